@@ -1,0 +1,86 @@
+"""The spectral bands of the MultiSpectral Instrument, and where the file of one lies.
+
+Wavelengths are those of Sentinel-2A (ESA, Sentinel-2 Spectral Response Functions, COPE-GSEG-EOPG-TN-15-0007).
+"""
+
+from dataclasses import dataclass
+
+from revisit.errors import BadInput
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """One band of the instrument, or a layer that comes with its products."""
+
+    name: str
+    """As in the product: B02, B8A, SCL."""
+    common_name: str
+    """Of the STAC eo extension: blue, nir08; the lower-case name for layers."""
+    resolution_m: int
+    """Native ground sampling: 10, 20 or 60."""
+    wavelength_nm: float | None = None
+    """Central wavelength; None for layers."""
+    earth_search: str | None = None
+    """Asset key of Earth Search v1, where it is not the common name."""
+
+
+BANDS: dict[str, Band] = {
+    band.name: band
+    for band in (
+        Band("B01", "coastal", 60, 442.7),
+        Band("B02", "blue", 10, 492.7),
+        Band("B03", "green", 10, 559.8),
+        Band("B04", "red", 10, 664.6),
+        Band("B05", "rededge071", 20, 704.1, "rededge1"),
+        Band("B06", "rededge075", 20, 740.5, "rededge2"),
+        Band("B07", "rededge078", 20, 782.8, "rededge3"),
+        Band("B08", "nir", 10, 832.8),
+        Band("B8A", "nir08", 20, 864.7),
+        Band("B09", "nir09", 60, 945.1),
+        Band("B10", "cirrus", 60, 1373.5),
+        Band("B11", "swir16", 20, 1613.7),
+        Band("B12", "swir22", 20, 2202.4),
+        Band("SCL", "scl", 20),
+        Band("AOT", "aot", 20),
+        Band("WVP", "wvp", 20),
+    )
+}
+
+SPECTRAL = tuple(name for name, band in BANDS.items() if band.wavelength_nm is not None)
+"""Names of the bands that hold reflectance, in wavelength order of the product."""
+
+_BY_ALIAS = {
+    alias.lower(): band.name
+    for band in BANDS.values()
+    for alias in (band.name, band.common_name, band.earth_search or band.name, band.name.replace("B0", "B"))
+}
+
+
+def band_name(alias: str) -> str:
+    """The product's name of a band given by that name, its common name or an Earth Search key: "nir" is B08.
+
+    Raises:
+        BadInput: No band is called so.
+    """
+    try:
+        return _BY_ALIAS[alias.strip().lower()]
+    except KeyError:
+        raise BadInput(f"there is no band {alias!r}; choose from {', '.join(BANDS)}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class BandFile:
+    """Where the pixels of one band of one product lie, and what their numbers mean."""
+
+    band: str
+    """B02, SCL, ..."""
+    href: str
+    """Absolute local path, or https URL below the root of the product's source; never user input."""
+    driver: str
+    """The GDAL driver to open it with: "GTiff" or "JP2OpenJPEG"."""
+    scale: float = 0.0001
+    """Reflectance = DN * scale + offset; 1 for classes."""
+    offset: float = 0.0
+    """In reflectance, -0.1 for the usual RADIO_ADD_OFFSET of -1000; from the product's metadata, never from the date."""
+    nodata: int = 0
+    """The DN that means no data."""

@@ -1,0 +1,42 @@
+"""The present, and instants as text: UTC, aware, RFC 3339 with Z."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from revisit.errors import BadInput
+
+
+class Clock(Protocol):
+    """Asked for the present, so that tests can say what time it is."""
+
+    def __call__(self) -> datetime:
+        """Now, UTC and aware."""
+        ...
+
+
+def system_clock() -> datetime:
+    """The computer's clock: the one place that reads it."""
+    return datetime.now(UTC)
+
+
+def instant(text: str) -> datetime:
+    """Read an RFC 3339 instant or a plain date (its first moment, UTC).
+
+    Raises:
+        BadInput: The text is neither.
+    """
+    try:
+        read = datetime.fromisoformat(text)
+    except ValueError:
+        raise BadInput(f"{text!r} is not a date or instant; write 2024-06-01 or 2024-06-01T10:30:00Z") from None
+    return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
+
+
+def end_instant(text: str) -> datetime:
+    """Like `instant`, but a plain date means the end of that day: periods given by days include both."""
+    return instant(text) + timedelta(days=1, microseconds=-1) if len(text) == len("2024-06-01") else instant(text)
+
+
+def rfc3339(moment: datetime) -> str:
+    """Print an instant as 2024-06-01T10:30:00Z (fractions only where there are any)."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

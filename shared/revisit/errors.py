@@ -1,0 +1,32 @@
+"""The two ways to fail: the world may mend, or it will not.
+
+    Exception
+    ├── Retry        try again later: the message is redelivered
+    └── GiveUp       trying again cannot help: the reason is recorded, nothing is redelivered
+        ├── BadInput     what was asked makes no sense: HTTP 422, exit code 2
+        ├── NotFound     no such thing, or not yours: HTTP 404, exit code 2
+        └── Conflict     what was asked contradicts what is there: HTTP 409, exit code 2
+
+Every message is one sentence that names the value and the remedy. Only `runtime.on`, the API's one error table and the
+command line catch them.
+"""
+
+
+class Retry(Exception):
+    """The world may mend: a time-out, a server error, a record not there yet."""
+
+
+class GiveUp(Exception):
+    """It will not mend: bad pixels, a missing band, a refused address."""
+
+
+class BadInput(GiveUp):
+    """What was asked makes no sense."""
+
+
+class NotFound(GiveUp):
+    """There is no such thing, or it is not yours."""
+
+
+class Conflict(GiveUp):
+    """What was asked contradicts what is there."""

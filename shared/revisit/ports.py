@@ -1,0 +1,380 @@
+"""What Revisit asks of the place it lives in, by ability; answered by `revisit.local` and by `revisit.gcp`.
+
+`tests/ports` puts the same questions to every answer.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from revisit.bands import BandFile
+from revisit.clock import Clock
+from revisit.errors import NotFound
+from revisit.events import Event
+from revisit.job import Asset, Lane
+from revisit.product import Level, Product
+from revisit.wire import Envelope
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+# ---------------------------------------------------------------------------------------------------------------- catalog
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Which products to find; every condition given must hold."""
+
+    tiles: tuple[str, ...] = ()
+    """MGRS tiles; empty means any."""
+    bounds: tuple[float, float, float, float] | None = None
+    """West, south, east, north in degrees; west > east crosses the antimeridian. Bounds overlap, exact geometry is the caller's."""
+    start: datetime | None = None
+    """Sensed at or after."""
+    end: datetime | None = None
+    """Sensed at or before."""
+    max_cloud: float | None = None
+    """Percent; products that do not state their cloud cover are found too."""
+    level: Level | None = None
+    source: str = ""
+    """SPEC; empty means any."""
+    after: str = ""
+    """The `next` of the page before."""
+    limit: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Products by (sensing_time, id), and where to go on."""
+
+    products: tuple[Product, ...]
+    next: str = ""
+    """Give it as `after` to get what follows; empty at the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """How current one source is."""
+
+    source: str
+    rows: int
+    """Products known from it."""
+    last_sensing: datetime | None = None
+    last_published: datetime | None = None
+
+
+class Catalog(Protocol):
+    """All products known, found by tile, place, time and cloud; a log that can also be read in the order it grew.
+
+    Batches are pyarrow tables of `revisit.catalog_schema.SCHEMA`: many million rows pass here, one Python object each would not do.
+    """
+
+    def unseen(self, source: str, ids: "pa.Array | Sequence[str]") -> "Any":
+        """Which of the ids are not in the catalog from this source: a numpy bool array of the same length."""
+        ...
+
+    def add(self, batch: "pa.Table") -> int:
+        """Merge products by (source, id, published), durably, all or nothing; returns how many were new. Never appends twice."""
+        ...
+
+    def get(self, product: str, source: str = "") -> Product | None:
+        """The product of that id, the one published last where there are several."""
+        ...
+
+    def search(self, query: Query) -> Page:
+        """Products that meet the query, by (sensing_time, id); stable under additions between two pages."""
+        ...
+
+    def added_after(self, cursor: int, limit: int = 10_000) -> "tuple[list[Product], int]":
+        """Products in the order they were added, and the cursor to go on from; 0 is the beginning."""
+        ...
+
+    def freshness(self) -> list[Freshness]:
+        """One entry a source."""
+        ...
+
+
+# ---------------------------------------------------------------------------------------------------------------- sources
+
+
+@dataclass(slots=True)
+class Listing:
+    """What a source has, batch by batch; the other fields are right once `batches` is used up."""
+
+    batches: "Iterator[pa.Table]"
+    """Products that the catalog had not seen, of `revisit.catalog_schema.SCHEMA`; never all in memory at once."""
+    rows: int = 0
+    """Products read, known ones included."""
+    rejected: list[tuple[str, str]] = field(default_factory=list)
+    """(row or name, reason) of what could not be understood: at most the first 1,000; the refresh goes on without them."""
+    rejections: int = 0
+    """How many there were in all."""
+    unchanged: bool = False
+    """Nothing was read because nothing changed (ETag)."""
+    state: dict[str, Any] = field(default_factory=dict)
+    """To be given back at the next listing: watermark, ETag. Only stored after the batches are."""
+
+
+class Source(Protocol):
+    """Where products are found and their bands read."""
+
+    spec: str
+    """As the user wrote it: folder:PATH, google-index:PATH-or-URL, stac:URL#collection."""
+    announces_all: bool
+    """Whether its first listing is news as a whole (a folder) or history but for the last 10 days (a feed)."""
+
+    def listing(self, state: dict[str, Any], unseen: "Callable[[Any], Any]", now: datetime) -> Listing:
+        """What is there now and the catalog has not seen.
+
+        Args:
+            state: Of the listing before; empty the first time. Feeds read on from its watermark less 24 h, and all of the last
+                10 days once a day.
+            unseen: Takes ids, gives the numpy bool array of those the catalog lacks.
+            now: The present.
+
+        Raises:
+            Retry: The source does not answer, or is cut off in the middle.
+            GiveUp: It is not what the SPEC says, its columns changed, or it is empty where it was not before.
+        """
+        ...
+
+    def bands(self, product: Product) -> dict[str, BandFile]:
+        """The band files of a product by band name (B02, SCL), with scale and offset from its own metadata.
+
+        Raises:
+            Retry: The source does not answer.
+            GiveUp: The metadata cannot be read or names files outside the source.
+        """
+        ...
+
+
+# ---------------------------------------------------------------------------------------------------------------- records
+
+
+class Reader(Protocol):
+    """Records by id and by their indexed fields (`revisit.records.KINDS`)."""
+
+    def get[T](self, kind: type[T], id: str) -> T | None:
+        """The record, or None."""
+        ...
+
+    def find[T](self, kind: type[T], after: str = "", limit: int = 1000, **fields: Any) -> list[T]:
+        """Records whose indexed fields equal the values given, by id; a field that is a tuple matches if it contains the value.
+
+        Args:
+            after: Id of the last record of the page before.
+        """
+        ...
+
+
+class Transaction(Protocol):
+    """Reads, then writes, all or nothing. Reads after the first write are refused, as Firestore refuses them."""
+
+    def get[T](self, kind: type[T], id: str) -> T | None: ...
+
+    def put(self, record: Any) -> None:
+        """Write a record of a known kind, whether or not it is there."""
+        ...
+
+    def delete(self, kind: type[Any], id: str) -> None: ...
+
+    def marked(self, mark: str) -> bool:
+        """Whether a dedupe mark has been set."""
+        ...
+
+    def mark(self, mark: str) -> None:
+        """Set a dedupe mark; marks are kept 30 days."""
+        ...
+
+    def send(self, envelope: Envelope) -> None:
+        """Put an event into the outbox; an event of the same id that is still under way is not doubled."""
+        ...
+
+
+class Records(Reader, Protocol):
+    """Subscriptions, orders, jobs, alerts, deliveries: small values, each written whole."""
+
+    def transact[T](self, work: Callable[[Transaction], T]) -> T:
+        """Run `work` in one serialisable transaction; it may be run again if another one got in between, so it must only read
+        and write through the transaction. What it raises undoes everything.
+
+        Raises:
+            Retry: The store is busy or full; nothing was written.
+        """
+        ...
+
+
+# ----------------------------------------------------------------------------------------------------------- assets and bus
+
+
+class Assets(Protocol):
+    """Files that jobs made, under content-addressed names; visible whole or not at all."""
+
+    def store(self, file: Path, path: str, media_type: str) -> Asset:
+        """Move a finished local file in under `path` (relative, '/'-separated). There already: the same success.
+
+        Raises:
+            Retry: The disk is full or the store does not answer; nothing is visible.
+        """
+        ...
+
+    def locate(self, path: str) -> str:
+        """Where GDAL reads it: a local path or a /vsigs/ path."""
+        ...
+
+    def read(self, path: str) -> bytes:
+        """The whole file.
+
+        Raises:
+            NotFound: There is none.
+        """
+        ...
+
+    def workspace(self) -> Path:
+        """A local folder for unfinished files, on the same disk where there is one; left-overs are cleared at start."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One event on its way to one function."""
+
+    id: str
+    function: str
+    """Name of the function's folder."""
+    body: bytes
+    """`Envelope.encode`."""
+    attempt: int
+    """1 at the first delivery; also the fencing number of the lease."""
+    lane: Lane
+
+
+class Bus(Protocol):
+    """Carries what the outbox holds to the functions that want it."""
+
+    def relay(self) -> int:
+        """Publish what a crash left in the outbox; returns how many."""
+        ...
+
+
+# ---------------------------------------------------------------------------------------------------------------- backend
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that will not be tried again, kept for a person to see and replay."""
+
+    id: str
+    """Of the message: the event's id and the function's name."""
+    function: str
+    topic: str
+    reason: str
+    at: datetime
+    attempts: int
+    body: str
+    """The event as it travelled (base64 where it is not text)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceState:
+    """What Revisit remembers of one source between refreshes."""
+
+    id: str
+    """The SPEC."""
+    listing: dict[str, Any] = field(default_factory=dict)
+    """As the source's last `Listing.state`."""
+    refreshed: datetime | None = None
+    rows: int = 0
+    """Products it had at its last full listing."""
+    rejections: int = 0
+    error: str = ""
+    """Why the last refresh failed; empty if it did not."""
+    first: datetime | None = None
+    """When it was first listed to the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """How far into the catalog's log news has been announced."""
+
+    id: str = "catalog"
+    cursor: int = 0
+
+
+class Commit:
+    """A transaction seen from a handler: it also emits events that carry on from the handler's own cause."""
+
+    def __init__(self, transaction: Transaction, backend: "Backend") -> None:
+        self._transaction = transaction
+        self._backend = backend
+        self.get = transaction.get
+        self.put = transaction.put
+        self.delete = transaction.delete
+
+    def emit(self, event: Event) -> None:
+        """Send an event with this commit."""
+        cause, now = self._backend.cause, self._backend.now()
+        self._transaction.send(cause.followed_by(event, now) if cause else Envelope(event, now, path=(event.topic,)))
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """Everything a function is handed beside its event."""
+
+    catalog: Callable[[], Catalog]
+    """Made on first use: most functions never ask for it."""
+    records: Records
+    assets: Assets
+    bus: Bus
+    source: Callable[[str], Source]
+    """The source of a SPEC."""
+    sources: tuple[str, ...]
+    """SPECs that a refresh asks when none is named."""
+    now: Clock
+    cause: Envelope | None = None
+    """The event being handled."""
+    handler: str = ""
+    """The function handling it."""
+
+    def handling(self, cause: Envelope, handler: str) -> "Backend":
+        """This backend, for one handler's run on one event."""
+        return replace(self, cause=cause, handler=handler)
+
+    @property
+    def done_mark(self) -> str:
+        """Set with the commit that completes the handling of the cause."""
+        return f"{self.handler}:{self.cause.id}" if self.cause else ""
+
+    def commit[T](self, work: Callable[[Commit], T], last: bool = True) -> T | None:
+        """Effect, dedupe mark and events, all or nothing.
+
+        Args:
+            work: Reads, then puts and emits through the `Commit` it is given; may be run again.
+            last: Whether this completes the handling of the cause. If another run has completed it already, nothing happens
+                and None is returned: a slow worker whose lease ran out changes nothing.
+        """
+        mark = self.done_mark if last else ""
+
+        def run(transaction: Transaction) -> T | None:
+            if mark and transaction.marked(mark):
+                return None
+            result = work(Commit(transaction, self))
+            if mark:
+                transaction.mark(mark)
+            return result
+
+        return self.records.transact(run)
+
+    def record[T](self, kind: type[T], id: str) -> T:
+        """The record of that id.
+
+        Raises:
+            NotFound: There is none.
+        """
+        found = self.records.get(kind, id)
+        if found is None:
+            raise NotFound(f"there is no {kind.__name__.lower()} {id!r}")
+        return found

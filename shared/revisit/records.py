@@ -1,0 +1,56 @@
+"""Which values are kept as records, what they are found by, and how they become text.
+
+A backend keeps each as a document of its kind; the fields named here are the only ones a `find` may ask for.
+"""
+
+from typing import Any
+
+import msgspec
+
+from revisit.alert import Alert
+from revisit.delivery import Delivery
+from revisit.job import Job
+from revisit.order import Order
+from revisit.ports import Announced, DeadLetter, SourceState
+from revisit.product import Product
+from revisit.subscription import Subscription
+
+KINDS: dict[type[Any], tuple[str, ...]] = {
+    Subscription: ("owner", "state", "tiles"),
+    Order: ("owner", "subscription"),
+    Job: ("orders", "state", "subscription"),
+    Alert: ("subscription",),
+    Delivery: ("alert", "host", "state", "subscription"),
+    Product: (),
+    SourceState: (),
+    Announced: (),
+    DeadLetter: ("function",),
+}
+"""Each kind of record and its indexed fields."""
+
+NAMES = {kind.__name__.lower(): kind for kind in KINDS}
+"""Kinds by the name of their collection."""
+
+
+def name_of(kind: type[Any]) -> str:
+    """The collection of a kind."""
+    return kind.__name__.lower()
+
+
+def encode(record: Any) -> bytes:
+    """A record as JSON."""
+    return msgspec.json.encode(record)
+
+
+def decode[T](text: bytes | str, kind: type[T]) -> T:
+    """A record from JSON; fields that are missing take their defaults, so that older records are read."""
+    return msgspec.json.decode(text, type=kind)
+
+
+def index_of(record: Any) -> dict[str, tuple[str, ...]]:
+    """The values a record is found by: field -> one or more texts."""
+    values = {}
+    for name in KINDS[type(record)]:
+        value = getattr(record, name)
+        values[name] = tuple(value) if isinstance(value, tuple) else (str(value),)
+    return values

@@ -1,0 +1,89 @@
+"""Who watches which AOI, under which conditions, and wants which recipe."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Literal
+
+from revisit.aoi import AOI
+from revisit.errors import BadInput
+from revisit.ids import derived
+from revisit.product import LEVELS, Level, Product
+from revisit.recipe import Recipe
+
+State = Literal["active", "paused", "deleted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A way alerts are carried outward."""
+
+    kind: Literal["webhook", "file"]
+    """"webhook" posts by Standard Webhooks; "file" appends JSON lines below the data folder."""
+    target: str
+    """The https URL, or the file's name."""
+    secret: str = ""
+    """whsec_...; signs what a webhook is sent."""
+    state: Literal["live", "disabled"] = "live"
+    reason: str = ""
+    """Why it is disabled."""
+
+    @property
+    def id(self) -> str:
+        """The same target is the same channel, whatever its secret."""
+        return derived("channel", self.kind, self.target)
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """One standing wish; its record is the truth that every function goes by."""
+
+    id: str
+    name: str
+    aoi: dict[str, Any]
+    """GeoJSON geometry, lon/lat degrees, as `AOI` normalised it (split at the antimeridian)."""
+    tiles: tuple[str, ...]
+    """MGRS tiles that the AOI touches: how notify finds the subscription."""
+    recipe: Recipe
+    created: datetime
+    owner: str = "local"
+    level: Level = "L2A"
+    max_cloud: float | None = None
+    """Percent over the whole product at most; a product that does not state its own passes."""
+    min_clear: float | None = None
+    """Percent of the AOI's valid pixels that must be clear; None takes any."""
+    channels: tuple[Channel, ...] = ()
+    state: State = "active"
+    backfill: datetime | None = None
+    """The past is worked from here on; None starts with what is published next."""
+    alerts: int = 0
+    """Number of the latest alert: the log's length."""
+    feed_token: str = ""
+    """What the secret address of its Atom feed ends in."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.name.strip()) <= 200:
+            raise BadInput(f"a subscription's name has 1 to 200 characters, not {len(self.name.strip())}")
+        if self.level not in LEVELS:
+            raise BadInput(f"level {self.level!r} does not exist; choose {' or '.join(LEVELS)}")
+        for label, value in (("max_cloud", self.max_cloud), ("min_clear", self.min_clear)):
+            if value is not None and not 0 <= value <= 100:
+                raise BadInput(f"{label} is a percentage from 0 to 100, not {value}")
+
+    def wants(self, product: Product) -> str | None:
+        """Why the product does not meet the conditions judged without pixels; None where it does."""
+        if self.state != "active":
+            return f"the subscription is {self.state}"
+        if product.level != self.level:
+            return f"level {product.level} instead of {self.level}"
+        if self.max_cloud is not None and product.cloud_cover is not None and product.cloud_cover > self.max_cloud:
+            return f"cloud cover {product.cloud_cover:.1f} % over the product, more than {self.max_cloud:g} %"
+        return None
+
+    def updated(self, **changes: Any) -> "Subscription":
+        """The same subscription with some fields changed."""
+        return replace(self, **changes)
+
+
+def subscription_id(owner: str, name: str, aoi: AOI, recipe: Recipe) -> str:
+    """The same wish of the same owner is the same subscription."""
+    return derived("sub", owner, name, aoi.id, recipe.id)

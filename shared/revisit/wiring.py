@@ -1,0 +1,21 @@
+"""Which function hears which events, and what each may emit; one folder under functions/ each."""
+
+HEARS: dict[str, str] = {
+    "refresh": "catalog.refresh",
+    "notify": "product.new",
+    "extract": "job.started",
+    "index": "job.extracted",
+    "deliver": "job.finished",
+}
+"""Function -> the topic that starts it."""
+
+TICKS: dict[str, str] = {"refresh": "catalog.refresh", "deliver": "deliveries.due"}
+"""Function -> the scheduler's topic it also hears."""
+
+RASTER = ("extract", "index")
+"""Functions that work on pixels: the embedded suite runs them in processes of their own."""
+
+
+def hearers(topic: str) -> tuple[str, ...]:
+    """Functions that an event on this topic goes to."""
+    return tuple(dict.fromkeys(name for table in (HEARS, TICKS) for name, heard in table.items() if heard == topic))
