@@ -1,6 +1,6 @@
 """A one-off request over a period; a subscription's backfill is an order too."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -33,3 +33,7 @@ class Order:
     @property
     def state(self) -> State:
         return "running" if self.open else "finished"
+
+    def updated(self, **changes: Any) -> "Order":
+        """The same order with some fields changed."""
+        return replace(self, **changes)

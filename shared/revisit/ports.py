@@ -5,7 +5,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -334,6 +334,8 @@ class Backend:
     sources: tuple[str, ...]
     """SPECs that a refresh asks when none is named."""
     now: Clock
+    max_age: timedelta | None = None
+    """Events older than this are put aside; None where the queue keeps them until they are handled."""
     cause: Envelope | None = None
     """The event being handled."""
     handler: str = ""

@@ -1,0 +1,41 @@
+"""product.new: find the subscriptions that wait for this product, and start a job for each."""
+
+from revisit.aoi import AOI
+from revisit.events import ProductNew
+from revisit.job import Job, job_id
+from revisit.jobs import start
+from revisit.matching import touching
+from revisit.ports import Backend
+from revisit.product import Product
+from revisit.runtime import on
+from revisit.subscription import Subscription
+
+
+@on(ProductNew)
+def notify(event, backend):
+    product = backend.record(Product, event.product)
+    waiting = {subscription.id: subscription for subscription in watching(backend, product.tile) if not subscription.wants(product)}
+    touched = touching(product, {id: AOI.of(subscription.aoi) for id, subscription in waiting.items()})
+    start(backend, [job_for(waiting[id], product, backend) for id in touched])
+
+
+def watching(backend: Backend, tile: str) -> list[Subscription]:
+    """All active subscriptions whose AOI touches a tile."""
+    found: list[Subscription] = []
+    while page := backend.records.find(Subscription, after=found[-1].id if found else "", tiles=tile, state="active"):
+        found += page
+    return found
+
+
+def job_for(subscription: Subscription, product: Product, backend: Backend) -> Job:
+    """The job that a product means for a subscription."""
+    return Job(
+        id=job_id(subscription.id, product.acquisition, subscription.recipe),
+        product=product,
+        aoi=subscription.aoi,
+        recipe=subscription.recipe,
+        created=backend.now(),
+        owner=subscription.owner,
+        subscription=subscription.id,
+        min_clear=subscription.min_clear,
+    )

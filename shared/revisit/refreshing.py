@@ -1,0 +1,116 @@
+"""Asking a source what is new, putting it into the catalog, and announcing it.
+
+The catalog is a log, and how far it has been announced is a record: a crash between the two loses nothing, since the next
+refresh announces what is left, and announces nothing twice, since ids are derived.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import cache, partial
+
+from revisit.errors import GiveUp
+from revisit.events import ProductNew, RefreshDue
+from revisit.ports import Announced, Backend, Commit, SourceState
+from revisit.product import Product
+from revisit.subscription import Subscription
+
+NEWS = timedelta(days=10)
+"""What a feed's first listing announces reaches this far back; the rest of it is history, found by orders."""
+
+AT_ONCE = 150
+"""Products announced in one commit; each is a record and an event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """What one refresh of one source found."""
+
+    source: str
+    rows: int
+    """Products read from the source."""
+    new: int
+    """Of them, those the catalog lacked."""
+    rejected: int
+    """Rows that could not be understood."""
+    rejections: tuple[tuple[str, str], ...]
+    """The first of them with their reasons."""
+    unchanged: bool
+    """Nothing was read, because the source says nothing changed."""
+
+
+def refresh_source(backend: Backend, spec: str) -> Refreshed:
+    """Bring the catalog up to date with one source and announce the news.
+
+    Raises:
+        Retry: The source does not answer; what was added stays, and is found and announced next time.
+        GiveUp: The source is not what its SPEC says, or is empty where it was not before.
+    """
+    source, catalog = backend.source(spec), backend.catalog()
+    spec = source.spec
+    before = backend.records.get(SourceState, spec) or SourceState(spec)
+    listing = source.listing(before.listing, partial(catalog.unseen, spec), backend.now())
+    new = sum(catalog.add(batch) for batch in listing.batches)
+    if before.rows and not listing.rows and not listing.unchanged:
+        raise GiveUp(f"{spec} lists nothing although it had {before.rows} products; is it complete?")
+    announce(backend)
+    rows = listing.rows if not listing.unchanged else before.rows
+    after = replace(before, listing=listing.state, refreshed=backend.now(), rows=max(rows, 0), error="",
+                    rejections=before.rejections if listing.unchanged else listing.rejections, first=before.first or backend.now())
+    backend.commit(lambda commit: commit.put(after), last=False)
+    return Refreshed(spec, listing.rows, new, listing.rejections, tuple(listing.rejected), listing.unchanged)
+
+
+def note_failure(event: RefreshDue, backend: Backend, reason: str) -> None:
+    """Remember why the refresh of a source failed, for `status` and `doctor`; the next tick tries again."""
+    for spec in [event.source] if event.source else backend.sources:
+        before = backend.records.get(SourceState, spec) or SourceState(spec)
+        backend.commit(lambda commit, after=replace(before, error=reason): commit.put(after), last=False)
+
+
+def announce(backend: Backend) -> int:
+    """Emit product.new for every product that was added since the last announcement and lies on a watched tile.
+
+    Returns:
+        How many were announced.
+    """
+    is_news, announced = _news(backend), 0
+    while True:
+        cursor = (backend.records.get(Announced, "catalog") or Announced()).cursor
+        products, reached = backend.catalog().added_after(cursor)
+        if reached == cursor:
+            return announced
+        news = [product for product in products if is_news(product)]
+        for start in range(0, len(news), AT_ONCE):
+            backend.commit(lambda commit, some=news[start:start + AT_ONCE]: _announce(commit, some), last=False)
+        backend.commit(lambda commit, at=cursor, to=reached: _advance(commit, at, to), last=False)
+        announced += len(news)
+
+
+def _announce(commit: Commit, products: list[Product]) -> None:
+    for product in products:
+        commit.put(product)
+        commit.emit(ProductNew(product.id, product.version))
+
+
+def _advance(commit: Commit, at: int, to: int) -> None:
+    if (commit.get(Announced, "catalog") or Announced()).cursor == at:
+        commit.put(Announced(cursor=to))
+
+
+def _news(backend: Backend) -> Callable[[Product], bool]:
+    oldest = backend.now() - NEWS
+
+    @cache
+    def watched(tile: str) -> bool:
+        return bool(backend.records.find(Subscription, tiles=tile, state="active", limit=1))
+
+    @cache
+    def all_is_news(spec: str) -> bool:
+        state = backend.records.get(SourceState, spec)
+        return bool(state and state.first) or backend.source(spec).announces_all
+
+    def is_news(product: Product) -> bool:
+        return watched(product.tile) and (product.sensing_time >= oldest or all_is_news(product.source))
+
+    return is_news
