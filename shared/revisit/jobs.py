@@ -1,6 +1,7 @@
 """How jobs begin and end: each step one commit, and none of them happens twice."""
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from revisit.events import JobFinished, JobStarted
@@ -23,7 +24,7 @@ def start(backend: Backend, jobs: Iterable[Job], last: bool = True) -> int:
     begun = 0
     while jobs or last:
         batch, jobs = jobs[:AT_ONCE], jobs[AT_ONCE:]
-        begun += backend.commit(lambda commit, batch=batch: _start(commit, batch), last=last and not jobs) or 0
+        begun += backend.commit(partial(_start, jobs=batch), last=last and not jobs) or 0
         if not jobs:
             break
     return begun

@@ -54,7 +54,7 @@ class ProductName:
         if not found:
             raise BadInput(f"{name!r} is not a compact Sentinel-2 product name such as "
                            "S2A_MSIL2A_20180327T105019_N0207_R051_T31UFS_20180327T134916")
-        return cls(found["platform"], found["level"], _moment(found["datatake"]), found["baseline"], int(found["orbit"]),
+        return cls(found["platform"], _level(found["level"]), _moment(found["datatake"]), found["baseline"], int(found["orbit"]),
                    found["tile"], _moment(found["discriminator"]))
 
     def __str__(self) -> str:
@@ -87,7 +87,7 @@ class OldProductName:
         found = _OLD.fullmatch(name.removesuffix(".SAFE"))
         if not found:
             raise BadInput(f"{name!r} is not an old-format Sentinel-2 product name")
-        return cls(found["platform"], found["file_class"], found["level"], found["centre"], _moment(found["created"]),
+        return cls(found["platform"], found["file_class"], _level(found["level"]), found["centre"], _moment(found["created"]),
                    int(found["orbit"]), _moment(found["start"]), _moment(found["stop"]))
 
     def __str__(self) -> str:
@@ -177,3 +177,7 @@ def _moment(stamp: str) -> datetime:
         return datetime.strptime(stamp, _STAMP).replace(tzinfo=UTC)
     except ValueError:
         raise BadInput(f"{stamp!r} in a product name is not a moment in time") from None
+
+
+def _level(text: str) -> Level:
+    return "L1C" if text == "L1C" else "L2A"

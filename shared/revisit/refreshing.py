@@ -57,7 +57,7 @@ def refresh_source(backend: Backend, spec: str) -> Refreshed:
     rows = listing.rows if not listing.unchanged else before.rows
     after = replace(before, listing=listing.state, refreshed=backend.now(), rows=max(rows, 0), error="",
                     rejections=before.rejections if listing.unchanged else listing.rejections, first=before.first or backend.now())
-    backend.commit(lambda commit: commit.put(after), last=False)
+    backend.commit(partial(_put, state=after), last=False)
     return Refreshed(spec, listing.rows, new, listing.rejections, tuple(listing.rejected), listing.unchanged)
 
 
@@ -65,7 +65,7 @@ def note_failure(event: RefreshDue, backend: Backend, reason: str) -> None:
     """Remember why the refresh of a source failed, for `status` and `doctor`; the next tick tries again."""
     for spec in [event.source] if event.source else backend.sources:
         before = backend.records.get(SourceState, spec) or SourceState(spec)
-        backend.commit(lambda commit, after=replace(before, error=reason): commit.put(after), last=False)
+        backend.commit(partial(_put, state=replace(before, error=reason)), last=False)
 
 
 def announce(backend: Backend) -> int:
@@ -82,9 +82,13 @@ def announce(backend: Backend) -> int:
             return announced
         news = [product for product in products if is_news(product)]
         for start in range(0, len(news), AT_ONCE):
-            backend.commit(lambda commit, some=news[start:start + AT_ONCE]: _announce(commit, some), last=False)
-        backend.commit(lambda commit, at=cursor, to=reached: _advance(commit, at, to), last=False)
+            backend.commit(partial(_announce, products=news[start:start + AT_ONCE]), last=False)
+        backend.commit(partial(_advance, at=cursor, to=reached), last=False)
         announced += len(news)
+
+
+def _put(commit: Commit, state: SourceState) -> None:
+    commit.put(state)
 
 
 def _announce(commit: Commit, products: list[Product]) -> None:

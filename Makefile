@@ -1,0 +1,49 @@
+# Two commands do everything: `make run` and `make test`. Both begin with `make setup`.
+PYTHON ?= $(firstword $(foreach name,python3.12 python3.13 python3.14 python3 python,$(shell $(name) -c 'import sys; sys.version_info >= (3, 12) and print("$(name)")' 2>/dev/null)) python3.12)
+VENV := .venv
+BIN := $(VENV)/bin
+DATA ?= $(CURDIR)/data
+PORT ?= 8787
+
+.PHONY: run test setup setup-test check bench lock clean
+
+run: setup  ## the demo: an archive, a subscription with its past, the live chain, the page
+	@$(BIN)/revisit demo --data $(DATA) --port $(PORT)
+
+test: setup-test check  ## everything CI checks; prints the figures at the end
+	@$(BIN)/python -m tests.run
+
+check: setup-test
+	@$(BIN)/ruff check shared functions tests bench
+	@$(BIN)/mypy
+
+setup: $(VENV)/runtime.stamp
+
+setup-test: $(VENV)/test.stamp
+
+$(VENV)/runtime.stamp: locks/runtime.txt pyproject.toml | $(BIN)/python
+	@echo "Setting up Revisit (a minute the first time) ..."
+	@$(BIN)/python -m pip install --quiet --require-hashes -r locks/tools.txt
+	@$(BIN)/python -m pip install --quiet --require-hashes -r locks/runtime.txt
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q shared || true
+	@touch $@
+
+$(VENV)/test.stamp: locks/test.txt $(VENV)/runtime.stamp
+	@$(BIN)/python -m pip install --quiet --require-hashes -r locks/test.txt
+	@touch $@
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 12))' 2>/dev/null \
+		|| { echo "Revisit needs Python 3.12 or newer: install it, or name one with make PYTHON=/path/to/python3.12"; exit 2; }
+	@$(PYTHON) -m venv $(VENV)
+
+bench: setup-test  ## every benchmark at its full size (an hour, and 12 GB below bench-data/)
+	@for file in bench/*.py; do name=$$(basename $$file .py); \
+		grep -q 'arguments(' $$file && [ $$name != common ] && $(BIN)/python -m bench.$$name; done; true
+
+lock: setup-test  ## renew the pins after a change of locks/*.in
+	@$(BIN)/python -m tests.lock
+
+clean:
+	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache
