@@ -1,0 +1,162 @@
+"""Formulas: arithmetic over named arrays, read from text and nothing else.
+
+A formula holds numbers, names, + - * / ** and the functions named here; whatever else Python allows is refused when it is read.
+"""
+
+import ast
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from revisit.errors import BadInput
+
+type Value = NDArray[Any] | float
+type _Node = Callable[[Mapping[str, Value]], tuple[Value, bool]]
+"""Gives a value, and whether it is a temporary that may be written over."""
+
+MAX_LENGTH = 1000
+"""Characters; the longest formula of the catalogue has 180."""
+MAX_DEPTH = 60
+"""Operations within operations."""
+
+FUNCTIONS: dict[str, tuple[Any, int]] = {
+    "sqrt": (np.sqrt, 1), "abs": (np.abs, 1), "exp": (np.exp, 1), "log": (np.log, 1), "min": (np.minimum, 2), "max": (np.maximum, 2),
+}
+"""Name -> what it is and how many arguments it takes."""
+
+_BINARY: dict[type[ast.operator], Any] = {ast.Add: np.add, ast.Sub: np.subtract, ast.Mult: np.multiply}
+_ROOTS: dict[float, Any] = {2.0: np.square, 0.5: np.sqrt}
+
+
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """A formula ready to be computed."""
+
+    text: str
+    names: tuple[str, ...]
+    """Bands and constants it asks for, in the order they first appear."""
+    _root: _Node
+
+    def __call__(self, values: Mapping[str, Value]) -> Value:
+        """Compute it over arrays of one shape and scalars; the arrays given are left as they are.
+
+        The arithmetic is that of the arrays' dtype. Division by zero and a negative power of zero give NaN, as do the root and
+        the logarithm of a negative number.
+        """
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            return self._root(values)[0]
+
+
+@lru_cache(maxsize=1024)
+def formula(text: str) -> Formula:
+    """Read a formula such as "(N - R) / (N + R)".
+
+    Raises:
+        BadInput: It is no formula, too long, or holds something other than arithmetic.
+    """
+    if len(text) > MAX_LENGTH:
+        raise BadInput(f"a formula has at most {MAX_LENGTH} characters, not {len(text)}")
+    try:
+        tree = ast.parse(text.strip(), mode="eval")
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise BadInput(f"{text!r} is not a formula such as (N - R) / (N + R)") from None
+    found: dict[str, None] = {}
+    return Formula(text, *_names_last(_build(tree.body, text, found, 0), found))
+
+
+def _names_last(root: _Node, found: dict[str, None]) -> tuple[tuple[str, ...], _Node]:
+    return tuple(found), root
+
+
+def _build(node: ast.AST, text: str, found: dict[str, None], depth: int) -> _Node:
+    if depth > MAX_DEPTH:
+        raise BadInput(f"a formula nests at most {MAX_DEPTH} operations")
+
+    def part(child: ast.AST) -> _Node:
+        return _build(child, text, found, depth + 1)
+
+    match node:
+        case ast.Constant(value=int() | float() as number) if not isinstance(number, bool):
+            return _constant(number, text)
+        case ast.Name(id=name) if name not in FUNCTIONS:
+            found[name] = None
+            return lambda values: (values[name], False)
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            return _apply(np.negative, part(operand))
+        case ast.UnaryOp(op=ast.UAdd(), operand=operand):
+            return part(operand)
+        case ast.BinOp(left=left, op=ast.Div(), right=right):
+            return _divide(part(left), part(right))
+        case ast.BinOp(left=left, op=ast.Pow(), right=right):
+            return _power(part(left), part(right))
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in _BINARY:
+            return _apply(_BINARY[type(op)], part(left), part(right))
+        case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]) if name in FUNCTIONS:
+            function, count = FUNCTIONS[name]
+            if len(arguments) != count:
+                raise BadInput(f"{name} takes {count} value{'s' * (count > 1)}, not {len(arguments)}, in the formula {text!r}")
+            return _apply(function, *map(part, arguments))
+    raise BadInput(f"{ast.unparse(node)!r} in the formula {text!r} is not arithmetic; use numbers, bands, + - * / ** "
+                   f"and {', '.join(FUNCTIONS)}")
+
+
+def _constant(number: float, text: str) -> _Node:
+    try:
+        value = float(number)
+    except OverflowError:
+        value = math.inf
+    if not math.isfinite(value):
+        raise BadInput(f"a number in the formula {text!r} is too large")
+    return lambda _values: (value, False)
+
+
+def _apply(function: Any, *parts: _Node) -> _Node:
+    """Writes into a temporary operand where there is one, so that few blocks are allocated and all stay in the cache."""
+
+    def run(values: Mapping[str, Value]) -> tuple[Value, bool]:
+        operands = [part(values) for part in parts]
+        return _into(function, *operands)
+
+    return run
+
+
+def _into(function: Any, *operands: tuple[Value, bool]) -> tuple[Value, bool]:
+    out = next((value for value, temporary in operands if temporary and isinstance(value, np.ndarray)), None)
+    result = function(*(value for value, _ in operands), out=out) if out is not None else function(*(value for value, _ in operands))
+    return result, isinstance(result, np.ndarray)
+
+
+def _divide(left: _Node, right: _Node) -> _Node:
+    def run(values: Mapping[str, Value]) -> tuple[Value, bool]:
+        dividend, (divisor, temporary) = left(values), right(values)
+        return _into(np.divide, dividend, _without(divisor == 0, divisor, temporary))
+
+    return run
+
+
+def _power(left: _Node, right: _Node) -> _Node:
+    def run(values: Mapping[str, Value]) -> tuple[Value, bool]:
+        base, exponent = left(values), right(values)
+        if isinstance(exponent[0], float) and exponent[0] in _ROOTS:
+            return _into(_ROOTS[exponent[0]], base)
+        inverse = np.any(np.less(exponent[0], 0))
+        result, temporary = _into(np.power, base, exponent)
+        return _without(np.isinf(result), result, temporary) if inverse else (result, temporary)
+
+    return run
+
+
+def _without(wrong: Any, value: Value, temporary: bool) -> tuple[Value, bool]:
+    """The value with NaN where it is wrong; that is almost never anywhere, so it is seldom copied."""
+    if not np.any(wrong):
+        return value, temporary
+    if not isinstance(value, np.ndarray):
+        return math.nan, False
+    value = value if temporary else value.copy()
+    np.copyto(value, math.nan, where=wrong)
+    return value, True
