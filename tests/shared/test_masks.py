@@ -1,0 +1,58 @@
+"""What is valid and what is clear, by the scene classification."""
+
+import numpy as np
+import pytest
+from revisit.errors import BadInput
+from revisit.job import Cover
+from revisit.masks import CLASSES, CLEAR, clear_mask, cover, has_data, valid_mask
+
+ALL = np.arange(12, dtype=np.uint8).reshape(3, 4)
+INSIDE = np.ones((3, 4), np.bool_)
+
+
+def test_one_pixel_of_every_class_is_counted_once():
+    assert cover(ALL, INSIDE) == Cover(aoi=12, valid=10, clear=5, cloud=3, shadow=2, snow=1)
+
+
+def test_clear_are_vegetation_bare_water_unclassified_and_snow():
+    assert [CLASSES[number] for number in ALL[clear_mask(ALL, INSIDE)]] == ["vegetation", "bare", "water", "unclassified", "snow or ice"]
+
+
+def test_pixels_outside_the_aoi_do_not_count():
+    inside = INSIDE.copy()
+    inside[1] = False  # classes 4 to 7
+    assert cover(ALL, inside) == Cover(aoi=8, valid=6, clear=1, cloud=3, shadow=2, snow=1)
+
+
+def test_pixels_without_data_in_a_band_are_not_valid():
+    data = has_data({"B04": np.where(ALL == 4, 0, 500).astype(np.uint16), "B08": np.where(ALL == 9, 0, 500).astype(np.uint16)})
+    assert cover(ALL, INSIDE, data) == Cover(aoi=12, valid=8, clear=4, cloud=2, shadow=2, snow=1)
+
+
+def test_without_a_classification_every_valid_pixel_is_clear():
+    data = ALL > 2
+    assert cover(None, INSIDE, data) == Cover(aoi=12, valid=9, clear=9, mask="none")
+    assert (clear_mask(None, INSIDE, data) == data).all()
+
+
+def test_a_number_that_is_no_class_is_neither_valid_nor_clear():
+    odd = np.full((2, 2), 200, np.uint8)
+    assert not valid_mask(odd, np.ones((2, 2), np.bool_)).any()
+    assert not CLEAR[12:].any()
+
+
+def test_an_aoi_without_a_pixel_has_no_coverage():
+    empty = cover(ALL, np.zeros((3, 4), np.bool_))
+    assert (empty.aoi, empty.coverage, empty.clear_fraction) == (0, 0.0, 0.0)
+
+
+def test_layers_stay_as_they_are():
+    clear_mask(ALL, INSIDE, INSIDE)
+    assert INSIDE.all()
+
+
+def test_layers_on_different_grids_are_refused():
+    with pytest.raises(BadInput, match=r"on one grid.*\(2, 2\).*\(3, 4\)"):
+        cover(ALL, np.ones((2, 2), np.bool_))
+    with pytest.raises(BadInput, match="no band"):
+        has_data({})
