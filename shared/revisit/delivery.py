@@ -44,6 +44,20 @@ class Delivery:
         return replace(self, **changes)
 
 
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """How a receiving host, or one channel on it, fails: written with its first failure, deleted with its next success."""
+
+    id: str
+    """The host, or the id of the channel."""
+    failures: int
+    """In a row."""
+    since: datetime
+    """Of the first of them."""
+    probe: datetime
+    """A host that failed too often is not tried before."""
+
+
 def delivery_id(alert: str, channel: str) -> str:
     """One delivery per alert and channel."""
     return derived("delivery", alert, channel)

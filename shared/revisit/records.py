@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from revisit.alert import Alert
-from revisit.delivery import Delivery
+from revisit.delivery import Delivery, Receiver
 from revisit.job import Job
 from revisit.order import Order
 from revisit.ports import Announced, DeadLetter, SourceState
@@ -21,6 +21,7 @@ KINDS: dict[type[Any], tuple[str, ...]] = {
     Job: ("orders", "state", "subscription"),
     Alert: ("subscription",),
     Delivery: ("alert", "host", "state", "subscription"),
+    Receiver: (),
     Product: (),
     SourceState: (),
     Announced: (),
