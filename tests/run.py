@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -12,7 +13,11 @@ def main() -> int:
     """Run it all; the tests decide the exit status, and a benchmark that breaks does too (one that misses its goal does not)."""
     figures: list[str] = []
     broken: list[str] = []
-    tests = _run([sys.executable, "-m", "pytest", "-n", str(os.cpu_count() or 2), "--dist", "loadfile", *sys.argv[1:]], figures)
+    with tempfile.TemporaryDirectory() as folder:
+        measured = Path(folder) / "figures"
+        os.environ["REVISIT_FIGURES"] = str(measured)
+        tests = _run([sys.executable, "-m", "pytest", "-n", str(os.cpu_count() or 2), "--dist", "loadfile", *sys.argv[1:]], [])
+        figures += measured.read_text().splitlines() if measured.exists() else []
     if tests == 0 and not sys.argv[1:]:
         for name in _benchmarks():
             print(f"\n== bench/{name}.py --quick", flush=True)

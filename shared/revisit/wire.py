@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from revisit.clock import rfc3339
 from revisit.errors import GiveUp
 from revisit.events import EVENTS, Event
 from revisit.job import Lane
@@ -86,10 +87,16 @@ def decode(body: bytes) -> Envelope:
 
 def push_body(envelope: Envelope, subscription: str, message_id: str, attempt: int) -> dict[str, Any]:
     """What Pub/Sub posts to a push subscriber (documented form, Cloud Pub/Sub "Receive push messages")."""
-    now = envelope.time.isoformat().replace("+00:00", "Z")
+    body = raw_push_body(envelope.encode(), subscription, message_id, attempt)
+    body["message"] |= {"attributes": envelope.attributes, "publishTime": rfc3339(envelope.time)}
+    return body
+
+
+def raw_push_body(data: bytes, subscription: str, message_id: str, attempt: int) -> dict[str, Any]:
+    """The push of any bytes, whether or not they are an event of ours."""
     return {
-        "message": {"data": base64.b64encode(envelope.encode()).decode(), "attributes": envelope.attributes,
-                    "messageId": message_id, "publishTime": now},
+        "message": {"data": base64.b64encode(data).decode(), "attributes": {}, "messageId": message_id,
+                    "publishTime": "1970-01-01T00:00:00Z"},
         "subscription": subscription,
         "deliveryAttempt": attempt,
     }

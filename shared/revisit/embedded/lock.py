@@ -1,0 +1,42 @@
+"""One server per data folder: who holds it, and where it answers."""
+
+import fcntl
+import json
+import os
+from pathlib import Path
+from typing import IO
+
+from revisit.errors import Conflict
+
+NAME = "serve.lock"
+
+
+def hold(data: Path, url: str) -> IO[str]:
+    """Take the folder's lock until the file returned is closed or the process ends.
+
+    Raises:
+        Conflict: Another process serves the folder.
+    """
+    file = (data / NAME).open("a+")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise Conflict(f"{data} is being served already at {server_of(data) or 'another address'}; use that, or stop it first") from None
+    file.truncate(0)
+    file.write(json.dumps({"pid": os.getpid(), "url": url}))
+    file.flush()
+    return file
+
+
+def server_of(data: Path) -> str | None:
+    """Address of the server that holds the folder; None if there is none."""
+    path = data / NAME
+    if not path.exists():
+        return None
+    with path.open("r") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return str(json.loads(file.read() or "{}").get("url", "")) or "starting"
+        return None

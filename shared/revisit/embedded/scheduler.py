@@ -1,0 +1,38 @@
+"""The clock that ticks: what Cloud Scheduler does, in a thread."""
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from revisit.clock import rfc3339
+from revisit.delivery import Delivery
+from revisit.events import DeliveriesDue, Event, RefreshDue
+from revisit.ports import Backend
+
+FOLDER_EVERY_S = 10
+FEED_EVERY_S = 900
+DELIVERIES_EVERY_S = 5
+
+
+class Scheduler(threading.Thread):
+    """Emits ticks; a tick's id is its rounded moment, so two schedulers emit no more than one."""
+
+    def __init__(self, backend: Backend, stop: threading.Event) -> None:
+        super().__init__(daemon=True, name="scheduler")
+        self._backend, self._stop = backend, stop
+        self._last: dict[str, int] = {}
+
+    def run(self) -> None:
+        while not self._stop.is_set():
+            for spec in self._backend.sources:
+                self._tick(spec, FOLDER_EVERY_S if spec.startswith("folder:") else FEED_EVERY_S, lambda at, spec=spec: RefreshDue(at, spec))
+            if self._backend.records.find(Delivery, state="due", limit=1):
+                self._tick("deliveries", DELIVERIES_EVERY_S, DeliveriesDue)
+            self._stop.wait(1)
+
+    def _tick(self, name: str, every_s: int, event_at: Callable[[str], Event]) -> None:
+        turn = int(self._backend.now().timestamp()) // every_s
+        if self._last.get(name) != turn:
+            self._last[name] = turn
+            event = event_at(rfc3339(datetime.fromtimestamp(turn * every_s, UTC)))
+            self._backend.commit(lambda commit: commit.emit(event), last=False)

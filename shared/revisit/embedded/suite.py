@@ -1,0 +1,120 @@
+"""The suite as one service: light functions here, raster functions in processes of their own, the API and page beside them."""
+
+import logging
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+from revisit.embedded.host import Host
+from revisit.embedded.lock import hold, server_of
+from revisit.embedded.scheduler import Scheduler
+from revisit.embedded.worker import Worker, spawn
+from revisit.errors import BadInput
+from revisit.local.backend import local_backend, local_queue
+from revisit.ports import Backend
+from revisit.wiring import HEARS, RASTER
+
+LIGHT = tuple(name for name in HEARS if name not in RASTER)
+
+
+class Suite:
+    """Runs while its `with` block does; killed at any moment and started again, it carries on."""
+
+    def __init__(self, data: Path, sources: tuple[str, ...] = (), port: int = 8787, workers: int = 2, log_level: int = logging.INFO) -> None:
+        """
+        Args:
+            data: The data folder; one server each.
+            sources: SPECs to refresh from now on, besides those the folder remembers.
+            port: On 127.0.0.1; 0 takes a free one.
+            workers: Processes for raster work.
+            log_level: Of the worker processes.
+        """
+        self.data, self._workers, self._log_level = data, workers, log_level
+        self._server = None
+        self.backend = local_backend(data, sources)
+        self._server = _listen(self.backend, data, port)
+        self.url = f"http://127.0.0.1:{self._server.effective_port}"
+        self._lock: IO[str] | None = None
+        self._stop = threading.Event()
+        self._processes: list[subprocess.Popen[bytes]] = []
+
+    def __enter__(self) -> "Suite":
+        try:
+            self._lock = hold(self.data, self.url)
+        except BaseException:
+            self._server.close()
+            raise
+        host, queue = Host(self.backend), local_queue(self.backend)
+        self._threads = [Worker(queue, host, [name], self._stop) for name in LIGHT]
+        self._threads += [Scheduler(self.backend, self._stop), threading.Thread(target=self._keep_workers, daemon=True)]
+        for thread in self._threads:
+            thread.start()
+        threading.Thread(target=self._server.run, daemon=True, name="api").start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(10)
+        for process in self._processes:
+            process.terminate()
+        for process in self._processes:
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+        self._server.close()
+        if self._lock:
+            self._lock.close()
+
+    def _keep_workers(self) -> None:
+        while not self._stop.is_set():
+            self._processes = [process for process in self._processes if process.poll() is None]
+            while len(self._processes) < self._workers and not self._stop.is_set():
+                self._processes.append(spawn(self.data, RASTER, self._log_level))
+            self._stop.wait(0.5)
+
+
+def _listen(backend: Backend, data: Path, port: int) -> Any:
+    import waitress
+
+    from revisit.api import create_app
+
+    try:
+        return waitress.create_server(create_app(backend, data), host="127.0.0.1", port=port, threads=8, ident=None)
+    except OSError as error:
+        raise BadInput(f"port {port} on 127.0.0.1 cannot be used ({error.strerror}); choose another with --port, or 0 for any") from None
+
+
+def run_until(backend: Backend, data: Path, done: Callable[[], bool], patience_s: float = float("inf")) -> bool:
+    """See to it that the chain runs until `done` says so: by the server of the folder if there is one, else in this process.
+
+    Args:
+        backend: On the data folder.
+        data: The data folder.
+        done: Asked often; cheap.
+        patience_s: Longest wait.
+
+    Returns:
+        Whether it was done in time.
+    """
+    stop, threads = threading.Event(), []
+    if server_of(data) is None:
+        host, queue = Host(backend), local_queue(backend)
+        # Two threads of everything: reading pixels and arithmetic on them leave the interpreter free.
+        threads = [Worker(queue, host, list(HEARS), stop) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+    until = time.monotonic() + patience_s
+    try:
+        while not (finished := done()) and time.monotonic() < until:
+            time.sleep(0.02 if threads else 0.1)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(30)
+    return finished

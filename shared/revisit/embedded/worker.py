@@ -1,0 +1,90 @@
+"""Workers: lease a message, push it to its function, answer the queue; as threads, or as a process of their own."""
+
+import argparse
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from revisit.embedded.host import Host
+from revisit.ports import Message
+from revisit.runtime import log_to
+
+if TYPE_CHECKING:
+    from revisit.local.queue import LocalQueue
+
+LEASE_S = 120
+HEARTBEAT_S = 30
+
+
+class Worker(threading.Thread):
+    """Works off the messages of some functions, one at a time, until told to stop."""
+
+    def __init__(self, queue: "LocalQueue", host: Host, functions: Sequence[str], stop: threading.Event) -> None:
+        super().__init__(daemon=True, name=f"worker {','.join(functions)}")
+        self._queue, self._host, self._functions, self._stop = queue, host, tuple(functions), stop
+
+    def run(self) -> None:
+        while not self._stop.is_set():
+            leased = self._queue.lease(self._functions, 1, LEASE_S)
+            if not leased:
+                self._queue.wait(0.25)
+            for message in leased:
+                self._handle(message)
+
+    def _handle(self, message: Message) -> None:
+        over = threading.Event()
+        threading.Thread(target=self._keep_lease, args=(message, over), daemon=True).start()
+        try:
+            status, answer = self._host.push(message)
+        finally:
+            over.set()
+        if 200 <= status < 300:
+            self._queue.ack(message)
+        else:
+            self._queue.nack(message, f"{status}: {answer[:500]}")
+
+    def _keep_lease(self, message: Message, over: threading.Event) -> None:
+        while not over.wait(HEARTBEAT_S):
+            self._queue.extend(message, LEASE_S)
+
+
+def spawn(data: Path, functions: Sequence[str], log_level: int = logging.INFO) -> "subprocess.Popen[bytes]":
+    """Start a worker process for some functions; it ends when this process does, however it ends."""
+    command = [sys.executable, "-m", "revisit.embedded.worker", str(data), *functions, "--log-level", str(log_level)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE)
+
+
+def _end_with_parent() -> None:
+    # The parent holds the other end of this pipe; a killed parent closes it.
+    sys.stdin.buffer.read()
+    os._exit(0)
+
+
+def main() -> None:
+    """Entry point of a worker process."""
+    from revisit.local.backend import local_backend, local_queue
+
+    parser = argparse.ArgumentParser()
+    parser.add_argument("data", type=Path)
+    parser.add_argument("functions", nargs="+")
+    parser.add_argument("--log-level", type=int, default=logging.INFO)
+    options = parser.parse_args()
+    log_to(sys.stderr, options.log_level)
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    backend = local_backend(options.data)
+    worker = Worker(local_queue(backend), Host(backend), options.functions, stop)
+    worker.start()
+    worker.join()
+
+
+if __name__ == "__main__":
+    main()

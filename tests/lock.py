@@ -1,0 +1,38 @@
+"""`make lock`: renew the pins of the whole suite, then each function's own from what it imports."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from imports import ROOT, reached, strangers
+
+LOCKS = ROOT / "locks"
+COMPILE = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--no-header", "--generate-hashes", "--python-version", "3.12"]
+PACKAGES = {"functions_framework": "functions-framework", "pystac_client": "pystac-client"}
+
+
+def main() -> None:
+    """Write every lock file anew; `upgrade` as an argument also moves to the newest versions."""
+    upgrade = ["--upgrade"] if "upgrade" in sys.argv else []
+    _compile("runtime.in", LOCKS / "runtime.txt", upgrade)
+    _compile("test.in", LOCKS / "test.txt", [*upgrade, "--constraint", "runtime.txt"])
+    _compile("tools.in", LOCKS / "tools.txt", [*upgrade, "--constraint", "test.txt"])
+    for folder in sorted(path.parent for path in (ROOT / "functions").glob("*/main.py")):
+        wanted = LOCKS / "revisit"
+        wanted.write_text("\n".join(sorted(needed(folder / "main.py"))) + "\n")
+        _compile(wanted.name, folder / "requirements.txt", ["--constraint", "runtime.txt"])
+        wanted.unlink()
+
+
+def needed(main_file: Path) -> set[str]:
+    """Packages that a function reaches by imports, its backend's apart."""
+    files = reached(main_file, but=("revisit.local", "revisit.gcp"))
+    return {PACKAGES.get(name, name) for path in files for name in strangers(path)} - set(sys.stdlib_module_names)
+
+
+def _compile(source: str, target: Path, options: list[str]) -> None:
+    subprocess.run([*COMPILE, *options, source, "--output-file", str(target)], cwd=LOCKS, check=True)
+
+
+if __name__ == "__main__":
+    main()
