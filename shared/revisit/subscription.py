@@ -58,7 +58,9 @@ class Subscription:
     alerts: int = 0
     """Number of the latest alert: the log's length."""
     feed_token: str = ""
-    """What the secret address of its Atom feed ends in."""
+    """What the secret address of its Atom feed ends in: its id and a secret."""
+    paused: datetime | None = None
+    """Since when; None once what was published meanwhile has been taken up."""
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.name.strip()) <= 200:
