@@ -1,0 +1,39 @@
+"""Where products are found and their bands read; each source is imported only when it is asked for."""
+
+from pathlib import Path
+
+from revisit.errors import BadInput
+from revisit.ports import Source
+
+EARTH_SEARCH = "stac:https://earth-search.aws.element84.com/v1#sentinel-2-l2a"
+"""The live source that needs no account."""
+
+_FORMS = "write folder:PATH, google-index:PATH-or-URL or stac:URL#collection"
+
+
+def open_source(spec: str) -> Source:
+    """The source that a SPEC names; its `spec` is the canonical text, with paths made absolute.
+
+    Raises:
+        BadInput: The SPEC names no source.
+    """
+    kind, _, location = spec.strip().partition(":")
+    if not location:
+        raise BadInput(f"{spec!r} is not a source; {_FORMS}")
+    if kind == "folder":
+        from revisit.sources.folder import Folder
+
+        return Folder(_absolute(location))
+    if kind == "google-index":
+        from revisit.sources.google_index import GoogleIndex
+
+        return GoogleIndex(location if "://" in location else _absolute(location))
+    if kind == "stac":
+        from revisit.sources.stac_api import StacApi
+
+        return StacApi(location)
+    raise BadInput(f"{spec!r} is not a source; {_FORMS}")
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).expanduser().absolute())

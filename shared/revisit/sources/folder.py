@@ -1,0 +1,202 @@
+"""folder:PATH: a static STAC catalog, a folder of STAC items, a tree of .SAFE products, or all of them side by side.
+
+The tree itself is walked rather than the catalog's links, so that an item without a root is found too, and no link leads out of it.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from revisit.bands import BandFile
+from revisit.errors import GiveUp, NotFound, Retry
+from revisit.ports import Listing
+from revisit.product import Product
+from revisit.sources import safe, stac_item
+from revisit.sources.batches import Found, batches
+from revisit.sources.hosts import permitted
+
+MAX_BYTES = 20_000_000
+"""Of one metadata file."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """One directory with something to read."""
+
+    path: Path
+    product: bool
+    """Whether it is a SAFE product, otherwise its JSON files may be items."""
+    digest: str
+    """Changes when a metadata file in it is added, removed or written."""
+
+
+class Folder:
+    """Products below a local folder; a second listing reads only what changed."""
+
+    announces_all = True
+
+    def __init__(self, path: str) -> None:
+        self.root = Path(path)
+        self.spec = f"folder:{path}"
+
+    def listing(self, state: dict[str, Any], unseen: "Callable[[Any], Any]", now: datetime) -> Listing:  # noqa: ARG002
+        """Products of directories that changed since the listing that left `state`; see `Source.listing`."""
+        if not self.root.is_dir():
+            raise GiveUp(f"there is no folder {self.root}; create it or name another")
+        listing = Listing(batches=iter(()), state={})
+        listing.batches = batches(self._found(state.get("read", {}), listing), unseen, listing, self._end(state, listing))
+        return listing
+
+    def bands(self, product: Product) -> dict[str, BandFile]:
+        """The band files of a product; see `Source.bands`."""
+        place = self._inside(Path(product.href))
+        if place.is_dir():
+            return self._of_safe(place, product.tile)
+        item = _json(place)
+        if not stac_item.is_item(item):
+            raise GiveUp(f"{place} is no longer a STAC item")
+        return self._of_item(place, item)
+
+    def _of_safe(self, root: Path, tile: str) -> dict[str, BandFile]:
+        files = safe.bands_of(os.fspath(root), _reader(root), tile)
+        there = {band: file for band, file in files.items() if self._inside(Path(file.href)).is_file()}
+        if not there:
+            raise GiveUp(f"none of the image files of {root.name} is there")
+        return there
+
+    def _of_item(self, path: Path, item: dict[str, Any]) -> dict[str, BandFile]:
+        files, left_out = stac_item.band_files(item, lambda href: self._resolve(path, href))
+        if not files:
+            why = "; ".join(dict.fromkeys(left_out.values())) or "no asset is one"
+            raise GiveUp(f"no band of {path.name} can be read: {why}")
+        return files
+
+    # ------------------------------------------------------------------------------------------------------------ listing
+
+    def _found(self, before: dict[str, list[Any]], listing: Listing) -> Iterator[Found]:
+        after: dict[str, list[Any]] = {}
+        listing.state = {"read": after, "rows": 0}
+        for place in self._places():
+            key = os.fspath(place.path.relative_to(self.root))
+            digest, rows = before.get(key, ("", 0))
+            if digest == place.digest:
+                listing.rows += rows
+                after[key] = [digest, rows]
+                continue
+            rejections, rows = listing.rejections, 0
+            for found in self._read(place):
+                rows += isinstance(found, Product)
+                yield found
+            if listing.rejections == rejections:
+                after[key] = [place.digest, rows]
+
+    def _end(self, state: dict[str, Any], listing: Listing) -> Callable[[], None]:
+        def check() -> None:
+            if not listing.rows and state.get("rows"):
+                raise GiveUp(f"{self.root} is empty, yet {state['rows']} products were there before; is its disk mounted?")
+            listing.state["rows"] = listing.rows
+
+        return check
+
+    def _places(self) -> Iterator[_Place]:
+        def fail(error: OSError) -> None:
+            raise Retry(f"{error.filename} cannot be read: {error.strerror}")
+
+        for directory, inner, files in os.walk(self.root, onerror=fail):
+            path = Path(directory)
+            inner.sort()
+            if any(safe.is_metadata(name) for name in files):
+                inner.clear()
+                yield _Place(path, True, _digest([path, *(path / name for name in files if safe.is_metadata(name)), path / "GRANULE"]))
+            elif items := sorted(path / name for name in files if name.endswith(".json")):
+                yield _Place(path, False, _digest(items))
+
+    def _read(self, place: _Place) -> Iterator[Found]:
+        if place.product:
+            yield from self._read_safe(place.path)
+            return
+        for path in sorted(place.path.glob("*.json")):
+            try:
+                item = _json(self._inside(path))
+                if stac_item.is_item(item) and stac_item.is_sentinel_2(item):
+                    product = stac_item.product_of(item, self.spec, os.fspath(path))
+                    self._of_item(path, item)
+                    yield product
+            except GiveUp as reason:
+                yield os.fspath(path.relative_to(self.root)), str(reason)
+
+    def _read_safe(self, path: Path) -> Iterator[Found]:
+        try:
+            products = safe.products_of(os.fspath(path), _reader(path), self.spec)
+            for product in products:
+                self._of_safe(path, product.tile)
+                yield product
+        except GiveUp as reason:
+            yield os.fspath(path.relative_to(self.root)), str(reason)
+
+    # -------------------------------------------------------------------------------------------------------------- files
+
+    def _inside(self, path: Path) -> Path:
+        resolved = path.resolve()
+        if not resolved.is_relative_to(self.root.resolve()):
+            raise GiveUp(f"{path} leads out of {self.root}")
+        return resolved
+
+    def _resolve(self, item: Path, href: str) -> str:
+        """Relative paths inside the folder, and https files of the public buckets; nothing else."""
+        if "://" in href:
+            return permitted(href)
+        if href.startswith(("/", "~", "\\")) or ":" in href:
+            raise GiveUp(f"{href!r} is not a path relative to its item")
+        path = self._inside(item.parent / href)
+        if not path.is_file():
+            raise GiveUp(f"{href!r} is missing")
+        return os.fspath(path)
+
+
+def _reader(root: Path) -> Callable[[str], bytes]:
+    def read(path: str) -> bytes:
+        file = (root / path).resolve()
+        if not file.is_relative_to(root.resolve()):
+            raise GiveUp(f"{path} leads out of {root}")
+        return _bytes(file)
+
+    return read
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise NotFound(f"{path.name} is missing") from None
+    except OSError as error:
+        raise GiveUp(f"{path.name} cannot be read: {error.strerror}") from None
+    if len(content) > MAX_BYTES:
+        raise GiveUp(f"{path.name} is larger than {MAX_BYTES // 1_000_000} MB")
+    return content
+
+
+def _json(path: Path) -> Any:
+    try:
+        return msgspec.json.decode(_bytes(path))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise GiveUp(f"it is not JSON: {error}") from None
+
+
+def _digest(paths: list[Path]) -> str:
+    """Of names, sizes and times of change: one `stat` a file, nothing is read."""
+    marks = []
+    for path in paths:
+        try:
+            status = path.stat()
+        except OSError:
+            continue
+        marks.append(f"{path.name}|{status.st_size}|{status.st_mtime_ns}")
+    return sha256("\n".join(marks).encode()).hexdigest()[:20]
