@@ -1,0 +1,217 @@
+"""Tiles: the squares of 109.8 km in UTM that every product is cut to, named after MGRS squares.
+
+What the grid's rules say is computed: zone, row and column from the letters, and the corner: 100 km squares of the zone's
+grid, the west edge moved down and the north edge up to a multiple of 60 m (the coarsest pixel). Which squares exist, and
+which see land, is in `tile_list`.
+
+Edges are straight in UTM and curved in lon/lat: a footprint has as many vertices as keep it within 1 m of the square.
+"""
+
+import math
+import re
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any
+
+from revisit.errors import BadInput
+from revisit.tile_list import ROWS, SOUTHERN_ROWS, bits
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from shapely import MultiPolygon, Polygon, STRtree
+
+SIDE_M = 109_800
+"""Length of a tile's edge."""
+COLUMNS = 8
+"""Squares of 100 km side by side in a zone."""
+
+_ID = re.compile(r"T?(?P<zone>\d{1,2})(?P<band>[C-HJ-NP-X])(?P<column>[A-HJ-NP-Z])(?P<row>[A-HJ-NP-V])")
+_COLUMN_LETTERS = ("STUVWXYZ", "ABCDEFGH", "JKLMNPQR")
+"""Of zones whose number leaves 0, 1, 2 when divided by 3."""
+_ROW_LETTERS = "ABCDEFGHJKLMNPQRSTUV"
+_EVEN_ZONE_SHIFT = 5
+"""Even zones begin their rows with F."""
+_FIRST_ROW = {"C": 7, "D": 20, "E": 29, "F": 38, "G": 47, "H": 56, "J": 65, "K": 73, "L": 82, "M": 91,
+              "N": 100, "P": 109, "Q": 118, "R": 127, "S": 135, "T": 144, "U": 153, "V": 162, "W": 171, "X": 180, "end": ROWS}
+"""Row in which each latitude band begins, as `tile_list` counts rows; every row belongs to one band."""
+_BANDS = [name for name in _FIRST_ROW if name != "end"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One tile of the Sentinel-2 grid."""
+
+    id: str
+    """Without the T: 32TQM."""
+    zone: int
+    """UTM zone, 1 to 60."""
+    epsg: int
+    """32601 to 32660 north of the equator, 32701 to 32760 south of it."""
+    bounds_utm: tuple[int, int, int, int]
+    """West, south, east, north in metres of its CRS."""
+    land: bool
+    """Whether it sees land."""
+
+    @classmethod
+    def parse(cls, text: str) -> "Tile":
+        """A tile by its id, with or without the T.
+
+        Raises:
+            BadInput: No tile is called so.
+        """
+        found = _ID.fullmatch(text.strip().upper())
+        if not found:
+            raise BadInput(f"{text[:40]!r} is not a tile; a tile is a UTM zone, a latitude band and two letters, such as 32TQM")
+        place = _place(int(found["zone"]), found["band"], found["column"], found["row"])
+        if place is None or not _bit(bits_of_existence(), *place):
+            raise BadInput(f"there is no tile {text.strip()!r} in the Sentinel-2 grid; check its letters on a map of the tiles")
+        return _tile(*place)
+
+    @property
+    def footprint(self) -> "Polygon | MultiPolygon":
+        """Its square in lon/lat degrees, within 1 m; in two parts where it crosses the antimeridian."""
+        return _footprint(*_located(self.id))
+
+
+def tile_ids() -> tuple[str, ...]:
+    """Every tile of the grid, sorted."""
+    return tuple(sorted(_id(*place) for place in _places()))
+
+
+def tiles_under(shape: Any) -> tuple[str, ...]:
+    """Ids of the tiles whose footprint intersects a shapely geometry in lon/lat degrees, sorted.
+
+    The geometry lies within 180 degrees west and east: split at the antimeridian where it crosses.
+    """
+    import numpy as np
+    import shapely
+
+    places, owners, tree = _boxes()
+    hits = tree.query(shapely.get_parts(shape), predicate="intersects")[1]
+    near = np.unique(owners[hits])
+    footprints = np.array([_footprint(*places[index]) for index in near], dtype=object)
+    shapely.prepare(shape)
+    return tuple(sorted(_id(*places[index]) for index in near[shapely.intersects(shape, footprints)]))
+
+
+def bits_of_existence() -> bytes:
+    """One byte for each zone and row: which columns exist."""
+    return _bits()[0]
+
+
+@cache
+def _bits() -> tuple[bytes, bytes]:
+    return bits()
+
+
+def _bit(table: bytes, zone: int, row: int, column: int) -> bool:
+    return bool(table[(zone - 1) * ROWS + row] >> column & 1)
+
+
+def _place(zone: int, band: str, column: str, row: str) -> tuple[int, int, int] | None:
+    """Zone, row and column as `tile_list` counts them; None where no square of the zone has these letters."""
+    if not 1 <= zone <= 60 or column not in _COLUMN_LETTERS[zone % 3]:
+        return None
+    first, end = _FIRST_ROW[band], _FIRST_ROW[[*_BANDS, "end"][_BANDS.index(band) + 1]]
+    letter = _ROW_LETTERS.index(row) - (0 if zone % 2 else _EVEN_ZONE_SHIFT)
+    number = first + (letter - first) % len(_ROW_LETTERS)
+    return (zone, number, _COLUMN_LETTERS[zone % 3].index(column)) if number < end else None
+
+
+def _located(id: str) -> tuple[int, int, int]:
+    place = _place(int(id[:2]), id[2], id[3], id[4])
+    if place is None:
+        raise ValueError(f"{id!r} is no tile")
+    return place
+
+
+def _id(zone: int, row: int, column: int) -> str:
+    band = next(name for name in reversed(_BANDS) if _FIRST_ROW[name] <= row)
+    letter = _ROW_LETTERS[(row + (0 if zone % 2 else _EVEN_ZONE_SHIFT)) % len(_ROW_LETTERS)]
+    return f"{zone:02d}{band}{_COLUMN_LETTERS[zone % 3][column]}{letter}"
+
+
+def _tile(zone: int, row: int, column: int) -> Tile:
+    return Tile(_id(zone, row, column), zone, (32600 if row >= SOUTHERN_ROWS else 32700) + zone, _bounds(row, column),
+                _bit(_bits()[1], zone, row, column))
+
+
+def _bounds(row: int, column: int) -> tuple[int, int, int, int]:
+    """West, south, east, north in metres: the same in every zone."""
+    west = (column + 1) * 100_000 // 60 * 60
+    # Rounded from the equator, wherever the hemisphere's false northing puts it.
+    from_equator = -((SOUTHERN_ROWS - row - 1) * 100_000 // 60 * 60)
+    north = from_equator + (0 if row >= SOUTHERN_ROWS else 10_000_000)
+    return west, north - SIDE_M, west + SIDE_M, north
+
+
+def _places() -> list[tuple[int, int, int]]:
+    table = bits_of_existence()
+    return [(zone, row, column) for zone in range(1, 61) for row in range(ROWS) for column in range(COLUMNS)
+            if _bit(table, zone, row, column)]
+
+
+@cache
+def _unproject() -> Any:
+    """UTM of zone 31 to lon/lat: the other zones are the same, 6 degrees apart."""
+    from pyproj import Proj
+
+    return {north: Proj(f"+proj=utm +zone=31 +ellps=WGS84 {'' if north else '+south'}") for north in (True, False)}
+
+
+def _square(row: int, column: int, steps: int) -> "NDArray[np.float64]":
+    """Boundary of a square in zone 31: lon/lat degrees, counter-clockwise and closed, shape (4 * steps + 1, 2)."""
+    import numpy as np
+
+    west, south, east, north = _bounds(row, column)
+    along = np.arange(steps) / steps
+    x = np.concatenate([west + SIDE_M * along, np.full(steps, east), east - SIDE_M * along, np.full(steps, west), [west]])
+    y = np.concatenate([np.full(steps, south), south + SIDE_M * along, np.full(steps, north), north - SIDE_M * along, [south]])
+    return np.stack(_unproject()[row >= SOUTHERN_ROWS](x, y, inverse=True), axis=1)
+
+
+@lru_cache(maxsize=ROWS * COLUMNS)
+def _dense_square(row: int, column: int) -> "NDArray[np.float64]":
+    # A chord of L metres leaves a parallel by L * L / (8 * R) * tan(latitude): 237 m * tan(latitude) for a whole edge.
+    latitude = math.radians(abs(row + 0.5 - SOUTHERN_ROWS) * 0.9 + 0.9)
+    return _square(row, column, 4 + math.ceil(math.sqrt(300 * math.tan(latitude))))
+
+
+def _turned(ring: "NDArray[np.float64]", degrees: float) -> "NDArray[np.float64]":
+    """The ring moved eastward."""
+    turned = ring.copy()
+    turned[:, 0] += degrees
+    return turned
+
+
+@lru_cache(maxsize=8192)
+def _footprint(zone: int, row: int, column: int) -> "Polygon | MultiPolygon":
+    import shapely
+
+    ring = _turned(_dense_square(row, column), (zone - 31) * 6.0)
+    if ring[:, 0].min() >= -180 and ring[:, 0].max() <= 180:
+        return shapely.polygons(ring)
+    world = shapely.box(-180, -90, 180, 90)
+    parts = [shapely.intersection(shapely.polygons(_turned(ring, turn)), world) for turn in (-360.0, 0.0, 360.0)]
+    return shapely.multipolygons([part for part in parts if part.area > 0])
+
+
+@cache
+def _boxes() -> "tuple[list[tuple[int, int, int]], NDArray[np.int64], STRtree]":
+    """All places, and a tree of boxes around their footprints with the place each box is of."""
+    import numpy as np
+    import shapely
+
+    places = _places()
+    at = np.array(places)
+    squares = np.stack([_square(row, column, 4) for row in range(ROWS) for column in range(COLUMNS)])
+    low, high = squares.min(axis=1), squares.max(axis=1)
+    slack = 0.02 * (high - low)
+    corners = np.concatenate([low - slack, high + slack], axis=1)[at[:, 1] * COLUMNS + at[:, 2]]
+    corners[:, [0, 2]] += ((at[:, 0] - 31) * 6.0)[:, None]
+    owners = np.arange(len(places))
+    for beyond, turn in ((corners[:, 0] < -180, 360.0), (corners[:, 2] > 180, -360.0)):
+        corners = np.concatenate([corners, corners[: len(places)][beyond] + (turn, 0, turn, 0)])
+        owners = np.concatenate([owners, np.flatnonzero(beyond)])
+    return places, owners, shapely.STRtree(shapely.box(*corners.T))
