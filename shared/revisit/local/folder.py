@@ -1,0 +1,121 @@
+"""Assets in a folder: written aside, put in place by one step, so that each is visible whole or not at all."""
+
+import errno
+import os
+import re
+import shutil
+import stat
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import file_digest
+from pathlib import Path
+
+from revisit.errors import BadInput, NotFound, Retry
+from revisit.job import Asset
+from revisit.local.holder import gone, this_process
+
+WORK = ".work"
+"""Folder of unfinished files, below the assets so that both are on one disk; no asset's name begins with a dot."""
+_COMPONENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+=@-]{0,199}")
+
+
+class FolderAssets:
+    """The Assets port on one folder; threads and processes may share it."""
+
+    def __init__(self, root: Path) -> None:
+        """Open the folder, making it where it is missing, and clear what processes that have ended left unfinished.
+
+        Raises:
+            BadInput: The folder cannot be made or written.
+        """
+        self.root = root
+        try:
+            (root / WORK).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BadInput(f"the assets folder {root} cannot be written ({error.strerror}); make it writable, or name another with --data") from error
+        for left in (root / WORK).iterdir():
+            if gone(left.name):
+                shutil.rmtree(left, ignore_errors=True)
+
+    def store(self, file: Path, path: str, media_type: str) -> Asset:
+        target = self._target(path)
+        if not stat.S_ISREG(file.lstat().st_mode):
+            raise BadInput(f"{file} is not a file that can be stored")
+        with _disk(self.root):
+            self._make_folders(target.parent)
+            _carry_to_disk(file)
+            try:
+                os.link(file, target)
+            except FileExistsError:
+                pass  # content-addressed: somebody stored the same before
+            except OSError as error:
+                if error.errno not in (errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK):
+                    raise
+                self._place_without_link(file, target)
+            _carry_to_disk(target.parent)
+            file.unlink(missing_ok=True)
+            with target.open("rb") as stored:
+                digest = file_digest(stored, "sha256").hexdigest()
+                size = os.fstat(stored.fileno()).st_size
+        return Asset(target.stem, path, media_type, size, digest)
+
+    def locate(self, path: str) -> str:
+        return str(self._target(path))
+
+    def read(self, path: str) -> bytes:
+        try:
+            return self._target(path).read_bytes()
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            raise NotFound(f"there is no asset {path!r}") from None
+
+    def workspace(self) -> Path:
+        """This thread's folder for unfinished files."""
+        folder = self.root / WORK / this_process() / str(threading.get_native_id())
+        with _disk(self.root):
+            folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def _target(self, path: str) -> Path:
+        """Where an asset lies; never outside the folder, whatever links somebody put into it."""
+        if not all(_COMPONENT.fullmatch(component) for component in path.split("/")):
+            raise BadInput(f"{path!r} is not the path of an asset: use letters, digits and . _ + = @ - between single slashes")
+        target = self.root.joinpath(*path.split("/"))
+        if target.resolve() != self.root.resolve().joinpath(*path.split("/")):
+            raise BadInput(f"{path!r} leads through a symbolic link; assets are only kept below {self.root}")
+        return target
+
+    def _make_folders(self, folder: Path) -> None:
+        missing = [parent for parent in (folder, *folder.parents) if not parent.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
+        for made in missing:
+            _carry_to_disk(made.parent)
+
+    def _place_without_link(self, file: Path, target: Path) -> None:
+        """Put a file in place from another disk, or on a disk that knows no hard links."""
+        copy = self.workspace() / f"{target.name}.{os.urandom(8).hex()}"
+        try:
+            shutil.copyfile(file, copy)
+            _carry_to_disk(copy)
+            if not target.exists():
+                copy.rename(target)
+        finally:
+            copy.unlink(missing_ok=True)
+
+
+@contextmanager
+def _disk(root: Path) -> Iterator[None]:
+    """A disk that is full, read-only or failing may mend."""
+    try:
+        yield
+    except OSError as error:
+        raise Retry(f"an asset could not be stored below {root}: {error.strerror or error}; nothing of it is visible") from error
+
+
+def _carry_to_disk(path: Path) -> None:
+    """fsync a file or a folder."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

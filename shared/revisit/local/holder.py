@@ -1,0 +1,52 @@
+"""Which process holds something, and whether that process still lives: what a killed one held can be freed at once."""
+
+import os
+import platform
+from functools import lru_cache
+from pathlib import Path
+
+
+def this_process() -> str:
+    """Name of the running process, unlike that of any process before: host.pid.start."""
+    return _name(os.getpid())
+
+
+def gone(holder: str) -> bool:
+    """Whether the process so named is known to have ended; one on another host, or with a name that is none, is not judged."""
+    host, pid, start = (["", *holder.rsplit(".", 2)])[-3:]
+    if host != _host() or not pid.isdecimal():
+        return False
+    return _start(int(pid)) != start
+
+
+@lru_cache(maxsize=4)
+def _name(pid: int) -> str:
+    return f"{_host()}.{pid}.{_start(pid)}"
+
+
+@lru_cache(maxsize=1)
+def _host() -> str:
+    """The host's name, fit for a file name."""
+    return "".join(letter if letter.isalnum() or letter == "-" else "-" for letter in platform.node()) or "host"
+
+
+def _start(pid: int) -> str:
+    """When the process started, in clock ticks since boot (proc(5), /proc/[pid]/stat field 22); empty if it has ended."""
+    try:
+        state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return _start_elsewhere(pid)
+    return "" if state in "ZX" else rest[18]
+
+
+def _start_elsewhere(pid: int) -> str:
+    """Where there is no /proc only the existence of the process can be asked for."""
+    if Path("/proc/self/stat").exists():
+        return ""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return ""
+    except PermissionError:
+        return "0"
+    return "0"
