@@ -1,0 +1,15 @@
+"""What a user can ask for: the same verbs behind the API and the command line.
+
+Everything is validated before anything is written, and every verb can be repeated: ids are derived, so a repeat completes what
+a crash left undone and doubles nothing.
+"""
+
+from revisit.commands.ordering import order, order_of, orders
+from revisit.commands.reading import alerts, job, results, series
+from revisit.commands.recipes import recipe_of
+from revisit.commands.replaying import dead_letter, dead_letters, replay
+from revisit.commands.searching import search
+from revisit.commands.subscribing import delete, pause, resume, subscribe, subscription, subscriptions
+
+__all__ = ["alerts", "dead_letter", "dead_letters", "delete", "job", "order", "order_of", "orders", "pause", "recipe_of", "replay",
+           "results", "resume", "search", "series", "subscribe", "subscription", "subscriptions"]

@@ -1,0 +1,47 @@
+"""Messages put aside: seen, and sent again once their cause is mended."""
+
+from revisit.commands.paging import every
+from revisit.errors import Conflict, GiveUp, NotFound
+from revisit.ports import Backend, DeadLetter, Transaction
+
+
+def dead_letters(backend: Backend) -> list[DeadLetter]:
+    """All of them, the oldest first."""
+    return sorted(every(backend.records, DeadLetter), key=lambda letter: (letter.at, letter.id))
+
+
+def dead_letter(backend: Backend, id: str) -> DeadLetter:
+    """One of them.
+
+    Raises:
+        NotFound: There is none of that id.
+    """
+    found = backend.records.get(DeadLetter, id)
+    if found is None:
+        raise NotFound(f"there is no dead letter {id!r}; see `revisit dead-letters list`")
+    return found
+
+
+def replay(backend: Backend, id: str) -> DeadLetter:
+    """Send a dead letter's event again, as if it had just happened, and put the letter away; one commit.
+
+    Functions that had handled the event already take no notice of it.
+
+    Raises:
+        Conflict: It holds no event of ours, so there is nothing to send.
+    """
+    from revisit import wire
+
+    letter = dead_letter(backend, id)
+    try:
+        envelope = wire.decode(letter.body.encode())
+    except GiveUp as error:
+        raise Conflict(f"dead letter {id!r} cannot be sent again: {error}") from None
+
+    def work(transaction: Transaction) -> None:
+        if transaction.get(DeadLetter, id) is not None:
+            transaction.delete(DeadLetter, id)
+            transaction.send(wire.again(envelope, backend.now()))
+
+    backend.records.transact(work)
+    return letter

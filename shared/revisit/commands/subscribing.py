@@ -1,0 +1,190 @@
+"""Subscriptions: made, paused, resumed, deleted, and their past worked."""
+
+import re
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from revisit.aoi import AOI
+from revisit.clock import rfc3339
+from revisit.commands.limits import check_area, check_period, limits_of
+from revisit.commands.ordering import place
+from revisit.commands.paging import every
+from revisit.commands.recipes import resolved
+from revisit.commands.searching import products_over
+from revisit.errors import BadInput, Conflict, NotFound
+from revisit.ids import derived
+from revisit.job import Job, job_id
+from revisit.order import Order
+from revisit.ports import Backend, Commit, Query
+from revisit.product import Level, Product, best
+from revisit.recipe import Recipe
+from revisit.subscription import Channel, Subscription, subscription_id
+
+LATE = timedelta(days=10)
+"""A product is published this long after its sensing at most; what comes later is a reprocessing."""
+
+
+def subscribe(backend: Backend, aoi: AOI, name: str, recipe: Recipe, level: Level = "L2A", max_cloud: float | None = None,
+              min_clear: float | None = None, channels: Sequence[Channel] = (), backfill: datetime | None = None,
+              owner: str = "local") -> Subscription:
+    """Watch an AOI, and work its past from `backfill` on.
+
+    The same owner, name, AOI and recipe are the same subscription: asked for again with the same conditions it is answered with,
+    its backfill completed if a crash left it undone; one that was deleted lives again, and its log goes on.
+
+    Args:
+        max_cloud: Percent over the whole product at most.
+        min_clear: Percent of the AOI's valid pixels that must be clear.
+        channels: Where alerts go; a webhook without a secret gets one.
+
+    Raises:
+        BadInput: A name, index, percentage, address, period or AOI that makes no sense, or more than the plan allows.
+        Conflict: It exists with other conditions.
+    """
+    limits = limits_of(owner)
+    recipe = resolved(recipe)
+    check_area(aoi, limits)
+    check_period(backfill, None, backend.now(), limits)
+    id = subscription_id(owner, name.strip(), aoi, recipe)
+    asked = Subscription(
+        id=id, name=name.strip(), aoi=aoi.geometry, tiles=tuple(aoi.tiles), recipe=recipe, created=backend.now(), owner=owner,
+        level=level, max_cloud=max_cloud, min_clear=min_clear, channels=tuple(checked(channel) for channel in channels),
+        backfill=backfill, feed_token=f"{id}-{secrets.token_urlsafe(24)}",
+    )
+    if len(asked.channels) > limits.channels:
+        raise BadInput(f"a subscription has at most {limits.channels} channels, not {len(asked.channels)}")
+    _check_count(backend, asked, limits.subscriptions)
+    if backfill is not None:
+        _past(backend, asked, _since(asked))
+    made = backend.commit(lambda commit: _make(commit, asked), last=False) or asked
+    if made.backfill is not None:
+        _catch_up(backend, made, "backfill", rfc3339(made.created), _since(made))
+    return made
+
+
+def _make(commit: Commit, asked: Subscription) -> Subscription:
+    there = commit.get(Subscription, asked.id)
+    if there is None:
+        made = asked
+    elif there.state == "deleted":
+        made = asked.updated(alerts=there.alerts, feed_token=there.feed_token)
+    elif differing := [field for field in ("level", "max_cloud", "min_clear", "backfill") if getattr(there, field) != getattr(asked, field)]:
+        raise Conflict(f"subscription {asked.name!r} over this AOI exists with another {differing[0]} "
+                       f"({getattr(there, differing[0])}); delete it first or choose another name")
+    elif {channel.id for channel in there.channels} != {channel.id for channel in asked.channels}:
+        raise Conflict(f"subscription {asked.name!r} over this AOI exists with other channels; delete it first or choose another name")
+    else:
+        return there
+    commit.put(made)
+    return made
+
+
+def _check_count(backend: Backend, asked: Subscription, most: int) -> None:
+    others = [there for there in subscriptions(backend, asked.owner) if there.id != asked.id]
+    if len(others) >= most:
+        raise BadInput(f"{len(others)} subscriptions are the most allowed; delete one first")
+
+
+def checked(channel: Channel) -> Channel:
+    """A channel that alerts may be carried by; a webhook without a secret gets one.
+
+    Raises:
+        BadInput: The address is private or malformed, or the file's name is none.
+    """
+    if channel.kind == "file":
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", channel.target):
+            raise BadInput(f"file channel {channel.target!r} is not a plain file name such as alerts.jsonl")
+        return channel
+    from revisit.addresses import check_url
+    from revisit.webhook import new_secret
+
+    check_url(channel.target)
+    return channel if channel.secret else replace(channel, secret=new_secret())
+
+
+def subscription(backend: Backend, id: str, owner: str = "local") -> Subscription:
+    """A subscription of this owner by its id, or by its name where that is the only one.
+
+    Raises:
+        NotFound: There is none, it is deleted, or it is another's.
+    """
+    found = backend.records.get(Subscription, id)
+    if found is not None and found.owner == owner and found.state != "deleted":
+        return found
+    named = [there for there in subscriptions(backend, owner) if there.name == id]
+    if len(named) == 1:
+        return named[0]
+    several = f"; {len(named)} have that name, so give the id" if named else "; see `revisit subscriptions list`"
+    raise NotFound(f"there is no subscription {id!r}{several}")
+
+
+def subscriptions(backend: Backend, owner: str = "local") -> list[Subscription]:
+    """The subscriptions of an owner that are not deleted, the oldest first."""
+    there = every(backend.records, Subscription, owner=owner)
+    return sorted((one for one in there if one.state != "deleted"), key=lambda one: (one.created, one.id))
+
+
+def pause(backend: Backend, id: str, owner: str = "local") -> Subscription:
+    """Start no more jobs for it until it is resumed; those under way are finished."""
+    return _change(backend, id, owner, lambda there: there.updated(state="paused", paused=there.paused or backend.now()))
+
+
+def resume(backend: Backend, id: str, owner: str = "local") -> Subscription:
+    """Go on, and work what was published meanwhile."""
+    now = backend.now()
+    active = _change(backend, id, owner, lambda there: there.updated(state="active"))
+    if active.paused is None:
+        return active
+    since = active.paused
+    _catch_up(backend, active, "resume", rfc3339(since), Query(start=since - LATE, end=now),
+              lambda product: (product.published or product.sensing_time) >= since)
+    return _change(backend, active.id, owner, lambda there: there.updated(paused=None))
+
+
+def delete(backend: Backend, id: str, owner: str = "local") -> Subscription:
+    """End it for good: nothing is started, alerted or delivered for it any more."""
+    return _change(backend, id, owner, lambda there: there.updated(state="deleted", paused=None))
+
+
+def _change(backend: Backend, id: str, owner: str, change: Callable[[Subscription], Subscription]) -> Subscription:
+    found = subscription(backend, id, owner)
+
+    def work(commit: Commit) -> Subscription:
+        there = commit.get(Subscription, found.id)
+        if there is None or there.state == "deleted":
+            raise NotFound(f"subscription {id!r} has been deleted meanwhile")
+        changed = change(there)
+        if changed != there:
+            commit.put(changed)
+        return changed
+
+    return backend.commit(work, last=False) or found
+
+
+def _since(watcher: Subscription) -> Query:
+    return Query(start=watcher.backfill, end=watcher.created)
+
+
+def _past(backend: Backend, watcher: Subscription, query: Query, wanted: Callable[[Product], bool] = lambda _: True) -> list[Product]:
+    """The best products of a part of a subscription's past that meet its conditions."""
+    known = products_over(backend, AOI.of(watcher.aoi), replace(query, level=watcher.level, max_cloud=watcher.max_cloud))
+    products = [product for product in best(known, watcher.level) if wanted(product) and not watcher.wants(product)]
+    most = limits_of(watcher.owner).jobs
+    if len(products) > most:
+        raise BadInput(f"the past of {watcher.name!r} holds {len(products):,} acquisitions, more than the {most:,} allowed; begin it later")
+    return products
+
+
+def _catch_up(backend: Backend, watcher: Subscription, cause: str, moment: str, query: Query,
+              wanted: Callable[[Product], bool] = lambda _: True) -> Order:
+    """An order over a part of a subscription's past, in the lane that delays nothing; its jobs are those that live news would make."""
+    asked = Order(derived("order", watcher.id, cause, moment), watcher.aoi, watcher.recipe, backend.now(), owner=watcher.owner,
+                  start=query.start, end=query.end, subscription=watcher.id)
+    return place(backend, asked, [
+        Job(id=job_id(watcher.id, product.acquisition, watcher.recipe), product=product, aoi=watcher.aoi, recipe=watcher.recipe,
+            created=asked.created, owner=watcher.owner, subscription=watcher.id, orders=(asked.id,), lane="backfill",
+            min_clear=watcher.min_clear)
+        for product in _past(backend, watcher, query, wanted)
+    ])

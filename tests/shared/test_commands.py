@@ -1,0 +1,312 @@
+"""What users ask for, on the local backend: validated first, written once, completed by a repeat."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from revisit.alert import Alert, alert_id
+from revisit.aoi import AOI
+from revisit.catalog_schema import to_table
+from revisit.commands import alerts, delete, order, pause, results, resume, search, series, subscribe, subscription, subscriptions
+from revisit.commands.replaying import dead_letters, replay
+from revisit.errors import BadInput, Conflict, NotFound
+from revisit.events import JobStarted
+from revisit.job import Cover, Job, Statistics, job_id
+from revisit.jobs import finish
+from revisit.local.backend import local_backend
+from revisit.order import Order
+from revisit.ports import DeadLetter
+from revisit.product import Product
+from revisit.recipe import Recipe
+from revisit.subscription import Channel, Subscription
+from revisit.wire import Envelope
+
+NOW = datetime(2024, 7, 1, 12, tzinfo=UTC)
+NDVI = Recipe(indices=("NDVI",))
+FIELD = {"type": "Polygon", "coordinates": [[[9.3, 45.3], [9.32, 45.3], [9.32, 45.32], [9.3, 45.32], [9.3, 45.3]]]}
+"""Well within tile 32TNR: zone 32 begins east of 9 E, and no neighbour overlaps so far inside."""
+
+
+def product(day: int, level: str = "L2A", tile: str = "32TNR", month: int = 6, cloud: float | None = 10.0, **changes) -> Product:
+    """A product of that day over the whole of the field's tile."""
+    stamp = f"2024{month:02d}{day:02d}T101600"
+    sensed = datetime(2024, month, day, 10, 16, tzinfo=UTC)
+    fields = {
+        "id": f"S2A_MSI{level}_{stamp}_N0510_R065_T{tile}_{stamp}", "source": "folder:/archive", "level": level, "platform": "S2A",
+        "tile": tile, "sensing_time": sensed, "datatake": stamp, "west": 8.9, "south": 44.5, "east": 10.4, "north": 45.6,
+        "cloud_cover": cloud, "baseline": "0510", "published": sensed + timedelta(hours=5), **changes,
+    }
+    return Product(**fields)
+
+
+@pytest.fixture
+def clock():
+    """A list whose last moment is now."""
+    return [NOW]
+
+
+@pytest.fixture
+def backend(tmp_path, clock):
+    return local_backend(tmp_path / "data", (), lambda: clock[-1])
+
+
+@pytest.fixture
+def field():
+    return AOI.of(FIELD)
+
+
+def known(backend, *products: Product) -> None:
+    backend.catalog().add(to_table(products))
+
+
+def ended(backend, job: Job, state: str = "done", **changes) -> Job:
+    """The job as the chain would leave it."""
+    finished = job.updated(state=state, finished=backend.now(), **changes)
+    backend.commit(lambda commit: finish(commit, finished), last=False)
+    return finished
+
+
+def count(backend, kind) -> int:
+    return len(backend.records.find(kind))
+
+
+def test_an_order_makes_one_job_per_acquisition_and_prefers_l2a(backend, field):
+    known(backend, product(1), product(1, "L1C"), product(4, "L1C"), product(9, tile="33TXX"))
+    placed = order(backend, field, NDVI)
+    jobs = results(backend, placed.id)
+    assert [(job.product.sensing_time.day, job.product.level, job.lane) for job in jobs] == [(1, "L2A", "live"), (4, "L1C", "live")]
+    assert (placed.open, placed.state, placed.jobs) == (2, "running", tuple(job.id for job in jobs))
+
+
+def test_an_order_takes_its_period_with_both_ends(backend, field):
+    known(backend, product(1), product(2), product(3))
+    placed = order(backend, field, NDVI, start=datetime(2024, 6, 2, tzinfo=UTC), end=datetime(2024, 6, 2, 10, 16, tzinfo=UTC))
+    assert [job.product.sensing_time.day for job in results(backend, placed.id)] == [2]
+
+
+def test_an_order_over_nothing_is_finished_and_empty(backend, field):
+    placed = order(backend, field, NDVI)
+    assert (placed.jobs, placed.state) == ((), "finished")
+
+
+def test_the_same_order_is_the_same_record_until_there_is_more_to_work(backend, field):
+    known(backend, product(1))
+    first = order(backend, field, NDVI)
+    assert order(backend, field, NDVI).id == first.id and count(backend, Job) == 1
+    ended(backend, results(backend, first.id)[0])
+    assert order(backend, field, NDVI).id == first.id
+    known(backend, product(2))
+    assert order(backend, field, NDVI).id != first.id
+
+
+def test_an_order_with_a_failed_job_is_worked_anew_when_repeated(backend, field):
+    known(backend, product(1))
+    first = order(backend, field, NDVI)
+    ended(backend, results(backend, first.id)[0], "failed", reason="B04.tif ends in the middle")
+    again = order(backend, field, NDVI)
+    assert again.id != first.id and again.open == 1
+
+
+def test_a_repeat_completes_an_order_that_a_crash_cut_short(backend, field, monkeypatch):
+    monkeypatch.setattr("revisit.commands.ordering.AT_ONCE", 2)
+    known(backend, *(product(day) for day in range(1, 8)))
+    commits = []
+
+    class Cut(Exception):
+        pass
+
+    def commit(self, work, last=True, whole=type(backend).commit):
+        commits.append(work)
+        if len(commits) == 3:
+            raise Cut
+        return whole(self, work, last)
+
+    monkeypatch.setattr(type(backend), "commit", commit)
+    with pytest.raises(Cut):
+        order(backend, field, NDVI)
+    cut = backend.records.find(Order)[0]
+    assert (cut.open, len(cut.jobs), count(backend, Job)) == (7, 7, 4)
+    whole = order(backend, field, NDVI)
+    assert (whole.id, whole.open, count(backend, Job), count(backend, Order)) == (cut.id, 7, 7, 1)
+
+
+def test_aliases_and_spellings_of_an_index_make_the_same_order(backend, field):
+    known(backend, product(1))
+    assert order(backend, field, Recipe(indices=("ndwigao",))).id == order(backend, field, Recipe(indices=("NDMI",))).id
+
+
+def test_large_orders_wait_behind_live_work(backend, field, monkeypatch):
+    monkeypatch.setattr("revisit.commands.ordering.SMALL", 1)
+    known(backend, product(1), product(2))
+    assert {job.lane for job in results(backend, order(backend, field, NDVI).id)} == {"backfill"}
+
+
+@pytest.mark.parametrize(("asked", "sentence"), [
+    ({"recipe": Recipe(indices=("NDVY",))}, "no spectral index 'NDVY'; did you mean NDVI"),
+    ({"start": datetime(2024, 6, 2, tzinfo=UTC), "end": datetime(2024, 6, 1, tzinfo=UTC)}, "ends .2024-06-01. before it begins"),
+    ({"start": datetime(2031, 1, 1, tzinfo=UTC)}, "has not come yet"),
+    ({"source": "carrier-pigeon:here"}, "carrier-pigeon"),
+])
+def test_an_order_that_makes_no_sense_writes_nothing(backend, field, asked, sentence):
+    known(backend, product(1))
+    with pytest.raises(BadInput, match=sentence):
+        order(backend, **{"aoi": field, "recipe": NDVI, **asked})
+    assert count(backend, Order) == count(backend, Job) == 0
+
+
+def test_a_subscription_without_backfill_starts_with_what_comes(backend, field):
+    known(backend, product(1))
+    made = subscribe(backend, field, "field", NDVI)
+    assert (made.state, made.tiles, count(backend, Job)) == ("active", ("32TNR",), 0)
+    assert made.feed_token.startswith(made.id) and len(made.feed_token) > len(made.id) + 30
+
+
+def test_backfill_works_the_past_once_behind_live_work_and_under_its_conditions(backend, field):
+    known(backend, product(1), product(2, cloud=90.0), product(3, "L1C"), product(4, cloud=None), product(20, month=5))
+    made = subscribe(backend, field, "field", NDVI, max_cloud=50, min_clear=30, backfill=datetime(2024, 6, 1, tzinfo=UTC))
+    jobs = results(backend, made.id)
+    assert [(job.product.sensing_time.day, job.lane, job.min_clear) for job in jobs] == [(1, "backfill", 30), (4, "backfill", 30)]
+    assert [job.id for job in jobs] == [job_id(made.id, job.acquisition, NDVI) for job in jobs]
+    assert backend.records.find(Order)[0].open == 2
+
+
+def test_backfill_leaves_a_job_that_live_news_has_begun_to_it(backend, field):
+    known(backend, product(1), product(2))
+    made = subscribe(backend, field, "field", NDVI)
+    live = Job(job_id(made.id, product(1).acquisition, NDVI), product(1), made.aoi, NDVI, NOW, subscription=made.id)
+    backend.commit(lambda commit: commit.put(live), last=False)
+    delete(backend, made.id)
+    subscribe(backend, field, "field", NDVI, backfill=datetime(2024, 6, 1, tzinfo=UTC))
+    past = backend.records.find(Order)[0]
+    assert (past.open, len(past.jobs), count(backend, Job)) == (1, 1, 2)
+    assert backend.record(Job, live.id) == live
+
+
+def test_subscribing_twice_is_one_subscription_with_one_backfill(backend, field, clock):
+    known(backend, product(1))
+    first = subscribe(backend, field, "field", NDVI, channels=[Channel("file", "a.jsonl")], backfill=datetime(2024, 6, 1, tzinfo=UTC))
+    clock.append(NOW + timedelta(hours=1))
+    again = subscribe(backend, field, "field", NDVI, channels=[Channel("file", "a.jsonl")], backfill=datetime(2024, 6, 1, tzinfo=UTC))
+    assert again == first and count(backend, Order) == count(backend, Job) == 1
+
+
+def test_other_conditions_under_the_same_name_are_a_conflict(backend, field):
+    subscribe(backend, field, "field", NDVI, min_clear=30)
+    with pytest.raises(Conflict, match="exists with another min_clear"):
+        subscribe(backend, field, "field", NDVI, min_clear=60)
+
+
+def test_a_webhook_gets_a_secret_and_keeps_it(backend, field):
+    made = subscribe(backend, field, "field", NDVI, channels=[Channel("webhook", "https://hooks.example.com/in")])
+    assert made.channels[0].secret.startswith("whsec_")
+    again = subscribe(backend, field, "field", NDVI, channels=[Channel("webhook", "https://hooks.example.com/in")])
+    assert again.channels == made.channels
+
+
+@pytest.mark.parametrize(("asked", "sentence"), [
+    ({"name": "  "}, "1 to 200 characters"),
+    ({"min_clear": 130.0}, "percentage from 0 to 100"),
+    ({"level": "L3"}, "level 'L3' does not exist"),
+    ({"recipe": Recipe(indices=("FOO",))}, "no spectral index 'FOO'"),
+    ({"channels": [Channel("webhook", "http://127.0.0.1:9/x")]}, "127.0.0.1"),
+    ({"channels": [Channel("webhook", "https://169.254.169.254/x")]}, "169.254.169.254"),
+    ({"channels": [Channel("file", "../../etc/passwd")]}, "not a plain file name"),
+    ({"backfill": datetime(2030, 1, 1, tzinfo=UTC)}, "has not come yet"),
+])
+def test_a_subscription_that_makes_no_sense_writes_nothing(backend, field, asked, sentence):
+    with pytest.raises(BadInput, match=sentence):
+        subscribe(backend, **{"aoi": field, "name": "field", "recipe": NDVI, **asked})
+    assert count(backend, Subscription) == 0
+
+
+def test_a_guest_has_the_limits_of_his_plan(backend, field):
+    for number in range(20):
+        subscribe(backend, field, f"field {number}", NDVI, owner="guest")
+    with pytest.raises(BadInput, match="20 subscriptions are the most"):
+        subscribe(backend, field, "one too many", NDVI, owner="guest")
+
+
+def test_resuming_works_what_was_published_during_the_pause(backend, field, clock):
+    made = subscribe(backend, field, "field", NDVI)
+    known(backend, product(20))
+    clock.append(datetime(2024, 6, 22, tzinfo=UTC))
+    assert pause(backend, made.id).state == "paused"
+    known(backend, product(21, published=datetime(2024, 6, 23, tzinfo=UTC)), product(25), product(25, "L1C"))
+    clock.append(datetime(2024, 6, 28, tzinfo=UTC))
+    active = resume(backend, made.id)
+    assert (active.state, active.paused) == ("active", None)
+    assert [job.product.sensing_time.day for job in results(backend, made.id)] == [21, 25]
+    assert resume(backend, made.id) == active and count(backend, Job) == 2
+
+
+def test_a_deleted_subscription_is_not_there_any_more_and_its_log_goes_on_when_it_is_made_again(backend, field):
+    made = subscribe(backend, field, "field", NDVI)
+    backend.commit(lambda commit: commit.put(made.updated(alerts=3)), last=False)
+    assert delete(backend, "field").state == "deleted"
+    assert subscriptions(backend) == []
+    with pytest.raises(NotFound, match="no subscription 'field'"):
+        subscription(backend, "field")
+    again = subscribe(backend, field, "field", NDVI)
+    assert (again.id, again.alerts, again.feed_token) == (made.id, 3, made.feed_token)
+
+
+def test_what_belongs_to_another_is_not_found(backend, field):
+    known(backend, product(1))
+    theirs, order_of_theirs = subscribe(backend, field, "field", NDVI, owner="guest"), order(backend, field, NDVI, owner="guest")
+    for id in (theirs.id, order_of_theirs.id, order_of_theirs.jobs[0]):
+        with pytest.raises(NotFound):
+            results(backend, id)
+
+
+def test_a_search_finds_what_truly_touches_the_aoi(backend, field):
+    away = {"type": "Polygon", "coordinates": [[[9.5, 44.6], [10.3, 44.6], [10.3, 45.5], [9.5, 45.5], [9.5, 44.6]]]}
+    known(backend, product(1), product(2, footprint=away), product(3, cloud=80.0), product(4, "L1C"))
+    assert [one.sensing_time.day for one in search(backend, aoi=field)] == [1, 3, 4]
+    assert [one.sensing_time.day for one in search(backend, aoi=field, max_cloud=50, level="L2A")] == [1]
+    assert [one.sensing_time.day for one in search(backend, tile="T32TNR", limit=2)] == [1, 2]
+    assert [one.sensing_time.day for one in search(backend, aoi=field, limit=1)] == [1]
+
+
+@pytest.mark.parametrize("asked", [{}, {"tile": "99ZZZ"}, {"tile": "32TNR", "level": "L3"}, {"tile": "32TNR", "max_cloud": 101.0},
+                                   {"tile": "32TNR", "limit": 0}])
+def test_a_search_that_makes_no_sense_is_refused(backend, asked):
+    with pytest.raises(BadInput):
+        search(backend, **asked)
+
+
+def test_a_series_holds_the_clear_dates_of_an_index(backend, field):
+    known(backend, product(2), product(1), product(3))
+    placed = order(backend, field, NDVI)
+    cloudy, clear, failed = (next(job for job in results(backend, placed.id) if job.product.sensing_time.day == day) for day in (1, 2, 3))
+    ended(backend, cloudy, cover=Cover(10, 10, 0), indices={"NDVI": Statistics(0)})
+    ended(backend, clear, cover=Cover(10, 8, 4), indices={"NDVI": Statistics(4, 0.5, 0.1, 0.4, 0.6, 0.5)})
+    ended(backend, failed, "failed", reason="gone")
+    observed = series(backend, placed.id, "ndvi")
+    assert [(one.sensing_time.day, one.clear_fraction, one.statistics.mean) for one in observed] == [(2, 0.5, 0.5)]
+    with pytest.raises(BadInput, match="has no EVI; its recipe holds NDVI"):
+        series(backend, placed.id, "EVI")
+    assert backend.record(Order, placed.id).state == "finished"
+
+
+def test_alerts_come_by_number_and_after_the_one_last_seen(backend, field):
+    made = subscribe(backend, field, "field", NDVI)
+    for number, day in ((1, 3), (2, 1), (10, 2)):
+        seen = product(day)
+        backend.commit(lambda commit, number=number, seen=seen: commit.put(
+            Alert(alert_id(made.id, seen.acquisition), made.id, number, "job_x", seen.acquisition, seen.id, seen.sensing_time, NOW,
+                  Cover(1, 1, 1), {})), last=False)
+    assert [alert.number for alert in alerts(backend, made.id)] == [1, 2, 10]
+    assert [alert.number for alert in alerts(backend, "field", after=1)] == [2, 10]
+
+
+def test_a_replayed_dead_letter_is_sent_once_and_put_away(backend):
+    envelope = Envelope(JobStarted("job_1"), NOW - timedelta(days=3), hops=9)
+    letter = DeadLetter("letter", "extract", "job.started", "no memory", NOW, 8, envelope.encode().decode())
+    unreadable = DeadLetter("odd", "extract", "", "not ours", NOW, 1, "{}")
+    backend.commit(lambda commit: [commit.put(letter), commit.put(unreadable)], last=False)
+    assert [one.id for one in dead_letters(backend)] == ["letter", "odd"]
+    replay(backend, "letter")
+    assert [one.id for one in dead_letters(backend)] == ["odd"]
+    with pytest.raises(NotFound):
+        replay(backend, "letter")
+    with pytest.raises(Conflict, match="cannot be sent again"):
+        replay(backend, "odd")
