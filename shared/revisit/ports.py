@@ -334,6 +334,8 @@ class Backend:
     sources: tuple[str, ...]
     """SPECs that a refresh asks when none is named."""
     now: Clock
+    channels: Path | None = None
+    """Folder of file channels; None where there is no disk to keep them on."""
     max_age: timedelta | None = None
     """Events older than this are put aside; None where the queue keeps them until they are handled."""
     cause: Envelope | None = None
