@@ -252,11 +252,29 @@ class Message:
     lane: Lane
 
 
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """What one function has before it, in one lane."""
+
+    function: str
+    lane: Lane
+    ready: int
+    leased: int
+    delayed: int
+    """Waiting for their next attempt."""
+    oldest_s: float
+    """Age of the oldest message, seconds."""
+
+
 class Bus(Protocol):
     """Carries what the outbox holds to the functions that want it."""
 
     def relay(self) -> int:
         """Publish what a crash left in the outbox; returns how many."""
+        ...
+
+    def depth(self) -> list[Depth]:
+        """What is queued, by function and lane."""
         ...
 
 

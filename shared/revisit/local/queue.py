@@ -4,7 +4,6 @@ import base64
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 
 import apsw
@@ -18,7 +17,7 @@ from revisit.local.holder import gone, this_process
 from revisit.local.outbox import LANES, insert, message_id
 from revisit.local.records import erase, write
 from revisit.local.sqlite import Database
-from revisit.ports import DeadLetter, Message
+from revisit.ports import DeadLetter, Depth, Message
 from revisit.records import decode, name_of
 from revisit.wire import again
 from revisit.wire import decode as decode_envelope
@@ -32,24 +31,6 @@ LONGEST_S = 900.0
 """No lease or delay is longer; one that ends later than that was made before the clock was set back, and counts as over."""
 BACKOFF_S = (0.1, 60.0)
 """First and longest delay after a failed attempt; each is twice the one before."""
-POLL_S = (0.001, 0.004)
-"""Shortest and longest pause between two looks at whether another process has queued something."""
-RECHECK_S = 0.05
-"""How often delays that end are looked for while nothing is queued."""
-
-
-@dataclass(frozen=True, slots=True)
-class Depth:
-    """What one function has before it, in one lane."""
-
-    function: str
-    lane: Lane
-    ready: int
-    leased: int
-    delayed: int
-    """Waiting for their next attempt."""
-    oldest_s: float
-    """Age of the oldest message, seconds."""
 
 
 class LocalQueue:
@@ -143,20 +124,15 @@ class LocalQueue:
         """
         functions = functions or getattr(self._asked, "functions", tuple(HEARS))
         ends = time.monotonic() + timeout_s
-        pause, version, recheck = POLL_S[0], -1, 0.0
         while True:
             rings = self._bell.rings
             with self._database.reading() as connection:
-                current = connection.execute("PRAGMA data_version").get
-                if current != version or rings or time.monotonic() >= recheck:
-                    if _ready(connection, functions, self._now().timestamp()):
-                        return True
-                    version, recheck = current, time.monotonic() + RECHECK_S
+                if _ready(connection, functions, self._now().timestamp()):
+                    return True
             left = ends - time.monotonic()
             if left <= 0:
                 return False
-            self._bell.wait(rings, min(pause, left))
-            pause = min(pause * 1.5, POLL_S[1])
+            self._bell.wait(rings, left)
 
     def recover(self) -> int:
         """Free what processes of this host that have ended had leased, instead of waiting for the leases to run out."""
