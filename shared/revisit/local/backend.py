@@ -17,6 +17,7 @@ from revisit.local.sqlite import Database
 from revisit.ports import Backend, Catalog, Source
 
 DATABASE = "revisit.db"
+BELLS = "bells"
 NETWORK_DISKS = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "fuse.sshfs", "fuse.glusterfs", "afpfs")
 """File systems whose locks cannot be trusted by a database (sqlite.org/faq.html, question 5)."""
 _SOURCES = "sources"
@@ -38,7 +39,7 @@ def local_backend(data: Path, sources: tuple[str, ...] = (), now: Clock = system
         GiveUp: Its database is damaged.
     """
     database = open_database(data)
-    bell = Doorbell()
+    bell = Doorbell(data / BELLS)
     queue = LocalQueue(database, now, bell)
     queue.recover()
 
