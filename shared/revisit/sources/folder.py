@@ -65,7 +65,7 @@ class Folder:
 
     def _of_safe(self, root: Path, tile: str) -> dict[str, BandFile]:
         files = safe.bands_of(os.fspath(root), _reader(root), tile)
-        there = {band: file for band, file in files.items() if self._inside(Path(file.href)).is_file()}
+        there = {band: file for band, file in files.items() if _is_file(self._inside(Path(file.href)))}
         if not there:
             raise GiveUp(f"none of the image files of {root.name} is there")
         return there
@@ -83,6 +83,9 @@ class Folder:
         after: dict[str, list[Any]] = {}
         listing.state = {"read": after, "rows": 0}
         for place in self._places():
+            if not isinstance(place, _Place):
+                yield place
+                continue
             key = os.fspath(place.path.relative_to(self.root))
             digest, rows = before.get(key, ("", 0))
             if digest == place.digest:
@@ -104,13 +107,15 @@ class Folder:
 
         return check
 
-    def _places(self) -> Iterator[_Place]:
+    def _places(self) -> Iterator[_Place | tuple[str, str]]:
         def fail(error: OSError) -> None:
             raise Retry(f"{error.filename} cannot be read: {error.strerror}")
 
         for directory, inner, files in os.walk(self.root, onerror=fail):
             path = Path(directory)
             inner.sort()
+            for name in (name for name in inner if (path / name).is_symlink()):
+                yield os.fspath((path / name).relative_to(self.root)), "a link to another folder is not followed; name that folder as a source"
             if any(safe.is_metadata(name) for name in files):
                 inner.clear()
                 yield _Place(path, True, _digest([path, *(path / name for name in files if safe.is_metadata(name)), path / "GRANULE"]))
@@ -143,7 +148,10 @@ class Folder:
     # -------------------------------------------------------------------------------------------------------------- files
 
     def _inside(self, path: Path) -> Path:
-        resolved = path.resolve()
+        try:
+            resolved = path.resolve()
+        except (OSError, RuntimeError, ValueError) as error:
+            raise GiveUp(f"{str(path)!r} is not a path that can be followed: {error}") from None
         if not resolved.is_relative_to(self.root.resolve()):
             raise GiveUp(f"{path} leads out of {self.root}")
         return resolved
@@ -155,7 +163,7 @@ class Folder:
         if href.startswith(("/", "~", "\\")) or ":" in href:
             raise GiveUp(f"{href!r} is not a path relative to its item")
         path = self._inside(item.parent / href)
-        if not path.is_file():
+        if not _is_file(path):
             raise GiveUp(f"{href!r} is missing")
         return os.fspath(path)
 
@@ -168,6 +176,13 @@ def _reader(root: Path) -> Callable[[str], bytes]:
         return _bytes(file)
 
     return read
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def _bytes(path: Path) -> bytes:

@@ -17,7 +17,7 @@ from revisit.bands import BANDS, SPECTRAL, BandFile
 from revisit.clock import instant
 from revisit.errors import BadInput, GiveUp, NotFound
 from revisit.product import LEVELS, Level, OldProductName, Product, ProductName
-from revisit.sources import xml
+from revisit.sources import strict_xml as xml
 from revisit.sources.footprint import bounds_of_tile, footprint
 
 if TYPE_CHECKING:
