@@ -169,6 +169,10 @@ class Reader(Protocol):
         """
         ...
 
+    def count(self, kind: type[Any], **fields: Any) -> int:
+        """How many records `find` would give, page after page."""
+        ...
+
 
 class Transaction(Protocol):
     """Reads, then writes, all or nothing. Reads after the first write are refused, as Firestore refuses them."""

@@ -29,11 +29,14 @@ class LocalRecords:
             return _get(connection, kind, id)
 
     def find[T](self, kind: type[T], after: str = "", limit: int = 1000, **fields: Any) -> list[T]:
-        if unknown := fields.keys() - set(KINDS[kind]):
-            raise ValueError(f"a {name_of(kind)} is not found by {', '.join(sorted(unknown))}; only by {', '.join(KINDS[kind])}")
-        statement, values = _search(name_of(kind), fields)
+        statement, values = _search(kind, fields)
         with self._database.reading() as connection:
-            return [decode(body, kind) for (body,) in connection.execute(statement, (*values, after, limit))]
+            return [decode(body, kind) for (body,) in connection.execute(f"SELECT body {statement} LIMIT ?", (*values, after, limit))]
+
+    def count(self, kind: type[Any], **fields: Any) -> int:
+        statement, values = _search(kind, fields)
+        with self._database.reading() as connection:
+            return int(connection.execute(f"SELECT count(*) {statement}", (*values, "")).get)
 
     def transact[T](self, work: Callable[["LocalTransaction"], T]) -> T:
         with self._database.writing() as connection:
@@ -120,10 +123,10 @@ def _get[T](connection: apsw.Connection, kind: type[T], id: str) -> T | None:
     return None if body is None else decode(body, kind)
 
 
-_SEARCH_ALL = "SELECT body FROM record WHERE kind = ? AND id > ? ORDER BY id LIMIT ?"
+_SEARCH_ALL = "FROM record WHERE kind = ? AND id > ? ORDER BY id"
 _SEARCH = (
-    "SELECT body FROM record_index AS lead CROSS JOIN record ON record.kind = lead.kind AND record.id = lead.id"
-    " WHERE lead.field = ? AND lead.value = ?{others} AND lead.kind = ? AND lead.id > ? ORDER BY lead.id LIMIT ?"
+    "FROM record_index AS lead CROSS JOIN record ON record.kind = lead.kind AND record.id = lead.id"
+    " WHERE lead.field = ? AND lead.value = ?{others} AND lead.kind = ? AND lead.id > ? ORDER BY lead.id"
 )
 _OTHER = (
     " AND EXISTS (SELECT 1 FROM record_index AS other"
@@ -131,11 +134,13 @@ _OTHER = (
 )
 
 
-def _search(kind: str, fields: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
-    """The statement that finds records by fields, and its parameters up to `after` and `limit`."""
+def _search(kind: type[Any], fields: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
+    """What finds records by fields, to stand behind a SELECT, and its parameters up to `after`."""
+    if unknown := fields.keys() - set(KINDS[kind]):
+        raise ValueError(f"a {name_of(kind)} is not found by {', '.join(sorted(unknown))}; only by {', '.join(KINDS[kind])}")
     if not fields:
-        return _SEARCH_ALL, (kind,)
+        return _SEARCH_ALL, (name_of(kind),)
     # Most records share a state or an owner: the other fields lead.
     names = sorted(fields, key=lambda name: name in ("owner", "state"))
     statement = _SEARCH.format(others=_OTHER * (len(names) - 1))
-    return statement, (*(text for name in names for text in (name, str(fields[name]))), kind)
+    return statement, (*(text for name in names for text in (name, str(fields[name]))), name_of(kind))
