@@ -1,0 +1,152 @@
+"""Where never to post: a receiver is public, named and reached by https; the address checked is the one connected to.
+
+Names are judged when a subscription is made, their addresses at every attempt. `ipaddress.is_global` alone would let NAT64, 6to4
+and multicast addresses pass, which lead inside again.
+"""
+
+import os
+import re
+import socket
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from urllib.parse import SplitResult, urlsplit
+
+from revisit.errors import BadInput, Retry
+
+type Address = IPv4Address | IPv6Address
+type Resolver = Callable[[str, int], list[str]]
+"""(host, port) -> its addresses as text; raises OSError where there are none."""
+
+ALLOW = "REVISIT_WEBHOOK_ALLOW"
+"""Environment: receivers on this very computer that plain http may go to, "localhost:9000,127.0.0.1:9001"."""
+
+MAX_LENGTH = 2048
+PORT = 443
+INSIDE = ("internal", "local", "localhost", "localdomain", "lan", "intranet", "corp", "home", "arpa", "onion", "invalid")
+"""Last labels of names that are never public (RFC 6761, RFC 6762, RFC 8375, cloud metadata names)."""
+
+UNICAST = IPv6Network("2000::/3")
+"""All that is assigned of the open internet's IPv6 (IANA, Internet Protocol Version 6 Address Space)."""
+
+TUNNELS = (IPv6Network("2002::/16"), IPv6Network("2001::/32"))
+"""6to4 and Teredo lie in it and carry an IPv4 address within; NAT64, mapped and compatible addresses lie outside."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A URL that passed; what is sent is built from these parts, never from the text again."""
+
+    scheme: str
+    host: str
+    """Lower case, ASCII; an IPv6 address in its brackets."""
+    port: int
+    target: str
+    """Path and query."""
+    local: bool = False
+    """Named in REVISIT_WEBHOOK_ALLOW: it must then be a loopback address."""
+
+    @property
+    def name(self) -> str:
+        """Host, and its port unless it is 443: what failures in a row are counted by."""
+        return self.host if self.port == PORT else f"{self.host}:{self.port}"
+
+
+def allowed_here() -> frozenset[str]:
+    """Receivers on this computer, as host:port, that the environment allows."""
+    return frozenset(entry.strip().lower() for entry in os.environ.get(ALLOW, "").split(",") if entry.strip())
+
+
+def check_url(url: str, allowed: Collection[str] | None = None) -> Endpoint:
+    """Where a webhook URL leads.
+
+    Args:
+        url: As a user wrote it.
+        allowed: host:port of receivers on this computer; None asks the environment.
+
+    Raises:
+        BadInput: It must never be posted to.
+    """
+    split = _split(url)
+    host, port = _host(url, split), _port(url, split)
+    target = (split.path or "/") + (f"?{split.query}" if split.query else "")
+    if f"{host}:{port}" in (allowed_here() if allowed is None else allowed) and split.scheme in ("http", "https"):
+        return Endpoint(split.scheme, host, port, target, local=True)
+    if split.scheme != "https":
+        raise BadInput(f"webhook {_short(url)} is not https; use https, or name a receiver on this computer in {ALLOW}=host:port")
+    if port != PORT:
+        raise BadInput(f"webhook {_short(url)} asks for port {port}; https on {PORT} is the only one")
+    if ":" in host or re.fullmatch(r"\d+|0x[0-9a-f]*", host.rpartition(".")[2]):
+        raise BadInput(f"webhook {_short(url)} names an address instead of a host; use its public name, or for this computer {ALLOW}")
+    labels = host.split(".")
+    if len(labels) < 2 or labels[-1] in INSIDE or not all(re.fullmatch(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?", label) for label in labels):
+        raise BadInput(f"webhook {_short(url)}: {host!r} is not a public host name; use one such as hooks.example.com")
+    return Endpoint(split.scheme, host, port, target)
+
+
+def system_resolver(host: str, port: int) -> list[str]:
+    """All addresses the computer knows for a name."""
+    return [str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+
+
+def resolve(endpoint: Endpoint, resolver: Resolver = system_resolver) -> str:
+    """The address to connect to: the first one, given that all of them may be posted to.
+
+    Raises:
+        Retry: The name has no address now.
+        BadInput: One of its addresses lies inside a network; none is used then.
+    """
+    try:
+        found = [ip_address(text.partition("%")[0]) for text in resolver(endpoint.host.strip("[]"), endpoint.port)]
+    except (OSError, UnicodeError) as error:
+        raise Retry(f"{endpoint.host} has no address: {error}") from None
+    if not found:
+        raise Retry(f"{endpoint.host} has no address")
+    for address in found:
+        if not (address.is_loopback if endpoint.local else is_public(address)):
+            where = "not on this computer" if endpoint.local else "not a public address"
+            raise BadInput(f"{endpoint.host} is at {address}, which is {where}; nothing was sent")
+    return str(found[0])
+
+
+def is_public(address: Address) -> bool:
+    """Whether an address belongs to the open internet, and to one receiver."""
+    if isinstance(address, IPv6Address) and (address not in UNICAST or any(address in net for net in TUNNELS)):
+        return False
+    return address.is_global and not (address.is_multicast or address.is_reserved or address.is_link_local or address.is_unspecified)
+
+
+def _split(url: str) -> SplitResult:
+    if len(url) > MAX_LENGTH:
+        raise BadInput(f"webhook {_short(url)} has {len(url)} characters; {MAX_LENGTH} are the most")
+    if not url.isascii() or re.search(r"[\x00-\x20\x7f\\]", url):
+        raise BadInput(f"webhook {_short(url)} holds a blank, backslash or non-ASCII character; write the host in punycode, the rest in %XX")
+    try:
+        split = urlsplit(url)
+        hostname = split.hostname
+    except ValueError as error:
+        raise BadInput(f"webhook {_short(url)} is not a URL: {error}") from None
+    if not hostname or not split.netloc:
+        raise BadInput(f"webhook {_short(url)} names no host; write https://host/path")
+    if "@" in split.netloc:
+        raise BadInput(f"webhook {_short(url)} carries a user name; leave it out, the signature says who is calling")
+    return split
+
+
+def _host(url: str, split: SplitResult) -> str:
+    host = split.hostname or ""
+    if host.endswith(".") or "%" in host or len(host) > 253:
+        raise BadInput(f"webhook {_short(url)}: {host[:80]!r} is not a plain host name; write it without escapes and without a dot at its end")
+    return f"[{host}]" if ":" in host else host
+
+
+def _port(url: str, split: SplitResult) -> int:
+    try:
+        port = split.port
+    except ValueError:
+        raise BadInput(f"webhook {_short(url)} has no port between 1 and 65535") from None
+    return (PORT if split.scheme == "https" else 80) if port is None else port
+
+
+def _short(url: str) -> str:
+    return repr(url if len(url) <= 80 else url[:77] + "...")
