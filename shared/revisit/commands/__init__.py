@@ -8,8 +8,9 @@ from revisit.commands.ordering import order, order_of, orders
 from revisit.commands.reading import alerts, job, results, series
 from revisit.commands.recipes import recipe_of
 from revisit.commands.replaying import dead_letter, dead_letters, replay
+from revisit.commands.reporting import status
 from revisit.commands.searching import search
 from revisit.commands.subscribing import delete, pause, resume, subscribe, subscription, subscriptions
 
 __all__ = ["alerts", "dead_letter", "dead_letters", "delete", "job", "order", "order_of", "orders", "pause", "recipe_of", "replay",
-           "results", "resume", "search", "series", "subscribe", "subscription", "subscriptions"]
+           "results", "resume", "search", "series", "status", "subscribe", "subscription", "subscriptions"]

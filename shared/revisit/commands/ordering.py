@@ -10,6 +10,7 @@ from revisit.aoi import AOI
 from revisit.clock import rfc3339
 from revisit.commands.limits import check_area, check_period, limits_of
 from revisit.commands.paging import every
+from revisit.commands.recalling import recall
 from revisit.commands.recipes import resolved
 from revisit.commands.searching import products_over
 from revisit.errors import BadInput, NotFound
@@ -17,7 +18,7 @@ from revisit.events import JobStarted
 from revisit.ids import derived
 from revisit.job import Job, Lane, job_id
 from revisit.order import Order
-from revisit.ports import Backend, Commit, Query, SourceState
+from revisit.ports import Backend, Commit, Query
 from revisit.product import best
 from revisit.recipe import Recipe
 
@@ -36,7 +37,7 @@ def order(backend: Backend, aoi: AOI, recipe: Recipe, source: str = "", start: d
     is finished, and works it anew only where jobs of it failed.
 
     Args:
-        source: SPEC of the only source to take products from; it is listed first where that is new, or a folder.
+        source: SPEC of the only source to take products from; what it has over the AOI is brought into the catalog first.
         start: Sensed at or after.
         end: Sensed at or before.
 
@@ -51,8 +52,7 @@ def order(backend: Backend, aoi: AOI, recipe: Recipe, source: str = "", start: d
     recipe = resolved(recipe)
     check_area(aoi, limits)
     check_period(start, end, backend.now(), limits)
-    if source:
-        source = listed(backend, source, aoi, start, end)
+    source = recall(backend, aoi, start, end, source)
     products = best(products_over(backend, aoi, Query(start=start, end=end, source=source)))
     if len(products) > limits.jobs:
         raise BadInput(f"the order means {len(products):,} acquisitions, more than the {limits.jobs:,} allowed; shorten the period")
@@ -123,25 +123,6 @@ def _unspoiled(backend: Backend, identity: tuple[str, ...]) -> str:
         if stored is None or stored.open or not backend.records.find(Job, orders=id, state="failed", limit=1):
             return id
     raise AssertionError("count() does not end")
-
-
-def listed(backend: Backend, spec: str, aoi: AOI, start: datetime | None, end: datetime | None) -> str:
-    """See that the catalog knows what a source has over an AOI; returns the SPEC as the source itself writes it.
-
-    A folder is listed every time, since that is cheap and its owner has just filled it; others the first time only. A source that
-    answers questions about a place and a period is asked that instead of being read as a whole.
-    """
-    from revisit.refreshing import refresh_source
-
-    source = backend.source(spec)
-    history = getattr(source, "history", None)
-    if history is not None:
-        catalog = backend.catalog()
-        for batch in history(aoi.bounds, start, end):
-            catalog.add(batch)
-    elif source.announces_all or backend.records.get(SourceState, source.spec) is None:
-        refresh_source(backend, source.spec)
-    return source.spec
 
 
 def order_of(backend: Backend, id: str, owner: str = "local") -> Order:

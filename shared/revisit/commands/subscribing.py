@@ -11,6 +11,7 @@ from revisit.clock import rfc3339
 from revisit.commands.limits import check_area, check_period, limits_of
 from revisit.commands.ordering import place
 from revisit.commands.paging import every
+from revisit.commands.recalling import recall
 from revisit.commands.recipes import resolved
 from revisit.commands.searching import products_over
 from revisit.errors import BadInput, Conflict, NotFound
@@ -42,6 +43,7 @@ def subscribe(backend: Backend, aoi: AOI, name: str, recipe: Recipe, level: Leve
     Raises:
         BadInput: A name, index, percentage, address, period or AOI that makes no sense, or more than the plan allows.
         Conflict: It exists with other conditions.
+        Retry: A source that its past is asked of does not answer; nothing has been written.
     """
     limits = limits_of(owner)
     recipe = resolved(recipe)
@@ -57,6 +59,7 @@ def subscribe(backend: Backend, aoi: AOI, name: str, recipe: Recipe, level: Leve
         raise BadInput(f"a subscription has at most {limits.channels} channels, not {len(asked.channels)}")
     _check_count(backend, asked, limits.subscriptions)
     if backfill is not None:
+        recall(backend, aoi, backfill, None)
         _past(backend, asked, _since(asked))
     made = backend.commit(lambda commit: _make(commit, asked), last=False) or asked
     if made.backfill is not None:

@@ -1,0 +1,147 @@
+"""A look at everything that may be wrong with an installation and its data; one sentence a finding."""
+
+import os
+import platform
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from importlib.metadata import version
+from pathlib import Path
+
+from revisit import __version__
+from revisit.commands.paging import every
+from revisit.errors import GiveUp, Retry
+from revisit.job import FINISHED, Job
+from revisit.order import Order
+from revisit.ports import Backend, DeadLetter, SourceState
+from revisit.subscription import Subscription
+
+LITTLE_ROOM = 2 * 1024**3
+"""Bytes free on the data folder's disk below which doctor warns."""
+STUCK = timedelta(hours=1)
+"""An order whose jobs were not all written is given so long before it counts as cut short."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found."""
+
+    check: str
+    ok: bool
+    sentence: str
+
+
+def doctor(data: Path, opened: Callable[[], Backend], reach_sources: bool = True) -> list[Finding]:
+    """Check it all; a check that cannot be made is a finding too.
+
+    Args:
+        data: The data folder.
+        opened: Makes the backend; what it raises is a finding.
+        reach_sources: Whether the sources are asked whether they answer.
+    """
+    findings = [versions(), room(data)]
+    try:
+        backend = opened()
+        findings.append(Finding("data folder", True, f"{data} can be written"))
+    except (GiveUp, Retry) as error:
+        return [*findings, Finding("data folder", False, f"{error}")]
+    findings += [clock(backend), *catalog(backend), *records(backend)]
+    if reach_sources:
+        findings += sources(backend)
+    return findings
+
+
+def versions() -> Finding:
+    """Of what Revisit stands on; SQLite above all, which keeps the records."""
+    sqlite = _sqlite_version()
+    told = f"Revisit {__version__} on Python {platform.python_version()} with SQLite {sqlite}"
+    if tuple(int(part) for part in sqlite.split(".")) < (3, 51, 3):
+        return Finding("versions", False, f"{told}; SQLite 3.51.3 or newer is needed, as older ones can damage a shared file: update apsw")
+    return Finding("versions", True, told)
+
+
+def _sqlite_version() -> str:
+    """Of the one that comes with apsw, whose own version begins with it."""
+    return ".".join(version("apsw").split(".")[:3])
+
+
+def room(data: Path) -> Finding:
+    """Space on the disk of the data folder."""
+    place = next(folder for folder in (data.absolute(), *data.absolute().parents) if folder.exists())
+    free = shutil.disk_usage(place).free
+    told = f"{free / 1024**3:.1f} GiB are free on the disk of {data}"
+    return Finding("disk", True, told) if free >= LITTLE_ROOM else Finding("disk", False, f"{told}; make room before results are lost")
+
+
+def clock(backend: Backend) -> Finding:
+    """The computer's clock against what is on record: nothing can have happened later than now."""
+    now = backend.now()
+    latest = max((state.refreshed for state in backend.records.find(SourceState) if state.refreshed), default=None)
+    if latest and latest > now + timedelta(minutes=5):
+        return Finding("clock", False, f"the clock says {now:%Y-%m-%d %H:%M} UTC, yet a refresh was made at {latest:%Y-%m-%d %H:%M}: set the clock")
+    return Finding("clock", True, f"the clock says {now:%Y-%m-%d %H:%M} UTC")
+
+
+def catalog(backend: Backend) -> Iterator[Finding]:
+    """Whether the catalog can be read, and is whole."""
+    try:
+        products = backend.catalog()
+        check = getattr(products, "check", None)
+        troubles = list(check() or ()) if check else []
+        rows = sum(entry.rows for entry in products.freshness())
+    except (GiveUp, Retry) as error:
+        yield Finding("catalog", False, f"the catalog cannot be read: {error}")
+        return
+    yield from (Finding("catalog", False, str(trouble)) for trouble in troubles)
+    if not troubles:
+        yield Finding("catalog", True, f"the catalog knows {rows:,} products")
+
+
+def records(backend: Backend) -> Iterator[Finding]:
+    """Whether what the records say of one another is true."""
+    open_jobs: dict[str, int] = {}
+    known: set[str] = set()
+    for job in every(backend.records, Job):
+        known.add(job.id)
+        for waiting in job.orders:
+            open_jobs[waiting] = open_jobs.get(waiting, 0) + (job.state not in FINISHED)
+    wrong = 0
+    for order in every(backend.records, Order):
+        missing = sum(job not in known for job in order.jobs)
+        if missing and backend.now() - order.created > STUCK:
+            wrong += 1
+            yield Finding("records", False, f"order {order.id} lacks {missing} of its {len(order.jobs)} jobs: place the same order again to complete it")
+        elif not missing and order.open != open_jobs.get(order.id, 0):
+            wrong += 1
+            yield Finding("records", False, f"order {order.id} counts {order.open} open jobs where {open_jobs.get(order.id, 0)} are")
+    letters = backend.records.count(DeadLetter)
+    if letters:
+        yield Finding("dead letters", False, f"{letters} message{'s' * (letters != 1)} could not be handled; see `revisit dead-letters list`")
+    if not wrong:
+        watched = backend.records.count(Subscription, state="active")
+        yield Finding("records", True, f"{watched} active subscriptions, {len(known)} jobs, and every order counts its jobs rightly")
+
+
+def sources(backend: Backend) -> Iterator[Finding]:
+    """Whether each source answers to one small question; and how its last refresh ended."""
+    if not backend.sources:
+        yield Finding("sources", True, "no source is refreshed; name one with `revisit serve --source SPEC`")
+    for spec in backend.sources:
+        try:
+            source = backend.source(spec)
+            reach = getattr(source, "check", None)
+            if reach:
+                reach()
+            elif spec.startswith("folder:") and not os.access(spec.removeprefix("folder:"), os.R_OK):
+                raise GiveUp(f"{spec} cannot be read; see whether it is there")
+            state = backend.records.get(SourceState, source.spec)
+        except (GiveUp, Retry) as error:
+            yield Finding("sources", False, f"{error}")
+            continue
+        if state and state.error:
+            yield Finding("sources", False, f"the last refresh of {source.spec} failed: {state.error}")
+        elif state is None or state.refreshed is None:
+            yield Finding("sources", True, f"{source.spec} has not been listed yet")
+        else:
+            yield Finding("sources", True, f"{source.spec} was refreshed at {state.refreshed:%Y-%m-%d %H:%M} UTC")

@@ -1,0 +1,78 @@
+"""How things stand: the queue, the sources, the jobs."""
+
+from typing import Any
+
+from revisit import __version__
+from revisit.alert import Alert
+from revisit.commands.shown import moment
+from revisit.delivery import Delivery
+from revisit.job import FINISHED, Job
+from revisit.ports import Backend, DeadLetter, SourceState
+from revisit.subscription import Subscription
+
+JOB_STATES = ("started", "extracted", *FINISHED)
+
+
+def status(backend: Backend) -> dict[str, Any]:
+    """What `revisit status` and GET /status tell; all of it plain JSON values."""
+    count = backend.records.count
+    return {
+        "version": __version__,
+        "queue": queue(backend),
+        "sources": sources(backend),
+        "subscriptions": {state: count(Subscription, state=state) for state in ("active", "paused")},
+        "jobs": {state: count(Job, state=state) for state in JOB_STATES},
+        "alerts": count(Alert),
+        "deliveries": {state: count(Delivery, state=state) for state in ("due", "delivered", "failed")},
+        "dead_letters": count(DeadLetter),
+    }
+
+
+def queue(backend: Backend) -> dict[str, Any]:
+    """Messages waiting, in hand and waiting for another attempt, and how long the oldest has been there."""
+    depths = backend.bus.depth()
+    return {
+        "ready": sum(depth.ready for depth in depths),
+        "leased": sum(depth.leased for depth in depths),
+        "delayed": sum(depth.delayed for depth in depths),
+        "oldest_s": round(max((depth.oldest_s for depth in depths), default=0.0), 1),
+        "functions": [
+            {"function": depth.function, "lane": depth.lane, "ready": depth.ready, "leased": depth.leased, "delayed": depth.delayed,
+             "oldest_s": round(depth.oldest_s, 1)}
+            for depth in depths
+        ],
+    }
+
+
+def sources(backend: Backend) -> list[dict[str, Any]]:
+    """Each source that is refreshed or has been: how current it is, and what its last refresh met."""
+    fresh = {entry.source: entry for entry in backend.catalog().freshness()}
+    known = {state.id: state for state in backend.records.find(SourceState)}
+    told = []
+    for spec in dict.fromkeys((*_canonical(backend), *sorted(fresh), *sorted(known))):
+        entry, state = fresh.get(spec), known.get(spec)
+        latest = entry.last_published or entry.last_sensing if entry else None
+        told.append({
+            "source": spec,
+            "products": entry.rows if entry else 0,
+            "last_sensing": moment(entry.last_sensing) if entry else None,
+            "last_published": moment(entry.last_published) if entry else None,
+            "lag_hours": round((backend.now() - latest).total_seconds() / 3600, 1) if latest else None,
+            "refreshed": moment(state.refreshed) if state else None,
+            "rejected": state.rejections if state else 0,
+            "error": (state.error or None) if state else None,
+        })
+    return told
+
+
+def _canonical(backend: Backend) -> list[str]:
+    """The SPECs refreshed, as their sources write them themselves; one that cannot be opened, as it was given."""
+    from revisit.errors import GiveUp
+
+    told = []
+    for spec in backend.sources:
+        try:
+            told.append(backend.source(spec).spec)
+        except GiveUp:
+            told.append(spec)
+    return told

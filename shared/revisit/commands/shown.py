@@ -1,0 +1,162 @@
+"""Records as plain JSON values: what the API answers with and `--json` prints.
+
+Numbers have 9 significant digits, shares run from 0 to 1, instants are RFC 3339 with Z.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from math import isfinite
+from typing import Any
+
+from revisit.alert import Alert
+from revisit.clock import rfc3339
+from revisit.job import Cover, Job, Statistics
+from revisit.order import Order
+from revisit.ports import Backend, DeadLetter
+from revisit.product import Product
+from revisit.recipe import Recipe
+from revisit.series import Observation
+from revisit.subscription import Channel, Subscription
+
+
+def number(value: float | None) -> float | None:
+    """A number to 9 significant digits; None where it is not finite."""
+    return float(f"{value:.9g}") if value is not None and isfinite(value) else None
+
+
+def moment(value: datetime | None) -> str | None:
+    """An instant as text."""
+    return rfc3339(value) if value else None
+
+
+def statistics(values: Statistics) -> dict[str, Any]:
+    """Of one index or band."""
+    return {"count": values.count, **{name: number(getattr(values, name)) for name in ("mean", "std", "min", "max", "median")}}
+
+
+def cover(seen: Cover | None) -> dict[str, Any]:
+    """What lay over the AOI; nulls where no pixel was read."""
+    if seen is None:
+        return {"coverage": None, "clear_fraction": None}
+    return {
+        "coverage": number(seen.coverage), "clear_fraction": number(seen.clear_fraction), "mask": seen.mask, "aoi_pixels": seen.aoi,
+        "valid_pixels": seen.valid, "clear_pixels": seen.clear, "cloud_pixels": seen.cloud, "shadow_pixels": seen.shadow,
+        "snow_pixels": seen.snow,
+    }
+
+
+def job(done: Job, backend: Backend, item: str = "") -> dict[str, Any]:
+    """A job and what came of it.
+
+    Args:
+        item: Where its STAC item is to be had; empty names the place in the API.
+    """
+    return {
+        "job": done.id, "acquisition": done.acquisition, "datetime": moment(done.product.sensing_time), "state": done.state,
+        "reason": done.reason or None, **cover(done.cover),
+        "indices": {name: statistics(values) for name, values in done.indices.items()},
+        "bands": {name: statistics(values) for name, values in done.bands.items()},
+        "item": (item or f"/results/{done.id}") if done.state == "done" else None,
+        "product": done.product.id, "level": done.product.level, "tile": done.product.tile, "source": done.product.source,
+        "subscription": done.subscription or None, "notes": list(done.notes), "finished": moment(done.finished),
+        "assets": {asset.name: {"href": backend.assets.locate(asset.path), "type": asset.media_type, "size": asset.size, "sha256": asset.sha256}
+                   for asset in done.assets},
+    }
+
+
+def order(asked: Order, jobs: Sequence[Job], backend: Backend) -> dict[str, Any]:
+    """An order with its jobs by sensing time."""
+    return {**order_line(asked), "jobs": [job(one, backend) for one in jobs]}
+
+
+def order_line(asked: Order) -> dict[str, Any]:
+    """An order without its jobs."""
+    return {
+        "order": asked.id, "state": asked.state, "total": len(asked.jobs), "open": asked.open, "recipe": recipe(asked.recipe),
+        "start": moment(asked.start), "end": moment(asked.end), "source": asked.source or None,
+        "subscription": asked.subscription or None, "created": moment(asked.created), "aoi": asked.aoi,
+    }
+
+
+def recipe(wanted: Recipe) -> dict[str, Any]:
+    """A recipe."""
+    return {**asdict(wanted), "bands": list(wanted.bands), "indices": list(wanted.indices)}
+
+
+def subscription(watcher: Subscription, secrets: bool = False) -> dict[str, Any]:
+    """A subscription.
+
+    Args:
+        secrets: Whether the channels' secrets are told; done once, when it is made.
+    """
+    return {
+        "subscription": watcher.id, "name": watcher.name, "state": watcher.state, "aoi": watcher.aoi, "tiles": list(watcher.tiles),
+        "recipe": recipe(watcher.recipe), "level": watcher.level, "max_cloud": watcher.max_cloud, "min_clear": watcher.min_clear,
+        "channels": [channel(one, secrets) for one in watcher.channels], "backfill": moment(watcher.backfill),
+        "created": moment(watcher.created), "paused": moment(watcher.paused), "alerts": watcher.alerts,
+        "feed": f"/feeds/{watcher.feed_token}.atom",
+    }
+
+
+def channel(way: Channel, secrets: bool = False) -> dict[str, Any]:
+    """A channel, its secret only where asked for."""
+    told = {"id": way.id, "kind": way.kind, "target": way.target, "state": way.state, "reason": way.reason or None}
+    return {**told, "secret": way.secret} if secrets and way.secret else told
+
+
+def alert(line: Alert) -> dict[str, Any]:
+    """An alert."""
+    return {
+        "alert": line.id, "number": line.number, "subscription": line.subscription, "acquisition": line.acquisition,
+        "datetime": moment(line.sensing_time), "created": moment(line.created), "product": line.product, "job": line.job,
+        "backfill": line.backfill, "reason": line.reason or None, **cover(line.cover),
+        "indices": {name: statistics(values) for name, values in line.indices.items()}, "item": f"/results/{line.job}",
+    }
+
+
+def observation(seen: Observation) -> dict[str, Any]:
+    """One value of a series; flat, so that it is also a row of CSV."""
+    return {"datetime": moment(seen.sensing_time), "acquisition": seen.acquisition, **statistics(seen.statistics),
+            "clear_fraction": number(seen.clear_fraction), "coverage": number(seen.coverage), "job": seen.job}
+
+
+OBSERVATION = ("datetime", "acquisition", "count", "mean", "std", "min", "max", "median", "clear_fraction", "coverage", "job")
+"""Columns of a series as CSV."""
+
+
+def product(found: Product) -> dict[str, Any]:
+    """A product; flat but for its bounds."""
+    return {
+        "product": found.id, "acquisition": found.acquisition, "tile": found.tile, "level": found.level, "platform": found.platform,
+        "datetime": moment(found.sensing_time), "cloud_cover": found.cloud_cover, "baseline": found.baseline,
+        "relative_orbit": found.relative_orbit, "published": moment(found.published), "source": found.source,
+        "bbox": [found.west, found.south, found.east, found.north],
+    }
+
+
+PRODUCT = ("product", "acquisition", "tile", "level", "platform", "datetime", "cloud_cover", "baseline", "relative_orbit", "published", "source")
+"""Columns of a search as CSV."""
+
+
+def dead_letter(letter: DeadLetter, body: bool = False) -> dict[str, Any]:
+    """A dead letter."""
+    told = {"id": letter.id, "function": letter.function, "topic": letter.topic, "reason": letter.reason, "at": moment(letter.at),
+            "attempts": letter.attempts}
+    return {**told, "body": letter.body} if body else told
+
+
+def table(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> str:
+    """Rows as CSV with a header (RFC 4180); a text that a spreadsheet would take for a formula is quoted by an apostrophe."""
+    import csv
+    from io import StringIO
+
+    text = StringIO()
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow(columns)
+    writer.writerows([_cell(row.get(column)) for column in columns] for row in rows)
+    return text.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
