@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from revisit.errors import BadInput
 from revisit.indices.index import Index
 
-BLOCK = 32_768
-"""Pixels a block: its float64 bands and temporaries, 256 KiB each, fit a core's L2 cache."""
+BLOCK = 65_536
+"""Pixels a block: its float64 bands and temporaries, 512 KiB each, stay in the cache, and Python's share of the time is small."""
 THREADED = 1_000_000
 """Pixels from which a second thread pays."""
 
@@ -41,7 +41,7 @@ def compute_masked(
     Raises:
         BadInput: A band is missing, or the shapes differ.
     """
-    from revisit.masks import CLEAR
+    from revisit.masks import is_clear
 
     if missing := [band for band in index.bands if band not in dn]:
         raise BadInput(f"{index.name} needs band {missing[0]}, and there is only {', '.join(dn) or 'none'}")
@@ -57,11 +57,13 @@ def compute_masked(
 
     def work(first: int, last: int) -> None:
         reflectance = {letter: np.empty((rows, shape[1])) for letter in bands}
+        scratch = [np.empty((rows, shape[1])) for _ in range(3)]
+        rounded = np.empty((rows, shape[1]), np.float32)
         for top in range(first, last, rows):
             part = slice(top, min(top + rows, last))
             count = part.stop - top
             values: dict[str, Any] = dict(constants)
-            valid = np.ones((count, shape[1]), np.bool_) if scl is None else CLEAR[scl[part]]
+            valid = np.ones((count, shape[1]), np.bool_) if scl is None else is_clear(scl[part])
             if keep is not None:
                 valid &= keep[part]
             for letter, stored in bands.items():
@@ -71,7 +73,8 @@ def compute_masked(
                     value += offset
                 valid &= stored[part] != 0
                 values[letter] = value
-            out[part] = np.where(valid, formula(values), np.nan)
+            rounded[:count] = formula(values, [array[:count] for array in scratch])
+            _keep(rounded[:count], valid, out[part])
 
     threads = threads or (len(os.sched_getaffinity(0)) if out.size >= THREADED else 1)
     if threads == 1:
@@ -84,3 +87,9 @@ def compute_masked(
         for done in [pool.submit(work, top, min(top + share, shape[0])) for top in range(0, shape[0], share)]:
             done.result()
     return out
+
+
+def _keep(values: NDArray[np.float32], valid: NDArray[np.bool_], out: NDArray[np.float32]) -> None:
+    """Write the valid values, and NaN elsewhere: all bits set is a NaN, and OR needs no branch a pixel as `where` does."""
+    bits = (valid.view(np.int8) - np.int8(1)).astype(np.int32)
+    np.bitwise_or(values.view(np.int32), bits, out=out.view(np.int32))

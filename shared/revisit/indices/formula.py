@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from revisit.errors import BadInput
 
 type Value = NDArray[Any] | float
-type _Node = Callable[[Mapping[str, Value]], tuple[Value, bool]]
-"""Gives a value, and whether it is a temporary that may be written over."""
+type _Node = Callable[[Mapping[str, Value], list[NDArray[Any]]], tuple[Value, bool]]
+"""Takes the values by name and spare arrays; gives a value, and whether it is a temporary that may be written over."""
 
 MAX_LENGTH = 1000
 """Characters; the longest formula of the catalogue has 180."""
@@ -42,14 +42,18 @@ class Formula:
     """Bands and constants it asks for, in the order they first appear."""
     _root: _Node
 
-    def __call__(self, values: Mapping[str, Value]) -> Value:
+    def __call__(self, values: Mapping[str, Value], spare: list[NDArray[Any]] | None = None) -> Value:
         """Compute it over arrays of one shape and scalars; the arrays given are left as they are.
+
+        Args:
+            values: By name.
+            spare: Arrays of the same shape and dtype to write into, one of which may be the result; others are made as needed.
 
         The arithmetic is that of the arrays' dtype. Division by zero and a negative power of zero give NaN, as do the root and
         the logarithm of a negative number.
         """
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            return self._root(values)[0]
+            return self._root(values, [] if spare is None else spare)[0]
 
 
 @lru_cache(maxsize=1024)
@@ -85,7 +89,7 @@ def _build(node: ast.AST, text: str, found: dict[str, None], depth: int) -> _Nod
             return _constant(number, text)
         case ast.Name(id=name) if name not in FUNCTIONS:
             found[name] = None
-            return lambda values: (values[name], False)
+            return lambda values, _spare: (values[name], False)
         case ast.UnaryOp(op=ast.USub(), operand=operand):
             return _apply(np.negative, part(operand))
         case ast.UnaryOp(op=ast.UAdd(), operand=operand):
@@ -112,40 +116,41 @@ def _constant(number: float, text: str) -> _Node:
         value = math.inf
     if not math.isfinite(value):
         raise BadInput(f"a number in the formula {text!r} is too large")
-    return lambda _values: (value, False)
+    return lambda _values, _spare: (value, False)
 
 
 def _apply(function: Any, *parts: _Node) -> _Node:
-    """Writes into a temporary operand where there is one, so that few blocks are allocated and all stay in the cache."""
-
-    def run(values: Mapping[str, Value]) -> tuple[Value, bool]:
-        operands = [part(values) for part in parts]
-        return _into(function, *operands)
+    def run(values: Mapping[str, Value], spare: list[NDArray[Any]]) -> tuple[Value, bool]:
+        return _into(function, spare, *[part(values, spare) for part in parts])
 
     return run
 
 
-def _into(function: Any, *operands: tuple[Value, bool]) -> tuple[Value, bool]:
-    out = next((value for value, temporary in operands if temporary and isinstance(value, np.ndarray)), None)
-    result = function(*(value for value, _ in operands), out=out) if out is not None else function(*(value for value, _ in operands))
-    return result, isinstance(result, np.ndarray)
+def _into(function: Any, spare: list[NDArray[Any]], *operands: tuple[Value, bool]) -> tuple[Value, bool]:
+    """Writes into a temporary operand or a spare array where there is one, so that the same few blocks stay in the cache."""
+    arguments = [value for value, _ in operands]
+    arrays = [value for value in arguments if isinstance(value, np.ndarray)]
+    if not arrays:
+        return function(*arguments), False
+    spare += [value for value, temporary in operands if temporary and isinstance(value, np.ndarray)]
+    return function(*arguments, out=spare.pop() if spare else None), True
 
 
 def _divide(left: _Node, right: _Node) -> _Node:
-    def run(values: Mapping[str, Value]) -> tuple[Value, bool]:
-        dividend, (divisor, temporary) = left(values), right(values)
-        return _into(np.divide, dividend, _without(divisor == 0, divisor, temporary))
+    def run(values: Mapping[str, Value], spare: list[NDArray[Any]]) -> tuple[Value, bool]:
+        dividend, (divisor, temporary) = left(values, spare), right(values, spare)
+        return _into(np.divide, spare, dividend, _without(divisor == 0, divisor, temporary))
 
     return run
 
 
 def _power(left: _Node, right: _Node) -> _Node:
-    def run(values: Mapping[str, Value]) -> tuple[Value, bool]:
-        base, exponent = left(values), right(values)
+    def run(values: Mapping[str, Value], spare: list[NDArray[Any]]) -> tuple[Value, bool]:
+        base, exponent = left(values, spare), right(values, spare)
         if isinstance(exponent[0], float) and exponent[0] in _ROOTS:
-            return _into(_ROOTS[exponent[0]], base)
+            return _into(_ROOTS[exponent[0]], spare, base)
         inverse = np.any(np.less(exponent[0], 0))
-        result, temporary = _into(np.power, base, exponent)
+        result, temporary = _into(np.power, spare, base, exponent)
         return _without(np.isinf(result), result, temporary) if inverse else (result, temporary)
 
     return run
