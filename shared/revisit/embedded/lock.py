@@ -11,8 +11,8 @@ from revisit.errors import Conflict
 NAME = "serve.lock"
 
 
-def hold(data: Path, url: str) -> IO[str]:
-    """Take the folder's lock until the file returned is closed or the process ends.
+def hold(data: Path) -> IO[str]:
+    """Take the folder's lock until the file returned is closed or the process ends; `tell` says where it answers.
 
     Raises:
         Conflict: Another process serves the folder.
@@ -24,9 +24,13 @@ def hold(data: Path, url: str) -> IO[str]:
         file.close()
         raise Conflict(f"{data} is being served already at {server_of(data) or 'another address'}; use that, or stop it first") from None
     file.truncate(0)
-    file.write(json.dumps({"pid": os.getpid(), "url": url}))
-    file.flush()
     return file
+
+
+def tell(lock: IO[str], url: str) -> None:
+    """Write down where the holder of the lock answers."""
+    lock.write(json.dumps({"pid": os.getpid(), "url": url}))
+    lock.flush()
 
 
 def server_of(data: Path) -> str | None:

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 
 from revisit.clock import rfc3339
 from revisit.delivery import Delivery
@@ -19,16 +20,16 @@ class Scheduler(threading.Thread):
 
     def __init__(self, backend: Backend, stop: threading.Event) -> None:
         super().__init__(daemon=True, name="scheduler")
-        self._backend, self._stop = backend, stop
+        self._backend, self._over = backend, stop
         self._last: dict[str, int] = {}
 
     def run(self) -> None:
-        while not self._stop.is_set():
+        while not self._over.is_set():
             for spec in self._backend.sources:
-                self._tick(spec, FOLDER_EVERY_S if spec.startswith("folder:") else FEED_EVERY_S, lambda at, spec=spec: RefreshDue(at, spec))
+                self._tick(spec, FOLDER_EVERY_S if spec.startswith("folder:") else FEED_EVERY_S, partial(RefreshDue, source=spec))
             if self._backend.records.find(Delivery, state="due", limit=1):
                 self._tick("deliveries", DELIVERIES_EVERY_S, DeliveriesDue)
-            self._stop.wait(1)
+            self._over.wait(1)
 
     def _tick(self, name: str, every_s: int, event_at: Callable[[str], Event]) -> None:
         turn = int(self._backend.now().timestamp()) // every_s

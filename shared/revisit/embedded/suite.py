@@ -1,20 +1,21 @@
 """The suite as one service: light functions here, raster functions in processes of their own, the API and page beside them."""
 
 import logging
+import math
 import subprocess
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import Any
 
 from revisit.embedded.host import Host
-from revisit.embedded.lock import hold, server_of
+from revisit.embedded.lock import hold, server_of, tell
 from revisit.embedded.scheduler import Scheduler
 from revisit.embedded.worker import Worker, spawn
 from revisit.errors import BadInput
-from revisit.local.backend import local_backend, local_queue
+from revisit.local.backend import local_backend
 from revisit.ports import Backend
 from revisit.wiring import HEARS, RASTER
 
@@ -34,30 +35,25 @@ class Suite:
             log_level: Of the worker processes.
         """
         self.data, self._workers, self._log_level = data, workers, log_level
-        self._server = None
         self.backend = local_backend(data, sources)
-        self._server = _listen(self.backend, data, port)
+        self._lock = hold(data)
+        self._server: Any = _listen(self.backend, data, port)
         self.url = f"http://127.0.0.1:{self._server.effective_port}"
-        self._lock: IO[str] | None = None
-        self._stop = threading.Event()
+        tell(self._lock, self.url)
+        self._over = threading.Event()
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> "Suite":
-        try:
-            self._lock = hold(self.data, self.url)
-        except BaseException:
-            self._server.close()
-            raise
-        host, queue = Host(self.backend), local_queue(self.backend)
-        self._threads = [Worker(queue, host, [name], self._stop) for name in LIGHT]
-        self._threads += [Scheduler(self.backend, self._stop), threading.Thread(target=self._keep_workers, daemon=True)]
+        host = Host(self.backend)
+        self._threads: list[threading.Thread] = [Worker(self.backend, host, [name], self._over) for name in LIGHT]
+        self._threads += [Scheduler(self.backend, self._over), threading.Thread(target=self._keep_workers, daemon=True)]
         for thread in self._threads:
             thread.start()
         threading.Thread(target=self._server.run, daemon=True, name="api").start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._stop.set()
+        self._over.set()
         for thread in self._threads:
             thread.join(10)
         for process in self._processes:
@@ -68,15 +64,14 @@ class Suite:
             except subprocess.TimeoutExpired:
                 process.kill()
         self._server.close()
-        if self._lock:
-            self._lock.close()
+        self._lock.close()
 
     def _keep_workers(self) -> None:
-        while not self._stop.is_set():
+        while not self._over.is_set():
             self._processes = [process for process in self._processes if process.poll() is None]
-            while len(self._processes) < self._workers and not self._stop.is_set():
+            while len(self._processes) < self._workers and not self._over.is_set():
                 self._processes.append(spawn(self.data, RASTER, self._log_level))
-            self._stop.wait(0.5)
+            self._over.wait(0.5)
 
 
 def _listen(backend: Backend, data: Path, port: int) -> Any:
@@ -90,7 +85,7 @@ def _listen(backend: Backend, data: Path, port: int) -> Any:
         raise BadInput(f"port {port} on 127.0.0.1 cannot be used ({error.strerror}); choose another with --port, or 0 for any") from None
 
 
-def run_until(backend: Backend, data: Path, done: Callable[[], bool], patience_s: float = float("inf")) -> bool:
+def run_until(backend: Backend, data: Path, done: Callable[[], bool], patience_s: float = math.inf) -> bool:
     """See to it that the chain runs until `done` says so: by the server of the folder if there is one, else in this process.
 
     Args:
@@ -102,11 +97,12 @@ def run_until(backend: Backend, data: Path, done: Callable[[], bool], patience_s
     Returns:
         Whether it was done in time.
     """
-    stop, threads = threading.Event(), []
+    stop = threading.Event()
+    threads: list[Worker] = []
     if server_of(data) is None:
-        host, queue = Host(backend), local_queue(backend)
+        host = Host(backend)
         # Two threads of everything: reading pixels and arithmetic on them leave the interpreter free.
-        threads = [Worker(queue, host, list(HEARS), stop) for _ in range(2)]
+        threads = [Worker(backend, host, list(HEARS), stop) for _ in range(2)]
         for thread in threads:
             thread.start()
     until = time.monotonic() + patience_s

@@ -9,10 +9,10 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from revisit.embedded.host import Host
-from revisit.ports import Message
+from revisit.ports import Backend, Message
 from revisit.runtime import log_to
 
 if TYPE_CHECKING:
@@ -25,15 +25,16 @@ HEARTBEAT_S = 30
 class Worker(threading.Thread):
     """Works off the messages of some functions, one at a time, until told to stop."""
 
-    def __init__(self, queue: "LocalQueue", host: Host, functions: Sequence[str], stop: threading.Event) -> None:
+    def __init__(self, backend: Backend, host: Host, functions: Sequence[str], stop: threading.Event) -> None:
         super().__init__(daemon=True, name=f"worker {','.join(functions)}")
-        self._queue, self._host, self._functions, self._stop = queue, host, tuple(functions), stop
+        self._queue = cast("LocalQueue", backend.bus)
+        self._host, self._functions, self._over = host, tuple(functions), stop
 
     def run(self) -> None:
-        while not self._stop.is_set():
+        while not self._over.is_set():
             leased = self._queue.lease(self._functions, 1, LEASE_S)
             if not leased:
-                self._queue.wait(0.25)
+                self._queue.wait(0.25, self._functions)
             for message in leased:
                 self._handle(message)
 
@@ -68,7 +69,7 @@ def _end_with_parent() -> None:
 
 def main() -> None:
     """Entry point of a worker process."""
-    from revisit.local.backend import local_backend, local_queue
+    from revisit.local.backend import local_backend
 
     parser = argparse.ArgumentParser()
     parser.add_argument("data", type=Path)
@@ -81,7 +82,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     backend = local_backend(options.data)
-    worker = Worker(local_queue(backend), Host(backend), options.functions, stop)
+    worker = Worker(backend, Host(backend), options.functions, stop)
     worker.start()
     worker.join()
 
