@@ -89,8 +89,8 @@ def system_resolver(host: str, port: int) -> list[str]:
     return [str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
 
 
-def resolve(endpoint: Endpoint, resolver: Resolver = system_resolver) -> str:
-    """The address to connect to: the first one, given that all of them may be posted to.
+def resolve(endpoint: Endpoint, resolver: Resolver = system_resolver) -> tuple[str, ...]:
+    """The addresses to connect to, in the resolver's order, given that all of them may be posted to.
 
     Raises:
         Retry: The name has no address now.
@@ -106,7 +106,7 @@ def resolve(endpoint: Endpoint, resolver: Resolver = system_resolver) -> str:
         if not (address.is_loopback if endpoint.local else is_public(address)):
             where = "not on this computer" if endpoint.local else "not a public address"
             raise BadInput(f"{endpoint.host} is at {address}, which is {where}; nothing was sent")
-    return str(found[0])
+    return tuple(dict.fromkeys(str(address) for address in found))
 
 
 def is_public(address: Address) -> bool:
