@@ -13,10 +13,9 @@ def this_process() -> str:
 
 def gone(holder: str) -> bool:
     """Whether the process so named is known to have ended; one on another host, or with a name that is none, is not judged."""
-    host, pid, start = (["", *holder.rsplit(".", 2)])[-3:]
-    if host != _host() or not pid.isdecimal():
-        return False
-    return _start(int(pid)) != start
+    name, _, start = holder.rpartition(".")
+    host, _, pid = name.rpartition(".")
+    return host == _host() and pid.isdecimal() and _start(int(pid)) != start
 
 
 @lru_cache(maxsize=4)
