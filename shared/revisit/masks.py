@@ -3,6 +3,8 @@
 Classes are those of Sen2Cor (ESA, Sentinel-2 Products Specification Document, L2A scene classification).
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,6 +26,9 @@ CLASSES: dict[int, str] = {
     11: "snow or ice",
 }
 """Number in the SCL -> what it stands for."""
+
+VERSION = "SCL-1"
+"""Of the rules below; in every receipt, and raised when they change."""
 
 INVALID_CLASSES = (0, 1)
 CLEAR_CLASSES = (4, 5, 6, 7, 11)
@@ -92,18 +97,22 @@ def cover(scl: NDArray[np.uint8] | None, aoi: NDArray[np.bool_], has_data: NDArr
     return Cover(inside, count, pixels(CLEAR_CLASSES), pixels(CLOUD_CLASSES), pixels(SHADOW_CLASSES), int(of_class[SNOW_CLASS]))
 
 
-def has_data(dn: dict[str, NDArray[np.uint16]], nodata: int = 0) -> NDArray[np.bool_]:
-    """True where no band of the DN, all of one shape, says no data.
+def has_data(dn: Mapping[str, NDArray[np.uint16]], nodata: Mapping[str, int] | int = 0) -> NDArray[np.bool_]:
+    """True where no band says no data.
+
+    Args:
+        dn: Band name -> DN, all of one shape.
+        nodata: The DN that means no data, of all bands or by band name.
 
     Raises:
-        BadInput: There is no band.
+        BadInput: There is no band, or the shapes differ.
     """
     if not dn:
         raise BadInput("there is no band to look for data in")
-    first, *rest = dn.values()
-    found: NDArray[np.bool_] = first != nodata
-    for band in rest:
-        found &= band != nodata
+    _same_shape(*dn.values())
+    found = np.ones(next(iter(dn.values())).shape, np.bool_)
+    for band, stored in dn.items():
+        found &= stored != (nodata if isinstance(nodata, int) else nodata[band])
     return found
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from revisit.errors import BadInput
 from revisit.job import Cover
-from revisit.masks import CLASSES, CLEAR, clear_mask, cover, has_data, valid_mask
+from revisit.masks import CLASSES, CLEAR, clear_mask, cover, has_data, is_clear, valid_mask
 
 ALL = np.arange(12, dtype=np.uint8).reshape(3, 4)
 INSIDE = np.ones((3, 4), np.bool_)
@@ -27,6 +27,17 @@ def test_pixels_outside_the_aoi_do_not_count():
 def test_pixels_without_data_in_a_band_are_not_valid():
     data = has_data({"B04": np.where(ALL == 4, 0, 500).astype(np.uint16), "B08": np.where(ALL == 9, 0, 500).astype(np.uint16)})
     assert cover(ALL, INSIDE, data) == Cover(aoi=12, valid=8, clear=4, cloud=2, shadow=2, snow=1)
+
+
+def test_no_data_may_be_another_number_in_each_band():
+    dn = {"B04": np.array([0, 1, 2], np.uint16), "B08": np.array([0, 1, 2], np.uint16)}
+    assert has_data(dn).tolist() == [False, True, True]
+    assert has_data(dn, {"B04": 2, "B08": 1}).tolist() == [True, False, False]
+
+
+def test_comparisons_and_table_agree_on_every_number():
+    every = np.arange(256, dtype=np.uint8)
+    assert (is_clear(every) == CLEAR).all()
 
 
 def test_without_a_classification_every_valid_pixel_is_clear():
