@@ -1,0 +1,45 @@
+"""GDAL, set up with its doors shut before it is first used.
+
+VRT in disguise reads any file or address, and /vsicurl waits for ever by default
+(https://gdal.org/en/stable/user/configoptions.html, https://gdal.org/en/stable/user/virtual_file_systems.html).
+"""
+
+import os
+from functools import cache
+from typing import Any
+
+_FORCED = {
+    "GDAL_SKIP": "VRT GTI WMS WMTS STACIT STACTA HTTP",
+    "GDAL_VRT_ENABLE_RAWRASTERBAND": "NO",
+    "GDAL_VRT_ENABLE_PYTHON": "NO",
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+    "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".tif,.tiff,.jp2",
+    "GDAL_MAX_BAND_COUNT": "64",
+    "GDAL_PAM_ENABLED": "NO",
+    "GDAL_HTTP_NETRC": "NO",
+}
+_DEFAULTS = {
+    "GDAL_HTTP_CONNECTTIMEOUT": "10",
+    "GDAL_HTTP_TIMEOUT": "60",
+    "GDAL_HTTP_MAX_RETRY": "1",
+    "GDAL_HTTP_RETRY_DELAY": "0.5",
+    "GDAL_HTTP_TCP_KEEPALIVE": "YES",
+    # A number below 100,000 would be read as megabytes: these are bytes whichever way they are read.
+    "GDAL_CACHEMAX": str(128 * 2**20),
+    "CPL_VSIL_CURL_CACHE_SIZE": str(32 * 2**20),
+    "VSI_CACHE": "NO",
+}
+
+
+@cache
+def rasterio() -> Any:
+    """The rasterio module, after GDAL's settings have been put where GDAL reads them: drivers register once."""
+    os.environ.update(_FORCED)
+    for name, value in _DEFAULTS.items():
+        os.environ.setdefault(name, value)
+    import rasterio
+    import rasterio._err
+    import rasterio.features
+    import rasterio.warp
+
+    return rasterio

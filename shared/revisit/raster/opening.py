@@ -1,0 +1,148 @@
+"""Opening the band files of products: with a stated driver, from an address that was looked at, and of a size that was checked."""
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from revisit.bands import BandFile
+from revisit.errors import GiveUp, Retry
+from revisit.raster.gdal import rasterio
+from revisit.raster.grid import Grid
+
+MAX_PIXELS = 12_000**2
+"""Of one band: a Sentinel-2 band has at most 10,980 x 10,980."""
+MAX_BLOCK_BYTES = 64 * 2**20
+"""Of one tile or strip: it is decoded whole."""
+DRIVERS = {"GTiff": (".tif", ".tiff"), "JP2OpenJPEG": (".jp2",)}
+"""Drivers allowed and the file names that belong to them."""
+DTYPES = ("uint8", "uint16", "int16")
+
+
+def open_band(file: BandFile) -> Any:
+    """Open one band for reading; the dataset's size, type, blocks and CRS have been checked, no pixel has been read.
+
+    Raises:
+        GiveUp: The address is not one of ours, nothing is there, or it is not a band of Sentinel-2.
+        Retry: The server does not answer, or not well.
+    """
+    path = _path(file)
+    library = rasterio()
+    try:
+        dataset = library.open(path, driver=file.driver, sharing=False)
+    except (library.errors.RasterioError, library._err.CPLE_BaseError) as error:
+        raise failure(file, error) from None
+    try:
+        _check(file, dataset)
+    except GiveUp:
+        dataset.close()
+        raise
+    return dataset
+
+
+def grid_of(file: BandFile, dataset: Any) -> Grid:
+    """Where the pixels of an open band lie.
+
+    Raises:
+        GiveUp: It is not on a north-up grid in metres.
+    """
+    code = dataset.crs.to_epsg() if dataset.crs else None
+    if code is None or not dataset.crs.is_projected:
+        raise GiveUp(f"band {file.band} ({shown(file.href)}) is not in a projected CRS with an EPSG code")
+    a, b, c, d, e, f = dataset.transform[:6]
+    return Grid(f"EPSG:{code}", (a, b, c, d, e, f), dataset.width, dataset.height)
+
+
+def failure(file: BandFile, error: Exception) -> GiveUp | Retry:
+    """What an error of GDAL means for us. GDAL says the same of a missing file and a broken server, so the server is asked again."""
+    text = _plain(str(error.__cause__ or error), file)
+    if not _remote(file.href):
+        if not Path(file.href).is_file():
+            return GiveUp(f"the file of band {file.band} is gone: {shown(file.href)}")
+        return GiveUp(f"band {file.band} cannot be read as {file.driver} ({text}): {shown(file.href)}")
+    status = _status(file.href)
+    if status in (0, 408, 425, 429) or status >= 500:
+        said = f"answers {status}" if status else "does not answer"
+        return Retry(f"the server of band {file.band} {said}: {shown(file.href)}")
+    if status >= 300:
+        return GiveUp(f"the server of band {file.band} answers {status}: {shown(file.href)}")
+    if re.search(r"curl|HTTP|time[d -]*out|connection|recv", text, re.IGNORECASE):
+        return Retry(f"reading band {file.band} was cut off ({text}): {shown(file.href)}")
+    return GiveUp(f"band {file.band} cannot be read as {file.driver} ({text}): {shown(file.href)}")
+
+
+def shown(href: str) -> str:
+    """An address without what may be secret in it: user, query, fragment."""
+    if not _remote(href):
+        return href
+    parts = urlsplit(href)
+    return f"{parts.scheme}://{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}{parts.path}"
+
+
+def _plain(text: str, file: BandFile) -> str:
+    """GDAL's message in one line without the address: that may hold a signature."""
+    text = text.replace(f"/vsicurl/{file.href}", "it").replace(file.href, "it")
+    text = re.sub(r"(https?://[^\s?'\"]+)\?[^\s'\"]*", r"\1", text)
+    return " ".join(text.split())[:200].rstrip(".")
+
+
+def _remote(href: str) -> bool:
+    return href.startswith(("https://", "http://"))
+
+
+def _path(file: BandFile) -> str:
+    """What GDAL is given for a band file.
+
+    Raises:
+        GiveUp: It is neither an absolute path nor an http address of a raster, or the driver is not one of ours.
+    """
+    href = file.href
+    if file.driver not in DRIVERS:
+        raise GiveUp(f"band {file.band} wants the driver {file.driver!r}; only {' and '.join(DRIVERS)} are opened")
+    if _remote(href):
+        parts = urlsplit(href)
+        if parts.username or parts.password or not parts.hostname or any(ord(c) <= 32 for c in href):
+            raise GiveUp(f"band {file.band} has an address with a user name or without a host: {shown(href)}")
+        name, path = parts.path, f"/vsicurl/{href}"
+    elif href.startswith("/") and not href.startswith(("/vsi", "//")) and not any(c in href for c in "<>\0\n"):
+        name, path = href, href
+    else:
+        raise GiveUp(f"band {file.band} is neither an absolute local path nor an http address: {href[:100]!r}")
+    if not name.lower().endswith(DRIVERS[file.driver]):
+        raise GiveUp(f"band {file.band} is to be read as {file.driver} but its name does not end in {DRIVERS[file.driver][0]}: {shown(href)}")
+    return path
+
+
+def _check(file: BandFile, dataset: Any) -> None:
+    """Refuse what its header declares before anything is decoded."""
+    where = f"band {file.band} ({shown(file.href)})"
+    if dataset.driver != file.driver:
+        raise GiveUp(f"{where} was opened as {dataset.driver}, not as {file.driver}")
+    if dataset.width * dataset.height > MAX_PIXELS:
+        raise GiveUp(f"{where} declares {dataset.width} x {dataset.height} pixels; a Sentinel-2 band has at most 10980 x 10980")
+    if dataset.count != 1:
+        raise GiveUp(f"{where} holds {dataset.count} layers; a file of one band is expected")
+    dtype = dataset.dtypes[0]
+    if dtype not in DTYPES:
+        raise GiveUp(f"{where} holds {dtype} values; {', '.join(DTYPES)} are read")
+    rows, columns = dataset.block_shapes[0]
+    if rows * columns * (1 if dtype == "uint8" else 2) > MAX_BLOCK_BYTES:
+        raise GiveUp(f"{where} has blocks of {columns} x {rows} pixels; write it again with blocks of 512 or 1024")
+
+
+def _status(url: str) -> int:
+    """The HTTP status of an address asked once more, without following redirects; 0 if no answer comes."""
+    from http.client import HTTPConnection, HTTPException, HTTPSConnection
+
+    parts = urlsplit(url)
+    seconds = float(os.environ["GDAL_HTTP_CONNECTTIMEOUT"])
+    kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
+    connection = kind(parts.hostname or "", parts.port, timeout=seconds)
+    try:
+        connection.request("GET", parts.path + (f"?{parts.query}" if parts.query else ""), headers={"Range": "bytes=0-0"})
+        return connection.getresponse().status
+    except (OSError, HTTPException):
+        return 0
+    finally:
+        connection.close()
