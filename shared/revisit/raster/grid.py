@@ -81,7 +81,7 @@ class Grid:
 
 
 def projected(grid: Grid, aoi_geometry: dict[str, Any]) -> Any:
-    """The part of an AOI near a grid, in the grid's CRS: a shapely MultiPolygon, empty if there is none.
+    """The part of an AOI near a grid, in the grid's CRS: a shapely geometry of polygons, empty if there is none.
 
     Edges are straight in lon/lat (RFC 7946), so points are put on them before they are projected. What lies far from the grid is
     cut away first: UTM coordinates a quarter of the globe off are not numbers. Parts on both sides of the antimeridian come together.
@@ -113,13 +113,15 @@ def aoi_mask(grid: Grid, aoi_geometry: dict[str, Any]) -> npt.NDArray[np.bool_]:
     Args:
         aoi_geometry: GeoJSON Polygon or MultiPolygon, lon/lat degrees; holes are outside.
     """
+    import shapely
+
     aoi = projected(grid, aoi_geometry)
     if aoi.is_empty:
         return np.zeros(grid.shape, bool)
     library = rasterio()
     # Part by part: GDAL fills a whole multipolygon by the even-odd rule, which would empty what two parts share.
     burnt = library.features.rasterize(
-        list(aoi.geoms), out_shape=grid.shape, transform=library.Affine(*grid.transform), all_touched=False, dtype="uint8"
+        list(shapely.get_parts(aoi)), out_shape=grid.shape, transform=library.Affine(*grid.transform), all_touched=False, dtype="uint8"
     )
     return np.asarray(burnt, np.uint8).view(np.bool_)
 
