@@ -65,7 +65,7 @@ def _wrapped(longitude: float) -> float:
 def _split(geometry: dict[str, Any]) -> dict[str, Any]:
     import antimeridian
 
-    fixed: dict[str, Any] = antimeridian.fix_geojson(geometry, fix_winding=True)
+    fixed: dict[str, Any] = antimeridian.fix_geojson(geometry, fix_winding=True, great_circle=False)
     return fixed
 
 

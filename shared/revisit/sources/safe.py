@@ -171,5 +171,5 @@ def _moment(root: "Element", tag: str) -> datetime | None:
     text = xml.text(root, tag)
     try:
         return instant(text) if text else None
-    except BadInput:
+    except (BadInput, OverflowError):
         raise GiveUp(f"{tag} is {text!r}, which is not an instant") from None

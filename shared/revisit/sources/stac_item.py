@@ -22,6 +22,7 @@ OFFSET_BASELINE = "0400"
 _STAMP = "%Y%m%dT%H%M%S"
 _TILE = re.compile(r"(?:MGRS-)?T?(\d{1,2})([C-HJ-NP-X][A-HJ-NP-Z]{2})")
 _ID = re.compile(r"(S2[A-Z])_T?(\d{1,2}[C-HJ-NP-X][A-HJ-NP-Z]{2})_\d{8}\S*_(L1C|L2A)\b")
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:\-]{0,199}")
 _MSI = re.compile(r"S2[A-Z]_MSI")
 _DATATAKE = re.compile(r"GS2[A-Z]_(\d{8}T\d{6})_\d{6}_N(\d{2})\.?(\d{2})")
 _KEY_RESOLUTION = re.compile(r"_(\d{2})m$")
@@ -52,8 +53,8 @@ def product_of(item: dict[str, Any], source: str, href: str) -> Product:
         GiveUp: Something a product cannot do without is missing or makes no sense.
     """
     properties, id = item.get("properties"), item.get("id")
-    if not isinstance(id, str) or not 1 <= len(id) <= 200:
-        raise GiveUp(f"the item's id {id!r} is not a text of 1 to 200 characters")
+    if not isinstance(id, str) or not _PLAIN.fullmatch(id):
+        raise GiveUp(f"the item's id {str(id)[:200]!r} is not of 1 to 200 letters, digits and . _ - :")
     if not isinstance(properties, dict):
         raise GiveUp("the item has no properties")
     name = _name(item, properties)
@@ -74,10 +75,9 @@ def product_of(item: dict[str, Any], source: str, href: str) -> Product:
         datatake=f"{name.datatake:{_STAMP}}" if name else datatake[1] if datatake else f"{sensing_time:{_STAMP}}",
         west=west, south=south, east=east, north=north,
         cloud_cover=_cloud_cover(properties),
-        relative_orbit=_whole(properties.get("sat:relative_orbit")) or (name.relative_orbit if name else None),
+        relative_orbit=_whole(properties.get("sat:relative_orbit"), 143) or (name.relative_orbit if name else None),
         baseline=_baseline(properties, name),
         published=_moment(properties, "s2:generation_time", "published") or (name.discriminator if name else None),
-        size=_whole(properties.get("s2:size")),
         href=href,
         footprint=shape,
     )  # fmt: skip
@@ -187,13 +187,13 @@ def _moment(properties: dict[str, Any], *keys: str) -> datetime | None:
         if isinstance(value, str):
             try:
                 return instant(value)
-            except BadInput:
+            except (BadInput, OverflowError):
                 raise GiveUp(f"{key} is {value!r}, which is not a date or instant") from None
     return None
 
 
-def _whole(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
+def _whole(value: Any, most: int) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= most else None
 
 
 # ----------------------------------------------------------------------------------------------------------------- assets
@@ -203,10 +203,10 @@ def _band(key: str, asset: Any) -> str | None:
     """The band an asset holds: by the name of its one band, else by its key."""
     if not isinstance(asset, dict):
         return None
-    described = asset.get("bands") or asset.get("eo:bands") or []
+    described = _objects(asset.get("bands")) or _objects(asset.get("eo:bands"))
     if len(described) > 1:
         return None
-    for alias in (*(band.get("name") for band in described if isinstance(band, dict)), _KEY_RESOLUTION.sub("", key)):
+    for alias in (*(band.get("name") for band in described), _KEY_RESOLUTION.sub("", key)):
         try:
             return band_name(str(alias))
         except BadInput:
@@ -249,10 +249,13 @@ def _numbers(band: str, asset: dict[str, Any], properties: dict[str, Any], basel
 def _stated(asset: dict[str, Any]) -> dict[str, Any]:
     """What the asset says of its numbers: raster:bands, or in STAC 1.1 `bands`, whose common part may stand on the asset itself."""
     found: dict[str, Any] = {}
-    for fields in (asset, *(described[0] for described in (asset.get("bands"), asset.get("raster:bands")) if described)):
-        if isinstance(fields, dict):
-            found |= {key.removeprefix("raster:"): value for key, value in fields.items()}
+    for fields in (asset, *_objects(asset.get("bands"))[:1], *_objects(asset.get("raster:bands"))[:1]):
+        found |= {key.removeprefix("raster:"): value for key, value in fields.items()}
     return {key: found[key] for key in ("scale", "offset", "nodata") if found.get(key) is not None}
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
 def _number(stated: dict[str, Any], key: str, default: float) -> float:
