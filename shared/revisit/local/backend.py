@@ -9,6 +9,7 @@ import msgspec
 
 from revisit.clock import Clock, system_clock
 from revisit.errors import BadInput
+from revisit.local.disk import network_disk
 from revisit.local.doorbell import Doorbell
 from revisit.local.folder import FolderAssets
 from revisit.local.queue import LocalQueue
@@ -17,9 +18,9 @@ from revisit.local.sqlite import Database
 from revisit.ports import Backend, Catalog, Source
 
 DATABASE = "revisit.db"
+ASSETS = "assets"
+CATALOG = "catalog"
 BELLS = "bells"
-NETWORK_DISKS = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "fuse.sshfs", "fuse.glusterfs", "afpfs")
-"""File systems whose locks cannot be trusted by a database (sqlite.org/faq.html, question 5)."""
 _SOURCES = "sources"
 
 
@@ -47,10 +48,10 @@ def local_backend(data: Path, sources: tuple[str, ...] = (), now: Clock = system
     def catalog() -> Catalog:
         from revisit.local.catalog import LocalCatalog
 
-        return LocalCatalog(data / "catalog")
+        return LocalCatalog(data / CATALOG)
 
-    return Backend(catalog, LocalRecords(database, now, bell), FolderAssets(data / "assets"), queue, _open_source,
-                   tuple(dict.fromkeys((*remembered_sources(database), *sources))), now)
+    return Backend(catalog, LocalRecords(database, now, bell), FolderAssets(data / ASSETS), queue, _open_source,
+                   tuple(dict.fromkeys((*remembered_sources(database), *sources))), now, channels=data / "channels")
 
 
 def local_queue(backend: Backend) -> LocalQueue:
@@ -97,19 +98,6 @@ def remembered_sources(database: Database) -> tuple[str, ...]:
     with database.reading() as connection:
         value = connection.execute("SELECT value FROM setting WHERE name = ?", (_SOURCES,)).get
     return msgspec.json.decode(value, type=tuple[str, ...]) if value else ()
-
-
-def network_disk(folder: Path) -> str:
-    """The kind of network file system a folder is on; empty on a local one, or where that cannot be told."""
-    mounts = Path("/proc/self/mounts")
-    if not mounts.exists():
-        return ""
-    place, best, kind = folder.resolve(), Path("/"), ""
-    for line in mounts.read_text().splitlines():
-        at, name = (part.replace("\\040", " ") for part in line.split()[1:3])
-        if place.is_relative_to(at) and len(Path(at).parts) >= len(best.parts):
-            best, kind = Path(at), name
-    return kind if kind in NETWORK_DISKS else ""
 
 
 def _open_source(spec: str) -> Source:
