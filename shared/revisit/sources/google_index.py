@@ -1,0 +1,187 @@
+"""google-index:PATH-or-URL: the index.csv.gz of Google's Sentinel-2 bucket (L1C) or of its L2 folder (L2A), and the products beside it.
+
+The whole file is read at every change, since it has no order and no date of ingestion; but only what the catalog lacks is
+more than looked at.
+"""
+
+import csv
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from revisit.bands import BandFile
+from revisit.errors import GiveUp, NotFound, Retry
+from revisit.ports import Listing
+from revisit.product import Product
+from revisit.sources import google_rows
+from revisit.sources.google_file import Opened, fetch, is_url, opened
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+PUBLIC = "https://storage.googleapis.com/gcp-public-data-sentinel-2/"
+"""The bucket, which anybody may read."""
+BATCH_ROWS = 100_000
+"""New products in one table, about."""
+BLOCK = 1 << 20
+"""Bytes of text taken apart at once; larger ones are no faster and hold more memory."""
+KEPT = 1_000
+"""Rejections kept with their reason; the others are counted."""
+WITNESSES = 16
+MAX_HEADER = 1 << 16
+MAX_METADATA = 20_000_000
+
+
+class GoogleIndex:
+    """The index at one location, and the tree of products that it lists."""
+
+    announces_all = False
+
+    def __init__(self, location: str) -> None:
+        self.location = location
+        self.spec = f"google-index:{location}"
+
+    @property
+    def root(self) -> str:
+        """What the paths in the bucket begin at: the folder of the index (of L1C; for L2A the one above L2), ending in a slash.
+
+        A local index without a tree beside it lists the products of the public bucket.
+        """
+        if is_url(self.location):
+            folder = self.location.partition("?")[0].rpartition("/")[0]
+            return folder.removesuffix("/L2") + "/"
+        folder_path = Path(self.location).absolute().parent
+        for candidate in (folder_path, folder_path.parent) if folder_path.name == "L2" else (folder_path,):
+            if (candidate / "tiles").is_dir() or (candidate / "L2" / "tiles").is_dir():
+                return f"{candidate}/"
+        return PUBLIC
+
+    def listing(self, state: dict[str, Any], unseen: Callable[[Any], Any], now: datetime) -> Listing:  # noqa: ARG002
+        """What the index has and the catalog lacks; see `Source.listing`.
+
+        The state holds the file's mark, how many rows it had, and some ids by which a catalog that lost them is found out.
+        """
+        listing = Listing(batches=iter(()), state=state)
+        listing.batches = self._batches(state, unseen, listing)
+        return listing
+
+    def bands(self, product: Product) -> dict[str, BandFile]:
+        """The band files of a product; see `Source.bands`."""
+        from revisit.sources.safe import bands_of
+
+        root = self.root
+        path = product.href.removeprefix(root)
+        if path == product.href or any(part in ("", ".", "..") for part in path.split("/")) or any(sign in path for sign in "%?#\\"):
+            raise GiveUp(f"{product.href!r} lies outside {root}, where this source's products are")
+        return bands_of(product.href, (_reader_of_url if is_url(root) else _reader)(product.href, root), product.tile)
+
+    # ------------------------------------------------------------------------------------------------------------ listing
+
+    def _batches(self, state: dict[str, Any], unseen: Callable[[Any], Any], listing: Listing) -> "Iterator[pa.Table]":
+        witnesses = state.get("witnesses", [])
+        known = bool(witnesses) and not any(unseen(witnesses))
+        with opened(self.location, state.get("mark", "") if known else "") as file:
+            if file is None:
+                listing.unchanged = True
+                return
+            seen: list[str] = []
+            yield from self._tables(file, unseen, listing, seen)
+        if not listing.rows:
+            before = f", where it had {state['rows']} rows before" if state.get("rows") else ""
+            raise GiveUp(f"the index {self.location} lists no product{before}; nothing was changed")
+        listing.state = {"mark": file.mark, "rows": listing.rows, "witnesses": seen[:: max(1, len(seen) // WITNESSES)]}
+
+    def _tables(self, file: Opened, unseen: Callable[[Any], Any], listing: Listing, seen: list[str]) -> "Iterator[pa.Table]":
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        root, waiting, count = self.root, [], 0
+        for batch in self._read(file.text, listing):
+            ids = google_rows.ids(batch)
+            new = pa.array(unseen(ids))
+            listing.rows += batch.num_rows
+            fresh = pa.table(batch).filter(new)
+            if fresh.num_rows < batch.num_rows:
+                seen += ids.filter(pc.invert(new))[:1].to_pylist()
+            if fresh.num_rows:
+                table, rejected = google_rows.products(fresh, self.spec, root)
+                _reject(listing, rejected)
+                listing.rows -= len(rejected)
+                seen += table["id"][:1].to_pylist()
+                waiting.append(table)
+                count += table.num_rows
+            if count >= BATCH_ROWS:
+                yield pa.concat_tables(waiting)
+                waiting, count = [], 0
+        if count:
+            yield pa.concat_tables(waiting)
+
+    def _read(self, text: IO[bytes], listing: Listing) -> "Iterator[pa.RecordBatch]":
+        import pyarrow as pa
+        import pyarrow.csv as pc
+
+        def skip(row: Any) -> str:
+            _reject(listing, [(row.text[:200], f"it has {row.actual_columns} columns instead of {row.expected_columns}")])
+            return "skip"
+
+        try:
+            header, rest = self._header(text)
+            used = [name for name in google_rows.USED if name in header]
+            reader = pc.open_csv(
+                pa.PythonFile(rest, "r"),
+                read_options=pc.ReadOptions(block_size=BLOCK, column_names=header),
+                parse_options=pc.ParseOptions(invalid_row_handler=skip),
+                # Text that is not UTF-8 must spoil its own row only, so it is looked at later.
+                convert_options=pc.ConvertOptions(include_columns=used, column_types=dict.fromkeys(used, pa.string()), check_utf8=False,
+                                                  strings_can_be_null=True, null_values=["", "NA"]))
+            yield from reader
+        except EOFError:
+            raise Retry(f"the index {self.location} ends in the middle of its packed data, after {listing.rows} rows; "
+                        "it is read again later") from None
+        except pa.ArrowInvalid as error:
+            if "Empty CSV" not in str(error):
+                raise GiveUp(f"the index {self.location} cannot be read as CSV after {listing.rows} rows: {str(error).splitlines()[0]}") from None
+        except (OSError, ValueError) as error:
+            raise Retry(f"the index {self.location} cannot be unpacked after {listing.rows} rows ({error}); it is read again later") from None
+
+    def _header(self, text: IO[bytes]) -> tuple[list[str], IO[bytes]]:
+        """The names of the columns, and what follows them."""
+        line = text.readline(MAX_HEADER).decode("utf-8-sig", "replace")
+        names = [name.strip().upper() for name in next(csv.reader([line]), [])]
+        missing = [name for name in google_rows.NEEDED if name not in names]
+        strange = [name for name in names if name not in google_rows.KNOWN]
+        if missing or strange or len(set(names)) < len(names):
+            faults = [f"lacks the columns {', '.join(missing)}" if missing else "", f"has unknown ones: {', '.join(strange)[:300]}" if strange else "",
+                      "names a column twice" if len(set(names)) < len(names) else ""]
+            raise GiveUp(f"the header of {self.location} {' and '.join(filter(None, faults))}; it is not an index that Revisit knows")
+        return names, text
+
+
+def _reject(listing: Listing, rejected: list[tuple[str, str]]) -> None:
+    listing.rejections += len(rejected)
+    listing.rejected += rejected[: max(0, KEPT - len(listing.rejected))]
+
+
+def _reader(product: str, root: str) -> Callable[[str], bytes]:
+    def read(path: str) -> bytes:
+        file = (Path(product) / path).resolve()
+        if not file.is_relative_to(Path(root).resolve()):
+            raise GiveUp(f"{path} leads out of {root}")
+        try:
+            if file.stat().st_size > MAX_METADATA:
+                raise GiveUp(f"{file} is larger than {MAX_METADATA // 1_000_000} MB")
+            return file.read_bytes()
+        except FileNotFoundError:
+            raise NotFound(f"{file} is missing") from None
+        except OSError as error:
+            raise Retry(f"{file} cannot be read: {error.strerror}") from None
+
+    return read
+
+
+def _reader_of_url(product: str, root: str) -> Callable[[str], bytes]:  # noqa: ARG001
+    def read(path: str) -> bytes:
+        return fetch(f"{product}/{path}", MAX_METADATA)
+
+    return read
