@@ -1,0 +1,13 @@
+"""job.finished: a clear acquisition becomes an alert and is carried outward; deliveries.due: what waits is tried again."""
+
+from revisit.delivering import announce, carry, due
+from revisit.events import DeliveriesDue, JobFinished
+from revisit.runtime import on
+
+
+@on(JobFinished, DeliveriesDue)
+def deliver(event, backend):
+    if isinstance(event, JobFinished):
+        carry(announce(event.job, backend), backend, at_once=True)
+    else:
+        carry(due(backend), backend)
