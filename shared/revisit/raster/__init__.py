@@ -5,6 +5,8 @@
     opening   every band file is opened there
     reader    bands of a product over an AOI on one grid
     resample  from one grid of a CRS to another
-    writer    Cloud Optimized GeoTIFFs, and reading our own ones back
+    writer    Cloud Optimized GeoTIFFs
+    stored    ... read back
     preview   PNGs to look at
+    durable   files that are whole or not there
 """

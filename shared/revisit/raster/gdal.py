@@ -40,6 +40,7 @@ def rasterio() -> Any:
     import rasterio
     import rasterio._err
     import rasterio.features
+    import rasterio.io
     import rasterio.warp
 
     return rasterio
