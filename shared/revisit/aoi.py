@@ -6,24 +6,20 @@ outer rings counter-clockwise, parts and starting points in a fixed order. The s
 
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 from typing import Any
 
 import msgspec
 
 from revisit.errors import BadInput
-from revisit.geojson import Ring, polygons_of, read
+from revisit.geojson import MAX_HOLES, MAX_POLYGONS, MAX_VERTICES, geometries, read
 from revisit.ids import derived
+from revisit.polygon import DECIMALS, mended, refuse_invalid, refuse_tangle, rounded, sound, together
 from revisit.tile import tiles_under
 
 MAX_AREA_KM2 = 10_000
 """What one AOI may cover unless the plan says otherwise: about one tile."""
-MAX_PARTS = 50
-MAX_CROSSINGS = 100
-"""Edges of one AOI over the antimeridian."""
 MAX_REPAIRED = 500
-"""Vertices that are mended on request; more would take seconds (rules.md J2 has the measurements)."""
-DECIMALS = 7
+"""Vertices of an AOI that is mended on request."""
 
 
 @dataclass(frozen=True)
@@ -35,30 +31,33 @@ class AOI:
 
     @classmethod
     def parse(cls, document: str | bytes | dict[str, Any], max_area_km2: float = MAX_AREA_KM2) -> "AOI":
-        """Read a GeoJSON geometry, Feature or FeatureCollection; several polygons become their union.
+        """Read a GeoJSON geometry, Feature or FeatureCollection; the polygons of several geometries become their union.
 
         Rings left open are closed, repeated points and elevations dropped; anything else wrong is refused, never mended.
 
         Raises:
             BadInput: It is not a polygon on Earth, crosses itself, or is beyond a limit.
         """
-        polygons = polygons_of(read(document))
-        return cls._within([_polygon(rings) for rings in polygons], max_area_km2)
+        found = geometries(read(document))
+        shapes = [together([sound(rings) for rings in polygons]) for polygons in found]
+        if len(shapes) > 1:
+            refuse_tangle([ring for polygons in found for rings in polygons for ring in rings])
+        return cls._within(shapes, max_area_km2)
 
     @classmethod
     def repaired(cls, document: str | bytes | dict[str, Any], max_area_km2: float = MAX_AREA_KM2) -> "AOI":
-        """Like `parse`, on the user's request also mending: longitudes are wrapped, self-crossing rings taken apart.
-
-        What every ring encloses is kept, but for holes (shapely's make_valid, method "structure").
+        """Like `parse`, on the user's request also mending: longitudes are wrapped, overlapping parts merged, and of
+        a ring that crosses itself everything it encloses is kept (shapely's make_valid, method "structure").
 
         Raises:
-            BadInput: As `parse`, and above 500 vertices.
+            BadInput: As `parse`, and above 500 vertices or 5,000 crossings.
         """
-        polygons = polygons_of(read(document), wrap=True)
-        vertices = sum(len(ring) for rings in polygons for ring in rings)
-        if vertices > MAX_REPAIRED:
-            raise BadInput(f"an AOI of {vertices} vertices is too large to repair, {MAX_REPAIRED} at most; simplify it first")
-        return cls._within([_polygon(rings, mend=True) for rings in polygons], max_area_km2)
+        polygons = [rings for each in geometries(read(document), wrap=True) for rings in each]
+        every = [ring for rings in polygons for ring in rings]
+        if sum(len(ring) - 1 for ring in every) > MAX_REPAIRED:
+            raise BadInput(f"an AOI of more than {MAX_REPAIRED} vertices is too large to repair; simplify it first")
+        refuse_tangle(every)
+        return cls._within([mended(rings) for rings in polygons], max_area_km2)
 
     @classmethod
     def of(cls, geometry: dict[str, Any]) -> "AOI":
@@ -111,89 +110,37 @@ class AOI:
         import shapely
         from shapely.geometry import mapping
 
-        shape = shapes[0] if len(shapes) == 1 else shapely.union_all(shapes)
-        shape = shapely.set_precision(shape, 10.0**-DECIMALS, mode="pointwise") if len(shapes) > 1 else shape
-        parts = [part for part in shapely.get_parts(shape) if part.geom_type == "Polygon" and part.area > 0]
+        shape = shapes[0] if len(shapes) == 1 else rounded(shapely.union_all(shapes))
+        parts = [part for part in shapely.get_parts(shape) if part.area > 0]
         if not parts:
             raise BadInput("the AOI has no area; draw a polygon that encloses something")
-        if len(parts) > MAX_PARTS:
-            raise BadInput(f"the AOI has {len(parts)} parts, {MAX_PARTS} at most; split it into several AOIs")
+        for count, limit, what in ((len(parts), MAX_POLYGONS, "parts"),
+                                   (max(shapely.get_num_interior_rings(parts)), MAX_HOLES, "holes in a part"),
+                                   (shapely.get_num_coordinates(parts).sum() - _rings(parts), MAX_VERTICES, "vertices")):
+            if count > limit:
+                raise BadInput(f"put together the AOI has {count:,} {what}, {limit:,} at most; simplify it or split it into several")
         shape = parts[0] if len(parts) == 1 else shapely.multipolygons(parts)
-        _refuse_invalid(shape)
-        shape = shapely.orient_polygons(shapely.normalize(shape))
+        refuse_invalid(shape)
         area = _area_km2(shape)
         if area > max_area_km2:
             raise BadInput(f"the AOI covers {area:,.0f} km2, {max_area_km2:,.0f} km2 at most; draw a smaller one or split it")
-        return cls(_plain(mapping(shape)))
+        return cls(_plain(mapping(shapely.orient_polygons(shapely.normalize(shape)))))
 
 
-def _polygon(rings: list[Ring], mend: bool = False) -> Any:
-    """One polygon, valid and split at the antimeridian; a polygon or multipolygon."""
-    import antimeridian
+def _rings(parts: list[Any]) -> int:
     import shapely
 
-    crossings = sum(_jumps(a[0], b[0]) for ring in rings for a, b in pairwise(ring))
-    if crossings > MAX_CROSSINGS:
-        raise BadInput(f"the AOI crosses the antimeridian {crossings} times, {MAX_CROSSINGS} at most; check its longitudes")
-    if not crossings:
-        shape = shapely.Polygon(rings[0], rings[1:])
-    else:
-        unrolled = [_unrolled(ring) for ring in rings]
-        if all(abs(ring[0][0] - ring[-1][0]) < 1 for ring in unrolled):
-            flat = shapely.Polygon(unrolled[0], unrolled[1:])
-            if not mend:
-                _refuse_invalid(flat)
-        try:
-            shape = antimeridian.fix_polygon(shapely.Polygon(rings[0], rings[1:]), fix_winding=True, great_circle=False)
-        except ValueError:
-            raise BadInput("the AOI cannot be split at the antimeridian; draw its parts east and west of 180 degrees") from None
-        shape = shapely.set_precision(shape, 10.0**-DECIMALS, mode="pointwise")
-    if mend and not shape.is_valid:
-        shape = shapely.make_valid(shape, method="structure", keep_collapsed=False)
-        shape = shapely.set_precision(shape, 10.0**-DECIMALS)
-    _refuse_invalid(shape)
-    return shape
-
-
-def _jumps(a: float, b: float) -> bool:
-    """Whether an edge crosses the antimeridian: over half the world, but not from edge to edge of the map."""
-    return 180 < abs(a - b) < 360
-
-
-def _unrolled(ring: Ring) -> Ring:
-    """The ring with longitudes that go on beyond 180 instead of jumping."""
-    turn, unrolled = 0.0, [ring[0]]
-    for (before, _), (lon, lat) in pairwise(ring):
-        if _jumps(before, lon):
-            turn += 360.0 if lon < before else -360.0
-        unrolled.append((lon + turn, lat))
-    return unrolled
-
-
-def _refuse_invalid(shape: Any) -> None:
-    import shapely
-
-    if shape.is_valid:
-        return
-    reason, _, place = shapely.is_valid_reason(shape).rstrip("]").partition("[")
-    where = ""
-    if place:
-        lon, lat = (float(number) for number in place.split()[:2])
-        where = f" at lon {round((lon + 180) % 360 - 180, DECIMALS):g}, lat {round(lat, DECIMALS):g}"
-    what = {"Self-intersection": "crosses itself", "Ring Self-intersection": "touches itself",
-            "Hole lies outside shell": "has a hole outside its outer ring", "Holes are nested": "has a hole within a hole",
-            "Interior is disconnected": "is cut apart by its holes", "Nested shells": "has a part within another part",
-            "Duplicate Rings": "has the same ring twice"}.get(reason.strip(), f"is not a valid polygon ({reason.strip().lower()})")
-    raise BadInput(f"the AOI {what}{where}; redraw it there, or ask for it to be repaired")
+    return len(parts) + int(shapely.get_num_interior_rings(parts).sum())
 
 
 def _area_km2(shape: Any) -> float:
     import shapely
     from pyproj import Geod
 
+    # The geodesic between two vertices is not the edge; over 0.1 degrees it is, to 1e-5 of any area.
     step = max(0.1, shape.length / 20_000)
-    area, _ = Geod(ellps="WGS84").geometry_area_perimeter(shapely.segmentize(shape, step))
-    return abs(area) / 1e6
+    area, _ = Geod(ellps="WGS84").geometry_area_perimeter(shapely.orient_polygons(shapely.segmentize(shape, step)))
+    return float(abs(area)) / 1e6
 
 
 def _plain(geometry: dict[str, Any]) -> dict[str, Any]:

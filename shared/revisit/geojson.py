@@ -1,5 +1,6 @@
 """Reading polygons out of GeoJSON that strangers write: limits first, then shape, then numbers."""
 
+import math
 import re
 from typing import Any
 
@@ -16,11 +17,11 @@ MAX_HOLES = 10
 """In one polygon."""
 MAX_NESTING = 8
 """Collections within collections."""
-DECIMALS = 7
-"""Of a degree: 1 cm."""
 
 Ring = list[tuple[float, float]]
 """Lon, lat pairs in degrees; closed, no point twice in a row."""
+Polygon = list[Ring]
+"""The outer ring first, then the holes."""
 
 _LON_LAT = re.compile(r"(urn:ogc:def:crs:)?(OGC:(1\.3)?:?CRS84h?|EPSG:[\d.]*:?4326|WGS ?84|CRS84)", re.IGNORECASE)
 
@@ -47,8 +48,8 @@ def read(document: str | bytes | dict[str, Any]) -> dict[str, Any]:
     return document
 
 
-def polygons_of(document: dict[str, Any], wrap: bool = False) -> list[list[Ring]]:
-    """The rings of every polygon in a GeoJSON object, outer ring first.
+def geometries(document: dict[str, Any], wrap: bool = False) -> list[list[Polygon]]:
+    """The polygons of every geometry in a GeoJSON object: one in a Polygon, some in a MultiPolygon.
 
     Args:
         document: Geometry, Feature, FeatureCollection or GeometryCollection.
@@ -57,32 +58,36 @@ def polygons_of(document: dict[str, Any], wrap: bool = False) -> list[list[Ring]
     Raises:
         BadInput: It holds anything but polygons, or is beyond a limit.
     """
-    raw: list[Any] = []
-    _collect(document, raw, 0)
-    if not raw:
+    found: list[list[Any]] = []
+    _collect(document, found, 0)
+    polygons = sum(len(geometry) for geometry in found)
+    if not polygons:
         raise BadInput("the AOI is empty; give at least one polygon")
-    if len(raw) > MAX_POLYGONS:
-        raise BadInput(f"the AOI has {len(raw)} polygons, {MAX_POLYGONS} at most; split it into several AOIs")
-    vertices = 0
-    for rings in raw:
-        if not isinstance(rings, list) or not rings or not all(isinstance(ring, list) for ring in rings):
-            raise BadInput("a polygon's coordinates are a list of rings of [lon, lat] positions; one of the AOI's is not")
-        if len(rings) > 1 + MAX_HOLES:
-            raise BadInput(f"a polygon of the AOI has {len(rings) - 1} holes, {MAX_HOLES} at most; simplify it")
-        vertices += sum(len(ring) - (len(ring) > 1 and ring[0] == ring[-1]) for ring in rings)
+    if polygons > MAX_POLYGONS:
+        raise BadInput(f"the AOI has {polygons:,} polygons, {MAX_POLYGONS} at most; split it into several AOIs")
+    vertices = sum(_vertices(rings) for geometry in found for rings in geometry)
     if vertices > MAX_VERTICES:
         raise BadInput(f"the AOI has {vertices:,} vertices, {MAX_VERTICES:,} at most; simplify it, for instance to the 10 m of a pixel")
-    return [[_ring(ring, wrap) for ring in rings] for rings in raw]
+    return [[[_ring(ring, wrap) for ring in rings] for rings in geometry] for geometry in found]
 
 
-def _collect(item: Any, found: list[Any], depth: int) -> None:
+def _vertices(rings: Any) -> int:
+    """Positions of a polygon not counting those that close a ring; refuses what is no list of rings."""
+    if not isinstance(rings, list | tuple) or not rings or not all(isinstance(ring, list | tuple) for ring in rings):
+        raise BadInput("a polygon's coordinates are a list of rings of [lon, lat] positions; one of the AOI's is not")
+    if len(rings) > 1 + MAX_HOLES:
+        raise BadInput(f"a polygon of the AOI has {len(rings) - 1:,} holes, {MAX_HOLES} at most; simplify it")
+    return sum(len(ring) - (len(ring) > 1 and ring[0] == ring[-1]) for ring in rings)
+
+
+def _collect(item: Any, found: list[list[Any]], depth: int) -> None:
     if depth > MAX_NESTING:
         raise BadInput(f"the AOI's collections are nested more than {MAX_NESTING} deep; write one MultiPolygon")
     if not isinstance(item, dict):
         raise BadInput(f"the AOI holds {_short(item)} where GeoJSON has an object")
     _refuse_other_crs(item.get("crs"))
     kind = item.get("type")
-    if kind == "FeatureCollection" or kind == "GeometryCollection":
+    if kind in ("FeatureCollection", "GeometryCollection"):
         key = "features" if kind == "FeatureCollection" else "geometries"
         for member in _list(item, key):
             _collect(member, found, depth + 1)
@@ -91,9 +96,9 @@ def _collect(item: Any, found: list[Any], depth: int) -> None:
             raise BadInput("a feature of the AOI has no geometry; give it a polygon or leave it out")
         _collect(item["geometry"], found, depth + 1)
     elif kind == "Polygon":
-        found.append(_list(item, "coordinates"))
+        found.append([_list(item, "coordinates")])
     elif kind == "MultiPolygon":
-        found.extend(_list(item, "coordinates"))
+        found.append(_list(item, "coordinates"))
     elif kind in ("Point", "MultiPoint", "LineString", "MultiLineString"):
         raise BadInput(f"a {kind} has no area; draw the AOI as a polygon")
     else:
@@ -102,9 +107,9 @@ def _collect(item: Any, found: list[Any], depth: int) -> None:
 
 def _list(item: dict[str, Any], key: str) -> list[Any]:
     value = item.get(key)
-    if not isinstance(value, list):
+    if not isinstance(value, list | tuple):
         raise BadInput(f"the AOI's {item['type']} has no list of {key}")
-    return value
+    return list(value)
 
 
 def _refuse_other_crs(crs: Any) -> None:
@@ -125,8 +130,7 @@ def _ring(positions: list[Any], wrap: bool) -> Ring:
     if len(ring) > 1 and ring[0] != ring[-1]:
         ring.append(ring[0])
     if len(ring) < 4:
-        raise BadInput(f"a ring of the AOI has {max(len(ring) - 1, len(ring) and 1)} different points, which enclose nothing; "
-                       "a polygon needs three at least")
+        raise BadInput(f"a ring of the AOI has {len(set(ring))} different points, which enclose nothing; a polygon needs three at least")
     return ring
 
 
@@ -135,25 +139,28 @@ def _point(position: Any, wrap: bool) -> tuple[float, float]:
         raise BadInput(f"{_short(position)} in the AOI is not a [lon, lat] position")
     lon, lat = position[0], position[1]
     for value in (lon, lat):
-        if isinstance(value, bool) or not isinstance(value, int | float) or value != value or abs(value) == float("inf"):
+        if isinstance(value, bool) or not isinstance(value, int | float) or value != value or abs(value) == math.inf:
             raise BadInput(f"{_short(value)} in the AOI is not a number of degrees")
     if wrap and 180 < abs(lon) <= 540:
         lon = (lon + 180) % 360 - 180
     if abs(lon) <= 180 and abs(lat) <= 90:
-        return round(float(lon), DECIMALS) + 0.0, round(float(lat), DECIMALS) + 0.0
+        return float(lon), float(lat)
     if abs(lat) > 360 or abs(lon) > 1000:
         raise BadInput(f"[{_short(lon)}, {_short(lat)}] looks like metres of a projection such as UTM; "
                        "GeoJSON is in lon/lat degrees (EPSG:4326), so convert the AOI first")
     if abs(lat) > 90 and abs(lon) <= 90 and abs(lat) <= 180:
         raise BadInput(f"latitude {_short(lat)} is beyond 90 degrees; GeoJSON positions are [lon, lat], longitude first")
     if abs(lat) > 90:
-        raise BadInput(f"latitude {_short(lat)} is beyond 90 degrees")
-    raise BadInput(f"longitude {_short(lon)} is beyond 180 degrees; write {(lon + 180) % 360 - 180:g}, or ask for it to be repaired")
+        raise BadInput(f"latitude {_short(lat)} is beyond 90 degrees; check the AOI's coordinates")
+    raise BadInput(f"longitude {_short(lon)} is beyond 180 degrees; write {(lon + 180) % 360 - 180:.10g}, or ask for the AOI to be repaired")
 
 
 def _short(value: Any) -> str:
     """A value as it may be quoted in a sentence."""
-    text = f"{value:g}" if isinstance(value, float) else repr(value) if isinstance(value, str | bool | None) else ""
-    if not text:
-        text = str(value) if isinstance(value, int) and abs(value) < 10**18 else f"a {type(value).__name__}"
-    return text if len(text) <= 60 else text[:57] + "..."
+    if isinstance(value, str):
+        return repr(value if len(value) <= 60 else value[:57] + "...")
+    if value is None or isinstance(value, bool | float):
+        return f"{value:.10g}" if isinstance(value, float) else str(value)
+    if isinstance(value, int):
+        return str(value) if abs(value) < 10**18 else "a number of many digits"
+    return f"a {type(value).__name__}"
