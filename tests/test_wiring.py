@@ -5,17 +5,16 @@ import re
 import sys
 
 import pytest
-
 from imports import ROOT, imports_of, module_files, ours, reached, strangers
 from revisit.events import EVENTS
 from revisit.wiring import HEARS, RASTER, TICKS
 
 FLOORS: list[tuple[str, set[str]]] = [
-    ("words", {"errors", "ids", "clock", "bands", "product", "recipe", "tile", "tile_list", "aoi", "subscription", "order", "job", "alert",
+    ("words", {"errors", "ids", "clock", "bands", "product", "recipe", "tile", "tile_list", "geojson", "aoi", "subscription", "order", "job", "alert",
                "delivery", "series", "events", "wire", "matching"}),
     ("ports", {"ports", "records", "wiring", "catalog_schema", "catalog_sql"}),
     ("adapters", {"local", "gcp", "sources"}),
-    ("pixels and edge", {"raster", "indices", "masks", "statistics", "item", "webhook", "addresses", "feed"}),
+    ("pixels and edge", {"raster", "indices", "masks", "statistics", "item", "webhook", "posting", "channel_file", "addresses", "feed"}),
     ("steps", {"jobs", "refreshing", "delivering", "commands"}),
     ("entrances", {"runtime", "api"}),
     ("homes", {"embedded", "demo", "cli"}),

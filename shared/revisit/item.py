@@ -19,7 +19,7 @@ import msgspec
 
 from revisit import __version__
 from revisit.aoi import AOI
-from revisit.bands import SPECTRAL, BandFile
+from revisit.bands import BANDS, SPECTRAL, BandFile
 from revisit.clock import rfc3339
 from revisit.errors import Conflict
 from revisit.indices import index, names
@@ -69,6 +69,11 @@ def item(job: Job, href: Callable[[Asset], str], links: Iterable[dict[str, Any]]
     return made | ({"collection": collection} if collection else {})
 
 
+def encode(made: dict[str, Any]) -> bytes:
+    """An Item as JSON text for a file."""
+    return msgspec.json.format(msgspec.json.encode(made), indent=2)
+
+
 def receipt(
     job: Job,
     files: Mapping[str, BandFile],
@@ -110,6 +115,22 @@ def receipt(
     }
     made = msgspec.json.decode(_canonical(made))
     return made | {"content_hash": sha256(_canonical(made)).hexdigest()}
+
+
+def pixels(crs: str, shape: tuple[int, int], transform: tuple[float, ...], data_type: str, bands: Mapping[str, tuple[float, float]],
+           nodata: float | str | None = 0) -> dict[str, Any]:
+    """The fields of an asset that say where its pixels lie and what their numbers mean.
+
+    Args:
+        crs: "EPSG:32631".
+        shape: (height, width).
+        transform: Six numbers, from pixel (column, row) to metres.
+        bands: Name -> (scale, offset) of value = number * scale + offset, in the file's order.
+        nodata: The number that means none; "nan" for NaN.
+    """
+    named = [{"name": name} | ({"eo:common_name": BANDS[name].common_name} if name in SPECTRAL else {}) for name in bands]
+    numbers = [{"data_type": data_type, "nodata": nodata, "scale": scale, "offset": offset} for scale, offset in bands.values()]
+    return {"proj:code": crs, "proj:shape": list(shape), "proj:transform": list(transform), "bands": named, "raster:bands": numbers}
 
 
 def _properties(job: Job) -> dict[str, Any]:

@@ -1,11 +1,15 @@
-"""How jobs begin and end: each step one commit, and none of them happens twice."""
+"""How jobs begin, keep what they make, and end: each step one commit, and none of them happens twice."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
+from hashlib import file_digest
+from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 from revisit.events import JobFinished, JobStarted
-from revisit.job import FINISHED, Job
+from revisit.job import FINISHED, Asset, Job
 from revisit.order import Order
 from revisit.ports import Backend, Commit
 
@@ -48,6 +52,27 @@ def finish(commit: Commit, job: Job) -> None:
     for order in orders:
         commit.put(order.updated(open=max(order.open - 1, 0)))
     commit.emit(JobFinished(job.id, job.lane))
+
+
+def keep(backend: Backend, job: Job, name: str, write: Callable[[Path], None], media_type: str, roles: tuple[str, ...] = ("data",),
+         about: dict[str, Any] | None = None) -> Asset:
+    """Make a file of a job and keep it under a name that its content decides, so that a second run keeps the same.
+
+    Args:
+        name: Key of the asset, with the file's suffix: "bands.tif".
+        write: Writes the file at the path it is given.
+        about: STAC fields that describe it.
+    """
+    stem, suffix = name.rsplit(".", 1)
+    unfinished = backend.assets.workspace() / f"{job.id}-{stem}-{token_hex(4)}.{suffix}"
+    try:
+        write(unfinished)
+        with unfinished.open("rb") as file:
+            digest = file_digest(file, "sha256").hexdigest()
+        asset = backend.assets.store(unfinished, f"jobs/{job.id}/{stem}-{digest[:16]}.{suffix}", media_type)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return replace(asset, name=stem, roles=roles, about=about or {})
 
 
 def fail(event: Any, backend: Backend, reason: str) -> None:

@@ -1,0 +1,67 @@
+"""job.extracted: compute the indices from the stored bands, and close the job."""
+
+from functools import partial
+
+from revisit import indices, item, jobs, masks
+from revisit.events import JobExtracted
+from revisit.indices import Index, compute_masked
+from revisit.job import Asset, Job
+from revisit.ports import Backend
+from revisit.raster.grid import aoi_mask
+from revisit.raster.stored import read_cog
+from revisit.raster.writer import MEDIA_TYPE, write_cog, write_preview, write_rgb_preview
+from revisit.runtime import on
+from revisit.statistics import statistics
+
+NDVI_LIKE = (-0.1, 0.9)
+"""Ends of the preview's colours where an index has no range of its own."""
+
+
+@on(JobExtracted, give_up=jobs.fail)
+def index(event, backend):
+    job = backend.record(Job, event.job)
+    if job.state != "extracted":
+        return
+    dn, grid, meta = read_cog(backend.assets.locate(job.asset("bands").path))
+    scl = read_cog(backend.assets.locate(job.asset("SCL").path))[0]["SCL"] if job.asset("SCL") else None
+    inside = aoi_mask(grid, job.aoi)
+    clear = masks.clear_mask(scl, inside, masks.has_data(dn, dict.fromkeys(dn, 0)))
+    scaling = {band: (meta.scale[band], meta.offset[band]) for band in dn}
+    # Statistics from the clear pixels alone, in float64: differences of reflectances may be small against them.
+    reflectance = {band: pixels[clear] * scale + offset for (band, pixels), (scale, offset) in zip(dn.items(), scaling.values(), strict=True)}
+    made = [indices.index(name) for name in job.recipe.indices if set(indices.index(name).bands) <= set(dn)]
+    maps = {each.name: compute_masked(each, dn, scaling, inside, scl) for each in made}
+    assets = [store(backend, job, grid, name, values) for name, values in maps.items()]
+    assets.append(preview(backend, job, dn, scaling, inside, made, maps))
+    finished = job.updated(
+        state="done", finished=backend.now(), assets=(*job.assets, *assets),
+        indices={each.name: statistics(each.compute(reflectance)) for each in made},
+        bands={band: statistics(reflectance[band]) for band in job.recipe.bands if band in reflectance},
+    )
+    backend.commit(partial(jobs.finish, job=with_item(backend, finished)))
+
+
+def store(backend: Backend, job: Job, grid, name: str, values) -> Asset:
+    """Keep an index as float32; NaN where the AOI is not clear, and outside it."""
+    write = partial(write_cog, array=values, grid=grid, nodata=float("nan"), band_names=[name])
+    about = item.pixels(grid.crs, grid.shape, grid.transform, "float32", {name: (1.0, 0.0)}, nodata="nan")
+    return jobs.keep(backend, job, f"{name}.tif", write, MEDIA_TYPE, ("data", "index"), about)
+
+
+def preview(backend: Backend, job: Job, dn: dict, scaling: dict, inside, made: list[Index], maps: dict) -> Asset:
+    """A picture of the first index, or of the first band where only bands were asked for."""
+    if made:
+        low, high = (end if end is not None else other for end, other in zip(made[0].domain, NDVI_LIKE, strict=True))
+        write = partial(write_preview, array=maps[made[0].name], mask=inside, minimum=max(low, NDVI_LIKE[0]), maximum=min(high, 1.0))
+    else:
+        grey = next(pixels * scaling[band][0] + scaling[band][1] for band, pixels in dn.items())
+        write = partial(write_rgb_preview, red=grey, green=grey, blue=grey, mask=inside & (next(iter(dn.values())) != 0))
+    return jobs.keep(backend, job, "preview.png", write, "image/png", ("thumbnail",))
+
+
+def with_item(backend: Backend, job: Job) -> Job:
+    """The job with its STAC Item among its assets, for whoever reads the folder and not the API."""
+    def write(path):
+        path.write_bytes(item.encode(item.item(job, lambda asset: asset.path.rsplit("/", 1)[-1])))
+
+    return job.updated(assets=(*job.assets, jobs.keep(backend, job, "item.json", write, "application/geo+json", ("metadata",))))
