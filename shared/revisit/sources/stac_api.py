@@ -213,7 +213,7 @@ def _boxes(query: Query) -> list[list[float]]:
     if query.bounds is None:
         from revisit.tile import Tile
 
-        return [box for tile in query.tiles for part in _parts(Tile.parse(tile).footprint()) for box in [list(part.bounds)]]
+        return [list(part.bounds) for tile in query.tiles for part in _parts(Tile.parse(tile).footprint)]
     west, south, east, north = query.bounds
     return [[west, south, east, north]] if west <= east else [[west, south, 180.0, north], [-180.0, south, east, north]]
 
