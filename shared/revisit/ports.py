@@ -301,6 +301,22 @@ class DeadLetter:
 
 
 @dataclass(frozen=True, slots=True)
+class Answered:
+    """What the API answered to a request that carried an Idempotency-Key: the same request gets the same answer for a day."""
+
+    id: str
+    """Derived from the owner and the key."""
+    request: str
+    """SHA-256 of method, path and body, hexadecimal."""
+    status: int
+    headers: dict[str, str]
+    body: str
+    at: datetime
+    day: str
+    """2024-06-01: outdated ones are found by it."""
+
+
+@dataclass(frozen=True, slots=True)
 class SourceState:
     """What Revisit remembers of one source between refreshes."""
 

@@ -11,7 +11,7 @@ from revisit.alert import Alert
 from revisit.delivery import Delivery, Receiver
 from revisit.job import Job
 from revisit.order import Order
-from revisit.ports import Announced, DeadLetter, SourceState
+from revisit.ports import Announced, Answered, DeadLetter, SourceState
 from revisit.product import Product
 from revisit.subscription import Subscription
 
@@ -26,6 +26,7 @@ KINDS: dict[type[Any], tuple[str, ...]] = {
     SourceState: (),
     Announced: (),
     DeadLetter: ("function",),
+    Answered: ("day",),
 }
 """Each kind of record and its indexed fields."""
 

@@ -3,39 +3,22 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from products import FIELD, NOW, ended, known, product
 from revisit.alert import Alert, alert_id
 from revisit.aoi import AOI
-from revisit.catalog_schema import to_table
 from revisit.commands import alerts, delete, order, pause, results, resume, search, series, subscribe, subscription, subscriptions
 from revisit.commands.replaying import dead_letters, replay
 from revisit.errors import BadInput, Conflict, NotFound
 from revisit.events import JobStarted
 from revisit.job import Cover, Job, Statistics, job_id
-from revisit.jobs import finish
 from revisit.local.backend import local_backend
 from revisit.order import Order
 from revisit.ports import DeadLetter
-from revisit.product import Product
 from revisit.recipe import Recipe
 from revisit.subscription import Channel, Subscription
 from revisit.wire import Envelope
 
-NOW = datetime(2024, 7, 1, 12, tzinfo=UTC)
 NDVI = Recipe(indices=("NDVI",))
-FIELD = {"type": "Polygon", "coordinates": [[[9.3, 45.3], [9.32, 45.3], [9.32, 45.32], [9.3, 45.32], [9.3, 45.3]]]}
-"""Well within tile 32TNR: zone 32 begins east of 9 E, and no neighbour overlaps so far inside."""
-
-
-def product(day: int, level: str = "L2A", tile: str = "32TNR", month: int = 6, cloud: float | None = 10.0, **changes) -> Product:
-    """A product of that day over the whole of the field's tile."""
-    stamp = f"2024{month:02d}{day:02d}T101600"
-    sensed = datetime(2024, month, day, 10, 16, tzinfo=UTC)
-    fields = {
-        "id": f"S2A_MSI{level}_{stamp}_N0510_R065_T{tile}_{stamp}", "source": "folder:/archive", "level": level, "platform": "S2A",
-        "tile": tile, "sensing_time": sensed, "datatake": stamp, "west": 8.9, "south": 44.5, "east": 10.4, "north": 45.6,
-        "cloud_cover": cloud, "baseline": "0510", "published": sensed + timedelta(hours=5), **changes,
-    }
-    return Product(**fields)
 
 
 @pytest.fixture
@@ -52,17 +35,6 @@ def backend(tmp_path, clock):
 @pytest.fixture
 def field():
     return AOI.of(FIELD)
-
-
-def known(backend, *products: Product) -> None:
-    backend.catalog().add(to_table(products))
-
-
-def ended(backend, job: Job, state: str = "done", **changes) -> Job:
-    """The job as the chain would leave it."""
-    finished = job.updated(state=state, finished=backend.now(), **changes)
-    backend.commit(lambda commit: finish(commit, finished), last=False)
-    return finished
 
 
 def count(backend, kind) -> int:

@@ -14,8 +14,7 @@ from revisit.commands.paging import every
 from revisit.errors import GiveUp, Retry
 from revisit.job import FINISHED, Job
 from revisit.order import Order
-from revisit.ports import Backend, DeadLetter, SourceState
-from revisit.subscription import Subscription
+from revisit.ports import Backend, SourceState
 
 LITTLE_ROOM = 2 * 1024**3
 """Bytes free on the data folder's disk below which doctor warns."""
@@ -46,7 +45,7 @@ def doctor(data: Path, opened: Callable[[], Backend], reach_sources: bool = True
         findings.append(Finding("data folder", True, f"{data} can be written"))
     except (GiveUp, Retry) as error:
         return [*findings, Finding("data folder", False, f"{error}")]
-    findings += [clock(backend), *catalog(backend), *records(backend)]
+    findings += [clock(backend), *records(data), *catalog(backend), *orders(backend)]
     if reach_sources:
         findings += sources(backend)
     return findings
@@ -98,8 +97,18 @@ def catalog(backend: Backend) -> Iterator[Finding]:
         yield Finding("catalog", True, f"the catalog knows {rows:,} products")
 
 
-def records(backend: Backend) -> Iterator[Finding]:
-    """Whether what the records say of one another is true."""
+def records(data: Path) -> Iterator[Finding]:
+    """Whether the database is whole, every record can be read, and every file is there in its full length."""
+    from revisit.local.checkup import check_data
+
+    troubles = check_data(data)
+    yield from (Finding("records", False, trouble) for trouble in troubles)
+    if not troubles:
+        yield Finding("records", True, "the records are whole, and so are the files they name")
+
+
+def orders(backend: Backend) -> Iterator[Finding]:
+    """Whether every order has its jobs and counts the open ones rightly."""
     open_jobs: dict[str, int] = {}
     known: set[str] = set()
     for job in every(backend.records, Job):
@@ -111,16 +120,12 @@ def records(backend: Backend) -> Iterator[Finding]:
         missing = sum(job not in known for job in order.jobs)
         if missing and backend.now() - order.created > STUCK:
             wrong += 1
-            yield Finding("records", False, f"order {order.id} lacks {missing} of its {len(order.jobs)} jobs: place the same order again to complete it")
+            yield Finding("orders", False, f"order {order.id} lacks {missing} of its {len(order.jobs)} jobs: place the same order again to complete it")
         elif not missing and order.open != open_jobs.get(order.id, 0):
             wrong += 1
-            yield Finding("records", False, f"order {order.id} counts {order.open} open jobs where {open_jobs.get(order.id, 0)} are")
-    letters = backend.records.count(DeadLetter)
-    if letters:
-        yield Finding("dead letters", False, f"{letters} message{'s' * (letters != 1)} could not be handled; see `revisit dead-letters list`")
+            yield Finding("orders", False, f"order {order.id} counts {order.open} open jobs where {open_jobs.get(order.id, 0)} are")
     if not wrong:
-        watched = backend.records.count(Subscription, state="active")
-        yield Finding("records", True, f"{watched} active subscriptions, {len(known)} jobs, and every order counts its jobs rightly")
+        yield Finding("orders", True, f"every order counts its jobs rightly, of {len(known):,} in all")
 
 
 def sources(backend: Backend) -> Iterator[Finding]:

@@ -14,7 +14,8 @@ def resolved(recipe: Recipe) -> Recipe:
     return recipe.named(tuple(dict.fromkeys(resolve(name) for name in recipe.indices)))
 
 
-def recipe_of(indices: tuple[str, ...] = (), bands: tuple[str, ...] = ()) -> Recipe:
+def recipe_of(indices: tuple[str, ...] = (), bands: tuple[str, ...] = (), resolution_m: float | None = None,
+              resampling: str = "bilinear") -> Recipe:
     """The recipe of the index and band names given; NDVI where there are none.
 
     Raises:
@@ -23,4 +24,4 @@ def recipe_of(indices: tuple[str, ...] = (), bands: tuple[str, ...] = ()) -> Rec
     from revisit.indices import resolve
 
     names = indices if indices or bands else ("NDVI",)
-    return Recipe(bands=bands, indices=tuple(dict.fromkeys(resolve(name) for name in names)))
+    return Recipe(bands, tuple(dict.fromkeys(resolve(name) for name in names)), resolution_m, resampling)

@@ -3,17 +3,17 @@
 Numbers have 9 significant digits, shares run from 0 to 1, instants are RFC 3339 with Z.
 """
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from math import isfinite
 from typing import Any
 
 from revisit.alert import Alert
 from revisit.clock import rfc3339
-from revisit.job import Cover, Job, Statistics
+from revisit.job import FINISHED, Asset, Cover, Job, Statistics
 from revisit.order import Order
-from revisit.ports import Backend, DeadLetter
+from revisit.ports import DeadLetter
 from revisit.product import Product
 from revisit.recipe import Recipe
 from revisit.series import Observation
@@ -46,28 +46,36 @@ def cover(seen: Cover | None) -> dict[str, Any]:
     }
 
 
-def job(done: Job, backend: Backend, item: str = "") -> dict[str, Any]:
-    """A job and what came of it.
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where a reader finds what a job made."""
 
-    Args:
-        item: Where its STAC item is to be had; empty names the place in the API.
-    """
+    item: Callable[[Job], str]
+    asset: Callable[[Job, Asset], str]
+
+
+API = Places(lambda done: f"/results/{done.id}", lambda done, asset: f"/results/{done.id}/assets/{asset.name}")
+"""Paths of the API."""
+
+
+def job(done: Job, places: Places = API) -> dict[str, Any]:
+    """A job and what came of it."""
     return {
         "job": done.id, "acquisition": done.acquisition, "datetime": moment(done.product.sensing_time), "state": done.state,
         "reason": done.reason or None, **cover(done.cover),
         "indices": {name: statistics(values) for name, values in done.indices.items()},
         "bands": {name: statistics(values) for name, values in done.bands.items()},
-        "item": (item or f"/results/{done.id}") if done.state == "done" else None,
+        "item": places.item(done) if done.state in FINISHED else None,
         "product": done.product.id, "level": done.product.level, "tile": done.product.tile, "source": done.product.source,
         "subscription": done.subscription or None, "notes": list(done.notes), "finished": moment(done.finished),
-        "assets": {asset.name: {"href": backend.assets.locate(asset.path), "type": asset.media_type, "size": asset.size, "sha256": asset.sha256}
+        "assets": {asset.name: {"href": places.asset(done, asset), "type": asset.media_type, "size": asset.size, "sha256": asset.sha256}
                    for asset in done.assets},
     }
 
 
-def order(asked: Order, jobs: Sequence[Job], backend: Backend) -> dict[str, Any]:
+def order(asked: Order, jobs: Sequence[Job], places: Places = API) -> dict[str, Any]:
     """An order with its jobs by sensing time."""
-    return {**order_line(asked), "jobs": [job(one, backend) for one in jobs]}
+    return {**order_line(asked), "jobs": [job(one, places) for one in jobs]}
 
 
 def order_line(asked: Order) -> dict[str, Any]:

@@ -1,0 +1,97 @@
+"""A request on its way to a route: who asks, of which backend, and what the body says."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from flask import Flask, Request, request
+from werkzeug.exceptions import Forbidden, UnsupportedMediaType
+
+from revisit.clock import end_instant, instant
+from revisit.errors import BadInput
+from revisit.ports import Backend
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who asks."""
+
+    owner: str
+    """What their records belong to."""
+    operator: bool = False
+    """Whether they look after the whole: sources and dead letters."""
+
+
+type Identify = Callable[[Request], Identity]
+
+
+def local_owner(request: Request) -> Identity:
+    """On one's own computer everybody who is let in is its owner."""
+    del request
+    return Identity("local", operator=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What every route is handed."""
+
+    backend: Backend
+    me: Identity
+
+    @property
+    def owner(self) -> str:
+        return self.me.owner
+
+    def operator_only(self) -> None:
+        """Refuse those who do not look after the whole."""
+        if not self.me.operator:
+            raise Forbidden("this is for those who run the service")
+
+    def body[T](self, kind: type[T]) -> T:
+        """The JSON body.
+
+        Raises:
+            BadInput: It is not what the route takes.
+        """
+        if not request.is_json:
+            raise UnsupportedMediaType("send JSON, with Content-Type: application/json")
+        try:
+            return msgspec.json.decode(request.get_data(), type=kind)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise BadInput(f"the body is not what is asked for here: {error}") from None
+        except RecursionError:
+            raise BadInput("the body is nested too deeply") from None
+
+    def number(self, name: str, default: int, least: int, most: int) -> int:
+        """A whole number of the query string."""
+        text = request.args.get(name, "")
+        if not text:
+            return default
+        if not (text.isascii() and text.isdigit() and len(text) < 12 and least <= int(text) <= most):
+            raise BadInput(f"{name} is a whole number from {least} to {most}, not {text[:40]!r}")
+        return int(text)
+
+
+def begin(text: str | None) -> Any:
+    """The beginning of a period."""
+    return instant(text) if text else None
+
+
+def end(text: str | None) -> Any:
+    """The end of a period; a day is meant whole."""
+    return end_instant(text) if text else None
+
+
+type Route = tuple[str, str, Callable[..., Any]]
+"""Method, path, function of (asked, the path's parts)."""
+
+
+def add_routes(app: Flask, routes: Iterable[Route], backend: Backend, identify: Identify) -> None:
+    """Hand each route who asks, beside the parts of its path."""
+
+    def handed(function: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda **parts: function(Asked(backend, identify(request)), **parts)
+
+    for method, path, function in routes:
+        app.add_url_rule(path, f"{method} {path}", handed(function), methods=[method])

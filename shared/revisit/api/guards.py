@@ -1,0 +1,80 @@
+"""What every request must pass, and what every answer carries."""
+
+import hmac
+from collections.abc import Collection
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+from flask import Flask, Response, g, request
+from werkzeug.exceptions import Forbidden, Unauthorized
+from werkzeug.http import HTTP_STATUS_CODES
+
+POLICY = ("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; font-src 'self'; "
+          "worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'")
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+SAFE = ("GET", "HEAD", "OPTIONS")
+
+
+def guard(app: Flask, hosts: Collection[str], token: str) -> None:
+    """Put the guards before every route, and the headers on every answer."""
+
+    def enter() -> None:
+        g.request_id = uuid4().hex[:16]
+        if hosts and _host(request.host) not in hosts:
+            raise Forbidden(f"the request is for {request.host[:80]!r}, which this server is not called")
+        if request.method not in SAFE and not _same_origin():
+            raise Forbidden("a page of another origin may not change anything here")
+        if token and not _is_open() and not _bears(token):
+            raise Unauthorized("send the token of this server: Authorization: Bearer ...")
+
+    def leave(response: Response) -> Response:
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
+        if request.is_secure:
+            response.headers["Strict-Transport-Security"] = "max-age=31536000"
+        response.headers["X-Request-Id"] = g.get("request_id", "")
+        response.headers.setdefault("Cache-Control", "no-cache")
+        if request.method in ("GET", "HEAD") and response.status_code == 200 and not response.direct_passthrough:
+            response.add_etag()
+            response.make_conditional(request)
+        return response
+
+    app.before_request(enter)
+    app.after_request(leave)
+
+
+def _host(text: str) -> str:
+    """The name without its port."""
+    if text.startswith("["):
+        return text.partition("]")[0] + "]"
+    return text.partition(":")[0].lower()
+
+
+def _same_origin() -> bool:
+    origin = request.headers.get("Origin")
+    if origin is not None:
+        return urlsplit(origin).netloc.lower() == request.host.lower()
+    return request.headers.get("Sec-Fetch-Site", "same-origin") in ("same-origin", "none")
+
+
+def _is_open() -> bool:
+    rule = request.url_rule.rule if request.url_rule else ""
+    return rule in ("/", "/health", "/web/<path:name>") or rule.startswith("/feeds/")
+
+
+def _bears(token: str) -> bool:
+    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+    return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), token.encode())
+
+
+def reason(status: int) -> str:
+    """The phrase of a status code."""
+    return HTTP_STATUS_CODES.get(status, "Error")

@@ -1,0 +1,54 @@
+"""Idempotency-Key: the same request sent twice is worked once, and answered alike for a day (rules.md R10)."""
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from hashlib import sha256
+
+from flask import Response, make_response, request
+from flask.typing import ResponseReturnValue
+
+from revisit.api.asked import Asked
+from revisit.errors import BadInput
+from revisit.ids import derived
+from revisit.ports import Answered, Transaction
+
+KEPT = timedelta(hours=24)
+_CLEARED = 20
+"""Outdated answers taken away with each new one."""
+
+
+def once(asked: Asked, work: Callable[[], ResponseReturnValue]) -> Response:
+    """Do the work, or answer as before where the key has been seen with the same request.
+
+    What raises is not kept: it has written nothing, and may go well the next time.
+
+    Raises:
+        BadInput: The key was used for another request.
+    """
+    key = request.headers.get("Idempotency-Key")
+    if key is None:
+        return make_response(work())
+    if not re.fullmatch(r"[\x21-\x7e]{1,255}", key):
+        raise BadInput("an Idempotency-Key has 1 to 255 printable ASCII characters without blanks")
+    backend = asked.backend
+    id = derived("answer", asked.owner, key)
+    digest = sha256(f"{request.method} {request.path}\n".encode() + request.get_data()).hexdigest()
+    before = backend.records.get(Answered, id)
+    if before and backend.now() - before.at < KEPT:
+        if before.request != digest:
+            raise BadInput(f"Idempotency-Key {key!r} was used for another request; send a new one")
+        return Response(before.body, before.status, before.headers)
+    response = make_response(work())
+    now = backend.now()
+    kept = {name: response.headers[name] for name in ("Content-Type", "Location") if name in response.headers}
+    answer = Answered(id, digest, response.status_code, kept, response.get_data(as_text=True), now, f"{now:%Y-%m-%d}")
+    outdated = backend.records.find(Answered, day=f"{now - 2 * KEPT:%Y-%m-%d}", limit=_CLEARED)
+
+    def keep(transaction: Transaction) -> None:
+        for old in outdated:
+            transaction.delete(Answered, old.id)
+        transaction.put(answer)
+
+    backend.records.transact(keep)
+    return response

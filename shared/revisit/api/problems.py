@@ -1,0 +1,49 @@
+"""Errors as problem details (RFC 9457): the one table from what was raised to what is answered."""
+
+import json
+import logging
+
+from flask import Flask, Response, g, request
+from werkzeug.exceptions import HTTPException
+
+from revisit.api.guards import reason
+from revisit.errors import BadInput, Conflict, GiveUp, NotFound, Retry
+
+STATUS: tuple[tuple[type[Exception], int, str], ...] = (
+    (NotFound, 404, "No such thing"),
+    (Conflict, 409, "Contradicts what is there"),
+    (BadInput, 422, "That makes no sense"),
+    (GiveUp, 422, "Cannot be done"),
+    (Retry, 503, "Try again later"),
+)
+"""The first line that fits; what else is raised is our fault, and 500."""
+
+MEDIA_TYPE = "application/problem+json"
+
+log = logging.getLogger("revisit")
+
+
+def speak(app: Flask) -> None:
+    """Answer every error as a problem."""
+
+    def answer(error: Exception) -> Response:
+        for kind, status, title in STATUS:
+            if isinstance(error, kind):
+                return problem(status, title, str(error), {"Retry-After": "5"} if status == 503 else {})
+        if isinstance(error, HTTPException):
+            status = error.code or 500
+            headers = {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After", "WWW-Authenticate")}
+            if status == 401:
+                headers.setdefault("WWW-Authenticate", "Bearer")
+            return problem(status, reason(status), error.description or reason(status), headers)
+        log.error("%s %s failed", request.method, request.path, exc_info=error, extra={"line": {"request_id": g.get("request_id", "")}})
+        return problem(500, "Something went wrong here", "The fault is ours and has been noted; the request's id finds it in the log.", {})
+
+    app.register_error_handler(Exception, answer)
+
+
+def problem(status: int, title: str, detail: str, headers: dict[str, str]) -> Response:
+    """One problem."""
+    body = {"type": "about:blank", "title": title, "status": status, "detail": detail, "instance": request.path,
+            "request_id": g.get("request_id", "")}
+    return Response(json.dumps(body, ensure_ascii=False), status, {**headers, "Cache-Control": "no-store"}, content_type=MEDIA_TYPE)

@@ -1,0 +1,32 @@
+"""/health, /status and /limits."""
+
+from dataclasses import asdict
+
+from flask.typing import ResponseReturnValue
+
+from revisit import __version__, commands
+from revisit.api.asked import Asked
+from revisit.commands.limits import limits_of
+from revisit.ports import Announced
+
+
+def health(asked: Asked) -> ResponseReturnValue:
+    """Whether requests are answered and records can be read."""
+    asked.backend.records.get(Announced, "catalog")
+    return {"status": "ok", "version": __version__}
+
+
+def status(asked: Asked) -> ResponseReturnValue:
+    asked.operator_only()
+    return commands.status(asked.backend)
+
+
+def limits(asked: Asked) -> ResponseReturnValue:
+    return asdict(limits_of(asked.owner))
+
+
+ROUTES = (
+    ("GET", "/health", health),
+    ("GET", "/status", status),
+    ("GET", "/limits", limits),
+)

@@ -1,0 +1,117 @@
+"""/subscriptions: who watches what."""
+
+from typing import Any
+
+import msgspec
+from flask import Response, request
+from flask.typing import ResponseReturnValue
+
+from revisit import commands
+from revisit.aoi import AOI
+from revisit.api.asked import Asked, begin
+from revisit.api.once import once
+from revisit.commands import shown
+from revisit.commands.limits import limits_of
+from revisit.errors import BadInput
+from revisit.recipe import Recipe
+from revisit.subscription import Channel
+
+MOST_ALERTS = 1000
+"""Of one answer."""
+
+
+class Watch(msgspec.Struct, forbid_unknown_fields=True):
+    """Body of POST /subscriptions."""
+
+    aoi: dict[str, Any]
+    name: str
+    indices: tuple[str, ...] = ()
+    bands: tuple[str, ...] = ()
+    resolution_m: float | None = None
+    resampling: str = "bilinear"
+    level: str = "L2A"
+    max_cloud: float | None = None
+    min_clear: float | None = None
+    webhooks: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    backfill: str | None = None
+    repair: bool = False
+
+
+class Change(msgspec.Struct, forbid_unknown_fields=True):
+    """Body of PATCH /subscriptions/{id}."""
+
+    state: str
+
+
+def recipe_of(body: Any) -> Recipe:
+    """The recipe a body names; NDVI where it names nothing."""
+    return commands.recipe_of(body.indices, body.bands, body.resolution_m, body.resampling)
+
+
+def aoi_of(geometry: dict[str, Any], repair: bool, owner: str) -> AOI:
+    """The AOI of a body."""
+    return (AOI.repaired if repair else AOI.parse)(geometry, limits_of(owner).area_km2)
+
+
+def create(asked: Asked) -> Response:
+    def work() -> ResponseReturnValue:
+        body = asked.body(Watch)
+        channels = [*(Channel("webhook", url) for url in body.webhooks), *(Channel("file", name) for name in body.files)]
+        if body.files:
+            asked.operator_only()
+        made = commands.subscribe(
+            asked.backend, aoi_of(body.aoi, body.repair, asked.owner), body.name, recipe_of(body), body.level,  # type: ignore[arg-type]  # checked there
+            body.max_cloud, body.min_clear, channels, begin(body.backfill), asked.owner)
+        return shown.subscription(made, secrets=True), 201, {"Location": f"/subscriptions/{made.id}"}
+
+    return once(asked, work)
+
+
+def list_(asked: Asked) -> ResponseReturnValue:
+    return {"subscriptions": [shown.subscription(one) for one in commands.subscriptions(asked.backend, asked.owner)]}
+
+
+def show(asked: Asked, id: str) -> ResponseReturnValue:
+    return shown.subscription(commands.subscription(asked.backend, id, asked.owner))
+
+
+def change(asked: Asked, id: str) -> ResponseReturnValue:
+    state = asked.body(Change).state
+    verbs = {"paused": commands.pause, "active": commands.resume}
+    if state not in verbs:
+        raise BadInput(f"state {state[:40]!r} cannot be asked for; choose paused or active, or DELETE the subscription")
+    return shown.subscription(verbs[state](asked.backend, id, asked.owner))
+
+
+def delete(asked: Asked, id: str) -> ResponseReturnValue:
+    commands.delete(asked.backend, id, asked.owner)
+    return "", 204
+
+
+def alerts(asked: Asked, id: str) -> ResponseReturnValue:
+    after, limit = asked.number("after", 0, 0, 10**9), asked.number("limit", 100, 1, MOST_ALERTS)
+    lines = commands.alerts(asked.backend, id, after, asked.owner, limit)
+    return {"alerts": [shown.alert(line) for line in lines], "last": lines[-1].number if lines else after}
+
+
+def series(asked: Asked, id: str) -> ResponseReturnValue:
+    index, form = request.args.get("index", "NDVI"), request.args.get("format", "json")
+    if form not in ("json", "csv"):
+        raise BadInput(f"format {form[:40]!r} is not offered; choose json or csv")
+    rows = [shown.observation(seen) for seen in commands.series(asked.backend, id, index, asked.owner)]
+    if form == "csv":
+        return Response(shown.table(rows, shown.OBSERVATION), content_type="text/csv; charset=utf-8; header=present",
+                        headers={"Content-Disposition": 'attachment; filename="series.csv"'})
+    return {"id": id, "index": index, "observations": rows}
+
+
+ROUTES = (
+    ("POST", "/subscriptions", create),
+    ("GET", "/subscriptions", list_),
+    ("GET", "/subscriptions/<id>", show),
+    ("PATCH", "/subscriptions/<id>", change),
+    ("DELETE", "/subscriptions/<id>", delete),
+    ("GET", "/subscriptions/<id>/alerts", alerts),
+    ("GET", "/subscriptions/<id>/series", series),
+)

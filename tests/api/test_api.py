@@ -1,0 +1,293 @@
+"""The API by its real application: what it answers, what it refuses and how."""
+
+import hashlib
+import json
+from datetime import timedelta
+
+import pytest
+from products import FIELD, NOW, ended, known, product
+from revisit.alert import Alert, alert_id
+from revisit.api import create_app
+from revisit.api.asked import Identity
+from revisit.commands import results
+from revisit.events import JobStarted
+from revisit.job import Cover, Job, Statistics
+from revisit.local.backend import local_backend
+from revisit.ports import DeadLetter
+from revisit.wire import Envelope
+
+WATCH = {"aoi": FIELD, "name": "field", "indices": ["ndvi"], "min_clear": 30}
+
+
+@pytest.fixture
+def clock():
+    return [NOW]
+
+
+@pytest.fixture
+def backend(tmp_path, clock):
+    return local_backend(tmp_path / "data", (), lambda: clock[-1])
+
+
+@pytest.fixture
+def client(backend):
+    return create_app(backend).test_client()
+
+
+def worked(client, backend) -> Job:
+    """The one job of an order over one product, done, with a file of 1,000 known bytes."""
+    known(backend, product(1))
+    placed = client.post("/orders", json={"aoi": FIELD})
+    file = backend.assets.workspace() / "ndvi"
+    file.write_bytes(bytes(range(250)) * 4)
+    asset = backend.assets.store(file, "jobs/x/NDVI.tif", "image/tiff; application=geotiff; profile=cloud-optimized")
+    job = results(backend, placed.json["order"])[0]
+    return ended(backend, job, cover=Cover(10, 8, 6, cloud=2), assets=(asset,), notes=("a note",),
+                 indices={"NDVI": Statistics(6, 1 / 3, 0.125, 0.1, 0.5, 0.25)})
+
+
+def test_health_limits_and_status_answer(client):
+    assert client.get("/health").json["status"] == "ok"
+    assert client.get("/limits").json["subscriptions"] == 10_000
+    told = client.get("/status").json
+    assert told["jobs"] == {"started": 0, "extracted": 0, "done": 0, "skipped": 0, "failed": 0}
+    assert told["queue"]["ready"] == 0 and told["dead_letters"] == 0
+
+
+def test_status_is_not_sent_again_while_nothing_changes(client, backend):
+    tag = client.get("/status").headers["ETag"]
+    assert client.get("/status", headers={"If-None-Match": tag}).status_code == 304
+    client.post("/subscriptions", json=WATCH)
+    assert client.get("/status", headers={"If-None-Match": tag}).status_code == 200
+
+
+def test_a_subscription_is_made_shown_listed_paused_resumed_and_deleted(client):
+    made = client.post("/subscriptions", json=WATCH)
+    assert made.status_code == 201 and made.headers["Location"] == f"/subscriptions/{made.json['subscription']}"
+    here = made.headers["Location"]
+    assert client.get(here).json["recipe"]["indices"] == ["NDVI"] and client.get(here).json["tiles"] == ["32TNR"]
+    assert [one["name"] for one in client.get("/subscriptions").json["subscriptions"]] == ["field"]
+    assert client.patch(here, json={"state": "paused"}).json["state"] == "paused"
+    assert client.patch(here, json={"state": "active"}).json["state"] == "active"
+    assert client.patch(here, json={"state": "asleep"}).status_code == 422
+    assert client.delete(here).status_code == 204
+    assert client.get(here).status_code == 404
+
+
+def test_a_webhook_secret_is_shown_when_the_subscription_is_made_and_never_again(client):
+    made = client.post("/subscriptions", json={**WATCH, "webhooks": ["https://hooks.example.com/x"]})
+    assert made.json["channels"][0]["secret"].startswith("whsec_")
+    shown = client.get(made.headers["Location"])
+    assert "whsec_" not in shown.text and shown.json["channels"][0]["target"] == "https://hooks.example.com/x"
+
+
+def test_an_order_is_accepted_and_tells_how_far_it_is(client, backend):
+    known(backend, product(1), product(2))
+    placed = client.post("/orders", json={"aoi": FIELD, "indices": ["NDVI"], "start": "2024-06-02", "end": "2024-06-02"})
+    assert placed.status_code == 202 and placed.json["total"] == 1
+    running = client.get(placed.headers["Location"])
+    assert running.json["state"] == "running" and running.headers["Retry-After"] == "1"
+    ended(backend, results(backend, placed.json["order"])[0], "failed", reason="B04 cannot be read")
+    over = client.get(placed.headers["Location"]).json
+    assert (over["state"], over["jobs"][0]["state"], over["jobs"][0]["reason"]) == ("finished", "failed", "B04 cannot be read")
+    assert [one["order"] for one in client.get("/orders").json["orders"]] == [over["order"]]
+
+
+def test_a_job_tells_its_numbers_to_nine_digits(client, backend):
+    job = worked(client, backend)
+    told = client.get(f"/orders/{job.orders[0]}").json["jobs"][0]
+    assert told["indices"]["NDVI"] == {"count": 6, "mean": 0.333333333, "std": 0.125, "min": 0.1, "max": 0.5, "median": 0.25}
+    assert (told["coverage"], told["clear_fraction"], told["item"], told["notes"]) == (0.8, 0.75, f"/results/{job.id}", ["a note"])
+    assert backend.assets.locate("jobs") not in json.dumps(told)
+
+
+def test_a_result_is_a_stac_item_that_leads_to_its_files(client, backend):
+    job = worked(client, backend)
+    item = client.get(f"/results/{job.id}")
+    assert item.content_type == "application/geo+json"
+    assert (item.json["type"], item.json["stac_version"], item.json["id"]) == ("Feature", "1.1.0", job.id)
+    asset = item.json["assets"]["NDVI"]
+    file = client.get(asset["href"])
+    assert file.data == bytes(range(250)) * 4 and file.content_type == asset["type"]
+    assert asset["file:checksum"] == "1220" + hashlib.sha256(file.data).hexdigest()
+
+
+def test_a_file_is_sent_in_ranges_and_not_again_where_it_is_known(client, backend):
+    job = worked(client, backend)
+    here = f"/results/{job.id}/assets/NDVI"
+    part = client.get(here, headers={"Range": "bytes=10-19"})
+    assert (part.status_code, part.data, part.headers["Content-Range"]) == (206, bytes(range(10, 20)), "bytes 10-19/1000")
+    assert part.headers["ETag"] == f'"{job.assets[0].sha256}"'
+    assert client.get(here, headers={"If-None-Match": part.headers["ETag"]}).status_code == 304
+    assert client.get(here, headers={"Range": "bytes=5000-"}).status_code == 416
+    assert client.get(f"/results/{job.id}/assets/../../etc/passwd").status_code == 404
+    assert client.get(f"/results/{job.id}/assets/EVI").status_code == 404
+
+
+def test_an_open_job_is_no_item_yet(client, backend):
+    known(backend, product(1))
+    placed = client.post("/orders", json={"aoi": FIELD}).json
+    assert client.get(f"/results/{results(backend, placed['order'])[0].id}").status_code == 409
+
+
+def test_a_series_is_json_or_csv(client, backend):
+    job = worked(client, backend)
+    here = f"/orders/{job.orders[0]}/series?index=NDVI"
+    assert client.get(here).json["observations"][0]["mean"] == 0.333333333
+    table = client.get(f"{here}&format=csv")
+    assert table.content_type.startswith("text/csv")
+    assert table.text.splitlines()[1].startswith("2024-06-01T10:16:00Z,S2A_20240601T101600_T32TNR,6,0.333333333,")
+    assert client.get(f"{here}&format=xml").status_code == 422
+
+
+def test_alerts_and_feed_tell_the_same_log(client, backend):
+    made = client.post("/subscriptions", json=WATCH).json
+    for number in (1, 2, 3):
+        seen = product(number)
+        backend.commit(lambda commit, number=number, seen=seen: commit.put(
+            Alert(alert_id(made["subscription"], seen.acquisition), made["subscription"], number, "job_x", seen.acquisition, seen.id,
+                  seen.sensing_time, NOW, Cover(1, 1, 1), {})), last=False)
+    log = client.get(f"/subscriptions/{made['subscription']}/alerts?after=1&limit=1").json
+    assert ([alert["number"] for alert in log["alerts"]], log["last"]) == ([2], 2)
+    assert client.get(f"/subscriptions/{made['subscription']}/alerts?after=-1").status_code == 422
+    feed = client.get(made["feed"])
+    assert feed.content_type.startswith("application/atom+xml") and feed.text.count("<entry>") == 3
+    assert client.get(made["feed"].replace(".atom", "x.atom")).status_code == 404
+    assert client.get(f"/feeds/{made['subscription']}.atom").status_code == 404
+
+
+def test_the_same_key_and_body_get_the_same_answer_for_a_day(client, backend, clock):
+    key = {"Idempotency-Key": "one"}
+    first = client.post("/subscriptions", json=WATCH, headers=key)
+    again = client.post("/subscriptions", json=WATCH, headers=key)
+    assert (again.status_code, again.data, again.headers["Location"]) == (201, first.data, first.headers["Location"])
+    other = client.post("/subscriptions", json={**WATCH, "name": "another"}, headers=key)
+    assert other.status_code == 422 and "was used for another request" in other.json["detail"]
+    clock.append(NOW + timedelta(hours=25))
+    assert client.post("/subscriptions", json={**WATCH, "name": "another"}, headers=key).status_code == 201
+
+
+def test_dead_letters_are_listed_and_replayed(client, backend):
+    letter = DeadLetter("event_1:extract", "extract", "job.started", "no memory", NOW, 8, Envelope(JobStarted("job_1"), NOW).encode().decode())
+    backend.commit(lambda commit: commit.put(letter), last=False)
+    listed = client.get("/dead-letters").json["dead_letters"]
+    assert listed[0]["reason"] == "no memory"
+    assert client.post(listed[0]["replay"], json={}).status_code == 202
+    assert client.get("/dead-letters").json["dead_letters"] == []
+    assert client.post(listed[0]["replay"], json={}).status_code == 404
+
+
+def test_a_refresh_is_asked_for_and_only_of_known_sources(tmp_path):
+    backend = local_backend(tmp_path / "data", ("folder:/archive",), lambda: NOW)
+    client = create_app(backend).test_client()
+    assert client.post("/refresh?source=folder:/etc").status_code == 422
+    assert client.post("/refresh").status_code == 202
+    assert [(depth.function, depth.ready) for depth in backend.bus.depth()] == [("refresh", 1)]
+
+
+BOW_TIE = {"type": "Polygon", "coordinates": [[[9, 45], [9.1, 45.1], [9.1, 45], [9, 45.1], [9, 45]]]}
+UTM = {"type": "Polygon", "coordinates": [[[500000, 5000000], [500100, 5000000], [500100, 5000100], [500000, 5000000]]]}
+
+
+@pytest.mark.parametrize(("path", "body", "says"), [
+    ("/orders", {"aoi": BOW_TIE}, "crosses itself at lon 9.05, lat 45.05"),
+    ("/orders", {"aoi": UTM}, "EPSG:4326"),
+    ("/orders", {"aoi": {"type": "Polygon", "coordinates": []}}, "polygon"),
+    ("/orders", {"aoi": {"type": "Point", "coordinates": [9, 45]}}, "Point has no area"),
+    ("/orders", {"aoi": {"type": "Polygon", "coordinates": [[[0, 0], [60, 0], [60, 60], [0, 60], [0, 0]]]}}, "km2 at most"),
+    ("/orders", {"aoi": {**FIELD, "crs": {"type": "name", "properties": {"name": "EPSG:32632"}}}}, "EPSG:32632"),
+    ("/orders", {"aoi": FIELD, "indices": ["NDVY"]}, "did you mean NDVI"),
+    ("/orders", {"aoi": FIELD, "bands": ["B99"]}, "no band 'B99'"),
+    ("/orders", {"aoi": FIELD, "source": "stac:http://169.254.169.254/#x"}, "none of this server's"),
+    ("/orders", {"aoi": FIELD, "start": "2024-06-02", "end": "2024-06-01"}, "before it begins"),
+    ("/orders", {"aoi": FIELD, "start": "yesterday"}, "'yesterday' is not a date"),
+    ("/orders", {"aoi": FIELD, "colour": "red"}, "colour"),
+    ("/orders", {}, "aoi"),
+    ("/orders", [1], "Expected `object`"),
+    ("/orders", {"aoi": FIELD, "resolution_m": 0.1}, "resolution"),
+    ("/subscriptions", {**WATCH, "name": ""}, "1 to 200 characters"),
+    ("/subscriptions", {**WATCH, "webhooks": ["https://10.0.0.1/x"]}, "10.0.0.1"),
+    ("/subscriptions", {**WATCH, "webhooks": ["https://metadata.google.internal/"]}, "metadata.google.internal"),
+    ("/subscriptions", {**WATCH, "files": ["../x"]}, "plain file name"),
+    ("/subscriptions", {**WATCH, "level": "L9"}, "L9"),
+    ("/subscriptions", {**WATCH, "max_cloud": 101}, "percentage"),
+])
+def test_bad_input_is_a_problem_in_one_sentence(client, path, body, says):
+    answer = client.post(path, json=body)
+    assert answer.status_code == 422 and answer.content_type == "application/problem+json"
+    assert says in answer.json["detail"] and "Traceback" not in answer.text and "\n" not in answer.json["detail"]
+    assert answer.json["status"] == 422 and answer.json["instance"] == path and answer.json["request_id"] == answer.headers["X-Request-Id"]
+
+
+@pytest.mark.parametrize("text", ['{"aoi": {"type": "Polygon", "coordinates": [[[NaN, 1]]]}}', "{", '"' + "[" * 100, "[" * 100_000, "\xff"])
+def test_a_body_that_is_no_json_is_refused(client, text):
+    answer = client.post("/orders", data=text.encode("latin-1"), content_type="application/json")
+    assert answer.status_code == 422 and answer.content_type == "application/problem+json"
+
+
+def test_what_is_too_large_not_json_or_not_there_is_a_problem_too(client):
+    large = client.post("/orders", data=b" " * 1_000_001, content_type="application/json")
+    assert (large.status_code, large.content_type) == (413, "application/problem+json")
+    assert client.post("/orders", data="x", content_type="text/plain").status_code == 415
+    assert client.get("/nowhere").json["title"] == "Not Found"
+    assert client.put("/orders").status_code == 405
+    assert client.get("/orders/order_1").status_code == 404
+
+
+def test_a_fault_of_ours_tells_nothing_but_its_id(client, backend, monkeypatch):
+    def broken(*_, **__):
+        raise RuntimeError("the secret of the house")
+
+    monkeypatch.setattr("revisit.commands.orders", broken)
+    answer = client.get("/orders")
+    assert answer.status_code == 500 and "secret" not in answer.text and answer.json["request_id"]
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8787", "127.0.0.1.evil.example", "169.254.169.254"])
+def test_a_request_for_another_host_is_refused(client, host):
+    assert client.get("/health", headers={"Host": host}).status_code == 403
+
+
+def test_requests_for_this_computer_are_let_in(client):
+    assert [client.get("/health", headers={"Host": host}).status_code for host in ("localhost", "127.0.0.1:8787", "[::1]:8787")] == [200] * 3
+
+
+def test_a_page_of_another_origin_may_change_nothing(client):
+    assert client.post("/subscriptions", json=WATCH, headers={"Origin": "https://evil.example"}).status_code == 403
+    assert client.post("/subscriptions", json=WATCH, headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
+    assert client.post("/subscriptions", json=WATCH, headers={"Origin": "http://localhost"}).status_code == 201
+
+
+def test_a_token_is_asked_of_everything_but_page_health_and_feeds(backend, tmp_path):
+    (tmp_path / "token").write_text("sesame\n")
+    client = create_app(backend, tmp_path).test_client()
+    refused = client.get("/status")
+    assert refused.status_code == 401 and refused.headers["WWW-Authenticate"] == "Bearer"
+    assert client.get("/status", headers={"Authorization": "Bearer sesam"}).status_code == 401
+    assert client.get("/status", headers={"Authorization": "Bearer sesame"}).status_code == 200
+    assert client.get("/health").status_code == 200
+    feed = client.post("/subscriptions", json=WATCH, headers={"Authorization": "Bearer sesame"}).json["feed"]
+    assert client.get(feed).status_code == 200
+
+
+def test_every_answer_carries_the_security_headers(client):
+    for answer in (client.get("/health"), client.get("/nowhere"), client.get("/"), client.get("/health", headers={"Host": "evil.example"})):
+        policy = answer.headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy and "unsafe" not in policy and "frame-ancestors 'none'" in policy
+        assert answer.headers["X-Content-Type-Options"] == "nosniff" and answer.headers["Referrer-Policy"] == "no-referrer"
+
+
+def test_one_owner_sees_nothing_of_another(backend):
+    mine = create_app(backend).test_client()
+    theirs = create_app(backend, identify=lambda _: Identity("guest")).test_client()
+    known(backend, product(1))
+    made = mine.post("/subscriptions", json=WATCH).headers["Location"]
+    placed = mine.post("/orders", json={"aoi": FIELD}).headers["Location"]
+    job = results(backend, placed.rpartition("/")[2])[0]
+    for path in (made, f"{made}/alerts", f"{made}/series", placed, f"{placed}/series", f"/results/{job.id}", f"/results/{job.id}/assets/NDVI"):
+        assert theirs.get(path).status_code == 404, path
+    assert theirs.patch(made, json={"state": "paused"}).status_code == theirs.delete(made).status_code == 404
+    assert theirs.get("/subscriptions").json == {"subscriptions": []} and theirs.get("/orders").json == {"orders": []}
+    for path in ("/status", "/dead-letters"):
+        assert theirs.get(path).status_code == 403
+    assert theirs.post("/refresh").status_code == 403
