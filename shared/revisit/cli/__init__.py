@@ -1,0 +1,48 @@
+"""The command `revisit`: results on stdout, progress and sentences on stderr.
+
+Exit codes: 0 well done; 1 a job failed, or try again later; 2 what was asked makes no sense: one line on stderr.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from revisit.errors import GiveUp, Retry
+
+
+def main() -> None:
+    """The entry point."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; returns its exit code."""
+    from typer.exceptions import TyperException
+
+    from revisit.cli.app import app
+
+    try:
+        code = app(list(arguments), prog_name="revisit", standalone_mode=False)
+        sys.stdout.flush()
+    except TyperException as error:
+        return _say(error.format_message() if isinstance(error, TyperException) and hasattr(error, "format_message") else str(error), 2)
+    except GiveUp as error:
+        return _say(str(error), 2)
+    except Retry as error:
+        return _say(f"{error}; try again later", 1)
+    except KeyboardInterrupt:
+        return _say("stopped", 130)
+    except BrokenPipeError:
+        # The reader of stdout has gone; nothing more can be told, and the interpreter must not try to at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        return _say(f"{error.filename or 'the system'}: {error.strerror or error}", 1)
+    return code if isinstance(code, int) else 0
+
+
+def _say(sentence: str, code: int) -> int:
+    from revisit.cli.screen import plain
+
+    print(f"revisit: {' '.join(plain(sentence).split())}", file=sys.stderr)
+    return code

@@ -1,0 +1,40 @@
+"""All commands; what each needs is imported when it runs, so that --help is quick."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from revisit import __version__
+from revisit.cli import caring, finding, ordering, serving, watching
+
+app = typer.Typer(
+    name="revisit",
+    help="Watch places on Earth through Sentinel-2: be told of each clear pass, with maps, indices and numbers.",
+    epilog="Start with: revisit demo",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"revisit {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    data: Annotated[Path | None, typer.Option("--data", help="Data folder of the command that follows.", metavar="DIR", show_default=False)] = None,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)] = False,
+) -> None:
+    del version
+    if data is not None:
+        os.environ["REVISIT_DATA"] = str(data)
+
+
+for module in (serving, finding, watching, ordering, caring):
+    module.register(app)

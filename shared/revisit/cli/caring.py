@@ -1,0 +1,109 @@
+"""`revisit status`, `doctor` and `dead-letters`: how things stand, and putting them right."""
+
+from typing import Annotated
+
+import typer
+
+from revisit.cli.options import Data, Json, data_folder, opened
+from revisit.cli.screen import plain, print_json, print_table, say
+
+Id = Annotated[str, typer.Argument(help="Id of the dead letter.", metavar="ID")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    letters = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, show and replay messages that could not be handled.")
+    for command, name in ((list_, "list"), (show, "show"), (replay, "replay")):
+        letters.command(name)(command)
+    app.add_typer(letters, name="dead-letters")
+    app.command()(status)
+    app.command()(doctor)
+
+
+def list_(json: Json = False, data: Data = None) -> None:
+    """List all dead letters."""
+    from revisit.commands import dead_letters, shown
+
+    rows = [shown.dead_letter(letter) for letter in dead_letters(opened(data))]
+    if json:
+        print_json({"dead_letters": rows})
+        return
+    print_table(("AT", "FUNCTION", "TRIES", "REASON", "ID"), [(row["at"], row["function"], row["attempts"], row["reason"], row["id"]) for row in rows], ("TRIES",))
+    if not rows:
+        say("there is none")
+
+
+def show(id: Id, json: Json = False, data: Data = None) -> None:
+    """Show one dead letter with its event."""
+    from revisit.commands import dead_letter, shown
+
+    value = shown.dead_letter(dead_letter(opened(data), id), body=True)
+    if json:
+        print_json(value)
+    else:
+        print_table(("", ""), list(value.items()))
+
+
+def replay(
+    id: Annotated[str, typer.Argument(help="Id of the dead letter; none with --all.", metavar="ID", show_default=False)] = "",
+    every: Annotated[bool, typer.Option("--all", help="Replay all of them.")] = False,
+    json: Json = False,
+    data: Data = None,
+) -> None:
+    """Send a dead letter's event again."""
+    from revisit.commands import dead_letters
+    from revisit.commands import replay as again
+    from revisit.errors import BadInput
+
+    if bool(id) == every:
+        raise BadInput("name one dead letter, or --all of them")
+    backend = opened(data)
+    sent = [again(backend, one).id for one in ([id] if id else [letter.id for letter in dead_letters(backend)])]
+    if json:
+        print_json({"replayed": sent})
+    else:
+        say(f"{len(sent)} sent again")
+
+
+def status(json: Json = False, data: Data = None) -> None:
+    """Tell how things stand."""
+    from revisit.commands import status as stand
+    from revisit.embedded.lock import server_of
+
+    value = stand(opened(data))
+    value["data"], value["server"] = str(data_folder(data)), server_of(data_folder(data))
+    if json:
+        print_json(value)
+        return
+    queue = value["queue"]
+    print_table(("", ""), [
+        ("version", value["version"]), ("data folder", value["data"]), ("served at", value["server"] or "nowhere; `revisit serve` starts"),
+        ("queue", f"{queue['ready']} ready, {queue['leased']} in hand, {queue['delayed']} to be tried again, the oldest {queue['oldest_s']:g} s old"),
+        ("subscriptions", _counts(value["subscriptions"])), ("jobs", _counts(value["jobs"])), ("alerts", value["alerts"]),
+        ("deliveries", _counts(value["deliveries"])), ("dead letters", value["dead_letters"]),
+    ])
+    print_table(("SOURCE", "PRODUCTS", "LATEST SENSING", "LAG H", "REFRESHED", "ERROR"),
+                [(one["source"], one["products"], one["last_sensing"], one["lag_hours"], one["refreshed"], one["error"]) for one in value["sources"]],
+                ("PRODUCTS", "LAG H"))
+
+
+def _counts(values: dict[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in values.items() if count) or "none"
+
+
+def doctor(
+    offline: Annotated[bool, typer.Option("--offline", help="Do not ask the sources.")] = False,
+    json: Json = False,
+    data: Data = None,
+) -> None:
+    """Look for everything that may be wrong; exit code 1 if something is."""
+    from revisit.commands.checking import doctor as examine
+
+    findings = examine(data_folder(data), lambda: opened(data), not offline)
+    if json:
+        print_json({"findings": [{"check": one.check, "ok": one.ok, "sentence": one.sentence} for one in findings]})
+    else:
+        for one in findings:
+            print(f"{'ok     ' if one.ok else 'PROBLEM'}  {plain(one.sentence)}")
+    if not all(one.ok for one in findings):
+        raise typer.Exit(1)

@@ -1,0 +1,107 @@
+"""Options that several commands share, and what they are read into."""
+
+import os
+import sys
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from revisit.errors import BadInput
+
+if TYPE_CHECKING:
+    from revisit.aoi import AOI
+    from revisit.commands.shown import Places
+    from revisit.ports import Backend
+    from revisit.product import Level
+    from revisit.recipe import Recipe
+
+Data = Annotated[Path | None, typer.Option("--data", help="Data folder; else REVISIT_DATA, else ~/.local/share/revisit.", metavar="DIR", show_default=False)]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Csv = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
+Aoi = Annotated[str, typer.Option("--aoi", help="GeoJSON file of the area of interest; - reads standard input.", metavar="FILE", show_default=False)]
+Repair = Annotated[bool, typer.Option("--repair", help="Mend an area that crosses itself or leaves the map instead of refusing it.")]
+From = Annotated[str, typer.Option("--from", help="First day or instant, such as 2024-06-01.", metavar="DATE", show_default=False)]
+To = Annotated[str, typer.Option("--to", help="Last day or instant.", metavar="DATE", show_default=False)]
+Index = Annotated[str, typer.Option("--index", help="Spectral indices, separated by commas; NDVI where neither index nor band is named.", metavar="A,B", show_default=False)]
+Bands = Annotated[str, typer.Option("--bands", help="Bands to deliver as they are, separated by commas.", metavar="A,B", show_default=False)]
+MaxCloud = Annotated[float | None, typer.Option("--max-cloud", help="Percent of cloud over the whole product at most.", metavar="P", show_default=False)]
+LevelName = Annotated[str, typer.Option("--level", help="L1C or L2A.", metavar="L", show_default=False)]
+
+
+def data_folder(data: Path | None) -> Path:
+    """The data folder: as the option says, else REVISIT_DATA, else the user's own place for data (XDG base directories)."""
+    named = data or os.environ.get("REVISIT_DATA")
+    if named:
+        return Path(named).expanduser()
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "revisit"
+
+
+def opened(data: Path | None) -> "Backend":
+    """The backend of the data folder, which is made where it is missing."""
+    from revisit.local.backend import local_backend
+
+    return local_backend(data_folder(data))
+
+
+def places(backend: "Backend") -> "Places":
+    """Files on this computer."""
+    from revisit.commands.reading import item_file
+    from revisit.commands.shown import Places
+
+    return Places(partial(item_file, backend), lambda _, asset: backend.assets.locate(asset.path))
+
+
+def read_aoi(file: str, repair: bool = False) -> "AOI":
+    """The area in a GeoJSON file.
+
+    Raises:
+        BadInput: The file cannot be read, or does not hold an area.
+    """
+    from revisit.aoi import AOI
+    from revisit.commands.limits import limits_of
+    from revisit.geojson import MAX_BYTES
+
+    try:
+        with sys.stdin.buffer if file == "-" else Path(file).expanduser().open("rb") as stream:
+            document = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise BadInput(f"the AOI {file!r} cannot be read ({error.strerror}); name a GeoJSON file") from None
+    return (AOI.repaired if repair else AOI.parse)(document, limits_of("local").area_km2)
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Names separated by commas."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def read_recipe(index: str, bands: str) -> "Recipe":
+    """The recipe of --index and --bands."""
+    from revisit.commands.recipes import recipe_of
+
+    return recipe_of(names(index), names(bands))
+
+
+def begin(text: str) -> datetime | None:
+    """The beginning of a period."""
+    from revisit.clock import instant
+
+    return instant(text) if text else None
+
+
+def end(text: str) -> datetime | None:
+    """The end of a period; a day is meant whole."""
+    from revisit.clock import end_instant
+
+    return end_instant(text) if text else None
+
+
+def read_level(text: str) -> "Level | None":
+    """A level, in capitals or not."""
+    from revisit.product import LEVELS
+
+    if text and text.upper() not in LEVELS:
+        raise BadInput(f"level {text!r} does not exist; choose {' or '.join(LEVELS)}")
+    return cast("Level | None", text.upper() or None)

@@ -1,0 +1,152 @@
+"""`revisit order`, `results` and `series`: a period worked once, and the numbers of it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from revisit.cli.options import (
+    Aoi,
+    Bands,
+    Csv,
+    Data,
+    From,
+    Index,
+    Json,
+    Repair,
+    To,
+    begin,
+    data_folder,
+    end,
+    opened,
+    places,
+    read_aoi,
+    read_recipe,
+)
+from revisit.cli.screen import counting, percent, print_csv, print_json, print_table, say, working
+from revisit.errors import BadInput, Retry
+
+if TYPE_CHECKING:
+    from revisit.ports import Backend
+
+Id = Annotated[str, typer.Argument(help="Id of an order, subscription or job, or the name of a subscription.", metavar="ID")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (order, results, series):
+        app.command()(command)
+
+
+def order(
+    aoi: Aoi,
+    source: Annotated[str, typer.Option("--source", help="The only source to take products from: folder:PATH, google-index:PATH-or-URL or "
+                                        "stac:URL#collection. Else all that are known.", metavar="SPEC", show_default=False)] = "",
+    start: From = "",
+    until: To = "",
+    index: Index = "",
+    bands: Bands = "",
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it is finished, working it here if nothing serves the data folder.")] = False,
+    timeout: Annotated[float | None, typer.Option("--timeout", help="Longest wait in seconds.", metavar="S", show_default=False)] = None,
+    repair: Repair = False,
+    json: Json = False,
+    data: Data = None,
+) -> None:
+    """Work every acquisition over an area in a period, once."""
+    from revisit.commands import order as place
+    from revisit.commands import shown
+    from revisit.commands.reading import results as jobs_of
+
+    area, recipe = read_aoi(aoi, repair), read_recipe(index, bands)
+    backend = opened(data)
+    with working("Finding products"):
+        placed = place(backend, area, recipe, source, begin(start), end(until))
+    if not placed.jobs:
+        say("no product is known over this area in this period; check --from, --to and --source, or `revisit refresh`")
+    if wait and placed.open:
+        _wait(backend, data_folder(data), placed.id, timeout)
+    now = backend.record(type(placed), placed.id)
+    value = shown.order(now, jobs_of(backend, now.id), places(backend))
+    if json:
+        print_json(value)
+    else:
+        print(placed.id)
+        if wait:
+            _print_jobs(value["jobs"])
+        else:
+            say(f"{len(now.jobs)} acquisitions, {now.open} still to be worked; --wait waits for them, `revisit results {now.id}` shows them")
+    if now.open and wait:
+        raise Retry(f"order {now.id} has {now.open} of {len(now.jobs)} jobs unfinished after {timeout:g} s")
+    if any(job["state"] == "failed" for job in value["jobs"]):
+        raise typer.Exit(1)
+
+
+def _wait(backend: "Backend", data: Path, id: str, timeout: float | None) -> None:
+    from revisit.embedded import run_until
+    from revisit.order import Order
+
+    total = len(backend.record(Order, id).jobs)
+    with counting("Working", total) as bar:
+        def done() -> bool:
+            open_jobs = backend.record(Order, id).open
+            if bar is not None:
+                bar.update(bar.task_ids[0], completed=total - open_jobs)
+            return open_jobs == 0
+
+        run: Callable[..., bool] = run_until
+        run(backend, data, done, *([timeout] if timeout is not None else []))
+
+
+def _print_jobs(jobs: list[dict[str, Any]]) -> None:
+    names = list(dict.fromkeys(name for job in jobs for name in (*job["indices"], *job["bands"])))
+    print_table(("SENSED", "STATE", "CLEAR", "COVERED", *names, "ACQUISITION", "JOB"),
+                [(job["datetime"], job["state"], percent(job["clear_fraction"]), percent(job["coverage"]),
+                  *((job["indices"].get(name) or job["bands"].get(name) or {}).get("mean") for name in names), job["acquisition"], job["job"])
+                 for job in jobs], ("CLEAR", "COVERED", *names))
+    for job in jobs:
+        for sentence in (job["reason"], *job["notes"]):
+            if sentence:
+                say(f"{job['acquisition']} {job['state']}: {sentence}")
+
+
+def results(id: Id, json: Json = False, data: Data = None) -> None:
+    """Show what came of an order, a subscription or a job."""
+    from revisit.commands import results as jobs_of
+    from revisit.commands import shown
+
+    backend = opened(data)
+    jobs = [shown.job(job, places(backend)) for job in jobs_of(backend, id)]
+    if json:
+        print_json({"jobs": jobs})
+        return
+    _print_jobs(jobs)
+    if len(jobs) == 1:
+        print_table(("ASSET", "FILE"), [(name, asset["href"]) for name, asset in jobs[0]["assets"].items()])
+
+
+def series(
+    id: Id,
+    index: Annotated[str, typer.Option("--index", help="Spectral index, or a band that was asked for by name.", metavar="NAME")] = "NDVI",
+    csv: Csv = False,
+    json: Json = False,
+    data: Data = None,
+) -> None:
+    """Show an index through time."""
+    from revisit.commands import series as through_time
+    from revisit.commands import shown
+
+    if json and csv:
+        raise BadInput("--json and --csv exclude each other; choose one")
+    rows = [shown.observation(seen) for seen in through_time(opened(data), id, index)]
+    if json:
+        print_json({"id": id, "index": index, "observations": rows})
+    elif csv:
+        print_csv(shown.table(rows, shown.OBSERVATION))
+    else:
+        columns = ("count", "mean", "std", "min", "max", "median")
+        print_table(("SENSED", *(name.upper() for name in columns), "CLEAR", "ACQUISITION"),
+                    [(row["datetime"], *(row[name] for name in columns), percent(row["clear_fraction"]), row["acquisition"]) for row in rows],
+                    (*(name.upper() for name in columns), "CLEAR"))
+    if not rows:
+        say("no clear observation yet")

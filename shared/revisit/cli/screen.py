@@ -1,0 +1,107 @@
+"""What people see: tables on stdout, sentences and progress on stderr; machines get JSON or CSV on stdout and nothing else."""
+
+import json
+import sys
+import unicodedata
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
+
+def plain(value: Any) -> str:
+    """A text without characters that would steer a terminal."""
+    return "".join(one if one in "\n\t" or not unicodedata.category(one).startswith("C") else "\N{REPLACEMENT CHARACTER}" for one in str(value))
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on stdout."""
+    print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def print_csv(text: str) -> None:
+    """CSV on stdout, its line ends as they are."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text.encode())
+
+
+def say(sentence: str) -> None:
+    """One line on stderr."""
+    print(plain(sentence), file=sys.stderr)
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], numeric: Sequence[str] = ()) -> None:
+    """A table on stdout: drawn for a terminal, separated by tabs for a pipe."""
+    if not sys.stdout.isatty():
+        print("\t".join(columns))
+        for row in rows:
+            print("\t".join(" ".join(plain(shown(cell)).split()) for cell in row))
+        return
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, justify="right" if column in numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(plain(shown(cell)), style=_STYLES.get(str(cell), "")) for cell in row))
+    out().print(table)
+
+
+_STYLES = {"done": "green", "failed": "red", "skipped": "dim", "active": "green", "paused": "yellow", "finished": "green", "PROBLEM": "red"}
+
+
+def shown(cell: Any) -> str:
+    """A cell as people read it."""
+    if cell is None:
+        return "-"
+    return f"{cell:.4g}" if isinstance(cell, float) else str(cell)
+
+
+def percent(share: float | None) -> str:
+    """A share from 0 to 1 as people read it."""
+    return "-" if share is None else f"{100 * share:.1f} %"
+
+
+@cache
+def out() -> "Console":
+    """Standard output, with colours where it is a terminal and NO_COLOR is not set."""
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+@cache
+def err() -> "Console":
+    """Standard error."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
+
+
+@contextmanager
+def working(sentence: str) -> Iterator[None]:
+    """Show that something takes its time, on a terminal only."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    with err().status(plain(sentence)):
+        yield
+
+
+@contextmanager
+def counting(sentence: str, total: int) -> Iterator["Progress | None"]:
+    """A bar on stderr that fills from 0 to `total`; None where stderr is no terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=err(), transient=True) as bar:
+        bar.add_task(sentence, total=total)
+        yield bar
