@@ -3,6 +3,7 @@
     grid      where the pixels of an array lie, and which of them are in an AOI
     gdal      GDAL set up with its doors shut
     opening   every band file is opened there
+    failure   what GDAL's errors mean
     reader    bands of a product over an AOI on one grid
     resample  from one grid of a CRS to another
     writer    Cloud Optimized GeoTIFFs

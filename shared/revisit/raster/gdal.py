@@ -17,10 +17,14 @@ _FORCED = {
     "GDAL_MAX_BAND_COUNT": "64",
     "GDAL_PAM_ENABLED": "NO",
     "GDAL_HTTP_NETRC": "NO",
+    # With more, tiles of a JPEG 2000 that cannot be decoded come out as zeros and nothing is raised; bands are read side by side instead.
+    "GDAL_NUM_THREADS": "1",
 }
 _DEFAULTS = {
     "GDAL_HTTP_CONNECTTIMEOUT": "10",
     "GDAL_HTTP_TIMEOUT": "60",
+    "GDAL_HTTP_LOW_SPEED_TIME": "15",
+    "GDAL_HTTP_LOW_SPEED_LIMIT": "100",
     "GDAL_HTTP_MAX_RETRY": "1",
     "GDAL_HTTP_RETRY_DELAY": "0.5",
     "GDAL_HTTP_TCP_KEEPALIVE": "YES",

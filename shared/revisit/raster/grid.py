@@ -99,6 +99,8 @@ def projected(grid: Grid, aoi_geometry: dict[str, Any]) -> Any:
         moved = shapely.transform(whole, lambda xy, turn=turn: xy + np.array([turn, 0.0]))
         near = shapely.clip_by_rect(moved, west, south, east, north)
         parts += [part for part in shapely.get_parts(shapely.get_parts(near)) if part.geom_type == "Polygon" and not part.is_empty]
+    if not parts:
+        return shapely.MultiPolygon()
     dense = shapely.segmentize(shapely.multipolygons(parts), _EDGE_STEP)
 
     def to_grid(xy: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

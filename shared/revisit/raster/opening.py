@@ -1,13 +1,11 @@
 """Opening the band files of products: with a stated driver, from an address that was looked at, and of a size that was checked."""
 
-import os
-import re
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from revisit.bands import BandFile
-from revisit.errors import GiveUp, Retry
+from revisit.errors import GiveUp
+from revisit.raster.failure import failure, remote, shown
 from revisit.raster.gdal import rasterio
 from revisit.raster.grid import Grid
 
@@ -54,43 +52,6 @@ def grid_of(file: BandFile, dataset: Any) -> Grid:
     return Grid(f"EPSG:{code}", (a, b, c, d, e, f), dataset.width, dataset.height)
 
 
-def failure(file: BandFile, error: Exception) -> GiveUp | Retry:
-    """What an error of GDAL means for us. GDAL says the same of a missing file and a broken server, so the server is asked again."""
-    text = _plain(str(error.__cause__ or error), file)
-    if not _remote(file.href):
-        if not Path(file.href).is_file():
-            return GiveUp(f"the file of band {file.band} is gone: {shown(file.href)}")
-        return GiveUp(f"band {file.band} cannot be read as {file.driver} ({text}): {shown(file.href)}")
-    status = _status(file.href)
-    if status in (0, 408, 425, 429) or status >= 500:
-        said = f"answers {status}" if status else "does not answer"
-        return Retry(f"the server of band {file.band} {said}: {shown(file.href)}")
-    if status >= 300:
-        return GiveUp(f"the server of band {file.band} answers {status}: {shown(file.href)}")
-    if re.search(r"curl|HTTP|time[d -]*out|connection|recv", text, re.IGNORECASE):
-        return Retry(f"reading band {file.band} was cut off ({text}): {shown(file.href)}")
-    return GiveUp(f"band {file.band} cannot be read as {file.driver} ({text}): {shown(file.href)}")
-
-
-def shown(href: str) -> str:
-    """An address without what may be secret in it: user, query, fragment."""
-    if not _remote(href):
-        return href
-    parts = urlsplit(href)
-    return f"{parts.scheme}://{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}{parts.path}"
-
-
-def _plain(text: str, file: BandFile) -> str:
-    """GDAL's message in one line without the address: that may hold a signature."""
-    text = text.replace(f"/vsicurl/{file.href}", "it").replace(file.href, "it")
-    text = re.sub(r"(https?://[^\s?'\"]+)\?[^\s'\"]*", r"\1", text)
-    return " ".join(text.split())[:200].rstrip(".")
-
-
-def _remote(href: str) -> bool:
-    return href.startswith(("https://", "http://"))
-
-
 def _path(file: BandFile) -> str:
     """What GDAL is given for a band file.
 
@@ -100,7 +61,7 @@ def _path(file: BandFile) -> str:
     href = file.href
     if file.driver not in DRIVERS:
         raise GiveUp(f"band {file.band} wants the driver {file.driver!r}; only {' and '.join(DRIVERS)} are opened")
-    if _remote(href):
+    if remote(href):
         parts = urlsplit(href)
         if parts.username or parts.password or not parts.hostname or any(ord(c) <= 32 for c in href):
             raise GiveUp(f"band {file.band} has an address with a user name or without a host: {shown(href)}")
@@ -129,20 +90,3 @@ def _check(file: BandFile, dataset: Any) -> None:
     rows, columns = dataset.block_shapes[0]
     if rows * columns * (1 if dtype == "uint8" else 2) > MAX_BLOCK_BYTES:
         raise GiveUp(f"{where} has blocks of {columns} x {rows} pixels; write it again with blocks of 512 or 1024")
-
-
-def _status(url: str) -> int:
-    """The HTTP status of an address asked once more, without following redirects; 0 if no answer comes."""
-    from http.client import HTTPConnection, HTTPException, HTTPSConnection
-
-    parts = urlsplit(url)
-    seconds = float(os.environ["GDAL_HTTP_CONNECTTIMEOUT"])
-    kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=seconds)
-    try:
-        connection.request("GET", parts.path + (f"?{parts.query}" if parts.query else ""), headers={"Range": "bytes=0-0"})
-        return connection.getresponse().status
-    except (OSError, HTTPException):
-        return 0
-    finally:
-        connection.close()

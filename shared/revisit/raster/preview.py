@@ -87,7 +87,7 @@ def _write(path: str | os.PathLike[str], colours: npt.NDArray[np.uint8], seen: n
     height, width = seen.shape
     with library.io.MemoryFile(ext=".png") as memory:
         # PNG keeps no place; one is given only because rasterio warns where there is none.
-        shape = {"width": width, "height": height, "count": 4, "transform": library.Affine(1, 0, 0, 0, -1, 0)}
+        shape = {"width": width, "height": height, "count": 4, "transform": library.Affine(1, 0, 0, 0, -1, height)}
         with memory.open(driver="PNG", dtype="uint8", zlevel=6, **shape) as file:
             file.write(np.concatenate([np.where(seen, colours, 0), seen[np.newaxis] * np.uint8(255)]))
         content = bytes(memory.getbuffer())

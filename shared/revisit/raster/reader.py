@@ -11,9 +11,10 @@ import numpy.typing as npt
 
 from revisit.bands import SPECTRAL, BandFile
 from revisit.errors import GiveUp
+from revisit.raster.failure import failure, shown
 from revisit.raster.gdal import rasterio
 from revisit.raster.grid import Grid, projected
-from revisit.raster.opening import failure, grid_of, open_band, shown
+from revisit.raster.opening import grid_of, open_band
 from revisit.raster.resample import needed, resampled
 
 MAX_DECODED = 2 * 10**9
@@ -135,7 +136,7 @@ class Plan:
         try:
             pixels = band.dataset.read(1, window=((rows.start, rows.stop), (columns.start, columns.stop)))
         except (library.errors.RasterioError, library._err.CPLE_BaseError) as error:
-            raise failure(band.file, error) from None
+            raise failure(band.file, error, band.dataset) from None
         a, b, x, d, e, y = source.transform
         read = Grid(source.crs, (a, b, x + a * columns.start, d, e, y + e * rows.start), pixels.shape[1], pixels.shape[0])
         if read == target:
