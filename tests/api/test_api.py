@@ -284,7 +284,7 @@ def test_one_owner_sees_nothing_of_another(backend):
     made = mine.post("/subscriptions", json=WATCH).headers["Location"]
     placed = mine.post("/orders", json={"aoi": FIELD}).headers["Location"]
     job = results(backend, placed.rpartition("/")[2])[0]
-    for path in (made, f"{made}/alerts", f"{made}/series", placed, f"{placed}/series", f"/results/{job.id}", f"/results/{job.id}/assets/NDVI"):
+    for path in (made, f"{made}/alerts", f"{made}/results", f"{made}/series", placed, f"{placed}/results", f"{placed}/series", f"/results/{job.id}", f"/results/{job.id}/assets/NDVI"):
         assert theirs.get(path).status_code == 404, path
     assert theirs.patch(made, json={"state": "paused"}).status_code == theirs.delete(made).status_code == 404
     assert theirs.get("/subscriptions").json == {"subscriptions": []} and theirs.get("/orders").json == {"orders": []}

@@ -67,7 +67,7 @@ def _same_origin() -> bool:
 
 def _is_open() -> bool:
     rule = request.url_rule.rule if request.url_rule else ""
-    return rule in ("/", "/health", "/web/<path:name>") or rule.startswith("/feeds/")
+    return rule in ("/", "/health", "/<path:name>") or rule.startswith("/feeds/")
 
 
 def _bears(token: str) -> bool:

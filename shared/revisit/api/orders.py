@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from revisit import commands
 from revisit.api.asked import Asked, begin, end
 from revisit.api.once import once
-from revisit.api.subscriptions import aoi_of, recipe_of, series
+from revisit.api.subscriptions import aoi_of, recipe_of, results, series
 from revisit.commands import shown
 from revisit.errors import BadInput
 from revisit.ports import SourceState
@@ -69,5 +69,6 @@ ROUTES = (
     ("POST", "/orders", create),
     ("GET", "/orders", list_),
     ("GET", "/orders/<id>", show),
+    ("GET", "/orders/<id>/results", results),
     ("GET", "/orders/<id>/series", series),
 )

@@ -1,20 +1,23 @@
-"""The page: the files of web/, as they are."""
+"""The page: the files of web/, as they are, at the root."""
 
 from pathlib import Path
 
-from flask import Flask, Response, send_from_directory
+from flask import Flask, Response, abort, send_from_directory
+
+SUFFIXES = {".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
+"""What is served, and as what, whatever the computer's own tables say."""
 
 
 def serve(app: Flask, web: Path) -> None:
     """Serve the folder, where there is one."""
-    if not (web / "index.html").is_file():
-        return
 
-    def page() -> Response:
-        return file("index.html")
+    def file(name: str = "index.html") -> Response:
+        media_type = SUFFIXES.get(Path(name).suffix)
+        if media_type is None:
+            abort(404)
+        answer = send_from_directory(web, name, mimetype=media_type, conditional=True, max_age=0)
+        answer.headers["Cache-Control"] = "no-cache"
+        return answer
 
-    def file(name: str) -> Response:
-        return send_from_directory(web, name, conditional=True, max_age=0)
-
-    app.add_url_rule("/", "page", page)
-    app.add_url_rule("/web/<path:name>", "file", file)
+    app.add_url_rule("/", "page", file)
+    app.add_url_rule("/<path:name>", "file", file)

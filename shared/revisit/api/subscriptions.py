@@ -95,6 +95,10 @@ def alerts(asked: Asked, id: str) -> ResponseReturnValue:
     return {"alerts": [shown.alert(line) for line in lines], "last": lines[-1].number if lines else after}
 
 
+def results(asked: Asked, id: str) -> ResponseReturnValue:
+    return {"jobs": [shown.job(job) for job in commands.results(asked.backend, id, asked.owner)]}
+
+
 def series(asked: Asked, id: str) -> ResponseReturnValue:
     index, form = request.args.get("index", "NDVI"), request.args.get("format", "json")
     if form not in ("json", "csv"):
@@ -113,5 +117,6 @@ ROUTES = (
     ("PATCH", "/subscriptions/<id>", change),
     ("DELETE", "/subscriptions/<id>", delete),
     ("GET", "/subscriptions/<id>/alerts", alerts),
+    ("GET", "/subscriptions/<id>/results", results),
     ("GET", "/subscriptions/<id>/series", series),
 )

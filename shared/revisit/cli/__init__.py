@@ -17,15 +17,22 @@ def main() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; returns its exit code."""
-    from typer.exceptions import TyperException
+    # Typer carries its own copy of Click, whose errors have no public name; `tests/cli` sees when they change.
+    from typer import Abort
+    from typer._click.exceptions import ClickException, NoArgsIsHelpError
 
     from revisit.cli.app import app
 
     try:
         code = app(list(arguments), prog_name="revisit", standalone_mode=False)
         sys.stdout.flush()
-    except TyperException as error:
-        return _say(error.format_message() if isinstance(error, TyperException) and hasattr(error, "format_message") else str(error), 2)
+    except NoArgsIsHelpError as error:
+        print(error.format_message(), file=sys.stderr)
+        return 2
+    except ClickException as error:
+        return _say(error.format_message(), 2)
+    except Abort:
+        return _say("stopped", 130)
     except GiveUp as error:
         return _say(str(error), 2)
     except Retry as error:

@@ -3,7 +3,6 @@
 import os
 import sys
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -48,10 +47,14 @@ def opened(data: Path | None) -> "Backend":
 
 def places(backend: "Backend") -> "Places":
     """Files on this computer."""
-    from revisit.commands.reading import item_file
     from revisit.commands.shown import Places
+    from revisit.job import Job
 
-    return Places(partial(item_file, backend), lambda _, asset: backend.assets.locate(asset.path))
+    def item(job: Job) -> str | None:
+        kept = job.asset("item")
+        return backend.assets.locate(kept.path) if kept else None
+
+    return Places(item, lambda _, asset: backend.assets.locate(asset.path))
 
 
 def read_aoi(file: str, repair: bool = False) -> "AOI":

@@ -1,17 +1,12 @@
 """What came of orders and subscriptions: jobs, alerts, series."""
 
-import os
 from collections.abc import Iterable
-from typing import Any
-
-import msgspec
 
 from revisit.alert import Alert
 from revisit.commands.ordering import order_of
 from revisit.commands.paging import every
 from revisit.commands.subscribing import subscription
 from revisit.errors import BadInput, NotFound
-from revisit.ids import derived
 from revisit.job import Job
 from revisit.ports import Backend
 from revisit.series import Observation
@@ -86,30 +81,3 @@ def _index_or_band(name: str) -> str:
             return band_name(name)
         except BadInput:
             raise no_index from None
-
-
-def item(job: Job) -> dict[str, Any]:
-    """The job as a STAC Item whose links lead to files beside it.
-
-    Raises:
-        Conflict: The job is not finished.
-    """
-    from revisit.item import item as item_of
-
-    return item_of(job, lambda asset: os.path.relpath(asset.path, _folder(job)))
-
-
-def item_file(backend: Backend, job: Job) -> str:
-    """Where the job's STAC Item lies as a file among the assets; it is written when it is first asked for."""
-    path = f"{_folder(job)}/item-{derived('item', job.id, repr(job.receipt), job.state).rpartition('_')[2][:12]}.json"
-    try:
-        backend.assets.read(path)
-    except NotFound:
-        file = backend.assets.workspace() / f"{job.id}.json"
-        file.write_bytes(msgspec.json.format(msgspec.json.encode(item(job)), indent=2))
-        backend.assets.store(file, path, "application/geo+json")
-    return backend.assets.locate(path)
-
-
-def _folder(job: Job) -> str:
-    return f"jobs/{job.id}"

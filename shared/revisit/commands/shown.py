@@ -50,7 +50,8 @@ def cover(seen: Cover | None) -> dict[str, Any]:
 class Places:
     """Where a reader finds what a job made."""
 
-    item: Callable[[Job], str]
+    item: Callable[[Job], str | None]
+    """Of a finished job's STAC Item."""
     asset: Callable[[Job, Asset], str]
 
 

@@ -1,0 +1,41 @@
+// Elements from data. Text only ever becomes text: nothing that somebody wrote is read as markup.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+// An element with attributes and children; children are elements or text, null is left out.
+export function h(name, attributes = {}, ...children) {
+  return fill(document.createElement(name), attributes, children);
+}
+
+// The same in SVG.
+export function s(name, attributes = {}, ...children) {
+  return fill(document.createElementNS(SVG, name), attributes, children);
+}
+
+function fill(element, attributes, children) {
+  for (const [key, value] of Object.entries(attributes)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
+    else element.setAttribute(key, value === true ? "" : String(value));
+  }
+  element.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  return element;
+}
+
+export function byId(id) {
+  return document.getElementById(id);
+}
+
+// Replace what an element holds, keeping the keyboard where it was: on the element of the same data-key.
+export function show(element, ...children) {
+  const key = element.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
+  element.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined));
+  if (key !== undefined) element.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus({ preventScroll: true });
+}
+
+export function table(caption, columns, rows, attributes = {}) {
+  return h("table", attributes,
+    h("caption", {}, caption),
+    h("thead", {}, h("tr", {}, columns.map(([title, kind]) => h("th", { scope: "col", class: kind }, title)))),
+    h("tbody", {}, rows));
+}

@@ -1,0 +1,19 @@
+// Numbers and dates as people read them. Days are UTC: a pass belongs to the day the satellite says.
+
+const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
+const clock = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", timeZone: "UTC" });
+const whole = new Intl.NumberFormat("en-GB");
+
+export const date = (text) => (text ? day.format(new Date(text)) : "–");
+export const time = (text) => (text ? `${clock.format(new Date(text))} UTC` : "–");
+export const count = (number) => whole.format(number);
+export const percent = (share) => (share === null || share === undefined ? "–" : `${Math.round(share * 100)} %`);
+export const value = (number, digits = 3) => (number === null || number === undefined ? "–" : number.toFixed(digits).replace("-", "−"));
+export const many = (number, one, more = `${one}s`) => `${count(number)} ${number === 1 ? one : more}`;
+
+export function span(seconds) {
+  if (seconds < 90) return `${Math.round(seconds)} s`;
+  if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
+  if (seconds < 129600) return `${Math.round(seconds / 3600)} h`;
+  return `${Math.round(seconds / 86400)} days`;
+}
