@@ -53,6 +53,6 @@ def demo(
     json: Json = False,
 ) -> None:
     """Make a small realistic archive and watch it: nothing is downloaded."""
-    from revisit.demo import demo as play
+    from revisit.demo.play import play
 
-    raise typer.Exit(play(data_folder(data), port, once, json))
+    raise typer.Exit(play(data_folder(data), port, once, json, say))
