@@ -19,6 +19,7 @@ from revisit.tile_list import ROWS, SOUTHERN_ROWS, bits
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from pyproj import Proj
     from shapely import MultiPolygon, Polygon, STRtree
 
 SIDE_M = 109_800
@@ -74,9 +75,10 @@ class Tile:
         return _footprint(*_located(self.id))
 
 
+@cache
 def tile_ids() -> tuple[str, ...]:
-    """Every tile of the grid, sorted."""
-    return tuple(sorted(_id(*place) for place in _places()))
+    """Every tile of the grid, zone by zone from south to north."""
+    return tuple(_id(*place) for place in _places())
 
 
 def tiles_under(shape: Any) -> tuple[str, ...]:
@@ -87,7 +89,7 @@ def tiles_under(shape: Any) -> tuple[str, ...]:
     import numpy as np
     import shapely
 
-    places, owners, tree = _boxes()
+    places, owners, tree = _places_drawn()
     hits = tree.query(shapely.get_parts(shape), predicate="intersects")[1]
     near = np.unique(owners[hits])
     footprints = np.array([_footprint(*places[index]) for index in near], dtype=object)
@@ -146,14 +148,16 @@ def _bounds(row: int, column: int) -> tuple[int, int, int, int]:
     return west, north - SIDE_M, west + SIDE_M, north
 
 
+@cache
 def _places() -> list[tuple[int, int, int]]:
+    """Zone, row and column of every tile, in the order of `tile_ids`."""
     table = bits_of_existence()
     return [(zone, row, column) for zone in range(1, 61) for row in range(ROWS) for column in range(COLUMNS)
             if _bit(table, zone, row, column)]
 
 
 @cache
-def _unproject() -> Any:
+def _unproject() -> "dict[bool, Proj]":
     """UTM of zone 31 to lon/lat: the other zones are the same, 6 degrees apart."""
     from pyproj import Proj
 
@@ -164,18 +168,32 @@ def _square(row: int, column: int, steps: int) -> "NDArray[np.float64]":
     """Boundary of a square in zone 31: lon/lat degrees, counter-clockwise and closed, shape (4 * steps + 1, 2)."""
     import numpy as np
 
-    west, south, east, north = _bounds(row, column)
+    square: NDArray[np.float64] = _unprojected(np.array([_bounds(row, column)], float), steps, north=row >= SOUTHERN_ROWS)[0]
+    return square
+
+
+def _unprojected(bounds: "NDArray[np.float64]", steps: int, north: bool) -> "NDArray[np.float64]":
+    """Boundaries in lon/lat degrees of rectangles (n, 4) in metres, shape (n, 4 * steps + 1, 2)."""
+    import numpy as np
+
     along = np.arange(steps) / steps
-    x = np.concatenate([west + SIDE_M * along, np.full(steps, east), east - SIDE_M * along, np.full(steps, west), [west]])
-    y = np.concatenate([np.full(steps, south), south + SIDE_M * along, np.full(steps, north), north - SIDE_M * along, [south]])
-    return np.stack(_unproject()[row >= SOUTHERN_ROWS](x, y, inverse=True), axis=1)
+    rise, fall, low, high = along, 1 - along, np.zeros(steps), np.ones(steps)
+    across = np.concatenate([rise, high, fall, low, [0]])
+    up = np.concatenate([low, rise, high, fall, [0]])
+    west, south, east, top = bounds.T[:, :, None]
+    lon, lat = _unproject()[north](west + (east - west) * across, south + (top - south) * up, inverse=True)
+    return np.stack([lon, lat], axis=-1)
 
 
 @lru_cache(maxsize=ROWS * COLUMNS)
 def _dense_square(row: int, column: int) -> "NDArray[np.float64]":
     # A chord of L metres leaves a parallel by L * L / (8 * R) * tan(latitude): 237 m * tan(latitude) for a whole edge.
-    latitude = math.radians(abs(row + 0.5 - SOUTHERN_ROWS) * 0.9 + 0.9)
-    return _square(row, column, 4 + math.ceil(math.sqrt(300 * math.tan(latitude))))
+    return _square(row, column, 4 + math.ceil(math.sqrt(300 * _steepness(row))))
+
+
+def _steepness(row: int) -> float:
+    """Tangent of the row's highest latitude, no less than the truth: 100 km are 0.9 degrees."""
+    return math.tan(math.radians(abs(row + 0.5 - SOUTHERN_ROWS) * 0.9 + 0.9))
 
 
 def _turned(ring: "NDArray[np.float64]", degrees: float) -> "NDArray[np.float64]":
@@ -198,20 +216,65 @@ def _footprint(zone: int, row: int, column: int) -> "Polygon | MultiPolygon":
 
 
 @cache
-def _boxes() -> "tuple[list[tuple[int, int, int]], NDArray[np.int64], STRtree]":
+def _places_drawn() -> "tuple[list[tuple[int, int, int]], NDArray[np.int64], STRtree]":
     """All places, and a tree of boxes around their footprints with the place each box is of."""
     import numpy as np
     import shapely
 
-    places = _places()
-    at = np.array(places)
-    squares = np.stack([_square(row, column, 4) for row in range(ROWS) for column in range(COLUMNS)])
-    low, high = squares.min(axis=1), squares.max(axis=1)
-    slack = 0.02 * (high - low)
-    corners = np.concatenate([low - slack, high + slack], axis=1)[at[:, 1] * COLUMNS + at[:, 2]]
-    corners[:, [0, 2]] += ((at[:, 0] - 31) * 6.0)[:, None]
-    owners = np.arange(len(places))
-    for beyond, turn in ((corners[:, 0] < -180, 360.0), (corners[:, 2] > 180, -360.0)):
-        corners = np.concatenate([corners, corners[: len(places)][beyond] + (turn, 0, turn, 0)])
-        owners = np.concatenate([owners, np.flatnonzero(beyond)])
-    return places, owners, shapely.STRtree(shapely.box(*corners.T))
+    squares = _squares(1.1)
+    boxes, owners = _in_all_zones(np.stack([squares.min(axis=1), squares.max(axis=1)], axis=1))
+    return _places(), owners, shapely.STRtree(shapely.box(*boxes.reshape(-1, 4).T))
+
+
+def outlines(margin: float) -> "tuple[NDArray[np.float64], NDArray[np.int64]]":
+    """Boundaries of all tiles, grown or shrunk by the error of drawing them, and more.
+
+    Args:
+        margin: How many times the farthest that a straight edge in lon/lat between two corners leaves the square; negative
+            shrinks. 100 m are added to that.
+
+    Returns:
+        Rings of 17 lon/lat degrees, shape (n, 17, 2), and which of `tile_ids` each is of, shape (n,); tiles over the
+        antimeridian have one ring on either side, both beyond 180.
+    """
+    return _in_all_zones(_squares(margin))
+
+
+def outline(tile: Tile, margin: float) -> "list[NDArray[np.float64]]":
+    """The rings of one tile among `outlines`: two for those over the antimeridian."""
+    import numpy as np
+
+    _, row, _ = _located(tile.id)
+    grown = np.array([tile.bounds_utm], float) + _grown(row, margin) * np.array([-1, -1, 1, 1])
+    ring = _turned(_unprojected(grown, 4, tile.epsg < 32700)[0], (tile.zone - 31) * 6.0)
+    low, high = ring[:, 0].min(), ring[:, 0].max()
+    return [ring] + ([_turned(ring, 360.0)] if low < -180 else []) + ([_turned(ring, -360.0)] if high > 180 else [])
+
+
+def _grown(row: int, margin: float) -> float:
+    """Metres that a square of this row is grown by for a margin."""
+    return margin * 240 * _steepness(row) + math.copysign(100, margin)
+
+
+def _squares(margin: float) -> "NDArray[np.float64]":
+    """Rings of all squares in zone 31, grown as for `outlines`: shape (ROWS * COLUMNS, 17, 2)."""
+    import numpy as np
+
+    bounds = np.array([[_bounds(row, column) for column in range(COLUMNS)] for row in range(ROWS)], float)
+    grown = np.array([_grown(row, margin) for row in range(ROWS)])
+    bounds += grown[:, None, None] * np.array([-1, -1, 1, 1])
+    return np.concatenate([_unprojected(half.reshape(-1, 4), 4, north)
+                           for half, north in ((bounds[:SOUTHERN_ROWS], False), (bounds[SOUTHERN_ROWS:], True))])
+
+
+def _in_all_zones(squares: "NDArray[np.float64]") -> "tuple[NDArray[np.float64], NDArray[np.int64]]":
+    """Lon/lat points (ROWS * COLUMNS, k, 2) of zone 31 for every tile, and those over the antimeridian on either side."""
+    import numpy as np
+
+    at = np.array(_places())
+    points = squares[at[:, 1] * COLUMNS + at[:, 2]]
+    points[:, :, 0] += ((at[:, 0] - 31) * 6.0)[:, None]
+    west = np.flatnonzero(points[:, :, 0].min(axis=1) < -180)
+    east = np.flatnonzero(points[:, :, 0].max(axis=1) > 180)
+    return (np.concatenate([points, points[west] + (360.0, 0.0), points[east] - (360.0, 0.0)]),
+            np.concatenate([np.arange(len(at)), west, east]))

@@ -1,0 +1,142 @@
+"""Many small polygons kept flat: coordinates as integers of 1e-7 degrees, which is what an AOI is rounded to.
+
+A polygon of one ring takes 8 bytes a vertex and 28 besides; as a GEOS object it would take 0.8 kB. The others, with holes
+or parts, are kept as shapely geometries.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+PER_DEGREE = 10_000_000
+_LARGEST_STEP = 1 << 20
+"""Bytes that a column grows by at most, so that no addition waits long."""
+
+
+class PolygonStore:
+    """Polygons by slot: a small number that is used again once its polygon is gone."""
+
+    def __init__(self) -> None:
+        self._vertices = _Column(2, "int32")
+        self._start = _Column(1, "int64")
+        self._count = _Column(1, "int32")
+        self._box = _Column(4, "int32")
+        self._others: dict[int, Any] = {}
+        self._free_slots: list[int] = []
+        self._free_runs: dict[int, list[int]] = {}
+
+    def put(self, shapes: "NDArray[np.object_]") -> "NDArray[np.int64]":
+        """Keep valid lon/lat geometries rounded to 1e-7 degrees; returns their slots."""
+        import numpy as np
+        import shapely
+
+        corners = np.rint(shapely.bounds(shapes) * PER_DEGREE).astype(np.int32)
+        simple = (shapely.get_type_id(shapes) == 3) & (shapely.get_num_interior_rings(shapes) == 0)
+        coordinates, owner = shapely.get_coordinates(shapes[simple], return_index=True)
+        # Rings are kept open: the last position is the first one again.
+        last = np.append(owner[1:] != owner[:-1], True) if len(owner) else np.zeros(0, bool)
+        vertices = np.rint(coordinates[~last] * PER_DEGREE).astype(np.int32)
+        counts = np.where(simple, shapely.get_num_coordinates(shapes) - 1, 0)
+        if len(shapes) == 1 and (self._free_slots or self._free_runs):
+            return self._put_one(shapes[0], vertices, corners)
+        slots = np.arange(len(self._start), len(self._start) + len(shapes))
+        starts = len(self._vertices) + np.cumsum(counts) - counts
+        self._vertices.extend(vertices)
+        self._start.extend(starts[:, None])
+        self._count.extend(counts[:, None])
+        self._box.extend(corners)
+        for at in np.flatnonzero(~simple):
+            self._others[int(slots[at])] = shapes[at]
+        return slots
+
+    def _put_one(self, shape: Any, vertices: "NDArray[np.int32]", corners: "NDArray[np.int32]") -> "NDArray[np.int64]":
+        """Use again what removed polygons left."""
+        import numpy as np
+
+        slot = self._free_slots.pop() if self._free_slots else len(self._start)
+        runs = self._free_runs.get(len(vertices))
+        start = runs.pop() if runs else len(self._vertices)
+        if start == len(self._vertices):
+            self._vertices.extend(vertices)
+        else:
+            self._vertices.rows[start:start + len(vertices)] = vertices
+        for column, row in ((self._start, [start]), (self._count, [len(vertices)]), (self._box, corners[0])):
+            if slot == len(column):
+                column.extend(np.array([row]))
+            else:
+                column.rows[slot] = row
+        if not len(vertices):
+            self._others[slot] = shape
+        return np.array([slot])
+
+    def drop(self, slot: int) -> None:
+        """Forget one; its slot and its room are used again."""
+        count = int(self._count.rows[slot, 0])
+        if count:
+            self._free_runs.setdefault(count, []).append(int(self._start.rows[slot, 0]))
+        else:
+            del self._others[slot]
+        self._free_slots.append(slot)
+
+    def boxes(self, slots: "NDArray[np.int64]") -> "NDArray[np.int32]":
+        """West, south, east, north of each, in 1e-7 degrees, shape (n, 4)."""
+        return self._box.rows[slots]
+
+    def first_vertices(self, slots: "NDArray[np.int64]") -> "NDArray[np.float64]":
+        """A vertex of each, lon/lat degrees, shape (n, 2); NaN for those of several rings."""
+        import numpy as np
+
+        if not len(self._vertices):
+            return np.full((len(slots), 2), np.nan)
+        starts = np.minimum(self._start.rows[slots, 0], len(self._vertices) - 1)
+        points: NDArray[np.float64] = self._vertices.rows[starts] / PER_DEGREE
+        if self._others:
+            points[self._count.rows[slots, 0] == 0] = np.nan
+        return points
+
+    def shapes(self, slots: "NDArray[np.int64]") -> "NDArray[np.object_]":
+        """Each as a shapely geometry."""
+        import numpy as np
+        import shapely
+
+        counts = self._count.rows[slots, 0]
+        made = np.empty(len(slots), dtype=object)
+        simple = np.flatnonzero(counts)
+        if len(simple):
+            counts = counts[simple]
+            ends = np.cumsum(counts)
+            rows = np.arange(ends[-1]) + np.repeat(self._start.rows[slots[simple], 0] - (ends - counts), counts)
+            rings = shapely.linearrings(self._vertices.rows[rows] / PER_DEGREE, indices=np.repeat(np.arange(len(simple)), counts))
+            made[simple] = shapely.polygons(rings)
+        for at in np.flatnonzero(self._count.rows[slots, 0] == 0):
+            made[at] = self._others[int(slots[at])]
+        return made
+
+
+class _Column:
+    """Rows of numbers that grow in place, in small steps."""
+
+    def __init__(self, width: int, kind: str) -> None:
+        import numpy as np
+
+        self._room: NDArray[Any] = np.zeros((64, width), dtype=kind)
+        self._used = 0
+
+    def __len__(self) -> int:
+        return self._used
+
+    @property
+    def rows(self) -> "NDArray[Any]":
+        """Those in use; not to be held while others are added."""
+        return self._room[:self._used]
+
+    def extend(self, rows: "NDArray[Any]") -> None:
+        needed = self._used + len(rows)
+        if needed > len(self._room):
+            step = min(len(self._room) // 4, _LARGEST_STEP // self._room[0].nbytes)
+            # The memory is moved by its pages where it is large, not copied (realloc); nobody else holds it.
+            self._room.resize((needed + step, self._room.shape[1]), refcheck=False)
+        self._room[self._used:needed] = rows
+        self._used = needed
