@@ -9,8 +9,8 @@ import pytest
 from revisit.errors import GiveUp, NotFound
 from revisit.events import DeliveriesDue, JobExtracted, JobFinished, JobStarted
 from revisit.local.backend import local_backend, local_queue
-from revisit.local.queue import ATTEMPTS, Depth
-from revisit.ports import DeadLetter
+from revisit.local.queue import ATTEMPTS
+from revisit.ports import DeadLetter, Depth
 from revisit.wire import decode
 from samples import StoppedClock, envelope
 

@@ -104,3 +104,11 @@ def test_a_record_of_100_kb_is_kept_whole(backend):
     order = Order("order_1", {**SQUARE, "coordinates": [ring]}, Recipe(indices=("NDVI",)), NOON, jobs=tuple(f"job_{n}" for n in range(500)))
     put(backend, order)
     assert backend.records.get(Order, "order_1") == order
+
+
+def test_counting_agrees_with_finding(backend):
+    put(backend, *(delivery(f"d{number}", state="due" if number < 3 else "failed", host="a.org") for number in range(5)))
+    assert backend.records.count(Delivery) == 5
+    assert backend.records.count(Delivery, state="due") == 3
+    assert backend.records.count(Delivery, state="failed", host="a.org") == 2
+    assert backend.records.count(Subscription) == 0

@@ -1,6 +1,5 @@
 """Assets in a folder: written aside, put in place by one step, so that each is visible whole or not at all."""
 
-import errno
 import os
 import re
 import shutil
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from revisit.errors import BadInput, NotFound, Retry
 from revisit.job import Asset
+from revisit.local.disk import carry_to_disk, place
 from revisit.local.holder import gone, this_process
 
 WORK = ".work"
@@ -44,17 +44,12 @@ class FolderAssets:
             raise BadInput(f"{file} is not a file that can be stored")
         with _disk(self.root):
             self._make_folders(target.parent)
-            _carry_to_disk(file)
-            try:
-                os.link(file, target)
-            except FileExistsError:
-                pass  # content-addressed: somebody stored the same before
-            except OSError as error:
-                if error.errno not in (errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK):
-                    raise
-                self._place_without_link(file, target)
-            _carry_to_disk(target.parent)
-            file.unlink(missing_ok=True)
+            aside = file if file.stat().st_dev == self.root.stat().st_dev else self._copy(file)
+            carry_to_disk(aside)
+            place(aside, target)  # content-addressed: what is there already is the same
+            carry_to_disk(target.parent)
+            for left in {aside, file}:
+                left.unlink(missing_ok=True)
             with target.open("rb") as stored:
                 digest = file_digest(stored, "sha256").hexdigest()
                 size = os.fstat(stored.fileno()).st_size
@@ -89,18 +84,16 @@ class FolderAssets:
         missing = [parent for parent in (folder, *folder.parents) if not parent.exists()]
         folder.mkdir(parents=True, exist_ok=True)
         for made in missing:
-            _carry_to_disk(made.parent)
+            carry_to_disk(made.parent)
 
-    def _place_without_link(self, file: Path, target: Path) -> None:
-        """Put a file in place from another disk, or on a disk that knows no hard links."""
-        copy = self.workspace() / f"{target.name}.{os.urandom(8).hex()}"
+    def _copy(self, file: Path) -> Path:
+        """A file of another disk, on this one."""
+        copy = self.workspace() / f"{os.urandom(8).hex()}.copy"
         try:
-            shutil.copyfile(file, copy)
-            _carry_to_disk(copy)
-            if not target.exists():
-                copy.rename(target)
-        finally:
+            return Path(shutil.copyfile(file, copy))
+        except OSError:
             copy.unlink(missing_ok=True)
+            raise
 
 
 @contextmanager
@@ -110,12 +103,3 @@ def _disk(root: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise Retry(f"an asset could not be stored below {root}: {error.strerror or error}; nothing of it is visible") from error
-
-
-def _carry_to_disk(path: Path) -> None:
-    """fsync a file or a folder."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

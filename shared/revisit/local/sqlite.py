@@ -14,6 +14,7 @@ from pathlib import Path
 import apsw
 
 from revisit.errors import BadInput, GiveUp, Retry
+from revisit.local.disk import carry_to_disk, place
 
 VERSION = 1
 """Of the tables; a folder with a higher number is from a newer Revisit."""
@@ -155,38 +156,45 @@ def speaking(file: Path) -> Iterator[None]:
 
 
 def _open(file: Path) -> apsw.Connection:
-    connection = apsw.Connection(str(file))
+    if not file.exists():
+        _create(file)
+    elif not file.stat().st_size:
+        raise GiveUp(f"{file} has been emptied; put a copy in its place, or move the folder {file.parent} away to begin anew")
+    connection = apsw.Connection(str(file), flags=apsw.SQLITE_OPEN_READWRITE)
     connection.set_busy_timeout(PATIENCE_MS)
     connection.execute("PRAGMA mmap_size=0")
-    version = _value(connection, "PRAGMA user_version")
-    if version > VERSION:
+    if _value(connection, "PRAGMA application_id") != APPLICATION:
+        raise BadInput(f"{file} is not a database of Revisit; name another folder with --data")
+    if (version := _value(connection, "PRAGMA user_version")) > VERSION:
         raise BadInput(f"the data folder {file.parent} is from a newer Revisit (its tables have version {version}, this one knows "
                        f"{VERSION}); update Revisit, or name another folder with --data")
     if version < VERSION:
-        _create(connection, file)
-    if _value(connection, "PRAGMA application_id") != APPLICATION:
-        raise BadInput(f"{file} is the database of another program; name another folder with --data")
+        raise BadInput(f"the data folder {file.parent} is from an older Revisit (its tables have version {version}, this one knows "
+                       f"{VERSION}) that cannot be carried over; name another folder with --data")
+    if connection.readonly("main"):
+        raise BadInput(f"{file} cannot be written; make it writable, or name another folder with --data")
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA journal_size_limit=67108864")
     return connection
 
 
-def _create(connection: apsw.Connection, file: Path) -> None:
-    """Make the tables, unless another process does so at this moment."""
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=FULL")
-    connection.execute("BEGIN IMMEDIATE")
+def _create(file: Path) -> None:
+    """Make the tables aside and put the file in place at once, so that one that is there is never half made."""
+    log = file.with_name(file.name + "-wal")
+    if log.exists() and log.stat().st_size:
+        raise GiveUp(f"{file} is missing although its log {log.name} is there; put both back from a copy, or move the folder "
+                     f"{file.parent} away to begin anew")
+    aside = file.with_name(f".{file.name}.{os.urandom(8).hex()}")
     try:
-        if _value(connection, "PRAGMA user_version") < VERSION:
-            if _value(connection, "SELECT count(*) FROM sqlite_schema"):
-                raise BadInput(f"{file} is the database of another program; name another folder with --data")
-            connection.execute(TABLES)
-            connection.execute(f"PRAGMA application_id={APPLICATION}")
-            connection.execute(f"PRAGMA user_version={VERSION}")
-        connection.execute("COMMIT")
+        connection = apsw.Connection(str(aside))
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute(f"BEGIN; {TABLES} PRAGMA application_id={APPLICATION}; PRAGMA user_version={VERSION}; COMMIT")
+        connection.close()
+        place(aside, file)
+        carry_to_disk(file.parent)
     finally:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
+        aside.unlink(missing_ok=True)
 
 
 def _value(connection: apsw.Connection, statement: str) -> int:
