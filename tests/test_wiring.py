@@ -17,7 +17,7 @@ FLOORS: list[tuple[str, set[str]]] = [
     ("pixels and edge", {"raster", "indices", "masks", "statistics", "item", "webhook", "posting", "channel_file", "addresses", "feed"}),
     ("steps", {"jobs", "refreshing", "delivering", "commands"}),
     ("entrances", {"runtime", "api"}),
-    ("homes", {"embedded", "demo", "cli"}),
+    ("homes", {"embedded", "demo", "cli", "__main__"}),
 ]
 """From the ground up; a module may import from its own floor and those below."""
 

@@ -35,6 +35,7 @@ ATTEMPT = "googclient_deliveryattempt"
 """Message attribute that carries the attempt where the queue tells it (the name Google's own clients use)."""
 
 log = logging.getLogger("revisit")
+log.addHandler(logging.NullHandler())  # silent until `log_to` says otherwise
 
 type Handler = Callable[[Any, Backend], None]
 type Failure = Callable[[Any, Backend, str], None]

@@ -12,6 +12,7 @@ from typing import Any
 
 from revisit.embedded.host import Host
 from revisit.embedded.lock import hold, server_of, tell
+from revisit.embedded.logbook import write_log
 from revisit.embedded.scheduler import Scheduler
 from revisit.embedded.worker import Worker, spawn
 from revisit.errors import BadInput
@@ -32,7 +33,7 @@ class Suite:
             sources: SPECs to refresh from now on, besides those the folder remembers.
             port: On 127.0.0.1; 0 takes a free one.
             workers: Processes for raster work.
-            log_level: Of the worker processes.
+            log_level: Of what goes to the folder's log.
         """
         self.data, self._workers, self._log_level = data, workers, log_level
         self.backend = local_backend(data, sources)
@@ -40,6 +41,7 @@ class Suite:
         self._server: Any = _listen(self.backend, data, port)
         self.url = f"http://127.0.0.1:{self._server.effective_port}"
         tell(self._lock, self.url)
+        write_log(data, log_level, fresh=True)
         self._over = threading.Event()
         self._processes: list[subprocess.Popen[bytes]] = []
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from revisit.embedded.host import Host
+from revisit.embedded.logbook import write_log
 from revisit.ports import Backend, Message
-from revisit.runtime import log_to
 
 if TYPE_CHECKING:
     from revisit.local.queue import LocalQueue
@@ -57,7 +57,8 @@ class Worker(threading.Thread):
 
 def spawn(data: Path, functions: Sequence[str], log_level: int = logging.INFO) -> "subprocess.Popen[bytes]":
     """Start a worker process for some functions; it ends when this process does, however it ends."""
-    command = [sys.executable, "-m", "revisit.embedded.worker", str(data), *functions, "--log-level", str(log_level)]
+    program = "from revisit.embedded.worker import main; main()"
+    command = [sys.executable, "-c", program, str(data), *functions, "--log-level", str(log_level)]
     return subprocess.Popen(command, stdin=subprocess.PIPE)
 
 
@@ -76,7 +77,7 @@ def main() -> None:
     parser.add_argument("functions", nargs="+")
     parser.add_argument("--log-level", type=int, default=logging.INFO)
     options = parser.parse_args()
-    log_to(sys.stderr, options.log_level)
+    write_log(options.data, options.log_level)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -85,7 +86,3 @@ def main() -> None:
     worker = Worker(backend, Host(backend), options.functions, stop)
     worker.start()
     worker.join()
-
-
-if __name__ == "__main__":
-    main()

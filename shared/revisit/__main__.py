@@ -1,0 +1,5 @@
+"""`python -m revisit` is the command `revisit`."""
+
+from revisit.cli import main
+
+main()
