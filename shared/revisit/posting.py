@@ -97,7 +97,7 @@ def retry_after(text: str, now: datetime) -> timedelta | None:
 def _exchange(pool: httpcore.ConnectionPool, endpoint: Endpoint, headers: dict[str, str], body: bytes, now: datetime,
               deadline: "_Deadline") -> Answer:
     url = httpcore.URL(scheme=endpoint.scheme, host=endpoint.host, port=endpoint.port, target=endpoint.target)
-    sent = {"Host": endpoint.name, "Content-Type": "application/json", "User-Agent": f"Revisit/{__version__}",
+    sent = {"Content-Type": "application/json", "User-Agent": f"Revisit/{__version__}",
             "Accept-Encoding": "identity", "Connection": "close", **headers}
     with pool.stream("POST", url, headers=list(sent.items()), content=body) as response:
         answered = Answer(str(response.status), response.status)

@@ -1,6 +1,8 @@
 """The function `deliver`, through its real main.py on the local backend, to receivers that misbehave."""
 
 import json
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -516,6 +518,37 @@ def test_what_a_crash_left_between_send_and_record_is_sent_again_under_the_same_
         assert told.requests[0][1] == told.requests[1][1]
     first, second = lines(backend)
     assert first == second
+
+
+CARRIER = """
+import sys
+from pathlib import Path
+from revisit.delivering import announce, carry
+from revisit.local.backend import local_backend
+backend = local_backend(Path(sys.argv[1]))
+carry(announce(sys.argv[2], backend), backend)
+"""
+
+
+def test_a_carrier_killed_while_it_posts_is_followed_by_the_tick(tmp_path, allow):
+    now = [datetime.now(UTC)]
+    backend = local_backend(tmp_path / "data", (), lambda: now[-1])
+    with receiver(hang, answer(200)) as told:
+        allow(told)
+        watch(backend, told)
+        job = finished(backend)
+        carrier = subprocess.Popen([sys.executable, "-c", CARRIER, str(tmp_path / "data"), job.id])
+        while not told.requests:
+            assert carrier.poll() is None
+            time.sleep(0.01)
+        carrier.kill()
+        carrier.wait()
+        (waiting,) = deliveries(backend)
+        assert (waiting.state, waiting.claim, waiting.attempts) == ("due", 1, ())
+        now.append(waiting.due)
+        carry(due(backend), backend)
+        assert len(told.requests) == 2 and set(ids(told)) == {waiting.id}
+    assert deliveries(backend)[0].state == "delivered" and len(alerts(backend)) == 1
 
 
 def test_of_two_carriers_at_once_one_sends(backend, allow):
