@@ -5,6 +5,7 @@ import re
 import sys
 
 import pytest
+
 from imports import ROOT, imports_of, module_files, ours, reached, strangers
 from revisit.events import EVENTS
 from revisit.wiring import HEARS, RASTER, TICKS

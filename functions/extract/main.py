@@ -32,11 +32,13 @@ def extract(event, backend):
         scl = plan.read(["SCL"]).dn["SCL"] if "SCL" in read else None
         seen = masks.cover(scl, inside)
         if reason := nothing_there(seen) or too_cloudy(job, seen):
-            return skip(job, seen, reason, notes, backend)
+            skip(job, seen, reason, notes, backend)
+            return
         dn = plan.read(bands).dn
     seen = masks.cover(scl, inside, masks.has_data(dn, {band: files[band].nodata for band in bands}))
     if reason := nothing_there(seen) or too_cloudy(job, seen):
-        return skip(job, seen, reason, notes, backend)
+        skip(job, seen, reason, notes, backend)
+        return
     scaling = {band: (files[band].scale, files[band].offset) for band in bands}
     assets = [store(backend, job, grid, "bands", dn, scaling, "reflectance")]
     if scl is not None:

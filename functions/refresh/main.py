@@ -9,4 +9,4 @@ from revisit.runtime import on
 def refresh(event, backend):
     for spec in [event.source] if event.source else backend.sources:
         refresh_source(backend, spec)
-    backend.commit(lambda commit: None)
+    backend.done()

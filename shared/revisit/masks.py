@@ -5,9 +5,6 @@ Classes are those of Sen2Cor (ESA, Sentinel-2 Products Specification Document, L
 
 from collections.abc import Mapping
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -58,16 +55,6 @@ def is_clear(scl: NDArray[np.uint8]) -> NDArray[np.bool_]:
     clear: NDArray[np.bool_] = (scl - np.uint8(first)) <= last - first  # wraps around below the first
     clear |= scl == CLEAR_CLASSES[-1]
     return clear
-
-
-def has_data(dn: Mapping[str, NDArray[Any]], nodata: Mapping[str, int]) -> NDArray[np.bool_]:
-    """Pixels where no band has its no-data number.
-
-    Args:
-        dn: Band name -> DN, all of one shape; at least one band.
-        nodata: Band name -> the DN that means no data.
-    """
-    return np.logical_and.reduce([pixels != nodata[band] for band, pixels in dn.items()])  # type: ignore[no-any-return]
 
 
 def valid_mask(scl: NDArray[np.uint8] | None, aoi: NDArray[np.bool_], has_data: NDArray[np.bool_] | None = None) -> NDArray[np.bool_]:

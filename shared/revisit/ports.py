@@ -410,6 +410,10 @@ class Backend:
 
         return self.records.transact(run)
 
+    def done(self) -> None:
+        """Complete the handling of the cause with no effect but the mark."""
+        self.commit(lambda _: None)
+
     def record[T](self, kind: type[T], id: str) -> T:
         """The record of that id.
 
