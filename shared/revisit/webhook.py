@@ -52,7 +52,7 @@ def payload(alert: Alert, subscription: Subscription, base_url: str = "") -> byt
 
 def item_link(alert: Alert, base_url: str) -> str:
     """Address of the STAC Item of an alert's result."""
-    return f"{base_url.rstrip('/')}/collections/results/items/{alert.job}"
+    return f"{base_url.rstrip('/')}/results/{alert.job}"
 
 
 def signed_headers(secret: str, id: str, moment: datetime, body: bytes) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Where webhooks are never posted to."""
 
 import pytest
+
 from revisit.addresses import ALLOW, Endpoint, check_url, is_public, resolve
 from revisit.errors import BadInput, Retry
 
@@ -23,8 +24,10 @@ BAD = [
     "https://169.254.169.254/latest/meta-data/",
     "https://2130706433/",
     "https://0177.0.0.1/",
-    "https://0x7f000001/",
     "https://0x7f.0.0.1/",
+    "https://127.0.0.0x1/",
+    "https://0x7f.0.0.1/",
+    "https://127.0.0.0x1/",
     "https://127.1/",
     "https://0/",
     "https://8.8.8.8/",
@@ -68,7 +71,7 @@ BAD = [
     "https://" + "a" * 64 + ".example.com/",
     "https://hooks.example.com/" + "a" * 2030,
 ]
-"""57 ways to be sent inside."""
+"""58 ways to be sent inside."""
 
 
 @pytest.mark.parametrize("url", BAD, ids=lambda url: ascii(url)[:50])

@@ -6,6 +6,7 @@ from xml.etree import ElementTree as ET
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from revisit.alert import Alert, alert_id
 from revisit.clock import instant
 from revisit.feed import atom
@@ -51,7 +52,7 @@ def test_a_feed_has_what_rfc_4287_demands():
     links = [link.attrib for link in feed.findall("a:link", NS)]
     assert links == [{"rel": "self", "type": "application/atom+xml", "href": "https://revisit.example/api/feeds/sub_1-s3cret.atom"}]
     assert [link.get("href") for link in feed.findall("a:entry/a:link", NS)] == [
-        f"https://revisit.example/api/collections/results/items/job_{number}" for number in (2, 1)]
+        f"https://revisit.example/api/results/job_{number}" for number in (2, 1)]
 
 
 def test_entries_are_newest_first_and_the_feed_is_as_new_as_they_are():

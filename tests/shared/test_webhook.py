@@ -10,6 +10,8 @@ from itertools import cycle
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from standardwebhooks import Webhook
+
 from receiver import after, answer, dribble, flood, hang, receiver, reset
 from revisit import posting
 from revisit.addresses import Endpoint, check_url, resolve
@@ -20,7 +22,6 @@ from revisit.posting import post, retry_after
 from revisit.recipe import Recipe
 from revisit.subscription import Subscription
 from revisit.webhook import new_secret, payload, signed_headers, verify
-from standardwebhooks import Webhook
 
 NOW = datetime(2024, 7, 1, 12, tzinfo=UTC)
 BODY = b'{"type":"alert.created"}'
@@ -129,7 +130,7 @@ def test_the_payload_says_what_happened_in_numbers():
             "sensing_time": "2024-06-30T12:00:00Z", "coverage": 0.75, "clear_fraction": 0.75, "mask": "SCL",
             "indices": {"NDVI": {"count": 225, "mean": 0.5, "std": 0.1, "min": 0.25, "max": 0.75, "median": 0.5}},
             "job": "job_1", "backfill": True, "reason": "no mask",
-            "item": "https://revisit.example/api/collections/results/items/job_1",
+            "item": "https://revisit.example/api/results/job_1",
         },
     }
 
