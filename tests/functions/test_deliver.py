@@ -12,6 +12,8 @@ from pathlib import Path
 
 import functions_framework
 import pytest
+from standardwebhooks import Webhook
+
 from receiver import after, answer, hang, receiver, reset
 from revisit import delivering, runtime, wire
 from revisit.addresses import ALLOW
@@ -27,7 +29,6 @@ from revisit.recipe import Recipe
 from revisit.subscription import Channel, Subscription
 from revisit.webhook import new_secret
 from revisit.wire import Envelope
-from standardwebhooks import Webhook
 
 NOW = datetime(2024, 2, 28, 22, 30, tzinfo=UTC)
 """A leap year: the schedule runs over 29 February."""
@@ -487,6 +488,23 @@ def test_a_slow_host_delays_no_other(backend, allow):
         carry(waiting, backend)
         assert len(fast.requests) == len(slow.requests) == 12
     assert {delivery.state for delivery in deliveries(backend)} == {"delivered"}
+
+
+def test_in_the_suite_receivers_that_hang_hold_up_no_other(tmp_path, allow):
+    from revisit.embedded.suite import Suite
+
+    with receiver(hang) as slow, receiver() as fast, Suite(tmp_path / "data", port=0, workers=0) as suite:
+        allow(slow, fast)
+        for name, told in (("sub_slow", slow), ("sub_fast", fast)):
+            watch(suite.backend, told, id=name)
+            for number in range(4):
+                job = finished(suite.backend, number, name)
+                suite.backend.commit(lambda commit, job=job: commit.emit(JobFinished(job.id)), last=False)
+        while len(fast.requests) < 4:
+            time.sleep(0.01)
+        assert 1 <= slow.here <= 4 and slow.most <= 4
+        slow.over.set()
+    assert [alert.number for alert in alerts(suite.backend, "sub_fast")] == [1, 2, 3, 4]
 
 
 # -------------------------------------------------------------------------------------------------------------- crashes and carriers
