@@ -9,10 +9,10 @@ import sys
 import warnings
 
 import numpy as np
-from revisit.indices import compute_masked, index
-from revisit.masks import CLEAR
 
 from bench.common import arguments, figure, rounds, table
+from revisit.indices import compute_masked, index
+from revisit.masks import CLEAR
 
 FULL = 10_980
 SCALE, OFFSET = 1e-4, -0.1

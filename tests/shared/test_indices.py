@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 import spyndex
+
 from data import shared_data
 from revisit.errors import BadInput
 from revisit.indices import compute_masked, index, names, resolve

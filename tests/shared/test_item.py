@@ -13,6 +13,7 @@ from pystac.extensions.grid import GridExtension
 from pystac.extensions.mgrs import MgrsExtension
 from pystac.extensions.projection import ProjectionExtension
 from pystac.extensions.sat import SatExtension
+
 from revisit import __version__
 from revisit.bands import BandFile
 from revisit.errors import Conflict

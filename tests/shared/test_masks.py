@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from revisit.errors import BadInput
 from revisit.job import Cover
 from revisit.masks import CLASSES, CLEAR, clear_mask, cover, has_data, is_clear, valid_mask

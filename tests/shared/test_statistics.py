@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+
 from data import shared_data
 from revisit.errors import BadInput
 from revisit.indices import compute_masked, index

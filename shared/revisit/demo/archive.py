@@ -1,0 +1,180 @@
+"""The demo's folder: written beside its place and renamed when it is whole, so that it is complete or not there."""
+
+import errno
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from revisit.clock import rfc3339
+from revisit.demo.passes import EPSG, NORTH_M, PASSES, SIZE, TILE, WEST_M, Pass
+from revisit.demo.place import Place, make_place
+from revisit.demo.safe import write_safe
+from revisit.demo.scene import Scene, make_scene
+from revisit.demo.stac import write_catalog, write_item
+from revisit.errors import BadInput, GiveUp, Retry
+from revisit.masks import CLEAR_CLASSES
+from revisit.product import acquisition_id
+
+VERSION = 1
+"""Of what is generated; raised when it changes, so that older archives are made anew."""
+NOTICE = ("Synthetic: no satellite took these pictures. Place, crops and clouds are invented by Revisit's demo, and each product holds a crop of "
+          "9 km of its tile only (see proj:shape). Formats, names, orbits and dates follow the mission's rules.")
+README = f"""# Revisit's demo archive
+
+{NOTICE}
+
+Twelve acquisitions of tile {TILE} from November 2021 to September 2022, in reach of `folder:` as a source:
+
+- `catalog.json`, `sentinel-2-l2a/`: six of them as COGs with STAC 1.1 items;
+- `safe/`: the other six as .SAFE products with JPEG 2000 bands;
+- `aoi.geojson`: a farm to watch;
+- `truth.json`: how much of it was clear on each date, and its NDVI, from the generator's own model.
+
+Products before 2022-01-25 have baseline 03.01 and no offset; later ones 04.00 and -1000. On 2022-07-06 the swath ends within the AOI.
+"""
+
+
+def make_archive(folder: Path, seed: int = 1) -> Path:
+    """Make the demo's archive unless it is there; takes about ten seconds, and nothing the next time.
+
+    Args:
+        folder: Where to; replaced if it holds such an archive of another seed or version.
+        seed: The same seed gives the same pixels.
+
+    Returns:
+        The folder: a source as `folder:<folder>`.
+
+    Raises:
+        BadInput: The folder holds something else.
+        Retry: The disk is full.
+        GiveUp: The place cannot be written to.
+    """
+    folder = Path(folder).absolute()
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with _alone(folder.parent):
+            if not _is_made(folder, seed):
+                _replace(folder, seed)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise Retry(f"there is no room for the demo's archive in {folder}; it takes 60 MB") from None
+        raise GiveUp(f"the demo's archive cannot be written to {folder}: {error.strerror}; name another folder") from None
+    return folder
+
+
+def _is_made(folder: Path, seed: int) -> bool:
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return False
+    try:
+        truth = msgspec.json.decode((folder / "truth.json").read_bytes())
+        return bool((truth["generator"], truth["seed"]) == (VERSION, seed))
+    except (FileNotFoundError, NotADirectoryError, KeyError, TypeError, msgspec.DecodeError):
+        raise BadInput(f"{folder} holds something other than the demo's archive; name another folder") from None
+
+
+def _replace(folder: Path, seed: int) -> None:
+    fresh, old = (folder.with_name(f".{folder.name}.{state}") for state in ("unfinished", "old"))
+    for leftover in (fresh, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+    fresh.mkdir()
+    try:
+        _fill(fresh, seed)
+        if folder.exists():
+            folder.rename(old)
+        fresh.rename(folder)
+    finally:
+        for leftover in (fresh, old):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _fill(root: Path, seed: int) -> None:
+    place = make_place(np.random.default_rng([seed, 0]))
+    aoi = _aoi(place)
+    inside = _inside(aoi)
+
+    def add(seen: Pass) -> dict[str, Any]:
+        scene = make_scene(place, seen, [seed, PASSES.index(seen) + 1])
+        if seen.package == "SAFE":
+            write_safe(root / "safe", scene)
+        else:
+            write_item(root, scene)
+        return _truth(scene, inside)
+
+    with ThreadPoolExecutor(2) as pool:
+        dates = list(pool.map(add, PASSES))
+    write_catalog(root, NOTICE)
+    (root / "README.md").write_text(README)
+    _write(root / "aoi.geojson", {"type": "Feature", "properties": {"name": "Demo farm"}, "geometry": aoi})
+    _write(root / "truth.json", {"generator": VERSION, "seed": seed, "notice": NOTICE, "tile": TILE, "aoi": "aoi.geojson", "dates": dates})
+
+
+def _truth(scene: Scene, inside: NDArray[np.bool_]) -> dict[str, Any]:
+    """What can be known of the AOI on a date; NDVI as the pixels stored have it, and as the ground has it without weather."""
+    seen, offset = scene.seen, scene.seen.offset
+    classes = scene.layers["SCL"].repeat(2, 0).repeat(2, 1)
+    red, nir = (scene.layers[band].astype(np.float64) for band in ("B04", "B08"))
+    valid = inside & (classes != 0)
+    clear = valid & np.isin(classes, CLEAR_CLASSES)
+    ndvi = (nir - red)[clear] / (nir + red + 2 * offset)[clear]
+    return {
+        "acquisition": acquisition_id(seen.platform, f"{seen.datatake:%Y%m%dT%H%M%S}", TILE),
+        "product": seen.name,
+        "datetime": rfc3339(seen.sensing_time),
+        "package": seen.package,
+        "baseline": seen.baseline,
+        "boa_add_offset": offset,
+        "cloud_cover": round(scene.cloud_cover, 6),
+        "aoi_pixels": int(inside.sum()),
+        "valid_pixels": int(valid.sum()),
+        "clear_pixels": int(clear.sum()),
+        "clear_fraction": float(clear.sum() / valid.sum()),
+        "NDVI": {"count": ndvi.size} | ({"mean": float(ndvi.mean())} if ndvi.size else {}),
+        "ground_NDVI": float(scene.ground_ndvi[inside].mean()),
+    }
+
+
+def _aoi(place: Place) -> dict[str, Any]:
+    """The watched farm's outline within its roads, lon/lat degrees."""
+    import shapely
+    from pyproj import Transformer
+
+    rows, columns = np.nonzero(place.aoi_block)
+    middles = shapely.multipoints(np.column_stack([WEST_M + columns * 10 + 5, NORTH_M - rows * 10 - 5]))
+    outline = shapely.concave_hull(middles, ratio=0.05).buffer(-12).simplify(25)
+    to_degrees = Transformer.from_crs(EPSG, 4326, always_xy=True)
+    ring = [[round(degrees, 6) for degrees in to_degrees.transform(*point)] for point in shapely.orient_polygons(outline).exterior.coords]
+    return {"type": "Polygon", "coordinates": [ring]}
+
+
+def _inside(aoi: dict[str, Any]) -> NDArray[np.bool_]:
+    """Which 10 m pixels have their centre in the AOI, whose edges are straight in lon/lat."""
+    import shapely
+    from pyproj import Transformer
+
+    down, right = np.mgrid[0:SIZE, 0:SIZE] * 10 + 5
+    lon, lat = Transformer.from_crs(EPSG, 4326, always_xy=True).transform(WEST_M + right, NORTH_M - down)
+    return np.asarray(shapely.contains_xy(shapely.polygons(aoi["coordinates"][0]), lon, lat))
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One process at a time works in a folder; the others wait."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _write(path: Path, document: Any) -> None:
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(document), indent=1))

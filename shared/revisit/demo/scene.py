@@ -1,0 +1,91 @@
+"""The pixels of one pass as a product holds them: DN of every band in its own resolution, and the scene classification."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from revisit.bands import BANDS
+from revisit.demo import growth
+from revisit.demo.noise import coarser, smooth
+from revisit.demo.passes import EPSG, NORTH_M, SIZE, WEST_M, Pass
+from revisit.demo.place import WATER, Place
+from revisit.demo.weather import sky_of
+from revisit.masks import CLOUD_CLASSES
+from revisit.raster.grid import Grid
+
+SWATH_EDGE = (372_540.0, 4_790_220.0, 0.25459)
+"""A point of the western edge of orbit 8's swath and its slope east per north, metres of the tile's CRS."""
+NO_DATA = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What one product holds."""
+
+    seen: Pass
+    layers: dict[str, NDArray[np.uint16] | NDArray[np.uint8]]
+    """Band name -> DN, or classes for SCL, (height, width) in the band's own resolution."""
+    ground_ndvi: NDArray[np.float32]
+    """Of the ground without weather, at 10 m."""
+
+    @property
+    def percent(self) -> dict[int, float]:
+        """Class of the SCL -> percent of the pixels with data; 0 is percent of all."""
+        counts = np.bincount(self.layers["SCL"].ravel(), minlength=12)
+        valid = counts[1:].sum()
+        return {0: float(100 * counts[0] / counts.sum())} | {number: float(100 * counts[number] / valid) for number in range(1, 12)}
+
+    @property
+    def cloud_cover(self) -> float:
+        """Percent, as ESA counts it: medium and high probability and thin cirrus."""
+        return sum(self.percent[number] for number in CLOUD_CLASSES)
+
+
+def make_scene(place: Place, seen: Pass, seed: list[int]) -> Scene:
+    """What a pass sees of a place; the same seed gives the same clouds."""
+    random = np.random.default_rng(seed)
+    rows, columns = np.nonzero(place.aoi_block)
+    ground = smooth(place.reflectance(seen.day))
+    sky = sky_of(seen, random, (rows.mean() / 2, columns.mean() / 2))
+    reflectance = sky.through(ground)
+    reflectance += random.normal(0, 0.0015, reflectance.shape[1:]).astype(np.float32)
+    layers: dict[str, NDArray[np.uint16] | NDArray[np.uint8]] = {}
+    for number, band in enumerate(growth.BANDS):
+        factor = BANDS[band].resolution_m // 10
+        values = coarser(reflectance[number], factor) if factor > 1 else reflectance[number]
+        layers[band] = np.clip(np.rint(values * 10_000) - seen.offset, 1, 65_535).astype(np.uint16)
+    layers["SCL"] = sky.classes(ground, np.isin(place.units, WATER))
+    if seen.cut_by_swath:
+        for layer in layers.values():
+            layer[~inside_swath(layer.shape[0])] = NO_DATA
+    red, nir = (ground[growth.BANDS.index(band)] for band in ("B04", "B08"))
+    return Scene(seen, layers, (nir - red) / (nir + red))
+
+
+def inside_swath(size: int) -> NDArray[np.bool_]:
+    """Which pixels of a crop of `size` pixels a side orbit 8 sees: whole squares of 60 m, the same in every resolution."""
+    down, right = np.mgrid[0 : SIZE // 6, 0 : SIZE // 6] * 60 + 30
+    x, y, slope = SWATH_EDGE
+    found = WEST_M + right > x + (NORTH_M - down - y) * slope
+    times = size // (SIZE // 6)
+    return np.asarray(found.repeat(times, 0).repeat(times, 1))
+
+
+def grid(band: str) -> Grid:
+    """Where a band's pixels lie."""
+    side = float(BANDS[band].resolution_m)
+    pixels = SIZE * 10 // BANDS[band].resolution_m
+    return Grid(f"EPSG:{EPSG}", (side, 0.0, WEST_M, 0.0, -side, NORTH_M), pixels, pixels)
+
+
+def footprint(seen: Pass) -> list[list[float]]:
+    """Ring in lon/lat degrees, counter-clockwise, of the part of the crop with data."""
+    from pyproj import Transformer
+
+    west, south, east, north = WEST_M, NORTH_M - SIZE * 10, WEST_M + SIZE * 10, NORTH_M
+    x, y, slope = SWATH_EDGE
+    left = [x + (at - y) * slope if seen.cut_by_swath else west for at in (south, north)]
+    ring = [(max(west, left[0]), south), (east, south), (east, north), (max(west, left[1]), north)]
+    to_degrees = Transformer.from_crs(EPSG, 4326, always_xy=True)
+    return [[round(degrees, 7) for degrees in to_degrees.transform(*point)] for point in (*ring, ring[0])]

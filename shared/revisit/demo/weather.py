@@ -1,0 +1,80 @@
+"""Clouds and their shadows over the place, and what a classifier makes of them."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from revisit.demo.growth import BANDS, Spectrum
+from revisit.demo.noise import Field, coarser, field, smooth
+from revisit.demo.passes import SIZE, Pass
+
+PAD = 110
+"""Pixels of 20 m around the place: clouds there throw their shadows into it."""
+HEIGHT_M = 1100.0
+"""Of cloud bases above the ground."""
+CLOUD = np.array((0.62, 0.60, 0.59, 0.60, 0.61, 0.62, 0.63, 0.64, 0.64, 0.52, 0.42, 0.33), np.float32)
+SHADE: Spectrum = np.array((0.62, 0.60, 0.54, 0.50, 0.47, 0.44, 0.42, 0.40, 0.38, 0.38, 0.34, 0.33), np.float32)
+"""What is left of the light in a full shadow, by band: the blue sky still shines."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sky:
+    """The weather of one pass on the 20 m grid, (height, width)."""
+
+    cloud: Field
+    """Thickness, 0 to 1."""
+    shadow: Field
+    """Depth, 0 to 1."""
+
+    def through(self, ground: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What the satellite sees of the ground, shape (bands, height, width) at 10 m."""
+        cloud, shadow = (smooth(smooth(layer.repeat(2, 0).repeat(2, 1))) for layer in (self.cloud, self.shadow))
+        opaque = 1 - (1 - cloud) ** 2.2
+        glow = 0.60 + 0.55 * cloud
+        seen = np.empty_like(ground)
+        for number in range(len(BANDS)):
+            lit = ground[number] * (1 - shadow * (1 - SHADE[number]))
+            seen[number] = lit + (CLOUD[number] * glow - lit) * opaque
+        return seen
+
+    def classes(self, ground: NDArray[np.float32], water: NDArray[np.bool_]) -> NDArray[np.uint8]:
+        """The scene classification at 20 m: the truth about clouds and shadows, and what the ground looks like elsewhere.
+
+        Args:
+            ground: Reflectance without weather at 10 m.
+            water: Water at 10 m.
+        """
+        red, nir = (coarser(ground[BANDS.index(band)], 2) for band in ("B04", "B08"))
+        found = np.where((nir - red) / (nir + red) > 0.42, 4, 5)
+        found[coarser(water.astype(np.float32), 2) >= 0.5] = 6
+        found[self.shadow > 0.35] = 3
+        for least, number in ((0.05, 10), (0.16, 8), (0.45, 9)):
+            found[self.cloud > least] = number
+        return found.astype(np.uint8)
+
+
+def sky_of(seen: Pass, random: np.random.Generator, middle: tuple[float, float]) -> Sky:
+    """The weather of a pass.
+
+    Args:
+        seen: Gives the amount of clouds and the sun.
+        random: Gives their shapes.
+        middle: Row and column at 20 m of the AOI, over which the pass asks for more or fewer clouds.
+    """
+    half = SIZE // 2
+    size = half + 2 * PAD
+    shape = field(random, size, 60, 2.4)
+    rows, columns = np.ogrid[0:size, 0:size]
+    shape += seen.over_aoi * np.exp(-((rows - PAD - middle[0]) ** 2 + (columns - PAD - middle[1]) ** 2) / 75**2).astype(np.float32)
+    limit = float(np.quantile(shape, 1 - seen.clouds)) if seen.clouds else float(shape.max())
+    cloud = np.clip((shape - limit) / 0.8, 0, 1).astype(np.float32)
+    zenith, azimuth = (math.radians(angle) for angle in seen.sun)
+    reach = min(HEIGHT_M * math.tan(zenith) / 20, PAD - 5)
+    up, left = round(-math.cos(azimuth) * reach), round(math.sin(azimuth) * reach)
+    shadow = np.roll(cloud, (-up, -left), (0, 1))
+    inside = (slice(PAD, PAD + half), slice(PAD, PAD + half))
+    veil = np.clip(0.5 + 0.5 * field(random, size, 150, 3.5), 0, 1)[inside] * seen.haze
+    clear_shadow = np.clip(shadow[inside] * 1.6, 0, 1) * (1 - np.clip(cloud[inside] * 3, 0, 1))
+    return Sky(np.maximum(cloud[inside], veil).astype(np.float32), clear_shadow.astype(np.float32))
