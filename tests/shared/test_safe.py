@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
 import pytest
+
 from data import shared_data
 from revisit.bands import BANDS, SPECTRAL
 from revisit.errors import GiveUp, NotFound

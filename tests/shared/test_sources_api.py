@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from data import shared_data
 from revisit.catalog_schema import SCHEMA, to_products
 from revisit.errors import BadInput, GiveUp, Retry

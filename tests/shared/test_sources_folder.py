@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from data import shared_data
 from revisit.catalog_schema import SCHEMA, to_products
 from revisit.errors import BadInput, GiveUp
@@ -24,6 +25,10 @@ NOW = datetime(2024, 6, 1, tzinfo=UTC)
 
 def all_unseen(ids: Sequence[str]) -> Any:
     return np.ones(len(ids), dtype=bool)
+
+
+def none_unseen(ids: Sequence[str]) -> Any:
+    return np.zeros(len(ids), dtype=bool)
 
 
 def unseen_but(*known: str) -> Callable[[Sequence[str]], Any]:
@@ -92,8 +97,15 @@ def test_a_second_listing_of_the_archive_reads_nothing_and_adds_nothing(monkeypa
     source = folder(shared_data("archive"))
     _, first = read(source)
     monkeypatch.setattr(source, "_read", lambda place: pytest.fail(f"{place} was read again"))
-    products, second = read(source, first.state)
+    products, second = read(source, first.state, none_unseen)
     assert (products, second.rows, second.state) == ([], 34, first.state)
+
+
+def test_a_catalog_that_lost_its_products_is_given_them_again():
+    source = folder(shared_data("archive"))
+    _, first = read(source)
+    products, again = read(source, first.state)
+    assert (len(products), again.state) == (34, first.state)
 
 
 def test_a_catalog_that_knows_them_all_is_given_no_batch():
@@ -142,7 +154,7 @@ def test_a_product_added_later_is_found_without_reading_the_others(tmp_path, mon
     item(tmp_path / "b" / "c", "second")
     opened = []
     monkeypatch.setattr(source, "_read", lambda place, real=source._read: opened.append(place.path.name) or real(place))
-    products, after = read(source, before.state)
+    products, after = read(source, before.state, unseen_but("first"))
     assert [product.id for product in products] == ["second"]
     assert (opened, after.rows) == (["c"], 2)
 

@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from data import shared_data
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from data import shared_data
 from revisit.bands import BANDS, BandFile
 from revisit.catalog_schema import to_products, to_table
 from revisit.errors import GiveUp
@@ -163,6 +164,13 @@ def test_scale_and_offset_are_read_in_every_form(asset, expected):
     item["assets"]["red"] |= asset
     file = bands(item)["B04"]
     assert (file.scale, file.offset, file.nodata) == expected
+
+
+@pytest.mark.parametrize(("applied", "stated", "offset"), [(True, -0.1, 0.0), (False, -0.1, -0.1), (False, 0, 0.0), (None, -0.1, -0.1)])
+def test_the_offset_in_force_is_none_only_where_it_is_said_to_be_applied(applied, stated, offset):
+    item = minimal(**{"earthsearch:boa_offset_applied": applied, "s2:processing_baseline": "05.10"})
+    item["assets"]["red"]["raster:bands"] = [{"scale": 0.0001, "offset": stated}]
+    assert bands(item)["B04"].offset == offset
 
 
 @pytest.mark.parametrize("value", ["much", True, [1], math.inf])

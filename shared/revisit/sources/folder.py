@@ -21,6 +21,8 @@ from revisit.sources import safe, stac_item
 from revisit.sources.batches import Found, batches
 from revisit.sources.hosts import permitted
 
+WITNESSES = 8
+"""Ids remembered of those listed last."""
 MAX_BYTES = 20_000_000
 """Of one metadata file."""
 
@@ -44,13 +46,20 @@ class Folder:
     def __init__(self, path: str) -> None:
         self.root = Path(path)
         self.spec = f"folder:{path}"
+        self._resolved = self.root.resolve()
 
     def listing(self, state: dict[str, Any], unseen: "Callable[[Any], Any]", now: datetime) -> Listing:  # noqa: ARG002
-        """Products of directories that changed since the listing that left `state`; see `Source.listing`."""
+        """Products of directories that changed since the listing that left `state`; see `Source.listing`.
+
+        The state holds a digest and a count per directory, and some ids by which a catalog that lost them is found out.
+        """
         if not self.root.is_dir():
             raise GiveUp(f"there is no folder {self.root}; create it or name another")
         listing = Listing(batches=iter(()), state={})
-        listing.batches = batches(self._found(state.get("read", {}), listing), unseen, listing, self._end(state, listing))
+        witnesses = state.get("witnesses", [])
+        known = bool(witnesses) and not any(unseen(witnesses))
+        found = self._found(state.get("read", {}) if known else {}, witnesses if known else [], listing)
+        listing.batches = batches(found, unseen, listing, self._end(state, listing))
         return listing
 
     def bands(self, product: Product) -> dict[str, BandFile]:
@@ -79,9 +88,9 @@ class Folder:
 
     # ------------------------------------------------------------------------------------------------------------ listing
 
-    def _found(self, before: dict[str, list[Any]], listing: Listing) -> Iterator[Found]:
+    def _found(self, before: dict[str, list[Any]], witnesses: list[str], listing: Listing) -> Iterator[Found]:
         after: dict[str, list[Any]] = {}
-        listing.state = {"read": after, "rows": 0}
+        listing.state = {"read": after, "rows": 0, "witnesses": list(witnesses)}
         for place in self._places():
             if not isinstance(place, _Place):
                 yield place
@@ -94,7 +103,9 @@ class Folder:
                 continue
             rejections, rows = listing.rejections, 0
             for found in self._read(place):
-                rows += isinstance(found, Product)
+                if isinstance(found, Product):
+                    rows += 1
+                    listing.state["witnesses"] = [*listing.state["witnesses"], found.id][-WITNESSES:]
                 yield found
             if listing.rejections == rejections:
                 after[key] = [place.digest, rows]
@@ -108,10 +119,17 @@ class Folder:
         return check
 
     def _places(self) -> Iterator[_Place | tuple[str, str]]:
+        closed: list[str] = []
+
         def fail(error: OSError) -> None:
-            raise Retry(f"{error.filename} cannot be read: {error.strerror}")
+            if isinstance(error, PermissionError) and error.filename != os.fspath(self.root):
+                closed.append(error.filename)
+            elif not isinstance(error, FileNotFoundError):
+                raise Retry(f"{error.filename} cannot be read: {error.strerror}")
 
         for directory, inner, files in os.walk(self.root, onerror=fail):
+            while closed:
+                yield os.path.relpath(closed.pop(), self.root), "the folder may not be read; give its owner's permission"
             path = Path(directory)
             inner.sort()
             for name in (name for name in inner if (path / name).is_symlink()):
@@ -152,7 +170,7 @@ class Folder:
             resolved = path.resolve()
         except (OSError, RuntimeError, ValueError) as error:
             raise GiveUp(f"{str(path)!r} is not a path that can be followed: {error}") from None
-        if not resolved.is_relative_to(self.root.resolve()):
+        if not resolved.is_relative_to(self._resolved):
             raise GiveUp(f"{path} leads out of {self.root}")
         return resolved
 
@@ -169,9 +187,11 @@ class Folder:
 
 
 def _reader(root: Path) -> Callable[[str], bytes]:
+    resolved = root.resolve()
+
     def read(path: str) -> bytes:
         file = (root / path).resolve()
-        if not file.is_relative_to(root.resolve()):
+        if not file.is_relative_to(resolved):
             raise GiveUp(f"{path} leads out of {root}")
         return _bytes(file)
 

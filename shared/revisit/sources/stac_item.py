@@ -38,7 +38,7 @@ def is_sentinel_2(item: dict[str, Any]) -> bool:
     properties = item.get("properties")
     properties = properties if isinstance(properties, dict) else {}
     words = f"{properties.get('constellation')} {properties.get('platform')} {item.get('collection')}".lower()
-    return bool(re.search(r"sentinel[- _]?(2|s2)", words) or _ID.match(str(item.get("id"))) or _MSI.match(str(item.get("id"))))
+    return bool(re.search(r"sentinel[- _]?s?2", words) or _ID.match(str(item.get("id"))) or _MSI.match(str(item.get("id"))))
 
 
 def product_of(item: dict[str, Any], source: str, href: str) -> Product:
@@ -133,9 +133,9 @@ def _level(item: dict[str, Any], properties: dict[str, Any], name: ProductName |
     stated = " ".join(str(properties.get(key, "")) for key in ("processing:level", "s2:product_type", "s2:processing_level"))
     for text in (stated, str(item.get("collection")), str(item.get("id"))):
         text = text.upper()
-        if re.search(r"L2A?\b|L2A|MSI2A|LEVEL-?2", text):
+        if re.search(r"L2A|L2\b|MSI2A|LEVEL-?2", text):
             return "L2A"
-        if re.search(r"L1C?\b|L1C|MSI1C|LEVEL-?1", text):
+        if re.search(r"L1C|L1\b|MSI1C|LEVEL-?1", text):
             return "L1C"
     raise GiveUp("the item tells neither L1C nor L2A")
 
