@@ -51,6 +51,8 @@ export async function area(one) {
   const now = JSON.stringify([one, wanted, looked?.job, jobs, observations]);
   if (now === drawn) return undefined;
   drawn = now;
+  const shown = new Set(observations.map((each) => each.job));
+  const missed = jobs.filter((each) => each.finished && !shown.has(each.job)).map((each) => Date.parse(each.datetime));
   const choose = (id) => {
     job = id;
     area(one);
@@ -62,7 +64,7 @@ export async function area(one) {
       figure,
       h("figure", {},
         h("figcaption", {}, picker(one, wanted)),
-        observations.length ? chart(observations, wanted, looked?.job, choose) : h("p", { class: "empty" }, "No clear observation yet."))),
+        observations.length ? chart(observations, missed, wanted, looked?.job, choose) : h("p", { class: "empty" }, "No clear observation yet."))),
     acquisitions(jobs, wanted, looked, choose),
     one.feed ? h("p", { class: "links" }, h("a", { href: one.feed.slice(1) }, "Atom feed"), " · ",
       h("a", { href: `${one.path}/series?index=${encodeURIComponent(wanted)}&format=csv` }, "series as CSV")) : null);

@@ -6,7 +6,8 @@ import * as words from "./words.js";
 const HEIGHT = 260;
 const EDGE = { left: 46, right: 14, top: 14, bottom: 30 };
 
-export function chart(observations, index, chosen, choose) {
+// `missed` are the moments of acquisitions that gave nothing: small marks along the foot.
+export function chart(observations, missed, index, chosen, choose) {
   const seen = observations.map((one) => ({ ...one, at: Date.parse(one.datetime) }));
   const readout = h("p", { class: "readout", "aria-live": "polite" });
   const box = h("div", { class: "plot", tabindex: "0", role: "group", "data-key": "chart",
@@ -20,7 +21,7 @@ export function chart(observations, index, chosen, choose) {
       ` ${index} ${words.value(one.mean)} ± ${words.value(one.std)}, ${words.percent(one.clear_fraction)} clear, ${words.many(one.count, "pixel")}`);
   };
   const draw = (width) => {
-    box.replaceChildren(picture(seen, index, Math.max(width, 240), current));
+    box.replaceChildren(picture(seen, missed, Math.max(width, 240), current));
     tell();
   };
   const move = (to) => {
@@ -39,15 +40,16 @@ export function chart(observations, index, chosen, choose) {
       choose(seen[current].job);
     }
   });
-  box.addEventListener("pointermove", (event) => move(nearest(seen, event.clientX - box.getBoundingClientRect().left, box.clientWidth)));
+  box.addEventListener("pointermove", (event) => move(nearest(seen, missed, event.clientX - box.getBoundingClientRect().left, box.clientWidth)));
   box.addEventListener("click", () => choose(seen[current].job));
   new ResizeObserver(([entry]) => draw(entry.contentRect.width)).observe(box);
   draw(640);
   return [readout, box, fallback(seen, index)];
 }
 
-function picture(seen, index, width, current) {
-  const across = horizontal(seen, width);
+function picture(seen, missed, width, current) {
+  const [first, last] = ends(seen, missed);
+  const across = horizontal(first, last, width);
   const [low, high, step] = range(seen);
   const down = (value) => EDGE.top + ((high - value) / (high - low)) * (HEIGHT - EDGE.top - EDGE.bottom);
   const line = seen.map((one) => `${across(one.at)} ${down(one.mean)}`).join("L");
@@ -60,7 +62,8 @@ function picture(seen, index, width, current) {
     rows.map((value) => s("g", { class: "grid" },
       s("path", { d: `M${EDGE.left} ${down(value)}H${width - EDGE.right}` }),
       s("text", { x: EDGE.left - 8, y: down(value) + 4, "text-anchor": "end" }, words.value(value, digits)))),
-    ticks(seen, width).map(([at, label]) => s("g", { class: "tick" },
+    missed.map((at) => s("path", { d: `M${across(at)} ${HEIGHT - EDGE.bottom}v-7`, class: "missed" })),
+    ticks(first, last, seen, width).map(([at, label]) => s("g", { class: "tick" },
       s("path", { d: `M${across(at)} ${HEIGHT - EDGE.bottom}v5` }),
       s("text", { x: across(at), y: HEIGHT - EDGE.bottom + 20, "text-anchor": "middle" }, label))),
     seen.length > 1 ? s("path", { d: `M${band}Z`, class: "deviation" }) : null,
@@ -69,15 +72,18 @@ function picture(seen, index, width, current) {
       class: place === current ? "dot current" : "dot" })));
 }
 
-function horizontal(seen, width) {
-  const first = seen[0].at;
-  const last = seen[seen.length - 1].at;
+function ends(seen, missed) {
+  const all = [...seen.map((one) => one.at), ...missed];
+  return [Math.min(...all), Math.max(...all)];
+}
+
+function horizontal(first, last, width) {
   const space = width - EDGE.left - EDGE.right - 16;
   return (at) => EDGE.left + 8 + (last > first ? ((at - first) / (last - first)) * space : space / 2);
 }
 
-function nearest(seen, x, width) {
-  const across = horizontal(seen, Math.max(width, 240));
+function nearest(seen, missed, x, width) {
+  const across = horizontal(...ends(seen, missed), Math.max(width, 240));
   let best = 0;
   seen.forEach((one, place) => {
     if (Math.abs(across(one.at) - x) < Math.abs(across(seen[best].at) - x)) best = place;
@@ -96,10 +102,9 @@ function range(seen) {
 }
 
 // Months, or days where the series is short, or years where it is long; as many as have room.
-function ticks(seen, width) {
-  const first = new Date(seen[0].at);
-  const last = seen[seen.length - 1].at;
-  const days = (last - seen[0].at) / 86400000;
+function ticks(begin, last, seen, width) {
+  const first = new Date(begin);
+  const days = (last - begin) / 86400000;
   const room = Math.max(2, Math.floor((width - EDGE.left - EDGE.right) / 76));
   const format = (options) => new Intl.DateTimeFormat("en-GB", { timeZone: "UTC", ...options });
   if (days < 62) {
@@ -115,7 +120,7 @@ function ticks(seen, width) {
   for (let month = start; ; month += stride) {
     const at = Date.UTC(first.getUTCFullYear(), month, 1);
     if (at > last) return marks;
-    if (at >= seen[0].at) marks.push([at, label.format(at)]);
+    if (at >= begin) marks.push([at, label.format(at)]);
   }
 }
 

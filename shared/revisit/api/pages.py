@@ -4,7 +4,7 @@ from pathlib import Path
 
 from flask import Flask, Response, abort, send_from_directory
 
-SUFFIXES = {".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
+SUFFIXES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 """What is served, and as what, whatever the computer's own tables say."""
 
 

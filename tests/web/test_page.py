@@ -1,0 +1,93 @@
+"""The page as files: nothing inline, nothing from elsewhere, text only as text; and its projection against PROJ."""
+
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from pyproj import Transformer
+
+from data import missing
+from revisit.api import create_app
+from revisit.local.backend import local_backend
+
+WEB = Path(__file__).parents[2] / "web"
+SCRIPTS = sorted(WEB.glob("*.js"))
+
+
+class Tags(HTMLParser):
+    """The start tags of a document."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict]] = []
+
+    def handle_starttag(self, tag, attributes):
+        self.found.append((tag, dict(attributes)))
+
+
+@pytest.fixture(scope="module")
+def tags():
+    parser = Tags()
+    parser.feed((WEB / "index.html").read_text())
+    return parser.found
+
+
+def test_the_page_holds_no_script_or_style_of_its_own_and_loads_none_from_elsewhere(tags):
+    assert not [tag for tag, attributes in tags if tag == "style" or "style" in attributes]
+    assert not [attributes for _, attributes in tags if any(name.startswith("on") for name in attributes)]
+    loaded = [attributes.get("src") or attributes["href"] for tag, attributes in tags if tag in ("script", "link")]
+    assert loaded and all((WEB / name).is_file() for name in loaded)
+    assert "://" not in re.sub(r'xmlns="[^"]*"', "", (WEB / "index.html").read_text())
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_a_script_makes_no_markup_of_text_and_runs_none(script):
+    text = script.read_text()
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function|setAttribute\(\"style|srcdoc|\.style\.", text)
+    imports = re.findall(r'from "([^"]+)"', text)
+    assert all(name.startswith("./") and (WEB / name).is_file() for name in imports)
+    assert re.findall(r"https?://[^\"' ]+", text) in ([], ["http://www.w3.org/2000/svg"])
+
+
+def test_every_element_a_script_looks_for_is_on_the_page(tags):
+    ids = {attributes["id"] for _, attributes in tags if "id" in attributes}
+    wanted = {name for script in SCRIPTS for name in re.findall(r'byId\("([^"]+)"\)', script.read_text())}
+    assert wanted and wanted <= ids
+
+
+def test_the_page_is_served_with_its_types_and_nothing_beside_it(tmp_path):
+    client = create_app(local_backend(tmp_path)).test_client()
+    assert client.get("/").content_type == "text/html; charset=utf-8"
+    assert client.get("/app.js").content_type == "text/javascript; charset=utf-8"
+    assert client.get("/style.css").content_type == "text/css; charset=utf-8"
+    tag = client.get("/app.js").headers["ETag"]
+    assert client.get("/app.js", headers={"If-None-Match": tag}).status_code == 304
+    for path in ("/../pyproject.toml", "/%2e%2e/pyproject.toml", "/app.py", "/.env", "/web", "/x.js"):
+        assert client.get(path).status_code == 404, path
+
+
+def test_the_first_load_is_small():
+    assert sum(path.stat().st_size for path in WEB.iterdir()) < 60_000
+
+
+POINTS = [("EPSG:32631", [[4.2619508, 51.3103975], [0.1, 0.0], [5.9, 83.9], [3.0, 45.0]]), ("EPSG:32733", [[14.3, -22.5], [12.01, -79.9], [17.99, -0.001]]),
+          ("EPSG:32601", [[-179.99, 65.0], [179.9, 66.0]]), ("EPSG:32660", [[-179.9, 10.0], [179.99, -1.0]])]
+
+
+def test_outlines_are_drawn_where_proj_puts_them():
+    node = shutil.which("node")
+    if node is None:
+        missing("node, which runs the page's projection")
+    program = (f"import {{ projection }} from {json.dumps(str(WEB / 'utm.js'))};"
+               f"const all = {json.dumps(POINTS)}; console.log(JSON.stringify(all.map(([code, points]) => points.map(projection(code)))));"
+               "if (projection('EPSG:3857') !== null || projection(undefined) !== null) process.exit(3);")
+    done = subprocess.run([str(node), "--input-type=module", "--eval", program], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    for (code, points), found in zip(POINTS, json.loads(done.stdout), strict=True):
+        transform = Transformer.from_crs("OGC:CRS84", code, always_xy=True)
+        for point, place in zip(points, found, strict=True):
+            assert place == pytest.approx(transform.transform(*point), abs=0.01), (code, point)
