@@ -82,9 +82,15 @@ def status(json: Json = False, data: Data = None) -> None:
         ("subscriptions", _counts(value["subscriptions"])), ("jobs", _counts(value["jobs"])), ("alerts", value["alerts"]),
         ("deliveries", _counts(value["deliveries"])), ("dead letters", value["dead_letters"]),
     ])
-    print_table(("SOURCE", "PRODUCTS", "LATEST SENSING", "LAG H", "REFRESHED", "ERROR"),
-                [(one["source"], one["products"], one["last_sensing"], one["lag_hours"], one["refreshed"], one["error"]) for one in value["sources"]],
-                ("PRODUCTS", "LAG H"))
+    print_table(("SOURCE", "PRODUCTS", "LATEST SENSING", "LAG", "REFRESHED", "ERROR"),
+                [(one["source"], one["products"], one["last_sensing"], _span(one["lag_hours"]), one["refreshed"], one["error"])
+                 for one in value["sources"]], ("PRODUCTS", "LAG"))
+
+
+def _span(hours: float | None) -> str | None:
+    if hours is None:
+        return None
+    return f"{hours:.1f} h" if hours < 48 else f"{hours / 24:,.0f} days"
 
 
 def _counts(values: dict[str, int]) -> str:

@@ -3,12 +3,15 @@
 import signal
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from revisit.cli.options import Data, Json, data_folder
-from revisit.cli.screen import say
+from revisit.cli.screen import percent, print_json, print_table, say
+
+if TYPE_CHECKING:
+    from threading import Event
 
 Port = Annotated[int, typer.Option("--port", help="On 127.0.0.1; 0 takes a free one.", min=0, max=65535, metavar="N")]
 
@@ -27,19 +30,14 @@ def serve(
     workers: Annotated[int, typer.Option("--workers", help="Processes for raster work.", min=1, max=64, metavar="N")] = 2,
 ) -> None:
     """Watch, work and answer until stopped: the chain, the API and the page."""
-    from threading import Event
-
     from revisit.embedded import Suite
+    from revisit.local.backend import remember_sources
+    from revisit.sources import open_source
 
-    stop = Event()
-
-    def stopped(number: int, frame: FrameType | None) -> None:
-        del number, frame
-        stop.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stopped)
+    stop = _stopped_by_signals()
     folder: Path = data_folder(data)
+    if source:
+        remember_sources(folder, tuple(open_source(spec).spec for spec in source))
     with Suite(folder, tuple(source or ()), port=port, workers=workers) as suite:
         say(f"Revisit serves {folder} at {suite.url} (stop with Ctrl-C)")
         stop.wait()
@@ -53,6 +51,32 @@ def demo(
     json: Json = False,
 ) -> None:
     """Make a small realistic archive and watch it: nothing is downloaded."""
-    from revisit.demo.play import play
+    from revisit.demo.play import watch_live, work_once
 
-    raise typer.Exit(play(data_folder(data), port, once, json, say))
+    folder = data_folder(data)
+    if not once:
+        watch_live(folder, port, say, _stopped_by_signals())
+        return
+    made = work_once(folder, say)
+    if json:
+        print_json(made)
+    else:
+        print_table(("SENSED", "STATE", "CLEAR", "NDVI", "REASON"),
+                    [(row["datetime"], row["state"], percent(row["clear_fraction"]), row["NDVI"], row["reason"]) for row in made["dates"]])
+        say(f"{made['alerts']} alerts; the numbers {'equal' if made['right'] else 'DIFFER FROM'} what the season was made of")
+    raise typer.Exit(0 if made["right"] else 1)
+
+
+def _stopped_by_signals() -> "Event":
+    """Set by Ctrl-C or a request to end."""
+    from threading import Event
+
+    stop = Event()
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, ask)
+    return stop
