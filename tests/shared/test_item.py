@@ -17,7 +17,7 @@ from pystac.extensions.sat import SatExtension
 from revisit import __version__
 from revisit.bands import BandFile
 from revisit.errors import Conflict
-from revisit.item import item, receipt
+from revisit.item import encode, item, pixels, receipt
 from revisit.job import Asset, Cover, Job, Statistics
 from revisit.product import Product
 from revisit.recipe import Recipe
@@ -127,6 +127,20 @@ def test_links_and_collection_of_the_place_that_shows_it_are_taken_in():
 def test_an_aoi_across_the_antimeridian_has_a_box_across_it():
     rings = [[[[w, -5], [e, -5], [e, 5], [w, 5], [w, -5]]] for w, e in ((170, 180), (-180, -175))]
     assert made(job(aoi={"type": "MultiPolygon", "coordinates": rings})).bbox == [170, -5, -175, 5]
+
+
+def test_pixels_of_an_asset_are_described_by_place_and_number():
+    about = pixels("EPSG:32631", (20, 30), (10.0, 0.0, 370000.0, 0.0, -10.0, 4830000.0), "uint16", {"B8A": (0.0001, -0.1), "SCL": (1.0, 0.0)})
+    found = made(job(assets=(replace(NDVI, name="bands", about=about),))).assets["bands"]
+    assert ProjectionExtension.ext(found).transform == [10, 0, 370000, 0, -10, 4830000]
+    assert found.extra_fields["bands"] == [{"name": "B8A", "eo:common_name": "nir08"}, {"name": "SCL"}]
+    assert [(band["scale"], band["offset"], band["nodata"]) for band in found.extra_fields["raster:bands"]] == [(0.0001, -0.1, 0), (1.0, 0.0, 0)]
+    assert any("raster" in address for address in found.owner.stac_extensions)
+
+
+def test_an_item_survives_its_file():
+    whole = item(job(), lambda asset: asset.path)
+    assert json.loads(encode(whole)) == json.loads(json.dumps(whole))
 
 
 # --------------------------------------------------------------------------------------------------------------- receipts
