@@ -73,11 +73,11 @@ def check_url(url: str, allowed: Collection[str] | None = None) -> Endpoint:
     if f"{host}:{port}" in (allowed_here() if allowed is None else allowed) and split.scheme in ("http", "https"):
         return Endpoint(split.scheme, host, port, target, local=True)
     if split.scheme != "https":
-        raise BadInput(f"webhook {_short(url)} is not https; use https, or name a receiver on this computer in {ALLOW}=host:port")
+        raise BadInput(f"webhook {_short(url)} is not https; use https, or for a receiver on this computer set {ALLOW}={host}:{port}")
     if port != PORT:
         raise BadInput(f"webhook {_short(url)} asks for port {port}; https on {PORT} is the only one")
     if ":" in host or re.fullmatch(r"\d+|0x[0-9a-f]*", host.rpartition(".")[2]):
-        raise BadInput(f"webhook {_short(url)} names an address instead of a host; use its public name, or for this computer {ALLOW}")
+        raise BadInput(f"webhook {_short(url)} names an address instead of a host; use the public name of its host")
     labels = host.split(".")
     if len(labels) < 2 or labels[-1] in INSIDE or not all(re.fullmatch(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?", label) for label in labels):
         raise BadInput(f"webhook {_short(url)}: {host!r} is not a public host name; use one such as hooks.example.com")
