@@ -1,0 +1,177 @@
+"""Seven bands over a 5 km AOI on one 10 m grid, over HTTP ranges that take 20 ms each; warm, and from a fresh process.
+
+Peers in the same run: rasterio with a thread a band, odc-stac. What GDAL remembers of a file is forgotten before every read.
+"""
+
+import ctypes
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from bench.common import DATA, arguments, figure, rounds, table
+from bench.rangeserver import counted, serving
+
+BANDS = {"B02": 10, "B03": 10, "B04": 10, "B08": 10, "B11": 20, "B12": 20, "SCL": 20}
+WEST, NORTH, SIDE, SKIP = 300000, 4900020, 500, 1724
+"""The window begins 1,724 pixels from the tile's corner, so that it crosses four blocks in every band."""
+BOUNDS = (WEST + SKIP * 10, NORTH - (SKIP + SIDE) * 10, WEST + (SKIP + SIDE) * 10, NORTH - SKIP * 10)
+
+
+def scene(side: int) -> Path:
+    """A tile as Earth Search publishes one: COGs of 1024 blocks, DEFLATE and predictor 2; fields, relief and noise."""
+    import numpy as np
+
+    from revisit.raster.gdal import rasterio
+
+    library = rasterio()
+    folder = DATA / f"window{side}"
+    if (folder / "done").exists():
+        return folder
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for number, (band, resolution) in enumerate(BANDS.items()):
+        rng, pixels = np.random.default_rng(number), side * 10 // resolution
+        fields = np.kron(rng.integers(0, 6, (pixels // 40 + 1,) * 2), np.ones((40, 40), np.uint8))[:pixels, :pixels]
+        values = (fields + 2).astype(np.uint8) if band == "SCL" else np.empty((pixels, pixels), np.uint16)
+        if band != "SCL":
+            for row in range(0, pixels, 512):
+                part = slice(row, row + 512)
+                slope = 400 * np.sin(np.arange(pixels)[part, None] / 300) * np.cos(np.arange(pixels)[None, :] / 200)
+                values[part] = 1500 + 150 * fields[part] + slope + rng.normal(0, 15, slope.shape)
+        profile = {"width": pixels, "height": pixels, "count": 1, "dtype": values.dtype.name, "crs": "EPSG:32631", "nodata": 0}
+        transform = library.Affine(resolution, 0, WEST, 0, -resolution, NORTH)
+        options = {"compress": "deflate", "predictor": "YES", "blocksize": 1024, "num_threads": "2"}
+        with library.open(folder / f"{band}.tif", "w", driver="COG", transform=transform, **profile, **options) as file:
+            file.write(values, 1)
+    (folder / "done").touch()
+    return folder
+
+
+def aoi() -> dict:
+    """The window as an AOI: 2 m smaller, so that its edges, straight in degrees, stay within the same pixels."""
+    from pyproj import Transformer
+
+    back = Transformer.from_crs(32631, 4326, always_xy=True)
+    west, south, east, north = BOUNDS[0] + 2, BOUNDS[1] + 2, BOUNDS[2] - 2, BOUNDS[3] - 2
+    return {"type": "Polygon", "coordinates": [[back.transform(*p) for p in ((west, south), (east, south), (east, north), (west, north), (west, south))]]}
+
+
+def ours(address: str, geometry: dict) -> dict:
+    from revisit.bands import BandFile
+    from revisit.raster.reader import read
+
+    return read({band: BandFile(band, f"{address}/{band}.tif", "GTiff") for band in BANDS}, geometry).dn
+
+
+POOL = ThreadPoolExecutor(len(BANDS))
+
+
+def threads(address: str) -> dict:
+    """Plain rasterio, a thread a band."""
+    import rasterio
+    from rasterio.enums import Resampling
+    from rasterio.windows import from_bounds
+
+    def one(band: str):
+        how = Resampling.nearest if band == "SCL" else Resampling.bilinear
+        with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"), rasterio.open(f"/vsicurl/{address}/{band}.tif", driver="GTiff") as file:
+            return file.read(1, window=from_bounds(*BOUNDS, file.transform), out_shape=(SIDE, SIDE), resampling=how)
+
+    return dict(zip(BANDS, POOL.map(one, BANDS), strict=True))
+
+
+def odc(address: str, side: int):
+    import datetime
+
+    import odc.stac
+    import pystac
+    from odc.geo.geobox import GeoBox
+    from rasterio import Affine
+
+    box = {"type": "Polygon", "coordinates": [[[-1, 42], [3, 42], [3, 46], [-1, 46], [-1, 42]]]}
+    item = pystac.Item("bench", box, [-1, 42, 3, 46], datetime.datetime(2024, 6, 1, tzinfo=datetime.UTC), {"proj:code": "EPSG:32631", "proj:epsg": 32631})
+    item.stac_extensions.append("https://stac-extensions.github.io/projection/v1.1.0/schema.json")
+    for band, resolution in BANDS.items():
+        pixels = side * 10 // resolution
+        about = {
+            "proj:shape": [pixels, pixels],
+            "proj:transform": [resolution, 0, WEST, 0, -resolution, NORTH],
+            "proj:epsg": 32631,
+            "raster:bands": [{"data_type": "uint8" if band == "SCL" else "uint16", "nodata": 0}],
+        }
+        item.add_asset(band, pystac.Asset(f"{address}/{band}.tif", media_type=pystac.MediaType.COG, roles=["data"], extra_fields=about))
+    grid = GeoBox((SIDE, SIDE), Affine(10, 0, BOUNDS[0], 0, -10, BOUNDS[3]), "EPSG:32631")
+    return odc.stac.load([item], bands=list(BANDS), geobox=grid, resampling={"*": "bilinear", "SCL": "nearest"}, pool=7).load()
+
+
+def fresh(address: str, side: int, who: str, geometry: dict) -> float:
+    """Seconds of a new interpreter that imports and reads once."""
+    call = {"ours": f"ours({address!r}, {geometry!r})", "odc": f"odc({address!r}, {side})", "threads": f"threads({address!r})"}[who]
+    begun = time.perf_counter()
+    subprocess.run([sys.executable, "-c", f"from bench.window import *; {call}"], check=True, env=os.environ | {"PYTHONPATH": "shared"}, stderr=subprocess.DEVNULL)
+    return time.perf_counter() - begun
+
+
+def forgetting(work):
+    """Run after GDAL has dropped what it holds of remote files."""
+    from revisit.raster.gdal import rasterio
+
+    library = next((Path(rasterio().__file__).parents[1] / "rasterio.libs").glob("libgdal*"))
+    forget = ctypes.CDLL(str(library)).VSICurlClearCache
+
+    def run():
+        forget()
+        return work()
+
+    return run
+
+
+def needed_bytes(folder: Path) -> tuple[int, int]:
+    """Tiles that the window touches, and their bytes."""
+    from revisit.raster.gdal import rasterio
+
+    tiles = total = 0
+    for band, resolution in BANDS.items():
+        first, last = SKIP * 10 // resolution // 1024, (SKIP + SIDE) * 10 // resolution // 1024
+        with rasterio().open(folder / f"{band}.tif", driver="GTiff") as file:
+            for row in range(first, last + 1):
+                for column in range(first, last + 1):
+                    total += int(file.get_tag_item(f"BLOCK_SIZE_{column}_{row}", "TIFF", 1))
+                    tiles += 1
+    return tiles, total
+
+
+def main() -> None:
+    quick = arguments(__doc__).quick
+    side = 4096 if quick else 10980
+    folder, geometry = scene(side), aoi()
+    with serving(folder, 20) as address:
+        mine, peer = ours(address, geometry), threads(address)
+        assert all((mine[band] == peer[band]).all() for band in ("B02", "B03", "B04", "B08", "SCL"))
+        tiles, size = needed_bytes(folder)
+        used = {}
+        for name, work in {"ours": lambda: ours(address, geometry), "rasterio": lambda: threads(address), "odc-stac": lambda: odc(address, side)}.items():
+            counted(address)
+            forgetting(work)()
+            used[name] = counted(address)
+            print(f"  {name:10s} {used[name]['requests']:4d} requests {used[name]['bytes'] / 1e6:7.2f} MB; {tiles} tiles of {size / 1e6:.2f} MB needed")
+        print(f"warm, {SIDE * 10 // 1000} km, {len(BANDS)} bands, 20 ms a request")
+        cases = {"rasterio, a thread a band": lambda: threads(address), "revisit": lambda: ours(address, geometry), "odc-stac, pool of 7": lambda: odc(address, side)}
+        ratios = table(rounds({name: forgetting(work) for name, work in cases.items()}, 7 if quick else 15))
+        cold = {who: statistics.median(fresh(address, side, who, geometry) for _ in range(3)) for who in ("threads", "ours", "odc")}
+    print("a fresh process, imports included: " + ", ".join(f"{who} {seconds * 1e3:.0f} ms" for who, seconds in cold.items()))
+    figure("window warm / rasterio thread per band", f"{ratios['revisit']:.2f}x", "<= 1.05x", ratios["revisit"] <= 1.05)
+    faster = ratios["odc-stac, pool of 7"] / ratios["revisit"]
+    figure("window warm, odc-stac / ours", f"{faster:.2f}x", ">= 1.4x", faster >= 1.4)
+    figure("window cold, odc-stac / ours", f"{cold['odc'] / cold['ours']:.1f}x", ">= 5x", cold["odc"] >= 5 * cold["ours"])
+    extra = used["ours"]["bytes"] / size
+    figure("window bytes / needed tiles", f"{extra:.3f}x, {used['ours']['requests']} requests", f"<= 1.05x, <= {tiles + len(BANDS)} requests", extra <= 1.05 and used["ours"]["requests"] <= tiles + len(BANDS))
+
+
+if __name__ == "__main__":
+    main()
