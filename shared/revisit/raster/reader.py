@@ -1,8 +1,9 @@
 """Bands of a product over an AOI, all on one grid."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from functools import cache
 from types import TracebackType
 from typing import Any, Self
 
@@ -184,12 +185,18 @@ def _is_class(band: str) -> bool:
     return band not in SPECTRAL and band not in _AVERAGED
 
 
+@cache
+def _pool() -> ThreadPoolExecutor:
+    """Threads that wait for files, kept between reads: a new thread begins with memory of its own that must be paged in."""
+    return ThreadPoolExecutor(_THREADS, thread_name_prefix="band")
+
+
 def _all[T](work: Callable[[str], T], names: Sequence[str]) -> list[T]:
     """Run the work for every name, a thread each; the first failure in their order is raised when all have ended."""
     if len(names) == 1:
         return [work(names[0])]
-    with ThreadPoolExecutor(min(len(names), _THREADS), thread_name_prefix="band") as pool:
-        futures = [pool.submit(work, name) for name in names]
+    futures = [_pool().submit(work, name) for name in names]
+    wait(futures)
     return [future.result() for future in futures]
 
 
