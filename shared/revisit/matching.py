@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 _RIM = 1.4
 """Width of the rim as `outlines` measures it: a footprint drawn by its corners leaves the square by 1."""
-_IN_CORE = 1 << 31
-"""Set on the slots of AOIs that reach into a tile's core."""
+_ENTRY = 7
+"""Integers that a tile keeps of an AOI: its slot, inverted (~) where it reaches into the tile's core; its west, south, east and
+north; lon and lat of one of its vertices; all in 1e-7 degrees. Beside one another, so that a tile is read in one piece."""
 
 
 def footprint(product: Product) -> Any:
@@ -92,12 +93,17 @@ class AoiIndex:
             self._slots[id] = slot
         shapes = self._store.shapes(slots)
         which, numbers = _tiles_near(shapes)
-        cores = shapely.intersects(shapes[which], _cores()[numbers])
-        entries = slots[which].astype(np.uint32) | np.where(cores, np.uint32(_IN_CORE), np.uint32(0))
         order = np.argsort(numbers, kind="stable")
-        firsts = np.flatnonzero(np.diff(numbers[order], prepend=-1))
-        for number, group in zip(numbers[order][firsts].tolist(), np.split(entries[order], firsts[1:]), strict=False):
-            self._under.setdefault(number, array("I")).frombytes(group.tobytes())
+        which, numbers = which[order], numbers[order]
+        entries = np.empty((len(which), _ENTRY), np.int32)
+        cores = shapely.intersects(shapes[which], _cores()[numbers])
+        entries[:, 0] = np.where(cores, ~slots[which], slots[which])
+        entries[:, 1:5] = np.rint(shapely.bounds(shapes) * PER_DEGREE)[which]
+        coordinates, owner = shapely.get_coordinates(shapes, return_index=True)
+        entries[:, 5:] = np.rint(coordinates[np.flatnonzero(np.diff(owner, prepend=-1))] * PER_DEGREE)[which]
+        firsts = np.flatnonzero(np.diff(numbers, prepend=-1))
+        for number, group in zip(numbers[firsts].tolist(), np.split(entries, firsts[1:]), strict=False):
+            self._under.setdefault(number, array("i")).frombytes(group.tobytes())
 
     def remove(self, id: str) -> None:
         """Match this AOI no more; unknown ids are let be."""
@@ -108,9 +114,9 @@ class AoiIndex:
             return
         for number in _tiles_near(self._store.shapes(np.array([slot])))[1].tolist():
             entries = self._under[number]
-            at = int(np.flatnonzero(_slots_of(entries) == slot)[0])
-            entries[at] = entries[-1]
-            entries.pop()
+            at = _ENTRY * int(np.flatnonzero(_slots_of(_rows(entries)) == slot)[0])
+            entries[at:at + _ENTRY] = entries[-_ENTRY:]
+            del entries[-_ENTRY:]
         self._store.drop(slot)
         self._ids[slot] = ""
 
@@ -144,48 +150,52 @@ class AoiIndex:
         import shapely
 
         numbers = [_number(tile) for tile in tiles]
-        empty = array("I")
-        under = [self._under.get(number, empty) for number in numbers]
-        counts = np.array([len(entries) for entries in under])
+        nothing = array("i")
+        under = [self._under.get(number, nothing) for number in numbers]
+        counts = np.array([len(entries) // _ENTRY for entries in under], dtype=np.int64)
         if not counts.any():
             return np.zeros(0, np.int64), np.zeros(0, np.int64)
         which = np.repeat(np.arange(len(seen)), counts)
-        entries = np.concatenate([np.frombuffer(each, np.uint32) for each in under if len(each)])
+        rows = _rows(under[0]) if len(under) == 1 else np.concatenate([_rows(entries) for entries in under])
         shapely.prepare(seen)
         cores = _cores()[numbers]
         whole = shapely.area(seen) >= shapely.area(cores)
         whole[whole] = shapely.contains_properly(seen[whole], cores[whole])
-        sure = whole[which] & (entries >= _IN_CORE)
-        slots = (entries & (_IN_CORE - 1)).astype(np.int64)
-        rest = np.flatnonzero(~sure)
-        rest = rest[self._touch(seen, which[rest], slots[rest])]
-        return np.concatenate([which[sure], which[rest]]), np.concatenate([slots[sure], slots[rest]])
+        touch = whole[which] & (rows[:, 0] < 0)
+        rest = np.flatnonzero(~touch)
+        touch[rest] = self._touch(seen, which[rest], rows[rest])
+        return which[touch], _slots_of(rows[touch])
 
     def id_of(self, slot: int) -> str:
         """The id of the AOI in a slot that `pairs` named."""
         return self._ids[slot]
 
-    def _touch(self, seen: "NDArray[np.object_]", which: "NDArray[np.int64]", slots: "NDArray[np.int64]") -> "NDArray[np.bool_]":
-        """Whether each pair of a prepared footprint and an AOI truly intersects."""
+    def _touch(self, seen: "NDArray[np.object_]", which: "NDArray[np.int64]", rows: "NDArray[np.int32]") -> "NDArray[np.bool_]":
+        """Whether each pair of a prepared footprint and an AOI truly intersects: by bounds, by a vertex, or else exactly."""
         import numpy as np
         import shapely
 
-        boxes = self._store.boxes(slots)
         around = np.round(shapely.bounds(seen) * PER_DEGREE) + np.array([-1, -1, 1, 1])
         west, south, east, north = around[which].T
-        touch: NDArray[np.bool_] = (boxes[:, 0] <= east) & (boxes[:, 2] >= west) & (boxes[:, 1] <= north) & (boxes[:, 3] >= south)
+        touch: NDArray[np.bool_] = (rows[:, 1] <= east) & (rows[:, 3] >= west) & (rows[:, 2] <= north) & (rows[:, 4] >= south)
         near = np.flatnonzero(touch)
-        points = self._store.first_vertices(slots[near])
-        held = shapely.contains_xy(seen[which[near]], points[:, 0], points[:, 1])
-        open_ = near[~held]
-        touch[open_] = shapely.intersects(seen[which[open_]], self._store.shapes(slots[open_]))
+        lon, lat = (rows[near, 5:] / PER_DEGREE).T
+        undecided = near[~shapely.contains_xy(seen[which[near]], lon, lat)]
+        touch[undecided] = shapely.intersects(seen[which[undecided]], self._store.shapes(_slots_of(rows[undecided])))
         return touch
 
 
-def _slots_of(entries: "array[int]") -> "NDArray[np.uint32]":
+def _rows(entries: "array[int]") -> "NDArray[np.int32]":
+    """What a tile keeps, an AOI a row; not to be held while others are added."""
     import numpy as np
 
-    return np.frombuffer(entries, np.uint32) & np.uint32(_IN_CORE - 1)
+    return np.frombuffer(entries, np.int32).reshape(-1, _ENTRY)
+
+
+def _slots_of(rows: "NDArray[np.int32]") -> "NDArray[np.int64]":
+    import numpy as np
+
+    return np.where(rows[:, 0] < 0, ~rows[:, 0], rows[:, 0]).astype(np.int64)
 
 
 def _mended(shape: Any) -> Any:
@@ -242,8 +252,8 @@ def _tiles_near(shapes: "NDArray[np.object_]") -> "tuple[NDArray[np.int64], NDAr
 
     _, owners, tree = _hulls()
     which, hit = tree.query(shapes, predicate="intersects")
-    pairs = np.unique(np.stack([which, owners[hit]]), axis=1)
-    return pairs[0], pairs[1]
+    which, numbers = np.divmod(np.unique(which * len(owners) + owners[hit]), len(owners))
+    return which, numbers
 
 
 @cache

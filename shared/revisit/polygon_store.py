@@ -1,6 +1,6 @@
 """Many small polygons kept flat: coordinates as integers of 1e-7 degrees, which is what an AOI is rounded to.
 
-A polygon of one ring takes 8 bytes a vertex and 28 besides; as a GEOS object it would take 0.8 kB. The others, with holes
+A polygon of one ring takes 8 bytes a vertex and 12 besides; as a GEOS object it would take 0.8 kB. The others, with holes
 or parts, are kept as shapely geometries.
 """
 
@@ -22,7 +22,6 @@ class PolygonStore:
         self._vertices = _Column(2, "int32")
         self._start = _Column(1, "int64")
         self._count = _Column(1, "int32")
-        self._box = _Column(4, "int32")
         self._others: dict[int, Any] = {}
         self._free_slots: list[int] = []
         self._free_runs: dict[int, list[int]] = {}
@@ -32,7 +31,6 @@ class PolygonStore:
         import numpy as np
         import shapely
 
-        corners = np.rint(shapely.bounds(shapes) * PER_DEGREE).astype(np.int32)
         simple = (shapely.get_type_id(shapes) == 3) & (shapely.get_num_interior_rings(shapes) == 0)
         coordinates, owner = shapely.get_coordinates(shapes[simple], return_index=True)
         # Rings are kept open: the last position is the first one again.
@@ -40,18 +38,17 @@ class PolygonStore:
         vertices = np.rint(coordinates[~last] * PER_DEGREE).astype(np.int32)
         counts = np.where(simple, shapely.get_num_coordinates(shapes) - 1, 0)
         if len(shapes) == 1 and (self._free_slots or self._free_runs):
-            return self._put_one(shapes[0], vertices, corners)
+            return self._put_one(shapes[0], vertices)
         slots = np.arange(len(self._start), len(self._start) + len(shapes))
         starts = len(self._vertices) + np.cumsum(counts) - counts
         self._vertices.extend(vertices)
         self._start.extend(starts[:, None])
         self._count.extend(counts[:, None])
-        self._box.extend(corners)
         for at in np.flatnonzero(~simple):
             self._others[int(slots[at])] = shapes[at]
         return slots
 
-    def _put_one(self, shape: Any, vertices: "NDArray[np.int32]", corners: "NDArray[np.int32]") -> "NDArray[np.int64]":
+    def _put_one(self, shape: Any, vertices: "NDArray[np.int32]") -> "NDArray[np.int64]":
         """Use again what removed polygons left."""
         import numpy as np
 
@@ -62,7 +59,7 @@ class PolygonStore:
             self._vertices.extend(vertices)
         else:
             self._vertices.rows[start:start + len(vertices)] = vertices
-        for column, row in ((self._start, [start]), (self._count, [len(vertices)]), (self._box, corners[0])):
+        for column, row in ((self._start, [start]), (self._count, [len(vertices)])):
             if slot == len(column):
                 column.extend(np.array([row]))
             else:
@@ -79,22 +76,6 @@ class PolygonStore:
         else:
             del self._others[slot]
         self._free_slots.append(slot)
-
-    def boxes(self, slots: "NDArray[np.int64]") -> "NDArray[np.int32]":
-        """West, south, east, north of each, in 1e-7 degrees, shape (n, 4)."""
-        return self._box.rows[slots]
-
-    def first_vertices(self, slots: "NDArray[np.int64]") -> "NDArray[np.float64]":
-        """A vertex of each, lon/lat degrees, shape (n, 2); NaN for those of several rings."""
-        import numpy as np
-
-        if not len(self._vertices):
-            return np.full((len(slots), 2), np.nan)
-        starts = np.minimum(self._start.rows[slots, 0], len(self._vertices) - 1)
-        points: NDArray[np.float64] = self._vertices.rows[starts] / PER_DEGREE
-        if self._others:
-            points[self._count.rows[slots, 0] == 0] = np.nan
-        return points
 
     def shapes(self, slots: "NDArray[np.int64]") -> "NDArray[np.object_]":
         """Each as a shapely geometry."""
