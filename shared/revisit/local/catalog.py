@@ -11,12 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from revisit import catalog_sql
 from revisit.catalog_schema import SCHEMA
 from revisit.errors import BadInput, GiveUp
-from revisit.local.catalog_index import Index, hashes
+from revisit.local.catalog_hashes import hashes
+from revisit.local.catalog_index import Index
 from revisit.local.catalog_log import UTC_COLUMNS, Damaged, Log, stored_schema, writing
-from revisit.local.catalog_view import View
+from revisit.local.catalog_repair import check, rebuild
+from revisit.local.catalog_view import View, age_of, page_end, products_of
+from revisit.local.spans import listed
 from revisit.ports import Freshness, Page, Query
 from revisit.product import Product
 
@@ -49,6 +51,7 @@ class LocalCatalog:
         self._index = Index(folder / f"index-{FORMAT}-{duckdb.__version__}")
         self._lock = threading.RLock()
         self._view: View | None = None
+        self._names: tuple[list[str], list[str]] | None = None
         self._check_format()
 
     def unseen(self, source: str, ids: "pa.Array | pa.ChunkedArray | Sequence[str]") -> "NDArray[np.bool_]":
@@ -56,9 +59,7 @@ class LocalCatalog:
         import pyarrow as pa
 
         column = ids if isinstance(ids, pa.Array | pa.ChunkedArray) else pa.array(ids, pa.string())
-        rows = pa.table({"id": column})
-        constant = source.replace("'", "''")
-        return ~self._current().knows(hashes(f"'{constant}'::varchar, id", rows))
+        return ~self._current().knows(hashes("source, id", pa.table({"source": pa.repeat(source, len(column)), "id": column})))
 
     def add(self, batch: "pa.Table") -> int:
         """Merge products by (source, id, published), durably, all or nothing; returns how many were new.
@@ -75,19 +76,14 @@ class LocalCatalog:
             if rows.num_rows:
                 self._log.append(rows)
                 view.absorb(rows)
-                if view.end - (view.parts[-1].end if view.parts else 0) > RECENT_ROWS:
+                if view.end - view.indexed > RECENT_ROWS:
                     self._index.cover(self._log)
                 self._log.join()
         return int(rows.num_rows)
 
     def get(self, product: str, source: str = "") -> Product | None:
         """The product of that id, the one published last where there are several."""
-        view = self._current()
-        for tile in dict.fromkeys((_tile_in(product), "")):
-            found = view.ask(catalog_sql.get(product, source, tile))
-            if found:
-                return found[0]
-        return None
+        return self._current().get(product, source)
 
     def search(self, query: Query) -> Page:
         """Products that meet the query, by (sensing_time, id).
@@ -97,24 +93,24 @@ class LocalCatalog:
         """
         if query.limit < 1:
             raise BadInput(f"a page has at least one product, not {query.limit}")
-        tiles = query.tiles
+        tiles = query.tiles or None
         if query.bounds:
             under = _tiles_under(query.bounds)
-            tiles = tuple(tile for tile in tiles if tile in set(under)) if tiles else under
-            if not tiles:
-                return Page(())
-        found = self._current().ask(catalog_sql.search(query, tiles if len(tiles) <= MANY_TILES else (), query.limit + 1))
+            tiles = tuple(set(tiles) & set(under)) if tiles else under if len(under) <= MANY_TILES else None
+        found = self._current().search(query, tiles, query.limit + 1)
         products = tuple(found[: query.limit])
-        return Page(products, catalog_sql.page_end(products[-1]) if len(found) > query.limit else "")
+        return Page(products, page_end(products[-1]) if len(found) > query.limit else "")
 
     def added_after(self, cursor: int, limit: int = 10_000) -> tuple[list[Product], int]:
         """Products in the order they were added, later versions of one among them, and the cursor to go on from."""
-        from revisit.catalog_schema import to_products
-
-        products: list[Product] = []
-        for table in self._log_rows(cursor, cursor + limit):
-            products += to_products(table)
-        return products, cursor + len(products)
+        end = self._log.end()
+        while cursor < end:
+            reached = min(cursor + limit, end)
+            products = [product for table in self._log_rows(cursor, reached) for product in products_of(table)]
+            cursor = reached
+            if products:
+                return products, cursor
+        return [], cursor
 
     def freshness(self) -> list[Freshness]:
         """One entry a source."""
@@ -126,17 +122,52 @@ class LocalCatalog:
             self._index.cover(self._log, whole=True)
             self._log.join()
 
+    def check(self) -> list[str]:
+        """What is wrong with the files, one sentence each; reads all of them."""
+        return check(self._log, self._index)
+
+    def rebuild(self) -> int:
+        """Mend the log from what is left of it in the index, set aside what cannot be read, and make the index again.
+
+        Returns:
+            How many products were lost for good; where there are any, the sources are to be listed as if for the first time.
+        """
+        with self._writing():
+            self._names = None
+            return rebuild(self._log, self._index, self._folder / "damaged")
+
     def _current(self) -> View:
         """A view that knows all that is in the log now."""
         with self._lock:
-            segments, parts = self._log.segments(), self._index.parts()
-            end = segments[-1].end if segments else 0
-            if self._view is None or (self._view.parts != parts and parts) or self._view.end > end:
-                self._view = View(parts)
+            names = listed(self._log.folder), listed(self._index.folder)
+            if self._view is not None and names == self._names:
+                return self._view
+            parts, end = self._index.parts(), self._log.end()
+            if self._view is None or self._view.spans != parts or self._view.end > end:
+                self._view = self._opened()
             if self._view.end < end:
                 for rows in self._log_rows(self._view.end, end):
                     self._view.absorb(rows)
+                self._view.end = end
+            self._names = names
             return self._view
+
+    def _opened(self) -> View:
+        while True:
+            parts = self._index.parts()
+            try:
+                return View(parts)
+            except Damaged:
+                break
+            except FileNotFoundError:
+                # A part may have been joined with others since the folder was looked at.
+                if parts == self._index.parts():
+                    break
+        # What is derived needs no person to mend it.
+        with self._writing():
+            self._index.discard()
+            self._index.cover(self._log)
+            return View(self._index.parts())
 
     def _log_rows(self, first: int, end: int) -> "list[pa.Table]":
         for _ in range(5):
@@ -192,17 +223,18 @@ def _new_rows(view: View, batch: "pa.Table") -> "pa.Table":
     hides: list[int | None] = [None] * rows.num_rows
     if len(again):
         repeated = rows.take(pa.array(again))
-        latest = view.latest(repeated)
-        for row, source, id, published in zip(again.tolist(), *(repeated[name].to_pylist() for name in ("source", "id", "published")),
-                                              strict=True):
-            position, rival = view.end + row, latest.get((source, id))
+        latest = view.latest(ids[again])
+        published = repeated["published"].cast(pa.int64()).to_pylist()
+        for row, key, made in zip(again.tolist(), zip(repeated["source"].to_pylist(), repeated["id"].to_pylist(), strict=True), published,
+                                  strict=True):
+            version, rival = (made, view.end + row), latest.get(key)
             if rival is None:
-                latest[source, id] = published, position
-            elif (published is not None, published) >= (rival[0] is not None, rival[0]):
+                latest[key] = version
+            elif age_of(version) > age_of(rival):
                 hides[row] = rival[1]
-                latest[source, id] = published, position
+                latest[key] = version
             else:
-                hides[row] = position
+                hides[row] = version[1]
     positions = np.arange(view.end, view.end + rows.num_rows)
     return rows.append_column("position", pa.array(positions, pa.int64())).append_column("hides", pa.array(hides, pa.int64())).cast(
         stored_schema())
@@ -218,11 +250,3 @@ def _tiles_under(bounds: tuple[float, float, float, float]) -> tuple[str, ...]:
         raise BadInput(f"{bounds} are no bounds; give west, south, east, north in degrees")
     spans = [(west, east)] if west <= east else [(west, 180.0), (-180.0, east)]
     return tiles_under(shapely.union_all([shapely.box(left, south, right, north) for left, right in spans]))
-
-
-def _tile_in(product: str) -> str:
-    """The tile that a product's name tells, or nothing."""
-    import re
-
-    found = re.search(r"(?:_T|_)(\d{2}[C-HJ-NP-X][A-HJ-NP-Z][A-HJ-NP-V])(?:_|$)", product)
-    return found[1] if found else ""

@@ -7,18 +7,21 @@ where it came late.
 
 import errno
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from revisit.catalog_schema import SCHEMA
 from revisit.errors import GiveUp, Retry
-from revisit.local.spans import Span, beyond_gap, covering, named, span, sweep, write_whole
+from revisit.local.spans import Span, beyond_gap, covering, named, remove, span, sweep, write_whole
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 SUFFIX = ".parquet"
+TWIN = ".twin"
+"""The same file once more, until its rows are in the index too: what one damaged file takes away is still in another."""
 FILE_ROWS = 1 << 20
 """A file is not joined with others once it has so many rows."""
 GROUP_ROWS = 1 << 16
@@ -53,6 +56,15 @@ class Log:
                               "run `revisit doctor` to rebuild the catalog from what is there")
         return chosen
 
+    def end(self) -> int:
+        """One after the last position."""
+        segments = self.segments()
+        return segments[-1].end if segments else 0
+
+    def between(self, first: int, end: int) -> list[Span]:
+        """The files that hold these positions."""
+        return [segment for segment in self.segments() if segment.end > first and segment.first < end]
+
     def append(self, rows: "pa.Table") -> None:
         """Add rows of `stored_schema` durably, all or nothing.
 
@@ -61,17 +73,20 @@ class Log:
             GiveUp: The folder cannot be written.
         """
         position = rows.column("position")
-        self._write(span(self.folder, position[0].as_py(), position[-1].as_py() + 1, SUFFIX), [rows])
+        first, end = position[0].as_py(), position[-1].as_py() + 1
+        self._write(span(self.folder, first, end, SUFFIX), [rows])
+        # Added from here on; a full disk only costs the spare.
+        with suppress(Retry):
+            self._write(span(self.folder, first, end, TWIN), [rows])
 
-    def read(self, first: int, end: int, columns: list[str] | None = None) -> "Iterator[pa.Table]":
+    def read(self, first: int, end: int) -> "Iterator[pa.Table]":
         """Rows at these positions in order, a part of a file at a time.
 
         Raises:
             Damaged: A file cannot be read.
         """
-        for segment in self.segments():
-            if segment.end > first and segment.first < end:
-                yield from _read(segment, first, end, columns)
+        for segment in self.between(first, end):
+            yield from read(segment, first, end)
 
     def join(self) -> None:
         """Join the short files at the end of the log where there are many."""
@@ -82,21 +97,18 @@ class Log:
         tail = segments[short:]
         if len(tail) > FILES:
             self._write(span(self.folder, tail[0].first, tail[-1].end, SUFFIX),
-                        (rows for segment in tail for rows in _read(segment, segment.first, segment.end)))
-        sweep(self.folder, (SUFFIX,))
+                        (rows for segment in tail for rows in read(segment, segment.first, segment.end)))
+        sweep(self.folder, SUFFIX)
 
-    def restore(self, segment: Span, rows: "pa.Table") -> None:
-        """Put a damaged or lost file back with what could be saved of it; its positions stay taken."""
-        self._write(segment, [rows])
+    def indexed(self, end: int) -> None:
+        """Take note that the rows before `end` are in the index, so that twins of them are not needed."""
+        for twin in named(self.folder, TWIN):
+            if twin.end <= end:
+                remove(twin.path)
 
-    def verify(self, segment: Span) -> None:
-        """Read a file to its end.
-
-        Raises:
-            Damaged: It cannot be read.
-        """
-        for _ in _read(segment, segment.first, segment.end):
-            pass
+    def restore(self, first: int, end: int, rows: "pa.Table") -> None:
+        """Put back what could be saved of a damaged or lost stretch; its positions stay taken."""
+        self._write(span(self.folder, first, end, SUFFIX), [rows])
 
     def _write(self, segment: Span, tables: "Iterator[pa.Table] | list[pa.Table]") -> None:
         import pyarrow.parquet as pq
@@ -127,6 +139,7 @@ def writing(folder: Path) -> Iterator[None]:
         raise
 
 
+@cache
 def stored_schema() -> "pa.Schema":
     """Columns of the log: those of the catalog, times as UTC without saying so, and each row's position and what it hides."""
     import pyarrow as pa
@@ -135,20 +148,29 @@ def stored_schema() -> "pa.Schema":
     return pa.schema([*columns, ("position", pa.int64()), ("hides", pa.int64())])
 
 
-def _read(segment: Span, first: int, end: int, columns: list[str] | None = None) -> "Iterator[pa.Table]":
+def read(segment: Span, first: int, end: int) -> "Iterator[pa.Table]":
+    """Rows of one file at these positions.
+
+    Raises:
+        Damaged: It cannot be read.
+    """
     import pyarrow as pa
+    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     first, end = max(first, segment.first), min(end, segment.end)
     try:
         with pq.ParquetFile(segment.path, page_checksum_verification=True) as file:
-            at = segment.first
+            # Fewer rows than positions mean that some were lost.
+            complete, at = file.metadata.num_rows == segment.rows, segment.first
             for group in range(file.num_row_groups):
                 rows = file.metadata.row_group(group).num_rows
-                if at + rows > first and at < end:
-                    table: Any = file.read_row_group(group, columns=columns, use_threads=False)
-                    start = max(first - at, 0)
-                    yield table.slice(start, min(end - at, rows) - start)
+                if not complete or (at + rows > first and at < end):
+                    table: Any = file.read_row_group(group, use_threads=False)
+                    place = table["position"]
+                    if not complete or at < first or at + rows > end:
+                        table = table.filter(pc.and_(pc.greater_equal(place, first), pc.less(place, end)))
+                    yield table
                 at += rows
     except FileNotFoundError:
         raise

@@ -1,148 +1,230 @@
-"""One state of the catalog, ready to be asked: the index's parts as they lie on the disk, the newest rows in memory."""
+"""One state of the catalog, ready to be asked: the index's parts on the disk, and the newest rows in memory."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from revisit.catalog_sql import Statement
-from revisit.local.catalog_index import IDS, VERSIONS, attached, columns_ddl, contains, hashes, mapped
-from revisit.local.catalog_log import Damaged
+from revisit.catalog_schema import SCHEMA
+from revisit.clock import instant, rfc3339
+from revisit.errors import BadInput
+from revisit.local.catalog_hashes import hashes
+from revisit.local.catalog_log import UTC_COLUMNS, Damaged
+from revisit.local.catalog_part import DEGREE, Conditions, Part, overlap
 from revisit.local.spans import Span
-from revisit.ports import Freshness
-from revisit.product import Product
+from revisit.ports import Freshness, Query
+from revisit.product import LEVELS, Product
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
     from numpy.typing import NDArray
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+Latest = dict[tuple[str, str], tuple[int | None, int]]
+"""(source, id) -> when the version that counts was published (microseconds since 1970), and its position."""
+
 
 class View:
-    """Products up to some position of the log; `absorb` carries it on. May be asked from several threads.
+    """Products up to some position of the log; `absorb` carries it on.
 
     Raises:
         Damaged: A part of the index cannot be read.
     """
 
-    def __init__(self, parts: list[Span]) -> None:
-        import duckdb
+    def __init__(self, spans: list[Span]) -> None:
+        self.spans = spans
+        self.end = self.indexed = spans[-1].end if spans else 0
+        """One after the last position it knows, and after the last one that is not in memory only."""
+        self._parts: tuple[Part, ...] = ()
+        for part in spans:
+            with reading(part):
+                self._follow(self._parts, Part.load(part.path))
+        self._fixed = len(self._parts)
 
-        self.parts = parts
-        self.end = parts[-1].end if parts else 0
-        """One after the last position it knows."""
-        self._engine = duckdb.connect(config={"threads": 1})
-        with _reading():
-            names = attached(parts, self._engine)
-            # Small row groups, so that a search passes over most of the rows in memory too.
-            self._engine.execute("attach ':memory:' as recent (row_group_size 2048)")
-            self._engine.execute("set python_enable_replacements=false; set enable_external_access=false; set lock_configuration=true")
-            self._engine.execute(f"create table recent.products ({columns_ddl()}); create table recent.hides (position bigint)")
-            for name in names:
-                self._engine.execute(f"insert into recent.hides from {name}.hides")
-            self._known = [(mapped(part, IDS), mapped(part, VERSIONS)) for part in parts]
-            self._freshness: dict[str, Freshness] = {}
-            for name in names:
-                self._count(self._engine.execute(f"select source, rows, sensed, published from {name}.freshness").fetchall())  # noqa: S608
-        self._names = [*names, "recent"]
-        self._define()
+    def search(self, query: Query, tiles: tuple[str, ...] | None, limit: int) -> list[Product]:
+        """Products that meet the query, by (sensing_time, id, source); `limit` of them at most.
 
-    def ask(self, statement: Statement) -> list[Product]:
-        """The products that a statement of `catalog_sql` finds."""
-        sql, values = statement
-        with _reading():
-            rows = self._engine.cursor().execute(sql.replace("@", "$"), {name: _naive(value) for name, value in values.items()}).fetchall()
-        return [_product(row) for row in rows]
+        Args:
+            tiles: Those to look on; None means any.
+        """
+        import numpy as np
+
+        after = _place(query.after) if query.after else None
+        start = max([*([_micros(query.start)] if query.start else []), *([after[0]] if after else [])], default=None)
+        conditions = Conditions(None if tiles is None else tuple(tile.encode() for tile in tiles), start, _micros(query.end) if query.end else None,
+                                query.max_cloud, LEVELS.index(query.level) if query.level else None, query.source, _coarse(query.bounds))
+        parts = self._parts
+        found = [part.find(conditions) for part in parts]
+        times = np.concatenate([part.sensed(rows) for part, rows in zip(parts, found, strict=True)] or [np.empty(0, np.int64)])
+        owners = np.repeat(np.arange(len(parts)), [len(rows) for rows in found])
+        numbers = np.concatenate(found or [np.empty(0, np.int64)])
+        order = np.argsort(times, kind="stable") if len(times) <= 4 * limit else _first(times, 4 * limit)
+        chosen: list[Product] = []
+        at = 0
+        while at < len(times) and len(chosen) < limit:
+            if at == len(order):
+                order = np.argsort(times, kind="stable")
+            # All that were sensed at one moment are needed to put them in order.
+            to = min(at + limit - len(chosen), len(order)) - 1
+            to = int(np.searchsorted(times[order], times[order[to]], "right"))
+            products = [product for number, part in enumerate(parts) if len(own := order[at:to][owners[order[at:to]] == number])
+                        for product in products_of(part.fetch(numbers[own]))]
+            chosen += sorted((product for product in products if _meets(product, query, after)), key=sort_key)
+            at = to
+        return chosen[:limit]
+
+    def get(self, product: str, source: str) -> Product | None:
+        """The version of a product that was published last, in any source where none is named."""
+        import pyarrow as pa
+
+        sources = [source] if source else sorted({known for part in self._parts for known in part.sources})
+        hashed = hashes("source, id", pa.table({"source": pa.array(sources, pa.string()), "id": pa.array([product] * len(sources), pa.string())}))
+        best: tuple[tuple[bool, int, int], Product] | None = None
+        for part in self._parts:
+            rows = part.fetch(part.named(hashed))
+            for version, position in zip(products_of(rows), rows["position"].to_pylist(), strict=True):
+                age = age_of((_micros(version.published) if version.published else None, position))
+                if version.id == product and version.source in sources and (best is None or age > best[0]):
+                    best = age, version
+        return best and best[1]
 
     def knows(self, hashed: "NDArray[np.uint64]", versions: bool = False) -> "NDArray[np.bool_]":
         """Which hashes of (source, id), or of (source, id, published), are in the catalog."""
         import numpy as np
 
         found = np.zeros(len(hashed), bool)
-        for known in self._known:
-            found |= contains(known[versions], hashed)
+        for part in self._parts:
+            found |= part.knows(hashed, versions)
         return found
 
-    def latest(self, rows: "pa.Table") -> dict[tuple[str, str], tuple[datetime | None, int]]:
-        """Of the products in `rows`, when the version that counts was published and its position, by (source, id)."""
-        engine = self._engine.cursor()
-        engine.register("wanted", rows.select(["source", "id", "tile"]))
-        # By the tile first, which touches little; what is not there was filed under another tile.
-        found: dict[tuple[str, str], tuple[datetime | None, int]] = {}
-        for condition in ("using (tile, source, id)", "using (source, id)"):
-            if len(found) < rows.num_rows:
-                with _reading():
-                    matches = engine.execute("select source, id, published, position from wanted join every_product "  # noqa: S608
-                                             + condition).fetchall()
-                found = {(source, id): (published, position) for source, id, published, position in matches}
-        engine.unregister("wanted")
+    def latest(self, hashed: "NDArray[np.uint64]") -> Latest:
+        """The versions that count of the products with these hashes of (source, id)."""
+        import pyarrow as pa
+
+        found: Latest = {}
+        for part in self._parts:
+            rows = part.fetch(part.named(hashed))
+            published = rows["published"].cast(pa.int64())
+            for source, id, made, position in zip(*(column.to_pylist() for column in (rows["source"], rows["id"], published, rows["position"])),
+                                                  strict=True):
+                if (source, id) not in found or age_of((made, position)) > age_of(found[source, id]):
+                    found[source, id] = made, position
         return found
 
     def absorb(self, rows: "pa.Table") -> None:
         """Take in the rows of the log that follow."""
-        import numpy as np
-        import pyarrow.compute as pc
+        import pyarrow as pa
 
-        self._engine.register("arrived", rows)
-        self._engine.execute("insert into recent.products from arrived order by tile, sensing_time")
-        self._engine.execute("insert into recent.hides select hides from arrived where hides is not null")
-        self._count(self._engine.execute("select source, count(*) - count(hides), max(sensing_time), max(published) from arrived "
-                                         "group by source").fetchall())
-        self._engine.unregister("arrived")
-        mine = self._known[len(self.parts):] or [(np.empty(0, np.uint64), np.empty(0, np.uint64))]
-        self._known[len(self.parts):] = [(np.unique(np.concatenate([mine[0][0], hashes("source, id", rows)])),
-                                          np.unique(np.concatenate([mine[0][1], hashes("source, id, published", rows)])))]
-        self.end += rows.num_rows
-        if pc.any(pc.is_valid(rows["hides"])).as_py():
-            self._define()
+        if rows.num_rows:
+            # Each part in memory is at least twice as long as the next, so that there are few and each row is sorted seldom.
+            recent, kept = [rows], list(self._parts)
+            while len(kept) > self._fixed and kept[-1].rows < 2 * sum(table.num_rows for table in recent):
+                recent.insert(0, kept.pop().table())
+            self._follow(tuple(kept), Part.of(pa.concat_tables(recent)))
+            self.end = rows["position"][-1].as_py() + 1
 
     def freshness(self) -> list[Freshness]:
         """One entry a source."""
-        return [self._freshness[source] for source in sorted(self._freshness)]
+        found: dict[str, Freshness] = {}
+        for source, rows, sensed, published in (entry for part in self._parts for entry in part.freshness):
+            before = found.get(source, Freshness(source, 0))
+            found[source] = Freshness(source, before.rows + rows, _later(before.last_sensing, sensed), _later(before.last_published, published))
+        return [found[source] for source in sorted(found)]
 
-    def _define(self) -> None:
-        # Asking what is hidden costs a little at every search, so only where something is.
-        hidden = self._engine.execute("from recent.hides limit 1").fetchone()
-        every = " union all ".join(f"from {name}.products" for name in self._names)
-        visible = " where position not in (select position from recent.hides)" if hidden else ""
-        self._engine.execute(f"create or replace view every_product as from ({every}){visible}")
-        self._engine.execute("create or replace view products as from every_product")
-
-    def _count(self, found: list[tuple[str, int, datetime | None, datetime | None]]) -> None:
-        for source, rows, sensed, published in found:
-            before = self._freshness.get(source, Freshness(source, 0))
-            self._freshness[source] = Freshness(source, before.rows + rows, _later(before.last_sensing, sensed),
-                                                _later(before.last_published, published))
+    def _follow(self, parts: tuple[Part, ...], part: Part) -> None:
+        # In one step, since others may be searching.
+        self._parts = (*parts, part)
+        positions, hashed = part.replaces
+        if len(positions):
+            for earlier in parts:
+                earlier.drop(positions, hashed)
 
 
 @contextmanager
-def _reading() -> Iterator[None]:
-    import duckdb
+def reading(part: Span) -> Iterator[None]:
+    """Say in a sentence that a part of the index is damaged."""
+    import pyarrow as pa
 
     try:
         yield
-    except (duckdb.IOException, duckdb.SerializationException, duckdb.InternalException, duckdb.FatalException, duckdb.CatalogException,
-            ValueError) as error:
-        raise Damaged(f"the catalog's index is damaged ({str(error).splitlines()[0]}); run `revisit doctor` to rebuild it from "
-                      "the catalog's log") from error
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
+        raise Damaged(f"the catalog's index {part.path} is damaged ({str(error).splitlines()[0]}); run `revisit doctor` to make it "
+                      "again from the catalog's log") from error
 
 
-def _product(row: tuple[Any, ...]) -> Product:
-    """One row of `catalog_sql.COLUMNS`, which are `Product`'s fields in order."""
-    published, footprint = row[14], row[17]
-    cells = list(row)
-    cells[5] = row[5].replace(tzinfo=UTC)
-    cells[14] = published and published.replace(tzinfo=UTC)
-    cells[17] = footprint and msgspec.json.decode(footprint)
-    return Product(*cells)
+def products_of(rows: "pa.Table") -> list[Product]:
+    """Rows of the log as products: `Product`'s fields are the columns in order."""
+    import pyarrow as pa
+
+    columns = {name: rows[name].cast(pa.int64()).to_pylist() if name in UTC_COLUMNS else rows[name].to_pylist() for name in SCHEMA.names}
+    for name in UTC_COLUMNS:
+        columns[name] = [None if moment is None else _moment(moment) for moment in columns[name]]
+    columns["footprint"] = [text and msgspec.json.decode(text) for text in columns["footprint"]]
+    return [Product(*cells) for cells in zip(*columns.values(), strict=True)]
 
 
-def _naive(value: Any) -> Any:
-    return value.astimezone(UTC).replace(tzinfo=None) if isinstance(value, datetime) else value
+def sort_key(product: Product) -> tuple[datetime, str, str]:
+    """The order of a search."""
+    return product.sensing_time, product.id, product.source
 
 
-def _later(one: datetime | None, other: datetime | None) -> datetime | None:
-    moments = [moment.replace(tzinfo=UTC) for moment in (one, other) if moment]
-    return max(moments, default=None)
+def age_of(version: tuple[int | None, int]) -> tuple[bool, int, int]:
+    """What the version that counts is the greatest in, of (published, position): published at all, later, added later."""
+    published, position = version
+    return published is not None, published or 0, position
+
+
+def page_end(product: Product) -> str:
+    """The `next` of a page that ends with this product."""
+    return f"{rfc3339(product.sensing_time)}|{product.id}|{product.source}"
+
+
+def _place(after: str) -> tuple[int, str, str]:
+    try:
+        moment, id, source = after.split("|", 2)
+        return _micros(instant(moment)), id, source
+    except (ValueError, BadInput):
+        raise BadInput(f"{after!r} is no place to go on from; give the `next` of the page before") from None
+
+
+def _meets(product: Product, query: Query, after: tuple[int, str, str] | None) -> bool:
+    import numpy as np
+
+    if query.bounds and not overlap(query.bounds, *np.array([product.west, product.south, product.east, product.north])):
+        return False
+    return after is None or (_micros(product.sensing_time), product.id, product.source) > after
+
+
+def _first(times: "NDArray[np.int64]", count: int) -> "NDArray[np.int64]":
+    """Where the least of the times are, in order: `count` of them and all that equal the last."""
+    import numpy as np
+
+    least = np.flatnonzero(times <= np.partition(times, count - 1)[count - 1])
+    return least[np.argsort(times[least], kind="stable")]
+
+
+def _coarse(bounds: tuple[float, float, float, float] | None) -> tuple[int, int, int, int] | None:
+    """Bounds in the units of the columns, rounded outward."""
+    if bounds is None:
+        return None
+    west, south, east, north = bounds
+    return math.floor(west * DEGREE), math.floor(south * DEGREE), math.ceil(east * DEGREE), math.ceil(north * DEGREE)
+
+
+def _micros(moment: datetime) -> int:
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def _moment(micros: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=micros)
+
+
+def _later(one: datetime | None, micros: int | None) -> datetime | None:
+    return one if micros is None else _moment(micros) if one is None else max(one, _moment(micros))

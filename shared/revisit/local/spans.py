@@ -1,4 +1,4 @@
-"""Files that are named by the rows of the catalog's log which they cover: `<first>-<end><suffix>`.
+"""Files, or folders of files, that are named by the rows of the catalog's log which they cover: `<first>-<end><suffix>`.
 
 Several small ones are replaced by one that covers the same rows: it appears by a rename, and from then on those it covers
 do not count, whether or not they are still there. So a reader needs no list of what is valid but the folder's own.
@@ -28,23 +28,23 @@ class Span:
     def rows(self) -> int:
         return self.end - self.first
 
-    def beside(self, suffix: str) -> Path:
-        """Another file about the same rows."""
-        return self.path.with_suffix(suffix)
-
 
 def span(folder: Path, first: int, end: int, suffix: str) -> Span:
     """The file that covers these rows, there or not."""
     return Span(first, end, folder / f"{first:012d}-{end:012d}{suffix}")
 
 
-def named(folder: Path, suffix: str) -> list[Span]:
-    """All files of one kind, those covered by others too."""
+def listed(folder: Path) -> list[str]:
+    """Names in the folder, which need not be there: as long as they stay the same, so do the files."""
     try:
-        names = os.listdir(folder)  # noqa: PTH208 - asked at every search, where making paths would cost more than the search
+        return os.listdir(folder)  # noqa: PTH208 - asked at every search, where making paths would cost more than the search
     except FileNotFoundError:
         return []
-    found = (_NAME.fullmatch(name) for name in names)
+
+
+def named(folder: Path, suffix: str) -> list[Span]:
+    """All files of one kind, those covered by others too."""
+    found = (_NAME.fullmatch(name) for name in listed(folder))
     return sorted(Span(int(match[1]), int(match[2]), folder / match[0]) for match in found if match and match[3] == suffix)
 
 
@@ -68,7 +68,7 @@ def beyond_gap(spans: Iterable[Span]) -> list[Span]:
 
 
 def write_whole(path: Path, write: Callable[[Path], None]) -> None:
-    """Make a file that is there whole or not at all, and stays after a power cut.
+    """Make a file, or a folder of files, that is there whole or not at all, and stays after a power cut.
 
     Args:
         write: Is given the path to write to.
@@ -81,25 +81,32 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> None:
         unfinished.replace(path)
         _sync(path.parent)
     finally:
-        unfinished.unlink(missing_ok=True)
+        remove(unfinished)
 
 
-def sweep(folder: Path, suffixes: tuple[str, ...]) -> None:
+def sweep(folder: Path, suffix: str) -> None:
     """Remove what a crash left unfinished, and files whose rows others cover; only for the holder of the writers' lock."""
-    for left in folder.glob(f".*{_TEMPORARY}*"):
-        if left.is_dir():
-            shutil.rmtree(left, ignore_errors=True)
-        else:
-            left.unlink(missing_ok=True)
-    spans = named(folder, suffixes[0])
+    for left in folder.glob(f".*{_TEMPORARY}"):
+        remove(left)
+    spans = named(folder, suffix)
     kept = covering(spans)
     for old in spans:
         if old not in kept and any(new.first <= old.first and old.end <= new.end for new in kept):
-            for suffix in suffixes:
-                old.beside(suffix).unlink(missing_ok=True)
+            remove(old.path)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, or a folder with all that is in it, if it is there."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _sync(path: Path) -> None:
+    if path.is_dir():
+        for inner in path.iterdir():
+            _sync(inner)
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
