@@ -441,3 +441,35 @@ def test_the_default_live_source_is_one():
     source = open_source(EARTH_SEARCH)
     assert source.spec == EARTH_SEARCH
     assert source.announces_all is False
+
+
+def test_a_refresh_survives_every_fault_with_its_rows_and_its_watermark(server, tmp_path, monkeypatch):
+    """F11: old data stays, the watermark does not move, and what was published meanwhile is found once the server mends."""
+    from revisit.local.backend import local_backend
+    from revisit.ports import SourceState
+    from revisit.refreshing import refresh_source
+
+    monkeypatch.setattr(http_json, "WAITS_S", (0.0, 0.0))
+    monkeypatch.setattr(stac_api, "PAGE", 30)
+    clock = [NOW]
+    spec = f"stac:{server.url}#sentinel-2-l2a"
+    backend = local_backend(tmp_path, (spec,), lambda: clock[0])
+
+    def rows() -> int:
+        return len(backend.catalog().search(Query(source=spec)).products)
+
+    server.answer = two_pages
+    assert refresh_source(backend, spec).new == rows() == 16
+    shapes = [json_answer(shape) for shape in ([], {"value": []}, collection([]), collection([{"id": "x"}]))]
+    before = backend.records.get(SourceState, spec)
+    for number, fault in enumerate([*FAULTS.values(), *shapes, (404, b"", {})]):
+        clock[0] += timedelta(minutes=15)
+        server.answer = lambda path, body, fault=fault: fault if "retry-after" not in fault[2] else (503, b"", {})
+        with pytest.raises((Retry, GiveUp)):
+            refresh_source(backend, spec)
+        assert backend.records.get(SourceState, spec) == before
+        assert rows() == 16 + number
+        server.answer = lambda path, body, item=made(100 + number): json_answer(collection([item])) if "next" not in body else two_pages(path, body)
+        assert refresh_source(backend, spec).new == 1
+        before = backend.records.get(SourceState, spec)
+    assert rows() == 16 + number + 1

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import batched
 from typing import TYPE_CHECKING, Any
 
-from revisit.catalog_schema import to_table
 from revisit.ports import Listing
 from revisit.product import Product
 
@@ -32,6 +31,8 @@ def batches(found: Iterable[Found], unseen: Callable[[Any], Any], listing: Listi
         end: Called when `found` is used up; it may raise.
         rows: Products in one table at most.
     """
+    from revisit.catalog_schema import to_table
+
     def products() -> Iterator[Product]:
         for one in found:
             if isinstance(one, Product):
