@@ -82,13 +82,13 @@ function picker(one, wanted) {
 async function picture(looked, isLatest) {
   const item = await get(looked.item.slice(1));
   const shown = await preview(item);
+  const files = Object.entries(looked.assets).filter(([, asset]) => asset.type.startsWith("image/tiff"));
   return h("figure", {},
     h("figcaption", {}, `${isLatest ? "Latest result" : "Result"}, ${words.date(looked.datetime)}`),
     shown ?? h("p", { class: "empty" }, "This result has no picture."),
     h("p", { class: "readout" }, `${words.percent(looked.clear_fraction)} clear, ${words.percent(looked.coverage)} covered. `,
-      h("a", { href: looked.item.slice(1) }, "STAC item"),
-      Object.entries(looked.assets).filter(([, asset]) => asset.type.startsWith("image/tiff")).map(([name, asset]) =>
-        [" · ", h("a", { href: asset.href.slice(1), download: true }, `${name} GeoTIFF`)]).flat()));
+      h("a", { href: looked.item.slice(1) }, "STAC item"), files.length ? "; GeoTIFF of " : null,
+      files.flatMap(([name, asset], place) => [place ? ", " : null, h("a", { href: asset.href.slice(1), download: true }, name)])));
 }
 
 function acquisitions(jobs, wanted, looked, choose) {

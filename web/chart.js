@@ -114,13 +114,14 @@ function ticks(begin, last, seen, width) {
   }
   const months = Math.ceil(days / 30.4);
   const stride = [1, 2, 3, 6, 12, 24, 60, 120].find((size) => months / size <= room) ?? 240;
-  const label = format(stride >= 12 ? { year: "numeric" } : days > 370 ? { month: "short", year: "2-digit" } : { month: "short" });
+  const year = format({ year: "numeric" });
+  const label = format({ month: "short" });
   const marks = [];
   const start = stride >= 12 ? 0 : Math.ceil(first.getUTCMonth() / stride) * stride;
   for (let month = start; ; month += stride) {
     const at = Date.UTC(first.getUTCFullYear(), month, 1);
     if (at > last) return marks;
-    if (at >= begin) marks.push([at, label.format(at)]);
+    if (at >= begin) marks.push([at, (new Date(at).getUTCMonth() ? label : year).format(at)]);
   }
 }
 
