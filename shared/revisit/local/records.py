@@ -5,8 +5,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import apsw
+import msgspec
 
 from revisit.clock import Clock
+from revisit.errors import GiveUp
 from revisit.local.doorbell import Doorbell
 from revisit.local.outbox import enqueue
 from revisit.local.sqlite import Database
@@ -31,7 +33,7 @@ class LocalRecords:
     def find[T](self, kind: type[T], after: str = "", limit: int = 1000, **fields: Any) -> list[T]:
         statement, values = _search(kind, fields)
         with self._database.reading() as connection:
-            return [decode(body, kind) for (body,) in connection.execute(f"SELECT body {statement} LIMIT ?", (*values, after, limit))]
+            return [_read(body, kind) for (body,) in connection.execute(f"SELECT body {statement} LIMIT ?", (*values, after, limit))]
 
     def count(self, kind: type[Any], **fields: Any) -> int:
         statement, values = _search(kind, fields)
@@ -120,7 +122,14 @@ def erase(connection: apsw.Connection, kind: type[Any], id: str) -> None:
 
 def _get[T](connection: apsw.Connection, kind: type[T], id: str) -> T | None:
     body = connection.execute("SELECT body FROM record WHERE kind = ? AND id = ?", (name_of(kind), id)).get
-    return None if body is None else decode(body, kind)
+    return None if body is None else _read(body, kind)
+
+
+def _read[T](body: str, kind: type[T]) -> T:
+    try:
+        return decode(body, kind)
+    except msgspec.MsgspecError as error:
+        raise GiveUp(f"a record of kind {name_of(kind)} is damaged ({error}); run `revisit doctor` to see which") from error
 
 
 _SEARCH_ALL = "FROM record WHERE kind = ? AND id > ? ORDER BY id"

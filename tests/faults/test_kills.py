@@ -1,0 +1,103 @@
+"""Workers are killed at any moment: no alert is lost, none is written twice."""
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from faults.harness import HISTORY, deliver, endure, job, judge, start
+from revisit.alert import Alert
+from revisit.errors import Retry
+from revisit.events import JobFinished
+from revisit.local import sqlite
+from revisit.local.backend import local_backend, local_queue
+from revisit.subscription import Subscription
+from revisit.wire import decode
+from samples import envelope, subscription
+
+
+def test_of_2000_events_told_2600_times_to_workers_that_are_killed_none_is_lost_or_doubled(memory):
+    verdict = endure(memory / "data", events=2000, duplicates=0.3, feed_s=6)
+    print(f"F1 quick: {verdict}")
+    assert verdict.clean, verdict
+    assert verdict.sent == 2600 and verdict.kills >= 20
+
+
+def test_the_judge_finds_the_faults_of_a_handler_that_commits_three_times(memory):
+    for seed in range(5):
+        verdict = endure(memory / f"{seed}", "three commits", events=400, seed=seed, feed_s=2)
+        if not verdict.clean:
+            break
+    print(f"naive control: {verdict}")
+    assert verdict.lost or verdict.doubled
+
+
+def test_the_judge_finds_what_is_missing_and_what_is_double(tmp_path):
+    backend = local_backend(tmp_path)
+    backend.records.transact(lambda transaction: transaction.put(subscription("sub_0")))
+    jobs = [job("sub_0", name) for name in "ab"]
+    assert judge(tmp_path, jobs).lost == 2
+    for name in jobs:
+        deliver(backend.handling(envelope(JobFinished(name)), "deliver"))
+    queue = local_queue(backend)
+    for message in queue.lease(["deliver"], 9):
+        deliver(backend.handling(decode(message.body), "deliver"))
+        queue.ack(message)
+    assert judge(tmp_path, jobs).clean
+    assert judge(tmp_path, jobs[:1]).faults == ["1 alerts nobody asked for"]
+    (tmp_path / HISTORY).write_text("job.finished gone\njob.finished gone\n")
+    assert judge(tmp_path, jobs).doubled == 1 and "are gone" in judge(tmp_path, jobs).faults[0]
+
+
+@pytest.mark.parametrize("turn", range(3))
+def test_a_worker_that_slept_through_its_lease_changes_nothing_when_it_wakes(tmp_path, turn):
+    backend = local_backend(tmp_path)
+    queue = local_queue(backend)
+    backend.records.transact(lambda transaction: transaction.put(subscription("sub_0")))
+    backend.records.transact(lambda transaction: transaction.send(envelope(JobFinished(job("sub_0", "a")))))
+    with start("stall", str(tmp_path), 0.2) as slow:
+        wait_until_stopped(slow.pid)
+        assert queue.wait(10, ["deliver"]), "its lease runs out although it lives"
+        [message] = queue.lease(["deliver"])
+        assert message.attempt == 2
+        if turn:
+            assert deliver(backend.handling(decode(message.body), "deliver"))
+        if turn == 2:
+            assert queue.ack(message)
+        os.kill(slow.pid, signal.SIGCONT)
+        committed, *answers = json.loads(slow.stdout.read())
+    # Overtaken before the other one's commit, its own commit is as good as that; afterwards it is none.
+    assert (committed is None) == bool(turn)
+    assert answers == [False, False, False]
+    assert backend.records.get(Subscription, "sub_0").alerts == len(backend.records.find(Alert)) == 1
+    assert deliver(backend.handling(decode(message.body), "deliver")) is None
+
+
+def test_a_worker_that_sleeps_within_a_transaction_makes_others_try_again_later(tmp_path, monkeypatch):
+    monkeypatch.setattr(sqlite, "PATIENCE_MS", 200)
+    backend = local_backend(tmp_path)
+    with start("hold", str(tmp_path)) as holder:
+        wait_until_stopped(holder.pid)
+        with pytest.raises(Retry, match="is busy"):
+            backend.records.transact(lambda transaction: transaction.put(subscription("sub_0")))
+        assert backend.records.get(Subscription, "sub_0") is None, "reading goes on"
+        os.kill(holder.pid, signal.SIGCONT)
+        assert json.loads(holder.stdout.read()) == "written"
+    backend.records.transact(lambda transaction: transaction.put(subscription("sub_0")))
+    assert backend.records.count(Subscription) == 2
+
+
+def wait_until_stopped(process: int) -> None:
+    until = time.monotonic() + 30
+    while Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "T":
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+def test_16_processes_that_make_one_data_folder_at_once_all_find_it_whole(tmp_path):
+    processes = [start("count_up", str(tmp_path / "data"), 10) for _ in range(16)]
+    assert [json.loads(process.communicate()[0]) for process in processes] == ["done"] * 16
+    assert local_backend(tmp_path / "data").records.get(Subscription, "sub_0").alerts == 160
