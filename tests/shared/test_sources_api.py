@@ -399,6 +399,10 @@ def test_items_none_of_which_is_understood_are_loud_and_single_ones_are_counted(
 def test_nothing_where_there_was_something_is_an_error(server, source):
     listing = source.listing({}, all_unseen, NOW)
     assert products(listing) == []
+    assert server.asked[-1][:2] == ("GET", "/collections/sentinel-2-l2a")
+    server.script = [json_answer(collection([])), (404, b"", {})]
+    with pytest.raises(GiveUp, match="check the address and the collection"):
+        products(source.listing({}, all_unseen, NOW))
     listing = source.listing({"watermark": "2020-03-05T10:37:41Z", "swept": "2020-03-06T00:00:00Z"}, all_unseen, NOW)
     with pytest.raises(GiveUp, match="lists nothing since 2020-03-04T10:37:41Z"):
         products(listing)

@@ -249,6 +249,19 @@ def test_links_out_of_the_folder_are_not_followed(tmp_path):
         folder(tmp_path / "inside").bands(Product("x", "", "L2A", "S2B", "31UES", NOW, "", 0, 0, 0, 0, href=str(tmp_path / "outside" / "elsewhere.json")))
 
 
+def test_a_zipped_product_is_reported_with_the_remedy(tmp_path):
+    (tmp_path / "S2A_MSIL2A_20180101T105441_N0206_R051_T31TDH_20180101T124911.SAFE.zip").touch()
+    _, listing = read(folder(tmp_path))
+    assert "unpack it" in listing.rejected[0][1]
+
+
+def test_a_product_may_itself_be_the_folder():
+    name = "S2A_MSIL1C_20180101T105441_N0206_R051_T31TDH_20180101T124911"
+    source = folder(shared_data("safe", f"{name}.SAFE"))
+    (product,), _ = read(source)
+    assert (product.id, set(source.bands(product))) == (name, {"B01"})
+
+
 def test_items_of_other_missions_are_passed_over_quietly(tmp_path):
     item(tmp_path, "LC08_L2SP", platform="landsat-8", constellation="landsat")
     path = tmp_path / "LC08_L2SP.json"
@@ -288,7 +301,7 @@ def test_a_spec_is_made_absolute(tmp_path, monkeypatch):
     assert open_source(" stac:https://example.org/v1/#a-b ").spec == "stac:https://example.org/v1#a-b"
 
 
-@pytest.mark.parametrize("spec", ["", "folder", "folder:", "https://example.org", "ftp:x", "/data", "stac:https://example.org", "stac:example.org#c",
+@pytest.mark.parametrize("spec", ["", "folder:a\0b", "folder", "folder:", "https://example.org", "ftp:x", "/data", "stac:https://example.org", "stac:example.org#c",
                                   "stac:file:///etc/passwd#c", "stac:https://user@example.org#c", "stac:https://example.org#a/../b"])  # fmt: skip
 def test_what_is_no_source_is_refused_with_the_forms_that_are(spec):
     with pytest.raises(BadInput, match=r"folder:PATH, google-index:PATH-or-URL or stac:URL#collection|write stac:https?://"):

@@ -18,7 +18,7 @@ def open_source(spec: str) -> Source:
         BadInput: The SPEC names no source.
     """
     kind, _, location = spec.strip().partition(":")
-    if not location:
+    if not location or not spec.strip().isprintable():
         raise BadInput(f"{spec!r} is not a source; {_FORMS}")
     if kind == "folder":
         from revisit.sources.folder import Folder

@@ -4,6 +4,7 @@ The tree itself is walked rather than the catalog's links, so that an item witho
 """
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,6 +27,8 @@ WITNESSES = 8
 MAX_BYTES = 20_000_000
 """Of one metadata file."""
 
+_ZIPPED = re.compile(r"S2[A-Z]_\S+\.zip")
+
 
 @dataclass(frozen=True, slots=True)
 class _Place:
@@ -46,7 +49,7 @@ class Folder:
     def __init__(self, path: str) -> None:
         self.root = Path(path)
         self.spec = f"folder:{path}"
-        self._resolved = self.root.resolve()
+        self._resolved = Path(os.path.realpath(path))
 
     def listing(self, state: dict[str, Any], unseen: "Callable[[Any], Any]", now: datetime) -> Listing:  # noqa: ARG002
         """Products of directories that changed since the listing that left `state`; see `Source.listing`.
@@ -134,6 +137,9 @@ class Folder:
             inner.sort()
             for name in (name for name in inner if (path / name).is_symlink()):
                 yield os.fspath((path / name).relative_to(self.root)), "a link to another folder is not followed; name that folder as a source"
+            for name in files:
+                if _ZIPPED.fullmatch(name):
+                    yield os.fspath((path / name).relative_to(self.root)), "a zipped product is not read; unpack it"
             if any(safe.is_metadata(name) for name in files):
                 inner.clear()
                 yield _Place(path, True, _digest([path, *(path / name for name in files if safe.is_metadata(name)), path / "GRANULE"]))

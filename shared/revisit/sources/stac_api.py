@@ -84,6 +84,8 @@ class StacApi:
                 yield one
 
         def end() -> None:
+            if not listing.rows and watermark is None:
+                self._http.json("GET", f"{self.url}/collections/{self.collection}")  # a search in no collection finds nothing and says nothing
             if not listing.rows and watermark is not None:
                 raise GiveUp(f"{self.spec} lists nothing since {rfc3339(start)}, although it had a product of {rfc3339(watermark)}")
             listing.state = {"watermark": rfc3339(latest[0]) if latest[0] else "", "swept": rfc3339(now) if sweep else state["swept"]}
