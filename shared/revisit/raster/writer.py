@@ -81,6 +81,9 @@ def _encoded(
         "nodata": nodata,
         "compress": "deflate",
         "predictor": "FLOATING_POINT" if bands.dtype.kind == "f" else "STANDARD",
+        # Differences of measured values hardly repeat: level 1 came out 0.5 to 5 % smaller than level 6 on real bands and indices, in
+        # two thirds of the time. Classes do repeat.
+        "level": 6 if bands.dtype.itemsize == 1 else 1,
         "blocksize": BLOCK,
         "overviews": "AUTO" if max(width, height) > BLOCK else "NONE",
         "overview_resampling": overview_resampling,
