@@ -11,7 +11,7 @@ run: setup  ## the demo: an archive, a subscription with its past, the live chai
 	@$(BIN)/revisit demo --data $(DATA) --port $(PORT)
 
 test: setup-test check  ## everything CI checks; prints the figures at the end
-	@$(BIN)/python -m tests.run
+	@$(BIN)/python tests/run.py
 
 check: setup-test
 	@$(BIN)/ruff check shared functions tests bench
@@ -43,7 +43,7 @@ bench: setup-test  ## every benchmark at its full size (an hour, and 12 GB below
 		grep -q 'arguments(' $$file && [ $$name != common ] && $(BIN)/python -m bench.$$name; done; true
 
 lock: setup-test  ## renew the pins after a change of locks/*.in
-	@$(BIN)/python -m tests.lock
+	@$(BIN)/python tests/lock.py
 
 clean:
 	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache

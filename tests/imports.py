@@ -1,6 +1,7 @@
 """Who imports whom in this house, read from the source."""
 
 import ast
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -58,3 +59,18 @@ def reached(path: Path, but: tuple[str, ...] = ()) -> set[Path]:
             # A module's packages are run before it.
             todo += [known[name] for name in known if name != "revisit" and file.parent in (known[name].parent,) and known[name].name == "__init__.py"]
     return seen
+
+
+PACKAGES = {"functions_framework": "functions-framework", "pystac_client": "pystac-client"}
+"""Top-level names that differ from their package's."""
+
+
+def packages_of(main_file: Path) -> set[str]:
+    """Packages that a function reaches by imports; what its backend and sources bring is pinned with them."""
+    files = reached(main_file, but=("revisit.local", "revisit.gcp"))
+    return third_party({name for path in files for name in strangers(path)})
+
+
+def third_party(names: set[str]) -> set[str]:
+    """The packages among top-level names."""
+    return {PACKAGES.get(name, name) for name in names} - set(sys.stdlib_module_names)

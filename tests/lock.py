@@ -4,11 +4,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from imports import ROOT, reached, strangers
+from imports import ROOT, packages_of
 
 LOCKS = ROOT / "locks"
 COMPILE = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--no-header", "--generate-hashes", "--python-version", "3.12"]
-PACKAGES = {"functions_framework": "functions-framework", "pystac_client": "pystac-client"}
 
 
 def main() -> None:
@@ -19,15 +18,9 @@ def main() -> None:
     _compile("tools.in", LOCKS / "tools.txt", [*upgrade, "--constraint", "test.txt"])
     for folder in sorted(path.parent for path in (ROOT / "functions").glob("*/main.py")):
         wanted = LOCKS / "revisit"
-        wanted.write_text("\n".join(sorted(needed(folder / "main.py"))) + "\n")
+        wanted.write_text("\n".join(sorted(packages_of(folder / "main.py"))) + "\n")
         _compile(wanted.name, folder / "requirements.txt", ["--constraint", "runtime.txt"])
         wanted.unlink()
-
-
-def needed(main_file: Path) -> set[str]:
-    """Packages that a function reaches by imports, its backend's apart."""
-    files = reached(main_file, but=("revisit.local", "revisit.gcp"))
-    return {PACKAGES.get(name, name) for path in files for name in strangers(path)} - set(sys.stdlib_module_names)
 
 
 def _compile(source: str, target: Path, options: list[str]) -> None:

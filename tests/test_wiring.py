@@ -2,16 +2,15 @@
 
 import ast
 import re
-import sys
 
 import pytest
 
-from imports import ROOT, imports_of, module_files, ours, reached, strangers
+from imports import ROOT, imports_of, module_files, ours, packages_of, strangers, third_party
 from revisit.events import EVENTS
 from revisit.wiring import HEARS, RASTER, TICKS
 
 FLOORS: list[tuple[str, set[str]]] = [
-    ("words", {"errors", "ids", "clock", "bands", "product", "recipe", "tile", "tile_list", "geojson", "aoi", "subscription", "order", "job", "alert",
+    ("words", {"errors", "ids", "clock", "bands", "product", "recipe", "tile", "tile_list", "geojson", "polygon", "polygon_store", "aoi", "subscription", "order", "job", "alert",
                "delivery", "series", "events", "wire", "matching"}),
     ("ports", {"ports", "records", "wiring", "catalog_schema", "catalog_sql"}),
     ("adapters", {"local", "gcp", "sources"}),
@@ -117,14 +116,10 @@ def test_a_function_imports_no_other_function_and_no_home(function):
     assert not [name for name in imported if re.match(r"revisit\.(embedded|cli|demo|local|gcp)\b", name)]
 
 
-PACKAGES = {"functions_framework": "functions-framework", "pystac_client": "pystac-client", "google": "google-cloud"}
-
-
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_function_pins_exactly_what_it_imports(function):
     folder = ROOT / "functions" / function
-    files = reached(folder / "main.py", but=("revisit.local", "revisit.gcp"))
-    needed = {PACKAGES.get(name, name) for path in files for name in strangers(path)} - set(sys.stdlib_module_names) - {"__future__"}
+    needed = packages_of(folder / "main.py")
     text = (folder / "requirements.txt").read_text()
     pinned = set(re.findall(r"^([a-z0-9][\w.-]*)==", text, re.MULTILINE))
     asked = {name for name, reasons in _reasons(text).items() if "revisit" in reasons}
@@ -143,3 +138,14 @@ def _reasons(text: str) -> dict[str, str]:
 @pytest.mark.parametrize("function", ["refresh", "notify", "deliver", "api"])
 def test_a_function_without_pixels_needs_no_gdal(function):
     assert "rasterio" not in (ROOT / "functions" / function / "requirements.txt").read_text()
+
+
+def test_the_suite_pins_exactly_what_it_imports():
+    imported = third_party({name for path in [*module_files().values(), *(ROOT / "functions").glob("*/main.py")] for name in strangers(path)})
+    asked = {re.split(r"[<>=\[]", line)[0] for line in (ROOT / "locks" / "runtime.in").read_text().splitlines() if line[0] != "#"}
+    assert imported == asked
+
+
+def test_no_pin_names_a_registry():
+    for path in [*(ROOT / "locks").iterdir(), *(ROOT / "functions").glob("*/requirements.txt")]:
+        assert not re.search(r"https?://|index-url", path.read_text()), path
