@@ -19,7 +19,7 @@ class Receiver:
     connections: int = 0
     here: int = 0
     most: int = 0
-    """Connections open at the same time, at most."""
+    """Requests that waited for their answer at the same time, at most."""
     lock: threading.Lock = field(default_factory=threading.Lock)
     over: threading.Event = field(default_factory=threading.Event)
 
@@ -56,9 +56,22 @@ def answer(status, body=b"", **headers):
     return lambda connection, told: connection.sendall(head.encode() + b"\r\n" + body)
 
 
+@contextmanager
+def _waiting(told):
+    with told.lock:
+        told.here += 1
+        told.most = max(told.most, told.here)
+    try:
+        yield
+    finally:
+        with told.lock:
+            told.here -= 1
+
+
 def hang(connection, told):
     """Never answer."""
-    told.over.wait(30)
+    with _waiting(told):
+        told.over.wait(30)
 
 
 def dribble(text, every_s=0.05):
@@ -90,7 +103,8 @@ def reset(connection, told):
 def after(seconds, act):
     """Think first."""
     def slowly(connection, told):
-        told.over.wait(seconds)
+        with _waiting(told):
+            told.over.wait(seconds)
         act(connection, told)
     return slowly
 
@@ -108,9 +122,6 @@ def _accept(listener, told, tls):
 
 
 def _serve(connection, act, told, tls):
-    with told.lock:
-        told.here += 1
-        told.most = max(told.most, told.here)
     try:
         if tls:
             connection = tls.wrap_socket(connection, server_side=True)
@@ -121,9 +132,6 @@ def _serve(connection, act, told, tls):
             act(connection, told)
     except OSError:
         pass
-    finally:
-        with told.lock:
-            told.here -= 1
 
 
 def _read(connection):
