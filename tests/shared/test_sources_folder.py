@@ -14,7 +14,7 @@ import pytest
 
 from data import shared_data
 from revisit.catalog_schema import SCHEMA, to_products
-from revisit.errors import BadInput, GiveUp
+from revisit.errors import BadInput, GiveUp, Retry
 from revisit.ports import Listing
 from revisit.product import Product
 from revisit.sources import open_source
@@ -247,6 +247,26 @@ def test_links_out_of_the_folder_are_not_followed(tmp_path):
     assert dict(listing.rejected).keys() == {"linked", "item.json"}
     with pytest.raises(GiveUp, match="leads out"):
         folder(tmp_path / "inside").bands(Product("x", "", "L2A", "S2B", "31UES", NOW, "", 0, 0, 0, 0, href=str(tmp_path / "outside" / "elsewhere.json")))
+
+
+def test_a_folder_that_may_not_be_read_is_reported_and_a_disk_that_fails_is_a_retry(tmp_path, monkeypatch):
+    """The tests may run as root, who may read everything: the refusal comes from a stand-in."""
+    item(tmp_path / "a", "good")
+    (tmp_path / "z").mkdir()
+    outcome = [PermissionError(13, "Permission denied"), OSError(5, "Input/output error")]
+    real = os.scandir
+
+    def scandir(path):
+        if os.fspath(path).endswith("/z"):
+            raise type(outcome[0])(outcome[0].errno, outcome[0].strerror, os.fspath(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    products, listing = read(folder(tmp_path))
+    assert ([product.id for product in products], listing.rejected) == (["good"], [("z", "the folder may not be read; allow this user to")])
+    outcome.pop(0)
+    with pytest.raises(Retry, match="z cannot be read: Input/output error"):
+        read(folder(tmp_path))
 
 
 def test_a_zipped_product_is_reported_with_the_remedy(tmp_path):

@@ -131,8 +131,6 @@ class Folder:
                 raise Retry(f"{error.filename} cannot be read: {error.strerror}")
 
         for directory, inner, files in os.walk(self.root, onerror=fail):
-            while closed:
-                yield os.path.relpath(closed.pop(), self.root), "the folder may not be read; give its owner's permission"
             path = Path(directory)
             inner.sort()
             for name in (name for name in inner if (path / name).is_symlink()):
@@ -145,6 +143,8 @@ class Folder:
                 yield _Place(path, True, _digest([path, *(path / name for name in files if safe.is_metadata(name)), path / "GRANULE"]))
             elif items := sorted(path / name for name in files if name.endswith(".json")):
                 yield _Place(path, False, _digest(items))
+        for name in closed:
+            yield os.path.relpath(name, self.root), "the folder may not be read; allow this user to"
 
     def _read(self, place: _Place) -> Iterator[Found]:
         if place.product:
