@@ -22,7 +22,7 @@ from typing import Any
 import functions_framework
 
 from revisit import wire
-from revisit.errors import GiveUp
+from revisit.errors import GiveUp, Retry
 from revisit.events import Event
 from revisit.ports import Backend, DeadLetter
 
@@ -102,6 +102,8 @@ def _handle(message_id: str, message: dict[str, Any], kinds: tuple[type[Event], 
         _put_aside(backend, message_id, message, envelope, str(error), attempt, give_up)
     except Exception as error:
         outcome = f"{type(error).__name__}: {error}"
+        if not isinstance(error, Retry):
+            log.exception("%s did not foresee this", name)
         if attempt < MAX_ATTEMPTS:
             raise
         outcome = f"gave up after {attempt} attempts: {outcome}"

@@ -37,6 +37,7 @@ class Host:
         with self._loading:
             if function not in self._apps:
                 self._apps[function] = functions_framework.create_app(function, str(FUNCTIONS / function / "main.py"))
+                self._apps[function].logger.disabled = True  # the runtime has logged what went wrong
             return self._apps[function]
 
 
