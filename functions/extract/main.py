@@ -102,4 +102,4 @@ def skip(job: Job, seen: Cover, reason: str, notes: tuple[str, ...], backend: Ba
 def hand_on(commit: Commit, job: Job) -> None:
     """Write the extracted job and say so."""
     commit.put(job)
-    commit.emit(JobExtracted(job.id, job.lane))
+    commit.emit(JobExtracted(job.id, job.lane, job.again))

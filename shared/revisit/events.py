@@ -79,10 +79,16 @@ class _OfJob(Event):
     job: str
     lane: Lane = "live"
     """The lane of the job."""
+    again: int = 0
+    """The job's `again`: what is begun anew is another fact."""
 
     @property
     def subject(self) -> str:
         return self.job
+
+    @property
+    def version(self) -> str:
+        return str(self.again) if self.again else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,6 +88,8 @@ class Job:
     orders: tuple[str, ...] = ()
     """Ids of the orders that wait for it."""
     lane: Lane = "live"
+    again: int = 0
+    """How often it was begun anew after it had failed."""
     min_clear: float | None = None
     """Percent of the valid pixels that must be clear, else the job is skipped."""
     state: State = "started"

@@ -38,7 +38,7 @@ def _start(commit: Commit, jobs: list[Job]) -> int:
     new = [job for job in jobs if commit.get(Job, job.id) is None]
     for job in new:
         commit.put(job)
-        commit.emit(JobStarted(job.id, job.lane))
+        commit.emit(JobStarted(job.id, job.lane, job.again))
     return len(new)
 
 
@@ -51,7 +51,7 @@ def finish(commit: Commit, job: Job) -> None:
     commit.put(job.updated(orders=was.orders))
     for order in orders:
         commit.put(order.updated(open=max(order.open - 1, 0)))
-    commit.emit(JobFinished(job.id, job.lane))
+    commit.emit(JobFinished(job.id, job.lane, job.again))
 
 
 def keep(backend: Backend, job: Job, name: str, write: Callable[[Path], None], media_type: str, roles: tuple[str, ...] = ("data",),

@@ -3,13 +3,14 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
 from products import FIELD, NOW, ended, known, product
 from revisit.alert import Alert, alert_id
 from revisit.aoi import AOI
 from revisit.commands import alerts, delete, order, pause, results, resume, search, series, subscribe, subscription, subscriptions
 from revisit.commands.replaying import dead_letters, replay
 from revisit.errors import BadInput, Conflict, NotFound
-from revisit.events import JobStarted
+from revisit.events import JobExtracted, JobStarted
 from revisit.job import Cover, Job, Statistics, job_id
 from revisit.local.backend import local_backend
 from revisit.order import Order
@@ -282,3 +283,21 @@ def test_a_replayed_dead_letter_is_sent_once_and_put_away(backend):
         replay(backend, "letter")
     with pytest.raises(Conflict, match="cannot be sent again"):
         replay(backend, "odd")
+
+
+def test_a_failed_job_is_opened_and_begun_anew_by_its_dead_letter(backend, field):
+    known(backend, product(1))
+    placed = order(backend, field, NDVI)
+    job = results(backend, placed.id)[0]
+    ended(backend, job, "failed", reason="gave up after 8 attempts: the source does not answer")
+    for event in (JobStarted(job.id), JobExtracted(job.id)):
+        letter = DeadLetter(event.id, "extract", event.topic, "gave up", NOW, 8, Envelope(event, NOW).encode().decode())
+        backend.commit(lambda commit, letter=letter: commit.put(letter), last=False)
+    replay(backend, JobStarted(job.id).id)
+    anew = backend.record(Job, job.id)
+    assert (anew.state, anew.reason, anew.again, backend.record(Order, placed.id).open) == ("started", "", 1, 1)
+    assert JobStarted(job.id, again=1).id != JobStarted(job.id).id
+    replay(backend, JobExtracted(job.id).id)
+    assert backend.record(Job, job.id) == anew and backend.record(Order, placed.id).open == 1
+    ended(backend, anew)
+    assert backend.record(Order, placed.id).state == "finished"

@@ -1,7 +1,11 @@
 """Messages put aside: seen, and sent again once their cause is mended."""
 
+from revisit import wire
 from revisit.commands.paging import every
 from revisit.errors import Conflict, GiveUp, NotFound
+from revisit.events import JobExtracted, JobStarted
+from revisit.job import Job
+from revisit.order import Order
 from revisit.ports import Backend, DeadLetter, Transaction
 
 
@@ -25,13 +29,13 @@ def dead_letter(backend: Backend, id: str) -> DeadLetter:
 def replay(backend: Backend, id: str) -> DeadLetter:
     """Send a dead letter's event again, as if it had just happened, and put the letter away; one commit.
 
-    Functions that had handled the event already take no notice of it.
+    Functions that had handled the event already take no notice of it. A job that was closed as failed is opened and begun anew
+    from its first step, since what it made before may be gone.
 
     Raises:
+        NotFound: There is no such dead letter.
         Conflict: It holds no event of ours, so there is nothing to send.
     """
-    from revisit import wire
-
     letter = dead_letter(backend, id)
     try:
         envelope = wire.decode(letter.body.encode())
@@ -39,9 +43,20 @@ def replay(backend: Backend, id: str) -> DeadLetter:
         raise Conflict(f"dead letter {id!r} cannot be sent again: {error}") from None
 
     def work(transaction: Transaction) -> None:
-        if transaction.get(DeadLetter, id) is not None:
+        if transaction.get(DeadLetter, id) is None:
+            return
+        job = transaction.get(Job, envelope.event.subject) if isinstance(envelope.event, JobStarted | JobExtracted) else None
+        if job is None or job.state != "failed":
             transaction.delete(DeadLetter, id)
             transaction.send(wire.again(envelope, backend.now()))
+            return
+        orders = [order for order in (transaction.get(Order, waiting) for waiting in job.orders) if order]
+        anew = job.updated(state="started", reason="", finished=None, again=job.again + 1)
+        transaction.put(anew)
+        for order in orders:
+            transaction.put(order.updated(open=order.open + 1))
+        transaction.delete(DeadLetter, id)
+        transaction.send(wire.Envelope(JobStarted(anew.id, anew.lane, anew.again), backend.now(), path=(JobStarted.topic,)))
 
     backend.records.transact(work)
     return letter
