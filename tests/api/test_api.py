@@ -5,6 +5,7 @@ import json
 from datetime import timedelta
 
 import pytest
+
 from products import FIELD, NOW, ended, known, product
 from revisit.alert import Alert, alert_id
 from revisit.api import create_app

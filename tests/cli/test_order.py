@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from data import shared_data
 
 REVISIT = [sys.executable, "-c", "from revisit.cli import main; main()"]
