@@ -73,19 +73,18 @@ def quantiles(seconds: list[float]) -> tuple[float, float]:
 
 
 def timed(calls: list, best_of: int = 1) -> list[float]:
-    """Seconds of each call, the best of some; of calls that cannot be repeated, those that this thread was at work.
+    """Seconds of each call, the best of some, all calls going before any is repeated so that none finds its memory warm.
 
-    Other processes share the machine: what a call waits for them is not its own.
+    Other processes share the machine; what a call waits for them is not its own. Of calls that cannot be repeated, the
+    seconds that this thread was at work.
     """
     clock = time.perf_counter if best_of > 1 else time.thread_time
-    seconds = []
-    for call in calls:
-        tries = []
-        for _ in range(best_of):
+    seconds = [float("inf")] * len(calls)
+    for _ in range(best_of):
+        for at, call in enumerate(calls):
             begun = clock()
             call()
-            tries.append(clock() - begun)
-        seconds.append(min(tries))
+            seconds[at] = min(seconds[at], clock() - begun)
     return seconds
 
 

@@ -10,6 +10,7 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from revisit.aoi import AOI
+from revisit.polygon import mended
 from revisit.polygon_store import PER_DEGREE, PolygonStore
 from revisit.product import Product
 from revisit.tile import Tile, outline, outlines, tile_ids
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 _RIM = 1.4
 """Width of the rim as `outlines` measures it: a footprint drawn by its corners leaves the square by 1."""
+_FEW = 12
+"""AOIs under a tile."""
 _ENTRY = 7
 """Integers that a tile keeps of an AOI: its slot, inverted (~) where it reaches into the tile's core; its west, south, east and
 north; lon and lat of one of its vertices; all in 1e-7 degrees. Beside one another, so that a tile is read in one piece."""
@@ -33,10 +36,9 @@ def footprint(product: Product) -> Any:
     packages state that of many tiles together); a footprint that misses its own tile says nothing, and the tile is taken.
     """
     import shapely
-    from shapely.geometry import shape
 
     if product.footprint is not None:
-        stated = _mended(shape(product.footprint))
+        stated = _drawn(product.footprint)
         if shapely.contains_xy(_hull(product.tile), shapely.get_coordinates(stated)).all():
             return stated
     else:
@@ -122,7 +124,7 @@ class AoiIndex:
 
     def matches(self, product: Product) -> list[str]:
         """Ids of the AOIs that a product touches, sorted: those that `touching` would find among all."""
-        return self.many([product])[0]
+        return sorted(map(self._ids.__getitem__, self._slots_touched(product.tile, footprint(product))))
 
     def many(self, products: Sequence[Product]) -> list[list[str]]:
         """`matches` of each."""
@@ -149,22 +151,48 @@ class AoiIndex:
         import numpy as np
         import shapely
 
-        numbers = [_number(tile) for tile in tiles]
+        numbers = _numbers_of(tiles)
         nothing = array("i")
         under = [self._under.get(number, nothing) for number in numbers]
-        counts = np.array([len(entries) // _ENTRY for entries in under], dtype=np.int64)
+        counts = np.array([len(entries) for entries in under], dtype=np.int64) // _ENTRY
         if not counts.any():
             return np.zeros(0, np.int64), np.zeros(0, np.int64)
         which = np.repeat(np.arange(len(seen)), counts)
-        rows = _rows(under[0]) if len(under) == 1 else np.concatenate([_rows(entries) for entries in under])
+        rows = np.frombuffer(b"".join(under), np.int32).reshape(-1, _ENTRY)
         shapely.prepare(seen)
-        cores = _cores()[numbers]
-        whole = shapely.area(seen) >= shapely.area(cores)
-        whole[whole] = shapely.contains_properly(seen[whole], cores[whole])
+        # Of few AOIs each is tested sooner than whether the tile is whole.
+        whole = counts > _FEW
+        whole[whole] = shapely.contains_properly(seen[whole], _cores()[np.array(numbers)[whole]])
         touch = whole[which] & (rows[:, 0] < 0)
         rest = np.flatnonzero(~touch)
         touch[rest] = self._touch(seen, which[rest], rows[rest])
         return which[touch], _slots_of(rows[touch])
+
+    def _slots_touched(self, tile: str, seen: Any) -> list[int]:
+        """`pairs` of one footprint, without what many need."""
+        import numpy as np
+        import shapely
+
+        (number,) = _numbers_of([tile])
+        entries = self._under.get(number)
+        if not entries:
+            return []
+        rows = np.frombuffer(entries, np.int32).reshape(-1, _ENTRY)
+        shapely.prepare(seen)
+        touched: list[int] = []
+        if len(rows) > _FEW and seen.contains_properly(_cores()[number]):
+            sure = rows[:, 0] < 0
+            touched, rows = (~rows[sure, 0]).tolist(), rows[~sure]
+        if len(rows) > _FEW:
+            west, south, east, north = (at * PER_DEGREE for at in seen.bounds)
+            rows = rows[(rows[:, 1] <= east + 1) & (rows[:, 3] >= west - 1) & (rows[:, 2] <= north + 1) & (rows[:, 4] >= south - 1)]
+        if len(rows):
+            held = shapely.contains_xy(seen, rows[:, 5] / PER_DEGREE, rows[:, 6] / PER_DEGREE)
+            touched += _slots_of(rows[held]).tolist()
+            slots = _slots_of(rows[~held])
+            if len(slots):
+                touched += slots[shapely.intersects(seen, self._store.shapes(slots))].tolist()
+        return touched
 
     def id_of(self, slot: int) -> str:
         """The id of the AOI in a slot that `pairs` named."""
@@ -198,19 +226,27 @@ def _slots_of(rows: "NDArray[np.int32]") -> "NDArray[np.int64]":
     return np.where(rows[:, 0] < 0, ~rows[:, 0], rows[:, 0]).astype(np.int64)
 
 
-def _mended(shape: Any) -> Any:
+def _drawn(geometry: dict[str, Any]) -> Any:
     """A footprint as a catalogue states it, made sound: over the antimeridian, crossing itself."""
     import shapely
+    from shapely.geometry import shape
 
-    from revisit.polygon import mended
-
-    if shape.geom_type not in ("Polygon", "MultiPolygon"):
-        return shapely.convex_hull(shape)
-    at = shapely.get_coordinates(shape)
-    if shape.is_valid and (abs(at[1:, 0] - at[:-1, 0]) <= 180).all():
-        return shape
-    rings = [[list(part.exterior.coords), *(list(hole.coords) for hole in part.interiors)] for part in shapely.get_parts(shape)]
+    drawn = shape(geometry)
+    if drawn.geom_type not in ("Polygon", "MultiPolygon"):
+        return drawn.convex_hull
+    west, _, east, _ = drawn.bounds
+    if drawn.is_valid and (east - west <= 180 or not _leaps(drawn)):
+        return drawn
+    rings = [[list(part.exterior.coords), *(list(hole.coords) for hole in part.interiors)] for part in shapely.get_parts(drawn)]
     return shapely.union_all([mended([[(lon, lat) for lon, lat, *_ in ring] for ring in polygon]) for polygon in rings])
+
+
+def _leaps(drawn: Any) -> bool:
+    """Whether an edge goes over more than half the world."""
+    import shapely
+
+    return any((abs(at[1:, 0] - at[:-1, 0]) > 180).any()
+               for part in shapely.get_parts(drawn) for at in map(shapely.get_coordinates, shapely.get_rings(part)))
 
 
 @cache
@@ -219,11 +255,12 @@ def _numbers() -> dict[str, int]:
     return {id: number for number, id in enumerate(tile_ids())}
 
 
-def _number(tile: str) -> int:
+def _numbers_of(tiles: Sequence[str]) -> list[int]:
+    numbers = _numbers()
     try:
-        return _numbers()[tile]
+        return [numbers[tile] for tile in tiles]
     except KeyError:
-        return _numbers()[Tile.parse(tile).id]  # says what is wrong with it
+        return [numbers[Tile.parse(tile).id] for tile in tiles]  # says which is none
 
 
 @cache
@@ -252,7 +289,9 @@ def _tiles_near(shapes: "NDArray[np.object_]") -> "tuple[NDArray[np.int64], NDAr
 
     _, owners, tree = _hulls()
     which, hit = tree.query(shapes, predicate="intersects")
-    which, numbers = np.divmod(np.unique(which * len(owners) + owners[hit]), len(owners))
+    numbers = owners[hit]
+    if (hit >= len(tile_ids())).any():  # tiles drawn on either side of the antimeridian
+        which, numbers = np.divmod(np.unique(which * len(owners) + numbers), len(owners))
     return which, numbers
 
 

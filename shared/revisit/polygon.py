@@ -107,7 +107,10 @@ def rounded(shape: Any) -> Any:
     import shapely
 
     near = shapely.transform(shape, lambda at: np.round(at, DECIMALS) + 0.0)
-    return shapely.remove_repeated_points(near) if near.is_valid else shapely.set_precision(shape, GRID)
+    if near.is_valid:
+        return shapely.remove_repeated_points(near)
+    with np.errstate(all="ignore"):  # what GEOS leaves in the flags of the processor says nothing
+        return shapely.set_precision(shape, GRID)
 
 
 def _split(shape: Any) -> Any:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PER_DEGREE = 10_000_000
+_FEW = 3
+"""Polygons that are sooner made one by one."""
 _LARGEST_STEP = 1 << 20
 """Bytes that a column grows by at most, so that no addition waits long."""
 
@@ -80,20 +82,31 @@ class PolygonStore:
     def shapes(self, slots: "NDArray[np.int64]") -> "NDArray[np.object_]":
         """Each as a shapely geometry."""
         import numpy as np
+
+        if not self._others:
+            return self._simple(slots)
+        made = np.empty(len(slots), dtype=object)
+        simple = self._count.rows[slots, 0] > 0
+        made[simple] = self._simple(slots[simple])
+        made[~simple] = [self._others[slot] for slot in slots[~simple].tolist()]
+        return made
+
+    def _simple(self, slots: "NDArray[np.int64]") -> "NDArray[np.object_]":
+        """Those of one ring."""
+        import numpy as np
         import shapely
 
-        counts = self._count.rows[slots, 0]
-        made = np.empty(len(slots), dtype=object)
-        simple = np.flatnonzero(counts)
-        if len(simple):
-            counts = counts[simple]
-            ends = np.cumsum(counts)
-            rows = np.arange(ends[-1]) + np.repeat(self._start.rows[slots[simple], 0] - (ends - counts), counts)
-            rings = shapely.linearrings(self._vertices.rows[rows] / PER_DEGREE, indices=np.repeat(np.arange(len(simple)), counts))
-            made[simple] = shapely.polygons(rings)
-        for at in np.flatnonzero(self._count.rows[slots, 0] == 0):
-            made[at] = self._others[int(slots[at])]
-        return made
+        starts, counts = self._start.rows[slots, 0], self._count.rows[slots, 0]
+        if len(slots) <= _FEW:
+            made = np.empty(len(slots), dtype=object)
+            for at, (start, count) in enumerate(zip(starts.tolist(), counts.tolist(), strict=True)):
+                made[at] = shapely.polygons(self._vertices.rows[start:start + count] / PER_DEGREE)
+            return made
+        ends = np.cumsum(counts)
+        rows = np.arange(ends[-1]) + np.repeat(starts - (ends - counts), counts)
+        owners = np.repeat(np.arange(len(slots)), counts)
+        polygons: NDArray[np.object_] = shapely.polygons(shapely.linearrings(self._vertices.rows[rows] / PER_DEGREE, indices=owners))
+        return polygons
 
 
 class _Column:

@@ -86,7 +86,7 @@ def around(products, count=400):
 
 
 def test_every_match_over_real_footprints_is_that_of_brute_force(real_products, real_aois):
-    products = random.Random(3).sample(real_products, 600)
+    products = random.Random(3).sample(real_products, 400)
     aois = {**real_aois, **around(products)}
     shapes = np.array([each.shape for each in aois.values()], dtype=object)
     ids = np.array(list(aois))
@@ -97,7 +97,7 @@ def test_every_match_over_real_footprints_is_that_of_brute_force(real_products, 
             seen = footprint(of)  # over the antimeridian: judged below
         assert found == sorted(ids[shapely.intersects(seen, shapes)]), (of.tile, seen.wkt)
         pairs += len(found)
-    assert pairs > 2000
+    assert pairs > 1500
 
 
 def test_footprints_over_the_antimeridian_match_on_both_sides_as_brute_force():
@@ -130,7 +130,7 @@ def test_a_footprint_that_jumps_over_the_antimeridian_is_the_one_that_is_split()
 
 
 def test_one_product_gives_the_same_as_many_and_as_touching(real_products, real_aois):
-    products = random.Random(4).sample(real_products, 40)
+    products = random.Random(4).sample(real_products, 20)
     index = indexed(real_aois)
     many = index.many(products)
     for each, found in zip(products, many, strict=True):
