@@ -15,9 +15,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import shapely
-from data import shared_data
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from data import shared_data
 from revisit.catalog_schema import to_table
 from revisit.errors import BadInput, GiveUp, Retry
 from revisit.ports import Page, Query
@@ -211,7 +212,7 @@ def test_bounds_are_met_on_either_side_of_the_antimeridian(catalog):
 
 TILES = (TURIN, ROME, TAVEUNI, SUVA, "32TMQ")
 a_product = st.builds(
-    lambda number, tile, id, source, level, cloud, made: product(number, tile=tile, id=f"p{id}", source=source, level=level, cloud_cover=cloud,
+    lambda number, tile, name, source, level, cloud, made: product(number, tile=tile, id=f"p{name}", source=source, level=level, cloud_cover=cloud,
                                                                  published=made and START + timedelta(days=made)),
     st.integers(0, 5), st.sampled_from(TILES), st.integers(0, 8), st.sampled_from((FEED, FOLDER)), st.sampled_from(("L1C", "L2A")),
     st.sampled_from((None, 0.0, 20.0, 20.000001, 100.0)), st.sampled_from((None, 1, 2, 3)))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, Any
 
 from revisit.errors import GiveUp, NotFound, Retry
 
@@ -56,7 +56,8 @@ def opened(location: str, mark: str = "") -> Iterator[Opened | None]:
         if buffered.peek(2)[:2] == _GZIP:
             from isal import igzip
 
-            yield Opened(cast(IO[bytes], stack.enter_context(igzip.open(buffered, "rb"))), now)
+            unpacked: Any = igzip.IGzipFile
+            yield Opened(stack.enter_context(unpacked(fileobj=buffered)), now)
         else:
             yield Opened(buffered, now)
 

@@ -51,11 +51,9 @@ class GoogleIndex:
         if is_url(self.location):
             folder = self.location.partition("?")[0].rpartition("/")[0]
             return folder.removesuffix("/L2") + "/"
-        folder_path = Path(self.location).absolute().parent
-        for candidate in (folder_path, folder_path.parent) if folder_path.name == "L2" else (folder_path,):
-            if (candidate / "tiles").is_dir() or (candidate / "L2" / "tiles").is_dir():
-                return f"{candidate}/"
-        return PUBLIC
+        beside = Path(self.location).absolute().parent
+        beside = beside.parent if beside.name == "L2" else beside
+        return f"{beside}/" if (beside / "tiles").is_dir() or (beside / "L2" / "tiles").is_dir() else PUBLIC
 
     def listing(self, state: dict[str, Any], unseen: Callable[[Any], Any], now: datetime) -> Listing:  # noqa: ARG002
         """What the index has and the catalog lacks; see `Source.listing`.
@@ -120,6 +118,9 @@ class GoogleIndex:
     def _read(self, text: IO[bytes], listing: Listing) -> "Iterator[pa.RecordBatch]":
         import pyarrow as pa
         import pyarrow.csv as pc
+        from isal import igzip_lib
+
+        unpacking: tuple[type[Exception], ...] = (OSError, ValueError, igzip_lib.IsalError)
 
         def skip(row: Any) -> str:
             _reject(listing, [(row.text[:200], f"it has {row.actual_columns} columns instead of {row.expected_columns}")])
@@ -142,7 +143,7 @@ class GoogleIndex:
         except pa.ArrowInvalid as error:
             if "Empty CSV" not in str(error):
                 raise GiveUp(f"the index {self.location} cannot be read as CSV after {listing.rows} rows: {str(error).splitlines()[0]}") from None
-        except (OSError, ValueError) as error:
+        except unpacking as error:
             raise Retry(f"the index {self.location} cannot be unpacked after {listing.rows} rows ({error}); it is read again later") from None
 
     def _header(self, text: IO[bytes]) -> tuple[list[str], IO[bytes]]:

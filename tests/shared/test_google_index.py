@@ -1,0 +1,430 @@
+"""Google's index of its bucket: rows of the real files, and what becomes of files that are not as they should be."""
+
+import csv
+import gzip
+import io
+import json
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data import shared_data
+from revisit.catalog_schema import to_products
+from revisit.errors import GiveUp, NotFound, Retry
+from revisit.local.catalog import LocalCatalog
+from revisit.ports import Query
+from revisit.product import Product
+from revisit.sources.google_index import PUBLIC, GoogleIndex
+
+NOW = datetime(2024, 9, 1, tzinfo=UTC)
+COLUMNS = ["GRANULE_ID", "PRODUCT_ID", "DATATAKE_IDENTIFIER", "MGRS_TILE", "SENSING_TIME", "TOTAL_SIZE", "CLOUD_COVER", "GEOMETRIC_QUALITY_FLAG", "GENERATION_TIME", "NORTH_LAT", "SOUTH_LAT", "WEST_LON", "EAST_LON", "BASE_URL"]
+
+
+def row(number: int = 0, tile: str = "32TQM", **cells: str) -> dict[str, str]:
+    name = f"S2A_MSIL2A_202406{1 + number % 28:02d}T101031_N0510_R022_T{tile}_202406{1 + number % 28:02d}T{150000 + number}"
+    return {"GRANULE_ID": "L2A_T32TQM_A046700_20240601T101559", "PRODUCT_ID": name, "DATATAKE_IDENTIFIER": "GS2A_20240601T101031_046700_N05.10",
+            "MGRS_TILE": tile, "SENSING_TIME": f"2024-06-{1 + number % 28:02d}T10:15:59.123000Z", "TOTAL_SIZE": "976842639", "CLOUD_COVER": "12.5",
+            "GEOMETRIC_QUALITY_FLAG": "PASSED", "GENERATION_TIME": "2024-06-01T15:00:00.000000Z", "NORTH_LAT": "45.1", "SOUTH_LAT": "44.1",
+            "WEST_LON": "11.4", "EAST_LON": "12.9",
+            "BASE_URL": f"gs://gcp-public-data-sentinel-2/L2/tiles/{tile[:2]}/{tile[2]}/{tile[3:]}/{name}.SAFE"} | cells
+
+
+def text(*rows: dict[str, str], columns: list[str] = COLUMNS) -> bytes:
+    out = io.StringIO()
+    writer = csv.DictWriter(out, columns, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue().encode()
+
+
+def index(folder: Path, content: bytes, name: str = "index.csv.gz") -> GoogleIndex:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    return GoogleIndex(str(folder / name))
+
+
+def everything(ids) -> np.ndarray:
+    return np.ones(len(ids), bool)
+
+
+def listed(source: GoogleIndex, state: dict | None = None, unseen=everything):
+    listing = source.listing(state or {}, unseen, NOW)
+    products = [product for table in listing.batches for product in to_products(table)]
+    return listing, products
+
+
+def refresh(source: GoogleIndex, catalog: LocalCatalog, state: dict | None = None):
+    listing = source.listing(state or {}, lambda ids: catalog.unseen(source.spec, ids), NOW)
+    return listing, sum(catalog.add(batch) for batch in listing.batches)
+
+
+# ------------------------------------------------------------------------------------------------------------------ real rows
+
+
+@pytest.mark.parametrize(("name", "rows", "level"), [("L1C_index_derived.csv", 8, "L1C"), ("L2_index_derived.csv.gz", 1000, "L2A")])
+def test_every_real_row_is_taken_in_once(tmp_path, name, rows, level):
+    catalog, source = LocalCatalog(tmp_path), GoogleIndex(str(shared_data("google_index", name)))
+    listing, new = refresh(source, catalog)
+    assert (listing.rows, new, listing.rejections, listing.rejected) == (rows, rows, 0, [])
+    again, new = refresh(source, catalog)
+    assert (again.rows, new) == (rows, 0)
+    assert refresh(source, catalog, listing.state)[0].unchanged
+    found = {product.id: product for product in catalog.search(Query(limit=2000)).products}
+    opener = gzip.open if name.endswith(".gz") else open
+    with opener(shared_data("google_index", name), "rt") as file:
+        for cells in csv.DictReader(file):
+            product = found[cells["PRODUCT_ID"]]
+            assert (product.level, product.tile, product.platform) == (level, cells["MGRS_TILE"], cells["PRODUCT_ID"][:3])
+            assert product.sensing_time == datetime.fromisoformat(cells["SENSING_TIME"])
+            assert product.published == datetime.fromisoformat(cells["GENERATION_TIME"])
+            assert (product.cloud_cover, product.size, product.footprint) == (float(cells["CLOUD_COVER"]), None, None)
+            assert (product.south, product.north) == (float(cells["SOUTH_LAT"]), float(cells["NORTH_LAT"]))
+            if product.west <= product.east:
+                assert (product.west, product.east) == (float(cells["WEST_LON"]), float(cells["EAST_LON"]))
+            assert product.href == PUBLIC + cells["BASE_URL"].removeprefix("gs://gcp-public-data-sentinel-2/")
+            _, _, datatake, baseline, orbit, *_ = product.id.split("_")
+            assert (product.datatake, f"N{product.baseline}", f"R{product.relative_orbit:03d}") == (datatake, baseline, orbit)
+
+
+def test_a_package_of_many_tiles_is_one_product_a_tile(tmp_path):
+    verbatim = json.loads(shared_data("google_index", "reference.json").read_text())["quoted_rows"]["verbatim_csv_line_L1C"]
+    neighbour = verbatim.replace("51RWP", "51RXP").replace("51/R/WP", "51/R/XP")
+    source = index(tmp_path, (",".join(COLUMNS) + "\n" + verbatim + "\n" + neighbour + "\n").encode())
+    asked = []
+
+    def unseen(ids):
+        asked.extend(ids.to_pylist())
+        return everything(ids)
+
+    listing, (product, other) = listed(source, unseen=unseen)
+    name = "S2A_OPER_PRD_MSIL1C_PDMC_20151223T100202_R046_V20151223T023913_20151223T023913"
+    assert asked == [f"{name}_T51RWP", f"{name}_T51RXP"] == [product.id, other.id]
+    assert product == Product(
+        id=f"{name}_T51RWP", source=source.spec, level="L1C", platform="S2A", tile="51RWP", datatake="20151223T023902", baseline="0201",
+        sensing_time=datetime(2015, 12, 23, 2, 39, 13, 886000, tzinfo=UTC), west=122.999686349, south=30.253172943, east=124.146554592,
+        north=30.7331600158, cloud_cover=33.0, relative_orbit=46, published=datetime(2015, 12, 23, 10, 2, 2, tzinfo=UTC),
+        href=PUBLIC + "tiles/51/R/WP/S2A_MSIL1C_20151223T023913_N0201_R046_T51RWP_20151223T100202.SAFE")
+    assert listing.rejections == 0
+
+
+def test_the_real_row_without_a_quality_flag_is_taken(tmp_path):
+    real = json.loads(shared_data("google_index", "reference.json").read_text())["quoted_rows"]["row_L2A"]
+    _, (product,) = listed(index(tmp_path, text({name: value or "" for name, value in real.items()})))
+    assert (product.id, product.size, product.cloud_cover) == (real["PRODUCT_ID"], 976842639, 84.573704)
+
+
+def test_columns_are_found_by_their_names_and_text_may_be_quoted(tmp_path):
+    _, usual = listed(index(tmp_path / "a", text(row(), row(1, CLOUD_COVER="", TOTAL_SIZE="", GEOMETRIC_QUALITY_FLAG=""))))
+    assert usual[1].cloud_cover is None
+    assert usual[1].size is None
+    quoted = io.StringIO()
+    writer = csv.DictWriter(quoted, sorted(COLUMNS, reverse=True), quoting=csv.QUOTE_ALL)
+    writer.writeheader()
+    writer.writerows([row(), row(1, CLOUD_COVER="NA", TOTAL_SIZE="", GEOMETRIC_QUALITY_FLAG="")])
+    source = index(tmp_path / "b", b"\xef\xbb\xbf" + quoted.getvalue().encode(), "index.csv")
+    listing, unusual = listed(source)
+    assert [product.id for product in unusual] == [product.id for product in usual]
+    assert [(product.cloud_cover, product.size, product.published) for product in unusual] == [
+        (product.cloud_cover, product.size, product.published) for product in usual]
+    assert listing.rejections == 0
+
+
+def test_satellites_to_come_are_known(tmp_path):
+    name = "S2D_MSIL1C_20300601T101031_N0612_R022_T32TQM_20300601T150000"
+    _, (product,) = listed(index(tmp_path, text(row(PRODUCT_ID=name, BASE_URL=f"gs://gcp-public-data-sentinel-2/tiles/32/T/QM/{name}.SAFE"))))
+    assert (product.platform, product.level, product.baseline) == ("S2D", "L1C", "0612")
+
+
+# Bounds of 01KAB by its corners in UTM zone 1 south (EPSG:32701): 99,960 to 209,760 m east, made with pyproj.
+@pytest.mark.parametrize(("west", "east"), [("-180.0", "180.0"), ("-179.9", "179.3"), ("179.3", "-179.8")])
+def test_bounds_round_the_globe_become_those_of_the_tile(tmp_path, west, east):
+    from pyproj import Transformer
+
+    _, (product,) = listed(index(tmp_path, text(row(tile="01KAB", WEST_LON=west, EAST_LON=east, NORTH_LAT="-16.25", SOUTH_LAT="-17.25"))))
+    to_degrees = Transformer.from_crs(32701, 4326, always_xy=True)
+    north = 8_200_000 // 60 * 60
+    corners = [to_degrees.transform(x, y)[0] for x in (99_960, 209_760) for y in (north, north - 109_800)]
+    assert product.west == pytest.approx(min(lon for lon in corners if lon > 0), abs=0.02)
+    assert product.east == pytest.approx(max(lon for lon in corners if lon < 0), abs=0.02)
+    assert (product.south, product.north) == (-17.25, -16.25)
+
+
+def test_a_tile_with_one_digit_is_the_same_tile(tmp_path):
+    name = "S2A_MSIL2A_20240601T101031_N0510_R022_T01KAB_20240601T150000"
+    base = f"gs://gcp-public-data-sentinel-2/L2/tiles/1/K/AB/{name}.SAFE"
+    bounds = {"WEST_LON": "179.3", "EAST_LON": "179.9", "NORTH_LAT": "-16.25", "SOUTH_LAT": "-17.25"}
+    _, (product,) = listed(index(tmp_path, text(row(tile="1KAB", PRODUCT_ID=name, BASE_URL=base, **bounds))))
+    assert (product.tile, product.west, product.east) == ("01KAB", 179.3, 179.9)
+
+
+# ------------------------------------------------------------------------------------------------------------------- bad input
+
+
+@pytest.mark.parametrize(("cells", "reason"), [
+    ({"PRODUCT_ID": "LANDSAT_8"}, "PRODUCT_ID 'LANDSAT_8' is not the name"), ({"PRODUCT_ID": ""}, "PRODUCT_ID '' is not the name"),
+    ({"MGRS_TILE": "32IQM"}, "MGRS_TILE '32IQM' is not a tile"), ({"MGRS_TILE": "33TTG"}, "is another tile than the product's name says"),
+    ({"SENSING_TIME": "yesterday"}, "SENSING_TIME 'yesterday' cannot be read"), ({"SENSING_TIME": ""}, "SENSING_TIME '' is not an instant"),
+    ({"SENSING_TIME": "2024-02-30T10:00:00Z"}, "cannot be read"), ({"GENERATION_TIME": "2024-06-01 1500"}, "GENERATION_TIME"),
+    ({"CLOUD_COVER": "lots"}, "CLOUD_COVER 'lots' cannot be read"), ({"CLOUD_COVER": "101"}, "is not between 0 and 100"),
+    ({"CLOUD_COVER": "nan"}, "is not between 0 and 100"), ({"NORTH_LAT": "91"}, "NORTH_LAT '91' is not between -90 and 90"),
+    ({"WEST_LON": ""}, "WEST_LON '' is not a number of degrees"), ({"EAST_LON": "inf"}, "EAST_LON"), ({"NORTH_LAT": "44.0"}, "lies north of"),
+    ({"TOTAL_SIZE": "-1"}, "TOTAL_SIZE"), ({"BASE_URL": "gs://other-bucket/tiles/32/T/QM/X.SAFE"}, "is not a product below"),
+    ({"BASE_URL": "gs://gcp-public-data-sentinel-2/tiles/32/T/QM/../../../../etc"}, "is not a product below"), ({"BASE_URL": "file:///etc/passwd"}, "below"),
+])
+def test_a_row_that_makes_no_sense_is_kept_aside_and_the_others_go_on(tmp_path, cells, reason):
+    listing, products = listed(index(tmp_path, text(row(1), row(0, **cells), row(2))))
+    assert [product.id for product in products] == [row(1)["PRODUCT_ID"], row(2)["PRODUCT_ID"]]
+    assert (listing.rows, listing.rejections) == (2, 1)
+    name, why = listing.rejected[0]
+    assert name == cells.get("PRODUCT_ID", row(0)["PRODUCT_ID"])
+    assert reason in why
+
+
+def test_lines_that_are_no_rows_are_counted(tmp_path):
+    lines = text(*map(row, range(3))).splitlines(keepends=True)
+    listing, products = listed(index(tmp_path, b"".join([*lines[:2], b"half a row,\n", b"\xff\xfe,\x00" + b"," * 12 + b"\n", *lines[2:]])))
+    assert len(products) == listing.rows == 3
+    assert listing.rejections == 2
+    assert any("2 columns instead of 14" in why for _, why in listing.rejected)
+
+
+def test_only_the_first_thousand_reasons_are_kept(tmp_path):
+    listing, products = listed(index(tmp_path, text(*(row(number, CLOUD_COVER="x") for number in range(1500)), row(7))))
+    assert (len(products), listing.rows, listing.rejections, len(listing.rejected)) == (1, 1, 1500, 1000)
+
+
+@pytest.mark.parametrize(("columns", "named"), [
+    ([name for name in COLUMNS if name not in ("BASE_URL", "MGRS_TILE")], "lacks the columns MGRS_TILE, BASE_URL"),
+    ([*COLUMNS, "SOURCE_URL"], "unknown ones: SOURCE_URL"), ([*COLUMNS, "MGRS_TILE"], "names a column twice"),
+    ([name.replace("CLOUD_COVER", "CLOUDY") for name in COLUMNS], "lacks the columns CLOUD_COVER and has unknown ones: CLOUDY"),
+])
+def test_another_header_is_refused_by_name(tmp_path, columns, named):
+    with pytest.raises(GiveUp, match=named):
+        listed(index(tmp_path, text(row(), columns=columns)))
+
+
+def test_a_file_of_other_columns_is_refused_naming_what_it_lacks():
+    with pytest.raises(GiveUp, match="PRODUCT_ID, DATATAKE_IDENTIFIER, GENERATION_TIME, NORTH_LAT, SOUTH_LAT, WEST_LON, EAST_LON"):
+        listed(GoogleIndex(str(shared_data("google_index", "googlesat_test_1.csv"))))
+
+
+def test_a_file_cut_off_keeps_what_was_read_and_is_read_again(tmp_path):
+    source, catalog = index(tmp_path / "source", text(*map(row, range(20_000)))), LocalCatalog(tmp_path / "catalog")
+    path = Path(source.location)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    listing = source.listing({}, lambda ids: catalog.unseen(source.spec, ids), NOW)
+    with pytest.raises(Retry, match="ends in the middle"):
+        for batch in listing.batches:
+            catalog.add(batch)
+    assert listing.state == {}
+    path.write_bytes(whole)
+    assert refresh(source, catalog)[0].rows == 20_000
+    assert sum(entry.rows for entry in catalog.freshness()) == 20_000
+
+
+@pytest.mark.parametrize("harm", [lambda content: content[:100] + b"\x00" * 50 + content[150:], lambda content: content[:-4] + b"abcd"])
+def test_a_garbled_file_is_a_sentence(tmp_path, harm):
+    source = index(tmp_path, text(*map(row, range(3000))))
+    path = Path(source.location)
+    path.write_bytes(harm(path.read_bytes()))
+    with pytest.raises((Retry, GiveUp), match="index"):
+        listed(source)
+
+
+def test_an_index_without_rows_is_an_error(tmp_path):
+    with pytest.raises(GiveUp, match="lists no product"):
+        listed(index(tmp_path, text()))
+    with pytest.raises(GiveUp, match="20 rows before"):
+        listed(index(tmp_path, text()), {"rows": 20})
+    with pytest.raises(GiveUp, match="header"):
+        listed(index(tmp_path, b""))
+    with pytest.raises(GiveUp, match="no index file"):
+        listed(GoogleIndex(str(tmp_path / "nowhere.csv.gz")))
+    with pytest.raises(GiveUp, match="cannot be read"):
+        listed(GoogleIndex(str(tmp_path)))
+
+
+def test_a_catalog_that_lost_its_rows_reads_an_unchanged_index_again(tmp_path):
+    source = index(tmp_path / "source", text(row(), row(1)))
+    listing, new = refresh(source, LocalCatalog(tmp_path / "one"))
+    assert new == 2
+    again, new = refresh(source, LocalCatalog(tmp_path / "another"), listing.state)
+    assert (again.unchanged, new) == (False, 2)
+
+
+# ---------------------------------------------------------------------------------------------------------------- over https
+
+
+class Upstream:
+    """A bucket on this computer, with faults."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.fault = ""
+        self.sent = 0
+        self.asked: list[str] = []
+        self.url = ""
+
+
+@pytest.fixture
+def upstream() -> Iterator[Upstream]:
+    state = Upstream()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            state.asked.append(self.path)
+            content = state.files.get(self.path.partition("?")[0])
+            status = {"": 200, "cut": 200}.get(state.fault) or (int(state.fault) if state.fault.isdigit() else 200)
+            if content is None:
+                status, content = 404, b""
+            etag = f'"{hash(content)}"'
+            if status == 200 and self.headers.get("if-none-match") == etag:
+                status, content = 304, b""
+            self.send_response(status)
+            self.send_header("etag", etag)
+            if status == 302:
+                self.send_header("location", "http://169.254.169.254/")
+            if status != 304:
+                self.send_header("content-length", str(len(content)))
+            self.end_headers()
+            if state.fault == "hang":
+                threading.Event().wait(3)
+            sending = content[: len(content) // 2] if state.fault == "cut" else content
+            state.sent += len(sending)
+            self.wfile.write(sending)
+
+        def log_message(self, *_args):
+            pass
+
+    with served(Handler) as url:
+        state.url = url
+        yield state
+
+
+@contextmanager
+def served(handler) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_an_unchanged_etag_costs_no_byte(tmp_path, upstream):
+    upstream.files["/bucket/L2/index.csv.gz"] = gzip.compress(text(row(), row(1)))
+    catalog, source = LocalCatalog(tmp_path), GoogleIndex(f"{upstream.url}/bucket/L2/index.csv.gz")
+    first, new = refresh(source, catalog)
+    assert (first.rows, new, first.unchanged) == (2, 2, False)
+    assert upstream.sent == len(upstream.files["/bucket/L2/index.csv.gz"])
+    second, new = refresh(source, catalog, first.state)
+    assert (second.unchanged, new, second.state) == (True, 0, first.state)
+    assert upstream.sent == len(upstream.files["/bucket/L2/index.csv.gz"])
+    upstream.files["/bucket/L2/index.csv.gz"] = gzip.compress(text(row(), row(1), row(2)))
+    third, new = refresh(source, catalog, first.state)
+    assert (third.rows, new) == (3, 1)
+    assert {product.href.partition("/L2/")[0] for product in catalog.search(Query()).products} == {f"{upstream.url}/bucket"}
+
+
+@pytest.mark.parametrize(("fault", "error", "said"), [("500", Retry, "answers 500"), ("429", Retry, "answers 429"), ("cut", Retry, "breaks off|ends in the middle"),
+                                                      ("hang", Retry, "does not answer"), ("403", GiveUp, "answers 403"),
+                                                      ("302", GiveUp, "leads to http://169.254.169.254/")])
+def test_a_server_in_trouble_is_asked_again_and_one_that_refuses_is_not(upstream, monkeypatch, fault, error, said):
+    monkeypatch.setattr("revisit.sources.google_file.READ_S", 0.5)
+    upstream.files["/index.csv.gz"] = gzip.compress(text(*map(row, range(9000))))
+    upstream.fault = fault
+    with pytest.raises(error, match=said):
+        listed(GoogleIndex(f"{upstream.url}/index.csv.gz"))
+
+
+def test_a_server_that_is_not_there_is_asked_again():
+    with served(BaseHTTPRequestHandler) as url:
+        pass
+    with pytest.raises(Retry, match="does not answer"):
+        listed(GoogleIndex(f"{url}/index.csv.gz"))
+
+
+def test_an_address_that_is_not_there_is_refused(upstream):
+    with pytest.raises(NotFound, match="not there"):
+        listed(GoogleIndex(f"{upstream.url}/index.csv.gz"))
+
+
+# ------------------------------------------------------------------------------------------------------------------ band files
+
+
+SAFE = "S2B_MSIL2A_20220125T105229_N0400_R051_T31UFS_20220125T151458"
+PLACE = f"L2/tiles/31/U/FS/{SAFE}.SAFE"
+ROW = {"PRODUCT_ID": SAFE, "MGRS_TILE": "31UFS", "DATATAKE_IDENTIFIER": "GS2B_20220125T105229_025536_N04.00",
+       "BASE_URL": f"gs://gcp-public-data-sentinel-2/{PLACE}"}
+IMAGES = "GRANULE/L2A_T31UFS_A025531_20220125T105232/IMG_DATA"
+
+
+def metadata() -> Path:
+    return shared_data("safe", "cdse_31UFS", f"{SAFE}.SAFE", "MTD_MSIL2A.xml")
+
+
+def check_bands(source: GoogleIndex, product: Product, root: str) -> None:
+    bands = source.bands(product)
+    assert {"B02", "B03", "B04", "B08", "B11", "B12", "SCL"} <= set(bands)
+    for band, folder, resolution in (("B02", "R10m", "10m"), ("B11", "R20m", "20m"), ("SCL", "R20m", "20m")):
+        assert bands[band].href == f"{root}/{PLACE}/{IMAGES}/{folder}/T31UFS_20220125T105229_{band}_{resolution}.jp2"
+        assert bands[band].driver == "JP2OpenJPEG"
+    assert (bands["B02"].scale, bands["B02"].offset) == (0.0001, pytest.approx(-0.1))
+
+
+@pytest.mark.parametrize("name", ["index.csv.gz", "L2/index.csv.gz"])
+def test_bands_are_read_from_the_tree_beside_a_local_index(tmp_path, name):
+    (tmp_path / PLACE).mkdir(parents=True)
+    shutil.copy(metadata(), tmp_path / PLACE)
+    source = index((tmp_path / name).parent, text(row(**ROW)))
+    _, (product,) = listed(source)
+    check_bands(source, product, str(tmp_path))
+
+
+def test_bands_are_read_from_the_server_of_the_index(upstream):
+    upstream.files |= {"/b/L2/index.csv.gz": gzip.compress(text(row(**ROW))), f"/b/{PLACE}/MTD_MSIL2A.xml": metadata().read_bytes()}
+    source = GoogleIndex(f"{upstream.url}/b/L2/index.csv.gz")
+    _, (product,) = listed(source)
+    check_bands(source, product, f"{upstream.url}/b")
+    upstream.fault = "503"
+    with pytest.raises(Retry, match="answers 503"):
+        source.bands(product)
+
+
+@pytest.mark.parametrize("href", ["/etc/passwd", "{root}/../secret.SAFE", "{root}/tiles/%2e%2e/x.SAFE", "https://elsewhere.example/L2/tiles/x.SAFE", "{root}/",
+                                  "{root}/tiles/./x.SAFE", "{root}/tiles//x.SAFE", PUBLIC + "tiles/32/T/QM/x.SAFE"])
+def test_nothing_outside_the_tree_is_read(tmp_path, href):
+    (tmp_path / "tiles").mkdir()
+    source = index(tmp_path, text(row()))
+    _, (product,) = listed(source)
+    changed = Product(**{name: getattr(product, name) for name in Product.__slots__} | {"href": href.format(root=tmp_path)})
+    with pytest.raises(GiveUp, match="lies outside"):
+        source.bands(changed)
+
+
+def test_a_link_that_leads_out_of_the_tree_is_not_followed(tmp_path):
+    (tmp_path / "outside").mkdir()
+    shutil.copy(metadata(), tmp_path / "outside")
+    (tmp_path / "mirror" / PLACE).parent.mkdir(parents=True)
+    (tmp_path / "mirror" / PLACE).symlink_to(tmp_path / "outside")
+    source = index(tmp_path / "mirror", text(row(**ROW)))
+    _, (product,) = listed(source)
+    with pytest.raises(GiveUp, match="leads out"):
+        source.bands(product)
+
+
+def test_a_product_that_is_missing_is_said_to_be(tmp_path):
+    (tmp_path / "tiles").mkdir()
+    source = index(tmp_path, text(row()))
+    _, (product,) = listed(source)
+    with pytest.raises(NotFound):
+        source.bands(product)
