@@ -2,11 +2,16 @@
 
 import hashlib
 import json
+import os
+import subprocess
+import sys
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from products import FIELD, NOW, ended, known, product
+from revisit import __version__
 from revisit.alert import Alert, alert_id
 from revisit.api import create_app
 from revisit.api.asked import Identity
@@ -17,6 +22,7 @@ from revisit.local.backend import local_backend
 from revisit.ports import DeadLetter
 from revisit.wire import Envelope
 
+ROOT = Path(__file__).parents[2]
 WATCH = {"aoi": FIELD, "name": "field", "indices": ["ndvi"], "min_clear": 30}
 
 
@@ -123,6 +129,14 @@ def test_a_file_is_sent_in_ranges_and_not_again_where_it_is_known(client, backen
     assert client.get(here, headers={"Range": "bytes=5000-"}).status_code == 416
     assert client.get(f"/results/{job.id}/assets/../../etc/passwd").status_code == 404
     assert client.get(f"/results/{job.id}/assets/EVI").status_code == 404
+
+
+def test_results_are_listed_the_latest_of_them_where_a_few_are_asked_for(client, backend):
+    known(backend, product(1), product(2))
+    here = client.post("/orders", json={"aoi": FIELD}).headers["Location"]
+    assert [job["datetime"][:10] for job in client.get(f"{here}/results").json["jobs"]] == ["2024-06-01", "2024-06-02"]
+    assert [job["datetime"][:10] for job in client.get(f"{here}/results?limit=1").json["jobs"]] == ["2024-06-02"]
+    assert client.get(f"{here}/results?limit=0").status_code == 422
 
 
 def test_an_open_job_is_no_item_yet(client, backend):
@@ -292,3 +306,15 @@ def test_one_owner_sees_nothing_of_another(backend):
     for path in ("/status", "/dead-letters"):
         assert theirs.get(path).status_code == 403
     assert theirs.post("/refresh").status_code == 403
+
+
+def test_the_deployed_function_answers_by_the_same_application(tmp_path):
+    """In a process of its own, as the framework keeps one backend and one set of functions a process."""
+    program = ("import functions_framework, json;"
+               f"client = functions_framework.create_app('api', {str(ROOT / 'functions/api/main.py')!r}).test_client();"
+               "made = client.post('/subscriptions', json=json.loads(input()));"
+               "print(json.dumps([client.get('/health').json, made.status_code, client.get(made.headers['Location']).json['name'],"
+               " client.get('/nowhere').content_type, client.get('/health', headers={'Host': 'evil.example'}).status_code]))")
+    done = subprocess.run([sys.executable, "-c", program], input=json.dumps(WATCH), capture_output=True, text=True, timeout=60,
+                          env={**os.environ, "REVISIT_DATA": str(tmp_path)})
+    assert json.loads(done.stdout) == [{"status": "ok", "version": __version__}, 201, "field", "application/problem+json", 403], done.stderr

@@ -1,20 +1,23 @@
 """What users ask for, on the local backend: validated first, written once, completed by a repeat."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pyarrow as pa
 import pytest
 
 from products import FIELD, NOW, ended, known, product
 from revisit.alert import Alert, alert_id
 from revisit.aoi import AOI
+from revisit.catalog_schema import to_table
 from revisit.commands import alerts, delete, order, pause, results, resume, search, series, subscribe, subscription, subscriptions
 from revisit.commands.replaying import dead_letters, replay
-from revisit.errors import BadInput, Conflict, NotFound
+from revisit.errors import BadInput, Conflict, NotFound, Retry
 from revisit.events import JobExtracted, JobStarted
 from revisit.job import Cover, Job, Statistics, job_id
 from revisit.local.backend import local_backend
 from revisit.order import Order
-from revisit.ports import DeadLetter
+from revisit.ports import DeadLetter, Listing, Query
 from revisit.recipe import Recipe
 from revisit.subscription import Channel, Subscription
 from revisit.wire import Envelope
@@ -100,6 +103,43 @@ def test_a_repeat_completes_an_order_that_a_crash_cut_short(backend, field, monk
     assert (cut.open, len(cut.jobs), count(backend, Job)) == (7, 7, 4)
     whole = order(backend, field, NDVI)
     assert (whole.id, whole.open, count(backend, Job), count(backend, Order)) == (cut.id, 7, 7, 1)
+
+
+class Past:
+    """A source that tells of the past of a place, as a STAC API does."""
+
+    spec = "stac:https://stac.example/v1#sentinel-2-l2a"
+    announces_all = False
+
+    def __init__(self) -> None:
+        self.asked: list[Query] = []
+
+    def history(self, query, unseen):
+        self.asked.append(query)
+        there = [product(2, source=self.spec)]
+        return Listing(iter([to_table(there).filter(pa.array(unseen([one.id for one in there])))]))
+
+
+def test_a_source_is_asked_for_the_past_of_the_place_and_period(backend, field):
+    past = Past()
+    backend = replace(backend, source=lambda spec: past, sources=(past.spec,))
+    start = datetime(2024, 6, 1, tzinfo=UTC)
+    placed = order(backend, field, NDVI, source=past.spec, start=start)
+    assert order(backend, field, NDVI, start=start).jobs and [job.product.source for job in results(backend, placed.id)] == [past.spec]
+    made = subscribe(backend, field, "field", NDVI, backfill=start)
+    assert [job.product.sensing_time.day for job in results(backend, made.id)] == [2]
+    assert [(query.tiles, query.bounds, query.start) for query in past.asked] == [(("32TNR",), field.bounds, start)] * 3
+
+
+def test_a_source_that_does_not_answer_leaves_nothing_written(backend, field):
+    def silent(spec):
+        raise Retry("stac.example does not answer")
+
+    backend = replace(backend, source=silent, sources=("stac:https://stac.example/v1#s",))
+    for asked in (lambda: order(backend, field, NDVI), lambda: subscribe(backend, field, "field", NDVI, backfill=datetime(2024, 6, 1, tzinfo=UTC))):
+        with pytest.raises(Retry):
+            asked()
+    assert count(backend, Order) == count(backend, Job) == count(backend, Subscription) == 0
 
 
 def test_aliases_and_spellings_of_an_index_make_the_same_order(backend, field):

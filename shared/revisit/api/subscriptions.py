@@ -16,8 +16,8 @@ from revisit.errors import BadInput
 from revisit.recipe import Recipe
 from revisit.subscription import Channel
 
-MOST_ALERTS = 1000
-"""Of one answer."""
+MOST_ALERTS = MOST_RESULTS = 1000
+"""Of one answer; the alerts that come first, the results that came last."""
 
 
 class Watch(msgspec.Struct, forbid_unknown_fields=True):
@@ -96,7 +96,8 @@ def alerts(asked: Asked, id: str) -> ResponseReturnValue:
 
 
 def results(asked: Asked, id: str) -> ResponseReturnValue:
-    return {"jobs": [shown.job(job) for job in commands.results(asked.backend, id, asked.owner)]}
+    limit = asked.number("limit", MOST_RESULTS, 1, MOST_RESULTS)
+    return {"jobs": [shown.job(job) for job in commands.results(asked.backend, id, asked.owner)[-limit:]]}
 
 
 def series(asked: Asked, id: str) -> ResponseReturnValue:
