@@ -5,9 +5,11 @@ what must be there, and compares. The parent of the workers is a process of its 
 that a new worker is one fork away.
 """
 
+import hashlib
 import json
 import os
 import random
+import resource
 import select
 import shutil
 import signal
@@ -25,9 +27,11 @@ from typing import Any
 from faults.storage import KILLED, Disk, Way
 from revisit.alert import Alert, alert_id
 from revisit.delivery import Delivery, delivery_id
+from revisit.errors import GiveUp, Retry
 from revisit.events import DeliveriesDue, JobFinished
 from revisit.local.backend import local_backend, local_queue
 from revisit.local.checkup import check_data
+from revisit.local.folder import FolderAssets
 from revisit.ports import Backend, Commit, DeadLetter, Message
 from revisit.subscription import Subscription
 from revisit.wire import Envelope, decode
@@ -309,6 +313,70 @@ def count_up(data: str, times: int) -> str:
     for _ in range(times):
         backend.records.transact(once)
     return "done"
+
+
+def store_files(data: str, seed: int) -> None:
+    """Store files of every size, each under a name made of its content, until killed."""
+    chance = random.Random(seed)
+    assets = FolderAssets(Path(data))
+    while True:
+        content = chance.randbytes(chance.choice([0, 100, 50_000, 2_000_000]))
+        digest = hashlib.sha256(content).hexdigest()
+        file = assets.workspace() / "unfinished"
+        file.write_bytes(content)
+        assets.store(file, f"{digest[:2]}/{digest}.bin", "application/octet-stream")
+
+
+def kill_while_storing(folder: str, kills: int, seed: int) -> dict[str, int]:
+    """Kill the one that stores, again and again."""
+    chance, told = random.Random(seed), {"kills": 0, "ended": 0}
+    for number in range(kills):
+        child = _fork(partial(store_files, folder, number))
+        time.sleep(chance.uniform(0.002, 0.03))
+        _kill(child, told)
+    return told
+
+
+def fill(data: str, most: int) -> list[Any]:
+    """Write into a data folder on a disk that takes no file longer than `most` bytes, then on one that does."""
+    backend = local_backend(Path(data))
+    written, refusal = 0, ""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, resource.RLIM_INFINITY))
+    while not refusal:
+        try:
+            backend.records.transact(lambda transaction, name=f"sub_{written:04d}": transaction.put(subscription(name, owner="x" * 5000)))
+            written += 1
+        except Retry as error:
+            refusal = str(error)
+    there = backend.records.count(Subscription)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    backend.records.transact(lambda transaction: transaction.put(subscription("sub_after")))
+    return [written, there, backend.records.count(Subscription), refusal]
+
+
+def without_rights(data: str) -> list[str]:
+    """What one who may not write there is told."""
+    from revisit.local.backend import remember_sources
+
+    if os.geteuid() == 0:
+        os.setegid(65534)
+        os.seteuid(65534)
+    told = []
+    for attempt in (lambda: local_backend(Path(data)), lambda: remember_sources(Path(data), ("folder:x",)), lambda: FolderAssets(Path(data) / "assets")):
+        try:
+            attempt()
+        except GiveUp as error:
+            told.append(str(error))
+    return [*told, *check_data(Path(data))]
+
+
+def number_off(data: str) -> None:
+    """Commit one subscription after the other, saying the number of each once it is committed."""
+    backend = local_backend(Path(data))
+    backend.records._database.connection().execute("PRAGMA wal_autocheckpoint=20")
+    for number in range(1_000_000):
+        backend.records.transact(lambda transaction, number=number: transaction.put(subscription(f"sub_{number:06d}")))
+        print(number, flush=True)
 
 
 # -------------------------------------------------------------------------------------------------------------- who judges

@@ -43,9 +43,10 @@ def check_data(data: Path) -> list[str]:
 
 
 def _integrity(connection: apsw.Connection, file: Path) -> Iterator[str]:
-    for (line,) in connection.execute("PRAGMA integrity_check(100)"):
-        if line != "ok":
-            yield f"{file} is damaged: {line}; put a copy in its place"
+    for (lines,) in connection.execute("PRAGMA integrity_check(100)"):
+        for line in lines.splitlines():
+            if line != "ok":
+                yield f"{file} is damaged: {line}; put a copy in its place"
 
 
 def _records(connection: apsw.Connection) -> Iterator[str]:

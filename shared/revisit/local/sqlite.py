@@ -161,6 +161,15 @@ def _open(file: Path) -> apsw.Connection:
     elif not file.stat().st_size:
         raise GiveUp(f"{file} has been emptied; put a copy in its place, or move the folder {file.parent} away to begin anew")
     connection = apsw.Connection(str(file), flags=apsw.SQLITE_OPEN_READWRITE)
+    try:
+        _set_up(connection, file)
+    except (GiveUp, apsw.Error):
+        connection.close()
+        raise
+    return connection
+
+
+def _set_up(connection: apsw.Connection, file: Path) -> None:
     connection.set_busy_timeout(PATIENCE_MS)
     connection.execute("PRAGMA mmap_size=0")
     if _value(connection, "PRAGMA application_id") != APPLICATION:
@@ -175,7 +184,6 @@ def _open(file: Path) -> apsw.Connection:
         raise BadInput(f"{file} cannot be written; make it writable, or name another folder with --data")
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA journal_size_limit=67108864")
-    return connection
 
 
 def _create(file: Path) -> None:
