@@ -2,6 +2,7 @@
 
 import logging
 import math
+import os
 import subprocess
 import threading
 import time
@@ -43,6 +44,7 @@ class Suite:
         self._server: Any = _listen(self.backend, data, port)
         self.url = f"http://127.0.0.1:{self._server.effective_port}"
         tell(self._lock, self.url)
+        os.environ.setdefault("REVISIT_BASE_URL", self.url)  # what links in deliveries begin with
         write_log(data, log_level, fresh=True)
         self._over = threading.Event()
         self._processes: list[subprocess.Popen[bytes]] = []
@@ -82,10 +84,11 @@ class Suite:
 def _listen(backend: Backend, data: Path, port: int) -> Any:
     import waitress
 
-    from revisit.api import create_app
+    from revisit.api import MAX_BODY, create_app
 
     try:
-        return waitress.create_server(create_app(backend, data), host="127.0.0.1", port=port, threads=8, ident=None)
+        return waitress.create_server(create_app(backend, data), host="127.0.0.1", port=port, threads=8, ident=None,
+                                      max_request_body_size=MAX_BODY + 1)
     except OSError as error:
         raise BadInput(f"port {port} on 127.0.0.1 cannot be used ({error.strerror}); choose another with --port, or 0 for any") from None
 

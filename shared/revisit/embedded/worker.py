@@ -63,8 +63,9 @@ def spawn(data: Path, functions: Sequence[str], log_level: int = logging.INFO) -
 
 
 def _end_with_parent() -> None:
-    # The parent holds the other end of this pipe; a killed parent closes it.
-    sys.stdin.buffer.read()
+    # The parent holds the other end of this pipe; a killed parent closes it. Read without a buffer, whose lock would be in the way
+    # when the interpreter ends first.
+    os.read(sys.stdin.fileno(), 1)
     os._exit(0)
 
 
