@@ -27,14 +27,15 @@ def instant(text: str) -> datetime:
     """
     try:
         read = datetime.fromisoformat(text)
-    except ValueError:
+        return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise BadInput(f"{text!r} is not a date or instant; write 2024-06-01 or 2024-06-01T10:30:00Z") from None
-    return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
 
 
 def end_instant(text: str) -> datetime:
     """Like `instant`, but a plain date means the end of that day: periods given by days include both."""
-    return instant(text) + timedelta(days=1, microseconds=-1) if len(text) == len("2024-06-01") else instant(text)
+    read = instant(text)
+    return read if "T" in text or " " in text else read + timedelta(days=1, microseconds=-1)
 
 
 def rfc3339(moment: datetime) -> str:
