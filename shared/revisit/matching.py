@@ -6,47 +6,25 @@ reaches into the core without a test; geometry is only compared where a footprin
 
 from array import array
 from collections.abc import Sequence
-from functools import cache, lru_cache
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from revisit.aoi import AOI
-from revisit.polygon import mended
+from revisit.footprint import RIM, footprint
 from revisit.polygon_store import PER_DEGREE, PolygonStore
 from revisit.product import Product
-from revisit.tile import Tile, outline, outlines, tile_ids
+from revisit.tile import Tile, outlines, tile_ids
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from shapely import STRtree
 
-_RIM = 1.4
-"""Width of the rim as `outlines` measures it: a footprint drawn by its corners leaves the square by 1."""
 _FEW = 12
 """AOIs under a tile."""
 _ENTRY = 7
 """Integers that a tile keeps of an AOI: its slot, inverted (~) where it reaches into the tile's core; its west, south, east and
 north; lon and lat of one of its vertices; all in 1e-7 degrees. Beside one another, so that a tile is read in one piece."""
-
-
-def footprint(product: Product) -> Any:
-    """Where a product has valid pixels: a shapely geometry in lon/lat degrees, split at the antimeridian.
-
-    The footprint its source states, or else its bounds within the tile. What lies beyond the tile's rim is cut off (old
-    packages state that of many tiles together); a footprint that misses its own tile says nothing, and the tile is taken.
-    """
-    import shapely
-
-    if product.footprint is not None:
-        stated = _drawn(product.footprint)
-        if shapely.contains_xy(_hull(product.tile), shapely.get_coordinates(stated)).all():
-            return stated
-    else:
-        boxes = [(product.west, product.east)] if product.west <= product.east else [(product.west, 180.0), (-180.0, product.east)]
-        stated = shapely.union_all([shapely.box(west, product.south, east, product.north) for west, east in boxes])
-    tile = Tile.parse(product.tile).footprint
-    within = shapely.intersection(stated, tile)
-    return tile if within.area == 0 else within
 
 
 def touching(product: Product, aois: dict[str, AOI]) -> list[str]:
@@ -226,29 +204,6 @@ def _slots_of(rows: "NDArray[np.int32]") -> "NDArray[np.int64]":
     return np.where(rows[:, 0] < 0, ~rows[:, 0], rows[:, 0]).astype(np.int64)
 
 
-def _drawn(geometry: dict[str, Any]) -> Any:
-    """A footprint as a catalogue states it, made sound: over the antimeridian, crossing itself."""
-    import shapely
-    from shapely.geometry import shape
-
-    drawn = shape(geometry)
-    if drawn.geom_type not in ("Polygon", "MultiPolygon"):
-        return drawn.convex_hull
-    west, _, east, _ = drawn.bounds
-    if drawn.is_valid and (east - west <= 180 or not _leaps(drawn)):
-        return drawn
-    rings = [[list(part.exterior.coords), *(list(hole.coords) for hole in part.interiors)] for part in shapely.get_parts(drawn)]
-    return shapely.union_all([mended([[(lon, lat) for lon, lat, *_ in ring] for ring in polygon]) for polygon in rings])
-
-
-def _leaps(drawn: Any) -> bool:
-    """Whether an edge goes over more than half the world."""
-    import shapely
-
-    return any((abs(at[1:, 0] - at[:-1, 0]) > 180).any()
-               for part in shapely.get_parts(drawn) for at in map(shapely.get_coordinates, shapely.get_rings(part)))
-
-
 @cache
 def _numbers() -> dict[str, int]:
     """The index in `tile_ids` of each tile."""
@@ -268,19 +223,9 @@ def _hulls() -> "tuple[NDArray[np.object_], NDArray[np.int64], STRtree]":
     """Convex outlines around all tiles and their rims, the tile each is of, and a tree of them."""
     import shapely
 
-    rings, owners = outlines(_RIM)
+    rings, owners = outlines(RIM)
     hulls = shapely.convex_hull(shapely.polygons(rings))
     return hulls, owners, shapely.STRtree(hulls)
-
-
-@lru_cache(maxsize=4096)
-def _hull(id: str) -> Any:
-    """The outline around one tile; both sides where it lies over the antimeridian."""
-    import shapely
-
-    hull = shapely.union_all(shapely.convex_hull(shapely.polygons(outline(Tile.parse(id), _RIM))))
-    shapely.prepare(hull)
-    return hull
 
 
 def _tiles_near(shapes: "NDArray[np.object_]") -> "tuple[NDArray[np.int64], NDArray[np.int64]]":
@@ -300,7 +245,7 @@ def _cores() -> "NDArray[np.object_]":
     """The inner part of each tile, which every footprint of a whole tile holds."""
     import shapely
 
-    rings, owners = outlines(-_RIM)
+    rings, owners = outlines(-RIM)
     cores: NDArray[np.object_] = shapely.polygons(rings[:len(tile_ids())])
     # Over the antimeridian there is no core: its tiles are few, and compared exactly.
     cores[owners[len(tile_ids()):]] = shapely.Polygon()

@@ -11,12 +11,14 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import shapely
+from shapely.geometry import mapping, shape
+
 from data import shared_data
 from revisit.aoi import AOI
 from revisit.errors import BadInput
-from revisit.matching import AoiIndex, footprint, touching
+from revisit.footprint import footprint
+from revisit.matching import AoiIndex, touching
 from revisit.product import Product
-from shapely.geometry import mapping, shape
 
 
 def product(tile, seen=None, bounds=(0, 0, 0, 0), id="P"):
@@ -175,6 +177,22 @@ def test_a_footprint_that_crosses_itself_is_still_matched():
     bow = product("32TQM", {"type": "Polygon", "coordinates": [[[11.6, 41.6], [12.4, 42.2], [12.4, 41.6], [11.6, 42.2], [11.6, 41.6]]]})
     aois = {"left": aoi(11.65, 41.85, 11.7, 41.95), "top": aoi(11.95, 42.1, 12.05, 42.15)}
     assert touching(bow, aois) == indexed(aois).matches(bow) == ["left"]
+
+
+@pytest.mark.parametrize("nonsense", [{}, {"type": "Polygon"}, {"type": "Polygon", "coordinates": []}, {"type": "Circle", "coordinates": [1, 2]},
+                                      {"type": "Polygon", "coordinates": [[[float("nan"), 1], [2, 1], [2, 2], [float("nan"), 1]]]},
+                                      {"type": "Polygon", "coordinates": [["a", "b"]]}, {"type": "MultiPolygon", "coordinates": None}])
+def test_a_footprint_that_is_no_shape_gives_way_to_the_bounds(nonsense):
+    aois = {"west": aoi(11.6, 41.6, 11.7, 41.7), "east": aoi(12.5, 41.6, 12.6, 41.7)}
+    assert touching(product("32TQM", nonsense, bounds=(12.2, 41.0, 14.0, 43.0)), aois) == ["east"]
+
+
+def test_a_footprint_of_endless_vertices_is_filled_out_rather_than_followed():
+    # Made sound it would take minutes: every edge crosses every other.
+    chance = random.Random(6)
+    tangle = [(chance.uniform(11.8, 12.4), chance.uniform(41.6, 42.2)) for _ in range(5000)]
+    aois = {"in": aoi(12, 42, 12.1, 42.1), "out": aoi(12.5, 42, 12.6, 42.1)}
+    assert touching(product("32TQM", {"type": "Polygon", "coordinates": [[*tangle, tangle[0]]]}), aois) == ["in"]
 
 
 def test_an_aoi_removed_or_replaced_is_matched_no_more_and_its_room_is_used_again():
