@@ -66,7 +66,7 @@ def make_archive(folder: Path, seed: int = 1) -> Path:
                 _replace(folder, seed)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise Retry(f"there is no room for the demo's archive in {folder}; it takes 60 MB") from None
+            raise Retry(f"there is no room for the demo's archive in {folder}; it takes 80 MB") from None
         raise GiveUp(f"the demo's archive cannot be written to {folder}: {error.strerror}; name another folder") from None
     return folder
 

@@ -94,7 +94,7 @@ def make_place(random: np.random.Generator) -> Place:
     _settle(random, units, down, right)
     _water(random, units, down, right)
     slope = np.gradient(hills)[1] * 12
-    light = 1 + 0.05 * np.clip(slope, -1.5, 1.5) + 0.012 * random.standard_normal((SIZE, SIZE)) + 0.02 * field(random, SIZE, 12)
+    light = 1 + 0.05 * np.clip(slope, -1.5, 1.5) + 0.006 * random.standard_normal((SIZE, SIZE)) + 0.02 * field(random, SIZE, 12)
     shares = np.array([crop.share for crop in CROPS.values()])
     crops = random.choice(len(CROPS), count, p=shares / shares.sum())
     watched = np.unique(parcel[block == block[_pixel(AOI_BLOCK)]])

@@ -49,7 +49,7 @@ def make_scene(place: Place, seen: Pass, seed: list[int]) -> Scene:
     ground = smooth(place.reflectance(seen.day))
     sky = sky_of(seen, random, (rows.mean() / 2, columns.mean() / 2))
     reflectance = sky.through(ground)
-    reflectance += random.normal(0, 0.0015, reflectance.shape[1:]).astype(np.float32)
+    reflectance += random.normal(0, 0.0007, reflectance.shape[1:]).astype(np.float32)
     layers: dict[str, NDArray[np.uint16] | NDArray[np.uint8]] = {}
     for number, band in enumerate(growth.BANDS):
         factor = BANDS[band].resolution_m // 10
