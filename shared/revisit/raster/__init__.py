@@ -4,6 +4,7 @@
     gdal      GDAL set up with its doors shut
     opening   every band file is opened there
     failure   what GDAL's errors mean
+    remote    COGs over HTTP without GDAL: ranges, tiff
     reader    bands of a product over an AOI on one grid
     resample  from one grid of a CRS to another
     writer    Cloud Optimized GeoTIFFs

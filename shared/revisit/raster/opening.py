@@ -1,13 +1,18 @@
 """Opening the band files of products: with a stated driver, from an address that was looked at, and of a size that was checked."""
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 from urllib.parse import urlsplit
+
+import numpy as np
+import numpy.typing as npt
 
 from revisit.bands import BandFile
 from revisit.errors import GiveUp
 from revisit.raster.failure import failure, remote, shown
 from revisit.raster.gdal import rasterio
 from revisit.raster.grid import Grid
+from revisit.raster.remote import open_remote
 
 MAX_PIXELS = 12_000**2
 """Of one band: a Sentinel-2 band has at most 10,980 x 10,980."""
@@ -18,8 +23,61 @@ DRIVERS = {"GTiff": (".tif", ".tiff"), "JP2OpenJPEG": (".jp2",)}
 DTYPES = ("uint8", "uint16", "int16")
 
 
-def open_band(file: BandFile) -> Any:
-    """Open one band for reading; the dataset's size, type, blocks and CRS have been checked, no pixel has been read.
+class Opened(Protocol):
+    """A band whose header has been read and checked."""
+
+    @property
+    def file(self) -> BandFile: ...
+
+    @property
+    def grid(self) -> Grid:
+        """All of its pixels."""
+        ...
+
+    @property
+    def dtype(self) -> str: ...
+
+    @property
+    def block(self) -> tuple[int, int]:
+        """Height and width of what is decoded at once."""
+        ...
+
+    def read(self, rows: slice, columns: slice) -> npt.NDArray[Any]:
+        """The numbers of a window within the grid.
+
+        Raises:
+            GiveUp: The file is broken.
+            Retry: The server does not answer, or not well.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class GdalBand:
+    """One band, open in GDAL."""
+
+    file: BandFile
+    grid: Grid
+    dtype: str
+    block: tuple[int, int]
+    dataset: Any
+
+    def read(self, rows: slice, columns: slice) -> npt.NDArray[Any]:
+        library = rasterio()
+        try:
+            read = self.dataset.read(1, window=((rows.start, rows.stop), (columns.start, columns.stop)))
+        except (library.errors.RasterioError, library._err.CPLE_BaseError) as error:
+            raise failure(self.file, error, self.dataset) from None
+        return np.asarray(read)
+
+    def close(self) -> None:
+        self.dataset.close()
+
+
+def open_band(file: BandFile) -> Opened:
+    """Open one band for reading; its address, size, type, blocks and CRS have been checked, no pixel has been read.
 
     Raises:
         GiveUp: The address is not one of ours, nothing is there, or it is not a band of Sentinel-2.
@@ -27,29 +85,42 @@ def open_band(file: BandFile) -> Any:
     """
     path = _path(file)
     library = rasterio()
+    band: Opened | None = None
+    if remote(file.href) and file.driver == "GTiff":
+        band = open_remote(file)
+    if band is None:
+        try:
+            dataset = library.open(path, driver=file.driver, sharing=False)
+        except (library.errors.RasterioError, library._err.CPLE_BaseError) as error:
+            raise failure(file, error) from None
+        band = _of_gdal(file, dataset)
     try:
-        dataset = library.open(path, driver=file.driver, sharing=False)
-    except (library.errors.RasterioError, library._err.CPLE_BaseError) as error:
-        raise failure(file, error) from None
+        _check(file, band)
+    except GiveUp:
+        band.close()
+        raise
+    return band
+
+
+def _of_gdal(file: BandFile, dataset: Any) -> GdalBand:
+    where = f"band {file.band} ({shown(file.href)})"
     try:
-        _check(file, dataset)
+        if dataset.driver != file.driver:
+            raise GiveUp(f"{where} was opened as {dataset.driver}, not as {file.driver}")
+        if dataset.count != 1:
+            raise GiveUp(f"{where} holds {dataset.count} layers; a file of one band is expected")
+        code = dataset.crs.to_epsg() if dataset.crs else None
+        if code is None or not dataset.crs.is_projected:
+            raise GiveUp(f"{where} is not in a projected CRS with an EPSG code")
+        a, b, c, d, e, f = dataset.transform[:6]
+        try:
+            grid = Grid(f"EPSG:{code}", (a, b, c, d, e, f), dataset.width, dataset.height)
+        except GiveUp as error:
+            raise GiveUp(f"{where}: {error}") from None
     except GiveUp:
         dataset.close()
         raise
-    return dataset
-
-
-def grid_of(file: BandFile, dataset: Any) -> Grid:
-    """Where the pixels of an open band lie.
-
-    Raises:
-        GiveUp: It is not on a north-up grid in metres.
-    """
-    code = dataset.crs.to_epsg() if dataset.crs else None
-    if code is None or not dataset.crs.is_projected:
-        raise GiveUp(f"band {file.band} ({shown(file.href)}) is not in a projected CRS with an EPSG code")
-    a, b, c, d, e, f = dataset.transform[:6]
-    return Grid(f"EPSG:{code}", (a, b, c, d, e, f), dataset.width, dataset.height)
+    return GdalBand(file, grid, dataset.dtypes[0], tuple(dataset.block_shapes[0]), dataset)
 
 
 def _path(file: BandFile) -> str:
@@ -75,18 +146,13 @@ def _path(file: BandFile) -> str:
     return path
 
 
-def _check(file: BandFile, dataset: Any) -> None:
+def _check(file: BandFile, band: Opened) -> None:
     """Refuse what its header declares before anything is decoded."""
     where = f"band {file.band} ({shown(file.href)})"
-    if dataset.driver != file.driver:
-        raise GiveUp(f"{where} was opened as {dataset.driver}, not as {file.driver}")
-    if dataset.width * dataset.height > MAX_PIXELS:
-        raise GiveUp(f"{where} declares {dataset.width} x {dataset.height} pixels; a Sentinel-2 band has at most 10980 x 10980")
-    if dataset.count != 1:
-        raise GiveUp(f"{where} holds {dataset.count} layers; a file of one band is expected")
-    dtype = dataset.dtypes[0]
-    if dtype not in DTYPES:
-        raise GiveUp(f"{where} holds {dtype} values; {', '.join(DTYPES)} are read")
-    rows, columns = dataset.block_shapes[0]
-    if rows * columns * (1 if dtype == "uint8" else 2) > MAX_BLOCK_BYTES:
+    if band.grid.width * band.grid.height > MAX_PIXELS:
+        raise GiveUp(f"{where} declares {band.grid.width} x {band.grid.height} pixels; a Sentinel-2 band has at most 10980 x 10980")
+    if band.dtype not in DTYPES:
+        raise GiveUp(f"{where} holds {band.dtype} values; {', '.join(DTYPES)} are read")
+    rows, columns = band.block
+    if rows * columns * np.dtype(band.dtype).itemsize > MAX_BLOCK_BYTES:
         raise GiveUp(f"{where} has blocks of {columns} x {rows} pixels; write it again with blocks of 512 or 1024")

@@ -12,10 +12,8 @@ import numpy.typing as npt
 
 from revisit.bands import SPECTRAL, BandFile
 from revisit.errors import GiveUp
-from revisit.raster.failure import failure, shown
-from revisit.raster.gdal import rasterio
 from revisit.raster.grid import Grid, projected
-from revisit.raster.opening import grid_of, open_band
+from revisit.raster.opening import Opened, open_band
 from revisit.raster.resample import needed, resampled
 
 MAX_DECODED = 2 * 10**9
@@ -35,19 +33,12 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class _Band:
-    file: BandFile
-    dataset: Any
-    grid: Grid
-
-
-@dataclass(frozen=True, slots=True)
 class Plan:
     """Open bands and the grid they will be read on. Close it, or use it in a `with`."""
 
     grid: Grid
     resampling: str
-    _bands: dict[str, _Band] = field(repr=False)
+    _bands: dict[str, Opened] = field(repr=False)
 
     @classmethod
     def make(
@@ -78,7 +69,7 @@ class Plan:
             raise GiveUp(f"the product has no band {', '.join(missing)}; it has {', '.join(files)}")
         if not names:
             raise GiveUp("no band is asked for")
-        opened = dict(zip(names, _all(lambda name: _opened(files[name]), names), strict=True))
+        opened = dict(zip(names, _all(lambda name: open_band(files[name]), names), strict=True))
         plan = None
         try:
             plan = cls._laid(opened, aoi_geometry, resolution_m, resampling)
@@ -88,7 +79,7 @@ class Plan:
         return plan
 
     @classmethod
-    def _laid(cls, opened: dict[str, _Band], aoi_geometry: dict[str, Any], resolution_m: float | None, resampling: str) -> Self:
+    def _laid(cls, opened: dict[str, Opened], aoi_geometry: dict[str, Any], resolution_m: float | None, resampling: str) -> Self:
         deciding = [band for name, band in opened.items() if not _is_class(name)] or list(opened.values())
         native = min(deciding, key=lambda band: band.grid.resolution_m).grid
         for band in opened.values():
@@ -114,37 +105,31 @@ class Plan:
         self._check_size([self._bands[name] for name in names])
         return Window(self.grid, dict(zip(names, _all(lambda name: self._read(self._bands[name]), names), strict=True)))
 
-    def _check_size(self, bands: list[_Band]) -> None:
+    def _check_size(self, bands: list[Opened]) -> None:
         """Refuse before decoding: whole blocks are decoded, and the result is held beside them."""
         total = 0
         for band in bands:
             rows, columns = needed(band.grid, self.grid)
-            total += (self.grid.width * self.grid.height + (rows.stop - rows.start) * (columns.stop - columns.start)) * (
-                1 if band.dataset.dtypes[0] == "uint8" else 2
-            )
+            total += (self.grid.width * self.grid.height + (rows.stop - rows.start) * (columns.stop - columns.start)) * np.dtype(band.dtype).itemsize
         if total > MAX_DECODED:
             raise GiveUp(
                 f"{len(bands)} bands of {self.grid.width} x {self.grid.height} pixels need {total / 1e9:.1f} GB, more than "
                 f"{MAX_DECODED / 1e9:.0f} GB; ask for a smaller AOI, fewer bands or a coarser resolution_m"
             )
 
-    def _read(self, band: _Band) -> npt.NDArray[Any]:
+    def _read(self, band: Opened) -> npt.NDArray[Any]:
         source, target = band.grid, self.grid
         rows, columns = needed(source, target)
         if rows.start >= rows.stop or columns.start >= columns.stop:
-            return np.full(target.shape, band.file.nodata, band.dataset.dtypes[0])
-        library = rasterio()
-        try:
-            pixels = band.dataset.read(1, window=((rows.start, rows.stop), (columns.start, columns.stop)))
-        except (library.errors.RasterioError, library._err.CPLE_BaseError) as error:
-            raise failure(band.file, error, band.dataset) from None
+            return np.full(target.shape, band.file.nodata, band.dtype)
+        pixels = band.read(rows, columns)
         a, b, x, d, e, y = source.transform
         read = Grid(source.crs, (a, b, x + a * columns.start, d, e, y + e * rows.start), pixels.shape[1], pixels.shape[0])
         if read == target:
-            return np.asarray(pixels)
+            return pixels
         return resampled(pixels, read, target, band.file.nodata, self._how(band))
 
-    def _how(self, band: _Band) -> str:
+    def _how(self, band: Opened) -> str:
         if _is_class(band.file.band):
             return "nearest"
         return "average" if self.grid.resolution_m > band.grid.resolution_m else self.resampling
@@ -172,15 +157,6 @@ def read(
         return plan.read()
 
 
-def _opened(file: BandFile) -> _Band:
-    dataset = open_band(file)
-    try:
-        return _Band(file, dataset, grid_of(file, dataset))
-    except GiveUp as error:
-        dataset.close()
-        raise GiveUp(f"band {file.band} ({shown(file.href)}): {error}") from None
-
-
 def _is_class(band: str) -> bool:
     return band not in SPECTRAL and band not in _AVERAGED
 
@@ -200,6 +176,6 @@ def _all[T](work: Callable[[str], T], names: Sequence[str]) -> list[T]:
     return [future.result() for future in futures]
 
 
-def _close(bands: Iterable[_Band]) -> None:
+def _close(bands: Iterable[Opened]) -> None:
     for band in bands:
-        band.dataset.close()
+        band.close()
