@@ -1,6 +1,6 @@
 """Many small polygons kept flat: coordinates as integers of 1e-7 degrees, which is what an AOI is rounded to.
 
-A polygon of one ring takes 8 bytes a vertex and 12 besides; as a GEOS object it would take 0.8 kB. The others, with holes
+A polygon of one ring takes 8 bytes a vertex and 6 besides; as a GEOS object it would take 0.8 kB. The others, with holes
 or parts, are kept as shapely geometries.
 """
 
@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PER_DEGREE = 10_000_000
+_MAX_VERTICES = 1 << 15
+"""Of a polygon kept flat."""
 _FEW = 3
 """Polygons that are sooner made one by one."""
 _LARGEST_STEP = 1 << 20
@@ -22,8 +24,8 @@ class PolygonStore:
 
     def __init__(self) -> None:
         self._vertices = _Column(2, "int32")
-        self._start = _Column(1, "int64")
-        self._count = _Column(1, "int32")
+        self._start = _Column(1, "uint32")
+        self._count = _Column(1, "uint16")
         self._others: dict[int, Any] = {}
         self._free_slots: list[int] = []
         self._free_runs: dict[int, list[int]] = {}
@@ -33,7 +35,8 @@ class PolygonStore:
         import numpy as np
         import shapely
 
-        simple = (shapely.get_type_id(shapes) == 3) & (shapely.get_num_interior_rings(shapes) == 0)
+        simple = ((shapely.get_type_id(shapes) == 3) & (shapely.get_num_interior_rings(shapes) == 0)
+                  & (shapely.get_num_coordinates(shapes) <= _MAX_VERTICES))
         coordinates, owner = shapely.get_coordinates(shapes[simple], return_index=True)
         # Rings are kept open: the last position is the first one again.
         last = np.append(owner[1:] != owner[:-1], True) if len(owner) else np.zeros(0, bool)
@@ -96,7 +99,7 @@ class PolygonStore:
         import numpy as np
         import shapely
 
-        starts, counts = self._start.rows[slots, 0], self._count.rows[slots, 0]
+        starts, counts = self._start.rows[slots, 0].astype(np.int64), self._count.rows[slots, 0].astype(np.int64)
         if len(slots) <= _FEW:
             made = np.empty(len(slots), dtype=object)
             for at, (start, count) in enumerate(zip(starts.tolist(), counts.tolist(), strict=True)):
