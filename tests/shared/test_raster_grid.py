@@ -4,6 +4,7 @@ import numpy as np
 import pyproj
 import pytest
 import shapely
+
 from data import shared_data
 from revisit.errors import GiveUp
 from revisit.raster.grid import Grid, aoi_mask, projected

@@ -5,10 +5,11 @@ import numpy as np
 import pyproj
 import pytest
 import rasterio
-from data import shared_data
 from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import from_bounds
+
+from data import shared_data
 from revisit.bands import BandFile
 from revisit.errors import GiveUp
 from revisit.raster.reader import Plan, read

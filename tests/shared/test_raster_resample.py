@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from revisit.raster.grid import Grid
 from revisit.raster.resample import needed, resampled
 

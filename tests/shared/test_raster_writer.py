@@ -7,11 +7,12 @@ import textwrap
 import numpy as np
 import pytest
 import rasterio
+from rio_cogeo.cogeo import cog_validate
+
 from revisit.errors import BadInput, GiveUp
 from revisit.raster.grid import Grid
 from revisit.raster.stored import read_cog
 from revisit.raster.writer import write_cog, write_preview, write_rgb_preview
-from rio_cogeo.cogeo import cog_validate
 
 pytestmark = pytest.mark.filterwarnings("ignore:Dataset has no geotransform")  # a PNG has no place on Earth
 
