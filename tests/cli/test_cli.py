@@ -13,10 +13,13 @@ from revisit import __version__
 from revisit.cli import run
 from revisit.commands import results
 from revisit.commands.paging import every
+from revisit.events import JobStarted
 from revisit.job import Cover, Job, Statistics
 from revisit.jobs import finish
 from revisit.local.backend import local_backend
 from revisit.order import Order
+from revisit.ports import DeadLetter
+from revisit.wire import Envelope
 
 
 def square(west: float, south: float, size: float) -> dict:
@@ -202,6 +205,23 @@ def test_doctor_finds_an_order_whose_jobs_are_missing(backend, data, capsys):
     backend.commit(lambda commit: commit.put(cut), last=False)
     assert run(["doctor"]) == 1
     assert "PROBLEM  order order_1 lacks 2 of its 2 jobs: place the same order again" in capsys.readouterr().out
+
+
+def test_doctor_makes_nothing_where_there_is_nothing(data, capsys):
+    assert run(["doctor"]) == 1
+    assert f"there is no data folder {data}" in capsys.readouterr().out and not data.exists()
+
+
+def test_replaying_all_letters_goes_on_past_one_that_cannot_be_sent(backend, capsys):
+    good = Envelope(JobStarted("job_1"), backend.now()).encode().decode()
+    for id, body in (("a", "{}"), ("b", good)):
+        letter = DeadLetter(id, "extract", "job.started", "no memory", backend.now(), 8, body)
+        backend.commit(lambda commit, letter=letter: commit.put(letter), last=False)
+    assert run(["dead-letters", "replay", "--all", "--json"]) == 1
+    out, err = capsys.readouterr()
+    assert json.loads(out)["replayed"] == ["b"] and "1 kept: dead letter 'a' cannot be sent again" in err
+    assert run(["dead-letters", "list", "--json"]) == 0
+    assert [letter["id"] for letter in json.loads(capsys.readouterr().out)["dead_letters"]] == ["a"]
 
 
 def test_control_characters_of_a_name_do_not_reach_the_terminal(backend, field, capsys):

@@ -12,7 +12,15 @@ from revisit.errors import GiveUp, Retry
 
 def main() -> None:
     """The entry point."""
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BrokenPipeError:
+        code = code or 1
+    # Without the interpreter's own end: threads of the server still hold connections of DuckDB, whose bindings would list them on
+    # the user's terminal. Stdout is flushed, and whatever is kept is on the disk since its commit.
+    os._exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -25,7 +33,6 @@ def run(arguments: Sequence[str]) -> int:
 
     try:
         code = app(list(arguments), prog_name="revisit", standalone_mode=False)
-        sys.stdout.flush()
     except NoArgsIsHelpError as error:
         print(error.format_message(), file=sys.stderr)
         return 2
@@ -40,8 +47,6 @@ def run(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return _say("stopped", 130)
     except BrokenPipeError:
-        # The reader of stdout has gone; nothing more can be told, and the interpreter must not try to at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
         return _say(f"{error.filename or 'the system'}: {error.strerror or error}", 1)

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from revisit.cli.options import Data, Json, data_folder, opened
-from revisit.cli.screen import plain, print_json, print_table, say
+from revisit.cli.screen import minute, plain, print_json, print_table, say
 
 Id = Annotated[str, typer.Argument(help="Id of the dead letter.", metavar="ID")]
 
@@ -28,7 +28,7 @@ def list_(json: Json = False, data: Data = None) -> None:
     if json:
         print_json({"dead_letters": rows})
         return
-    print_table(("AT", "FUNCTION", "TRIES", "REASON", "ID"), [(row["at"], row["function"], row["attempts"], row["reason"], row["id"]) for row in rows], ("TRIES",))
+    print_table(("AT", "FUNCTION", "TRIES", "REASON", "ID"), [(minute(row["at"]), row["function"], row["attempts"], row["reason"], row["id"]) for row in rows], ("TRIES",))
     if not rows:
         say("there is none")
 
@@ -53,16 +53,24 @@ def replay(
     """Send a dead letter's event again."""
     from revisit.commands import dead_letters
     from revisit.commands import replay as again
-    from revisit.errors import BadInput
+    from revisit.errors import BadInput, Conflict
 
     if bool(id) == every:
         raise BadInput("name one dead letter, or --all of them")
     backend = opened(data)
-    sent = [again(backend, one).id for one in ([id] if id else [letter.id for letter in dead_letters(backend)])]
+    sent, kept = [], []
+    for one in [id] if id else [letter.id for letter in dead_letters(backend)]:
+        try:
+            sent.append(again(backend, one).id)
+        except Conflict as error:
+            if id:
+                raise
+            kept.append(str(error))
     if json:
-        print_json({"replayed": sent})
-    else:
-        say(f"{len(sent)} sent again")
+        print_json({"replayed": sent, "kept": kept})
+    say(f"{len(sent)} sent again" + (f", {len(kept)} kept: {kept[0]}" if kept else ""))
+    if kept:
+        raise typer.Exit(1)
 
 
 def status(json: Json = False, data: Data = None) -> None:
@@ -83,7 +91,7 @@ def status(json: Json = False, data: Data = None) -> None:
         ("deliveries", _counts(value["deliveries"])), ("dead letters", value["dead_letters"]),
     ])
     print_table(("SOURCE", "PRODUCTS", "LATEST SENSING", "LAG", "REFRESHED", "ERROR"),
-                [(one["source"], one["products"], one["last_sensing"], _span(one["lag_hours"]), one["refreshed"], one["error"])
+                [(one["source"], one["products"], minute(one["last_sensing"]), _span(one["lag_hours"]), minute(one["refreshed"]), one["error"])
                  for one in value["sources"]], ("PRODUCTS", "LAG"))
 
 

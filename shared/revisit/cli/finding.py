@@ -20,7 +20,7 @@ from revisit.cli.options import (
     read_aoi,
     read_level,
 )
-from revisit.cli.screen import print_csv, print_json, print_table, say, working
+from revisit.cli.screen import minute, print_csv, print_json, print_table, say, working
 from revisit.errors import BadInput
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def search(
         print_csv(shown.table(rows, shown.PRODUCT))
     else:
         print_table(("SENSED", "TILE", "LEVEL", "CLOUD %", "PRODUCT"),
-                    [(row["datetime"], row["tile"], row["level"], row["cloud_cover"], row["product"]) for row in rows], ("CLOUD %",))
+                    [(minute(row["datetime"]), row["tile"], row["level"], row["cloud_cover"], row["product"]) for row in rows], ("CLOUD %",))
     if not rows:
         say("no product is known there; `revisit refresh` asks the sources")
     elif len(rows) == limit:

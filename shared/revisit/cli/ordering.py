@@ -24,7 +24,7 @@ from revisit.cli.options import (
     read_aoi,
     read_recipe,
 )
-from revisit.cli.screen import counting, percent, print_csv, print_json, print_table, say, working
+from revisit.cli.screen import counting, minute, percent, print_csv, print_json, print_table, say, working
 from revisit.errors import BadInput, Retry
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def _wait(backend: "Backend", data: Path, id: str, timeout: float | None) -> Non
 def _print_jobs(jobs: list[dict[str, Any]]) -> None:
     names = list(dict.fromkeys(name for job in jobs for name in (*job["indices"], *job["bands"])))
     print_table(("SENSED", "STATE", "CLEAR", "COVERED", *names, "ACQUISITION", "JOB"),
-                [(job["datetime"], job["state"], percent(job["clear_fraction"]), percent(job["coverage"]),
+                [(minute(job["datetime"]), job["state"], percent(job["clear_fraction"]), percent(job["coverage"]),
                   *((job["indices"].get(name) or job["bands"].get(name) or {}).get("mean") for name in names), job["acquisition"], job["job"])
                  for job in jobs], ("CLEAR", "COVERED", *names))
     for job in jobs:
@@ -146,7 +146,7 @@ def series(
     else:
         columns = ("count", "mean", "std", "min", "max", "median")
         print_table(("SENSED", *(name.upper() for name in columns), "CLEAR", "ACQUISITION"),
-                    [(row["datetime"], *(row[name] for name in columns), percent(row["clear_fraction"]), row["acquisition"]) for row in rows],
+                    [(minute(row["datetime"]), *(row[name] for name in columns), percent(row["clear_fraction"]), row["acquisition"]) for row in rows],
                     (*(name.upper() for name in columns), "CLEAR"))
     if not rows:
         say("no clear observation yet")

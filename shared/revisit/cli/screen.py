@@ -35,9 +35,11 @@ def say(sentence: str) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], numeric: Sequence[str] = ()) -> None:
-    """A table on stdout: drawn for a terminal, separated by tabs for a pipe."""
+    """A table on stdout: drawn for a terminal, separated by tabs for a pipe; without a header where no column has a name."""
+    named = any(columns)
     if not sys.stdout.isatty():
-        print("\t".join(columns))
+        if named:
+            print("\t".join(columns))
         for row in rows:
             print("\t".join(" ".join(plain(shown(cell)).split()) for cell in row))
         return
@@ -45,7 +47,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], numeric: 
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_header=named, header_style="bold")
     for column in columns:
         table.add_column(column, justify="right" if column in numeric else "left", overflow="fold")
     for row in rows:
@@ -61,6 +63,11 @@ def shown(cell: Any) -> str:
     if cell is None:
         return "-"
     return f"{cell:.4g}" if isinstance(cell, float) else str(cell)
+
+
+def minute(moment: str | None) -> str | None:
+    """An instant to the minute: 2024-06-01 10:30, UTC."""
+    return moment[:16].replace("T", " ") if moment else None
 
 
 def percent(share: float | None) -> str:

@@ -20,7 +20,7 @@ from revisit.cli.options import (
     read_level,
     read_recipe,
 )
-from revisit.cli.screen import percent, print_json, print_table, say, shown, working
+from revisit.cli.screen import minute, percent, print_json, print_table, say, shown, working
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -154,7 +154,7 @@ def alerts(
         return
     indices = list(dict.fromkeys(name for row in rows for name in row["indices"]))
     print_table(("NO", "SENSED", "CLEAR", "COVERED", *indices, "ACQUISITION", "JOB"),
-                [(row["number"], row["datetime"], percent(row["clear_fraction"]), percent(row["coverage"]),
+                [(row["number"], minute(row["datetime"]), percent(row["clear_fraction"]), percent(row["coverage"]),
                   *(row["indices"].get(name, {}).get("mean") for name in indices), row["acquisition"], row["job"]) for row in rows],
                 ("NO", "CLEAR", "COVERED", *indices))
     if not rows:

@@ -40,6 +40,8 @@ def doctor(data: Path, opened: Callable[[], Backend], reach_sources: bool = True
         reach_sources: Whether the sources are asked whether they answer.
     """
     findings = [versions(), room(data)]
+    if not data.exists():
+        return [*findings, Finding("data folder", False, f"there is no data folder {data}; `revisit serve --data {data}` makes one")]
     try:
         backend = opened()
         findings.append(Finding("data folder", True, f"{data} can be written"))

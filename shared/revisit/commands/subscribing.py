@@ -85,6 +85,8 @@ def _make(commit: Commit, asked: Subscription) -> Subscription:
 
 
 def _check_count(backend: Backend, asked: Subscription, most: int) -> None:
+    if backend.records.count(Subscription, owner=asked.owner) < most:
+        return
     others = [there for there in subscriptions(backend, asked.owner) if there.id != asked.id]
     if len(others) >= most:
         raise BadInput(f"{len(others)} subscriptions are the most allowed; delete one first")
