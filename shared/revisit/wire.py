@@ -47,16 +47,17 @@ class Envelope:
 
     def encode(self) -> bytes:
         """The CloudEvent as JSON, keys in a fixed order."""
+        id = self.id
         return msgspec.json.encode({
             "specversion": "1.0",
-            "id": self.id,
+            "id": id,
             "source": "revisit",
             "type": TYPE_PREFIX + self.event.topic,
             "subject": self.event.subject,
             "time": self.time,
             "datacontenttype": "application/json",
             "hops": self.hops,
-            "trace": self.trace or self.id,
+            "trace": self.trace or id,
             "path": " ".join(self.path),
             "data": self.event,
         })

@@ -4,6 +4,7 @@ On one disk outbox and queue are one table: what is committed is on its way, the
 """
 
 from datetime import datetime
+from functools import cache
 
 import apsw
 
@@ -23,9 +24,9 @@ def message_id(event: str, function: str) -> str:
 def enqueue(connection: apsw.Connection, envelope: Envelope, now: datetime) -> int:
     """Queue an event for its hearers; returns for how many. Messages that are still queued are left as they are."""
     body = envelope.encode()
-    functions = hearers(envelope.event.topic)
+    id, functions = envelope.id, _hearers(envelope.event.topic)
     for function in functions:
-        insert(connection, message_id(envelope.id, function), function, envelope.event.topic, envelope.lane, body, now)
+        insert(connection, message_id(id, function), function, envelope.event.topic, envelope.lane, body, now)
     return len(functions)
 
 
@@ -35,3 +36,7 @@ def insert(connection: apsw.Connection, id: str, function: str, topic: str, lane
         "INSERT INTO queue (id, function, topic, lane, body, queued) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
         (id, function, topic, LANES.index(lane), body, now.timestamp()),
     )
+
+
+_hearers = cache(hearers)
+"""Asked for each event."""
