@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 SUFFIX = ".part"
 PARTS = 8
 """Parts at most before small ones are joined."""
-SPILL = "spill"
-MEMORY = "512MB"
+SPILL, ORDERED = "spill", "ordered.parquet"
+MEMORY = "1GB"
 """What sorting may use before it goes to the disk."""
 
 
@@ -63,13 +63,14 @@ def _build(folder: Path, segments: list[Span], first: int, end: int) -> None:
     """Write all files of a part."""
     import duckdb
     import numpy as np
+    import pyarrow.parquet as pq
 
     folder.mkdir()
     rows = {"files": [str(segment.path) for segment in segments], "first": first, "end": end}
     with duckdb.connect(config={"threads": 2}) as engine:
+        # What ORDER BY says is kept all the same.
         engine.execute("set python_enable_replacements=false; set preserve_insertion_order=false")
-        # SET takes no parameters; the folder is the data folder's, which the user owns.
-        engine.execute(f"set memory_limit='{MEMORY}'; set temp_directory='{str(folder / SPILL).replace("'", "''")}'")
+        engine.execute(f"set memory_limit='{MEMORY}'; set temp_directory={_quoted(folder / SPILL)}")
         engine.execute("create temp table hidden as select hides as position from read_parquet($files) "
                        "where hides between $first and $end - 1 and position < $end", rows)
         facts: dict[str, Any] = {"first": first, "rows": end - first}
@@ -79,21 +80,30 @@ def _build(folder: Path, segments: list[Span], first: int, end: int) -> None:
         facts["sources"] = [source for source, *_ in facts["freshness"]]
         names = ", ".join(stored_schema().names)
         # Rows that another one replaces come first, under no tile.
-        # A relation hands its rows on as they are sorted; the result of `execute` would be held in memory whole.
-        found = engine.sql(
-            f"select {names}, if(position in (from hidden), '', tile) as place, hash(source, id) as ids, "  # noqa: S608
+        # By way of a file, which is written as it is sorted: a result would be held in memory whole.
+        ordered = folder / ORDERED
+        engine.execute(
+            f"copy (select {names}, if(position in (from hidden), '', tile) as place, hash(source, id) as ids, "  # noqa: S608
             "hash(source, id, published) as versions from read_parquet($files) where position >= $first and position < $end "
-            "order by place, sensing_time, id", params=rows)
-        tables = _write_rows(folder, found.to_arrow_reader(GROUP * 256), facts["sources"], first)
+            f"order by place, sensing_time) to {_quoted(ordered)} (format parquet, compression lz4, row_group_size 65536)", rows)
+    with pq.ParquetFile(ordered) as file:
+        tables = _write_rows(folder, file.iter_batches(GROUP * 256), facts["sources"], first, end)
+    remove(ordered)
     facts["rows"] = len(tables["ids"])
-    order = np.argsort(tables["ids"], kind="stable")
-    tables |= {"ids": tables["ids"][order], "places": order, "versions": np.sort(tables["versions"])}
+    tables["versions"].sort()
+    tables["places"] = np.argsort(tables["ids"])
+    tables["ids"] = tables["ids"][tables["places"]]
     remove(folder / SPILL)
     for name, array in tables.items():
-        array.astype(TABLES[name]).tofile(folder / name)
+        array.astype(TABLES[name], copy=False).tofile(folder / name)
     facts["lengths"] = dict.fromkeys(COLUMNS, facts["rows"]) | {name: len(array) for name, array in tables.items()}
     facts["sums"] = {name: checksum(folder / name) for name in (*COLUMNS, *TABLES, ROWS)}
     (folder / FACTS).write_text(json.dumps(facts))
+
+
+def _quoted(path: Path) -> str:
+    # SET and COPY take no parameters here; the path is the data folder's, which the user owns.
+    return "'" + str(path).replace("'", "''") + "'"
 
 
 def checksum(path: Path) -> int:
@@ -107,7 +117,7 @@ def checksum(path: Path) -> int:
     return found
 
 
-def _write_rows(folder: Path, batches: Any, sources: list[str], first: int) -> dict[str, Any]:
+def _write_rows(folder: Path, batches: Any, sources: list[str], first: int, end: int) -> dict[str, Any]:
     """Write the rows and the columns as they come, sorted; return what is to be sorted otherwise."""
     from contextlib import ExitStack
 
@@ -115,7 +125,9 @@ def _write_rows(folder: Path, batches: Any, sources: list[str], first: int) -> d
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    kept: dict[str, list[Any]] = {name: [] for name in ("ids", "versions", "hides", "hiders")}
+    ids, versions = np.empty(end - first, np.uint64), np.empty(end - first, np.uint64)
+    hides: list[Any] = []
+    hiders: list[Any] = []
     tiles: list[bytes] = []
     starts: list[int] = []
     written = 0
@@ -135,11 +147,11 @@ def _write_rows(folder: Path, batches: Any, sources: list[str], first: int) -> d
                 if not tiles or tiles[-1] != tile.encode():
                     tiles.append(tile.encode())
                     starts.append(written + start)
-            kept["ids"].append(batch["ids"].to_numpy())
-            kept["versions"].append(batch["versions"].to_numpy())
+            here = slice(written, written + batch.num_rows)
+            ids[here], versions[here] = batch["ids"].to_numpy(), batch["versions"].to_numpy()
             again = pc.fill_null(pc.less(batch["hides"], first), False)
-            kept["hides"].append(batch["hides"].filter(again).to_numpy(zero_copy_only=False))
-            kept["hiders"].append(batch["ids"].filter(again).to_numpy())
+            hides.append(batch["hides"].filter(again).to_numpy(zero_copy_only=False))
+            hiders.append(batch["ids"].filter(again).to_numpy())
             written += batch.num_rows
             table = pa.Table.from_batches([batch]).select(stored_schema().names).cast(stored_schema())
             table = pa.concat_tables([rest, table]).combine_chunks() if rest else table
@@ -148,5 +160,5 @@ def _write_rows(folder: Path, batches: Any, sources: list[str], first: int) -> d
             rest = table.slice(whole)
         if rest:
             sink.write_table(rest, max_chunksize=GROUP)
-    arrays = {name: np.concatenate(parts) if parts else np.empty(0) for name, parts in kept.items()}
-    return arrays | {"tiles": np.array(tiles, "S5"), "starts": np.array([*starts, written])}
+    return {"ids": ids[:written], "versions": versions[:written], "hides": np.concatenate([*hides, np.empty(0)]),
+            "hiders": np.concatenate([*hiders, np.empty(0, np.uint64)]), "tiles": np.array(tiles, "S5"), "starts": np.array([*starts, written])}

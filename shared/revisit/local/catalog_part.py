@@ -288,6 +288,8 @@ class _Groups:
 
         if isinstance(self._rows, pa.Table):
             return self._rows.take(pa.array(rows))
+        if not len(rows):
+            return stored_schema().empty_table()
         ascending = np.sort(rows)
         groups, starts = np.unique(ascending // GROUP, return_index=True)
         taken = []

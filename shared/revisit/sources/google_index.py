@@ -24,7 +24,7 @@ PUBLIC = "https://storage.googleapis.com/gcp-public-data-sentinel-2/"
 """The bucket, which anybody may read."""
 BATCH_ROWS = 100_000
 """New products in one table, about."""
-BLOCK = 1 << 20
+BLOCK = 1 << 22
 """Bytes of text taken apart at once; larger ones are no faster and hold more memory."""
 KEPT = 1_000
 """Rejections kept with their reason; the others are counted."""
@@ -94,33 +94,39 @@ class GoogleIndex:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        root, waiting, count = self.root, [], 0
+        root = self.root
+
+        def products(rows: "list[pa.RecordBatch]") -> "pa.Table":
+            table, rejected = google_rows.products(pa.Table.from_batches(rows).combine_chunks(), self.spec, root)
+            _reject(listing, rejected)
+            listing.rows -= len(rejected)
+            seen.extend(table["id"][:1].to_pylist())
+            return table
+
+        waiting: list[pa.RecordBatch] = []
         for batch in self._read(file.text, listing):
             ids = google_rows.ids(batch)
             new = pa.array(unseen(ids))
             listing.rows += batch.num_rows
-            fresh = pa.table(batch).filter(new)
+            fresh = batch.filter(new)
             if fresh.num_rows < batch.num_rows:
-                seen += ids.filter(pc.invert(new))[:1].to_pylist()
+                seen.extend(ids.filter(pc.invert(new))[:1].to_pylist())
             if fresh.num_rows:
-                table, rejected = google_rows.products(fresh, self.spec, root)
-                _reject(listing, rejected)
-                listing.rows -= len(rejected)
-                seen += table["id"][:1].to_pylist()
-                waiting.append(table)
-                count += table.num_rows
-            if count >= BATCH_ROWS:
-                yield pa.concat_tables(waiting)
-                waiting, count = [], 0
-        if count:
-            yield pa.concat_tables(waiting)
+                waiting.append(fresh)
+            if sum(rows.num_rows for rows in waiting) >= BATCH_ROWS:
+                yield products(waiting)
+                waiting = []
+        if waiting:
+            yield products(waiting)
 
     def _read(self, text: IO[bytes], listing: Listing) -> "Iterator[pa.RecordBatch]":
         import pyarrow as pa
         import pyarrow.csv as pc
         from isal import igzip_lib
 
-        unpacking: tuple[type[Exception], ...] = (OSError, ValueError, igzip_lib.IsalError)
+        # Its types call the error an instance.
+        isal: Any = igzip_lib
+        unpacking: tuple[type[Exception], ...] = (OSError, ValueError, isal.IsalError)
 
         def skip(row: Any) -> str:
             _reject(listing, [(row.text[:200], f"it has {row.actual_columns} columns instead of {row.expected_columns}")])
