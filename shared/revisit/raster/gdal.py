@@ -36,11 +36,17 @@ _DEFAULTS = {
 
 
 @cache
-def rasterio() -> Any:
-    """The rasterio module, after GDAL's settings have been put where GDAL reads them: drivers register once."""
+def settle() -> None:
+    """Put the settings into the environment; the limits among them hold for our own requests too."""
     os.environ.update(_FORCED)
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
+
+
+@cache
+def rasterio() -> Any:
+    """The rasterio module, after GDAL's settings have been put where GDAL reads them: drivers register once."""
+    settle()
     import rasterio
     import rasterio._err
     import rasterio.features

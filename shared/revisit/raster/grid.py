@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -91,7 +92,6 @@ def projected(grid: Grid, aoi_geometry: dict[str, Any]) -> Any:
     """
     import shapely
 
-    library = rasterio()
     west, south, east, north = _lonlat_bounds(grid)
     whole = shapely.geometry.shape(aoi_geometry)
     parts = []
@@ -104,7 +104,7 @@ def projected(grid: Grid, aoi_geometry: dict[str, Any]) -> Any:
     dense = shapely.segmentize(shapely.multipolygons(parts), _EDGE_STEP)
 
     def to_grid(xy: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        return np.column_stack(library.warp.transform("EPSG:4326", grid.crs, xy[:, 0], xy[:, 1]))
+        return np.column_stack(_projection(grid.crs).transform(xy[:, 0], xy[:, 1]))
 
     return shapely.transform(dense, to_grid)
 
@@ -130,14 +130,24 @@ def aoi_mask(grid: Grid, aoi_geometry: dict[str, Any]) -> npt.NDArray[np.bool_]:
 
 def _lonlat_bounds(grid: Grid) -> Bounds:
     """A box in degrees around a grid with some air; longitudes run on beyond 180 where it crosses the antimeridian."""
-    library = rasterio()
     west, south, east, north = grid.bounds
     along = np.linspace(0.0, 1.0, 21)
     x = np.concatenate([west + (east - west) * along] * 2 + [np.full(21, west), np.full(21, east)])
     y = np.concatenate([np.full(21, south), np.full(21, north)] + [south + (north - south) * along] * 2)
-    lon, lat = (np.asarray(values) for values in library.warp.transform(grid.crs, "EPSG:4326", x, y))
+    lon, lat = _projection(grid.crs).transform(x, y, direction="INVERSE")
     lon = lon[0] + (lon - lon[0] + 180.0) % 360.0 - 180.0
     if not (np.isfinite(lon).all() and np.isfinite(lat).all()):
         raise GiveUp(f"the grid at {grid.bounds} lies outside what {grid.crs} can describe")
     air = 0.1
     return float(lon.min() - air), float(lat.min() - air), float(lon.max() + air), float(lat.max() + air)
+
+
+@cache
+def _projection(crs: str) -> Any:
+    """From lon/lat degrees to a CRS; by pyproj, which is there sooner than GDAL."""
+    import pyproj
+
+    try:
+        return pyproj.Transformer.from_crs("EPSG:4326", crs, always_xy=True)
+    except pyproj.exceptions.CRSError:
+        raise GiveUp(f"there is no CRS {crs}") from None

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from revisit.bands import BandFile
 from revisit.errors import GiveUp
 from revisit.raster.failure import failure, remote, shown
-from revisit.raster.gdal import rasterio
+from revisit.raster.gdal import rasterio, settle
 from revisit.raster.grid import Grid
 from revisit.raster.remote import open_remote
 
@@ -84,11 +84,12 @@ def open_band(file: BandFile) -> Opened:
         Retry: The server does not answer, or not well.
     """
     path = _path(file)
-    library = rasterio()
+    settle()
     band: Opened | None = None
     if remote(file.href) and file.driver == "GTiff":
         band = open_remote(file)
     if band is None:
+        library = rasterio()
         try:
             dataset = library.open(path, driver=file.driver, sharing=False)
         except (library.errors.RasterioError, library._err.CPLE_BaseError) as error:
