@@ -7,14 +7,15 @@ from xml.etree import ElementTree
 
 import pytest
 import shapely
-from data import shared_data
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyproj import Transformer
+from shapely.geometry import mapping, shape
+
+from data import shared_data
 from revisit.aoi import AOI
 from revisit.errors import BadInput
 from revisit.tile import Tile
-from shapely.geometry import mapping, shape
 
 ANYWHERE = 1e9
 """An area limit that holds the Earth, km2."""

@@ -7,8 +7,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import shapely
-from data import shared_data
 from pyproj import Transformer
+
+from data import shared_data
 from revisit.errors import BadInput
 from revisit.tile import Tile, tile_ids, tiles_under
 
