@@ -1,17 +1,19 @@
 """Runs the chain in a test: every queued message goes through the true functions until none is left."""
 
+from collections.abc import Iterable
+
 from revisit.embedded.host import Host
 from revisit.ports import Backend
 from revisit.wiring import HEARS
 
 
-def drain(backend: Backend, most: int = 10_000) -> int:
+def drain(backend: Backend, functions: Iterable[str] = HEARS, most: int = 10_000) -> int:
     """Push what is queued to its functions, one by one, until the queue is empty; returns how many pushes it took.
 
     A failed attempt is repeated at once, so that what is given up is given up within the call.
     """
     host, pushes = Host(backend), 0
-    while leased := backend.bus.lease(tuple(HEARS), 1):
+    while leased := backend.bus.lease(tuple(functions), 1):
         for message in leased:
             pushes += 1
             assert pushes < most, "the queue does not run dry"

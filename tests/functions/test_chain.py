@@ -105,6 +105,19 @@ def _products(backend):
     return backend.catalog().added_after(0)[0]
 
 
+def test_what_ends_during_a_pause_is_told_when_it_is_over(backend, site):
+    watch = commands.subscribe(backend, site[1], "Field", NDVI)
+    refresh_source(backend, backend.sources[0])
+    for function in ("notify", "extract", "index"):
+        drain(backend, functions=(function,))
+    commands.pause(backend, watch.id)
+    drain(backend)
+    assert alerts_of(backend, watch) == []
+    commands.resume(backend, watch.id)
+    drain(backend)
+    assert [alert.number for alert in alerts_of(backend, watch)] == [1, 2, 3]
+
+
 def test_an_aoi_beside_the_footprint_is_not_worked_though_the_tile_is_its_own(backend):
     beside = AOI.parse({"type": "Polygon", "coordinates": [[[4.4, 51.0], [4.41, 51.0], [4.41, 51.01], [4.4, 51.01], [4.4, 51.0]]]})
     assert "31UES" in beside.tiles

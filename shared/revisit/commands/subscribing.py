@@ -5,7 +5,9 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
+from revisit.alert import Alert, alert_id
 from revisit.aoi import AOI
 from revisit.clock import rfc3339
 from revisit.commands.limits import check_area, check_period, limits_of
@@ -15,6 +17,7 @@ from revisit.commands.recalling import recall
 from revisit.commands.recipes import resolved
 from revisit.commands.searching import products_over
 from revisit.errors import BadInput, Conflict, NotFound
+from revisit.events import JobFinished
 from revisit.ids import derived
 from revisit.job import Job, job_id
 from revisit.order import Order
@@ -143,9 +146,17 @@ def resume(backend: Backend, id: str, owner: str = "local") -> Subscription:
     if active.paused is None:
         return active
     since = active.paused
+    _tell_what_ended(backend, active)
     _catch_up(backend, active, "resume", rfc3339(since), Query(start=since - LATE, end=now),
               lambda product: (product.published or product.sensing_time) >= since)
     return _change(backend, active.id, owner, lambda there: there.updated(paused=None))
+
+
+def _tell_what_ended(backend: Backend, watcher: Subscription) -> None:
+    """Say again that jobs are done which ended while nobody was to be alerted of them."""
+    for job in every(backend.records, Job, subscription=watcher.id, state="done"):
+        if backend.records.get(Alert, alert_id(watcher.id, job.acquisition)) is None:
+            backend.commit(partial(Commit.emit, event=JobFinished(job.id, job.lane, job.again)), last=False)
 
 
 def delete(backend: Backend, id: str, owner: str = "local") -> Subscription:
