@@ -31,9 +31,12 @@ class Part:
 
 
 def direct(href: str) -> bool:
-    """Whether an address can be asked by us: no proxy, and no header or certificate set up for GDAL alone."""
+    """Whether an address can be asked by us: no proxy, no header set up for GDAL alone, and certificates to judge it by."""
     parts = urlsplit(href)
     if any(os.environ.get(name) for name in _OF_GDAL):
+        return False
+    # Their number is not known where they lie in a folder, one a file: they are looked up when needed.
+    if parts.scheme == "https" and not _trust().cert_store_stats()["x509_ca"] and not ssl.get_default_verify_paths().capath:
         return False
     return parts.scheme not in getproxies() or bool(proxy_bypass(parts.hostname or ""))
 
@@ -125,11 +128,8 @@ def _drop(href: str) -> None:
 
 @cache
 def _trust() -> ssl.SSLContext:
-    """The computer's certificates, those of certifi as rasterio has it, and those that curl is told of."""
-    import certifi
-
+    """The computer's certificates, and those that curl is told of."""
     context = ssl.create_default_context()
-    context.load_verify_locations(certifi.where())
     if told := os.environ.get("CURL_CA_BUNDLE"):
         context.load_verify_locations(told)
     return context
