@@ -10,7 +10,7 @@ from revisit.events import EVENTS
 from revisit.wiring import HEARS, RASTER, TICKS
 
 FLOORS: list[tuple[str, set[str]]] = [
-    ("words", {"errors", "ids", "clock", "bands", "product", "recipe", "tile", "tile_list", "geojson", "polygon", "polygon_store", "aoi", "subscription", "order", "job", "alert",
+    ("words", {"errors", "ids", "clock", "bands", "product", "recipe", "tile", "tile_list", "geojson", "footprint", "polygon", "polygon_store", "aoi", "subscription", "order", "job", "alert",
                "delivery", "series", "events", "wire", "matching"}),
     ("ports", {"ports", "records", "wiring", "catalog_schema", "catalog_sql"}),
     ("adapters", {"local", "gcp", "sources"}),
