@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from faults.harness import start
+from faults.processes import start
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def memory(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def elsewhere() -> Callable[..., Any]:
-    """Runs a function of the harness in a process of its own, and gives its result."""
+    """Runs one of the `roles` in a process of its own, and gives its result."""
     def run(role: str, *arguments: Any) -> Any:
         with start(role, *arguments) as process:
             told = process.stdout.read()

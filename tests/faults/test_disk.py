@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from faults.harness import start
+from faults.processes import start
 from revisit.errors import BadInput, GiveUp, Retry
 from revisit.events import JobFinished
 from revisit.job import Asset, Job

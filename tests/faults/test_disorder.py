@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from faults.harness import deliver, job
+from faults.handling import deliver, job
 from revisit.alert import Alert
 from revisit.delivery import Delivery
 from revisit.events import JobFinished

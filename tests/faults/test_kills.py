@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from faults.harness import HISTORY, deliver, endure, job, judge, start
+from faults.handling import HISTORY, deliver, job
+from faults.judging import endure, judge
+from faults.processes import start
 from revisit.alert import Alert
 from revisit.errors import Retry
 from revisit.events import JobFinished
@@ -28,7 +30,7 @@ def test_of_2000_events_told_2600_times_to_workers_that_are_killed_none_is_lost_
 
 def test_the_judge_finds_the_faults_of_a_handler_that_commits_three_times(memory):
     for seed in range(5):
-        verdict = endure(memory / f"{seed}", "three commits", events=400, seed=seed, feed_s=2)
+        verdict = endure(memory / f"{seed}", "three commits", events=600, seed=seed, feed_s=1.5, between_ms=(3, 15))
         if not verdict.clean:
             break
     print(f"naive control: {verdict}")

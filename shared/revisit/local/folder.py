@@ -63,6 +63,8 @@ class FolderAssets:
             return self._target(path).read_bytes()
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             raise NotFound(f"there is no asset {path!r}") from None
+        except OSError as error:
+            raise Retry(f"the asset {path!r} below {self.root} cannot be read now: {error.strerror}") from error
 
     def workspace(self) -> Path:
         """This thread's folder for unfinished files."""

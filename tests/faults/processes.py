@@ -1,0 +1,45 @@
+"""Processes that can be stopped, killed and waited for; each runs one function of `roles`."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+TESTS = Path(__file__).parents[1]
+
+
+def start(role: str, *arguments: Any, **options: Any) -> "subprocess.Popen[str]":
+    """Run a function of `roles` in a process of its own, which prints its result as JSON."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])])}
+    return subprocess.Popen([sys.executable, "-m", "faults.roles", role, json.dumps(arguments)],
+                            stdout=subprocess.PIPE, text=True, env=environment, **options)
+
+
+def fork(run: Callable[[], Any]) -> int:
+    """Run something in a copy of this process; returns its number."""
+    child = os.fork()
+    if child:
+        return child
+    try:
+        run()
+    except BaseException:  # noqa: BLE001 - a child must never return into its parent's code
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
+
+
+def kill(child: int, told: dict[str, int]) -> None:
+    """kill -9, and count whether that is what ended it."""
+    os.kill(child, signal.SIGKILL)
+    status = os.waitpid(child, 0)[1]
+    told["kills" if os.WIFSIGNALED(status) else "ended"] += 1
+
+
+def wait(child: int) -> int:
+    """Its exit status, once it has ended."""
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
