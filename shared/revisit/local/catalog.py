@@ -43,12 +43,12 @@ class LocalCatalog:
     """
 
     def __init__(self, folder: Path) -> None:
-        import duckdb
+        from importlib.metadata import version
 
         self._folder = folder
         self._log = Log(folder / "log")
         # Hashes differ between versions of DuckDB, so an index belongs to one.
-        self._index = Index(folder / f"index-{FORMAT}-{duckdb.__version__}")
+        self._index = Index(folder / f"index-{FORMAT}-{version('duckdb')}")
         self._lock = threading.RLock()
         self._view: View | None = None
         self._names: tuple[list[str], list[str]] | None = None

@@ -244,13 +244,11 @@ class Part:
 
 
 def overlap(wanted: tuple[float, float, float, float], west: Any, south: Any, east: Any, north: Any) -> Any:
-    """Whether bounds overlap (or touch) the wanted ones; west > east means across the antimeridian, on either side."""
+    """Whether bounds overlap (or touch) the wanted ones, of one product or of arrays; west > east means across the antimeridian, on either side."""
     left, bottom, right, top = wanted
-    across = west > east
-    if left <= right:
-        sideways = (across & ((west <= right) | (east >= left))) | (~across & (west <= right) & (east >= left))
-    else:
-        sideways = across | (east >= left) | (west <= right)
+    starts_before, ends_after = west <= right, east >= left
+    either = starts_before | ends_after
+    sideways = (starts_before & ends_after) | ((west > east) & either) if left <= right else (west > east) | either
     return sideways & (south <= top) & (north >= bottom)
 
 
@@ -287,7 +285,7 @@ class _Groups:
         import pyarrow as pa
 
         if isinstance(self._rows, pa.Table):
-            return self._rows.take(pa.array(rows))
+            return self._rows.take(_numbers(rows))
         if not len(rows):
             return stored_schema().empty_table()
         ascending = np.sort(rows)
@@ -296,5 +294,13 @@ class _Groups:
         for group, own in zip(groups.tolist(), np.split(ascending, starts[1:]), strict=True):
             with self._lock:
                 batch = self._rows.get_batch(group)
-            taken.append(batch.take(pa.array(own - group * GROUP)))
+            taken.append(batch.take(_numbers(own - group * GROUP)))
         return pa.Table.from_batches(taken, schema=stored_schema())
+
+
+def _numbers(rows: "Array") -> "pa.Array":
+    # Making an array of anything but buffers imports pandas where it is installed, which takes longer than the whole search.
+    import numpy as np
+    import pyarrow as pa
+
+    return pa.Array.from_buffers(pa.int64(), len(rows), [None, pa.py_buffer(np.ascontiguousarray(rows, np.int64))])

@@ -195,9 +195,7 @@ def _place(after: str) -> tuple[int, str, str]:
 
 
 def _meets(product: Product, query: Query, after: tuple[int, str, str] | None) -> bool:
-    import numpy as np
-
-    if query.bounds and not overlap(query.bounds, *np.array([product.west, product.south, product.east, product.north])):
+    if query.bounds and not overlap(query.bounds, product.west, product.south, product.east, product.north):
         return False
     return after is None or (_micros(product.sensing_time), product.id, product.source) > after
 
