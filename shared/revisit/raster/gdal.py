@@ -51,6 +51,6 @@ def rasterio() -> Any:
     import rasterio._err
     import rasterio.features
     import rasterio.io
-    import rasterio.warp
+    import rasterio.shutil
 
     return rasterio
