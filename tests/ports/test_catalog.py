@@ -492,6 +492,18 @@ def test_any_one_damaged_file_is_named_and_mended(tmp_path, harm):
         assert add(mended, *many(130)) == 0
 
 
+def test_a_catalog_without_an_index_makes_it_again(folder, monkeypatch):
+    monkeypatch.setattr("revisit.local.catalog.RECENT_ROWS", 10)
+    add(local(folder), *many(60))
+    for index in folder.glob("index-*"):
+        index.rename(folder / "index-1-0.1.0")
+    catalog = local(folder)
+    assert len(catalog.search(Query()).products) == 60
+    assert len(list(folder.glob("index-*"))) == 1
+    assert not (folder / "index-1-0.1.0").exists()
+    assert local(folder).check() == []
+
+
 def test_what_is_lost_for_good_is_counted_and_can_be_added_again(folder):
     seeded(folder)
     for path in files_of(folder):

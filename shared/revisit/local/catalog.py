@@ -18,7 +18,7 @@ from revisit.local.catalog_index import Index
 from revisit.local.catalog_log import UTC_COLUMNS, Damaged, Log, stored_schema, writing
 from revisit.local.catalog_repair import check, rebuild
 from revisit.local.catalog_view import View, age_of, page_end, products_of
-from revisit.local.spans import listed
+from revisit.local.spans import listed, remove
 from revisit.ports import Freshness, Page, Query
 from revisit.product import Product
 
@@ -155,6 +155,9 @@ class LocalCatalog:
     def _opened(self) -> View:
         while True:
             parts = self._index.parts()
+            if self._log.end() - (parts[-1].end if parts else 0) > 4 * RECENT_ROWS:
+                # Without an index, as after it was deleted or DuckDB was renewed; who adds never leaves so much.
+                break
             try:
                 return View(parts)
             except Damaged:
@@ -165,7 +168,8 @@ class LocalCatalog:
                     break
         # What is derived needs no person to mend it.
         with self._writing():
-            self._index.discard()
+            for other in self._folder.glob("index-*"):
+                remove(other)
             self._index.cover(self._log)
             return View(self._index.parts())
 
@@ -248,5 +252,6 @@ def _tiles_under(bounds: tuple[float, float, float, float]) -> tuple[str, ...]:
     west, south, east, north = bounds
     if not (-180 <= west <= 180 and -180 <= east <= 180 and -90 <= south <= north <= 90):
         raise BadInput(f"{bounds} are no bounds; give west, south, east, north in degrees")
-    spans = [(west, east)] if west <= east else [(west, 180.0), (-180.0, east)]
-    return tiles_under(shapely.union_all([shapely.box(left, south, right, north) for left, right in spans]))
+    if west <= east:
+        return tiles_under(shapely.box(west, south, east, north))
+    return tiles_under(shapely.union(shapely.box(west, south, 180.0, north), shapely.box(-180.0, south, east, north)))

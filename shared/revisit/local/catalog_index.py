@@ -1,11 +1,14 @@
 """What makes the catalog's log quick to search: sorted parts, derived from it and made again whenever they are missing."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from revisit.errors import Retry
 from revisit.local.catalog_log import Log, stored_schema, writing
 from revisit.local.catalog_part import COLUMNS, FACTS, GROUP, ROWS, TABLES, columns_of
 from revisit.local.spans import Span, covering, named, remove, span, sweep, write_whole
@@ -53,10 +56,22 @@ class Index:
                 first = part.first
         if first < end:
             part = span(self.folder, first, end, SUFFIX)
-            with writing(self.folder):
+            with writing(self.folder), _sorting(self.folder):
                 write_whole(part.path, partial(_build, segments=log.between(first, end), first=first, end=end))
         sweep(self.folder, SUFFIX)
         log.indexed(end)
+
+
+@contextmanager
+def _sorting(folder: Path) -> Iterator[None]:
+    """Say in a sentence why the index could not be made; the log is not touched by that."""
+    import duckdb
+
+    try:
+        yield
+    except duckdb.Error as error:
+        raise Retry(f"the catalog's index in {folder} cannot be made ({str(error).splitlines()[0]}); no product is lost, make room "
+                    "and try again") from error
 
 
 def _build(folder: Path, segments: list[Span], first: int, end: int) -> None:
