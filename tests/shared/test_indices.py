@@ -10,7 +10,7 @@ import spyndex
 
 from data import shared_data
 from revisit.errors import BadInput
-from revisit.indices import compute_masked, index, names, resolve
+from revisit.indices import compute_masked, index, names, reflectance, resolve
 from revisit.indices.formula import formula
 from revisit.indices.table import CONSTANTS
 
@@ -20,7 +20,7 @@ SEN2CHAIN = {"BIBG", "BIRNIR", "IRECI-NIR"}
 BARBELLINO = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12")
 
 
-def reflectance(seed: int, shape: tuple[int, ...] = (40, 50)) -> dict[str, np.ndarray]:
+def some_reflectance(seed: int, shape: tuple[int, ...] = (40, 50)) -> dict[str, np.ndarray]:
     """Plausible reflectance, some of it slightly negative."""
     random = np.random.default_rng(seed)
     return {band: random.uniform(-0.02, 1.1, shape) for band in BANDS}
@@ -35,7 +35,7 @@ def read(*path: str) -> np.ndarray:
 
 @pytest.mark.parametrize("name", [name for name in names() if name not in SEN2CHAIN])
 def test_an_index_equals_what_the_catalogues_own_program_computes(name):
-    bands = reflectance(3)
+    bands = some_reflectance(3)
     known = index(name)
     parameters = {letter: bands[band] for letter, band in known.letters.items()} | known.constants
     with np.errstate(all="ignore"):
@@ -121,7 +121,7 @@ def test_division_by_zero_gives_nan_and_nothing_is_clipped():
 
 
 def test_input_arrays_stay_as_they_are():
-    bands = reflectance(5)
+    bands = some_reflectance(5)
     before = {band: layer.copy() for band, layer in bands.items()}
     bands["B04"][0] = before["B04"][0] = -bands["B08"][0]  # divisions by zero
     for name in names():
@@ -161,22 +161,43 @@ def test_text_that_is_not_plain_arithmetic_is_refused(text):
 # --------------------------------------------------------------------------------------------------------- whole scenes
 
 
-@pytest.mark.parametrize("threads", [1, 2, 3, None])
-def test_a_scene_by_blocks_equals_the_same_in_one_piece(threads, monkeypatch):
-    monkeypatch.setattr("revisit.indices.blocks.BLOCK", 500)
+def noisy_scene() -> tuple[dict[str, np.ndarray], dict[str, tuple[float, float]], np.ndarray, np.ndarray]:
     random = np.random.default_rng(1)
     shape = (101, 90)
     dn = {band: random.integers(1, 9000, shape).astype(np.uint16) for band in ("B02", "B04", "B08")}
     dn["B04"][:7, :5] = 0
     scaling = {"B02": (1e-4, -0.1), "B04": (1e-4, -0.1), "B08": (1e-4, 0.0)}
-    scl = random.integers(0, 14, shape).astype(np.uint8)
-    keep = random.random(shape) < 0.8
+    return dn, scaling, random.random(shape) < 0.8, random.integers(0, 14, shape).astype(np.uint8)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, None])
+def test_a_scene_by_blocks_equals_the_same_in_one_piece(threads, monkeypatch):
+    monkeypatch.setattr("revisit.indices.blocks.BLOCK", 500)
+    dn, scaling, keep, scl = noisy_scene()
     found = compute_masked(index("EVI"), dn, scaling, keep, scl, threads)
     whole = index("EVI").compute({band: layer * scaling[band][0] + scaling[band][1] for band, layer in dn.items()})
     clear = keep & np.isin(scl, [4, 5, 6, 7, 11]) & (dn["B04"] != 0)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found[clear], whole[clear].astype(np.float32), rtol=1e-6)
     assert np.isnan(found[~clear]).all()
+
+
+@pytest.mark.parametrize("name", ["NDVI", "BIRNIR"])
+def test_single_precision_differs_in_the_seventh_digit_only(name):
+    dn, scaling, _, _ = noisy_scene()
+    exact, quick = (compute_masked(index(name), dn, scaling, precision=kind) for kind in (np.float64, np.float32))
+    bright = (dn["B04"].astype(int) + dn["B08"]) > 2000  # reflectances that add up to more than 0.1
+    np.testing.assert_allclose(quick[bright], exact[bright], atol=1e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_reflectances_that_cancel_each_other_give_nan_not_a_huge_number(kind):
+    dn = {"B04": np.array([[900, 993, 400]], np.uint16), "B08": np.array([[1100, 1007, 1600]], np.uint16)}  # -0.01 and 0.01, ...
+    assert np.isnan(compute_masked(index("NDVI"), dn, dict.fromkeys(dn, (1e-4, -0.1)), precision=kind)).all()
+
+
+def test_an_offset_that_is_no_whole_number_of_dn_is_added_as_it_is():
+    assert reflectance(np.array([0, 1000], np.uint16), 0.001, -0.00035).tolist() == pytest.approx([-0.00035, 0.99965], rel=1e-12)
 
 
 def test_a_scene_with_a_band_on_another_grid_is_refused():
