@@ -159,6 +159,12 @@ def test_more_pixels_than_fit_are_refused_before_any_is_decoded(tmp_path):
     assert read({"B02": files["B02"]}, aoi(50, 90, 90, 50)).dn["B02"].max() == 0
 
 
+def test_a_grid_too_fine_for_its_aoi_is_refused_before_anybody_allocates_it(tmp_path):
+    coarse = {"B01": band(tmp_path, "B01", 600, 183)}
+    with pytest.raises(GiveUp, match=r"109800 x 109800 pixels of 1 m.*coarser resolution_m"):
+        Plan.make(coarse, aoi(0, 109800, 109800, 0), resolution_m=1)
+
+
 def test_a_file_that_vanishes_between_plan_and_read_is_still_read_or_given_up(tile, tmp_path):
     with Plan.make(tile, aoi(300, 700, 650, 410), bands=["B02"]) as plan:
         (tmp_path / "B02.tif").unlink()

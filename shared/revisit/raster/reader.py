@@ -13,7 +13,7 @@ import numpy.typing as npt
 from revisit.bands import SPECTRAL, BandFile
 from revisit.errors import GiveUp
 from revisit.raster.grid import Grid, projected
-from revisit.raster.opening import Opened, open_band
+from revisit.raster.opening import MAX_PIXELS, Opened, open_band
 from revisit.raster.resample import needed, resampled
 
 MAX_DECODED = 2 * 10**9
@@ -61,7 +61,7 @@ class Plan:
             resampling: "bilinear" or "nearest", where a band meets a finer grid; a coarser one averages. Classes are always nearest.
 
         Raises:
-            GiveUp: A band is missing or unreadable, the CRSs differ, or the AOI lies outside the product.
+            GiveUp: A band is missing or unreadable, the CRSs differ, or the AOI lies outside the product or takes too many pixels.
             Retry: A server does not answer, or not well.
         """
         names = list(dict.fromkeys(files if bands is None else bands))
@@ -90,6 +90,11 @@ class Plan:
         grid = None if aoi.is_empty else whole.cropped(aoi.bounds)
         if grid is None:
             raise GiveUp(f"the AOI lies outside the product, which covers {native.bounds} in {native.crs}")
+        if grid.width * grid.height > MAX_PIXELS:
+            raise GiveUp(
+                f"the AOI takes {grid.width} x {grid.height} pixels of {grid.resolution_m:g} m, more than {MAX_PIXELS:,}; "
+                "ask for a smaller AOI or a coarser resolution_m"
+            )
         return cls(grid, resampling, opened)
 
     def read(self, bands: Sequence[str] | None = None) -> Window:
