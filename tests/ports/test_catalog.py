@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -418,6 +419,30 @@ def test_a_batch_is_there_whole_or_not_at_all_after_a_kill(folder):
     assert [one.id for one in catalog.added_after(0)[0]] == [f"p{number}" for number in range(count)]
 
 
+def test_threads_search_while_one_adds(folder, monkeypatch):
+    monkeypatch.setattr("revisit.local.catalog.RECENT_ROWS", 60)
+    catalog, seen, failed = local(folder), [], []
+
+    def search():
+        try:
+            while not seen or seen[-1] < 400:
+                seen.append(len(catalog.search(Query(limit=10_000)).products))
+        except BaseException as error:
+            failed.append(error)
+            raise
+
+    threads = [threading.Thread(target=search) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for first in range(0, 400, 20):
+        assert add(catalog, *many(20, first)) == 20
+    for thread in threads:
+        thread.join(60)
+    assert not failed
+    assert seen
+    assert all(count % 20 == 0 for count in seen)
+
+
 def test_two_processes_add_the_same_and_nothing_is_doubled(folder):
     writers = [writer(folder, 0, 20) for _ in range(2)]
     for process in writers:
@@ -498,7 +523,8 @@ def test_a_catalog_without_an_index_makes_it_again(folder, monkeypatch):
     for index in folder.glob("index-*"):
         index.rename(folder / "index-1-0.1.0")
     catalog = local(folder)
-    assert len(catalog.search(Query()).products) == 60
+    assert add(catalog, *many(61)) == 1
+    assert len(catalog.search(Query()).products) == 61
     assert len(list(folder.glob("index-*"))) == 1
     assert not (folder / "index-1-0.1.0").exists()
     assert local(folder).check() == []

@@ -49,7 +49,11 @@ class LocalCatalog:
         self._log = Log(folder / "log")
         # Hashes differ between versions of DuckDB, so an index belongs to one.
         self._index = Index(folder / f"index-{FORMAT}-{version('duckdb')}")
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
+        """Held for moments, by who looks at `_view` or carries it on."""
+        self._writer = threading.RLock()
+        """Held by the thread that writes, for as long as that takes; taken before `_lock`, never after."""
+        self._writes = False
         self._view: View | None = None
         self._names: tuple[list[str], list[str]] | None = None
         self._check_format()
@@ -74,9 +78,13 @@ class LocalCatalog:
             view = self._current()
             rows = _new_rows(view, _stored(batch))
             if rows.num_rows:
+                first = view.end
                 self._log.append(rows)
-                view.absorb(rows)
-                if view.end - view.indexed > RECENT_ROWS:
+                with self._lock:
+                    # Another thread may have taken them in already, from the disk.
+                    if self._view is view and view.end == first:
+                        view.absorb(rows)
+                if self._log.end() - view.indexed > RECENT_ROWS:
                     self._index.cover(self._log)
                 self._log.join()
         return int(rows.num_rows)
@@ -133,45 +141,50 @@ class LocalCatalog:
             How many products were lost for good; where there are any, the sources are to be listed as if for the first time.
         """
         with self._writing():
-            self._names = None
-            return rebuild(self._log, self._index, self._folder / "damaged")
+            lost = rebuild(self._log, self._index, self._folder / "damaged")
+            with self._lock:
+                self._view = None
+            return lost
 
     def _current(self) -> View:
         """A view that knows all that is in the log now."""
-        with self._lock:
-            names = listed(self._log.folder), listed(self._index.folder)
-            if self._view is not None and names == self._names:
-                return self._view
-            parts, end = self._index.parts(), self._log.end()
-            if self._view is None or self._view.spans != parts or self._view.end > end:
-                self._view = self._opened()
-            if self._view.end < end:
-                for rows in self._log_rows(self._view.end, end):
-                    self._view.absorb(rows)
-                self._view.end = end
-            self._names = names
-            return self._view
+        for _ in range(2):
+            with self._lock:
+                names = listed(self._log.folder), listed(self._index.folder)
+                if self._view is not None and names == self._names:
+                    return self._view
+                parts, end = self._index.parts(), self._log.end()
+                if self._view is None or self._view.spans != parts or self._view.end > end:
+                    self._view = self._opened()
+                if self._view is not None:
+                    if self._view.end < end:
+                        for rows in self._log_rows(self._view.end, end):
+                            self._view.absorb(rows)
+                        self._view.end = end
+                    self._names = names
+                    return self._view
+            # What is derived needs no person to mend it.
+            with self._writing():
+                for other in self._folder.glob("index-*"):
+                    remove(other)
+                self._index.cover(self._log)
+        raise Damaged(f"the catalog's index in {self._folder} is damaged as soon as it is made; check the disk")
 
-    def _opened(self) -> View:
+    def _opened(self) -> View | None:
+        """A view of the index, or None where it is of no use."""
         while True:
             parts = self._index.parts()
             if self._log.end() - (parts[-1].end if parts else 0) > 4 * RECENT_ROWS:
                 # Without an index, as after it was deleted or DuckDB was renewed; who adds never leaves so much.
-                break
+                return None
             try:
                 return View(parts)
             except Damaged:
-                break
+                return None
             except FileNotFoundError:
                 # A part may have been joined with others since the folder was looked at.
                 if parts == self._index.parts():
-                    break
-        # What is derived needs no person to mend it.
-        with self._writing():
-            for other in self._folder.glob("index-*"):
-                remove(other)
-            self._index.cover(self._log)
-            return View(self._index.parts())
+                    return None
 
     def _log_rows(self, first: int, end: int) -> "list[pa.Table]":
         for _ in range(5):
@@ -184,13 +197,20 @@ class LocalCatalog:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        with self._lock, writing(self._folder):
+        with self._writer, writing(self._folder):
+            if self._writes:
+                yield
+                return
             self._folder.mkdir(parents=True, exist_ok=True)
             if not (self._folder / "format").exists():
                 (self._folder / "format").write_text(f"{FORMAT}\n")
             with (self._folder / "lock").open("a") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
-                yield
+                self._writes = True
+                try:
+                    yield
+                finally:
+                    self._writes = False
 
     def _check_format(self) -> None:
         stated = self._folder / "format"
