@@ -1,6 +1,6 @@
 """job.started: look whether the AOI is clear, and cut the bands out if it is."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 
 import numpy as np
@@ -12,7 +12,7 @@ from revisit.events import JobExtracted, JobStarted
 from revisit.indices import index
 from revisit.job import Cover, Job
 from revisit.ports import Backend, Commit
-from revisit.raster.grid import aoi_mask
+from revisit.raster.grid import aoi_mask, aoi_pixels
 from revisit.raster.reader import Plan
 from revisit.raster.writer import MEDIA_TYPE, write_cog
 from revisit.recipe import Recipe
@@ -29,13 +29,14 @@ def extract(event, backend):
     read = [*bands, *(["SCL"] if "SCL" in files else [])]
     with Plan.make(files, job.aoi, read, job.recipe.resolution_m, job.recipe.resampling) as plan:
         grid, inside = plan.grid, aoi_mask(plan.grid, job.aoi)
+        of_aoi = aoi_pixels(grid, job.aoi, int(inside.sum()))
         scl = plan.read(["SCL"]).dn["SCL"] if "SCL" in read else None
-        seen = masks.cover(scl, inside)
+        seen = replace(masks.cover(scl, inside), aoi=of_aoi)
         if reason := nothing_there(seen) or too_cloudy(job, seen):
             skip(job, seen, reason, notes, backend)
             return
         dn = plan.read(bands).dn
-    seen = masks.cover(scl, inside, masks.has_data(dn, {band: files[band].nodata for band in bands}))
+    seen = replace(masks.cover(scl, inside, masks.has_data(dn, {band: files[band].nodata for band in bands})), aoi=of_aoi)
     if reason := nothing_there(seen) or too_cloudy(job, seen):
         skip(job, seen, reason, notes, backend)
         return

@@ -28,7 +28,7 @@ def index(event, backend):
     clear = masks.clear_mask(scl, inside, masks.has_data(dn, dict.fromkeys(dn, 0)))
     scaling = {band: (meta.scale[band], meta.offset[band]) for band in dn}
     # Statistics from the clear pixels alone, in float64: differences of reflectances may be small against them.
-    reflectance = {band: pixels[clear] * scale + offset for (band, pixels), (scale, offset) in zip(dn.items(), scaling.values(), strict=True)}
+    reflectance = {band: indices.reflectance(pixels[clear], *scaling[band]) for band, pixels in dn.items()}
     made = [indices.index(name) for name in job.recipe.indices if set(indices.index(name).bands) <= set(dn)]
     maps = {each.name: compute_masked(each, dn, scaling, inside, scl) for each in made}
     assets = [store(backend, job, grid, name, values) for name, values in maps.items()]
@@ -54,7 +54,7 @@ def preview(backend: Backend, job: Job, dn: dict, scaling: dict, inside, made: l
         low, high = (end if end is not None else other for end, other in zip(made[0].domain, NDVI_LIKE, strict=True))
         write = partial(write_preview, array=maps[made[0].name], mask=inside, minimum=max(low, NDVI_LIKE[0]), maximum=min(high, 1.0))
     else:
-        grey = next(pixels * scaling[band][0] + scaling[band][1] for band, pixels in dn.items())
+        grey = next(indices.reflectance(pixels, *scaling[band]) for band, pixels in dn.items())
         write = partial(write_rgb_preview, red=grey, green=grey, blue=grey, mask=inside & (next(iter(dn.values())) != 0))
     return jobs.keep(backend, job, "preview.png", write, "image/png", ("thumbnail",))
 

@@ -18,6 +18,7 @@ class Cover:
     """What lies over the AOI, counted in pixels of the job's grid whose centre is inside it."""
 
     aoi: int
+    """All of the AOI, whether or not the product reaches that far."""
     valid: int
     """With data in every band read and a known class."""
     clear: int

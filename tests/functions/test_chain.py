@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from threading import Thread
 
+import pyproj
 import pytest
 
 from chain import drain
@@ -124,6 +125,21 @@ def test_an_aoi_beside_the_footprint_is_not_worked_though_the_tile_is_its_own(ba
     watch = commands.subscribe(backend, beside, "Beside", NDVI)
     refresh(backend)
     assert not backend.records.find(Job, subscription=watch.id)
+
+
+def test_coverage_is_a_share_of_the_whole_aoi_though_the_product_ends_within_it(tmp_path, site):
+    """The real crop spans 460 x 520 m from (587880, 5685430); an AOI twice as wide from its middle on is covered by a quarter."""
+    to_degrees = pyproj.Transformer.from_crs(32631, 4326, always_xy=True).transform
+    corners = [(588110, 5684990), (589030, 5684990), (589030, 5685390), (588110, 5685390)]
+    ring = [list(to_degrees(*corner)) for corner in [*corners, corners[0]]]
+    backend = local_backend(tmp_path / "data")
+    placed = commands.order(backend, AOI.parse({"type": "Polygon", "coordinates": [ring]}), NDVI, source=f"folder:{site[0]}",
+                            start=datetime(2023, 10, 22, tzinfo=UTC), end=datetime(2023, 10, 23, tzinfo=UTC))
+    drain(backend)
+    cover = backend.record(Job, placed.jobs[0]).cover
+    assert cover.valid == 23 * 40
+    assert cover.aoi == pytest.approx(92 * 40, rel=1e-3)
+    assert cover.coverage == pytest.approx(0.25, rel=1e-3)
 
 
 def test_a_reprocessed_product_does_not_alert_twice(tmp_path, site):

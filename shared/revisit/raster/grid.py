@@ -16,6 +16,8 @@ Bounds = tuple[float, float, float, float]
 
 _EDGE_STEP = 0.005
 """Degrees between the points put on an AOI's edges: a parallel departs from its chord by < 4 mm over this length."""
+_WHOLE = 1e-5
+"""Share of an AOI that may be missing from a grid by rounding alone."""
 _SNAP = 1e-6
 """Share of a pixel below which a bound is on a pixel's edge: what floating point does to metres."""
 
@@ -126,6 +128,36 @@ def aoi_mask(grid: Grid, aoi_geometry: dict[str, Any]) -> npt.NDArray[np.bool_]:
         list(shapely.get_parts(aoi)), out_shape=grid.shape, transform=library.Affine(*grid.transform), all_touched=False, dtype="uint8"
     )
     return np.asarray(burnt, np.uint8).view(np.bool_)
+
+
+def aoi_pixels(grid: Grid, aoi_geometry: dict[str, Any], inside: int) -> int:
+    """How many pixels the whole AOI has, those beyond the grid included.
+
+    What lies beyond is reckoned by area, for the grid's projection does not reach everywhere: exact where the AOI lies within the
+    grid, else good to a few pixels in ten thousand.
+
+    Args:
+        aoi_geometry: GeoJSON Polygon or MultiPolygon, lon/lat degrees.
+        inside: How many have their centre in the AOI and lie on the grid.
+    """
+    import pyproj
+    import shapely
+
+    west, south, east, north = grid.bounds
+    here = shapely.clip_by_rect(projected(grid, aoi_geometry), west, south, east, north)
+    back = _projection(grid.crs)
+    lonlat = shapely.transform(here, lambda xy: np.column_stack(back.transform(xy[:, 0], xy[:, 1], direction="INVERSE")))
+    sphere = pyproj.Geod(ellps="WGS84")
+    whole, part = (_area(sphere, shape) for shape in (shapely.segmentize(shapely.geometry.shape(aoi_geometry), _EDGE_STEP), lonlat))
+    return inside if part <= 0 or part / whole > 1 - _WHOLE else round(inside * whole / part)
+
+
+def _area(sphere: Any, shape: Any) -> float:
+    """Square metres of polygons in degrees, holes taken off."""
+    import shapely
+
+    polygons = [part for part in shapely.get_parts(shapely.get_parts(shape)) if part.geom_type == "Polygon"]
+    return float(sum(abs(sphere.geometry_area_perimeter(shapely.orient_polygons(polygon))[0]) for polygon in polygons))
 
 
 def _lonlat_bounds(grid: Grid) -> Bounds:
