@@ -1,0 +1,151 @@
+"""The durable queue against the floor of the disk it lies on: what a message costs, and how long it takes to reach its handler.
+
+Floor: appending the same bytes to a file and fdatasync, one by one. Every figure of ours is with synchronous=FULL.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from bench.common import DATA, arguments, figure, rounds, table
+from revisit.clock import system_clock
+from revisit.events import JobFinished
+from revisit.local.backend import local_backend, local_queue
+from revisit.ports import Backend
+from revisit.wire import Envelope
+
+MESSAGE = Envelope(JobFinished("job_0123456789abcdef0123456789abcd"), system_clock()).encode()
+
+
+def main() -> None:
+    options = arguments("Durable queue: puts, leases, latency", consume={"metavar": "FOLDER", "help": "used by the bench itself"})
+    if options.consume:
+        consume(Path(options.consume))
+        return
+    turns, pulses = (60, 300) if options.quick else (300, 1000)
+    with tempfile.TemporaryDirectory(dir=DATA) as folder:
+        print(f"put, one by one ({len(MESSAGE)} bytes)")
+        put = puts(Path(folder), 25, turns)
+        print("put + lease + ack, 100 at once")
+        batched = batches(Path(folder) / "batched", 5_000 if options.quick else 20_000)
+        print("event committed -> handler begins")
+        within = latencies(Path(folder) / "within", pulses, across=False)
+        across = latencies(Path(folder) / "across", pulses, across=True)
+    figure("queue put, synchronous=FULL", f"{put:.2f}x append+fdatasync", ">= 0.9x", put >= 0.9)
+    figure("batched put+lease+ack", f"{batched:,.0f}/s", ">= 5x the emulator's 10,000/s (as measured once; it is not run here)", batched >= 50_000)
+    figure("event to handler, one process", f"p50 {within[0]:.2f} ms, p99 {within[1]:.2f} ms", "p99 <= 1 ms", within[1] <= 1)
+    figure("event to handler, two processes", f"p50 {across[0]:.2f} ms, p99 {across[1]:.2f} ms", "p99 <= 10 ms", across[1] <= 10)
+
+
+def puts(folder: Path, count: int, turns: int) -> float:
+    """Ratio of our rate to the floor's, in short rounds: others write to this disk too, and a stall of it hits one of both only."""
+    floor = os.open(folder / "floor", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+    queue = local_queue(local_backend(folder / "puts"))
+    serial = iter(range(10**9))
+
+    def append() -> None:
+        for _ in range(count):
+            os.write(floor, MESSAGE)
+            os.fdatasync(floor)
+
+    def put() -> None:
+        for _ in range(count):
+            queue.put_raw("deliver", b"%09d%s" % (next(serial), MESSAGE[9:]))
+
+    for _ in range(1000 // count):
+        put()  # until the log has its length, as it has after a second of use
+
+    ratios = table(rounds({"append + fdatasync": append, "queue put": put}, turns))
+    return 1 / ratios["queue put"]
+
+
+def batches(folder: Path, count: int) -> float:
+    """Messages a second that are put, leased and acknowledged, a hundred at once."""
+    backend = local_backend(folder)
+    queue = local_queue(backend)
+    rates = []
+    for turn in range(5):
+        begun = time.perf_counter()
+        for first in range(0, count, 100):
+            sent = [Envelope(JobFinished(f"job_{turn}_{number}"), backend.now()) for number in range(first, first + 100)]
+            backend.records.transact(lambda transaction, sent=sent: [transaction.send(envelope) for envelope in sent])
+        middle = time.perf_counter()
+        while leased := queue.lease(["deliver"], 100):
+            queue.ack_all(leased)
+        ended = time.perf_counter()
+        rates.append(count / (ended - begun))
+        print(f"  put {count / (middle - begun):10,.0f}/s   lease + ack {count / (ended - middle):10,.0f}/s")
+    return statistics.median(rates)
+
+
+def latencies(folder: Path, pulses: int, across: bool) -> tuple[float, float]:
+    """Milliseconds from the end of the commit to the begin of the handler: median and 99th percentile."""
+    backend = local_backend(folder)
+    begun: dict[str, float] = {}
+    if across:
+        command = [sys.executable, "-m", "bench.queue", "--consume", str(folder)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as consumer:
+            consumer.stdout.readline()
+            sent = send(backend, pulses)
+            consumer.stdin.close()
+            begun = json.loads(consumer.stdout.read())
+    else:
+        over = threading.Event()
+        thread = threading.Thread(target=receive, args=(backend, begun, over))
+        thread.start()
+        sent = send(backend, pulses)
+        over.set()
+        thread.join()
+    waits = sorted((begun[job] - moment) * 1e3 for job, moment in sent.items())
+    median, late = waits[len(waits) // 2], waits[int(len(waits) * 0.99)]
+    print(f"  {'two processes' if across else 'one process':14s} p50 {median:8.3f} ms   p99 {late:8.3f} ms   longest {waits[-1]:8.3f} ms")
+    return median, late
+
+
+def send(backend: Backend, pulses: int) -> dict[str, float]:
+    """Commit one event after the other, and note when each was committed."""
+    sent = {}
+    for number in range(pulses):
+        job = f"job_{number}"
+        envelope = Envelope(JobFinished(job), backend.now())
+        backend.records.transact(lambda transaction, envelope=envelope: transaction.send(envelope))
+        sent[job] = time.monotonic()
+        time.sleep(0.005)
+    while local_queue(backend).depth():
+        time.sleep(0.05)
+    return sent
+
+
+def receive(backend: Backend, begun: dict[str, float], over: threading.Event) -> None:
+    """Lease and acknowledge, and note when each handler would begin."""
+    from revisit.wire import decode
+
+    queue = local_queue(backend)
+    while not over.is_set():
+        for message in queue.lease(["deliver"]):
+            begun[decode(message.body).event.subject] = time.monotonic()
+            queue.ack(message)
+        queue.wait(0.5)
+
+
+def consume(folder: Path) -> None:
+    """The other process: until stdin is closed."""
+    begun: dict[str, float] = {}
+    over = threading.Event()
+    thread = threading.Thread(target=receive, args=(local_backend(folder), begun, over))
+    thread.start()
+    print("ready", flush=True)
+    sys.stdin.read()
+    over.set()
+    thread.join()
+    print(json.dumps(begun), flush=True)
+
+
+if __name__ == "__main__":
+    main()
