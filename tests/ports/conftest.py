@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
 from revisit.ports import Backend
 from revisit.wire import Envelope, decode
 from revisit.wiring import HEARS

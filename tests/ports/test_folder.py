@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from revisit.errors import BadInput, NotFound
 from revisit.local import holder
 from revisit.local.folder import WORK, FolderAssets

@@ -6,6 +6,7 @@ import threading
 import time
 
 import pytest
+
 from revisit.errors import GiveUp, NotFound
 from revisit.events import DeliveriesDue, JobExtracted, JobFinished, JobStarted
 from revisit.local.backend import local_backend, local_queue

@@ -1,6 +1,7 @@
 """Records are kept whole and found by their indexed fields."""
 
 import pytest
+
 from revisit.alert import Alert
 from revisit.delivery import Delivery
 from revisit.order import Order

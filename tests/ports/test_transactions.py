@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+
 from revisit.alert import Alert
 from revisit.delivery import Delivery
 from revisit.events import JobFinished
