@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
+from revisit.backend import Backend
 from revisit.embedded.host import Host
-from revisit.ports import Backend
 from revisit.wiring import HEARS
 
 

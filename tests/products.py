@@ -3,10 +3,10 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from revisit.backend import Backend
 from revisit.catalog_schema import to_table
 from revisit.job import Job
 from revisit.jobs import finish
-from revisit.ports import Backend
 from revisit.product import Product
 
 NOW = datetime(2024, 7, 1, 12, tzinfo=UTC)

@@ -6,12 +6,12 @@ from functools import partial
 import numpy as np
 
 from revisit import item, jobs, masks
+from revisit.backend import Backend, Commit
 from revisit.bands import BandFile
 from revisit.errors import GiveUp
 from revisit.events import JobExtracted, JobStarted
 from revisit.indices import index
 from revisit.job import Cover, Job
-from revisit.ports import Backend, Commit
 from revisit.raster.grid import aoi_mask, aoi_pixels
 from revisit.raster.reader import Plan
 from revisit.raster.writer import MEDIA_TYPE, write_cog

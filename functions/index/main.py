@@ -3,10 +3,10 @@
 from functools import partial
 
 from revisit import indices, item, jobs, masks
+from revisit.backend import Backend
 from revisit.events import JobExtracted
 from revisit.indices import Index, compute_masked
 from revisit.job import Asset, Job
-from revisit.ports import Backend
 from revisit.raster.grid import aoi_mask
 from revisit.raster.stored import read_cog
 from revisit.raster.writer import MEDIA_TYPE, write_cog, write_preview, write_rgb_preview

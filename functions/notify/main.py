@@ -1,11 +1,11 @@
 """product.new: find the subscriptions that wait for this product, and start a job for each."""
 
 from revisit.aoi import AOI
+from revisit.backend import Backend
 from revisit.events import ProductNew
 from revisit.job import Job, job_id
 from revisit.jobs import start
 from revisit.matching import touching
-from revisit.ports import Backend
 from revisit.product import Product
 from revisit.runtime import on
 from revisit.subscription import Subscription

@@ -18,11 +18,11 @@ from threading import BoundedSemaphore
 from revisit import channel_file, posting, webhook
 from revisit.addresses import Endpoint, Resolver, check_url, system_resolver
 from revisit.alert import Alert, alert_id
+from revisit.backend import Backend, Commit
 from revisit.clock import rfc3339
 from revisit.delivery import Attempt, Delivery, Receiver, delivery_id
 from revisit.errors import BadInput
 from revisit.job import Cover, Job
-from revisit.ports import Backend, Commit
 from revisit.posting import Answer
 from revisit.subscription import Channel, Subscription
 

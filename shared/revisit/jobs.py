@@ -8,10 +8,10 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
+from revisit.backend import Backend, Commit
 from revisit.events import JobFinished, JobStarted
 from revisit.job import FINISHED, Asset, Job
 from revisit.order import Order
-from revisit.ports import Backend, Commit
 
 AT_ONCE = 150
 """Jobs begun in one commit; Firestore takes 500 writes."""

@@ -1,18 +1,15 @@
-"""What Revisit asks of the place it lives in, by ability; answered by `revisit.local` and by `revisit.gcp`.
+"""What Revisit asks of the place it lives in, by ability; answered by `revisit.local`, and by any other home in the same words.
 
 `tests/ports` puts the same questions to every answer.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from revisit.bands import BandFile
-from revisit.clock import Clock
-from revisit.errors import NotFound
-from revisit.events import Event
 from revisit.job import Asset, Lane
 from revisit.product import Level, Product
 from revisit.wire import Envelope
@@ -280,147 +277,3 @@ class Bus(Protocol):
     def depth(self) -> list[Depth]:
         """What is queued, by function and lane."""
         ...
-
-
-# ---------------------------------------------------------------------------------------------------------------- backend
-
-
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """A message that will not be tried again, kept for a person to see and replay."""
-
-    id: str
-    """Of the message: the event's id and the function's name."""
-    function: str
-    topic: str
-    reason: str
-    at: datetime
-    attempts: int
-    body: str
-    """The event as it travelled (base64 where it is not text)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """What the API answered to a request that carried an Idempotency-Key: the same request gets the same answer for a day."""
-
-    id: str
-    """Derived from the owner and the key."""
-    request: str
-    """SHA-256 of method, path and body, hexadecimal."""
-    status: int
-    headers: dict[str, str]
-    body: str
-    at: datetime
-    day: str
-    """2024-06-01: outdated ones are found by it."""
-
-
-@dataclass(frozen=True, slots=True)
-class SourceState:
-    """What Revisit remembers of one source between refreshes."""
-
-    id: str
-    """The SPEC."""
-    listing: dict[str, Any] = field(default_factory=dict)
-    """As the source's last `Listing.state`."""
-    refreshed: datetime | None = None
-    rows: int = 0
-    """Products it had at its last full listing."""
-    rejections: int = 0
-    error: str = ""
-    """Why the last refresh failed; empty if it did not."""
-    first: datetime | None = None
-    """When it was first listed to the end."""
-
-
-@dataclass(frozen=True, slots=True)
-class Announced:
-    """How far into the catalog's log news has been announced."""
-
-    id: str = "catalog"
-    cursor: int = 0
-
-
-class Commit:
-    """A transaction seen from a handler: it also emits events that carry on from the handler's own cause."""
-
-    def __init__(self, transaction: Transaction, backend: "Backend") -> None:
-        self._transaction = transaction
-        self._backend = backend
-        self.get = transaction.get
-        self.put = transaction.put
-        self.delete = transaction.delete
-
-    def emit(self, event: Event) -> None:
-        """Send an event with this commit."""
-        cause, now = self._backend.cause, self._backend.now()
-        self._transaction.send(cause.followed_by(event, now) if cause else Envelope(event, now, path=(event.topic,)))
-
-
-@dataclass(frozen=True, slots=True)
-class Backend:
-    """Everything a function is handed beside its event."""
-
-    catalog: Callable[[], Catalog]
-    """Made on first use: most functions never ask for it."""
-    records: Records
-    assets: Assets
-    bus: Bus
-    source: Callable[[str], Source]
-    """The source of a SPEC."""
-    sources: tuple[str, ...]
-    """SPECs that a refresh asks when none is named."""
-    now: Clock
-    channels: Path | None = None
-    """Folder of file channels; None where there is no disk to keep them on."""
-    max_age: timedelta | None = None
-    """Events older than this are put aside; None where the queue keeps them until they are handled."""
-    cause: Envelope | None = None
-    """The event being handled."""
-    handler: str = ""
-    """The function handling it."""
-
-    def handling(self, cause: Envelope, handler: str) -> "Backend":
-        """This backend, for one handler's run on one event."""
-        return replace(self, cause=cause, handler=handler)
-
-    @property
-    def done_mark(self) -> str:
-        """Set with the commit that completes the handling of the cause."""
-        return f"{self.handler}:{self.cause.id}" if self.cause else ""
-
-    def commit[T](self, work: Callable[[Commit], T], last: bool = True) -> T | None:
-        """Effect, dedupe mark and events, all or nothing.
-
-        Args:
-            work: Reads, then puts and emits through the `Commit` it is given; may be run again.
-            last: Whether this completes the handling of the cause. If another run has completed it already, nothing happens
-                and None is returned: a slow worker whose lease ran out changes nothing.
-        """
-        mark = self.done_mark if last else ""
-
-        def run(transaction: Transaction) -> T | None:
-            if mark and transaction.marked(mark):
-                return None
-            result = work(Commit(transaction, self))
-            if mark:
-                transaction.mark(mark)
-            return result
-
-        return self.records.transact(run)
-
-    def done(self) -> None:
-        """Complete the handling of the cause with no effect but the mark."""
-        self.commit(lambda _: None)
-
-    def record[T](self, kind: type[T], id: str) -> T:
-        """The record of that id.
-
-        Raises:
-            NotFound: There is none.
-        """
-        found = self.records.get(kind, id)
-        if found is None:
-            raise NotFound(f"there is no {kind.__name__.lower()} {id!r}")
-        return found

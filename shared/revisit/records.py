@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 
 from revisit.alert import Alert
+from revisit.bookkeeping import Announced, Answered, DeadLetter, SourceState
 from revisit.delivery import Delivery, Receiver
 from revisit.job import Job
 from revisit.order import Order
-from revisit.ports import Announced, Answered, DeadLetter, SourceState
 from revisit.product import Product
 from revisit.subscription import Subscription
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cache, partial
 
+from revisit.backend import Backend, Commit
+from revisit.bookkeeping import Announced, SourceState
 from revisit.errors import GiveUp
 from revisit.events import ProductNew, RefreshDue
-from revisit.ports import Announced, Backend, Commit, SourceState
 from revisit.product import Product
 from revisit.subscription import Subscription
 

@@ -22,9 +22,10 @@ from typing import Any
 import functions_framework
 
 from revisit import wire
+from revisit.backend import Backend
+from revisit.bookkeeping import DeadLetter
 from revisit.errors import GiveUp, Retry
 from revisit.events import Event
-from revisit.ports import Backend, DeadLetter
 
 MAX_ATTEMPTS = 8
 MAX_HOPS = 8

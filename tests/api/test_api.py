@@ -15,11 +15,11 @@ from revisit import __version__
 from revisit.alert import Alert, alert_id
 from revisit.api import create_app
 from revisit.api.asked import Identity
+from revisit.bookkeeping import DeadLetter
 from revisit.commands import results
 from revisit.events import JobStarted
 from revisit.job import Cover, Job, Statistics
 from revisit.local.backend import local_backend
-from revisit.ports import DeadLetter
 from revisit.wire import Envelope
 
 ROOT = Path(__file__).parents[2]

@@ -10,6 +10,7 @@ import pytest
 
 from products import FIELD, known, product
 from revisit import __version__
+from revisit.bookkeeping import DeadLetter
 from revisit.cli import run
 from revisit.commands import results
 from revisit.commands.paging import every
@@ -18,7 +19,6 @@ from revisit.job import Cover, Job, Statistics
 from revisit.jobs import finish
 from revisit.local.backend import local_backend
 from revisit.order import Order
-from revisit.ports import DeadLetter
 from revisit.wire import Envelope
 
 

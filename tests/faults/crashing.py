@@ -12,9 +12,9 @@ from faults.handling import deliver, job, work_once
 from faults.judging import judge
 from faults.processes import fork, wait
 from faults.storage import KILLED, Disk, Way
+from revisit.backend import Backend
 from revisit.events import JobFinished
 from revisit.local.backend import local_backend, local_queue
-from revisit.ports import Backend
 from revisit.wire import Envelope, decode
 from samples import subscription
 

@@ -5,10 +5,11 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from revisit.backend import Backend, Commit
 from revisit.delivery import delivery_id
 from revisit.events import DeliveriesDue
 from revisit.local.backend import local_backend, local_queue
-from revisit.ports import Backend, Commit, Message
+from revisit.ports import Message
 from revisit.subscription import Subscription
 from revisit.wire import decode
 from samples import alert, delivery

@@ -15,11 +15,11 @@ from pathlib import Path
 from faults.handling import HISTORY, job
 from faults.processes import start
 from revisit.alert import Alert, alert_id
+from revisit.bookkeeping import DeadLetter
 from revisit.delivery import Delivery
 from revisit.events import JobFinished
 from revisit.local.backend import local_backend, local_queue
 from revisit.local.checkup import check_data
-from revisit.ports import DeadLetter
 from revisit.subscription import Subscription
 from revisit.wire import Envelope
 from samples import subscription

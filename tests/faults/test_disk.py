@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from faults.processes import start
+from revisit.bookkeeping import DeadLetter
 from revisit.errors import BadInput, GiveUp, Retry
 from revisit.events import JobFinished
 from revisit.job import Asset, Job
@@ -20,7 +21,6 @@ from revisit.local.checkup import check_data
 from revisit.local.disk import network_disk
 from revisit.local.folder import WORK, FolderAssets
 from revisit.local.sqlite import APPLICATION, VERSION
-from revisit.ports import DeadLetter
 from revisit.product import Product
 from revisit.recipe import Recipe
 from revisit.subscription import Subscription

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from faults.handling import deliver, job
 from revisit.alert import Alert
+from revisit.bookkeeping import DeadLetter
 from revisit.delivery import Delivery
 from revisit.events import JobFinished
 from revisit.local.backend import local_backend, local_queue
 from revisit.local.queue import ATTEMPTS
-from revisit.ports import DeadLetter
 from revisit.records import encode
 from revisit.subscription import Subscription
 from revisit.wire import decode

@@ -14,12 +14,12 @@ from data import shared_data
 from revisit import commands
 from revisit.alert import Alert
 from revisit.aoi import AOI
+from revisit.bookkeeping import Announced, DeadLetter, SourceState
 from revisit.catalog_schema import to_table
 from revisit.errors import GiveUp
 from revisit.events import RefreshDue
 from revisit.job import Job
 from revisit.local.backend import local_backend
-from revisit.ports import Announced, DeadLetter, SourceState
 from revisit.product import Product
 from revisit.recipe import Recipe
 from revisit.refreshing import announce, refresh_source

@@ -193,7 +193,7 @@ def test_a_job_that_finished_during_a_pause_can_be_announced_after_it(backend, p
 
 def test_a_job_nobody_knows_is_put_aside(backend, push):
     assert push(JobFinished("job_lost")) == 200
-    from revisit.ports import DeadLetter
+    from revisit.bookkeeping import DeadLetter
 
     assert "job_lost" in backend.records.find(DeadLetter)[0].reason
 

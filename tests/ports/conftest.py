@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from revisit.ports import Backend
+from revisit.backend import Backend
 from revisit.wire import Envelope, decode
 from revisit.wiring import HEARS
 from samples import StoppedClock

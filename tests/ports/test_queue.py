@@ -7,11 +7,12 @@ import time
 
 import pytest
 
+from revisit.bookkeeping import DeadLetter
 from revisit.errors import GiveUp, NotFound
 from revisit.events import DeliveriesDue, JobExtracted, JobFinished, JobStarted
 from revisit.local.backend import local_backend, local_queue
 from revisit.local.queue import ATTEMPTS
-from revisit.ports import DeadLetter, Depth
+from revisit.ports import Depth
 from revisit.wire import decode
 from samples import StoppedClock, envelope
 

@@ -3,9 +3,9 @@
 import pytest
 
 from revisit.alert import Alert
+from revisit.bookkeeping import Announced, SourceState
 from revisit.delivery import Delivery
 from revisit.order import Order
-from revisit.ports import Announced, SourceState
 from revisit.recipe import Recipe
 from revisit.subscription import Subscription
 from samples import NOON, SQUARE, alert, delivery, subscription

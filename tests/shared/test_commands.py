@@ -9,6 +9,7 @@ import pytest
 from products import FIELD, NOW, ended, known, product
 from revisit.alert import Alert, alert_id
 from revisit.aoi import AOI
+from revisit.bookkeeping import DeadLetter
 from revisit.catalog_schema import to_table
 from revisit.commands import alerts, delete, order, pause, results, resume, search, series, subscribe, subscription, subscriptions
 from revisit.commands.replaying import dead_letters, replay
@@ -17,7 +18,7 @@ from revisit.events import JobExtracted, JobStarted
 from revisit.job import Cover, Job, Statistics, job_id
 from revisit.local.backend import local_backend
 from revisit.order import Order
-from revisit.ports import DeadLetter, Listing, Query
+from revisit.ports import Listing, Query
 from revisit.recipe import Recipe
 from revisit.subscription import Channel, Subscription
 from revisit.wire import Envelope

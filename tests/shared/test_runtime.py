@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from revisit import runtime, wire
+from revisit.bookkeeping import DeadLetter
 from revisit.errors import GiveUp, Retry
 from revisit.events import JobExtracted, JobStarted, ProductNew
 from revisit.local.backend import local_backend
-from revisit.ports import DeadLetter
 
 NOW = datetime(2026, 5, 1, 10, 30, tzinfo=UTC)
 

@@ -449,8 +449,8 @@ def test_the_default_live_source_is_one():
 
 def test_a_refresh_survives_every_fault_with_its_rows_and_its_watermark(server, tmp_path, monkeypatch):
     """F11: old data stays, the watermark does not move, and what was published meanwhile is found once the server mends."""
+    from revisit.bookkeeping import SourceState
     from revisit.local.backend import local_backend
-    from revisit.ports import SourceState
     from revisit.refreshing import refresh_source
 
     monkeypatch.setattr(http_json, "WAITS_S", (0.0, 0.0))

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from revisit.ports import Backend
+from revisit.backend import Backend
 
 if TYPE_CHECKING:
     from flask import Flask

@@ -8,9 +8,9 @@ import msgspec
 from flask import Flask, Request, request
 from werkzeug.exceptions import Forbidden, UnsupportedMediaType
 
+from revisit.backend import Backend
 from revisit.clock import end_instant, instant
 from revisit.errors import BadInput
-from revisit.ports import Backend
 
 
 @dataclass(frozen=True, slots=True)

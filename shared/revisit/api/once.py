@@ -9,9 +9,10 @@ from flask import Response, make_response, request
 from flask.typing import ResponseReturnValue
 
 from revisit.api.asked import Asked
+from revisit.bookkeeping import Answered
 from revisit.errors import BadInput
 from revisit.ids import derived
-from revisit.ports import Answered, Transaction
+from revisit.ports import Transaction
 
 KEPT = timedelta(hours=24)
 _CLEARED = 20

@@ -10,9 +10,9 @@ from revisit import commands
 from revisit.api.asked import Asked, begin, end
 from revisit.api.once import once
 from revisit.api.subscriptions import aoi_of, recipe_of, results, series
+from revisit.bookkeeping import SourceState
 from revisit.commands import shown
 from revisit.errors import BadInput
-from revisit.ports import SourceState
 
 MOST_ORDERS = 500
 """Of one answer."""

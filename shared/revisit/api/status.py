@@ -6,8 +6,8 @@ from flask.typing import ResponseReturnValue
 
 from revisit import __version__, commands
 from revisit.api.asked import Asked
+from revisit.bookkeeping import Announced
 from revisit.commands.limits import limits_of
-from revisit.ports import Announced
 
 
 def health(asked: Asked) -> ResponseReturnValue:

@@ -12,8 +12,8 @@ from revisit.errors import BadInput
 
 if TYPE_CHECKING:
     from revisit.aoi import AOI
+    from revisit.backend import Backend
     from revisit.commands.shown import Places
-    from revisit.ports import Backend
     from revisit.product import Level
     from revisit.recipe import Recipe
 

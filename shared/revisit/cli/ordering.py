@@ -28,7 +28,7 @@ from revisit.cli.screen import counting, minute, percent, print_csv, print_json,
 from revisit.errors import BadInput, Retry
 
 if TYPE_CHECKING:
-    from revisit.ports import Backend
+    from revisit.backend import Backend
 
 Id = Annotated[str, typer.Argument(help="Id of an order, subscription or job, or the name of a subscription.", metavar="ID")]
 

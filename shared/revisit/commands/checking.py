@@ -10,11 +10,12 @@ from importlib.metadata import version
 from pathlib import Path
 
 from revisit import __version__
+from revisit.backend import Backend
+from revisit.bookkeeping import SourceState
 from revisit.commands.paging import every
 from revisit.errors import GiveUp, Retry
 from revisit.job import FINISHED, Job
 from revisit.order import Order
-from revisit.ports import Backend, SourceState
 
 LITTLE_ROOM = 2 * 1024**3
 """Bytes free on the data folder's disk below which doctor warns."""

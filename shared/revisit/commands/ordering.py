@@ -7,6 +7,7 @@ from functools import partial
 from itertools import count
 
 from revisit.aoi import AOI
+from revisit.backend import Backend, Commit
 from revisit.clock import rfc3339
 from revisit.commands.limits import check_area, check_period, limits_of
 from revisit.commands.paging import every
@@ -18,7 +19,7 @@ from revisit.events import JobStarted
 from revisit.ids import derived
 from revisit.job import Job, Lane, job_id
 from revisit.order import Order
-from revisit.ports import Backend, Commit, Query
+from revisit.ports import Query
 from revisit.product import best
 from revisit.recipe import Recipe
 

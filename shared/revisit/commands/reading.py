@@ -3,12 +3,12 @@
 from collections.abc import Iterable
 
 from revisit.alert import Alert
+from revisit.backend import Backend
 from revisit.commands.ordering import order_of
 from revisit.commands.paging import every
 from revisit.commands.subscribing import subscription
 from revisit.errors import BadInput, NotFound
 from revisit.job import Job
-from revisit.ports import Backend
 from revisit.series import Observation
 from revisit.series import series as series_of
 

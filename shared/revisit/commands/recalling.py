@@ -5,7 +5,9 @@ from functools import partial
 from typing import Any
 
 from revisit.aoi import AOI
-from revisit.ports import Backend, Query, Source, SourceState
+from revisit.backend import Backend
+from revisit.bookkeeping import SourceState
+from revisit.ports import Query, Source
 
 
 def recall(backend: Backend, aoi: AOI, start: datetime | None, end: datetime | None, source: str = "") -> str:

@@ -1,12 +1,14 @@
 """Messages put aside: seen, and sent again once their cause is mended."""
 
 from revisit import wire
+from revisit.backend import Backend
+from revisit.bookkeeping import DeadLetter
 from revisit.commands.paging import every
 from revisit.errors import Conflict, GiveUp, NotFound
 from revisit.events import JobExtracted, JobStarted
 from revisit.job import Job
 from revisit.order import Order
-from revisit.ports import Backend, DeadLetter, Transaction
+from revisit.ports import Transaction
 
 
 def dead_letters(backend: Backend) -> list[DeadLetter]:

@@ -4,10 +4,11 @@ from typing import Any
 
 from revisit import __version__
 from revisit.alert import Alert
+from revisit.backend import Backend
+from revisit.bookkeeping import DeadLetter, SourceState
 from revisit.commands.shown import moment
 from revisit.delivery import Delivery
 from revisit.job import FINISHED, Job
-from revisit.ports import Backend, DeadLetter, SourceState
 from revisit.subscription import Subscription
 
 JOB_STATES = ("started", "extracted", *FINISHED)

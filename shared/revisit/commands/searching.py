@@ -4,10 +4,11 @@ from dataclasses import replace
 from datetime import datetime
 
 from revisit.aoi import AOI
+from revisit.backend import Backend
 from revisit.commands.limits import check_period, limits_of
 from revisit.errors import BadInput
 from revisit.matching import touching
-from revisit.ports import Backend, Query
+from revisit.ports import Query
 from revisit.product import LEVELS, Level, Product
 
 MOST = 10_000

@@ -10,10 +10,10 @@ from math import isfinite
 from typing import Any
 
 from revisit.alert import Alert
+from revisit.bookkeeping import DeadLetter
 from revisit.clock import rfc3339
 from revisit.job import FINISHED, Asset, Cover, Job, Statistics
 from revisit.order import Order
-from revisit.ports import DeadLetter
 from revisit.product import Product
 from revisit.recipe import Recipe
 from revisit.series import Observation

@@ -9,6 +9,7 @@ from functools import partial
 
 from revisit.alert import Alert, alert_id
 from revisit.aoi import AOI
+from revisit.backend import Backend, Commit
 from revisit.clock import rfc3339
 from revisit.commands.limits import check_area, check_period, limits_of
 from revisit.commands.ordering import place
@@ -21,7 +22,7 @@ from revisit.events import JobFinished
 from revisit.ids import derived
 from revisit.job import Job, job_id
 from revisit.order import Order
-from revisit.ports import Backend, Commit, Query
+from revisit.ports import Query
 from revisit.product import Level, Product, best
 from revisit.recipe import Recipe
 from revisit.subscription import Channel, Subscription, subscription_id

@@ -14,13 +14,13 @@ from typing import Any
 from revisit import commands
 from revisit.alert import Alert
 from revisit.aoi import AOI
+from revisit.backend import Backend
 from revisit.clock import rfc3339
 from revisit.demo.archive import make_archive
 from revisit.embedded import Suite, run_until
 from revisit.events import RefreshDue
 from revisit.job import FINISHED, Job
 from revisit.local.backend import local_backend, remember_sources
-from revisit.ports import Backend
 from revisit.recipe import Recipe
 from revisit.refreshing import refresh_source
 from revisit.subscription import Subscription

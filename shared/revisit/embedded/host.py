@@ -7,8 +7,9 @@ from typing import Any
 import functions_framework
 
 from revisit import wire
+from revisit.backend import Backend
 from revisit.errors import GiveUp
-from revisit.ports import Backend, Message
+from revisit.ports import Message
 from revisit.runtime import ATTEMPT, use
 
 FUNCTIONS = Path(__file__).parents[3] / "functions"

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 
+from revisit.backend import Backend
 from revisit.clock import rfc3339
 from revisit.delivery import Delivery
 from revisit.events import DeliveriesDue, Event, RefreshDue
-from revisit.ports import Backend
 
 FOLDER_EVERY_S = 10
 FEED_EVERY_S = 900

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from revisit.backend import Backend
 from revisit.embedded.host import Host
 from revisit.embedded.lock import hold, server_of, tell
 from revisit.embedded.logbook import write_log
@@ -18,7 +19,6 @@ from revisit.embedded.scheduler import Scheduler
 from revisit.embedded.worker import Worker, spawn
 from revisit.errors import BadInput
 from revisit.local.backend import local_backend
-from revisit.ports import Backend
 from revisit.wiring import HEARS, RASTER
 
 LIGHT = tuple(name for name in HEARS if name not in RASTER)

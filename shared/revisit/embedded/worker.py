@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from revisit.backend import Backend
 from revisit.embedded.host import Host
 from revisit.embedded.logbook import write_log
-from revisit.ports import Backend, Message
+from revisit.ports import Message
 
 if TYPE_CHECKING:
     from revisit.local.queue import LocalQueue

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from revisit.backend import Backend
 from revisit.clock import Clock, system_clock
 from revisit.errors import BadInput
 from revisit.local.disk import network_disk
@@ -15,7 +16,7 @@ from revisit.local.folder import FolderAssets
 from revisit.local.queue import LocalQueue
 from revisit.local.records import LocalRecords
 from revisit.local.sqlite import Database
-from revisit.ports import Backend, Catalog, Source
+from revisit.ports import Catalog, Source
 
 DATABASE = "revisit.db"
 ASSETS = "assets"

@@ -8,12 +8,12 @@ import apsw
 import msgspec
 
 from revisit.alert import Alert
+from revisit.bookkeeping import DeadLetter
 from revisit.errors import BadInput, GiveUp, Retry
 from revisit.job import Job
 from revisit.local.backend import ASSETS, DATABASE
 from revisit.local.disk import network_disk
 from revisit.local.sqlite import Database
-from revisit.ports import DeadLetter
 from revisit.records import NAMES, decode, index_of
 from revisit.subscription import Subscription
 

@@ -8,6 +8,7 @@ from hashlib import sha256
 
 import apsw
 
+from revisit.bookkeeping import DeadLetter
 from revisit.clock import Clock
 from revisit.errors import NotFound
 from revisit.ids import derived
@@ -17,7 +18,7 @@ from revisit.local.holder import gone, this_process
 from revisit.local.outbox import LANES, insert, message_id
 from revisit.local.records import erase, write
 from revisit.local.sqlite import Database
-from revisit.ports import DeadLetter, Depth, Message
+from revisit.ports import Depth, Message
 from revisit.records import decode, name_of
 from revisit.wire import again
 from revisit.wire import decode as decode_envelope
