@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from data import missing
 from faults.processes import start
 from revisit.bookkeeping import DeadLetter
 from revisit.errors import BadInput, GiveUp, Retry
@@ -46,7 +47,7 @@ def small_disk(tmp_path):
     place.mkdir()
     mounted = os.geteuid() == 0 and subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)], capture_output=True).returncode == 0
     if not mounted:
-        pytest.skip("a small disk can only be mounted by root")
+        missing("root, who alone can mount a small disk,")
     yield place
     subprocess.run(["umount", "-l", str(place)], check=True)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from data import missing
 from revisit.errors import BadInput, NotFound
 from revisit.local import holder
 from revisit.local.folder import WORK, FolderAssets
@@ -69,7 +70,7 @@ def test_only_a_file_is_stored(assets, tmp_path):
 def test_a_file_from_another_disk_is_stored_too(assets):
     elsewhere = Path("/dev/shm")
     if not elsewhere.is_dir() or elsewhere.stat().st_dev == assets.root.stat().st_dev:
-        pytest.skip("there is no second disk here")
+        missing("a second disk")
     file = elsewhere / f"revisit-test-{os.getpid()}"
     file.write_bytes(b"from afar")
     try:
