@@ -11,6 +11,7 @@ import pytest
 from faults.handling import HISTORY, deliver, job
 from faults.judging import endure, judge
 from faults.processes import start
+from figures import figure
 from revisit.alert import Alert
 from revisit.errors import Retry
 from revisit.events import JobFinished
@@ -23,7 +24,7 @@ from samples import envelope, subscription
 
 def test_of_2000_events_told_2600_times_to_workers_that_are_killed_none_is_lost_or_doubled(memory):
     verdict = endure(memory / "data", events=2000, duplicates=0.3, feed_s=6)
-    print(f"F1 quick: {verdict}")
+    figure("F1 quick", f"{verdict.events} events told {verdict.sent} times, {verdict.kills} kills, {verdict.lost} lost, {verdict.doubled} doubled")
     assert verdict.clean, verdict
     assert verdict.sent == 2600 and verdict.kills >= 20
 
@@ -33,7 +34,7 @@ def test_the_judge_finds_the_faults_of_a_handler_that_commits_three_times(memory
         verdict = endure(memory / f"{seed}", "three commits", events=600, seed=seed, feed_s=1.5, between_ms=(3, 15))
         if not verdict.clean:
             break
-    print(f"naive control: {verdict}")
+    figure("F1 control (three commits, must fail)", f"{verdict.kills} kills, {verdict.lost} lost, {verdict.doubled} doubled")
     assert verdict.lost or verdict.doubled
 
 

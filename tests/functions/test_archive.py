@@ -6,6 +6,7 @@ import pytest
 
 from chain import drain
 from data import shared_data
+from figures import figure
 from revisit.aoi import AOI
 from revisit.commands import order
 from revisit.job import Job
@@ -46,3 +47,5 @@ def test_an_order_over_a_site_gives_the_expected_counts_and_statistics(site, ind
             assert found.count == wanted["count"]
             for moment in ("mean", "std", "min", "max", "median"):
                 assert getattr(found, moment) == (pytest.approx(wanted[moment], abs=TOLERANCE) if found.count else None), (job.product.id, name, moment)
+    values = sum(6 for job in jobs.values() for found in (job.indices | job.bands).values() if found.count)
+    figure(f"right on real pixels, {site}", f"{len(jobs)} dates, counts equal, {values} statistics within {TOLERANCE:g}")
