@@ -89,5 +89,5 @@ def land_tiles() -> pa.Table:
 def _engine() -> duckdb.DuckDBPyConnection:
     engine = duckdb.connect(config={"threads": 2})
     engine.register("land", land_tiles())
-    engine.execute("create table tiles as select row_number() over () - 1 as number, * from land")
+    engine.execute("create table tiles as select row_number() over (order by tile) - 1 as number, * from land")
     return engine

@@ -48,7 +48,7 @@ assert listing.rows == ROWS and listing.rejections == 0, (listing.rows, listing.
 ANTI_JOIN = """
 import duckdb
 engine = duckdb.connect()
-engine.execute("set threads=2; set memory_limit='4GB'; set preserve_insertion_order=false")
+engine.execute("set threads=2; set memory_limit='4GB'; set preserve_insertion_order=false; set enable_progress_bar=false")
 ---
 found = engine.execute("select count(*) from (select hash(PRODUCT_ID) as h from read_csv($index)) anti join read_parquet($hashes) using (h)",
                        {"index": INDEX, "hashes": HASHES}).fetchone()[0]
@@ -145,8 +145,9 @@ def unchanged(index: Path) -> int:
 def main() -> None:
     from bench.catalog_rows import SOURCE
 
-    options = arguments("Refresh from Google's index: what is new in a file of millions of rows.")
-    rows, rounds = (300_000, 3) if options.quick else (5_000_000, 5)
+    options = arguments("Refresh from Google's index: what is new in a file of millions of rows.",
+                        rows={"type": int, "default": 5_000_000, "help": "of the full size"})
+    rows, rounds = (300_000, 3) if options.quick else (options.rows, 3)
     index, catalog, hashes, new = prepare(rows)
     copy = Path(tempfile.mkdtemp(dir=DATA)) / "catalog"
     names = {"INDEX": str(index), "CATALOG": str(copy), "HASHES": str(hashes), "SPEC": SOURCE, "ROWS": rows}

@@ -80,8 +80,8 @@ def main() -> None:
     from revisit.local.catalog import LocalCatalog
     from revisit.ports import Query
 
-    options = arguments("Search among millions of products.")
-    rows, count, rounds = (500_000, 200, 5) if options.quick else (30_000_000, 400, 5)
+    options = arguments("Search among millions of products.", rows={"type": int, "default": 30_000_000, "help": "of the full size"})
+    rows, count, rounds = (500_000, 200, 5) if options.quick else (options.rows, 400, 5)
     folder = filled(rows)
     catalog, peer = LocalCatalog(folder), duckdb.connect(str(sorted_table(folder)), read_only=True, config={"threads": 2})
     tiles = land_tiles().to_pylist()

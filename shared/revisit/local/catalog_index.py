@@ -84,7 +84,7 @@ def _build(folder: Path, segments: list[Span], first: int, end: int) -> None:
     rows = {"files": [str(segment.path) for segment in segments], "first": first, "end": end}
     with duckdb.connect(config={"threads": 2}) as engine:
         # What ORDER BY says is kept all the same.
-        engine.execute("set python_enable_replacements=false; set preserve_insertion_order=false")
+        engine.execute("set python_enable_replacements=false; set preserve_insertion_order=false; set enable_progress_bar=false")
         engine.execute(f"set memory_limit='{MEMORY}'; set temp_directory={_quoted(folder / SPILL)}")
         engine.execute("create temp table hidden as select hides as position from read_parquet($files) "
                        "where hides between $first and $end - 1 and position < $end", rows)
