@@ -24,6 +24,8 @@ from revisit.wiring import HEARS, RASTER
 LIGHT = tuple(name for name in HEARS if name not in RASTER)
 WAITING = {"deliver": 6}
 """Threads of a function that waits for strangers: of one slow receiver it makes at most 4 wait."""
+TRIALS = 5
+"""Failures of the queue in a row, a second apart, after which a command waits no longer."""
 
 
 class Suite:
@@ -104,6 +106,9 @@ def run_until(backend: Backend, data: Path, done: Callable[[], bool], patience_s
 
     Returns:
         Whether it was done in time.
+
+    Raises:
+        Retry: The data folder's disk is full or fails, and has been so for a while.
     """
     stop = threading.Event()
     threads: list[Worker] = []
@@ -116,6 +121,9 @@ def run_until(backend: Backend, data: Path, done: Callable[[], bool], patience_s
     until = time.monotonic() + patience_s
     try:
         while not (finished := done()) and time.monotonic() < until:
+            for thread in threads:
+                if thread.trouble and thread.trials >= TRIALS:
+                    raise thread.trouble
             time.sleep(0.02 if threads else 0.1)
     finally:
         stop.set()

@@ -7,13 +7,15 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from revisit.backend import Backend
 from revisit.embedded.host import Host
 from revisit.embedded.logbook import write_log
+from revisit.errors import Retry
 from revisit.ports import Message
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 LEASE_S = 120
 HEARTBEAT_S = 30
+PAUSE_S = 1
+"""Between two tries while the queue's disk is full, or fails."""
 
 
 class Worker(threading.Thread):
@@ -30,14 +34,31 @@ class Worker(threading.Thread):
         super().__init__(daemon=True, name=f"worker {','.join(functions)}")
         self._queue = cast("LocalQueue", backend.bus)
         self._host, self._functions, self._over = host, tuple(functions), stop
+        self.trouble: Retry | None = None
+        """Why the queue cannot be used just now."""
+        self.trials = 0
+        """How often in a row it could not."""
 
     def run(self) -> None:
         while not self._over.is_set():
-            leased = self._queue.lease(self._functions, 1, LEASE_S)
+            leased = self._patiently(lambda: self._queue.lease(self._functions, 1, LEASE_S))
             if not leased:
-                self._queue.wait(0.25, self._functions)
-            for message in leased:
+                self._patiently(lambda: self._queue.wait(0.25, self._functions))
+            for message in leased or ():
                 self._handle(message)
+
+    def _patiently[T](self, ask: Callable[[], T]) -> T | None:
+        """Ask until the queue's disk answers; None if told to stop before it does."""
+        while True:
+            try:
+                answer = ask()
+            except Retry as error:
+                self.trouble, self.trials = error, self.trials + 1
+                if self._over.wait(PAUSE_S):
+                    return None
+            else:
+                self.trouble, self.trials = None, 0
+                return answer
 
     def _handle(self, message: Message) -> None:
         over = threading.Event()
@@ -47,13 +68,14 @@ class Worker(threading.Thread):
         finally:
             over.set()
         if 200 <= status < 300:
-            self._queue.ack(message)
+            self._patiently(lambda: self._queue.ack(message))
         else:
-            self._queue.nack(message, f"{status}: {answer[:500]}")
+            self._patiently(lambda: self._queue.nack(message, f"{status}: {answer[:500]}"))
 
     def _keep_lease(self, message: Message, over: threading.Event) -> None:
         while not over.wait(HEARTBEAT_S):
-            self._queue.extend(message, LEASE_S)
+            with suppress(Retry):  # the next beat may do; the lease outlasts three
+                self._queue.extend(message, LEASE_S)
 
 
 def spawn(data: Path, functions: Sequence[str], log_level: int = logging.INFO) -> "subprocess.Popen[bytes]":
