@@ -35,7 +35,7 @@ def instant(text: str) -> datetime:
 def end_instant(text: str) -> datetime:
     """Like `instant`, but a plain date means the end of that day: periods given by days include both."""
     read = instant(text)
-    return read if "T" in text or " " in text else read + timedelta(days=1, microseconds=-1)
+    return read if len(text) > len("2024-06-01") else read + timedelta(days=1, microseconds=-1)
 
 
 def rfc3339(moment: datetime) -> str:

@@ -24,6 +24,7 @@ def test_a_day_means_its_first_moment_or_all_of_it():
     last = datetime(2024, 6, 1, 23, 59, 59, 999_999, tzinfo=UTC)
     assert end_instant("2024-06-01") == end_instant("20240601") == last
     assert end_instant("2024-06-01T10:30:00+02:00") == datetime(2024, 6, 1, 8, 30, tzinfo=UTC)
+    assert end_instant("2024-06-01t10:30:00Z") == datetime(2024, 6, 1, 10, 30, tzinfo=UTC)
     assert end_instant("9999-12-31").year == 9999
 
 
