@@ -4,10 +4,9 @@ Attributes repeat what subscribers filter by, so that none has to open the body.
 """
 
 import base64
-import binascii
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -111,14 +110,14 @@ def from_push(message: dict[str, Any]) -> Envelope:
     """
     try:
         body = base64.b64decode(message["data"], validate=True)
-    except (KeyError, TypeError, binascii.Error):
+    except (KeyError, TypeError, ValueError):
         raise GiveUp("the push body carries no message data") from None
     return decode(body)
 
 
 class _Wire(msgspec.Struct):
     type: str
-    time: datetime
+    time: Annotated[datetime, msgspec.Meta(tz=True)]
     data: dict[str, Any]
     hops: int = 0
     trace: str = ""

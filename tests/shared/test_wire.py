@@ -63,7 +63,8 @@ def test_events_of_the_first_release_are_read_for_ever(golden):
 
 @pytest.mark.parametrize("body", [b"", b"junk", b"{}", b"[1]", b'{"type": "io.revisit.job.started"}', b"\xff\xfe",
                                   b'{"type": "com.other", "time": "2026-05-01T10:30:00Z", "data": {}}',
-                                  b'{"type": "io.revisit.job.started", "time": "2026-05-01T10:30:00Z", "data": {"job": 7}}'])
+                                  b'{"type": "io.revisit.job.started", "time": "2026-05-01T10:30:00Z", "data": {"job": 7}}',
+                                  b'{"type": "io.revisit.job.started", "time": "2026-05-01T10:30:00", "data": {"job": "job_1"}}'])
 def test_what_is_no_event_of_ours_is_given_up(body):
     with pytest.raises(GiveUp):
         wire.decode(body)
@@ -71,7 +72,7 @@ def test_what_is_no_event_of_ours_is_given_up(body):
         wire.from_push({"data": base64.b64encode(body).decode()})
 
 
-@pytest.mark.parametrize("message", [{}, {"data": None}, {"data": 5}, {"data": "***"}])
+@pytest.mark.parametrize("message", [{}, {"data": None}, {"data": 5}, {"data": "***"}, {"data": "\xe9"}])
 def test_a_push_without_data_is_given_up(message):
     with pytest.raises(GiveUp, match="no message data"):
         wire.from_push(message)
