@@ -14,7 +14,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ import functions_framework
 from revisit import wire
 from revisit.backend import Backend
 from revisit.bookkeeping import DeadLetter
+from revisit.clock import rfc3339
 from revisit.errors import GiveUp, Retry
 from revisit.events import Event
 
@@ -100,7 +101,8 @@ def _handle(message_id: str, message: dict[str, Any], kinds: tuple[type[Event], 
         handler(envelope.event, backend)
     except GiveUp as error:
         outcome = f"gave up: {error}"
-        _put_aside(backend, message_id, message, envelope, str(error), attempt, give_up)
+        heard = envelope is not None and isinstance(envelope.event, kinds)
+        _put_aside(backend, message_id, message, envelope, str(error), attempt, give_up if heard else None)
     except Exception as error:
         outcome = f"{type(error).__name__}: {error}"
         if not isinstance(error, Retry):
@@ -166,8 +168,8 @@ class JsonLines(logging.Formatter):
     """Log records as one JSON object a line, in the fields Cloud Logging reads."""
 
     def format(self, record: logging.LogRecord) -> str:
-        line = {"severity": record.levelname, "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S"), "message": record.getMessage(),
-                **getattr(record, "line", {})}
+        line = {"severity": record.levelname, "time": rfc3339(datetime.fromtimestamp(record.created, UTC)),
+                "message": record.getMessage(), **getattr(record, "line", {})}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, default=str)

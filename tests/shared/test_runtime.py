@@ -1,6 +1,7 @@
 """The guards before a handler, and what becomes of what it raises."""
 
 import json
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -115,6 +116,14 @@ def test_what_no_handler_should_see_goes_to_the_dead_letters_with_its_reason(bac
     assert reason in letters(backend)[0].reason
 
 
+def test_an_event_that_a_function_does_not_hear_is_none_that_it_can_note_as_failed(backend):
+    noted = []
+    entry, _ = handler_of(JobStarted, give_up=lambda event, backend, reason: noted.append(event.job))
+    push(entry, wire.Envelope(ProductNew("S2A_x"), NOW))
+    assert noted == []
+    assert "not an event this function hears" in letters(backend)[0].reason
+
+
 def test_an_old_event_is_put_aside_where_the_backend_says_what_is_old(backend):
     entry, calls = handler_of(JobStarted)
     old = wire.Envelope(JobStarted("job_1"), NOW - timedelta(hours=21))
@@ -141,6 +150,20 @@ def test_what_a_handler_emits_remembers_its_way_so_that_a_loop_ends(backend):
     assert sent[0].trace == JobStarted("job_1").id
     push(entry, sent[0])
     assert "a loop" in letters(backend)[0].reason
+
+
+def test_the_log_tells_the_time_in_utc_wherever_the_computer_is(backend, capsys, monkeypatch):
+    entry, _ = handler_of(JobStarted)
+    monkeypatch.setenv("TZ", "Pacific/Auckland")
+    time.tzset()
+    try:
+        runtime.log_to()
+        push(entry, wire.Envelope(JobStarted("job_1"), NOW))
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    told = datetime.fromisoformat(json.loads(capsys.readouterr().out)["time"])
+    assert abs(datetime.now(UTC) - told) < timedelta(minutes=1)
 
 
 def test_every_run_writes_one_line_of_json(backend, capsys):
