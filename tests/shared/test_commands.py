@@ -11,7 +11,7 @@ from revisit.alert import Alert, alert_id
 from revisit.aoi import AOI
 from revisit.bookkeeping import DeadLetter
 from revisit.catalog_schema import to_table
-from revisit.commands import alerts, delete, order, pause, results, resume, search, series, subscribe, subscription, subscriptions
+from revisit.commands import alerts, delete, order, pause, results, resume, search, series, subscribe, subscribing, subscription, subscriptions
 from revisit.commands.replaying import dead_letters, replay
 from revisit.errors import BadInput, Conflict, NotFound, Retry
 from revisit.events import JobExtracted, JobStarted
@@ -218,6 +218,8 @@ def test_a_webhook_gets_a_secret_and_keeps_it(backend, field):
 
 @pytest.mark.parametrize(("asked", "sentence"), [
     ({"name": "  "}, "1 to 200 characters"),
+    ({"name": "a\x1fb"}, "control character"),
+    ({"name": "a\udcff"}, "half a character"),
     ({"min_clear": 130.0}, "percentage from 0 to 100"),
     ({"level": "L3"}, "level 'L3' does not exist"),
     ({"recipe": Recipe(indices=("FOO",))}, "no spectral index 'FOO'"),
@@ -250,6 +252,21 @@ def test_resuming_works_what_was_published_during_the_pause(backend, field, cloc
     assert (active.state, active.paused) == ("active", None)
     assert [job.product.sensing_time.day for job in results(backend, made.id)] == [21, 25]
     assert resume(backend, made.id) == active and count(backend, Job) == 2
+
+
+def test_a_pause_during_the_catching_up_of_the_pause_before_forgets_nothing(backend, field, clock, monkeypatch):
+    made = subscribe(backend, field, "field", NDVI)
+    first = pause(backend, made.id).paused
+    clock.append(NOW + timedelta(days=1))
+    place = subscribing.place
+
+    def interrupted(*given):
+        pause(backend, made.id)
+        return place(*given)
+
+    monkeypatch.setattr(subscribing, "place", interrupted)
+    resume(backend, made.id)
+    assert (subscription(backend, made.id).state, subscription(backend, made.id).paused) == ("paused", first)
 
 
 def test_a_deleted_subscription_is_not_there_any_more_and_its_log_goes_on_when_it_is_made_again(backend, field):

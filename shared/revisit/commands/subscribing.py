@@ -150,7 +150,8 @@ def resume(backend: Backend, id: str, owner: str = "local") -> Subscription:
     _tell_what_ended(backend, active)
     _catch_up(backend, active, "resume", rfc3339(since), Query(start=since - LATE, end=now),
               lambda product: (product.published or product.sensing_time) >= since)
-    return _change(backend, active.id, owner, lambda there: there.updated(paused=None))
+    # Paused again meanwhile: what was published since the first pause is still to be seen to.
+    return _change(backend, active.id, owner, lambda there: there.updated(paused=None) if there.state == "active" else there)
 
 
 def _tell_what_ended(backend: Backend, watcher: Subscription) -> None:
