@@ -24,7 +24,7 @@ PUBLIC = "https://storage.googleapis.com/gcp-public-data-sentinel-2/"
 """The bucket, which anybody may read."""
 BATCH_ROWS = 100_000
 """New products in one table, about."""
-BLOCK = 1 << 24
+BLOCK = 1 << 23
 """Bytes of text taken apart at once; each costs one question to the catalog."""
 KEPT = 1_000
 """Rejections kept with their reason; the others are counted."""
