@@ -23,7 +23,7 @@ _kept = threading.local()
 class Part:
     """What a server sent of a file."""
 
-    content: bytes
+    content: bytearray
     size: int
     """Bytes of the whole file."""
     version: str
@@ -86,18 +86,19 @@ def _asked(connection: HTTPConnection, href: str, first: int, last: int) -> Part
     if status != 206 or not told.startswith(f"bytes {first}-") or not told.rpartition("/")[2].isdigit():
         raise GiveUp(f"the server does not send parts of files: {shown(href)}")
     size = int(told.rpartition("/")[2])
-    wanted = min(last + 1, size) - first
-    content = bytearray()
-    while len(content) < wanted:
-        piece = answer.read1(min(_PIECE, wanted - len(content)))
+    wanted = max(min(last + 1, size) - first, 0)
+    content, got = bytearray(wanted), 0
+    while got < wanted:
+        piece = answer.read1(min(_PIECE, wanted - got))
         if not piece:
-            raise Retry(f"the answer was cut off after {len(content)} of {wanted} bytes: {shown(href)}")
-        content += piece
+            raise Retry(f"the answer was cut off after {got} of {wanted} bytes: {shown(href)}")
+        content[got : got + len(piece)] = piece
+        got += len(piece)
         if time.monotonic() > deadline:
             raise TimeoutError
     if not answer.isclosed() and answer.read(1):
         raise GiveUp(f"the server sends more than it was asked for: {shown(href)}")
-    return Part(bytes(content), size, answer.getheader("ETag") or answer.getheader("Last-Modified") or str(size))
+    return Part(content, size, answer.getheader("ETag") or answer.getheader("Last-Modified") or str(size))
 
 
 def _connection(href: str, fresh: bool) -> tuple[HTTPConnection, bool]:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from revisit.bands import SPECTRAL, BandFile
 from revisit.errors import GiveUp
-from revisit.raster.grid import Grid, projected
+from revisit.raster.grid import Grid, load, projected
 from revisit.raster.opening import MAX_PIXELS, Opened, open_band
 from revisit.raster.resample import needed, resampled
 
@@ -69,7 +69,7 @@ class Plan:
             raise GiveUp(f"the product has no band {', '.join(missing)}; it has {', '.join(files)}")
         if not names:
             raise GiveUp("no band is asked for")
-        opened = dict(zip(names, _all(lambda name: open_band(files[name]), names), strict=True))
+        opened = dict(zip(names, _all(lambda name: open_band(files[name]), names, load), strict=True))
         plan = None
         try:
             plan = cls._laid(opened, aoi_geometry, resolution_m, resampling)
@@ -172,11 +172,13 @@ def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(_THREADS, thread_name_prefix="band")
 
 
-def _all[T](work: Callable[[str], T], names: Sequence[str]) -> list[T]:
+def _all[T](work: Callable[[str], T], names: Sequence[str], meanwhile: Callable[[], None] | None = None) -> list[T]:
     """Run the work for every name, a thread each; the first failure in their order is raised when all have ended."""
     if len(names) == 1:
         return [work(names[0])]
     futures = [_pool().submit(work, name) for name in names]
+    if meanwhile:
+        meanwhile()
     wait(futures)
     return [future.result() for future in futures]
 

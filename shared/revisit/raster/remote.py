@@ -4,9 +4,10 @@ A band costs one request for its header the first time and one for every run of 
 and waits for one run after the other.
 """
 
+import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -80,11 +81,17 @@ class RemoteBand:
             for column in range(columns.start // wide, -(-columns.stop // wide))
             if band.counts[row * band.across + column]
         ]
-        work = [_pool().submit(self._fill, out, rows, columns, run) for run in self._runs(needed)]
+        asked = {_pool().submit(self._content, run): run for run in self._runs(needed)}
+        work: list[Future[None]] = []
+        for done in as_completed(asked):
+            if not done.exception():
+                work += [_decoders().submit(self._fill, out, rows, columns, *place, raw) for place, raw in _cut(done.result(), asked[done])]
         wait(work)
         try:
-            for done in work:
-                done.result()
+            for answer in asked:
+                answer.result()
+            for tile in work:
+                tile.result()
         except _ChangedError:
             _forget(self.file.href)
             raise Retry(f"band {self.file.band} was replaced while it was read: {shown(self.file.href)}") from None
@@ -109,19 +116,21 @@ class RemoteBand:
                 runs.append([(offset, length, row, column)])
         return runs
 
-    def _fill(self, out: npt.NDArray[Any], rows: slice, columns: slice, run: list[tuple[int, int, int, int]]) -> None:
-        band, begin = self.head.layout, run[0][0]
-        part = _named(self.file, lambda: fetched(self.file.href, begin, run[-1][0] + run[-1][1] - 1))
+    def _content(self, run: list[tuple[int, int, int, int]]) -> memoryview:
+        part = _named(self.file, lambda: fetched(self.file.href, run[0][0], run[-1][0] + run[-1][1] - 1))
         if part.version != self.head.version:
             raise _ChangedError
+        return memoryview(part.content)
+
+    def _fill(self, out: npt.NDArray[Any], rows: slice, columns: slice, row: int, column: int, raw: memoryview) -> None:
+        band = self.head.layout
+        tile = pixels(band, raw, f"band {self.file.band} ({shown(self.file.href)})")
         high, wide = band.tile
-        for offset, length, row, column in run:
-            tile = pixels(band, part.content[offset - begin : offset - begin + length], f"band {self.file.band} ({shown(self.file.href)})")
-            top, left = row * high, column * wide
-            first_row, last_row = max(rows.start, top), min(rows.stop, top + high)
-            first, last = max(columns.start, left), min(columns.stop, left + wide)
-            piece = restored(band, tile[first_row - top : last_row - top, : last - left])[:, first - left :]
-            out[first_row - rows.start : last_row - rows.start, first - columns.start : last - columns.start] = piece
+        top, left = row * high, column * wide
+        first_row, last_row = max(rows.start, top), min(rows.stop, top + high)
+        first, last = max(columns.start, left), min(columns.stop, left + wide)
+        piece = restored(band, tile[first_row - top : last_row - top, : last - left])[:, first - left :]
+        out[first_row - rows.start : last_row - rows.start, first - columns.start : last - columns.start] = piece
 
 
 def open_remote(file: BandFile) -> RemoteBand | None:
@@ -160,6 +169,12 @@ def _forget(href: str) -> None:
         _heads().pop(href, None)
 
 
+def _cut(content: memoryview, run: list[tuple[int, int, int, int]]) -> list[tuple[tuple[int, int], memoryview]]:
+    """The tiles of a run as (row, column) and what is compressed of each."""
+    begin = run[0][0]
+    return [((row, column), content[offset - begin : offset - begin + length]) for offset, length, row, column in run]
+
+
 def _named[T](file: BandFile, work: Callable[[], T]) -> T:
     """Put the band's name before what goes wrong."""
     try:
@@ -181,4 +196,11 @@ def _heads() -> dict[str, Head]:
 
 @cache
 def _pool() -> ThreadPoolExecutor:
+    """Threads that wait for servers."""
     return ThreadPoolExecutor(_THREADS, thread_name_prefix="tiles")
+
+
+@cache
+def _decoders() -> ThreadPoolExecutor:
+    """As many threads as cores: each one more would have memory of its own paged in, and none would be done sooner."""
+    return ThreadPoolExecutor(os.cpu_count() or 2, thread_name_prefix="decode")

@@ -43,7 +43,7 @@ class Layout:
         return -(-self.grid.width // self.tile[1])
 
 
-def layout(head: bytes) -> Layout | None:
+def layout(head: bytes | bytearray) -> Layout | None:
     """Read the first directory of a file from its beginning; None if it is not all there or not of the plain kind."""
     try:
         tags = _tags(head)
@@ -52,7 +52,7 @@ def layout(head: bytes) -> Layout | None:
         return None
 
 
-def pixels(band: Layout, raw: bytes, where: str) -> npt.NDArray[Any]:
+def pixels(band: Layout, raw: bytes | memoryview, where: str) -> npt.NDArray[Any]:
     """The numbers of one tile, shape `band.tile`.
 
     Raises:
@@ -82,7 +82,7 @@ def restored(band: Layout, part: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return np.add.accumulate(part, axis=1, dtype=np.dtype(band.dtype))
 
 
-def _tags(head: bytes) -> dict[int, tuple[Any, ...]] | None:
+def _tags(head: bytes | bytearray) -> dict[int, tuple[Any, ...]] | None:
     if head[:4] == b"II*\0":
         (start,) = struct.unpack_from("<I", head, 4)
         (count,), start, entry, inline, number = struct.unpack_from("<H", head, start), start + 2, 12, 4, "<HHI"
