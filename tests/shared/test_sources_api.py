@@ -323,6 +323,12 @@ def test_pages_that_are_numbered_keep_their_size(server, source):
     assert {body["limit"] for body in server.bodies} == {500}
 
 
+def test_a_retry_after_that_is_no_number_is_passed_over(server, source, waits):
+    server.script = [(503, b"", {"retry-after": "\xb2"}), json_answer(collection([made(1)]))]
+    assert len(products(source.listing({}, all_unseen, NOW))) == 1
+    assert waits == [1.0]
+
+
 def test_a_long_retry_after_is_left_to_the_next_refresh(server, source, waits):
     server.answer = lambda path, body: (429, b"", {"retry-after": "3600"})
     with pytest.raises(Retry):
@@ -386,7 +392,7 @@ def test_another_shape_is_loud(server, source, shape):
 
 
 def test_items_none_of_which_is_understood_are_loud_and_single_ones_are_counted(server, source):
-    broken = [{"id": "a"}, {"type": "Feature", "id": "b", "properties": {"date": "2020"}}, None, 7]
+    broken = [{"id": ["a"]}, {"type": "Feature", "id": "b", "properties": {"date": "2020"}}, None, 7]
     server.script = [json_answer(collection(broken))]
     with pytest.raises(GiveUp, match="none is understood"):
         products(source.listing({}, all_unseen, NOW))
@@ -437,6 +443,20 @@ def test_a_next_page_of_another_collection_is_refused(server, source):
     server.script = [json_answer(collection([made(1)], links=[link]))]
     with pytest.raises(GiveUp, match="of another collection"):
         products(source.listing({}, all_unseen, NOW))
+
+
+def test_a_next_page_without_an_address_is_the_same_question_again(server, source):
+    link = {"rel": "next", "href": "http://[?token=x"}
+    server.script = [json_answer(collection([made(1)], links=[link])), json_answer(collection([made(2)]))]
+    assert len(products(source.listing({}, all_unseen, NOW))) == 2
+    assert server.bodies[1]["token"] == "x"
+
+
+def test_a_band_whose_address_is_none_is_left_out_with_the_reason(server, source):
+    item = made(1) | {"assets": {"red": {"href": "https://[/B04.tif", "type": "image/tiff"}}}
+    server.script = [json_answer(item)]
+    with pytest.raises(GiveUp, match="is not an address"):
+        source.bands(Product("x", source.spec, "L2A", "S2A", "32TMT", NOW, "", 0, 0, 0, 0, href=f"{server.url}/collections/c/items/x"))
 
 
 def test_the_default_live_source_is_one():

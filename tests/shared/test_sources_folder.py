@@ -321,7 +321,13 @@ def test_a_spec_is_made_absolute(tmp_path, monkeypatch):
     assert open_source(" stac:https://example.org/v1/#a-b ").spec == "stac:https://example.org/v1#a-b"
 
 
-@pytest.mark.parametrize("spec", ["", "folder:a\0b", "folder", "folder:", "https://example.org", "ftp:x", "/data", "stac:https://example.org", "stac:example.org#c",
+@pytest.mark.parametrize("spec", ["folder:~nobody-of-that-name/x", "google-index:~nobody-of-that-name/x"])
+def test_a_home_that_is_none_is_refused(spec):
+    with pytest.raises(BadInput, match="write the path out"):
+        open_source(spec)
+
+
+@pytest.mark.parametrize("spec", ["", "stac:https://[#c", "folder:a\0b", "folder", "folder:", "https://example.org", "ftp:x", "/data", "stac:https://example.org", "stac:example.org#c",
                                   "stac:file:///etc/passwd#c", "stac:https://user@example.org#c", "stac:https://example.org#a/../b"])  # fmt: skip
 def test_what_is_no_source_is_refused_with_the_forms_that_are(spec):
     with pytest.raises(BadInput, match=r"folder:PATH, google-index:PATH-or-URL or stac:URL#collection|write stac:https?://"):

@@ -202,6 +202,7 @@ def test_the_native_resolution_wins_and_then_the_cog():
     "http://127.0.0.1/x.tif", "http://169.254.169.254/x.tif", "file:///etc/passwd.tif", "/etc/passwd.tif", "/vsicurl/https://x/y.tif", "x.tif",
     "s3://deafrica-sentinel-2-l2a-c1-dev/x.tif", "gs://another/x.tif", "https://[::1/x.tif", "https://sentinel-cogs.s3.us-west-2.amazonaws.com/a\n.tif",
     "https://sentinel-cogs.s3.us-west-2.amazonaws.com\\@evil.example/x.tif", "",
+    "https://sentinel-cogs.s3.us-west-2.amazonaws.com/\xe9.tif",
 ])  # fmt: skip
 def test_a_band_file_elsewhere_is_refused(href):
     with pytest.raises(GiveUp):
@@ -262,6 +263,25 @@ def test_an_item_that_makes_no_sense_is_refused_with_the_reason(change, message)
 def test_an_id_that_is_no_plain_word_is_refused(id):
     with pytest.raises(GiveUp, match="the item's id"):
         product(minimal() | {"id": id})
+
+
+@pytest.mark.parametrize("coordinates", [
+    [[[179, 0], [-179, 0], [179, 1]], [[0, 0], [1, 1], [1, 0]]],
+    [[[10**400, 0], [-179, 0], [-179, 1], [179, 1], [179, 0]]],
+])
+def test_a_footprint_that_cannot_be_split_or_reckoned_with_is_refused(coordinates):
+    with pytest.raises(GiveUp, match="the footprint"):
+        product(minimal() | {"geometry": {"type": "Polygon", "coordinates": coordinates}})
+
+
+def test_numbers_of_four_hundred_digits_are_no_numbers_of_ours():
+    assert product(minimal(**{"eo:cloud_cover": 10**400})).cloud_cover is None
+    with pytest.raises(GiveUp, match="bounds"):
+        product(minimal() | {"geometry": None, "bbox": [10**400, 0, 1, 1]})
+
+
+def test_properties_that_are_none_state_nothing_of_the_bands():
+    assert set(bands(minimal() | {"properties": ["nothing"]})) == {"B04"}
 
 
 def test_a_footprint_that_jumps_over_the_antimeridian_is_split():

@@ -36,4 +36,7 @@ def open_source(spec: str) -> Source:
 
 
 def _absolute(path: str) -> str:
-    return str(Path(path).expanduser().absolute())
+    try:
+        return str(Path(path).expanduser().absolute())
+    except RuntimeError:
+        raise BadInput(f"{path!r} begins with the home of a user who has none here; write the path out") from None

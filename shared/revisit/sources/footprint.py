@@ -26,7 +26,7 @@ def footprint(geometry: Any) -> tuple[dict[str, Any], Bounds]:
     polygons: Any = [coordinates] if geometry["type"] == "Polygon" else coordinates
     try:
         points = [(float(x), float(y)) for polygon in polygons for ring in polygon for x, y, *_ in ring]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise GiveUp("the footprint's coordinates are not numbers") from None
     if len(points) < 4 or not all(math.isfinite(x) and math.isfinite(y) and abs(x) <= 360 and abs(y) <= 90 for x, y in points):
         raise GiveUp("the footprint's coordinates are not degrees of longitude and latitude")
@@ -46,7 +46,7 @@ def bounds(box: Any) -> Bounds:
     """
     try:
         numbers = [float(number) for number in box]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise GiveUp("neither a footprint nor bounds are stated") from None
     if len(numbers) == 6:
         numbers = [numbers[0], numbers[1], numbers[3], numbers[4]]
@@ -64,8 +64,12 @@ def _wrapped(longitude: float) -> float:
 
 def _split(geometry: dict[str, Any]) -> dict[str, Any]:
     import antimeridian
+    from shapely.errors import ShapelyError
 
-    fixed: dict[str, Any] = antimeridian.fix_geojson(geometry, fix_winding=True, great_circle=False)
+    try:
+        fixed: dict[str, Any] = antimeridian.fix_geojson(geometry, fix_winding=True, great_circle=False)
+    except (ValueError, TypeError, AssertionError, ShapelyError):
+        raise GiveUp("the footprint cannot be split at the antimeridian") from None
     return fixed
 
 

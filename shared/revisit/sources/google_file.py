@@ -120,7 +120,7 @@ def _response(url: str, headers: dict[str, str]) -> "Iterator[httpx.Response]":
             if response.status_code not in (200, 304):
                 raise GiveUp(f"{url} answers {response.status_code}{_led(response)}; check the address of the source")
             yield response
-    except httpx.TransportError as error:
+    except (httpx.TransportError, httpx.DecodingError) as error:
         raise Retry(f"{url} does not answer or breaks off ({type(error).__name__}); it is tried again later") from None
     except httpx.InvalidURL:
         raise GiveUp(f"{url!r} is not an address") from None

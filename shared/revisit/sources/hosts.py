@@ -33,7 +33,7 @@ def permitted(href: str, own: Iterable[str] = ()) -> str:
         if href.startswith(bucket):
             href = address + href.removeprefix(bucket)
     parts = _split(href)
-    if href.isprintable() and " " not in href and ".." not in parts.path.split("/") and "%" not in parts.path and "\\" not in href:
+    if href.isascii() and href.isprintable() and " " not in href and ".." not in parts.path.split("/") and "%" not in parts.path and "\\" not in href:
         for address in (*PUBLIC, *own):
             allowed = _split(address)
             if (parts.scheme, parts.netloc) == (allowed.scheme, allowed.netloc) and parts.path.startswith(allowed.path or "/"):

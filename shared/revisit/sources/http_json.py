@@ -50,7 +50,7 @@ class Http:
                     raise GiveUp(_refusal(url, status, headers))
                 reason = f"answers {status}"
                 after = headers.get("retry-after", "")
-                asked_for = float(after) if after.isdigit() else 0.0
+                asked_for = float(after) if after.isdecimal() else 0.0
             except _Failed as failed:
                 reason = str(failed)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -52,7 +52,10 @@ class StacApi:
             BadInput: The location is not one.
         """
         url, _, collection = location.strip().partition("#")
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            parts = urlsplit("")
         if parts.scheme not in ("https", "http") or not parts.hostname or parts.username or parts.query:
             raise BadInput(f"{url!r} is not the address of a STAC API; write stac:https://host/path#collection")
         if not re.fullmatch(r"[\w.\-]{1,100}", collection):
@@ -129,7 +132,7 @@ class StacApi:
         item = self._http.json("GET", product.href)
         if not stac_item.is_item(item):
             raise GiveUp(f"{product.href} is not a STAC item")
-        files, left_out = stac_item.band_files(item, lambda href: permitted(urljoin(product.href, href), [self._origin]))
+        files, left_out = stac_item.band_files(item, lambda href: permitted(_joined(product.href, href), [self._origin]))
         if not files:
             why = "; ".join(dict.fromkeys(left_out.values())) or "no asset is one"
             raise GiveUp(f"no band of {product.id} can be read: {why}")
@@ -143,16 +146,16 @@ class StacApi:
         understood, refused = 0, ("", "")
         for page in self._pages({"collections": [self.collection], **question}):
             for item in page:
-                id = item.get("id") if isinstance(item, dict) else None
-                if id in seen:
+                id = str(item.get("id")) if isinstance(item, dict) else ""
+                if id and id in seen:
                     continue
-                seen.add(str(id))
+                seen.add(id)
                 try:
                     if not isinstance(item, dict) or item.get("type", "Feature") != "Feature":
                         raise GiveUp("it is not a STAC item")
-                    product = stac_item.product_of(item, self.spec, self._item_url(str(id)))
+                    product = stac_item.product_of(item, self.spec, self._item_url(id))
                 except GiveUp as reason:
-                    refused = (str(id), str(reason))
+                    refused = (id, str(reason))
                     yield refused
                 else:
                     understood += 1
@@ -195,7 +198,7 @@ def _next(answer: dict[str, Any], question: dict[str, Any]) -> dict[str, Any] | 
             if isinstance(link.get("body"), dict):
                 body: dict[str, Any] = {**(question if link.get("merge") else {}), **link["body"]}
             else:
-                pairs = dict(parse_qsl(urlsplit(str(link.get("href"))).query))
+                pairs = dict(parse_qsl(str(link.get("href")).partition("#")[0].partition("?")[2]))
                 body = {**question, **{key: value for key, value in pairs.items() if key in ("next", "token", "page")}}
             if body.get("collections") != question["collections"]:
                 raise GiveUp("the next page is of another collection")
@@ -218,6 +221,13 @@ def _boxes(query: Query) -> list[list[float]]:
         return [list(part.bounds) for tile in query.tiles for part in _parts(Tile.parse(tile).footprint)]
     west, south, east, north = query.bounds
     return [[west, south, east, north]] if west <= east else [[west, south, 180.0, north], [-180.0, south, east, north]]
+
+
+def _joined(base: str, href: str) -> str:
+    try:
+        return urljoin(base, href)
+    except ValueError:
+        raise GiveUp(f"{href!r} is not an address") from None
 
 
 def _parts(shape: Any) -> list[Any]:

@@ -4,7 +4,6 @@ Understood are STAC 1.0 and 1.1 with the eo, raster, grid, mgrs and s2 extension
 CDSE and static catalogs write them.
 """
 
-import math
 import re
 from collections.abc import Callable
 from datetime import datetime
@@ -95,7 +94,8 @@ def band_files(item: dict[str, Any], resolve: Callable[[str], str]) -> tuple[dic
     """
     files: dict[str, tuple[tuple[int, int], BandFile]] = {}
     left_out: dict[str, str] = {}
-    properties = item.get("properties") or {}
+    properties = item.get("properties")
+    properties = properties if isinstance(properties, dict) else {}
     baseline = _baseline(properties, _name(item, properties))
     for key, asset in item["assets"].items():
         band = _band(key, asset)
@@ -178,7 +178,7 @@ def _cloud_cover(properties: dict[str, Any]) -> float | None:
     value = properties.get("eo:cloud_cover")
     if properties.get("sentinel:valid_cloud_cover") is False or isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value) if math.isfinite(value) and 0 <= value <= 100 else None
+    return float(value) if 0 <= value <= 100 else None
 
 
 def _moment(properties: dict[str, Any], *keys: str) -> datetime | None:
@@ -260,6 +260,6 @@ def _objects(value: Any) -> list[dict[str, Any]]:
 
 def _number(stated: dict[str, Any], key: str, default: float) -> float:
     value = stated.get(key, default)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e18:
         raise GiveUp(f"{key} is {value!r}, which is not a number")
     return float(value)
