@@ -286,6 +286,12 @@ def test_offsets_go_by_the_band_that_the_metadata_numbers():
     assert {name: round(file.offset, 4) for name, file in bands.items()} == {"B02": -0.1001, "B08": -0.1007, "B8A": -0.1008}
 
 
+def test_a_number_in_another_script_is_none():
+    odd = metadata([IMAGE], extra='<Spectral_Information bandId="\u00b2" physicalBand="B2"/><Special_Values>'
+                                  '<SPECIAL_VALUE_TEXT>NODATA</SPECIAL_VALUE_TEXT><SPECIAL_VALUE_INDEX>\u00b2</SPECIAL_VALUE_INDEX></Special_Values>')
+    assert safe.bands_of(PRODUCT, from_texts(MTD_MSIL2A__xml=odd))["B02"].nodata == 0
+
+
 def test_a_product_without_metadata_is_not_found():
     with pytest.raises(NotFound, match=r"holds no MTD_MSIL2A\.xml"):
         safe.bands_of(PRODUCT, from_texts())

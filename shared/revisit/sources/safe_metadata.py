@@ -164,7 +164,7 @@ def _offsets(root: "Element") -> dict[str, float]:
     names = dict(enumerate(_ORDER))
     for element in root.iter("Spectral_Information"):
         physical = re.fullmatch(r"B(\d+)(A?)", element.get("physicalBand", ""))
-        if physical and element.get("bandId", "").isdigit():
+        if physical and re.fullmatch(r"\d{1,2}", element.get("bandId", "")):
             names[int(element.get("bandId", ""))] = f"B{physical[1]}A" if physical[2] else f"B{int(physical[1]):02d}"
     offsets = {}
     for tag in ("BOA_ADD_OFFSET", "RADIO_ADD_OFFSET"):
@@ -183,7 +183,7 @@ def _offsets(root: "Element") -> dict[str, float]:
 def _nodata(root: "Element") -> int:
     for values in root.iter("Special_Values"):
         index = xml.text(values, "SPECIAL_VALUE_INDEX") or ""
-        if xml.text(values, "SPECIAL_VALUE_TEXT") == "NODATA" and index.isdigit():
+        if xml.text(values, "SPECIAL_VALUE_TEXT") == "NODATA" and re.fullmatch(r"\d{1,5}", index):
             return int(index)
     return 0
 
