@@ -11,7 +11,20 @@ from revisit.alert import Alert, alert_id
 from revisit.aoi import AOI
 from revisit.bookkeeping import DeadLetter
 from revisit.catalog_schema import to_table
-from revisit.commands import alerts, delete, order, pause, results, resume, search, series, subscribe, subscribing, subscription, subscriptions
+from revisit.commands import (
+    alerts,
+    delete,
+    order,
+    pause,
+    results,
+    resume,
+    search,
+    series,
+    subscribe,
+    subscribing,
+    subscription,
+    subscriptions,
+)
 from revisit.commands.replaying import dead_letters, replay
 from revisit.errors import BadInput, Conflict, NotFound, Retry
 from revisit.events import JobExtracted, JobStarted
