@@ -269,6 +269,15 @@ def test_a_folder_that_may_not_be_read_is_reported_and_a_disk_that_fails_is_a_re
         read(folder(tmp_path))
 
 
+def test_names_that_are_no_text_are_reported_and_stop_nothing(tmp_path):
+    item(tmp_path / "good", "S2B_31UES_20240601_0_L2A")
+    item(Path(os.fsdecode(bytes(tmp_path) + b"/\xff")), "S2B_31UES_20240602_0_L2A")
+    (tmp_path / "good" / os.fsdecode(b"\xfe.json")).write_text("{}")
+    found, listing = read(folder(tmp_path))
+    assert [product.id for product in found] == ["S2B_31UES_20240601_0_L2A"]
+    assert sorted(listing.rejected) == [("good/\ufffd.json", "its name is not UTF-8; rename it"), ("\ufffd", "its name is not UTF-8; rename it")]
+
+
 def test_a_zipped_product_is_reported_with_the_remedy(tmp_path):
     (tmp_path / "S2A_MSIL2A_20180101T105441_N0206_R051_T31TDH_20180101T124911.SAFE.zip").touch()
     _, listing = read(folder(tmp_path))

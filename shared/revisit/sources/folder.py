@@ -132,7 +132,10 @@ class Folder:
 
         for directory, inner, files in os.walk(self.root, onerror=fail):
             path = Path(directory)
-            inner.sort()
+            for name in [name for name in (*inner, *files) if not _is_text(name)]:
+                yield _as_text((path / name).relative_to(self.root)), "its name is not UTF-8; rename it"
+            inner[:] = sorted(filter(_is_text, inner))
+            files = list(filter(_is_text, files))
             for name in (name for name in inner if (path / name).is_symlink()):
                 yield os.fspath((path / name).relative_to(self.root)), "a link to another folder is not followed; name that folder as a source"
             for name in files:
@@ -144,13 +147,13 @@ class Folder:
             elif items := sorted(path / name for name in files if name.endswith(".json")):
                 yield _Place(path, False, _digest(items))
         for name in closed:
-            yield os.path.relpath(name, self.root), "the folder may not be read; allow this user to"
+            yield _as_text(Path(os.path.relpath(name, self.root))), "the folder may not be read; allow this user to"
 
     def _read(self, place: _Place) -> Iterator[Found]:
         if place.product:
             yield from self._read_safe(place.path)
             return
-        for path in sorted(place.path.glob("*.json")):
+        for path in sorted(path for path in place.path.glob("*.json") if _is_text(path.name)):
             try:
                 item = _json(self._inside(path))
                 if stac_item.is_item(item) and stac_item.is_sentinel_2(item):
@@ -202,6 +205,15 @@ def _reader(root: Path) -> Callable[[str], bytes]:
         return _bytes(file)
 
     return read
+
+
+def _is_text(name: str) -> bool:
+    """Whether a file's name can be written down: what is no UTF-8 comes as halves of characters (PEP 383)."""
+    return not any("\udc80" <= sign <= "\udcff" for sign in name)
+
+
+def _as_text(path: Path) -> str:
+    return os.fsencode(path).decode(errors="replace")
 
 
 def _is_file(path: Path) -> bool:
