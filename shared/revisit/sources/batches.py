@@ -39,9 +39,7 @@ def batches(found: Iterable[Found], unseen: Callable[[Any], Any], listing: Listi
                 listing.rows += 1
                 yield one
             else:
-                listing.rejections += 1
-                if len(listing.rejected) < KEPT:
-                    listing.rejected.append(one)
+                reject(listing, [one])
 
     for batch in batched(products(), rows):
         once = list({product.id: product for product in batch}.values())
@@ -49,3 +47,9 @@ def batches(found: Iterable[Found], unseen: Callable[[Any], Any], listing: Listi
         if any(fresh):
             yield to_table(product for product, new in zip(once, fresh, strict=True) if new)
     end()
+
+
+def reject(listing: Listing, rejected: list[tuple[str, str]]) -> None:
+    """Count what could not be understood, and keep the first of it."""
+    listing.rejections += len(rejected)
+    listing.rejected += rejected[: max(0, KEPT - len(listing.rejected))]

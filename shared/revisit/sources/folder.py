@@ -12,20 +12,16 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from revisit.bands import BandFile
-from revisit.errors import GiveUp, NotFound, Retry
+from revisit.errors import GiveUp, Retry
 from revisit.ports import Listing
 from revisit.product import Product
-from revisit.sources import safe, stac_item
+from revisit.sources import metadata_file, safe, stac_item
 from revisit.sources.batches import Found, batches
 from revisit.sources.hosts import permitted
 
 WITNESSES = 8
 """Ids remembered of those listed last."""
-MAX_BYTES = 20_000_000
-"""Of one metadata file."""
 
 _ZIPPED = re.compile(r"S2[A-Z]_\S+\.zip")
 
@@ -70,13 +66,13 @@ class Folder:
         place = self._inside(Path(product.href))
         if place.is_dir():
             return self._of_safe(place, product.tile)
-        item = _json(place)
+        item = metadata_file.json(place)
         if not stac_item.is_item(item):
             raise GiveUp(f"{place} is no longer a STAC item")
         return self._of_item(place, item)
 
     def _of_safe(self, root: Path, tile: str) -> dict[str, BandFile]:
-        files = safe.bands_of(os.fspath(root), _reader(root), tile)
+        files = safe.bands_of(os.fspath(root), metadata_file.reader(root, root), tile)
         there = {band: file for band, file in files.items() if _is_file(self._inside(Path(file.href)))}
         if not there:
             raise GiveUp(f"none of the image files of {root.name} is there")
@@ -155,7 +151,7 @@ class Folder:
             return
         for path in sorted(path for path in place.path.glob("*.json") if _is_text(path.name)):
             try:
-                item = _json(self._inside(path))
+                item = metadata_file.json(self._inside(path))
                 if stac_item.is_item(item) and stac_item.is_sentinel_2(item):
                     product = stac_item.product_of(item, self.spec, os.fspath(path))
                     self._of_item(path, item)
@@ -165,7 +161,7 @@ class Folder:
 
     def _read_safe(self, path: Path) -> Iterator[Found]:
         try:
-            products = safe.products_of(os.fspath(path), _reader(path), self.spec)
+            products = safe.products_of(os.fspath(path), metadata_file.reader(path, path), self.spec)
             for product in products:
                 self._of_safe(path, product.tile)
                 yield product
@@ -195,18 +191,6 @@ class Folder:
         return os.fspath(path)
 
 
-def _reader(root: Path) -> Callable[[str], bytes]:
-    resolved = root.resolve()
-
-    def read(path: str) -> bytes:
-        file = (root / path).resolve()
-        if not file.is_relative_to(resolved):
-            raise GiveUp(f"{path} leads out of {root}")
-        return _bytes(file)
-
-    return read
-
-
 def _is_text(name: str) -> bool:
     """Whether a file's name can be written down: what is no UTF-8 comes as halves of characters (PEP 383)."""
     return not any("\udc80" <= sign <= "\udcff" for sign in name)
@@ -221,26 +205,6 @@ def _is_file(path: Path) -> bool:
         return path.is_file()
     except OSError:
         return False
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except FileNotFoundError:
-        raise NotFound(f"{path.name} is missing") from None
-    except OSError as error:
-        raise GiveUp(f"{path.name} cannot be read: {error.strerror}") from None
-    if len(content) > MAX_BYTES:
-        raise GiveUp(f"{path.name} is larger than {MAX_BYTES // 1_000_000} MB")
-    return content
-
-
-def _json(path: Path) -> Any:
-    try:
-        return msgspec.json.decode(_bytes(path))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise GiveUp(f"it is not JSON: {error}") from None
 
 
 def _digest(paths: list[Path]) -> str:

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from revisit.bands import BandFile
-from revisit.errors import GiveUp, NotFound, Retry
+from revisit.errors import GiveUp, Retry
 from revisit.ports import Listing
 from revisit.product import Product
 from revisit.sources import google_rows
+from revisit.sources.batches import reject
 from revisit.sources.google_file import Opened, fetch, is_url, opened
+from revisit.sources.metadata_file import MAX_BYTES, reader
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,11 +28,8 @@ BATCH_ROWS = 100_000
 """New products in one table, about."""
 BLOCK = 1 << 23
 """Bytes of text taken apart at once; each costs one question to the catalog."""
-KEPT = 1_000
-"""Rejections kept with their reason; the others are counted."""
 WITNESSES = 16
 MAX_HEADER = 1 << 16
-MAX_METADATA = 20_000_000
 
 
 class GoogleIndex:
@@ -72,7 +71,9 @@ class GoogleIndex:
         path = product.href.removeprefix(root)
         if path == product.href or any(part in ("", ".", "..") for part in path.split("/")) or any(sign in path for sign in "%?#\\"):
             raise GiveUp(f"{product.href!r} lies outside {root}, where this source's products are")
-        return bands_of(product.href, (_reader_of_url if is_url(root) else _reader)(product.href, root), product.tile)
+        if is_url(root):
+            return bands_of(product.href, lambda path: fetch(f"{product.href}/{path}", MAX_BYTES), product.tile)
+        return bands_of(product.href, reader(Path(product.href), Path(root)), product.tile)
 
     # ------------------------------------------------------------------------------------------------------------ listing
 
@@ -98,7 +99,7 @@ class GoogleIndex:
 
         def products(rows: "list[pa.RecordBatch]") -> "pa.Table":
             table, rejected = google_rows.products(pa.Table.from_batches(rows).combine_chunks(), self.spec, root)
-            _reject(listing, rejected)
+            reject(listing, rejected)
             listing.rows -= len(rejected)
             seen.extend(table["id"][:1].to_pylist())
             return table
@@ -129,7 +130,7 @@ class GoogleIndex:
         unpacking: tuple[type[Exception], ...] = (OSError, ValueError, isal.IsalError)
 
         def skip(row: Any) -> str:
-            _reject(listing, [(row.text[:200], f"it has {row.actual_columns} columns instead of {row.expected_columns}")])
+            reject(listing, [(row.text[:200], f"it has {row.actual_columns} columns instead of {row.expected_columns}")])
             return "skip"
 
         try:
@@ -163,32 +164,3 @@ class GoogleIndex:
                       "names a column twice" if len(set(names)) < len(names) else ""]
             raise GiveUp(f"the header of {self.location} {' and '.join(filter(None, faults))}; it is not an index that Revisit knows")
         return names, text
-
-
-def _reject(listing: Listing, rejected: list[tuple[str, str]]) -> None:
-    listing.rejections += len(rejected)
-    listing.rejected += rejected[: max(0, KEPT - len(listing.rejected))]
-
-
-def _reader(product: str, root: str) -> Callable[[str], bytes]:
-    def read(path: str) -> bytes:
-        file = (Path(product) / path).resolve()
-        if not file.is_relative_to(Path(root).resolve()):
-            raise GiveUp(f"{path} leads out of {root}")
-        try:
-            if file.stat().st_size > MAX_METADATA:
-                raise GiveUp(f"{file} is larger than {MAX_METADATA // 1_000_000} MB")
-            return file.read_bytes()
-        except FileNotFoundError:
-            raise NotFound(f"{file} is missing") from None
-        except OSError as error:
-            raise Retry(f"{file} cannot be read: {error.strerror}") from None
-
-    return read
-
-
-def _reader_of_url(product: str, root: str) -> Callable[[str], bytes]:  # noqa: ARG001
-    def read(path: str) -> bytes:
-        return fetch(f"{product}/{path}", MAX_METADATA)
-
-    return read
