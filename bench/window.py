@@ -11,15 +11,10 @@ import statistics
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from bench.common import DATA, arguments, figure, rounds, table
-
-BANDS = {"B02": 10, "B03": 10, "B04": 10, "B08": 10, "B11": 20, "B12": 20, "SCL": 20}
-WEST, NORTH, SIDE, SKIP = 300000, 4900020, 500, 1724
-"""The window begins 1,724 pixels from the tile's corner, so that it crosses four blocks in every band."""
-BOUNDS = (WEST + SKIP * 10, NORTH - (SKIP + SIDE) * 10, WEST + (SKIP + SIDE) * 10, NORTH - SKIP * 10)
+from bench.window_readers import BANDS, BOUNDS, NORTH, SIDE, SKIP, WEST, odc, ours, threads
 
 
 def scene(side: int) -> Path:
@@ -61,59 +56,12 @@ def aoi() -> dict:
     return {"type": "Polygon", "coordinates": [[back.transform(*p) for p in ((west, south), (east, south), (east, north), (west, north), (west, south))]]}
 
 
-def ours(address: str, geometry: dict) -> dict:
-    from revisit.bands import BandFile
-    from revisit.raster.reader import read
-
-    return read({band: BandFile(band, f"{address}/{band}.tif", "GTiff") for band in BANDS}, geometry).dn
-
-
-POOL = ThreadPoolExecutor(len(BANDS))
-
-
-def threads(address: str) -> dict:
-    """Plain rasterio, a thread a band."""
-    import rasterio
-    from rasterio.enums import Resampling
-    from rasterio.windows import from_bounds
-
-    def one(band: str):
-        how = Resampling.nearest if band == "SCL" else Resampling.bilinear
-        with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"), rasterio.open(f"/vsicurl/{address}/{band}.tif", driver="GTiff") as file:
-            return file.read(1, window=from_bounds(*BOUNDS, file.transform), out_shape=(SIDE, SIDE), resampling=how)
-
-    return dict(zip(BANDS, POOL.map(one, BANDS), strict=True))
-
-
-def odc(address: str, side: int):
-    import datetime
-
-    import odc.stac
-    import pystac
-    from odc.geo.geobox import GeoBox
-    from rasterio import Affine
-
-    box = {"type": "Polygon", "coordinates": [[[-1, 42], [3, 42], [3, 46], [-1, 46], [-1, 42]]]}
-    item = pystac.Item("bench", box, [-1, 42, 3, 46], datetime.datetime(2024, 6, 1, tzinfo=datetime.UTC), {"proj:code": "EPSG:32631", "proj:epsg": 32631})
-    item.stac_extensions.append("https://stac-extensions.github.io/projection/v1.1.0/schema.json")
-    for band, resolution in BANDS.items():
-        pixels = side * 10 // resolution
-        about = {
-            "proj:shape": [pixels, pixels],
-            "proj:transform": [resolution, 0, WEST, 0, -resolution, NORTH],
-            "proj:epsg": 32631,
-            "raster:bands": [{"data_type": "uint8" if band == "SCL" else "uint16", "nodata": 0}],
-        }
-        item.add_asset(band, pystac.Asset(f"{address}/{band}.tif", media_type=pystac.MediaType.COG, roles=["data"], extra_fields=about))
-    grid = GeoBox((SIDE, SIDE), Affine(10, 0, BOUNDS[0], 0, -10, BOUNDS[3]), "EPSG:32631")
-    return odc.stac.load([item], bands=list(BANDS), geobox=grid, resampling={"*": "bilinear", "SCL": "nearest"}, pool=7).load()
-
-
 def fresh(address: str, side: int, who: str, geometry: dict) -> float:
-    """Seconds of a new interpreter that imports and reads once."""
+    """Seconds of a new interpreter that imports and reads once, and may keep what it compiles of Python, as installed programs do."""
     call = {"ours": f"ours({address!r}, {geometry!r})", "odc": f"odc({address!r}, {side})", "threads": f"threads({address!r})"}[who]
+    surroundings = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | {"PYTHONPATH": "shared"}
     begun = time.perf_counter()
-    subprocess.run([sys.executable, "-c", f"from bench.window import *; {call}"], check=True, env=os.environ | {"PYTHONPATH": "shared"}, stderr=subprocess.DEVNULL)
+    subprocess.run([sys.executable, "-c", f"from bench.window_readers import *; {call}"], check=True, env=surroundings, stderr=subprocess.DEVNULL)
     return time.perf_counter() - begun
 
 
@@ -172,7 +120,7 @@ def main() -> None:
             "odc-stac, pool of 7": forgetting(lambda: odc(address, side)),
         }
         ratios = table(rounds(cases, 8 if quick else 16))
-        turns = [{who: fresh(address, side, who, geometry) for who in ("threads", "ours", "odc")} for _ in range(3)]
+        turns = [{who: fresh(address, side, who, geometry) for who in ("threads", "ours", "odc")} for _ in range(1 + (4 if quick else 9))][1:]
     cold = {who: statistics.median(turn[who] for turn in turns) for who in turns[0]}
     slower = statistics.median(turn["odc"] / turn["ours"] for turn in turns)
     print("a fresh process, imports included: " + ", ".join(f"{who} {seconds * 1e3:.0f} ms" for who, seconds in cold.items()))
