@@ -1,6 +1,6 @@
 """`revisit status`, `doctor` and `dead-letters`: how things stand, and putting them right."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -86,13 +86,19 @@ def status(json: Json = False, data: Data = None) -> None:
     queue = value["queue"]
     print_table(("", ""), [
         ("version", value["version"]), ("data folder", value["data"]), ("served at", value["server"] or "nowhere; `revisit serve` starts"),
-        ("queue", f"{queue['ready']} ready, {queue['leased']} in hand, {queue['delayed']} to be tried again, the oldest {queue['oldest_s']:g} s old"),
+        ("queue", _depth(queue)),
         ("subscriptions", _counts(value["subscriptions"])), ("jobs", _counts(value["jobs"])), ("alerts", value["alerts"]),
         ("deliveries", _counts(value["deliveries"])), ("dead letters", value["dead_letters"]),
     ])
     print_table(("SOURCE", "PRODUCTS", "LATEST SENSING", "LAG", "REFRESHED", "ERROR"),
                 [(one["source"], one["products"], minute(one["last_sensing"]), _span(one["lag_hours"]), minute(one["refreshed"]), one["error"])
-                 for one in value["sources"]], ("PRODUCTS", "LAG"))
+                 for one in value["sources"]], ("PRODUCTS", "LAG"), spare=("REFRESHED",))
+
+
+def _depth(queue: dict[str, Any]) -> str:
+    if not queue["ready"] + queue["leased"] + queue["delayed"]:
+        return "empty"
+    return f"{queue['ready']:,} ready, {queue['leased']:,} in hand, {queue['delayed']:,} to be tried again, the oldest {queue['oldest_s']:g} s old"
 
 
 def _span(hours: float | None) -> str | None:

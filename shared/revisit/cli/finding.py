@@ -33,6 +33,10 @@ def register(app: typer.Typer) -> None:
     app.command()(search)
 
 
+_TOLD = 3
+"""Rejections told in words."""
+
+
 def refresh(
     source: Annotated[list[str] | None, typer.Option("--source", help="folder:PATH, google-index:PATH-or-URL or stac:URL#collection; "
                                                      "repeat for several. Else all that the data folder remembers.", metavar="SPEC")] = None,
@@ -55,8 +59,10 @@ def refresh(
         return
     print_table(("SOURCE", "READ", "NEW", "REJECTED"), [(one.source, one.rows, one.new, one.rejected) for one in found], ("READ", "NEW", "REJECTED"))
     for one in found:
-        for name, reason in one.rejections[:3]:
+        for name, reason in one.rejections[:_TOLD]:
             say(f"rejected {name}: {reason}")
+        if one.rejected > _TOLD:
+            say(f"and {one.rejected - _TOLD:,} more of {one.source}; --json lists more of them")
 
 
 def _told(one: "Refreshed") -> dict[str, Any]:
@@ -92,7 +98,8 @@ def search(
         print_csv(shown.table(rows, shown.PRODUCT))
     else:
         print_table(("SENSED", "TILE", "LEVEL", "CLOUD %", "PRODUCT"),
-                    [(minute(row["datetime"]), row["tile"], row["level"], row["cloud_cover"], row["product"]) for row in rows], ("CLOUD %",))
+                    [(minute(row["datetime"]), row["tile"], row["level"], None if row["cloud_cover"] is None else f"{row['cloud_cover']:.1f}", row["product"])
+                     for row in rows], ("CLOUD %",))
     if not rows:
         say("no product is known there; `revisit refresh` asks the sources")
     elif len(rows) == limit:

@@ -24,7 +24,7 @@ from revisit.cli.options import (
     read_aoi,
     read_recipe,
 )
-from revisit.cli.screen import counting, minute, percent, print_csv, print_json, print_table, say, working
+from revisit.cli.screen import counting, measured, minute, percent, print_csv, print_json, print_table, say, working
 from revisit.errors import BadInput, Retry
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ def order(
     from revisit.commands import order as place
     from revisit.commands import shown
     from revisit.commands.reading import results as jobs_of
+    from revisit.embedded.lock import server_of
 
     area, recipe = read_aoi(aoi, repair), read_recipe(index, bands)
     backend = opened(data)
@@ -74,8 +75,10 @@ def order(
         print(placed.id)
         if wait:
             _print_jobs(value["jobs"])
-        else:
+        elif now.jobs:
             say(f"{len(now.jobs)} acquisitions, {now.open} still to be worked; --wait waits for them, `revisit results {now.id}` shows them")
+            if now.open and server_of(data_folder(data)) is None:
+                say("nothing is serving this data folder: order again with --wait, or start `revisit serve`")
     if now.open and wait:
         raise Retry(f"order {now.id} has {now.open} of {len(now.jobs)} jobs unfinished after {timeout:g} s")
     if any(job["state"] == "failed" for job in value["jobs"]):
@@ -102,8 +105,8 @@ def _print_jobs(jobs: list[dict[str, Any]]) -> None:
     names = list(dict.fromkeys(name for job in jobs for name in (*job["indices"], *job["bands"])))
     print_table(("SENSED", "STATE", "CLEAR", "COVERED", *names, "ACQUISITION", "JOB"),
                 [(minute(job["datetime"]), job["state"], percent(job["clear_fraction"]), percent(job["coverage"]),
-                  *((job["indices"].get(name) or job["bands"].get(name) or {}).get("mean") for name in names), job["acquisition"], job["job"])
-                 for job in jobs], ("CLEAR", "COVERED", *names))
+                  *(measured((job["indices"].get(name) or job["bands"].get(name) or {}).get("mean")) for name in names), job["acquisition"], job["job"])
+                 for job in jobs], ("CLEAR", "COVERED", *names), spare=("ACQUISITION", "COVERED"))
     for job in jobs:
         for sentence in (job["reason"], *job["notes"]):
             if sentence:
@@ -146,7 +149,7 @@ def series(
     else:
         columns = ("count", "mean", "std", "min", "max", "median")
         print_table(("SENSED", *(name.upper() for name in columns), "CLEAR", "ACQUISITION"),
-                    [(minute(row["datetime"]), *(row[name] for name in columns), percent(row["clear_fraction"]), row["acquisition"]) for row in rows],
-                    (*(name.upper() for name in columns), "CLEAR"))
+                    [(minute(row["datetime"]), row["count"], *(measured(row[name]) for name in columns[1:]), percent(row["clear_fraction"]), row["acquisition"]) for row in rows],
+                    (*(name.upper() for name in columns), "CLEAR"), spare=("ACQUISITION",))
     if not rows:
         say("no clear observation yet")

@@ -34,8 +34,13 @@ def say(sentence: str) -> None:
     print(plain(sentence), file=sys.stderr)
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], numeric: Sequence[str] = ()) -> None:
-    """A table on stdout: drawn for a terminal, separated by tabs for a pipe; without a header where no column has a name."""
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], numeric: Sequence[str] = (), spare: Sequence[str] = ()) -> None:
+    """A table on stdout: drawn for a terminal, separated by tabs for a pipe; without a header where no column has a name.
+
+    Args:
+        numeric: Columns set to the right.
+        spare: Columns left out, the first named first, where the terminal is too narrow to show them unbroken.
+    """
     named = any(columns)
     if not sys.stdout.isatty():
         if named:
@@ -44,17 +49,27 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], numeric: 
             print("\t".join(" ".join(plain(shown(cell)).split()) for cell in row))
         return
     from rich import box
+    from rich.cells import cell_len
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_header=named, header_style="bold")
-    for column in columns:
-        table.add_column(column, justify="right" if column in numeric else "left", overflow="fold")
+    widths = {name: max(len(name), *(cell_len(plain(shown(row[place]))) for row in rows), 0) for place, name in enumerate(columns)}
+    kept = list(columns)
+    for name in spare:
+        if name in kept and sum(widths[column] + 2 for column in kept) - 2 > out().width:
+            kept.remove(name)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False, show_header=named, header_style="bold")
+    places = [place for place, name in enumerate(columns) if name in kept]
+    for place in places:
+        table.add_column(columns[place], justify="right" if columns[place] in numeric else "left", overflow="fold",
+                         min_width=min(widths[columns[place]], _UNBROKEN) if named else None)
     for row in rows:
-        table.add_row(*(Text(plain(shown(cell)), style=_STYLES.get(str(cell), "")) for cell in row))
+        table.add_row(*(Text(plain(shown(row[place])), style=_STYLES.get(str(row[place]), "")) for place in places))
     out().print(table)
 
 
+_UNBROKEN = 34
+"""Characters of a cell that are not folded: a moment, a number, an id."""
 _STYLES = {"done": "green", "failed": "red", "skipped": "dim", "active": "green", "paused": "yellow", "finished": "green", "PROBLEM": "red"}
 
 
@@ -63,6 +78,11 @@ def shown(cell: Any) -> str:
     if cell is None:
         return "-"
     return f"{cell:.4g}" if isinstance(cell, float) else str(cell)
+
+
+def measured(value: float | None) -> str:
+    """An index or a reflectance as people read it, its decimals one below the other."""
+    return "-" if value is None else f"{value:.4f}"
 
 
 def minute(moment: str | None) -> str | None:

@@ -20,7 +20,7 @@ from revisit.cli.options import (
     read_level,
     read_recipe,
 )
-from revisit.cli.screen import minute, percent, print_json, print_table, say, shown, working
+from revisit.cli.screen import measured, minute, percent, print_json, print_table, say, shown, working
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,7 +92,7 @@ def list_(json: Json = False, data: Data = None) -> None:
         return
     print_table(("NAME", "STATE", "ALERTS", "TILES", "INDICES", "SUBSCRIPTION"),
                 [(one.name, one.state, one.alerts, " ".join(one.tiles), " ".join((*one.recipe.indices, *one.recipe.bands)), one.id) for one in there],
-                ("ALERTS",))
+                ("ALERTS",), spare=("TILES", "INDICES"))
     if not there:
         say("nothing is watched yet; `revisit subscribe` begins")
 
@@ -155,7 +155,7 @@ def alerts(
     indices = list(dict.fromkeys(name for row in rows for name in row["indices"]))
     print_table(("NO", "SENSED", "CLEAR", "COVERED", *indices, "ACQUISITION", "JOB"),
                 [(row["number"], minute(row["datetime"]), percent(row["clear_fraction"]), percent(row["coverage"]),
-                  *(row["indices"].get(name, {}).get("mean") for name in indices), row["acquisition"], row["job"]) for row in rows],
-                ("NO", "CLEAR", "COVERED", *indices))
+                  *(measured(row["indices"].get(name, {}).get("mean")) for name in indices), row["acquisition"], row["job"]) for row in rows],
+                ("NO", "CLEAR", "COVERED", *indices), spare=("ACQUISITION", "COVERED"))
     if not rows:
         say("no alert yet" if not after else f"no alert after number {after}")
