@@ -1,12 +1,11 @@
 """catalog.refresh: ask a source what is new, keep it in the catalog, announce it."""
 
 from revisit.events import RefreshDue
-from revisit.refreshing import note_failure, refresh_source
+from revisit.refreshing import note_failure, refresh_each
 from revisit.runtime import on
 
 
 @on(RefreshDue, give_up=note_failure)
 def refresh(event, backend):
-    for spec in [event.source] if event.source else backend.sources:
-        refresh_source(backend, spec)
+    refresh_each(backend, [event.source] if event.source else backend.sources)
     backend.done()

@@ -4,14 +4,14 @@ The catalog is a log, and how far it has been announced is a record: a crash bet
 refresh announces what is left, and announces nothing twice, since ids are derived.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cache, partial
 
 from revisit.backend import Backend, Commit
 from revisit.bookkeeping import Announced, SourceState
-from revisit.errors import GiveUp
+from revisit.errors import GiveUp, Retry
 from revisit.events import ProductNew, RefreshDue
 from revisit.product import Product
 from revisit.subscription import Subscription
@@ -40,6 +40,24 @@ class Refreshed:
     """Nothing was read, because the source says nothing changed."""
 
 
+def refresh_each(backend: Backend, specs: Iterable[str]) -> None:
+    """Refresh several sources; one that fails keeps none of the others waiting, and its reason is kept with it.
+
+    Raises:
+        Retry: One of them may answer later.
+        GiveUp: One of them will not, and none may.
+    """
+    failures: list[Retry | GiveUp] = []
+    for spec in specs:
+        try:
+            refresh_source(backend, spec)
+        except (Retry, GiveUp) as error:
+            _note(backend, spec, str(error))
+            failures.append(error)
+    if failures:
+        raise next((error for error in failures if isinstance(error, Retry)), failures[0])
+
+
 def refresh_source(backend: Backend, spec: str) -> Refreshed:
     """Bring the catalog up to date with one source and announce the news.
 
@@ -64,9 +82,8 @@ def refresh_source(backend: Backend, spec: str) -> Refreshed:
 
 def note_failure(event: RefreshDue, backend: Backend, reason: str) -> None:
     """Remember why the refresh of a source failed, for `status` and `doctor`; the next tick tries again."""
-    for spec in [event.source] if event.source else backend.sources:
-        before = backend.records.get(SourceState, spec) or SourceState(spec)
-        backend.commit(partial(_put, state=replace(before, error=reason)), last=False)
+    if event.source:
+        _note(backend, event.source, reason)
 
 
 def announce(backend: Backend) -> int:
@@ -86,6 +103,20 @@ def announce(backend: Backend) -> int:
             backend.commit(partial(_announce, products=news[start:start + AT_ONCE]), last=False)
         backend.commit(partial(_advance, at=cursor, to=reached), last=False)
         announced += len(news)
+
+
+def _note(backend: Backend, spec: str, reason: str) -> None:
+    spec = canonical(backend, spec)
+    before = backend.records.get(SourceState, spec) or SourceState(spec)
+    backend.commit(partial(_put, state=replace(before, error=reason)), last=False)
+
+
+def canonical(backend: Backend, spec: str) -> str:
+    """A SPEC as its source writes it itself; of one that cannot be opened, as it was given."""
+    try:
+        return backend.source(spec).spec
+    except GiveUp:
+        return spec
 
 
 def _put(commit: Commit, state: SourceState) -> None:

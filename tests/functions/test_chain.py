@@ -221,6 +221,18 @@ def test_a_source_that_is_suddenly_empty_is_an_error_that_status_shows(tmp_path,
     assert not backend.records.find(DeadLetter)
 
 
+def test_a_source_that_fails_keeps_no_other_waiting_and_its_reason_stays_with_it(tmp_path, site, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    archive = f"folder:{site[0]}"
+    backend = local_backend(tmp_path / "data", ("folder:missing", archive))
+    refresh(backend)
+    told = {source["source"]: (source["products"] > 0, source["error"]) for source in commands.status(backend)["sources"]}
+    assert told == {archive: (True, None), f"folder:{tmp_path}/missing": (False, f"there is no folder {tmp_path}/missing; create it or name another")}
+    shutil.copytree(site[0] / "sentinel-2-l2a", tmp_path / "missing")
+    refresh(backend, "2026-05-01T12:00:00Z")
+    assert [source["error"] for source in commands.status(backend)["sources"]] == [None, None]
+
+
 def test_what_breaks_a_job_is_its_recorded_reason(tmp_path, site):
     archive, aoi, _ = site
     watched = tmp_path / "archive"

@@ -79,7 +79,7 @@ def room(data: Path) -> Finding:
 def clock(backend: Backend) -> Finding:
     """The computer's clock against what is on record: nothing can have happened later than now."""
     now = backend.now()
-    latest = max((state.refreshed for state in backend.records.find(SourceState) if state.refreshed), default=None)
+    latest = max((state.refreshed for state in every(backend.records, SourceState) if state.refreshed), default=None)
     if latest and latest > now + timedelta(minutes=5):
         return Finding("clock", False, f"the clock says {now:%Y-%m-%d %H:%M} UTC, yet a refresh was made at {latest:%Y-%m-%d %H:%M}: set the clock")
     return Finding("clock", True, f"the clock says {now:%Y-%m-%d %H:%M} UTC")

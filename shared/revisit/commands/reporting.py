@@ -6,9 +6,11 @@ from revisit import __version__
 from revisit.alert import Alert
 from revisit.backend import Backend
 from revisit.bookkeeping import DeadLetter, SourceState
+from revisit.commands.paging import every
 from revisit.commands.shown import moment
 from revisit.delivery import Delivery
 from revisit.job import FINISHED, Job
+from revisit.refreshing import canonical
 from revisit.subscription import Subscription
 
 JOB_STATES = ("started", "extracted", *FINISHED)
@@ -48,9 +50,10 @@ def queue(backend: Backend) -> dict[str, Any]:
 def sources(backend: Backend) -> list[dict[str, Any]]:
     """Each source that is refreshed or has been: how current it is, and what its last refresh met."""
     fresh = {entry.source: entry for entry in backend.catalog().freshness()}
-    known = {state.id: state for state in backend.records.find(SourceState)}
+    known = {state.id: state for state in every(backend.records, SourceState)}
     told = []
-    for spec in dict.fromkeys((*_canonical(backend), *sorted(fresh), *sorted(known))):
+    refreshed = [canonical(backend, spec) for spec in backend.sources]
+    for spec in dict.fromkeys((*refreshed, *sorted(fresh), *sorted(known))):
         entry, state = fresh.get(spec), known.get(spec)
         latest = entry.last_published or entry.last_sensing if entry else None
         told.append({
@@ -63,17 +66,4 @@ def sources(backend: Backend) -> list[dict[str, Any]]:
             "rejected": state.rejections if state else 0,
             "error": (state.error or None) if state else None,
         })
-    return told
-
-
-def _canonical(backend: Backend) -> list[str]:
-    """The SPECs refreshed, as their sources write them themselves; one that cannot be opened, as it was given."""
-    from revisit.errors import GiveUp
-
-    told = []
-    for spec in backend.sources:
-        try:
-            told.append(backend.source(spec).spec)
-        except GiveUp:
-            told.append(spec)
     return told
