@@ -6,6 +6,7 @@ from revisit.events import ProductNew
 from revisit.job import Job, job_id
 from revisit.jobs import start
 from revisit.matching import touching
+from revisit.paging import every
 from revisit.product import Product
 from revisit.runtime import on
 from revisit.subscription import Subscription
@@ -14,17 +15,10 @@ from revisit.subscription import Subscription
 @on(ProductNew)
 def notify(event, backend):
     product = backend.record(Product, event.product)
-    waiting = {subscription.id: subscription for subscription in watching(backend, product.tile) if not subscription.wants(product)}
+    watching = every(backend.records, Subscription, tiles=product.tile, state="active")
+    waiting = {subscription.id: subscription for subscription in watching if not subscription.wants(product)}
     touched = touching(product, {id: AOI.of(subscription.aoi) for id, subscription in waiting.items()})
     start(backend, [job_for(waiting[id], product, backend) for id in touched])
-
-
-def watching(backend: Backend, tile: str) -> list[Subscription]:
-    """All active subscriptions whose AOI touches a tile."""
-    found: list[Subscription] = []
-    while page := backend.records.find(Subscription, after=found[-1].id if found else "", tiles=tile, state="active"):
-        found += page
-    return found
 
 
 def job_for(subscription: Subscription, product: Product, backend: Backend) -> Job:

@@ -23,6 +23,7 @@ from revisit.clock import rfc3339
 from revisit.delivery import Attempt, Delivery, Receiver, delivery_id
 from revisit.errors import BadInput
 from revisit.job import Cover, Job
+from revisit.paging import every
 from revisit.posting import Answer
 from revisit.subscription import Channel, Subscription
 
@@ -213,10 +214,8 @@ def _record(commit: Commit, claimed: Delivery, answer: Answer, now: datetime) ->
 
 def due(backend: Backend) -> list[Delivery]:
     """Deliveries whose moment has come, those first that wait longest; also what a crash left behind."""
-    now, found, last = backend.now(), list[Delivery](), ""
-    while page := backend.records.find(Delivery, after=last, state="due"):
-        found += [delivery for delivery in page if delivery.due and delivery.due <= now]
-        last = page[-1].id
+    now = backend.now()
+    found = (delivery for delivery in every(backend.records, Delivery, state="due") if delivery.due and delivery.due <= now)
     return sorted(found, key=lambda delivery: (delivery.due or now, delivery.created))
 
 

@@ -13,12 +13,12 @@ from revisit import __version__
 from revisit.bookkeeping import DeadLetter
 from revisit.cli import run
 from revisit.commands import results
-from revisit.commands.paging import every
 from revisit.events import JobStarted
 from revisit.job import Cover, Job, Statistics
 from revisit.jobs import finish
 from revisit.local.backend import local_backend
 from revisit.order import Order
+from revisit.paging import every
 from revisit.wire import Envelope
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from revisit import __version__
 from revisit.backend import Backend
 from revisit.bookkeeping import SourceState
-from revisit.commands.paging import every
 from revisit.errors import GiveUp, Retry
 from revisit.job import FINISHED, Job
 from revisit.order import Order
+from revisit.paging import every
 
 LITTLE_ROOM = 2 * 1024**3
 """Bytes free on the data folder's disk below which doctor warns."""

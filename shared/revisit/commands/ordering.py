@@ -10,7 +10,6 @@ from revisit.aoi import AOI
 from revisit.backend import Backend, Commit
 from revisit.clock import rfc3339
 from revisit.commands.limits import check_area, check_period, limits_of
-from revisit.commands.paging import every
 from revisit.commands.recalling import recall
 from revisit.commands.recipes import resolved
 from revisit.commands.searching import products_over
@@ -19,6 +18,7 @@ from revisit.events import JobStarted
 from revisit.ids import derived
 from revisit.job import Job, Lane, job_id
 from revisit.order import Order
+from revisit.paging import every
 from revisit.ports import Query
 from revisit.product import best
 from revisit.recipe import Recipe

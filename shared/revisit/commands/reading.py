@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from revisit.alert import Alert
 from revisit.backend import Backend
 from revisit.commands.ordering import order_of
-from revisit.commands.paging import every
 from revisit.commands.subscribing import subscription
 from revisit.errors import BadInput, NotFound
 from revisit.job import Job
+from revisit.paging import every
 from revisit.series import Observation
 from revisit.series import series as series_of
 

@@ -3,11 +3,11 @@
 from revisit import wire
 from revisit.backend import Backend
 from revisit.bookkeeping import DeadLetter
-from revisit.commands.paging import every
 from revisit.errors import Conflict, GiveUp, NotFound
 from revisit.events import JobExtracted, JobStarted
 from revisit.job import Job
 from revisit.order import Order
+from revisit.paging import every
 from revisit.ports import Transaction
 
 

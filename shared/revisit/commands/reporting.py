@@ -6,10 +6,10 @@ from revisit import __version__
 from revisit.alert import Alert
 from revisit.backend import Backend
 from revisit.bookkeeping import DeadLetter, SourceState
-from revisit.commands.paging import every
 from revisit.commands.shown import moment
 from revisit.delivery import Delivery
 from revisit.job import FINISHED, Job
+from revisit.paging import every
 from revisit.refreshing import canonical
 from revisit.subscription import Subscription
 

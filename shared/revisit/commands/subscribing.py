@@ -13,7 +13,6 @@ from revisit.backend import Backend, Commit
 from revisit.clock import rfc3339
 from revisit.commands.limits import check_area, check_period, limits_of
 from revisit.commands.ordering import place
-from revisit.commands.paging import every
 from revisit.commands.recalling import recall
 from revisit.commands.recipes import resolved
 from revisit.commands.searching import products_over
@@ -22,6 +21,7 @@ from revisit.events import JobFinished
 from revisit.ids import derived
 from revisit.job import Job, job_id
 from revisit.order import Order
+from revisit.paging import every
 from revisit.ports import Query
 from revisit.product import Level, Product, best
 from revisit.recipe import Recipe
