@@ -44,6 +44,8 @@ class Backend:
     now: Clock
     channels: Path | None = None
     """Folder of file channels; None where there is no disk to keep them on."""
+    base_url: str = ""
+    """Where the API is reached; without it what is sent outward carries no link."""
     max_age: timedelta | None = None
     """Events older than this are put aside; None where the queue keeps them until they are handled."""
     cause: Envelope | None = None

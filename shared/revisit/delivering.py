@@ -5,7 +5,6 @@
 """
 
 import hashlib
-import os
 import time
 from collections import defaultdict, deque
 from collections.abc import Iterable
@@ -61,17 +60,10 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """What lies around: where links lead, how names are found, how long to wait."""
+    """What lies around: how names are found, how long to wait."""
 
-    base_url: str = ""
-    """Where the API is reached; without it payloads carry no link."""
     resolver: Resolver = system_resolver
     seconds: float = posting.SECONDS
-
-
-def outside() -> Outside:
-    """As the environment says."""
-    return Outside(os.environ.get("REVISIT_BASE_URL", ""))
 
 
 # ------------------------------------------------------------------------------------------------------------ what is decided
@@ -219,13 +211,13 @@ def due(backend: Backend) -> list[Delivery]:
     return sorted(found, key=lambda delivery: (delivery.due or now, delivery.created))
 
 
-def carry(deliveries: Iterable[Delivery], backend: Backend, around: Outside | None = None, at_once: bool = False) -> None:
+def carry(deliveries: Iterable[Delivery], backend: Backend, around: Outside = Outside(), at_once: bool = False) -> None:
     """Try deliveries side by side: at most 4 at one host, and no host waits for another.
 
     Args:
         deliveries: Whose moment has come.
         backend: Where they are recorded.
-        around: None asks the environment.
+        around: Other than the world itself in tests.
         at_once: Leave hosts that fail at present to the next tick, so that the caller does not wait for them.
     """
     queues: defaultdict[str, deque[Delivery]] = defaultdict(deque)
@@ -234,7 +226,7 @@ def carry(deliveries: Iterable[Delivery], backend: Backend, around: Outside | No
     if not queues:
         return
     lanes = [(name, queue) for place in range(AT_ONE_HOST) for name, queue in queues.items() if len(queue) > place]
-    lane = partial(_lane, backend=backend, around=around or outside(), at_once=at_once, until=time.monotonic() + CARRY_SECONDS)
+    lane = partial(_lane, backend=backend, around=around, at_once=at_once, until=time.monotonic() + CARRY_SECONDS)
     with ThreadPoolExecutor(min(len(lanes), AT_ONCE), "carry") as pool:
         for done in [pool.submit(lane, name, queue) for name, queue in lanes]:
             done.result()
@@ -262,7 +254,7 @@ def _lane(name: str, queue: deque[Delivery], backend: Backend, around: Outside, 
 def send(claimed: Claim, backend: Backend, around: Outside) -> Answer:
     """Try once; every way it can end is an answer."""
     delivery, channel = claimed.delivery, claimed.channel
-    body = webhook.payload(backend.record(Alert, delivery.alert), claimed.subscription, around.base_url)
+    body = webhook.payload(backend.record(Alert, delivery.alert), claimed.subscription, backend.base_url)
     try:
         if channel.kind == "file":
             return _append(channel, body, backend)

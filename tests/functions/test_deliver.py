@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -631,6 +632,13 @@ def test_a_file_channel_appends_one_line_an_alert(backend, push):
     assert [line["data"]["number"] for line in lines(backend)] == [1, 2, 3]
     assert lines(backend) == lines(backend, "more")
     assert [line["id"] for line in lines(backend)] == [alert.id for alert in alerts(backend)]
+
+
+def test_what_is_sent_links_to_the_server_that_sends_it(backend):
+    watch(backend, "alerts")
+    made = finished(backend)
+    carry(announce(made.id, backend), replace(backend, base_url="http://127.0.0.1:9/"))
+    assert lines(backend)[0]["data"]["item"] == f"http://127.0.0.1:9/results/{made.id}"
 
 
 def test_a_line_cut_short_by_a_crash_spoils_no_other(backend, push):

@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -46,7 +47,7 @@ class Suite:
         self._server: Any = _listen(self.backend, data, port)
         self.url = f"http://127.0.0.1:{self._server.effective_port}"
         tell(self._lock, self.url)
-        os.environ.setdefault("REVISIT_BASE_URL", self.url)  # what links in deliveries begin with
+        self.backend = replace(self.backend, base_url=os.environ.get("REVISIT_BASE_URL", self.url))
         write_log(data, log_level, fresh=True)
         self._over = threading.Event()
         self._processes: list[subprocess.Popen[bytes]] = []
