@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -139,3 +140,14 @@ def test_an_order_is_worked_by_the_running_server(archive, tmp_path):
         assert server.stop() == 0
     assert found["state"] == "finished"
     assert {job["state"] for job in found["jobs"]} == {"done"}
+
+
+def test_a_body_that_is_too_large_is_a_problem_like_any_other(tmp_path):
+    server = Server(tmp_path / "data")
+    try:
+        request = urllib.request.Request(f"{server.url}/orders", b" " * 3_000_000, {"Content-Type": "application/json"})
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(request, timeout=10)
+    finally:
+        assert server.stop() == 0
+    assert (refused.value.code, refused.value.headers["Content-Type"]) == (413, "application/problem+json")

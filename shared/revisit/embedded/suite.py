@@ -25,6 +25,8 @@ from revisit.wiring import HEARS, RASTER
 LIGHT = tuple(name for name in HEARS if name not in RASTER)
 WAITING = {"deliver": 6}
 """Threads of a function that waits for strangers: of one slow receiver it makes at most 4 wait."""
+LARGEST = 16
+"""Times the API's limit: up to there the API itself refuses, in its own words; beyond, the server does."""
 TRIALS = 5
 """Failures of the queue in a row, a second apart, after which a command waits no longer."""
 
@@ -91,7 +93,7 @@ def _listen(backend: Backend, data: Path, port: int) -> Any:
 
     try:
         return waitress.create_server(create_app(backend, data), host="127.0.0.1", port=port, threads=8, ident=None,
-                                      max_request_body_size=MAX_BODY + 1)
+                                      max_request_body_size=LARGEST * MAX_BODY)
     except OSError as error:
         raise BadInput(f"port {port} on 127.0.0.1 cannot be used ({error.strerror}); choose another with --port, or 0 for any") from None
 
