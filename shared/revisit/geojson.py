@@ -152,7 +152,7 @@ def _point(position: Any, wrap: bool) -> tuple[float, float]:
         raise BadInput(f"latitude {_short(lat)} is beyond 90 degrees; GeoJSON positions are [lon, lat], longitude first")
     if abs(lat) > 90:
         raise BadInput(f"latitude {_short(lat)} is beyond 90 degrees; check the AOI's coordinates")
-    raise BadInput(f"longitude {_short(lon)} is beyond 180 degrees; write {(lon + 180) % 360 - 180:.10g}, or ask for the AOI to be repaired")
+    raise BadInput(f"longitude {_short(lon)} is beyond 180 degrees; write {(lon + 180) % 360 - 180:.10g}, or ask for the AOI to be repaired (--repair)")
 
 
 def _short(value: Any) -> str:

@@ -71,7 +71,7 @@ def together(polygons: list[Any]) -> Any:
         return polygons[0]
     shape = shapely.multipolygons([part for polygon in polygons for part in shapely.get_parts(polygon)])
     if not shape.is_valid:
-        raise BadInput(f"parts of the AOI overlap or share an edge{_place(shape)}; merge them, or ask for the AOI to be repaired")
+        raise BadInput(f"parts of the AOI overlap or share an edge{_place(shape)}; merge them, or ask for the AOI to be repaired (--repair)")
     return shape
 
 
@@ -187,7 +187,7 @@ def refuse_invalid(shape: Any) -> None:
             "Hole lies outside shell": "has a hole outside its outer ring", "Holes are nested": "has a hole within a hole",
             "Interior is disconnected": "is cut apart by its holes", "Duplicate Rings": "has the same ring twice",
             }.get(reason, f"is not a valid polygon ({reason.lower()})")
-    raise BadInput(f"the AOI {what}{_place(shape)}; redraw it there, or ask for it to be repaired")
+    raise BadInput(f"the AOI {what}{_place(shape)}; redraw it there, or ask for it to be repaired (--repair)")
 
 
 def _place(shape: Any) -> str:

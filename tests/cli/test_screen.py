@@ -37,3 +37,16 @@ def test_a_narrow_terminal_loses_columns_and_breaks_no_id(terminal, width, colum
 
 def test_measured_values_line_up_at_the_point():
     assert [screen.measured(value) for value in (0.688, -0.08391, None)] == ["0.6880", "-0.0839", "-"]
+
+
+def test_who_typed_a_command_is_not_told_that_it_is_tried_again_by_itself(monkeypatch, capsys):
+    from revisit import cli
+    from revisit.cli import app
+    from revisit.errors import Retry
+
+    def silent(*arguments, **options):
+        raise Retry("https://example.com does not answer; it is tried again later")
+
+    monkeypatch.setattr(app, "app", silent)
+    assert cli.run(["refresh"]) == 1
+    assert capsys.readouterr().err == "revisit: https://example.com does not answer; try again later\n"

@@ -43,7 +43,8 @@ def run(arguments: Sequence[str]) -> int:
     except GiveUp as error:
         return _say(str(error), 2)
     except Retry as error:
-        return _say(f"{error}; try again later", 1)
+        # A server tries again by itself; who typed a command does it.
+        return _say(f"{str(error).removesuffix('; it is tried again later').removesuffix('; it is read again later')}; try again later", 1)
     except KeyboardInterrupt:
         return _say("stopped", 130)
     except BrokenPipeError:
