@@ -14,7 +14,7 @@ async function look() {
   const status = await changed("status");
   wait = OFTEN;
   if (!status) return;
-  byId("pulse").replaceChildren(h("span", { class: busy(status) ? "dot busy" : "dot", "aria-hidden": "true" }), pulse(status));
+  byId("pulse").replaceChildren(h("span", { class: failing(status).length ? "dot lost" : busy(status) ? "dot busy" : "dot", "aria-hidden": "true" }), pulse(status));
   machine(status);
   const [{ subscriptions }, { orders }] = await Promise.all([get("subscriptions"), get("orders?limit=20")]);
   listAreas(subscriptions, orders.filter((order) => !order.subscription), refresh);
@@ -25,8 +25,11 @@ const refresh = () => area(chosenArea()).catch(tell);
 
 const busy = (status) => status.queue.ready + status.queue.leased > 0;
 
+const failing = (status) => status.sources.filter((source) => source.error);
+
 function pulse(status) {
-  const work = busy(status) ? `${words.many(status.queue.ready + status.queue.leased, "message")} under way` : "nothing to do just now";
+  const silent = failing(status).length, queued = status.queue.ready + status.queue.leased;
+  const work = silent ? `${words.many(silent, "source")} cannot be asked: see below` : queued ? `${words.many(queued, "message")} under way` : "nothing to do just now";
   return `${words.many(status.subscriptions.active, "area")} watched, ${words.many(status.alerts, "alert")} so far, ${work}`;
 }
 
