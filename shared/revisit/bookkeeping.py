@@ -27,13 +27,11 @@ class Answered:
     id: str
     """Derived from the owner and the key."""
     request: str
-    """SHA-256 of method, path and body, hexadecimal."""
+    """SHA-256 of method, path, query and body, hexadecimal."""
     status: int
     headers: dict[str, str]
     body: str
     at: datetime
-    day: str
-    """2024-06-01: outdated ones are found by it."""
 
 
 @dataclass(frozen=True, slots=True)

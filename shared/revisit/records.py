@@ -26,7 +26,7 @@ KINDS: dict[type[Any], tuple[str, ...]] = {
     SourceState: (),
     Announced: (),
     DeadLetter: ("function",),
-    Answered: ("day",),
+    Answered: (),
 }
 """Each kind of record and its indexed fields."""
 

@@ -15,8 +15,8 @@ from revisit.ids import derived
 from revisit.ports import Transaction
 
 KEPT = timedelta(hours=24)
-_CLEARED = 20
-"""Outdated answers taken away with each new one."""
+_LOOKED_AT = 20
+"""Answers looked at with each new one; those outdated are taken away."""
 
 
 def once(asked: Asked, work: Callable[[], ResponseReturnValue]) -> Response:
@@ -34,7 +34,7 @@ def once(asked: Asked, work: Callable[[], ResponseReturnValue]) -> Response:
         raise BadInput("an Idempotency-Key has 1 to 255 printable ASCII characters without blanks")
     backend = asked.backend
     id = derived("answer", asked.owner, key)
-    digest = sha256(f"{request.method} {request.path}\n".encode() + request.get_data()).hexdigest()
+    digest = sha256(f"{request.method} {request.full_path}\n".encode() + request.get_data()).hexdigest()
     before = backend.records.get(Answered, id)
     if before and backend.now() - before.at < KEPT:
         if before.request != digest:
@@ -43,8 +43,9 @@ def once(asked: Asked, work: Callable[[], ResponseReturnValue]) -> Response:
     response = make_response(work())
     now = backend.now()
     kept = {name: response.headers[name] for name in ("Content-Type", "Location") if name in response.headers}
-    answer = Answered(id, digest, response.status_code, kept, response.get_data(as_text=True), now, f"{now:%Y-%m-%d}")
-    outdated = backend.records.find(Answered, day=f"{now - 2 * KEPT:%Y-%m-%d}", limit=_CLEARED)
+    answer = Answered(id, digest, response.status_code, kept, response.get_data(as_text=True), now)
+    # Ids are as good as random, so that of those after any one the outdated are met sooner or later.
+    outdated = [old for old in backend.records.find(Answered, after=id, limit=_LOOKED_AT) if now - old.at >= KEPT]
 
     def keep(transaction: Transaction) -> None:
         for old in outdated:
