@@ -15,7 +15,7 @@ from revisit import __version__
 from revisit.alert import Alert, alert_id
 from revisit.api import create_app
 from revisit.api.asked import Identity
-from revisit.bookkeeping import DeadLetter
+from revisit.bookkeeping import Answered, DeadLetter
 from revisit.commands import results
 from revisit.events import JobStarted
 from revisit.job import Cover, Job, Statistics
@@ -178,8 +178,16 @@ def test_the_same_key_and_body_get_the_same_answer_for_a_day(client, backend, cl
     assert (again.status_code, again.data, again.headers["Location"]) == (201, first.data, first.headers["Location"])
     other = client.post("/subscriptions", json={**WATCH, "name": "another"}, headers=key)
     assert other.status_code == 422 and "was used for another request" in other.json["detail"]
+    assert client.post("/subscriptions?x=y", json=WATCH, headers=key).status_code == 422
     clock.append(NOW + timedelta(hours=25))
     assert client.post("/subscriptions", json={**WATCH, "name": "another"}, headers=key).status_code == 201
+
+
+def test_answers_kept_for_a_key_are_forgotten_in_time_however_rarely_one_comes(client, backend, clock):
+    for day in range(60):
+        clock.append(NOW + timedelta(days=5 * day))
+        assert client.post("/subscriptions", json=WATCH, headers={"Idempotency-Key": f"key {day}".replace(" ", "")}).status_code == 201
+    assert backend.records.count(Answered) < 30
 
 
 def test_dead_letters_are_listed_and_replayed(client, backend):
@@ -223,7 +231,7 @@ UTM = {"type": "Polygon", "coordinates": [[[500000, 5000000], [500100, 5000000],
     ("/subscriptions", {**WATCH, "name": ""}, "1 to 200 characters"),
     ("/subscriptions", {**WATCH, "webhooks": ["https://10.0.0.1/x"]}, "10.0.0.1"),
     ("/subscriptions", {**WATCH, "webhooks": ["https://metadata.google.internal/"]}, "metadata.google.internal"),
-    ("/subscriptions", {**WATCH, "files": ["../x"]}, "plain file name"),
+    ("/subscriptions", {**WATCH, "files": ["../x"]}, "file channel's name"),
     ("/subscriptions", {**WATCH, "level": "L9"}, "L9"),
     ("/subscriptions", {**WATCH, "max_cloud": 101}, "percentage"),
 ])
@@ -269,6 +277,8 @@ def test_requests_for_this_computer_are_let_in(client):
 
 def test_a_page_of_another_origin_may_change_nothing(client):
     assert client.post("/subscriptions", json=WATCH, headers={"Origin": "https://evil.example"}).status_code == 403
+    assert client.post("/subscriptions", json=WATCH, headers={"Origin": "http://["}).status_code == 403
+    assert client.post("/subscriptions", json=WATCH, headers={"Origin": "null"}).status_code == 403
     assert client.post("/subscriptions", json=WATCH, headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
     assert client.post("/subscriptions", json=WATCH, headers={"Origin": "http://localhost"}).status_code == 201
 
