@@ -9,6 +9,7 @@ from secrets import token_hex
 from typing import Any
 
 from revisit.backend import Backend, Commit
+from revisit.errors import Retry
 from revisit.events import JobFinished, JobStarted
 from revisit.job import FINISHED, Asset, Job
 from revisit.order import Order
@@ -62,6 +63,9 @@ def keep(backend: Backend, job: Job, name: str, write: Callable[[Path], None], m
         name: Key of the asset, with the file's suffix: "bands.tif".
         write: Writes the file at the path it is given.
         about: STAC fields that describe it.
+
+    Raises:
+        Retry: The disk is full or fails.
     """
     stem, suffix = name.rsplit(".", 1)
     unfinished = backend.assets.workspace() / f"{job.id}-{stem}-{token_hex(4)}.{suffix}"
@@ -69,6 +73,10 @@ def keep(backend: Backend, job: Job, name: str, write: Callable[[Path], None], m
         write(unfinished)
         with unfinished.open("rb") as file:
             digest = file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise Retry(f"{name} of job {job.id} cannot be written: {error.strerror or error}") from error
+    try:
         asset = backend.assets.store(unfinished, f"jobs/{job.id}/{stem}-{digest[:16]}.{suffix}", media_type)
     finally:
         unfinished.unlink(missing_ok=True)
