@@ -46,11 +46,6 @@ class Endpoint:
     local: bool = False
     """Named in REVISIT_WEBHOOK_ALLOW: it must then be a loopback address."""
 
-    @property
-    def name(self) -> str:
-        """Host, and its port unless it is 443: what failures in a row are counted by."""
-        return self.host if self.port == PORT else f"{self.host}:{self.port}"
-
 
 def allowed_here() -> frozenset[str]:
     """Receivers on this computer, as host:port, that the environment allows."""

@@ -281,4 +281,4 @@ def _channel(subscription: Subscription | None, delivery: Delivery) -> Channel |
 
 
 def _host(channel: Channel) -> str:
-    return channel.target.partition("://")[2].partition("/")[0].lower() if channel.kind == "webhook" else ""
+    return channel.target.partition("://")[2].partition("/")[0].lower().removesuffix(":443") if channel.kind == "webhook" else ""

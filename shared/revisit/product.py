@@ -141,13 +141,10 @@ class Product:
         """Tells a product that was published again under the same id from its former self."""
         return f"{self.baseline or ''}|{self.published.isoformat() if self.published else ''}"
 
-    def supersedes(self, other: "Product") -> bool:
-        """Whether this product of the same acquisition is the better one: the newer baseline, then the newer package."""
-        return self._age > other._age
-
     @property
-    def _age(self) -> tuple[str, datetime, str]:
-        return (self.baseline or "", self.published or datetime.min.replace(tzinfo=UTC), self.id)
+    def rank(self) -> tuple[str, str, datetime, str]:
+        """The best product of an acquisition has the highest: L2A, then the newer baseline, then the newer package."""
+        return (self.level, self.baseline or "", self.published or datetime.min.replace(tzinfo=UTC), self.id)
 
 
 def acquisition_id(platform: str, datatake: str, tile: str) -> str:
@@ -167,7 +164,7 @@ def best(products: list[Product], level: Level | None = None) -> list[Product]:
         if level and product.level != level:
             continue
         rival = chosen.get(product.acquisition)
-        if rival is None or (product.level, *product._age) > (rival.level, *rival._age):
+        if rival is None or product.rank > rival.rank:
             chosen[product.acquisition] = product
     return sorted(chosen.values(), key=lambda product: (product.sensing_time, product.id))
 

@@ -100,7 +100,7 @@ def test_a_public_https_name_passes(url, host, target):
 def test_plain_http_goes_only_to_receivers_here_that_the_environment_names(monkeypatch):
     monkeypatch.setenv(ALLOW, "localhost:9000, 127.0.0.1:9001")
     assert check_url("http://127.0.0.1:9001/h").local
-    assert check_url("http://localhost:9000/h").name == "localhost:9000"
+    assert check_url("http://localhost:9000/h") == Endpoint("http", "localhost", 9000, "/h", local=True)
     for other in ("http://127.0.0.1:9000/", "http://localhost/", "http://127.0.0.1:22/", "http://[::1]:9000/"):
         with pytest.raises(BadInput):
             check_url(other)

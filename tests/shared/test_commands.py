@@ -238,7 +238,7 @@ def test_a_webhook_gets_a_secret_and_keeps_it(backend, field):
     ({"recipe": Recipe(indices=("FOO",))}, "no spectral index 'FOO'"),
     ({"channels": [Channel("webhook", "http://127.0.0.1:9/x")]}, "127.0.0.1"),
     ({"channels": [Channel("webhook", "https://169.254.169.254/x")]}, "169.254.169.254"),
-    ({"channels": [Channel("file", "../../etc/passwd")]}, "not a plain file name"),
+    ({"channels": [Channel("file", "../../etc/passwd")]}, "not a file channel's name"),
     ({"backfill": datetime(2030, 1, 1, tzinfo=UTC)}, "has not come yet"),
 ])
 def test_a_subscription_that_makes_no_sense_writes_nothing(backend, field, asked, sentence):

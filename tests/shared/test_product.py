@@ -91,11 +91,9 @@ def test_levels_and_reprocessings_are_one_acquisition():
     assert acquisition_id("S2B", "20180327T105019", "31UFS") != FIRST.acquisition
 
 
-def test_the_newer_baseline_supersedes_and_within_it_the_newer_package():
-    assert AGAIN.supersedes(FIRST)
-    assert not FIRST.supersedes(AGAIN)
+def test_the_newer_package_of_a_baseline_is_the_better_one():
     later = product(FIRST.id, published=FIRST.published + timedelta(hours=1))
-    assert later.supersedes(FIRST)
+    assert best([FIRST, later]) == best([later, FIRST]) == [later]
 
 
 def test_the_best_product_of_an_acquisition_is_l2a_of_the_newest_baseline_whatever_the_order():

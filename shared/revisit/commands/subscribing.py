@@ -1,6 +1,5 @@
 """Subscriptions: made, paused, resumed, deleted, and their past worked."""
 
-import re
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -103,8 +102,9 @@ def checked(channel: Channel) -> Channel:
         BadInput: The address is private or malformed, or the file's name is none.
     """
     if channel.kind == "file":
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", channel.target):
-            raise BadInput(f"file channel {channel.target!r} is not a plain file name such as alerts.jsonl")
+        from revisit.channel_file import check_name
+
+        check_name(channel.target)
         return channel
     from revisit.addresses import check_url
     from revisit.webhook import new_secret
