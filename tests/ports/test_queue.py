@@ -8,8 +8,7 @@ import time
 import pytest
 
 from revisit.bookkeeping import DeadLetter
-from revisit.errors import GiveUp, NotFound
-from revisit.events import DeliveriesDue, JobExtracted, JobFinished, JobStarted
+from revisit.events import DeliveriesDue, JobExtracted, JobStarted
 from revisit.local.backend import local_backend, local_queue
 from revisit.local.queue import ATTEMPTS
 from revisit.ports import Depth
@@ -175,34 +174,6 @@ def test_bytes_that_are_no_event_are_buried_as_they_are(queue, backend):
     for message in queue.lease(["extract"], 2):
         assert queue.bury(message, "the message is not a CloudEvent of ours")
     assert {letter.id: letter.body for letter in backend.records.find(DeadLetter)} == {text: "hello", noise: "/wA="}
-    with pytest.raises(GiveUp, match="not a CloudEvent"):
-        queue.replay(text)
-    assert len(backend.records.find(DeadLetter)) == 2
-
-
-def test_a_replayed_dead_letter_is_young_again_and_goes_to_its_function_only(send, queue, backend, clock):
-    send(JobFinished("j", "backfill"))
-    [message] = queue.lease(["deliver"])
-    queue.bury(message, "receiver unknown")
-    clock.advance(86_400)
-    queue.replay(message.id)
-    assert backend.records.find(DeadLetter) == []
-    [anew] = queue.lease(["deliver"])
-    assert (anew.id, anew.attempt, anew.lane) == (message.id, 1, "backfill")
-    assert decode(anew.body).event == JobFinished("j", "backfill") and decode(anew.body).time == clock()
-
-
-def test_a_replay_of_what_is_no_dead_letter_is_refused(queue):
-    with pytest.raises(NotFound, match="no dead letter 'x'"):
-        queue.replay("x")
-
-
-def test_a_replay_that_is_undone_keeps_the_dead_letter(queue, backend):
-    letter = DeadLetter("event_1:extract", "extract", "job.started", "why", backend.now(), 8, "{}")
-    backend.records.transact(lambda transaction: transaction.put(letter))
-    with pytest.raises(GiveUp):
-        queue.replay(letter.id)
-    assert backend.records.find(DeadLetter) == [letter]
 
 
 def test_depth_tells_what_waits_by_function_and_lane(send, queue, clock):

@@ -10,18 +10,14 @@ import apsw
 
 from revisit.bookkeeping import DeadLetter
 from revisit.clock import Clock
-from revisit.errors import NotFound
 from revisit.ids import derived
 from revisit.job import Lane
 from revisit.local.doorbell import Doorbell
 from revisit.local.holder import gone, this_process
 from revisit.local.outbox import LANES, insert, message_id
-from revisit.local.records import erase, write
+from revisit.local.records import write
 from revisit.local.sqlite import Database
 from revisit.ports import Depth, Message
-from revisit.records import decode, name_of
-from revisit.wire import again
-from revisit.wire import decode as decode_envelope
 from revisit.wiring import HEARS
 
 ATTEMPTS = 8
@@ -164,23 +160,6 @@ class LocalQueue:
             insert(connection, id, function, "", lane, body, self._now())
         self._bell.ring()
         return id
-
-    def replay(self, dead_letter: str) -> None:
-        """Queue a dead letter's event anew for the function that could not handle it.
-
-        Raises:
-            NotFound: There is no such dead letter.
-            GiveUp: What it holds is no event of ours.
-        """
-        with self._database.writing() as connection:
-            body = connection.execute("SELECT body FROM record WHERE kind = ? AND id = ?", (name_of(DeadLetter), dead_letter)).get
-            if body is None:
-                raise NotFound(f"there is no dead letter {dead_letter!r}")
-            letter = decode(body, DeadLetter)
-            envelope = again(decode_envelope(letter.body.encode()), self._now())
-            insert(connection, letter.id, letter.function, letter.topic, envelope.lane, envelope.encode(), self._now())
-            erase(connection, DeadLetter, letter.id)
-        self._bell.ring()
 
     def depth(self) -> list[Depth]:
         """What is queued, by function and lane."""
