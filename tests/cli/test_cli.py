@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -263,3 +264,26 @@ def test_completion_is_offered_for_shells():
 def test_a_reader_of_stdout_that_goes_away_is_no_traceback(tmp_path):
     shell = f"{sys.executable} -c 'from revisit.cli import main; main()' status --json --data {tmp_path} | true"
     assert "Traceback" not in subprocess.run(["sh", "-c", shell], capture_output=True, text=True, timeout=60).stderr
+
+
+def test_a_source_named_by_a_relative_path_is_refreshed_under_its_one_true_name(data, tmp_path, monkeypatch):
+    from revisit.cli import serving
+
+    class Served:
+        url = "http://127.0.0.1:9"
+
+        def __init__(self, folder, sources=(), **_):
+            self.sources = local_backend(folder, sources).sources
+
+        def __enter__(self):
+            assert self.sources == (f"folder:{tmp_path}/archive",)
+            return self
+
+        def __exit__(self, *_):
+            return None
+
+    over = threading.Event()
+    over.set()
+    monkeypatch.setattr(serving, "_stopped_by_signals", lambda: over)
+    monkeypatch.setattr("revisit.embedded.Suite", Served)
+    assert run(["serve", "--source", "folder:archive"]) == 0

@@ -38,7 +38,7 @@ def serve(
     folder: Path = data_folder(data)
     if source:
         remember_sources(folder, tuple(open_source(spec).spec for spec in source))
-    with Suite(folder, tuple(source or ()), port=port, workers=workers) as suite:
+    with Suite(folder, port=port, workers=workers) as suite:
         say(f"Revisit serves {folder} at {suite.url} (stop with Ctrl-C)")
         stop.wait()
     say("stopped; what was under way goes on with the next start")
