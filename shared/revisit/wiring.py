@@ -12,7 +12,10 @@ HEARS: dict[str, str] = {
 TICKS: dict[str, str] = {"refresh": "catalog.refresh", "deliver": "deliveries.due"}
 """Function -> the scheduler's topic it also hears."""
 
-RASTER = ("extract", "index")
+CHAIN_ENDS_FIRST = tuple(reversed(HEARS))
+"""Workers that serve several functions take messages in this order, so that what is begun is finished before more is begun."""
+
+RASTER = tuple(name for name in CHAIN_ENDS_FIRST if name in ("extract", "index"))
 """Functions that work on pixels: the embedded suite runs them in processes of their own."""
 
 

@@ -51,14 +51,14 @@ def test_a_message_goes_to_each_function_that_hears_its_event_and_to_no_other(se
     assert (tick.function, tick.attempt, tick.lane) == ("deliver", 1, "live")
 
 
-def test_the_oldest_goes_first_whatever_its_function(send, queue, clock):
+def test_the_function_named_first_goes_first_and_its_oldest_before_others(send, queue, clock):
     send(JobStarted("a"))
     clock.advance(-3600)
     send(JobExtracted("b"), JobStarted("c"))
     clock.advance(7200)
     send(JobExtracted("d"))
-    assert subjects(queue.lease(["index", "extract"], 3)) == ["a", "b", "c"]
-    assert subjects(queue.lease(["index", "extract"], 3)) == ["d"]
+    assert subjects(queue.lease(["index", "extract"], 3)) == ["b", "d", "a"]
+    assert subjects(queue.lease(["index", "extract"], 3)) == ["c"]
 
 
 def test_live_messages_go_before_any_of_a_backfill(send, queue):
@@ -66,7 +66,7 @@ def test_live_messages_go_before_any_of_a_backfill(send, queue):
     send(JobStarted("today"), JobExtracted("today too"))
     assert subjects(queue.lease(["extract"], 2)) == ["today", "past 0"]
     send(JobStarted("just now"))
-    assert subjects(queue.lease(["extract", "index"], 3)) == ["today too", "just now", "past 1"]
+    assert subjects(queue.lease(["extract", "index"], 3)) == ["just now", "today too", "past 1"]
 
 
 def test_a_leased_message_is_handed_to_nobody_else_until_its_lease_is_over(send, queue, clock):

@@ -20,9 +20,11 @@ from revisit.embedded.scheduler import Scheduler
 from revisit.embedded.worker import Worker, spawn
 from revisit.errors import BadInput
 from revisit.local.backend import local_backend
-from revisit.wiring import HEARS, RASTER
+from revisit.wiring import CHAIN_ENDS_FIRST, HEARS, RASTER
 
 LIGHT = tuple(name for name in HEARS if name not in RASTER)
+SETTLE_S = 5
+"""How long a command that has what it waited for goes on with what follows from it, such as alerts."""
 WAITING = {"deliver": 6}
 """Threads of a function that waits for strangers: of one slow receiver it makes at most 4 wait."""
 LARGEST = 16
@@ -118,7 +120,7 @@ def run_until(backend: Backend, data: Path, done: Callable[[], bool], patience_s
     if server_of(data) is None:
         host = Host(backend)
         # Two threads of everything: reading pixels and arithmetic on them leave the interpreter free.
-        threads = [Worker(backend, host, list(HEARS), stop) for _ in range(2)]
+        threads = [Worker(backend, host, CHAIN_ENDS_FIRST, stop) for _ in range(2)]
         for thread in threads:
             thread.start()
     until = time.monotonic() + patience_s
@@ -128,6 +130,9 @@ def run_until(backend: Backend, data: Path, done: Callable[[], bool], patience_s
                 if thread.trouble and thread.trials >= TRIALS:
                     raise thread.trouble
             time.sleep(0.02 if threads else 0.1)
+        ended = time.monotonic()
+        while threads and time.monotonic() < min(until, ended + SETTLE_S) and any(each.ready for each in backend.bus.depth() if each.function in LIGHT):
+            time.sleep(0.02)
     finally:
         stop.set()
         for thread in threads:

@@ -45,7 +45,8 @@ class LocalQueue:
     # ------------------------------------------------------------------------------------------------------------ workers
 
     def lease(self, functions: Sequence[str], limit: int = 1, lease_s: float = LEASE_S) -> list[Message]:
-        """Take messages for some functions: live ones before any of a backfill, within a lane the oldest first.
+        """Take messages for some functions: live ones before any of a backfill; within a lane those of the function named first, the
+        oldest first. Name the chain's end before its beginning, and what is begun is finished before more is begun.
 
         Args:
             lease_s: After so many seconds without `extend` they are handed to others; at most 900.
@@ -200,7 +201,8 @@ def _first(connection: apsw.Connection, functions: Sequence[str], limit: int) ->
     rows = [row for function in dict.fromkeys(functions) for row in connection.execute(
         "SELECT key, id, function, topic, lane, body, attempt, error FROM queue WHERE function = ? AND due = 0 ORDER BY lane, key LIMIT ?",
         (function, limit))]
-    return sorted(rows, key=lambda row: (row[4], row[0]))[:limit]
+    rank = {function: place for place, function in enumerate(functions)}
+    return sorted(rows, key=lambda row: (row[4], rank[row[2]], row[0]))[:limit]
 
 
 def _text(body: bytes) -> str:
