@@ -14,10 +14,10 @@ import time
 from pathlib import Path
 
 from bench.common import DATA, arguments, figure, rounds, table
+from revisit.backend import Backend
 from revisit.clock import system_clock
 from revisit.events import JobFinished
 from revisit.local.backend import local_backend, local_queue
-from revisit.ports import Backend
 from revisit.wire import Envelope
 
 MESSAGE = Envelope(JobFinished("job_0123456789abcdef0123456789abcd"), system_clock()).encode()
@@ -58,7 +58,7 @@ def puts(folder: Path, count: int, turns: int) -> float:
         for _ in range(count):
             queue.put_raw("deliver", b"%09d%s" % (next(serial), MESSAGE[9:]))
 
-    for _ in range(1000 // count):
+    for _ in range(2000 // count):
         put()  # until the log has its length, as it has after a second of use
 
     ratios = table(rounds({"append + fdatasync": append, "queue put": put}, turns))
