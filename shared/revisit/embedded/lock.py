@@ -3,12 +3,15 @@
 import fcntl
 import json
 import os
+import time
 from pathlib import Path
 from typing import IO
 
 from revisit.errors import Conflict
 
 NAME = "serve.lock"
+LOOKS, LOOK_S = 6, 0.05
+"""How often and how far apart the lock is asked for: who asks `server_of` has it for a moment too."""
 
 
 def hold(data: Path) -> IO[str]:
@@ -18,13 +21,16 @@ def hold(data: Path) -> IO[str]:
         Conflict: Another process serves the folder.
     """
     file = (data / NAME).open("a+")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        raise Conflict(f"{data} is being served already at {server_of(data) or 'another address'}; use that, or stop it first") from None
-    file.truncate(0)
-    return file
+    for _ in range(LOOKS):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(LOOK_S)
+        else:
+            file.truncate(0)
+            return file
+    file.close()
+    raise Conflict(f"{data} is being served already at {server_of(data) or 'another address'}; use that, or stop it first")
 
 
 def tell(lock: IO[str], url: str) -> None:

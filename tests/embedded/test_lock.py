@@ -1,0 +1,26 @@
+"""One server a data folder."""
+
+import fcntl
+import threading
+
+import pytest
+
+from revisit.embedded.lock import NAME, hold, server_of, tell
+from revisit.errors import Conflict
+
+
+def test_a_folder_has_one_server_whose_address_others_are_told(tmp_path):
+    with hold(tmp_path) as lock:
+        tell(lock, "http://127.0.0.1:9")
+        assert server_of(tmp_path) == "http://127.0.0.1:9"
+        with pytest.raises(Conflict, match="served already at http://127.0.0.1:9"):
+            hold(tmp_path)
+    assert server_of(tmp_path) is None
+    hold(tmp_path).close()
+
+
+def test_a_server_starts_though_somebody_is_looking_for_one(tmp_path):
+    with (tmp_path / NAME).open("w+") as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        threading.Timer(0.1, lambda: fcntl.flock(looking, fcntl.LOCK_UN)).start()
+        hold(tmp_path).close()
