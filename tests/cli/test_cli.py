@@ -285,5 +285,5 @@ def test_a_source_named_by_a_relative_path_is_refreshed_under_its_one_true_name(
     over = threading.Event()
     over.set()
     monkeypatch.setattr(serving, "_stopped_by_signals", lambda: over)
-    monkeypatch.setattr("revisit.embedded.Suite", Served)
+    monkeypatch.setattr("revisit.embedded.suite.Suite", Served)
     assert run(["serve", "--source", "folder:archive"]) == 0

@@ -86,7 +86,7 @@ def order(
 
 
 def _wait(backend: "Backend", data: Path, id: str, timeout: float | None) -> None:
-    from revisit.embedded import run_until
+    from revisit.embedded.suite import run_until
     from revisit.order import Order
 
     total = len(backend.record(Order, id).jobs)

@@ -30,7 +30,7 @@ def serve(
     workers: Annotated[int, typer.Option("--workers", help="Processes for raster work.", min=1, max=64, metavar="N")] = 2,
 ) -> None:
     """Watch, work and answer until stopped: the chain, the API and the page."""
-    from revisit.embedded import Suite
+    from revisit.embedded.suite import Suite
     from revisit.local.backend import remember_sources
     from revisit.sources import open_source
 

@@ -17,7 +17,7 @@ from revisit.aoi import AOI
 from revisit.backend import Backend
 from revisit.clock import rfc3339
 from revisit.demo.archive import make_archive
-from revisit.embedded import Suite, run_until
+from revisit.embedded.suite import Suite, run_until
 from revisit.events import RefreshDue
 from revisit.job import FINISHED, Job
 from revisit.local.backend import local_backend, remember_sources
