@@ -4,6 +4,7 @@ import os
 import re
 from pathlib import Path
 
+from revisit.durable import carry_to_disk
 from revisit.errors import BadInput
 
 
@@ -39,12 +40,4 @@ def append(folder: Path, name: str, line: bytes) -> None:
     finally:
         os.close(handle)
     if new:
-        _sync(folder)
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        carry_to_disk(folder)

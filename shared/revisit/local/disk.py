@@ -8,15 +8,6 @@ NETWORK_DISKS = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "g
 """File systems whose locks cannot be trusted by a database (sqlite.org/faq.html, question 5)."""
 
 
-def carry_to_disk(path: Path) -> None:
-    """Make what was written into a file, or what was named in a folder, outlast a power cut."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def place(file: Path, target: Path) -> bool:
     """Give a finished file its name, unless something has that name by now; says whether it did. `file` may keep its own name too.
 

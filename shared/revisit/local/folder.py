@@ -10,9 +10,10 @@ from contextlib import contextmanager
 from hashlib import file_digest
 from pathlib import Path
 
+from revisit.durable import carry_to_disk
 from revisit.errors import BadInput, NotFound, Retry
 from revisit.job import Asset
-from revisit.local.disk import carry_to_disk, place
+from revisit.local.disk import place
 from revisit.local.holder import gone, this_process
 
 WORK = ".work"

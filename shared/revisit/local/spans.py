@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from revisit.durable import carry_to_disk
+
 _NAME = re.compile(r"(\d{12})-(\d{12})(\.\w+)")
 _TEMPORARY = ".tmp"
 
@@ -107,8 +109,4 @@ def _sync(path: Path) -> None:
     if path.is_dir():
         for inner in path.iterdir():
             _sync(inner)
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    carry_to_disk(path)

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import apsw
 
+from revisit.durable import carry_to_disk
 from revisit.errors import BadInput, GiveUp, Retry
-from revisit.local.disk import carry_to_disk, place
+from revisit.local.disk import place
 
 VERSION = 1
 """Of the tables; a folder with a higher number is from a newer Revisit."""

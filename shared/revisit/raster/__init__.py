@@ -10,5 +10,4 @@
     writer    Cloud Optimized GeoTIFFs
     stored    ... read back
     preview   PNGs to look at
-    durable   files that are whole or not there
 """

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from revisit.durable import write_bytes
 from revisit.errors import BadInput
-from revisit.raster.durable import write_bytes
 from revisit.raster.gdal import rasterio
 
 SIDE = 512

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from revisit.durable import write_bytes
 from revisit.errors import BadInput, GiveUp, Retry
-from revisit.raster.durable import write_bytes
 from revisit.raster.gdal import rasterio
 from revisit.raster.grid import Grid
 from revisit.raster.preview import write_preview, write_rgb_preview

@@ -1,4 +1,4 @@
-"""Files that are whole and on disk, or not there."""
+"""Files that outlast a power cut: whole and on disk, or not there."""
 
 import contextlib
 import errno
@@ -6,6 +6,19 @@ import os
 from pathlib import Path
 
 from revisit.errors import GiveUp, Retry
+
+
+def carry_to_disk(path: Path) -> None:
+    """Make what was written into a file, or what was named in a folder, outlast a power cut.
+
+    Raises:
+        OSError: The disk is full or failing.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_bytes(path: str | os.PathLike[str], content: bytes | memoryview) -> None:
@@ -25,11 +38,7 @@ def write_bytes(path: str | os.PathLike[str], content: bytes | memoryview) -> No
         if part.stat().st_size != len(content):
             raise Retry(f"{target} came out {part.stat().st_size} bytes long instead of {len(content)}; the disk may be full")
         part.replace(target)
-        folder = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        carry_to_disk(target.parent)
     except OSError as error:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
