@@ -6,7 +6,10 @@ import threading
 import pytest
 
 from revisit.embedded.lock import NAME, hold, server_of, tell
+from revisit.embedded.suite import run_until
 from revisit.errors import Conflict
+from revisit.events import DeliveriesDue
+from revisit.local.backend import local_backend
 
 
 def test_a_folder_has_one_server_whose_address_others_are_told(tmp_path):
@@ -24,3 +27,12 @@ def test_a_server_starts_though_somebody_is_looking_for_one(tmp_path):
         fcntl.flock(looking, fcntl.LOCK_SH)
         threading.Timer(0.1, lambda: fcntl.flock(looking, fcntl.LOCK_UN)).start()
         hold(tmp_path).close()
+
+
+def test_a_command_that_waits_goes_on_by_itself_when_the_server_stops(tmp_path):
+    backend = local_backend(tmp_path)
+    backend.commit(lambda commit: commit.emit(DeliveriesDue("2024-06-01T10:30:00Z")), last=False)
+    lock = hold(tmp_path)
+    assert not run_until(backend, tmp_path, lambda: not backend.bus.depth(), patience_s=0.3)
+    threading.Timer(0.3, lock.close).start()
+    assert run_until(backend, tmp_path, lambda: not backend.bus.depth(), patience_s=30)

@@ -117,15 +117,16 @@ def run_until(backend: Backend, data: Path, done: Callable[[], bool], patience_s
     """
     stop = threading.Event()
     threads: list[Worker] = []
-    if server_of(data) is None:
-        host = Host(backend)
-        # Two threads of everything: reading pixels and arithmetic on them leave the interpreter free.
-        threads = [Worker(backend, host, CHAIN_ENDS_FIRST, stop) for _ in range(2)]
-        for thread in threads:
-            thread.start()
     until = time.monotonic() + patience_s
     try:
         while not (finished := done()) and time.monotonic() < until:
+            # Looked for again and again: a server may be stopped while its work is waited for.
+            if not threads and server_of(data) is None:
+                host = Host(backend)
+                # Two threads of everything: reading pixels and arithmetic on them leave the interpreter free.
+                threads = [Worker(backend, host, CHAIN_ENDS_FIRST, stop) for _ in range(2)]
+                for thread in threads:
+                    thread.start()
             for thread in threads:
                 if thread.trouble and thread.trials >= TRIALS:
                     raise thread.trouble
