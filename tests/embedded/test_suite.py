@@ -84,8 +84,7 @@ def idle(queue):
 
 
 def children_of(pid):
-    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True).stdout.split()
-    return [int(each) for each in found]
+    return [int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()]
 
 
 def test_products_that_arrive_become_alerts_although_the_server_is_killed_again_and_again(archive, tmp_path):
