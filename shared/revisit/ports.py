@@ -138,6 +138,15 @@ class Source(Protocol):
         """
         ...
 
+    def check(self) -> None:
+        """Ask it one small question, as `revisit doctor` does.
+
+        Raises:
+            Retry: It does not answer.
+            GiveUp: It is not there, or not what the SPEC says.
+        """
+        ...
+
     def bands(self, product: Product) -> dict[str, BandFile]:
         """The band files of a product by band name (B02, SCL), with scale and offset from its own metadata.
 

@@ -438,6 +438,14 @@ def test_a_date_in_the_future_does_not_move_the_watermark_past_the_present(serve
     assert listing.state["watermark"] == "2020-03-06T11:00:00Z"
 
 
+def test_one_small_question_tells_whether_the_collection_is_there(server, source):
+    source.check()
+    server.answer = lambda path, body: (404, b"", {})
+    with pytest.raises(GiveUp, match="check the address and the collection"):
+        source.check()
+    assert [asked[:2] for asked in server.asked] == [("GET", "/collections/sentinel-2-l2a")] * 2
+
+
 def test_a_next_page_of_another_collection_is_refused(server, source):
     link = {"rel": "next", "body": {"collections": ["landsat"], "next": "x"}}
     server.script = [json_answer(collection([made(1)], links=[link]))]

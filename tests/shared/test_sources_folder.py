@@ -330,6 +330,18 @@ def test_a_spec_is_made_absolute(tmp_path, monkeypatch):
     assert open_source(" stac:https://example.org/v1/#a-b ").spec == "stac:https://example.org/v1#a-b"
 
 
+def test_a_source_on_this_computer_says_whether_it_is_there(tmp_path):
+    open_source(f"folder:{tmp_path}").check()
+    (tmp_path / "index.csv").write_text("not,an,index\n")
+    (tmp_path / "cut.csv.gz").write_bytes(b"\x1f\x8b\x08")
+    with pytest.raises(Retry):
+        open_source(f"google-index:{tmp_path}/cut.csv.gz").check()
+    for spec, sentence in ((f"folder:{tmp_path}/none", "there is no folder"), (f"google-index:{tmp_path}/none.csv.gz", "there is no index file"),
+                           (f"google-index:{tmp_path}/index.csv", "lacks the columns")):
+        with pytest.raises(GiveUp, match=sentence):
+            open_source(spec).check()
+
+
 @pytest.mark.parametrize("spec", ["folder:~nobody-of-that-name/x", "google-index:~nobody-of-that-name/x"])
 def test_a_home_that_is_none_is_refused(spec):
     with pytest.raises(BadInput, match="write the path out"):

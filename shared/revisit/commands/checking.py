@@ -1,6 +1,5 @@
 """A look at everything that may be wrong with an installation and its data; one sentence a finding."""
 
-import os
 import platform
 import shutil
 from collections.abc import Callable, Iterator
@@ -138,11 +137,7 @@ def sources(backend: Backend) -> Iterator[Finding]:
     for spec in backend.sources:
         try:
             source = backend.source(spec)
-            reach = getattr(source, "check", None)
-            if reach:
-                reach()
-            elif spec.startswith("folder:") and not os.access(spec.removeprefix("folder:"), os.R_OK):
-                raise GiveUp(f"{spec} cannot be read; see whether it is there")
+            source.check()
             state = backend.records.get(SourceState, source.spec)
         except (GiveUp, Retry) as error:
             yield Finding("sources", False, f"{error}")

@@ -52,14 +52,20 @@ class Folder:
 
         The state holds a digest and a count per directory, and some ids by which a catalog that lost them is found out.
         """
-        if not self.root.is_dir():
-            raise GiveUp(f"there is no folder {self.root}; create it or name another")
+        self.check()
         listing = Listing(batches=iter(()), state={})
         witnesses = state.get("witnesses", [])
         known = bool(witnesses) and not any(unseen(witnesses))
         found = self._found(state.get("read", {}) if known else {}, witnesses if known else [], listing)
         listing.batches = batches(found, unseen, listing, self._end(state, listing))
         return listing
+
+    def check(self) -> None:
+        """Whether the folder is there and may be read; see `Source.check`."""
+        if not self.root.is_dir():
+            raise GiveUp(f"there is no folder {self.root}; create it or name another")
+        if not os.access(self.root, os.R_OK | os.X_OK):
+            raise GiveUp(f"the folder {self.root} may not be read; allow this user to")
 
     def bands(self, product: Product) -> dict[str, BandFile]:
         """The band files of a product; see `Source.bands`."""

@@ -63,6 +63,12 @@ class GoogleIndex:
         listing.batches = self._batches(state, unseen, listing)
         return listing
 
+    def check(self) -> None:
+        """Whether the file is there and begins as an index does; see `Source.check`."""
+        with opened(self.location) as file:
+            if file:
+                next(self._read(file.text, Listing(batches=iter(()))), None)
+
     def bands(self, product: Product) -> dict[str, BandFile]:
         """The band files of a product; see `Source.bands`."""
         from revisit.sources.safe import bands_of

@@ -88,7 +88,7 @@ class StacApi:
 
         def end() -> None:
             if not listing.rows and watermark is None:
-                self._http.json("GET", f"{self.url}/collections/{self.collection}")  # a search in no collection finds nothing and says nothing
+                self.check()  # a search in no collection finds nothing and says nothing
             if not listing.rows and watermark is not None:
                 raise GiveUp(f"{self.spec} lists nothing since {rfc3339(start)}, although it had a product of {rfc3339(watermark)}")
             listing.state = {"watermark": rfc3339(latest[0]) if latest[0] else "", "swept": rfc3339(now) if sweep else state["swept"]}
@@ -124,6 +124,10 @@ class StacApi:
 
         listing.batches = batches(found(), unseen, listing, lambda: None, BATCH)
         return listing
+
+    def check(self) -> None:
+        """Whether the server has the collection; see `Source.check`."""
+        self._http.json("GET", f"{self.url}/collections/{self.collection}")
 
     def bands(self, product: Product) -> dict[str, BandFile]:
         """The band files of a product, from its item; see `Source.bands`."""
