@@ -34,7 +34,7 @@ def test_an_asset_whose_writer_is_killed_is_whole_or_not_there(tmp_path, elsewhe
     told = elsewhere("kill_while_storing", str(tmp_path), 50, 1)
     assert told == {"kills": 50, "ended": 0}
     visible = [path for path in tmp_path.rglob("*") if path.is_file() and WORK not in path.parts]
-    assert len(visible) > 10
+    assert visible, "how many there are is a matter of the computer's speed"
     assert [path for path in visible if hashlib.sha256(path.read_bytes()).hexdigest() != path.stem] == []
     FolderAssets(tmp_path)
     assert list((tmp_path / WORK).iterdir()) == [], "what they left unfinished is cleared at the next start"
