@@ -12,7 +12,7 @@ from revisit.wiring import HEARS, RASTER, TICKS
 FLOORS: list[tuple[str, set[str]]] = [
     ("words", {"errors", "ids", "clock", "bands", "product", "recipe", "tile", "tile_list", "geojson", "footprint", "polygon", "polygon_store", "aoi", "subscription", "order", "job", "alert",
                "delivery", "series", "events", "wire", "matching"}),
-    ("ports", {"ports", "backend", "bookkeeping", "records", "durable", "paging", "wiring", "catalog_schema", "catalog_sql"}),
+    ("ports", {"ports", "backend", "bookkeeping", "records", "durable", "paging", "wiring", "catalog_schema"}),
     ("adapters", {"local", "gcp", "sources"}),
     ("pixels and edge", {"raster", "indices", "masks", "statistics", "item", "webhook", "posting", "channel_file", "addresses", "feed"}),
     ("steps", {"jobs", "refreshing", "delivering", "commands"}),

@@ -44,18 +44,18 @@ def refresh_each(backend: Backend, specs: Iterable[str]) -> None:
     """Refresh several sources; one that fails keeps none of the others waiting, and its reason is kept with it.
 
     Raises:
-        Retry: One of them may answer later.
-        GiveUp: One of them will not, and none may.
+        GiveUp: One of them failed. Whether or not it may mend, the next tick asks it again: a tick tried again besides would only
+            pile up while a source is away.
     """
-    failures: list[Retry | GiveUp] = []
+    failures: list[str] = []
     for spec in specs:
         try:
             refresh_source(backend, spec)
         except (Retry, GiveUp) as error:
             _note(backend, spec, str(error))
-            failures.append(error)
+            failures.append(str(error))
     if failures:
-        raise next((error for error in failures if isinstance(error, Retry)), failures[0])
+        raise GiveUp("; ".join(failures))
 
 
 def refresh_source(backend: Backend, spec: str) -> Refreshed:

@@ -16,7 +16,7 @@ from revisit.alert import Alert
 from revisit.aoi import AOI
 from revisit.bookkeeping import Announced, DeadLetter, SourceState
 from revisit.catalog_schema import to_table
-from revisit.errors import GiveUp
+from revisit.errors import GiveUp, Retry
 from revisit.events import RefreshDue
 from revisit.job import Job
 from revisit.local.backend import local_backend
@@ -231,6 +231,21 @@ def test_a_source_that_fails_keeps_no_other_waiting_and_its_reason_stays_with_it
     shutil.copytree(site[0] / "sentinel-2-l2a", tmp_path / "missing")
     refresh(backend, "2026-05-01T12:00:00Z")
     assert [source["error"] for source in commands.status(backend)["sources"]] == [None, None]
+
+
+def test_ticks_do_not_pile_up_while_a_source_is_away(tmp_path, site, monkeypatch):
+    backend = local_backend(tmp_path / "data", (f"folder:{site[0]}",))
+
+    def away(*_):
+        raise Retry("the disk of the archive does not answer")
+
+    monkeypatch.setattr("revisit.sources.folder.Folder.listing", away)
+    assert [refresh(backend, f"2026-05-01T10:3{minute}:00Z") for minute in range(3)] == [1, 1, 1]
+    assert backend.records.get(SourceState, backend.sources[0]).error == "the disk of the archive does not answer"
+    assert not backend.records.find(DeadLetter)
+    monkeypatch.undo()
+    refresh(backend, "2026-05-01T10:40:00Z")
+    assert backend.records.get(SourceState, backend.sources[0]).error == ""
 
 
 def test_what_breaks_a_job_is_its_recorded_reason(tmp_path, site):
