@@ -18,8 +18,8 @@ def main() -> None:
         sys.stderr.flush()
     except BrokenPipeError:
         code = code or 1
-    # Without the interpreter's own end: threads of the server still hold connections of DuckDB, whose bindings would list them on
-    # the user's terminal. Stdout is flushed, and whatever is kept is on the disk since its commit.
+    # Without the interpreter's own end, which takes the libraries down under threads that may still be at work. Stdout is flushed,
+    # and whatever is kept is on the disk since its commit.
     os._exit(code)
 
 
