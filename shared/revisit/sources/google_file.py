@@ -2,7 +2,7 @@
 
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,7 +102,7 @@ def _fetched(url: str, mark: str) -> Iterator[tuple[io.RawIOBase, str] | None]:
             yield None
             return
         etag, date = response.headers.get("etag"), response.headers.get("last-modified")
-        yield _Body(response), f"etag {etag}" if etag else f"date {date}" if date else ""
+        yield Pieces(response.iter_raw(BUFFER)), f"etag {etag}" if etag else f"date {date}" if date else ""
 
 
 @contextmanager
@@ -130,11 +130,11 @@ def _led(response: Any) -> str:
     return f" and leads to {response.headers['location']}" if "location" in response.headers else ""
 
 
-class _Body(io.RawIOBase):
-    """What a server sends, as a file."""
+class Pieces(io.RawIOBase):
+    """Pieces of bytes as a file."""
 
-    def __init__(self, response: "httpx.Response") -> None:
-        self._chunks = response.iter_raw(BUFFER)
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self._pieces = iter(pieces)
         self._rest = memoryview(b"")
 
     def readable(self) -> bool:
@@ -142,10 +142,10 @@ class _Body(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         while not self._rest:
-            chunk = next(self._chunks, None)
-            if chunk is None:
+            piece = next(self._pieces, None)
+            if piece is None:
                 return 0
-            self._rest = memoryview(chunk)
+            self._rest = memoryview(piece)
         count = min(len(buffer), len(self._rest))
         buffer[:count] = self._rest[:count]
         self._rest = self._rest[count:]

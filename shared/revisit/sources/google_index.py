@@ -5,7 +5,9 @@ more than looked at.
 """
 
 import csv
-from collections.abc import Callable, Iterator
+import io
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -16,7 +18,8 @@ from revisit.ports import Listing
 from revisit.product import Product
 from revisit.sources import google_rows
 from revisit.sources.batches import reject
-from revisit.sources.google_file import Opened, fetch, is_url, opened
+from revisit.sources.google_file import Opened, Pieces, fetch, is_url, opened
+from revisit.sources.google_lines import CHUNK, sifted, unpacked
 from revisit.sources.metadata_file import MAX_BYTES, reader
 
 if TYPE_CHECKING:
@@ -26,8 +29,6 @@ PUBLIC = "https://storage.googleapis.com/gcp-public-data-sentinel-2/"
 """The bucket, which anybody may read."""
 BATCH_ROWS = 100_000
 """New products in one table, about."""
-BLOCK = 1 << 23
-"""Bytes of text taken apart at once; each costs one question to the catalog."""
 WITNESSES = 16
 MAX_HEADER = 1 << 16
 
@@ -67,7 +68,9 @@ class GoogleIndex:
         """Whether the file is there and begins as an index does; see `Source.check`."""
         with opened(self.location) as file:
             if file:
-                next(self._read(file.text, Listing(batches=iter(()))), None)
+                listing = Listing(batches=iter(()))
+                with self._reading(listing):
+                    next(self._rows(self._header(file.text), [file.text.read(MAX_HEADER)], listing), None)
 
     def bands(self, product: Product) -> dict[str, BandFile]:
         """The band files of a product; see `Source.bands`."""
@@ -110,8 +113,12 @@ class GoogleIndex:
             seen.extend(table["id"][:1].to_pylist())
             return table
 
+        def passed(rows: int, id: str) -> None:
+            listing.rows += rows
+            seen.append(id)
+
         waiting: list[pa.RecordBatch] = []
-        for batch in self._read(file.text, listing):
+        for batch in self._read(file.text, listing, unseen, passed):
             ids = google_rows.ids(batch)
             new = pa.array(unseen(ids))
             listing.rows += batch.num_rows
@@ -126,41 +133,60 @@ class GoogleIndex:
         if waiting:
             yield products(waiting)
 
-    def _read(self, text: IO[bytes], listing: Listing) -> "Iterator[pa.RecordBatch]":
+    def _read(self, text: IO[bytes], listing: Listing, unseen: Callable[[Any], Any], passed: Callable[[int, str], None]) -> "Iterator[pa.RecordBatch]":
+        """The rows, but for those that are passed over."""
+        with self._reading(listing):
+            header, chunks = self._header(text), unpacked(text)
+            second = header[1] == "PRODUCT_ID"
+            for lines in sifted(chunks, unseen, passed) if second else (chunks,):
+                yield from self._rows(header, lines, listing)
+
+    @contextmanager
+    def _reading(self, listing: Listing) -> Iterator[None]:
+        """Say in a sentence why the file cannot be read."""
         import pyarrow as pa
-        import pyarrow.csv as pc
         from isal import igzip_lib
 
         # Its types call the error an instance.
         isal: Any = igzip_lib
         unpacking: tuple[type[Exception], ...] = (OSError, ValueError, isal.IsalError)
+        try:
+            yield
+        except EOFError:
+            raise Retry(f"the index {self.location} ends in the middle of its packed data, after {listing.rows} rows; "
+                        "it is read again later") from None
+        except pa.ArrowInvalid as error:
+            raise GiveUp(f"the index {self.location} cannot be read as CSV after {listing.rows} rows: {str(error).splitlines()[0]}") from None
+        except unpacking as error:
+            raise Retry(f"the index {self.location} cannot be unpacked after {listing.rows} rows ({error}); it is read again later") from None
+
+    def _rows(self, header: list[str], lines: Iterable[bytes], listing: Listing) -> "Iterator[pa.RecordBatch]":
+        """Lines taken apart, a block of them at a time."""
+        import pyarrow as pa
+        import pyarrow.csv as pc
 
         def skip(row: Any) -> str:
             reject(listing, [(row.text[:200], f"it has {row.actual_columns} columns instead of {row.expected_columns}")])
             return "skip"
 
+        text = io.BufferedReader(Pieces(lines))
+        if not text.peek(1):
+            return
+        used = [name for name in google_rows.USED if name in header]
         try:
-            header, rest = self._header(text)
-            used = [name for name in google_rows.USED if name in header]
-            reader = pc.open_csv(
-                pa.PythonFile(rest, "r"),
-                read_options=pc.ReadOptions(block_size=BLOCK, column_names=header),
+            yield from pc.open_csv(
+                pa.PythonFile(text, "r"),
+                read_options=pc.ReadOptions(block_size=CHUNK, column_names=header),
                 parse_options=pc.ParseOptions(invalid_row_handler=skip),
                 # Text that is not UTF-8 must spoil its own row only, so it is looked at later.
                 convert_options=pc.ConvertOptions(include_columns=used, column_types=dict.fromkeys(used, pa.string()), check_utf8=False,
                                                   strings_can_be_null=True, null_values=["", "NA"]))
-            yield from reader
-        except EOFError:
-            raise Retry(f"the index {self.location} ends in the middle of its packed data, after {listing.rows} rows; "
-                        "it is read again later") from None
         except pa.ArrowInvalid as error:
             if "Empty CSV" not in str(error):
-                raise GiveUp(f"the index {self.location} cannot be read as CSV after {listing.rows} rows: {str(error).splitlines()[0]}") from None
-        except unpacking as error:
-            raise Retry(f"the index {self.location} cannot be unpacked after {listing.rows} rows ({error}); it is read again later") from None
+                raise
 
-    def _header(self, text: IO[bytes]) -> tuple[list[str], IO[bytes]]:
-        """The names of the columns, and what follows them."""
+    def _header(self, text: IO[bytes]) -> list[str]:
+        """The names of the columns."""
         line = text.readline(MAX_HEADER).decode("utf-8-sig", "replace")
         names = [name.strip().upper() for name in next(csv.reader([line]), [])]
         missing = [name for name in google_rows.NEEDED if name not in names]
@@ -169,4 +195,4 @@ class GoogleIndex:
             faults = [f"lacks the columns {', '.join(missing)}" if missing else "", f"has unknown ones: {', '.join(strange)[:300]}" if strange else "",
                       "names a column twice" if len(set(names)) < len(names) else ""]
             raise GiveUp(f"the header of {self.location} {' and '.join(filter(None, faults))}; it is not an index that Revisit knows")
-        return names, text
+        return names

@@ -1,0 +1,151 @@
+"""Lines of an index without those whose product is known: these are told by the bytes of their name, and never taken apart.
+
+Only what is certain is passed over. All else is handed on as it is: names of another length, text that is not ASCII, and
+everything from the first quoted text on, which may hold commas and ends of lines.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+CHUNK = 1 << 23
+"""Bytes unpacked at once; each costs one question to the catalog."""
+AHEAD = 2
+"""Chunks unpacked before they are asked for."""
+GATHERED = 1 << 18
+"""Bytes of lines handed on together, about."""
+PAUSE = 8
+"""Chunks that are not looked into after one in which most lines are new, as in a first import."""
+BEFORE = 80
+"""Bytes before the name at most; a granule's has up to 63."""
+NAME = len("S2A_MSIL2A_20180327T105019_N0207_R051_T31UFS_20180327T134916")
+"""Bytes of a product's name since 2016, which is all of its id; older names need their tile."""
+END, RETURN, QUOTE, COMMA = b'\n\r",'
+
+
+def unpacked(text: IO[bytes]) -> Iterator[bytes]:
+    """All of the text, unpacked by a thread of its own while what came before is looked at; raises what reading it does."""
+    with ThreadPoolExecutor(1, "unpacking") as thread:
+        coming = deque(thread.submit(text.read, CHUNK) for _ in range(AHEAD))
+        try:
+            while chunk := coming.popleft().result():
+                coming.append(thread.submit(text.read, CHUNK))
+                yield chunk
+        finally:
+            thread.shutdown(cancel_futures=True)
+
+
+def sifted(text: Iterator[bytes], unseen: Callable[["pa.Array"], "Array"], passed: Callable[[int, str], None]) -> Iterator[Iterator[bytes]]:
+    """Texts of whole lines, each in pieces, which together are the lines that may hold something new.
+
+    Args:
+        text: Lines in whose second column the product's name stands, cut anywhere.
+        unseen: Which ids the catalog lacks.
+        passed: Is told of how many lines were passed over, and the id of one of them.
+    """
+    import numpy as np
+
+    rest, kept, size, pause = b"", [b""], 0, 0
+    for chunk in text:
+        view = np.frombuffer(chunk, np.uint8)
+        signs = _places(view <= QUOTE)
+        ends = signs[view[signs] == END]
+        if not len(ends):
+            rest += chunk
+            continue
+        first, last = int(ends[0]) + 1, int(ends[-1]) + 1
+        head, quotes = rest + chunk[:first], signs[view[signs] == QUOTE]
+        if _quoted(head) or _has_text(view, quotes[(quotes >= first) & (quotes < last)]):
+            yield chain(kept, (rest, chunk), text)
+            return
+        kept.append(head)
+        pause -= 1
+        lines = None if pause >= 0 or not chunk.isascii() else _unknown(chunk, ends, unseen, passed)
+        if lines is None:
+            kept.append(chunk[first:last])
+        else:
+            kept += [chunk[start:end] for start, end in zip((ends[lines] + 1).tolist(), (ends[lines + 1] + 1).tolist(), strict=True)]
+            pause = PAUSE if 2 * len(lines) > len(ends) else 0
+        rest = chunk[last:]
+        size = sum(map(len, kept))
+        if size >= GATHERED:
+            yield iter((b"".join(kept),))
+            kept = [b""]
+    yield chain(kept, (rest,))
+
+
+def _unknown(chunk: bytes, ends: "Array", unseen: Callable[["pa.Array"], "Array"], passed: Callable[[int, str], None]) -> "Array":
+    """Numbers of the lines that are not known to the catalog; line i stands between ends i and i + 1."""
+    import numpy as np
+    import pyarrow as pa
+
+    starts, stops = ends[:-1] + 1, ends[1:]
+    commas = _cut(chunk, starts, BEFORE + 1) == COMMA
+    place = commas.argmax(axis=1)
+    begin = starts + place + 1
+    named = np.flatnonzero(commas[np.arange(len(place)), place] & (begin + NAME < stops))
+    cells = _cut(chunk, begin[named], NAME + 1) == COMMA
+    named = named[cells[:, NAME] & (cells.argmax(axis=1) == NAME)]
+    new = np.ones(len(starts), bool)
+    if len(named):
+        names = np.ascontiguousarray(_cut(chunk, begin[named], NAME))
+        offsets = np.arange(0, names.size + 1, NAME, dtype=np.int32)
+        ids = pa.Array.from_buffers(pa.string(), len(named), [None, pa.py_buffer(offsets), pa.py_buffer(names)])
+        fresh = np.asarray(unseen(ids), bool)
+        new[named] = fresh
+        if not fresh.all():
+            passed(int(len(fresh) - np.count_nonzero(fresh)), ids[int(fresh.argmin())].as_py())
+    return np.flatnonzero(new)
+
+
+def _cut(chunk: bytes, starts: "Array", width: int) -> "Array":
+    """So many bytes from each start, one row each; zeros beyond the end."""
+    import numpy as np
+
+    cut = np.zeros((len(starts), width), np.uint8)
+    whole = int(np.searchsorted(starts, len(chunk) - width, "right"))
+    if whole:
+        every: Array = np.ndarray((len(chunk) - width + 1,), f"V{width}", chunk, strides=(1,))
+        cut[:whole] = every[starts[:whole]].view(np.uint8).reshape(whole, width)
+    for row in range(whole, len(starts)):
+        left = np.frombuffer(chunk[starts[row]:], np.uint8)[:width]
+        cut[row, : len(left)] = left
+    return cut
+
+
+def _quoted(line: bytes) -> bool:
+    import numpy as np
+
+    view = np.frombuffer(line, np.uint8)
+    return b'"' in line and _has_text(view, np.flatnonzero(view == QUOTE))
+
+
+def _has_text(view: "Array", quotes: "Array") -> bool:
+    """Whether quotes, in lines that end where the bytes do or before, are more than cells quoted though empty."""
+    import numpy as np
+
+    if not len(quotes):
+        return False
+    if len(quotes) % 2:
+        return True
+    opening, closing = quotes[::2], quotes[1::2]
+    before, after = view[opening - 1], view[closing + 1]
+    return not bool(((closing == opening + 1) & np.isin(before, (COMMA, END)) & np.isin(after, (COMMA, END, RETURN))).all())
+
+
+def _places(found: "Array") -> "Array":
+    """`np.flatnonzero` for what is rare: eight at a time."""
+    import numpy as np
+
+    whole = len(found) // 8 * 8
+    words = np.flatnonzero(found[:whole].view(np.uint64) != 0)
+    row, column = np.nonzero(found[:whole].view(np.uint8).reshape(-1, 8)[words])
+    return np.concatenate([words[row] * 8 + column, np.flatnonzero(found[whole:]) + whole])
