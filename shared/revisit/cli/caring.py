@@ -113,13 +113,14 @@ def _counts(values: dict[str, int]) -> str:
 
 def doctor(
     offline: Annotated[bool, typer.Option("--offline", help="Do not ask the sources.")] = False,
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Make the catalog's index again from its log first.")] = False,
     json: Json = False,
     data: Data = None,
 ) -> None:
     """Look for everything that may be wrong; exit code 1 if something is."""
     from revisit.commands.checking import doctor as examine
 
-    findings = examine(data_folder(data), lambda: opened(data), not offline)
+    findings = examine(data_folder(data), lambda: opened(data), not offline, rebuild)
     if json:
         print_json({"findings": [{"check": one.check, "ok": one.ok, "sentence": one.sentence} for one in findings]})
     else:

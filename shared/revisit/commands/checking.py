@@ -3,13 +3,13 @@
 import platform
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
 
 from revisit import __version__
-from revisit.backend import Backend
+from revisit.backend import Backend, Commit
 from revisit.bookkeeping import SourceState
 from revisit.errors import GiveUp, Retry
 from revisit.job import FINISHED, Job
@@ -31,13 +31,14 @@ class Finding:
     sentence: str
 
 
-def doctor(data: Path, opened: Callable[[], Backend], reach_sources: bool = True) -> list[Finding]:
+def doctor(data: Path, opened: Callable[[], Backend], reach_sources: bool = True, mend: bool = False) -> list[Finding]:
     """Check it all; a check that cannot be made is a finding too.
 
     Args:
         data: The data folder.
         opened: Makes the backend; what it raises is a finding.
         reach_sources: Whether the sources are asked whether they answer.
+        mend: Whether the catalog's index is made again before it is checked.
     """
     findings = [versions(), room(data)]
     if not data.exists():
@@ -47,6 +48,8 @@ def doctor(data: Path, opened: Callable[[], Backend], reach_sources: bool = True
         findings.append(Finding("data folder", True, f"{data} can be written"))
     except (GiveUp, Retry) as error:
         return [*findings, Finding("data folder", False, f"{error}")]
+    if mend:
+        findings.append(rebuilt(backend))
     findings += [clock(backend), *records(data), *catalog(backend), *orders(backend)]
     if reach_sources:
         findings += sources(backend)
@@ -97,6 +100,30 @@ def catalog(backend: Backend) -> Iterator[Finding]:
     yield from (Finding("catalog", False, str(trouble)) for trouble in troubles)
     if not troubles:
         yield Finding("catalog", True, f"the catalog knows {rows:,} products")
+
+
+def rebuilt(backend: Backend) -> Finding:
+    """Make the catalog's index again from its log; where products were lost for good, have the sources read again."""
+    products = backend.catalog()
+    rebuild = getattr(products, "rebuild", None)
+    if rebuild is None:
+        return Finding("rebuild", True, "this catalog has no index to be made again")
+    try:
+        lost = rebuild()
+        rows = sum(entry.rows for entry in products.freshness())
+    except (GiveUp, Retry) as error:
+        return Finding("rebuild", False, f"the catalog cannot be made again: {error}")
+    told = f"the catalog's index was made again and holds {rows:,} products"
+    if not lost:
+        return Finding("rebuild", True, told)
+    states = list(every(backend.records, SourceState))
+
+    def forget(commit: Commit) -> None:
+        for state in states:
+            commit.put(replace(state, listing={}))
+
+    backend.commit(forget, last=False)
+    return Finding("rebuild", False, f"{told}; {lost:,} rows of its log are lost: `revisit refresh` now reads every source from its beginning")
 
 
 def records(data: Path) -> Iterator[Finding]:

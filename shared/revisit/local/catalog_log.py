@@ -53,7 +53,7 @@ class Log:
             if lost:
                 end = chosen[-1].end if chosen else 0
                 raise Damaged(f"the catalog's log in {self.folder} lacks the rows from {end} to {lost[0].first}; "
-                              "run `revisit doctor` to rebuild the catalog from what is there")
+                              "run `revisit doctor --rebuild` to rebuild the catalog from what is there")
         return chosen
 
     def end(self) -> int:
@@ -175,5 +175,5 @@ def read(segment: Span, first: int, end: int) -> "Iterator[pa.Table]":
     except FileNotFoundError:
         raise
     except (pa.ArrowException, OSError) as error:
-        raise Damaged(f"the catalog's file {segment.path} is damaged ({str(error).splitlines()[0]}); run `revisit doctor` to rebuild "
+        raise Damaged(f"the catalog's file {segment.path} is damaged ({str(error).splitlines()[0]}); run `revisit doctor --rebuild` to rebuild "
                       "the catalog") from error

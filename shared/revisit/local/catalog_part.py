@@ -167,7 +167,7 @@ class Part:
                 raise IndexError(f"row {rows.max()} of {self.rows}")
             return self._groups.take(rows)
         except (pa.ArrowException, OSError, IndexError) as error:
-            raise Damaged(f"the catalog's index is damaged ({str(error).splitlines()[0]}); run `revisit doctor` to make it again "
+            raise Damaged(f"the catalog's index is damaged ({str(error).splitlines()[0]}); run `revisit doctor --rebuild` to make it again "
                           "from the catalog's log") from error
 
     def table(self) -> "pa.Table":

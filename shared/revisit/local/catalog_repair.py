@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def check(log: Log, index: Index) -> list[str]:
     """One sentence for each file that is missing or damaged."""
     damaged = [fault for segment in covering(named(log.folder, SUFFIX)) if (fault := _fault(segment))]
-    missing = [f"the catalog's log in {log.folder} lacks the rows from {first} to {end}" for first, end in _missing(log, index, [])]
+    missing = [f"the catalog's log in {log.folder} lacks the rows from {first} to {end}; run `revisit doctor --rebuild`" for first, end in _missing(log, index, [])]
     return damaged + missing + [fault for part in index.parts() if (fault := _part_fault(part))]
 
 
@@ -86,5 +86,5 @@ def _part_fault(part: Span) -> str:
         sums = json.loads((part.path / FACTS).read_text())["sums"]
         wrong = [name for name, stated in sums.items() if checksum(part.path / name) != stated]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        return f"the catalog's index {part.path} is damaged ({str(error).splitlines()[0]}); run `revisit doctor` to make it again"
-    return f"{', '.join(wrong)} of the catalog's index {part.path} is damaged; run `revisit doctor` to make it again" if wrong else ""
+        return f"the catalog's index {part.path} is damaged ({str(error).splitlines()[0]}); run `revisit doctor --rebuild` to make it again"
+    return f"{', '.join(wrong)} of the catalog's index {part.path} is damaged; run `revisit doctor --rebuild` to make it again" if wrong else ""

@@ -155,7 +155,7 @@ def reading(part: Span) -> Iterator[None]:
     except FileNotFoundError:
         raise
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
-        raise Damaged(f"the catalog's index {part.path} is damaged ({str(error).splitlines()[0]}); run `revisit doctor` to make it "
+        raise Damaged(f"the catalog's index {part.path} is damaged ({str(error).splitlines()[0]}); run `revisit doctor --rebuild` to make it "
                       "again from the catalog's log") from error
 
 
