@@ -63,7 +63,9 @@ class LocalCatalog:
         import pyarrow as pa
 
         column = ids if isinstance(ids, pa.Array | pa.ChunkedArray) else pa.array(ids, pa.string())
-        return ~self._current().knows(hashes("source, id", pa.table({"source": pa.repeat(source, len(column)), "id": column})))
+        # One word for all rows, which is hashed once.
+        sources = pa.DictionaryArray.from_arrays(pa.repeat(pa.scalar(0, pa.int8()), len(column)), pa.array([source]))
+        return ~self._current().knows(hashes("source, id", pa.table({"source": sources, "id": column})))
 
     def add(self, batch: "pa.Table") -> int:
         """Merge products by (source, id, published), durably, all or nothing; returns how many were new.
@@ -193,7 +195,7 @@ class LocalCatalog:
             except FileNotFoundError:
                 # Joined into a longer one since the folder was looked at.
                 continue
-        raise Damaged(f"files of the catalog in {self._folder} vanish while they are read; run `revisit doctor`")
+        raise Damaged(f"files of the catalog in {self._folder} vanish while they are read; run `revisit doctor --rebuild`")
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
