@@ -4,6 +4,7 @@ Every run is a process of its own, so that its peak memory is its own; imports a
 the catalog, durably.
 """
 
+import gzip
 import http.server
 import json
 import os
@@ -50,7 +51,7 @@ import duckdb
 engine = duckdb.connect()
 engine.execute("set threads=2; set memory_limit='4GB'; set preserve_insertion_order=false; set enable_progress_bar=false")
 ---
-found = engine.execute("select count(*) from (select hash(PRODUCT_ID) as h from read_csv($index)) anti join read_parquet($hashes) using (h)",
+found = engine.execute("select count(distinct h) from (select hash(PRODUCT_ID) as h from read_csv($index)) anti join read_parquet($hashes) using (h)",
                        {"index": INDEX, "hashes": HASHES}).fetchone()[0]
 """
 
@@ -65,8 +66,8 @@ print(json.dumps([seconds, peak, globals().get('found')]))
 """
 
 
-def prepare(rows: int) -> tuple[Path, Path, Path, int]:
-    """The index, yesterday's catalog, its hashes for the peer, and how many rows are new."""
+def prepare(rows: int, times: int = 1) -> tuple[Path, Path, Path, int]:
+    """The index, yesterday's catalog, its hashes for the peer, and how many products are new; the rows stand in the index so many times."""
     import duckdb
     import numpy as np
     import pyarrow as pa
@@ -74,7 +75,9 @@ def prepare(rows: int) -> tuple[Path, Path, Path, int]:
     from bench.catalog_rows import SOURCE, products, write_index
     from revisit.local.catalog import LocalCatalog
 
-    index, catalog, hashes = DATA / f"index-{rows}.csv.gz", DATA / f"yesterday-{rows}", DATA / f"yesterday-{rows}.parquet"
+    # Hashes, and so the catalog's index, belong to one version of DuckDB.
+    index, catalog = DATA / f"index-{rows}.csv.gz", DATA / f"yesterday-{rows}-{duckdb.__version__}"
+    hashes = catalog.with_name(f"{catalog.name}.parquet")
     new = len(range(0, rows, 333))
     if not index.exists():
         write_index(index, rows)
@@ -93,7 +96,19 @@ def prepare(rows: int) -> tuple[Path, Path, Path, int]:
         assert sum(entry.rows for entry in filled.freshness()) == rows - new
         assert filled.freshness()[0].source == SOURCE
         engine.execute(f"copy (from known order by h) to '{hashes}' (compression zstd)")
-    return index, catalog, hashes, new
+    return repeated(index, times) if times > 1 else index, catalog, hashes, new
+
+
+def repeated(index: Path, times: int) -> Path:
+    """The index with its rows several times over, each time in a gzip member of its own."""
+    path = index.with_name(f"{times}-times-{index.name}")
+    if not path.exists():
+        with gzip.open(index) as text:
+            header, rows = text.readline(), gzip.compress(text.read(), 6)
+        unfinished = path.with_suffix(".unfinished")
+        unfinished.write_bytes(gzip.compress(header) + rows * times)
+        unfinished.rename(path)
+    return path
 
 
 def run(code: str, **names: object) -> tuple[float, float, int | None]:
@@ -147,8 +162,10 @@ def main() -> None:
 
     options = arguments("Refresh from Google's index: what is new in a file of millions of rows.",
                         rows={"type": int, "default": 5_000_000, "help": "of the full size"})
-    rows, rounds = (300_000, 3) if options.quick else (options.rows, 3)
-    index, catalog, hashes, new = prepare(rows)
+    # What every run takes alike, half a second of loading and adding, would hide the rest in a small file.
+    products, times, rounds = (300_000, 6, 3) if options.quick else (options.rows, 1, 3)
+    index, catalog, hashes, new = prepare(products, times)
+    rows = products * times
     copy = Path(tempfile.mkdtemp(dir=DATA)) / "catalog"
     names = {"INDEX": str(index), "CATALOG": str(copy), "HASHES": str(hashes), "SPEC": SOURCE, "ROWS": rows}
     cases = {"isal gunzip (floor)": FLOOR, "revisit: listing and adding": OURS, "DuckDB anti-join on a hash": ANTI_JOIN}
@@ -161,7 +178,8 @@ def main() -> None:
             shutil.copytree(catalog, copy, copy_function=os.link)
             found[name].append(run(cases[name], **names))
     shutil.rmtree(copy.parent)
-    print(f"{rows:,} rows, {index.stat().st_size / 1e6:.0f} MB packed, {new:,} of them new")
+    size = f"{rows:,} rows" + (f", {products:,} products {times} times over" if times > 1 else "")
+    print(f"{size}, {index.stat().st_size / 1e6:.0f} MB packed, {new:,} of them new")
     ratios = {}
     for name, runs in found.items():
         ratios[name] = statistics.median(own[0] / base[0] for own, base in zip(runs, found["isal gunzip (floor)"], strict=True))
@@ -171,7 +189,7 @@ def main() -> None:
     faster = statistics.median(peer[0] / own[0] for own, peer in zip(found["revisit: listing and adding"], found["DuckDB anti-join on a hash"], strict=True))
     peak = max(one[1] for one in found["revisit: listing and adding"])
     own = ratios["revisit: listing and adding"]
-    figure("refresh of a csv.gz, of the gunzip floor", f"{own:.2f}x ({rows:,} rows)", "<= 2x", own <= 2)
+    figure("refresh of a csv.gz, of the gunzip floor", f"{own:.2f}x ({size})", "<= 2x", own <= 2)
     figure("refresh of a csv.gz, faster than a DuckDB anti-join", f"{faster:.2f}x", ">= 1.8x", faster >= 1.8)
     figure("refresh of a csv.gz, peak memory", f"{peak:.0f} MB", "<= 512 MB", peak <= 512)
     sent = unchanged(index if options.quick else prepare(300_000)[0])
