@@ -525,6 +525,9 @@ def test_a_catalog_without_an_index_makes_it_again(folder, monkeypatch):
     for index in folder.glob("index-*"):
         index.rename(folder / "index-1-0.1.0")
     catalog = local(folder)
+    monkeypatch.setattr("revisit.local.catalog.RECENT_ROWS", 59)
+    assert len(catalog.search(Query()).products) == 60
+    assert [index.name for index in folder.glob("index-*")] != ["index-1-0.1.0"]
     assert add(catalog, *many(61)) == 1
     assert len(catalog.search(Query()).products) == 61
     assert len(list(folder.glob("index-*"))) == 1

@@ -176,7 +176,7 @@ class LocalCatalog:
         """A view of the index, or None where it is of no use."""
         while True:
             parts = self._index.parts()
-            if self._log.end() - (parts[-1].end if parts else 0) > 4 * RECENT_ROWS:
+            if self._log.end() - (parts[-1].end if parts else 0) > (4 if parts else 1) * RECENT_ROWS:
                 # Without an index, as after it was deleted or DuckDB was renewed; who adds never leaves so much.
                 return None
             try:
