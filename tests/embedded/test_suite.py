@@ -150,3 +150,13 @@ def test_a_body_that_is_too_large_is_a_problem_like_any_other(tmp_path):
     finally:
         assert server.stop() == 0
     assert (refused.value.code, refused.value.headers["Content-Type"]) == (413, "application/problem+json")
+
+
+def test_a_server_told_to_end_does_not_wait_for_a_backlog(archive, tmp_path):
+    watched, _, aoi = archive
+    data = tmp_path / "data"
+    for name in range(20):
+        revisit(data, "subscribe", "--aoi", str(aoi), "--name", f"Field {name}", "--index", "NDVI")
+    server = Server(data, watched)
+    wait_for(lambda: get(f"{server.url}/status")["queue"]["leased"])
+    assert server.stop() == 0

@@ -55,7 +55,7 @@ def sources(backend: Backend) -> list[dict[str, Any]]:
     refreshed = [canonical(backend, spec) for spec in backend.sources]
     for spec in dict.fromkeys((*refreshed, *sorted(fresh), *sorted(known))):
         entry, state = fresh.get(spec), known.get(spec)
-        latest = entry.last_published or entry.last_sensing if entry else None
+        latest = entry.last_sensing if entry else None
         told.append({
             "source": spec,
             "products": entry.rows if entry else 0,

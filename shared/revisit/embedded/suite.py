@@ -23,6 +23,8 @@ from revisit.local.backend import local_backend
 from revisit.wiring import CHAIN_ENDS_FIRST, HEARS, RASTER
 
 LIGHT = tuple(name for name in HEARS if name not in RASTER)
+ENDING_S = 8
+"""How long a suite that is told to end waits for what is under way."""
 SETTLE_S = 5
 """How long a command that has what it waited for goes on with what follows from it, such as alerts."""
 WAITING = {"deliver": 6}
@@ -60,21 +62,25 @@ class Suite:
         host = Host(self.backend)
         self._threads: list[threading.Thread] = [
             Worker(self.backend, host, [name], self._over) for name in LIGHT for _ in range(WAITING.get(name, 1))]
-        self._threads += [Scheduler(self.backend, self._over), threading.Thread(target=self._keep_workers, daemon=True)]
-        for thread in self._threads:
+        self._threads.append(Scheduler(self.backend, self._over))
+        self._keeper = threading.Thread(target=self._keep_workers, daemon=True)
+        for thread in (*self._threads, self._keeper):
             thread.start()
         threading.Thread(target=self._server.run, daemon=True, name="api").start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        # What is under way may finish within a few seconds; what does not is handed out again at the next start, as after a kill.
         self._over.set()
-        for thread in self._threads:
-            thread.join(10)
+        until = time.monotonic() + ENDING_S
+        self._keeper.join()
         for process in self._processes:
             process.terminate()
+        for thread in self._threads:
+            thread.join(max(0.0, until - time.monotonic()))
         for process in self._processes:
             try:
-                process.wait(10)
+                process.wait(max(0.0, until - time.monotonic()))
             except subprocess.TimeoutExpired:
                 process.kill()
         self._server.close()
