@@ -1,0 +1,122 @@
+"""Google's emulators, each a process of its own on a free port of 127.0.0.1, started when first asked for, ended with the tests.
+
+A test takes a project of its own (`new_project`), so that none sees what another wrote.
+"""
+
+import ctypes
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from data import missing
+
+ROOT = Path(__file__).parents[2]
+PATIENCE_S = 60
+"""How long an emulator may take to start on a busy machine."""
+
+
+def new_project() -> str:
+    """The id of a project that nobody has used."""
+    return f"demo-{uuid.uuid4().hex[:16]}"
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+def listening(port: int) -> bool:
+    """Whether somebody answers on a port of 127.0.0.1."""
+    with socket.socket() as caller:
+        caller.settimeout(0.5)
+        return caller.connect_ex(("127.0.0.1", port)) == 0
+
+
+def end_with_parent() -> None:
+    """Have the process that is being started killed when the one that started it dies, however that happens."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
+@dataclass
+class Emulator:
+    """A server that stands in for one of Google's services."""
+
+    command: Callable[[int], Sequence[str | Path]]
+    """What starts it on a port."""
+    variable: str
+    """The environment variable by which clients find it."""
+    form: str = "127.0.0.1:{port}"
+    """How the variable names the place."""
+    log: Path | None = None
+    port: int = field(default_factory=free_port)
+    process: "subprocess.Popen[bytes] | None" = None
+
+    @property
+    def host(self) -> str:
+        return self.form.format(port=self.port)
+
+    def start(self) -> "Emulator":
+        """Start it, on the same port as before where it was stopped."""
+        with (self.log or Path(os.devnull)).open("ab") as output:
+            self.process = subprocess.Popen([str(part) for part in self.command(self.port)], stdin=subprocess.DEVNULL, stdout=output,
+                                            stderr=output, preexec_fn=end_with_parent)
+        until = time.monotonic() + PATIENCE_S
+        while not listening(self.port):
+            assert self.process.poll() is None, f"{self.variable}: the emulator ended with {self.process.returncode}"
+            assert time.monotonic() < until, f"{self.variable}: the emulator does not listen after {PATIENCE_S} s"
+            time.sleep(0.1)
+        return self
+
+    def stop(self) -> None:
+        """End it by its own pid."""
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+def cloud_sdk() -> Path:
+    """Root of the gcloud CLI, whose components hold the emulators."""
+    named = os.environ.get("CLOUDSDK")
+    found = shutil.which("gcloud")
+    candidates = [Path(named)] if named else [Path(found).resolve().parents[1]] if found else []
+    for root in (*candidates, Path("/usr/lib/google-cloud-sdk")):
+        if (root / "platform").is_dir():
+            return root
+    missing("the gcloud CLI with its emulators")
+    raise AssertionError
+
+
+def _java() -> str:
+    if found := shutil.which("java"):
+        return found
+    missing("java, which the emulators run on,")
+    raise AssertionError
+
+
+def firestore(rules: Path | None = None) -> Emulator:
+    """Firestore; with rules, which it then enforces for everyone but servers."""
+    jar = cloud_sdk() / "platform" / "cloud-firestore-emulator" / "cloud-firestore-emulator.jar"
+    if not jar.exists():
+        missing("the Firestore emulator (gcloud components install cloud-firestore-emulator)")
+    java = _java()
+    return Emulator(lambda port: [java, "-Xmx512m", "-Duser.language=en", "-cp", jar, "com.google.cloud.datastore.emulator.firestore.CloudFirestore",
+                                  "--host", "127.0.0.1", "--port", str(port), *(["--rules", rules] if rules else [])],
+                    "FIRESTORE_EMULATOR_HOST")
+
+
+def pubsub() -> Emulator:
+    """Pub/Sub."""
+    jars = sorted((cloud_sdk() / "platform" / "pubsub-emulator" / "lib").glob("cloud-pubsub-emulator-*-all.jar"))
+    if not jars:
+        missing("the Pub/Sub emulator (gcloud components install pubsub-emulator)")
+    java = _java()
+    return Emulator(lambda port: [java, "-Xmx512m", "-jar", jars[-1], "--host=127.0.0.1", f"--port={port}"], "PUBSUB_EMULATOR_HOST")
