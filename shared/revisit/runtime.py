@@ -14,12 +14,13 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import functions_framework
+from flask import has_request_context, request
 
 from revisit import wire
 from revisit.backend import Backend
@@ -30,11 +31,9 @@ from revisit.events import Event
 
 MAX_ATTEMPTS = 8
 MAX_HOPS = 8
-MAX_AGE = timedelta(hours=20)
-"""Below Pub/Sub's retention of 24 h; a backend that keeps messages until they are handled sets its own."""
 
 ATTEMPT = "googclient_deliveryattempt"
-"""Message attribute that carries the attempt where the queue tells it (the name Google's own clients use)."""
+"""Message attribute that carries the attempt in a CloudEvent (the name Google's own clients use); a push tells it beside the message."""
 
 log = logging.getLogger("revisit")
 log.addHandler(logging.NullHandler())  # silent until `log_to` says otherwise
@@ -57,13 +56,29 @@ def current_backend() -> Backend:
         GiveUp: The environment names none.
     """
     if not _backend:
-        data = os.environ.get("REVISIT_DATA")
-        if not data:
-            raise GiveUp("no backend: set REVISIT_DATA to a data folder")
+        use(named_backend())
+    return _backend[0]
+
+
+def named_backend() -> Backend:
+    """The backend that the environment names: a data folder by REVISIT_DATA, or a Google Cloud project by REVISIT_PROJECT.
+
+    Raises:
+        GiveUp: It names none, or both, or one that cannot be.
+    """
+    data, project = os.environ.get("REVISIT_DATA"), os.environ.get("REVISIT_PROJECT")
+    if data and project:
+        raise GiveUp("both REVISIT_DATA and REVISIT_PROJECT are set; unset the one that is not meant")
+    if data:
         from revisit.local.backend import local_backend
 
-        use(local_backend(Path(data)))
-    return _backend[0]
+        return local_backend(Path(data))
+    if project is None and not any(name.endswith("_EMULATOR_HOST") for name in os.environ):
+        raise GiveUp("no backend: set REVISIT_DATA to a data folder, or REVISIT_PROJECT to the id of a Google Cloud project")
+    from revisit.gcp.backend import gcp_backend
+
+    log_to()
+    return gcp_backend()
 
 
 def on(*kinds: type[Event], give_up: Failure | None = None) -> Callable[[Handler], Callable[[Any], None]]:
@@ -78,7 +93,7 @@ def on(*kinds: type[Event], give_up: Failure | None = None) -> Callable[[Handler
     def register(handler: Handler) -> Callable[[Any], None]:
         @wraps(handler)
         def entry(cloud_event: Any) -> None:
-            _handle(cloud_event["id"], cloud_event.data["message"], kinds, handler, give_up)
+            _handle(cloud_event, kinds, handler, give_up)
 
         wrapped: Callable[[Any], None] = functions_framework.cloud_event(entry)
         return wrapped
@@ -86,13 +101,14 @@ def on(*kinds: type[Event], give_up: Failure | None = None) -> Callable[[Handler
     return register
 
 
-def _handle(message_id: str, message: dict[str, Any], kinds: tuple[type[Event], ...], handler: Handler, give_up: Failure | None) -> None:
+def _handle(cloud_event: Any, kinds: tuple[type[Event], ...], handler: Handler, give_up: Failure | None) -> None:
     backend, name, begun = current_backend(), handler.__name__, time.perf_counter()
-    attempt = int((message.get("attributes") or {}).get(ATTEMPT, 1))
+    message = _message(cloud_event)
+    attempt = _attempt(message)
     envelope: wire.Envelope | None = None
     outcome = "done"
     try:
-        envelope = wire.from_push(message)
+        envelope = wire.from_cloud_event(cloud_event)
         backend = backend.handling(envelope, name)
         if _already_done(backend):
             outcome = "repeated"
@@ -102,7 +118,7 @@ def _handle(message_id: str, message: dict[str, Any], kinds: tuple[type[Event], 
     except GiveUp as error:
         outcome = f"gave up: {error}"
         heard = envelope is not None and isinstance(envelope.event, kinds)
-        _put_aside(backend, message_id, message, envelope, str(error), attempt, give_up if heard else None)
+        _put_aside(backend, cloud_event["id"], message, envelope, str(error), attempt, give_up if heard else None)
     except Exception as error:
         outcome = f"{type(error).__name__}: {error}"
         if not isinstance(error, Retry):
@@ -110,9 +126,24 @@ def _handle(message_id: str, message: dict[str, Any], kinds: tuple[type[Event], 
         if attempt < MAX_ATTEMPTS:
             raise
         outcome = f"gave up after {attempt} attempts: {outcome}"
-        _put_aside(backend, message_id, message, envelope, outcome, attempt, give_up, unforeseen=True)
+        _put_aside(backend, cloud_event["id"], message, envelope, outcome, attempt, give_up, unforeseen=True)
     finally:
         _write_line(name, envelope, outcome, attempt, begun)
+
+
+def _message(cloud_event: Any) -> dict[str, Any]:
+    """The Pub/Sub message that the CloudEvent was made of; empty where there was none."""
+    message = cloud_event.data.get("message") if isinstance(cloud_event.data, dict) else None
+    return message if isinstance(message, dict) else {}
+
+
+def _attempt(message: dict[str, Any]) -> int:
+    """Which delivery of the message this is, 1 where nobody counts."""
+    told = (message.get("attributes") or {}).get(ATTEMPT)
+    if told is None and has_request_context() and request.is_json:
+        body = request.get_json(silent=True)
+        told = body.get("deliveryAttempt") if isinstance(body, dict) else None
+    return int(told) if str(told or "").isdigit() else 1
 
 
 def _already_done(backend: Backend) -> bool:

@@ -10,12 +10,14 @@ from typing import Annotated, Any
 
 import msgspec
 
-from revisit.clock import rfc3339
-from revisit.errors import GiveUp
-from revisit.events import EVENTS, Event
+from revisit.clock import instant, rfc3339
+from revisit.errors import BadInput, GiveUp
+from revisit.events import EVENTS, DeliveriesDue, Event, RefreshDue
 from revisit.job import Lane
 
 TYPE_PREFIX = "io.revisit."
+TICKS = (RefreshDue, DeliveriesDue)
+"""Events that a clock sends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +70,12 @@ class Envelope:
                 "trace": self.trace or self.id, "lane": self.lane}
 
 
-def decode(body: bytes) -> Envelope:
+def decode(body: bytes, published: datetime | None = None) -> Envelope:
     """Read `Envelope.encode` back.
+
+    Args:
+        published: When the queue took it in. A tick of Cloud Scheduler's is the same bytes every time and states no time: this is
+            its time and, as a redelivered one keeps it, what tells it from others.
 
     Raises:
         GiveUp: It is not a CloudEvent of ours.
@@ -77,12 +83,21 @@ def decode(body: bytes) -> Envelope:
     try:
         raw = msgspec.json.decode(body, type=_Wire)
         kind = EVENTS[raw.type.removeprefix(TYPE_PREFIX)]
-        event = msgspec.convert(raw.data, kind)
+        time = raw.time or published
+        if time is None:
+            raise GiveUp("the message is not a CloudEvent of ours: it states no time")
+        tick = {"at": rfc3339(time)} if raw.time is None and issubclass(kind, TICKS) else {}
+        event = msgspec.convert({**tick, **raw.data}, kind)
     except KeyError:
         raise GiveUp(f"type {raw.type!r} is none of our events") from None
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise GiveUp(f"the message is not a CloudEvent of ours: {error}") from None
-    return Envelope(event, raw.time, raw.hops, raw.trace, tuple(raw.path.split()))
+    return Envelope(event, time, raw.hops, raw.trace, tuple(raw.path.split()))
+
+
+def tick(topic: str, **data: str) -> bytes:
+    """What Cloud Scheduler publishes at each turn, always the same."""
+    return msgspec.json.encode({"type": TYPE_PREFIX + topic, "data": data})
 
 
 def push_body(envelope: Envelope, subscription: str, message_id: str, attempt: int) -> dict[str, Any]:
@@ -110,15 +125,32 @@ def from_push(message: dict[str, Any]) -> Envelope:
     """
     try:
         body = base64.b64decode(message["data"], validate=True)
-    except (KeyError, TypeError, ValueError):
+        published = message.get("publishTime")
+        time = published if isinstance(published, datetime) else instant(published) if published else None
+    except (KeyError, TypeError, ValueError, BadInput):
         raise GiveUp("the push body carries no message data") from None
-    return decode(body)
+    return decode(body, time)
+
+
+def from_cloud_event(cloud_event: Any) -> Envelope:
+    """Read the CloudEvent that functions-framework makes of a request: of a Pub/Sub push in either form, or of an event of ours
+    sent as it is (https://github.com/cloudevents/spec/blob/main/cloudevents/bindings/http-protocol-binding.md).
+
+    Raises:
+        GiveUp: There is no event of ours in it.
+    """
+    data = cloud_event.data
+    if isinstance(data, dict) and isinstance(data.get("message"), dict):
+        return from_push(data["message"])
+    facts = {name: cloud_event.get(name) for name in ("type", "time", "hops", "trace", "path")}
+    known = {name: int(value) if name == "hops" and str(value).isdigit() else value for name, value in facts.items() if value is not None}
+    return decode(msgspec.json.encode({**known, "data": data}))
 
 
 class _Wire(msgspec.Struct):
     type: str
-    time: Annotated[datetime, msgspec.Meta(tz=True)]
     data: dict[str, Any]
+    time: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
     hops: int = 0
     trace: str = ""
     path: str = ""

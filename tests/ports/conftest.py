@@ -1,11 +1,12 @@
 """The backends that are put to the questions of this folder, each empty and with a clock that stands still."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
+from emulators import Emulator, firestore, new_project, pubsub
 from revisit.backend import Backend
 from revisit.wire import Envelope, decode
 from revisit.wiring import HEARS
@@ -16,23 +17,56 @@ from samples import StoppedClock
 class Place:
     """Where backends can be opened, several on the same state."""
 
+    name: str
     open: Callable[[], Backend]
     clock: StoppedClock
+    queued: Callable[[Backend], list[Envelope]]
+    """The events that are on their way."""
 
 
-def local(tmp_path: Path) -> Place:
-    from revisit.local.backend import local_backend
+@contextmanager
+def local(request: pytest.FixtureRequest) -> Iterator[Place]:
+    from revisit.local.backend import local_backend, local_queue
 
-    clock = StoppedClock()
-    return Place(lambda: local_backend(tmp_path / "data", now=clock), clock)
+    clock, tmp_path = StoppedClock(), request.getfixturevalue("tmp_path")
+    yield Place("local", lambda: local_backend(tmp_path / "data", now=clock), clock,
+                lambda backend: [decode(message.body) for message in local_queue(backend).lease(tuple(HEARS), 1000, lease_s=0)])
 
 
-PLACES = {"local": local}
+@contextmanager
+def gcp(request: pytest.FixtureRequest) -> Iterator[Place]:
+    from emulators.project import lay_out, pulled
+    from revisit.gcp.backend import gcp_backend
+    from revisit.gcp.settings import Settings
+
+    request.getfixturevalue("google")
+    clock, settings = StoppedClock(), Settings(new_project())
+    lay_out(settings.project)
+    yield Place("gcp", lambda: gcp_backend(settings, clock), clock, lambda _: pulled(settings.project))
+
+
+PLACES = {"local": local, "gcp": gcp}
+
+
+@pytest.fixture(scope="session")
+def google() -> Iterator[None]:
+    """Google's emulators, which clients of this process then find."""
+    started: list[Emulator] = []
+    with pytest.MonkeyPatch.context() as patch:
+        try:
+            for make in (firestore, pubsub):
+                started.append(make().start())
+                patch.setenv(started[-1].variable, started[-1].host)
+            yield
+        finally:
+            for emulator in started:
+                emulator.stop()
 
 
 @pytest.fixture(params=PLACES)
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
-    return PLACES[request.param](tmp_path)
+def place(request: pytest.FixtureRequest) -> Iterator[Place]:
+    with PLACES[request.param](request) as place:
+        yield place
 
 
 @pytest.fixture
@@ -46,8 +80,6 @@ def clock(place: Place) -> StoppedClock:
 
 
 @pytest.fixture
-def queued(backend: Backend) -> Callable[[], list[Envelope]]:
+def queued(place: Place, backend: Backend) -> Callable[[], list[Envelope]]:
     """The events that are on their way."""
-    from revisit.local.backend import local_queue
-
-    return lambda: [decode(message.body) for message in local_queue(backend).lease(tuple(HEARS), 1000, lease_s=0)]
+    return lambda: place.queued(backend)

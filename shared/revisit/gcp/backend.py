@@ -1,0 +1,96 @@
+"""Makes the backend of one deployment on Google Cloud."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any
+
+from revisit.backend import Backend
+from revisit.clock import Clock, system_clock
+from revisit.gcp.settings import Settings, settings
+from revisit.ports import Assets, Catalog, Source
+
+if TYPE_CHECKING:
+    from google.cloud.firestore import Client
+
+    from revisit.gcp.outbox import Outbox
+
+MAX_AGE = timedelta(hours=20)
+"""Older events are put aside: Pub/Sub itself lets go of them after 24 h, and would do so without a word."""
+
+
+def gcp_backend(named: Settings | None = None, now: Clock = system_clock) -> Backend:
+    """The backend of a deployment; nothing is asked of Google before it is first used.
+
+    Args:
+        named: As the environment says if not given.
+        now: The present.
+
+    Raises:
+        BadInput: The environment lacks a variable, or names something that cannot be.
+    """
+    place = named or settings()
+    home = _Home(place, now)
+
+    @cache
+    def catalog() -> Catalog:
+        from revisit.gcp.bigquery import BigQueryCatalog
+
+        return BigQueryCatalog(place, now)
+
+    return Backend(catalog, _later(lambda: home.records), _later(lambda: home.assets), _later(lambda: home.bus), _open_source, place.sources, now,
+                   base_url=place.base_url, max_age=MAX_AGE)
+
+
+class _Home:
+    """The adapters of one deployment, each made when it is first asked for."""
+
+    def __init__(self, place: Settings, now: Clock) -> None:
+        self._place, self._now = place, now
+
+    @cached_property
+    def records(self) -> Any:
+        from revisit.gcp.firestore import FirestoreRecords
+
+        return FirestoreRecords(self._client, self._outbox, self._place, self._now)
+
+    @cached_property
+    def bus(self) -> Any:
+        from revisit.gcp.pubsub import PubSubBus
+
+        return PubSubBus(self._place, self._outbox, self._now)
+
+    @cached_property
+    def assets(self) -> Assets:
+        from revisit.gcp.gcs import BucketAssets
+
+        return BucketAssets(self._place)
+
+    @cached_property
+    def _client(self) -> "Client":
+        from revisit.gcp.firestore import client_of
+
+        return client_of(self._place)
+
+    @cached_property
+    def _outbox(self) -> "Outbox":
+        from revisit.gcp.outbox import Outbox
+        from revisit.gcp.pubsub import Publisher
+
+        return Outbox(self._client, Publisher(self._place).publish, self._now)
+
+
+def _later(make: Callable[[], Any]) -> Any:
+    """Stands for an adapter until it is first used: a function that never asks for one need not even install its library."""
+
+    class Later:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(make(), name)
+
+    return Later()
+
+
+def _open_source(spec: str) -> Source:
+    from revisit.sources import open_source
+
+    return open_source(spec)

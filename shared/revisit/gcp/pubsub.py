@@ -1,0 +1,137 @@
+"""The bus on Pub/Sub: one topic an event, one push subscription a hearer, and what it gave up taken in as dead letters."""
+
+import base64
+import logging
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from google.api_core import exceptions
+
+from revisit.bookkeeping import DeadLetter
+from revisit.clock import Clock
+from revisit.errors import GiveUp, Retry
+from revisit.gcp.failure import asking
+from revisit.gcp.outbox import Outbox
+from revisit.gcp.settings import Settings
+from revisit.ports import Depth
+from revisit.wire import Envelope
+from revisit.wiring import hearers
+
+if TYPE_CHECKING:
+    from google.cloud.pubsub_v1 import PublisherClient, SubscriberClient
+
+DEAD_LETTERS = "dead-letters"
+"""Topic and subscription of what was delivered in vain too often."""
+SECONDS = 15.0
+"""Longest that publishing may take, its tries included."""
+SOURCE = "CloudPubSubDeadLetterSourceSubscription"
+DELIVERIES = "CloudPubSubDeadLetterSourceDeliveryCount"
+"""Attributes that Pub/Sub adds to a dead letter."""
+
+log = logging.getLogger("revisit")
+
+
+def subscription_name(function: str, topic: str) -> str:
+    """Of the push subscription that carries a topic to a function: Terraform names them so."""
+    return f"{function}.{topic}"
+
+
+class Publisher:
+    """Puts events on their topics."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def publish(self, envelopes: Sequence[Envelope]) -> list[bool]:
+        """Publish events; says of each whether it is out. What failed is logged and may be tried again."""
+        with asking("Pub/Sub", f"the topics of project {self._settings.project}", "roles/pubsub.publisher"):
+            out = [self._client.publish(self._topic(envelope.event.topic), envelope.encode(), timeout=SECONDS, **envelope.attributes)
+                   for envelope in envelopes]
+        return [self._arrived(future, envelope) for future, envelope in zip(out, envelopes, strict=True)]
+
+    def _arrived(self, future: Any, envelope: Envelope) -> bool:
+        topic = envelope.event.topic
+        try:
+            with asking("Pub/Sub", f"the topic {topic} of project {self._settings.project}", "roles/pubsub.publisher"):
+                future.result(timeout=SECONDS)
+        except (Retry, GiveUp, exceptions.GoogleAPICallError) as error:
+            log.error("%s %s waits in the outbox: %s", topic, envelope.event.subject, error)
+            return False
+        return True
+
+    def _topic(self, topic: str) -> str:
+        return f"projects/{self._settings.project}/topics/{topic}"
+
+    @cached_property
+    def _client(self) -> "PublisherClient":
+        from google.api_core.retry import Retry as Retrying
+        from google.cloud.pubsub_v1 import PublisherClient
+        from google.cloud.pubsub_v1.types import BatchSettings, PublisherOptions
+
+        # A function publishes a handful and waits for it: there is nothing to gather.
+        return PublisherClient(BatchSettings(max_latency=0.002),
+                               PublisherOptions(retry=Retrying(initial=0.2, maximum=4.0, timeout=SECONDS), timeout=SECONDS))
+
+
+class PubSubBus:
+    """The Bus port on one project's topics."""
+
+    def __init__(self, settings: Settings, outbox: Outbox, now: Clock) -> None:
+        self._settings = settings
+        self._outbox = outbox
+        self._now = now
+
+    def relay(self) -> int:
+        """Publish what a crash left in the outbox; returns how many."""
+        return self._outbox.sweep()
+
+    def collect(self, keep: Callable[[DeadLetter], None], limit: int = 500) -> int:
+        """Hand over what Pub/Sub delivered in vain too often; each is let go once `keep` returns. Returns how many."""
+        path, kept = f"projects/{self._settings.project}/subscriptions/{DEAD_LETTERS}", 0
+        with asking("Pub/Sub", f"the subscription {DEAD_LETTERS} of project {self._settings.project}", "roles/pubsub.subscriber"):
+            while kept < limit:
+                try:
+                    pulled = self._subscriber.pull(subscription=path, max_messages=100, return_immediately=True, timeout=SECONDS).received_messages
+                except exceptions.DeadlineExceeded:
+                    pulled = []
+                if not pulled:
+                    return kept
+                for one in pulled:
+                    keep(letter_of(one.message, self._now()))
+                    self._subscriber.acknowledge(subscription=path, ack_ids=[one.ack_id], timeout=SECONDS)
+                    kept += 1
+        return kept
+
+    def depth(self) -> list[Depth]:
+        """What is committed but not yet published, by function and lane."""
+        waiting: dict[tuple[str, str], list[datetime]] = {}
+        for topic, lane, at in self._outbox.waiting():
+            for function in hearers(topic):
+                waiting.setdefault((function, lane), []).append(at)
+        return [Depth(function, "backfill" if lane == "backfill" else "live", len(times), 0, 0,
+                      max(0.0, (self._now() - min(times)).total_seconds()))
+                for (function, lane), times in sorted(waiting.items())]
+
+    @cached_property
+    def _subscriber(self) -> "SubscriberClient":
+        from google.cloud.pubsub_v1 import SubscriberClient
+
+        return SubscriberClient()
+
+
+def letter_of(message: Any, now: datetime) -> DeadLetter:
+    """What Pub/Sub gave up, as a dead letter; its id is that which the function itself would have given it."""
+    from revisit import wire
+
+    attributes = dict(message.attributes)
+    function, _, topic = attributes.get(SOURCE, "").partition(".")
+    attempts = int(attributes.get(DELIVERIES) or 0)
+    try:
+        envelope = wire.from_push({"data": base64.b64encode(message.data).decode(), "publishTime": message.publish_time})
+        id, topic, body = f"{envelope.id}:{function or 'unread'}", envelope.event.topic, message.data.decode()
+    except GiveUp:
+        id, body = f"{message.message_id}:{function or 'unread'}", base64.b64encode(message.data).decode()
+    return DeadLetter(id, function, topic, f"given up after {attempts} attempts: each ended in an error or without an answer",
+                      now, attempts, body)
