@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from revisit.bands import BandFile
+from revisit.bookkeeping import DeadLetter
 from revisit.job import Asset, Lane
 from revisit.product import Level, Product
 from revisit.wire import Envelope
@@ -200,7 +201,7 @@ class Transaction(Protocol):
         ...
 
     def send(self, envelope: Envelope) -> None:
-        """Put an event into the outbox; an event of the same id that is still under way is not doubled."""
+        """Put an event into the outbox; an event of the same id that is still in it is not doubled."""
         ...
 
 
@@ -243,6 +244,21 @@ class Assets(Protocol):
         """
         ...
 
+    def link(self, path: str, seconds: float, name: str = "") -> str | None:
+        """An address that lets its bearer read this one asset for a while; None where the API hands it out itself.
+
+        Whoever asks has been found to have a right to it. The address is a secret: it is not written into a log.
+
+        Args:
+            seconds: How long it holds, a day at most.
+            name: What the file is called where it is saved.
+
+        Raises:
+            Retry: Whoever signs it does not answer.
+            GiveUp: The account may not sign.
+        """
+        ...
+
     def workspace(self) -> Path:
         """A local folder for unfinished files, on the same disk where there is one; left-overs are cleared at start."""
         ...
@@ -281,6 +297,10 @@ class Bus(Protocol):
 
     def relay(self) -> int:
         """Publish what a crash left in the outbox; returns how many."""
+        ...
+
+    def collect(self, keep: Callable[[DeadLetter], None]) -> int:
+        """Hand over what the bus gave up by itself, since nobody ever answered; each is let go once `keep` returns. Returns how many."""
         ...
 
     def depth(self) -> list[Depth]:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from data import missing
+from revisit import holder
 from revisit.errors import BadInput, NotFound
-from revisit.local import holder
 from revisit.local.folder import WORK, FolderAssets
 
 

@@ -8,7 +8,7 @@ import os
 import threading
 from pathlib import Path
 
-from revisit.local.holder import gone, this_process
+from revisit.holder import gone, this_process
 
 
 class Doorbell:

@@ -1,24 +1,21 @@
 """Assets in a folder: written aside, put in place by one step, so that each is visible whole or not at all."""
 
 import os
-import re
 import shutil
 import stat
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import file_digest
 from pathlib import Path
 
+from revisit.assets import clear_left_overs, components, workspace
 from revisit.durable import carry_to_disk
 from revisit.errors import BadInput, NotFound, Retry
 from revisit.job import Asset
 from revisit.local.disk import place
-from revisit.local.holder import gone, this_process
 
 WORK = ".work"
 """Folder of unfinished files, below the assets so that both are on one disk; no asset's name begins with a dot."""
-_COMPONENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+=@-]{0,199}")
 
 
 class FolderAssets:
@@ -35,9 +32,7 @@ class FolderAssets:
             (root / WORK).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise BadInput(f"the assets folder {root} cannot be written ({error.strerror}); make it writable, or name another with --data") from error
-        for left in (root / WORK).iterdir():
-            if gone(left.name):
-                shutil.rmtree(left, ignore_errors=True)
+        clear_left_overs(root / WORK)
 
     def store(self, file: Path, path: str, media_type: str) -> Asset:
         target = self._target(path)
@@ -69,17 +64,20 @@ class FolderAssets:
 
     def workspace(self) -> Path:
         """This thread's folder for unfinished files."""
-        folder = self.root / WORK / this_process() / str(threading.get_native_id())
         with _disk(self.root):
-            folder.mkdir(parents=True, exist_ok=True)
-        return folder
+            return workspace(self.root / WORK)
+
+    def link(self, path: str, seconds: float, name: str = "") -> str | None:
+        """None: the API hands the file out itself."""
+        del seconds, name
+        self._target(path)
+        return None
 
     def _target(self, path: str) -> Path:
         """Where an asset lies; never outside the folder, whatever links somebody put into it."""
-        if not all(_COMPONENT.fullmatch(component) for component in path.split("/")):
-            raise BadInput(f"{path!r} is not the path of an asset: use letters, digits and . _ + = @ - between single slashes")
-        target = self.root.joinpath(*path.split("/"))
-        if target.resolve() != self.root.resolve().joinpath(*path.split("/")):
+        parts = components(path)
+        target = self.root.joinpath(*parts)
+        if target.resolve() != self.root.resolve().joinpath(*parts):
             raise BadInput(f"{path!r} leads through a symbolic link; assets are only kept below {self.root}")
         return target
 

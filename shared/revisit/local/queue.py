@@ -3,7 +3,7 @@
 import base64
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 
 import apsw
@@ -13,7 +13,7 @@ from revisit.clock import Clock
 from revisit.ids import derived
 from revisit.job import Lane
 from revisit.local.doorbell import Doorbell
-from revisit.local.holder import gone, this_process
+from revisit.holder import gone, this_process
 from revisit.local.outbox import LANES, insert, message_id
 from revisit.local.records import write
 from revisit.local.sqlite import Database
@@ -152,6 +152,10 @@ class LocalQueue:
 
     def relay(self) -> int:
         """Outbox and queue are one table: there is nothing to publish."""
+        return 0
+
+    def collect(self, keep: Callable[[DeadLetter], None]) -> int:  # noqa: ARG002
+        """`bury` puts what was tried too often on record at once: there is nothing to hand over."""
         return 0
 
     def put_raw(self, function: str, body: bytes, lane: Lane = "live") -> str:

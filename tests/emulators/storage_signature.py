@@ -1,0 +1,64 @@
+"""What a V4 signed URL must hold to be let in, worked out from its request as Google's pages say.
+
+https://cloud.google.com/storage/docs/authentication/canonical-requests and .../docs/authentication/signatures.
+"""
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qsl, quote
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from emulators.storage_objects import Refused
+
+ALGORITHM = "GOOG4-RSA-SHA256"
+LONGEST_S = 7 * 86_400
+AHEAD = timedelta(minutes=15)
+"""By how much the clock of the signer may be fast."""
+
+
+def signed(query: str) -> bool:
+    """Whether a request says that it is signed."""
+    return any(name in query for name in ("X-Goog-Signature=", "X-Goog-Algorithm=", "X-Goog-Credential="))
+
+
+def verify(method: str, path: str, query: str, headers: dict[str, str], keys: dict[str, str]) -> None:
+    """Let a signed request pass.
+
+    Args:
+        path: As it was sent, percent-encoded.
+        headers: By names in small letters.
+        keys: Public keys in PEM by the e-mail of their account.
+
+    Raises:
+        Refused: The signature is not of this very request, has expired, or is of a stranger.
+    """
+    given = dict(parse_qsl(query, keep_blank_values=True))
+    try:
+        signature, credential, date = bytes.fromhex(given["X-Goog-Signature"]), given["X-Goog-Credential"], given["X-Goog-Date"]
+        names, lasts = given["X-Goog-SignedHeaders"].split(";"), int(given["X-Goog-Expires"])
+        at = datetime.strptime(date, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        email, scope = credential.split("/", 1)
+    except (KeyError, ValueError) as error:
+        raise Refused(400, "AuthenticationRequired", f"The signed request lacks or garbles {error}") from None
+    if given.get("X-Goog-Algorithm") != ALGORITHM or not 0 < lasts <= LONGEST_S or "host" not in names:
+        raise Refused(400, "InvalidArgument", "The signed request has another algorithm, lasts too long, or does not sign its host")
+    if scope.split("/")[0] != date[:8] or scope.split("/")[2:] != ["storage", "goog4_request"]:
+        raise Refused(400, "InvalidArgument", "The credential's scope is not that of the date")
+    if not at - AHEAD <= datetime.now(UTC) <= at + timedelta(seconds=lasts):
+        raise Refused(403, "ExpiredToken", "The provided token has expired.")
+    asked = "&".join(f"{quote(name, safe='~')}={quote(value, safe='~')}" for name, value in sorted(given.items()) if name != "X-Goog-Signature")
+    stated = "".join(f"{name}:{' '.join(headers.get(name, '').split())}\n" for name in sorted(names))
+    payload = headers.get("x-goog-content-sha256", "UNSIGNED-PAYLOAD")
+    request = "\n".join((method, path, asked, stated, ";".join(names), payload))
+    text = "\n".join((ALGORITHM, date, scope, hashlib.sha256(request.encode()).hexdigest()))
+    if email not in keys:
+        raise Refused(403, "SignatureDoesNotMatch", f"{email} is not known here")
+    key = serialization.load_pem_public_key(keys[email].encode())
+    assert isinstance(key, rsa.RSAPublicKey)
+    try:
+        key.verify(signature, text.encode(), padding.PKCS1v15(), hashes.SHA256())
+    except InvalidSignature:
+        raise Refused(403, "SignatureDoesNotMatch", "The request signature we calculated does not match the signature you provided.") from None
