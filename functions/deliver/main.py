@@ -1,8 +1,9 @@
-"""job.finished: a clear acquisition becomes an alert and is carried outward; deliveries.due: what waits is tried again."""
+"""job.finished: a clear acquisition becomes an alert and is carried outward; deliveries.due: what waits, or got stuck, is tried again."""
 
 from revisit.delivering import announce, carry, due
 from revisit.events import DeliveriesDue, JobFinished
 from revisit.runtime import on
+from revisit.sweeping import sweep
 
 
 @on(JobFinished, DeliveriesDue)
@@ -10,4 +11,5 @@ def deliver(event, backend):
     if isinstance(event, JobFinished):
         carry(announce(event.job, backend), backend, at_once=True)
     else:
+        sweep(backend)
         carry(due(backend), backend)

@@ -143,7 +143,7 @@ def _attempt(message: dict[str, Any]) -> int:
     if told is None and has_request_context() and request.is_json:
         body = request.get_json(silent=True)
         told = body.get("deliveryAttempt") if isinstance(body, dict) else None
-    return int(told) if str(told or "").isdigit() else 1
+    return int(str(told)) if str(told or "").isdigit() else 1
 
 
 def _already_done(backend: Backend) -> bool:

@@ -22,6 +22,8 @@ class Place:
     clock: StoppedClock
     queued: Callable[[Backend], list[Envelope]]
     """The events that are on their way."""
+    crowd: tuple[int, int] = (16, 10)
+    """Threads that get in one another's way, and how often each: the Firestore emulator takes seconds for what contends."""
 
 
 @contextmanager
@@ -42,7 +44,7 @@ def gcp(request: pytest.FixtureRequest) -> Iterator[Place]:
     request.getfixturevalue("google")
     clock, settings = StoppedClock(), Settings(new_project())
     lay_out(settings.project)
-    yield Place("gcp", lambda: gcp_backend(settings, clock), clock, lambda _: pulled(settings.project))
+    yield Place("gcp", lambda: gcp_backend(settings, clock), clock, lambda _: pulled(settings.project), crowd=(3, 3))
 
 
 PLACES = {"local": local, "gcp": gcp}

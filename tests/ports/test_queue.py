@@ -308,3 +308,9 @@ def test_waiting_goes_by_a_clock_that_never_jumps(queue, clock):
     clock.advance(-86_400)
     assert not queue.wait(0.05, ["extract"])
     assert time.monotonic() - begun < 20
+
+
+def test_an_event_that_is_still_queued_is_not_doubled(send, queue):
+    for _ in range(3):
+        send(JobStarted("job_1"))
+    assert len(queue.lease(["extract"], 9)) == 1

@@ -11,6 +11,7 @@ from revisit import runtime, wire
 from revisit.bookkeeping import DeadLetter
 from revisit.errors import GiveUp, Retry
 from revisit.events import JobExtracted, JobStarted, ProductNew
+from revisit.gcp.backend import MAX_AGE
 from revisit.local.backend import local_backend
 
 NOW = datetime(2026, 5, 1, 10, 30, tzinfo=UTC)
@@ -127,7 +128,7 @@ def test_an_event_that_a_function_does_not_hear_is_none_that_it_can_note_as_fail
 def test_an_old_event_is_put_aside_where_the_backend_says_what_is_old(backend):
     entry, calls = handler_of(JobStarted)
     old = wire.Envelope(JobStarted("job_1"), NOW - timedelta(hours=21))
-    runtime.use(replace(backend, max_age=runtime.MAX_AGE))
+    runtime.use(replace(backend, max_age=MAX_AGE))
     push(entry, old)
     assert calls == []
     assert "21:00:00 old" in letters(backend)[0].reason

@@ -5,11 +5,11 @@ fields it is found by and the owner that the security rules go by.
 """
 
 import random
+import threading
 import time
 import typing
 from collections.abc import Callable, Iterable
 from datetime import timedelta
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -36,8 +36,8 @@ EXPIRES = "expires"
 """The field that TTL goes by."""
 SECONDS = 20.0
 """Longest a read may take, its tries included."""
-TRIES = 5
-"""Of a transaction that others got in the way of; the client's own attempts multiply them."""
+PATIENCE_S = 30.0
+"""A transaction that others get in the way of is not begun again later than this."""
 LONGEST_ID = 1500
 """Bytes of a document's id."""
 
@@ -65,6 +65,8 @@ class FirestoreRecords:
         self._outbox = outbox
         self._settings = settings
         self._now = now
+        self._within = threading.local()
+        """Whether this thread is in a transaction."""
 
     def get[T](self, kind: type[T], id: str) -> T | None:
         with self._asking():
@@ -86,16 +88,20 @@ class FirestoreRecords:
 
     def transact[T](self, work: Callable[["FirestoreTransaction"], T]) -> T:
         """See `Records.transact`; what it sends is published before it returns, and by the sweeper should that fail."""
-        for attempt in range(TRIES):
+        if getattr(self._within, "transaction", False):
+            raise RuntimeError("a transaction within a transaction is refused; do all of it in one")
+        until, longest = time.monotonic() + PATIENCE_S, 0.1
+        while True:
             try:
                 with self._asking():
                     result, rows = self._try(work)
                 break
             except Retry as error:
-                if not isinstance(error.__cause__, exceptions.Aborted | _Contended) or attempt == TRIES - 1:
+                if not isinstance(error.__cause__, exceptions.Aborted) or time.monotonic() > until:
                     raise
                 # Another transaction was quicker; a different wait for each lets one of them through.
-                time.sleep(random.uniform(0, 0.1 * 2**attempt))  # noqa: S311
+                time.sleep(random.uniform(0, longest))  # noqa: S311
+                longest = min(2 * longest, 3.0)
         if rows:
             self._outbox.flush(rows)
         return result
@@ -107,9 +113,11 @@ class FirestoreRecords:
         @firestore.transactional
         def run(inner: "firestore.Transaction") -> T:
             opened[:] = [FirestoreTransaction(self._client, inner, self._outbox, self._now)]
+            self._within.transaction = True
             try:
                 return work(opened[0])
             finally:
+                self._within.transaction = False
                 opened[0].close()
 
         try:
@@ -132,7 +140,7 @@ class FirestoreRecords:
         return asking("Firestore", _about(self._settings), ROLE)
 
 
-class _Contended(exceptions.Aborted):  # type: ignore[misc]  # the library is untyped
+class _Contended(exceptions.Aborted):
     """Every attempt of a transaction met another one."""
 
 
@@ -152,7 +160,7 @@ class FirestoreTransaction:
         """After this it refuses everything."""
         self._transaction = None
 
-    def rows(self, results: "Iterable[Any]") -> list[Row]:
+    def rows(self, results: "Iterable[Any] | None") -> list[Row]:
         """What was put into the outbox, as the commit's results tell it."""
         written = list(results or ())
         return [Row(envelope, written[place].update_time) for place, envelope in self._sent]
@@ -167,7 +175,8 @@ class FirestoreTransaction:
         self._writing().delete(document(self._client, name_of(kind), id))
 
     def marked(self, mark: str) -> bool:
-        return bool(self._fetch(MARK, mark).exists)
+        found = self._fetch(MARK, mark)
+        return bool(found.exists and found.get(EXPIRES) > self._now)
 
     def mark(self, mark: str) -> None:
         self._writing().set(document(self._client, MARK, mark), {"at": self._now, EXPIRES: self._now + MARKS_KEPT})
@@ -211,11 +220,15 @@ def fields_of(record: Any) -> dict[str, Any]:
     return {**found, **owner, "body": encode(record).decode()}
 
 
-@cache
+_known: dict[type[Any], frozenset[str]] = {}
+
+
 def _plural(kind: type[Any]) -> frozenset[str]:
     """The indexed fields that hold several values."""
-    hints = typing.get_type_hints(kind)
-    return frozenset(name for name in KINDS[kind] if typing.get_origin(hints[name]) is tuple)
+    if kind not in _known:
+        hints = typing.get_type_hints(kind)
+        _known[kind] = frozenset(name for name in KINDS[kind] if typing.get_origin(hints[name]) is tuple)
+    return _known[kind]
 
 
 def _read[T](found: Any, kind: type[T]) -> T | None:

@@ -26,6 +26,8 @@ DEAD_LETTERS = "dead-letters"
 """Topic and subscription of what was delivered in vain too often."""
 SECONDS = 15.0
 """Longest that publishing may take, its tries included."""
+LOOK_S = 2.0
+"""How long to wait for one: Pub/Sub keeps who asks waiting where there is none."""
 SOURCE = "CloudPubSubDeadLetterSourceSubscription"
 DELIVERIES = "CloudPubSubDeadLetterSourceDeliveryCount"
 """Attributes that Pub/Sub adds to a dead letter."""
@@ -93,10 +95,8 @@ class PubSubBus:
         with asking("Pub/Sub", f"the subscription {DEAD_LETTERS} of project {self._settings.project}", "roles/pubsub.subscriber"):
             while kept < limit:
                 try:
-                    pulled = self._subscriber.pull(subscription=path, max_messages=100, return_immediately=True, timeout=SECONDS).received_messages
+                    pulled = self._subscriber.pull(subscription=path, max_messages=100, timeout=LOOK_S).received_messages
                 except exceptions.DeadlineExceeded:
-                    pulled = []
-                if not pulled:
                     return kept
                 for one in pulled:
                     keep(letter_of(one.message, self._now()))
