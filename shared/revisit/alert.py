@@ -25,6 +25,8 @@ class Alert:
     """Whether it belongs to the subscription's past."""
     reason: str = ""
     """What could not be judged, such as a cloud limit without a mask."""
+    owner: str = "local"
+    """The subscription's."""
 
 
 def alert_id(subscription: str, acquisition: str) -> str:

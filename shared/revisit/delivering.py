@@ -139,12 +139,13 @@ def _announce(commit: Commit, job: Job, now: datetime) -> list[Delivery]:
         return []
     number = subscription.alerts + 1
     deliveries = [
-        Delivery(delivery_id(id, channel.id), id, subscription.id, channel.id, channel.target, now, now, host=_host(channel))
+        Delivery(delivery_id(id, channel.id), id, subscription.id, channel.id, channel.target, now, now, host=_host(channel),
+                 owner=subscription.owner)
         for channel in subscription.channels if channel.state == "live"
     ]
     commit.put(subscription.updated(alerts=number))
     commit.put(Alert(id, subscription.id, number, job.id, job.acquisition, job.product.id, job.product.sensing_time, now,
-                     job.cover or Cover(0, 0, 0, mask="none"), job.indices, job.lane == "backfill", job.reason))
+                     job.cover or Cover(0, 0, 0, mask="none"), job.indices, job.lane == "backfill", job.reason, subscription.owner))
     for delivery in deliveries:
         commit.put(delivery)
     return deliveries

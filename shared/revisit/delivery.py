@@ -38,6 +38,8 @@ class Delivery:
     """Fencing number: a result is only recorded by the holder of the latest claim."""
     host: str = ""
     """The receiving host: failures in a row are counted by it."""
+    owner: str = "local"
+    """The subscription's."""
 
     def updated(self, **changes: Any) -> "Delivery":
         """The same delivery with some fields changed."""
