@@ -9,6 +9,7 @@ from revisit.clock import Clock
 from revisit.errors import NotFound
 from revisit.events import Event
 from revisit.ports import Assets, Bus, Catalog, Records, Source, Transaction
+from revisit.sign_in import SignIn
 from revisit.wire import Envelope
 
 
@@ -52,6 +53,8 @@ class Backend:
     """The event being handled."""
     handler: str = ""
     """The function handling it."""
+    sign_in: SignIn | None = None
+    """How its users sign in; None where everybody let in is the owner."""
 
     def handling(self, cause: Envelope, handler: str) -> "Backend":
         """This backend, for one handler's run on one event."""

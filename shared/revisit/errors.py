@@ -5,7 +5,9 @@
     └── GiveUp       trying again cannot help: the reason is recorded, nothing is redelivered
         ├── BadInput     what was asked makes no sense: HTTP 422, exit code 2
         ├── NotFound     no such thing, or not yours: HTTP 404, exit code 2
-        └── Conflict     what was asked contradicts what is there: HTTP 409, exit code 2
+        ├── Conflict     what was asked contradicts what is there: HTTP 409, exit code 2
+        ├── Unknown      nobody we know is asking: HTTP 401, exit code 2
+        └── TooMany      more than the plan allows for now: HTTP 429, exit code 2
 
 Every message is one sentence that names the value and the remedy. Only `runtime.on`, the API's one error table and the
 command line catch them.
@@ -30,3 +32,20 @@ class NotFound(GiveUp):
 
 class Conflict(GiveUp):
     """What was asked contradicts what is there."""
+
+
+class Unknown(GiveUp):
+    """Nobody we know is asking: no token or key, or not one of ours, or one that is over."""
+
+
+class TooMany(GiveUp):
+    """More than the plan allows for now."""
+
+    def __init__(self, sentence: str, limit: int, used: int, wait_s: int) -> None:
+        super().__init__(sentence)
+        self.limit = limit
+        """Of the plan."""
+        self.used = used
+        """Of it already."""
+        self.wait_s = wait_s
+        """Seconds after which asking again is worth while."""

@@ -7,11 +7,13 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from revisit.api.guards import reason
-from revisit.errors import BadInput, Conflict, GiveUp, NotFound, Retry
+from revisit.errors import BadInput, Conflict, GiveUp, NotFound, Retry, TooMany, Unknown
 
 STATUS: tuple[tuple[type[Exception], int, str], ...] = (
     (NotFound, 404, "No such thing"),
     (Conflict, 409, "Contradicts what is there"),
+    (Unknown, 401, "Who is asking"),
+    (TooMany, 429, "Too much at once"),
     (BadInput, 422, "That makes no sense"),
     (GiveUp, 422, "Cannot be done"),
     (Retry, 503, "Try again later"),
@@ -29,7 +31,7 @@ def speak(app: Flask) -> None:
     def answer(error: Exception) -> Response:
         for kind, status, title in STATUS:
             if isinstance(error, kind):
-                return problem(status, title, str(error), {"Retry-After": "5"} if status == 503 else {})
+                return problem(status, title, str(error), _headers(error))
         if isinstance(error, HTTPException):
             status = error.code or 500
             headers = {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After", "WWW-Authenticate")}
@@ -40,6 +42,16 @@ def speak(app: Flask) -> None:
         return problem(500, "Something went wrong here", "The fault is ours and has been noted; the request's id finds it in the log.", {})
 
     app.register_error_handler(Exception, answer)
+
+
+def _headers(error: Exception) -> dict[str, str]:
+    """What a client needs beside the sentence."""
+    if isinstance(error, TooMany):
+        return {"Retry-After": str(error.wait_s), "RateLimit-Limit": str(error.limit),
+                "RateLimit-Remaining": str(max(error.limit - error.used, 0)), "RateLimit-Reset": str(error.wait_s)}
+    if isinstance(error, Unknown):
+        return {"WWW-Authenticate": "Bearer"}
+    return {"Retry-After": "5"} if isinstance(error, Retry) else {}
 
 
 def problem(status: int, title: str, detail: str, headers: dict[str, str]) -> Response:

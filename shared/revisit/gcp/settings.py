@@ -41,6 +41,10 @@ class Settings:
     """REVISIT_SIGNER: e-mail of the service account in whose name URLs are signed; the running one's where it is not named."""
     sites: tuple[str, ...] = ()
     """REVISIT_SITES: origins of the web page, separated by blanks, which may ask the API."""
+    operators: tuple[str, ...] = ()
+    """REVISIT_OPERATORS: verified e-mail addresses of those who look after the whole, separated by blanks."""
+    auth_emulator: str = ""
+    """FIREBASE_AUTH_EMULATOR_HOST: stands in for Identity Platform, in projects that are demonstrations only."""
 
     def __post_init__(self) -> None:
         if not self.bucket:
@@ -78,7 +82,8 @@ def settings(environment: Mapping[str, str] = os.environ) -> Settings:
             raise BadInput(f"{name} {value!r} is not a name that Google Cloud takes; correct it or leave it out")
     given = {field: environment[variable].strip() for field, variable in _VARIABLES.items() if environment.get(variable, "").strip()}
     return Settings(project, sources=tuple(environment.get("REVISIT_SOURCES", "").split()),
-                    sites=tuple(environment.get("REVISIT_SITES", "").split()), **given)
+                    sites=tuple(environment.get("REVISIT_SITES", "").split()), operators=tuple(environment.get("REVISIT_OPERATORS", "").split()),
+                    auth_emulator=environment.get("FIREBASE_AUTH_EMULATOR_HOST", "").strip(), **given)
 
 
 _VARIABLES = {"bucket": "REVISIT_BUCKET", "database": "REVISIT_DATABASE", "dataset": "REVISIT_DATASET", "location": "REVISIT_LOCATION",
