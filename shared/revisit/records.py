@@ -8,12 +8,14 @@ from typing import Any
 import msgspec
 
 from revisit.alert import Alert
+from revisit.api_key import ApiKey
 from revisit.bookkeeping import Announced, Answered, DeadLetter, SourceState
 from revisit.delivery import Delivery, Receiver
 from revisit.job import Job
 from revisit.order import Order
 from revisit.product import Product
 from revisit.subscription import Subscription
+from revisit.usage import Usage
 
 KINDS: dict[type[Any], tuple[str, ...]] = {
     Subscription: ("owner", "state", "tiles"),
@@ -27,6 +29,8 @@ KINDS: dict[type[Any], tuple[str, ...]] = {
     Announced: (),
     DeadLetter: ("function",),
     Answered: (),
+    ApiKey: ("owner",),
+    Usage: (),
 }
 """Each kind of record and its indexed fields."""
 

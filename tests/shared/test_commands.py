@@ -295,7 +295,7 @@ def test_a_deleted_subscription_is_not_there_any_more_and_its_log_goes_on_when_i
 
 def test_what_belongs_to_another_is_not_found(backend, field):
     known(backend, product(1))
-    theirs, order_of_theirs = subscribe(backend, field, "field", NDVI, owner="guest"), order(backend, field, NDVI, owner="guest")
+    theirs, order_of_theirs = subscribe(backend, field, "field", NDVI, owner="guest"), order(backend, field, NDVI, start=NOW - timedelta(days=60), owner="guest")
     for id in (theirs.id, order_of_theirs.id, order_of_theirs.jobs[0]):
         with pytest.raises(NotFound):
             results(backend, id)

@@ -9,7 +9,7 @@ from revisit.backend import Backend
 if TYPE_CHECKING:
     from flask import Flask
 
-    from revisit.api.asked import Identify
+    from revisit.api.asked import Identify, Route
 
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 """Names of this computer; a page elsewhere that has itself resolved to it does not know them (DNS rebinding)."""
@@ -18,7 +18,7 @@ MAX_BODY = 1_000_000
 """Bytes of a request."""
 
 
-def create_app(backend: Backend, data: Path | None = None, *, token: str = "", hosts: Collection[str] = LOCAL_HOSTS,
+def create_app(backend: Backend, data: Path | None = None, *, token: str = "", hosts: Collection[str] | None = None,
                identify: "Identify | None" = None, web: Path | None = None) -> "Flask":
     """Make the application.
 
@@ -26,24 +26,37 @@ def create_app(backend: Backend, data: Path | None = None, *, token: str = "", h
         backend: What it answers from.
         data: The data folder; a file `token` in it is the token, where none is given.
         token: Where there is one, every request but those for the page, /health and feeds carries it: Authorization: Bearer.
-        hosts: What a request's Host may be, ports aside; empty means any, where the platform routes by it.
-        identify: Tells who asks; by default whoever is let in is the owner of this computer.
+        hosts: What a request's Host may be, ports aside; empty means any, where the platform routes by it. By default this computer's
+            names, and any in a deployment that users sign in to.
+        identify: Tells who asks; by default what the backend's users sign in with, and where they do not sign in whoever is let in
+            is the owner of this computer.
         web: Folder of the page; by default the one of this checkout, where there is one.
     """
     from flask import Flask
 
-    from revisit.api import dead_letters, feeds, guards, orders, pages, problems, results, status, subscriptions
-    from revisit.api.asked import add_routes, local_owner
+    from revisit.api import guards, origins, pages, problems
+    from revisit.api.asked import add_routes
+    from revisit.api.signing_in import identified
 
     app = Flask("revisit", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of Flask's own provider
-    guards.guard(app, hosts, token or _token_in(data))
+    sites = backend.sign_in.sites if backend.sign_in else ()
+    if hosts is None:
+        hosts = () if backend.sign_in else LOCAL_HOSTS
+    guards.guard(app, hosts, token or _token_in(data), sites)
+    origins.allow(app, sites)
     problems.speak(app)
-    for module in (status, subscriptions, orders, results, feeds, dead_letters):
-        add_routes(app, module.ROUTES, backend, identify or local_owner)
+    add_routes(app, routes(), backend, identify or identified(backend))
     pages.serve(app, web or Path(__file__).parents[3] / "web")
     return app
+
+
+def routes() -> "list[Route]":
+    """Every route but those of the page."""
+    from revisit.api import dead_letters, feeds, keys, orders, results, status, subscriptions
+
+    return [route for module in (status, subscriptions, orders, results, feeds, keys, dead_letters) for route in module.ROUTES]
 
 
 def _token_in(data: Path | None) -> str:

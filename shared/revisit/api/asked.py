@@ -21,6 +21,10 @@ class Identity:
     """What their records belong to."""
     operator: bool = False
     """Whether they look after the whole: sources and dead letters."""
+    scopes: frozenset[str] = frozenset(("read", "write"))
+    """What they may do with what is theirs."""
+    key: str = ""
+    """Id of the key they sent; empty where they came themselves."""
 
 
 type Identify = Callable[[Request], Identity]
@@ -47,6 +51,17 @@ class Asked:
         """Refuse those who do not look after the whole."""
         if not self.me.operator:
             raise Forbidden("this is for those who run the service")
+
+    def in_person_only(self) -> None:
+        """Refuse what comes with a key: a stolen one could otherwise make itself successors."""
+        if self.me.key:
+            raise Forbidden("keys and the account are seen to by whoever signs in, not with a key")
+
+    def within_scope(self, method: str) -> None:
+        """Refuse what the key that was sent is not good for."""
+        needed = "read" if method in ("GET", "HEAD") else "write"
+        if needed not in self.me.scopes:
+            raise Forbidden(f"this key has no scope {needed}; make one that has, with `revisit keys create --scope {needed}`")
 
     def body[T](self, kind: type[T]) -> T:
         """The JSON body.
@@ -90,8 +105,13 @@ type Route = tuple[str, str, Callable[..., Any]]
 def add_routes(app: Flask, routes: Iterable[Route], backend: Backend, identify: Identify) -> None:
     """Hand each route who asks, beside the parts of its path."""
 
-    def handed(function: Callable[..., Any]) -> Callable[..., Any]:
-        return lambda **parts: function(Asked(backend, identify(request)), **parts)
+    def handed(method: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def answer(**parts: Any) -> Any:
+            asked = Asked(backend, identify(request))
+            asked.within_scope(method)
+            return function(asked, **parts)
+
+        return answer
 
     for method, path, function in routes:
-        app.add_url_rule(path, f"{method} {path}", handed(function), methods=[method])
+        app.add_url_rule(path, f"{method} {path}", handed(method, function), methods=[method])

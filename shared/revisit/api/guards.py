@@ -8,6 +8,8 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import Forbidden, Unauthorized
 from werkzeug.http import HTTP_STATUS_CODES
 
+from revisit.api_key import PREFIX
+
 POLICY = ("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; font-src 'self'; "
           "worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'")
 HEADERS = {
@@ -22,16 +24,21 @@ HEADERS = {
 SAFE = ("GET", "HEAD", "OPTIONS")
 
 
-def guard(app: Flask, hosts: Collection[str], token: str) -> None:
-    """Put the guards before every route, and the headers on every answer."""
+def guard(app: Flask, hosts: Collection[str], token: str, sites: Collection[str] = ()) -> None:
+    """Put the guards before every route, and the headers on every answer.
+
+    Args:
+        sites: Origins whose pages may change things too, with a token or key of their user: no browser adds those by itself.
+    """
 
     def enter() -> None:
         g.request_id = uuid4().hex[:16]
         if hosts and _host(request.host) not in hosts:
             raise Forbidden(f"the request is for {request.host[:80]!r}, which this server is not called")
-        if request.method not in SAFE and not _same_origin():
+        if request.method not in SAFE and not _same_origin() and not (request.headers.get("Origin") in sites and bearer()):
             raise Forbidden("a page of another origin may not change anything here")
-        if token and not _is_open() and not _bears(token):
+        # A key is looked up where the route asks who it is.
+        if token and not is_open() and not _bears(token) and not bearer().startswith(PREFIX):
             raise Unauthorized("send the token of this server: Authorization: Bearer ...")
 
     def leave(response: Response) -> Response:
@@ -64,14 +71,20 @@ def _same_origin() -> bool:
     return request.headers.get("Sec-Fetch-Site", "same-origin") in ("same-origin", "none")
 
 
-def _is_open() -> bool:
+def is_open() -> bool:
+    """Whether what is asked for is everybody's: the page, the health, and feeds, whose address is the secret."""
     rule = request.url_rule.rule if request.url_rule else ""
     return rule in ("/", "/health", "/<path:name>") or rule.startswith("/feeds/")
 
 
-def _bears(token: str) -> bool:
+def bearer() -> str:
+    """The token or key that was sent; never one of the address, which logs and histories keep."""
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-    return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), token.encode())
+    return given.strip() if scheme.lower() == "bearer" else ""
+
+
+def _bears(token: str) -> bool:
+    return hmac.compare_digest(bearer().encode(), token.encode())
 
 
 def reason(status: int) -> str:

@@ -7,6 +7,7 @@ from flask.typing import ResponseReturnValue
 from revisit import __version__, commands
 from revisit.api.asked import Asked
 from revisit.bookkeeping import Announced
+from revisit.commands import quotas, shown
 from revisit.commands.limits import limits_of
 
 
@@ -22,7 +23,9 @@ def status(asked: Asked) -> ResponseReturnValue:
 
 
 def limits(asked: Asked) -> ResponseReturnValue:
-    return asdict(limits_of(asked.owner))
+    used = quotas.used(asked.backend, asked.owner)
+    ends = used.pop("day_ends", None)
+    return {**asdict(limits_of(asked.owner)), "used": used, "day_ends": shown.moment(ends)}
 
 
 ROUTES = (

@@ -21,11 +21,22 @@ class Limits:
     """Acquisitions of one order; a subscription's backfill is an order too."""
     channels: int
     """Of one subscription."""
+    keys: int
+    """Live ones of one owner."""
+    jobs_a_day: int | None = None
+    """Acquisitions that an owner's orders may take in a day, UTC, backfills among them; news of what is watched is not counted."""
+    orders_running: int | None = None
+    """At once; a subscription's past is none of them, since it is worked behind all else."""
+    webhooks: int | None = None
+    """Different ones of all subscriptions of one owner."""
 
+
+ARCHIVE_DAYS = 36_500
+"""More than all that the mission will ever have sensed."""
 
 PLANS = {
-    "local": Limits(subscriptions=10_000, area_km2=100_000, days=36_525, jobs=10_000, channels=20),
-    "free": Limits(subscriptions=20, area_km2=10_000, days=366, jobs=50, channels=5),
+    "local": Limits(subscriptions=10_000, area_km2=100_000, days=36_525, jobs=10_000, channels=20, keys=1000),
+    "free": Limits(subscriptions=20, area_km2=10_000, days=366, jobs=50, channels=5, keys=20, jobs_a_day=50, orders_running=2, webhooks=5),
 }
 """One's own computer, and a guest of somebody else's."""
 
@@ -39,6 +50,12 @@ def check_area(aoi: AOI, limits: Limits) -> None:
     """Refuse an AOI larger than the plan allows."""
     if aoi.area_km2 > limits.area_km2:
         raise BadInput(f"the AOI has {aoi.area_km2:,.0f} km2, more than the {limits.area_km2:,.0f} km2 allowed; divide it")
+
+
+def check_beginning(start: datetime | None, limits: Limits) -> None:
+    """Refuse a period without a beginning where the whole archive is more than the plan allows."""
+    if start is None and limits.days < ARCHIVE_DAYS:
+        raise BadInput(f"a period of at most {limits.days:,} days is allowed, so it needs a beginning; give one")
 
 
 def check_period(start: datetime | None, end: datetime | None, now: datetime, limits: Limits) -> None:

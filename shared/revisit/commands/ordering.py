@@ -9,7 +9,8 @@ from itertools import count
 from revisit.aoi import AOI
 from revisit.backend import Backend, Commit
 from revisit.clock import rfc3339
-from revisit.commands.limits import check_area, check_period, limits_of
+from revisit.commands.limits import check_area, check_beginning, check_period, limits_of
+from revisit.commands.quotas import take_jobs
 from revisit.commands.recalling import recall
 from revisit.commands.recipes import resolved
 from revisit.commands.searching import products_over
@@ -47,12 +48,14 @@ def order(backend: Backend, aoi: AOI, recipe: Recipe, source: str = "", start: d
 
     Raises:
         BadInput: An index or source that does not exist, a period that runs backwards, an AOI or an order that is too large.
+        TooMany: More acquisitions than are left of the owner's day, or more orders than may run at once.
         Retry: The source does not answer.
     """
     limits = limits_of(owner)
     recipe = resolved(recipe)
     check_area(aoi, limits)
     check_period(start, end, backend.now(), limits)
+    check_beginning(start, limits)
     source = recall(backend, aoi, start, end, source)
     products = best(products_over(backend, aoi, Query(start=start, end=end, source=source)))
     if len(products) > limits.jobs:
@@ -77,11 +80,11 @@ def place(backend: Backend, asked: Order, jobs: Sequence[Job]) -> Order:
     asked = replace(asked, jobs=tuple(job.id for job in jobs), open=len(jobs))
     for start in range(0, max(len(jobs), 1), AT_ONCE):
         chunk = jobs[start:start + AT_ONCE]
-        backend.commit(partial(_place, asked=asked, jobs=chunk), last=False)
+        backend.commit(partial(_place, asked=asked, jobs=chunk, now=backend.now()), last=False)
     return _without_orphans(backend, asked.id, {job.id for job in jobs})
 
 
-def _place(commit: Commit, asked: Order, jobs: Sequence[Job]) -> None:
+def _place(commit: Commit, asked: Order, jobs: Sequence[Job], now: datetime) -> None:
     stored = commit.get(Order, asked.id)
     known = stored or asked
     expected = set(known.jobs)
@@ -94,6 +97,9 @@ def _place(commit: Commit, asked: Order, jobs: Sequence[Job]) -> None:
             new.append(job)
         elif asked.id not in there.orders:
             elsewhere.add(job.id)
+    usage = take_jobs(commit, known, len(expected - elsewhere), now) if stored is None else None
+    if usage:
+        commit.put(usage)
     if stored is None or elsewhere:
         commit.put(_less(known, elsewhere))
     for job in new:

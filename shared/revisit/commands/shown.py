@@ -10,6 +10,7 @@ from math import isfinite
 from typing import Any
 
 from revisit.alert import Alert
+from revisit.api_key import ApiKey
 from revisit.bookkeeping import DeadLetter
 from revisit.clock import rfc3339
 from revisit.job import FINISHED, Asset, Cover, Job, Statistics
@@ -153,6 +154,13 @@ def dead_letter(letter: DeadLetter, body: bool = False) -> dict[str, Any]:
     told = {"id": letter.id, "function": letter.function, "topic": letter.topic, "reason": letter.reason, "at": moment(letter.at),
             "attempts": letter.attempts}
     return {**told, "body": letter.body} if body else told
+
+
+def key(one: ApiKey, now: datetime) -> dict[str, Any]:
+    """A key, without what opens anything."""
+    state = "revoked" if one.revoked else "live" if one.live(now) else "over"
+    return {"key": one.id, "name": one.name, "scopes": list(one.scopes), "state": state, "created": moment(one.created),
+            "expires": moment(one.expires), "used": one.used.isoformat() if one.used else None}
 
 
 def table(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> str:

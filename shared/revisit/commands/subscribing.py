@@ -12,6 +12,7 @@ from revisit.backend import Backend, Commit
 from revisit.clock import rfc3339
 from revisit.commands.limits import check_area, check_period, limits_of
 from revisit.commands.ordering import place
+from revisit.commands.quotas import take_place
 from revisit.commands.recalling import recall
 from revisit.commands.recipes import resolved
 from revisit.commands.searching import products_over
@@ -26,6 +27,8 @@ from revisit.product import Level, Product, best
 from revisit.recipe import Recipe
 from revisit.subscription import Channel, Subscription, subscription_id
 
+BACKFILL = "backfill"
+"""What the order over a subscription's past from its beginning is called for."""
 LATE = timedelta(days=10)
 """A product is published this long after its sensing at most; what comes later is a reprocessing."""
 
@@ -46,6 +49,7 @@ def subscribe(backend: Backend, aoi: AOI, name: str, recipe: Recipe, level: Leve
     Raises:
         BadInput: A name, index, percentage, address, period or AOI that makes no sense, or more than the plan allows.
         Conflict: It exists with other conditions.
+        TooMany: Its past holds more acquisitions than are left of the owner's day.
         Retry: A source that its past is asked of does not answer; nothing has been written.
     """
     limits = limits_of(owner)
@@ -60,17 +64,19 @@ def subscribe(backend: Backend, aoi: AOI, name: str, recipe: Recipe, level: Leve
     )
     if len(asked.channels) > limits.channels:
         raise BadInput(f"a subscription has at most {limits.channels} channels, not {len(asked.channels)}")
-    _check_count(backend, asked, limits.subscriptions)
+    if limits.jobs_a_day is None:
+        _check_count(backend, asked, limits.subscriptions)
+    past = 0
     if backfill is not None:
         recall(backend, aoi, backfill, None)
-        _past(backend, asked, _since(asked))
-    made = backend.commit(lambda commit: _make(commit, asked), last=False) or asked
+        past = len(_past(backend, asked, _since(asked)))
+    made = backend.commit(lambda commit: _make(commit, asked, past), last=False) or asked
     if made.backfill is not None:
-        _catch_up(backend, made, "backfill", rfc3339(made.created), _since(made))
+        _catch_up(backend, made, BACKFILL, rfc3339(made.created), _since(made))
     return made
 
 
-def _make(commit: Commit, asked: Subscription) -> Subscription:
+def _make(commit: Commit, asked: Subscription, past: int) -> Subscription:
     there = commit.get(Subscription, asked.id)
     if there is None:
         made = asked
@@ -83,6 +89,9 @@ def _make(commit: Commit, asked: Subscription) -> Subscription:
         raise Conflict(f"subscription {asked.name!r} over this AOI exists with other channels; delete it first or choose another name")
     else:
         return there
+    usage = take_place(commit, made, _order_id(made, BACKFILL, rfc3339(made.created)), past, made.created)
+    if usage:
+        commit.put(usage)
     commit.put(made)
     return made
 
@@ -198,7 +207,7 @@ def _past(backend: Backend, watcher: Subscription, query: Query, wanted: Callabl
 def _catch_up(backend: Backend, watcher: Subscription, cause: str, moment: str, query: Query,
               wanted: Callable[[Product], bool] = lambda _: True) -> Order:
     """An order over a part of a subscription's past, in the lane that delays nothing; its jobs are those that live news would make."""
-    asked = Order(derived("order", watcher.id, cause, moment), watcher.aoi, watcher.recipe, backend.now(), owner=watcher.owner,
+    asked = Order(_order_id(watcher, cause, moment), watcher.aoi, watcher.recipe, backend.now(), owner=watcher.owner,
                   start=query.start, end=query.end, subscription=watcher.id)
     return place(backend, asked, [
         Job(id=job_id(watcher.id, product.acquisition, watcher.recipe), product=product, aoi=watcher.aoi, recipe=watcher.recipe,
@@ -206,3 +215,7 @@ def _catch_up(backend: Backend, watcher: Subscription, cause: str, moment: str, 
             min_clear=watcher.min_clear)
         for product in _past(backend, watcher, query, wanted)
     ])
+
+
+def _order_id(watcher: Subscription, cause: str, moment: str) -> str:
+    return derived("order", watcher.id, cause, moment)
