@@ -1,0 +1,43 @@
+locals {
+  tables = {
+    products = { partition = "sensing_time", clustering = ["tile", "level", "source"] }
+  }
+  # Who finds products, and who adds those that an order recalls from a source.
+  catalog_users = toset(["api", "refresh"])
+}
+
+resource "google_bigquery_dataset" "catalog" {
+  dataset_id                 = "revisit"
+  location                   = var.region
+  description                = "All products that Revisit knows"
+  delete_contents_on_destroy = !var.protected
+  depends_on                 = [google_project_service.this]
+}
+
+resource "google_bigquery_table" "this" {
+  for_each            = local.tables
+  dataset_id          = google_bigquery_dataset.catalog.dataset_id
+  table_id            = each.key
+  clustering          = each.value.clustering
+  deletion_protection = var.protected
+  schema              = file("${path.module}/schemas/${each.key}.json")
+  time_partitioning {
+    type  = "MONTH"
+    field = each.value.partition
+  }
+}
+
+resource "google_bigquery_dataset_iam_member" "catalog" {
+  for_each   = local.catalog_users
+  dataset_id = google_bigquery_dataset.catalog.dataset_id
+  role       = "roles/bigquery.dataEditor"
+  member     = google_service_account.function[each.key].member
+}
+
+# To run a query at all is a role of the project.
+resource "google_project_iam_member" "catalog" {
+  for_each = local.catalog_users
+  project  = var.project
+  role     = "roles/bigquery.jobUser"
+  member   = google_service_account.function[each.key].member
+}

@@ -1,0 +1,192 @@
+# One folder under functions/ is one function. What each may touch stands
+# beside the resource it touches.
+
+locals {
+  functions = {
+    refresh = { memory = "2Gi", timeout = 540, concurrency = 1, max_instances = 2 }
+    notify  = { memory = "512Mi", timeout = 120, concurrency = 4, max_instances = 10 }
+    extract = { memory = "2Gi", timeout = 540, concurrency = 1, max_instances = var.backlog_max_instances }
+    index   = { memory = "2Gi", timeout = 540, concurrency = 1, max_instances = var.backlog_max_instances }
+    deliver = { memory = "512Mi", timeout = 300, concurrency = 4, max_instances = 10 }
+    api     = { memory = "1Gi", timeout = 120, concurrency = 16, max_instances = 10 }
+  }
+  public = toset(["api"])
+
+  # Cloud Run's own names for a service's address, known before it is made.
+  addresses = {
+    for name in keys(local.functions) : name => "https://revisit-${name}-${data.google_project.this.number}.${var.region}.run.app"
+  }
+  environment = {
+    LOG_EXECUTION_ID  = "true"
+    REVISIT_BASE_URL  = local.addresses["api"]
+    REVISIT_BUCKET    = google_storage_bucket.results.name
+    REVISIT_DATABASE  = google_firestore_database.this.name
+    REVISIT_DATASET   = google_bigquery_dataset.catalog.dataset_id
+    REVISIT_LOCATION  = var.region
+    REVISIT_OPERATORS = join(" ", var.operators)
+    REVISIT_PROJECT   = var.project
+    REVISIT_SIGNER    = google_service_account.function["api"].email
+    REVISIT_SITES     = join(" ", local.origins)
+    REVISIT_SOURCES   = join(" ", var.sources)
+  }
+
+  _archive = jsondecode(file("${path.module}/archive.json"))
+  _shared  = "${path.module}/../shared"
+  vendored = setsubtract(
+    toset(flatten([for pattern in local._archive.include : tolist(fileset(local._shared, pattern))])),
+    toset(flatten([for pattern in local._archive.exclude : tolist(fileset(local._shared, pattern))])),
+  )
+}
+
+resource "google_service_account" "function" {
+  for_each     = local.functions
+  account_id   = "revisit-${each.key}"
+  display_name = "Revisit: runs ${each.key}"
+  depends_on   = [google_project_service.this]
+}
+
+# --- code
+
+data "archive_file" "function" {
+  for_each    = local.functions
+  type        = "zip"
+  output_path = "${path.module}/build/${each.key}.zip"
+
+  dynamic "source" {
+    for_each = toset(["main.py", "requirements.txt"])
+    content {
+      filename = source.key
+      content  = file("${path.module}/../functions/${each.key}/${source.key}")
+    }
+  }
+  dynamic "source" {
+    for_each = local.vendored
+    content {
+      filename = source.key
+      content  = file("${local._shared}/${source.key}")
+    }
+  }
+}
+
+resource "google_storage_bucket" "code" {
+  name                        = "${var.project}-revisit-code"
+  location                    = var.region
+  force_destroy               = true
+  public_access_prevention    = "enforced"
+  uniform_bucket_level_access = true
+  depends_on                  = [google_project_service.this]
+}
+
+resource "google_storage_bucket_object" "code" {
+  for_each = local.functions
+  # Named by its hash: other code is another object, and so another deployment.
+  name   = "${each.key}-${data.archive_file.function[each.key].output_md5}.zip"
+  bucket = google_storage_bucket.code.name
+  source = data.archive_file.function[each.key].output_path
+}
+
+# --- builds
+
+resource "google_service_account" "build" {
+  account_id   = "revisit-build"
+  display_name = "Revisit: builds the functions"
+  depends_on   = [google_project_service.this]
+}
+
+resource "google_artifact_registry_repository" "functions" {
+  repository_id = "revisit"
+  location      = var.region
+  format        = "DOCKER"
+  description   = "Images of the functions"
+  depends_on    = [google_project_service.this]
+
+  cleanup_policies {
+    id     = "keep-the-last"
+    action = "KEEP"
+    most_recent_versions { keep_count = 3 }
+  }
+  cleanup_policies {
+    id     = "delete-the-rest"
+    action = "DELETE"
+    condition { older_than = "2592000s" }
+  }
+}
+
+resource "google_artifact_registry_repository_iam_member" "build" {
+  location   = google_artifact_registry_repository.functions.location
+  repository = google_artifact_registry_repository.functions.name
+  role       = "roles/artifactregistry.writer"
+  member     = google_service_account.build.member
+}
+
+resource "google_project_iam_member" "build_logs" {
+  project = var.project
+  role    = "roles/logging.logWriter"
+  member  = google_service_account.build.member
+}
+
+resource "google_project_iam_member" "build_source" {
+  project = var.project
+  role    = "roles/storage.objectViewer"
+  member  = google_service_account.build.member
+  # Cloud Functions copies the archive into a bucket that it makes itself.
+  condition {
+    title      = "sources of functions only"
+    expression = "resource.name.startsWith(\"projects/_/buckets/gcf-v2-sources-\") || resource.name.startsWith(\"projects/_/buckets/${google_storage_bucket.code.name}\")"
+  }
+}
+
+# --- functions
+
+resource "google_cloudfunctions2_function" "this" {
+  for_each    = local.functions
+  name        = "revisit-${each.key}"
+  location    = var.region
+  description = "functions/${each.key}"
+
+  build_config {
+    runtime           = "python312"
+    entry_point       = each.key
+    docker_repository = google_artifact_registry_repository.functions.id
+    service_account   = google_service_account.build.id
+    source {
+      storage_source {
+        bucket = google_storage_bucket.code.name
+        object = google_storage_bucket_object.code[each.key].name
+      }
+    }
+  }
+
+  service_config {
+    available_cpu                    = "1"
+    available_memory                 = each.value.memory
+    environment_variables            = merge(local.environment, { THREADS = tostring(each.value.concurrency) })
+    ingress_settings                 = contains(local.public, each.key) ? "ALLOW_ALL" : "ALLOW_INTERNAL_ONLY"
+    max_instance_count               = each.value.max_instances
+    max_instance_request_concurrency = each.value.concurrency
+    service_account_email            = google_service_account.function[each.key].email
+    timeout_seconds                  = each.value.timeout
+  }
+
+  depends_on = [
+    google_artifact_registry_repository_iam_member.build,
+    google_project_iam_member.build_logs,
+    google_project_iam_member.build_source,
+  ]
+}
+
+resource "google_cloud_run_v2_service_iam_member" "public" {
+  for_each = local.public
+  location = var.region
+  name     = google_cloudfunctions2_function.this[each.key].name
+  role     = "roles/run.invoker"
+  # Who asks is told by the token that the API itself checks.
+  member = "allUsers"
+}
+
+# URLs of results are signed through IAM, so that there is no key to lose.
+resource "google_service_account_iam_member" "signer" {
+  service_account_id = google_service_account.function["api"].name
+  role               = "roles/iam.serviceAccountTokenCreator"
+  member             = google_service_account.function["api"].member
+}

@@ -1,0 +1,49 @@
+locals {
+  # Pages that may read results and ask the API.
+  origins = setunion([local.site], var.sites)
+
+  results_users = {
+    api     = "roles/storage.objectViewer"
+    extract = "roles/storage.objectUser"
+    index   = "roles/storage.objectUser"
+  }
+}
+
+# No versions are kept: a name says what is in the file, so that nothing is
+# ever written twice.
+resource "google_storage_bucket" "results" {
+  name                        = "${var.project}-revisit-results"
+  location                    = var.region
+  force_destroy               = !var.protected
+  public_access_prevention    = "enforced"
+  uniform_bucket_level_access = true
+  depends_on                  = [google_project_service.this]
+
+  dynamic "cors" {
+    for_each = jsondecode(file("${path.module}/cors.json"))
+    content {
+      origin          = sort(setunion(local.origins, try(cors.value.origin, [])))
+      method          = cors.value.method
+      response_header = cors.value.responseHeader
+      max_age_seconds = cors.value.maxAgeSeconds
+    }
+  }
+  lifecycle_rule {
+    action { type = "Delete" }
+    condition {
+      age            = 1
+      matches_prefix = ["unfinished/"]
+    }
+  }
+  lifecycle_rule {
+    action { type = "Delete" }
+    condition { age = var.keep_results_days }
+  }
+}
+
+resource "google_storage_bucket_iam_member" "results" {
+  for_each = local.results_users
+  bucket   = google_storage_bucket.results.name
+  role     = each.value
+  member   = google_service_account.function[each.key].member
+}

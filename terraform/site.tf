@@ -1,0 +1,59 @@
+locals {
+  # The bucket's own name as host is an origin of its own: on the common host
+  # the pages of every other bucket could read what this one keeps.
+  site = "https://${var.project}-revisit-site.storage.googleapis.com"
+
+  media_types = {
+    css  = "text/css"
+    html = "text/html"
+    js   = "text/javascript"
+    svg  = "image/svg+xml"
+  }
+  pages = setsubtract(fileset("${path.module}/../web", "**"), ["config.js"])
+}
+
+resource "google_storage_bucket" "site" {
+  name                        = "${var.project}-revisit-site"
+  location                    = var.region
+  public_access_prevention    = "inherited"
+  uniform_bucket_level_access = true
+  depends_on                  = [google_project_service.this]
+
+  cors {
+    origin          = sort(local.origins)
+    method          = ["GET", "HEAD"]
+    response_header = ["Content-Type", "ETag"]
+    max_age_seconds = 3600
+  }
+  website {
+    main_page_suffix = "index.html"
+  }
+}
+
+resource "google_storage_bucket_iam_member" "site" {
+  bucket = google_storage_bucket.site.name
+  # Reads files, and cannot list them.
+  role   = "roles/storage.legacyObjectReader"
+  member = "allUsers"
+}
+
+resource "google_storage_bucket_object" "page" {
+  for_each      = local.pages
+  name          = each.key
+  bucket        = google_storage_bucket.site.name
+  source        = "${path.module}/../web/${each.key}"
+  content_type  = local.media_types[reverse(split(".", each.key))[0]]
+  cache_control = "no-cache"
+}
+
+# The only file that differs from one deployment to the next.
+resource "google_storage_bucket_object" "config" {
+  name          = "config.js"
+  bucket        = google_storage_bucket.site.name
+  content_type  = local.media_types.js
+  cache_control = "no-cache"
+  content       = <<-EOT
+    // Where this page's API is.
+    export const api = ${jsonencode("${local.addresses["api"]}/")};
+  EOT
+}

@@ -1,0 +1,138 @@
+# A topic carries one kind of event (shared/revisit/events.py); a push
+# subscription carries it to one function that hears it (wiring.py).
+
+locals {
+  topics = {
+    "catalog.refresh" = { hearers = ["refresh"], publishers = ["api"] }
+    "deliveries.due"  = { hearers = ["deliver"], publishers = [] }
+    "job.extracted"   = { hearers = ["index"], publishers = ["extract"] }
+    "job.finished"    = { hearers = ["deliver"], publishers = ["extract", "index"] }
+    "job.started"     = { hearers = ["extract"], publishers = ["api", "notify"] }
+    "product.new"     = { hearers = ["notify"], publishers = ["refresh"] }
+  }
+
+  # Jobs of a backfill have a subscription of their own: what is new does not
+  # wait behind them, and its oldest message tells how late alerts are.
+  subscriptions = merge([
+    for topic, of in local.topics : merge([
+      for function in of.hearers : startswith(topic, "job.") ? {
+        "${function}.${topic}"          = { function = function, topic = topic, filter = "attributes.lane != \"backfill\"" }
+        "${function}.${topic}.backfill" = { function = function, topic = topic, filter = "attributes.lane = \"backfill\"" }
+        } : {
+        "${function}.${topic}" = { function = function, topic = topic, filter = null }
+      }
+    ]...)
+  ]...)
+
+  # What a crash left in the outbox is published by deliver, whatever it is.
+  publishers = merge([
+    for topic, of in local.topics : { for function in toset(concat(of.publishers, ["deliver"])) : "${function}.${topic}" => { function = function, topic = topic } }
+  ]...)
+
+  pubsub_agent = "serviceAccount:service-${data.google_project.this.number}@gcp-sa-pubsub.iam.gserviceaccount.com"
+}
+
+resource "google_pubsub_topic" "event" {
+  for_each = local.topics
+  name     = each.key
+  message_storage_policy {
+    allowed_persistence_regions = [var.region]
+  }
+  depends_on = [google_project_service.this]
+}
+
+resource "google_pubsub_topic_iam_member" "publisher" {
+  for_each = local.publishers
+  topic    = google_pubsub_topic.event[each.value.topic].id
+  role     = "roles/pubsub.publisher"
+  member   = google_service_account.function[each.value.function].member
+}
+
+# --- the one who calls
+
+resource "google_service_account" "trigger" {
+  account_id   = "revisit-trigger"
+  display_name = "Revisit: in whose name Pub/Sub calls the functions"
+  depends_on   = [google_project_service.this]
+}
+
+resource "google_cloud_run_v2_service_iam_member" "trigger" {
+  for_each = toset([for each in local.subscriptions : each.function])
+  location = var.region
+  name     = google_cloudfunctions2_function.this[each.key].name
+  role     = "roles/run.invoker"
+  member   = google_service_account.trigger.member
+}
+
+resource "google_pubsub_subscription" "push" {
+  for_each = local.subscriptions
+  name     = each.key
+  topic    = google_pubsub_topic.event[each.value.topic].id
+  filter   = each.value.filter
+  # Longer than the function may take, or it would be called again meanwhile.
+  ack_deadline_seconds       = local.functions[each.value.function].timeout + 60
+  message_retention_duration = "86400s"
+
+  push_config {
+    # The path tells functions-framework the topic.
+    push_endpoint = "${google_cloudfunctions2_function.this[each.value.function].service_config[0].uri}/projects/${var.project}/topics/${each.value.topic}"
+    oidc_token {
+      audience              = google_cloudfunctions2_function.this[each.value.function].service_config[0].uri
+      service_account_email = google_service_account.trigger.email
+    }
+  }
+  dead_letter_policy {
+    dead_letter_topic     = google_pubsub_topic.dead_letters.id
+    max_delivery_attempts = 8
+  }
+  expiration_policy {
+    ttl = "" # never
+  }
+  retry_policy {
+    minimum_backoff = "10s"
+    maximum_backoff = "600s"
+  }
+
+  depends_on = [google_cloud_run_v2_service_iam_member.trigger]
+}
+
+resource "google_pubsub_subscription_iam_member" "forwarder" {
+  for_each     = local.subscriptions
+  subscription = google_pubsub_subscription.push[each.key].id
+  role         = "roles/pubsub.subscriber"
+  member       = local.pubsub_agent
+}
+
+# --- dead letters
+
+resource "google_pubsub_topic" "dead_letters" {
+  name = "dead-letters"
+  message_storage_policy {
+    allowed_persistence_regions = [var.region]
+  }
+  depends_on = [google_project_service.this]
+}
+
+resource "google_pubsub_topic_iam_member" "forwarder" {
+  topic  = google_pubsub_topic.dead_letters.id
+  role   = "roles/pubsub.publisher"
+  member = local.pubsub_agent
+}
+
+# deliver takes them into the records every minute, where `revisit dead-letters`
+# shows and replays them.
+resource "google_pubsub_subscription" "dead_letters" {
+  name                       = "dead-letters"
+  topic                      = google_pubsub_topic.dead_letters.id
+  ack_deadline_seconds       = 60
+  message_retention_duration = "604800s"
+  expiration_policy {
+    ttl = "" # never
+  }
+}
+
+resource "google_pubsub_subscription_iam_member" "dead_letters" {
+  subscription = google_pubsub_subscription.dead_letters.id
+  role         = "roles/pubsub.subscriber"
+  member       = google_service_account.function["deliver"].member
+}

@@ -1,0 +1,192 @@
+# What the functions say of each event is one structured line (runtime.py);
+# this metric counts them.
+
+locals {
+  _handled      = "metric.type=\"logging.googleapis.com/user/${google_logging_metric.handled.name}\" AND resource.type=\"cloud_run_revision\""
+  _subscription = "resource.type=\"pubsub_subscription\" AND metric.type=\"pubsub.googleapis.com/subscription"
+  _live         = "^(${join("|", [for name, of in local.subscriptions : replace(name, ".", "\\\\.") if !endswith(name, ".backfill")])})$"
+  _requests     = "resource.type=\"cloud_run_revision\" AND metric.type=\"run.googleapis.com/request_count\" AND resource.label.service_name=monitoring.regex.full_match(\"revisit-.*\")"
+
+  alerts = {
+    dead-letters = {
+      about     = "Messages were not handled in 8 attempts."
+      remedy    = "`revisit dead-letters list` tells which and why; mend the cause, then `revisit dead-letters replay`."
+      severity  = "ERROR"
+      filter    = "${local._subscription}/dead_letter_message_count\""
+      aligner   = "ALIGN_DELTA", reducer = "REDUCE_SUM", group_by = ["resource.label.subscription_id"]
+      threshold = 0, duration = "0s"
+    }
+    dead-letters-waiting = {
+      about     = "Dead letters are not taken into the records: deliver does not run."
+      remedy    = "Look at the log of revisit-deliver and at the Scheduler job revisit-deliveries-due."
+      severity  = "CRITICAL"
+      filter    = "${local._subscription}/num_undelivered_messages\" AND resource.label.subscription_id=\"${google_pubsub_subscription.dead_letters.name}\""
+      aligner   = "ALIGN_MIN", reducer = "REDUCE_SUM", group_by = []
+      threshold = 0, duration = "600s"
+    }
+    given-up = {
+      about     = "A function gave events up."
+      remedy    = "`revisit dead-letters list`, and the reasons of failed jobs in `revisit status`."
+      severity  = "WARNING"
+      filter    = "${local._handled} AND metric.label.outcome=\"gave up\""
+      aligner   = "ALIGN_DELTA", reducer = "REDUCE_SUM", group_by = ["metric.label.function"]
+      threshold = 0, duration = "0s"
+    }
+    late = {
+      about     = "A message has waited 15 minutes: alerts are late."
+      remedy    = "Look whether the function is at its max_instances, or fails: its log tells."
+      severity  = "ERROR"
+      filter    = "${local._subscription}/oldest_unacked_message_age\" AND resource.label.subscription_id=monitoring.regex.full_match(\"${local._live}\")"
+      aligner   = "ALIGN_MAX", reducer = "REDUCE_MAX", group_by = ["resource.label.subscription_id"]
+      threshold = 900, duration = "60s"
+    }
+  }
+}
+
+resource "google_logging_metric" "handled" {
+  name        = "revisit_handled"
+  description = "Events handled, by function and outcome"
+  filter      = "resource.type=\"cloud_run_revision\" AND jsonPayload.function:* AND jsonPayload.outcome:*"
+  label_extractors = {
+    function = "EXTRACT(jsonPayload.function)"
+    outcome  = "REGEXP_EXTRACT(jsonPayload.outcome, \"^(done|repeated|gave up|Retry)\")"
+  }
+  depends_on = [google_project_service.this]
+
+  metric_descriptor {
+    metric_kind = "DELTA"
+    value_type  = "INT64"
+    labels { key = "function" }
+    labels { key = "outcome" }
+  }
+}
+
+resource "google_monitoring_notification_channel" "email" {
+  for_each     = toset(var.alert_email == null ? [] : [var.alert_email])
+  display_name = "Revisit: operations"
+  type         = "email"
+  labels       = { email_address = each.key }
+  depends_on   = [google_project_service.this]
+}
+
+locals {
+  channels = [for channel in google_monitoring_notification_channel.email : channel.id]
+}
+
+resource "google_monitoring_alert_policy" "threshold" {
+  for_each              = local.alerts
+  display_name          = "Revisit: ${each.key}"
+  combiner              = "OR"
+  notification_channels = local.channels
+  severity              = each.value.severity
+
+  conditions {
+    display_name = each.value.about
+    condition_threshold {
+      filter          = each.value.filter
+      comparison      = "COMPARISON_GT"
+      threshold_value = each.value.threshold
+      duration        = each.value.duration
+      aggregations {
+        alignment_period     = "60s"
+        per_series_aligner   = each.value.aligner
+        cross_series_reducer = each.value.reducer
+        group_by_fields      = each.value.group_by
+      }
+    }
+  }
+  documentation {
+    content = "${each.value.about} ${each.value.remedy}"
+  }
+  depends_on = [google_project_service.this]
+}
+
+resource "google_monitoring_alert_policy" "errors" {
+  display_name          = "Revisit: errors"
+  combiner              = "OR"
+  notification_channels = local.channels
+  severity              = "ERROR"
+
+  conditions {
+    display_name = "More than 5 % of a function's requests end in an error."
+    condition_threshold {
+      filter             = "${local._requests} AND metric.label.response_code_class=\"5xx\""
+      denominator_filter = local._requests
+      comparison         = "COMPARISON_GT"
+      threshold_value    = 0.05
+      duration           = "600s"
+      aggregations {
+        alignment_period     = "300s"
+        per_series_aligner   = "ALIGN_RATE"
+        cross_series_reducer = "REDUCE_SUM"
+        group_by_fields      = ["resource.label.service_name"]
+      }
+      denominator_aggregations {
+        alignment_period     = "300s"
+        per_series_aligner   = "ALIGN_RATE"
+        cross_series_reducer = "REDUCE_SUM"
+        group_by_fields      = ["resource.label.service_name"]
+      }
+    }
+  }
+  documentation {
+    content = "A function answers with errors, so its messages are tried again. Its log tells the reason."
+  }
+  depends_on = [google_project_service.this]
+}
+
+# A refresh that fails for one source ends in "gave up", so done means all.
+resource "google_monitoring_alert_policy" "source_stale" {
+  display_name          = "Revisit: source stale"
+  combiner              = "OR"
+  notification_channels = local.channels
+  severity              = "WARNING"
+
+  conditions {
+    display_name = "No refresh of all sources was done for 3 hours."
+    condition_absent {
+      filter   = "${local._handled} AND metric.label.function=\"refresh\" AND metric.label.outcome=\"done\""
+      duration = "10800s"
+      aggregations {
+        alignment_period     = "300s"
+        per_series_aligner   = "ALIGN_DELTA"
+        cross_series_reducer = "REDUCE_SUM"
+      }
+    }
+  }
+  documentation {
+    content = "A source does not answer, or is not what it was. `revisit status` tells which and how old its news is; `revisit doctor` asks each."
+  }
+  depends_on = [google_project_service.this]
+}
+
+resource "google_monitoring_dashboard" "this" {
+  dashboard_json = file("${path.module}/dashboard.json")
+  depends_on     = [google_logging_metric.handled]
+}
+
+resource "google_billing_budget" "month" {
+  for_each        = toset(var.billing_account == null ? [] : [var.billing_account])
+  billing_account = each.key
+  display_name    = "Revisit in ${var.project}"
+  depends_on      = [google_project_service.this]
+
+  budget_filter {
+    calendar_period = "MONTH"
+    projects        = ["projects/${data.google_project.this.number}"]
+  }
+  amount {
+    specified_amount {
+      units = tostring(var.monthly_budget)
+    }
+  }
+  dynamic "threshold_rules" {
+    for_each = toset([0.5, 0.9, 1])
+    content {
+      threshold_percent = threshold_rules.value
+    }
+  }
+  all_updates_rule {
+    monitoring_notification_channels = local.channels
+  }
+}
