@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from products import FIELD, NOW
+from products import FIELD, NOW, known, product
 from revisit.api import create_app
 from revisit.api_key import ApiKey
 from revisit.commands import keys, make_key, revoke_key
@@ -90,6 +90,32 @@ def test_operators_look_after_the_whole_and_others_do_not(client):
 
 def test_a_request_may_be_for_any_host_where_the_platform_routes_by_it(client):
     assert client.get("/health", headers={"Host": "revisit-api-xyz.a.run.app"}).status_code == 200
+
+
+def test_limits_are_told_with_what_is_used_of_them(client):
+    made = client.post("/subscriptions", json={**WATCH, "webhooks": ["https://hooks.example.com/x"]}, headers=ANN)
+    assert made.status_code == 201
+    told = client.get("/limits", headers=ANN).json
+    assert {name: told[name] for name in ("subscriptions", "area_km2", "days", "jobs_a_day", "orders_running", "webhooks")} == {
+        "subscriptions": 20, "area_km2": 10_000, "days": 366, "jobs_a_day": 50, "orders_running": 2, "webhooks": 5}
+    assert told["used"] == {"subscriptions": 1, "webhooks": 1, "jobs_a_day": 0, "orders_running": 0} and told["day_ends"] == "2024-07-02T00:00:00Z"
+    assert client.get("/limits", headers=BOB).json["used"]["subscriptions"] == 0
+
+
+def test_what_is_too_much_for_now_is_told_with_when_to_ask_again(client, backend):
+    known(backend, *(product(day) for day in range(1, 31)))
+    june = {"aoi": FIELD, "start": "2024-06-01", "end": "2024-06-30"}
+    assert client.post("/orders", json=june, headers=ANN).status_code == 202
+    refused = client.post("/orders", json={**june, "end": "2024-06-21"}, headers=ANN)
+    assert (refused.status_code, refused.content_type) == (429, "application/problem+json")
+    assert refused.json["detail"].startswith("this would be 21 acquisitions with 30 of today's 50 used")
+    until_midnight = str(12 * 3600 + 1)
+    assert {name: refused.headers[name] for name in ("Retry-After", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")} == {
+        "Retry-After": until_midnight, "RateLimit-Limit": "50", "RateLimit-Remaining": "20", "RateLimit-Reset": until_midnight}
+    assert client.post("/orders", json={**june, "end": "2024-06-20"}, headers=ANN).status_code == 202
+    busy = client.post("/orders", json={**june, "end": "2024-06-02"}, headers=ANN)
+    assert (busy.status_code, busy.headers["Retry-After"]) == (429, str(until_midnight))
+    assert client.post("/orders", json={**june, "end": "2024-06-02"}, headers=BOB).status_code == 202
 
 
 # ----------------------------------------------------------------------------------------------------------------------- keys

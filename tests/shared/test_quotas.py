@@ -1,0 +1,166 @@
+"""What a plan has few of: counted with what takes it, given back when that is over, and told."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from products import FIELD, NOW, ended, known, product
+from revisit.aoi import AOI
+from revisit.commands import delete, order, pause, results, resume, subscribe
+from revisit.commands.quotas import used
+from revisit.errors import BadInput, TooMany
+from revisit.job import Job
+from revisit.local.backend import local_backend
+from revisit.order import Order
+from revisit.recipe import Recipe
+from revisit.subscription import Channel, Subscription
+
+NDVI = Recipe(indices=("NDVI",))
+MAY = datetime(2024, 5, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def clock():
+    return [NOW]
+
+
+@pytest.fixture
+def backend(tmp_path, clock):
+    made = local_backend(tmp_path / "data", (), lambda: clock[-1])
+    known(made, *(product(day) for day in range(1, 31)))
+    return made
+
+
+@pytest.fixture
+def field():
+    return AOI.of(FIELD)
+
+
+def june(day: int) -> datetime:
+    return datetime(2024, 6, day, tzinfo=UTC)
+
+
+def days_of(backend, field, first: int, last: int, owner: str = "ann") -> Order:
+    """An order over so many days of June, each with one product."""
+    return order(backend, field, NDVI, start=june(first), end=june(last) + timedelta(hours=23), owner=owner)
+
+
+def work_off(backend, placed: Order, state: str = "done") -> None:
+    for job in results(backend, placed.id, placed.owner):
+        ended(backend, job, state)
+
+
+def test_a_days_acquisitions_are_counted_over_all_orders_and_begin_anew_at_midnight(backend, field, clock):
+    work_off(backend, days_of(backend, field, 1, 30))
+    work_off(backend, days_of(backend, field, 1, 19))
+    with pytest.raises(TooMany, match=r"would be 2 acquisitions with 49 of today's 50 used") as refused:
+        days_of(backend, field, 1, 2)
+    assert (refused.value.limit, refused.value.used, refused.value.wait_s) == (50, 49, 12 * 3600 + 1)
+    assert backend.records.count(Order, owner="ann") == 2
+    days_of(backend, field, 3, 3)
+    clock.append(NOW + timedelta(hours=12))
+    days_of(backend, field, 1, 2)
+    assert used(backend, "ann")["jobs_a_day"] == 2
+
+
+def test_the_same_order_again_is_not_counted_again(backend, field):
+    first = days_of(backend, field, 1, 30)
+    assert days_of(backend, field, 1, 30).id == first.id
+    work_off(backend, first)
+    assert days_of(backend, field, 1, 30).id == first.id
+    assert used(backend, "ann")["jobs_a_day"] == 30
+
+
+def test_an_order_that_was_over_makes_room_for_the_next(backend, field):
+    first, _ = days_of(backend, field, 1, 1), days_of(backend, field, 2, 2)
+    with pytest.raises(TooMany, match="2 orders are being worked"):
+        days_of(backend, field, 3, 3)
+    assert used(backend, "ann")["orders_running"] == 2
+    work_off(backend, first)
+    assert used(backend, "ann")["orders_running"] == 1
+    days_of(backend, field, 3, 3)
+
+
+def test_an_order_without_products_takes_no_place(backend, field):
+    for month in (1, 2, 3):
+        assert order(backend, field, NDVI, start=datetime(2024, month, 1, tzinfo=UTC), end=datetime(2024, month, 2, tzinfo=UTC), owner="ann").jobs == ()
+    assert used(backend, "ann") == {"subscriptions": 0, "webhooks": 0, "jobs_a_day": 0, "orders_running": 0, "day_ends": datetime(2024, 7, 2, tzinfo=UTC)}
+
+
+def test_a_subscriptions_past_is_counted_with_it_or_nothing_is_written(backend, field):
+    work_off(backend, days_of(backend, field, 1, 30))
+    with pytest.raises(TooMany, match="30 acquisitions with 30 of today's 50"):
+        subscribe(backend, field, "field", NDVI, backfill=june(1), owner="ann")
+    assert backend.records.count(Subscription) == 0 and backend.records.count(Order) == 1
+    subscribe(backend, field, "field", NDVI, backfill=june(11), owner="ann")
+    assert used(backend, "ann")["jobs_a_day"] == 50
+    # The past is worked behind all else, and is no running order; asked for again it is the same.
+    assert used(backend, "ann")["orders_running"] == 0
+    subscribe(backend, field, "field", NDVI, backfill=june(11), owner="ann")
+    assert used(backend, "ann")["jobs_a_day"] == 50 and backend.records.count(Job) == 50
+
+
+def test_a_past_that_a_crash_left_undone_is_not_counted_twice(backend, field, monkeypatch):
+    def cut(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("revisit.commands.subscribing.place", cut)
+        subscribe(backend, field, "field", NDVI, backfill=june(1), owner="ann")
+    assert used(backend, "ann")["jobs_a_day"] == 30 and backend.records.count(Job) == 0
+    subscribe(backend, field, "field", NDVI, backfill=june(1), owner="ann")
+    assert used(backend, "ann")["jobs_a_day"] == 30 and backend.records.count(Job) == 30
+
+
+def test_what_is_caught_up_with_is_counted_too(backend, field, clock):
+    made = subscribe(backend, field, "field", NDVI, owner="ann")
+    clock.append(june(25))
+    pause(backend, made.id, "ann")
+    clock.append(NOW)
+    resume(backend, made.id, "ann")
+    # Published five hours after sensing at 10:16: those of 25 to 30 June.
+    assert used(backend, "ann")["jobs_a_day"] == backend.records.count(Job) == 6
+
+
+def test_a_deleted_subscription_makes_room(backend, field):
+    made = [subscribe(backend, field, f"field {number}", NDVI, owner="ann") for number in range(20)]
+    with pytest.raises(BadInput, match="20 subscriptions are the most"):
+        subscribe(backend, field, "one more", NDVI, owner="ann")
+    assert subscribe(backend, field, "field 3", NDVI, owner="ann").id == made[3].id
+    delete(backend, made[3].id, "ann")
+    assert used(backend, "ann")["subscriptions"] == 19
+    subscribe(backend, field, "one more", NDVI, owner="ann")
+    with pytest.raises(BadInput, match="20 subscriptions"):
+        subscribe(backend, field, "field 3", NDVI, owner="ann")
+
+
+def test_webhooks_are_counted_over_all_subscriptions_each_once(backend, field):
+    def hooks(*names: str) -> list[Channel]:
+        return [Channel("webhook", f"https://hooks.example.com/{name}") for name in names]
+
+    first = subscribe(backend, field, "one", NDVI, channels=hooks("a", "b", "c"), owner="ann")
+    subscribe(backend, field, "two", NDVI, channels=hooks("a", "d", "e"), owner="ann")
+    assert used(backend, "ann")["webhooks"] == 5
+    with pytest.raises(BadInput, match="5 different webhooks are the most"):
+        subscribe(backend, field, "three", NDVI, channels=hooks("f"), owner="ann")
+    subscribe(backend, field, "four", NDVI, channels=hooks("a", "e"), owner="ann")
+    delete(backend, first.id, "ann")
+    subscribe(backend, field, "three", NDVI, channels=hooks("f"), owner="ann")
+
+
+@pytest.mark.parametrize(("wish", "says"), [
+    ({"start": None}, "366 days is allowed, so it needs a beginning"),
+    ({"start": NOW - timedelta(days=367)}, "367 days is longer than the 366 allowed"),
+])
+def test_a_guests_period_is_bounded(backend, field, wish, says):
+    with pytest.raises(BadInput, match=says):
+        order(backend, field, NDVI, owner="ann", **wish)
+    order(backend, field, NDVI, start=NOW - timedelta(days=366), owner="ann")
+
+
+def test_a_guests_area_is_bounded(backend):
+    wide = AOI.parse({"type": "Polygon", "coordinates": [[[9, 45], [10.4, 45], [10.4, 46], [9, 46], [9, 45]]]}, 100_000)
+    assert 10_000 < wide.area_km2 < 20_000
+    for ask in (lambda: order(backend, wide, NDVI, start=MAY, owner="ann"), lambda: subscribe(backend, wide, "wide", NDVI, owner="ann")):
+        with pytest.raises(BadInput, match="more than the 10,000 km2 allowed"):
+            ask()
