@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from revisit.backend import Backend
 from revisit.clock import Clock, system_clock
 from revisit.gcp.settings import Settings, settings
+from revisit.gcp.tokens import sign_in
 from revisit.ports import Assets, Catalog, Source
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def gcp_backend(named: Settings | None = None, now: Clock = system_clock) -> Bac
         return BigQueryCatalog(place, now)
 
     return Backend(catalog, _later(lambda: home.records), _later(lambda: home.assets), _later(lambda: home.bus), _open_source, place.sources, now,
-                   base_url=place.base_url, max_age=MAX_AGE)
+                   base_url=place.base_url, max_age=MAX_AGE, sign_in=sign_in(place))
 
 
 class _Home:
