@@ -1,0 +1,60 @@
+"""`revisit keys`: the key on stdout once, and afterwards what is known of it."""
+
+import json
+
+import pytest
+
+from revisit.api import create_app
+from revisit.cli import run
+from revisit.local.backend import local_backend
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    monkeypatch.setenv("REVISIT_DATA", str(tmp_path / "data"))
+    return tmp_path / "data"
+
+
+def test_a_key_is_printed_once_opens_the_api_and_is_revoked(data, capsys):
+    assert run(["keys", "create", "--name", "laptop", "--scope", "read,write", "--days", "30"]) == 0
+    out, err = capsys.readouterr()
+    key = out.strip()
+    assert key.startswith("rvt_") and out.count("\n") == 1 and "never shown again" in err and key not in err
+    client = create_app(local_backend(data), token="sesame").test_client()
+    bearing = {"Authorization": f"Bearer {key}"}
+    assert client.get("/subscriptions", headers=bearing).status_code == 200
+    assert run(["keys", "list", "--json"]) == 0
+    out = capsys.readouterr().out
+    [told] = json.loads(out)["keys"]
+    assert (told["name"], told["scopes"], told["state"]) == ("laptop", ["read", "write"], "live") and told["used"]
+    assert key.split("_", 2)[2] not in out and key.split("_")[1] == told["key"]
+    assert run(["keys", "revoke", told["key"]]) == 0
+    assert client.get("/subscriptions", headers=bearing).status_code == 401
+    assert run(["keys", "list"]) == 0
+    out = capsys.readouterr().out
+    assert out.splitlines()[1].split("\t")[:3] == ["laptop", "revoked", "read write"]
+
+
+def test_keys_of_another_owner_are_made_and_listed_for_him(data, capsys):
+    assert run(["keys", "create", "--name", "bot", "--owner", "ann", "--json"]) == 0
+    made = json.loads(capsys.readouterr().out)
+    assert made["secret"].startswith(f"rvt_{made['key']}_") and made["scopes"] == ["read"]
+    assert run(["keys", "list", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"keys": []}
+    assert run(["keys", "revoke", made["key"]]) == 2
+    assert "there is no key" in capsys.readouterr().err
+    assert run(["keys", "revoke", made["key"], "--owner", "ann"]) == 0
+
+
+@pytest.mark.parametrize(("arguments", "says"), [
+    (["--name", ""], "1 to 100 characters"),
+    (["--name", "x", "--scope", "root"], "scope 'root' does not exist; choose of read, write, operator"),
+    (["--name", "x", "--scope", ""], "good for something"),
+    (["--name", "x", "--days", "366"], "1 to 365 days"),
+    (["--name", "x", "--scope", "operator", "--days", "91"], "1 to 90 days"),
+    ([], "--name"),
+])
+def test_a_wish_that_makes_no_sense_is_refused_in_one_line(data, capsys, arguments, says):
+    assert run(["keys", "create", *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and says in err and err.count("\n") == 1
