@@ -3,6 +3,7 @@
 import json
 import sys
 import urllib.request
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,27 @@ from emulators import Emulator
 _START = f"import sys; sys.path.insert(0, {str(Path(__file__).parents[1])!r}); from emulators.storage_server import main; main()"
 
 
-def storage(log: Path | None = None, keys: Path | None = None) -> Emulator:
+@dataclass
+class StorageServer(Emulator):
+    """The server, and what it was asked."""
+
+    requests: Path = Path()
+
+    def asked(self) -> list[dict[str, Any]]:
+        """The requests so far: method, path, query, range, status, received and sent bytes, agent."""
+        return [json.loads(line) for line in self.requests.read_text().splitlines()] if self.requests.is_file() else []
+
+
+def storage(requests: Path | None = None, keys: Path | None = None) -> StorageServer:
     """Cloud Storage.
 
     Args:
-        log: Gets one JSON line a request (`requests_in`).
+        requests: Gets one JSON line a request (`StorageServer.asked`).
         keys: JSON file of public keys in PEM by the e-mail of their account, for signed URLs.
     """
-    options = [part for name, path in (("--log", log), ("--keys", keys)) if path for part in (name, path)]
-    return Emulator(lambda port: [sys.executable, "-c", _START, "--port", str(port), *options], "STORAGE_EMULATOR_HOST", "http://127.0.0.1:{port}")
+    options = [part for name, path in (("--log", requests), ("--keys", keys)) if path for part in (name, path)]
+    return StorageServer(lambda port: [sys.executable, "-c", _START, "--port", str(port), *options], "STORAGE_EMULATOR_HOST",
+                         "http://127.0.0.1:{port}", requests=requests or Path())
 
 
 def create_bucket(host: str, name: str, location: str = "EUROPE-WEST1", **about: Any) -> str:
@@ -34,13 +47,12 @@ def create_bucket(host: str, name: str, location: str = "EUROPE-WEST1", **about:
 
 
 def set_faults(host: str, *faults: dict[str, Any]) -> None:
-    """Have requests fail or wait: {"methods": ["POST"], "target": "regex of path and query", "status": 503, "delay_s": 1, "times": 2}."""
+    """Have requests fail: each fault is of `times` requests, of `methods`, whose path and query match the regular expression `target`.
+
+    They are refused with `status`, or wait for `delay_s`, or lose their answer once they are done (`lost`), or come in with one text for
+    another (`spoil`).
+    """
     ask(f"{host}/_server/faults", list(faults))
-
-
-def requests_in(log: Path) -> list[dict[str, Any]]:
-    """What was asked of the server: method, path, query, range, status, received and sent bytes."""
-    return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
 
 
 def ask(url: str, body: Any = None) -> Any:

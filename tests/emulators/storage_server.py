@@ -10,18 +10,15 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
-from uuid import uuid4
 
+from emulators.storage_json import ROUTES
 from emulators.storage_objects import Buckets, Refused, Stored
 from emulators.storage_signature import signed, verify
-
-_OBJECT = r"/b/(?P<bucket>[^/]+)/o/(?P<name>[^/]+)"
 
 
 class Server(ThreadingHTTPServer):
@@ -65,12 +62,14 @@ class Handler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         self.raw_path, self.raw_query = parts.path, parts.query
         self.query = dict(parse_qsl(parts.query, keep_blank_values=True))
-        self.body = self._body()
-        self.sent = 0
+        self.body, self.lost = b"", False
         self.xml = not parts.path.startswith(("/storage/v1", "/upload/storage/v1", "/download/storage/v1", "/resumable/upload", "/_server/"))
         try:
+            self.body = self._body()
             fault = self.server.fault(self.command, self.path)
             time.sleep(fault.get("delay_s", 0))
+            self.lost = fault.get("lost", False)
+            self.body = self.body.replace(*(part.encode() for part in fault.get("spoil", ("", ""))))
             if "status" in fault:
                 raise Refused(fault["status"], fault.get("reason", "backendError"), fault.get("message", "as the test wants it"))
             self._route()
@@ -89,7 +88,11 @@ class Handler(BaseHTTPRequestHandler):
                 self.rfile.readline()
             self.rfile.readline()
             return content
-        return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        size = int(self.headers.get("Content-Length") or 0)
+        content = self.rfile.read(size)
+        if len(content) < size:
+            raise ConnectionAbortedError("the client has gone")
+        return content
 
     def _route(self) -> None:
         if self.xml:
@@ -117,6 +120,8 @@ class Handler(BaseHTTPRequestHandler):
         sent = 0 if self.command == "HEAD" else len(content)
         self.server.note({"method": self.command, "path": unquote(self.raw_path), "query": shown, "range": self.headers.get("Range", ""),
                           "status": status, "received": len(self.body), "sent": sent, "agent": self.headers.get("User-Agent", "")})
+        if self.lost:
+            raise ConnectionAbortedError
         self.send_response_only(status, HTTPStatus(status).phrase)
         for name, value in ({"Content-Length": str(len(content))} | (headers or {})).items():
             self.send_header(name, value)
@@ -213,134 +218,6 @@ class Handler(BaseHTTPRequestHandler):
                                       "Access-Control-Max-Age": str(rule.get("maxAgeSeconds", 3600))}
                 return allowed | {"Access-Control-Expose-Headers": ", ".join(named)}
         return {}
-
-    # ------------------------------------------------------------------------------------------------------------ JSON API
-
-    def upload(self, bucket: str) -> None:
-        kind = self.query.get("uploadType", "media")
-        if kind == "resumable":
-            self._begin(bucket)
-        elif kind == "multipart":
-            stated, content = _parts(self.headers.get("Content-Type", ""), self.body)
-            self.object(self.server.buckets.put(bucket, self.query.get("name") or stated.get("name", ""), content, stated, self.query))
-        else:
-            stated = {"contentType": self.headers.get("Content-Type", "application/octet-stream")}
-            self.object(self.server.buckets.put(bucket, self.query.get("name", ""), self.body, stated, self.query))
-
-    def _begin(self, bucket: str) -> None:
-        """The first request of a resumable upload."""
-        stated = self.stated()
-        name = self.query.get("name") or stated.get("name", "")
-        stated.setdefault("contentType", self.headers.get("X-Upload-Content-Type", "application/octet-stream"))
-        self.server.buckets.judge(next((one for one in self.server.buckets.names(bucket, name)[0] if one.name == name), None), self.query)
-        upload = uuid4().hex
-        self.server.uploads[upload] = {"bucket": bucket, "name": name, "stated": stated, "query": dict(self.query), "content": bytearray()}
-        self.answer(200, b"", {"Location": f"{self.base}{self.raw_path}?uploadType=resumable&upload_id={upload}", "X-GUploader-UploadID": upload})
-
-    def go_on(self, bucket: str) -> None:
-        """The next piece of a resumable upload, or the question how far it is."""
-        upload = self.server.uploads.get(self.query.get("upload_id", ""))
-        if upload is None or upload["bucket"] != bucket:
-            raise Refused(404, "notFound", "There is no such upload.")
-        if "done" in upload:
-            self.object(upload["done"])
-            return
-        content = upload["content"]
-        match = re.fullmatch(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)", self.headers.get("Content-Range", f"bytes 0-{len(self.body) - 1}/{len(self.body)}"))
-        if not match:
-            raise Refused(400, "invalid", "The Content-Range makes no sense.")
-        if match[1] is not None:
-            if int(match[1]) > len(content):
-                raise Refused(503, "backendError", f"{len(content)} bytes are here, the piece begins at {match[1]}.")
-            content[int(match[1]):] = self.body
-        if match[3] != "*" and len(content) == int(match[3]):
-            upload["done"] = self.server.buckets.put(bucket, upload["name"], bytes(content), upload["stated"], upload["query"])
-            self.object(upload["done"])
-        else:
-            self.answer(308, b"", {"Range": f"bytes=0-{len(content) - 1}"} if content else {})
-
-    def list_objects(self, bucket: str) -> None:
-        objects, prefixes = self.server.buckets.names(bucket, self.query.get("prefix", ""), self.query.get("delimiter", ""))
-        entries: list[tuple[str, Stored | None]] = sorted([*((one.name, one) for one in objects), *((name, None) for name in prefixes)],
-                                                          key=lambda entry: entry[0])
-        entries = [entry for entry in entries if entry[0] > self.query.get("pageToken", "")]
-        most = min(int(self.query.get("maxResults") or 1000), 1000)
-        page = entries[:most]
-        self.json({"kind": "storage#objects", "items": [one.resource(self.base) for _, one in page if one],
-                   "prefixes": [name for name, one in page if one is None], **({"nextPageToken": page[-1][0]} if len(entries) > most else {})})
-
-    def get_object(self, bucket: str, name: str) -> None:
-        found = self.server.buckets.get(bucket, name, self.query)
-        if self.query.get("alt") == "media" or self.raw_path.startswith("/download"):
-            self.media(found)
-        else:
-            self.object(found)
-
-    def rewrite(self, bucket: str, name: str, to_bucket: str, to_name: str) -> None:
-        made = self.server.buckets.copy((bucket, name), (to_bucket, to_name), self.stated(), self.query)
-        size = str(len(made.content))
-        self.json({"kind": "storage#rewriteResponse", "totalBytesRewritten": size, "objectSize": size, "done": True, "resource": made.resource(self.base)})
-
-    def permissions(self, bucket: str) -> None:
-        about = self.server.buckets.bucket(bucket)
-        asked = [value for key, value in parse_qsl(self.raw_query) if key == "permissions"]
-        self.json({"kind": "storage#testIamPermissionsResponse", "permissions": [one for one in asked if one not in about.get("denied", ())]})
-
-    def set_faults(self) -> None:
-        with self.server.lock:
-            self.server.faults = json.loads(self.body or b"[]")
-        self.json({})
-
-    def compose(self, bucket: str, name: str) -> None:
-        body = self.stated()
-        self.object(self.server.buckets.compose(bucket, name, body.get("sourceObjects", []), body.get("destination", {}), self.query))
-
-    def delete_object(self, bucket: str, name: str) -> None:
-        self.server.buckets.delete(bucket, name, self.query)
-        self.answer(204)
-
-    def delete_bucket(self, bucket: str) -> None:
-        self.server.buckets.drop(bucket)
-        self.answer(204)
-
-
-def _parts(content_type: str, body: bytes) -> tuple[dict[str, Any], bytes]:
-    """The two parts of multipart/related: metadata and media."""
-    match = re.search(r"boundary=[\"']?([^\"';]+)", content_type)
-    if not match:
-        raise Refused(400, "badContent", "The multipart body names no boundary.")
-    edge = b"--" + match[1].encode()
-    _, first, second = body.split(edge, 2)
-    media = second[:second.rindex(b"\r\n" + edge + b"--" if b"\r\n" + edge in second else b"\n" + edge + b"--")]
-    text = first.lstrip(b"\r\n").partition(b"\r\n\r\n" if b"\r\n\r\n" in first else b"\n\n")[2]
-    head, _, content = media.lstrip(b"\r\n").partition(b"\r\n\r\n" if b"\r\n\r\n" in media[:1000] else b"\n\n")
-    stated = dict(json.loads(text))
-    if named := re.search(rb"(?i)content-type:\s*([^\r\n]+)", head):
-        stated.setdefault("contentType", named[1].decode().strip())
-    return stated, content
-
-
-ROUTES: list[tuple[tuple[str, ...], str, Callable[..., None]]] = [
-    (("POST",), r"/_server/faults", Handler.set_faults),
-    (("POST",), r"/(?:resumable/)?upload/storage/v1/b/(?P<bucket>[^/]+)/o", Handler.upload),
-    (("PUT",), r"/(?:resumable/)?upload/storage/v1/b/(?P<bucket>[^/]+)/o", Handler.go_on),
-    (("GET",), r"/storage/v1/b", lambda self: self.json({"kind": "storage#buckets", "items": self.server.buckets.buckets()})),
-    (("POST",), r"/storage/v1/b", lambda self: self.json(self.server.buckets.create(self.stated()))),
-    (("GET",), r"/storage/v1/b/(?P<bucket>[^/]+)", lambda self, bucket: self.json(self.server.buckets.bucket(bucket))),
-    (("PATCH", "PUT"), r"/storage/v1/b/(?P<bucket>[^/]+)", lambda self, bucket: self.json(self.server.buckets.change(bucket, self.stated()))),
-    (("DELETE",), r"/storage/v1/b/(?P<bucket>[^/]+)", Handler.delete_bucket),
-    (("GET",), r"/storage/v1/b/(?P<bucket>[^/]+)/iam/testPermissions", Handler.permissions),
-    (("GET",), r"/storage/v1/b/(?P<bucket>[^/]+)/o", Handler.list_objects),
-    (("GET",), r"(?:/download)?/storage/v1" + _OBJECT, Handler.get_object),
-    (("PATCH", "PUT"), r"/storage/v1" + _OBJECT,
-     lambda self, bucket, name: self.object(self.server.buckets.patch(bucket, name, self.stated(), self.query))),
-    (("DELETE",), r"/storage/v1" + _OBJECT, Handler.delete_object),
-    (("POST",), r"/storage/v1" + _OBJECT + "/compose", Handler.compose),
-    (("POST",), r"/storage/v1" + _OBJECT + r"/rewriteTo/b/(?P<to_bucket>[^/]+)/o/(?P<to_name>[^/]+)", Handler.rewrite),
-    (("POST",), r"/storage/v1" + _OBJECT + r"/copyTo/b/(?P<to_bucket>[^/]+)/o/(?P<to_name>[^/]+)",
-     lambda self, bucket, name, to_bucket, to_name: self.object(
-         self.server.buckets.copy((bucket, name), (to_bucket, to_name), self.stated(), self.query))),
-]
 
 
 def main() -> None:

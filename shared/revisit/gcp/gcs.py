@@ -195,6 +195,8 @@ class BucketAssets:
         with _asking(f"the asset {path!r} of the bucket {self._settings.bucket}", USER):
             try:
                 yield
+            except exceptions.BadRequest as error:
+                raise Retry(f"the asset {path!r} did not come whole into the bucket {self._settings.bucket}: {error.message[:300]}") from error
             except exceptions.NotFound as error:
                 raise GiveUp(f"REVISIT_BUCKET {self._settings.bucket!r} does not take the asset {path!r} ({error.message}); "
                              "see that the bucket exists") from error

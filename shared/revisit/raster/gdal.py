@@ -17,6 +17,8 @@ _FORCED = {
     "GDAL_MAX_BAND_COUNT": "64",
     "GDAL_PAM_ENABLED": "NO",
     "GDAL_HTTP_NETRC": "NO",
+    # What was not there a moment ago may have been stored since, by us: GDAL would remember the absence.
+    "CPL_VSIL_CURL_NON_CACHED": "/vsigs/",
     # With more, tiles of a JPEG 2000 that cannot be decoded come out as zeros and nothing is raised; bands are read side by side instead.
     "GDAL_NUM_THREADS": "1",
 }
@@ -41,6 +43,17 @@ def settle() -> None:
     os.environ.update(_FORCED)
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
+
+
+def storage() -> dict[str, str]:
+    """Settings under which /vsigs/ is opened: how GDAL finds Cloud Storage, and its token there.
+
+    It fetches the token itself, from Google's metadata server, but does not take Cloud Run for a machine of Google's
+    (https://gdal.org/en/stable/user/virtual_file_systems.html, CPL_MACHINE_IS_GCE).
+    """
+    if host := os.environ.get("STORAGE_EMULATOR_HOST"):
+        return {"CPL_GS_ENDPOINT": f"{host.rstrip('/')}/", "GS_NO_SIGN_REQUEST": "YES"}
+    return {"CPL_MACHINE_IS_GCE": "YES"} if "K_SERVICE" in os.environ else {}
 
 
 @cache
