@@ -2,8 +2,11 @@
 
 import ast
 import sys
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
+
+from revisit.wiring import PORTS
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT / "shared"
@@ -61,16 +64,58 @@ def reached(path: Path, but: tuple[str, ...] = ()) -> set[Path]:
     return seen
 
 
-PACKAGES = {"functions_framework": "functions-framework", "pystac_client": "pystac-client"}
-"""Top-level names that differ from their package's."""
+DISTRIBUTIONS = {
+    "functions_framework": "functions-framework",
+    "google.api_core": "google-api-core",
+    "google.auth": "google-auth",
+    "google.cloud.bigquery": "google-cloud-bigquery",
+    "google.cloud.firestore": "google-cloud-firestore",
+    "google.cloud.firestore_v1": "google-cloud-firestore",
+    "google.cloud.pubsub_v1": "google-cloud-pubsub",
+    "google.cloud.storage": "google-cloud-storage",
+    "google.oauth2": "google-auth",
+    "google.protobuf": "protobuf",
+    "google_crc32c": "google-crc32c",
+    "pystac_client": "pystac-client",
+}
+"""Packages that are not called like what is imported of them."""
+
+NAMESPACES = ("google", "google.cloud")
+"""Of several packages, and of none."""
+
+ANSWERS: dict[str, tuple[str, ...]] = {
+    "catalog": ("revisit.gcp.bigquery", "revisit.catalog_schema"),
+    "records": ("revisit.gcp.firestore", "revisit.gcp.outbox", "revisit.gcp.pubsub"),
+    "bus": ("revisit.gcp.outbox", "revisit.gcp.pubsub"),
+    "assets": ("revisit.gcp.gcs", "revisit.gcp.signing"),
+    "listing": ("revisit.sources", "revisit.sources.google_listing", "revisit.sources.google_lines", "revisit.sources.google_rows",
+                "revisit.catalog_schema"),
+    "bands": ("revisit.sources",),
+    "sign_in": ("revisit.gcp.tokens",),
+}
+"""Port -> the modules (or what their names begin with) that only those who use it come to. Records are committed with events, which are
+published right away."""
+
+
+def unused(function: str) -> tuple[str, ...]:
+    """Modules that a deployed function never comes to, since it uses none of their ports; those of the local backend among them."""
+    used = {module for port in PORTS[function] for module in ANSWERS[port]}
+    return ("revisit.local", *sorted({module for modules in ANSWERS.values() for module in modules} - used))
 
 
 def packages_of(main_file: Path) -> set[str]:
-    """Packages that a function reaches by imports; what its backend and sources bring is pinned with them."""
-    files = reached(main_file, but=("revisit.local", "revisit.gcp"))
-    return third_party({name for path in files for name in strangers(path)})
+    """Packages that a deployed function reaches by imports."""
+    return packages(reached(main_file, but=unused(main_file.parent.name)))
 
 
-def third_party(names: set[str]) -> set[str]:
-    """The packages among top-level names."""
-    return {PACKAGES.get(name, name) for name in names} - set(sys.stdlib_module_names)
+def packages(files: Iterable[Path]) -> set[str]:
+    """Packages that files import, by the names they are installed by."""
+    names = {name for path in files for name in imports_of(path) if name not in NAMESPACES}
+    return {_package(name) for name in names if name.partition(".")[0] not in sys.stdlib_module_names | {"revisit"}}
+
+
+def _package(name: str) -> str:
+    parts = name.split(".")
+    known = [DISTRIBUTIONS[head] for end in range(len(parts), 0, -1) if (head := ".".join(parts[:end])) in DISTRIBUTIONS]
+    assert known or parts[0] not in NAMESPACES, f"of which package is {name}? Say so in DISTRIBUTIONS"
+    return known[0] if known else parts[0]

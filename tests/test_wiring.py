@@ -5,9 +5,9 @@ import re
 
 import pytest
 
-from imports import ROOT, imports_of, module_files, ours, packages_of, strangers, third_party
+from imports import ANSWERS, ROOT, imports_of, module_files, ours, packages, packages_of, strangers
 from revisit.events import EVENTS
-from revisit.wiring import HEARS, RASTER, TICKS
+from revisit.wiring import HEARS, PORTS, RASTER, TICKS
 
 FLOORS: list[tuple[str, set[str]]] = [
     ("words", {"errors", "ids", "clock", "bands", "product", "recipe", "tile", "tile_list", "geojson", "footprint", "polygon", "polygon_store", "aoi", "subscription", "order", "job", "alert",
@@ -85,6 +85,8 @@ def test_rasters_are_opened_in_one_module_and_always_with_a_driver():
 def test_folders_are_the_functions_that_events_reach():
     assert set(FUNCTIONS) - {"api"} == set(HEARS) | set(TICKS)
     assert set(RASTER) <= set(FUNCTIONS)
+    assert set(PORTS) == set(FUNCTIONS)
+    assert {port for ports in PORTS.values() for port in ports} == set(ANSWERS)
 
 
 def test_every_topic_has_a_hearer_and_every_hearer_a_topic():
@@ -140,8 +142,20 @@ def test_a_function_without_pixels_needs_no_gdal(function):
     assert "rasterio" not in (ROOT / "functions" / function / "requirements.txt").read_text()
 
 
+@pytest.mark.parametrize(("function", "never"), [
+    ("notify", ("google-cloud-bigquery", "google-cloud-storage", "pyarrow")),
+    ("deliver", ("google-cloud-bigquery", "google-cloud-storage", "pyarrow")),
+    ("extract", ("google-cloud-bigquery", "pyarrow")),
+    ("index", ("google-cloud-bigquery", "httpx", "pyarrow")),
+    *((function, ("apsw", "duckdb", "rich", "typer", "waitress")) for function in FUNCTIONS),
+])
+def test_a_function_pins_no_client_of_a_port_it_does_not_use(function, never):
+    pinned = re.findall(r"^([a-z0-9][\w.-]*)==", (ROOT / "functions" / function / "requirements.txt").read_text(), re.MULTILINE)
+    assert not set(never) & set(pinned)
+
+
 def test_the_suite_pins_exactly_what_it_imports():
-    imported = third_party({name for path in [*module_files().values(), *(ROOT / "functions").glob("*/main.py")] for name in strangers(path)})
+    imported = packages([*module_files().values(), *(ROOT / "functions").glob("*/main.py")])
     asked = {re.split(r"[<>=\[]", line)[0] for line in (ROOT / "locks" / "runtime.in").read_text().splitlines() if line[0] != "#"}
     assert imported == asked
 

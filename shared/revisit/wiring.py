@@ -1,4 +1,4 @@
-"""Which function hears which events, and what each may emit; one folder under functions/ each."""
+"""Which function hears which events and uses which ports; one folder under functions/ each."""
 
 HEARS: dict[str, str] = {
     "refresh": "catalog.refresh",
@@ -11,6 +11,17 @@ HEARS: dict[str, str] = {
 
 TICKS: dict[str, str] = {"refresh": "catalog.refresh", "deliver": "deliveries.due"}
 """Function -> the scheduler's topic it also hears."""
+
+PORTS: dict[str, tuple[str, ...]] = {
+    "refresh": ("records", "catalog", "listing"),
+    "notify": ("records",),
+    "extract": ("records", "assets", "bands"),
+    "index": ("records", "assets"),
+    "deliver": ("records", "bus"),
+    "api": ("records", "bus", "catalog", "assets", "listing", "sign_in"),
+}
+"""Function -> the ports it uses, and so the libraries that are installed with it. A source answers two: its listing, and the bands of
+its products."""
 
 CHAIN_ENDS_FIRST = tuple(reversed(HEARS))
 """Workers that serve several functions take messages in this order, so that what is begun is finished before more is begun."""
