@@ -114,7 +114,7 @@ resource "google_artifact_registry_repository" "functions" {
 
 resource "google_artifact_registry_repository_iam_member" "build" {
   location   = google_artifact_registry_repository.functions.location
-  repository = google_artifact_registry_repository.functions.name
+  repository = google_artifact_registry_repository.functions.repository_id
   role       = "roles/artifactregistry.writer"
   member     = google_service_account.build.member
 }
@@ -186,7 +186,7 @@ resource "google_cloud_run_v2_service_iam_member" "public" {
 
 # URLs of results are signed through IAM, so that there is no key to lose.
 resource "google_service_account_iam_member" "signer" {
-  service_account_id = google_service_account.function["api"].name
+  service_account_id = "projects/${var.project}/serviceAccounts/${google_service_account.function["api"].email}"
   role               = "roles/iam.serviceAccountTokenCreator"
   member             = google_service_account.function["api"].member
 }

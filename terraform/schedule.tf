@@ -14,7 +14,7 @@ resource "google_cloud_scheduler_job" "tick" {
   time_zone   = "Etc/UTC"
 
   pubsub_target {
-    topic_name = google_pubsub_topic.event[each.key].id
+    topic_name = "${local.topic_path}/${google_pubsub_topic.event[each.key].name}"
     # The moment of the tick is that of its publishing.
     data       = base64encode(jsonencode({ data = {}, type = "io.revisit.${each.key}" }))
     attributes = { lane = "live", type = "io.revisit.${each.key}" }

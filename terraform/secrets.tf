@@ -4,7 +4,7 @@
 
 locals {
   secrets = {
-    mail         = { about = "Address and password of the mail server, smtps://NAME:PASSWORD@HOST", readers = ["deliver"] }
+    mail         = { about = "How the mail server is reached: address, name, password", readers = ["deliver"] }
     webhook-keys = { about = "Key that the signing secrets of webhooks are encrypted with", readers = ["api", "deliver"] }
   }
   secret_readers = merge([
@@ -27,7 +27,7 @@ resource "google_secret_manager_secret" "this" {
 
 resource "google_secret_manager_secret_iam_member" "reader" {
   for_each  = local.secret_readers
-  secret_id = google_secret_manager_secret.this[each.value.secret].id
+  secret_id = google_secret_manager_secret.this[each.value.secret].secret_id
   role      = "roles/secretmanager.secretAccessor"
   member    = google_service_account.function[each.value.function].member
 }

@@ -29,6 +29,7 @@ locals {
     for topic, of in local.topics : { for function in toset(concat(of.publishers, ["deliver"])) : "${function}.${topic}" => { function = function, topic = topic } }
   ]...)
 
+  topic_path   = "projects/${var.project}/topics"
   pubsub_agent = "serviceAccount:service-${data.google_project.this.number}@gcp-sa-pubsub.iam.gserviceaccount.com"
 }
 
@@ -43,7 +44,7 @@ resource "google_pubsub_topic" "event" {
 
 resource "google_pubsub_topic_iam_member" "publisher" {
   for_each = local.publishers
-  topic    = google_pubsub_topic.event[each.value.topic].id
+  topic    = google_pubsub_topic.event[each.value.topic].name
   role     = "roles/pubsub.publisher"
   member   = google_service_account.function[each.value.function].member
 }
@@ -67,7 +68,7 @@ resource "google_cloud_run_v2_service_iam_member" "trigger" {
 resource "google_pubsub_subscription" "push" {
   for_each = local.subscriptions
   name     = each.key
-  topic    = google_pubsub_topic.event[each.value.topic].id
+  topic    = google_pubsub_topic.event[each.value.topic].name
   filter   = each.value.filter
   # Longer than the function may take, or it would be called again meanwhile.
   ack_deadline_seconds       = local.functions[each.value.function].timeout + 60
@@ -82,7 +83,7 @@ resource "google_pubsub_subscription" "push" {
     }
   }
   dead_letter_policy {
-    dead_letter_topic     = google_pubsub_topic.dead_letters.id
+    dead_letter_topic     = "${local.topic_path}/${google_pubsub_topic.dead_letters.name}"
     max_delivery_attempts = 8
   }
   expiration_policy {
@@ -98,7 +99,7 @@ resource "google_pubsub_subscription" "push" {
 
 resource "google_pubsub_subscription_iam_member" "forwarder" {
   for_each     = local.subscriptions
-  subscription = google_pubsub_subscription.push[each.key].id
+  subscription = google_pubsub_subscription.push[each.key].name
   role         = "roles/pubsub.subscriber"
   member       = local.pubsub_agent
 }
@@ -114,7 +115,7 @@ resource "google_pubsub_topic" "dead_letters" {
 }
 
 resource "google_pubsub_topic_iam_member" "forwarder" {
-  topic  = google_pubsub_topic.dead_letters.id
+  topic  = google_pubsub_topic.dead_letters.name
   role   = "roles/pubsub.publisher"
   member = local.pubsub_agent
 }
@@ -123,7 +124,7 @@ resource "google_pubsub_topic_iam_member" "forwarder" {
 # shows and replays them.
 resource "google_pubsub_subscription" "dead_letters" {
   name                       = "dead-letters"
-  topic                      = google_pubsub_topic.dead_letters.id
+  topic                      = google_pubsub_topic.dead_letters.name
   ack_deadline_seconds       = 60
   message_retention_duration = "604800s"
   expiration_policy {
@@ -132,7 +133,7 @@ resource "google_pubsub_subscription" "dead_letters" {
 }
 
 resource "google_pubsub_subscription_iam_member" "dead_letters" {
-  subscription = google_pubsub_subscription.dead_letters.id
+  subscription = google_pubsub_subscription.dead_letters.name
   role         = "roles/pubsub.subscriber"
   member       = google_service_account.function["deliver"].member
 }

@@ -71,6 +71,10 @@ class Provider(pb_grpc.ProviderServicer):
         proposed = unpacked(request.proposed_new_state)
         if proposed is None:  # to be destroyed
             return pb.PlanResourceChange.Response(planned_state=request.proposed_new_state)
+        if request.type_name == "google_service_account":
+            # So does the provider itself: the address follows from the name.
+            email = f"{proposed['account_id']}@{proposed['project'] or self.arguments['project']}.iam.gserviceaccount.com"
+            proposed |= {"email": email, "member": f"serviceAccount:{email}"}
         planned = self._filled(self.schema["resources"][request.type_name], proposed, lambda name: UNKNOWN)
         return pb.PlanResourceChange.Response(planned_state=packed(planned))
 

@@ -1,0 +1,230 @@
+"""What `terraform apply` would make is what the code needs, and no more."""
+
+import base64
+import json
+import re
+
+import pytest
+
+from figures import figure
+from imports import ROOT
+from revisit import wire
+from revisit.clock import rfc3339
+from revisit.events import EVENTS
+from revisit.wiring import HEARS, TICKS, hearers
+from terraform import checks
+from terraform.offline import ARGUMENTS, Plan, Terraform
+
+TERRAFORM = ROOT / "terraform"
+FUNCTIONS = sorted(path.parent.name for path in (ROOT / "functions").glob("*/main.py"))
+
+
+def test_files_are_formatted_and_valid(deployment: Terraform):
+    formatted = deployment("fmt", "-check", "-diff", "-recursive")
+    assert (formatted.status, formatted.said) == (0, "")
+    assert deployment("validate").status == 0
+
+
+def test_terraforms_own_tests_pass(deployment: Terraform):
+    ran = deployment("test")
+    assert ran.status == 0, ran.said
+    passed, failed = map(int, re.search(r"(\d+) passed, (\d+) failed", ran.said).groups())
+    assert (passed, failed) == ((TERRAFORM / "tests" / "deployment.tftest.hcl").read_text().count('\nrun "'), 0)
+    figure("terraform test", f"{passed} runs passed")
+
+
+@pytest.mark.parametrize("check", checks.CHECKS, ids=lambda check: check.__name__)
+def test_the_plan_holds_to(check, plan: Plan):
+    assert check(plan) == []
+
+
+def test_every_topic_named_in_code_is_planned_and_no_other(plan: Plan):
+    assert set(plan.keyed("google_pubsub_topic", "event")) == set(EVENTS)
+    assert {topic["name"] for topic in plan.resources("google_pubsub_topic").values()} == {*EVENTS, "dead-letters"}
+
+
+def test_every_function_is_planned_with_an_account_of_its_own(plan: Plan):
+    functions = plan.keyed("google_cloudfunctions2_function", "this")
+    assert sorted(functions) == FUNCTIONS
+    assert {name: function["build_config"][0]["entry_point"] for name, function in functions.items()} == {name: name for name in FUNCTIONS}
+    accounts = {function["service_config"][0]["service_account_email"] for function in functions.values()}
+    assert accounts == {f"revisit-{name}@revisit-lakes.iam.gserviceaccount.com" for name in FUNCTIONS}
+
+
+def test_topics_are_pushed_to_the_functions_that_hear_them(plan: Plan):
+    pushes = plan.keyed("google_pubsub_subscription", "push")
+    carried = {(name.partition(".")[0], push["topic"]) for name, push in pushes.items()}
+    assert carried == {(function, topic) for topic in EVENTS for function in hearers(topic)}
+    assert carried == {*HEARS.items(), *TICKS.items()}
+
+
+def test_a_message_of_any_lane_goes_through_one_subscription(plan: Plan):
+    for topic in EVENTS:
+        filters = [push["filter"] for push in plan.keyed("google_pubsub_subscription", "push").values() if push["topic"] == topic]
+        for attributes in ({"lane": "live"}, {"lane": "backfill"}, {}):
+            assert sum(_passes(each, attributes) for each in filters) == 1, (topic, attributes)
+
+
+def _passes(text: str | None, attributes: dict[str, str]) -> bool:
+    if text is None:
+        return True
+    lane, operator, value = re.fullmatch(r'attributes\.(\w+) (=|!=) "(\w+)"', text).groups()
+    return (attributes.get(lane) == value) == (operator == "=")
+
+
+def test_ticks_are_events_that_the_code_reads(plan: Plan):
+    ticks = plan.keyed("google_cloud_scheduler_job", "tick")
+    assert set(ticks) == set(TICKS.values())
+    for topic, job in ticks.items():
+        [target] = job["pubsub_target"]
+        assert target["topic_name"] == f"projects/revisit-lakes/topics/{topic}"
+        assert target["attributes"] == {"lane": "live", "type": f"io.revisit.{topic}"}
+        published = "2026-03-01T10:15:00.250Z"
+        envelope = wire.from_push({"data": target["data"], "attributes": target["attributes"], "publishTime": published})
+        assert type(envelope.event) is EVENTS[topic]
+        assert (rfc3339(envelope.time)[:19], envelope.event.at[:19]) == (published[:19], published[:19])
+        assert json.loads(base64.b64decode(target["data"])) == {"data": {}, "type": f"io.revisit.{topic}"}
+
+
+def test_deliver_alone_takes_the_dead_letters_which_last_a_week(plan: Plan):
+    letters = plan.resources("google_pubsub_subscription")["google_pubsub_subscription.dead_letters"]
+    assert (letters["name"], letters["topic"], letters["message_retention_duration"]) == ("dead-letters", "dead-letters", "604800s")
+    assert letters["push_config"] == []
+    assert {pair for pair in checks.pairs(plan) if pair.endswith("subscription dead-letters")} == {
+        "revisit-deliver  roles/pubsub.subscriber  subscription dead-letters"}
+
+
+def test_names_are_those_that_google_takes(plan: Plan):
+    forms = {
+        "google_cloud_scheduler_job.name": r"[A-Za-z0-9_-]{1,500}",
+        "google_cloudfunctions2_function.name": r"[a-z](?:[a-z0-9-]{0,47}[a-z0-9])?",
+        "google_logging_metric.name": r"[A-Za-z0-9_./-]{1,100}",
+        "google_pubsub_subscription.name": r"(?!goog)[A-Za-z][\w.~+%-]{2,254}",
+        "google_pubsub_topic.name": r"(?!goog)[A-Za-z][\w.~+%-]{2,254}",
+        "google_secret_manager_secret.secret_id": r"[\w-]{1,255}",
+        "google_service_account.account_id": r"[a-z][a-z0-9-]{4,28}[a-z0-9]",
+        "google_storage_bucket.name": r"[a-z0-9][a-z0-9_-]{1,61}[a-z0-9]",
+    }
+    for where, form in forms.items():
+        kind, name = where.split(".")
+        assert plan.resources(kind)
+        assert not [values[name] for values in plan.resources(kind).values() if not re.fullmatch(form, values[name])], where
+
+
+def test_environment_is_what_the_settings_read(plan: Plan):
+    from revisit.gcp.settings import settings
+
+    for function in plan.keyed("google_cloudfunctions2_function", "this").values():
+        # Named after what is made, the bucket and others are known at once; nothing of it is a secret.
+        place = settings(function["service_config"][0]["environment_variables"])
+        assert (place.project, place.bucket, place.database, place.dataset) == ("revisit-lakes", "revisit-lakes-revisit-results", "(default)", "revisit")
+        assert (place.location, place.signer) == ("europe-west1", "revisit-api@revisit-lakes.iam.gserviceaccount.com")
+        assert place.base_url == "https://revisit-api-123456789012.europe-west1.run.app"
+        assert place.sites == ("https://revisit-lakes-revisit-site.storage.googleapis.com",)
+        assert len(place.sources) == 1
+
+
+def test_indexes_and_lifetimes_of_records_are_all_planned(plan: Plan):
+    told = json.loads((TERRAFORM / "firestore.indexes.json").read_text())
+    planned = [(index["collection"], index["query_scope"], [(field["field_path"], field["order"], field["array_config"]) for field in index["fields"]])
+               for index in plan.resources("google_firestore_index").values()]
+    assert sorted(planned, key=str) == sorted(
+        ((index["collectionGroup"], index["queryScope"], [(field["fieldPath"], field.get("order"), field.get("arrayConfig")) for field in index["fields"]])
+         for index in told["indexes"]), key=str)
+    fields = {(field["collection"], field["field"]): field for field in plan.resources("google_firestore_field").values()}
+    assert set(fields) == {(field["collectionGroup"], field["fieldPath"]) for field in told["fieldOverrides"]}
+    for field in told["fieldOverrides"]:
+        values = fields[field["collectionGroup"], field["fieldPath"]]
+        assert bool(values["ttl_config"]) == field.get("ttl", False)
+        assert [len(config["indexes"]) for config in values["index_config"]] == ([len(field["indexes"])] if "indexes" in field else [])
+
+
+def test_marks_and_outbox_forget(plan: Plan):
+    fields = plan.resources("google_firestore_field").values()
+    assert {("mark", "expires"), ("outbox", "expires")} <= {(field["collection"], field["field"]) for field in fields if field["ttl_config"]}
+
+
+def test_the_catalogs_table_has_the_columns_of_its_schema(plan: Plan):
+    from revisit.catalog_schema import SCHEMA
+
+    table = plan.keyed("google_bigquery_table", "this")["products"]
+    columns = {column["name"]: column["type"] for column in json.loads(table["schema"])}
+    assert set(SCHEMA.names) <= set(columns)
+    assert table["time_partitioning"][0]["type"] == "MONTH"
+    assert columns[table["time_partitioning"][0]["field"]] == "TIMESTAMP"
+    assert table["clustering"][0] == "tile"
+    assert set(table["clustering"]) <= set(columns)
+
+
+def test_results_are_read_by_pages_and_forgotten(plan: Plan):
+    bucket = plan.resources("google_storage_bucket")["google_storage_bucket.results"]
+    assert bucket["public_access_prevention"] == "enforced"
+    assert bucket["uniform_bucket_level_access"] is True
+    rules = [(rule["action"][0]["type"], rule["condition"][0]["age"], rule["condition"][0]["matches_prefix"]) for rule in bucket["lifecycle_rule"]]
+    assert rules == [("Delete", 1, ["unfinished/"]), ("Delete", 90, None)]
+    [cors] = bucket["cors"]
+    assert "https://revisit-lakes-revisit-site.storage.googleapis.com" in cors["origin"]
+    assert "*" not in cors["origin"]
+    assert {"Range", "Content-Range", "ETag"} <= set(cors["response_header"])
+    assert set(cors["method"]) == {"GET", "HEAD"}
+
+
+def test_every_file_of_the_page_is_published_as_what_it_is(plan: Plan):
+    pages = plan.keyed("google_storage_bucket_object", "page")
+    assert {*pages, "config.js"} == {str(path.relative_to(ROOT / "web")) for path in (ROOT / "web").rglob("*") if path.is_file()} | {"config.js"}
+    assert {page["content_type"] for name, page in pages.items() if name.endswith(".js")} == {"text/javascript"}
+    config = plan.resources("google_storage_bucket_object")["google_storage_bucket_object.config"]
+    assert 'export const api = "https://revisit-api-123456789012.europe-west1.run.app/";' in config["content"]
+
+
+def test_operations_are_told_of_what_goes_wrong(plan: Plan):
+    policies = {policy["display_name"]: policy for policy in plan.resources("google_monitoring_alert_policy").values()}
+    assert {"Revisit: dead-letters", "Revisit: late", "Revisit: source stale", "Revisit: errors"} <= set(policies)
+    assert all(policy["documentation"][0]["content"] for policy in policies.values())
+    [late] = policies["Revisit: late"]["conditions"][0]["condition_threshold"]
+    assert (late["threshold_value"], late["comparison"]) == (900, "COMPARISON_GT")
+    watched = re.search(r'full_match\("(.*)"\)', late["filter"])[1].replace("\\\\", "\\")
+    names = plan.keyed("google_pubsub_subscription", "push")
+    assert {name for name in names if re.fullmatch(watched, name)} == {name for name in names if not name.endswith(".backfill")}
+    [budget] = plan.resources("google_billing_budget").values()
+    assert [rule["threshold_percent"] for rule in budget["threshold_rules"]] == [0.5, 0.9, 1]
+    [channel] = plan.resources("google_monitoring_notification_channel").values()
+    assert channel["labels"] == {"email_address": ARGUMENTS["alert_email"]}
+
+
+def test_metrics_count_the_lines_that_functions_write(plan: Plan):
+    """The fields and outcomes named are those of runtime.py."""
+    from revisit import runtime
+
+    [metric] = plan.resources("google_logging_metric").values()
+    source = (ROOT / "shared" / "revisit" / "runtime.py").read_text()
+    assert runtime.JsonLines
+    for name in re.findall(r"jsonPayload\.(\w+)", metric["filter"] + json.dumps(metric["label_extractors"])):
+        assert f'"{name}":' in source
+    for outcome in re.search(r"\^\(([^)]*)\)", metric["label_extractors"]["outcome"])[1].split("|"):
+        assert outcome in source
+    assert set(metric["label_extractors"]) == {label["key"] for label in metric["metric_descriptor"][0]["labels"]}
+
+
+def test_the_dashboard_is_well_formed(plan: Plan):
+    [dashboard] = plan.resources("google_monitoring_dashboard").values()
+    tiles = json.loads(dashboard["dashboard_json"])["mosaicLayout"]["tiles"]
+    places = [(tile.get("xPos", 0), tile.get("yPos", 0)) for tile in tiles]
+    assert len(set(places)) == len(tiles) == 6
+
+
+def test_variables_and_outputs_are_described_and_in_order():
+    for file, block in (("variables.tf", "variable"), ("outputs.tf", "output")):
+        text = (TERRAFORM / file).read_text()
+        names = re.findall(rf'^{block} "(\w+)"', text, re.MULTILINE)
+        assert names == sorted(names)
+        assert text.count("\n  description = ") == len(names)
+    required = [block for block in re.split(r"\n(?=variable)", (TERRAFORM / "variables.tf").read_text()) if "\n  default " not in block]
+    assert len(required) == 1
+    assert 'variable "project"' in required[0]
+
+
+def test_figures_of_the_plan(plan: Plan):
+    figure("terraform: resources planned", str(len(plan.resources())))
+    figure("terraform: (account, role, resource) on the list", str(len(checks.pairs(plan))))
+    assert {"create"} == {action for change in plan.raw["resource_changes"] if change["mode"] == "managed" for action in change["change"]["actions"]}
