@@ -1,0 +1,92 @@
+# What only shows once addresses are known; the plan itself is tested by
+# tests/terraform.
+
+mock_provider "archive" {}
+
+mock_provider "google" {
+  mock_data "google_project" {
+    defaults = { number = "123456789012" }
+  }
+  mock_resource "google_cloudfunctions2_function" {
+    defaults = { service_config = { uri = "https://mocked.a.run.app" } }
+  }
+  mock_resource "google_service_account" {
+    defaults = {
+      email  = "mocked@revisit-lakes.iam.gserviceaccount.com"
+      member = "serviceAccount:mocked@revisit-lakes.iam.gserviceaccount.com"
+    }
+  }
+  mock_resource "google_monitoring_dashboard" {
+    defaults = { id = "projects/123456789012/dashboards/abcd" }
+  }
+}
+
+variables {
+  project = "revisit-lakes"
+}
+
+run "pubsub_calls_each_function_at_its_own_address" {
+  assert {
+    condition = alltrue([
+      for name, push in google_pubsub_subscription.push : push.push_config[0].push_endpoint
+      == "${google_cloudfunctions2_function.this[local.subscriptions[name].function].service_config[0].uri}/projects/revisit-lakes/topics/${local.subscriptions[name].topic}"
+    ])
+    error_message = "A push goes elsewhere than to the function that hears the topic."
+  }
+  assert {
+    condition = alltrue([
+      for push in google_pubsub_subscription.push : startswith(push.push_config[0].push_endpoint, push.push_config[0].oidc_token[0].audience)
+    ])
+    error_message = "A token is made out to another service than the one called."
+  }
+}
+
+run "the_page_knows_the_api" {
+  assert {
+    condition     = strcontains(google_storage_bucket_object.config.content, "\"${output.api_url}/\"")
+    error_message = "config.js names another API than the one deployed."
+  }
+  assert {
+    condition     = output.dashboard_url == "https://console.cloud.google.com/monitoring/dashboards/builder/abcd?project=revisit-lakes"
+    error_message = "The dashboard is linked by another id than its own."
+  }
+}
+
+run "nothing_is_mailed_or_billed_that_was_not_asked_for" {
+  assert {
+    condition     = length(google_monitoring_notification_channel.email) + length(google_billing_budget.month) == 0
+    error_message = "A channel or a budget is made though neither address nor account was given."
+  }
+}
+
+run "an_empty_project_is_refused" {
+  command = plan
+  variables {
+    project = ""
+  }
+  expect_failures = [var.project]
+}
+
+run "a_region_that_is_none_is_refused" {
+  command = plan
+  variables {
+    region = "EU"
+  }
+  expect_failures = [var.region]
+}
+
+run "a_folder_is_no_source_in_the_cloud" {
+  command = plan
+  variables {
+    sources = ["folder:/data"]
+  }
+  expect_failures = [var.sources]
+}
+
+run "any_page_is_no_site" {
+  command = plan
+  variables {
+    sites = ["*"]
+  }
+  expect_failures = [var.sites]
+}
