@@ -1,5 +1,10 @@
 // Asks the server; a token in the page's address (#token=...) is sent along.
 
+import { api } from "./config.js";
+
+// Where something of the server's is, whichever server that is.
+export const address = (path) => new URL(path.replace(/^\//, ""), new URL(api, location.href)).href;
+
 const here = new URLSearchParams(location.hash.slice(1)).get("token");
 if (here) {
   sessionStorage.setItem("token", here);
@@ -11,7 +16,7 @@ const headers = token ? { Authorization: `Bearer ${token}` } : {};
 export class Problem extends Error {}
 
 export async function get(path) {
-  const answer = await fetch(path, { headers, cache: "no-cache" });
+  const answer = await fetch(address(path), { headers, cache: "no-cache" });
   if (!answer.ok) throw new Problem(await sentence(answer));
   return answer.json();
 }
@@ -20,7 +25,7 @@ export async function get(path) {
 const tags = new Map();
 export async function changed(path) {
   const known = tags.get(path);
-  const answer = await fetch(path, { headers: known ? { ...headers, "If-None-Match": known } : headers, cache: "no-store" });
+  const answer = await fetch(address(path), { headers: known ? { ...headers, "If-None-Match": known } : headers, cache: "no-store" });
   if (answer.status === 304) return null;
   if (!answer.ok) throw new Problem(await sentence(answer));
   const value = await answer.json();
@@ -32,7 +37,7 @@ export async function changed(path) {
 const pictures = new Map();
 export function picture(path) {
   if (!pictures.has(path)) {
-    pictures.set(path, fetch(path, { headers }).then(async (answer) => {
+    pictures.set(path, fetch(address(path), { headers }).then(async (answer) => {
       if (!answer.ok) throw new Problem(await sentence(answer));
       return URL.createObjectURL(await answer.blob());
     }));

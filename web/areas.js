@@ -1,6 +1,6 @@
 // The areas watched or ordered, and the one that is looked at.
 
-import { get } from "./api.js";
+import { address, get } from "./api.js";
 import { chart } from "./chart.js";
 import { byId, h, show, table } from "./dom.js";
 import { preview } from "./preview.js";
@@ -66,8 +66,8 @@ export async function area(one) {
         h("figcaption", {}, picker(one, wanted)),
         observations.length ? chart(observations, missed, wanted, looked?.job, choose) : h("p", { class: "empty" }, "No clear observation yet."))),
     acquisitions(jobs, wanted, looked, choose),
-    one.feed ? h("p", { class: "links" }, h("a", { href: one.feed.slice(1) }, "Atom feed"), " · ",
-      h("a", { href: `${one.path}/series?index=${encodeURIComponent(wanted)}&format=csv` }, "series as CSV")) : null);
+    one.feed ? h("p", { class: "links" }, h("a", { href: address(one.feed) }, "Atom feed"), " · ",
+      h("a", { href: address(`${one.path}/series?index=${encodeURIComponent(wanted)}&format=csv`) }, "series as CSV")) : null);
 }
 
 function picker(one, wanted) {
@@ -80,15 +80,15 @@ function picker(one, wanted) {
 }
 
 async function picture(looked, isLatest) {
-  const item = await get(looked.item.slice(1));
+  const item = await get(looked.item);
   const shown = await preview(item);
   const files = Object.entries(looked.assets).filter(([, asset]) => asset.type.startsWith("image/tiff"));
   return h("figure", {},
     h("figcaption", {}, `${isLatest ? "Latest result" : "Result"}, ${words.date(looked.datetime)}`),
     shown ?? h("p", { class: "empty" }, "This result has no picture."),
     h("p", { class: "readout" }, `${words.percent(looked.clear_fraction)} clear, ${words.percent(looked.coverage)} covered. `,
-      h("a", { href: looked.item.slice(1) }, "STAC item"), files.length ? "; GeoTIFF of " : null,
-      files.flatMap(([name, asset], place) => [place ? ", " : null, h("a", { href: asset.href.slice(1), download: true }, name)])));
+      h("a", { href: address(looked.item) }, "STAC item"), files.length ? "; GeoTIFF of " : null,
+      files.flatMap(([name, asset], place) => [place ? ", " : null, h("a", { href: address(asset.href), download: true }, name)])));
 }
 
 function acquisitions(jobs, wanted, looked, choose) {

@@ -1,6 +1,6 @@
 // A result's picture with the outline of its AOI, in the projection of its pixels.
 
-import { picture } from "./api.js";
+import { address, picture } from "./api.js";
 import { h, s } from "./dom.js";
 import { projection } from "./utm.js";
 import * as words from "./words.js";
@@ -16,7 +16,7 @@ export async function preview(item) {
   const place = projection(grid["proj:code"] ?? (grid["proj:epsg"] ? `EPSG:${grid["proj:epsg"]}` : ""));
   const title = item.properties.title ?? item.id;
   const view = s("svg", { viewBox: `${-margin} ${-margin} ${width + 2 * margin} ${height + 2 * margin}`, role: "img", "aria-label": title },
-    s("image", { href: await picture(new URL(asset.href, location.href).pathname), x: 0, y: 0, width, height, preserveAspectRatio: "none" }),
+    s("image", { href: await picture(new URL(asset.href, address("")).pathname), x: 0, y: 0, width, height, preserveAspectRatio: "none" }),
     place ? s("path", { d: outline(item.geometry, ([lon, lat]) => {
       const [x, y] = place([lon, lat]);
       return `${(x - west).toFixed(1)} ${(north - y).toFixed(1)}`;

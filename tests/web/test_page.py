@@ -74,6 +74,26 @@ def test_the_first_load_is_small():
     assert sum(path.stat().st_size for path in WEB.iterdir()) < 60_000
 
 
+@pytest.mark.parametrize(("api", "page", "path", "asked"), [
+    ("", "http://127.0.0.1:8787/", "status", "http://127.0.0.1:8787/status"),
+    ("", "http://127.0.0.1:8787/proxy/8787/#token=t", "/results/j", "http://127.0.0.1:8787/proxy/8787/results/j"),
+    ("https://api.example/", "https://lakes.storage.example/index.html", "orders?limit=20", "https://api.example/orders?limit=20"),
+    ("https://api.example/", "https://lakes.storage.example/index.html", "/results/j/ndvi.tif", "https://api.example/results/j/ndvi.tif"),
+])
+def test_the_page_asks_the_server_it_came_from_or_the_one_that_config_names(api, page, path, asked, tmp_path):
+    node = shutil.which("node")
+    if node is None:
+        missing("node, which runs the page's script")
+    (tmp_path / "api.mjs").write_text((WEB / "api.js").read_text().replace("./config.js", "./config.mjs"))
+    (tmp_path / "config.mjs").write_text((WEB / "config.js").read_text().replace('api = ""', f"api = {json.dumps(api)}"))
+    program = (f"globalThis.location = new URL({json.dumps(page)}); globalThis.sessionStorage = {{ getItem: () => null, setItem: () => null }};"
+               "globalThis.history = { replaceState: () => null };"
+               "const asked = []; globalThis.fetch = async (url) => { asked.push(url); return { ok: true, json: () => ({}) }; };"
+               f"const {{ get }} = await import({json.dumps(str(tmp_path / 'api.mjs'))}); await get({json.dumps(path)}); console.log(asked.join());")
+    done = subprocess.run([str(node), "--input-type=module", "--eval", program], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout.strip()) == (0, asked), done.stderr
+
+
 POINTS = [("EPSG:32631", [[4.2619508, 51.3103975], [0.1, 0.0], [5.9, 83.9], [3.0, 45.0]]), ("EPSG:32733", [[14.3, -22.5], [12.01, -79.9], [17.99, -0.001]]),
           ("EPSG:32601", [[-179.99, 65.0], [179.9, 66.0]]), ("EPSG:32660", [[-179.9, 10.0], [179.99, -1.0]])]
 
