@@ -32,6 +32,7 @@ class Answered:
     headers: dict[str, str]
     body: str
     at: datetime
+    owner: str = "local"
 
 
 @dataclass(frozen=True, slots=True)

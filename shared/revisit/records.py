@@ -9,6 +9,7 @@ import msgspec
 
 from revisit.alert import Alert
 from revisit.api_key import ApiKey
+from revisit.audit import Audit
 from revisit.bookkeeping import Announced, Answered, DeadLetter, SourceState
 from revisit.delivery import Delivery, Receiver
 from revisit.job import Job
@@ -28,9 +29,10 @@ KINDS: dict[type[Any], tuple[str, ...]] = {
     SourceState: (),
     Announced: (),
     DeadLetter: ("function",),
-    Answered: (),
+    Answered: ("owner",),
     ApiKey: ("owner",),
     Usage: (),
+    Audit: (),
 }
 """Each kind of record and its indexed fields."""
 

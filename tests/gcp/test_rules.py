@@ -16,6 +16,7 @@ from emulators import firestore, new_project
 from products import FIELD, NOW, product
 from revisit.alert import Alert
 from revisit.api_key import ApiKey
+from revisit.audit import Audit
 from revisit.bookkeeping import Announced, Answered, DeadLetter, SourceState
 from revisit.delivery import Delivery, Receiver
 from revisit.job import Cover, Job
@@ -43,11 +44,12 @@ def of(owner: str) -> list[Any]:
         Delivery(f"delivery_{owner}", f"alert_{owner}", f"sub_{owner}", "channel_1", "https://x.example.com/", NOW, NOW, owner=owner),
         ApiKey(f"key{owner}", owner, "laptop", "0" * 64, ("read",), NOW, NOW.replace(year=NOW.year + 1)),
         Usage(f"usage_{owner}", owner, NOW.date()),
+        Answered(f"answer_{owner}", "", 200, {}, "", NOW, owner),
     ]
 
 
 OF_THE_HOUSE = [SEEN, SourceState("folder"), Announced(), DeadLetter("letter_1", "extract", "job.started", "x", NOW, 1, ""),
-                Answered("answer_1", "", 200, {}, "", NOW), Receiver("host", 1, NOW, NOW)]
+                Audit("line_1", NOW, "", "", "", "", 200, "", ""), Receiver("host", 1, NOW, NOW)]
 
 
 @pytest.fixture(scope="module")

@@ -34,7 +34,7 @@ def create_app(backend: Backend, data: Path | None = None, *, token: str = "", h
     """
     from flask import Flask
 
-    from revisit.api import guards, origins, pages, problems
+    from revisit.api import auditing, guards, origins, pages, problems
     from revisit.api.asked import add_routes
     from revisit.api.signing_in import identified
 
@@ -46,6 +46,7 @@ def create_app(backend: Backend, data: Path | None = None, *, token: str = "", h
         hosts = () if backend.sign_in else LOCAL_HOSTS
     guards.guard(app, hosts, token or _token_in(data), sites)
     origins.allow(app, sites)
+    auditing.keep_book(app, backend)
     problems.speak(app)
     add_routes(app, routes(), backend, identify or identified(backend))
     pages.serve(app, web or Path(__file__).parents[3] / "web")
@@ -54,9 +55,9 @@ def create_app(backend: Backend, data: Path | None = None, *, token: str = "", h
 
 def routes() -> "list[Route]":
     """Every route but those of the page."""
-    from revisit.api import dead_letters, feeds, keys, orders, results, status, subscriptions
+    from revisit.api import account, auditing, dead_letters, feeds, keys, orders, results, status, subscriptions
 
-    return [route for module in (status, subscriptions, orders, results, feeds, keys, dead_letters) for route in module.ROUTES]
+    return [route for module in (status, subscriptions, orders, results, feeds, keys, account, dead_letters, auditing) for route in module.ROUTES]
 
 
 def _token_in(data: Path | None) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from flask import Flask, Request, request
+from flask import Flask, Request, g, request
 from werkzeug.exceptions import Forbidden, UnsupportedMediaType
 
 from revisit.backend import Backend
@@ -107,7 +107,7 @@ def add_routes(app: Flask, routes: Iterable[Route], backend: Backend, identify: 
 
     def handed(method: str, function: Callable[..., Any]) -> Callable[..., Any]:
         def answer(**parts: Any) -> Any:
-            asked = Asked(backend, identify(request))
+            g.asked = asked = Asked(backend, identify(request))
             asked.within_scope(method)
             return function(asked, **parts)
 

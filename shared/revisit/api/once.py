@@ -43,7 +43,7 @@ def once(asked: Asked, work: Callable[[], ResponseReturnValue]) -> Response:
     response = make_response(work())
     now = backend.now()
     kept = {name: response.headers[name] for name in ("Content-Type", "Location") if name in response.headers}
-    answer = Answered(id, digest, response.status_code, kept, response.get_data(as_text=True), now)
+    answer = Answered(id, digest, response.status_code, kept, response.get_data(as_text=True), now, asked.owner)
     # Ids are as good as random, so that of those after any one the outdated are met sooner or later.
     outdated = [old for old in backend.records.find(Answered, after=id, limit=_LOOKED_AT) if now - old.at >= KEPT]
 

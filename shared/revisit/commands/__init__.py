@@ -4,6 +4,7 @@ Everything is validated before anything is written, and every verb can be repeat
 a crash left undone and doubles nothing.
 """
 
+from revisit.commands.account import erase, export
 from revisit.commands.keys import holder, keys, make_key, revoke_key
 from revisit.commands.ordering import order, order_of, orders
 from revisit.commands.reading import alerts, job, results, series
@@ -13,6 +14,6 @@ from revisit.commands.reporting import status
 from revisit.commands.searching import search
 from revisit.commands.subscribing import delete, pause, resume, subscribe, subscription, subscriptions
 
-__all__ = ["alerts", "dead_letter", "dead_letters", "delete", "holder", "job", "keys", "make_key", "order", "order_of", "orders", "pause",
-           "recipe_of", "replay", "results", "resume", "revoke_key", "search", "series", "status", "subscribe", "subscription",
-           "subscriptions"]
+__all__ = ["alerts", "dead_letter", "dead_letters", "delete", "erase", "export", "holder", "job", "keys", "make_key", "order", "order_of",
+           "orders", "pause", "recipe_of", "replay", "results", "resume", "revoke_key", "search", "series", "status", "subscribe",
+           "subscription", "subscriptions"]

@@ -13,6 +13,7 @@ from revisit.alert import Alert
 from revisit.api_key import ApiKey
 from revisit.bookkeeping import DeadLetter
 from revisit.clock import rfc3339
+from revisit.delivery import Delivery
 from revisit.job import FINISHED, Asset, Cover, Job, Statistics
 from revisit.order import Order
 from revisit.product import Product
@@ -122,6 +123,15 @@ def alert(line: Alert) -> dict[str, Any]:
         "datetime": moment(line.sensing_time), "created": moment(line.created), "product": line.product, "job": line.job,
         "backfill": line.backfill, "reason": line.reason or None, **cover(line.cover),
         "indices": {name: statistics(values) for name, values in line.indices.items()}, "item": f"/results/{line.job}",
+    }
+
+
+def delivery(way: Delivery) -> dict[str, Any]:
+    """A delivery with its attempts."""
+    return {
+        "delivery": way.id, "alert": way.alert, "subscription": way.subscription, "target": way.target, "state": way.state,
+        "created": moment(way.created), "due": moment(way.due),
+        "attempts": [{"at": moment(attempt.at), "outcome": attempt.outcome} for attempt in way.attempts],
     }
 
 

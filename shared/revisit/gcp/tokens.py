@@ -66,7 +66,7 @@ def _signed(token: str, project: str, certificates: Fetch) -> Mapping[str, Any]:
     from google.oauth2 import id_token
 
     try:
-        said: Mapping[str, Any] = id_token.verify_firebase_token(  # type: ignore[no-untyped-call]  # google-auth is untyped here
+        said: Mapping[str, Any] = id_token.verify_firebase_token(
             token, certificates, audience=project, clock_skew_in_seconds=SKEW_S)
     except TransportError as error:
         raise Retry("Google's certificates cannot be fetched, so that nobody's token can be verified") from error
@@ -80,7 +80,7 @@ def _unsigned(token: str, project: str) -> Mapping[str, Any]:
     from google.auth import jwt
 
     try:
-        said: Mapping[str, Any] = jwt.decode(token, verify=False)  # type: ignore[no-untyped-call]  # google-auth is untyped here
+        said: Mapping[str, Any] = jwt.decode(token, verify=False)
         over = said["exp"] + SKEW_S < system_clock().timestamp()
     except (ValueError, TypeError, KeyError) as error:
         raise Unknown("this is not an ID token of the emulator; sign in again") from error

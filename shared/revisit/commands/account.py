@@ -1,0 +1,107 @@
+"""All that is an owner's: told as a whole, and ended for good (rules.md D1)."""
+
+from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import Any
+
+from revisit.alert import Alert
+from revisit.api_key import ApiKey
+from revisit.backend import Backend, Commit
+from revisit.bookkeeping import Answered
+from revisit.commands import shown
+from revisit.delivery import Delivery
+from revisit.errors import Conflict
+from revisit.job import Job
+from revisit.order import Order
+from revisit.paging import every
+from revisit.subscription import Subscription
+from revisit.usage import Usage, usage_id
+
+AT_ONCE = 150
+"""Records deleted in one commit; Firestore takes 500 writes."""
+PASSES = 3
+"""Functions at work while an account ends may still write what they had begun; so often is looked for it."""
+
+
+def export(backend: Backend, owner: str) -> dict[str, Any]:
+    """All that is kept of an owner, as JSON values, but for what opens anything."""
+    records, now = backend.records, backend.now()
+    watched = list(every(records, Subscription, owner=owner))
+    ordered = list(every(records, Order, owner=owner))
+    return {
+        "owner": owner,
+        "at": shown.moment(now),
+        "subscriptions": [{**shown.subscription(one), "feed": None} for one in watched],
+        "orders": [shown.order_line(one) for one in ordered],
+        "jobs": [shown.job(one) for one in _jobs(backend, watched, ordered)],
+        "alerts": [shown.alert(line) for one in watched for line in every(records, Alert, subscription=one.id)],
+        "deliveries": [shown.delivery(way) for one in watched for way in every(records, Delivery, subscription=one.id)],
+        "keys": [shown.key(one, now) for one in every(records, ApiKey, owner=owner)],
+    }
+
+
+def erase(backend: Backend, owner: str) -> dict[str, Any]:
+    """End an account: every record of it is deleted; returns how many of each kind, and the files of its results.
+
+    The files stay until the bucket lets go of them: the paths are told so that they can be removed at once.
+
+    Raises:
+        Conflict: It is the owner of what is made without signing in.
+    """
+    if owner == "local":
+        raise Conflict("here nobody signs in, so there is no account to delete; stop the server and remove the data folder")
+    gone: dict[str, int] = {}
+    files: list[str] = []
+    for key in every(backend.records, ApiKey, owner=owner):
+        _delete(backend, [key], gone)
+    for _ in range(PASSES):
+        # Those that watch are silenced first, so that nothing new comes of them, and deleted last, so that a repeat finds the rest.
+        watched = list(every(backend.records, Subscription, owner=owner))
+        for one in watched:
+            backend.commit(partial(_silence, id=one.id), last=False)
+        ordered = list(every(backend.records, Order, owner=owner))
+        jobs = list(_jobs(backend, watched, ordered))
+        files += [asset.path for job in jobs for asset in job.assets]
+        for kind in (Delivery, Alert):
+            _delete(backend, (record for one in watched for record in every(backend.records, kind, subscription=one.id)), gone)
+        _delete(backend, jobs, gone)
+        _delete(backend, ordered, gone)
+        _delete(backend, watched, gone)
+        if not watched and not ordered:
+            break
+    _delete(backend, every(backend.records, Answered, owner=owner), gone)
+    if usage := backend.records.get(Usage, usage_id(owner)):
+        _delete(backend, [usage], gone)
+    return {"deleted": gone, "files": sorted(set(files))}
+
+
+def _jobs(backend: Backend, watched: Iterable[Subscription], ordered: Iterable[Order]) -> Iterator[Job]:
+    """Every job of these, once."""
+    seen: set[str] = set()
+    found = (job for ask in ([{"subscription": one.id} for one in watched], [{"orders": one.id} for one in ordered]) for fields in ask
+             for job in every(backend.records, Job, **fields))
+    for job in found:
+        if job.id not in seen:
+            seen.add(job.id)
+            yield job
+
+
+def _silence(commit: Commit, id: str) -> None:
+    there = commit.get(Subscription, id)
+    if there is not None and there.state != "deleted":
+        commit.put(there.updated(state="deleted", paused=None))
+
+
+def _delete(backend: Backend, records: Iterable[Any], gone: dict[str, int]) -> None:
+    there = list(records)
+    for start in range(0, len(there), AT_ONCE):
+        chunk = there[start:start + AT_ONCE]
+        backend.commit(partial(_delete_each, records=chunk), last=False)
+        for record in chunk:
+            name = type(record).__name__.lower()
+            gone[name] = gone.get(name, 0) + 1
+
+
+def _delete_each(commit: Commit, records: list[Any]) -> None:
+    for record in records:
+        commit.delete(type(record), record.id)

@@ -1,0 +1,149 @@
+"""An account as a whole: told, ended without a trace, and the book of who changed what."""
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from products import FIELD, NOW, ended, known, product
+from revisit.api import create_app, routes
+from revisit.audit import Audit
+from revisit.bookkeeping import SourceState
+from revisit.commands import make_key, results
+from revisit.delivering import announce
+from revisit.errors import Unknown
+from revisit.job import Cover, Job, Statistics
+from revisit.local.backend import local_backend
+from revisit.paging import every
+from revisit.records import KINDS
+from revisit.sign_in import Claims, SignIn
+
+UID = "annEr5VhGk2WqYxTzB8sLm0cP1d3"
+"""As long as Firebase's, so that it is found nowhere by chance."""
+
+
+def verify(token: str) -> Claims:
+    if token not in ("ann", "bob", "boss"):
+        raise Unknown("sign in again")
+    return Claims(UID if token == "ann" else token, operator=token == "boss")
+
+
+@pytest.fixture
+def clock():
+    return [NOW]
+
+
+@pytest.fixture
+def backend(tmp_path, clock):
+    return replace(local_backend(tmp_path / "data", ("folder:/archive",), lambda: clock[-1]), sign_in=SignIn(verify))
+
+
+@pytest.fixture
+def client(backend):
+    return create_app(backend).test_client()
+
+
+ANN, BOB, BOSS = ({"Authorization": f"Bearer {name}"} for name in ("ann", "bob", "boss"))
+
+
+def live(client, backend, headers, owner) -> Job:
+    """A subscription with an alert and a delivery, an order, a key, an answer kept for a repeat."""
+    wish = {"aoi": FIELD, "name": "field", "webhooks": ["https://hooks.example.com/x"], "backfill": "2024-06-01"}
+    made = client.post("/subscriptions", json=wish, headers={**headers, "Idempotency-Key": "one"}).json
+    assert client.post("/orders", json={"aoi": FIELD, "start": "2024-06-01"}, headers=headers).status_code == 202
+    file = backend.assets.workspace() / "ndvi"
+    file.write_bytes(owner.encode())
+    asset = backend.assets.store(file, f"jobs/{owner[:3]}/NDVI.tif", "image/tiff")
+    job = ended(backend, results(backend, made["subscription"], owner)[0], cover=Cover(10, 8, 6), assets=(asset,),
+                indices={"NDVI": Statistics(6, 0.5, 0.1, 0.1, 0.9, 0.5)})
+    assert len(announce(job.id, backend)) == 1
+    make_key(backend, "laptop", owner=owner)
+    return job
+
+
+@pytest.fixture
+def lives(client, backend):
+    backend.commit(lambda commit: commit.put(SourceState("folder:/archive", refreshed=NOW)), last=False)
+    known(backend, product(1), product(2))
+    return live(client, backend, ANN, UID), live(client, backend, BOB, "bob")
+
+
+def test_who_asks_is_told(client, backend):
+    assert client.get("/me", headers=BOSS).json == {"owner": "boss", "operator": True, "scopes": ["operator", "read", "write"], "key": None}
+    made, key = make_key(backend, "x", owner=UID)
+    assert client.get("/me", headers={"Authorization": f"Bearer {key}"}).json == {"owner": UID, "operator": False, "scopes": ["read"], "key": made.id}
+
+
+def test_an_export_holds_all_that_is_ones_own_and_nothing_that_opens_anything(client, backend, lives):
+    answer = client.get("/me/export", headers=ANN)
+    told = answer.json
+    assert {name: len(told[name]) for name in ("subscriptions", "orders", "jobs", "alerts", "deliveries", "keys")} == {
+        "subscriptions": 1, "orders": 2, "jobs": 4, "alerts": 1, "deliveries": 1, "keys": 1}
+    assert {job["job"] for job in told["jobs"]} == {job.id for job in every(backend.records, Job) if job.owner == UID}
+    assert told["alerts"][0]["job"] == lives[0].id and told["deliveries"][0]["target"] == "https://hooks.example.com/x"
+    assert "whsec_" not in answer.text and "bob" not in answer.text and "/feeds/" not in answer.text and "rvt_" not in answer.text
+
+
+def test_an_account_that_is_deleted_leaves_nothing_of_its_uid_in_any_record(client, backend, lives):
+    feed = client.get("/subscriptions", headers=ANN).json["subscriptions"][0]["feed"]
+    bobs = client.get("/me/export", headers=BOB).json
+    done = client.delete("/me", headers=ANN)
+    assert done.json == {"deleted": {"apikey": 1, "delivery": 1, "alert": 1, "job": 4, "order": 2, "subscription": 1, "answered": 1, "usage": 1},
+                         "files": ["jobs/ann/NDVI.tif"]}
+    everything = json.dumps([repr(record) for kind in KINDS for record in every(backend.records, kind)])
+    assert UID not in everything and everything.count("bob") > 5
+    assert client.get(feed).status_code == 404
+    assert client.get("/me/export", headers=BOB).json == bobs
+    assert client.get("/subscriptions", headers=ANN).json == {"subscriptions": []}
+    assert client.delete("/me", headers=ANN).json == {"deleted": {}, "files": []}
+
+
+def test_what_is_under_way_when_an_account_ends_comes_to_nothing(client, backend, lives):
+    waiting = [job for job in every(backend.records, Job, state="started") if job.owner == UID]
+    client.delete("/me", headers=ANN)
+    for job in waiting:
+        ended(backend, job)
+    assert announce(lives[1].id, backend) == [] and not [job for job in every(backend.records, Job) if job.owner == UID]
+
+
+def test_where_nobody_signs_in_there_is_no_account_to_delete(tmp_path):
+    client = create_app(local_backend(tmp_path / "data")).test_client()
+    client.post("/subscriptions", json={"aoi": FIELD, "name": "field"})
+    refused = client.delete("/me")
+    assert refused.status_code == 409 and "remove the data folder" in refused.json["detail"]
+    assert len(client.get("/me/export").json["subscriptions"]) == 1
+
+
+# ----------------------------------------------------------------------------------------------------------------------- the book
+
+
+def lines(backend) -> list[Audit]:
+    return list(every(backend.records, Audit))
+
+
+@pytest.mark.parametrize(("method", "path"), [(method, path) for method, path, _ in routes() if method != "GET"])
+def test_every_route_that_changes_something_writes_exactly_one_line_whatever_comes_of_it(client, backend, method, path):
+    here = path.replace("<id>", "none")
+    answer = client.open(here, method=method, json={}, headers=ANN, environ_base={"REMOTE_ADDR": "203.0.113.7"})
+    [line] = lines(backend)
+    assert (line.what, line.about, line.status, line.request, line.at) == (f"{method} {path}", here, answer.status_code, answer.headers["X-Request-Id"], NOW)
+    assert UID not in repr(line) and "203.0.113.7" not in repr(line)
+
+
+def test_the_book_tells_people_and_keys_apart_and_is_read_by_time(client, backend, clock):
+    made, key = make_key(backend, "x", ["write"], owner=UID)
+    for step, headers in enumerate((ANN, BOB, {"Authorization": f"Bearer {key}"})):
+        clock.append(NOW + timedelta(minutes=step))
+        client.delete("/subscriptions/none", headers=headers)
+    told = client.get("/audit", headers=BOSS).json["audit"]
+    assert [line["at"][14:16] for line in told] == ["00", "01", "02"]
+    assert told[0]["who"] == told[2]["who"] != told[1]["who"] and [line["key"] for line in told] == [None, None, made.id]
+    assert client.get(f"/audit?after={told[0]['id']}&limit=1", headers=BOSS).json["audit"] == [told[1]]
+
+
+def test_reading_and_whoever_is_not_known_write_no_line(client, backend):
+    client.get("/subscriptions", headers=ANN)
+    client.delete("/subscriptions/none")
+    client.delete("/subscriptions/none", headers={"Authorization": "Bearer nobody"})
+    assert lines(backend) == []
