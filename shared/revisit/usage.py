@@ -13,9 +13,11 @@ class Usage:
     id: str
     owner: str
     day: date
-    """UTC; a new day begins with no jobs."""
+    """UTC; a new day begins with no jobs and no keys."""
     jobs: dict[str, int] = field(default_factory=dict)
     """Order -> acquisitions it took of the day's."""
+    keys: int = 0
+    """Made this day."""
     running: tuple[str, ...] = ()
     """Orders that may still be worked; those that are over are taken off when their places are wanted."""
     watching: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -32,7 +34,7 @@ class Usage:
 
     def on(self, day: date) -> "Usage":
         """The usage on a day."""
-        return self if day == self.day else replace(self, day=day, jobs={})
+        return self if day == self.day else replace(self, day=day, jobs={}, keys=0)
 
 
 def usage_id(owner: str) -> str:

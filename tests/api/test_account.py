@@ -8,7 +8,7 @@ import pytest
 
 from products import FIELD, NOW, ended, known, product
 from revisit.api import create_app, routes
-from revisit.audit import Audit
+from revisit.audit import Audit, pseudonym
 from revisit.bookkeeping import SourceState
 from revisit.commands import make_key, results
 from revisit.delivering import announce
@@ -125,10 +125,10 @@ def lines(backend) -> list[Audit]:
 @pytest.mark.parametrize(("method", "path"), [(method, path) for method, path, _ in routes() if method != "GET"])
 def test_every_route_that_changes_something_writes_exactly_one_line_whatever_comes_of_it(client, backend, method, path):
     here = path.replace("<id>", "none")
-    answer = client.open(here, method=method, json={}, headers=ANN, environ_base={"REMOTE_ADDR": "203.0.113.7"})
+    answer = client.open(here, method=method, json={}, headers={**ANN, "X-Forwarded-For": "10.0.0.1, 203.0.113.7"})
     [line] = lines(backend)
     assert (line.what, line.about, line.status, line.request, line.at) == (f"{method} {path}", here, answer.status_code, answer.headers["X-Request-Id"], NOW)
-    assert UID not in repr(line) and "203.0.113.7" not in repr(line)
+    assert UID not in repr(line) and "203.0.113.7" not in repr(line) and line.origin == pseudonym("origin", "203.0.113.7")
 
 
 def test_the_book_tells_people_and_keys_apart_and_is_read_by_time(client, backend, clock):

@@ -10,7 +10,7 @@ from products import FIELD, NOW, known, product
 from revisit.api import create_app
 from revisit.api_key import ApiKey
 from revisit.commands import keys, make_key, revoke_key
-from revisit.errors import BadInput, NotFound, Retry, Unknown
+from revisit.errors import BadInput, NotFound, Retry, TooMany, Unknown
 from revisit.local.backend import local_backend
 from revisit.runtime import log_to
 from revisit.sign_in import Claims, SignIn
@@ -98,7 +98,7 @@ def test_limits_are_told_with_what_is_used_of_them(client):
     told = client.get("/limits", headers=ANN).json
     assert {name: told[name] for name in ("subscriptions", "area_km2", "days", "jobs_a_day", "orders_running", "webhooks")} == {
         "subscriptions": 20, "area_km2": 10_000, "days": 366, "jobs_a_day": 50, "orders_running": 2, "webhooks": 5}
-    assert told["used"] == {"subscriptions": 1, "webhooks": 1, "jobs_a_day": 0, "orders_running": 0} and told["day_ends"] == "2024-07-02T00:00:00Z"
+    assert told["used"] == {"subscriptions": 1, "webhooks": 1, "jobs_a_day": 0, "keys_a_day": 0, "orders_running": 0} and told["day_ends"] == "2024-07-02T00:00:00Z"
     assert client.get("/limits", headers=BOB).json["used"]["subscriptions"] == 0
 
 
@@ -216,11 +216,14 @@ def test_a_wish_for_a_key_that_makes_no_sense_is_refused(client, wish, says):
     assert answer.status_code == 422 and says in answer.json["detail"]
 
 
-def test_there_are_only_so_many_keys_and_a_revoked_one_makes_room(backend):
+def test_there_are_only_so_many_keys_and_a_revoked_one_makes_room(backend, clock):
     made = [make_key(backend, f"key {number}", owner="ann")[0] for number in range(20)]
     with pytest.raises(BadInput, match="20 keys are the most allowed"):
         make_key(backend, "one more", owner="ann")
     revoke_key(backend, made[0].id, "ann")
+    with pytest.raises(TooMany, match="20 keys have been made today"):
+        make_key(backend, "one more", owner="ann")
+    clock.append(NOW + timedelta(hours=12))
     make_key(backend, "one more", owner="ann")
     make_key(backend, "of another", owner="bob")
     with pytest.raises(NotFound):

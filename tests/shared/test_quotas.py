@@ -84,7 +84,7 @@ def test_an_order_that_was_over_makes_room_for_the_next(backend, field):
 def test_an_order_without_products_takes_no_place(backend, field):
     for month in (1, 2, 3):
         assert order(backend, field, NDVI, start=datetime(2024, month, 1, tzinfo=UTC), end=datetime(2024, month, 2, tzinfo=UTC), owner="ann").jobs == ()
-    assert used(backend, "ann") == {"subscriptions": 0, "webhooks": 0, "jobs_a_day": 0, "orders_running": 0, "day_ends": datetime(2024, 7, 2, tzinfo=UTC)}
+    assert used(backend, "ann") == {"subscriptions": 0, "webhooks": 0, "jobs_a_day": 0, "keys_a_day": 0, "orders_running": 0, "day_ends": datetime(2024, 7, 2, tzinfo=UTC)}
 
 
 def test_a_subscriptions_past_is_counted_with_it_or_nothing_is_written(backend, field):

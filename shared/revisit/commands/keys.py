@@ -7,6 +7,7 @@ from datetime import timedelta
 from revisit.api_key import LONGEST, LONGEST_OF_OPERATOR, ApiKey, digest, parts_of, text_of
 from revisit.backend import Backend, Commit
 from revisit.commands.limits import limits_of
+from revisit.commands.quotas import take_key
 from revisit.errors import BadInput, NotFound, Unknown
 from revisit.paging import every
 
@@ -23,6 +24,7 @@ def make_key(backend: Backend, name: str, scopes: Sequence[str] = ("read",), day
 
     Raises:
         BadInput: A name, scope or number of days that makes no sense, or as many keys as the plan allows.
+        TooMany: As many were made today as may be in a day.
     """
     now, id, secret = backend.now(), secrets.token_hex(6), secrets.token_urlsafe(32)
     longest = LONGEST_OF_OPERATOR if "operator" in scopes else LONGEST
@@ -33,7 +35,7 @@ def make_key(backend: Backend, name: str, scopes: Sequence[str] = ("read",), day
     most = limits_of(owner).keys
     if sum(key.live(now) for key in every(backend.records, ApiKey, owner=owner)) >= most:
         raise BadInput(f"{most} keys are the most allowed; revoke one first")
-    backend.commit(lambda commit: commit.put(made), last=False)
+    backend.commit(lambda commit: _make(commit, made), last=False)
     return made, text_of(id, secret)
 
 
@@ -73,6 +75,13 @@ def holder(backend: Backend, key: str) -> ApiKey:
     if found.used != now.date():
         backend.commit(lambda commit: _put(commit, (commit.get(ApiKey, id) or found).updated(used=now.date())), last=False)
     return found
+
+
+def _make(commit: Commit, key: ApiKey) -> None:
+    usage = take_key(commit, key.owner, key.created)
+    if usage:
+        commit.put(usage)
+    commit.put(key)
 
 
 def _put(commit: Commit, key: ApiKey) -> ApiKey:

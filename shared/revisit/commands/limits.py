@@ -27,6 +27,8 @@ class Limits:
     """Acquisitions that an owner's orders may take in a day, UTC, backfills among them; news of what is watched is not counted."""
     orders_running: int | None = None
     """At once; a subscription's past is none of them, since it is worked behind all else."""
+    keys_a_day: int | None = None
+    """Made, whether or not they still live."""
     webhooks: int | None = None
     """Different ones of all subscriptions of one owner."""
 
@@ -36,7 +38,7 @@ ARCHIVE_DAYS = 36_500
 
 PLANS = {
     "local": Limits(subscriptions=10_000, area_km2=100_000, days=36_525, jobs=10_000, channels=20, keys=1000),
-    "free": Limits(subscriptions=20, area_km2=10_000, days=366, jobs=50, channels=5, keys=20, jobs_a_day=50, orders_running=2, webhooks=5),
+    "free": Limits(subscriptions=20, area_km2=10_000, days=366, jobs=50, channels=5, keys=20, jobs_a_day=50, orders_running=2, keys_a_day=20, webhooks=5),
 }
 """One's own computer, and a guest of somebody else's."""
 

@@ -70,6 +70,21 @@ def take_place(commit: Commit, watcher: Subscription, order: str, count: int, no
     return usage
 
 
+def take_key(commit: Commit, owner: str, now: datetime) -> Usage | None:
+    """The owner's usage with one more key, to be put with it; None where the plan is not limited.
+
+    Raises:
+        TooMany: As many have been made today as a day has: each is a record, whether or not it is revoked.
+    """
+    limit = limits_of(owner).keys_a_day
+    if limit is None:
+        return None
+    usage = _read(commit.get, owner, now)
+    if usage.keys >= limit:
+        raise TooMany(f"{usage.keys} keys have been made today, as many as may be in a day; go on after midnight UTC", limit, usage.keys, _wait(now))
+    return replace(usage, keys=usage.keys + 1)
+
+
 def used(backend: Backend, owner: str) -> dict[str, Any]:
     """What GET /limits tells of the owner's usage; nothing where nothing is counted."""
     if limits_of(owner).jobs_a_day is None:
@@ -77,7 +92,7 @@ def used(backend: Backend, owner: str) -> dict[str, Any]:
     now, get = backend.now(), backend.records.get
     usage = _read(get, owner, now)
     live = {id: channels for id, channels in usage.watching.items() if _lives(get(Subscription, id))}
-    return {"subscriptions": len(live), "webhooks": len(replace(usage, watching=live).webhooks), "jobs_a_day": usage.jobs_today,
+    return {"subscriptions": len(live), "webhooks": len(replace(usage, watching=live).webhooks), "jobs_a_day": usage.jobs_today, "keys_a_day": usage.keys,
             "orders_running": len(_unfinished(get, usage.running)), "day_ends": _midnight(now)}
 
 
@@ -88,9 +103,8 @@ def _read(get: Get, owner: str, now: datetime) -> Usage:
 
 def _check_jobs(usage: Usage, count: int, limit: int, now: datetime) -> None:
     if usage.jobs_today + count > limit:
-        wait = int((_midnight(now) - now).total_seconds()) + 1
         raise TooMany(f"this would be {count:,} acquisitions with {usage.jobs_today:,} of today's {limit:,} used; shorten the period, "
-                      "or go on after midnight UTC", limit, usage.jobs_today, wait)
+                      "or go on after midnight UTC", limit, usage.jobs_today, _wait(now))
 
 
 def _running(get: Get, orders: tuple[str, ...], limit: int) -> tuple[str, ...]:
@@ -116,6 +130,11 @@ def _too_many(usage: Usage, limits: Limits) -> str:
 
 def _lives(watcher: Subscription | None) -> bool:
     return watcher is not None and watcher.state != "deleted"
+
+
+def _wait(now: datetime) -> int:
+    """Seconds until a new day."""
+    return int((_midnight(now) - now).total_seconds()) + 1
 
 
 def _midnight(now: datetime) -> datetime:

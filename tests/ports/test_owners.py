@@ -1,0 +1,62 @@
+"""Keys and accounts, wherever the records are kept."""
+
+import json
+
+import pytest
+
+from products import FIELD, product
+from revisit.alert import Alert
+from revisit.aoi import AOI
+from revisit.commands import erase, export, holder, keys, make_key, revoke_key, subscribe
+from revisit.commands.ordering import place as put_order
+from revisit.delivery import Delivery
+from revisit.errors import Unknown
+from revisit.job import Job, job_id
+from revisit.order import Order
+from revisit.paging import every
+from revisit.recipe import Recipe
+from revisit.records import KINDS
+from samples import alert, delivery
+
+NDVI = Recipe(indices=("NDVI",))
+
+
+def test_a_key_opens_until_it_is_revoked_and_its_last_day_is_noted(backend, clock):
+    made, key = make_key(backend, "laptop", ["read", "write"], owner="ann")
+    make_key(backend, "other", owner="bob")
+    assert holder(backend, key).id == made.id
+    assert [(one.name, one.used) for one in keys(backend, "ann")] == [("laptop", clock().date())]
+    clock.advance(86_400)
+    holder(backend, key)
+    assert keys(backend, "ann")[0].used == clock().date()
+    revoke_key(backend, made.id, "ann")
+    for refused in (key, key[:-1], f"rvt_{made.id}_x", "rvt_none_x"):
+        with pytest.raises(Unknown):
+            holder(backend, refused)
+
+
+def live(backend, owner: str) -> None:
+    """A subscription with an alert and its delivery, an order with three jobs, a key."""
+    watched = subscribe(backend, AOI.of(FIELD), "field", NDVI, owner=owner)
+    line = alert(watched.id, owner=owner)
+    way = delivery(f"delivery_{owner}", alert=line.id, subscription=watched.id, owner=owner)
+    asked = Order(f"order_{owner}", FIELD, NDVI, backend.now(), owner=owner)
+    jobs = [Job(job_id(asked.id, seen.acquisition, NDVI), seen, FIELD, NDVI, backend.now(), owner=owner, orders=(asked.id,))
+            for seen in (product(1), product(2), product(3))]
+    put_order(backend, asked, jobs)
+    backend.commit(lambda commit: (commit.put(line), commit.put(way)), last=False)
+    make_key(backend, "laptop", owner=owner)
+
+
+def test_an_account_is_told_as_a_whole_and_ended_without_a_trace(backend):
+    ann = "annEr5VhGk2WqYxTzB8sLm0cP1d3"
+    live(backend, ann)
+    live(backend, "bob")
+    told = export(backend, ann)
+    assert {name: len(value) for name, value in told.items() if isinstance(value, list)} == {
+        "subscriptions": 1, "orders": 1, "jobs": 3, "alerts": 1, "deliveries": 1, "keys": 1}
+    assert "bob" not in json.dumps(told)
+    assert erase(backend, ann) == {"deleted": {"apikey": 1, "delivery": 1, "alert": 1, "job": 3, "order": 1, "subscription": 1, "usage": 1}, "files": []}
+    left = [record for kind in KINDS for record in every(backend.records, kind)]
+    assert not [record for record in left if ann in repr(record)]
+    assert [backend.records.count(kind) for kind in (Alert, Delivery, Job)] == [1, 1, 3]
