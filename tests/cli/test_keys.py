@@ -1,4 +1,4 @@
-"""`revisit keys`: the key on stdout once, and afterwards what is known of it."""
+"""`revisit keys` and `revisit account`: a key on stdout once, and afterwards what is known of it; all that is a user's."""
 
 import json
 
@@ -58,3 +58,19 @@ def test_a_wish_that_makes_no_sense_is_refused_in_one_line(data, capsys, argumen
     assert run(["keys", "create", *arguments]) == 2
     out, err = capsys.readouterr()
     assert out == "" and says in err and err.count("\n") == 1
+
+
+def test_a_users_account_is_exported_and_deleted_when_that_is_said(data, capsys):
+    for owner in ("ann", "bob"):
+        assert run(["keys", "create", "--name", "bot", "--owner", owner]) == 0
+    capsys.readouterr()
+    assert run(["account", "export", "--owner", "ann"]) == 0
+    assert [key["name"] for key in json.loads(capsys.readouterr().out)["keys"]] == ["bot"]
+    assert run(["account", "delete", "--owner", "ann"]) == 2
+    assert capsys.readouterr().err == "revisit: this would delete 1 keys of 'ann' for good; add --yes to do it\n"
+    assert run(["account", "delete", "--owner", "ann", "--yes", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"deleted": {"apikey": 1, "usage": 1}, "files": []}
+    assert run(["account", "export", "--owner", "bob"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["keys"]) == 1
+    assert run(["account", "delete", "--owner", "local", "--yes"]) == 2
+    assert "nobody signs in" in capsys.readouterr().err

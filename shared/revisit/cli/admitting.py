@@ -1,4 +1,4 @@
-"""`revisit keys`: what programs carry in their owner's place."""
+"""`revisit keys` and `revisit account`: what programs carry in their owner's place, and all that is an owner's."""
 
 from typing import Annotated
 
@@ -16,6 +16,10 @@ def register(app: typer.Typer) -> None:
     for command, name in ((create, "create"), (list_, "list"), (revoke, "revoke")):
         many.command(name)(command)
     app.add_typer(many, name="keys")
+    whole = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Export and delete all that is a user's.")
+    whole.command("export")(export)
+    whole.command("delete")(delete)
+    app.add_typer(whole, name="account")
 
 
 def create(
@@ -69,3 +73,38 @@ def revoke(
         print_json(shown.key(done, backend.now()))
     else:
         say(f"key {done.name} opens nothing any more")
+
+
+def export(owner: Owner = "local", data: Data = None) -> None:
+    """Print all that is kept of a user, as JSON."""
+    from revisit.commands import export as tell
+
+    print_json(tell(opened(data), owner))
+
+
+def delete(
+    owner: Annotated[str, typer.Option("--owner", help="Id of the user: the uid of their account.", metavar="UID", show_default=False)],
+    yes: Annotated[bool, typer.Option("--yes", help="Do it; without this it is only said what would be done.")] = False,
+    json: Json = False,
+    data: Data = None,
+) -> None:
+    """Delete every record of a user, and name the files of their results."""
+    from revisit.commands import erase
+    from revisit.commands import export as tell
+    from revisit.errors import BadInput
+
+    backend = opened(data)
+    if not yes:
+        told = {name: len(value) for name, value in tell(backend, owner).items() if isinstance(value, list) and value}
+        raise BadInput(f"this would delete {_counted(told)} of {owner!r} for good; add --yes to do it")
+    done = erase(backend, owner)
+    if json:
+        print_json(done)
+        return
+    for file in done["files"]:
+        print(file)
+    say(f"deleted {_counted(done['deleted'])}" + ("; the files named are kept until they are removed" if done["files"] else ""))
+
+
+def _counted(numbers: dict[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in numbers.items()) or "nothing"
