@@ -27,6 +27,11 @@ output "dataset" {
   value       = google_bigquery_dataset.catalog.dataset_id
 }
 
+output "functions" {
+  description = "Addresses of the functions; all but the API's answer Pub/Sub alone."
+  value       = local.addresses
+}
+
 output "project" {
   description = "Project that all of it lies in."
   value       = var.project

@@ -4,8 +4,8 @@ terraform {
     archive = { source = "hashicorp/archive", version = "~> 2.7" }
     google  = { source = "hashicorp/google", version = "~> 6.50" }
   }
-  # The state lies in a versioned bucket that bootstrap.sh makes; init names it:
-  #   terraform init -backend-config=bucket=PROJECT-revisit-state
+  # The state lies in a versioned bucket of its own (docs/deploy.md); init names
+  # it: terraform init -backend-config=bucket=PROJECT-revisit-state
   backend "gcs" {
     prefix = "revisit"
   }
