@@ -144,16 +144,21 @@ def test_marks_and_outbox_forget(plan: Plan):
     assert {("mark", "expires"), ("outbox", "expires")} <= {(field["collection"], field["field"]) for field in fields if field["ttl_config"]}
 
 
-def test_the_catalogs_table_has_the_columns_of_its_schema(plan: Plan):
-    from revisit.catalog_schema import SCHEMA
+def test_the_catalogs_tables_have_the_columns_that_the_code_asks_for(plan: Plan):
+    from dataclasses import fields
 
-    table = plan.keyed("google_bigquery_table", "this")["products"]
-    columns = {column["name"]: column["type"] for column in json.loads(table["schema"])}
+    from revisit.catalog_schema import SCHEMA
+    from revisit.gcp.bigquery_sql import Tables
+
+    tables = plan.keyed("google_bigquery_table", "this")
+    assert set(tables) == {field.name for field in fields(Tables)}
+    columns = {column["name"]: column["type"] for column in json.loads(tables["product"]["schema"])}
     assert set(SCHEMA.names) <= set(columns)
-    assert table["time_partitioning"][0]["type"] == "MONTH"
-    assert columns[table["time_partitioning"][0]["field"]] == "TIMESTAMP"
-    assert table["clustering"][0] == "tile"
-    assert set(table["clustering"]) <= set(columns)
+    [partition] = tables["product"]["time_partitioning"]
+    assert (partition["type"], partition["field"], columns[partition["field"]]) == ("MONTH", "sensing_time", "TIMESTAMP")
+    assert tables["product"]["clustering"][0] == "tile"
+    assert set(tables["product"]["clustering"]) <= set(columns)
+    assert {table["deletion_protection"] for table in tables.values()} == {True}
 
 
 def test_results_are_read_by_pages_and_forgotten(plan: Plan):
