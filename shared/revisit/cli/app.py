@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from revisit import __version__
-from revisit.cli import caring, finding, ordering, serving, watching
+from revisit.cli import admitting, caring, finding, ordering, serving, watching
 
 app = typer.Typer(
     name="revisit",
@@ -36,5 +36,5 @@ def _root(
         os.environ["REVISIT_DATA"] = str(data)
 
 
-for module in (serving, finding, watching, ordering, caring):
+for module in (serving, finding, watching, ordering, admitting, caring):
     module.register(app)
