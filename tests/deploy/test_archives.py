@@ -1,0 +1,198 @@
+"""Each function as Terraform vendors it: its own archive, its own packages and nothing else, driven by Pub/Sub and over HTTP."""
+
+import hashlib
+import json
+import statistics
+import time
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import pytest
+
+from data import shared_data
+from deploy.installed import Installed, install
+from deploy.serving import Served, served
+from emulators import new_project
+from emulators.project import lay_out, publish
+from emulators.storage import create_bucket
+from figures import figure
+from revisit import wire
+from revisit.bookkeeping import DeadLetter
+from revisit.catalog_schema import to_products
+from revisit.events import ProductNew
+from revisit.gcp.backend import gcp_backend
+from revisit.gcp.settings import Settings
+from revisit.paging import every
+from revisit.sources import open_source
+from revisit.wiring import HEARS, PORTS, TICKS
+from tokens import claims, unsigned
+
+pytestmark = pytest.mark.timeout(600)
+
+SITE = "gfmap_31UES"
+CLEAR = {"S2B_31UES_20231007_L2A_crop": 119, "S2A_31UES_20231022_L2A_crop": 747, "S2B_31UES_20231226_L2A_crop": 747}
+"""Products of the site with anything to see in its AOI, and how many clear pixels (archive/expected.json)."""
+PATIENCE_S = 120
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory) -> dict[str, Installed]:
+    """Every function, unpacked and installed."""
+    folder = tmp_path_factory.mktemp("deploy")
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(PORTS, pool.map(lambda name: install(name, folder), PORTS), strict=True))
+
+
+@dataclass
+class Deployment:
+    """A project and its functions, each from its own archive."""
+
+    settings: Settings
+    functions: dict[str, Served]
+
+    def tick(self, topic: str) -> None:
+        """What Cloud Scheduler does."""
+        publish(self.settings.project, topic, wire.tick(topic))
+
+    def ask(self, path: str, body: Any = None) -> Any:
+        """What the API tells a user who signed in."""
+        return json.loads(self.ask_raw(path, body))
+
+    def ask_raw(self, path: str, body: Any = None) -> bytes:
+        """The bytes of the answer."""
+        headers = {"Authorization": f"Bearer {unsigned(claims(self.settings.project))}", "Content-Type": "application/json"}
+        data = json.dumps(body).encode() if body is not None else None
+        request = urllib.request.Request(self.functions["api"].url + path, data, headers)
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.read()
+
+    def told(self) -> str:
+        """How things stand."""
+        letters = [f"{letter.function}: {letter.reason}" for letter in every(gcp_backend(self.settings).records, DeadLetter)]
+        logs = "\n".join(line for function in self.functions.values() for line in function.log.read_text().splitlines()
+                         if not line.startswith("import time:"))
+        return f"dead letters {letters[:3]}\n{logs[-6000:]}"
+
+
+@pytest.fixture(scope="module")
+def deployment(google, installed, tmp_path_factory):
+    """All functions, after one turn of the clock: a subscription made over the API has its alerts."""
+    settings = Settings(new_project(), sources=(f"folder:{shared_data('archive')}",))
+    create_bucket(google["STORAGE_EMULATOR_HOST"].host, settings.bucket)
+    variables = {"REVISIT_PROJECT": settings.project, "REVISIT_SOURCES": " ".join(settings.sources), "FIREBASE_AUTH_EMULATOR_HOST": "127.0.0.1:1",
+                 **{variable: emulator.host for variable, emulator in google.items()}}
+    functions = {name: served(each, variables, tmp_path_factory.getbasetemp()) for name, each in installed.items()}
+    try:
+        for function in functions.values():
+            function.start()
+        for function in functions.values():
+            function.wait()
+        lay_out(settings.project, {name: function.url for name, function in functions.items()})
+        yield Deployment(settings, functions)
+    finally:
+        for function in functions.values():
+            function.kill()
+
+
+def wait(until, deployment: Deployment) -> None:
+    """Wait for something to come true."""
+    end = time.monotonic() + PATIENCE_S
+    while not until():
+        assert time.monotonic() < end, deployment.told()
+        time.sleep(0.2)
+
+
+@pytest.fixture(scope="module")
+def alerts(deployment) -> list[dict[str, Any]]:
+    """What the API tells of a subscription made over it, once the chain has run."""
+    aoi = json.loads((shared_data("archive") / "aoi" / f"{SITE}.geojson").read_text())
+    watch = deployment.ask("/subscriptions", {"aoi": aoi, "name": "field", "indices": ["NDVI"]})["subscription"]
+    announce_all(deployment.settings)
+    wait(lambda: len(deployment.ask(f"/subscriptions/{watch}/alerts")["alerts"]) >= len(CLEAR), deployment)
+    deployment.tick("deliveries.due")
+    wait(lambda: any(line["event"] == "deliveries.due" for line in deployment.functions["deliver"].lines()), deployment)
+    return deployment.ask(f"/subscriptions/{watch}/alerts")["alerts"]
+
+
+def announce_all(settings: Settings) -> None:
+    """Have every product of the archive announced."""
+    backend = gcp_backend(settings)
+    for spec in settings.sources:
+        listing = open_source(spec).listing({}, lambda ids: [True] * len(ids), backend.now())
+        for product in [product for batch in listing.batches for product in to_products(batch)]:
+            backend.commit(partial(_announce, product=product), last=False)
+
+
+def _announce(commit, product) -> None:
+    commit.put(product)
+    commit.emit(ProductNew(product.id))
+
+
+def test_a_user_of_the_installed_functions_is_told_of_every_clear_acquisition(alerts):
+    assert {alert["product"]: alert["clear_pixels"] for alert in alerts} == CLEAR
+    assert [alert["number"] for alert in alerts] == [1, 2, 3]
+
+
+def test_the_installed_api_hands_out_what_was_made(alerts, deployment):
+    item = deployment.ask(alerts[0]["item"])
+    for name, asset in item["assets"].items():
+        path = asset["href"].removeprefix(deployment.functions["api"].url)
+        content = deployment.ask_raw(path)
+        if "file:checksum" in asset:
+            assert asset["file:checksum"] == "1220" + hashlib.sha256(content).hexdigest(), name
+    assert {"bands", "SCL", "NDVI", "preview"} <= set(item["assets"])
+
+
+@pytest.mark.parametrize("function", [name for name in HEARS if name != "refresh"])
+def test_an_installed_function_does_its_work_when_pubsub_calls_it(function, alerts, deployment):
+    lines = deployment.functions[function].lines()
+    heard = {table[function] for table in (HEARS, TICKS) if function in table}
+    assert {line["event"] for line in lines} == heard
+    assert {line["outcome"] for line in lines} <= {"done", "repeated"}, deployment.told()
+
+
+def test_nothing_was_given_up(alerts, deployment):
+    assert not list(every(gcp_backend(deployment.settings).records, DeadLetter))
+
+
+@pytest.mark.parametrize(("function", "never"), [
+    ("notify", {"google.cloud.bigquery", "google.cloud.storage", "osgeo", "pyarrow", "rasterio"}),
+    ("deliver", {"google.cloud.bigquery", "google.cloud.storage", "osgeo", "pyarrow", "rasterio"}),
+    ("extract", {"google.cloud.bigquery", "pyarrow"}),
+    ("index", {"google.cloud.bigquery", "pyarrow"}),
+    *((function, {"apsw", "duckdb", "revisit.local", "rich", "typer", "waitress"}) for function in PORTS),
+])
+def test_an_installed_function_loads_nothing_of_what_it_does_not_use(function, never, alerts, deployment):
+    loaded = deployment.functions[function].modules()
+    assert f"revisit.{'api' if function == 'api' else 'runtime'}" in loaded
+    assert not never & loaded
+
+
+@pytest.mark.parametrize("function", PORTS)
+def test_figures_of_an_installed_function(function, alerts, deployment, installed, tmp_path):
+    """Milliseconds are medians of five fresh processes with bytecode; CPU time is what they would be on a computer with nothing else to do."""
+    names = tmp_path / "modules"
+    names.write_text("\n".join(sorted(deployment.functions[function].modules())))
+    runs = [installed[function].run(IMPORTS, str(names)) for _ in range(5)]
+    main, cpu, modules, every_, every_cpu, every_modules = (statistics.median(column) for column in zip(*runs, strict=True))
+    figure(f"deployed {function}", f"{installed[function].size / 1e6:.0f} MB installed; main.py imported in {main:.0f} ms ({cpu:.0f} ms CPU, {modules:.0f} "
+           f"modules), with all its first event needs in {every_:.0f} ms ({every_cpu:.0f} ms CPU, {every_modules:.0f} modules); "
+           f"{deployment.functions[function].memory() / 1e6:.0f} MB of memory after it")
+
+
+IMPORTS = """
+import json, sys, time
+begun, cpu = time.perf_counter(), time.process_time()
+def told():
+    return [1e3 * (time.perf_counter() - begun), 1e3 * (time.process_time() - cpu), len(sys.modules)]
+import main
+first = told()
+import contextlib, importlib
+for name in open(sys.argv[1]).read().split():
+    with contextlib.suppress(ImportError, AttributeError):
+        importlib.import_module(name)
+print(json.dumps(first + told()))
+"""
