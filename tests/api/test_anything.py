@@ -1,6 +1,7 @@
 """Whatever is sent, the answer is an answer: never a server error, never a traceback."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -8,7 +9,9 @@ from hypothesis import strategies as st
 
 from products import FIELD, NOW
 from revisit.api import create_app
+from revisit.errors import Unknown
 from revisit.local.backend import local_backend
+from revisit.sign_in import SignIn
 
 ANYTHING = st.recursive(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=30),
                         lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4), max_leaves=12)
@@ -51,6 +54,28 @@ def test_any_query_is_answered(client, name, value):
     made = client.post("/subscriptions", json={"aoi": FIELD, "name": "asked", "indices": ["NDVI"]}).json["subscription"]
     for path in (f"/subscriptions/{made}/alerts", f"/subscriptions/{made}/series", f"/subscriptions/{made}/results", "/orders"):
         assert fine(client.get(path, query_string={name: value}))
+
+
+@pytest.fixture(scope="module")
+def deployed(tmp_path_factory):
+    """Where users sign in, and nobody's token is good."""
+    def verify(token):
+        raise Unknown("sign in again")
+
+    return create_app(replace(local_backend(tmp_path_factory.mktemp("data"), (), lambda: NOW), sign_in=SignIn(verify))).test_client()
+
+
+@QUIET
+@given(st.text(st.characters(min_codepoint=32, max_codepoint=255), max_size=60) | st.from_regex(r"rvt_[\x20-\xff]{0,20}_[\x20-\xff]{0,20}", fullmatch=True))
+def test_any_token_and_any_key_that_is_none_is_refused(deployed, given):
+    answer = deployed.get("/subscriptions", headers={"Authorization": f"Bearer {given}"})
+    assert answer.status_code == 401 and fine(answer)
+
+
+@QUIET
+@given(st.dictionaries(st.sampled_from(["name", "scopes", "days"]), ANYTHING | LIKELY | st.lists(st.sampled_from(["read", "write", "root", 1]))))
+def test_any_wish_for_a_key_is_answered(client, wish):
+    assert fine(client.post("/keys", data=json.dumps({"name": "x", **wish}), content_type="application/json"))
 
 
 @QUIET

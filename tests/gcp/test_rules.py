@@ -137,6 +137,20 @@ def test_what_the_house_keeps_for_itself_is_read_by_nobody(store):
     assert store.ask("GET", "/order/order_ann/anything/below", "ann")[0] == 403
 
 
+def test_no_other_way_of_reading_leads_around_the_rules(store):
+    """Many at once, numbers of them, and collections of the same name wherever they are."""
+    name = f"{store.root.partition('/v1/')[2]}/order/order_ann"
+    assert store.ask("POST", ":batchGet", "bob", {"documents": [name]})[0] == 403
+    of_ann = {"from": [{"collectionId": "order"}],
+              "where": {"fieldFilter": {"field": {"fieldPath": "owner"}, "op": "EQUAL", "value": {"stringValue": "ann"}}}}
+    counting = {"structuredAggregationQuery": {"structuredQuery": of_ann, "aggregations": [{"alias": "n", "count": {}}]}}
+    assert store.ask("POST", ":runAggregationQuery", "ann", counting)[0] == 200
+    assert store.ask("POST", ":runAggregationQuery", "bob", counting)[0] == 403
+    assert store.ask("POST", ":runQuery", "ann", {"structuredQuery": {**of_ann, "from": [{"collectionId": "order", "allDescendants": True}]}})[0] == 403
+    assert store.ask("GET", "/order", "ann")[0] == 403
+    assert store.ask("POST", ":listCollectionIds", "ann", {})[0] == 403
+
+
 def test_who_calls_himself_local_does_not_get_what_was_made_without_signing_in(store):
     assert store.get(Order, "order_local", "local") == 403
     assert store.listed("order", "local", "local")[0] == 403
