@@ -1,0 +1,95 @@
+"""Each function uses the ports that `revisit.wiring.PORTS` says, which decide on the libraries it is deployed with."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from chain import drain
+from data import shared_data
+from revisit.aoi import AOI
+from revisit.api import create_app
+from revisit.backend import Backend
+from revisit.commands import subscribe
+from revisit.events import DeliveriesDue, RefreshDue
+from revisit.local.backend import local_backend
+from revisit.recipe import Recipe
+from revisit.sign_in import Claims, SignIn
+from revisit.wire import Envelope
+from revisit.wiring import HEARS, PORTS
+
+SITE = "gfmap_31UES"
+OF_SOURCE = {"listing": "listing", "history": "listing", "check": "listing", "bands": "bands"}
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A port that notes when it is used."""
+
+    answer: Any
+    note: Callable[[str], None]
+
+    def __getattr__(self, name: str) -> Any:
+        self.note(name)
+        return getattr(self.answer, name)
+
+
+@dataclass(frozen=True)
+class WatchedBackend(Backend):
+    """Hands each handler a backend that notes which ports the handler uses."""
+
+    used: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+
+    def handling(self, cause: Envelope, handler: str) -> Backend:
+        return replace(self.seen_by(handler), cause=cause, handler=handler)
+
+    def seen_by(self, function: str) -> Backend:
+        note = self.used[function].add
+
+        def source(spec: str) -> Any:
+            return Watched(self.source(spec), lambda name: note(OF_SOURCE[name]) if name in OF_SOURCE else None)
+
+        def catalog() -> Any:
+            note("catalog")
+            return self.catalog()
+
+        def verify(token: str) -> Claims:
+            note("sign_in")
+            return Claims(token, operator=True)
+
+        ports = {name: Watched(getattr(self, name), lambda _, name=name: note(name)) for name in ("records", "assets", "bus")}
+        return Backend(catalog, source=source, sources=self.sources, now=self.now, channels=self.channels, sign_in=SignIn(verify), **ports)
+
+
+@pytest.fixture(scope="module")
+def backend(tmp_path_factory):
+    """A backend after the chain has run: a site is watched, its source refreshed, what is due delivered."""
+    archive = shared_data("archive")
+    local = local_backend(tmp_path_factory.mktemp("ports") / "data", (f"folder:{archive}",))
+    watched = WatchedBackend(**{name: getattr(local, name) for name in Backend.__dataclass_fields__})
+    subscribe(watched, AOI.parse((archive / "aoi" / f"{SITE}.geojson").read_bytes()), "field", Recipe(indices=("NDVI",)))
+    for event in (RefreshDue("2026-05-01T10:30:00Z"), DeliveriesDue("2026-05-01T10:30:00Z")):
+        watched.commit(lambda commit, event=event: commit.emit(event), last=False)
+        drain(watched)
+    return watched
+
+
+@pytest.mark.parametrize("function", HEARS)
+def test_a_function_uses_just_the_ports_it_is_said_to(function, backend):
+    assert backend.used[function] == set(PORTS[function])
+
+
+def test_the_api_uses_just_the_ports_it_is_said_to(backend):
+    client = create_app(backend.seen_by("api")).test_client()
+    guest = {"Authorization": "Bearer guest"}
+    aoi = AOI.parse((shared_data("archive") / "aoi" / f"{SITE}.geojson").read_bytes()).geometry
+    placed = client.post("/orders", json={"aoi": aoi, "start": "2023-10-01", "end": "2023-12-31", "indices": ["NDVI"]}, headers=guest)
+    assert placed.status_code < 300, placed.text
+    drain(backend)
+    done = next(job for job in client.get(f"{placed.headers['Location']}/results", headers=guest).json["jobs"] if job["state"] == "done")
+    asset = client.get(f"/results/{done['job']}/assets/NDVI", headers=guest)
+    assert asset.status_code == 200
+    assert client.get("/status", headers=guest).status_code == 200
+    assert backend.used["api"] == set(PORTS["api"])
