@@ -249,6 +249,19 @@ def test_no_log_line_tells_a_key_or_a_token(client, backend, capsys, monkeypatch
     assert "out of order" in said and key not in said and key.split("_", 2)[2] not in said and "of-ann" not in said
 
 
+def test_whoever_is_refused_leaves_a_line_in_the_log_that_tells_where_from_but_not_with_what(client, monkeypatch):
+    lines = []
+    keeping = logging.Handler()
+    keeping.emit = lambda record: lines.append((record.getMessage(), record.line))
+    monkeypatch.setattr(logging.getLogger("revisit"), "handlers", [keeping])
+    answers = [client.get("/subscriptions/sub_1", headers={**bearing(token), "X-Forwarded-For": f"1.2.3.4, {address}"})
+               for token, address in (("guessed-1", "203.0.113.7"), ("rvt_guessed_2", "203.0.113.7"), ("guessed-3", "203.0.113.8"))]
+    assert [line["request_id"] for _, line in lines] == [answer.headers["X-Request-Id"] for answer in answers]
+    assert {message for message, _ in lines} == {"nobody we know asks for /subscriptions/<id>"}
+    assert lines[0][1]["origin"] == lines[1][1]["origin"] != lines[2][1]["origin"]
+    assert "guessed" not in repr(lines) and "203.0.113" not in repr(lines) and "sub_1" not in repr(lines)
+
+
 def test_keys_that_were_made_by_hand_are_checked_too():
     with pytest.raises(BadInput, match="365 days"):
         ApiKey("a", "ann", "x", "0" * 64, ("read",), NOW, NOW + timedelta(days=366))

@@ -4,7 +4,7 @@ from flask import Flask, Response, g, request
 from flask.typing import ResponseReturnValue
 
 from revisit.api.asked import Asked
-from revisit.api.guards import SAFE
+from revisit.api.guards import SAFE, sender
 from revisit.audit import Audit, audit_id, pseudonym
 from revisit.backend import Backend
 from revisit.clock import rfc3339
@@ -25,16 +25,11 @@ def keep_book(app: Flask, backend: Backend) -> None:
             g.booked = True
             now, rule = backend.now(), request.url_rule.rule if request.url_rule else ""
             line = Audit(audit_id(now, g.request_id), now, pseudonym("owner", asked.owner), asked.me.key, f"{request.method} {rule}",
-                         request.path, response.status_code, pseudonym("origin", _address()), g.request_id)
+                         request.path, response.status_code, sender(), g.request_id)
             backend.commit(lambda commit: commit.put(line), last=False)
         return response
 
     app.after_request(write)
-
-
-def _address() -> str:
-    """Where a request came from: Google's front end puts the address it saw behind whatever the sender wrote there."""
-    return request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip() or request.remote_addr or ""
 
 
 def list_(asked: Asked) -> ResponseReturnValue:

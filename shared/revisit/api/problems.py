@@ -6,7 +6,7 @@ import logging
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
-from revisit.api.guards import reason
+from revisit.api.guards import reason, sender
 from revisit.errors import BadInput, Conflict, GiveUp, NotFound, Retry, TooMany, Unknown
 
 STATUS: tuple[tuple[type[Exception], int, str], ...] = (
@@ -29,6 +29,9 @@ def speak(app: Flask) -> None:
     """Answer every error as a problem."""
 
     def answer(error: Exception) -> Response:
+        if isinstance(error, Unknown):
+            log.warning("nobody we know asks for %s", request.url_rule.rule if request.url_rule else "",
+                        extra={"line": {"request_id": g.get("request_id", ""), "origin": sender()}})
         for kind, status, title in STATUS:
             if isinstance(error, kind):
                 return problem(status, title, str(error), _headers(error))
