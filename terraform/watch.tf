@@ -135,7 +135,8 @@ resource "google_monitoring_alert_policy" "errors" {
   depends_on = [google_project_service.this]
 }
 
-# A refresh that fails for one source ends in "gave up", so done means all.
+# A refresh that fails for one source ends in "gave up", so done means all. One
+# that answers and has nothing new any more says so itself (refreshing.py).
 resource "google_monitoring_alert_policy" "source_stale" {
   display_name          = "Revisit: source stale"
   combiner              = "OR"
@@ -156,6 +157,32 @@ resource "google_monitoring_alert_policy" "source_stale" {
   }
   documentation {
     content = "A source does not answer, or is not what it was. `revisit status` tells which and how old its news is; `revisit doctor` asks each."
+  }
+  depends_on = [google_project_service.this]
+}
+
+resource "google_monitoring_alert_policy" "source_silent" {
+  display_name          = "Revisit: source silent"
+  combiner              = "OR"
+  notification_channels = local.channels
+  severity              = "WARNING"
+
+  conditions {
+    display_name = "A source answers, and its latest sensing is more than 48 hours ago."
+    condition_matched_log {
+      filter           = "resource.type=\"cloud_run_revision\" AND jsonPayload.silent_hours>48"
+      label_extractors = { source = "EXTRACT(jsonPayload.source)" }
+    }
+  }
+  alert_strategy {
+    auto_close = "86400s"
+    # It is said again at each refresh.
+    notification_rate_limit {
+      period = "86400s"
+    }
+  }
+  documentation {
+    content = "A source has stopped without an error. `revisit status` tells how old its news is; name another in the variable sources."
   }
   depends_on = [google_project_service.this]
 }
@@ -186,7 +213,10 @@ resource "google_billing_budget" "month" {
       threshold_percent = threshold_rules.value
     }
   }
-  all_updates_rule {
-    monitoring_notification_channels = local.channels
+  dynamic "all_updates_rule" {
+    for_each = var.alert_email == null ? [] : [local.channels]
+    content {
+      monitoring_notification_channels = all_updates_rule.value
+    }
   }
 }

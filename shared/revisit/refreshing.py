@@ -4,6 +4,7 @@ The catalog is a log, and how far it has been announced is a record: a crash bet
 refresh announces what is left, and announces nothing twice, since ids are derived.
 """
 
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -21,6 +22,11 @@ NEWS = timedelta(days=10)
 
 AT_ONCE = 150
 """Products announced in one commit; each is a record and an event."""
+
+SILENT = timedelta(hours=48)
+"""The mission senses at every hour and publishes within a day: a feed whose latest sensing is older than this has stopped."""
+
+log = logging.getLogger("revisit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +54,14 @@ def refresh_each(backend: Backend, specs: Iterable[str]) -> None:
             pile up while a source is away.
     """
     failures: list[str] = []
+    answered: list[str] = []
     for spec in specs:
         try:
-            refresh_source(backend, spec)
+            answered.append(refresh_source(backend, spec).source)
         except (Retry, GiveUp) as error:
             _note(backend, spec, str(error))
             failures.append(str(error))
+    tell_silence(backend, answered)
     if failures:
         raise GiveUp("; ".join(failures))
 
@@ -78,6 +86,17 @@ def refresh_source(backend: Backend, spec: str) -> Refreshed:
                     rejections=before.rejections if listing.unchanged else listing.rejections, first=before.first or backend.now())
     backend.commit(partial(_put, state=after), last=False)
     return Refreshed(spec, listing.rows, new, listing.rejections, tuple(listing.rejected), listing.unchanged)
+
+
+def tell_silence(backend: Backend, specs: Iterable[str]) -> None:
+    """Log which feeds answer but have had nothing new for long: no error would ever tell. A deployment mails it to whom it may concern."""
+    feeds = [spec for spec in specs if not backend.source(spec).announces_all]
+    latest = {entry.source: entry.last_sensing for entry in backend.catalog().freshness()} if feeds else {}
+    for spec in feeds:
+        sensed = latest.get(spec)
+        if sensed is not None and backend.now() - sensed > SILENT:
+            hours = round((backend.now() - sensed).total_seconds() / 3600)
+            log.warning("the latest sensing that %s lists is %d hours ago", spec, hours, extra={"line": {"source": spec, "silent_hours": hours}})
 
 
 def note_failure(event: RefreshDue, backend: Backend, reason: str) -> None:

@@ -5,6 +5,7 @@ import shutil
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from threading import Thread
+from types import SimpleNamespace
 
 import pyproj
 import pytest
@@ -22,7 +23,7 @@ from revisit.job import Job
 from revisit.local.backend import local_backend
 from revisit.product import Product
 from revisit.recipe import Recipe
-from revisit.refreshing import announce, refresh_source
+from revisit.refreshing import announce, refresh_source, tell_silence
 
 NDVI = Recipe(indices=("NDVI",))
 
@@ -231,6 +232,19 @@ def test_a_source_that_fails_keeps_no_other_waiting_and_its_reason_stays_with_it
     shutil.copytree(site[0] / "sentinel-2-l2a", tmp_path / "missing")
     refresh(backend, "2026-05-01T12:00:00Z")
     assert [source["error"] for source in commands.status(backend)["sources"]] == [None, None]
+
+
+def test_a_feed_that_answers_and_has_stopped_is_told_in_the_log_and_a_folder_never(tmp_path, site, caplog):
+    now = datetime(2026, 5, 1, tzinfo=UTC)
+    feed, dead = "stac:https://example.com#live", "stac:https://example.com#dead"
+    backend = local_backend(tmp_path / "data")
+    backend = replace(backend, now=lambda: now, source=lambda spec: SimpleNamespace(announces_all=spec.startswith("folder:")))
+    backend.catalog().add(to_table([
+        Product(id=f"S2A_{number}", source=source, level="L2A", platform="S2A", tile="31UES", sensing_time=now - timedelta(hours=hours),
+                datatake=f"20260501T00000{number}", west=0, south=0, east=1, north=1)
+        for number, (source, hours) in enumerate([(feed, 47), (feed, 500), (dead, 49), ("folder:/archive", 9000)])]))
+    tell_silence(backend, [feed, dead, "folder:/archive", "stac:https://example.com#empty"])
+    assert [record.line for record in caplog.records] == [{"source": dead, "silent_hours": 49}]
 
 
 def test_ticks_do_not_pile_up_while_a_source_is_away(tmp_path, site, monkeypatch):

@@ -11,6 +11,7 @@ from imports import ROOT
 from revisit import wire
 from revisit.clock import rfc3339
 from revisit.events import EVENTS
+from revisit.refreshing import SILENT
 from revisit.wiring import HEARS, TICKS, hearers
 from terraform import checks
 from terraform.offline import ARGUMENTS, Plan, Terraform
@@ -184,8 +185,10 @@ def test_every_file_of_the_page_is_published_as_what_it_is(plan: Plan):
 
 def test_operations_are_told_of_what_goes_wrong(plan: Plan):
     policies = {policy["display_name"]: policy for policy in plan.resources("google_monitoring_alert_policy").values()}
-    assert {"Revisit: dead-letters", "Revisit: late", "Revisit: source stale", "Revisit: errors"} <= set(policies)
+    assert {"Revisit: dead-letters", "Revisit: late", "Revisit: source stale", "Revisit: source silent", "Revisit: errors"} <= set(policies)
     assert all(policy["documentation"][0]["content"] for policy in policies.values())
+    [silent] = policies["Revisit: source silent"]["conditions"][0]["condition_matched_log"]
+    assert f"jsonPayload.silent_hours>{SILENT.total_seconds() / 3600:.0f}" in silent["filter"]
     [late] = policies["Revisit: late"]["conditions"][0]["condition_threshold"]
     assert (late["threshold_value"], late["comparison"]) == (900, "COMPARISON_GT")
     watched = re.search(r'full_match\("(.*)"\)', late["filter"])[1].replace("\\\\", "\\")
