@@ -1,5 +1,9 @@
 resource "google_identity_platform_config" "this" {
-  authorized_domains         = sort([for origin in local.origins : split(":", trimprefix(trimprefix(origin, "https://"), "http://"))[0]])
+  # Google's own handler of sign-ins, and the pages.
+  authorized_domains = sort(setunion(
+    ["${var.project}.firebaseapp.com"],
+    [for origin in local.origins : split(":", trimprefix(trimprefix(origin, "https://"), "http://"))[0]],
+  ))
   autodelete_anonymous_users = true
   depends_on                 = [google_project_service.this]
 

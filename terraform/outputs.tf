@@ -47,6 +47,12 @@ output "service_accounts" {
   value       = { for name, account in google_service_account.function : name => account.email }
 }
 
+output "sign_in_key" {
+  description = "Key by which programs sign users in at Identity Platform; it tells the project and opens nothing."
+  value       = one(google_identity_platform_config.this.client[*].api_key)
+  sensitive   = true
+}
+
 output "site_url" {
   description = "Where the page is."
   value       = "${local.site}/index.html"

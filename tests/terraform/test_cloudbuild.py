@@ -5,12 +5,18 @@ import re
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import yaml
+from werkzeug.serving import make_server
 
 from imports import ROOT
+from revisit.api import create_app
+from revisit.errors import Unknown
+from revisit.local.backend import local_backend
+from revisit.sign_in import SignIn
 
 FILE = ROOT / "cloudbuild.yaml"
 BUILD = yaml.safe_load(FILE.read_text())
@@ -109,6 +115,20 @@ def test_smoke_tells_a_deployment_that_is_right_from_one_that_is_not(what, spoil
         server.shutdown()
     assert said in ran.stdout, ran.stderr
     assert ran.returncode == (1 if spoilt else 0)
+
+
+def test_smoke_finds_the_real_api_as_it_should_be(tmp_path):
+    def unknown(token):
+        raise Unknown("sign in again")
+
+    backend = replace(local_backend(tmp_path / "data"), sign_in=SignIn(unknown))
+    server = make_server("127.0.0.1", 0, create_app(backend, web=tmp_path / "no-page"), threaded=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{server.server_port}"
+    (tmp_path / "outputs.json").write_text(json.dumps({"api_url": {"value": address}, "functions": {"value": {"api": address}}}))
+    ran = subprocess.run([sys.executable, ROOT / "tests" / "smoke.py", "api", tmp_path / "outputs.json"], text=True, capture_output=True, timeout=120)
+    server.shutdown()
+    assert (ran.returncode, ran.stdout.strip()) == (0, "the api answers as it should"), ran.stderr
 
 
 def test_smoke_asks_for_outputs_that_terraform_gives():

@@ -12,7 +12,7 @@ from revisit import wire
 from revisit.clock import rfc3339
 from revisit.events import EVENTS
 from revisit.refreshing import SILENT
-from revisit.wiring import HEARS, TICKS, hearers
+from revisit.wiring import HEARS, PORTS, TICKS, hearers
 from terraform import checks
 from terraform.offline import ARGUMENTS, Plan, Terraform
 
@@ -93,6 +93,16 @@ def test_deliver_alone_takes_the_dead_letters_which_last_a_week(plan: Plan):
     assert letters["push_config"] == []
     assert {pair for pair in checks.pairs(plan) if pair.endswith("subscription dead-letters")} == {
         "revisit-deliver  roles/pubsub.subscriber  subscription dead-letters"}
+
+
+@pytest.mark.parametrize(("port", "roles"), [
+    ("records", {"roles/datastore.user"}),
+    ("catalog", {"roles/bigquery.dataEditor", "roles/bigquery.jobUser"}),
+    ("assets", {"roles/storage.objectUser", "roles/storage.objectViewer"}),
+])
+def test_a_function_may_use_what_its_ports_need_and_no_other_may(port, roles, plan: Plan):
+    granted = {pair.split()[0].removeprefix("revisit-") for pair in checks.pairs(plan) if pair.split()[1] in roles}
+    assert granted - {"build"} == {function for function, ports in PORTS.items() if port in ports}
 
 
 def test_names_are_those_that_google_takes(plan: Plan):
