@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.archive import vendored
 from figures import figure
 from imports import ROOT, SHARED, module_files, reached
 from terraform.offline import Terraform, copied
@@ -47,6 +48,11 @@ def test_an_archive_holds_nothing_of_the_homes_on_one_computer(function, archive
     homes = {str(path.relative_to(SHARED)) for name, path in module_files().items() if name.startswith(HOMES)}
     assert homes
     assert not homes & set(archives[function])
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_functions_are_tested_from_the_files_that_terraform_vendors(function, archives):
+    assert set(archives[function]) == vendored() | {"main.py", "requirements.txt"}
 
 
 def test_an_archive_is_all_of_the_package_but_the_homes(archives):

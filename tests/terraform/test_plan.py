@@ -227,8 +227,9 @@ def test_metrics_count_the_lines_that_functions_write(plan: Plan):
 def test_the_dashboard_is_well_formed(plan: Plan):
     [dashboard] = plan.resources("google_monitoring_dashboard").values()
     tiles = json.loads(dashboard["dashboard_json"])["mosaicLayout"]["tiles"]
-    places = [(tile.get("xPos", 0), tile.get("yPos", 0)) for tile in tiles]
-    assert len(set(places)) == len(tiles) == 6
+    covered = [(tile.get("xPos", 0) + x, tile.get("yPos", 0) + y) for tile in tiles for x in range(tile["width"]) for y in range(tile["height"])]
+    assert len(tiles) == 6
+    assert sorted(covered) == [(x, y) for x in range(12) for y in range(12)], "no gap and no overlap in the twelve columns there are"
 
 
 def test_variables_and_outputs_are_described_and_in_order():

@@ -11,6 +11,8 @@ PLANTED = [
     ("a role more", "functions.tf", 'role    = "roles/logging.logWriter"', 'role    = "roles/editor"', "grants roles/editor"),
     ("a grant less", "topics.tf", 'publishers = ["refresh"]', "publishers = []", "no longer granted: revisit-refresh  roles/pubsub.publisher  topic product.new"),
     ("the public everywhere", "functions.tf", 'public = toset(["api"])', 'public = toset(["api", "extract"])', 'public["extract"] lets the public in'),
+    ("every database", "records.tf", 'expression = "resource.name == ', 'expression = "true || resource.name == ', "not on the list: revisit-notify  roles/datastore.user"),
+    ("no token", "topics.tf", "google_service_account.trigger.email", "google_service_account.build.email", "notify.product.new is called without a token"),
     ("no bound on instances", "functions.tf", "max_instance_count               = each.value.max_instances", "max_instance_count = 0", "notify has no max_instance_count"),
     ("no pause between tries", "topics.tf", 'minimum_backoff = "10s"', 'minimum_backoff = "0s"', "index.job.extracted is tried again without a pause"),
     ("a deadline too short", "topics.tf", ".timeout + 60", ".timeout - 60", "extract.job.started is called again after 480 s, though it may take 540 s"),
