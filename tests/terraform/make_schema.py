@@ -26,7 +26,12 @@ SCALARS = {"string": "string", "number": "number", "boolean": "bool"}
 READ_BY = {"String": "string", "Number": "number", "Boolean": "bool", "List": ["list", "string"], "NumberList": ["list", "number"],
            "StringMap": ["map", "string"], "BooleanMap": ["map", "bool"]}
 
-NOT_IN_THE_PACKAGE = {"resources.google_storage_bucket_object.content": "s", "resources.google_storage_bucket.lifecycle_rule": 100}
+NOT_IN_THE_PACKAGE: dict[str, str | int] = {
+    "data_sources.google_secret_manager_secret_version.secret_data": "s",
+    "resources.google_identity_platform_config.client.api_key": "s",
+    "resources.google_storage_bucket.lifecycle_rule": 100,
+    "resources.google_storage_bucket_object.content": "s",
+}
 """What the TypeScript does not tell, read off the provider's source at v6.50.0: a value that is sensitive, how many blocks there may be."""
 
 
@@ -111,11 +116,14 @@ def main(package: Path) -> None:
         "data_sources": {f"google_{name}": schema_of(package, f"data_google_{name}", f"DataGoogle{pascal(name)}") for name in sorted(used("data"))},
     }
     for path, fact in NOT_IN_THE_PACKAGE.items():
-        section, kind, name = path.split(".")
+        section, kind, *within, name = path.split(".")
+        block = schema[section][kind]
+        for inner in within:
+            block = block["blocks"][inner]
         if isinstance(fact, int):
-            schema[section][kind]["blocks"][name]["max"] = fact
+            block["blocks"][name]["max"] = fact
         else:
-            schema[section][kind]["attributes"][name][1] += fact
+            block["attributes"][name][1] += fact
     lines = json.dumps(schema, separators=(",", ":"))
     (HERE / "schemas" / "google.json").write_text(re.sub(r',(?="(?:resources|data_sources|google_\w+)":\{)', ",\n", lines) + "\n")
 

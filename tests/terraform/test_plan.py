@@ -14,7 +14,8 @@ from revisit.events import EVENTS
 from revisit.refreshing import SILENT
 from revisit.wiring import HEARS, PORTS, TICKS, hearers
 from terraform import checks
-from terraform.offline import ARGUMENTS, Plan, Terraform
+from terraform.make_schema import used
+from terraform.offline import ARGUMENTS, HERE, Plan, Terraform
 
 TERRAFORM = ROOT / "terraform"
 FUNCTIONS = sorted(path.parent.name for path in (ROOT / "functions").glob("*/main.py"))
@@ -24,6 +25,12 @@ def test_files_are_formatted_and_valid(deployment: Terraform):
     formatted = deployment("fmt", "-check", "-diff", "-recursive")
     assert (formatted.status, formatted.said) == (0, "")
     assert deployment("validate").status == 0
+
+
+def test_the_schema_at_hand_is_of_what_is_used_and_no_more():
+    schema = json.loads((HERE / "schemas" / "google.json").read_text())
+    assert set(schema["resources"]) == {f"google_{name}" for name in used("resource")}
+    assert set(schema["data_sources"]) == {f"google_{name}" for name in used("data")}
 
 
 def test_terraforms_own_tests_pass(deployment: Terraform):
