@@ -17,7 +17,8 @@ def notify(event, backend):
     product = backend.record(Product, event.product)
     watching = every(backend.records, Subscription, tiles=product.tile, state="active")
     waiting = {subscription.id: subscription for subscription in watching if not subscription.wants(product)}
-    touched = touching(product, {id: AOI.of(subscription.aoi) for id, subscription in waiting.items()})
+    # Nobody waits for most products: what compares shapes is not even imported then.
+    touched = touching(product, {id: AOI.of(subscription.aoi) for id, subscription in waiting.items()}) if waiting else []
     start(backend, [job_for(waiting[id], product, backend) for id in touched])
 
 
