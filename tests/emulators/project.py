@@ -9,11 +9,12 @@ from revisit.wire import Envelope, decode
 from revisit.wiring import hearers
 
 
-def lay_out(project: str, urls: dict[str, str] | None = None, ack_deadline_s: int = 60) -> None:
+def lay_out(project: str, urls: dict[str, str] | None = None, ack_deadline_s: int = 60, attempts: int = 8) -> None:
     """Make the topics and, for each function that hears one, a subscription.
 
     Args:
         urls: Where each function listens; without it subscriptions are to be pulled, as tests do that look at what was sent.
+        attempts: After so many a message is dead.
     """
     publisher, subscriber = pubsub_v1.PublisherClient(), pubsub_v1.SubscriberClient()
     dead = publisher.topic_path(project, DEAD_LETTERS)
@@ -29,7 +30,7 @@ def lay_out(project: str, urls: dict[str, str] | None = None, ack_deadline_s: in
                 request |= {
                     "push_config": {"push_endpoint": f"{urls[function]}/projects/{project}/topics/{topic}"},
                     "retry_policy": {"minimum_backoff": Duration(nanos=200_000_000), "maximum_backoff": Duration(seconds=2)},
-                    "dead_letter_policy": {"dead_letter_topic": dead, "max_delivery_attempts": 8},
+                    "dead_letter_policy": {"dead_letter_topic": dead, "max_delivery_attempts": attempts},
                 }
             subscriber.create_subscription(request=request)
     subscriber.close()

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 
 import pytest
 
-from emulators import Emulator, firestore, new_project, pubsub
+from emulators import new_project
 from revisit.backend import Backend
 from revisit.wire import Envelope, decode
 from revisit.wiring import HEARS
@@ -37,32 +38,26 @@ def local(request: pytest.FixtureRequest) -> Iterator[Place]:
 
 @contextmanager
 def gcp(request: pytest.FixtureRequest) -> Iterator[Place]:
+    from emulators.bigquery import create_catalog
     from emulators.project import lay_out, pulled
+    from emulators.storage import create_bucket
     from revisit.gcp.backend import gcp_backend
     from revisit.gcp.settings import Settings
 
-    request.getfixturevalue("google")
+    google = request.getfixturevalue("google")
     clock, settings = StoppedClock(), Settings(new_project())
     lay_out(settings.project)
-    yield Place("gcp", lambda: gcp_backend(settings, clock), clock, lambda _: pulled(settings.project), crowd=(3, 3))
+    create_bucket(google["STORAGE_EMULATOR_HOST"].host, settings.bucket)
+    tables = cache(lambda: create_catalog(settings))  # few questions are about them, and they take a while to make
+
+    def opened() -> Backend:
+        backend = gcp_backend(settings, clock)
+        return replace(backend, catalog=lambda: (tables(), backend.catalog())[1])
+
+    yield Place("gcp", opened, clock, lambda _: pulled(settings.project), crowd=(3, 3))
 
 
 PLACES = {"local": local, "gcp": gcp}
-
-
-@pytest.fixture(scope="session")
-def google() -> Iterator[None]:
-    """Google's emulators, which clients of this process then find."""
-    started: list[Emulator] = []
-    with pytest.MonkeyPatch.context() as patch:
-        try:
-            for make in (firestore, pubsub):
-                started.append(make().start())
-                patch.setenv(started[-1].variable, started[-1].host)
-            yield
-        finally:
-            for emulator in started:
-                emulator.stop()
 
 
 @pytest.fixture(params=PLACES)

@@ -107,7 +107,8 @@ class FirestoreRecords:
         return result
 
     def _try[T](self, work: Callable[["FirestoreTransaction"], T]) -> tuple[T, list[Row]]:
-        transaction = self._client.transaction()
+        # The client would try again at once, and so would all others that it met.
+        transaction = self._client.transaction(max_attempts=1)
         opened: list[FirestoreTransaction] = []
 
         @firestore.transactional

@@ -95,8 +95,10 @@ class PubSubBus:
         with asking("Pub/Sub", f"the subscription {DEAD_LETTERS} of project {self._settings.project}", "roles/pubsub.subscriber"):
             while kept < limit:
                 try:
-                    pulled = self._subscriber.pull(subscription=path, max_messages=100, timeout=LOOK_S).received_messages
+                    pulled = self._subscriber.pull(subscription=path, max_messages=100, timeout=LOOK_S, retry=None).received_messages
                 except exceptions.DeadlineExceeded:
+                    return kept
+                if not pulled:
                     return kept
                 for one in pulled:
                     keep(letter_of(one.message, self._now()))

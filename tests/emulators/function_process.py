@@ -1,0 +1,70 @@
+"""Serves one function; with REVISIT_TEST_CRASHES it is killed (-9) once at each of its named points.
+
+The variable names a folder in which the points that were crashed at are noted, so that each is met once by all processes together.
+"""
+
+import importlib
+import os
+import signal
+import sys
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+LOCKING = ("everything read, nothing written", "written, not committed")
+"""Points within a transaction: what a killed process had read stays locked for a minute, so these are met once, not by each function."""
+POINTS: dict[str, tuple[str, str, str]] = {
+    "begun, nothing read": ("revisit.runtime", "_already_done", "after"),
+    "everything read, nothing written": ("revisit.gcp.firestore", "FirestoreTransaction.put", "before"),
+    "written, not committed": ("revisit.gcp.firestore", "FirestoreTransaction.close", "before"),
+    "committed, nothing published": ("revisit.gcp.outbox", "Outbox.flush", "before"),
+    "published, still in the outbox": ("revisit.gcp.outbox", "Outbox._remove", "before"),
+    "out of the outbox, no answer given": ("revisit.gcp.outbox", "Outbox.flush", "after"),
+    "uploaded, without its name": ("revisit.gcp.gcs", "BucketAssets._name", "before"),
+    "stored, not on record": ("revisit.gcp.gcs", "BucketAssets.store", "after"),
+    "products listed, not in the catalog": ("revisit.gcp.bigquery", "BigQueryCatalog.add", "before"),
+    "in the catalog, not announced": ("revisit.gcp.bigquery", "BigQueryCatalog.add", "after"),
+    "handled, no answer given": ("revisit.runtime", "_write_line", "before"),
+}
+"""Where a function may die: module, what it calls there, and on which side of it."""
+
+
+def crash_once(name: str, folder: Path) -> None:
+    """Die here, as by kill -9, unless somebody has before."""
+    try:
+        (folder / name).open("x").close()
+    except FileExistsError:
+        return
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def arm(function: str, folder: Path) -> None:
+    """Put the crashes in place."""
+    for point, (module, path, side) in POINTS.items():
+        owner: Any = importlib.import_module(module)
+        *classes, name = path.split(".")
+        for step in classes:
+            owner = getattr(owner, step)
+        where = "one of them" if point in LOCKING else function
+        setattr(owner, name, _crashing(getattr(owner, name), f"{where}: {point}", side, folder))
+
+
+def _crashing(call: Any, point: str, side: str, folder: Path) -> Any:
+    @wraps(call)
+    def crashing(*given: Any, **named: Any) -> Any:
+        if side == "before":
+            crash_once(point, folder)
+        result = call(*given, **named)
+        if side == "after":
+            crash_once(point, folder)
+        return result
+
+    return crashing
+
+
+if __name__ == "__main__":
+    if folder := os.environ.get("REVISIT_TEST_CRASHES"):
+        arm(sys.argv[sys.argv.index("--target") + 1], Path(folder))
+    from functions_framework._cli import _cli
+
+    _cli()
