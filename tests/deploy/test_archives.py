@@ -7,7 +7,6 @@ import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import pytest
@@ -16,17 +15,15 @@ from data import shared_data
 from deploy.installed import Installed, install
 from deploy.serving import Served, served
 from emulators import new_project
+from emulators.bigquery import create_catalog
 from emulators.project import lay_out, publish
 from emulators.storage import create_bucket
 from figures import figure
 from revisit import wire
 from revisit.bookkeeping import DeadLetter
-from revisit.catalog_schema import to_products
-from revisit.events import ProductNew
 from revisit.gcp.backend import gcp_backend
 from revisit.gcp.settings import Settings
 from revisit.paging import every
-from revisit.sources import open_source
 from revisit.wiring import HEARS, PORTS, TICKS
 from tokens import claims, unsigned
 
@@ -82,6 +79,7 @@ def deployment(google, installed, tmp_path_factory):
     """All functions, after one turn of the clock: a subscription made over the API has its alerts."""
     settings = Settings(new_project(), sources=(f"folder:{shared_data('archive')}",))
     create_bucket(google["STORAGE_EMULATOR_HOST"].host, settings.bucket)
+    create_catalog(settings)
     variables = {"REVISIT_PROJECT": settings.project, "REVISIT_SOURCES": " ".join(settings.sources), "FIREBASE_AUTH_EMULATOR_HOST": "127.0.0.1:1",
                  **{variable: emulator.host for variable, emulator in google.items()}}
     functions = {name: served(each, variables, tmp_path_factory.getbasetemp()) for name, each in installed.items()}
@@ -110,25 +108,11 @@ def alerts(deployment) -> list[dict[str, Any]]:
     """What the API tells of a subscription made over it, once the chain has run."""
     aoi = json.loads((shared_data("archive") / "aoi" / f"{SITE}.geojson").read_text())
     watch = deployment.ask("/subscriptions", {"aoi": aoi, "name": "field", "indices": ["NDVI"]})["subscription"]
-    announce_all(deployment.settings)
+    deployment.tick("catalog.refresh")
     wait(lambda: len(deployment.ask(f"/subscriptions/{watch}/alerts")["alerts"]) >= len(CLEAR), deployment)
     deployment.tick("deliveries.due")
     wait(lambda: any(line["event"] == "deliveries.due" for line in deployment.functions["deliver"].lines()), deployment)
     return deployment.ask(f"/subscriptions/{watch}/alerts")["alerts"]
-
-
-def announce_all(settings: Settings) -> None:
-    """Have every product of the archive announced."""
-    backend = gcp_backend(settings)
-    for spec in settings.sources:
-        listing = open_source(spec).listing({}, lambda ids: [True] * len(ids), backend.now())
-        for product in [product for batch in listing.batches for product in to_products(batch)]:
-            backend.commit(partial(_announce, product=product), last=False)
-
-
-def _announce(commit, product) -> None:
-    commit.put(product)
-    commit.emit(ProductNew(product.id))
 
 
 def test_a_user_of_the_installed_functions_is_told_of_every_clear_acquisition(alerts):
@@ -146,7 +130,7 @@ def test_the_installed_api_hands_out_what_was_made(alerts, deployment):
     assert {"bands", "SCL", "NDVI", "preview"} <= set(item["assets"])
 
 
-@pytest.mark.parametrize("function", [name for name in HEARS if name != "refresh"])
+@pytest.mark.parametrize("function", HEARS)
 def test_an_installed_function_does_its_work_when_pubsub_calls_it(function, alerts, deployment):
     lines = deployment.functions[function].lines()
     heard = {table[function] for table in (HEARS, TICKS) if function in table}
