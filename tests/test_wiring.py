@@ -12,7 +12,7 @@ from revisit.wiring import HEARS, PORTS, RASTER, TICKS
 FLOORS: list[tuple[str, set[str]]] = [
     ("words", {"errors", "ids", "clock", "bands", "product", "recipe", "tile", "tile_list", "geojson", "footprint", "polygon", "polygon_store", "aoi", "subscription", "order", "job", "alert",
                "delivery", "series", "events", "api_key", "usage", "audit", "wire", "matching"}),
-    ("ports", {"ports", "backend", "assets", "holder", "sign_in", "bookkeeping", "records", "durable", "paging", "wiring", "catalog_schema"}),
+    ("ports", {"ports", "backend", "assets", "holder", "sign_in", "bookkeeping", "records", "durable", "paging", "wiring", "catalog_schema", "catalog_query"}),
     ("adapters", {"local", "gcp", "sources"}),
     ("pixels and edge", {"raster", "indices", "masks", "statistics", "item", "webhook", "posting", "channel_file", "addresses", "feed"}),
     ("steps", {"jobs", "refreshing", "delivering", "sweeping", "commands"}),
@@ -144,7 +144,7 @@ def test_a_function_without_pixels_needs_no_gdal(function):
 
 @pytest.mark.parametrize(("function", "never"), [
     ("notify", ("google-cloud-bigquery", "google-cloud-storage", "pyarrow")),
-    ("deliver", ("google-cloud-bigquery", "google-cloud-storage", "pyarrow")),
+    ("deliver", ("antimeridian", "google-cloud-bigquery", "google-cloud-storage", "numpy", "pyarrow", "pyproj", "shapely")),
     ("extract", ("google-cloud-bigquery", "pyarrow")),
     ("index", ("google-cloud-bigquery", "httpx", "pyarrow")),
     *((function, ("apsw", "duckdb", "rich", "typer", "waitress")) for function in FUNCTIONS),

@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from revisit.aoi import AOI
 from revisit.errors import BadInput
 from revisit.ids import derived
 from revisit.product import LEVELS, Level, Product
 from revisit.recipe import Recipe
+
+if TYPE_CHECKING:
+    from revisit.aoi import AOI
 
 State = Literal["active", "paused", "deleted"]
 
@@ -86,6 +88,6 @@ class Subscription:
         return replace(self, **changes)
 
 
-def subscription_id(owner: str, name: str, aoi: AOI, recipe: Recipe) -> str:
+def subscription_id(owner: str, name: str, aoi: "AOI", recipe: Recipe) -> str:
     """The same wish of the same owner is the same subscription."""
     return derived("sub", owner, name, aoi.id, recipe.id)

@@ -103,11 +103,15 @@ def wait(until, deployment: Deployment) -> None:
         time.sleep(0.2)
 
 
+def aoi_of_site() -> dict[str, Any]:
+    """GeoJSON."""
+    return json.loads((shared_data("archive") / "aoi" / f"{SITE}.geojson").read_text())
+
+
 @pytest.fixture(scope="module")
 def alerts(deployment) -> list[dict[str, Any]]:
     """What the API tells of a subscription made over it, once the chain has run."""
-    aoi = json.loads((shared_data("archive") / "aoi" / f"{SITE}.geojson").read_text())
-    watch = deployment.ask("/subscriptions", {"aoi": aoi, "name": "field", "indices": ["NDVI"]})["subscription"]
+    watch = deployment.ask("/subscriptions", {"aoi": aoi_of_site(), "name": "field", "indices": ["NDVI"]})["subscription"]
     deployment.tick("catalog.refresh")
     wait(lambda: len(deployment.ask(f"/subscriptions/{watch}/alerts")["alerts"]) >= len(CLEAR), deployment)
     deployment.tick("deliveries.due")
@@ -130,6 +134,15 @@ def test_the_installed_api_hands_out_what_was_made(alerts, deployment):
     assert {"bands", "SCL", "NDVI", "preview"} <= set(item["assets"])
 
 
+def test_the_installed_api_finds_in_the_catalog_what_was_refreshed(alerts, deployment):
+    order = {"aoi": aoi_of_site(), "start": "2023-10-01", "end": "2023-12-31", "indices": ["NDVI"]}
+    placed = deployment.ask("/orders", order)
+    wait(lambda: not deployment.ask(f"/orders/{placed['order']}")["open"], deployment)
+    jobs = deployment.ask(f"/orders/{placed['order']}")["jobs"]
+    assert len(jobs) == 19, "as many dates as archive/expected.json has"
+    assert {job["product"]: job["clear_pixels"] for job in jobs if job["clear_pixels"]} == CLEAR
+
+
 @pytest.mark.parametrize("function", HEARS)
 def test_an_installed_function_does_its_work_when_pubsub_calls_it(function, alerts, deployment):
     lines = deployment.functions[function].lines()
@@ -144,7 +157,7 @@ def test_nothing_was_given_up(alerts, deployment):
 
 @pytest.mark.parametrize(("function", "never"), [
     ("notify", {"google.cloud.bigquery", "google.cloud.storage", "osgeo", "pyarrow", "rasterio"}),
-    ("deliver", {"google.cloud.bigquery", "google.cloud.storage", "osgeo", "pyarrow", "rasterio"}),
+    ("deliver", {"google.cloud.bigquery", "google.cloud.storage", "numpy", "osgeo", "pyarrow", "pyproj", "rasterio", "shapely"}),
     ("extract", {"google.cloud.bigquery", "pyarrow"}),
     ("index", {"google.cloud.bigquery", "pyarrow"}),
     *((function, {"apsw", "duckdb", "revisit.local", "rich", "typer", "waitress"}) for function in PORTS),
@@ -157,7 +170,7 @@ def test_an_installed_function_loads_nothing_of_what_it_does_not_use(function, n
 
 @pytest.mark.parametrize("function", PORTS)
 def test_figures_of_an_installed_function(function, alerts, deployment, installed, tmp_path):
-    """Milliseconds are medians of five fresh processes with bytecode; CPU time is what they would be on a computer with nothing else to do."""
+    """Milliseconds are medians of five fresh processes with bytecode. What the first event needs are the clients, and the server too."""
     names = tmp_path / "modules"
     names.write_text("\n".join(sorted(deployment.functions[function].modules())))
     runs = [installed[function].run(IMPORTS, str(names)) for _ in range(5)]
