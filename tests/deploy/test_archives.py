@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import statistics
 import time
 import urllib.request
@@ -19,6 +20,7 @@ from emulators.bigquery import create_catalog
 from emulators.project import lay_out, publish
 from emulators.storage import create_bucket
 from figures import figure
+from imports import ROOT
 from revisit import wire
 from revisit.bookkeeping import DeadLetter
 from revisit.gcp.backend import gcp_backend
@@ -168,6 +170,11 @@ def test_an_installed_function_loads_nothing_of_what_it_does_not_use(function, n
     assert not never & loaded
 
 
+def memory_of(function: str) -> str:
+    """What Terraform gives it."""
+    return re.search(rf'^ +{function} += .*memory += "(\w+)"', (ROOT / "terraform" / "functions.tf").read_text(), re.MULTILINE)[1]
+
+
 @pytest.mark.parametrize("function", PORTS)
 def test_figures_of_an_installed_function(function, alerts, deployment, installed, tmp_path):
     """Milliseconds are medians of five fresh processes with bytecode. What the first event needs are the clients, and the server too."""
@@ -177,7 +184,7 @@ def test_figures_of_an_installed_function(function, alerts, deployment, installe
     main, cpu, modules, every_, every_cpu, every_modules = (statistics.median(column) for column in zip(*runs, strict=True))
     figure(f"deployed {function}", f"{installed[function].size / 1e6:.0f} MB installed; main.py imported in {main:.0f} ms ({cpu:.0f} ms CPU, {modules:.0f} "
            f"modules), with all its first event needs in {every_:.0f} ms ({every_cpu:.0f} ms CPU, {every_modules:.0f} modules); "
-           f"{deployment.functions[function].memory() / 1e6:.0f} MB of memory after it")
+           f"{deployment.functions[function].memory() / 1e6:.0f} MB of memory after it, of {memory_of(function)} given")
 
 
 IMPORTS = """
