@@ -17,7 +17,11 @@ locals {
     for name in keys(local.functions) : name => "https://revisit-${name}-${data.google_project.this.number}.${var.region}.run.app"
   }
   environment = {
-    LOG_EXECUTION_ID  = "true"
+    LOG_EXECUTION_ID = "true"
+    # Nothing here multiplies matrices: NumPy's threads would only cost CPU as
+    # they start.
+    OPENBLAS_NUM_THREADS = "1"
+
     REVISIT_BASE_URL  = local.addresses["api"]
     REVISIT_BUCKET    = google_storage_bucket.results.name
     REVISIT_DATABASE  = google_firestore_database.this.name

@@ -55,8 +55,9 @@ class Installed:
 
 
 def bare() -> dict[str, str]:
-    """An environment without anything of the tests' own."""
-    return {"PATH": os.defpath, "HOME": os.environ.get("HOME", "/"), "LANG": "C.UTF-8"}
+    """The environment of a deployed function as far as it is the same in every deployment, and nothing of the tests' own."""
+    given = dict(re.findall(r'^ +([A-Z_]+) += "(\w+)"$', (ROOT / "terraform" / "functions.tf").read_text(), re.MULTILINE))
+    return {"PATH": os.defpath, "HOME": os.environ.get("HOME", "/"), "LANG": "C.UTF-8", **given}
 
 
 def install(function: str, folder: Path) -> Installed:
