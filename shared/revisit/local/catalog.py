@@ -11,13 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from revisit.catalog_query import page_end, tiles_of
 from revisit.catalog_schema import SCHEMA
-from revisit.errors import BadInput, GiveUp
+from revisit.errors import GiveUp
 from revisit.local.catalog_hashes import hashes
 from revisit.local.catalog_index import Index
 from revisit.local.catalog_log import UTC_COLUMNS, Damaged, Log, stored_schema, writing
 from revisit.local.catalog_repair import check, rebuild
-from revisit.local.catalog_view import View, age_of, page_end, products_of
+from revisit.local.catalog_view import View, age_of, products_of
 from revisit.local.spans import listed, remove
 from revisit.ports import Freshness, Page, Query
 from revisit.product import Product
@@ -31,8 +32,6 @@ FORMAT = 1
 """Of the log's files; a folder of a newer one is refused."""
 RECENT_ROWS = 200_000
 """Rows that may be in memory only, not yet in the index."""
-MANY_TILES = 500
-"""Bounds over more tiles than these are looked for by the bounds alone."""
 
 
 class LocalCatalog:
@@ -101,13 +100,7 @@ class LocalCatalog:
         Raises:
             BadInput: A tile, the bounds or `after` make no sense.
         """
-        if query.limit < 1:
-            raise BadInput(f"a page has at least one product, not {query.limit}")
-        tiles = query.tiles or None
-        if query.bounds:
-            under = _tiles_under(query.bounds)
-            tiles = tuple(set(tiles) & set(under)) if tiles else under if len(under) <= MANY_TILES else None
-        found = self._current().search(query, tiles, query.limit + 1)
+        found = self._current().search(query, tiles_of(query), query.limit + 1)
         products = tuple(found[: query.limit])
         return Page(products, page_end(products[-1]) if len(found) > query.limit else "")
 
@@ -264,16 +257,3 @@ def _new_rows(view: View, batch: "pa.Table") -> "pa.Table":
     positions = np.arange(view.end, view.end + rows.num_rows)
     return rows.append_column("position", pa.array(positions, pa.int64())).append_column("hides", pa.array(hides, pa.int64())).cast(
         stored_schema())
-
-
-def _tiles_under(bounds: tuple[float, float, float, float]) -> tuple[str, ...]:
-    import shapely
-
-    from revisit.tile import tiles_under
-
-    west, south, east, north = bounds
-    if not (-180 <= west <= 180 and -180 <= east <= 180 and -90 <= south <= north <= 90):
-        raise BadInput(f"{bounds} are no bounds; give west, south, east, north in degrees")
-    if west <= east:
-        return tiles_under(shapely.box(west, south, east, north))
-    return tiles_under(shapely.union(shapely.box(west, south, 180.0, north), shapely.box(-180.0, south, east, north)))

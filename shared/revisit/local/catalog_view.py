@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from revisit.catalog_query import place_of, sort_key
 from revisit.catalog_schema import SCHEMA
-from revisit.clock import instant, rfc3339
-from revisit.errors import BadInput
 from revisit.local.catalog_hashes import hashes
 from revisit.local.catalog_log import UTC_COLUMNS, Damaged
 from revisit.local.catalog_part import DEGREE, Conditions, Part, overlap
@@ -54,8 +53,8 @@ class View:
         """
         import numpy as np
 
-        after = _place(query.after) if query.after else None
-        start = max([*([_micros(query.start)] if query.start else []), *([after[0]] if after else [])], default=None)
+        after = place_of(query.after) if query.after else None
+        start = max([*([_micros(query.start)] if query.start else []), *([_micros(after[0])] if after else [])], default=None)
         conditions = Conditions(None if tiles is None else tuple(tile.encode() for tile in tiles), start, _micros(query.end) if query.end else None,
                                 query.max_cloud, LEVELS.index(query.level) if query.level else None, query.source, _coarse(query.bounds))
         parts = self._parts
@@ -170,34 +169,16 @@ def products_of(rows: "pa.Table") -> list[Product]:
     return [Product(*cells) for cells in zip(*columns.values(), strict=True)]
 
 
-def sort_key(product: Product) -> tuple[datetime, str, str]:
-    """The order of a search."""
-    return product.sensing_time, product.id, product.source
-
-
 def age_of(version: tuple[int | None, int]) -> tuple[bool, int, int]:
     """What the version that counts is the greatest in, of (published, position): published at all, later, added later."""
     published, position = version
     return published is not None, published or 0, position
 
 
-def page_end(product: Product) -> str:
-    """The `next` of a page that ends with this product."""
-    return f"{rfc3339(product.sensing_time)}|{product.id}|{product.source}"
-
-
-def _place(after: str) -> tuple[int, str, str]:
-    try:
-        moment, id, source = after.split("|", 2)
-        return _micros(instant(moment)), id, source
-    except (ValueError, BadInput):
-        raise BadInput(f"{after!r} is no place to go on from; give the `next` of the page before") from None
-
-
-def _meets(product: Product, query: Query, after: tuple[int, str, str] | None) -> bool:
+def _meets(product: Product, query: Query, after: tuple[datetime, str, str] | None) -> bool:
     if query.bounds and not overlap(query.bounds, product.west, product.south, product.east, product.north):
         return False
-    return after is None or (_micros(product.sensing_time), product.id, product.source) > after
+    return after is None or sort_key(product) > after
 
 
 def _first(times: "NDArray[np.int64]", count: int) -> "NDArray[np.int64]":

@@ -1,0 +1,78 @@
+"""BigQuery, played by bqemulator in a virtual environment of its own: it needs other versions of SQL libraries than the tests do."""
+
+import json
+import shutil
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from data import missing
+from emulators import ROOT, Emulator
+from emulators.storage import ask
+from revisit.gcp.bigquery_client import client_of
+from revisit.gcp.settings import Settings
+
+SCHEMAS = ROOT / "terraform" / "schemas"
+LAYOUTS = {"product": "PARTITION BY TIMESTAMP_TRUNC(sensing_time, MONTH) CLUSTER BY tile, source, level", "addition": "", "turn": ""}
+"""The tables, and how Terraform lays them out."""
+
+TYPES = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
+"""Types of a schema as DDL has them: the emulator takes FLOAT for one of 32 bits."""
+
+_PYTHON = ROOT / ".venv-bqemulator" / "bin" / "python"
+
+
+@dataclass
+class BigQueryEmulator(Emulator):
+    """The emulator, and the folder that it takes for its home."""
+
+    home: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="bqemulator-")))
+
+    def stop(self) -> None:
+        super().stop()
+        shutil.rmtree(self.home, ignore_errors=True)
+
+
+def bigquery(log: Path | None = None) -> BigQueryEmulator:
+    """BigQuery."""
+    if not _PYTHON.exists():
+        missing("bqemulator in .venv-bqemulator (make it with `make bqemulator`)")
+    emulator = BigQueryEmulator(lambda port: [sys.executable, Path(__file__).with_name("bigquery_server.py"), "--python", _PYTHON,
+                                              "--home", emulator.home, "--port", str(port)],
+                                "BIGQUERY_EMULATOR_HOST", "http://127.0.0.1:{port}", log=log)
+    return emulator
+
+
+def set_faults(host: str, *faults: dict[str, Any]) -> None:
+    """Have queries fail: each fault is of `times` queries whose text matches the regular expression `text`; `status`, `reason`, `message`."""
+    ask(f"{host}/_server/faults", list(faults))
+
+
+def asked(host: str) -> list[dict[str, Any]]:
+    """The jobs so far: path and body."""
+    return list(ask(f"{host}/_server/asked"))
+
+
+def set_objects(host: str, **objects: str) -> None:
+    """What loads from gs:// find."""
+    ask(f"{host}/_server/objects", objects)
+
+
+def create_catalog(settings: Settings) -> None:
+    """Make the dataset and the tables that Terraform makes, by the same schemas."""
+    client = client_of(settings)
+    client.create_dataset(f"{settings.project}.{settings.dataset}")
+    for statement in definitions(f"{settings.project}.{settings.dataset}"):
+        client.query(statement).result()
+
+
+def definitions(dataset: str) -> list[str]:
+    """DDL of the tables in `terraform/schemas`."""
+    found = []
+    for name, layout in LAYOUTS.items():
+        columns = ", ".join(f"{column['name']} {TYPES.get(column['type'], column['type'])}{' NOT NULL' if column['mode'] == 'REQUIRED' else ''}"
+                            for column in json.loads((SCHEMAS / f"{name}.json").read_text()))
+        found.append(f"CREATE TABLE `{dataset}.{name}` ({columns}) {layout}")
+    return found
