@@ -19,7 +19,7 @@ check: setup-test
 
 setup: $(VENV)/runtime.stamp
 
-setup-test: $(VENV)/test.stamp
+setup-test: $(VENV)/test.stamp .venv-bqemulator/stamp .venv-terraform/stamp
 
 $(VENV)/runtime.stamp: locks/runtime.txt pyproject.toml | $(BIN)/python
 	@echo "Setting up Revisit (a minute the first time) ..."
@@ -31,6 +31,13 @@ $(VENV)/runtime.stamp: locks/runtime.txt pyproject.toml | $(BIN)/python
 
 $(VENV)/test.stamp: locks/test.txt $(VENV)/runtime.stamp
 	@$(BIN)/python -m pip install --quiet --require-hashes -r locks/test.txt
+	@touch $@
+
+# What stands in for BigQuery and for Terraform's providers pins libraries that the suite has in other versions.
+.venv-%/stamp: locks/%.txt | $(VENV)/test.stamp
+	@echo "Setting up $* for the tests ..."
+	@$(BIN)/python -m venv .venv-$*
+	@$(BIN)/python -m uv pip install --quiet --python .venv-$*/bin/python --require-hashes --compile-bytecode -r $<
 	@touch $@
 
 $(BIN)/python:
@@ -46,4 +53,4 @@ lock: setup-test  ## renew the pins after a change of locks/*.in
 	@$(BIN)/python tests/lock.py
 
 clean:
-	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf $(VENV) .venv-bqemulator .venv-terraform .venv-functions .mypy_cache .pytest_cache .ruff_cache

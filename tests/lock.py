@@ -16,6 +16,8 @@ def main() -> None:
     _compile("runtime.in", LOCKS / "runtime.txt", upgrade)
     _compile("test.in", LOCKS / "test.txt", [*upgrade, "--constraint", "runtime.txt"])
     _compile("tools.in", LOCKS / "tools.txt", [*upgrade, "--constraint", "test.txt"])
+    for apart in ("bqemulator", "terraform"):
+        _compile(f"{apart}.in", LOCKS / f"{apart}.txt", upgrade)
     for folder in sorted(path.parent for path in (ROOT / "functions").glob("*/main.py")):
         wanted = LOCKS / "revisit"
         wanted.write_text("\n".join(sorted(packages_of(folder / "main.py"))) + "\n")
