@@ -38,7 +38,7 @@ class UrlSigner:
             request: Carries that question: a `google.auth.transport.Request`.
         """
         self._signing = _Signing(email, iam.Signer(request, credentials, email))
-        self._email = email
+        self.email = email
 
     def link(self, blob: "Blob", seconds: float, name: str = "") -> str:
         """The address of one object.
@@ -57,12 +57,12 @@ class UrlSigner:
         saved = name or str(blob.name).rpartition("/")[2]
         if not (saved.isascii() and saved.isprintable()) or any(letter in saved for letter in '"\\/'):
             raise BadInput(f"{saved!r} is not a name for a file that is saved")
-        with asking("IAM", f"to sign as {self._email}", ROLE):
+        with asking("IAM", f"a signature of {self.email}", ROLE):
             try:
                 return str(blob.generate_signed_url(version="v4", expiration=timedelta(seconds=int(seconds)), method="GET",
                                                     response_disposition=f'inline; filename="{saved}"', credentials=self._signing))
             except GoogleAuthError as error:
-                raise _failure(self._email, error) from None
+                raise _failure(self.email, error) from None
 
 
 class _Signing(Signing):
@@ -94,12 +94,13 @@ def url_signer(settings: Settings) -> UrlSigner:
     from google.auth.transport.requests import Request
 
     request = partial(Request(), timeout=TIMEOUT_S)
-    with asking("IAM", "to sign addresses", ROLE):
+    with asking("IAM", "the account that signs addresses", ROLE):
         credentials, _ = google.auth.default(scopes=[SCOPE])
-        if not settings.signer:
-            # On Google's machines the e-mail is "default" until a token has been fetched.
-            credentials.refresh(request)
         email = settings.signer or str(getattr(credentials, "service_account_email", ""))
+        if email == "default":
+            # On Google's machines the e-mail is known once a token has been fetched.
+            credentials.refresh(request)
+            email = str(getattr(credentials, "service_account_email", ""))
     if "@" not in email:
         raise GiveUp("addresses are signed in the name of a service account and the account at work is none; set REVISIT_SIGNER to its e-mail")
     return UrlSigner(email, credentials, request)
