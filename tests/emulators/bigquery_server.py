@@ -1,0 +1,228 @@
+"""What stands before bqemulator: it lends it what BigQuery does and it does not, and keeps account of what was asked.
+
+- Parameters in scripts: bqemulator binds them in single statements only, so they become constants, and arrays of structs tables.
+- One transaction at a time: bqemulator does not keep two apart; BigQuery lets them run and aborts one of them.
+- The limit of bytes: bqemulator reads as much as it likes. Faults that a test sets say which queries would read too much.
+- Faults: `POST /_server/faults` with a list of {"text": regular expression on the query, "times": n, "status", "reason", "message"}.
+- Loads from gs://: bqemulator has no bucket; such a load is answered as done, and what is loaded is what a test has set by
+  `POST /_server/objects` as {"gs://...": text}.
+"""
+
+import argparse
+import csv
+import gzip
+import http.client
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+import urllib.parse
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+_START = """
+import os, shutil, sys
+from pathlib import Path
+import duckdb, duckdb_extension_spatial
+home, rest, grpc = sys.argv[1:]
+# DuckDB looks for the extension in its home, and may fetch nothing from elsewhere.
+os.environ["HOME"] = home
+for found in Path(duckdb_extension_spatial.__file__).parent.rglob("spatial.duckdb_extension"):
+    folder = Path(home, ".duckdb", "extensions", found.parent.name, duckdb.sql("PRAGMA platform").fetchone()[0])
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copy(found, folder)
+from bqemulator.cli import main
+main(["start", "--rest-port", rest, "--grpc-port", grpc, "--log-level", "error"])
+"""
+
+_scripts = threading.Lock()
+
+
+class State:
+    """What tests have set, and what was asked."""
+
+    def __init__(self, behind: int) -> None:
+        self.behind = behind
+        self.faults: list[dict[str, Any]] = []
+        self.asked: list[dict[str, Any]] = []
+        self.objects: dict[str, str] = {}
+        self.parameters = 0
+        self.lock = threading.Lock()
+
+
+def main() -> None:
+    """Start bqemulator and serve before it until killed."""
+    from emulators import end_with_parent, free_port, listening
+
+    parser = argparse.ArgumentParser()
+    for name in ("--python", "--home", "--port"):
+        parser.add_argument(name, required=True)
+    given = parser.parse_args()
+    behind = free_port()
+    child = subprocess.Popen([given.python, "-c", _START, given.home, str(behind), str(free_port())], preexec_fn=end_with_parent,
+                             env={**os.environ, "HOME": given.home})
+    while not listening(behind):
+        if child.poll() is not None:
+            sys.exit(f"bqemulator ended with {child.returncode}")
+        time.sleep(0.1)
+    Server(("127.0.0.1", int(given.port)), State(behind)).serve_forever()
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64
+
+    def __init__(self, address: tuple[str, int], state: State) -> None:
+        self.state = state
+        super().__init__(address, Handler)
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Server
+
+    def handle_any(self) -> None:
+        body = self.rfile.read(int(self.headers.get("content-length") or 0))
+        if self.headers.get("content-encoding") == "gzip":
+            body = gzip.decompress(body)
+        path = urllib.parse.urlsplit(self.path).path
+        if path.startswith("/_server/"):
+            self._own(path, body)
+            return
+        asked = json.loads(body) if body and "json" in self.headers.get("content-type", "") else None
+        query = _query_of(path, asked)
+        if asked is not None and self.command == "POST" and "/jobs" in path + "/jobs" * path.endswith("/queries"):
+            with self.server.state.lock:
+                self.server.state.asked.append({"path": path, "body": asked})
+            if query and (fault := self._fault(query["query"])):
+                self._answer(fault["status"], {"error": {"code": fault["status"], "message": fault["message"], "errors": [
+                    {"reason": fault["reason"], "message": fault["message"]}]}})
+                return
+            load = asked.get("configuration", {}).get("load", {})
+            if any(uri.startswith("gs://") for uri in load.get("sourceUris", ())):
+                self._load(path, asked, load)
+                return
+        if query and "BEGIN TRANSACTION" in query["query"]:
+            with _scripts:
+                self._bind(path, query)
+                self._pass_on(json.dumps(asked).encode())
+            return
+        self._pass_on(body)
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = handle_any
+
+    def _own(self, path: str, body: bytes) -> None:
+        state = self.server.state
+        with state.lock:
+            if path.endswith("/faults"):
+                state.faults = json.loads(body)
+            elif path.endswith("/objects"):
+                state.objects |= json.loads(body)
+            self._answer(200, state.asked if path.endswith("/asked") else {})
+
+    def _fault(self, text: str) -> dict[str, Any] | None:
+        with self.server.state.lock:
+            for fault in self.server.state.faults:
+                if fault["times"] > 0 and re.search(fault["text"], text):
+                    fault["times"] -= 1
+                    return fault
+        return None
+
+    def _pass_on(self, body: bytes) -> None:
+        status, headers, answer = self._ask(self.command, self.path, body, {name: value for name, value in self.headers.items() if name.lower() not in (
+            "host", "content-length", "content-encoding", "accept-encoding", "connection")})
+        here = f"http://127.0.0.1:{self.server.server_port}"
+        there = f"http://127.0.0.1:{self.server.state.behind}"
+        self.send_response(status)
+        for name, value in headers:
+            if name.lower() in ("content-type", "location", "range", "x-goog-upload-status", "etag"):
+                self.send_header(name, value.replace(there, here))
+        self.send_header("content-length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def _ask(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, list[tuple[str, str]], bytes]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.state.behind, timeout=300)
+        try:
+            connection.request(method, path, body, headers)
+            answer = connection.getresponse()
+            return answer.status, answer.getheaders(), answer.read()
+        finally:
+            connection.close()
+
+    def _answer(self, status: int, body: Any) -> None:
+        content = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    # --------------------------------------------------------------------------------------------------------- lending a hand
+
+    def _run(self, path: str, text: str, parameters: list[dict[str, Any]] = []) -> None:  # noqa: B006
+        project = path.split("/projects/")[1].split("/")[0]
+        body = {"query": text, "useLegacySql": False, "queryParameters": parameters, "parameterMode": "NAMED", "timeoutMs": 200_000}
+        status, _, answer = self._ask("POST", f"/bigquery/v2/projects/{project}/queries", json.dumps(body).encode(), {"content-type": "application/json"})
+        assert status == 200, answer
+
+    def _bind(self, path: str, query: dict[str, Any]) -> None:
+        constants: dict[str, str] = {}
+        for parameter in query.pop("queryParameters", ()):
+            name, kind, value = parameter["name"], parameter["parameterType"], parameter["parameterValue"]
+            if kind["type"] == "ARRAY":
+                self.server.state.parameters += 1
+                dataset = re.search(r"`([^`]+)\.turn`", query["query"])[1]
+                table = f"`{dataset}.parameter_{self.server.state.parameters}`"
+                self._run(path, f"CREATE TABLE {table} AS SELECT {', '.join(f'r.{field["name"]}' for field in kind['arrayType']['structTypes'])} "
+                                f"FROM UNNEST(@{name}) AS r", [parameter])
+                query["query"] = query["query"].replace(f"UNNEST(@{name})", table)
+            else:
+                constants[name] = _constant(kind["type"], value.get("value"))
+        query.pop("parameterMode", None)
+        query["query"] = re.sub(r"@(\w+)", lambda found: constants[found[1]], query["query"])
+
+    def _load(self, path: str, asked: dict[str, Any], load: dict[str, Any]) -> None:
+        [uri] = load["sourceUris"]
+        text = self.server.state.objects.get(uri.partition("#")[0])
+        if text is None:
+            self._answer(404, {"error": {"code": 404, "message": f"Not found: URI {uri}", "errors": [{"reason": "notFound"}]}})
+            return
+        place = load["destinationTable"]
+        table = f"`{place['projectId']}.{place['datasetId']}.{place['tableId']}`"
+        names = [field["name"] for field in load["schema"]["fields"]]
+        rows = list(csv.reader(io.StringIO(text)))[int(load["skipLeadingRows"]):]
+        records = [dict(zip(names, (None if cell == load.get("nullMarker", "") else cell for cell in row), strict=False)) for row in rows]
+        fields = [{"name": name, "type": {"type": "STRING"}} for name in names]
+        self._run(path, f"CREATE OR REPLACE TABLE {table} ({', '.join(f'{name} STRING' for name in names)})")
+        for first in range(0, len(records), 2000):
+            values = [{"structValues": {name: {"value": row.get(name)} for name in names}} for row in records[first:first + 2000]]
+            self._run(path, f"INSERT INTO {table} ({', '.join(names)}) SELECT {', '.join(f'r.{name}' for name in names)} FROM UNNEST(@rows) AS r",
+                      [{"name": "rows", "parameterType": {"type": "ARRAY", "arrayType": {"type": "STRUCT", "structTypes": fields}},
+                        "parameterValue": {"arrayValues": values}}])
+        self._answer(200, {**asked, "id": "load", "status": {"state": "DONE"}, "statistics": {"load": {"outputRows": str(len(records)), "badRecords": "0"}}})
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+def _query_of(path: str, asked: Any) -> dict[str, Any] | None:
+    if path.endswith("/queries"):
+        return asked  # type: ignore[no-any-return]
+    return (asked or {}).get("configuration", {}).get("query") if path.endswith("/jobs") else None
+
+
+def _constant(kind: str, value: str) -> str:
+    if kind == "STRING":
+        return json.dumps(value)
+    return f"TIMESTAMP '{value}'" if kind == "TIMESTAMP" else value
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    main()
