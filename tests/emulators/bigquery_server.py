@@ -114,7 +114,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         self._pass_on(body)
 
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = handle_any
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = handle_any  # noqa: N815 - the names that http.server asks for
 
     def _own(self, path: str, body: bytes) -> None:
         state = self.server.state

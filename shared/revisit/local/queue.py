@@ -10,10 +10,10 @@ import apsw
 
 from revisit.bookkeeping import DeadLetter
 from revisit.clock import Clock
+from revisit.holder import gone, this_process
 from revisit.ids import derived
 from revisit.job import Lane
 from revisit.local.doorbell import Doorbell
-from revisit.holder import gone, this_process
 from revisit.local.outbox import LANES, insert, message_id
 from revisit.local.records import write
 from revisit.local.sqlite import Database

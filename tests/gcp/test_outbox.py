@@ -1,0 +1,153 @@
+"""What is committed is published: right away, or by the sweeper where a crash or an outage got in between."""
+
+from contextlib import contextmanager
+
+import pytest
+
+from emulators import new_project
+from emulators.project import lay_out, publish, pulled
+from revisit.bookkeeping import DeadLetter
+from revisit.events import JobFinished, JobStarted
+from revisit.gcp.backend import gcp_backend
+from revisit.gcp.outbox import Outbox
+from revisit.gcp.pubsub import DEAD_LETTERS, Publisher
+from revisit.gcp.settings import Settings
+from revisit.wire import again
+from samples import StoppedClock, envelope
+
+
+@pytest.fixture
+def clock():
+    return StoppedClock()
+
+
+@pytest.fixture
+def settings(google):
+    settings = Settings(new_project())
+    lay_out(settings.project)
+    return settings
+
+
+@pytest.fixture
+def backend(settings, clock):
+    return gcp_backend(settings, clock)
+
+
+def send(backend, *events):
+    backend.records.transact(lambda transaction: [transaction.send(envelope(event, backend.now())) for event in events])
+
+
+def waiting(backend) -> int:
+    return sum(depth.ready for depth in backend.bus.depth())
+
+
+@contextmanager
+def dying(monkeypatch, owner, name):
+    """The process dies where this is called."""
+    class Died(BaseException):
+        pass
+
+    def die(*_):
+        raise Died
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, die)
+        with pytest.raises(Died):
+            yield
+
+
+def test_what_is_committed_is_published_and_leaves_the_outbox(backend, settings):
+    send(backend, JobStarted("job_1"), JobFinished("job_2"))
+    assert {sent.event for sent in pulled(settings.project)} == {JobStarted("job_1"), JobFinished("job_2")}
+    assert waiting(backend) == 0
+
+
+def test_what_a_crash_left_unpublished_is_published_by_the_sweeper_within_90_s(backend, settings, clock, monkeypatch):
+    with dying(monkeypatch, Outbox, "flush"):
+        send(backend, JobStarted("job_1"))
+    assert pulled(settings.project) == [] and waiting(backend) == 1
+    clock.advance(59)
+    assert backend.bus.relay() == 0, "whoever wrote it may be publishing it just now"
+    clock.advance(31)
+    assert backend.bus.relay() == 1
+    assert [sent.event for sent in pulled(settings.project)] == [JobStarted("job_1")]
+    assert (waiting(backend), backend.bus.relay()) == (0, 0)
+
+
+def test_what_was_published_but_not_crossed_out_is_published_again_with_the_same_id(backend, settings, clock, monkeypatch):
+    with dying(monkeypatch, Outbox, "_remove"):
+        send(backend, JobStarted("job_1"))
+    clock.advance(61)
+    assert backend.bus.relay() == 1
+    assert {sent.id for sent in pulled(settings.project)} == {JobStarted("job_1").id}
+    assert waiting(backend) == 0
+
+
+def test_an_event_that_is_still_in_the_outbox_is_not_doubled(backend, settings, clock, monkeypatch):
+    for _ in range(3):
+        with dying(monkeypatch, Outbox, "flush"):
+            send(backend, JobStarted("job_1"))
+    assert waiting(backend) == 1
+    clock.advance(61)
+    assert backend.bus.relay() == 1
+    assert len(pulled(settings.project)) == 1
+
+
+def test_an_event_sent_again_while_the_first_is_being_crossed_out_stays(backend, settings, clock, monkeypatch):
+    real = Publisher.publish
+
+    def slow(publisher, envelopes):
+        out = real(publisher, envelopes)
+        monkeypatch.setattr(Publisher, "publish", real)
+        with dying(monkeypatch, Outbox, "flush"):
+            clock.advance(1)
+            anew = again(envelopes[0], backend.now())
+            gcp_backend(settings, clock).records.transact(lambda transaction: transaction.send(anew))
+        return out
+
+    monkeypatch.setattr(Publisher, "publish", slow)
+    send(backend, JobStarted("job_1"))
+    assert waiting(backend) == 1, "the row written in between is another one"
+
+
+def test_a_topic_that_is_away_keeps_its_events_and_no_others(backend, settings, clock, google):
+    from google.cloud import pubsub_v1
+
+    publisher = pubsub_v1.PublisherClient()
+    path = publisher.topic_path(settings.project, "job.started")
+    publisher.delete_topic(topic=path)
+    send(backend, JobStarted("job_1"), JobFinished("job_2"))
+    assert [sent.event for sent in pulled(settings.project) if sent.event.topic == "job.finished"] == [JobFinished("job_2")]
+    assert [(depth.function, depth.ready) for depth in backend.bus.depth()] == [("extract", 1)]
+    publisher.create_topic(name=path)
+    clock.advance(61)
+    assert backend.bus.relay() == 1 and waiting(backend) == 0
+
+
+def test_what_pubsub_gave_up_is_handed_over_and_let_go_once_it_is_kept(backend, settings):
+    body = envelope(JobStarted("job_1")).encode()
+    about = {"CloudPubSubDeadLetterSourceSubscription": "extract.job.started", "CloudPubSubDeadLetterSourceDeliveryCount": "8"}
+    publish(settings.project, DEAD_LETTERS, body, **about)
+    message = publish(settings.project, DEAD_LETTERS, b"\xff not ours", **about)
+    kept: list[DeadLetter] = []
+    assert backend.bus.collect(kept.append) == 2
+    ours, other = sorted(kept, key=lambda letter: letter.topic == "", reverse=False) if kept[0].id.startswith("event_") else (kept[1], kept[0])
+    assert (ours.id, ours.function, ours.topic, ours.attempts, ours.body) == (
+        f"{JobStarted('job_1').id}:extract", "extract", "job.started", 8, body.decode())
+    assert (other.id, other.function, other.body) == (f"{message}:extract", "extract", "/yBub3Qgb3Vycw==")
+    assert backend.bus.collect(kept.append) == 0
+
+
+def test_what_cannot_be_kept_is_handed_over_again(backend, settings):
+    publish(settings.project, DEAD_LETTERS, envelope(JobStarted("job_1")).encode())
+
+    def refuse(letter):
+        raise KeyError("the records are away")
+
+    with pytest.raises(KeyError):
+        backend.bus.collect(refuse)
+    kept: list[DeadLetter] = []
+    for _ in range(20):
+        if backend.bus.collect(kept.append):
+            break
+    assert [letter.id for letter in kept] == [f"{JobStarted('job_1').id}:unread"]
