@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from revisit.cli.options import Data, Json, names, opened
+from revisit.cli.options import Data, Json, Project, names, opened
 from revisit.cli.screen import minute, print_json, print_table, say
 
 Owner = Annotated[str, typer.Option("--owner", help="Id of the user whose keys they are; in a deployment the uid of their account.", metavar="UID")]
@@ -29,11 +29,12 @@ def create(
     owner: Owner = "local",
     json: Json = False,
     data: Data = None,
+    project: Project = None,
 ) -> None:
     """Make a key and print it, this once."""
     from revisit.commands import make_key, shown
 
-    backend = opened(data)
+    backend = opened(data, project)
     made, text = make_key(backend, name, names(scope), days, owner)
     if json:
         print_json({**shown.key(made, backend.now()), "secret": text})
@@ -42,11 +43,11 @@ def create(
         say(f"send it as Authorization: Bearer ...; good for {' and '.join(made.scopes)} until {made.expires:%Y-%m-%d}; keep it, it is never shown again")
 
 
-def list_(owner: Owner = "local", json: Json = False, data: Data = None) -> None:
+def list_(owner: Owner = "local", json: Json = False, data: Data = None, project: Project = None) -> None:
     """List all keys."""
     from revisit.commands import keys, shown
 
-    backend = opened(data)
+    backend = opened(data, project)
     rows = [shown.key(one, backend.now()) for one in keys(backend, owner)]
     if json:
         print_json({"keys": rows})
@@ -63,11 +64,12 @@ def revoke(
     owner: Owner = "local",
     json: Json = False,
     data: Data = None,
+    project: Project = None,
 ) -> None:
     """Have a key open nothing any more."""
     from revisit.commands import revoke_key, shown
 
-    backend = opened(data)
+    backend = opened(data, project)
     done = revoke_key(backend, id, owner)
     if json:
         print_json(shown.key(done, backend.now()))
@@ -75,11 +77,11 @@ def revoke(
         say(f"key {done.name} opens nothing any more")
 
 
-def export(owner: Owner = "local", data: Data = None) -> None:
+def export(owner: Owner = "local", data: Data = None, project: Project = None) -> None:
     """Print all that is kept of a user, as JSON."""
     from revisit.commands import export as tell
 
-    print_json(tell(opened(data), owner))
+    print_json(tell(opened(data, project), owner))
 
 
 def delete(
@@ -87,13 +89,14 @@ def delete(
     yes: Annotated[bool, typer.Option("--yes", help="Do it; without this it is only said what would be done.")] = False,
     json: Json = False,
     data: Data = None,
+    project: Project = None,
 ) -> None:
     """Delete every record of a user, and name the files of their results."""
     from revisit.commands import erase
     from revisit.commands import export as tell
     from revisit.errors import BadInput
 
-    backend = opened(data)
+    backend = opened(data, project)
     if not yes:
         told = {name: len(value) for name, value in tell(backend, owner).items() if isinstance(value, list) and value}
         raise BadInput(f"this would delete {_counted(told)} of {owner!r} for good; add --yes to do it")

@@ -8,6 +8,7 @@ import typer
 
 from revisit import __version__
 from revisit.cli import admitting, caring, finding, ordering, serving, watching
+from revisit.cli.options import project_of
 
 app = typer.Typer(
     name="revisit",
@@ -29,11 +30,16 @@ def _version(asked: bool) -> None:
 @app.callback()
 def _root(
     data: Annotated[Path | None, typer.Option("--data", help="Data folder of the command that follows.", metavar="DIR", show_default=False)] = None,
+    project: Annotated[str | None, typer.Option("--project", help="Google Cloud project of the command that follows.", metavar="ID", show_default=False)] = None,
     version: Annotated[bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)] = False,
 ) -> None:
     del version
-    if data is not None:
-        os.environ["REVISIT_DATA"] = str(data)
+    if data is not None or project is not None:
+        project_of(data, project)
+    for value, name, other in ((data, "REVISIT_DATA", "REVISIT_PROJECT"), (project, "REVISIT_PROJECT", "REVISIT_DATA")):
+        if value is not None:
+            os.environ[name] = str(value)
+            os.environ.pop(other, None)
 
 
 for module in (serving, finding, watching, ordering, admitting, caring):

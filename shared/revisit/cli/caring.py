@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from revisit.cli.options import Data, Json, data_folder, opened
+from revisit.cli.options import Data, Json, Project, data_folder, opened, project_of
 from revisit.cli.screen import minute, plain, print_json, print_table, say
 
 Id = Annotated[str, typer.Argument(help="Id of the dead letter.", metavar="ID")]
@@ -20,11 +20,11 @@ def register(app: typer.Typer) -> None:
     app.command()(doctor)
 
 
-def list_(json: Json = False, data: Data = None) -> None:
+def list_(json: Json = False, data: Data = None, project: Project = None) -> None:
     """List all dead letters."""
     from revisit.commands import dead_letters, shown
 
-    rows = [shown.dead_letter(letter) for letter in dead_letters(opened(data))]
+    rows = [shown.dead_letter(letter) for letter in dead_letters(opened(data, project))]
     if json:
         print_json({"dead_letters": rows})
         return
@@ -33,11 +33,11 @@ def list_(json: Json = False, data: Data = None) -> None:
         say("there is none")
 
 
-def show(id: Id, json: Json = False, data: Data = None) -> None:
+def show(id: Id, json: Json = False, data: Data = None, project: Project = None) -> None:
     """Show one dead letter with its event."""
     from revisit.commands import dead_letter, shown
 
-    value = shown.dead_letter(dead_letter(opened(data), id), body=True)
+    value = shown.dead_letter(dead_letter(opened(data, project), id), body=True)
     if json:
         print_json(value)
     else:
@@ -49,6 +49,7 @@ def replay(
     every: Annotated[bool, typer.Option("--all", help="Replay all of them.")] = False,
     json: Json = False,
     data: Data = None,
+    project: Project = None,
 ) -> None:
     """Send a dead letter's event again."""
     from revisit.commands import dead_letters
@@ -57,7 +58,7 @@ def replay(
 
     if bool(id) == every:
         raise BadInput("name one dead letter, or --all of them")
-    backend = opened(data)
+    backend = opened(data, project)
     sent, kept = [], []
     for one in [id] if id else [letter.id for letter in dead_letters(backend)]:
         try:
@@ -73,20 +74,24 @@ def replay(
         raise typer.Exit(1)
 
 
-def status(json: Json = False, data: Data = None) -> None:
+def status(json: Json = False, data: Data = None, project: Project = None) -> None:
     """Tell how things stand."""
     from revisit.commands import status as stand
     from revisit.embedded.lock import server_of
 
-    value = stand(opened(data))
-    value["data"], value["server"] = str(data_folder(data)), server_of(data_folder(data))
+    deployment = project_of(data, project)
+    value = stand(opened(data, project))
+    if deployment is None:
+        value["data"], value["server"] = str(data_folder(data)), server_of(data_folder(data))
+    else:
+        value["project"] = deployment
     if json:
         print_json(value)
         return
     queue = value["queue"]
+    place = [("project", deployment)] if deployment else [("data folder", value["data"]), ("served at", value["server"] or "nowhere; `revisit serve` starts")]
     print_table(("", ""), [
-        ("version", value["version"]), ("data folder", value["data"]), ("served at", value["server"] or "nowhere; `revisit serve` starts"),
-        ("queue", _depth(queue)),
+        ("version", value["version"]), *place, ("queue", _depth(queue)),
         ("subscriptions", _counts(value["subscriptions"])), ("jobs", _counts(value["jobs"])), ("alerts", value["alerts"]),
         ("deliveries", _counts(value["deliveries"])), ("dead letters", value["dead_letters"]),
     ])
@@ -116,11 +121,19 @@ def doctor(
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Make the catalog's index again from its log first.")] = False,
     json: Json = False,
     data: Data = None,
+    project: Project = None,
 ) -> None:
     """Look for everything that may be wrong; exit code 1 if something is."""
+    from revisit.commands.checking import deployment_doctor
     from revisit.commands.checking import doctor as examine
+    from revisit.errors import BadInput
 
-    findings = examine(data_folder(data), lambda: opened(data), not offline, rebuild)
+    if project_of(data, project) is None:
+        findings = examine(data_folder(data), lambda: opened(data), not offline, rebuild)
+    elif rebuild:
+        raise BadInput("a deployment's catalog has no index to be made again; leave out --rebuild")
+    else:
+        findings = deployment_doctor(opened(data, project), not offline)
     if json:
         print_json({"findings": [{"check": one.check, "ok": one.ok, "sentence": one.sentence} for one in findings]})
     else:

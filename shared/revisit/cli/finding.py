@@ -12,6 +12,7 @@ from revisit.cli.options import (
     Json,
     LevelName,
     MaxCloud,
+    Project,
     Repair,
     To,
     begin,
@@ -42,11 +43,12 @@ def refresh(
                                                      "repeat for several. Else all that the data folder remembers.", metavar="SPEC")] = None,
     json: Json = False,
     data: Data = None,
+    project: Project = None,
 ) -> None:
     """Ask the sources what is new."""
     from revisit.refreshing import refresh_source
 
-    backend = opened(data)
+    backend = opened(data, project)
     specs = tuple(source or backend.sources)
     if not specs:
         raise BadInput("no source is remembered; name one with --source, such as folder:PATH")
@@ -82,6 +84,7 @@ def search(
     json: Json = False,
     csv: Csv = False,
     data: Data = None,
+    project: Project = None,
 ) -> None:
     """Find products by place, time and cloud."""
     from revisit.commands import search as find
@@ -90,7 +93,7 @@ def search(
     if json and csv:
         raise BadInput("--json and --csv exclude each other; choose one")
     area = read_aoi(aoi, repair) if aoi else None
-    products = find(opened(data), area, tile, begin(start), end(until), max_cloud, read_level(level), limit=limit)
+    products = find(opened(data, project), area, tile, begin(start), end(until), max_cloud, read_level(level), limit=limit)
     rows = [shown.product(product) for product in products]
     if json:
         print_json({"products": rows})

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from revisit.recipe import Recipe
 
 Data = Annotated[Path | None, typer.Option("--data", help="Data folder; else REVISIT_DATA, else ~/.local/share/revisit.", metavar="DIR", show_default=False)]
+Project = Annotated[str | None, typer.Option("--project", help="Google Cloud project whose deployment is meant; else REVISIT_PROJECT, where no data folder is named.",
+                                             metavar="ID", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Csv = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
 Aoi = Annotated[str, typer.Option("--aoi", help="GeoJSON file of the area of interest; - reads standard input.", metavar="FILE", show_default=False)]
@@ -38,11 +40,57 @@ def data_folder(data: Path | None) -> Path:
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "revisit"
 
 
-def opened(data: Path | None) -> "Backend":
-    """The backend of the data folder, which is made where it is missing."""
-    from revisit.local.backend import local_backend
+def project_of(data: Path | None, project: str | None) -> str | None:
+    """The Google Cloud project whose deployment is meant, None where a data folder is: an option goes before the environment.
 
-    return local_backend(data_folder(data))
+    Raises:
+        BadInput: Both are meant.
+    """
+    if data is not None and project is not None:
+        raise BadInput("--data names a folder of this computer and --project a deployment; give the one that is meant")
+    if data is not None or project is not None:
+        return project
+    named = os.environ.get("REVISIT_PROJECT")
+    if os.environ.get("REVISIT_DATA"):
+        if named:
+            raise BadInput("both REVISIT_DATA and REVISIT_PROJECT are set; unset the one that is not meant, or say --data or --project")
+        return None
+    if named is None:
+        _refuse_emulators()
+    return named
+
+
+def _refuse_emulators() -> None:
+    """Whoever starts an emulator means a deployment; without its project what they ask for would go to their own data folder."""
+    from revisit.gcp.settings import EMULATORS
+
+    if emulator := next((name for name in EMULATORS if os.environ.get(name)), None):
+        raise BadInput(f"{emulator} names an emulator but REVISIT_PROJECT is not set: set it to the id of a project, or name a data folder with --data")
+
+
+def opened(data: Path | None, project: str | None = None) -> "Backend":
+    """The backend of the deployment that is meant, else of the data folder, which is made where it is missing."""
+    deployed = project_of(data, project)
+    if deployed is None:
+        from revisit.local.backend import local_backend
+
+        return local_backend(data_folder(data))
+    from revisit.gcp.backend import gcp_backend
+    from revisit.gcp.settings import settings
+
+    return gcp_backend(settings({**os.environ, "REVISIT_PROJECT": deployed}))
+
+
+def folder_of_this_computer(data: Path | None, command: str) -> Path:
+    """The data folder, for what a deployment does by itself.
+
+    Raises:
+        BadInput: A deployment is meant.
+    """
+    if project_of(data, None) is not None:
+        raise BadInput(f"`revisit {command}` works on this computer, and REVISIT_PROJECT names a deployment, which runs by itself; "
+                       "name a data folder with --data")
+    return data_folder(data)
 
 
 def places(backend: "Backend") -> "Places":

@@ -1,5 +1,7 @@
 """`revisit order`, `results` and `series`: a period worked once, and the numbers of it."""
 
+import math
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +16,7 @@ from revisit.cli.options import (
     From,
     Index,
     Json,
+    Project,
     Repair,
     To,
     begin,
@@ -21,6 +24,7 @@ from revisit.cli.options import (
     end,
     opened,
     places,
+    project_of,
     read_aoi,
     read_recipe,
 )
@@ -31,6 +35,9 @@ if TYPE_CHECKING:
     from revisit.backend import Backend
 
 Id = Annotated[str, typer.Argument(help="Id of an order, subscription or job, or the name of a subscription.", metavar="ID")]
+
+LOOKS_S = 2.0
+"""Between two looks at an order that a deployment works: each is a read that is paid for."""
 
 
 def register(app: typer.Typer) -> None:
@@ -47,11 +54,12 @@ def order(
     until: To = "",
     index: Index = "",
     bands: Bands = "",
-    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it is finished, working it here if nothing serves the data folder.")] = False,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it is finished, working it here if nothing serves the data folder; a deployment works it itself.")] = False,
     timeout: Annotated[float | None, typer.Option("--timeout", help="Longest wait in seconds.", metavar="S", show_default=False)] = None,
     repair: Repair = False,
     json: Json = False,
     data: Data = None,
+    project: Project = None,
 ) -> None:
     """Work every acquisition over an area in a period, once."""
     from revisit.commands import order as place
@@ -60,13 +68,13 @@ def order(
     from revisit.embedded.lock import server_of
 
     area, recipe = read_aoi(aoi, repair), read_recipe(index, bands)
-    backend = opened(data)
+    backend = opened(data, project)
     with working("Finding products"):
         placed = place(backend, area, recipe, source, begin(start), end(until))
     if not placed.jobs:
         say("no product is known over this area in this period; check --from, --to and --source, or `revisit refresh`")
     if wait and placed.open:
-        _wait(backend, data_folder(data), placed.id, timeout)
+        _wait(backend, None if project_of(data, project) else data_folder(data), placed.id, timeout)
     now = backend.record(type(placed), placed.id)
     value = shown.order(now, jobs_of(backend, now.id), places(backend))
     if json:
@@ -77,7 +85,7 @@ def order(
             _print_jobs(value["jobs"])
         elif now.jobs:
             say(f"{len(now.jobs)} acquisitions, {now.open} still to be worked; --wait waits for them, `revisit results {now.id}` shows them")
-            if now.open and server_of(data_folder(data)) is None:
+            if now.open and project_of(data, project) is None and server_of(data_folder(data)) is None:
                 say("nothing is serving this data folder: order again with --wait, or start `revisit serve`")
     if now.open and wait:
         raise Retry(f"order {now.id} has {now.open} of {len(now.jobs)} jobs unfinished after {timeout:g} s")
@@ -85,8 +93,12 @@ def order(
         raise typer.Exit(1)
 
 
-def _wait(backend: "Backend", data: Path, id: str, timeout: float | None) -> None:
-    from revisit.embedded.suite import run_until
+def _wait(backend: "Backend", data: Path | None, id: str, timeout: float | None) -> None:
+    """Until an order has no open job, or the time is over.
+
+    Args:
+        data: Where it is worked here if nothing serves it; None where a deployment works it.
+    """
     from revisit.order import Order
 
     total = len(backend.record(Order, id).jobs)
@@ -97,8 +109,19 @@ def _wait(backend: "Backend", data: Path, id: str, timeout: float | None) -> Non
                 bar.update(bar.task_ids[0], completed=total - open_jobs)
             return open_jobs == 0
 
+        if data is None:
+            _wait_for_others(done, timeout)
+            return
+        from revisit.embedded.suite import run_until
+
         run: Callable[..., bool] = run_until
         run(backend, data, done, *([timeout] if timeout is not None else []))
+
+
+def _wait_for_others(done: Callable[[], bool], timeout: float | None) -> None:
+    until = math.inf if timeout is None else time.monotonic() + timeout
+    while not done() and time.monotonic() < until:
+        time.sleep(min(LOOKS_S, max(until - time.monotonic(), 0)))
 
 
 def _print_jobs(jobs: list[dict[str, Any]]) -> None:
@@ -113,12 +136,12 @@ def _print_jobs(jobs: list[dict[str, Any]]) -> None:
                 say(f"{job['acquisition']} {job['state']}: {sentence}")
 
 
-def results(id: Id, json: Json = False, data: Data = None) -> None:
+def results(id: Id, json: Json = False, data: Data = None, project: Project = None) -> None:
     """Show what came of an order, a subscription or a job."""
     from revisit.commands import results as jobs_of
     from revisit.commands import shown
 
-    backend = opened(data)
+    backend = opened(data, project)
     jobs = [shown.job(job, places(backend)) for job in jobs_of(backend, id)]
     if json:
         print_json({"jobs": jobs})
@@ -134,6 +157,7 @@ def series(
     csv: Csv = False,
     json: Json = False,
     data: Data = None,
+    project: Project = None,
 ) -> None:
     """Show an index through time."""
     from revisit.commands import series as through_time
@@ -141,7 +165,7 @@ def series(
 
     if json and csv:
         raise BadInput("--json and --csv exclude each other; choose one")
-    rows = [shown.observation(seen) for seen in through_time(opened(data), id, index)]
+    rows = [shown.observation(seen) for seen in through_time(opened(data, project), id, index)]
     if json:
         print_json({"id": id, "index": index, "observations": rows})
     elif csv:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from revisit.cli.options import Data, Json, data_folder
+from revisit.cli.options import Data, Json, folder_of_this_computer
 from revisit.cli.screen import percent, print_json, print_table, say
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def serve(
     from revisit.sources import open_source
 
     stop = _stopped_by_signals()
-    folder: Path = data_folder(data)
+    folder: Path = folder_of_this_computer(data, "serve")
     if source:
         remember_sources(folder, tuple(open_source(spec).spec for spec in source))
     with Suite(folder, port=port, workers=workers) as suite:
@@ -53,7 +53,7 @@ def demo(
     """Make a small realistic archive and watch it: nothing is downloaded."""
     from revisit.demo.play import watch_live, work_once
 
-    folder = data_folder(data)
+    folder = folder_of_this_computer(data, "demo")
     if not once:
         watch_live(folder, port, say, _stopped_by_signals())
         return

@@ -12,10 +12,12 @@ from revisit.cli.options import (
     Json,
     LevelName,
     MaxCloud,
+    Project,
     Repair,
     begin,
     data_folder,
     opened,
+    project_of,
     read_aoi,
     read_level,
     read_recipe,
@@ -54,6 +56,7 @@ def subscribe(
     repair: Repair = False,
     json: Json = False,
     data: Data = None,
+    project: Project = None,
 ) -> None:
     """Watch an area."""
     from revisit.commands import shown as told
@@ -63,7 +66,7 @@ def subscribe(
     channels = [Channel("webhook", url) for url in webhook or ()] + [Channel("file", target) for target in file or ()]
     area, recipe = read_aoi(aoi, repair), read_recipe(index, bands)
     with working("Subscribing"):
-        made = watch(opened(data), area, name, recipe, read_level(level) or "L2A", max_cloud, min_clear, channels, begin(backfill))
+        made = watch(opened(data, project), area, name, recipe, read_level(level) or "L2A", max_cloud, min_clear, channels, begin(backfill))
     if json:
         print_json(told.subscription(made, secrets=True))
     else:
@@ -71,7 +74,8 @@ def subscribe(
         for channel in made.channels:
             if channel.secret:
                 say(f"{channel.target} is signed with {channel.secret}; keep it, it is shown by this command only")
-    _hint(data)
+    if project_of(data, project) is None:
+        _hint(data)
 
 
 def _hint(data: "Path | None") -> None:
@@ -81,12 +85,12 @@ def _hint(data: "Path | None") -> None:
         say("nothing is serving this data folder: `revisit serve` keeps watching")
 
 
-def list_(json: Json = False, data: Data = None) -> None:
+def list_(json: Json = False, data: Data = None, project: Project = None) -> None:
     """List all subscriptions."""
     from revisit.commands import shown as told
     from revisit.commands import subscriptions
 
-    there = subscriptions(opened(data))
+    there = subscriptions(opened(data, project))
     if json:
         print_json({"subscriptions": [told.subscription(one) for one in there]})
         return
@@ -97,32 +101,32 @@ def list_(json: Json = False, data: Data = None) -> None:
         say("nothing is watched yet; `revisit subscribe` begins")
 
 
-def show(id: Id, json: Json = False, data: Data = None) -> None:
+def show(id: Id, json: Json = False, data: Data = None, project: Project = None) -> None:
     """Show one subscription."""
     from revisit.commands import subscription
 
-    _print(subscription(opened(data), id), json)
+    _print(subscription(opened(data, project), id), json)
 
 
-def pause(id: Id, json: Json = False, data: Data = None) -> None:
+def pause(id: Id, json: Json = False, data: Data = None, project: Project = None) -> None:
     """Begin nothing new for it."""
     from revisit.commands import pause as rest
 
-    _print(rest(opened(data), id), json)
+    _print(rest(opened(data, project), id), json)
 
 
-def resume(id: Id, json: Json = False, data: Data = None) -> None:
+def resume(id: Id, json: Json = False, data: Data = None, project: Project = None) -> None:
     """Go on, and catch up with what was published meanwhile."""
     from revisit.commands import resume as go_on
 
-    _print(go_on(opened(data), id), json)
+    _print(go_on(opened(data, project), id), json)
 
 
-def delete(id: Id, json: Json = False, data: Data = None) -> None:
+def delete(id: Id, json: Json = False, data: Data = None, project: Project = None) -> None:
     """End it."""
     from revisit.commands import delete as end
 
-    _print(end(opened(data), id), json)
+    _print(end(opened(data, project), id), json)
 
 
 def _print(one: "Subscription", json: bool) -> None:
@@ -143,12 +147,13 @@ def alerts(
     after: Annotated[int, typer.Option("--after", help="Only those with a higher number.", metavar="N")] = 0,
     json: Json = False,
     data: Data = None,
+    project: Project = None,
 ) -> None:
     """List the alerts of a subscription."""
     from revisit.commands import alerts as log
     from revisit.commands import shown as told
 
-    rows: list[dict[str, Any]] = [told.alert(line) for line in log(opened(data), id, after)]
+    rows: list[dict[str, Any]] = [told.alert(line) for line in log(opened(data, project), id, after)]
     if json:
         print_json({"alerts": rows})
         return

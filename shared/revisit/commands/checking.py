@@ -2,15 +2,16 @@
 
 import platform
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from revisit import __version__
 from revisit.backend import Backend, Commit
-from revisit.bookkeeping import SourceState
+from revisit.bookkeeping import DeadLetter, SourceState
 from revisit.errors import GiveUp, Retry
 from revisit.job import FINISHED, Job
 from revisit.order import Order
@@ -20,6 +21,9 @@ LITTLE_ROOM = 2 * 1024**3
 """Bytes free on the data folder's disk below which doctor warns."""
 STUCK = timedelta(hours=1)
 """An order whose jobs were not all written is given so long before it counts as cut short."""
+
+LATE_S = 300.0
+"""Events are published right after they are committed, and by the next tick at the latest; an older one waits in vain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +56,59 @@ def doctor(data: Path, opened: Callable[[], Backend], reach_sources: bool = True
         findings.append(rebuilt(backend))
     findings += [clock(backend), *records(data), *catalog(backend), *orders(backend)]
     if reach_sources:
-        findings += sources(backend)
+        findings += sources(backend, backend.sources, "no source is refreshed; name one with `revisit serve --source SPEC`")
     return findings
+
+
+def deployment_doctor(backend: Backend, reach_sources: bool = True) -> list[Finding]:
+    """Check a deployment; a check that cannot be made is a finding too.
+
+    Args:
+        backend: Of the deployment; nothing is written.
+        reach_sources: Whether the sources are asked whether they answer.
+    """
+    told = Finding("versions", True, f"Revisit {__version__} on Python {platform.python_version()}")
+    findings = [told, *checked("messages", backend.bus, "every topic and subscription is there"),
+                *checked("results", backend.assets, "the bucket of results is there, in its region, and open"), *catalog(backend)]
+    try:
+        letters = backend.records.count(DeadLetter)
+        findings.append(Finding("records", True, "the records answer"))
+    except (GiveUp, Retry) as error:
+        return [*findings, Finding("records", False, f"{error}")]
+    findings += [clock(backend), put_aside(letters), outbox(backend), *orders(backend)]
+    if reach_sources:
+        findings += sources(backend, backend.sources or tuple(state.id for state in every(backend.records, SourceState)),
+                            "no source has been refreshed yet; the variable sources of Terraform names them")
+    return findings
+
+
+def checked(check: str, port: Any, well: str) -> list[Finding]:
+    """What a port finds wrong with its own place, told or raised."""
+    try:
+        troubles = list(port.check() or ())
+    except (GiveUp, Retry) as error:
+        troubles = [str(error)]
+    return [Finding(check, False, trouble) for trouble in troubles] or [Finding(check, True, well)]
+
+
+def put_aside(letters: int) -> Finding:
+    """What waits for somebody to look at it."""
+    if not letters:
+        return Finding("dead letters", True, "there is no dead letter")
+    return Finding("dead letters", False, f"{letters:,} dead letter{'s' if letters > 1 else ''}: `revisit dead-letters list` tells why; mend the "
+                   "cause, then `revisit dead-letters replay --all`")
+
+
+def outbox(backend: Backend) -> Finding:
+    """Whether what was committed is also published."""
+    try:
+        oldest = max((depth.oldest_s for depth in backend.bus.depth()), default=0.0)
+    except (GiveUp, Retry) as error:
+        return Finding("outbox", False, f"{error}")
+    if oldest <= LATE_S:
+        return Finding("outbox", True, "no event waits in the outbox to be published")
+    return Finding("outbox", False, f"an event has waited in the outbox for {oldest / 60:.0f} minutes: see that the Scheduler job "
+                   "revisit-deliveries-due runs and what the log of revisit-deliver says, for its ticks publish what was left behind")
 
 
 def versions() -> Finding:
@@ -93,7 +148,7 @@ def catalog(backend: Backend) -> Iterator[Finding]:
         products = backend.catalog()
         check = getattr(products, "check", None)
         troubles = list(check() or ()) if check else []
-        rows = sum(entry.rows for entry in products.freshness())
+        rows = 0 if troubles else sum(entry.rows for entry in products.freshness())
     except (GiveUp, Retry) as error:
         yield Finding("catalog", False, f"the catalog cannot be read: {error}")
         return
@@ -157,11 +212,11 @@ def orders(backend: Backend) -> Iterator[Finding]:
         yield Finding("orders", True, f"every order counts its jobs rightly, of {len(known):,} in all")
 
 
-def sources(backend: Backend) -> Iterator[Finding]:
+def sources(backend: Backend, specs: Sequence[str], none: str) -> Iterator[Finding]:
     """Whether each source answers to one small question; and how its last refresh ended."""
-    if not backend.sources:
-        yield Finding("sources", True, "no source is refreshed; name one with `revisit serve --source SPEC`")
-    for spec in backend.sources:
+    if not specs:
+        yield Finding("sources", True, none)
+    for spec in specs:
         try:
             source = backend.source(spec)
             source.check()

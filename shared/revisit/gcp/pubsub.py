@@ -116,6 +116,12 @@ class PubSubBus:
                       max(0.0, (self._now() - min(times)).total_seconds()))
                 for (function, lane), times in sorted(waiting.items())]
 
+    def check(self) -> list[str]:
+        """What is wrong with the topics and subscriptions, one sentence each."""
+        from revisit.gcp.checkup import check
+
+        return check(self._settings.project, DEAD_LETTERS)
+
     @cached_property
     def _subscriber(self) -> "SubscriberClient":
         from google.cloud.pubsub_v1 import SubscriberClient
