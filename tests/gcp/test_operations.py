@@ -1,0 +1,155 @@
+"""Looking after a deployment from the command line: how it stands, what was put aside, what is wrong."""
+
+import json
+
+import pytest
+from google.cloud import bigquery, pubsub_v1
+
+from emulators import new_project
+from emulators.bigquery import create_catalog
+from emulators.project import lay_out, publish, pulled
+from emulators.storage import create_bucket
+from revisit.cli import run
+from revisit.events import EVENTS, JobFinished, JobStarted
+from revisit.gcp.backend import gcp_backend
+from revisit.gcp.bigquery_client import client_of
+from revisit.gcp.outbox import Outbox
+from revisit.gcp.pubsub import DEAD_LETTERS
+from revisit.gcp.settings import Settings
+from revisit.sweeping import sweep
+from revisit.wire import Envelope
+from revisit.wiring import hearers
+from samples import NOON
+
+SOURCE = "CloudPubSubDeadLetterSourceSubscription"
+TRIES = "CloudPubSubDeadLetterSourceDeliveryCount"
+
+
+@pytest.fixture
+def settings(google, monkeypatch):
+    """A project laid out but for its bucket and its tables."""
+    settings = Settings(new_project())
+    monkeypatch.setenv("REVISIT_PROJECT", settings.project)
+    monkeypatch.delenv("REVISIT_DATA", raising=False)
+    lay_out(settings.project, dict.fromkeys({name for topic in EVENTS for name in hearers(topic)}, "http://127.0.0.1:9"))
+    return settings
+
+
+@pytest.fixture
+def whole(settings, google):
+    """A project laid out as Terraform does it."""
+    create_bucket(google["STORAGE_EMULATOR_HOST"].host, settings.bucket)
+    create_catalog(settings)
+    return settings
+
+
+def told(capsys, *arguments: str) -> tuple[int, dict]:
+    """Exit code, and what was printed as JSON."""
+    capsys.readouterr()
+    code = run([*arguments, "--json"])
+    return code, json.loads(capsys.readouterr().out)
+
+
+def problems(capsys) -> tuple[int, list[str]]:
+    """Exit code of doctor, and what it finds wrong."""
+    code, value = told(capsys, "doctor", "--offline")
+    return code, [one["sentence"] for one in value["findings"] if not one["ok"]]
+
+
+def test_doctor_finds_nothing_wrong_with_what_terraform_lays_out(whole, capsys):
+    assert problems(capsys) == (0, [])
+
+
+def test_doctor_names_topic_and_subscription_that_are_missing_or_cut_off(whole, capsys):
+    publisher, subscriber = pubsub_v1.PublisherClient(), pubsub_v1.SubscriberClient()
+    publisher.delete_topic(topic=publisher.topic_path(whole.project, "product.new"))
+    subscriber.delete_subscription(subscription=subscriber.subscription_path(whole.project, "index.job.extracted"))
+    subscriber.delete_subscription(subscription=subscriber.subscription_path(whole.project, DEAD_LETTERS))
+    assert problems(capsys) == (1, [
+        f"project {whole.project} has no topic product.new: run `terraform apply`",
+        f"subscription notify.product.new of project {whole.project} is cut off from topic product.new, which was made anew: run `terraform apply`",
+        f"project {whole.project} has no subscription index.job.extracted: run `terraform apply`",
+        f"project {whole.project} has no subscription dead-letters: run `terraform apply`",
+    ])
+
+
+def test_doctor_misses_the_backfill_of_a_subscription_that_leaves_it_out_and_an_address(whole, capsys):
+    subscriber = pubsub_v1.SubscriberClient()
+    path = subscriber.subscription_path(whole.project, "extract.job.started")
+    subscriber.delete_subscription(subscription=path)
+    subscriber.create_subscription(request={"name": path, "topic": f"projects/{whole.project}/topics/job.started",
+                                            "filter": 'attributes.lane != "backfill"'})
+    assert problems(capsys) == (1, [
+        f"subscription extract.job.started of project {whole.project} pushes to no address, so nothing it carries is handled: run `terraform apply`",
+        f"project {whole.project} has no subscription extract.job.started.backfill: run `terraform apply`",
+    ])
+
+
+def test_doctor_tells_of_a_table_of_another_version(whole, capsys):
+    table = f"{whole.project}.{whole.dataset}.turn"
+    client_of(whole).delete_table(table)
+    client_of(whole).create_table(bigquery.Table(table, [bigquery.SchemaField("other", "INTEGER")]))
+    assert problems(capsys) == (1, [f"table {table} lacks columns next_position; it is of another version: run `terraform apply`"])
+
+
+def test_doctor_tells_of_a_dataset_and_a_bucket_that_are_not_there(settings, capsys):
+    code, found = problems(capsys)
+    assert code == 1 and len(found) == 2
+    assert found[0] == f"REVISIT_BUCKET {settings.bucket!r} does not exist; run `terraform apply`, or name the bucket of your deployment"
+    assert f"{settings.project}.revisit" in found[1] and "terraform apply" in found[1]
+
+
+def test_doctor_tells_of_a_bucket_in_another_region(settings, google, capsys):
+    create_bucket(google["STORAGE_EMULATOR_HOST"].host, settings.bucket, "US-EAST1")
+    create_catalog(settings)
+    assert problems(capsys) == (1, [f"REVISIT_BUCKET {settings.bucket!r} lies in US-EAST1, REVISIT_LOCATION is 'europe-west1'; "
+                                    "set one to fit the other, for results are not carried between regions"])
+
+
+def test_doctor_tells_of_an_event_that_waits_in_the_outbox_since_a_day_in_2024(whole, capsys, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(Outbox, "flush", lambda *_: 0)
+        backend = gcp_backend(whole, lambda: NOON)
+        backend.records.transact(lambda transaction: transaction.send(Envelope(JobFinished("job_1"), NOON)))
+    code, (sentence,) = problems(capsys)
+    assert code == 1 and sentence.startswith("an event has waited in the outbox for ") and "revisit-deliveries-due" in sentence
+
+
+def test_status_tells_of_the_project_and_counts_its_dead_letters(whole, capsys):
+    publish(whole.project, DEAD_LETTERS, b"\xff not ours", **{SOURCE: "extract.job.started", TRIES: "8"})
+    sweep(gcp_backend(whole))
+    code, value = told(capsys, "status")
+    assert (code, value["project"], value["dead_letters"]) == (0, whole.project, 1)
+    assert "data" not in value and "server" not in value
+    assert problems(capsys) == (1, ["1 dead letter: `revisit dead-letters list` tells why; mend the cause, then `revisit dead-letters replay --all`"])
+
+
+def test_what_pubsub_gave_up_is_listed_shown_and_sent_again_none_lost_and_none_doubled(google, monkeypatch, capsys):
+    settings = Settings(new_project())
+    monkeypatch.setenv("REVISIT_PROJECT", settings.project)
+    monkeypatch.delenv("REVISIT_DATA", raising=False)
+    lay_out(settings.project)
+    backend = gcp_backend(settings)
+    events = [JobFinished(f"job_{number}") for number in range(25)]
+    for event in [*events, *events[:5]]:  # Pub/Sub may give a message up twice
+        publish(settings.project, DEAD_LETTERS, Envelope(event, backend.now()).encode(), **{SOURCE: "deliver.job.finished", TRIES: "8"})
+    garbled = publish(settings.project, DEAD_LETTERS, b"\xff not ours", **{SOURCE: "extract.job.started", TRIES: "8"})
+    sweep(backend)
+
+    letters = told(capsys, "dead-letters", "list")[1]["dead_letters"]
+    assert {one["id"] for one in letters} == {f"{event.id}:deliver" for event in events} | {f"{garbled}:extract"}
+    assert {(one["attempts"], one["reason"]) for one in letters} == {(8, "given up after 8 attempts: each ended in an error or without an answer")}
+    code, shown = told(capsys, "dead-letters", "show", f"{garbled}:extract")
+    assert (code, shown["function"], shown["body"]) == (0, "extract", "/yBub3Qgb3Vycw==")
+
+    code, value = told(capsys, "dead-letters", "replay", "--all")
+    assert (code, len(value["replayed"]), len(value["kept"])) == (1, 25, 1), "what is no event of ours stays to be looked at"
+    assert sorted(sent.event.subject for sent in pulled(settings.project)) == sorted(event.subject for event in events)
+    assert [one["id"] for one in told(capsys, "dead-letters", "list")[1]["dead_letters"]] == [f"{garbled}:extract"]
+    assert told(capsys, "dead-letters", "replay", "--all")[1]["replayed"] == []
+    assert len(pulled(settings.project)) == 25
+
+
+def test_a_dead_letter_that_is_not_there_is_said_to_be_missing(settings, capsys):
+    assert run(["dead-letters", "show", f"{JobStarted('job_1').id}:extract"]) == 2
+    assert "see `revisit dead-letters list`" in capsys.readouterr().err
