@@ -1,0 +1,114 @@
+"""What cannot be is said in one sentence that names the variable and the remedy; what is no event of ours is put aside with its reason."""
+
+import json
+from datetime import timedelta
+
+import functions_framework
+import pytest
+
+from emulators import ROOT, new_project
+from revisit import runtime, wire
+from revisit.bookkeeping import DeadLetter
+from revisit.cli import run
+from revisit.clock import rfc3339
+from revisit.events import JobStarted, ProductNew
+from revisit.gcp.backend import gcp_backend
+from revisit.gcp.settings import EMULATORS, Settings
+from revisit.paging import every
+from revisit.wire import Envelope
+from samples import NOON, StoppedClock
+
+
+@pytest.fixture
+def bare(monkeypatch, tmp_path):
+    """An environment that names neither a deployment, nor an emulator, nor an account."""
+    for name in (*EMULATORS, "REVISIT_DATA", "REVISIT_PROJECT", "GOOGLE_APPLICATION_CREDENTIALS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
+    return monkeypatch
+
+
+@pytest.mark.parametrize(("environment", "words"), [
+    ({"REVISIT_PROJECT": ""}, ("REVISIT_PROJECT is empty", "set it to the id")),
+    ({"REVISIT_PROJECT": "No Project"}, ("REVISIT_PROJECT 'No Project'", "gcloud projects list")),
+    ({"FIRESTORE_EMULATOR_HOST": "127.0.0.1:1"}, ("FIRESTORE_EMULATOR_HOST", "REVISIT_PROJECT is not set", "set it to the id")),
+    ({"PUBSUB_EMULATOR_HOST": "127.0.0.1:1", "REVISIT_PROJECT": ""}, ("PUBSUB_EMULATOR_HOST", "REVISIT_PROJECT is empty")),
+    ({"REVISIT_PROJECT": "demo-lakes", "REVISIT_BUCKET": "gs://x"}, ("REVISIT_BUCKET 'gs://x'", "correct it or leave it out")),
+    ({"REVISIT_PROJECT": "demo-lakes", "REVISIT_DATASET": "my-set"}, ("REVISIT_DATASET 'my-set'", "correct it or leave it out")),
+    ({"REVISIT_PROJECT": "demo-lakes", "REVISIT_DATA": "/tmp/x"}, ("both REVISIT_DATA and REVISIT_PROJECT are set", "unset")),
+])
+def test_an_environment_that_cannot_be_is_refused_in_one_line(bare, capsys, environment, words):
+    for name, value in environment.items():
+        bare.setenv(name, value)
+    assert run(["status"]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and all(word in said for word in words), said
+
+
+def test_whoever_has_no_account_is_told_how_to_get_one(bare, capsys):
+    bare.setenv("REVISIT_PROJECT", "demo-lakes")
+    assert run(["status"]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "no Google account" in said and "gcloud auth application-default login" in said
+
+
+# ---------------------------------------------------------------------------------------------------------------- messages
+
+
+@pytest.fixture
+def function(google, monkeypatch):
+    """notify over Firestore: posts to it, and gives what it put aside."""
+    clock = StoppedClock()
+    backend = gcp_backend(Settings(new_project()), clock)
+    monkeypatch.setattr(runtime, "_backend", [backend])
+    client = functions_framework.create_app("notify", str(ROOT / "functions" / "notify" / "main.py"), "cloudevent").test_client()
+
+    def post(body, **headers):
+        answer = client.post("/projects/p/topics/product.new", data=json.dumps(body), headers={"Content-Type": "application/json", **headers})
+        return answer.status_code, [(letter.reason, letter.attempts) for letter in every(backend.records, DeadLetter)]
+
+    return post
+
+
+def test_what_is_not_ours_too_old_or_lost_its_way_is_put_aside_with_its_reason(function):
+    new = ProductNew("P")
+    cases = [
+        (wire.raw_push_body(b"\xff\x00", "s", "1", 1), "the message is not a CloudEvent of ours"),
+        (wire.raw_push_body(b'{"type": "com.other.thing", "data": {}}', "s", "2", 1), "type 'com.other.thing' is none of our events"),
+        (wire.push_body(Envelope(JobStarted("job_1"), NOON), "s", "3", 1), "job.started is not an event this function hears"),
+        (wire.push_body(Envelope(new, NOON - timedelta(hours=20, seconds=1)), "s", "4", 1), "the event is 20:00:01 old, more than 20:00:00"),
+        (wire.push_body(Envelope(ProductNew("Q"), NOON, hops=9), "s", "5", 1), "the event went through 9 handlers, more than 8: a loop"),
+    ]
+    for count, (body, reason) in enumerate(cases, 1):
+        status, letters = function(body)
+        assert (status, len(letters)) == (200, count), "it is not sent again, which would change nothing"
+        assert [told for told, _ in letters if told.startswith(reason)], (reason, letters)
+
+
+def test_the_attempt_of_a_classic_push_is_known(function):
+    assert function(wire.raw_push_body(b"\xff", "s", "1", 8))[1][0][1] == 8
+
+
+def binary(kind: str, **more: str) -> dict[str, str]:
+    return {"ce-specversion": "1.0", "ce-id": "m1", "ce-source": "//pubsub.googleapis.com/projects/p/topics/product.new", "ce-type": kind, **more}
+
+
+def test_a_binary_cloud_event_is_read_like_the_push_it_stands_for(function):
+    body = {name: value for name, value in wire.push_body(Envelope(JobStarted("job_1"), NOON), "s", "1", 1).items() if name != "deliveryAttempt"}
+    status, [(reason, _)] = function(body, **binary("google.cloud.pubsub.topic.v1.messagePublished"))
+    assert (status, reason) == (200, "job.started is not an event this function hears")
+
+
+def test_an_event_of_ours_is_read_from_a_binary_cloud_event(function):
+    stale = rfc3339(NOON - timedelta(hours=21))
+    status, [(reason, _)] = function({"product": "P"}, **binary("io.revisit.product.new", **{"ce-time": stale}))
+    assert status == 200 and reason.startswith("the event is 21:00:00 old")
+
+
+def test_a_tick_takes_its_time_from_when_it_was_published_and_is_the_same_when_delivered_again():
+    message = wire.raw_push_body(wire.tick("catalog.refresh"), "s", "1", 1)["message"]
+    first, second = ({**message, "publishTime": moment} for moment in ("2024-06-01T12:00:00Z", "2024-06-01T12:15:00Z"))
+    assert wire.from_push(first).time == NOON and wire.from_push(first).event.at.startswith("2024-06-01T12:00:00")
+    assert wire.from_push(first).id == wire.from_push(dict(first)).id != wire.from_push(second).id
