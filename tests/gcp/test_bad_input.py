@@ -1,9 +1,11 @@
 """What cannot be is said in one sentence that names the variable and the remedy; what is no event of ours is put aside with its reason."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import functions_framework
+import grpc
 import pytest
 
 from emulators import ROOT, new_project
@@ -52,6 +54,35 @@ def test_whoever_has_no_account_is_told_how_to_get_one(bare, capsys):
     assert run(["status"]) == 2
     said = capsys.readouterr().err
     assert said.count("\n") == 1 and "no Google account" in said and "gcloud auth application-default login" in said
+
+
+class _Refusing(grpc.GenericRpcHandler):
+    """Answers everything with PERMISSION_DENIED, streams too."""
+
+    def service(self, handler_call_details):
+        def refuse(_, context):
+            context.abort(grpc.StatusCode.PERMISSION_DENIED, "Missing or insufficient permissions.")
+            yield b""
+
+        return grpc.unary_stream_rpc_method_handler(refuse)
+
+
+@pytest.mark.parametrize(("arguments", "code", "role"), [(["status"], 2, "grant it roles/datastore.user"),
+                                                         (["doctor", "--offline", "--json"], 1, "grant it roles/pubsub.viewer")])
+def test_an_account_without_the_right_is_told_the_role_it_needs(google, monkeypatch, capsys, arguments, code, role):
+    server = grpc.server(ThreadPoolExecutor(2), handlers=[_Refusing()])
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        monkeypatch.setenv("REVISIT_PROJECT", new_project())
+        monkeypatch.delenv("REVISIT_DATA", raising=False)
+        for name in ("FIRESTORE_EMULATOR_HOST", "PUBSUB_EMULATOR_HOST"):
+            monkeypatch.setenv(name, f"127.0.0.1:{port}")
+        assert run(arguments) == code
+    finally:
+        server.stop(None)
+    told = capsys.readouterr()
+    assert role in told.out + told.err and "Missing or insufficient permissions." in told.out + told.err
 
 
 # ---------------------------------------------------------------------------------------------------------------- messages

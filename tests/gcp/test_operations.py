@@ -102,8 +102,9 @@ def test_doctor_tells_of_a_dataset_and_a_bucket_that_are_not_there(settings, cap
 def test_doctor_tells_of_a_bucket_in_another_region(settings, google, capsys):
     create_bucket(google["STORAGE_EMULATOR_HOST"].host, settings.bucket, "US-EAST1")
     create_catalog(settings)
-    assert problems(capsys) == (1, [f"REVISIT_BUCKET {settings.bucket!r} lies in US-EAST1, REVISIT_LOCATION is 'europe-west1'; "
-                                    "set one to fit the other, for results are not carried between regions"])
+    sentence = (f"REVISIT_BUCKET {settings.bucket!r} lies in US-EAST1, REVISIT_LOCATION is 'europe-west1'; "
+                "set one to fit the other, for results are not carried between regions")
+    assert problems(capsys) == (1, [sentence])
 
 
 def test_doctor_tells_of_an_event_that_waits_in_the_outbox_since_a_day_in_2024(whole, capsys, monkeypatch):
