@@ -16,7 +16,7 @@ PLANTED = [
     ("no bound on instances", "functions.tf", "max_instance_count               = each.value.max_instances", "max_instance_count = 0", "notify has no max_instance_count"),
     ("no pause between tries", "topics.tf", 'minimum_backoff = "10s"', 'minimum_backoff = "0s"', "index.job.extracted is tried again without a pause"),
     ("a deadline too short", "topics.tf", ".timeout + 60", ".timeout - 60", "extract.job.started is called again after 480 s, though it may take 540 s"),
-    ("a secret written out", "functions.tf", 'LOG_EXECUTION_ID  = "true"', 'WEBHOOK = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"', "holds what looks like a secret"),
+    ("a secret written out", "functions.tf", 'LOG_EXECUTION_ID = "true"', 'WEBHOOK = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"', "holds what looks like a secret"),
     ("a subscription that expires", "topics.tf", 'ttl = "" # never', 'ttl = "86400s"', "dead_letters expires"),
 ]
 
