@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from google.api_core import exceptions
+from google.api_core.retry import Retry as Retrying
 from google.cloud.firestore_v1.base_query import FieldFilter
 
 from revisit import wire
@@ -25,6 +26,9 @@ KEPT = timedelta(days=30)
 """No row stays longer, published or not (TTL)."""
 AT_ONCE = 400
 SECONDS = 20.0
+"""Longest a question may take, its tries included: the client's own patience is minutes."""
+
+_patience = Retrying(initial=0.2, maximum=4.0, timeout=SECONDS)
 
 log = logging.getLogger("revisit")
 
@@ -68,7 +72,7 @@ class Outbox:
         while True:
             with asking("Firestore", "the outbox", "roles/datastore.user"):
                 query = self._client.collection(OUTBOX).where(filter=FieldFilter("at", "<=", before)).order_by("at").limit(AT_ONCE)
-                rows = [Row(wire.decode(found.get("body")), found.update_time) for found in query.stream(timeout=SECONDS)]
+                rows = [Row(wire.decode(found.get("body")), found.update_time) for found in query.stream(timeout=SECONDS, retry=_patience)]
             out = self.flush(rows)
             swept += out
             if len(rows) < AT_ONCE or out < len(rows):
@@ -77,7 +81,7 @@ class Outbox:
     def waiting(self) -> list[tuple[str, str, datetime]]:
         """Topic, lane and time of what is in the outbox now."""
         with asking("Firestore", "the outbox", "roles/datastore.user"):
-            fields = self._client.collection(OUTBOX).select(["topic", "lane", "at"]).stream(timeout=SECONDS)
+            fields = self._client.collection(OUTBOX).select(["topic", "lane", "at"]).stream(timeout=SECONDS, retry=_patience)
             return [(found.get("topic"), found.get("lane"), found.get("at")) for found in fields]
 
     def _remove(self, rows: Iterable[Row]) -> None:
