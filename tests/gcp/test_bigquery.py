@@ -1,0 +1,115 @@
+"""What the catalog asks BigQuery: bounded in cost, and in words that DuckDB understands alike."""
+
+import re
+from datetime import timedelta
+
+import duckdb
+import pyarrow as pa
+import pytest
+
+from emulators import new_project
+from emulators.bigquery import create_catalog
+from emulators.storage import ask
+from ports.test_catalog import real_products
+from revisit.catalog_query import place_of, tiles_of
+from revisit.catalog_schema import from_row, to_products, to_table
+from revisit.gcp import bigquery_sql as sql
+from revisit.gcp.bigquery import BigQueryCatalog
+from revisit.gcp.bigquery_client import MAX_BYTES
+from revisit.gcp.bigquery_period import Period
+from revisit.gcp.settings import Settings
+from revisit.local.catalog import LocalCatalog
+from revisit.ports import Query
+from samples import StoppedClock
+
+ALWAYS = Period()
+
+
+@pytest.fixture(scope="module")
+def products():
+    """Real ones, every third: bqemulator takes 20 s for all."""
+    return to_products(to_table(real_products()[::3]))
+
+
+@pytest.fixture(scope="module")
+def catalog(google, products):
+    settings = Settings(new_project())
+    create_catalog(settings)
+    catalog = BigQueryCatalog(settings, StoppedClock())
+    assert catalog.add(to_table(products)) == len(products)
+    return catalog
+
+
+@pytest.fixture(scope="module")
+def duck(products):
+    """A plain DuckDB that holds the same rows."""
+    rows = to_table(products)
+    rows = rows.append_column("position", pa.array(range(rows.num_rows))).append_column("replaced", pa.array([False] * rows.num_rows))
+    connection = duckdb.connect()
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.register("product", rows)
+    return connection
+
+
+def answer(duck, question: sql.Question) -> list[dict]:
+    """DuckDB's answer to the same text: only the sign before a parameter's name is another."""
+    found = duck.execute(re.sub(r"@(\w+)", r"$\1", question.text), dict(question.values))
+    return found.to_arrow_table().to_pylist()
+
+
+TABLES = sql.Tables("product", "addition", "turn")
+
+
+def queries(products):
+    """Searches by everything that can be searched by."""
+    first, last = products[0].sensing_time, products[-1].sensing_time
+    middle = first + (last - first) / 2
+    return [
+        Query(), Query(limit=7), Query(tiles=(products[0].tile,)), Query(tiles=(products[0].tile, products[1].tile), max_cloud=20), Query(level="L1C"),
+        Query(level="L2A", max_cloud=0.5), Query(start=middle), Query(end=middle), Query(start=middle, end=middle + timedelta(days=60), max_cloud=50),
+        Query(bounds=(4.6, 50.9, 5.0, 51.1)), Query(bounds=(179.0, -20.0, -179.0, 10.0)), Query(source="nowhere"), Query(source=products[0].source, limit=3),
+    ]
+
+
+def test_the_same_text_finds_the_same_in_bigquery_in_duckdb_and_in_the_local_catalog(catalog, duck, products, tmp_path):
+    local = LocalCatalog(tmp_path / "catalog")
+    local.add(to_table(products))
+    found = 0
+    for query in queries(products):
+        pages = [catalog.search(query), local.search(query)]
+        after = place_of(query.after) if query.after else None
+        question = sql.search(TABLES, query, tiles_of(query), after, Period(query.start, query.end), query.limit)
+        by_duck = tuple(from_row(row) for row in answer(duck, question))
+        assert pages[0] == pages[1], query
+        assert pages[0].products == by_duck, query
+        found += len(by_duck)
+    assert found > 1000
+
+
+def test_what_is_known_and_what_is_read_on_is_the_same_in_duckdb(catalog, duck, products):
+    source, ids = products[0].source, [product.id for product in products[:50]] + ["not there", "'; DROP TABLE product; --"]
+    known = {row["id"] for row in answer(duck, sql.unseen(TABLES, source, ids, ALWAYS))}
+    assert [id not in known for id in ids] == catalog.unseen(source, ids).tolist() == [False] * 50 + [True] * 2
+    read = answer(duck, sql.logged(TABLES, 10, 40, ALWAYS, {}, 100))
+    assert [from_row(row) for row in read] == catalog.added_after(10, 30)[0][:30] == products[10:40]
+    one = products[5]
+    assert from_row(answer(duck, sql.get(TABLES, one.id, source, one.tile, ALWAYS))[0]) == catalog.get(one.id, source) == one
+
+
+def test_every_query_says_what_it_may_cost(google, products):
+    settings = Settings(new_project())
+    create_catalog(settings)
+    catalog = BigQueryCatalog(settings, StoppedClock())
+    catalog.add(to_table(products[:5]))
+    catalog.unseen("s", ["a"])
+    catalog.get("a")
+    catalog.search(Query(tiles=("32TQM",)))
+    catalog.added_after(0)
+    catalog.freshness()
+    host = google["BIGQUERY_EMULATOR_HOST"].host
+    asked = [one["body"] for one in ask(f"{host}/_server/asked") if f"/projects/{settings.project}/" in one["path"]]
+    told = [body.get("configuration", {}).get("query", body) for body in asked]
+    ours = [query for query in told if "query" in query and not query["query"].startswith("CREATE TABLE")]
+    assert len(ours) >= 6
+    assert {int(query.get("maximumBytesBilled", 0)) for query in ours} == {MAX_BYTES}
+    assert all(query.get("useLegacySql") is False for query in ours)
