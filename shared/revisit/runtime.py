@@ -11,6 +11,7 @@ done, anything else is redelivered until the attempts run out.
 import json
 import logging
 import os
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -200,10 +201,29 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         line = {"severity": record.levelname, "time": rfc3339(datetime.fromtimestamp(record.created, UTC)),
-                "message": record.getMessage(), **getattr(record, "line", {})}
+                "message": record.getMessage(), **getattr(record, "line", {}), **_request_trace()}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, default=str)
+
+
+def _request_trace() -> dict[str, str]:
+    """Which request a line belongs to, in the fields by which Cloud Logging puts lines beside their request
+    (https://cloud.google.com/logging/docs/structured-logging)."""
+    project = os.environ.get("REVISIT_PROJECT")
+    if not project or not has_request_context():
+        return {}
+    # W3C trace context: version-trace-span-flags; Cloud Run's older header: trace/span;o=1.
+    found = _TRACEPARENT.match(request.headers.get("traceparent", "")) or _CLOUD_TRACE.match(request.headers.get("X-Cloud-Trace-Context", ""))
+    if not found:
+        return {}
+    trace = {"logging.googleapis.com/trace": f"projects/{project}/traces/{found['trace']}"}
+    span = found["span"] or ""
+    return trace | ({"logging.googleapis.com/spanId": f"{int(span):016x}" if "/" in found[0] else span} if span else {})
+
+
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?P<trace>[0-9a-f]{32})-(?P<span>[0-9a-f]{16})-[0-9a-f]{2}")
+_CLOUD_TRACE = re.compile(r"(?P<trace>[0-9a-f]{32})(?:/(?P<span>\d{1,20}))?")
 
 
 def log_to(stream: Any = None, level: int = logging.INFO) -> None:

@@ -1,11 +1,13 @@
 """The guards before a handler, and what becomes of what it raises."""
 
+import io
 import json
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from flask import Flask
 
 from revisit import runtime, wire
 from revisit.bookkeeping import DeadLetter
@@ -173,3 +175,27 @@ def test_every_run_writes_one_line_of_json(backend, capsys):
     push(entry, wire.Envelope(JobStarted("job_1"), NOW))
     line = json.loads(capsys.readouterr().out)
     assert (line["severity"], line["function"], line["event"], line["subject"], line["outcome"]) == ("INFO", "tried", "job.started", "job_1", "done")
+
+
+@pytest.mark.parametrize(("headers", "span"), [
+    ({"traceparent": f"00-{'ab' * 16}-00f067aa0ba902b7-01"}, "00f067aa0ba902b7"),
+    ({"X-Cloud-Trace-Context": f"{'ab' * 16}/18446744073709551615;o=1"}, "ffffffffffffffff"),
+    ({"X-Cloud-Trace-Context": "ab" * 16}, None),
+])
+def test_a_line_names_the_request_it_belongs_to_as_cloud_logging_reads_it(headers, span, monkeypatch):
+    monkeypatch.setenv("REVISIT_PROJECT", "a-project")
+    told = io.StringIO()
+    handlers, level = runtime.log.handlers[:], runtime.log.level
+    try:
+        runtime.log_to(told)
+        with Flask("any").test_request_context(headers=headers):
+            runtime.log.warning("within")
+        runtime.log.warning("outside")
+    finally:
+        runtime.log.handlers[:] = handlers
+        runtime.log.setLevel(level)
+    within, outside = map(json.loads, told.getvalue().splitlines())
+    assert (within["severity"], within["message"]) == ("WARNING", "within")
+    assert within["logging.googleapis.com/trace"] == f"projects/a-project/traces/{'ab' * 16}"
+    assert within.get("logging.googleapis.com/spanId") == span
+    assert "logging.googleapis.com/trace" not in outside
