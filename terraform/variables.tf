@@ -92,7 +92,7 @@ variable "sites" {
 variable "sources" {
   description = "Where products are found (SPECs, see README.md), asked every 15 minutes."
   type        = list(string)
-  default     = ["google-index:https://storage.googleapis.com/gcp-public-data-sentinel-2/L2/index.csv.gz"]
+  default     = ["stac:https://earth-search.aws.element84.com/v1#sentinel-2-l2a"]
   validation {
     condition     = length(var.sources) > 0 && alltrue([for spec in var.sources : can(regex("^(google-index|stac):\\S+$", spec))])
     error_message = "sources are SPECs without blanks, google-index:URL or stac:URL#collection; there is no folder in the cloud."
