@@ -131,7 +131,7 @@ def test_what_pubsub_gave_up_is_handed_over_and_let_go_once_it_is_kept(backend, 
     message = publish(settings.project, DEAD_LETTERS, b"\xff not ours", **about)
     kept: list[DeadLetter] = []
     assert backend.bus.collect(kept.append) == 2
-    ours, other = sorted(kept, key=lambda letter: letter.topic == "", reverse=False) if kept[0].id.startswith("event_") else (kept[1], kept[0])
+    ours, other = sorted(kept, key=lambda letter: not letter.id.startswith("event_"))
     assert (ours.id, ours.function, ours.topic, ours.attempts, ours.body) == (
         f"{JobStarted('job_1').id}:extract", "extract", "job.started", 8, body.decode())
     assert (other.id, other.function, other.body) == (f"{message}:extract", "extract", "/yBub3Qgb3Vycw==")
