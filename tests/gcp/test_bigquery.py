@@ -7,10 +7,9 @@ import duckdb
 import pyarrow as pa
 import pytest
 
+from catalogued import real_products
 from emulators import new_project
-from emulators.bigquery import create_catalog
-from emulators.storage import ask
-from ports.test_catalog import real_products
+from emulators.bigquery import asked, create_catalog
 from revisit.catalog_query import place_of, tiles_of
 from revisit.catalog_schema import from_row, to_products, to_table
 from revisit.gcp import bigquery_sql as sql
