@@ -3,7 +3,7 @@
 `tests/ports` puts the same questions to every answer.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -86,8 +86,12 @@ class Catalog(Protocol):
         """Products that meet the query, by (sensing_time, id); stable under additions between two pages."""
         ...
 
-    def added_after(self, cursor: int, limit: int = 10_000) -> "tuple[list[Product], int]":
-        """Products in the order they were added, and the cursor to go on from; 0 is the beginning."""
+    def added_after(self, cursor: int, limit: int = 10_000, past: Mapping[str, datetime] | None = None) -> "tuple[list[Product], int]":
+        """Products in the order they were added, and the cursor to go on from; 0 is the beginning.
+
+        Args:
+            past: Source and a moment: its products sensed before it are passed over, at a small part of what reading them costs.
+        """
         ...
 
     def freshness(self) -> list[Freshness]:

@@ -7,7 +7,7 @@ refresh announces what is left, and announces nothing twice, since ids are deriv
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache, partial
 
 from revisit.backend import Backend, Commit
@@ -111,10 +111,10 @@ def announce(backend: Backend) -> int:
     Returns:
         How many were announced.
     """
-    is_news, announced = _news(backend), 0
+    is_news, past, announced = *_news(backend), 0
     while True:
         cursor = (backend.records.get(Announced, "catalog") or Announced()).cursor
-        products, reached = backend.catalog().added_after(cursor)
+        products, reached = backend.catalog().added_after(cursor, past=past)
         if reached == cursor:
             return announced
         news = [product for product in products if is_news(product)]
@@ -153,7 +153,8 @@ def _advance(commit: Commit, at: int, to: int) -> None:
         commit.put(Announced(cursor=to))
 
 
-def _news(backend: Backend) -> Callable[[Product], bool]:
+def _news(backend: Backend) -> tuple[Callable[[Product], bool], dict[str, datetime]]:
+    """What tells news from history, and since when the products of feeds whose first listing this is are news at all."""
     oldest = backend.now() - NEWS
 
     @cache
@@ -163,9 +164,18 @@ def _news(backend: Backend) -> Callable[[Product], bool]:
     @cache
     def all_is_news(spec: str) -> bool:
         state = backend.records.get(SourceState, spec)
-        return bool(state and state.first) or backend.source(spec).announces_all
+        return bool(state and state.first) or _announces_all(backend, spec)
 
     def is_news(product: Product) -> bool:
         return watched(product.tile) and (product.sensing_time >= oldest or all_is_news(product.source))
 
-    return is_news
+    # Tens of millions of products may be history: the catalog need not even read them.
+    return is_news, {entry.source: oldest for entry in backend.catalog().freshness() if not all_is_news(entry.source)}
+
+
+def _announces_all(backend: Backend, spec: str) -> bool:
+    try:
+        return backend.source(spec).announces_all
+    except GiveUp:
+        # One that another place opened, or an older version: what it brought long ago is no news.
+        return False

@@ -106,9 +106,24 @@ def test_every_query_says_what_it_may_cost(google, products):
     catalog.added_after(0)
     catalog.freshness()
     host = google["BIGQUERY_EMULATOR_HOST"].host
-    asked = [one["body"] for one in ask(f"{host}/_server/asked") if f"/projects/{settings.project}/" in one["path"]]
-    told = [body.get("configuration", {}).get("query", body) for body in asked]
+    bodies = [one["body"] for one in asked(host) if f"/projects/{settings.project}/" in one["path"]]
+    told = [body.get("configuration", {}).get("query", body) for body in bodies]
     ours = [query for query in told if "query" in query and not query["query"].startswith("CREATE TABLE")]
     assert len(ours) >= 6
     assert {int(query.get("maximumBytesBilled", 0)) for query in ours} == {MAX_BYTES}
     assert all(query.get("useLegacySql") is False for query in ours)
+
+
+def test_the_history_of_many_months_is_passed_over_without_being_read(google, products):
+    settings = Settings(new_project())
+    create_catalog(settings)
+    catalog = BigQueryCatalog(settings, StoppedClock())
+    history = sorted(products, key=lambda product: product.sensing_time)[::40]
+    assert catalog.add(to_table(history)) == len(history)
+    since = history[-1].sensing_time
+    host = google["BIGQUERY_EMULATOR_HOST"].host
+    before = len(asked(host))
+    assert catalog.added_after(0, limit=1, past={products[0].source: since}) == (history[-1:], len(history))
+    questions = [one["body"] for one in asked(host)[before:] if f"/projects/{settings.project}/" in one["path"]]
+    assert len({(product.sensing_time.year, product.sensing_time.month) for product in history}) > 10
+    assert len(questions) == 2, "of the account of the additions, and of the products of the last month"

@@ -101,7 +101,7 @@ class BigQueryCatalog:
             account = self._asker.ask(sql.additions(self._tables, cursor, ADDITIONS))
             if not account:
                 return [], cursor
-            end = _end_of(account, cursor, limit)
+            end = _end_of(account, cursor, limit, past or {})
             rows: list[dict[str, Any]] = []
             full = False
             question = partial(self._logged, cursor=cursor, end=end, past=past or {}, limit=limit)
@@ -162,23 +162,29 @@ def _around(batch: "pa.Table") -> Period:
     return Period(min(period.start, limits["min"] - MARGIN), max(period.end, limits["max"] + MARGIN))
 
 
-def _end_of(account: list[dict[str, Any]], cursor: int, limit: int) -> int:
-    """One after the last position to read at once: whole additions, `limit` products or a little more."""
-    end = cursor
+def _end_of(account: list[dict[str, Any]], cursor: int, limit: int, past: Mapping[str, datetime]) -> int:
+    """One after the last position to read at once: whole additions, `limit` products or a little more, and any number of those passed over."""
+    end, room = cursor, limit
     for row in account:
-        if end > cursor and row["first_position"] >= max(end, cursor + limit):
+        if room <= 0 and row["first_position"] >= end:
             break
         end = max(end, row["last_position"] + 1)
+        if _wanted(row, past):
+            room -= row["last_position"] + 1 - max(row["first_position"], cursor)
     if len(account) == ADDITIONS and end > account[-1]["first_position"]:
         # More of the last addition may follow in the account.
         end = max(account[-1]["first_position"], cursor + 1)
     return int(end)
 
 
+def _wanted(row: dict[str, Any], past: Mapping[str, datetime]) -> bool:
+    return bool(row["last_sensing"] >= past.get(row["source"], row["last_sensing"]))
+
+
 def _periods(account: list[dict[str, Any]], end: int, past: Mapping[str, datetime]) -> list[Period]:
     """Stretches of time in which what is wanted was sensed, in order, apart from one another."""
     spans = sorted((max(row["first_sensing"], past.get(row["source"], row["first_sensing"])), row["last_sensing"]) for row in account
-                   if row["first_position"] < end and row["last_sensing"] >= past.get(row["source"], row["last_sensing"]))
+                   if row["first_position"] < end and _wanted(row, past))
     merged: list[tuple[datetime, datetime]] = []
     for first, last in spans:
         if merged and (first.year, first.month) <= (merged[-1][1].year, merged[-1][1].month):

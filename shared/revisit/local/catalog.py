@@ -6,8 +6,9 @@ takes in what others have added.
 
 import fcntl
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from revisit.catalog_schema import SCHEMA
 from revisit.errors import GiveUp
 from revisit.local.catalog_hashes import hashes
 from revisit.local.catalog_index import Index
-from revisit.local.catalog_log import UTC_COLUMNS, Damaged, Log, stored_schema, writing
+from revisit.local.catalog_log import GROUP_ROWS, UTC_COLUMNS, Damaged, Log, since, stored_schema, writing
 from revisit.local.catalog_repair import check, rebuild
 from revisit.local.catalog_view import View, age_of, products_of
 from revisit.local.spans import listed, remove
@@ -32,6 +33,8 @@ FORMAT = 1
 """Of the log's files; a folder of a newer one is refused."""
 RECENT_ROWS = 200_000
 """Rows that may be in memory only, not yet in the index."""
+STRIDE = 4 * GROUP_ROWS
+"""Rows of the log looked at together where most are passed over."""
 
 
 class LocalCatalog:
@@ -104,15 +107,19 @@ class LocalCatalog:
         products = tuple(found[: query.limit])
         return Page(products, page_end(products[-1]) if len(found) > query.limit else "")
 
-    def added_after(self, cursor: int, limit: int = 10_000) -> tuple[list[Product], int]:
-        """Products in the order they were added, later versions of one among them, and the cursor to go on from."""
+    def added_after(self, cursor: int, limit: int = 10_000, past: Mapping[str, datetime] | None = None) -> tuple[list[Product], int]:
+        """Products in the order they were added, later versions of one among them, and the cursor to go on from; see `ports.Catalog`."""
+        import pyarrow as pa
+
         end = self._log.end()
         while cursor < end:
-            reached = min(cursor + limit, end)
-            products = [product for table in self._log_rows(cursor, reached) for product in products_of(table)]
+            reached = min(cursor + (max(limit, STRIDE) if past else limit), end)
+            tables = [since(table, past or {}) for table in self._log_rows(cursor, reached)]
+            found = sum(table.num_rows for table in tables)
+            if found:
+                rows = pa.concat_tables(tables).slice(0, limit)
+                return products_of(rows), reached if found <= limit else rows["position"][-1].as_py() + 1
             cursor = reached
-            if products:
-                return products, cursor
         return [], cursor
 
     def freshness(self) -> list[Freshness]:

@@ -6,8 +6,9 @@ where it came late.
 """
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -137,6 +138,17 @@ def writing(folder: Path) -> Iterator[None]:
             raise GiveUp(f"the catalog in {folder} cannot be written ({error.strerror}); make the folder writable or name "
                          "another with --data") from error
         raise
+
+
+def since(rows: "pa.Table", past: Mapping[str, datetime]) -> "pa.Table":
+    """Rows of the log without those of a source that were sensed before the moment given for it."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for source, moment in past.items():
+        late = pc.greater_equal(rows["sensing_time"], pa.scalar(moment.astimezone(UTC).replace(tzinfo=None), pa.timestamp("us")))
+        rows = rows.filter(pc.or_(late, pc.not_equal(rows["source"], source)))
+    return rows
 
 
 @cache
