@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from revisit.clock import Clock
-from revisit.errors import NotFound
+from revisit.errors import GiveUp, NotFound
 from revisit.events import Event
 from revisit.ports import Assets, Bus, Catalog, Records, Source, Transaction
 from revisit.sign_in import SignIn
@@ -29,6 +29,11 @@ class Commit:
         self._transaction.send(cause.followed_by(event, now) if cause else Envelope(event, now, path=(event.topic,)))
 
 
+def no_key() -> bytes:
+    """Of a home that signs nothing."""
+    raise GiveUp("there is no key here to sign webhooks with")
+
+
 @dataclass(frozen=True, slots=True)
 class Backend:
     """Everything a function is handed beside its event."""
@@ -45,6 +50,8 @@ class Backend:
     now: Clock
     channels: Path | None = None
     """Folder of file channels; None where there is no disk to keep them on."""
+    signing_key: Callable[[], bytes] = no_key
+    """The key that the secrets of webhooks are derived from; read on first use, since most functions sign nothing."""
     base_url: str = ""
     """Where the API is reached; without it what is sent outward carries no link."""
     max_age: timedelta | None = None

@@ -20,10 +20,11 @@ from revisit.alert import Alert, alert_id
 from revisit.backend import Backend, Commit
 from revisit.clock import rfc3339
 from revisit.delivery import Attempt, Delivery, Receiver, delivery_id
-from revisit.errors import BadInput
+from revisit.errors import GiveUp
 from revisit.job import Cover, Job
 from revisit.paging import every
 from revisit.posting import Answer
+from revisit.signing_key import secrets_of
 from revisit.subscription import Channel, Subscription
 
 DELAYS = tuple(timedelta(seconds=seconds) for seconds in (0, 5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400))
@@ -260,8 +261,9 @@ def send(claimed: Claim, backend: Backend, around: Outside) -> Answer:
         if channel.kind == "file":
             return _append(channel, body, backend)
         endpoint: Endpoint = check_url(channel.target)
-        headers = webhook.signed_headers(channel.secret, delivery.id, backend.now(), body)
-    except BadInput as error:
+        secrets = secrets_of(backend.signing_key, claimed.subscription, channel, backend.now())
+        headers = webhook.signed_headers(" ".join(secrets), delivery.id, backend.now(), body)
+    except GiveUp as error:
         return Answer(f"refused: {error}")
     return posting.post(endpoint, headers, body, backend.now(), resolver=around.resolver, seconds=around.seconds)
 

@@ -1,10 +1,10 @@
 """Who watches which AOI, under which conditions, and wants which recipe."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
-from revisit.errors import BadInput
+from revisit.errors import BadInput, Conflict
 from revisit.ids import derived
 from revisit.product import LEVELS, Level, Product
 from revisit.recipe import Recipe
@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from revisit.aoi import AOI
 
 State = Literal["active", "paused", "deleted"]
+
+OVERLAP = timedelta(hours=24)
+"""So long the secret before still signs once a webhook has got another: time enough to tell the receiver."""
+MOST_SECRETS = 5
+"""Of one webhook at once; each adds 48 bytes to a header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +29,36 @@ class Channel:
     target: str
     """The https URL, or the file's name."""
     secret: str = ""
-    """whsec_...; signs what a webhook is sent."""
+    """whsec_... of a webhook made before secrets were derived: its generation 0."""
     state: Literal["live", "disabled"] = "live"
     reason: str = ""
     """Why it is disabled."""
+    generation: int = 0
+    """Number of the present secret, which `revisit.signing_key` derives; 0 where there is none or it is in the record."""
+    rotated: tuple[datetime, ...] = ()
+    """When the secrets before the present one were replaced, the latest last; those long past are forgotten."""
 
     @property
     def id(self) -> str:
         """The same target is the same channel, whatever its secret."""
         return derived("channel", self.kind, self.target)
+
+    def generations(self, now: datetime) -> list[int]:
+        """Numbers of the secrets that sign, the present one first."""
+        before = sum(now - moment < OVERLAP for moment in self.rotated)
+        return list(range(self.generation, self.generation - before - 1, -1))
+
+    def rotate(self, now: datetime) -> "Channel":
+        """The same channel with a new secret; the one before goes on signing for a day.
+
+        Raises:
+            Conflict: So many were made today that the receiver could not be told of them all.
+        """
+        recent = tuple(moment for moment in self.rotated if now - moment < OVERLAP)
+        if len(recent) >= MOST_SECRETS - 1:
+            raise Conflict(f"{self.target} got {len(recent)} new secrets within a day; give its receiver the last one, or wait until tomorrow")
+        rotated = replace(self, generation=self.generation + 1, rotated=(*recent, now))
+        return rotated if 0 in rotated.generations(now) else replace(rotated, secret="")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,6 @@
 Source: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 """
 
-import base64
-import secrets
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,11 +13,6 @@ from revisit.alert import Alert
 from revisit.clock import rfc3339
 from revisit.errors import BadInput
 from revisit.subscription import Subscription
-
-
-def new_secret() -> str:
-    """A secret to sign with: whsec_ and 32 random bytes in base64."""
-    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 def payload(alert: Alert, subscription: Subscription, base_url: str = "") -> bytes:
@@ -59,7 +52,7 @@ def signed_headers(secret: str, id: str, moment: datetime, body: bytes) -> dict[
     """The three headers of Standard Webhooks.
 
     Args:
-        secret: One whsec_..., or two with a blank between while they are exchanged: each signs.
+        secret: One whsec_..., or several with blanks between while they are exchanged: each signs.
         id: Stays the same over all attempts, so that a receiver can tell a repetition.
         moment: Of this attempt, aware.
         body: The very bytes that are sent.
@@ -72,7 +65,7 @@ def signed_headers(secret: str, id: str, moment: datetime, body: bytes) -> dict[
     except (ValueError, EmptyWebhookSecretError) as error:
         raise BadInput(f"a webhook secret is whsec_ and base64, which this one is not: {error}") from None
     if not signatures:
-        raise BadInput("the webhook has no secret to sign with; give it one of `new_secret`")
+        raise BadInput("the webhook has no secret to sign with; rotate its secret")
     return {"webhook-id": id, "webhook-timestamp": str(int(moment.timestamp())), "webhook-signature": " ".join(signatures)}
 
 

@@ -16,6 +16,7 @@ from revisit.alert import Alert, alert_id
 from revisit.api import create_app
 from revisit.api.asked import Identity
 from revisit.bookkeeping import Answered, DeadLetter
+from revisit.clock import rfc3339
 from revisit.commands import results
 from revisit.events import JobStarted
 from revisit.job import Cover, Job, Statistics
@@ -86,6 +87,19 @@ def test_a_webhook_secret_is_shown_when_the_subscription_is_made_and_never_again
     assert made.json["channels"][0]["secret"].startswith("whsec_")
     shown = client.get(made.headers["Location"])
     assert "whsec_" not in shown.text and shown.json["channels"][0]["target"] == "https://hooks.example.com/x"
+
+
+def test_a_webhook_gets_a_new_secret_which_is_told_once_with_the_moment_the_old_one_ends(client):
+    made = client.post("/subscriptions", json={**WATCH, "webhooks": ["https://hooks.example.com/x"]})
+    [channel] = made.json["channels"]
+    here = f"{made.headers['Location']}/channels/{channel['id']}/secret"
+    rotated = client.post(here)
+    assert rotated.status_code == 200 and rotated.headers["Cache-Control"] == "no-store"
+    assert rotated.json == {"subscription": made.json["subscription"], "channel": channel["id"], "target": "https://hooks.example.com/x",
+                            "before_until": rfc3339(NOW + timedelta(hours=24)), "secret": rotated.json["secret"]}
+    assert rotated.json["secret"].startswith("whsec_") and rotated.json["secret"] != channel["secret"]
+    assert client.post(here).json["secret"] not in (rotated.json["secret"], channel["secret"])
+    assert client.post(f"{made.headers['Location']}/channels/none/secret").status_code == 404
 
 
 def test_an_order_is_accepted_and_tells_how_far_it_is(client, backend):

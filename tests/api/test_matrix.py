@@ -37,6 +37,7 @@ EXPECTED = {
     "GET /subscriptions/<id>": MINE,
     "PATCH /subscriptions/<id>": MINE,
     "DELETE /subscriptions/<id>": (401, 404, 403, 204, 204, 404),
+    "POST /subscriptions/<id>/channels/<channel>/secret": MINE,
     "GET /subscriptions/<id>/alerts": MINE,
     "GET /subscriptions/<id>/results": MINE,
     "GET /subscriptions/<id>/series": MINE,
@@ -85,7 +86,8 @@ def world(tmp_path):
     known(backend, product(1), product(2))
     client = create_app(backend).test_client()
     ann = {"Authorization": "Bearer ann"}
-    made = client.post("/subscriptions", json={"aoi": FIELD, "name": "the secret lake", "backfill": "2024-06-01"}, headers=ann)
+    made = client.post("/subscriptions", json={"aoi": FIELD, "name": "the secret lake", "backfill": "2024-06-01", "webhooks": ["https://hooks.example.com/x"]},
+                       headers=ann)
     placed = client.post("/orders", json={"aoi": FIELD, "start": "2024-06-01", "end": "2024-06-01"}, headers=ann)
     assert (made.status_code, placed.status_code) == (201, 202), made.text + placed.text
     file = backend.assets.workspace() / "ndvi"
@@ -99,14 +101,15 @@ def world(tmp_path):
     backend.commit(lambda commit: (commit.put(letter), commit.put(line)), last=False)
     read, write = (make_key(backend, scope, [scope], owner="ann") for scope in ("read", "write"))
     things = {"subscriptions": made.json["subscription"], "orders": placed.json["order"], "results": job.id, "keys": read[0].id,
-              "dead-letters": letter.id, "<name>": "NDVI", "<token>": made.json["feed"].removeprefix("/feeds/").removesuffix(".atom")}
+              "dead-letters": letter.id, "<name>": "NDVI", "<channel>": made.json["channels"][0]["id"], "<token>": made.json["feed"].removeprefix("/feeds/").removesuffix(".atom")}
     return client, things, {"read": read[1], "write": write[1]}
 
 
 def ask(world, route: str, who: str):
     client, things, keys = world
     method, _, path = route.partition(" ")
-    here = path.replace("<name>", things["<name>"]).replace("<token>", things["<token>"]).replace("<id>", things.get(path.split("/")[1], ""))
+    here = path.replace("<name>", things["<name>"]).replace("<token>", things["<token>"]).replace("<channel>", things["<channel>"]) \
+        .replace("<id>", things.get(path.split("/")[1], ""))
     right, wrong = ("read", "write") if method == "GET" else ("write", "read")
     token = {"anonymous": "", "other": "bob", "owner": "ann", "operator": "boss", "right scope": keys[right], "wrong scope": keys[wrong]}[who]
     return client.open(here, method=method, json=BODIES.get(route), headers={"Authorization": f"Bearer {token}"} if token else {})

@@ -19,8 +19,10 @@ from receiver import after, answer, hang, receiver, reset
 from revisit import delivering, runtime, wire
 from revisit.addresses import ALLOW
 from revisit.alert import Alert
+from revisit.commands import rotate_secret, webhook_secrets
 from revisit.delivering import Outside, announce, carry, claim, due, record, wait_before
 from revisit.delivery import Delivery, Receiver
+from revisit.errors import GiveUp
 from revisit.events import DeliveriesDue, JobFinished
 from revisit.job import Cover, Job, Statistics
 from revisit.local.backend import local_backend
@@ -28,13 +30,13 @@ from revisit.posting import Answer
 from revisit.product import Product
 from revisit.recipe import Recipe
 from revisit.subscription import Channel, Subscription
-from revisit.webhook import new_secret
 from revisit.wire import Envelope
 
 NOW = datetime(2024, 2, 28, 22, 30, tzinfo=UTC)
 """A leap year: the schedule runs over 29 February."""
 
-SECRET = new_secret()
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+"""As a record of the first release holds it."""
 NDVI = Recipe(indices=("NDVI",))
 MAIN = Path(__file__).parents[2] / "functions" / "deliver" / "main.py"
 HOURS = (0, 5 / 3600, 5 / 60, 0.5, 2, 5, 10, 14, 20, 24)
@@ -164,6 +166,33 @@ def test_a_webhook_verifies_by_the_library_at_the_real_time(tmp_path, monkeypatc
         carry(due(later), later)
         read = [Webhook(SECRET).verify(body, headers) for headers, body in told.requests]
     assert read[0] == read[1] and len(set(ids(told))) == 1
+
+
+def test_a_receiver_verifies_by_either_secret_while_one_replaces_the_other_and_then_by_the_new_one(backend, clock, push, allow):
+    with receiver() as told:
+        allow(told)
+        watcher = watch(backend)
+        put(backend, watcher.updated(channels=(Channel("webhook", told.url, generation=1),)))
+        told_secrets = [webhook_secrets(backend, the_subscription(backend)), webhook_secrets(backend, rotate_secret(backend, "sub_1", told.url)[0])]
+        for number, hours in ((1, 0), (2, 23), (3, 25)):
+            clock.append(NOW + timedelta(hours=hours))
+            assert push(JobFinished(finished(backend, number).id)) == 200
+        sent = list(told.requests)
+    (old,), (new,) = (secrets.values() for secrets in told_secrets)
+    holds = [[Webhook(secret).sign(headers["webhook-id"], datetime.fromtimestamp(int(headers["webhook-timestamp"]), UTC), body.decode())
+              in headers["webhook-signature"].split() for secret in (old, new)] for headers, body in sent]
+    assert holds == [[True, True], [True, True], [False, True]]
+
+
+def test_a_delivery_that_cannot_be_signed_waits_and_says_why(backend, clock):
+    def no_key():
+        raise GiveUp("REVISIT_SIGNING_KEY is not set")
+
+    put(backend, watch(backend).updated(channels=(Channel("webhook", "https://hooks.example.com/x", generation=1),)))
+    (delivery,) = announce(finished(backend).id, backend)
+    carry([delivery], replace(backend, signing_key=no_key))
+    (after,) = deliveries(backend)
+    assert (after.state, after.attempts[-1].outcome) == ("due", "refused: REVISIT_SIGNING_KEY is not set")
 
 
 @pytest.mark.parametrize("changes", [

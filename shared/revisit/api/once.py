@@ -4,8 +4,9 @@ import re
 from collections.abc import Callable
 from datetime import timedelta
 from hashlib import sha256
+from typing import Any
 
-from flask import Response, make_response, request
+from flask import Response, current_app, make_response, request
 from flask.typing import ResponseReturnValue
 
 from revisit.api.asked import Asked
@@ -19,17 +20,21 @@ _LOOKED_AT = 20
 """Answers looked at with each new one; those outdated are taken away."""
 
 
-def once(asked: Asked, work: Callable[[], ResponseReturnValue]) -> Response:
+def once(asked: Asked, work: Callable[[], ResponseReturnValue], complete: Callable[[Any], Any] | None = None) -> Response:
     """Do the work, or answer as before where the key has been seen with the same request.
 
     What raises is not kept: it has written nothing, and may go well the next time.
+
+    Args:
+        work: Gives the answer.
+        complete: Adds to the answer's JSON value what is told but not kept: secrets.
 
     Raises:
         BadInput: The key was used for another request.
     """
     key = request.headers.get("Idempotency-Key")
     if key is None:
-        return make_response(work())
+        return _completed(make_response(work()), complete)
     if not re.fullmatch(r"[\x21-\x7e]{1,255}", key):
         raise BadInput("an Idempotency-Key has 1 to 255 printable ASCII characters without blanks")
     backend = asked.backend
@@ -39,7 +44,7 @@ def once(asked: Asked, work: Callable[[], ResponseReturnValue]) -> Response:
     if before and backend.now() - before.at < KEPT:
         if before.request != digest:
             raise BadInput(f"Idempotency-Key {key!r} was used for another request; send a new one")
-        return Response(before.body, before.status, before.headers)
+        return _completed(Response(before.body, before.status, before.headers), complete)
     response = make_response(work())
     now = backend.now()
     kept = {name: response.headers[name] for name in ("Content-Type", "Location") if name in response.headers}
@@ -53,4 +58,11 @@ def once(asked: Asked, work: Callable[[], ResponseReturnValue]) -> Response:
         transaction.put(answer)
 
     backend.records.transact(keep)
+    return _completed(response, complete)
+
+
+def _completed(response: Response, complete: Callable[[Any], Any] | None) -> Response:
+    if complete is not None:
+        response.set_data(current_app.json.dumps(complete(response.get_json())) + "\n")
+        response.headers["Cache-Control"] = "no-store"
     return response

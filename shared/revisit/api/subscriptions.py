@@ -14,7 +14,7 @@ from revisit.commands import shown
 from revisit.commands.limits import limits_of
 from revisit.errors import BadInput
 from revisit.recipe import Recipe
-from revisit.subscription import Channel
+from revisit.subscription import OVERLAP, Channel, Subscription
 
 MOST_ALERTS = MOST_RESULTS = 1000
 """Of one answer; the alerts that come first, the results that came last."""
@@ -63,9 +63,13 @@ def create(asked: Asked) -> Response:
         made = commands.subscribe(
             asked.backend, aoi_of(body.aoi, body.repair, asked.owner), body.name, recipe_of(body), body.level,  # type: ignore[arg-type]  # checked there
             body.max_cloud, body.min_clear, channels, begin(body.backfill), asked.owner)
-        return shown.subscription(made, secrets=True), 201, {"Location": f"/subscriptions/{made.id}"}
+        return shown.subscription(made), 201, {"Location": f"/subscriptions/{made.id}"}
 
-    return once(asked, work)
+    def with_secrets(told: dict[str, Any]) -> dict[str, Any]:
+        secrets = _secrets(asked, told["subscription"])
+        return {**told, "channels": [{**way, "secret": secrets[way["id"]]} if way["id"] in secrets else way for way in told["channels"]]}
+
+    return once(asked, work, with_secrets)
 
 
 def list_(asked: Asked) -> ResponseReturnValue:
@@ -87,6 +91,21 @@ def change(asked: Asked, id: str) -> ResponseReturnValue:
 def delete(asked: Asked, id: str) -> ResponseReturnValue:
     commands.delete(asked.backend, id, asked.owner)
     return "", 204
+
+
+def rotate(asked: Asked, id: str, channel: str) -> Response:
+    """A new secret for a webhook, told this once; the one before signs until the moment that is told too."""
+    def work() -> ResponseReturnValue:
+        watcher, way = commands.rotate_secret(asked.backend, id, channel, asked.owner)
+        return {"subscription": watcher.id, "channel": way.id, "target": way.target, "before_until": shown.moment(way.rotated[-1] + OVERLAP)}
+
+    return once(asked, work, lambda told: {**told, "secret": _secrets(asked, told["subscription"]).get(told["channel"])})
+
+
+def _secrets(asked: Asked, id: str) -> dict[str, str]:
+    """The present secrets of a subscription's webhooks; none where it has ended since the answer that tells them was first given."""
+    watcher = asked.backend.records.get(Subscription, id)
+    return commands.webhook_secrets(asked.backend, watcher) if watcher else {}
 
 
 def alerts(asked: Asked, id: str) -> ResponseReturnValue:
@@ -117,6 +136,7 @@ ROUTES = (
     ("GET", "/subscriptions/<id>", show),
     ("PATCH", "/subscriptions/<id>", change),
     ("DELETE", "/subscriptions/<id>", delete),
+    ("POST", "/subscriptions/<id>/channels/<channel>/secret", rotate),
     ("GET", "/subscriptions/<id>/alerts", alerts),
     ("GET", "/subscriptions/<id>/results", results),
     ("GET", "/subscriptions/<id>/series", series),

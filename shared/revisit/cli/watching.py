@@ -35,8 +35,9 @@ Id = Annotated[str, typer.Argument(help="Id of the subscription, or its name.", 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(subscribe)
-    many = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, show, pause, resume and delete subscriptions.")
-    for command, name in ((list_, "list"), (show, "show"), (pause, "pause"), (resume, "resume"), (delete, "delete")):
+    many = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, show, pause, resume and delete subscriptions, and replace what their webhooks are signed with.")
+    for command, name in ((list_, "list"), (show, "show"), (pause, "pause"), (resume, "resume"), (delete, "delete"),
+                          (rotate_secret, "rotate-secret")):
         many.command(name)(command)
     app.add_typer(many, name="subscriptions")
     app.command()(alerts)
@@ -61,19 +62,22 @@ def subscribe(
     """Watch an area."""
     from revisit.commands import shown as told
     from revisit.commands import subscribe as watch
+    from revisit.commands import webhook_secrets
     from revisit.subscription import Channel
 
     channels = [Channel("webhook", url) for url in webhook or ()] + [Channel("file", target) for target in file or ()]
     area, recipe = read_aoi(aoi, repair), read_recipe(index, bands)
+    backend = opened(data, project)
     with working("Subscribing"):
-        made = watch(opened(data, project), area, name, recipe, read_level(level) or "L2A", max_cloud, min_clear, channels, begin(backfill))
+        made = watch(backend, area, name, recipe, read_level(level) or "L2A", max_cloud, min_clear, channels, begin(backfill))
+    secrets = webhook_secrets(backend, made)
     if json:
-        print_json(told.subscription(made, secrets=True))
+        print_json(told.subscription(made, secrets))
     else:
         print(made.id)
         for channel in made.channels:
-            if channel.secret:
-                say(f"{channel.target} is signed with {channel.secret}; keep it, it is shown by this command only")
+            if channel.id in secrets:
+                say(f"{channel.target} is signed with {secrets[channel.id]}; keep it, it is shown by this command only")
     if project_of(data, project) is None:
         _hint(data)
 
@@ -127,6 +131,29 @@ def delete(id: Id, json: Json = False, data: Data = None, project: Project = Non
     from revisit.commands import delete as end
 
     _print(end(opened(data, project), id), json)
+
+
+def rotate_secret(
+    id: Id,
+    channel: Annotated[str, typer.Argument(help="Address of the webhook, or the channel's id.", metavar="CHANNEL")],
+    json: Json = False,
+    data: Data = None,
+    project: Project = None,
+) -> None:
+    """Sign what a webhook is sent with a new secret, and for a day with the one before too."""
+    from revisit.commands import rotate_secret as rotate
+    from revisit.commands import shown as told
+    from revisit.commands import webhook_secrets
+    from revisit.subscription import OVERLAP
+
+    backend = opened(data, project)
+    watcher, way = rotate(backend, id, channel)
+    secret, until = webhook_secrets(backend, watcher)[way.id], told.moment(way.rotated[-1] + OVERLAP)
+    if json:
+        print_json({"subscription": watcher.id, "channel": way.id, "target": way.target, "before_until": until, "secret": secret})
+    else:
+        print(secret)
+        say(f"{way.target} is signed with it from now on, until {minute(until)} with the one before too; it is shown by this command only")
 
 
 def _print(one: "Subscription", json: bool) -> None:

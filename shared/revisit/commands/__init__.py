@@ -11,9 +11,10 @@ from revisit.commands.reading import alerts, job, results, series
 from revisit.commands.recipes import recipe_of
 from revisit.commands.replaying import dead_letter, dead_letters, replay
 from revisit.commands.reporting import status
+from revisit.commands.rotating import rotate_secret, webhook_secrets
 from revisit.commands.searching import search
 from revisit.commands.subscribing import delete, pause, resume, subscribe, subscription, subscriptions
 
 __all__ = ["alerts", "dead_letter", "dead_letters", "delete", "erase", "export", "holder", "job", "keys", "make_key", "order", "order_of",
-           "orders", "pause", "recipe_of", "replay", "results", "resume", "revoke_key", "search", "series", "status", "subscribe",
-           "subscription", "subscriptions"]
+           "orders", "pause", "recipe_of", "replay", "results", "resume", "revoke_key", "rotate_secret", "search", "series",
+           "status", "subscribe", "subscription", "subscriptions", "webhook_secrets"]

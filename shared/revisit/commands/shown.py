@@ -3,7 +3,7 @@
 Numbers have 9 significant digits, shares run from 0 to 1, instants are RFC 3339 with Z.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from math import isfinite
@@ -95,25 +95,25 @@ def recipe(wanted: Recipe) -> dict[str, Any]:
     return {**asdict(wanted), "bands": list(wanted.bands), "indices": list(wanted.indices)}
 
 
-def subscription(watcher: Subscription, secrets: bool = False) -> dict[str, Any]:
+def subscription(watcher: Subscription, secrets: Mapping[str, str] | None = None) -> dict[str, Any]:
     """A subscription.
 
     Args:
-        secrets: Whether the channels' secrets are told; done once, when it is made.
+        secrets: Of its webhooks, by the channel's id, where they are told: when it is made.
     """
     return {
         "subscription": watcher.id, "name": watcher.name, "state": watcher.state, "aoi": watcher.aoi, "tiles": list(watcher.tiles),
         "recipe": recipe(watcher.recipe), "level": watcher.level, "max_cloud": watcher.max_cloud, "min_clear": watcher.min_clear,
-        "channels": [channel(one, secrets) for one in watcher.channels], "backfill": moment(watcher.backfill),
+        "channels": [channel(one, (secrets or {}).get(one.id, "")) for one in watcher.channels], "backfill": moment(watcher.backfill),
         "created": moment(watcher.created), "paused": moment(watcher.paused), "alerts": watcher.alerts,
         "feed": f"/feeds/{watcher.feed_token}.atom",
     }
 
 
-def channel(way: Channel, secrets: bool = False) -> dict[str, Any]:
-    """A channel, its secret only where asked for."""
+def channel(way: Channel, secret: str = "") -> dict[str, Any]:
+    """A channel, its secret only where it is told."""
     told = {"id": way.id, "kind": way.kind, "target": way.target, "state": way.state, "reason": way.reason or None}
-    return {**told, "secret": way.secret} if secrets and way.secret else told
+    return {**told, "secret": secret} if secret else told
 
 
 def alert(line: Alert) -> dict[str, Any]:

@@ -44,12 +44,13 @@ def subscribe(backend: Backend, aoi: AOI, name: str, recipe: Recipe, level: Leve
     Args:
         max_cloud: Percent over the whole product at most.
         min_clear: Percent of the AOI's valid pixels that must be clear.
-        channels: Where alerts go; a webhook without a secret gets one.
+        channels: Where alerts go; what each webhook is signed with, `webhook_secrets` tells.
 
     Raises:
         BadInput: A name, index, percentage, address, period or AOI that makes no sense, or more than the plan allows.
         Conflict: It exists with other conditions.
         TooMany: Its past holds more acquisitions than are left of the owner's day.
+        GiveUp: There is no key to sign a webhook with.
         Retry: A source that its past is asked of does not answer; nothing has been written.
     """
     limits = limits_of(owner)
@@ -64,6 +65,8 @@ def subscribe(backend: Backend, aoi: AOI, name: str, recipe: Recipe, level: Leve
     )
     if len(asked.channels) > limits.channels:
         raise BadInput(f"a subscription has at most {limits.channels} channels, not {len(asked.channels)}")
+    if any(channel.kind == "webhook" for channel in asked.channels):
+        backend.signing_key()
     if limits.jobs_a_day is None:
         _check_count(backend, asked, limits.subscriptions)
     past = 0
@@ -105,7 +108,7 @@ def _check_count(backend: Backend, asked: Subscription, most: int) -> None:
 
 
 def checked(channel: Channel) -> Channel:
-    """A channel that alerts may be carried by; a webhook without a secret gets one.
+    """A channel that alerts may be carried by; a webhook with its first secret.
 
     Raises:
         BadInput: The address is private or malformed, or the file's name is none.
@@ -116,10 +119,9 @@ def checked(channel: Channel) -> Channel:
         check_name(channel.target)
         return channel
     from revisit.addresses import check_url
-    from revisit.webhook import new_secret
 
     check_url(channel.target)
-    return channel if channel.secret else replace(channel, secret=new_secret())
+    return channel if channel.secret else replace(channel, generation=max(channel.generation, 1))
 
 
 def subscription(backend: Backend, id: str, owner: str = "local") -> Subscription:

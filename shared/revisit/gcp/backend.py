@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from revisit.backend import Backend
 from revisit.clock import Clock, system_clock
-from revisit.gcp.settings import Settings, settings
+from revisit.errors import GiveUp
+from revisit.gcp.settings import SIGNING_KEY, Settings, settings
 from revisit.gcp.tokens import sign_in
 from revisit.ports import Assets, Catalog, Source
 
@@ -40,7 +41,7 @@ def gcp_backend(named: Settings | None = None, now: Clock = system_clock) -> Bac
         return BigQueryCatalog(place, now)
 
     return Backend(catalog, _later(lambda: home.records), _later(lambda: home.assets), _later(lambda: home.bus), _open_source, place.sources, now,
-                   base_url=place.base_url, max_age=MAX_AGE, sign_in=sign_in(place))
+                   signing_key=partial(_signing_key, place), base_url=place.base_url, max_age=MAX_AGE, sign_in=sign_in(place))
 
 
 class _Home:
@@ -79,6 +80,13 @@ class _Home:
         from revisit.gcp.pubsub import Publisher
 
         return Outbox(self._client, Publisher(self._place).publish, self._now)
+
+
+def _signing_key(place: Settings) -> bytes:
+    if not place.signing_key:
+        raise GiveUp(f"{SIGNING_KEY} is not set, and webhooks are not signed without; set it to what "
+                     "`gcloud secrets versions access latest --secret=revisit-signing-key` prints")
+    return place.signing_key
 
 
 def _later(make: Callable[[], Any]) -> Any:

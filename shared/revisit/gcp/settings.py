@@ -3,13 +3,15 @@
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from revisit.errors import BadInput
+from revisit.signing_key import key_of
 
 EMULATORS = ("FIRESTORE_EMULATOR_HOST", "PUBSUB_EMULATOR_HOST", "BIGQUERY_EMULATOR_HOST", "STORAGE_EMULATOR_HOST")
 """Variables by which Google's own clients find a local stand-in."""
 
+SIGNING_KEY = "REVISIT_SIGNING_KEY"
 _PROJECT = re.compile(r"[a-z][a-z0-9-]{4,28}[a-z0-9]")
 _NAMES = {
     "REVISIT_DATABASE": re.compile(r"\(default\)|[a-z][a-z0-9-]{2,61}[a-z0-9]"),
@@ -43,6 +45,8 @@ class Settings:
     """REVISIT_SITES: origins of the web page, separated by blanks, which may ask the API."""
     operators: tuple[str, ...] = ()
     """REVISIT_OPERATORS: verified e-mail addresses of those who look after the whole, separated by blanks."""
+    signing_key: bytes = field(default=b"", repr=False)
+    """REVISIT_SIGNING_KEY: what the secrets of webhooks are derived from; Secret Manager gives it to `api` and `deliver` alone."""
     auth_emulator: str = ""
     """FIREBASE_AUTH_EMULATOR_HOST: stands in for Identity Platform, in projects that are demonstrations only."""
 
@@ -80,10 +84,11 @@ def settings(environment: Mapping[str, str] = os.environ) -> Settings:
         value = environment.get(name, "").strip()
         if value and not form.fullmatch(value):
             raise BadInput(f"{name} {value!r} is not a name that Google Cloud takes; correct it or leave it out")
-    given = {field: environment[variable].strip() for field, variable in _VARIABLES.items() if environment.get(variable, "").strip()}
+    given = {name: environment[variable].strip() for name, variable in _VARIABLES.items() if environment.get(variable, "").strip()}
+    key = environment.get(SIGNING_KEY, "").strip()
     return Settings(project, sources=tuple(environment.get("REVISIT_SOURCES", "").split()),
                     sites=tuple(environment.get("REVISIT_SITES", "").split()), operators=tuple(environment.get("REVISIT_OPERATORS", "").split()),
-                    auth_emulator=environment.get("FIREBASE_AUTH_EMULATOR_HOST", "").strip(), **given)
+                    signing_key=key_of(key, SIGNING_KEY) if key else b"", auth_emulator=environment.get("FIREBASE_AUTH_EMULATOR_HOST", "").strip(), **given)
 
 
 _VARIABLES = {"bucket": "REVISIT_BUCKET", "database": "REVISIT_DATABASE", "dataset": "REVISIT_DATASET", "location": "REVISIT_LOCATION",

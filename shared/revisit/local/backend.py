@@ -15,6 +15,7 @@ from revisit.local.doorbell import Doorbell
 from revisit.local.folder import FolderAssets
 from revisit.local.queue import LocalQueue
 from revisit.local.records import LocalRecords
+from revisit.local.signing_key import signing_key
 from revisit.local.sqlite import Database
 from revisit.ports import Catalog, Source
 
@@ -29,7 +30,7 @@ def local_backend(data: Path, sources: tuple[str, ...] = (), now: Clock = system
     """The backend of a data folder, which is made where it is missing.
 
     Args:
-        data: Holds revisit.db, catalog/ and assets/.
+        data: Holds revisit.db, catalog/, assets/ and, where a webhook is signed, signing.key.
         sources: SPECs that a refresh asks, besides those that `remember_sources` put into the folder.
         now: The present.
 
@@ -52,7 +53,8 @@ def local_backend(data: Path, sources: tuple[str, ...] = (), now: Clock = system
         return LocalCatalog(data / CATALOG)
 
     return Backend(catalog, LocalRecords(database, now, bell), FolderAssets(data / ASSETS), queue, _open_source,
-                   tuple(dict.fromkeys((*remembered_sources(database), *sources))), now, channels=data / "channels")
+                   tuple(dict.fromkeys((*remembered_sources(database), *sources))), now, channels=data / "channels",
+                   signing_key=cache(lambda: signing_key(data)))
 
 
 def local_queue(backend: Backend) -> LocalQueue:

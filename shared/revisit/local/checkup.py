@@ -13,6 +13,7 @@ from revisit.errors import BadInput, GiveUp, Retry
 from revisit.job import Job
 from revisit.local.backend import ASSETS, DATABASE
 from revisit.local.disk import network_disk
+from revisit.local.signing_key import FILE, open_to_others
 from revisit.local.sqlite import Database
 from revisit.records import NAMES, decode, index_of
 from revisit.subscription import Subscription
@@ -28,13 +29,16 @@ def check_data(data: Path) -> list[str]:
     findings = []
     if kind := network_disk(data):
         findings.append(f"the data folder {data} is on a network disk ({kind}), where a lost connection can damage it; move it to a local one")
+    if open_to_others(data):
+        findings.append(f"{data / FILE}, which webhooks are signed with, can be read by other users; `chmod 600` it and rotate the webhooks' secrets")
     file = data / DATABASE
     if not file.exists() and not file.with_name(file.name + "-wal").exists():
         return [*findings, f"{file} is missing: no subscriptions, orders or alerts are known here; put a copy in its place if there were any"]
     try:
         database = Database(file)
         with database.reading() as connection:
-            for look in (_integrity(connection, file), _records(connection), _alerts(connection), _assets(connection, data), _letters(connection)):
+            for look in (_integrity(connection, file), _records(connection), _alerts(connection), _assets(connection, data), _keys(connection, data),
+                         _letters(connection)):
                 findings += _first(look)
         database.close()
     except (GiveUp, Retry) as error:
@@ -89,6 +93,14 @@ def _assets(connection: apsw.Connection, data: Path) -> Iterator[str]:
             if size != asset.size:
                 what = "is missing" if size is None else f"has {size} bytes instead of {asset.size}"
                 yield f"{file} of job {job.id!r} {what}; order it again"
+
+
+def _keys(connection: apsw.Connection, data: Path) -> Iterator[str]:
+    """The key that webhooks are signed with is there."""
+    signed = any(channel.generation for watcher in _all(connection, Subscription) if watcher.state != "deleted" for channel in watcher.channels)
+    if signed and not (data / FILE).exists():
+        yield (f"{data / FILE} is missing, which webhooks are signed with; put a copy in its place, or rotate each webhook's secret, "
+               "for a new key signs with others")
 
 
 def _letters(connection: apsw.Connection) -> Iterator[str]:
