@@ -23,6 +23,8 @@ HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 SAFE = ("GET", "HEAD", "OPTIONS")
+OPEN = ("/", "/<path:name>", "/health", "/openapi.json", "/docs", "/docs/<file>")
+"""Rules of what is everybody's."""
 
 
 def guard(app: Flask, hosts: Collection[str], token: str, sites: Collection[str] = ()) -> None:
@@ -73,9 +75,9 @@ def _same_origin() -> bool:
 
 
 def is_open() -> bool:
-    """Whether what is asked for is everybody's: the page, the health, and feeds, whose address is the secret."""
+    """Whether what is asked for is everybody's: the page, the health, the specification, and feeds, whose address is the secret."""
     rule = request.url_rule.rule if request.url_rule else ""
-    return rule in ("/", "/health", "/<path:name>") or rule.startswith("/feeds/")
+    return rule in OPEN or rule.startswith("/feeds/")
 
 
 def bearer() -> str:
