@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from revisit.errors import BadInput
-from revisit.geojson import MAX_HOLES, MAX_POLYGONS, MAX_VERTICES, geometries, read
+from revisit.errors import BadShape
+from revisit.geojson import MAX_HOLES, MAX_POLYGONS, MAX_VERTICES, Polygon, geometries, read
 from revisit.ids import derived
 from revisit.polygon import DECIMALS, mended, refuse_invalid, refuse_tangle, rounded, sound, together
 from revisit.tile import tiles_under
@@ -36,10 +36,14 @@ class AOI:
         Rings left open are closed, repeated points and elevations dropped; anything else wrong is refused, never mended.
 
         Raises:
-            BadInput: It is not a polygon on Earth, crosses itself, or is beyond a limit.
+            BadShape: It is not a polygon on Earth, crosses itself, or is beyond a limit.
         """
         found = geometries(read(document))
-        shapes = [together([sound(rings) for rings in polygons]) for polygons in found]
+        faults: list[BadShape] = []
+        parts = [_sound(polygons, faults) for polygons in found]
+        if faults:
+            raise BadShape(str(faults[0]), *dict.fromkeys(fault for each in faults for fault in each.errors))
+        shapes = [together(each) for each in parts]
         if len(shapes) > 1:
             refuse_tangle([ring for polygons in found for rings in polygons for ring in rings])
         return cls._within(shapes, max_area_km2)
@@ -50,14 +54,38 @@ class AOI:
         a ring that crosses itself everything it encloses is kept (shapely's make_valid, method "structure").
 
         Raises:
-            BadInput: As `parse`, and above 500 vertices or 5,000 crossings.
+            BadShape: As `parse`, and above 500 vertices or 5,000 crossings.
         """
         polygons = [rings for each in geometries(read(document), wrap=True) for rings in each]
         every = [ring for rings in polygons for ring in rings]
         if sum(len(ring) - 1 for ring in every) > MAX_REPAIRED:
-            raise BadInput(f"an AOI of more than {MAX_REPAIRED} vertices is too large to repair; simplify it first")
+            raise BadShape(f"an AOI of more than {MAX_REPAIRED} vertices is too large to repair; simplify it first")
         refuse_tangle(every)
         return cls._within([mended(rings) for rings in polygons], max_area_km2)
+
+    @classmethod
+    def given(cls, document: str | bytes | dict[str, Any], repair: bool, max_area_km2: float = MAX_AREA_KM2) -> "AOI":
+        """`repaired` where that is asked for, else `parse`, whose refusal tells whether a repair would help.
+
+        Raises:
+            BadShape: As these.
+        """
+        if repair:
+            return cls.repaired(document, max_area_km2)
+        try:
+            return cls.parse(document, max_area_km2)
+        except BadShape as error:
+            # Of what is wrong with no place in particular nothing can be mended.
+            error.repairable = any(place for place, _ in error.errors) and cls._mends(document, max_area_km2)
+            raise
+
+    @classmethod
+    def _mends(cls, document: str | bytes | dict[str, Any], max_area_km2: float) -> bool:
+        try:
+            cls.repaired(document, max_area_km2)
+        except BadShape:
+            return False
+        return True
 
     @classmethod
     def of(cls, geometry: dict[str, Any]) -> "AOI":
@@ -113,18 +141,29 @@ class AOI:
         shape = shapes[0] if len(shapes) == 1 else rounded(shapely.union_all(shapes))
         parts = [part for part in shapely.get_parts(shape) if part.area > 0]
         if not parts:
-            raise BadInput("the AOI has no area; draw a polygon that encloses something")
+            raise BadShape("the AOI has no area; draw a polygon that encloses something")
         for count, limit, what in ((len(parts), MAX_POLYGONS, "parts"),
                                    (max(shapely.get_num_interior_rings(parts)), MAX_HOLES, "holes in a part"),
                                    (shapely.get_num_coordinates(parts).sum() - _rings(parts), MAX_VERTICES, "vertices")):
             if count > limit:
-                raise BadInput(f"put together the AOI has {count:,} {what}, {limit:,} at most; simplify it or split it into several")
+                raise BadShape(f"put together the AOI has {count:,} {what}, {limit:,} at most; simplify it or split it into several")
         shape = parts[0] if len(parts) == 1 else shapely.multipolygons(parts)
         refuse_invalid(shape)
         area = _area_km2(shape)
         if area > max_area_km2:
-            raise BadInput(f"the AOI covers {area:,.0f} km2, {max_area_km2:,.0f} km2 at most; draw a smaller one or split it")
+            raise BadShape(f"the AOI covers {area:,.0f} km2, {max_area_km2:,.0f} km2 at most; draw a smaller one or split it")
         return cls(_plain(mapping(shapely.orient_polygons(shapely.normalize(shape)))))
+
+
+def _sound(polygons: list[Polygon], faults: list[BadShape]) -> list[Any]:
+    """The sound ones of the polygons of a geometry; what is wrong with the others goes to `faults`."""
+    shapes = []
+    for rings in polygons:
+        try:
+            shapes.append(sound(rings))
+        except BadShape as error:
+            faults.append(error)
+    return shapes
 
 
 def _rings(parts: list[Any]) -> int:

@@ -4,6 +4,7 @@
     ├── Retry        try again later: the message is redelivered
     └── GiveUp       trying again cannot help: the reason is recorded, nothing is redelivered
         ├── BadInput     what was asked makes no sense: HTTP 422, exit code 2
+        │   └── BadShape     an AOI that is no sound polygon on Earth, with the places where it is not
         ├── NotFound     no such thing, or not yours: HTTP 404, exit code 2
         ├── Conflict     what was asked contradicts what is there: HTTP 409, exit code 2
         ├── Unknown      nobody we know is asking: HTTP 401, exit code 2
@@ -12,6 +13,10 @@
 Every message is one sentence that names the value and the remedy. Only `runtime.on`, the API's one error table and the
 command line catch them.
 """
+
+
+type Fault = tuple[tuple[float, float] | None, str]
+"""Where something is wrong, lon/lat degrees, None where that is no place; and what."""
 
 
 class Retry(Exception):
@@ -24,6 +29,17 @@ class GiveUp(Exception):
 
 class BadInput(GiveUp):
     """What was asked makes no sense."""
+
+
+class BadShape(BadInput):
+    """An AOI that is no sound polygon on Earth."""
+
+    def __init__(self, sentence: str, *errors: "Fault") -> None:
+        super().__init__(sentence)
+        self.errors = errors or ((None, sentence),)
+        """Each place that is wrong, and why."""
+        self.repairable = False
+        """Whether a repair was tried, and made a sound polygon of it."""
 
 
 class NotFound(GiveUp):

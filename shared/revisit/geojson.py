@@ -6,7 +6,8 @@ from typing import Any
 
 import msgspec
 
-from revisit.errors import BadInput
+from revisit.errors import BadShape
+from revisit.wkt import is_wkt, read_wkt
 
 MAX_BYTES = 1_000_000
 """Of a document."""
@@ -27,24 +28,26 @@ _LON_LAT = re.compile(r"(urn:ogc:def:crs:)?(OGC:(1\.3)?:?CRS84h?|EPSG:[\d.]*:?43
 
 
 def read(document: str | bytes | dict[str, Any]) -> dict[str, Any]:
-    """A GeoJSON object from text, or as it is.
+    """A GeoJSON object from text, or as it is; a str may also be well-known text.
 
     Raises:
-        BadInput: Too large, or not a JSON object.
+        BadShape: Too large, or not a JSON object.
     """
     if isinstance(document, str | bytes):
         size = len(document) if isinstance(document, bytes) else len(document.encode(errors="replace"))
         if size > MAX_BYTES:
-            raise BadInput(f"the AOI's GeoJSON has {size:,} bytes, {MAX_BYTES:,} at most; simplify it")
+            raise BadShape(f"the AOI's GeoJSON has {size:,} bytes, {MAX_BYTES:,} at most; simplify it")
+        if isinstance(document, str) and is_wkt(document):
+            return read_wkt(document, MAX_VERTICES + MAX_POLYGONS * (1 + MAX_HOLES))
         try:
             text = document.removeprefix(b"\xef\xbb\xbf") if isinstance(document, bytes) else document.removeprefix("\ufeff")
             document = msgspec.json.decode(text)
         except (msgspec.DecodeError, ValueError) as error:
-            raise BadInput(f"the AOI is not valid JSON: {str(error)[:120]}; write a GeoJSON polygon") from None
+            raise BadShape(f"the AOI is not valid JSON: {str(error)[:120]}; write a GeoJSON polygon") from None
         except RecursionError:
-            raise BadInput("the AOI's JSON is nested too deeply; write a GeoJSON polygon") from None
+            raise BadShape("the AOI's JSON is nested too deeply; write a GeoJSON polygon") from None
     if not isinstance(document, dict):
-        raise BadInput(f"an AOI is a GeoJSON object, not {_short(document)}")
+        raise BadShape(f"an AOI is a GeoJSON object, not {_short(document)}")
     return document
 
 
@@ -56,35 +59,35 @@ def geometries(document: dict[str, Any], wrap: bool = False) -> list[list[Polygo
         wrap: Whether longitudes beyond 180 degrees are brought back instead of refused.
 
     Raises:
-        BadInput: It holds anything but polygons, or is beyond a limit.
+        BadShape: It holds anything but polygons, or is beyond a limit.
     """
     found: list[list[Any]] = []
     _collect(document, found, 0)
     polygons = sum(len(geometry) for geometry in found)
     if not polygons:
-        raise BadInput("the AOI is empty; give at least one polygon")
+        raise BadShape("the AOI is empty; give at least one polygon")
     if polygons > MAX_POLYGONS:
-        raise BadInput(f"the AOI has {polygons:,} polygons, {MAX_POLYGONS} at most; split it into several AOIs")
+        raise BadShape(f"the AOI has {polygons:,} polygons, {MAX_POLYGONS} at most; split it into several AOIs")
     vertices = sum(_vertices(rings) for geometry in found for rings in geometry)
     if vertices > MAX_VERTICES:
-        raise BadInput(f"the AOI has {vertices:,} vertices, {MAX_VERTICES:,} at most; simplify it, for instance to the 10 m of a pixel")
+        raise BadShape(f"the AOI has {vertices:,} vertices, {MAX_VERTICES:,} at most; simplify it, for instance to the 10 m of a pixel")
     return [[[_ring(ring, wrap) for ring in rings] for rings in geometry] for geometry in found]
 
 
 def _vertices(rings: Any) -> int:
     """Positions of a polygon not counting those that close a ring; refuses what is no list of rings."""
     if not isinstance(rings, list | tuple) or not rings or not all(isinstance(ring, list | tuple) for ring in rings):
-        raise BadInput("a polygon's coordinates are a list of rings of [lon, lat] positions; one of the AOI's is not")
+        raise BadShape("a polygon's coordinates are a list of rings of [lon, lat] positions; one of the AOI's is not")
     if len(rings) > 1 + MAX_HOLES:
-        raise BadInput(f"a polygon of the AOI has {len(rings) - 1:,} holes, {MAX_HOLES} at most; simplify it")
+        raise BadShape(f"a polygon of the AOI has {len(rings) - 1:,} holes, {MAX_HOLES} at most; simplify it")
     return sum(len(ring) - (len(ring) > 1 and ring[0] == ring[-1]) for ring in rings)
 
 
 def _collect(item: Any, found: list[list[Any]], depth: int) -> None:
     if depth > MAX_NESTING:
-        raise BadInput(f"the AOI's collections are nested more than {MAX_NESTING} deep; write one MultiPolygon")
+        raise BadShape(f"the AOI's collections are nested more than {MAX_NESTING} deep; write one MultiPolygon")
     if not isinstance(item, dict):
-        raise BadInput(f"the AOI holds {_short(item)} where GeoJSON has an object")
+        raise BadShape(f"the AOI holds {_short(item)} where GeoJSON has an object")
     _refuse_other_crs(item.get("crs"))
     kind = item.get("type")
     if kind in ("FeatureCollection", "GeometryCollection"):
@@ -93,22 +96,22 @@ def _collect(item: Any, found: list[list[Any]], depth: int) -> None:
             _collect(member, found, depth + 1)
     elif kind == "Feature":
         if item.get("geometry") is None:
-            raise BadInput("a feature of the AOI has no geometry; give it a polygon or leave it out")
+            raise BadShape("a feature of the AOI has no geometry; give it a polygon or leave it out")
         _collect(item["geometry"], found, depth + 1)
     elif kind == "Polygon":
         found.append([_list(item, "coordinates")])
     elif kind == "MultiPolygon":
         found.append(_list(item, "coordinates"))
     elif kind in ("Point", "MultiPoint", "LineString", "MultiLineString"):
-        raise BadInput(f"a {kind} has no area; draw the AOI as a polygon")
+        raise BadShape(f"a {kind} has no area; draw the AOI as a polygon")
     else:
-        raise BadInput(f"type {_short(kind)} is no GeoJSON type; write a Polygon, MultiPolygon, Feature or FeatureCollection")
+        raise BadShape(f"type {_short(kind)} is no GeoJSON type; write a Polygon, MultiPolygon, Feature or FeatureCollection")
 
 
 def _list(item: dict[str, Any], key: str) -> list[Any]:
     value = item.get(key)
     if not isinstance(value, list | tuple):
-        raise BadInput(f"the AOI's {item['type']} has no list of {key}")
+        raise BadShape(f"the AOI's {item['type']} has no list of {key}")
     return list(value)
 
 
@@ -118,7 +121,7 @@ def _refuse_other_crs(crs: Any) -> None:
     properties = crs.get("properties") if isinstance(crs, dict) else None
     name = str(properties.get("name")) if isinstance(properties, dict) else str(crs)
     if not _LON_LAT.fullmatch(name.replace("::", ":").strip()):
-        raise BadInput(f"the AOI is in {_short(name)}; GeoJSON is in lon/lat degrees (WGS84, EPSG:4326), so convert it first")
+        raise BadShape(f"the AOI is in {_short(name)}; GeoJSON is in lon/lat degrees (WGS84, EPSG:4326), so convert it first")
 
 
 def _ring(positions: list[Any], wrap: bool) -> Ring:
@@ -130,29 +133,31 @@ def _ring(positions: list[Any], wrap: bool) -> Ring:
     if len(ring) > 1 and ring[0] != ring[-1]:
         ring.append(ring[0])
     if len(ring) < 4:
-        raise BadInput(f"a ring of the AOI has {len(set(ring))} different points, which enclose nothing; a polygon needs three at least")
+        raise BadShape(f"a ring of the AOI has {len(set(ring))} different points, which enclose nothing; a polygon needs three at least")
     return ring
 
 
 def _point(position: Any, wrap: bool) -> tuple[float, float]:
     if not isinstance(position, list | tuple) or not 2 <= len(position) <= 4:
-        raise BadInput(f"{_short(position)} in the AOI is not a [lon, lat] position")
+        raise BadShape(f"{_short(position)} in the AOI is not a [lon, lat] position")
     lon, lat = position[0], position[1]
     for value in (lon, lat):
         if isinstance(value, bool) or not isinstance(value, int | float) or value != value or abs(value) == math.inf:
-            raise BadInput(f"{_short(value)} in the AOI is not a number of degrees")
+            raise BadShape(f"{_short(value)} in the AOI is not a number of degrees")
     if wrap and 180 < abs(lon) <= 540:
         lon = (lon + 180) % 360 - 180
     if abs(lon) <= 180 and abs(lat) <= 90:
         return float(lon), float(lat)
     if abs(lat) > 360 or abs(lon) > 1000:
-        raise BadInput(f"[{_short(lon)}, {_short(lat)}] looks like metres of a projection such as UTM; "
+        raise BadShape(f"[{_short(lon)}, {_short(lat)}] looks like metres of a projection such as UTM; "
                        "GeoJSON is in lon/lat degrees (EPSG:4326), so convert the AOI first")
     if abs(lat) > 90 and abs(lon) <= 90 and abs(lat) <= 180:
-        raise BadInput(f"latitude {_short(lat)} is beyond 90 degrees; GeoJSON positions are [lon, lat], longitude first")
+        raise BadShape(f"latitude {_short(lat)} is beyond 90 degrees; GeoJSON positions are [lon, lat], longitude first")
     if abs(lat) > 90:
-        raise BadInput(f"latitude {_short(lat)} is beyond 90 degrees; check the AOI's coordinates")
-    raise BadInput(f"longitude {_short(lon)} is beyond 180 degrees; write {(lon + 180) % 360 - 180:.10g}, or ask for the AOI to be repaired (--repair)")
+        raise BadShape(f"latitude {_short(lat)} is beyond 90 degrees; check the AOI's coordinates")
+    turned = (lon + 180) % 360 - 180
+    sentence = f"longitude {_short(lon)} is beyond 180 degrees; write {turned:.10g}, or ask for the AOI to be repaired (--repair)"
+    raise BadShape(sentence, ((turned, float(lat)), sentence))
 
 
 def _short(value: Any) -> str:

@@ -1,10 +1,11 @@
 """Polygons made of rings: sound or refused, split at the antimeridian, rounded; shapely geometries in lon/lat degrees."""
 
 import math
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
 
-from revisit.errors import BadInput
+from revisit.errors import BadShape, Fault
 from revisit.geojson import Polygon, Ring
 
 DECIMALS = 7
@@ -15,6 +16,11 @@ MAX_TURNS = 100
 MAX_TANGLE = 5_000
 """Crossings of edges that are worked out: 20 ms in a union, 0.2 s in a repair; 2,000 vertices could have a million, which takes minutes."""
 
+MAX_SEARCHED = 600
+"""Vertices of a shape in which all places that are wrong are looked for, not the first only."""
+MAX_FAULTS = 20
+"""Of them told."""
+
 
 def sound(rings: Polygon) -> Any:
     """One polygon, valid, split at the antimeridian and rounded; a shapely polygon or multipolygon."""
@@ -23,7 +29,7 @@ def sound(rings: Polygon) -> Any:
     shape = shapely.Polygon(rings[0], rings[1:])
     if not _turns(rings):
         if shape.convex_hull.area == 0:
-            raise BadInput("the points of a ring of the AOI lie on one line and enclose nothing; draw a polygon")
+            raise BadShape("the points of a ring of the AOI lie on one line and enclose nothing; draw a polygon")
         refuse_invalid(shape)
         return rounded(shape)
     unrolled = [_unrolled(ring) for ring in rings]
@@ -44,7 +50,7 @@ def mended(rings: Polygon) -> Any:
     """One polygon that encloses whatever the rings do; a shapely polygon or multipolygon.
 
     Raises:
-        BadInput: It cannot be mended: a tangle around a pole.
+        BadShape: It cannot be mended: a tangle around a pole.
     """
     import shapely
 
@@ -71,7 +77,8 @@ def together(polygons: list[Any]) -> Any:
         return polygons[0]
     shape = shapely.multipolygons([part for polygon in polygons for part in shapely.get_parts(polygon)])
     if not shape.is_valid:
-        raise BadInput(f"parts of the AOI overlap or share an edge{_place(shape)}; merge them, or ask for the AOI to be repaired (--repair)")
+        what = "parts of the AOI overlap or share an edge"
+        raise BadShape(f"{what}{_words(_place(shape))}; merge them, or ask for the AOI to be repaired (--repair)", *_faults(shape, what))
     return shape
 
 
@@ -79,13 +86,20 @@ def refuse_tangle(rings: list[Ring]) -> None:
     """Bound the work of unions and repairs, which grows with the crossings of the edges.
 
     Raises:
-        BadInput: They cross too often.
+        BadShape: They cross too often.
     """
+    crossings = len(_crossings(rings)[0])
+    if crossings > MAX_TANGLE:
+        raise BadShape(f"edges of the AOI cross one another {crossings:,} times, {MAX_TANGLE:,} at most; redraw it")
+
+
+def _crossings(rings: Iterable[Any]) -> tuple[Any, Any]:
+    """Pairs of edges that cross, in the middle of both: two arrays of (start, end) in lon, lat, shape (n, 2, 2)."""
     import numpy as np
     import shapely
 
-    start = np.array([at for ring in rings for at in ring[:-1]])
-    end = np.array([at for ring in rings for at in ring[1:]])
+    points = [np.asarray(ring, float)[:, :2] for ring in rings]
+    start, end = np.concatenate([ring[:-1] for ring in points]), np.concatenate([ring[1:] for ring in points])
     edges = shapely.box(*np.minimum(start, end).T, *np.maximum(start, end).T)
     one, other = shapely.STRtree(edges).query(edges)
     one, other = one[one < other], other[one < other]
@@ -96,9 +110,8 @@ def refuse_tangle(rings: list[Ring]) -> None:
         return np.sign(along[:, 0] * to[:, 1] - along[:, 1] * to[:, 0])
 
     parted = (side(one, start[other]) * side(one, end[other]) < 0) & (side(other, start[one]) * side(other, end[one]) < 0)
-    crossings = int(np.count_nonzero(parted))
-    if crossings > MAX_TANGLE:
-        raise BadInput(f"edges of the AOI cross one another {crossings:,} times, {MAX_TANGLE:,} at most; redraw it")
+    edge = np.stack([start, end], axis=1)
+    return edge[one[parted]], edge[other[parted]]
 
 
 def rounded(shape: Any) -> Any:
@@ -119,7 +132,7 @@ def _split(shape: Any) -> Any:
     try:
         return antimeridian.fix_polygon(shape, fix_winding=True, great_circle=False)
     except ValueError:
-        raise BadInput("the AOI cannot be split at the antimeridian; draw its parts east and west of 180 degrees") from None
+        raise BadShape("the AOI cannot be split at the antimeridian; draw its parts east and west of 180 degrees") from None
 
 
 def _share_of_earth(shape: Any) -> float:
@@ -135,7 +148,7 @@ def _turns(rings: Polygon) -> int:
     """How many edges cross the antimeridian."""
     turns = sum(_jumps(a[0], b[0]) for ring in rings for a, b in pairwise(ring))
     if turns > MAX_TURNS:
-        raise BadInput(f"the AOI crosses the antimeridian {turns:,} times, {MAX_TURNS} at most; check its longitudes")
+        raise BadShape(f"the AOI crosses the antimeridian {turns:,} times, {MAX_TURNS} at most; check its longitudes")
     return turns
 
 
@@ -176,7 +189,7 @@ def refuse_invalid(shape: Any) -> None:
     """Name what is wrong with a shape, and where.
 
     Raises:
-        BadInput: It is not valid.
+        BadShape: It is not valid.
     """
     import shapely
 
@@ -187,16 +200,37 @@ def refuse_invalid(shape: Any) -> None:
             "Hole lies outside shell": "has a hole outside its outer ring", "Holes are nested": "has a hole within a hole",
             "Interior is disconnected": "is cut apart by its holes", "Duplicate Rings": "has the same ring twice",
             }.get(reason, f"is not a valid polygon ({reason.lower()})")
-    raise BadInput(f"the AOI {what}{_place(shape)}; redraw it there, or ask for it to be repaired (--repair)")
+    raise BadShape(f"the AOI {what}{_words(_place(shape))}; redraw it there, or ask for it to be repaired (--repair)", *_faults(shape, f"the AOI {what}"))
 
 
-def _place(shape: Any) -> str:
-    """Where a shape is invalid, as words: " at lon 11.5, lat 45.5"."""
+def _place(shape: Any) -> tuple[float, float] | None:
+    """Where a shape is invalid first of all."""
     import shapely
 
     place = shapely.is_valid_reason(shape).rstrip("]").partition("[")[2].split()
-    if len(place) < 2:
-        return ""
-    lon, lat = float(place[0]), float(place[1])
-    lon = lon if abs(lon) <= 180 else (lon + 180) % 360 - 180
-    return f" at lon {round(lon, DECIMALS):.10g}, lat {round(lat, DECIMALS):.10g}"
+    return _on_earth(float(place[0]), float(place[1])) if len(place) >= 2 else None
+
+
+def _words(place: tuple[float, float] | None) -> str:
+    """A place in a sentence: " at lon 11.5, lat 45.5"."""
+    return f" at lon {place[0]:.10g}, lat {place[1]:.10g}" if place else ""
+
+
+def _faults(shape: Any, what: str) -> list[Fault]:
+    """Every place where a shape is invalid, as far as they can be told quickly: the first, and where edges cross."""
+    import numpy as np
+    import shapely
+
+    places = [_place(shape)]
+    if shapely.get_num_coordinates(shape) <= MAX_SEARCHED:
+        one, other = _crossings(shapely.get_coordinates(ring) for part in shapely.get_parts(shape) for ring in shapely.get_rings(part))
+        along, across = one[:, 1] - one[:, 0], other[:, 1] - other[:, 0]
+        between = other[:, 0] - one[:, 0]
+        share = (between[:, 0] * across[:, 1] - between[:, 1] * across[:, 0]) / (along[:, 0] * across[:, 1] - along[:, 1] * across[:, 0])
+        places += [_on_earth(lon, lat) for lon, lat in np.asarray(one[:, 0] + share[:, None] * along)[:MAX_FAULTS].tolist()]
+    return [(place, what) for place in list(dict.fromkeys(places))[:MAX_FAULTS]]
+
+
+def _on_earth(lon: float, lat: float) -> tuple[float, float]:
+    """A place to the last decimal, brought back between 180 degrees west and east."""
+    return round(lon if abs(lon) <= 180 else (lon + 180) % 360 - 180, DECIMALS), round(lat, DECIMALS)

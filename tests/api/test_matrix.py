@@ -32,6 +32,9 @@ EXPECTED = {
     "GET /feeds/<token>.atom": OPEN,
     "GET /status": WHOLE,
     "GET /limits": THEIRS,
+    "POST /aoi": THEIRS,
+    "GET /aoi": THEIRS,
+    "POST /subscriptions/preview": THEIRS,
     "POST /subscriptions": (401, 201, 403, 201, 201, 201),
     "GET /subscriptions": THEIRS,
     "GET /subscriptions/<id>": MINE,
@@ -66,10 +69,16 @@ EXPECTED = {
 BODIES = {
     "POST /subscriptions": {"aoi": FIELD, "name": "another"},
     "PATCH /subscriptions/<id>": {"state": "active"},
+READS = ("POST /aoi", "POST /subscriptions/preview")
+"""Posted, and yet a key that reads is enough."""
+
     "POST /orders": {"aoi": FIELD, "start": "2024-06-02"},
+    "POST /aoi": {"aoi": FIELD},
+    "POST /subscriptions/preview": {"aoi": FIELD},
     "POST /keys": {"name": "laptop"},
 }
 PEOPLE = {"ann": Claims("ann"), "bob": Claims("bob"), "boss": Claims("boss", operator=True)}
+    "POST /orders/estimate": {"aoi": FIELD, "start": "2024-06-02"},
 
 
 def verify(token: str) -> Claims:
@@ -110,11 +119,12 @@ def ask(world, route: str, who: str):
     method, _, path = route.partition(" ")
     here = path.replace("<name>", things["<name>"]).replace("<token>", things["<token>"]).replace("<channel>", things["<channel>"]) \
         .replace("<id>", things.get(path.split("/")[1], ""))
-    right, wrong = ("read", "write") if method == "GET" else ("write", "read")
+    right, wrong = ("read", "write") if method == "GET" or route in READS else ("write", "read")
     token = {"anonymous": "", "other": "bob", "owner": "ann", "operator": "boss", "right scope": keys[right], "wrong scope": keys[wrong]}[who]
     return client.open(here, method=method, json=BODIES.get(route), headers={"Authorization": f"Bearer {token}"} if token else {})
 
 
+    here += "?tile=32TNR" if route == "GET /aoi" else ""
 def test_every_route_is_in_the_matrix():
     assert {f"{method} {path}" for method, path, _ in routes()} == set(EXPECTED)
 

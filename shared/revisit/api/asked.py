@@ -102,13 +102,24 @@ type Route = tuple[str, str, Callable[..., Any]]
 """Method, path, function of (asked, the path's parts)."""
 
 
+_ASKING: set[Callable[..., Any]] = set()
+
+
+def asks[F: Callable[..., Any]](route: F) -> F:
+    """Mark a route that changes nothing although its question is posted, being too long for an address: a key that reads is enough
+    for it, and the book holds no line of it."""
+    _ASKING.add(route)
+    return route
+
+
 def add_routes(app: Flask, routes: Iterable[Route], backend: Backend, identify: Identify) -> None:
     """Hand each route who asks, beside the parts of its path."""
 
     def handed(method: str, function: Callable[..., Any]) -> Callable[..., Any]:
         def answer(**parts: Any) -> Any:
             g.asked = asked = Asked(backend, identify(request))
-            asked.within_scope(method)
+            g.asks = function in _ASKING
+            asked.within_scope("GET" if g.asks else method)
             return function(asked, **parts)
 
         return answer

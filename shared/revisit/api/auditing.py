@@ -21,7 +21,7 @@ def keep_book(app: Flask, backend: Backend) -> None:
 
     def write(response: Response) -> Response:
         asked: Asked | None = g.get("asked")
-        if asked is not None and request.method not in SAFE and not g.get("booked"):
+        if asked is not None and request.method not in SAFE and not g.get("asks") and not g.get("booked"):
             g.booked = True
             now, rule = backend.now(), request.url_rule.rule if request.url_rule else ""
             line = Audit(audit_id(now, g.request_id), now, pseudonym("owner", asked.owner), asked.me.key, f"{request.method} {rule}",

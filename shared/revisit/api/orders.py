@@ -8,8 +8,10 @@ from flask.typing import ResponseReturnValue
 
 from revisit import commands
 from revisit.api.asked import Asked, begin, end
+from revisit.api.aois import aoi_of
 from revisit.api.once import once
-from revisit.api.subscriptions import aoi_of, recipe_of, results, series
+from revisit.api.results import ITEM_TYPE, item
+from revisit.api.subscriptions import recipe_of, results, series
 from revisit.bookkeeping import SourceState
 from revisit.commands import shown
 from revisit.errors import BadInput
@@ -34,9 +36,7 @@ class Wish(msgspec.Struct, forbid_unknown_fields=True):
 
 def create(asked: Asked) -> Response:
     def work() -> ResponseReturnValue:
-        body = asked.body(Wish)
-        placed = commands.order(asked.backend, aoi_of(body.aoi, body.repair, asked.owner), recipe_of(body), known_source(asked, body.source),
-                                begin(body.start), end(body.end), asked.owner)
+        placed = fulfil(asked.backend, wish_of(asked, asked.body(Wanted)))
         return shown.order_line(placed), 202, {"Location": f"/orders/{placed.id}"}
 
     return once(asked, work)
@@ -44,6 +44,13 @@ def create(asked: Asked) -> Response:
 
 def known_source(asked: Asked, spec: str) -> str:
     """A SPEC that this server refreshes or has refreshed: what comes over the network opens no other places.
+def wish_of(asked: Asked, body: Wanted) -> Wish:
+    """What a body asks for."""
+    aoi = aoi_of(body.aoi, body.repair, asked.owner) if body.aoi is not None else None
+    return Wish(recipe_of(body), aoi, body.tile, body.products, known_source(asked, body.source), begin(body.start), end(body.end),
+                body.level, body.max_cloud, body.min_clear, asked.owner)  # type: ignore[arg-type]  # the level is checked there
+
+
 
     Raises:
         BadInput: It is none of these.

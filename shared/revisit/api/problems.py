@@ -2,12 +2,13 @@
 
 import json
 import logging
+from typing import Any
 
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from revisit.api.guards import reason, sender
-from revisit.errors import BadInput, Conflict, GiveUp, NotFound, Retry, TooMany, Unknown
+from revisit.errors import BadInput, BadShape, Conflict, GiveUp, NotFound, Retry, TooMany, Unknown
 
 STATUS: tuple[tuple[type[Exception], int, str], ...] = (
     (NotFound, 404, "No such thing"),
@@ -34,7 +35,7 @@ def speak(app: Flask) -> None:
                         extra={"line": {"request_id": g.get("request_id", ""), "origin": sender()}})
         for kind, status, title in STATUS:
             if isinstance(error, kind):
-                return problem(status, title, str(error), _headers(error))
+                return problem(status, title, str(error), _headers(error), _more(error))
         if isinstance(error, HTTPException):
             status = error.code or 500
             headers = {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After", "WWW-Authenticate")}
@@ -57,8 +58,15 @@ def _headers(error: Exception) -> dict[str, str]:
     return {"Retry-After": "5"} if isinstance(error, Retry) else {}
 
 
-def problem(status: int, title: str, detail: str, headers: dict[str, str]) -> Response:
+def _more(error: Exception) -> dict[str, Any]:
+    """What a page shows beside the sentence: where a shape is wrong."""
+    if not isinstance(error, BadShape):
+        return {}
+    return {"errors": [{"at": at, "why": why} for at, why in error.errors], "repairable": error.repairable}
+
+
+def problem(status: int, title: str, detail: str, headers: dict[str, str], more: dict[str, Any] | None = None) -> Response:
     """One problem."""
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail, "instance": request.path,
-            "request_id": g.get("request_id", "")}
+            "request_id": g.get("request_id", ""), **(more or {})}
     return Response(json.dumps(body, ensure_ascii=False), status, {**headers, "Cache-Control": "no-store"}, content_type=MEDIA_TYPE)

@@ -7,11 +7,10 @@ from flask import Response, request
 from flask.typing import ResponseReturnValue
 
 from revisit import commands
-from revisit.aoi import AOI
-from revisit.api.asked import Asked, begin
+from revisit.api.aois import aoi_of
+from revisit.api.asked import Asked, asks, begin
 from revisit.api.once import once
 from revisit.commands import shown
-from revisit.commands.limits import limits_of
 from revisit.errors import BadInput
 from revisit.recipe import Recipe
 from revisit.subscription import OVERLAP, Channel, Subscription
@@ -23,7 +22,7 @@ MOST_ALERTS = MOST_RESULTS = 1000
 class Watch(msgspec.Struct, forbid_unknown_fields=True):
     """Body of POST /subscriptions."""
 
-    aoi: dict[str, Any]
+    aoi: dict[str, Any] | str
     name: str
     indices: tuple[str, ...] = ()
     bands: tuple[str, ...] = ()
@@ -38,6 +37,13 @@ class Watch(msgspec.Struct, forbid_unknown_fields=True):
     repair: bool = False
 
 
+class Wish(Watch, kw_only=True, forbid_unknown_fields=True):
+    """Body of POST /subscriptions/preview: what would be posted to /subscriptions, as far as it is decided."""
+
+    name: str = "preview"
+    begin: str | None = msgspec.field(default=None, name="from")
+
+
 class Change(msgspec.Struct, forbid_unknown_fields=True):
     """Body of PATCH /subscriptions/{id}."""
 
@@ -47,11 +53,6 @@ class Change(msgspec.Struct, forbid_unknown_fields=True):
 def recipe_of(body: Any) -> Recipe:
     """The recipe a body names; NDVI where it names nothing."""
     return commands.recipe_of(body.indices, body.bands, body.resolution_m, body.resampling)
-
-
-def aoi_of(geometry: dict[str, Any], repair: bool, owner: str) -> AOI:
-    """The AOI of a body."""
-    return (AOI.repaired if repair else AOI.parse)(geometry, limits_of(owner).area_km2)
 
 
 def create(asked: Asked) -> Response:
@@ -70,6 +71,14 @@ def create(asked: Asked) -> Response:
         return {**told, "channels": [{**way, "secret": secrets[way["id"]]} if way["id"] in secrets else way for way in told["channels"]]}
 
     return once(asked, work, with_secrets)
+
+
+@asks
+def preview(asked: Asked) -> ResponseReturnValue:
+    body = asked.body(Wish)
+    wish = Subscription("", body.name.strip() or "preview", {}, (), recipe_of(body), asked.backend.now(), asked.owner, body.level,  # type: ignore[arg-type]  # checked there
+                        body.max_cloud, body.min_clear)
+    return shown.past(commands.past_of(asked.backend, aoi_of(body.aoi, body.repair, asked.owner), wish, begin(body.begin)))
 
 
 def list_(asked: Asked) -> ResponseReturnValue:
@@ -132,6 +141,7 @@ def series(asked: Asked, id: str) -> ResponseReturnValue:
 
 ROUTES = (
     ("POST", "/subscriptions", create),
+    ("POST", "/subscriptions/preview", preview),
     ("GET", "/subscriptions", list_),
     ("GET", "/subscriptions/<id>", show),
     ("PATCH", "/subscriptions/<id>", change),

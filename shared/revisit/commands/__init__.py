@@ -7,6 +7,7 @@ a crash left undone and doubles nothing.
 from revisit.commands.account import erase, export
 from revisit.commands.keys import holder, keys, make_key, revoke_key
 from revisit.commands.ordering import order, order_of, orders
+from revisit.commands.previewing import extent_of, extent_of_tile, past_of
 from revisit.commands.reading import alerts, job, results, series
 from revisit.commands.recipes import recipe_of
 from revisit.commands.replaying import dead_letter, dead_letters, replay
@@ -15,6 +16,7 @@ from revisit.commands.rotating import rotate_secret, webhook_secrets
 from revisit.commands.searching import search
 from revisit.commands.subscribing import delete, pause, resume, subscribe, subscription, subscriptions
 
-__all__ = ["alerts", "dead_letter", "dead_letters", "delete", "erase", "export", "holder", "job", "keys", "make_key", "order", "order_of",
-           "orders", "pause", "recipe_of", "replay", "results", "resume", "revoke_key", "rotate_secret", "search", "series",
+__all__ = ["alerts", "dead_letter", "dead_letters", "delete", "erase", "export",
+           "extent_of", "extent_of_tile", "holder", "job", "keys", "make_key", "order", "order_of",
+           "orders", "past_of", "pause", "recipe_of", "replay", "results", "resume", "revoke_key", "rotate_secret", "search", "series",
            "status", "subscribe", "subscription", "subscriptions", "webhook_secrets"]

@@ -13,6 +13,7 @@ from revisit.alert import Alert
 from revisit.api_key import ApiKey
 from revisit.bookkeeping import DeadLetter
 from revisit.clock import rfc3339
+from revisit.commands.previewing import Extent, Past
 from revisit.delivery import Delivery
 from revisit.job import FINISHED, Asset, Cover, Job, Statistics
 from revisit.order import Order
@@ -168,6 +169,25 @@ def dead_letter(letter: DeadLetter, body: bool = False) -> dict[str, Any]:
 
 def key(one: ApiKey, now: datetime) -> dict[str, Any]:
     """A key, without what opens anything."""
+def extent(seen: Extent) -> dict[str, Any]:
+    """What an AOI would take."""
+    return {
+        "aoi": seen.aoi.geometry, "area_km2": number(seen.aoi.area_km2), "vertices": seen.vertices, "parts": seen.parts,
+        "bounds": list(seen.aoi.bounds), "tiles": list(seen.tiles), "passes_per_month": number(seen.passes_per_month),
+        "next_pass": moment(seen.next_pass), "pixels_10m": seen.pixels_10m, "bytes_per_pass": seen.bytes_per_pass,
+    }
+
+
+def past(seen: Past) -> dict[str, Any]:
+    """What a subscription would have done."""
+    return {
+        "from": moment(seen.start), "to": moment(seen.end), "acquisitions": len(seen.fired) + len(seen.cloudy),
+        "would_have_fired": len(seen.fired), "too_cloudy": len(seen.cloudy),
+        "months": [{"month": month, "fired": fired, "passed": passed} for month, fired, passed in seen.months],
+        "clear_share": number(seen.clear_share), "judged": seen.judged, "first": moment(seen.first),
+    }
+
+
     state = "revoked" if one.revoked else "live" if one.live(now) else "over"
     return {"key": one.id, "name": one.name, "scopes": list(one.scopes), "state": state, "created": moment(one.created),
             "expires": moment(one.expires), "used": one.used.isoformat() if one.used else None}
