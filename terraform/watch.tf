@@ -187,6 +187,13 @@ resource "google_monitoring_alert_policy" "source_silent" {
   depends_on = [google_project_service.this]
 }
 
+# GET /status tells what Pub/Sub holds, which Monitoring alone knows.
+resource "google_project_iam_member" "status" {
+  project = var.project
+  role    = "roles/monitoring.viewer"
+  member  = google_service_account.function["api"].member
+}
+
 resource "google_monitoring_dashboard" "this" {
   dashboard_json = file("${path.module}/dashboard.json")
   depends_on     = [google_logging_metric.handled]

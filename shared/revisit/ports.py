@@ -303,10 +303,26 @@ class Bus(Protocol):
         """Publish what a crash left in the outbox; returns how many."""
         ...
 
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What a service that carries messages says it holds."""
+
+    depths: tuple[Depth, ...] = ()
+    """All that is not yet answered for counts as ready."""
+    at: datetime | None = None
+    """Of the figures, where they are not of now."""
+    note: str = ""
+    """Why there are none; empty where there are."""
+
+
     def collect(self, keep: Callable[[DeadLetter], None]) -> int:
         """Hand over what the bus gave up by itself, since nobody ever answered; each is let go once `keep` returns. Returns how many."""
         ...
 
     def depth(self) -> list[Depth]:
-        """What is queued, by function and lane."""
+        """What is queued, by function and lane; where a service carries it, what that does not have yet."""
+        ...
+
+    def carried(self) -> Carried:
+        """What such a service holds. It is asked for what it says of itself, and not in vain: where it does not answer, that is noted."""
         ...

@@ -98,12 +98,15 @@ def status(json: Json = False, data: Data = None, project: Project = None) -> No
     print_table(("SOURCE", "PRODUCTS", "LATEST SENSING", "LAG", "REFRESHED", "ERROR"),
                 [(one["source"], one["products"], minute(one["last_sensing"]), _span(one["lag_hours"]), minute(one["refreshed"]), one["error"])
                  for one in value["sources"]], ("PRODUCTS", "LAG"), spare=("REFRESHED",))
+    if queue["note"]:
+        say(queue["note"])
 
 
 def _depth(queue: dict[str, Any]) -> str:
+    then = f" (Pub/Sub's part as of {minute(queue['as_of'])})" if queue["as_of"] else ""
     if not queue["ready"] + queue["leased"] + queue["delayed"]:
-        return "empty"
-    return f"{queue['ready']:,} ready, {queue['leased']:,} in hand, {queue['delayed']:,} to be tried again, the oldest {queue['oldest_s']:g} s old"
+        return f"empty{then}"
+    return f"{queue['ready']:,} ready, {queue['leased']:,} in hand, {queue['delayed']:,} to be tried again, the oldest {queue['oldest_s']:g} s old{then}"
 
 
 def _span(hours: float | None) -> str | None:

@@ -22,6 +22,8 @@ LITTLE_ROOM = 2 * 1024**3
 STUCK = timedelta(hours=1)
 """An order whose jobs were not all written is given so long before it counts as cut short."""
 
+OVERDUE_S = 900.0
+"""A message that waits longer makes an alert late; those of a backfill may (terraform/watch.tf)."""
 LATE_S = 300.0
 """Events are published right after they are committed, and by the next tick at the latest; an older one waits in vain."""
 
@@ -75,7 +77,7 @@ def deployment_doctor(backend: Backend, reach_sources: bool = True) -> list[Find
         findings.append(Finding("records", True, "the records answer"))
     except (GiveUp, Retry) as error:
         return [*findings, Finding("records", False, f"{error}")]
-    findings += [clock(backend), put_aside(letters), outbox(backend), *orders(backend)]
+    findings += [clock(backend), put_aside(letters), outbox(backend), carried(backend), *orders(backend)]
     if reach_sources:
         findings += sources(backend, backend.sources or tuple(state.id for state in every(backend.records, SourceState)),
                             "no source has been refreshed yet; the variable sources of Terraform names them")
@@ -109,6 +111,19 @@ def outbox(backend: Backend) -> Finding:
         return Finding("outbox", True, "no event waits in the outbox to be published")
     return Finding("outbox", False, f"an event has waited in the outbox for {oldest / 60:.0f} minutes: see that the Scheduler job "
                    "revisit-deliveries-due runs and what the log of revisit-deliver says, for its ticks publish what was left behind")
+
+
+def carried(backend: Backend) -> Finding:
+    """What the service that carries messages holds; not to know it is no fault of the deployment's."""
+    told = backend.bus.carried()
+    if told.note:
+        return Finding("queue", True, told.note)
+    count = sum(depth.ready for depth in told.depths)
+    late = max((depth for depth in told.depths if depth.lane == "live"), key=lambda depth: depth.oldest_s, default=None)
+    if late is None or late.oldest_s <= OVERDUE_S:
+        return Finding("queue", True, f"Pub/Sub holds {count:,} messages, of which none is late")
+    return Finding("queue", False, f"Pub/Sub has held a message for {late.function} for {late.oldest_s / 60:.0f} minutes, {count:,} in all: "
+                   f"see whether revisit-{late.function} runs, and what its log says")
 
 
 def versions() -> Finding:

@@ -1,5 +1,6 @@
 """How things stand: the queue, the sources, the jobs."""
 
+from dataclasses import replace
 from typing import Any
 
 from revisit import __version__
@@ -10,6 +11,7 @@ from revisit.commands.shown import moment
 from revisit.delivery import Delivery
 from revisit.job import FINISHED, Job
 from revisit.paging import every
+from revisit.ports import Depth
 from revisit.refreshing import canonical
 from revisit.subscription import Subscription
 
@@ -32,19 +34,31 @@ def status(backend: Backend) -> dict[str, Any]:
 
 
 def queue(backend: Backend) -> dict[str, Any]:
-    """Messages waiting, in hand and waiting for another attempt, and how long the oldest has been there."""
-    depths = backend.bus.depth()
+    """Messages waiting, in hand and waiting for another attempt, and how long the oldest has been there; where a service carries them,
+    what it holds among them, as it was at `as_of`, or a note why that is not known."""
+    carried = backend.bus.carried()
+    depths: dict[tuple[str, str], Depth] = {}
+    for depth in (*backend.bus.depth(), *carried.depths):
+        there = depths.get((depth.function, depth.lane))
+        depths[depth.function, depth.lane] = _together(there, depth) if there else depth
     return {
-        "ready": sum(depth.ready for depth in depths),
-        "leased": sum(depth.leased for depth in depths),
-        "delayed": sum(depth.delayed for depth in depths),
-        "oldest_s": round(max((depth.oldest_s for depth in depths), default=0.0), 1),
+        "ready": sum(depth.ready for depth in depths.values()),
+        "leased": sum(depth.leased for depth in depths.values()),
+        "delayed": sum(depth.delayed for depth in depths.values()),
+        "oldest_s": round(max((depth.oldest_s for depth in depths.values()), default=0.0), 1),
         "functions": [
             {"function": depth.function, "lane": depth.lane, "ready": depth.ready, "leased": depth.leased, "delayed": depth.delayed,
              "oldest_s": round(depth.oldest_s, 1)}
-            for depth in depths
+            for _, depth in sorted(depths.items())
         ],
+        "as_of": moment(carried.at),
+        "note": carried.note or None,
     }
+
+
+def _together(one: Depth, other: Depth) -> Depth:
+    return replace(one, ready=one.ready + other.ready, leased=one.leased + other.leased, delayed=one.delayed + other.delayed,
+                   oldest_s=max(one.oldest_s, other.oldest_s))
 
 
 def sources(backend: Backend) -> list[dict[str, Any]]:

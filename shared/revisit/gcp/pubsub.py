@@ -15,12 +15,14 @@ from revisit.errors import GiveUp, Retry
 from revisit.gcp.failure import asking
 from revisit.gcp.outbox import Outbox
 from revisit.gcp.settings import Settings
-from revisit.ports import Depth
+from revisit.ports import Carried, Depth
 from revisit.wire import Envelope
 from revisit.wiring import hearers
 
 if TYPE_CHECKING:
     from google.cloud.pubsub_v1 import PublisherClient, SubscriberClient
+
+    from revisit.gcp.monitoring import Monitoring
 
 DEAD_LETTERS = "dead-letters"
 """Topic and subscription of what was delivered in vain too often."""
@@ -80,10 +82,15 @@ class Publisher:
 class PubSubBus:
     """The Bus port on one project's topics."""
 
-    def __init__(self, settings: Settings, outbox: Outbox, now: Clock) -> None:
+    def __init__(self, settings: Settings, outbox: Outbox, now: Clock, monitoring: "Monitoring | None" = None) -> None:
+        """
+        Args:
+            monitoring: Knows what Pub/Sub holds; that of the project if not given.
+        """
         self._settings = settings
         self._outbox = outbox
         self._now = now
+        self._named = monitoring
 
     def relay(self) -> int:
         """Publish what a crash left in the outbox; returns how many."""
@@ -116,11 +123,21 @@ class PubSubBus:
                       max(0.0, (self._now() - min(times)).total_seconds()))
                 for (function, lane), times in sorted(waiting.items())]
 
+    def carried(self) -> Carried:
+        """What Pub/Sub holds, some minutes ago; a note where nobody tells."""
+        return self._monitoring.carried()
+
     def check(self) -> list[str]:
         """What is wrong with the topics and subscriptions, one sentence each."""
         from revisit.gcp.checkup import check
 
         return check(self._settings.project, DEAD_LETTERS)
+
+    @cached_property
+    def _monitoring(self) -> "Monitoring":
+        from revisit.gcp.monitoring import Monitoring
+
+        return self._named or Monitoring(self._settings, self._now)
 
     @cached_property
     def _subscriber(self) -> "SubscriberClient":

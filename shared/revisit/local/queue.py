@@ -17,7 +17,7 @@ from revisit.local.doorbell import Doorbell
 from revisit.local.outbox import LANES, insert, message_id
 from revisit.local.records import write
 from revisit.local.sqlite import Database
-from revisit.ports import Depth, Message
+from revisit.ports import Carried, Depth, Message
 from revisit.wiring import HEARS
 
 ATTEMPTS = 8
@@ -174,6 +174,10 @@ class LocalQueue:
                     for function, lane, ready, leased, delayed, oldest in connection.execute(
                         "SELECT function, lane, sum(due = 0), sum(due > 0 AND holder <> ''), sum(due > 0 AND holder = ''), min(queued)"
                         " FROM queue GROUP BY function, lane ORDER BY function, lane")]
+
+    def carried(self) -> Carried:
+        """Nothing: `depth` tells all there is."""
+        return Carried()
 
     @staticmethod
     def _bury(connection: apsw.Connection, letter: DeadLetter) -> None:

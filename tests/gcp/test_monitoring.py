@@ -1,0 +1,135 @@
+"""What Pub/Sub holds is told as Cloud Monitoring has measured it, and where that is not to be had, status tells all else and why."""
+
+from dataclasses import replace
+
+import pytest
+from google.auth.transport.requests import AuthorizedSession
+from google.oauth2.credentials import Credentials
+
+from emulators import free_port, new_project
+from emulators.monitoring import TOKEN, Monitoring, refusal
+from revisit import commands
+from revisit.commands.checking import Finding, carried
+from revisit.events import JobStarted
+from revisit.gcp.backend import gcp_backend
+from revisit.gcp.firestore import client_of
+from revisit.gcp.monitoring import AGE, WAITING
+from revisit.gcp.monitoring import Monitoring as Asked
+from revisit.gcp.outbox import Outbox
+from revisit.gcp.pubsub import PubSubBus
+from revisit.gcp.settings import Settings
+from revisit.ports import Carried, Depth
+from revisit.wire import Envelope
+from samples import NOON, StoppedClock
+
+WAITS = {"extract.job.started": 3, "extract.job.started.backfill": 120, "deliver.deliveries.due": 1, "deliver.job.finished": 2, "notify.product.new": 0,
+         "dead-letters": 7, "of-somebody-else": 99}
+AGES = {"extract.job.started": 42, "extract.job.started.backfill": 86_000, "deliver.job.finished": 5, "of-somebody-else": 90_000}
+FIGURES = {WAITING: WAITS, AGE: AGES}
+AT = "2024-06-01T11:58:00Z"
+UNKNOWN = "what Pub/Sub holds is not known: "
+
+
+@pytest.fixture
+def played():
+    played = Monitoring(AT, FIGURES)
+    yield played
+    played.stop()
+
+
+@pytest.fixture
+def clock():
+    return StoppedClock()
+
+
+def asked(played: Monitoring, clock, url: str = "", token: str = TOKEN) -> Asked:
+    return Asked(Settings("demo-lakes"), clock, AuthorizedSession(Credentials(token)), url or played.url)
+
+
+@pytest.mark.parametrize("page", [1000, 2])
+def test_each_subscription_of_ours_is_told_by_function_and_lane(played, clock, page):
+    played.page = page
+    told = asked(played, clock).carried()
+    assert set(told.depths) == {
+        Depth("extract", "live", 3, 0, 0, 42.0), Depth("extract", "backfill", 120, 0, 0, 86_000.0), Depth("deliver", "live", 2, 0, 0, 5.0),
+        Depth("deliver", "live", 1, 0, 0, 0.0)}, "the newest figure of each, none that is somebody else's"
+    assert (told.at.isoformat(), told.note) == ("2024-06-01T11:58:00+00:00", "")
+    assert len(played.asked) == (2 if page == 1000 else 4 + 2)
+    assert {query["filter"] for query in played.asked} == {f'metric.type = "{metric}" AND resource.type = "pubsub_subscription"' for metric in FIGURES}
+    assert {(query["interval.startTime"], query["interval.endTime"]) for query in played.asked} == {("2024-06-01T11:50:00Z", "2024-06-01T12:00:00Z")}
+
+
+def test_one_answer_serves_all_who_ask_within_half_a_minute(played, clock):
+    monitoring = asked(played, clock)
+    first = monitoring.carried()
+    clock.advance(29)
+    assert monitoring.carried() is first and len(played.asked) == 2
+    clock.advance(1)
+    assert monitoring.carried() == first and len(played.asked) == 4
+
+
+@pytest.mark.parametrize(("answer", "words"), [
+    ((403, refusal(403, "PERMISSION_DENIED", "Permission monitoring.timeSeries.list denied (or the resource may not exist).")),
+     ("refuses this account", "Permission monitoring.timeSeries.list denied", "grant it roles/monitoring.viewer")),
+    ((200, {"unit": "1"}), ("no figures of project demo-lakes of the last 10 minutes",)),
+    ((429, refusal(429, "RESOURCE_EXHAUSTED", "Quota exceeded for quota metric 'Time series queries'.")), ("does not answer", "Quota exceeded")),
+    ((502, "<html>Bad Gateway</html>"), ("does not answer", "Bad Gateway")),
+    ((404, refusal(404, "NOT_FOUND", "The project was deleted.")), ("The project was deleted.",)),
+    ((200, {"timeSeries": [{"points": [{"interval": {}, "value": {"doubleValue": 1.0}}]}]}), ("not as they were", "update Revisit")),
+])
+def test_where_monitoring_tells_nothing_one_sentence_says_why(played, clock, answer, words):
+    played.refusal = answer
+    told = asked(played, clock).carried()
+    assert told == Carried(note=told.note) and told.note.startswith(UNKNOWN) and "\n" not in told.note
+    assert all(word in told.note for word in words), told.note
+
+
+def test_who_does_not_answer_or_does_not_know_us_is_said_so(played, clock):
+    assert "does not answer within 5 s (ConnectionError)" in asked(played, clock, f"http://127.0.0.1:{free_port()}/v3").carried().note
+    assert "no Google account" in asked(played, clock, token="over").carried().note, "401, and no way to a new token"
+
+
+# ------------------------------------------------------------------------------------------------------------------ status
+
+
+@pytest.fixture
+def backend(google, played, clock, monkeypatch):
+    """A deployment with one event in its outbox and Pub/Sub's figures as played."""
+    settings = Settings(new_project())
+    backend = gcp_backend(settings, clock)
+    with monkeypatch.context() as patch:
+        patch.setattr(Outbox, "flush", lambda *_: 0)
+        backend.records.transact(lambda transaction: transaction.send(Envelope(JobStarted("job_1"), NOON)))
+    monitoring = Asked(settings, clock, AuthorizedSession(Credentials(TOKEN)), played.url)
+    clock.advance(60)
+    bus = PubSubBus(settings, Outbox(client_of(settings), lambda _: [], clock), clock, monitoring)
+    return replace(backend, bus=bus)
+
+
+def test_status_adds_what_pubsub_holds_to_what_waits_in_the_outbox(backend):
+    queue = commands.reporting.queue(backend)
+    assert {(one["function"], one["lane"]): (one["ready"], one["oldest_s"]) for one in queue["functions"]} == {
+        ("deliver", "live"): (3, 5.0), ("extract", "backfill"): (120, 86_000.0), ("extract", "live"): (4, 60.0)}
+    assert (queue["ready"], queue["leased"], queue["delayed"], queue["oldest_s"]) == (127, 0, 0, 86_000.0)
+    assert (queue["as_of"], queue["note"]) == (AT, None)
+
+
+def test_status_tells_the_outbox_and_the_role_that_is_lacking(backend, played):
+    played.refusal = 403, refusal(403, "PERMISSION_DENIED", "Permission denied.")
+    queue = commands.reporting.queue(backend)
+    assert [(one["function"], one["ready"], one["oldest_s"]) for one in queue["functions"]] == [("extract", 1, 60.0)]
+    assert queue["as_of"] is None and "grant it roles/monitoring.viewer" in queue["note"]
+
+
+def test_doctor_takes_a_live_message_that_waits_long_for_a_problem_and_one_of_a_backfill_for_none(backend, played, clock):
+    assert carried(backend) == Finding("queue", True, "Pub/Sub holds 126 messages, of which none is late")
+    played.figures = {WAITING: WAITS, AGE: {**AGES, "deliver.job.finished": 1000}}
+    clock.advance(30)
+    found = carried(backend)
+    assert not found.ok and found.sentence == ("Pub/Sub has held a message for deliver for 17 minutes, 126 in all: see whether revisit-deliver runs, "
+                                               "and what its log says")
+
+
+def test_where_emulators_stand_in_it_is_said_that_nobody_knows(google):
+    told = gcp_backend(Settings(new_project())).bus.carried()
+    assert told == Carried(note=f"{UNKNOWN}emulators stand in for Google's services, and Cloud Monitoring sees none of them")
