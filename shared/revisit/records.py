@@ -3,6 +3,7 @@
 A backend keeps each as a document of its kind; the fields named here are the only ones a `find` may ask for.
 """
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -36,6 +37,14 @@ KINDS: dict[type[Any], tuple[str, ...]] = {
 }
 """Each kind of record and its indexed fields."""
 
+LASTING: dict[type[Any], tuple[str, timedelta]] = {
+    Answered: ("at", timedelta(days=1)),
+    Audit: ("at", timedelta(days=400)),
+    Delivery: ("created", timedelta(days=30)),
+}
+"""Kinds that are not kept for ever: from the moment in that field on, for so long (rules.md R10, D1, D2). A delivery is over after four
+days, and that it was made is known by its alert; who looks back over a year at what was changed finds it in the book."""
+
 NAMES = {kind.__name__.lower(): kind for kind in KINDS}
 """Kinds by the name of their collection."""
 
@@ -53,6 +62,14 @@ def encode(record: Any) -> bytes:
 def decode[T](text: bytes | str, kind: type[T]) -> T:
     """A record from JSON; fields that are missing take their defaults, so that older records are read."""
     return msgspec.json.decode(text, type=kind)
+
+
+def expires(record: Any) -> datetime | None:
+    """From when on a record may be taken away; None where it stays."""
+    if (lasting := LASTING.get(type(record))) is None:
+        return None
+    moment: datetime = getattr(record, lasting[0])
+    return moment + lasting[1]
 
 
 def index_of(record: Any) -> dict[str, tuple[str, ...]]:

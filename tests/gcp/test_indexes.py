@@ -9,9 +9,14 @@ import pytest
 from google.cloud.firestore_v1.base_query import BaseQuery
 
 from emulators import ROOT, new_project
+from revisit.audit import Audit
+from revisit.bookkeeping import Answered
+from revisit.delivery import Delivery, Receiver
 from revisit.gcp.backend import gcp_backend
+from revisit.gcp.firestore import client_of
 from revisit.gcp.settings import Settings
-from revisit.records import KINDS, name_of
+from revisit.records import KINDS, LASTING, name_of
+from samples import NOON
 
 DECLARED = json.loads((ROOT / "terraform" / "firestore.indexes.json").read_text())
 ASKING = ("find", "every", "count")
@@ -66,7 +71,23 @@ def test_what_is_read_whole_is_not_indexed_and_what_expires_is_removed():
     bodies = {field["collectionGroup"] for field in DECLARED["fieldOverrides"] if field["fieldPath"] == "body" and not field["indexes"]}
     assert bodies == {*(name_of(kind) for kind in KINDS), "outbox"}
     assert {(field["collectionGroup"], field["fieldPath"]) for field in DECLARED["fieldOverrides"] if field.get("ttl")} == {
-        ("mark", "expires"), ("outbox", "expires")}
+        ("mark", "expires"), ("outbox", "expires"), *((name_of(kind), "expires") for kind in LASTING)}
+
+
+def test_what_is_not_kept_for_ever_states_when_it_goes_and_nothing_else_does(google):
+    """Read back as Firestore's TTL does, which the emulator does not carry out."""
+    settings = Settings(new_project())
+    kept = [
+        (Audit("line_1", NOON, "", "", "DELETE /subscriptions/<id>", "", 204, "", ""), NOON.replace(year=2025, month=7, day=6)),
+        (Delivery("delivery_1", "alert_1", "sub_1", "channel_1", "https://x.example/", NOON, None, state="delivered"), NOON.replace(month=7)),
+        (Answered("answer_1", "", 200, {}, "", NOON), NOON.replace(day=2)),
+        (Receiver("x.example", 1, NOON, NOON), None),
+    ]
+    gcp_backend(settings).records.transact(lambda transaction: [transaction.put(record) for record, _ in kept])
+    client = client_of(settings)
+    found = [client.collection(name_of(type(record))).document(record.id).get().to_dict().get("expires") for record, _ in kept]
+    assert found == [moment for _, moment in kept]
+    assert set(LASTING) == {type(record) for record, moment in kept if moment}
 
 
 def test_what_is_really_sent_for_each_of_them_has_its_index(google, monkeypatch):

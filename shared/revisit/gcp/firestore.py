@@ -23,7 +23,7 @@ from revisit.errors import GiveUp, Retry
 from revisit.gcp.failure import asking
 from revisit.gcp.outbox import Outbox, Row
 from revisit.gcp.settings import Settings
-from revisit.records import KINDS, decode, encode, index_of, name_of
+from revisit.records import KINDS, decode, encode, expires, index_of, name_of
 from revisit.wire import Envelope
 
 if TYPE_CHECKING:
@@ -218,7 +218,8 @@ def fields_of(record: Any) -> dict[str, Any]:
     plural = _plural(type(record))
     found = {name: list(values) if name in plural else values[0] for name, values in index_of(record).items()}
     owner = {"owner": record.owner} if hasattr(record, "owner") else {}
-    return {**found, **owner, "body": encode(record).decode()}
+    moment = expires(record)
+    return {**found, **owner, **({EXPIRES: moment} if moment else {}), "body": encode(record).decode()}
 
 
 _known: dict[type[Any], frozenset[str]] = {}
