@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DATA ?= $(CURDIR)/data
 PORT ?= 8787
 
-.PHONY: run test setup setup-test check bench lock clean
+.PHONY: run test setup setup-test check bench lock vendor clean
 
 run: setup  ## the demo: an archive, a subscription with its past, the live chain, the page
 	@$(BIN)/revisit demo --data $(DATA) --port $(PORT)
@@ -51,6 +51,9 @@ bench: setup-test  ## every benchmark at its full size (an hour, and 12 GB below
 
 lock: setup-test  ## renew the pins after a change of locks/*.in
 	@$(BIN)/python tests/lock.py
+
+vendor: setup-test  ## fetch the page's libraries anew after a change of locks/vendor.json; wants npm
+	@$(BIN)/python tests/vendor.py
 
 clean:
 	@rm -rf $(VENV) .venv-bqemulator .venv-terraform .venv-functions .mypy_cache .pytest_cache .ruff_cache
