@@ -7,7 +7,9 @@ locals {
     css  = "text/css"
     html = "text/html"
     js   = "text/javascript"
+    json = "application/json"
     svg  = "image/svg+xml"
+    txt  = "text/plain"
   }
   pages = setsubtract(fileset("${path.module}/../web", "**"), ["config.js"])
 }

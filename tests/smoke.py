@@ -13,7 +13,7 @@ import urllib.request
 from pathlib import Path
 
 WEB = Path(__file__).parents[1] / "web"
-TYPES = {".css": "text/css", ".html": "text/html", ".js": "text/javascript", ".svg": "image/svg+xml"}
+TYPES = {".css": "text/css", ".html": "text/html", ".js": "text/javascript", ".json": "application/json", ".svg": "image/svg+xml", ".txt": "text/plain"}
 PATIENCE_S = 60.0
 """What was just made public is not so everywhere at once."""
 

@@ -1,4 +1,4 @@
-// Asks the server; a token in the page's address (#token=...) is sent along.
+// Asks the server; a token in the page's address (#token=...) or one that was typed is sent along, and lies nowhere but in this tab.
 
 import { api } from "./config.js";
 
@@ -10,45 +10,96 @@ if (here) {
   sessionStorage.setItem("token", here);
   history.replaceState(null, "", location.pathname);
 }
-const token = sessionStorage.getItem("token");
-const headers = token ? { Authorization: `Bearer ${token}` } : {};
+export const token = () => sessionStorage.getItem("token");
+const headers = () => (token() ? { Authorization: `Bearer ${token()}` } : {});
 
-export class Problem extends Error {}
+// What the server refused, in its own words; `status` is HTTP's, 0 where no server answered, and `more` the problem's other members.
+export class Problem extends Error {
+  constructor(sentence, status = 0, more = {}) {
+    super(sentence);
+    this.status = status;
+    this.more = more;
+  }
+}
 
-export async function get(path) {
-  const answer = await fetch(address(path), { headers, cache: "no-cache" });
-  if (!answer.ok) throw new Problem(await sentence(answer));
-  return answer.json();
+export const get = (path, signal) => ask(path, { cache: "no-cache", signal }).then((answer) => answer.json());
+
+// The answer to a body, and where it says that what it made is.
+export async function send(method, path, body, { signal, more = {} } = {}) {
+  const sent = body === undefined ? {} : { body: JSON.stringify(body), headers: { "Content-Type": "application/json", ...more } };
+  const answer = await ask(path, { method, signal, headers: more, ...sent });
+  return answer.status === 204 ? null : answer.json();
+}
+
+export const post = (path, body, options) => send("POST", path, body, options);
+
+// A file, saved under a name as a link would; links of its own would not carry the token.
+export async function save(path, name, signal) {
+  const answer = await ask(path, { signal });
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(await answer.blob());
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
 // What is at a path if it has changed since it was last asked for, else null.
 const tags = new Map();
-export async function changed(path) {
+export async function changed(path, signal) {
   const known = tags.get(path);
-  const answer = await fetch(address(path), { headers: known ? { ...headers, "If-None-Match": known } : headers, cache: "no-store" });
+  const answer = await ask(path, { headers: known ? { "If-None-Match": known } : {}, cache: "no-store", signal }, [304]);
   if (answer.status === 304) return null;
-  if (!answer.ok) throw new Problem(await sentence(answer));
   const value = await answer.json();
   tags.set(path, answer.headers.get("ETag"));
   return value;
 }
 
-// A picture as an address for <image>; pictures never change, so each is fetched once.
+// A picture as an address for <img> and <image>; pictures never change, so each is fetched once.
 const pictures = new Map();
 export function picture(path) {
   if (!pictures.has(path)) {
-    pictures.set(path, fetch(address(path), { headers }).then(async (answer) => {
-      if (!answer.ok) throw new Problem(await sentence(answer));
-      return URL.createObjectURL(await answer.blob());
-    }));
+    const made = ask(path, {}).then(async (answer) => URL.createObjectURL(await answer.blob()));
+    made.catch(() => pictures.delete(path));
+    pictures.set(path, made);
   }
   return pictures.get(path);
 }
 
-async function sentence(answer) {
+// How asking goes: each of these is called with whether the server answered, null where a question was given up or has only begun, and since
+// when the oldest question that is still open has been so, 0 where none is.
+export const watchers = [];
+const open = new Map();
+function tell(state, question, begun) {
+  if (begun) open.set(question, begun);
+  else open.delete(question);
+  for (const watcher of watchers) watcher(state, open.size ? Math.min(...open.values()) : 0);
+}
+
+// The answer itself, where it is a good one.
+export async function ask(path, options = {}, also = []) {
+  const question = Symbol(path);
+  let answer;
+  tell(null, question, performance.now());
   try {
-    return (await answer.json()).detail ?? answer.statusText;
+    answer = await fetch(address(path), { ...options, headers: { ...headers(), ...options.headers } });
+  } catch (error) {
+    tell(error.name === "AbortError" ? null : false, question);
+    if (error.name === "AbortError") throw error;
+    throw new Problem(navigator.onLine ? "The server does not answer. Is it running? What you did here is kept; try again." :
+      "There is no network just now. What you did here is kept; try again once you are back.");
+  }
+  tell(true, question);
+  if (answer.ok || also.includes(answer.status)) return answer;
+  throw await problem(answer);
+}
+
+async function problem(answer) {
+  try {
+    const said = await answer.json();
+    return new Problem(sentence(said.detail ?? said.title ?? answer.statusText), answer.status, said);
   } catch {
-    return `${answer.status} ${answer.statusText}`;
+    return new Problem(`The server answered ${answer.status} ${answer.statusText}; try again, and look at revisit status if it stays so.`, answer.status);
   }
 }
+
+const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);

@@ -1,50 +1,151 @@
-// What is happening: asks for the state every two seconds, and for the rest when the state has changed.
+// The shell: which view is shown, how the network fares, who is signed in.
+//
+// A view is one ES module with this interface. The shell imports it when its address, #NAME/REST?PARAMS, is first opened.
+//
+//   export const title = "Search";           its name in the tab and in the document's title
+//   export const wide = true;                optional: takes the whole width, and no map is shown beside it
+//   export async function enter(place, route)
+//                                            fill `place`, an empty element. What it throws is shown there with a button to try again.
+//   export async function again(route)       optional: called every two seconds while the page is looked at, less often while it fails
+//   export function leave()                  optional: another view comes; take what was put on the map off it
+//
+// `route` is { name, rest, params, signal, say(text), go(hash), keep(params) }: `rest` the decoded parts of the address behind the name,
+// `params` a URLSearchParams, `signal` aborted when the view is left (hand it to get, post and so on), `say` speaks to screen readers, `go`
+// opens another view, `keep` writes other params into the address without entering anew. To add a view, add a line to VIEWS (a null title
+// has no tab). What must outlive a reload lies in the address or in state.js, which also holds the AOI in hand; map.js has the map and
+// draws whatever its `layer()` is given; dom.js makes elements and never markup; api.js asks the server and throws Problem.
 
-import { changed, get, Problem } from "./api.js";
-import { area, chosenArea, listAreas } from "./areas.js";
-import { byId, h, show } from "./dom.js";
-import { machine } from "./machine.js";
-import * as words from "./words.js";
+import { Problem, token, watchers } from "./api.js";
+import { byId, h, show, trouble } from "./dom.js";
+import { home } from "./home.js";
+import { account } from "./signing.js";
 
+const VIEWS = {
+  place: ["Place", () => import("./place.js")],
+  search: ["Search", () => import("./search.js")],
+  watch: ["Watch", () => import("./areas.js")],
+  status: ["Status", () => import("./status.js")],
+};
 const OFTEN = 2000;
 const SELDOM = 30000;
+const SLOW = 2000;
+
+let view = null;
+let route = null;
+let left = new AbortController();
 let wait = OFTEN;
 
-async function look() {
-  const status = await changed("status");
-  wait = OFTEN;
-  if (!status) return;
-  byId("pulse").replaceChildren(h("span", { class: failing(status).length ? "dot lost" : busy(status) ? "dot busy" : "dot", "aria-hidden": "true" }), pulse(status));
-  machine(status);
-  const [{ subscriptions }, { orders }] = await Promise.all([get("subscriptions"), get("orders?limit=20")]);
-  listAreas(subscriptions, orders.filter((order) => !order.subscription), refresh);
-  await area(chosenArea());
+function read() {
+  const [path, query = ""] = location.hash.slice(1).split("?");
+  const [name, ...rest] = path.split("/").map((part) => {
+    try {
+      return decodeURIComponent(part);
+    } catch {
+      return part;
+    }
+  });
+  return { name, rest, params: new URLSearchParams(query) };
 }
 
-const refresh = () => area(chosenArea()).catch(tell);
-
-const busy = (status) => status.queue.ready + status.queue.leased > 0;
-
-const failing = (status) => status.sources.filter((source) => source.error);
-
-function pulse(status) {
-  const silent = failing(status).length, queued = status.queue.ready + status.queue.leased;
-  const work = silent ? `${words.many(silent, "source")} cannot be asked: see below` : queued ? `${words.many(queued, "message")} under way` : "nothing to do just now";
-  return `${words.many(status.subscriptions.active, "area")} watched, ${words.many(status.alerts, "alert")} so far, ${work}`;
+async function open() {
+  const wanted = read();
+  if (!(wanted.name in VIEWS)) return go(await home());
+  view?.leave?.();
+  left.abort();
+  left = new AbortController();
+  view = null;
+  const mine = { ...wanted, signal: left.signal, say, go, keep };
+  route = mine;
+  tabs(wanted.name);
+  const place = byId("view");
+  show(place, h("p", { class: "waiting", "aria-busy": "true" }, "One moment …"));
+  try {
+    const module = await VIEWS[wanted.name][1]();
+    if (route !== mine) return undefined;
+    document.title = `${module.title} · Revisit`;
+    document.body.classList.toggle("wide", module.wide === true);
+    view = module;
+    const fresh = h("div", { class: `view ${wanted.name}` });
+    place.replaceChildren(fresh);
+    await module.enter(fresh, mine);
+    wait = OFTEN;
+  } catch (error) {
+    if (error.name !== "AbortError" && route === mine) fail(place, error);
+  }
+  return undefined;
 }
 
-function tell(error) {
-  if (!(error instanceof Problem || error instanceof TypeError)) throw error;
-  wait = Math.min(wait * 2, SELDOM);
-  const sentence = error instanceof Problem ? error.message : "the server does not answer";
-  show(byId("pulse"), h("span", { class: "dot lost", "aria-hidden": "true" }), `${sentence}; asking again in ${wait / 1000} s`);
+function fail(place, error) {
+  if (!(error instanceof Problem) && !/dynamically imported|module/.test(error.message)) console.error(error);
+  const told = error instanceof Problem ? error : new Problem("This part of the page could not be loaded or shown; try again, or reload the page.");
+  if (told.status === 401) account.asked();
+  place.append(trouble(told, open, told.status === 401 ? account.open : null));
 }
+
+function go(hash) {
+  if (`#${hash}` === location.hash) open();
+  else location.hash = hash;
+}
+
+function keep(params) {
+  const query = new URLSearchParams(params).toString();
+  history.replaceState(null, "", `#${[route.name, ...route.rest].map(encodeURIComponent).join("/")}${query ? `?${query}` : ""}`);
+  route.params = new URLSearchParams(query);
+}
+
+function say(text) {
+  byId("said").textContent = text;
+}
+
+function tabs(current) {
+  show(byId("tabs"), Object.entries(VIEWS).filter(([, [title]]) => title).map(([name, [title]]) => h("li", {},
+    h("a", { href: `#${name}`, "data-key": name, "aria-current": name === current ? "page" : null }, title))));
+}
+
+// How the network fares: nothing is said while all is well.
+let asked = 0;
+let lost = false;
+function notice() {
+  const waiting = asked && performance.now() - asked > SLOW;
+  const text = !navigator.onLine ? "No network. What you did is kept; this goes on by itself once you are back."
+    : lost ? "The server does not answer; asking again by itself." : waiting ? "Still waiting for the server …" : "";
+  if (byId("notice").textContent !== text) byId("notice").textContent = text;
+  document.body.classList.toggle("lost", lost || !navigator.onLine);
+}
+
+watchers.push((state, pending) => {
+  if (state !== null) lost = !state;
+  asked = pending;
+  notice();
+});
+setInterval(notice, 500);
+addEventListener("offline", notice);
+addEventListener("online", () => {
+  notice();
+  if (byId("view").querySelector(".trouble")) open();
+});
 
 async function forever() {
   for (;;) {
-    if (!document.hidden) await look().catch(tell);
     await new Promise((resume) => setTimeout(resume, wait));
+    if (document.hidden || !view?.again) continue;
+    const mine = route;
+    await view.again(mine).then(() => {
+      wait = OFTEN;
+    }, (error) => {
+      if (error.name === "AbortError" || route !== mine) return;
+      wait = Math.min(wait * 2, SELDOM);
+      if (!(error instanceof Problem)) throw error;
+      say(`${error.message} Asking again in ${wait / 1000} s.`);
+    });
   }
 }
 
+byId("skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  byId("view").focus();
+});
+addEventListener("hashchange", open);
+account.begin(Boolean(token()), open);
+open();
 forever();

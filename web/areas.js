@@ -1,20 +1,49 @@
 // The areas watched or ordered, and the one that is looked at.
 
-import { address, get } from "./api.js";
+import { address, changed, get } from "./api.js";
 import { chart } from "./chart.js";
-import { byId, h, show, table } from "./dom.js";
+import { h, show, table } from "./dom.js";
 import { preview } from "./preview.js";
 import * as words from "./words.js";
 
+export const title = "Watch";
+export const wide = true;
+
+let list = null;
+let shown = null;
 let areas = [];
 let chosen = null;
 let job = null;
 let index = null;
 let drawn = "";
 
-export const chosenArea = () => areas.find((one) => one.id === chosen) ?? areas[0] ?? null;
+export async function enter(place, { rest, signal }) {
+  if (rest[0]) chosen = rest[0];
+  list = h("ul", { class: "areas" });
+  shown = h("section", { class: "area", "aria-label": "Area" });
+  drawn = "";
+  place.append(h("h1", {}, "Watch"), h("div", { class: "columns" }, h("section", { "aria-labelledby": "areas-title" },
+    h("h2", { id: "areas-title", class: "small" }, "Areas"), list), shown));
+  await draw(signal);
+}
 
-export function listAreas(subscriptions, orders, refresh) {
+// The lists are cheap to ask for, and an area is drawn anew only where something about it is.
+export const again = ({ signal }) => draw(signal);
+
+async function draw(signal) {
+  const [subscriptions, orders] = await Promise.all([changed("subscriptions", signal), changed("orders?limit=20", signal)]);
+  if (subscriptions) lists.subscriptions = subscriptions.subscriptions;
+  if (orders) lists.orders = orders.orders.filter((order) => !order.subscription);
+  listAreas(lists.subscriptions, lists.orders, refresh);
+  await area(chosenArea());
+}
+
+const lists = { subscriptions: [], orders: [] };
+const refresh = () => area(chosenArea());
+
+const chosenArea = () => areas.find((one) => one.id === chosen) ?? areas[0] ?? null;
+
+function listAreas(subscriptions, orders, refresh) {
   areas = [
     ...subscriptions.map((one) => ({ id: one.subscription, path: `subscriptions/${one.subscription}`, name: one.name, state: one.state,
       note: words.many(one.alerts, "alert"), recipe: one.recipe, told: conditions(one), feed: one.feed })),
@@ -23,7 +52,7 @@ export function listAreas(subscriptions, orders, refresh) {
       told: `${names(one.recipe)}${one.start || one.end ? `, ${words.date(one.start)} to ${words.date(one.end)}` : ", all that is known"}` })),
   ];
   const current = chosenArea();
-  show(byId("areas"), areas.length ? areas.map((one) => h("li", {},
+  show(list, areas.length ? areas.map((one) => h("li", {},
     h("button", { type: "button", "data-key": one.id, "aria-current": one === current ? "true" : null, onclick: () => {
       chosen = one.id;
       job = index = null;
@@ -41,8 +70,8 @@ function conditions(one) {
   return parts.join("; ");
 }
 
-export async function area(one) {
-  if (!one) return show(byId("area"), nothing());
+async function area(one) {
+  if (!one) return show(shown, nothing());
   const wanted = index ?? one.recipe.indices[0] ?? one.recipe.bands[0];
   const [{ jobs }, { observations }] = await Promise.all([get(`${one.path}/results`), get(`${one.path}/series?index=${encodeURIComponent(wanted)}`)]);
   if (chosenArea()?.id !== one.id) return undefined;
@@ -51,14 +80,14 @@ export async function area(one) {
   const now = JSON.stringify([one, wanted, looked?.job, jobs, observations]);
   if (now === drawn) return undefined;
   drawn = now;
-  const shown = new Set(observations.map((each) => each.job));
-  const missed = jobs.filter((each) => each.finished && !shown.has(each.job)).map((each) => Date.parse(each.datetime));
+  const seen = new Set(observations.map((each) => each.job));
+  const missed = jobs.filter((each) => each.finished && !seen.has(each.job)).map((each) => Date.parse(each.datetime));
   const choose = (id) => {
     job = id;
     area(one);
   };
   const figure = looked ? await picture(looked, looked === latest) : h("figure", { class: "empty" }, h("p", {}, waiting(jobs)));
-  return show(byId("area"),
+  return show(shown,
     h("h2", {}, one.name), h("p", { class: "told" }, one.told),
     h("div", { class: "figures" },
       figure,
@@ -81,11 +110,11 @@ function picker(one, wanted) {
 
 async function picture(looked, isLatest) {
   const item = await get(looked.item);
-  const shown = await preview(item);
+  const made = await preview(item);
   const files = Object.entries(looked.assets).filter(([, asset]) => asset.type.startsWith("image/tiff"));
   return h("figure", {},
     h("figcaption", {}, `${isLatest ? "Latest result" : "Result"}, ${words.date(looked.datetime)}`),
-    shown ?? h("p", { class: "empty" }, "This result has no picture."),
+    made ?? h("p", { class: "empty" }, "This result has no picture."),
     h("p", { class: "readout" }, `${words.percent(looked.clear_fraction)} clear, ${words.percent(looked.coverage)} covered. `,
       h("a", { href: address(looked.item) }, "STAC item"), files.length ? "; GeoTIFF of " : null,
       files.flatMap(([name, asset], place) => [place ? ", " : null, h("a", { href: address(asset.href), download: true }, name)])));
@@ -109,7 +138,7 @@ const waiting = (jobs) => (jobs.length ? "No acquisition has been clear yet." : 
 
 function nothing() {
   return h("div", { class: "card" }, h("h2", {}, "Nothing is watched yet"),
-    h("p", {}, "Draw an area in any tool that writes GeoJSON, and subscribe to it:"),
-    h("pre", {}, h("code", {}, "revisit subscribe --aoi field.geojson --name \"My field\" \\\n  --index NDVI --min-clear 60 --backfill 2024-04-01")),
+    h("p", {}, h("a", { href: "#place" }, "Choose a place"), " on the map, or subscribe to one from the command line:"),
+    h("pre", { tabindex: "0" }, h("code", {}, "revisit subscribe --aoi field.geojson --name \"My field\" \\\n  --index NDVI --min-clear 60 --backfill 2024-04-01")),
     h("p", {}, "Every clear pass of Sentinel-2 then appears here, with its picture, its numbers and its files."));
 }

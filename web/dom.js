@@ -33,6 +33,16 @@ export function show(element, ...children) {
   if (key !== undefined) element.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus({ preventScroll: true });
 }
 
+// What went wrong, in a sentence that says what to do, with a button that does it.
+export function trouble(error, retry, signIn = null) {
+  return h("div", { class: "trouble", role: "alert" }, h("p", {}, error.message), h("p", { class: "row" },
+    signIn ? h("button", { type: "button", class: "first", onclick: signIn }, "Sign in") : null,
+    retry ? h("button", { type: "button", onclick: (event) => {
+      event.target.closest(".trouble").remove();
+      retry();
+    } }, "Try again") : null));
+}
+
 export function table(caption, columns, rows, attributes = {}) {
   return h("table", attributes,
     h("caption", {}, caption),

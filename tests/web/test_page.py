@@ -1,5 +1,6 @@
 """The page as files: nothing inline, nothing from elsewhere, text only as text; and its projection against PROJ."""
 
+import gzip
 import json
 import re
 import shutil
@@ -11,11 +12,16 @@ import pytest
 from pyproj import Transformer
 
 from data import missing
+from figures import figure
 from revisit.api import create_app
 from revisit.local.backend import local_backend
+from vendor import LIST, VENDOR, checksums
 
 WEB = Path(__file__).parents[2] / "web"
 SCRIPTS = sorted(WEB.glob("*.js"))
+LATER = ("geotiff", "proj4", "shpjs", "uplot")
+"""Libraries that the first load does without."""
+FIRST_LOAD_KB = 450
 
 
 class Tags(HTMLParser):
@@ -47,10 +53,11 @@ def test_the_page_holds_no_script_or_style_of_its_own_and_loads_none_from_elsewh
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
 def test_a_script_makes_no_markup_of_text_and_runs_none(script):
     text = script.read_text()
-    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function|setAttribute\(\"style|srcdoc|\.style\.", text)
-    imports = re.findall(r'from "([^"]+)"', text)
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function|setAttribute\(\"style|srcdoc|(?<!\bol)\.style\.", text)
+    imports = re.findall(r'(?:from |import\()"([^"]+)"', text)
     assert all(name.startswith("./") and (WEB / name).is_file() for name in imports)
     assert re.findall(r"https?://[^\"' ]+", text) in ([], ["http://www.w3.org/2000/svg"])
+    assert all((WEB / name).is_file() for name in re.findall(r'"((?:\./)?vendor/[^"]+)"', text))
 
 
 def test_every_element_a_script_looks_for_is_on_the_page(tags):
@@ -71,7 +78,20 @@ def test_the_page_is_served_with_its_types_and_nothing_beside_it(tmp_path):
 
 
 def test_the_first_load_is_small():
-    assert sum(path.stat().st_size for path in WEB.iterdir()) < 60_000
+    files = [path for path in WEB.rglob("*") if path.is_file() and path.suffix != ".txt" and not path.parent.name.startswith(LATER)]
+    size = sum(len(gzip.compress(path.read_bytes(), 9)) for path in files) / 1000
+    figure("page, first load", f"{size:.0f} kB gz of {FIRST_LOAD_KB}, every view of it included")
+    assert size <= FIRST_LOAD_KB
+
+
+def test_the_libraries_are_the_packages_own_files_each_with_its_licence():
+    assert (VENDOR / LIST).read_text() == checksums(VENDOR)
+    wanted = json.loads((WEB.parent / "locks" / "vendor.json").read_text())
+    assert {f"{one['package']}-{one['version']}" for one in wanted} == {path.name for path in VENDOR.iterdir() if path.is_dir()}
+    for one in wanted:
+        folder = VENDOR / f"{one['package']}-{one['version']}"
+        assert {path.name for path in folder.iterdir()} == {"LICENSE.txt", *(Path(file).name for file in one["files"])}
+        assert re.search(r"copyright|permission", (folder / "LICENSE.txt").read_text(), re.IGNORECASE), folder.name
 
 
 @pytest.mark.parametrize(("api", "page", "path", "asked"), [

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from flask import Flask, Response, abort, send_from_directory
 
-SUFFIXES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+SUFFIXES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".json": "application/json",
+            ".txt": "text/plain"}
 """What is served, and as what, whatever the computer's own tables say."""
 
 

@@ -1,0 +1,102 @@
+"""The embedded suite over the real archive, and one browser to look at it with."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from data import missing, shared_data
+from revisit.embedded.suite import Suite
+from revisit.local.backend import local_backend
+from revisit.refreshing import refresh_source
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+FLAGS = ("--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-quic", "--no-first-run",
+         "--disable-background-networking", "--disable-component-update", "--disable-sync")
+SIZES = {"desk": (1280, 800), "phone": (360, 740)}
+LISTEN = """
+window.violations = [];
+document.addEventListener("securitypolicyviolation", (event) => window.violations.push(`${event.violatedDirective}: ${event.blockedURI}`));
+"""
+
+
+@pytest.fixture(scope="session")
+def suite(tmp_path_factory) -> Iterator[Suite]:
+    """The suite, its catalog filled from the archive."""
+    data, spec = tmp_path_factory.mktemp("suite"), f"folder:{shared_data('archive')}"
+    backend = local_backend(data, (spec,))
+    refresh_source(backend, spec)
+    with Suite(data, (spec,), port=0, workers=1) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def browser() -> "Iterator[Browser]":
+    """Debian's Chromium."""
+    found = shutil.which("chromium")
+    if found is None:
+        missing("chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=found, args=list(FLAGS))
+        yield started
+        started.close()
+
+
+class Visit:
+    """A page of the browser, and what went wrong on it."""
+
+    def __init__(self, page: "Page", url: str) -> None:
+        self.page, self.url = page, url
+        self.dialogs: list[str] = []
+        self.errors: list[str] = []
+        page.on("dialog", self._dialog)
+        page.on("console", lambda said: self.errors.append(said.text) if said.type == "error" else None)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+
+    def _dialog(self, dialog) -> None:
+        self.dialogs.append(dialog.message)
+        dialog.dismiss()
+
+    def open(self, view: str = "") -> "Page":
+        """Open a view and wait until it is filled."""
+        self.page.goto(f"{self.url}/#{view}")
+        self.page.locator("#view h1").wait_for()
+        return self.page
+
+    @property
+    def violations(self) -> list[str]:
+        """What the content security policy forbade."""
+        return self.page.evaluate("window.violations") + [text for text in self.errors if "Content Security Policy" in text]
+
+
+@pytest.fixture
+def visit(suite, browser) -> Iterator[Callable[..., Visit]]:
+    """Opens a fresh browser with nothing kept."""
+    contexts = []
+
+    def make(size: str = "desk", scheme: str = "light", touch: bool = False, url: str = "") -> Visit:
+        width, height = SIZES[size]
+        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, has_touch=touch, reduced_motion="reduce",
+                                      accept_downloads=True)
+        context.set_default_timeout(8_000)
+        context.add_init_script(LISTEN)
+        contexts.append(context)
+        return Visit(context.new_page(), url or suite.url)
+
+    yield make
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The accessibility judge, as a script."""
+    import axe_playwright_python
+
+    return (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()

@@ -1,0 +1,132 @@
+// The map: an outline of the land, lines of longitude and latitude, a scale, and layers that views fill. No network is needed for any of it.
+//
+// Geometries are GeoJSON in lon/lat degrees everywhere outside this file; the map itself is in EPSG:3857.
+
+import { countries } from "./land.js";
+import { kept, keep } from "./state.js";
+
+const { ol } = globalThis;
+const WEB = "EPSG:3857";
+const format = ol ? new ol.format.GeoJSON({ dataProjection: "EPSG:4326", featureProjection: WEB }) : null;
+
+// Colours of style.css as the map's own, renewed when the device goes dark or light.
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const colours = {};
+function mix() {
+  const root = getComputedStyle(document.documentElement);
+  for (const name of ["land", "coast", "line", "ink", "soft", "paper", "accent", "wash", "warn", "mark", "mark-wash"]) {
+    colours[name] = root.getPropertyValue(`--${name}`).trim();
+  }
+}
+mix();
+
+const stroke = (color, width, lineDash) => new ol.style.Stroke({ color, width, lineDash });
+const fill = (color) => new ol.style.Fill({ color });
+const dot = (radius, inside, around) => new ol.style.Circle({ radius, fill: fill(inside), stroke: stroke(around, 2) });
+
+// How features look: each is made anew for each drawing, since colours may have changed.
+export const looks = {
+  aoi: () => new ol.style.Style({ stroke: stroke(colours.mark, 2.5), fill: fill(colours["mark-wash"]), image: dot(5, colours.mark, colours.paper) }),
+  corner: () => new ol.style.Style({ image: dot(4.5, colours.paper, colours.mark),
+    geometry: (feature) => new ol.geom.MultiPoint(corners(feature.getGeometry())) }),
+  wrong: () => new ol.style.Style({ image: new ol.style.RegularShape({ points: 4, radius: 11, radius2: 0, angle: Math.PI / 4, stroke: stroke(colours.warn, 4) }), zIndex: 9 }),
+  footprint: () => new ol.style.Style({ stroke: stroke(colours.accent, 1), fill: fill("rgba(0,0,0,0.001)") }),
+  pointed: () => new ol.style.Style({ stroke: stroke(colours.accent, 3), fill: fill(colours.wash), zIndex: 5 }),
+  tile: () => new ol.style.Style({ stroke: stroke(colours.soft, 1, [5, 5]) }),
+};
+
+function corners(geometry) {
+  const kind = geometry.getType();
+  const rings = kind === "Polygon" ? geometry.getCoordinates() : kind === "MultiPolygon" ? geometry.getCoordinates().flat() : [];
+  return rings.length > 12 || rings.flat().length > 400 ? [] : rings.flatMap((ring) => ring.slice(0, -1));
+}
+
+export const lonLat = (position) => ol.proj.toLonLat(position);
+
+// GeoJSON features of an AOI, a Feature or a FeatureCollection; what cannot be read is none.
+export function features(geojson) {
+  try {
+    return geojson ? format.readFeatures(geojson) : [];
+  } catch {
+    return [];
+  }
+}
+
+export const written = (feature) => format.writeGeometryObject(feature.getGeometry(), { decimals: 7, rightHanded: true });
+
+let map = null;
+let base = null;
+let grid = null;
+
+// The map, made when it is first wanted.
+export function theMap() {
+  if (map) return map;
+  if (!ol) throw new Error("the map's library was not loaded");
+  base = new ol.layer.Vector({ source: new ol.source.Vector(), style: () => new ol.style.Style({ fill: fill(colours.land), stroke: stroke(colours.coast, 1) }) });
+  grid = graticule();
+  const last = kept("seen", { center: [12, 40], zoom: 2.4 });
+  map = new ol.Map({
+    target: "map",
+    layers: [base, grid],
+    controls: [new ol.control.Zoom({ zoomInTipLabel: "Zoom in", zoomOutTipLabel: "Zoom out" }), new ol.control.ScaleLine()],
+    view: new ol.View({ center: ol.proj.fromLonLat(last.center), zoom: last.zoom, minZoom: 1, maxZoom: 19, enableRotation: false,
+      extent: [-4e7, -2e7, 4e7, 2e7], showFullExtent: true }),
+  });
+  map.on("moveend", () => keep("seen", { center: lonLat(map.getView().getCenter()), zoom: map.getView().getZoom() }));
+  countries().then((all) => base.getSource().addFeatures(all.flatMap(features)), () => null);
+  dark.addEventListener("change", () => {
+    mix();
+    map.removeLayer(grid);
+    grid = graticule();
+    map.getLayers().insertAt(1, grid);
+    for (const layer of map.getLayers().getArray()) layer.changed();
+  });
+  return map;
+}
+
+function graticule() {
+  const label = () => new ol.style.Text({ font: "11px system-ui, sans-serif", fill: fill(colours.soft), stroke: stroke(colours.paper, 3) });
+  return new ol.layer.Graticule({ strokeStyle: stroke(colours.line, 1), showLabels: true, wrapX: true, targetSize: 140,
+    lonLabelStyle: Object.assign(label(), {}), latLabelStyle: label(), lonLabelPosition: 0.02, latLabelPosition: 0.995,
+    latLabelFormatter: (lat) => degrees(lat, "N", "S"), lonLabelFormatter: (lon) => degrees(lon, "E", "W"),
+    intervals: [90, 45, 30, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01] });
+}
+
+const degrees = (value, plus, minus) => `${Math.abs(Number(value.toFixed(2)))}°${Math.abs(value) < 1e-9 ? "" : value > 0 ? plus : minus}`;
+
+// A layer over the base map; `look` is one of `looks` or a function of a feature.
+export function layer(look, zIndex = 1) {
+  const made = new ol.layer.Vector({ source: new ol.source.Vector(), style: look, zIndex });
+  theMap().addLayer(made);
+  return made;
+}
+
+// Fill a layer with GeoJSON; returns its features.
+export function fillLayer(made, ...all) {
+  const found = all.flatMap(features);
+  made.getSource().clear();
+  made.getSource().addFeatures(found);
+  return found;
+}
+
+export function drop(...layers) {
+  for (const one of layers) if (one) theMap().removeLayer(one);
+}
+
+// Look at a GeoJSON geometry, from no nearer than a field.
+export function look(geojson, { calm = false } = {}) {
+  const extent = ol.extent.createEmpty();
+  for (const feature of features(geojson)) ol.extent.extend(extent, feature.getGeometry().getExtent());
+  if (ol.extent.isEmpty(extent) && !(extent[0] <= extent[2])) return;
+  const still = calm || matchMedia("(prefers-reduced-motion: reduce)").matches;
+  theMap().getView().fit(extent, { padding: [48, 48, 48, 48], maxZoom: 16, duration: still ? 0 : 250 });
+}
+
+// Square kilometres on the sphere: what is shown where no server says better.
+export const roughArea = (geojson) => features(geojson).reduce((sum, one) => sum + ol.sphere.getArea(one.getGeometry()) / 1e6, 0);
+
+// A circle in degrees around a position, as many metres wide as twice the radius.
+export function around([lon, lat], metres) {
+  const ring = ol.geom.Polygon.circular([lon, lat], metres, 48).getCoordinates()[0];
+  return { type: "Polygon", coordinates: [ring.map((at) => at.map((value) => Number(value.toFixed(7))))] };
+}

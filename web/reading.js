@@ -1,0 +1,164 @@
+// A place out of what people type, paste or open: GeoJSON, WKT, KML, a zipped shapefile, a tile, coordinates, a country.
+//
+// What is read is { given, name, tile, country }: `given` GeoJSON whose points have become circles. Whether it is a valid AOI the server says.
+
+import { Problem } from "./api.js";
+import { countries, named } from "./land.js";
+import { around } from "./map.js";
+
+const { ol } = globalThis;
+const MOST_BYTES = 20_000_000;
+const MOST_POINTS = 50;
+const HELP = "Type a tile (31UES), coordinates (51.3 N 4.2 E), or a country; or paste GeoJSON, WKT or KML.";
+
+// Args: the text; how many metres of ground around each point are wanted.
+export async function readText(text, metres) {
+  const trimmed = text.trim();
+  if (!trimmed) throw new Problem(HELP);
+  if (/^[{[]/.test(trimmed)) return ofGeoJSON(parsed(trimmed), metres);
+  if (trimmed.startsWith("<")) return ofFeatures(new ol.format.KML({ extractStyles: false }), trimmed, metres, "KML");
+  if (/^(SRID=\d+;)?\s*(MULTI)?(POINT|LINESTRING|POLYGON)|^GEOMETRYCOLLECTION/i.test(trimmed)) {
+    return ofFeatures(new ol.format.WKT(), trimmed.replace(/^SRID=4326;/i, ""), metres, "WKT");
+  }
+  const tile = /^T?(\d{1,2}[C-HJ-NP-X][A-HJ-NP-Z][A-HJ-NP-V])$/i.exec(trimmed.replace(/\s/g, ""));
+  if (tile) return { given: null, name: "", tile: tile[1].toUpperCase().padStart(5, "0") };
+  const positions = coordinates(trimmed);
+  if (positions) return { given: ofPositions(positions, metres), name: "", tile: null };
+  const country = named(await countries(), trimmed);
+  if (country) return { given: country.geometry, name: country.properties.name, tile: null, country: true };
+  throw new Problem(`“${trimmed.length > 60 ? `${trimmed.slice(0, 60)}…` : trimmed}” is no place known here. ${HELP}`);
+}
+
+export async function readFile(file, metres) {
+  if (file.size > MOST_BYTES) throw new Problem(`${file.name} has ${Math.round(file.size / 1e6)} MB, 20 MB at most; cut it down to your fields.`);
+  const bytes = new Uint8Array(await file.arrayBuffer());
+  const bare = file.name.replace(/\.[^.]*$/, "");
+  if (bytes[0] === 0x50 && bytes[1] === 0x4b) return { name: bare, ...await ofShapefile(bytes, metres, file.name) };
+  if (/\.(shp|dbf|shx|prj)$/i.test(file.name)) {
+    throw new Problem(`${file.name} is one part of a shapefile; put its .shp, .dbf and .prj into a zip and open that.`);
+  }
+  const read = await readText(new TextDecoder().decode(bytes).replace(/^\ufeff/, ""), metres);
+  return { ...read, name: read.name || bare };
+}
+
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new Problem(`This looks like GeoJSON and cannot be read: ${error.message}. Look for a missing comma or bracket there.`);
+  }
+}
+
+// Polygons go to the server as they are, so that it can say what is wrong with them; only points are changed.
+function ofGeoJSON(value, metres) {
+  const found = [];
+  const collect = (one, depth) => {
+    if (depth > 8 || !one || typeof one !== "object") return;
+    if (Array.isArray(one.features)) one.features.forEach((each) => collect(each, depth + 1));
+    else if (Array.isArray(one.geometries)) one.geometries.forEach((each) => collect(each, depth + 1));
+    else if (one.type === "Feature") collect(one.geometry, depth + 1);
+    else found.push(one);
+  };
+  collect(value, 0);
+  const name = label(value.features?.length === 1 ? value.features[0].properties : value.properties);
+  const points = found.flatMap((one) => (one.type === "Point" ? [one.coordinates] : one.type === "MultiPoint" ? one.coordinates : []));
+  if (!points.length) return { given: value, name, tile: null };
+  return { given: together([...found.filter((one) => !/Point$/.test(one.type)), ...circles(points, metres)]), name, tile: null };
+}
+
+const label = (properties) => String(properties?.name ?? properties?.Name ?? properties?.NAME ?? "").slice(0, 100);
+
+function ofFeatures(format, text, metres, what) {
+  let all;
+  try {
+    all = format.readFeatures(text);
+  } catch {
+    all = [];
+  }
+  const geojson = new ol.format.GeoJSON();
+  const geometries = all.filter((one) => one.getGeometry()).map((one) => flat(geojson.writeGeometryObject(one.getGeometry())));
+  if (!geometries.length) throw new Problem(`No polygon or point was found in this ${what}; check that it is whole.`);
+  const found = ofGeoJSON({ type: "GeometryCollection", geometries }, metres);
+  const single = all.length === 1 ? all[0].getProperties() : {};
+  return { ...found, given: geometries.length === 1 && found.given.geometries ? found.given.geometries[0] : found.given, name: label(single) };
+}
+
+// KML has heights, which nobody needs here.
+const flat = (geometry) => (geometry.geometries ? { ...geometry, geometries: geometry.geometries.map(flat) }
+  : { ...geometry, coordinates: twice(geometry.coordinates) });
+const twice = (value) => (typeof value[0] === "number" ? value.slice(0, 2) : value.map(twice));
+
+async function ofShapefile(bytes, metres, name) {
+  const { default: shp } = await import("./vendor/shpjs-6.2.0/shp.esm.min.js");
+  let layers;
+  try {
+    layers = [await shp(bytes.buffer)].flat();
+  } catch (error) {
+    throw new Problem(`${name} cannot be read as a zipped shapefile (${error.message}); it needs a .shp and a .prj, at the top of the zip.`);
+  }
+  const all = layers.flatMap((layer) => layer.features ?? []).filter((one) => one.geometry);
+  if (!all.length) throw new Problem(`${name} holds no shape; export the layer again.`);
+  const worst = all.map((one) => JSON.stringify(one.geometry)).join("").match(/-?\d{4,}\.?\d*/);
+  if (worst) throw new Problem(`${name} has coordinates such as ${worst[0]}, which are no degrees; add its .prj to the zip.`);
+  const read = ofGeoJSON({ type: "FeatureCollection", features: all.map(({ geometry, properties }) => ({ type: "Feature", properties: { name: label(properties) }, geometry: rounded(geometry) })) }, metres);
+  return read.name ? read : { given: read.given, tile: null };
+}
+
+const rounded = (geometry) => ({ type: geometry.type, coordinates: round(geometry.coordinates) });
+const round = (value) => (typeof value === "number" ? Number(value.toFixed(7)) : value.map(round));
+
+function circles(points, metres) {
+  if (points.length > MOST_POINTS) throw new Problem(`There are ${points.length} points, ${MOST_POINTS} at most in one AOI; open fewer at once.`);
+  return points.map((point) => around(point, metres));
+}
+
+const together = (geometries) => (geometries.length === 1 ? geometries[0]
+  : { type: "FeatureCollection", features: geometries.map((geometry) => ({ type: "Feature", properties: {}, geometry })) });
+
+// One position is a circle, two are corners of a box, three and more a polygon.
+function ofPositions(positions, metres) {
+  if (positions.length === 1) return around(positions[0], metres);
+  if (positions.length === 2) {
+    const [[a, b], [c, d]] = positions;
+    const [west, east, south, north] = [Math.min(a, c), Math.max(a, c), Math.min(b, d), Math.max(b, d)];
+    return { type: "Polygon", coordinates: [[[west, south], [east, south], [east, north], [west, north], [west, south]]] };
+  }
+  return { type: "Polygon", coordinates: [[...positions, positions[0]]] };
+}
+
+// Positions as people write them, a line or a semicolon apart: latitude first, unless letters say otherwise. Null where it is no such text.
+export function coordinates(text) {
+  const lines = text.split(/[\n;]+/).map((line) => line.trim()).filter(Boolean);
+  const found = lines.map(position);
+  if (found.every(Boolean)) return found;
+  return null;
+}
+
+const NUMBER = String.raw`([-+−]?\d{1,3}(?:[.,]\d+)?)\s*°?\s*(?:(\d{1,2}(?:[.,]\d+)?)\s*['′’]\s*)?(?:(\d{1,2}(?:[.,]\d+)?)\s*(?:["″”]|'')\s*)?`;
+const PAIR = new RegExp(String.raw`^([NSEWO])?\s*${NUMBER}\s*([NSEWO])?\s*[,/\s]\s*([NSEWO])?\s*${NUMBER}\s*([NSEWO])?$`, "i");
+
+function position(line) {
+  // "45,8 9,2" has decimal commas; "45.8,9.2" and "45, 9" have a comma between.
+  const found = PAIR.exec(line.replace(/^\(|\)$|^\[|\]$/g, "").replace(/(\d)([NSEW])(?=[\s,]*[-\d])/i, "$1 $2 ").trim());
+  if (!found) return null;
+  const [, before, d1, m1, s1, behind, before2, d2, m2, s2, behind2] = found;
+  const first = value(d1, m1, s1, before ?? behind);
+  const second = value(d2, m2, s2, before2 ?? behind2);
+  const swapped = /[EWO]/i.test(before ?? behind ?? "") || /[NS]/i.test(before2 ?? behind2 ?? "");
+  const [lat, lon] = swapped ? [second, first] : [first, second];
+  if (Math.abs(lat) > 90 || Math.abs(lon) > 180) throw new Problem(`${line}: latitude comes first and is at most 90, longitude at most 180.`);
+  return [lon, lat];
+}
+
+function value(whole, minutes, seconds, letter) {
+  const plain = (text) => Number((text ?? "0").replace(",", ".").replace("−", "-"));
+  const size = Math.abs(plain(whole)) + plain(minutes) / 60 + plain(seconds) / 3600;
+  return plain(whole) < 0 || /^[-−]/.test(whole) || /[SW]/i.test(letter ?? "") ? -size : size;
+}
+
+// The corners of a polygon without holes as text that reads back as itself; null for other shapes.
+export function asText(geojson) {
+  const geometry = geojson?.type === "Feature" ? geojson.geometry : geojson;
+  if (geometry?.type !== "Polygon" || geometry.coordinates.length !== 1 || geometry.coordinates[0].length > 60) return null;
+  return geometry.coordinates[0].slice(0, -1).map(([lon, lat]) => `${lat}, ${lon}`).join("\n");
+}

@@ -1,0 +1,76 @@
+// Signing in: by e-mail and password where config.js says where they are exchanged, else by a token or key. Neither leaves this tab.
+
+import { Problem, token } from "./api.js";
+import { signIn } from "./config.js";
+import { byId, h } from "./dom.js";
+import { forget } from "./state.js";
+
+let then = () => null;
+
+export const account = {
+  // Shows the button where there is something to sign in to.
+  begin(signed, afterwards) {
+    then = afterwards;
+    const button = byId("account");
+    button.hidden = !signed && !signIn;
+    button.textContent = signed ? "Sign out" : "Sign in";
+    button.addEventListener("click", () => (token() ? account.end() : account.open()));
+  },
+  // A server that asks who it is has spoken.
+  asked() {
+    const button = byId("account");
+    button.hidden = false;
+    button.textContent = token() ? "Sign out" : "Sign in";
+  },
+  end() {
+    sessionStorage.clear();
+    forget();
+    location.hash = "";
+    location.reload();
+  },
+  open() {
+    const wrong = h("p", { class: "wrong", role: "alert" });
+    const enter = async (event) => {
+      event.preventDefault();
+      const given = new FormData(event.target);
+      try {
+        sessionStorage.setItem("token", given.get("token")?.trim() || await exchange(given.get("email"), given.get("password")));
+        dialog.close();
+        account.asked();
+        then();
+      } catch (error) {
+        wrong.textContent = error.message;
+      }
+    };
+    const dialog = h("dialog", { "aria-labelledby": "signing-title", onclose: () => dialog.remove() },
+      h("h2", { id: "signing-title" }, "Sign in"),
+      signIn ? h("form", { onsubmit: enter },
+        field("E-mail", { name: "email", type: "email", autocomplete: "username", required: true }),
+        field("Password", { name: "password", type: "password", autocomplete: "current-password", required: true }),
+        h("button", { class: "first" }, "Sign in")) : null,
+      h("form", { onsubmit: enter },
+        field(signIn ? "Or a token or API key" : "Token or API key", { name: "token", type: "password", autocomplete: "off", required: true }),
+        h("p", { class: "note" }, "It is kept for this tab only. ", h("code", {}, "revisit keys create"), " makes a key."),
+        h("p", { class: "row" }, h("button", { class: signIn ? "" : "first" }, "Use it"),
+          h("button", { type: "button", onclick: () => dialog.close() }, "Cancel"))),
+      wrong);
+    document.body.append(dialog);
+    dialog.showModal();
+  },
+};
+
+const field = (label, attributes) => h("label", { class: "field" }, h("span", {}, label), h("input", attributes));
+
+async function exchange(email, password) {
+  let answer;
+  try {
+    answer = await fetch(signIn, { method: "POST", headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ email, password, returnSecureToken: true }) });
+  } catch {
+    throw new Problem("The sign-in service does not answer; check the network and try again.");
+  }
+  const said = await answer.json().catch(() => ({}));
+  if (said.idToken) return said.idToken;
+  throw new Problem(/TOO_MANY/.test(said.error?.message) ? "Too many attempts; wait a few minutes and try again."
+    : "This e-mail address and password do not belong together; check both.");
+}
