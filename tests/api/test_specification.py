@@ -1,0 +1,122 @@
+"""The specification is the truth: sound by another's judgement, and what the application does is what it says."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import validate
+from referencing import Registry, Resource
+from referencing.jsonschema import DRAFT202012
+
+from revisit.api import asked, create_app, guards, openapi, problems, routes
+from revisit.api.asked import Asked
+from revisit.errors import BadInput
+from revisit.local.backend import local_backend
+from specified import Operation, followed, operations, pattern
+
+ALL = operations()
+TAKING = [one for one in ALL if one.schema]
+
+
+def test_the_specification_is_sound_by_the_judgement_of_its_validator():
+    validate(openapi.specification())
+
+
+def test_every_route_is_specified_and_what_is_specified_is_a_route():
+    assert sorted(f"{method} {pattern(path)}" for method, path, _ in routes()) == sorted(map(str, ALL))
+
+
+def test_every_operation_has_a_name_of_its_own_a_summary_and_a_known_tag():
+    names = [one.told["operationId"] for one in ALL]
+    tags = {tag["name"] for tag in openapi.specification()["tags"]}
+    assert len(set(names)) == len(names)
+    assert not [one for one in ALL if not one.told["summary"] or one.told["tags"][0] not in tags or one.who not in openapi.WHO]
+
+
+def test_what_is_everybodys_is_just_what_the_guards_let_in():
+    free = {path for path in (pattern(rule) for rule in guards.OPEN) if path not in ("/", "/{name}")}
+    assert {one.path for one in ALL if one.who == "open" and not one.path.startswith("/feeds/")} == free
+
+
+def test_the_routes_that_only_ask_are_said_to():
+    marked = {f"{method} {pattern(path)}" for method, path, function in routes() if function in asked._ASKING}
+    assert {str(one) for one in ALL if one.told.get("x-asks")} == marked
+
+
+def test_what_takes_an_idempotency_key_says_so():
+    """Every POST that makes something, but for keys, whose answer must not be kept."""
+    heeding = {str(one) for one in ALL if any(each["name"] == "Idempotency-Key" for each in one.parameters("header"))}
+    assert {str(one) for one in ALL if one.method == "POST" and not one.asks} - heeding == {"POST /keys"}
+
+
+# ----------------------------------------------------------------------------------------------------------------------- bodies
+
+
+@pytest.fixture(scope="module")
+def struct_of(tmp_path_factory):
+    """Tells what a route decodes its body into, by asking it."""
+    client = create_app(local_backend(tmp_path_factory.mktemp("data"))).test_client()
+
+    def found(operation: Operation) -> type[Any]:
+        seen: list[type[Any]] = []
+
+        def body(self: Asked, kind: type[Any]) -> Any:
+            seen.append(kind)
+            raise BadInput("what the body is decoded into is known")
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Asked, "body", body)
+            client.open(operation.address({}), method=operation.method, json=operation.example)
+        assert len(seen) == 1, f"{operation} reads its body {len(seen)} times"
+        return seen[0]
+
+    return found
+
+
+def kinds(schema: dict[str, Any]) -> set[str]:
+    """JSON types that a schema takes."""
+    schema = {**schema, **followed(schema)}
+    if parts := schema.get("anyOf") or schema.get("oneOf"):
+        return set().union(*map(kinds, parts))
+    if "enum" in schema and "type" not in schema:
+        return {{str: "string", int: "integer", type(None): "null"}[type(value)] for value in schema["enum"]}
+    named = schema.get("type", [])
+    return {named} if isinstance(named, str) else set(named)
+
+
+@pytest.mark.parametrize("operation", TAKING, ids=str)
+def test_a_body_is_decoded_into_what_the_specification_says(operation, struct_of):
+    struct = struct_of(operation)
+    said = msgspec.json.schema_components([struct])[1][struct.__name__]
+    told = followed(operation.schema)
+    fields = {field.encode_name: field for field in msgspec.structs.fields(struct)}
+    assert set(told["properties"]) == set(fields)
+    assert set(told.get("required", ())) == {name for name, field in fields.items() if field.required}
+    assert told["additionalProperties"] is False
+    for name, schema in told["properties"].items():
+        assert kinds(schema) == kinds(said["properties"][name]), f"{operation} {name}"
+        if "default" in schema:
+            default = fields[name].default
+            assert schema["default"] == (list(default) if isinstance(default, tuple) else default), name
+
+
+@pytest.mark.parametrize("operation", TAKING, ids=str)
+def test_the_example_of_a_body_is_what_its_schema_takes(operation):
+    judged_by(operation.schema).validate(operation.example)
+
+
+# --------------------------------------------------------------------------------------------------------------------- problems
+
+
+def test_every_type_of_problem_is_told_of():
+    told = followed({"$ref": "#/components/schemas/ProblemType"})["oneOf"]
+    raised = {(f"{problems.TYPES}{type}", title, str(status)) for _, status, type, title in problems.STATUS}
+    assert {(one["const"], one["title"], one["description"][:3]) for one in told if one["const"] != problems.BLANK} == raised
+    assert [one["const"] for one in told].count(problems.BLANK) == 1
+
+
+def judged_by(schema: dict[str, Any]) -> Draft202012Validator:
+    resource = Resource.from_contents(openapi.specification(), default_specification=DRAFT202012)
+    absolute = {"$ref": f"urn:spec{schema['$ref']}"} if "$ref" in schema else schema
+    return Draft202012Validator(absolute, registry=Registry().with_resource("urn:spec", resource))

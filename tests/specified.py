@@ -1,0 +1,87 @@
+"""The operations of the specification, as tests walk through them."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from revisit.api import openapi
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One method of one path."""
+
+    method: str
+    path: str
+    told: dict[str, Any]
+    """What the specification says of it."""
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+    @property
+    def who(self) -> str:
+        return self.told["x-who"]
+
+    @property
+    def asks(self) -> bool:
+        """Whether it changes nothing, so that a key that reads is enough."""
+        return self.method == "GET" or self.told.get("x-asks", False)
+
+    @property
+    def success(self) -> int:
+        """The status of an answer to somebody who may."""
+        return int(min(status for status in self.told["responses"] if status[0] == "2"))
+
+    @property
+    def schema(self) -> dict[str, Any] | None:
+        """Of the JSON body, where it takes one."""
+        return self._body.get("schema")
+
+    @property
+    def example(self) -> Any:
+        """Of the JSON body, where it takes one."""
+        return self._body.get("example")
+
+    @property
+    def _body(self) -> dict[str, Any]:
+        return self.told.get("requestBody", {}).get("content", {}).get("application/json", {})
+
+    def parameters(self, where: str) -> Iterator[dict[str, Any]]:
+        """Of the path, the query or the headers."""
+        return (each for each in map(followed, self.told.get("parameters", ())) if each["in"] == where)
+
+    def address(self, things: dict[str, str]) -> str:
+        """The path and the query it cannot do without.
+
+        Args:
+            things: What stands for a part of the path, by the name of what comes before it; the examples of the specification stand
+                for the others.
+        """
+        examples = {each["name"]: each.get("example", "none") for each in self.parameters("path")}
+        path = re.sub(r"/([^/{]+)/\{(\w+)\}", lambda found: f"/{found[1]}/{things.get(found[1], examples[found[2]])}", self.path)
+        assert "{" not in path, f"{self}: a part of the path comes after no name"
+        query = "&".join(f"{each['name']}={each['example']}" for each in self.parameters("query") if each.get("required"))
+        return f"{path}?{query}" if query else path
+
+
+def operations() -> list[Operation]:
+    """Every one, by its path."""
+    return [Operation(method.upper(), path, told) for path, methods in sorted(openapi.specification()["paths"].items())
+            for method, told in methods.items()]
+
+
+def followed(item: dict[str, Any]) -> dict[str, Any]:
+    """What a $ref stands for."""
+    if "$ref" not in item:
+        return item
+    found: Any = openapi.specification()
+    for name in item["$ref"].removeprefix("#/").split("/"):
+        found = found[name]
+    return found
+
+
+def pattern(rule: str) -> str:
+    """A path of Flask's as the specification writes it."""
+    return re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule)
