@@ -7,6 +7,7 @@
         │   └── BadShape     an AOI that is no sound polygon on Earth, with the places where it is not
         ├── NotFound     no such thing, or not yours: HTTP 404, exit code 2
         ├── Conflict     what was asked contradicts what is there: HTTP 409, exit code 2
+        ├── Stale        what is to be changed is not as it was when it was read: HTTP 412, exit code 2
         ├── Unknown      nobody we know is asking: HTTP 401, exit code 2
         └── TooMany      more than the plan allows for now: HTTP 429, exit code 2
 
@@ -48,6 +49,10 @@ class NotFound(GiveUp):
 
 class Conflict(GiveUp):
     """What was asked contradicts what is there."""
+
+
+class Stale(GiveUp):
+    """What is to be changed has been changed since it was read."""
 
 
 class Unknown(GiveUp):

@@ -116,6 +116,17 @@ def test_every_type_of_problem_is_told_of():
     assert [one["const"] for one in told].count(problems.BLANK) == 1
 
 
+@pytest.mark.parametrize(("body", "pointer"), [
+    ('{"aoi": {}, "bands": ["B04", 4], "name": "x"}', "/bands/1"), ('{"aoi": {}, "name": 7}', "/name"), ("{}", "/aoi"), ("[]", ""),
+    ('{"aoi": {}, "name": "x", "a/b~c": 1}', "/a~1b~0c"), ('{"aoi": {"x": 1e999}, "name": "x"}', "/aoi")])
+def test_a_member_of_a_body_that_is_wrong_is_pointed_at(tmp_path, body, pointer):
+    refused = create_app(local_backend(tmp_path)).test_client().post("/subscriptions", data=body, content_type="application/json")
+    [fault] = refused.json["errors"]
+    assert (refused.status_code, fault["pointer"]) == (422, pointer)
+    assert fault["why"] in refused.json["detail"]
+    judged_by({"$ref": "#/components/schemas/Problem"}).validate(refused.json)
+
+
 def judged_by(schema: dict[str, Any]) -> Draft202012Validator:
     resource = Resource.from_contents(openapi.specification(), default_specification=DRAFT202012)
     absolute = {"$ref": f"urn:spec{schema['$ref']}"} if "$ref" in schema else schema

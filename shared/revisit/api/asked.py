@@ -1,5 +1,6 @@
 """A request on its way to a route: who asks, of which backend, and what the body says."""
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,19 @@ class Identity:
     """What they may do with what is theirs."""
     key: str = ""
     """Id of the key they sent; empty where they came themselves."""
+
+
+class BadBody(BadInput):
+    """A body of which one member is not what is asked for."""
+
+    def __init__(self, fault: str) -> None:
+        """Takes msgspec's sentence, such as "Expected `str`, got `int` - at `$.indices[1]`"."""
+        super().__init__(f"the body is not what is asked for here: {fault}")
+        self.why, _, path = fault.partition(" - at `")
+        named = re.search(r"(?:required|unknown) field `(.*?)`", self.why)
+        parts = [*re.findall(r"[^.\[\]]+", path.rstrip("`").removeprefix("$").replace("[...]", "")), *([named[1]] if named else ())]
+        self.pointer = "".join(f"/{part.replace('~', '~0').replace('/', '~1')}" for part in parts)
+        """Where it is (RFC 6901)."""
 
 
 type Identify = Callable[[Request], Identity]
@@ -73,6 +87,8 @@ class Asked:
             raise UnsupportedMediaType("send JSON, with Content-Type: application/json")
         try:
             return msgspec.json.decode(request.get_data(), type=kind)
+        except msgspec.ValidationError as error:
+            raise BadBody(str(error)) from None
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise BadInput(f"the body is not what is asked for here: {error}") from None
         except RecursionError:

@@ -7,19 +7,27 @@ from typing import Any
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
+from revisit.api.asked import BadBody
 from revisit.api.guards import reason, sender
-from revisit.errors import BadInput, BadShape, Conflict, GiveUp, NotFound, Retry, TooMany, Unknown
+from revisit.errors import BadInput, BadShape, Conflict, GiveUp, NotFound, Retry, Stale, TooMany, Unknown
 
-STATUS: tuple[tuple[type[Exception], int, str], ...] = (
-    (NotFound, 404, "No such thing"),
-    (Conflict, 409, "Contradicts what is there"),
-    (Unknown, 401, "Who is asking"),
-    (TooMany, 429, "Too much at once"),
-    (BadInput, 422, "That makes no sense"),
-    (GiveUp, 422, "Cannot be done"),
-    (Retry, 503, "Try again later"),
+STATUS: tuple[tuple[type[Exception], int, str, str], ...] = (
+    (NotFound, 404, "not-found", "No such thing"),
+    (Conflict, 409, "conflict", "Contradicts what is there"),
+    (Stale, 412, "stale", "Changed meanwhile"),
+    (Unknown, 401, "unknown", "Who is asking"),
+    (TooMany, 429, "too-many", "Too much at once"),
+    (BadShape, 422, "bad-shape", "That is no sound polygon"),
+    (BadInput, 422, "bad-input", "That makes no sense"),
+    (GiveUp, 422, "cannot-be-done", "Cannot be done"),
+    (Retry, 503, "later", "Try again later"),
 )
-"""The first line that fits; what else is raised is our fault, and 500."""
+"""Error, status, type, title: the first line that fits. What else is raised is our fault, and 500."""
+
+TYPES = "/docs#"
+"""Where each type is told of, which is also what it is known by."""
+BLANK = "about:blank"
+"""The type of what the status says all about (RFC 9457, section 4.2.1)."""
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -33,9 +41,9 @@ def speak(app: Flask) -> None:
         if isinstance(error, Unknown):
             log.warning("nobody we know asks for %s", request.url_rule.rule if request.url_rule else "",
                         extra={"line": {"request_id": g.get("request_id", ""), "origin": sender()}})
-        for kind, status, title in STATUS:
+        for kind, status, type, title in STATUS:
             if isinstance(error, kind):
-                return problem(status, title, str(error), _headers(error), _more(error))
+                return problem(status, title, str(error), _headers(error), _more(error), TYPES + type)
         if isinstance(error, HTTPException):
             status = error.code or 500
             headers = {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After", "WWW-Authenticate")}
@@ -59,14 +67,14 @@ def _headers(error: Exception) -> dict[str, str]:
 
 
 def _more(error: Exception) -> dict[str, Any]:
-    """What a page shows beside the sentence: where a shape is wrong."""
-    if not isinstance(error, BadShape):
-        return {}
-    return {"errors": [{"at": at, "why": why} for at, why in error.errors], "repairable": error.repairable}
+    """What a page shows beside the sentence: where a shape is wrong, which member of a body."""
+    if isinstance(error, BadShape):
+        return {"errors": [{"at": at, "why": why} for at, why in error.errors], "repairable": error.repairable}
+    return {"errors": [{"pointer": error.pointer, "why": error.why}]} if isinstance(error, BadBody) else {}
 
 
-def problem(status: int, title: str, detail: str, headers: dict[str, str], more: dict[str, Any] | None = None) -> Response:
+def problem(status: int, title: str, detail: str, headers: dict[str, str], more: dict[str, Any] | None = None, type: str = BLANK) -> Response:
     """One problem."""
-    body = {"type": "about:blank", "title": title, "status": status, "detail": detail, "instance": request.path,
+    body = {"type": type, "title": title, "status": status, "detail": detail, "instance": request.path,
             "request_id": g.get("request_id", ""), **(more or {})}
     return Response(json.dumps(body, ensure_ascii=False), status, {**headers, "Cache-Control": "no-store"}, content_type=MEDIA_TYPE)
