@@ -6,10 +6,10 @@ from functools import partial
 import numpy as np
 
 from revisit import item, jobs, masks
-from revisit.backend import Backend, Commit
+from revisit.backend import Backend
 from revisit.bands import BandFile
 from revisit.errors import GiveUp
-from revisit.events import JobExtracted, JobStarted
+from revisit.events import JobStarted
 from revisit.indices import index
 from revisit.job import Cover, Job
 from revisit.raster.grid import aoi_mask, aoi_pixels
@@ -22,7 +22,7 @@ from revisit.runtime import on
 @on(JobStarted, give_up=jobs.fail)
 def extract(event, backend):
     job = backend.record(Job, event.job)
-    if job.state != "started":
+    if job.state != "started" or jobs.leave(backend, job):
         return
     files = backend.source(job.product.source).bands(job.product)
     bands, notes = bands_to_read(job.recipe, files)
@@ -46,7 +46,7 @@ def extract(event, backend):
         assets.append(store(backend, job, grid, "SCL", {"SCL": scl}, {"SCL": (1.0, 0.0)}, "classification"))
     receipt = item.receipt(job, {band: files[band] for band in read}, mask=seen.mask, grid=asdict(grid))
     extracted = job.updated(state="extracted", cover=seen, notes=notes, reason=not_judged(job, seen), assets=tuple(assets), receipt=receipt)
-    backend.commit(partial(hand_on, job=extracted))
+    backend.commit(partial(jobs.go_on, job=extracted))
 
 
 def bands_to_read(recipe: Recipe, files: dict[str, BandFile]) -> tuple[list[str], tuple[str, ...]]:
@@ -98,9 +98,3 @@ def skip(job: Job, seen: Cover, reason: str, notes: tuple[str, ...], backend: Ba
     """Close a job that has nothing to show, with its reason."""
     skipped = job.updated(state="skipped", reason=reason, cover=seen, notes=notes, finished=backend.now())
     backend.commit(partial(jobs.finish, job=skipped))
-
-
-def hand_on(commit: Commit, job: Job) -> None:
-    """Write the extracted job and say so."""
-    commit.put(job)
-    commit.emit(JobExtracted(job.id, job.lane, job.again))

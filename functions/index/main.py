@@ -20,7 +20,7 @@ NDVI_LIKE = (-0.1, 0.9)
 @on(JobExtracted, give_up=jobs.fail)
 def index(event, backend):
     job = backend.record(Job, event.job)
-    if job.state != "extracted":
+    if job.state != "extracted" or jobs.leave(backend, job):
         return
     dn, grid, meta = read_cog(backend.assets.locate(job.asset("bands").path))
     scl = read_cog(backend.assets.locate(job.asset("SCL").path))[0]["SCL"] if job.asset("SCL") else None

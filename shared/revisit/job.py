@@ -74,6 +74,18 @@ class Asset:
 
 
 @dataclass(frozen=True, slots=True)
+class Spent:
+    """What the work took; no part of the receipt, since equal results may cost differently."""
+
+    pixels: int = 0
+    """Of the job's grid, each counted once however many bands there are."""
+    bytes_read: int | None = None
+    """Of the source, as they lie there, compressed; None where what reads them does not tell."""
+    seconds: float = 0.0
+    """In the functions that worked on its pixels."""
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """One job from its start to its end; the record holds all that the functions need to know of it."""
 
@@ -106,6 +118,7 @@ class Job:
     """Sentences a reader of the result must know, such as an index whose bands the product lacks."""
     receipt: dict[str, Any] = field(default_factory=dict)
     """What went in: hrefs, checksums, scales, offsets, mask, code version, parameters."""
+    spent: Spent = Spent()
 
     @property
     def acquisition(self) -> str:

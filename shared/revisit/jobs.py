@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from hashlib import file_digest
 from pathlib import Path
@@ -10,9 +11,12 @@ from typing import Any
 
 from revisit.backend import Backend, Commit
 from revisit.errors import Retry
-from revisit.events import JobFinished, JobStarted
+from revisit.events import JobExtracted, JobFinished, JobStarted
 from revisit.job import FINISHED, Asset, Job
 from revisit.order import Order
+
+CANCELLED = "the order was cancelled"
+"""Why a job was skipped that its order is not to have."""
 
 AT_ONCE = 150
 """Jobs begun in one commit; Firestore takes 500 writes."""
@@ -44,15 +48,48 @@ def _start(commit: Commit, jobs: list[Job]) -> int:
 
 
 def finish(commit: Commit, job: Job) -> None:
-    """Write a finished job, count it off its orders, and say that it finished; nothing where it had finished before."""
+    """Write a finished job, count it off its orders, and say that it finished; nothing where it had finished before.
+
+    What nobody wants any more is skipped, however far it came.
+    """
     was = commit.get(Job, job.id)
     if was is None or was.state in FINISHED:
         return
     orders = [order for order in (commit.get(Order, id) for id in was.orders) if order]
+    if unwanted(was, orders):
+        job = given_up(was, job.finished)
     commit.put(job.updated(orders=was.orders))
     for order in orders:
         commit.put(order.updated(open=max(order.open - 1, 0)))
     commit.emit(JobFinished(job.id, job.lane, job.again))
+
+
+def unwanted(job: Job, orders: Iterable[Order | None]) -> bool:
+    """Whether nobody waits for a job any more: no subscription, and each of its orders is cancelled."""
+    orders = list(orders)
+    return not job.subscription and bool(orders) and all(order is not None and order.cancelled for order in orders)
+
+
+def given_up(job: Job, finished: datetime | None) -> Job:
+    """A job that was cancelled."""
+    return job.updated(state="skipped", reason=CANCELLED, finished=finished)
+
+
+def leave(backend: Backend, job: Job) -> bool:
+    """Close a job that nobody wants any more, before work is put into it; returns whether it is one."""
+    if not unwanted(job, (backend.records.get(Order, id) for id in job.orders)):
+        return False
+    backend.commit(partial(finish, job=given_up(job, backend.now())))
+    return True
+
+
+def go_on(commit: Commit, job: Job) -> None:
+    """Write a job whose bands are cut out, and say so; nothing where it has ended meanwhile."""
+    was = commit.get(Job, job.id)
+    if was is None or was.state != "started":
+        return
+    commit.put(job.updated(orders=was.orders))
+    commit.emit(JobExtracted(job.id, job.lane, job.again))
 
 
 def keep(backend: Backend, job: Job, name: str, write: Callable[[Path], None], media_type: str, roles: tuple[str, ...] = ("data",),

@@ -1,17 +1,18 @@
 """A one-off request over a period; a subscription's backfill is an order too."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
+from revisit.product import Level
 from revisit.recipe import Recipe
 
-State = Literal["running", "finished"]
+State = Literal["running", "finished", "cancelled"]
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One request and the jobs made of it; it is finished when none of them is open."""
+    """One request and the jobs made of it; it is finished when none of them is open, unless it was cancelled before."""
 
     id: str
     aoi: dict[str, Any]
@@ -29,9 +30,25 @@ class Order:
     """SPEC of the only source to take products from; empty takes all."""
     subscription: str = ""
     """Id of the subscription whose past this is; empty for an order of its own."""
+    level: Level | None = None
+    """The only level wanted; None prefers L2A."""
+    max_cloud: float | None = None
+    """Percent over the whole product at most."""
+    min_clear: float | None = None
+    """Percent of the AOI's valid pixels that must be clear."""
+    products: tuple[str, ...] = ()
+    """Ids of exactly the products wanted; empty takes the best of each acquisition in the period."""
+    estimate: dict[str, Any] = field(default_factory=dict)
+    """What was expected of it before it ran (`Estimate`); empty where nobody reckoned."""
+    cancelled: datetime | None = None
+    """Since when it is wanted no more."""
+    reply: str = ""
+    """How OGC API Processes is to answer with its results: "raw" or "document", "value" or "reference"."""
 
     @property
     def state(self) -> State:
+        if self.cancelled:
+            return "cancelled"
         return "running" if self.open else "finished"
 
     def updated(self, **changes: Any) -> "Order":

@@ -1,29 +1,38 @@
-"""/orders: periods worked once."""
+"""/orders: what was seen of a place, worked once."""
 
+from hashlib import sha256
 from typing import Any
 
 import msgspec
-from flask import Response
+from flask import Response, make_response, request
 from flask.typing import ResponseReturnValue
 
 from revisit import commands
-from revisit.api.asked import Asked, begin, end
 from revisit.api.aois import aoi_of
+from revisit.api.asked import Asked, asks, begin, end
 from revisit.api.once import once
 from revisit.api.results import ITEM_TYPE, item
 from revisit.api.subscriptions import recipe_of, results, series
 from revisit.bookkeeping import SourceState
-from revisit.commands import shown
+from revisit.commands import shown, shown_orders
+from revisit.commands.cancelling import cancel as take_back
+from revisit.commands.choosing import Wish
+from revisit.commands.estimating import foresee
+from revisit.commands.ordering import fulfil
 from revisit.errors import BadInput
+from revisit.job import FINISHED
 
 MOST_ORDERS = 500
 """Of one answer."""
+MOST_ITEMS = 1000
 
 
-class Wish(msgspec.Struct, forbid_unknown_fields=True):
-    """Body of POST /orders."""
+class Wanted(msgspec.Struct, forbid_unknown_fields=True):
+    """Body of POST /orders and of POST /orders/estimate."""
 
-    aoi: dict[str, Any]
+    aoi: dict[str, Any] | None = None
+    tile: str = ""
+    products: tuple[str, ...] = ()
     indices: tuple[str, ...] = ()
     bands: tuple[str, ...] = ()
     resolution_m: float | None = None
@@ -31,7 +40,17 @@ class Wish(msgspec.Struct, forbid_unknown_fields=True):
     source: str = ""
     start: str | None = None
     end: str | None = None
+    level: str | None = None
+    max_cloud: float | None = None
+    min_clear: float | None = None
     repair: bool = False
+
+
+def wish_of(asked: Asked, body: Wanted) -> Wish:
+    """What a body asks for."""
+    aoi = aoi_of(body.aoi, body.repair, asked.owner) if body.aoi is not None else None
+    return Wish(recipe_of(body), aoi, body.tile, body.products, known_source(asked, body.source), begin(body.start), end(body.end),
+                body.level, body.max_cloud, body.min_clear, asked.owner)  # type: ignore[arg-type]  # the level is checked there
 
 
 def create(asked: Asked) -> Response:
@@ -42,15 +61,13 @@ def create(asked: Asked) -> Response:
     return once(asked, work)
 
 
+@asks
+def estimate(asked: Asked) -> ResponseReturnValue:
+    return shown_orders.estimate(foresee(asked.backend, wish_of(asked, asked.body(Wanted))))
+
+
 def known_source(asked: Asked, spec: str) -> str:
     """A SPEC that this server refreshes or has refreshed: what comes over the network opens no other places.
-def wish_of(asked: Asked, body: Wanted) -> Wish:
-    """What a body asks for."""
-    aoi = aoi_of(body.aoi, body.repair, asked.owner) if body.aoi is not None else None
-    return Wish(recipe_of(body), aoi, body.tile, body.products, known_source(asked, body.source), begin(body.start), end(body.end),
-                body.level, body.max_cloud, body.min_clear, asked.owner)  # type: ignore[arg-type]  # the level is checked there
-
-
 
     Raises:
         BadInput: It is none of these.
@@ -66,16 +83,47 @@ def list_(asked: Asked) -> ResponseReturnValue:
     return {"orders": [shown.order_line(one) for one in commands.orders(asked.backend, asked.owner)[:limit]]}
 
 
-def show(asked: Asked, id: str) -> ResponseReturnValue:
+def show(asked: Asked, id: str) -> Response:
+    return _answer(asked, id)
+
+
+def cancel(asked: Asked, id: str) -> Response:
+    take_back(asked.backend, id, asked.owner)
+    return _answer(asked, id)
+
+
+def _answer(asked: Asked, id: str) -> Response:
+    """An order, with a tag that changes when anything but its age does."""
     placed = commands.order_of(asked.backend, id, asked.owner)
-    answer = shown.order(placed, commands.results(asked.backend, placed.id, asked.owner))
-    return answer, {"Retry-After": "1"} if placed.open else {}
+    told = shown_orders.order(placed, commands.results(asked.backend, placed.id, asked.owner), asked.backend.now())
+    answer = make_response(told)
+    if placed.state == "running":
+        answer.headers["Retry-After"] = str(shown_orders.wait_s(placed))
+        answer.set_etag(sha256(msgspec.json.encode({**told, "age_s": None})).hexdigest()[:40], weak=True)
+    return answer
+
+
+def items(asked: Asked, id: str) -> Response:
+    """The jobs that have ended as STAC Items, by time: the skipped ones too, which say why."""
+    placed = commands.order_of(asked.backend, id, asked.owner)
+    limit, after = asked.number("limit", MOST_ITEMS, 1, MOST_ITEMS), asked.number("after", 0, 0, 10**9)
+    ended = [job for job in commands.results(asked.backend, placed.id, asked.owner) if job.state in FINISHED]
+    here = f"{request.url_root.rstrip('/')}/orders/{placed.id}"
+    links = [{"rel": "self", "href": f"{here}/items", "type": ITEM_TYPE}, {"rel": "collection", "href": here, "type": "application/json"}]
+    if after + limit < len(ended):
+        links.append({"rel": "next", "href": f"{here}/items?limit={limit}&after={after + limit}", "type": ITEM_TYPE})
+    features = [item(job) for job in ended[after:after + limit]]
+    found = {"type": "FeatureCollection", "features": features, "links": links, "numberMatched": len(ended), "numberReturned": len(features)}
+    return Response(msgspec.json.encode(found), content_type=ITEM_TYPE)
 
 
 ROUTES = (
     ("POST", "/orders", create),
+    ("POST", "/orders/estimate", estimate),
     ("GET", "/orders", list_),
     ("GET", "/orders/<id>", show),
+    ("DELETE", "/orders/<id>", cancel),
     ("GET", "/orders/<id>/results", results),
+    ("GET", "/orders/<id>/items", items),
     ("GET", "/orders/<id>/series", series),
 )

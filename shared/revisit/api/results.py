@@ -1,6 +1,7 @@
 """/results: a job as a STAC Item, and the files it made."""
 
 from io import BytesIO
+from typing import Any
 
 from flask import Response, request, send_file
 from flask.typing import ResponseReturnValue
@@ -8,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from revisit import commands
 from revisit.api.asked import Asked
 from revisit.errors import NotFound
-from revisit.job import Asset
+from revisit.job import Asset, Job
 
 ITEM_TYPE = "application/geo+json"
 LINK_S = 15 * 60
@@ -18,12 +19,16 @@ LINK_S = 15 * 60
 def show(asked: Asked, id: str) -> Response:
     import msgspec
 
-    from revisit.item import item
+    return Response(msgspec.json.encode(item(commands.job(asked.backend, id, asked.owner))), content_type=ITEM_TYPE)
 
-    done, here = commands.job(asked.backend, id, asked.owner), request.url_root.rstrip("/")
+
+def item(done: Job) -> dict[str, Any]:
+    """A finished job as a STAC Item whose files are found here."""
+    from revisit.item import item as item_of
+
+    here = request.url_root.rstrip("/")
     links = [{"rel": "self", "href": f"{here}/results/{done.id}", "type": ITEM_TYPE}, {"rel": "root", "href": f"{here}/", "type": "text/html"}]
-    found = item(done, lambda asset: f"{here}/results/{done.id}/assets/{asset.name}", links)
-    return Response(msgspec.json.encode(found), content_type=ITEM_TYPE)
+    return item_of(done, lambda asset: f"{here}/results/{done.id}/assets/{asset.name}", links)
 
 
 def asset(asked: Asked, id: str, name: str) -> ResponseReturnValue:

@@ -63,7 +63,7 @@ def order(
 ) -> None:
     """Work every acquisition over an area in a period, once."""
     from revisit.commands import order as place
-    from revisit.commands import shown
+    from revisit.commands import shown_orders
     from revisit.commands.reading import results as jobs_of
     from revisit.embedded.lock import server_of
 
@@ -76,7 +76,7 @@ def order(
     if wait and placed.open:
         _wait(backend, None if project_of(data, project) else data_folder(data), placed.id, timeout)
     now = backend.record(type(placed), placed.id)
-    value = shown.order(now, jobs_of(backend, now.id), places(backend))
+    value = shown_orders.order(now, jobs_of(backend, now.id), backend.now(), places(backend))
     if json:
         print_json(value)
     else:

@@ -5,23 +5,19 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from itertools import count
+from typing import Any
 
 from revisit.aoi import AOI
 from revisit.backend import Backend, Commit
-from revisit.clock import rfc3339
-from revisit.commands.limits import check_area, check_beginning, check_period, limits_of
+from revisit.commands.choosing import Wish, choose
 from revisit.commands.quotas import take_jobs
-from revisit.commands.recalling import recall
-from revisit.commands.recipes import resolved
-from revisit.commands.searching import products_over
 from revisit.errors import BadInput, NotFound
+from revisit.estimate import estimate, too_many_pixels
 from revisit.events import JobStarted
 from revisit.ids import derived
 from revisit.job import Job, Lane, job_id
 from revisit.order import Order
 from revisit.paging import every
-from revisit.ports import Query
-from revisit.product import best
 from revisit.recipe import Recipe
 
 SMALL = 50
@@ -31,17 +27,20 @@ AT_ONCE = 200
 """Jobs written in one commit."""
 
 
-def order(backend: Backend, aoi: AOI, recipe: Recipe, source: str = "", start: datetime | None = None, end: datetime | None = None,
-          owner: str = "local") -> Order:
-    """Have every acquisition over an AOI in a period worked.
+def order(backend: Backend, aoi: AOI | None, recipe: Recipe, source: str = "", start: datetime | None = None, end: datetime | None = None,
+          owner: str = "local", **conditions: Any) -> Order:
+    """Have every acquisition over an AOI in a period worked; `conditions` are the rest of a `Wish`."""
+    return fulfil(backend, Wish(recipe, aoi, source=source, start=start, end=end, owner=owner, **conditions))
+
+
+def fulfil(backend: Backend, wish: Wish, reply: str = "") -> Order:
+    """Have a wish worked.
 
     The same order over the same products is the same record: a repeat completes it where a crash left it, answers with it where it
-    is finished, and works it anew only where jobs of it failed.
+    is finished, and works it anew only where jobs of it failed or it was cancelled.
 
     Args:
-        source: SPEC of the only source to take products from; what it has over the AOI is brought into the catalog first.
-        start: Sensed at or after.
-        end: Sensed at or before.
+        reply: How its results are to be answered with, where it was asked for through OGC API Processes.
 
     Returns:
         The order; without jobs, and so finished, where there is no product.
@@ -51,24 +50,25 @@ def order(backend: Backend, aoi: AOI, recipe: Recipe, source: str = "", start: d
         TooMany: More acquisitions than are left of the owner's day, or more orders than may run at once.
         Retry: The source does not answer.
     """
-    limits = limits_of(owner)
-    recipe = resolved(recipe)
-    check_area(aoi, limits)
-    check_period(start, end, backend.now(), limits)
-    check_beginning(start, limits)
-    source = recall(backend, aoi, start, end, source)
-    products = best(products_over(backend, aoi, Query(start=start, end=end, source=source)))
-    if len(products) > limits.jobs:
-        raise BadInput(f"the order means {len(products):,} acquisitions, more than the {limits.jobs:,} allowed; shorten the period")
-    identity = (owner, aoi.id, recipe.id, source, _text(start), _text(end), *(f"{product.id} {product.version}" for product in products))
-    id = _unspoiled(backend, identity)
-    asked = Order(id, aoi.geometry, recipe, backend.now(), owner=owner, start=start, end=end, source=source)
+    choice = choose(backend, wish)
+    wish, products = choice.wish, choice.products
+    if reason := too_many_pixels(products, wish.place.geometry, wish.recipe):
+        raise BadInput(reason)
+    expected = estimate(products, choice.known, wish.place.geometry, wish.recipe, deployed(backend)).kept
+    id = _unspoiled(backend, choice.identity)
+    asked = Order(id, wish.place.geometry, wish.recipe, backend.now(), owner=wish.owner, start=wish.start, end=wish.end, source=wish.source,
+                  level=wish.level, max_cloud=wish.max_cloud, min_clear=wish.min_clear, products=wish.products, estimate=expected, reply=reply)
     lane: Lane = "live" if len(products) <= SMALL else "backfill"
     return place(backend, asked, [
-        Job(id=job_id(id, product.acquisition, recipe), product=product, aoi=asked.aoi, recipe=recipe, created=asked.created,
-            owner=owner, orders=(id,), lane=lane)
+        Job(id=job_id(id, product.id if wish.products else product.acquisition, wish.recipe), product=product, aoi=asked.aoi,
+            recipe=wish.recipe, created=asked.created, owner=wish.owner, orders=(id,), lane=lane, min_clear=wish.min_clear)
         for product in products
     ])
+
+
+def deployed(backend: Backend) -> bool:
+    """Whether somebody is paid for the work: a home without a disk of its own is Google's."""
+    return backend.channels is None
 
 
 def place(backend: Backend, asked: Order, jobs: Sequence[Job]) -> Order:
@@ -86,6 +86,8 @@ def place(backend: Backend, asked: Order, jobs: Sequence[Job]) -> Order:
 
 def _place(commit: Commit, asked: Order, jobs: Sequence[Job], now: datetime) -> None:
     stored = commit.get(Order, asked.id)
+    if stored and stored.cancelled:
+        return
     known = stored or asked
     expected = set(known.jobs)
     elsewhere, new = set(), []
@@ -100,8 +102,8 @@ def _place(commit: Commit, asked: Order, jobs: Sequence[Job], now: datetime) -> 
     usage = take_jobs(commit, known, len(expected - elsewhere), now) if stored is None else None
     if usage:
         commit.put(usage)
-    if stored is None or elsewhere:
-        commit.put(_less(known, elsewhere))
+    if stored is None or elsewhere or (asked.reply and stored.reply != asked.reply):
+        commit.put(_less(replace(known, reply=asked.reply or known.reply), elsewhere))
     for job in new:
         commit.put(job)
         commit.emit(JobStarted(job.id, job.lane))
@@ -123,11 +125,13 @@ def _less(order: Order, jobs: set[str]) -> Order:
 
 
 def _unspoiled(backend: Backend, identity: tuple[str, ...]) -> str:
-    """The first id of an order like this that is unused, still worked, or has ended without a failure."""
+    """The first id of an order like this that is unused, still worked, or has ended without a failure and uncancelled."""
     for attempt in count():
         id = derived("order", *identity, str(attempt))
         stored = backend.records.get(Order, id)
-        if stored is None or stored.open or not backend.records.find(Job, orders=id, state="failed", limit=1):
+        if stored is None:
+            return id
+        if not stored.cancelled and (stored.open or not backend.records.find(Job, orders=id, state="failed", limit=1)):
             return id
     raise AssertionError("count() does not end")
 
@@ -147,7 +151,3 @@ def order_of(backend: Backend, id: str, owner: str = "local") -> Order:
 def orders(backend: Backend, owner: str = "local") -> list[Order]:
     """All orders of an owner, the newest first."""
     return sorted(every(backend.records, Order, owner=owner), key=lambda order: (order.created, order.id), reverse=True)
-
-
-def _text(moment: datetime | None) -> str:
-    return rfc3339(moment) if moment else ""

@@ -77,11 +77,6 @@ def job(done: Job, places: Places = API) -> dict[str, Any]:
     }
 
 
-def order(asked: Order, jobs: Sequence[Job], places: Places = API) -> dict[str, Any]:
-    """An order with its jobs by sensing time."""
-    return {**order_line(asked), "jobs": [job(one, places) for one in jobs]}
-
-
 def order_line(asked: Order) -> dict[str, Any]:
     """An order without its jobs."""
     return {
