@@ -38,7 +38,7 @@ export const looks = {
 function corners(geometry) {
   const kind = geometry.getType();
   const rings = kind === "Polygon" ? geometry.getCoordinates() : kind === "MultiPolygon" ? geometry.getCoordinates().flat() : [];
-  return rings.length > 12 || rings.flat().length > 400 ? [] : rings.flatMap((ring) => ring.slice(0, -1));
+  return rings.flat().length > 40 ? [] : rings.flatMap((ring) => ring.slice(0, -1));
 }
 
 export const lonLat = (position) => ol.proj.toLonLat(position);
@@ -85,9 +85,9 @@ export function theMap() {
 }
 
 function graticule() {
-  const label = () => new ol.style.Text({ font: "11px system-ui, sans-serif", fill: fill(colours.soft), stroke: stroke(colours.paper, 3) });
+  const label = (place) => new ol.style.Text({ font: "11px system-ui, sans-serif", fill: fill(colours.soft), stroke: stroke(colours.paper, 3), ...place });
   return new ol.layer.Graticule({ strokeStyle: stroke(colours.line, 1), showLabels: true, wrapX: true, targetSize: 140,
-    lonLabelStyle: Object.assign(label(), {}), latLabelStyle: label(), lonLabelPosition: 0.02, latLabelPosition: 0.995,
+    lonLabelStyle: label({ textBaseline: "top" }), latLabelStyle: label({ textAlign: "start" }), lonLabelPosition: 0.985, latLabelPosition: 0.01,
     latLabelFormatter: (lat) => degrees(lat, "N", "S"), lonLabelFormatter: (lon) => degrees(lon, "E", "W"),
     intervals: [90, 45, 30, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01] });
 }

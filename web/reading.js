@@ -23,7 +23,8 @@ export async function readText(text, metres) {
   const tile = /^T?(\d{1,2}[C-HJ-NP-X][A-HJ-NP-Z][A-HJ-NP-V])$/i.exec(trimmed.replace(/\s/g, ""));
   if (tile) return { given: null, name: "", tile: tile[1].toUpperCase().padStart(5, "0") };
   const positions = coordinates(trimmed);
-  if (positions) return { given: ofPositions(positions, metres), name: "", tile: null };
+  if (positions?.length === 1) return { given: circles(positions, metres), points: positions, name: "", tile: null };
+  if (positions) return { given: ofPositions(positions), name: "", tile: null };
   const country = named(await countries(), trimmed);
   if (country) return { given: country.geometry, name: country.properties.name, tile: null, country: true };
   throw new Problem(`“${trimmed.length > 60 ? `${trimmed.slice(0, 60)}…` : trimmed}” is no place known here. ${HELP}`);
@@ -63,7 +64,8 @@ function ofGeoJSON(value, metres) {
   const name = label(value.features?.length === 1 ? value.features[0].properties : value.properties);
   const points = found.flatMap((one) => (one.type === "Point" ? [one.coordinates] : one.type === "MultiPoint" ? one.coordinates : []));
   if (!points.length) return { given: value, name, tile: null };
-  return { given: together([...found.filter((one) => !/Point$/.test(one.type)), ...circles(points, metres)]), name, tile: null };
+  const others = found.filter((one) => !/Point$/.test(one.type));
+  return { given: circles(points, metres, others), points: others.length ? null : points.map((at) => at.slice(0, 2)), name, tile: null };
 }
 
 const label = (properties) => String(properties?.name ?? properties?.Name ?? properties?.NAME ?? "").slice(0, 100);
@@ -80,7 +82,7 @@ function ofFeatures(format, text, metres, what) {
   if (!geometries.length) throw new Problem(`No polygon or point was found in this ${what}; check that it is whole.`);
   const found = ofGeoJSON({ type: "GeometryCollection", geometries }, metres);
   const single = all.length === 1 ? all[0].getProperties() : {};
-  return { ...found, given: geometries.length === 1 && found.given.geometries ? found.given.geometries[0] : found.given, name: label(single) };
+  return { ...found, given: found.given.geometries ? together(found.given.geometries) : found.given, name: label(single) };
 }
 
 // KML has heights, which nobody needs here.
@@ -101,23 +103,26 @@ async function ofShapefile(bytes, metres, name) {
   const worst = all.map((one) => JSON.stringify(one.geometry)).join("").match(/-?\d{4,}\.?\d*/);
   if (worst) throw new Problem(`${name} has coordinates such as ${worst[0]}, which are no degrees; add its .prj to the zip.`);
   const read = ofGeoJSON({ type: "FeatureCollection", features: all.map(({ geometry, properties }) => ({ type: "Feature", properties: { name: label(properties) }, geometry: rounded(geometry) })) }, metres);
-  return read.name ? read : { given: read.given, tile: null };
+  return read.name ? read : { given: read.given, points: read.points, tile: null };
 }
 
 const rounded = (geometry) => ({ type: geometry.type, coordinates: round(geometry.coordinates) });
 const round = (value) => (typeof value === "number" ? Number(value.toFixed(7)) : value.map(round));
 
-function circles(points, metres) {
+// The ground around points, beside other geometries.
+export function circles(points, metres, others = []) {
   if (points.length > MOST_POINTS) throw new Problem(`There are ${points.length} points, ${MOST_POINTS} at most in one AOI; open fewer at once.`);
-  return points.map((point) => around(point, metres));
+  if (points.some((at) => !(Math.abs(at[0]) <= 180 && Math.abs(at[1]) <= 85))) {
+    throw new Problem(`A point lies at ${points.find((at) => !(Math.abs(at[0]) <= 180 && Math.abs(at[1]) <= 85))}; points are [lon, lat] in degrees, up to 85 north and south.`);
+  }
+  return together([...others, ...points.map((point) => around(point, metres))]);
 }
 
-const together = (geometries) => (geometries.length === 1 ? geometries[0]
+export const together = (geometries) => (geometries.length === 1 ? geometries[0]
   : { type: "FeatureCollection", features: geometries.map((geometry) => ({ type: "Feature", properties: {}, geometry })) });
 
 // One position is a circle, two are corners of a box, three and more a polygon.
-function ofPositions(positions, metres) {
-  if (positions.length === 1) return around(positions[0], metres);
+function ofPositions(positions) {
   if (positions.length === 2) {
     const [[a, b], [c, d]] = positions;
     const [west, east, south, north] = [Math.min(a, c), Math.max(a, c), Math.min(b, d), Math.max(b, d)];

@@ -17,3 +17,18 @@ export function span(seconds) {
   if (seconds < 129600) return `${Math.round(seconds / 3600)} h`;
   return `${Math.round(seconds / 86400)} days`;
 }
+
+export function size(bytes) {
+  if (bytes === null || bytes === undefined) return "–";
+  const power = Math.min(4, Math.floor(Math.log10(Math.max(bytes, 1)) / 3));
+  const number = bytes / 1000 ** power;
+  return `${number.toFixed(power && number < 10 ? 1 : 0)} ${["B", "kB", "MB", "GB", "TB"][power]}`;
+}
+
+export function km2(area) {
+  if (area < 0.01) return `${count(Math.round(area * 1e6))} m²`;
+  if (area < 1) return `${(area * 100).toFixed(1)} ha`;
+  return `${area < 100 ? area.toFixed(1) : count(Math.round(area))} km²`;
+}
+
+export const lonLat = ([lon, lat]) => `${Math.abs(lat).toFixed(4)}° ${lat < 0 ? "S" : "N"}, ${Math.abs(lon).toFixed(4)}° ${lon < 0 ? "W" : "E"}`;

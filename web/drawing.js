@@ -1,0 +1,77 @@
+// Drawing on the map and changing what is there, with fingers as with a mouse; a bar over the map says how to go on.
+
+import { h } from "./dom.js";
+import { looks, theMap, written } from "./map.js";
+
+const { ol } = globalThis;
+const KINDS = {
+  polygon: ["Polygon", () => ({ type: "Polygon" }), "Click corner by corner; click the first one again to close."],
+  box: ["Box", () => ({ type: "Circle", geometryFunction: ol.interaction.Draw.createBox() }), "Click one corner, then the one across."],
+  circle: ["Circle", () => ({ type: "Circle", geometryFunction: ol.interaction.Draw.createRegularPolygon(48) }), "Click the middle, then the edge."],
+};
+
+// Args: the layer with the AOI; `drawn` takes the GeoJSON geometry of a new shape, `changed` those of all shapes of the layer.
+export function drawing(layer, drawn, changed, say) {
+  const map = theMap();
+  let draw = null;
+  let kind = null;
+  const bar = h("div", { class: "bar", hidden: true });
+  const buttons = Object.entries(KINDS).map(([name, [title]]) => h("button", { type: "button", "aria-pressed": "false", "data-kind": name,
+    onclick: () => (kind === name ? cancel() : begin(name)) }, title));
+  const modify = new ol.interaction.Modify({ source: layer.getSource(), pixelTolerance: 12,
+    style: () => looks.aoi(), deleteCondition: (event) => ol.events.condition.altKeyOnly(event) && ol.events.condition.singleClick(event) });
+  modify.on("modifyend", () => changed(layer.getSource().getFeatures().map(written)));
+  map.addInteraction(modify);
+  map.getTargetElement().after(bar);
+
+  function begin(name) {
+    cancel();
+    kind = name;
+    modify.setActive(false);
+    draw = new ol.interaction.Draw({ ...KINDS[name][1](), source: null, style: () => looks.aoi(), stopClick: true, clickTolerance: 8 });
+    draw.on("drawend", ({ feature }) => {
+      const made = written(feature);
+      // The click that ended it must not also be one on the map.
+      setTimeout(() => {
+        cancel();
+        drawn(made);
+      });
+    });
+    map.addInteraction(draw);
+    bar.replaceChildren(h("span", {}, KINDS[name][2]),
+      name === "polygon" ? h("button", { type: "button", onclick: () => draw.finishDrawing() }, "Finish") : null,
+      name === "polygon" ? h("button", { type: "button", onclick: () => draw.removeLastPoint() }, "Remove last corner") : null,
+      h("button", { type: "button", onclick: cancel }, "Cancel"));
+    bar.hidden = false;
+    mark();
+    say(`Drawing a ${name}. ${KINDS[name][2]} Escape ends it.`);
+  }
+
+  function cancel() {
+    if (draw) map.removeInteraction(draw);
+    draw = kind = null;
+    bar.hidden = true;
+    modify.setActive(editable);
+    mark();
+  }
+
+  const mark = () => buttons.forEach((one) => one.setAttribute("aria-pressed", String(one.dataset.kind === kind)));
+  const escape = (event) => event.key === "Escape" && draw && cancel();
+  document.addEventListener("keydown", escape);
+  let editable = true;
+
+  return {
+    buttons,
+    // Whether the shapes that are there may be changed.
+    allow(yes) {
+      editable = yes;
+      modify.setActive(yes && !draw);
+    },
+    end() {
+      cancel();
+      map.removeInteraction(modify);
+      bar.remove();
+      document.removeEventListener("keydown", escape);
+    },
+  };
+}
