@@ -1,0 +1,66 @@
+"""The whole specification asked by schemathesis: whatever is sent, the answer is one that the specification tells of."""
+
+import copy
+from collections import Counter
+from typing import Any
+
+import pytest
+import schemathesis
+from schemathesis.config import SchemathesisConfig
+from schemathesis.engine import events, from_schema
+
+from figures import figure
+from revisit.api import create_app, openapi
+from revisit.api.asked import Identity
+from revisit.commands.limits import PLANS
+from specified import operations
+from world import World, inhabited
+
+CHECKS = ("not_a_server_error", "status_code_conformance", "content_type_conformance", "response_schema_conformance", "response_headers_conformance")
+EXAMPLES = 6
+"""Of each operation, drawn by chance; those on the bounds of each schema come besides."""
+CONFIG = {
+    "seed": 20241125,
+    "checks": {"enabled": False, **{name: {"enabled": True} for name in CHECKS}},
+    "generation": {"deterministic": True, "max-examples": EXAMPLES, "no-shrink": True, "with-security-parameters": False},
+    "phases": {"coverage": {"unexpected-methods": ["put"]}, "stateful": {"enabled": False}},
+}
+
+
+def leading(world: World) -> dict[str, Any]:
+    """The specification, so that half of what is asked for is there; what may be deleted is not."""
+    led = copy.deepcopy(openapi.specification())
+    for path, methods in led["paths"].items():
+        for method, operation in methods.items():
+            for parameter in operation.get("parameters", ()):
+                name = path.partition("/{" + parameter.get("name", "") + "}")[0].rpartition("/")[2]
+                if parameter.get("in") == "path" and method != "delete" and (there := world.things.get(name)):
+                    parameter["schema"] = {"anyOf": [{"const": there}, parameter["schema"]]}
+    return led
+
+
+@pytest.fixture
+def schema(tmp_path, monkeypatch):
+    """What is asked, of an application in this process: Ann, who looks after the whole too, and whose plan has no limits."""
+    monkeypatch.setitem(PLANS, "free", PLANS["local"])
+    world = inhabited(tmp_path / "data")
+    made = schemathesis.openapi.from_dict(leading(world), config=SchemathesisConfig.from_dict(CONFIG))
+    made.app = create_app(world.backend, identify=lambda _: Identity("ann", operator=True))
+    return made
+
+
+def test_whatever_is_asked_the_answer_is_as_specified(schema):
+    asked, answered, wrong = Counter(), Counter(), []
+    for event in from_schema(schema).execute():
+        if isinstance(event, events.NonFatalError | events.FatalError):
+            wrong.append(repr(event))
+        elif isinstance(event, events.ScenarioFinished):
+            asked[event.label] += len(event.recorder.cases)
+            answered.update(told.response.status_code for told in event.recorder.interactions.values() if told.response is not None)
+            wrong += [f"{event.label} {check.name}: {check.failure_info.failure}\n{check.failure_info.code_sample}"
+                      for checks in event.recorder.checks.values() for check in checks if check.failure_info]
+    figure("api: schemathesis", f"{asked.total():,} cases of {len(asked)} operations, {sum(count for status, count in answered.items() if status >= 500)} 5xx, "
+                                f"{len(wrong)} answers other than specified")
+    assert not wrong, "\n\n".join(wrong[:20])
+    assert set(map(str, operations())) <= set(asked)
+    assert {200, 201, 202, 404, 405, 415, 422} <= set(answered)
