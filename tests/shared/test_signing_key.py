@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import hmac
-import os
 import stat
 import threading
 from dataclasses import replace
