@@ -49,6 +49,13 @@ BANDS: dict[str, Band] = {
 SPECTRAL = tuple(name for name, band in BANDS.items() if band.wavelength_nm is not None)
 """Names of the bands that hold reflectance, in wavelength order of the product."""
 
+TITLES = {
+    "B01": "Coastal aerosol", "B02": "Blue", "B03": "Green", "B04": "Red", "B05": "Red edge 1", "B06": "Red edge 2", "B07": "Red edge 3",
+    "B08": "Near infrared", "B8A": "Near infrared, narrow", "B09": "Water vapour", "B10": "Cirrus", "B11": "Short-wave infrared 1",
+    "B12": "Short-wave infrared 2",
+}
+"""What each spectral band is for."""
+
 _BY_ALIAS = {
     alias.lower(): band.name
     for band in BANDS.values()

@@ -30,7 +30,7 @@ MOST_ITEMS = 1000
 class Wanted(msgspec.Struct, forbid_unknown_fields=True):
     """Body of POST /orders and of POST /orders/estimate."""
 
-    aoi: dict[str, Any] | None = None
+    aoi: dict[str, Any] | str | None = None
     tile: str = ""
     products: tuple[str, ...] = ()
     indices: tuple[str, ...] = ()
