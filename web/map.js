@@ -30,10 +30,19 @@ export const looks = {
   corner: () => new ol.style.Style({ image: dot(4.5, colours.paper, colours.mark),
     geometry: (feature) => new ol.geom.MultiPoint(corners(feature.getGeometry())) }),
   wrong: () => new ol.style.Style({ image: new ol.style.RegularShape({ points: 4, radius: 11, radius2: 0, angle: Math.PI / 4, stroke: stroke(colours.warn, 4) }), zIndex: 9 }),
-  footprint: () => new ol.style.Style({ stroke: stroke(colours.accent, 1), fill: fill("rgba(0,0,0,0.001)") }),
-  pointed: () => new ol.style.Style({ stroke: stroke(colours.accent, 3), fill: fill(colours.wash), zIndex: 5 }),
+  footprint: (feature, resolution) => seen(feature, resolution, new ol.style.Style({ stroke: stroke(colours.accent, 1), fill: fill("rgba(0,0,0,0.001)"),
+    image: dot(4, colours.accent, colours.paper) })),
+  pointed: (feature, resolution) => seen(feature, resolution, new ol.style.Style({ stroke: stroke(colours.accent, 3), fill: fill(colours.wash), zIndex: 5,
+    image: dot(7, colours.accent, colours.paper) })),
   tile: () => new ol.style.Style({ stroke: stroke(colours.soft, 1, [5, 5]) }),
 };
+
+// From far away a shape is a dot in its middle.
+function seen(feature, resolution, style) {
+  const extent = feature.getGeometry().getExtent();
+  if (Math.max(ol.extent.getWidth(extent), ol.extent.getHeight(extent)) < 10 * resolution) style.setGeometry(new ol.geom.Point(ol.extent.getCenter(extent)));
+  return style;
+}
 
 function corners(geometry) {
   const kind = geometry.getType();
@@ -125,8 +134,13 @@ export function look(geojson, { calm = false } = {}) {
 // Square kilometres on the sphere: what is shown where no server says better.
 export const roughArea = (geojson) => features(geojson).reduce((sum, one) => sum + ol.sphere.getArea(one.getGeometry()) / 1e6, 0);
 
-// A circle in degrees around a position, as many metres wide as twice the radius.
+// A circle in degrees around a position: every direction has its own length of a degree on the ellipsoid (WGS84).
 export function around([lon, lat], metres) {
-  const ring = ol.geom.Polygon.circular([lon, lat], metres, 48).getCoordinates()[0];
-  return { type: "Polygon", coordinates: [ring.map((at) => at.map((value) => Number(value.toFixed(7))))] };
+  const phi = (lat * Math.PI) / 180;
+  const bent = 1 - 0.00669437999 * Math.sin(phi) ** 2;
+  const up = (metres / ((6378137 * (1 - 0.00669437999)) / bent ** 1.5)) * (180 / Math.PI);
+  const right = (metres / ((6378137 / Math.sqrt(bent)) * Math.cos(phi))) * (180 / Math.PI);
+  const ring = Array.from({ length: 48 }, (_, place) => (place / 24) * Math.PI)
+    .map((turn) => [lon + right * Math.cos(turn), lat + up * Math.sin(turn)].map((value) => Number(value.toFixed(7))));
+  return { type: "Polygon", coordinates: [[...ring, ring[0]]] };
 }

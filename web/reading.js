@@ -100,8 +100,8 @@ async function ofShapefile(bytes, metres, name) {
   }
   const all = layers.flatMap((layer) => layer.features ?? []).filter((one) => one.geometry);
   if (!all.length) throw new Problem(`${name} holds no shape; export the layer again.`);
-  const worst = all.map((one) => JSON.stringify(one.geometry)).join("").match(/-?\d{4,}\.?\d*/);
-  if (worst) throw new Problem(`${name} has coordinates such as ${worst[0]}, which are no degrees; add its .prj to the zip.`);
+  const worst = all.flatMap((one) => one.geometry.coordinates.flat(Infinity)).find((number) => Math.abs(number) > 360);
+  if (worst) throw new Problem(`${name} has coordinates such as ${worst}, which are no degrees; add its .prj to the zip.`);
   const read = ofGeoJSON({ type: "FeatureCollection", features: all.map(({ geometry, properties }) => ({ type: "Feature", properties: { name: label(properties) }, geometry: rounded(geometry) })) }, metres);
   return read.name ? read : { given: read.given, points: read.points, tile: null };
 }

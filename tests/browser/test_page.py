@@ -2,6 +2,8 @@
 
 import pytest
 
+from looking import until
+
 VIEWS = ("place", "search", "watch", "status")
 
 
@@ -12,7 +14,7 @@ def test_no_view_breaks_the_policy_or_a_rule_of_accessibility(visit, axe, size, 
     made.page.add_init_script(axe)
     for view in VIEWS:
         page = made.open(view)
-        page.wait_for_function("document.querySelector('.waiting') === null")
+        until(page, "document.querySelector('.waiting') === null")
         found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")["violations"]
         assert [(one["id"], [node["html"][:160] for node in one["nodes"]]) for one in found] == [], view
     assert made.violations == [] and made.errors == []

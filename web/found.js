@@ -1,0 +1,157 @@
+// Products that were found: a list and their footprints on the map, which point at each other; opened, one shows its picture and its files.
+
+import { address, get, picture, Problem, save } from "./api.js";
+import { h, trouble } from "./dom.js";
+import { drop, features, layer, look, looks, theMap } from "./map.js";
+import * as words from "./words.js";
+
+// Args: the element to fill; the first page, a STAC ItemCollection; `more` fetches the page of a next link; `fit`, whether to look at all of them.
+export function found(place, first, more, route, fit) {
+  const { ol } = globalThis;
+  const rows = new Map();
+  let pointed = new Set();
+  const shapes = layer((feature, resolution) => looks[pointed.has(feature.getId()) ? "pointed" : "footprint"](feature, resolution), 2);
+  const list = h("ol", { class: "found", "aria-label": "Products" });
+  const count = h("p", { class: "note" });
+  const foot = h("p", { class: "row" });
+  place.append(count, list, foot);
+  add(first);
+  if (fit) look({ type: "FeatureCollection", features: first.features.map(({ geometry }) => ({ type: "Feature", properties: {}, geometry })) });
+
+  function add(page) {
+    for (const item of page.features) {
+      if (rows.has(item.id)) continue;
+      rows.set(item.id, row(item));
+      list.append(rows.get(item.id).element);
+      for (const feature of features({ type: "Feature", id: item.id, properties: {}, geometry: item.geometry })) shapes.getSource().addFeature(feature);
+    }
+    const next = page.links?.find((link) => link.rel === "next");
+    const all = page.numberMatched ?? (next ? null : rows.size);
+    count.textContent = all === null ? `The newest ${words.count(rows.size)}` : rows.size < all ? `${words.count(rows.size)} of ${words.many(all, "product")}, the newest first`
+      : `${words.many(rows.size, "product")}, the newest first`;
+    foot.replaceChildren(...(next ? [h("button", { type: "button", onclick: (event) => onward(event.target, next) }, "Show more")] : []));
+  }
+
+  async function onward(button, next) {
+    button.disabled = true;
+    const before = rows.size;
+    try {
+      add(await more(next));
+      [...rows.values()][before]?.button.focus();
+    } catch (error) {
+      if (error.name === "AbortError") return;
+      if (!(error instanceof Problem)) throw error;
+      foot.replaceChildren(trouble(error, () => onward(button, next)));
+    }
+  }
+
+  function point(ids) {
+    if (ids.size === pointed.size && [...ids].every((id) => pointed.has(id))) return;
+    for (const id of pointed) rows.get(id)?.element.classList.remove("pointed");
+    pointed = ids;
+    for (const id of pointed) rows.get(id)?.element.classList.add("pointed");
+    shapes.changed();
+  }
+
+  function row(item) {
+    const told = item.properties;
+    const inside = h("div", { class: "inside", hidden: true });
+    const button = h("button", { type: "button", "aria-expanded": "false", onclick: () => toggle(item, button, inside, route),
+      onfocus: () => point(new Set([item.id])), onblur: () => point(new Set()) },
+    h("span", { class: "when" }, words.date(told.datetime)),
+    h("span", { class: "what" }, [short(told.platform), told["grid:code"]?.replace("MGRS-", ""), told["s2:processing_baseline"] ? `N${told["s2:processing_baseline"].replace(".", "")}` : null].filter(Boolean).join(" · ")),
+    h("span", { class: "cloud" }, told["eo:cloud_cover"] === undefined || told["eo:cloud_cover"] === null ? "cloud unknown" : `${Math.round(told["eo:cloud_cover"])} % cloud`));
+    const element = h("li", { onpointerenter: () => point(new Set([item.id])), onpointerleave: () => point(new Set()) }, button, inside);
+    return { element, button };
+  }
+
+  const map = theMap();
+  const at = (event) => new Set(map.getFeaturesAtPixel(event.pixel, { layerFilter: (one) => one === shapes, hitTolerance: 5 }).map((one) => one.getId()));
+  const moved = map.on("pointermove", (event) => !event.dragging && point(at(event)));
+  const clicked = map.on("singleclick", (event) => {
+    const [id] = [...rows.keys()].filter((one) => at(event).has(one));
+    if (!id) return;
+    const { button } = rows.get(id);
+    if (button.getAttribute("aria-expanded") === "false") button.click();
+    button.focus();
+    button.scrollIntoView({ block: "center" });
+  });
+
+  return {
+    end() {
+      ol.Observable.unByKey([moved, clicked]);
+      drop(shapes);
+    },
+  };
+}
+
+const short = (platform) => (platform ? platform.replace(/^sentinel-(\d)(\w)$/i, (_, number, letter) => `S${number}${letter.toUpperCase()}`) : null);
+
+async function toggle(item, button, inside, route) {
+  const opening = inside.hidden;
+  inside.hidden = !opening;
+  button.setAttribute("aria-expanded", String(opening));
+  if (!opening || inside.childElementCount) return;
+  await fill(item, inside, route);
+}
+
+async function fill(item, inside, route) {
+  const told = item.properties;
+  const files = h("div", { class: "stack" }, h("p", { class: "note", "aria-busy": "true" }, "Asking the source for its files …"));
+  inside.replaceChildren(quicklook(item) ?? "",
+    h("p", { class: "note id" }, item.id),
+    h("p", { class: "note" }, [words.time(told.datetime), told["sat:relative_orbit"] ? `relative orbit ${told["sat:relative_orbit"]}` : null].filter(Boolean).join(", ")),
+    h("p", { class: "row" }, h("a", { class: "button small", href: `#order?products=${encodeURIComponent(item.id)}` }, "Order from this product")), files);
+  try {
+    const whole = await get(`stac/collections/${encodeURIComponent(item.collection)}/items/${encodeURIComponent(item.id)}`, route.signal);
+    if (!inside.querySelector(".quicklook")) inside.prepend(quicklook(whole) ?? "");
+    files.replaceChildren(...links(whole, route));
+  } catch (error) {
+    if (error.name === "AbortError") return;
+    if (!(error instanceof Problem)) throw error;
+    files.replaceChildren(trouble(error, () => fill(item, inside, route)));
+  }
+}
+
+function quicklook(item) {
+  const asset = item.assets.thumbnail ?? item.assets.preview ?? item.assets.overview;
+  if (!asset || !/^image\/(png|jpe?g|webp)/.test(asset.type ?? "")) return null;
+  const image = h("img", { class: "quicklook", alt: `Quicklook of ${words.date(item.properties.datetime)}`, loading: "lazy", referrerpolicy: "no-referrer",
+    onerror: () => image.replaceWith(h("p", { class: "note quicklook" }, "Its quicklook cannot be loaded.")) });
+  if (ours(asset.href)) picture(path(asset.href)).then((url) => image.setAttribute("src", url), () => image.dispatchEvent(new Event("error")));
+  else image.setAttribute("src", asset.href);
+  return image;
+}
+
+const ours = (href) => new URL(href, location.href).origin === new URL(address("")).origin;
+const path = (href) => {
+  const url = new URL(href, location.href);
+  return url.pathname + url.search;
+};
+
+// Bands and whatever else the product has; what this server hands out is fetched with the token, the rest is plain links.
+function links(item, route) {
+  const all = Object.entries(item.assets).filter(([, asset]) => /^https?:/.test(new URL(asset.href, location.href).protocol));
+  const band = ([, asset]) => asset.roles?.includes("data") || /tiff|jp2/.test(asset.type ?? "");
+  const list = (entries) => h("ul", { class: "files" }, entries.map(([name, asset]) => h("li", {}, ours(asset.href)
+    ? h("button", { type: "button", class: "plain", title: asset.title ?? null, onclick: (event) => fetched(event.target, asset, route) }, name)
+    : h("a", { href: asset.href, rel: "noreferrer", title: asset.title ?? null }, name))));
+  const bands = all.filter(band), others = all.filter((entry) => !band(entry));
+  return [
+    bands.length ? h("h3", { class: "small" }, "Bands") : null, bands.length ? list(bands) : null,
+    others.length ? h("h3", { class: "small" }, "Other files") : null, others.length ? list(others) : null,
+    all.length ? null : h("p", { class: "note" }, "Its source hands out no files by link; order a result, or use revisit download."),
+  ].filter(Boolean);
+}
+
+async function fetched(button, asset, route) {
+  button.disabled = true;
+  try {
+    await save(path(asset.href), new URL(asset.href, location.href).pathname.split("/").at(-1), route.signal);
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    button.after(h("span", { class: "wrong" }, ` ${error.message}`));
+  } finally {
+    button.disabled = false;
+  }
+}

@@ -1,0 +1,47 @@
+// How many products each month has, as bars; the darker, the less cloud.
+
+import { h, s, table } from "./dom.js";
+import * as words from "./words.js";
+
+const HEIGHT = 64;
+const WIDTH = 360;
+const MOST = 120;
+
+export function months(all) {
+  if (all.length < 2) return null;
+  const filled = between(all).slice(-MOST);
+  const most = Math.max(...filled.map((one) => one.count));
+  const step = WIDTH / filled.length;
+  const bars = filled.map((one, place) => s("g", {},
+    s("title", {}, `${one.month}: ${words.many(one.count, "product")}${cloud(one)}`),
+    s("rect", { x: (place * step + step * 0.1).toFixed(2), y: (HEIGHT - (one.count / most) * HEIGHT).toFixed(2), width: (step * 0.8).toFixed(2),
+      height: ((one.count / most) * HEIGHT).toFixed(2), class: `bar-${shade(one)}` })));
+  return h("figure", { class: "months" },
+    h("figcaption", {}, "Products a month; the darker the bar, the less cloud"),
+    s("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img",
+      "aria-label": `Bars of ${words.many(filled.length, "month")} from ${filled[0].month} to ${filled.at(-1).month}, at most ${words.many(most, "product")} in one` }, bars),
+    h("p", { class: "ends", "aria-hidden": "true" }, h("span", {}, filled[0].month), h("span", {}, filled.at(-1).month)),
+    h("details", {}, h("summary", {}, "The same as numbers"),
+      h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Products a month as numbers" },
+        table("Products a month", [["Month"], ["Products", "number"], ["Cloud, mean", "number"]], all.map((one) => h("tr", {},
+          h("th", { scope: "row" }, one.month), h("td", { class: "number" }, words.count(one.count)),
+          h("td", { class: "number" }, one.cloud_cover === null ? "–" : `${words.value(one.cloud_cover, 0)} %`)))))));
+}
+
+const cloud = (one) => (one.cloud_cover === null || one.cloud_cover === undefined ? "" : `, ${Math.round(one.cloud_cover)} % cloud`);
+
+const shade = (one) => (one.cloud_cover === null || one.cloud_cover === undefined ? "unknown" : one.cloud_cover < 25 ? "clear" : one.cloud_cover < 60 ? "some" : "cloudy");
+
+// Months in which nothing was sensed are there as well.
+function between(all) {
+  const known = new Map(all.map((one) => [one.month, one]));
+  const names = [...known.keys()].sort();
+  const made = [];
+  let [year, month] = names[0].split("-").map(Number);
+  for (let name = names[0]; name <= names.at(-1) && made.length < 1200;) {
+    made.push(known.get(name) ?? { month: name, count: 0, cloud_cover: null });
+    [year, month] = month === 12 ? [year + 1, 1] : [year, month + 1];
+    name = `${year}-${String(month).padStart(2, "0")}`;
+  }
+  return made;
+}
