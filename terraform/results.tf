@@ -47,3 +47,25 @@ resource "google_storage_bucket_iam_member" "results" {
   role     = each.value
   member   = google_service_account.function[each.key].member
 }
+
+# Whoever writes looks first whether the bucket lies in the region that is meant.
+resource "google_storage_bucket_iam_member" "results_region" {
+  for_each = toset([for name, role in local.results_users : name if role == "roles/storage.objectUser"])
+  bucket   = google_storage_bucket.results.name
+  role     = "roles/storage.legacyBucketReader"
+  member   = google_service_account.function[each.key].member
+}
+
+# Who ends their account takes their results with them. Google has no role that
+# deletes and does not write.
+resource "google_project_iam_custom_role" "remover" {
+  role_id     = "revisitRemover"
+  title       = "Revisit: removes results"
+  permissions = ["storage.objects.delete"]
+}
+
+resource "google_storage_bucket_iam_member" "remover" {
+  bucket = google_storage_bucket.results.name
+  role   = "projects/${var.project}/roles/${google_project_iam_custom_role.remover.role_id}"
+  member = google_service_account.function["api"].member
+}

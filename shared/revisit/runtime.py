@@ -57,7 +57,13 @@ def current_backend() -> Backend:
         GiveUp: The environment names none.
     """
     if not _backend:
-        use(named_backend())
+        try:
+            use(named_backend())
+        except GiveUp as error:
+            # Nobody is told of the answer but Pub/Sub, which tries again until it is put right or the message is dead.
+            log_to()
+            log.critical("%s", error)
+            raise
     return _backend[0]
 
 

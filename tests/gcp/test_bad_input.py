@@ -7,16 +7,23 @@ from datetime import timedelta
 import functions_framework
 import grpc
 import pytest
+from google.cloud import bigquery
 
 from emulators import ROOT, new_project
+from emulators.bigquery import asked, create_catalog
+from products import product
 from revisit import runtime, wire
 from revisit.bookkeeping import DeadLetter
+from revisit.catalog_schema import to_table
 from revisit.cli import run
 from revisit.clock import rfc3339
+from revisit.errors import GiveUp
 from revisit.events import JobStarted, ProductNew
 from revisit.gcp.backend import gcp_backend
+from revisit.gcp.bigquery_client import client_of
 from revisit.gcp.settings import EMULATORS, Settings
 from revisit.paging import every
+from revisit.ports import Query
 from revisit.wire import Envelope
 from samples import NOON, StoppedClock
 
@@ -83,6 +90,57 @@ def test_an_account_without_the_right_is_told_the_role_it_needs(google, monkeypa
         server.stop(None)
     told = capsys.readouterr()
     assert role in told.out + told.err and "Missing or insufficient permissions." in told.out + told.err
+
+
+# ---------------------------------------------------------------------------------------------------------------- at start
+
+
+@pytest.mark.parametrize(("columns", "words"), [
+    ([bigquery.SchemaField("other", "INTEGER")], "lacks columns next_position; it is of another version: run `terraform apply`"),
+    ([bigquery.SchemaField("next_position", "STRING")], "has next_position STRING instead of INT64; it is of another version: run `terraform apply`"),
+])
+def test_a_table_of_another_schema_is_refused_at_the_first_use_and_taken_once_it_is_right(google, columns, words):
+    settings = Settings(new_project())
+    create_catalog(settings)
+    table = f"{settings.project}.{settings.dataset}.turn"
+    client_of(settings).delete_table(table)
+    client_of(settings).create_table(bigquery.Table(table, columns))
+    catalog, rows = gcp_backend(settings).catalog(), to_table([product(1)])
+    before = len(asked(google["BIGQUERY_EMULATOR_HOST"].host))
+    for use in (catalog.freshness, lambda: catalog.search(Query(tiles=("32TNR",))), lambda: catalog.add(rows)):
+        with pytest.raises(GiveUp) as refused:
+            use()
+        assert str(refused.value) == f"table {table} {words}"
+    assert len(asked(google["BIGQUERY_EMULATOR_HOST"].host)) == before, "no query was sent, and nothing staged"
+    client_of(settings).delete_table(table)
+    client_of(settings).create_table(bigquery.Table(table, [bigquery.SchemaField("next_position", "INTEGER")]))
+    assert catalog.add(rows) == 1
+    client_of(settings).delete_table(table)
+    assert [entry.rows for entry in catalog.freshness()] == [1], "once it was found right it is not looked at again"
+
+
+def test_a_catalog_that_is_not_there_or_lies_elsewhere_is_refused_at_the_first_use(google):
+    settings = Settings(new_project())
+    with pytest.raises(GiveUp, match=f"BigQuery finds no such thing in europe-west1 .*{settings.project}.*run `terraform apply`, or set REVISIT_DATASET"):
+        gcp_backend(settings).catalog().freshness()
+    elsewhere = bigquery.Dataset(f"{settings.project}.revisit")
+    elsewhere.location = "us-east1"
+    client_of(settings).create_dataset(elsewhere)
+    with pytest.raises(GiveUp, match=f"{settings.project}.revisit lies in us-east1, not in europe-west1; set REVISIT_LOCATION to us-east1"):
+        gcp_backend(settings).catalog().freshness()
+
+
+def test_a_function_without_a_project_says_so_in_one_line_of_its_log_and_handles_nothing(bare, capsys):
+    bare.setattr(runtime, "_backend", [])
+    bare.setattr(runtime.log, "handlers", list(runtime.log.handlers))
+    bare.setenv("REVISIT_PROJECT", "")
+    function = functions_framework.create_app("notify", str(ROOT / "functions" / "notify" / "main.py"), "cloudevent").test_client()
+    capsys.readouterr()
+    assert function.post("/projects/p/topics/product.new", json=wire.push_body(Envelope(ProductNew("P"), NOON), "s", "1", 1)).status_code == 500
+    [line] = capsys.readouterr().out.splitlines()
+    said = json.loads(line)
+    assert (said["severity"], said["message"]) == (
+        "CRITICAL", "REVISIT_PROJECT is empty: set it to the id of your Google Cloud project, such as revisit-lakes")
 
 
 # ---------------------------------------------------------------------------------------------------------------- messages

@@ -60,7 +60,22 @@ class Asker:
 
     @cached_property
     def client(self) -> "Client":
-        """Made on first use."""
+        """Made on first use, and handed out once the dataset lies where it should and its tables are those that the texts know: four
+        small requests, which cost nothing, before anything is read or written.
+
+        Raises:
+            Retry: BigQuery does not answer.
+            GiveUp: They are not, or the account may not see them.
+        """
+        from revisit.gcp.bigquery_check import check
+
+        if faults := check(self, self._settings.location):
+            raise GiveUp(faults[0])
+        return self.unchecked
+
+    @cached_property
+    def unchecked(self) -> "Client":
+        """For whoever looks whether all is well."""
         return client_of(self._settings)
 
     def ask(self, question: Question, limit: int = MAX_BYTES, seconds: float = SECONDS) -> list[dict[str, Any]]:

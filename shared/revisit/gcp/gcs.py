@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import logging
 import os
 import stat
 import tempfile
@@ -41,6 +42,8 @@ REGIONS = {
 """What lies in a multi-region or a pair of regions (https://cloud.google.com/storage/docs/locations)."""
 OUTSIDE = ("EUROPE-WEST2", "EUROPE-WEST6")
 """London and Zurich are not in EU."""
+log = logging.getLogger("revisit")
+
 _CHUNK = 16 * 2**20
 """Bytes of a large upload that are sent, and kept in memory, at once."""
 
@@ -57,12 +60,14 @@ class BucketAssets:
         """
         self._settings, self._patience_s, self._signer = settings, patience_s, signer
         self._id = token_hex(4)
+        self._looked = False
 
     def store(self, file: Path, path: str, media_type: str) -> Asset:
         target = self._blob(path)
         if not stat.S_ISREG(file.lstat().st_mode):
             raise BadInput(f"{file} is not a file that can be stored")
         content = _content(file)
+        self._look()
         with self._asking(path):
             aside = self._upload(file, content, media_type)
             try:
@@ -91,6 +96,16 @@ class BucketAssets:
             return None
         return self._url_signer.link(blob, seconds, name)
 
+    def remove(self, path: str) -> int:
+        gone = 0
+        with self._asking(path):
+            for blob in self._client.list_blobs(self._bucket, prefix=self._path(path), **self._patience):
+                if blob.name == path or blob.name.startswith(f"{path}/"):
+                    with contextlib.suppress(exceptions.NotFound):  # another takes the same away, and is quicker
+                        blob.delete(**self._patience)
+                        gone += 1
+        return gone
+
     def workspace(self) -> Path:
         """This thread's folder for unfinished files; on Cloud Run it is kept in memory."""
         try:
@@ -107,21 +122,38 @@ class BucketAssets:
             Retry: Cloud Storage does not answer.
             GiveUp: It is not as it should be; the sentence names the variable and the remedy.
         """
-        name, region = self._settings.bucket, self._settings.location.upper()
-        bucket = self._client.bucket(name)
+        name = self._settings.bucket
         with _asking(f"the bucket {name} of REVISIT_BUCKET", VIEWER):
-            try:
-                bucket.reload(**self._patience)
-            except exceptions.NotFound:
-                raise GiveUp(f"REVISIT_BUCKET {name!r} does not exist; run `terraform apply`, or name the bucket of your deployment") from None
-            granted = bucket.test_iam_permissions(list(PERMISSIONS), **self._patience)
-        if not contains(bucket, region):
-            raise GiveUp(f"REVISIT_BUCKET {name!r} lies in {bucket.location}, REVISIT_LOCATION is {self._settings.location!r}; "
-                         "set one to fit the other, for results are not carried between regions")
+            self._find()
+            granted = self._client.bucket(name).test_iam_permissions(list(PERMISSIONS), **self._patience)
         if refused := [one for one in PERMISSIONS if one not in granted]:
             raise GiveUp(f"REVISIT_BUCKET {name!r} refuses this account {', '.join(refused)}; grant it {USER}")
 
     # ---------------------------------------------------------------------------------------------------------------- steps
+
+    def _look(self) -> None:
+        """See once, before the first file is stored, that the bucket is the one that is meant."""
+        if self._looked:
+            return
+        with _asking(f"the bucket {self._settings.bucket} of REVISIT_BUCKET", VIEWER):
+            try:
+                self._find()
+            except exceptions.Forbidden:
+                # What is needed for this look alone, and perhaps was granted a moment ago, is no reason to fail a job for good.
+                log.warning("whether the bucket %s lies in REVISIT_LOCATION is not known: grant this account %s", self._settings.bucket, VIEWER)
+        self._looked = True
+
+    def _find(self) -> None:
+        """See that the bucket is there, and in its region."""
+        name, region = self._settings.bucket, self._settings.location.upper()
+        bucket = self._client.bucket(name)
+        try:
+            bucket.reload(**self._patience)
+        except exceptions.NotFound:
+            raise GiveUp(f"REVISIT_BUCKET {name!r} does not exist; run `terraform apply`, or name the bucket of your deployment") from None
+        if not contains(bucket, region):
+            raise GiveUp(f"REVISIT_BUCKET {name!r} lies in {bucket.location}, REVISIT_LOCATION is {self._settings.location!r}; "
+                         "set one to fit the other, for results are not carried between regions")
 
     def _upload(self, file: Path, content: "_Content", media_type: str) -> "Blob":
         """The file under a name of its own below `UNFINISHED`, as whole as it is here."""

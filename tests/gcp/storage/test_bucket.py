@@ -257,3 +257,37 @@ def test_a_bucket_that_is_missing_or_closed_is_refused_in_one_sentence_before_an
     set_faults(server.host)
     writes = [line for line in server.asked() if settings.bucket in line["path"] and line["method"] != "GET"]
     assert not writes
+
+
+def to_the_bucket(server, bucket: str) -> list[str]:
+    return [request["method"] for request in server.asked() if bucket in request["path"]]
+
+
+def test_a_bucket_elsewhere_gets_no_file_and_says_why(server, tmp_path):
+    settings = Settings(new_project())
+    create_bucket(server.host, settings.bucket, "US-EAST1")
+    assets = BucketAssets(settings, patience_s=5)
+    for _ in range(2):
+        with pytest.raises(GiveUp, match="lies in US-EAST1, REVISIT_LOCATION is 'europe-west1'; set one to fit the other"):
+            assets.store(made(tmp_path, b"x"), "jobs/1/a.tif", COG)
+    assert to_the_bucket(server, settings.bucket) == ["GET", "GET"], "it is looked at, and nothing is written"
+
+
+def test_a_bucket_is_looked_at_once_however_many_files_it_gets(assets, settings, server, tmp_path):
+    for number in range(3):
+        assets.store(made(tmp_path, b"%d" % number), f"jobs/{number}/a.tif", COG)
+    looked = [request for request in server.asked() if request["path"] == f"/storage/v1/b/{settings.bucket}"]
+    assert [request["method"] for request in looked] == ["GET"]
+    first = next(request for request in server.asked() if settings.bucket in request["path"])
+    assert first == looked[0], "before anything is written"
+
+
+def test_an_account_that_may_not_look_at_the_bucket_writes_all_the_same_and_is_told_the_role(assets, settings, server, bucket, tmp_path, caplog):
+    set_faults(server.host, {"times": 1, "methods": ["GET"], "target": f"/b/{settings.bucket}[?]", "status": 403, "reason": "forbidden",
+                             "message": "does not have storage.buckets.get access"})
+    with caplog.at_level("WARNING", logger="revisit"):
+        for number in range(2):
+            assets.store(made(tmp_path, b"%d" % number), f"jobs/{number}/a.tif", COG)
+    assert bucket.blob("jobs/0/a.tif").download_as_bytes() == b"0"
+    assert [record.getMessage() for record in caplog.records] == [
+        f"whether the bucket {settings.bucket} lies in REVISIT_LOCATION is not known: grant this account roles/storage.legacyBucketReader on the bucket"]

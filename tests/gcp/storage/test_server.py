@@ -37,7 +37,7 @@ def plain(either):
 
 
 def test_assets_are_stored_and_read_on_either_server(plain, tmp_path):
-    assets = BucketAssets(Settings(plain.name.removesuffix("-revisit-results")), patience_s=10)
+    assets = BucketAssets(Settings(plain.name.removesuffix("-revisit-results"), location="us-central1"), patience_s=10)
     for size in (10, 20_000_000):
         content = os.urandom(size)
         (tmp_path / "x").write_bytes(content)
