@@ -170,12 +170,25 @@ resource "google_cloudfunctions2_function" "this" {
     max_instance_request_concurrency = each.value.concurrency
     service_account_email            = google_service_account.function[each.key].email
     timeout_seconds                  = each.value.timeout
+
+    dynamic "secret_environment_variables" {
+      for_each = contains(local.signers, each.key) ? [google_secret_manager_secret_version.signing_key.version] : []
+      content {
+        key        = "REVISIT_SIGNING_KEY"
+        project_id = data.google_project.this.number
+        secret     = google_secret_manager_secret.signing_key.secret_id
+        # Never "latest": instances that started at different times would sign
+        # with different keys.
+        version = secret_environment_variables.value
+      }
+    }
   }
 
   depends_on = [
     google_artifact_registry_repository_iam_member.build,
     google_project_iam_member.build_logs,
     google_project_iam_member.build_source,
+    google_secret_manager_secret_iam_member.signer,
   ]
 }
 

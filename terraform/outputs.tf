@@ -37,11 +37,6 @@ output "project" {
   value       = var.project
 }
 
-output "secrets" {
-  description = "Secrets to fill by `gcloud secrets versions add`."
-  value       = { for name, secret in google_secret_manager_secret.this : name => secret.secret_id }
-}
-
 output "service_accounts" {
   description = "Accounts that the functions run as."
   value       = { for name, account in google_service_account.function : name => account.email }

@@ -1,21 +1,14 @@
-# Terraform makes the drawers and says who may open them. What lies in them is
-# put there by `gcloud secrets versions add` (docs/deploy.md) and never known to
-# Terraform, so that it is in no state and no plan.
+# The key that the secrets of webhooks are derived from. It is made up while it
+# is written, by an argument that Terraform passes on and forgets: it is in no
+# state and no plan. Functions are handed it by Secret Manager as they start.
 
 locals {
-  secrets = {
-    mail         = { about = "How the mail server is reached: address, name, password", readers = ["deliver"] }
-    webhook-keys = { about = "Key that the signing secrets of webhooks are encrypted with", readers = ["api", "deliver"] }
-  }
-  secret_readers = merge([
-    for secret, of in local.secrets : { for function in of.readers : "${function}.${secret}" => { function = function, secret = secret } }
-  ]...)
+  signers = toset(["api", "deliver"])
 }
 
-resource "google_secret_manager_secret" "this" {
-  for_each            = local.secrets
-  secret_id           = "revisit-${each.key}"
-  annotations         = { about = each.value.about }
+resource "google_secret_manager_secret" "signing_key" {
+  secret_id           = "revisit-signing-key"
+  annotations         = { about = "Key that the signing secrets of webhooks are derived from" }
   deletion_protection = var.protected
   depends_on          = [google_project_service.this]
   replication {
@@ -25,9 +18,18 @@ resource "google_secret_manager_secret" "this" {
   }
 }
 
-resource "google_secret_manager_secret_iam_member" "reader" {
-  for_each  = local.secret_readers
-  secret_id = google_secret_manager_secret.this[each.value.secret].secret_id
+resource "google_secret_manager_secret_version" "signing_key" {
+  secret = google_secret_manager_secret.signing_key.id
+  # 32 bytes of 384 random bits, in base64. Another key is only made where the
+  # number changes; the one before is kept, so that a slip can be undone.
+  secret_data_wo         = base64sha256("${uuid()}${uuid()}${uuid()}")
+  secret_data_wo_version = var.signing_key_number
+  deletion_policy        = var.protected ? "DISABLE" : "DELETE"
+}
+
+resource "google_secret_manager_secret_iam_member" "signer" {
+  for_each  = local.signers
+  secret_id = google_secret_manager_secret.signing_key.secret_id
   role      = "roles/secretmanager.secretAccessor"
-  member    = google_service_account.function[each.value.function].member
+  member    = google_service_account.function[each.key].member
 }

@@ -79,6 +79,12 @@ variable "region" {
   }
 }
 
+variable "signing_key_number" {
+  description = "Number of the key that webhooks are signed with; with another number it is another key, and every webhook's secret is another."
+  type        = number
+  default     = 1
+}
+
 variable "sites" {
   description = "Further origins whose pages may ask the API and read results, such as https://fields.example."
   type        = set(string)

@@ -52,6 +52,20 @@ run "the_page_knows_the_api" {
   }
 }
 
+run "those_who_sign_are_handed_the_key_that_was_made_and_the_state_keeps_none" {
+  assert {
+    condition = toset([
+      for function in google_cloudfunctions2_function.this : function.service_config[0].secret_environment_variables[0].version
+      if length(function.service_config[0].secret_environment_variables) > 0
+    ]) == toset([google_secret_manager_secret_version.signing_key.version])
+    error_message = "A function signs with another version of the key than the one made."
+  }
+  assert {
+    condition     = google_secret_manager_secret_version.signing_key.secret_data_wo == null && google_secret_manager_secret_version.signing_key.secret_data == null
+    error_message = "The key is in the state."
+  }
+}
+
 run "nothing_is_mailed_or_billed_that_was_not_asked_for" {
   assert {
     condition     = length(google_monitoring_notification_channel.email) + length(google_billing_budget.month) == 0

@@ -1,4 +1,4 @@
-"""What a page may read of Firestore by itself: its user's own, nothing of others, no secrets; and it may write nothing.
+"""What a page may read of Firestore by itself: its user's own, nothing of others, no keys; and it may write nothing.
 
 The emulator enforces the rules that Terraform deploys; who asks is told by a token that nobody signed (cloud.google.com/firestore,
 "Unit test security rules").
@@ -30,14 +30,14 @@ from tokens import claims, unsigned
 RULES = Path(__file__).parents[2] / "terraform" / "firestore.rules"
 NDVI = Recipe(indices=("NDVI",))
 SEEN = product(1)
-READABLE = {Order, Job, Alert, Delivery}
+READABLE = {Subscription, Order, Job, Alert, Delivery}
 """Kinds that a page reads by itself; all others come through the API or not at all."""
 
 
 def of(owner: str) -> list[Any]:
     """A record of every kind that has an owner."""
     return [
-        Subscription(f"sub_{owner}", "field", FIELD, ("32TNR",), NDVI, NOW, owner, channels=(Channel("webhook", "https://x.example.com/", "whsec_1"),)),
+        Subscription(f"sub_{owner}", "field", FIELD, ("32TNR",), NDVI, NOW, owner, channels=(Channel("webhook", "https://x.example.com/", generation=1),)),
         Order(f"order_{owner}", FIELD, NDVI, NOW, owner=owner),
         Job(f"job_{owner}", SEEN, FIELD, NDVI, NOW, owner),
         Alert(f"alert_{owner}", f"sub_{owner}", 1, f"job_{owner}", SEEN.acquisition, SEEN.id, NOW, NOW, Cover(1, 1, 1), {}, owner=owner),
@@ -113,7 +113,7 @@ def test_the_records_written_are_of_every_kind_there_is():
 
 
 @pytest.mark.parametrize("record", of("ann"), ids=lambda record: name_of(type(record)))
-def test_a_user_reads_their_own_where_it_holds_no_secret_and_nobody_else_does(store, record):
+def test_a_user_reads_their_own_where_it_opens_nothing_but_what_is_theirs_and_nobody_else_does(store, record):
     assert store.get(type(record), record.id, "ann") == (200 if type(record) in READABLE else 403)
     assert [store.get(type(record), record.id, uid) for uid in ("bob", "", None)] == [403, 403, 403]
     # What never was is answered alike.
@@ -210,7 +210,7 @@ def test_the_rules_are_read_without_fault_and_ones_with_a_fault_are_noticed(emul
     ("resource.data.owner == request.auth.uid", "true", "another's"),
     ("request.auth != null && request.auth.uid != 'local' && resource.data.owner == request.auth.uid", "resource.data.owner != 'x'", "anonymous"),
     ("match /order/{id} { allow read: if mine(); }", "match /order/{id} { allow read, write: if mine(); }", "writing"),
-    ("allow read, write: if false", "allow read: if request.auth != null", "secrets"),
+    ("allow read, write: if false", "allow read: if request.auth != null", "keys"),
 ])
 def test_each_part_of_the_rules_keeps_something_out(emulator, store, was, becomes, opened):
     """Rules without it let in what the tests above find shut: it is not something else that shuts it."""
@@ -219,7 +219,7 @@ def test_each_part_of_the_rules_keeps_something_out(emulator, store, was, become
     try:
         let_in = {"another's": lambda: store.get(Order, "order_ann", "bob"), "anonymous": lambda: store.get(Order, "order_ann", None),
                   "writing": lambda: store.ask("PATCH", "/order/order_ann?updateMask.fieldPaths=admin", "ann", {"fields": {"admin": {"booleanValue": True}}})[0],
-                  "secrets": lambda: store.get(Subscription, "sub_ann", "ann")}[opened]()
+                  "keys": lambda: store.get(ApiKey, "keyann", "ann")}[opened]()
         assert let_in == 200
     finally:
         load(emulator, store.project, RULES.read_text())

@@ -92,8 +92,11 @@ def forgetful(plan: Plan) -> list[str]:
 
 
 def secrets(plan: Plan) -> list[str]:
-    """No secret is written out, and Terraform puts none anywhere."""
-    found = [f"{address} holds a secret" for address in plan.resources("google_secret_manager_secret_version")]
+    """No secret is written out, and what Terraform puts anywhere it forgets: neither plan nor state holds it."""
+    written = plan.configured("google_secret_manager_secret_version")
+    found = [f"{address} keeps a secret in the state" for address, given in written.items() if "secret_data_wo" not in given or "secret_data" in given]
+    found += [f"{address} holds a secret" for address, values in plan.resources("google_secret_manager_secret_version").items()
+              if values.get("secret_data_wo")]
     return found + [f"{address} holds what looks like a secret" for address, values in plan.resources().items()
                     if address.partition(".")[0] != "google_storage_bucket_object" and SECRET.search(json.dumps(values))]
 

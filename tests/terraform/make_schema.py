@@ -29,10 +29,13 @@ READ_BY = {"String": "string", "Number": "number", "Boolean": "bool", "List": ["
 NOT_IN_THE_PACKAGE: dict[str, str | int] = {
     "data_sources.google_secret_manager_secret_version.secret_data": "s",
     "resources.google_identity_platform_config.client.api_key": "s",
+    "resources.google_secret_manager_secret_version.secret_data": "s",
+    "resources.google_secret_manager_secret_version.secret_data_wo": "sw",
     "resources.google_storage_bucket.lifecycle_rule": 100,
     "resources.google_storage_bucket_object.content": "s",
 }
-"""What the TypeScript does not tell, read off the provider's source at v6.50.0: a value that is sensitive, how many blocks there may be."""
+"""What the TypeScript does not tell, read off the provider's source at v6.50.0: a value that is sensitive, or that is
+written and never read, how many blocks there may be."""
 
 
 class Generated:

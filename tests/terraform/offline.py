@@ -91,6 +91,11 @@ class Plan:
         planned = self.raw["planned_values"]["root_module"]["resources"]
         return {each["index"]: each["values"] for each in planned if (each["type"], each["name"]) == (kind, name)}
 
+    def configured(self, kind: str) -> dict[str, dict[str, Any]]:
+        """What is written for each resource of a type, by address: its arguments, as expressions."""
+        return {each["address"]: each["expressions"] for each in self.raw["configuration"]["root_module"]["resources"]
+                if each["mode"] == "managed" and each["type"] == kind}
+
     def read(self, kind: str) -> dict[str, dict[str, Any]]:
         """What data sources were asked, by key."""
         state = self.raw["prior_state"]["values"]["root_module"]["resources"]

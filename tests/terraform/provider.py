@@ -85,9 +85,11 @@ class Provider(pb_grpc.ProviderServicer):
         return pb.ReadDataSource.Response(state=packed(read))
 
     def _filled(self, block: dict[str, Any], value: dict[str, Any], made: Any, texts_only: bool = False) -> dict[str, Any]:
-        """The value with every computed attribute that is not given filled in."""
+        """The value with every computed attribute that is not given filled in, and none that is write-only."""
         filled = dict(value)
         for name, (kind, flags) in block["attributes"].items():
+            if "w" in flags:  # passed on, and never told again
+                filled[name] = None
             if "c" in flags and filled[name] is None:
                 empty = {"number": 0, "bool": False}.get(kind, []) if isinstance(kind, str) else {} if kind[0] == "map" else []
                 default = self.arguments.get(FROM_PROVIDER.get(name, ""))

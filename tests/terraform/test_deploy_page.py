@@ -67,9 +67,9 @@ def test_jobs_secrets_and_buckets_are_those_of_terraform():
     assert 'replace("revisit-${each.key}", ".", "-")' in everything
     assert "revisit-catalog-refresh" in PAGE
     assert '"catalog.refresh" = { schedule' in everything
-    for secret in ("revisit-mail", "revisit-webhook-keys"):
-        assert secret in PAGE
-        assert re.search(rf"^\s+{secret.removeprefix('revisit-')} +=", everything, re.MULTILINE)
+    made = set(re.findall(r'^  secret_id +(?:=) "(revisit-[\w-]+)"', everything, re.MULTILINE))
+    assert made == {"revisit-signing-key"}
+    assert set(re.findall(r"--secret=([\w-]+)", PAGE)) == made
     services = re.search(r"services = toset\(\[(.*?)\]\)", everything, re.DOTALL)[1].count('"') // 2
     assert f"All {services} services" in PAGE
 

@@ -7,10 +7,11 @@ import re
 import pytest
 
 from figures import figure
-from imports import ROOT
+from imports import ROOT, SHARED, reached
 from revisit import wire
 from revisit.clock import rfc3339
 from revisit.events import EVENTS
+from revisit.gcp.settings import SIGNING_KEY
 from revisit.refreshing import SILENT
 from revisit.wiring import HEARS, PORTS, TICKS, hearers
 from terraform import checks
@@ -110,6 +111,20 @@ def test_deliver_alone_takes_the_dead_letters_which_last_a_week(plan: Plan):
 def test_a_function_may_use_what_its_ports_need_and_no_other_may(port, roles, plan: Plan):
     granted = {pair.split()[0].removeprefix("revisit-") for pair in checks.pairs(plan) if pair.split()[1] in roles}
     assert granted - {"build"} == {function for function, ports in PORTS.items() if port in ports}
+
+
+def test_those_who_sign_are_handed_the_key_and_nobody_else(plan: Plan):
+    """A function signs whose code comes to what derives secrets; the settings, which all read, do not count."""
+    signing = {name for name in FUNCTIONS
+               if SHARED / "revisit" / "signing_key.py" in reached(ROOT / "functions" / name / "main.py", but=("revisit.gcp", "revisit.local"))}
+    handed = {name: function["service_config"][0]["secret_environment_variables"] for name, function in
+              plan.keyed("google_cloudfunctions2_function", "this").items()}
+    assert {name for name, secrets in handed.items() if secrets} == signing == {"api", "deliver"}
+    for name in signing:
+        [secret] = handed[name]
+        assert (secret["key"], secret["secret"], secret["project_id"]) == (SIGNING_KEY, "revisit-signing-key", "123456789012")
+    assert all("secret_environment_variables" in change["change"]["after_unknown"]["service_config"][0] for change in plan.raw["resource_changes"]
+               if change["type"] == "google_cloudfunctions2_function" and change["index"] in signing)
 
 
 def test_names_are_those_that_google_takes(plan: Plan):

@@ -17,6 +17,9 @@ PLANTED = [
     ("no pause between tries", "topics.tf", 'minimum_backoff = "10s"', 'minimum_backoff = "0s"', "index.job.extracted is tried again without a pause"),
     ("a deadline too short", "topics.tf", ".timeout + 60", ".timeout - 60", "extract.job.started is called again after 480 s, though it may take 540 s"),
     ("a secret written out", "functions.tf", 'LOG_EXECUTION_ID = "true"', 'WEBHOOK = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"', "holds what looks like a secret"),
+    ("a key in the state", "secrets.tf", "  secret_data_wo  ", "  secret_data  ", "signing_key keeps a secret in the state"),
+    ("a key for everybody", "secrets.tf", 'signers = toset(["api", "deliver"])', "signers = toset(keys(local.functions))",
+     "not on the list: revisit-notify  roles/secretmanager.secretAccessor  secret revisit-signing-key"),
     ("a subscription that expires", "topics.tf", 'ttl = "" # never', 'ttl = "86400s"', "dead_letters expires"),
 ]
 
