@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, replace
 from functools import partial
+from time import perf_counter
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from revisit.bands import BandFile
 from revisit.errors import GiveUp
 from revisit.events import JobStarted
 from revisit.indices import index
-from revisit.job import Cover, Job
+from revisit.job import Cover, Job, Spent
 from revisit.raster.grid import aoi_mask, aoi_pixels
 from revisit.raster.reader import Plan
 from revisit.raster.writer import MEDIA_TYPE, write_cog
@@ -24,6 +25,7 @@ def extract(event, backend):
     job = backend.record(Job, event.job)
     if job.state != "started" or jobs.leave(backend, job):
         return
+    begun = perf_counter()
     files = backend.source(job.product.source).bands(job.product)
     bands, notes = bands_to_read(job.recipe, files)
     read = [*bands, *(["SCL"] if "SCL" in files else [])]
@@ -33,9 +35,10 @@ def extract(event, backend):
         scl = plan.read(["SCL"]).dn["SCL"] if "SCL" in read else None
         seen = replace(masks.cover(scl, inside), aoi=of_aoi)
         if reason := nothing_there(seen) or too_cloudy(job, seen):
-            skip(job, seen, reason, notes, backend)
+            skip(job.updated(spent=spent(plan, begun)), seen, reason, notes, backend)
             return
         dn = plan.read(bands).dn
+        job = job.updated(spent=spent(plan, begun))
     seen = replace(masks.cover(scl, inside, masks.has_data(dn, {band: files[band].nodata for band in bands})), aoi=of_aoi)
     if reason := nothing_there(seen) or too_cloudy(job, seen):
         skip(job, seen, reason, notes, backend)
@@ -45,7 +48,8 @@ def extract(event, backend):
     if scl is not None:
         assets.append(store(backend, job, grid, "SCL", {"SCL": scl}, {"SCL": (1.0, 0.0)}, "classification"))
     receipt = item.receipt(job, {band: files[band] for band in read}, mask=seen.mask, grid=asdict(grid))
-    extracted = job.updated(state="extracted", cover=seen, notes=notes, reason=not_judged(job, seen), assets=tuple(assets), receipt=receipt)
+    extracted = job.updated(state="extracted", cover=seen, notes=notes, reason=not_judged(job, seen), assets=tuple(assets), receipt=receipt,
+                            spent=replace(job.spent, seconds=perf_counter() - begun))
     backend.commit(partial(jobs.go_on, job=extracted))
 
 
@@ -58,6 +62,11 @@ def bands_to_read(recipe: Recipe, files: dict[str, BandFile]) -> tuple[list[str]
     if not bands:
         raise GiveUp(f"{'; '.join(notes)}; it has {', '.join(files)}")
     return bands, notes
+
+
+def spent(plan: Plan, begun: float) -> Spent:
+    """What the work took so far."""
+    return Spent(plan.grid.width * plan.grid.height, plan.bytes_read, perf_counter() - begun)
 
 
 def nothing_there(seen: Cover) -> str:

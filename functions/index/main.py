@@ -1,6 +1,8 @@
 """job.extracted: compute the indices from the stored bands, and close the job."""
 
+from dataclasses import replace
 from functools import partial
+from time import perf_counter
 
 from revisit import indices, item, jobs, masks
 from revisit.backend import Backend
@@ -22,6 +24,7 @@ def index(event, backend):
     job = backend.record(Job, event.job)
     if job.state != "extracted" or jobs.leave(backend, job):
         return
+    begun = perf_counter()
     dn, grid, meta = read_cog(backend.assets.locate(job.asset("bands").path))
     scl = read_cog(backend.assets.locate(job.asset("SCL").path))[0]["SCL"] if job.asset("SCL") else None
     inside = aoi_mask(grid, job.aoi)
@@ -38,7 +41,9 @@ def index(event, backend):
         indices={each.name: statistics(each.compute(reflectance)) for each in made},
         bands={band: statistics(reflectance[band]) for band in job.recipe.bands if band in reflectance},
     )
-    backend.commit(partial(jobs.finish, job=with_item(backend, finished)))
+    finished = with_item(backend, finished)
+    finished = finished.updated(spent=replace(job.spent, seconds=job.spent.seconds + perf_counter() - begun))
+    backend.commit(partial(jobs.finish, job=finished))
 
 
 def store(backend: Backend, job: Job, grid, name: str, values) -> Asset:

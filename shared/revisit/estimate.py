@@ -33,13 +33,14 @@ MEMORY_GIB = 2
 
 COG_BYTES, JP2_BYTES, CLASS_BYTES = 1.6, 0.75, 0.1
 """Compressed bytes of a pixel. Measured: real reflectance as DEFLATE COG 1.3 to 2.0, as JPEG 2000 0.74, a scene classification 0.03 to 0.3."""
-WRITTEN_BYTES, WRITTEN_INDEX_BYTES = 1.7, 3.2
-"""Of a pixel and band (DEFLATE, uint16), and of a pixel and index (float32), overviews among them."""
+WRITTEN_JOB_BYTES, WRITTEN_BYTES, WRITTEN_INDEX_BYTES = 10_000, 1.7, 2.0
+"""Of a job's Item, preview and headers, of a pixel and band (DEFLATE, uint16), and of a pixel and index (float32), overviews among them."""
 BLOCK = {"jp2": {10: 1024, 20: 640, 60: 192}, "tif": {10: 1024, 20: 1024, 60: 1024}}
 """Side of what is read at once, by pixel size: as ESA packs JPEG 2000, and as Earth Search writes COGs."""
 
-JOB_S, MEGAPIXEL_S, MEGABYTE_S = 0.25, 0.09, 0.03
-"""Seconds that a job takes whatever its size, that a million pixels of a band or index take, and a million bytes read from a disk."""
+JOB_S, MEGAPIXEL_S, MEGABYTE_S = 0.3, 0.09, 0.03
+"""Seconds that a job takes whatever its size, that a million pixels of a band or index take, and a million bytes read from a disk: as
+one core takes that has nothing else to do."""
 REMOTE_JOB_S, REMOTE_MEGABYTE_S = 4.0, 0.1
 """The same of a source that is asked over the network, whose answers are waited for."""
 
@@ -147,7 +148,7 @@ def _size(product: Product, aoi: dict[str, Any], recipe: Recipe) -> tuple[int, f
     if product.level == "L2A":
         read += CLASS_BYTES * _in_blocks(product.tile, grid, there, 20, packed)
         classes = CLASS_BYTES * count
-    return count, read, count * (WRITTEN_BYTES * len(bands) + WRITTEN_INDEX_BYTES * len(recipe.indices)) + classes
+    return count, read, WRITTEN_JOB_BYTES + count * (WRITTEN_BYTES * len(bands) + WRITTEN_INDEX_BYTES * len(recipe.indices)) + classes
 
 
 def _in_blocks(tile: str, grid: Grid, there: tuple[float, ...], resolution_m: int, packed: str) -> int:

@@ -1,6 +1,6 @@
 """Opening the band files of products: with a stated driver, from an address that was looked at, and of a size that was checked."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -42,6 +42,11 @@ class Opened(Protocol):
         """Height and width of what is decoded at once."""
         ...
 
+    @property
+    def bytes_read(self) -> int | None:
+        """Taken of the file so far, as it lies there, compressed; None where what reads it does not tell."""
+        ...
+
     def read(self, rows: slice, columns: slice) -> npt.NDArray[Any]:
         """The numbers of a window within the grid.
 
@@ -63,6 +68,12 @@ class GdalBand:
     dtype: str
     block: tuple[int, int]
     dataset: Any
+    taken: list[int] = field(default_factory=list, compare=False, repr=False)
+
+    @property
+    def bytes_read(self) -> int | None:
+        """The blocks decoded of a TIFF; of JPEG 2000 the driver does not tell where its tiles lie."""
+        return sum(self.taken) if self.dataset.driver == "GTiff" else None
 
     def read(self, rows: slice, columns: slice) -> npt.NDArray[Any]:
         library = rasterio()
@@ -70,7 +81,15 @@ class GdalBand:
             read = self.dataset.read(1, window=((rows.start, rows.stop), (columns.start, columns.stop)))
         except (library.errors.RasterioError, library._err.CPLE_BaseError) as error:
             raise failure(self.file, error, self.dataset) from None
+        if self.dataset.driver == "GTiff":
+            self.taken.append(self._compressed(rows, columns))
         return np.asarray(read)
+
+    def _compressed(self, rows: slice, columns: slice) -> int:
+        """Bytes of the blocks that a window touches."""
+        high, wide = self.block
+        return sum(int(self.dataset.get_tag_item(f"BLOCK_SIZE_{column}_{row}", "TIFF", 1) or 0)
+                   for row in range(rows.start // high, -(-rows.stop // high)) for column in range(columns.start // wide, -(-columns.stop // wide)))
 
     def close(self) -> None:
         self.dataset.close()

@@ -139,6 +139,12 @@ class Plan:
             return "nearest"
         return "average" if self.grid.resolution_m > band.grid.resolution_m else self.resampling
 
+    @property
+    def bytes_read(self) -> int | None:
+        """Taken of the files so far, as they lie there, compressed; None where what reads one of them does not tell."""
+        taken = [band.bytes_read for band in self._bands.values()]
+        return None if None in taken else sum(count for count in taken if count is not None)
+
     def close(self) -> None:
         """Close the files."""
         _close(self._bands.values())

@@ -8,7 +8,7 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -52,6 +52,12 @@ class RemoteBand:
 
     file: BandFile
     head: Head
+    taken: list[int] = field(default_factory=list, compare=False, repr=False)
+    """Bytes of each answer; appended to by several threads."""
+
+    @property
+    def bytes_read(self) -> int:
+        return sum(self.taken)
 
     @property
     def grid(self) -> Grid:
@@ -118,6 +124,7 @@ class RemoteBand:
 
     def _content(self, run: list[tuple[int, int, int, int]]) -> memoryview:
         part = _named(self.file, lambda: fetched(self.file.href, run[0][0], run[-1][0] + run[-1][1] - 1))
+        self.taken.append(len(part.content))
         if part.version != self.head.version:
             raise _ChangedError
         return memoryview(part.content)
@@ -142,10 +149,12 @@ def open_remote(file: BandFile) -> RemoteBand | None:
     """
     if not direct(file.href):
         return None
+    taken: list[int] = []
     with _lock:
         head = _heads().get(file.href)
     if head is None:
         part = _named(file, lambda: fetched(file.href, 0, _HEAD - 1))
+        taken.append(len(part.content))
         read = layout(part.content)
         if read is None:
             return None
@@ -155,7 +164,7 @@ def open_remote(file: BandFile) -> RemoteBand | None:
             heads[file.href] = head
             while len(heads) > _HEADS_KEPT:
                 del heads[next(iter(heads))]
-    return RemoteBand(file, head)
+    return RemoteBand(file, head, taken)
 
 
 def forget() -> None:
