@@ -41,3 +41,12 @@ def end_instant(text: str) -> datetime:
 def rfc3339(moment: datetime) -> str:
     """Print an instant as 2024-06-01T10:30:00Z (fractions only where there are any)."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def micros(moment: datetime) -> int:
+    """Microseconds since 1970, exactly."""
+    return (moment - _EPOCH) // _MICROSECOND

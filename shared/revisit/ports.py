@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from revisit.bands import BandFile
 from revisit.bookkeeping import DeadLetter
+from revisit.condition import Condition
 from revisit.job import Asset, Lane
 from revisit.product import Level, Product
 from revisit.wire import Envelope
@@ -39,6 +40,12 @@ class Query:
     level: Level | None = None
     source: str = ""
     """SPEC; empty means any."""
+    ids: tuple[str, ...] = ()
+    """Only these; empty means any."""
+    condition: Condition | None = None
+    """What else their columns must hold."""
+    latest_first: bool = False
+    """Whether the order runs backward."""
     after: str = ""
     """The `next` of the page before."""
     limit: int = 1000
@@ -46,7 +53,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Products by (sensing_time, id), and where to go on."""
+    """Products by (sensing_time, id, source), forward or backward, and where to go on."""
 
     products: tuple[Product, ...]
     next: str = ""
@@ -83,7 +90,7 @@ class Catalog(Protocol):
         ...
 
     def search(self, query: Query) -> Page:
-        """Products that meet the query, by (sensing_time, id); stable under additions between two pages."""
+        """Products that meet the query, in its order; stable under additions between two pages."""
         ...
 
     def added_after(self, cursor: int, limit: int = 10_000, past: Mapping[str, datetime] | None = None) -> "tuple[list[Product], int]":

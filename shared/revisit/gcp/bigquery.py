@@ -75,20 +75,22 @@ class BigQueryCatalog:
         return from_row(found[0]) if found else None
 
     def search(self, query: Query) -> Page:
-        """Products that meet the query, by (sensing_time, id).
+        """Products that meet the query, in its order.
 
         Raises:
             BadInput: A tile, the bounds or `after` make no sense.
         """
         tiles = tiles_of(query)
         after = place_of(query.after) if query.after else None
-        start = max([moment for moment in (query.start, after and after[0]) if moment], default=None)
-        if tiles == () or (start and query.end and start > query.end):
+        told_by = told(query.ids) if query.ids else Period()
+        starts = [moment for moment in (query.start, told_by.start, after and not query.latest_first and after[0]) if moment]
+        ends = [moment for moment in (query.end, told_by.end, after and query.latest_first and after[0]) if moment]
+        period = Period(max(starts, default=None), min(ends, default=None))
+        if tiles == () or (period.start and period.end and period.start > period.end):
             return Page(())
         wanted = query.limit + 1
         found: list[Product] = []
-        for _, row in self._through(Period(start, query.end), lambda period: sql.search(
-                self._tables, query, tiles, after, period, wanted - len(found))):
+        for _, row in self._through(period, lambda period: sql.search(self._tables, query, tiles, after, period, wanted - len(found)), query.latest_first):
             found.append(from_row(row))
             if len(found) == wanted:
                 break
@@ -129,8 +131,8 @@ class BigQueryCatalog:
         """What is wrong with the dataset and its tables, one sentence each; nothing is written."""
         return check(self._asker, self._location)
 
-    def _through(self, period: Period, question: Any) -> "Iterator[tuple[Period, dict[str, Any]]]":
-        """The rows of a period, in halves where it is too much to read at once, the earlier first.
+    def _through(self, period: Period, question: Any, backward: bool = False) -> "Iterator[tuple[Period, dict[str, Any]]]":
+        """The rows of a period, in halves where it is too much to read at once, the earlier first, or the later.
 
         BigQuery judges before it looks which blocks a tile lies in, so that a search without a period may be too much by its words alone.
         """
@@ -140,8 +142,8 @@ class BigQueryCatalog:
             halves = period.halves(self._now())
             if halves is None:
                 raise
-            for half in halves:
-                yield from self._through(half, question)
+            for half in halves[::-1] if backward else halves:
+                yield from self._through(half, question, backward)
             return
         for row in rows:
             yield period, row

@@ -4,16 +4,20 @@ Values are only ever parameters; what is put into a text is the name of a table,
 known period says so by `sensing_time`, which the table is partitioned by.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from revisit.catalog_schema import SCHEMA
+from revisit.condition import Overlap
+from revisit.gcp.bigquery_condition import text_of
 from revisit.gcp.bigquery_period import Period
 from revisit.ports import Query
 
 COLUMNS = ", ".join(SCHEMA.names)
+KEPT = "OPTIONS (expiration_timestamp = TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 1 DAY))"
+"""Of a table for rows on their way: BigQuery itself lets go of it, should a crash leave it behind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,11 @@ class Question:
 
     text: str
     values: Mapping[str, Any]
+
+
+def staging(table: str, columns: Iterable[tuple[str, str]]) -> Question:
+    """Make a table for rows on their way: names and types."""
+    return Question(f"CREATE TABLE IF NOT EXISTS {table} ({', '.join(f'{name} {kind}' for name, kind in columns)}) {KEPT}", {})
 
 
 def _condition(parts: Sequence[str]) -> str:
@@ -73,7 +82,7 @@ def get(tables: Tables, id: str, source: str, tile: str | None, period: Period) 
 
 
 def search(tables: Tables, query: Query, tiles: Sequence[str] | None, after: tuple[datetime, str, str] | None, period: Period, limit: int) -> Question:
-    """Products that meet the query within a period, by (sensing_time, id, source)."""
+    """Products that meet the query within a period, by (sensing_time, id, source), forward or backward."""
     values: dict[str, Any] = {"limit": limit}
     parts = ["NOT replaced", *within(period, values)]
     if tiles is not None:
@@ -91,17 +100,21 @@ def search(tables: Tables, query: Query, tiles: Sequence[str] | None, after: tup
         values["max_cloud"] = float(query.max_cloud)
         parts.append("(cloud_cover IS NULL OR cloud_cover <= @max_cloud)")
     if query.bounds:
-        values |= dict(zip(("left", "bottom", "right", "top"), map(float, query.bounds), strict=True))
-        parts.append(_OVERLAP if query.bounds[0] <= query.bounds[2] else _OVERLAP_ACROSS)
+        parts.append(text_of(Overlap(query.bounds), values))
+    if query.ids:
+        values["ids"] = list(query.ids)
+        parts.append("id IN (SELECT * FROM UNNEST(@ids))")
+    if query.condition:
+        parts.append(text_of(query.condition, values))
     if after:
         values |= {"after_time": after[0], "after_id": after[1], "after_source": after[2]}
-        parts.append("(sensing_time > @after_time OR (sensing_time = @after_time AND (id > @after_id OR (id = @after_id AND source > @after_source))))")
-    return Question(f"SELECT {COLUMNS} FROM {tables.product} WHERE {_condition(parts)} ORDER BY sensing_time, id, source LIMIT @limit", values)
+        parts.append(_BEFORE if query.latest_first else _AFTER)
+    order = "sensing_time DESC, id DESC, source DESC" if query.latest_first else "sensing_time, id, source"
+    return Question(f"SELECT {COLUMNS} FROM {tables.product} WHERE {_condition(parts)} ORDER BY {order} LIMIT @limit", values)
 
 
-_OVERLAP = """south <= @top AND north >= @bottom
-    AND ((west <= @right AND east >= @left) OR (west > east AND (west <= @right OR east >= @left)))"""
-_OVERLAP_ACROSS = """south <= @top AND north >= @bottom AND (west > east OR west <= @right OR east >= @left)"""
+_AFTER = "(sensing_time > @after_time OR (sensing_time = @after_time AND (id > @after_id OR (id = @after_id AND source > @after_source))))"
+_BEFORE = "(sensing_time < @after_time OR (sensing_time = @after_time AND (id < @after_id OR (id = @after_id AND source < @after_source))))"
 
 
 def freshness(tables: Tables) -> Question:

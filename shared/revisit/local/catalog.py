@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 """Of the log's files; a folder of a newer one is refused."""
+INDEX = 2
+"""Of the index, which is made again from the log."""
 RECENT_ROWS = 200_000
 """Rows that may be in memory only, not yet in the index."""
 STRIDE = 4 * GROUP_ROWS
@@ -50,7 +52,7 @@ class LocalCatalog:
         self._folder = folder
         self._log = Log(folder / "log")
         # Hashes differ between versions of DuckDB, so an index belongs to one.
-        self._index = Index(folder / f"index-{FORMAT}-{version('duckdb')}")
+        self._index = Index(folder / f"index-{INDEX}-{version('duckdb')}")
         self._lock = threading.Lock()
         """Held for moments, by who looks at `_view` or carries it on."""
         self._writer = threading.RLock()
@@ -98,7 +100,7 @@ class LocalCatalog:
         return self._current().get(product, source)
 
     def search(self, query: Query) -> Page:
-        """Products that meet the query, by (sensing_time, id).
+        """Products that meet the query, in its order.
 
         Raises:
             BadInput: A tile, the bounds or `after` make no sense.

@@ -1,6 +1,6 @@
 """A stretch of the catalog's log, sorted by tile and time: columns to search in, as plain arrays, and the rows they are about.
 
-What a search looks at takes 34 bytes a row and lies uncompressed, so that an answer touches the few pages of a tile; the
+What a search looks at takes 38 bytes a row and lies uncompressed, so that an answer touches the few pages of a tile; the
 rows themselves are packed by the `GROUP`. On the disk both are mapped, not read.
 """
 
@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from revisit.condition import Condition, overlap
 from revisit.local.catalog_log import Damaged, stored_schema
+from revisit.local.catalog_masks import DEGREE, NO_ORBIT, baselines, mask, platforms
 from revisit.product import LEVELS
 
 if TYPE_CHECKING:
@@ -23,13 +25,13 @@ if TYPE_CHECKING:
 
 GROUP = 256
 """Rows packed together: what is unpacked for one of them."""
-DEGREE = 10_000_000
-"""Bounds are kept in units of a ten-millionth of a degree (1 cm), rounded outward."""
 NO_TILE = b""
 """Where rows are filed that no search finds: versions that a later one replaced."""
 
-COLUMNS = {"sensed": "<i8", "cloud": "<f8", "west": "<i4", "south": "<i4", "east": "<i4", "north": "<i4", "level": "u1", "source": "u1"}
-"""What is searched, one entry a row: microseconds since 1970, percent or NaN, bounds, numbers of the level and the source."""
+COLUMNS = {"sensed": "<i8", "cloud": "<f8", "west": "<i4", "south": "<i4", "east": "<i4", "north": "<i4", "level": "u1", "source": "u1",
+           "platform": "u1", "orbit": "u1", "baseline": "<u2"}
+"""What is searched, one entry a row: microseconds since 1970, percent or NaN, bounds, numbers of the level, the source, the platform (`catalog_masks`),
+the relative orbit and the baseline."""
 TABLES = {"tiles": "S5", "starts": "<i8", "ids": "<u8", "places": "<i8", "versions": "<u8", "hides": "<i8", "hiders": "<u8"}
 """Tiles and where each one's rows start; sorted hashes of (source, id) and the row of each; sorted hashes of (source, id, published);
 positions of rows before this stretch that it replaces, with the hash of their (source, id)."""
@@ -48,6 +50,9 @@ class Conditions:
     level: int | None
     source: str
     bounds: tuple[int, int, int, int] | None
+    ids: "Array | None" = None
+    """Hashes of (source, id); None means any."""
+    more: Condition | None = None
 
 
 class Part:
@@ -129,10 +134,9 @@ class Part:
         source = self.sources.index(wanted.source) if wanted.source in self.sources else None
         if wanted.source and source is None:
             return np.empty(0, np.int64)
-        for first, end in self._stretches(wanted):
-            here = slice(first, end)
-            good = np.ones(end - first, bool)
-            if wanted.tiles is None:
+        for here, count in self._stretches(wanted) if wanted.ids is None else self._named(wanted.ids, wanted.tiles):
+            good = np.ones(count, bool)
+            if wanted.tiles is None or wanted.ids is not None:
                 if wanted.start is not None:
                     good &= a["sensed"][here] >= wanted.start
                 if wanted.end is not None:
@@ -146,7 +150,9 @@ class Part:
                 good &= a["source"][here] == source
             if wanted.bounds:
                 good &= overlap(wanted.bounds, a["west"][here], a["south"][here], a["east"][here], a["north"][here])
-            found.append(np.flatnonzero(good) + first)
+            if wanted.more:
+                good &= mask(wanted.more, a, here, count)
+            found.append(np.flatnonzero(good) + here.start if isinstance(here, slice) else here[good])
         rows = np.concatenate(found) if found else np.empty(0, np.int64)
         return rows[~np.isin(rows, self._dropped)] if len(self._dropped) else rows
 
@@ -222,14 +228,24 @@ class Part:
             at = self.fetch(rows)["position"].to_numpy()
             self._dropped = np.union1d(self._dropped, rows[np.isin(at, positions)])
 
-    def _stretches(self, wanted: Conditions) -> list[tuple[int, int]]:
-        """Neighbouring rows that may meet the conditions, by tile and time."""
+    def _named(self, hashed: "Array", asked: tuple[bytes, ...] | None) -> "list[tuple[Array, int]]":
+        """Rows of the products asked for by name, on the tiles wanted."""
+        import numpy as np
+
+        tiles, starts = self._arrays["tiles"], self._arrays["starts"]
+        rows = self.named(hashed)
+        of = tiles[np.searchsorted(starts, rows, "right") - 1] if len(rows) else np.empty(0, "S5")
+        rows = rows[of != NO_TILE if asked is None else np.isin(of, np.array(asked, "S5")) & (of != NO_TILE)]
+        return [(rows, len(rows))] if len(rows) else []
+
+    def _stretches(self, wanted: Conditions) -> list[tuple[slice, int]]:
+        """Neighbouring rows that may meet the conditions, by tile and time, and how many they are."""
         import numpy as np
 
         tiles, starts, sensed = self._arrays["tiles"], self._arrays["starts"], self._arrays["sensed"]
         if wanted.tiles is None:
             first = int(starts[1]) if len(tiles) and tiles[0] == NO_TILE else 0
-            return [(first, self.rows)] if first < self.rows else []
+            return [(slice(first, self.rows), self.rows - first)] if first < self.rows else []
         stretches = []
         asked = np.array(sorted(set(wanted.tiles)), "S5")
         at = np.searchsorted(tiles, asked)
@@ -240,17 +256,8 @@ class Part:
                 low = int(np.searchsorted(times, wanted.start, "left")) if wanted.start is not None else 0
                 high = int(np.searchsorted(times, wanted.end, "right")) if wanted.end is not None else end - first
                 if low < high:
-                    stretches.append((first + low, first + high))
+                    stretches.append((slice(first + low, first + high), high - low))
         return stretches
-
-
-def overlap(wanted: tuple[float, float, float, float], west: Any, south: Any, east: Any, north: Any) -> Any:
-    """Whether bounds overlap (or touch) the wanted ones, of one product or of arrays; west > east means across the antimeridian, on either side."""
-    left, bottom, right, top = wanted
-    starts_before, ends_after = west <= right, east >= left
-    either = starts_before | ends_after
-    sideways = (starts_before & ends_after) | ((west > east) & either) if left <= right else (west > east) | either
-    return sideways & (south <= top) & (north >= bottom)
 
 
 def columns_of(rows: Any, sources: list[str]) -> "dict[str, Array]":
@@ -268,6 +275,8 @@ def columns_of(rows: Any, sources: list[str]) -> "dict[str, Array]":
         "west": degrees("west", np.floor), "south": degrees("south", np.floor), "east": degrees("east", np.ceil), "north": degrees("north", np.ceil),
         "level": pc.index_in(rows["level"], pa.array(LEVELS)).to_numpy(zero_copy_only=False).astype("u1"),
         "source": pc.index_in(rows["source"], pa.array(sources)).to_numpy(zero_copy_only=False).astype("u1"),
+        "platform": platforms(rows["platform"]), "baseline": baselines(rows["baseline"]),
+        "orbit": pc.fill_null(rows["relative_orbit"], NO_ORBIT).to_numpy(zero_copy_only=False).astype("u1"),
     }
 
 

@@ -1,6 +1,5 @@
 """One state of the catalog, ready to be asked: the index's parts on the disk, and the newest rows in memory."""
 
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -10,9 +9,12 @@ import msgspec
 
 from revisit.catalog_query import place_of, sort_key
 from revisit.catalog_schema import SCHEMA
+from revisit.clock import micros as _micros
+from revisit.condition import meets, overlap
 from revisit.local.catalog_hashes import hashes
 from revisit.local.catalog_log import UTC_COLUMNS, Damaged
-from revisit.local.catalog_part import DEGREE, Conditions, Part, overlap
+from revisit.local.catalog_masks import coarse
+from revisit.local.catalog_part import Conditions, Part
 from revisit.local.spans import Span
 from revisit.ports import Freshness, Query
 from revisit.product import LEVELS, Product
@@ -46,7 +48,7 @@ class View:
         self._fixed = len(self._parts)
 
     def search(self, query: Query, tiles: tuple[str, ...] | None, limit: int) -> list[Product]:
-        """Products that meet the query, by (sensing_time, id, source); `limit` of them at most.
+        """Products that meet the query, by (sensing_time, id, source), forward or backward; `limit` of them at most.
 
         Args:
             tiles: Those to look on; None means any.
@@ -54,12 +56,17 @@ class View:
         import numpy as np
 
         after = place_of(query.after) if query.after else None
-        start = max([*([_micros(query.start)] if query.start else []), *([_micros(after[0])] if after else [])], default=None)
-        conditions = Conditions(None if tiles is None else tuple(tile.encode() for tile in tiles), start, _micros(query.end) if query.end else None,
-                                query.max_cloud, LEVELS.index(query.level) if query.level else None, query.source, _coarse(query.bounds))
+        starts, ends = [query.start] if query.start else [], [query.end] if query.end else []
+        if after:
+            (ends if query.latest_first else starts).append(after[0])
+        conditions = Conditions(None if tiles is None else tuple(tile.encode() for tile in tiles), _micros(max(starts)) if starts else None,
+                                _micros(min(ends)) if ends else None, query.max_cloud, LEVELS.index(query.level) if query.level else None, query.source,
+                                coarse(query.bounds) if query.bounds else None, self._hashed(query.ids, query.source) if query.ids else None, query.condition)
         parts = self._parts
         found = [part.find(conditions) for part in parts]
         times = np.concatenate([part.sensed(rows) for part, rows in zip(parts, found, strict=True)] or [np.empty(0, np.int64)])
+        if query.latest_first:
+            times = -times
         owners = np.repeat(np.arange(len(parts)), [len(rows) for rows in found])
         numbers = np.concatenate(found or [np.empty(0, np.int64)])
         order = np.argsort(times, kind="stable") if len(times) <= 4 * limit else _first(times, 4 * limit)
@@ -73,16 +80,13 @@ class View:
             to = int(np.searchsorted(times[order], times[order[to]], "right"))
             products = [product for number, part in enumerate(parts) if len(own := order[at:to][owners[order[at:to]] == number])
                         for product in products_of(part.fetch(numbers[own]))]
-            chosen += sorted((product for product in products if _meets(product, query, after)), key=sort_key)
+            chosen += sorted((product for product in products if _meets(product, query, after)), key=sort_key, reverse=query.latest_first)
             at = to
         return chosen[:limit]
 
     def get(self, product: str, source: str) -> Product | None:
         """The version of a product that was published last, in any source where none is named."""
-        import pyarrow as pa
-
-        sources = [source] if source else sorted({known for part in self._parts for known in part.sources})
-        hashed = hashes("source, id", pa.table({"source": pa.array(sources, pa.string()), "id": pa.array([product] * len(sources), pa.string())}))
+        hashed, sources = self._hashed((product,), source), self._sources(source)
         best: tuple[tuple[bool, int, int], Product] | None = None
         for part in self._parts:
             rows = part.fetch(part.named(hashed))
@@ -91,6 +95,18 @@ class View:
                 if version.id == product and version.source in sources and (best is None or age > best[0]):
                     best = age, version
         return best and best[1]
+
+    def _sources(self, source: str) -> list[str]:
+        """The one named, else all."""
+        return [source] if source else sorted({known for part in self._parts for known in part.sources})
+
+    def _hashed(self, ids: tuple[str, ...], source: str) -> "NDArray[np.uint64]":
+        """Of (source, id), in every source where none is named."""
+        import pyarrow as pa
+
+        pairs = [(known, id) for known in self._sources(source) for id in ids]
+        return hashes("source, id", pa.table({"source": pa.array([known for known, _ in pairs], pa.string()),
+                                              "id": pa.array([id for _, id in pairs], pa.string())}))
 
     def knows(self, hashed: "NDArray[np.uint64]", versions: bool = False) -> "NDArray[np.bool_]":
         """Which hashes of (source, id), or of (source, id, published), are in the catalog."""
@@ -178,7 +194,9 @@ def age_of(version: tuple[int | None, int]) -> tuple[bool, int, int]:
 def _meets(product: Product, query: Query, after: tuple[datetime, str, str] | None) -> bool:
     if query.bounds and not overlap(query.bounds, product.west, product.south, product.east, product.north):
         return False
-    return after is None or sort_key(product) > after
+    if (query.ids and product.id not in query.ids) or (query.condition and not meets(query.condition, product)):
+        return False
+    return after is None or (sort_key(product) < after if query.latest_first else sort_key(product) > after)
 
 
 def _first(times: "NDArray[np.int64]", count: int) -> "NDArray[np.int64]":
@@ -187,18 +205,6 @@ def _first(times: "NDArray[np.int64]", count: int) -> "NDArray[np.int64]":
 
     least = np.flatnonzero(times <= np.partition(times, count - 1)[count - 1])
     return least[np.argsort(times[least], kind="stable")]
-
-
-def _coarse(bounds: tuple[float, float, float, float] | None) -> tuple[int, int, int, int] | None:
-    """Bounds in the units of the columns, rounded outward."""
-    if bounds is None:
-        return None
-    west, south, east, north = bounds
-    return math.floor(west * DEGREE), math.floor(south * DEGREE), math.ceil(east * DEGREE), math.ceil(north * DEGREE)
-
-
-def _micros(moment: datetime) -> int:
-    return (moment - _EPOCH) // _MICROSECOND
 
 
 def _moment(micros: int) -> datetime:
