@@ -15,7 +15,7 @@ FLOORS: list[tuple[str, set[str]]] = [
     ("ports", {"ports", "backend", "assets", "holder", "sign_in", "bookkeeping", "records", "durable", "paging", "wiring", "catalog_schema", "catalog_query",
                "signing_key"}),
     ("adapters", {"local", "gcp", "sources"}),
-    ("pixels and edge", {"grid", "estimate", "calendar", "raster", "indices", "masks", "statistics", "item", "webhook", "posting", "channel_file", "addresses", "feed"}),
+    ("pixels and edge", {"grid", "estimate", "calendar", "raster", "indices", "masks", "statistics", "item", "product_item", "cql", "webhook", "posting", "channel_file", "addresses", "feed"}),
     ("steps", {"jobs", "refreshing", "delivering", "sweeping", "commands"}),
     ("entrances", {"runtime", "api"}),
     ("homes", {"embedded", "demo", "cli", "__main__"}),

@@ -54,7 +54,7 @@ def item(job: Job, href: Callable[[Asset], str], links: Iterable[dict[str, Any]]
     if job.state not in FINISHED:
         raise Conflict(f"job {job.id} is {job.state}; it becomes an item when it is finished")
     assets = {asset.name: _asset(asset, href(asset)) for asset in job.assets}
-    properties = _properties(job)
+    properties = fields(job)
     made: dict[str, Any] = {
         "type": "Feature",
         "stac_version": "1.1.0",
@@ -133,7 +133,8 @@ def pixels(crs: str, shape: tuple[int, int], transform: tuple[float, ...], data_
     return {"proj:code": crs, "proj:shape": list(shape), "proj:transform": list(transform), "bands": named, "raster:bands": numbers}
 
 
-def _properties(job: Job) -> dict[str, Any]:
+def fields(job: Job) -> dict[str, Any]:
+    """The properties of a job's Item; those not known are left out."""
     product, tile = job.product, job.product.tile
     finished = rfc3339(job.finished) if job.finished else None
     found: dict[str, Any] = {

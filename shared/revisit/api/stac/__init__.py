@@ -1,0 +1,11 @@
+"""/stac: a STAC API 1.0 over the catalog and one's own results.
+
+    landing      what there is: collections, conformance, queryables
+    parameters   what is asked for, of an address or a body
+    items        items found, page by page, and one by one
+    showing      what is found, as items
+"""
+
+from revisit.api.stac import items, landing
+
+ROUTES = (*landing.ROUTES, *items.ROUTES)

@@ -1,0 +1,66 @@
+"""Items found, page by page, and one by one."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+from flask import Response, request
+
+from revisit.api.asked import Asked, asks
+from revisit.api.stac.parameters import Search, of_address, of_body
+from revisit.api.stac.showing import GEOJSON, answer, here, link, root_links, shown
+from revisit.commands import finding
+from revisit.commands.wanting import RESULTS
+from revisit.errors import NotFound
+from revisit.product_item import COLLECTIONS
+
+
+def search(asked: Asked) -> Response:
+    return _page(asked, of_address(), f"{here()}/search")
+
+
+@asks
+def posted(asked: Asked) -> Response:
+    return _page(asked, of_body(asked), f"{here()}/search")
+
+
+def items(asked: Asked, id: str) -> Response:
+    if id not in (*COLLECTIONS.values(), RESULTS):
+        raise NotFound(f"there is no collection {id[:80]!r}; /stac/collections lists them")
+    collection = f"{here()}/collections/{id}"
+    return _page(asked, of_address(id), f"{collection}/items", [link("collection", collection), link("parent", collection)])
+
+
+def item(asked: Asked, id: str, item: str) -> Response:
+    return answer(shown(finding.one(asked.backend, id, item, asked.owner)), GEOJSON)
+
+
+def _page(asked: Asked, search: Search, address: str, more: list[dict[str, Any]] | None = None) -> Response:
+    found = finding.page(asked.backend, search.wanted, asked.owner, search.limit, search.after)
+    links = [*root_links(_self(address), GEOJSON), *(more or [])]
+    if found.next:
+        links.append(_next(search, address, found.next))
+    features = [shown(one) for one in found.items]
+    counted = {} if found.matched is None else {"numberMatched": found.matched}
+    return answer({"type": "FeatureCollection", "features": features, "links": links, "numberReturned": len(features), **counted}, GEOJSON)
+
+
+def _self(address: str) -> str:
+    return f"{address}?{request.query_string.decode()}" if request.method == "GET" and request.query_string else address
+
+
+def _next(search: Search, address: str, token: str) -> dict[str, Any]:
+    """The way to the next page: all that was asked for, and where to go on."""
+    if request.method == "GET":
+        given = [(name, text) for name, text in request.args.items(multi=True) if name != "token"]
+        return link("next", f"{address}?{urlencode([*given, ('token', token)])}", GEOJSON, method="GET")
+    body = {name: value for name, value in msgspec.to_builtins(search.body).items() if value is not None} | {"token": token}
+    return link("next", address, GEOJSON, method="POST", body=body)
+
+
+ROUTES = (
+    ("GET", "/stac/search", search),
+    ("POST", "/stac/search", posted),
+    ("GET", "/stac/collections/<id>/items", items),
+    ("GET", "/stac/collections/<id>/items/<item>", item),
+)

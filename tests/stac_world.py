@@ -1,0 +1,57 @@
+"""A server on this computer with the real catalogue and some results, as the embedded suite runs it."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from werkzeug.serving import make_server
+
+from catalogued import real_products
+from products import FIELD, ended, product
+from revisit.aoi import AOI
+from revisit.api import create_app
+from revisit.backend import Backend
+from revisit.catalog_schema import to_table
+from revisit.commands import order, results
+from revisit.job import Cover, Statistics
+from revisit.local.backend import local_backend
+from revisit.product import Product
+from revisit.recipe import Recipe
+from samples import StoppedClock
+
+TOKEN = "of this server"  # is none
+
+
+@dataclass(frozen=True)
+class World:
+    """Where it answers, and what it knows."""
+
+    url: str
+    """Of the landing page."""
+    backend: Backend
+    products: list[Product]
+    jobs: list[str]
+    """Ids of the results, by time."""
+    app: object
+
+
+@contextmanager
+def world(folder: Path) -> Iterator[World]:
+    backend = local_backend(folder / "data", now=StoppedClock())
+    products = [*real_products(), product(1), product(2, cloud=None), product(3, "L1C")]
+    backend.catalog().add(to_table(products))
+    placed = order(backend, AOI.parse(FIELD), Recipe(indices=("NDVI",)), "", None, None)
+    jobs = []
+    for job in results(backend, placed.id):
+        done = ended(backend, job, "done" if not jobs else "skipped", cover=Cover(100, 90, 60, cloud=30) if not jobs else None,
+                     indices={"NDVI": Statistics(60, 0.5, 0.1, 0.1, 0.9, 0.5)} if not jobs else {}, reason="" if not jobs else "too cloudy")
+        jobs.append(done.id)
+    app = create_app(backend, token=TOKEN)
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield World(f"http://127.0.0.1:{server.server_port}/stac", backend, products, jobs, app)
+    finally:
+        server.shutdown()
