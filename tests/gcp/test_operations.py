@@ -1,21 +1,40 @@
 """Looking after a deployment from the command line: how it stands, what was put aside, what is wrong."""
 
 import json
+import threading
+import time
+from collections import Counter
+from dataclasses import replace
 
+import functions_framework
+import numpy as np
 import pytest
 from google.cloud import bigquery, pubsub_v1
+from werkzeug.serving import make_server
 
-from emulators import new_project
+from data import shared_data
+from emulators import ROOT, free_port, new_project
 from emulators.bigquery import create_catalog
 from emulators.project import lay_out, publish, pulled
 from emulators.storage import create_bucket
+from figures import figure
+from gcp.deployment import archive_source
+from revisit import runtime
+from revisit.aoi import AOI
+from revisit.bookkeeping import DeadLetter
+from revisit.catalog_schema import to_products
 from revisit.cli import run
+from revisit.errors import Retry
 from revisit.events import EVENTS, JobFinished, JobStarted
 from revisit.gcp.backend import gcp_backend
 from revisit.gcp.bigquery_client import client_of
 from revisit.gcp.outbox import Outbox
 from revisit.gcp.pubsub import DEAD_LETTERS
 from revisit.gcp.settings import Settings
+from revisit.job import Job, job_id
+from revisit.jobs import start
+from revisit.recipe import Recipe
+from revisit.sources import open_source
 from revisit.sweeping import sweep
 from revisit.wire import Envelope
 from revisit.wiring import hearers
@@ -149,6 +168,105 @@ def test_what_pubsub_gave_up_is_listed_shown_and_sent_again_none_lost_and_none_d
     assert [one["id"] for one in told(capsys, "dead-letters", "list")[1]["dead_letters"]] == [f"{garbled}:extract"]
     assert told(capsys, "dead-letters", "replay", "--all")[1]["replayed"] == []
     assert len(pulled(settings.project)) == 25
+
+
+class Pushed:
+    """extract as Pub/Sub reaches it, over HTTP, by its true main.py; all else that is pushed is taken and counted."""
+
+    def __init__(self) -> None:
+        self.answers: list[int] = []
+        """Of extract, in order."""
+        self.others: Counter[str] = Counter()
+        """Topics of the rest."""
+        self._extract = functions_framework.create_app("extract", str(ROOT / "functions" / "extract" / "main.py"), "cloudevent")
+        self._server = make_server("127.0.0.1", free_port(), self._take, threaded=True)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def _take(self, environ, start_response):
+        topic = environ["PATH_INFO"].rpartition("/")[2]
+        if topic != "job.started":
+            self.others[topic] += 1
+            start_response("204 No Content", [])
+            return [b""]
+
+        def note(status, *more):
+            self.answers.append(int(status.split()[0]))
+            return start_response(status, *more)
+
+        return self._extract(environ, note)
+
+    def stop(self) -> None:
+        self._server.shutdown()
+
+
+class Source:
+    """The archive, which does not answer until it is mended; counts who reads bands of it."""
+
+    def __init__(self) -> None:
+        self._there, self.mended, self.read = open_source(archive_source()), False, 0
+
+    def bands(self, product):
+        if not self.mended:
+            raise Retry("the source is away")
+        self.read += 1
+        return self._there.bands(product)
+
+
+def test_what_a_function_fails_at_every_time_is_put_aside_by_pubsub_itself_and_done_once_when_it_is_sent_again(google, monkeypatch, capsys, tmp_path):
+    settings, pushed, source = Settings(new_project()), Pushed(), Source()
+    monkeypatch.setenv("REVISIT_PROJECT", settings.project)
+    monkeypatch.delenv("REVISIT_DATA", raising=False)
+    create_bucket(google["STORAGE_EMULATOR_HOST"].host, settings.bucket)
+    backend = replace(gcp_backend(settings), source=lambda _: source)
+    monkeypatch.setattr(runtime, "_backend", [backend])
+    try:
+        lay_out(settings.project, dict.fromkeys({name for topic in EVENTS for name in hearers(topic)}, pushed.url), attempts=TRIED)
+        job = one_job(backend)
+        start(backend, [job], last=False)
+        begun = time.monotonic()
+        # deliver's tick, as the Scheduler sends it every minute
+        wait(lambda: sweep(backend) or backend.records.count(DeadLetter) == 1, 60)
+        took = time.monotonic() - begun
+        [letter] = told(capsys, "dead-letters", "list")[1]["dead_letters"]
+        assert (letter["id"], letter["function"], letter["attempts"]) == (f"{JobStarted(job.id).id}:extract", "extract", TRIED)
+        assert letter["reason"] == f"given up after {TRIED} attempts: each ended in an error or without an answer"
+        assert pushed.answers == [500] * TRIED
+        failed = backend.records.get(Job, job.id)
+        assert (failed.state, failed.reason) == ("failed", letter["reason"])
+        shown = told(capsys, "dead-letters", "show", letter["id"])[1]
+        assert json.loads(shown["body"])["data"]["job"] == job.id
+
+        source.mended = True
+        assert told(capsys, "dead-letters", "replay", letter["id"])[1] == {"replayed": [letter["id"]], "kept": []}
+        wait(lambda: backend.records.get(Job, job.id).state == "extracted" and pushed.others["job.extracted"], 60)
+        sweep(backend)
+        assert (source.read, pushed.answers) == (1, [500] * TRIED + [200]), "the work was done once"
+        assert pushed.others == {"job.extracted": 1, "job.finished": 1}, "the failure was told once, and so was the success"
+        assert told(capsys, "dead-letters", "list")[1]["dead_letters"] == []
+        figure("poison over emulators", f"{TRIED} answers 500, among the dead letters {took:.0f} s after it was sent; replayed, done once")
+    finally:
+        pushed.stop()
+
+
+TRIED = 5
+"""The fewest that Pub/Sub takes; Terraform has 8 (tests/terraform/checks.py), which last longer."""
+
+
+def one_job(backend) -> Job:
+    """A job on the archive that has something to show."""
+    aoi = AOI.parse((shared_data("archive") / "aoi" / "gfmap_31UES.geojson").read_bytes(), max_area_km2=20_000)
+    listing = open_source(archive_source()).listing({}, lambda ids: np.ones(len(ids), bool), backend.now())
+    product = next(one for batch in listing.batches for one in to_products(batch) if one.tile == "31UES" and one.level == "L2A")
+    recipe = Recipe(indices=("NDVI",))
+    return Job(job_id("order_1", product.acquisition, recipe), product, aoi.geometry, recipe, backend.now())
+
+
+def wait(until, seconds: float) -> None:
+    ends = time.monotonic() + seconds
+    while not until():
+        assert time.monotonic() < ends
+        time.sleep(0.2)
 
 
 def test_a_dead_letter_that_is_not_there_is_said_to_be_missing(settings, capsys):
