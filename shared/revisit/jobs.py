@@ -60,7 +60,7 @@ def finish(commit: Commit, job: Job) -> None:
         job = given_up(was, job.finished)
     commit.put(job.updated(orders=was.orders))
     for order in orders:
-        commit.put(order.updated(open=max(order.open - 1, 0)))
+        commit.put(order.without(1, job.finished))
     commit.emit(JobFinished(job.id, job.lane, job.again))
 
 
@@ -114,10 +114,15 @@ def keep(backend: Backend, job: Job, name: str, write: Callable[[Path], None], m
         unfinished.unlink(missing_ok=True)
         raise Retry(f"{name} of job {job.id} cannot be written: {error.strerror or error}") from error
     try:
-        asset = backend.assets.store(unfinished, f"jobs/{job.id}/{stem}-{digest[:16]}.{suffix}", media_type)
+        asset = backend.assets.store(unfinished, f"{folder_of(job.id)}/{stem}-{digest[:16]}.{suffix}", media_type)
     finally:
         unfinished.unlink(missing_ok=True)
     return replace(asset, name=stem, roles=roles, about=about or {})
+
+
+def folder_of(job: str) -> str:
+    """Where all files of a job lie, and no others."""
+    return f"jobs/{job}"
 
 
 def fail(event: Any, backend: Backend, reason: str) -> None:

@@ -270,6 +270,14 @@ class Assets(Protocol):
         """
         ...
 
+    def remove(self, path: str) -> int:
+        """Take a file, or all that lies below a folder, away for good; returns how many files. What is not there is gone already.
+
+        Raises:
+            Retry: The disk fails or the store does not answer; some may be gone.
+        """
+        ...
+
     def workspace(self) -> Path:
         """A local folder for unfinished files, on the same disk where there is one; left-overs are cleared at start."""
         ...

@@ -69,7 +69,7 @@ def test_a_users_account_is_exported_and_deleted_when_that_is_said(data, capsys)
     assert run(["account", "delete", "--owner", "ann"]) == 2
     assert capsys.readouterr().err == "revisit: this would delete 1 keys of 'ann' for good; add --yes to do it\n"
     assert run(["account", "delete", "--owner", "ann", "--yes", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"deleted": {"apikey": 1, "usage": 1}, "files": []}
+    assert json.loads(capsys.readouterr().out) == {"deleted": {"apikey": 1, "usage": 1}}
     assert run(["account", "export", "--owner", "bob"]) == 0
     assert len(json.loads(capsys.readouterr().out)["keys"]) == 1
     assert run(["account", "delete", "--owner", "local", "--yes"]) == 2

@@ -54,6 +54,32 @@ def test_threads_that_store_one_path_leave_one_whole_file(backend):
     assert len({asset.sha256 for asset in stored}) == 1
 
 
+def test_what_is_removed_is_gone_and_what_is_called_alike_stays(backend):
+    paths = ["jobs/a/NDVI.tif", "jobs/a/b/c.json", "jobs/a.tif", "jobs/ab/NDVI.tif", "jobs/b/NDVI.tif"]
+    for path in paths:
+        backend.assets.store(made(backend, path.encode()), path, "image/tiff")
+    assert [backend.assets.remove(path) for path in ("jobs/a", "jobs/a", "jobs/b/NDVI.tif", "jobs/b/NDVI.tif/x", "jobs/none", "jobs/a.ti")] == [2, 0, 1, 0, 0, 0]
+    for path in (paths[0], paths[1], paths[4]):
+        with pytest.raises(NotFound):
+            backend.assets.read(path)
+    assert [backend.assets.read(path) for path in (paths[2], paths[3])] == [paths[2].encode(), paths[3].encode()]
+    again = backend.assets.store(made(backend, b"anew"), "jobs/a/NDVI.tif", "image/tiff")
+    assert (again.size, backend.assets.read("jobs/a/NDVI.tif")) == (4, b"anew")
+
+
+def test_threads_that_remove_the_same_take_each_file_away_once(backend):
+    for number in range(10):
+        backend.assets.store(made(backend, b"x"), f"jobs/a/{number}.tif", "image/tiff")
+    removed = []
+    threads = [threading.Thread(target=lambda: removed.append(backend.assets.remove("jobs/a"))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(removed), sum(removed)) == (4, 10)
+    assert backend.assets.remove("jobs/a") == 0
+
+
 def test_what_was_never_stored_is_not_found(backend):
     backend.assets.store(made(backend, b"x"), "a/b.tif", "image/tiff")
     for path in ("a/c.tif", "a", "a/b.tif/c"):
@@ -65,7 +91,8 @@ def test_what_was_never_stored_is_not_found(backend):
                                   "x" * 300, "vsi:/x", "<VRT/>"])
 def test_a_path_that_could_lead_elsewhere_is_refused(backend, path):
     file = made(backend, b"x")
-    for refused in (lambda: backend.assets.store(file, path, "image/tiff"), lambda: backend.assets.read(path), lambda: backend.assets.locate(path)):
+    for refused in (lambda: backend.assets.store(file, path, "image/tiff"), lambda: backend.assets.read(path), lambda: backend.assets.locate(path),
+                    lambda: backend.assets.remove(path)):
         with pytest.raises(BadInput, match="is not the path of an asset"):
             refused()
     assert file.exists()

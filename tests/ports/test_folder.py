@@ -47,6 +47,8 @@ def test_a_link_out_of_the_folder_is_never_followed(assets, tmp_path):
                 follow(path)
     with pytest.raises(BadInput, match="symbolic link"):
         assets.store(made(assets), "out/new.tif", "image/tiff")
+    with pytest.raises(BadInput, match="symbolic link"):
+        assets.remove("out")
     assert [path.name for path in outside.iterdir()] == ["secret.tif"]
 
 

@@ -10,8 +10,9 @@ from revisit.aoi import AOI
 from revisit.commands import erase, export, holder, keys, make_key, revoke_key, subscribe
 from revisit.commands.ordering import place as put_order
 from revisit.delivery import Delivery
-from revisit.errors import Unknown
+from revisit.errors import NotFound, Unknown
 from revisit.job import Job, job_id
+from revisit.jobs import folder_of
 from revisit.order import Order
 from revisit.paging import every
 from revisit.recipe import Recipe
@@ -44,8 +45,19 @@ def live(backend, owner: str) -> None:
     jobs = [Job(job_id(asked.id, seen.acquisition, NDVI), seen, FIELD, NDVI, backend.now(), owner=owner, orders=(asked.id,))
             for seen in (product(1), product(2), product(3))]
     put_order(backend, asked, jobs)
+    for name in ("NDVI.tif", "item.json"):
+        file = backend.assets.workspace() / name
+        file.write_text(owner)
+        backend.assets.store(file, f"{folder_of(jobs[0].id)}/{name}", "image/tiff")
     backend.commit(lambda commit: (commit.put(line), commit.put(way)), last=False)
     make_key(backend, "laptop", owner=owner)
+
+
+def _is_there(backend, path: str) -> bool:
+    try:
+        return backend.assets.read(path) == b"bob"
+    except NotFound:
+        return False
 
 
 def test_an_account_is_told_as_a_whole_and_ended_without_a_trace(backend):
@@ -56,7 +68,11 @@ def test_an_account_is_told_as_a_whole_and_ended_without_a_trace(backend):
     assert {name: len(value) for name, value in told.items() if isinstance(value, list)} == {
         "subscriptions": 1, "orders": 1, "jobs": 3, "alerts": 1, "deliveries": 1, "keys": 1}
     assert "bob" not in json.dumps(told)
-    assert erase(backend, ann) == {"deleted": {"apikey": 1, "delivery": 1, "alert": 1, "job": 3, "order": 1, "subscription": 1, "usage": 1}, "files": []}
+    assert erase(backend, ann) == {"deleted": {"apikey": 1, "delivery": 1, "alert": 1, "job": 3, "order": 1, "subscription": 1, "usage": 1,
+                                                   "asset": 2}}
+    for owner, there in ((ann, False), ("bob", True)):
+        paths = [f"{folder_of(job_id(f'order_{owner}', product(1).acquisition, NDVI))}/{name}" for name in ("NDVI.tif", "item.json")]
+        assert [_is_there(backend, path) for path in paths] == [there, there]
     left = [record for kind in KINDS for record in every(backend.records, kind)]
     assert not [record for record in left if ann in repr(record)]
     assert [backend.records.count(kind) for kind in (Alert, Delivery, Job)] == [1, 1, 3]

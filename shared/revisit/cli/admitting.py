@@ -91,7 +91,7 @@ def delete(
     data: Data = None,
     project: Project = None,
 ) -> None:
-    """Delete every record of a user, and name the files of their results."""
+    """Delete every record and every file of a user."""
     from revisit.commands import erase
     from revisit.commands import export as tell
     from revisit.errors import BadInput
@@ -104,9 +104,7 @@ def delete(
     if json:
         print_json(done)
         return
-    for file in done["files"]:
-        print(file)
-    say(f"deleted {_counted(done['deleted'])}" + ("; the files named are kept until they are removed" if done["files"] else ""))
+    say(f"deleted {_counted(done['deleted'])}")
 
 
 def _counted(numbers: dict[str, int]) -> str:

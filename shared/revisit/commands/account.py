@@ -1,6 +1,7 @@
 """All that is an owner's: told as a whole, and ended for good (rules.md D1)."""
 
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -12,6 +13,7 @@ from revisit.commands import shown
 from revisit.delivery import Delivery
 from revisit.errors import Conflict
 from revisit.job import Job
+from revisit.jobs import folder_of
 from revisit.order import Order
 from revisit.paging import every
 from revisit.subscription import Subscription
@@ -19,6 +21,8 @@ from revisit.usage import Usage, usage_id
 
 AT_ONCE = 150
 """Records deleted in one commit; Firestore takes 500 writes."""
+REMOVED_AT_ONCE = 8
+"""Jobs whose files are removed side by side: a store far away takes its time for each."""
 PASSES = 3
 """Functions at work while an account ends may still write what they had begun; so often is looked for it."""
 
@@ -41,17 +45,17 @@ def export(backend: Backend, owner: str) -> dict[str, Any]:
 
 
 def erase(backend: Backend, owner: str) -> dict[str, Any]:
-    """End an account: every record of it is deleted; returns how many of each kind, and the files of its results.
+    """End an account: every record and every file of it is deleted; returns how many of each kind.
 
-    The files stay until the bucket lets go of them: the paths are told so that they can be removed at once.
+    Asked again where it was cut off, it goes on: a job's files go before its record, and those that watch go last.
 
     Raises:
         Conflict: It is the owner of what is made without signing in.
+        Retry: A store does not answer; some is deleted.
     """
     if owner == "local":
         raise Conflict("here nobody signs in, so there is no account to delete; stop the server and remove the data folder")
     gone: dict[str, int] = {}
-    files: list[str] = []
     for key in every(backend.records, ApiKey, owner=owner):
         _delete(backend, [key], gone)
     for _ in range(PASSES):
@@ -61,9 +65,9 @@ def erase(backend: Backend, owner: str) -> dict[str, Any]:
             backend.commit(partial(_silence, id=one.id), last=False)
         ordered = list(every(backend.records, Order, owner=owner))
         jobs = list(_jobs(backend, watched, ordered))
-        files += [asset.path for job in jobs for asset in job.assets]
         for kind in (Delivery, Alert):
             _delete(backend, (record for one in watched for record in every(backend.records, kind, subscription=one.id)), gone)
+        _remove_files(backend, jobs, gone)
         _delete(backend, jobs, gone)
         _delete(backend, ordered, gone)
         _delete(backend, watched, gone)
@@ -72,7 +76,7 @@ def erase(backend: Backend, owner: str) -> dict[str, Any]:
     _delete(backend, every(backend.records, Answered, owner=owner), gone)
     if usage := backend.records.get(Usage, usage_id(owner)):
         _delete(backend, [usage], gone)
-    return {"deleted": gone, "files": sorted(set(files))}
+    return {"deleted": gone}
 
 
 def _jobs(backend: Backend, watched: Iterable[Subscription], ordered: Iterable[Order]) -> Iterator[Job]:
@@ -90,6 +94,14 @@ def _silence(commit: Commit, id: str) -> None:
     there = commit.get(Subscription, id)
     if there is not None and there.state != "deleted":
         commit.put(there.updated(state="deleted", paused=None))
+
+
+def _remove_files(backend: Backend, jobs: list[Job], gone: dict[str, int]) -> None:
+    """All that lies in the jobs' folders, be it named by their records or left by a run that was cut off."""
+    with ThreadPoolExecutor(REMOVED_AT_ONCE, "remove") as pool:
+        removed = sum(pool.map(backend.assets.remove, [folder_of(job.id) for job in jobs]))
+    if removed:
+        gone["asset"] = gone.get("asset", 0) + removed
 
 
 def _delete(backend: Backend, records: Iterable[Any], gone: dict[str, int]) -> None:

@@ -1,5 +1,6 @@
 """Assets in a folder: written aside, put in place by one step, so that each is visible whole or not at all."""
 
+import contextlib
 import os
 import shutil
 import stat
@@ -62,6 +63,20 @@ class FolderAssets:
         except OSError as error:
             raise Retry(f"the asset {path!r} below {self.root} cannot be read now: {error.strerror}") from error
 
+    def remove(self, path: str) -> int:
+        target, gone = self._target(path), 0
+        try:
+            for folder, _, names in os.walk(target, topdown=False):
+                gone += sum(_unlinked(Path(folder, name)) for name in names)
+                with contextlib.suppress(OSError):  # another stores something there at this moment
+                    Path(folder).rmdir()
+            gone += not target.is_dir() and _unlinked(target)
+            if gone:
+                carry_to_disk(target.parent)
+            return gone
+        except OSError as error:
+            raise Retry(f"the asset {path!r} below {self.root} cannot be removed now: {error.strerror or error}") from error
+
     def workspace(self) -> Path:
         """This thread's folder for unfinished files."""
         with _disk(self.root):
@@ -95,6 +110,15 @@ class FolderAssets:
         except OSError:
             copy.unlink(missing_ok=True)
             raise
+
+
+def _unlinked(file: Path) -> bool:
+    """Take a file away; says whether it was there, and nobody was quicker."""
+    try:
+        file.unlink()
+        return True
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 @contextmanager
