@@ -89,7 +89,7 @@ ANSWERS: dict[str, tuple[str, ...]] = {
     "bus": ("revisit.gcp.monitoring", "revisit.gcp.outbox", "revisit.gcp.pubsub"),
     "assets": ("revisit.gcp.gcs", "revisit.gcp.signing"),
     "listing": ("revisit.sources", "revisit.sources.google_listing", "revisit.sources.google_lines", "revisit.sources.google_rows",
-                "revisit.catalog_schema"),
+                "revisit.catalog_schema", "revisit.gcp.bigquery_index", "revisit.gcp.index_object"),
     "bands": ("revisit.sources",),
     "sign_in": ("revisit.gcp.tokens",),
 }

@@ -71,6 +71,20 @@ class Freshness:
     last_published: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """Products that lie where the catalog does, and need not travel: from a source of the same home, for its catalog only."""
+
+    text: str
+    """What stands for them in that catalog's language."""
+    values: Mapping[str, Any]
+    """That go with the text."""
+    rows: int
+    start: datetime | None
+    end: datetime | None
+    """In which they, and all versions of them, were sensed; None where that is not known."""
+
+
 class Catalog(Protocol):
     """All products known, found by tile, place, time and cloud; a log that can also be read in the order it grew.
 
@@ -81,7 +95,7 @@ class Catalog(Protocol):
         """Which of the ids are not in the catalog from this source: a numpy bool array of the same length."""
         ...
 
-    def add(self, batch: "pa.Table") -> int:
+    def add(self, batch: "pa.Table | Staged") -> int:
         """Merge products by (source, id, published), durably, all or nothing; returns how many were new. Never appends twice."""
         ...
 
@@ -113,7 +127,7 @@ class Catalog(Protocol):
 class Listing:
     """What a source has, batch by batch; the other fields are right once `batches` is used up."""
 
-    batches: "Iterator[pa.Table]"
+    batches: "Iterator[pa.Table | Staged]"
     """Products that the catalog had not seen, of `revisit.catalog_schema.SCHEMA`; never all in memory at once."""
     rows: int = 0
     """Products read, known ones included."""
@@ -123,6 +137,8 @@ class Listing:
     """How many there were in all."""
     unchanged: bool = False
     """Nothing was read because nothing changed (ETag)."""
+    unfinished: bool = False
+    """There is more, for which there was no time: the next listing goes on, and says how many rows there are."""
     state: dict[str, Any] = field(default_factory=dict)
     """To be given back at the next listing: watermark, ETag. Only stored after the batches are."""
 

@@ -44,6 +44,8 @@ class Refreshed:
     """The first of them with their reasons."""
     unchanged: bool
     """Nothing was read, because the source says nothing changed."""
+    unfinished: bool = False
+    """There is more, which the next refresh goes on with."""
 
 
 def refresh_each(backend: Backend, specs: Iterable[str]) -> None:
@@ -78,14 +80,17 @@ def refresh_source(backend: Backend, spec: str) -> Refreshed:
     before = backend.records.get(SourceState, spec) or SourceState(spec)
     listing = source.listing(before.listing, partial(catalog.unseen, spec), backend.now())
     new = sum(catalog.add(batch) for batch in listing.batches)
-    if before.rows and not listing.rows and not listing.unchanged:
+    whole = not (listing.unchanged or listing.unfinished)
+    if before.rows and not listing.rows and whole:
         raise GiveUp(f"{spec} lists nothing although it had {before.rows} products; is it complete?")
     announce(backend)
-    rows = listing.rows if not listing.unchanged else before.rows
+    rows = listing.rows if whole else before.rows
     after = replace(before, listing=listing.state, refreshed=backend.now(), rows=max(rows, 0), error="",
-                    rejections=before.rejections if listing.unchanged else listing.rejections, first=before.first or backend.now())
+                    rejections=listing.rejections if whole else before.rejections,
+                    # Until it was listed to the end once, what is old is history.
+                    first=before.first or (None if listing.unfinished else backend.now()))
     backend.commit(partial(_put, state=after), last=False)
-    return Refreshed(spec, listing.rows, new, listing.rejections, tuple(listing.rejected), listing.unchanged)
+    return Refreshed(spec, listing.rows, new, listing.rejections, tuple(listing.rejected), listing.unchanged, listing.unfinished)
 
 
 def tell_silence(backend: Backend, specs: Iterable[str]) -> None:

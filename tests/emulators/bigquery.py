@@ -21,6 +21,7 @@ LAYOUTS = {"product": "PARTITION BY TIMESTAMP_TRUNC(sensing_time, MONTH) CLUSTER
 TYPES = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
 """Types of a schema as DDL has them: the emulator takes FLOAT for one of 32 bits."""
 
+_START = f"import sys; sys.path.insert(0, {str(Path(__file__).parents[1])!r}); from emulators.bigquery_server import main; main()"
 _PYTHON = ROOT / ".venv-bqemulator" / "bin" / "python"
 
 
@@ -39,7 +40,7 @@ def bigquery(log: Path | None = None) -> BigQueryEmulator:
     """BigQuery."""
     if not _PYTHON.exists():
         missing("bqemulator in .venv-bqemulator (make it with `make bqemulator`)")
-    emulator = BigQueryEmulator(lambda port: [sys.executable, Path(__file__).with_name("bigquery_server.py"), "--python", _PYTHON,
+    emulator = BigQueryEmulator(lambda port: [sys.executable, "-c", _START, "--python", _PYTHON,
                                               "--home", emulator.home, "--port", str(port)],
                                 "BIGQUERY_EMULATOR_HOST", "http://127.0.0.1:{port}", log=log)
     return emulator
@@ -55,9 +56,9 @@ def asked(host: str) -> list[dict[str, Any]]:
     return list(ask(f"{host}/_server/asked"))
 
 
-def set_objects(host: str, **objects: str) -> None:
-    """What loads from gs:// find."""
-    ask(f"{host}/_server/objects", objects)
+def set_running(host: str, answers: int) -> None:
+    """Have so many answers yet say that a load job is still running."""
+    ask(f"{host}/_server/running", answers)
 
 
 def create_catalog(settings: Settings) -> None:

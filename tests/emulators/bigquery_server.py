@@ -4,15 +4,12 @@
 - One transaction at a time: bqemulator does not keep two apart; BigQuery lets them run and aborts one of them.
 - The limit of bytes: bqemulator reads as much as it likes. Faults that a test sets say which queries would read too much.
 - Faults: `POST /_server/faults` with a list of {"text": regular expression on the query, "times": n, "status", "reason", "message"}.
-- Loads from gs://: bqemulator has no bucket; such a load is answered as done, and what is loaded is what a test has set by
-  `POST /_server/objects` as {"gs://...": text}.
+- Load jobs, from gs:// and from clients: `bigquery_loads`. `POST /_server/running` with a number: so many answers say that one is running.
 """
 
 import argparse
-import csv
 import gzip
 import http.client
-import io
 import json
 import os
 import re
@@ -21,9 +18,11 @@ import sys
 import threading
 import time
 import urllib.parse
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
+
+from emulators.bigquery_loads import Loads, Run
 
 _START = """
 import os, shutil, sys
@@ -50,7 +49,7 @@ class State:
         self.behind = behind
         self.faults: list[dict[str, Any]] = []
         self.asked: list[dict[str, Any]] = []
-        self.objects: dict[str, str] = {}
+        self.loads = Loads()
         self.parameters = 0
         self.lock = threading.Lock()
 
@@ -94,18 +93,22 @@ class Handler(BaseHTTPRequestHandler):
         if path.startswith("/_server/"):
             self._own(path, body)
             return
+        if path.startswith("/upload/"):
+            self._answer(*self.server.state.loads.upload(self.command, self.path, self.headers, body, self._runs(path), partial(self._note, path)))
+            return
+        if self.command == "GET" and (id := path.rpartition("/jobs/")[2]) in self.server.state.loads.jobs:
+            self._answer(200, {}, self.server.state.loads.shown(id))
+            return
         asked = json.loads(body) if body and "json" in self.headers.get("content-type", "") else None
         query = _query_of(path, asked)
         if asked is not None and self.command == "POST" and "/jobs" in path + "/jobs" * path.endswith("/queries"):
-            with self.server.state.lock:
-                self.server.state.asked.append({"path": path, "body": asked})
+            self._note(path, asked)
             if query and (fault := self._fault(query["query"])):
-                self._answer(fault["status"], {"error": {"code": fault["status"], "message": fault["message"], "errors": [
+                self._answer(fault["status"], {}, {"error": {"code": fault["status"], "message": fault["message"], "errors": [
                     {"reason": fault["reason"], "message": fault["message"]}]}})
                 return
-            load = asked.get("configuration", {}).get("load", {})
-            if any(uri.startswith("gs://") for uri in load.get("sourceUris", ())):
-                self._load(path, asked, load)
+            if "load" in asked.get("configuration", {}):
+                self._answer(*self.server.state.loads.begin(asked, self._runs(path)))
                 return
         if query and "BEGIN TRANSACTION" in query["query"]:
             with _scripts:
@@ -121,9 +124,13 @@ class Handler(BaseHTTPRequestHandler):
         with state.lock:
             if path.endswith("/faults"):
                 state.faults = json.loads(body)
-            elif path.endswith("/objects"):
-                state.objects |= json.loads(body)
-            self._answer(200, state.asked if path.endswith("/asked") else {})
+            elif path.endswith("/running"):
+                state.loads.running = json.loads(body)
+            self._answer(200, {}, state.asked if path.endswith("/asked") else {})
+
+    def _note(self, path: str, asked: dict[str, Any]) -> None:
+        with self.server.state.lock:
+            self.server.state.asked.append({"path": path, "body": asked})
 
     def _fault(self, text: str) -> dict[str, Any] | None:
         with self.server.state.lock:
@@ -155,9 +162,11 @@ class Handler(BaseHTTPRequestHandler):
         finally:
             connection.close()
 
-    def _answer(self, status: int, body: Any) -> None:
+    def _answer(self, status: int, headers: dict[str, str], body: Any) -> None:
         content = json.dumps(body).encode()
         self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(content)))
         self.end_headers()
@@ -187,25 +196,8 @@ class Handler(BaseHTTPRequestHandler):
         query.pop("parameterMode", None)
         query["query"] = re.sub(r"@(\w+)", lambda found: constants[found[1]], query["query"])
 
-    def _load(self, path: str, asked: dict[str, Any], load: dict[str, Any]) -> None:
-        [uri] = load["sourceUris"]
-        text = self.server.state.objects.get(uri.partition("#")[0])
-        if text is None:
-            self._answer(404, {"error": {"code": 404, "message": f"Not found: URI {uri}", "errors": [{"reason": "notFound"}]}})
-            return
-        place = load["destinationTable"]
-        table = f"`{place['projectId']}.{place['datasetId']}.{place['tableId']}`"
-        names = [field["name"] for field in load["schema"]["fields"]]
-        rows = list(csv.reader(io.StringIO(text)))[int(load["skipLeadingRows"]):]
-        records = [dict(zip(names, (None if cell == load.get("nullMarker", "") else cell for cell in row), strict=False)) for row in rows]
-        fields = [{"name": name, "type": {"type": "STRING"}} for name in names]
-        self._run(path, f"CREATE OR REPLACE TABLE {table} ({', '.join(f'{name} STRING' for name in names)})")
-        for first in range(0, len(records), 2000):
-            values = [{"structValues": {name: {"value": row.get(name)} for name in names}} for row in records[first:first + 2000]]
-            self._run(path, f"INSERT INTO {table} ({', '.join(names)}) SELECT {', '.join(f'r.{name}' for name in names)} FROM UNNEST(@rows) AS r",
-                      [{"name": "rows", "parameterType": {"type": "ARRAY", "arrayType": {"type": "STRUCT", "structTypes": fields}},
-                        "parameterValue": {"arrayValues": values}}])
-        self._answer(200, {**asked, "id": "load", "status": {"state": "DONE"}, "statistics": {"load": {"outputRows": str(len(records)), "badRecords": "0"}}})
+    def _runs(self, path: str) -> Run:
+        return partial(self._run, path)
 
     def log_message(self, *_: Any) -> None:
         pass
@@ -221,8 +213,3 @@ def _constant(kind: str, value: str) -> str:
     if kind == "STRING":
         return json.dumps(value)
     return f"TIMESTAMP '{value}'" if kind == "TIMESTAMP" else value
-
-
-if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parents[1]))
-    main()

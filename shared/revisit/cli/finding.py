@@ -65,10 +65,12 @@ def refresh(
             say(f"rejected {name}: {reason}")
         if one.rejected > _TOLD:
             say(f"and {one.rejected - _TOLD:,} more of {one.source}; --json lists more of them")
+        if one.unfinished:
+            say(f"{one.source} is not read to the end yet; the next refresh goes on with it")
 
 
 def _told(one: "Refreshed") -> dict[str, Any]:
-    return {"source": one.source, "read": one.rows, "new": one.new, "rejected": one.rejected, "unchanged": one.unchanged,
+    return {"source": one.source, "read": one.rows, "new": one.new, "rejected": one.rejected, "unchanged": one.unchanged, "unfinished": one.unfinished,
             "rejections": [{"row": name, "reason": reason} for name, reason in one.rejections[:20]]}
 
 

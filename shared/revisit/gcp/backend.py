@@ -40,7 +40,7 @@ def gcp_backend(named: Settings | None = None, now: Clock = system_clock) -> Bac
 
         return BigQueryCatalog(place, now)
 
-    return Backend(catalog, _later(lambda: home.records), _later(lambda: home.assets), _later(lambda: home.bus), _open_source, place.sources, now,
+    return Backend(catalog, _later(lambda: home.records), _later(lambda: home.assets), _later(lambda: home.bus), partial(_open_source, place), place.sources, now,
                    signing_key=partial(_signing_key, place), base_url=place.base_url, max_age=MAX_AGE, sign_in=sign_in(place))
 
 
@@ -99,7 +99,8 @@ def _later(make: Callable[[], Any]) -> Any:
     return Later()
 
 
-def _open_source(spec: str) -> Source:
+def _open_source(place: Settings, spec: str) -> Source:
+    from revisit.gcp.bucket_index import BucketIndex, is_bucket_index
     from revisit.sources import open_source
 
-    return open_source(spec)
+    return BucketIndex(place, spec) if is_bucket_index(spec) else open_source(spec)

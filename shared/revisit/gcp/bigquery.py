@@ -15,7 +15,7 @@ from revisit.gcp.bigquery_client import Asker, TooMuch
 from revisit.gcp.bigquery_period import MARGIN, Period, told, told_tile
 from revisit.gcp.bigquery_staging import incoming
 from revisit.gcp.settings import Settings
-from revisit.ports import Freshness, Page, Query
+from revisit.ports import Freshness, Page, Query, Staged
 from revisit.product import Product
 
 if TYPE_CHECKING:
@@ -27,6 +27,9 @@ IDS = 50_000
 """Asked about at once: a request has 10 MB at most, and an id about 100 bytes on its way."""
 ADDING_S = 600.0
 """Longest that one addition may take."""
+STAGED_BYTES = 20 * 10**9
+"""What adding rows that lie in BigQuery already may read: of a million of them, and of their year in the catalog, some 3 GB."""
+STAGED_S = 240.0
 ADDITIONS = 1_000
 """Read of their account at once."""
 
@@ -55,13 +58,17 @@ class BigQueryCatalog:
                 self._tables, source, asked, period))}
         return np.fromiter((name not in known for name in names), bool, len(names))
 
-    def add(self, batch: "pa.Table") -> int:
+    def add(self, batch: "pa.Table | Staged") -> int:
         """Merge products by (source, id, published), all or nothing; returns how many were new.
 
         Raises:
             Retry: BigQuery does not answer, or others add all the time; nothing was added.
             GiveUp: It refuses.
         """
+        if isinstance(batch, Staged):
+            question = add(self._tables, batch.text, dict(batch.values), Period(batch.start, batch.end))
+            [answer] = self._asker.transact(question, STAGED_BYTES, STAGED_S)
+            return int(answer["added"])
         if not batch.num_rows:
             return 0
         with incoming(self._asker, batch) as (text, values):

@@ -4,7 +4,6 @@ import io
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -13,6 +12,7 @@ from google.cloud import bigquery
 
 from revisit.catalog_schema import SCHEMA
 from revisit.gcp.bigquery_client import LABELS, ROWS, Asker
+from revisit.gcp.bigquery_sql import staging
 
 if TYPE_CHECKING:
     from google.cloud.bigquery import Table
@@ -23,8 +23,6 @@ PER_ROW = 1_600
 """Bytes of a row as parameters, but for its footprint: each value is wrapped in a few words of JSON."""
 PART = 100_000
 """Rows that are put in order at once."""
-KEPT = timedelta(days=1)
-"""BigQuery itself lets go of staged rows after that, should a crash leave them behind."""
 SECONDS = 600.0
 
 
@@ -58,6 +56,7 @@ def incoming(asker: Asker, batch: "pa.Table") -> "Iterator[tuple[str, dict[str, 
 def staged(asker: Asker) -> "Iterator[Table]":
     """A table for rows on their way, let go at the end."""
     table = bigquery.Table(f"{asker.dataset}.staging_{uuid.uuid4().hex}")
+    asker.ask(staging(asker.named(table.table_id), ROWS))
     try:
         yield table
     finally:

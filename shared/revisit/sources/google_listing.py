@@ -4,7 +4,6 @@ The whole file is read at every change, since it has no order and no date of ing
 more than looked at.
 """
 
-import csv
 import io
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -145,13 +144,4 @@ class Index:
                 raise
 
     def _header(self, text: IO[bytes]) -> list[str]:
-        """The names of the columns."""
-        line = text.readline(MAX_HEADER).decode("utf-8-sig", "replace")
-        names = [name.strip().upper() for name in next(csv.reader([line]), [])]
-        missing = [name for name in google_rows.NEEDED if name not in names]
-        strange = [name for name in names if name not in google_rows.KNOWN]
-        if missing or strange or len(set(names)) < len(names):
-            faults = [f"lacks the columns {', '.join(missing)}" if missing else "", f"has unknown ones: {', '.join(strange)[:300]}" if strange else "",
-                      "names a column twice" if len(set(names)) < len(names) else ""]
-            raise GiveUp(f"the header of {self.location} {' and '.join(filter(None, faults))}; it is not an index that Revisit knows")
-        return names
+        return google_rows.header(text.readline(MAX_HEADER), self.location)

@@ -3,12 +3,13 @@
 The columns come by name, all as text. Source: the header of the files themselves; values as `data/google_index` quotes them.
 """
 
+import csv
 from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from revisit.catalog_schema import SCHEMA
-from revisit.errors import BadInput
+from revisit.errors import BadInput, GiveUp
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,15 +26,34 @@ KNOWN = frozenset((*USED, "GRANULE_ID", "GEOMETRIC_QUALITY_FLAG"))
 
 BUCKET = "gs://gcp-public-data-sentinel-2/"
 
-_COMPACT = (r"^(?P<platform>S2[A-Z])_MSI(?P<level>L1C|L2A)_(?P<datatake>\d{8}T\d{6})_N(?P<baseline>\d{4})_R(?P<orbit>\d{3})"
-            r"_T(?P<tile>\d{2}[A-Z]{3})_\d{8}T\d{6}$")
-_OLD = (r"^(?P<platform>S2[A-Z])_[A-Z]{4}_PRD_MSI(?P<level>L1C|L2A)_[A-Z0-9]{4}_\d{8}T\d{6}_R(?P<orbit>\d{3})"
-        r"_V\d{8}T\d{6}_\d{8}T\d{6}$")
-_DATATAKE = r"^GS2[A-Z]_(?P<datatake>\d{8}T\d{6})_\d{6}_N(?P<major>\d{2})\.(?P<minor>\d{2})$"
-_TILE = r"^T?\d{1,2}[C-HJ-NP-X][A-HJ-NP-Z][A-HJ-NP-V]$"
-_PLACE = r"^gs://gcp-public-data-sentinel-2/(L2/)?tiles/\d{1,2}/[C-X]/[A-Z]{2}/[A-Za-z0-9_]+(\.SAFE)?/?$"
+COMPACT = (r"^(?P<platform>S2[A-Z])_MSI(?P<level>L1C|L2A)_(?P<datatake>\d{8}T\d{6})_N(?P<baseline>\d{4})_R(?P<orbit>\d{3})"
+           r"_T(?P<tile>\d{2}[A-Z]{3})_\d{8}T\d{6}$")
+OLD = (r"^(?P<platform>S2[A-Z])_[A-Z]{4}_PRD_MSI(?P<level>L1C|L2A)_[A-Z0-9]{4}_\d{8}T\d{6}_R(?P<orbit>\d{3})"
+       r"_V\d{8}T\d{6}_\d{8}T\d{6}$")
+DATATAKE = r"^GS2[A-Z]_(?P<datatake>\d{8}T\d{6})_\d{6}_N(?P<major>\d{2})\.(?P<minor>\d{2})$"
+TILE = r"^T?\d{1,2}[C-HJ-NP-X][A-HJ-NP-Z][A-HJ-NP-V]$"
+PLACE = r"^gs://gcp-public-data-sentinel-2/(L2/)?tiles/\d{1,2}/[C-X]/[A-Z]{2}/[A-Za-z0-9_]+(\.SAFE)?/?$"
+
+LIMITS = {"west": ("WEST_LON", 180), "south": ("SOUTH_LAT", 90), "east": ("EAST_LON", 180), "north": ("NORTH_LAT", 90)}
+"""Our column, the file's, and how far it reaches on either side of zero."""
 
 Rejected = list[tuple[str, str]]
+
+
+def header(line: bytes, location: str) -> list[str]:
+    """The names of the columns, from the first line of a file.
+
+    Raises:
+        GiveUp: They are others than those that are known.
+    """
+    names = [name.strip().upper() for name in next(csv.reader([line.decode("utf-8-sig", "replace")]), [])]
+    missing = [name for name in NEEDED if name not in names]
+    strange = [name for name in names if name not in KNOWN]
+    if missing or strange or len(set(names)) < len(names):
+        faults = [f"lacks the columns {', '.join(missing)}" if missing else "", f"has unknown ones: {', '.join(strange)[:300]}" if strange else "",
+                  "names a column twice" if len(set(names)) < len(names) else ""]
+        raise GiveUp(f"the header of {location} {' and '.join(filter(None, faults))}; it is not an index that Revisit knows")
+    return names
 
 
 def ids(rows: "pa.Table | pa.RecordBatch") -> "pa.Array":
@@ -61,15 +81,15 @@ def products(rows: "pa.Table", source: str, root: str) -> "tuple[pa.Table, Rejec
     check = _Check(rows)
     columns: dict[str, Any] = {}
     name = pc.replace_substring_regex(pc.fill_null(rows["PRODUCT_ID"], ""), r"\.SAFE$", "")
-    compact, old = pc.extract_regex(name, _COMPACT), pc.extract_regex(name, _OLD)
+    compact, old = pc.extract_regex(name, COMPACT), pc.extract_regex(name, OLD)
     check.need(pc.or_(pc.is_valid(compact), pc.is_valid(old)), "PRODUCT_ID", "is not the name of a Sentinel-2 product")
-    datatake = pc.extract_regex(pc.fill_null(rows["DATATAKE_IDENTIFIER"], ""), _DATATAKE)
+    datatake = pc.extract_regex(pc.fill_null(rows["DATATAKE_IDENTIFIER"], ""), DATATAKE)
 
     def part(of: Any, field: str) -> Any:
         return pc.struct_field(of, field)
 
     columns["tile"] = _tiles(rows)
-    check.need(pc.fill_null(pc.match_substring_regex(rows["MGRS_TILE"], _TILE), False), "MGRS_TILE", "is not a tile")
+    check.need(pc.fill_null(pc.match_substring_regex(rows["MGRS_TILE"], TILE), False), "MGRS_TILE", "is not a tile")
     stated = pc.fill_null(part(compact, "tile"), columns["tile"])
     check.need(pc.fill_null(pc.equal(stated, columns["tile"]), True), "MGRS_TILE", "is another tile than the product's name says")
     columns["sensing_time"] = check.moments("SENSING_TIME")
@@ -77,11 +97,11 @@ def products(rows: "pa.Table", source: str, root: str) -> "tuple[pa.Table, Rejec
     columns["published"] = check.moments("GENERATION_TIME")
     columns["cloud_cover"] = check.numbers("CLOUD_COVER", 0, 100)
     columns["size"] = pc.cast(pc.floor(check.numbers("TOTAL_SIZE", 0, 1e15)), pa.int64())
-    for ours, theirs, limit in (("west", "WEST_LON", 180), ("south", "SOUTH_LAT", 90), ("east", "EAST_LON", 180), ("north", "NORTH_LAT", 90)):
+    for ours, (theirs, limit) in LIMITS.items():
         columns[ours] = check.numbers(theirs, -limit, limit)
         check.need(pc.is_valid(columns[ours]), theirs, "is not a number of degrees")
     check.need(pc.fill_null(pc.less_equal(columns["south"], columns["north"]), True), "SOUTH_LAT", "lies north of NORTH_LAT")
-    check.need(pc.fill_null(pc.match_substring_regex(rows["BASE_URL"], _PLACE), False), "BASE_URL", f"is not a product below {BUCKET}")
+    check.need(pc.fill_null(pc.match_substring_regex(rows["BASE_URL"], PLACE), False), "BASE_URL", f"is not a product below {BUCKET}")
 
     columns["id"] = ids(rows)
     columns["source"] = pa.repeat(pa.scalar(source), rows.num_rows)
@@ -120,14 +140,14 @@ def _across(table: "pa.Table") -> "pa.Table":
         return table
     tiles = table["tile"].take(pa.array(rows)).to_pylist()
     for row, tile in zip(rows.tolist(), tiles, strict=True):
-        west[row], east[row] = _west_east(tile) or (max(west[row], east[row]), min(west[row], east[row]))
+        west[row], east[row] = west_east(tile) or (max(west[row], east[row]), min(west[row], east[row]))
     for name, values in (("west", west), ("east", east)):
         table = table.set_column(table.column_names.index(name), name, pa.array(values))
     return table
 
 
 @cache
-def _west_east(tile: str) -> tuple[float, float] | None:
+def west_east(tile: str) -> tuple[float, float] | None:
     """West and east of a tile's footprint, west > east across the antimeridian; None where there is no such tile."""
     import shapely
 
