@@ -144,7 +144,7 @@ def _announce(commit: Commit, job: Job, now: datetime) -> list[Delivery]:
                  owner=subscription.owner)
         for channel in subscription.channels if channel.state == "live"
     ]
-    commit.put(subscription.updated(alerts=number))
+    commit.put(subscription.updated(alerts=number, last_sensing=job.product.sensing_time, last_alert=now))
     commit.put(Alert(id, subscription.id, number, job.id, job.acquisition, job.product.id, job.product.sensing_time, now,
                      job.cover or Cover(0, 0, 0, mask="none"), job.indices, job.lane == "backfill", job.reason, subscription.owner))
     for delivery in deliveries:

@@ -89,6 +89,10 @@ class Subscription:
     """What the secret address of its Atom feed ends in: its id and a secret."""
     paused: datetime | None = None
     """Since when; None once what was published meanwhile has been taken up."""
+    last_sensing: datetime | None = None
+    """When what the latest alert tells of was seen."""
+    last_alert: datetime | None = None
+    """When the latest alert was written."""
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.name.strip()) <= 200:
@@ -109,11 +113,23 @@ class Subscription:
             return f"cloud cover {product.cloud_cover:.1f} % over the product, more than {self.max_cloud:g} %"
         return None
 
+    def paused_at(self, moment: datetime) -> "Subscription":
+        """The same subscription at rest, since that moment where it was not so before."""
+        return self.updated(state="paused", paused=self.paused or moment)
+
+    def same_wish(self, other: "Subscription") -> bool:
+        """Whether both are called the same and ask the same of the same AOI: what the id is derived from when one is made."""
+        return (self.name, self.aoi, self.recipe.id) == (other.name, other.aoi, other.recipe.id)
+
     def updated(self, **changes: Any) -> "Subscription":
         """The same subscription with some fields changed."""
         return replace(self, **changes)
 
 
-def subscription_id(owner: str, name: str, aoi: "AOI", recipe: Recipe) -> str:
-    """The same wish of the same owner is the same subscription."""
-    return derived("sub", owner, name, aoi.id, recipe.id)
+def subscription_id(owner: str, name: str, aoi: "AOI", recipe: Recipe, attempt: int = 0) -> str:
+    """The same wish of the same owner is the same subscription.
+
+    Args:
+        attempt: How many that began like this have been changed into something else since, and kept their ids.
+    """
+    return derived("sub", owner, name, aoi.id, recipe.id, *([str(attempt)] if attempt else []))

@@ -1,21 +1,40 @@
-"""/feeds: a subscription's alerts as Atom, for whoever knows the secret address."""
+"""/feeds: a subscription's alerts as Atom, and its next passes as a calendar, for whoever knows the secret address."""
 
 import hmac
 
 from flask import Response, request
 
 from revisit import commands, feed
+from revisit.aoi import AOI
 from revisit.api.asked import Asked
+from revisit.commands.foreseeing import MOST_DAYS, passes_of
 from revisit.errors import NotFound
 from revisit.subscription import Subscription
 
 
 def show(asked: Asked, token: str) -> Response:
-    watcher = asked.backend.records.get(Subscription, token.partition("-")[0])
-    if watcher is None or watcher.state == "deleted" or not hmac.compare_digest(watcher.feed_token.encode(), token.encode()):
-        raise NotFound("there is no such feed; its address is part of the subscription")
+    watcher = _of(asked, token)
     lines = commands.alerts(asked.backend, watcher.id, max(0, watcher.alerts - feed.LENGTH), watcher.owner)
     return Response(feed.atom(watcher, lines, request.url_root), content_type=f"{feed.MEDIA_TYPE}; charset=utf-8")
 
 
-ROUTES = (("GET", "/feeds/<token>.atom", show),)
+def calendar(asked: Asked, token: str) -> Response:
+    from revisit.calendar import MEDIA_TYPE
+    from revisit.calendar import calendar as written
+
+    watcher = _of(asked, token)
+    passes = passes_of(asked.backend, AOI.of(watcher.aoi), days=MOST_DAYS)
+    return Response(written(passes, f"Sentinel-2 over {watcher.name}", asked.backend.now()), content_type=MEDIA_TYPE)
+
+
+def _of(asked: Asked, token: str) -> Subscription:
+    watcher = asked.backend.records.get(Subscription, token.partition("-")[0])
+    if watcher is None or watcher.state == "deleted" or not hmac.compare_digest(watcher.feed_token.encode(), token.encode()):
+        raise NotFound("there is no such feed; its address is part of the subscription")
+    return watcher
+
+
+ROUTES = (
+    ("GET", "/feeds/<token>.atom", show),
+    ("GET", "/feeds/<token>.ics", calendar),
+)

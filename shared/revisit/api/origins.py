@@ -8,7 +8,7 @@ from collections.abc import Collection
 from flask import Flask, Response, request
 
 METHODS = "GET, HEAD, POST, PATCH, DELETE"
-SENT = "Authorization, Content-Type, Idempotency-Key, If-None-Match, Range"
+SENT = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Range"
 SEEN = ("Location, ETag, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, X-Request-Id, Accept-Ranges, Content-Range, "
         "Content-Length, Content-Disposition, WWW-Authenticate")
 """Headers of an answer that a page may read."""

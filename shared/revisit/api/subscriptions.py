@@ -1,16 +1,19 @@
 """/subscriptions: who watches what."""
 
+from hashlib import sha256
 from typing import Any
 
 import msgspec
-from flask import Response, request
+from flask import Response, make_response, request
 from flask.typing import ResponseReturnValue
+from msgspec import UNSET, UnsetType
 
 from revisit import commands
 from revisit.api.aois import aoi_of
 from revisit.api.asked import Asked, asks, begin
 from revisit.api.once import once
 from revisit.commands import shown
+from revisit.commands.changing import Change
 from revisit.errors import BadInput
 from revisit.recipe import Recipe
 from revisit.subscription import OVERLAP, Channel, Subscription
@@ -44,10 +47,22 @@ class Wish(Watch, kw_only=True, forbid_unknown_fields=True):
     begin: str | None = msgspec.field(default=None, name="from")
 
 
-class Change(msgspec.Struct, forbid_unknown_fields=True):
-    """Body of PATCH /subscriptions/{id}."""
+class Difference(msgspec.Struct, forbid_unknown_fields=True):
+    """Body of PATCH /subscriptions/{id}: what is not named stays; null takes a limit away."""
 
-    state: str
+    name: str | UnsetType = UNSET
+    state: str | UnsetType = UNSET
+    aoi: dict[str, Any] | str | UnsetType = UNSET
+    indices: tuple[str, ...] | UnsetType = UNSET
+    bands: tuple[str, ...] | UnsetType = UNSET
+    resolution_m: float | UnsetType | None = UNSET
+    resampling: str | UnsetType = UNSET
+    level: str | UnsetType = UNSET
+    max_cloud: float | UnsetType | None = UNSET
+    min_clear: float | UnsetType | None = UNSET
+    webhooks: tuple[str, ...] | UnsetType = UNSET
+    files: tuple[str, ...] | UnsetType = UNSET
+    repair: bool = False
 
 
 def recipe_of(body: Any) -> Recipe:
@@ -82,23 +97,65 @@ def preview(asked: Asked) -> ResponseReturnValue:
 
 
 def list_(asked: Asked) -> ResponseReturnValue:
-    return {"subscriptions": [shown.subscription(one) for one in commands.subscriptions(asked.backend, asked.owner)]}
+    there = commands.subscriptions(asked.backend, asked.owner)
+    coming = commands.next_passes(asked.backend, there)
+    return {"subscriptions": [shown.subscription(one, next_pass=coming.get(one.id)) for one in there]}
 
 
-def show(asked: Asked, id: str) -> ResponseReturnValue:
-    return shown.subscription(commands.subscription(asked.backend, id, asked.owner))
+def show(asked: Asked, id: str) -> Response:
+    watcher = commands.subscription(asked.backend, id, asked.owner)
+    return _tagged(shown.subscription(watcher, next_pass=commands.next_passes(asked.backend, [watcher]).get(watcher.id)), watcher)
 
 
-def change(asked: Asked, id: str) -> ResponseReturnValue:
-    state = asked.body(Change).state
-    verbs = {"paused": commands.pause, "active": commands.resume}
-    if state not in verbs:
-        raise BadInput(f"state {state[:40]!r} cannot be asked for; choose paused or active, or DELETE the subscription")
-    return shown.subscription(verbs[state](asked.backend, id, asked.owner))
+def change(asked: Asked, id: str) -> Response:
+    # When the next pass comes is not told here, nor when one is made: the catalog is not asked where something has just been written.
+    body = asked.body(Difference)
+    if body.files:
+        asked.operator_only()
+    named = {name: value for name, value in msgspec.structs.asdict(body).items() if value is not UNSET and name not in ("aoi", "repair")}
+    if not isinstance(body.aoi, UnsetType):
+        named["aoi"] = aoi_of(body.aoi, body.repair, asked.owner)
+    if not named:
+        raise BadInput("nothing is to be different; name a field, such as state, name or max_cloud")
+    before = {channel.id for channel in commands.subscription(asked.backend, id, asked.owner).channels}
+    changed = commands.change(asked.backend, id, Change(**named), asked.owner, _expected())
+    fresh = {way: secret for way, secret in _secrets(asked, changed.id).items() if way not in before} if body.webhooks else {}
+    response = _tagged(shown.subscription(changed, fresh), changed)
+    if fresh:
+        response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 def delete(asked: Asked, id: str) -> ResponseReturnValue:
-    commands.delete(asked.backend, id, asked.owner)
+    commands.delete(asked.backend, id, asked.owner, _expected())
+    return "", 204
+
+
+def _tagged(told: dict[str, Any], watcher: Subscription) -> Response:
+    """A subscription with its tag: before the point what If-Match is held to, which alerts that come do not change."""
+    response = make_response(told)
+    response.set_etag(f"{commands.revision(watcher)}.{sha256(response.get_data()).hexdigest()[:16]}")
+    return response
+
+
+def _expected() -> set[str] | None:
+    """The revisions that If-Match names; None where it takes any."""
+    if "If-Match" not in request.headers or request.if_match.star_tag:
+        return None
+    return {tag.partition(".")[0] for tag in request.if_match.as_set(include_weak=True)}
+
+
+def renew_feed(asked: Asked, id: str) -> Response:
+    """A new secret address, told here and with the subscription; the one before ends at once."""
+    def work() -> ResponseReturnValue:
+        told = shown.subscription(commands.renew_feed(asked.backend, id, asked.owner))
+        return {name: told[name] for name in ("subscription", "feed", "calendar")}
+
+    return once(asked, work)
+
+
+def end_feed(asked: Asked, id: str) -> ResponseReturnValue:
+    commands.end_feed(asked.backend, id, asked.owner)
     return "", 204
 
 
@@ -146,6 +203,8 @@ ROUTES = (
     ("GET", "/subscriptions/<id>", show),
     ("PATCH", "/subscriptions/<id>", change),
     ("DELETE", "/subscriptions/<id>", delete),
+    ("POST", "/subscriptions/<id>/feed", renew_feed),
+    ("DELETE", "/subscriptions/<id>/feed", end_feed),
     ("POST", "/subscriptions/<id>/channels/<channel>/secret", rotate),
     ("GET", "/subscriptions/<id>/alerts", alerts),
     ("GET", "/subscriptions/<id>/results", results),

@@ -35,7 +35,7 @@ def export(backend: Backend, owner: str) -> dict[str, Any]:
     return {
         "owner": owner,
         "at": shown.moment(now),
-        "subscriptions": [{**shown.subscription(one), "feed": None} for one in watched],
+        "subscriptions": [{**shown.subscription(one), "feed": None, "calendar": None} for one in watched],
         "orders": [shown.order_line(one) for one in ordered],
         "jobs": [shown.job(one) for one in _jobs(backend, watched, ordered)],
         "alerts": [shown.alert(line) for one in watched for line in every(records, Alert, subscription=one.id)],

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from revisit.aoi import AOI
 from revisit.backend import Backend
+from revisit.commands.foreseeing import MOST_TILES, passes_of
 from revisit.commands.limits import check_area, check_period, limits_of
 from revisit.commands.searching import products_over
 from revisit.errors import BadInput
@@ -66,7 +67,8 @@ def extent_of(backend: Backend, aoi: AOI, tiles: tuple[str, ...] = ()) -> Extent
     Args:
         tiles: Those meant, where not all that the AOI touches are.
     """
-    return Extent(aoi, tiles or aoi.tiles, None, None)
+    coming = passes_of(backend, aoi, tiles) if len(tiles or aoi.tiles) <= MOST_TILES else []
+    return Extent(aoi, tiles or aoi.tiles, float(len(coming)) if coming else None, coming[0].expected if coming else None)
 
 
 def extent_of_tile(backend: Backend, tile: str) -> Extent:

@@ -46,6 +46,10 @@ def series(backend: Backend, id: str, index: str, owner: str = "local") -> list[
         NotFound: There is no such order, subscription or job.
     """
     jobs = results(backend, id, owner)
+    if not id.startswith(("job_", "order_")):
+        # Of an AOI that was drawn anew the values of before are of another place.
+        place = subscription(backend, id, owner).aoi
+        jobs = [job for job in jobs if job.aoi == place]
     name = _index_or_band(index)
     if jobs and not any(name in job.recipe.indices or name in job.recipe.bands for job in jobs):
         held = ", ".join(dict.fromkeys(name for job in jobs for name in (*job.recipe.indices, *job.recipe.bands)))

@@ -91,10 +91,11 @@ def recipe(wanted: Recipe) -> dict[str, Any]:
     return {**asdict(wanted), "bands": list(wanted.bands), "indices": list(wanted.indices)}
 
 
-def subscription(watcher: Subscription, secrets: Mapping[str, str] | None = None) -> dict[str, Any]:
+def subscription(watcher: Subscription, secrets: Mapping[str, str] | None = None, next_pass: datetime | None = None) -> dict[str, Any]:
     """A subscription.
 
     Args:
+        next_pass: When a satellite is expected over it, where that is known.
         secrets: Of its webhooks, by the channel's id, where they are told: when it is made.
     """
     return {
@@ -102,8 +103,16 @@ def subscription(watcher: Subscription, secrets: Mapping[str, str] | None = None
         "recipe": recipe(watcher.recipe), "level": watcher.level, "max_cloud": watcher.max_cloud, "min_clear": watcher.min_clear,
         "channels": [channel(one, (secrets or {}).get(one.id, "")) for one in watcher.channels], "backfill": moment(watcher.backfill),
         "created": moment(watcher.created), "paused": moment(watcher.paused), "alerts": watcher.alerts,
-        "feed": f"/feeds/{watcher.feed_token}.atom",
+        "last_alert": last_alert(watcher), "next_pass": moment(next_pass), "feed": f"/feeds/{watcher.feed_token}.atom" if watcher.feed_token else None,
+        "calendar": f"/feeds/{watcher.feed_token}.ics" if watcher.feed_token else None,
     }
+
+
+def last_alert(watcher: Subscription) -> dict[str, Any] | None:
+    """Of a subscription's log the last line in short."""
+    if watcher.last_alert is None:
+        return None
+    return {"number": watcher.alerts, "datetime": moment(watcher.last_sensing), "created": moment(watcher.last_alert)}
 
 
 def channel(way: Channel, secret: str = "") -> dict[str, Any]:
@@ -164,6 +173,11 @@ def dead_letter(letter: DeadLetter, body: bool = False) -> dict[str, Any]:
 
 def key(one: ApiKey, now: datetime) -> dict[str, Any]:
     """A key, without what opens anything."""
+    state = "revoked" if one.revoked else "live" if one.live(now) else "over"
+    return {"key": one.id, "name": one.name, "scopes": list(one.scopes), "state": state, "created": moment(one.created),
+            "expires": moment(one.expires), "used": one.used.isoformat() if one.used else None}
+
+
 def extent(seen: Extent) -> dict[str, Any]:
     """What an AOI would take."""
     return {
@@ -181,11 +195,6 @@ def past(seen: Past) -> dict[str, Any]:
         "months": [{"month": month, "fired": fired, "passed": passed} for month, fired, passed in seen.months],
         "clear_share": number(seen.clear_share), "judged": seen.judged, "first": moment(seen.first),
     }
-
-
-    state = "revoked" if one.revoked else "live" if one.live(now) else "over"
-    return {"key": one.id, "name": one.name, "scopes": list(one.scopes), "state": state, "created": moment(one.created),
-            "expires": moment(one.expires), "used": one.used.isoformat() if one.used else None}
 
 
 def table(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> str:

@@ -1,10 +1,11 @@
 """Subscriptions: made, paused, resumed, deleted, and their past worked."""
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
+from hashlib import sha256
 
 from revisit.alert import Alert, alert_id
 from revisit.aoi import AOI
@@ -16,7 +17,7 @@ from revisit.commands.quotas import take_place
 from revisit.commands.recalling import recall
 from revisit.commands.recipes import resolved
 from revisit.commands.searching import products_over
-from revisit.errors import BadInput, Conflict, NotFound
+from revisit.errors import BadInput, Conflict, NotFound, Stale
 from revisit.events import JobFinished
 from revisit.ids import derived
 from revisit.job import Job, job_id
@@ -25,6 +26,7 @@ from revisit.paging import every
 from revisit.ports import Query
 from revisit.product import Level, Product, best
 from revisit.recipe import Recipe
+from revisit.records import encode
 from revisit.subscription import Channel, Subscription, subscription_id
 
 BACKFILL = "backfill"
@@ -39,7 +41,8 @@ def subscribe(backend: Backend, aoi: AOI, name: str, recipe: Recipe, level: Leve
     """Watch an AOI, and work its past from `backfill` on.
 
     The same owner, name, AOI and recipe are the same subscription: asked for again with the same conditions it is answered with,
-    its backfill completed if a crash left it undone; one that was deleted lives again, and its log goes on.
+    its backfill completed if a crash left it undone; one that was deleted lives again, and its log goes on. One that began like this
+    and was changed since is another.
 
     Args:
         max_cloud: Percent over the whole product at most.
@@ -61,7 +64,7 @@ def subscribe(backend: Backend, aoi: AOI, name: str, recipe: Recipe, level: Leve
     asked = Subscription(
         id=id, name=name.strip(), aoi=aoi.geometry, tiles=tuple(aoi.tiles), recipe=recipe, created=backend.now(), owner=owner,
         level=level, max_cloud=max_cloud, min_clear=min_clear, channels=tuple(checked(channel) for channel in channels),
-        backfill=backfill, feed_token=f"{id}-{secrets.token_urlsafe(24)}",
+        backfill=backfill, feed_token=feed_token(id),
     )
     if len(asked.channels) > limits.channels:
         raise BadInput(f"a subscription has at most {limits.channels} channels, not {len(asked.channels)}")
@@ -79,12 +82,24 @@ def subscribe(backend: Backend, aoi: AOI, name: str, recipe: Recipe, level: Leve
     return made
 
 
+def feed_token(id: str) -> str:
+    """What the address of a subscription's feed ends in: the id finds it, the rest nobody guesses."""
+    return f"{id}-{secrets.token_urlsafe(24)}"
+
+
 def _make(commit: Commit, asked: Subscription, past: int) -> Subscription:
     there = commit.get(Subscription, asked.id)
+    attempt = 0
+    while there is not None and not there.same_wish(asked):
+        attempt += 1
+        id = subscription_id(asked.owner, asked.name, AOI.of(asked.aoi), asked.recipe, attempt)
+        asked = asked.updated(id=id, feed_token=feed_token(id))
+        there = commit.get(Subscription, id)
     if there is None:
         made = asked
     elif there.state == "deleted":
-        made = asked.updated(alerts=there.alerts, feed_token=there.feed_token)
+        made = asked.updated(alerts=there.alerts, last_sensing=there.last_sensing, last_alert=there.last_alert,
+                             feed_token=there.feed_token or asked.feed_token)
     elif differing := [field for field in ("level", "max_cloud", "min_clear", "backfill") if getattr(there, field) != getattr(asked, field)]:
         raise Conflict(f"subscription {asked.name!r} over this AOI exists with another {differing[0]} "
                        f"({getattr(there, differing[0])}); delete it first or choose another name")
@@ -148,21 +163,24 @@ def subscriptions(backend: Backend, owner: str = "local") -> list[Subscription]:
 
 def pause(backend: Backend, id: str, owner: str = "local") -> Subscription:
     """Start no more jobs for it until it is resumed; those under way are finished."""
-    return _change(backend, id, owner, lambda there: there.updated(state="paused", paused=there.paused or backend.now()))
+    return change_record(backend, id, owner, lambda _, there: there.paused_at(backend.now()))
 
 
 def resume(backend: Backend, id: str, owner: str = "local") -> Subscription:
     """Go on, and work what was published meanwhile."""
-    now = backend.now()
-    active = _change(backend, id, owner, lambda there: there.updated(state="active"))
+    return catch_up(backend, change_record(backend, id, owner, lambda _, there: there.updated(state="active")))
+
+
+def catch_up(backend: Backend, active: Subscription) -> Subscription:
+    """Work what was published while one that is active again was paused."""
     if active.paused is None:
         return active
-    since = active.paused
+    since, now = active.paused, backend.now()
     _tell_what_ended(backend, active)
     _catch_up(backend, active, "resume", rfc3339(since), Query(start=since - LATE, end=now),
               lambda product: (product.published or product.sensing_time) >= since)
     # Paused again meanwhile: what was published since the first pause is still to be seen to.
-    return _change(backend, active.id, owner, lambda there: there.updated(paused=None) if there.state == "active" else there)
+    return change_record(backend, active.id, active.owner, lambda _, there: there.updated(paused=None) if there.state == "active" else there)
 
 
 def _tell_what_ended(backend: Backend, watcher: Subscription) -> None:
@@ -172,24 +190,46 @@ def _tell_what_ended(backend: Backend, watcher: Subscription) -> None:
             backend.commit(partial(Commit.emit, event=JobFinished(job.id, job.lane, job.again)), last=False)
 
 
-def delete(backend: Backend, id: str, owner: str = "local") -> Subscription:
-    """End it for good: nothing is started, alerted or delivered for it any more."""
-    return _change(backend, id, owner, lambda there: there.updated(state="deleted", paused=None))
+def delete(backend: Backend, id: str, owner: str = "local", expected: Collection[str] | None = None) -> Subscription:
+    """End it for good: nothing is started, alerted or delivered for it any more.
+
+    Args:
+        expected: As for `change_record`.
+    """
+    return change_record(backend, id, owner, lambda _, there: there.updated(state="deleted", paused=None), expected)
 
 
-def _change(backend: Backend, id: str, owner: str, change: Callable[[Subscription], Subscription]) -> Subscription:
+def change_record(backend: Backend, id: str, owner: str, change: Callable[[Commit, Subscription], Subscription],
+                  expected: Collection[str] | None = None) -> Subscription:
+    """Change what a subscription is at the moment of writing.
+
+    Args:
+        change: Gives the changed one from the present one; it reads first, and may then put what goes with it.
+        expected: Revisions, one of which it must have; None takes any.
+
+    Raises:
+        NotFound: There is none, or it is another's.
+        Stale: It has another revision.
+    """
     found = subscription(backend, id, owner)
 
     def work(commit: Commit) -> Subscription:
         there = commit.get(Subscription, found.id)
         if there is None or there.state == "deleted":
             raise NotFound(f"subscription {id!r} has been deleted meanwhile")
-        changed = change(there)
+        if expected is not None and revision(there) not in expected:
+            raise Stale(f"subscription {there.name!r} has been changed since it was read; read it again, and then say what is to be different")
+        changed = change(commit, there)
         if changed != there:
             commit.put(changed)
         return changed
 
     return backend.commit(work, last=False) or found
+
+
+def revision(watcher: Subscription) -> str:
+    """Changes with whatever of a subscription can be changed; that alerts come does not count."""
+    return sha256(encode(watcher.updated(alerts=0, last_sensing=None, last_alert=None))).hexdigest()[:16]
 
 
 def _since(watcher: Subscription) -> Query:

@@ -1,0 +1,81 @@
+"""The next pass over each of many subscriptions, for one question to the catalog (`foreseeing` tells all of one place)."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from revisit.aoi import AOI
+from revisit.backend import Backend
+from revisit.errors import GiveUp, Retry
+from revisit.matching import touching
+from revisit.passes import AGES_OUT, CYCLE, expected
+from revisit.ports import Catalog, Query
+from revisit.product import Product
+from revisit.subscription import Subscription
+
+PAGE = 5_000
+MOST_WATCHED = 500
+"""Subscriptions of one list whose next pass is told."""
+MOST_TILES = 200
+"""Of them together, that the catalog is asked of."""
+REMEMBERED = timedelta(minutes=30)
+"""A list that is asked for again and again asks the catalog no oftener: a question to BigQuery takes a second, and is paid."""
+
+_remembered: WeakKeyDictionary[Catalog, dict[tuple[str, ...], tuple[datetime, list[Product]]]] = WeakKeyDictionary()
+
+
+def next_passes(backend: Backend, watchers: Sequence[Subscription]) -> dict[str, datetime]:
+    """When each subscription's AOI is next seen, by its id; those are left out of whose passes nothing is known, or that are too many.
+
+    None is told where the catalog does not answer: subscriptions are listed all the same.
+    """
+    now = backend.now()
+    watchers = watchers[:MOST_WATCHED]
+    tiles = tuple(sorted({tile for watcher in watchers for tile in watcher.tiles})[:MOST_TILES])
+    if not tiles:
+        return {}
+    known: defaultdict[str, list[Product]] = defaultdict(list)
+    try:
+        for product in _recent(backend, tiles, now):
+            known[product.tile].append(product)
+    except (GiveUp, Retry):
+        return {}
+    found: dict[str, datetime] = {}
+    for watcher in watchers:
+        seen = _touching(AOI.of(watcher.aoi), (product for tile in watcher.tiles for product in known[tile]))
+        if coming := expected(seen, now, now + CYCLE):
+            found[watcher.id] = coming[0].expected
+    return found
+
+
+def _touching(aoi: AOI, products: Iterable[Product]) -> Iterator[Product]:
+    """The latest product of each platform, orbit and tile that touches the AOI: what the next pass is reckoned from."""
+    found: set[Any] = set()
+    for product in sorted(products, key=lambda product: product.sensing_time, reverse=True):
+        key = product.platform, product.relative_orbit, product.tile
+        if key not in found and touching(product, {"": aoi}):
+            found.add(key)
+            yield product
+
+
+def _recent(backend: Backend, tiles: tuple[str, ...], now: datetime) -> list[Product]:
+    """Products of these tiles sensed so lately that their platforms still come."""
+    catalog = backend.catalog()
+    answers = _remembered.setdefault(catalog, {})
+    asked, products = answers.get(tiles, (now, []))
+    if products and now - asked < REMEMBERED:
+        return products
+    products, query = [], Query(tiles, start=now - AGES_OUT - CYCLE, end=now, limit=PAGE)
+    while True:
+        page = catalog.search(query)
+        products += page.products
+        if not page.next:
+            break
+        query = replace(query, after=page.next)
+    if len(answers) >= 100:
+        answers.clear()
+    answers[tiles] = now, products
+    return products
