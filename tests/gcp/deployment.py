@@ -124,7 +124,7 @@ def differences(one: Any, other: Any, where: str = "") -> list[str]:
 
 
 def _without_moments(job: Job) -> dict[str, Any]:
-    values = {name: value for name, value in asdict(job).items() if name not in ("created", "finished", "assets")}
+    values = {name: value for name, value in asdict(job).items() if name not in ("created", "finished", "assets", "spent")}
     # The item states when it was made.
     values["assets"] = {asset.name: (asset.size, asset.sha256, asset.about) for asset in job.assets if asset.name != "item"}
     return values

@@ -1,20 +1,26 @@
 """The whole chain over Google's emulators: a tick of the clock becomes alerts, with the numbers of the embedded run, whatever fails."""
 
+import json
 import os
 import signal
 import time
+import urllib.request
 
 import pytest
 
 from chain import drain
 from emulators.function_process import POINTS
 from figures import figure
-from gcp.deployment import Echo, archive_source, deployed, differences, doubled, facts, watch_all
+from gcp.deployment import SITES, Echo, archive_source, deployed, differences, doubled, facts, watch_all
+from revisit import wire
 from revisit.alert import Alert
 from revisit.bookkeeping import DeadLetter
+from revisit.clock import rfc3339, system_clock
 from revisit.local.backend import local_backend
 from revisit.paging import every
 from revisit.refreshing import refresh_source
+from revisit.subscription import Subscription
+from revisit.wiring import HEARS
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -31,19 +37,7 @@ def embedded(tmp_path_factory):
     return found
 
 
-def test_a_tick_becomes_the_same_numbers_bit_for_bit_as_on_one_computer(google, embedded, tmp_path):
-    with deployed(google, tmp_path) as deployment:
-        watch_all(deployment.backend)
-        begun = time.monotonic()
-        deployment.tick("catalog.refresh")
-        deployment.wait(lambda: deployment.finished() == len(embedded["jobs"]) and deployment.backend.records.count(Alert) == len(embedded["alerts"]),
-                        240, "all jobs and alerts")
-        took = time.monotonic() - begun
-        assert differences(facts(deployment.backend), embedded) == []
-        assert doubled(deployment.backend) == 0
-        figure("chain over emulators", f"{len(embedded['jobs'])} jobs, {len(embedded['alerts'])} alerts equal to the embedded run bit for bit, in {took:.0f} s")
-
-
+# Before the others, whose functions need not run beside it.
 def test_kills_duplicates_and_outages_lose_nothing_and_double_nothing(google, embedded, tmp_path):
     crashes = tmp_path / "crashes"
     crashes.mkdir()
@@ -90,3 +84,60 @@ def _stopped(emulator, seconds: float) -> float:
     finally:
         os.kill(emulator.process.pid, signal.SIGCONT)
     return seconds
+
+
+@pytest.fixture(scope="module")
+def chained(google, embedded, tmp_path_factory):
+    """The deployment in which one tick of the clock has become all there is to make of the archive, and how long that took."""
+    with deployed(google, tmp_path_factory.mktemp("chained")) as deployment:
+        watch_all(deployment.backend)
+        begun = time.monotonic()
+        deployment.tick("catalog.refresh")
+        deployment.wait(lambda: deployment.finished() == len(embedded["jobs"]) and deployment.backend.records.count(Alert) == len(embedded["alerts"]),
+                        240, "all jobs and alerts")
+        yield deployment, time.monotonic() - begun
+
+
+def test_a_tick_becomes_the_same_numbers_bit_for_bit_as_on_one_computer(chained, embedded):
+    deployment, took = chained
+    assert differences(facts(deployment.backend), embedded) == []
+    assert doubled(deployment.backend) == 0
+    figure("chain over emulators", f"{len(embedded['jobs'])} jobs, {len(embedded['alerts'])} alerts equal to the embedded run bit for bit, in {took:.0f} s")
+
+
+def test_every_line_of_the_functions_is_one_object_that_cloud_logging_reads_with_its_request_and_no_secret(chained):
+    deployment, _ = chained
+    project, functions = deployment.settings.project, deployment.functions.by_name
+    now = rfc3339(system_clock())
+    tick = wire.raw_push_body(wire.tick("deliveries.due"), "s", "1", 1)
+    push(functions["deliver"], "deliveries.due", {**tick, "message": {**tick["message"], "publishTime": now}},
+         traceparent=f"00-{'a1' * 16}-{'b2' * 8}-01", Authorization=f"Bearer {TOKEN}")
+    push(functions["notify"], "product.new", wire.raw_push_body(json.dumps({"type": "com.other", "data": {"key": WEBHOOK}}).encode(), "s", "2", 1),
+         **{"X-Cloud-Trace-Context": f"{'c3' * 16}/17;o=1", "Authorization": f"Bearer {TOKEN}"})
+    written = {name: function.log.read_text() for name, function in functions.items()}
+    lines = {name: [json.loads(line) for line in text.splitlines()] for name, text in written.items()}
+    for name, of in lines.items():
+        assert of and all(isinstance(line, dict) and line["message"] for line in of), name
+        assert {line["severity"] for line in of} <= {"INFO", "WARNING"}, "nothing went wrong"
+        assert {line["function"] for line in of if "outcome" in line} == {name}
+    chain = [line for of in lines.values() for line in of if line.get("event") in HEARS.values()]
+    [begun] = [line for line in lines["refresh"] if line["event"] == "catalog.refresh"]
+    assert {line["trace"] for line in chain} == {begun["trace"]}, "all that follows from a tick is found by it"
+    requests = {line[TRACE]: (line["function"], line["outcome"].partition(":")[0], line[SPAN]) for of in lines.values() for line in of if TRACE in line}
+    assert requests == {f"projects/{project}/traces/{'a1' * 16}": ("deliver", "done", "b2" * 8),
+                        f"projects/{project}/traces/{'c3' * 16}": ("notify", "gave up", f"{17:016x}")}
+    secrets = [TOKEN, WEBHOOK, *(watched.feed_token for watched in every(deployment.backend.records, Subscription))]
+    everything = "".join([*written.values(), *(function.errors.read_text() for function in functions.values())])
+    assert len(secrets) == 2 + len(SITES) and all(secrets)
+    assert [secret for secret in (*secrets, "X-Goog-Signature", "PRIVATE KEY") if secret in everything] == []
+
+
+TRACE, SPAN = "logging.googleapis.com/trace", "logging.googleapis.com/spanId"
+TOKEN, WEBHOOK = "ya29.token-of-whoever-calls", "whsec_c2VjcmV0IG9mIGEgd2ViaG9vaw"
+
+
+def push(function, topic: str, body, **headers: str) -> None:
+    """As Pub/Sub does it, with headers that its emulator does not send."""
+    request = urllib.request.Request(f"{function.url}/projects/p/topics/{topic}", json.dumps(body).encode(), {"Content-Type": "application/json", **headers})
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        assert answer.status == 200
