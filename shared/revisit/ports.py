@@ -327,13 +327,6 @@ class Depth:
     """Age of the oldest message, seconds."""
 
 
-class Bus(Protocol):
-    """Carries what the outbox holds to the functions that want it."""
-
-    def relay(self) -> int:
-        """Publish what a crash left in the outbox; returns how many."""
-        ...
-
 @dataclass(frozen=True, slots=True)
 class Carried:
     """What a service that carries messages says it holds."""
@@ -345,6 +338,13 @@ class Carried:
     note: str = ""
     """Why there are none; empty where there are."""
 
+
+class Bus(Protocol):
+    """Carries what the outbox holds to the functions that want it."""
+
+    def relay(self) -> int:
+        """Publish what a crash left in the outbox; returns how many."""
+        ...
 
     def collect(self, keep: Callable[[DeadLetter], None]) -> int:
         """Hand over what the bus gave up by itself, since nobody ever answered; each is let go once `keep` returns. Returns how many."""
