@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from revisit.cli.minding import COMMANDS
 from revisit.cli.options import (
     Aoi,
     Bands,
@@ -35,9 +36,9 @@ Id = Annotated[str, typer.Argument(help="Id of the subscription, or its name.", 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(subscribe)
-    many = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, show, pause, resume and delete subscriptions, and replace what their webhooks are signed with.")
+    many = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, show, change, pause, resume and delete subscriptions, preview one, and see to what they send.")
     for command, name in ((list_, "list"), (show, "show"), (pause, "pause"), (resume, "resume"), (delete, "delete"),
-                          (rotate_secret, "rotate-secret")):
+                          (rotate_secret, "rotate-secret"), *COMMANDS):
         many.command(name)(command)
     app.add_typer(many, name="subscriptions")
     app.command()(alerts)
@@ -157,12 +158,21 @@ def rotate_secret(
 
 
 def _print(one: "Subscription", json: bool) -> None:
+    if json:
+        from revisit.commands import shown as told
+
+        print_json(told.subscription(one))
+    else:
+        print_subscription(one)
+
+
+def print_subscription(one: "Subscription") -> None:
+    """A subscription as a table of its fields."""
     from revisit.commands import shown as told
 
     value = told.subscription(one)
-    if json:
-        print_json(value)
-        return
+    last = value.pop("last_alert")
+    value["last_alert"] = f"number {last['number']}, seen {minute(last['datetime'])}" if last else None
     recipe, channels = value.pop("recipe"), value.pop("channels")
     value |= {"aoi": value["aoi"]["type"], "tiles": " ".join(one.tiles), "indices": " ".join(recipe["indices"]), "bands": " ".join(recipe["bands"])}
     value |= {f"channel {number}": f"{channel['kind']} {channel['target']} ({channel['state']})" for number, channel in enumerate(channels, 1)}
