@@ -1,6 +1,15 @@
 // Asks the server; a token in the page's address (#token=...) or one that was typed is sent along, and lies nowhere but in this tab.
 
-import { api } from "./config.js";
+import { api, files, signIn } from "./config.js";
+
+// A bucket sends no policy with the page. The one in index.html cannot know which hosts are asked, so that this narrows it to those.
+const hosts = [...new Set([api, signIn, ...(files ?? [])].filter(Boolean).map((url) => new URL(url, location.href).origin))];
+if (globalThis.document) {
+  const policy = document.createElement("meta");
+  policy.httpEquiv = "Content-Security-Policy";
+  policy.content = `connect-src 'self' ${hosts.join(" ")}`;
+  document.head.append(policy);
+}
 
 // Where something of the server's is, whichever server that is.
 export const address = (path) => new URL(path.replace(/^\//, ""), new URL(api, location.href)).href;
@@ -11,7 +20,7 @@ if (here) {
   history.replaceState(null, "", location.pathname);
 }
 export const token = () => sessionStorage.getItem("token");
-const headers = () => (token() ? { Authorization: `Bearer ${token()}` } : {});
+export const headers = () => (token() ? { Authorization: `Bearer ${token()}` } : {});
 
 // What the server refused, in its own words; `status` is HTTP's, 0 where no server answered, and `more` the problem's other members.
 export class Problem extends Error {
@@ -52,6 +61,13 @@ export async function changed(path, signal) {
   const value = await answer.json();
   tags.set(path, answer.headers.get("ETag"));
   return value;
+}
+
+// Where a file of a result is read: at the server itself, or at an address of its own for some seconds. A browser that were sent on there
+// would not say which page asks, and a bucket answers no page it does not know.
+export async function fileAt(path) {
+  const { href, seconds } = await get(`${path}/link`);
+  return seconds ? { href, seconds, ours: false } : { href: address(path), seconds, ours: true };
 }
 
 // A picture as an address for <img> and <image>; pictures never change, so each is fetched once.

@@ -23,6 +23,7 @@ import { account } from "./signing.js";
 const VIEWS = {
   place: ["Place", () => import("./place.js")],
   search: ["Search", () => import("./search.js")],
+  order: ["Order", () => import("./order.js")],
   watch: ["Watch", () => import("./areas.js")],
   status: ["Status", () => import("./status.js")],
 };
@@ -77,7 +78,8 @@ async function open() {
 
 function fail(place, error) {
   if (!(error instanceof Problem) && !/dynamically imported|module/.test(error.message)) console.error(error);
-  const told = error instanceof Problem ? error : new Problem("This part of the page could not be loaded or shown; try again, or reload the page.");
+  const told = error instanceof Problem ? error : new Problem(navigator.onLine ? "This part of the page could not be loaded or shown; try again, or reload the page."
+    : "There is no network just now, and this part of the page was not loaded yet. It comes once you are back.");
   if (told.status === 401) account.asked();
   place.append(trouble(told, open, told.status === 401 ? account.open : null));
 }
@@ -145,7 +147,10 @@ byId("skip").addEventListener("click", (event) => {
   event.preventDefault();
   byId("view").focus();
 });
+// Once there is time, the other views are loaded as well, so that they open without a network.
+const warm = () => Object.values(VIEWS).forEach(([, load]) => load().catch(() => null));
+
 addEventListener("hashchange", open);
 account.begin(Boolean(token()), open);
-open();
+open().finally(() => (globalThis.requestIdleCallback ?? setTimeout)(warm, { timeout: 1000 }));
 forever();

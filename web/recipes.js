@@ -1,0 +1,38 @@
+// What can be made of the pixels: indices by name with formula and meaning, and bands; a part of a form, and what was chosen in it.
+
+import { get } from "./api.js";
+import { h } from "./dom.js";
+
+let known = null;
+const recipes = () => {
+  known ??= get("recipes").catch((error) => {
+    known = null;
+    throw error;
+  });
+  return known;
+};
+
+// A fieldset each for indices and bands. `chosen` has indices and bands that are ticked at first; `change` is called at each tick.
+export async function recipeFields(chosen, change) {
+  const { indices, bands } = await recipes();
+  const tick = (name, value, about) => h("label", { class: "check tick" },
+    h("input", { type: "checkbox", name, value, checked: chosen[name].includes(value), onchange: change }), h("span", {}, h("b", {}, value), about));
+  return [
+    h("fieldset", { class: "ticks-of" }, h("legend", {}, "Indices"), indices.map((one) => tick("indices", one.name, h("span", { class: "note" },
+      h("span", { class: "what" }, one.title), one.meaning ? ` High: ${one.meaning}. ` : " ", h("code", {}, written(one)))))),
+    h("details", {}, h("summary", {}, "Bands as well"),
+      h("fieldset", { class: "ticks-of few" }, h("legend", { class: "unseen" }, "Bands"), bands.map((one) => tick("bands", one.name,
+        h("span", { class: "note" }, ` ${one.title}${one.wavelength_nm ? `, ${Math.round(one.wavelength_nm)} nm` : ""}, ${one.resolution_m} m`))))),
+  ];
+}
+
+// The formula with the bands themselves in place of the letters that stand for them.
+function written({ formula, letters }) {
+  return formula.replace(/[A-Za-z]\w*/g, (word) => letters[word] ?? word);
+}
+
+// What is ticked in a form, as an order or a subscription takes it.
+export function ticked(form) {
+  const data = new FormData(form);
+  return { indices: data.getAll("indices"), bands: data.getAll("bands") };
+}
