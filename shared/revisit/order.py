@@ -42,6 +42,8 @@ class Order:
     """What was expected of it before it ran (`Estimate`); empty where nobody reckoned."""
     cancelled: datetime | None = None
     """Since when it is wanted no more."""
+    finished: datetime | None = None
+    """When the last of its jobs ended; None while one is open, and where there was none."""
     reply: str = ""
     """How OGC API Processes is to answer with its results: "raw" or "document", "value" or "reference"."""
 
@@ -50,6 +52,11 @@ class Order:
         if self.cancelled:
             return "cancelled"
         return "running" if self.open else "finished"
+
+    def without(self, count: int, now: datetime | None) -> "Order":
+        """With so many open jobs less, which ended now."""
+        left = max(self.open - count, 0)
+        return self.updated(open=left, finished=self.finished if left or not count else now)
 
     def updated(self, **changes: Any) -> "Order":
         """The same order with some fields changed."""

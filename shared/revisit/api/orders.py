@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from revisit import commands
 from revisit.api.aois import aoi_of
-from revisit.api.asked import Asked, asks, begin, end
+from revisit.api.asked import Asked, Names, asks, begin, end
 from revisit.api.once import once
 from revisit.api.results import ITEM_TYPE, item
 from revisit.api.subscriptions import recipe_of, results, series
@@ -21,6 +21,7 @@ from revisit.commands.estimating import foresee
 from revisit.commands.ordering import fulfil
 from revisit.errors import BadInput
 from revisit.job import FINISHED
+from revisit.order import Order
 
 MOST_ORDERS = 500
 """Of one answer."""
@@ -33,8 +34,8 @@ class Wanted(msgspec.Struct, forbid_unknown_fields=True):
     aoi: dict[str, Any] | str | None = None
     tile: str = ""
     products: tuple[str, ...] = ()
-    indices: tuple[str, ...] = ()
-    bands: tuple[str, ...] = ()
+    indices: Names = ()
+    bands: Names = ()
     resolution_m: float | None = None
     resampling: str = "bilinear"
     source: str = ""
@@ -106,15 +107,19 @@ def _answer(asked: Asked, id: str) -> Response:
 def items(asked: Asked, id: str) -> Response:
     """The jobs that have ended as STAC Items, by time: the skipped ones too, which say why."""
     placed = commands.order_of(asked.backend, id, asked.owner)
-    limit, after = asked.number("limit", MOST_ITEMS, 1, MOST_ITEMS), asked.number("after", 0, 0, 10**9)
+    found = item_collection(asked, placed, asked.number("limit", MOST_ITEMS, 1, MOST_ITEMS), asked.number("after", 0, 0, 10**9))
+    return Response(msgspec.json.encode(found), content_type=ITEM_TYPE)
+
+
+def item_collection(asked: Asked, placed: Order, limit: int = MOST_ITEMS, after: int = 0) -> dict[str, Any]:
+    """A part of what came of an order, and the way to the next part."""
     ended = [job for job in commands.results(asked.backend, placed.id, asked.owner) if job.state in FINISHED]
     here = f"{request.url_root.rstrip('/')}/orders/{placed.id}"
     links = [{"rel": "self", "href": f"{here}/items", "type": ITEM_TYPE}, {"rel": "collection", "href": here, "type": "application/json"}]
     if after + limit < len(ended):
         links.append({"rel": "next", "href": f"{here}/items?limit={limit}&after={after + limit}", "type": ITEM_TYPE})
     features = [item(job) for job in ended[after:after + limit]]
-    found = {"type": "FeatureCollection", "features": features, "links": links, "numberMatched": len(ended), "numberReturned": len(features)}
-    return Response(msgspec.json.encode(found), content_type=ITEM_TYPE)
+    return {"type": "FeatureCollection", "features": features, "links": links, "numberMatched": len(ended), "numberReturned": len(features)}
 
 
 ROUTES = (

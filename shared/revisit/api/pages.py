@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from flask import Flask, Response, abort, send_from_directory
+from flask import Flask, abort, request, send_from_directory
+from flask.typing import ResponseReturnValue
 
 SUFFIXES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".json": "application/json",
             ".txt": "text/plain"}
@@ -12,7 +13,11 @@ SUFFIXES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", 
 def serve(app: Flask, web: Path) -> None:
     """Serve the folder, where there is one."""
 
-    def file(name: str = "index.html") -> Response:
+    def file(name: str = "index.html") -> ResponseReturnValue:
+        if request.path == "/" and request.accept_mimetypes.best_match(["text/html", "application/json"]) == "application/json":
+            from revisit.api.processes import landing
+
+            return landing(), {"Vary": "Accept"}
         media_type = SUFFIXES.get(Path(name).suffix)
         if media_type is None:
             abort(404)

@@ -51,9 +51,9 @@ def _cancel(commit: Commit, id: str, jobs: Sequence[str], backend: Backend) -> N
         ended = sum(one.id in job.orders for job in over) if one else 0
         if one and one.id == id:
             kept = tuple(job for job in one.jobs if job not in missing)
-            commit.put(one.updated(jobs=kept, open=max(one.open - ended - len(missing), 0)))
+            commit.put(one.updated(jobs=kept).without(ended + len(missing), now))
         elif one and ended:
-            commit.put(one.updated(open=max(one.open - ended, 0)))
+            commit.put(one.without(ended, now))
     for job in over:
         commit.put(given_up(job, now))
         commit.emit(JobFinished(job.id, job.lane, job.again))

@@ -29,7 +29,7 @@ def conditions(asked: Order) -> dict[str, Any]:
 def standing(asked: Order, jobs: Sequence[Job], now: datetime) -> dict[str, Any]:
     """How far an order is and what it took, without its jobs."""
     return {
-        "cancelled": shown.moment(asked.cancelled), "progress": progress(asked, jobs), "age_s": age_s(asked, jobs, now),
+        "cancelled": shown.moment(asked.cancelled), "progress": progress(asked, jobs), "age_s": age_s(asked, now),
         "estimate": asked.estimate or None, "actual": actual(jobs),
     }
 
@@ -43,10 +43,9 @@ def progress(asked: Order, jobs: Sequence[Job]) -> dict[str, Any]:
             "share": shown.number(ended / total) if total else 1.0}
 
 
-def age_s(asked: Order, jobs: Sequence[Job], now: datetime) -> float:
+def age_s(asked: Order, now: datetime) -> float:
     """Seconds from its beginning to its end, or to now."""
-    ended = [asked.cancelled] if asked.cancelled else [job.finished for job in jobs]
-    until = now if asked.state == "running" else max((moment for moment in ended if moment), default=asked.created)
+    until = now if asked.state == "running" else asked.cancelled or asked.finished or asked.created
     return round(max((until - asked.created).total_seconds(), 0.0), 1)
 
 
