@@ -38,10 +38,11 @@ function over() {
 }
 
 function conditions(params) {
-  const cloud = h("input", { name: "cloud", type: "range", min: 0, max: 100, step: 5, value: params.get("cloud") ?? 100, "aria-describedby": "cloud-said" });
-  const said = h("output", { id: "cloud-said" });
+  const cloud = h("input", { name: "cloud", type: "range", min: 0, max: 100, step: 5, value: params.get("cloud") ?? 100 });
+  const said = h("span", {});
   const tell = () => {
     said.textContent = cloud.value === "100" ? "any" : `at most ${cloud.value} %`;
+    cloud.setAttribute("aria-valuetext", said.textContent);
   };
   cloud.addEventListener("input", tell);
   tell();
@@ -104,10 +105,10 @@ async function search() {
   parts.list?.end();
   show(parts.summary);
   show(parts.results, h("p", { class: "empty", "aria-busy": "true" }, "Searching …"));
-  const [page] = await Promise.all([
-    post("stac/search", { ...wanted, limit: PAGE, sortby: [{ field: "properties.datetime", direction: "desc" }] }, { signal: route.signal }),
-    post("stac/search/statistics", wanted, { signal: route.signal }).then((counted) => summary(counted, wanted), quiet)]);
-  parts.results.replaceChildren();
+  const counting = post("stac/search/statistics", wanted, { signal: route.signal }).then((counted) => summary(counted, wanted), quiet);
+  const page = await post("stac/search", { ...wanted, limit: PAGE, sortby: [{ field: "properties.datetime", direction: "desc" }] }, { signal: route.signal })
+    .finally(() => parts.results.replaceChildren());
+  await counting;
   if (!page.features.length) return nothing();
   parts.list = found(parts.results, page, (next) => post("stac/search", next.body, { signal: route.signal }), route, !aoi());
   return route.say(`${words.many(page.numberMatched ?? page.features.length, "product")} found.`);
@@ -122,7 +123,7 @@ async function known() {
 
 // Counting may fail where finding does not; then what was found is shown without.
 function quiet(error) {
-  if (error.name === "AbortError") throw error;
+  if (error.name === "AbortError" || error.status === 0) return;
   if (!(error instanceof Problem)) throw error;
   show(parts.summary, h("p", { class: "note" }, `What was found could not be counted: ${error.message}`));
 }

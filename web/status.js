@@ -12,7 +12,8 @@ let place = null;
 let last = null;
 
 export async function enter(element, route) {
-  place = element;
+  place = h("div", { class: "stack wide-apart" });
+  element.append(h("h1", {}, "Status"), place);
   if (last) draw();
   await again(route);
 }
@@ -27,7 +28,7 @@ function draw() {
   const key = JSON.stringify(last);
   if (!last || place.dataset.drawn === key) return;
   place.dataset.drawn = key;
-  place.replaceChildren(h("h1", {}, "Status"), h("p", { class: "pulse" },
+  place.replaceChildren(h("p", { class: "pulse" },
     h("span", { class: failing(last).length ? "dot lost" : busy(last) ? "dot busy" : "dot", "aria-hidden": "true" }), pulse(last)), ...machine(last));
 }
 

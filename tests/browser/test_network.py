@@ -1,0 +1,195 @@
+"""What the page says and keeps while the network fails or is slow, when nobody is signed in, and from a bucket that sends no policy."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from waitress import create_server
+
+from looking import until
+from revisit.api import create_app
+from revisit.local.backend import local_backend
+
+WEB = Path(__file__).parents[2] / "web"
+HOSTILE = '<img src=x onerror=alert(1)>"><script>alert(2)</script>'
+
+
+def test_without_a_network_nothing_is_lost_and_all_goes_on_when_it_is_back(visit):
+    made = visit()
+    page = made.open("place?at=51.3,4.2")
+    page.locator(".card .facts").wait_for()
+    page.wait_for_load_state("networkidle")
+    page.context.set_offline(True)
+    page.locator("#notice", has_text="No network").wait_for()
+    page.get_by_role("link", name="Search here").click()
+    page.locator(".trouble", has_text="no network").wait_for()
+    page.context.set_offline(False)
+    page.locator(".conditions").wait_for()
+    until(page, "() => document.querySelector('.found, .empty li') !== null")
+    assert "your area" in page.locator(".told-line").inner_text() and page.locator("#notice").inner_text() == ""
+
+
+def test_a_server_that_is_gone_is_named_and_asked_again(visit):
+    page = visit().open("place")
+    page.route("**/aoi", lambda route: route.abort())
+    page.get_by_label("Tile, coordinates or country").fill("51.3, 4.2")
+    page.keyboard.press("Enter")
+    page.locator(".card .trouble", has_text="does not answer").wait_for()
+    page.unroute("**/aoi")
+    page.locator(".card").get_by_role("button", name="Try again").click()
+    page.locator(".card .facts").wait_for()
+
+
+def test_a_slow_server_is_waited_for_and_the_page_says_so(visit):
+    page = visit().open("place")
+    page.wait_for_load_state("networkidle")
+    network = page.context.new_cdp_session(page)
+    network.send("Network.emulateNetworkConditions", {"offline": False, "latency": 4000, "downloadThroughput": -1, "uploadThroughput": -1})
+    page.get_by_label("Tile, coordinates or country").fill("51.3, 4.2")
+    page.keyboard.press("Enter")
+    assert "asking what it would mean" in page.locator(".card").inner_text()
+    page.locator("#notice", has_text="Still waiting").wait_for()
+    page.locator(".card .facts").wait_for()
+    until(page, "() => document.getElementById('notice').textContent === ''")
+
+
+def test_what_strangers_write_is_only_ever_text(visit):
+    made = visit()
+    page = made.open("place")
+    field = {"type": "Feature", "properties": {"name": HOSTILE}, "geometry": {"type": "Polygon", "coordinates": [[[4, 51], [4.1, 51], [4.1, 51.1], [4, 51]]]}}
+    page.locator("input[type=file]").set_input_files({"name": f"{HOSTILE}.geojson", "mimeType": "application/json", "buffer": json.dumps(field).encode()})
+    page.locator(".card h2", has_text="<img src=x").wait_for()
+    page.get_by_label("Tile, coordinates or country").fill(f"at {HOSTILE}")
+    page.keyboard.press("Enter")
+    page.locator(".said .trouble", has_text="<img src=x").wait_for()
+
+    def twisted(route) -> None:
+        answer = route.fetch()
+        found = answer.json()
+        for item in found["features"][:1]:
+            item["id"] = HOSTILE
+            item["properties"] |= {"platform": HOSTILE, "grid:code": HOSTILE, "title": HOSTILE}
+            item["assets"] = {HOSTILE: {"href": "javascript:alert(3)", "title": HOSTILE}, "B04": {"href": "https://files.example/B04.jp2", "title": HOSTILE, "type": "image/jp2"}}
+        route.fulfill(response=answer, json=found)
+
+    page.route("**/stac/search", twisted)
+    page.route("**/stac/collections/**", lambda route: route.fulfill(status=502, content_type="application/problem+json", json={"detail": HOSTILE}))
+    page.goto(f"{made.url}/#search")
+    page.get_by_role("link", name="Choose a place").or_(page.get_by_role("link", name="Change the place")).wait_for()
+    page.evaluate("localStorage.removeItem('revisit.aoi')")
+    page.reload()
+    page.locator(".found > li > button").first.click()
+    page.locator(".found .inside .id", has_text="<img src=x").wait_for()
+    page.locator(".found .trouble", has_text="<img src=x").wait_for()
+    page.route("**/status", lambda route: route.fulfill(status=500, content_type="application/problem+json", json={"detail": HOSTILE}))
+    page.goto(f"{made.url}/#status")
+    page.locator("#view .trouble", has_text="<img src=x").wait_for()
+    assert made.dialogs == [] and made.violations == []
+    assert page.locator("#view img, #view script").count() == 0
+
+
+@pytest.fixture
+def guarded(tmp_path) -> Iterator[Callable[[str], str]]:
+    """Starts a server with a token, whose config.js is as given and which exchanges one password; yields what starts it."""
+    servers = []
+
+    def start(config: str) -> str:
+        app = create_app(local_backend(tmp_path), token="good")
+
+        def answer(environ, start_response):
+            path = environ["PATH_INFO"]
+            if path == "/config.js":
+                start_response("200 OK", [("Content-Type", "text/javascript")])
+                return [config.encode()]
+            if path == "/v1/accounts:signInWithPassword":
+                given = json.loads(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))
+                good = given == {"email": "ann@lakes.example", "password": "secret", "returnSecureToken": True}
+                start_response("200 OK" if good else "400 Bad Request", [("Content-Type", "application/json")])
+                return [json.dumps({"idToken": "good"} if good else {"error": {"message": "INVALID_LOGIN_CREDENTIALS"}}).encode()]
+            return app(environ, start_response)
+
+        server = create_server(answer, host="127.0.0.1", port=0)
+        servers.append(server)
+        threading.Thread(target=server.run, daemon=True).start()
+        return f"http://127.0.0.1:{server.effective_port}"
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+def test_a_token_is_asked_for_kept_for_the_tab_and_given_up(visit, guarded):
+    made = visit(url=guarded((WEB / "config.js").read_text()))
+    page = made.open("status")
+    page.locator("#view").get_by_role("button", name="Sign in").click()
+    page.get_by_label("Token or API key").fill("bad")
+    page.get_by_role("button", name="Use it").click()
+    page.locator("#view .trouble").wait_for()
+    page.locator("#view").get_by_role("button", name="Sign in").click()
+    page.get_by_label("Token or API key").fill("good")
+    page.keyboard.press("Enter")
+    page.locator("#view h1", has_text="Status").wait_for()
+    page.locator(".figures-row").wait_for()
+    page.reload()
+    page.locator(".figures-row").wait_for()
+    assert "good" not in page.evaluate("JSON.stringify(localStorage)") and "good" not in page.url
+    page.get_by_role("button", name="Sign out").click()
+    page.locator("#view h1", has_text="Choose a place").wait_for()
+    assert page.evaluate("sessionStorage.length") == 0
+
+
+def test_an_e_mail_address_and_a_password_are_exchanged_for_a_token(visit, guarded):
+    made = visit(url=guarded('export const api = "";\nexport const signIn = "/v1/accounts:signInWithPassword?key=k";\nexport const files = [];\n'))
+    page = made.open("status")
+    page.get_by_role("banner").get_by_role("button", name="Sign in").click()
+    page.get_by_label("E-mail").fill("ann@lakes.example")
+    page.get_by_label("Password").fill("wrong")
+    page.keyboard.press("Enter")
+    page.locator("dialog .wrong", has_text="do not belong together").wait_for()
+    page.get_by_label("Password").fill("secret")
+    page.keyboard.press("Enter")
+    page.locator(".figures-row").wait_for()
+    assert made.violations == []
+
+
+class Bucket(SimpleHTTPRequestHandler):
+    """Files as they are, without a header of ours."""
+
+    def do_GET(self) -> None:
+        if self.path == "/config.js":
+            body = b'export const api = "https://api.example/";\nexport const signIn = "https://identity.example/x";\nexport const files = ["https://files.example"];\n'
+            self.send_response(200)
+            self.send_header("Content-Type", "text/javascript")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+        else:
+            super().do_GET()
+
+    def log_message(self, *arguments) -> None:
+        """Say nothing."""
+
+
+def test_from_a_bucket_the_page_asks_only_the_hosts_of_its_config(visit):
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Bucket, directory=WEB)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        made = visit(url=f"http://127.0.0.1:{server.server_address[1]}")
+        page = made.open("place")
+        page.get_by_label("Tile, coordinates or country").fill("Belgium")
+        page.keyboard.press("Enter")
+        page.locator(".card .trouble", has_text="does not answer").wait_for()
+        assert made.violations == []
+        page.evaluate("""async () => {
+          for (const url of ["https://api.example/x", "https://files.example/x", "https://identity.example/x", "https://elsewhere.example/x"]) await fetch(url).catch(() => null);
+          const script = document.createElement("script");
+          script.textContent = "window.ran = true";
+          document.head.append(script);
+        }""")
+        until(page, "() => window.violations.length >= 2")
+        assert page.evaluate("window.ran") is None
+        assert sorted(page.evaluate("window.violations")) == ["connect-src: https://elsewhere.example/x", "script-src-elem: inline"]
+        server.shutdown()

@@ -1,0 +1,115 @@
+"""Searching as a user would: conditions, the list and the map that point at each other, what is counted, files, pages; held against the archive itself."""
+
+import json
+from datetime import datetime
+
+import pytest
+
+from data import shared_data
+from looking import until
+
+SITE = "gfmap_31UES"
+
+
+@pytest.fixture(scope="module")
+def items() -> dict[str, dict]:
+    """Items of the site as the archive has them, by id."""
+    files = shared_data("archive").glob("sentinel-2-l2a/*/*.json")
+    read = [json.loads(file.read_text()) for file in files]
+    return {one["id"]: one for one in read if one["properties"].get("archive:site") == SITE}
+
+
+def here(made, address: str = "search"):
+    """The search, with the site's field as the place."""
+    page = made.open("place")
+    page.locator("input[type=file]").set_input_files(str(shared_data("archive", "aoi", f"{SITE}.geojson")))
+    page.get_by_role("link", name="Search here").click()
+    page.locator("#view h1", has_text="Search").wait_for()
+    if address != "search":
+        page.goto(f"{made.url}/#{address}")
+    listed(page)
+    return page
+
+
+def listed(page) -> list[str]:
+    """The lines of the list, once it is there."""
+    until(page, "() => !document.querySelector('#view [aria-busy]') && document.querySelector('.found, .empty') !== null")
+    return page.locator(".found > li > button").all_inner_texts()
+
+
+def cloud(item: dict) -> float:
+    return item["properties"]["eo:cloud_cover"]
+
+
+def test_conditions_find_what_the_archive_holds_and_stay_in_the_address(visit, items):
+    made = visit()
+    page = here(made)
+    assert len(listed(page)) == len(items)
+    page.get_by_label("From", exact=True).fill("2023-10-15")
+    page.get_by_label("To", exact=True).fill("2023-12-15")
+    page.get_by_label("Cloud over the product").fill("50")
+    page.get_by_role("button", name="Search").click()
+    wanted = [one for one in items.values() if "2023-10-15" <= one["properties"]["datetime"][:10] <= "2023-12-15" and cloud(one) <= 50]
+    until(page, f"() => document.querySelectorAll('.found > li').length === {len(wanted)}")
+    days = sorted((datetime.fromisoformat(one["properties"]["datetime"]) for one in wanted), reverse=True)
+    assert [line.split("\n")[0] for line in listed(page)] == [f"{day.day} {day:%b %Y}" for day in days]
+    before = listed(page)
+    page.reload()
+    assert listed(page) == before and page.get_by_label("From", exact=True).input_value() == "2023-10-15"
+    page.get_by_role("button", name="Any time, any cloud").click()
+    until(page, f"() => document.querySelectorAll('.found > li').length === {len(items)}")
+    assert made.errors == []
+
+
+def test_what_was_found_is_counted_and_exported(visit, items):
+    page = here(visit())
+    told = dict(page.evaluate("[...document.querySelectorAll('.card .facts > div')].map((one) => [one.children[0].textContent, one.children[1].textContent])"))
+    assert told["Products"] == str(len(items))
+    assert told["Cloud, mean"] == f"{sum(map(cloud, items.values())) / len(items):.0f} %"
+    months = {one["properties"]["datetime"][:7] for one in items.values()}
+    page.locator(".months summary").click()
+    rows = dict(page.evaluate("[...document.querySelectorAll('.months tbody tr')].map((row) => [row.children[0].textContent, Number(row.children[1].textContent)])"))
+    assert set(rows) == months and sum(rows.values()) == len(items)
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="CSV").click()
+    lines = saved.value.path().read_text().strip().splitlines()
+    assert saved.value.suggested_filename == "products.csv" and len(lines) == 1 + len(items)
+    assert all(any(id in line for line in lines) for id in items)
+
+
+def test_list_and_map_point_at_each_other(visit):
+    page = here(visit())
+    first = page.locator(".found > li").first
+    first.hover()
+    assert "pointed" in first.get_attribute("class")
+    page.mouse.move(5, 5)
+    assert page.locator(".found > li.pointed").count() == 0
+    box = page.locator("#map").bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, steps=3)
+    until(page, "() => document.querySelectorAll('.found > li.pointed').length > 1")
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    until(page, "() => document.querySelectorAll('.found [aria-expanded=true]').length === 1")
+    assert page.evaluate("document.activeElement.getAttribute('aria-expanded')") == "true"
+
+
+def test_a_product_opens_by_the_keyboard_and_names_its_files(visit, items):
+    page = here(visit())
+    page.locator(".found > li > button").first.focus()
+    page.keyboard.press("Enter")
+    inside = page.locator(".found .inside").first
+    until(page, "() => !document.querySelector('.found .inside [aria-busy]')")
+    id = inside.locator(".id").inner_text()
+    assert id in items
+    assert inside.get_by_role("link", name="Order from this product").get_attribute("href") == f"#order?products={id}"
+    page.keyboard.press("Enter")
+    assert inside.is_hidden()
+
+
+def test_no_area_searches_everything_and_nothing_found_teaches(visit):
+    made = visit()
+    page = made.open("search?from=2030-01-01")
+    until(page, "() => document.querySelector('.empty li') !== null")
+    assert "longer period" in page.locator(".empty").inner_text()
+    page.get_by_role("button", name="Any time, any cloud").last.click()
+    assert len(listed(page)) > 30
+    assert "everything known" in page.locator(".told-line").inner_text()
