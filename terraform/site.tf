@@ -11,7 +11,8 @@ locals {
     svg  = "image/svg+xml"
     txt  = "text/plain"
   }
-  pages = setsubtract(fileset("${path.module}/../web", "**"), ["config.js"])
+  pages   = setsubtract(fileset("${path.module}/../web", "**"), ["config.js"])
+  sign_in = [for key in google_identity_platform_config.this.client[*].api_key : "https://identitytoolkit.googleapis.com/v1/accounts:signInWithPassword?key=${key}"]
 }
 
 resource "google_storage_bucket" "site" {
@@ -55,7 +56,21 @@ resource "google_storage_bucket_object" "config" {
   content_type  = local.media_types.js
   cache_control = "no-cache"
   content       = <<-EOT
-    // Where this page's API is.
+    // Where this page's API is, where results are read, and where users sign in.
     export const api = ${jsonencode("${local.addresses["api"]}/")};
+    export const files = ["https://storage.googleapis.com"];
+    export { signIn } from "./sign-in.js";
+  EOT
+}
+
+# Apart, since the key is not known before the first apply.
+resource "google_storage_bucket_object" "sign_in" {
+  name          = "sign-in.js"
+  bucket        = google_storage_bucket.site.name
+  content_type  = local.media_types.js
+  cache_control = "no-cache"
+  content       = <<-EOT
+    // Where an e-mail address and a password are exchanged for a token. The key tells the project and opens nothing.
+    export const signIn = ${jsonencode(join("", local.sign_in))};
   EOT
 }

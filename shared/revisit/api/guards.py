@@ -11,7 +11,9 @@ from werkzeug.http import HTTP_STATUS_CODES
 from revisit.api_key import PREFIX
 from revisit.audit import pseudonym
 
-POLICY = ("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; font-src 'self'; "
+PICTURES = ("https://storage.googleapis.com", "https://sentinel-cogs.s3.us-west-2.amazonaws.com", "https://roda.sentinel-hub.com")
+"""Where quicklooks of products lie: pictures may come from there, and nothing else from anywhere else."""
+POLICY = (f"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob: {' '.join(PICTURES)}; connect-src 'self'; font-src 'self'; "
           "worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'")
 HEADERS = {
     "Content-Security-Policy": POLICY,
