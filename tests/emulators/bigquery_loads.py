@@ -19,6 +19,8 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from typing import Any
 
+csv.field_size_limit(1 << 24)
+
 AT_ONCE = 1000
 """Rows of one insertion."""
 Run = Callable[[str, list[dict[str, Any]]], None]

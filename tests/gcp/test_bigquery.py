@@ -1,11 +1,16 @@
 """What the catalog asks BigQuery: bounded in cost, and in words that DuckDB understands alike."""
 
+import gzip
+import io
+import random
 import re
+from dataclasses import replace
 from datetime import timedelta
 
 import duckdb
 import pyarrow as pa
 import pytest
+from google.cloud import bigquery
 
 from catalogued import real_products
 from emulators import new_project
@@ -14,7 +19,7 @@ from revisit.catalog_query import place_of, tiles_of
 from revisit.catalog_schema import from_row, to_products, to_table
 from revisit.gcp import bigquery_sql as sql
 from revisit.gcp.bigquery import BigQueryCatalog
-from revisit.gcp.bigquery_client import MAX_BYTES
+from revisit.gcp.bigquery_client import MAX_BYTES, ROWS, client_of
 from revisit.gcp.bigquery_period import Period
 from revisit.gcp.settings import Settings
 from revisit.local.catalog import LocalCatalog
@@ -127,3 +132,42 @@ def test_the_history_of_many_months_is_passed_over_without_being_read(google, pr
     questions = [one["body"] for one in asked(host)[before:] if f"/projects/{settings.project}/" in one["path"]]
     assert len({(product.sensing_time.year, product.sensing_time.month) for product in history}) > 10
     assert len(questions) == 2, "of the account of the additions, and of the products of the last month"
+
+
+def loads(google, settings: Settings) -> list[dict]:
+    """The load jobs of a project."""
+    bodies = [one["body"] for one in asked(google["BIGQUERY_EMULATOR_HOST"].host) if f"/projects/{settings.project}/" in one["path"]]
+    return [body["configuration"]["load"] for body in bodies if "load" in body.get("configuration", {})]
+
+
+def test_rows_too_many_for_a_request_are_loaded_as_a_file_and_are_the_same(google, products, monkeypatch):
+    settings = Settings(new_project())
+    create_catalog(settings)
+    catalog = BigQueryCatalog(settings, StoppedClock())
+    some = [*products[:12], replace(products[0], published=None, cloud_cover=None, relative_orbit=None, size=123456789012, footprint=None)]
+    monkeypatch.setattr("revisit.gcp.bigquery_staging.PARAMETER_BYTES", 0)
+    assert catalog.add(to_table(some)) == 13
+    assert catalog.added_after(0) == (to_products(to_table(some)), 13)
+    assert catalog.add(to_table(some)) == 0
+    load = loads(google, settings)[0]
+    assert (load["sourceFormat"], load["writeDisposition"]) == ("PARQUET", "WRITE_TRUNCATE")
+    assert {field["name"]: field["type"] for field in load["schema"]["fields"]} == dict(ROWS)
+    tables = [table.table_id for table in client_of(settings).list_tables(f"{settings.project}.{settings.dataset}")]
+    assert not [table for table in tables if table.startswith("staging_")]
+
+
+@pytest.mark.parametrize("size", [True, False], ids=["in one request", "in pieces"])
+def test_a_file_that_a_client_sends_is_in_the_table(google, monkeypatch, size):
+    """Held to what the emulator lends: text with commas, an empty cell, and a cell longer than a piece."""
+    monkeypatch.setattr("google.cloud.bigquery.client._DEFAULT_CHUNKSIZE", 1 << 18)
+    settings = Settings(new_project())
+    client = client_of(settings)
+    client.create_dataset(f"{settings.project}.{settings.dataset}")
+    long = random.Random(5).randbytes(350_000).hex()
+    content = gzip.compress(f'a,b\n"1, one",{long}\n2,\n'.encode())
+    config = bigquery.LoadJobConfig(source_format="CSV", skip_leading_rows=1, schema=[bigquery.SchemaField(name, "STRING") for name in "ab"],
+                                    write_disposition="WRITE_EMPTY")
+    table = f"{settings.project}.{settings.dataset}.sent"
+    job = client.load_table_from_file(io.BytesIO(content), table, size=len(content) if size else None, job_config=config)
+    assert job.result().output_rows == 2
+    assert [tuple(row) for row in client.query(f"SELECT a, b FROM `{table}` ORDER BY a").result()] == [("1, one", long), ("2", None)]
