@@ -1,12 +1,15 @@
 """The STAC API as pystac-client, which its users already have, finds it: searching, paging, every filter."""
 
 from collections import Counter
+from datetime import UTC, datetime
 
 import pystac_client
 import pytest
 import shapely
 
+from products import known, product
 from revisit.footprint import footprint
+from revisit.product import best
 from stac_world import TOKEN, world
 
 HERE = [4.6, 50.9, 5.0, 51.1]
@@ -24,7 +27,7 @@ def client(there):
 
 
 def ids(search) -> list[str]:
-    return [item.id for item in search.items()]
+    return [item["id"] for item in search.items_as_dicts()]
 
 
 def by_time(products) -> list[str]:
@@ -42,10 +45,126 @@ def test_collections_are_found(client):
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-@pytest.mark.parametrize("limit", [7, 100, 1000])
-def test_pages_of_any_size_give_every_product_once_the_latest_first(client, there, method, limit):
-    found = ids(client.search(method=method, collections=["sentinel-2-l1c", "sentinel-2-l2a"], bbox=HERE, limit=limit))
+@pytest.mark.parametrize(("limit", "year"), [(7, "2019"), (1000, "2015/..")])
+def test_pages_of_any_size_give_every_product_once_the_latest_first(client, there, method, limit, year):
+    since = datetime(int(year[:4]), 1, 1, tzinfo=UTC)
+    until = since.replace(month=4) if year == "2019" else datetime(2030, 1, 1, tzinfo=UTC)
+    found = ids(client.search(method=method, collections=["sentinel-2-l1c", "sentinel-2-l2a"], bbox=HERE, limit=limit, datetime=[since, until]))
     inside = shapely.box(*HERE)
-    assert found == by_time(one for one in there.products if footprint(one).intersects(inside))
+    assert found == by_time(one for one in there.products if since <= one.sensing_time <= until and footprint(one).intersects(inside))
     assert max(Counter(found).values()) == 1
-    assert len(found) > 1000
+    assert len(found) > limit
+
+
+def iso(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+MIDDLE = datetime(2019, 7, 1, tzinfo=UTC)
+CLOUDY = {"op": ">", "args": [{"property": "eo:cloud_cover"}, 40]}
+FILTERS = {
+    "eo:cloud_cover < 10 AND platform = 'sentinel-2a'": lambda one: one.cloud_cover is not None and one.cloud_cover < 10 and one.platform == "S2A",
+    "grid:code = 'MGRS-32TNR'": lambda one: one.tile == "32TNR",
+    "s2:mgrs_tile LIKE '31%'": lambda one: one.tile[:2] == "31",
+    "sat:relative_orbit IN (8, 51) AND NOT s2:processing_baseline >= '05.00'": lambda one: one.relative_orbit in (8, 51) and one.baseline < "0500",
+    "s2:processing_baseline IN ('02.07', '05.00')": lambda one: one.baseline in ("0207", "0500"),
+    "eo:cloud_cover IS NULL": lambda one: one.cloud_cover is None,
+    "eo:cloud_cover BETWEEN 20 AND 30 OR eo:cloud_cover = 100": lambda one: one.cloud_cover is not None and (20 <= one.cloud_cover <= 30 or one.cloud_cover == 100),
+    "datetime >= TIMESTAMP('2019-07-01T00:00:00Z')": lambda one: one.sensing_time >= MIDDLE,
+    "T_DURING(datetime, INTERVAL('2019-07-01T00:00:00Z', '..')) AND published < DATE('2021-01-01')":
+        lambda one: one.sensing_time > MIDDLE and one.published < datetime(2021, 1, 1, tzinfo=UTC),
+    "collection = 'sentinel-2-l1c' AND platform LIKE '%b'": lambda one: one.level == "L1C" and one.platform == "S2B",
+    "revisit:acquisition = 'S2B_20180327T105019_T31UFS'": lambda one: one.acquisition == "S2B_20180327T105019_T31UFS",
+    "S_INTERSECTS(geometry, POINT(9.31 45.31))": lambda one: footprint(one).intersects(shapely.Point(9.31, 45.31)),
+    "NOT S_INTERSECTS(geometry, BBOX(4, 50, 6, 52))": lambda one: not footprint(one).intersects(shapely.box(4, 50, 6, 52)),
+    "S_WITHIN(geometry, POLYGON((4 50, 6.2 50, 6.2 52, 4 52, 4 50)))": lambda one: footprint(one).within(shapely.Polygon([(4, 50), (6.2, 50), (6.2, 52), (4, 52)])),
+    "id LIKE 'S2A\\_MSIL1C\\_2019%'": lambda one: one.id.startswith("S2A_MSIL1C_2019"),
+}
+"""CQL2 text -> what it means, in Python over the products themselves."""
+
+
+@pytest.mark.parametrize("text", FILTERS)
+def test_a_filter_in_text_finds_what_it_means(client, there, text):
+    found = ids(client.search(collections=["sentinel-2-l1c", "sentinel-2-l2a"], filter=text, filter_lang="cql2-text", limit=1000))
+    expected = by_time(one for one in there.products if FILTERS[text](one))
+    assert found == expected
+    assert expected
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_filter_in_json_finds_what_it_means(client, there, method):
+    options = {"filter": CLOUDY, "filter_lang": "cql2-json"} if method == "POST" else {"filter": "eo:cloud_cover > 40"}
+    found = ids(client.search(method=method, collections=["sentinel-2-l2a"], limit=1000, **options))
+    assert found == by_time(one for one in there.products if one.level == "L2A" and one.cloud_cover is not None and one.cloud_cover > 40)
+
+
+def test_ids_and_periods_and_shapes_find_what_they_name(client, there):
+    some = [there.products[5], there.products[900], there.products[-1]]
+    assert ids(client.search(ids=[one.id for one in some], collections=["sentinel-2-l1c", "sentinel-2-l2a"])) == by_time(some)
+    period = "2019-07-01T00:00:00Z/2019-12-31T23:59:59Z"
+    found = ids(client.search(datetime=period, collections=["sentinel-2-l1c"], limit=1000))
+    assert found == by_time(one for one in there.products if one.level == "L1C" and MIDDLE <= one.sensing_time < datetime(2020, 1, 1, tzinfo=UTC))
+    assert ids(client.search(datetime=f"../{iso(MIDDLE)}", limit=1000)) == by_time(one for one in there.products if one.sensing_time <= MIDDLE)
+    here = {"type": "LineString", "coordinates": [[9.31, 45.31], [9.311, 45.311]]}
+    assert set(ids(client.search(intersects=here))) == {one.id for one in there.products[-3:]} | set(there.jobs)
+    line, point, box = {**here, "type": "MultiPoint"}, {"type": "Point", "coordinates": [9.31, 45.31]}, [9.3, 45.3, 0, 9.32, 45.32, 100]
+    assert len(ids(client.search(intersects=line))) == len(ids(client.search(intersects=point))) == len(ids(client.search(bbox=box))) == 3 + len(there.jobs)
+
+
+def test_across_the_antimeridian_nothing_is_found_that_lies_on_the_other_side_of_the_earth(client, there):
+    assert ids(client.search(bbox=[179, -20, -179, 10])) == []
+    around = ids(client.search(bbox=[170, 40, 6, 60], collections=["sentinel-2-l2a"], limit=1000))
+    assert len(around) == sum(one.level == "L2A" and one.tile == "31UFS" for one in there.products)
+
+
+def test_only_the_newest_of_each_acquisition_is_found_on_request(client, there):
+    everything = [one for one in there.products if one.tile == "31UFS"]
+    for collections, level in ((["sentinel-2-l2a"], "L2A"), (["sentinel-2-l1c", "sentinel-2-l2a"], None)):
+        page = client.search(method="GET", collections=collections, filter="s2:mgrs_tile = '31UFS'", limit=300)
+        page._parameters["newest"] = "true"
+        assert ids(page) == by_time(best(everything, level))
+    assert len(best(everything)) < len(everything) / 2
+
+
+def test_results_are_found_by_whoever_they_are_of(client, there):
+    found = list(client.search(collections=["results"]).items())
+    assert sorted(item.id for item in found) == sorted(there.jobs)
+    assert ids(client.search(filter="revisit:clear_fraction > 0.5")) == there.jobs[:1]
+    assert ids(client.search(filter="revisit:state = 'skipped'")) == there.jobs[:0:-1]
+    assert client.get_collection("results").get_item(there.jobs[0]).properties["revisit:state"] == "done"
+
+
+@pytest.mark.parametrize("sortby", ["+properties.eo:cloud_cover", "-properties.eo:cloud_cover,+id", "+datetime", "-properties.datetime", "+published", "-s2:mgrs_tile"])
+def test_items_are_sorted_through_all_pages(client, there, sortby):
+    fields = {"properties.eo:cloud_cover": lambda one: one.cloud_cover, "id": lambda one: one.id, "datetime": lambda one: one.sensing_time,
+              "properties.datetime": lambda one: one.sensing_time, "published": lambda one: one.published, "s2:mgrs_tile": lambda one: one.tile}
+    expected = sorted(there.products, key=lambda one: (one.sensing_time, one.id), reverse=True)
+    if sortby == "+datetime":
+        expected.reverse()
+    for key in reversed(sortby.split(",")):
+        of = fields[key[1:]]
+        known = [one for one in expected if of(one) is not None]
+        expected = sorted(known, key=of, reverse=key[0] == "-") + [one for one in expected if of(one) is None]
+    found = ids(client.search(collections=["sentinel-2-l1c", "sentinel-2-l2a"], sortby=sortby, limit=1000))
+    assert found == [one.id for one in expected]
+
+
+def test_fields_leave_out_what_is_not_wanted(client):
+    page = next(client.search(fields="id,properties.datetime,-links", limit=1).pages_as_dicts())
+    [item] = page["features"]
+    assert set(item) == {"type", "id", "collection", "properties"}
+    assert set(item["properties"]) == {"datetime"}
+    page = next(client.search(method="POST", fields={"exclude": ["assets", "properties.title"]}, limit=1).pages_as_dicts())
+    [item] = page["features"]
+    assert "assets" not in item and "title" not in item["properties"] and "datetime" in item["properties"]
+
+
+def test_what_was_added_between_two_pages_moves_none_of_them(tmp_path):
+    with world(tmp_path) as made:
+        client = pystac_client.Client.open(made.url, headers={"Authorization": f"Bearer {TOKEN}"})
+        pages = client.search(bbox=HERE, limit=1000).pages_as_dicts()
+        before = [item["id"] for item in next(pages)["features"]]
+        known(made.backend, product(20, tile="31UFS", west=4.0, south=50.0, east=6.0, north=52.0))
+        after = [item["id"] for page in pages for item in page["features"]]
+        inside = shapely.box(*HERE)
+        assert before + after == by_time(one for one in made.products if footprint(one).intersects(inside))

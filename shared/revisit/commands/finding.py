@@ -147,7 +147,7 @@ def passes(found: Found, wanted: Wanted) -> bool:
     if wanted.shape is None:
         return True
     shape = found.shape
-    if not shape.intersects(wanted.shape):
+    if not wanted.shape.intersects(shape):
         return False
     return wanted.coverage is None or 100 * share(wanted.shape, shape) >= wanted.coverage - 1e-6
 

@@ -3,9 +3,10 @@
     landing      what there is: collections, conformance, queryables
     parameters   what is asked for, of an address or a body
     items        items found, page by page, and one by one
+    numbers      what is found in numbers, and as a file
     showing      what is found, as items
 """
 
-from revisit.api.stac import items, landing
+from revisit.api.stac import items, landing, numbers
 
-ROUTES = (*landing.ROUTES, *items.ROUTES)
+ROUTES = (*landing.ROUTES, *items.ROUTES, *numbers.ROUTES)

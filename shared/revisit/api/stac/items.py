@@ -10,6 +10,7 @@ from revisit.api.asked import Asked, asks
 from revisit.api.stac.parameters import Search, of_address, of_body
 from revisit.api.stac.showing import GEOJSON, answer, here, link, root_links, shown
 from revisit.commands import finding
+from revisit.commands.sorting import sorted_page
 from revisit.commands.wanting import RESULTS
 from revisit.errors import NotFound
 from revisit.product_item import COLLECTIONS
@@ -36,11 +37,11 @@ def item(asked: Asked, id: str, item: str) -> Response:
 
 
 def _page(asked: Asked, search: Search, address: str, more: list[dict[str, Any]] | None = None) -> Response:
-    found = finding.page(asked.backend, search.wanted, asked.owner, search.limit, search.after)
+    found = sorted_page(asked.backend, search.wanted, search.sort, asked.owner, search.limit, search.after)
     links = [*root_links(_self(address), GEOJSON), *(more or [])]
     if found.next:
         links.append(_next(search, address, found.next))
-    features = [shown(one) for one in found.items]
+    features = [search.selection.of_item(shown(one)) for one in found.items]
     counted = {} if found.matched is None else {"numberMatched": found.matched}
     return answer({"type": "FeatureCollection", "features": features, "links": links, "numberReturned": len(features), **counted}, GEOJSON)
 

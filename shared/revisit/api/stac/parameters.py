@@ -8,7 +8,9 @@ import msgspec
 from flask import request
 
 from revisit.api.asked import Asked
+from revisit.api.stac.selection import Selection
 from revisit.clock import end_instant, instant
+from revisit.commands.sorting import Key, key_of
 from revisit.commands.wanting import RESULTS, Wanted
 from revisit.cql import read_json, read_text
 from revisit.errors import BadInput
@@ -20,6 +22,20 @@ LIMIT, MOST = 50, 1000
 """Items of one page: where none is asked for, and at most."""
 MOST_IDS = 1000
 MOST_TILES = 500
+
+
+class Sort(msgspec.Struct, forbid_unknown_fields=True):
+    """A property to sort by."""
+
+    field: str
+    direction: str = "asc"
+
+
+class Fields(msgspec.Struct, forbid_unknown_fields=True):
+    """Members of items to show, and not to show."""
+
+    include: list[str] | None = None
+    exclude: list[str] | None = None
 
 
 class Body(msgspec.Struct, forbid_unknown_fields=True, rename={"filter_lang": "filter-lang", "filter_crs": "filter-crs"}):
@@ -34,8 +50,8 @@ class Body(msgspec.Struct, forbid_unknown_fields=True, rename={"filter_lang": "f
     filter: Any = None
     filter_lang: str | None = None
     filter_crs: str | None = None
-    sortby: list[dict[str, str]] | None = None
-    fields: dict[str, list[str]] | None = None
+    sortby: list[Sort] | None = None
+    fields: Fields | None = None
     newest: bool | None = None
     coverage: float | None = None
     tiles: list[str] | None = None
@@ -49,6 +65,8 @@ class Search:
     wanted: Wanted
     limit: int
     after: str
+    sort: tuple[Key, ...]
+    selection: Selection
     body: Body
     """As it was put."""
 
@@ -107,7 +125,8 @@ def understood(body: Body) -> Search:
                     _filter(body), bool(body.newest), body.coverage)
     if body.collections and not {RESULTS, *COLLECTIONS.values()} & set(body.collections):
         raise BadInput(f"there is no collection {', '.join(body.collections)[:80]!r}; choose from {', '.join((*COLLECTIONS.values(), RESULTS))}")
-    return Search(wanted, min(limit, MOST), body.token or "", body)
+    sort = tuple(key_of(one.field, one.direction) for one in body.sortby or ())
+    return Search(wanted, min(limit, MOST), body.token or "", sort, Selection.of(body.fields.include, body.fields.exclude) if body.fields else Selection(), body)
 
 
 def _filter(body: Body) -> Any:
@@ -174,14 +193,13 @@ def _json(name: str, text: str | None) -> Any:
         raise BadInput(f"{name} is not JSON: {text[:60]!r}") from None
 
 
-def _sorts(text: str | None) -> list[dict[str, str]] | None:
-    if text is None:
-        return None
-    return [{"field": part.strip().lstrip("+-"), "direction": "desc" if part.strip().startswith("-") else "asc"} for part in text.split(",") if part.strip()]
+def _sorts(text: str | None) -> list[Sort] | None:
+    # A plus sign that is not escaped comes as a space.
+    return None if text is None else [Sort(part.lstrip("+-"), "desc" if part.startswith("-") else "asc") for part in _list(text) or ()]
 
 
-def _fields(text: str | None) -> dict[str, list[str]] | None:
+def _fields(text: str | None) -> Fields | None:
     if text is None:
         return None
     parts = _list(text) or []
-    return {"include": [part.lstrip("+") for part in parts if not part.startswith("-")], "exclude": [part[1:] for part in parts if part.startswith("-")]}
+    return Fields([part.lstrip("+") for part in parts if not part.startswith("-")], [part[1:] for part in parts if part.startswith("-")])
