@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import cached_property
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from google.api_core import exceptions
@@ -20,7 +21,8 @@ from revisit.wire import Envelope
 from revisit.wiring import hearers
 
 if TYPE_CHECKING:
-    from google.cloud.pubsub_v1 import PublisherClient, SubscriberClient
+    from google.auth.transport.requests import AuthorizedSession
+    from google.cloud.pubsub_v1 import SubscriberClient
 
     from revisit.gcp.monitoring import Monitoring
 
@@ -28,6 +30,11 @@ DEAD_LETTERS = "dead-letters"
 """Topic and subscription of what was delivered in vain too often."""
 SECONDS = 15.0
 """Longest that publishing may take, its tries included."""
+TRY_S = 5.0
+"""Longest that one try may wait for an answer."""
+AT_ONCE = 500
+"""Events in one request, which may have 1,000 and 10 MB."""
+SCOPE = "https://www.googleapis.com/auth/pubsub"
 LOOK_S = 2.0
 """How long to wait for one: Pub/Sub keeps who asks waiting where there is none."""
 SOURCE = "CloudPubSubDeadLetterSourceSubscription"
@@ -43,40 +50,60 @@ def subscription_name(function: str, topic: str) -> str:
 
 
 class Publisher:
-    """Puts events on their topics."""
+    """Puts events on their topics: by the JSON API, since a function that publishes a handful need not load the client for streams
+    (110 ms of a cold start)."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
     def publish(self, envelopes: Sequence[Envelope]) -> list[bool]:
         """Publish events; says of each whether it is out. What failed is logged and may be tried again."""
-        with asking("Pub/Sub", f"the topics of project {self._settings.project}", "roles/pubsub.publisher"):
-            out = [self._client.publish(self._topic(envelope.event.topic), envelope.encode(), timeout=SECONDS, **envelope.attributes)
-                   for envelope in envelopes]
-        return [self._arrived(future, envelope) for future, envelope in zip(out, envelopes, strict=True)]
+        places: dict[str, list[int]] = {}
+        for place, envelope in enumerate(envelopes):
+            places.setdefault(envelope.event.topic, []).append(place)
+        out = [False] * len(envelopes)
+        for topic, of in places.items():
+            for start in range(0, len(of), AT_ONCE):
+                together = of[start:start + AT_ONCE]
+                if self._arrived(topic, [envelopes[place] for place in together]):
+                    for place in together:
+                        out[place] = True
+        return out
 
-    def _arrived(self, future: Any, envelope: Envelope) -> bool:
-        topic = envelope.event.topic
+    def _arrived(self, topic: str, envelopes: list[Envelope]) -> bool:
         try:
             with asking("Pub/Sub", f"the topic {topic} of project {self._settings.project}", "roles/pubsub.publisher"):
-                future.result(timeout=SECONDS)
+                self._patience(self._post)(topic, envelopes)
         except (Retry, GiveUp, exceptions.GoogleAPICallError) as error:
-            log.error("%s %s waits in the outbox: %s", topic, envelope.event.subject, error)
+            for envelope in envelopes:
+                log.error("%s %s waits in the outbox: %s", topic, envelope.event.subject, error)
             return False
         return True
 
-    def _topic(self, topic: str) -> str:
-        return f"projects/{self._settings.project}/topics/{topic}"
+    def _post(self, topic: str, envelopes: list[Envelope]) -> None:
+        """One request, which takes all of them or none (https://cloud.google.com/pubsub/docs/reference/rest/v1/projects.topics/publish)."""
+        messages: list[Any] = [{"data": base64.b64encode(envelope.encode()).decode(), "attributes": envelope.attributes} for envelope in envelopes]
+        answer = self._session.post(f"{self._settings.pubsub}/v1/projects/{self._settings.project}/topics/{topic}:publish",
+                                    json={"messages": messages}, timeout=TRY_S)
+        if answer.status_code != HTTPStatus.OK:
+            raise exceptions.from_http_response(answer)
 
     @cached_property
-    def _client(self) -> "PublisherClient":
+    def _patience(self) -> Any:
         from google.api_core.retry import Retry as Retrying
-        from google.cloud.pubsub_v1 import PublisherClient
-        from google.cloud.pubsub_v1.types import BatchSettings, PublisherOptions
+        from google.api_core.retry import if_transient_error
 
-        # A function publishes a handful and waits for it: there is nothing to gather.
-        return PublisherClient(BatchSettings(max_latency=0.002),
-                               PublisherOptions(retry=Retrying(initial=0.2, maximum=4.0, timeout=SECONDS), timeout=SECONDS))
+        # No connection, or no answer in time, is an OSError here.
+        return Retrying(lambda error: isinstance(error, OSError) or if_transient_error(error), initial=0.2, maximum=4.0, timeout=SECONDS)
+
+    @cached_property
+    def _session(self) -> "AuthorizedSession":
+        import google.auth
+        from google.auth.credentials import AnonymousCredentials
+        from google.auth.transport.requests import AuthorizedSession
+
+        credentials = AnonymousCredentials() if self._settings.emulated else google.auth.default(scopes=[SCOPE])[0]
+        return AuthorizedSession(credentials)
 
 
 class PubSubBus:

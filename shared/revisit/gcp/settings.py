@@ -59,6 +59,12 @@ class Settings:
         """Whether anything stands in for Google's services."""
         return any(os.environ.get(name) for name in EMULATORS)
 
+    @property
+    def pubsub(self) -> str:
+        """Where Pub/Sub is asked."""
+        emulator = os.environ.get("PUBSUB_EMULATOR_HOST")
+        return f"http://{emulator}" if emulator else "https://pubsub.googleapis.com"
+
 
 def named_project(environment: Mapping[str, str] = os.environ) -> str | None:
     """The project that the environment names, which may be the empty text; None where it names none."""
