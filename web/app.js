@@ -24,7 +24,7 @@ const VIEWS = {
   place: ["Place", () => import("./place.js")],
   search: ["Search", () => import("./search.js")],
   order: ["Order", () => import("./order.js")],
-  watch: ["Watch", () => import("./areas.js")],
+  watch: ["Watch", () => import("./watch.js")],
   status: ["Status", () => import("./status.js")],
 };
 const OFTEN = 2000;

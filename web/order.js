@@ -95,8 +95,8 @@ async function reckon(form, route, estimate) {
       ["Products", words.count(told.products)], ["Pixels", words.count(told.pixels)], ["To read", `about ${words.size(told.bytes_read)}`],
       ["Results", `about ${words.size(told.bytes_written)}`], ["Takes", `about ${words.span(told.seconds)}`],
       told.cost_usd === null ? null : ["Costs", `about ${told.cost_usd.toFixed(told.cost_usd < 0.1 ? 4 : 2)} USD`]]),
-    told.refused ? h("p", { class: "wrong" }, told.refused) : null,
-    told.assumptions.length ? h("details", {}, h("summary", {}, "How this is reckoned"), h("ul", { class: "note list" }, told.assumptions.map((text) => h("li", {}, text)))) : null,
+    told.refused ? h("p", { class: "wrong" }, words.sentence(told.refused)) : null,
+    told.assumptions.length ? h("details", {}, h("summary", {}, "How this is reckoned"), h("ul", { class: "note list" }, told.assumptions.map((text) => h("li", {}, words.sentence(text))))) : null,
     button(Boolean(told.jobs) && !told.refused));
   } catch (error) {
     if (error.name === "AbortError" || mine !== asked) return undefined;
@@ -140,6 +140,7 @@ async function placed(place, route) {
   const first = await get(path, route.signal);
   const head = h("div", { class: "stack" });
   const panel = results({ path, recipe: first.recipe, aoi: first.aoi }, route);
+  place.classList.add("contains");
   place.append(h("h1", {}, `Order of ${words.date(first.created)}`), h("p", { class: "told-line" }, `${names(first.recipe)}, ${period(first)}. `, h("a", { href: "#order" }, "All orders")), head, panel.element);
   let told = "";
   const tell = async (order) => {

@@ -32,3 +32,6 @@ export function km2(area) {
 }
 
 export const lonLat = ([lon, lat]) => `${Math.abs(lat).toFixed(4)}° ${lat < 0 ? "S" : "N"}, ${Math.abs(lon).toFixed(4)}° ${lon < 0 ? "W" : "E"}`;
+
+// With a capital at its beginning and a full stop at its end.
+export const sentence = (text) => `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;

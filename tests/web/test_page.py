@@ -1,4 +1,4 @@
-"""The page as files: nothing inline, nothing from elsewhere, text only as text; and its projection against PROJ."""
+"""The page as files: nothing inline, nothing from elsewhere, text only as text."""
 
 import gzip
 import json
@@ -9,7 +9,6 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from pyproj import Transformer
 
 from data import missing
 from figures import figure
@@ -19,7 +18,7 @@ from vendor import LIST, VENDOR, checksums
 
 WEB = Path(__file__).parents[2] / "web"
 SCRIPTS = sorted(WEB.glob("*.js"))
-LATER = ("geotiff", "proj4", "shpjs", "uplot")
+LATER = ("geotiff", "shpjs", "uplot")
 """Libraries that the first load does without."""
 FIRST_LOAD_KB = 450
 
@@ -112,22 +111,3 @@ def test_the_page_asks_the_server_it_came_from_or_the_one_that_config_names(api,
                f"const {{ get }} = await import({json.dumps(str(tmp_path / 'api.mjs'))}); await get({json.dumps(path)}); console.log(asked.join());")
     done = subprocess.run([str(node), "--input-type=module", "--eval", program], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout.strip()) == (0, asked), done.stderr
-
-
-POINTS = [("EPSG:32631", [[4.2619508, 51.3103975], [0.1, 0.0], [5.9, 83.9], [3.0, 45.0]]), ("EPSG:32733", [[14.3, -22.5], [12.01, -79.9], [17.99, -0.001]]),
-          ("EPSG:32601", [[-179.99, 65.0], [179.9, 66.0]]), ("EPSG:32660", [[-179.9, 10.0], [179.99, -1.0]])]
-
-
-def test_outlines_are_drawn_where_proj_puts_them():
-    node = shutil.which("node")
-    if node is None:
-        missing("node, which runs the page's projection")
-    program = (f"import {{ projection }} from {json.dumps(str(WEB / 'utm.js'))};"
-               f"const all = {json.dumps(POINTS)}; console.log(JSON.stringify(all.map(([code, points]) => points.map(projection(code)))));"
-               "if (projection('EPSG:3857') !== null || projection(undefined) !== null) process.exit(3);")
-    done = subprocess.run([str(node), "--input-type=module", "--eval", program], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    for (code, points), found in zip(POINTS, json.loads(done.stdout), strict=True):
-        transform = Transformer.from_crs("OGC:CRS84", code, always_xy=True)
-        for point, place in zip(points, found, strict=True):
-            assert place == pytest.approx(transform.transform(*point), abs=0.01), (code, point)

@@ -1,0 +1,332 @@
+// What is watched: each subscription with its state, its last alert and the next pass, its results, its log of alerts and their deliveries;
+// and a new one over the place in hand, with what it would have brought in the past.
+
+import { Problem, address, changed, get, post, send } from "./api.js";
+import { h, show, table, trouble } from "./dom.js";
+import { recipeFields, ticked } from "./recipes.js";
+import { results } from "./results.js";
+import { aoi, keep, kept, shape } from "./state.js";
+import * as words from "./words.js";
+
+export const title = "Watch";
+export const wide = true;
+
+const PAUSE = 400;
+const LOG = 200;
+let shown = null;
+
+export async function enter(place, route) {
+  shown = route.rest[0] === "new" ? await beginning(place, route) : await watched(place, route);
+}
+
+export const again = async (route) => shown?.again?.(route);
+
+export function leave() {
+  shown?.end?.();
+  shown = null;
+}
+
+const names = (recipe) => [...recipe.indices, ...recipe.bands].join(", ");
+
+function conditions(one) {
+  const parts = [`${names(one.recipe)} from ${one.level}`, `tile${one.tiles.length > 1 ? "s" : ""} ${one.tiles.join(", ")}`];
+  if (one.max_cloud !== null) parts.push(`at most ${one.max_cloud} % cloud over the product`);
+  if (one.min_clear !== null) parts.push(`at least ${one.min_clear} % of the area clear`);
+  return parts.join("; ");
+}
+
+// -------------------------------------------------------------------------------------------------------------- what there is
+
+async function watched(place, route) {
+  const list = h("ul", { class: "areas" });
+  const area = h("section", { class: "area", "aria-label": "Area" });
+  let all = (await get("subscriptions", route.signal)).subscriptions;
+  place.append(h("h1", {}, "Watch"));
+  if (!all.length) {
+    place.append(nothing());
+    return {};
+  }
+  place.append(h("div", { class: "columns" }, h("section", { "aria-labelledby": "areas-title" }, h("h2", { id: "areas-title", class: "small" }, "Areas"), list,
+    h("p", { class: "row below" }, h("a", { class: "button", href: "#watch/new" }, "Watch a place"))), area));
+  const id = route.rest[0] ?? all[0].subscription;
+  let one = all.find(({ subscription }) => subscription === id);
+  if (!one) throw new Problem("This is not watched, or not by you. Choose one of the list.", 404);
+  const tell = () => show(list, all.map((each) => h("li", {}, h("a", { class: "choice", href: `#watch/${encodeURIComponent(each.subscription)}`, "data-key": each.subscription,
+    "aria-current": each.subscription === id ? "true" : null }, h("span", { class: "name" }, each.name),
+  h("span", { class: "note" }, each.state === "active" ? lately(each) : each.state)))));
+  tell();
+  const page = await subscription(area, one, route);
+  return {
+    async again(mine) {
+      const answer = await changed("subscriptions", mine.signal);
+      if (answer) {
+        all = answer.subscriptions;
+        one = all.find(({ subscription }) => subscription === id);
+        if (!one) return route.go("watch");
+        tell();
+        page.tell(one);
+      }
+      return page.again(mine);
+    },
+    end: page.end,
+  };
+}
+
+const lately = (one) => (one.last_alert ? `last alert ${words.date(one.last_alert.created)}` : "no alert yet");
+
+async function subscription(place, first, route) {
+  const path = `subscriptions/${encodeURIComponent(first.subscription)}`;
+  const head = h("div", { class: "stack" });
+  const log = h("div", {});
+  const panel = results({ path, recipe: first.recipe, aoi: first.aoi }, route);
+  place.append(head, panel.element, log);
+  let one = first;
+  let alerts = -1;
+  const tell = (next) => {
+    one = next;
+    show(head, about(one, path, route, tell));
+  };
+  const follow = async (signal) => {
+    const answer = await changed(`${path}/results`, signal);
+    if (answer) await panel.update(answer.jobs);
+    const sent = await changed(`${path}/deliveries?limit=${LOG}`, signal);
+    if (sent || alerts !== one.alerts) {
+      const [lines, { deliveries }] = await Promise.all([get(`${path}/alerts?after=${Math.max(one.alerts - LOG, 0)}&limit=${LOG}`, signal), sent ?? get(`${path}/deliveries?limit=${LOG}`, signal)]);
+      alerts = one.alerts;
+      show(log, told(lines.alerts, deliveries, one, route));
+    }
+  };
+  tell(first);
+  await panel.update((await get(`${path}/results`, route.signal)).jobs);
+  await follow(route.signal);
+  return { tell, again: ({ signal }) => follow(signal), end: panel.end };
+}
+
+function about(one, path, route, tell) {
+  const failed = h("div", {});
+  const act = (work) => async (event) => {
+    event.currentTarget.disabled = true;
+    try {
+      const next = await work();
+      if (next) tell(next);
+    } catch (error) {
+      event.target.disabled = false;
+      if (error.name === "AbortError") return;
+      if (!(error instanceof Problem)) throw error;
+      show(failed, trouble(error, null));
+    }
+  };
+  const change = (changes) => act(() => send("PATCH", path, changes, { signal: route.signal }));
+  return [
+    h("h2", {}, one.name), h("p", { class: "told" }, conditions(one)),
+    h("dl", { class: "facts" }, [["State", one.state], ["Last alert", one.last_alert ? `No. ${one.last_alert.number}, seen ${words.date(one.last_alert.datetime)}` : "none yet"],
+      ["Next pass", one.next_pass ? words.time(one.next_pass) : "not known yet"], ["Alerts", words.count(one.alerts)]]
+      .map(([name, text]) => h("div", {}, h("dt", {}, name), h("dd", {}, text)))),
+    h("p", { class: "row" },
+      one.state === "active" ? h("button", { type: "button", class: "small", "data-key": "pause", onclick: change({ state: "paused" }) }, "Pause")
+        : h("button", { type: "button", class: "small", "data-key": "pause", onclick: change({ state: "active" }) }, "Resume"),
+      h("button", { type: "button", class: "small", "data-key": "change", onclick: () => changing(one, path, tell) }, "Change …"),
+      h("button", { type: "button", class: "small", "data-key": "delete", onclick: () => deleting(one, path, route) }, "Delete …")),
+    failed,
+    h("details", {}, h("summary", { "data-key": "carried" }, "Feed, calendar and channels"), carried(one, path, act)),
+  ];
+}
+
+// The addresses are secrets: whoever has one can read without signing in.
+function carried(one, path, act) {
+  const renew = act(async () => {
+    await post(`${path}/feed`);
+    return get(path);
+  });
+  const end = act(async () => {
+    await send("DELETE", `${path}/feed`);
+    return get(path);
+  });
+  return h("div", { class: "stack" },
+    one.feed ? h("p", {}, h("a", { href: address(one.feed) }, "Atom feed of its alerts"), ", ", h("a", { href: address(one.calendar) }, "calendar of its next passes"),
+      ": whoever has these addresses can read them without signing in.") : h("p", {}, "It has no feed."),
+    h("p", { class: "row" }, h("button", { type: "button", class: "small", onclick: renew }, one.feed ? "New addresses, end the old ones" : "Make a feed"),
+      one.feed ? h("button", { type: "button", class: "small", onclick: end }, "End the feed") : null),
+    one.channels.length ? h("ul", { class: "note list" }, one.channels.map((way) => h("li", {}, `${way.kind} ${way.target}: ${way.state}${way.reason ? `, ${way.reason}` : ""}`)))
+      : h("p", { class: "note" }, "No webhook: its alerts are in the log and the feed."));
+}
+
+function dialog(heading, ...children) {
+  const made = h("dialog", { "aria-label": heading }, h("form", { method: "dialog" }, h("h2", {}, heading), children));
+  made.addEventListener("close", () => made.remove());
+  document.body.append(made);
+  made.showModal();
+  return made;
+}
+
+function buttons(verb, made) {
+  return h("p", { class: "row" }, h("button", { class: "first" }, verb), h("button", { type: "button", onclick: () => made().close() }, "Back"));
+}
+
+function changing(one, path, tell) {
+  const number = (name, label) => h("label", { class: "field" }, h("span", {}, label), h("input", { name, type: "number", min: 0, max: 100, value: one[name] ?? "", placeholder: "any" }));
+  const box = dialog(`Change ${one.name}`, h("label", { class: "field" }, h("span", {}, "Name"), h("input", { name: "name", required: true, maxlength: 200, value: one.name })),
+    number("max_cloud", "Cloud over the product, at most %"), number("min_clear", "Clear over the area, at least %"), buttons("Save", () => box));
+  box.querySelector("form").addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const { name, max_cloud: cloud, min_clear: clear } = event.target.elements;
+    const limit = (field) => (field.value === "" ? null : field.valueAsNumber);
+    try {
+      tell(await send("PATCH", path, { name: name.value.trim(), max_cloud: limit(cloud), min_clear: limit(clear) }));
+      box.close();
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      box.querySelector(".trouble")?.remove();
+      box.querySelector("form").append(trouble(error, null));
+    }
+  });
+}
+
+function deleting(one, path, route) {
+  const box = dialog(`Delete ${one.name}?`, h("p", {}, "It is watched no more, and its feed ends. Its results and its log stay until their time is over."), buttons("Delete", () => box));
+  box.querySelector("form").addEventListener("submit", async (event) => {
+    event.preventDefault();
+    try {
+      await send("DELETE", path);
+      box.close();
+      route.go("watch");
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      box.querySelector("form").append(trouble(error, null));
+    }
+  });
+}
+
+function told(alerts, deliveries, one, route) {
+  if (!alerts.length) return h("p", { class: "empty" }, "No alert yet. The next clear pass writes the first line of this log.");
+  const index = one.recipe.indices[0];
+  const rows = [...alerts].reverse().map((line) => h("tr", {}, h("th", { scope: "row" }, line.number),
+    h("td", {}, h("button", { type: "button", class: "plain", onclick: () => route.go(`watch/${encodeURIComponent(one.subscription)}?job=${encodeURIComponent(line.job)}`) }, words.date(line.datetime))),
+    h("td", {}, `${words.time(line.created)}${line.backfill ? ", of the past" : ""}`), h("td", { class: "number" }, words.percent(line.clear_fraction)),
+    index ? h("td", { class: "number" }, words.value(line.indices[index]?.mean)) : null,
+    h("td", {}, sent(deliveries.filter(({ alert }) => alert === line.alert), one)), h("td", { class: "why" }, line.reason ?? "")));
+  return h("div", { class: "scroll tall", tabindex: "0", role: "region", "aria-label": "Log of alerts" },
+    table(alerts[0].number > 1 ? `Alerts, the newest first (the last ${alerts.length})` : "Alerts, the newest first",
+      [["No."], ["Sensed"], ["Written"], ["Clear", "number"], index ? [index, "number"] : null, ["Deliveries"], ["Note"]].filter(Boolean), rows));
+}
+
+function sent(deliveries, one) {
+  if (!deliveries.length) return one.channels.length ? "none" : "–";
+  return h("ul", { class: "plain-list" }, deliveries.map((way) => h("li", {},
+    h("details", {}, h("summary", { "data-key": way.delivery }, h("span", { class: `state ${{ delivered: "done", failed: "failed" }[way.state] ?? ""}` }, `${way.state}, ${words.many(way.attempts.length, "attempt")}`)),
+      h("p", { class: "note" }, way.target), h("ul", { class: "note list" }, way.attempts.map((attempt) => h("li", {}, `${words.time(attempt.at)}: ${attempt.outcome}`))),
+      way.due ? h("p", { class: "note" }, `Next try ${words.time(way.due)}`) : null,
+      h("button", { type: "button", class: "small", onclick: async (event) => {
+        const { target } = event;
+        target.disabled = true;
+        try {
+          await post(`deliveries/${encodeURIComponent(way.delivery)}/redeliver`);
+          target.replaceWith(h("span", { class: "note" }, "It is sent again."));
+        } catch (error) {
+          if (!(error instanceof Problem)) throw error;
+          target.after(trouble(error, null));
+        }
+      } }, "Send again")))));
+}
+
+function nothing() {
+  return h("div", { class: "card" }, h("h2", {}, "Nothing is watched yet"),
+    h("p", {}, "Every clear pass of Sentinel-2 over a place that you watch appears here, with its picture, its numbers and its files."),
+    h("p", { class: "row" }, aoi() ? h("a", { href: "#watch/new", class: "button first" }, `Watch ${aoi().name || "your area"}`) : h("a", { href: "#place", class: "button first" }, "Choose a place")),
+    h("p", {}, "Or from the command line:"),
+    h("pre", { tabindex: "0" }, h("code", {}, "revisit subscribe --aoi field.geojson --name \"My field\" \\\n  --index NDVI --min-clear 60 --backfill 2024-04-01")));
+}
+
+// ------------------------------------------------------------------------------------------------------------ a new subscription
+
+async function beginning(place, route) {
+  place.append(h("h1", {}, "Watch a place"));
+  if (!aoi()) {
+    place.append(h("div", { class: "empty stack" }, h("p", {}, "A subscription watches one place: each clear pass writes an alert, with its picture, numbers and files."),
+      h("p", {}, h("a", { href: "#place", class: "button first" }, "Choose a place"))));
+    return {};
+  }
+  const before = { name: aoi().name || "", level: "L2A", min_clear: 60, indices: ["NDVI"], bands: [], ...kept("watch-wish") };
+  const past = h("div", { class: "card", "aria-live": "polite" });
+  let waiting = null;
+  const form = h("form", { class: "order-form", oninput: () => {
+    keep("watch-wish", wish(form));
+    clearTimeout(waiting);
+    waiting = setTimeout(() => reckon(form, route, past), PAUSE);
+  }, onsubmit: (event) => {
+    event.preventDefault();
+    subscribe(form, route, past, place);
+  } });
+  const number = (name, label, note) => h("label", { class: "field" }, h("span", {}, label),
+    h("input", { name, type: "number", min: 0, max: 100, value: before[name] ?? "", placeholder: "any" }), h("small", {}, note));
+  form.append(h("div", { class: "stack wide-apart" },
+    h("label", { class: "field" }, h("span", {}, "Name"), h("input", { name: "name", required: true, maxlength: 200, value: before.name, placeholder: "My field" })),
+    h("div", { class: "conditions four" },
+      h("label", { class: "field" }, h("span", {}, "Level"), h("select", { name: "level" }, [["L2A", "L2A, surface"], ["L1C", "L1C, top of atmosphere"]]
+        .map(([value, text]) => h("option", { value, selected: value === before.level }, text)))),
+      number("max_cloud", "Cloud, at most %", "over the whole product"), number("min_clear", "Clear, at least %", "of your area"),
+      h("label", { class: "field" }, h("span", {}, "Work its past from"), h("input", { name: "backfill", type: "date", min: "2015-06-23", value: before.backfill ?? "" }), h("small", {}, "empty: from now on"))),
+    await recipeFields(before, () => null),
+    h("label", { class: "field" }, h("span", {}, "Webhooks, an https address a line"), h("textarea", { name: "webhooks", rows: 2 }, (before.webhooks ?? []).join("\n")),
+      h("small", {}, "Alerts are posted there, signed (Standard Webhooks). There is a feed in any case."))),
+  h("div", { class: "sticky" }, past));
+  place.append(h("p", { class: "told-line" }, `Over ${aoi().tile ? `tile ${aoi().tile}` : aoi().name || "your area"}. `, h("a", { href: "#place" }, "Change the place")), form);
+  reckon(form, route, past);
+  return {};
+}
+
+function wish(form) {
+  const given = Object.fromEntries([...new FormData(form)].filter(([name, value]) => value !== "" && !["indices", "bands", "webhooks"].includes(name)));
+  for (const name of ["max_cloud", "min_clear"]) given[name] = name in given ? Number(given[name]) : null;
+  const hooks = form.elements.webhooks.value.split(/\s+/).filter(Boolean);
+  return { ...given, ...ticked(form), ...(hooks.length ? { webhooks: hooks } : {}) };
+}
+
+const body = (form) => {
+  const geojson = shape(aoi());
+  return { ...wish(form), aoi: geojson.type === "Feature" ? geojson.geometry : geojson };
+};
+
+let asked = 0;
+async function reckon(form, route, past) {
+  const mine = ++asked;
+  const { name, webhooks, ...wanted } = body(form);
+  try {
+    const told = await post("subscriptions/preview", wanted, { signal: route.signal });
+    if (mine !== asked) return undefined;
+    const { acquisitions, would_have_fired: fired } = told;
+    return show(past, h("h2", {}, acquisitions ? `Would have alerted ${words.count(fired)} ${fired === 1 ? "time" : "times"}` : "Nothing is known of its past"),
+      h("p", {}, acquisitions ? `Of ${words.many(acquisitions, "acquisition")} from ${words.date(told.from)} to ${words.date(told.to)}, ${words.count(told.too_cloudy)} were too cloudy.`
+        : "No acquisition of the last year is in the catalog; it is watched from now on all the same."),
+      acquisitions && told.judged ? h("p", { class: "note" }, words.sentence(told.judged)) : null,
+      acquisitions ? h("details", {}, h("summary", {}, "Month by month"), h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Month by month" },
+        table("Alerts there would have been", [["Month"], ["Alerts", "number"], ["Acquisitions", "number"]], told.months.map((one) => h("tr", {}, h("th", { scope: "row" }, one.month),
+          h("td", { class: "number" }, words.count(one.fired)), h("td", { class: "number" }, words.count(one.passed))))))) : null,
+      submit());
+  } catch (error) {
+    if (error.name === "AbortError" || mine !== asked) return undefined;
+    if (!(error instanceof Problem)) throw error;
+    return show(past, trouble(error, () => reckon(form, route, past)), submit());
+  }
+}
+
+const submit = () => h("p", { class: "row" }, h("button", { class: "first", "data-key": "watch" }, "Watch it"));
+
+async function subscribe(form, route, past, place) {
+  const pressed = form.querySelector("[data-key=watch]");
+  if (pressed) pressed.disabled = true;
+  try {
+    const made = await post("subscriptions", body(form), { signal: route.signal });
+    keep("watch-wish", null);
+    const secrets = made.channels.filter(({ secret }) => secret);
+    if (!secrets.length) return route.go(`watch/${made.subscription}`);
+    // They are told this once.
+    return show(place, h("h1", {}, `${made.name} is watched`), h("div", { class: "card" }, h("p", {}, "What is posted is signed with these secrets. They are shown once: keep them now."),
+      secrets.map((way) => h("p", {}, way.target, h("br"), h("code", {}, way.secret))), h("p", {}, h("a", { class: "button first", href: `#watch/${encodeURIComponent(made.subscription)}` }, "I have kept them"))));
+  } catch (error) {
+    if (error.name === "AbortError") return undefined;
+    if (!(error instanceof Problem)) throw error;
+    if (pressed) pressed.disabled = false;
+    return past.append(trouble(error, null));
+  }
+}
