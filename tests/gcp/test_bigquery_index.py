@@ -17,7 +17,7 @@ from emulators.storage import create_bucket
 from revisit.bookkeeping import SourceState
 from revisit.catalog_schema import to_products
 from revisit.errors import BadInput, GiveUp
-from revisit.gcp import bigquery_index
+from revisit.gcp import bigquery_index, bucket_index
 from revisit.gcp.backend import gcp_backend
 from revisit.gcp.settings import Settings
 from revisit.local.backend import local_backend
@@ -25,7 +25,7 @@ from revisit.product import Product
 from revisit.refreshing import refresh_source
 from revisit.sources.google_index import GoogleIndex
 from samples import NOON, StoppedClock, subscription
-from shared.test_google_index import COLUMNS, everything, row, text
+from shared.test_google_index import COLUMNS, PLACE, SAFE, check_bands, everything, metadata, row, text
 
 L1C, L2A = "index.csv.gz", "L2/index.csv.gz"
 BUCKET = "gcp-public-data-sentinel-2"
@@ -37,9 +37,9 @@ class Bucket:
     def __init__(self, host: str) -> None:
         self._bucket = storage.Client("p", AnonymousCredentials()).bucket(create_bucket(host, BUCKET))
 
-    def put(self, name: str, content: bytes) -> int:
+    def put(self, name: str, content: bytes, packed: bool = True) -> int:
         blob = self._bucket.blob(name)
-        blob.upload_from_string(content if content[:2] == b"\x1f\x8b" else gzip.compress(content))
+        blob.upload_from_string(gzip.compress(content) if packed and content[:2] != b"\x1f\x8b" else content)
         return int(blob.generation)
 
 
@@ -241,3 +241,13 @@ def test_what_is_no_object_is_refused(backend, uri):
         backend.source(f"google-index:{uri}")
 
 
+
+
+def test_bands_are_read_by_address_from_the_bucket_of_the_index(google, backend, bucket, monkeypatch):
+    host = google["STORAGE_EMULATOR_HOST"].host
+    product = Product(SAFE, spec(L2A), "L2A", "S2B", "31UFS", NOON, "20220125T105229", 0, 0, 1, 1, href=f"{host}/{BUCKET}/{PLACE}")
+    with pytest.raises(GiveUp, match=f"lies outside https://storage.googleapis.com/{BUCKET}/"):
+        backend.source(spec(L2A)).bands(product)
+    monkeypatch.setattr(bucket_index, "HOST", f"{host}/")
+    bucket.put(f"{PLACE}/MTD_MSIL2A.xml", metadata().read_bytes(), packed=False)
+    check_bands(backend.source(spec(L2A)), product, f"{host}/{BUCKET}")

@@ -17,10 +17,11 @@ import pytest
 
 from data import shared_data
 from revisit.catalog_schema import to_products
-from revisit.errors import GiveUp, NotFound, Retry
+from revisit.errors import BadInput, GiveUp, NotFound, Retry
 from revisit.local.catalog import LocalCatalog
 from revisit.ports import Query
 from revisit.product import Product
+from revisit.sources import open_source
 from revisit.sources.google_index import PUBLIC, GoogleIndex
 
 NOW = datetime(2024, 9, 1, tzinfo=UTC)
@@ -351,6 +352,11 @@ def test_a_server_that_is_not_there_is_asked_again():
         pass
     with pytest.raises(Retry, match="does not answer"):
         listed(GoogleIndex(f"{url}/index.csv.gz"))
+
+
+def test_an_object_of_a_bucket_is_for_a_deployment():
+    with pytest.raises(BadInput, match="here write https://storage.googleapis.com/gcp-public-data-sentinel-2/L2/index.csv.gz"):
+        open_source("google-index:gs://gcp-public-data-sentinel-2/L2/index.csv.gz")
 
 
 def test_an_address_that_is_not_there_is_refused(upstream):

@@ -27,6 +27,8 @@ def open_source(spec: str) -> Source:
     if kind == "google-index":
         from revisit.sources.google_index import GoogleIndex
 
+        if location.startswith("gs://"):
+            raise BadInput(f"{location!r} is loaded by BigQuery, in a deployment; here write https://storage.googleapis.com/{location[5:]}")
         return GoogleIndex(location if "://" in location else _absolute(location))
     if kind == "stac":
         from revisit.sources.stac_api import StacApi
