@@ -6,6 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from threading import Event
 
 import pytest
 
@@ -447,7 +448,7 @@ def test_what_is_watched_tells_its_next_pass_and_its_last_alert(client, backend)
     assert client.get(here).json == there["field"]
 
 
-def test_the_catalog_is_asked_once_for_a_list_and_a_list_is_told_without_it(client, backend, monkeypatch):
+def test_the_catalog_is_asked_once_for_a_list_and_a_list_is_told_without_it(client, backend, clock, monkeypatch):
     seen(backend)
     for number in range(5):
         client.post("/subscriptions", json={**WATCH, "name": f"field {number}"})
@@ -465,6 +466,21 @@ def test_the_catalog_is_asked_once_for_a_list_and_a_list_is_told_without_it(clie
     client.post("/subscriptions", json={**WATCH, "name": "far", "aoi": FAR})
     told = client.get("/subscriptions")
     assert told.status_code == 200 and [one["next_pass"] for one in told.json["subscriptions"]] == [None] * 6
+    monkeypatch.setattr(type(backend.catalog()), "search", search)
+    clock.append(NOW + timedelta(minutes=2))
+    assert [one["next_pass"] for one in client.get("/subscriptions").json["subscriptions"]].count("2024-07-04T10:16:00Z") == 5
+
+
+def test_a_catalog_that_takes_long_holds_up_no_list(client, backend, monkeypatch):
+    seen(backend)
+    client.post("/subscriptions", json=WATCH)
+    search, go = type(backend.catalog()).search, Event()
+    monkeypatch.setattr(type(backend.catalog()), "search", lambda self, query: (go.wait(20), search(self, query))[1])
+    monkeypatch.setattr("revisit.commands.passing.WAITED_S", 0.2)
+    assert client.get("/subscriptions").json["subscriptions"][0]["next_pass"] is None
+    go.set()
+    monkeypatch.setattr("revisit.commands.passing.WAITED_S", 20)
+    assert client.get("/subscriptions").json["subscriptions"][0]["next_pass"] == "2024-07-04T10:16:00Z"
 
 
 def test_the_calendar_tells_the_passes_of_three_months(client, backend):

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,14 +24,21 @@ MOST_TILES = 200
 """Of them together, that the catalog is asked of."""
 REMEMBERED = timedelta(minutes=30)
 """A list that is asked for again and again asks the catalog no oftener: a question to BigQuery takes a second, and is paid."""
+IN_VAIN = timedelta(minutes=1)
+"""A catalog that did not answer is asked again after so long."""
+WAITED_S = 3.0
+"""What is watched is told after so long without what the catalog has not said; it is told with the next list."""
 
-_remembered: WeakKeyDictionary[Catalog, dict[tuple[str, ...], tuple[datetime, list[Product]]]] = WeakKeyDictionary()
+type _Answers = dict[tuple[str, ...], tuple[datetime, Future[list[Product]]]]
+
+_remembered: WeakKeyDictionary[Catalog, _Answers] = WeakKeyDictionary()
+_asking = ThreadPoolExecutor(4, "passes")
 
 
 def next_passes(backend: Backend, watchers: Sequence[Subscription]) -> dict[str, datetime]:
     """When each subscription's AOI is next seen, by its id; those are left out of whose passes nothing is known, or that are too many.
 
-    None is told where the catalog does not answer: subscriptions are listed all the same.
+    None is told where the catalog does not answer in time: subscriptions are listed all the same.
     """
     now = backend.now()
     watchers = watchers[:MOST_WATCHED]
@@ -41,7 +49,7 @@ def next_passes(backend: Backend, watchers: Sequence[Subscription]) -> dict[str,
     try:
         for product in _recent(backend, tiles, now):
             known[product.tile].append(product)
-    except (GiveUp, Retry):
+    except (GiveUp, Retry, TimeoutError):
         return {}
     found: dict[str, datetime] = {}
     for watcher in watchers:
@@ -62,20 +70,34 @@ def _touching(aoi: AOI, products: Iterable[Product]) -> Iterator[Product]:
 
 
 def _recent(backend: Backend, tiles: tuple[str, ...], now: datetime) -> list[Product]:
-    """Products of these tiles sensed so lately that their platforms still come."""
+    """Products of these tiles sensed so lately that their platforms still come.
+
+    Raises:
+        TimeoutError: The catalog takes long.
+        Retry: It does not answer.
+    """
     catalog = backend.catalog()
     answers = _remembered.setdefault(catalog, {})
-    asked, products = answers.get(tiles, (now, []))
-    if products and now - asked < REMEMBERED:
-        return products
-    products, query = [], Query(tiles, start=now - AGES_OUT - CYCLE, end=now, limit=PAGE)
+    asked, answer = answers.get(tiles, (now, None))
+    if answer is None or now - asked >= _good_for(answer):
+        if len(answers) >= 100:
+            answers.clear()
+        answer = _asking.submit(_ask, catalog, tiles, now)
+        answers[tiles] = now, answer
+    return answer.result(WAITED_S)
+
+
+def _good_for(answer: Future[list[Product]]) -> timedelta:
+    if not answer.done() or answer.exception() is not None:
+        return IN_VAIN
+    return REMEMBERED if answer.result() else timedelta(0)
+
+
+def _ask(catalog: Catalog, tiles: tuple[str, ...], now: datetime) -> list[Product]:
+    products, query = list[Product](), Query(tiles, start=now - AGES_OUT - CYCLE, end=now, limit=PAGE)
     while True:
         page = catalog.search(query)
         products += page.products
         if not page.next:
-            break
+            return products
         query = replace(query, after=page.next)
-    if len(answers) >= 100:
-        answers.clear()
-    answers[tiles] = now, products
-    return products
