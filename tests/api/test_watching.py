@@ -50,6 +50,8 @@ def test_an_area_is_told_by_its_size_parts_and_tiles(client):
     assert told["area_km2"] == pytest.approx(1.5683 * 2.2229, rel=1e-3)
     assert (told["vertices"], told["parts"], told["tiles"], told["bounds"]) == (4, 1, ["32TNR"], [9.3, 45.3, 9.32, 45.32])
     assert told["pixels_10m"] == pytest.approx(156.83 * 222.29, rel=1e-3)
+    # Two blocks of 1,024 pixels a side in two bands, 1.6 bytes a pixel; and some of the classes.
+    assert told["bytes_per_pass"] == pytest.approx(2 * 2 * 1024**2 * 1.6, rel=0.02)
     assert told["aoi"]["coordinates"][0][0] == told["aoi"]["coordinates"][0][-1]
 
 

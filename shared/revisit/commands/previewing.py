@@ -14,6 +14,7 @@ from revisit.job import Job
 from revisit.order import Order
 from revisit.ports import Query
 from revisit.product import Product, best
+from revisit.recipe import Recipe
 from revisit.subscription import Subscription
 from revisit.tile import SIDE_M, Tile
 
@@ -40,6 +41,8 @@ class Extent:
     passes_per_month: float | None
     """Passes expected within 30 days; None where too little is known to learn from."""
     next_pass: datetime | None
+    bytes_per_pass: int
+    """Read of the source for NDVI, about."""
 
     @property
     def vertices(self) -> int:
@@ -55,11 +58,6 @@ class Extent:
     def pixels_10m(self) -> int:
         return round(self.aoi.area_km2 * 10_000)
 
-    @property
-    def bytes_per_pass(self) -> int:
-        """Of the pixels that NDVI needs: two bands of 10 m with two bytes each, and the classes of 20 m with one."""
-        return round(self.pixels_10m * (2 * 2 + 1 / 4))
-
 
 def extent_of(backend: Backend, aoi: AOI, tiles: tuple[str, ...] = ()) -> Extent:
     """Of an AOI.
@@ -68,7 +66,20 @@ def extent_of(backend: Backend, aoi: AOI, tiles: tuple[str, ...] = ()) -> Extent
         tiles: Those meant, where not all that the AOI touches are.
     """
     coming = passes_of(backend, aoi, tiles) if len(tiles or aoi.tiles) <= MOST_TILES else []
-    return Extent(aoi, tiles or aoi.tiles, float(len(coming)) if coming else None, coming[0].expected if coming else None)
+    tiles = tiles or aoi.tiles
+    return Extent(aoi, tiles, float(len(coming)) if coming else None, coming[0].expected if coming else None, _bytes_of_pass(backend, aoi, tiles))
+
+
+def _bytes_of_pass(backend: Backend, aoi: AOI, tiles: tuple[str, ...]) -> int:
+    """What the estimate of an order tells of one pass over all of the AOI's tiles: whole blocks, compressed as the source packs them."""
+    from shapely.geometry import mapping
+
+    from revisit.estimate import estimate
+
+    source, now = next(iter(backend.sources), ""), backend.now()
+    whole = [Product(id=tile, source=source, level="L2A", platform="S2A", tile=tile, sensing_time=now, datatake="", west=bounds[0], south=bounds[1],
+                     east=bounds[2], north=bounds[3]) for tile in tiles for bounds in [AOI.of(dict(mapping(Tile.parse(tile).footprint))).bounds]]
+    return estimate(whole, len(whole), aoi.geometry, Recipe(indices=("NDVI",)), deployed=False).bytes_read
 
 
 def extent_of_tile(backend: Backend, tile: str) -> Extent:
