@@ -1,6 +1,9 @@
 """Looking after a deployment from the command line: how it stands, what was put aside, what is wrong."""
 
 import json
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -168,6 +171,40 @@ def test_what_pubsub_gave_up_is_listed_shown_and_sent_again_none_lost_and_none_d
     assert [one["id"] for one in told(capsys, "dead-letters", "list")[1]["dead_letters"]] == [f"{garbled}:extract"]
     assert told(capsys, "dead-letters", "replay", "--all")[1]["replayed"] == []
     assert len(pulled(settings.project)) == 25
+
+
+ASKING = """
+import sys, time
+# Loading them is none of the waiting, and takes long where six processes do it at once.
+import google.cloud.bigquery, google.cloud.firestore, google.cloud.pubsub_v1
+import revisit.commands.reporting, revisit.gcp.bigquery, revisit.gcp.firestore, revisit.gcp.pubsub
+from revisit.cli import run
+begun = time.monotonic()
+code = run(sys.argv[1:])
+print(f"{time.monotonic() - begun:.1f}")
+sys.exit(code)
+"""
+
+
+def test_a_service_that_is_away_is_told_of_in_one_sentence_within_20_s_and_what_does_without_it_still_answers(google, settings):
+    """Ports that nobody listens on, in processes of their own side by side: none waits for another."""
+    create_catalog(settings)
+    asked = {(name, arguments): subprocess.Popen(
+        [sys.executable, "-c", ASKING, *arguments.split()], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, name: google[name].form.format(port=free_port()), "REVISIT_PROJECT": settings.project})
+        for name in ("FIRESTORE_EMULATOR_HOST", "BIGQUERY_EMULATOR_HOST", "PUBSUB_EMULATOR_HOST") for arguments in ("status", "dead-letters list")}
+    outcomes = {}
+    for case, process in asked.items():
+        told, said = process.communicate(timeout=90)
+        outcomes[case] = process.returncode, float(told.splitlines()[-1]), said
+    silent = {case: outcomes.pop(case) for case in [("FIRESTORE_EMULATOR_HOST", "status"), ("FIRESTORE_EMULATOR_HOST", "dead-letters list"),
+                                                    ("BIGQUERY_EMULATOR_HOST", "status")]}
+    for (name, _), (code, took, said) in silent.items():
+        service = {"F": "Firestore", "B": "BigQuery"}[name[0]]
+        assert (code, said.count("\n")) == (1, 1) and f"{service} does not answer for" in said, said
+        assert took < 2 * 20, (silent, "twice as long is for a machine that has much else to do")
+    assert {case: code for case, (code, _, _) in outcomes.items()} == dict.fromkeys(outcomes, 0)
+    figure("a service that is away", ", ".join(f"{name.partition('_')[0].lower()} {what}: {took:g} s" for (name, what), (_, took, _) in silent.items()))
 
 
 class Pushed:

@@ -1,10 +1,12 @@
 """Whether a dataset and its tables are as Terraform makes them; asks for their descriptions only, and writes nothing."""
 
+from typing import Any
+
 from google.cloud import bigquery
 
 from revisit.catalog_schema import SCHEMA
 from revisit.errors import GiveUp
-from revisit.gcp.bigquery_client import ROWS, Asker
+from revisit.gcp.bigquery_client import PATIENCE, ROWS, Asker
 
 _KINDS = dict(ROWS)
 TABLES: dict[str, dict[str, str]] = {
@@ -16,6 +18,7 @@ TABLES: dict[str, dict[str, str]] = {
 """Tables, their columns and types."""
 _SAME = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
 """Names of types as descriptions of tables have them."""
+PATIENT: dict[str, Any] = {"retry": PATIENCE, "timeout": 15.0}
 REMEDY = "run `terraform apply`"
 
 
@@ -31,12 +34,12 @@ def check(asker: Asker, location: str = "") -> list[str]:
     faults: list[str] = []
     try:
         with asker.asking():
-            dataset = asker.unchecked.get_dataset(asker.dataset)
+            dataset = asker.unchecked.get_dataset(asker.dataset, **PATIENT)
         if location and dataset.location and dataset.location.lower() != location.lower():
             return [f"the dataset {asker.dataset} lies in {dataset.location}, not in {location}; set REVISIT_LOCATION to {dataset.location}"]
         for name, columns in TABLES.items():
             with asker.asking():
-                table = asker.unchecked.get_table(f"{asker.dataset}.{name}")
+                table = asker.unchecked.get_table(f"{asker.dataset}.{name}", **PATIENT)
             faults += _faults(table, columns)
     except GiveUp as error:
         faults.append(str(error))

@@ -11,6 +11,7 @@ import pyarrow as pa
 from google.api_core import exceptions
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
+from google.cloud.bigquery import DEFAULT_RETRY
 
 from revisit.catalog_schema import SCHEMA
 from revisit.errors import GiveUp, Retry
@@ -25,6 +26,8 @@ MAX_BYTES = 2 * 10**9
 """What one query may read, and so cost; a load of a whole index names its own limit."""
 SECONDS = 60.0
 """Longest a question may take, its tries included."""
+PATIENCE = DEFAULT_RETRY.with_timeout(15.0)
+"""How long one request is tried again where nobody answers: the client's own patience is ten minutes."""
 PATIENCE_S = 120.0
 """An addition that others get in the way of is not begun again later than this."""
 ROLE = "roles/bigquery.dataEditor on the dataset and roles/bigquery.jobUser on the project"
@@ -93,8 +96,8 @@ class Asker:
         config = bigquery.QueryJobConfig(query_parameters=[_parameter(*one) for one in question.values.items()], maximum_bytes_billed=limit,
                                          use_legacy_sql=False, labels=LABELS)
         with self.asking():
-            job = self.client.query(question.text, job_config=config, timeout=seconds)
-            return [dict(row.items()) for row in job.result(timeout=seconds)]
+            job = self.client.query(question.text, job_config=config, timeout=seconds, retry=PATIENCE)
+            return [dict(row.items()) for row in job.result(timeout=seconds, retry=PATIENCE)]
 
     def transact(self, question: Question, limit: int = MAX_BYTES, seconds: float = SECONDS) -> list[dict[str, Any]]:
         """As `ask`, begun anew where another transaction was quicker."""
