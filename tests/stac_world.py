@@ -40,7 +40,7 @@ class World:
 @contextmanager
 def world(folder: Path) -> Iterator[World]:
     backend = local_backend(folder / "data", now=StoppedClock())
-    products = [*real_products(), product(1), product(2, cloud=None), product(3, "L1C")]
+    products = [*real_products(), product(1, cloud=None), product(2), product(3, "L1C")]
     backend.catalog().add(to_table(products))
     placed = order(backend, AOI.parse(FIELD), Recipe(indices=("NDVI",)), "", None, None)
     jobs = []

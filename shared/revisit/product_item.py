@@ -20,6 +20,8 @@ from revisit.tile import Tile
 COLLECTIONS: dict[Level, str] = {"L2A": "sentinel-2-l2a", "L1C": "sentinel-2-l1c"}
 """Where a level's products are found."""
 
+MISSION = "sentinel-2"
+
 _MORE = {
     "s2:": "https://stac-extensions.github.io/sentinel-2/v1.0.0/schema.json",
     "published": "https://stac-extensions.github.io/timestamps/v1.1.0/schema.json",
@@ -66,7 +68,8 @@ def fields(product: Product) -> dict[str, Any]:
         "title": f"{tile} on {product.sensing_time:%Y-%m-%d}, {product.level}",
         "published": rfc3339(product.published) if product.published else None,
         "platform": platform(product),
-        "constellation": "sentinel-2",
+        "constellation": MISSION,
+        "mission": MISSION,
         "instruments": ["msi"],
         "gsd": 10,
         "eo:cloud_cover": product.cloud_cover,

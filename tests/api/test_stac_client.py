@@ -152,7 +152,7 @@ def test_items_are_sorted_through_all_pages(client, there, sortby):
 def test_fields_leave_out_what_is_not_wanted(client):
     page = next(client.search(fields="id,properties.datetime,-links", limit=1).pages_as_dicts())
     [item] = page["features"]
-    assert set(item) == {"type", "id", "collection", "properties"}
+    assert set(item) == {"type", "stac_version", "id", "collection", "properties"}
     assert set(item["properties"]) == {"datetime"}
     page = next(client.search(method="POST", fields={"exclude": ["assets", "properties.title"]}, limit=1).pages_as_dicts())
     [item] = page["features"]

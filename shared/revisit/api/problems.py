@@ -26,6 +26,7 @@ STATUS: tuple[tuple[type[Exception], int, str, str], ...] = (
 
 TYPES = "/docs#"
 """Where each type is told of, which is also what it is known by."""
+STAC = "/stac"
 BLANK = "about:blank"
 """The type of what the status says all about (RFC 9457, section 4.2.1)."""
 
@@ -48,6 +49,8 @@ def speak(app: Flask) -> None:
             status = error.code or 500
             headers = {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After", "WWW-Authenticate")}
             if status == 401:
+                # STAC API and OGC API Features have no other status for a question that makes no sense.
+                status = 400 if status == 422 and request.path.startswith(STAC) else status
                 headers.setdefault("WWW-Authenticate", "Bearer")
             return problem(status, reason(status), error.description or reason(status), headers)
         log.error("%s %s failed", request.method, request.path, exc_info=error, extra={"line": {"request_id": g.get("request_id", "")}})

@@ -54,7 +54,8 @@ def sorted_page(backend: Backend, wanted: Wanted, keys: Sequence[Key], owner: st
     found = list(islice(find(backend, wanted, owner, hint=MOST), MOST + 1))
     if len(found) > MOST:
         raise BadInput(f"more than {MOST:,} items match, which can be sorted by datetime only; narrow the search, or leave sortby out")
-    places = sorted(((_place(one, keys), one) for one in found), key=cmp_to_key(lambda one, other: _compared(one[0], other[0], keys)))
+    order = cmp_to_key(lambda one, other: _compared(one, other, keys))  # type: ignore[arg-type]
+    places = sorted(((_place(one, keys), one) for one in found), key=lambda place: order(place[0]))
     if after:
         last = _read(after, keys)
         places = [(where, one) for where, one in places if _compared(where, last, keys) > 0]

@@ -6,7 +6,7 @@ from typing import Any
 from revisit.condition import Always, Compare, Condition, In, Like, Null, Overlap, compared, every, fits, some
 from revisit.cql.tree import All, Constant, Filter, Fits, Lies, Missing, OneOf, Some, Test
 from revisit.place import bounds
-from revisit.product_item import COLLECTIONS
+from revisit.product_item import COLLECTIONS, MISSION
 
 _PLATFORMS = {f"S2{letter.upper()}": f"sentinel-2{letter}" for letter in "abcdefghijklmnopqrstuvwxyz"}
 _ACQUISITION = re.compile(r"(S2[A-Z])_(\d{8}T\d{6})_T(\d{2}[A-Z]{3})")
@@ -39,6 +39,8 @@ def narrowed(filter: Filter) -> Condition:
         return _plain(_PLAIN[name], filter)
     if name == "platform":
         return _worded("platform", _PLATFORMS, filter)
+    if name in ("constellation", "mission"):
+        return Always(_passes(MISSION, filter))
     if name == "collection":
         return _worded("level", dict(COLLECTIONS), filter)
     if name == "grid:code":

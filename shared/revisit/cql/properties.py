@@ -22,6 +22,8 @@ _TEXTS = (
     Property("id", "text", "Id of the item", {}),
     Property("collection", "text", "Collection of the item", {"enum": ["sentinel-2-l1c", "sentinel-2-l2a", "results"]}),
     Property("platform", "text", "Satellite", {"pattern": "^sentinel-2[a-z]$"}),
+    Property("constellation", "text", "Constellation", {"enum": ["sentinel-2"]}),
+    Property("mission", "text", "Mission", {"enum": ["sentinel-2"]}),
     Property("grid:code", "text", "MGRS tile, as MGRS-32TQM", {"pattern": "^MGRS-[0-9]{2}[A-Z]{3}$"}),
     Property("s2:mgrs_tile", "text", "MGRS tile, as 32TQM", {"pattern": "^[0-9]{2}[A-Z]{3}$"}),
     Property("s2:processing_baseline", "text", "Processing baseline, as 05.11", {"pattern": "^[0-9]{2}\\.[0-9]{2}$"}),

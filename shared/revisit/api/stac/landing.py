@@ -32,7 +32,6 @@ _ABOUT: dict[Level, tuple[str, str]] = {
     "L1C": ("Sentinel-2 L1C", "Top-of-atmosphere reflectance of Sentinel-2; one Item a product: one tile, sensing time and processing baseline."),
     "L2A": ("Sentinel-2 L2A", "Surface reflectance of Sentinel-2 and its scene classification; one Item a product: one tile, sensing time and baseline."),
 }
-_OPEN = "application/vnd.oai.openapi+json;version=3.1"
 _SCHEMA = "application/schema+json"
 QUERYABLES = "http://www.opengis.net/def/rel/ogc/1.0/queryables"
 
@@ -49,7 +48,7 @@ def landing(asked: Asked) -> Response:
             link("search", search, "application/geo+json", method="GET", title="Search"),
             link("search", search, "application/geo+json", method="POST", title="Search"),
             link(QUERYABLES, f"{here()}/queryables", _SCHEMA),
-            link("service-desc", f"{here().removesuffix('/stac')}/openapi.json", _OPEN), link("service-doc", f"{here().removesuffix('/stac')}/docs", "text/html"),
+            link("service-desc", f"{here().removesuffix('/stac')}/openapi.json"), link("service-doc", f"{here().removesuffix('/stac')}/docs", "text/html"),
             *(link("child", f"{here()}/collections/{one['id']}", title=one["title"]) for one in _collections()),
         ],
     })

@@ -1,6 +1,7 @@
 """What is asked for, in the parameters of an address or in a body: the same of both."""
 
 import math
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ from flask import request
 
 from revisit.api.asked import Asked
 from revisit.api.stac.selection import Selection
-from revisit.clock import end_instant, instant
+from revisit.clock import instant
 from revisit.commands.sorting import Key, key_of
 from revisit.commands.wanting import RESULTS, Wanted
 from revisit.cql import read_json, read_text
@@ -23,6 +24,9 @@ LIMIT, MOST = 50, 1000
 MOST_IDS = 1000
 MOST_TILES = 500
 
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+"""RFC 3339."""
+
 
 class Sort(msgspec.Struct, forbid_unknown_fields=True):
     """A property to sort by."""
@@ -34,7 +38,7 @@ class Sort(msgspec.Struct, forbid_unknown_fields=True):
 class Fields(msgspec.Struct, forbid_unknown_fields=True):
     """Members of items to show, and not to show."""
 
-    include: list[str] | None = None
+    include: list[str] | msgspec.UnsetType | None = msgspec.UNSET
     exclude: list[str] | None = None
 
 
@@ -51,7 +55,7 @@ class Body(msgspec.Struct, forbid_unknown_fields=True, rename={"filter_lang": "f
     filter_lang: str | None = None
     filter_crs: str | None = None
     sortby: list[Sort] | None = None
-    fields: Fields | None = None
+    fields: Fields | msgspec.UnsetType = msgspec.UNSET
     newest: bool | None = None
     coverage: float | None = None
     tiles: list[str] | None = None
@@ -126,7 +130,9 @@ def understood(body: Body) -> Search:
     if body.collections and not {RESULTS, *COLLECTIONS.values()} & set(body.collections):
         raise BadInput(f"there is no collection {', '.join(body.collections)[:80]!r}; choose from {', '.join((*COLLECTIONS.values(), RESULTS))}")
     sort = tuple(key_of(one.field, one.direction) for one in body.sortby or ())
-    return Search(wanted, min(limit, MOST), body.token or "", sort, Selection.of(body.fields.include, body.fields.exclude) if body.fields else Selection(), body)
+    fields = body.fields
+    selection = Selection() if fields is msgspec.UNSET else Selection.of(fields.include or None, fields.exclude, silent=fields.include is msgspec.UNSET)
+    return Search(wanted, min(limit, MOST), body.token or "", sort, selection, body)
 
 
 def _filter(body: Body) -> Any:
@@ -147,12 +153,14 @@ def _period(text: str | None) -> tuple[Any, Any]:
     if not text:
         return None, None
     parts = text.split("/")
-    if len(parts) == 1:
-        return instant(text), end_instant(text)
+    if any(part not in ("", "..") and not _INSTANT.fullmatch(part) for part in parts):
+        raise BadInput(f"datetime is an instant with its offset, such as 2024-06-01T00:00:00Z, or an interval of two, not {text[:80]!r}")
+    if len(parts) == 1 and parts[0] not in ("", ".."):
+        return instant(text.upper()), instant(text.upper())
     begin, end = (None if part in ("", "..") else part for part in parts) if len(parts) == 2 else (None, None)
     if begin is None and end is None:
         raise BadInput(f"datetime is an instant or an interval such as 2024-06-01T00:00:00Z/.., not {text[:80]!r}")
-    start, stop = begin and instant(begin), end and end_instant(end)
+    start, stop = begin and instant(begin.upper()), end and instant(end.upper())
     if start and stop and start > stop:
         raise BadInput(f"the period {text[:80]!r} ends before it begins; exchange the two")
     return start, stop
@@ -198,8 +206,7 @@ def _sorts(text: str | None) -> list[Sort] | None:
     return None if text is None else [Sort(part.lstrip("+-"), "desc" if part.startswith("-") else "asc") for part in _list(text) or ()]
 
 
-def _fields(text: str | None) -> Fields | None:
-    if text is None:
-        return None
+def _fields(text: str) -> Fields:
     parts = _list(text) or []
-    return Fields([part.lstrip("+") for part in parts if not part.startswith("-")], [part[1:] for part in parts if part.startswith("-")])
+    include = [part.lstrip("+") for part in parts if not part.startswith("-")]
+    return Fields(include or msgspec.UNSET, [part[1:] for part in parts if part.startswith("-")])

@@ -1,37 +1,46 @@
 """Which members of items are shown: the fields extension."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 from revisit.errors import BadInput
 
 MOST = 100
-_ALWAYS = ("type", "id", "collection")
+_ALWAYS = (("type",), ("stac_version",), ("id",), ("collection",))
 """Without these an item leads nowhere."""
+_USUAL = (*_ALWAYS, ("geometry",), ("bbox",), ("links",), ("assets",), ("properties", "datetime"))
+"""What the extension recommends where a request names nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
     """Members by their path, such as properties.datetime."""
 
-    include: tuple[tuple[str, ...], ...] = ()
-    """Empty means all."""
+    include: tuple[tuple[str, ...], ...] | None = None
+    """None means all."""
     exclude: tuple[tuple[str, ...], ...] = ()
 
     @classmethod
-    def of(cls, include: Iterable[str] | None, exclude: Iterable[str] | None) -> Self:
-        """As a request names them; what is included as well as excluded is left out."""
+    def of(cls, include: Sequence[str] | None, exclude: Sequence[str] | None, silent: bool) -> Self:
+        """As a request names them; what is included is shown although it, or what it is part of, is excluded.
+
+        Args:
+            silent: Whether the request says nothing of what to include, not even that it is nothing in particular.
+        """
         wanted, unwanted = list(include or ()), list(exclude or ())
         if len(wanted) + len(unwanted) > MOST:
             raise BadInput(f"fields are {MOST} at most")
-        return cls(tuple(map(_path, wanted)), tuple(map(_path, unwanted)))
+        shown, hidden = tuple(map(_path, wanted)), tuple(map(_path, unwanted))
+        if shown:
+            return cls((*_ALWAYS, *shown), tuple(path for path in hidden if not any(one[:len(path)] == path for one in shown)))
+        return cls(None if silent and hidden else _USUAL, hidden)
 
     def of_item(self, item: dict[str, Any]) -> dict[str, Any]:
         """An item with the members that are wanted only."""
         shown = item
-        if self.include:
-            shown = {name: item[name] for name in _ALWAYS if name in item}
+        if self.include is not None:
+            shown = {}
             for path in self.include:
                 _copy(item, shown, path)
         for path in self.exclude:
