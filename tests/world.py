@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 from products import FIELD, NOW, ended, known, product
 from revisit.alert import Alert, alert_id
-from revisit.api import create_app
+from revisit.api import create_app, listening
 from revisit.backend import Backend
 from revisit.bookkeeping import DeadLetter, SourceState
 from revisit.commands import make_key, results
@@ -39,7 +39,9 @@ class World:
 
     @property
     def client(self) -> FlaskClient:
-        return create_app(self.backend).test_client()
+        app = create_app(self.backend)
+        listening.make_room(app, listening.LISTENERS)
+        return app.test_client()
 
     def copy(self, folder: Path) -> "World":
         """The same at another place, to be changed there."""

@@ -27,6 +27,8 @@ ENDING_S = 8
 """How long a suite that is told to end waits for what is under way."""
 SETTLE_S = 5
 """How long a command that has what it waited for goes on with what follows from it, such as alerts."""
+ANSWERING = 8
+"""Threads that answer requests, besides those that are held by whoever listens."""
 WAITING = {"deliver": 6}
 """Threads of a function that waits for strangers: of one slow receiver it makes at most 4 wait."""
 LARGEST = 16
@@ -97,10 +99,12 @@ class Suite:
 def _listen(backend: Backend, data: Path, port: int) -> Any:
     import waitress
 
-    from revisit.api import MAX_BODY, create_app
+    from revisit.api import MAX_BODY, create_app, listening
 
+    app = create_app(backend, data)
+    listening.make_room(app, listening.LISTENERS)
     try:
-        return waitress.create_server(create_app(backend, data), host="127.0.0.1", port=port, threads=8, ident=None,
+        return waitress.create_server(app, host="127.0.0.1", port=port, threads=ANSWERING + listening.LISTENERS, ident=None,
                                       max_request_body_size=LARGEST * MAX_BODY)
     except OSError as error:
         raise BadInput(f"port {port} on 127.0.0.1 cannot be used ({error.strerror}); choose another with --port, or 0 for any") from None
