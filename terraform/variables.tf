@@ -101,6 +101,6 @@ variable "sources" {
   default     = ["stac:https://earth-search.aws.element84.com/v1#sentinel-2-l2a"]
   validation {
     condition     = length(var.sources) > 0 && alltrue([for spec in var.sources : can(regex("^(google-index|stac):\\S+$", spec))])
-    error_message = "sources are SPECs without blanks, google-index:URL or stac:URL#collection; there is no folder in the cloud."
+    error_message = "sources are SPECs without blanks, google-index:gs://BUCKET/NAME, google-index:URL or stac:URL#collection; there is no folder in the cloud."
   }
 }
