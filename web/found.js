@@ -105,12 +105,21 @@ async function fill(item, inside, route) {
   try {
     const whole = await get(`stac/collections/${encodeURIComponent(item.collection)}/items/${encodeURIComponent(item.id)}`, route.signal);
     if (!inside.querySelector(".quicklook")) inside.prepend(quicklook(whole) ?? "");
-    files.replaceChildren(...links(whole, route));
+    files.replaceChildren(...links(await named(whole, route), route));
   } catch (error) {
     if (error.name === "AbortError") return;
     if (!(error instanceof Problem)) throw error;
     files.replaceChildren(trouble(error, () => fill(item, inside, route)));
   }
+}
+
+// The assets of an item; where its files lie behind one more question, those by their names.
+async function named(item, { signal }) {
+  const { product, ...assets } = item.assets;
+  if (!product || product.type !== "application/json" || Object.values(assets).some((one) => one.roles?.includes("data"))) return item.assets;
+  const { files } = await get(path(product.href), signal);
+  return { ...assets, ...Object.fromEntries(files.map((one) => [one.path.split("/").at(-1), { href: one.href, title: one.path, size: one.size,
+    roles: [/(_B\w\w|_SCL|_TCI|^B\w\w|^SCL)[^/]*\.(jp2|tiff?)$/i.test(one.path) ? "data" : "metadata"] }])) };
 }
 
 function quicklook(item) {
@@ -130,16 +139,16 @@ const path = (href) => {
 };
 
 // Bands and whatever else the product has; what this server hands out is fetched with the token, the rest is plain links.
-function links(item, route) {
-  const all = Object.entries(item.assets).filter(([, asset]) => /^https?:/.test(new URL(asset.href, location.href).protocol));
+function links(assets, route) {
+  const all = Object.entries(assets).filter(([, asset]) => URL.canParse(asset.href, location.href) && /^https?:/.test(new URL(asset.href, location.href).protocol));
   const band = ([, asset]) => asset.roles?.includes("data") || /tiff|jp2/.test(asset.type ?? "");
   const list = (entries) => h("ul", { class: "files" }, entries.map(([name, asset]) => h("li", {}, ours(asset.href)
     ? h("button", { type: "button", class: "plain", title: asset.title ?? null, onclick: (event) => fetched(event.target, asset, route) }, name)
-    : h("a", { href: asset.href, rel: "noreferrer", title: asset.title ?? null }, name))));
+    : h("a", { href: asset.href, rel: "noreferrer", title: asset.title ?? null }, name), asset.size ? h("span", { class: "note" }, ` ${words.size(asset.size)}`) : null)));
   const bands = all.filter(band), others = all.filter((entry) => !band(entry));
   return [
-    bands.length ? h("h3", { class: "small" }, "Bands") : null, bands.length ? list(bands) : null,
-    others.length ? h("h3", { class: "small" }, "Other files") : null, others.length ? list(others) : null,
+    bands.length ? h("h2", { class: "small" }, "Bands") : null, bands.length ? list(bands) : null,
+    others.length ? h("h2", { class: "small" }, "Other files") : null, others.length ? list(others) : null,
     all.length ? null : h("p", { class: "note" }, "Its source hands out no files by link; order a result, or use revisit download."),
   ].filter(Boolean);
 }

@@ -138,7 +138,7 @@ function summary(counted, wanted) {
   if (!counted.count) return;
   const { revisit, cloud_cover: cloud } = counted;
   const facts = [
-    ["Products", words.count(counted.count)],
+    ["Products", `${words.count(counted.count)}${counted.complete === false ? " and more" : ""}`],
     ["Cloud, mean", cloud?.mean === null || cloud?.mean === undefined ? "not known" : `${words.value(cloud.mean, 0)} %`],
     counted.size ? ["Size", words.size(counted.size)] : null,
     revisit?.median_days ? ["Revisited every", `${words.value(revisit.median_days, revisit.median_days % 1 ? 1 : 0)} days`] : null,

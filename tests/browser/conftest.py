@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,7 +13,7 @@ from revisit.local.backend import local_backend
 from revisit.refreshing import refresh_source
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, BrowserContext, Page
 
 FLAGS = ("--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-quic", "--no-first-run",
          "--disable-background-networking", "--disable-component-update", "--disable-sync")
@@ -56,7 +56,8 @@ class Visit:
         self.dialogs: list[str] = []
         self.errors: list[str] = []
         page.on("dialog", self._dialog)
-        page.on("console", lambda said: self.errors.append(said.text) if said.type == "error" else None)
+        # That a server refused something the page tells itself.
+        page.on("console", lambda said: self.errors.append(said.text) if said.type == "error" and "Failed to load resource" not in said.text else None)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
 
     def _dialog(self, dialog) -> None:
@@ -75,23 +76,39 @@ class Visit:
         return self.page.evaluate("window.violations") + [text for text in self.errors if "Content Security Policy" in text]
 
 
+@pytest.fixture(scope="session")
+def contexts(browser) -> "Callable[..., BrowserContext]":
+    """Browsers of a size, a colour scheme and a way of pointing, each made once: they keep the compiled libraries."""
+    made: dict[tuple, Any] = {}
+
+    def of(size: str, scheme: str, touch: bool) -> "BrowserContext":
+        if (size, scheme, touch) not in made:
+            width, height = SIZES[size]
+            context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, has_touch=touch, reduced_motion="reduce")
+            context.set_default_timeout(15_000)
+            context.add_init_script(LISTEN)
+            made[size, scheme, touch] = context
+        return made[size, scheme, touch]
+
+    return of
+
+
 @pytest.fixture
-def visit(suite, browser) -> Iterator[Callable[..., Visit]]:
-    """Opens a fresh browser with nothing kept."""
-    contexts = []
+def visit(suite, contexts) -> Iterator[Callable[..., Visit]]:
+    """Opens a page in a browser that has kept nothing."""
+    pages = []
 
     def make(size: str = "desk", scheme: str = "light", touch: bool = False, url: str = "") -> Visit:
-        width, height = SIZES[size]
-        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, has_touch=touch, reduced_motion="reduce",
-                                      accept_downloads=True)
-        context.set_default_timeout(8_000)
-        context.add_init_script(LISTEN)
-        contexts.append(context)
-        return Visit(context.new_page(), url or suite.url)
+        pages.append(contexts(size, scheme, touch).new_page())
+        return Visit(pages[-1], url or suite.url)
 
     yield make
-    for context in contexts:
-        context.close()
+    for page in pages:
+        page.context.set_offline(False)
+        page.unroute_all(behavior="ignoreErrors")
+        if page.url.startswith("http"):
+            page.evaluate("localStorage.clear()")
+        page.close()
 
 
 @pytest.fixture(scope="session")
