@@ -162,6 +162,7 @@ def test_nothing_was_given_up(alerts, deployment):
     ("deliver", {"google.cloud.bigquery", "google.cloud.storage", "numpy", "osgeo", "pyarrow", "pyproj", "rasterio", "shapely"}),
     ("extract", {"google.cloud.bigquery", "pyarrow"}),
     ("index", {"google.cloud.bigquery", "pyarrow"}),
+    *((function, {"google.cloud.pubsub_v1"}) for function in PORTS if function != "deliver"),
     *((function, {"apsw", "duckdb", "revisit.local", "rich", "typer", "waitress"}) for function in PORTS),
 ])
 def test_an_installed_function_loads_nothing_of_what_it_does_not_use(function, never, alerts, deployment):
