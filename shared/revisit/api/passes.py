@@ -8,8 +8,8 @@ from flask.typing import ResponseReturnValue
 
 from revisit.api.asked import Asked, asks
 from revisit.api.aois import aoi_of
-from revisit.commands import shown
 from revisit.commands.foreseeing import passes_of
+from revisit.commands.shown_passes import seen
 from revisit.errors import BadInput
 from revisit.passes import Pass
 
@@ -45,12 +45,7 @@ def _told(asked: Asked, passes: list[Pass], place: str) -> ResponseReturnValue:
 
         return Response(calendar(passes, f"Sentinel-2 over {place}", asked.backend.now()), content_type=MEDIA_TYPE,
                         headers={"Content-Disposition": 'attachment; filename="passes.ics"'})
-    return {"passes": [_shown(one) for one in passes]}
-
-
-def _shown(one: Pass) -> dict[str, Any]:
-    return {"expected": shown.moment(one.expected.replace(microsecond=0)), "platform": one.platform, "relative_orbit": one.relative_orbit,
-            "tiles": list(one.tiles), "learnt_from": one.learnt_from, "last": shown.moment(one.last)}
+    return {"passes": [seen(one) for one in passes]}
 
 
 ROUTES = (

@@ -8,25 +8,28 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from revisit.cli import coming, orders
 from revisit.cli.options import (
-    Aoi,
     Bands,
     Csv,
     Data,
     From,
     Index,
     Json,
+    LevelName,
+    MaxCloud,
     Project,
     Repair,
     To,
     begin,
     data_folder,
     end,
+    names,
     opened,
     places,
     project_of,
     read_aoi,
-    read_recipe,
+    read_level,
 )
 from revisit.cli.screen import counting, measured, minute, percent, print_csv, print_json, print_table, say, working
 from revisit.errors import BadInput, Retry
@@ -44,16 +47,26 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     for command in (order, results, series):
         app.command()(command)
+    orders.register(app)
+    coming.register(app)
 
 
 def order(
-    aoi: Aoi,
+    aoi: Annotated[str, typer.Option("--aoi", help="GeoJSON file of the area of interest; - reads standard input.", metavar="FILE", show_default=False)] = "",
+    tile: Annotated[str, typer.Option("--tile", help="The whole of a tile, such as 32TQM, in place of an area.", metavar="TILE", show_default=False)] = "",
+    product: Annotated[list[str] | None, typer.Option("--product", help="Exactly this product; may be given again and again.", metavar="ID", show_default=False)] = None,
     source: Annotated[str, typer.Option("--source", help="The only source to take products from: folder:PATH, google-index:PATH-or-URL or "
                                         "stac:URL#collection. Else all that are known.", metavar="SPEC", show_default=False)] = "",
     start: From = "",
     until: To = "",
     index: Index = "",
     bands: Bands = "",
+    resolution: Annotated[float | None, typer.Option("--resolution", help="Pixel size of the result in metres; else that of the finest band.", metavar="M", show_default=False)] = None,
+    resampling: Annotated[str, typer.Option("--resampling", help="bilinear or nearest.", metavar="HOW")] = "bilinear",
+    level: LevelName = "",
+    max_cloud: MaxCloud = None,
+    min_clear: Annotated[float | None, typer.Option("--min-clear", help="Percent of the area's valid pixels that must be clear.", metavar="P", show_default=False)] = None,
+    estimate: Annotated[bool, typer.Option("--estimate", help="Say what it would take, and begin nothing.")] = False,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it is finished, working it here if nothing serves the data folder; a deployment works it itself.")] = False,
     timeout: Annotated[float | None, typer.Option("--timeout", help="Longest wait in seconds.", metavar="S", show_default=False)] = None,
     repair: Repair = False,
@@ -62,15 +75,22 @@ def order(
     project: Project = None,
 ) -> None:
     """Work every acquisition over an area in a period, once."""
-    from revisit.commands import order as place
-    from revisit.commands import shown_orders
+    from revisit.commands import recipe_of, shown_orders
+    from revisit.commands.choosing import Wish
+    from revisit.commands.estimating import foresee
+    from revisit.commands.ordering import fulfil
     from revisit.commands.reading import results as jobs_of
     from revisit.embedded.lock import server_of
 
-    area, recipe = read_aoi(aoi, repair), read_recipe(index, bands)
+    wish = Wish(recipe_of(names(index), names(bands), resolution, resampling), read_aoi(aoi, repair) if aoi else None, tile, tuple(product or ()),
+                source, begin(start), end(until), read_level(level), max_cloud, min_clear)
     backend = opened(data, project)
+    if estimate:
+        with working("Finding products"):
+            _print_estimate(shown_orders.estimate(foresee(backend, wish)), json)
+        return
     with working("Finding products"):
-        placed = place(backend, area, recipe, source, begin(start), end(until))
+        placed = fulfil(backend, wish)
     if not placed.jobs:
         say("no product is known over this area in this period; check --from, --to and --source, or `revisit refresh`")
     if wait and placed.open:
@@ -91,6 +111,19 @@ def order(
         raise Retry(f"order {now.id} has {now.open} of {len(now.jobs)} jobs unfinished after {timeout:g} s")
     if any(job["state"] == "failed" for job in value["jobs"]):
         raise typer.Exit(1)
+
+
+def _print_estimate(told: dict[str, Any], json: bool) -> None:
+    if json:
+        print_json(told)
+        return
+    rows = [("products", told["products"]), ("acquisitions", told["jobs"]), ("pixels", f"{told['pixels']:,}"),
+            ("bytes read", f"{told['bytes_read']:,}"), ("bytes written", f"{told['bytes_written']:,}"), ("seconds of work", told["seconds"])]
+    print_table(("", ""), rows if told["cost_usd"] is None else [*rows, ("US dollars", f"{told['cost_usd']:.4f}")])
+    for sentence in told["assumptions"]:
+        say(sentence)
+    if told["refused"]:
+        raise BadInput(told["refused"])
 
 
 def _wait(backend: "Backend", data: Path | None, id: str, timeout: float | None) -> None:
