@@ -1,0 +1,238 @@
+"""Ordering as a user would: what it takes before it is placed, progress, and the result, its numbers held to the archive's and to the files themselves."""
+
+import csv
+import hashlib
+import io
+import json
+
+import numpy as np
+import pytest
+import rasterio
+from pyproj import Transformer
+
+from data import shared_data
+from looking import until
+
+SITE = "gfmap_31UES"
+
+
+@pytest.fixture(scope="module")
+def expected() -> dict:
+    """The site as an independent script found it."""
+    return json.loads((shared_data("archive") / "expected.json").read_text())["sites"][SITE]
+
+
+def here(made):
+    """The form of an order, with the site's field as the place."""
+    page = made.open("place")
+    page.locator("input[type=file]").set_input_files(str(shared_data("archive", "aoi", f"{SITE}.geojson")))
+    page.locator("#view a[href='#order']").click()
+    page.locator("#view h1", has_text="Order").wait_for()
+    until(page, "() => document.querySelector('button[data-key=order]:not(:disabled)') !== null")
+    return page
+
+
+def placed(page) -> str:
+    """Place the order of the form and wait for its results; returns its id."""
+    page.get_by_role("button", name="Order", exact=True).click()
+    page.locator("#view h1", has_text="Order of").wait_for()
+    until(page, "() => /Finished/.test(document.querySelector('#view .card')?.textContent ?? '')", patience_s=90)
+    until(page, "() => document.querySelector('.legend') !== null")
+    return page.url.partition("#order/")[2].partition("?")[0]
+
+
+def chosen(page, date: str) -> None:
+    """Look at a date by its line in the table."""
+    page.locator(".results .tall button", has_text=date).first.click()
+    until(page, "(text) => document.querySelector('.when strong').textContent === text", date)
+
+
+@pytest.fixture
+def result(visit):
+    """An order of NDVI and the colours that is done, and how it was visited."""
+    made = visit()
+    page = here(made)
+    page.locator("summary", has_text="Bands as well").click()
+    for band in ("B02", "B03", "B04"):
+        page.locator(f"input[name=bands][value={band}]").check()
+    until(page, "() => document.querySelector('button[data-key=order]:not(:disabled)') !== null")
+    return made, page, placed(page)
+
+
+def asked(page, path: str) -> dict:
+    return page.request.get(f"{page.url.partition('#')[0]}{path.lstrip('/')}").json()
+
+
+def test_what_an_order_would_take_is_told_before_and_what_it_took_afterwards(visit, expected):
+    page = here(visit())
+    told = dict(page.evaluate("[...document.querySelectorAll('.sticky .facts > div')].map((one) => [one.children[0].textContent, one.children[1].textContent])"))
+    assert told["Products"] == str(len(expected["dates"]))
+    page.get_by_label("From", exact=True).fill("2023-12-01")
+    later = [one for one in expected["dates"] if one["date"] >= "2023-12-01"]
+    until(page, f"() => document.querySelector('.sticky h2')?.textContent.startsWith('{len(later)} acquisition')")
+    page.reload()
+    until(page, f"() => document.querySelector('.sticky h2')?.textContent.startsWith('{len(later)} acquisition')")
+    page.locator("input[name=indices][value=NDVI]").uncheck()
+    until(page, "() => document.querySelector('button[data-key=order]').disabled")
+    page.locator("input[name=indices][value=NDVI]").check()
+    until(page, "() => document.querySelector('button[data-key=order]:not(:disabled)') !== null")
+    placed(page)
+    page.locator("summary", has_text="What it took").click()
+    assert "expected" in page.locator("#view .card .facts").inner_text()
+    assert page.locator(".results .tall tbody tr").count() == len(later)
+
+
+def test_the_series_is_that_of_an_independent_script_on_the_page_and_as_csv(result, expected):
+    _, page, _ = result
+    page.locator("summary", has_text="The same as numbers").click()
+    rows = page.evaluate("[...document.querySelectorAll('.results details table tbody tr')].map((row) => [...row.children].map((one) => one.textContent.replace('−', '-')))")
+    clear = [one for one in expected["dates"] if one.get("NDVI", {}).get("count")]
+    assert [[float(row[1]), float(row[2]), int(row[6].replace(",", ""))] for row in rows] == [
+        [pytest.approx(one["NDVI"]["mean"], abs=5.1e-4), pytest.approx(one["NDVI"]["std"], abs=5.1e-4), one["NDVI"]["count"]] for one in clear]
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Series as CSV").click()
+    lines = list(csv.DictReader(io.StringIO(saved.value.path().read_text())))
+    means = {line["datetime"][:10]: float(line["mean"]) for line in lines if line["mean"]}
+    assert means == {one["date"]: pytest.approx(one["NDVI"]["mean"], abs=1e-6) for one in clear}
+
+
+def test_the_pixels_on_the_map_are_those_of_the_file(result, expected, tmp_path):
+    made, page, order = result
+    chosen(page, "22 Oct 2023")
+    done = next(job for job in asked(page, f"orders/{order}")["jobs"] if job["datetime"].startswith("2023-10-22"))
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="NDVI.tif").click()
+    content = saved.value.path().read_bytes()
+    assert hashlib.sha256(content).hexdigest() == done["assets"]["NDVI"]["sha256"]
+    (tmp_path / "ndvi.tif").write_bytes(content)
+    with rasterio.open(tmp_path / "ndvi.tif", driver="GTiff") as file:
+        values, transform, crs = file.read(1), file.transform, file.crs
+    read = page.evaluate("""async ([item, path]) => {
+        const { Raster } = await import("./raster.js");
+        const asset = (await (await fetch(item)).json()).assets.NDVI;
+        const raster = await Raster.open(path, asset, [0]);
+        const whole = await raster.window(raster.extent, raster.size);
+        return { code: raster.code, extent: whole.extent, values: [...whole.values[0]].map((one) => (Number.isNaN(one) ? null : one)), width: whole.width };
+    }""", [done["item"], done["assets"]["NDVI"]["href"]])
+    seen = np.array([np.nan if one is None else one for one in read["values"]], np.float32).reshape(-1, read["width"])
+    np.testing.assert_array_equal(seen, values)
+    assert read["code"] == crs.to_string() and read["extent"] == pytest.approx(rasterio.transform.array_bounds(*values.shape, transform))
+    # A click tells the value of the pixel it falls into.
+    box = page.locator(".result-map").bounding_box()
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    until(page, "() => /^NDVI .* at /.test(document.querySelector('.results .readout').textContent)")
+    told = page.locator(".results > .stack > .readout").first.inner_text()
+    value, _, where = told.replace("−", "-").removeprefix("NDVI ").rstrip(".").partition(" at ")
+    north, east = (float(part.split("°")[0]) for part in where.split(", "))
+    x, y = Transformer.from_crs("OGC:CRS84", crs, always_xy=True).transform(east, north)
+    row, column = rasterio.transform.rowcol(transform, x, y)
+    assert values[row, column] == pytest.approx(float(value), abs=5.1e-5)
+    assert made.violations == [] and made.errors == []
+
+
+def test_dates_that_gave_nothing_are_on_the_slider_with_their_reason(result, expected):
+    _, page, _ = result
+    slider = page.get_by_role("slider", name="Date")
+    assert int(slider.get_attribute("max")) == len(expected["dates"]) - 1
+    slider.focus()
+    page.keyboard.press("Home")
+    until(page, "() => document.querySelector('.when').textContent.startsWith('2 Oct 2023')")
+    assert "no clear pixel" in page.locator(".when").inner_text()
+    page.keyboard.press("ArrowRight")
+    until(page, "() => document.querySelector('.when').textContent.startsWith('7 Oct 2023')")
+    shared = page.url
+    page.reload()
+    until(page, "() => document.querySelector('.when')?.textContent.startsWith('7 Oct 2023')")
+    assert page.url == shared
+
+
+def test_two_dates_lie_side_by_side_and_colours_can_be_chosen(result):
+    made, page, _ = result
+    chosen(page, "26 Dec 2023")
+    page.get_by_label("Compare with").select_option(label="22 Oct 2023")
+    swipe = page.get_by_role("slider", name="Where the second date begins")
+    swipe.wait_for()
+    at = "() => { const canvas = document.querySelector('.result-map canvas'); return [...canvas.getContext('2d').getImageData(canvas.width / 2 - 40, canvas.height / 2, 1, 1).data]; }"
+    swipe.fill("100")
+    until(page, f"() => ({at})()[3] > 0")
+    page.wait_for_timeout(300)
+    first = page.evaluate(at)
+    swipe.fill("0")
+    page.wait_for_timeout(300)
+    second = page.evaluate(at)
+    assert first != second
+    page.get_by_label("Compare with").select_option(label="nothing")
+    page.get_by_role("combobox", name="Colours").select_option("Grey")
+    page.wait_for_timeout(300)
+    grey = page.evaluate(at)
+    assert max(grey[:3]) - min(grey[:3]) <= 2
+    page.get_by_label("Show").select_option("True colour")
+    until(page, "() => document.querySelector('.legend') === null")
+    assert made.violations == [] and made.errors == []
+
+
+def test_projections_of_the_map_are_those_of_proj(visit):
+    page = visit().open("place")
+    for code, points in (("EPSG:32631", [[4.2619508, 51.3103975], [0.1, 0.0], [5.9, 83.9], [3.0, 45.0]]), ("EPSG:32733", [[14.3, -22.5], [12.01, -79.9], [17.99, -0.001]]),
+                         ("EPSG:32601", [[-179.99, 65.0], [179.9, 66.0]]), ("EPSG:32660", [[-179.9, 10.0], [179.99, -1.0]])):
+        transform = Transformer.from_crs("OGC:CRS84", code, always_xy=True)
+        found = page.evaluate("([code, points]) => points.map((point) => ol.proj.transform(point, 'EPSG:4326', code))", [code, points])
+        for point, place in zip(points, found, strict=True):
+            assert place == pytest.approx(transform.transform(*point), abs=0.05), (code, point)
+
+
+def test_an_order_can_be_cancelled_and_one_that_is_not_there_says_so(visit):
+    made = visit()
+    page = made.page
+    page.goto(f"{made.url}/#order/order_none")
+    page.locator(".trouble").wait_for()
+    assert "order_none" in page.locator(".trouble").inner_text()
+    page = here(made)
+    page.locator("input[name=indices][value=EVI]").check()
+    until(page, "() => document.querySelector('button[data-key=order]:not(:disabled)') !== null")
+    page.get_by_role("button", name="Order", exact=True).click()
+    page.get_by_role("button", name="Cancel").click()
+    until(page, "() => /Cancelled|Finished/.test(document.querySelector('#view .card')?.textContent ?? '')")
+    until(page, "() => document.querySelector('[data-key=cancel]') === null")
+
+
+def test_a_whole_way_by_the_keyboard_alone(visit):
+    """From a typed place over the search and the order to the value of a pixel."""
+    made = visit()
+    page = made.open("place")
+
+    def reach(selector: str, most: int = 120) -> None:
+        for _ in range(most):
+            if page.evaluate("(wanted) => document.activeElement?.matches(wanted)", selector):
+                return
+            page.keyboard.press("Tab")
+        raise AssertionError(f"{selector} is not reached by Tab")
+
+    reach("main input")
+    page.keyboard.type("51.3113, 4.2642")
+    page.keyboard.press("Enter")
+    page.locator("#view a[href='#search']").wait_for()
+    reach("#view a[href='#search']")
+    page.keyboard.press("Enter")
+    page.locator(".found > li").first.wait_for()
+    page.locator("#skip").focus()
+    reach("#tabs a[href='#order']")
+    page.keyboard.press("Enter")
+    until(page, "() => document.querySelector('button[data-key=order]:not(:disabled)') !== null")
+    page.locator("#skip").focus()
+    reach("input[name=start]")
+    page.get_by_label("From", exact=True).fill("2023-12-20")
+    until(page, "() => /^[1-3] acquisition/.test(document.querySelector('.sticky h2')?.textContent ?? '')")
+    reach("button[data-key=order]")
+    page.keyboard.press("Enter")
+    until(page, "() => /Finished/.test(document.querySelector('#view .card')?.textContent ?? '')", patience_s=90)
+    until(page, "() => document.querySelector('.legend') !== null")
+    page.locator("#skip").focus()
+    reach(".result-map")
+    page.keyboard.press("Enter")
+    until(page, "() => /^NDVI .* at /.test(document.querySelector('.results .readout').textContent)")
+    before = page.locator(".when").inner_text()
+    reach("[data-key=date]")
+    page.keyboard.press("ArrowLeft")
+    until(page, "(text) => document.querySelector('.when').textContent !== text", before)
+    assert made.violations == [] and made.errors == []
