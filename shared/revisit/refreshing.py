@@ -85,10 +85,10 @@ def refresh_source(backend: Backend, spec: str) -> Refreshed:
         raise GiveUp(f"{spec} lists nothing although it had {before.rows} products; is it complete?")
     announce(backend)
     rows = listing.rows if whole else before.rows
-    after = replace(before, listing=listing.state, refreshed=backend.now(), rows=max(rows, 0), error="",
-                    rejections=listing.rejections if whole else before.rejections,
-                    # Until it was listed to the end once, what is old is history.
-                    first=before.first or (None if listing.unfinished else backend.now()))
+    # Until it was listed to the end once, what is old is history.
+    refreshed, first = (before.refreshed, before.first) if listing.unfinished else (backend.now(), before.first or backend.now())
+    after = replace(before, listing=listing.state, refreshed=refreshed, first=first, rows=max(rows, 0), error="",
+                    rejections=listing.rejections if whole else before.rejections)
     backend.commit(partial(_put, state=after), last=False)
     return Refreshed(spec, listing.rows, new, listing.rejections, tuple(listing.rejected), listing.unchanged, listing.unfinished)
 

@@ -157,7 +157,8 @@ class BigQueryIndex:
             before = f", where it had {state['rows']} rows before" if state.get("rows") else ""
             raise GiveUp(f"the index {self._file.uri} lists no product{before}; nothing was changed")
         if tiles := [row["tile"] for row in self._asker.ask(sql.around(fresh))]:
-            self._asker.transact(sql.put_right(fresh, {tile: west_east(tile) for tile in tiles}))
+            # A change is counted by the whole table it is made in.
+            self._asker.transact(sql.put_right(fresh, {tile: west_east(tile) for tile in tiles}), INDEX_BYTES, PARSE_S)
         return replace(load, rows=count["found"] - count["refused"], rejections=count["refused"] + bad_lines)
 
     def _rejected(self, load: Load, job: Any) -> list[tuple[str, str]]:

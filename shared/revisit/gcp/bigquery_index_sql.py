@@ -100,7 +100,7 @@ valued AS (SELECT *, REGEXP_CONTAINS(name, @compact) AS compact, REGEXP_CONTAINS
   {", ".join(f"CASE WHEN REGEXP_CONTAINS({name}, @moment) THEN SAFE_CAST({name} AS TIMESTAMP) END AS {_moment(name)}" for name in moments)}
   FROM lacking),
 judged AS (SELECT *, CASE {first_wrong} END AS wrong FROM valued),
-made AS (SELECT {ours}, wrong, PRODUCT_ID AS refused, CASE {cell} END AS cell,
+made AS (SELECT {ours}, wrong, CASE WHEN wrong IS NOT NULL THEN PRODUCT_ID END AS refused, CASE {cell} END AS cell,
   SAFE_CAST(CASE WHEN compact THEN {_day(12)} WHEN old THEN {_day(48)} END AS TIMESTAMP) AS told FROM judged)
 SELECT *, UNIX_DATE(DATE(sensing_time)) AS part, ROW_NUMBER() OVER (PARTITION BY DATE(sensing_time) ORDER BY sensing_time, id, published) AS ordinal FROM made""",
                     {**_PATTERNS, "source": source, "root": root, "bucket": google_rows.BUCKET})
@@ -136,7 +136,7 @@ def counts(raw: str, fresh: str) -> Question:
 
 def refused(fresh: str, limit: int) -> Question:
     """The first rows that were refused: the name, which check, and the cell."""
-    return Question(f"SELECT refused, wrong, cell FROM {fresh} WHERE wrong IS NOT NULL ORDER BY refused, cell LIMIT @limit", {"limit": limit})
+    return Question(f"SELECT refused, wrong, cell FROM {fresh} WHERE sensing_time IS NULL AND wrong IS NOT NULL ORDER BY refused, cell LIMIT @limit", {"limit": limit})
 
 
 def around(fresh: str) -> Question:
