@@ -15,6 +15,8 @@ from revisit.errors import BadInput
 from revisit.local.backend import local_backend
 from specified import Operation, followed, operations, pattern
 
+BOUNDS = ("maxItems", "minItems", "maxLength", "minLength", "minimum", "maximum", "pattern")
+"""Which a body is refused by as it is decoded; others are looked at later, and may be said by the specification alone."""
 ALL = operations()
 TAKING = [one for one in ALL if one.schema]
 
@@ -74,11 +76,15 @@ def struct_of(tmp_path_factory):
     return found
 
 
-def kinds(schema: dict[str, Any]) -> set[str]:
-    """JSON types that a schema takes."""
-    schema = {**schema, **followed(schema)}
+def kinds(schema: dict[str, Any], own: dict[str, Any] | None = None) -> set[str]:
+    """JSON types that a schema takes.
+
+    Args:
+        own: What its $refs name, where that is not the specification.
+    """
+    schema = {**schema, **(followed(schema) if own is None else own[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else {})}
     if parts := schema.get("anyOf") or schema.get("oneOf"):
-        return set().union(*map(kinds, parts))
+        return set().union(*(kinds(part, own) for part in parts))
     if "enum" in schema and "type" not in schema:
         return {{str: "string", int: "integer", type(None): "null"}[type(value)] for value in schema["enum"]}
     named = schema.get("type", [])
@@ -88,14 +94,17 @@ def kinds(schema: dict[str, Any]) -> set[str]:
 @pytest.mark.parametrize("operation", TAKING, ids=str)
 def test_a_body_is_decoded_into_what_the_specification_says(operation, struct_of):
     struct = struct_of(operation)
-    said = msgspec.json.schema_components([struct])[1][struct.__name__]
+    own = msgspec.json.schema_components([struct])[1]
+    said = own[struct.__name__]
     told = followed(operation.schema)
     fields = {field.encode_name: field for field in msgspec.structs.fields(struct)}
     assert set(told["properties"]) == set(fields)
     assert set(told.get("required", ())) == {name for name, field in fields.items() if field.required}
     assert told["additionalProperties"] is False
     for name, schema in told["properties"].items():
-        assert kinds(schema) == kinds(said["properties"][name]), f"{operation} {name}"
+        held = said["properties"][name]
+        assert kinds(schema) == kinds(held, own), f"{operation} {name}"
+        assert {bound: schema.get(bound) for bound in BOUNDS if bound in held} == {bound: held[bound] for bound in BOUNDS if bound in held}
         if "default" in schema:
             default = fields[name].default
             assert schema["default"] == (list(default) if isinstance(default, tuple) else default), name

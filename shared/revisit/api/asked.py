@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from flask import Flask, Request, g, request
@@ -40,6 +40,9 @@ class BadBody(BadInput):
         self.pointer = "".join(f"/{part.replace('~', '~0').replace('/', '~1')}" for part in parts)
         """Where it is (RFC 6901)."""
 
+
+Names = Annotated[tuple[str, ...], msgspec.Meta(max_length=300)]
+"""Of a body: more than there are indices, and few enough that looking at each takes no time."""
 
 type Identify = Callable[[Request], Identity]
 

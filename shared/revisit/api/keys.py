@@ -4,7 +4,7 @@ import msgspec
 from flask.typing import ResponseReturnValue
 
 from revisit import commands
-from revisit.api.asked import Asked
+from revisit.api.asked import Asked, Names
 from revisit.commands import shown
 
 
@@ -12,7 +12,7 @@ class Wish(msgspec.Struct, forbid_unknown_fields=True):
     """Body of POST /keys."""
 
     name: str
-    scopes: tuple[str, ...] = ("read",)
+    scopes: Names = ("read",)
     days: int | None = None
 
 

@@ -32,6 +32,11 @@ BLANK = "about:blank"
 
 MEDIA_TYPE = "application/problem+json"
 
+LONGEST = 1_000
+"""Characters of a sentence: a value of 900 kB that was sent is not sent back."""
+MOST_FAULTS = 20
+"""Told of one body."""
+
 log = logging.getLogger("revisit")
 
 
@@ -44,13 +49,13 @@ def speak(app: Flask) -> None:
                         extra={"line": {"request_id": g.get("request_id", ""), "origin": sender()}})
         for kind, status, type, title in STATUS:
             if isinstance(error, kind):
+                # STAC API and OGC API Features have no other status for a question that makes no sense.
+                status = 400 if status == 422 and request.path.startswith(STAC) else status
                 return problem(status, title, str(error), _headers(error), _more(error), TYPES + type)
         if isinstance(error, HTTPException):
             status = error.code or 500
             headers = {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After", "WWW-Authenticate")}
             if status == 401:
-                # STAC API and OGC API Features have no other status for a question that makes no sense.
-                status = 400 if status == 422 and request.path.startswith(STAC) else status
                 headers.setdefault("WWW-Authenticate", "Bearer")
             return problem(status, reason(status), error.description or reason(status), headers)
         log.error("%s %s failed", request.method, request.path, exc_info=error, extra={"line": {"request_id": g.get("request_id", "")}})
@@ -72,12 +77,17 @@ def _headers(error: Exception) -> dict[str, str]:
 def _more(error: Exception) -> dict[str, Any]:
     """What a page shows beside the sentence: where a shape is wrong, which member of a body."""
     if isinstance(error, BadShape):
-        return {"errors": [{"at": at, "why": why} for at, why in error.errors], "repairable": error.repairable}
+        return {"errors": [{"at": at, "why": why} for at, why in error.errors[:MOST_FAULTS]], "repairable": error.repairable}
     return {"errors": [{"pointer": error.pointer, "why": error.why}]} if isinstance(error, BadBody) else {}
 
 
 def problem(status: int, title: str, detail: str, headers: dict[str, str], more: dict[str, Any] | None = None, type: str = BLANK) -> Response:
     """One problem."""
-    body = {"type": type, "title": title, "status": status, "detail": detail, "instance": request.path,
+    body = {"type": type, "title": title, "status": status, "detail": _shortened(detail), "instance": _shortened(request.path),
             "request_id": g.get("request_id", ""), **(more or {})}
     return Response(json.dumps(body, ensure_ascii=False), status, {**headers, "Cache-Control": "no-store"}, content_type=MEDIA_TYPE)
+
+
+def _shortened(text: str) -> str:
+    """A sentence without the middle of what is too long in it: its end is the remedy."""
+    return text if len(text) <= LONGEST else f"{text[:LONGEST * 2 // 3]} ... {text[-LONGEST // 4:]}"

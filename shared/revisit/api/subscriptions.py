@@ -10,7 +10,7 @@ from msgspec import UNSET, UnsetType
 
 from revisit import commands
 from revisit.api.aois import aoi_of
-from revisit.api.asked import Asked, asks, begin
+from revisit.api.asked import Asked, Names, asks, begin
 from revisit.api.once import once
 from revisit.commands import shown
 from revisit.commands.changing import Change
@@ -27,15 +27,15 @@ class Watch(msgspec.Struct, forbid_unknown_fields=True):
 
     aoi: dict[str, Any] | str
     name: str
-    indices: tuple[str, ...] = ()
-    bands: tuple[str, ...] = ()
+    indices: Names = ()
+    bands: Names = ()
     resolution_m: float | None = None
     resampling: str = "bilinear"
     level: str = "L2A"
     max_cloud: float | None = None
     min_clear: float | None = None
-    webhooks: tuple[str, ...] = ()
-    files: tuple[str, ...] = ()
+    webhooks: Names = ()
+    files: Names = ()
     backfill: str | None = None
     repair: bool = False
 
@@ -53,15 +53,15 @@ class Difference(msgspec.Struct, forbid_unknown_fields=True):
     name: str | UnsetType = UNSET
     state: str | UnsetType = UNSET
     aoi: dict[str, Any] | str | UnsetType = UNSET
-    indices: tuple[str, ...] | UnsetType = UNSET
-    bands: tuple[str, ...] | UnsetType = UNSET
+    indices: Names | UnsetType = UNSET
+    bands: Names | UnsetType = UNSET
     resolution_m: float | UnsetType | None = UNSET
     resampling: str | UnsetType = UNSET
     level: str | UnsetType = UNSET
     max_cloud: float | UnsetType | None = UNSET
     min_clear: float | UnsetType | None = UNSET
-    webhooks: tuple[str, ...] | UnsetType = UNSET
-    files: tuple[str, ...] | UnsetType = UNSET
+    webhooks: Names | UnsetType = UNSET
+    files: Names | UnsetType = UNSET
     repair: bool = False
 
 
