@@ -13,11 +13,12 @@ import msgspec
 from revisit.errors import BadShape
 from revisit.geojson import MAX_HOLES, MAX_POLYGONS, MAX_VERTICES, Polygon, geometries, read
 from revisit.ids import derived
-from revisit.polygon import DECIMALS, mended, refuse_invalid, refuse_tangle, rounded, sound, together
+from revisit.polygon import DECIMALS, mended, refuse_invalid, refuse_tangle, rounded, share_of_earth, sound, together
 from revisit.tile import tiles_under
 
 MAX_AREA_KM2 = 10_000
 """What one AOI may cover unless the plan says otherwise: about one tile."""
+EARTH_KM2 = 510_065_622
 MAX_REPAIRED = 500
 """Vertices of an AOI that is mended on request."""
 
@@ -152,7 +153,9 @@ class AOI:
         area = _area_km2(shape)
         if area > max_area_km2:
             raise BadShape(f"the AOI covers {area:,.0f} km2, {max_area_km2:,.0f} km2 at most; draw a smaller one or split it")
-        return cls(_plain(mapping(shapely.orient_polygons(shapely.normalize(shape)))))
+        made = cls(_plain(mapping(shapely.orient_polygons(shapely.normalize(shape)))))
+        vars(made)["area_km2"] = area
+        return made
 
 
 def _sound(polygons: list[Polygon], faults: list[BadShape]) -> list[Any]:
@@ -176,6 +179,9 @@ def _area_km2(shape: Any) -> float:
     import shapely
     from pyproj import Geod
 
+    # Of what is more than half of the Earth the geodesic area is that of the rest.
+    if (share := share_of_earth(shape)) > 1 / 4:
+        return share * EARTH_KM2
     # The geodesic between two vertices is not the edge; over 0.1 degrees it is, to 1e-5 of any area.
     step = max(0.1, shape.length / 20_000)
     area, _ = Geod(ellps="WGS84").geometry_area_perimeter(shapely.orient_polygons(shapely.segmentize(shape, step)))

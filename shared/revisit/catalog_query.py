@@ -1,6 +1,7 @@
 """What a search means in every catalog: the order, where a page ends and the next goes on, and which tiles can hold an answer."""
 
 from datetime import datetime
+from typing import Any
 
 from revisit.clock import instant, rfc3339
 from revisit.errors import BadInput
@@ -8,7 +9,7 @@ from revisit.ports import Query
 from revisit.product import Product
 
 MANY_TILES = 500
-"""Bounds over more tiles than these are looked for by the bounds alone."""
+"""Bounds near more tiles than these are looked for by the bounds alone."""
 
 
 def sort_key(product: Product) -> tuple[datetime, str, str]:
@@ -42,21 +43,20 @@ def tiles_of(query: Query) -> tuple[str, ...] | None:
     """
     if query.limit < 1:
         raise BadInput(f"a page has at least one product, not {query.limit}")
-    tiles = set(query.tiles) or None
-    if query.bounds:
-        under = _tiles_under(query.bounds)
-        tiles = tiles & set(under) if tiles else set(under) if len(under) <= MANY_TILES else None
-    return None if tiles is None else tuple(sorted(tiles))
+    if not query.bounds:
+        return tuple(sorted(set(query.tiles))) or None
+    from revisit.tile import few_tiles_under, tiles_among
+
+    box = _box(query.bounds)
+    return tiles_among(set(query.tiles), box) if query.tiles else few_tiles_under(box, MANY_TILES)
 
 
-def _tiles_under(bounds: tuple[float, float, float, float]) -> tuple[str, ...]:
+def _box(bounds: tuple[float, float, float, float]) -> Any:
     import shapely
-
-    from revisit.tile import tiles_under
 
     west, south, east, north = bounds
     if not (-180 <= west <= 180 and -180 <= east <= 180 and -90 <= south <= north <= 90):
         raise BadInput(f"{bounds} are no bounds; give west, south, east, north in degrees")
     if west <= east:
-        return tiles_under(shapely.box(west, south, east, north))
-    return tiles_under(shapely.union(shapely.box(west, south, 180.0, north), shapely.box(-180.0, south, east, north)))
+        return shapely.box(west, south, east, north)
+    return shapely.union(shapely.box(west, south, 180.0, north), shapely.box(-180.0, south, east, north))

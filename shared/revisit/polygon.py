@@ -40,7 +40,7 @@ def sound(rings: Polygon) -> Any:
         # A ring around a pole does not close when unrolled; whichever way round it was drawn, the smaller side is meant.
         shape = _split(shape)
         refuse_invalid(shape)
-        if _share_of_earth(shape) > 0.5:
+        if share_of_earth(shape) > 0.5:
             shape = shapely.difference(shapely.box(-180, -90, 180, 90), shape)
     refuse_invalid(shape)
     return rounded(shape)
@@ -135,7 +135,7 @@ def _split(shape: Any) -> Any:
         raise BadShape("the AOI cannot be split at the antimeridian; draw its parts east and west of 180 degrees") from None
 
 
-def _share_of_earth(shape: Any) -> float:
+def share_of_earth(shape: Any) -> float:
     """Roughly: on the cylinder of equal areas, edges straight."""
     import numpy as np
     import shapely

@@ -9,6 +9,7 @@ Edges are straight in UTM and curved in lon/lat: a footprint has as many vertice
 
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
@@ -86,15 +87,38 @@ def tiles_under(shape: Any) -> tuple[str, ...]:
 
     The geometry lies within 180 degrees west and east: split at the antimeridian where it crosses.
     """
+    return _under(shape, [_places()[index] for index in _near(shape)])
+
+
+def few_tiles_under(shape: Any, most: int) -> tuple[str, ...] | None:
+    """As `tiles_under`, but None at once where more than `most` lie near: drawing thousands exactly takes seconds."""
+    near = _near(shape)
+    return _under(shape, [_places()[index] for index in near]) if len(near) <= most else None
+
+
+def tiles_among(ids: Iterable[str], shape: Any) -> tuple[str, ...]:
+    """Those of the tiles whose footprint intersects the geometry, sorted; what is no tile is none of them."""
+    named = (_ID.fullmatch(id) for id in ids)
+    places = (_place(int(found["zone"]), found["band"], found["column"], found["row"]) for found in named if found)
+    return _under(shape, [place for place in places if place])
+
+
+def _near(shape: Any) -> "NDArray[np.int64]":
+    """The places whose boxes intersect the geometry: all under it, and some beside it."""
     import numpy as np
     import shapely
 
-    places, owners, tree = _places_drawn()
-    hits = tree.query(shapely.get_parts(shape), predicate="intersects")[1]
-    near = np.unique(owners[hits])
-    footprints = np.array([_footprint(*places[index]) for index in near], dtype=object)
+    _, owners, tree = _places_drawn()
+    return np.unique(owners[tree.query(shapely.get_parts(shape), predicate="intersects")[1]])
+
+
+def _under(shape: Any, places: list[tuple[int, int, int]]) -> tuple[str, ...]:
+    import numpy as np
+    import shapely
+
+    footprints = np.array([_footprint(*place) for place in places], dtype=object)
     shapely.prepare(shape)
-    return tuple(sorted(_id(*places[index]) for index in near[shapely.intersects(shape, footprints)]))
+    return tuple(sorted(_id(*place) for place, touched in zip(places, shapely.intersects(shape, footprints), strict=True) if touched))
 
 
 def bits_of_existence() -> bytes:

@@ -7,13 +7,14 @@ import msgspec
 
 from revisit.errors import BadShape
 
-_HEAD = re.compile(r"\s*(?:SRID\s*=\s*(?P<srid>\d{1,9})\s*;)?\s*(?P<kind>MULTIPOLYGON|POLYGON)\s*(?:ZM|Z|M)?\s*(?=[(E])", re.IGNORECASE)
+# No two blanks beside one another may both be many: where nothing follows, their ends would be tried for each of their beginnings.
+_HEAD = re.compile(r"(?:SRID\s*=\s*(?P<srid>\d{1,9})\s*;\s*)?(?P<kind>MULTIPOLYGON|POLYGON)(?:\s*(?:ZM|Z|M))?\s*(?=[(E])", re.IGNORECASE)
 _POSITION = re.compile(r"[^(),]+")
 
 
 def is_wkt(text: str) -> bool:
     """Whether a text begins like a polygon's."""
-    return _HEAD.match(text) is not None
+    return _HEAD.match(text.lstrip()) is not None
 
 
 def read_wkt(text: str, most: int) -> dict[str, Any]:
@@ -25,6 +26,7 @@ def read_wkt(text: str, most: int) -> dict[str, Any]:
     Raises:
         BadShape: It is in other coordinates, too long, or breaks off.
     """
+    text = text.lstrip()
     head = _HEAD.match(text)
     if head is None:
         raise BadShape("the AOI's text is no POLYGON or MULTIPOLYGON; write one, or a GeoJSON polygon")

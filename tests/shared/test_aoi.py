@@ -126,6 +126,16 @@ def test_bounds_of_islands_either_side_of_the_antimeridian_are_the_narrow_ones()
     assert AOI.parse(collection(west, east)).bounds == (178, -18, -178.8, -17.8)
 
 
+@pytest.mark.parametrize(("bounds", "share"), [((-180, -90, 180, 90), 1), ((-180, -60, 180, 90), (1 + math.sin(math.radians(60))) / 2), ((-170, -90, 170, 90), 34 / 36)])
+def test_what_is_larger_than_a_hemisphere_is_not_measured_by_what_it_leaves_out(bounds, share):
+    """On the sphere the surface between two parallels goes with the sines of their latitudes."""
+    drawn = box(*bounds)
+    if bounds[2] - bounds[0] < 360:
+        drawn = polygon([(-170, -90), (0, -90), (170, -90), (170, 90), (0, 90), (-170, 90), (-170, -90)])
+    assert AOI.parse(drawn, ANYWHERE).area_km2 == pytest.approx(share * 4 * math.pi * 6371.0072**2, rel=0.01)
+    assert "km2" in refused(drawn, max_area_km2=100_000)
+
+
 def test_a_ring_around_a_pole_encloses_it_either_way_round():
     ring = [(-90, 89.5), (0, 89.5), (90, 89.5), (180, 89.5), (-90, 89.5)]
     for south in (1, -1):

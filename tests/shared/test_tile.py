@@ -11,7 +11,7 @@ from pyproj import Transformer
 
 from data import shared_data
 from revisit.errors import BadInput
-from revisit.tile import Tile, tile_ids, tiles_under
+from revisit.tile import Tile, few_tiles_under, tile_ids, tiles_among, tiles_under
 
 
 @pytest.fixture(scope="module")
@@ -118,3 +118,16 @@ def test_a_hole_keeps_the_tile_within_it_out():
     ring = tile.footprint.buffer(2).difference(tile.footprint.buffer(0.01))
     assert "32TQM" in tiles_under(inner)
     assert "32TQM" not in tiles_under(ring)
+
+
+def test_tiles_named_are_told_apart_by_whether_the_shape_touches_them():
+    tile = Tile.parse("32TQM")
+    named = {"32TQM", "32TPM", "01CCV", "32TQQ0", "99TQM", ""}
+    assert tiles_among(named, tile.footprint.centroid.buffer(0.1)) == ("32TQM",)
+    assert set(tiles_among(named, tile.footprint)) == named & set(tiles_under(tile.footprint)) == {"32TQM", "32TPM"}
+
+
+def test_tiles_near_a_shape_are_drawn_only_where_they_are_few():
+    small, world = Tile.parse("32TQM").footprint, shapely.box(-180, -90, 180, 90)
+    assert few_tiles_under(small, 50) == tiles_under(small)
+    assert few_tiles_under(world, 500) is None
