@@ -105,7 +105,7 @@ async function fill(item, inside, route) {
   try {
     const whole = await get(`stac/collections/${encodeURIComponent(item.collection)}/items/${encodeURIComponent(item.id)}`, route.signal);
     if (!inside.querySelector(".quicklook")) inside.prepend(quicklook(whole) ?? "");
-    files.replaceChildren(...links(await named(whole, route), route));
+    files.replaceChildren(...links(await named(whole, route), item.id, route));
   } catch (error) {
     if (error.name === "AbortError") return;
     if (!(error instanceof Problem)) throw error;
@@ -139,11 +139,11 @@ const path = (href) => {
 };
 
 // Bands and whatever else the product has; what this server hands out is fetched with the token, the rest is plain links.
-function links(assets, route) {
+function links(assets, id, route) {
   const all = Object.entries(assets).filter(([, asset]) => URL.canParse(asset.href, location.href) && /^https?:/.test(new URL(asset.href, location.href).protocol));
   const band = ([, asset]) => asset.roles?.includes("data") || /tiff|jp2/.test(asset.type ?? "");
   const list = (entries) => h("ul", { class: "files" }, entries.map(([name, asset]) => h("li", {}, ours(asset.href)
-    ? h("button", { type: "button", class: "plain", title: asset.title ?? null, onclick: (event) => fetched(event.target, asset, route) }, name)
+    ? h("button", { type: "button", class: "plain", title: asset.title ?? null, onclick: (event) => fetched(event.target, asset, id, route) }, name)
     : h("a", { href: asset.href, rel: "noreferrer", title: asset.title ?? null }, name), asset.size ? h("span", { class: "note" }, ` ${words.size(asset.size)}`) : null)));
   const bands = all.filter(band), others = all.filter((entry) => !band(entry));
   return [
@@ -153,10 +153,10 @@ function links(assets, route) {
   ].filter(Boolean);
 }
 
-async function fetched(button, asset, route) {
+async function fetched(button, asset, id, route) {
   button.disabled = true;
   try {
-    await save(path(asset.href), new URL(asset.href, location.href).pathname.split("/").at(-1), route.signal);
+    await save(path(asset.href), `${id}_${new URL(asset.href, location.href).pathname.split("/").at(-1)}`, route.signal);
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     button.after(h("span", { class: "wrong" }, ` ${error.message}`));

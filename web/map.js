@@ -94,7 +94,7 @@ export function theMap() {
 }
 
 function graticule() {
-  const label = (place) => new ol.style.Text({ font: "11px system-ui, sans-serif", fill: fill(colours.soft), stroke: stroke(colours.paper, 3), ...place });
+  const label = (place) => new ol.style.Text({ font: `${Math.round(0.7 * parseFloat(getComputedStyle(document.documentElement).fontSize))}px system-ui, sans-serif`, fill: fill(colours.soft), stroke: stroke(colours.paper, 3), ...place });
   return new ol.layer.Graticule({ strokeStyle: stroke(colours.line, 1), showLabels: true, wrapX: true, targetSize: 140,
     lonLabelStyle: label({ textBaseline: "top" }), latLabelStyle: label({ textAlign: "start" }), lonLabelPosition: 0.985, latLabelPosition: 0.01,
     latLabelFormatter: (lat) => degrees(lat, "N", "S"), lonLabelFormatter: (lon) => degrees(lon, "E", "W"),

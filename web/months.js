@@ -6,12 +6,13 @@ import * as words from "./words.js";
 const HEIGHT = 64;
 const WIDTH = 360;
 const MOST = 120;
+const LEAST = 12;
 
 export function months(all) {
   if (all.length < 2) return null;
   const filled = between(all).slice(-MOST);
   const most = Math.max(...filled.map((one) => one.count));
-  const step = WIDTH / filled.length;
+  const step = WIDTH / Math.max(filled.length, LEAST);
   const bars = filled.map((one, place) => s("g", {},
     s("title", {}, `${one.month}: ${words.many(one.count, "product")}${cloud(one)}`),
     s("rect", { x: (place * step + step * 0.1).toFixed(2), y: (HEIGHT - (one.count / most) * HEIGHT).toFixed(2), width: (step * 0.8).toFixed(2),
@@ -20,7 +21,7 @@ export function months(all) {
     h("figcaption", {}, "Products a month; the darker the bar, the less cloud"),
     s("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img",
       "aria-label": `Bars of ${words.many(filled.length, "month")} from ${filled[0].month} to ${filled.at(-1).month}, at most ${words.many(most, "product")} in one` }, bars),
-    h("p", { class: "ends", "aria-hidden": "true" }, h("span", {}, filled[0].month), h("span", {}, filled.at(-1).month)),
+    h("p", { class: filled.length < LEAST ? "ends near" : "ends", "aria-hidden": "true" }, h("span", {}, filled[0].month), h("span", {}, filled.at(-1).month)),
     h("details", {}, h("summary", {}, "The same as numbers"),
       h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Products a month as numbers" },
         table("Products a month", [["Month"], ["Products", "number"], ["Cloud, mean", "number"]], all.map((one) => h("tr", {},

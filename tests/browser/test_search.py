@@ -1,5 +1,6 @@
 """Searching as a user would: conditions, the list and the map that point at each other, what is counted, files, pages; held against the archive itself."""
 
+import base64
 import json
 from datetime import datetime
 
@@ -9,6 +10,8 @@ from data import shared_data
 from looking import until
 
 SITE = "gfmap_31UES"
+PIXEL = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==")
+"""A picture of one pixel."""
 
 
 @pytest.fixture(scope="module")
@@ -92,17 +95,59 @@ def test_list_and_map_point_at_each_other(visit):
     assert page.evaluate("document.activeElement.getAttribute('aria-expanded')") == "true"
 
 
-def test_a_product_opens_by_the_keyboard_and_names_its_files(visit, items):
+def test_a_product_opens_by_the_keyboard_and_hands_out_its_bands(visit, items):
     page = here(visit())
     page.locator(".found > li > button").first.focus()
     page.keyboard.press("Enter")
     inside = page.locator(".found .inside").first
-    until(page, "() => !document.querySelector('.found .inside [aria-busy]')")
+    until(page, "() => document.querySelector('.found .inside .files') !== null")
     id = inside.locator(".id").inner_text()
     assert id in items
     assert inside.get_by_role("link", name="Order from this product").get_attribute("href") == f"#order?products={id}"
-    page.keyboard.press("Enter")
+    with page.expect_download() as saved:
+        inside.get_by_role("button", name="B04").press("Enter")
+    assert saved.value.suggested_filename == f"{id}_B04.tif"
+    assert saved.value.path().read_bytes() == shared_data("archive", "sentinel-2-l2a", id, "B04.tif").read_bytes()
+    page.locator(".found > li > button").first.press("Enter")
     assert inside.is_hidden()
+
+
+def test_a_quicklook_is_shown_from_where_it_lies(visit):
+    made = visit()
+    picture = "https://sentinel-cogs.s3.us-west-2.amazonaws.com/quicklook.png"
+    page = made.page
+    page.context.route(picture, lambda route: route.fulfill(content_type="image/png", body=PIXEL))
+
+    def with_picture(route) -> None:
+        answer = route.fetch()
+        item = answer.json()
+        item["assets"]["thumbnail"] = {"href": picture, "type": "image/png", "roles": ["thumbnail"]}
+        route.fulfill(response=answer, json=item)
+
+    page.route(lambda url: "/items/" in url and "/files" not in url, with_picture)
+    here(made)
+    page.locator(".found > li > button").first.click()
+    until(page, "() => document.querySelector('img.quicklook')?.naturalWidth === 1")
+    assert page.locator("img.quicklook").get_attribute("alt").startswith("Quicklook of ")
+    assert made.violations == []
+
+
+def test_what_does_not_fit_on_a_page_is_shown_on_request(visit, items):
+    made = visit()
+
+    def in_fives(route) -> None:
+        route.continue_(post_data=json.dumps({**route.request.post_data_json, "limit": 5}))
+
+    made.page.route("**/stac/search", in_fives)
+    page = here(made)
+    seen = len(listed(page))
+    assert seen == 5
+    while page.get_by_role("button", name="Show more").count():
+        page.get_by_role("button", name="Show more").click()
+        until(page, f"() => document.querySelectorAll('.found > li').length > {seen}")
+        seen = len(listed(page))
+    assert seen == len(items)
+    assert page.evaluate("document.activeElement.closest('.found') !== null")
 
 
 def test_no_area_searches_everything_and_nothing_found_teaches(visit):
