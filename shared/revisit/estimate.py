@@ -10,8 +10,7 @@ from functools import cache
 from typing import Any
 
 from revisit.bands import BANDS
-from revisit.footprint import footprint
-from revisit.grid import Grid, projected
+from revisit.grid import Grid, projected, projection
 from revisit.indices import index
 from revisit.product import Product
 from revisit.recipe import Recipe
@@ -82,7 +81,8 @@ def estimate(products: Iterable[Product], known: int, aoi: dict[str, Any], recip
         deployed: Whether Google Cloud works it, and is paid.
     """
     chosen = list(products)
-    sizes = [_size(product, aoi, recipe) for product in chosen]
+    windows: dict[tuple[str, int], Grid | None] = {}
+    sizes = [_size(product, _window(windows, product, aoi, recipe), recipe) for product in chosen]
     pixels = sum(count for count, _, _ in sizes)
     read, written = sum(taken for _, taken, _ in sizes), sum(made for _, _, made in sizes)
     remote = deployed or any(not product.source.startswith("folder:") for product in chosen)
@@ -95,8 +95,9 @@ def estimate(products: Iterable[Product], known: int, aoi: dict[str, Any], recip
 
 def too_many_pixels(products: Iterable[Product], aoi: dict[str, Any], recipe: Recipe) -> str:
     """Why a job of an order could not be worked for its size; empty where each can."""
+    windows: dict[tuple[str, int], Grid | None] = {}
     for product in products:
-        grid = window(product.tile, aoi, finest(recipe, product), recipe.resolution_m)
+        grid = _window(windows, product, aoi, recipe)
         if grid is None:
             continue
         count, bands = grid.width * grid.height, len(bands_of(recipe, product))
@@ -129,20 +130,27 @@ def window(tile: str, aoi: dict[str, Any], native_m: int, resolution_m: float | 
     return None if near.is_empty else (whole if resolution_m is None else whole.at(resolution_m)).cropped(near.bounds)
 
 
+def _window(known: dict[tuple[str, int], Grid | None], product: Product, aoi: dict[str, Any], recipe: Recipe) -> Grid | None:
+    """The grid of a job; the products of a tile mostly share it."""
+    key = product.tile, finest(recipe, product)
+    if key not in known:
+        known[key] = window(product.tile, aoi, key[1], recipe.resolution_m)
+    return known[key]
+
+
 def _whole(tile: str, resolution_m: int) -> Grid:
     west, _, _, north = _tile(tile).bounds_utm
     side = SIDE_M // resolution_m
     return Grid(f"EPSG:{_tile(tile).epsg}", (resolution_m, 0.0, west, 0.0, -resolution_m, north), side, side)
 
 
-def _size(product: Product, aoi: dict[str, Any], recipe: Recipe) -> tuple[int, float, float]:
+def _size(product: Product, grid: Grid | None, recipe: Recipe) -> tuple[int, float, float]:
     """Pixels, bytes read and bytes written of one job."""
-    grid = window(product.tile, aoi, finest(recipe, product), recipe.resolution_m)
     if grid is None:
         return 0, 0.0, 0.0
     bands, packed = bands_of(recipe, product), "jp2" if product.source.startswith("google-index:") else "tif"
     per_pixel = JP2_BYTES if packed == "jp2" else COG_BYTES
-    there = projected(grid, _geometry(product)).bounds
+    there = _extent(product, grid.crs)
     read = sum(per_pixel * _in_blocks(product.tile, grid, there, BANDS[band].resolution_m, packed) for band in bands)
     count, classes = grid.width * grid.height, 0.0
     if product.level == "L2A":
@@ -156,8 +164,6 @@ def _in_blocks(tile: str, grid: Grid, there: tuple[float, ...], resolution_m: in
     west, _, _, north = _tile(tile).bounds_utm
     side = BLOCK[packed][resolution_m] * resolution_m
     left, bottom, right, top = grid.bounds
-    if any(map(math.isnan, there)):
-        return 0
     columns = (west + (left - west) // side * side, west + math.ceil((right - west) / side) * side)
     rows = (north - (north - top) // side * side, north - math.ceil((north - bottom) / side) * side)
     wide = min(columns[1], there[2], west + SIDE_M) - max(columns[0], there[0])
@@ -165,11 +171,13 @@ def _in_blocks(tile: str, grid: Grid, there: tuple[float, ...], resolution_m: in
     return max(round(wide / resolution_m), 0) * max(round(high / resolution_m), 0)
 
 
-def _geometry(product: Product) -> dict[str, Any]:
-    from shapely.geometry import mapping
-
-    shape: dict[str, Any] = mapping(footprint(product))
-    return shape
+def _extent(product: Product, crs: str) -> tuple[float, ...]:
+    """Bounds of a product in metres, by the corners of those it has in degrees: a little too wide, and cut to its tile afterwards."""
+    west, south, east, north = product.west, product.south, product.east, product.north
+    if west > east or east - west > 180:
+        return (-math.inf, -math.inf, math.inf, math.inf)
+    x, y = projection(crs).transform([west, west, east, east], [south, north, south, north])
+    return min(x), min(y), max(x), max(y)
 
 
 def _cost(jobs: int, seconds: float, written: float, indices: int) -> float:

@@ -111,7 +111,7 @@ def projected(grid: Grid, aoi_geometry: dict[str, Any]) -> Any:
     dense = shapely.segmentize(shapely.multipolygons(parts), _EDGE_STEP)
 
     def to_grid(xy: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        return np.column_stack(_projection(grid.crs).transform(xy[:, 0], xy[:, 1]))
+        return np.column_stack(projection(grid.crs).transform(xy[:, 0], xy[:, 1]))
 
     return shapely.transform(dense, to_grid)
 
@@ -131,7 +131,7 @@ def aoi_pixels(grid: Grid, aoi_geometry: dict[str, Any], inside: int) -> int:
 
     west, south, east, north = grid.bounds
     here = shapely.clip_by_rect(projected(grid, aoi_geometry), west, south, east, north)
-    back = _projection(grid.crs)
+    back = projection(grid.crs)
     lonlat = shapely.transform(here, lambda xy: np.column_stack(back.transform(xy[:, 0], xy[:, 1], direction="INVERSE")))
     sphere = pyproj.Geod(ellps="WGS84")
     whole, part = (_area(sphere, shape) for shape in (shapely.segmentize(shapely.geometry.shape(aoi_geometry), _EDGE_STEP), lonlat))
@@ -152,7 +152,7 @@ def _lonlat_bounds(grid: Grid) -> Bounds:
     along = np.linspace(0.0, 1.0, 21)
     x = np.concatenate([west + (east - west) * along] * 2 + [np.full(21, west), np.full(21, east)])
     y = np.concatenate([np.full(21, south), np.full(21, north)] + [south + (north - south) * along] * 2)
-    lon, lat = _projection(grid.crs).transform(x, y, direction="INVERSE")
+    lon, lat = projection(grid.crs).transform(x, y, direction="INVERSE")
     lon = lon[0] + (lon - lon[0] + 180.0) % 360.0 - 180.0
     if not (np.isfinite(lon).all() and np.isfinite(lat).all()):
         raise GiveUp(f"the grid at {grid.bounds} lies outside what {grid.crs} can describe")
@@ -161,7 +161,7 @@ def _lonlat_bounds(grid: Grid) -> Bounds:
 
 
 @cache
-def _projection(crs: str) -> Any:
+def projection(crs: str) -> Any:
     """From lon/lat degrees to a CRS; by pyproj, which is there sooner than GDAL."""
     import pyproj
 
