@@ -91,3 +91,18 @@ class BandFile:
     """In reflectance, -0.1 for the usual RADIO_ADD_OFFSET of -1000; from the product's metadata, never from the date."""
     nodata: int = 0
     """The DN that means no data."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """One file of a product as its source keeps it."""
+
+    path: str
+    """Below the product's folder, '/'-separated."""
+    href: str
+    """Absolute local path, or https URL below the root of the product's source."""
+    size: int | None = None
+    checksum: str | None = None
+    """Algorithm and value: md5:..., sha256:..., sha3-256:..., in hexadecimal digits."""
+    band: str | None = None
+    """B02, SCL, ... where it is the image of one."""

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from revisit.bands import BandFile
+from revisit.bands import BandFile, SourceFile
 from revisit.bookkeeping import DeadLetter
 from revisit.condition import Condition
 from revisit.job import Asset, Lane
@@ -181,6 +181,15 @@ class Source(Protocol):
         Raises:
             Retry: The source does not answer.
             GiveUp: The metadata cannot be read or names files outside the source.
+        """
+        ...
+
+    def files(self, product: Product) -> list[SourceFile]:
+        """All files of a product, with sizes and checksums where the source states them.
+
+        Raises:
+            Retry: The source does not answer.
+            GiveUp: There is no such product, or it names files outside the source.
         """
         ...
 

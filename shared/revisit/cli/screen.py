@@ -3,7 +3,7 @@
 import json
 import sys
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
+
+    from revisit.bands import SourceFile
 
 
 def plain(value: Any) -> str:
@@ -132,3 +134,27 @@ def counting(sentence: str, total: int) -> Iterator["Progress | None"]:
     with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=err(), transient=True) as bar:
         bar.add_task(sentence, total=total)
         yield bar
+
+
+@contextmanager
+def transferring(name: str) -> "Iterator[Callable[[SourceFile, int], None]]":
+    """Show on a terminal how many bytes have come; to a pipe, one line a file once it is there."""
+    if not sys.stderr.isatty():
+        seen: dict[str, int] = {}
+
+        def count(file: "SourceFile", more: int) -> None:
+            seen[file.path] = seen.get(file.path, 0) + more
+
+        yield count
+        for path, size in seen.items():
+            say(f"{path}  {size:,} bytes")
+        return
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+    with Progress(TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), console=err(), transient=True) as bar:
+        task = bar.add_task(plain(name), total=None)
+
+        def advance(file: "SourceFile", more: int) -> None:
+            bar.update(task, advance=more, description=plain(file.path.rpartition("/")[2]))
+
+        yield advance

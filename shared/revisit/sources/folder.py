@@ -12,11 +12,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from revisit.bands import BandFile
+from revisit.bands import BandFile, SourceFile
 from revisit.errors import GiveUp, Retry
 from revisit.ports import Listing
 from revisit.product import Product
-from revisit.sources import metadata_file, safe, stac_item
+from revisit.sources import metadata_file, safe, safe_files, stac_item
 from revisit.sources.batches import Found, batches
 from revisit.sources.hosts import permitted
 
@@ -76,6 +76,16 @@ class Folder:
         if not stac_item.is_item(item):
             raise GiveUp(f"{place} is no longer a STAC item")
         return self._of_item(place, item)
+
+    def files(self, product: Product) -> list[SourceFile]:
+        """All files of a product; see `Source.files`."""
+        place = self._inside(Path(product.href))
+        if place.is_dir():
+            return safe_files.in_folder(place, self._inside)
+        item = metadata_file.json(place)
+        if not stac_item.is_item(item):
+            raise GiveUp(f"{place} is no longer a STAC item")
+        return stac_item.files(item, lambda href: self._resolve(place, href))
 
     def _of_safe(self, root: Path, tile: str) -> dict[str, BandFile]:
         files = safe.bands_of(os.fspath(root), metadata_file.reader(root, root), tile)

@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from revisit.bands import BandFile
+from revisit.bands import BandFile, SourceFile
 from revisit.errors import GiveUp
 from revisit.ports import Listing
 from revisit.product import Product
@@ -58,13 +58,34 @@ class GoogleIndex:
         """The band files of a product; see `Source.bands`."""
         from revisit.sources.safe import bands_of
 
+        root = self._root_of(product)
+        if is_url(root):
+            return bands_of(product.href, lambda path: fetch(f"{product.href}/{path}", MAX_BYTES), product.tile)
+        return bands_of(product.href, reader(Path(product.href), Path(root)), product.tile)
+
+    def files(self, product: Product) -> list[SourceFile]:
+        """All files of a product; see `Source.files`."""
+        from revisit.sources import safe_files
+
+        root = self._root_of(product)
+        if is_url(root):
+            return safe_files.listed(product.href, lambda path: fetch(f"{product.href}/{path}", MAX_BYTES))
+        inside, folder = Path(root).resolve(), Path(product.href).resolve()
+        if not folder.is_relative_to(inside) or not folder.is_dir():
+            raise GiveUp(f"{product.href!r} is not a folder below {root}")
+        return safe_files.in_folder(folder, lambda path: safe_files.within(path, inside))
+
+    def _root_of(self, product: Product) -> str:
+        """The root, which the product lies below.
+
+        Raises:
+            GiveUp: It does not.
+        """
         root = self.root
         path = product.href.removeprefix(root)
         if path == product.href or any(part in ("", ".", "..") for part in path.split("/")) or any(sign in path for sign in "%?#\\"):
             raise GiveUp(f"{product.href!r} lies outside {root}, where this source's products are")
-        if is_url(root):
-            return bands_of(product.href, lambda path: fetch(f"{product.href}/{path}", MAX_BYTES), product.tile)
-        return bands_of(product.href, reader(Path(product.href), Path(root)), product.tile)
+        return root
 
     def _index(self) -> "Index":
         # Whoever reads bands only need not have what takes the lines of an index apart.

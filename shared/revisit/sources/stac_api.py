@@ -12,7 +12,7 @@ from time import sleep
 from typing import Any
 from urllib.parse import parse_qsl, quote, urljoin, urlsplit
 
-from revisit.bands import BandFile
+from revisit.bands import BandFile, SourceFile
 from revisit.clock import instant, rfc3339
 from revisit.errors import BadInput, GiveUp
 from revisit.ports import Listing, Query
@@ -131,16 +131,24 @@ class StacApi:
 
     def bands(self, product: Product) -> dict[str, BandFile]:
         """The band files of a product, from its item; see `Source.bands`."""
+        files, left_out = stac_item.band_files(self._item(product), lambda href: permitted(_joined(product.href, href), [self._origin]))
+        if not files:
+            why = "; ".join(dict.fromkeys(left_out.values())) or "no asset is one"
+            raise GiveUp(f"no band of {product.id} can be read: {why}")
+        return files
+
+    def files(self, product: Product) -> list[SourceFile]:
+        """The files that the assets of a product's item name; see `Source.files`."""
+        return stac_item.files(self._item(product), lambda href: permitted(_joined(product.href, href), [self._origin]))
+
+    def _item(self, product: Product) -> dict[str, Any]:
         if not product.href.startswith(f"{self.url}/"):
             raise GiveUp(f"{product.href!r} is not an item of {self.spec}")
         item = self._http.json("GET", product.href)
         if not stac_item.is_item(item):
             raise GiveUp(f"{product.href} is not a STAC item")
-        files, left_out = stac_item.band_files(item, lambda href: permitted(_joined(product.href, href), [self._origin]))
-        if not files:
-            why = "; ".join(dict.fromkeys(left_out.values())) or "no asset is one"
-            raise GiveUp(f"no band of {product.id} can be read: {why}")
-        return files
+        found: dict[str, Any] = item
+        return found
 
     # ------------------------------------------------------------------------------------------------------------- search
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from revisit.bands import BANDS, SPECTRAL, BandFile, band_name
+from revisit.bands import BANDS, SPECTRAL, BandFile, SourceFile, band_name
 from revisit.clock import instant
 from revisit.errors import BadInput, GiveUp
 from revisit.product import Level, Product, ProductName
@@ -24,6 +24,9 @@ _ID = re.compile(r"(S2[A-Z])_T?(\d{1,2}[C-HJ-NP-X][A-HJ-NP-Z]{2})_\d{8}\S*_(L1C|
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:\-]{0,199}")
 _MSI = re.compile(r"S2[A-Z]_MSI")
 _DATATAKE = re.compile(r"GS2[A-Z]_(\d{8}T\d{6})_\d{6}_N(\d{2})\.?(\d{2})")
+_NAME = re.compile(r"[^A-Za-z0-9._\-]|^\.+")
+_SHA256 = re.compile(r"1220[0-9a-f]{64}")
+"""As a multihash."""
 _KEY_RESOLUTION = re.compile(r"_(\d{2})m$")
 
 
@@ -112,6 +115,28 @@ def band_files(item: dict[str, Any], resolve: Callable[[str], str]) -> tuple[dic
         if band not in files or rank < files[band][0]:
             files[band] = (rank, BandFile(band, href, driver, scale, offset, nodata))
     return {band: files[band][1] for band in BANDS if band in files}, {b: why for b, why in left_out.items() if b not in files}
+
+
+def files(item: dict[str, Any], resolve: Callable[[str], str]) -> list[SourceFile]:
+    """The files that an item's assets name, but for those that lie where nothing may be read from.
+
+    Args:
+        resolve: As for `band_files`.
+    """
+    found: dict[str, SourceFile] = {}
+    for key, asset in item["assets"].items():
+        if not isinstance(asset, dict):
+            continue
+        try:
+            href = resolve(str(asset.get("href")))
+        except GiveUp:
+            continue
+        name = _NAME.sub("_", href.rpartition("/")[2].partition("?")[0]) or "file"
+        size, checksum = asset.get("file:size"), str(asset.get("file:checksum", ""))
+        path = name if name not in found else f"{_NAME.sub('_', str(key))}/{name}"
+        found.setdefault(path, SourceFile(path, href, size if isinstance(size, int) and not isinstance(size, bool) and size >= 0 else None,
+                                          f"sha256:{checksum[4:]}" if _SHA256.fullmatch(checksum) else None, _band(key, asset)))
+    return list(found.values())
 
 
 # ------------------------------------------------------------------------------------------------------------- properties
