@@ -63,7 +63,11 @@ def inhabited(folder: Path) -> World:
     """A new world below a folder."""
     backend = _backend(folder)
     backend.records.transact(lambda transaction: transaction.put(SourceState(SOURCE, refreshed=NOW)))
-    known(backend, product(1), product(2))
+    first, archive = product(1), folder.parent / "archive"
+    package = archive / f"{first.id}.SAFE"
+    package.mkdir(parents=True)
+    (package / "preview.jpg").write_bytes(b"pixels")
+    known(backend, replace(first, source=f"folder:{archive}", href=str(package)), product(2))
     client, ann = create_app(backend).test_client(), {"Authorization": "Bearer ann"}
     hook = "https://hooks.example.com/x"
     made = client.post("/subscriptions", json={"aoi": FIELD, "name": NAME, "backfill": "2024-06-01", "webhooks": [hook]}, headers=ann)

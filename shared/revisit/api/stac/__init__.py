@@ -3,10 +3,11 @@
     landing      what there is: collections, conformance, queryables
     parameters   what is asked for, of an address or a body
     items        items found, page by page, and one by one
+    files        the files of an item
     numbers      what is found in numbers, and as a file
     showing      what is found, as items
 """
 
-from revisit.api.stac import items, landing, numbers
+from revisit.api.stac import files, items, landing, numbers
 
-ROUTES = (*landing.ROUTES, *items.ROUTES, *numbers.ROUTES)
+ROUTES = (*landing.ROUTES, *items.ROUTES, *files.ROUTES, *numbers.ROUTES)

@@ -7,6 +7,7 @@ import msgspec
 from flask import Response, request
 
 from revisit.api.asked import Asked, asks
+from revisit.api.stac import files
 from revisit.api.stac.parameters import Search, of_address, of_body
 from revisit.api.stac.showing import GEOJSON, answer, here, link, root_links, shown
 from revisit.commands import finding
@@ -33,7 +34,8 @@ def items(asked: Asked, id: str) -> Response:
 
 
 def item(asked: Asked, id: str, item: str) -> Response:
-    return answer(shown(finding.one(asked.backend, id, item, asked.owner)), GEOJSON)
+    found = finding.one(asked.backend, id, item, asked.owner)
+    return answer(shown(found, None if found.job else files.assets(asked, found.product)), GEOJSON)
 
 
 def _page(asked: Asked, search: Search, address: str, more: list[dict[str, Any]] | None = None) -> Response:

@@ -206,7 +206,7 @@ def _sorts(text: str | None) -> list[Sort] | None:
     return None if text is None else [Sort(part.lstrip("+-"), "desc" if part.startswith("-") else "asc") for part in _list(text) or ()]
 
 
-def _fields(text: str) -> Fields:
+def _fields(text: str | None) -> Fields:
     parts = _list(text) or []
     include = [part.lstrip("+") for part in parts if not part.startswith("-")]
     return Fields(include or msgspec.UNSET, [part[1:] for part in parts if part.startswith("-")])

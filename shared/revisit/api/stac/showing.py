@@ -38,13 +38,18 @@ def shown(found: Found, assets: Mapping[str, Any] | None = None) -> dict[str, An
     job, product = found.job, found.product
     collection = RESULTS if job else product_item.COLLECTIONS[product.level]
     parent = f"{here()}/collections/{collection}"
-    self = f"{parent}/items/{found.id}"
+    self = address(found)
     links = [*root_links(self, GEOJSON), link("parent", parent), link("collection", parent)]
     if job:
         return item.item(job, lambda asset: f"{request.url_root.rstrip('/')}/results/{job.id}/assets/{asset.name}", links, RESULTS)
     if product.source.startswith("stac:") and product.href:
         links.append(link("via", product.href, GEOJSON))
     return product_item.item(product, links, known_assets(product, self) if assets is None else assets)
+
+
+def address(found: Found) -> str:
+    """Of an item."""
+    return f"{here()}/collections/{RESULTS if found.job else product_item.COLLECTIONS[found.product.level]}/items/{found.id}"
 
 
 def known_assets(product: Product, self: str) -> dict[str, Any]:
