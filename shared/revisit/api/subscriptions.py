@@ -99,11 +99,11 @@ def preview(asked: Asked) -> ResponseReturnValue:
 def list_(asked: Asked) -> ResponseReturnValue:
     there = commands.subscriptions(asked.backend, asked.owner)
     coming = commands.next_passes(asked.backend, there)
-    return {"subscriptions": [shown.subscription(one, next_pass=coming.get(one.id)) for one in there]}
+    return {"subscriptions": [shown.subscription(commands.latest(asked.backend, one), next_pass=coming.get(one.id)) for one in there]}
 
 
 def show(asked: Asked, id: str) -> Response:
-    watcher = commands.subscription(asked.backend, id, asked.owner)
+    watcher = commands.latest(asked.backend, commands.subscription(asked.backend, id, asked.owner))
     return _tagged(shown.subscription(watcher, next_pass=commands.next_passes(asked.backend, [watcher]).get(watcher.id)), watcher)
 
 

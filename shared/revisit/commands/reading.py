@@ -11,6 +11,7 @@ from revisit.job import Job
 from revisit.paging import every
 from revisit.series import Observation
 from revisit.series import series as series_of
+from revisit.subscription import Subscription
 
 
 def results(backend: Backend, id: str, owner: str = "local") -> list[Job]:
@@ -67,6 +68,14 @@ def alerts(backend: Backend, id: str, after: int = 0, owner: str = "local", limi
         raise BadInput(f"alerts are numbered from 1, so none comes after {after}; give 0 for all")
     there = every(backend.records, Alert, subscription=subscription(backend, id, owner).id)
     return sorted((alert for alert in there if alert.number > after), key=lambda alert: alert.number)[:limit]
+
+
+def latest(backend: Backend, watcher: Subscription) -> Subscription:
+    """The subscription with when its latest alert came, which a record of an earlier version does not say."""
+    if not watcher.alerts or watcher.last_alert is not None:
+        return watcher
+    last = alerts(backend, watcher.id, watcher.alerts - 1, watcher.owner)
+    return watcher.updated(last_sensing=last[-1].sensing_time, last_alert=last[-1].created) if last else watcher
 
 
 def by_time(jobs: Iterable[Job]) -> list[Job]:
