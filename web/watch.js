@@ -84,7 +84,9 @@ async function subscription(place, first, route) {
   let alerts = -1;
   const tell = (next) => {
     one = next;
+    const open = head.querySelector("details")?.open ?? false;
     show(head, about(one, path, route, tell));
+    head.querySelector("details").open = open;
   };
   const follow = async (signal) => {
     const answer = await changed(`${path}/results`, signal);

@@ -85,7 +85,7 @@ def test_what_an_order_would_take_is_told_before_and_what_it_took_afterwards(vis
 def test_the_series_is_that_of_an_independent_script_on_the_page_and_as_csv(result, expected):
     _, page, _ = result
     page.locator("summary", has_text="The same as numbers").click()
-    rows = page.evaluate("[...document.querySelectorAll('.results details table tbody tr')].map((row) => [...row.children].map((one) => one.textContent.replace('−', '-')))")
+    rows = page.evaluate("[...document.querySelectorAll('.results details table tbody tr')].map((row) => [...row.children].map((one) => one.textContent.replace('\\u2212', '-')))")
     clear = [one for one in expected["dates"] if one.get("NDVI", {}).get("count")]
     assert [[float(row[1]), float(row[2]), int(row[6].replace(",", ""))] for row in rows] == [
         [pytest.approx(one["NDVI"]["mean"], abs=5.1e-4), pytest.approx(one["NDVI"]["std"], abs=5.1e-4), one["NDVI"]["count"]] for one in clear]
@@ -122,7 +122,7 @@ def test_the_pixels_on_the_map_are_those_of_the_file(result, expected, tmp_path)
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     until(page, "() => /^NDVI .* at /.test(document.querySelector('.results .readout').textContent)")
     told = page.locator(".results > .stack > .readout").first.inner_text()
-    value, _, where = told.replace("−", "-").removeprefix("NDVI ").rstrip(".").partition(" at ")
+    value, _, where = told.replace("\u2212", "-").removeprefix("NDVI ").rstrip(".").partition(" at ")
     north, east = (float(part.split("°")[0]) for part in where.split(", "))
     x, y = Transformer.from_crs("OGC:CRS84", crs, always_xy=True).transform(east, north)
     row, column = rasterio.transform.rowcol(transform, x, y)
@@ -155,17 +155,12 @@ def test_two_dates_lie_side_by_side_and_colours_can_be_chosen(result):
     at = "() => { const canvas = document.querySelector('.result-map canvas'); return [...canvas.getContext('2d').getImageData(canvas.width / 2 - 40, canvas.height / 2, 1, 1).data]; }"
     swipe.fill("100")
     until(page, f"() => ({at})()[3] > 0")
-    page.wait_for_timeout(300)
     first = page.evaluate(at)
     swipe.fill("0")
-    page.wait_for_timeout(300)
-    second = page.evaluate(at)
-    assert first != second
+    until(page, f"(first) => ({at})().join() !== first.join()", first)
     page.get_by_label("Compare with").select_option(label="nothing")
     page.get_by_role("combobox", name="Colours").select_option("Grey")
-    page.wait_for_timeout(300)
-    grey = page.evaluate(at)
-    assert max(grey[:3]) - min(grey[:3]) <= 2
+    until(page, f"() => {{ const seen = ({at})().slice(0, 3); return Math.max(...seen) - Math.min(...seen) <= 2; }}")
     page.get_by_label("Show").select_option("True colour")
     until(page, "() => document.querySelector('.legend') === null")
     assert made.violations == [] and made.errors == []

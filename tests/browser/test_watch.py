@@ -1,0 +1,114 @@
+"""Watching as a user would: what it would have brought, the log with deliveries, pausing, changing, feed and calendar, deleting; names that are markup."""
+
+import json
+import urllib.request
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from data import shared_data
+from looking import until
+
+SITE = "gfmap_31UES"
+NASTY = '<img src=x onerror="alert(1)"><script>alert(2)</script>\u202e'
+
+
+def here(made):
+    """The form of a subscription, with the site's field as the place."""
+    page = made.open("place")
+    page.locator("input[type=file]").set_input_files(str(shared_data("archive", "aoi", f"{SITE}.geojson")))
+    page.locator("#view a[href='#watch/new']").click()
+    page.locator("#view h1", has_text="Watch a place").wait_for()
+    until(page, "() => document.querySelector('button[data-key=watch]') !== null")
+    return page
+
+
+def watched(page, name: str, **fields: str) -> str:
+    """Fill the form in and press the button; returns the subscription's id."""
+    page.get_by_label("Name", exact=True).fill(name)
+    for label, value in fields.items():
+        page.locator(f"[name={label}]").fill(value)
+    until(page, "() => document.querySelector('button[data-key=watch]') !== null")
+    page.wait_for_timeout(700)
+    page.get_by_role("button", name="Watch it").click()
+    page.locator("#view .area h2", has_text=name[:20]).first.wait_for()
+    return page.url.partition("#watch/")[2].partition("?")[0]
+
+
+def facts(page) -> dict[str, str]:
+    return dict(page.evaluate("[...document.querySelectorAll('.area .facts > div')].map((one) => [one.children[0].textContent, one.children[1].textContent])"))
+
+
+@pytest.fixture(scope="module")
+def clear() -> list[dict]:
+    """Dates of the site on which at least 60 % is clear, as an independent script found them."""
+    dates = json.loads((shared_data("archive") / "expected.json").read_text())["sites"][SITE]["dates"]
+    return [one for one in dates if one["clear_fraction"] >= 0.6]
+
+
+def test_a_subscription_with_its_past_writes_the_alerts_that_the_archive_says(visit, clear):
+    made = visit()
+    page = here(made)
+    id = watched(page, "Polder", min_clear="60", backfill="2023-01-01")
+    until(page, f"() => document.querySelectorAll('[aria-label=\"Log of alerts\"] tbody tr').length === {len(clear)}", patience_s=90)
+    rows = page.evaluate("[...document.querySelectorAll('[aria-label=\"Log of alerts\"] tbody tr')].map((row) => [...row.children].map((one) => one.textContent))")
+    assert sorted(float(row[4]) for row in rows) == [pytest.approx(value, abs=5.1e-4) for value in sorted(one["NDVI"]["mean"] for one in clear)]
+    assert facts(page)["Alerts"] == str(len(clear)) and facts(page)["State"] == "active"
+    # The log leads to the result, and the address keeps it.
+    page.locator("[aria-label='Log of alerts'] tbody button").last.click()
+    until(page, "() => document.querySelector('.legend') !== null")
+    assert f"#watch/{id}?job=" in page.url
+    page.get_by_role("button", name="Pause").click()
+    until(page, "() => document.querySelector('[data-key=pause]')?.textContent === 'Resume'")
+    assert facts(page)["State"] == "paused"
+    page.get_by_role("button", name="Resume").click()
+    until(page, "() => document.querySelector('[data-key=pause]')?.textContent === 'Pause'")
+    page.get_by_role("button", name="Change …").click()
+    page.locator("dialog input[name=name]").fill("Polder in Zeeland")
+    page.locator("dialog").get_by_role("button", name="Save").click()
+    page.locator(".area h2", has_text="Polder in Zeeland").wait_for()
+    page.locator("summary", has_text="Feed, calendar and channels").click()
+    feed, calendar = page.get_by_role("link", name="Atom feed").get_attribute("href"), page.get_by_role("link", name="calendar").get_attribute("href")
+    with urllib.request.urlopen(feed) as answer:
+        entries = ET.parse(answer).getroot().findall("{http://www.w3.org/2005/Atom}entry")
+    assert len(entries) == len(clear)
+    with urllib.request.urlopen(calendar) as answer:
+        assert answer.read().startswith(b"BEGIN:VCALENDAR")
+    page.get_by_role("button", name="New addresses").click()
+    until(page, "(old) => { const link = document.querySelector('.area details a'); return link && link.href !== old; }", feed)
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        urllib.request.urlopen(feed)
+    page.get_by_role("button", name="Delete …").click()
+    page.locator("dialog").get_by_role("button", name="Delete").click()
+    until(page, "(id) => !document.querySelector(`.areas [data-key='${id}']`)", id)
+    assert made.violations == [] and made.errors == []
+
+
+def test_what_it_would_have_brought_is_told_before_anything_is_saved(visit):
+    made = visit()
+    page = here(made)
+    before = page.request.get(f"{made.url}/subscriptions").json()["subscriptions"]
+    text = page.locator(".sticky .card").inner_text()
+    assert "Nothing is known of its past" in text or "Would have alerted" in text
+    page.get_by_label("Name", exact=True).fill("kept over a reload")
+    page.wait_for_timeout(300)
+    page.reload()
+    until(page, "() => document.querySelector('[name=name]')?.value === 'kept over a reload'")
+    page.locator("textarea[name=webhooks]").fill("http://169.254.169.254/latest")
+    page.get_by_role("button", name="Watch it").click()
+    page.locator(".trouble").first.wait_for()
+    assert page.request.get(f"{made.url}/subscriptions").json()["subscriptions"] == before
+
+
+def test_names_that_are_markup_are_only_text(visit):
+    made = visit()
+    page = here(made)
+    watched(page, NASTY)
+    assert NASTY.strip() in page.locator(".area h2").first.inner_text() or "onerror" in page.locator(".area h2").first.inner_text()
+    page.get_by_role("button", name="Delete …").click()
+    assert "onerror" in page.locator("dialog h2").inner_text()
+    page.locator("dialog").get_by_role("button", name="Delete").click()
+    until(page, "() => !document.querySelector('dialog[open]')")
+    page.goto(f"{made.url}/#order/{NASTY}")
+    page.locator(".trouble").wait_for()
+    assert made.dialogs == [] and made.violations == []
