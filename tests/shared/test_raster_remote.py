@@ -191,3 +191,19 @@ def test_a_garbled_header_is_no_header_or_another_but_never_a_crash(folder, data
 def test_garbage_for_a_tile_is_given_up(raw):
     with pytest.raises(GiveUp):
         pixels(layout_of_one_tile(), raw, "it")
+
+
+def test_bytes_read_are_the_header_and_the_tiles_as_gdal_says_they_lie_there(folder, server):
+    """From disk the same tiles are counted, and no header."""
+    with rasterio.open(folder / "u2.tif", driver="GTiff") as file:
+        tiles = sum(int(file.get_tag_item(f"BLOCK_SIZE_{column}_{row}", "TIFF", 1)) for row in (1, 2) for column in (0, 1))
+    found = band(server, "u2.tif")
+    assert found.bytes_read == 16 * 1024
+    found.read(slice(512, 1300), slice(0, 600))
+    gaps = found.bytes_read - 16 * 1024 - tiles
+    assert 0 <= gaps <= 4 * 4096, "what lies between neighbouring tiles is read along with them"
+    again = band(server, "u2.tif")
+    assert again.bytes_read == 0, "its header is remembered"
+    local = open_band(BandFile("B02", str(folder / "u2.tif"), "GTiff"))
+    local.read(slice(512, 1300), slice(0, 600))
+    assert local.bytes_read == tiles
