@@ -3,7 +3,7 @@
 - Parameters in scripts: bqemulator binds them in single statements only, so they become constants, and arrays of structs tables.
 - One transaction at a time: bqemulator does not keep two apart; BigQuery lets them run and aborts one of them.
 - The limit of bytes: bqemulator reads as much as it likes. Faults that a test sets say which queries would read too much.
-- Faults: `POST /_server/faults` with a list of {"text": regular expression on the query, "times": n, "status", "reason", "message"}.
+- Faults: `POST /_server/faults` with a list of {"text": regular expression on the query or the job, "times": n, "status", "reason", "message"}.
 - Load jobs, from gs:// and from clients: `bigquery_loads`. `POST /_server/running` with a number: so many answers say that one is running.
 """
 
@@ -103,7 +103,7 @@ class Handler(BaseHTTPRequestHandler):
         query = _query_of(path, asked)
         if asked is not None and self.command == "POST" and "/jobs" in path + "/jobs" * path.endswith("/queries"):
             self._note(path, asked)
-            if query and (fault := self._fault(query["query"])):
+            if fault := self._fault(query["query"] if query else json.dumps(asked)):
                 self._answer(fault["status"], {}, {"error": {"code": fault["status"], "message": fault["message"], "errors": [
                     {"reason": fault["reason"], "message": fault["message"]}]}})
                 return

@@ -12,7 +12,7 @@ from google.cloud import storage
 
 from data import shared_data
 from emulators import new_project
-from emulators.bigquery import asked, create_catalog, set_running
+from emulators.bigquery import asked, create_catalog, set_faults, set_running
 from emulators.storage import create_bucket
 from revisit.bookkeeping import SourceState
 from revisit.catalog_schema import to_products
@@ -234,6 +234,14 @@ def test_an_index_cut_off_is_refused_whole_and_loaded_anew(backend, bucket, jobs
         assert len(jobs()) == turn
         backend.now.advance(60)
     assert known(backend, "cut/index.csv.gz") == {}
+
+
+def test_a_bucket_that_lies_elsewhere_is_said_to(google, backend, bucket):
+    bucket.put("far/index.csv.gz", text(row()))
+    said = "Cannot read and write in different locations: source: US, destination: europe-west1"
+    set_faults(google["BIGQUERY_EMULATOR_HOST"].host, {"text": "far/index.csv.gz", "times": 1, "status": 400, "reason": "invalid", "message": said})
+    with pytest.raises(GiveUp, match=f"cannot load the index gs://{BUCKET}/far/index.csv.gz into demo-.*: {said}"):
+        refresh(backend, "far/index.csv.gz")
 
 
 @pytest.mark.parametrize("uri", ["gs://", "gs://bucket", "gs://bucket/", "gs://bucket/*.csv.gz", "gs://b/a b", "gs://bucket//index.csv.gz", "gs://Bucket/i"])

@@ -129,6 +129,8 @@ class BigQueryIndex:
                 return self._asker.client.load_table_from_uri(self._file.uri, f"{self._asker.dataset}.{_raw(load)}", job_id=load.job, job_config=config)
             except exceptions.Conflict:
                 return self._asker.client.get_job(load.job)
+            except exceptions.BadRequest as error:
+                raise self._refusal(error.message) from error
 
     def _done(self, job: Any, load: Load) -> bool:
         """Whether it has ended well; looked at for a while."""
@@ -140,10 +142,13 @@ class BigQueryIndex:
                 time.sleep(pause)
                 pause = min(2 * pause, 5.0)
         if job.error_result:
-            said = f"BigQuery cannot load the index {self._file.uri} into {self._asker.dataset}: {str(job.error_result.get('message'))[:300]}"
             self._let_go(load)
-            raise (Retry if job.error_result.get("reason") in TRANSIENT else GiveUp)(said)
+            raise self._refusal(job.error_result.get("message"), job.error_result.get("reason"))
         return True
+
+    def _refusal(self, said: Any, reason: Any = "") -> Exception:
+        sentence = f"BigQuery cannot load the index {self._file.uri} into {self._asker.dataset}: {str(said)[:300]}"
+        return Retry(sentence) if reason in TRANSIENT else GiveUp(sentence)
 
     # -------------------------------------------------------------------------------------------------------------- comparing
 

@@ -31,7 +31,7 @@ class Check:
     """Of the file."""
     reason: str
     wrong: str
-    """Holds where it is."""
+    """A condition that holds where it is."""
 
     def said(self, cell: str) -> str:
         """The reason that is kept with the row."""
