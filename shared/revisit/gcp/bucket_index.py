@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from revisit.bands import BandFile
+from revisit.bands import BandFile, SourceFile
 from revisit.errors import BadInput
 from revisit.gcp.settings import Settings
 from revisit.ports import Listing
@@ -60,3 +60,7 @@ class BucketIndex:
     def bands(self, product: Product) -> dict[str, BandFile]:
         """The band files of a product; see `Source.bands`."""
         return self._read.bands(product)
+
+    def files(self, product: Product) -> list[SourceFile]:
+        """All files of a product; see `Source.files`."""
+        return self._read.files(product)
