@@ -53,11 +53,6 @@ def test_a_place_is_typed_as_a_tile_as_coordinates_or_as_a_country(visit):
     page.get_by_role("button", name="Show").click()
     assert "is no place known here" in page.locator(".said").inner_text()
     assert "Luxembourg" in page.locator(".card h2").inner_text()
-    assert made.errors == []
-
-
-def test_coordinates_are_read_as_people_write_them(visit):
-    page = visit().open("place")
     written = {
         "45.8 N 9.2 E": [[9.2, 45.8]], "45.8, 9.2": [[9.2, 45.8]], "9.2E 45.8N": [[9.2, 45.8]], "45,8 9,2": [[9.2, 45.8]],
         "-33.5 -70.25": [[-70.25, -33.5]], "33.5S, 70.25W": [[-70.25, -33.5]], "45°48\u20320\u2033N 9°12\u2032E": [[9.2, 45.8]], "N45.8 E9.2": [[9.2, 45.8]],
@@ -69,6 +64,7 @@ def test_coordinates_are_read_as_people_write_them(visit):
     }""", list(written))
     for (text, wanted), read in zip(written.items(), found, strict=True):
         assert read == (wanted and [pytest.approx(at) for at in wanted]), text
+    assert made.errors == []
 
 
 def test_a_shape_is_drawn_changed_and_undone(visit):
@@ -126,20 +122,18 @@ def test_an_invalid_shape_is_shown_where_it_is_wrong_and_repaired(visit):
     trouble.wait_for()
 
 
-@pytest.mark.parametrize("kind", ["geojson", "kml", "wkt", "shapefile"])
-def test_a_file_is_opened_in_each_form(visit, kind):
+def test_a_file_is_opened_in_each_form_and_points_get_the_ground_that_is_asked_for(visit):
     page = visit().open("place")
-    page.locator("input[type=file]").set_input_files({"name": f"North field.{'zip' if kind == 'shapefile' else kind}", "mimeType": "application/octet-stream",
-                                                      "buffer": FILES[kind]()})
-    found = facts(page)
-    assert square_km(found["Area"]) == pytest.approx(geodesic_km2(FIELD), rel=0.01)
-    assert found["Corners"] == "4" and page.get_by_label("Name").input_value() == "North field"
-
-
-def test_points_of_a_shapefile_get_the_ground_that_is_asked_for(visit):
-    page = visit().open("place")
+    for kind, make in FILES.items():
+        page.locator("input[type=file]").set_input_files({"name": f"North field.{'zip' if kind == 'shapefile' else kind}", "mimeType": "application/octet-stream",
+                                                          "buffer": make()})
+        found = facts(page)
+        assert square_km(found["Area"]) == pytest.approx(geodesic_km2(FIELD), rel=0.01), kind
+        assert found["Corners"] == "4" and page.get_by_label("Name").input_value() == "North field", kind
+        page.get_by_role("button", name="Clear").click()
     page.get_by_label("Ground around each point").fill("200")
-    page.locator("input[type=file]").set_input_files({"name": "stations.zip", "mimeType": "application/zip", "buffer": shapefile([[4.2, 51.3], [4.3, 51.35]], 1)})
+    stations = shapefile([[4.2, 51.3], [4.3, 51.35]], 1)
+    page.locator("input[type=file]").set_input_files({"name": "stations.zip", "mimeType": "application/zip", "buffer": stations})
     one = 24 * math.sin(math.tau / 48) * 0.2**2
     assert square_km(facts(page)["Area"]) == pytest.approx(2 * one, abs=0.002)
     assert facts(page)["Parts"] == "2"
@@ -149,7 +143,7 @@ def test_points_of_a_shapefile_get_the_ground_that_is_asked_for(visit):
     assert square_km(facts(page)["Area"]) == pytest.approx(8 * one, abs=0.01)
 
 
-def test_a_file_is_dropped_on_the_page_and_kept_when_it_is_loaded_anew(visit):
+def test_a_file_is_dropped_on_the_page_and_kept_when_it_is_loaded_anew_and_others_are_refused(visit):
     page = visit().open("place")
     page.evaluate("""(text) => {
       const data = new DataTransfer();
@@ -160,10 +154,6 @@ def test_a_file_is_dropped_on_the_page_and_kept_when_it_is_loaded_anew(visit):
     page.reload()
     assert facts(page) == before
     assert page.get_by_label("Name").input_value() == "North field"
-
-
-def test_a_file_that_is_none_of_these_is_told_so(visit):
-    page = visit().open("place")
     for name, content, said in (("fields.shp", b"\0\0\x27\x0a", "put its .shp, .dbf and .prj into a zip"), ("fields.zip", b"PK\3\4nothing", "cannot be read as a zipped shapefile"),
                                 ("fields.geojson", b'{"type": "Polygon", ', "cannot be read"), ("fields.kml", b"<kml></kml>", "No polygon or point was found"),
                                 ("metres.zip", shapefile([[4.2, 51.3]], 1, projected=False), "add its .prj")):
