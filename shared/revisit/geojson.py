@@ -28,7 +28,7 @@ _LON_LAT = re.compile(r"(urn:ogc:def:crs:)?(OGC:(1\.3)?:?CRS84h?|EPSG:[\d.]*:?43
 
 
 def read(document: str | bytes | dict[str, Any]) -> dict[str, Any]:
-    """A GeoJSON object from text, or as it is; a str may also be well-known text.
+    """A GeoJSON object from text, or as it is; text may also be well-known text.
 
     Raises:
         BadShape: Too large, or not a JSON object.
@@ -37,6 +37,8 @@ def read(document: str | bytes | dict[str, Any]) -> dict[str, Any]:
         size = len(document) if isinstance(document, bytes) else len(document.encode(errors="replace"))
         if size > MAX_BYTES:
             raise BadShape(f"the AOI's GeoJSON has {size:,} bytes, {MAX_BYTES:,} at most; simplify it")
+        if isinstance(document, bytes) and is_wkt(document[:200].decode(errors="replace")):
+            document = document.decode(errors="replace")
         if isinstance(document, str) and is_wkt(document):
             return read_wkt(document, MAX_VERTICES + MAX_POLYGONS * (1 + MAX_HOLES))
         try:

@@ -111,6 +111,11 @@ def test_an_aoi_read_back_is_the_one_that_was_stored():
     assert (again, again.id, again.tiles, hash(again)) == (aoi, aoi.id, aoi.tiles, hash(aoi))
 
 
+def test_well_known_text_is_read_from_a_file_as_it_is_from_a_string():
+    text = "MULTIPOLYGON (((11 45, 11.5 45, 11.5 45.5, 11 45.5, 11 45)), ((12 45, 12.5 45, 12.5 45.5, 12 45)))"
+    assert AOI.parse(text.encode()) == AOI.parse(text) == AOI.parse(json.dumps(mapping(shapely.from_wkt(text))))
+
+
 # Antimeridian and poles
 
 

@@ -61,7 +61,7 @@ def preview(
 def change(
     id: Id,
     name: Annotated[str | None, typer.Option("--name", help="What you call it.", metavar="T", show_default=False)] = None,
-    aoi: Annotated[str, typer.Option("--aoi", help="GeoJSON file of the area to watch from now on; - reads standard input.", metavar="FILE", show_default=False)] = "",
+    aoi: Annotated[str, typer.Option("--aoi", help="GeoJSON (or WKT) file of the area to watch from now on; - reads standard input.", metavar="FILE", show_default=False)] = "",
     index: Index = "",
     bands: Bands = "",
     level: LevelName = "",

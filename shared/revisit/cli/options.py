@@ -22,7 +22,7 @@ Project = Annotated[str | None, typer.Option("--project", help="Google Cloud pro
                                              metavar="ID", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Csv = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
-Aoi = Annotated[str, typer.Option("--aoi", help="GeoJSON file of the area of interest; - reads standard input.", metavar="FILE", show_default=False)]
+Aoi = Annotated[str, typer.Option("--aoi", help="GeoJSON (or WKT) file of the area of interest; - reads standard input.", metavar="FILE", show_default=False)]
 Repair = Annotated[bool, typer.Option("--repair", help="Mend an area that crosses itself or leaves the map instead of refusing it.")]
 From = Annotated[str, typer.Option("--from", help="First day or instant, such as 2024-06-01.", metavar="DATE", show_default=False)]
 To = Annotated[str, typer.Option("--to", help="Last day or instant.", metavar="DATE", show_default=False)]
