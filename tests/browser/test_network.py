@@ -124,7 +124,14 @@ def guarded(tmp_path) -> Iterator[Callable[[str], str]]:
 
 def test_a_token_is_asked_for_kept_for_the_tab_and_given_up(visit, guarded):
     made = visit(url=guarded((WEB / "config.js").read_text()))
-    page = made.open("status")
+    page = made.open("place?at=51.3,4.2")
+    page.locator("#notice", has_text="Sign in to go on").wait_for()
+    page.get_by_role("banner").get_by_role("button", name="Sign in").click()
+    page.get_by_label("Token or API key").fill("good")
+    page.get_by_role("button", name="Use it").click()
+    page.locator(".card .facts").wait_for()
+    page.evaluate("sessionStorage.clear()")
+    made.open("status")
     page.locator("#view").get_by_role("button", name="Sign in").click()
     page.get_by_label("Token or API key").fill("bad")
     page.get_by_role("button", name="Use it").click()

@@ -166,6 +166,21 @@ def test_two_dates_lie_side_by_side_and_colours_can_be_chosen(result):
     assert made.violations == [] and made.errors == []
 
 
+@pytest.mark.parametrize("size", ["desk", "phone"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_result_breaks_no_rule_of_accessibility(visit, axe, result, size, scheme):
+    _, _, order = result
+    made = visit(size, scheme)
+    made.page.add_init_script(axe)
+    page = made.open(f"order/{order}")
+    until(page, "() => document.querySelector('.legend') !== null && document.querySelector('.plot canvas') !== null")
+    page.locator("summary", has_text="What it took").click()
+    found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")["violations"]
+    assert [(one["id"], [node["html"][:160] for node in one["nodes"]]) for one in found] == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert made.violations == [] and made.errors == []
+
+
 def test_projections_of_the_map_are_those_of_proj(visit):
     page = visit().open("place")
     for code, points in (("EPSG:32631", [[4.2619508, 51.3103975], [0.1, 0.0], [5.9, 83.9], [3.0, 45.0]]), ("EPSG:32733", [[14.3, -22.5], [12.01, -79.9], [17.99, -0.001]]),

@@ -7,7 +7,7 @@ import pytest
 from figures import figure
 from looking import until
 
-VIEWS = ("place", "place?at=51.311,4.264", "search", "watch", "status")
+VIEWS = ("place", "place?at=51.311,4.264", "search", "order", "watch", "watch/new", "status")
 FIRST_LOAD_KB, IDLE_MS = 450, 1500
 SEEN: list[str] = []
 """Pages judged so far, of all sizes and colours."""
