@@ -91,6 +91,9 @@ function tell(state, question, begun) {
   for (const watcher of watchers) watcher(state, open.size ? Math.min(...open.values()) : 0);
 }
 
+// Each of these is called when the server wants to know who asks.
+export const unknown = [];
+
 // The answer itself, where it is a good one.
 export async function ask(path, options = {}, also = []) {
   const question = Symbol(path);
@@ -105,6 +108,11 @@ export async function ask(path, options = {}, also = []) {
       "There is no network just now. What you did here is kept; try again once you are back.");
   }
   tell(true, question);
+  if (answer.status === 401) {
+    // Whatever token there was is over, or none of this server's.
+    sessionStorage.removeItem("token");
+    for (const say of unknown) say();
+  }
   if (answer.ok || also.includes(answer.status)) return answer;
   throw await problem(answer);
 }

@@ -15,7 +15,7 @@
 // has no tab). What must outlive a reload lies in the address or in state.js, which also holds the AOI in hand; map.js has the map and
 // draws whatever its `layer()` is given; dom.js makes elements and never markup; api.js asks the server and throws Problem.
 
-import { Problem, token, watchers } from "./api.js";
+import { Problem, token, unknown, watchers } from "./api.js";
 import { byId, h, show, trouble } from "./dom.js";
 import { home } from "./home.js";
 import { account } from "./signing.js";
@@ -80,7 +80,6 @@ function fail(place, error) {
   if (!(error instanceof Problem) && !/dynamically imported|module/.test(error.message)) console.error(error);
   const told = error instanceof Problem ? error : new Problem(navigator.onLine ? "This part of the page could not be loaded or shown; try again, or reload the page."
     : "There is no network just now, and this part of the page was not loaded yet. It comes once you are back.");
-  if (told.status === 401) account.asked();
   place.append(trouble(told, open, told.status === 401 ? account.open : null));
 }
 
@@ -107,9 +106,11 @@ function tabs(current) {
 // How the network fares: nothing is said while all is well.
 let asked = 0;
 let lost = false;
+let stranger = false;
 function notice() {
   const waiting = asked && performance.now() - asked > SLOW;
   const text = !navigator.onLine ? "No network. What you did is kept; this goes on by itself once you are back."
+    : stranger && !token() ? "Sign in to go on; what you did is kept."
     : lost ? "The server does not answer; asking again by itself." : waiting ? "Still waiting for the server …" : "";
   if (byId("notice").textContent !== text) byId("notice").textContent = text;
   document.body.classList.toggle("lost", lost || !navigator.onLine);
@@ -119,6 +120,10 @@ watchers.push((state, pending) => {
   if (state !== null) lost = !state;
   asked = pending;
   notice();
+});
+unknown.push(() => {
+  stranger = true;
+  account.asked();
 });
 setInterval(notice, 500);
 addEventListener("offline", notice);
