@@ -50,7 +50,8 @@ def test_a_product_that_comes_later_than_the_overlap_is_found_within_a_day_and_a
         clock.advance(24 * 3600)
         items.append(sensed(clock() - timedelta(hours=2)))
         assert refresh_source(backend, spec).new == late + 1
-    events = [envelope for envelope in queued() if isinstance(envelope.event, ProductNew)]
-    told = [envelope.event.product for envelope in events]
+    # What carries events may bring one twice, under the same id.
+    events = {envelope.id: envelope.event for envelope in queued()}
+    told = [event.product for event in events.values() if isinstance(event, ProductNew)]
     assert sorted(told) == sorted(item["id"] for item in items)
-    assert len(told) == len({envelope.id for envelope in events}) == 4
+    assert len(told) == 4
