@@ -38,7 +38,7 @@ class World:
 
 
 @contextmanager
-def world(folder: Path) -> Iterator[World]:
+def world(folder: Path, token: str = TOKEN) -> Iterator[World]:
     backend = local_backend(folder / "data", now=StoppedClock())
     products = [*real_products(), product(1, cloud=None), product(2), product(3, "L1C")]
     backend.catalog().add(to_table(products))
@@ -48,7 +48,7 @@ def world(folder: Path) -> Iterator[World]:
         done = ended(backend, job, "done" if not jobs else "skipped", cover=Cover(100, 90, 60, cloud=30) if not jobs else None,
                      indices={"NDVI": Statistics(60, 0.5, 0.1, 0.1, 0.9, 0.5)} if not jobs else {}, reason="" if not jobs else "too cloudy")
         jobs.append(done.id)
-    app = create_app(backend, token=TOKEN)
+    app = create_app(backend, token=token)
     server = make_server("127.0.0.1", 0, app, threaded=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:

@@ -1,15 +1,26 @@
 """The STAC API as pystac-client, which its users already have, finds it: searching, paging, every filter."""
 
+import re
+import shutil
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
 
+import numpy as np
 import pystac_client
 import pytest
+import requests
 import shapely
 
-from products import known, product
+from data import shared_data
+from imports import ROOT
+from products import NOW, known, product
+from revisit.api import create_app
+from revisit.bands import BandFile, SourceFile
+from revisit.errors import Retry
 from revisit.footprint import footprint
 from revisit.product import best
+from revisit.sources import open_source
 from stac_world import TOKEN, world
 
 HERE = [4.6, 50.9, 5.0, 51.1]
@@ -168,3 +179,72 @@ def test_what_was_added_between_two_pages_moves_none_of_them(tmp_path):
         after = [item["id"] for page in pages for item in page["features"]]
         inside = shapely.box(*HERE)
         assert before + after == by_time(one for one in made.products if footprint(one).intersects(inside))
+
+
+def test_the_lines_of_the_readme_work_word_for_word(tmp_path, capsys):
+    readme = (ROOT / "README.md").read_text()
+    [lines] = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    with world(tmp_path, token="") as made:
+        exec(compile(lines.replace("http://127.0.0.1:8788/stac", made.url), "README.md", "exec"), {})
+    # Of the products of the world there, the one that states its cloud cover.
+    assert capsys.readouterr().out == "['S2A_MSIL2A_20240602T101600_N0510_R065_T32TNR_20240602T101600']\n"
+
+
+# --------------------------------------------------------------------------------------------------------------------- files
+
+
+def test_an_item_has_its_bands_and_the_files_that_lie_here_are_handed_out(there, client, tmp_path):
+    real = shared_data("safe", "S2A_MSIL1C_20180101T105441_N0206_R051_T31TDH_20180101T124911.SAFE")
+    shutil.copytree(real, tmp_path / "archive" / real.name)
+    for table in open_source(f"folder:{tmp_path / 'archive'}").listing({}, lambda ids: np.ones(len(ids), bool), NOW).batches:
+        there.backend.catalog().add(table)
+    item = client.get_collection("sentinel-2-l1c").get_item(real.stem)
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    band = item.assets["B01"]
+    assert (band.media_type, band.extra_fields["proj:code"], band.extra_fields["proj:shape"], band.extra_fields["gsd"]) == ("image/jp2", "EPSG:32631", [1830, 1830], 60)
+    assert band.extra_fields["bands"] == [{"name": "B01", "eo:common_name": "coastal", "eo:center_wavelength": 0.4427}]
+    [pixels] = real.rglob("*_B01.jp2")
+    assert requests.get(band.href, headers=headers, timeout=30).content == pixels.read_bytes()
+    part = requests.get(band.href, headers={**headers, "Range": "bytes=10-19"}, timeout=30)
+    assert (part.status_code, part.content) == (206, pixels.read_bytes()[10:20])
+    listed = requests.get(item.assets["product"].href, headers=headers, timeout=30).json()
+    assert {file["path"] for file in listed["files"]} == {str(path.relative_to(real)) for path in real.rglob("*") if path.is_file()}
+    assert next(file for file in listed["files"] if file["path"].endswith("_B01.jp2")) == {
+        "path": str(pixels.relative_to(real)), "href": band.href, "size": pixels.stat().st_size, "checksum": None}
+    for path in ("../../data/revisit.db", "%2e%2e/secret", "MTD_MSIL1C.xml/../x", ""):
+        assert requests.get(f"{item.assets['product'].href}/{path}", headers=headers, timeout=30).status_code == 404
+
+
+def test_bands_of_googles_bucket_are_named_by_https_and_by_gs(there):
+    made = product(9, source="google-index:https://storage.googleapis.com/gcp-public-data-sentinel-2/L2/index.csv.gz")
+    folder = f"https://storage.googleapis.com/gcp-public-data-sentinel-2/L2/tiles/32/T/NR/{made.id}.SAFE"
+    known(there.backend, replace(made, href=folder))
+    client = there.app.test_client()
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    [found] = client.get(f"/stac/search?ids={made.id}", headers=headers, base_url="http://localhost").json["features"]
+    assert found["assets"]["product"]["href"] == folder
+    assert found["assets"]["product"]["alternate"] == {"gs": {"href": folder.replace("https://storage.googleapis.com/", "gs://")}}
+
+    class Bucket:
+        def files(self, _):
+            return [SourceFile("GRANULE/x/IMG_DATA/T_B02.jp2", f"{folder}/GRANULE/x/IMG_DATA/T_B02.jp2", 5, "md5:" + "0" * 32), SourceFile("x-ql.jpg", f"{folder}/x-ql.jpg")]
+
+        def bands(self, _):
+            return {"B02": BandFile("B02", f"{folder}/GRANULE/x/IMG_DATA/T_B02.jp2", "JP2OpenJPEG", offset=-0.1)}
+
+    item = create_app(replace(there.backend, source=lambda _: Bucket())).test_client().get(f"/stac/collections/sentinel-2-l2a/items/{made.id}").json
+    assert item["assets"]["B02"]["alternate"]["gs"]["href"] == f"gs://gcp-public-data-sentinel-2/L2/tiles/32/T/NR/{made.id}.SAFE/GRANULE/x/IMG_DATA/T_B02.jp2"
+    assert item["assets"]["B02"]["raster:bands"][0]["offset"] == -0.1
+    assert item["assets"]["thumbnail"] == {"href": f"{folder}/x-ql.jpg", "type": "image/jpeg", "title": "Quicklook", "roles": ["thumbnail"]}
+
+
+def test_an_item_is_shown_without_bands_where_its_source_does_not_answer(there):
+    class Away:
+        def files(self, _):
+            raise Retry("it is away")
+
+    one = there.products[0]
+    app = create_app(replace(there.backend, source=lambda _: Away()))
+    answer = app.test_client().get(f"/stac/collections/sentinel-2-{one.level.lower()}/items/{one.id}")
+    assert (answer.status_code, set(answer.json["assets"])) == (200, {"product"})
+    assert app.test_client().get(f"/stac/collections/sentinel-2-{one.level.lower()}/items/{one.id}/files").status_code == 503
