@@ -85,3 +85,18 @@ def followed(item: dict[str, Any]) -> dict[str, Any]:
 def pattern(rule: str) -> str:
     """A path of Flask's as the specification writes it."""
     return re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule)
+
+
+def kinds(schema: dict[str, Any], own: dict[str, Any] | None = None) -> set[str]:
+    """JSON types that a schema takes.
+
+    Args:
+        own: What its $refs name, where that is not the specification.
+    """
+    schema = {**schema, **(followed(schema) if own is None else own[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else {})}
+    if parts := schema.get("anyOf") or schema.get("oneOf"):
+        return set().union(*(kinds(part, own) for part in parts))
+    if "enum" in schema and "type" not in schema:
+        return {{str: "string", int: "integer", type(None): "null"}[type(value)] for value in schema["enum"]}
+    named = schema.get("type", [])
+    return {named} if isinstance(named, str) else set(named)

@@ -15,8 +15,8 @@ Bounds = tuple[float, float, float, float]
 
 _EDGE_STEP = 0.005
 """Degrees between the points put on an AOI's edges: a parallel departs from its chord by < 4 mm over this length."""
-_MOST_STEPS = 40_000
-"""Where edges are longer together than 200 degrees they get larger steps: of 600 degrees, which 2,000 vertices can have, 4 cm."""
+_MOST_STEPS = 20_000
+"""Where edges are longer together than 200 degrees they get larger steps: of 600 degrees, which 2,000 vertices can have, 14 cm."""
 _WHOLE = 1e-5
 """Share of an AOI that may be missing from a grid by rounding alone."""
 _SNAP = 1e-6

@@ -13,7 +13,7 @@ from revisit.api import asked, create_app, guards, openapi, problems, routes
 from revisit.api.asked import Asked
 from revisit.errors import BadInput
 from revisit.local.backend import local_backend
-from specified import Operation, followed, operations, pattern
+from specified import Operation, followed, kinds, operations, pattern
 
 BOUNDS = ("maxItems", "minItems", "maxLength", "minLength", "minimum", "maximum", "pattern")
 """Which a body is refused by as it is decoded; others are looked at later, and may be said by the specification alone."""
@@ -74,21 +74,6 @@ def struct_of(tmp_path_factory):
         return seen[0]
 
     return found
-
-
-def kinds(schema: dict[str, Any], own: dict[str, Any] | None = None) -> set[str]:
-    """JSON types that a schema takes.
-
-    Args:
-        own: What its $refs name, where that is not the specification.
-    """
-    schema = {**schema, **(followed(schema) if own is None else own[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else {})}
-    if parts := schema.get("anyOf") or schema.get("oneOf"):
-        return set().union(*(kinds(part, own) for part in parts))
-    if "enum" in schema and "type" not in schema:
-        return {{str: "string", int: "integer", type(None): "null"}[type(value)] for value in schema["enum"]}
-    named = schema.get("type", [])
-    return {named} if isinstance(named, str) else set(named)
 
 
 @pytest.mark.parametrize("operation", TAKING, ids=str)
