@@ -54,7 +54,7 @@ def test_an_order_takes_the_products_that_its_options_mean(backend, capsys, opti
 
 
 @pytest.mark.parametrize(("options", "says"), [
-    ((), "give an AOI, a tile such as 32TQM, or products"),
+    ((), "give --aoi FILE, --tile such as 32TQM, or --product ID"),
     (("--tile", "32TNR", "--aoi", "field.geojson"), "give the one that is meant"),
     (("--product", product(1).id, "--product", product(4, tile="32TNS").id), "are of 2 tiles (32TNR, 32TNS)"),
     (("--product", "S2A_x"), "cannot be told from its name"),

@@ -82,6 +82,8 @@ def order(
     from revisit.commands.reading import results as jobs_of
     from revisit.embedded.lock import server_of
 
+    if not (aoi or tile or product):
+        raise BadInput("an order needs a place: give --aoi FILE, --tile such as 32TQM, or --product ID")
     wish = Wish(recipe_of(names(index), names(bands), resolution, resampling), read_aoi(aoi, repair) if aoi else None, tile, tuple(product or ()),
                 source, begin(start), end(until), read_level(level), max_cloud, min_clear)
     backend = opened(data, project)
