@@ -85,8 +85,8 @@ NAMESPACES = ("google", "google.cloud")
 
 ANSWERS: dict[str, tuple[str, ...]] = {
     "catalog": ("revisit.gcp.bigquery", "revisit.catalog_schema"),
-    "records": ("revisit.gcp.firestore", "revisit.gcp.monitoring", "revisit.gcp.outbox", "revisit.gcp.pubsub"),
-    "bus": ("revisit.gcp.monitoring", "revisit.gcp.outbox", "revisit.gcp.pubsub"),
+    "records": ("revisit.gcp.firestore", "revisit.gcp.outbox", "revisit.gcp.publisher"),
+    "bus": ("revisit.gcp.monitoring", "revisit.gcp.outbox", "revisit.gcp.publisher", "revisit.gcp.pubsub"),
     "assets": ("revisit.gcp.gcs", "revisit.gcp.signing"),
     "listing": ("revisit.sources", "revisit.sources.google_listing", "revisit.sources.google_lines", "revisit.sources.google_rows",
                 "revisit.catalog_schema", "revisit.gcp.bigquery_index", "revisit.gcp.index_object"),

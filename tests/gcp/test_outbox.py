@@ -10,7 +10,8 @@ from revisit.bookkeeping import DeadLetter
 from revisit.events import JobFinished, JobStarted
 from revisit.gcp.backend import gcp_backend
 from revisit.gcp.outbox import Outbox
-from revisit.gcp.pubsub import DEAD_LETTERS, Publisher
+from revisit.gcp.publisher import Publisher
+from revisit.gcp.pubsub import DEAD_LETTERS
 from revisit.gcp.settings import Settings
 from revisit.wire import again
 from samples import StoppedClock, envelope

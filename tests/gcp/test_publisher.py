@@ -13,8 +13,8 @@ from emulators import free_port
 from imports import ROOT
 from revisit import wire
 from revisit.events import JobFinished, JobStarted
-from revisit.gcp import pubsub
-from revisit.gcp.pubsub import Publisher
+from revisit.gcp import publisher as publishing
+from revisit.gcp.publisher import Publisher
 from revisit.gcp.settings import Settings
 from samples import envelope
 
@@ -67,7 +67,7 @@ def test_events_of_a_topic_go_in_one_request_as_they_are_read_again(server, publ
 
 
 def test_more_events_than_one_request_takes_go_in_several(server, publisher, monkeypatch):
-    monkeypatch.setattr(pubsub, "AT_ONCE", 2)
+    monkeypatch.setattr(publishing, "AT_ONCE", 2)
     assert publisher.publish([envelope(JobStarted(f"job_{number}")) for number in range(5)]) == [True] * 5
     assert [len(messages) for _, messages in server.asked] == [2, 2, 1]
 
@@ -83,13 +83,13 @@ def test_what_may_mend_is_tried_again_and_what_will_not_is_left_without_the_othe
 
 def test_a_service_that_does_not_answer_is_given_up_in_time(monkeypatch, caplog):
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", f"127.0.0.1:{free_port()}")
-    monkeypatch.setattr(pubsub, "SECONDS", 0.6)
+    monkeypatch.setattr(publishing, "SECONDS", 0.6)
     assert Publisher(Settings("revisit-lakes")).publish([envelope(JobStarted("job_1"))]) == [False]
     assert "job.started job_1 waits in the outbox: Pub/Sub does not answer for the topic job.started of project revisit-lakes" in caplog.text
 
 
 def test_publishing_loads_no_client_for_streams(server):
-    code = ("import sys; from revisit.gcp.pubsub import Publisher; from revisit.gcp.settings import Settings; from samples import envelope\n"
+    code = ("import sys; from revisit.gcp.publisher import Publisher; from revisit.gcp.settings import Settings; from samples import envelope\n"
             "from revisit.events import JobStarted; print(Publisher(Settings('revisit-lakes')).publish([envelope(JobStarted('job_1'))]))\n"
             "print(sorted({name.rpartition('.')[0] for name in sys.modules} & {'google.pubsub_v1', 'google.cloud.pubsub_v1', 'opentelemetry'}))")
     ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT / "tests", capture_output=True, text=True)

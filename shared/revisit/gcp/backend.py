@@ -77,7 +77,7 @@ class _Home:
     @cached_property
     def _outbox(self) -> "Outbox":
         from revisit.gcp.outbox import Outbox
-        from revisit.gcp.pubsub import Publisher
+        from revisit.gcp.publisher import Publisher
 
         return Outbox(self._client, Publisher(self._place).publish, self._now)
 
