@@ -1,0 +1,41 @@
+"""Idempotency-Key on every route that the specification says heeds one (rules.md R10)."""
+
+import pytest
+
+from specified import operations
+from world import World, inhabited
+
+HEEDING = [one for one in operations() if any(each["name"] == "Idempotency-Key" for each in one.parameters("header"))]
+BOSS = {"Authorization": "Bearer boss", "Idempotency-Key": "3b241101-e2bb-4255-8caf-4136c566a962"}
+ANN = {**BOSS, "Authorization": "Bearer ann"}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return inhabited(tmp_path_factory.mktemp("world") / "data")
+
+
+@pytest.mark.parametrize("operation", HEEDING, ids=str)
+def test_the_same_request_is_worked_once_and_another_with_its_key_refused(world, tmp_path, operation):
+    here = world.copy(tmp_path / "data")
+    client, address = here.client, operation.address(here.things)
+    headers = BOSS if operation.who == "whole" else ANN
+    first, again = (client.open(address, method=operation.method, json=operation.example, headers=headers) for _ in range(2))
+    assert first.status_code == operation.success, first.text
+    assert (again.status_code, again.data, again.headers.get("Location")) == (first.status_code, first.data, first.headers.get("Location"))
+    other = client.open(f"{address}?and=more", method=operation.method, json=operation.example, headers=headers)
+    assert other.status_code == 422 and "was used for another request" in other.json["detail"]
+
+
+@pytest.mark.parametrize("operation", HEEDING, ids=str)
+def test_a_key_is_heeded_by_its_owners_requests_only_and_only_where_it_is_one(world, tmp_path, operation):
+    here = world.copy(tmp_path / "data")
+    client, address = here.client, operation.address(here.things)
+    headers = BOSS if operation.who == "whole" else ANN
+    for bad in ("", "a b", "x" * 256, "\u00fc"):
+        refused = client.open(address, method=operation.method, json=operation.example, headers={**headers, "Idempotency-Key": bad})
+        assert refused.status_code == 422 and "Idempotency-Key" in refused.json["detail"], bad
+    first = client.open(address, method=operation.method, json=operation.example, headers=headers)
+    bob = client.open(address, method=operation.method, json=operation.example, headers={**headers, "Authorization": "Bearer bob"})
+    assert first.status_code == operation.success
+    assert bob.status_code == {"mine": 404, "whole": 403}.get(operation.who, operation.success)
