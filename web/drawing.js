@@ -40,9 +40,11 @@ export function drawing(layer, drawn, changed, say) {
     map.addInteraction(draw);
     bar.replaceChildren(h("span", {}, KINDS[name][2]),
       name === "polygon" ? h("button", { type: "button", onclick: () => draw.finishDrawing() }, "Finish") : null,
-      name === "polygon" ? h("button", { type: "button", onclick: () => draw.removeLastPoint() }, "Remove last corner") : null,
+      name === "polygon" ? h("button", { type: "button", onclick: () => draw.removeLastPoint() }, "Back one") : null,
       h("button", { type: "button", onclick: cancel }, "Cancel"));
     bar.hidden = false;
+    // On a phone the buttons are below the map.
+    map.getTargetElement().parentElement.scrollIntoView({ block: "nearest" });
     mark();
     say(`Drawing a ${name}. ${KINDS[name][2]} Escape ends it.`);
   }

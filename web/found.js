@@ -116,7 +116,8 @@ async function fill(item, inside, route) {
 // The assets of an item; where its files lie behind one more question, those by their names.
 async function named(item, { signal }) {
   const { product, ...assets } = item.assets;
-  if (!product || product.type !== "application/json" || Object.values(assets).some((one) => one.roles?.includes("data"))) return item.assets;
+  if (product?.type !== "application/json") return item.assets;
+  if (Object.values(assets).some((one) => one.roles?.includes("data"))) return assets;
   const { files } = await get(path(product.href), signal);
   return { ...assets, ...Object.fromEntries(files.map((one) => [one.path.split("/").at(-1), { href: one.href, title: one.path, size: one.size,
     roles: [/(_B\w\w|_SCL|_TCI|^B\w\w|^SCL)[^/]*\.(jp2|tiff?)$/i.test(one.path) ? "data" : "metadata"] }])) };
