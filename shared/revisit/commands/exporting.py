@@ -28,7 +28,7 @@ def all_of(backend: Backend, wanted: Wanted, owner: str) -> list[Found]:
     Raises:
         BadInput: It is more than one file takes.
     """
-    found = list(islice(find(backend, wanted, owner, hint=1000), MOST + 1))
+    found = list(islice(find(backend, wanted, owner), MOST + 1))
     if len(found) > MOST:
         raise BadInput(f"more than {MOST:,} items match, which is more than a file takes; export a smaller place or a shorter period, one after the other")
     return found

@@ -93,7 +93,7 @@ def page(backend: Backend, wanted: Wanted, owner: str, limit: int, after: str = 
     return Pageful.of(list(islice(find(backend, wanted, owner, after, limit), limit + 1)), limit, not after)
 
 
-def find(backend: Backend, wanted: Wanted, owner: str, after: str = "", hint: int = 1000) -> Iterator[Found]:
+def find(backend: Backend, wanted: Wanted, owner: str, after: str = "", hint: int = MOST) -> Iterator[Found]:
     """Items in the order of a search.
 
     Args:
@@ -170,7 +170,8 @@ def _all(backend: Backend, wanted: Wanted, after: str, hint: int) -> Iterator[Pr
     asked = query(wanted)
     if asked is None:
         return
-    limit, looked_at, catalog = min(max(hint + hint // 4 + 1, 20), 1000), 0, backend.catalog()
+    # One question more costs more than some products that are not needed.
+    limit, looked_at, catalog = min(max(hint + hint // 4 + 1, 20), MOST + 1), 0, backend.catalog()
     while True:
         found = catalog.search(replace(asked, after=after, limit=limit))
         yield from found.products
@@ -179,7 +180,7 @@ def _all(backend: Backend, wanted: Wanted, after: str, hint: int) -> Iterator[Pr
             return
         if looked_at >= LOOKED_AT:
             raise BadInput(f"more than {LOOKED_AT:,} products would have to be looked at for this; name a smaller place or a shorter period")
-        after, limit = found.next, 1000
+        after, limit = found.next, min(4 * limit, MOST + 1)
 
 
 def _best(backend: Backend, wanted: Wanted, after: str, hint: int) -> Iterator[Product]:

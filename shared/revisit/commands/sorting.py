@@ -51,7 +51,7 @@ def sorted_page(backend: Backend, wanted: Wanted, keys: Sequence[Key], owner: st
         raise BadInput(f"items are sorted by {MOST_KEYS} properties at most")
     if _is_by_time(keys):
         return page(backend, replace(wanted, latest_first=not keys or keys[0].descending), owner, limit, after)
-    found = list(islice(find(backend, wanted, owner, hint=MOST), MOST + 1))
+    found = list(islice(find(backend, wanted, owner), MOST + 1))
     if len(found) > MOST:
         raise BadInput(f"more than {MOST:,} items match, which can be sorted by datetime only; narrow the search, or leave sortby out")
     order = cmp_to_key(lambda one, other: _compared(one, other, keys))  # type: ignore[arg-type]

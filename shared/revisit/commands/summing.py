@@ -17,7 +17,7 @@ _DAY_S = 86_400
 
 def statistics(backend: Backend, wanted: Wanted, owner: str) -> dict[str, Any]:
     """Counts, sizes, clouds and gaps of what is wanted; of the latest 10,000 where there is more."""
-    found = list(islice(find(backend, wanted, owner, hint=1000), MOST + 1))
+    found = list(islice(find(backend, wanted, owner), MOST + 1))
     return {"complete": len(found) <= MOST, **summed(found[:MOST])}
 
 
