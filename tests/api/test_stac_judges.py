@@ -23,6 +23,7 @@ from revisit.api.stac.landing import CONFORMS_TO
 from revisit.footprint import footprint
 from stac_schemas import offline
 from stac_world import TOKEN, world
+from world import inhabited
 
 HERE = "4.6,50.9,5.0,51.1"
 JUDGED = ["core", "browseable", "collections", "features", "item-search", "filter", "item-search#fields", "features#fields", "item-search#sort", "features#sort"]
@@ -103,6 +104,21 @@ def test_what_makes_no_sense_is_answered_400_with_a_sentence(get, asked):
 def test_what_is_not_there_is_404(get):
     for path in ("/collections/x", "/collections/x/items", "/collections/x/queryables", "/collections/sentinel-2-l2a/items/x", "/collections/results/items/x"):
         assert get(path).status_code == 404, path
+
+
+def test_results_are_their_owners_alone_and_products_are_everybodys(tmp_path):
+    made = inhabited(tmp_path / "data")
+    job = made.things["results"]
+    for who, there in (("ann", [job]), ("bob", []), ("boss", [])):
+        headers = {"Authorization": f"Bearer {who}"}
+        found = [[item["id"] for item in answer.json["features"]] for answer in (
+            made.client.get("/stac/search?collections=results", headers=headers), made.client.post("/stac/search", json={"ids": [job]}, headers=headers),
+            made.client.get("/stac/collections/results/items", headers=headers))]
+        assert found == [there] * 3
+        assert made.client.get(f"/stac/collections/results/items/{job}", headers=headers).status_code == (200 if there else 404)
+        assert made.client.get(f"/stac/collections/results/items/{job}/files", headers=headers).status_code == (200 if there else 404)
+        assert made.client.get("/stac/search/statistics?collections=results", headers=headers).json["count"] == len(there)
+        assert len(made.client.get("/stac/search?collections=sentinel-2-l2a", headers=headers).json["features"]) == 2
 
 
 # ------------------------------------------------------------------------------------------------------- numbers and files

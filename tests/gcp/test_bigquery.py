@@ -17,6 +17,7 @@ from emulators import new_project
 from emulators.bigquery import asked, create_catalog
 from revisit.catalog_query import place_of, tiles_of
 from revisit.catalog_schema import from_row, to_products, to_table
+from revisit.condition import Always, And, Compare, In, Like, Null, Or, Overlap
 from revisit.gcp import bigquery_sql as sql
 from revisit.gcp.bigquery import BigQueryCatalog
 from revisit.gcp.bigquery_client import MAX_BYTES, ROWS, client_of
@@ -72,7 +73,19 @@ def queries(products):
         Query(), Query(limit=7), Query(tiles=(products[0].tile,)), Query(tiles=(products[0].tile, products[1].tile), max_cloud=20), Query(level="L1C"),
         Query(level="L2A", max_cloud=0.5), Query(start=middle), Query(end=middle), Query(start=middle, end=middle + timedelta(days=60), max_cloud=50),
         Query(bounds=(4.6, 50.9, 5.0, 51.1)), Query(bounds=(179.0, -20.0, -179.0, 10.0)), Query(source="nowhere"), Query(source=products[0].source, limit=3),
+        Query(latest_first=True, limit=7), Query(latest_first=True, tiles=(products[0].tile,), end=middle, max_cloud=40), Query(ids=(products[3].id, products[-1].id, "x")),
+        *(Query(condition=condition, latest_first=number % 2 == 1) for number, condition in enumerate(conditions(products))),
     ]
+
+
+def conditions(products):
+    """One of each kind, and all of them together."""
+    kinds = [
+        Compare("relative_orbit", ">=", 51.0), Compare("sensing_time", "<", products[100].sensing_time), Compare("platform", "<>", "S2A"), Compare("cloud_cover", "<=", 12.5),
+        In("baseline", ("0500", "0301")), In("level", ("L1C",), among=False), Null("published", empty=False), Null("size"), Like("id", "S2B%L2A_2018%"), Like("tile", "31U_S", fit=False),
+        Overlap((4.6, 50.9, 5.0, 51.1)), Always(False), In("tile", ()),
+    ]
+    return [*kinds, And((kinds[0], Or((kinds[2], kinds[4])), kinds[6])), Or((kinds[8], And((kinds[3], kinds[5]))))]
 
 
 def test_the_same_text_finds_the_same_in_bigquery_in_duckdb_and_in_the_local_catalog(catalog, duck, products, tmp_path):
