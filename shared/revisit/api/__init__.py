@@ -55,7 +55,25 @@ def create_app(backend: Backend, data: Path | None = None, *, token: str = "", h
 
 def routes() -> "list[Route]":
     """Every route but those of the page."""
-    from revisit.api import account, aois, auditing, dead_letters, deliveries, feeds, keys, listening, openapi, orders, passes, processes, recipes, results, stac, status, subscriptions
+    from revisit.api import (
+        account,
+        aois,
+        auditing,
+        dead_letters,
+        deliveries,
+        feeds,
+        keys,
+        listening,
+        openapi,
+        orders,
+        passes,
+        processes,
+        recipes,
+        results,
+        stac,
+        status,
+        subscriptions,
+    )
 
     return [route for module in (status, aois, subscriptions, deliveries, orders, results, stac, feeds, keys, account, dead_letters, auditing, openapi, passes, recipes, processes, listening) for route in module.ROUTES]
 

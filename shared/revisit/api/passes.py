@@ -6,8 +6,8 @@ import msgspec
 from flask import Response, request
 from flask.typing import ResponseReturnValue
 
-from revisit.api.asked import Asked, asks
 from revisit.api.aois import aoi_of
+from revisit.api.asked import Asked, asks
 from revisit.commands.foreseeing import passes_of
 from revisit.commands.shown_passes import seen
 from revisit.errors import BadInput
