@@ -160,7 +160,10 @@ def test_items_are_sorted_through_all_pages(client, there, sortby):
     assert found == [one.id for one in expected]
 
 
-def test_fields_leave_out_what_is_not_wanted(client):
+def test_fields_leave_out_what_is_not_wanted_and_nothing_where_nothing_is_said(client):
+    whole = [next(client.search(method=method, limit=1, collections=["sentinel-2-l2a"]).pages_as_dicts())["features"][0] for method in ("GET", "POST")]
+    assert whole[0] == whole[1]
+    assert {"title", "eo:cloud_cover", "grid:code", "proj:code", "s2:mgrs_tile", "revisit:acquisition"} <= set(whole[0]["properties"])
     page = next(client.search(fields="id,properties.datetime,-links", limit=1).pages_as_dicts())
     [item] = page["features"]
     assert set(item) == {"type", "stac_version", "id", "collection", "properties"}

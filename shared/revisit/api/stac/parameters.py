@@ -102,7 +102,8 @@ def of_address(collection: str = "", ignored: tuple[str, ...] = ()) -> Search:
         bbox=[_number("bbox", text) for text in given["bbox"].split(",")] if "bbox" in given else None,
         intersects=_json("intersects", given.get("intersects")), datetime=given.get("datetime"),
         limit=_whole("limit", given["limit"]) if "limit" in given else None, filter=given.get("filter"), filter_lang=given.get("filter-lang"),
-        filter_crs=given.get("filter-crs"), sortby=_sorts(given.get("sortby")), fields=_fields(given.get("fields")),
+        filter_crs=given.get("filter-crs"), sortby=_sorts(given.get("sortby")),
+        fields=_fields(request.args["fields"]) if "fields" in request.args else msgspec.UNSET,
         newest=_yes("newest", given["newest"]) if "newest" in given else None,
         coverage=_number("coverage", given["coverage"]) if "coverage" in given else None, token=given.get("token"),
     )
@@ -206,7 +207,7 @@ def _sorts(text: str | None) -> list[Sort] | None:
     return None if text is None else [Sort(part.lstrip("+-"), "desc" if part.startswith("-") else "asc") for part in _list(text) or ()]
 
 
-def _fields(text: str | None) -> Fields:
+def _fields(text: str) -> Fields:
     parts = _list(text) or []
     include = [part.lstrip("+") for part in parts if not part.startswith("-")]
     return Fields(include or msgspec.UNSET, [part[1:] for part in parts if part.startswith("-")])
