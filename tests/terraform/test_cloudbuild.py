@@ -67,6 +67,9 @@ def test_scripts_are_well_formed(step):
         assert (checked.returncode, checked.stderr) == (0, "")
 
 
+MEDIA_TYPES = {"js": "text/javascript", "json": "application/json", "css": "text/css", "svg": "image/svg+xml", "html": "text/html", "txt": "text/plain"}
+
+
 class Deployment(BaseHTTPRequestHandler):
     """A page, an API and a function that are as they should be, but for what is spoilt."""
 
@@ -76,7 +79,7 @@ class Deployment(BaseHTTPRequestHandler):
         host, _, name = self.path[1:].partition("/")
         status, media_type, body = 404, "text/plain", b""
         if host == "site":
-            media_type = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml", "html": "text/html"}[name.rpartition(".")[2]]
+            media_type = MEDIA_TYPES[name.rpartition(".")[2]]
             status, body = 200, (ROOT / "web" / name).read_bytes()
             if name == "config.js":
                 body = f'export const api = "http://{self.headers["Host"]}/api/";'.encode()
