@@ -213,6 +213,9 @@ def test_every_file_of_the_page_is_published_as_what_it_is(plan: Plan):
     assert {page["content_type"] for name, page in pages.items() if name.endswith(".js")} == {"text/javascript"}
     config = plan.resources("google_storage_bucket_object")["google_storage_bucket_object.config"]
     assert 'export const api = "https://revisit-api-123456789012.europe-west1.run.app/";' in config["content"]
+    # Where users sign in is known only once their accounts' service is: a file of its own, which config.js hands on.
+    assert 'export { signIn } from "./sign-in.js";' in config["content"]
+    assert plan.resources("google_storage_bucket_object")["google_storage_bucket_object.sign_in"]["name"] == "sign-in.js"
 
 
 def test_operations_are_told_of_what_goes_wrong(plan: Plan):
