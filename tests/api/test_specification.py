@@ -1,5 +1,6 @@
 """The specification is the truth: sound by another's judgement, and what the application does is what it says."""
 
+import re
 from typing import Any
 
 import msgspec
@@ -93,6 +94,23 @@ def test_a_body_is_decoded_into_what_the_specification_says(operation, struct_of
         if "default" in schema:
             default = fields[name].default
             assert schema["default"] == (list(default) if isinstance(default, tuple) else default), name
+
+
+def test_the_specification_and_its_page_are_served_as_they_are_and_not_again_while_known(tmp_path):
+    client = create_app(local_backend(tmp_path), token="sesame").test_client()
+    for path, type in (("/openapi.json", "application/json"), ("/docs", "text/html; charset=utf-8"), ("/docs/docs.js", "text/javascript; charset=utf-8"),
+                       ("/docs/docs.css", "text/css; charset=utf-8")):
+        answer = client.get(path)
+        assert (answer.status_code, answer.content_type) == (200, type)
+        assert client.get(path, headers={"If-None-Match": answer.headers["ETag"]}).status_code == 304
+    assert client.get("/openapi.json").json == openapi.specification()
+    assert {client.get(f"/docs/{name}").status_code for name in ("base.json", "..%2fopenapi.py", "docs.py")} == {404}
+
+
+def test_the_page_of_the_specification_holds_nothing_inline_and_makes_no_markup_of_text():
+    page, script = ((openapi.PAGE / name).read_text() for name in ("docs.html", "docs.js"))
+    assert not re.search(r"<script(?![^>]*src=)|<style|\bstyle=|\bon\w+=|://", page)
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function|srcdoc|\.style\.|https?://", script)
 
 
 @pytest.mark.parametrize("operation", TAKING, ids=str)

@@ -20,6 +20,9 @@ function make(name, attributes = {}, ...children) {
   return element;
 }
 
+// A text whose `words` are code.
+const prose = (text) => make("span", {}, ...(text ?? "").split("`").map((part, at) => (at % 2 ? make("code", {}, part) : part)));
+
 // What a $ref stands for.
 const followed = (item) => (item?.$ref ? item.$ref.slice(2).split("/").reduce((at, name) => at[name], known) : item);
 
@@ -41,7 +44,7 @@ function words(schema) {
 }
 
 function table(rows) {
-  return make("table", {}, make("tbody", {}, ...rows.map(([name, kind, told]) => make("tr", {}, make("th", { scope: "row" }, make("code", {}, name)), make("td", {}, kind), make("td", {}, told ?? "")))));
+  return make("table", {}, make("tbody", {}, ...rows.map(([name, kind, told]) => make("tr", {}, make("th", { scope: "row" }, make("code", {}, name)), make("td", {}, kind), make("td", {}, prose(told))))));
 }
 
 function members(schema) {
@@ -105,11 +108,13 @@ function pretty(text) {
   }
 }
 
+// Statuses that are answered alike share a line.
 function answers(operation) {
-  return table(Object.entries(operation.responses).map(([status, answer]) => {
-    const { description, content } = followed(answer);
+  const alike = Map.groupBy(Object.entries(operation.responses), ([, answer]) => JSON.stringify(answer));
+  return table([...alike.values()].map((same) => {
+    const { description, content } = followed(same[0][1]);
     const kinds = Object.entries(content ?? {}).flatMap(([type, { schema }]) => [schema ? words(schema) : "", ` ${type} `]);
-    return [status, make("span", {}, ...kinds), description];
+    return [same.map(([status]) => status).join(" "), make("span", {}, ...kinds), description];
   }));
 }
 
@@ -117,7 +122,7 @@ const drawn = [];
 function operationOf(method, path, operation) {
   const parameters = (operation.parameters ?? []).map(followed);
   const body = operation.requestBody?.content["application/json"];
-  const inside = make("div", {}, ...(operation.description ? [make("p", {}, operation.description)] : []));
+  const inside = make("div", {}, ...(operation.description ? [make("p", {}, prose(operation.description))] : []));
   if (operation["x-in-person"]) inside.append(make("p", { class: "note" }, "Not with a key: sign in."));
   if (operation["x-who"] === "whole") inside.append(make("p", { class: "note" }, "For those who run the service."));
   if (parameters.length) inside.append(make("h3", {}, "Parameters"), table(parameters.map((each) => [each.required ? each.name : `${each.name}?`, words(each.schema), each.description])));
@@ -130,7 +135,7 @@ function operationOf(method, path, operation) {
 }
 
 document.getElementById("version").textContent = `Version ${known.info.version}, OpenAPI ${known.openapi}:`;
-document.getElementById("about").append(...known.info.description.split("\n\n").map((text) => make("p", {}, text.replaceAll("`", "").replaceAll("*", ""))));
+document.getElementById("about").append(...known.info.description.split("\n\n").map((text) => make("p", {}, prose(text.replaceAll("*", "")))));
 for (const { name, description } of known.tags) {
   const section = make("section", { "aria-label": name }, make("h2", {}, name), make("p", { class: "note" }, description));
   for (const [path, methods] of Object.entries(known.paths)) {
@@ -139,10 +144,10 @@ for (const { name, description } of known.tags) {
   document.getElementById("operations").append(section);
 }
 for (const { const: type, title, description } of known.components.schemas.ProblemType.oneOf) {
-  document.getElementById("problems").append(make("dt", { id: type.split("#")[1] ?? "blank" }, title, " ", make("code", {}, type)), make("dd", {}, description));
+  document.getElementById("problems").append(make("dt", { id: type.split("#")[1] ?? "blank" }, title, " ", make("code", {}, type)), make("dd", {}, prose(description)));
 }
 for (const [name, schema] of Object.entries(known.components.schemas)) {
-  document.getElementById("schemas").append(make("details", { id: `schema-${name}` }, make("summary", {}, make("code", {}, name)), make("div", {}, make("p", {}, schema.description ?? ""), shape(schema))));
+  document.getElementById("schemas").append(make("details", { id: `schema-${name}` }, make("summary", {}, make("code", {}, name)), make("div", {}, make("p", {}, prose(schema.description)), shape(schema))));
 }
 
 const found = document.getElementById("found");
