@@ -98,10 +98,12 @@ def _read(after: str, keys: Sequence[Key]) -> _Place:
     try:
         place = msgspec.json.decode(after, type=list[str | float | None])
         kinds = [PROPERTIES[key.name].kind for key in keys] + ["instant", "text"]
-        fits = len(place) == len(kinds) and all(value is None or isinstance(value, float if kind == "number" else str)
-                                                for value, kind in zip(place, kinds, strict=True))
+        fits = len(place) == len(kinds) and None not in place[-2:] and all(
+            value is None or isinstance(value, float if kind == "number" else str) for value, kind in zip(place, kinds, strict=True))
         if fits:
-            _compared(place, [*place[:-1], ""], keys)
+            for value, kind in zip(place, kinds, strict=True):
+                if kind == "instant" and value is not None:
+                    instant(str(value))
             return place
     except (msgspec.MsgspecError, UnicodeEncodeError):
         pass
