@@ -32,6 +32,7 @@ const SELDOM = 30000;
 const SLOW = 2000;
 
 let view = null;
+let unloaded = false;
 let route = null;
 let left = new AbortController();
 let wait = OFTEN;
@@ -59,10 +60,12 @@ async function open() {
   route = mine;
   tabs(wanted.name);
   const place = byId("view");
+  unloaded = true;
   show(place, h("p", { class: "waiting", "aria-busy": "true" }, "One moment …"));
   try {
     const module = await VIEWS[wanted.name][1]();
     if (route !== mine) return undefined;
+    unloaded = false;
     document.title = `${module.title} · Revisit`;
     document.body.classList.toggle("wide", module.wide === true);
     view = module;
@@ -80,8 +83,11 @@ function fail(place, error) {
   if (!(error instanceof Problem) && !/dynamically imported|module/.test(error.message)) console.error(error);
   const told = error instanceof Problem ? error : new Problem(navigator.onLine ? "This part of the page could not be loaded or shown; try again, or reload the page."
     : "There is no network just now, and this part of the page was not loaded yet. It comes once you are back.");
-  place.append(trouble(told, open, told.status === 401 ? account.open : null));
+  place.append(trouble(told, anew, told.status === 401 ? account.open : null));
 }
+
+// A browser may remember that a module could not be had; only the page as a whole asks for it again. What was done is kept.
+const anew = () => (unloaded ? location.reload() : open());
 
 function go(hash) {
   if (`#${hash}` === location.hash) open();
@@ -129,7 +135,7 @@ setInterval(notice, 500);
 addEventListener("offline", notice);
 addEventListener("online", () => {
   notice();
-  if (byId("view").querySelector(".trouble")) open();
+  if (byId("view").querySelector(".trouble")) anew();
 });
 
 async function forever() {
