@@ -82,6 +82,19 @@ def test_what_is_anothers_is_answered_as_what_never_was(world, operation):
     assert told.json["detail"].replace(there, never) == untold.json["detail"]
 
 
+def test_nobody_we_know_learns_nothing_but_that_they_are_unknown(world):
+    """Whatever they ask for, whether it is there or not, and whatever they send."""
+    client, told = world.client, set()
+    for operation in ALL:
+        if operation.who != "open":
+            for things in (world.things, {}):
+                for body in ({"json": operation.example}, {"data": b"[" * 2_000_000, "content_type": "application/json"}):
+                    answer = client.open(operation.address(things), method=operation.method, **body)
+                    assert answer.status_code == 401 and not {"ETag", "Location", "Allow", "Last-Modified"} & set(answer.headers.keys()), operation
+                    told.add(tuple(value for name, value in answer.json.items() if name not in ("instance", "request_id")))
+    assert len(told) == 1
+
+
 def test_what_each_sees_in_lists_is_their_own(world):
     client = world.client
     for operation in ALL:
