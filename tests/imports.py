@@ -12,6 +12,7 @@ ROOT = Path(__file__).parent.parent
 SHARED = ROOT / "shared"
 
 
+@cache
 def module_files() -> dict[str, Path]:
     """Every module of the package and its file."""
     found = {}
@@ -40,6 +41,7 @@ def _names(statements: list[ast.stmt]) -> set[str]:
     return names
 
 
+@cache
 def ours(path: Path) -> set[str]:
     """Modules of the package that a file imports."""
     known = module_files()

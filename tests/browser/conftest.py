@@ -11,11 +11,12 @@ from data import missing, shared_data
 from revisit.embedded.suite import Suite
 from revisit.local.backend import local_backend
 from revisit.refreshing import refresh_source
+from revisit.runtime import use
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
 
-FLAGS = ("--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-quic", "--no-first-run",
+FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
          "--disable-background-networking", "--disable-component-update", "--disable-sync")
 SIZES = {"desk": (1280, 800), "phone": (360, 740)}
 LISTEN = """
@@ -96,6 +97,8 @@ def contexts(browser) -> "Callable[..., BrowserContext]":
 @pytest.fixture
 def visit(suite, contexts) -> Iterator[Callable[..., Visit]]:
     """Opens a page in a browser that has kept nothing."""
+    # Tests of functions in this process may have lent them another backend since.
+    use(suite.backend)
     pages = []
 
     def make(size: str = "desk", scheme: str = "light", touch: bool = False, url: str = "") -> Visit:
