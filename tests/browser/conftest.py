@@ -35,7 +35,7 @@ def suite(tmp_path_factory) -> Iterator[Suite]:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> "Iterator[Browser]":
     """Debian's Chromium."""
     found = shutil.which("chromium")
@@ -77,7 +77,7 @@ class Visit:
         return self.page.evaluate("window.violations") + [text for text in self.errors if "Content Security Policy" in text]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def contexts(browser) -> "Callable[..., BrowserContext]":
     """Browsers of a size, a colour scheme and a way of pointing, each made once: they keep the compiled libraries."""
     made: dict[tuple, Any] = {}
