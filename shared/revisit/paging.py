@@ -1,9 +1,11 @@
-"""All records that match, page by page."""
+"""All that matches, page by page: records, and products of the catalog."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
-from revisit.ports import Reader
+from revisit.ports import Catalog, Query, Reader
+from revisit.product import Product
 
 PAGE = 1000
 
@@ -17,3 +19,13 @@ def every[T](records: Reader, kind: type[T], **fields: Any) -> Iterator[T]:
         if len(page) < PAGE:
             return
         after = str(page[-1].id)  # type: ignore[attr-defined]  # every kind has an id
+
+
+def every_product(catalog: Catalog, query: Query) -> Iterator[Product]:
+    """Every product that meets the query, in its order; its limit is that of a page. No page is asked for before it is needed."""
+    while True:
+        page = catalog.search(query)
+        yield from page.products
+        if not page.next:
+            return
+        query = replace(query, after=page.next)

@@ -12,8 +12,10 @@ from revisit.cli.options import (
     Json,
     LevelName,
     MaxCloud,
+    MinClear,
     Project,
     Repair,
+    SubscriptionId,
     begin,
     names,
     opened,
@@ -26,8 +28,6 @@ from revisit.errors import BadInput
 if TYPE_CHECKING:
     from msgspec import UnsetType
 
-Id = Annotated[str, typer.Argument(help="Id of the subscription, or its name.", metavar="SUBSCRIPTION")]
-MinClear = Annotated[float | None, typer.Option("--min-clear", help="Percent of the area's valid pixels that must be clear.", metavar="P", show_default=False)]
 
 
 def preview(
@@ -59,7 +59,7 @@ def preview(
 
 
 def change(
-    id: Id,
+    id: SubscriptionId,
     name: Annotated[str | None, typer.Option("--name", help="What you call it.", metavar="T", show_default=False)] = None,
     aoi: Annotated[str, typer.Option("--aoi", help="GeoJSON (or WKT) file of the area to watch from now on; - reads standard input.", metavar="FILE", show_default=False)] = "",
     index: Index = "",
@@ -119,7 +119,7 @@ def _limit(text: str) -> "float | UnsetType | None":
 
 
 def feed(
-    id: Id,
+    id: SubscriptionId,
     end: Annotated[bool, typer.Option("--end", help="Take the address away instead.")] = False,
     json: Json = False,
     data: Data = None,
@@ -140,7 +140,7 @@ def feed(
 
 
 def deliveries(
-    id: Id,
+    id: SubscriptionId,
     state: Annotated[str, typer.Option("--state", help="Only those that are due, delivered or failed.", metavar="S", show_default=False)] = "",
     limit: Annotated[int, typer.Option("--limit", help="At most so many, the newest.", metavar="N", min=1, max=10_000)] = 100,
     json: Json = False,

@@ -29,6 +29,8 @@ To = Annotated[str, typer.Option("--to", help="Last day or instant.", metavar="D
 Index = Annotated[str, typer.Option("--index", help="Spectral indices, separated by commas; NDVI where neither index nor band is named.", metavar="A,B", show_default=False)]
 Bands = Annotated[str, typer.Option("--bands", help="Bands to deliver as they are, separated by commas.", metavar="A,B", show_default=False)]
 MaxCloud = Annotated[float | None, typer.Option("--max-cloud", help="Percent of cloud over the whole product at most.", metavar="P", show_default=False)]
+MinClear = Annotated[float | None, typer.Option("--min-clear", help="Percent of the area's valid pixels that must be clear.", metavar="P", show_default=False)]
+SubscriptionId = Annotated[str, typer.Argument(help="Id of the subscription, or its name.", metavar="SUBSCRIPTION")]
 LevelName = Annotated[str, typer.Option("--level", help="L1C or L2A.", metavar="L", show_default=False)]
 
 

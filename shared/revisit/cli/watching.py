@@ -13,8 +13,10 @@ from revisit.cli.options import (
     Json,
     LevelName,
     MaxCloud,
+    MinClear,
     Project,
     Repair,
+    SubscriptionId,
     begin,
     data_folder,
     opened,
@@ -29,8 +31,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from revisit.subscription import Subscription
-
-Id = Annotated[str, typer.Argument(help="Id of the subscription, or its name.", metavar="SUBSCRIPTION")]
 
 
 def register(app: typer.Typer) -> None:
@@ -51,7 +51,7 @@ def subscribe(
     bands: Bands = "",
     level: LevelName = "L2A",
     max_cloud: MaxCloud = None,
-    min_clear: Annotated[float | None, typer.Option("--min-clear", help="Percent of the area's valid pixels that must be clear.", metavar="P", show_default=False)] = None,
+    min_clear: MinClear = None,
     webhook: Annotated[list[str] | None, typer.Option("--webhook", help="Post alerts there, signed; repeat for several.", metavar="URL")] = None,
     file: Annotated[list[str] | None, typer.Option("--file", help="Append alerts to this file below the data folder.", metavar="NAME")] = None,
     backfill: Annotated[str, typer.Option("--backfill", help="Also work the past from this day on.", metavar="DATE", show_default=False)] = "",
@@ -106,28 +106,28 @@ def list_(json: Json = False, data: Data = None, project: Project = None) -> Non
         say("nothing is watched yet; `revisit subscribe` begins")
 
 
-def show(id: Id, json: Json = False, data: Data = None, project: Project = None) -> None:
+def show(id: SubscriptionId, json: Json = False, data: Data = None, project: Project = None) -> None:
     """Show one subscription."""
     from revisit.commands import subscription
 
     _print(subscription(opened(data, project), id), json)
 
 
-def pause(id: Id, json: Json = False, data: Data = None, project: Project = None) -> None:
+def pause(id: SubscriptionId, json: Json = False, data: Data = None, project: Project = None) -> None:
     """Begin nothing new for it."""
     from revisit.commands import pause as rest
 
     _print(rest(opened(data, project), id), json)
 
 
-def resume(id: Id, json: Json = False, data: Data = None, project: Project = None) -> None:
+def resume(id: SubscriptionId, json: Json = False, data: Data = None, project: Project = None) -> None:
     """Go on, and catch up with what was published meanwhile."""
     from revisit.commands import resume as go_on
 
     _print(go_on(opened(data, project), id), json)
 
 
-def delete(id: Id, json: Json = False, data: Data = None, project: Project = None) -> None:
+def delete(id: SubscriptionId, json: Json = False, data: Data = None, project: Project = None) -> None:
     """End it."""
     from revisit.commands import delete as end
 
@@ -135,7 +135,7 @@ def delete(id: Id, json: Json = False, data: Data = None, project: Project = Non
 
 
 def rotate_secret(
-    id: Id,
+    id: SubscriptionId,
     channel: Annotated[str, typer.Argument(help="Address of the webhook, or the channel's id.", metavar="CHANNEL")],
     json: Json = False,
     data: Data = None,
@@ -180,7 +180,7 @@ def print_subscription(one: "Subscription") -> None:
 
 
 def alerts(
-    id: Id,
+    id: SubscriptionId,
     after: Annotated[int, typer.Option("--after", help="Only those with a higher number.", metavar="N")] = 0,
     json: Json = False,
     data: Data = None,

@@ -12,6 +12,7 @@ from revisit.commands.recipes import resolved
 from revisit.commands.searching import products_over
 from revisit.errors import BadInput, GiveUp
 from revisit.footprint import footprint
+from revisit.paging import every_product
 from revisit.ports import Query
 from revisit.product import LEVELS, Level, Product, ProductName, best
 from revisit.recipe import Recipe
@@ -181,15 +182,10 @@ def _looked_up(backend: Backend, wanted: tuple[str, ...], source: str) -> dict[s
     for tile in sorted({name.tile for name in parsed.values()}):
         moments = [name.datatake for name in parsed.values() if name.tile == tile]
         query = Query((tile,), start=min(moments) - BESIDE, end=max(moments) + BESIDE, source=source)
-        while True:
-            page = catalog.search(query)
-            for product in page.products:
-                rival = found.get(product.id)
-                if product.id in parsed and (rival is None or product.rank > rival.rank):
-                    found[product.id] = product
-            if not page.next:
-                break
-            query = replace(query, after=page.next)
+        for product in every_product(catalog, query):
+            rival = found.get(product.id)
+            if product.id in parsed and (rival is None or product.rank > rival.rank):
+                found[product.id] = product
     for id in wanted:
         other = None if id in found else catalog.get(id, source)
         if other is not None:

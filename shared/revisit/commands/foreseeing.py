@@ -1,15 +1,14 @@
 """When the satellites come next over an AOI or over tiles, as whoever asks for passes is told."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 from revisit.aoi import AOI
 from revisit.backend import Backend
 from revisit.commands.searching import products_over
 from revisit.errors import BadInput
+from revisit.paging import every_product
 from revisit.passes import LEARNT_FROM, STALE, Pass, expected
 from revisit.ports import Query
-from revisit.product import Product
 from revisit.tile import Tile
 
 MOST_DAYS = 90
@@ -33,15 +32,5 @@ def passes_of(backend: Backend, aoi: AOI | None = None, tiles: tuple[str, ...] =
         raise BadInput(f"passes are foreseen for {MOST_TILES} tiles at once, and these are {count}; divide the place")
     now = backend.now()
     query = Query(tiles, start=now - STALE - LEARNT_FROM, end=now, limit=PAGE)
-    seen = _of_tiles(backend, query) if aoi is None else products_over(backend, aoi, query)
+    seen = every_product(backend.catalog(), query) if aoi is None else products_over(backend, aoi, query)
     return expected(seen, now, now + timedelta(days=days))
-
-
-def _of_tiles(backend: Backend, query: Query) -> list[Product]:
-    catalog, found = backend.catalog(), list[Product]()
-    while True:
-        page = catalog.search(query)
-        found += page.products
-        if not page.next:
-            return found
-        query = replace(query, after=page.next)

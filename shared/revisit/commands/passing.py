@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -12,6 +11,7 @@ from revisit.aoi import AOI
 from revisit.backend import Backend
 from revisit.errors import GiveUp, Retry
 from revisit.matching import touching
+from revisit.paging import every_product
 from revisit.passes import AGES_OUT, CYCLE, expected
 from revisit.ports import Catalog, Query
 from revisit.product import Product
@@ -94,10 +94,4 @@ def _good_for(answer: Future[list[Product]]) -> timedelta:
 
 
 def _ask(catalog: Catalog, tiles: tuple[str, ...], now: datetime) -> list[Product]:
-    products, query = list[Product](), Query(tiles, start=now - AGES_OUT - CYCLE, end=now, limit=PAGE)
-    while True:
-        page = catalog.search(query)
-        products += page.products
-        if not page.next:
-            return products
-        query = replace(query, after=page.next)
+    return list(every_product(catalog, Query(tiles, start=now - AGES_OUT - CYCLE, end=now, limit=PAGE)))

@@ -2,12 +2,14 @@
 
 from dataclasses import replace
 from datetime import datetime
+from itertools import islice
 
 from revisit.aoi import AOI
 from revisit.backend import Backend
 from revisit.commands.limits import check_period, limits_of
 from revisit.errors import BadInput
 from revisit.matching import touching
+from revisit.paging import every_product
 from revisit.ports import Query
 from revisit.product import LEVELS, Level, Product
 
@@ -55,11 +57,4 @@ def products_over(backend: Backend, aoi: AOI, query: Query, limit: int | None = 
         limit: At most this many; None takes all.
     """
     query = replace(query, tiles=query.tiles or tuple(aoi.tiles), bounds=aoi.bounds)
-    found: list[Product] = []
-    catalog = backend.catalog()
-    while True:
-        page = catalog.search(query)
-        found += [product for product in page.products if touching(product, {"aoi": aoi})]
-        if not page.next or (limit and len(found) >= limit):
-            return found[:limit]
-        query = replace(query, after=page.next)
+    return list(islice((product for product in every_product(backend.catalog(), query) if touching(product, {"aoi": aoi})), limit))
