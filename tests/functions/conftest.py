@@ -1,0 +1,55 @@
+"""The function `deliver` on the local backend, whose clock the tests move."""
+
+from pathlib import Path
+
+import functions_framework
+import pytest
+
+from alerting import NOW
+from revisit import runtime, wire
+from revisit.addresses import ALLOW
+from revisit.events import DeliveriesDue
+from revisit.local.backend import local_backend
+from revisit.wire import Envelope
+
+MAIN = Path(__file__).parents[2] / "functions" / "deliver" / "main.py"
+
+
+@pytest.fixture
+def clock():
+    """A list whose last moment is now."""
+    return [NOW]
+
+
+@pytest.fixture
+def backend(tmp_path, clock):
+    return local_backend(tmp_path / "data", (), lambda: clock[-1])
+
+
+@pytest.fixture
+def push(backend, clock):
+    """Sends an event to the function as Pub/Sub would; gives the HTTP status."""
+    runtime.use(backend)
+    client = functions_framework.create_app("deliver", str(MAIN)).test_client()
+
+    def send(event, attempt=1):
+        body = wire.push_body(Envelope(event, clock[-1], path=(event.topic,)), "projects/p/subscriptions/deliver", "1", attempt)
+        return client.post("/projects/p/topics/deliver", json=body).status_code
+
+    yield send
+    runtime._backend.clear()
+
+
+@pytest.fixture
+def tick(push, clock):
+    """Moves the clock and lets what is due be carried."""
+    def at(moment=None):
+        clock.append(moment or clock[-1])
+        assert push(DeliveriesDue(clock[-1].isoformat())) == 200
+    return at
+
+
+@pytest.fixture
+def allow(monkeypatch):
+    """Lets webhooks go to receivers of this test."""
+    return lambda *told: monkeypatch.setenv(ALLOW, ",".join(each.allowed for each in told))
