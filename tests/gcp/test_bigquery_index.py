@@ -14,6 +14,7 @@ from data import shared_data
 from emulators import new_project
 from emulators.bigquery import asked, create_catalog, set_faults, set_running
 from emulators.storage import create_bucket
+from google_rows import COLUMNS, PLACE, SAFE, check_bands, everything, metadata, row, text
 from revisit.bookkeeping import SourceState
 from revisit.catalog_schema import to_products
 from revisit.errors import BadInput, GiveUp
@@ -25,7 +26,6 @@ from revisit.product import Product
 from revisit.refreshing import refresh_source
 from revisit.sources.google_index import GoogleIndex
 from samples import NOON, StoppedClock, subscription
-from shared.test_google_index import COLUMNS, PLACE, SAFE, check_bands, everything, metadata, row, text
 
 L1C, L2A = "index.csv.gz", "L2/index.csv.gz"
 BUCKET = "gcp-public-data-sentinel-2"
