@@ -1,6 +1,6 @@
 // Drawing on the map and changing what is there, with fingers as with a mouse; a bar over the map says how to go on.
 
-import { h } from "./dom.js";
+import { h, show } from "./dom.js";
 import { looks, theMap, written } from "./map.js";
 
 const { ol } = globalThis;
@@ -38,7 +38,7 @@ export function drawing(layer, drawn, changed, say) {
       });
     });
     map.addInteraction(draw);
-    bar.replaceChildren(h("span", {}, KINDS[name][2]),
+    show(bar, h("span", {}, KINDS[name][2]),
       name === "polygon" ? h("button", { type: "button", onclick: () => draw.finishDrawing() }, "Finish") : null,
       name === "polygon" ? h("button", { type: "button", onclick: () => draw.removeLastPoint() }, "Back one") : null,
       h("button", { type: "button", onclick: cancel }, "Cancel"));

@@ -95,6 +95,7 @@ def test_fingers_draw_a_box_on_a_phone(visit):
     page = visit("phone", touch=True).open("place?at=51.3,4.2")
     facts(page)
     page.get_by_role("button", name="Box").tap()
+    assert page.locator(".bar").text_content() == "Click one corner, then the one across.Cancel"
     box = page.locator("#map").bounding_box()
     for x, y in ((0.3, 0.5), (0.7, 0.8)):
         page.touchscreen.tap(box["x"] + box["width"] * x, box["y"] + box["height"] * y)
