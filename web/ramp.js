@@ -12,7 +12,7 @@ const RAMPS = {
   Viridis: [[0, 68, 1, 84], [0.25, 59, 82, 139], [0.5, 33, 145, 140], [0.75, 94, 201, 98], [1, 253, 231, 37]],
   Grey: [[0, 20, 20, 20], [1, 245, 245, 245]],
 };
-export const NAMES = Object.keys(RAMPS);
+const NAMES = Object.keys(RAMPS);
 
 const tables = new Map();
 function table(name) {
