@@ -156,6 +156,19 @@ def test_what_is_not_what_the_source_says_is_refused_and_removed(server, tmp_pat
     assert not (tmp_path / "x").exists()
 
 
+def test_a_server_that_is_busy_is_asked_six_times_with_growing_waits_between(server, tmp_path):
+    def busy(handler):
+        server.asked.append(handler.path)
+        handler.send_response(503)
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    server.answer, waited = busy, []
+    with pytest.raises(Retry, match="503"):
+        fetch(SourceFile("x", f"{server.url}/x"), tmp_path / "x", wait=waited.append)
+    assert waited == [1, 2, 4, 8, 16] and len(server.asked) == 6
+
+
 def test_what_googles_storage_states_is_checked(server, tmp_path):
     (server.root / "x").write_bytes(b"12345")
     real, server.hashes = server.answer, True

@@ -97,8 +97,8 @@ def _downloaded(file: SourceFile, part: Path, mark: Path, told: Told, wait: Call
                 reason = str(busy)
             after = part.stat().st_size if part.is_file() else 0
             tries = 0 if after > before else tries + 1
-            if tries < len(WAITS_S):
-                wait(WAITS_S[tries])
+            if tries <= len(WAITS_S):
+                wait(WAITS_S[max(tries - 1, 0)])
     raise Retry(f"{file.href} {reason}; what has come is kept, say it again to go on")
 
 
