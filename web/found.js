@@ -69,7 +69,8 @@ export function found(place, first, more, route, fit) {
   const at = (event) => new Set(map.getFeaturesAtPixel(event.pixel, { layerFilter: (one) => one === shapes, hitTolerance: 5 }).map((one) => one.getId()));
   const moved = map.on("pointermove", (event) => !event.dragging && point(at(event)));
   const clicked = map.on("singleclick", (event) => {
-    const [id] = [...rows.keys()].filter((one) => at(event).has(one));
+    const there = at(event);
+    const id = [...rows.keys()].find((one) => there.has(one));
     if (!id) return;
     const { button } = rows.get(id);
     if (button.getAttribute("aria-expanded") === "false") button.click();
@@ -159,6 +160,7 @@ async function fetched(button, asset, id, route) {
   try {
     await save(path(asset.href), `${id}_${new URL(asset.href, location.href).pathname.split("/").at(-1)}`, route.signal);
   } catch (error) {
+    if (error.name === "AbortError") return;
     if (!(error instanceof Problem)) throw error;
     button.after(h("span", { class: "wrong" }, ` ${error.message}`));
   } finally {

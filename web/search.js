@@ -20,15 +20,16 @@ export async function enter(place, route) {
   if (tile && aoi()?.tile !== tile) take({ given: null, name: "", tile, seen: null });
   const area = layer(() => (aoi()?.tile ? looks.tile() : looks.aoi()), 3);
   fillLayer(area, shape(aoi()));
-  parts = { route, area, list: null, summary: h("div", { class: "stack" }), results: h("div", { class: "stack" }) };
+  parts = { route, area, list: null, summary: h("div", { class: "stack" }), results: h("div", { class: "stack" }), searching: null };
   place.append(h("h1", {}, "Search"), over(), conditions(route.params), parts.summary, parts.results);
   if (shape(aoi())) look(shape(aoi()), { calm: true });
   await search();
 }
 
 export function leave() {
-  parts.list?.end();
-  drop(parts.area);
+  // Where the map could not be had, nothing was put on it.
+  parts?.list?.end();
+  drop(parts?.area);
 }
 
 function over() {
@@ -98,27 +99,33 @@ function onlyGeometry(geojson) {
   return { type: "MultiPolygon", coordinates: polygons };
 }
 
+// A search ends the one before it, whose answer must not be drawn over its own.
 async function search() {
   const { route } = parts;
-  await known();
+  parts.searching?.abort();
+  parts.searching = new AbortController();
+  const signal = AbortSignal.any([route.signal, parts.searching.signal]);
+  await known(signal);
   const wanted = body(route.params);
   parts.list?.end();
+  parts.list = null;
   show(parts.summary);
   show(parts.results, h("p", { class: "empty", "aria-busy": "true" }, "Searching …"));
-  const counting = post("stac/search/statistics", wanted, { signal: route.signal }).then((counted) => summary(counted, wanted), quiet);
-  const page = await post("stac/search", { ...wanted, limit: PAGE, sortby: [{ field: "properties.datetime", direction: "desc" }] }, { signal: route.signal })
-    .finally(() => parts.results.replaceChildren());
+  const counting = post("stac/search/statistics", wanted, { signal }).then((counted) => summary(counted, wanted), quiet);
+  const page = await post("stac/search", { ...wanted, limit: PAGE, sortby: [{ field: "properties.datetime", direction: "desc" }] }, { signal })
+    .finally(() => signal.aborted || parts.results.replaceChildren());
   await counting;
+  signal.throwIfAborted();
   if (!page.features.length) return nothing();
-  parts.list = found(parts.results, page, (next) => post("stac/search", next.body, { signal: route.signal }), route, !aoi());
+  parts.list = found(parts.results, page, (next) => post("stac/search", next.body, { signal }), route, !aoi());
   return route.say(`${words.many(page.numberMatched ?? page.features.length, "product")} found.`);
 }
 
 // An area that was never shown to the server, such as one of another tab, is shown to it first.
-async function known() {
+async function known(signal) {
   const one = aoi();
   if (!one || one.seen || one.tile) return;
-  amend({ seen: await post("aoi", { aoi: one.given }, { signal: parts.route.signal }) });
+  amend({ seen: await post("aoi", { aoi: one.given }, { signal }) });
 }
 
 // Counting may fail where finding does not; then what was found is shown without.
@@ -160,6 +167,7 @@ async function exported(button, format, wanted) {
     await save(`stac/search/export?${query}`, `products.${FORMATS[format][1]}`, parts.route.signal);
     parts.route.say(`Saved as ${FORMATS[format][0]}.`);
   } catch (error) {
+    if (error.name === "AbortError") return;
     if (!(error instanceof Problem)) throw error;
     parts.summary.append(trouble(error, null));
   } finally {

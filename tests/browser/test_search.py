@@ -150,6 +150,22 @@ def test_what_does_not_fit_on_a_page_is_shown_on_request(visit, items):
     assert page.evaluate("document.activeElement.closest('.found') !== null")
 
 
+def test_a_search_that_is_overtaken_by_another_is_drawn_no_more(visit, items):
+    made = visit()
+    page = here(made)
+    held: list = []
+    page.route("**/stac/search", lambda route: route.continue_() if held else held.append(route))
+    for most in (80, 20):
+        page.get_by_label("Cloud over the product").fill(str(most))
+        page.get_by_role("button", name="Search").click()
+    few = sum(cloud(one) <= 20 for one in items.values())
+    until(page, f"() => document.querySelectorAll('.found > li').length === {few}")
+    held[0].continue_()
+    page.wait_for_timeout(500)
+    assert len(listed(page)) == few < sum(cloud(one) <= 80 for one in items.values())
+    assert made.errors == []
+
+
 def test_no_area_searches_everything_and_nothing_found_teaches(visit):
     made = visit()
     page = made.open("search?from=2030-01-01")
