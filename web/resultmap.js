@@ -24,6 +24,7 @@ export function resultMap(element, tell) {
 
   const see = (first, second, look, outline) => {
     const moved = first && (map.getView().getProjection().getCode() !== first.code || !covers(first.extent, map.getView()));
+    asking.abort();
     layers.forEach((layer) => map.removeLayer(layer));
     seen = { first, second, look };
     layers = [first, second].filter(Boolean).map((raster, place) => imageLayer(raster, look, place ? () => share : null));
@@ -41,6 +42,7 @@ export function resultMap(element, tell) {
     if (!seen.first) return;
     asking.abort();
     asking = new AbortController();
+    const { signal } = asking;
     const { first, second, look } = seen;
     const told = second && position[0] > map.getCoordinateFromPixel([share * map.getSize()[0], 0])[0] ? second : first;
     mark.getSource().clear();
@@ -48,13 +50,15 @@ export function resultMap(element, tell) {
     const middle = [corner[0] + (Math.floor((position[0] - corner[0]) / first.size) + 0.5) * first.size, corner[3] - (Math.floor((corner[3] - position[1]) / first.size) + 0.5) * first.size];
     mark.getSource().addFeature(new ol.Feature(new ol.geom.Point(middle)));
     try {
-      const values = await told.at(position, asking.signal);
+      // The other date may lie in the grid of the zone beside.
+      const values = await told.at(ol.proj.transform(position, first.code, told.code), signal);
+      if (signal.aborted) return;
       const where = words.lonLat(ol.proj.transform(middle, first.code, "EPSG:4326"));
       tell(!values ? `Nothing here: ${where} lies beside the result.`
         : values.some(Number.isNaN) ? `No clear pixel here, ${where}.`
           : `${look.names.map((name, place) => `${name} ${words.value(values[place], 4)}`).join(", ")} at ${where}.`);
-    } catch (error) {
-      if (error.name !== "AbortError") tell("The value could not be read; try again.");
+    } catch {
+      if (!signal.aborted) tell("The value could not be read; try again.");
     }
   };
   map.on("click", (event) => value(event.coordinate));

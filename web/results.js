@@ -16,6 +16,7 @@ import * as words from "./words.js";
 const TRUE_COLOUR = "True colour";
 const RED_GREEN_BLUE = ["B04", "B03", "B02"];
 const OVERCAST = 0.02;
+const MOST_OPEN = 16;
 
 export function results(asker, route) {
   const names = [...asker.recipe.indices, ...asker.recipe.bands];
@@ -27,7 +28,8 @@ export function results(asker, route) {
   let graphed = "";
   let drawn = "";
   let looks = { ramp: "Earth", ...kept("looks") };
-  const ends = {};
+  // Counts what was drawn: an answer to an earlier question is not drawn over a later one's.
+  let turn = 0;
 
   const value = () => (choices.includes(route.params.get("value")) ? route.params.get("value") : choices[0]);
   const usable = (one) => one.state === "done" && one.clear_pixels > 0;
@@ -96,6 +98,10 @@ export function results(asker, route) {
     const state = JSON.stringify([value(), one?.job, other()?.job, looks, jobs.map((each) => [each.job, each.state])]);
     if (state === drawn) return;
     drawn = state;
+    turn += 1;
+    const mine = turn;
+    const stale = () => mine !== turn;
+    const unlessStale = (error) => stale() || told(error);
     show(head, picker());
     stage.hidden = dates.hidden = !one;
     if (!one) {
@@ -108,7 +114,7 @@ export function results(asker, route) {
     show(when, h("strong", {}, words.date(one.datetime)), ` ${fate(one)}`);
     mark();
     acquisitions(one);
-    await Promise.all([pixels(one).catch(told), graphs(one).catch(told)]);
+    await Promise.all([pixels(one, stale).catch(unlessStale), graphs(one, stale).catch(unlessStale)]);
   }
 
   function fate(one) {
@@ -128,22 +134,27 @@ export function results(asker, route) {
   }
 
   async function raster(one) {
-    const key = `${one.job} ${value()}`;
+    const shown = value();
+    const key = `${one.job} ${shown}`;
     if (!rasters.has(key) || rasters.get(key).stale?.()) {
       const item = await get(one.item);
-      const single = asker.recipe.indices.includes(value());
-      const name = single ? value() : "bands";
-      const wanted = value() === TRUE_COLOUR ? RED_GREEN_BLUE : [value()];
+      const single = asker.recipe.indices.includes(shown);
+      const name = single ? shown : "bands";
+      const wanted = shown === TRUE_COLOUR ? RED_GREEN_BLUE : [shown];
       const asset = item.assets[name];
-      if (!asset) throw new Problem(`This result has no ${value()}; its notes say why.`);
+      if (!asset) throw new Problem(`This result has no ${shown}; its notes say why.`);
       const bands = single ? [0] : wanted.map((band) => asset.bands.findIndex((each) => each.name === band));
-      rasters.set(key, await Raster.open(one.assets[name].href, asset, bands));
+      const made = await Raster.open(one.assets[name].href, asset, bands);
+      rasters.delete(key);
+      rasters.set(key, made);
+      // Each keeps the blocks that were read of it.
+      if (rasters.size > MOST_OPEN) rasters.delete(rasters.keys().next().value);
+      return made;
     }
     return rasters.get(key);
   }
 
-  async function pixels(one) {
-    const before = drawn;
+  async function pixels(one, stale) {
     const compared = other();
     swipe.hidden = !compared || !usable(one);
     field.classList.toggle("void", !usable(one));
@@ -155,7 +166,7 @@ export function results(asker, route) {
       return;
     }
     const [first, second] = await Promise.all([raster(one), compared ? raster(compared) : null]);
-    if (before !== drawn) return;
+    if (stale()) return;
     map ??= resultMap(field, (text) => show(said, text));
     const look = { ...limits(), ...looks, opacity: opacity.value / 100, names: value() === TRUE_COLOUR ? ["red", "green", "blue"] : [value()] };
     if (value() === TRUE_COLOUR) look.high = 0.3;
@@ -212,21 +223,22 @@ export function results(asker, route) {
     }
   }
 
-  async function graphs(one) {
+  async function graphs(one, stale) {
     const index = value() === TRUE_COLOUR ? names[0] : value();
     const key = JSON.stringify([index, jobs.map((each) => [each.job, each.state])]);
     if (key !== graphed) {
       const { observations } = await get(`${asker.path}/series?index=${encodeURIComponent(index)}`, route.signal);
-      graphed = key;
+      if (stale()) return;
       const seen = new Set(observations.filter((each) => each.mean !== null).map((each) => each.job));
-      graph?.end();
-      graph = null;
-      if (!seen.size) {
-        show(chart, h("p", { class: "empty" }, `No clear observation of ${index} yet.`));
+      const made = seen.size ? await series(observations, jobs.filter((each) => !seen.has(each.job)).map((each) => Date.parse(each.datetime)), index, (job) => change({ job })) : null;
+      if (stale()) {
+        made?.end();
         return;
       }
-      graph = await series(observations, jobs.filter((each) => !seen.has(each.job)).map((each) => Date.parse(each.datetime)), index, (job) => change({ job }));
-      show(chart, h("h2", {}, `${index} through time`), graph.elements);
+      graph?.end();
+      graph = made;
+      graphed = key;
+      show(chart, made ? [h("h2", {}, `${index} through time`), ...made.elements] : h("p", { class: "empty" }, `No clear observation of ${index} yet.`));
     }
     graph?.mark(one.job);
   }
@@ -254,6 +266,7 @@ export function results(asker, route) {
     element,
     update: (next) => update(next).catch(told),
     end() {
+      turn += 1;
       wide.disconnect();
       map?.end();
       graph?.end();

@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import json
+import re
 import time
 import urllib.request
 
@@ -178,6 +179,33 @@ def test_two_dates_lie_side_by_side_and_colours_can_be_chosen(result):
     until(page, f"() => {{ const seen = ({at})().slice(0, 3); return Math.max(...seen) - Math.min(...seen) <= 2; }}")
     page.get_by_label("Show").select_option("True colour")
     until(page, "() => document.querySelector('.legend') === null")
+    assert made.violations == [] and made.errors == []
+
+
+def test_what_is_overtaken_is_neither_drawn_nor_kept_as_something_else(result):
+    made, page, _ = result
+    held: list = []
+    page.route(re.compile(r"/results/[^/?]+$|/series\?index=B02"), lambda route: route.continue_() if len(held) == 2 else held.append(route))
+    page.get_by_label("Show").select_option("B02")
+    page.wait_for_timeout(300)
+    page.get_by_label("Show").select_option("NDVI")
+    page.wait_for_timeout(100)
+    assert len(held) == 2
+    for one in held:
+        one.continue_()
+    page.wait_for_timeout(500)
+    assert page.locator(".results h2").inner_text() == "NDVI through time"
+    page.get_by_label("Show").select_option("B02")
+    page.locator(".results h2", has_text="B02 through time").wait_for()
+
+    def value() -> str:
+        page.get_by_role("button", name="Value in the middle").click()
+        return until(page, "() => /^B02 (.*) at /.exec(document.querySelector('.results .readout').textContent)?.[1]")
+
+    kept = value()
+    page.reload()
+    page.locator(".results h2", has_text="B02 through time").wait_for()
+    assert value() == kept
     assert made.violations == [] and made.errors == []
 
 
