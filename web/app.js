@@ -148,8 +148,9 @@ async function forever() {
     }, (error) => {
       if (error.name === "AbortError" || route !== mine) return;
       wait = Math.min(wait * 2, SELDOM);
-      if (!(error instanceof Problem)) throw error;
-      say(`${error.message} Asking again in ${wait / 1000} s.`);
+      // One view's fault must not end the asking of all.
+      if (!(error instanceof Problem)) console.error(error);
+      else say(`${error.message} Asking again in ${wait / 1000} s.`);
     });
   }
 }

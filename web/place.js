@@ -53,8 +53,9 @@ export async function enter(place, route) {
 
 export function leave() {
   for (const end of leaving) end();
-  parts.pen.end();
-  drop(parts.area, parts.marks);
+  // Where the map could not be had, nothing was put on it.
+  parts?.pen.end();
+  drop(parts?.area, parts?.marks);
   asking?.abort();
   asking = error = null;
 }

@@ -57,6 +57,18 @@ def test_a_slow_server_is_waited_for_and_the_page_says_so(visit):
     until(page, "() => document.getElementById('notice').textContent === ''")
 
 
+def test_where_the_map_cannot_be_had_the_views_without_one_open(visit):
+    made = visit()
+    page = made.page
+    page.route("**/ol.js", lambda route: route.abort())
+    for view in ("place", "search"):
+        page.goto(f"{made.url}/#{view}")
+        page.reload()
+        page.locator(".trouble").wait_for()
+        page.get_by_role("navigation").get_by_role("link", name="Status").click()
+        page.locator("#view h1", has_text="Status").wait_for()
+
+
 def test_what_strangers_write_is_only_ever_text(visit):
     made = visit()
     page = made.open("place")
