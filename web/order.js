@@ -144,7 +144,9 @@ async function placed(place, route) {
   place.append(h("h1", {}, `Order of ${words.date(first.created)}`), h("p", { class: "told-line" }, `${names(first.recipe)}, ${period(first)}. `, h("a", { href: "#order" }, "All orders")), head, panel.element);
   let told = "";
   const tell = async (order) => {
+    const open = head.querySelector("details")?.open ?? false;
     show(head, progress(order, path, (now) => tell(now), route));
+    head.querySelector("details").open = open;
     if (told && told !== order.state) route.say(`The order is ${order.state}.`);
     told = order.state;
     await panel.update(order.jobs);
@@ -171,7 +173,10 @@ function progress(order, path, tell, route) {
         try {
           await tell(await send("DELETE", path, undefined, { signal: route.signal }));
         } catch (error) {
-          if (error.name !== "AbortError") event.target.after(trouble(error, null));
+          if (error.name === "AbortError") return;
+          if (!(error instanceof Problem)) throw error;
+          event.target.disabled = false;
+          event.target.after(trouble(error, null));
         }
       } }, "Cancel") : null),
     order.state === "running" ? h("progress", { max: 1, value: at.share, "aria-label": "Share of the order that is worked" }) : null,
