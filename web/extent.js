@@ -1,9 +1,21 @@
 // What an AOI would mean, as the server tells it before anything is saved; and where a shape is wrong.
 
+import { get, post } from "./api.js";
 import { h } from "./dom.js";
+import { amend, aoi } from "./state.js";
 import * as words from "./words.js";
 
-// The server's answer (POST /aoi) as elements.
+export const askAbout = (one, signal) => (one.tile ? get(`aoi?tile=${encodeURIComponent(one.tile)}`, signal) : post("aoi", { aoi: one.given }, { signal }));
+
+// Has the server say what it has not said yet of the AOI in hand, such as one of another tab or a tile in the address.
+export async function known(signal) {
+  const one = aoi();
+  if (!one || one.seen) return;
+  const seen = await askAbout(one, signal);
+  if (one === aoi()) amend({ seen, given: one.tile ? seen.aoi : one.given });
+}
+
+// The server's answer as elements.
 export function extent(seen) {
   const facts = [
     ["Area", words.km2(seen.area_km2)],

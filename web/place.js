@@ -1,9 +1,9 @@
 // Choosing a place: typed, drawn, pasted or opened, it is shown with what it would mean before anything is saved.
 
-import { get, post, Problem } from "./api.js";
+import { post, Problem } from "./api.js";
 import { h, show } from "./dom.js";
 import { drawing } from "./drawing.js";
-import { extent, wrongs } from "./extent.js";
+import { askAbout, extent, wrongs } from "./extent.js";
 import { drop, fillLayer, layer, look, looks, roughArea } from "./map.js";
 import { asText, circles, readFile, readText, together } from "./reading.js";
 import { amend, aoi, keep, kept, listen, shape, take, undo, undoable } from "./state.js";
@@ -94,14 +94,19 @@ async function opened(file) {
   await bring(() => readFile(file, metres()));
 }
 
+// What was given last is taken, however long something before it takes to be read.
+let brought = 0;
 async function bring(reading, keepName = false) {
+  const mine = ++brought;
   parts.said.replaceChildren();
   try {
     const found = await reading();
+    if (mine !== brought) return;
     take({ name: "", points: null, ...found, seen: null, ...(keepName && !found.name ? { name: aoi()?.name ?? "" } : {}) });
     if (found.given) look(found.given);
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
+    if (mine !== brought) return;
     parts.said.replaceChildren(h("p", { class: "trouble", role: "alert" }, problem.message));
   }
 }
@@ -158,7 +163,7 @@ async function ask(one) {
   told();
   const { signal } = asking;
   try {
-    const seen = one.tile ? await get(`aoi?tile=${encodeURIComponent(one.tile)}`, signal) : await post("aoi", { aoi: one.given }, { signal });
+    const seen = await askAbout(one, signal);
     if (one !== aoi()) return;
     asking = null;
     amend({ seen, given: one.tile ? seen.aoi : one.given });
@@ -177,9 +182,11 @@ async function repair() {
   const one = aoi();
   try {
     const seen = await post("aoi", { aoi: one.given, repair: true }, { signal: parts.route.signal });
+    if (one !== aoi()) return;
     take({ ...one, given: seen.aoi, points: null, seen });
     parts.route.say(`Repaired: ${words.km2(seen.area_km2)}.`);
   } catch (problem) {
+    if (problem.name === "AbortError" || one !== aoi()) return;
     if (!(problem instanceof Problem)) throw problem;
     error = problem;
     told();

@@ -2,10 +2,11 @@
 
 import { Problem, post, save } from "./api.js";
 import { h, show, trouble } from "./dom.js";
+import { known } from "./extent.js";
 import { found } from "./found.js";
 import { drop, fillLayer, layer, look, looks } from "./map.js";
 import { months } from "./months.js";
-import { amend, aoi, shape, take } from "./state.js";
+import { aoi, shape, take } from "./state.js";
 import * as words from "./words.js";
 
 export const title = "Search";
@@ -19,11 +20,15 @@ export async function enter(place, route) {
   const tile = route.params.get("tile");
   if (tile && aoi()?.tile !== tile) take({ given: null, name: "", tile, seen: null });
   const area = layer(() => (aoi()?.tile ? looks.tile() : looks.aoi()), 3);
-  fillLayer(area, shape(aoi()));
   parts = { route, area, list: null, summary: h("div", { class: "stack" }), results: h("div", { class: "stack" }), searching: null };
   place.append(h("h1", {}, "Search"), over(), conditions(route.params), parts.summary, parts.results);
-  if (shape(aoi())) look(shape(aoi()), { calm: true });
+  seen();
   await search();
+}
+
+function seen() {
+  fillLayer(parts.area, shape(aoi()));
+  if (shape(aoi())) look(shape(aoi()), { calm: true });
 }
 
 export function leave() {
@@ -105,7 +110,10 @@ async function search() {
   parts.searching?.abort();
   parts.searching = new AbortController();
   const signal = AbortSignal.any([route.signal, parts.searching.signal]);
-  await known(signal);
+  if (aoi() && !aoi().seen) {
+    await known(signal);
+    seen();
+  }
   const wanted = body(route.params);
   parts.list?.end();
   parts.list = null;
@@ -119,13 +127,6 @@ async function search() {
   if (!page.features.length) return nothing();
   parts.list = found(parts.results, page, (next) => post("stac/search", next.body, { signal }), route, !aoi());
   return route.say(`${words.many(page.numberMatched ?? page.features.length, "product")} found.`);
-}
-
-// An area that was never shown to the server, such as one of another tab, is shown to it first.
-async function known(signal) {
-  const one = aoi();
-  if (!one || one.seen || one.tile) return;
-  amend({ seen: await post("aoi", { aoi: one.given }, { signal }) });
 }
 
 // Counting may fail where finding does not; then what was found is shown without.

@@ -2,6 +2,7 @@
 
 import { Problem, post } from "./api.js";
 import { h, show, table, trouble } from "./dom.js";
+import { known } from "./extent.js";
 import { recipeFields, ticked } from "./recipes.js";
 import { aoi, keep, kept, shape } from "./state.js";
 import * as words from "./words.js";
@@ -15,6 +16,7 @@ export async function subscribing(place, route) {
       h("p", {}, h("a", { href: "#place", class: "button first" }, "Choose a place"))));
     return {};
   }
+  await known(route.signal);
   const before = { name: aoi().name || "", level: "L2A", min_clear: 60, indices: ["NDVI"], bands: [], ...kept("watch-wish") };
   const past = h("div", { class: "card", "aria-live": "polite" });
   let waiting = null;

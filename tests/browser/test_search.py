@@ -150,6 +150,19 @@ def test_what_does_not_fit_on_a_page_is_shown_on_request(visit, items):
     assert page.evaluate("document.activeElement.closest('.found') !== null")
 
 
+def test_a_tile_in_the_address_is_drawn_and_can_be_watched(visit):
+    made = visit()
+    page = made.open("search?tile=31UES")
+    listed(page)
+    assert page.evaluate("JSON.parse(localStorage['revisit.aoi']).seen.tiles") == ["31UES"]
+    page.evaluate("localStorage['revisit.aoi'] = JSON.stringify({ given: null, name: '', tile: '31UFS', seen: null })")
+    page.goto(f"{made.url}/#watch/new")
+    page.reload()
+    page.locator(".sticky .card").get_by_role("button", name="Watch it").wait_for()
+    assert "tile 31UFS" in page.locator(".told-line").inner_text()
+    assert made.errors == []
+
+
 def test_a_search_that_is_overtaken_by_another_is_drawn_no_more(visit, items):
     made = visit()
     page = here(made)
