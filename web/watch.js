@@ -89,8 +89,11 @@ async function subscription(place, first, route) {
     if (answer) await panel.update(answer.jobs);
     const sent = await changed(`${path}/deliveries?limit=${LOG}`, signal);
     if (sent || alerts !== one.alerts) {
-      const [lines, { deliveries }] = await Promise.all([get(`${path}/alerts?after=${Math.max(one.alerts - LOG, 0)}&limit=${LOG}`, signal), sent ?? get(`${path}/deliveries?limit=${LOG}`, signal)]);
-      alerts = one.alerts;
+      const count = one.alerts;
+      // Where this fails, it is asked again, although nothing may have changed by then.
+      alerts = -1;
+      const [lines, { deliveries }] = await Promise.all([get(`${path}/alerts?after=${Math.max(count - LOG, 0)}&limit=${LOG}`, signal), sent ?? get(`${path}/deliveries?limit=${LOG}`, signal)]);
+      alerts = count;
       show(log, told(lines.alerts, deliveries, one, route));
     }
   };
