@@ -130,9 +130,7 @@ def announce(backend: Backend) -> int:
 
 
 def _note(backend: Backend, spec: str, reason: str) -> None:
-    spec = canonical(backend, spec)
-    before = backend.records.get(SourceState, spec) or SourceState(spec)
-    backend.commit(partial(_put, state=replace(before, error=reason)), last=False)
+    backend.commit(partial(_fault, spec=canonical(backend, spec), reason=reason), last=False)
 
 
 def canonical(backend: Backend, spec: str) -> str:
@@ -145,6 +143,11 @@ def canonical(backend: Backend, spec: str) -> str:
 
 def _put(commit: Commit, state: SourceState) -> None:
     commit.put(state)
+
+
+def _fault(commit: Commit, spec: str, reason: str) -> None:
+    """Say what went wrong, and leave what another refresh has learnt meanwhile."""
+    commit.put(replace(commit.get(SourceState, spec) or SourceState(spec), error=reason))
 
 
 def _announce(commit: Commit, products: list[Product]) -> None:
