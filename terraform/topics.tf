@@ -6,7 +6,7 @@ locals {
     "catalog.refresh" = { hearers = ["refresh"], publishers = ["api"] }
     "deliveries.due"  = { hearers = ["deliver"], publishers = [] }
     "job.extracted"   = { hearers = ["index"], publishers = ["extract"] }
-    "job.finished"    = { hearers = ["deliver"], publishers = ["extract", "index"] }
+    "job.finished"    = { hearers = ["deliver"], publishers = ["api", "extract", "index"] }
     "job.started"     = { hearers = ["extract"], publishers = ["api", "notify"] }
     "product.new"     = { hearers = ["notify"], publishers = ["refresh"] }
   }
