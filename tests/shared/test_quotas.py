@@ -7,7 +7,7 @@ import pytest
 from products import FIELD, NOW, ended, known, product
 from revisit.aoi import AOI
 from revisit.commands import delete, order, pause, results, resume, subscribe
-from revisit.commands.quotas import used
+from revisit.commands.quotas import refusal, used
 from revisit.errors import BadInput, TooMany
 from revisit.job import Job
 from revisit.local.backend import local_backend
@@ -79,6 +79,17 @@ def test_an_order_that_was_over_makes_room_for_the_next(backend, field):
     work_off(backend, first)
     assert used(backend, "ann")["orders_running"] == 1
     days_of(backend, field, 3, 3)
+
+
+def test_what_would_be_refused_is_told_as_it_would_be_said_then(backend, field):
+    first, second = days_of(backend, field, 1, 1), days_of(backend, field, 2, 2)
+    with pytest.raises(TooMany) as said:
+        days_of(backend, field, 3, 3)
+    assert refusal(backend, "ann", 1) == str(said.value) == "2 orders are being worked, as many as may be at once (2); ask again when one has ended"
+    assert (refusal(backend, "ann", 0), refusal(backend, "bob", 1), refusal(backend, "local", 10_000)) == ("", "", "")
+    for placed in (first, second):
+        work_off(backend, placed)
+    assert refusal(backend, "ann", 48) == "" and "49 acquisitions with 2 of today's 50 used" in refusal(backend, "ann", 49)
 
 
 def test_an_order_without_products_takes_no_place(backend, field):

@@ -96,6 +96,21 @@ def used(backend: Backend, owner: str) -> dict[str, Any]:
             "orders_running": len(_unfinished(get, usage.running)), "day_ends": _midnight(now)}
 
 
+def refusal(backend: Backend, owner: str, count: int) -> str:
+    """Why one more order of so many acquisitions would not be taken now; empty where it would."""
+    limits, get, now = limits_of(owner), backend.records.get, backend.now()
+    if limits.jobs_a_day is None or limits.orders_running is None:
+        return ""
+    usage = _read(get, owner, now)
+    try:
+        _check_jobs(usage, count, limits.jobs_a_day, now)
+        if count:
+            _running(get, usage.running, limits.orders_running)
+    except TooMany as error:
+        return str(error)
+    return ""
+
+
 def _read(get: Get, owner: str, now: datetime) -> Usage:
     found = get(Usage, usage_id(owner))
     return (found or unused(owner, now)).on(now.date())
