@@ -1,7 +1,7 @@
 """The secrets that webhooks are signed with: told when they are made, and replaced."""
 
 from revisit.backend import Backend, Commit
-from revisit.commands.subscribing import subscription
+from revisit.commands.subscribing import change_record
 from revisit.errors import Conflict, NotFound
 from revisit.signing_key import secret_of
 from revisit.subscription import Channel, Subscription
@@ -29,22 +29,15 @@ def rotate_secret(backend: Backend, id: str, channel: str, owner: str = "local")
         Conflict: The channel is a file, or got as many secrets as one can be told in a day.
         GiveUp: There is no key to derive it from; nothing has been written.
     """
-    found, now = subscription(backend, id, owner), backend.now()
     backend.signing_key()
+    now = backend.now()
 
-    def work(commit: Commit) -> tuple[Subscription, Channel]:
-        there = commit.get(Subscription, found.id)
-        if there is None or there.state == "deleted":
-            raise NotFound(f"subscription {id!r} has been deleted meanwhile")
+    def work(_: Commit, there: Subscription) -> Subscription:
         rotated = _named(there, channel).rotate(now)
-        changed = there.updated(channels=tuple(rotated if one.id == rotated.id else one for one in there.channels))
-        commit.put(changed)
-        return changed, rotated
+        return there.updated(channels=tuple(rotated if one.id == rotated.id else one for one in there.channels))
 
-    done = backend.commit(work, last=False)
-    if done is None:
-        raise NotFound(f"there is no subscription {id!r}")
-    return done
+    changed = change_record(backend, id, owner, work)
+    return changed, _named(changed, channel)
 
 
 def _named(watcher: Subscription, channel: str) -> Channel:
