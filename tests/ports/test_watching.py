@@ -102,6 +102,10 @@ def test_the_past_and_the_next_pass_are_told_by_the_catalog(backend, watcher):
     past = past_of(backend, AOI.parse(FIELD), watcher)
     assert (len(past.fired), len(past.cloudy), past.start) == (3, 1, backend.now() - timedelta(days=365))
     assert next_passes(backend, [watcher]) == {watcher.id: backend.now() + timedelta(days=3)}
+    beside = tuple(f"{zone:02d}TNR" for zone in range(1, 61))
+    wide = [watcher.updated(id=f"wide_{number}", tiles=tuple(f"{tile[:4]}{number}" for tile in beside)) for number in "ABC"]
+    torn = watcher.updated(id="torn", tiles=("32TNR", *(f"{tile[:4]}D" for tile in beside)))
+    assert next_passes(backend, [*wide, torn, watcher]).keys() == {watcher.id}, "by one of its tiles alone no pass is told"
     extent = extent_of(backend, AOI.parse(FIELD))
     assert (extent.next_pass, extent.passes_per_month) == (backend.now() + timedelta(days=3), 6.0)
     with pytest.raises(BadInput, match="has not come yet"):

@@ -41,8 +41,9 @@ def next_passes(backend: Backend, watchers: Sequence[Subscription]) -> dict[str,
     None is told where the catalog does not answer in time: subscriptions are listed all the same.
     """
     now = backend.now()
-    watchers = watchers[:MOST_WATCHED]
-    tiles = tuple(sorted({tile for watcher in watchers for tile in watcher.tiles})[:MOST_TILES])
+    asked: set[str] = set()
+    told = [watcher for watcher in watchers[:MOST_WATCHED] if _fits(watcher, asked)]
+    tiles = tuple(sorted(asked))
     if not tiles:
         return {}
     known: defaultdict[str, list[Product]] = defaultdict(list)
@@ -52,11 +53,19 @@ def next_passes(backend: Backend, watchers: Sequence[Subscription]) -> dict[str,
     except (GiveUp, Retry, TimeoutError):
         return {}
     found: dict[str, datetime] = {}
-    for watcher in watchers:
+    for watcher in told:
         seen = _touching(AOI.of(watcher.aoi), (product for tile in watcher.tiles for product in known[tile]))
         if coming := expected(seen, now, now + CYCLE):
             found[watcher.id] = coming[0].expected
     return found
+
+
+def _fits(watcher: Subscription, asked: set[str]) -> bool:
+    """Whether all its tiles are asked of too: by some of them the next pass could be missed. They are added to what is asked."""
+    if len(asked.union(watcher.tiles)) > MOST_TILES:
+        return False
+    asked.update(watcher.tiles)
+    return True
 
 
 def _touching(aoi: AOI, products: Iterable[Product]) -> Iterator[Product]:
