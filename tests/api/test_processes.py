@@ -178,4 +178,8 @@ def test_the_list_of_jobs_is_narrowed_as_the_standard_has_it(client, backend, cl
     rest = client.get(following.removeprefix("http://localhost")).json
     assert [job["jobID"] for job in (*page["jobs"], *rest["jobs"])] == [second, first]
     assert not [each for each in rest["links"] if each["rel"] == "next"]
+    narrowed = client.get("/jobs?limit=1&status=successful&status=accepted").json
+    (following,) = [each["href"] for each in narrowed["links"] if each["rel"] == "next"]
+    rest = client.get(following.removeprefix("http://localhost")).json
+    assert [job["jobID"] for job in (*narrowed["jobs"], *rest["jobs"])] == [second, first], "the way to the next page asks for both statuses too"
     assert client.get("/jobs?status=asleep").status_code == 422

@@ -156,7 +156,8 @@ def jobs(asked: Asked) -> ResponseReturnValue:
     if more:
         from urllib.parse import urlencode
 
-        again = {**request.args.to_dict(), "limit": limit, "after": more}
+        given = [(name, text) for name, text in request.args.items(multi=True) if name not in ("limit", "after")]
+        again = [*given, ("limit", limit), ("after", more)]
         links.append(_link(f"{_root()}/jobs?{urlencode(again)}", "next"))
     return {"jobs": found, "links": links}
 
