@@ -73,8 +73,10 @@ def known_source(asked: Asked, spec: str) -> str:
     Raises:
         BadInput: It is none of these.
     """
+    if not spec:
+        return spec
     known = (*asked.backend.sources, *(state.id for state in asked.backend.records.find(SourceState)))
-    if spec and spec not in known:
+    if spec not in known:
         raise BadInput(f"source {spec[:200]!r} is none of this server's; choose from {', '.join(dict.fromkeys(known)) or 'none so far'}")
     return spec
 
