@@ -132,11 +132,10 @@ def _band(product: Product, file: BandFile) -> dict[str, Any]:
     made["bands"] = [about]
     made["raster:bands"] = [{"nodata": file.nodata, "spatial_resolution": known.resolution_m, "scale": file.scale, "offset": file.offset}]
     if code:
-        west, south, east, north = Tile.parse(product.tile).bounds_utm
+        west, _, east, north = Tile.parse(product.tile).bounds_utm
         side = (east - west) // known.resolution_m
         made |= {"proj:code": f"EPSG:{code}", "proj:shape": [side, side],
                  "proj:transform": [known.resolution_m, 0, west, 0, -known.resolution_m, north]}
-        del south
     return made | alternates(file.href)
 
 
