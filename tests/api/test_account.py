@@ -32,18 +32,8 @@ def verify(token: str) -> Claims:
 
 
 @pytest.fixture
-def clock():
-    return [NOW]
-
-
-@pytest.fixture
 def backend(tmp_path, clock):
     return replace(local_backend(tmp_path / "data", ("folder:/archive",), lambda: clock[-1]), sign_in=SignIn(verify))
-
-
-@pytest.fixture
-def client(backend):
-    return create_app(backend).test_client()
 
 
 ANN, BOB, BOSS = ({"Authorization": f"Bearer {name}"} for name in ("ann", "bob", "boss"))

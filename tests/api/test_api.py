@@ -27,21 +27,6 @@ ROOT = Path(__file__).parents[2]
 WATCH = {"aoi": FIELD, "name": "field", "indices": ["ndvi"], "min_clear": 30}
 
 
-@pytest.fixture
-def clock():
-    return [NOW]
-
-
-@pytest.fixture
-def backend(tmp_path, clock):
-    return local_backend(tmp_path / "data", (), lambda: clock[-1])
-
-
-@pytest.fixture
-def client(backend):
-    return create_app(backend).test_client()
-
-
 def worked(client, backend) -> Job:
     """The one job of an order over one product, done, with a file of 1,000 known bytes."""
     known(backend, product(1))

@@ -10,27 +10,15 @@ from revisit.api import create_app
 from revisit.api.asked import Identity
 from revisit.commands import limits, results
 from revisit.job import Cover, Spent, Statistics
-from revisit.local.backend import local_backend
 from revisit.order import Order
 
 WISH = {"aoi": FIELD, "indices": ["NDVI"]}
 
 
 @pytest.fixture
-def clock():
-    return [NOW]
-
-
-@pytest.fixture
-def backend(tmp_path, clock):
-    backend = local_backend(tmp_path / "data", (), lambda: clock[-1])
+def backend(backend):
     known(backend, product(1), product(1, "L1C"), product(2, cloud=90.0))
     return backend
-
-
-@pytest.fixture
-def client(backend):
-    return create_app(backend).test_client()
 
 
 def test_an_estimate_is_told_before_anything_is_written_and_kept_with_the_order(client, backend):

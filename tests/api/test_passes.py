@@ -5,19 +5,16 @@ from datetime import UTC, datetime, timedelta
 import icalendar
 import pytest
 
-from products import FIELD, NOW, known, product
-from revisit.api import create_app
-from revisit.local.backend import local_backend
+from products import FIELD, known, product
 
 SENSED = datetime(2024, 6, 25, 10, 16, tzinfo=UTC)
 
 
 @pytest.fixture
-def client(tmp_path):
-    backend = local_backend(tmp_path / "data", (), lambda: NOW)
+def backend(backend):
     known(backend, *(product(day, relative_orbit=65) for day in (5, 15, 25)), product(25, "L1C", relative_orbit=65),
           product(28, relative_orbit=22, tile="33TUL", west=11, east=12))
-    return create_app(backend).test_client()
+    return backend
 
 
 @pytest.mark.parametrize("ask", [lambda client, how: client.get("/passes?tile=T32TNR&days=20" + how),

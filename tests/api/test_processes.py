@@ -6,10 +6,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from products import FIELD, NOW, ended, known, product
-from revisit.api import create_app
 from revisit.commands import results
 from revisit.job import Cover
-from revisit.local.backend import local_backend
 
 REL = "http://www.opengis.net/def/rel/ogc/1.0"
 CLASS = "http://www.opengis.net/spec/ogcapi-processes-1/1.0/conf"
@@ -19,20 +17,9 @@ STATUSES = {"accepted", "running", "successful", "failed", "dismissed"}
 
 
 @pytest.fixture
-def clock():
-    return [NOW]
-
-
-@pytest.fixture
-def backend(tmp_path, clock):
-    backend = local_backend(tmp_path / "data", (), lambda: clock[-1])
+def backend(backend):
     known(backend, *(product(day) for day in range(1, 8)))
     return backend
-
-
-@pytest.fixture
-def client(backend):
-    return create_app(backend).test_client()
 
 
 def execute(client, **body):

@@ -30,18 +30,8 @@ def verify(token: str) -> Claims:
 
 
 @pytest.fixture
-def clock():
-    return [NOW]
-
-
-@pytest.fixture
-def backend(tmp_path, clock):
-    return replace(local_backend(tmp_path / "data", (), lambda: clock[-1]), sign_in=SignIn(verify, (SITE,)))
-
-
-@pytest.fixture
-def client(backend):
-    return create_app(backend).test_client()
+def backend(backend):
+    return replace(backend, sign_in=SignIn(verify, (SITE,)))
 
 
 def bearing(token: str) -> dict[str, str]:

@@ -1,0 +1,67 @@
+"""A subscription before it is saved, judged by what the catalog knows."""
+
+from dataclasses import replace
+
+import pytest
+
+from products import FIELD, NOW, ended, known, product
+from revisit.api import create_app
+from revisit.audit import Audit
+from revisit.commands import make_key, results
+from revisit.errors import Unknown
+from revisit.job import Cover
+from revisit.local.backend import local_backend
+from revisit.order import Order
+from revisit.sign_in import Claims, SignIn
+from revisit.subscription import Subscription
+from watching import BOW_TIE
+
+
+def test_the_past_is_judged_by_what_the_catalog_knows(client, backend, clock):
+    known(backend, product(1, cloud=5), product(2, cloud=60), product(3, cloud=None), product(9, month=5, cloud=20),
+          product(1, level="L1C", cloud=5), product(4, tile="32TPR", west=20.0, east=21.0), replace(product(1), published=NOW, cloud_cover=7.0))
+    told = client.post("/subscriptions/preview", json={"aoi": FIELD, "max_cloud": 20, "from": "2024-05-01"}).json
+    assert (told["from"], told["to"]) == ("2024-05-01T00:00:00Z", "2024-07-01T12:00:00Z")
+    assert (told["acquisitions"], told["would_have_fired"], told["too_cloudy"]) == (4, 3, 1)
+    assert told["months"] == [{"month": "2024-05", "fired": 1, "passed": 1}, {"month": "2024-06", "fired": 2, "passed": 3}, {"month": "2024-07", "fired": 0, "passed": 0}]
+    assert told["first"] == "2024-05-09T10:16:00Z"
+    assert client.post("/subscriptions/preview", json={"aoi": FIELD, "level": "L1C"}).json["would_have_fired"] == 1
+    assert (backend.records.count(Subscription), backend.records.count(Order)) == (0, 0)
+
+
+def test_what_pixels_decide_is_told_by_those_that_were_looked_at(client, backend):
+    known(backend, *[product(day) for day in range(1, 11)])
+    wish = {"aoi": FIELD, "min_clear": 50}
+    assert "seen in its pixels only" in client.post("/subscriptions/preview", json=wish).json["judged"]
+    placed = client.post("/orders", json={"aoi": FIELD, "start": "2024-06-01"}).json["order"]
+    for number, job in enumerate(results(backend, placed)):
+        ended(backend, job, cover=Cover(100, 100, 10 * number))  # 0, 10, ... 90 % clear
+    told = client.post("/subscriptions/preview", json=wish).json
+    assert told["clear_share"] == 0.5 and told["would_have_fired"] == 10 and "about 5 would have fired" in told["judged"]
+    assert client.post("/subscriptions/preview", json={**wish, "aoi": BOW_TIE, "repair": True}).json["clear_share"] is None
+
+
+@pytest.mark.parametrize(("wish", "says"), [
+    ({"from": "2025-01-01"}, "has not come yet"), ({"from": "yesterday"}, "not a date"), ({"max_cloud": 101}, "percentage"),
+    ({"level": "L9"}, "L9"), ({"indices": ["NDVY"]}, "did you mean NDVI"), ({"colour": 1}, "colour"),
+])
+def test_a_wish_that_makes_no_sense_is_refused_before_it_is_saved(client, wish, says):
+    refused = client.post("/subscriptions/preview", json={"aoi": FIELD, **wish})
+    assert refused.status_code == 422 and says in refused.json["detail"]
+
+
+def test_a_question_that_is_posted_is_no_change(tmp_path):
+    """A key that reads is enough, and the book has no line of it."""
+    def verify(token):
+        if token != "ann":
+            raise Unknown("sign in again")
+        return Claims("ann")
+
+    backend = replace(local_backend(tmp_path / "data", (), lambda: NOW), sign_in=SignIn(verify))
+    client = create_app(backend).test_client()
+    key = {"Authorization": f"Bearer {make_key(backend, 'reader', ['read'], owner='ann')[1]}"}
+    for path in ("/aoi", "/subscriptions/preview"):
+        assert client.post(path, json={"aoi": FIELD}, headers=key).status_code == 200
+    assert backend.records.count(Audit) == 0
+    assert client.post("/orders", json={"aoi": FIELD, "start": "2024-06-01"}, headers=key).status_code == 403
+    assert backend.records.count(Audit) == 1
