@@ -9,7 +9,7 @@ from revisit.clock import instant
 from revisit.events import ProductNew
 from revisit.refreshing import refresh_source
 from samples import subscription
-from shared.test_sources_api import Server, collection, json_answer, made
+from stac_server import Server, collection, json_answer, made
 
 NOW = datetime(2024, 6, 1, 12, tzinfo=UTC)
 
