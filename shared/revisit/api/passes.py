@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 
 from revisit.api.aois import aoi_of
 from revisit.api.asked import Asked, asks
-from revisit.commands.foreseeing import passes_of
+from revisit.commands.foreseeing import MOST_DAYS, passes_of
 from revisit.commands.shown_passes import seen
 from revisit.errors import BadInput
 from revisit.passes import Pass
@@ -26,7 +26,7 @@ class Place(msgspec.Struct, forbid_unknown_fields=True):
 
 def of_tiles(asked: Asked) -> ResponseReturnValue:
     tiles = tuple(name.strip() for name in request.args.get("tile", "").split(",") if name.strip())
-    return _told(asked, passes_of(asked.backend, None, tiles, asked.number("days", DAYS, 1, 90)), ", ".join(tiles))
+    return _told(asked, passes_of(asked.backend, None, tiles, asked.number("days", DAYS, 1, MOST_DAYS)), ", ".join(tiles))
 
 
 @asks
