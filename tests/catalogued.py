@@ -3,6 +3,8 @@
 import random
 from datetime import UTC, datetime, timedelta
 
+import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 import shapely
 
@@ -46,6 +48,16 @@ def add(catalog, *products: Product) -> int:
 def many(count: int, first: int = 0) -> list[Product]:
     rng = random.Random(first)
     return [product(number % 40, id=f"p{number}", tile=rng.choice(TILES), cloud_cover=float(number % 101)) for number in range(first, first + count)]
+
+
+def in_duckdb(products: list[Product]) -> duckdb.DuckDBPyConnection:
+    """A plain DuckDB that holds products as BigQuery does."""
+    rows = to_table(products)
+    rows = rows.append_column("position", pa.array(range(rows.num_rows))).append_column("replaced", pa.array([False] * rows.num_rows))
+    connection = duckdb.connect()
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.register("product", rows)
+    return connection
 
 
 def real_products() -> list[Product]:

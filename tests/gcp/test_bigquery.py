@@ -7,12 +7,10 @@ import re
 from dataclasses import replace
 from datetime import timedelta
 
-import duckdb
-import pyarrow as pa
 import pytest
 from google.cloud import bigquery
 
-from catalogued import real_products
+from catalogued import in_duckdb, real_products
 from emulators import new_project
 from emulators.bigquery import asked, create_catalog
 from revisit.catalog_query import place_of, tiles_of
@@ -47,13 +45,7 @@ def catalog(google, products):
 
 @pytest.fixture(scope="module")
 def duck(products):
-    """A plain DuckDB that holds the same rows."""
-    rows = to_table(products)
-    rows = rows.append_column("position", pa.array(range(rows.num_rows))).append_column("replaced", pa.array([False] * rows.num_rows))
-    connection = duckdb.connect()
-    connection.execute("SET TimeZone = 'UTC'")
-    connection.register("product", rows)
-    return connection
+    return in_duckdb(products)
 
 
 def answer(duck, question: sql.Question) -> list[dict]:

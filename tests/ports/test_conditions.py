@@ -5,14 +5,12 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import cache
 
-import duckdb
-import pyarrow as pa
 import pytest
 import shapely
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from catalogued import real_products
+from catalogued import in_duckdb, real_products
 from figures import figure
 from revisit.catalog_query import tiles_of
 from revisit.catalog_schema import from_row, to_table
@@ -49,12 +47,7 @@ def catalog(tmp_path_factory, products):
 
 @pytest.fixture(scope="module")
 def duck(products):
-    rows = to_table(products)
-    rows = rows.append_column("position", pa.array(range(rows.num_rows))).append_column("replaced", pa.array([False] * rows.num_rows))
-    connection = duckdb.connect()
-    connection.execute("SET TimeZone = 'UTC'")
-    connection.register("product", rows)
-    return connection
+    return in_duckdb(products)
 
 
 def by_duck(duck, question: sql.Question) -> set[str]:
