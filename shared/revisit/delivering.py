@@ -5,6 +5,7 @@
 """
 
 import hashlib
+import logging
 import time
 from collections import defaultdict, deque
 from collections.abc import Iterable
@@ -46,6 +47,8 @@ CARRY_SECONDS = 60.0
 
 GATE_SECONDS = 0.2
 """How long to wait for one of a host's places."""
+
+log = logging.getLogger("revisit")
 
 _gates: defaultdict[str, BoundedSemaphore] = defaultdict(lambda: BoundedSemaphore(AT_ONE_HOST))
 
@@ -248,20 +251,30 @@ def _lane(name: str, queue: deque[Delivery], backend: Backend, around: Outside, 
             except IndexError:
                 return
             if claimed := claim(delivery.id, backend):
-                record(claimed, send(claimed, backend, around), backend)
+                try:
+                    answer = send(claimed, backend, around)
+                except GiveUp as error:
+                    # It is ours to mend, and no failure of the receiver's: it is due again once the claim is over.
+                    log.error("delivery %s waits: %s", delivery.id, error)
+                    return
+                record(claimed, answer, backend)
     finally:
         gate.release()
 
 
 def send(claimed: Claim, backend: Backend, around: Outside) -> Answer:
-    """Try once; every way it can end is an answer."""
+    """Try once; every way it can end is an answer.
+
+    Raises:
+        GiveUp: There is no key to sign with.
+    """
     delivery, channel = claimed.delivery, claimed.channel
     body = webhook.payload(backend.record(Alert, delivery.alert), claimed.subscription, backend.base_url)
+    secrets = secrets_of(backend.signing_key, claimed.subscription, channel, backend.now()) if channel.kind == "webhook" else []
     try:
         if channel.kind == "file":
             return _append(channel, body, backend)
         endpoint: Endpoint = check_url(channel.target)
-        secrets = secrets_of(backend.signing_key, claimed.subscription, channel, backend.now())
         headers = webhook.signed_headers(" ".join(secrets), delivery.id, backend.now(), body)
     except GiveUp as error:
         return Answer(f"refused: {error}")
