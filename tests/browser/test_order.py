@@ -14,9 +14,7 @@ import rasterio
 from pyproj import Transformer
 
 from data import shared_data
-from looking import until
-
-SITE = "gfmap_31UES"
+from looking import SITE, from_field, until
 
 
 @pytest.fixture(scope="module")
@@ -27,10 +25,7 @@ def expected() -> dict:
 
 def here(made):
     """The form of an order, with the site's field as the place."""
-    page = made.open("place")
-    page.locator("input[type=file]").set_input_files(str(shared_data("archive", "aoi", f"{SITE}.geojson")))
-    page.locator("#view a[href='#order']").click()
-    page.locator("#view h1", has_text="Order").wait_for()
+    page = from_field(made, "#order", "Order")
     until(page, "() => document.querySelector('button[data-key=order]:not(:disabled)') !== null")
     return page
 

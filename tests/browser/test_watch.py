@@ -7,18 +7,14 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from data import shared_data
-from looking import until
+from looking import SITE, from_field, until
 
-SITE = "gfmap_31UES"
 NASTY = '<img src=x onerror="alert(1)"><script>alert(2)</script>\u202e'
 
 
 def here(made):
     """The form of a subscription, with the site's field as the place."""
-    page = made.open("place")
-    page.locator("input[type=file]").set_input_files(str(shared_data("archive", "aoi", f"{SITE}.geojson")))
-    page.locator("#view a[href='#watch/new']").click()
-    page.locator("#view h1", has_text="Watch a place").wait_for()
+    page = from_field(made, "#watch/new", "Watch a place")
     until(page, "() => document.querySelector('button[data-key=watch]') !== null")
     return page
 
