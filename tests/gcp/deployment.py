@@ -92,7 +92,16 @@ class Deployment:
         """How things stand, in one line."""
         states = Counter(job.state for job in every(self.backend.records, Job))
         letters = [f"{letter.function}: {letter.reason}" for letter in every(self.backend.records, DeadLetter)]
-        return f"jobs {dict(states)}, {self.backend.records.count(Alert)} alerts, {self.outbox()} rows in {OUTBOX}, dead letters {letters[:3]}"
+        return (f"jobs {dict(states)}, {self.backend.records.count(Alert)} alerts, {self.outbox()} rows in {OUTBOX}, dead letters {letters[:3]}"
+                + "".join(f"\n{line}" for line in self._unfinished()))
+
+    def _unfinished(self) -> Iterator[str]:
+        """What the functions wrote of the jobs that are not over, and what each wrote last on stderr."""
+        under_way = {job.id for job in every(self.backend.records, Job) if job.state not in FINISHED}
+        for name, function in self.functions.by_name.items():
+            yield from (f"{name}: {line}" for line in function.log.read_text().splitlines() if any(id in line for id in under_way))
+            if under_way and function.errors:
+                yield f"{name}, stderr: ...{function.errors.read_text()[-1500:]}"
 
 
 @contextmanager
