@@ -70,15 +70,12 @@ export async function fileAt(path) {
   return seconds ? { href, seconds, ours: false } : { href: address(path), seconds, ours: true };
 }
 
-// A picture as an address for <img> and <image>; pictures never change, so each is fetched once.
-const pictures = new Map();
-export function picture(path) {
-  if (!pictures.has(path)) {
-    const made = ask(path, {}).then(async (answer) => URL.createObjectURL(await answer.blob()));
-    made.catch(() => pictures.delete(path));
-    pictures.set(path, made);
-  }
-  return pictures.get(path);
+// Fills an <img> with a picture of the server's. What it is read from is freed as soon as it is read.
+export async function picture(path, image, signal) {
+  const answer = await ask(path, { signal });
+  const url = URL.createObjectURL(await answer.blob());
+  for (const end of ["load", "error"]) image.addEventListener(end, () => URL.revokeObjectURL(url), { once: true });
+  image.src = url;
 }
 
 // How asking goes: each of these is called with whether the server answered, null where a question was given up or has only begun, and since

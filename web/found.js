@@ -99,13 +99,13 @@ async function toggle(item, button, inside, route) {
 async function fill(item, inside, route) {
   const told = item.properties;
   const files = h("div", { class: "stack" }, h("p", { class: "note", "aria-busy": "true" }, "Asking the source for its files …"));
-  inside.replaceChildren(quicklook(item) ?? "",
+  inside.replaceChildren(quicklook(item, route) ?? "",
     h("p", { class: "note id" }, item.id),
     h("p", { class: "note" }, [words.time(told.datetime), told["sat:relative_orbit"] ? `relative orbit ${told["sat:relative_orbit"]}` : null].filter(Boolean).join(", ")),
     h("p", { class: "row" }, h("a", { class: "button small", href: `#order?products=${encodeURIComponent(item.id)}` }, "Order from this product")), files);
   try {
     const whole = await get(`stac/collections/${encodeURIComponent(item.collection)}/items/${encodeURIComponent(item.id)}`, route.signal);
-    if (!inside.querySelector(".quicklook")) inside.prepend(quicklook(whole) ?? "");
+    if (!inside.querySelector(".quicklook")) inside.prepend(quicklook(whole, route) ?? "");
     files.replaceChildren(...links(await named(whole, route), item.id, route));
   } catch (error) {
     if (error.name === "AbortError") return;
@@ -124,12 +124,12 @@ async function named(item, { signal }) {
     roles: [/(_B\w\w|_SCL|_TCI|^B\w\w|^SCL)[^/]*\.(jp2|tiff?)$/i.test(one.path) ? "data" : "metadata"] }])) };
 }
 
-function quicklook(item) {
+function quicklook(item, { signal }) {
   const asset = item.assets.thumbnail ?? item.assets.preview ?? item.assets.overview;
   if (!asset || !/^image\/(png|jpe?g|webp)/.test(asset.type ?? "")) return null;
-  const image = h("img", { class: "quicklook", alt: `Quicklook of ${words.date(item.properties.datetime)}`, loading: "lazy", referrerpolicy: "no-referrer",
+  const image = h("img", { class: "quicklook", alt: `Quicklook of ${words.date(item.properties.datetime)}`, referrerpolicy: "no-referrer",
     onerror: () => image.replaceWith(h("p", { class: "note quicklook" }, "Its quicklook cannot be loaded.")) });
-  if (ours(asset.href)) picture(path(asset.href)).then((url) => image.setAttribute("src", url), () => image.dispatchEvent(new Event("error")));
+  if (ours(asset.href)) picture(path(asset.href), image, signal).catch(() => image.dispatchEvent(new Event("error")));
   else image.setAttribute("src", asset.href);
   return image;
 }

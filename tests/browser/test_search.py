@@ -132,6 +132,33 @@ def test_a_quicklook_is_shown_from_where_it_lies(visit):
     assert made.violations == []
 
 
+def test_a_picture_of_the_server_s_is_shown_and_what_it_was_read_from_is_freed(visit):
+    made = visit()
+    page = made.page
+    page.add_init_script("""
+      window.held = new Set();
+      const { createObjectURL, revokeObjectURL } = URL;
+      URL.createObjectURL = (blob) => { const url = createObjectURL.call(URL, blob); window.held.add(url); return url; };
+      URL.revokeObjectURL = (url) => { window.held.delete(url); revokeObjectURL.call(URL, url); };
+    """)
+    page.route("**/picture-of-*", lambda route: route.fulfill(content_type="image/png", body=PIXEL))
+
+    def with_pictures(route) -> None:
+        answer = route.fetch()
+        found = answer.json()
+        for place, item in enumerate(found["features"]):
+            item["assets"]["thumbnail"] = {"href": f"{made.url}/picture-of-{place}", "type": "image/png", "roles": ["thumbnail"]}
+        route.fulfill(response=answer, json=found)
+
+    page.route("**/stac/search", with_pictures)
+    here(made)
+    for place in range(3):
+        page.locator(".found > li > button").nth(place).click()
+    until(page, "() => [...document.querySelectorAll('img.quicklook')].filter((one) => one.naturalWidth === 1 && one.src.startsWith('blob:')).length === 3")
+    assert page.evaluate("window.held.size") == 0
+    assert made.violations == [] and made.errors == []
+
+
 def test_what_does_not_fit_on_a_page_is_shown_on_request(visit, items):
     made = visit()
 
