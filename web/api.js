@@ -94,6 +94,7 @@ export const unknown = [];
 // The answer itself, where it is a good one.
 export async function ask(path, options = {}, also = []) {
   const question = Symbol(path);
+  const sent = token();
   let answer;
   tell(null, question, performance.now());
   try {
@@ -105,8 +106,8 @@ export async function ask(path, options = {}, also = []) {
       "There is no network just now. What you did here is kept; try again once you are back.");
   }
   tell(true, question);
-  if (answer.status === 401) {
-    // Whatever token there was is over, or none of this server's.
+  if (answer.status === 401 && sent === token()) {
+    // Whatever token there was is over, or none of this server's; one that came meanwhile may be good.
     sessionStorage.removeItem("token");
     for (const say of unknown) say();
   }

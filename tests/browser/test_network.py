@@ -161,6 +161,28 @@ def test_a_token_is_asked_for_kept_for_the_tab_and_given_up(visit, guarded):
     assert page.evaluate("sessionStorage.length") == 0
 
 
+def test_a_late_refusal_of_an_earlier_token_leaves_the_one_that_came_meanwhile(visit, guarded):
+    made = visit(url=guarded((WEB / "config.js").read_text()))
+    page = made.open("place")
+    held: list = []
+    page.route("**/status", lambda route: held.append(route))
+    page.evaluate("""async () => {
+      sessionStorage.setItem("token", "over");
+      window.late = import("./api.js").then(({ get }) => get("status")).catch((error) => error.status);
+    }""")
+    while not held:
+        page.wait_for_timeout(20)
+    page.evaluate("sessionStorage.setItem('token', 'good')")
+    held[0].continue_()
+    assert page.evaluate("window.late") == 401
+    assert page.evaluate("sessionStorage.getItem('token')") == "good"
+    # A refusal of the token that is in hand still ends it.
+    page.unroute("**/status")
+    page.evaluate("sessionStorage.setItem('token', 'over')")
+    assert page.evaluate("import('./api.js').then(({ get }) => get('status')).catch((error) => error.status)") == 401
+    assert page.evaluate("sessionStorage.getItem('token')") is None
+
+
 def test_an_e_mail_address_and_a_password_are_exchanged_for_a_token(visit, guarded):
     made = visit(url=guarded('export const api = "";\nexport const signIn = "/v1/accounts:signInWithPassword?key=k";\nexport const files = [];\n'))
     page = made.open("status")
