@@ -18,6 +18,8 @@ HANGING_S = 20
 """What takes so long does not end: most take milliseconds of the processor, on a computer that may have much else to do."""
 PLACES = ("aoi", "intersects")
 """Members that hold a shape."""
+INSTEAD = {"tile": ("aoi",), "products": ("aoi",), "intersects": ("bbox",)}
+"""Members of an example that others exclude: a body with both is refused before either is looked at."""
 TAKING = [one for one in operations() if one.schema]
 WHOLE = ("/aoi", "/stac/search")
 """Paths that are sent all there is; the others, which look at shapes and values by the same functions, take turns, and all get these:"""
@@ -38,8 +40,7 @@ def bodies(operation: Operation) -> Iterator[tuple[str, bytes, dict[str, str]]]:
         for what, value in (one for at, one in enumerate(sent, turn) if operation.path in WHOLE or at % 3 == 0 or one[0] in ALWAYS):
             for repair in (False, True) if operation.path == "/aoi" and name == "aoi" else (None,):
                 body = {**operation.example, name: value} | ({} if repair is None else {"repair": repair})
-                if name in ("tile", "products"):
-                    body.pop("aoi", None)
+                body = {member: value for member, value in body.items() if member not in INSTEAD.get(name, ())}
                 yield f"{name}: {what}{', to be repaired' if repair else ''}", msgspec.json.encode(body), {}
 
 
