@@ -162,7 +162,10 @@ byId("skip").addEventListener("click", (event) => {
 // Once there is time, the other views are loaded as well, so that they open without a network.
 const warm = () => Object.values(VIEWS).forEach(([, load]) => load().catch(() => null));
 
-addEventListener("hashchange", open);
+addEventListener("hashchange", () => {
+  for (const one of document.querySelectorAll("dialog[open]")) one.close("left");
+  open();
+});
 account.begin(Boolean(token()), open);
 open().finally(() => (globalThis.requestIdleCallback ?? setTimeout)(warm, { timeout: 1000 }));
 forever();

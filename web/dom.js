@@ -43,6 +43,15 @@ export function trouble(error, retry, signIn = null) {
     } }, "Try again") : null));
 }
 
+// A dialog over the page until it is closed, by app.js where another view comes: its returnValue is "left" then.
+export function dialog(attributes, ...children) {
+  const made = h("dialog", attributes, ...children);
+  made.addEventListener("close", () => made.remove());
+  document.body.append(made);
+  made.showModal();
+  return made;
+}
+
 export function table(caption, columns, rows, attributes = {}) {
   return h("table", attributes,
     h("caption", {}, caption),

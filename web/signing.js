@@ -2,7 +2,7 @@
 
 import { Problem, token } from "./api.js";
 import { signIn } from "./config.js";
-import { byId, h } from "./dom.js";
+import { byId, dialog, h } from "./dom.js";
 import { forget } from "./state.js";
 
 let then = () => null;
@@ -35,14 +35,14 @@ export const account = {
       const given = new FormData(event.target);
       try {
         sessionStorage.setItem("token", given.get("token")?.trim() || await exchange(given.get("email"), given.get("password")));
-        dialog.close();
+        box.close();
         account.asked();
         then();
       } catch (error) {
         wrong.textContent = error.message;
       }
     };
-    const dialog = h("dialog", { "aria-labelledby": "signing-title", onclose: () => dialog.remove() },
+    const box = dialog({ "aria-labelledby": "signing-title" },
       h("h2", { id: "signing-title" }, "Sign in"),
       signIn ? h("form", { onsubmit: enter },
         field("E-mail", { name: "email", type: "email", autocomplete: "username", required: true }),
@@ -52,10 +52,8 @@ export const account = {
         field(signIn ? "Or a token or API key" : "Token or API key", { name: "token", type: "password", autocomplete: "off", required: true }),
         h("p", { class: "note" }, "It is kept for this tab only. ", h("code", {}, "revisit keys create"), " makes a key."),
         h("p", { class: "row" }, h("button", { class: signIn ? "" : "first" }, "Use it"),
-          h("button", { type: "button", onclick: () => dialog.close() }, "Cancel"))),
+          h("button", { type: "button", onclick: () => box.close() }, "Cancel"))),
       wrong);
-    document.body.append(dialog);
-    dialog.showModal();
   },
 };
 

@@ -1,7 +1,7 @@
 // What is watched: each subscription with its state, its last alert and the next pass, its results, its log of alerts and their deliveries.
 
 import { Problem, address, changed, get, post, send } from "./api.js";
-import { h, show, table, trouble } from "./dom.js";
+import { dialog, h, show, table, trouble } from "./dom.js";
 import { results } from "./results.js";
 import { aoi } from "./state.js";
 import { subscribing } from "./subscribing.js";
@@ -152,23 +152,26 @@ function carried(one, path, act) {
       : h("p", { class: "note" }, "No webhook: its alerts are in the log and the feed."));
 }
 
-function dialog(heading, ...children) {
-  const made = h("dialog", { "aria-label": heading }, h("form", { method: "dialog" }, h("h2", {}, heading), children));
-  made.addEventListener("close", () => made.remove());
-  document.body.append(made);
-  made.showModal();
-  return made;
-}
+const asking = (heading, ...children) => dialog({ "aria-label": heading }, h("form", { method: "dialog" }, h("h2", {}, heading), children));
 
 function buttons(verb, made) {
   return h("p", { class: "row" }, h("button", { class: "first" }, verb), h("button", { type: "button", onclick: () => made().close() }, "Back"));
 }
 
+// What was typed and not saved when another view came, by the path of what it would change.
+const halfway = new Map();
+
 function changing(one, path, tell) {
-  const number = (name, label) => h("label", { class: "field" }, h("span", {}, label), h("input", { name, type: "number", min: 0, max: 100, value: one[name] ?? "", placeholder: "any" }));
-  const box = dialog(`Change ${one.name}`, h("label", { class: "field" }, h("span", {}, "Name"), h("input", { name: "name", required: true, maxlength: 200, value: one.name })),
+  const before = halfway.get(path) ?? one;
+  const number = (name, label) => h("label", { class: "field" }, h("span", {}, label), h("input", { name, type: "number", min: 0, max: 100, value: before[name] ?? "", placeholder: "any" }));
+  const box = asking(`Change ${one.name}`, h("label", { class: "field" }, h("span", {}, "Name"), h("input", { name: "name", required: true, maxlength: 200, value: before.name })),
     number("max_cloud", "Cloud over the product, at most %"), number("min_clear", "Clear over the area, at least %"), buttons("Save", () => box));
-  box.querySelector("form").addEventListener("submit", async (event) => {
+  const form = box.querySelector("form");
+  box.addEventListener("close", () => {
+    if (box.returnValue === "left") halfway.set(path, Object.fromEntries(new FormData(form)));
+    else halfway.delete(path);
+  });
+  form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const { name, max_cloud: cloud, min_clear: clear } = event.target.elements;
     const limit = (field) => (field.value === "" ? null : field.valueAsNumber);
@@ -178,17 +181,18 @@ function changing(one, path, tell) {
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       box.querySelector(".trouble")?.remove();
-      box.querySelector("form").append(trouble(error, null));
+      form.append(trouble(error, null));
     }
   });
 }
 
 function deleting(one, path, route) {
-  const box = dialog(`Delete ${one.name}?`, h("p", {}, "It is watched no more, and its feed ends. Its results and its log stay until their time is over."), buttons("Delete", () => box));
+  const box = asking(`Delete ${one.name}?`, h("p", {}, "It is watched no more, and its feed ends. Its results and its log stay until their time is over."), buttons("Delete", () => box));
   box.querySelector("form").addEventListener("submit", async (event) => {
     event.preventDefault();
     try {
       await send("DELETE", path);
+      if (!box.open) return;
       box.close();
       route.go("watch");
     } catch (error) {

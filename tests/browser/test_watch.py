@@ -108,3 +108,35 @@ def test_names_that_are_markup_are_only_text(visit):
     page.goto(f"{made.url}/#order/{NASTY}")
     page.locator(".trouble").wait_for()
     assert made.dialogs == [] and made.violations == []
+
+
+def test_going_back_closes_what_lies_over_the_page_and_keeps_what_was_half_typed(visit, suite):
+    wish = {"name": "Half", "indices": ["NDVI"], "aoi": json.loads(shared_data("archive", "aoi", f"{SITE}.geojson").read_text())}
+    request = urllib.request.Request(f"{suite.url}/subscriptions", json.dumps(wish).encode(), {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request) as answer:
+        id = json.load(answer)["subscription"]
+    made = visit()
+    page = made.open("status")
+    made.open(f"watch/{id}")
+    name = page.locator("dialog input[name=name]")
+
+    def change() -> str:
+        page.get_by_role("button", name="Change …").click()
+        return name.input_value()
+
+    assert change() == "Half"
+    name.fill("Half a na")
+    page.go_back()
+    page.locator("#view h1", has_text="Status").wait_for()
+    assert page.locator("dialog").count() == 0
+    page.go_forward()
+    assert change() == "Half a na"
+    page.keyboard.press("Escape")
+    assert change() == "Half"
+    page.keyboard.press("Escape")
+    page.evaluate("import('./signing.js').then(({ account }) => account.open())")
+    page.locator("dialog[open]").wait_for()
+    page.go_back()
+    page.locator("#view h1", has_text="Status").wait_for()
+    assert page.locator("dialog").count() == 0 and made.errors == []
+    page.request.delete(f"{suite.url}/subscriptions/{id}")
