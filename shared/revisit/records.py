@@ -22,7 +22,7 @@ from revisit.usage import Usage
 KINDS: dict[type[Any], tuple[str, ...]] = {
     Subscription: ("owner", "state", "tiles"),
     Order: ("owner", "subscription"),
-    Job: ("orders", "state", "subscription"),
+    Job: ("orders", "owner", "state", "subscription"),
     Alert: ("subscription",),
     Delivery: ("alert", "host", "state", "subscription"),
     Receiver: (),

@@ -7,15 +7,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from products import NOW, product
+from products import FIELD, NOW, product
 from revisit.catalog_schema import to_table
+from revisit.commands import finding
 from revisit.commands.finding import page
 from revisit.commands.sorting import Key, sorted_page
 from revisit.commands.wanting import Wanted
 from revisit.cql import read_text
 from revisit.errors import BadInput
+from revisit.job import Job
 from revisit.local.backend import local_backend
 from revisit.product import best
+from revisit.recipe import Recipe
 
 PRODUCTS = st.lists(st.builds(
     lambda day, level, baseline, source, late, cloud: replace(
@@ -59,3 +62,21 @@ def test_what_is_no_place_to_go_on_from_is_refused(tmp_path, after):
     backend.catalog().add(to_table([product(1), product(2, cloud=5.0)]))
     with pytest.raises(BadInput):
         sorted_page(backend, Wanted(), [Key("eo:cloud_cover"), Key("id")], "local", 1, after)
+
+
+def test_results_among_what_is_found_are_those_of_whoever_asks_and_not_without_end(tmp_path, monkeypatch):
+    backend = local_backend(tmp_path, now=lambda: NOW)
+    jobs = [Job(f"job_{owner}{day}", product(day), FIELD, Recipe(indices=("NDVI",)), NOW, owner=owner, state=state)
+            for owner, day, state in (("ann", 1, "done"), ("ann", 2, "failed"), ("ann", 3, "started"), ("bob", 4, "done"))]
+    backend.commit(lambda commit: [commit.put(job) for job in jobs], last=False)
+
+    def ids(**wanted):
+        return [one.id for one in page(backend, Wanted(**wanted), "ann", 10).items]
+
+    assert ids() == ["job_ann2", "job_ann1"]
+    assert ids(ids=("job_ann1", "job_ann3", "job_bob4", "job_none", product(1).id)) == ["job_ann1"]
+    monkeypatch.setattr(finding, "LOOKED_AT", 2)
+    assert ids(ids=("job_ann2",)) == ["job_ann2"]
+    assert ids(collections=("sentinel-2-l2a",)) == []
+    with pytest.raises(BadInput, match="more than 2 results of yours"):
+        ids()

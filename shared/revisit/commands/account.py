@@ -1,6 +1,6 @@
 """All that is an owner's: told as a whole, and ended for good (rules.md D1)."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -37,7 +37,7 @@ def export(backend: Backend, owner: str) -> dict[str, Any]:
         "at": shown.moment(now),
         "subscriptions": [{**shown.subscription(one), "feed": None, "calendar": None} for one in watched],
         "orders": [shown.order_line(one) for one in ordered],
-        "jobs": [shown.job(one) for one in _jobs(backend, watched, ordered)],
+        "jobs": [shown.job(one) for one in every(records, Job, owner=owner)],
         "alerts": [shown.alert(line) for one in watched for line in every(records, Alert, subscription=one.id)],
         "deliveries": [shown.delivery(way) for one in watched for way in every(records, Delivery, subscription=one.id)],
         "keys": [shown.key(one, now) for one in every(records, ApiKey, owner=owner)],
@@ -64,30 +64,19 @@ def erase(backend: Backend, owner: str) -> dict[str, Any]:
         for one in watched:
             backend.commit(partial(_silence, id=one.id), last=False)
         ordered = list(every(backend.records, Order, owner=owner))
-        jobs = list(_jobs(backend, watched, ordered))
+        jobs = list(every(backend.records, Job, owner=owner))
         for kind in (Delivery, Alert):
             _delete(backend, (record for one in watched for record in every(backend.records, kind, subscription=one.id)), gone)
         _remove_files(backend, jobs, gone)
         _delete(backend, jobs, gone)
         _delete(backend, ordered, gone)
         _delete(backend, watched, gone)
-        if not watched and not ordered:
+        if not watched and not ordered and not jobs:
             break
     _delete(backend, every(backend.records, Answered, owner=owner), gone)
     if usage := backend.records.get(Usage, usage_id(owner)):
         _delete(backend, [usage], gone)
     return {"deleted": gone}
-
-
-def _jobs(backend: Backend, watched: Iterable[Subscription], ordered: Iterable[Order]) -> Iterator[Job]:
-    """Every job of these, once."""
-    seen: set[str] = set()
-    found = (job for ask in ([{"subscription": one.id} for one in watched], [{"orders": one.id} for one in ordered]) for fields in ask
-             for job in every(backend.records, Job, **fields))
-    for job in found:
-        if job.id not in seen:
-            seen.add(job.id)
-            yield job
 
 
 def _silence(commit: Commit, id: str) -> None:

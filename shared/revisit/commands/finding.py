@@ -1,7 +1,7 @@
 """Items found in the catalog and among one's own results: exactly, in order, page by page, one question to the catalog at a time."""
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
@@ -16,11 +16,9 @@ from revisit.cql import holds
 from revisit.errors import BadInput, NotFound
 from revisit.footprint import footprint
 from revisit.job import FINISHED, Job
-from revisit.order import Order
 from revisit.paging import every
 from revisit.place import share
 from revisit.product import Product
-from revisit.subscription import Subscription
 
 MOST = 10_000
 """Items that one question may have to hold at once, to be sorted, counted or exported."""
@@ -217,11 +215,17 @@ def _best(backend: Backend, wanted: Wanted, after: str, hint: int) -> Iterator[P
 def _results(backend: Backend, wanted: Wanted, owner: str, after: str) -> list[Found]:
     """Finished jobs of an owner, in the order of a search."""
     last = place_of(after) if after else None
-    jobs: dict[str, Job] = {}
-    for order in every(backend.records, Order, owner=owner):
-        jobs |= {job.id: job for job in every(backend.records, Job, orders=order.id)}
-    for watcher in every(backend.records, Subscription, owner=owner):
-        jobs |= {job.id: job for job in every(backend.records, Job, subscription=watcher.id)}
-    results = [found for job in jobs.values() if job.owner == owner and job.state in FINISHED and passes(found := Found(job.product, job), wanted)]
+    jobs = list(_named(backend, wanted.ids)) if wanted.ids else list(islice(every(backend.records, Job, owner=owner), LOOKED_AT + 1))
+    if len(jobs) > LOOKED_AT:
+        raise BadInput(f"there are more than {LOOKED_AT:,} results of yours to look at; name the collections to search, or the ids of results")
+    results = [found for job in jobs
+               if job.owner == owner and job.state in FINISHED and passes(found := Found(job.product, job), wanted)]
     results.sort(key=lambda found: found.key, reverse=wanted.latest_first)
     return [found for found in results if last is None or (found.key < last if wanted.latest_first else found.key > last)]
+
+
+def _named(backend: Backend, ids: Iterable[str]) -> Iterator[Job]:
+    """Jobs among the items named; products have names of their own."""
+    for id in dict.fromkeys(ids):
+        if id.startswith("job_") and (job := backend.records.get(Job, id)):
+            yield job

@@ -1,5 +1,6 @@
 """Records as JSON documents in SQLite, found by the fields that `revisit.records.KINDS` names."""
 
+import contextlib
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,7 +13,7 @@ from revisit.errors import GiveUp
 from revisit.local.doorbell import Doorbell
 from revisit.local.outbox import enqueue
 from revisit.local.sqlite import Database
-from revisit.records import KINDS, decode, encode, index_of, name_of
+from revisit.records import KINDS, NAMES, decode, encode, index_of, name_of
 from revisit.wire import Envelope
 
 MARKS_KEPT = timedelta(days=30)
@@ -25,6 +26,7 @@ class LocalRecords:
         self._database = database
         self._now = now
         self._bell = bell
+        _find_anew(database)
 
     def get[T](self, kind: type[T], id: str) -> T | None:
         with self._database.reading() as connection:
@@ -112,6 +114,19 @@ def write(connection: apsw.Connection, record: Any) -> None:
         connection.execute("DELETE FROM record_index WHERE kind = ? AND field = ? AND value = ? AND id = ?", (kind, field, value, record.id))
     for field, value in wanted - known:
         connection.execute("INSERT INTO record_index (kind, field, value, id) VALUES (?, ?, ?, ?)", (kind, field, value, record.id))
+
+
+def _find_anew(database: Database) -> None:
+    """Have every record be found by the fields of today, where the folder was written when these were others."""
+    fields = msgspec.json.encode({name_of(kind): names for kind, names in KINDS.items()}).decode()
+    with database.reading() as connection:
+        if connection.execute("SELECT 1 FROM setting WHERE name = 'found by' AND value = ?", (fields,)).get:
+            return
+    with database.writing() as connection:
+        for kind, body in list(connection.execute("SELECT kind, body FROM record")):
+            with contextlib.suppress(KeyError, msgspec.MsgspecError):  # `doctor` tells of those
+                write(connection, decode(body, NAMES[kind]))
+        connection.execute("INSERT INTO setting (name, value) VALUES ('found by', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", (fields,))
 
 
 def erase(connection: apsw.Connection, kind: type[Any], id: str) -> None:

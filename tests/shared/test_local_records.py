@@ -1,0 +1,22 @@
+"""Records of a data folder that an earlier Revisit wrote."""
+
+from products import FIELD, NOW, product
+from revisit.job import Job
+from revisit.local.backend import DATABASE, local_backend
+from revisit.local.checkup import check_data
+from revisit.local.sqlite import Database
+from revisit.recipe import Recipe
+
+
+def test_what_was_written_when_records_were_found_by_other_fields_is_found_by_those_of_today(tmp_path):
+    job = Job("job_1", product(1), FIELD, Recipe(indices=("NDVI",)), NOW, owner="ann")
+    local_backend(tmp_path).commit(lambda commit: commit.put(job), last=False)
+    with Database(tmp_path / DATABASE).writing() as connection:
+        connection.execute("DELETE FROM record_index WHERE field = 'owner'")
+        connection.execute("INSERT INTO record_index (kind, field, value, id) VALUES ('job', 'once', 'x', 'job_1')")
+        connection.execute("INSERT INTO record (kind, id, body) VALUES ('job', 'damaged', '{'), ('newer', 'unknown', '{}')")
+        connection.execute("UPDATE setting SET value = '{}' WHERE name = 'found by'")
+    for _ in range(2):
+        assert local_backend(tmp_path).records.find(Job, owner="ann") == [job]
+    told = check_data(tmp_path)
+    assert not [line for line in told if "job_1" in line], "nor by what it was found by once"
