@@ -267,6 +267,19 @@ def test_resuming_works_what_was_published_during_the_pause(backend, field, cloc
     assert resume(backend, made.id) == active and count(backend, Job) == 2
 
 
+def test_what_ended_long_before_a_pause_is_not_told_anew_after_it(backend, field, clock):
+    made, other = subscribe(backend, field, "field", NDVI), subscribe(backend, field, "other", NDVI)
+    ends = {1: NOW - timedelta(days=11), 2: NOW - timedelta(days=9), 3: NOW + timedelta(hours=1)}
+    jobs = [Job(job_id(made.id, seen.acquisition, NDVI), seen, FIELD, NDVI, NOW, subscription=made.id, state="done", finished=ends[day])
+            for day in ends for seen in [product(day)]]
+    foreign = Job("job_other", product(4), FIELD, NDVI, NOW, subscription=other.id, state="done", finished=NOW)
+    backend.commit(lambda commit: [commit.put(job) for job in (*jobs, foreign)], last=False)
+    pause(backend, made.id)
+    clock.append(NOW + timedelta(days=1))
+    resume(backend, made.id)
+    assert sum(depth.ready for depth in backend.bus.depth() if depth.function == "deliver") == 2
+
+
 def test_a_pause_during_the_catching_up_of_the_pause_before_forgets_nothing(backend, field, clock, monkeypatch):
     made = subscribe(backend, field, "field", NDVI)
     first = pause(backend, made.id).paused

@@ -176,17 +176,18 @@ def catch_up(backend: Backend, active: Subscription) -> Subscription:
     if active.paused is None:
         return active
     since, now = active.paused, backend.now()
-    _tell_what_ended(backend, active)
+    _tell_what_ended(backend, active, since)
     _catch_up(backend, active, "resume", rfc3339(since), Query(start=since - LATE, end=now),
               lambda product: (product.published or product.sensing_time) >= since)
     # Paused again meanwhile: what was published since the first pause is still to be seen to.
     return change_record(backend, active.id, active.owner, lambda _, there: there.updated(paused=None) if there.state == "active" else there)
 
 
-def _tell_what_ended(backend: Backend, watcher: Subscription) -> None:
+def _tell_what_ended(backend: Backend, watcher: Subscription, since: datetime) -> None:
     """Say again that jobs are done which ended while nobody was to be alerted of them."""
     for job in every(backend.records, Job, subscription=watcher.id, state="done"):
-        if backend.records.get(Alert, alert_id(watcher.id, job.acquisition)) is None:
+        # What had ended a while before it was paused was told of long ago.
+        if job.finished and job.finished >= since - LATE and backend.records.get(Alert, alert_id(watcher.id, job.acquisition)) is None:
             backend.commit(partial(Commit.emit, event=JobFinished(job.id, job.lane, job.again)), last=False)
 
 
