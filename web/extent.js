@@ -2,7 +2,7 @@
 
 import { get, post } from "./api.js";
 import { h } from "./dom.js";
-import { amend, aoi } from "./state.js";
+import { amend, aoi, called } from "./state.js";
 import * as words from "./words.js";
 
 export const askAbout = (one, signal) => (one.tile ? get(`aoi?tile=${encodeURIComponent(one.tile)}`, signal) : post("aoi", { aoi: one.given }, { signal }));
@@ -13,6 +13,12 @@ export async function known(signal) {
   if (!one || one.seen) return;
   const seen = await askAbout(one, signal);
   if (one === aoi()) amend({ seen, given: one.tile ? seen.aoi : one.given });
+}
+
+// Over what a view works, and the way to another place.
+export function over(otherwise) {
+  const one = aoi();
+  return h("p", { class: "told-line" }, `Over ${one ? called(one) : otherwise}. `, h("a", { href: "#place" }, one ? "Change the place" : "Choose a place"));
 }
 
 // The server's answer as elements.

@@ -2,6 +2,7 @@
 
 import { Problem, changed, get, post, send } from "./api.js";
 import { h, show, table, trouble } from "./dom.js";
+import { over } from "./extent.js";
 import { recipeFields, ticked } from "./recipes.js";
 import { results } from "./results.js";
 import { aoi, keep, kept, shape } from "./state.js";
@@ -45,7 +46,7 @@ async function blank(place, route) {
       waiting = setTimeout(() => reckon(form, route, estimate), PAUSE);
     };
     form.append(h("div", { class: "stack wide-apart" }, await fields(kept("wish", {}), ask)), h("div", { class: "sticky" }, estimate));
-    place.append(h("p", { class: "told-line" }, `Over ${named()}. `, h("a", { href: "#place" }, "Change the place")), form, list);
+    place.append(over(), form, list);
     reckon(form, route, estimate);
   }
   const again = async ({ signal }) => {
@@ -55,8 +56,6 @@ async function blank(place, route) {
   show(list, earlier((await get("orders?limit=50", route.signal)).orders.filter((one) => !one.subscription)));
   return { again };
 }
-
-const named = () => (aoi().tile ? `tile ${aoi().tile}` : aoi().name || "your area");
 
 async function fields(before, ask) {
   const number = (name, label, note, value) => h("label", { class: "field" }, h("span", {}, label),
@@ -77,11 +76,7 @@ function wish(form) {
   return { ...given, ...ticked(form) };
 }
 
-const where = () => (aoi().tile ? { tile: aoi().tile } : { aoi: geometry(shape(aoi())) });
-
-function geometry(geojson) {
-  return geojson.type === "Feature" ? geojson.geometry : geojson;
-}
+const where = () => (aoi().tile ? { tile: aoi().tile } : { aoi: shape(aoi()) });
 
 let asked = 0;
 async function reckon(form, route, estimate) {

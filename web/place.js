@@ -6,7 +6,7 @@ import { drawing } from "./drawing.js";
 import { askAbout, extent, wrongs } from "./extent.js";
 import { drop, fillLayer, layer, look, looks, roughArea } from "./map.js";
 import { asText, circles, readFile, readText, together } from "./reading.js";
-import { amend, aoi, keep, kept, listen, shape, take, undo, undoable } from "./state.js";
+import { amend, aoi, called, keep, kept, listen, shape, take, undo, undoable } from "./state.js";
 import * as words from "./words.js";
 
 export const title = "Place";
@@ -201,7 +201,7 @@ function told() {
   }
   fillLayer(parts.marks, ...places(error).map((at) => ({ type: "Point", coordinates: at })));
   return show(parts.card,
-    h("div", { class: "row apart" }, h("h2", {}, one.tile ? `Tile ${one.tile}` : one.name || "Your area"),
+    h("div", { class: "row apart" }, h("h2", {}, one.name || words.capital(called(one))),
       h("button", { type: "button", class: "plain", "data-key": "clear", onclick: () => take(null) }, "Clear")),
     one.seen ? extent(one.seen) : null,
     asking ? h("p", { class: "note", "aria-busy": "true" }, `About ${words.km2(roughArea(one.given))}; asking what it would mean …`) : null,

@@ -2,7 +2,7 @@
 
 import { Problem, post, save } from "./api.js";
 import { h, show, trouble } from "./dom.js";
-import { known } from "./extent.js";
+import { known, over } from "./extent.js";
 import { found } from "./found.js";
 import { drop, fillLayer, layer, look, looks } from "./map.js";
 import { months } from "./months.js";
@@ -21,7 +21,7 @@ export async function enter(place, route) {
   if (tile && aoi()?.tile !== tile) take({ given: null, name: "", tile, seen: null });
   const area = layer(() => (aoi()?.tile ? looks.tile() : looks.aoi()), 3);
   parts = { route, area, list: null, summary: h("div", { class: "stack" }), results: h("div", { class: "stack" }), searching: null };
-  place.append(h("h1", {}, "Search"), over(), conditions(route.params), parts.summary, parts.results);
+  place.append(h("h1", {}, "Search"), over("everything known, wherever it is"), conditions(route.params), parts.summary, parts.results);
   seen();
   await search();
 }
@@ -35,12 +35,6 @@ export function leave() {
   // Where the map could not be had, nothing was put on it.
   parts?.list?.end();
   drop(parts?.area);
-}
-
-function over() {
-  const one = aoi();
-  const what = !one ? "everything known, wherever it is" : one.tile ? `tile ${one.tile}` : one.name || "your area";
-  return h("p", { class: "told-line" }, `Over ${what}. `, h("a", { href: "#place" }, one ? "Change the place" : "Choose a place"));
 }
 
 function conditions(params) {
@@ -89,19 +83,11 @@ function body(params) {
     wanted.datetime = `${params.get("from") ? `${params.get("from")}T00:00:00Z` : ".."}/${params.get("to") ? `${params.get("to")}T23:59:59Z` : ".."}`;
   }
   if (aoi()?.tile) wanted.tiles = [aoi().tile];
-  else if (aoi()) wanted.intersects = onlyGeometry(shape(aoi()));
+  else if (aoi()) wanted.intersects = shape(aoi());
   if (filters.length) wanted.filter = filters.length > 1 ? { op: "and", args: filters } : filters[0];
   if (params.get("coverage") && aoi()) wanted.coverage = Number(params.get("coverage"));
   if (params.get("newest") !== "no") wanted.newest = true;
   return wanted;
-}
-
-// STAC's intersects is one geometry, never a feature.
-function onlyGeometry(geojson) {
-  if (geojson.type === "Feature") return geojson.geometry;
-  if (geojson.type !== "FeatureCollection") return geojson;
-  const polygons = geojson.features.flatMap(({ geometry }) => (geometry.type === "Polygon" ? [geometry.coordinates] : geometry.coordinates));
-  return { type: "MultiPolygon", coordinates: polygons };
 }
 
 // A search ends the one before it, whose answer must not be drawn over its own.

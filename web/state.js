@@ -1,7 +1,8 @@
 // What must outlive a reload: kept in this browser, told to whoever listens.
 //
 // The AOI in hand is { given, name, tile, seen }: `given` is GeoJSON as it was drawn, pasted or opened, valid or not; `tile` the id where a
-// whole tile was asked for; `seen` the server's answer about it (POST /aoi), null until it is known to be valid. `shape(aoi)` is what to use.
+// whole tile was asked for; `seen` the server's answer about it (POST /aoi), null until it is known to be valid. `shape(aoi)` is what to use,
+// `called(aoi)` what to call it.
 
 const PREFIX = "revisit.";
 const MOST_UNDO = 50;
@@ -33,6 +34,7 @@ const listeners = new Set();
 
 export const aoi = () => current;
 export const shape = (one) => one?.seen?.aoi ?? one?.given ?? null;
+export const called = (one) => (one.tile ? `tile ${one.tile}` : one.name || "your area");
 export const undoable = () => past.length > 0;
 
 // Take another AOI in hand, null for none; what it replaces can be had back by undo().

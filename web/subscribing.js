@@ -2,7 +2,7 @@
 
 import { Problem, post } from "./api.js";
 import { h, show, table, trouble } from "./dom.js";
-import { known } from "./extent.js";
+import { known, over } from "./extent.js";
 import { recipeFields, ticked } from "./recipes.js";
 import { aoi, keep, kept, shape } from "./state.js";
 import * as words from "./words.js";
@@ -41,7 +41,7 @@ export async function subscribing(place, route) {
     h("label", { class: "field" }, h("span", {}, "Webhooks, an https address a line"), h("textarea", { name: "webhooks", rows: 2 }, (before.webhooks ?? []).join("\n")),
       h("small", {}, "Alerts are posted there, signed (Standard Webhooks). There is a feed in any case."))),
   h("div", { class: "sticky" }, past));
-  place.append(h("p", { class: "told-line" }, `Over ${aoi().tile ? `tile ${aoi().tile}` : aoi().name || "your area"}. `, h("a", { href: "#place" }, "Change the place")), form);
+  place.append(over(), form);
   reckon(form, route, past);
   return {};
 }
@@ -53,10 +53,7 @@ function wish(form) {
   return { ...given, ...ticked(form), ...(hooks.length ? { webhooks: hooks } : {}) };
 }
 
-const body = (form) => {
-  const geojson = shape(aoi());
-  return { ...wish(form), aoi: geojson.type === "Feature" ? geojson.geometry : geojson };
-};
+const body = (form) => ({ ...wish(form), aoi: shape(aoi()) });
 
 let asked = 0;
 async function reckon(form, route, past) {

@@ -3,7 +3,7 @@
 import { Problem, address, changed, get, post, send } from "./api.js";
 import { dialog, h, show, table, trouble } from "./dom.js";
 import { results } from "./results.js";
-import { aoi } from "./state.js";
+import { aoi, called } from "./state.js";
 import { subscribing } from "./subscribing.js";
 import * as words from "./words.js";
 
@@ -237,7 +237,7 @@ function sent(deliveries, one) {
 function nothing() {
   return h("div", { class: "card" }, h("h2", {}, "Nothing is watched yet"),
     h("p", {}, "Every clear pass of Sentinel-2 over a place that you watch appears here, with its picture, its numbers and its files."),
-    h("p", { class: "row" }, aoi() ? h("a", { href: "#watch/new", class: "button first" }, `Watch ${aoi().name || "your area"}`) : h("a", { href: "#place", class: "button first" }, "Choose a place")),
+    h("p", { class: "row" }, aoi() ? h("a", { href: "#watch/new", class: "button first" }, `Watch ${called(aoi())}`) : h("a", { href: "#place", class: "button first" }, "Choose a place")),
     h("p", {}, "Or from the command line:"),
     h("pre", { tabindex: "0" }, h("code", {}, "revisit subscribe --aoi field.geojson --name \"My field\" \\\n  --index NDVI --min-clear 60 --backfill 2024-04-01")));
 }

@@ -33,5 +33,7 @@ export function km2(area) {
 
 export const lonLat = ([lon, lat]) => `${Math.abs(lat).toFixed(4)}° ${lat < 0 ? "S" : "N"}, ${Math.abs(lon).toFixed(4)}° ${lon < 0 ? "W" : "E"}`;
 
+export const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
 // With a capital at its beginning and a full stop at its end.
-export const sentence = (text) => `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
+export const sentence = (text) => `${capital(text)}${/[.!?]$/.test(text) ? "" : "."}`;
