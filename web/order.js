@@ -30,8 +30,9 @@ export function leave() {
 async function blank(place, route) {
   const list = h("div", { class: "stack" });
   const estimate = h("div", { class: "card", "aria-live": "polite" });
+  const only = products(route);
   place.append(h("h1", {}, "Order"));
-  if (!aoi()) {
+  if (!aoi() && !only.length) {
     place.append(h("div", { class: "empty stack" }, h("p", {}, "An order cuts bands and indices out of every acquisition over one place."),
       h("p", {}, h("a", { href: "#place", class: "button first" }, "Choose a place"))), list);
   } else {
@@ -41,12 +42,13 @@ async function blank(place, route) {
     }, oninput: () => ask() });
     let waiting = null;
     const ask = () => {
-      keep("wish", wish(form));
+      // Products that are named leave the period and the cloud as they were for the next order.
+      keep("wish", { ...(only.length ? kept("wish", {}) : {}), ...wish(form) });
       clearTimeout(waiting);
       waiting = setTimeout(() => reckon(form, route, estimate), PAUSE);
     };
-    form.append(h("div", { class: "stack wide-apart" }, await fields(kept("wish", {}), ask)), h("div", { class: "sticky" }, estimate));
-    place.append(over(), form, list);
+    form.append(h("div", { class: "stack wide-apart" }, await fields(kept("wish", {}), only.length, ask)), h("div", { class: "sticky" }, estimate));
+    place.append(over("the whole of its tile"), only.length ? named(only) : "", form, list);
     reckon(form, route, estimate);
   }
   const again = async ({ signal }) => {
@@ -57,34 +59,42 @@ async function blank(place, route) {
   return { again };
 }
 
-async function fields(before, ask) {
+// The products that the address names, such as the one a search was left with; else all that meets the conditions is meant.
+const products = ({ params }) => params.get("products")?.split(",").filter(Boolean) ?? [];
+
+const named = (only) => h("div", { class: "card" }, h("p", {}, only.length === 1 ? "Only from this product: " : `Only from these ${words.count(only.length)} products: `,
+  h("code", { class: "path" }, only.join(", "))), h("p", {}, h("a", { href: "#order" }, "Order by period and cloud instead")));
+
+async function fields(before, only, ask) {
   const number = (name, label, note, value) => h("label", { class: "field" }, h("span", {}, label),
     h("input", { name, type: "number", min: 0, max: 100, step: 1, value: value ?? "", placeholder: "any" }), h("small", {}, note));
   const day = (name, label, value) => h("label", { class: "field" }, h("span", {}, label), h("input", { name, type: "date", min: "2015-06-23", value: value ?? "" }));
   const chosen = { indices: before.indices?.length || before.bands?.length ? before.indices ?? [] : ["NDVI"], bands: before.bands ?? [] };
   return [
-    h("div", { class: "conditions four" }, day("start", "From", before.start), day("end", "To", before.end),
-      number("max_cloud", "Cloud, at most %", "over the whole product", before.max_cloud), number("min_clear", "Clear, at least %", "of your area", before.min_clear)),
+    h("div", { class: "conditions four" }, only ? [] : [day("start", "From", before.start), day("end", "To", before.end),
+      number("max_cloud", "Cloud, at most %", "over the whole product", before.max_cloud)], number("min_clear", "Clear, at least %", "of your area", before.min_clear)),
     ...await recipeFields(chosen, ask),
   ];
 }
 
-// The body of POST /orders that the form says.
+// What the form says of an order.
 function wish(form) {
   const given = Object.fromEntries([...new FormData(form)].filter(([name, value]) => value !== "" && !["indices", "bands"].includes(name)));
   for (const name of ["max_cloud", "min_clear"]) if (name in given) given[name] = Number(given[name]);
   return { ...given, ...ticked(form) };
 }
 
-const where = () => (aoi().tile ? { tile: aoi().tile } : { aoi: shape(aoi()) });
+// The body of POST /orders.
+const body = (form, route) => ({ ...(!aoi() ? {} : aoi().tile ? { tile: aoi().tile } : { aoi: shape(aoi()) }), ...wish(form),
+  ...(products(route).length ? { products: products(route) } : {}) });
 
 let asked = 0;
 async function reckon(form, route, estimate) {
   const mine = ++asked;
-  const body = wish(form);
-  if (!body.indices.length && !body.bands.length) return show(estimate, h("p", {}, "Choose an index or a band at least."), button(false));
+  const wanted = body(form, route);
+  if (!wanted.indices.length && !wanted.bands.length) return show(estimate, h("p", {}, "Choose an index or a band at least."), button(false));
   try {
-    const told = await post("orders/estimate", { ...where(), ...body }, { signal: route.signal });
+    const told = await post("orders/estimate", wanted, { signal: route.signal });
     if (mine !== asked) return undefined;
     return show(estimate, h("h2", {}, told.jobs ? `${words.many(told.jobs, "acquisition")} to be worked` : "Nothing is known for these conditions"), facts([
       ["Products", words.count(told.products)], ["Pixels", words.count(told.pixels)], ["To read", `about ${words.size(told.bytes_read)}`],
@@ -107,7 +117,7 @@ async function order(form, route, estimate) {
   const submit = form.querySelector("[data-key=order]");
   submit.disabled = true;
   try {
-    const made = await post("orders", { ...where(), ...wish(form) }, { signal: route.signal });
+    const made = await post("orders", body(form, route), { signal: route.signal });
     route.go(`order/${made.order}`);
   } catch (error) {
     if (error.name === "AbortError") return;

@@ -283,3 +283,23 @@ def test_a_whole_way_by_the_keyboard_alone(visit):
     page.keyboard.press("ArrowLeft")
     until(page, "(text) => document.querySelector('.when').textContent !== text", before)
     assert made.violations == [] and made.errors == []
+
+
+def test_a_product_that_was_found_is_ordered_alone(visit, expected):
+    made = visit()
+    page = from_field(made, "#search", "Search")
+    line = page.locator(".found > li", has_text="26 Dec 2023")
+    line.locator("button").first.click()
+    line.get_by_role("link", name="Order from this product").click()
+    page.locator(".sticky h2", has_text="1 acquisition").wait_for()
+    assert page.locator("input[name=start]").count() == 0
+    id = page.locator("#view .card code").first.inner_text()
+    assert id.startswith("S2") and "20231226" in id
+    placed(page)
+    rows = page.evaluate("[...document.querySelectorAll('.results .tall tbody tr')].map((row) => [...row.children].map((one) => one.textContent))")
+    mean = next(one["NDVI"]["mean"] for one in expected["dates"] if one["date"] == "2023-12-26")
+    assert [(row[0], float(row[2])) for row in rows] == [("26 Dec 2023", pytest.approx(mean, abs=5.1e-4))]
+    # The next order is by conditions again.
+    made.open("order")
+    page.locator(".sticky h2", has_text=f"{len(expected['dates'])} acquisitions").wait_for()
+    assert made.errors == []
