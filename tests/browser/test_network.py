@@ -52,7 +52,9 @@ def test_a_slow_server_is_waited_for_and_the_page_says_so(visit):
     page.get_by_label("Tile, coordinates or country").fill("51.3, 4.2")
     page.keyboard.press("Enter")
     assert "asking what it would mean" in page.locator(".card").inner_text()
+    before = page.locator("#where").bounding_box()
     page.locator("#notice", has_text="Still waiting").wait_for()
+    assert page.locator("#where").bounding_box() == before
     page.locator(".card .facts").wait_for()
     until(page, "() => document.getElementById('notice').textContent === ''")
 
