@@ -61,7 +61,10 @@ async function open() {
   tabs(wanted.name);
   const place = byId("view");
   unloaded = true;
+  const inside = place.contains(document.activeElement);
   show(place, h("p", { class: "waiting", "aria-busy": "true" }, "One moment …"));
+  // The link that was followed is gone; the keyboard goes on from where it led.
+  if (inside) place.focus({ preventScroll: true });
   try {
     const module = await VIEWS[wanted.name][1]();
     if (route !== mine) return undefined;
