@@ -102,9 +102,10 @@ export function results(asker, route) {
     const mine = turn;
     const stale = () => mine !== turn;
     const unlessStale = (error) => stale() || told(error);
-    show(head, picker());
+    show(head, one ? picker() : "");
     stage.hidden = dates.hidden = !one;
     if (!one) {
+      swipe.hidden = true;
       show(said, "Nothing has been worked yet; the first result shows here by itself.");
       return;
     }

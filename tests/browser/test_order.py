@@ -157,6 +157,19 @@ def test_dates_that_gave_nothing_are_on_the_slider_with_their_reason(result, exp
     assert page.url == shared
 
 
+def test_before_the_first_result_nothing_waits_to_be_moved(visit, order):
+    made = visit()
+
+    def open_still(route) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, json=answer.json() | {"jobs": []})
+
+    made.page.route(f"**/orders/{order}", open_still)
+    page = made.open(f"order/{order}")
+    page.locator(".readout", has_text="Nothing has been worked yet").wait_for()
+    assert page.evaluate("[...document.querySelectorAll('.results input, .results select, .results button')].filter((one) => one.checkVisibility()).length") == 0
+
+
 def test_two_dates_lie_side_by_side_and_colours_can_be_chosen(result):
     made, page, _ = result
     chosen(page, "26 Dec 2023")
@@ -261,6 +274,8 @@ def test_a_whole_way_by_the_keyboard_alone(visit):
     page.locator("#view a[href='#search']").wait_for()
     reach("#view a[href='#search']")
     page.keyboard.press("Enter")
+    # What was pressed is gone; the keyboard is in what it led to.
+    assert page.evaluate("document.activeElement.id") == "view"
     page.locator(".found > li").first.wait_for()
     page.locator("#skip").focus()
     reach("#tabs a[href='#order']")
