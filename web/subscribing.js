@@ -60,12 +60,12 @@ async function reckon(form, route, past) {
   const mine = ++asked;
   const { name, webhooks, ...wanted } = body(form);
   try {
-    const told = await post("subscriptions/preview", wanted, { signal: route.signal });
+    const told = await post("subscriptions/preview", { ...wanted, ...(wanted.backfill ? { from: wanted.backfill } : {}) }, { signal: route.signal });
     if (mine !== asked) return undefined;
     const { acquisitions, would_have_fired: fired } = told;
     return show(past, h("h2", {}, acquisitions ? `Would have alerted ${words.count(fired)} ${fired === 1 ? "time" : "times"}` : "Nothing is known of its past"),
       h("p", {}, acquisitions ? `Of ${words.many(acquisitions, "acquisition")} from ${words.date(told.from)} to ${words.date(told.to)}, ${words.count(told.too_cloudy)} were too cloudy.`
-        : "No acquisition of the last year is in the catalog; it is watched from now on all the same."),
+        : `No acquisition since ${words.date(told.from)} is in the catalog; it is watched from now on all the same.`),
       acquisitions && told.judged ? h("p", { class: "note" }, words.sentence(told.judged)) : null,
       acquisitions ? h("details", {}, h("summary", {}, "Month by month"), h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Month by month" },
         table("Alerts there would have been", [["Month"], ["Alerts", "number"], ["Acquisitions", "number"]], told.months.map((one) => h("tr", {}, h("th", { scope: "row" }, one.month),
