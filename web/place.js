@@ -96,6 +96,8 @@ async function opened(file) {
 
 // What was given last is taken, however long something before it takes to be read.
 let brought = 0;
+// The AOI that was typed, pasted or opened: what is said of it is looked at, while who draws goes on looking at the map.
+let typed = null;
 async function bring(reading, keepName = false) {
   const mine = ++brought;
   parts.said.replaceChildren();
@@ -103,6 +105,7 @@ async function bring(reading, keepName = false) {
     const found = await reading();
     if (mine !== brought) return;
     take({ name: "", points: null, ...found, seen: null, ...(keepName && !found.name ? { name: aoi()?.name ?? "" } : {}) });
+    typed = aoi();
     if (found.given) look(found.given);
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
@@ -162,11 +165,13 @@ async function ask(one) {
   error = null;
   told();
   const { signal } = asking;
+  const shown = () => one === typed && parts.card.scrollIntoView({ block: "nearest" });
   try {
     const seen = await askAbout(one, signal);
     if (one !== aoi()) return;
     asking = null;
     amend({ seen, given: one.tile ? seen.aoi : one.given });
+    shown();
     if (one.tile) look(seen.aoi);
     parts.route.say(`${words.km2(seen.area_km2)}, ${words.many(seen.tiles.length, "tile")}.`);
   } catch (problem) {
@@ -175,6 +180,7 @@ async function ask(one) {
     asking = null;
     error = problem;
     told();
+    shown();
   }
 }
 

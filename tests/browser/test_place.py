@@ -113,6 +113,7 @@ def test_an_invalid_shape_is_shown_where_it_is_wrong_and_repaired(visit):
     trouble.wait_for()
     assert "crosses itself" in trouble.inner_text() and "--repair" not in trouble.inner_text()
     assert "51.0500° N, 4.0500° E" in trouble.inner_text()
+    until(page, "() => document.querySelector('.card .trouble').getBoundingClientRect().bottom <= innerHeight")
     page.get_by_role("button", name="Repair it").click()
     # Two triangles, each half as high as the box and as wide.
     repaired = facts(page)
