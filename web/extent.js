@@ -36,13 +36,16 @@ export function extent(seen) {
   return h("dl", { class: "facts" }, facts.filter(Boolean).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
 }
 
+// Repairing is a button here.
+const plain = (text) => text.replace(/,? or ask for (it|the AOI) to be repaired \(--repair\)/, "").replace(/ \(--repair\)/g, "");
+
 // What is wrong, place by place, with what can be done about it: `go` looks at a place, `repair` and `retry` are null where they cannot help.
 export function wrongs(error, { go, repair, retry, undo }) {
   const places = (error.more.errors ?? []).filter((one) => one.at);
   return h("div", { class: "trouble", role: "alert" },
-    h("p", {}, error.message.replace(/, or ask for it to be repaired \(--repair\)/, "").replace(/ \(--repair\)/g, "")),
+    h("p", {}, plain(error.message)),
     places.length ? h("ul", { class: "places" }, places.slice(0, 12).map((one) => h("li", {},
-      h("button", { type: "button", class: "plain", onclick: () => go(one.at) }, words.lonLat(one.at)), `: ${one.why.replace(/^the AOI /, "")}`))) : null,
+      h("button", { type: "button", class: "plain", onclick: () => go(one.at) }, words.lonLat(one.at)), `: ${plain(one.why).replace(/^the AOI /, "")}`))) : null,
     h("p", { class: "row" },
       repair ? h("button", { type: "button", class: "first", onclick: repair }, "Repair it") : null,
       retry ? h("button", { type: "button", onclick: retry }, "Try again") : null,
