@@ -45,7 +45,7 @@ def item(product: Product, links: Iterable[Mapping[str, Any]] = (), assets: Mapp
     """
     properties, assets = fields(product), assets or {}
     kinds = EXTENSIONS | _MORE
-    named = [*properties, *(name for asset in assets.values() for name in asset)]
+    named = set(properties).union(*assets.values())
     return {
         "type": "Feature",
         "stac_version": "1.1.0",
@@ -122,21 +122,27 @@ def alternates(href: str) -> dict[str, Any]:
 
 
 def _band(product: Product, file: BandFile) -> dict[str, Any]:
-    known, code = BANDS[file.band], _epsg(product.tile)
-    spectral = file.band in SPECTRAL
-    made: dict[str, Any] = {"href": file.href, "type": _TYPES[file.driver], "title": file.band,
-                            "roles": ["data", "reflectance"] if spectral else ["data"], "gsd": known.resolution_m}
+    known = BANDS[file.band]
     about: dict[str, Any] = {"name": file.band}
-    if spectral:
+    if file.band in SPECTRAL:
         about |= {"eo:common_name": known.common_name, "eo:center_wavelength": round((known.wavelength_nm or 0) / 1000, 4)}
-    made["bands"] = [about]
-    made["raster:bands"] = [{"nodata": file.nodata, "spatial_resolution": known.resolution_m, "scale": file.scale, "offset": file.offset}]
-    if code:
-        west, _, east, north = Tile.parse(product.tile).bounds_utm
-        side = (east - west) // known.resolution_m
-        made |= {"proj:code": f"EPSG:{code}", "proj:shape": [side, side],
-                 "proj:transform": [known.resolution_m, 0, west, 0, -known.resolution_m, north]}
-    return made | alternates(file.href)
+    return {
+        "href": file.href, "type": _TYPES[file.driver], "title": file.band, "roles": ["data", "reflectance"] if file.band in SPECTRAL else ["data"],
+        "gsd": known.resolution_m, "bands": [about],
+        "raster:bands": [{"nodata": file.nodata, "spatial_resolution": known.resolution_m, "scale": file.scale, "offset": file.offset}],
+        **_grid(product.tile, known.resolution_m), **alternates(file.href),
+    }
+
+
+@lru_cache(maxsize=16_384)
+def _grid(tile: str, resolution: int) -> Mapping[str, Any]:
+    """Where the pixels of a tile lie, as fields of an asset: one page says it of hundreds of bands."""
+    code = _epsg(tile)
+    if not code:
+        return {}
+    west, _, east, north = Tile.parse(tile).bounds_utm
+    side = (east - west) // resolution
+    return {"proj:code": f"EPSG:{code}", "proj:shape": [side, side], "proj:transform": [resolution, 0, west, 0, -resolution, north]}
 
 
 @lru_cache(maxsize=65_536)
