@@ -93,7 +93,8 @@ def of_address(collection: str = "", ignored: tuple[str, ...] = ()) -> Search:
     given = {name: text for name, text in request.args.items() if text}
     known = {field.encode_name for field in NAMES} - ({"collections"} if collection else set())
     for name in request.args:
-        if name not in known | set(ignored):
+        # pystac-client names the collection besides.
+        if name not in known | set(ignored) and (name, request.args[name]) != ("collections", collection):
             raise BadInput(f"there is no parameter {name[:40]!r}; there are {', '.join(sorted(known))}")
         if len(request.args.getlist(name)) > 1:
             raise BadInput(f"{name} is given twice; separate several by commas")
