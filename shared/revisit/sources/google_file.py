@@ -5,12 +5,15 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from revisit.errors import GiveUp, NotFound, Retry
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     import httpx
 
 CONNECT_S, READ_S = 10.0, 60.0
@@ -112,7 +115,7 @@ def _response(url: str, headers: dict[str, str]) -> "Iterator[httpx.Response]":
     # The file is packed itself; packing it once more on its way would only cost.
     headers = {"user-agent": "revisit", "accept-encoding": "identity", **headers}
     try:
-        with httpx.Client(timeout=httpx.Timeout(READ_S, connect=CONNECT_S)) as client, client.stream("GET", url, headers=headers) as response:
+        with httpx.Client(timeout=httpx.Timeout(READ_S, connect=CONNECT_S), verify=_trusted()) as client, client.stream("GET", url, headers=headers) as response:
             if response.status_code == 404:
                 raise NotFound(f"{url} is not there; check the address")
             if response.status_code >= 500 or response.status_code in _TRANSIENT:
@@ -124,6 +127,14 @@ def _response(url: str, headers: dict[str, str]) -> "Iterator[httpx.Response]":
         raise Retry(f"{url} does not answer or breaks off ({type(error).__name__}); it is tried again later") from None
     except httpx.InvalidURL:
         raise GiveUp(f"{url!r} is not an address") from None
+
+
+@cache
+def _trusted() -> "SSLContext":
+    """Read once: that takes longer than asking for a small file, of which a page of products has hundreds."""
+    import httpx
+
+    return httpx.create_ssl_context()
 
 
 def _led(response: Any) -> str:
