@@ -4,6 +4,7 @@
     parameters   what is asked for, of an address or a body
     items        items found, page by page, and one by one
     files        the files of an item
+    telling      what sources tell of them
     numbers      what is found in numbers, and as a file
     showing      what is found, as items
 """

@@ -43,7 +43,8 @@ def _page(asked: Asked, search: Search, address: str, more: list[dict[str, Any]]
     links = [*root_links(_self(address), GEOJSON), *(more or [])]
     if found.next:
         links.append(_next(search, address, found.next))
-    features = [search.selection.of_item(shown(one)) for one in found.items]
+    assets = files.assets_of(asked, found.items) if search.selection.shows("assets") else [None] * len(found.items)
+    features = [search.selection.of_item(shown(*one)) for one in zip(found.items, assets, strict=True)]
     counted = {} if found.matched is None else {"numberMatched": found.matched}
     return answer({"type": "FeatureCollection", "features": features, "links": links, "numberReturned": len(features), **counted}, GEOJSON)
 

@@ -36,6 +36,10 @@ class Selection:
             return cls((*_ALWAYS, *shown), tuple(path for path in hidden if not any(one[:len(path)] == path for one in shown)))
         return cls(None if silent and hidden else _USUAL, hidden)
 
+    def shows(self, name: str) -> bool:
+        """Whether anything of a member is wanted."""
+        return (self.include is None or any(path[0] == name for path in self.include)) and (name,) not in self.exclude
+
     def of_item(self, item: dict[str, Any]) -> dict[str, Any]:
         """An item with the members that are wanted only."""
         shown = item

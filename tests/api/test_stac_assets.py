@@ -1,0 +1,283 @@
+"""The band files of products in searches: those that their sources tell of, soon, and asked of only where they are wanted."""
+
+import threading
+import time
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import numpy as np
+import pystac
+import pystac_client
+import pytest
+import requests
+from werkzeug.serving import make_server
+
+from data import shared_data
+from products import NOW, known, product
+from revisit.api import create_app
+from revisit.api.stac import files, telling
+from revisit.bands import BANDS, BandFile, SourceFile
+from revisit.errors import GiveUp, Retry
+from revisit.local.backend import local_backend
+from revisit.ports import Query
+from revisit.sources import open_source, stac_item
+from revisit.sources.stac_api import StacApi
+from stac_server import Server, collection, json_answer, recorded
+
+BUCKET = "https://storage.googleapis.com/gcp-public-data-sentinel-2/L2/tiles/32/T/NR"
+
+
+class Source:
+    """Of products in Google's bucket; counts what it is asked, and may be kept from answering."""
+
+    def __init__(self, spec: str) -> None:
+        self.spec = spec
+        self.asked: Counter[str] = Counter()
+        self.free = threading.Event()
+        self.free.set()
+        self.refuses: Exception | None = None
+
+    def files(self, of) -> list[SourceFile]:
+        self.asked[of.id] += 1
+        self.free.wait(60)
+        if self.refuses:
+            raise self.refuses
+        return [SourceFile("B02.jp2", f"{BUCKET}/{of.id}/B02.jp2"), SourceFile("x-ql.jpg", f"{BUCKET}/{of.id}/x-ql.jpg")]
+
+    def bands(self, of) -> dict[str, BandFile]:
+        return {"B02": BandFile("B02", f"{BUCKET}/{of.id}/B02.jp2", "JP2OpenJPEG", offset=-0.1)}
+
+
+class Sources:
+    """By their SPEC."""
+
+    def __init__(self) -> None:
+        self.of: dict[str, Source] = {}
+
+    def __call__(self, spec: str) -> Source:
+        return self.of.setdefault(spec, Source(spec))
+
+
+@pytest.fixture
+def sources():
+    made = Sources()
+    yield made
+    for one in made.of.values():
+        one.free.set()
+
+
+@pytest.fixture
+def backend(tmp_path, sources):
+    return replace(local_backend(tmp_path / "data", (), lambda: NOW), source=sources)
+
+
+@pytest.fixture
+def client(backend):
+    return create_app(backend).test_client()
+
+
+def several(count: int, source: str = "folder:/one", **changes: Any):
+    """Products told apart by their ids."""
+    return [product(1 + at % 28, month=1 + at // 28, source=source, **changes) for at in range(count)]
+
+
+def search(client, **body: Any) -> list[dict[str, Any]]:
+    answer = client.post("/stac/search", json=body)
+    assert answer.status_code == 200, answer.text
+    return answer.json["features"]
+
+
+def with_bands(items: list[dict[str, Any]]) -> list[str]:
+    return [item["id"] for item in items if "B02" in item["assets"]]
+
+
+@contextmanager
+def served(app):
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/stac"
+    finally:
+        server.shutdown()
+
+
+def test_items_of_a_search_over_the_real_archive_carry_their_bands_as_the_single_item_does(tmp_path):
+    backend, archive = local_backend(tmp_path / "data", (), lambda: NOW), shared_data("archive")
+    for table in open_source(f"folder:{archive}").listing({}, lambda ids: np.ones(len(ids), bool), NOW).batches:
+        backend.catalog().add(table)
+    kept = {item.id: item for item in pystac.Catalog.from_file(str(archive / "catalog.json")).get_items(recursive=True)}
+    with served(create_app(backend)) as url:
+        client = pystac_client.Client.open(url)
+        found = list(client.search(collections=["sentinel-2-l1c", "sentinel-2-l2a"]).items())
+        assert len(found) > 30
+        assert {item.id: set(item.assets) & set(BANDS) for item in found} == {
+            item.id: {Path(asset.href).stem for asset in kept[item.id].assets.values()} & set(BANDS) for item in found}
+        for id in ("sentinel-2-l1c", "sentinel-2-l2a"):
+            assets = {item.id: item.to_dict()["assets"] for item in found if item.collection_id == id}
+            of_collection = client.get_collection(id)
+            assert assets == {item.id: item.to_dict()["assets"] for item in of_collection.get_items()}
+            one = next(iter(assets))
+            assert assets[one] == of_collection.get_item(one).to_dict()["assets"]
+            pixels = {Path(asset.href).stem: Path(asset.get_absolute_href()) for asset in kept[one].assets.values()}
+            for name in set(assets[one]) & set(BANDS):
+                assert requests.get(assets[one][name]["href"], timeout=30).content == pixels[name].read_bytes()
+
+
+def test_items_of_a_search_name_googles_files_by_https_and_by_gs(client, backend):
+    one = product(3, source="google-index:https://storage.googleapis.com/gcp-public-data-sentinel-2/L2/index.csv.gz")
+    known(backend, replace(one, href=f"{BUCKET}/{one.id}.SAFE"))
+    [found] = search(client)
+    assert found["assets"]["B02"]["href"] == f"{BUCKET}/{one.id}/B02.jp2"
+    assert found["assets"]["B02"]["alternate"]["gs"]["href"] == f"gs://gcp-public-data-sentinel-2/L2/tiles/32/T/NR/{one.id}/B02.jp2"
+    assert found["assets"]["thumbnail"]["href"] == f"{BUCKET}/{one.id}/x-ql.jpg"
+    assert found["assets"]["product"]["alternate"]["gs"]["href"] == f"gs://gcp-public-data-sentinel-2/L2/tiles/32/T/NR/{one.id}.SAFE"
+    assert found["assets"] == client.get(f"/stac/collections/sentinel-2-l2a/items/{one.id}").json["assets"]
+    assert any("alternate-assets" in schema for schema in found["stac_extensions"])
+
+
+# ------------------------------------------------------------------------------------------------------------- what is asked
+
+
+def test_each_product_is_asked_of_once_and_of_none_where_fields_leave_the_assets_out(client, backend, sources):
+    known(backend, *several(30))
+    for fields in ({"exclude": ["assets"]}, {"include": ["id", "properties"]}, {"include": ["properties.datetime"], "exclude": ["assets"]}):
+        assert all("assets" not in item for item in search(client, fields=fields))
+        assert not sources.of
+    for address in ("search?fields=id,bbox", "collections/sentinel-2-l2a/items?fields=-assets"):
+        assert len(client.get(f"/stac/{address}").json["features"]) == 30
+        assert not sources.of
+    for fields in ({"include": ["assets"]}, {"exclude": ["properties"]}, {}, {"include": ["assets.B02"], "exclude": ["assets"]}):
+        assert len(with_bands(search(client, fields=fields))) == 30
+    assert len(with_bands(client.get("/stac/collections/sentinel-2-l2a/items?fields=assets").json["features"])) == 30
+    assert sources("folder:/one").asked == Counter(one.id for one in several(30))
+
+
+def test_of_a_page_of_more_than_a_hundred_nothing_is_asked(client, backend, sources):
+    known(backend, *several(101))
+    assert {tuple(item["assets"]) for item in search(client, limit=1000)} == {("product",)}
+    assert not sources.of
+    assert len(with_bands(search(client, limit=100))) == 100
+
+
+def test_what_a_source_has_nothing_to_say_of_is_not_asked_of_by_each_page(client, backend, sources):
+    known(backend, *several(5))
+    sources("folder:/one").refuses = GiveUp("it has none")
+    assert [with_bands(search(client)) for _ in range(3)] == [[]] * 3
+    assert set(sources("folder:/one").asked.values()) == {1}
+    # Whoever opens the one product is answered anew.
+    sources("folder:/one").refuses = None
+    one = several(1)[0]
+    assert "B02" in client.get(f"/stac/collections/sentinel-2-l2a/items/{one.id}").json["assets"]
+    assert with_bands(search(client)) == [one.id]
+
+
+def test_products_of_a_stac_api_are_asked_of_by_tens(tmp_path):
+    server = Server()
+    template = recorded("earthsearch_v1_l2a_paged_1.json")["features"][0]
+    items = {f"S2A_32TMT_20200305_{number}_L2A": {**template, "id": f"S2A_32TMT_20200305_{number}_L2A"} for number in range(25)}
+
+    def answer(path: str, body: Any):
+        if path == "/search":
+            # One that the search does not find has an address all the same.
+            return json_answer(collection([items[id] for id in body["ids"] if id != "S2A_32TMT_20200305_7_L2A"]))
+        return json_answer(items[unquote(path.rpartition("/")[2])])
+
+    server.answer = answer
+    spec = f"stac:{server.url}#sentinel-2-l2a"
+    backend = local_backend(tmp_path / "data", (), lambda: NOW)
+    known(backend, *(stac_item.product_of(item, spec, f"{server.url}/collections/sentinel-2-l2a/items/{id}") for id, item in items.items()))
+    client = create_app(backend).test_client()
+    found = search(client)
+    assert sorted(len(body["ids"]) for body in server.bodies) == [5, 10, 10]
+    assert {path for method, path, _ in server.asked if method == "GET"} == {"/collections/sentinel-2-l2a/items/S2A_32TMT_20200305_7_L2A"}
+    red = template["assets"]["red"]["href"]
+    assert [item["assets"]["B04"]["href"] for item in found] == [red] * 25
+    # As each is told of alone.
+    source = StacApi(spec.partition(":")[2])
+    for one in backend.catalog().search(Query()).products[:3]:
+        assert source.several([one])[one.id] == (source.files(one), source.bands(one))
+    server.http.shutdown()
+
+
+def test_a_stac_api_that_does_not_search_by_ids_is_asked_of_each_product(tmp_path):
+    server = Server()
+    template = recorded("earthsearch_v1_l2a_paged_1.json")["features"][0]
+    items = {f"S2A_32TMT_20200305_{number}_L2A": {**template, "id": f"S2A_32TMT_20200305_{number}_L2A"} for number in range(12)}
+    server.answer = lambda path, body: json_answer({}, 405) if body else json_answer(items[path.rpartition("/")[2]])
+    spec = f"stac:{server.url}#sentinel-2-l2a"
+    backend = local_backend(tmp_path / "data", (), lambda: NOW)
+    known(backend, *(stac_item.product_of(item, spec, f"{server.url}/collections/sentinel-2-l2a/items/{id}") for id, item in items.items()))
+    assert {item["assets"]["B04"]["href"] for item in search(create_app(backend).test_client())} == {template["assets"]["red"]["href"]}
+    server.http.shutdown()
+
+
+# -------------------------------------------------------------------------------------------------------------- what hangs
+
+
+def test_a_page_waits_for_a_source_that_hangs_no_longer_than_it_has_patience_and_shows_the_bands_of_the_others(client, backend, sources, monkeypatch):
+    monkeypatch.setattr(files, "PAGE_PATIENCE_S", 1.0)
+    away, there = several(20, "folder:/away"), several(20, "folder:/there", tile="31UFS")
+    known(backend, *away, *there)
+    sources("folder:/away").free.clear()
+    begun = time.monotonic()
+    found = search(client)
+    assert 0.9 < time.monotonic() - begun < 3
+    assert set(with_bands(found)) == {one.id for one in there}
+    assert {tuple(item["assets"]) for item in found if item["id"] not in with_bands(found)} == {("product",)}
+    # Nobody waits for it again until it is heard of, and those that nobody waited for were not begun.
+    begun = time.monotonic()
+    assert set(with_bands(search(client))) == {one.id for one in there}
+    assert time.monotonic() - begun < 0.9
+    assert len(sources("folder:/away").asked) == telling.SIDE_BY_SIDE
+    sources("folder:/away").free.set()
+    until = time.monotonic() + 20
+    while len(with_bands(search(client))) < 40 and time.monotonic() < until:
+        time.sleep(0.1)
+    assert len(with_bands(search(client))) == 40
+    assert set(sources("folder:/away").asked.values()) == {1}, "what it said late was kept"
+
+
+def test_a_source_that_fails_keeps_no_page_waiting(client, backend, sources):
+    known(backend, *several(20))
+    sources("folder:/one").refuses = Retry("it is away")
+    begun = time.monotonic()
+    assert with_bands(search(client)) == []
+    sources("folder:/one").refuses = RuntimeError("nobody thought of this")
+    assert with_bands(search(client)) == []
+    assert time.monotonic() - begun < files.PAGE_PATIENCE_S
+    sources("folder:/one").refuses = None
+    assert len(with_bands(search(client))) == 20
+
+
+def test_however_much_is_asked_of_a_source_that_hangs_so_many_threads_wait_for_it_and_the_next_one_answers(backend, sources):
+    hanging, other = sources("folder:/hangs"), several(50, "folder:/other")
+    hanging.free.clear()
+    before = threading.active_count()
+    begun = time.monotonic()
+    askers = [threading.Thread(target=telling.soon, args=(backend, several(100, "folder:/hangs", tile=tile), 2.0)) for tile in ("32TNR", "31UFS", "32TQM", "29RKH")]
+    for asker in askers:
+        asker.start()
+    time.sleep(0.5)
+    assert threading.active_count() - before <= telling.SIDE_BY_SIDE + len(askers)
+    assert len(telling._teller(sources, "folder:/hangs")._asked) <= telling.MOST_WAITING
+    assert len(telling.soon(backend, other, 2.0)) == 50
+    for asker in askers:
+        asker.join()
+    assert time.monotonic() - begun < 5
+    assert len(hanging.asked) == telling.SIDE_BY_SIDE
+    # One product alone may be asked of all the same, and there is room for it, since nobody waits for the others any more.
+    one = several(1, "folder:/hangs", tile="36NXF")
+    assert telling.soon(backend, one, 0.1, urgent=True) == {}
+    hanging.free.set()
+    assert len(telling.soon(backend, one, 10.0, urgent=True)) == 1
+
+
+def test_what_is_kept_of_what_was_told_is_bounded_by_its_files(backend, sources, monkeypatch):
+    monkeypatch.setattr(telling, "MOST_KEPT", 30)
+    some = several(40)
+    assert len(telling.soon(backend, some, 5.0)) == 40
+    assert sum(telling._known(telling.key_of(backend, one)) is not None for one in some) == 10
