@@ -125,7 +125,7 @@ async function named(item, { signal }) {
 }
 
 function quicklook(item, { signal }) {
-  const asset = item.assets.thumbnail ?? item.assets.preview ?? item.assets.overview;
+  const asset = item.assets?.thumbnail ?? item.assets?.preview ?? item.assets?.overview;
   if (!asset || !/^image\/(png|jpe?g|webp)/.test(asset.type ?? "")) return null;
   const image = h("img", { class: "quicklook", alt: `Quicklook of ${words.date(item.properties.datetime)}`, referrerpolicy: "no-referrer",
     onerror: () => image.replaceWith(h("p", { class: "note quicklook" }, "Its quicklook cannot be loaded.")) });

@@ -147,7 +147,7 @@ def test_a_picture_of_the_server_s_is_shown_and_what_it_was_read_from_is_freed(v
         answer = route.fetch()
         found = answer.json()
         for place, item in enumerate(found["features"]):
-            item["assets"]["thumbnail"] = {"href": f"{made.url}/picture-of-{place}", "type": "image/png", "roles": ["thumbnail"]}
+            item["assets"] = {"thumbnail": {"href": f"{made.url}/picture-of-{place}", "type": "image/png", "roles": ["thumbnail"]}}
         route.fulfill(response=answer, json=found)
 
     page.route("**/stac/search", with_pictures)
