@@ -106,7 +106,8 @@ async function search() {
   show(parts.summary);
   show(parts.results, h("p", { class: "empty", "aria-busy": "true" }, "Searching …"));
   const counting = post("stac/search/statistics", wanted, { signal }).then((counted) => summary(counted, wanted), quiet);
-  const page = await post("stac/search", { ...wanted, limit: PAGE, sortby: [{ field: "properties.datetime", direction: "desc" }] }, { signal })
+  // Links to files are asked for with the one product that is opened: sources take their time.
+  const page = await post("stac/search", { ...wanted, limit: PAGE, sortby: [{ field: "properties.datetime", direction: "desc" }], fields: { exclude: ["assets"] } }, { signal })
     .finally(() => signal.aborted || parts.results.replaceChildren());
   await counting;
   signal.throwIfAborted();
