@@ -10,7 +10,7 @@ from revisit.events import EVENTS
 from revisit.wiring import HEARS, PORTS, RASTER, TICKS
 
 FLOORS: list[tuple[str, set[str]]] = [
-    ("words", {"errors", "ids", "clock", "bands", "product", "recipe", "tile", "tile_list", "geojson", "wkt", "footprint", "polygon", "polygon_store", "aoi", "subscription", "order", "job", "alert",
+    ("words", {"errors", "ids", "clock", "bands", "product", "recipe", "tile", "tile_list", "geojson", "wkt", "footprint", "edges", "polygon", "polygon_store", "aoi", "subscription", "order", "job", "alert",
                "delivery", "series", "passes", "events", "api_key", "usage", "audit", "wire", "matching", "condition", "place"}),
     ("ports", {"ports", "backend", "assets", "holder", "sign_in", "bookkeeping", "records", "durable", "paging", "wiring", "catalog_schema", "catalog_query",
                "signing_key"}),

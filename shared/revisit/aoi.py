@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from revisit.edges import areas_m2, with_points
 from revisit.errors import BadShape
 from revisit.geojson import MAX_HOLES, MAX_POLYGONS, MAX_VERTICES, Polygon, geometries, read
 from revisit.ids import derived
@@ -176,16 +177,11 @@ def _rings(parts: list[Any]) -> int:
 
 
 def _area_km2(shape: Any) -> float:
-    import shapely
-    from pyproj import Geod
-
     # Of what is more than half of the Earth the geodesic area is that of the rest.
     if (share := share_of_earth(shape)) > 1 / 4:
         return share * EARTH_KM2
     # The geodesic between two vertices is not the edge; over 0.1 degrees it is, to 1e-5 of any area.
-    step = max(0.1, shape.length / 20_000)
-    area, _ = Geod(ellps="WGS84").geometry_area_perimeter(shapely.orient_polygons(shapely.segmentize(shape, step)))
-    return float(abs(area)) / 1e6
+    return sum(areas_m2(with_points(shape, max(0.1, shape.length / 20_000)))) / 1e6
 
 
 def _plain(geometry: dict[str, Any]) -> dict[str, Any]:

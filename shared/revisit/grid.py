@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from revisit.edges import areas_m2, with_points
 from revisit.errors import GiveUp
 
 Bounds = tuple[float, float, float, float]
@@ -103,8 +104,11 @@ def projected(grid: Grid, aoi_geometry: dict[str, Any]) -> Any:
 
     west, south, east, north = _lonlat_bounds(grid)
     whole = shapely.geometry.shape(aoi_geometry)
+    least, _, most, _ = whole.bounds
     parts = []
     for turn in (-360.0, 0.0, 360.0):
+        if least + turn > east or most + turn < west:
+            continue
         moved = shapely.transform(whole, lambda xy, turn=turn: xy + np.array([turn, 0.0]))
         near = shapely.clip_by_rect(moved, west, south, east, north)
         parts += [part for part in shapely.get_parts(shapely.get_parts(near)) if part.geom_type == "Polygon" and not part.is_empty]
@@ -128,31 +132,19 @@ def aoi_pixels(grid: Grid, aoi_geometry: dict[str, Any], inside: int) -> int:
         aoi_geometry: GeoJSON Polygon or MultiPolygon, lon/lat degrees.
         inside: How many have their centre in the AOI and lie on the grid.
     """
-    import pyproj
     import shapely
 
     west, south, east, north = grid.bounds
     here = shapely.clip_by_rect(projected(grid, aoi_geometry), west, south, east, north)
     back = projection(grid.crs)
     lonlat = shapely.transform(here, lambda xy: np.column_stack(back.transform(xy[:, 0], xy[:, 1], direction="INVERSE")))
-    sphere = pyproj.Geod(ellps="WGS84")
-    whole, part = (_area(sphere, shape) for shape in (_with_points_on_edges(shapely.geometry.shape(aoi_geometry)), lonlat))
+    whole, part = (sum(areas_m2(shape)) for shape in (_with_points_on_edges(shapely.geometry.shape(aoi_geometry)), lonlat))
     return inside if part <= 0 or part / whole > 1 - _WHOLE else round(inside * whole / part)
 
 
 def _with_points_on_edges(shape: Any) -> Any:
     """The same shape in lon/lat degrees, fit to be projected."""
-    import shapely
-
-    return shapely.segmentize(shape, max(_EDGE_STEP, shape.length / _MOST_STEPS))
-
-
-def _area(sphere: Any, shape: Any) -> float:
-    """Square metres of polygons in degrees, holes taken off."""
-    import shapely
-
-    polygons = [part for part in shapely.get_parts(shapely.get_parts(shape)) if part.geom_type == "Polygon"]
-    return float(sum(abs(sphere.geometry_area_perimeter(shapely.orient_polygons(polygon))[0]) for polygon in polygons))
+    return with_points(shape, max(_EDGE_STEP, shape.length / _MOST_STEPS))
 
 
 def _lonlat_bounds(grid: Grid) -> Bounds:
