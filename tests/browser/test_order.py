@@ -300,6 +300,19 @@ def test_a_whole_way_by_the_keyboard_alone(visit):
     assert made.violations == [] and made.errors == []
 
 
+@pytest.mark.parametrize("size", ["desk", "phone"])
+def test_the_estimate_covers_nothing_of_the_form(visit, size):
+    page = here(visit(size))
+    assert page.evaluate("""() => {
+      const { left, right, top, bottom } = document.querySelector(".sticky").getBoundingClientRect();
+      return [...document.querySelectorAll(".order-form > .stack :is(input, legend, summary)")].filter((one) => {
+        const box = one.getBoundingClientRect();
+        return one.checkVisibility() && box.left < right && box.right > left && box.top < bottom && box.bottom > top;
+      }).length;
+    }""") == 0
+    assert page.get_by_label("From", exact=True).bounding_box()["width"] > 120
+
+
 def test_a_product_that_was_found_is_ordered_alone(visit, expected):
     made = visit()
     page = from_field(made, "#search", "Search")
