@@ -157,13 +157,15 @@ export function results(asker, route) {
 
   async function pixels(one, stale) {
     const compared = other();
-    swipe.hidden = !compared || !usable(one);
+    // It keeps its room on a date that was passed over, so that the buttons below stay under the pointer.
+    swipe.hidden = !compared;
+    swipe.disabled = !usable(one);
     field.classList.toggle("void", !usable(one));
     if (!usable(one)) {
       map?.see(null, null, null, asker.aoi);
       show(said, `${words.date(one.datetime)}: ${fate(one)}.`);
       show(under);
-      show(files);
+      download(one, []);
       return;
     }
     const [first, second] = await Promise.all([raster(one), compared ? raster(compared) : null]);
@@ -179,7 +181,7 @@ export function results(asker, route) {
       keep("looks", { ramp: looks.ramp });
       draw().catch(told);
     }), h("label", { class: "inline" }, "Opacity", opacity), h("button", { type: "button", class: "small", onclick: () => map.value() }, "Value in the middle"));
-    download(one);
+    download(one, Object.entries(one.assets).filter(([, asset]) => asset.type.startsWith("image/tiff")));
   }
 
   // The same colours mean the same on every date: two standard deviations around the means, within what occurs.
@@ -192,12 +194,12 @@ export function results(asker, route) {
     return { low: Math.floor(low * unit) / unit, high: Math.max(Math.ceil(high * unit), Math.floor(low * unit) + 1) / unit };
   }
 
-  function download(one) {
+  // The files of a date, none of one that was passed over, and what there is of all of them.
+  function download(one, tiffs) {
     const stem = `${one.acquisition}`;
-    const tiffs = Object.entries(one.assets).filter(([, asset]) => asset.type.startsWith("image/tiff"));
     const index = value() === TRUE_COLOUR ? names[0] : value();
     show(files, h("p", { class: "row" }, tiffs.map(([name, asset]) => h("button", { type: "button", class: "small", onclick: () => fetched(asset.href, `${stem}-${name}.tif`) }, `${name}.tif`, h("span", { class: "note" }, ` ${words.size(asset.size)}`))),
-      h("button", { type: "button", class: "small", onclick: () => save(one.item, `${stem}.json`).catch(told) }, "STAC item"),
+      tiffs.length ? h("button", { type: "button", class: "small", onclick: () => save(one.item, `${stem}.json`).catch(told) }, "STAC item") : null,
       h("button", { type: "button", class: "small", onclick: () => save(`${asker.path}/series?index=${encodeURIComponent(index)}&format=csv`, `${index}.csv`).catch(told) }, "Series as CSV"),
       h("button", { type: "button", class: "small", onclick: share }, "Copy link")),
     one.notes.length ? h("p", { class: "note" }, one.notes.join(" ")) : null);

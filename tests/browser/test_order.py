@@ -182,6 +182,13 @@ def test_two_dates_lie_side_by_side_and_colours_can_be_chosen(result):
     first = page.evaluate(at)
     swipe.fill("0")
     until(page, f"(first) => ({at})().join() !== first.join()", first)
+    # On a date that gave nothing all stays where it was, and what there is of the others can be had.
+    there = page.get_by_role("button", name="Earlier").bounding_box()
+    chosen(page, "21 Dec 2023")
+    page.locator(".readout", has_text="no clear pixel").wait_for()
+    assert page.get_by_role("button", name="Earlier").bounding_box() == there and swipe.is_disabled()
+    assert page.locator(".results .row button.small").all_inner_texts() == ["Series as CSV", "Copy link"]
+    chosen(page, "26 Dec 2023")
     page.get_by_label("Compare with").select_option(label="nothing")
     page.get_by_role("combobox", name="Colours").select_option("Grey")
     until(page, f"() => {{ const seen = ({at})().slice(0, 3); return Math.max(...seen) - Math.min(...seen) <= 2; }}")
