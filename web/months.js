@@ -1,4 +1,4 @@
-// How many products each month has, as bars; the darker, the less cloud.
+// How many products each month has, as bars; the stronger their colour, the less cloud.
 
 import { h, s, table } from "./dom.js";
 import * as words from "./words.js";
@@ -18,7 +18,7 @@ export function months(all) {
     s("rect", { x: (place * step + step * 0.1).toFixed(2), y: (HEIGHT - (one.count / most) * HEIGHT).toFixed(2), width: (step * 0.8).toFixed(2),
       height: ((one.count / most) * HEIGHT).toFixed(2), class: `bar-${shade(one)}` })));
   return h("figure", { class: "months" },
-    h("figcaption", {}, "Products a month; the darker the bar, the less cloud"),
+    h("figcaption", {}, "Products a month; the stronger the colour, the less cloud"),
     s("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img",
       "aria-label": `Bars of ${words.many(filled.length, "month")} from ${filled[0].month} to ${filled.at(-1).month}, at most ${words.many(most, "product")} in one` }, bars),
     h("p", { class: filled.length < LEAST ? "ends near" : "ends", "aria-hidden": "true" }, h("span", {}, filled[0].month), h("span", {}, filled.at(-1).month)),
