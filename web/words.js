@@ -2,10 +2,11 @@
 
 const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
 const clock = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", timeZone: "UTC" });
+const year = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", timeZone: "UTC" });
 const whole = new Intl.NumberFormat("en-GB");
 
 export const date = (text) => (text ? day.format(new Date(text)) : "–");
-export const time = (text) => (text ? `${clock.format(new Date(text))} UTC` : "–");
+export const time = (text) => (text ? `${(text.slice(0, 4) === new Date().toISOString().slice(0, 4) ? clock : year).format(new Date(text))} UTC` : "–");
 export const count = (number) => whole.format(number);
 export const percent = (share) => (share === null || share === undefined ? "–" : `${Math.round(share * 100)} %`);
 export const value = (number, digits = 3) => (number === null || number === undefined ? "–" : number.toFixed(digits).replace("-", "−"));
