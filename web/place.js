@@ -218,7 +218,7 @@ function told() {
     one.seen ? h("p", { class: "row" }, h("a", { class: "button first", href: "#search", "data-key": "search" }, "Search here"),
       h("a", { class: "button", href: "#order", "data-key": "order" }, "Order"),
       one.tile ? null : h("a", { class: "button", href: "#watch/new", "data-key": "watch" }, "Watch")) : null,
-    one.seen && !one.tile ? h("p", { class: "note" }, "Drag a corner or an edge on the map to change it; Alt and click takes a corner away.") : null);
+    one.seen && !one.tile ? h("p", { class: "note" }, `Drag a corner or an edge on the map to change it${matchMedia("(any-pointer: fine)").matches ? "; Alt and click takes a corner away" : ""}.`) : null);
 }
 
 const places = (problem) => (problem?.more.errors ?? []).map((one) => one.at).filter(Boolean);
