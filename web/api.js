@@ -1,7 +1,7 @@
 // Asks the server; a token in the page's address (#token=...) or one that was typed is sent along, and lies nowhere but in this tab.
 
 import { api, files, signIn } from "./config.js";
-import { capital } from "./words.js";
+import { sentence } from "./words.js";
 
 // A bucket sends no policy with the page. The one in index.html cannot know which hosts are asked, so that this narrows it to those.
 const hosts = [...new Set([api, signIn, ...(files ?? [])].filter(Boolean).map((url) => new URL(url, location.href).origin))];
@@ -119,7 +119,7 @@ export async function ask(path, options = {}, also = []) {
 async function problem(answer) {
   try {
     const said = await answer.json();
-    return new Problem(capital(said.detail ?? said.title ?? answer.statusText), answer.status, said);
+    return new Problem(sentence(said.detail ?? said.title ?? answer.statusText), answer.status, said);
   } catch {
     return new Problem(`The server answered ${answer.status} ${answer.statusText}; try again, and look at revisit status if it stays so.`, answer.status);
   }
