@@ -53,10 +53,10 @@ function corners(geometry) {
 
 export const lonLat = (position) => ol.proj.toLonLat(position);
 
-// GeoJSON features of an AOI, a Feature or a FeatureCollection; what cannot be read is none.
+// GeoJSON features of an AOI, a Feature or a FeatureCollection; what cannot be read or has no place is none.
 export function features(geojson) {
   try {
-    return geojson ? format.readFeatures(geojson) : [];
+    return geojson ? format.readFeatures(geojson).filter((one) => one.getGeometry()?.getExtent().every(Number.isFinite)) : [];
   } catch {
     return [];
   }

@@ -17,6 +17,7 @@ export async function readText(text, metres) {
   if (!trimmed) throw new Problem(HELP);
   if (/^[{[]/.test(trimmed)) return ofGeoJSON(parsed(trimmed), metres);
   if (trimmed.startsWith("<")) return ofFeatures(new ol.format.KML({ extractStyles: false }), trimmed, metres, "KML");
+  if (/^SRID=(?!4326;)/i.test(trimmed)) throw new Problem(`${trimmed.slice(0, 12).split(";")[0]} is another projection; give the shape in lon/lat degrees (EPSG:4326).`);
   if (/^(SRID=\d+;)?\s*(MULTI)?(POINT|LINESTRING|POLYGON)|^GEOMETRYCOLLECTION/i.test(trimmed)) {
     return ofFeatures(new ol.format.WKT(), trimmed.replace(/^SRID=4326;/i, ""), metres, "WKT");
   }
@@ -61,8 +62,11 @@ function ofGeoJSON(value, metres) {
     else found.push(one);
   };
   collect(value, 0);
+  if (!found.some((one) => Array.isArray(one.coordinates) && one.coordinates.length)) {
+    throw new Problem("No polygon or point was found in this GeoJSON; it wants a type and coordinates, [lon, lat] each.");
+  }
   const name = label(value.features?.length === 1 ? value.features[0].properties : value.properties);
-  const points = found.flatMap((one) => (one.type === "Point" ? [one.coordinates] : one.type === "MultiPoint" ? one.coordinates : []));
+  const points = found.flatMap((one) => (!Array.isArray(one.coordinates) ? [] : one.type === "Point" ? [one.coordinates] : one.type === "MultiPoint" ? one.coordinates : []));
   if (!points.length) return { given: value, name, tile: null };
   const others = found.filter((one) => !/Point$/.test(one.type));
   return { given: circles(points, metres, others), points: others.length ? null : points.map((at) => at.slice(0, 2)), name, tile: null };
@@ -109,11 +113,13 @@ async function ofShapefile(bytes, metres, name) {
 const rounded = (geometry) => ({ type: geometry.type, coordinates: round(geometry.coordinates) });
 const round = (value) => (typeof value === "number" ? Number(value.toFixed(7)) : value.map(round));
 
+const on = (at) => Math.abs(at?.[0]) <= 180 && Math.abs(at?.[1]) <= 85;
+
 // The ground around points, beside other geometries.
 export function circles(points, metres, others = []) {
   if (points.length > MOST_POINTS) throw new Problem(`There are ${points.length} points, ${MOST_POINTS} at most in one AOI; open fewer at once.`);
-  if (points.some((at) => !(Math.abs(at[0]) <= 180 && Math.abs(at[1]) <= 85))) {
-    throw new Problem(`A point lies at ${points.find((at) => !(Math.abs(at[0]) <= 180 && Math.abs(at[1]) <= 85))}; points are [lon, lat] in degrees, up to 85 north and south.`);
+  if (points.some((at) => !on(at))) {
+    throw new Problem(`A point lies at ${points.find((at) => !on(at))}; points are [lon, lat] in degrees, up to 85 north and south.`);
   }
   return together([...others, ...points.map((point) => around(point, metres))]);
 }
@@ -164,6 +170,8 @@ function value(whole, minutes, seconds, letter) {
 // The corners of a polygon without holes as text that reads back as itself; null for other shapes.
 export function asText(geojson) {
   const geometry = geojson?.type === "Feature" ? geojson.geometry : geojson;
-  if (geometry?.type !== "Polygon" || geometry.coordinates.length !== 1 || geometry.coordinates[0].length > 60) return null;
-  return geometry.coordinates[0].slice(0, -1).map(([lon, lat]) => `${lat}, ${lon}`).join("\n");
+  if (geometry?.type !== "Polygon" || geometry.coordinates?.length !== 1) return null;
+  const [ring] = geometry.coordinates;
+  if (!Array.isArray(ring) || ring.length > 60 || !ring.every((at) => Array.isArray(at) && at.every(Number.isFinite))) return null;
+  return ring.slice(0, -1).map(([lon, lat]) => `${lat}, ${lon}`).join("\n");
 }

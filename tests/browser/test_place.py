@@ -229,3 +229,31 @@ UTM31 = ('PROJCS["WGS_1984_UTM_Zone_31N",GEOGCS["GCS_WGS_1984",DATUM["D_WGS_1984
          'UNIT["Degree",0.0174532925199433]],PROJECTION["Transverse_Mercator"],PARAMETER["False_Easting",500000.0],PARAMETER["False_Northing",0.0],'
          'PARAMETER["Central_Meridian",3.0],PARAMETER["Scale_Factor",0.9996],PARAMETER["Latitude_Of_Origin",0.0],UNIT["Meter",1.0]]')
 FILES = {"geojson": geojson, "kml": kml, "wkt": wkt, "shapefile": lambda: shapefile(FIELD, 5)}
+
+
+def test_text_that_is_hardly_a_shape_is_refused_or_told_of_and_the_page_goes_on(visit):
+    made = visit()
+    page = made.open("place")
+    page.get_by_text("Paste or edit as text").click()
+    none = ("[]", "{}", '{"type": "Feature", "geometry": null}', '{"type": "FeatureCollection", "features": []}', '{"type": "Polygon"}', '{"type": "Polygon", "coordinates": "x"}',
+            '{"type": "Polygon", "coordinates": []}', '{"type": "Point", "coordinates": null}', '{"type": "GeometryCollection", "geometries": [null]}')
+    told = dict.fromkeys(none, "No polygon or point was found in this GeoJSON") | {
+        '{"type": "MultiPoint", "coordinates": [null]}': "points are [lon, lat] in degrees", "SRID=32631;POLYGON((0 0, 1 0, 1 1, 0 0))": "SRID=32631 is another projection"}
+    for text, said in told.items():
+        page.locator("#text").fill(text)
+        page.get_by_role("button", name="Use this text").click()
+        page.locator(".said .trouble", has_text=said).wait_for()
+        assert "Nothing chosen yet" in page.locator(".card").inner_text(), text
+    for coordinates in ([[1, 2]], [[None, "x"]], [[[4, 51], [1e99, 51], ["x", None]]], [[[]]], [None], {"0": 1, "length": 1}):
+        page.locator("#text").fill(json.dumps({"type": "FeatureCollection", "features": [{"type": "Feature", "geometry": one} for one in (
+            {"type": "Polygon", "coordinates": coordinates}, {"type": "Polygon", "coordinates": [FIELD]})]}))
+        page.get_by_role("button", name="Use this text").click()
+        page.locator(".card .trouble").wait_for()
+        page.get_by_role("button", name="Clear").click()
+    page.locator("#text").fill('{"type": "Polygon", "coordinates": [[1, 2]]}')
+    page.get_by_role("button", name="Use this text").click()
+    page.locator(".card .trouble").wait_for()
+    page.reload()
+    page.locator(".card .trouble").wait_for()
+    assert show(page, "51.3 N 4.2 E")["Tile"] == "31UES"
+    assert made.errors == [] and made.dialogs == []
