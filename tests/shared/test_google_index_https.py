@@ -13,6 +13,7 @@ from revisit.errors import BadInput, GiveUp, NotFound, Retry
 from revisit.local.catalog import LocalCatalog
 from revisit.ports import Query
 from revisit.sources import open_source
+from revisit.sources.google_file import fetch
 from revisit.sources.google_index import GoogleIndex
 
 
@@ -124,3 +125,24 @@ def test_bands_are_read_from_the_server_of_the_index(upstream):
     upstream.fault = "503"
     with pytest.raises(Retry, match="answers 503"):
         source.bands(product)
+
+
+def test_files_of_many_products_are_fetched_without_greeting_the_server_for_each():
+    greeted = set()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self):
+            greeted.add(self.client_address)
+            self.send_response(200)
+            self.send_header("content-length", "5")
+            self.end_headers()
+            self.wfile.write(b"file\n")
+
+        def log_message(self, *_args):
+            pass
+
+    with served(Handler) as url:
+        assert [fetch(f"{url}/{number}", 10) for number in range(20)] == [b"file\n"] * 20
+    assert len(greeted) == 1

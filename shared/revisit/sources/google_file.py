@@ -12,8 +12,6 @@ from typing import IO, TYPE_CHECKING, Any
 from revisit.errors import GiveUp, NotFound, Retry
 
 if TYPE_CHECKING:
-    from ssl import SSLContext
-
     import httpx
 
 CONNECT_S, READ_S = 10.0, 60.0
@@ -115,7 +113,7 @@ def _response(url: str, headers: dict[str, str]) -> "Iterator[httpx.Response]":
     # The file is packed itself; packing it once more on its way would only cost.
     headers = {"user-agent": "revisit", "accept-encoding": "identity", **headers}
     try:
-        with httpx.Client(timeout=httpx.Timeout(READ_S, connect=CONNECT_S), verify=_trusted()) as client, client.stream("GET", url, headers=headers) as response:
+        with _client().stream("GET", url, headers=headers, timeout=httpx.Timeout(READ_S, connect=CONNECT_S)) as response:
             if response.status_code == 404:
                 raise NotFound(f"{url} is not there; check the address")
             if response.status_code >= 500 or response.status_code in _TRANSIENT:
@@ -130,11 +128,11 @@ def _response(url: str, headers: dict[str, str]) -> "Iterator[httpx.Response]":
 
 
 @cache
-def _trusted() -> "SSLContext":
-    """Read once: that takes longer than asking for a small file, of which a page of products has hundreds."""
+def _client() -> "httpx.Client":
+    """One for all: to make one, and to greet a server anew, takes longer than asking for a small file, of which a page of products has a hundred."""
     import httpx
 
-    return httpx.create_ssl_context()
+    return httpx.Client()
 
 
 def _led(response: Any) -> str:
