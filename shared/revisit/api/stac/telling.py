@@ -24,7 +24,7 @@ from revisit.product import Product
 KEPT_S, REFUSED_S = 3600.0, 60.0
 """What a source tells is kept so long, and that it has nothing to tell."""
 MOST_KEPT = 100_000
-"""Files that are kept in mind, at about half a kilobyte: of 1,000 products with all that a SAFE holds."""
+"""Files that are kept in mind, at 0.6 kB each: those of 1,000 products as SAFE, or of more as STAC items; 60 MB."""
 SIDE_BY_SIDE = 8
 """Questions to one source at a time."""
 MOST_WAITING = 200
