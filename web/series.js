@@ -27,17 +27,19 @@ export async function series(observations, missed, index, choose) {
   };
   const options = (width) => {
     const [ink, soft, line, accent, wash] = ["--ink", "--soft", "--line", "--accent", "--wash"].map(colour);
-    const font = "12px system-ui, sans-serif";
+    // Letters grow with those of the page, which are larger on a large screen.
+    const em = parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
+    const font = `${Math.round(12 * em)}px system-ui, sans-serif`;
     const axis = { stroke: soft, font, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 } };
     return {
-      width, height: HEIGHT, tzDate: (at) => Plot.tzDate(new Date(at * 1000), "Etc/UTC"), legend: { show: false },
+      width, height: Math.round(HEIGHT * em), tzDate: (at) => Plot.tzDate(new Date(at * 1000), "Etc/UTC"), legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false }, points: { show: false } },
       scales: { x: { time: true, range: (_, low, high) => span(low, high, missed) }, share: { range: [0, 4] }, y: { range: (_, low, high) => around(low, high) } },
       series: [{}, { stroke: "transparent", points: { show: false } }, { stroke: "transparent", points: { show: false } },
         { stroke: accent, width: 2, points: { show: true, size: 7, fill: accent, stroke: accent } },
         { scale: "share", stroke: soft, fill: line, width: 1, points: { show: false }, paths: Plot.paths.bars({ size: [0.6, 8] }) }],
       bands: [{ series: [1, 2], fill: wash }],
-      axes: [{ ...axis, space: 70, values: (_, splits, __, ___, step) => splits.map((at) => label(at, step)) }, { ...axis, size: 52, values: (_, splits) => splits.map((value) => words.value(value, splits.length > 1 && splits[1] - splits[0] < 0.1 ? 2 : 1)) }],
+      axes: [{ ...axis, size: 50 * em, space: 70 * em, values: (_, splits, __, ___, step) => splits.map((at) => label(at, step)) }, { ...axis, size: 52 * em, values: (_, splits) => splits.map((value) => words.value(value, splits.length > 1 && splits[1] - splits[0] < 0.1 ? 2 : 1)) }],
       hooks: {
         draw: [(shown) => {
           const { ctx, bbox } = shown;
