@@ -42,12 +42,14 @@ async function blank(place, route) {
     }, oninput: () => ask() });
     let waiting = null;
     const ask = () => {
+      // What was changed here counts, not what the address brought.
+      if (!only.length) route.keep({});
       // Products that are named leave the period and the cloud as they were for the next order.
       keep("wish", { ...(only.length ? kept("wish", {}) : {}), ...wish(form) });
       clearTimeout(waiting);
       waiting = setTimeout(() => reckon(form, route, estimate), PAUSE);
     };
-    form.append(h("div", { class: "stack wide-apart" }, await fields(kept("wish", {}), only.length, ask)), h("div", { class: "sticky" }, estimate));
+    form.append(h("div", { class: "stack wide-apart" }, await fields({ ...kept("wish", {}), ...brought(route) }, only.length, ask)), h("div", { class: "sticky" }, estimate));
     place.append(over("the whole of its tile"), only.length ? named(only) : "", form, list);
     reckon(form, route, estimate);
   }
@@ -61,6 +63,9 @@ async function blank(place, route) {
 
 // The products that the address names, such as the one a search was left with; else all that meets the conditions is meant.
 const products = ({ params }) => params.get("products")?.split(",").filter(Boolean) ?? [];
+
+// Conditions that a search brings along take the place of those of the last order.
+const brought = ({ params }) => (params.has("start") ? Object.fromEntries(["start", "end", "max_cloud"].map((name) => [name, params.get(name) ?? ""])) : {});
 
 const named = (only) => h("div", { class: "card" }, h("p", {}, only.length === 1 ? "Only from this product: " : `Only from these ${words.count(only.length)} products: `,
   h("code", { class: "path" }, only.join(", "))), h("p", {}, h("a", { href: "#order" }, "Order by period and cloud instead")));

@@ -142,9 +142,14 @@ function summary(counted, wanted) {
   show(parts.summary, h("section", { class: "card", "aria-label": "What was found" },
     h("dl", { class: "facts" }, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
     months(counted.months ?? []),
+    orderable(parts.route.params) ? h("p", { class: "row" }, h("a", { class: "button small first", href: `#order?${ordered(parts.route.params)}` }, "Order these")) : null,
     h("p", { class: "row" }, h("span", { class: "note" }, "Export"),
       Object.entries(FORMATS).map(([format, [label]]) => h("button", { type: "button", class: "small", onclick: (event) => exported(event.target, format, wanted) }, label)))));
 }
+
+// An order knows a place, a period and the cloud; it chooses the best of each acquisition itself.
+const orderable = (params) => aoi() && !["level", "platform", "coverage", "newest"].some((name) => params.has(name));
+const ordered = (params) => new URLSearchParams([["start", "from"], ["end", "to"], ["max_cloud", "cloud"]].map(([name, here]) => [name, params.get(here) ?? ""]));
 
 async function exported(button, format, wanted) {
   button.disabled = true;

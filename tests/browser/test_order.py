@@ -338,3 +338,19 @@ def test_a_product_that_was_found_is_ordered_alone(visit, expected):
     made.open("order")
     page.locator(".sticky h2", has_text=f"{len(expected['dates'])} acquisitions").wait_for()
     assert made.errors == []
+
+
+def test_what_a_search_found_is_ordered_with_its_conditions(visit, expected):
+    made = visit()
+    page = from_field(made, "#search", "Search")
+    page.goto(f"{made.url}/#search?from=2023-12-01&cloud=50")
+    page.get_by_role("link", name="Order these").click()
+    page.locator(".sticky h2", has_text="1 acquisition").wait_for()  # the clear day of December
+    wished = [page.locator(f"input[name={name}]").input_value() for name in ("start", "end", "max_cloud")]
+    assert wished == ["2023-12-01", "", "50"]
+    page.locator("input[name=max_cloud]").fill("")
+    later = sum(one["date"] >= "2023-12-01" for one in expected["dates"])
+    page.locator(".sticky h2", has_text=f"{later} acquisitions").wait_for()
+    page.reload()
+    page.locator(".sticky h2", has_text=f"{later} acquisitions").wait_for()
+    assert made.errors == []
