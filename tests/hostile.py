@@ -68,6 +68,13 @@ def _zigzag(count: int, step: float = 1e-4) -> Ring:
     return [*there, *back, there[0]]
 
 
+def _comb(teeth: int, west: float, south: float, width: float, height: float) -> Ring:
+    step = width / teeth
+    up = [at for k in range(teeth) for at in ([west + step * k, south + height / 100], [west + step * k, south + height],
+                                              [west + step * (k + 0.5), south + height], [west + step * (k + 0.5), south + height / 100])]
+    return [[west + width, south], [west, south], *up, [west + width, south]]
+
+
 def _box(west: float, south: float, width: float, height: float) -> Ring:
     return [[west, south], [west + width, south], [west + width, south + height], [west, south + height], [west, south]]
 
@@ -93,6 +100,12 @@ def shapes() -> Iterator[tuple[str, Any]]:
         yield f"a scattered ring of {count}", _polygon(_scattered(count, count))
     yield "a small scattered ring", _polygon(_scattered(200, 200, 1e-6))
     yield "a star", _polygon(_around(9, 45, 2000, lambda at: 0.1 if at % 2 else 0.4))
+    yield "a star of tiles", _polygon(_around(9, 45, 2000, lambda at: 0.01 if at % 2 else 1.6))
+    yield "a star of long rays", _polygon(_around(9, 10, 2000, lambda at: 1e-4 if at % 2 else 8))
+    yield "a comb in the far north", _polygon(_comb(497, 9, 80, 20, 2))
+    yield "seventy lines across seventy", _polygon([
+        *(at for k in range(0, 70, 2) for at in ([9 + k / 100, 45], [9 + k / 100, 45.9], [9.01 + k / 100, 45.9], [9.01 + k / 100, 45])),
+        *(at for k in range(0, 70, 2) for at in ([9.9, 45.1 + k / 100], [9, 45.1 + k / 100], [9, 45.11 + k / 100], [9.9, 45.11 + k / 100]))])
     yield "a zigzag", _polygon(_zigzag(2000))
     yield "a zigzag to be mended", _polygon(_zigzag(500))
     yield "a rose", _polygon([[9 + 0.3 * math.cos(7 * at * math.pi / 200) * math.cos(at), 45 + 0.3 * math.cos(at * 1.7)] for at in range(200)])
@@ -113,6 +126,8 @@ def shapes() -> Iterator[tuple[str, Any]]:
     yield "a hair around the world", _polygon(_box(-180, 45, 360, 1e-5))
     yield "a hair across the world", _polygon([[-179, -80], [179, 80], [179, 80.00001], [-179, -80]])
     yield "fifty hairs", _several(*(_box(-170 + at, -70 + 3 * at, 200, 1e-6) for at in range(46)))
+    yield "fifty meridians", _several(*(_box(-170 + 6.8 * at, -75, 1e-6, 150) for at in range(50)))
+    yield "a ring around the pole", _polygon([[-180 + at * 0.18 + 0.09, 89.5 + 0.2 * math.sin(at)] for at in range(1999)])
     yield "a comb around the world", _polygon([[-180 + at * 0.18, 10 + 1e-4 * (at % 2)] for at in range(1999)] + [[179, 9.9999], [-180, 9.9999]])
     yield "over the antimeridian and back", _polygon([[179 if at % 2 else -179, -50 + at / 20] for at in range(1999)])
     yield "over the antimeridian a hundred times", _polygon([[179.9 if at % 4 in (1, 2) else -179.9, at / 10] for at in range(198)] + [[179.9, 50]])

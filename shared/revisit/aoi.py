@@ -14,7 +14,7 @@ from revisit.edges import areas_m2, with_points
 from revisit.errors import BadShape
 from revisit.geojson import MAX_HOLES, MAX_POLYGONS, MAX_VERTICES, Polygon, geometries, read
 from revisit.ids import derived
-from revisit.polygon import DECIMALS, mended, refuse_invalid, refuse_tangle, rounded, share_of_earth, sound, together
+from revisit.polygon import DECIMALS, mended, refuse_tangle, rounded, share_of_earth, sound, together
 from revisit.tile import tiles_under
 
 MAX_AREA_KM2 = 10_000
@@ -109,18 +109,7 @@ class AOI:
     @cached_property
     def bounds(self) -> tuple[float, float, float, float]:
         """West, south, east, north in degrees, the narrowest way round; west > east when it spans the antimeridian."""
-        import shapely
-
-        _, south, _, north = self.shape.bounds
-        spans = sorted((part.bounds[0], part.bounds[2]) for part in shapely.get_parts(self.shape))
-        west, east, widest = spans[0][0], max(span[1] for span in spans), 0.0
-        widest = west + 360 - east
-        reached = spans[0][1]
-        for start, end in spans[1:]:
-            if start - reached > widest:
-                west, east, widest = start, reached, start - reached
-            reached = max(reached, end)
-        return west, south, east, north
+        return bounds_of(self.shape)
 
     @cached_property
     def area_km2(self) -> float:
@@ -138,7 +127,6 @@ class AOI:
     @classmethod
     def _within(cls, shapes: list[Any], max_area_km2: float) -> "AOI":
         import shapely
-        from shapely.geometry import mapping
 
         shape = shapes[0] if len(shapes) == 1 else rounded(shapely.union_all(shapes))
         parts = [part for part in shapely.get_parts(shape) if part.area > 0]
@@ -149,14 +137,30 @@ class AOI:
                                    (shapely.get_num_coordinates(parts).sum() - _rings(parts), MAX_VERTICES, "vertices")):
             if count > limit:
                 raise BadShape(f"put together the AOI has {count:,} {what}, {limit:,} at most; simplify it or split it into several")
+        # Parts that are sound, and sound together, are so without those of no area: that takes longest, and is not asked again.
         shape = parts[0] if len(parts) == 1 else shapely.multipolygons(parts)
-        refuse_invalid(shape)
         area = _area_km2(shape)
         if area > max_area_km2:
             raise BadShape(f"the AOI covers {area:,.0f} km2, {max_area_km2:,.0f} km2 at most; draw a smaller one or split it")
-        made = cls(_plain(mapping(shapely.orient_polygons(shapely.normalize(shape)))))
+        made = cls(_plain(shapely.orient_polygons(shapely.normalize(shape))))
         vars(made)["area_km2"] = area
         return made
+
+
+def bounds_of(shape: Any) -> tuple[float, float, float, float]:
+    """As the bounds of an AOI, of any polygons split at the antimeridian."""
+    import shapely
+
+    _, south, _, north = shape.bounds
+    spans = sorted((west, east) for west, _, east, _ in shapely.bounds(shapely.get_parts(shape)).tolist())
+    west, east, widest = spans[0][0], max(span[1] for span in spans), 0.0
+    widest = west + 360 - east
+    reached = spans[0][1]
+    for start, end in spans[1:]:
+        if start - reached > widest:
+            west, east, widest = start, reached, start - reached
+        reached = max(reached, end)
+    return west, south, east, north
 
 
 def _sound(polygons: list[Polygon], faults: list[BadShape]) -> list[Any]:
@@ -184,9 +188,9 @@ def _area_km2(shape: Any) -> float:
     return sum(areas_m2(with_points(shape, max(0.1, shape.length / 20_000)))) / 1e6
 
 
-def _plain(geometry: dict[str, Any]) -> dict[str, Any]:
-    """Lists instead of tuples, and coordinates to their last decimal."""
-    def listed(item: Any) -> Any:
-        return [listed(each) for each in item] if isinstance(item, tuple | list) else round(item, DECIMALS) + 0.0
+def _plain(shape: Any) -> dict[str, Any]:
+    """As GeoJSON: lists instead of tuples, and coordinates to their last decimal."""
+    import shapely
 
-    return {"type": geometry["type"], "coordinates": listed(geometry["coordinates"])}
+    polygons = [[(shapely.get_coordinates(ring).round(DECIMALS) + 0.0).tolist() for ring in shapely.get_rings(part)] for part in shapely.get_parts(shape)]
+    return {"type": shape.geom_type, "coordinates": polygons[0] if shape.geom_type == "Polygon" else polygons}

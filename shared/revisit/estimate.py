@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 from revisit.bands import BANDS
-from revisit.grid import Grid, projected, projection
+from revisit.grid import Grid, projection, reach
 from revisit.indices import index
 from revisit.product import Product
 from revisit.recipe import Recipe
@@ -80,9 +80,9 @@ def estimate(products: Iterable[Product], known: int, aoi: dict[str, Any], recip
         aoi: GeoJSON geometry, lon/lat degrees.
         deployed: Whether Google Cloud works it, and is paid.
     """
-    chosen = list(products)
+    chosen, shape = list(products), _shape(aoi)
     windows: dict[tuple[str, int], Grid | None] = {}
-    sizes = [_size(product, _window(windows, product, aoi, recipe), recipe) for product in chosen]
+    sizes = [_size(product, _window(windows, product, shape, recipe), recipe) for product in chosen]
     pixels = sum(count for count, _, _ in sizes)
     read, written = sum(taken for _, taken, _ in sizes), sum(made for _, _, made in sizes)
     remote = deployed or any(not product.source.startswith("folder:") for product in chosen)
@@ -96,8 +96,9 @@ def estimate(products: Iterable[Product], known: int, aoi: dict[str, Any], recip
 def too_many_pixels(products: Iterable[Product], aoi: dict[str, Any], recipe: Recipe) -> str:
     """Why a job of an order could not be worked for its size; empty where each can."""
     windows: dict[tuple[str, int], Grid | None] = {}
+    shape = _shape(aoi)
     for product in products:
-        grid = _window(windows, product, aoi, recipe)
+        grid = _window(windows, product, shape, recipe)
         if grid is None:
             continue
         count, bands = grid.width * grid.height, len(bands_of(recipe, product))
@@ -123,14 +124,26 @@ def _tile(id: str) -> Tile:
     return Tile.parse(id)
 
 
-def window(tile: str, aoi: dict[str, Any], native_m: int, resolution_m: float | None = None) -> Grid | None:
-    """The grid of an AOI in a tile, as the reader lays it over a product of the whole tile; None where they do not meet."""
+def _shape(aoi: dict[str, Any]) -> Any:
+    """Made once, whatever the number of tiles."""
+    from shapely.geometry import shape
+
+    return shape(aoi)
+
+
+def window(tile: str, aoi: Any, native_m: int, resolution_m: float | None = None) -> Grid | None:
+    """The grid of an AOI in a tile, as the reader lays it over a product of the whole tile; None where they do not meet.
+
+    Args:
+        aoi: As for `projected`.
+    """
     whole = _whole(tile, native_m)
-    near = projected(whole, aoi)
-    return None if near.is_empty else (whole if resolution_m is None else whole.at(resolution_m)).cropped(near.bounds)
+    wanted = whole if resolution_m is None else whole.at(resolution_m)
+    bounds = reach(whole, aoi, wanted)
+    return None if bounds is None else wanted.cropped(bounds)
 
 
-def _window(known: dict[tuple[str, int], Grid | None], product: Product, aoi: dict[str, Any], recipe: Recipe) -> Grid | None:
+def _window(known: dict[tuple[str, int], Grid | None], product: Product, aoi: Any, recipe: Recipe) -> Grid | None:
     """The grid of a job; the products of a tile mostly share it."""
     key = product.tile, finest(recipe, product)
     if key not in known:

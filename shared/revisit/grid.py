@@ -1,6 +1,7 @@
 """Where the pixels of an array lie, and what of an AOI lies on them."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -91,35 +92,60 @@ def load() -> None:
     import shapely  # noqa: F401
 
 
-def projected(grid: Grid, aoi_geometry: dict[str, Any]) -> Any:
+def projected(grid: Grid, aoi: Any) -> Any:
     """The part of an AOI near a grid, in the grid's CRS: a shapely geometry of polygons, empty if there is none.
 
     Edges are straight in lon/lat (RFC 7946), so points are put on them before they are projected. What lies far from the grid is
     cut away first: UTM coordinates a quarter of the globe off are not numbers. Parts on both sides of the antimeridian come together.
 
     Args:
-        aoi_geometry: GeoJSON Polygon or MultiPolygon, lon/lat degrees.
+        aoi: GeoJSON Polygon or MultiPolygon, or the shapely geometry of it, which those have who ask of many grids; lon/lat degrees.
     """
     import shapely
 
+    near = _near(grid, aoi)
+    return near if near.is_empty else shapely.transform(_with_points_on_edges(near), _onto(grid))
+
+
+def reach(grid: Grid, aoi: Any, whole: Grid) -> Bounds | None:
+    """The bounds of `projected`, or some that hold a whole grid as they do; None where nothing lies near.
+
+    The vertices alone mostly tell that a grid is held; what lies between them is looked at only where they do not.
+    """
+    import shapely
+
+    near = _near(grid, aoi)
+    if near.is_empty:
+        return None
+    at = _onto(grid)(shapely.get_coordinates(near))
+    (west, south), (east, north) = at.min(axis=0).tolist(), at.max(axis=0).tolist()
+    held = whole.bounds
+    if west <= held[0] and south <= held[1] and east >= held[2] and north >= held[3]:
+        return west, south, east, north
+    bounds: Bounds = shapely.transform(_with_points_on_edges(near), _onto(grid)).bounds
+    return bounds
+
+
+def _near(grid: Grid, aoi: Any) -> Any:
+    """The part of an AOI near a grid, in lon/lat degrees: polygons, on one side of the antimeridian."""
+    import shapely
+
     west, south, east, north = _lonlat_bounds(grid)
-    whole = shapely.geometry.shape(aoi_geometry)
+    whole = shapely.geometry.shape(aoi) if isinstance(aoi, dict) else aoi
     least, _, most, _ = whole.bounds
     parts = []
     for turn in (-360.0, 0.0, 360.0):
         if least + turn > east or most + turn < west:
             continue
-        moved = shapely.transform(whole, lambda xy, turn=turn: xy + np.array([turn, 0.0]))
+        moved = shapely.transform(whole, lambda xy, turn=turn: xy + np.array([turn, 0.0])) if turn else whole
         near = shapely.clip_by_rect(moved, west, south, east, north)
         parts += [part for part in shapely.get_parts(shapely.get_parts(near)) if part.geom_type == "Polygon" and not part.is_empty]
-    if not parts:
-        return shapely.MultiPolygon()
-    dense = _with_points_on_edges(shapely.multipolygons(parts))
+    return shapely.multipolygons(parts) if parts else shapely.MultiPolygon()
 
-    def to_grid(xy: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        return np.column_stack(projection(grid.crs).transform(xy[:, 0], xy[:, 1]))
 
-    return shapely.transform(dense, to_grid)
+def _onto(grid: Grid) -> Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]:
+    """From lon/lat degrees to the grid's CRS."""
+    return lambda xy: np.column_stack(projection(grid.crs).transform(xy[:, 0], xy[:, 1]))
 
 
 def aoi_pixels(grid: Grid, aoi_geometry: dict[str, Any], inside: int) -> int:

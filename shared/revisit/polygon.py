@@ -26,7 +26,7 @@ def sound(rings: Polygon) -> Any:
     """One polygon, valid, split at the antimeridian and rounded; a shapely polygon or multipolygon."""
     import shapely
 
-    shape = shapely.Polygon(rings[0], rings[1:])
+    shape = _drawn(rings)
     if not _turns(rings):
         if shape.convex_hull.area == 0:
             raise BadShape("the points of a ring of the AOI lie on one line and enclose nothing; draw a polygon")
@@ -126,6 +126,15 @@ def rounded(shape: Any) -> Any:
         return shapely.set_precision(shape, GRID)
 
 
+def _drawn(rings: Polygon) -> Any:
+    """Ring by ring: `shapely.Polygon` looks at every position of them."""
+    import numpy as np
+    import shapely
+
+    outer, *holes = (shapely.linearrings(np.array(ring)) for ring in rings)
+    return shapely.polygons(outer, holes=holes or None)
+
+
 def _split(shape: Any) -> Any:
     import antimeridian
 
@@ -174,15 +183,13 @@ def _closes(unrolled: Ring) -> bool:
 
 def _beside(unrolled: Polygon) -> Any:
     """An unrolled polygon whose holes are turned to where its outer ring is."""
-    import shapely
-
     outer, *holes = unrolled
     west, east = min(at[0] for at in outer), max(at[0] for at in outer)
     turned = []
     for hole in holes:
         turn = next((turn for turn in (0.0, 360.0, -360.0) if all(west <= at[0] + turn <= east for at in hole)), 0.0)
         turned.append([(lon + turn, lat) for lon, lat in hole])
-    return shapely.Polygon(outer, turned)
+    return _drawn([outer, *turned])
 
 
 def refuse_invalid(shape: Any) -> None:

@@ -38,6 +38,9 @@ _FIRST_ROW = {"C": 7, "D": 20, "E": 29, "F": 38, "G": 47, "H": 56, "J": 65, "K":
               "N": 100, "P": 109, "Q": 118, "R": 127, "S": 135, "T": 144, "U": 153, "V": 162, "W": 171, "X": 180, "end": ROWS}
 """Row in which each latitude band begins, as `tile_list` counts rows; every row belongs to one band."""
 _BANDS = [name for name in _FIRST_ROW if name != "end"]
+_BAND_OF_ROW = [next(name for name in reversed(_BANDS) if _FIRST_ROW[name] <= row or name == _BANDS[0]) for row in range(ROWS)]
+_FEW = 64
+"""Footprints that are looked up or drawn one by one; they are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +119,26 @@ def _under(shape: Any, places: list[tuple[int, int, int]]) -> tuple[str, ...]:
     import numpy as np
     import shapely
 
-    footprints = np.array([_footprint(*place) for place in places], dtype=object)
+    footprints = _footprints(places) if len(places) > _FEW else np.array([_footprint(*place) for place in places], dtype=object)
     shapely.prepare(shape)
     return tuple(sorted(_id(*place) for place, touched in zip(places, shapely.intersects(shape, footprints), strict=True) if touched))
+
+
+def _footprints(places: list[tuple[int, int, int]]) -> "NDArray[np.object_]":
+    """As `_footprint` of each, a row of the grid at once: one by one ten thousand take half a second."""
+    import numpy as np
+    import shapely
+
+    zones, rows, columns = np.array(places).T
+    drawn = np.empty(len(places), dtype=object)
+    for row in np.unique(rows).tolist():
+        at = np.flatnonzero(rows == row)
+        rings = _dense_row(row)[columns[at]]
+        rings[:, :, 0] += ((zones[at] - 31) * 6.0)[:, None]
+        drawn[at] = shapely.polygons(rings)
+        for beyond in at[np.abs(rings[:, :, 0]).max(axis=1) > 180].tolist():
+            drawn[beyond] = _footprint(*places[beyond])
+    return drawn
 
 
 def bits_of_existence() -> bytes:
@@ -152,8 +172,9 @@ def _located(id: str) -> tuple[int, int, int]:
     return place
 
 
+@cache
 def _id(zone: int, row: int, column: int) -> str:
-    band = next(name for name in reversed(_BANDS) if _FIRST_ROW[name] <= row)
+    band = _BAND_OF_ROW[row]
     letter = _ROW_LETTERS[(row + (0 if zone % 2 else _EVEN_ZONE_SHIFT)) % len(_ROW_LETTERS)]
     return f"{zone:02d}{band}{_COLUMN_LETTERS[zone % 3][column]}{letter}"
 
@@ -188,14 +209,6 @@ def _unproject() -> "dict[bool, Proj]":
     return {north: Proj(f"+proj=utm +zone=31 +ellps=WGS84 {'' if north else '+south'}") for north in (True, False)}
 
 
-def _square(row: int, column: int, steps: int) -> "NDArray[np.float64]":
-    """Boundary of a square in zone 31: lon/lat degrees, counter-clockwise and closed, shape (4 * steps + 1, 2)."""
-    import numpy as np
-
-    square: NDArray[np.float64] = _unprojected(np.array([_bounds(row, column)], float), steps, north=row >= SOUTHERN_ROWS)[0]
-    return square
-
-
 def _unprojected(bounds: "NDArray[np.float64]", steps: int, north: bool) -> "NDArray[np.float64]":
     """Boundaries in lon/lat degrees of rectangles (n, 4) in metres, shape (n, 4 * steps + 1, 2)."""
     import numpy as np
@@ -209,10 +222,14 @@ def _unprojected(bounds: "NDArray[np.float64]", steps: int, north: bool) -> "NDA
     return np.stack([lon, lat], axis=-1)
 
 
-@lru_cache(maxsize=ROWS * COLUMNS)
-def _dense_square(row: int, column: int) -> "NDArray[np.float64]":
+@lru_cache(maxsize=ROWS)
+def _dense_row(row: int) -> "NDArray[np.float64]":
+    """Boundaries of the squares of a row in zone 31: lon/lat degrees, counter-clockwise and closed, shape (COLUMNS, n, 2)."""
+    import numpy as np
+
     # A chord of L metres leaves a parallel by L * L / (8 * R) * tan(latitude): 237 m * tan(latitude) for a whole edge.
-    return _square(row, column, 4 + math.ceil(math.sqrt(300 * _steepness(row))))
+    steps = 4 + math.ceil(math.sqrt(300 * _steepness(row)))
+    return _unprojected(np.array([_bounds(row, column) for column in range(COLUMNS)], float), steps, north=row >= SOUTHERN_ROWS)
 
 
 def _steepness(row: int) -> float:
@@ -231,7 +248,7 @@ def _turned(ring: "NDArray[np.float64]", degrees: float) -> "NDArray[np.float64]
 def _footprint(zone: int, row: int, column: int) -> "Polygon | MultiPolygon":
     import shapely
 
-    ring = _turned(_dense_square(row, column), (zone - 31) * 6.0)
+    ring = _turned(_dense_row(row)[column], (zone - 31) * 6.0)
     if ring[:, 0].min() >= -180 and ring[:, 0].max() <= 180:
         return shapely.polygons(ring)
     world = shapely.box(-180, -90, 180, 90)

@@ -2,10 +2,12 @@
 
 import math
 import random
+import re
 
 import pytest
 import shapely
 
+import hostile
 from data import shared_data
 from drawn import ANYWHERE, box, collection, polygon, refused
 from revisit.aoi import AOI
@@ -139,6 +141,18 @@ def test_a_random_star_is_refused_and_repaired_only_on_request():
         tangle = [(chance.uniform(11, 12), chance.uniform(45, 46)) for _ in range(size)]
         with pytest.raises(BadInput, match=r"cross one another|parts"):
             AOI.repaired(polygon([*tangle, tangle[0]]))
+
+
+def test_whatever_is_taken_or_mended_is_sound():
+    taken = []
+    for name, drawn in hostile.shapes():
+        for read in (AOI.parse, AOI.repaired) if re.search("mended|small|hair|that overlap", name) else (AOI.parse,):
+            try:
+                taken.append((name, read(drawn, ANYWHERE)))
+            except BadInput:
+                continue
+    assert len(taken) > 10
+    assert not [name for name, aoi in taken if not aoi.shape.is_valid]
 
 
 def test_a_bow_tie_is_repaired_into_its_two_halves():

@@ -3,10 +3,14 @@
 import pyproj
 import pytest
 
+import hostile
 from emulators import ROOT
 from products import FIELD, product
+from revisit.aoi import AOI
 from revisit.estimate import COG_BYTES, JP2_BYTES, PRICES, estimate, too_many_pixels, window
+from revisit.grid import Grid, projected
 from revisit.recipe import Recipe
+from revisit.tile import Tile
 
 IN_DOCS = {"vCPU-second": ("Cloud Run, CPU", "vCPU-second"), "GiB-second": ("Cloud Run, memory", "GiB-second"), "million requests": ("Cloud Run, requests", "million"),
            "GiB-month": ("Cloud Storage, results and archives", "GiB"), "100,000 Firestore reads": ("Firestore, reads", "100,000"),
@@ -55,3 +59,18 @@ def test_a_whole_tile_fits_one_job_as_long_as_its_bands_fit_its_memory(recipe, f
     whole = dict(mapping(Tile.parse("32TNR").footprint))
     assert (too_many_pixels([product(1)], whole, recipe) == "") is fits
 
+
+
+COMB = {"type": "Polygon", "coordinates": [[*([9 + at / 400, 44.9 + 0.3 * (at % 2)] for at in range(1000)), [11.4975, 44.5], [9, 44.5], [9, 44.9]]]}
+"""Over some tiles, of which it holds none and leaves none out."""
+
+
+@pytest.mark.parametrize("resolution_m", [None, 35.0])
+@pytest.mark.parametrize("name", ["a star", "a comb", "a hair around the world", "a hair across the world"])
+def test_the_window_of_an_aoi_in_a_tile_is_that_of_every_point_on_its_edges(name, resolution_m):
+    aoi = AOI.parse({**dict(hostile.shapes()), "a comb": COMB}[name], 1e6)
+    for tile in map(Tile.parse, aoi.tiles[:12]):
+        west, _, _, north = tile.bounds_utm
+        whole = Grid(f"EPSG:{tile.epsg}", (10, 0.0, west, 0.0, -10, north), 10_980, 10_980)
+        wanted = whole if resolution_m is None else whole.at(resolution_m)
+        assert window(tile.id, aoi.geometry, 10, resolution_m) == wanted.cropped(projected(whole, aoi.geometry).bounds)

@@ -131,3 +131,12 @@ def test_tiles_near_a_shape_are_drawn_only_where_they_are_few():
     small, world = Tile.parse("32TQM").footprint, shapely.box(-180, -90, 180, 90)
     assert few_tiles_under(small, 50) == tiles_under(small)
     assert few_tiles_under(world, 500) is None
+
+
+def test_tiles_under_a_shape_that_thousands_lie_near_are_those_whose_own_footprint_it_touches():
+    along = shapely.multipolygons([shapely.box(west, -60, west + 1e-6, 70) for west in range(-180, 181, 9) if west < 180])
+    shapely.prepare(along)
+    found = tiles_under(along)
+    assert len(found) > 3_000
+    looked_at = [id for id in tile_ids() if id[:2] in ("01", "02", "31", "60")]
+    assert {id for id in found if id[:2] in ("01", "02", "31", "60")} == {id for id in looked_at if along.intersects(Tile.parse(id).footprint)}

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from revisit.aoi import AOI
+from revisit.aoi import AOI, bounds_of
 from revisit.backend import Backend
 from revisit.commands.foreseeing import MOST_TILES, passes_of
 from revisit.commands.limits import check_area, check_period, limits_of
@@ -73,14 +73,12 @@ def extent_of(backend: Backend, aoi: AOI, tiles: tuple[str, ...] = ()) -> Extent
 def _bytes_of_pass(backend: Backend, aoi: AOI, tiles: tuple[str, ...]) -> int:
     """What the estimate of an order tells of one pass over all of the AOI's tiles: whole blocks, compressed as the source packs them.
     Of very many tiles some are looked at."""
-    from shapely.geometry import mapping
-
     from revisit.estimate import estimate
 
     source, now = next(iter(backend.sources), ""), backend.now()
     looked_at = tiles[::max(1, -(-len(tiles) // MOST_TILES))]
     whole = [Product(id=tile, source=source, level="L2A", platform="S2A", tile=tile, sensing_time=now, datatake="", west=bounds[0], south=bounds[1],
-                     east=bounds[2], north=bounds[3]) for tile in looked_at for bounds in [AOI.of(dict(mapping(Tile.parse(tile).footprint))).bounds]]
+                     east=bounds[2], north=bounds[3]) for tile in looked_at for bounds in [bounds_of(Tile.parse(tile).footprint)]]
     read = estimate(whole, len(whole), aoi.geometry, Recipe(indices=("NDVI",)), deployed=False).bytes_read
     return read if looked_at == tiles else round(read * len(tiles) / len(looked_at))
 
