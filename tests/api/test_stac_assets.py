@@ -19,7 +19,7 @@ from werkzeug.serving import make_server
 from data import shared_data
 from products import NOW, known, product
 from revisit.api import create_app
-from revisit.api.stac import files, telling
+from revisit.api.stac import files, teller, telling, told
 from revisit.bands import BANDS, BandFile, SourceFile
 from revisit.errors import GiveUp, Retry
 from revisit.local.backend import local_backend
@@ -232,7 +232,7 @@ def test_a_page_waits_for_a_source_that_hangs_no_longer_than_it_has_patience_and
     begun = time.monotonic()
     assert set(with_bands(search(client))) == {one.id for one in there}
     assert time.monotonic() - begun < 0.9
-    assert len(sources("folder:/away").asked) == telling.SIDE_BY_SIDE
+    assert len(sources("folder:/away").asked) == teller.SIDE_BY_SIDE
     sources("folder:/away").free.set()
     until = time.monotonic() + 20
     while len(with_bands(search(client))) < 40 and time.monotonic() < until:
@@ -262,13 +262,13 @@ def test_however_much_is_asked_of_a_source_that_hangs_so_many_threads_wait_for_i
     for asker in askers:
         asker.start()
     time.sleep(0.5)
-    assert threading.active_count() - before <= telling.SIDE_BY_SIDE + len(askers)
-    assert len(telling._teller(sources, "folder:/hangs")._asked) <= telling.MOST_WAITING
+    assert threading.active_count() - before <= teller.SIDE_BY_SIDE + len(askers)
+    assert len(telling._teller(sources, "folder:/hangs")._asked) <= teller.MOST_WAITING
     assert len(telling.soon(backend, other, 2.0)) == 50
     for asker in askers:
         asker.join()
     assert time.monotonic() - begun < 5
-    assert len(hanging.asked) == telling.SIDE_BY_SIDE
+    assert len(hanging.asked) == teller.SIDE_BY_SIDE
     # One product alone may be asked of all the same, and there is room for it, since nobody waits for the others any more.
     one = several(1, "folder:/hangs", tile="36NXF")
     assert telling.soon(backend, one, 0.1, urgent=True) == {}
@@ -277,7 +277,7 @@ def test_however_much_is_asked_of_a_source_that_hangs_so_many_threads_wait_for_i
 
 
 def test_what_is_kept_of_what_was_told_is_bounded_by_its_files(backend, sources, monkeypatch):
-    monkeypatch.setattr(telling, "MOST_KEPT", 30)
+    monkeypatch.setattr(told, "MOST_KEPT", 30)
     some = several(40)
     assert len(telling.soon(backend, some, 5.0)) == 40
     assert sum(telling._known(telling.key_of(backend, one)) is not None for one in some) == 10

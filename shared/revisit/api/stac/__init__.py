@@ -4,7 +4,9 @@
     parameters   what is asked for, of an address or a body
     items        items found, page by page, and one by one
     files        the files of an item
-    telling      what sources tell of them
+    telling      what sources tell of them, soon
+    teller       one source, and those who wait for it
+    told         what one told of a product
     numbers      what is found in numbers, and as a file
     showing      what is found, as items
 """

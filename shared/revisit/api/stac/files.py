@@ -13,6 +13,7 @@ from revisit import product_item
 from revisit.api.asked import Asked
 from revisit.api.stac import telling
 from revisit.api.stac.showing import address, answer, known_assets
+from revisit.api.stac.told import Told, is_url
 from revisit.bands import SourceFile
 from revisit.commands import finding
 from revisit.commands.finding import Found
@@ -42,7 +43,7 @@ def assets_of(asked: Asked, found: Sequence[Found]) -> list[dict[str, Any] | Non
     return [None if one.job else _assets(one.product, told.get(telling.key_of(asked.backend, one.product))) for one in found]
 
 
-def _assets(product: Product, told: telling.Told | None) -> dict[str, Any]:
+def _assets(product: Product, told: Told | None) -> dict[str, Any]:
     self = address(Found(product))
     known = known_assets(product, self)
     if told is None:
@@ -72,7 +73,7 @@ def one(asked: Asked, id: str, item: str, path: str) -> ResponseReturnValue:
     file = next((file for file in files if file.path == path), None)
     if file is None:
         raise NotFound(f"{item[:200]} has no file {path[:200]!r}; the list of its files names those it has")
-    if telling.is_url(file.href):
+    if is_url(file.href):
         raise NotFound(f"{path[:200]} lies at its source: {file.href}")
     kind = _IMAGES.get(Path(path).suffix.lower())
     try:
@@ -90,7 +91,7 @@ def _list(of: Product | Job, files: Any, self: str) -> Response:
 
 def _address(self: str, href: str, path: str) -> str:
     """Where a client finds a file."""
-    return href if telling.is_url(href) else f"{self}/files/{quote(path)}"
+    return href if is_url(href) else f"{self}/files/{quote(path)}"
 
 
 ROUTES = (
