@@ -53,6 +53,7 @@ export async function enter(place, route) {
 
 export function leave() {
   for (const end of leaving) end();
+  document.body.classList.remove("dragging");
   // Where the map could not be had, nothing was put on it.
   parts?.pen.end();
   drop(parts?.area, parts?.marks);

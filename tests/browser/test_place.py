@@ -153,6 +153,12 @@ def test_a_file_is_dropped_on_the_page_and_kept_when_it_is_loaded_anew_and_other
       document.querySelector("#map").dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true }));
     }""", FILES["geojson"]().decode())
     before = facts(page)
+    page.evaluate("document.querySelector('#map').dispatchEvent(new DragEvent('dragover', { dataTransfer: new DataTransfer(), bubbles: true, cancelable: true }))")
+    assert page.locator("body.dragging").count() == 1
+    page.get_by_role("navigation").get_by_role("link", name="Status").click()
+    page.locator("#view h1", has_text="Status").wait_for()
+    assert page.locator("body.dragging").count() == 0
+    page.go_back()
     page.reload()
     assert facts(page) == before
     assert page.get_by_label("Name").input_value() == "North field"
