@@ -147,11 +147,16 @@ const period = (one) => (one.start || one.end ? `${one.start ? words.date(one.st
 
 async function placed(place, route) {
   const path = `orders/${encodeURIComponent(route.rest[0])}`;
+  const heading = h("h1", {}, "Order");
+  const line = h("p", { class: "told-line" }, h("a", { href: "#order" }, "All orders"));
+  place.append(heading, line);
   const first = await get(path, route.signal);
   const head = h("div", { class: "stack" });
   const panel = results({ path, recipe: first.recipe, aoi: first.aoi }, route);
   place.classList.add("contains");
-  place.append(h("h1", {}, `Order of ${words.date(first.created)}`), h("p", { class: "told-line" }, `${names(first.recipe)}, ${period(first)}. `, h("a", { href: "#order" }, "All orders")), head, panel.element);
+  heading.textContent = `Order of ${words.date(first.created)}`;
+  line.prepend(`${names(first.recipe)}, ${period(first)}. `);
+  place.append(head, panel.element);
   let told = "";
   const tell = async (order) => {
     const open = head.querySelector("details")?.open ?? false;

@@ -254,6 +254,8 @@ def test_an_order_can_be_cancelled_and_one_that_is_not_there_says_so(visit):
     page.goto(f"{made.url}/#order/order_none")
     page.locator(".trouble").wait_for()
     assert "order_none" in page.locator(".trouble").inner_text()
+    page.get_by_role("link", name="All orders").click()
+    page.locator("#view", has_text="An order cuts bands and indices out").wait_for()
     page = here(made)
     page.locator("input[name=indices][value=EVI]").check()
     until(page, "() => document.querySelector('button[data-key=order]:not(:disabled)') !== null")
