@@ -43,6 +43,12 @@ export function trouble(error, retry, signIn = null) {
     } }, "Try again") : null));
 }
 
+// The same beneath what an element holds, in place of what it said there before.
+export function complain(element, error) {
+  element.querySelector(":scope > .trouble")?.remove();
+  element.append(trouble(error, null));
+}
+
 // A dialog over the page until it is closed, by app.js where another view comes: its returnValue is "left" then.
 export function dialog(attributes, ...children) {
   const made = h("dialog", attributes, ...children);

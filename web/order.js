@@ -1,9 +1,9 @@
 // Ordering what was seen of the place in hand, and following an order until its results are there.
 
 import { Problem, changed, get, post, send } from "./api.js";
-import { h, show, table, trouble } from "./dom.js";
+import { complain, h, show, table, trouble } from "./dom.js";
 import { over } from "./extent.js";
-import { recipeFields, ticked } from "./recipes.js";
+import { names, recipeFields, ticked } from "./recipes.js";
 import { results } from "./results.js";
 import { aoi, keep, kept, shape } from "./state.js";
 import * as words from "./words.js";
@@ -128,7 +128,7 @@ async function order(form, route, estimate) {
     if (error.name === "AbortError") return;
     if (!(error instanceof Problem)) throw error;
     submit.disabled = false;
-    estimate.append(trouble(error, null));
+    complain(estimate, error);
   }
 }
 
@@ -136,11 +136,10 @@ function earlier(orders) {
   if (!orders.length) return h("p", { class: "note" }, "Orders that you place are listed here.");
   return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Your orders" }, table("Your orders, the newest first", [["Ordered"], ["What"], ["Period"], ["Acquisitions", "number"], ["State"]],
     orders.map((one) => h("tr", {}, h("th", { scope: "row" }, h("a", { href: `#order/${encodeURIComponent(one.order)}`, "data-key": one.order }, words.time(one.created))),
-      h("td", {}, names(one.recipe)), h("td", {}, period(one)), h("td", { class: "number" }, words.count(one.total)),
+      h("td", {}, names(one.recipe).join(", ")), h("td", {}, period(one)), h("td", { class: "number" }, words.count(one.total)),
       h("td", {}, h("span", { class: `state ${one.state === "finished" ? "done" : one.state}` }, one.open ? `${one.total - one.open} of ${one.total}` : one.state))))));
 }
 
-const names = (recipe) => [...recipe.indices, ...recipe.bands].join(", ");
 const period = (one) => (one.start || one.end ? `${one.start ? words.date(one.start) : "the beginning"} to ${one.end ? words.date(one.end) : "now"}` : "all that is known");
 
 // ------------------------------------------------------------------------------------------------------- an order that was placed
@@ -155,7 +154,7 @@ async function placed(place, route) {
   const panel = results({ path, recipe: first.recipe, aoi: first.aoi }, route);
   place.classList.add("contains");
   heading.textContent = `Order of ${words.date(first.created)}`;
-  line.prepend(`${names(first.recipe)}, ${period(first)}. `);
+  line.prepend(`${names(first.recipe).join(", ")}, ${period(first)}. `);
   place.append(head, panel.element);
   let told = "";
   const tell = async (order) => {

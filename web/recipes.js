@@ -31,6 +31,9 @@ function written({ formula, letters }) {
   return formula.replace(/[A-Za-z]\w*/g, (word) => letters[word] ?? word);
 }
 
+// What a recipe makes, by name.
+export const names = (recipe) => [...recipe.indices, ...recipe.bands];
+
 // What is ticked in a form, as an order or a subscription takes it.
 export function ticked(form) {
   const data = new FormData(form);

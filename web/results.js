@@ -8,6 +8,7 @@ import { Problem, address, fileAt, get, save } from "./api.js";
 import { h, show, table, trouble } from "./dom.js";
 import { legend } from "./ramp.js";
 import { Raster } from "./raster.js";
+import { names } from "./recipes.js";
 import { resultMap } from "./resultmap.js";
 import { series } from "./series.js";
 import { keep, kept } from "./state.js";
@@ -19,8 +20,8 @@ const OVERCAST = 0.02;
 const MOST_OPEN = 16;
 
 export function results(asker, route) {
-  const names = [...asker.recipe.indices, ...asker.recipe.bands];
-  const choices = RED_GREEN_BLUE.every((band) => asker.recipe.bands.includes(band)) ? [...names, TRUE_COLOUR] : names;
+  const all = names(asker.recipe);
+  const choices = RED_GREEN_BLUE.every((band) => asker.recipe.bands.includes(band)) ? [...all, TRUE_COLOUR] : all;
   const rasters = new Map();
   let jobs = [];
   let map = null;
@@ -197,7 +198,7 @@ export function results(asker, route) {
   // The files of a date, none of one that was passed over, and what there is of all of them.
   function download(one, tiffs) {
     const stem = `${one.acquisition}`;
-    const index = value() === TRUE_COLOUR ? names[0] : value();
+    const index = value() === TRUE_COLOUR ? all[0] : value();
     show(files, h("p", { class: "row" }, tiffs.map(([name, asset]) => h("button", { type: "button", class: "small", onclick: () => fetched(asset.href, `${stem}-${name}.tif`) }, `${name}.tif`, h("span", { class: "note" }, ` ${words.size(asset.size)}`))),
       tiffs.length ? h("button", { type: "button", class: "small", onclick: () => save(one.item, `${stem}.json`).catch(told) }, "STAC item") : null,
       h("button", { type: "button", class: "small", onclick: () => save(`${asker.path}/series?index=${encodeURIComponent(index)}&format=csv`, `${index}.csv`).catch(told) }, "Series as CSV"),
@@ -227,7 +228,7 @@ export function results(asker, route) {
   }
 
   async function graphs(one, stale) {
-    const index = value() === TRUE_COLOUR ? names[0] : value();
+    const index = value() === TRUE_COLOUR ? all[0] : value();
     const key = JSON.stringify([index, jobs.map((each) => [each.job, each.state])]);
     if (key !== graphed) {
       const { observations } = await get(`${asker.path}/series?index=${encodeURIComponent(index)}`, route.signal);
@@ -247,7 +248,7 @@ export function results(asker, route) {
   }
 
   function acquisitions(one) {
-    const index = value() === TRUE_COLOUR ? names[0] : value();
+    const index = value() === TRUE_COLOUR ? all[0] : value();
     const rows = [...jobs].reverse().map((each) => h("tr", { class: each === one ? "looked" : null },
       h("th", { scope: "row" }, h("button", { type: "button", class: "plain", "data-key": each.job, "aria-pressed": String(each === one), onclick: () => change({ job: each.job }) }, words.date(each.datetime))),
       h("td", { class: "number" }, words.percent(each.clear_fraction)),

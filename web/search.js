@@ -1,7 +1,7 @@
 // Searching the catalog for products over the AOI in hand; the conditions are in the address, so that it can be kept and shared.
 
 import { Problem, post, save } from "./api.js";
-import { h, show, trouble } from "./dom.js";
+import { complain, h, show, trouble } from "./dom.js";
 import { known, over } from "./extent.js";
 import { found } from "./found.js";
 import { drop, fillLayer, layer, look, looks } from "./map.js";
@@ -162,7 +162,7 @@ async function exported(button, format, wanted) {
   } catch (error) {
     if (error.name === "AbortError") return;
     if (!(error instanceof Problem)) throw error;
-    parts.summary.append(trouble(error, null));
+    complain(parts.summary, error);
   } finally {
     button.disabled = false;
   }

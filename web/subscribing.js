@@ -1,7 +1,7 @@
 // A new subscription over the place in hand, with what it would have brought in the past.
 
 import { Problem, post } from "./api.js";
-import { h, show, table, trouble } from "./dom.js";
+import { complain, h, show, table, trouble } from "./dom.js";
 import { known, over } from "./extent.js";
 import { recipeFields, ticked } from "./recipes.js";
 import { aoi, keep, kept, shape } from "./state.js";
@@ -95,6 +95,6 @@ async function subscribe(form, route, past, place) {
     if (error.name === "AbortError") return undefined;
     if (!(error instanceof Problem)) throw error;
     if (pressed) pressed.disabled = false;
-    return past.append(trouble(error, null));
+    return complain(past, error);
   }
 }

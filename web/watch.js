@@ -1,7 +1,8 @@
 // What is watched: each subscription with its state, its last alert and the next pass, its results, its log of alerts and their deliveries.
 
 import { Problem, address, changed, get, post, send } from "./api.js";
-import { dialog, h, show, table, trouble } from "./dom.js";
+import { complain, dialog, h, show, table, trouble } from "./dom.js";
+import { names } from "./recipes.js";
 import { results } from "./results.js";
 import { aoi, called } from "./state.js";
 import { subscribing } from "./subscribing.js";
@@ -24,10 +25,8 @@ export function leave() {
   shown = null;
 }
 
-const names = (recipe) => [...recipe.indices, ...recipe.bands].join(", ");
-
 function conditions(one) {
-  const parts = [`${names(one.recipe)} from ${one.level}`, `tile${one.tiles.length > 1 ? "s" : ""} ${one.tiles.join(", ")}`];
+  const parts = [`${names(one.recipe).join(", ")} from ${one.level}`, `tile${one.tiles.length > 1 ? "s" : ""} ${one.tiles.join(", ")}`];
   if (one.max_cloud !== null) parts.push(`at most ${one.max_cloud} % cloud over the product`);
   if (one.min_clear !== null) parts.push(`at least ${one.min_clear} % of the area clear`);
   return parts.join("; ");
@@ -180,8 +179,7 @@ function changing(one, path, tell) {
       box.close();
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
-      box.querySelector(".trouble")?.remove();
-      form.append(trouble(error, null));
+      complain(form, error);
     }
   });
 }
@@ -197,7 +195,7 @@ function deleting(one, path, route) {
       route.go("watch");
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
-      box.querySelector("form").append(trouble(error, null));
+      complain(box.querySelector("form"), error);
     }
   });
 }

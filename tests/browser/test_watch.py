@@ -98,6 +98,11 @@ def test_what_it_would_have_brought_is_told_before_anything_is_saved(visit):
     page.locator("textarea[name=webhooks]").fill("http://169.254.169.254/latest")
     page.get_by_role("button", name="Watch it").click()
     page.locator(".trouble").first.wait_for()
+    # Said once, however often it is tried.
+    with page.expect_response("**/subscriptions"):
+        page.get_by_role("button", name="Watch it").click()
+    until(page, "() => !document.querySelector('[data-key=watch]').disabled")
+    assert page.locator(".trouble").count() == 1
     assert page.request.get(f"{made.url}/subscriptions").json()["subscriptions"] == before
 
 
