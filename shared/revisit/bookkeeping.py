@@ -29,6 +29,7 @@ class Answered:
     request: str
     """SHA-256 of method, path, query and body, hexadecimal."""
     status: int
+    """0 while the request is being worked."""
     headers: dict[str, str]
     body: str
     at: datetime

@@ -1,7 +1,14 @@
 """Idempotency-Key on every route that the specification says heeds one (rules.md R10)."""
 
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+
 import pytest
 
+from revisit.api import orders
+from revisit.bookkeeping import Answered
+from revisit.errors import Retry
 from specified import operations
 from world import World, inhabited
 
@@ -39,3 +46,42 @@ def test_a_key_is_heeded_by_its_owners_requests_only_and_only_where_it_is_one(wo
     bob = client.open(address, method=operation.method, json=operation.example, headers={**headers, "Authorization": "Bearer bob"})
     assert first.status_code == operation.success
     assert bob.status_code == {"mine": 404, "whole": 403}.get(operation.who, operation.success)
+
+
+def test_of_the_same_request_sent_twice_at_once_one_is_worked_and_the_other_told_to_wait(world, tmp_path, monkeypatch):
+    here = world.copy(tmp_path / "data")
+    operation = next(one for one in HEEDING if str(one) == "POST /orders")
+    send = partial(here.client.post, "/orders", json=operation.example, headers=ANN)
+    fulfil, second = orders.fulfil, []
+
+    def slow(*given):
+        if not second:
+            second.append(send())
+        return fulfil(*given)
+
+    monkeypatch.setattr(orders, "fulfil", slow)
+    first = send()
+    assert (second[0].status_code, second[0].headers["Retry-After"]) == (503, "5") and "is being worked" in second[0].json["detail"]
+    assert (first.status_code, send().data) == (202, first.data)
+
+
+def test_what_failed_or_died_while_it_was_worked_is_worked_by_the_next_request(world, tmp_path, monkeypatch):
+    here = world.copy(tmp_path / "data")
+    operation = next(one for one in HEEDING if str(one) == "POST /orders")
+    send = partial(here.client.post, "/orders", json=operation.example, headers=ANN)
+
+    def broken(*_):
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(orders, "fulfil", broken)
+        error = Retry("away")
+        assert (send().status_code, here.backend.records.count(Answered)) == (503, 0)
+        error = SystemExit()  # as a process ends that is killed
+        with pytest.raises(SystemExit):
+            send()
+    assert send().status_code == 503
+    [left] = here.backend.records.find(Answered)
+    here.backend.commit(lambda commit: commit.put(replace(left, at=left.at - timedelta(seconds=121))), last=False)
+    assert send().status_code == 202
+

@@ -10,12 +10,17 @@ from flask import Response, current_app, make_response, request
 from flask.typing import ResponseReturnValue
 
 from revisit.api.asked import Asked
+from revisit.backend import Backend
 from revisit.bookkeeping import Answered
-from revisit.errors import BadInput
+from revisit.errors import BadInput, Retry
 from revisit.ids import derived
 from revisit.ports import Transaction
 
 KEPT = timedelta(hours=24)
+UNDER_WAY = 0
+"""Stands for the status of what is not answered yet."""
+LONGEST = timedelta(seconds=120)
+"""No request is worked longer: the function's time ends (terraform/functions.tf)."""
 _LOOKED_AT = 20
 """Answers looked at with each new one; those outdated are taken away."""
 
@@ -31,6 +36,7 @@ def once(asked: Asked, work: Callable[[], ResponseReturnValue], complete: Callab
 
     Raises:
         BadInput: The key was used for another request.
+        Retry: The request is being worked at this moment.
     """
     key = request.headers.get("Idempotency-Key")
     if key is None:
@@ -40,12 +46,13 @@ def once(asked: Asked, work: Callable[[], ResponseReturnValue], complete: Callab
     backend = asked.backend
     id = derived("answer", asked.owner, key)
     digest = sha256(f"{request.method} {request.full_path}\n".encode() + request.get_data()).hexdigest()
-    before = backend.records.get(Answered, id)
-    if before and backend.now() - before.at < KEPT:
-        if before.request != digest:
-            raise BadInput(f"Idempotency-Key {key!r} was used for another request; send a new one")
+    if before := _begin(backend, Answered(id, digest, UNDER_WAY, {}, "", backend.now(), asked.owner), key):
         return _completed(Response(before.body, before.status, before.headers), complete)
-    response = make_response(work())
+    try:
+        response = make_response(work())
+    except Exception:
+        backend.records.transact(lambda transaction: transaction.delete(Answered, id))
+        raise
     now = backend.now()
     kept = {name: response.headers[name] for name in ("Content-Type", "Location") if name in response.headers}
     answer = Answered(id, digest, response.status_code, kept, response.get_data(as_text=True), now, asked.owner)
@@ -59,6 +66,26 @@ def once(asked: Asked, work: Callable[[], ResponseReturnValue], complete: Callab
 
     backend.records.transact(keep)
     return _completed(response, complete)
+
+
+def _begin(backend: Backend, asked: Answered, key: str) -> Answered | None:
+    """The answer that was given before, or None where the work is now this request's."""
+    def work(transaction: Transaction) -> Answered | None:
+        before = transaction.get(Answered, asked.id)
+        age = asked.at - before.at if before else KEPT
+        if before is None or age >= KEPT:
+            transaction.put(asked)
+            return None
+        if before.request != asked.request:
+            raise BadInput(f"Idempotency-Key {key!r} was used for another request; send a new one")
+        if before.status != UNDER_WAY:
+            return before
+        if age < LONGEST:
+            raise Retry(f"the request with Idempotency-Key {key!r} is being worked; ask again in a moment")
+        transaction.put(asked)  # whoever worked it has died
+        return None
+
+    return backend.records.transact(work)
 
 
 def _completed(response: Response, complete: Callable[[Any], Any] | None) -> Response:
