@@ -136,7 +136,7 @@ function summary(counted, wanted) {
     ["Products", `${words.count(counted.count)}${counted.complete === false ? " and more" : ""}`],
     ["Cloud, mean", cloud?.mean === null || cloud?.mean === undefined ? "not known" : `${words.value(cloud.mean, 0)} %`],
     counted.size ? ["Size", words.size(counted.size)] : null,
-    revisit?.median_days ? ["Revisited every", `${words.value(revisit.median_days, revisit.median_days % 1 ? 1 : 0)} days`] : null,
+    revisit?.median_days ? ["Revisited every", `${Number(revisit.median_days.toFixed(1))} days`] : null,
     revisit?.longest_days ? ["Longest gap", `${words.value(revisit.longest_days, 0)} days, from ${words.date(revisit.longest_from)}`] : null,
   ].filter(Boolean);
   show(parts.summary, h("section", { class: "card", "aria-label": "What was found" },

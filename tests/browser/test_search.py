@@ -69,6 +69,7 @@ def test_what_was_found_is_counted_and_exported(visit, items):
     told = dict(page.evaluate("[...document.querySelectorAll('.card .facts > div')].map((one) => [one.children[0].textContent, one.children[1].textContent])"))
     assert told["Products"] == str(len(items))
     assert told["Cloud, mean"] == f"{sum(map(cloud, items.values())) / len(items):.0f} %"
+    assert told["Revisited every"] == "5 days"
     months = {one["properties"]["datetime"][:7] for one in items.values()}
     page.locator(".months summary").click()
     rows = dict(page.evaluate("[...document.querySelectorAll('.months tbody tr')].map((row) => [row.children[0].textContent, Number(row.children[1].textContent)])"))
