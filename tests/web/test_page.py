@@ -103,7 +103,8 @@ def test_the_page_asks_the_server_it_came_from_or_the_one_that_config_names(api,
     node = shutil.which("node")
     if node is None:
         missing("node, which runs the page's script")
-    (tmp_path / "api.mjs").write_text((WEB / "api.js").read_text().replace("./config.js", "./config.mjs"))
+    (tmp_path / "api.mjs").write_text((WEB / "api.js").read_text().replace("./config.js", "./config.mjs").replace("./words.js", "./words.mjs"))
+    (tmp_path / "words.mjs").write_text((WEB / "words.js").read_text())
     (tmp_path / "config.mjs").write_text((WEB / "config.js").read_text().replace('api = ""', f"api = {json.dumps(api)}"))
     program = (f"globalThis.location = new URL({json.dumps(page)}); globalThis.sessionStorage = {{ getItem: () => null, setItem: () => null }};"
                "globalThis.history = { replaceState: () => null };"
