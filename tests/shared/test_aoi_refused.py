@@ -143,6 +143,21 @@ def test_a_random_star_is_refused_and_repaired_only_on_request():
             AOI.repaired(polygon([*tangle, tangle[0]]))
 
 
+def test_a_tangle_on_a_lattice_is_mended_to_the_union_of_what_its_rings_enclose():
+    chance, compared = random.Random(9), 0
+    for _ in range(60):
+        points = [(9 + chance.randint(0, 5) / 10, 45 + chance.randint(0, 5) / 10) for _ in range(chance.randint(5, 30))]
+        torn = shapely.Polygon(points)
+        try:
+            mended = AOI.repaired(polygon([*points, points[0]]), ANYWHERE).shape
+        except BadInput:
+            continue
+        whole = shapely.union_all([shapely.make_valid(torn, method="structure", keep_collapsed=False)])
+        assert shapely.symmetric_difference(mended, whole).area < 1e-7
+        compared += not torn.is_valid
+    assert compared > 20
+
+
 def test_whatever_is_taken_or_mended_is_sound():
     taken = []
     for name, drawn in hostile.shapes():
