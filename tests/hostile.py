@@ -87,6 +87,12 @@ def _several(*rings: Ring) -> dict[str, Any]:
     return {"type": "MultiPolygon", "coordinates": [[ring] for ring in rings]}
 
 
+def _lines(count: int, length: int) -> dict[str, Any]:
+    """Zigzags that all cross one another."""
+    return {"type": "MultiLineString", "coordinates": [[[9 + 0.9 * (at % 2) + line / 1000, 45 + at / 50 + line / 977] for at in range(length)]
+                                                       for line in range(count)]}
+
+
 def _nested(depth: int) -> dict[str, Any]:
     made: dict[str, Any] = _polygon(_box(9, 45, 0.1, 0.1))
     for _ in range(depth):
@@ -118,6 +124,9 @@ def shapes() -> Iterator[tuple[str, Any]]:
         {"type": "Feature", "properties": {}, "geometry": _polygon(_scattered(39, at))} for at in range(50)]}
     yield "forty zigzags across one another", {"type": "GeometryCollection", "geometries": [
         _polygon(_zigzag(49, 1e-3) if at % 2 else [[lat - 36, lon + 36] for lon, lat in _zigzag(49, 1e-3)]) for at in range(40)]}
+    yield "fifty lines", _lines(50, 40)
+    yield "a collection of fifty long lines", {"type": "GeometryCollection", "geometries": [
+        {"type": "LineString", "coordinates": line} for line in _lines(50, 450)["coordinates"]]}
     yield "ten thousand parts", _several(*(_box(9, 45, 0.1, 0.1) for _ in range(8_000)))
     yield "many features", {"type": "FeatureCollection", "features": [{"type": "Feature", "geometry": None}] * 24_000}
     yield "many collections", {"type": "GeometryCollection", "geometries": [{"type": "GeometryCollection", "geometries": []}] * 17_000}
@@ -173,6 +182,11 @@ def _texts() -> dict[str, Any]:
         "a pattern": "(a+)+$" * 150_000,
         "sums": "1+" * 450_000 + "1",
         "ands": "a=1 AND " * 110_000 + "a=1",
+        "minus signs": "eo:cloud_cover < " + "-" * 3_900 + "1",
+        "a short sum": "eo:cloud_cover < " + "1+" * 1_900 + "1",
+        "powers": "eo:cloud_cover < " + "1^" * 1_900 + "1",
+        "short nots": "NOT " * 900 + "eo:cloud_cover < 1",
+        "a short pattern": "id LIKE '" + "%a" * 1_900 + "%'",
         "nots": "NOT " * 220_000 + "a=1",
         "brackets": "(" * 450_000 + ")" * 450_000,
         "many tiles": ",".join(["32TNR"] * 150_000),
@@ -215,6 +229,10 @@ def _objects() -> dict[str, Any]:
         "a filter of many parts": {"op": "and", "args": [{"op": "=", "args": [{"property": "platform"}, "x"]}] * 14_000},
         "a filter within filters": _deep_filter(150),
         "a filter of one list": {"op": "in", "args": [{"property": "platform"}, [f"x{at}" for at in range(90_000)]]},
+        "a filter of five stars": {"op": "or", "args": [_lying(_polygon(_around(9 + at / 50, 45, 390, lambda at: 0.1 if at % 2 else 0.4))) for at in range(5)]},
+        "a filter of fifty lines": _lying(_lines(50, 40)),
+        "a filter of patterns": {"op": "and", "args": [{"op": "like", "args": [{"property": "id"}, "S2%_" * 450 + "%x"]}] * 50},
+        "a filter of one long pattern": {"op": "like", "args": [{"property": "id"}, "%S" * 45_000]},
         "many fields": {"include": [f"properties.p{at}" for at in range(40_000)], "exclude": ["properties." * 8_000]},
         "a member of many dots": {"include": [".".join(["a"] * 400_000)]},
     }
@@ -228,6 +246,10 @@ def _deep(depth: int) -> list[Any]:
     for _ in range(depth):
         made = [made]
     return made
+
+
+def _lying(shape: dict[str, Any]) -> dict[str, Any]:
+    return {"op": "s_intersects", "args": [{"property": "geometry"}, shape]}
 
 
 def _deep_filter(depth: int) -> dict[str, Any]:

@@ -1,13 +1,14 @@
 """A place to search in: any GeoJSON geometry, or a box, as a shapely geometry in lon/lat degrees."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
 from revisit.aoi import AOI
 from revisit.errors import BadShape
 from revisit.geojson import MAX_VERTICES
+from revisit.polygon import refuse_tangle
 
 MAX_PARTS = 50
 """Of a collection."""
@@ -31,7 +32,11 @@ def place(geometry: Any) -> Any:
         members = geometry.get("geometries")
         if not isinstance(members, list) or not 0 < len(members) <= MAX_PARTS or any(isinstance(one, dict) and one.get("type") == kind for one in members):
             raise BadShape(f"a collection to search in has 1 to {MAX_PARTS} geometries, none of them a collection")
-        return shapely.union_all([place(one) for one in members])
+        if sum(map(_positions, members)) > MAX_VERTICES:
+            raise BadShape(f"a collection to search in has {MAX_VERTICES:,} positions at most, all its geometries together; simplify it")
+        drawn = [place(one) for one in members]
+        refuse_tangle([*_lines(drawn)])
+        return shapely.union_all(drawn)
     points = geometry.get("coordinates")
     if kind == "Point":
         return shapely.points(_point(points))
@@ -41,6 +46,7 @@ def place(geometry: Any) -> Any:
     if kind == "MultiLineString" and isinstance(points, list) and 0 < len(points) <= MAX_PARTS:
         lines = [_points(line, 2) for line in points]
         if sum(map(len, lines)) <= MAX_VERTICES:
+            refuse_tangle(lines)
             return shapely.union_all([_line(line) for line in lines])
     raise BadShape(f"{str(kind)[:40]!r} with such coordinates is no GeoJSON geometry of at most {MAX_PARTS} parts and {MAX_VERTICES:,} vertices")
 
@@ -104,6 +110,27 @@ def _box(west: float, south: float, east: float, north: float) -> Any:
     if west == east or south == north:
         return shapely.linestrings([(west, south), (east, north)])
     return shapely.box(west, south, east, north)
+
+
+def _positions(value: Any) -> int:
+    """Of a geometry as it is written, whatever is wrong with it."""
+    pending, count = [value.get("coordinates")] if isinstance(value, dict) else [], 0
+    while pending:
+        one = pending.pop()
+        if isinstance(one, list):
+            count += not any(isinstance(each, list) for each in one)
+            pending += one
+    return count
+
+
+def _lines(drawn: list[Any]) -> Iterator[Any]:
+    """The positions of each line and ring of some geometries."""
+    import shapely
+
+    for part in shapely.get_parts(drawn):
+        for line in shapely.get_rings(part) if part.geom_type == "Polygon" else [part]:
+            if len(points := shapely.get_coordinates(line)) > 1:
+                yield points
 
 
 def _line(points: list[tuple[float, float]]) -> Any:

@@ -1,6 +1,7 @@
 """CQL2 text and JSON to a tree of tests, or a sentence why not."""
 
 import math
+import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, cast, get_args
@@ -30,6 +31,9 @@ MAX_SHAPES = 5
 _RELATIONS: tuple[Relation, ...] = get_args(Relation.__value__)
 _TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "=", "<>": "<>"}
 """A comparison read from right to left."""
+_MINUSES = re.compile(r"-(\s*-){6}")
+"""Each is parsed within the one before it: some thousand take the stack, and the process with it."""
+_DEEP = "the filter is nested too deeply; compare a property with a value, which needs no arithmetic"
 _FAR = timedelta(days=400_000)
 
 
@@ -45,10 +49,14 @@ def read_text(text: str) -> Filter:
         raise BadInput(f"a filter has {MAX_TEXT:,} signs at most, not {len(text):,}; write it as CQL2 JSON, which may be longer")
     if _brackets(text) > MAX_BRACKETS:
         raise BadInput(f"brackets of a filter stand {MAX_BRACKETS} deep at most; write it as CQL2 JSON, which may be deeper")
+    if _MINUSES.search(text):
+        raise BadInput("minus signs of a filter stand alone before a number; where many in a row are part of a text, write it as CQL2 JSON")
     try:
         return _Reader().read(cql2.parse_text(text).to_json())
     except (cql2.ParseError, cql2.ValidationError) as error:
         raise BadInput(f"the filter is not CQL2 text: {_place(str(error))}") from None
+    except RecursionError:
+        raise BadInput(_DEEP) from None
 
 
 def read_json(value: Any) -> Filter:
@@ -66,8 +74,10 @@ def read_json(value: Any) -> Filter:
         raise BadInput(f"a filter in CQL2 JSON has {MAX_JSON:,} signs at most, not {len(text):,}; ask in several searches")
     try:
         return _Reader().read(cql2.parse_json(text).to_json())
-    except (cql2.ParseError, cql2.ValidationError, ValueError, RecursionError) as error:
+    except (cql2.ParseError, cql2.ValidationError, ValueError) as error:
         raise BadInput(f"the filter is not CQL2 JSON: {_place(str(error))}") from None
+    except RecursionError:
+        raise BadInput(_DEEP) from None
 
 
 class _Reader:
