@@ -8,7 +8,7 @@ from typing import Any
 from revisit.aoi import AOI
 from revisit.errors import BadShape
 from revisit.geojson import MAX_VERTICES
-from revisit.polygon import refuse_tangle
+from revisit.polygon import MAX_TURNS, refuse_tangle
 
 MAX_PARTS = 50
 """Of a collection."""
@@ -138,7 +138,10 @@ def _line(points: list[tuple[float, float]]) -> Any:
     import antimeridian
     import shapely
 
-    if any(abs(a[0] - b[0]) > 180 for a, b in pairwise(points)):
+    turns = sum(abs(a[0] - b[0]) > 180 for a, b in pairwise(points))
+    if turns > MAX_TURNS:
+        raise BadShape(f"a line to search along crosses the antimeridian {turns:,} times, {MAX_TURNS} at most; check its longitudes")
+    if turns:
         return antimeridian.fix_line_string(shapely.LineString(points), great_circle=False)
     return shapely.linestrings(points)
 

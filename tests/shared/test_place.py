@@ -39,6 +39,15 @@ def test_lines_that_cross_now_and_then_are_taken_together():
     assert drawn.equals(shapely.union_all([shapely.LineString(cross[0]), shapely.Point(20, 20)]))
 
 
+def test_a_line_over_the_antimeridian_a_thousand_times_is_refused():
+    def there_and_back(count):
+        return {"type": "LineString", "coordinates": [[179 if at % 2 else -179, at / 30] for at in range(count)]}
+
+    assert place(there_and_back(101)).bounds[0] == -180
+    with pytest.raises(BadShape, match="crosses the antimeridian 999 times"):
+        place(there_and_back(1000))
+
+
 @pytest.mark.parametrize("text", ["eo:cloud_cover < " + "-" * 3_900 + "1", "eo:cloud_cover < " + "- " * 1_900 + "1", "-" * 3_900 + "1 < eo:cloud_cover"])
 def test_a_row_of_minus_signs_that_would_take_the_parsers_stack_is_refused(text):
     with pytest.raises(BadInput, match="minus signs"):
