@@ -3,15 +3,18 @@
 import math
 import random
 import re
+from itertools import pairwise
 
 import pytest
 import shapely
 
 import hostile
+import revisit.polygon
 from data import shared_data
 from drawn import ANYWHERE, box, collection, polygon, refused
 from revisit.aoi import AOI
 from revisit.errors import BadInput
+from revisit.polygon import refuse_tangle
 
 # What is refused
 
@@ -124,6 +127,19 @@ def test_a_union_that_would_take_minutes_is_refused():
 def test_an_edge_over_the_antimeridian_a_thousand_times_is_refused():
     zigzag = [(179.9 if k % 2 else -179.9, k / 100) for k in range(1000)]
     assert "antimeridian" in refused(polygon([*zigzag, zigzag[0]]))
+
+
+def test_edges_are_refused_when_more_of_them_cross_than_are_worked_out(monkeypatch):
+    chance = random.Random(3)
+    for size in (5, 40, 300):
+        ring = [(11 + chance.random(), 45 + chance.random()) for _ in range(size)]
+        edges = shapely.linestrings(list(pairwise(ring)))
+        crossings = sum(int(shapely.crosses(edge, edges[at + 1:]).sum()) for at, edge in enumerate(edges))
+        monkeypatch.setattr(revisit.polygon, "MAX_TANGLE", crossings)
+        refuse_tangle([ring])
+        monkeypatch.setattr(revisit.polygon, "MAX_TANGLE", crossings - 1)
+        with pytest.raises(BadInput, match=f"more than {crossings - 1:,} times"):
+            refuse_tangle([ring])
 
 
 # What is mended on request
