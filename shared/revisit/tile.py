@@ -155,6 +155,7 @@ def _bit(table: bytes, zone: int, row: int, column: int) -> bool:
     return bool(table[(zone - 1) * ROWS + row] >> column & 1)
 
 
+@lru_cache(maxsize=1 << 16)
 def _place(zone: int, band: str, column: str, row: str) -> tuple[int, int, int] | None:
     """Zone, row and column as `tile_list` counts them; None where no square of the zone has these letters."""
     if not 1 <= zone <= 60 or column not in _COLUMN_LETTERS[zone % 3]:
