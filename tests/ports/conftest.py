@@ -23,8 +23,6 @@ class Place:
     clock: StoppedClock
     queued: Callable[[Backend], list[Envelope]]
     """The events that are on their way."""
-    crowd: tuple[int, int] = (16, 10)
-    """Threads that get in one another's way, and how often each: the Firestore emulator takes seconds for what contends."""
 
 
 @contextmanager
@@ -54,7 +52,7 @@ def gcp(request: pytest.FixtureRequest) -> Iterator[Place]:
         backend = gcp_backend(settings, clock)
         return replace(backend, catalog=lambda: (tables(), backend.catalog())[1])
 
-    yield Place("gcp", opened, clock, lambda _: pulled(settings.project), crowd=(3, 3))
+    yield Place("gcp", opened, clock, lambda _: pulled(settings.project))
 
 
 PLACES = {"local": local, "gcp": gcp}

@@ -1,9 +1,7 @@
-"""However many ask at once, exactly as many are let in as the plan has places (rules.md Q2)."""
+"""However many ask at once, exactly as ASKING are let in as the plan has places (rules.md Q2)."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-
-import pytest
 
 from products import FIELD, product
 from revisit.aoi import AOI
@@ -32,34 +30,29 @@ def order_of_one(backend, name: str, owner: str = "ann") -> str:
         return f"{error.used} of {error.limit}"
 
 
-@pytest.fixture
-def asking(place):
-    """How many ask at once, and for how many places: the Firestore emulator takes seconds for what contends."""
-    return {"local": (50, 10), "gcp": (4, 2)}[place.name]
+ASKING, ROOM = 50, 10
+"""How many ask at once, and for how ASKING places."""
 
 
-def test_no_more_jobs_are_begun_in_a_day_than_the_plan_has(place, asking, monkeypatch):
-    many, room = asking
-    monkeypatch.setitem(limits.PLANS, "free", replace(limits.PLANS["free"], jobs_a_day=room, orders_running=many))
+def test_no_more_jobs_are_begun_in_a_day_than_the_plan_has(place, monkeypatch):
+    monkeypatch.setitem(limits.PLANS, "free", replace(limits.PLANS["free"], jobs_a_day=ROOM, orders_running=ASKING))
     backend = place.open()
-    with ThreadPoolExecutor(many) as pool:
-        came = list(pool.map(lambda number: order_of_one(backend, str(number)), range(many)))
-    assert came.count("placed") == room and came.count(f"{room} of {room}") == many - room
-    assert backend.records.count(Order, owner="ann") == room == used(backend, "ann")["jobs_a_day"]
-    assert sum(backend.records.get(Usage, usage_id("ann")).jobs.values()) == room
+    with ThreadPoolExecutor(ASKING) as pool:
+        came = list(pool.map(lambda number: order_of_one(backend, str(number)), range(ASKING)))
+    assert came.count("placed") == ROOM and came.count(f"{ROOM} of {ROOM}") == ASKING - ROOM
+    assert backend.records.count(Order, owner="ann") == ROOM == used(backend, "ann")["jobs_a_day"]
+    assert sum(backend.records.get(Usage, usage_id("ann")).jobs.values()) == ROOM
 
 
-def test_no_more_orders_run_at_once_than_the_plan_has(place, asking):
-    many, _ = asking
+def test_no_more_orders_run_at_once_than_the_plan_has(place):
     backend = place.open()
-    with ThreadPoolExecutor(many) as pool:
-        came = list(pool.map(lambda number: order_of_one(backend, str(number)), range(many)))
-    assert came.count("placed") == 2 and came.count("2 of 2") == many - 2
+    with ThreadPoolExecutor(ASKING) as pool:
+        came = list(pool.map(lambda number: order_of_one(backend, str(number)), range(ASKING)))
+    assert came.count("placed") == 2 and came.count("2 of 2") == ASKING - 2
 
 
-def test_no_more_is_watched_at_once_than_the_plan_has(place, asking, monkeypatch):
-    many, room = asking
-    monkeypatch.setitem(limits.PLANS, "free", replace(limits.PLANS["free"], subscriptions=room))
+def test_no_more_is_watched_at_once_than_the_plan_has(place, monkeypatch):
+    monkeypatch.setitem(limits.PLANS, "free", replace(limits.PLANS["free"], subscriptions=ROOM))
     backend, field = place.open(), AOI.of(FIELD)
 
     def watch(number: int) -> bool:
@@ -68,8 +61,8 @@ def test_no_more_is_watched_at_once_than_the_plan_has(place, asking, monkeypatch
         except BadInput:
             return False
 
-    with ThreadPoolExecutor(many) as pool:
-        assert sum(pool.map(watch, range(many))) == room
+    with ThreadPoolExecutor(ASKING) as pool:
+        assert sum(pool.map(watch, range(ASKING))) == ROOM
 
 
 def test_one_owner_takes_nothing_of_anothers_places_and_nothing_is_counted_on_ones_own_computer(backend):

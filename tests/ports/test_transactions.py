@@ -24,7 +24,7 @@ def test_threads_that_count_up_one_record_lose_nothing(place):
         for _ in range(rounds):
             records.transact(count_up)
 
-    crowd, rounds = place.crowd
+    crowd, rounds = 16, 10
     # Half of the threads share a backend, the others have their own: both are how workers live.
     threads = [threading.Thread(target=work, args=(records,)) for records in [backend.records, place.open().records] * crowd][:crowd]
     for thread in threads:

@@ -50,7 +50,7 @@ def test_an_area_drawn_anew_is_found_by_its_tiles_alone(backend, watcher):
 
 
 def test_of_many_who_read_the_same_one_changes_it(place, watcher):
-    threads, _ = place.crowd
+    threads = 16
     backends = [place.open() for _ in range(threads)]
 
     def rename(number: int) -> str:

@@ -1,4 +1,4 @@
-"""Records as documents in Firestore: one transaction holds effect, dedupe mark and outbox.
+"""Records as documents in Firestore: one commit holds effect, dedupe mark and outbox.
 
 A document carries its record as JSON text in `body`, since GeoJSON's nested arrays are no value of Firestore's, and beside it the
 fields it is found by and the owner that the security rules go by.
@@ -8,8 +8,8 @@ import random
 import threading
 import time
 import typing
-from collections.abc import Callable, Iterable
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -19,7 +19,7 @@ from google.cloud import firestore
 from google.cloud.firestore_v1.base_query import FieldFilter
 
 from revisit.clock import Clock
-from revisit.errors import GiveUp, Retry
+from revisit.errors import GiveUp
 from revisit.gcp.failure import asking
 from revisit.gcp.outbox import Outbox, Row
 from revisit.gcp.settings import Settings
@@ -27,7 +27,7 @@ from revisit.records import KINDS, decode, encode, expires, index_of, name_of
 from revisit.wire import Envelope
 
 if TYPE_CHECKING:
-    from google.cloud.firestore import Client, CollectionReference, DocumentReference
+    from google.cloud.firestore import Client, CollectionReference, DocumentReference, DocumentSnapshot
 
 MARK = "mark"
 MARKS_KEPT = timedelta(days=30)
@@ -92,42 +92,35 @@ class FirestoreRecords:
             raise RuntimeError("a transaction within a transaction is refused; do all of it in one")
         until, longest = time.monotonic() + PATIENCE_S, 0.1
         while True:
-            try:
-                with self._asking():
+            with self._asking():
+                try:
                     result, rows = self._try(work)
-                break
-            except Retry as error:
-                if not isinstance(error.__cause__, exceptions.Aborted) or time.monotonic() > until:
-                    raise
-                # Another transaction was quicker; a different wait for each lets one of them through.
-                time.sleep(random.uniform(0, longest))  # noqa: S311
-                longest = min(2 * longest, 3.0)
+                    break
+                except Overtaken as error:
+                    if time.monotonic() > until:
+                        raise exceptions.Aborted(f"others were quicker for {PATIENCE_S:g} s") from error
+            # A different wait for each; whoever was quicker is done.
+            time.sleep(random.uniform(0, longest))  # noqa: S311
+            longest = min(2 * longest, 1.0)
         if rows:
             self._outbox.flush(rows)
         return result
 
     def _try[T](self, work: Callable[["FirestoreTransaction"], T]) -> tuple[T, list[Row]]:
-        # The client would try again at once, and so would all others that it met.
-        transaction = self._client.transaction(max_attempts=1)
-        opened: list[FirestoreTransaction] = []
-
-        @firestore.transactional
-        def run(inner: "firestore.Transaction") -> T:
-            opened[:] = [FirestoreTransaction(self._client, inner, self._outbox, self._now)]
-            self._within.transaction = True
-            try:
-                return work(opened[0])
-            finally:
-                self._within.transaction = False
-                opened[0].close()
-
+        transaction = FirestoreTransaction(self._client, self._outbox, self._now())
+        self._within.transaction = True
         try:
-            result: T = run(transaction)
-        except ValueError as error:
-            if isinstance(error.__cause__, exceptions.Aborted):
-                raise _Contended(str(error)) from error
+            result = work(transaction)
+        except exceptions.GoogleAPIError:
             raise
-        return result, opened[0].rows(transaction.write_results)
+        except Exception:
+            # Of two records that were never so at the same time nothing follows.
+            transaction.verify()
+            raise
+        finally:
+            self._within.transaction = False
+            transaction.close()
+        return result, transaction.commit()
 
     def _query(self, kind: type[Any], fields: dict[str, Any]) -> Any:
         if unknown := fields.keys() - set(KINDS[kind]):
@@ -141,65 +134,127 @@ class FirestoreRecords:
         return asking("Firestore", _about(self._settings), ROLE)
 
 
-class _Contended(exceptions.Aborted):
-    """Every attempt of a transaction met another one."""
+class Overtaken(Exception):
+    """What a transaction read was changed by another before it could write."""
 
 
 class FirestoreTransaction:
-    """Reads, then writes, within one transaction of the client."""
+    """Reads, then writes, all at once and only if everything read is still as it was.
 
-    def __init__(self, client: "Client", transaction: "firestore.Transaction", outbox: Outbox, now: Clock) -> None:
+    Nothing is locked, as Firebase's own web client does it: whoever dies on the way holds nobody up, where a transaction of the
+    server's would keep what it read from all others for a minute.
+    """
+
+    def __init__(self, client: "Client", outbox: Outbox, now: datetime) -> None:
         self._client = client
-        self._transaction: firestore.Transaction | None = transaction
         self._outbox = outbox
-        self._now = now()
-        self._writes = 0
-        self._sent: list[tuple[int, Envelope]] = []
-        """Events with the places of their writes."""
+        self._now = now
+        self._over = False
+        self._read: dict[DocumentReference, DocumentSnapshot[Any]] = {}
+        self._written: dict[DocumentReference, dict[str, Any] | None] = {}
+        """Fields, or None for a document to be deleted."""
+        self._sent: dict[DocumentReference, Envelope] = {}
 
     def close(self) -> None:
         """After this it refuses everything."""
-        self._transaction = None
-
-    def rows(self, results: "Iterable[Any] | None") -> list[Row]:
-        """What was put into the outbox, as the commit's results tell it."""
-        written = list(results or ())
-        return [Row(envelope, written[place].update_time) for place, envelope in self._sent]
+        self._over = True
 
     def get[T](self, kind: type[T], id: str) -> T | None:
         return _read(self._fetch(name_of(kind), id), kind)
 
     def put(self, record: Any) -> None:
-        self._writing().set(document(self._client, name_of(type(record)), record.id), fields_of(record))
+        self._write(document(self._client, name_of(type(record)), record.id), fields_of(record))
 
     def delete(self, kind: type[Any], id: str) -> None:
-        self._writing().delete(document(self._client, name_of(kind), id))
+        self._write(document(self._client, name_of(kind), id), None)
 
     def marked(self, mark: str) -> bool:
         found = self._fetch(MARK, mark)
         return bool(found.exists and found.get(EXPIRES) > self._now)
 
     def mark(self, mark: str) -> None:
-        self._writing().set(document(self._client, MARK, mark), {"at": self._now, EXPIRES: self._now + MARKS_KEPT})
+        self._write(document(self._client, MARK, mark), {"at": self._now, EXPIRES: self._now + MARKS_KEPT})
 
     def send(self, envelope: Envelope) -> None:
-        self._sent.append((self._writes, envelope))
-        self._writing().set(*self._outbox.entry(envelope, self._now))
+        place, fields = self._outbox.entry(envelope, self._now)
+        self._write(place, fields)
+        self._sent[place] = envelope
 
-    def _fetch(self, collection: str, id: str) -> Any:
-        if self._writes:
+    def verify(self) -> None:
+        """See that what was read was all so at one moment.
+
+        Raises:
+            Overtaken: It was not.
+        """
+        if len(self._read) > 1:
+            self._commit({})
+
+    def commit(self) -> list[Row]:
+        """Write; returns what was put into the outbox.
+
+        Raises:
+            Overtaken: Something that was read has changed; nothing was written.
+        """
+        if not self._written:
+            self.verify()
+            return []
+        written = dict(zip(self._written, self._commit(self._written), strict=False))
+        return [Row(envelope, written[place].update_time) for place, envelope in self._sent.items()]
+
+    def _commit(self, written: "dict[DocumentReference, dict[str, Any] | None]") -> list[Any]:
+        batch = self._client.batch()
+        for place, fields in written.items():
+            seen = self._read.get(place)
+            if fields is None:
+                batch.delete(place, None if seen is None else _unchanged(seen))
+            elif seen is None:
+                batch.set(place, fields)
+            elif seen.exists:
+                batch.update(place, dict.fromkeys(seen.to_dict() or (), firestore.DELETE_FIELD) | fields, _unchanged(seen))
+            else:
+                batch.create(place, fields)
+        for place, seen in self._read.items():
+            if place in written:
+                continue
+            # Both change nothing; what matters is their precondition.
+            if seen.exists:
+                batch.update(place, {_NO_FIELD: firestore.DELETE_FIELD}, _unchanged(seen))
+            else:
+                batch.delete(place, _unchanged(seen))
+        try:
+            return list(batch.commit(timeout=SECONDS))
+        except (exceptions.FailedPrecondition, exceptions.Conflict) as error:
+            raise Overtaken(str(error)) from error
+        except exceptions.NotFound as error:
+            if not self._read:
+                raise
+            raise Overtaken(str(error)) from error
+
+    def _fetch(self, collection: str, id: str) -> "DocumentSnapshot[Any]":
+        self._check()
+        if self._written:
             raise RuntimeError("a transaction reads before its first write: read all that is needed, then put, mark and send")
-        return document(self._client, collection, id).get(transaction=self._open(), timeout=SECONDS, retry=_patience)
+        place = document(self._client, collection, id)
+        if place not in self._read:
+            self._read[place] = place.get(timeout=SECONDS, retry=_patience)
+        return self._read[place]
 
-    def _writing(self) -> Any:
-        transaction = self._open()
-        self._writes += 1
-        return transaction
+    def _write(self, place: "DocumentReference", fields: dict[str, Any] | None) -> None:
+        self._check()
+        self._written[place] = fields
 
-    def _open(self) -> "firestore.Transaction":
-        if self._transaction is None:
+    def _check(self) -> None:
+        if self._over:
             raise RuntimeError("the transaction is over; do all reading and writing within the function given to `transact`")
-        return self._transaction
+
+
+_NO_FIELD = "unchanged"
+"""No document has it."""
+
+
+def _unchanged(seen: "DocumentSnapshot[Any]") -> Any:
+    """The precondition that a document is still as it was seen, or still missing."""
+    return firestore.Client.write_option(**({"last_update_time": seen.update_time} if seen.exists else {"exists": False}))
 
 
 def document(client: "Client", collection: str, id: str) -> "DocumentReference":
