@@ -1,5 +1,6 @@
 """Google's emulators, for whoever asks for them."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,10 @@ from emulators.storage import storage
 
 LONG = ("gcp/test_chain.py", "deploy/", "ports/test_catalog.py", "browser/", "gcp/", "terraform/", "embedded/", "ports/", "api/")
 """What takes longest is begun first, so that no core waits for the other at the end."""
+
+
+# A thread of the memory pool's own would hold its locks where a test forks.
+os.environ.setdefault("JE_ARROW_MALLOC_CONF", "background_thread:false")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

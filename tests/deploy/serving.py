@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.installed import Installed, bare, imported
-from emulators import end_with_parent
+from emulators import tied
 from emulators.functions import Function
 
 
@@ -20,8 +20,8 @@ class Served(Function):
 
     def start(self) -> None:
         with self.log.open("ab") as output:
-            self.process = subprocess.Popen(self.installed.command(self.port), cwd=self.installed.folder, env=bare() | self.environment,
-                                            stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, preexec_fn=end_with_parent)
+            self.process = subprocess.Popen(tied(self.installed.command(self.port)), cwd=self.installed.folder, env=bare() | self.environment,
+                                            stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
 
     def lines(self) -> list[dict[str, Any]]:
         """What it logged of the events it handled."""

@@ -3,10 +3,8 @@
 A test takes a project of its own (`new_project`), so that none sees what another wrote.
 """
 
-import ctypes
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import time
@@ -41,9 +39,12 @@ def listening(port: int) -> bool:
         return caller.connect_ex(("127.0.0.1", port)) == 0
 
 
-def end_with_parent() -> None:
-    """Have the process that is being started killed when the one that started it dies, however that happens."""
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+def tied(command: Sequence[str | Path]) -> list[str]:
+    """A command whose process is killed when the one that starts it dies, however that happens.
+
+    Not by a `preexec_fn`: among the threads of other libraries a fork may wait for ever, which what starts a program alone does not.
+    """
+    return ["setpriv", "--pdeathsig", "KILL", "--", *map(str, command)]
 
 
 @dataclass
@@ -67,8 +68,7 @@ class Emulator:
     def start(self) -> "Emulator":
         """Start it, on the same port as before where it was stopped."""
         with (self.log or Path(os.devnull)).open("ab") as output:
-            self.process = subprocess.Popen([str(part) for part in self.command(self.port)], stdin=subprocess.DEVNULL, stdout=output,
-                                            stderr=output, preexec_fn=end_with_parent)
+            self.process = subprocess.Popen(tied(self.command(self.port)), stdin=subprocess.DEVNULL, stdout=output, stderr=output)
         until = time.monotonic() + PATIENCE_S
         while not listening(self.port):
             assert self.process.poll() is None, f"{self.variable}: the emulator ended with {self.process.returncode}"

@@ -56,14 +56,14 @@ class State:
 
 def main() -> None:
     """Start bqemulator and serve before it until killed."""
-    from emulators import end_with_parent, free_port, listening
+    from emulators import free_port, listening, tied
 
     parser = argparse.ArgumentParser()
     for name in ("--python", "--home", "--port"):
         parser.add_argument(name, required=True)
     given = parser.parse_args()
     behind = free_port()
-    child = subprocess.Popen([given.python, "-c", _START, given.home, str(behind), str(free_port())], preexec_fn=end_with_parent,
+    child = subprocess.Popen(tied([given.python, "-c", _START, given.home, str(behind), str(free_port())]),
                              env={**os.environ, "HOME": given.home})
     while not listening(behind):
         if child.poll() is not None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from emulators import PATIENCE_S, ROOT, end_with_parent, free_port, listening
+from emulators import PATIENCE_S, ROOT, free_port, listening, tied
 
 PROGRAM = Path(__file__).with_name("function_process.py")
 
@@ -35,8 +35,8 @@ class Function:
         command = [sys.executable, str(PROGRAM), "--target", self.name, "--source", str(ROOT / "functions" / self.name / "main.py"),
                    "--signature-type", "http" if self.name == "api" else "cloudevent", "--host", "127.0.0.1", "--port", str(self.port)]
         with self.log.open("ab") as output, (self.errors or self.log).open("ab") as errors:
-            self.process = subprocess.Popen(command, env={**os.environ, **self.environment}, stdin=subprocess.DEVNULL, stdout=output, stderr=errors,
-                                            start_new_session=True, preexec_fn=end_with_parent)
+            self.process = subprocess.Popen(tied(command), env={**os.environ, **self.environment}, stdin=subprocess.DEVNULL,
+                                            stdout=output, stderr=errors, start_new_session=True)
 
     def wait(self) -> None:
         """Until it listens."""

@@ -42,13 +42,14 @@ def test_kills_duplicates_and_outages_lose_nothing_and_double_nothing(google, em
     crashes = tmp_path / "crashes"
     crashes.mkdir()
     # One event may meet every point there is, and each costs it an attempt: that dead ones are put aside is another test.
-    with deployed(google, tmp_path / "logs", attempts=50, REVISIT_TEST_CRASHES=str(crashes)) as deployment:
+    with deployed(google, tmp_path / "logs", attempts=2 * len(POINTS), REVISIT_TEST_CRASHES=str(crashes)) as deployment:
         echo = Echo(deployment.settings.project)
         echo.start()
         watch_all(deployment.backend)
         deployment.tick("catalog.refresh")
         deployment.wait(lambda: any(crashes.iterdir()), 60, "a first crash")
-        outages = [_stopped(google[name], seconds) for name, seconds in (("PUBSUB_EMULATOR_HOST", OUTAGE_S), ("FIRESTORE_EMULATOR_HOST", OUTAGE_S))]
+        for name in SERVICES:
+            outage(google[name])
         ended = time.monotonic()
         wanted = len(embedded["jobs"]), len(embedded["alerts"])
         deployment.wait(lambda: (deployment.finished(), deployment.backend.records.count(Alert)) == wanted and not deployment.outbox(), 300,
@@ -70,20 +71,38 @@ def test_kills_duplicates_and_outages_lose_nothing_and_double_nothing(google, em
     assert echo.injected >= 0.3 * events
     assert {name.split(": ")[1] for name in died} == set(POINTS), "every point is met by some function"
     assert not letters
-    assert len(outages) == 2
 
 
+SERVICES = ("PUBSUB_EMULATOR_HOST", "FIRESTORE_EMULATOR_HOST")
 OUTAGE_S = 30
 
 
-def _stopped(emulator, seconds: float) -> float:
-    """Have an emulator hang, as a service that is away does; its memory is all it has, so it is not killed."""
-    os.kill(emulator.process.pid, signal.SIGSTOP)
+def outage(*emulators) -> None:
+    """Have emulators hang, as services that are away do; their memory is all they have, so they are not killed."""
     try:
-        time.sleep(seconds)
+        for emulator in emulators:
+            os.kill(emulator.process.pid, signal.SIGSTOP)
+        time.sleep(OUTAGE_S)
     finally:
-        os.kill(emulator.process.pid, signal.SIGCONT)
-    return seconds
+        for emulator in emulators:
+            os.kill(emulator.process.pid, signal.SIGCONT)
+
+
+def test_work_goes_on_where_it_was_after_pubsub_and_firestore_have_been_away(google, embedded, tmp_path):
+    with deployed(google, tmp_path / "logs") as deployment:
+        watch_all(deployment.backend)
+        deployment.tick("catalog.refresh")
+        deployment.wait(lambda: deployment.finished() >= 3, 60, "the first jobs")
+        outage(*(google[name] for name in SERVICES))
+        before = deployment.finished()
+        wanted = len(embedded["jobs"]), len(embedded["alerts"])
+        recovered = deployment.wait(lambda: (deployment.finished(), deployment.backend.records.count(Alert)) == wanted and not deployment.outbox(), 240,
+                                    "all jobs and alerts")
+        found = facts(deployment.backend)
+        assert differences(found, embedded) == []
+        assert doubled(deployment.backend) == 0 and not list(every(deployment.backend.records, DeadLetter))
+    figure("chain over emulators after an outage",
+           f"Pub/Sub and Firestore both stopped for {OUTAGE_S} s with {before} of {wanted[0]} jobs done; all done {recovered:.0f} s after it")
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from data import missing
-from emulators import end_with_parent, new_project
+from emulators import new_project, tied
 from emulators.storage import create_bucket, set_faults, storage
 from revisit import jobs
 from revisit.errors import BadInput, GiveUp, Retry
@@ -160,7 +160,7 @@ def test_a_process_killed_while_it_stores_leaves_nothing_under_the_name(assets, 
     """In the middle of the bytes, and between the bytes and the name."""
     set_faults(server.host, {"target": step, "times": after}, {"target": step, "delay_s": 30, "times": 1})
     seen = len(server.asked())
-    child = subprocess.Popen([sys.executable, "-c", STORING, settings.project], preexec_fn=end_with_parent, env=os.environ | {"TMPDIR": str(tmp_path)})
+    child = subprocess.Popen(tied([sys.executable, "-c", STORING, settings.project]), env=os.environ | {"TMPDIR": str(tmp_path)})
     until = time.monotonic() + 60
     while sum(line["received"] for line in server.asked()[seen:]) < (2 * 16 * 2**20 if after else 48_000_000):
         assert child.poll() is None and time.monotonic() < until
