@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from google_rows import index, listed, row, text
+from revisit.sources import google_lines
 
 
 def mixed() -> list[dict[str, str]]:
@@ -25,8 +26,8 @@ def mixed() -> list[dict[str, str]]:
 ], ids=["plain", "crlf", "empty-quoted", "no-last-end", "quoted", "not-ascii", "blank-lines"])
 @pytest.mark.parametrize("size", [331, 700, 20_000, 1 << 23])
 def test_no_known_row_is_new_and_no_new_row_is_passed_over(tmp_path, monkeypatch, size, change):
-    from revisit.sources import google_lines
-
+    # What is taken apart comes in blocks as large as ever.
+    monkeypatch.setattr("revisit.sources.google_listing.CHUNK", google_lines.CHUNK)
     monkeypatch.setattr(google_lines, "CHUNK", size)
     monkeypatch.setattr(google_lines, "PAUSE", 0)
     content = change(text(*mixed()))
