@@ -29,8 +29,9 @@ $(VENV)/runtime.stamp: locks/runtime.txt pyproject.toml | $(BIN)/python
 	@$(BIN)/python -m compileall -q shared || true
 	@touch $@
 
-$(VENV)/test.stamp: locks/test.txt $(VENV)/runtime.stamp
-	@$(BIN)/python -m pip install --quiet --require-hashes -r locks/test.txt
+$(VENV)/test.stamp: locks/test.txt locks/uv.txt $(VENV)/runtime.stamp
+	@$(BIN)/python -m pip install --quiet --require-hashes -r locks/uv.txt
+	@$(BIN)/python -m uv pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r locks/test.txt
 	@touch $@
 
 # What stands in for BigQuery and for Terraform's providers pins libraries that the suite has in other versions.

@@ -15,7 +15,8 @@ def main() -> None:
     upgrade = ["--upgrade"] if "upgrade" in sys.argv else []
     _compile("runtime.in", LOCKS / "runtime.txt", upgrade)
     _compile("test.in", LOCKS / "test.txt", [*upgrade, "--constraint", "runtime.txt"])
-    _compile("tools.in", LOCKS / "tools.txt", [*upgrade, "--constraint", "test.txt"])
+    for part in ("tools", "uv"):
+        _compile(f"{part}.in", LOCKS / f"{part}.txt", [*upgrade, "--constraint", "test.txt"])
     for apart in ("bqemulator", "terraform"):
         _compile(f"{apart}.in", LOCKS / f"{apart}.txt", upgrade)
     for folder in sorted(path.parent for path in (ROOT / "functions").glob("*/main.py")):
