@@ -49,6 +49,8 @@ def test_a_subscription_with_its_past_writes_the_alerts_that_the_archive_says(vi
     until(page, f"() => document.querySelectorAll('[aria-label=\"Log of alerts\"] tbody tr').length === {len(clear)}", patience_s=90)
     rows = page.evaluate("[...document.querySelectorAll('[aria-label=\"Log of alerts\"] tbody tr')].map((row) => [...row.children].map((one) => one.textContent))")
     assert sorted(float(row[4]) for row in rows) == [pytest.approx(value, abs=5.1e-4) for value in sorted(one["NDVI"]["mean"] for one in clear)]
+    # What is said above the log was asked for a moment before it.
+    until(page, "(count) => [...document.querySelectorAll('.area .facts > div')].some((one) => one.textContent === `Alerts${count}`)", len(clear), patience_s=30)
     assert facts(page)["Alerts"] == str(len(clear)) and facts(page)["State"] == "active"
     # Why an acquisition was passed over can be read without moving the table.
     assert page.evaluate("(table => table.scrollWidth <= table.clientWidth)(document.querySelector('.results .tall'))")
