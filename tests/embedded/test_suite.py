@@ -15,7 +15,11 @@ import pytest
 
 from data import shared_data
 from figures import figure
+from revisit.aoi import AOI
+from revisit.commands import subscribe
 from revisit.embedded import server_of
+from revisit.local.backend import local_backend
+from revisit.recipe import Recipe
 
 SITE = "gfmap_31UES"
 
@@ -155,8 +159,9 @@ def test_a_body_that_is_too_large_is_a_problem_like_any_other(tmp_path):
 def test_a_server_told_to_end_does_not_wait_for_a_backlog(archive, tmp_path):
     watched, _, aoi = archive
     data = tmp_path / "data"
+    backend = local_backend(data)
     for name in range(20):
-        revisit(data, "subscribe", "--aoi", str(aoi), "--name", f"Field {name}", "--index", "NDVI")
+        subscribe(backend, AOI.parse(aoi.read_bytes()), f"Field {name}", Recipe(indices=("NDVI",)))
     server = Server(data, watched)
     wait_for(lambda: get(f"{server.url}/status")["queue"]["leased"])
     assert server.stop() == 0
