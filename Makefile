@@ -24,9 +24,9 @@ setup-test: $(VENV)/test.stamp .venv-bqemulator/stamp .venv-terraform/stamp
 $(VENV)/runtime.stamp: locks/runtime.txt pyproject.toml | $(BIN)/python
 	@echo "Setting up Revisit (a minute the first time) ..."
 	@$(BIN)/python -m pip install --quiet --require-hashes -r locks/tools.txt
-	@$(BIN)/python -m pip install --quiet --require-hashes -r locks/runtime.txt
+	@$(BIN)/python -m pip install --quiet --no-compile --require-hashes -r locks/runtime.txt
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
-	@$(BIN)/python -m compileall -q shared || true
+	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib shared >/dev/null || true  # on all cores at once
 	@touch $@
 
 $(VENV)/test.stamp: locks/test.txt locks/uv.txt $(VENV)/runtime.stamp
