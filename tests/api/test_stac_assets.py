@@ -241,6 +241,7 @@ def test_a_page_waits_for_a_source_that_hangs_no_longer_than_it_has_patience_and
     assert set(sources("folder:/away").asked.values()) == {1}, "what it said late was kept"
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_source_that_fails_keeps_no_page_waiting(client, backend, sources):
     known(backend, *several(20))
     sources("folder:/one").refuses = Retry("it is away")

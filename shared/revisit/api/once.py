@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import timedelta
 from hashlib import sha256
 from typing import Any
@@ -48,11 +49,10 @@ def once(asked: Asked, work: Callable[[], ResponseReturnValue], complete: Callab
     digest = sha256(f"{request.method} {request.full_path}\n".encode() + request.get_data()).hexdigest()
     if before := _begin(backend, Answered(id, digest, UNDER_WAY, {}, "", backend.now(), asked.owner), key):
         return _completed(Response(before.body, before.status, before.headers), complete)
-    try:
+    with ExitStack() as undo:
+        undo.callback(backend.records.transact, lambda transaction: transaction.delete(Answered, id))
         response = make_response(work())
-    except Exception:
-        backend.records.transact(lambda transaction: transaction.delete(Answered, id))
-        raise
+        undo.pop_all()
     now = backend.now()
     kept = {name: response.headers[name] for name in ("Content-Type", "Location") if name in response.headers}
     answer = Answered(id, digest, response.status_code, kept, response.get_data(as_text=True), now, asked.owner)

@@ -19,7 +19,7 @@ from google.cloud import firestore
 from google.cloud.firestore_v1.base_query import FieldFilter
 
 from revisit.clock import Clock
-from revisit.errors import GiveUp
+from revisit.errors import GiveUp, Retry
 from revisit.gcp.failure import asking
 from revisit.gcp.outbox import Outbox, Row
 from revisit.gcp.settings import Settings
@@ -111,9 +111,7 @@ class FirestoreRecords:
         self._within.transaction = True
         try:
             result = work(transaction)
-        except exceptions.GoogleAPIError:
-            raise
-        except Exception:
+        except (GiveUp, Retry):
             # Of two records that were never so at the same time nothing follows.
             transaction.verify()
             raise

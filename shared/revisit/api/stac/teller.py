@@ -8,6 +8,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from time import monotonic
 
@@ -76,7 +77,7 @@ class Teller:
             self._waiting.extend(groups)
             for _ in groups[:SIDE_BY_SIDE - self._threads]:
                 self._threads += 1
-                threading.Thread(target=self._work, name="source", daemon=True).start()
+                self._start()
         return questions
 
     def judge(self, since: float) -> None:
@@ -104,15 +105,26 @@ class Teller:
             del self._asked[question.key]
         question.ended.set()
 
+    def _start(self) -> None:
+        threading.Thread(target=self._work, name="source", daemon=True).start()
+
     def _work(self) -> None:
-        while True:
-            with self._lock:
-                if not self._waiting:
-                    self._threads -= 1
-                    return
-                group = self._waiting.popleft()
-                self._leave(group)
-            self._answer([question for question in group if not question.ended.is_set()])
+        with ExitStack() as unforeseen:
+            # What nobody foresaw ends this thread and is printed; a page has more than what one source tells, so another goes on.
+            unforeseen.callback(self._start)
+            while group := self._next():
+                self._answer([question for question in group if not question.ended.is_set()])
+            unforeseen.pop_all()
+
+    def _next(self) -> list[Question] | None:
+        """Those to ask of now; with None a thread is taken off."""
+        with self._lock:
+            if not self._waiting:
+                self._threads -= 1
+                return None
+            group = self._waiting.popleft()
+            self._leave(group)
+            return group
 
     def _answer(self, group: list[Question]) -> None:
         """Ask of a group, and end each of its questions whatever comes of it."""
@@ -129,9 +141,6 @@ class Teller:
                 self._hear(question)
         except Retry as error:
             log.info("%s does not answer: %s", self.spec, error)
-        except Exception:
-            # A page has more than what this source tells.
-            log.exception("asking %s failed", self.spec)
         finally:
             with self._lock:
                 for question in group:
