@@ -9,6 +9,7 @@ Each listener holds a thread of the server for as long as it listens: few may, a
 
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from threading import BoundedSemaphore
 from typing import Any
 
@@ -47,12 +48,12 @@ def events(asked: Asked, id: str) -> Response:
         raise NotFound("events are sent by a server on one's own computer only; here ask for the order again after Retry-After seconds")
     if not places.acquire(blocking=False):
         raise Retry(f"{LISTENERS} listen already, as many as may at once; ask again in a moment, or ask for the order itself")
-    try:
-        return Response(_Stream(_told(asked, placed), places), content_type="text/event-stream", headers={"Cache-Control": "no-store"},
-                        direct_passthrough=True)
-    except BaseException:
-        places.release()
-        raise
+    with ExitStack() as undo:
+        undo.callback(places.release)
+        response = Response(_Stream(_told(asked, placed), places), content_type="text/event-stream", headers={"Cache-Control": "no-store"},
+                            direct_passthrough=True)
+        undo.pop_all()
+    return response
 
 
 class _Stream:
