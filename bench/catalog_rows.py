@@ -54,7 +54,7 @@ from ({_NAMED})
 
 def products(first: int, end: int) -> pa.Table:
     """Rows of the catalog by number."""
-    from revisit.catalog_schema import SCHEMA
+    from revisit.ports.catalog_schema import SCHEMA
 
     return _engine().sql(_CATALOG, params={"first": first, "end": end}).to_arrow_table().cast(SCHEMA)
 
@@ -72,7 +72,7 @@ def land_tiles() -> pa.Table:
     """Tiles that see land, with their bounds; west is east of east where they cross the antimeridian."""
     import shapely
 
-    from revisit.tile import Tile, tile_ids
+    from revisit.geo.mgrs_tile import Tile, tile_ids
 
     columns: dict[str, list] = {name: [] for name in ("tile", "west", "south", "east", "north")}
     for tile in (Tile.parse(id) for id in tile_ids()):

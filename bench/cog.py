@@ -26,9 +26,9 @@ def cases(array, folder: Path) -> dict:
     from rio_cogeo.cogeo import cog_translate
     from rio_cogeo.profiles import cog_profiles
 
-    from revisit.raster.gdal import rasterio
-    from revisit.raster.grid import Grid
-    from revisit.raster.writer import write_cog
+    from revisit.pixels.raster.gdal import rasterio
+    from revisit.pixels.raster.grid import Grid
+    from revisit.pixels.raster.write_cog import write_cog
 
     library = rasterio()
     from rasterio.shutil import copy

@@ -11,8 +11,8 @@ import warnings
 import numpy as np
 
 from bench.common import arguments, figure, rounds, table
-from revisit.indices import compute_masked, index
-from revisit.masks import CLEAR
+from revisit.pixels.indices import compute_masked, index
+from revisit.pixels.masks import CLEAR
 
 FULL = 10_980
 SCALE, OFFSET = 1e-4, -0.1
@@ -60,7 +60,7 @@ def imports() -> dict[str, float]:
 
     print("process start and import")
     seconds = rounds({name: run(what) for name, what in {
-        "python alone": "pass", "numpy": "import numpy", "revisit.indices": "import revisit.indices", "spyndex": "import spyndex"}.items()}, 7)
+        "python alone": "pass", "numpy": "import numpy", "revisit.pixels.indices": "import revisit.pixels.indices", "spyndex": "import spyndex"}.items()}, 7)
     table(seconds)
     return {name: float(np.median(values)) for name, values in seconds.items()}
 
@@ -88,7 +88,7 @@ def main() -> None:
     memory = peak(FULL // 2 if options.quick else FULL)
     figure("index on a scene", f"{faster:.1f} x spyndex", ">= 3 x", faster >= 3)
     figure("index peak memory", f"{memory:.2f} x the output", "<= 2 x", memory <= 2)
-    seconds = imports()["revisit.indices"]
+    seconds = imports()["revisit.pixels.indices"]
     figure("index engine import", f"{seconds:.3f} s, process start included", "<= 0.25 s", seconds <= 0.25)
 
 

@@ -15,11 +15,11 @@ import shapely
 from shapely.geometry import mapping, shape
 
 from bench.common import arguments, figure, rounds, table
-from revisit.aoi import AOI
-from revisit.clock import instant
-from revisit.matching import AoiIndex
-from revisit.product import Product
-from revisit.tile import Tile, tile_ids
+from revisit.domain.aoi import AOI
+from revisit.domain.clock import instant
+from revisit.domain.matching import AoiIndex
+from revisit.domain.product import Product
+from revisit.geo.mgrs_tile import Tile, tile_ids
 
 PRODUCTS = 15_000
 CHUNK = 100_000

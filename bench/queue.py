@@ -14,18 +14,18 @@ import time
 from pathlib import Path
 
 from bench.common import DATA, arguments, figure, rounds, table
-from revisit.backend import Backend
-from revisit.clock import system_clock
-from revisit.events import JobFinished
-from revisit.local.backend import local_backend, local_queue
-from revisit.wire import Envelope
+from revisit.adapters.local.backend import local_backend, local_queue
+from revisit.domain.clock import system_clock
+from revisit.domain.events import JobFinished
+from revisit.ports.backend import Backend
+from revisit.ports.envelope import Envelope
 
 MESSAGE = Envelope(JobFinished("job_0123456789abcdef0123456789abcd"), system_clock()).encode()
 
 
 FUNCTION = """
 import time
-from revisit.events import JobFinished
+from revisit.domain.events import JobFinished
 from revisit.runtime import on
 
 BEGUN = {}
@@ -151,7 +151,7 @@ def send(backend: Backend, pulses: int) -> dict[str, float]:
 
 def receive(backend: Backend, begun: dict[str, float], over: threading.Event) -> None:
     """Lease and acknowledge, and note when each handler would begin."""
-    from revisit.wire import decode
+    from revisit.ports.envelope import decode
 
     queue = local_queue(backend)
     while not over.is_set():
@@ -176,12 +176,12 @@ def consume(folder: Path) -> None:
 
 def push(folder: Path) -> None:
     """The other process as the suite runs it: a worker that posts each message to its function, until stdin is closed."""
-    from revisit.embedded import host
+    from revisit.embedded import function_host
     from revisit.embedded.worker import Worker
 
-    host.FUNCTIONS = folder
+    function_host.FUNCTIONS = folder
     backend, over = local_backend(folder), threading.Event()
-    functions = host.Host(backend)
+    functions = function_host.Host(backend)
     functions._app("deliver")
     worker = Worker(backend, functions, ["deliver"], over)
     worker.start()

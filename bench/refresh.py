@@ -35,8 +35,8 @@ OURS = """
 import duckdb, numpy, pyarrow.csv, pyarrow.parquet
 from datetime import UTC, datetime
 from pathlib import Path
-from revisit.local.catalog import LocalCatalog
-from revisit.sources.google_index import GoogleIndex
+from revisit.adapters.local.catalog import LocalCatalog
+from revisit.adapters.sources.google_index import GoogleIndex
 pyarrow.array(numpy.zeros(1))
 ---
 catalog, source = LocalCatalog(Path(CATALOG)), GoogleIndex(INDEX)
@@ -73,7 +73,7 @@ def prepare(rows: int, times: int = 1) -> tuple[Path, Path, Path, int]:
     import pyarrow as pa
 
     from bench.catalog_rows import SOURCE, products, write_index
-    from revisit.local.catalog import LocalCatalog
+    from revisit.adapters.local.catalog import LocalCatalog
 
     # Hashes, and so the catalog's index, belong to one version of DuckDB.
     index, catalog = DATA / f"index-{rows}.csv.gz", DATA / f"yesterday-{rows}-{duckdb.__version__}"
@@ -125,7 +125,7 @@ def run(code: str, **names: object) -> tuple[float, float, int | None]:
 
 def unchanged(index: Path) -> int:
     """Bytes of the body that a server sends when the file has not changed since the last listing."""
-    from revisit.sources.google_index import GoogleIndex
+    from revisit.adapters.sources.google_index import GoogleIndex
 
     sent = []
 

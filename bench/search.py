@@ -21,7 +21,7 @@ from bench.common import DATA, arguments, figure
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
 
-    from revisit.local.catalog import LocalCatalog
+    from revisit.adapters.local.catalog import LocalCatalog
 
 START, END = datetime(2023, 1, 1, tzinfo=UTC), datetime(2024, 1, 1, tzinfo=UTC)
 CLOUD = 20.0
@@ -32,8 +32,8 @@ import sys, time
 begun = time.perf_counter()
 from datetime import UTC, datetime
 from pathlib import Path
-from revisit.local.catalog import LocalCatalog
-from revisit.ports import Query
+from revisit.adapters.local.catalog import LocalCatalog
+from revisit.ports.catalog import Query
 LocalCatalog(Path(sys.argv[1])).search(Query(tiles=(sys.argv[2],), start=datetime(2023, 1, 1, tzinfo=UTC), max_cloud=20))
 print(time.perf_counter() - begun)
 """
@@ -42,7 +42,7 @@ print(time.perf_counter() - begun)
 def filled(rows: int) -> Path:
     """A catalog of so many rows whose index is one part."""
     from bench.catalog_rows import products
-    from revisit.local.catalog import LocalCatalog
+    from revisit.adapters.local.catalog import LocalCatalog
 
     folder = DATA / f"catalog-{rows}"
     catalog = LocalCatalog(folder)
@@ -72,8 +72,8 @@ def through_api(catalog: "LocalCatalog") -> "FlaskClient":
     """A client of the whole application in this process, whose catalog this is: guards, parsing, searching, items, JSON."""
     from dataclasses import replace
 
+    from revisit.adapters.local.backend import local_backend
     from revisit.api import create_app
-    from revisit.local.backend import local_backend
 
     return create_app(replace(local_backend(DATA / "search-api"), catalog=lambda: catalog)).test_client()
 
@@ -94,8 +94,8 @@ def main() -> None:
     import duckdb
 
     from bench.catalog_rows import land_tiles
-    from revisit.local.catalog import LocalCatalog
-    from revisit.ports import Query
+    from revisit.adapters.local.catalog import LocalCatalog
+    from revisit.ports.catalog import Query
 
     options = arguments("Search among millions of products.", rows={"type": int, "default": 30_000_000, "help": "of the full size"})
     rows, count, rounds = (500_000, 200, 5) if options.quick else (options.rows, 400, 5)
@@ -154,7 +154,7 @@ def main() -> None:
     shared = str(Path(__file__).parents[1] / "shared")
     cold = statistics.median(float(subprocess.run([sys.executable, "-c", COLD, str(folder), "32TQM"], capture_output=True, text=True, check=True,
                                                   env=os.environ | {"PYTHONPATH": shared}).stdout) for _ in range(5))
-    from revisit.local.catalog_part import COLUMNS
+    from revisit.adapters.local.catalog_segment import COLUMNS
 
     (part,) = folder.glob("index-*/*.part")
     width = sum((part / name).stat().st_size for name in COLUMNS) / rows

@@ -21,7 +21,7 @@ def scene(side: int) -> Path:
     """A tile as Earth Search publishes one: COGs of 1024 blocks, DEFLATE and predictor 2; fields, relief and noise."""
     import numpy as np
 
-    from revisit.raster.gdal import rasterio
+    from revisit.pixels.raster.gdal import rasterio
 
     library = rasterio()
     folder = DATA / f"window{side}"
@@ -67,7 +67,7 @@ def fresh(address: str, side: int, who: str, geometry: dict) -> float:
 
 def forgetting(work, also=lambda: None):
     """Run after GDAL, and who else is named, has dropped what it holds of remote files."""
-    from revisit.raster.gdal import rasterio
+    from revisit.pixels.raster.gdal import rasterio
 
     library = next((Path(rasterio().__file__).parents[1] / "rasterio.libs").glob("libgdal*"))
     forget = ctypes.CDLL(str(library)).VSICurlClearCache
@@ -82,7 +82,7 @@ def forgetting(work, also=lambda: None):
 
 def needed_bytes(folder: Path) -> tuple[int, int]:
     """Tiles that the window touches, and their bytes."""
-    from revisit.raster.gdal import rasterio
+    from revisit.pixels.raster.gdal import rasterio
 
     tiles = total = 0
     for band, resolution in BANDS.items():
@@ -97,7 +97,7 @@ def needed_bytes(folder: Path) -> tuple[int, int]:
 
 def main() -> None:
     from bench.rangeserver import counted, serving
-    from revisit.raster import remote
+    from revisit.pixels.raster import remote_cog
 
     quick = arguments(__doc__).quick
     side = 4096 if quick else 10980
@@ -109,13 +109,13 @@ def main() -> None:
         used = {}
         for name, work in {"ours": lambda: ours(address, geometry), "rasterio": lambda: threads(address), "odc-stac": lambda: odc(address, side)}.items():
             counted(address)
-            forgetting(work, remote.forget)()
+            forgetting(work, remote_cog.forget)()
             used[name] = counted(address)
             print(f"  {name:10s} {used[name]['requests']:4d} requests {used[name]['bytes'] / 1e6:7.2f} MB; {tiles} tiles of {size / 1e6:.2f} MB needed")
         print(f"warm, {SIDE * 10 // 1000} km, {len(BANDS)} bands, 20 ms a request")
         cases = {
             "rasterio, a thread a band": forgetting(lambda: threads(address)),
-            "revisit": forgetting(lambda: ours(address, geometry), remote.forget),
+            "revisit": forgetting(lambda: ours(address, geometry), remote_cog.forget),
             "revisit, headers known": lambda: ours(address, geometry),
             "odc-stac, pool of 7": forgetting(lambda: odc(address, side)),
         }

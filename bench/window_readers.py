@@ -10,8 +10,8 @@ POOL: list = []
 
 
 def ours(address: str, geometry: dict) -> dict:
-    from revisit.bands import BandFile
-    from revisit.raster.reader import read
+    from revisit.domain.bands import BandFile
+    from revisit.pixels.raster.read_plan import read
 
     return read({band: BandFile(band, f"{address}/{band}.tif", "GTiff") for band in BANDS}, geometry).dn
 

@@ -1,4 +1,4 @@
-# A topic carries one kind of event (shared/revisit/events.py); a push
+# A topic carries one kind of event (shared/revisit/domain/events.py); a push
 # subscription carries it to one function that hears it (wiring.py).
 
 locals {

@@ -3,12 +3,12 @@
 import json
 from datetime import UTC, datetime, timedelta
 
-from revisit.alert import Alert
-from revisit.delivery import Delivery
-from revisit.job import Cover, Job, Statistics
-from revisit.product import Product
-from revisit.recipe import Recipe
-from revisit.subscription import Channel, Subscription
+from revisit.domain.alert import Alert
+from revisit.domain.delivery import Delivery
+from revisit.domain.job import Cover, Job, Statistics
+from revisit.domain.product import Product
+from revisit.domain.recipe import Recipe
+from revisit.domain.subscription import Channel, Subscription
 
 NOW = datetime(2024, 2, 28, 22, 30, tzinfo=UTC)
 """A leap year: the schedule runs over 29 February."""

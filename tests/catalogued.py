@@ -9,11 +9,11 @@ import pyarrow.parquet as pq
 import shapely
 
 from data import shared_data
-from revisit.catalog_schema import to_table
+from revisit.domain.product import Product, ProductName
 from revisit.errors import BadInput
-from revisit.ports import Page
-from revisit.product import Product, ProductName
-from revisit.tile import Tile
+from revisit.geo.mgrs_tile import Tile
+from revisit.ports.catalog import Page
+from revisit.ports.catalog_schema import to_table
 
 TURIN, ROME, TAVEUNI, SUVA = "32TLQ", "33TTG", "01KAB", "60KYG"
 """01KAB reaches across the antimeridian, 60KYG lies west of it and overlaps it."""

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
-from revisit.backend import Backend
-from revisit.embedded.host import Host
-from revisit.wiring import HEARS
+from revisit.embedded.function_host import Host
+from revisit.ports.backend import Backend
+from revisit.ports.topology import HEARS
 
 
 def drain(backend: Backend, functions: Iterable[str] = HEARS, most: int = 10_000) -> int:

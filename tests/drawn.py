@@ -2,7 +2,7 @@
 
 import pytest
 
-from revisit.aoi import AOI
+from revisit.domain.aoi import AOI
 from revisit.errors import BadInput
 
 ANYWHERE = 1e9

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from data import shared_data
-from revisit.catalog_schema import to_products
-from revisit.local.catalog import LocalCatalog
-from revisit.product import Product
-from revisit.sources.google_index import GoogleIndex
+from revisit.adapters.local.catalog import LocalCatalog
+from revisit.adapters.sources.google_index import GoogleIndex
+from revisit.domain.product import Product
+from revisit.ports.catalog_schema import to_products
 
 NOW = datetime(2024, 9, 1, tzinfo=UTC)
 COLUMNS = ["GRANULE_ID", "PRODUCT_ID", "DATATAKE_IDENTIFIER", "MGRS_TILE", "SENSING_TIME", "TOTAL_SIZE", "CLOUD_COVER", "GEOMETRIC_QUALITY_FLAG", "GENERATION_TIME", "NORTH_LAT", "SOUTH_LAT", "WEST_LON", "EAST_LON", "BASE_URL"]

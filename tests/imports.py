@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from revisit.wiring import PORTS
+from revisit.ports.topology import PORTS
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT / "shared"
@@ -86,14 +86,14 @@ NAMESPACES = ("google", "google.cloud")
 """Of several packages, and of none."""
 
 ANSWERS: dict[str, tuple[str, ...]] = {
-    "catalog": ("revisit.gcp.bigquery", "revisit.catalog_schema"),
-    "records": ("revisit.gcp.firestore", "revisit.gcp.outbox", "revisit.gcp.publisher"),
-    "bus": ("revisit.gcp.monitoring", "revisit.gcp.outbox", "revisit.gcp.publisher", "revisit.gcp.pubsub"),
-    "assets": ("revisit.gcp.gcs", "revisit.gcp.signing"),
-    "listing": ("revisit.sources", "revisit.sources.google_listing", "revisit.sources.google_lines", "revisit.sources.google_rows",
-                "revisit.catalog_schema", "revisit.gcp.bigquery_index", "revisit.gcp.index_object"),
-    "bands": ("revisit.sources",),
-    "sign_in": ("revisit.gcp.tokens",),
+    "catalog": ("revisit.adapters.gcp.catalog", "revisit.ports.catalog_schema"),
+    "records": ("revisit.adapters.gcp.records", "revisit.adapters.gcp.outbox", "revisit.adapters.gcp.publisher"),
+    "bus": ("revisit.adapters.gcp.monitoring", "revisit.adapters.gcp.outbox", "revisit.adapters.gcp.publisher", "revisit.adapters.gcp.topics"),
+    "assets": ("revisit.adapters.gcp.assets", "revisit.adapters.gcp.signed_urls"),
+    "listing": ("revisit.adapters.sources", "revisit.adapters.sources.google_index_listing", "revisit.adapters.sources.google_index_lines", "revisit.adapters.sources.google_index_rows",
+                "revisit.ports.catalog_schema", "revisit.adapters.gcp.google_index_load", "revisit.adapters.gcp.google_index_object"),
+    "bands": ("revisit.adapters.sources",),
+    "sign_in": ("revisit.adapters.gcp.id_tokens",),
 }
 """Port -> the modules (or what their names begin with) that only those who use it come to. Records are committed with events, which are
 published right away."""
@@ -102,7 +102,7 @@ published right away."""
 def unused(function: str) -> tuple[str, ...]:
     """Modules that a deployed function never comes to, since it uses none of their ports; those of the local backend among them."""
     used = {module for port in PORTS[function] for module in ANSWERS[port]}
-    return ("revisit.local", *sorted({module for modules in ANSWERS.values() for module in modules} - used))
+    return ("revisit.adapters.local", *sorted({module for modules in ANSWERS.values() for module in modules} - used))
 
 
 def packages_of(main_file: Path) -> set[str]:

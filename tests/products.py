@@ -3,11 +3,11 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from revisit.backend import Backend
-from revisit.catalog_schema import to_table
-from revisit.job import Job
-from revisit.jobs import finish
-from revisit.product import Product
+from revisit.chain.job_lifecycle import finish
+from revisit.domain.job import Job
+from revisit.domain.product import Product
+from revisit.ports.backend import Backend
+from revisit.ports.catalog_schema import to_table
 
 NOW = datetime(2024, 7, 1, 12, tzinfo=UTC)
 FIELD = {"type": "Polygon", "coordinates": [[[9.3, 45.3], [9.32, 45.3], [9.32, 45.32], [9.3, 45.32], [9.3, 45.3]]]}

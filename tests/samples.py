@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from revisit.alert import Alert, alert_id
-from revisit.delivery import Delivery
-from revisit.events import Event
-from revisit.job import Cover
-from revisit.recipe import Recipe
-from revisit.subscription import Subscription
-from revisit.wire import Envelope
+from revisit.domain.alert import Alert, alert_id
+from revisit.domain.delivery import Delivery
+from revisit.domain.events import Event
+from revisit.domain.job import Cover
+from revisit.domain.recipe import Recipe
+from revisit.domain.subscription import Subscription
+from revisit.ports.envelope import Envelope
 
 NOON = datetime(2024, 6, 1, 12, tzinfo=UTC)
 SQUARE = {"type": "Polygon", "coordinates": [[[10.0, 45.0], [10.1, 45.0], [10.1, 45.1], [10.0, 45.1], [10.0, 45.0]]]}

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from revisit.api import openapi
+from revisit.api.http import openapi
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from data import shared_data
-from revisit.catalog_schema import SCHEMA, to_products
-from revisit.ports import Listing
-from revisit.product import Product
+from revisit.domain.product import Product
+from revisit.ports.catalog_schema import SCHEMA, to_products
+from revisit.ports.sources import Listing
 
 NOW = datetime(2020, 3, 6, 12, tzinfo=UTC)
 Answer = tuple[int, bytes, dict[str, str]]

@@ -10,15 +10,15 @@ from werkzeug.serving import make_server
 
 from catalogued import real_products
 from products import FIELD, ended, product
-from revisit.aoi import AOI
+from revisit.adapters.local.backend import local_backend
 from revisit.api import create_app
-from revisit.backend import Backend
-from revisit.catalog_schema import to_table
-from revisit.commands import order, results
-from revisit.job import Cover, Statistics
-from revisit.local.backend import local_backend
-from revisit.product import Product
-from revisit.recipe import Recipe
+from revisit.domain.aoi import AOI
+from revisit.domain.job import Cover, Statistics
+from revisit.domain.product import Product
+from revisit.domain.recipe import Recipe
+from revisit.ports.backend import Backend
+from revisit.ports.catalog_schema import to_table
+from revisit.services import order, results
 from samples import StoppedClock
 
 TOKEN = "of this server"  # is none

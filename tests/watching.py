@@ -1,9 +1,9 @@
 """What is watched over a field, jobs of it and their alerts; and areas beside it."""
 
 from products import FIELD, NOW, ended
-from revisit.delivering import announce
-from revisit.job import Cover, Job, Statistics, job_id
-from revisit.subscription import Subscription
+from revisit.chain.dispatch import announce
+from revisit.domain.job import Cover, Job, Statistics, job_id
+from revisit.domain.subscription import Subscription
 
 BOW_TIE = {"type": "Polygon", "coordinates": [[[9, 45], [9.1, 45.1], [9.1, 45], [9, 45.1], [9, 45]]]}
 WATCH = {"aoi": FIELD, "name": "field", "indices": ["NDVI"], "max_cloud": 40}

@@ -7,18 +7,19 @@ from pathlib import Path
 from flask.testing import FlaskClient
 
 from products import FIELD, NOW, ended, known, product
-from revisit.alert import Alert, alert_id
-from revisit.api import create_app, listening
-from revisit.backend import Backend
-from revisit.bookkeeping import DeadLetter, SourceState
-from revisit.commands import make_key, results
-from revisit.delivery import Attempt, Delivery
+from revisit.adapters.local.backend import local_backend
+from revisit.api import create_app
+from revisit.api.routes import event_stream
+from revisit.domain.alert import Alert, alert_id
+from revisit.domain.delivery import Attempt, Delivery
+from revisit.domain.events import JobStarted
+from revisit.domain.job import Cover, Statistics
 from revisit.errors import Unknown
-from revisit.events import JobStarted
-from revisit.job import Cover, Statistics
-from revisit.local.backend import local_backend
-from revisit.sign_in import Claims, SignIn
-from revisit.wire import Envelope
+from revisit.ports.authenticator import Claims, SignIn
+from revisit.ports.backend import Backend
+from revisit.ports.envelope import Envelope
+from revisit.ports.system_records import DeadLetter, SourceState
+from revisit.services import make_key, results
 
 NAME = "the secret lake"
 """Of Ann's subscription."""
@@ -40,7 +41,7 @@ class World:
     @property
     def client(self) -> FlaskClient:
         app = create_app(self.backend)
-        listening.make_room(app, listening.LISTENERS)
+        event_stream.make_room(app, event_stream.LISTENERS)
         return app.test_client()
 
     def copy(self, folder: Path) -> "World":

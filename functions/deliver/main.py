@@ -1,9 +1,9 @@
 """job.finished: a clear acquisition becomes an alert and is carried outward; deliveries.due: what waits, or got stuck, is tried again."""
 
-from revisit.delivering import announce, carry, due
-from revisit.events import DeliveriesDue, JobFinished
+from revisit.chain.dispatch import announce, carry, due
+from revisit.chain.outbox_sweep import sweep
+from revisit.domain.events import DeliveriesDue, JobFinished
 from revisit.runtime import on
-from revisit.sweeping import sweep
 
 
 @on(JobFinished, DeliveriesDue)

@@ -6,24 +6,26 @@ from time import perf_counter
 
 import numpy as np
 
-from revisit import item, jobs, masks
-from revisit.backend import Backend
-from revisit.bands import BandFile
+from revisit.chain import job_lifecycle
+from revisit.domain.bands import BandFile
+from revisit.domain.events import JobStarted
+from revisit.domain.job import Cover, Job, Spent
+from revisit.domain.recipe import Recipe
 from revisit.errors import GiveUp
-from revisit.events import JobStarted
-from revisit.indices import index
-from revisit.job import Cover, Job, Spent
-from revisit.raster.grid import aoi_mask, aoi_pixels
-from revisit.raster.reader import Plan
-from revisit.raster.writer import MEDIA_TYPE, write_cog
-from revisit.recipe import Recipe
+from revisit.pixels import masks
+from revisit.pixels.indices import index
+from revisit.pixels.raster.grid import aoi_mask, aoi_pixels
+from revisit.pixels.raster.read_plan import Plan
+from revisit.pixels.raster.write_cog import MEDIA_TYPE, write_cog
+from revisit.ports.backend import Backend
 from revisit.runtime import on
+from revisit.stac import result_item
 
 
-@on(JobStarted, give_up=jobs.fail)
+@on(JobStarted, give_up=job_lifecycle.fail)
 def extract(event, backend):
     job = backend.record(Job, event.job)
-    if job.state != "started" or jobs.leave(backend, job):
+    if job.state != "started" or job_lifecycle.leave(backend, job):
         return
     begun = perf_counter()
     files = backend.source(job.product.source).bands(job.product)
@@ -47,10 +49,10 @@ def extract(event, backend):
     assets = [store(backend, job, grid, "bands", dn, scaling, "reflectance")]
     if scl is not None:
         assets.append(store(backend, job, grid, "SCL", {"SCL": scl}, {"SCL": (1.0, 0.0)}, "classification"))
-    receipt = item.receipt(job, {band: files[band] for band in read}, mask=seen.mask, grid=asdict(grid))
+    receipt = result_item.receipt(job, {band: files[band] for band in read}, mask=seen.mask, grid=asdict(grid))
     extracted = job.updated(state="extracted", cover=seen, notes=notes, reason=not_judged(job, seen), assets=tuple(assets), receipt=receipt,
                             spent=replace(job.spent, seconds=perf_counter() - begun))
-    backend.commit(partial(jobs.go_on, job=extracted))
+    backend.commit(partial(job_lifecycle.go_on, job=extracted))
 
 
 def bands_to_read(recipe: Recipe, files: dict[str, BandFile]) -> tuple[list[str], tuple[str, ...]]:
@@ -99,11 +101,11 @@ def store(backend: Backend, job: Job, grid, name: str, dn: dict, scaling: dict[s
     scales, offsets = zip(*scaling.values(), strict=True)
     how = "nearest" if role == "classification" else "average"
     write = partial(write_cog, array=stack, grid=grid, nodata=0, band_names=list(dn), scale=scales, offset=offsets, overview_resampling=how)
-    about = item.pixels(grid.crs, grid.shape, grid.transform, stack.dtype.name, scaling)
-    return jobs.keep(backend, job, f"{name}.tif", write, MEDIA_TYPE, ("data", role), about)
+    about = result_item.pixels(grid.crs, grid.shape, grid.transform, stack.dtype.name, scaling)
+    return job_lifecycle.keep(backend, job, f"{name}.tif", write, MEDIA_TYPE, ("data", role), about)
 
 
 def skip(job: Job, seen: Cover, reason: str, notes: tuple[str, ...], backend: Backend) -> None:
     """Close a job that has nothing to show, with its reason."""
     skipped = job.updated(state="skipped", reason=reason, cover=seen, notes=notes, finished=backend.now())
-    backend.commit(partial(jobs.finish, job=skipped))
+    backend.commit(partial(job_lifecycle.finish, job=skipped))

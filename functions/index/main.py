@@ -4,25 +4,27 @@ from dataclasses import replace
 from functools import partial
 from time import perf_counter
 
-from revisit import indices, item, jobs, masks
-from revisit.backend import Backend
-from revisit.events import JobExtracted
-from revisit.indices import Index, compute_masked
-from revisit.job import Asset, Job
-from revisit.raster.grid import aoi_mask
-from revisit.raster.stored import read_cog
-from revisit.raster.writer import MEDIA_TYPE, write_cog, write_preview, write_rgb_preview
+from revisit.chain import job_lifecycle
+from revisit.domain.events import JobExtracted
+from revisit.domain.job import Asset, Job
+from revisit.pixels import indices, masks
+from revisit.pixels.indices import Index, compute_masked
+from revisit.pixels.raster.grid import aoi_mask
+from revisit.pixels.raster.read_cog import read_cog
+from revisit.pixels.raster.write_cog import MEDIA_TYPE, write_cog, write_preview, write_rgb_preview
+from revisit.pixels.statistics import statistics
+from revisit.ports.backend import Backend
 from revisit.runtime import on
-from revisit.statistics import statistics
+from revisit.stac import result_item
 
 NDVI_LIKE = (-0.1, 0.9)
 """Ends of the preview's colours where an index has no range of its own."""
 
 
-@on(JobExtracted, give_up=jobs.fail)
+@on(JobExtracted, give_up=job_lifecycle.fail)
 def index(event, backend):
     job = backend.record(Job, event.job)
-    if job.state != "extracted" or jobs.leave(backend, job):
+    if job.state != "extracted" or job_lifecycle.leave(backend, job):
         return
     begun = perf_counter()
     dn, grid, meta = read_cog(backend.assets.locate(job.asset("bands").path))
@@ -43,14 +45,14 @@ def index(event, backend):
     )
     finished = with_item(backend, finished)
     finished = finished.updated(spent=replace(job.spent, seconds=job.spent.seconds + perf_counter() - begun))
-    backend.commit(partial(jobs.finish, job=finished))
+    backend.commit(partial(job_lifecycle.finish, job=finished))
 
 
 def store(backend: Backend, job: Job, grid, name: str, values) -> Asset:
     """Keep an index as float32; NaN where the AOI is not clear, and outside it."""
     write = partial(write_cog, array=values, grid=grid, nodata=float("nan"), band_names=[name])
-    about = item.pixels(grid.crs, grid.shape, grid.transform, "float32", {name: (1.0, 0.0)}, nodata="nan")
-    return jobs.keep(backend, job, f"{name}.tif", write, MEDIA_TYPE, ("data", "index"), about)
+    about = result_item.pixels(grid.crs, grid.shape, grid.transform, "float32", {name: (1.0, 0.0)}, nodata="nan")
+    return job_lifecycle.keep(backend, job, f"{name}.tif", write, MEDIA_TYPE, ("data", "index"), about)
 
 
 def preview(backend: Backend, job: Job, dn: dict, scaling: dict, inside, made: list[Index], maps: dict) -> Asset:
@@ -61,12 +63,12 @@ def preview(backend: Backend, job: Job, dn: dict, scaling: dict, inside, made: l
     else:
         grey = next(indices.reflectance(pixels, *scaling[band]) for band, pixels in dn.items())
         write = partial(write_rgb_preview, red=grey, green=grey, blue=grey, mask=inside & (next(iter(dn.values())) != 0))
-    return jobs.keep(backend, job, "preview.png", write, "image/png", ("thumbnail",))
+    return job_lifecycle.keep(backend, job, "preview.png", write, "image/png", ("thumbnail",))
 
 
 def with_item(backend: Backend, job: Job) -> Job:
     """The job with its STAC Item among its assets, for whoever reads the folder and not the API."""
     def write(path):
-        path.write_bytes(item.encode(item.item(job, lambda asset: asset.path.rsplit("/", 1)[-1])))
+        path.write_bytes(result_item.encode(result_item.item(job, lambda asset: asset.path.rsplit("/", 1)[-1])))
 
-    return job.updated(assets=(*job.assets, jobs.keep(backend, job, "item.json", write, "application/geo+json", ("metadata",))))
+    return job.updated(assets=(*job.assets, job_lifecycle.keep(backend, job, "item.json", write, "application/geo+json", ("metadata",))))

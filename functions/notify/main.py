@@ -1,15 +1,15 @@
 """product.new: find the subscriptions that wait for this product, and start a job for each."""
 
-from revisit.aoi import AOI
-from revisit.backend import Backend
-from revisit.events import ProductNew
-from revisit.job import Job, job_id
-from revisit.jobs import start
-from revisit.matching import touching
-from revisit.paging import every
-from revisit.product import Product
+from revisit.chain.job_lifecycle import start
+from revisit.domain.aoi import AOI
+from revisit.domain.events import ProductNew
+from revisit.domain.job import Job, job_id
+from revisit.domain.matching import touching
+from revisit.domain.product import Product
+from revisit.domain.subscription import Subscription
+from revisit.ports.backend import Backend
+from revisit.ports.pagination import every
 from revisit.runtime import on
-from revisit.subscription import Subscription
 
 
 @on(ProductNew)

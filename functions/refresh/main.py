@@ -1,7 +1,7 @@
 """catalog.refresh: ask a source what is new, keep it in the catalog, announce it."""
 
-from revisit.events import RefreshDue
-from revisit.refreshing import note_failure, refresh_each
+from revisit.chain.refresh import note_failure, refresh_each
+from revisit.domain.events import RefreshDue
 from revisit.runtime import on
 
 

@@ -23,12 +23,12 @@ from typing import Any
 import functions_framework
 from flask import has_request_context, request
 
-from revisit import wire
-from revisit.backend import Backend
-from revisit.bookkeeping import DeadLetter
-from revisit.clock import rfc3339
+from revisit.domain.clock import rfc3339
+from revisit.domain.events import Event
 from revisit.errors import GiveUp, Retry
-from revisit.events import Event
+from revisit.ports import envelope as wire
+from revisit.ports.backend import Backend
+from revisit.ports.system_records import DeadLetter
 
 MAX_ATTEMPTS = 8
 MAX_HOPS = 8
@@ -77,12 +77,12 @@ def named_backend() -> Backend:
     if data and project:
         raise GiveUp("both REVISIT_DATA and REVISIT_PROJECT are set; unset the one that is not meant")
     if data:
-        from revisit.local.backend import local_backend
+        from revisit.adapters.local.backend import local_backend
 
         return local_backend(Path(data))
     if project is None and not any(name.endswith("_EMULATOR_HOST") for name in os.environ):
         raise GiveUp("no backend: set REVISIT_DATA to a data folder, or REVISIT_PROJECT to the id of a Google Cloud project")
-    from revisit.gcp.backend import gcp_backend
+    from revisit.adapters.gcp.backend import gcp_backend
 
     log_to()
     return gcp_backend()

@@ -3,8 +3,8 @@
 import pytest
 
 from products import NOW
+from revisit.adapters.local.backend import local_backend
 from revisit.api import create_app
-from revisit.local.backend import local_backend
 
 
 @pytest.fixture

@@ -8,18 +8,19 @@ from pathlib import Path
 import pytest
 
 from products import FIELD, NOW, ended, known, product
-from revisit.api import asked, create_app, routes
-from revisit.audit import Audit, pseudonym
-from revisit.bookkeeping import SourceState
-from revisit.commands import make_key, results
-from revisit.delivering import announce
+from revisit.adapters.local.backend import local_backend
+from revisit.api import all_routes, create_app
+from revisit.api.http import request_context
+from revisit.chain.dispatch import announce
+from revisit.chain.job_lifecycle import folder_of
+from revisit.domain.audit_record import Audit, pseudonym
+from revisit.domain.job import Cover, Job, Statistics
 from revisit.errors import Unknown
-from revisit.job import Cover, Job, Statistics
-from revisit.jobs import folder_of
-from revisit.local.backend import local_backend
-from revisit.paging import every
-from revisit.records import KINDS
-from revisit.sign_in import Claims, SignIn
+from revisit.ports.authenticator import Claims, SignIn
+from revisit.ports.pagination import every
+from revisit.ports.record_types import KINDS
+from revisit.ports.system_records import SourceState
+from revisit.services import make_key, results
 
 UID = "annEr5VhGk2WqYxTzB8sLm0cP1d3"
 """As long as Firebase's, so that it is found nowhere by chance."""
@@ -120,7 +121,7 @@ def lines(backend) -> list[Audit]:
     return list(every(backend.records, Audit))
 
 
-@pytest.mark.parametrize(("method", "path"), [(method, path) for method, path, route in routes() if method != "GET" and route not in asked._ASKING])
+@pytest.mark.parametrize(("method", "path"), [(method, path) for method, path, route in all_routes() if method != "GET" and route not in request_context._ASKING])
 def test_every_route_that_changes_something_writes_exactly_one_line_whatever_comes_of_it(client, backend, method, path):
     here = path.replace("<id>", "none").replace("<channel>", "none")
     answer = client.open(here, method=method, json={}, headers={**ANN, "X-Forwarded-For": "10.0.0.1, 203.0.113.7"})

@@ -8,10 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from products import FIELD, NOW
+from revisit.adapters.local.backend import local_backend
 from revisit.api import create_app
 from revisit.errors import Unknown
-from revisit.local.backend import local_backend
-from revisit.sign_in import SignIn
+from revisit.ports.authenticator import SignIn
 
 ANYTHING = st.recursive(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=30),
                         lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4), max_leaves=12)

@@ -12,16 +12,16 @@ import pytest
 
 from products import FIELD, NOW, ended, known, product
 from revisit import __version__
-from revisit.alert import Alert, alert_id
+from revisit.adapters.local.backend import local_backend
 from revisit.api import create_app
-from revisit.api.asked import Identity
-from revisit.bookkeeping import Answered, DeadLetter
-from revisit.clock import rfc3339
-from revisit.commands import results
-from revisit.events import JobStarted
-from revisit.job import Cover, Job, Statistics
-from revisit.local.backend import local_backend
-from revisit.wire import Envelope
+from revisit.api.http.request_context import Identity
+from revisit.domain.alert import Alert, alert_id
+from revisit.domain.clock import rfc3339
+from revisit.domain.events import JobStarted
+from revisit.domain.job import Cover, Job, Statistics
+from revisit.ports.envelope import Envelope
+from revisit.ports.system_records import Answered, DeadLetter
+from revisit.services import results
 
 ROOT = Path(__file__).parents[2]
 WATCH = {"aoi": FIELD, "name": "field", "indices": ["ndvi"], "min_clear": 30}
@@ -267,7 +267,7 @@ def test_a_fault_of_ours_tells_nothing_but_its_id(client, backend, monkeypatch):
     def broken(*_, **__):
         raise RuntimeError("the secret of the house")
 
-    monkeypatch.setattr("revisit.commands.orders", broken)
+    monkeypatch.setattr("revisit.services.orders", broken)
     answer = client.get("/orders")
     assert answer.status_code == 500 and "secret" not in answer.text and answer.json["request_id"]
 

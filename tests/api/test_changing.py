@@ -8,9 +8,9 @@ import pytest
 
 from products import FIELD, NOW, known, product
 from revisit.api import create_app
-from revisit.api.asked import Identity
-from revisit.job import Job
-from revisit.subscription import Subscription
+from revisit.api.http.request_context import Identity
+from revisit.domain.job import Job
+from revisit.domain.subscription import Subscription
 from watching import BOW_TIE, FAR, HOOK, HOOK_2, OTHER, WATCH, alerted, job_of
 
 

@@ -10,8 +10,8 @@ import pytest
 import hostile
 from figures import figure
 from revisit.api import create_app
-from revisit.api.asked import Identity
-from revisit.commands.limits import PLANS
+from revisit.api.http.request_context import Identity
+from revisit.services.accounts.limits import PLANS
 from specified import Operation, followed, kinds, operations
 from world import World, inhabited
 

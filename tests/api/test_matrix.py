@@ -1,6 +1,6 @@
 """Every route of the specification against everybody who may come (rules.md A4): what is another's is not there.
 
-What each is answered follows from `x-who` and `x-in-person` of the operation (`revisit.api.openapi`), what is sent from its examples.
+What each is answered follows from `x-who` and `x-in-person` of the operation (`revisit.api.http.openapi`), what is sent from its examples.
 """
 
 import pytest

@@ -6,9 +6,9 @@ from functools import partial
 
 import pytest
 
-from revisit.api import orders
-from revisit.bookkeeping import Answered
+from revisit.api.routes import orders
 from revisit.errors import Retry
+from revisit.ports.system_records import Answered
 from specified import operations
 from world import World, inhabited
 

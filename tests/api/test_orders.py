@@ -7,10 +7,11 @@ import pytest
 
 from products import FIELD, NOW, ended, known, product
 from revisit.api import create_app
-from revisit.api.asked import Identity
-from revisit.commands import limits, results
-from revisit.job import Cover, Spent, Statistics
-from revisit.order import Order
+from revisit.api.http.request_context import Identity
+from revisit.domain.job import Cover, Spent, Statistics
+from revisit.domain.order import Order
+from revisit.services import results
+from revisit.services.accounts import limits
 
 WISH = {"aoi": FIELD, "indices": ["NDVI"]}
 

@@ -5,15 +5,15 @@ from dataclasses import replace
 import pytest
 
 from products import FIELD, NOW, ended, known, product
+from revisit.adapters.local.backend import local_backend
 from revisit.api import create_app
-from revisit.audit import Audit
-from revisit.commands import make_key, results
+from revisit.domain.audit_record import Audit
+from revisit.domain.job import Cover
+from revisit.domain.order import Order
+from revisit.domain.subscription import Subscription
 from revisit.errors import Unknown
-from revisit.job import Cover
-from revisit.local.backend import local_backend
-from revisit.order import Order
-from revisit.sign_in import Claims, SignIn
-from revisit.subscription import Subscription
+from revisit.ports.authenticator import Claims, SignIn
+from revisit.services import make_key, results
 from watching import BOW_TIE
 
 

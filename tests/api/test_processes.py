@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from products import FIELD, NOW, ended, known, product
-from revisit.commands import results
-from revisit.job import Cover
+from revisit.domain.job import Cover
+from revisit.services import results
 
 REL = "http://www.opengis.net/def/rel/ogc/1.0"
 CLASS = "http://www.opengis.net/spec/ogcapi-processes-1/1.0/conf"

@@ -10,9 +10,11 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import events, from_schema
 
 from figures import figure
-from revisit.api import create_app, openapi, status
-from revisit.api.asked import Identity
-from revisit.commands.limits import PLANS
+from revisit.api import create_app
+from revisit.api.http import openapi
+from revisit.api.http.request_context import Identity
+from revisit.api.routes import status
+from revisit.services.accounts.limits import PLANS
 from specified import operations
 from world import World, inhabited
 

@@ -7,13 +7,13 @@ from datetime import timedelta
 import pytest
 
 from products import FIELD, NOW, known, product
+from revisit.adapters.local.backend import local_backend
 from revisit.api import create_app
-from revisit.api_key import ApiKey
-from revisit.commands import keys, make_key, revoke_key
+from revisit.domain.api_key import ApiKey
 from revisit.errors import BadInput, NotFound, Retry, TooMany, Unknown
-from revisit.local.backend import local_backend
+from revisit.ports.authenticator import Claims, SignIn
 from revisit.runtime import log_to
-from revisit.sign_in import Claims, SignIn
+from revisit.services import keys, make_key, revoke_key
 
 WATCH = {"aoi": FIELD, "name": "field", "indices": ["ndvi"]}
 SITE = "https://watch.example.org"
@@ -229,7 +229,7 @@ def test_no_log_line_tells_a_key_or_a_token(client, backend, capsys, monkeypatch
     log_to()
     try:
         key = key_of(client, scopes=["read", "write"])
-        monkeypatch.setattr("revisit.commands.orders", broken)
+        monkeypatch.setattr("revisit.services.orders", broken)
         assert client.get("/orders", headers=bearing(key)).status_code == 500
         assert client.get("/orders", headers=bearing(key + "x")).status_code == 401
         assert client.get("/orders", headers=ANN).status_code == 500

@@ -10,10 +10,11 @@ from openapi_spec_validator import validate
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
-from revisit.api import asked, create_app, guards, openapi, problems, routes
-from revisit.api.asked import Asked
+from revisit.adapters.local.backend import local_backend
+from revisit.api import all_routes, create_app
+from revisit.api.http import openapi, problems, request_context, security_headers
+from revisit.api.http.request_context import Asked
 from revisit.errors import BadInput
-from revisit.local.backend import local_backend
 from specified import Operation, followed, kinds, operations, pattern
 
 BOUNDS = ("maxItems", "minItems", "maxLength", "minLength", "minimum", "maximum", "pattern")
@@ -27,7 +28,7 @@ def test_the_specification_is_sound_by_the_judgement_of_its_validator():
 
 
 def test_every_route_is_specified_and_what_is_specified_is_a_route():
-    assert sorted(f"{method} {pattern(path)}" for method, path, _ in routes()) == sorted(map(str, ALL))
+    assert sorted(f"{method} {pattern(path)}" for method, path, _ in all_routes()) == sorted(map(str, ALL))
 
 
 def test_every_operation_has_a_name_of_its_own_a_summary_and_a_known_tag():
@@ -38,12 +39,12 @@ def test_every_operation_has_a_name_of_its_own_a_summary_and_a_known_tag():
 
 
 def test_what_is_everybodys_is_just_what_the_guards_let_in():
-    free = {path for path in (pattern(rule) for rule in guards.OPEN) if path not in ("/", "/{name}")}
+    free = {path for path in (pattern(rule) for rule in security_headers.OPEN) if path not in ("/", "/{name}")}
     assert {one.path for one in ALL if one.who == "open" and not one.path.startswith("/feeds/")} == free
 
 
 def test_the_routes_that_only_ask_are_said_to():
-    marked = {f"{method} {pattern(path)}" for method, path, function in routes() if function in asked._ASKING}
+    marked = {f"{method} {pattern(path)}" for method, path, function in all_routes() if function in request_context._ASKING}
     assert {str(one) for one in ALL if one.told.get("x-asks")} == marked
 
 

@@ -15,12 +15,12 @@ import shapely
 from data import shared_data
 from imports import ROOT
 from products import NOW, known, product
+from revisit.adapters.sources import open_source
 from revisit.api import create_app
-from revisit.bands import BandFile, SourceFile
+from revisit.domain.bands import BandFile, SourceFile
+from revisit.domain.footprint import footprint
+from revisit.domain.product import best
 from revisit.errors import Retry
-from revisit.footprint import footprint
-from revisit.product import best
-from revisit.sources import open_source
 from stac_world import TOKEN, world
 
 HERE = [4.6, 50.9, 5.0, 51.1]

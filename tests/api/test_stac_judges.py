@@ -20,7 +20,7 @@ from stac_pydantic.api import Collection, Collections, Conformance, Item, ItemCo
 from figures import figure
 from products import FIELD
 from revisit.api.stac.landing import CONFORMS_TO
-from revisit.footprint import footprint
+from revisit.domain.footprint import footprint
 from stac_schemas import offline
 from stac_world import TOKEN, world
 from world import inhabited

@@ -4,9 +4,9 @@ from datetime import timedelta
 from threading import Event
 
 from products import FIELD, NOW, known, product
-from revisit.delivery import Attempt, Delivery
+from revisit.domain.delivery import Attempt, Delivery
+from revisit.domain.subscription import Subscription
 from revisit.errors import Retry
-from revisit.subscription import Subscription
 from watching import FAR, HOOK, WATCH, alerted, job_of
 
 
@@ -97,10 +97,10 @@ def test_a_catalog_that_takes_long_holds_up_no_list(client, backend, monkeypatch
     client.post("/subscriptions", json=WATCH)
     search, go = type(backend.catalog()).search, Event()
     monkeypatch.setattr(type(backend.catalog()), "search", lambda self, query: (go.wait(20), search(self, query))[1])
-    monkeypatch.setattr("revisit.commands.passing.WAITED_S", 0.2)
+    monkeypatch.setattr("revisit.services.products.passes.WAITED_S", 0.2)
     assert client.get("/subscriptions").json["subscriptions"][0]["next_pass"] is None
     go.set()
-    monkeypatch.setattr("revisit.commands.passing.WAITED_S", 20)
+    monkeypatch.setattr("revisit.services.products.passes.WAITED_S", 20)
     assert client.get("/subscriptions").json["subscriptions"][0]["next_pass"] == "2024-07-04T10:16:00Z"
 
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from data import missing, shared_data
-from revisit.embedded.suite import Suite
-from revisit.local.backend import local_backend
-from revisit.refreshing import refresh_source
+from revisit.adapters.local.backend import local_backend
+from revisit.chain.refresh import refresh_source
+from revisit.embedded.server import Suite
 from revisit.runtime import use
 
 if TYPE_CHECKING:

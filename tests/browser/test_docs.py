@@ -10,7 +10,7 @@ import pytest
 
 from data import missing
 from looking import until
-from revisit.api import problems
+from revisit.api.http import problems
 from specified import operations
 
 

@@ -11,8 +11,8 @@ import pytest
 from waitress import create_server
 
 from looking import until
+from revisit.adapters.local.backend import local_backend
 from revisit.api import create_app
-from revisit.local.backend import local_backend
 
 WEB = Path(__file__).parents[2] / "web"
 HOSTILE = '<img src=x onerror=alert(1)>"><script>alert(2)</script>'

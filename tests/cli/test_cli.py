@@ -11,16 +11,16 @@ import pytest
 
 from products import FIELD, known, product
 from revisit import __version__
-from revisit.bookkeeping import DeadLetter
+from revisit.adapters.local.backend import local_backend
+from revisit.chain.job_lifecycle import finish
 from revisit.cli import run
-from revisit.commands import results
-from revisit.events import JobStarted
-from revisit.job import Cover, Job, Statistics
-from revisit.jobs import finish
-from revisit.local.backend import local_backend
-from revisit.order import Order
-from revisit.paging import every
-from revisit.wire import Envelope
+from revisit.domain.events import JobStarted
+from revisit.domain.job import Cover, Job, Statistics
+from revisit.domain.order import Order
+from revisit.ports.envelope import Envelope
+from revisit.ports.pagination import every
+from revisit.ports.system_records import DeadLetter
+from revisit.services import results
 
 
 def square(west: float, south: float, size: float) -> dict:
@@ -200,7 +200,7 @@ def test_status_and_doctor_tell_as_json(backend, capsys):
 def test_doctor_finds_an_order_whose_jobs_are_missing(backend, data, capsys):
     from datetime import timedelta
 
-    from revisit.recipe import Recipe
+    from revisit.domain.recipe import Recipe
 
     cut = Order("order_1", FIELD, Recipe(indices=("NDVI",)), backend.now() - timedelta(days=1), jobs=("job_1", "job_2"), open=2)
     backend.commit(lambda commit: commit.put(cut), last=False)
@@ -269,7 +269,7 @@ def test_a_reader_of_stdout_that_goes_away_is_no_traceback(tmp_path):
 
 
 def test_a_source_named_by_a_relative_path_is_refreshed_under_its_one_true_name(data, tmp_path, monkeypatch):
-    from revisit.cli import serving
+    from revisit.cli import serve
 
     class Served:
         url = "http://127.0.0.1:9"
@@ -286,6 +286,6 @@ def test_a_source_named_by_a_relative_path_is_refreshed_under_its_one_true_name(
 
     over = threading.Event()
     over.set()
-    monkeypatch.setattr(serving, "_stopped_by_signals", lambda: over)
-    monkeypatch.setattr("revisit.embedded.suite.Suite", Served)
+    monkeypatch.setattr(serve, "_stopped_by_signals", lambda: over)
+    monkeypatch.setattr("revisit.embedded.server.Suite", Served)
     assert run(["serve", "--source", "folder:archive"]) == 0

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from revisit.adapters.local.backend import local_backend
 from revisit.api import create_app
 from revisit.cli import run
-from revisit.local.backend import local_backend
 
 
 @pytest.fixture

@@ -5,13 +5,13 @@ import json
 import pytest
 
 from products import FIELD, known, product
+from revisit.adapters.local.backend import local_backend
+from revisit.chain.dispatch import announce
 from revisit.cli import run
-from revisit.commands import subscription
-from revisit.delivering import announce
-from revisit.delivery import Attempt, Delivery
-from revisit.job import Cover, Job, job_id
-from revisit.local.backend import local_backend
-from revisit.subscription import Subscription
+from revisit.domain.delivery import Attempt, Delivery
+from revisit.domain.job import Cover, Job, job_id
+from revisit.domain.subscription import Subscription
+from revisit.services import subscription
 
 HOOK = "https://hooks.example.com/x"
 

@@ -7,12 +7,12 @@ import icalendar
 import pytest
 
 from products import FIELD, ended, known, product
+from revisit.adapters.local.backend import local_backend
 from revisit.cli import run
-from revisit.clock import system_clock
-from revisit.commands import orders, results
-from revisit.job import Cover, Spent
-from revisit.local.backend import local_backend
-from revisit.order import Order
+from revisit.domain.clock import system_clock
+from revisit.domain.job import Cover, Spent
+from revisit.domain.order import Order
+from revisit.services import orders, results
 
 
 @pytest.fixture

@@ -3,12 +3,12 @@
 import pytest
 
 from products import product
-from revisit.bookkeeping import SourceState
-from revisit.catalog_schema import to_table
+from revisit.adapters.local.backend import local_backend
+from revisit.adapters.local.catalog import LocalCatalog
 from revisit.cli import run
-from revisit.local.backend import local_backend
-from revisit.local.catalog import LocalCatalog
-from revisit.ports import Query
+from revisit.ports.catalog import Query
+from revisit.ports.catalog_schema import to_table
+from revisit.ports.system_records import SourceState
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from revisit.cli import screen
+from revisit.cli import console as screen
 
 JOB = "job_913b891d334f2d48ee86e43a0324b9"
 

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from products import FIELD
+from revisit.adapters.local.backend import local_backend
 from revisit.cli import run
-from revisit.commands import subscription, webhook_secrets
-from revisit.local.backend import local_backend
+from revisit.services import subscription, webhook_secrets
 
 HOOK = "https://hooks.example.com/in"
 

@@ -21,12 +21,12 @@ from emulators.project import lay_out, publish
 from emulators.storage import create_bucket
 from figures import figure
 from imports import ROOT
-from revisit import wire
-from revisit.bookkeeping import DeadLetter
-from revisit.gcp.backend import gcp_backend
-from revisit.gcp.settings import Settings
-from revisit.paging import every
-from revisit.wiring import HEARS, PORTS, TICKS
+from revisit.adapters.gcp.backend import gcp_backend
+from revisit.adapters.gcp.settings import Settings
+from revisit.ports import envelope
+from revisit.ports.pagination import every
+from revisit.ports.system_records import DeadLetter
+from revisit.ports.topology import HEARS, PORTS, TICKS
 from tokens import claims, unsigned
 
 pytestmark = pytest.mark.timeout(600)
@@ -54,7 +54,7 @@ class Deployment:
 
     def tick(self, topic: str) -> None:
         """What Cloud Scheduler does."""
-        publish(self.settings.project, topic, wire.tick(topic))
+        publish(self.settings.project, topic, envelope.tick(topic))
 
     def ask(self, path: str, body: Any = None) -> Any:
         """What the API tells a user who signed in."""
@@ -163,7 +163,7 @@ def test_nothing_was_given_up(alerts, deployment):
     ("extract", {"google.cloud.bigquery", "pyarrow"}),
     ("index", {"google.cloud.bigquery", "pyarrow"}),
     *((function, {"google.cloud.pubsub_v1"}) for function in PORTS if function != "deliver"),
-    *((function, {"apsw", "duckdb", "revisit.local", "rich", "typer", "waitress"}) for function in PORTS),
+    *((function, {"apsw", "duckdb", "revisit.adapters.local", "rich", "typer", "waitress"}) for function in PORTS),
 ])
 def test_an_installed_function_loads_nothing_of_what_it_does_not_use(function, never, alerts, deployment):
     loaded = deployment.functions[function].modules()

@@ -10,12 +10,13 @@ import httpx
 import pytest
 
 from products import FIELD, NOW, ended, known, product
-from revisit.api import create_app, listening
-from revisit.commands import results
-from revisit.commands.cancelling import cancel
-from revisit.embedded.suite import _listen
-from revisit.job import Cover
-from revisit.local.backend import local_backend
+from revisit.adapters.local.backend import local_backend
+from revisit.api import create_app
+from revisit.api.routes import event_stream
+from revisit.domain.job import Cover
+from revisit.embedded.server import _listen
+from revisit.services import results
+from revisit.services.orders.cancel import cancel
 
 
 @pytest.fixture
@@ -70,11 +71,11 @@ def test_a_listener_hears_each_change_and_the_end(backend, url):
 
 
 def test_as_many_listen_as_may_and_all_others_are_answered_meanwhile(backend, url, monkeypatch):
-    monkeypatch.setattr(listening, "HEARTBEAT_S", 0.2)
-    monkeypatch.setattr(listening, "LOOKS_S", 0.1)
+    monkeypatch.setattr(event_stream, "HEARTBEAT_S", 0.2)
+    monkeypatch.setattr(event_stream, "LOOKS_S", 0.1)
     id = httpx.post(f"{url}/orders", json={"aoi": FIELD}).json()["order"]
     with ExitStack() as stack:
-        listeners = [stack.enter_context(heard(url, id)) for _ in range(listening.LISTENERS)]
+        listeners = [stack.enter_context(heard(url, id)) for _ in range(event_stream.LISTENERS)]
         assert {next(events)[0] for events in listeners} == {"progress"}
         refused = httpx.get(f"{url}/orders/{id}/events", timeout=5)
         assert refused.status_code == 503 and refused.headers["Retry-After"] == "5" and "as many as may at once" in refused.json()["detail"]
@@ -84,7 +85,7 @@ def test_as_many_listen_as_may_and_all_others_are_answered_meanwhile(backend, ur
             assert time.monotonic() - begun < 2
     # All have gone without a word; the next heartbeats find it out.
     with ExitStack() as stack:
-        listeners = [_patiently(lambda: stack.enter_context(heard(url, id))) for _ in range(listening.LISTENERS)]
+        listeners = [_patiently(lambda: stack.enter_context(heard(url, id))) for _ in range(event_stream.LISTENERS)]
         assert {next(events)[0] for events in listeners} == {"progress"}
 
 
@@ -102,8 +103,8 @@ def test_a_connection_ends_after_its_time_and_where_nobody_may_listen_it_is_told
     id = app.test_client().post("/orders", json={"aoi": FIELD}).json["order"]
     refused = app.test_client().get(f"/orders/{id}/events")
     assert refused.status_code == 404 and "one's own computer only" in refused.json["detail"]
-    monkeypatch.setattr(listening, "LONGEST_S", 0.0)
-    listening.make_room(app, 1)
+    monkeypatch.setattr(event_stream, "LONGEST_S", 0.0)
+    event_stream.make_room(app, 1)
     for _ in range(3):
         answer = app.test_client().get(f"/orders/{id}/events", buffered=True)
         assert answer.data == b"retry: 2000\n\n"

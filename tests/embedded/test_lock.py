@@ -5,11 +5,11 @@ import threading
 
 import pytest
 
+from revisit.adapters.local.backend import local_backend
+from revisit.domain.events import DeliveriesDue
 from revisit.embedded.lock import NAME, hold, server_of, tell
-from revisit.embedded.suite import run_until
+from revisit.embedded.server import run_until
 from revisit.errors import Conflict
-from revisit.events import DeliveriesDue
-from revisit.local.backend import local_backend
 
 
 def test_a_folder_has_one_server_whose_address_others_are_told(tmp_path):

@@ -15,11 +15,11 @@ import pytest
 
 from data import shared_data
 from figures import figure
-from revisit.aoi import AOI
-from revisit.commands import subscribe
+from revisit.adapters.local.backend import local_backend
+from revisit.domain.aoi import AOI
+from revisit.domain.recipe import Recipe
 from revisit.embedded import server_of
-from revisit.local.backend import local_backend
-from revisit.recipe import Recipe
+from revisit.services import subscribe
 
 SITE = "gfmap_31UES"
 

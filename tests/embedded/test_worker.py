@@ -5,10 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from revisit.embedded import suite, worker
+from revisit.embedded import server, worker
 from revisit.embedded.worker import Worker
 from revisit.errors import Retry
-from revisit.ports import Message
+from revisit.ports.event_bus import Message
 
 
 class Queue:
@@ -59,7 +59,7 @@ def test_a_worker_goes_on_when_a_full_disk_is_given_room(messages):
 
 
 def test_a_command_says_that_the_disk_stays_full_instead_of_waiting_for_ever(messages, monkeypatch, tmp_path):
-    monkeypatch.setattr(suite, "Host", lambda backend: None)
-    monkeypatch.setattr(suite, "server_of", lambda data: None)
+    monkeypatch.setattr(server, "Host", lambda backend: None)
+    monkeypatch.setattr(server, "server_of", lambda data: None)
     with pytest.raises(Retry, match="make room"):
-        suite.run_until(SimpleNamespace(bus=Queue(messages, full=10**9)), tmp_path, lambda: False, 20)
+        server.run_until(SimpleNamespace(bus=Queue(messages, full=10**9)), tmp_path, lambda: False, 20)

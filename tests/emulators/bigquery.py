@@ -11,8 +11,8 @@ from typing import Any
 from data import missing
 from emulators import ROOT, Emulator
 from emulators.storage import ask
-from revisit.gcp.bigquery_client import client_of
-from revisit.gcp.settings import Settings
+from revisit.adapters.gcp.bigquery_client import client_of
+from revisit.adapters.gcp.settings import Settings
 
 SCHEMAS = ROOT / "terraform" / "schemas"
 LAYOUTS = {"product": "PARTITION BY TIMESTAMP_TRUNC(sensing_time, MONTH) CLUSTER BY tile, source, level", "addition": "", "turn": ""}

@@ -13,15 +13,15 @@ from typing import Any
 
 POINTS: dict[str, tuple[str, str, str]] = {
     "begun, nothing read": ("revisit.runtime", "_already_done", "after"),
-    "everything read, nothing written": ("revisit.gcp.firestore", "FirestoreTransaction.put", "before"),
-    "written, not committed": ("revisit.gcp.firestore", "FirestoreTransaction.close", "before"),
-    "committed, nothing published": ("revisit.gcp.outbox", "Outbox.flush", "before"),
-    "published, still in the outbox": ("revisit.gcp.outbox", "Outbox._remove", "before"),
-    "out of the outbox, no answer given": ("revisit.gcp.outbox", "Outbox.flush", "after"),
-    "uploaded, without its name": ("revisit.gcp.gcs", "BucketAssets._name", "before"),
-    "stored, not on record": ("revisit.gcp.gcs", "BucketAssets.store", "after"),
-    "products listed, not in the catalog": ("revisit.gcp.bigquery", "BigQueryCatalog.add", "before"),
-    "in the catalog, not announced": ("revisit.gcp.bigquery", "BigQueryCatalog.add", "after"),
+    "everything read, nothing written": ("revisit.adapters.gcp.records", "FirestoreTransaction.put", "before"),
+    "written, not committed": ("revisit.adapters.gcp.records", "FirestoreTransaction.close", "before"),
+    "committed, nothing published": ("revisit.adapters.gcp.outbox", "Outbox.flush", "before"),
+    "published, still in the outbox": ("revisit.adapters.gcp.outbox", "Outbox._remove", "before"),
+    "out of the outbox, no answer given": ("revisit.adapters.gcp.outbox", "Outbox.flush", "after"),
+    "uploaded, without its name": ("revisit.adapters.gcp.assets", "BucketAssets._name", "before"),
+    "stored, not on record": ("revisit.adapters.gcp.assets", "BucketAssets.store", "after"),
+    "products listed, not in the catalog": ("revisit.adapters.gcp.catalog", "BigQueryCatalog.add", "before"),
+    "in the catalog, not announced": ("revisit.adapters.gcp.catalog", "BigQueryCatalog.add", "after"),
     "handled, no answer given": ("revisit.runtime", "_write_line", "before"),
 }
 """Where a function may die: module, what it calls there, and on which side of it."""

@@ -3,10 +3,10 @@
 from google.cloud import pubsub_v1
 from google.protobuf.duration_pb2 import Duration
 
-from revisit.events import EVENTS
-from revisit.gcp.pubsub import DEAD_LETTERS, subscription_name
-from revisit.wire import Envelope, decode
-from revisit.wiring import hearers
+from revisit.adapters.gcp.topics import DEAD_LETTERS, subscription_name
+from revisit.domain.events import EVENTS
+from revisit.ports.envelope import Envelope, decode
+from revisit.ports.topology import hearers
 
 
 def lay_out(project: str, urls: dict[str, str] | None = None, ack_deadline_s: int = 60, attempts: int = 8) -> None:

@@ -12,10 +12,10 @@ from faults.handling import deliver, job, work_once
 from faults.judging import judge
 from faults.processes import fork, wait
 from faults.storage import KILLED, Disk, Way
-from revisit.backend import Backend
-from revisit.events import JobFinished
-from revisit.local.backend import local_backend, local_queue
-from revisit.wire import Envelope, decode
+from revisit.adapters.local.backend import local_backend, local_queue
+from revisit.domain.events import JobFinished
+from revisit.ports.backend import Backend
+from revisit.ports.envelope import Envelope, decode
 from samples import subscription
 
 PREPARED = "prepared"

@@ -5,13 +5,13 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from revisit.backend import Backend, Commit
-from revisit.delivery import delivery_id
-from revisit.events import DeliveriesDue
-from revisit.local.backend import local_backend, local_queue
-from revisit.ports import Message
-from revisit.subscription import Subscription
-from revisit.wire import decode
+from revisit.adapters.local.backend import local_backend, local_queue
+from revisit.domain.delivery import delivery_id
+from revisit.domain.events import DeliveriesDue
+from revisit.domain.subscription import Subscription
+from revisit.ports.backend import Backend, Commit
+from revisit.ports.envelope import decode
+from revisit.ports.event_bus import Message
 from samples import alert, delivery
 
 HISTORY = "history"

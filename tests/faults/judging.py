@@ -14,14 +14,14 @@ from pathlib import Path
 
 from faults.handling import HISTORY, job
 from faults.processes import start
-from revisit.alert import Alert, alert_id
-from revisit.bookkeeping import DeadLetter
-from revisit.delivery import Delivery
-from revisit.events import JobFinished
-from revisit.local.backend import local_backend, local_queue
-from revisit.local.checkup import check_data
-from revisit.subscription import Subscription
-from revisit.wire import Envelope
+from revisit.adapters.local.backend import local_backend, local_queue
+from revisit.adapters.local.integrity_check import check_data
+from revisit.domain.alert import Alert, alert_id
+from revisit.domain.delivery import Delivery
+from revisit.domain.events import JobFinished
+from revisit.domain.subscription import Subscription
+from revisit.ports.envelope import Envelope
+from revisit.ports.system_records import DeadLetter
 from samples import subscription
 
 

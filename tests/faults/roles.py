@@ -16,12 +16,12 @@ from typing import Any
 from faults.crashing import operations_of, sweep_points, sweep_writes
 from faults.handling import HANDLERS, deliver, work
 from faults.processes import fork, kill
+from revisit.adapters.local.asset_folder import FolderAssets
+from revisit.adapters.local.backend import local_backend, local_queue, remember_sources
+from revisit.adapters.local.integrity_check import check_data
+from revisit.domain.subscription import Subscription
 from revisit.errors import GiveUp, Retry
-from revisit.local.backend import local_backend, local_queue, remember_sources
-from revisit.local.checkup import check_data
-from revisit.local.folder import FolderAssets
-from revisit.subscription import Subscription
-from revisit.wire import decode
+from revisit.ports.envelope import decode
 from samples import subscription
 
 

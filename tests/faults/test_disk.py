@@ -13,18 +13,18 @@ import pytest
 
 from data import missing
 from faults.processes import start
-from revisit.bookkeeping import DeadLetter
+from revisit.adapters.local.asset_folder import WORK, FolderAssets
+from revisit.adapters.local.backend import DATABASE, local_backend, local_queue, open_database, remember_sources
+from revisit.adapters.local.disk_space import network_disk
+from revisit.adapters.local.integrity_check import check_data
+from revisit.adapters.local.sqlite import APPLICATION, VERSION
+from revisit.domain.events import JobFinished
+from revisit.domain.job import Asset, Job
+from revisit.domain.product import Product
+from revisit.domain.recipe import Recipe
+from revisit.domain.subscription import Subscription
 from revisit.errors import BadInput, GiveUp, Retry
-from revisit.events import JobFinished
-from revisit.job import Asset, Job
-from revisit.local.backend import DATABASE, local_backend, local_queue, open_database, remember_sources
-from revisit.local.checkup import check_data
-from revisit.local.disk import network_disk
-from revisit.local.folder import WORK, FolderAssets
-from revisit.local.sqlite import APPLICATION, VERSION
-from revisit.product import Product
-from revisit.recipe import Recipe
-from revisit.subscription import Subscription
+from revisit.ports.system_records import DeadLetter
 from samples import NOON, SQUARE, alert, delivery, envelope, subscription
 
 # ------------------------------------------------------------------------------------------------------------------ assets

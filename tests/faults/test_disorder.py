@@ -11,15 +11,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from faults.handling import deliver, job
-from revisit.alert import Alert
-from revisit.bookkeeping import DeadLetter
-from revisit.delivery import Delivery
-from revisit.events import JobFinished
-from revisit.local.backend import local_backend, local_queue
-from revisit.local.queue import ATTEMPTS
-from revisit.records import encode
-from revisit.subscription import Subscription
-from revisit.wire import decode
+from revisit.adapters.local.backend import local_backend, local_queue
+from revisit.adapters.local.queue import ATTEMPTS
+from revisit.domain.alert import Alert
+from revisit.domain.delivery import Delivery
+from revisit.domain.events import JobFinished
+from revisit.domain.subscription import Subscription
+from revisit.ports.envelope import decode
+from revisit.ports.record_types import encode
+from revisit.ports.system_records import DeadLetter
 from samples import StoppedClock, envelope, subscription
 
 WISHES = ("sub_0", "sub_1")

@@ -12,13 +12,13 @@ from faults.handling import HISTORY, deliver, job
 from faults.judging import endure, judge
 from faults.processes import start
 from figures import figure
-from revisit.alert import Alert
+from revisit.adapters.local import sqlite
+from revisit.adapters.local.backend import local_backend, local_queue
+from revisit.domain.alert import Alert
+from revisit.domain.events import JobFinished
+from revisit.domain.subscription import Subscription
 from revisit.errors import Retry
-from revisit.events import JobFinished
-from revisit.local import sqlite
-from revisit.local.backend import local_backend, local_queue
-from revisit.subscription import Subscription
-from revisit.wire import decode
+from revisit.ports.envelope import decode
 from samples import envelope, subscription
 
 

@@ -6,11 +6,12 @@ import functions_framework
 import pytest
 
 from alerting import NOW
-from revisit import runtime, wire
-from revisit.addresses import ALLOW
-from revisit.events import DeliveriesDue
-from revisit.local.backend import local_backend
-from revisit.wire import Envelope
+from revisit import runtime
+from revisit.adapters.local.backend import local_backend
+from revisit.delivery.url_guard import ALLOW
+from revisit.domain.events import DeliveriesDue
+from revisit.ports import envelope
+from revisit.ports.envelope import Envelope
 
 MAIN = Path(__file__).parents[2] / "functions" / "deliver" / "main.py"
 
@@ -33,7 +34,7 @@ def push(backend, clock):
     client = functions_framework.create_app("deliver", str(MAIN)).test_client()
 
     def send(event, attempt=1):
-        body = wire.push_body(Envelope(event, clock[-1], path=(event.topic,)), "projects/p/subscriptions/deliver", "1", attempt)
+        body = envelope.push_body(Envelope(event, clock[-1], path=(event.topic,)), "projects/p/subscriptions/deliver", "1", attempt)
         return client.post("/projects/p/topics/deliver", json=body).status_code
 
     yield send

@@ -7,11 +7,11 @@ import pytest
 from chain import drain
 from data import shared_data
 from figures import figure
-from revisit.aoi import AOI
-from revisit.commands import order
-from revisit.job import Job
-from revisit.local.backend import local_backend
-from revisit.recipe import Recipe
+from revisit.adapters.local.backend import local_backend
+from revisit.domain.aoi import AOI
+from revisit.domain.job import Job
+from revisit.domain.recipe import Recipe
+from revisit.services import order
 
 TOLERANCE = 1e-6
 

@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 
 from alerting import NOW, alerts, deliveries, finished, ids, lines, the_subscription, watch
 from receiver import after, answer, hang, receiver
-from revisit import delivering
-from revisit.delivering import Outside, announce, carry, claim, due, record
-from revisit.local.backend import local_backend
-from revisit.posting import Answer
+from revisit.adapters.local.backend import local_backend
+from revisit.chain import dispatch
+from revisit.chain.dispatch import Outside, announce, carry, claim, due, record
+from revisit.delivery.webhook_client import Answer
 
 
 def test_what_a_crash_left_between_commit_and_send_is_carried_by_the_tick(backend, tick, allow):
@@ -31,7 +31,7 @@ def test_what_a_crash_left_between_send_and_record_is_sent_again_under_the_same_
         allow(told)
         watch(backend, told, "alerts")
         for delivery in announce(finished(backend).id, backend):
-            delivering.send(claim(delivery.id, backend), backend, Outside())
+            dispatch.send(claim(delivery.id, backend), backend, Outside())
         tick(NOW + timedelta(seconds=59))
         assert len(told.requests) == 1
         tick(NOW + timedelta(seconds=60))
@@ -45,8 +45,8 @@ def test_what_a_crash_left_between_send_and_record_is_sent_again_under_the_same_
 CARRIER = """
 import sys
 from pathlib import Path
-from revisit.delivering import announce, carry
-from revisit.local.backend import local_backend
+from revisit.chain.dispatch import announce, carry
+from revisit.adapters.local.backend import local_backend
 backend = local_backend(Path(sys.argv[1]))
 carry(announce(sys.argv[2], backend), backend)
 """

@@ -12,18 +12,18 @@ import pytest
 
 from chain import drain
 from data import shared_data
-from revisit import commands
-from revisit.alert import Alert
-from revisit.aoi import AOI
-from revisit.bookkeeping import Announced, DeadLetter, SourceState
-from revisit.catalog_schema import to_table
+from revisit import services
+from revisit.adapters.local.backend import local_backend
+from revisit.chain.refresh import announce, refresh_source, tell_silence
+from revisit.domain.alert import Alert
+from revisit.domain.aoi import AOI
+from revisit.domain.events import RefreshDue
+from revisit.domain.job import Job
+from revisit.domain.product import Product
+from revisit.domain.recipe import Recipe
 from revisit.errors import GiveUp, Retry
-from revisit.events import RefreshDue
-from revisit.job import Job
-from revisit.local.backend import local_backend
-from revisit.product import Product
-from revisit.recipe import Recipe
-from revisit.refreshing import announce, refresh_source, tell_silence
+from revisit.ports.catalog_schema import to_table
+from revisit.ports.system_records import Announced, DeadLetter, SourceState
 
 NDVI = Recipe(indices=("NDVI",))
 
@@ -52,7 +52,7 @@ def alerts_of(backend, subscription):
 
 def test_every_clear_acquisition_becomes_one_numbered_alert(backend, site):
     _, aoi, expected = site
-    watch = commands.subscribe(backend, aoi, "Field", NDVI)
+    watch = services.subscribe(backend, aoi, "Field", NDVI)
     refresh(backend)
     alerts = alerts_of(backend, watch)
     assert {alert.product: alert.cover.clear for alert in alerts} == {date["item"]: date["clear_pixels"] for date in expected if date["clear_pixels"]}
@@ -60,7 +60,7 @@ def test_every_clear_acquisition_becomes_one_numbered_alert(backend, site):
 
 
 def test_a_second_refresh_and_redelivered_events_change_nothing(backend, site):
-    watch = commands.subscribe(backend, site[1], "Field", NDVI)
+    watch = services.subscribe(backend, site[1], "Field", NDVI)
     refresh(backend)
     before = alerts_of(backend, watch), backend.records.find(Job, subscription=watch.id)
     for minute in range(3):
@@ -69,7 +69,7 @@ def test_a_second_refresh_and_redelivered_events_change_nothing(backend, site):
 
 
 def test_jobs_below_the_clear_limit_are_skipped_with_their_reason(backend, site):
-    watch = commands.subscribe(backend, site[1], "Field", NDVI, min_clear=50)
+    watch = services.subscribe(backend, site[1], "Field", NDVI, min_clear=50)
     refresh(backend)
     assert len(alerts_of(backend, watch)) == 2
     jobs = {job.product.id: job for job in backend.records.find(Job, subscription=watch.id)}
@@ -82,7 +82,7 @@ def test_a_product_without_a_classification_is_worked_and_says_what_could_not_be
     archive = shared_data("archive")
     backend = local_backend(tmp_path / "data", (f"folder:{archive}",))
     aoi = AOI.parse((archive / "aoi" / "majortom_33NZA.geojson").read_bytes())
-    watch = commands.subscribe(backend, aoi, "Forest", NDVI, min_clear=80)
+    watch = services.subscribe(backend, aoi, "Forest", NDVI, min_clear=80)
     refresh(backend)
     (alert,) = alerts_of(backend, watch)
     assert (alert.cover.mask, alert.cover.clear_fraction) == ("none", 1.0)
@@ -91,10 +91,10 @@ def test_a_product_without_a_classification_is_worked_and_says_what_could_not_be
 
 def test_scene_cloud_level_and_pause_are_judged_without_pixels(backend, site):
     _, aoi, expected = site
-    clear = commands.subscribe(backend, aoi, "Clear scenes", NDVI, max_cloud=1)
-    other_level = commands.subscribe(backend, aoi, "Top of atmosphere", NDVI, level="L1C")
-    paused = commands.subscribe(backend, aoi, "Paused", NDVI)
-    commands.pause(backend, paused.id)
+    clear = services.subscribe(backend, aoi, "Clear scenes", NDVI, max_cloud=1)
+    other_level = services.subscribe(backend, aoi, "Top of atmosphere", NDVI, level="L1C")
+    paused = services.subscribe(backend, aoi, "Paused", NDVI)
+    services.pause(backend, paused.id)
     refresh(backend)
     worked = {job.product.id for job in backend.records.find(Job, subscription=clear.id)}
     assert worked == {product.id for product in _products(backend) if product.tile == "31UES" and product.cloud_cover <= 1}
@@ -108,14 +108,14 @@ def _products(backend):
 
 
 def test_what_ends_during_a_pause_is_told_when_it_is_over(backend, site):
-    watch = commands.subscribe(backend, site[1], "Field", NDVI)
+    watch = services.subscribe(backend, site[1], "Field", NDVI)
     refresh_source(backend, backend.sources[0])
     for function in ("notify", "extract", "index"):
         drain(backend, functions=(function,))
-    commands.pause(backend, watch.id)
+    services.pause(backend, watch.id)
     drain(backend)
     assert alerts_of(backend, watch) == []
-    commands.resume(backend, watch.id)
+    services.resume(backend, watch.id)
     drain(backend)
     assert [alert.number for alert in alerts_of(backend, watch)] == [1, 2, 3]
 
@@ -123,7 +123,7 @@ def test_what_ends_during_a_pause_is_told_when_it_is_over(backend, site):
 def test_an_aoi_beside_the_footprint_is_not_worked_though_the_tile_is_its_own(backend):
     beside = AOI.parse({"type": "Polygon", "coordinates": [[[4.4, 51.0], [4.41, 51.0], [4.41, 51.01], [4.4, 51.01], [4.4, 51.0]]]})
     assert "31UES" in beside.tiles
-    watch = commands.subscribe(backend, beside, "Beside", NDVI)
+    watch = services.subscribe(backend, beside, "Beside", NDVI)
     refresh(backend)
     assert not backend.records.find(Job, subscription=watch.id)
 
@@ -134,7 +134,7 @@ def test_coverage_is_a_share_of_the_whole_aoi_though_the_product_ends_within_it(
     corners = [(588110, 5684990), (589030, 5684990), (589030, 5685390), (588110, 5685390)]
     ring = [list(to_degrees(*corner)) for corner in [*corners, corners[0]]]
     backend = local_backend(tmp_path / "data")
-    placed = commands.order(backend, AOI.parse({"type": "Polygon", "coordinates": [ring]}), NDVI, source=f"folder:{site[0]}",
+    placed = services.order(backend, AOI.parse({"type": "Polygon", "coordinates": [ring]}), NDVI, source=f"folder:{site[0]}",
                             start=datetime(2023, 10, 22, tzinfo=UTC), end=datetime(2023, 10, 23, tzinfo=UTC))
     drain(backend)
     cover = backend.record(Job, placed.jobs[0]).cover
@@ -149,7 +149,7 @@ def test_a_reprocessed_product_does_not_alert_twice(tmp_path, site):
     name = "S2A_31UES_20231022_L2A_crop"
     shutil.copytree(archive / "sentinel-2-l2a" / name, watched / name)
     backend = local_backend(tmp_path / "data", (f"folder:{watched}",))
-    watch = commands.subscribe(backend, aoi, "Field", NDVI)
+    watch = services.subscribe(backend, aoi, "Field", NDVI)
     refresh(backend)
     again = watched / "S2A_31UES_20231022_reprocessed"
     shutil.copytree(archive / "sentinel-2-l2a" / name, again)
@@ -166,7 +166,7 @@ def test_a_reprocessed_product_does_not_alert_twice(tmp_path, site):
 
 def test_news_that_a_crash_left_unannounced_is_announced_by_the_next_refresh(backend, site):
     """The catalog has the products, and the process died before it said so."""
-    watch = commands.subscribe(backend, site[1], "Field", NDVI)
+    watch = services.subscribe(backend, site[1], "Field", NDVI)
     source = backend.source(backend.sources[0])
     for batch in source.listing({}, lambda ids: backend.catalog().unseen(source.spec, ids), backend.now()).batches:
         backend.catalog().add(batch)
@@ -178,7 +178,7 @@ def test_news_that_a_crash_left_unannounced_is_announced_by_the_next_refresh(bac
 def test_two_refreshes_at_once_leave_no_gap_and_no_double(tmp_path, site):
     for turn in range(5):
         backend = local_backend(tmp_path / f"data{turn}", (f"folder:{site[0]}",))
-        watch = commands.subscribe(backend, site[1], "Field", NDVI)
+        watch = services.subscribe(backend, site[1], "Field", NDVI)
         threads = [Thread(target=refresh_source, args=(backend, backend.sources[0])) for _ in range(2)]
         for thread in threads:
             thread.start()
@@ -193,7 +193,7 @@ def test_two_refreshes_at_once_leave_no_gap_and_no_double(tmp_path, site):
 def test_the_first_listing_of_a_feed_announces_its_last_ten_days_only(backend, site):
     now = datetime(2026, 5, 1, tzinfo=UTC)
     backend = replace(backend, now=lambda: now)
-    watch = commands.subscribe(backend, site[1], "Field", NDVI)
+    watch = services.subscribe(backend, site[1], "Field", NDVI)
     west, south, east, north = site[1].bounds
     recent, old = (Product(id=f"S2A_{days}", source="stac:https://example.com#s2", level="L2A", platform="S2A", tile="31UES",
                            sensing_time=now - timedelta(days=days), datatake=f"2026{days:04d}", west=west, south=south, east=east, north=north)
@@ -227,11 +227,11 @@ def test_a_source_that_fails_keeps_no_other_waiting_and_its_reason_stays_with_it
     archive = f"folder:{site[0]}"
     backend = local_backend(tmp_path / "data", ("folder:missing", archive))
     refresh(backend)
-    told = {source["source"]: (source["products"] > 0, source["error"]) for source in commands.status(backend)["sources"]}
+    told = {source["source"]: (source["products"] > 0, source["error"]) for source in services.status(backend)["sources"]}
     assert told == {archive: (True, None), f"folder:{tmp_path}/missing": (False, f"there is no folder {tmp_path}/missing; create it or name another")}
     shutil.copytree(site[0] / "sentinel-2-l2a", tmp_path / "missing")
     refresh(backend, "2026-05-01T12:00:00Z")
-    assert [source["error"] for source in commands.status(backend)["sources"]] == [None, None]
+    assert [source["error"] for source in services.status(backend)["sources"]] == [None, None]
 
 
 def test_a_feed_that_answers_and_has_stopped_is_told_in_the_log_and_a_folder_never(tmp_path, site, caplog):
@@ -253,7 +253,7 @@ def test_ticks_do_not_pile_up_while_a_source_is_away(tmp_path, site, monkeypatch
     def away(*_):
         raise Retry("the disk of the archive does not answer")
 
-    monkeypatch.setattr("revisit.sources.folder.Folder.listing", away)
+    monkeypatch.setattr("revisit.adapters.sources.folder.Folder.listing", away)
     assert [refresh(backend, f"2026-05-01T10:3{minute}:00Z") for minute in range(3)] == [1, 1, 1]
     assert backend.records.get(SourceState, backend.sources[0]).error == "the disk of the archive does not answer"
     assert not backend.records.find(DeadLetter)
@@ -270,17 +270,17 @@ def test_what_breaks_a_job_is_its_recorded_reason(tmp_path, site):
     red = watched / name / "B04.tif"
     red.write_bytes(red.read_bytes()[:2000])
     backend = local_backend(tmp_path / "data")
-    placed = commands.order(backend, aoi, NDVI, source=f"folder:{watched}")
+    placed = services.order(backend, aoi, NDVI, source=f"folder:{watched}")
     drain(backend)
     job = backend.record(Job, placed.jobs[0])
     assert job.state == "failed"
     assert "B04" in job.reason
-    assert commands.order_of(backend, placed.id).state == "finished"
+    assert services.order_of(backend, placed.id).state == "finished"
 
 
 def test_a_job_whose_workers_all_die_is_closed_and_its_order_ends(tmp_path, site):
     backend = local_backend(tmp_path / "data")
-    placed = commands.order(backend, site[1], NDVI, source=f"folder:{site[0]}", start=datetime(2023, 10, 22, tzinfo=UTC),
+    placed = services.order(backend, site[1], NDVI, source=f"folder:{site[0]}", start=datetime(2023, 10, 22, tzinfo=UTC),
                             end=datetime(2023, 10, 23, tzinfo=UTC))
     queue = backend.bus
     for _ in range(8):
@@ -288,4 +288,4 @@ def test_a_job_whose_workers_all_die_is_closed_and_its_order_ends(tmp_path, site
     drain(backend)
     job = backend.record(Job, placed.jobs[0])
     assert (job.state, "memory" in job.reason) == ("failed", True)
-    assert commands.order_of(backend, placed.id).state == "finished"
+    assert services.order_of(backend, placed.id).state == "finished"

@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 
 from alerting import NOW, alerts, deliveries, finished, lines, watch
-from revisit.delivering import announce, carry
-from revisit.events import JobFinished
-from revisit.subscription import Channel
+from revisit.chain.dispatch import announce, carry
+from revisit.domain.events import JobFinished
+from revisit.domain.subscription import Channel
 
 
 def test_a_file_channel_appends_one_line_an_alert(backend, push):

@@ -11,15 +11,15 @@ from standardwebhooks import Webhook
 
 from alerting import NOW, SECRET, alerts, delete, deliveries, finished, ids, lines, put, the_subscription, watch
 from receiver import answer, receiver
-from revisit.addresses import ALLOW
-from revisit.commands import rotate_secret, webhook_secrets
-from revisit.delivering import announce, carry, due
-from revisit.delivery import Receiver
+from revisit.adapters.local.backend import local_backend
+from revisit.chain.dispatch import announce, carry, due
+from revisit.delivery.url_guard import ALLOW
+from revisit.domain.delivery import Receiver
+from revisit.domain.events import JobFinished
+from revisit.domain.product import Product
+from revisit.domain.subscription import Channel
 from revisit.errors import GiveUp
-from revisit.events import JobFinished
-from revisit.local.backend import local_backend
-from revisit.product import Product
-from revisit.subscription import Channel
+from revisit.services import rotate_secret, webhook_secrets
 
 
 def test_a_finished_job_becomes_an_alert_that_the_receiver_can_verify(backend, push, allow):
@@ -109,7 +109,7 @@ def test_a_job_that_finished_during_a_pause_can_be_announced_after_it(backend, p
 
 def test_a_job_nobody_knows_is_put_aside(backend, push):
     assert push(JobFinished("job_lost")) == 200
-    from revisit.bookkeeping import DeadLetter
+    from revisit.ports.system_records import DeadLetter
 
     assert "job_lost" in backend.records.find(DeadLetter)[0].reason
 

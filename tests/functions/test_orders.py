@@ -8,22 +8,21 @@ import pytest
 from chain import drain
 from data import shared_data
 from figures import figure
-from revisit import commands
-from revisit.aoi import AOI
-from revisit.commands import shown_orders
-from revisit.commands.cancelling import cancel
-from revisit.commands.choosing import Wish
-from revisit.commands.estimating import foresee
-from revisit.commands.ordering import fulfil
+from revisit import services
+from revisit.adapters.local.backend import local_backend
+from revisit.chain.job_lifecycle import CANCELLED
+from revisit.domain.aoi import AOI
+from revisit.domain.events import JobExtracted
+from revisit.domain.job import Job
+from revisit.domain.order import Order
+from revisit.domain.recipe import Recipe
 from revisit.errors import BadInput
-from revisit.estimate import MAX_DECODED, MAX_PIXELS
-from revisit.events import JobExtracted
-from revisit.job import Job
-from revisit.jobs import CANCELLED
-from revisit.local.backend import local_backend
-from revisit.order import Order
-from revisit.raster import opening, reader
-from revisit.recipe import Recipe
+from revisit.pixels.raster import open_band, read_plan
+from revisit.pixels.read_estimate import MAX_DECODED, MAX_PIXELS
+from revisit.presenters import orders
+from revisit.services.orders.cancel import cancel
+from revisit.services.orders.create import foresee, fulfil
+from revisit.services.orders.selection import Wish
 
 NDVI = Recipe(indices=("NDVI",))
 SITES = {"gfmap_31UES": NDVI, "gfmap_31UFS": NDVI, "majortom_33NZA": NDVI, "eodag_31TDH": Recipe(bands=("B01",))}
@@ -49,9 +48,9 @@ def test_pixels_are_foreseen_exactly_and_bytes_within_a_factor_of_two(tmp_path, 
     assert not backend.records.find(Order)
     placed = fulfil(backend, wish)
     drain(backend)
-    jobs = commands.results(backend, placed.id)
+    jobs = services.results(backend, placed.id)
     assert {job.state for job in jobs} == {"done"}
-    told = shown_orders.order(backend.record(Order, placed.id), jobs, backend.now())
+    told = orders.order(backend.record(Order, placed.id), jobs, backend.now())
     took, foreseen = told["actual"], told["estimate"]
     assert foreseen == {**expected.kept} and foreseen["cost_usd"] is None
     assert foreseen["jobs"] == len(jobs)
@@ -68,7 +67,7 @@ def test_bytes_read_of_a_folder_are_those_of_the_files_blocks(tmp_path, archive)
     backend = local_backend(tmp_path / "data")
     placed = fulfil(backend, Wish(NDVI, aois["gfmap_31UES"], source=f"folder:{folder}", products=("S2A_31UES_20231022_L2A_crop",)))
     drain(backend)
-    (job,) = commands.results(backend, placed.id)
+    (job,) = services.results(backend, placed.id)
     files = [folder / "sentinel-2-l2a" / job.product.id / f"{band}.tif" for band in ("B04", "B08", "SCL")]
     whole = sum(file.stat().st_size for file in files)
     assert whole - len(files) * 1500 < job.spent.bytes_read < whole
@@ -80,7 +79,7 @@ def test_exactly_the_products_named_are_worked(tmp_path, archive):
     named = ("S2B_31UES_20231027_L2A_crop", "S2A_31UES_20231022_L2A_crop")
     wish = Wish(NDVI, aois["gfmap_31UES"], source=f"folder:{folder}", products=named)
     placed = fulfil(backend, wish)
-    assert [job.product.id for job in commands.results(backend, placed.id)] == list(reversed(named))
+    assert [job.product.id for job in services.results(backend, placed.id)] == list(reversed(named))
     assert fulfil(backend, wish).id == placed.id
     with pytest.raises(BadInput, match="does not touch the AOI"):
         fulfil(backend, Wish(NDVI, aois["majortom_33NZA"], source=f"folder:{folder}", products=named))
@@ -95,7 +94,7 @@ def test_a_tile_means_its_own_products_only_and_a_least_clear_share_skips(tmp_pa
     placed = fulfil(backend, Wish(Recipe(indices=("NDVI",), resolution_m=20), tile="31UES", source=f"folder:{folder}", min_clear=50,
                                   start=datetime(2023, 10, 6, tzinfo=UTC), end=datetime(2023, 10, 23, tzinfo=UTC)))
     drain(backend)
-    told = {job.product.id: (job.state, job.reason) for job in commands.results(backend, placed.id)}
+    told = {job.product.id: (job.state, job.reason) for job in services.results(backend, placed.id)}
     assert list(told) == ["S2B_31UES_20231007_L2A_crop", "S2A_31UES_20231012_L2A_crop", "S2B_31UES_20231017_L2A_crop", "S2A_31UES_20231022_L2A_crop"]
     assert told.pop("S2A_31UES_20231022_L2A_crop") == ("done", "")
     assert {(state, reason.endswith("is clear, less than 50 %")) for state, reason in told.values()} == {("skipped", True)}
@@ -109,7 +108,7 @@ def test_an_order_that_no_job_could_hold_is_refused_before_it_runs(tmp_path, arc
     with pytest.raises(BadInput, match="more than one job can hold"):
         fulfil(backend, wish)
     assert not backend.records.find(Order)
-    assert (MAX_PIXELS, MAX_DECODED) == (opening.MAX_PIXELS, reader.MAX_DECODED)
+    assert (MAX_PIXELS, MAX_DECODED) == (open_band.MAX_PIXELS, read_plan.MAX_DECODED)
 
 
 @pytest.mark.parametrize("moment", ["while it reads", "while it is stored", "between the two"])
@@ -119,14 +118,14 @@ def test_a_job_that_is_cancelled_under_its_handler_stays_skipped(tmp_path, archi
     backend = local_backend(tmp_path / "data", (f"folder:{folder}",))
     aoi = aois["majortom_33NZA"]
     placed = fulfil(backend, Wish(NDVI, aoi, source=f"folder:{folder}"))
-    watched = commands.subscribe(backend, aoi, "Forest", NDVI, backfill=placed.created.replace(year=2020))
+    watched = services.subscribe(backend, aoi, "Forest", NDVI, backfill=placed.created.replace(year=2020))
     if moment == "between the two":
         drain(backend, functions=("extract",))
         assert backend.record(Job, placed.jobs[0]).state == "extracted"
         cancel(backend, placed.id)
     elif moment == "while it reads":
-        whole = reader.Plan.read
-        monkeypatch.setattr(reader.Plan, "read", lambda self, bands=None: (cancel(backend, placed.id), whole(self, bands))[1])
+        whole = read_plan.Plan.read
+        monkeypatch.setattr(read_plan.Plan, "read", lambda self, bands=None: (cancel(backend, placed.id), whole(self, bands))[1])
     else:
         store = type(backend.assets).store
         monkeypatch.setattr(type(backend.assets), "store", lambda self, *of: (cancel(backend, placed.id), store(self, *of))[1])
@@ -135,7 +134,7 @@ def test_a_job_that_is_cancelled_under_its_handler_stays_skipped(tmp_path, archi
     assert (job.state, job.reason, job.assets) == ("skipped", CANCELLED, () if moment != "between the two" else job.assets)
     assert (backend.record(Order, placed.id).state, backend.record(Order, placed.id).open) == ("cancelled", 0)
     (other,) = backend.records.find(Job, subscription=watched.id)
-    assert other.state == "done" and len(commands.alerts(backend, watched.id)) == 1
+    assert other.state == "done" and len(services.alerts(backend, watched.id)) == 1
     again = fulfil(backend, Wish(NDVI, aoi, source=f"folder:{folder}"))
     assert again.id != placed.id and again.state == "running", "an order that was taken back can be placed anew"
     backend.commit(lambda commit: commit.emit(JobExtracted(job.id, job.lane)), last=False)

@@ -9,16 +9,16 @@ import pytest
 
 from chain import drain
 from data import shared_data
-from revisit.aoi import AOI
+from revisit.adapters.local.backend import local_backend
 from revisit.api import create_app
-from revisit.backend import Backend
-from revisit.commands import subscribe
-from revisit.events import DeliveriesDue, RefreshDue
-from revisit.local.backend import local_backend
-from revisit.recipe import Recipe
-from revisit.sign_in import Claims, SignIn
-from revisit.wire import Envelope
-from revisit.wiring import HEARS, PORTS
+from revisit.domain.aoi import AOI
+from revisit.domain.events import DeliveriesDue, RefreshDue
+from revisit.domain.recipe import Recipe
+from revisit.ports.authenticator import Claims, SignIn
+from revisit.ports.backend import Backend
+from revisit.ports.envelope import Envelope
+from revisit.ports.topology import HEARS, PORTS
+from revisit.services import subscribe
 
 SITE = "gfmap_31UES"
 OF_SOURCE = {"listing": "listing", "history": "listing", "check": "listing", "bands": "bands"}

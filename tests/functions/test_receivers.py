@@ -7,12 +7,12 @@ from datetime import timedelta
 
 from alerting import NOW, SECRET, alerts, deliveries, finished, lines, the_subscription, watch
 from receiver import after, answer, hang, receiver
-from revisit import delivering
-from revisit.addresses import ALLOW
-from revisit.delivering import Outside, announce, carry, due
-from revisit.delivery import Receiver
-from revisit.events import JobFinished
-from revisit.subscription import Channel
+from revisit.chain import dispatch
+from revisit.chain.dispatch import Outside, announce, carry, due
+from revisit.delivery.url_guard import ALLOW
+from revisit.domain.delivery import Receiver
+from revisit.domain.events import JobFinished
+from revisit.domain.subscription import Channel
 
 
 def test_a_receiver_that_is_gone_is_disabled_and_the_others_are_not(backend, push, allow):
@@ -101,7 +101,7 @@ def test_a_failing_host_is_left_to_the_tick_so_that_no_handler_waits_for_it(back
 
 
 def test_at_most_four_posts_are_under_way_at_one_host_whoever_carries(backend, allow, monkeypatch):
-    monkeypatch.setattr(delivering, "GATE_SECONDS", 30)
+    monkeypatch.setattr(dispatch, "GATE_SECONDS", 30)
     with receiver(after(0.05, answer(200))) as told:
         allow(told)
         watch(backend, told)
@@ -132,7 +132,7 @@ def test_a_slow_host_delays_no_other(backend, allow):
 
 
 def test_in_the_suite_receivers_that_hang_hold_up_no_other(tmp_path, allow):
-    from revisit.embedded.suite import Suite
+    from revisit.embedded.server import Suite
 
     with receiver(hang) as slow, receiver() as fast, Suite(tmp_path / "data", port=0, workers=0) as suite:
         allow(slow, fast)

@@ -6,13 +6,13 @@ import pytest
 
 from alerting import HOURS, NOW, SECRET, delete, deliveries, finished, ids, put, the_subscription, watch
 from receiver import answer, receiver
-from revisit.commands import redeliver
-from revisit.delivering import announce, claim, record
-from revisit.delivery import Attempt
+from revisit.chain.dispatch import announce, claim, record
+from revisit.delivery.webhook_client import Answer
+from revisit.domain.delivery import Attempt
+from revisit.domain.events import JobFinished
+from revisit.domain.subscription import Channel
 from revisit.errors import Conflict, NotFound
-from revisit.events import JobFinished
-from revisit.posting import Answer
-from revisit.subscription import Channel
+from revisit.services import redeliver
 
 
 def test_a_delivery_that_is_asked_for_again_has_the_same_id_and_its_attempts(backend, push, tick, clock, allow):

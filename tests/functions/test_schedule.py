@@ -9,8 +9,8 @@ from standardwebhooks import Webhook
 
 from alerting import HOURS, NOW, SECRET, alerts, deliveries, finished, ids, watch
 from receiver import answer, hang, receiver, reset
-from revisit.delivering import Outside, announce, carry, due, wait_before
-from revisit.events import JobFinished
+from revisit.chain.dispatch import Outside, announce, carry, due, wait_before
+from revisit.domain.events import JobFinished
 
 
 def test_ten_attempts_are_made_at_the_times_of_the_schedule(backend, push, tick, clock, allow):

@@ -18,21 +18,21 @@ from emulators.bigquery import create_catalog
 from emulators.functions import Functions
 from emulators.project import lay_out, publish
 from emulators.storage import create_bucket
-from revisit import wire
-from revisit.alert import Alert
-from revisit.aoi import AOI
-from revisit.backend import Backend
-from revisit.bookkeeping import DeadLetter
-from revisit.commands import subscribe
-from revisit.events import EVENTS
-from revisit.gcp.backend import gcp_backend
-from revisit.gcp.outbox import OUTBOX
-from revisit.gcp.settings import Settings
-from revisit.job import FINISHED, Job
-from revisit.paging import every
-from revisit.recipe import Recipe
-from revisit.subscription import Subscription
-from revisit.wiring import HEARS
+from revisit.adapters.gcp.backend import gcp_backend
+from revisit.adapters.gcp.outbox import OUTBOX
+from revisit.adapters.gcp.settings import Settings
+from revisit.domain.alert import Alert
+from revisit.domain.aoi import AOI
+from revisit.domain.events import EVENTS
+from revisit.domain.job import FINISHED, Job
+from revisit.domain.recipe import Recipe
+from revisit.domain.subscription import Subscription
+from revisit.ports import envelope
+from revisit.ports.backend import Backend
+from revisit.ports.pagination import every
+from revisit.ports.system_records import DeadLetter
+from revisit.ports.topology import HEARS
+from revisit.services import subscribe
 
 SITES: dict[str, dict[str, Any]] = {
     "gfmap_31UES": {"recipe": Recipe((), ("NDVI", "NDWI", "EVI"))},
@@ -67,7 +67,7 @@ class Deployment:
 
     def tick(self, topic: str) -> None:
         """What Cloud Scheduler does."""
-        publish(self.settings.project, topic, wire.tick(topic))
+        publish(self.settings.project, topic, envelope.tick(topic))
 
     def finished(self) -> int:
         """Jobs that are over."""

@@ -12,19 +12,20 @@ from google.cloud import bigquery
 from emulators import ROOT, new_project
 from emulators.bigquery import asked, create_catalog
 from products import product
-from revisit import runtime, wire
-from revisit.bookkeeping import DeadLetter
-from revisit.catalog_schema import to_table
+from revisit import runtime
+from revisit.adapters.gcp.backend import gcp_backend
+from revisit.adapters.gcp.bigquery_client import client_of
+from revisit.adapters.gcp.settings import EMULATORS, Settings
 from revisit.cli import run
-from revisit.clock import rfc3339
+from revisit.domain.clock import rfc3339
+from revisit.domain.events import JobStarted, ProductNew
 from revisit.errors import GiveUp
-from revisit.events import JobStarted, ProductNew
-from revisit.gcp.backend import gcp_backend
-from revisit.gcp.bigquery_client import client_of
-from revisit.gcp.settings import EMULATORS, Settings
-from revisit.paging import every
-from revisit.ports import Query
-from revisit.wire import Envelope
+from revisit.ports import envelope
+from revisit.ports.catalog import Query
+from revisit.ports.catalog_schema import to_table
+from revisit.ports.envelope import Envelope
+from revisit.ports.pagination import every
+from revisit.ports.system_records import DeadLetter
 from samples import NOON, StoppedClock
 
 
@@ -136,7 +137,7 @@ def test_a_function_without_a_project_says_so_in_one_line_of_its_log_and_handles
     bare.setenv("REVISIT_PROJECT", "")
     function = functions_framework.create_app("notify", str(ROOT / "functions" / "notify" / "main.py"), "cloudevent").test_client()
     capsys.readouterr()
-    assert function.post("/projects/p/topics/product.new", json=wire.push_body(Envelope(ProductNew("P"), NOON), "s", "1", 1)).status_code == 500
+    assert function.post("/projects/p/topics/product.new", json=envelope.push_body(Envelope(ProductNew("P"), NOON), "s", "1", 1)).status_code == 500
     [line] = capsys.readouterr().out.splitlines()
     said = json.loads(line)
     assert (said["severity"], said["message"]) == (
@@ -164,11 +165,11 @@ def function(google, monkeypatch):
 def test_what_is_not_ours_too_old_or_lost_its_way_is_put_aside_with_its_reason(function):
     new = ProductNew("P")
     cases = [
-        (wire.raw_push_body(b"\xff\x00", "s", "1", 1), "the message is not a CloudEvent of ours"),
-        (wire.raw_push_body(b'{"type": "com.other.thing", "data": {}}', "s", "2", 1), "type 'com.other.thing' is none of our events"),
-        (wire.push_body(Envelope(JobStarted("job_1"), NOON), "s", "3", 1), "job.started is not an event this function hears"),
-        (wire.push_body(Envelope(new, NOON - timedelta(hours=20, seconds=1)), "s", "4", 1), "the event is 20:00:01 old, more than 20:00:00"),
-        (wire.push_body(Envelope(ProductNew("Q"), NOON, hops=9), "s", "5", 1), "the event went through 9 handlers, more than 8: a loop"),
+        (envelope.raw_push_body(b"\xff\x00", "s", "1", 1), "the message is not a CloudEvent of ours"),
+        (envelope.raw_push_body(b'{"type": "com.other.thing", "data": {}}', "s", "2", 1), "type 'com.other.thing' is none of our events"),
+        (envelope.push_body(Envelope(JobStarted("job_1"), NOON), "s", "3", 1), "job.started is not an event this function hears"),
+        (envelope.push_body(Envelope(new, NOON - timedelta(hours=20, seconds=1)), "s", "4", 1), "the event is 20:00:01 old, more than 20:00:00"),
+        (envelope.push_body(Envelope(ProductNew("Q"), NOON, hops=9), "s", "5", 1), "the event went through 9 handlers, more than 8: a loop"),
     ]
     for count, (body, reason) in enumerate(cases, 1):
         status, letters = function(body)
@@ -177,7 +178,7 @@ def test_what_is_not_ours_too_old_or_lost_its_way_is_put_aside_with_its_reason(f
 
 
 def test_the_attempt_of_a_classic_push_is_known(function):
-    assert function(wire.raw_push_body(b"\xff", "s", "1", 8))[1][0][1] == 8
+    assert function(envelope.raw_push_body(b"\xff", "s", "1", 8))[1][0][1] == 8
 
 
 def binary(kind: str, **more: str) -> dict[str, str]:
@@ -185,7 +186,7 @@ def binary(kind: str, **more: str) -> dict[str, str]:
 
 
 def test_a_binary_cloud_event_is_read_like_the_push_it_stands_for(function):
-    body = {name: value for name, value in wire.push_body(Envelope(JobStarted("job_1"), NOON), "s", "1", 1).items() if name != "deliveryAttempt"}
+    body = {name: value for name, value in envelope.push_body(Envelope(JobStarted("job_1"), NOON), "s", "1", 1).items() if name != "deliveryAttempt"}
     status, [(reason, _)] = function(body, **binary("google.cloud.pubsub.topic.v1.messagePublished"))
     assert (status, reason) == (200, "job.started is not an event this function hears")
 
@@ -197,7 +198,7 @@ def test_an_event_of_ours_is_read_from_a_binary_cloud_event(function):
 
 
 def test_a_tick_takes_its_time_from_when_it_was_published_and_is_the_same_when_delivered_again():
-    message = wire.raw_push_body(wire.tick("catalog.refresh"), "s", "1", 1)["message"]
+    message = envelope.raw_push_body(envelope.tick("catalog.refresh"), "s", "1", 1)["message"]
     first, second = ({**message, "publishTime": moment} for moment in ("2024-06-01T12:00:00Z", "2024-06-01T12:15:00Z"))
-    assert wire.from_push(first).time == NOON and wire.from_push(first).event.at.startswith("2024-06-01T12:00:00")
-    assert wire.from_push(first).id == wire.from_push(dict(first)).id != wire.from_push(second).id
+    assert envelope.from_push(first).time == NOON and envelope.from_push(first).event.at.startswith("2024-06-01T12:00:00")
+    assert envelope.from_push(first).id == envelope.from_push(dict(first)).id != envelope.from_push(second).id

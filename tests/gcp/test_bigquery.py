@@ -13,16 +13,16 @@ from google.cloud import bigquery
 from catalogued import in_duckdb, real_products
 from emulators import new_project
 from emulators.bigquery import asked, create_catalog
-from revisit.catalog_query import place_of, tiles_of
-from revisit.catalog_schema import from_row, to_products, to_table
-from revisit.condition import Always, And, Compare, In, Like, Null, Or, Overlap
-from revisit.gcp import bigquery_sql as sql
-from revisit.gcp.bigquery import BigQueryCatalog
-from revisit.gcp.bigquery_client import MAX_BYTES, ROWS, client_of
-from revisit.gcp.bigquery_period import Period
-from revisit.gcp.settings import Settings
-from revisit.local.catalog import LocalCatalog
-from revisit.ports import Query
+from revisit.adapters.gcp import catalog_sql as sql
+from revisit.adapters.gcp.bigquery_client import MAX_BYTES, ROWS, client_of
+from revisit.adapters.gcp.catalog import BigQueryCatalog
+from revisit.adapters.gcp.month_partitions import Period
+from revisit.adapters.gcp.settings import Settings
+from revisit.adapters.local.catalog import LocalCatalog
+from revisit.domain.product_filter import Always, And, Compare, In, Like, Null, Or, Overlap
+from revisit.ports.catalog import Query
+from revisit.ports.catalog_query import place_of, tiles_of
+from revisit.ports.catalog_schema import from_row, to_products, to_table
 from samples import StoppedClock
 
 ALWAYS = Period()
@@ -150,7 +150,7 @@ def test_rows_too_many_for_a_request_are_loaded_as_a_file_and_are_the_same(googl
     create_catalog(settings)
     catalog = BigQueryCatalog(settings, StoppedClock())
     some = [*products[:12], replace(products[0], published=None, cloud_cover=None, relative_orbit=None, size=123456789012, footprint=None)]
-    monkeypatch.setattr("revisit.gcp.bigquery_staging.PARAMETER_BYTES", 0)
+    monkeypatch.setattr("revisit.adapters.gcp.catalog_staging.PARAMETER_BYTES", 0)
     assert catalog.add(to_table(some)) == 13
     assert catalog.added_after(0) == (to_products(to_table(some)), 13)
     assert catalog.add(to_table(some)) == 0

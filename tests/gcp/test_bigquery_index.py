@@ -15,16 +15,16 @@ from emulators import new_project
 from emulators.bigquery import asked, create_catalog, set_faults, set_running
 from emulators.storage import create_bucket
 from google_rows import COLUMNS, PLACE, SAFE, check_bands, everything, metadata, row, text
-from revisit.bookkeeping import SourceState
-from revisit.catalog_schema import to_products
+from revisit.adapters.gcp import google_index_load, google_index_names
+from revisit.adapters.gcp.backend import gcp_backend
+from revisit.adapters.gcp.settings import Settings
+from revisit.adapters.local.backend import local_backend
+from revisit.adapters.sources.google_index import GoogleIndex
+from revisit.chain.refresh import refresh_source
+from revisit.domain.product import Product
 from revisit.errors import BadInput, GiveUp
-from revisit.gcp import bigquery_index, bucket_index
-from revisit.gcp.backend import gcp_backend
-from revisit.gcp.settings import Settings
-from revisit.local.backend import local_backend
-from revisit.product import Product
-from revisit.refreshing import refresh_source
-from revisit.sources.google_index import GoogleIndex
+from revisit.ports.catalog_schema import to_products
+from revisit.ports.system_records import SourceState
 from samples import NOON, StoppedClock, subscription
 
 L1C, L2A = "index.csv.gz", "L2/index.csv.gz"
@@ -167,8 +167,8 @@ def test_a_load_that_takes_longer_than_a_function_is_taken_up_and_its_last_days_
     home = replace(local_backend(tmp_path / "data", now=backend.now), catalog=backend.catalog, source=backend.source)
     home.commit(lambda commit: commit.put(subscription(tiles=("32TQM",))), last=False)
     name, host = "slow/index.csv.gz", google["BIGQUERY_EMULATOR_HOST"].host
-    monkeypatch.setattr(bigquery_index, "WAIT_S", 0.0)
-    monkeypatch.setattr(bigquery_index, "CHUNK_MONTHS", 1)
+    monkeypatch.setattr(google_index_load, "WAIT_S", 0.0)
+    monkeypatch.setattr(google_index_load, "CHUNK_MONTHS", 1)
 
     def listed():
         return home.records.get(SourceState, spec(name)) or SourceState(spec(name))
@@ -184,10 +184,10 @@ def test_a_load_that_takes_longer_than_a_function_is_taken_up_and_its_last_days_
     batches = home.source(spec(name)).listing(listed().listing, None, home.now()).batches
     assert home.catalog().add(next(batches)) == 1
     batches.close()  # as where the function is killed
-    monkeypatch.setattr(bigquery_index, "BUDGET_S", -1.0)
+    monkeypatch.setattr(google_index_load, "BUDGET_S", -1.0)
     found = refresh_source(home, spec(name))
     assert (found.unfinished, found.new, listed().first, listed().listing["load"]["rows"]) == (True, 0, None, 3)
-    monkeypatch.setattr(bigquery_index, "BUDGET_S", 200.0)
+    monkeypatch.setattr(google_index_load, "BUDGET_S", 200.0)
     found = refresh_source(home, spec(name))
     assert (found.unfinished, found.new, found.rows, len(jobs())) == (False, 2, 3, 1)
     assert (listed().first, listed().rows, listed().listing) == (home.now(), 3, {"mark": str(first), "rows": 3})
@@ -257,6 +257,6 @@ def test_bands_are_read_by_address_from_the_bucket_of_the_index(google, backend,
     product = Product(SAFE, spec(L2A), "L2A", "S2B", "31UFS", NOON, "20220125T105229", 0, 0, 1, 1, href=f"{host}/{BUCKET}/{PLACE}")
     with pytest.raises(GiveUp, match=f"lies outside https://storage.googleapis.com/{BUCKET}/"):
         backend.source(spec(L2A)).bands(product)
-    monkeypatch.setattr(bucket_index, "HOST", f"{host}/")
+    monkeypatch.setattr(google_index_names, "HOST", f"{host}/")
     bucket.put(f"{PLACE}/MTD_MSIL2A.xml", metadata().read_bytes(), packed=False)
     check_bands(backend.source(spec(L2A)), product, f"{host}/{BUCKET}")

@@ -12,15 +12,15 @@ from chain import drain
 from emulators.function_process import POINTS
 from figures import figure
 from gcp.deployment import SITES, Echo, archive_source, deployed, differences, doubled, facts, watch_all
-from revisit import wire
-from revisit.alert import Alert
-from revisit.bookkeeping import DeadLetter
-from revisit.clock import rfc3339, system_clock
-from revisit.local.backend import local_backend
-from revisit.paging import every
-from revisit.refreshing import refresh_source
-from revisit.subscription import Subscription
-from revisit.wiring import HEARS
+from revisit.adapters.local.backend import local_backend
+from revisit.chain.refresh import refresh_source
+from revisit.domain.alert import Alert
+from revisit.domain.clock import rfc3339, system_clock
+from revisit.domain.subscription import Subscription
+from revisit.ports import envelope
+from revisit.ports.pagination import every
+from revisit.ports.system_records import DeadLetter
+from revisit.ports.topology import HEARS
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -128,10 +128,10 @@ def test_every_line_of_the_functions_is_one_object_that_cloud_logging_reads_with
     deployment, _ = chained
     project, functions = deployment.settings.project, deployment.functions.by_name
     now = rfc3339(system_clock())
-    tick = wire.raw_push_body(wire.tick("deliveries.due"), "s", "1", 1)
+    tick = envelope.raw_push_body(envelope.tick("deliveries.due"), "s", "1", 1)
     push(functions["deliver"], "deliveries.due", {**tick, "message": {**tick["message"], "publishTime": now}},
          traceparent=f"00-{'a1' * 16}-{'b2' * 8}-01", Authorization=f"Bearer {TOKEN}")
-    push(functions["notify"], "product.new", wire.raw_push_body(json.dumps({"type": "com.other", "data": {"key": WEBHOOK}}).encode(), "s", "2", 1),
+    push(functions["notify"], "product.new", envelope.raw_push_body(json.dumps({"type": "com.other", "data": {"key": WEBHOOK}}).encode(), "s", "2", 1),
          **{"X-Cloud-Trace-Context": f"{'c3' * 16}/17;o=1", "Authorization": f"Bearer {TOKEN}"})
     written = {name: function.log.read_text() for name, function in functions.items()}
     lines = {name: [json.loads(line) for line in text.splitlines()] for name, text in written.items()}

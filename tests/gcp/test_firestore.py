@@ -6,13 +6,13 @@ import time
 import pytest
 
 from emulators import new_project
-from revisit.alert import Alert
-from revisit.delivery import Delivery
+from revisit.adapters.gcp import records as firestore
+from revisit.adapters.gcp.backend import gcp_backend
+from revisit.adapters.gcp.settings import Settings
+from revisit.domain.alert import Alert
+from revisit.domain.delivery import Delivery
+from revisit.domain.subscription import Subscription
 from revisit.errors import Conflict, Retry
-from revisit.gcp import firestore
-from revisit.gcp.backend import gcp_backend
-from revisit.gcp.settings import Settings
-from revisit.subscription import Subscription
 from samples import alert, delivery, subscription
 
 

@@ -9,13 +9,13 @@ import pytest
 from google.cloud.firestore_v1.base_query import BaseQuery
 
 from emulators import ROOT, new_project
-from revisit.audit import Audit
-from revisit.bookkeeping import Answered
-from revisit.delivery import Delivery, Receiver
-from revisit.gcp.backend import gcp_backend
-from revisit.gcp.firestore import client_of
-from revisit.gcp.settings import Settings
-from revisit.records import KINDS, LASTING, name_of
+from revisit.adapters.gcp.backend import gcp_backend
+from revisit.adapters.gcp.records import client_of
+from revisit.adapters.gcp.settings import Settings
+from revisit.domain.audit_record import Audit
+from revisit.domain.delivery import Delivery, Receiver
+from revisit.ports.record_types import KINDS, LASTING, name_of
+from revisit.ports.system_records import Answered
 from samples import NOON
 
 DECLARED = json.loads((ROOT / "terraform" / "firestore.indexes.json").read_text())

@@ -8,18 +8,18 @@ from google.oauth2.credentials import Credentials
 
 from emulators import free_port, new_project
 from emulators.monitoring import TOKEN, Monitoring, refusal
-from revisit import commands
-from revisit.commands.checking import Finding, carried
-from revisit.events import JobStarted
-from revisit.gcp.backend import gcp_backend
-from revisit.gcp.firestore import client_of
-from revisit.gcp.monitoring import AGE, WAITING
-from revisit.gcp.monitoring import Monitoring as Asked
-from revisit.gcp.outbox import Outbox
-from revisit.gcp.pubsub import PubSubBus
-from revisit.gcp.settings import Settings
-from revisit.ports import Carried, Depth
-from revisit.wire import Envelope
+from revisit import services
+from revisit.adapters.gcp.backend import gcp_backend
+from revisit.adapters.gcp.monitoring import AGE, WAITING
+from revisit.adapters.gcp.monitoring import Monitoring as Asked
+from revisit.adapters.gcp.outbox import Outbox
+from revisit.adapters.gcp.records import client_of
+from revisit.adapters.gcp.settings import Settings
+from revisit.adapters.gcp.topics import PubSubBus
+from revisit.domain.events import JobStarted
+from revisit.ports.envelope import Envelope
+from revisit.ports.event_bus import Carried, Depth
+from revisit.services.operations.doctor import Finding, carried
 from samples import NOON, StoppedClock
 
 WAITS = {"extract.job.started": 3, "extract.job.started.backfill": 120, "deliver.deliveries.due": 1, "deliver.job.finished": 2, "notify.product.new": 0,
@@ -107,7 +107,7 @@ def backend(google, played, clock, monkeypatch):
 
 
 def test_status_adds_what_pubsub_holds_to_what_waits_in_the_outbox(backend):
-    queue = commands.reporting.queue(backend)
+    queue = services.reporting.queue(backend)
     assert {(one["function"], one["lane"]): (one["ready"], one["oldest_s"]) for one in queue["functions"]} == {
         ("deliver", "live"): (3, 5.0), ("extract", "backfill"): (120, 86_000.0), ("extract", "live"): (4, 60.0)}
     assert (queue["ready"], queue["leased"], queue["delayed"], queue["oldest_s"]) == (127, 0, 0, 86_000.0)
@@ -116,7 +116,7 @@ def test_status_adds_what_pubsub_holds_to_what_waits_in_the_outbox(backend):
 
 def test_status_tells_the_outbox_and_the_role_that_is_lacking(backend, played):
     played.refusal = 403, refusal(403, "PERMISSION_DENIED", "Permission denied.")
-    queue = commands.reporting.queue(backend)
+    queue = services.reporting.queue(backend)
     assert [(one["function"], one["ready"], one["oldest_s"]) for one in queue["functions"]] == [("extract", 1, 60.0)]
     assert queue["as_of"] is None and "grant it roles/monitoring.viewer" in queue["note"]
 

@@ -23,24 +23,24 @@ from emulators.storage import create_bucket
 from figures import figure
 from gcp.deployment import archive_source
 from revisit import runtime
-from revisit.aoi import AOI
-from revisit.bookkeeping import DeadLetter
-from revisit.catalog_schema import to_products
+from revisit.adapters.gcp.backend import gcp_backend
+from revisit.adapters.gcp.bigquery_client import client_of
+from revisit.adapters.gcp.outbox import Outbox
+from revisit.adapters.gcp.settings import Settings
+from revisit.adapters.gcp.topics import DEAD_LETTERS
+from revisit.adapters.sources import open_source
+from revisit.chain.job_lifecycle import start
+from revisit.chain.outbox_sweep import sweep
 from revisit.cli import run
+from revisit.domain.aoi import AOI
+from revisit.domain.events import EVENTS, JobFinished, JobStarted
+from revisit.domain.job import Job, job_id
+from revisit.domain.recipe import Recipe
 from revisit.errors import Retry
-from revisit.events import EVENTS, JobFinished, JobStarted
-from revisit.gcp.backend import gcp_backend
-from revisit.gcp.bigquery_client import client_of
-from revisit.gcp.outbox import Outbox
-from revisit.gcp.pubsub import DEAD_LETTERS
-from revisit.gcp.settings import Settings
-from revisit.job import Job, job_id
-from revisit.jobs import start
-from revisit.recipe import Recipe
-from revisit.sources import open_source
-from revisit.sweeping import sweep
-from revisit.wire import Envelope
-from revisit.wiring import hearers
+from revisit.ports.catalog_schema import to_products
+from revisit.ports.envelope import Envelope
+from revisit.ports.system_records import DeadLetter
+from revisit.ports.topology import hearers
 from samples import NOON
 
 SOURCE = "CloudPubSubDeadLetterSourceSubscription"
@@ -177,7 +177,7 @@ ASKING = """
 import sys, time
 # Loading them is none of the waiting, and takes long where six processes do it at once.
 import google.cloud.bigquery, google.cloud.firestore, google.cloud.pubsub_v1
-import revisit.commands.reporting, revisit.gcp.bigquery, revisit.gcp.firestore, revisit.gcp.pubsub
+import revisit.services.operations.status, revisit.adapters.gcp.catalog, revisit.adapters.gcp.records, revisit.adapters.gcp.topics
 from revisit.cli import run
 begun = time.monotonic()
 code = run(sys.argv[1:])

@@ -6,14 +6,14 @@ import pytest
 
 from emulators import new_project
 from emulators.project import lay_out, publish, pulled
-from revisit.bookkeeping import DeadLetter
-from revisit.events import JobFinished, JobStarted
-from revisit.gcp.backend import gcp_backend
-from revisit.gcp.outbox import Outbox
-from revisit.gcp.publisher import Publisher
-from revisit.gcp.pubsub import DEAD_LETTERS
-from revisit.gcp.settings import Settings
-from revisit.wire import again
+from revisit.adapters.gcp.backend import gcp_backend
+from revisit.adapters.gcp.outbox import Outbox
+from revisit.adapters.gcp.publisher import Publisher
+from revisit.adapters.gcp.settings import Settings
+from revisit.adapters.gcp.topics import DEAD_LETTERS
+from revisit.domain.events import JobFinished, JobStarted
+from revisit.ports.envelope import again
+from revisit.ports.system_records import DeadLetter
 from samples import StoppedClock, envelope
 
 

@@ -11,11 +11,11 @@ import pytest
 
 from emulators import free_port
 from imports import ROOT
-from revisit import wire
-from revisit.events import JobFinished, JobStarted
-from revisit.gcp import publisher as publishing
-from revisit.gcp.publisher import Publisher
-from revisit.gcp.settings import Settings
+from revisit.adapters.gcp import publisher as publishing
+from revisit.adapters.gcp.publisher import Publisher
+from revisit.adapters.gcp.settings import Settings
+from revisit.domain.events import JobFinished, JobStarted
+from revisit.ports import envelope as wire
 from samples import envelope
 
 REFUSED = {"error": {"code": 403, "message": "User not authorized to perform this action.", "status": "PERMISSION_DENIED"}}

@@ -14,17 +14,17 @@ import pytest
 
 from emulators import firestore, new_project
 from products import FIELD, NOW, product
-from revisit.alert import Alert
-from revisit.api_key import ApiKey
-from revisit.audit import Audit
-from revisit.bookkeeping import Announced, Answered, DeadLetter, SourceState
-from revisit.delivery import Delivery, Receiver
-from revisit.job import Cover, Job
-from revisit.order import Order
-from revisit.recipe import Recipe
-from revisit.records import KINDS, name_of
-from revisit.subscription import Channel, Subscription
-from revisit.usage import Usage
+from revisit.domain.alert import Alert
+from revisit.domain.api_key import ApiKey
+from revisit.domain.audit_record import Audit
+from revisit.domain.delivery import Delivery, Receiver
+from revisit.domain.job import Cover, Job
+from revisit.domain.order import Order
+from revisit.domain.recipe import Recipe
+from revisit.domain.subscription import Channel, Subscription
+from revisit.domain.usage import Usage
+from revisit.ports.record_types import KINDS, name_of
+from revisit.ports.system_records import Announced, Answered, DeadLetter, SourceState
 from tokens import claims, unsigned
 
 RULES = Path(__file__).parents[2] / "terraform" / "firestore.rules"
@@ -95,8 +95,8 @@ class Firestore:
 @pytest.fixture(scope="module")
 def store(emulator):
     """Records of every kind of ann, bob and the house, written by the suite's own adapter."""
-    from revisit.gcp.backend import gcp_backend
-    from revisit.gcp.settings import Settings
+    from revisit.adapters.gcp.backend import gcp_backend
+    from revisit.adapters.gcp.settings import Settings
 
     project = new_project()
     with pytest.MonkeyPatch.context() as patch:

@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from revisit.adapters.gcp.id_tokens import Certificates, max_age, sign_in
+from revisit.adapters.gcp.settings import Settings, settings
 from revisit.errors import BadInput, Retry, Unknown
-from revisit.gcp.settings import Settings, settings
-from revisit.gcp.tokens import Certificates, max_age, sign_in
-from revisit.sign_in import Claims
+from revisit.ports.authenticator import Claims
 from tokens import Signer, claims, serving, unsigned
 
 PROJECT = "revisit-lakes"

@@ -8,9 +8,9 @@ from functools import cache
 import pytest
 
 from emulators import new_project
-from revisit.backend import Backend
-from revisit.wire import Envelope, decode
-from revisit.wiring import HEARS
+from revisit.ports.backend import Backend
+from revisit.ports.envelope import Envelope, decode
+from revisit.ports.topology import HEARS
 from samples import StoppedClock
 
 
@@ -27,7 +27,7 @@ class Place:
 
 @contextmanager
 def local(request: pytest.FixtureRequest) -> Iterator[Place]:
-    from revisit.local.backend import local_backend, local_queue
+    from revisit.adapters.local.backend import local_backend, local_queue
 
     clock, tmp_path = StoppedClock(), request.getfixturevalue("tmp_path")
     yield Place("local", lambda: local_backend(tmp_path / "data", now=clock), clock,
@@ -39,8 +39,8 @@ def gcp(request: pytest.FixtureRequest) -> Iterator[Place]:
     from emulators.bigquery import create_catalog
     from emulators.project import lay_out, pulled
     from emulators.storage import create_bucket
-    from revisit.gcp.backend import gcp_backend
-    from revisit.gcp.settings import Settings
+    from revisit.adapters.gcp.backend import gcp_backend
+    from revisit.adapters.gcp.settings import Settings
 
     google = request.getfixturevalue("google")
     clock, settings = StoppedClock(), Settings(new_project())

@@ -6,15 +6,16 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from products import FIELD, product
-from revisit.commands import cancelling, ordering
-from revisit.commands.cancelling import cancel
-from revisit.commands.ordering import place as put_order
+from revisit.chain.job_lifecycle import CANCELLED, fail, finish, go_on, leave
+from revisit.domain.events import JobExtracted, JobFinished, JobStarted
+from revisit.domain.job import Cover, Job, job_id
+from revisit.domain.order import Order
+from revisit.domain.recipe import Recipe
 from revisit.errors import Conflict, NotFound
-from revisit.events import JobExtracted, JobFinished, JobStarted
-from revisit.job import Cover, Job, job_id
-from revisit.jobs import CANCELLED, fail, finish, go_on, leave
-from revisit.order import Order
-from revisit.recipe import Recipe
+from revisit.services.orders import cancel as cancelling
+from revisit.services.orders import create
+from revisit.services.orders.cancel import cancel
+from revisit.services.orders.create import place as put_order
 
 NDVI = Recipe(indices=("NDVI",))
 
@@ -123,7 +124,7 @@ def test_a_crash_in_the_middle_leaves_jobs_that_their_handlers_close_or_a_repeat
 
 
 def test_an_order_that_is_cancelled_while_it_is_placed_begins_nothing_more(backend, queued, monkeypatch):
-    monkeypatch.setattr(ordering, "AT_ONCE", 1)
+    monkeypatch.setattr(create, "AT_ONCE", 1)
     whole, between = type(backend).commit, []
 
     def commit(self, work, last=True):

@@ -8,10 +8,10 @@ import shapely
 
 from catalogued import FEED, FOLDER, ROME, START, SUVA, TAVEUNI, TURIN, add, bounds_of, ids, product, real_products
 from figures import figure
-from revisit.catalog_schema import to_table
+from revisit.domain.product import best
 from revisit.errors import BadInput
-from revisit.ports import Page, Query
-from revisit.product import best
+from revisit.ports.catalog import Page, Query
+from revisit.ports.catalog_schema import to_table
 
 
 @pytest.fixture

@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 
 import catalogued
 from catalogued import FEED, FOLDER, START, TILES, add, ids, many, product
+from revisit.adapters.local.catalog import LocalCatalog
+from revisit.domain.product import Product
 from revisit.errors import GiveUp, Retry
-from revisit.local.catalog import LocalCatalog
-from revisit.ports import Query
-from revisit.product import Product
-from revisit.tile import Tile
+from revisit.geo.mgrs_tile import Tile
+from revisit.ports.catalog import Query
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_a_reader_sees_what_another_catalog_object_adds(folder):
 
 
 def test_many_small_batches_become_few_files_and_keep_their_order(folder, monkeypatch):
-    monkeypatch.setattr("revisit.local.catalog.RECENT_ROWS", 10)
+    monkeypatch.setattr("revisit.adapters.local.catalog.RECENT_ROWS", 10)
     catalog = local(folder)
     products = many(90)
     for one in products:
@@ -62,7 +62,7 @@ def test_a_version_replaced_across_parts_is_found_no_more(folder, monkeypatch):
     catalog = local(folder)
     add(catalog, product(published=START), product(1))
     catalog.compact()
-    monkeypatch.setattr("revisit.local.catalog.RECENT_ROWS", 0)
+    monkeypatch.setattr("revisit.adapters.local.catalog.RECENT_ROWS", 0)
     add(catalog, product(published=START + timedelta(days=1)))
     add(catalog, product(published=START + timedelta(days=2)), product(published=START - timedelta(days=2)))
     assert len(list(folder.glob("index-*/*.part"))) == 3
@@ -81,8 +81,8 @@ import sys
 from pathlib import Path
 sys.path[:0] = sys.argv[4:]
 from catalogued import many
-from revisit.catalog_schema import to_table
-from revisit.local import catalog
+from revisit.ports.catalog_schema import to_table
+from revisit.adapters.local import catalog
 catalog.RECENT_ROWS = 40
 folder, first, step = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 while True:
@@ -119,7 +119,7 @@ def test_a_batch_is_there_whole_or_not_at_all_after_a_kill(folder):
 
 
 def test_threads_search_while_one_adds(folder, monkeypatch):
-    monkeypatch.setattr("revisit.local.catalog.RECENT_ROWS", 60)
+    monkeypatch.setattr("revisit.adapters.local.catalog.RECENT_ROWS", 60)
     catalog, seen, failed = local(folder), [], []
 
     def search():
@@ -217,12 +217,12 @@ def test_any_one_damaged_file_is_named_and_mended(tmp_path, harm):
 
 
 def test_a_catalog_without_an_index_makes_it_again(folder, monkeypatch):
-    monkeypatch.setattr("revisit.local.catalog.RECENT_ROWS", 10)
+    monkeypatch.setattr("revisit.adapters.local.catalog.RECENT_ROWS", 10)
     add(local(folder), *many(60))
     for index in folder.glob("index-*"):
         index.rename(folder / "index-1-0.1.0")
     catalog = local(folder)
-    monkeypatch.setattr("revisit.local.catalog.RECENT_ROWS", 59)
+    monkeypatch.setattr("revisit.adapters.local.catalog.RECENT_ROWS", 59)
     assert len(catalog.search(Query()).products) == 60
     assert [index.name for index in folder.glob("index-*")] != ["index-1-0.1.0"]
     assert add(catalog, *many(61)) == 1

@@ -12,18 +12,18 @@ from hypothesis import strategies as st
 
 from catalogued import in_duckdb, real_products
 from figures import figure
-from revisit.catalog_query import tiles_of
-from revisit.catalog_schema import from_row, to_table
-from revisit.clock import rfc3339
-from revisit.commands.finding import Found, passes
-from revisit.commands.wanting import Wanted, query
-from revisit.condition import fits
-from revisit.cql import narrowed, read_json, read_text
+from revisit.adapters.gcp import catalog_sql as sql
+from revisit.adapters.gcp.month_partitions import Period
+from revisit.adapters.local.catalog import LocalCatalog
+from revisit.domain.clock import rfc3339
+from revisit.domain.footprint import footprint
+from revisit.domain.product_filter import fits
 from revisit.errors import BadInput
-from revisit.footprint import footprint
-from revisit.gcp import bigquery_sql as sql
-from revisit.gcp.bigquery_period import Period
-from revisit.local.catalog import LocalCatalog
+from revisit.ports.catalog_query import tiles_of
+from revisit.ports.catalog_schema import from_row, to_table
+from revisit.stac.cql2 import narrowed, read_json, read_text
+from revisit.stac.item_search import Found, passes
+from revisit.stac.search_query import Wanted, query
 
 PLACES = {"in Belgium": shapely.box(4.6, 50.9, 5.0, 51.1), "far away": shapely.box(100, 0, 101, 1), "a corner": shapely.box(3, 50, 4.2, 51.5)}
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from data import missing
-from revisit import holder
+from revisit.adapters import process_identity
+from revisit.adapters.local.asset_folder import WORK, FolderAssets
 from revisit.errors import BadInput, NotFound
-from revisit.local.folder import WORK, FolderAssets
 
 
 @pytest.fixture
@@ -98,19 +98,19 @@ def test_what_a_dead_process_left_is_cleared_and_what_a_living_one_works_on_is_n
         living.stdin.close()
     FolderAssets(assets.root)
     assert own.exists() and not Path(alive).exists()
-    assert [folder.name for folder in (assets.root / WORK).iterdir()] == [holder.this_process()]
+    assert [folder.name for folder in (assets.root / WORK).iterdir()] == [process_identity.this_process()]
 
 
 def test_a_process_is_told_from_a_later_one_of_the_same_number():
-    host, pid, start = holder.this_process().rsplit(".", 2)
-    assert not holder.gone(holder.this_process())
-    assert holder.gone(f"{host}.{pid}.{int(start) - 1}")
-    assert holder.gone(f"{host}.4194303.{start}")
+    host, pid, start = process_identity.this_process().rsplit(".", 2)
+    assert not process_identity.gone(process_identity.this_process())
+    assert process_identity.gone(f"{host}.{pid}.{int(start) - 1}")
+    assert process_identity.gone(f"{host}.4194303.{start}")
 
 
 @pytest.mark.parametrize("name", ["elsewhere.1.2", "", "x", "..", "host.pid.start"])
 def test_a_process_elsewhere_or_a_name_that_is_none_is_not_judged(name):
-    assert not holder.gone(name)
+    assert not process_identity.gone(name)
 
 
 def test_a_zombie_is_dead():
@@ -118,6 +118,6 @@ def test_a_zombie_is_dead():
     if not child:
         os._exit(0)
     os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
-    name = holder.this_process().rsplit(".", 2)[0]
-    assert holder.gone(f"{name}.{child}.{holder._start(os.getpid())}")
+    name = process_identity.this_process().rsplit(".", 2)[0]
+    assert process_identity.gone(f"{name}.{child}.{process_identity._start(os.getpid())}")
     os.waitpid(child, 0)

@@ -5,18 +5,18 @@ import json
 import pytest
 
 from products import FIELD, product
-from revisit.alert import Alert
-from revisit.aoi import AOI
-from revisit.commands import erase, export, holder, keys, make_key, revoke_key, subscribe
-from revisit.commands.ordering import place as put_order
-from revisit.delivery import Delivery
+from revisit.chain.job_lifecycle import folder_of
+from revisit.domain.alert import Alert
+from revisit.domain.aoi import AOI
+from revisit.domain.delivery import Delivery
+from revisit.domain.job import Job, job_id
+from revisit.domain.order import Order
+from revisit.domain.recipe import Recipe
 from revisit.errors import NotFound, Unknown
-from revisit.job import Job, job_id
-from revisit.jobs import folder_of
-from revisit.order import Order
-from revisit.paging import every
-from revisit.recipe import Recipe
-from revisit.records import KINDS
+from revisit.ports.pagination import every
+from revisit.ports.record_types import KINDS
+from revisit.services import erase, export, holder, keys, make_key, revoke_key, subscribe
+from revisit.services.orders.create import place as put_order
 from samples import alert, delivery
 
 NDVI = Recipe(indices=("NDVI",))

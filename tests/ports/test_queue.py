@@ -7,12 +7,12 @@ import time
 
 import pytest
 
-from revisit.bookkeeping import DeadLetter
-from revisit.events import DeliveriesDue, JobExtracted, JobStarted
-from revisit.local.backend import local_backend, local_queue
-from revisit.local.queue import ATTEMPTS
-from revisit.ports import Depth
-from revisit.wire import decode
+from revisit.adapters.local.backend import local_backend, local_queue
+from revisit.adapters.local.queue import ATTEMPTS
+from revisit.domain.events import DeliveriesDue, JobExtracted, JobStarted
+from revisit.ports.envelope import decode
+from revisit.ports.event_bus import Depth
+from revisit.ports.system_records import DeadLetter
 from samples import StoppedClock, envelope
 
 
@@ -214,7 +214,7 @@ def test_waiting_ends_with_its_time_and_with_a_message_that_is_there(send, queue
 
 
 def test_a_process_that_waits_is_woken_by_another_one(tmp_path):
-    code = ("import sys, pathlib; from revisit.local.backend import local_backend, local_queue\n"
+    code = ("import sys, pathlib; from revisit.adapters.local.backend import local_backend, local_queue\n"
             "queue = local_queue(local_backend(pathlib.Path(sys.argv[1]))); print('ready', flush=True)\n"
             "print(queue.wait(30, ['extract']), flush=True)")
     with subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "data")], stdout=subprocess.PIPE, text=True) as waiting:
@@ -230,7 +230,7 @@ def test_what_a_dead_process_had_leased_is_free_when_the_next_one_starts(tmp_pat
     for job in ("a", "b"):
         local_backend(data).records.transact(lambda transaction, job=job: transaction.send(envelope(JobStarted(job))))
     [own] = queue.lease(["extract"])
-    code = ("import os, sys, pathlib; from revisit.local.backend import local_backend, local_queue\n"
+    code = ("import os, sys, pathlib; from revisit.adapters.local.backend import local_backend, local_queue\n"
             "queue = local_queue(local_backend(pathlib.Path(sys.argv[1]))); print(len(queue.lease(['extract'], 9)), flush=True); os._exit(9)")
     dead = subprocess.run([sys.executable, "-c", code, str(data)], stdout=subprocess.PIPE, text=True)
     assert (dead.returncode, dead.stdout) == (9, "1\n")
@@ -271,9 +271,9 @@ def test_a_forked_process_has_a_connection_of_its_own(tmp_path):
     # In a process of its own, which has no other threads.
     code = """
 import os, pathlib, sys
-from revisit.local.backend import local_backend, local_queue
-from revisit.events import JobStarted
-from revisit.wire import Envelope
+from revisit.adapters.local.backend import local_backend, local_queue
+from revisit.domain.events import JobStarted
+from revisit.ports.envelope import Envelope
 backend = local_backend(pathlib.Path(sys.argv[1]))
 queue = local_queue(backend)
 backend.records.transact(lambda transaction: [transaction.send(Envelope(JobStarted(job), backend.now())) for job in "ab"])

@@ -4,16 +4,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from products import FIELD, product
-from revisit.aoi import AOI
-from revisit.commands import limits
-from revisit.commands.ordering import place as put_order
-from revisit.commands.quotas import used
-from revisit.commands.subscribing import subscribe
+from revisit.domain.aoi import AOI
+from revisit.domain.job import Job, job_id
+from revisit.domain.order import Order
+from revisit.domain.recipe import Recipe
+from revisit.domain.usage import Usage, usage_id
 from revisit.errors import BadInput, TooMany
-from revisit.job import Job, job_id
-from revisit.order import Order
-from revisit.recipe import Recipe
-from revisit.usage import Usage, usage_id
+from revisit.services.accounts import limits
+from revisit.services.accounts.quotas import used
+from revisit.services.orders.create import place as put_order
+from revisit.services.subscriptions.create import subscribe
 
 NDVI = Recipe(indices=("NDVI",))
 

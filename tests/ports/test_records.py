@@ -2,12 +2,12 @@
 
 import pytest
 
-from revisit.alert import Alert
-from revisit.bookkeeping import Announced, SourceState
-from revisit.delivery import Delivery
-from revisit.order import Order
-from revisit.recipe import Recipe
-from revisit.subscription import Subscription
+from revisit.domain.alert import Alert
+from revisit.domain.delivery import Delivery
+from revisit.domain.order import Order
+from revisit.domain.recipe import Recipe
+from revisit.domain.subscription import Subscription
+from revisit.ports.system_records import Announced, SourceState
 from samples import NOON, SQUARE, alert, delivery, subscription
 
 

@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from revisit.bookkeeping import SourceState
-from revisit.clock import instant
-from revisit.events import ProductNew
-from revisit.refreshing import refresh_source
+from revisit.chain.refresh import refresh_source
+from revisit.domain.clock import instant
+from revisit.domain.events import ProductNew
+from revisit.ports.system_records import SourceState
 from samples import subscription
 from stac_server import Server, collection, json_answer, made
 

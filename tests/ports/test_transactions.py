@@ -4,10 +4,10 @@ import threading
 
 import pytest
 
-from revisit.alert import Alert
-from revisit.delivery import Delivery
-from revisit.events import JobFinished
-from revisit.subscription import Subscription
+from revisit.domain.alert import Alert
+from revisit.domain.delivery import Delivery
+from revisit.domain.events import JobFinished
+from revisit.domain.subscription import Subscription
 from samples import alert, delivery, envelope, subscription
 
 

@@ -7,8 +7,14 @@ from datetime import timedelta
 import pytest
 
 from products import FIELD, known, product
-from revisit.aoi import AOI
-from revisit.commands import (
+from revisit.chain.dispatch import claim
+from revisit.domain.aoi import AOI
+from revisit.domain.delivery import Attempt, Delivery
+from revisit.domain.product import Product
+from revisit.domain.recipe import Recipe
+from revisit.domain.subscription import Channel, Subscription
+from revisit.errors import BadInput, Conflict, NotFound, Stale
+from revisit.services import (
     change,
     deliveries,
     end_feed,
@@ -21,13 +27,7 @@ from revisit.commands import (
     subscribe,
     subscription,
 )
-from revisit.commands.changing import Change
-from revisit.delivering import claim
-from revisit.delivery import Attempt, Delivery
-from revisit.errors import BadInput, Conflict, NotFound, Stale
-from revisit.product import Product
-from revisit.recipe import Recipe
-from revisit.subscription import Channel, Subscription
+from revisit.services.subscriptions.update import Change
 
 NDVI = Recipe(indices=("NDVI",))
 FAR = {"type": "Polygon", "coordinates": [[[10.6, 45.3], [10.62, 45.3], [10.62, 45.32], [10.6, 45.32], [10.6, 45.3]]]}

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from revisit.sources.stac_api import StacApi
+from revisit.adapters.sources.stac_api import StacApi
 from stac_server import Server
 
 

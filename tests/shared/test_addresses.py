@@ -2,7 +2,7 @@
 
 import pytest
 
-from revisit.addresses import ALLOW, Endpoint, check_url, is_public, resolve
+from revisit.delivery.url_guard import ALLOW, Endpoint, check_url, is_public, resolve
 from revisit.errors import BadInput, Retry
 
 BAD = [

@@ -10,8 +10,8 @@ from shapely.geometry import mapping, shape
 
 from data import shared_data
 from drawn import ANYWHERE, box, collection, polygon, refused
-from revisit.aoi import AOI
-from revisit.tile import Tile
+from revisit.domain.aoi import AOI
+from revisit.geo.mgrs_tile import Tile
 
 
 def equal_area_km2(geometry):

@@ -12,9 +12,9 @@ from shapely.geometry import mapping, shape
 
 from data import shared_data
 from drawn import ANYWHERE, polygon, refused
-from revisit.aoi import AOI
+from revisit.domain.aoi import AOI
 from revisit.errors import BadInput
-from revisit.tile import Tile
+from revisit.geo.mgrs_tile import Tile
 
 # Against the collections of others
 

@@ -9,12 +9,12 @@ import pytest
 import shapely
 
 import hostile
-import revisit.polygon
 from data import shared_data
 from drawn import ANYWHERE, box, collection, polygon, refused
-from revisit.aoi import AOI
+from revisit.domain.aoi import AOI
 from revisit.errors import BadInput
-from revisit.polygon import refuse_tangle
+from revisit.geo import polygon as polygon_module
+from revisit.geo.polygon import refuse_tangle
 
 # What is refused
 
@@ -135,9 +135,9 @@ def test_edges_are_refused_when_more_of_them_cross_than_are_worked_out(monkeypat
         ring = [(11 + chance.random(), 45 + chance.random()) for _ in range(size)]
         edges = shapely.linestrings(list(pairwise(ring)))
         crossings = sum(int(shapely.crosses(edge, edges[at + 1:]).sum()) for at, edge in enumerate(edges))
-        monkeypatch.setattr(revisit.polygon, "MAX_TANGLE", crossings)
+        monkeypatch.setattr(polygon_module, "MAX_TANGLE", crossings)
         refuse_tangle([ring])
-        monkeypatch.setattr(revisit.polygon, "MAX_TANGLE", crossings - 1)
+        monkeypatch.setattr(polygon_module, "MAX_TANGLE", crossings - 1)
         with pytest.raises(BadInput, match=f"more than {crossings - 1:,} times"):
             refuse_tangle([ring])
 

@@ -8,9 +8,9 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from products import NOW
-from revisit.events import EVENTS
-from revisit.wire import Envelope
-from revisit.wiring import HEARS, TICKS
+from revisit.domain.events import EVENTS
+from revisit.ports.envelope import Envelope
+from revisit.ports.topology import HEARS, TICKS
 
 DOCUMENT = json.loads((Path(__file__).parents[2] / "docs" / "asyncapi.json").read_text())
 PARTS = DOCUMENT["components"]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from revisit.clock import end_instant, instant, rfc3339
+from revisit.domain.clock import end_instant, instant, rfc3339
 from revisit.errors import BadInput
 
 

@@ -7,34 +7,23 @@ import pyarrow as pa
 import pytest
 
 from products import FIELD, NOW, ended, known, product
-from revisit.alert import Alert, alert_id
-from revisit.aoi import AOI
-from revisit.bookkeeping import DeadLetter
-from revisit.catalog_schema import to_table
-from revisit.commands import (
-    alerts,
-    delete,
-    order,
-    pause,
-    results,
-    resume,
-    search,
-    series,
-    subscribe,
-    subscribing,
-    subscription,
-    subscriptions,
-)
-from revisit.commands.replaying import dead_letters, replay
+from revisit.adapters.local.backend import local_backend
+from revisit.domain.alert import Alert, alert_id
+from revisit.domain.aoi import AOI
+from revisit.domain.events import JobExtracted, JobStarted
+from revisit.domain.job import Cover, Job, Statistics, job_id
+from revisit.domain.order import Order
+from revisit.domain.recipe import Recipe
+from revisit.domain.subscription import Channel, Subscription
 from revisit.errors import BadInput, Conflict, NotFound, Retry
-from revisit.events import JobExtracted, JobStarted
-from revisit.job import Cover, Job, Statistics, job_id
-from revisit.local.backend import local_backend
-from revisit.order import Order
-from revisit.ports import Listing, Query
-from revisit.recipe import Recipe
-from revisit.subscription import Channel, Subscription
-from revisit.wire import Envelope
+from revisit.ports.catalog import Query
+from revisit.ports.catalog_schema import to_table
+from revisit.ports.envelope import Envelope
+from revisit.ports.sources import Listing
+from revisit.ports.system_records import DeadLetter
+from revisit.services import alerts, delete, order, pause, results, resume, search, series, subscribe, subscription, subscriptions
+from revisit.services.operations.dead_letters import dead_letters, replay
+from revisit.services.subscriptions import create
 
 NDVI = Recipe(indices=("NDVI",))
 
@@ -97,7 +86,7 @@ def test_an_order_with_a_failed_job_is_worked_anew_when_repeated(backend, field)
 
 
 def test_a_repeat_completes_an_order_that_a_crash_cut_short(backend, field, monkeypatch):
-    monkeypatch.setattr("revisit.commands.ordering.AT_ONCE", 2)
+    monkeypatch.setattr("revisit.services.orders.create.AT_ONCE", 2)
     known(backend, *(product(day) for day in range(1, 8)))
     commits = []
 
@@ -162,7 +151,7 @@ def test_aliases_and_spellings_of_an_index_make_the_same_order(backend, field):
 
 
 def test_large_orders_wait_behind_live_work(backend, field, monkeypatch):
-    monkeypatch.setattr("revisit.commands.ordering.SMALL", 1)
+    monkeypatch.setattr("revisit.services.orders.create.SMALL", 1)
     known(backend, product(1), product(2))
     assert {job.lane for job in results(backend, order(backend, field, NDVI).id)} == {"backfill"}
 
@@ -284,13 +273,13 @@ def test_a_pause_during_the_catching_up_of_the_pause_before_forgets_nothing(back
     made = subscribe(backend, field, "field", NDVI)
     first = pause(backend, made.id).paused
     clock.append(NOW + timedelta(days=1))
-    place = subscribing.place
+    place = create.place
 
     def interrupted(*given):
         pause(backend, made.id)
         return place(*given)
 
-    monkeypatch.setattr(subscribing, "place", interrupted)
+    monkeypatch.setattr(create, "place", interrupted)
     resume(backend, made.id)
     assert (subscription(backend, made.id).state, subscription(backend, made.id).paused) == ("paused", first)
 

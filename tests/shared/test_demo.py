@@ -12,20 +12,20 @@ import pystac
 import pytest
 from rio_cogeo.cogeo import cog_validate
 
-from revisit.bands import BANDS
+from revisit.adapters.sources.folder import Folder
 from revisit.demo import make_archive
 from revisit.demo.passes import PASSES, TILE
 from revisit.demo.place import Place, make_place
 from revisit.demo.scene import make_scene
+from revisit.domain.bands import BANDS
+from revisit.domain.product import ProductName
 from revisit.errors import BadInput
-from revisit.indices import index
-from revisit.masks import clear_mask, cover, has_data
-from revisit.product import ProductName
-from revisit.raster.grid import aoi_mask
-from revisit.raster.reader import Plan
-from revisit.sources.folder import Folder
-from revisit.statistics import statistics
-from revisit.tile import Tile
+from revisit.geo.mgrs_tile import Tile
+from revisit.pixels.indices import index
+from revisit.pixels.masks import clear_mask, cover, has_data
+from revisit.pixels.raster.grid import aoi_mask
+from revisit.pixels.raster.read_plan import Plan
+from revisit.pixels.statistics import statistics
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def source(archive) -> Folder:
 @pytest.fixture(scope="module")
 def products(source) -> dict:
     listing = source.listing({}, lambda ids: np.ones(len(ids), bool), datetime(2026, 1, 1, tzinfo=UTC))
-    from revisit.catalog_schema import to_products
+    from revisit.ports.catalog_schema import to_products
 
     found = [product for batch in listing.batches for product in to_products(batch)]
     assert not listing.rejected

@@ -15,13 +15,13 @@ from typer.testing import CliRunner
 
 from data import shared_data
 from products import known, product
-from revisit.bands import SourceFile
+from revisit.adapters.local.backend import local_backend
+from revisit.adapters.sources import open_source, safe_files
+from revisit.adapters.sources.download import fetch
 from revisit.cli.app import app
-from revisit.commands.downloading import download, files, product_of
+from revisit.domain.bands import SourceFile
 from revisit.errors import BadInput, GiveUp, NotFound, Retry
-from revisit.local.backend import local_backend
-from revisit.sources import open_source, safe_files
-from revisit.sources.fetching import fetch
+from revisit.services.products.download import download, files, product_of
 
 SAFE = "cdse_31UFS/S2B_MSIL2A_20220125T105229_N0400_R051_T31UFS_20220125T151458.SAFE"
 ID = Path(SAFE).stem
@@ -229,7 +229,7 @@ def test_the_tree_of_a_real_product_is_brought_from_a_server_and_what_is_not_the
     made = indexed(server, backend)
     server.cuts, server.after = 2, 20_000
     told = []
-    came = download(backend, product_of(backend, made.id), tmp_path / "to", told=lambda file, more: told.append((file.path, more)))
+    came = download(backend, product_of(backend, made.id), tmp_path / "to", fetch, told=lambda file, more: told.append((file.path, more)))
     original = shared_data("safe", *SAFE.split("/"))
     there = {str(path.relative_to(original)) for path in original.rglob("*") if path.is_file()}
     assert {str(path.relative_to(came.folder)) for path in came.folder.rglob("*") if path.is_file()} == there
@@ -237,7 +237,7 @@ def test_the_tree_of_a_real_product_is_brought_from_a_server_and_what_is_not_the
     assert (came.files, came.brought, len(came.missing)) == (87, len(there), 87 - len(there))
     assert sum(more for _, more in told) == sum((original / path).stat().st_size for path in there)
     with pytest.raises(NotFound, match="B02_10m"):
-        download(backend, made, tmp_path / "to", ["B02"])
+        download(backend, made, tmp_path / "to", fetch, ["B02"])
 
 
 def test_bands_are_chosen_in_their_own_resolution(server, tmp_path):

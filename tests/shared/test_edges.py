@@ -6,9 +6,9 @@ import shapely
 from pyproj import Geod
 
 import hostile
-from revisit.aoi import AOI
-from revisit.edges import areas_m2, with_points
+from revisit.domain.aoi import AOI
 from revisit.errors import BadShape
+from revisit.geo.densify import areas_m2, with_points
 
 FRAME = shapely.Polygon(shapely.box(11, 45, 12, 46).exterior.coords, [shapely.box(11.2, 45.2, 11.3, 45.9).exterior.coords[::-1],
                                                                       shapely.box(11.5, 45.2, 11.7, 45.3).exterior.coords])

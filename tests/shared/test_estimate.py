@@ -6,11 +6,11 @@ import pytest
 import hostile
 from emulators import ROOT
 from products import FIELD, product
-from revisit.aoi import AOI
-from revisit.estimate import COG_BYTES, JP2_BYTES, PRICES, estimate, too_many_pixels, window
-from revisit.grid import Grid, projected
-from revisit.recipe import Recipe
-from revisit.tile import Tile
+from revisit.domain.aoi import AOI
+from revisit.domain.recipe import Recipe
+from revisit.geo.mgrs_tile import Tile
+from revisit.geo.utm_grid import Grid, projected
+from revisit.pixels.read_estimate import COG_BYTES, JP2_BYTES, PRICES, estimate, too_many_pixels, window
 
 IN_DOCS = {"vCPU-second": ("Cloud Run, CPU", "vCPU-second"), "GiB-second": ("Cloud Run, memory", "GiB-second"), "million requests": ("Cloud Run, requests", "million"),
            "GiB-month": ("Cloud Storage, results and archives", "GiB"), "100,000 Firestore reads": ("Firestore, reads", "100,000"),
@@ -54,7 +54,7 @@ def test_whole_blocks_are_read_of_each_band_as_the_source_has_them():
 def test_a_whole_tile_fits_one_job_as_long_as_its_bands_fit_its_memory(recipe, fits):
     from shapely.geometry import mapping
 
-    from revisit.tile import Tile
+    from revisit.geo.mgrs_tile import Tile
 
     whole = dict(mapping(Tile.parse("32TNR").footprint))
     assert (too_many_pixels([product(1)], whole, recipe) == "") is fits

@@ -7,12 +7,12 @@ from xml.etree import ElementTree as ET
 from hypothesis import given
 from hypothesis import strategies as st
 
-from revisit.alert import Alert, alert_id
-from revisit.clock import instant
-from revisit.feed import atom
-from revisit.job import Cover, Statistics
-from revisit.recipe import Recipe
-from revisit.subscription import Subscription
+from revisit.delivery.atom_feed import atom
+from revisit.domain.alert import Alert, alert_id
+from revisit.domain.clock import instant
+from revisit.domain.job import Cover, Statistics
+from revisit.domain.recipe import Recipe
+from revisit.domain.subscription import Subscription
 
 NOW = datetime(2024, 7, 1, 12, tzinfo=UTC)
 NS = {"a": "http://www.w3.org/2005/Atom"}

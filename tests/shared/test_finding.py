@@ -8,17 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from products import FIELD, NOW, product
-from revisit.catalog_schema import to_table
-from revisit.commands import finding
-from revisit.commands.finding import page
-from revisit.commands.sorting import Key, sorted_page
-from revisit.commands.wanting import Wanted
-from revisit.cql import read_text
+from revisit.adapters.local.backend import local_backend
+from revisit.domain.job import Job
+from revisit.domain.product import best
+from revisit.domain.recipe import Recipe
 from revisit.errors import BadInput
-from revisit.job import Job
-from revisit.local.backend import local_backend
-from revisit.product import best
-from revisit.recipe import Recipe
+from revisit.ports.catalog_schema import to_table
+from revisit.stac import item_search
+from revisit.stac.cql2 import read_text
+from revisit.stac.item_search import page
+from revisit.stac.search_query import Wanted
+from revisit.stac.sorted_search import Key, sorted_page
 
 PRODUCTS = st.lists(st.builds(
     lambda day, level, baseline, source, late, cloud: replace(
@@ -75,7 +75,7 @@ def test_results_among_what_is_found_are_those_of_whoever_asks_and_not_without_e
 
     assert ids() == ["job_ann2", "job_ann1"]
     assert ids(ids=("job_ann1", "job_ann3", "job_bob4", "job_none", product(1).id)) == ["job_ann1"]
-    monkeypatch.setattr(finding, "LOOKED_AT", 2)
+    monkeypatch.setattr(item_search, "LOOKED_AT", 2)
     assert ids(ids=("job_ann2",)) == ["job_ann2"]
     assert ids(collections=("sentinel-2-l2a",)) == []
     with pytest.raises(BadInput, match="more than 2 results of yours"):

@@ -11,11 +11,11 @@ import pytest
 
 from data import shared_data
 from google_rows import COLUMNS, NOW, everything, index, listed, refresh, row, text
+from revisit.adapters.local.catalog import LocalCatalog
+from revisit.adapters.sources.google_index import PUBLIC, GoogleIndex
+from revisit.domain.product import Product
 from revisit.errors import GiveUp, Retry
-from revisit.local.catalog import LocalCatalog
-from revisit.ports import Query
-from revisit.product import Product
-from revisit.sources.google_index import PUBLIC, GoogleIndex
+from revisit.ports.catalog import Query
 
 # ------------------------------------------------------------------------------------------------------------------ real rows
 

@@ -5,9 +5,9 @@ import shutil
 import pytest
 
 from google_rows import PLACE, ROW, check_bands, index, listed, metadata, row, text
+from revisit.adapters.sources.google_index import PUBLIC
+from revisit.domain.product import Product
 from revisit.errors import GiveUp, NotFound
-from revisit.product import Product
-from revisit.sources.google_index import PUBLIC
 
 
 @pytest.mark.parametrize("name", ["index.csv.gz", "L2/index.csv.gz"])

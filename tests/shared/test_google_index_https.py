@@ -9,12 +9,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from google_rows import PLACE, ROW, check_bands, listed, metadata, refresh, row, text
+from revisit.adapters.local.catalog import LocalCatalog
+from revisit.adapters.sources import open_source
+from revisit.adapters.sources.google_index import GoogleIndex
+from revisit.adapters.sources.google_index_download import fetch
 from revisit.errors import BadInput, GiveUp, NotFound, Retry
-from revisit.local.catalog import LocalCatalog
-from revisit.ports import Query
-from revisit.sources import open_source
-from revisit.sources.google_file import fetch
-from revisit.sources.google_index import GoogleIndex
+from revisit.ports.catalog import Query
 
 
 class Upstream:
@@ -93,7 +93,7 @@ def test_an_unchanged_etag_costs_no_byte(tmp_path, upstream):
                                                       ("hang", Retry, "does not answer"), ("403", GiveUp, "answers 403"),
                                                       ("302", GiveUp, "leads to http://169.254.169.254/")])
 def test_a_server_in_trouble_is_asked_again_and_one_that_refuses_is_not(upstream, monkeypatch, fault, error, said):
-    monkeypatch.setattr("revisit.sources.google_file.READ_S", 0.5)
+    monkeypatch.setattr("revisit.adapters.sources.google_index_download.READ_S", 0.5)
     upstream.files["/index.csv.gz"] = gzip.compress(text(*map(row, range(9000))))
     upstream.fault = fault
     with pytest.raises(error, match=said):

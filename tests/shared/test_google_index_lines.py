@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from google_rows import index, listed, row, text
-from revisit.sources import google_lines
+from revisit.adapters.sources import google_index_lines
 
 
 def mixed() -> list[dict[str, str]]:
@@ -27,9 +27,9 @@ def mixed() -> list[dict[str, str]]:
 @pytest.mark.parametrize("size", [331, 700, 20_000, 1 << 23])
 def test_no_known_row_is_new_and_no_new_row_is_passed_over(tmp_path, monkeypatch, size, change):
     # What is taken apart comes in blocks as large as ever.
-    monkeypatch.setattr("revisit.sources.google_listing.CHUNK", google_lines.CHUNK)
-    monkeypatch.setattr(google_lines, "CHUNK", size)
-    monkeypatch.setattr(google_lines, "PAUSE", 0)
+    monkeypatch.setattr("revisit.adapters.sources.google_index_listing.CHUNK", google_index_lines.CHUNK)
+    monkeypatch.setattr(google_index_lines, "CHUNK", size)
+    monkeypatch.setattr(google_index_lines, "PAUSE", 0)
     content = change(text(*mixed()))
     plain = index(tmp_path, content)
     whole, every = listed(plain)

@@ -10,9 +10,9 @@ import spyndex
 
 from data import shared_data
 from revisit.errors import BadInput
-from revisit.indices import compute_masked, index, names, reflectance, resolve
-from revisit.indices.formula import formula
-from revisit.indices.table import CONSTANTS
+from revisit.pixels.indices import compute_masked, index, names, reflectance, resolve
+from revisit.pixels.indices.awesome_indices import CONSTANTS
+from revisit.pixels.indices.expression import formula
 
 BANDS = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B11", "B12")
 SEN2CHAIN = {"BIBG", "BIRNIR", "IRECI-NIR"}
@@ -172,7 +172,7 @@ def noisy_scene() -> tuple[dict[str, np.ndarray], dict[str, tuple[float, float]]
 
 @pytest.mark.parametrize("threads", [1, 2, 3, None])
 def test_a_scene_by_blocks_equals_the_same_in_one_piece(threads, monkeypatch):
-    monkeypatch.setattr("revisit.indices.blocks.BLOCK", 500)
+    monkeypatch.setattr("revisit.pixels.indices.blocks.BLOCK", 500)
     dn, scaling, keep, scl = noisy_scene()
     found = compute_masked(index("EVI"), dn, scaling, keep, scl, threads)
     whole = index("EVI").compute({band: layer * scaling[band][0] + scaling[band][1] for band, layer in dn.items()})

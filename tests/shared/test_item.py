@@ -15,12 +15,12 @@ from pystac.extensions.projection import ProjectionExtension
 from pystac.extensions.sat import SatExtension
 
 from revisit import __version__
-from revisit.bands import BandFile
+from revisit.domain.bands import BandFile
+from revisit.domain.job import Asset, Cover, Job, Statistics
+from revisit.domain.product import Product
+from revisit.domain.recipe import Recipe
 from revisit.errors import Conflict
-from revisit.item import encode, item, pixels, receipt
-from revisit.job import Asset, Cover, Job, Statistics
-from revisit.product import Product
-from revisit.recipe import Recipe
+from revisit.stac.result_item import encode, item, pixels, receipt
 
 SQUARE = {"type": "Polygon", "coordinates": [[[1.3, 43.5], [1.4, 43.5], [1.4, 43.6], [1.3, 43.6], [1.3, 43.5]]]}
 DIGEST = sha256(b"pixels").hexdigest()

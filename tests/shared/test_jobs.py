@@ -5,11 +5,11 @@ import errno
 import pytest
 
 from products import FIELD, NOW, product
+from revisit.adapters.local.backend import local_backend
+from revisit.chain.job_lifecycle import keep
+from revisit.domain.job import Job
+from revisit.domain.recipe import Recipe
 from revisit.errors import Retry
-from revisit.job import Job
-from revisit.jobs import keep
-from revisit.local.backend import local_backend
-from revisit.recipe import Recipe
 
 
 def test_a_file_that_the_disk_has_no_room_for_is_tried_again_and_leaves_nothing(tmp_path):

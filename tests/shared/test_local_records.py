@@ -1,11 +1,11 @@
 """Records of a data folder that an earlier Revisit wrote."""
 
 from products import FIELD, NOW, product
-from revisit.job import Job
-from revisit.local.backend import DATABASE, local_backend
-from revisit.local.checkup import check_data
-from revisit.local.sqlite import Database
-from revisit.recipe import Recipe
+from revisit.adapters.local.backend import DATABASE, local_backend
+from revisit.adapters.local.integrity_check import check_data
+from revisit.adapters.local.sqlite import Database
+from revisit.domain.job import Job
+from revisit.domain.recipe import Recipe
 
 
 def test_what_was_written_when_records_were_found_by_other_fields_is_found_by_those_of_today(tmp_path):

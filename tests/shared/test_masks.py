@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from revisit.domain.job import Cover
 from revisit.errors import BadInput
-from revisit.job import Cover
-from revisit.masks import CLASSES, CLEAR, clear_mask, cover, has_data, is_clear, valid_mask
+from revisit.pixels.masks import CLASSES, CLEAR, clear_mask, cover, has_data, is_clear, valid_mask
 
 ALL = np.arange(12, dtype=np.uint8).reshape(3, 4)
 INSIDE = np.ones((3, 4), np.bool_)

@@ -15,11 +15,11 @@ from shapely.geometry import mapping, shape
 
 from data import shared_data
 from figures import figure
-from revisit.aoi import AOI
+from revisit.domain.aoi import AOI
+from revisit.domain.footprint import footprint
+from revisit.domain.matching import AoiIndex, touching
+from revisit.domain.product import Product
 from revisit.errors import BadInput
-from revisit.footprint import footprint
-from revisit.matching import AoiIndex, touching
-from revisit.product import Product
 
 
 def product(tile, seen=None, bounds=(0, 0, 0, 0), id="P"):

@@ -8,8 +8,8 @@ import pytest
 from data import shared_data
 from figures import figure
 from products import product
-from revisit.passes import expected
-from revisit.product import Product, ProductName
+from revisit.domain.passes import expected
+from revisit.domain.product import Product, ProductName
 
 TILE = "31UFS"
 NOW = datetime(2024, 7, 1, tzinfo=UTC)

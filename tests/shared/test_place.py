@@ -3,9 +3,9 @@
 import pytest
 import shapely
 
-from revisit.cql import read_json, read_text
 from revisit.errors import BadInput, BadShape
-from revisit.place import place
+from revisit.stac.cql2 import read_json, read_text
+from revisit.stac.search_area import place
 
 
 def zigzag(count, east=0.0, north=0.0):

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data import shared_data
+from revisit.domain.product import OldProductName, Product, ProductName, acquisition_id, best
 from revisit.errors import BadInput
-from revisit.product import OldProductName, Product, ProductName, acquisition_id, best
 
 MOMENTS = st.datetimes(datetime(2015, 6, 23), datetime(2099, 1, 1)).map(lambda moment: moment.replace(microsecond=0, tzinfo=UTC))
 NAMES = st.builds(

@@ -5,15 +5,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from products import FIELD, NOW, ended, known, product
-from revisit.aoi import AOI
-from revisit.commands import delete, order, pause, results, resume, subscribe
-from revisit.commands.quotas import refusal, used
+from revisit.adapters.local.backend import local_backend
+from revisit.domain.aoi import AOI
+from revisit.domain.job import Job
+from revisit.domain.order import Order
+from revisit.domain.recipe import Recipe
+from revisit.domain.subscription import Channel, Subscription
 from revisit.errors import BadInput, TooMany
-from revisit.job import Job
-from revisit.local.backend import local_backend
-from revisit.order import Order
-from revisit.recipe import Recipe
-from revisit.subscription import Channel, Subscription
+from revisit.services import delete, order, pause, results, resume, subscribe
+from revisit.services.accounts.quotas import refusal, used
 
 NDVI = Recipe(indices=("NDVI",))
 MAY = datetime(2024, 5, 1, tzinfo=UTC)
@@ -116,7 +116,7 @@ def test_a_past_that_a_crash_left_undone_is_not_counted_twice(backend, field, mo
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("revisit.commands.subscribing.place", cut)
+        patch.setattr("revisit.services.subscriptions.create.place", cut)
         subscribe(backend, field, "field", NDVI, backfill=june(1), owner="ann")
     assert used(backend, "ann")["jobs_a_day"] == 30 and backend.records.count(Job) == 0
     subscribe(backend, field, "field", NDVI, backfill=june(1), owner="ann")

@@ -7,7 +7,7 @@ import shapely
 
 from data import shared_data
 from revisit.errors import GiveUp
-from revisit.raster.grid import Grid, aoi_mask, projected
+from revisit.pixels.raster.grid import Grid, aoi_mask, projected
 
 ZONE_31 = Grid("EPSG:32631", (10.0, 0.0, 600000.0, 0.0, -10.0, 5000000.0), 300, 200)
 

@@ -10,9 +10,9 @@ from rasterio.vrt import WarpedVRT
 from rasterio.windows import from_bounds
 
 from data import shared_data
-from revisit.bands import BandFile
+from revisit.domain.bands import BandFile
 from revisit.errors import GiveUp
-from revisit.raster.reader import Plan, read
+from revisit.pixels.raster.read_plan import Plan, read
 
 WEST, NORTH = 600000.0, 5000040.0
 

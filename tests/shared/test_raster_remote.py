@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 from rasterio.windows import Window
 
 from data import shared_data
-from revisit.bands import BandFile
+from revisit.domain.bands import BandFile
 from revisit.errors import GiveUp, Retry
-from revisit.raster import remote
-from revisit.raster.gdal import rasterio as prepared
-from revisit.raster.grid import Grid
-from revisit.raster.opening import open_band
-from revisit.raster.remote import RemoteBand
-from revisit.raster.tiff import layout, pixels
-from revisit.raster.writer import write_cog
+from revisit.pixels.raster import remote_cog
+from revisit.pixels.raster.gdal import rasterio as prepared
+from revisit.pixels.raster.grid import Grid
+from revisit.pixels.raster.open_band import open_band
+from revisit.pixels.raster.remote_cog import RemoteBand
+from revisit.pixels.raster.tiff_header import layout, pixels
+from revisit.pixels.raster.write_cog import write_cog
 
 SIDE = 1300
 
@@ -46,7 +46,7 @@ def server(folder):
 
 @pytest.fixture(autouse=True)
 def nothing_remembered():
-    remote.forget()
+    remote_cog.forget()
 
 
 def requests(server):
@@ -115,7 +115,7 @@ def test_other_kinds_of_tiff_read_the_same_whoever_reads_them(folder, server, ch
     with rasterio.open(folder / "kind.tif", "w", driver="GTiff", transform=rasterio.Affine(10, 0, 6e5, 0, -10, 5e6), **(profile | changes)) as file:
         file.write(values, 1)
     assert (band(server, "kind.tif").read(slice(0, 300), slice(0, 300)) == values).all()
-    remote.forget()
+    remote_cog.forget()
 
 
 def test_a_server_that_sends_whole_files_only_is_given_up(server):
@@ -173,7 +173,7 @@ def test_a_tile_that_swells_is_not_let_swell():
 
 
 def layout_of_one_tile():
-    from revisit.raster.tiff import Layout
+    from revisit.pixels.raster.tiff_header import Layout
 
     grid = Grid("EPSG:32631", (10.0, 0.0, 600000.0, 0.0, -10.0, 5000040.0), 16, 16)
     return Layout(grid, "uint16", (16, 16), 1, (0,), (0,))

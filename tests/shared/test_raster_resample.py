@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from revisit.raster.grid import Grid
-from revisit.raster.resample import needed, resampled
+from revisit.pixels.raster.grid import Grid
+from revisit.pixels.raster.resample import needed, resampled
 
 
 def grid(resolution, width, height, west=0.0, north=0.0):

@@ -14,11 +14,11 @@ import rasterio
 import rasterio.warp
 
 from data import shared_data
-from revisit.bands import BandFile
+from revisit.domain.bands import BandFile
 from revisit.errors import GiveUp, Retry
-from revisit.raster.grid import Grid
-from revisit.raster.reader import read
-from revisit.raster.writer import write_cog
+from revisit.pixels.raster.grid import Grid
+from revisit.pixels.raster.read_plan import read
+from revisit.pixels.raster.write_cog import write_cog
 
 SECRET = b"root:x:0:0:a line that must stay where it is"
 SIDE = 900
@@ -225,7 +225,7 @@ def test_a_server_that_hangs_is_left_in_time(server, name, driver):
 
 def test_gdal_has_limits_before_it_is_first_used():
     said = child("""
-        from revisit.raster.gdal import rasterio
+        from revisit.pixels.raster.gdal import rasterio
         library = rasterio()
         from rasterio.drivers import raster_driver_extensions
         with library.Env() as env:
@@ -250,9 +250,9 @@ def child(script, **environment):
     """Run a script in a fresh interpreter; what it printed."""
     begin = textwrap.dedent(f"""
         import os, time
-        from revisit.bands import BandFile
+        from revisit.domain.bands import BandFile
         from revisit.errors import GiveUp, Retry
-        from revisit.raster.reader import read
+        from revisit.pixels.raster.read_plan import read
         AOI = {AOI!r}
         def attempt(href, driver="GTiff"):
             try:

@@ -10,9 +10,9 @@ import rasterio
 from rio_cogeo.cogeo import cog_validate
 
 from revisit.errors import BadInput, GiveUp
-from revisit.raster.grid import Grid
-from revisit.raster.stored import read_cog
-from revisit.raster.writer import write_cog, write_preview, write_rgb_preview
+from revisit.pixels.raster.grid import Grid
+from revisit.pixels.raster.read_cog import read_cog
+from revisit.pixels.raster.write_cog import write_cog, write_preview, write_rgb_preview
 
 pytestmark = pytest.mark.filterwarnings("ignore:Dataset has no geotransform")  # a PNG has no place on Earth
 
@@ -89,8 +89,8 @@ def test_a_file_that_may_not_grow_leaves_nothing(tmp_path):
         import resource, sys
         import numpy as np
         from revisit.errors import GiveUp, Retry
-        from revisit.raster.grid import Grid
-        from revisit.raster.writer import write_cog
+        from revisit.pixels.raster.grid import Grid
+        from revisit.pixels.raster.write_cog import write_cog
         resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
         try:
             write_cog({str(tmp_path / "x.tif")!r}, np.random.default_rng(1).integers(0, 9999, (500, 500)).astype("int16"),

@@ -9,12 +9,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from flask import Flask
 
-from revisit import runtime, wire
-from revisit.bookkeeping import DeadLetter
+from revisit import runtime
+from revisit.adapters.gcp.backend import MAX_AGE
+from revisit.adapters.local.backend import local_backend
+from revisit.domain.events import JobExtracted, JobStarted, ProductNew
 from revisit.errors import GiveUp, Retry
-from revisit.events import JobExtracted, JobStarted, ProductNew
-from revisit.gcp.backend import MAX_AGE
-from revisit.local.backend import local_backend
+from revisit.ports import envelope as wire
+from revisit.ports.system_records import DeadLetter
 
 NOW = datetime(2026, 5, 1, 10, 30, tzinfo=UTC)
 

@@ -10,10 +10,10 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from data import shared_data
-from revisit.bands import BANDS, SPECTRAL
+from revisit.adapters.sources import safe, strict_xml
+from revisit.domain.bands import BANDS, SPECTRAL
+from revisit.domain.product import OldProductName, ProductName
 from revisit.errors import GiveUp, NotFound
-from revisit.product import OldProductName, ProductName
-from revisit.sources import safe, strict_xml
 
 SOURCE = "folder:/archive"
 EXPECTED_KEYS = {"B02": "blue", "B04": "red", "B8A": "nir08", "B12": "swir22"}

@@ -12,18 +12,18 @@ import msgspec
 import pytest
 
 from products import FIELD, NOW
-from revisit.aoi import AOI
+from revisit.adapters.gcp.backend import gcp_backend
+from revisit.adapters.gcp.settings import Settings, settings
+from revisit.adapters.local.backend import local_backend
+from revisit.adapters.local.integrity_check import check_data
 from revisit.api import create_app
-from revisit.commands import delete, rotate_secret, subscribe, webhook_secrets
+from revisit.domain.aoi import AOI
+from revisit.domain.recipe import Recipe
+from revisit.domain.subscription import Channel, Subscription
+from revisit.domain.webhook_secret import key_of, new_key, secrets_of
 from revisit.errors import BadInput, Conflict, GiveUp, NotFound
-from revisit.gcp.backend import gcp_backend
-from revisit.gcp.settings import Settings, settings
-from revisit.local.backend import local_backend
-from revisit.local.checkup import check_data
-from revisit.recipe import Recipe
-from revisit.records import decode, encode
-from revisit.signing_key import key_of, new_key, secrets_of
-from revisit.subscription import Channel, Subscription
+from revisit.ports.record_types import decode, encode
+from revisit.services import delete, rotate_secret, subscribe, webhook_secrets
 
 KEY = bytes(range(32))
 NDVI = Recipe(indices=("NDVI",))

@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
+from revisit.adapters.sources import open_source, stac_api
+from revisit.domain.product import Product
 from revisit.errors import BadInput, GiveUp
-from revisit.ports import Query
-from revisit.product import Product
-from revisit.sources import open_source, stac_api
+from revisit.ports.catalog import Query
 from stac_server import NOW, all_unseen, collection, json_answer, made, products, recorded, two_pages
 
 # -------------------------------------------------------------------------------------------------------- recorded answers
@@ -130,7 +130,7 @@ def test_one_small_question_tells_whether_the_collection_is_there(server, source
 
 
 def test_the_default_live_source_is_one():
-    from revisit.sources import EARTH_SEARCH
+    from revisit.adapters.sources import EARTH_SEARCH
 
     source = open_source(EARTH_SEARCH)
     assert source.spec == EARTH_SEARCH

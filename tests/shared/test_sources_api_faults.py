@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
+from revisit.adapters.sources import json_client, stac_api
+from revisit.adapters.sources.stac_api import StacApi
+from revisit.domain.product import Product
 from revisit.errors import GiveUp, Retry
-from revisit.ports import Query
-from revisit.product import Product
-from revisit.sources import http_json, stac_api
-from revisit.sources.stac_api import StacApi
+from revisit.ports.catalog import Query
 from stac_server import NOW, Answer, all_unseen, collection, json_answer, made, products, two_pages
 
 FAULTS: dict[str, Answer] = {
@@ -90,12 +90,12 @@ def test_what_was_read_before_a_fault_is_kept_and_the_watermark_stays(server, so
 
 
 def test_an_answer_too_slow_or_too_large_is_broken_off(server, source, monkeypatch):
-    monkeypatch.setattr(http_json, "MAX_BYTES", 1000)
+    monkeypatch.setattr(json_client, "MAX_BYTES", 1000)
     server.answer = two_pages
     with pytest.raises(Retry, match="more than 1,000 bytes"):
         products(source.listing({}, all_unseen, NOW))
-    monkeypatch.setattr(http_json, "MAX_BYTES", 50_000_000)
-    monkeypatch.setattr(http_json, "TOTAL_S", 0.0)
+    monkeypatch.setattr(json_client, "MAX_BYTES", 50_000_000)
+    monkeypatch.setattr(json_client, "TOTAL_S", 0.0)
     with pytest.raises(Retry, match="takes longer"):
         products(source.listing({}, all_unseen, NOW))
 
@@ -103,7 +103,7 @@ def test_an_answer_too_slow_or_too_large_is_broken_off(server, source, monkeypat
 def test_a_server_that_is_silent_or_gone_is_a_retry(monkeypatch, waits):
     import socket
 
-    monkeypatch.setattr(http_json, "READ_S", 0.05)
+    monkeypatch.setattr(json_client, "READ_S", 0.05)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         source = StacApi(f"http://127.0.0.1:{silent.getsockname()[1]}#c", waits.append)
         with pytest.raises(Retry, match="does not answer in time"):
@@ -191,11 +191,11 @@ def test_a_band_whose_address_is_none_is_left_out_with_the_reason(server, source
 
 def test_a_refresh_survives_every_fault_with_its_rows_and_its_watermark(server, tmp_path, monkeypatch):
     """F11: old data stays, the watermark does not move, and what was published meanwhile is found once the server mends."""
-    from revisit.bookkeeping import SourceState
-    from revisit.local.backend import local_backend
-    from revisit.refreshing import refresh_source
+    from revisit.adapters.local.backend import local_backend
+    from revisit.chain.refresh import refresh_source
+    from revisit.ports.system_records import SourceState
 
-    monkeypatch.setattr(http_json, "WAITS_S", (0.0, 0.0))
+    monkeypatch.setattr(json_client, "WAITS_S", (0.0, 0.0))
     monkeypatch.setattr(stac_api, "PAGE", 30)
     clock = [NOW]
     spec = f"stac:{server.url}#sentinel-2-l2a"

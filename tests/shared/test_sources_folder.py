@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 
 from data import shared_data
-from revisit.catalog_schema import SCHEMA, to_products
+from revisit.adapters.sources import open_source
+from revisit.adapters.sources.folder import Folder
+from revisit.domain.product import Product
 from revisit.errors import BadInput, GiveUp, Retry
-from revisit.ports import Listing
-from revisit.product import Product
-from revisit.sources import open_source
-from revisit.sources.folder import Folder
+from revisit.ports.catalog_schema import SCHEMA, to_products
+from revisit.ports.sources import Listing
 
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
 
@@ -307,7 +307,7 @@ def test_a_huge_item_is_refused(tmp_path):
 
 
 def test_many_items_come_in_batches(tmp_path, monkeypatch):
-    from revisit.sources import batches
+    from revisit.adapters.sources import batches
 
     first = item(tmp_path / "a", "item0")
     for number in range(1, 25):

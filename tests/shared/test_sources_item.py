@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data import shared_data
-from revisit.bands import BANDS, BandFile
-from revisit.catalog_schema import to_products, to_table
+from revisit.adapters.sources import stac_item
+from revisit.adapters.sources.allowed_hosts import permitted
+from revisit.adapters.sources.stated_footprint import footprint
+from revisit.domain.bands import BANDS, BandFile
+from revisit.domain.product import Product, ProductName
 from revisit.errors import GiveUp
-from revisit.product import Product, ProductName
-from revisit.sources import stac_item
-from revisit.sources.footprint import footprint
-from revisit.sources.hosts import permitted
+from revisit.ports.catalog_schema import to_products, to_table
 
 SOURCE = "stac:https://example.org#c"
 

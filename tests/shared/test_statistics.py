@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from data import shared_data
+from revisit.domain.job import Statistics
 from revisit.errors import BadInput
-from revisit.indices import compute_masked, index
-from revisit.job import Statistics
-from revisit.masks import clear_mask, cover, has_data
-from revisit.statistics import statistics
+from revisit.pixels.indices import compute_masked, index
+from revisit.pixels.masks import clear_mask, cover, has_data
+from revisit.pixels.statistics import statistics
 
 KEYS = {"blue": "B02", "green": "B03", "red": "B04", "nir": "B08"}
 """Bands that the reference counts valid pixels by; B01 alone where there is no red."""

@@ -3,13 +3,13 @@
 import pytest
 
 from products import FIELD, product
-from revisit.bookkeeping import DeadLetter
-from revisit.events import JobExtracted, ProductNew
-from revisit.job import Job
-from revisit.local.backend import local_backend
-from revisit.recipe import Recipe
-from revisit.sweeping import put_aside
-from revisit.wire import Envelope
+from revisit.adapters.local.backend import local_backend
+from revisit.chain.outbox_sweep import put_aside
+from revisit.domain.events import JobExtracted, ProductNew
+from revisit.domain.job import Job
+from revisit.domain.recipe import Recipe
+from revisit.ports.envelope import Envelope
+from revisit.ports.system_records import DeadLetter
 from samples import NOON, StoppedClock
 
 

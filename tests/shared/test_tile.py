@@ -11,7 +11,7 @@ from pyproj import Transformer
 
 from data import shared_data
 from revisit.errors import BadInput
-from revisit.tile import Tile, few_tiles_under, tile_ids, tiles_among, tiles_under
+from revisit.geo.mgrs_tile import Tile, few_tiles_under, tile_ids, tiles_among, tiles_under
 
 
 @pytest.fixture(scope="module")

@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
 from receiver import after, answer, dribble, flood, hang, receiver, reset
-from revisit import posting
-from revisit.addresses import Endpoint, check_url, resolve
-from revisit.alert import Alert, alert_id
+from revisit.delivery import webhook_client
+from revisit.delivery.url_guard import Endpoint, check_url, resolve
+from revisit.delivery.webhook import payload, signed_headers, verify
+from revisit.delivery.webhook_client import post, retry_after
+from revisit.domain.alert import Alert, alert_id
+from revisit.domain.job import Cover, Statistics
+from revisit.domain.recipe import Recipe
+from revisit.domain.subscription import Subscription
+from revisit.domain.webhook_secret import new_key
 from revisit.errors import BadInput
-from revisit.job import Cover, Statistics
-from revisit.posting import post, retry_after
-from revisit.recipe import Recipe
-from revisit.signing_key import new_key
-from revisit.subscription import Subscription
-from revisit.webhook import payload, signed_headers, verify
 
 NOW = datetime(2024, 7, 1, 12, tzinfo=UTC)
 BODY = b'{"type":"alert.created"}'
@@ -214,7 +214,7 @@ def test_a_receiver_that_never_answers_is_left_in_time(act):
     answer(200, b"\x1f\x8b" + b"\0" * 100, Content_Encoding="gzip"),
 ], ids=["dribbles the body", "endless body", "1 MB", "cut off", "broken gzip"])
 def test_a_receiver_that_answered_may_send_any_body(act, monkeypatch):
-    monkeypatch.setattr(posting, "GRACE_SECONDS", 0.2)
+    monkeypatch.setattr(webhook_client, "GRACE_SECONDS", 0.2)
     with receiver(act) as told:
         begun = time.monotonic()
         assert post_to(told, seconds=20).outcome == "200"
@@ -223,7 +223,7 @@ def test_a_receiver_that_answered_may_send_any_body(act, monkeypatch):
 
 
 def test_no_more_of_a_body_is_read_than_64_kb():
-    from revisit.posting import MAX_ANSWER, _drain
+    from revisit.delivery.webhook_client import MAX_ANSWER, _drain
 
     taken = []
     _drain(taken.append(1) or chunk for chunk in cycle([b"x" * 1024]))

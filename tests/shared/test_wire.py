@@ -10,9 +10,9 @@ from cloudevents.http import from_json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from revisit import wire
+from revisit.domain.events import EVENTS, DeliveriesDue, JobExtracted, JobFinished, JobStarted, ProductNew, RefreshDue
 from revisit.errors import GiveUp
-from revisit.events import EVENTS, DeliveriesDue, JobExtracted, JobFinished, JobStarted, ProductNew, RefreshDue
+from revisit.ports import envelope
 
 NOW = datetime(2026, 5, 1, 10, 30, tzinfo=UTC)
 TEXT = st.text(st.characters(exclude_characters="\x1f", exclude_categories=("Cs",)), max_size=60)
@@ -26,9 +26,9 @@ ANY_EVENT = st.one_of(
 
 @given(ANY_EVENT, st.integers(0, 20))
 def test_an_event_survives_the_wire(event, hops):
-    sent = wire.Envelope(event, NOW, hops, "trace", (event.topic,))
-    body = wire.push_body(sent, "projects/p/subscriptions/s", "1", 1)
-    assert wire.from_push(json.loads(json.dumps(body))["message"]) == sent
+    sent = envelope.Envelope(event, NOW, hops, "trace", (event.topic,))
+    body = envelope.push_body(sent, "projects/p/subscriptions/s", "1", 1)
+    assert envelope.from_push(json.loads(json.dumps(body))["message"]) == sent
 
 
 @given(ANY_EVENT)
@@ -38,7 +38,7 @@ def test_an_event_has_the_same_id_every_time_and_another_event_has_another(event
 
 
 def test_the_cloudevents_sdk_reads_what_we_send():
-    event = from_json(wire.Envelope(JobStarted("job_1"), NOW).encode())
+    event = from_json(envelope.Envelope(JobStarted("job_1"), NOW).encode())
     assert (event["specversion"], event["type"], event["subject"], event["id"]) == ("1.0", "io.revisit.job.started", "job_1",
                                                                                     JobStarted("job_1").id)
     assert event.data == {"job": "job_1", "lane": "live", "again": 0}
@@ -57,7 +57,7 @@ def test_events_of_the_first_release_are_read_for_ever(golden):
     text = json.dumps({"specversion": "1.0", "id": "event_0", "source": "revisit", "type": f"io.revisit.{topic}", "subject": "s",
                        "time": "2026-05-01T10:30:00Z", "datacontenttype": "application/json", "hops": 1, "trace": "t", "path": topic,
                        "data": data})
-    assert wire.decode(text.encode()).event == event
+    assert envelope.decode(text.encode()).event == event
     assert topic in EVENTS
 
 
@@ -67,12 +67,12 @@ def test_events_of_the_first_release_are_read_for_ever(golden):
                                   b'{"type": "io.revisit.job.started", "time": "2026-05-01T10:30:00", "data": {"job": "job_1"}}'])
 def test_what_is_no_event_of_ours_is_given_up(body):
     with pytest.raises(GiveUp):
-        wire.decode(body)
+        envelope.decode(body)
     with pytest.raises(GiveUp):
-        wire.from_push({"data": base64.b64encode(body).decode()})
+        envelope.from_push({"data": base64.b64encode(body).decode()})
 
 
 @pytest.mark.parametrize("message", [{}, {"data": None}, {"data": 5}, {"data": "***"}, {"data": "\xe9"}])
 def test_a_push_without_data_is_given_up(message):
     with pytest.raises(GiveUp, match="no message data"):
-        wire.from_push(message)
+        envelope.from_push(message)

@@ -11,7 +11,7 @@ from imports import ROOT, SHARED, module_files, reached
 from terraform.offline import Terraform, copied
 
 FUNCTIONS = sorted(path.parent.name for path in (ROOT / "functions").glob("*/main.py"))
-HOMES = ("revisit.local", "revisit.embedded", "revisit.cli", "revisit.demo", "revisit.__main__")
+HOMES = ("revisit.adapters.local", "revisit.embedded", "revisit.cli", "revisit.demo", "revisit.__main__")
 """Looked up by name where they are wanted, or never imported by a function."""
 
 
@@ -40,7 +40,7 @@ def test_an_archive_holds_every_module_that_the_function_reaches(function, archi
     needed = reached(ROOT / "functions" / function / "main.py", but=HOMES)
     names = {str(path.relative_to(SHARED)) for path in needed if path.is_relative_to(SHARED)}
     assert names <= set(archives[function])
-    assert "revisit/gcp/backend.py" in archives[function]
+    assert "revisit/adapters/gcp/backend.py" in archives[function]
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -58,6 +58,6 @@ def test_functions_are_tested_from_the_files_that_terraform_vendors(function, ar
 def test_an_archive_is_all_of_the_package_but_the_homes(archives):
     """So that a data file added to the package is not forgotten."""
     every = {str(path.relative_to(SHARED)) for path in (SHARED / "revisit").rglob("*") if path.is_file() and "__pycache__" not in path.parts}
-    homes = {name for name in every if re.match(r"revisit/(local|embedded|cli|demo)/|revisit/__main__", name)}
+    homes = {name for name in every if re.match(r"revisit/(adapters/local|embedded|cli|demo)/|revisit/__main__", name)}
     assert set(archives["api"]) - {"main.py", "requirements.txt"} == every - homes
     assert all(archives["api"][name] == Path(SHARED, name).read_text() for name in every - homes)

@@ -13,10 +13,10 @@ import yaml
 from werkzeug.serving import make_server
 
 from imports import ROOT
+from revisit.adapters.local.backend import local_backend
 from revisit.api import create_app
 from revisit.errors import Unknown
-from revisit.local.backend import local_backend
-from revisit.sign_in import SignIn
+from revisit.ports.authenticator import SignIn
 
 FILE = ROOT / "cloudbuild.yaml"
 BUILD = yaml.safe_load(FILE.read_text())

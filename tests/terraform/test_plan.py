@@ -8,12 +8,12 @@ import pytest
 
 from figures import figure
 from imports import ROOT, SHARED, reached
-from revisit import wire
-from revisit.clock import rfc3339
-from revisit.events import EVENTS
-from revisit.gcp.settings import SIGNING_KEY
-from revisit.refreshing import SILENT
-from revisit.wiring import HEARS, PORTS, TICKS, hearers
+from revisit.adapters.gcp.settings import SIGNING_KEY
+from revisit.chain.refresh import SILENT
+from revisit.domain.clock import rfc3339
+from revisit.domain.events import EVENTS
+from revisit.ports import envelope as wire
+from revisit.ports.topology import HEARS, PORTS, TICKS, hearers
 from terraform import checks
 from terraform.make_schema import used
 from terraform.offline import ARGUMENTS, HERE, Plan, Terraform
@@ -116,7 +116,7 @@ def test_a_function_may_use_what_its_ports_need_and_no_other_may(port, roles, pl
 def test_those_who_sign_are_handed_the_key_and_nobody_else(plan: Plan):
     """A function signs whose code comes to what derives secrets; the settings, which all read, do not count."""
     signing = {name for name in FUNCTIONS
-               if SHARED / "revisit" / "signing_key.py" in reached(ROOT / "functions" / name / "main.py", but=("revisit.gcp", "revisit.local"))}
+               if SHARED / "revisit" / "signing_key.py" in reached(ROOT / "functions" / name / "main.py", but=("revisit.adapters.gcp", "revisit.adapters.local"))}
     handed = {name: function["service_config"][0]["secret_environment_variables"] for name, function in
               plan.keyed("google_cloudfunctions2_function", "this").items()}
     assert {name for name, secrets in handed.items() if secrets} == signing == {"api", "deliver"}
@@ -145,7 +145,7 @@ def test_names_are_those_that_google_takes(plan: Plan):
 
 
 def test_environment_is_what_the_settings_read(plan: Plan):
-    from revisit.gcp.settings import settings
+    from revisit.adapters.gcp.settings import settings
 
     for function in plan.keyed("google_cloudfunctions2_function", "this").values():
         # Named after what is made, the bucket and others are known at once; nothing of it is a secret.
@@ -180,8 +180,8 @@ def test_marks_and_outbox_forget(plan: Plan):
 def test_the_catalogs_tables_have_the_columns_that_the_code_asks_for(plan: Plan):
     from dataclasses import fields
 
-    from revisit.catalog_schema import SCHEMA
-    from revisit.gcp.bigquery_sql import Tables
+    from revisit.adapters.gcp.catalog_sql import Tables
+    from revisit.ports.catalog_schema import SCHEMA
 
     tables = plan.keyed("google_bigquery_table", "this")
     assert set(tables) == {field.name for field in fields(Tables)}

@@ -12,8 +12,8 @@ import pytest
 
 from data import missing
 from figures import figure
+from revisit.adapters.local.backend import local_backend
 from revisit.api import create_app
-from revisit.local.backend import local_backend
 from vendor import LIST, VENDOR, checksums
 
 WEB = Path(__file__).parents[2] / "web"

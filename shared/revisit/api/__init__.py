@@ -4,12 +4,12 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from revisit.backend import Backend
+from revisit.ports.backend import Backend
 
 if TYPE_CHECKING:
     from flask import Flask
 
-    from revisit.api.asked import Identify, Route
+    from revisit.api.http.request_context import Identify, Route
 
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 """Names of this computer; a page elsewhere that has itself resolved to it does not know them (DNS rebinding)."""
@@ -34,9 +34,10 @@ def create_app(backend: Backend, data: Path | None = None, *, token: str = "", h
     """
     from flask import Flask
 
-    from revisit.api import auditing, guards, origins, pages, problems
-    from revisit.api.asked import add_routes
-    from revisit.api.signing_in import identified
+    from revisit.api.http import audit_log, cors, problems, security_headers
+    from revisit.api.http.authentication import identified
+    from revisit.api.http.request_context import add_routes
+    from revisit.api.routes import static_site
 
     app = Flask("revisit", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
@@ -44,38 +45,37 @@ def create_app(backend: Backend, data: Path | None = None, *, token: str = "", h
     sites = backend.sign_in.sites if backend.sign_in else ()
     if hosts is None:
         hosts = () if backend.sign_in else LOCAL_HOSTS
-    guards.guard(app, hosts, token or _token_in(data), sites)
-    origins.allow(app, sites)
-    auditing.keep_book(app, backend)
+    security_headers.guard(app, hosts, token or _token_in(data), sites)
+    cors.allow(app, sites)
+    audit_log.keep_book(app, backend)
     problems.speak(app)
-    add_routes(app, routes(), backend, identify or identified(backend))
-    pages.serve(app, web or Path(__file__).parents[3] / "web")
+    add_routes(app, all_routes(), backend, identify or identified(backend))
+    static_site.serve(app, web or Path(__file__).parents[3] / "web")
     return app
 
 
-def routes() -> "list[Route]":
+def all_routes() -> "list[Route]":
     """Every route but those of the page."""
-    from revisit.api import (
+    from revisit.api import stac
+    from revisit.api.http import audit_log, openapi
+    from revisit.api.routes import (
         account,
-        aois,
-        auditing,
+        aoi_input,
         dead_letters,
         deliveries,
+        event_stream,
         feeds,
         keys,
-        listening,
-        openapi,
         orders,
         passes,
         processes,
         recipes,
         results,
-        stac,
         status,
         subscriptions,
     )
 
-    return [route for module in (status, aois, subscriptions, deliveries, orders, results, stac, feeds, keys, account, dead_letters, auditing, openapi, passes, recipes, processes, listening) for route in module.ROUTES]
+    return [route for module in (status, aoi_input, subscriptions, deliveries, orders, results, stac, feeds, keys, account, dead_letters, audit_log, openapi, passes, recipes, processes, event_stream) for route in module.ROUTES]
 
 
 def _token_in(data: Path | None) -> str:

@@ -55,7 +55,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _say(sentence: str, code: int) -> int:
-    from revisit.cli.screen import plain
+    from revisit.cli.console import plain
 
     print(f"revisit: {' '.join(plain(sentence).split())}", file=sys.stderr)
     return code

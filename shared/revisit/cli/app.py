@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from revisit import __version__
-from revisit.cli import admitting, caring, downloading, finding, ordering, serving, watching
+from revisit.cli import download, keys, operations, orders, passes, results, search, serve, subscriptions
 from revisit.cli.options import project_of
 
 app = typer.Typer(
@@ -42,5 +42,5 @@ def _root(
             os.environ.pop(other, None)
 
 
-for module in (serving, finding, downloading, watching, ordering, admitting, caring):
+for module in (serve, search, download, subscriptions, orders, results, passes, keys, operations):
     module.register(app)

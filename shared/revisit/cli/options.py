@@ -11,11 +11,11 @@ import typer
 from revisit.errors import BadInput
 
 if TYPE_CHECKING:
-    from revisit.aoi import AOI
-    from revisit.backend import Backend
-    from revisit.commands.shown import Places
-    from revisit.product import Level
-    from revisit.recipe import Recipe
+    from revisit.domain.aoi import AOI
+    from revisit.domain.product import Level
+    from revisit.domain.recipe import Recipe
+    from revisit.ports.backend import Backend
+    from revisit.presenters.documents import Places
 
 Data = Annotated[Path | None, typer.Option("--data", help="Data folder; else REVISIT_DATA, else ~/.local/share/revisit.", metavar="DIR", show_default=False)]
 Project = Annotated[str | None, typer.Option("--project", help="Google Cloud project whose deployment is meant; else REVISIT_PROJECT, where no data folder is named.",
@@ -64,7 +64,7 @@ def project_of(data: Path | None, project: str | None) -> str | None:
 
 def _refuse_emulators() -> None:
     """Whoever starts an emulator means a deployment; without its project what they ask for would go to their own data folder."""
-    from revisit.gcp.settings import EMULATORS
+    from revisit.adapters.gcp.settings import EMULATORS
 
     if emulator := next((name for name in EMULATORS if os.environ.get(name)), None):
         raise BadInput(f"{emulator} names an emulator but REVISIT_PROJECT is not set: set it to the id of a project, or name a data folder with --data")
@@ -74,11 +74,11 @@ def opened(data: Path | None, project: str | None = None) -> "Backend":
     """The backend of the deployment that is meant, else of the data folder, which is made where it is missing."""
     deployed = project_of(data, project)
     if deployed is None:
-        from revisit.local.backend import local_backend
+        from revisit.adapters.local.backend import local_backend
 
         return local_backend(data_folder(data))
-    from revisit.gcp.backend import gcp_backend
-    from revisit.gcp.settings import settings
+    from revisit.adapters.gcp.backend import gcp_backend
+    from revisit.adapters.gcp.settings import settings
 
     return gcp_backend(settings({**os.environ, "REVISIT_PROJECT": deployed}))
 
@@ -97,8 +97,8 @@ def folder_of_this_computer(data: Path | None, command: str) -> Path:
 
 def places(backend: "Backend") -> "Places":
     """Files on this computer."""
-    from revisit.commands.shown import Places
-    from revisit.job import Job
+    from revisit.domain.job import Job
+    from revisit.presenters.documents import Places
 
     def item(job: Job) -> str | None:
         kept = job.asset("item")
@@ -113,9 +113,9 @@ def read_aoi(file: str, repair: bool = False) -> "AOI":
     Raises:
         BadInput: The file cannot be read, or does not hold an area.
     """
-    from revisit.aoi import AOI
-    from revisit.commands.limits import limits_of
-    from revisit.geojson import MAX_BYTES
+    from revisit.domain.aoi import AOI
+    from revisit.geo.geojson import MAX_BYTES
+    from revisit.services.accounts.limits import limits_of
 
     try:
         with sys.stdin.buffer if file == "-" else Path(file).expanduser().open("rb") as stream:
@@ -132,28 +132,28 @@ def names(text: str) -> tuple[str, ...]:
 
 def read_recipe(index: str, bands: str) -> "Recipe":
     """The recipe of --index and --bands."""
-    from revisit.commands.recipes import recipe_of
+    from revisit.services.orders.resolve_recipe import recipe_of
 
     return recipe_of(names(index), names(bands))
 
 
 def begin(text: str) -> datetime | None:
     """The beginning of a period."""
-    from revisit.clock import instant
+    from revisit.domain.clock import instant
 
     return instant(text) if text else None
 
 
 def end(text: str) -> datetime | None:
     """The end of a period; a day is meant whole."""
-    from revisit.clock import end_instant
+    from revisit.domain.clock import end_instant
 
     return end_instant(text) if text else None
 
 
 def read_level(text: str) -> "Level | None":
     """A level, in capitals or not."""
-    from revisit.product import LEVELS
+    from revisit.domain.product import LEVELS
 
     if text and text.upper() not in LEVELS:
         raise BadInput(f"level {text!r} does not exist; choose {' or '.join(LEVELS)}")

@@ -1,17 +1,48 @@
-"""`revisit orders`: those that were placed, how far they are, and taking one back."""
+"""Commands `revisit order` and `revisit orders`: create, list, show and cancel orders."""
 
-from typing import Annotated, Any
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from revisit.cli.options import Data, Json, Project, opened, places
-from revisit.cli.screen import minute, percent, print_json, print_table, say
+from revisit.cli.console import counting, minute, percent, print_json, print_table, say, working
+from revisit.cli.options import (
+    Bands,
+    Data,
+    From,
+    Index,
+    Json,
+    LevelName,
+    MaxCloud,
+    MinClear,
+    Project,
+    Repair,
+    To,
+    begin,
+    data_folder,
+    end,
+    names,
+    opened,
+    places,
+    project_of,
+    read_aoi,
+    read_level,
+)
+from revisit.cli.results import print_jobs
+from revisit.errors import BadInput, Retry
+
+if TYPE_CHECKING:
+    from revisit.ports.backend import Backend
 
 Id = Annotated[str, typer.Argument(help="Id of an order.", metavar="ID")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
+    app.command()(order)
     many = typer.Typer(help="Show orders, or take one back.", no_args_is_help=True)
     for command, name in ((list_, "list"), (show, "show"), (cancel, "cancel")):
         many.command(name)(command)
@@ -20,9 +51,10 @@ def register(app: typer.Typer) -> None:
 
 def list_(json: Json = False, data: Data = None, project: Project = None) -> None:
     """List orders, the newest first."""
-    from revisit.commands import orders, shown
+    from revisit.presenters import documents
+    from revisit.services import orders
 
-    placed = [shown.order_line(one) for one in orders(opened(data, project))]
+    placed = [documents.order_line(one) for one in orders(opened(data, project))]
     if json:
         print_json({"orders": placed})
     else:
@@ -32,21 +64,23 @@ def list_(json: Json = False, data: Data = None, project: Project = None) -> Non
 
 def show(id: Id, json: Json = False, data: Data = None, project: Project = None) -> None:
     """Show how far an order is, what was expected of it and what it took."""
-    from revisit.commands import order_of, results, shown_orders
+    from revisit.presenters import orders
+    from revisit.services import order_of, results
 
     backend = opened(data, project)
     placed = order_of(backend, id)
-    _print(shown_orders.order(placed, results(backend, id), backend.now(), places(backend)), json)
+    _print(orders.order(placed, results(backend, id), backend.now(), places(backend)), json)
 
 
 def cancel(id: Id, json: Json = False, data: Data = None, project: Project = None) -> None:
     """Take an order back: what of it has not ended is not worked."""
-    from revisit.commands import results, shown_orders
-    from revisit.commands.cancelling import cancel as take_back
+    from revisit.presenters import orders
+    from revisit.services import results
+    from revisit.services.orders.cancel import cancel as take_back
 
     backend = opened(data, project)
     over = take_back(backend, id)
-    _print(shown_orders.order(over, results(backend, id), backend.now(), places(backend)), json)
+    _print(orders.order(over, results(backend, id), backend.now(), places(backend)), json)
     if not over.cancelled:
         say(f"order {id} had finished before; nothing of it was left to take back")
 
@@ -72,3 +106,115 @@ def _count(value: float | None) -> str:
 
 def _recipe(one: dict[str, Any]) -> str:
     return ",".join((*one["recipe"]["indices"], *one["recipe"]["bands"]))
+
+
+LOOKS_S = 2.0
+"""Between two looks at an order that a deployment works: each is a read that is paid for."""
+
+
+def order(
+    aoi: Annotated[str, typer.Option("--aoi", help="GeoJSON file of the area of interest; - reads standard input.", metavar="FILE", show_default=False)] = "",
+    tile: Annotated[str, typer.Option("--tile", help="The whole of a tile, such as 32TQM, in place of an area.", metavar="TILE", show_default=False)] = "",
+    product: Annotated[list[str] | None, typer.Option("--product", help="Exactly this product; may be given again and again.", metavar="ID", show_default=False)] = None,
+    source: Annotated[str, typer.Option("--source", help="The only source to take products from: folder:PATH, google-index:PATH-or-URL or "
+                                        "stac:URL#collection. Else all that are known.", metavar="SPEC", show_default=False)] = "",
+    start: From = "",
+    until: To = "",
+    index: Index = "",
+    bands: Bands = "",
+    resolution: Annotated[float | None, typer.Option("--resolution", help="Pixel size of the result in metres; else that of the finest band.", metavar="M", show_default=False)] = None,
+    resampling: Annotated[str, typer.Option("--resampling", help="bilinear or nearest.", metavar="HOW")] = "bilinear",
+    level: LevelName = "",
+    max_cloud: MaxCloud = None,
+    min_clear: MinClear = None,
+    estimate: Annotated[bool, typer.Option("--estimate", help="Say what it would take, and begin nothing.")] = False,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it is finished, working it here if nothing serves the data folder; a deployment works it itself.")] = False,
+    timeout: Annotated[float | None, typer.Option("--timeout", help="Longest wait in seconds.", metavar="S", show_default=False)] = None,
+    repair: Repair = False,
+    json: Json = False,
+    data: Data = None,
+    project: Project = None,
+) -> None:
+    """Work every acquisition over an area in a period, once."""
+    from revisit.embedded.lock import server_of
+    from revisit.presenters import orders as shown_orders
+    from revisit.services import recipe_of
+    from revisit.services.orders.create import foresee, fulfil
+    from revisit.services.orders.selection import Wish
+    from revisit.services.subscriptions.results import results as jobs_of
+
+    if not (aoi or tile or product):
+        raise BadInput("an order needs a place: give --aoi FILE, --tile such as 32TQM, or --product ID")
+    wish = Wish(recipe_of(names(index), names(bands), resolution, resampling), read_aoi(aoi, repair) if aoi else None, tile, tuple(product or ()),
+                source, begin(start), end(until), read_level(level), max_cloud, min_clear)
+    backend = opened(data, project)
+    if estimate:
+        with working("Finding products"):
+            _print_estimate(shown_orders.estimate(foresee(backend, wish)), json)
+        return
+    with working("Finding products"):
+        placed = fulfil(backend, wish)
+    if not placed.jobs:
+        say("no product is known over this area in this period; check --from, --to and --source, or `revisit refresh`")
+    if wait and placed.open:
+        _wait(backend, None if project_of(data, project) else data_folder(data), placed.id, timeout)
+    now = backend.record(type(placed), placed.id)
+    value = shown_orders.order(now, jobs_of(backend, now.id), backend.now(), places(backend))
+    if json:
+        print_json(value)
+    else:
+        print(placed.id)
+        if wait:
+            print_jobs(value["jobs"])
+        elif now.jobs:
+            say(f"{len(now.jobs)} acquisitions, {now.open} still to be worked; --wait waits for them, `revisit results {now.id}` shows them")
+            if now.open and project_of(data, project) is None and server_of(data_folder(data)) is None:
+                say("nothing is serving this data folder: order again with --wait, or start `revisit serve`")
+    if now.open and wait:
+        raise Retry(f"order {now.id} has {now.open} of {len(now.jobs)} jobs unfinished after {timeout:g} s")
+    if any(job["state"] == "failed" for job in value["jobs"]):
+        raise typer.Exit(1)
+
+
+def _print_estimate(told: dict[str, Any], json: bool) -> None:
+    if json:
+        print_json(told)
+        return
+    rows = [("products", told["products"]), ("acquisitions", told["jobs"]), ("pixels", f"{told['pixels']:,}"),
+            ("bytes read", f"{told['bytes_read']:,}"), ("bytes written", f"{told['bytes_written']:,}"), ("seconds of work", told["seconds"])]
+    print_table(("", ""), rows if told["cost_usd"] is None else [*rows, ("US dollars", f"{told['cost_usd']:.4f}")])
+    for sentence in told["assumptions"]:
+        say(sentence)
+    if told["refused"]:
+        raise BadInput(told["refused"])
+
+
+def _wait(backend: "Backend", data: Path | None, id: str, timeout: float | None) -> None:
+    """Until an order has no open job, or the time is over.
+
+    Args:
+        data: Where it is worked here if nothing serves it; None where a deployment works it.
+    """
+    from revisit.domain.order import Order
+
+    total = len(backend.record(Order, id).jobs)
+    with counting("Working", total) as bar:
+        def done() -> bool:
+            open_jobs = backend.record(Order, id).open
+            if bar is not None:
+                bar.update(bar.task_ids[0], completed=total - open_jobs)
+            return open_jobs == 0
+
+        if data is None:
+            _wait_for_others(done, timeout)
+            return
+        from revisit.embedded.server import run_until
+
+        run: Callable[..., bool] = run_until
+        run(backend, data, done, *([timeout] if timeout is not None else []))
+
+
+def _wait_for_others(done: Callable[[], bool], timeout: float | None) -> None:
+    until = math.inf if timeout is None else time.monotonic() + timeout
+    while not done() and time.monotonic() < until:
+        time.sleep(min(LOOKS_S, max(until - time.monotonic(), 0)))

@@ -14,15 +14,15 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from revisit.clock import rfc3339
 from revisit.demo.passes import EPSG, NORTH_M, PASSES, SIZE, TILE, WEST_M, Pass
 from revisit.demo.place import Place, make_place
 from revisit.demo.safe import write_safe
 from revisit.demo.scene import Scene, make_scene
 from revisit.demo.stac import write_catalog, write_item
+from revisit.domain.clock import rfc3339
+from revisit.domain.product import acquisition_id
 from revisit.errors import BadInput, GiveUp, Retry
-from revisit.masks import CLEAR_CLASSES
-from revisit.product import acquisition_id
+from revisit.pixels.masks import CLEAR_CLASSES
 
 VERSION = 1
 """Of what is generated; raised when it changes, so that older archives are made anew."""

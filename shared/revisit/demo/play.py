@@ -11,19 +11,19 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from revisit import commands
-from revisit.alert import Alert
-from revisit.aoi import AOI
-from revisit.backend import Backend
-from revisit.clock import rfc3339
+from revisit import services
+from revisit.adapters.local.backend import local_backend, remember_sources
+from revisit.chain.refresh import refresh_source
 from revisit.demo.archive import make_archive
-from revisit.embedded.suite import Suite, run_until
-from revisit.events import RefreshDue
-from revisit.job import FINISHED, Job
-from revisit.local.backend import local_backend, remember_sources
-from revisit.recipe import Recipe
-from revisit.refreshing import refresh_source
-from revisit.subscription import Subscription
+from revisit.domain.alert import Alert
+from revisit.domain.aoi import AOI
+from revisit.domain.clock import rfc3339
+from revisit.domain.events import RefreshDue
+from revisit.domain.job import FINISHED, Job
+from revisit.domain.recipe import Recipe
+from revisit.domain.subscription import Subscription
+from revisit.embedded.server import Suite, run_until
+from revisit.ports.backend import Backend
 
 NAME = "Demo farm"
 RECIPE = Recipe(indices=("NDVI", "NDMI"))
@@ -91,7 +91,7 @@ def _begin(data: Path, say: Callable[[str], None]) -> tuple[Backend, Subscriptio
     remember_sources(data, (spec,))
     refresh_source(backend, spec)
     aoi = AOI.parse((season / "aoi.geojson").read_bytes())
-    return backend, commands.subscribe(backend, aoi, NAME, RECIPE, min_clear=MIN_CLEAR, backfill=FIRST), arriving, truth
+    return backend, services.subscribe(backend, aoi, NAME, RECIPE, min_clear=MIN_CLEAR, backfill=FIRST), arriving, truth
 
 
 def _published(season: Path, watched: Path, truth: list[dict[str, Any]]) -> list[Callable[[], str]]:

@@ -4,11 +4,11 @@ from datetime import datetime
 from hashlib import sha3_256
 from pathlib import Path
 
-from revisit.bands import BANDS
 from revisit.demo.passes import EPSG, NORTH_M, TILE, WEST_M, Pass
 from revisit.demo.scene import Scene, footprint, grid
-from revisit.raster.grid import Grid
-from revisit.raster.jp2 import write_jp2
+from revisit.domain.bands import BANDS
+from revisit.pixels.raster.grid import Grid
+from revisit.pixels.raster.jp2 import write_jp2
 
 _BLOCK = {10: 1024, 20: 640, 60: 192}
 _BAND_IDS = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12")

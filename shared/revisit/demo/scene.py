@@ -5,14 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from revisit.bands import BANDS
 from revisit.demo import growth
 from revisit.demo.noise import coarser, smooth
 from revisit.demo.passes import EPSG, NORTH_M, SIZE, WEST_M, Pass
 from revisit.demo.place import WATER, Place
 from revisit.demo.weather import sky_of
-from revisit.masks import CLOUD_CLASSES
-from revisit.raster.grid import Grid
+from revisit.domain.bands import BANDS
+from revisit.pixels.masks import CLOUD_CLASSES
+from revisit.pixels.raster.grid import Grid
 
 SWATH_EDGE = (372_540.0, 4_790_220.0, 0.25459)
 """A point of the western edge of orbit 8's swath and its slope east per north, metres of the tile's CRS."""

@@ -5,12 +5,12 @@ from typing import Any
 
 import msgspec
 
-from revisit.bands import BANDS
-from revisit.clock import rfc3339
 from revisit.demo.passes import EPSG, PASSES, TILE
 from revisit.demo.scene import Scene, footprint, grid
-from revisit.masks import CLASSES
-from revisit.raster.writer import MEDIA_TYPE, write_cog
+from revisit.domain.bands import BANDS
+from revisit.domain.clock import rfc3339
+from revisit.pixels.masks import CLASSES
+from revisit.pixels.raster.write_cog import MEDIA_TYPE, write_cog
 
 COLLECTION = "sentinel-2-l2a"
 _SCHEMAS = "https://stac-extensions.github.io"

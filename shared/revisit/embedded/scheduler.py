@@ -6,11 +6,11 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 
-from revisit.backend import Backend
-from revisit.clock import rfc3339
-from revisit.delivery import Delivery
+from revisit.domain.clock import rfc3339
+from revisit.domain.delivery import Delivery
+from revisit.domain.events import DeliveriesDue, Event, RefreshDue
 from revisit.errors import Retry
-from revisit.events import DeliveriesDue, Event, RefreshDue
+from revisit.ports.backend import Backend
 
 FOLDER_EVERY_S = 10
 FEED_EVERY_S = 900

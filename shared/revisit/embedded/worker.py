@@ -12,14 +12,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from revisit.backend import Backend
-from revisit.embedded.host import Host
-from revisit.embedded.logbook import write_log
+from revisit.embedded.function_host import Host
+from revisit.embedded.log_file import write_log
 from revisit.errors import Retry
-from revisit.ports import Message
+from revisit.ports.backend import Backend
+from revisit.ports.event_bus import Message
 
 if TYPE_CHECKING:
-    from revisit.local.queue import LocalQueue
+    from revisit.adapters.local.queue import LocalQueue
 
 LEASE_S = 120
 HEARTBEAT_S = 30
@@ -94,7 +94,7 @@ def _end_with_parent() -> None:
 
 def main() -> None:
     """Entry point of a worker process."""
-    from revisit.local.backend import local_backend
+    from revisit.adapters.local.backend import local_backend
 
     parser = argparse.ArgumentParser()
     parser.add_argument("data", type=Path)

@@ -4,8 +4,8 @@ import pytest
 
 from emulators import new_project
 from emulators.storage import create_bucket, set_faults, storage
-from revisit.gcp.gcs import BucketAssets
-from revisit.gcp.settings import Settings
+from revisit.adapters.gcp.assets import BucketAssets
+from revisit.adapters.gcp.settings import Settings
 
 
 @pytest.fixture(scope="module")

@@ -14,10 +14,10 @@ import pytest
 from data import missing
 from emulators import new_project, tied
 from emulators.storage import create_bucket, set_faults, storage
-from revisit import jobs
+from revisit.adapters.gcp.assets import CACHE_CONTROL, UNFINISHED, BucketAssets
+from revisit.adapters.gcp.settings import Settings
+from revisit.chain import job_lifecycle
 from revisit.errors import BadInput, GiveUp, Retry
-from revisit.gcp.gcs import CACHE_CONTROL, UNFINISHED, BucketAssets
-from revisit.gcp.settings import Settings
 
 COG = "image/tiff; application=geotiff; profile=cloud-optimized"
 UPLOAD, NAME = "^/upload/", "/rewriteTo/"
@@ -146,8 +146,8 @@ def test_a_name_that_the_bucket_removes_after_a_day_is_no_asset(assets, tmp_path
 
 STORING = """
 import sys, pathlib
-from revisit.gcp.gcs import BucketAssets
-from revisit.gcp.settings import Settings
+from revisit.adapters.gcp.assets import BucketAssets
+from revisit.adapters.gcp.settings import Settings
 assets = BucketAssets(Settings(sys.argv[1]))
 file = assets.workspace() / "big.tif"
 file.write_bytes(bytes(48_000_000))
@@ -175,7 +175,7 @@ def test_a_process_killed_while_it_stores_leaves_nothing_under_the_name(assets, 
 
 def test_what_killed_processes_left_in_the_workspace_is_cleared(settings, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    code = ("import sys, os; from revisit.gcp.gcs import BucketAssets; from revisit.gcp.settings import Settings\n"
+    code = ("import sys, os; from revisit.adapters.gcp.assets import BucketAssets; from revisit.adapters.gcp.settings import Settings\n"
             "file = BucketAssets(Settings(sys.argv[1])).workspace() / 'half'; file.write_bytes(b'x'); print(file, flush=True); os.kill(os.getpid(), 9)")
     child = subprocess.run([sys.executable, "-c", code, settings.project], capture_output=True, text=True, env=os.environ | {"TMPDIR": str(tmp_path)})
     left = Path(child.stdout.strip())
@@ -201,7 +201,7 @@ def test_a_full_workspace_may_be_tried_again_and_nothing_is_in_the_bucket(settin
 
     backend, job = SimpleNamespace(assets=BucketAssets(settings)), SimpleNamespace(id="j")
     with pytest.raises(Retry, match="No space left"):
-        jobs.keep(backend, job, "big.tif", lambda path: path.write_bytes(bytes(3_000_000)), COG)
+        job_lifecycle.keep(backend, job, "big.tif", lambda path: path.write_bytes(bytes(3_000_000)), COG)
     assert names(bucket) == [] and list(backend.assets.workspace().iterdir()) == []
     for number in range(12):
         try:
@@ -211,7 +211,7 @@ def test_a_full_workspace_may_be_tried_again_and_nothing_is_in_the_bucket(settin
     with pytest.raises(Retry, match="no room for unfinished files"):
         BucketAssets(settings).workspace()
     subprocess.run(["mount", "-o", "remount,size=8m,nr_inodes=100", str(small_disk)], check=True)
-    assert jobs.keep(backend, job, "big.tif", lambda path: path.write_bytes(bytes(3_000_000)), COG).size == 3_000_000
+    assert job_lifecycle.keep(backend, job, "big.tif", lambda path: path.write_bytes(bytes(3_000_000)), COG).size == 3_000_000
 
 
 # -------------------------------------------------------------------------------------------------------------------- check

@@ -13,15 +13,15 @@ import pytest
 from emulators.iam import TOKEN, Iam, Metadata
 from emulators.storage import ask, create_bucket, storage
 from products import FIELD, NOW, ended, known, product
+from revisit.adapters.gcp.assets import BucketAssets
+from revisit.adapters.gcp.settings import Settings
+from revisit.adapters.gcp.signed_urls import BROWSER_S, CLI_S, UrlSigner, url_signer
+from revisit.adapters.local.backend import local_backend
 from revisit.api import create_app
-from revisit.api.asked import Identity
-from revisit.commands import results
+from revisit.api.http.request_context import Identity
+from revisit.domain.job import Cover
 from revisit.errors import BadInput, GiveUp, Retry
-from revisit.gcp.gcs import BucketAssets
-from revisit.gcp.settings import Settings
-from revisit.gcp.signing import BROWSER_S, CLI_S, UrlSigner, url_signer
-from revisit.job import Cover
-from revisit.local.backend import local_backend
+from revisit.services import results
 
 EMAIL = "api@a-project.iam.gserviceaccount.com"
 PATH = "jobs/j/NDVI-a+b=c@d.tif"

@@ -15,10 +15,10 @@ import rasterio
 from data import shared_data
 from emulators.storage import create_bucket, set_faults
 from revisit.errors import GiveUp, Retry
-from revisit.raster.gdal import storage as storage_settings
-from revisit.raster.grid import Grid
-from revisit.raster.stored import read_cog
-from revisit.raster.writer import MEDIA_TYPE, write_cog
+from revisit.pixels.raster.gdal import storage as storage_settings
+from revisit.pixels.raster.grid import Grid
+from revisit.pixels.raster.read_cog import read_cog
+from revisit.pixels.raster.write_cog import MEDIA_TYPE, write_cog
 
 BANDS = ("B02", "B03", "B04", "B08")
 SIDE = 2048

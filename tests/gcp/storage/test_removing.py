@@ -3,8 +3,8 @@
 import pytest
 
 from emulators.storage import set_faults
+from revisit.adapters.gcp.assets import BucketAssets
 from revisit.errors import BadInput, Retry
-from revisit.gcp.gcs import BucketAssets
 
 
 def stored(assets: BucketAssets, *paths: str) -> None:

@@ -12,8 +12,8 @@ import pytest
 from data import missing
 from emulators import new_project
 from emulators.storage import another, create_bucket, storage
-from revisit.gcp.gcs import BucketAssets
-from revisit.gcp.settings import Settings
+from revisit.adapters.gcp.assets import BucketAssets
+from revisit.adapters.gcp.settings import Settings
 
 
 @pytest.fixture(scope="module", params=["ours", "another"])

@@ -11,6 +11,6 @@
     showing      what is found, as items
 """
 
-from revisit.api.stac import files, items, landing, numbers
+from revisit.api.stac import assets, items, landing, statistics_export
 
-ROUTES = (*landing.ROUTES, *items.ROUTES, *files.ROUTES, *numbers.ROUTES)
+ROUTES = (*landing.ROUTES, *items.ROUTES, *assets.ROUTES, *statistics_export.ROUTES)

@@ -6,15 +6,15 @@ from urllib.parse import urlencode
 import msgspec
 from flask import Response, request
 
-from revisit.api.asked import Asked, asks
-from revisit.api.stac import files
-from revisit.api.stac.parameters import Search, of_address, of_body
-from revisit.api.stac.showing import GEOJSON, answer, here, link, root_links, shown
-from revisit.commands import finding
-from revisit.commands.sorting import sorted_page
-from revisit.commands.wanting import RESULTS
+from revisit.api.http.request_context import Asked, asks
+from revisit.api.stac import assets as files
+from revisit.api.stac.search_request import Search, of_address, of_body
+from revisit.api.stac.serializer import GEOJSON, answer, here, link, root_links, shown
 from revisit.errors import NotFound
-from revisit.product_item import COLLECTIONS
+from revisit.stac import item_search
+from revisit.stac.product_item import COLLECTIONS
+from revisit.stac.search_query import RESULTS
+from revisit.stac.sorted_search import sorted_page
 
 
 def search(asked: Asked) -> Response:
@@ -34,7 +34,7 @@ def items(asked: Asked, id: str) -> Response:
 
 
 def item(asked: Asked, id: str, item: str) -> Response:
-    found = finding.one(asked.backend, id, item, asked.owner)
+    found = item_search.one(asked.backend, id, item, asked.owner)
     return answer(shown(found, None if found.job else files.assets(asked, found.product)), GEOJSON)
 
 

@@ -5,14 +5,14 @@ from typing import Any
 from flask import Response
 from flask.typing import ResponseReturnValue
 
-from revisit.api.asked import Asked
-from revisit.api.stac.showing import answer, here, link, root_links
-from revisit.bands import BANDS, SPECTRAL
-from revisit.commands.wanting import RESULTS
-from revisit.cql import PROPERTIES
+from revisit.api.http.request_context import Asked
+from revisit.api.stac.serializer import answer, here, link, root_links
+from revisit.domain.bands import BANDS, SPECTRAL
+from revisit.domain.product import Level
 from revisit.errors import NotFound
-from revisit.product import Level
-from revisit.product_item import COLLECTIONS
+from revisit.stac.cql2 import PROPERTIES
+from revisit.stac.product_item import COLLECTIONS
+from revisit.stac.search_query import RESULTS
 
 _API = "https://api.stacspec.org/v1.0.0"
 _OGC = "http://www.opengis.net/spec"

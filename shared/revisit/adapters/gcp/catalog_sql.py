@@ -1,0 +1,139 @@
+"""What the catalog asks BigQuery: texts that BigQuery and DuckDB both understand, and the values that go with them.
+
+Values are only ever parameters; what is put into a text is the name of a table, or one of the texts below. Every question with a
+known period says so by `sensing_time`, which the table is partitioned by.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from revisit.adapters.gcp.filter_sql import text_of
+from revisit.adapters.gcp.month_partitions import Period
+from revisit.domain.product_filter import Overlap
+from revisit.ports.catalog import Query
+from revisit.ports.catalog_schema import SCHEMA
+
+COLUMNS = ", ".join(SCHEMA.names)
+KEPT = "OPTIONS (expiration_timestamp = TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 1 DAY))"
+"""Of a table for rows on their way: BigQuery itself lets go of it, should a crash leave it behind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """Names of the catalog's tables, as a text has them."""
+
+    product: str
+    """Every version of every product: the columns of `catalog_schema.SCHEMA`, its position in the log, whether a later version replaced it."""
+    addition: str
+    """What each addition brought, by source and month of sensing: how many products, where in the log, and which times they are of."""
+    turn: str
+    """One row: the position that the next product gets. Who adds changes it, so that of two who add at once one begins anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A text with the values of its parameters."""
+
+    text: str
+    values: Mapping[str, Any]
+
+
+def staging(table: str, columns: Iterable[tuple[str, str]]) -> Question:
+    """Make a table for rows on their way: names and types."""
+    return Question(f"CREATE TABLE IF NOT EXISTS {table} ({', '.join(f'{name} {kind}' for name, kind in columns)}) {KEPT}", {})
+
+
+def _condition(parts: Sequence[str]) -> str:
+    return " AND ".join(parts)
+
+
+def within(period: Period, values: dict[str, Any], column: str = "sensing_time") -> list[str]:
+    """Conditions that hold in a period; adds to the values of the question."""
+    parts = []
+    if period.start is not None:
+        values["start"] = period.start
+        parts.append(f"{column} >= @start")
+    if period.end is not None:
+        values["end"] = period.end
+        parts.append(f"{column} <= @end")
+    return parts
+
+
+def unseen(tables: Tables, source: str, ids: Sequence[str], period: Period) -> Question:
+    """Those of the ids that the catalog has from this source."""
+    values: dict[str, Any] = {"source": source, "ids": list(ids)}
+    where = _condition(["source = @source", *within(period, values), "id IN (SELECT * FROM UNNEST(@ids))"])
+    return Question(f"SELECT DISTINCT id FROM {tables.product} WHERE {where}", values)
+
+
+def get(tables: Tables, id: str, source: str, tile: str | None, period: Period) -> Question:
+    """The product of an id, the one published last where there are several."""
+    values: dict[str, Any] = {"id": id}
+    parts = ["id = @id", "NOT replaced", *within(period, values)]
+    if tile:
+        values["tile"] = tile
+        parts.append("tile = @tile")
+    if source:
+        values["source"] = source
+        parts.append("source = @source")
+    return Question(f"SELECT {COLUMNS} FROM {tables.product} WHERE {_condition(parts)} ORDER BY published DESC NULLS LAST, position DESC LIMIT 1", values)
+
+
+def search(tables: Tables, query: Query, tiles: Sequence[str] | None, after: tuple[datetime, str, str] | None, period: Period, limit: int) -> Question:
+    """Products that meet the query within a period, by (sensing_time, id, source), forward or backward."""
+    values: dict[str, Any] = {"limit": limit}
+    parts = ["NOT replaced", *within(period, values)]
+    if tiles is not None:
+        # Named one by one, not as an array: BigQuery looks only into the blocks of a constant's tile.
+        named = {f"tile_{number}": tile for number, tile in enumerate(tiles)}
+        values |= named
+        parts.append(f"tile IN ({', '.join(f'@{name}' for name in named)})" if named else "FALSE")
+    if query.level:
+        values["level"] = query.level
+        parts.append("level = @level")
+    if query.source:
+        values["source"] = query.source
+        parts.append("source = @source")
+    if query.max_cloud is not None:
+        values["max_cloud"] = float(query.max_cloud)
+        parts.append("(cloud_cover IS NULL OR cloud_cover <= @max_cloud)")
+    if query.bounds:
+        parts.append(text_of(Overlap(query.bounds), values))
+    if query.ids:
+        values["ids"] = list(query.ids)
+        parts.append("id IN (SELECT * FROM UNNEST(@ids))")
+    if query.condition:
+        parts.append(text_of(query.condition, values))
+    if after:
+        values |= {"after_time": after[0], "after_id": after[1], "after_source": after[2]}
+        parts.append(_BEFORE if query.latest_first else _AFTER)
+    order = "sensing_time DESC, id DESC, source DESC" if query.latest_first else "sensing_time, id, source"
+    return Question(f"SELECT {COLUMNS} FROM {tables.product} WHERE {_condition(parts)} ORDER BY {order} LIMIT @limit", values)
+
+
+_AFTER = "(sensing_time > @after_time OR (sensing_time = @after_time AND (id > @after_id OR (id = @after_id AND source > @after_source))))"
+_BEFORE = "(sensing_time < @after_time OR (sensing_time = @after_time AND (id < @after_id OR (id = @after_id AND source < @after_source))))"
+
+
+def freshness(tables: Tables) -> Question:
+    """What is known of each source, from the account of the additions."""
+    return Question(f"""SELECT source, SUM(products) AS products, MAX(last_sensing) AS last_sensing, MAX(last_published) AS last_published
+FROM {tables.addition} GROUP BY source ORDER BY source""", {})
+
+
+def additions(tables: Tables, cursor: int, limit: int) -> Question:
+    """The account of the additions from a position on."""
+    return Question(f"""SELECT source, first_position, last_position, first_sensing, last_sensing FROM {tables.addition}
+WHERE last_position >= @cursor ORDER BY first_position, last_position LIMIT @limit""", {"cursor": cursor, "limit": limit})
+
+
+def logged(tables: Tables, cursor: int, end: int, period: Period, past: Mapping[str, datetime], limit: int) -> Question:
+    """Products in the order of the log, within a period, but for those of a source sensed before the moment given for it."""
+    values: dict[str, Any] = {"cursor": cursor, "last": end - 1, "limit": limit}
+    parts = ["position >= @cursor", "position <= @last", *within(period, values)]
+    for number, (source, moment) in enumerate(sorted(past.items())):
+        values |= {f"past_{number}": source, f"since_{number}": moment}
+        parts.append(f"(source <> @past_{number} OR sensing_time >= @since_{number})")
+    return Question(f"SELECT {COLUMNS}, position FROM {tables.product} WHERE {_condition(parts)} ORDER BY position LIMIT @limit", values)

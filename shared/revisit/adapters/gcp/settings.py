@@ -1,0 +1,101 @@
+"""What a deployment says of itself in the environment: read once, checked before anything is written."""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from revisit.domain.webhook_secret import key_of
+from revisit.errors import BadInput
+
+EMULATORS = ("FIRESTORE_EMULATOR_HOST", "PUBSUB_EMULATOR_HOST", "BIGQUERY_EMULATOR_HOST", "STORAGE_EMULATOR_HOST")
+"""Variables by which Google's own clients find a local stand-in."""
+
+SIGNING_KEY = "REVISIT_SIGNING_KEY"
+_PROJECT = re.compile(r"[a-z][a-z0-9-]{4,28}[a-z0-9]")
+_NAMES = {
+    "REVISIT_DATABASE": re.compile(r"\(default\)|[a-z][a-z0-9-]{2,61}[a-z0-9]"),
+    "REVISIT_DATASET": re.compile(r"[A-Za-z0-9_]{1,1024}"),
+    "REVISIT_BUCKET": re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]"),
+    "REVISIT_LOCATION": re.compile(r"[A-Za-z]+[A-Za-z0-9-]*"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where a deployment keeps its things."""
+
+    project: str
+    """REVISIT_PROJECT."""
+    bucket: str = ""
+    """REVISIT_BUCKET: of what jobs make; PROJECT-revisit-results where it is not named."""
+    database: str = "(default)"
+    """REVISIT_DATABASE: of Firestore."""
+    dataset: str = "revisit"
+    """REVISIT_DATASET: of BigQuery."""
+    location: str = "europe-west1"
+    """REVISIT_LOCATION: region of bucket, dataset and functions."""
+    sources: tuple[str, ...] = ()
+    """REVISIT_SOURCES: SPECs that a refresh asks, separated by blanks."""
+    base_url: str = ""
+    """REVISIT_BASE_URL: where the API is reached."""
+    signer: str = ""
+    """REVISIT_SIGNER: e-mail of the service account in whose name URLs are signed; the running one's where it is not named."""
+    sites: tuple[str, ...] = ()
+    """REVISIT_SITES: origins of the web page, separated by blanks, which may ask the API."""
+    operators: tuple[str, ...] = ()
+    """REVISIT_OPERATORS: verified e-mail addresses of those who look after the whole, separated by blanks."""
+    signing_key: bytes = field(default=b"", repr=False)
+    """REVISIT_SIGNING_KEY: what the secrets of webhooks are derived from; Secret Manager gives it to `api` and `deliver` alone."""
+    auth_emulator: str = ""
+    """FIREBASE_AUTH_EMULATOR_HOST: stands in for Identity Platform, in projects that are demonstrations only."""
+
+    def __post_init__(self) -> None:
+        if not self.bucket:
+            object.__setattr__(self, "bucket", f"{self.project}-revisit-results")
+
+    @property
+    def emulated(self) -> bool:
+        """Whether anything stands in for Google's services."""
+        return any(os.environ.get(name) for name in EMULATORS)
+
+    @property
+    def pubsub(self) -> str:
+        """Where Pub/Sub is asked."""
+        emulator = os.environ.get("PUBSUB_EMULATOR_HOST")
+        return f"http://{emulator}" if emulator else "https://pubsub.googleapis.com"
+
+
+def named_project(environment: Mapping[str, str] = os.environ) -> str | None:
+    """The project that the environment names, which may be the empty text; None where it names none."""
+    return environment.get("REVISIT_PROJECT")
+
+
+def settings(environment: Mapping[str, str] = os.environ) -> Settings:
+    """Read and check the environment.
+
+    Raises:
+        BadInput: A variable is missing or makes no sense; the sentence names it and the remedy.
+    """
+    project = environment.get("REVISIT_PROJECT", "").strip()
+    if not project:
+        emulator = next((name for name in EMULATORS if environment.get(name)), None)
+        because = f"{emulator} names an emulator but " if emulator else ""
+        raise BadInput(f"{because}REVISIT_PROJECT is {'empty' if 'REVISIT_PROJECT' in environment else 'not set'}: "
+                       "set it to the id of your Google Cloud project, such as revisit-lakes")
+    if not _PROJECT.fullmatch(project):
+        raise BadInput(f"REVISIT_PROJECT {project!r} is not a project id (6 to 30 small letters, digits and hyphens); "
+                       "see `gcloud projects list`, column PROJECT_ID")
+    for name, form in _NAMES.items():
+        value = environment.get(name, "").strip()
+        if value and not form.fullmatch(value):
+            raise BadInput(f"{name} {value!r} is not a name that Google Cloud takes; correct it or leave it out")
+    given = {name: environment[variable].strip() for name, variable in _VARIABLES.items() if environment.get(variable, "").strip()}
+    key = environment.get(SIGNING_KEY, "").strip()
+    return Settings(project, sources=tuple(environment.get("REVISIT_SOURCES", "").split()),
+                    sites=tuple(environment.get("REVISIT_SITES", "").split()), operators=tuple(environment.get("REVISIT_OPERATORS", "").split()),
+                    signing_key=key_of(key, SIGNING_KEY) if key else b"", auth_emulator=environment.get("FIREBASE_AUTH_EMULATOR_HOST", "").strip(), **given)
+
+
+_VARIABLES = {"bucket": "REVISIT_BUCKET", "database": "REVISIT_DATABASE", "dataset": "REVISIT_DATASET", "location": "REVISIT_LOCATION",
+              "base_url": "REVISIT_BASE_URL", "signer": "REVISIT_SIGNER"}

@@ -1,0 +1,110 @@
+"""Makes the backend of one data folder."""
+
+import logging
+import os
+from functools import cache
+from pathlib import Path
+
+import msgspec
+
+from revisit.adapters.local.asset_folder import FolderAssets
+from revisit.adapters.local.disk_space import network_disk
+from revisit.adapters.local.queue import LocalQueue
+from revisit.adapters.local.records import LocalRecords
+from revisit.adapters.local.sqlite import Database
+from revisit.adapters.local.wakeup import Doorbell
+from revisit.adapters.local.webhook_key import signing_key
+from revisit.domain.clock import Clock, system_clock
+from revisit.errors import BadInput
+from revisit.ports.backend import Backend
+from revisit.ports.catalog import Catalog
+from revisit.ports.sources import Source
+
+DATABASE = "revisit.db"
+ASSETS = "assets"
+CATALOG = "catalog"
+BELLS = "bells"
+_SOURCES = "sources"
+
+
+def local_backend(data: Path, sources: tuple[str, ...] = (), now: Clock = system_clock) -> Backend:
+    """The backend of a data folder, which is made where it is missing.
+
+    Args:
+        data: Holds revisit.db, catalog/, assets/ and, where a webhook is signed, signing.key.
+        sources: SPECs that a refresh asks, besides those that `remember_sources` put into the folder.
+        now: The present.
+
+    Returns:
+        A backend whose `bus` is the `LocalQueue`.
+
+    Raises:
+        BadInput: The folder cannot be written, is from a newer Revisit, or is not one of ours.
+        GiveUp: Its database is damaged.
+    """
+    database = open_database(data)
+    bell = Doorbell(data / BELLS)
+    queue = LocalQueue(database, now, bell)
+    queue.recover()
+
+    @cache
+    def catalog() -> Catalog:
+        from revisit.adapters.local.catalog import LocalCatalog
+
+        return LocalCatalog(data / CATALOG)
+
+    return Backend(catalog, LocalRecords(database, now, bell), FolderAssets(data / ASSETS), queue, _open_source,
+                   tuple(dict.fromkeys((*remembered_sources(database), *sources))), now, channels=data / "channels",
+                   signing_key=cache(lambda: signing_key(data)))
+
+
+def local_queue(backend: Backend) -> LocalQueue:
+    """The queue of a local backend, for those who work it off."""
+    if not isinstance(backend.bus, LocalQueue):
+        raise TypeError("this backend has no queue of its own")
+    return backend.bus
+
+
+def open_database(data: Path) -> Database:
+    """The database of a data folder, both made where they are missing.
+
+    Raises:
+        BadInput, GiveUp: As `local_backend`.
+    """
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"the data folder {data} cannot be made ({error.strerror}); name another with --data") from error
+    if not os.access(data, os.W_OK | os.X_OK):
+        raise BadInput(f"the data folder {data} cannot be written; make it writable, or name another with --data")
+    if kind := network_disk(data):
+        logging.getLogger(__name__).warning(
+            "the data folder %s is on a network disk (%s), where a power cut or a lost connection can damage it; "
+            "name a folder on a local disk with --data", data, kind)
+    return Database(data / DATABASE)
+
+
+def remember_sources(data: Path, sources: tuple[str, ...]) -> tuple[str, ...]:
+    """Keep the SPECs of sources in the data folder besides those kept before, for all commands that follow; returns all of them."""
+    database = open_database(data)
+    try:
+        with database.writing() as connection:
+            kept = tuple(dict.fromkeys((*remembered_sources(database), *sources)))
+            connection.execute("INSERT INTO setting (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                               (_SOURCES, msgspec.json.encode(kept).decode()))
+    finally:
+        database.close()
+    return kept
+
+
+def remembered_sources(database: Database) -> tuple[str, ...]:
+    """The SPECs kept by `remember_sources`."""
+    with database.reading() as connection:
+        value = connection.execute("SELECT value FROM setting WHERE name = ?", (_SOURCES,)).get
+    return msgspec.json.decode(value, type=tuple[str, ...]) if value else ()
+
+
+def _open_source(spec: str) -> Source:
+    from revisit.adapters.sources import open_source
+
+    return open_source(spec)

@@ -1,0 +1,179 @@
+"""What makes the catalog's log quick to search: sorted parts, derived from it and made again whenever they are missing."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from revisit.adapters.local.catalog_manifest import Log, stored_schema, writing
+from revisit.adapters.local.catalog_segment import COLUMNS, FACTS, GROUP, ROWS, TABLES, columns_of
+from revisit.adapters.local.segment_files import Span, covering, named, remove, span, sweep, write_whole
+from revisit.errors import Retry
+
+if TYPE_CHECKING:
+    pass
+
+SUFFIX = ".part"
+PARTS = 8
+"""Parts at most before small ones are joined."""
+SPILL, ORDERED = "spill", "ordered.parquet"
+MEMORY = "1GB"
+"""What sorting may use before it goes to the disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """The parts in one folder; writers hold the catalog's lock."""
+
+    folder: Path
+
+    def parts(self) -> list[Span]:
+        """Its parts in order; they cover the log from its beginning, though not to its end."""
+        return covering(named(self.folder, SUFFIX))
+
+    def discard(self) -> None:
+        """Remove all of it."""
+        remove(self.folder)
+
+    def cover(self, log: Log, whole: bool = False) -> None:
+        """Index the rest of the log, and join parts where there are many.
+
+        Args:
+            whole: Whether to make all of it one part.
+        """
+        parts, end = self.parts(), log.end()
+        first = done = parts[-1].end if parts else 0
+        if whole and len(parts) + (end > done) > 1:
+            first = 0
+        elif len(parts) >= PARTS:
+            # Each part left is at least twice as long as all that follow it together.
+            for part in reversed(parts):
+                if part.rows >= 2 * (end - part.end):
+                    break
+                first = part.first
+        if first < end:
+            part = span(self.folder, first, end, SUFFIX)
+            with writing(self.folder), _sorting(self.folder):
+                write_whole(part.path, partial(_build, segments=log.between(first, end), first=first, end=end))
+        sweep(self.folder, SUFFIX)
+        log.indexed(end)
+
+
+@contextmanager
+def _sorting(folder: Path) -> Iterator[None]:
+    """Say in a sentence why the index could not be made; the log is not touched by that."""
+    import duckdb
+
+    try:
+        yield
+    except duckdb.Error as error:
+        raise Retry(f"the catalog's index in {folder} cannot be made ({str(error).splitlines()[0]}); no product is lost, make room "
+                    "and try again") from error
+
+
+def _build(folder: Path, segments: list[Span], first: int, end: int) -> None:
+    """Write all files of a part."""
+    import duckdb
+    import numpy as np
+    import pyarrow.parquet as pq
+
+    folder.mkdir()
+    rows = {"files": [str(segment.path) for segment in segments], "first": first, "end": end}
+    with duckdb.connect(config={"threads": 2}) as engine:
+        # What ORDER BY says is kept all the same.
+        engine.execute("set python_enable_replacements=false; set preserve_insertion_order=false; set enable_progress_bar=false")
+        engine.execute(f"set memory_limit='{MEMORY}'; set temp_directory={_quoted(folder / SPILL)}")
+        engine.execute("create temp table hidden as select hides as position from read_parquet($files) "
+                       "where hides between $first and $end - 1 and position < $end", rows)
+        facts: dict[str, Any] = {"first": first, "rows": end - first}
+        facts["freshness"] = [list(found) for found in engine.execute(
+            "select source, count(*) - count(hides), epoch_us(max(sensing_time)), epoch_us(max(published)) from read_parquet($files) "
+            "where position >= $first and position < $end group by source order by source", rows).fetchall()]
+        facts["sources"] = [source for source, *_ in facts["freshness"]]
+        names = ", ".join(stored_schema().names)
+        # Rows that another one replaces come first, under no tile.
+        # By way of a file, which is written as it is sorted: a result would be held in memory whole.
+        ordered = folder / ORDERED
+        engine.execute(
+            f"copy (select {names}, if(position in (from hidden), '', tile) as place, hash(source, id) as ids, "  # noqa: S608
+            "hash(source, id, published) as versions from read_parquet($files) where position >= $first and position < $end "
+            f"order by place, sensing_time) to {_quoted(ordered)} (format parquet, compression lz4, row_group_size 65536)", rows)
+    with pq.ParquetFile(ordered) as file:
+        tables = _write_rows(folder, file.iter_batches(GROUP * 256), facts["sources"], first, end)
+    remove(ordered)
+    facts["rows"] = len(tables["ids"])
+    tables["versions"].sort()
+    tables["places"] = np.argsort(tables["ids"])
+    tables["ids"] = tables["ids"][tables["places"]]
+    remove(folder / SPILL)
+    for name, array in tables.items():
+        array.astype(TABLES[name], copy=False).tofile(folder / name)
+    facts["lengths"] = dict.fromkeys(COLUMNS, facts["rows"]) | {name: len(array) for name, array in tables.items()}
+    facts["sums"] = {name: checksum(folder / name) for name in (*COLUMNS, *TABLES, ROWS)}
+    (folder / FACTS).write_text(json.dumps(facts))
+
+
+def _quoted(path: Path) -> str:
+    # SET and COPY take no parameters here; the path is the data folder's, which the user owns.
+    return "'" + str(path).replace("'", "''") + "'"
+
+
+def checksum(path: Path) -> int:
+    """CRC-32 of a file."""
+    from isal.isal_zlib import crc32
+
+    found = 0
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 22):
+            found = crc32(chunk, found)
+    return found
+
+
+def _write_rows(folder: Path, batches: Any, sources: list[str], first: int, end: int) -> dict[str, Any]:
+    """Write the rows and the columns as they come, sorted; return what is to be sorted otherwise."""
+    from contextlib import ExitStack
+
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    ids, versions = np.empty(end - first, np.uint64), np.empty(end - first, np.uint64)
+    hides: list[Any] = []
+    hiders: list[Any] = []
+    tiles: list[bytes] = []
+    starts: list[int] = []
+    written = 0
+    rest = None
+    with ExitStack() as stack:
+        # Half as small again with zstd, yet ten times slower to unpack a group of.
+        options = pa.ipc.IpcWriteOptions(compression="lz4")
+        sink = stack.enter_context(pa.ipc.new_file(str(folder / ROWS), stored_schema(), options=options))
+        files = {name: stack.enter_context((folder / name).open("wb")) for name in COLUMNS}
+        for batch in batches:
+            for name, column in columns_of(batch, sources).items():
+                column.astype(COLUMNS[name]).tofile(files[name])
+            places = batch["place"]
+            runs = pc.run_end_encode(places)
+            ends = np.asarray(runs.run_ends)
+            for tile, start in zip(runs.values.to_pylist(), [0, *ends[:-1].tolist()], strict=True):
+                if not tiles or tiles[-1] != tile.encode():
+                    tiles.append(tile.encode())
+                    starts.append(written + start)
+            here = slice(written, written + batch.num_rows)
+            ids[here], versions[here] = batch["ids"].to_numpy(), batch["versions"].to_numpy()
+            again = pc.fill_null(pc.less(batch["hides"], first), False)
+            hides.append(batch["hides"].filter(again).to_numpy(zero_copy_only=False))
+            hiders.append(batch["ids"].filter(again).to_numpy())
+            written += batch.num_rows
+            table = pa.Table.from_batches([batch]).select(stored_schema().names).cast(stored_schema())
+            table = pa.concat_tables([rest, table]).combine_chunks() if rest else table
+            whole = table.num_rows // GROUP * GROUP
+            sink.write_table(table.slice(0, whole), max_chunksize=GROUP)
+            rest = table.slice(whole)
+        if rest:
+            sink.write_table(rest, max_chunksize=GROUP)
+    return {"ids": ids[:written], "versions": versions[:written], "hides": np.concatenate([*hides, np.empty(0)]),
+            "hiders": np.concatenate([*hiders, np.empty(0, np.uint64)]), "tiles": np.array(tiles, "S5"), "starts": np.array([*starts, written])}

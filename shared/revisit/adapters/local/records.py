@@ -1,0 +1,170 @@
+"""Records as JSON documents in SQLite, found by the fields that `revisit.records.KINDS` names."""
+
+import contextlib
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import apsw
+import msgspec
+
+from revisit.adapters.local.outbox import enqueue
+from revisit.adapters.local.sqlite import Database
+from revisit.adapters.local.wakeup import Doorbell
+from revisit.domain.clock import Clock
+from revisit.errors import GiveUp
+from revisit.ports.envelope import Envelope
+from revisit.ports.record_types import KINDS, NAMES, decode, encode, index_of, name_of
+
+MARKS_KEPT = timedelta(days=30)
+
+
+class LocalRecords:
+    """The Records port on one file; threads and processes may share it."""
+
+    def __init__(self, database: Database, now: Clock, bell: Doorbell) -> None:
+        self._database = database
+        self._now = now
+        self._bell = bell
+        _find_anew(database)
+
+    def get[T](self, kind: type[T], id: str) -> T | None:
+        with self._database.reading() as connection:
+            return _get(connection, kind, id)
+
+    def find[T](self, kind: type[T], after: str = "", limit: int = 1000, **fields: Any) -> list[T]:
+        statement, values = _search(kind, fields)
+        with self._database.reading() as connection:
+            return [_read(body, kind) for (body,) in connection.execute(f"SELECT body {statement} LIMIT ?", (*values, after, limit))]
+
+    def count(self, kind: type[Any], **fields: Any) -> int:
+        statement, values = _search(kind, fields)
+        with self._database.reading() as connection:
+            return int(connection.execute(f"SELECT count(*) {statement}", (*values, "")).get)
+
+    def transact[T](self, work: Callable[["LocalTransaction"], T]) -> T:
+        with self._database.writing() as connection:
+            transaction = LocalTransaction(connection, self._now())
+            result = work(transaction)
+            transaction.close()
+        if transaction.sent:
+            self._bell.ring()
+        return result
+
+
+class LocalTransaction:
+    """Reads, then writes, on the connection that began the transaction."""
+
+    def __init__(self, connection: apsw.Connection, now: datetime) -> None:
+        self._connection: apsw.Connection | None = connection
+        self._now = now
+        self._wrote = False
+        self.sent = 0
+        """Messages queued by it."""
+
+    def close(self) -> None:
+        """After this the transaction refuses everything."""
+        self._connection = None
+
+    def get[T](self, kind: type[T], id: str) -> T | None:
+        return _get(self._reading(), kind, id)
+
+    def put(self, record: Any) -> None:
+        write(self._writing(), record)
+
+    def delete(self, kind: type[Any], id: str) -> None:
+        erase(self._writing(), kind, id)
+
+    def marked(self, mark: str) -> bool:
+        return self._reading().execute("SELECT 1 FROM mark WHERE id = ?", (mark,)).get is not None
+
+    def mark(self, mark: str) -> None:
+        connection, now = self._writing(), self._now.timestamp()
+        connection.execute("INSERT INTO mark (id, at) VALUES (?, ?) ON CONFLICT (id) DO NOTHING", (mark, now))
+        # Each new mark takes up to two outdated ones away, so that the table stays as long as 30 days are.
+        connection.execute("DELETE FROM mark WHERE key IN (SELECT key FROM mark ORDER BY key LIMIT 2) AND at < ?",
+                           (now - MARKS_KEPT.total_seconds(),))
+
+    def send(self, envelope: Envelope) -> None:
+        self.sent += enqueue(self._writing(), envelope, self._now)
+
+    def _reading(self) -> apsw.Connection:
+        if self._wrote:
+            raise RuntimeError("a transaction reads before its first write: read all that is needed, then put, mark and send")
+        return self._open()
+
+    def _writing(self) -> apsw.Connection:
+        self._wrote = True
+        return self._open()
+
+    def _open(self) -> apsw.Connection:
+        if self._connection is None:
+            raise RuntimeError("the transaction is over; do all reading and writing within the function given to `transact`")
+        return self._connection
+
+
+def write(connection: apsw.Connection, record: Any) -> None:
+    """Write a record and what it is found by; only what changed of the latter is touched."""
+    kind = name_of(type(record))
+    connection.execute("INSERT INTO record (kind, id, body) VALUES (?, ?, ?) ON CONFLICT (kind, id) DO UPDATE SET body = excluded.body",
+                       (kind, record.id, encode(record).decode()))
+    wanted = {(field, value) for field, values in index_of(record).items() for value in values}
+    known = set(connection.execute("SELECT field, value FROM record_index WHERE kind = ? AND id = ?", (kind, record.id)))
+    for field, value in known - wanted:
+        connection.execute("DELETE FROM record_index WHERE kind = ? AND field = ? AND value = ? AND id = ?", (kind, field, value, record.id))
+    for field, value in wanted - known:
+        connection.execute("INSERT INTO record_index (kind, field, value, id) VALUES (?, ?, ?, ?)", (kind, field, value, record.id))
+
+
+def _find_anew(database: Database) -> None:
+    """Have every record be found by the fields of today, where the folder was written when these were others."""
+    fields = msgspec.json.encode({name_of(kind): names for kind, names in KINDS.items()}).decode()
+    with database.reading() as connection:
+        if connection.execute("SELECT 1 FROM setting WHERE name = 'found by' AND value = ?", (fields,)).get:
+            return
+    with database.writing() as connection:
+        for kind, body in list(connection.execute("SELECT kind, body FROM record")):
+            with contextlib.suppress(KeyError, msgspec.MsgspecError):  # `doctor` tells of those
+                write(connection, decode(body, NAMES[kind]))
+        connection.execute("INSERT INTO setting (name, value) VALUES ('found by', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", (fields,))
+
+
+def erase(connection: apsw.Connection, kind: type[Any], id: str) -> None:
+    """Remove a record, if it is there."""
+    connection.execute("DELETE FROM record WHERE kind = ? AND id = ?", (name_of(kind), id))
+    connection.execute("DELETE FROM record_index WHERE kind = ? AND id = ?", (name_of(kind), id))
+
+
+def _get[T](connection: apsw.Connection, kind: type[T], id: str) -> T | None:
+    body = connection.execute("SELECT body FROM record WHERE kind = ? AND id = ?", (name_of(kind), id)).get
+    return None if body is None else _read(body, kind)
+
+
+def _read[T](body: str, kind: type[T]) -> T:
+    try:
+        return decode(body, kind)
+    except msgspec.MsgspecError as error:
+        raise GiveUp(f"a record of kind {name_of(kind)} is damaged ({error}); run `revisit doctor` to see which") from error
+
+
+_SEARCH_ALL = "FROM record WHERE kind = ? AND id > ? ORDER BY id"
+_SEARCH = (
+    "FROM record_index AS lead CROSS JOIN record ON record.kind = lead.kind AND record.id = lead.id"
+    " WHERE lead.field = ? AND lead.value = ?{others} AND lead.kind = ? AND lead.id > ? ORDER BY lead.id"
+)
+_OTHER = (
+    " AND EXISTS (SELECT 1 FROM record_index AS other"
+    " WHERE other.kind = lead.kind AND other.field = ? AND other.value = ? AND other.id = lead.id)"
+)
+
+
+def _search(kind: type[Any], fields: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
+    """What finds records by fields, to stand behind a SELECT, and its parameters up to `after`."""
+    if unknown := fields.keys() - set(KINDS[kind]):
+        raise ValueError(f"a {name_of(kind)} is not found by {', '.join(sorted(unknown))}; only by {', '.join(KINDS[kind])}")
+    if not fields:
+        return _SEARCH_ALL, (name_of(kind),)
+    # Most records share a state or an owner: the other fields lead.
+    names = sorted(fields, key=lambda name: name in ("owner", "state"))
+    statement = _SEARCH.format(others=_OTHER * (len(names) - 1))
+    return statement, (*(text for name in names for text in (name, str(fields[name]))), name_of(kind))

@@ -1,0 +1,210 @@
+"""The one database file of a data folder: records, marks, queue and settings, so that one transaction holds them all.
+
+Settings: write-ahead log, synchronous=FULL, 5 s of patience, no memory map, BEGIN IMMEDIATE. Through apsw, whose
+SQLite has no write-ahead-log reset fault (sqlite.org/wal.html, "the WAL-reset bug", fixed in 3.51.3).
+"""
+
+import os
+import threading
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import apsw
+
+from revisit.adapters.local.disk_space import place
+from revisit.atomic_write import carry_to_disk
+from revisit.errors import BadInput, GiveUp, Retry
+
+VERSION = 1
+"""Of the tables; a folder with a higher number is from a newer Revisit."""
+APPLICATION = 0x52767374
+"""Marks the file as ours ("Rvst")."""
+PATIENCE_MS = 5000
+OLDEST_SQLITE = (3, 51, 3)
+
+TABLES = """
+CREATE TABLE record (
+    key INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,
+    id TEXT NOT NULL,
+    body TEXT NOT NULL,
+    UNIQUE (kind, id)
+) STRICT;
+CREATE TABLE record_index (
+    kind TEXT NOT NULL,
+    field TEXT NOT NULL,
+    value TEXT NOT NULL,
+    id TEXT NOT NULL,
+    PRIMARY KEY (kind, field, value, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX record_index_of ON record_index (kind, id);
+CREATE TABLE mark (
+    key INTEGER PRIMARY KEY, -- in the order of setting, so that the oldest are found first
+    id TEXT NOT NULL UNIQUE,
+    at REAL NOT NULL -- seconds since 1970
+) STRICT;
+CREATE TABLE queue (
+    key INTEGER PRIMARY KEY, -- in the order of arrival
+    id TEXT NOT NULL UNIQUE,
+    function TEXT NOT NULL,
+    topic TEXT NOT NULL,
+    lane INTEGER NOT NULL, -- 0 live, 1 backfill
+    body BLOB NOT NULL,
+    queued REAL NOT NULL, -- seconds since 1970
+    due REAL NOT NULL DEFAULT 0, -- 0: ready; else when its lease or its delay ends
+    attempt INTEGER NOT NULL DEFAULT 0,
+    holder TEXT NOT NULL DEFAULT '', -- the process that leased it
+    error TEXT NOT NULL DEFAULT '' -- of the attempt before
+) STRICT;
+CREATE INDEX queue_ready ON queue (function, lane, key) WHERE due = 0;
+CREATE INDEX queue_due ON queue (due) WHERE due > 0;
+CREATE TABLE setting (
+    name TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
+
+
+class Database:
+    """The database file of one data folder, used by many threads and many processes at once; each thread has its connection."""
+
+    def __init__(self, file: Path) -> None:
+        """Open it, making it (but not its folder) where it is missing.
+
+        Raises:
+            BadInput: It is from a newer version, not ours, or cannot be written.
+            GiveUp: It is damaged.
+            Retry: The disk is full, or the file busy for too long.
+        """
+        if tuple(int(part) for part in apsw.sqlite_lib_version().split(".")) < OLDEST_SQLITE:
+            raise GiveUp(f"SQLite {apsw.sqlite_lib_version()} can damage a file that two processes write; install apsw 3.51.3 or newer")
+        self.file = file
+        self._writer = threading.Lock()
+        """Threads of this process take turns here, without the sleeps of SQLite's own waiting."""
+        self._own = threading.local()
+        self._all: weakref.WeakSet[apsw.Connection] = weakref.WeakSet()
+        self.connection()
+
+    def connection(self) -> apsw.Connection:
+        """This thread's connection; a forked process gets its own (sqlite.org/howtocorrupt.html, section 2.6)."""
+        own: dict[int, apsw.Connection] = self._own.__dict__.setdefault("connections", {})
+        found = own.get(os.getpid())
+        if found is None:
+            with speaking(self.file):
+                found = own[os.getpid()] = _open(self.file)
+            self._all.add(found)
+        return found
+
+    @contextmanager
+    def reading(self) -> Iterator[apsw.Connection]:
+        """This thread's connection, its errors put in our words."""
+        with speaking(self.file):
+            yield self.connection()
+
+    @contextmanager
+    def writing(self, durable: bool = True) -> Iterator[apsw.Connection]:
+        """One serialisable transaction: committed at the end, undone by any exception.
+
+        Args:
+            durable: Whether it must outlast a power cut. A lease need not: what it leaves in the log is carried to the disk by
+                the next durable commit, and a lost one only means that the message is handed out again.
+
+        Raises:
+            Retry: The file is busy for too long, or the disk is full; nothing was written.
+        """
+        connection = self.connection()
+        if connection.in_transaction:
+            raise RuntimeError("a transaction was begun within a transaction; do its work in the one that is open")
+        with self._writer, speaking(self.file):
+            if not durable:
+                connection.execute("PRAGMA synchronous=NORMAL")
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                yield connection
+                connection.execute("COMMIT")
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                if not durable:
+                    connection.execute("PRAGMA synchronous=FULL")
+
+    def close(self) -> None:
+        """Close the connections of all threads; none may be in use."""
+        for connection in list(self._all):
+            connection.close()
+        self._all.clear()
+        self._own = threading.local()
+
+
+@contextmanager
+def speaking(file: Path) -> Iterator[None]:
+    """Put what SQLite says into our two errors, each naming the folder and the remedy."""
+    try:
+        yield
+    except (apsw.BusyError, apsw.LockedError) as error:
+        raise Retry(f"the data folder {file.parent} is busy: another process kept it locked for {PATIENCE_MS / 1000:g} s") from error
+    except apsw.FullError as error:
+        raise Retry(f"the disk of the data folder {file.parent} is full: nothing was written; make room") from error
+    except apsw.IOError as error:
+        raise Retry(f"the disk of the data folder {file.parent} does not take what is written: {error}; see whether it is full") from error
+    except (apsw.CorruptError, apsw.NotADBError) as error:
+        raise GiveUp(f"{file} is damaged or not a database ({error}); run `revisit doctor --data {file.parent}`, "
+                     "or put a copy in its place") from error
+    except (apsw.ReadOnlyError, apsw.CantOpenError, apsw.PermissionsError) as error:
+        raise BadInput(f"the data folder {file.parent} cannot be written ({error}); make it writable, or name another with --data") from error
+
+
+def _open(file: Path) -> apsw.Connection:
+    if not file.exists():
+        _create(file)
+    elif not file.stat().st_size:
+        raise GiveUp(f"{file} has been emptied; put a copy in its place, or move the folder {file.parent} away to begin anew")
+    connection = apsw.Connection(str(file), flags=apsw.SQLITE_OPEN_READWRITE)
+    try:
+        _set_up(connection, file)
+    except (GiveUp, apsw.Error):
+        connection.close()
+        raise
+    return connection
+
+
+def _set_up(connection: apsw.Connection, file: Path) -> None:
+    connection.set_busy_timeout(PATIENCE_MS)
+    connection.execute("PRAGMA mmap_size=0")
+    if _value(connection, "PRAGMA application_id") != APPLICATION:
+        raise BadInput(f"{file} is not a database of Revisit; name another folder with --data")
+    if (version := _value(connection, "PRAGMA user_version")) > VERSION:
+        raise BadInput(f"the data folder {file.parent} is from a newer Revisit (its tables have version {version}, this one knows "
+                       f"{VERSION}); update Revisit, or name another folder with --data")
+    if version < VERSION:
+        raise BadInput(f"the data folder {file.parent} is from an older Revisit (its tables have version {version}, this one knows "
+                       f"{VERSION}) that cannot be carried over; name another folder with --data")
+    if connection.readonly("main"):
+        raise BadInput(f"{file} cannot be written; make it writable, or name another folder with --data")
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA journal_size_limit=67108864")
+
+
+def _create(file: Path) -> None:
+    """Make the tables aside and put the file in place at once, so that one that is there is never half made."""
+    log = file.with_name(file.name + "-wal")
+    if log.exists() and log.stat().st_size:
+        raise GiveUp(f"{file} is missing although its log {log.name} is there; put both back from a copy, or move the folder "
+                     f"{file.parent} away to begin anew")
+    aside = file.with_name(f".{file.name}.{os.urandom(8).hex()}")
+    try:
+        connection = apsw.Connection(str(aside))
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute(f"BEGIN; {TABLES} PRAGMA application_id={APPLICATION}; PRAGMA user_version={VERSION}; COMMIT")
+        connection.close()
+        place(aside, file)
+        carry_to_disk(file.parent)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _value(connection: apsw.Connection, statement: str) -> int:
+    return int(connection.execute(statement).get)

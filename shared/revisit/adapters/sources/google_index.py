@@ -1,0 +1,94 @@
+"""google-index:PATH-or-URL: the index.csv.gz of Google's Sentinel-2 bucket (L1C) or of its L2 folder (L2A), and the products beside it."""
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from revisit.adapters.sources.google_index_download import fetch, is_url
+from revisit.adapters.sources.metadata_file import MAX_BYTES, reader
+from revisit.domain.bands import BandFile, SourceFile
+from revisit.domain.product import Product
+from revisit.errors import GiveUp
+from revisit.ports.sources import Listing
+
+if TYPE_CHECKING:
+    from revisit.adapters.sources.google_index_listing import Index
+
+PUBLIC = "https://storage.googleapis.com/gcp-public-data-sentinel-2/"
+"""The bucket, which anybody may read."""
+
+
+class GoogleIndex:
+    """The index at one location, and the tree of products that it lists."""
+
+    announces_all = False
+
+    def __init__(self, location: str) -> None:
+        self.location = location
+        self.spec = f"google-index:{location}"
+
+    @property
+    def root(self) -> str:
+        """What the paths in the bucket begin at: the folder of the index (of L1C; for L2A the one above L2), ending in a slash.
+
+        A local index without a tree beside it lists the products of the public bucket.
+        """
+        if is_url(self.location):
+            folder = self.location.partition("?")[0].rpartition("/")[0]
+            return folder.removesuffix("/L2") + "/"
+        beside = Path(self.location).absolute().parent
+        beside = beside.parent if beside.name == "L2" else beside
+        return f"{beside}/" if (beside / "tiles").is_dir() or (beside / "L2" / "tiles").is_dir() else PUBLIC
+
+    def listing(self, state: dict[str, Any], unseen: Callable[[Any], Any], now: datetime) -> Listing:  # noqa: ARG002
+        """What the index has and the catalog lacks; see `Source.listing`.
+
+        The state holds the file's mark, how many rows it had, and some ids by which a catalog that lost them is found out.
+        """
+        listing = Listing(batches=iter(()), state=state)
+        listing.batches = self._index().batches(state, unseen, listing)
+        return listing
+
+    def check(self) -> None:
+        """Whether the file is there and begins as an index does; see `Source.check`."""
+        self._index().check()
+
+    def bands(self, product: Product) -> dict[str, BandFile]:
+        """The band files of a product; see `Source.bands`."""
+        from revisit.adapters.sources.safe import bands_of
+
+        root = self._root_of(product)
+        if is_url(root):
+            return bands_of(product.href, lambda path: fetch(f"{product.href}/{path}", MAX_BYTES), product.tile)
+        return bands_of(product.href, reader(Path(product.href), Path(root)), product.tile)
+
+    def files(self, product: Product) -> list[SourceFile]:
+        """All files of a product; see `Source.files`."""
+        from revisit.adapters.sources import safe_files
+
+        root = self._root_of(product)
+        if is_url(root):
+            return safe_files.listed(product.href, lambda path: fetch(f"{product.href}/{path}", MAX_BYTES))
+        inside, folder = Path(root).resolve(), Path(product.href).resolve()
+        if not folder.is_relative_to(inside) or not folder.is_dir():
+            raise GiveUp(f"{product.href!r} is not a folder below {root}")
+        return safe_files.in_folder(folder, lambda path: safe_files.within(path, inside))
+
+    def _root_of(self, product: Product) -> str:
+        """The root, which the product lies below.
+
+        Raises:
+            GiveUp: It does not.
+        """
+        root = self.root
+        path = product.href.removeprefix(root)
+        if path == product.href or any(part in ("", ".", "..") for part in path.split("/")) or any(sign in path for sign in "%?#\\"):
+            raise GiveUp(f"{product.href!r} lies outside {root}, where this source's products are")
+        return root
+
+    def _index(self) -> "Index":
+        # Whoever reads bands only need not have what takes the lines of an index apart.
+        from revisit.adapters.sources.google_index_listing import Index
+
+        return Index(self.location, self.spec, self.root)

@@ -1,0 +1,234 @@
+"""Rows of Google's index.csv.gz as products: whole columns at a time, row by row only to find the one that is wrong.
+
+The columns come by name, all as text. Source: the header of the files themselves; values as `data/google_index` quotes them.
+"""
+
+import csv
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from revisit.errors import BadInput, GiveUp
+from revisit.ports.catalog_schema import SCHEMA
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+KEY = ("PRODUCT_ID", "MGRS_TILE")
+"""What a product is known by."""
+NEEDED = (*KEY, "DATATAKE_IDENTIFIER", "SENSING_TIME", "CLOUD_COVER", "GENERATION_TIME", "NORTH_LAT", "SOUTH_LAT", "WEST_LON", "EAST_LON",
+          "BASE_URL")
+USED = (*NEEDED, "TOTAL_SIZE")
+"""Columns that are read; a file may lack the size."""
+KNOWN = frozenset((*USED, "GRANULE_ID", "GEOMETRIC_QUALITY_FLAG"))
+"""Columns of the published files; others mean that the file is another one than we think."""
+
+BUCKET = "gs://gcp-public-data-sentinel-2/"
+
+COMPACT = (r"^(?P<platform>S2[A-Z])_MSI(?P<level>L1C|L2A)_(?P<datatake>\d{8}T\d{6})_N(?P<baseline>\d{4})_R(?P<orbit>\d{3})"
+           r"_T(?P<tile>\d{2}[A-Z]{3})_\d{8}T\d{6}$")
+OLD = (r"^(?P<platform>S2[A-Z])_[A-Z]{4}_PRD_MSI(?P<level>L1C|L2A)_[A-Z0-9]{4}_\d{8}T\d{6}_R(?P<orbit>\d{3})"
+       r"_V\d{8}T\d{6}_\d{8}T\d{6}$")
+DATATAKE = r"^GS2[A-Z]_(?P<datatake>\d{8}T\d{6})_\d{6}_N(?P<major>\d{2})\.(?P<minor>\d{2})$"
+TILE = r"^T?\d{1,2}[C-HJ-NP-X][A-HJ-NP-Z][A-HJ-NP-V]$"
+PLACE = r"^gs://gcp-public-data-sentinel-2/(L2/)?tiles/\d{1,2}/[C-X]/[A-Z]{2}/[A-Za-z0-9_]+(\.SAFE)?/?$"
+
+LIMITS = {"west": ("WEST_LON", 180), "south": ("SOUTH_LAT", 90), "east": ("EAST_LON", 180), "north": ("NORTH_LAT", 90)}
+"""Our column, the file's, and how far it reaches on either side of zero."""
+
+Rejected = list[tuple[str, str]]
+
+
+def header(line: bytes, location: str) -> list[str]:
+    """The names of the columns, from the first line of a file.
+
+    Raises:
+        GiveUp: They are others than those that are known.
+    """
+    names = [name.strip().upper() for name in next(csv.reader([line.decode("utf-8-sig", "replace")]), [])]
+    missing = [name for name in NEEDED if name not in names]
+    strange = [name for name in names if name not in KNOWN]
+    if missing or strange or len(set(names)) < len(names):
+        faults = [f"lacks the columns {', '.join(missing)}" if missing else "", f"has unknown ones: {', '.join(strange)[:300]}" if strange else "",
+                  "names a column twice" if len(set(names)) < len(names) else ""]
+        raise GiveUp(f"the header of {location} {' and '.join(filter(None, faults))}; it is not an index that Revisit knows")
+    return names
+
+
+def ids(rows: "pa.Table | pa.RecordBatch") -> "pa.Array":
+    """Ids of the products: names without .SAFE; an old name covers many tiles, so the tile is added to it."""
+    import pyarrow.compute as pc
+
+    names = pc.fill_null(rows["PRODUCT_ID"], "")
+    if pc.all(pc.equal(pc.binary_length(names), len("S2A_MSIL2A_20180327T105019_N0207_R051_T31UFS_20180327T134916"))).as_py():
+        return names
+    names = pc.replace_substring_regex(names, r"\.SAFE$", "")
+    return pc.if_else(pc.match_substring(names, "_PRD_MSI"), pc.binary_join_element_wise(names, _tiles(rows), "_T"), names)
+
+
+def products(rows: "pa.Table", source: str, root: str) -> "tuple[pa.Table, Rejected]":
+    """Rows as the catalog has them, and those that could not be understood with the reason.
+
+    Args:
+        rows: The columns `USED`, as text.
+        source: SPEC of the source.
+        root: What stands before the path in the bucket, ending in a slash.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    check = _Check(rows)
+    columns: dict[str, Any] = {}
+    name = pc.replace_substring_regex(pc.fill_null(rows["PRODUCT_ID"], ""), r"\.SAFE$", "")
+    compact, old = pc.extract_regex(name, COMPACT), pc.extract_regex(name, OLD)
+    check.need(pc.or_(pc.is_valid(compact), pc.is_valid(old)), "PRODUCT_ID", "is not the name of a Sentinel-2 product")
+    datatake = pc.extract_regex(pc.fill_null(rows["DATATAKE_IDENTIFIER"], ""), DATATAKE)
+
+    def part(of: Any, field: str) -> Any:
+        return pc.struct_field(of, field)
+
+    columns["tile"] = _tiles(rows)
+    check.need(pc.fill_null(pc.match_substring_regex(rows["MGRS_TILE"], TILE), False), "MGRS_TILE", "is not a tile")
+    stated = pc.fill_null(part(compact, "tile"), columns["tile"])
+    check.need(pc.fill_null(pc.equal(stated, columns["tile"]), True), "MGRS_TILE", "is another tile than the product's name says")
+    columns["sensing_time"] = check.moments("SENSING_TIME")
+    check.need(pc.is_valid(columns["sensing_time"]), "SENSING_TIME", "is not an instant")
+    columns["published"] = check.moments("GENERATION_TIME")
+    columns["cloud_cover"] = check.numbers("CLOUD_COVER", 0, 100)
+    columns["size"] = pc.cast(pc.floor(check.numbers("TOTAL_SIZE", 0, 1e15)), pa.int64())
+    for ours, (theirs, limit) in LIMITS.items():
+        columns[ours] = check.numbers(theirs, -limit, limit)
+        check.need(pc.is_valid(columns[ours]), theirs, "is not a number of degrees")
+    check.need(pc.fill_null(pc.less_equal(columns["south"], columns["north"]), True), "SOUTH_LAT", "lies north of NORTH_LAT")
+    check.need(pc.fill_null(pc.match_substring_regex(rows["BASE_URL"], PLACE), False), "BASE_URL", f"is not a product below {BUCKET}")
+
+    columns["id"] = ids(rows)
+    columns["source"] = pa.repeat(pa.scalar(source), rows.num_rows)
+    columns["level"] = pc.coalesce(part(compact, "level"), part(old, "level"))
+    columns["platform"] = pc.coalesce(part(compact, "platform"), part(old, "platform"))
+    columns["relative_orbit"] = pc.cast(pc.coalesce(part(compact, "orbit"), part(old, "orbit")), pa.int32())
+    columns["baseline"] = pc.coalesce(part(compact, "baseline"), pc.binary_join_element_wise(part(datatake, "major"), part(datatake, "minor"), ""))
+    columns["datatake"] = pc.coalesce(part(compact, "datatake"), part(datatake, "datatake"),
+                                      pc.strftime(columns["sensing_time"], "%Y%m%dT%H%M%S").cast(pa.string()))
+    # Seconds keep their fraction in strftime.
+    columns["datatake"] = pc.utf8_slice_codeunits(columns["datatake"], 0, len("20220706T085611"))
+    path = pc.replace_substring_regex(pc.replace_substring(pc.fill_null(rows["BASE_URL"], ""), BUCKET, ""), "/$", "")
+    columns["href"] = pc.binary_join_element_wise(pa.scalar(root), path, "")
+    columns["footprint"] = pa.nulls(rows.num_rows, pa.string())
+
+    kept = pa.table({field.name: columns[field.name] for field in SCHEMA}).filter(pa.array(check.good))
+    return _across(kept).cast(SCHEMA), check.rejected()
+
+
+def _tiles(rows: Any) -> Any:
+    """01WCP for 1WCP, T1WCP and T01WCP."""
+    import pyarrow.compute as pc
+
+    bare = pc.replace_substring_regex(rows["MGRS_TILE"], "^T", "")
+    return pc.replace_substring_regex(bare, r"^(\d[A-Z]{3})$", r"0\1")
+
+
+def _across(table: "pa.Table") -> "pa.Table":
+    """Bounds that reach round the globe belong to tiles at the antimeridian, which have true ones."""
+    import numpy as np
+    import pyarrow as pa
+
+    west, east = table["west"].to_numpy().copy(), table["east"].to_numpy().copy()
+    rows = np.flatnonzero((east - west > 180) | (west > east))
+    if not len(rows):
+        return table
+    tiles = table["tile"].take(pa.array(rows)).to_pylist()
+    for row, tile in zip(rows.tolist(), tiles, strict=True):
+        west[row], east[row] = west_east(tile) or (max(west[row], east[row]), min(west[row], east[row]))
+    for name, values in (("west", west), ("east", east)):
+        table = table.set_column(table.column_names.index(name), name, pa.array(values))
+    return table
+
+
+@cache
+def west_east(tile: str) -> tuple[float, float] | None:
+    """West and east of a tile's footprint, west > east across the antimeridian; None where there is no such tile."""
+    import shapely
+
+    from revisit.geo.mgrs_tile import Tile
+
+    try:
+        parts = shapely.get_parts(Tile.parse(tile).footprint)
+    except BadInput:
+        return None
+    bounds = shapely.bounds(parts)
+    if len(parts) == 1:
+        return float(bounds[0, 0]), float(bounds[0, 2])
+    return float(bounds[bounds[:, 0] > 0, 0].min()), float(bounds[bounds[:, 2] < 0, 2].max())
+
+
+class _Check:
+    """Which rows are good, and what is wrong with the first thing that is wrong in the others."""
+
+    def __init__(self, rows: "pa.Table") -> None:
+        import numpy as np
+
+        self._rows = rows
+        self._wrong: dict[int, tuple[str, str]] = {}
+        self.good: NDArray[np.bool_] = np.ones(rows.num_rows, bool)
+
+    def need(self, condition: Any, column: str, reason: str) -> None:
+        """Reject the rows for which the condition does not hold."""
+        import numpy as np
+
+        holds = np.asarray(condition)
+        for row in np.flatnonzero(~holds & self.good).tolist():
+            self._wrong[row] = column, reason
+        self.good &= holds
+
+    def numbers(self, column: str, least: float, most: float) -> Any:
+        """Numbers, null where there is none; rows whose text is none, or out of range, are rejected."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        if column not in self._rows.column_names:
+            return pa.nulls(self._rows.num_rows, pa.float64())
+        found = self._cast(column, lambda text: pc.cast(text, pa.float64()))
+        # NaN lies in no range.
+        within = pc.and_(pc.greater_equal(found, least), pc.less_equal(found, most))
+        self.need(pc.fill_null(within, True), column, f"is not between {least:g} and {most:g}")
+        return found
+
+    def moments(self, column: str) -> Any:
+        """Instants in UTC, null where there is none; rows whose text is none are rejected."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        return self._cast(column, lambda text: pc.cast(text, pa.timestamp("us", "UTC")))
+
+    def rejected(self) -> Rejected:
+        """(product, reason) of the rows that are not good."""
+        import pyarrow as pa
+
+        return [(_text(self._rows["PRODUCT_ID"][row].cast(pa.binary()).as_py()),
+                 f"{column} {_text(self._rows[column][row].cast(pa.binary()).as_py())!r} {reason}")
+                for row, (column, reason) in sorted(self._wrong.items())]
+
+    def _cast(self, column: str, whole: Callable[[Any], Any]) -> Any:
+        import numpy as np
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        text = self._rows[column].combine_chunks()
+        try:
+            return whole(text)
+        except pa.ArrowInvalid:
+            pass
+        readable = np.ones(len(text), bool)
+        for row in range(len(text)):
+            try:
+                whole(text.slice(row, 1))
+            except pa.ArrowInvalid:
+                readable[row] = False
+        self.need(readable, column, "cannot be read")
+        return whole(pc.if_else(pa.array(readable), text, None))
+
+
+def _text(cell: bytes | None) -> str:
+    return (cell or b"").decode(errors="replace")[:200]

@@ -1,0 +1,213 @@
+"""What MTD_MSIL*.xml says of a SAFE product: its tiles and their images, and what the numbers in them mean.
+
+Offsets come from RADIO_ADD_OFFSET or BOA_ADD_OFFSET of each band; absent means 0. Source: ESA, Sentinel-2 Products Specification
+Document 14 (compact form) and 13 (form before 2016-12-06: many tiles in a package, IMAGE_ID without a path).
+"""
+
+import math
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from revisit.adapters.sources import strict_xml as xml
+from revisit.domain.bands import SPECTRAL
+from revisit.domain.product import LEVELS, Level, OldProductName, ProductName
+from revisit.errors import BadInput, GiveUp, NotFound
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+DRIVERS = {".jp2": "JP2OpenJPEG", ".tif": "GTiff"}
+"""GDAL drivers by the suffix of an image."""
+
+_TILE = re.compile(r"_T(\d{2}[C-HJ-NP-X][A-HJ-NP-Z]{2})(?=_|$)")
+
+type Read = Callable[[str], bytes]
+"""Reads a file by its path relative to the product; raises NotFound where there is none, Retry where nothing answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Granule:
+    """One tile of a package."""
+
+    tile: str
+    folder: str
+    """Relative to the product; empty where no image says it."""
+    images: tuple[str, ...]
+    """Paths relative to the product, with suffix."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """What MTD_MSIL*.xml says of a product."""
+
+    name: str
+    level: Level
+    granules: tuple[Granule, ...]
+    quantification: float
+    """DN of reflectance 1."""
+    offsets: dict[str, float]
+    """DN to add, by band."""
+    layers: dict[str, float]
+    """Quantification of AOT and WVP."""
+    nodata: int
+    root: "Element"
+
+    def numbers(self, band: str) -> tuple[float, float]:
+        """Scale and offset of a band: reflectance = DN * scale + offset."""
+        if band in SPECTRAL:
+            return 1 / self.quantification, self.offsets.get(band, 0.0) / self.quantification
+        return (1.0, 0.0) if band == "SCL" else (1 / self.layers.get(band, 1000.0), 0.0)
+
+    def granule(self, tile: str = "") -> Granule:
+        """The one of a tile.
+
+        Raises:
+            GiveUp: The package has no such tile, or several and none is named.
+        """
+        found = [granule for granule in self.granules if not tile or granule.tile == tile]
+        if len(found) != 1:
+            raise GiveUp(f"{self.name} holds {len(self.granules)} tiles, {len(found)} of them {tile or 'of any name'}")
+        return found[0]
+
+
+def read_metadata(content: bytes, name: str) -> Metadata:
+    """Understand the bytes of MTD_MSIL*.xml.
+
+    Args:
+        content: XML.
+        name: The product's, for messages, and as its id where it is one.
+
+    Raises:
+        GiveUp: It is not the metadata of a Sentinel-2 product.
+    """
+    root = xml.parse(content, "MTD_MSIL*.xml")
+    level = next((level for level in LEVELS if level[1:] in (xml.text(root, "PROCESSING_LEVEL") or root.tag)), None)
+    if level is None:
+        raise GiveUp(f"the metadata of {name} is neither of L1C nor of L2A")
+    quantification = _positive(root, "BOA_QUANTIFICATION_VALUE", "L2A_BOA_QUANTIFICATION_VALUE", "QUANTIFICATION_VALUE")
+    if quantification is None:
+        raise GiveUp(f"the metadata of {name} states no quantification value")
+    layers = {band: _positive(root, f"{band}_QUANTIFICATION_VALUE", f"L2A_{band}_QUANTIFICATION_VALUE") for band in ("AOT", "WVP")}
+    granules = _by_tile(_granule(element) for element in root.iter() if element.tag in ("Granule", "Granules"))
+    if not granules:
+        raise GiveUp(f"the metadata of {name} lists no granule")
+    return Metadata(_id(name, root), level, granules, quantification, _offsets(root),
+                    {band: value for band, value in layers.items() if value}, _nodata(root), root)  # fmt: skip
+
+
+def metadata_of(root: str, read: Read) -> Metadata:
+    name = last(root).removesuffix(".SAFE")
+    candidates = [f"MTD_MSI{level}.xml" for level in sorted(LEVELS, key=lambda level: f"MSI{level}" not in name)]
+    try:
+        old = OldProductName.parse(name)
+        candidates = [f"{name.replace('_PRD_MSI', '_MTD_SAF')}.xml", f"{name.replace(f'_PRD_MSI{old.level}', '_MTD_SAFL1C')}.xml"]
+    except BadInput:
+        pass
+    for candidate in candidates:
+        try:
+            return read_metadata(read(candidate), name)
+        except NotFound:
+            continue
+    raise NotFound(f"{name} holds no {' and no '.join(candidates)}")
+
+
+def _id(name: str, root: "Element") -> str:
+    for text in (name, xml.text(root, "PRODUCT_URI") or "", xml.text(root, "PRODUCT_URI_2A") or ""):
+        for kind in (ProductName, OldProductName):
+            try:
+                return str(kind.parse(text))
+            except BadInput:
+                continue
+    raise GiveUp(f"neither the folder's name {name!r} nor its PRODUCT_URI is a product's name")
+
+
+def _by_tile(granules: Iterable[Granule]) -> tuple[Granule, ...]:
+    """One entry a tile: early L2A lists a tile once for every resolution."""
+    tiles: dict[str, Granule] = {}
+    for granule in granules:
+        known = tiles.get(granule.tile)
+        tiles[granule.tile] = replace(known, images=known.images + granule.images) if known else granule
+    return tuple(tiles.values())
+
+
+def _granule(element: "Element") -> Granule:
+    identifier = element.get("granuleIdentifier", "")
+    suffix = ".tif" if element.get("imageFormat", "").lower() in ("geotiff", "tiff") else ".jp2"
+    images = tuple(_image(child.text or "", identifier, suffix) for child in element if child.tag.startswith(("IMAGE_FILE", "IMAGE_ID")))
+    found = _TILE.search(identifier) or next(filter(None, map(_TILE.search, images)), None)
+    if not found:
+        raise GiveUp(f"granule {identifier!r} names no MGRS tile")
+    folder = PurePosixPath(*PurePosixPath(images[0]).parts[:2]) if images else PurePosixPath("GRANULE", identifier)
+    return Granule(found[1], str(folder), images)
+
+
+def _image(text: str, granule: str, suffix: str) -> str:
+    """Path of an image relative to the product: as stated, or by the old form's rule."""
+    text = text.strip()
+    if "/" not in text:
+        resolution = re.search(r"_(\d\d)m$", text)
+        text = "/".join(["GRANULE", granule, "IMG_DATA", *([f"R{resolution[1]}m"] if resolution else []), text])
+    path = PurePosixPath(text)
+    if path.is_absolute() or ".." in path.parts or re.search(r"[\\:%\x00-\x1f<>?#]", text) or path.parts[:1] != ("GRANULE",):
+        raise GiveUp(f"the metadata names the image {text!r}, which lies outside the product")
+    return str(path if path.suffix in DRIVERS else path.with_name(path.name + suffix))
+
+
+_ORDER = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12")
+"""Bands by their band_id."""
+
+
+def _offsets(root: "Element") -> dict[str, float]:
+    names = dict(enumerate(_ORDER))
+    for element in root.iter("Spectral_Information"):
+        physical = re.fullmatch(r"B(\d+)(A?)", element.get("physicalBand", ""))
+        if physical and re.fullmatch(r"\d{1,2}", element.get("bandId", "")):
+            names[int(element.get("bandId", ""))] = f"B{physical[1]}A" if physical[2] else f"B{int(physical[1]):02d}"
+    offsets = {}
+    for tag in ("BOA_ADD_OFFSET", "RADIO_ADD_OFFSET"):
+        for element in root.iter(tag):
+            try:
+                offsets[names[int(element.get("band_id", ""))]] = finite(element.text)
+            except (ValueError, KeyError):
+                raise GiveUp(f"the {tag} of band_id {element.get('band_id')!r} is {element.text!r}, which is not understood") from None
+    if offsets and len(offsets) < len(_ORDER):
+        missing = [band for band in _ORDER if band not in offsets and band != "B10"]
+        if missing:
+            raise GiveUp(f"the metadata states the offset of {', '.join(sorted(offsets))}, but none of {', '.join(missing)}")
+    return offsets
+
+
+def _nodata(root: "Element") -> int:
+    for values in root.iter("Special_Values"):
+        index = xml.text(values, "SPECIAL_VALUE_INDEX") or ""
+        if xml.text(values, "SPECIAL_VALUE_TEXT") == "NODATA" and re.fullmatch(r"\d{1,5}", index):
+            return int(index)
+    return 0
+
+
+def _positive(root: "Element", *tags: str) -> float | None:
+    for tag in tags:
+        if text := xml.text(root, tag):
+            try:
+                value = finite(text)
+            except ValueError:
+                value = 0.0
+            if value <= 0:
+                raise GiveUp(f"{tag} is {text!r}, which is not a number above 0")
+            return value
+    return None
+
+
+def finite(text: str | None) -> float:
+    value = float(text or "")
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return value
+
+
+def last(root: str) -> str:
+    """The last step of a path or URL."""
+    return root.rstrip("/").rsplit("/", 1)[-1]

@@ -1,0 +1,290 @@
+"""One STAC item as a product and its band files; the same for a folder and for an API.
+
+Understood are STAC 1.0 and 1.1 with the eo, raster, grid, mgrs and s2 extensions as Earth Search v0, v1 and c1, Planetary Computer,
+CDSE and static catalogs write them.
+"""
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from revisit.adapters.sources.stated_footprint import bounds, footprint
+from revisit.domain.bands import BANDS, SPECTRAL, BandFile, SourceFile, band_name
+from revisit.domain.clock import instant
+from revisit.domain.product import Level, Product, ProductName
+from revisit.errors import BadInput, GiveUp
+
+OFFSET_BASELINE = "0400"
+"""From this baseline on a product may carry a radiometric offset, so silence about it is not taken for zero."""
+
+_STAMP = "%Y%m%dT%H%M%S"
+_TILE = re.compile(r"(?:MGRS-)?T?(\d{1,2})([C-HJ-NP-X][A-HJ-NP-Z]{2})")
+_ID = re.compile(r"(S2[A-Z])_T?(\d{1,2}[C-HJ-NP-X][A-HJ-NP-Z]{2})_\d{8}\S*_(L1C|L2A)\b")
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:\-]{0,199}")
+_MSI = re.compile(r"S2[A-Z]_MSI")
+_DATATAKE = re.compile(r"GS2[A-Z]_(\d{8}T\d{6})_\d{6}_N(\d{2})\.?(\d{2})")
+_NAME = re.compile(r"[^A-Za-z0-9._\-]|^\.+")
+_SHA256 = re.compile(r"1220[0-9a-f]{64}")
+"""As a multihash."""
+_KEY_RESOLUTION = re.compile(r"_(\d{2})m$")
+
+
+def is_item(value: Any) -> bool:
+    """Whether decoded JSON is a STAC item at all."""
+    return isinstance(value, dict) and value.get("type") == "Feature" and isinstance(value.get("assets"), dict) and "stac_version" in value
+
+
+def is_sentinel_2(item: dict[str, Any]) -> bool:
+    """Whether an item is of Sentinel-2 L1C or L2A; others are no business of ours."""
+    properties = item.get("properties")
+    properties = properties if isinstance(properties, dict) else {}
+    words = f"{properties.get('constellation')} {properties.get('platform')} {item.get('collection')}".lower()
+    return bool(re.search(r"sentinel[- _]?s?2", words) or _ID.match(str(item.get("id"))) or _MSI.match(str(item.get("id"))))
+
+
+def product_of(item: dict[str, Any], source: str, href: str) -> Product:
+    """The product that an item describes.
+
+    Args:
+        item: Decoded JSON.
+        source: SPEC of its source.
+        href: Where the item itself lies.
+
+    Raises:
+        GiveUp: Something a product cannot do without is missing or makes no sense.
+    """
+    properties, id = item.get("properties"), item.get("id")
+    if not isinstance(id, str) or not _PLAIN.fullmatch(id):
+        raise GiveUp(f"the item's id {str(id)[:200]!r} is not of 1 to 200 letters, digits and . _ - :")
+    if not isinstance(properties, dict):
+        raise GiveUp("the item has no properties")
+    name = _name(item, properties)
+    shortened = _ID.match(id)
+    sensing_time = _moment(properties, "datetime", "start_datetime")
+    if sensing_time is None:
+        raise GiveUp("the item states no datetime")
+    shape, box = footprint(item["geometry"]) if item.get("geometry") else (None, None)
+    west, south, east, north = box or bounds(item.get("bbox"))
+    datatake = _DATATAKE.fullmatch(str(properties.get("s2:datatake_id")))
+    return Product(
+        id=id.removesuffix(".SAFE"),
+        source=source,
+        level=_level(item, properties, name),
+        platform=_platform(properties, name, shortened),
+        tile=_tile(properties, name, shortened),
+        sensing_time=sensing_time,
+        datatake=f"{name.datatake:{_STAMP}}" if name else datatake[1] if datatake else f"{sensing_time:{_STAMP}}",
+        west=west, south=south, east=east, north=north,
+        cloud_cover=_cloud_cover(properties),
+        relative_orbit=_whole(properties.get("sat:relative_orbit"), 143) or (name.relative_orbit if name else None),
+        baseline=_baseline(properties, name),
+        published=_moment(properties, "s2:generation_time", "published") or (name.discriminator if name else None),
+        href=href,
+        footprint=shape,
+    )  # fmt: skip
+
+
+def band_files(item: dict[str, Any], resolve: Callable[[str], str]) -> tuple[dict[str, BandFile], dict[str, str]]:
+    """The band files of an item, and the reason for each band that is left out.
+
+    Of several files of one band the native resolution wins, then the GeoTIFF. The offset is the one in force for the file: none
+    where Earth Search says that it has applied it to the COG, otherwise the one that the asset states.
+
+    Args:
+        item: Decoded JSON.
+        resolve: Turns an href into an absolute local path or https URL; raises GiveUp for one that must not be read.
+    """
+    files: dict[str, tuple[tuple[int, int], BandFile]] = {}
+    left_out: dict[str, str] = {}
+    properties = item.get("properties")
+    properties = properties if isinstance(properties, dict) else {}
+    baseline = _baseline(properties, _name(item, properties))
+    for key, asset in item["assets"].items():
+        band = _band(key, asset)
+        driver = _driver(asset) if band else None
+        if not band or not driver:
+            continue
+        try:
+            href = resolve(str(asset.get("href")))
+            scale, offset, nodata = _numbers(band, asset, properties, baseline, driver)
+        except GiveUp as refusal:
+            left_out.setdefault(band, str(refusal))
+            continue
+        rank = (abs(_resolution(key, asset, band) - BANDS[band].resolution_m), driver != "GTiff")
+        if band not in files or rank < files[band][0]:
+            files[band] = (rank, BandFile(band, href, driver, scale, offset, nodata))
+    return {band: files[band][1] for band in BANDS if band in files}, {b: why for b, why in left_out.items() if b not in files}
+
+
+def files(item: dict[str, Any], resolve: Callable[[str], str]) -> list[SourceFile]:
+    """The files that an item's assets name, but for those that lie where nothing may be read from.
+
+    Args:
+        resolve: As for `band_files`.
+    """
+    found: dict[str, SourceFile] = {}
+    for key, asset in item["assets"].items():
+        if not isinstance(asset, dict):
+            continue
+        try:
+            href = resolve(str(asset.get("href")))
+        except GiveUp:
+            continue
+        name = _NAME.sub("_", href.rpartition("/")[2].partition("?")[0]) or "file"
+        size, checksum = asset.get("file:size"), str(asset.get("file:checksum", ""))
+        path = name if name not in found else f"{_NAME.sub('_', str(key))}/{name}"
+        found.setdefault(path, SourceFile(path, href, size if isinstance(size, int) and not isinstance(size, bool) and size >= 0 else None,
+                                          f"sha256:{checksum[4:]}" if _SHA256.fullmatch(checksum) else None, _band(key, asset)))
+    return list(found.values())
+
+
+# ------------------------------------------------------------------------------------------------------------- properties
+
+
+def _name(item: dict[str, Any], properties: dict[str, Any]) -> ProductName | None:
+    for text in (properties.get("s2:product_uri"), properties.get("sentinel:product_id"), properties.get("s2:product_id"), item.get("id")):
+        if isinstance(text, str):
+            try:
+                return ProductName.parse(text)
+            except BadInput:
+                continue
+    return None
+
+
+def _level(item: dict[str, Any], properties: dict[str, Any], name: ProductName | None) -> Level:
+    if name:
+        return name.level
+    stated = " ".join(str(properties.get(key, "")) for key in ("processing:level", "s2:product_type", "s2:processing_level"))
+    for text in (stated, str(item.get("collection")), str(item.get("id"))):
+        text = text.upper()
+        if re.search(r"L2A|L2\b|MSI2A|LEVEL-?2", text):
+            return "L2A"
+        if re.search(r"L1C|L1\b|MSI1C|LEVEL-?1", text):
+            return "L1C"
+    raise GiveUp("the item tells neither L1C nor L2A")
+
+
+def _platform(properties: dict[str, Any], name: ProductName | None, shortened: re.Match[str] | None) -> str:
+    stated = re.fullmatch(r"(?:sentinel[- ]?|s)2([a-z])", str(properties.get("platform")).strip().lower())
+    if stated:
+        return "S2" + stated[1].upper()
+    if name:
+        return name.platform
+    if shortened:
+        return shortened[1]
+    raise GiveUp(f"the platform {properties.get('platform')!r} is not a unit of Sentinel-2")
+
+
+def _tile(properties: dict[str, Any], name: ProductName | None, shortened: re.Match[str] | None) -> str:
+    """The product's name comes first: a grid:code of Earth Search v0 was seen to be another tile's."""
+    if name:
+        return name.tile
+    pieces = [
+        "".join(str(properties.get(f"{prefix}:{part}", "")) for part in ("utm_zone", "latitude_band", "grid_square"))
+        for prefix in ("mgrs", "sentinel")
+    ]
+    for text in (properties.get("s2:mgrs_tile"), *pieces, properties.get("grid:code"), shortened and shortened[2]):
+        found = _TILE.fullmatch(str(text))
+        if found and 1 <= int(found[1]) <= 60:
+            return f"{int(found[1]):02d}{found[2]}"
+    raise GiveUp("the item names no MGRS tile")
+
+
+def _baseline(properties: dict[str, Any], name: ProductName | None) -> str | None:
+    for key in ("s2:processing_baseline", "sentinel:processing_baseline", "processing:version"):
+        found = re.fullmatch(r"N?(\d{2})\.?(\d{2})", str(properties.get(key)))
+        if found:
+            return found[1] + found[2]
+    return name.baseline if name else None
+
+
+def _cloud_cover(properties: dict[str, Any]) -> float | None:
+    value = properties.get("eo:cloud_cover")
+    if properties.get("sentinel:valid_cloud_cover") is False or isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if 0 <= value <= 100 else None
+
+
+def _moment(properties: dict[str, Any], *keys: str) -> datetime | None:
+    for key in keys:
+        value = properties.get(key)
+        if isinstance(value, str):
+            try:
+                return instant(value)
+            except (BadInput, OverflowError):
+                raise GiveUp(f"{key} is {value!r}, which is not a date or instant") from None
+    return None
+
+
+def _whole(value: Any, most: int) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= most else None
+
+
+# ----------------------------------------------------------------------------------------------------------------- assets
+
+
+def _band(key: str, asset: Any) -> str | None:
+    """The band an asset holds: by the name of its one band, else by its key."""
+    if not isinstance(asset, dict):
+        return None
+    described = _objects(asset.get("bands")) or _objects(asset.get("eo:bands"))
+    if len(described) > 1:
+        return None
+    for alias in (*(band.get("name") for band in described), _KEY_RESOLUTION.sub("", key)):
+        try:
+            return band_name(str(alias))
+        except BadInput:
+            continue
+    return None
+
+
+def _driver(asset: dict[str, Any]) -> str | None:
+    kind, path = str(asset.get("type", "")).lower(), str(asset.get("href", "")).lower()
+    if path.endswith(".jp2") and not kind.startswith("image/tiff"):
+        return "JP2OpenJPEG"
+    if path.endswith((".tif", ".tiff")) and not kind.startswith("image/jp2"):
+        return "GTiff"
+    return None
+
+
+def _resolution(key: str, asset: dict[str, Any], band: str) -> int:
+    found = _KEY_RESOLUTION.search(key) or re.search(r"_(\d{2})m\.\w+$", str(asset.get("href")))
+    return int(found[1]) if found else BANDS[band].resolution_m
+
+
+def _numbers(band: str, asset: dict[str, Any], properties: dict[str, Any], baseline: str | None, driver: str) -> tuple[float, float, int]:
+    """Scale, offset and nodata of an asset."""
+    stated = _stated(asset)
+    nodata = int(_number(stated, "nodata", 0))
+    if band == "SCL":
+        return 1.0, 0.0, nodata
+    default = 0.0001 if band in SPECTRAL else 0.001
+    scale, offset = _number(stated, "scale", default), _number(stated, "offset", 0.0)
+    if band not in SPECTRAL:
+        return scale, offset, nodata
+    applied = properties.get("earthsearch:boa_offset_applied", properties.get("sentinel:boa_offset_applied"))
+    if applied is True and driver == "GTiff":
+        return scale, 0.0, nodata
+    if "offset" not in stated and "scale" not in stated and (baseline or "") >= OFFSET_BASELINE:
+        raise GiveUp(f"the item does not state the radiometric offset of {band}, which baseline {baseline} may have")
+    return scale, offset, nodata
+
+
+def _stated(asset: dict[str, Any]) -> dict[str, Any]:
+    """What the asset says of its numbers: raster:bands, or in STAC 1.1 `bands`, whose common part may stand on the asset itself."""
+    found: dict[str, Any] = {}
+    for fields in (asset, *_objects(asset.get("bands"))[:1], *_objects(asset.get("raster:bands"))[:1]):
+        found |= {key.removeprefix("raster:"): value for key, value in fields.items()}
+    return {key: found[key] for key in ("scale", "offset", "nodata") if found.get(key) is not None}
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def _number(stated: dict[str, Any], key: str, default: float) -> float:
+    value = stated.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e18:
+        raise GiveUp(f"{key} is {value!r}, which is not a number")
+    return float(value)

@@ -1,0 +1,1 @@
+"""What every request passes: authentication, scope, idempotency, audit, errors."""

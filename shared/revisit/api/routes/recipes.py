@@ -1,0 +1,27 @@
+"""/recipes: the bands and indices that a recipe is made of."""
+
+from typing import Any
+
+from flask.typing import ResponseReturnValue
+
+from revisit.api.http.request_context import Asked
+from revisit.domain.bands import BANDS, SPECTRAL, TITLES
+from revisit.pixels.indices import Index, index, names
+
+
+def show(asked: Asked) -> ResponseReturnValue:
+    del asked
+    return {"indices": [_index(index(name)) for name in names()],
+            "bands": [{"name": name, "title": TITLES[name], "wavelength_nm": BANDS[name].wavelength_nm, "resolution_m": BANDS[name].resolution_m}
+                      for name in SPECTRAL]}
+
+
+def _index(one: Index) -> dict[str, Any]:
+    """An index; its formula with the names of bands in place of the catalogue's letters."""
+    low, high = one.domain
+    return {"name": one.name, "title": one.long_name, "formula": one.expression, "letters": one.letters, "constants": one.constants,
+            "bands": list(one.bands), "reference": one.reference, "meaning": one.meaning, "domain": [low, high]}
+
+
+ROUTES = (("GET", "/recipes", show),)
+"""Everybody's."""

@@ -1,0 +1,29 @@
+"""The page: the files of web/, as they are, at the root."""
+
+from pathlib import Path
+
+from flask import Flask, abort, request, send_from_directory
+from flask.typing import ResponseReturnValue
+
+SUFFIXES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".json": "application/json",
+            ".txt": "text/plain"}
+"""What is served, and as what, whatever the computer's own tables say."""
+
+
+def serve(app: Flask, web: Path) -> None:
+    """Serve the folder, where there is one."""
+
+    def file(name: str = "index.html") -> ResponseReturnValue:
+        if request.path == "/" and request.accept_mimetypes.best_match(["text/html", "application/json"]) == "application/json":
+            from revisit.api.routes.processes import landing
+
+            return landing(), {"Vary": "Accept"}
+        media_type = SUFFIXES.get(Path(name).suffix)
+        if media_type is None:
+            abort(404)
+        answer = send_from_directory(web, name, mimetype=media_type, conditional=True, max_age=0)
+        answer.headers["Cache-Control"] = "no-cache"
+        return answer
+
+    app.add_url_rule("/", "page", file)
+    app.add_url_rule("/<path:name>", "file", file)

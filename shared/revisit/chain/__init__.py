@@ -1,0 +1,1 @@
+"""What events set in motion: refresh, the life of a job, dispatch of alerts, the outbox sweep."""

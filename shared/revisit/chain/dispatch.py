@@ -1,0 +1,300 @@
+"""Carries alerts outward: at least once, on a schedule over three days, and never more than a receiver can bear.
+
+    announce: alert, number and deliveries in one commit      due: the deliveries whose moment has come
+    carry:    claim -> send -> record; a record whose claim was overtaken changes nothing
+"""
+
+import hashlib
+import logging
+import time
+from collections import defaultdict, deque
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+from threading import BoundedSemaphore
+
+from revisit.delivery import file_channel, webhook, webhook_client
+from revisit.delivery.url_guard import Endpoint, Resolver, check_url, system_resolver
+from revisit.delivery.webhook_client import Answer
+from revisit.domain.alert import Alert, alert_id
+from revisit.domain.clock import rfc3339
+from revisit.domain.delivery import Attempt, Delivery, Receiver, delivery_id
+from revisit.domain.job import Cover, Job
+from revisit.domain.subscription import Channel, Subscription
+from revisit.domain.webhook_secret import secrets_of
+from revisit.errors import GiveUp
+from revisit.ports.backend import Backend, Commit
+from revisit.ports.pagination import every
+
+DELAYS = tuple(timedelta(seconds=seconds) for seconds in (0, 5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400))
+"""Before each attempt; ten attempts over about 75 h 35 m."""
+
+JITTER = 0.2
+LEASE = timedelta(seconds=60)
+"""How long a claim keeps others away: four times what one post may take."""
+
+CIRCUIT = 10
+"""Failures in a row after which a host is only probed."""
+
+PROBE_EVERY = timedelta(minutes=5)
+DISABLE_AFTER = timedelta(days=5)
+AT_ONE_HOST = 4
+AT_ONCE = 64
+CARRY_SECONDS = 60.0
+"""No post is begun later than this after the first; what is left waits for the next tick."""
+
+GATE_SECONDS = 0.2
+"""How long to wait for one of a host's places."""
+
+log = logging.getLogger("revisit")
+
+_gates: defaultdict[str, BoundedSemaphore] = defaultdict(lambda: BoundedSemaphore(AT_ONE_HOST))
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to try one delivery now."""
+
+    delivery: Delivery
+    subscription: Subscription
+    channel: Channel
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What lies around: how names are found, how long to wait."""
+
+    resolver: Resolver = system_resolver
+    seconds: float = webhook_client.SECONDS
+
+
+# ------------------------------------------------------------------------------------------------------------ what is decided
+
+
+def wait_before(delivery: str, attempt: int) -> timedelta:
+    """How long before the attempt of that number (1 is the first): the schedule's delay and up to a fifth more or less, always
+    the same for the same delivery."""
+    number = int.from_bytes(hashlib.sha256(f"{delivery}:{attempt}".encode()).digest()[:4])
+    return DELAYS[attempt - 1] * (1 + JITTER * (2 * number / 0xFFFFFFFF - 1))
+
+
+def after(delivery: Delivery, answer: Answer, now: datetime) -> Delivery:
+    """The delivery after one more attempt."""
+    tried = delivery.updated(attempts=(*delivery.attempts, Attempt(now, answer.outcome)), due=None)
+    if answer.delivered:
+        return tried.updated(state="delivered")
+    if answer.gone or len(tried.attempts) >= len(DELAYS):
+        return tried.updated(state="failed")
+    wait = wait_before(delivery.id, len(tried.attempts) + 1)
+    return tried.updated(due=now + max(wait, answer.retry_after or wait))
+
+
+def failed_again(id: str, receiver: Receiver | None, now: datetime) -> Receiver:
+    """The receiver after one more failure."""
+    if receiver is None:
+        return Receiver(id, 1, now, now)
+    failures = receiver.failures + 1
+    return replace(receiver, failures=failures, probe=now + PROBE_EVERY if failures >= CIRCUIT else now)
+
+
+def shut(receiver: Receiver | None, now: datetime) -> bool:
+    """Whether a host failed so often that it is left alone for now."""
+    return receiver is not None and receiver.failures >= CIRCUIT and now < receiver.probe
+
+
+def why_disable(delivery: Delivery, answer: Answer, channel: Receiver | None, now: datetime) -> str:
+    """Why the channel of a delivery that just failed gets no more; empty if it does."""
+    if answer.gone:
+        return f"the receiver answered 410 Gone at {rfc3339(now)}"
+    if delivery.state == "failed" and channel and now - channel.since >= DISABLE_AFTER:
+        return f"every delivery failed since {rfc3339(channel.since)}, the last one with {answer.outcome!r}"
+    return ""
+
+
+def why_over(subscription: Subscription | None, channel: Channel | None) -> str:
+    """Why a delivery that waits is not tried any more; empty if it is."""
+    if subscription is None or subscription.state == "deleted":
+        return "the subscription is deleted"
+    if channel is None:
+        return "the channel was removed"
+    return f"the channel is disabled: {channel.reason}" if channel.state == "disabled" else ""
+
+
+# ------------------------------------------------------------------------------------------------------------ what is committed
+
+
+def announce(job: str, backend: Backend) -> list[Delivery]:
+    """Write the alert of a finished job and one delivery per live channel; nothing where there is none to give or it is there."""
+    finished = backend.record(Job, job)
+    if finished.state != "done" or not finished.subscription:
+        return []
+    # The alert is its own dedupe mark. With the event's, a job that finished while its subscription was paused could not be
+    # announced when it is resumed.
+    return backend.commit(partial(_announce, job=finished, now=backend.now()), last=False) or []
+
+
+def _announce(commit: Commit, job: Job, now: datetime) -> list[Delivery]:
+    subscription = commit.get(Subscription, job.subscription)
+    id = alert_id(job.subscription, job.acquisition)
+    there = commit.get(Alert, id)
+    if subscription is None or subscription.state != "active" or there:
+        return []
+    number = subscription.alerts + 1
+    deliveries = [
+        Delivery(delivery_id(id, channel.id), id, subscription.id, channel.id, channel.target, now, now, host=_host(channel),
+                 owner=subscription.owner)
+        for channel in subscription.channels if channel.state == "live"
+    ]
+    commit.put(subscription.updated(alerts=number, last_sensing=job.product.sensing_time, last_alert=now))
+    commit.put(Alert(id, subscription.id, number, job.id, job.acquisition, job.product.id, job.product.sensing_time, now,
+                     job.cover or Cover(0, 0, 0, mask="none"), job.indices, job.lane == "backfill", job.reason, subscription.owner))
+    for delivery in deliveries:
+        commit.put(delivery)
+    return deliveries
+
+
+def claim(delivery: str, backend: Backend) -> Claim | None:
+    """Take a delivery for one attempt; None where another has it, its moment has not come or it is over."""
+    return backend.commit(partial(_claim, id=delivery, now=backend.now()), last=False)
+
+
+def _claim(commit: Commit, id: str, now: datetime) -> Claim | None:
+    delivery = commit.get(Delivery, id)
+    if delivery is None or delivery.state != "due" or delivery.due is None or delivery.due > now:
+        return None
+    subscription = commit.get(Subscription, delivery.subscription)
+    receiver = commit.get(Receiver, delivery.host) if delivery.host else None
+    channel = _channel(subscription, delivery)
+    if subscription is None or channel is None or why_over(subscription, channel):
+        ended = Attempt(now, f"not sent: {why_over(subscription, channel)}")
+        commit.put(delivery.updated(state="failed", due=None, attempts=(*delivery.attempts, ended)))
+        return None
+    if shut(receiver, now):
+        return None
+    if receiver and receiver.failures >= CIRCUIT:
+        commit.put(replace(receiver, probe=now + PROBE_EVERY))
+    claimed = delivery.updated(claim=delivery.claim + 1, due=now + LEASE)
+    commit.put(claimed)
+    return Claim(claimed, subscription, channel)
+
+
+def record(claimed: Claim, answer: Answer, backend: Backend) -> Delivery | None:
+    """Write down what came of an attempt; None where another claim came in between."""
+    return backend.commit(partial(_record, claimed=claimed.delivery, answer=answer, now=backend.now()), last=False)
+
+
+def _record(commit: Commit, claimed: Delivery, answer: Answer, now: datetime) -> Delivery | None:
+    delivery = commit.get(Delivery, claimed.id)
+    if delivery is None or delivery.claim != claimed.claim or delivery.state != "due":
+        return None
+    subscription = commit.get(Subscription, delivery.subscription)
+    receivers = {id: commit.get(Receiver, id) for id in (delivery.host, delivery.channel) if id}
+    tried = after(delivery, answer, now)
+    commit.put(tried)
+    for id, receiver in receivers.items():
+        if not answer.delivered:
+            commit.put(failed_again(id, receiver, now))
+        elif receiver:
+            commit.delete(Receiver, id)
+    reason = "" if answer.delivered else why_disable(tried, answer, receivers[delivery.channel], now)
+    if reason and subscription:
+        commit.put(subscription.updated(channels=tuple(
+            replace(channel, state="disabled", reason=reason) if channel.id == delivery.channel else channel
+            for channel in subscription.channels)))
+    return tried
+
+
+# -------------------------------------------------------------------------------------------------------------- what is carried
+
+
+def due(backend: Backend) -> list[Delivery]:
+    """Deliveries whose moment has come, those first that wait longest; also what a crash left behind."""
+    now = backend.now()
+    found = (delivery for delivery in every(backend.records, Delivery, state="due") if delivery.due and delivery.due <= now)
+    return sorted(found, key=lambda delivery: (delivery.due or now, delivery.created))
+
+
+def carry(deliveries: Iterable[Delivery], backend: Backend, around: Outside = Outside(), at_once: bool = False) -> None:
+    """Try deliveries side by side: at most 4 at one host, and no host waits for another.
+
+    Args:
+        deliveries: Whose moment has come.
+        backend: Where they are recorded.
+        around: Other than the world itself in tests.
+        at_once: Leave hosts that fail at present to the next tick, so that the caller does not wait for them.
+    """
+    queues: defaultdict[str, deque[Delivery]] = defaultdict(deque)
+    for delivery in deliveries:
+        queues[delivery.host or delivery.target].append(delivery)
+    if not queues:
+        return
+    lanes = [(name, queue) for place in range(AT_ONE_HOST) for name, queue in queues.items() if len(queue) > place]
+    lane = partial(_lane, backend=backend, around=around, at_once=at_once, until=time.monotonic() + CARRY_SECONDS)
+    with ThreadPoolExecutor(min(len(lanes), AT_ONCE), "carry") as pool:
+        for done in [pool.submit(lane, name, queue) for name, queue in lanes]:
+            done.result()
+
+
+def _lane(name: str, queue: deque[Delivery], backend: Backend, around: Outside, at_once: bool, until: float) -> None:
+    gate = _gates[name]
+    if not gate.acquire(timeout=GATE_SECONDS):
+        return
+    try:
+        while queue and time.monotonic() < until:
+            receiver = backend.records.get(Receiver, name)
+            if shut(receiver, backend.now()) or (at_once and receiver):
+                return
+            try:
+                delivery = queue.popleft()
+            except IndexError:
+                return
+            if claimed := claim(delivery.id, backend):
+                try:
+                    answer = send(claimed, backend, around)
+                except GiveUp as error:
+                    # It is ours to mend, and no failure of the receiver's: it is due again once the claim is over.
+                    log.error("delivery %s waits: %s", delivery.id, error)
+                    return
+                record(claimed, answer, backend)
+    finally:
+        gate.release()
+
+
+def send(claimed: Claim, backend: Backend, around: Outside) -> Answer:
+    """Try once; every way it can end is an answer.
+
+    Raises:
+        GiveUp: There is no key to sign with.
+    """
+    delivery, channel = claimed.delivery, claimed.channel
+    body = webhook.payload(backend.record(Alert, delivery.alert), claimed.subscription, backend.base_url)
+    secrets = secrets_of(backend.signing_key, claimed.subscription, channel, backend.now()) if channel.kind == "webhook" else []
+    try:
+        if channel.kind == "file":
+            return _append(channel, body, backend)
+        endpoint: Endpoint = check_url(channel.target)
+        headers = webhook.signed_headers(" ".join(secrets), delivery.id, backend.now(), body)
+    except GiveUp as error:
+        return Answer(f"refused: {error}")
+    return webhook_client.post(endpoint, headers, body, backend.now(), resolver=around.resolver, seconds=around.seconds)
+
+
+def _append(channel: Channel, body: bytes, backend: Backend) -> Answer:
+    if backend.channels is None:
+        return Answer("refused: there is no disk to keep the file of this channel on; use a webhook")
+    try:
+        file_channel.append(backend.channels, channel.target, body)
+    except OSError as error:
+        return Answer(f"not written: {error}")
+    return Answer("written", 200)
+
+
+def _channel(subscription: Subscription | None, delivery: Delivery) -> Channel | None:
+    channels = subscription.channels if subscription else ()
+    return next((channel for channel in channels if channel.id == delivery.channel), None)
+
+
+def _host(channel: Channel) -> str:
+    return channel.target.partition("://")[2].partition("/")[0].lower().removesuffix(":443") if channel.kind == "webhook" else ""

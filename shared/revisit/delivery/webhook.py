@@ -1,0 +1,81 @@
+"""What a webhook carries and how it is signed: Standard Webhooks.
+
+Source: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook, WebhookVerificationError
+
+from revisit.domain.alert import Alert
+from revisit.domain.clock import rfc3339
+from revisit.domain.subscription import Subscription
+from revisit.errors import BadInput
+
+
+def payload(alert: Alert, subscription: Subscription, base_url: str = "") -> bytes:
+    """What a receiver is sent, the same bytes at every attempt.
+
+    Args:
+        alert: What happened.
+        subscription: Whose alert it is.
+        base_url: Where the API is reached, for a link to the result's STAC Item; without it there is no link.
+    """
+    data: dict[str, Any] = {
+        "subscription": subscription.id,
+        "name": subscription.name,
+        "number": alert.number,
+        "acquisition": alert.acquisition,
+        "product": alert.product,
+        "sensing_time": rfc3339(alert.sensing_time),
+        "coverage": alert.cover.coverage,
+        "clear_fraction": alert.cover.clear_fraction,
+        "mask": alert.cover.mask,
+        "indices": alert.indices,
+        "job": alert.job,
+        "backfill": alert.backfill,
+        "reason": alert.reason,
+    }
+    if base_url:
+        data["item"] = item_link(alert, base_url)
+    return msgspec.json.encode({"id": alert.id, "type": "alert.created", "timestamp": rfc3339(alert.created), "data": data})
+
+
+def item_link(alert: Alert, base_url: str) -> str:
+    """Address of the STAC Item of an alert's result."""
+    return f"{base_url.rstrip('/')}/results/{alert.job}"
+
+
+def signed_headers(secret: str, id: str, moment: datetime, body: bytes) -> dict[str, str]:
+    """The three headers of Standard Webhooks.
+
+    Args:
+        secret: One whsec_..., or several with blanks between while they are exchanged: each signs.
+        id: Stays the same over all attempts, so that a receiver can tell a repetition.
+        moment: Of this attempt, aware.
+        body: The very bytes that are sent.
+
+    Raises:
+        BadInput: A secret is not base64.
+    """
+    try:
+        signatures = [Webhook(each).sign(id, moment.astimezone(UTC), body.decode()) for each in secret.split()]
+    except (ValueError, EmptyWebhookSecretError) as error:
+        raise BadInput(f"a webhook secret is whsec_ and base64, which this one is not: {error}") from None
+    if not signatures:
+        raise BadInput("the webhook has no secret to sign with; rotate its secret")
+    return {"webhook-id": id, "webhook-timestamp": str(int(moment.timestamp())), "webhook-signature": " ".join(signatures)}
+
+
+def verify(secret: str, headers: dict[str, str], body: bytes) -> Any:
+    """What a receiver does: the payload, given that it was signed with the secret within the last five minutes.
+
+    Raises:
+        BadInput: It was not, or the headers make no sense: answer 401.
+    """
+    try:
+        return Webhook(secret).verify(body, headers)
+    except (WebhookVerificationError, EmptyWebhookSecretError, ValueError) as error:
+        raise BadInput(f"the webhook's signature does not hold: {error}") from None

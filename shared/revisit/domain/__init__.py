@@ -1,0 +1,1 @@
+"""The domain model: values and rules without clients, files or clock."""

@@ -1,0 +1,83 @@
+"""Footprints: where a product has valid pixels, as shapely geometries in lon/lat degrees."""
+
+import math
+from functools import lru_cache
+from typing import Any
+
+from revisit.domain.product import Product
+from revisit.errors import BadInput
+from revisit.geo.mgrs_tile import Tile, outline
+from revisit.geo.polygon import mended
+
+RIM = 1.4
+"""Width of the rim as `outlines` measures it: a footprint drawn by its corners leaves the square by 1."""
+_MAX_VERTICES = 1_000
+"""Of a footprint that is made sound; those of real products have a dozen."""
+
+
+def footprint(product: Product) -> Any:
+    """Where a product has valid pixels: a shapely geometry in lon/lat degrees, split at the antimeridian.
+
+    The footprint its source states, or else its bounds within the tile. What lies beyond the tile's rim is cut off (old
+    packages state that of many tiles together); a footprint that misses its own tile says nothing, and the tile is taken.
+    """
+    import shapely
+
+    stated = _drawn(product.footprint) if product.footprint is not None else None
+    if stated is not None:
+        if shapely.contains_xy(_hull(product.tile), shapely.get_coordinates(stated)).all():
+            return stated
+    else:
+        boxes = [(product.west, product.east)] if product.west <= product.east else [(product.west, 180.0), (-180.0, product.east)]
+        stated = shapely.union_all([shapely.box(west, product.south, east, product.north) for west, east in boxes])
+    tile = Tile.parse(product.tile).footprint
+    within = shapely.intersection(stated, tile)
+    return tile if within.area == 0 else within
+
+
+def _drawn(geometry: dict[str, Any]) -> Any:
+    """A footprint as a catalogue states it, made sound: over the antimeridian, crossing itself; None where it is no shape.
+
+    One that is too intricate to be made sound is filled out to its convex hull: better a product too many than one missed.
+    """
+    import shapely
+    from shapely.errors import ShapelyError
+    from shapely.geometry import shape
+
+    try:
+        drawn = shape(geometry)
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, ShapelyError):
+        return None
+    vertices = shapely.get_num_coordinates(drawn)
+    if not vertices or not all(map(math.isfinite, drawn.bounds)):
+        return None
+    west, _, east, _ = drawn.bounds
+    leaps = east - west > 180 and _leaps(drawn)
+    if drawn.geom_type not in ("Polygon", "MultiPolygon") or vertices > _MAX_VERTICES:
+        return None if leaps else drawn.convex_hull
+    if drawn.is_valid and not leaps:
+        return drawn
+    polygons = [[[(lon, lat) for lon, lat, *_ in ring.coords] for ring in (part.exterior, *part.interiors)]
+                for part in shapely.get_parts(drawn)]
+    try:
+        return shapely.union_all([mended(rings) for rings in polygons])
+    except BadInput:  # a tangle around a pole
+        return None
+
+
+def _leaps(drawn: Any) -> bool:
+    """Whether an edge goes over more than half the world."""
+    import shapely
+
+    return any((abs(at[1:, 0] - at[:-1, 0]) > 180).any()
+               for part in shapely.get_parts(drawn) for at in map(shapely.get_coordinates, shapely.get_rings(part)))
+
+
+@lru_cache(maxsize=4096)
+def _hull(id: str) -> Any:
+    """The outline around one tile; both sides where it lies over the antimeridian."""
+    import shapely
+
+    hull = shapely.union_all(shapely.convex_hull(shapely.polygons(outline(Tile.parse(id), RIM))))
+    shapely.prepare(hull)
+    return hull

@@ -1,0 +1,102 @@
+"""When a satellite comes again, learnt from when it came: each flies over the same ground by the same relative orbit every ten days.
+
+No orbit elements and no acquisition plan are needed; what a plan leaves out, or a manoeuvre moves, is not foreseen.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from revisit.domain.product import Product
+
+CYCLE = timedelta(days=10)
+"""143 orbits."""
+AGES_OUT = timedelta(days=25)
+"""A platform that was not seen on an orbit for two cycles and a half comes there no more."""
+LEARNT_FROM = timedelta(days=60)
+"""Of the past, before the newest product known."""
+STALE = timedelta(days=90)
+"""From a catalog that ends longer ago nothing is foreseen."""
+DAMPED = 0.8
+"""Share of a drift that each cycle keeps of the one before: the orbit is let drift and corrected, and some sources state the start of the
+datatake, which the plan moves. Measured on five years of one tile: 99 % of the next passes within a minute, 96 % without it."""
+MOST_DRIFT = timedelta(minutes=5)
+TOGETHER = timedelta(minutes=5)
+"""Tiles of one pass are sensed one after the other within this; the next orbit comes 100 minutes later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """One that is expected."""
+
+    expected: datetime
+    """When the first of the tiles is sensed."""
+    platform: str
+    relative_orbit: int
+    tiles: tuple[str, ...]
+    learnt_from: int
+    """Passes that were seen of this platform on this orbit."""
+    last: datetime
+    """The latest of them."""
+
+
+def expected(products: Iterable[Product], now: datetime, until: datetime) -> list[Pass]:
+    """Passes after now, by time.
+
+    Args:
+        products: Seen over the place, of any level; from `LEARNT_FROM` before the newest of them is enough.
+        until: The last moment asked for.
+    """
+    seen: defaultdict[tuple[str, int, str], set[datetime]] = defaultdict(set)
+    for product in products:
+        if product.relative_orbit is not None:
+            seen[product.platform, product.relative_orbit, product.tile].add(product.sensing_time)
+    newest = max((moment for moments in seen.values() for moment in moments), default=None)
+    if newest is None or now - newest > STALE:
+        return []
+    coming: list[tuple[datetime, str, int, str, int, datetime]] = []
+    for (platform, orbit, tile), moments in seen.items():
+        sensed = _each_once(moments)
+        last = sensed[-1]
+        if newest - last > AGES_OUT:
+            continue
+        drift, moved, moment = _drift(sensed), timedelta(0), last
+        while moment <= until:
+            if moment > now and moment > last:
+                coming.append((moment, platform, orbit, tile, len(sensed), last))
+            moved, drift = moved + drift * DAMPED, drift * DAMPED
+            cycles = round((moment - last) / CYCLE) + 1
+            moment = last + cycles * CYCLE + moved
+    return _put_together(coming)
+
+
+def _each_once(moments: Iterable[datetime]) -> list[datetime]:
+    """One moment a pass, by time: what is stated for two levels or baselines of it differs by seconds."""
+    sensed: list[datetime] = []
+    for moment in sorted(moments):
+        if not sensed or moment - sensed[-1] > CYCLE / 2:
+            sensed.append(moment)
+    return sensed
+
+
+def _drift(sensed: list[datetime]) -> timedelta:
+    """By how much the last cycle was longer than ten days."""
+    if len(sensed) < 2:
+        return timedelta(0)
+    cycles = round((sensed[-1] - sensed[-2]) / CYCLE)
+    drift = (sensed[-1] - sensed[-2]) / cycles - CYCLE
+    return drift if abs(drift) <= MOST_DRIFT else timedelta(0)
+
+
+def _put_together(coming: list[tuple[datetime, str, int, str, int, datetime]]) -> list[Pass]:
+    """One pass of the tiles that are sensed in it."""
+    passes: list[Pass] = []
+    for moment, platform, orbit, tile, count, last in sorted(coming, key=lambda one: (one[1], one[2], one[0], one[3])):
+        before = passes[-1] if passes else None
+        if before and (before.platform, before.relative_orbit) == (platform, orbit) and moment - before.expected <= TOGETHER:
+            passes[-1] = Pass(before.expected, platform, orbit, tuple(sorted({*before.tiles, tile})), max(before.learnt_from, count),
+                              max(before.last, last))
+        else:
+            passes.append(Pass(moment, platform, orbit, (tile,), count, last))
+    return sorted(passes, key=lambda one: (one.expected, one.platform, one.relative_orbit))

@@ -1,0 +1,152 @@
+"""The suite as one service: light functions here, raster functions in processes of their own, the API and page beside them."""
+
+import logging
+import math
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from revisit.adapters.local.backend import local_backend
+from revisit.embedded.function_host import Host
+from revisit.embedded.lock import hold, server_of, tell
+from revisit.embedded.log_file import write_log
+from revisit.embedded.scheduler import Scheduler
+from revisit.embedded.worker import Worker, spawn
+from revisit.errors import BadInput
+from revisit.ports.backend import Backend
+from revisit.ports.topology import CHAIN_ENDS_FIRST, HEARS, RASTER
+
+LIGHT = tuple(name for name in HEARS if name not in RASTER)
+ENDING_S = 8
+"""How long a suite that is told to end waits for what is under way."""
+SETTLE_S = 5
+"""How long a command that has what it waited for goes on with what follows from it, such as alerts."""
+ANSWERING = 8
+"""Threads that answer requests, besides those that are held by whoever listens."""
+WAITING = {"deliver": 6}
+"""Threads of a function that waits for strangers: of one slow receiver it makes at most 4 wait."""
+LARGEST = 16
+"""Times the API's limit: up to there the API itself refuses, in its own words; beyond, the server does."""
+TRIALS = 5
+"""Failures of the queue in a row, a second apart, after which a command waits no longer."""
+
+
+class Suite:
+    """Runs while its `with` block does; killed at any moment and started again, it carries on."""
+
+    def __init__(self, data: Path, sources: tuple[str, ...] = (), port: int = 8787, workers: int = 2, log_level: int = logging.INFO) -> None:
+        """
+        Args:
+            data: The data folder; one server each.
+            sources: SPECs to refresh from now on, besides those the folder remembers.
+            port: On 127.0.0.1; 0 takes a free one.
+            workers: Processes for raster work.
+            log_level: Of what goes to the folder's log.
+        """
+        self.data, self._workers, self._log_level = data, workers, log_level
+        self.backend = local_backend(data, sources)
+        self._lock = hold(data)
+        self._server: Any = _listen(self.backend, data, port)
+        self.url = f"http://127.0.0.1:{self._server.effective_port}"
+        tell(self._lock, self.url)
+        self.backend = replace(self.backend, base_url=os.environ.get("REVISIT_BASE_URL", self.url))
+        write_log(data, log_level, fresh=True)
+        self._over = threading.Event()
+        self._processes: list[subprocess.Popen[bytes]] = []
+
+    def __enter__(self) -> "Suite":
+        host = Host(self.backend)
+        self._threads: list[threading.Thread] = [
+            Worker(self.backend, host, [name], self._over) for name in LIGHT for _ in range(WAITING.get(name, 1))]
+        self._threads.append(Scheduler(self.backend, self._over))
+        self._keeper = threading.Thread(target=self._keep_workers, daemon=True)
+        for thread in (*self._threads, self._keeper):
+            thread.start()
+        threading.Thread(target=self._server.run, daemon=True, name="api").start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        # What is under way may finish within a few seconds; what does not is handed out again at the next start, as after a kill.
+        self._over.set()
+        until = time.monotonic() + ENDING_S
+        self._keeper.join()
+        for process in self._processes:
+            process.terminate()
+        for thread in self._threads:
+            thread.join(max(0.0, until - time.monotonic()))
+        for process in self._processes:
+            try:
+                process.wait(max(0.0, until - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+        self._server.close()
+        self._lock.close()
+
+    def _keep_workers(self) -> None:
+        while not self._over.is_set():
+            self._processes = [process for process in self._processes if process.poll() is None]
+            while len(self._processes) < self._workers and not self._over.is_set():
+                self._processes.append(spawn(self.data, RASTER, self._log_level))
+            self._over.wait(0.5)
+
+
+def _listen(backend: Backend, data: Path, port: int) -> Any:
+    import waitress
+
+    from revisit.api import MAX_BODY, create_app
+    from revisit.api.routes import event_stream
+
+    app = create_app(backend, data)
+    event_stream.make_room(app, event_stream.LISTENERS)
+    try:
+        return waitress.create_server(app, host="127.0.0.1", port=port, threads=ANSWERING + event_stream.LISTENERS, ident=None,
+                                      max_request_body_size=LARGEST * MAX_BODY)
+    except OSError as error:
+        raise BadInput(f"port {port} on 127.0.0.1 cannot be used ({error.strerror}); choose another with --port, or 0 for any") from None
+
+
+def run_until(backend: Backend, data: Path, done: Callable[[], bool], patience_s: float = math.inf) -> bool:
+    """See to it that the chain runs until `done` says so: by the server of the folder if there is one, else in this process.
+
+    Args:
+        backend: On the data folder.
+        data: The data folder.
+        done: Asked often; cheap.
+        patience_s: Longest wait.
+
+    Returns:
+        Whether it was done in time.
+
+    Raises:
+        Retry: The data folder's disk is full or fails, and has been so for a while.
+    """
+    stop = threading.Event()
+    threads: list[Worker] = []
+    until = time.monotonic() + patience_s
+    try:
+        while not (finished := done()) and time.monotonic() < until:
+            # Looked for again and again: a server may be stopped while its work is waited for.
+            if not threads and server_of(data) is None:
+                host = Host(backend)
+                # Two threads of everything: reading pixels and arithmetic on them leave the interpreter free.
+                threads = [Worker(backend, host, CHAIN_ENDS_FIRST, stop) for _ in range(2)]
+                for thread in threads:
+                    thread.start()
+            for thread in threads:
+                if thread.trouble and thread.trials >= TRIALS:
+                    raise thread.trouble
+            time.sleep(0.02 if threads else 0.1)
+        ended = time.monotonic()
+        while threads and time.monotonic() < min(until, ended + SETTLE_S) and any(each.ready for each in backend.bus.depth() if each.function in LIGHT):
+            time.sleep(0.02)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(30)
+    return finished

@@ -1,0 +1,1 @@
+"""Geometry: GeoJSON, WKT, polygons, MGRS tiles and UTM grids."""

@@ -1,0 +1,1 @@
+"""Rasters, spectral indices, masks and statistics."""

@@ -1,0 +1,145 @@
+"""From one grid to another in the same CRS: pixels repeated, interpolated or averaged, no data kept apart.
+
+Weights are rounded to fractions of a power of two, so that sums come out the same whichever window a pixel is worked in.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from revisit.pixels.raster.grid import Grid
+
+Pixels = npt.NDArray[Any]
+_SNAP = 1e-6
+_FINE = 2.0**12
+_COARSE = 2.0**10
+_ROWS = 256
+"""Of the target worked at a time: the memory needed beside source and target stays small."""
+
+
+def needed(source: Grid, target: Grid) -> tuple[slice, slice]:
+    """Rows and columns of the source that target pixels can depend on, empty where they do not meet."""
+    spans = []
+    for offset, count, size in zip(source.offset_of(target), target.shape, source.shape, strict=True):
+        step = target.resolution_m / source.resolution_m
+        reach = 1 if step < 1 else 0
+        first = int(np.floor(offset + _SNAP)) - reach
+        last = int(np.ceil(offset + count * step - _SNAP)) + reach
+        spans.append(slice(min(max(first, 0), size), min(max(last, 0), size)))
+    return spans[0], spans[1]
+
+
+def resampled(pixels: Pixels, source: Grid, target: Grid, nodata: int, how: str) -> Pixels:
+    """Pixels of `source` on the grid `target`, same dtype, shape (height, width) of the target.
+
+    Args:
+        pixels: Shape (height, width) of `source`.
+        nodata: The value that means none; it is never mixed into others, and pixels without data keep it.
+        how: "nearest", the source pixel in which the target's centre lies; "bilinear", from the four around it, or as many as have
+            data, where the nearest has; "average", by the ground shared, where at least half of the target's has data.
+    """
+    step = target.resolution_m / source.resolution_m
+    row, column = source.offset_of(target)
+    out = np.full(target.shape, nodata, pixels.dtype)
+    if pixels.size == 0:
+        return out
+    if how == "average" and step > 1 + _SNAP:
+        return _averaged(pixels, row, column, step, nodata, out)
+    rows, inside_rows = _nearest(row, step, target.height, source.height)
+    columns, inside_columns = _nearest(column, step, target.width, source.width)
+    if how == "bilinear" and step < 1 - _SNAP:
+        _interpolate(pixels, row, column, step, nodata, out, rows, columns)
+    else:
+        for start in range(0, target.height, _ROWS):
+            chunk = slice(start, start + _ROWS)
+            out[chunk] = pixels[rows[chunk]][:, columns]
+    out[~inside_rows] = nodata
+    out[:, ~inside_columns] = nodata
+    return out
+
+
+def _nearest(offset: float, step: float, count: int, size: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
+    """Index of the source pixel that holds each target centre, and whether there is such a pixel."""
+    index = np.floor(offset + (np.arange(count) + 0.5) * step + _SNAP).astype(np.intp)
+    return index.clip(0, size - 1), (index >= 0) & (index < size)
+
+
+def _interpolate(
+    pixels: Pixels,
+    row: float,
+    column: float,
+    step: float,
+    nodata: int,
+    out: Pixels,
+    rows: npt.NDArray[np.intp],
+    columns: npt.NDArray[np.intp],
+) -> None:
+    height, width = pixels.shape
+    left, right, to_right = _between(column, step, out.shape[1], width)
+    for start in range(0, out.shape[0], _ROWS):
+        stop = min(start + _ROWS, out.shape[0])
+        above, below, to_below = _between(row + start * step, step, stop - start, height)
+        top = int(above.min())
+        slab = pixels[top : int(below.max()) + 1]
+        valid = slab != nodata
+
+        def between(values: Pixels, above: Any = above - top, below: Any = below - top, to_below: Any = to_below) -> Pixels:
+            lines = values[above] * (1 - to_below)[:, None] + values[below] * to_below[:, None]
+            mixed: Pixels = lines[:, left] * (1 - to_right) + lines[:, right] * to_right
+            return mixed
+
+        if valid.all():
+            out[start:stop] = np.rint(between(slab.astype(np.float32)))
+            continue
+        weights = between(valid.astype(np.float32))
+        sums = between(np.where(valid, slab, 0).astype(np.float32))
+        here = valid[rows[start:stop] - top][:, columns]
+        mixed = np.rint(np.divide(sums, weights, out=np.zeros_like(sums), where=here & (weights > 0)))
+        # A mean that happens to equal the mark of no data is moved off it by one.
+        out[start:stop] = np.where(here, np.where(mixed == nodata, mixed + 1, mixed), nodata)
+
+
+def _between(offset: float, step: float, count: int, size: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.float32]]:
+    """The two source pixels around each target centre and the weight of the second; at the rim both are the last one."""
+    place = np.rint((offset + (np.arange(count) + 0.5) * step - 0.5) * _FINE) / _FINE
+    first = np.floor(place)
+    weight = (place - first).astype(np.float32)
+    index = first.astype(np.intp)
+    return index.clip(0, size - 1), (index + 1).clip(0, size - 1), weight
+
+
+def _averaged(pixels: Pixels, row: float, column: float, step: float, nodata: int, out: Pixels) -> Pixels:
+    height, width = pixels.shape
+    across = _summing(column, step, out.shape[1], width)
+    for start in range(0, out.shape[0], _ROWS):
+        stop = min(start + _ROWS, out.shape[0])
+        begin = row + start * step
+        top = min(max(int(np.floor(begin)) - 1, 0), height)
+        bottom = min(max(int(np.ceil(row + stop * step)) + 1, top), height)
+        slab = pixels[top:bottom]
+        down = _summing(begin - top, step, stop - start, bottom - top)
+        valid = slab != nodata
+        ground = across(down(valid.astype(np.float64)).T).T
+        sums = across(down(np.where(valid, slab, 0).astype(np.float64)).T).T
+        enough = ground >= 0.5 * step * step * (1 - 1e-3)
+        mixed = np.rint(np.divide(sums, ground, out=np.zeros_like(sums), where=enough))
+        out[start:stop] = np.where(enough, np.where(mixed == nodata, mixed + 1, mixed), nodata)
+    return out
+
+
+def _summing(offset: float, step: float, count: int, size: int) -> Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]:
+    """Sums along the first axis over each target pixel's span; whole numbers stay exact, so running totals may be subtracted."""
+    edges = (np.rint((offset + np.arange(count + 1) * step) * _COARSE) / _COARSE).clip(0, size)
+    index = np.minimum(np.floor(edges), max(size - 1, 0)).astype(np.intp)
+    share = (edges - index)[:, None]
+
+    def summed(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        if size == 0:
+            return np.zeros((count, values.shape[1]))
+        totals = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values, axis=0)])
+        at_edges = totals[index] + share * values[index]
+        return np.diff(at_edges, axis=0)
+
+    return summed

@@ -1,0 +1,132 @@
+"""Cloud Optimized GeoTIFFs that browsers read: DEFLATE with predictor, 512 blocks, overviews, scale and offset beside the numbers."""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from revisit.atomic_write import write_bytes
+from revisit.errors import BadInput, GiveUp, Retry
+from revisit.pixels.raster.gdal import rasterio
+from revisit.pixels.raster.grid import Grid
+from revisit.pixels.raster.preview import write_preview, write_rgb_preview
+
+__all__ = ["write_cog", "write_preview", "write_rgb_preview"]
+
+BLOCK = 512
+MEDIA_TYPE = "image/tiff; application=geotiff; profile=cloud-optimized"
+
+
+def write_cog(
+    path: str | os.PathLike[str],
+    array: npt.NDArray[Any],
+    grid: Grid,
+    nodata: float | None,
+    band_names: Sequence[str],
+    scale: float | Sequence[float] = 1.0,
+    offset: float | Sequence[float] = 0.0,
+    tags: Mapping[str, str] | None = None,
+    overview_resampling: str = "average",
+) -> None:
+    """Write an array as a COG; afterwards the file is whole and on disk, or not there.
+
+    Args:
+        path: Its folder exists; a file of that name is replaced.
+        array: Shape (bands, height, width) or (height, width); integers of up to 32 bits, float32 or float64.
+        grid: Where its pixels lie.
+        nodata: The value that means none, or None.
+        band_names: One description a band.
+        scale: value = number * scale + offset, for all bands or one each.
+        offset: As for scale.
+        tags: Text kept in the file's metadata.
+        overview_resampling: How smaller pictures are made: "average", or "nearest" for classes.
+
+    Raises:
+        BadInput: Array, grid and names do not fit one another.
+        Retry: The disk is full.
+        GiveUp: The folder is missing, read-only, or does not take files of that size.
+    """
+    bands = array[np.newaxis] if array.ndim == 2 else array
+    if bands.ndim != 3 or bands.shape[1:] != grid.shape:
+        raise BadInput(f"an array of shape {array.shape} does not lie on a grid of {grid.shape} (height, width)")
+    count = len(bands)
+    if len(band_names) != count:
+        raise BadInput(f"{count} bands cannot be named {', '.join(band_names)}")
+    write_bytes(path, _encoded(bands, grid, nodata, band_names, _each(scale, count), _each(offset, count), tags or {}, overview_resampling))
+
+
+def _encoded(
+    bands: npt.NDArray[Any],
+    grid: Grid,
+    nodata: float | None,
+    names: Sequence[str],
+    scales: Sequence[float],
+    offsets: Sequence[float],
+    tags: Mapping[str, str],
+    overview_resampling: str,
+) -> bytes:
+    """The file's bytes: made in memory, where a full disk cannot cut them short."""
+    library = rasterio()
+    count, height, width = bands.shape
+    plain = {
+        "driver": "GTiff",
+        "width": width,
+        "height": height,
+        "count": count,
+        "dtype": bands.dtype.name,
+        "crs": grid.crs,
+        "transform": library.Affine(*grid.transform),
+        "nodata": nodata,
+        "tiled": True,
+        "blockxsize": BLOCK,
+        "blockysize": BLOCK,
+        "interleave": "BAND",
+        "bigtiff": "IF_SAFER",
+    }
+    options = {
+        "compress": "deflate",
+        "predictor": "FLOATING_POINT" if bands.dtype.kind == "f" else "STANDARD",
+        # Differences of measured values hardly repeat: level 1 came out 0.5 to 5 % smaller than level 6 on real bands and indices, in
+        # two thirds of the time. Classes do repeat.
+        "level": 6 if bands.dtype.itemsize == 1 else 1,
+        "blocksize": BLOCK,
+        "overview_resampling": overview_resampling,
+        "interleave": "BAND",
+        "num_threads": "ALL_CPUS",
+        "bigtiff": "IF_SAFER",
+    }
+    try:
+        with library.io.MemoryFile(ext=".tif") as source, library.io.MemoryFile(ext=".tif") as memory:
+            with source.open(**plain) as file:
+                file.write(bands)
+                file.descriptions = tuple(names)
+                file.scales, file.offsets = tuple(scales), tuple(offsets)
+                file.update_tags(**tags)
+                # Made here, they need not pass through a compressed file of their own as they do when the COG driver makes them.
+                if factors := _halvings(max(width, height)):
+                    file.build_overviews(factors, library.enums.Resampling[overview_resampling])
+            library.shutil.copy(source.name, memory.name, driver="COG", **options)
+            content = bytes(memory.getbuffer())
+    except (library.errors.RasterioError, library._err.CPLE_BaseError) as error:
+        raise GiveUp(f"the bands {', '.join(names)} cannot be written as a COG: {error.__cause__ or error}") from None
+    if len(content) < 16 or content[:2] not in (b"II", b"MM"):
+        raise Retry(f"GDAL made no file of the bands {', '.join(names)}; there may be too little memory")
+    return content
+
+
+def _halvings(side: int) -> list[int]:
+    """2, 4, ... until the picture fits one block."""
+    factors = list[int]()
+    while side > BLOCK << len(factors):
+        factors.append(2 << len(factors))
+    return factors
+
+
+def _each(value: float | Sequence[float], count: int) -> Sequence[float]:
+    if isinstance(value, Sequence):
+        if len(value) != count:
+            raise BadInput(f"{len(value)} scales or offsets do not fit {count} bands")
+        return value
+    return (value,) * count

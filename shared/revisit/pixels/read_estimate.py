@@ -1,0 +1,217 @@
+"""What an order will take: pixels by arithmetic, bytes by measured compression, cost by published prices.
+
+Pixels are exact where a product has its whole tile; bytes and seconds are measured averages, and say so.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from functools import cache
+from typing import Any
+
+from revisit.domain.bands import BANDS
+from revisit.domain.product import Product
+from revisit.domain.recipe import Recipe
+from revisit.geo.mgrs_tile import SIDE_M, Tile
+from revisit.geo.utm_grid import Grid, projection, reach
+from revisit.pixels.indices import index
+
+MAX_PIXELS = 12_000**2
+"""Of one job's grid, as `revisit.pixels.raster.open_band` has it."""
+MAX_DECODED = 2 * 10**9
+"""Bytes of pixels of one read, as `revisit.pixels.raster.read_plan` has it."""
+
+PRICES = {"vCPU-second": 0.000024, "GiB-second": 0.0000025, "million requests": 0.40, "GiB-month": 0.02, "100,000 Firestore reads": 0.06,
+          "100,000 Firestore writes": 0.18, "1,000 objects written": 0.005}
+"""US dollars, region Tier 1, without free quantities; the pages they are from are named in docs/deploy.md."""
+
+KEPT_MONTHS = 3
+"""Results are kept 90 days."""
+MEMORY_GIB = 2
+"""Of `extract` and `index`, a vCPU each."""
+
+COG_BYTES, JP2_BYTES, CLASS_BYTES = 1.6, 0.75, 0.1
+"""Compressed bytes of a pixel. Measured: real reflectance as DEFLATE COG 1.3 to 2.0, as JPEG 2000 0.74, a scene classification 0.03 to 0.3."""
+WRITTEN_JOB_BYTES, WRITTEN_BYTES, WRITTEN_INDEX_BYTES = 10_000, 1.7, 2.0
+"""Of a job's Item, preview and headers, of a pixel and band (DEFLATE, uint16), and of a pixel and index (float32), overviews among them."""
+BLOCK = {"jp2": {10: 1024, 20: 640, 60: 192}, "tif": {10: 1024, 20: 1024, 60: 1024}}
+"""Side of what is read at once, by pixel size: as ESA packs JPEG 2000, and as Earth Search writes COGs."""
+
+JOB_S, MEGAPIXEL_S, MEGABYTE_S = 0.3, 0.09, 0.03
+"""Seconds that a job takes whatever its size, that a million pixels of a band or index take, and a million bytes read from a disk: as
+one core takes that has nothing else to do."""
+REMOTE_JOB_S, REMOTE_MEGABYTE_S = 4.0, 0.1
+"""The same of a source that is asked over the network, whose answers are waited for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What is expected."""
+
+    products: int
+    """Known ones that meet the conditions, the levels and reprocessings of one acquisition each counted."""
+    jobs: int
+    """Acquisitions that will be worked."""
+    pixels: int
+    """Of the jobs' grids: the squares around the AOI, each pixel once however many bands there are."""
+    bytes_read: int
+    """Of the source, compressed, in whole blocks."""
+    bytes_written: int
+    seconds: float
+    """Of work, all jobs together; several are worked at once."""
+    cost_usd: float | None
+    """None on one's own computer."""
+    assumptions: tuple[str, ...]
+    refused: str | None = None
+    """Why the order would not be taken; None where it would."""
+
+    @property
+    def kept(self) -> dict[str, Any]:
+        """What an order's record keeps of it."""
+        return {name: value for name, value in asdict(self).items() if name not in ("assumptions", "refused")}
+
+
+def estimate(products: Iterable[Product], known: int, aoi: dict[str, Any], recipe: Recipe, deployed: bool) -> Estimate:
+    """What jobs over these products take.
+
+    Args:
+        products: One a job.
+        known: Products that meet the conditions, of which these are the best.
+        aoi: GeoJSON geometry, lon/lat degrees.
+        deployed: Whether Google Cloud works it, and is paid.
+    """
+    chosen, shape = list(products), _shape(aoi)
+    windows: dict[tuple[str, int], Grid | None] = {}
+    sizes = [_size(product, _window(windows, product, shape, recipe), recipe) for product in chosen]
+    pixels = sum(count for count, _, _ in sizes)
+    read, written = sum(taken for _, taken, _ in sizes), sum(made for _, _, made in sizes)
+    remote = deployed or any(not product.source.startswith("folder:") for product in chosen)
+    layers = sum(len(bands_of(recipe, product)) + len(recipe.indices) for product in chosen[:1])
+    job_s, megabyte_s = (REMOTE_JOB_S, REMOTE_MEGABYTE_S) if remote else (JOB_S, MEGABYTE_S)
+    seconds = len(chosen) * job_s + pixels * layers / 1e6 * MEGAPIXEL_S + read / 1e6 * megabyte_s
+    cost = _cost(len(chosen), seconds, written, len(recipe.indices)) if deployed else None
+    return Estimate(known, len(chosen), pixels, round(read), round(written), round(seconds, 1), cost, _assumptions(deployed))
+
+
+def too_many_pixels(products: Iterable[Product], aoi: dict[str, Any], recipe: Recipe) -> str:
+    """Why a job of an order could not be worked for its size; empty where each can."""
+    windows: dict[tuple[str, int], Grid | None] = {}
+    shape = _shape(aoi)
+    for product in products:
+        grid = _window(windows, product, shape, recipe)
+        if grid is None:
+            continue
+        count, bands = grid.width * grid.height, len(bands_of(recipe, product))
+        if count > MAX_PIXELS or 2 * 2 * bands * count > MAX_DECODED:
+            return (f"the AOI takes {grid.width} x {grid.height} pixels of {grid.resolution_m:g} m in tile {product.tile}, in {bands} bands "
+                    "more than one job can hold; ask for a smaller AOI, fewer bands or a coarser resolution_m")
+    return ""
+
+
+def bands_of(recipe: Recipe, product: Product) -> tuple[str, ...]:
+    """The bands that a job reads of a product, its classification apart."""
+    wanted = dict.fromkeys([*(band for name in recipe.indices for band in index(name).bands), *recipe.bands])
+    return tuple(band for band in wanted if product.level == "L1C" or band != "B10")
+
+
+def finest(recipe: Recipe, product: Product) -> int:
+    """The pixel size whose grid the job takes."""
+    return min((BANDS[band].resolution_m for band in bands_of(recipe, product)), default=10)
+
+
+@cache
+def _tile(id: str) -> Tile:
+    return Tile.parse(id)
+
+
+def _shape(aoi: dict[str, Any]) -> Any:
+    """Made once, whatever the number of tiles."""
+    from shapely.geometry import shape
+
+    return shape(aoi)
+
+
+def window(tile: str, aoi: Any, native_m: int, resolution_m: float | None = None) -> Grid | None:
+    """The grid of an AOI in a tile, as the reader lays it over a product of the whole tile; None where they do not meet.
+
+    Args:
+        aoi: As for `projected`.
+    """
+    whole = _whole(tile, native_m)
+    wanted = whole if resolution_m is None else whole.at(resolution_m)
+    bounds = reach(whole, aoi, wanted)
+    return None if bounds is None else wanted.cropped(bounds)
+
+
+def _window(known: dict[tuple[str, int], Grid | None], product: Product, aoi: Any, recipe: Recipe) -> Grid | None:
+    """The grid of a job; the products of a tile mostly share it."""
+    key = product.tile, finest(recipe, product)
+    if key not in known:
+        known[key] = window(product.tile, aoi, key[1], recipe.resolution_m)
+    return known[key]
+
+
+def _whole(tile: str, resolution_m: int) -> Grid:
+    west, _, _, north = _tile(tile).bounds_utm
+    side = SIDE_M // resolution_m
+    return Grid(f"EPSG:{_tile(tile).epsg}", (resolution_m, 0.0, west, 0.0, -resolution_m, north), side, side)
+
+
+def _size(product: Product, grid: Grid | None, recipe: Recipe) -> tuple[int, float, float]:
+    """Pixels, bytes read and bytes written of one job."""
+    if grid is None:
+        return 0, 0.0, 0.0
+    bands, packed = bands_of(recipe, product), "jp2" if product.source.startswith("google-index:") else "tif"
+    per_pixel = JP2_BYTES if packed == "jp2" else COG_BYTES
+    there = _extent(product, grid.crs)
+    read = sum(per_pixel * _in_blocks(product.tile, grid, there, BANDS[band].resolution_m, packed) for band in bands)
+    count, classes = grid.width * grid.height, 0.0
+    if product.level == "L2A":
+        read += CLASS_BYTES * _in_blocks(product.tile, grid, there, 20, packed)
+        classes = CLASS_BYTES * count
+    return count, read, WRITTEN_JOB_BYTES + count * (WRITTEN_BYTES * len(bands) + WRITTEN_INDEX_BYTES * len(recipe.indices)) + classes
+
+
+def _in_blocks(tile: str, grid: Grid, there: tuple[float, ...], resolution_m: int, packed: str) -> int:
+    """Pixels of a band that are decoded for a grid: its blocks, as far as the product has data."""
+    west, _, _, north = _tile(tile).bounds_utm
+    side = BLOCK[packed][resolution_m] * resolution_m
+    left, bottom, right, top = grid.bounds
+    columns = (west + (left - west) // side * side, west + math.ceil((right - west) / side) * side)
+    rows = (north - (north - top) // side * side, north - math.ceil((north - bottom) / side) * side)
+    wide = min(columns[1], there[2], west + SIDE_M) - max(columns[0], there[0])
+    high = min(rows[0], there[3]) - max(rows[1], there[1], north - SIDE_M)
+    return max(round(wide / resolution_m), 0) * max(round(high / resolution_m), 0)
+
+
+def _extent(product: Product, crs: str) -> tuple[float, ...]:
+    """Bounds of a product in metres, by the corners of those it has in degrees: a little too wide, and cut to its tile afterwards."""
+    west, south, east, north = product.west, product.south, product.east, product.north
+    if west > east or east - west > 180:
+        return (-math.inf, -math.inf, math.inf, math.inf)
+    x, y = projection(crs).transform([west, west, east, east], [south, north, south, north])
+    return min(x), min(y), max(x), max(y)
+
+
+def _cost(jobs: int, seconds: float, written: float, indices: int) -> float:
+    """US dollars of what a deployment is charged for."""
+    files = jobs * (4 + indices)
+    return round(
+        seconds * (PRICES["vCPU-second"] + MEMORY_GIB * PRICES["GiB-second"])
+        + 3 * jobs / 1e6 * PRICES["million requests"]
+        + written / 2**30 * KEPT_MONTHS * PRICES["GiB-month"]
+        + jobs * (12 * PRICES["100,000 Firestore reads"] + 12 * PRICES["100,000 Firestore writes"]) / 1e5
+        + files / 1e3 * PRICES["1,000 objects written"], 6)
+
+
+def _assumptions(deployed: bool) -> tuple[str, ...]:
+    told = (
+        f"blocks of {BLOCK['tif'][10]} pixels are read whole, at {COG_BYTES} bytes a pixel of reflectance in a GeoTIFF and {JP2_BYTES} in JPEG 2000",
+        f"results take {WRITTEN_BYTES} bytes a pixel and band and {WRITTEN_INDEX_BYTES} a pixel and index; every acquisition is taken to be clear",
+        "seconds are those of all jobs together; several are worked at once",
+    )
+    paid = (f"prices of region Tier 1 without free quantities: 1 vCPU and {MEMORY_GIB} GiB a job, results kept {30 * KEPT_MONTHS} days; "
+            "compare docs/deploy.md with the provider's pages")
+    return (*told, paid) if deployed else told
+
+

@@ -1,0 +1,1 @@
+"""Protocols of what the suite needs of its environment."""

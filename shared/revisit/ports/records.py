@@ -1,0 +1,63 @@
+"""Port for records, read and committed in transactions."""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from revisit.ports.envelope import Envelope
+
+
+class Reader(Protocol):
+    """Records by id and by their indexed fields (`revisit.records.KINDS`)."""
+
+    def get[T](self, kind: type[T], id: str) -> T | None:
+        """The record, or None."""
+        ...
+
+    def find[T](self, kind: type[T], after: str = "", limit: int = 1000, **fields: Any) -> list[T]:
+        """Records whose indexed fields equal the values given, by id; a field that is a tuple matches if it contains the value.
+
+        Args:
+            after: Id of the last record of the page before.
+        """
+        ...
+
+    def count(self, kind: type[Any], **fields: Any) -> int:
+        """How many records `find` would give, page after page."""
+        ...
+
+
+class Transaction(Protocol):
+    """Reads, then writes, all or nothing. Reads after the first write are refused, as Firestore refuses them."""
+
+    def get[T](self, kind: type[T], id: str) -> T | None: ...
+
+    def put(self, record: Any) -> None:
+        """Write a record of a known kind, whether or not it is there."""
+        ...
+
+    def delete(self, kind: type[Any], id: str) -> None: ...
+
+    def marked(self, mark: str) -> bool:
+        """Whether a dedupe mark has been set."""
+        ...
+
+    def mark(self, mark: str) -> None:
+        """Set a dedupe mark; marks are kept 30 days."""
+        ...
+
+    def send(self, envelope: Envelope) -> None:
+        """Put an event into the outbox; an event of the same id that is still in it is not doubled."""
+        ...
+
+
+class Records(Reader, Protocol):
+    """Subscriptions, orders, jobs, alerts, deliveries: small values, each written whole."""
+
+    def transact[T](self, work: Callable[[Transaction], T]) -> T:
+        """Run `work` in one serialisable transaction; it may be run again if another one got in between, so it must only read
+        and write through the transaction. What it raises undoes everything.
+
+        Raises:
+            Retry: The store is busy or full; nothing was written.
+        """
+        ...

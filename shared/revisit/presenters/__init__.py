@@ -1,0 +1,1 @@
+"""JSON documents of the API and the command line."""

@@ -1,0 +1,1 @@
+"""Use cases of an account: keys, limits, quotas, export, erasure."""

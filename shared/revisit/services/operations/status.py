@@ -1,0 +1,83 @@
+"""How things stand: the queue, the sources, the jobs."""
+
+from dataclasses import replace
+from typing import Any
+
+from revisit import __version__
+from revisit.chain.refresh import canonical
+from revisit.domain.alert import Alert
+from revisit.domain.delivery import Delivery
+from revisit.domain.job import FINISHED, Job
+from revisit.domain.subscription import Subscription
+from revisit.ports.backend import Backend
+from revisit.ports.event_bus import Depth
+from revisit.ports.pagination import every
+from revisit.ports.system_records import DeadLetter, SourceState
+from revisit.presenters.documents import moment
+
+JOB_STATES = ("started", "extracted", *FINISHED)
+
+
+def status(backend: Backend) -> dict[str, Any]:
+    """What `revisit status` and GET /status tell; all of it plain JSON values."""
+    count = backend.records.count
+    return {
+        "version": __version__,
+        "queue": queue(backend),
+        "sources": sources(backend),
+        "subscriptions": {state: count(Subscription, state=state) for state in ("active", "paused")},
+        "jobs": {state: count(Job, state=state) for state in JOB_STATES},
+        "alerts": count(Alert),
+        "deliveries": {state: count(Delivery, state=state) for state in ("due", "delivered", "failed")},
+        "dead_letters": count(DeadLetter),
+    }
+
+
+def queue(backend: Backend) -> dict[str, Any]:
+    """Messages waiting, in hand and waiting for another attempt, and how long the oldest has been there; where a service carries them,
+    what it holds among them, as it was at `as_of`, or a note why that is not known."""
+    carried = backend.bus.carried()
+    depths: dict[tuple[str, str], Depth] = {}
+    for depth in (*backend.bus.depth(), *carried.depths):
+        there = depths.get((depth.function, depth.lane))
+        depths[depth.function, depth.lane] = _together(there, depth) if there else depth
+    return {
+        "ready": sum(depth.ready for depth in depths.values()),
+        "leased": sum(depth.leased for depth in depths.values()),
+        "delayed": sum(depth.delayed for depth in depths.values()),
+        "oldest_s": round(max((depth.oldest_s for depth in depths.values()), default=0.0), 1),
+        "functions": [
+            {"function": depth.function, "lane": depth.lane, "ready": depth.ready, "leased": depth.leased, "delayed": depth.delayed,
+             "oldest_s": round(depth.oldest_s, 1)}
+            for _, depth in sorted(depths.items())
+        ],
+        "as_of": moment(carried.at),
+        "note": carried.note or None,
+    }
+
+
+def _together(one: Depth, other: Depth) -> Depth:
+    return replace(one, ready=one.ready + other.ready, leased=one.leased + other.leased, delayed=one.delayed + other.delayed,
+                   oldest_s=max(one.oldest_s, other.oldest_s))
+
+
+def sources(backend: Backend) -> list[dict[str, Any]]:
+    """Each source that is refreshed or has been: how current it is, and what its last refresh met."""
+    fresh = {entry.source: entry for entry in backend.catalog().freshness()}
+    known = {state.id: state for state in every(backend.records, SourceState)}
+    told = []
+    refreshed = [canonical(backend, spec) for spec in backend.sources]
+    for spec in dict.fromkeys((*refreshed, *sorted(fresh), *sorted(known))):
+        entry, state = fresh.get(spec), known.get(spec)
+        latest = entry.last_sensing if entry else None
+        told.append({
+            "source": spec,
+            "products": entry.rows if entry else 0,
+            "last_sensing": moment(entry.last_sensing) if entry else None,
+            "last_published": moment(entry.last_published) if entry else None,
+            "lag_hours": round((backend.now() - latest).total_seconds() / 3600, 1) if latest else None,
+            "refreshed": moment(state.refreshed) if state else None,
+            "rejected": state.rejections if state else 0,
+            "error": (state.error or None) if state else None,
+        })
+    return told

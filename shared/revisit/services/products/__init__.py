@@ -1,0 +1,1 @@
+"""Use cases of products: search, download, backfill, expected passes."""

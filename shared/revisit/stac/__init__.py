@@ -1,0 +1,1 @@
+"""STAC Items, item search and CQL2."""

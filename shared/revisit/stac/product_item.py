@@ -1,0 +1,153 @@
+"""A product as a STAC 1.1 Item.
+
+Own fields of the Item's properties:
+
+    revisit:acquisition   id of what the satellite saw once: its levels and reprocessings share it
+    revisit:source        SPEC of the source that knows it
+"""
+
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from revisit.domain.bands import BANDS, SPECTRAL, BandFile
+from revisit.domain.clock import rfc3339
+from revisit.domain.product import Level, Product
+from revisit.errors import BadInput
+from revisit.geo.mgrs_tile import Tile
+from revisit.stac.result_item import EXTENSIONS
+
+COLLECTIONS: dict[Level, str] = {"L2A": "sentinel-2-l2a", "L1C": "sentinel-2-l1c"}
+"""Where a level's products are found."""
+
+MISSION = "sentinel-2"
+
+_MORE = {
+    "s2:": "https://stac-extensions.github.io/sentinel-2/v1.0.0/schema.json",
+    "published": "https://stac-extensions.github.io/timestamps/v1.1.0/schema.json",
+    "alternate": "https://stac-extensions.github.io/alternate-assets/v1.2.0/schema.json",
+}
+_BUCKETS = {
+    "https://storage.googleapis.com/gcp-public-data-sentinel-2/": ("gs", "gs://gcp-public-data-sentinel-2/"),
+    "https://sentinel-cogs.s3.us-west-2.amazonaws.com/": ("s3", "s3://sentinel-cogs/"),
+    "https://e84-earth-search-sentinel-data.s3.us-west-2.amazonaws.com/": ("s3", "s3://e84-earth-search-sentinel-data/"),
+}
+"""Address of a public bucket -> what its own clients call it."""
+_TYPES = {"JP2OpenJPEG": "image/jp2", "GTiff": "image/tiff; application=geotiff; profile=cloud-optimized"}
+
+
+def item(product: Product, links: Iterable[Mapping[str, Any]] = (), assets: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, Any]:
+    """A product as a STAC 1.1 Item.
+
+    Args:
+        links: Of the place that shows it: self, root, parent, collection.
+        assets: Those known of it.
+    """
+    properties, assets = fields(product), assets or {}
+    kinds = EXTENSIONS | _MORE
+    named = set(properties).union(*assets.values())
+    return {
+        "type": "Feature",
+        "stac_version": "1.1.0",
+        "stac_extensions": [schema for prefix, schema in kinds.items() if any(name.startswith(prefix) for name in named)],
+        "id": product.id,
+        "collection": COLLECTIONS[product.level],
+        "geometry": geometry(product),
+        "bbox": [product.west, product.south, product.east, product.north],
+        "properties": properties,
+        "links": [*links],
+        "assets": dict(assets),
+    }
+
+
+def fields(product: Product) -> dict[str, Any]:
+    """The properties of a product's Item; those not known are left out."""
+    tile, code = product.tile, _epsg(product.tile)
+    found: dict[str, Any] = {
+        "datetime": rfc3339(product.sensing_time),
+        "title": f"{tile} on {product.sensing_time:%Y-%m-%d}, {product.level}",
+        "published": rfc3339(product.published) if product.published else None,
+        "platform": platform(product),
+        "constellation": MISSION,
+        "mission": MISSION,
+        "instruments": ["msi"],
+        "gsd": 10,
+        "eo:cloud_cover": product.cloud_cover,
+        "sat:relative_orbit": product.relative_orbit,
+        "grid:code": f"MGRS-{tile}",
+        "proj:code": f"EPSG:{code}" if code else None,
+        "processing:level": "L2" if product.level == "L2A" else "L1",
+        "s2:mgrs_tile": tile,
+        "s2:product_type": f"S2MSI{product.level[1:]}",
+        "s2:processing_baseline": baseline(product),
+        "s2:product_uri": f"{product.id}.SAFE" if "_MSI" in product.id and "_PRD_" not in product.id else None,
+        "revisit:acquisition": product.acquisition,
+        "revisit:source": product.source,
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def platform(product: Product) -> str:
+    """As STAC names it: sentinel-2a."""
+    return product.platform.lower().replace("s2", "sentinel-2", 1)
+
+
+def baseline(product: Product) -> str | None:
+    """As STAC writes it: 05.11."""
+    text = product.baseline
+    return f"{text[:2]}.{text[2:]}" if text and len(text) == 4 else text
+
+
+def geometry(product: Product) -> dict[str, Any]:
+    """The footprint its source states, else its bounds, in two parts where they cross the antimeridian."""
+    if product.footprint is not None:
+        return product.footprint
+    west, south, east, north = product.west, product.south, product.east, product.north
+    rings = [[[[left, south], [right, south], [right, north], [left, north], [left, south]]]
+             for left, right in ([(west, east)] if west <= east else [(west, 180.0), (-180.0, east)])]
+    return {"type": "Polygon", "coordinates": rings[0]} if len(rings) == 1 else {"type": "MultiPolygon", "coordinates": rings}
+
+
+def band_assets(product: Product, files: Mapping[str, BandFile]) -> dict[str, dict[str, Any]]:
+    """The band files of a product as assets, by band."""
+    return {band: _band(product, file) for band, file in files.items()}
+
+
+def alternates(href: str) -> dict[str, Any]:
+    """What clients of the bucket call it, as a field of an asset; nothing where it lies in none that we know."""
+    for address, (name, bucket) in _BUCKETS.items():
+        if href.startswith(address):
+            return {"alternate": {name: {"href": bucket + href.removeprefix(address)}}}
+    return {}
+
+
+def _band(product: Product, file: BandFile) -> dict[str, Any]:
+    known = BANDS[file.band]
+    about: dict[str, Any] = {"name": file.band}
+    if file.band in SPECTRAL:
+        about |= {"eo:common_name": known.common_name, "eo:center_wavelength": round((known.wavelength_nm or 0) / 1000, 4)}
+    return {
+        "href": file.href, "type": _TYPES[file.driver], "title": file.band, "roles": ["data", "reflectance"] if file.band in SPECTRAL else ["data"],
+        "gsd": known.resolution_m, "bands": [about],
+        "raster:bands": [{"nodata": file.nodata, "spatial_resolution": known.resolution_m, "scale": file.scale, "offset": file.offset}],
+        **_grid(product.tile, known.resolution_m), **alternates(file.href),
+    }
+
+
+@lru_cache(maxsize=16_384)
+def _grid(tile: str, resolution: int) -> Mapping[str, Any]:
+    """Where the pixels of a tile lie, as fields of an asset: one page says it of hundreds of bands."""
+    code = _epsg(tile)
+    if not code:
+        return {}
+    west, _, east, north = Tile.parse(tile).bounds_utm
+    side = (east - west) // resolution
+    return {"proj:code": f"EPSG:{code}", "proj:shape": [side, side], "proj:transform": [resolution, 0, west, 0, -resolution, north]}
+
+
+@lru_cache(maxsize=65_536)
+def _epsg(tile: str) -> int | None:
+    try:
+        return Tile.parse(tile).epsg
+    except BadInput:
+        return None

@@ -1,0 +1,208 @@
+"""A finished job as a STAC 1.1 Item, and the receipt of what went into it.
+
+Own fields of the Item's properties:
+
+    revisit:job, revisit:acquisition, revisit:product   ids
+    revisit:state, revisit:reason, revisit:notes        as in the job's record; the last two only where there are any
+    revisit:coverage, revisit:clear_fraction            shares from 0 to 1, to search by
+    revisit:cover                                       pixels counted over the AOI (`Cover`), and the mask they were counted by
+    revisit:indices, revisit:bands                      name -> statistics over the clear pixels of the AOI (`Statistics`)
+    revisit:receipt                                     what went in (`receipt`)
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+
+from revisit import __version__
+from revisit.domain.aoi import AOI
+from revisit.domain.bands import BANDS, SPECTRAL, BandFile
+from revisit.domain.clock import rfc3339
+from revisit.domain.job import FINISHED, Asset, Job, Statistics
+from revisit.errors import Conflict
+from revisit.pixels.indices import index, names
+from revisit.pixels.masks import CLEAR_CLASSES, VERSION
+
+EXTENSIONS = {
+    "eo:": "https://stac-extensions.github.io/eo/v2.0.0/schema.json",
+    "file:": "https://stac-extensions.github.io/file/v2.1.0/schema.json",
+    "grid:": "https://stac-extensions.github.io/grid/v1.1.0/schema.json",
+    "mgrs:": "https://stac-extensions.github.io/mgrs/v1.0.0/schema.json",
+    "processing:": "https://stac-extensions.github.io/processing/v1.2.0/schema.json",
+    "proj:": "https://stac-extensions.github.io/projection/v2.0.0/schema.json",
+    "raster:bands": "https://stac-extensions.github.io/raster/v1.1.0/schema.json",
+    "sat:": "https://stac-extensions.github.io/sat/v1.0.0/schema.json",
+}
+"""Prefix of a field -> the extension that defines it; an Item names those whose fields it has."""
+
+
+def item(job: Job, href: Callable[[Asset], str], links: Iterable[dict[str, Any]] = (), collection: str = "") -> dict[str, Any]:
+    """A finished job as a STAC 1.1 Item.
+
+    Args:
+        job: Done, skipped or failed; the Item of the latter two has no assets and says why.
+        href: Where a client finds an asset.
+        links: Of the place that shows the Item: self, root, parent, collection.
+        collection: Id of the collection it belongs to; a link to that must then be among the links.
+
+    Raises:
+        Conflict: The job is not finished.
+    """
+    if job.state not in FINISHED:
+        raise Conflict(f"job {job.id} is {job.state}; it becomes an item when it is finished")
+    assets = {asset.name: _asset(asset, href(asset)) for asset in job.assets}
+    properties = fields(job)
+    made: dict[str, Any] = {
+        "type": "Feature",
+        "stac_version": "1.1.0",
+        "stac_extensions": _extensions([properties, *assets.values()]),
+        "id": job.id,
+        "geometry": job.aoi,
+        "bbox": list(AOI.of(job.aoi).bounds),
+        "properties": properties,
+        "links": [*links, *_derived_from(job)],
+        "assets": assets,
+    }
+    return made | ({"collection": collection} if collection else {})
+
+
+def encode(made: dict[str, Any]) -> bytes:
+    """An Item as JSON text for a file."""
+    return msgspec.json.format(msgspec.json.encode(made), indent=2)
+
+
+def receipt(
+    job: Job,
+    files: Mapping[str, BandFile],
+    checksums: Mapping[str, str] | None = None,
+    mask: str = "SCL",
+    software: Mapping[str, str] | None = None,
+    **parameters: Any,
+) -> dict[str, Any]:
+    """What goes into a job, so that anyone can make the same result again, or see why it differs.
+
+    Args:
+        job: Its product, AOI and recipe.
+        files: The band files read, by band.
+        checksums: Band -> checksum of its file, where known.
+        mask: "SCL" or "none".
+        software: Versions of what did the work besides Revisit: {"gdal": "3.12.2"}.
+        parameters: Whatever else changes the result, such as the grid; plain JSON values.
+
+    Returns:
+        Plain JSON values. `content_hash` is the SHA-256 of all the rest as JSON with sorted keys: equal receipts, equal results.
+    """
+    known = checksums or {}
+    made: dict[str, Any] = {
+        "product": job.product.id,
+        "source": job.product.source,
+        "baseline": job.product.baseline,
+        "published": rfc3339(job.product.published) if job.product.published else None,
+        "inputs": {
+            band: {"href": file.href, "checksum": known.get(band), "scale": file.scale, "offset": file.offset, "nodata": file.nodata}
+            for band, file in sorted(files.items())
+        },
+        "mask": {"name": mask, "version": VERSION, "clear": list(CLEAR_CLASSES)} if mask == "SCL" else {"name": mask},
+        "aoi": sha256(_canonical(job.aoi)).hexdigest(),
+        "recipe": asdict(job.recipe),
+        "formulas": {name: index(name).expression for name in job.recipe.indices},
+        "min_clear": job.min_clear,
+        "parameters": parameters,
+        "software": {"revisit": __version__, **(software or {})},
+    }
+    made = msgspec.json.decode(_canonical(made))
+    return made | {"content_hash": sha256(_canonical(made)).hexdigest()}
+
+
+def pixels(crs: str, shape: tuple[int, int], transform: tuple[float, ...], data_type: str, bands: Mapping[str, tuple[float, float]],
+           nodata: float | str | None = 0) -> dict[str, Any]:
+    """The fields of an asset that say where its pixels lie and what their numbers mean.
+
+    Args:
+        crs: "EPSG:32631".
+        shape: (height, width).
+        transform: Six numbers, from pixel (column, row) to metres.
+        bands: Name -> (scale, offset) of value = number * scale + offset, in the file's order.
+        nodata: The number that means none; "nan" for NaN.
+    """
+    named = [{"name": name} | ({"eo:common_name": BANDS[name].common_name} if name in SPECTRAL else {}) for name in bands]
+    numbers = [{"data_type": data_type, "nodata": nodata, "scale": scale, "offset": offset} for scale, offset in bands.values()]
+    return {"proj:code": crs, "proj:shape": list(shape), "proj:transform": list(transform), "bands": named, "raster:bands": numbers}
+
+
+def fields(job: Job) -> dict[str, Any]:
+    """The properties of a job's Item; those not known are left out."""
+    product, tile = job.product, job.product.tile
+    finished = rfc3339(job.finished) if job.finished else None
+    found: dict[str, Any] = {
+        "datetime": rfc3339(product.sensing_time),
+        "title": f"{', '.join((*job.recipe.indices, *job.recipe.bands))} of {tile} on {product.sensing_time:%Y-%m-%d}",
+        "created": finished,
+        "platform": product.platform.lower().replace("s2", "sentinel-2"),
+        "constellation": "sentinel-2",
+        "instruments": ["msi"],
+        "gsd": job.recipe.resolution_m,
+        "sat:relative_orbit": product.relative_orbit,
+        "grid:code": f"MGRS-{tile}",
+        "mgrs:utm_zone": int(tile[:2]),
+        "mgrs:latitude_band": tile[2],
+        "mgrs:grid_square": tile[3:],
+        "processing:datetime": finished,
+        "processing:software": {"revisit": __version__} | job.receipt.get("software", {}),
+        "processing:lineage": _lineage(job),
+        "revisit:job": job.id,
+        "revisit:acquisition": job.acquisition,
+        "revisit:product": product.id,
+        "revisit:state": job.state,
+        "revisit:reason": job.reason or None,
+        "revisit:notes": list(job.notes) or None,
+        "revisit:indices": {name: _plain(values) for name, values in job.indices.items()} or None,
+        "revisit:bands": {name: _plain(values) for name, values in job.bands.items()} or None,
+        "revisit:receipt": job.receipt or None,
+    }
+    if job.cover:
+        found |= {"revisit:coverage": job.cover.coverage, "revisit:clear_fraction": job.cover.clear_fraction,
+                  "revisit:cover": asdict(job.cover)}
+        if job.cover.mask == "SCL" and job.cover.valid:
+            found["eo:cloud_cover"] = 100 * job.cover.cloud / job.cover.valid
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _lineage(job: Job) -> str:
+    masked = not job.cover or job.cover.mask == "SCL"
+    mask = "only what its scene classification calls clear" if masked else "not masked, for it has no scene classification"
+    return f"Cut out of {job.product.id} over the AOI; {mask}."
+
+
+def _asset(asset: Asset, href: str) -> dict[str, Any]:
+    made: dict[str, Any] = {"href": href, "type": asset.media_type, "roles": list(asset.roles), "file:size": asset.size,
+                            "file:checksum": "1220" + asset.sha256}  # multihash: SHA-256, 32 bytes
+    if asset.name in names():
+        known = index(asset.name)
+        made |= {"title": f"{known.long_name} ({known.name})", "description": f"A high value says: {known.meaning}.",
+                 "processing:expression": {"format": "awesome-spectral-indices", "expression": known.expression}}
+    elif asset.name in SPECTRAL:
+        made["title"] = f"Reflectance of {asset.name}"
+    return made | asset.about
+
+
+def _derived_from(job: Job) -> list[dict[str, Any]]:
+    if not job.product.href:
+        return []
+    return [{"rel": "derived_from", "href": job.product.href, "title": job.product.id}]
+
+
+def _extensions(parts: list[dict[str, Any]]) -> list[str]:
+    fields = {name for part in parts for name in part}
+    return [schema for prefix, schema in EXTENSIONS.items() if any(name.startswith(prefix) for name in fields)]
+
+
+def _plain(values: Statistics) -> dict[str, Any]:
+    return {name: value for name, value in asdict(values).items() if value is not None}
+
+
+def _canonical(value: Any) -> bytes:
+    return msgspec.json.encode(value, order="sorted")

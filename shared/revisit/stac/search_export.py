@@ -1,0 +1,108 @@
+"""Items as a file for other programs: CSV, or GeoParquet as stac-geoparquet lays it out (specification 1.0, GeoParquet 1.1)."""
+
+from collections.abc import Sequence
+from io import BytesIO
+from itertools import islice
+from typing import Any
+
+import msgspec
+
+from revisit.domain.clock import instant
+from revisit.errors import BadInput
+from revisit.ports.backend import Backend
+from revisit.presenters.documents import table
+from revisit.stac.item_search import MOST, Found, find
+from revisit.stac.search_query import Wanted
+
+COLUMNS = ("id", "collection", "datetime", "published", "platform", "s2:mgrs_tile", "sat:relative_orbit", "s2:processing_baseline", "eo:cloud_cover",
+           "revisit:acquisition", "revisit:source", "west", "south", "east", "north", "href")
+"""Of CSV."""
+_STRINGS = ("title", "platform", "constellation", "grid:code", "proj:code", "processing:level", "s2:mgrs_tile", "s2:product_type",
+            "s2:processing_baseline", "s2:product_uri", "revisit:acquisition", "revisit:source", "revisit:state", "revisit:product")
+_NUMBERS = ("eo:cloud_cover", "gsd", "revisit:clear_fraction", "revisit:coverage")
+
+
+def all_of(backend: Backend, wanted: Wanted, owner: str) -> list[Found]:
+    """Everything that is wanted.
+
+    Raises:
+        BadInput: It is more than one file takes.
+    """
+    found = list(islice(find(backend, wanted, owner), MOST + 1))
+    if len(found) > MOST:
+        raise BadInput(f"more than {MOST:,} items match, which is more than a file takes; export a smaller place or a shorter period, one after the other")
+    return found
+
+
+def csv(found: Sequence[Found]) -> str:
+    """One row an item."""
+    def row(one: Found) -> dict[str, Any]:
+        west, south, east, north = _box(one)
+        return {**one.values(), "west": west, "south": south, "east": east, "north": north, "href": one.product.href}
+
+    return table([row(one) for one in found], COLUMNS)
+
+
+def geoparquet(items: Sequence[dict[str, Any]]) -> bytes:
+    """Items as one row each: their properties as columns, the geometry as WKB, what is nested as JSON's structs."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    import shapely
+    from shapely.geometry import shape
+
+    shapes = [shape(one["geometry"]) for one in items]
+    box = pa.struct([(name, pa.float64()) for name in ("xmin", "ymin", "xmax", "ymax")])
+    properties = [one["properties"] for one in items]
+    columns: dict[str, Any] = {
+        "type": pa.array(["Feature"] * len(items), pa.string()),
+        "stac_version": pa.array([one["stac_version"] for one in items], pa.string()),
+        "stac_extensions": pa.array([one["stac_extensions"] for one in items], pa.list_(pa.string())),
+        "id": pa.array([one["id"] for one in items], pa.string()),
+        "collection": pa.array([one["collection"] for one in items], pa.string()),
+        "geometry": pa.array([shapely.to_wkb(one) for one in shapes], pa.binary()),
+        "bbox": pa.array([dict(zip(("xmin", "ymin", "xmax", "ymax"), one["bbox"], strict=True)) for one in items], box),
+        "links": pa.array([[{name: link.get(name) for name in ("rel", "href", "type", "title")} for link in one["links"]] for one in items],
+                          pa.list_(pa.struct([(name, pa.string()) for name in ("rel", "href", "type", "title")]))),
+        "assets": _assets(items),
+    }
+    for name in ("datetime", "published", "created"):
+        columns[name] = pa.array([instant(one[name]) if one.get(name) else None for one in properties], pa.timestamp("us", "UTC"))
+    columns["instruments"] = pa.array([one.get("instruments") for one in properties], pa.list_(pa.string()))
+    columns["sat:relative_orbit"] = pa.array([one.get("sat:relative_orbit") for one in properties], pa.int32())
+    for names, kind in ((_STRINGS, pa.string()), (_NUMBERS, pa.float64())):
+        columns |= {name: pa.array([one.get(name) for one in properties], kind) for name in names if any(name in one for one in properties)}
+    kept = {name: column for name, column in columns.items() if name not in ("published", "created") or column.null_count < len(items)}
+    told = {
+        b"geo": msgspec.json.encode({
+            "version": "1.1.0", "primary_column": "geometry",
+            "columns": {"geometry": {"encoding": "WKB", "geometry_types": sorted({one.geom_type for one in shapes}), "edges": "planar",
+                                     "covering": {"bbox": {side: ["bbox", side] for side in ("xmin", "ymin", "xmax", "ymax")}}}},
+        }),
+        b"stac-geoparquet": msgspec.json.encode({"version": "1.0.0"}),
+    }
+    file = BytesIO()
+    pq.write_table(pa.table(kept).replace_schema_metadata(told), file, compression="zstd")
+    return file.getvalue()
+
+
+def _assets(items: Sequence[dict[str, Any]]) -> Any:
+    """A struct of those that any item has, each of the members that are texts."""
+    import pyarrow as pa
+
+    members = ("href", "type", "title")
+    asset = pa.struct([*((name, pa.string()) for name in members), ("roles", pa.list_(pa.string()))])
+    names = sorted({name for one in items for name in one["assets"]})
+    if not names:
+        return pa.nulls(len(items), pa.struct([("product", asset)]))
+    rows = [{name: {member: known.get(member) for member in (*members, "roles")} if (known := one["assets"].get(name)) else None for name in names}
+            for one in items]
+    return pa.array(rows, pa.struct([(name, asset) for name in names]))
+
+
+def _box(one: Found) -> tuple[float, float, float, float]:
+    if one.job:
+        from revisit.domain.aoi import AOI
+
+        return AOI.of(one.job.aoi).bounds
+    product = one.product
+    return product.west, product.south, product.east, product.north
