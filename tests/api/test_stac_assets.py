@@ -18,15 +18,15 @@ from werkzeug.serving import make_server
 
 from data import shared_data
 from products import NOW, known, product
-from revisit.adapters.local.backend import local_backend
-from revisit.adapters.sources import open_source, stac_item
-from revisit.adapters.sources.stac_api import StacApi
 from revisit.api import create_app
-from revisit.api.stac import asset_cache, asset_resolver, asset_worker, assets
+from revisit.api.stac import assets as files, asset_worker as teller, asset_resolver as telling, asset_cache as told
 from revisit.domain.bands import BANDS, BandFile, SourceFile
 from revisit.errors import GiveUp, Retry
+from revisit.adapters.local.backend import local_backend
 from revisit.ports.catalog import Query
-from stac_server import Server, collection, json_answer, recorded
+from revisit.adapters.sources import open_source, stac_item
+from revisit.adapters.sources.stac_api import StacApi
+from stac_server import ITEMS, Server, collection, json_answer
 
 BUCKET = "https://storage.googleapis.com/gcp-public-data-sentinel-2/L2/tiles/32/T/NR"
 
@@ -177,7 +177,7 @@ def test_what_a_source_has_nothing_to_say_of_is_not_asked_of_by_each_page(client
 
 def test_products_of_a_stac_api_are_asked_of_by_tens(tmp_path):
     server = Server()
-    template = recorded("earthsearch_v1_l2a_paged_1.json")["features"][0]
+    template = ITEMS[0]
     items = {f"S2A_32TMT_20200305_{number}_L2A": {**template, "id": f"S2A_32TMT_20200305_{number}_L2A"} for number in range(25)}
 
     def answer(path: str, body: Any):
@@ -205,7 +205,7 @@ def test_products_of_a_stac_api_are_asked_of_by_tens(tmp_path):
 
 def test_a_stac_api_that_does_not_search_by_ids_is_asked_of_each_product(tmp_path):
     server = Server()
-    template = recorded("earthsearch_v1_l2a_paged_1.json")["features"][0]
+    template = ITEMS[0]
     items = {f"S2A_32TMT_20200305_{number}_L2A": {**template, "id": f"S2A_32TMT_20200305_{number}_L2A"} for number in range(12)}
     server.answer = lambda path, body: json_answer({}, 405) if body else json_answer(items[path.rpartition("/")[2]])
     spec = f"stac:{server.url}#sentinel-2-l2a"
@@ -219,7 +219,7 @@ def test_a_stac_api_that_does_not_search_by_ids_is_asked_of_each_product(tmp_pat
 
 
 def test_a_page_waits_for_a_source_that_hangs_no_longer_than_it_has_patience_and_shows_the_bands_of_the_others(client, backend, sources, monkeypatch):
-    monkeypatch.setattr(assets, "PAGE_PATIENCE_S", 1.0)
+    monkeypatch.setattr(files, "PAGE_PATIENCE_S", 1.0)
     away, there = several(20, "folder:/away"), several(20, "folder:/there", tile="31UFS")
     known(backend, *away, *there)
     sources("folder:/away").free.clear()
@@ -232,7 +232,7 @@ def test_a_page_waits_for_a_source_that_hangs_no_longer_than_it_has_patience_and
     begun = time.monotonic()
     assert set(with_bands(search(client))) == {one.id for one in there}
     assert time.monotonic() - begun < 0.9
-    assert len(sources("folder:/away").asked) == asset_worker.SIDE_BY_SIDE
+    assert len(sources("folder:/away").asked) == teller.SIDE_BY_SIDE
     sources("folder:/away").free.set()
     until = time.monotonic() + 20
     while len(with_bands(search(client))) < 40 and time.monotonic() < until:
@@ -249,7 +249,7 @@ def test_a_source_that_fails_keeps_no_page_waiting(client, backend, sources):
     assert with_bands(search(client)) == []
     sources("folder:/one").refuses = RuntimeError("nobody thought of this")
     assert with_bands(search(client)) == []
-    assert time.monotonic() - begun < assets.PAGE_PATIENCE_S
+    assert time.monotonic() - begun < files.PAGE_PATIENCE_S
     sources("folder:/one").refuses = None
     assert len(with_bands(search(client))) == 20
 
@@ -259,26 +259,26 @@ def test_however_much_is_asked_of_a_source_that_hangs_so_many_threads_wait_for_i
     hanging.free.clear()
     before = threading.active_count()
     begun = time.monotonic()
-    askers = [threading.Thread(target=asset_resolver.soon, args=(backend, several(100, "folder:/hangs", tile=tile), 2.0)) for tile in ("32TNR", "31UFS", "32TQM", "29RKH")]
+    askers = [threading.Thread(target=telling.soon, args=(backend, several(100, "folder:/hangs", tile=tile), 2.0)) for tile in ("32TNR", "31UFS", "32TQM", "29RKH")]
     for asker in askers:
         asker.start()
     time.sleep(0.5)
-    assert threading.active_count() - before <= asset_worker.SIDE_BY_SIDE + len(askers)
-    assert len(asset_resolver._teller(sources, "folder:/hangs")._asked) <= asset_worker.MOST_WAITING
-    assert len(asset_resolver.soon(backend, other, 2.0)) == 50
+    assert threading.active_count() - before <= teller.SIDE_BY_SIDE + len(askers)
+    assert len(telling._teller(sources, "folder:/hangs")._asked) <= teller.MOST_WAITING
+    assert len(telling.soon(backend, other, 2.0)) == 50
     for asker in askers:
         asker.join()
     assert time.monotonic() - begun < 5
-    assert len(hanging.asked) == asset_worker.SIDE_BY_SIDE
+    assert len(hanging.asked) == teller.SIDE_BY_SIDE
     # One product alone may be asked of all the same, and there is room for it, since nobody waits for the others any more.
     one = several(1, "folder:/hangs", tile="36NXF")
-    assert asset_resolver.soon(backend, one, 0.1, urgent=True) == {}
+    assert telling.soon(backend, one, 0.1, urgent=True) == {}
     hanging.free.set()
-    assert len(asset_resolver.soon(backend, one, 10.0, urgent=True)) == 1
+    assert len(telling.soon(backend, one, 10.0, urgent=True)) == 1
 
 
 def test_what_is_kept_of_what_was_told_is_bounded_by_its_files(backend, sources, monkeypatch):
-    monkeypatch.setattr(asset_cache, "MOST_KEPT", 30)
+    monkeypatch.setattr(told, "MOST_KEPT", 30)
     some = several(40)
-    assert len(asset_resolver.soon(backend, some, 5.0)) == 40
-    assert sum(asset_resolver._known(asset_resolver.key_of(backend, one)) is not None for one in some) == 10
+    assert len(telling.soon(backend, some, 5.0)) == 40
+    assert sum(telling._known(telling.key_of(backend, one)) is not None for one in some) == 10

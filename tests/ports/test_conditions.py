@@ -162,6 +162,7 @@ def test_any_filter_finds_what_it_says_of_each_product(catalog, duck, products, 
     assert {one.id for one in found if passes(Found(one), wanted)} == expected
 
 
+@pytest.mark.usefixtures("products")
 def test_many_filters_were_compared():
     figure("cql2", f"{COUNTED['filters']} filters drawn by chance over 757 real products: catalog, DuckDB and plain Python agree, {COUNTED['found']:,} found")
     assert COUNTED["found"] > 1000

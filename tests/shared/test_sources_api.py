@@ -1,21 +1,28 @@
-"""stac:URL#collection against recorded answers of real servers."""
+"""stac:URL#collection against answers in the shape of Earth Search's, and against recorded ones of real servers."""
 
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
 
-from revisit.adapters.sources import open_source, stac_api
-from revisit.domain.product import Product
 from revisit.errors import BadInput, GiveUp
 from revisit.ports.catalog import Query
-from stac_server import NOW, all_unseen, collection, json_answer, made, products, recorded, two_pages
+from revisit.domain.product import Product
+from revisit.adapters.sources import open_source, stac_api
+from stac_server import ITEMS, NOW, all_unseen, answering, collection, json_answer, made, products, recorded, two_pages
 
 # -------------------------------------------------------------------------------------------------------- recorded answers
 
 
-def test_two_real_pages_are_sixteen_products(server, source):
-    server.answer = two_pages
+@pytest.fixture(params=["made", "recorded"])
+def both_pages(request):
+    if request.param == "made":
+        return two_pages
+    return answering(recorded("earthsearch_v1_l2a_paged_1.json"), recorded("earthsearch_v1_l2a_paged_2.json"))
+
+
+def test_two_pages_are_sixteen_products(server, source, both_pages):
+    server.answer = both_pages
     listing = source.listing({}, all_unseen, NOW)
     found = products(listing)
     assert (len(found), listing.rows, listing.rejections) == (16, 16, 0)
@@ -83,7 +90,7 @@ def test_next_pages_by_token_and_by_query_string_are_asked_of_the_same_address(s
 
 
 def test_bands_are_read_from_the_item(server, source):
-    item = recorded("earthsearch_v1_l2a_paged_1.json")["features"][0]
+    item = ITEMS[0]
     server.answer = lambda path, body: json_answer(item) if path == f"/collections/sentinel-2-l2a/items/{item['id']}" else two_pages(path, body)
     first = products(source.listing({}, all_unseen, NOW))[0]
     assert first.href == f"{server.url}/collections/sentinel-2-l2a/items/{item['id']}"
@@ -110,6 +117,7 @@ def test_a_product_of_elsewhere_is_refused_without_a_request(server, source):
         with pytest.raises(GiveUp, match="is not an item of"):
             source.bands(Product("x", source.spec, "L2A", "S2A", "32TMT", NOW, "", 0, 0, 0, 0, href=href))
     assert server.asked == []
+
 
 def test_an_item_on_two_pages_is_listed_once(server, source, monkeypatch):
     monkeypatch.setattr(stac_api, "BATCH", 2)
