@@ -184,11 +184,11 @@ def push(folder: Path) -> None:
     functions = function_host.Host(backend)
     functions._app("deliver")
     worker = Worker(backend, functions, ["deliver"], over)
-    worker.start()
+    worker.thread.start()
     print("ready", flush=True)
     sys.stdin.read()
     over.set()
-    worker.join()
+    worker.thread.join()
     print(json.dumps(sys.modules["main"].BEGUN), flush=True)
 
 

@@ -1,13 +1,17 @@
-"""A worker outlives what its queue's disk meets."""
+"""A worker outlives what its queue's disk meets; whoever waits for one that has died is told."""
 
+import subprocess
+import sys
 import threading
+import time
 from types import SimpleNamespace
 
 import pytest
 
-from revisit.embedded import server, worker
+from revisit.embedded import server as suite, worker
+from revisit.embedded.server import Suite
 from revisit.embedded.worker import Worker
-from revisit.errors import Retry
+from revisit.errors import GiveUp, Retry
 from revisit.ports.event_bus import Message
 
 
@@ -47,7 +51,7 @@ def messages(monkeypatch):
 def test_a_worker_goes_on_when_a_full_disk_is_given_room(messages):
     queue, stop = Queue(messages, full=3), threading.Event()
     host = SimpleNamespace(push=lambda message: (200 if message.id == "one" else 500, ""))
-    thread = Worker(SimpleNamespace(bus=queue), host, ["index"], stop)
+    thread = Worker(SimpleNamespace(bus=queue), host, ["index"], stop).thread
     thread.start()
     for _ in range(500):
         if len(queue.answered) == 2:
@@ -59,7 +63,52 @@ def test_a_worker_goes_on_when_a_full_disk_is_given_room(messages):
 
 
 def test_a_command_says_that_the_disk_stays_full_instead_of_waiting_for_ever(messages, monkeypatch, tmp_path):
-    monkeypatch.setattr(server, "Host", lambda backend: None)
-    monkeypatch.setattr(server, "server_of", lambda data: None)
+    monkeypatch.setattr(suite, "Host", lambda backend: None)
+    monkeypatch.setattr(suite, "server_of", lambda data: None)
     with pytest.raises(Retry, match="make room"):
-        server.run_until(SimpleNamespace(bus=Queue(messages, full=10**9)), tmp_path, lambda: False, 20)
+        suite.run_until(SimpleNamespace(bus=Queue(messages, full=10**9)), tmp_path, lambda: False, 20)
+
+
+def breaking(message):
+    raise RuntimeError(f"cannot push {message.id}")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_command_ends_with_an_error_when_a_worker_dies(messages, monkeypatch, tmp_path):
+    monkeypatch.setattr(suite, "Host", lambda backend: SimpleNamespace(push=breaking))
+    monkeypatch.setattr(suite, "server_of", lambda data: None)
+    begun = time.monotonic()
+    with pytest.raises(GiveUp, match="has died of the error printed above"):
+        suite.run_until(SimpleNamespace(bus=Queue(messages, full=0)), tmp_path, lambda: False, 20)
+    assert time.monotonic() - begun < 5
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_suite_ends_with_an_error_when_a_worker_dies(monkeypatch, tmp_path):
+    monkeypatch.setattr(suite, "Host", lambda backend: SimpleNamespace(push=breaking))
+    begun = time.monotonic()
+    with pytest.raises(GiveUp, match="the worker of refresh has died"), Suite(tmp_path, ("folder:/nothing",), port=0, workers=0) as running:
+        running.wait(threading.Event(), 20)
+    assert time.monotonic() - begun < 10
+
+
+def test_a_suite_ends_with_an_error_when_the_thread_of_a_worker_process_dies(monkeypatch, tmp_path):
+    ending = [sys.executable, "-c", f"raise SystemExit({worker.DIED})"]
+    monkeypatch.setattr(suite, "spawn", lambda *_: subprocess.Popen(ending))
+    with pytest.raises(GiveUp, match="the worker process of"), Suite(tmp_path, port=0, workers=1) as running:
+        running.wait(threading.Event(), 20)
+
+
+def test_a_worker_process_whose_thread_dies_says_so_in_its_status(tmp_path):
+    code = "from revisit.embedded import worker; worker.Worker._work = lambda self: 1 / 0; worker.main()"
+    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path), "extract"], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.wait(30) == worker.DIED
+        assert "ZeroDivisionError" in process.stderr.read()
+
+
+def test_a_suite_that_waits_is_told_to_stop_or_has_waited_long_enough(tmp_path):
+    stop = threading.Event()
+    with Suite(tmp_path, port=0, workers=0) as running:
+        assert running.wait(stop, 0.05) is False
+        stop.set()
+        assert running.wait(stop) is True

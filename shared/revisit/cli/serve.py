@@ -40,7 +40,7 @@ def serve(
         remember_sources(folder, tuple(open_source(spec).spec for spec in source))
     with Suite(folder, port=port, workers=workers) as suite:
         say(f"Revisit serves {folder} at {suite.url} (stop with Ctrl-C)")
-        stop.wait()
+        suite.wait(stop)
     say("stopped; what was under way goes on with the next start")
 
 

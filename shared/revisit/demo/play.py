@@ -50,10 +50,10 @@ def watch_live(data: Path, port: int, say: Callable[[str], None], stop: Event) -
         if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
             webbrowser.open(suite.url)
         for publish in arriving:
-            if stop.wait(EVERY_S):
+            if suite.wait(stop, EVERY_S):
                 break
             say(f"a new product arrives: {publish()}")
-        stop.wait()
+        suite.wait(stop)
 
 
 def work_once(data: Path, say: Callable[[str], None]) -> dict[str, Any]:

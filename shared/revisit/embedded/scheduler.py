@@ -17,15 +17,15 @@ FEED_EVERY_S = 900
 DELIVERIES_EVERY_S = 5
 
 
-class Scheduler(threading.Thread):
+class Scheduler:
     """Emits ticks; a tick's id is its rounded moment, so two schedulers emit no more than one."""
 
     def __init__(self, backend: Backend, stop: threading.Event) -> None:
-        super().__init__(daemon=True, name="scheduler")
+        self.thread = threading.Thread(target=self._run, daemon=True, name="scheduler")
         self._backend, self._over = backend, stop
         self._last: dict[str, int] = {}
 
-    def run(self) -> None:
+    def _run(self) -> None:
         while not self._over.is_set():
             with suppress(Retry):  # a full disk may be given room; the tick after it makes up for this one
                 self._round()

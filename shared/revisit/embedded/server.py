@@ -12,14 +12,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from revisit.adapters.local.backend import local_backend
+from revisit.ports.backend import Backend
 from revisit.embedded.function_host import Host
 from revisit.embedded.lock import hold, server_of, tell
 from revisit.embedded.log_file import write_log
 from revisit.embedded.scheduler import Scheduler
-from revisit.embedded.worker import Worker, spawn
-from revisit.errors import BadInput
-from revisit.ports.backend import Backend
+from revisit.embedded.worker import DIED, Worker, alive, died, spawn
+from revisit.errors import BadInput, GiveUp
+from revisit.adapters.local.backend import local_backend
 from revisit.ports.topology import CHAIN_ENDS_FIRST, HEARS, RASTER
 
 LIGHT = tuple(name for name in HEARS if name not in RASTER)
@@ -33,6 +33,8 @@ WAITING = {"deliver": 6}
 """Threads of a function that waits for strangers: of one slow receiver it makes at most 4 wait."""
 LARGEST = 16
 """Times the API's limit: up to there the API itself refuses, in its own words; beyond, the server does."""
+LOOK_S = 0.5
+"""How often a suite that waits sees to it that all of it still runs."""
 TRIALS = 5
 """Failures of the queue in a row, a second apart, after which a command waits no longer."""
 
@@ -59,17 +61,36 @@ class Suite:
         write_log(data, log_level, fresh=True)
         self._over = threading.Event()
         self._processes: list[subprocess.Popen[bytes]] = []
+        self._broken = False
+        """Whether a worker process ended because its thread died: another would too."""
 
     def __enter__(self) -> "Suite":
         host = Host(self.backend)
-        self._threads: list[threading.Thread] = [
-            Worker(self.backend, host, [name], self._over) for name in LIGHT for _ in range(WAITING.get(name, 1))]
-        self._threads.append(Scheduler(self.backend, self._over))
-        self._keeper = threading.Thread(target=self._keep_workers, daemon=True)
-        for thread in (*self._threads, self._keeper):
+        self._threads = [Worker(self.backend, host, [name], self._over).thread for name in LIGHT for _ in range(WAITING.get(name, 1))]
+        self._threads.append(Scheduler(self.backend, self._over).thread)
+        self._keeper = threading.Thread(target=self._keep_workers, daemon=True, name="keeper of the worker processes")
+        self._api = threading.Thread(target=self._server.run, daemon=True, name="server of the API")
+        for thread in (*self._threads, self._keeper, self._api):
             thread.start()
-        threading.Thread(target=self._server.run, daemon=True, name="api").start()
         return self
+
+    def wait(self, stop: threading.Event, most_s: float = math.inf) -> bool:
+        """Wait until `stop` is set or the time is over.
+
+        Returns:
+            Whether it is set.
+
+        Raises:
+            GiveUp: A part of the suite ended by itself.
+        """
+        until = time.monotonic() + most_s
+        while not stop.wait(max(0.0, min(LOOK_S, until - time.monotonic()))):
+            alive(*self._threads, self._keeper, self._api)
+            if self._broken:
+                raise GiveUp(died("worker process of " + ", ".join(RASTER)))
+            if time.monotonic() >= until:
+                return False
+        return True
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         # What is under way may finish within a few seconds; what does not is handed out again at the next start, as after a kill.
@@ -90,8 +111,10 @@ class Suite:
 
     def _keep_workers(self) -> None:
         while not self._over.is_set():
-            self._processes = [process for process in self._processes if process.poll() is None]
-            while len(self._processes) < self._workers and not self._over.is_set():
+            ended = [process for process in self._processes if process.poll() is not None]
+            self._broken = self._broken or any(process.returncode == DIED for process in ended)
+            self._processes = [process for process in self._processes if process not in ended]
+            while len(self._processes) < self._workers and not self._broken and not self._over.is_set():
                 self._processes.append(spawn(self.data, RASTER, self._log_level))
             self._over.wait(0.5)
 
@@ -100,12 +123,12 @@ def _listen(backend: Backend, data: Path, port: int) -> Any:
     import waitress
 
     from revisit.api import MAX_BODY, create_app
-    from revisit.api.routes import event_stream
+    from revisit.api.routes import event_stream as listening
 
     app = create_app(backend, data)
-    event_stream.make_room(app, event_stream.LISTENERS)
+    listening.make_room(app, listening.LISTENERS)
     try:
-        return waitress.create_server(app, host="127.0.0.1", port=port, threads=ANSWERING + event_stream.LISTENERS, ident=None,
+        return waitress.create_server(app, host="127.0.0.1", port=port, threads=ANSWERING + listening.LISTENERS, ident=None,
                                       max_request_body_size=LARGEST * MAX_BODY)
     except OSError as error:
         raise BadInput(f"port {port} on 127.0.0.1 cannot be used ({error.strerror}); choose another with --port, or 0 for any") from None
@@ -125,28 +148,30 @@ def run_until(backend: Backend, data: Path, done: Callable[[], bool], patience_s
 
     Raises:
         Retry: The data folder's disk is full or fails, and has been so for a while.
+        GiveUp: A worker ended by itself.
     """
     stop = threading.Event()
-    threads: list[Worker] = []
+    workers: list[Worker] = []
     until = time.monotonic() + patience_s
     try:
         while not (finished := done()) and time.monotonic() < until:
             # Looked for again and again: a server may be stopped while its work is waited for.
-            if not threads and server_of(data) is None:
+            if not workers and server_of(data) is None:
                 host = Host(backend)
                 # Two threads of everything: reading pixels and arithmetic on them leave the interpreter free.
-                threads = [Worker(backend, host, CHAIN_ENDS_FIRST, stop) for _ in range(2)]
-                for thread in threads:
-                    thread.start()
-            for thread in threads:
-                if thread.trouble and thread.trials >= TRIALS:
-                    raise thread.trouble
-            time.sleep(0.02 if threads else 0.1)
+                workers = [Worker(backend, host, CHAIN_ENDS_FIRST, stop) for _ in range(2)]
+                for worker in workers:
+                    worker.thread.start()
+            for worker in workers:
+                alive(worker.thread)
+                if worker.trouble and worker.trials >= TRIALS:
+                    raise worker.trouble
+            time.sleep(0.02 if workers else 0.1)
         ended = time.monotonic()
-        while threads and time.monotonic() < min(until, ended + SETTLE_S) and any(each.ready for each in backend.bus.depth() if each.function in LIGHT):
+        while workers and time.monotonic() < min(until, ended + SETTLE_S) and any(each.ready for each in backend.bus.depth() if each.function in LIGHT):
             time.sleep(0.02)
     finally:
         stop.set()
-        for thread in threads:
-            thread.join(30)
+        for worker in workers:
+            worker.thread.join(30)
     return finished

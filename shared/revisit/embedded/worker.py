@@ -12,10 +12,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from revisit.ports.backend import Backend
 from revisit.embedded.function_host import Host
 from revisit.embedded.log_file import write_log
-from revisit.errors import Retry
-from revisit.ports.backend import Backend
+from revisit.errors import GiveUp, Retry
 from revisit.ports.event_bus import Message
 
 if TYPE_CHECKING:
@@ -23,15 +23,20 @@ if TYPE_CHECKING:
 
 LEASE_S = 120
 HEARTBEAT_S = 30
+DIED = 70
+"""Exit status of a worker process whose thread ended before it was told to."""
 PAUSE_S = 1
 """Between two tries while the queue's disk is full, or fails."""
 
 
-class Worker(threading.Thread):
-    """Works off the messages of some functions, one at a time, until told to stop."""
+class Worker:
+    """Works off the messages of some functions, one at a time, until told to stop.
+
+    It holds its thread and is none: a name of ours would hide one of the library's own.
+    """
 
     def __init__(self, backend: Backend, host: Host, functions: Sequence[str], stop: threading.Event) -> None:
-        super().__init__(daemon=True, name=f"worker {','.join(functions)}")
+        self.thread = threading.Thread(target=self._work, daemon=True, name=f"worker of {', '.join(functions)}")
         self._queue = cast("LocalQueue", backend.bus)
         self._host, self._functions, self._over = host, tuple(functions), stop
         self.trouble: Retry | None = None
@@ -39,7 +44,7 @@ class Worker(threading.Thread):
         self.trials = 0
         """How often in a row it could not."""
 
-    def run(self) -> None:
+    def _work(self) -> None:
         while not self._over.is_set():
             leased = self._patiently(lambda: self._queue.lease(self._functions, 1, LEASE_S))
             if not leased:
@@ -78,6 +83,22 @@ class Worker(threading.Thread):
                 self._queue.extend(message, LEASE_S)
 
 
+def alive(*threads: threading.Thread) -> None:
+    """See to it that threads that are to run until they are told to stop still do.
+
+    Raises:
+        GiveUp: One has ended by itself; Python has printed why.
+    """
+    for thread in threads:
+        if not thread.is_alive():
+            raise GiveUp(died(thread.name))
+
+
+def died(who: str) -> str:
+    """What is said of a worker that ended before it was told to."""
+    return f"the {who} has died of the error printed above; what was under way goes on with the next start"
+
+
 def spawn(data: Path, functions: Sequence[str], log_level: int = logging.INFO) -> "subprocess.Popen[bytes]":
     """Start a worker process for some functions; it ends when this process does, however it ends."""
     program = "from revisit.embedded.worker import main; main()"
@@ -108,5 +129,7 @@ def main() -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     backend = local_backend(options.data)
     worker = Worker(backend, Host(backend), options.functions, stop)
-    worker.start()
-    worker.join()
+    worker.thread.start()
+    worker.thread.join()
+    if not stop.is_set():
+        sys.exit(DIED)
