@@ -8,7 +8,7 @@ PORT ?= 8787
 .PHONY: run test setup setup-test check bench lock vendor clean
 
 run: setup  ## the demo: an archive, a subscription with its past, the live chain, the page
-	@$(BIN)/revisit demo --data $(DATA) --port $(PORT)
+	@$(BIN)/revisit demo --data "$(DATA)" --port $(PORT)
 
 test: setup-test check  ## everything CI checks; prints the figures at the end
 	@$(BIN)/python tests/run.py
@@ -42,9 +42,9 @@ $(VENV)/test.stamp: locks/test.txt locks/uv.txt $(VENV)/runtime.stamp
 	@touch $@
 
 $(BIN)/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 12))' 2>/dev/null \
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 12))' 2>/dev/null \
 		|| { echo "Revisit needs Python 3.12 or newer: install it, or name one with make PYTHON=/path/to/python3.12"; exit 2; }
-	@$(PYTHON) -m venv $(VENV)
+	@"$(PYTHON)" -m venv $(VENV)
 
 bench: setup-test  ## every benchmark at its full size (an hour, and 12 GB below bench-data/)
 	@for file in bench/*.py; do name=$$(basename $$file .py); \

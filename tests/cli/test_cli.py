@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import socket
 import subprocess
 import sys
@@ -264,7 +265,8 @@ def test_completion_is_offered_for_shells():
 
 
 def test_a_reader_of_stdout_that_goes_away_is_no_traceback(tmp_path):
-    shell = f"{sys.executable} -c 'from revisit.cli import main; main()' status --json --data {tmp_path} | true"
+    program = shlex.join([sys.executable, "-c", "from revisit.cli import main; main()", "status", "--json", "--data", str(tmp_path)])
+    shell = f"{program} | true"
     assert "Traceback" not in subprocess.run(["sh", "-c", shell], capture_output=True, text=True, timeout=60).stderr
 
 
@@ -283,6 +285,9 @@ def test_a_source_named_by_a_relative_path_is_refreshed_under_its_one_true_name(
 
         def __exit__(self, *_):
             return None
+
+        def wait(self, stop):
+            return stop.is_set()
 
     over = threading.Event()
     over.set()

@@ -39,7 +39,7 @@ class BigQueryEmulator(Emulator):
 def bigquery(log: Path | None = None) -> BigQueryEmulator:
     """BigQuery."""
     if not _PYTHON.exists():
-        missing("bqemulator in .venv-bqemulator (make it with `make bqemulator`)")
+        missing("bqemulator in .venv-bqemulator (make it with `make setup-test`)")
     emulator = BigQueryEmulator(lambda port: [sys.executable, "-c", _START, "--python", _PYTHON,
                                               "--home", emulator.home, "--port", str(port)],
                                 "BIGQUERY_EMULATOR_HOST", "http://127.0.0.1:{port}", log=log)
