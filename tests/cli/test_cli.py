@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -294,3 +295,8 @@ def test_a_source_named_by_a_relative_path_is_refreshed_under_its_one_true_name(
     monkeypatch.setattr(serve, "_stopped_by_signals", lambda: over)
     monkeypatch.setattr("revisit.embedded.server.Suite", Served)
     assert run(["serve", "--source", "folder:archive"]) == 0
+
+
+def test_make_run_names_a_data_folder_whose_path_holds_a_space():
+    told = subprocess.run(["make", "--dry-run", "run", "DATA=/tmp/a folder", "PORT=1"], cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True)
+    assert shlex.split(told.stdout.splitlines()[-1]) == [".venv/bin/revisit", "demo", "--data", "/tmp/a folder", "--port", "1"]
