@@ -274,7 +274,8 @@ def test_what_does_not_fit_together_is_found(tmp_path):
 
 def test_a_network_disk_is_told_from_a_local_one(tmp_path, monkeypatch, caplog):
     assert network_disk(tmp_path) == ""
-    mounts = f"/dev/sda / ext4 rw 0 0\nserver:/x {tmp_path}/my\\040share nfs4 rw 0 0\n/dev/sdb {tmp_path}/my\\040share/disk ext4 rw 0 0\n"
+    share = f"{tmp_path}/my share".replace(" ", "\\040")
+    mounts = f"/dev/sda / ext4 rw 0 0\nserver:/x {share} nfs4 rw 0 0\n/dev/sdb {share}/disk ext4 rw 0 0\n"
     read_text = Path.read_text
     monkeypatch.setattr(Path, "read_text", lambda path, *a, **k: mounts if str(path) == "/proc/self/mounts" else read_text(path, *a, **k))
     assert network_disk(tmp_path / "my share" / "data") == "nfs4"
