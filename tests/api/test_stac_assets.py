@@ -18,14 +18,17 @@ from werkzeug.serving import make_server
 
 from data import shared_data
 from products import NOW, known, product
-from revisit.api import create_app
-from revisit.api.stac import assets as files, asset_worker as teller, asset_resolver as telling, asset_cache as told
-from revisit.domain.bands import BANDS, BandFile, SourceFile
-from revisit.errors import GiveUp, Retry
 from revisit.adapters.local.backend import local_backend
-from revisit.ports.catalog import Query
 from revisit.adapters.sources import open_source, stac_item
 from revisit.adapters.sources.stac_api import StacApi
+from revisit.api import create_app
+from revisit.api.stac import asset_cache as told
+from revisit.api.stac import asset_resolver as telling
+from revisit.api.stac import asset_worker as teller
+from revisit.api.stac import assets as files
+from revisit.domain.bands import BANDS, BandFile, SourceFile
+from revisit.errors import GiveUp, Retry
+from revisit.ports.catalog import Query
 from stac_server import ITEMS, Server, collection, json_answer
 
 BUCKET = "https://storage.googleapis.com/gcp-public-data-sentinel-2/L2/tiles/32/T/NR"

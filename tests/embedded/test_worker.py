@@ -8,7 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from revisit.embedded import server as suite, worker
+from revisit.embedded import server as suite
+from revisit.embedded import worker
 from revisit.embedded.server import Suite
 from revisit.embedded.worker import Worker
 from revisit.errors import GiveUp, Retry

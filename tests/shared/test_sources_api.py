@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
+from revisit.adapters.sources import open_source, stac_api
+from revisit.domain.product import Product
 from revisit.errors import BadInput, GiveUp
 from revisit.ports.catalog import Query
-from revisit.domain.product import Product
-from revisit.adapters.sources import open_source, stac_api
 from stac_server import ITEMS, NOW, all_unseen, answering, collection, json_answer, made, products, recorded, two_pages
 
 # -------------------------------------------------------------------------------------------------------- recorded answers

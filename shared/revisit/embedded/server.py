@@ -12,14 +12,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from revisit.ports.backend import Backend
+from revisit.adapters.local.backend import local_backend
 from revisit.embedded.function_host import Host
 from revisit.embedded.lock import hold, server_of, tell
 from revisit.embedded.log_file import write_log
 from revisit.embedded.scheduler import Scheduler
 from revisit.embedded.worker import DIED, Worker, alive, died, spawn
 from revisit.errors import BadInput, GiveUp
-from revisit.adapters.local.backend import local_backend
+from revisit.ports.backend import Backend
 from revisit.ports.topology import CHAIN_ENDS_FIRST, HEARS, RASTER
 
 LIGHT = tuple(name for name in HEARS if name not in RASTER)

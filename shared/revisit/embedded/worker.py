@@ -12,10 +12,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from revisit.ports.backend import Backend
 from revisit.embedded.function_host import Host
 from revisit.embedded.log_file import write_log
 from revisit.errors import GiveUp, Retry
+from revisit.ports.backend import Backend
 from revisit.ports.event_bus import Message
 
 if TYPE_CHECKING:
