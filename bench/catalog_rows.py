@@ -12,7 +12,7 @@ import pyarrow as pa
 
 SOURCE = "google-index:https://example.org/L2/index.csv.gz"
 
-_DRAWN = """
+_RANDOM_ROWS_SQL = """
 select t.tile, t.west, t.south, t.east, t.north, h,
     'S2' || chr(65 + (h % 3)::int) as platform,
     timestamp '2016-01-01' + to_milliseconds((hash(i + 77) % (86400000 * 3800::ubigint))::bigint) as sensed,
@@ -23,23 +23,23 @@ from (select i, hash(i) as h, (hash(i + 13) % (select count(*) from tiles))::big
 join tiles t on t.number = place
 """
 
-_NAMED = f"""
+_NAMED_ROWS_SQL = f"""
 select *, sensed + to_seconds((7200 + h % 80000)::bigint) as made,
     platform || '_MSIL2A_' || strftime(sensed, '%Y%m%dT%H%M%S') || '_N' || baseline || '_R' || orbit || '_T' || tile || '_'
         || strftime(sensed + to_seconds((7200 + h % 80000)::bigint), '%Y%m%dT%H%M%S') as id,
     'L2/tiles/' || tile[:2] || '/' || tile[3] || '/' || tile[4:] || '/' as folder
-from ({_DRAWN})
+from ({_RANDOM_ROWS_SQL})
 """
 
-_CATALOG = f"""
+_CATALOG_SQL = f"""
 select id, '{SOURCE}' as source, 'L2A' as level, platform, tile, sensed as sensing_time, strftime(sensed, '%Y%m%dT%H%M%S') as datatake,
     west, south, east, north, cloud as cloud_cover, orbit::int as relative_orbit, baseline, made as published,
     (200000000 + h % 650000000)::bigint as size,
     'https://storage.googleapis.com/gcp-public-data-sentinel-2/' || folder || id || '.SAFE' as href, null::varchar as footprint
-from ({_NAMED})
+from ({_NAMED_ROWS_SQL})
 """
 
-_INDEX = f"""
+_INDEX_SQL = f"""
 select 'L2A_T' || tile || '_A' || lpad((h % 40000)::varchar, 6, '0') || '_' || strftime(sensed, '%Y%m%dT%H%M%S') as GRANULE_ID,
     id as PRODUCT_ID, 'G' || platform || '_' || strftime(sensed, '%Y%m%dT%H%M%S') || '_' || lpad((h % 40000)::varchar, 6, '0') || '_N'
         || baseline[:2] || '.' || baseline[3:] as DATATAKE_IDENTIFIER,
@@ -48,7 +48,7 @@ select 'L2A_T' || tile || '_A' || lpad((h % 40000)::varchar, 6, '0') || '_' || s
     strftime(made, '%Y-%m-%dT%H:%M:%S.%f') || 'Z' as GENERATION_TIME,
     north as NORTH_LAT, south as SOUTH_LAT, west as WEST_LON, east as EAST_LON,
     'gs://gcp-public-data-sentinel-2/' || folder || id || '.SAFE' as BASE_URL
-from ({_NAMED})
+from ({_NAMED_ROWS_SQL})
 """
 
 
@@ -56,15 +56,15 @@ def products(first: int, end: int) -> pa.Table:
     """Rows of the catalog by number."""
     from revisit.ports.catalog_schema import SCHEMA
 
-    return _engine().sql(_CATALOG, params={"first": first, "end": end}).to_arrow_table().cast(SCHEMA)
+    return _duckdb_with_tiles().sql(_CATALOG_SQL, params={"first": first, "end": end}).to_arrow_table().cast(SCHEMA)
 
 
 def write_index(path: Path, rows: int) -> None:
     """The same products as an index.csv.gz of Google's."""
     unfinished = path.with_suffix(".unfinished")
-    engine = _engine()
+    engine = _duckdb_with_tiles()
     engine.execute("set preserve_insertion_order=false")
-    engine.execute(f"copy ({_INDEX.replace('$first', '0').replace('$end', str(rows))}) to '{unfinished}' (format csv, header, compression gzip)")
+    engine.execute(f"copy ({_INDEX_SQL.replace('$first', '0').replace('$end', str(rows))}) to '{unfinished}' (format csv, header, compression gzip)")
     unfinished.rename(path)
 
 
@@ -86,7 +86,7 @@ def land_tiles() -> pa.Table:
 
 
 @cache
-def _engine() -> duckdb.DuckDBPyConnection:
+def _duckdb_with_tiles() -> duckdb.DuckDBPyConnection:
     engine = duckdb.connect(config={"threads": 2})
     engine.register("land", land_tiles())
     engine.execute("create table tiles as select row_number() over (order by tile) - 1 as number, * from land")

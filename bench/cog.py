@@ -26,11 +26,11 @@ def cases(array, folder: Path) -> dict:
     from rio_cogeo.cogeo import cog_translate
     from rio_cogeo.profiles import cog_profiles
 
-    from revisit.pixels.raster.gdal import rasterio
+    from revisit.pixels.raster.gdal import load_rasterio
     from revisit.pixels.raster.grid import Grid
     from revisit.pixels.raster.write_cog import write_cog
 
-    library = rasterio()
+    library = load_rasterio()
     from rasterio.shutil import copy
 
     side = len(array)

@@ -16,7 +16,7 @@ from shapely.geometry import mapping, shape
 
 from bench.common import arguments, figure, rounds, table
 from revisit.domain.aoi import AOI
-from revisit.domain.clock import instant
+from revisit.domain.clock import parse_instant
 from revisit.domain.matching import AoiIndex
 from revisit.domain.product import Product
 from revisit.geo.mgrs_tile import Tile, tile_ids
@@ -34,7 +34,7 @@ def resident_mb() -> float:
         return int(file.read().split()[1]) * 4096 / 1e6
 
 
-def land() -> tuple[list[str], np.ndarray]:
+def land_tile_corners() -> tuple[list[str], np.ndarray]:
     """Ids of land tiles away from the antimeridian, and their corners in lon/lat: south-west first, counter-clockwise."""
     ids, corners = [], []
     for id in tile_ids():
@@ -46,7 +46,7 @@ def land() -> tuple[list[str], np.ndarray]:
     return ids, np.array(corners)
 
 
-def octagons(count: int, corners: np.ndarray, chance: np.random.Generator) -> np.ndarray:
+def random_octagons(count: int, corners: np.ndarray, chance: np.random.Generator) -> np.ndarray:
     """AOIs as `AOI` would round them."""
     of = chance.integers(0, len(corners), count)
     u, v = chance.random((2, count, 1))
@@ -59,7 +59,7 @@ def octagons(count: int, corners: np.ndarray, chance: np.random.Generator) -> np
     return shapely.polygons(np.round(np.stack([lon, lat], axis=-1), 7))
 
 
-def footprints(count: int, corners: np.ndarray, chance: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def random_footprints(count: int, corners: np.ndarray, chance: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Which tile each product is of, and the corners of its valid pixels."""
     of = chance.integers(0, len(corners), count)
     drawn = corners[of].copy()
@@ -75,7 +75,7 @@ def quantiles(seconds: list[float]) -> tuple[float, float]:
     return float(np.median(seconds) * 1e3), float(np.quantile(seconds, 0.99) * 1e3)
 
 
-def timed(calls: list, best_of: int = 1) -> list[float]:
+def time_calls(calls: list, best_of: int = 1) -> list[float]:
     """Seconds of each call, the best of some, all calls going before any is repeated so that none finds its memory warm.
 
     Other processes share the machine; what a call waits for them is not its own. Of calls that cannot be repeated, the
@@ -94,16 +94,16 @@ def timed(calls: list, best_of: int = 1) -> list[float]:
 def main() -> None:
     options = arguments(__doc__, aois={"type": float, "default": 0}, alone={"action": "store_true"})
     count = int(options.aois) or (100_000 if options.quick else 1_000_000)
-    ids, corners = land()
+    ids, corners = land_tile_corners()
     chance = np.random.default_rng(20)
-    of, seen = footprints(PRODUCTS, corners, chance)
+    of, seen = random_footprints(PRODUCTS, corners, chance)
     tiles = [ids[at] for at in of]
     index = AoiIndex()
-    index.add_all(["warm"], octagons(1, corners, chance))
+    index.add_all(["warm"], random_octagons(1, corners, chance))
     index.remove("warm")
     before, begun, shapes = resident_mb(), 0.0, []
     for first in range(0, count, CHUNK):
-        some = octagons(min(CHUNK, count - first), corners, chance)
+        some = random_octagons(min(CHUNK, count - first), corners, chance)
         start = time.perf_counter()
         index.add_all([f"sub_{number:030x}" for number in range(first, first + len(some))], some)
         begun += time.perf_counter() - start
@@ -125,7 +125,7 @@ def main() -> None:
 
     def ours() -> tuple[np.ndarray, np.ndarray]:
         shapely.destroy_prepared(seen)
-        return index.pairs(tiles, seen)
+        return index.match_pairs(tiles, seen)
 
     if not options.alone:
         def peer() -> tuple[np.ndarray, np.ndarray]:
@@ -143,17 +143,17 @@ def main() -> None:
                f">= {goal} x, equal; 2.5 x at 1e6", same and faster >= goal)
 
     some = range(min(1000, PRODUCTS))
-    products = [Product(f"p{at}", "bench", "L2A", "S2A", tiles[at], instant("2024-06-01"), "20240601T000000", *seen[at].bounds,
+    products = [Product(f"p{at}", "bench", "L2A", "S2A", tiles[at], parse_instant("2024-06-01"), "20240601T000000", *seen[at].bounds,
                         footprint=mapping(seen[at])) for at in some]
-    index.many(products)
-    one = timed([lambda each=each: index.matches(each) for each in products], TRIES)
-    bare = timed([lambda at=at: index.pairs([tiles[at]], seen[at:at + 1]) for at in some], TRIES)
+    index.match_many(products)
+    one = time_calls([lambda each=each: index.match(each) for each in products], TRIES)
+    bare = time_calls([lambda at=at: index.match_pairs([tiles[at]], seen[at:at + 1]) for at in some], TRIES)
     print(f"  one event, GeoJSON in, ids out     p50 {quantiles(one)[0]:.3f}  p99 {quantiles(one)[1]:.3f} ms")
     print(f"  AoiIndex.pairs of one footprint    p50 {quantiles(bare)[0]:.3f}  p99 {quantiles(bare)[1]:.3f} ms")
     if not options.alone:
         shapely.destroy_prepared(seen)
-        peers = timed([lambda at=at: tree.query(seen[at], predicate="intersects") for at in some], TRIES)
-        parsed = timed([lambda each=each: [f"{at}" for at in sorted(tree.query(shape(each.footprint), predicate="intersects"))]
+        peers = time_calls([lambda at=at: tree.query(seen[at], predicate="intersects") for at in some], TRIES)
+        parsed = time_calls([lambda each=each: [f"{at}" for at in sorted(tree.query(shape(each.footprint), predicate="intersects"))]
                         for each in products], TRIES)
         print(f"  STRtree.query of one footprint     p50 {quantiles(peers)[0]:.3f}  p99 {quantiles(peers)[1]:.3f} ms")
         print(f"  STRtree, GeoJSON in, names out     p50 {quantiles(parsed)[0]:.3f}  p99 {quantiles(parsed)[1]:.3f} ms")
@@ -161,10 +161,10 @@ def main() -> None:
         figure("matching one event", f"p99 {quantiles(one)[1]:.3f} ms, {ratio:.2f} x bare STRtree", "<= 1 ms; <= 2 x at 1e6",
                quantiles(one)[1] <= 1 and (ratio <= 2 or count < 1_000_000))
 
-    fresh = [AOI.of(mapping(each)) for each in octagons(1000, corners, chance)]
-    added = timed([lambda number=number, each=each: index.add(f"new {number}", each) for number, each in enumerate(fresh)])
-    removed = timed([lambda number=number: index.remove(f"new {number}") for number in range(0, 1000, 2)])
-    again = timed([lambda number=number: index.add(f"new {number}", fresh[number]) for number in range(0, 1000, 2)])
+    fresh = [AOI.from_normalized(mapping(each)) for each in random_octagons(1000, corners, chance)]
+    added = time_calls([lambda number=number, each=each: index.add(f"new {number}", each) for number, each in enumerate(fresh)])
+    removed = time_calls([lambda number=number: index.remove(f"new {number}") for number in range(0, 1000, 2)])
+    again = time_calls([lambda number=number: index.add(f"new {number}", fresh[number]) for number in range(0, 1000, 2)])
     slowest = max(quantiles(part)[1] for part in (added, removed, again))
     print(f"  add p50 {quantiles(added)[0]:.3f} p99 {quantiles(added)[1]:.3f}, remove p50 {quantiles(removed)[0]:.3f} "
           f"p99 {quantiles(removed)[1]:.3f}, add again p50 {quantiles(again)[0]:.3f} p99 {quantiles(again)[1]:.3f} ms")

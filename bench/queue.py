@@ -18,7 +18,7 @@ from revisit.adapters.local.backend import local_backend, local_queue
 from revisit.domain.clock import system_clock
 from revisit.domain.events import JobFinished
 from revisit.ports.backend import Backend
-from revisit.ports.envelope import Envelope
+from revisit.ports.cloudevents import Envelope
 
 MESSAGE = Envelope(JobFinished("job_0123456789abcdef0123456789abcd"), system_clock()).encode()
 
@@ -49,13 +49,13 @@ def main() -> None:
     turns, pulses = (60, 300) if options.quick else (300, 1000)
     with tempfile.TemporaryDirectory(dir=DATA) as folder:
         print(f"put, one by one ({len(MESSAGE)} bytes)")
-        put = puts(Path(folder), 25, turns)
+        put = put_ratio(Path(folder), 25, turns)
         print("put + lease + ack, 100 at once")
-        batched = batches(Path(folder) / "batched", 5_000 if options.quick else 20_000)
+        batched = batch_rate(Path(folder) / "batched", 5_000 if options.quick else 20_000)
         print("event committed -> handler begins")
-        within = latencies(Path(folder) / "within", pulses, across=False)
-        across = latencies(Path(folder) / "across", pulses, across=True)
-        pushed = latencies(Path(folder) / "pushed", pulses, across=True, function=FUNCTION)
+        within = measure_latency(Path(folder) / "within", pulses, across=False)
+        across = measure_latency(Path(folder) / "across", pulses, across=True)
+        pushed = measure_latency(Path(folder) / "pushed", pulses, across=True, function=FUNCTION)
     figure("queue put, synchronous=FULL", f"{put:.2f}x append+fdatasync", ">= 0.9x", put >= 0.9)
     figure("batched put+lease+ack", f"{batched:,.0f}/s", ">= 5x the emulator's 10,000/s (as measured once; it is not run here)", batched >= 50_000)
     figure("event to handler, one process", f"p50 {within[0]:.2f} ms, p99 {within[1]:.2f} ms", "p99 <= 1 ms", within[1] <= 1)
@@ -63,7 +63,7 @@ def main() -> None:
     figure("event to function, pushed in another process", f"p50 {pushed[0]:.2f} ms, p99 {pushed[1]:.2f} ms", "p99 <= 10 ms", pushed[1] <= 10)
 
 
-def puts(folder: Path, count: int, turns: int) -> float:
+def put_ratio(folder: Path, count: int, turns: int) -> float:
     """Ratio of our rate to the floor's, in short rounds: others write to this disk too, and a stall of it hits one of both only."""
     floor = os.open(folder / "floor", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
     queue = local_queue(local_backend(folder / "puts"))
@@ -85,7 +85,7 @@ def puts(folder: Path, count: int, turns: int) -> float:
     return 1 / ratios["queue put"]
 
 
-def batches(folder: Path, count: int) -> float:
+def batch_rate(folder: Path, count: int) -> float:
     """Messages a second that are put, leased and acknowledged, a hundred at once."""
     backend = local_backend(folder)
     queue = local_queue(backend)
@@ -104,7 +104,7 @@ def batches(folder: Path, count: int) -> float:
     return statistics.median(rates)
 
 
-def latencies(folder: Path, pulses: int, across: bool, function: str = "") -> tuple[float, float]:
+def measure_latency(folder: Path, event_count: int, across: bool, function: str = "") -> tuple[float, float]:
     """Milliseconds from the end of the commit to the begin of the handler: median and 99th percentile.
 
     Args:
@@ -119,14 +119,14 @@ def latencies(folder: Path, pulses: int, across: bool, function: str = "") -> tu
         command = [sys.executable, "-m", "bench.queue", "--push" if function else "--consume", str(folder)]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as consumer:
             consumer.stdout.readline()
-            sent = send(backend, pulses)
+            sent = send(backend, event_count)
             consumer.stdin.close()
             begun = json.loads(consumer.stdout.read())
     else:
         over = threading.Event()
         thread = threading.Thread(target=receive, args=(backend, begun, over))
         thread.start()
-        sent = send(backend, pulses)
+        sent = send(backend, event_count)
         over.set()
         thread.join()
     waits = sorted((begun[job] - moment) * 1e3 for job, moment in sent.items())
@@ -135,10 +135,10 @@ def latencies(folder: Path, pulses: int, across: bool, function: str = "") -> tu
     return median, late
 
 
-def send(backend: Backend, pulses: int) -> dict[str, float]:
+def send(backend: Backend, event_count: int) -> dict[str, float]:
     """Commit one event after the other, and note when each commit was begun: its disk's sync counts too."""
     sent = {}
-    for number in range(pulses):
+    for number in range(event_count):
         job = f"job_{number}"
         envelope = Envelope(JobFinished(job), backend.now())
         sent[job] = time.monotonic()
@@ -151,7 +151,7 @@ def send(backend: Backend, pulses: int) -> dict[str, float]:
 
 def receive(backend: Backend, begun: dict[str, float], over: threading.Event) -> None:
     """Lease and acknowledge, and note when each handler would begin."""
-    from revisit.ports.envelope import decode
+    from revisit.ports.cloudevents import decode
 
     queue = local_queue(backend)
     while not over.is_set():
@@ -179,9 +179,9 @@ def push(folder: Path) -> None:
     from revisit.embedded import function_host
     from revisit.embedded.worker import Worker
 
-    function_host.FUNCTIONS = folder
+    function_host.FUNCTIONS_FOLDER = folder
     backend, over = local_backend(folder), threading.Event()
-    functions = function_host.Host(backend)
+    functions = function_host.FunctionHost(backend)
     functions._app("deliver")
     worker = Worker(backend, functions, ["deliver"], over)
     worker.thread.start()

@@ -23,7 +23,7 @@ CHUNK = 500_000
 NEW = "number % 333 = 0"
 """Which rows yesterday's catalog lacks, by the number in which `products` counts them."""
 
-FLOOR = """
+FLOOR_PROGRAM = """
 from isal import igzip
 ---
 file = igzip.open(INDEX)
@@ -31,7 +31,7 @@ while file.read(1 << 22):
     pass
 """
 
-OURS = """
+OUR_PROGRAM = """
 import duckdb, numpy, pyarrow.csv, pyarrow.parquet
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,7 +46,7 @@ found = sum(catalog.add(batch) for batch in listing.batches)
 assert listing.rows == ROWS and listing.rejections == 0, (listing.rows, listing.rejected[:3])
 """
 
-ANTI_JOIN = """
+ANTI_JOIN_PROGRAM = """
 import duckdb
 engine = duckdb.connect()
 engine.execute("set threads=2; set memory_limit='4GB'; set preserve_insertion_order=false; set enable_progress_bar=false")
@@ -55,7 +55,7 @@ found = engine.execute("select count(distinct h) from (select hash(PRODUCT_ID) a
                        {"index": INDEX, "hashes": HASHES}).fetchone()[0]
 """
 
-MEASURED = """
+MEASURE_PROGRAM = """
 import json, time
 {setup}
 begun = time.perf_counter()
@@ -96,10 +96,10 @@ def prepare(rows: int, times: int = 1) -> tuple[Path, Path, Path, int]:
         assert sum(entry.rows for entry in filled.freshness()) == rows - new
         assert filled.freshness()[0].source == SOURCE
         engine.execute(f"copy (from known order by h) to '{hashes}' (compression zstd)")
-    return repeated(index, times) if times > 1 else index, catalog, hashes, new
+    return repeat_rows(index, times) if times > 1 else index, catalog, hashes, new
 
 
-def repeated(index: Path, times: int) -> Path:
+def repeat_rows(index: Path, times: int) -> Path:
     """The index with its rows several times over, each time in a gzip member of its own."""
     path = index.with_name(f"{times}-times-{index.name}")
     if not path.exists():
@@ -114,7 +114,7 @@ def repeated(index: Path, times: int) -> Path:
 def run(code: str, **names: object) -> tuple[float, float, int | None]:
     """Seconds, peak memory in MB, and what was found, in a new process."""
     setup, code = code.split("---")
-    text = "\n".join(f"{name} = {value!r}" for name, value in names.items()) + MEASURED.format(setup=setup, code=code)
+    text = "\n".join(f"{name} = {value!r}" for name, value in names.items()) + MEASURE_PROGRAM.format(setup=setup, code=code)
     shared = str(Path(__file__).parents[1] / "shared")
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (shared, os.environ.get("PYTHONPATH"))))}
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, env=environment, check=False)
@@ -123,7 +123,7 @@ def run(code: str, **names: object) -> tuple[float, float, int | None]:
     return tuple(json.loads(done.stdout.splitlines()[-1]))
 
 
-def unchanged(index: Path) -> int:
+def unchanged_body_bytes(index: Path) -> int:
     """Bytes of the body that a server sends when the file has not changed since the last listing."""
     from revisit.adapters.sources.google_index import GoogleIndex
 
@@ -148,9 +148,9 @@ def unchanged(index: Path) -> int:
     import numpy as np
 
     known = lambda ids: np.zeros(len(ids), bool)  # noqa: E731
-    first = source.listing({}, known, datetime.now(UTC))
+    first = source.list_products({}, known, datetime.now(UTC))
     list(first.batches)
-    second = source.listing(first.state, known, datetime.now(UTC))
+    second = source.list_products(first.state, known, datetime.now(UTC))
     list(second.batches)
     server.shutdown()
     assert second.unchanged
@@ -168,9 +168,9 @@ def main() -> None:
     rows = products * times
     copy = Path(tempfile.mkdtemp(dir=DATA)) / "catalog"
     names = {"INDEX": str(index), "CATALOG": str(copy), "HASHES": str(hashes), "SPEC": SOURCE, "ROWS": rows}
-    cases = {"isal gunzip (floor)": FLOOR, "revisit: listing and adding": OURS, "DuckDB anti-join on a hash": ANTI_JOIN}
+    cases = {"isal gunzip (floor)": FLOOR_PROGRAM, "revisit: listing and adding": OUR_PROGRAM, "DuckDB anti-join on a hash": ANTI_JOIN_PROGRAM}
     found: dict[str, list[tuple[float, float, int | None]]] = {name: [] for name in cases}
-    run(FLOOR, **names)
+    run(FLOOR_PROGRAM, **names)
     for turn in range(rounds):
         for name in [*cases][turn % 3:] + [*cases][:turn % 3]:
             shutil.rmtree(copy, ignore_errors=True)
@@ -192,7 +192,7 @@ def main() -> None:
     figure("refresh of a csv.gz, of the gunzip floor", f"{own:.2f}x ({size})", "<= 2x", own <= 2)
     figure("refresh of a csv.gz, faster than a DuckDB anti-join", f"{faster:.2f}x", ">= 1.8x", faster >= 1.8)
     figure("refresh of a csv.gz, peak memory", f"{peak:.0f} MB", "<= 512 MB", peak <= 512)
-    sent = unchanged(index if options.quick else prepare(300_000)[0])
+    sent = unchanged_body_bytes(index if options.quick else prepare(300_000)[0])
     figure("refresh of an unchanged csv.gz", f"{sent} bytes", "0 bytes", sent == 0)
 
 

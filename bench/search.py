@@ -27,7 +27,7 @@ START, END = datetime(2023, 1, 1, tzinfo=UTC), datetime(2024, 1, 1, tzinfo=UTC)
 CLOUD = 20.0
 STEP = 500_000
 
-COLD = """
+COLD_START_PROGRAM = """
 import sys, time
 begun = time.perf_counter()
 from datetime import UTC, datetime
@@ -39,7 +39,7 @@ print(time.perf_counter() - begun)
 """
 
 
-def filled(rows: int) -> Path:
+def fill_catalog(rows: int) -> Path:
     """A catalog of so many rows whose index is one part."""
     from bench.catalog_rows import products
     from revisit.adapters.local.catalog import LocalCatalog
@@ -68,7 +68,7 @@ def sorted_table(folder: Path) -> Path:
     return path
 
 
-def through_api(catalog: "LocalCatalog") -> "FlaskClient":
+def api_client(catalog: "LocalCatalog") -> "FlaskClient":
     """A client of the whole application in this process, whose catalog this is: guards, parsing, searching, items, JSON."""
     from dataclasses import replace
 
@@ -78,14 +78,14 @@ def through_api(catalog: "LocalCatalog") -> "FlaskClient":
     return create_app(replace(local_backend(DATA / "search-api"), catalog=lambda: catalog)).test_client()
 
 
-def milliseconds(ask: Callable[[], object], count: int) -> list[float]:
+def time_queries(query: Callable[[], object], count: int) -> list[float]:
     """Of `count` questions, one by one, after some that do not count."""
     for _ in range(count // 10):
-        ask()
+        query()
     found = []
     for _ in range(count):
         begun = time.perf_counter()
-        ask()
+        query()
         found.append((time.perf_counter() - begun) * 1e3)
     return found
 
@@ -99,7 +99,7 @@ def main() -> None:
 
     options = arguments("Search among millions of products.", rows={"type": int, "default": 30_000_000, "help": "of the full size"})
     rows, count, rounds = (500_000, 200, 5) if options.quick else (options.rows, 400, 5)
-    folder = filled(rows)
+    folder = fill_catalog(rows)
     catalog, peer = LocalCatalog(folder), duckdb.connect(str(sorted_table(folder)), read_only=True, config={"threads": 2})
     tiles = land_tiles().to_pylist()
     draw = random.Random(5)
@@ -118,7 +118,7 @@ def main() -> None:
         return peer.execute("select * from products where tile = ? and sensing_time between ? and ? and cloud_cover <= ? order by sensing_time",
                             [draw.choice(tiles)["tile"], START.replace(tzinfo=None), END.replace(tzinfo=None), CLOUD]).fetchall()
 
-    client = through_api(catalog)
+    client = api_client(catalog)
 
     def asked(**conditions: object) -> bytes:
         answer = client.post("/stac/search", json={"datetime": "2023-01-01T00:00:00Z/2023-12-31T23:59:59Z", "limit": 50, "filter": "eo:cloud_cover <= 20",
@@ -141,7 +141,7 @@ def main() -> None:
     found: dict[str, list[list[float]]] = {name: [] for name in cases}
     for turn in range(rounds):
         for name in [*cases][turn % len(cases):] + [*cases][:turn % len(cases)]:
-            found[name].append(milliseconds(cases[name], count))
+            found[name].append(time_queries(cases[name], count))
     p50 = {name: statistics.median(statistics.median(one) for one in runs) for name, runs in found.items()}
     p99 = {name: statistics.median(statistics.quantiles(one, n=100)[98] for one in runs) for name, runs in found.items()}
     print(f"{rows:,} rows; {sum(len(by_tile()) for _ in range(100)) / 100:.0f} products a tile query, "
@@ -152,7 +152,7 @@ def main() -> None:
     faster = statistics.median(statistics.median(own) / statistics.median(tile)
                                for own, tile in zip(found["DuckDB table sorted by tile"], found["by tile"], strict=True))
     shared = str(Path(__file__).parents[1] / "shared")
-    cold = statistics.median(float(subprocess.run([sys.executable, "-c", COLD, str(folder), "32TQM"], capture_output=True, text=True, check=True,
+    cold = statistics.median(float(subprocess.run([sys.executable, "-c", COLD_START_PROGRAM, str(folder), "32TQM"], capture_output=True, text=True, check=True,
                                                   env=os.environ | {"PYTHONPATH": shared}).stdout) for _ in range(5))
     from revisit.adapters.local.catalog_segment import COLUMNS
 

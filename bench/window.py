@@ -14,16 +14,16 @@ import time
 from pathlib import Path
 
 from bench.common import DATA, arguments, figure, rounds, table
-from bench.window_readers import BANDS, BOUNDS, NORTH, SIDE, SKIP, WEST, odc, ours, threads
+from bench.window_readers import BANDS, BOUNDS, NORTH, SIDE, SKIP, WEST, read_odc, read_rasterio, read_revisit
 
 
 def scene(side: int) -> Path:
     """A tile as Earth Search publishes one: COGs of 1024 blocks, DEFLATE and predictor 2; fields, relief and noise."""
     import numpy as np
 
-    from revisit.pixels.raster.gdal import rasterio
+    from revisit.pixels.raster.gdal import load_rasterio
 
-    library = rasterio()
+    library = load_rasterio()
     folder = DATA / f"window{side}"
     if (folder / "done").exists():
         return folder
@@ -56,25 +56,25 @@ def aoi() -> dict:
     return {"type": "Polygon", "coordinates": [[back.transform(*p) for p in ((west, south), (east, south), (east, north), (west, north), (west, south))]]}
 
 
-def fresh(address: str, side: int, who: str, geometry: dict) -> float:
+def cold_seconds(address: str, side: int, reader: str, geometry: dict) -> float:
     """Seconds of a new interpreter that imports and reads once, and may keep what it compiles of Python, as installed programs do."""
-    call = {"ours": f"ours({address!r}, {geometry!r})", "odc": f"odc({address!r}, {side})", "threads": f"threads({address!r})"}[who]
+    call = {"ours": f"ours({address!r}, {geometry!r})", "odc": f"odc({address!r}, {side})", "threads": f"threads({address!r})"}[reader]
     surroundings = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | {"PYTHONPATH": "shared"}
     begun = time.perf_counter()
     subprocess.run([sys.executable, "-c", f"from bench.window_readers import *; {call}"], check=True, env=surroundings, stderr=subprocess.DEVNULL)
     return time.perf_counter() - begun
 
 
-def forgetting(work, also=lambda: None):
+def with_cleared_cache(work, clear_more=lambda: None):
     """Run after GDAL, and who else is named, has dropped what it holds of remote files."""
-    from revisit.pixels.raster.gdal import rasterio
+    from revisit.pixels.raster.gdal import load_rasterio
 
-    library = next((Path(rasterio().__file__).parents[1] / "rasterio.libs").glob("libgdal*"))
+    library = next((Path(load_rasterio().__file__).parents[1] / "rasterio.libs").glob("libgdal*"))
     forget = ctypes.CDLL(str(library)).VSICurlClearCache
 
     def run():
         forget()
-        also()
+        clear_more()
         return work()
 
     return run
@@ -82,12 +82,12 @@ def forgetting(work, also=lambda: None):
 
 def needed_bytes(folder: Path) -> tuple[int, int]:
     """Tiles that the window touches, and their bytes."""
-    from revisit.pixels.raster.gdal import rasterio
+    from revisit.pixels.raster.gdal import load_rasterio
 
     tiles = total = 0
     for band, resolution in BANDS.items():
         first, last = SKIP * 10 // resolution // 1024, (SKIP + SIDE) * 10 // resolution // 1024
-        with rasterio().open(folder / f"{band}.tif", driver="GTiff") as file:
+        with load_rasterio().open(folder / f"{band}.tif", driver="GTiff") as file:
             for row in range(first, last + 1):
                 for column in range(first, last + 1):
                     total += int(file.get_tag_item(f"BLOCK_SIZE_{column}_{row}", "TIFF", 1))
@@ -96,31 +96,31 @@ def needed_bytes(folder: Path) -> tuple[int, int]:
 
 
 def main() -> None:
-    from bench.rangeserver import counted, serving
+    from bench.range_server import read_counters, run_server
     from revisit.pixels.raster import remote_cog
 
     quick = arguments(__doc__).quick
     side = 4096 if quick else 10980
     folder, geometry = scene(side), aoi()
-    with serving(folder, 20) as address:
-        mine, peer = ours(address, geometry), threads(address)
+    with run_server(folder, 20) as address:
+        mine, peer = read_revisit(address, geometry), read_rasterio(address)
         assert all((mine[band] == peer[band]).all() for band in ("B02", "B03", "B04", "B08", "SCL"))
         tiles, size = needed_bytes(folder)
         used = {}
-        for name, work in {"ours": lambda: ours(address, geometry), "rasterio": lambda: threads(address), "odc-stac": lambda: odc(address, side)}.items():
-            counted(address)
-            forgetting(work, remote_cog.forget)()
-            used[name] = counted(address)
+        for name, work in {"ours": lambda: read_revisit(address, geometry), "rasterio": lambda: read_rasterio(address), "odc-stac": lambda: read_odc(address, side)}.items():
+            read_counters(address)
+            with_cleared_cache(work, remote_cog.clear_cache)()
+            used[name] = read_counters(address)
             print(f"  {name:10s} {used[name]['requests']:4d} requests {used[name]['bytes'] / 1e6:7.2f} MB; {tiles} tiles of {size / 1e6:.2f} MB needed")
         print(f"warm, {SIDE * 10 // 1000} km, {len(BANDS)} bands, 20 ms a request")
         cases = {
-            "rasterio, a thread a band": forgetting(lambda: threads(address)),
-            "revisit": forgetting(lambda: ours(address, geometry), remote_cog.forget),
-            "revisit, headers known": lambda: ours(address, geometry),
-            "odc-stac, pool of 7": forgetting(lambda: odc(address, side)),
+            "rasterio, a thread a band": with_cleared_cache(lambda: read_rasterio(address)),
+            "revisit": with_cleared_cache(lambda: read_revisit(address, geometry), remote_cog.clear_cache),
+            "revisit, headers known": lambda: read_revisit(address, geometry),
+            "odc-stac, pool of 7": with_cleared_cache(lambda: read_odc(address, side)),
         }
         ratios = table(rounds(cases, 8 if quick else 16))
-        turns = [{who: fresh(address, side, who, geometry) for who in ("threads", "ours", "odc")} for _ in range(1 + (4 if quick else 9))][1:]
+        turns = [{who: cold_seconds(address, side, who, geometry) for who in ("threads", "ours", "odc")} for _ in range(1 + (4 if quick else 9))][1:]
     cold = {who: statistics.median(turn[who] for turn in turns) for who in turns[0]}
     slower = statistics.median(turn["odc"] / turn["ours"] for turn in turns)
     print("a fresh process, imports included: " + ", ".join(f"{who} {seconds * 1e3:.0f} ms" for who, seconds in cold.items()))

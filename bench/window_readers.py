@@ -6,17 +6,17 @@ WEST, NORTH, SIDE, SKIP = 300000, 4900020, 500, 1724
 BOUNDS = (WEST + SKIP * 10, NORTH - (SKIP + SIDE) * 10, WEST + (SKIP + SIDE) * 10, NORTH - SKIP * 10)
 
 POOL: list = []
-"""Of the threads that `threads` keeps."""
+"""Of the threads that `read_rasterio` keeps."""
 
 
-def ours(address: str, geometry: dict) -> dict:
+def read_revisit(address: str, geometry: dict) -> dict:
     from revisit.domain.bands import BandFile
-    from revisit.pixels.raster.read_plan import read
+    from revisit.pixels.raster.read_plan import read_bands
 
-    return read({band: BandFile(band, f"{address}/{band}.tif", "GTiff") for band in BANDS}, geometry).dn
+    return read_bands({band: BandFile(band, f"{address}/{band}.tif", "GTiff") for band in BANDS}, geometry).dn
 
 
-def threads(address: str) -> dict:
+def read_rasterio(address: str) -> dict:
     """Plain rasterio, a thread a band."""
     from concurrent.futures import ThreadPoolExecutor
 
@@ -34,7 +34,7 @@ def threads(address: str) -> dict:
     return dict(zip(BANDS, POOL[0].map(one, BANDS), strict=True))
 
 
-def odc(address: str, side: int):
+def read_odc(address: str, side: int):
     import datetime
 
     import odc.stac

@@ -9,7 +9,7 @@ REQUIRED = os.environ.get("REVISIT_REQUIRE_ALL") == "1"
 """Set in CI: nothing may be skipped."""
 
 
-def missing(what: str) -> None:
+def skip_or_fail(what: str) -> None:
     """Skip the test for want of something, or fail it where all is required."""
     if REQUIRED:
         pytest.fail(f"{what} is required here and missing")
@@ -21,5 +21,5 @@ def shared_data(*parts: str) -> Path:
     root = Path(os.environ.get("REVISIT_SHARED", Path(__file__).parents[2] / "shared")) / "data"
     path = root.joinpath(*parts)
     if not path.exists():
-        missing(f"shared data {'/'.join(parts)}")
+        skip_or_fail(f"shared data {'/'.join(parts)}")
     return path

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from imports import ROOT, packages_of
+from import_graph import ROOT, packages_of
 
 LOCKS = ROOT / "locks"
 COMPILE = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--no-header", "--generate-hashes", "--python-version", "3.12"]

@@ -26,13 +26,13 @@ def product(day: int, level: str = "L2A", tile: str = "32TNR", month: int = 6, c
     return Product(**fields)
 
 
-def known(backend: Backend, *products: Product) -> None:
+def add_to_catalog(backend: Backend, *products: Product) -> None:
     """Put products into the catalog."""
     backend.catalog().add(to_table(products))
 
 
-def ended(backend: Backend, job: Job, state: str = "done", **changes: Any) -> Job:
+def end_job(backend: Backend, job: Job, state: str = "done", **changes: Any) -> Job:
     """The job as the chain would leave it."""
-    finished = job.updated(state=state, finished=backend.now(), **changes)
-    backend.commit(lambda commit: finish(commit, finished), last=False)
+    finished = job.with_changes(state=state, finished=backend.now(), **changes)
+    backend.commit(lambda commit: finish(commit, finished), completes_event=False)
     return finished

@@ -10,10 +10,10 @@ from revisit.domain.events import Event
 from revisit.domain.job import Cover
 from revisit.domain.recipe import Recipe
 from revisit.domain.subscription import Subscription
-from revisit.ports.envelope import Envelope
+from revisit.ports.cloudevents import Envelope
 
 NOON = datetime(2024, 6, 1, 12, tzinfo=UTC)
-SQUARE = {"type": "Polygon", "coordinates": [[[10.0, 45.0], [10.1, 45.0], [10.1, 45.1], [10.0, 45.1], [10.0, 45.0]]]}
+SQUARE_AOI = {"type": "Polygon", "coordinates": [[[10.0, 45.0], [10.1, 45.0], [10.1, 45.1], [10.0, 45.1], [10.0, 45.0]]]}
 
 
 @dataclass
@@ -31,7 +31,7 @@ class StoppedClock:
 
 
 def subscription(id: str = "sub_1", **fields: Any) -> Subscription:
-    return Subscription(**{"id": id, "name": "Lake", "aoi": SQUARE, "tiles": ("32TNR",), "recipe": Recipe(indices=("NDVI",)), "created": NOON} | fields)
+    return Subscription(**{"id": id, "name": "Lake", "aoi": SQUARE_AOI, "tiles": ("32TNR",), "recipe": Recipe(indices=("NDVI",)), "created": NOON} | fields)
 
 
 def alert(subscription: str = "sub_1", number: int = 1, acquisition: str = "S2A_20240601T101031_T32TNR", **fields: Any) -> Alert:

@@ -51,7 +51,7 @@ def api(outputs: dict[str, object]) -> list[str]:
     return wrong
 
 
-def _get(address: str, wanted: int = 200) -> tuple[int, str, bytes]:
+def _get(address: str, expected_status: int = 200) -> tuple[int, str, bytes]:
     until = time.monotonic() + PATIENCE_S
     while True:
         try:
@@ -61,7 +61,7 @@ def _get(address: str, wanted: int = 200) -> tuple[int, str, bytes]:
             found = error.code, error.headers.get_content_type(), error.read()
         except OSError as error:
             found = 0, "", str(error).encode()
-        if found[0] == wanted or (found[0] not in (0, 403, 404, 429) and found[0] < 500) or time.monotonic() > until:
+        if found[0] == expected_status or (found[0] not in (0, 403, 404, 429) and found[0] < 500) or time.monotonic() > until:
             return found
         time.sleep(2)
 

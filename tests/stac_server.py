@@ -1,6 +1,6 @@
 """A STAC API on this computer that answers by a script, with items of our own in the shape of Earth Search v1.
 
-Real answers are recorded in the shared data; `recorded` looks for them, and is called by a test itself: where they are missing it skips the
+Real answers are recorded in the shared data; `load_recording` looks for them, and is called by a test itself: where they are missing it skips the
 test, which a thread of the server cannot.
 """
 
@@ -28,11 +28,11 @@ class Server:
     """A STAC API on this computer that answers by a script, then by its function."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[str, str, Any]] = []
+        self.requests: list[tuple[str, str, Any]] = []
         """Method, path, body."""
         self.script: list[Answer | Callable[[Any], Answer]] = []
         """Answers given first."""
-        self.answer: Callable[[str, Any], Answer] = lambda path, body: json_answer(collection([]))
+        self.answer: Callable[[str, Any], Answer] = lambda path, body: json_response(feature_collection([]))
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -61,19 +61,19 @@ class Server:
 
     @property
     def bodies(self) -> list[Any]:
-        return [body for method, _, body in self.asked if method == "POST"]
+        return [body for method, _, body in self.requests if method == "POST"]
 
 
 
-def json_answer(value: Any, status: int = 200, **headers: str) -> Answer:
+def json_response(value: Any, status: int = 200, **headers: str) -> Answer:
     return status, json.dumps(value).encode(), headers
 
 
-def collection(features: list[Any], **more: Any) -> dict[str, Any]:
+def feature_collection(features: list[Any], **more: Any) -> dict[str, Any]:
     return {"type": "FeatureCollection", "features": features, "links": [], **more}
 
 
-def recorded(name: str) -> dict[str, Any]:
+def load_recording(name: str) -> dict[str, Any]:
     path = shared_data("stac", name)
     read = json.loads(gzip.decompress(path.read_bytes()) if name.endswith(".gz") else path.read_text())
     if "response" in read:
@@ -128,7 +128,7 @@ def paged(items: list[dict[str, Any]]) -> dict[str, Any]:
     following = {"collections": ["sentinel-2-l2a"], "bbox": [9, 47, 10, 48], "next": f"{last['properties']['datetime']},{last['id']},sentinel-2-l2a"}
     link = {"rel": "next", "title": "Next page of Items", "method": "POST", "merge": False, "type": "application/geo+json",
             "href": "https://earth-search.aws.element84.com/v1/search", "body": following}
-    return collection(items, links=[link], numberMatched=len(ITEMS), numberReturned=len(items), context={"limit": 10, "matched": len(ITEMS), "returned": len(items)})
+    return feature_collection(items, links=[link], numberMatched=len(ITEMS), numberReturned=len(items), context={"limit": 10, "matched": len(ITEMS), "returned": len(items)})
 
 
 def answering(first: Any, second: Any) -> Callable[[str, Any], Answer]:
@@ -137,25 +137,25 @@ def answering(first: Any, second: Any) -> Callable[[str, Any], Answer]:
 
     def answer(path: str, body: Any) -> Answer:
         assert body["collections"] == ["sentinel-2-l2a"]
-        return json_answer(token.get(body.get("next"), collection([])))
+        return json_response(token.get(body.get("next"), feature_collection([])))
 
     return answer
 
 
-two_pages = answering(paged(ITEMS[:10]), paged(ITEMS[10:]))
+answer_two_pages = answering(paged(ITEMS[:10]), paged(ITEMS[10:]))
 
 
 def all_unseen(ids: Any) -> Any:
     return np.ones(len(ids), dtype=bool)
 
 
-def products(listing: Listing) -> list[Product]:
+def listed_products(listing: Listing) -> list[Product]:
     tables = list(listing.batches)
     assert all(table.schema == SCHEMA and 0 < table.num_rows <= 10_000 for table in tables)
     return [product for table in tables for product in to_products(table)]
 
 
-def made(number: int, day: datetime = NOW) -> dict[str, Any]:
+def make_item(number: int, day: datetime = NOW) -> dict[str, Any]:
     """An item of our own, told apart by its number."""
     item = item_of("32TMT", PASSES[0][0], 1)
     item["id"] = f"S2A_32TMT_20200305_{number}_L2A"

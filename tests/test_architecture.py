@@ -6,9 +6,19 @@ from graphlib import TopologicalSorter
 
 import pytest
 
-from imports import ANSWERS, ROOT, SHARED, imports_of, module_files, ours, packages, packages_of, strangers
+from import_graph import (
+    PORT_MODULES,
+    ROOT,
+    SHARED,
+    external_imports,
+    imports_of,
+    module_files,
+    packages,
+    packages_of,
+    revisit_imports,
+)
 from revisit.domain.events import EVENTS
-from revisit.ports.topology import HEARS, PORTS, RASTER, TICKS
+from revisit.ports.topology import PIXEL_FUNCTIONS, PORTS, SCHEDULED_TOPICS, TRIGGER_TOPICS
 
 MAY_IMPORT: dict[str, set[str]] = {
     "": {"domain", "ports"},
@@ -46,13 +56,13 @@ def test_every_folder_has_its_row():
 
 
 def test_a_folder_imports_only_the_folders_of_its_row():
-    upward = [f"{module} -> {imported}" for module, path in module_files().items() for imported in ours(path)
+    upward = [f"{module} -> {imported}" for module, path in module_files().items() for imported in revisit_imports(path)
               if (target := folder_of(imported)) not in MAY_IMPORT[folder_of(module)] | {folder_of(module)} and (module, target) not in BY_NAME]
     assert not upward
 
 
 def test_no_two_modules_import_each_other():
-    graph = {module: {name for name in ours(path) if name != module and not _is_package_of(name, module)} for module, path in module_files().items()}
+    graph = {module: {name for name in revisit_imports(path) if name != module and not _is_package_of(name, module)} for module, path in module_files().items()}
     assert list(TopologicalSorter(graph).static_order())
 
 
@@ -74,14 +84,14 @@ def _is_package_of(package: str, module: str) -> bool:
     ("rich", {"cli"}),
 ])
 def test_each_client_library_is_imported_in_its_folders_only(package, folders):
-    importers = {module.removeprefix("revisit.").replace(".", "/") for module, path in module_files().items() if package in strangers(path)}
+    importers = {module.removeprefix("revisit.").replace(".", "/") for module, path in module_files().items() if package in external_imports(path)}
     assert not [module for module in importers if not module.startswith(tuple(folders))]
 
 
 def test_the_domain_needs_no_client_no_file_and_no_clock():
     banned = {"os", "io", "socket", "sqlite3", "requests", "httpx", "rasterio", "duckdb", "apsw", "flask", "google", "logging", "time"}
     modules = [(module, path) for module, path in module_files().items() if folder_of(module) in {"domain", "geo"}]
-    assert not [(module, strangers(path) & banned) for module, path in modules if strangers(path) & banned]
+    assert not [(module, external_imports(path) & banned) for module, path in modules if external_imports(path) & banned]
 
 
 def test_the_clock_is_read_in_one_place():
@@ -99,14 +109,14 @@ def test_rasters_are_opened_in_one_module_and_always_with_a_driver():
 
 
 def test_folders_are_the_functions_that_events_reach():
-    assert set(FUNCTIONS) - {"api"} == set(HEARS) | set(TICKS)
-    assert set(RASTER) <= set(FUNCTIONS)
+    assert set(FUNCTIONS) - {"api"} == set(TRIGGER_TOPICS) | set(SCHEDULED_TOPICS)
+    assert set(PIXEL_FUNCTIONS) <= set(FUNCTIONS)
     assert set(PORTS) == set(FUNCTIONS)
-    assert {port for ports in PORTS.values() for port in ports} == set(ANSWERS)
+    assert {port for ports in PORTS.values() for port in ports} == set(PORT_MODULES)
 
 
 def test_every_topic_has_a_hearer_and_every_hearer_a_topic():
-    assert set(HEARS.values()) | set(TICKS.values()) == set(EVENTS)
+    assert set(TRIGGER_TOPICS.values()) | set(SCHEDULED_TOPICS.values()) == set(EVENTS)
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -124,7 +134,7 @@ def test_a_function_hears_the_events_that_are_wired_to_it(function):
     tree = ast.parse((ROOT / "functions" / function / "main.py").read_text())
     decorator = next(node.decorator_list[0] for node in tree.body if isinstance(node, ast.FunctionDef) and node.decorator_list)
     heard = {next(topic for topic, event in EVENTS.items() if event.__name__ == ast.unparse(argument)) for argument in decorator.args}
-    assert heard == {table[function] for table in (HEARS, TICKS) if function in table}
+    assert heard == {table[function] for table in (TRIGGER_TOPICS, SCHEDULED_TOPICS) if function in table}
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

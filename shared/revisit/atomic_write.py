@@ -5,10 +5,10 @@ import errno
 import os
 from pathlib import Path
 
-from revisit.errors import GiveUp, Retry
+from revisit.errors import PermanentError, TransientError
 
 
-def carry_to_disk(path: Path) -> None:
+def fsync_path(path: Path) -> None:
     """Make what was written into a file, or what was named in a folder, outlast a power cut.
 
     Raises:
@@ -25,8 +25,8 @@ def write_bytes(path: str | os.PathLike[str], content: bytes | memoryview) -> No
     """Put bytes into a file, durably: under another name first, so that no reader meets half of it.
 
     Raises:
-        Retry: The disk is full.
-        GiveUp: The folder is missing, read-only, or does not take files of that size.
+        TransientError: The disk is full.
+        PermanentError: The folder is missing, read-only, or does not take files of that size.
     """
     target = Path(path)
     part = target.with_name(f".{target.name}.part")
@@ -36,12 +36,12 @@ def write_bytes(path: str | os.PathLike[str], content: bytes | memoryview) -> No
             file.flush()
             os.fsync(file.fileno())
         if part.stat().st_size != len(content):
-            raise Retry(f"{target} came out {part.stat().st_size} bytes long instead of {len(content)}; the disk may be full")
+            raise TransientError(f"{target} came out {part.stat().st_size} bytes long instead of {len(content)}; the disk may be full")
         part.replace(target)
-        carry_to_disk(target.parent)
+        fsync_path(target.parent)
     except OSError as error:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise Retry(f"the disk is full: {target} needs {len(content)} bytes; free some space") from None
-        raise GiveUp(f"{target} cannot be written: {error.strerror or error}") from None
+            raise TransientError(f"the disk is full: {target} needs {len(content)} bytes; free some space") from None
+        raise PermanentError(f"{target} cannot be written: {error.strerror or error}") from None

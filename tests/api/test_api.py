@@ -10,18 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from products import FIELD, NOW, ended, known, product
+from products import FIELD, NOW, add_to_catalog, end_job, product
 from revisit import __version__
 from revisit.adapters.local.backend import local_backend
 from revisit.api import create_app
-from revisit.api.http.request_context import Identity
+from revisit.api.http.request_context import Principal
 from revisit.domain.alert import Alert, alert_id
-from revisit.domain.clock import rfc3339
+from revisit.domain.clock import format_rfc3339
 from revisit.domain.events import JobStarted
 from revisit.domain.job import Cover, Job, Statistics
-from revisit.ports.envelope import Envelope
+from revisit.ports.cloudevents import Envelope
 from revisit.ports.system_records import Answered, DeadLetter
-from revisit.services import results
+from revisit.services.subscriptions.results import list_jobs
 
 ROOT = Path(__file__).parents[2]
 WATCH = {"aoi": FIELD, "name": "field", "indices": ["ndvi"], "min_clear": 30}
@@ -29,13 +29,13 @@ WATCH = {"aoi": FIELD, "name": "field", "indices": ["ndvi"], "min_clear": 30}
 
 def worked(client, backend) -> Job:
     """The one job of an order over one product, done, with a file of 1,000 known bytes."""
-    known(backend, product(1))
+    add_to_catalog(backend, product(1))
     placed = client.post("/orders", json={"aoi": FIELD})
     file = backend.assets.workspace() / "ndvi"
     file.write_bytes(bytes(range(250)) * 4)
     asset = backend.assets.store(file, "jobs/x/NDVI.tif", "image/tiff; application=geotiff; profile=cloud-optimized")
-    job = results(backend, placed.json["order"])[0]
-    return ended(backend, job, cover=Cover(10, 8, 6, cloud=2), assets=(asset,), notes=("a note",),
+    job = list_jobs(backend, placed.json["order"])[0]
+    return end_job(backend, job, cover=Cover(10, 8, 6, cloud=2), assets=(asset,), notes=("a note",),
                  indices={"NDVI": Statistics(6, 1 / 3, 0.125, 0.1, 0.5, 0.25)})
 
 
@@ -81,19 +81,19 @@ def test_a_webhook_gets_a_new_secret_which_is_told_once_with_the_moment_the_old_
     rotated = client.post(here)
     assert rotated.status_code == 200 and rotated.headers["Cache-Control"] == "no-store"
     assert rotated.json == {"subscription": made.json["subscription"], "channel": channel["id"], "target": "https://hooks.example.com/x",
-                            "before_until": rfc3339(NOW + timedelta(hours=24)), "secret": rotated.json["secret"]}
+                            "before_until": format_rfc3339(NOW + timedelta(hours=24)), "secret": rotated.json["secret"]}
     assert rotated.json["secret"].startswith("whsec_") and rotated.json["secret"] != channel["secret"]
     assert client.post(here).json["secret"] not in (rotated.json["secret"], channel["secret"])
     assert client.post(f"{made.headers['Location']}/channels/none/secret").status_code == 404
 
 
 def test_an_order_is_accepted_and_tells_how_far_it_is(client, backend):
-    known(backend, product(1), product(2))
+    add_to_catalog(backend, product(1), product(2))
     placed = client.post("/orders", json={"aoi": FIELD, "indices": ["NDVI"], "start": "2024-06-02", "end": "2024-06-02"})
     assert placed.status_code == 202 and placed.json["total"] == 1
     running = client.get(placed.headers["Location"])
     assert running.json["state"] == "running" and running.headers["Retry-After"] == "1"
-    ended(backend, results(backend, placed.json["order"])[0], "failed", reason="B04 cannot be read")
+    end_job(backend, list_jobs(backend, placed.json["order"])[0], "failed", reason="B04 cannot be read")
     over = client.get(placed.headers["Location"]).json
     assert (over["state"], over["jobs"][0]["state"], over["jobs"][0]["reason"]) == ("finished", "failed", "B04 cannot be read")
     assert [one["order"] for one in client.get("/orders").json["orders"]] == [over["order"]]
@@ -131,7 +131,7 @@ def test_a_file_is_sent_in_ranges_and_not_again_where_it_is_known(client, backen
 
 
 def test_results_are_listed_the_latest_of_them_where_a_few_are_asked_for(client, backend):
-    known(backend, product(1), product(2))
+    add_to_catalog(backend, product(1), product(2))
     here = client.post("/orders", json={"aoi": FIELD}).headers["Location"]
     assert [job["datetime"][:10] for job in client.get(f"{here}/results").json["jobs"]] == ["2024-06-01", "2024-06-02"]
     assert [job["datetime"][:10] for job in client.get(f"{here}/results?limit=1").json["jobs"]] == ["2024-06-02"]
@@ -139,9 +139,9 @@ def test_results_are_listed_the_latest_of_them_where_a_few_are_asked_for(client,
 
 
 def test_an_open_job_is_no_item_yet(client, backend):
-    known(backend, product(1))
+    add_to_catalog(backend, product(1))
     placed = client.post("/orders", json={"aoi": FIELD}).json
-    assert client.get(f"/results/{results(backend, placed['order'])[0].id}").status_code == 409
+    assert client.get(f"/results/{list_jobs(backend, placed['order'])[0].id}").status_code == 409
 
 
 def test_a_series_is_json_or_csv(client, backend):
@@ -160,7 +160,7 @@ def test_alerts_and_feed_tell_the_same_log(client, backend):
         seen = product(number)
         backend.commit(lambda commit, number=number, seen=seen: commit.put(
             Alert(alert_id(made["subscription"], seen.acquisition), made["subscription"], number, "job_x", seen.acquisition, seen.id,
-                  seen.sensing_time, NOW, Cover(1, 1, 1), {})), last=False)
+                  seen.sensing_time, NOW, Cover(1, 1, 1), {})), completes_event=False)
     log = client.get(f"/subscriptions/{made['subscription']}/alerts?after=1&limit=1").json
     assert ([alert["number"] for alert in log["alerts"]], log["last"]) == ([2], 2)
     assert client.get(f"/subscriptions/{made['subscription']}/alerts?after=-1").status_code == 422
@@ -191,7 +191,7 @@ def test_answers_kept_for_a_key_are_forgotten_in_time_however_rarely_one_comes(c
 
 def test_dead_letters_are_listed_and_replayed(client, backend):
     letter = DeadLetter("event_1:extract", "extract", "job.started", "no memory", NOW, 8, Envelope(JobStarted("job_1"), NOW).encode().decode())
-    backend.commit(lambda commit: commit.put(letter), last=False)
+    backend.commit(lambda commit: commit.put(letter), completes_event=False)
     listed = client.get("/dead-letters").json["dead_letters"]
     assert listed[0]["reason"] == "no memory"
     assert client.post(listed[0]["replay"], json={}).status_code == 202
@@ -267,7 +267,7 @@ def test_a_fault_of_ours_tells_nothing_but_its_id(client, backend, monkeypatch):
     def broken(*_, **__):
         raise RuntimeError("the secret of the house")
 
-    monkeypatch.setattr("revisit.services.orders", broken)
+    monkeypatch.setattr("revisit.services.orders.create.list_orders", broken)
     answer = client.get("/orders")
     assert answer.status_code == 500 and "secret" not in answer.text and answer.json["request_id"]
 
@@ -310,11 +310,11 @@ def test_every_answer_carries_the_security_headers(client):
 
 def test_one_owner_sees_nothing_of_another(backend):
     mine = create_app(backend).test_client()
-    theirs = create_app(backend, identify=lambda _: Identity("guest")).test_client()
-    known(backend, product(1))
+    theirs = create_app(backend, authenticate=lambda _: Principal("guest")).test_client()
+    add_to_catalog(backend, product(1))
     made = mine.post("/subscriptions", json=WATCH).headers["Location"]
     placed = mine.post("/orders", json={"aoi": FIELD}).headers["Location"]
-    job = results(backend, placed.rpartition("/")[2])[0]
+    job = list_jobs(backend, placed.rpartition("/")[2])[0]
     for path in (made, f"{made}/alerts", f"{made}/results", f"{made}/series", placed, f"{placed}/results", f"{placed}/series", f"/results/{job.id}", f"/results/{job.id}/assets/NDVI"):
         assert theirs.get(path).status_code == 404, path
     assert theirs.patch(made, json={"state": "paused"}).status_code == theirs.delete(made).status_code == 404

@@ -5,20 +5,20 @@ from datetime import timedelta
 
 import pytest
 
-from products import FIELD, NOW, ended, known, product
+from products import FIELD, NOW, add_to_catalog, end_job, product
 from revisit.api import create_app
-from revisit.api.http.request_context import Identity
-from revisit.domain.job import Cover, Spent, Statistics
+from revisit.api.http.request_context import Principal
+from revisit.domain.job import Cover, JobCost, Statistics
 from revisit.domain.order import Order
-from revisit.services import results
 from revisit.services.accounts import limits
+from revisit.services.subscriptions.results import list_jobs
 
 WISH = {"aoi": FIELD, "indices": ["NDVI"]}
 
 
 @pytest.fixture
 def backend(backend):
-    known(backend, product(1), product(1, "L1C"), product(2, cloud=90.0))
+    add_to_catalog(backend, product(1), product(1, "L1C"), product(2, cloud=90.0))
     return backend
 
 
@@ -33,7 +33,7 @@ def test_an_estimate_is_told_before_anything_is_written_and_kept_with_the_order(
 
 def test_in_a_deployment_an_estimate_has_its_price(backend):
     """2 jobs of 4 s and a little, a vCPU and 2 GiB each, and what is written, by the prices of docs/deploy.md."""
-    client = create_app(replace(backend, channels=None)).test_client()
+    client = create_app(replace(backend, channel_folder=None)).test_client()
     told = client.post("/orders/estimate", json=WISH).json
     seconds = told["seconds"] * (0.000024 + 2 * 0.0000025)
     rest = 6 / 1e6 * 0.40 + told["bytes_written"] / 2**30 * 3 * 0.02 + 2 * 12 * (0.06 + 0.18) / 1e5 + 2 * 5 / 1e3 * 0.005
@@ -63,8 +63,8 @@ def test_an_order_is_not_sent_again_while_nothing_but_its_age_changes(client, ba
     clock.append(NOW + timedelta(seconds=75))
     assert client.get(here).json["age_s"] == 75
     assert client.get(here, headers={"If-None-Match": first.headers["ETag"]}).status_code == 304
-    for job in results(backend, here.removeprefix("/orders/")):
-        ended(backend, job, cover=Cover(10, 8, 6), spent=Spent(35_234, 1000, 0.5))
+    for job in list_jobs(backend, here.removeprefix("/orders/")):
+        end_job(backend, job, cover=Cover(10, 8, 6), spent=JobCost(35_234, 1000, 0.5))
     over = client.get(here, headers={"If-None-Match": first.headers["ETag"]})
     assert over.status_code == 200 and "Retry-After" not in over.headers
     assert over.json["progress"] == {"total": 2, "open": 0, "done": 2, "skipped": 0, "failed": 0, "share": 1.0}
@@ -76,21 +76,21 @@ def test_an_order_is_not_sent_again_while_nothing_but_its_age_changes(client, ba
 
 def test_what_does_not_tell_its_bytes_leaves_the_sum_unknown(client, backend):
     here = client.post("/orders", json=WISH).headers["Location"]
-    one, other = results(backend, here.removeprefix("/orders/"))
-    ended(backend, one, spent=Spent(10, 1000, 0.5))
-    ended(backend, other, spent=Spent(10, None, 0.5))
+    one, other = list_jobs(backend, here.removeprefix("/orders/"))
+    end_job(backend, one, spent=JobCost(10, 1000, 0.5))
+    end_job(backend, other, spent=JobCost(10, None, 0.5))
     assert client.get(here).json["actual"]["bytes_read"] is None
 
 
 def test_large_orders_are_to_be_asked_for_less_often(backend, client):
-    known(backend, *(product(1 + number % 28, month=1 + number // 28) for number in range(40)))
+    add_to_catalog(backend, *(product(1 + number % 28, month=1 + number // 28) for number in range(40)))
     here = client.post("/orders", json={**WISH, "end": "2024-06-30"}).headers["Location"]
     assert client.get(here).headers["Retry-After"] == "8"
 
 
 def test_an_order_is_taken_back_and_can_be_placed_anew(client, backend):
     placed = client.post("/orders", json=WISH).json["order"]
-    ended(backend, results(backend, placed)[0], cover=Cover(10, 8, 6))
+    end_job(backend, list_jobs(backend, placed)[0], cover=Cover(10, 8, 6))
     over = client.delete(f"/orders/{placed}")
     assert over.status_code == 200 and (over.json["state"], over.json["open"]) == ("cancelled", 0)
     assert [(job["state"], job["reason"]) for job in over.json["jobs"]] == [("done", None), ("skipped", "the order was cancelled")]
@@ -110,9 +110,9 @@ def test_the_past_of_a_subscription_is_not_taken_back_by_its_order(client):
 def test_what_came_of_an_order_is_a_collection_of_items_page_by_page(client, backend):
     placed = client.post("/orders", json=WISH).json["order"]
     assert client.get(f"/orders/{placed}/items").json["features"] == []
-    one, other = results(backend, placed)
-    ended(backend, one, cover=Cover(10, 8, 6), indices={"NDVI": Statistics(6, 0.5, 0.1, 0.1, 0.9, 0.5)})
-    ended(backend, other, "skipped", reason="0.0 % of the AOI is clear")
+    one, other = list_jobs(backend, placed)
+    end_job(backend, one, cover=Cover(10, 8, 6), indices={"NDVI": Statistics(6, 0.5, 0.1, 0.1, 0.9, 0.5)})
+    end_job(backend, other, "skipped", reason="0.0 % of the AOI is clear")
     whole = client.get(f"/orders/{placed}/items")
     assert whole.content_type == "application/geo+json" and whole.json["numberMatched"] == 2
     assert [item["properties"]["revisit:state"] for item in whole.json["features"]] == ["done", "skipped"]
@@ -125,7 +125,7 @@ def test_what_came_of_an_order_is_a_collection_of_items_page_by_page(client, bac
 
 def test_what_the_plan_does_not_allow_is_told_before_and_refused_then(backend, monkeypatch):
     monkeypatch.setitem(limits.PLANS, "free", replace(limits.PLANS["free"], jobs_a_day=3, orders_running=1))
-    client = create_app(backend, identify=lambda _: Identity("ann")).test_client()
+    client = create_app(backend, authenticate=lambda _: Principal("ann")).test_client()
     wish = {**WISH, "start": "2024-06-01"}
     first = client.post("/orders", json=wish).json["order"]
     waiting = client.post("/orders", json={**wish, "indices": ["NDWI"], "end": "2024-06-01"})
@@ -151,9 +151,9 @@ def test_a_series_that_cannot_be_is_refused_in_one_sentence(client, query, statu
 def test_a_series_has_no_value_where_nothing_was_clear_and_null_where_a_value_is_no_number(client, backend):
     placed = client.post("/orders", json=WISH).json["order"]
     assert client.get(f"/orders/{placed}/series").json["observations"] == []
-    one, other = results(backend, placed)
-    ended(backend, one, cover=Cover(10, 8, 6), indices={"NDVI": Statistics(6, float("nan"), 0.1, 0.1, 0.9, 0.5)})
-    ended(backend, other, cover=Cover(10, 8, 0), indices={"NDVI": Statistics(0)})
+    one, other = list_jobs(backend, placed)
+    end_job(backend, one, cover=Cover(10, 8, 6), indices={"NDVI": Statistics(6, float("nan"), 0.1, 0.1, 0.9, 0.5)})
+    end_job(backend, other, cover=Cover(10, 8, 0), indices={"NDVI": Statistics(0)})
     (seen,) = client.get(f"/orders/{placed}/series").json["observations"]
     assert (seen["count"], seen["mean"], seen["max"]) == (6, None, 0.9)
     header, row = client.get(f"/orders/{placed}/series?format=csv").text.splitlines()

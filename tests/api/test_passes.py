@@ -5,14 +5,14 @@ from datetime import UTC, datetime, timedelta
 import icalendar
 import pytest
 
-from products import FIELD, known, product
+from products import FIELD, add_to_catalog, product
 
 SENSED = datetime(2024, 6, 25, 10, 16, tzinfo=UTC)
 
 
 @pytest.fixture
 def backend(backend):
-    known(backend, *(product(day, relative_orbit=65) for day in (5, 15, 25)), product(25, "L1C", relative_orbit=65),
+    add_to_catalog(backend, *(product(day, relative_orbit=65) for day in (5, 15, 25)), product(25, "L1C", relative_orbit=65),
           product(28, relative_orbit=22, tile="33TUL", west=11, east=12))
     return backend
 

@@ -4,21 +4,22 @@ from dataclasses import replace
 
 import pytest
 
-from products import FIELD, NOW, ended, known, product
+from products import FIELD, NOW, add_to_catalog, end_job, product
 from revisit.adapters.local.backend import local_backend
 from revisit.api import create_app
 from revisit.domain.audit_record import Audit
 from revisit.domain.job import Cover
 from revisit.domain.order import Order
 from revisit.domain.subscription import Subscription
-from revisit.errors import Unknown
-from revisit.ports.authenticator import Claims, SignIn
-from revisit.services import make_key, results
-from watching import BOW_TIE
+from revisit.errors import UnauthenticatedError
+from revisit.ports.authenticator import Authenticator, Claims
+from revisit.services.accounts.keys import create_key
+from revisit.services.subscriptions.results import list_jobs
+from subscription_samples import BOW_TIE
 
 
 def test_the_past_is_judged_by_what_the_catalog_knows(client, backend, clock):
-    known(backend, product(1, cloud=5), product(2, cloud=60), product(3, cloud=None), product(9, month=5, cloud=20),
+    add_to_catalog(backend, product(1, cloud=5), product(2, cloud=60), product(3, cloud=None), product(9, month=5, cloud=20),
           product(1, level="L1C", cloud=5), product(4, tile="32TPR", west=20.0, east=21.0), replace(product(1), published=NOW, cloud_cover=7.0))
     told = client.post("/subscriptions/preview", json={"aoi": FIELD, "max_cloud": 20, "from": "2024-05-01"}).json
     assert (told["from"], told["to"]) == ("2024-05-01T00:00:00Z", "2024-07-01T12:00:00Z")
@@ -30,12 +31,12 @@ def test_the_past_is_judged_by_what_the_catalog_knows(client, backend, clock):
 
 
 def test_what_pixels_decide_is_told_by_those_that_were_looked_at(client, backend):
-    known(backend, *[product(day) for day in range(1, 11)])
+    add_to_catalog(backend, *[product(day) for day in range(1, 11)])
     wish = {"aoi": FIELD, "min_clear": 50}
     assert "seen in its pixels only" in client.post("/subscriptions/preview", json=wish).json["judged"]
     placed = client.post("/orders", json={"aoi": FIELD, "start": "2024-06-01"}).json["order"]
-    for number, job in enumerate(results(backend, placed)):
-        ended(backend, job, cover=Cover(100, 100, 10 * number))  # 0, 10, ... 90 % clear
+    for number, job in enumerate(list_jobs(backend, placed)):
+        end_job(backend, job, cover=Cover(100, 100, 10 * number))  # 0, 10, ... 90 % clear
     told = client.post("/subscriptions/preview", json=wish).json
     assert told["clear_share"] == 0.5 and told["would_have_fired"] == 10 and "about 5 would have fired" in told["judged"]
     assert client.post("/subscriptions/preview", json={**wish, "aoi": BOW_TIE, "repair": True}).json["clear_share"] is None
@@ -54,12 +55,12 @@ def test_a_question_that_is_posted_is_no_change(tmp_path):
     """A key that reads is enough, and the book has no line of it."""
     def verify(token):
         if token != "ann":
-            raise Unknown("sign in again")
+            raise UnauthenticatedError("sign in again")
         return Claims("ann")
 
-    backend = replace(local_backend(tmp_path / "data", (), lambda: NOW), sign_in=SignIn(verify))
+    backend = replace(local_backend(tmp_path / "data", (), lambda: NOW), authenticator=Authenticator(verify))
     client = create_app(backend).test_client()
-    key = {"Authorization": f"Bearer {make_key(backend, 'reader', ['read'], owner='ann')[1]}"}
+    key = {"Authorization": f"Bearer {create_key(backend, 'reader', ['read'], owner='ann')[1]}"}
     for path in ("/aoi", "/subscriptions/preview"):
         assert client.post(path, json={"aoi": FIELD}, headers=key).status_code == 200
     assert backend.records.count(Audit) == 0

@@ -5,9 +5,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from products import FIELD, NOW, ended, known, product
+from products import FIELD, NOW, add_to_catalog, end_job, product
 from revisit.domain.job import Cover
-from revisit.services import results
+from revisit.services.subscriptions.results import list_jobs
 
 REL = "http://www.opengis.net/def/rel/ogc/1.0"
 CLASS = "http://www.opengis.net/spec/ogcapi-processes-1/1.0/conf"
@@ -18,7 +18,7 @@ STATUSES = {"accepted", "running", "successful", "failed", "dismissed"}
 
 @pytest.fixture
 def backend(backend):
-    known(backend, *(product(day) for day in range(1, 8)))
+    add_to_catalog(backend, *(product(day) for day in range(1, 8)))
     return backend
 
 
@@ -27,8 +27,8 @@ def execute(client, **body):
 
 
 def finish(backend, id: str, *states: str) -> None:
-    for job, state in zip(results(backend, id), states, strict=True):
-        ended(backend, job, state, cover=Cover(10, 8, 6), reason="" if state == "done" else "B04 cannot be read")
+    for job, state in zip(list_jobs(backend, id), states, strict=True):
+        end_job(backend, job, state, cover=Cover(10, 8, 6), reason="" if state == "done" else "B04 cannot be read")
 
 
 def link(document: dict, rel: str) -> str:
@@ -74,7 +74,7 @@ def test_a_job_is_accepted_runs_succeeds_and_has_results(client, backend):
     assert client.get(here).json == made.json
     missing = client.get(f"{here}/results")
     assert missing.status_code == 404 and missing.json["type"] == f"{EXCEPTION}/result-not-ready"
-    ended(backend, results(backend, made.json["jobID"])[0], cover=Cover(10, 8, 6))
+    end_job(backend, list_jobs(backend, made.json["jobID"])[0], cover=Cover(10, 8, 6))
     running = client.get(here).json
     check_status(running, "running")
     assert running["progress"] == 50

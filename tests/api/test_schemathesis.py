@@ -10,13 +10,13 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import events, from_schema
 
 from figures import figure
+from openapi_operations import operations
 from revisit.api import create_app
 from revisit.api.http import openapi
-from revisit.api.http.request_context import Identity
+from revisit.api.http.request_context import Principal
 from revisit.api.routes import status
 from revisit.services.accounts.limits import PLANS
-from specified import operations
-from world import World, inhabited
+from tenant_samples import Deployment, make_deployment
 
 CHECKS = ("not_a_server_error", "status_code_conformance", "content_type_conformance", "response_schema_conformance", "response_headers_conformance")
 EXAMPLES = 6
@@ -29,14 +29,14 @@ CONFIG = {
 }
 
 
-def leading(world: World) -> dict[str, Any]:
+def leading(deployment: Deployment) -> dict[str, Any]:
     """The specification, so that half of what is asked for is there; what may be deleted is not."""
     led = copy.deepcopy(openapi.specification())
     for path, methods in led["paths"].items():
         for method, operation in methods.items():
             for parameter in operation.get("parameters", ()):
                 name = path.partition("/{" + parameter.get("name", "") + "}")[0].rpartition("/")[2]
-                if parameter.get("in") == "path" and method != "delete" and (there := world.things.get(name)):
+                if parameter.get("in") == "path" and method != "delete" and (there := deployment.path_values.get(name)):
                     parameter["schema"] = {"anyOf": [{"const": there}, parameter["schema"]]}
     return led
 
@@ -45,9 +45,9 @@ def leading(world: World) -> dict[str, Any]:
 def schema(tmp_path, monkeypatch):
     """What is asked, of an application in this process: Ann, who looks after the whole too, and whose plan has no limits."""
     monkeypatch.setitem(PLANS, "free", PLANS["local"])
-    world = inhabited(tmp_path / "data")
+    world = make_deployment(tmp_path / "data")
     made = schemathesis.openapi.from_dict(leading(world), config=SchemathesisConfig.from_dict(CONFIG))
-    made.app = create_app(world.backend, identify=lambda _: Identity("ann", operator=True))
+    made.app = create_app(world.backend, authenticate=lambda _: Principal("ann", operator=True))
     return made
 
 

@@ -17,7 +17,7 @@ import requests
 from werkzeug.serving import make_server
 
 from data import shared_data
-from products import NOW, known, product
+from products import NOW, add_to_catalog, product
 from revisit.adapters.local.backend import local_backend
 from revisit.adapters.sources import open_source, stac_item
 from revisit.adapters.sources.stac_api import StacApi
@@ -27,9 +27,9 @@ from revisit.api.stac import asset_resolver as telling
 from revisit.api.stac import asset_worker as teller
 from revisit.api.stac import assets as files
 from revisit.domain.bands import BANDS, BandFile, SourceFile
-from revisit.errors import GiveUp, Retry
+from revisit.errors import PermanentError, TransientError
 from revisit.ports.catalog import Query
-from stac_server import ITEMS, Server, collection, json_answer
+from stac_server import ITEMS, Server, feature_collection, json_response
 
 BUCKET = "https://storage.googleapis.com/gcp-public-data-sentinel-2/L2/tiles/32/T/NR"
 
@@ -110,7 +110,7 @@ def served(app):
 
 def test_items_of_a_search_over_the_real_archive_carry_their_bands_as_the_single_item_does(tmp_path):
     backend, archive = local_backend(tmp_path / "data", (), lambda: NOW), shared_data("archive")
-    for table in open_source(f"folder:{archive}").listing({}, lambda ids: np.ones(len(ids), bool), NOW).batches:
+    for table in open_source(f"folder:{archive}").list_products({}, lambda ids: np.ones(len(ids), bool), NOW).batches:
         backend.catalog().add(table)
     kept = {item.id: item for item in pystac.Catalog.from_file(str(archive / "catalog.json")).get_items(recursive=True)}
     with served(create_app(backend)) as url:
@@ -132,7 +132,7 @@ def test_items_of_a_search_over_the_real_archive_carry_their_bands_as_the_single
 
 def test_items_of_a_search_name_googles_files_by_https_and_by_gs(client, backend):
     one = product(3, source="google-index:https://storage.googleapis.com/gcp-public-data-sentinel-2/L2/index.csv.gz")
-    known(backend, replace(one, href=f"{BUCKET}/{one.id}.SAFE"))
+    add_to_catalog(backend, replace(one, href=f"{BUCKET}/{one.id}.SAFE"))
     [found] = search(client)
     assert found["assets"]["B02"]["href"] == f"{BUCKET}/{one.id}/B02.jp2"
     assert found["assets"]["B02"]["alternate"]["gs"]["href"] == f"gs://gcp-public-data-sentinel-2/L2/tiles/32/T/NR/{one.id}/B02.jp2"
@@ -146,7 +146,7 @@ def test_items_of_a_search_name_googles_files_by_https_and_by_gs(client, backend
 
 
 def test_each_product_is_asked_of_once_and_of_none_where_fields_leave_the_assets_out(client, backend, sources):
-    known(backend, *several(30))
+    add_to_catalog(backend, *several(30))
     for fields in ({"exclude": ["assets"]}, {"include": ["id", "properties"]}, {"include": ["properties.datetime"], "exclude": ["assets"]}):
         assert all("assets" not in item for item in search(client, fields=fields))
         assert not sources.of
@@ -160,15 +160,15 @@ def test_each_product_is_asked_of_once_and_of_none_where_fields_leave_the_assets
 
 
 def test_of_a_page_of_more_than_a_hundred_nothing_is_asked(client, backend, sources):
-    known(backend, *several(101))
+    add_to_catalog(backend, *several(101))
     assert {tuple(item["assets"]) for item in search(client, limit=1000)} == {("product",)}
     assert not sources.of
     assert len(with_bands(search(client, limit=100))) == 100
 
 
 def test_what_a_source_has_nothing_to_say_of_is_not_asked_of_by_each_page(client, backend, sources):
-    known(backend, *several(5))
-    sources("folder:/one").refuses = GiveUp("it has none")
+    add_to_catalog(backend, *several(5))
+    sources("folder:/one").refuses = PermanentError("it has none")
     assert [with_bands(search(client)) for _ in range(3)] == [[]] * 3
     assert set(sources("folder:/one").asked.values()) == {1}
     # Whoever opens the one product is answered anew.
@@ -186,23 +186,23 @@ def test_products_of_a_stac_api_are_asked_of_by_tens(tmp_path):
     def answer(path: str, body: Any):
         if path == "/search":
             # One that the search does not find has an address all the same.
-            return json_answer(collection([items[id] for id in body["ids"] if id != "S2A_32TMT_20200305_7_L2A"]))
-        return json_answer(items[unquote(path.rpartition("/")[2])])
+            return json_response(feature_collection([items[id] for id in body["ids"] if id != "S2A_32TMT_20200305_7_L2A"]))
+        return json_response(items[unquote(path.rpartition("/")[2])])
 
     server.answer = answer
     spec = f"stac:{server.url}#sentinel-2-l2a"
     backend = local_backend(tmp_path / "data", (), lambda: NOW)
-    known(backend, *(stac_item.product_of(item, spec, f"{server.url}/collections/sentinel-2-l2a/items/{id}") for id, item in items.items()))
+    add_to_catalog(backend, *(stac_item.product_of(item, spec, f"{server.url}/collections/sentinel-2-l2a/items/{id}") for id, item in items.items()))
     client = create_app(backend).test_client()
     found = search(client)
     assert sorted(len(body["ids"]) for body in server.bodies) == [5, 10, 10]
-    assert {path for method, path, _ in server.asked if method == "GET"} == {"/collections/sentinel-2-l2a/items/S2A_32TMT_20200305_7_L2A"}
+    assert {path for method, path, _ in server.requests if method == "GET"} == {"/collections/sentinel-2-l2a/items/S2A_32TMT_20200305_7_L2A"}
     red = template["assets"]["red"]["href"]
     assert [item["assets"]["B04"]["href"] for item in found] == [red] * 25
     # As each is told of alone.
     source = StacApi(spec.partition(":")[2])
     for one in backend.catalog().search(Query()).products[:3]:
-        assert source.several([one])[one.id] == (source.files(one), source.bands(one))
+        assert source.files_and_bands([one])[one.id] == (source.files(one), source.bands(one))
     server.http.shutdown()
 
 
@@ -210,10 +210,10 @@ def test_a_stac_api_that_does_not_search_by_ids_is_asked_of_each_product(tmp_pat
     server = Server()
     template = ITEMS[0]
     items = {f"S2A_32TMT_20200305_{number}_L2A": {**template, "id": f"S2A_32TMT_20200305_{number}_L2A"} for number in range(12)}
-    server.answer = lambda path, body: json_answer({}, 405) if body else json_answer(items[path.rpartition("/")[2]])
+    server.answer = lambda path, body: json_response({}, 405) if body else json_response(items[path.rpartition("/")[2]])
     spec = f"stac:{server.url}#sentinel-2-l2a"
     backend = local_backend(tmp_path / "data", (), lambda: NOW)
-    known(backend, *(stac_item.product_of(item, spec, f"{server.url}/collections/sentinel-2-l2a/items/{id}") for id, item in items.items()))
+    add_to_catalog(backend, *(stac_item.product_of(item, spec, f"{server.url}/collections/sentinel-2-l2a/items/{id}") for id, item in items.items()))
     assert {item["assets"]["B04"]["href"] for item in search(create_app(backend).test_client())} == {template["assets"]["red"]["href"]}
     server.http.shutdown()
 
@@ -222,9 +222,9 @@ def test_a_stac_api_that_does_not_search_by_ids_is_asked_of_each_product(tmp_pat
 
 
 def test_a_page_waits_for_a_source_that_hangs_no_longer_than_it_has_patience_and_shows_the_bands_of_the_others(client, backend, sources, monkeypatch):
-    monkeypatch.setattr(files, "PAGE_PATIENCE_S", 1.0)
+    monkeypatch.setattr(files, "PAGE_TIMEOUT_S", 1.0)
     away, there = several(20, "folder:/away"), several(20, "folder:/there", tile="31UFS")
-    known(backend, *away, *there)
+    add_to_catalog(backend, *away, *there)
     sources("folder:/away").free.clear()
     begun = time.monotonic()
     found = search(client)
@@ -235,7 +235,7 @@ def test_a_page_waits_for_a_source_that_hangs_no_longer_than_it_has_patience_and
     begun = time.monotonic()
     assert set(with_bands(search(client))) == {one.id for one in there}
     assert time.monotonic() - begun < 0.9
-    assert len(sources("folder:/away").asked) == teller.SIDE_BY_SIDE
+    assert len(sources("folder:/away").asked) == teller.MAX_THREADS
     sources("folder:/away").free.set()
     until = time.monotonic() + 20
     while len(with_bands(search(client))) < 40 and time.monotonic() < until:
@@ -246,13 +246,13 @@ def test_a_page_waits_for_a_source_that_hangs_no_longer_than_it_has_patience_and
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_source_that_fails_keeps_no_page_waiting(client, backend, sources):
-    known(backend, *several(20))
-    sources("folder:/one").refuses = Retry("it is away")
+    add_to_catalog(backend, *several(20))
+    sources("folder:/one").refuses = TransientError("it is away")
     begun = time.monotonic()
     assert with_bands(search(client)) == []
     sources("folder:/one").refuses = RuntimeError("nobody thought of this")
     assert with_bands(search(client)) == []
-    assert time.monotonic() - begun < files.PAGE_PATIENCE_S
+    assert time.monotonic() - begun < files.PAGE_TIMEOUT_S
     sources("folder:/one").refuses = None
     assert len(with_bands(search(client))) == 20
 
@@ -262,26 +262,26 @@ def test_however_much_is_asked_of_a_source_that_hangs_so_many_threads_wait_for_i
     hanging.free.clear()
     before = threading.active_count()
     begun = time.monotonic()
-    askers = [threading.Thread(target=telling.soon, args=(backend, several(100, "folder:/hangs", tile=tile), 2.0)) for tile in ("32TNR", "31UFS", "32TQM", "29RKH")]
+    askers = [threading.Thread(target=telling.resolve_assets, args=(backend, several(100, "folder:/hangs", tile=tile), 2.0)) for tile in ("32TNR", "31UFS", "32TQM", "29RKH")]
     for asker in askers:
         asker.start()
     time.sleep(0.5)
-    assert threading.active_count() - before <= teller.SIDE_BY_SIDE + len(askers)
-    assert len(telling._teller(sources, "folder:/hangs")._asked) <= teller.MOST_WAITING
-    assert len(telling.soon(backend, other, 2.0)) == 50
+    assert threading.active_count() - before <= teller.MAX_THREADS + len(askers)
+    assert len(telling._worker(sources, "folder:/hangs")._pending) <= teller.MAX_WAITING
+    assert len(telling.resolve_assets(backend, other, 2.0)) == 50
     for asker in askers:
         asker.join()
     assert time.monotonic() - begun < 5
-    assert len(hanging.asked) == teller.SIDE_BY_SIDE
+    assert len(hanging.asked) == teller.MAX_THREADS
     # One product alone may be asked of all the same, and there is room for it, since nobody waits for the others any more.
     one = several(1, "folder:/hangs", tile="36NXF")
-    assert telling.soon(backend, one, 0.1, urgent=True) == {}
+    assert telling.resolve_assets(backend, one, 0.1, force=True) == {}
     hanging.free.set()
-    assert len(telling.soon(backend, one, 10.0, urgent=True)) == 1
+    assert len(telling.resolve_assets(backend, one, 10.0, force=True)) == 1
 
 
 def test_what_is_kept_of_what_was_told_is_bounded_by_its_files(backend, sources, monkeypatch):
-    monkeypatch.setattr(told, "MOST_KEPT", 30)
+    monkeypatch.setattr(told, "MAX_FILES", 30)
     some = several(40)
-    assert len(telling.soon(backend, some, 5.0)) == 40
-    assert sum(telling._known(telling.key_of(backend, one)) is not None for one in some) == 10
+    assert len(telling.resolve_assets(backend, some, 5.0)) == 40
+    assert sum(telling._cache(telling.cache_key(backend, one)) is not None for one in some) == 10

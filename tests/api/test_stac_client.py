@@ -13,22 +13,22 @@ import requests
 import shapely
 
 from data import shared_data
-from imports import ROOT
-from products import NOW, known, product
+from import_graph import ROOT
+from products import NOW, add_to_catalog, product
 from revisit.adapters.sources import open_source
 from revisit.api import create_app
 from revisit.domain.bands import BandFile, SourceFile
-from revisit.domain.footprint import footprint
-from revisit.domain.product import best
-from revisit.errors import Retry
-from stac_world import TOKEN, world
+from revisit.domain.footprint import product_footprint
+from revisit.domain.product import select_best_products
+from revisit.errors import TransientError
+from stac_deployment import TOKEN, serve_stac
 
 HERE = [4.6, 50.9, 5.0, 51.1]
 
 
 @pytest.fixture(scope="module")
-def there(tmp_path_factory):
-    with world(tmp_path_factory.mktemp("stac")) as made:
+def stac_deployment(tmp_path_factory):
+    with serve_stac(tmp_path_factory.mktemp("stac")) as made:
         yield made
 
 
@@ -62,7 +62,7 @@ def test_pages_of_any_size_give_every_product_once_the_latest_first(client, ther
     until = since.replace(month=4) if year == "2019" else datetime(2030, 1, 1, tzinfo=UTC)
     found = ids(client.search(method=method, collections=["sentinel-2-l1c", "sentinel-2-l2a"], bbox=HERE, limit=limit, datetime=[since, until]))
     inside = shapely.box(*HERE)
-    assert found == by_time(one for one in there.products if since <= one.sensing_time <= until and footprint(one).intersects(inside))
+    assert found == by_time(one for one in there.products if since <= one.sensing_time <= until and product_footprint(one).intersects(inside))
     assert max(Counter(found).values()) == 1
     assert len(found) > limit
 
@@ -86,9 +86,9 @@ FILTERS = {
         lambda one: one.sensing_time > MIDDLE and one.published < datetime(2021, 1, 1, tzinfo=UTC),
     "collection = 'sentinel-2-l1c' AND platform LIKE '%b'": lambda one: one.level == "L1C" and one.platform == "S2B",
     "revisit:acquisition = 'S2B_20180327T105019_T31UFS'": lambda one: one.acquisition == "S2B_20180327T105019_T31UFS",
-    "S_INTERSECTS(geometry, POINT(9.31 45.31))": lambda one: footprint(one).intersects(shapely.Point(9.31, 45.31)),
-    "NOT S_INTERSECTS(geometry, BBOX(4, 50, 6, 52))": lambda one: not footprint(one).intersects(shapely.box(4, 50, 6, 52)),
-    "S_WITHIN(geometry, POLYGON((4 50, 6.2 50, 6.2 52, 4 52, 4 50)))": lambda one: footprint(one).within(shapely.Polygon([(4, 50), (6.2, 50), (6.2, 52), (4, 52)])),
+    "S_INTERSECTS(geometry, POINT(9.31 45.31))": lambda one: product_footprint(one).intersects(shapely.Point(9.31, 45.31)),
+    "NOT S_INTERSECTS(geometry, BBOX(4, 50, 6, 52))": lambda one: not product_footprint(one).intersects(shapely.box(4, 50, 6, 52)),
+    "S_WITHIN(geometry, POLYGON((4 50, 6.2 50, 6.2 52, 4 52, 4 50)))": lambda one: product_footprint(one).within(shapely.Polygon([(4, 50), (6.2, 50), (6.2, 52), (4, 52)])),
     "id LIKE 'S2A\\_MSIL1C\\_2019%'": lambda one: one.id.startswith("S2A_MSIL1C_2019"),
 }
 """CQL2 text -> what it means, in Python over the products themselves."""
@@ -133,8 +133,8 @@ def test_only_the_newest_of_each_acquisition_is_found_on_request(client, there):
     for collections, level in ((["sentinel-2-l2a"], "L2A"), (["sentinel-2-l1c", "sentinel-2-l2a"], None)):
         page = client.search(method="GET", collections=collections, filter="s2:mgrs_tile = '31UFS'", limit=300)
         page._parameters["newest"] = "true"
-        assert ids(page) == by_time(best(everything, level))
-    assert len(best(everything)) < len(everything) / 2
+        assert ids(page) == by_time(select_best_products(everything, level))
+    assert len(select_best_products(everything)) < len(everything) / 2
 
 
 def test_results_are_found_by_whoever_they_are_of(client, there):
@@ -174,20 +174,20 @@ def test_fields_leave_out_what_is_not_wanted_and_nothing_where_nothing_is_said(c
 
 
 def test_what_was_added_between_two_pages_moves_none_of_them(tmp_path):
-    with world(tmp_path) as made:
+    with serve_stac(tmp_path) as made:
         client = pystac_client.Client.open(made.url, headers={"Authorization": f"Bearer {TOKEN}"})
         pages = client.search(bbox=HERE, limit=1000).pages_as_dicts()
         before = [item["id"] for item in next(pages)["features"]]
-        known(made.backend, product(20, tile="31UFS", west=4.0, south=50.0, east=6.0, north=52.0))
+        add_to_catalog(made.backend, product(20, tile="31UFS", west=4.0, south=50.0, east=6.0, north=52.0))
         after = [item["id"] for page in pages for item in page["features"]]
         inside = shapely.box(*HERE)
-        assert before + after == by_time(one for one in made.products if footprint(one).intersects(inside))
+        assert before + after == by_time(one for one in made.products if product_footprint(one).intersects(inside))
 
 
 def test_the_lines_of_the_readme_work_word_for_word(tmp_path, capsys):
     readme = (ROOT / "README.md").read_text()
     [lines] = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
-    with world(tmp_path, token="") as made:
+    with serve_stac(tmp_path, token="") as made:
         exec(compile(lines.replace("http://127.0.0.1:8788/stac", made.url), "README.md", "exec"), {})
     # Of the products of the world there, the one that states its cloud cover.
     assert capsys.readouterr().out == "['S2A_MSIL2A_20240602T101600_N0510_R065_T32TNR_20240602T101600']\n"
@@ -199,7 +199,7 @@ def test_the_lines_of_the_readme_work_word_for_word(tmp_path, capsys):
 def test_an_item_has_its_bands_and_the_files_that_lie_here_are_handed_out(there, client, tmp_path):
     real = shared_data("safe", "S2A_MSIL1C_20180101T105441_N0206_R051_T31TDH_20180101T124911.SAFE")
     shutil.copytree(real, tmp_path / "archive" / real.name)
-    for table in open_source(f"folder:{tmp_path / 'archive'}").listing({}, lambda ids: np.ones(len(ids), bool), NOW).batches:
+    for table in open_source(f"folder:{tmp_path / 'archive'}").list_products({}, lambda ids: np.ones(len(ids), bool), NOW).batches:
         there.backend.catalog().add(table)
     item = client.get_collection("sentinel-2-l1c").get_item(real.stem)
     headers = {"Authorization": f"Bearer {TOKEN}"}
@@ -221,7 +221,7 @@ def test_an_item_has_its_bands_and_the_files_that_lie_here_are_handed_out(there,
 def test_bands_of_googles_bucket_are_named_by_https_and_by_gs(there):
     made = product(9, source="google-index:https://storage.googleapis.com/gcp-public-data-sentinel-2/L2/index.csv.gz")
     folder = f"https://storage.googleapis.com/gcp-public-data-sentinel-2/L2/tiles/32/T/NR/{made.id}.SAFE"
-    known(there.backend, replace(made, href=folder))
+    add_to_catalog(there.backend, replace(made, href=folder))
     client = there.app.test_client()
     headers = {"Authorization": f"Bearer {TOKEN}"}
     [found] = client.get(f"/stac/search?ids={made.id}", headers=headers, base_url="http://localhost").json["features"]
@@ -244,7 +244,7 @@ def test_bands_of_googles_bucket_are_named_by_https_and_by_gs(there):
 def test_an_item_is_shown_without_bands_where_its_source_does_not_answer(there):
     class Away:
         def files(self, _):
-            raise Retry("it is away")
+            raise TransientError("it is away")
 
     one = there.products[0]
     app = create_app(replace(there.backend, source=lambda _: Away()))

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from data import missing, shared_data
+from data import shared_data, skip_or_fail
 from revisit.adapters.local.backend import local_backend
 from revisit.chain.refresh import refresh_source
-from revisit.embedded.server import Suite
-from revisit.runtime import use
+from revisit.embedded.server import EmbeddedServer
+from revisit.runtime import use_backend
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
          "--disable-background-networking", "--disable-component-update", "--disable-sync")
 SIZES = {"desk": (1280, 800), "phone": (360, 740)}
-LISTEN = """
+RECORD_VIOLATIONS = """
 window.violations = [];
 document.addEventListener("securitypolicyviolation", (event) => window.violations.push(`${event.violatedDirective}: ${event.blockedURI}`));
 """
 
 
 @pytest.fixture(scope="session")
-def suite(tmp_path_factory) -> Iterator[Suite]:
+def suite(tmp_path_factory) -> Iterator[EmbeddedServer]:
     """The suite, its catalog filled from the archive."""
     data, spec = tmp_path_factory.mktemp("suite"), f"folder:{shared_data('archive')}"
     backend = local_backend(data, (spec,))
     refresh_source(backend, spec)
-    with Suite(data, (spec,), port=0, workers=1) as running:
+    with EmbeddedServer(data, (spec,), port=0, workers=1) as running:
         yield running
 
 
@@ -40,7 +40,7 @@ def browser() -> "Iterator[Browser]":
     """Debian's Chromium."""
     found = shutil.which("chromium")
     if found is None:
-        missing("chromium")
+        skip_or_fail("chromium")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -49,7 +49,7 @@ def browser() -> "Iterator[Browser]":
         started.close()
 
 
-class Visit:
+class PageVisit:
     """A page of the browser, and what went wrong on it."""
 
     def __init__(self, page: "Page", url: str) -> None:
@@ -87,7 +87,7 @@ def contexts(browser) -> "Callable[..., BrowserContext]":
             width, height = SIZES[size]
             context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, has_touch=touch, reduced_motion="reduce")
             context.set_default_timeout(15_000)
-            context.add_init_script(LISTEN)
+            context.add_init_script(RECORD_VIOLATIONS)
             made[size, scheme, touch] = context
         return made[size, scheme, touch]
 
@@ -95,15 +95,15 @@ def contexts(browser) -> "Callable[..., BrowserContext]":
 
 
 @pytest.fixture
-def visit(suite, contexts) -> Iterator[Callable[..., Visit]]:
+def visit(suite, contexts) -> Iterator[Callable[..., PageVisit]]:
     """Opens a page in a browser that has kept nothing."""
     # Tests of functions in this process may have lent them another backend since.
-    use(suite.backend)
+    use_backend(suite.backend)
     pages = []
 
-    def make(size: str = "desk", scheme: str = "light", touch: bool = False, url: str = "") -> Visit:
+    def make(size: str = "desk", scheme: str = "light", touch: bool = False, url: str = "") -> PageVisit:
         pages.append(contexts(size, scheme, touch).new_page())
-        return Visit(pages[-1], url or suite.url)
+        return PageVisit(pages[-1], url or suite.url)
 
     yield make
     for page in pages:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from waitress import create_server
 
-from looking import until
+from page_actions import wait_until
 from revisit.adapters.local.backend import local_backend
 from revisit.api import create_app
 
@@ -29,7 +29,7 @@ def test_without_a_network_nothing_is_lost_and_all_goes_on_when_it_is_back(visit
     page.locator(".trouble", has_text="no network").wait_for()
     page.context.set_offline(False)
     page.locator(".conditions").wait_for()
-    until(page, "() => document.querySelector('.found, .empty li') !== null")
+    wait_until(page, "() => document.querySelector('.found, .empty li') !== null")
     assert "your area" in page.locator(".told-line").inner_text() and page.locator("#notice").inner_text() == ""
 
 
@@ -56,7 +56,7 @@ def test_a_slow_server_is_waited_for_and_the_page_says_so(visit):
     page.locator("#notice", has_text="Still waiting").wait_for()
     assert page.locator("#where").bounding_box() == before
     page.locator(".card .facts").wait_for()
-    until(page, "() => document.getElementById('notice').textContent === ''")
+    wait_until(page, "() => document.getElementById('notice').textContent === ''")
 
 
 def test_where_the_map_cannot_be_had_the_views_without_one_open(visit):
@@ -232,7 +232,7 @@ def test_from_a_bucket_the_page_asks_only_the_hosts_of_its_config(visit):
           script.textContent = "window.ran = true";
           document.head.append(script);
         }""")
-        until(page, "() => window.violations.length >= 2")
+        wait_until(page, "() => window.violations.length >= 2")
         assert page.evaluate("window.ran") is None
         assert sorted(page.evaluate("window.violations")) == ["connect-src: https://elsewhere.example/x", "script-src-elem: inline"]
         server.shutdown()

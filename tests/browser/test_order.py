@@ -14,7 +14,7 @@ import rasterio
 from pyproj import Transformer
 
 from data import shared_data
-from looking import SITE, from_field, until
+from page_actions import SITE, open_with_site_field, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -25,8 +25,8 @@ def expected() -> dict:
 
 def here(made):
     """The form of an order, with the site's field as the place."""
-    page = from_field(made, "#order", "Order")
-    until(page, "() => document.querySelector('button[data-key=order]:not(:disabled)') !== null")
+    page = open_with_site_field(made, "#order", "Order")
+    wait_until(page, "() => document.querySelector('button[data-key=order]:not(:disabled)') !== null")
     return page
 
 
@@ -34,15 +34,15 @@ def placed(page) -> str:
     """Place the order of the form and wait for its results; returns its id."""
     page.get_by_role("button", name="Order", exact=True).click()
     page.locator("#view h1", has_text="Order of").wait_for()
-    until(page, "() => /Finished/.test(document.querySelector('#view .card')?.textContent ?? '')", patience_s=90)
-    until(page, "() => document.querySelector('.legend') !== null")
+    wait_until(page, "() => /Finished/.test(document.querySelector('#view .card')?.textContent ?? '')", patience_s=90)
+    wait_until(page, "() => document.querySelector('.legend') !== null")
     return page.url.partition("#order/")[2].partition("?")[0]
 
 
 def chosen(page, date: str) -> None:
     """Look at a date by its line in the table."""
     page.locator(".results .tall button", has_text=date).first.click()
-    until(page, "(text) => document.querySelector('.when strong').textContent === text", date)
+    wait_until(page, "(text) => document.querySelector('.when strong').textContent === text", date)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def result(visit, order):
     """It, looked at, and how it was visited."""
     made = visit()
     page = made.open(f"order/{order}")
-    until(page, "() => document.querySelector('.legend') !== null && document.querySelector('.plot canvas') !== null")
+    wait_until(page, "() => document.querySelector('.legend') !== null && document.querySelector('.plot canvas') !== null")
     return made, page, order
 
 
@@ -80,13 +80,13 @@ def test_what_an_order_would_take_is_told_before_and_what_it_took_afterwards(vis
     assert told["Products"] == str(len(expected["dates"]))
     page.get_by_label("From", exact=True).fill("2023-12-01")
     later = [one for one in expected["dates"] if one["date"] >= "2023-12-01"]
-    until(page, f"() => document.querySelector('.sticky h2')?.textContent.startsWith('{len(later)} acquisition')")
+    wait_until(page, f"() => document.querySelector('.sticky h2')?.textContent.startsWith('{len(later)} acquisition')")
     page.reload()
-    until(page, f"() => document.querySelector('.sticky h2')?.textContent.startsWith('{len(later)} acquisition')")
+    wait_until(page, f"() => document.querySelector('.sticky h2')?.textContent.startsWith('{len(later)} acquisition')")
     page.locator("input[name=indices][value=NDVI]").uncheck()
-    until(page, "() => document.querySelector('button[data-key=order]').disabled")
+    wait_until(page, "() => document.querySelector('button[data-key=order]').disabled")
     page.locator("input[name=indices][value=NDVI]").check()
-    until(page, "() => document.querySelector('button[data-key=order]:not(:disabled)') !== null")
+    wait_until(page, "() => document.querySelector('button[data-key=order]:not(:disabled)') !== null")
     placed(page)
     page.locator("summary", has_text="What it took").click()
     assert "expected" in page.locator("#view .card .facts").inner_text()
@@ -131,7 +131,7 @@ def test_the_pixels_on_the_map_are_those_of_the_file(result, expected, tmp_path)
     # A click tells the value of the pixel it falls into.
     box = page.locator(".result-map").bounding_box()
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    until(page, "() => /^NDVI .* at /.test(document.querySelector('.results .readout').textContent)")
+    wait_until(page, "() => /^NDVI .* at /.test(document.querySelector('.results .readout').textContent)")
     told = page.locator(".results > .stack > .readout").first.inner_text()
     value, _, where = told.replace("\u2212", "-").removeprefix("NDVI ").rstrip(".").partition(" at ")
     north, east = (float(part.split("°")[0]) for part in where.split(", "))
@@ -147,13 +147,13 @@ def test_dates_that_gave_nothing_are_on_the_slider_with_their_reason(result, exp
     assert int(slider.get_attribute("max")) == len(expected["dates"]) - 1
     slider.focus()
     page.keyboard.press("Home")
-    until(page, "() => document.querySelector('.when').textContent.startsWith('2 Oct 2023')")
+    wait_until(page, "() => document.querySelector('.when').textContent.startsWith('2 Oct 2023')")
     assert "no clear pixel" in page.locator(".when").inner_text()
     page.keyboard.press("ArrowRight")
-    until(page, "() => document.querySelector('.when').textContent.startsWith('7 Oct 2023')")
+    wait_until(page, "() => document.querySelector('.when').textContent.startsWith('7 Oct 2023')")
     shared = page.url
     page.reload()
-    until(page, "() => document.querySelector('.when')?.textContent.startsWith('7 Oct 2023')")
+    wait_until(page, "() => document.querySelector('.when')?.textContent.startsWith('7 Oct 2023')")
     assert page.url == shared
 
 
@@ -178,10 +178,10 @@ def test_two_dates_lie_side_by_side_and_colours_can_be_chosen(result):
     swipe.wait_for()
     at = "() => { const canvas = document.querySelector('.result-map canvas'); return [...canvas.getContext('2d').getImageData(canvas.width / 2 - 40, canvas.height / 2, 1, 1).data]; }"
     swipe.fill("100")
-    until(page, f"() => ({at})()[3] > 0")
+    wait_until(page, f"() => ({at})()[3] > 0")
     first = page.evaluate(at)
     swipe.fill("0")
-    until(page, f"(first) => ({at})().join() !== first.join()", first)
+    wait_until(page, f"(first) => ({at})().join() !== first.join()", first)
     # On a date that gave nothing all stays where it was, and what there is of the others can be had.
     there = page.get_by_role("button", name="Earlier").bounding_box()
     chosen(page, "21 Dec 2023")
@@ -191,9 +191,9 @@ def test_two_dates_lie_side_by_side_and_colours_can_be_chosen(result):
     chosen(page, "26 Dec 2023")
     page.get_by_label("Compare with").select_option(label="nothing")
     page.get_by_role("combobox", name="Colours").select_option("Grey")
-    until(page, f"() => {{ const seen = ({at})().slice(0, 3); return Math.max(...seen) - Math.min(...seen) <= 2; }}")
+    wait_until(page, f"() => {{ const seen = ({at})().slice(0, 3); return Math.max(...seen) - Math.min(...seen) <= 2; }}")
     page.get_by_label("Show").select_option("True colour")
-    until(page, "() => document.querySelector('.legend') === null")
+    wait_until(page, "() => document.querySelector('.legend') === null")
     assert made.violations == [] and made.errors == []
 
 
@@ -215,7 +215,7 @@ def test_what_is_overtaken_is_neither_drawn_nor_kept_as_something_else(result):
 
     def value() -> str:
         page.get_by_role("button", name="Value in the middle").click()
-        return until(page, "() => /^B02 (.*) at /.exec(document.querySelector('.results .readout').textContent)?.[1]")
+        return wait_until(page, "() => /^B02 (.*) at /.exec(document.querySelector('.results .readout').textContent)?.[1]")
 
     kept = value()
     page.reload()
@@ -230,7 +230,7 @@ def test_a_result_breaks_no_rule_of_accessibility(visit, axe, order, size, schem
     made = visit(size, scheme)
     made.page.add_init_script(axe)
     page = made.open(f"order/{order}")
-    until(page, "() => document.querySelector('.legend') !== null && document.querySelector('.plot canvas') !== null")
+    wait_until(page, "() => document.querySelector('.legend') !== null && document.querySelector('.plot canvas') !== null")
     page.locator("summary", has_text="What it took").click()
     found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")["violations"]
     assert [(one["id"], [node["html"][:160] for node in one["nodes"]]) for one in found] == []
@@ -258,11 +258,11 @@ def test_an_order_can_be_cancelled_and_one_that_is_not_there_says_so(visit):
     page.locator("#view", has_text="An order cuts bands and indices out").wait_for()
     page = here(made)
     page.locator("input[name=indices][value=EVI]").check()
-    until(page, "() => document.querySelector('button[data-key=order]:not(:disabled)') !== null")
+    wait_until(page, "() => document.querySelector('button[data-key=order]:not(:disabled)') !== null")
     page.get_by_role("button", name="Order", exact=True).click()
     page.get_by_role("button", name="Cancel").click()
-    until(page, "() => /Cancelled|Finished/.test(document.querySelector('#view .card')?.textContent ?? '')")
-    until(page, "() => document.querySelector('[data-key=cancel]') === null")
+    wait_until(page, "() => /Cancelled|Finished/.test(document.querySelector('#view .card')?.textContent ?? '')")
+    wait_until(page, "() => document.querySelector('[data-key=cancel]') === null")
 
 
 def test_a_whole_way_by_the_keyboard_alone(visit):
@@ -289,23 +289,23 @@ def test_a_whole_way_by_the_keyboard_alone(visit):
     page.locator("#skip").focus()
     reach("#tabs a[href='#order']")
     page.keyboard.press("Enter")
-    until(page, "() => document.querySelector('button[data-key=order]:not(:disabled)') !== null")
+    wait_until(page, "() => document.querySelector('button[data-key=order]:not(:disabled)') !== null")
     page.locator("#skip").focus()
     reach("input[name=start]")
     page.get_by_label("From", exact=True).fill("2023-12-20")
-    until(page, "() => /^[1-3] acquisition/.test(document.querySelector('.sticky h2')?.textContent ?? '')")
+    wait_until(page, "() => /^[1-3] acquisition/.test(document.querySelector('.sticky h2')?.textContent ?? '')")
     reach("button[data-key=order]")
     page.keyboard.press("Enter")
-    until(page, "() => /Finished/.test(document.querySelector('#view .card')?.textContent ?? '')", patience_s=90)
-    until(page, "() => document.querySelector('.legend') !== null")
+    wait_until(page, "() => /Finished/.test(document.querySelector('#view .card')?.textContent ?? '')", patience_s=90)
+    wait_until(page, "() => document.querySelector('.legend') !== null")
     page.locator("#skip").focus()
     reach(".result-map")
     page.keyboard.press("Enter")
-    until(page, "() => /^NDVI .* at /.test(document.querySelector('.results .readout').textContent)")
+    wait_until(page, "() => /^NDVI .* at /.test(document.querySelector('.results .readout').textContent)")
     before = page.locator(".when").inner_text()
     reach("[data-key=date]")
     page.keyboard.press("ArrowLeft")
-    until(page, "(text) => document.querySelector('.when').textContent !== text", before)
+    wait_until(page, "(text) => document.querySelector('.when').textContent !== text", before)
     assert made.violations == [] and made.errors == []
 
 
@@ -324,7 +324,7 @@ def test_the_estimate_covers_nothing_of_the_form(visit, size):
 
 def test_a_product_that_was_found_is_ordered_alone(visit, expected):
     made = visit()
-    page = from_field(made, "#search", "Search")
+    page = open_with_site_field(made, "#search", "Search")
     line = page.locator(".found > li", has_text="26 Dec 2023")
     line.locator("button").first.click()
     line.get_by_role("link", name="Order from this product").click()
@@ -344,7 +344,7 @@ def test_a_product_that_was_found_is_ordered_alone(visit, expected):
 
 def test_what_a_search_found_is_ordered_with_its_conditions(visit, expected):
     made = visit()
-    page = from_field(made, "#search", "Search")
+    page = open_with_site_field(made, "#search", "Search")
     page.goto(f"{made.url}/#search?from=2023-12-01&cloud=50")
     page.get_by_role("link", name="Order these").click()
     page.locator(".sticky h2", has_text="1 acquisition").wait_for()  # the clear day of December

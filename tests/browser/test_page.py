@@ -5,7 +5,7 @@ import gzip
 import pytest
 
 from figures import figure
-from looking import until
+from page_actions import wait_until
 
 VIEWS = ("place", "place?at=51.311,4.264", "search", "order", "watch", "watch/new", "status")
 FIRST_LOAD_KB, IDLE_MS = 450, 1500
@@ -29,10 +29,10 @@ def test_no_view_breaks_the_policy_or_a_rule_of_accessibility(visit, axe, size):
 
     for view in VIEWS:
         made.open(view)
-        until(page, "() => !document.querySelector('#view [aria-busy]')")
+        wait_until(page, "() => !document.querySelector('#view [aria-busy]')")
         if view == "search":
             page.locator(".found > li > button").first.click()
-            until(page, "() => !document.querySelector('#view [aria-busy]')")
+            wait_until(page, "() => !document.querySelector('#view [aria-busy]')")
             page.locator(".months summary").click()
         judge(view)
     page.evaluate("import('./signing.js').then(({ account }) => account.open())")
@@ -51,7 +51,7 @@ def test_the_first_load_is_small_and_soon_idle(visit):
     answers = []
     made.page.on("response", lambda answer: answers.append(answer))
     made.open()
-    until(made.page, "() => new Promise((done) => requestIdleCallback(() => done(true)))")
+    wait_until(made.page, "() => new Promise((done) => requestIdleCallback(() => done(true)))")
     idle = made.page.evaluate("performance.now()")
     loaded = made.page.evaluate("performance.getEntriesByType('paint').find((one) => one.name === 'first-contentful-paint')?.startTime")
     made.page.wait_for_load_state("networkidle")

@@ -7,7 +7,7 @@ from datetime import datetime
 import pytest
 
 from data import shared_data
-from looking import until
+from page_actions import wait_until
 
 SITE = "gfmap_31UES"
 PIXEL = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==")
@@ -36,7 +36,7 @@ def here(made, address: str = "search"):
 
 def listed(page) -> list[str]:
     """The lines of the list, once it is there."""
-    until(page, "() => !document.querySelector('#view [aria-busy]') && document.querySelector('.found, .empty') !== null")
+    wait_until(page, "() => !document.querySelector('#view [aria-busy]') && document.querySelector('.found, .empty') !== null")
     return page.locator(".found > li > button").all_inner_texts()
 
 
@@ -53,14 +53,14 @@ def test_conditions_find_what_the_archive_holds_and_stay_in_the_address(visit, i
     page.get_by_label("Cloud over the product").fill("50")
     page.get_by_role("button", name="Search").click()
     wanted = [one for one in items.values() if "2023-10-15" <= one["properties"]["datetime"][:10] <= "2023-12-15" and cloud(one) <= 50]
-    until(page, f"() => document.querySelectorAll('.found > li').length === {len(wanted)}")
+    wait_until(page, f"() => document.querySelectorAll('.found > li').length === {len(wanted)}")
     days = sorted((datetime.fromisoformat(one["properties"]["datetime"]) for one in wanted), reverse=True)
     assert [line.split("\n")[0] for line in listed(page)] == [f"{day.day} {day:%b %Y}" for day in days]
     before = listed(page)
     page.reload()
     assert listed(page) == before and page.get_by_label("From", exact=True).input_value() == "2023-10-15"
     page.get_by_role("button", name="Any time, any cloud").click()
-    until(page, f"() => document.querySelectorAll('.found > li').length === {len(items)}")
+    wait_until(page, f"() => document.querySelectorAll('.found > li').length === {len(items)}")
     assert made.errors == []
 
 
@@ -90,9 +90,9 @@ def test_list_and_map_point_at_each_other(visit):
     assert page.locator(".found > li.pointed").count() == 0
     box = page.locator("#map").bounding_box()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, steps=3)
-    until(page, "() => document.querySelectorAll('.found > li.pointed').length > 1")
+    wait_until(page, "() => document.querySelectorAll('.found > li.pointed').length > 1")
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    until(page, "() => document.querySelectorAll('.found [aria-expanded=true]').length === 1")
+    wait_until(page, "() => document.querySelectorAll('.found [aria-expanded=true]').length === 1")
     assert page.evaluate("document.activeElement.getAttribute('aria-expanded')") == "true"
 
 
@@ -101,7 +101,7 @@ def test_a_product_opens_by_the_keyboard_and_hands_out_its_bands(visit, items):
     page.locator(".found > li > button").first.focus()
     page.keyboard.press("Enter")
     inside = page.locator(".found .inside").first
-    until(page, "() => document.querySelector('.found .inside .files') !== null")
+    wait_until(page, "() => document.querySelector('.found .inside .files') !== null")
     id = inside.locator(".id").inner_text()
     assert id in items
     assert inside.get_by_role("link", name="Order from this product").get_attribute("href") == f"#order?products={id}"
@@ -128,7 +128,7 @@ def test_a_quicklook_is_shown_from_where_it_lies(visit):
     page.route(lambda url: "/items/" in url and "/files" not in url, with_picture)
     here(made)
     page.locator(".found > li > button").first.click()
-    until(page, "() => document.querySelector('img.quicklook')?.naturalWidth === 1")
+    wait_until(page, "() => document.querySelector('img.quicklook')?.naturalWidth === 1")
     assert page.locator("img.quicklook").get_attribute("alt").startswith("Quicklook of ")
     assert made.violations == []
 
@@ -155,7 +155,7 @@ def test_a_picture_of_the_server_s_is_shown_and_what_it_was_read_from_is_freed(v
     here(made)
     for place in range(3):
         page.locator(".found > li > button").nth(place).click()
-    until(page, "() => [...document.querySelectorAll('img.quicklook')].filter((one) => one.naturalWidth === 1 && one.src.startsWith('blob:')).length === 3")
+    wait_until(page, "() => [...document.querySelectorAll('img.quicklook')].filter((one) => one.naturalWidth === 1 && one.src.startsWith('blob:')).length === 3")
     assert page.evaluate("window.held.size") == 0
     assert made.violations == [] and made.errors == []
 
@@ -172,7 +172,7 @@ def test_what_does_not_fit_on_a_page_is_shown_on_request(visit, items):
     assert seen == 5
     while page.get_by_role("button", name="Show more").count():
         page.get_by_role("button", name="Show more").click()
-        until(page, f"() => document.querySelectorAll('.found > li').length > {seen}")
+        wait_until(page, f"() => document.querySelectorAll('.found > li').length > {seen}")
         seen = len(listed(page))
     assert seen == len(items)
     assert page.evaluate("document.activeElement.closest('.found') !== null")
@@ -200,7 +200,7 @@ def test_a_search_that_is_overtaken_by_another_is_drawn_no_more(visit, items):
         page.get_by_label("Cloud over the product").fill(str(most))
         page.get_by_role("button", name="Search").click()
     few = sum(cloud(one) <= 20 for one in items.values())
-    until(page, f"() => document.querySelectorAll('.found > li').length === {few}")
+    wait_until(page, f"() => document.querySelectorAll('.found > li').length === {few}")
     held[0].continue_()
     page.wait_for_timeout(500)
     assert len(listed(page)) == few < sum(cloud(one) <= 80 for one in items.values())
@@ -210,7 +210,7 @@ def test_a_search_that_is_overtaken_by_another_is_drawn_no_more(visit, items):
 def test_no_area_searches_everything_and_nothing_found_teaches(visit):
     made = visit()
     page = made.open("search?from=2030-01-01")
-    until(page, "() => document.querySelector('.empty li') !== null")
+    wait_until(page, "() => document.querySelector('.empty li') !== null")
     assert "longer period" in page.locator(".empty").inner_text()
     page.get_by_role("button", name="Any time, any cloud").last.click()
     assert len(listed(page)) > 30

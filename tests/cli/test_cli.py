@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from products import FIELD, known, product
+from products import FIELD, add_to_catalog, product
 from revisit import __version__
 from revisit.adapters.local.backend import local_backend
 from revisit.chain.job_lifecycle import finish
@@ -19,10 +19,10 @@ from revisit.cli import run
 from revisit.domain.events import JobStarted
 from revisit.domain.job import Cover, Job, Statistics
 from revisit.domain.order import Order
-from revisit.ports.envelope import Envelope
-from revisit.ports.pagination import every
+from revisit.ports.cloudevents import Envelope
+from revisit.ports.pagination import find_all
 from revisit.ports.system_records import DeadLetter
-from revisit.services import results
+from revisit.services.subscriptions.results import list_jobs
 
 
 def square(west: float, south: float, size: float) -> dict:
@@ -151,7 +151,7 @@ def test_an_order_over_nothing_says_so_and_is_well_done(data, field, capsys):
 
 
 def test_search_prints_a_table_json_or_csv(backend, field, capsys):
-    known(backend, product(1), product(2, cloud=None))
+    add_to_catalog(backend, product(1), product(2, cloud=None))
     assert run(["search", "--aoi", field]) == 0
     assert capsys.readouterr().out.splitlines()[0].split("\t") == ["SENSED", "TILE", "LEVEL", "CLOUD %", "PRODUCT"]
     assert run(["search", "--tile", "T32TNR", "--json"]) == 0
@@ -161,10 +161,10 @@ def test_search_prints_a_table_json_or_csv(backend, field, capsys):
 
 
 def test_a_subscription_lives_its_life_on_the_command_line(backend, field, capsys):
-    known(backend, product(1))
+    add_to_catalog(backend, product(1))
     assert run(["subscribe", "--aoi", field, "--name", "field", "--index", "ndvi,EVI", "--backfill", "2024-06-01", "--json"]) == 0
     made = json.loads(capsys.readouterr().out)
-    assert made["recipe"]["indices"] == ["NDVI", "EVI"] and len(results(backend, made["subscription"])) == 1
+    assert made["recipe"]["indices"] == ["NDVI", "EVI"] and len(list_jobs(backend, made["subscription"])) == 1
     for verb, state in (("pause", "paused"), ("resume", "active"), ("show", "active"), ("delete", "deleted")):
         assert run(["subscriptions", verb, "field", "--json"]) == 0
         assert json.loads(capsys.readouterr().out)["state"] == state
@@ -173,23 +173,23 @@ def test_a_subscription_lives_its_life_on_the_command_line(backend, field, capsy
 
 
 def test_an_order_with_a_failed_job_ends_with_code_one(backend, field, capsys):
-    known(backend, product(1))
+    add_to_catalog(backend, product(1))
     assert run(["order", "--aoi", field, "--json"]) == 0
     placed = json.loads(capsys.readouterr().out)
-    job = results(backend, placed["order"])[0]
-    ended = job.updated(state="done", finished=backend.now(), cover=Cover(3, 3, 3), indices={"NDVI": Statistics(3, 0.1234567891234, 0, 0, 0, 0)})
-    backend.commit(lambda commit: finish(commit, ended), last=False)
+    job = list_jobs(backend, placed["order"])[0]
+    ended = job.with_changes(state="done", finished=backend.now(), cover=Cover(3, 3, 3), indices={"NDVI": Statistics(3, 0.1234567891234, 0, 0, 0, 0)})
+    backend.commit(lambda commit: finish(commit, ended), completes_event=False)
     assert run(["order", "--aoi", field, "--json"]) == 0
     again = json.loads(capsys.readouterr().out)
     assert again["order"] == placed["order"] and again["jobs"][0]["indices"]["NDVI"]["mean"] == 0.123456789
     assert set(again["jobs"][0]) >= {"acquisition", "datetime", "state", "reason", "coverage", "clear_fraction", "indices", "item"}
     assert run(["series", placed["order"], "--index", "NDVI", "--csv"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 2
-    known(backend, product(2))
+    add_to_catalog(backend, product(2))
     assert run(["order", "--aoi", field, "--wait", "--json"]) == 1
     failed = json.loads(capsys.readouterr().out)["jobs"]
     assert {job["state"] for job in failed} == {"failed"} and all(job["reason"] for job in failed)
-    assert not [job for job in every(backend.records, Job) if job.state == "started"] and len(backend.records.find(Order)) == 2
+    assert not [job for job in find_all(backend.records, Job) if job.state == "started"] and len(backend.records.find(Order)) == 2
 
 
 def test_status_and_doctor_tell_as_json(backend, capsys):
@@ -205,7 +205,7 @@ def test_doctor_finds_an_order_whose_jobs_are_missing(backend, data, capsys):
     from revisit.domain.recipe import Recipe
 
     cut = Order("order_1", FIELD, Recipe(indices=("NDVI",)), backend.now() - timedelta(days=1), jobs=("job_1", "job_2"), open=2)
-    backend.commit(lambda commit: commit.put(cut), last=False)
+    backend.commit(lambda commit: commit.put(cut), completes_event=False)
     assert run(["doctor"]) == 1
     assert "PROBLEM  order order_1 lacks 2 of its 2 jobs: place the same order again" in capsys.readouterr().out
 
@@ -219,7 +219,7 @@ def test_replaying_all_letters_goes_on_past_one_that_cannot_be_sent(backend, cap
     good = Envelope(JobStarted("job_1"), backend.now()).encode().decode()
     for id, body in (("a", "{}"), ("b", good)):
         letter = DeadLetter(id, "extract", "job.started", "no memory", backend.now(), 8, body)
-        backend.commit(lambda commit, letter=letter: commit.put(letter), last=False)
+        backend.commit(lambda commit, letter=letter: commit.put(letter), completes_event=False)
     assert run(["dead-letters", "replay", "--all", "--json"]) == 1
     out, err = capsys.readouterr()
     assert json.loads(out)["replayed"] == ["b"] and "1 kept: dead letter 'a' cannot be sent again" in err
@@ -292,8 +292,8 @@ def test_a_source_named_by_a_relative_path_is_refreshed_under_its_one_true_name(
 
     over = threading.Event()
     over.set()
-    monkeypatch.setattr(serve, "_stopped_by_signals", lambda: over)
-    monkeypatch.setattr("revisit.embedded.server.Suite", Served)
+    monkeypatch.setattr(serve, "_stop_on_signals", lambda: over)
+    monkeypatch.setattr("revisit.embedded.server.EmbeddedServer", Served)
     assert run(["serve", "--source", "folder:archive"]) == 0
 
 

@@ -6,13 +6,14 @@ from datetime import UTC, datetime, timedelta
 import icalendar
 import pytest
 
-from products import FIELD, ended, known, product
+from products import FIELD, add_to_catalog, end_job, product
 from revisit.adapters.local.backend import local_backend
 from revisit.cli import run
 from revisit.domain.clock import system_clock
-from revisit.domain.job import Cover, Spent
+from revisit.domain.job import Cover, JobCost
 from revisit.domain.order import Order
-from revisit.services import orders, results
+from revisit.services.orders.create import list_orders
+from revisit.services.subscriptions.results import list_jobs
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def backend(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "field.geojson").write_text(json.dumps(FIELD))
     backend = local_backend(tmp_path / "data")
-    known(backend, product(1), product(2, cloud=80.0), product(3, "L1C"), product(4, tile="32TNS", south=45.3))
+    add_to_catalog(backend, product(1), product(2, cloud=80.0), product(3, "L1C"), product(4, tile="32TNS", south=45.3))
     return backend
 
 
@@ -49,7 +50,7 @@ def test_an_estimate_says_what_an_order_would_take_and_begins_nothing(backend, c
 ])
 def test_an_order_takes_the_products_that_its_options_mean(backend, capsys, options, products):
     id = told(capsys, "order", *options, "--min-clear", "30")[0].strip()
-    jobs = results(backend, id)
+    jobs = list_jobs(backend, id)
     assert [job.product.sensing_time.day for job in jobs] == products and {job.min_clear for job in jobs} == {30}
 
 
@@ -68,8 +69,8 @@ def test_an_order_that_makes_no_sense_is_refused_in_one_line(backend, capsys, op
 
 def test_an_order_is_listed_shown_and_taken_back(backend, capsys):
     id = told(capsys, "order", "--aoi", "field.geojson")[0].strip()
-    job = results(backend, id)[0]
-    ended(backend, job, cover=Cover(10, 8, 6), spent=Spent(35_234, 1_000_000, 2.5))
+    job = list_jobs(backend, id)[0]
+    end_job(backend, job, cover=Cover(10, 8, 6), spent=JobCost(35_234, 1_000_000, 2.5))
     assert told(capsys, "orders", "list")[0].splitlines()[1].split("\t")[:4] == [id, "running", "2", "3"]
     shown = json.loads(told(capsys, "orders", "show", id, "--json")[0])
     assert shown["progress"] == {"total": 3, "open": 2, "done": 1, "skipped": 0, "failed": 0, "share": 0.333333333}
@@ -77,20 +78,20 @@ def test_an_order_is_listed_shown_and_taken_back(backend, capsys):
     assert shown["estimate"]["pixels"] == 3 * 35_234
     out, err = told(capsys, "orders", "cancel", id)
     assert "state\tcancelled" in out and err.count("skipped: the order was cancelled") == 2
-    assert [one.state for one in orders(backend)] == ["cancelled"]
+    assert [one.state for one in list_orders(backend)] == ["cancelled"]
     assert "there is no order 'order_none'" in told(capsys, "orders", "cancel", "order_none", code=2)[1]
 
 
 def test_an_order_that_had_finished_is_not_taken_back(backend, capsys):
     id = told(capsys, "order", "--product", product(1).id)[0].strip()
-    ended(backend, results(backend, id)[0], cover=Cover(10, 8, 6))
+    end_job(backend, list_jobs(backend, id)[0], cover=Cover(10, 8, 6))
     out, err = told(capsys, "orders", "cancel", id)
     assert "state\tfinished" in out and "had finished before" in err
 
 
 def test_passes_are_told_as_a_table_and_as_a_calendar(backend, capsys):
     last = system_clock().replace(microsecond=0) - timedelta(days=4)
-    known(backend, *(product(1, id=f"S2B_{days}", platform="S2B", relative_orbit=65, datatake=str(days), sensing_time=last - timedelta(days=days))
+    add_to_catalog(backend, *(product(1, id=f"S2B_{days}", platform="S2B", relative_orbit=65, datatake=str(days), sensing_time=last - timedelta(days=days))
                      for days in (0, 10, 20)))
     out, _ = told(capsys, "passes", "--aoi", "field.geojson", "--days", "10")
     expected = last + timedelta(days=10)

@@ -13,21 +13,21 @@ from typing import Any
 import pytest
 
 from data import shared_data
-from deploy.installed import Installed, install
-from deploy.serving import Served, served
+from deploy.function_install import InstalledFunction, install
+from deploy.function_server import FunctionServer, make_server
 from emulators import new_project
 from emulators.bigquery import create_catalog
-from emulators.project import lay_out, publish
+from emulators.project import create_topics, publish
 from emulators.storage import create_bucket
 from figures import figure
-from imports import ROOT
+from id_token_signer import firebase_claims, unsigned_token
+from import_graph import ROOT
 from revisit.adapters.gcp.backend import gcp_backend
 from revisit.adapters.gcp.settings import Settings
-from revisit.ports import envelope
-from revisit.ports.pagination import every
+from revisit.ports import cloudevents
+from revisit.ports.pagination import find_all
 from revisit.ports.system_records import DeadLetter
-from revisit.ports.topology import HEARS, PORTS, TICKS
-from tokens import claims, unsigned
+from revisit.ports.topology import PORTS, SCHEDULED_TOPICS, TRIGGER_TOPICS
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -38,7 +38,7 @@ PATIENCE_S = 120
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory) -> dict[str, Installed]:
+def installed(tmp_path_factory) -> dict[str, InstalledFunction]:
     """Every function, unpacked and installed."""
     folder = tmp_path_factory.mktemp("deploy")
     with ThreadPoolExecutor(2) as pool:
@@ -50,11 +50,11 @@ class Deployment:
     """A project and its functions, each from its own archive."""
 
     settings: Settings
-    functions: dict[str, Served]
+    functions: dict[str, FunctionServer]
 
     def tick(self, topic: str) -> None:
         """What Cloud Scheduler does."""
-        publish(self.settings.project, topic, envelope.tick(topic))
+        publish(self.settings.project, topic, cloudevents.scheduler_message(topic))
 
     def ask(self, path: str, body: Any = None) -> Any:
         """What the API tells a user who signed in."""
@@ -62,7 +62,7 @@ class Deployment:
 
     def ask_raw(self, path: str, body: Any = None) -> bytes:
         """The bytes of the answer."""
-        headers = {"Authorization": f"Bearer {unsigned(claims(self.settings.project))}", "Content-Type": "application/json"}
+        headers = {"Authorization": f"Bearer {unsigned_token(firebase_claims(self.settings.project))}", "Content-Type": "application/json"}
         data = json.dumps(body).encode() if body is not None else None
         request = urllib.request.Request(self.functions["api"].url + path, data, headers)
         with urllib.request.urlopen(request, timeout=60) as answer:
@@ -70,7 +70,7 @@ class Deployment:
 
     def told(self) -> str:
         """How things stand."""
-        letters = [f"{letter.function}: {letter.reason}" for letter in every(gcp_backend(self.settings).records, DeadLetter)]
+        letters = [f"{letter.function}: {letter.reason}" for letter in find_all(gcp_backend(self.settings).records, DeadLetter)]
         logs = "\n".join(line for function in self.functions.values() for line in function.log.read_text().splitlines()
                          if not line.startswith("import time:"))
         return f"dead letters {letters[:3]}\n{logs[-6000:]}"
@@ -84,13 +84,13 @@ def deployment(google, installed, tmp_path_factory):
     create_catalog(settings)
     variables = {"REVISIT_PROJECT": settings.project, "REVISIT_SOURCES": " ".join(settings.sources), "FIREBASE_AUTH_EMULATOR_HOST": "127.0.0.1:1",
                  **{variable: emulator.host for variable, emulator in google.items()}}
-    functions = {name: served(each, variables, tmp_path_factory.getbasetemp()) for name, each in installed.items()}
+    functions = {name: make_server(each, variables, tmp_path_factory.getbasetemp()) for name, each in installed.items()}
     try:
         for function in functions.values():
             function.start()
         for function in functions.values():
             function.wait()
-        lay_out(settings.project, {name: function.url for name, function in functions.items()})
+        create_topics(settings.project, {name: function.url for name, function in functions.items()})
         yield Deployment(settings, functions)
     finally:
         for function in functions.values():
@@ -145,16 +145,16 @@ def test_the_installed_api_finds_in_the_catalog_what_was_refreshed(alerts, deplo
     assert {job["product"]: job["clear_pixels"] for job in jobs if job["clear_pixels"]} == CLEAR
 
 
-@pytest.mark.parametrize("function", HEARS)
+@pytest.mark.parametrize("function", TRIGGER_TOPICS)
 def test_an_installed_function_does_its_work_when_pubsub_calls_it(function, alerts, deployment):
     lines = deployment.functions[function].lines()
-    heard = {table[function] for table in (HEARS, TICKS) if function in table}
+    heard = {table[function] for table in (TRIGGER_TOPICS, SCHEDULED_TOPICS) if function in table}
     assert {line["event"] for line in lines} == heard
     assert {line["outcome"] for line in lines} <= {"done", "repeated"}, deployment.told()
 
 
 def test_nothing_was_given_up(alerts, deployment):
-    assert not list(every(gcp_backend(deployment.settings).records, DeadLetter))
+    assert not list(find_all(gcp_backend(deployment.settings).records, DeadLetter))
 
 
 @pytest.mark.parametrize(("function", "never"), [

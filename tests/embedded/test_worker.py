@@ -10,9 +10,9 @@ import pytest
 
 from revisit.embedded import server as suite
 from revisit.embedded import worker
-from revisit.embedded.server import Suite
+from revisit.embedded.server import EmbeddedServer
 from revisit.embedded.worker import Worker
-from revisit.errors import GiveUp, Retry
+from revisit.errors import PermanentError, TransientError
 from revisit.ports.event_bus import Message
 
 
@@ -25,7 +25,7 @@ class Queue:
     def _write(self):
         self.calls += 1
         if self.calls % (self.full + 1):
-            raise Retry("the disk is full; make room")
+            raise TransientError("the disk is full; make room")
 
     def lease(self, functions, limit, lease_s):
         self._write()
@@ -45,7 +45,7 @@ class Queue:
 
 @pytest.fixture
 def messages(monkeypatch):
-    monkeypatch.setattr(worker, "PAUSE_S", 0.001)
+    monkeypatch.setattr(worker, "RETRY_INTERVAL_S", 0.001)
     return [Message("one", "index", b"", 1, "live"), Message("two", "index", b"", 1, "live")]
 
 
@@ -64,9 +64,9 @@ def test_a_worker_goes_on_when_a_full_disk_is_given_room(messages):
 
 
 def test_a_command_says_that_the_disk_stays_full_instead_of_waiting_for_ever(messages, monkeypatch, tmp_path):
-    monkeypatch.setattr(suite, "Host", lambda backend: None)
-    monkeypatch.setattr(suite, "server_of", lambda data: None)
-    with pytest.raises(Retry, match="make room"):
+    monkeypatch.setattr(suite, "FunctionHost", lambda backend: None)
+    monkeypatch.setattr(suite, "server_url", lambda data: None)
+    with pytest.raises(TransientError, match="make room"):
         suite.run_until(SimpleNamespace(bus=Queue(messages, full=10**9)), tmp_path, lambda: False, 20)
 
 
@@ -76,27 +76,27 @@ def breaking(message):
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_command_ends_with_an_error_when_a_worker_dies(messages, monkeypatch, tmp_path):
-    monkeypatch.setattr(suite, "Host", lambda backend: SimpleNamespace(push=breaking))
-    monkeypatch.setattr(suite, "server_of", lambda data: None)
+    monkeypatch.setattr(suite, "FunctionHost", lambda backend: SimpleNamespace(push=breaking))
+    monkeypatch.setattr(suite, "server_url", lambda data: None)
     begun = time.monotonic()
-    with pytest.raises(GiveUp, match="has died of the error printed above"):
+    with pytest.raises(PermanentError, match="has died of the error printed above"):
         suite.run_until(SimpleNamespace(bus=Queue(messages, full=0)), tmp_path, lambda: False, 20)
     assert time.monotonic() - begun < 5
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_suite_ends_with_an_error_when_a_worker_dies(monkeypatch, tmp_path):
-    monkeypatch.setattr(suite, "Host", lambda backend: SimpleNamespace(push=breaking))
+    monkeypatch.setattr(suite, "FunctionHost", lambda backend: SimpleNamespace(push=breaking))
     begun = time.monotonic()
-    with pytest.raises(GiveUp, match="the worker of refresh has died"), Suite(tmp_path, ("folder:/nothing",), port=0, workers=0) as running:
+    with pytest.raises(PermanentError, match="the worker of refresh has died"), EmbeddedServer(tmp_path, ("folder:/nothing",), port=0, workers=0) as running:
         running.wait(threading.Event(), 20)
     assert time.monotonic() - begun < 10
 
 
 def test_a_suite_ends_with_an_error_when_the_thread_of_a_worker_process_dies(monkeypatch, tmp_path):
     ending = [sys.executable, "-c", f"raise SystemExit({worker.DIED})"]
-    monkeypatch.setattr(suite, "spawn", lambda *_: subprocess.Popen(ending))
-    with pytest.raises(GiveUp, match="the worker process of"), Suite(tmp_path, port=0, workers=1) as running:
+    monkeypatch.setattr(suite, "start_worker_process", lambda *_: subprocess.Popen(ending))
+    with pytest.raises(PermanentError, match="the worker process of"), EmbeddedServer(tmp_path, port=0, workers=1) as running:
         running.wait(threading.Event(), 20)
 
 
@@ -109,7 +109,7 @@ def test_a_worker_process_whose_thread_dies_says_so_in_its_status(tmp_path):
 
 def test_a_suite_that_waits_is_told_to_stop_or_has_waited_long_enough(tmp_path):
     stop = threading.Event()
-    with Suite(tmp_path, port=0, workers=0) as running:
+    with EmbeddedServer(tmp_path, port=0, workers=0) as running:
         assert running.wait(stop, 0.05) is False
         stop.set()
         assert running.wait(stop) is True

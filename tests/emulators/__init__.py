@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from data import missing
+from data import skip_or_fail
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 60
@@ -32,14 +32,14 @@ def free_port() -> int:
         return int(taken.getsockname()[1])
 
 
-def listening(port: int) -> bool:
+def is_listening(port: int) -> bool:
     """Whether somebody answers on a port of 127.0.0.1."""
     with socket.socket() as caller:
         caller.settimeout(0.5)
         return caller.connect_ex(("127.0.0.1", port)) == 0
 
 
-def tied(command: Sequence[str | Path]) -> list[str]:
+def die_with_parent(command: Sequence[str | Path]) -> list[str]:
     """A command whose process is killed when the one that starts it dies, however that happens.
 
     Not by a `preexec_fn`: among the threads of other libraries a fork may wait for ever, which what starts a program alone does not.
@@ -55,7 +55,7 @@ class Emulator:
     """What starts it on a port."""
     variable: str
     """The environment variable by which clients find it."""
-    form: str = "127.0.0.1:{port}"
+    host_format: str = "127.0.0.1:{port}"
     """How the variable names the place."""
     log: Path | None = None
     port: int = field(default_factory=free_port)
@@ -63,14 +63,14 @@ class Emulator:
 
     @property
     def host(self) -> str:
-        return self.form.format(port=self.port)
+        return self.host_format.format(port=self.port)
 
     def start(self) -> "Emulator":
         """Start it, on the same port as before where it was stopped."""
         with (self.log or Path(os.devnull)).open("ab") as output:
-            self.process = subprocess.Popen(tied(self.command(self.port)), stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+            self.process = subprocess.Popen(die_with_parent(self.command(self.port)), stdin=subprocess.DEVNULL, stdout=output, stderr=output)
         until = time.monotonic() + PATIENCE_S
-        while not listening(self.port):
+        while not is_listening(self.port):
             assert self.process.poll() is None, f"{self.variable}: the emulator ended with {self.process.returncode}"
             assert time.monotonic() < until, f"{self.variable}: the emulator does not listen after {PATIENCE_S} s"
             time.sleep(0.1)
@@ -91,14 +91,14 @@ def cloud_sdk() -> Path:
     for root in (*candidates, Path("/usr/lib/google-cloud-sdk")):
         if (root / "platform").is_dir():
             return root
-    missing("the gcloud CLI with its emulators")
+    skip_or_fail("the gcloud CLI with its emulators")
     raise AssertionError
 
 
 def _java() -> str:
     if found := shutil.which("java"):
         return found
-    missing("java, which the emulators run on,")
+    skip_or_fail("java, which the emulators run on,")
     raise AssertionError
 
 
@@ -106,7 +106,7 @@ def firestore(rules: Path | None = None) -> Emulator:
     """Firestore; with rules, which it then enforces for everyone but servers."""
     jar = cloud_sdk() / "platform" / "cloud-firestore-emulator" / "cloud-firestore-emulator.jar"
     if not jar.exists():
-        missing("the Firestore emulator (gcloud components install cloud-firestore-emulator)")
+        skip_or_fail("the Firestore emulator (gcloud components install cloud-firestore-emulator)")
     java = _java()
     return Emulator(lambda port: [java, "-Xmx512m", "-Duser.language=en", "-cp", jar, "com.google.cloud.datastore.emulator.firestore.CloudFirestore",
                                   "--host", "127.0.0.1", "--port", str(port), *(["--rules", rules] if rules else [])],
@@ -117,6 +117,6 @@ def pubsub() -> Emulator:
     """Pub/Sub."""
     jars = sorted((cloud_sdk() / "platform" / "pubsub-emulator" / "lib").glob("cloud-pubsub-emulator-*-all.jar"))
     if not jars:
-        missing("the Pub/Sub emulator (gcloud components install pubsub-emulator)")
+        skip_or_fail("the Pub/Sub emulator (gcloud components install pubsub-emulator)")
     java = _java()
     return Emulator(lambda port: [java, "-Xmx512m", "-jar", jars[-1], "--host=127.0.0.1", f"--port={port}"], "PUBSUB_EMULATOR_HOST")

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from data import missing
+from data import skip_or_fail
 from emulators import ROOT, Emulator
-from emulators.storage import ask
-from revisit.adapters.gcp.bigquery_client import client_of
+from emulators.storage import call_json
+from revisit.adapters.gcp.bigquery_client import create_client
 from revisit.adapters.gcp.settings import Settings
 
 SCHEMAS = ROOT / "terraform" / "schemas"
@@ -39,7 +39,7 @@ class BigQueryEmulator(Emulator):
 def bigquery(log: Path | None = None) -> BigQueryEmulator:
     """BigQuery."""
     if not _PYTHON.exists():
-        missing("bqemulator in .venv-bqemulator (make it with `make setup-test`)")
+        skip_or_fail("bqemulator in .venv-bqemulator (make it with `make setup-test`)")
     emulator = BigQueryEmulator(lambda port: [sys.executable, "-c", _START, "--python", _PYTHON,
                                               "--home", emulator.home, "--port", str(port)],
                                 "BIGQUERY_EMULATOR_HOST", "http://127.0.0.1:{port}", log=log)
@@ -47,29 +47,29 @@ def bigquery(log: Path | None = None) -> BigQueryEmulator:
 
 
 def set_faults(host: str, *faults: dict[str, Any]) -> None:
-    """Have queries fail: each fault is of `times` queries whose text matches the regular expression `text`; `status`, `reason`, `message`."""
-    ask(f"{host}/_server/faults", list(faults))
+    """Have queries fail: each fault is of `times` queries whose text matches the regular expression `text`; `status`, `status_phrase`, `message`."""
+    call_json(f"{host}/_server/faults", list(faults))
 
 
-def asked(host: str) -> list[dict[str, Any]]:
+def recorded_jobs(host: str) -> list[dict[str, Any]]:
     """The jobs so far: path and body."""
-    return list(ask(f"{host}/_server/asked"))
+    return list(call_json(f"{host}/_server/asked"))
 
 
-def set_running(host: str, answers: int) -> None:
+def set_running_answers(host: str, answers: int) -> None:
     """Have so many answers yet say that a load job is still running."""
-    ask(f"{host}/_server/running", answers)
+    call_json(f"{host}/_server/running", answers)
 
 
 def create_catalog(settings: Settings) -> None:
     """Make the dataset and the tables that Terraform makes, by the same schemas."""
-    client = client_of(settings)
+    client = create_client(settings)
     client.create_dataset(f"{settings.project}.{settings.dataset}")
-    for statement in definitions(f"{settings.project}.{settings.dataset}"):
+    for statement in table_ddl(f"{settings.project}.{settings.dataset}"):
         client.query(statement).result()
 
 
-def definitions(dataset: str) -> list[str]:
+def table_ddl(dataset: str) -> list[str]:
     """DDL of the tables in `terraform/schemas`."""
     found = []
     for name, layout in LAYOUTS.items():

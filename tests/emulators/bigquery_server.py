@@ -22,7 +22,7 @@ from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from emulators.bigquery_loads import Loads, Run
+from emulators.bigquery_loads import LoadJobs, RunQuery
 
 _START = """
 import os, shutil, sys
@@ -39,33 +39,33 @@ from bqemulator.cli import main
 main(["start", "--rest-port", rest, "--grpc-port", grpc, "--log-level", "error"])
 """
 
-_scripts = threading.Lock()
+_transaction_lock = threading.Lock()
 
 
 class State:
     """What tests have set, and what was asked."""
 
     def __init__(self, behind: int) -> None:
-        self.behind = behind
+        self.backend_port = behind
         self.faults: list[dict[str, Any]] = []
-        self.asked: list[dict[str, Any]] = []
-        self.loads = Loads()
+        self.requests: list[dict[str, Any]] = []
+        self.loads = LoadJobs()
         self.parameters = 0
         self.lock = threading.Lock()
 
 
 def main() -> None:
     """Start bqemulator and serve before it until killed."""
-    from emulators import free_port, listening, tied
+    from emulators import die_with_parent, free_port, is_listening
 
     parser = argparse.ArgumentParser()
     for name in ("--python", "--home", "--port"):
         parser.add_argument(name, required=True)
     given = parser.parse_args()
     behind = free_port()
-    child = subprocess.Popen(tied([given.python, "-c", _START, given.home, str(behind), str(free_port())]),
+    child = subprocess.Popen(die_with_parent([given.python, "-c", _START, given.home, str(behind), str(free_port())]),
                              env={**os.environ, "HOME": given.home})
-    while not listening(behind):
+    while not is_listening(behind):
         if child.poll() is not None:
             sys.exit(f"bqemulator ended with {child.returncode}")
         time.sleep(0.1)
@@ -91,48 +91,48 @@ class Handler(BaseHTTPRequestHandler):
             body = gzip.decompress(body)
         path = urllib.parse.urlsplit(self.path).path
         if path.startswith("/_server/"):
-            self._own(path, body)
+            self._control(path, body)
             return
         if path.startswith("/upload/"):
-            self._answer(*self.server.state.loads.upload(self.command, self.path, self.headers, body, self._runs(path), partial(self._note, path)))
+            self._respond(*self.server.state.loads.upload(self.command, self.path, self.headers, body, self._query_runner(path), partial(self._record, path)))
             return
         if self.command == "GET" and (id := path.rpartition("/jobs/")[2]) in self.server.state.loads.jobs:
-            self._answer(200, {}, self.server.state.loads.shown(id))
+            self._respond(200, {}, self.server.state.loads.describe(id))
             return
         asked = json.loads(body) if body and "json" in self.headers.get("content-type", "") else None
         query = _query_of(path, asked)
         if asked is not None and self.command == "POST" and "/jobs" in path + "/jobs" * path.endswith("/queries"):
-            self._note(path, asked)
-            if fault := self._fault(query["query"] if query else json.dumps(asked)):
-                self._answer(fault["status"], {}, {"error": {"code": fault["status"], "message": fault["message"], "errors": [
+            self._record(path, asked)
+            if fault := self._next_fault(query["query"] if query else json.dumps(asked)):
+                self._respond(fault["status"], {}, {"error": {"code": fault["status"], "message": fault["message"], "errors": [
                     {"reason": fault["reason"], "message": fault["message"]}]}})
                 return
             if "load" in asked.get("configuration", {}):
-                self._answer(*self.server.state.loads.begin(asked, self._runs(path)))
+                self._respond(*self.server.state.loads.start(asked, self._query_runner(path)))
                 return
         if query and "BEGIN TRANSACTION" in query["query"]:
-            with _scripts:
-                self._bind(path, query)
-                self._pass_on(json.dumps(asked).encode())
+            with _transaction_lock:
+                self._inline_parameters(path, query)
+                self._forward(json.dumps(asked).encode())
             return
-        self._pass_on(body)
+        self._forward(body)
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = handle_any  # noqa: N815 - the names that http.server asks for
 
-    def _own(self, path: str, body: bytes) -> None:
+    def _control(self, path: str, body: bytes) -> None:
         state = self.server.state
         with state.lock:
             if path.endswith("/faults"):
                 state.faults = json.loads(body)
             elif path.endswith("/running"):
-                state.loads.running = json.loads(body)
-            self._answer(200, {}, state.asked if path.endswith("/asked") else {})
+                state.loads.running_answers = json.loads(body)
+            self._respond(200, {}, state.requests if path.endswith("/asked") else {})
 
-    def _note(self, path: str, asked: dict[str, Any]) -> None:
+    def _record(self, path: str, body: dict[str, Any]) -> None:
         with self.server.state.lock:
-            self.server.state.asked.append({"path": path, "body": asked})
+            self.server.state.requests.append({"path": path, "body": body})
 
-    def _fault(self, text: str) -> dict[str, Any] | None:
+    def _next_fault(self, text: str) -> dict[str, Any] | None:
         with self.server.state.lock:
             for fault in self.server.state.faults:
                 if fault["times"] > 0 and re.search(fault["text"], text):
@@ -140,11 +140,11 @@ class Handler(BaseHTTPRequestHandler):
                     return fault
         return None
 
-    def _pass_on(self, body: bytes) -> None:
-        status, headers, answer = self._ask(self.command, self.path, body, {name: value for name, value in self.headers.items() if name.lower() not in (
+    def _forward(self, body: bytes) -> None:
+        status, headers, answer = self._request(self.command, self.path, body, {name: value for name, value in self.headers.items() if name.lower() not in (
             "host", "content-length", "content-encoding", "accept-encoding", "connection")})
         here = f"http://127.0.0.1:{self.server.server_port}"
-        there = f"http://127.0.0.1:{self.server.state.behind}"
+        there = f"http://127.0.0.1:{self.server.state.backend_port}"
         self.send_response(status)
         for name, value in headers:
             if name.lower() in ("content-type", "location", "range", "x-goog-upload-status", "etag"):
@@ -153,8 +153,8 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(answer)
 
-    def _ask(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, list[tuple[str, str]], bytes]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.server.state.behind, timeout=300)
+    def _request(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, list[tuple[str, str]], bytes]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.state.backend_port, timeout=300)
         try:
             connection.request(method, path, body, headers)
             answer = connection.getresponse()
@@ -162,7 +162,7 @@ class Handler(BaseHTTPRequestHandler):
         finally:
             connection.close()
 
-    def _answer(self, status: int, headers: dict[str, str], body: Any) -> None:
+    def _respond(self, status: int, headers: dict[str, str], body: Any) -> None:
         content = json.dumps(body).encode()
         self.send_response(status)
         for name, value in headers.items():
@@ -174,13 +174,13 @@ class Handler(BaseHTTPRequestHandler):
 
     # --------------------------------------------------------------------------------------------------------- lending a hand
 
-    def _run(self, path: str, text: str, parameters: list[dict[str, Any]] = []) -> None:  # noqa: B006
+    def _run_query(self, path: str, text: str, parameters: list[dict[str, Any]] = []) -> None:  # noqa: B006
         project = path.split("/projects/")[1].split("/")[0]
         body = {"query": text, "useLegacySql": False, "queryParameters": parameters, "parameterMode": "NAMED", "timeoutMs": 200_000}
-        status, _, answer = self._ask("POST", f"/bigquery/v2/projects/{project}/queries", json.dumps(body).encode(), {"content-type": "application/json"})
+        status, _, answer = self._request("POST", f"/bigquery/v2/projects/{project}/queries", json.dumps(body).encode(), {"content-type": "application/json"})
         assert status == 200, answer
 
-    def _bind(self, path: str, query: dict[str, Any]) -> None:
+    def _inline_parameters(self, path: str, query: dict[str, Any]) -> None:
         constants: dict[str, str] = {}
         for parameter in query.pop("queryParameters", ()):
             name, kind, value = parameter["name"], parameter["parameterType"], parameter["parameterValue"]
@@ -188,28 +188,28 @@ class Handler(BaseHTTPRequestHandler):
                 self.server.state.parameters += 1
                 dataset = re.search(r"`([^`]+)\.turn`", query["query"])[1]
                 table = f"`{dataset}.parameter_{self.server.state.parameters}`"
-                self._run(path, f"CREATE TABLE {table} AS SELECT {', '.join(f'r.{field["name"]}' for field in kind['arrayType']['structTypes'])} "
+                self._run_query(path, f"CREATE TABLE {table} AS SELECT {', '.join(f'r.{field["name"]}' for field in kind['arrayType']['structTypes'])} "
                                 f"FROM UNNEST(@{name}) AS r", [parameter])
                 query["query"] = query["query"].replace(f"UNNEST(@{name})", table)
             else:
-                constants[name] = _constant(kind["type"], value.get("value"))
+                constants[name] = _sql_literal(kind["type"], value.get("value"))
         query.pop("parameterMode", None)
         query["query"] = re.sub(r"@(\w+)", lambda found: constants[found[1]], query["query"])
 
-    def _runs(self, path: str) -> Run:
-        return partial(self._run, path)
+    def _query_runner(self, path: str) -> RunQuery:
+        return partial(self._run_query, path)
 
     def log_message(self, *_: Any) -> None:
         pass
 
 
-def _query_of(path: str, asked: Any) -> dict[str, Any] | None:
+def _query_of(path: str, body: Any) -> dict[str, Any] | None:
     if path.endswith("/queries"):
-        return asked  # type: ignore[no-any-return]
-    return (asked or {}).get("configuration", {}).get("query") if path.endswith("/jobs") else None
+        return body  # type: ignore[no-any-return]
+    return (body or {}).get("configuration", {}).get("query") if path.endswith("/jobs") else None
 
 
-def _constant(kind: str, value: str) -> str:
+def _sql_literal(kind: str, value: str) -> str:
     if kind == "STRING":
         return json.dumps(value)
     return f"TIMESTAMP '{value}'" if kind == "TIMESTAMP" else value

@@ -11,21 +11,21 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
-POINTS: dict[str, tuple[str, str, str]] = {
+CRASH_POINTS: dict[str, tuple[str, str, str]] = {
     "begun, nothing read": ("revisit.runtime", "_already_done", "after"),
     "everything read, nothing written": ("revisit.adapters.gcp.records", "FirestoreTransaction.put", "before"),
     "written, not committed": ("revisit.adapters.gcp.records", "FirestoreTransaction.close", "before"),
     "committed, nothing published": ("revisit.adapters.gcp.outbox", "Outbox.flush", "before"),
     "published, still in the outbox": ("revisit.adapters.gcp.outbox", "Outbox._remove", "before"),
     "out of the outbox, no answer given": ("revisit.adapters.gcp.outbox", "Outbox.flush", "after"),
-    "uploaded, without its name": ("revisit.adapters.gcp.assets", "BucketAssets._name", "before"),
+    "uploaded, without its name": ("revisit.adapters.gcp.assets", "BucketAssets._publish", "before"),
     "stored, not on record": ("revisit.adapters.gcp.assets", "BucketAssets.store", "after"),
     "products listed, not in the catalog": ("revisit.adapters.gcp.catalog", "BigQueryCatalog.add", "before"),
     "in the catalog, not announced": ("revisit.adapters.gcp.catalog", "BigQueryCatalog.add", "after"),
     "handled, no answer given": ("revisit.runtime", "_write_line", "before"),
 }
 """Where a function may die: module, what it calls there, and on which side of it."""
-ADDS = "refresh"
+CATALOG_WRITER = "refresh"
 """The one function that puts products into the catalog; the others need not load its client."""
 
 
@@ -38,31 +38,31 @@ def crash_once(name: str, folder: Path) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def arm(function: str, folder: Path) -> None:
+def install_crashes(function: str, folder: Path) -> None:
     """Put the crashes in place before the first event: in the worker, since the server it is forked from loads no client and has no threads."""
     from revisit import runtime
 
-    named = runtime.named_backend
+    named = runtime.backend_from_environment
 
     def armed() -> Any:
-        _arm(function, folder)
+        _wrap_crash_points(function, folder)
         return named()
 
-    runtime.named_backend = armed
+    runtime.backend_from_environment = armed
 
 
-def _arm(function: str, folder: Path) -> None:
-    for point, (module, path, side) in POINTS.items():
-        if path.startswith("BigQueryCatalog") and function != ADDS:
+def _wrap_crash_points(function: str, folder: Path) -> None:
+    for point, (module, path, side) in CRASH_POINTS.items():
+        if path.startswith("BigQueryCatalog") and function != CATALOG_WRITER:
             continue
         owner: Any = importlib.import_module(module)
         *classes, name = path.split(".")
         for step in classes:
             owner = getattr(owner, step)
-        setattr(owner, name, _crashing(getattr(owner, name), f"{function}: {point}", side, folder))
+        setattr(owner, name, _wrap_with_crash(getattr(owner, name), f"{function}: {point}", side, folder))
 
 
-def _crashing(call: Any, point: str, side: str, folder: Path) -> Any:
+def _wrap_with_crash(call: Any, point: str, side: str, folder: Path) -> Any:
     @wraps(call)
     def crashing(*given: Any, **named: Any) -> Any:
         if side == "before":
@@ -77,7 +77,7 @@ def _crashing(call: Any, point: str, side: str, folder: Path) -> Any:
 
 if __name__ == "__main__":
     if folder := os.environ.get("REVISIT_TEST_CRASHES"):
-        arm(sys.argv[sys.argv.index("--target") + 1], Path(folder))
+        install_crashes(sys.argv[sys.argv.index("--target") + 1], Path(folder))
     from functions_framework._cli import _cli
 
     _cli()

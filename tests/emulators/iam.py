@@ -22,7 +22,7 @@ class Iam:
 
     def __init__(self, email: str) -> None:
         self.email, self.key = email, rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        self.asked = 0
+        self.request_count = 0
         self.answers: list[int] = []
         """Statuses that come before the right answer."""
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
@@ -33,20 +33,20 @@ class Iam:
         public = self.key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
         file.write_text(json.dumps({self.email: public.decode()}))
 
-    def request(self, url: str, **asked: Any) -> Any:
+    def request(self, url: str, **options: Any) -> Any:
         """A transport of google-auth's that finds IAM here."""
         from google.auth.transport.requests import Request
 
         here = url.replace("https://iamcredentials.googleapis.com", f"http://127.0.0.1:{self.server.server_port}")
         assert here != url
-        return Request()(url=here, **asked)
+        return Request()(url=here, **options)
 
     def stop(self) -> None:
         self.server.shutdown()
         self.server.server_close()
 
     def answer(self, path: str, authorization: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        self.asked += 1
+        self.request_count += 1
         if self.answers:
             return self.answers.pop(0), {"error": {"status": "UNAVAILABLE"}}
         match = re.fullmatch(r"/v1/projects/-/serviceAccounts/([^/:]+):signBlob", path)
@@ -72,7 +72,7 @@ def _handler(iam: Iam) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-class Metadata:
+class MetadataServer:
     """What a machine of Google's knows of its account (https://cloud.google.com/compute/docs/metadata/predefined-metadata-keys)."""
 
     def __init__(self, email: str) -> None:

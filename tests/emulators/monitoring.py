@@ -13,13 +13,13 @@ from urllib.parse import parse_qsl, urlsplit
 TOKEN = "token-of-who-asks"
 
 
-class Monitoring:
+class MonitoringServer:
     """The figures of some subscriptions: metric -> subscription -> value, measured at `at`, each with an older one behind it."""
 
     def __init__(self, at: str, figures: dict[str, dict[str, int]], page: int = 1000) -> None:
         self.at, self.figures, self.page = at, figures, page
-        self.asked: list[dict[str, str]] = []
-        self.refusal: tuple[int, Any] | None = None
+        self.queries: list[dict[str, str]] = []
+        self.error_answer: tuple[int, Any] | None = None
         """Answered in place of figures: status, and JSON or text."""
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self.url = f"http://127.0.0.1:{self.server.server_port}/v3"
@@ -30,11 +30,11 @@ class Monitoring:
         self.server.server_close()
 
     def answer(self, path: str, query: dict[str, str], authorization: str) -> tuple[int, Any]:
-        self.asked.append(query)
+        self.queries.append(query)
         if authorization != f"Bearer {TOKEN}":
-            return 401, refusal(401, "UNAUTHENTICATED", "Request had invalid authentication credentials.")
-        if self.refusal:
-            return self.refusal
+            return 401, error_body(401, "UNAUTHENTICATED", "Request had invalid authentication credentials.")
+        if self.error_answer:
+            return self.error_answer
         project = re.fullmatch(r"/v3/projects/([^/]+)/timeSeries", path)[1]
         metric = re.search(r'metric\.type = "([^"]+)"', query["filter"])[1]
         there = sorted(self.figures.get(metric, {}).items())
@@ -51,16 +51,16 @@ class Monitoring:
                            for moment, figure in ((self.at, value), ("2024-06-01T11:51:00Z", value + 1000))]}
 
 
-def refusal(code: int, status: str, message: str) -> dict[str, Any]:
+def error_body(code: int, status: str, message: str) -> dict[str, Any]:
     """An error as Google's REST services state it (google.rpc.Status)."""
     return {"error": {"code": code, "message": message, "status": status}}
 
 
-def _handler(played: Monitoring) -> type[BaseHTTPRequestHandler]:
+def _handler(monitoring: MonitoringServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             parts = urlsplit(self.path)
-            status, answer = played.answer(parts.path, dict(parse_qsl(parts.query)), self.headers.get("Authorization", ""))
+            status, answer = monitoring.answer(parts.path, dict(parse_qsl(parts.query)), self.headers.get("Authorization", ""))
             body = answer.encode() if isinstance(answer, str) else json.dumps(answer).encode()
             self.send_response(status)
             self.send_header("Content-Type", "text/html" if isinstance(answer, str) else "application/json; charset=UTF-8")

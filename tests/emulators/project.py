@@ -3,13 +3,13 @@
 from google.cloud import pubsub_v1
 from google.protobuf.duration_pb2 import Duration
 
-from revisit.adapters.gcp.topics import DEAD_LETTERS, subscription_name
+from revisit.adapters.gcp.event_bus import DEAD_LETTER_TOPIC, subscription_name
 from revisit.domain.events import EVENTS
-from revisit.ports.envelope import Envelope, decode
-from revisit.ports.topology import hearers
+from revisit.ports.cloudevents import Envelope, decode
+from revisit.ports.topology import functions_for
 
 
-def lay_out(project: str, urls: dict[str, str] | None = None, ack_deadline_s: int = 60, attempts: int = 8) -> None:
+def create_topics(project: str, urls: dict[str, str] | None = None, ack_deadline_s: int = 60, attempts: int = 8) -> None:
     """Make the topics and, for each function that hears one, a subscription.
 
     Args:
@@ -17,13 +17,13 @@ def lay_out(project: str, urls: dict[str, str] | None = None, ack_deadline_s: in
         attempts: After so many a message is dead.
     """
     publisher, subscriber = pubsub_v1.PublisherClient(), pubsub_v1.SubscriberClient()
-    dead = publisher.topic_path(project, DEAD_LETTERS)
+    dead = publisher.topic_path(project, DEAD_LETTER_TOPIC)
     publisher.create_topic(name=dead)
-    subscriber.create_subscription(name=subscriber.subscription_path(project, DEAD_LETTERS), topic=dead)
+    subscriber.create_subscription(name=subscriber.subscription_path(project, DEAD_LETTER_TOPIC), topic=dead)
     for topic in EVENTS:
         path = publisher.topic_path(project, topic)
         publisher.create_topic(name=path)
-        for function in hearers(topic):
+        for function in functions_for(topic):
             request = {"name": subscriber.subscription_path(project, subscription_name(function, topic)), "topic": path,
                        "ack_deadline_seconds": ack_deadline_s}
             if urls is not None:
@@ -36,11 +36,11 @@ def lay_out(project: str, urls: dict[str, str] | None = None, ack_deadline_s: in
     subscriber.close()
 
 
-def pulled(project: str) -> list[Envelope]:
+def pull_events(project: str) -> list[Envelope]:
     """The events that are on their way, each as often as a function hears it; they are back on their way at once."""
     subscriber, found = pubsub_v1.SubscriberClient(), []
     for topic in EVENTS:
-        for function in hearers(topic):
+        for function in functions_for(topic):
             path = subscriber.subscription_path(project, subscription_name(function, topic))
             received = subscriber.pull(subscription=path, max_messages=1000, return_immediately=True).received_messages
             found += [decode(one.message.data, one.message.publish_time) for one in received]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data import missing
+from data import skip_or_fail
 from emulators import Emulator
 
 _START = f"import sys; sys.path.insert(0, {str(Path(__file__).parents[1])!r}); from emulators.storage_server import main; main()"
@@ -21,7 +21,7 @@ class StorageServer(Emulator):
 
     requests: Path = Path()
 
-    def asked(self) -> list[dict[str, Any]]:
+    def request_log(self) -> list[dict[str, Any]]:
         """The requests so far: method, path, query, range, status, received and sent bytes, agent."""
         return [json.loads(line) for line in self.requests.read_text().splitlines()] if self.requests.is_file() else []
 
@@ -38,37 +38,37 @@ def storage(requests: Path | None = None, keys: Path | None = None) -> StorageSe
                          "http://127.0.0.1:{port}", requests=requests or Path())
 
 
-def create_bucket(host: str, name: str, location: str = "EUROPE-WEST1", **about: Any) -> str:
+def create_bucket(host: str, name: str, location: str = "EUROPE-WEST1", **fields: Any) -> str:
     """Make a bucket and return its name.
 
     Args:
         host: `Emulator.host`.
         about: Fields of the bucket as the JSON API has them: cors, iamConfiguration; `denied` lists permissions that its callers lack.
     """
-    ask(f"{host}/storage/v1/b?project=p", {"name": name, "location": location, **about})
+    call_json(f"{host}/storage/v1/b?project=p", {"name": name, "location": location, **fields})
     return name
 
 
 def set_faults(host: str, *faults: dict[str, Any]) -> None:
     """Have requests fail: each fault is of `times` requests, of `methods`, whose path and query match the regular expression `target`.
 
-    They are refused with `status`, or wait for `delay_s`, or lose their answer once they are done (`lost`), or come in with one text for
+    They are refused with `status`, or wait for `delay_s`, or lose their answer once they are done (`drop_answer`), or come in with one text for
     another (`spoil`).
     """
-    ask(f"{host}/_server/faults", list(faults))
+    call_json(f"{host}/_server/faults", list(faults))
 
 
-def ask(url: str, body: Any = None) -> Any:
+def call_json(url: str, body: Any = None) -> Any:
     """Post JSON, or get without a body."""
     request = urllib.request.Request(url, None if body is None else json.dumps(body).encode(), {"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=10) as answer:
         return json.loads(answer.read() or b"null")
 
 
-def another() -> Emulator:
+def registry_emulator() -> Emulator:
     """The server on the registry, a second opinion on the plain paths; what it lacks is listed in docs/emulators.md."""
     found = shutil.which("gcp-storage-emulator", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
     if not found:
-        missing("gcp-storage-emulator")
+        skip_or_fail("gcp-storage-emulator")
     return Emulator(lambda port: [found or "", "start", "--host=127.0.0.1", f"--port={port}", "--in-memory"], "STORAGE_EMULATOR_HOST",
                     "http://127.0.0.1:{port}")

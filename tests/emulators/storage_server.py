@@ -17,8 +17,8 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from emulators.storage_json import ROUTES
-from emulators.storage_objects import Buckets, Refused, Stored
-from emulators.storage_signature import signed, verify
+from emulators.storage_objects import Buckets, StorageError, StoredObject
+from emulators.storage_signature import is_signed, verify
 
 
 class Server(ThreadingHTTPServer):
@@ -35,13 +35,13 @@ class Server(ThreadingHTTPServer):
         self.lock = threading.Lock()
         self.log, self.keys = log, keys
 
-    def note(self, line: dict[str, Any]) -> None:
+    def log_request(self, line: dict[str, Any]) -> None:
         """Add a line to the log of requests."""
         if self.log:
             with self.lock, self.log.open("a") as file:
                 file.write(json.dumps(line) + "\n")
 
-    def fault(self, method: str, target: str) -> dict[str, Any]:
+    def next_fault(self, method: str, target: str) -> dict[str, Any]:
         """What a test has in store for a request."""
         with self.lock:
             for fault in self.faults:
@@ -62,19 +62,19 @@ class Handler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         self.raw_path, self.raw_query = parts.path, parts.query
         self.query = dict(parse_qsl(parts.query, keep_blank_values=True))
-        self.body, self.lost = b"", False
+        self.body, self.drop_answer = b"", False
         self.xml = not parts.path.startswith(("/storage/v1", "/upload/storage/v1", "/download/storage/v1", "/resumable/upload", "/_server/"))
         try:
             self.body = self._body()
-            fault = self.server.fault(self.command, self.path)
+            fault = self.server.next_fault(self.command, self.path)
             time.sleep(fault.get("delay_s", 0))
-            self.lost = fault.get("lost", False)
+            self.drop_answer = fault.get("lost", False)
             self.body = self.body.replace(*(part.encode() for part in fault.get("spoil", ("", ""))))
             if "status" in fault:
-                raise Refused(fault["status"], fault.get("reason", "backendError"), fault.get("message", "as the test wants it"))
+                raise StorageError(fault["status"], fault.get("reason", "backendError"), fault.get("message", "as the test wants it"))
             self._route()
-        except Refused as error:
-            self._refuse(error)
+        except StorageError as error:
+            self._send_error(error)
         except ConnectionError:
             self.close_connection = True
 
@@ -96,19 +96,19 @@ class Handler(BaseHTTPRequestHandler):
 
     def _route(self) -> None:
         if self.xml:
-            self._xml()
+            self._answer_xml()
             return
         for method, pattern, work in ROUTES:
             if self.command in method and (match := re.fullmatch(pattern, self.raw_path)):
                 work(self, **{name: unquote(value) for name, value in match.groupdict().items()})
                 return
-        raise Refused(404, "notFound", f"{self.command} {self.raw_path} is not answered here")
+        raise StorageError(404, "notFound", f"{self.command} {self.raw_path} is not answered here")
 
     @property
     def base(self) -> str:
         return f"http://{self.headers.get('Host')}"
 
-    def stated(self) -> dict[str, Any]:
+    def json_body(self) -> dict[str, Any]:
         """The JSON body."""
         return dict(json.loads(self.body or b"{}"))
 
@@ -118,9 +118,9 @@ class Handler(BaseHTTPRequestHandler):
         """Send a whole answer and note the request; signatures do not go into the log."""
         shown = "&".join(f"{name}={value}" for name, value in self.query.items() if not name.lower().startswith("x-goog-"))
         sent = 0 if self.command == "HEAD" else len(content)
-        self.server.note({"method": self.command, "path": unquote(self.raw_path), "query": shown, "range": self.headers.get("Range", ""),
+        self.server.log_request({"method": self.command, "path": unquote(self.raw_path), "query": shown, "range": self.headers.get("Range", ""),
                           "status": status, "received": len(self.body), "sent": sent, "agent": self.headers.get("User-Agent", "")})
-        if self.lost:
+        if self.drop_answer:
             raise ConnectionAbortedError
         self.send_response_only(status, HTTPStatus(status).phrase)
         for name, value in ({"Content-Length": str(len(content))} | (headers or {})).items():
@@ -132,20 +132,20 @@ class Handler(BaseHTTPRequestHandler):
     def json(self, value: Any, status: int = 200, headers: dict[str, str] | None = None) -> None:
         self.answer(status, json.dumps(value).encode(), {"Content-Type": "application/json; charset=UTF-8"} | (headers or {}))
 
-    def object(self, stored: Stored) -> None:
+    def object(self, stored: StoredObject) -> None:
         self.json(stored.resource(self.base))
 
-    def media(self, stored: Stored, extra: dict[str, str] | None = None) -> None:
+    def media(self, stored: StoredObject, extra: dict[str, str] | None = None) -> None:
         """An object's bytes, or the range that is asked for."""
         size = len(stored.content)
         headers = {
-            "Content-Type": stored.stated.get("contentType", "application/octet-stream"), "Accept-Ranges": "bytes",
+            "Content-Type": stored.client_fields.get("contentType", "application/octet-stream"), "Accept-Ranges": "bytes",
             "Last-Modified": self.date_time_string(int(stored.created.timestamp())), "ETag": f'"{stored.generation}"',
             "x-goog-generation": str(stored.generation), "x-goog-metageneration": str(stored.metageneration),
             "x-goog-hash": f"crc32c={stored.crc32c},md5={stored.md5}", "x-goog-stored-content-length": str(size),
-            **{f"x-goog-meta-{name}": value for name, value in stored.stated.get("metadata", {}).items()},
-            **{name: stored.stated[key] for name, key in (("Cache-Control", "cacheControl"), ("Content-Disposition", "contentDisposition"))
-               if key in stored.stated},
+            **{f"x-goog-meta-{name}": value for name, value in stored.client_fields.get("metadata", {}).items()},
+            **{name: stored.client_fields[key] for name, key in (("Cache-Control", "cacheControl"), ("Content-Disposition", "contentDisposition"))
+               if key in stored.client_fields},
             **(extra or {}),
         }
         if self.headers.get("If-None-Match") == headers["ETag"]:
@@ -158,10 +158,10 @@ class Handler(BaseHTTPRequestHandler):
         begin = int(asked[1]) if asked[1] else max(size - int(asked[2]), 0)
         end = min(int(asked[2]), size - 1) if asked[1] and asked[2] else size - 1
         if begin >= size or begin > end or (not asked[1] and asked[2] == "0"):
-            raise Refused(416, "InvalidRange", "The requested range cannot be satisfied.")
+            raise StorageError(416, "InvalidRange", "The requested range cannot be satisfied.")
         self.answer(206, stored.content[begin:end + 1], headers | {"Content-Range": f"bytes {begin}-{end}/{size}"})
 
-    def _refuse(self, error: Refused) -> None:
+    def _send_error(self, error: StorageError) -> None:
         if error.status == 304:
             self.answer(304)
         elif self.xml:
@@ -173,27 +173,27 @@ class Handler(BaseHTTPRequestHandler):
 
     # ------------------------------------------------------------------------------------------------------------- XML API
 
-    def _xml(self) -> None:
+    def _answer_xml(self) -> None:
         """GET and HEAD of an object, and the preflight of either."""
         bucket, _, name = unquote(self.raw_path).lstrip("/").partition("/")
         if self.command == "OPTIONS":
             self.answer(200, b"", self._cors())
             return
         if self.command not in ("GET", "HEAD") or not name:
-            raise Refused(405, "MethodNotAllowed", "The specified method is not allowed against this resource.")
-        if signed(self.raw_query):
+            raise StorageError(405, "MethodNotAllowed", "The specified method is not allowed against this resource.")
+        if is_signed(self.raw_query):
             keys = json.loads(self.server.keys.read_text()) if self.server.keys and self.server.keys.exists() else {}
             verify(self.command, self.raw_path, self.raw_query, {key.lower(): value for key, value in self.headers.items()}, keys)
-        elif self._private(bucket) and not self.headers.get("Authorization", "").startswith("Bearer "):
-            raise Refused(403, "AccessDenied", f"Anonymous caller does not have storage.objects.get access to {bucket}/{name}.")
+        elif self._is_private(bucket) and not self.headers.get("Authorization", "").startswith("Bearer "):
+            raise StorageError(403, "AccessDenied", f"Anonymous caller does not have storage.objects.get access to {bucket}/{name}.")
         try:
             found = self.server.buckets.get(bucket, name, {})
-        except Refused as error:
-            raise Refused(404, "NoSuchKey" if "object" in str(error) else "NoSuchBucket", "The specified key does not exist.") from None
+        except StorageError as error:
+            raise StorageError(404, "NoSuchKey" if "object" in str(error) else "NoSuchBucket", "The specified key does not exist.") from None
         wishes = {"response-content-disposition": "Content-Disposition", "response-content-type": "Content-Type"}
         self.media(found, {wishes[key]: value for key, value in self.query.items() if key in wishes} | self._cors())
 
-    def _private(self, bucket: str) -> bool:
+    def _is_private(self, bucket: str) -> bool:
         about = self.server.buckets.bucket(bucket)
         return bool(about.get("iamConfiguration", {}).get("publicAccessPrevention") == "enforced")
 
@@ -206,7 +206,7 @@ class Handler(BaseHTTPRequestHandler):
         wanted = {name.strip().lower() for name in self.headers.get("Access-Control-Request-Headers", "").split(",") if name.strip()}
         try:
             rules = self.server.buckets.bucket(unquote(self.raw_path).lstrip("/").partition("/")[0]).get("cors", [])
-        except Refused:
+        except StorageError:
             return {}
         for rule in rules:
             named = rule.get("responseHeader", [])

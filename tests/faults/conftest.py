@@ -13,7 +13,7 @@ from faults.processes import start
 
 
 @pytest.fixture
-def memory(tmp_path: Path) -> Iterator[Path]:
+def memory_folder(tmp_path: Path) -> Iterator[Path]:
     """A folder in memory where there is one: for faults that are played, not waited for."""
     shared = Path("/dev/shm")
     folder = Path(tempfile.mkdtemp(prefix="revisit-test-", dir=shared)) if shared.is_dir() else tmp_path
@@ -22,10 +22,10 @@ def memory(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-def elsewhere() -> Callable[..., Any]:
+def run_in_child() -> Callable[..., Any]:
     """Runs one of the `roles` in a process of its own, and gives its result."""
-    def run(role: str, *arguments: Any) -> Any:
-        with start(role, *arguments) as process:
+    def run(task: str, *arguments: Any) -> Any:
+        with start(task, *arguments) as process:
             told = process.stdout.read()
         assert process.returncode == 0
         return json.loads(told)

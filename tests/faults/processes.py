@@ -13,10 +13,10 @@ from typing import Any
 TESTS = Path(__file__).parents[1]
 
 
-def start(role: str, *arguments: Any, **options: Any) -> "subprocess.Popen[str]":
+def start(task: str, *arguments: Any, **options: Any) -> "subprocess.Popen[str]":
     """Run a function of `roles` in a process of its own, which prints its result as JSON."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])])}
-    return subprocess.Popen([sys.executable, "-m", "faults.roles", role, json.dumps(arguments)],
+    return subprocess.Popen([sys.executable, "-m", "faults.child_tasks", task, json.dumps(arguments)],
                             stdout=subprocess.PIPE, text=True, env=environment, **options)
 
 
@@ -33,11 +33,11 @@ def fork(run: Callable[[], Any]) -> int:
     os._exit(0)
 
 
-def kill(child: int, told: dict[str, int]) -> None:
+def kill(child: int, counts: dict[str, int]) -> None:
     """kill -9, and count whether that is what ended it."""
     os.kill(child, signal.SIGKILL)
     status = os.waitpid(child, 0)[1]
-    told["kills" if os.WIFSIGNALED(status) else "ended"] += 1
+    counts["kills" if os.WIFSIGNALED(status) else "ended"] += 1
 
 
 def wait(child: int) -> int:

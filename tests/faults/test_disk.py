@@ -11,21 +11,21 @@ from pathlib import Path
 
 import pytest
 
-from data import missing
+from data import skip_or_fail
 from faults.processes import start
-from revisit.adapters.local.asset_folder import WORK, FolderAssets
+from revisit.adapters.local.asset_folder import WORK_FOLDER, FolderAssets
 from revisit.adapters.local.backend import DATABASE, local_backend, local_queue, open_database, remember_sources
-from revisit.adapters.local.disk_space import network_disk
+from revisit.adapters.local.filesystem import network_filesystem
 from revisit.adapters.local.integrity_check import check_data
-from revisit.adapters.local.sqlite import APPLICATION, VERSION
+from revisit.adapters.local.sqlite import APPLICATION_ID, SCHEMA_VERSION
 from revisit.domain.events import JobFinished
 from revisit.domain.job import Asset, Job
 from revisit.domain.product import Product
 from revisit.domain.recipe import Recipe
 from revisit.domain.subscription import Subscription
-from revisit.errors import BadInput, GiveUp, Retry
+from revisit.errors import InvalidInputError, PermanentError, TransientError
 from revisit.ports.system_records import DeadLetter
-from samples import NOON, SQUARE, alert, delivery, envelope, subscription
+from samples import NOON, SQUARE_AOI, alert, delivery, envelope, subscription
 
 # ------------------------------------------------------------------------------------------------------------------ assets
 
@@ -33,11 +33,11 @@ from samples import NOON, SQUARE, alert, delivery, envelope, subscription
 def test_an_asset_whose_writer_is_killed_is_whole_or_not_there(tmp_path, elsewhere):
     told = elsewhere("kill_while_storing", str(tmp_path), 50, 1)
     assert told == {"kills": 50, "ended": 0}
-    visible = [path for path in tmp_path.rglob("*") if path.is_file() and WORK not in path.parts]
+    visible = [path for path in tmp_path.rglob("*") if path.is_file() and WORK_FOLDER not in path.parts]
     assert visible, "how many there are is a matter of the computer's speed"
     assert [path for path in visible if hashlib.sha256(path.read_bytes()).hexdigest() != path.stem] == []
     FolderAssets(tmp_path)
-    assert list((tmp_path / WORK).iterdir()) == [], "what they left unfinished is cleared at the next start"
+    assert list((tmp_path / WORK_FOLDER).iterdir()) == [], "what they left unfinished is cleared at the next start"
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def small_disk(tmp_path):
     place.mkdir()
     mounted = os.geteuid() == 0 and subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)], capture_output=True).returncode == 0
     if not mounted:
-        missing("root, who alone can mount a small disk,")
+        skip_or_fail("root, who alone can mount a small disk,")
     yield place
     subprocess.run(["umount", "-l", str(place)], check=True)
 
@@ -56,7 +56,7 @@ def test_an_asset_that_does_not_fit_on_the_disk_is_not_seen_and_can_be_stored_la
     assets = FolderAssets(small_disk / "assets")
     file = tmp_path / "big.tif"
     file.write_bytes(b"x" * 3_000_000)
-    with pytest.raises(Retry, match="No space left"):
+    with pytest.raises(TransientError, match="No space left"):
         assets.store(file, "a/big.tif", "image/tiff")
     assert file.exists() and not Path(assets.locate("a/big.tif")).exists() and not list(assets.workspace().iterdir())
     subprocess.run(["mount", "-o", "remount,size=8m", str(small_disk)], check=True)
@@ -68,9 +68,9 @@ def test_an_asset_on_a_disk_that_became_read_only_is_not_seen_and_can_be_stored_
     file = tmp_path / "a.tif"
     file.write_bytes(b"x")
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
-    with pytest.raises(Retry, match="Read-only"):
+    with pytest.raises(TransientError, match="Read-only"):
         assets.store(file, "a/a.tif", "image/tiff")
-    with pytest.raises(BadInput, match="cannot be written"):
+    with pytest.raises(InvalidInputError, match="cannot be written"):
         open_database(small_disk)
     subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
     assert assets.store(file, "a/a.tif", "image/tiff").size == 1
@@ -79,7 +79,7 @@ def test_an_asset_on_a_disk_that_became_read_only_is_not_seen_and_can_be_stored_
 def test_records_that_do_not_fit_on_the_disk_are_refused_and_the_others_kept(small_disk):
     backend = local_backend(small_disk / "data")
     written = 0
-    with pytest.raises(Retry, match="full"):
+    with pytest.raises(TransientError, match="full"):
         while True:
             backend.records.transact(lambda transaction, name=f"sub_{written}": transaction.put(subscription(name, owner="x" * 20_000)))
             written += 1
@@ -93,7 +93,7 @@ def test_records_that_do_not_fit_on_the_disk_are_refused_and_the_others_kept(sma
 
 
 def test_a_disk_that_takes_no_more_stops_writing_and_nothing_else(tmp_path, elsewhere):
-    written, there, later, refusal = elsewhere("fill", str(tmp_path), 300_000)
+    written, there, later, refusal = elsewhere("fill_disk", str(tmp_path), 300_000)
     assert written == there > 5 and later == there + 1
     assert str(tmp_path) in refusal and "disk" in refusal
     assert check_data(tmp_path) == []
@@ -101,7 +101,7 @@ def test_a_disk_that_takes_no_more_stops_writing_and_nothing_else(tmp_path, else
 
 def test_a_copy_made_at_any_moment_opens_and_holds_what_was_committed(tmp_path):
     data, moments = tmp_path / "data", random.Random(1)
-    with start("number_off", str(data)) as writer:
+    with start("commit_until_killed", str(data)) as writer:
         for turn in range(12):
             for _ in range(moments.randint(5, 40)):
                 committed = int(writer.stdout.readline())
@@ -127,7 +127,7 @@ def test_a_folder_that_may_not_be_written_is_refused_by_name(tmp_path, elsewhere
         if folder.owner() == data.owner() and folder.stat().st_mode & 0o005 != 0o005:
             folder.chmod(0o755)
     data.chmod(0o555)
-    told = elsewhere("without_rights", str(data))
+    told = elsewhere("use_without_permission", str(data))
     data.chmod(0o755)
     assert len(told) >= 3
     assert all((str(data) in sentence and "written" in sentence) or "missing" in sentence for sentence in told)
@@ -136,7 +136,7 @@ def test_a_folder_that_may_not_be_written_is_refused_by_name(tmp_path, elsewhere
 def test_a_folder_that_is_a_file_is_refused_by_name(tmp_path):
     file = tmp_path / "data"
     file.write_text("no folder")
-    with pytest.raises(BadInput, match=str(file)):
+    with pytest.raises(InvalidInputError, match=str(file)):
         local_backend(file)
 
 
@@ -148,7 +148,7 @@ def used(data: Path) -> None:
     file = backend.assets.workspace() / "a"
     file.write_bytes(b"pixels")
     asset = backend.assets.store(file, "job_1/a.tif", "image/tiff")
-    work = Job("job_1", product, SQUARE, Recipe(indices=("NDVI",)), NOON, assets=(asset,))
+    work = Job("job_1", product, SQUARE_AOI, Recipe(indices=("NDVI",)), NOON, assets=(asset,))
     backend.records.transact(lambda transaction: [transaction.put(record) for record in (
         subscription(alerts=300), work, *(alert(number=number, acquisition=f"{number}") for number in range(1, 301)), *(delivery(f"d{number}") for number in range(100)))])
     backend.records.transact(lambda transaction: [transaction.send(envelope(JobFinished(f"job {number}"))) for number in range(100)])
@@ -196,7 +196,7 @@ def garble(file: Path, first: int, count: int) -> None:
 
 
 DAMAGES = {
-    "from a newer version": (lambda file: set_version(file, VERSION + 6), "is from a newer Revisit .*update Revisit"),
+    "from a newer version": (lambda file: set_version(file, SCHEMA_VERSION + 6), "is from a newer Revisit .*update Revisit"),
     "from an older version": (lambda file: set_version(file, 0), "is from an older Revisit"),
     "of another program": (of_another_program, "not a database of Revisit"),
     "a text": (lambda file: file.write_text("hello " * 1000), "not a database"),
@@ -214,7 +214,7 @@ def test_a_database_that_cannot_be_used_is_refused_in_one_sentence(tmp_path, dam
     harm, sentence = DAMAGES[damage]
     harm(tmp_path / DATABASE)
     before = {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
-    with pytest.raises(GiveUp, match=sentence) as refused:
+    with pytest.raises(PermanentError, match=sentence) as refused:
         use(tmp_path)
     assert str(tmp_path) in str(refused.value) and "\n" not in str(refused.value)
     assert [finding for finding in check_data(tmp_path) if str(tmp_path) in finding]
@@ -234,7 +234,7 @@ def test_a_database_that_is_garbled_or_cut_anywhere_gives_sentences_and_no_trace
     assert all(finding.strip() and "\n" not in finding for finding in findings)
     try:
         use(tmp_path)
-    except (GiveUp, Retry) as error:
+    except (PermanentError, TransientError) as error:
         assert findings, error
         assert "\n" not in str(error)
 
@@ -252,13 +252,13 @@ def test_what_does_not_fit_together_is_found(tmp_path):
     used(tmp_path)
     backend = local_backend(tmp_path)
     Path(backend.assets.locate("job_1/a.tif")).unlink()
-    lost = Job("job_2", backend.records.get(Job, "job_1").product, SQUARE, Recipe(indices=("NDVI",)), NOON,
+    lost = Job("job_2", backend.records.get(Job, "job_1").product, SQUARE_AOI, Recipe(indices=("NDVI",)), NOON,
                assets=(Asset("a", "job_1/b.tif", "image/tiff", 5, "0" * 64),))
     (tmp_path / "assets" / "job_1" / "b.tif").write_bytes(b"longer")
     backend.records.transact(lambda transaction: (
         transaction.put(subscription(alerts=301)), transaction.put(lost),
         transaction.put(DeadLetter("e:extract", "extract", "job.started", "why", NOON, 8, "{}"))))
-    with backend.records._database.writing() as connection:
+    with backend.records._database.transaction() as connection:
         connection.execute("DELETE FROM record_index WHERE kind = 'delivery' AND id = 'd7'")
         connection.execute("UPDATE record SET body = '{}' WHERE id = 'd8'")
         connection.execute("INSERT INTO record (kind, id, body) VALUES ('wish', 'w', '{}')")
@@ -268,19 +268,19 @@ def test_what_does_not_fit_together_is_found(tmp_path):
                      "1 dead letter waits", "delivery 'd7' is not found by what it holds", "delivery 'd8' cannot be read",
                      "'w' is a 'wish', which this version does not know", "delivery 'ghost' is found but not there"):
         assert expected in findings
-    with pytest.raises(GiveUp, match="delivery is damaged"):
+    with pytest.raises(PermanentError, match="delivery is damaged"):
         backend.records.get(type(delivery()), "d8")
 
 
 def test_a_network_disk_is_told_from_a_local_one(tmp_path, monkeypatch, caplog):
-    assert network_disk(tmp_path) == ""
+    assert network_filesystem(tmp_path) == ""
     share = f"{tmp_path}/my share".replace(" ", "\\040")
     mounts = f"/dev/sda / ext4 rw 0 0\nserver:/x {share} nfs4 rw 0 0\n/dev/sdb {share}/disk ext4 rw 0 0\n"
     read_text = Path.read_text
     monkeypatch.setattr(Path, "read_text", lambda path, *a, **k: mounts if str(path) == "/proc/self/mounts" else read_text(path, *a, **k))
-    assert network_disk(tmp_path / "my share" / "data") == "nfs4"
-    assert network_disk(tmp_path / "my share" / "disk" / "data") == ""
-    assert network_disk(tmp_path / "my shared") == ""
+    assert network_filesystem(tmp_path / "my share" / "data") == "nfs4"
+    assert network_filesystem(tmp_path / "my share" / "disk" / "data") == ""
+    assert network_filesystem(tmp_path / "my shared") == ""
     local_backend(tmp_path / "my share" / "data")
     assert "network disk (nfs4)" in caplog.text
     assert "network disk (nfs4)" in check_data(tmp_path / "my share" / "data")[0]
@@ -297,7 +297,7 @@ def test_the_sources_of_a_folder_are_remembered_and_added_to(tmp_path):
 def test_a_database_says_whose_it_is(tmp_path):
     local_backend(tmp_path).records._database.close()
     with sqlite3.connect(tmp_path / DATABASE) as connection:
-        assert connection.execute("PRAGMA application_id").fetchone() == (APPLICATION,)
-        assert connection.execute("PRAGMA user_version").fetchone() == (VERSION,)
+        assert connection.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     connection.close()

@@ -5,13 +5,13 @@ from pathlib import Path
 import functions_framework
 import pytest
 
-from alerting import NOW
+from delivery_samples import NOW
 from revisit import runtime
 from revisit.adapters.local.backend import local_backend
-from revisit.delivery.url_guard import ALLOW
+from revisit.delivery.url_guard import ALLOW_VARIABLE
 from revisit.domain.events import DeliveriesDue
-from revisit.ports import envelope
-from revisit.ports.envelope import Envelope
+from revisit.ports import cloudevents
+from revisit.ports.cloudevents import Envelope
 
 MAIN = Path(__file__).parents[2] / "functions" / "deliver" / "main.py"
 
@@ -30,11 +30,11 @@ def backend(tmp_path, clock):
 @pytest.fixture
 def push(backend, clock):
     """Sends an event to the function as Pub/Sub would; gives the HTTP status."""
-    runtime.use(backend)
+    runtime.use_backend(backend)
     client = functions_framework.create_app("deliver", str(MAIN)).test_client()
 
     def send(event, attempt=1):
-        body = envelope.push_body(Envelope(event, clock[-1], path=(event.topic,)), "projects/p/subscriptions/deliver", "1", attempt)
+        body = cloudevents.push_body(Envelope(event, clock[-1], path=(event.topic,)), "projects/p/subscriptions/deliver", "1", attempt)
         return client.post("/projects/p/topics/deliver", json=body).status_code
 
     yield send
@@ -53,4 +53,4 @@ def tick(push, clock):
 @pytest.fixture
 def allow(monkeypatch):
     """Lets webhooks go to receivers of this test."""
-    return lambda *told: monkeypatch.setenv(ALLOW, ",".join(each.allowed for each in told))
+    return lambda *told: monkeypatch.setenv(ALLOW_VARIABLE, ",".join(each.host_and_port for each in told))

@@ -5,24 +5,25 @@ from datetime import UTC, datetime
 
 import pytest
 
-from chain import drain
+from chain_runner import drain
 from data import shared_data
 from figures import figure
-from revisit import services
 from revisit.adapters.local.backend import local_backend
-from revisit.chain.job_lifecycle import CANCELLED
+from revisit.chain.job_lifecycle import CANCELLED_REASON
 from revisit.domain.aoi import AOI
 from revisit.domain.events import JobExtracted
 from revisit.domain.job import Job
 from revisit.domain.order import Order
 from revisit.domain.recipe import Recipe
-from revisit.errors import BadInput
+from revisit.errors import InvalidInputError
 from revisit.pixels.raster import open_band, read_plan
-from revisit.pixels.read_estimate import MAX_DECODED, MAX_PIXELS
+from revisit.pixels.read_estimate import MAX_DECODED_BYTES, MAX_PIXELS
 from revisit.presenters import orders
-from revisit.services.orders.cancel import cancel
-from revisit.services.orders.create import foresee, fulfil
-from revisit.services.orders.selection import Wish
+from revisit.services.orders.cancel import cancel_order
+from revisit.services.orders.create import create_order, estimate_order
+from revisit.services.orders.selection import OrderRequest
+from revisit.services.subscriptions.create import create_subscription
+from revisit.services.subscriptions.results import list_alerts, list_jobs
 
 NDVI = Recipe(indices=("NDVI",))
 SITES = {"gfmap_31UES": NDVI, "gfmap_31UFS": NDVI, "majortom_33NZA": NDVI, "eodag_31TDH": Recipe(bands=("B01",))}
@@ -43,16 +44,16 @@ def test_pixels_are_foreseen_exactly_and_bytes_within_a_factor_of_two(tmp_path, 
     folder, aois = archive
     backend = local_backend(tmp_path / "data")
     until = datetime(2023, 4, 11, tzinfo=UTC) if site == "gfmap_31UFS" else datetime(2023, 10, 20, tzinfo=UTC) if site == "gfmap_31UES" else None
-    wish = Wish(SITES[site], aois[site], source=f"folder:{folder}", end=until)
-    expected = foresee(backend, wish)
+    wish = OrderRequest(SITES[site], aois[site], source=f"folder:{folder}", end=until)
+    expected = estimate_order(backend, wish)
     assert not backend.records.find(Order)
-    placed = fulfil(backend, wish)
+    placed = create_order(backend, wish)
     drain(backend)
-    jobs = services.results(backend, placed.id)
+    jobs = list_jobs(backend, placed.id)
     assert {job.state for job in jobs} == {"done"}
-    told = orders.order(backend.record(Order, placed.id), jobs, backend.now())
+    told = orders.order_details(backend.get_record(Order, placed.id), jobs, backend.now())
     took, foreseen = told["actual"], told["estimate"]
-    assert foreseen == {**expected.kept} and foreseen["cost_usd"] is None
+    assert foreseen == {**expected.record_fields} and foreseen["cost_usd"] is None
     assert foreseen["jobs"] == len(jobs)
     assert took["pixels"] == foreseen["pixels"] == sum(grid["width"] * grid["height"] for grid in (job.receipt["parameters"]["grid"] for job in jobs))
     assert 1 / WITHIN <= foreseen["bytes_read"] / took["bytes_read"] <= WITHIN
@@ -65,9 +66,9 @@ def test_bytes_read_of_a_folder_are_those_of_the_files_blocks(tmp_path, archive)
     """Of files that are one block, all bytes but their headers are read."""
     folder, aois = archive
     backend = local_backend(tmp_path / "data")
-    placed = fulfil(backend, Wish(NDVI, aois["gfmap_31UES"], source=f"folder:{folder}", products=("S2A_31UES_20231022_L2A_crop",)))
+    placed = create_order(backend, OrderRequest(NDVI, aois["gfmap_31UES"], source=f"folder:{folder}", products=("S2A_31UES_20231022_L2A_crop",)))
     drain(backend)
-    (job,) = services.results(backend, placed.id)
+    (job,) = list_jobs(backend, placed.id)
     files = [folder / "sentinel-2-l2a" / job.product.id / f"{band}.tif" for band in ("B04", "B08", "SCL")]
     whole = sum(file.stat().st_size for file in files)
     assert whole - len(files) * 1500 < job.spent.bytes_read < whole
@@ -77,24 +78,24 @@ def test_exactly_the_products_named_are_worked(tmp_path, archive):
     folder, aois = archive
     backend = local_backend(tmp_path / "data")
     named = ("S2B_31UES_20231027_L2A_crop", "S2A_31UES_20231022_L2A_crop")
-    wish = Wish(NDVI, aois["gfmap_31UES"], source=f"folder:{folder}", products=named)
-    placed = fulfil(backend, wish)
-    assert [job.product.id for job in services.results(backend, placed.id)] == list(reversed(named))
-    assert fulfil(backend, wish).id == placed.id
-    with pytest.raises(BadInput, match="does not touch the AOI"):
-        fulfil(backend, Wish(NDVI, aois["majortom_33NZA"], source=f"folder:{folder}", products=named))
+    wish = OrderRequest(NDVI, aois["gfmap_31UES"], source=f"folder:{folder}", products=named)
+    placed = create_order(backend, wish)
+    assert [job.product.id for job in list_jobs(backend, placed.id)] == list(reversed(named))
+    assert create_order(backend, wish).id == placed.id
+    with pytest.raises(InvalidInputError, match="does not touch the AOI"):
+        create_order(backend, OrderRequest(NDVI, aois["majortom_33NZA"], source=f"folder:{folder}", products=named))
 
 
 def test_a_tile_means_its_own_products_only_and_a_least_clear_share_skips(tmp_path, archive):
     folder, _ = archive
     backend = local_backend(tmp_path / "data")
-    tile = foresee(backend, Wish(NDVI, tile="T31UES", source=f"folder:{folder}"))
-    known = [product for product in backend.catalog().added_after(0)[0] if product.tile == "31UES"]
+    tile = estimate_order(backend, OrderRequest(NDVI, tile="T31UES", source=f"folder:{folder}"))
+    known = [product for product in backend.catalog().read_additions(0)[0] if product.tile == "31UES"]
     assert (tile.jobs, tile.pixels) == (len(known), len(known) * 10_980**2)
-    placed = fulfil(backend, Wish(Recipe(indices=("NDVI",), resolution_m=20), tile="31UES", source=f"folder:{folder}", min_clear=50,
+    placed = create_order(backend, OrderRequest(Recipe(indices=("NDVI",), resolution_m=20), tile="31UES", source=f"folder:{folder}", min_clear=50,
                                   start=datetime(2023, 10, 6, tzinfo=UTC), end=datetime(2023, 10, 23, tzinfo=UTC)))
     drain(backend)
-    told = {job.product.id: (job.state, job.reason) for job in services.results(backend, placed.id)}
+    told = {job.product.id: (job.state, job.reason) for job in list_jobs(backend, placed.id)}
     assert list(told) == ["S2B_31UES_20231007_L2A_crop", "S2A_31UES_20231012_L2A_crop", "S2B_31UES_20231017_L2A_crop", "S2A_31UES_20231022_L2A_crop"]
     assert told.pop("S2A_31UES_20231022_L2A_crop") == ("done", "")
     assert {(state, reason.endswith("is clear, less than 50 %")) for state, reason in told.values()} == {("skipped", True)}
@@ -103,12 +104,12 @@ def test_a_tile_means_its_own_products_only_and_a_least_clear_share_skips(tmp_pa
 def test_an_order_that_no_job_could_hold_is_refused_before_it_runs(tmp_path, archive):
     folder, _ = archive
     backend = local_backend(tmp_path / "data")
-    wish = Wish(Recipe(bands=("B02", "B03", "B04", "B08", "B11", "B12")), tile="31UES", source=f"folder:{folder}")
-    assert "10980 x 10980 pixels of 10 m in tile 31UES, in 6 bands" in foresee(backend, wish).refused
-    with pytest.raises(BadInput, match="more than one job can hold"):
-        fulfil(backend, wish)
+    wish = OrderRequest(Recipe(bands=("B02", "B03", "B04", "B08", "B11", "B12")), tile="31UES", source=f"folder:{folder}")
+    assert "10980 x 10980 pixels of 10 m in tile 31UES, in 6 bands" in estimate_order(backend, wish).refused
+    with pytest.raises(InvalidInputError, match="more than one job can hold"):
+        create_order(backend, wish)
     assert not backend.records.find(Order)
-    assert (MAX_PIXELS, MAX_DECODED) == (open_band.MAX_PIXELS, read_plan.MAX_DECODED)
+    assert (MAX_PIXELS, MAX_DECODED_BYTES) == (open_band.MAX_PIXELS, read_plan.MAX_DECODED_BYTES)
 
 
 @pytest.mark.parametrize("moment", ["while it reads", "while it is stored", "between the two"])
@@ -117,27 +118,27 @@ def test_a_job_that_is_cancelled_under_its_handler_stays_skipped(tmp_path, archi
     folder, aois = archive
     backend = local_backend(tmp_path / "data", (f"folder:{folder}",))
     aoi = aois["majortom_33NZA"]
-    placed = fulfil(backend, Wish(NDVI, aoi, source=f"folder:{folder}"))
-    watched = services.subscribe(backend, aoi, "Forest", NDVI, backfill=placed.created.replace(year=2020))
+    placed = create_order(backend, OrderRequest(NDVI, aoi, source=f"folder:{folder}"))
+    watched = create_subscription(backend, aoi, "Forest", NDVI, backfill=placed.created.replace(year=2020))
     if moment == "between the two":
         drain(backend, functions=("extract",))
-        assert backend.record(Job, placed.jobs[0]).state == "extracted"
-        cancel(backend, placed.id)
+        assert backend.get_record(Job, placed.jobs[0]).state == "extracted"
+        cancel_order(backend, placed.id)
     elif moment == "while it reads":
-        whole = read_plan.Plan.read
-        monkeypatch.setattr(read_plan.Plan, "read", lambda self, bands=None: (cancel(backend, placed.id), whole(self, bands))[1])
+        whole = read_plan.ReadPlan.read
+        monkeypatch.setattr(read_plan.ReadPlan, "read", lambda self, bands=None: (cancel_order(backend, placed.id), whole(self, bands))[1])
     else:
         store = type(backend.assets).store
-        monkeypatch.setattr(type(backend.assets), "store", lambda self, *of: (cancel(backend, placed.id), store(self, *of))[1])
+        monkeypatch.setattr(type(backend.assets), "store", lambda self, *of: (cancel_order(backend, placed.id), store(self, *of))[1])
     drain(backend)
-    job = backend.record(Job, placed.jobs[0])
-    assert (job.state, job.reason, job.assets) == ("skipped", CANCELLED, () if moment != "between the two" else job.assets)
-    assert (backend.record(Order, placed.id).state, backend.record(Order, placed.id).open) == ("cancelled", 0)
+    job = backend.get_record(Job, placed.jobs[0])
+    assert (job.state, job.reason, job.assets) == ("skipped", CANCELLED_REASON, () if moment != "between the two" else job.assets)
+    assert (backend.get_record(Order, placed.id).state, backend.get_record(Order, placed.id).open) == ("cancelled", 0)
     (other,) = backend.records.find(Job, subscription=watched.id)
-    assert other.state == "done" and len(services.alerts(backend, watched.id)) == 1
-    again = fulfil(backend, Wish(NDVI, aoi, source=f"folder:{folder}"))
+    assert other.state == "done" and len(list_alerts(backend, watched.id)) == 1
+    again = create_order(backend, OrderRequest(NDVI, aoi, source=f"folder:{folder}"))
     assert again.id != placed.id and again.state == "running", "an order that was taken back can be placed anew"
-    backend.commit(lambda commit: commit.emit(JobExtracted(job.id, job.lane)), last=False)
+    backend.commit(lambda commit: commit.emit(JobExtracted(job.id, job.lane)), completes_event=False)
     monkeypatch.undo()
     drain(backend)
-    assert backend.record(Job, job.id) == job and backend.record(Order, again.id).state == "finished"
+    assert backend.get_record(Job, job.id) == job and backend.get_record(Order, again.id).state == "finished"

@@ -7,18 +7,18 @@ from typing import Any
 
 import pytest
 
-from chain import drain
+from chain_runner import drain
 from data import shared_data
 from revisit.adapters.local.backend import local_backend
 from revisit.api import create_app
 from revisit.domain.aoi import AOI
 from revisit.domain.events import DeliveriesDue, RefreshDue
 from revisit.domain.recipe import Recipe
-from revisit.ports.authenticator import Claims, SignIn
+from revisit.ports.authenticator import Authenticator, Claims
 from revisit.ports.backend import Backend
-from revisit.ports.envelope import Envelope
-from revisit.ports.topology import HEARS, PORTS
-from revisit.services import subscribe
+from revisit.ports.cloudevents import Envelope
+from revisit.ports.topology import PORTS, TRIGGER_TOPICS
+from revisit.services.subscriptions.create import create_subscription
 
 SITE = "gfmap_31UES"
 OF_SOURCE = {"listing": "listing", "history": "listing", "check": "listing", "bands": "bands"}
@@ -42,7 +42,7 @@ class WatchedBackend(Backend):
 
     used: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
 
-    def handling(self, cause: Envelope, handler: str) -> Backend:
+    def with_cause(self, cause: Envelope, handler: str) -> Backend:
         return replace(self.seen_by(handler), cause=cause, handler=handler)
 
     def seen_by(self, function: str) -> Backend:
@@ -60,7 +60,7 @@ class WatchedBackend(Backend):
             return Claims(token, operator=True)
 
         ports = {name: Watched(getattr(self, name), lambda _, name=name: note(name)) for name in ("records", "assets", "bus")}
-        return Backend(catalog, source=source, sources=self.sources, now=self.now, channels=self.channels, sign_in=SignIn(verify), **ports)
+        return Backend(catalog, source=source, sources=self.sources, now=self.now, channel_folder=self.channel_folder, authenticator=Authenticator(verify), **ports)
 
 
 @pytest.fixture(scope="module")
@@ -69,14 +69,14 @@ def backend(tmp_path_factory):
     archive = shared_data("archive")
     local = local_backend(tmp_path_factory.mktemp("ports") / "data", (f"folder:{archive}",))
     watched = WatchedBackend(**{name: getattr(local, name) for name in Backend.__dataclass_fields__})
-    subscribe(watched, AOI.parse((archive / "aoi" / f"{SITE}.geojson").read_bytes()), "field", Recipe(indices=("NDVI",)))
+    create_subscription(watched, AOI.parse((archive / "aoi" / f"{SITE}.geojson").read_bytes()), "field", Recipe(indices=("NDVI",)))
     for event in (RefreshDue("2026-05-01T10:30:00Z"), DeliveriesDue("2026-05-01T10:30:00Z")):
-        watched.commit(lambda commit, event=event: commit.emit(event), last=False)
+        watched.commit(lambda commit, event=event: commit.emit(event), completes_event=False)
         drain(watched)
     return watched
 
 
-@pytest.mark.parametrize("function", HEARS)
+@pytest.mark.parametrize("function", TRIGGER_TOPICS)
 def test_a_function_uses_just_the_ports_it_is_said_to(function, backend):
     assert backend.used[function] == set(PORTS[function])
 

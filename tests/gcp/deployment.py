@@ -15,24 +15,24 @@ from google.cloud import pubsub_v1
 from data import shared_data
 from emulators import Emulator, new_project
 from emulators.bigquery import create_catalog
-from emulators.functions import Functions
-from emulators.project import lay_out, publish
+from emulators.function_servers import Functions
+from emulators.project import create_topics, publish
 from emulators.storage import create_bucket
 from revisit.adapters.gcp.backend import gcp_backend
-from revisit.adapters.gcp.outbox import OUTBOX
+from revisit.adapters.gcp.outbox import OUTBOX_COLLECTION
 from revisit.adapters.gcp.settings import Settings
 from revisit.domain.alert import Alert
 from revisit.domain.aoi import AOI
 from revisit.domain.events import EVENTS
-from revisit.domain.job import FINISHED, Job
+from revisit.domain.job import FINISHED_STATES, Job
 from revisit.domain.recipe import Recipe
 from revisit.domain.subscription import Subscription
-from revisit.ports import envelope
+from revisit.ports import cloudevents
 from revisit.ports.backend import Backend
-from revisit.ports.pagination import every
+from revisit.ports.pagination import find_all
 from revisit.ports.system_records import DeadLetter
-from revisit.ports.topology import HEARS
-from revisit.services import subscribe
+from revisit.ports.topology import TRIGGER_TOPICS
+from revisit.services.subscriptions.create import create_subscription
 
 SITES: dict[str, dict[str, Any]] = {
     "gfmap_31UES": {"recipe": Recipe((), ("NDVI", "NDWI", "EVI"))},
@@ -44,10 +44,10 @@ SITES: dict[str, dict[str, Any]] = {
 """What is watched: the archive's sites, one of them under a condition that most of its dates do not meet."""
 
 
-def watch_all(backend: Backend) -> list[Subscription]:
+def subscribe_to_all_sites(backend: Backend) -> list[Subscription]:
     """Subscribe to every site of the archive."""
     archive = shared_data("archive")
-    return [subscribe(backend, AOI.parse((archive / "aoi" / f"{site}.geojson").read_bytes(), max_area_km2=20_000), site, **wish)
+    return [create_subscription(backend, AOI.parse((archive / "aoi" / f"{site}.geojson").read_bytes(), max_area_km2=20_000), site, **wish)
             for site, wish in SITES.items()]
 
 
@@ -67,37 +67,37 @@ class Deployment:
 
     def tick(self, topic: str) -> None:
         """What Cloud Scheduler does."""
-        publish(self.settings.project, topic, envelope.tick(topic))
+        publish(self.settings.project, topic, cloudevents.scheduler_message(topic))
 
-    def finished(self) -> int:
+    def count_finished(self) -> int:
         """Jobs that are over."""
-        return sum(self.backend.records.count(Job, state=state) for state in FINISHED)
+        return sum(self.backend.records.count(Job, state=state) for state in FINISHED_STATES)
 
     def wait(self, until: Callable[[], bool], seconds: float, what: str) -> float:
         """Wait for something; returns for how long. A tick of the sweeper's comes every few seconds meanwhile."""
         begun = ticked = time.monotonic()
         while not until():
-            assert time.monotonic() - begun < seconds, f"{what}: not within {seconds} s; {self.told()}"
+            assert time.monotonic() - begun < seconds, f"{what}: not within {seconds} s; {self.describe()}"
             if time.monotonic() - ticked > 5:
                 self.tick("deliveries.due")
                 ticked = time.monotonic()
             time.sleep(0.3)
         return time.monotonic() - begun
 
-    def outbox(self) -> int:
+    def count_unpublished(self) -> int:
         """Events committed but not known to be published."""
         return sum(depth.ready for depth in self.backend.bus.depth())
 
-    def told(self) -> str:
+    def describe(self) -> str:
         """How things stand, in one line."""
-        states = Counter(job.state for job in every(self.backend.records, Job))
-        letters = [f"{letter.function}: {letter.reason}" for letter in every(self.backend.records, DeadLetter)]
-        return (f"jobs {dict(states)}, {self.backend.records.count(Alert)} alerts, {self.outbox()} rows in {OUTBOX}, dead letters {letters[:3]}"
+        states = Counter(job.state for job in find_all(self.backend.records, Job))
+        letters = [f"{letter.function}: {letter.reason}" for letter in find_all(self.backend.records, DeadLetter)]
+        return (f"jobs {dict(states)}, {self.backend.records.count(Alert)} alerts, {self.count_unpublished()} rows in {OUTBOX_COLLECTION}, dead letters {letters[:3]}"
                 + "".join(f"\n{line}" for line in self._unfinished()))
 
     def _unfinished(self) -> Iterator[str]:
         """What the functions wrote of the jobs that are not over, and what each wrote last on stderr."""
-        under_way = {job.id for job in every(self.backend.records, Job) if job.state not in FINISHED}
+        under_way = {job.id for job in find_all(self.backend.records, Job) if job.state not in FINISHED_STATES}
         for name, function in self.functions.by_name.items():
             yield from (f"{name}: {line}" for line in function.log.read_text().splitlines() if any(id in line for id in under_way))
             if under_way and function.errors:
@@ -105,23 +105,23 @@ class Deployment:
 
 
 @contextmanager
-def deployed(google: Mapping[str, Emulator], folder: Path, attempts: int = 8, **environment: str) -> Iterator[Deployment]:
-    """Lay a project out in the emulators and start the chain's functions; see `lay_out` for the attempts."""
+def run_deployment(google: Mapping[str, Emulator], folder: Path, attempts: int = 8, **environment: str) -> Iterator[Deployment]:
+    """Lay a project out in the emulators and start the chain's functions; see `create_topics` for the attempts."""
     settings = Settings(new_project(), sources=(archive_source(),))
     create_bucket(google["STORAGE_EMULATOR_HOST"].host, settings.bucket)
     create_catalog(settings)
     variables = {"REVISIT_PROJECT": settings.project, "REVISIT_SOURCES": " ".join(settings.sources), **environment}
-    with Functions(HEARS, variables, folder) as functions:
-        lay_out(settings.project, functions.urls, attempts=attempts)
+    with Functions(TRIGGER_TOPICS, variables, folder) as functions:
+        create_topics(settings.project, functions.urls, attempts=attempts)
         yield Deployment(settings, functions, gcp_backend(settings))
 
 
-def facts(backend: Backend) -> dict[str, Any]:
+def chain_outcome(backend: Backend) -> dict[str, Any]:
     """What came out of the chain, without the moments at which it did: jobs, the content of their assets, alerts."""
     return {
-        "jobs": {job.id: _without_moments(job) for job in every(backend.records, Job)},
+        "jobs": {job.id: _without_moments(job) for job in find_all(backend.records, Job)},
         "alerts": {alert.id: {name: value for name, value in asdict(alert).items() if name not in ("created", "number")}
-                   for alert in every(backend.records, Alert)},
+                   for alert in find_all(backend.records, Alert)},
     }
 
 
@@ -139,23 +139,23 @@ def _without_moments(job: Job) -> dict[str, Any]:
     return values
 
 
-def doubled(backend: Backend) -> int:
+def count_duplicate_alerts(backend: Backend) -> int:
     """Alerts that should not be: beyond one an acquisition, or outside the numbers 1..n of a subscription's log."""
-    alerts = list(every(backend.records, Alert))
-    logs = {wish.id: wish.alerts for wish in every(backend.records, Subscription)}
+    alerts = list(find_all(backend.records, Alert))
+    logs = {wish.id: wish.alerts for wish in find_all(backend.records, Subscription)}
     numbers = {id: sorted(alert.number for alert in alerts if alert.subscription == id) for id in logs}
     gaps = sum(numbers[id] != list(range(1, length + 1)) for id, length in logs.items())
     return len(alerts) - len({(alert.subscription, alert.acquisition) for alert in alerts}) + gaps
 
 
-class Echo(threading.Thread):
+class DuplicatePublisher(threading.Thread):
     """Publishes again a share of all that is published, once each."""
 
     def __init__(self, project: str, every_nth: int = 2) -> None:
         super().__init__(daemon=True)
         self._project, self._nth = project, every_nth
         self._over = threading.Event()
-        self.heard: Counter[str] = Counter()
+        self.message_counts: Counter[str] = Counter()
         """Messages by topic, repetitions by this thread aside."""
         self.injected = 0
         subscriber, publisher = pubsub_v1.SubscriberClient(), pubsub_v1.PublisherClient()
@@ -179,8 +179,8 @@ class Echo(threading.Thread):
     def _repeat(self, topic: str, message: Any) -> None:
         if message.attributes.get("echo"):
             return
-        self.heard[topic] += 1
-        if sum(self.heard.values()) % self._nth == 0:
+        self.message_counts[topic] += 1
+        if sum(self.message_counts.values()) % self._nth == 0:
             publish(self._project, topic, message.data, **{**message.attributes, "echo": "1"})
             self.injected += 1
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from emulators import new_project
-from emulators.functions import Function
-from emulators.project import lay_out
+from emulators.function_servers import Function
+from emulators.project import create_topics
+from id_token_signer import firebase_claims, unsigned_token
 from products import FIELD
-from tokens import claims, unsigned
 
 SITE = "https://watch.example.org"
 WATCH = {"aoi": FIELD, "name": "field", "indices": ["NDVI"]}
@@ -20,7 +20,7 @@ WATCH = {"aoi": FIELD, "name": "field", "indices": ["NDVI"]}
 @pytest.fixture(scope="module")
 def api(google, tmp_path_factory):
     project = new_project()
-    lay_out(project)
+    create_topics(project)
     environment = {"REVISIT_PROJECT": project, "REVISIT_SITES": SITE, "REVISIT_OPERATORS": "boss@example.org",
                    "FIREBASE_AUTH_EMULATOR_HOST": "127.0.0.1:9099"}
     function = Function("api", environment, tmp_path_factory.mktemp("api") / "log")
@@ -46,9 +46,9 @@ def ask(api, method: str, path: str, bearer: str = "", body: Any = None, **heade
 
 def test_users_sign_in_each_to_their_own_and_carry_on_with_keys(api):
     _, project = api
-    ann, bob, boss = (unsigned(claims(project, uid)) for uid in ("ann", "bob", "boss"))
+    ann, bob, boss = (unsigned_token(firebase_claims(project, uid)) for uid in ("ann", "bob", "boss"))
     assert ask(api, "GET", "/health")[2]["status"] == "ok"
-    assert ask(api, "GET", "/subscriptions")[0] == ask(api, "GET", "/subscriptions", unsigned(claims("demo-other", "ann")))[0] == 401
+    assert ask(api, "GET", "/subscriptions")[0] == ask(api, "GET", "/subscriptions", unsigned_token(firebase_claims("demo-other", "ann")))[0] == 401
     status, headers, made = ask(api, "POST", "/subscriptions", ann, WATCH, Origin=SITE)
     assert (status, headers["Access-Control-Allow-Origin"]) == (201, SITE), made
     here = f"/subscriptions/{made['subscription']}"
@@ -64,7 +64,7 @@ def test_users_sign_in_each_to_their_own_and_carry_on_with_keys(api):
 
 def test_nothing_that_opens_anything_is_in_the_log(api):
     function, project = api
-    ann = unsigned(claims(project, "carl"))
+    ann = unsigned_token(firebase_claims(project, "carl"))
     key = ask(api, "POST", "/keys", ann, {"name": "x"})[2]["secret"]
     assert ask(api, "GET", "/subscriptions", key)[0] == 200 and ask(api, "GET", "/status", key)[0] == 403
     said = function.log.read_text()

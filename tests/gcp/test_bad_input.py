@@ -10,21 +10,21 @@ import pytest
 from google.cloud import bigquery
 
 from emulators import ROOT, new_project
-from emulators.bigquery import asked, create_catalog
+from emulators.bigquery import create_catalog, recorded_jobs
 from products import product
 from revisit import runtime
 from revisit.adapters.gcp.backend import gcp_backend
-from revisit.adapters.gcp.bigquery_client import client_of
-from revisit.adapters.gcp.settings import EMULATORS, Settings
+from revisit.adapters.gcp.bigquery_client import create_client
+from revisit.adapters.gcp.settings import EMULATOR_VARIABLES, Settings
 from revisit.cli import run
-from revisit.domain.clock import rfc3339
+from revisit.domain.clock import format_rfc3339
 from revisit.domain.events import JobStarted, ProductNew
-from revisit.errors import GiveUp
-from revisit.ports import envelope
+from revisit.errors import PermanentError
+from revisit.ports import cloudevents
 from revisit.ports.catalog import Query
 from revisit.ports.catalog_schema import to_table
-from revisit.ports.envelope import Envelope
-from revisit.ports.pagination import every
+from revisit.ports.cloudevents import Envelope
+from revisit.ports.pagination import find_all
 from revisit.ports.system_records import DeadLetter
 from samples import NOON, StoppedClock
 
@@ -32,7 +32,7 @@ from samples import NOON, StoppedClock
 @pytest.fixture
 def bare(monkeypatch, tmp_path):
     """An environment that names neither a deployment, nor an emulator, nor an account."""
-    for name in (*EMULATORS, "REVISIT_DATA", "REVISIT_PROJECT", "GOOGLE_APPLICATION_CREDENTIALS"):
+    for name in (*EMULATOR_VARIABLES, "REVISIT_DATA", "REVISIT_PROJECT", "GOOGLE_APPLICATION_CREDENTIALS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
@@ -104,30 +104,30 @@ def test_a_table_of_another_schema_is_refused_at_the_first_use_and_taken_once_it
     settings = Settings(new_project())
     create_catalog(settings)
     table = f"{settings.project}.{settings.dataset}.turn"
-    client_of(settings).delete_table(table)
-    client_of(settings).create_table(bigquery.Table(table, columns))
+    create_client(settings).delete_table(table)
+    create_client(settings).create_table(bigquery.Table(table, columns))
     catalog, rows = gcp_backend(settings).catalog(), to_table([product(1)])
-    before = len(asked(google["BIGQUERY_EMULATOR_HOST"].host))
+    before = len(recorded_jobs(google["BIGQUERY_EMULATOR_HOST"].host))
     for use in (catalog.freshness, lambda: catalog.search(Query(tiles=("32TNR",))), lambda: catalog.add(rows)):
-        with pytest.raises(GiveUp) as refused:
+        with pytest.raises(PermanentError) as refused:
             use()
         assert str(refused.value) == f"table {table} {words}"
-    assert len(asked(google["BIGQUERY_EMULATOR_HOST"].host)) == before, "no query was sent, and nothing staged"
-    client_of(settings).delete_table(table)
-    client_of(settings).create_table(bigquery.Table(table, [bigquery.SchemaField("next_position", "INTEGER")]))
+    assert len(recorded_jobs(google["BIGQUERY_EMULATOR_HOST"].host)) == before, "no query was sent, and nothing staged"
+    create_client(settings).delete_table(table)
+    create_client(settings).create_table(bigquery.Table(table, [bigquery.SchemaField("next_position", "INTEGER")]))
     assert catalog.add(rows) == 1
-    client_of(settings).delete_table(table)
+    create_client(settings).delete_table(table)
     assert [entry.rows for entry in catalog.freshness()] == [1], "once it was found right it is not looked at again"
 
 
 def test_a_catalog_that_is_not_there_or_lies_elsewhere_is_refused_at_the_first_use(google):
     settings = Settings(new_project())
-    with pytest.raises(GiveUp, match=f"BigQuery finds no such thing in europe-west1 .*{settings.project}.*run `terraform apply`, or set REVISIT_DATASET"):
+    with pytest.raises(PermanentError, match=f"BigQuery finds no such thing in europe-west1 .*{settings.project}.*run `terraform apply`, or set REVISIT_DATASET"):
         gcp_backend(settings).catalog().freshness()
     elsewhere = bigquery.Dataset(f"{settings.project}.revisit")
     elsewhere.location = "us-east1"
-    client_of(settings).create_dataset(elsewhere)
-    with pytest.raises(GiveUp, match=f"{settings.project}.revisit lies in us-east1, not in europe-west1; set REVISIT_LOCATION to us-east1"):
+    create_client(settings).create_dataset(elsewhere)
+    with pytest.raises(PermanentError, match=f"{settings.project}.revisit lies in us-east1, not in europe-west1; set REVISIT_LOCATION to us-east1"):
         gcp_backend(settings).catalog().freshness()
 
 
@@ -137,7 +137,7 @@ def test_a_function_without_a_project_says_so_in_one_line_of_its_log_and_handles
     bare.setenv("REVISIT_PROJECT", "")
     function = functions_framework.create_app("notify", str(ROOT / "functions" / "notify" / "main.py"), "cloudevent").test_client()
     capsys.readouterr()
-    assert function.post("/projects/p/topics/product.new", json=envelope.push_body(Envelope(ProductNew("P"), NOON), "s", "1", 1)).status_code == 500
+    assert function.post("/projects/p/topics/product.new", json=cloudevents.push_body(Envelope(ProductNew("P"), NOON), "s", "1", 1)).status_code == 500
     [line] = capsys.readouterr().out.splitlines()
     said = json.loads(line)
     assert (said["severity"], said["message"]) == (
@@ -157,7 +157,7 @@ def function(google, monkeypatch):
 
     def post(body, **headers):
         answer = client.post("/projects/p/topics/product.new", data=json.dumps(body), headers={"Content-Type": "application/json", **headers})
-        return answer.status_code, [(letter.reason, letter.attempts) for letter in every(backend.records, DeadLetter)]
+        return answer.status_code, [(letter.reason, letter.attempts) for letter in find_all(backend.records, DeadLetter)]
 
     return post
 
@@ -165,11 +165,11 @@ def function(google, monkeypatch):
 def test_what_is_not_ours_too_old_or_lost_its_way_is_put_aside_with_its_reason(function):
     new = ProductNew("P")
     cases = [
-        (envelope.raw_push_body(b"\xff\x00", "s", "1", 1), "the message is not a CloudEvent of ours"),
-        (envelope.raw_push_body(b'{"type": "com.other.thing", "data": {}}', "s", "2", 1), "type 'com.other.thing' is none of our events"),
-        (envelope.push_body(Envelope(JobStarted("job_1"), NOON), "s", "3", 1), "job.started is not an event this function hears"),
-        (envelope.push_body(Envelope(new, NOON - timedelta(hours=20, seconds=1)), "s", "4", 1), "the event is 20:00:01 old, more than 20:00:00"),
-        (envelope.push_body(Envelope(ProductNew("Q"), NOON, hops=9), "s", "5", 1), "the event went through 9 handlers, more than 8: a loop"),
+        (cloudevents.raw_push_body(b"\xff\x00", "s", "1", 1), "the message is not a CloudEvent of ours"),
+        (cloudevents.raw_push_body(b'{"type": "com.other.thing", "data": {}}', "s", "2", 1), "type 'com.other.thing' is none of our events"),
+        (cloudevents.push_body(Envelope(JobStarted("job_1"), NOON), "s", "3", 1), "job.started is not an event this function hears"),
+        (cloudevents.push_body(Envelope(new, NOON - timedelta(hours=20, seconds=1)), "s", "4", 1), "the event is 20:00:01 old, more than 20:00:00"),
+        (cloudevents.push_body(Envelope(ProductNew("Q"), NOON, hops=9), "s", "5", 1), "the event went through 9 handlers, more than 8: a loop"),
     ]
     for count, (body, reason) in enumerate(cases, 1):
         status, letters = function(body)
@@ -178,7 +178,7 @@ def test_what_is_not_ours_too_old_or_lost_its_way_is_put_aside_with_its_reason(f
 
 
 def test_the_attempt_of_a_classic_push_is_known(function):
-    assert function(envelope.raw_push_body(b"\xff", "s", "1", 8))[1][0][1] == 8
+    assert function(cloudevents.raw_push_body(b"\xff", "s", "1", 8))[1][0][1] == 8
 
 
 def binary(kind: str, **more: str) -> dict[str, str]:
@@ -186,19 +186,19 @@ def binary(kind: str, **more: str) -> dict[str, str]:
 
 
 def test_a_binary_cloud_event_is_read_like_the_push_it_stands_for(function):
-    body = {name: value for name, value in envelope.push_body(Envelope(JobStarted("job_1"), NOON), "s", "1", 1).items() if name != "deliveryAttempt"}
+    body = {name: value for name, value in cloudevents.push_body(Envelope(JobStarted("job_1"), NOON), "s", "1", 1).items() if name != "deliveryAttempt"}
     status, [(reason, _)] = function(body, **binary("google.cloud.pubsub.topic.v1.messagePublished"))
     assert (status, reason) == (200, "job.started is not an event this function hears")
 
 
 def test_an_event_of_ours_is_read_from_a_binary_cloud_event(function):
-    stale = rfc3339(NOON - timedelta(hours=21))
+    stale = format_rfc3339(NOON - timedelta(hours=21))
     status, [(reason, _)] = function({"product": "P"}, **binary("io.revisit.product.new", **{"ce-time": stale}))
     assert status == 200 and reason.startswith("the event is 21:00:00 old")
 
 
 def test_a_tick_takes_its_time_from_when_it_was_published_and_is_the_same_when_delivered_again():
-    message = envelope.raw_push_body(envelope.tick("catalog.refresh"), "s", "1", 1)["message"]
+    message = cloudevents.raw_push_body(cloudevents.scheduler_message("catalog.refresh"), "s", "1", 1)["message"]
     first, second = ({**message, "publishTime": moment} for moment in ("2024-06-01T12:00:00Z", "2024-06-01T12:15:00Z"))
-    assert envelope.from_push(first).time == NOON and envelope.from_push(first).event.at.startswith("2024-06-01T12:00:00")
-    assert envelope.from_push(first).id == envelope.from_push(dict(first)).id != envelope.from_push(second).id
+    assert cloudevents.from_push(first).time == NOON and cloudevents.from_push(first).event.at.startswith("2024-06-01T12:00:00")
+    assert cloudevents.from_push(first).id == cloudevents.from_push(dict(first)).id != cloudevents.from_push(second).id

@@ -18,29 +18,29 @@ from werkzeug.serving import make_server
 from data import shared_data
 from emulators import ROOT, free_port, new_project
 from emulators.bigquery import create_catalog
-from emulators.project import lay_out, publish, pulled
+from emulators.project import create_topics, publish, pull_events
 from emulators.storage import create_bucket
 from figures import figure
 from gcp.deployment import archive_source
 from revisit import runtime
 from revisit.adapters.gcp.backend import gcp_backend
-from revisit.adapters.gcp.bigquery_client import client_of
+from revisit.adapters.gcp.bigquery_client import create_client
+from revisit.adapters.gcp.event_bus import DEAD_LETTER_TOPIC
 from revisit.adapters.gcp.outbox import Outbox
 from revisit.adapters.gcp.settings import Settings
-from revisit.adapters.gcp.topics import DEAD_LETTERS
 from revisit.adapters.sources import open_source
-from revisit.chain.job_lifecycle import start
+from revisit.chain.job_lifecycle import start_jobs
 from revisit.chain.outbox_sweep import sweep
 from revisit.cli import run
 from revisit.domain.aoi import AOI
 from revisit.domain.events import EVENTS, JobFinished, JobStarted
 from revisit.domain.job import Job, job_id
 from revisit.domain.recipe import Recipe
-from revisit.errors import Retry
+from revisit.errors import TransientError
 from revisit.ports.catalog_schema import to_products
-from revisit.ports.envelope import Envelope
+from revisit.ports.cloudevents import Envelope
 from revisit.ports.system_records import DeadLetter
-from revisit.ports.topology import hearers
+from revisit.ports.topology import functions_for
 from samples import NOON
 
 SOURCE = "CloudPubSubDeadLetterSourceSubscription"
@@ -53,7 +53,7 @@ def settings(google, monkeypatch):
     settings = Settings(new_project())
     monkeypatch.setenv("REVISIT_PROJECT", settings.project)
     monkeypatch.delenv("REVISIT_DATA", raising=False)
-    lay_out(settings.project, dict.fromkeys({name for topic in EVENTS for name in hearers(topic)}, "http://127.0.0.1:9"))
+    create_topics(settings.project, dict.fromkeys({name for topic in EVENTS for name in functions_for(topic)}, "http://127.0.0.1:9"))
     return settings
 
 
@@ -86,7 +86,7 @@ def test_doctor_names_topic_and_subscription_that_are_missing_or_cut_off(whole, 
     publisher, subscriber = pubsub_v1.PublisherClient(), pubsub_v1.SubscriberClient()
     publisher.delete_topic(topic=publisher.topic_path(whole.project, "product.new"))
     subscriber.delete_subscription(subscription=subscriber.subscription_path(whole.project, "index.job.extracted"))
-    subscriber.delete_subscription(subscription=subscriber.subscription_path(whole.project, DEAD_LETTERS))
+    subscriber.delete_subscription(subscription=subscriber.subscription_path(whole.project, DEAD_LETTER_TOPIC))
     assert problems(capsys) == (1, [
         f"project {whole.project} has no topic product.new: run `terraform apply`",
         f"subscription notify.product.new of project {whole.project} is cut off from topic product.new, which was made anew: run `terraform apply`",
@@ -109,8 +109,8 @@ def test_doctor_misses_the_backfill_of_a_subscription_that_leaves_it_out_and_an_
 
 def test_doctor_tells_of_a_table_of_another_version(whole, capsys):
     table = f"{whole.project}.{whole.dataset}.turn"
-    client_of(whole).delete_table(table)
-    client_of(whole).create_table(bigquery.Table(table, [bigquery.SchemaField("other", "INTEGER")]))
+    create_client(whole).delete_table(table)
+    create_client(whole).create_table(bigquery.Table(table, [bigquery.SchemaField("other", "INTEGER")]))
     assert problems(capsys) == (1, [f"table {table} lacks columns next_position; it is of another version: run `terraform apply`"])
 
 
@@ -139,7 +139,7 @@ def test_doctor_tells_of_an_event_that_waits_in_the_outbox_since_a_day_in_2024(w
 
 
 def test_status_tells_of_the_project_and_counts_its_dead_letters(whole, capsys):
-    publish(whole.project, DEAD_LETTERS, b"\xff not ours", **{SOURCE: "extract.job.started", TRIES: "8"})
+    publish(whole.project, DEAD_LETTER_TOPIC, b"\xff not ours", **{SOURCE: "extract.job.started", TRIES: "8"})
     sweep(gcp_backend(whole))
     code, value = told(capsys, "status")
     assert (code, value["project"], value["dead_letters"]) == (0, whole.project, 1)
@@ -151,12 +151,12 @@ def test_what_pubsub_gave_up_is_listed_shown_and_sent_again_none_lost_and_none_d
     settings = Settings(new_project())
     monkeypatch.setenv("REVISIT_PROJECT", settings.project)
     monkeypatch.delenv("REVISIT_DATA", raising=False)
-    lay_out(settings.project)
+    create_topics(settings.project)
     backend = gcp_backend(settings)
     events = [JobFinished(f"job_{number}") for number in range(25)]
     for event in [*events, *events[:5]]:  # Pub/Sub may give a message up twice
-        publish(settings.project, DEAD_LETTERS, Envelope(event, backend.now()).encode(), **{SOURCE: "deliver.job.finished", TRIES: "8"})
-    garbled = publish(settings.project, DEAD_LETTERS, b"\xff not ours", **{SOURCE: "extract.job.started", TRIES: "8"})
+        publish(settings.project, DEAD_LETTER_TOPIC, Envelope(event, backend.now()).encode(), **{SOURCE: "deliver.job.finished", TRIES: "8"})
+    garbled = publish(settings.project, DEAD_LETTER_TOPIC, b"\xff not ours", **{SOURCE: "extract.job.started", TRIES: "8"})
     sweep(backend)
 
     letters = told(capsys, "dead-letters", "list")[1]["dead_letters"]
@@ -167,10 +167,10 @@ def test_what_pubsub_gave_up_is_listed_shown_and_sent_again_none_lost_and_none_d
 
     code, value = told(capsys, "dead-letters", "replay", "--all")
     assert (code, len(value["replayed"]), len(value["kept"])) == (1, 25, 1), "what is no event of ours stays to be looked at"
-    assert sorted(sent.event.subject for sent in pulled(settings.project)) == sorted(event.subject for event in events)
+    assert sorted(sent.event.subject for sent in pull_events(settings.project)) == sorted(event.subject for event in events)
     assert [one["id"] for one in told(capsys, "dead-letters", "list")[1]["dead_letters"]] == [f"{garbled}:extract"]
     assert told(capsys, "dead-letters", "replay", "--all")[1]["replayed"] == []
-    assert len(pulled(settings.project)) == 25
+    assert len(pull_events(settings.project)) == 25
 
 
 ASKING = """
@@ -191,7 +191,7 @@ def test_a_service_that_is_away_is_told_of_in_one_sentence_within_20_s_and_what_
     create_catalog(settings)
     asked = {(name, arguments): subprocess.Popen(
         [sys.executable, "-c", ASKING, *arguments.split()], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env={**os.environ, name: google[name].form.format(port=free_port()), "REVISIT_PROJECT": settings.project})
+        env={**os.environ, name: google[name].host_format.format(port=free_port()), "REVISIT_PROJECT": settings.project})
         for name in ("FIRESTORE_EMULATOR_HOST", "BIGQUERY_EMULATOR_HOST", "PUBSUB_EMULATOR_HOST") for arguments in ("status", "dead-letters list")}
     outcomes = {}
     for case, process in asked.items():
@@ -245,7 +245,7 @@ class Source:
 
     def bands(self, product):
         if not self.mended:
-            raise Retry("the source is away")
+            raise TransientError("the source is away")
         self.read += 1
         return self._there.bands(product)
 
@@ -258,9 +258,9 @@ def test_what_a_function_fails_at_every_time_is_put_aside_by_pubsub_itself_and_d
     backend = replace(gcp_backend(settings), source=lambda _: source)
     monkeypatch.setattr(runtime, "_backend", [backend])
     try:
-        lay_out(settings.project, dict.fromkeys({name for topic in EVENTS for name in hearers(topic)}, pushed.url), attempts=TRIED)
+        create_topics(settings.project, dict.fromkeys({name for topic in EVENTS for name in functions_for(topic)}, pushed.url), attempts=TRIED)
         job = one_job(backend)
-        start(backend, [job], last=False)
+        start_jobs(backend, [job], completes_event=False)
         begun = time.monotonic()
         # deliver's tick, as the Scheduler sends it every minute
         wait(lambda: sweep(backend) or backend.records.count(DeadLetter) == 1, 60)
@@ -293,7 +293,7 @@ TRIED = 5
 def one_job(backend) -> Job:
     """A job on the archive that has something to show."""
     aoi = AOI.parse((shared_data("archive") / "aoi" / "gfmap_31UES.geojson").read_bytes(), max_area_km2=20_000)
-    listing = open_source(archive_source()).listing({}, lambda ids: np.ones(len(ids), bool), backend.now())
+    listing = open_source(archive_source()).list_products({}, lambda ids: np.ones(len(ids), bool), backend.now())
     product = next(one for batch in listing.batches for one in to_products(batch) if one.tile == "31UES" and one.level == "L2A")
     recipe = Recipe(indices=("NDVI",))
     return Job(job_id("order_1", product.acquisition, recipe), product, aoi.geometry, recipe, backend.now())

@@ -10,12 +10,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from emulators import free_port
-from imports import ROOT
+from import_graph import ROOT
 from revisit.adapters.gcp import publisher as publishing
 from revisit.adapters.gcp.publisher import Publisher
 from revisit.adapters.gcp.settings import Settings
 from revisit.domain.events import JobFinished, JobStarted
-from revisit.ports import envelope as wire
+from revisit.ports import cloudevents as wire
 from samples import envelope
 
 REFUSED = {"error": {"code": 403, "message": "User not authorized to perform this action.", "status": "PERMISSION_DENIED"}}
@@ -42,7 +42,7 @@ class PubSub(BaseHTTPRequestHandler):
 @pytest.fixture
 def server(monkeypatch):
     server = ThreadingHTTPServer(("127.0.0.1", 0), PubSub)
-    server.asked, server.statuses = [], {}
+    server.request_log, server.statuses = [], {}
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", f"127.0.0.1:{server.server_port}")
@@ -59,7 +59,7 @@ def publisher(server):
 def test_events_of_a_topic_go_in_one_request_as_they_are_read_again(server, publisher):
     sent = [envelope(JobStarted(f"job_{number}", "backfill" if number else "live")) for number in range(3)]
     assert publisher.publish(sent) == [True] * 3
-    [(path, messages)] = server.asked
+    [(path, messages)] = server.request_log
     assert path == "/v1/projects/revisit-lakes/topics/job.started:publish"
     assert [wire.decode(base64.b64decode(message["data"], validate=True)) for message in messages] == [wire.decode(one.encode()) for one in sent]
     assert messages[0]["attributes"] == {"type": "io.revisit.job.started", "subject": "job_0", "hops": "0", "trace": sent[0].id, "lane": "live"}
@@ -67,23 +67,23 @@ def test_events_of_a_topic_go_in_one_request_as_they_are_read_again(server, publ
 
 
 def test_more_events_than_one_request_takes_go_in_several(server, publisher, monkeypatch):
-    monkeypatch.setattr(publishing, "AT_ONCE", 2)
+    monkeypatch.setattr(publishing, "MAX_BATCH_EVENTS", 2)
     assert publisher.publish([envelope(JobStarted(f"job_{number}")) for number in range(5)]) == [True] * 5
-    assert [len(messages) for _, messages in server.asked] == [2, 2, 1]
+    assert [len(messages) for _, messages in server.request_log] == [2, 2, 1]
 
 
 def test_what_may_mend_is_tried_again_and_what_will_not_is_left_without_the_others(server, publisher, caplog):
     server.statuses |= {"job.started": [503, 429, 500], "job.finished": [403]}
     sent = [envelope(JobFinished("job_1")), envelope(JobStarted("job_2")), envelope(JobFinished("job_3"))]
     assert publisher.publish(sent) == [False, True, False]
-    asked = [path.rpartition("/")[2] for path, _ in server.asked]
+    asked = [path.rpartition("/")[2] for path, _ in server.request_log]
     assert (asked.count("job.started:publish"), asked.count("job.finished:publish")) == (4, 1)
     assert "job.finished job_3 waits in the outbox" in caplog.text and "grant it roles/pubsub.publisher" in caplog.text
 
 
 def test_a_service_that_does_not_answer_is_given_up_in_time(monkeypatch, caplog):
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", f"127.0.0.1:{free_port()}")
-    monkeypatch.setattr(publishing, "SECONDS", 0.6)
+    monkeypatch.setattr(publishing, "PUBLISH_TIMEOUT_S", 0.6)
     assert Publisher(Settings("revisit-lakes")).publish([envelope(JobStarted("job_1"))]) == [False]
     assert "job.started job_1 waits in the outbox: Pub/Sub does not answer for the topic job.started of project revisit-lakes" in caplog.text
 

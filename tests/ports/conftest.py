@@ -9,13 +9,13 @@ import pytest
 
 from emulators import new_project
 from revisit.ports.backend import Backend
-from revisit.ports.envelope import Envelope, decode
-from revisit.ports.topology import HEARS
+from revisit.ports.cloudevents import Envelope, decode
+from revisit.ports.topology import TRIGGER_TOPICS
 from samples import StoppedClock
 
 
 @dataclass(frozen=True)
-class Place:
+class BackendFactory:
     """Where backends can be opened, several on the same state."""
 
     name: str
@@ -26,25 +26,25 @@ class Place:
 
 
 @contextmanager
-def local(request: pytest.FixtureRequest) -> Iterator[Place]:
+def local_factory(request: pytest.FixtureRequest) -> Iterator[BackendFactory]:
     from revisit.adapters.local.backend import local_backend, local_queue
 
     clock, tmp_path = StoppedClock(), request.getfixturevalue("tmp_path")
-    yield Place("local", lambda: local_backend(tmp_path / "data", now=clock), clock,
-                lambda backend: [decode(message.body) for message in local_queue(backend).lease(tuple(HEARS), 1000, lease_s=0)])
+    yield BackendFactory("local", lambda: local_backend(tmp_path / "data", now=clock), clock,
+                lambda backend: [decode(message.body) for message in local_queue(backend).lease(tuple(TRIGGER_TOPICS), 1000, lease_s=0)])
 
 
 @contextmanager
-def gcp(request: pytest.FixtureRequest) -> Iterator[Place]:
+def gcp_factory(request: pytest.FixtureRequest) -> Iterator[BackendFactory]:
     from emulators.bigquery import create_catalog
-    from emulators.project import lay_out, pulled
+    from emulators.project import create_topics, pull_events
     from emulators.storage import create_bucket
     from revisit.adapters.gcp.backend import gcp_backend
     from revisit.adapters.gcp.settings import Settings
 
     google = request.getfixturevalue("google")
     clock, settings = StoppedClock(), Settings(new_project())
-    lay_out(settings.project)
+    create_topics(settings.project)
     create_bucket(google["STORAGE_EMULATOR_HOST"].host, settings.bucket)
     tables = cache(lambda: create_catalog(settings))  # few questions are about them, and they take a while to make
 
@@ -52,29 +52,29 @@ def gcp(request: pytest.FixtureRequest) -> Iterator[Place]:
         backend = gcp_backend(settings, clock)
         return replace(backend, catalog=lambda: (tables(), backend.catalog())[1])
 
-    yield Place("gcp", opened, clock, lambda _: pulled(settings.project))
+    yield BackendFactory("gcp", opened, clock, lambda _: pull_events(settings.project))
 
 
-PLACES = {"local": local, "gcp": gcp}
+BACKENDS = {"local": local_factory, "gcp": gcp_factory}
 
 
-@pytest.fixture(params=PLACES)
-def place(request: pytest.FixtureRequest) -> Iterator[Place]:
-    with PLACES[request.param](request) as place:
+@pytest.fixture(params=BACKENDS)
+def backend_factory(request: pytest.FixtureRequest) -> Iterator[BackendFactory]:
+    with BACKENDS[request.param](request) as place:
         yield place
 
 
 @pytest.fixture
-def backend(place: Place) -> Backend:
+def backend(place: BackendFactory) -> Backend:
     return place.open()
 
 
 @pytest.fixture
-def clock(place: Place) -> StoppedClock:
+def clock(place: BackendFactory) -> StoppedClock:
     return place.clock
 
 
 @pytest.fixture
-def queued(place: Place, backend: Backend) -> Callable[[], list[Envelope]]:
+def queued(place: BackendFactory, backend: Backend) -> Callable[[], list[Envelope]]:
     """The events that are on their way."""
     return lambda: place.queued(backend)

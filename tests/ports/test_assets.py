@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from revisit.errors import BadInput, NotFound
+from revisit.errors import InvalidInputError, NotFoundError
 
 
 def made(backend, content: bytes, name: str = "made.tif") -> Path:
@@ -60,7 +60,7 @@ def test_what_is_removed_is_gone_and_what_is_called_alike_stays(backend):
         backend.assets.store(made(backend, path.encode()), path, "image/tiff")
     assert [backend.assets.remove(path) for path in ("jobs/a", "jobs/a", "jobs/b/NDVI.tif", "jobs/b/NDVI.tif/x", "jobs/none", "jobs/a.ti")] == [2, 0, 1, 0, 0, 0]
     for path in (paths[0], paths[1], paths[4]):
-        with pytest.raises(NotFound):
+        with pytest.raises(NotFoundError):
             backend.assets.read(path)
     assert [backend.assets.read(path) for path in (paths[2], paths[3])] == [paths[2].encode(), paths[3].encode()]
     again = backend.assets.store(made(backend, b"anew"), "jobs/a/NDVI.tif", "image/tiff")
@@ -83,7 +83,7 @@ def test_threads_that_remove_the_same_take_each_file_away_once(backend):
 def test_what_was_never_stored_is_not_found(backend):
     backend.assets.store(made(backend, b"x"), "a/b.tif", "image/tiff")
     for path in ("a/c.tif", "a", "a/b.tif/c"):
-        with pytest.raises(NotFound, match=path):
+        with pytest.raises(NotFoundError, match=path):
             backend.assets.read(path)
 
 
@@ -93,7 +93,7 @@ def test_a_path_that_could_lead_elsewhere_is_refused(backend, path):
     file = made(backend, b"x")
     for refused in (lambda: backend.assets.store(file, path, "image/tiff"), lambda: backend.assets.read(path), lambda: backend.assets.locate(path),
                     lambda: backend.assets.remove(path)):
-        with pytest.raises(BadInput, match="is not the path of an asset"):
+        with pytest.raises(InvalidInputError, match="is not the path of an asset"):
             refused()
     assert file.exists()
 

@@ -9,11 +9,11 @@ from revisit.domain.job import Job, job_id
 from revisit.domain.order import Order
 from revisit.domain.recipe import Recipe
 from revisit.domain.usage import Usage, usage_id
-from revisit.errors import BadInput, TooMany
+from revisit.errors import InvalidInputError, QuotaExceededError
 from revisit.services.accounts import limits
-from revisit.services.accounts.quotas import used
-from revisit.services.orders.create import place as put_order
-from revisit.services.subscriptions.create import subscribe
+from revisit.services.accounts.quotas import get_usage
+from revisit.services.orders.create import write_order as put_order
+from revisit.services.subscriptions.create import create_subscription
 
 NDVI = Recipe(indices=("NDVI",))
 
@@ -26,7 +26,7 @@ def order_of_one(backend, name: str, owner: str = "ann") -> str:
     try:
         put_order(backend, asked, [job])
         return "placed"
-    except TooMany as error:
+    except QuotaExceededError as error:
         return f"{error.used} of {error.limit}"
 
 
@@ -40,7 +40,7 @@ def test_no_more_jobs_are_begun_in_a_day_than_the_plan_has(place, monkeypatch):
     with ThreadPoolExecutor(ASKING) as pool:
         came = list(pool.map(lambda number: order_of_one(backend, str(number)), range(ASKING)))
     assert came.count("placed") == ROOM and came.count(f"{ROOM} of {ROOM}") == ASKING - ROOM
-    assert backend.records.count(Order, owner="ann") == ROOM == used(backend, "ann")["jobs_a_day"]
+    assert backend.records.count(Order, owner="ann") == ROOM == get_usage(backend, "ann")["jobs_a_day"]
     assert sum(backend.records.get(Usage, usage_id("ann")).jobs.values()) == ROOM
 
 
@@ -53,12 +53,12 @@ def test_no_more_orders_run_at_once_than_the_plan_has(place):
 
 def test_no_more_is_watched_at_once_than_the_plan_has(place, monkeypatch):
     monkeypatch.setitem(limits.PLANS, "free", replace(limits.PLANS["free"], subscriptions=ROOM))
-    backend, field = place.open(), AOI.of(FIELD)
+    backend, field = place.open(), AOI.from_normalized(FIELD)
 
     def watch(number: int) -> bool:
         try:
-            return bool(subscribe(backend, field, f"field {number}", NDVI, owner="ann"))
-        except BadInput:
+            return bool(create_subscription(backend, field, f"field {number}", NDVI, owner="ann"))
+        except InvalidInputError:
             return False
 
     with ThreadPoolExecutor(ASKING) as pool:
@@ -69,4 +69,4 @@ def test_one_owner_takes_nothing_of_anothers_places_and_nothing_is_counted_on_on
     assert [order_of_one(backend, f"ann {number}") for number in range(3)] == ["placed", "placed", "2 of 2"]
     assert order_of_one(backend, "bob 1", "bob") == "placed"
     assert [order_of_one(backend, f"local {number}", "local") for number in range(5)] == ["placed"] * 5
-    assert backend.records.get(Usage, usage_id("local")) is None and used(backend, "local") == {}
+    assert backend.records.get(Usage, usage_id("local")) is None and get_usage(backend, "local") == {}

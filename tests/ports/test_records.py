@@ -8,7 +8,7 @@ from revisit.domain.order import Order
 from revisit.domain.recipe import Recipe
 from revisit.domain.subscription import Subscription
 from revisit.ports.system_records import Announced, SourceState
-from samples import NOON, SQUARE, alert, delivery, subscription
+from samples import NOON, SQUARE_AOI, alert, delivery, subscription
 
 
 def put(backend, *records):
@@ -102,7 +102,7 @@ def test_a_find_by_a_field_that_is_not_indexed_is_refused(backend):
 
 def test_a_record_of_100_kb_is_kept_whole(backend):
     ring = [[10 + number * 1e-5, 45.0] for number in range(5000)]
-    order = Order("order_1", {**SQUARE, "coordinates": [ring]}, Recipe(indices=("NDVI",)), NOON, jobs=tuple(f"job_{n}" for n in range(500)))
+    order = Order("order_1", {**SQUARE_AOI, "coordinates": [ring]}, Recipe(indices=("NDVI",)), NOON, jobs=tuple(f"job_{n}" for n in range(500)))
     put(backend, order)
     assert backend.records.get(Order, "order_1") == order
 

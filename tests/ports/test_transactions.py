@@ -18,7 +18,7 @@ def test_threads_that_count_up_one_record_lose_nothing(place):
     def count_up(transaction):
         wish = transaction.get(Subscription, "sub_1")
         transaction.put(alert(number=wish.alerts + 1, acquisition=f"acquisition {wish.alerts + 1}"))
-        transaction.put(wish.updated(alerts=wish.alerts + 1))
+        transaction.put(wish.with_changes(alerts=wish.alerts + 1))
 
     def work(records):
         for _ in range(rounds):
@@ -41,14 +41,14 @@ def test_what_work_raises_undoes_everything_it_did(backend, queued):
     def work(transaction):
         transaction.put(delivery("d2"))
         transaction.delete(Delivery, "d1")
-        transaction.mark("m")
+        transaction.add_dedupe_key("m")
         transaction.send(envelope(JobFinished("job_1")))
         raise KeyError("halfway")
 
     with pytest.raises(KeyError, match="halfway"):
         backend.records.transact(work)
     assert [record.id for record in backend.records.find(Delivery)] == ["d1"]
-    assert not backend.records.transact(lambda transaction: transaction.marked("m"))
+    assert not backend.records.transact(lambda transaction: transaction.has_dedupe_key("m"))
     assert queued() == []
 
 
@@ -72,7 +72,7 @@ def test_a_read_after_the_first_write_is_refused_and_undone(backend):
     with pytest.raises(RuntimeError, match="before its first write"):
         backend.records.transact(work)
     with pytest.raises(RuntimeError, match="before its first write"):
-        backend.records.transact(lambda transaction: (transaction.mark("m"), transaction.marked("m")))
+        backend.records.transact(lambda transaction: (transaction.add_dedupe_key("m"), transaction.has_dedupe_key("m")))
     assert backend.records.get(Delivery, "d1") is None
 
 
@@ -98,35 +98,35 @@ def test_the_result_of_work_is_handed_back(backend):
 
 
 def test_a_mark_is_set_once_and_for_all_who_ask(place):
-    place.open().records.transact(lambda transaction: transaction.mark("deliver:event_1"))
+    place.open().records.transact(lambda transaction: transaction.add_dedupe_key("deliver:event_1"))
     other = place.open().records
-    assert other.transact(lambda transaction: transaction.marked("deliver:event_1"))
-    assert not other.transact(lambda transaction: transaction.marked("deliver:event_2"))
-    other.transact(lambda transaction: transaction.mark("deliver:event_1"))
+    assert other.transact(lambda transaction: transaction.has_dedupe_key("deliver:event_1"))
+    assert not other.transact(lambda transaction: transaction.has_dedupe_key("deliver:event_2"))
+    other.transact(lambda transaction: transaction.add_dedupe_key("deliver:event_1"))
 
 
 def test_marks_are_kept_for_30_days_and_not_forever(backend, clock):
     records, days = backend.records, 86_400
-    records.transact(lambda transaction: transaction.mark("old"))
+    records.transact(lambda transaction: transaction.add_dedupe_key("old"))
     clock.advance(29 * days)
-    records.transact(lambda transaction: transaction.mark("new"))
-    assert records.transact(lambda transaction: transaction.marked("old"))
+    records.transact(lambda transaction: transaction.add_dedupe_key("new"))
+    assert records.transact(lambda transaction: transaction.has_dedupe_key("old"))
     clock.advance(2 * days)
-    records.transact(lambda transaction: transaction.mark("newer"))
-    assert not records.transact(lambda transaction: transaction.marked("old"))
-    assert records.transact(lambda transaction: transaction.marked("new"))
+    records.transact(lambda transaction: transaction.add_dedupe_key("newer"))
+    assert not records.transact(lambda transaction: transaction.has_dedupe_key("old"))
+    assert records.transact(lambda transaction: transaction.has_dedupe_key("new"))
 
 
 def test_a_handler_that_ran_to_its_end_does_nothing_when_it_runs_again(backend):
-    handling = backend.handling(envelope(JobFinished("job_1")), "deliver")
+    handling = backend.with_cause(envelope(JobFinished("job_1")), "deliver")
     assert handling.commit(lambda commit: commit.put(delivery("d1")) or "done") == "done"
     assert handling.commit(lambda commit: commit.put(delivery("d2")) or "done") is None
     assert [record.id for record in backend.records.find(Delivery)] == ["d1"]
-    assert backend.handling(envelope(JobFinished("job_2")), "deliver").commit(lambda commit: "done") == "done"
+    assert backend.with_cause(envelope(JobFinished("job_2")), "deliver").commit(lambda commit: "done") == "done"
 
 
 def test_an_event_is_queued_with_its_effect_or_not_at_all(backend, queued):
-    backend.handling(envelope(JobFinished("job_0")), "index").commit(
+    backend.with_cause(envelope(JobFinished("job_0")), "index").commit(
         lambda commit: (commit.put(delivery("d1")), commit.emit(JobFinished("job_1"))))
     assert [sent.event for sent in queued()] == [JobFinished("job_1")]
     assert queued()[0].path == (JobFinished.topic,) and queued()[0].hops == 1

@@ -4,10 +4,10 @@ import json
 import re
 from pathlib import Path
 
-from terraform.offline import Plan
+from terraform.terraform_runner import Plan
 
-ALLOWED = Path(__file__).parent / "iam.txt"
-WHERE = {
+ALLOWED_FILE = Path(__file__).parent / "iam.txt"
+GRANT_TARGETS = {
     "google_artifact_registry_repository_iam_member": ("images", "repository"),
     "google_bigquery_dataset_iam_member": ("dataset", "dataset_id"),
     "google_cloud_run_v2_service_iam_member": ("service", "name"),
@@ -19,18 +19,18 @@ WHERE = {
     "google_storage_bucket_iam_member": ("bucket", "bucket"),
 }
 """Resources that grant a role, and the attribute that says on what."""
-PUBLIC = {("service revisit-api", "roles/run.invoker"), ("bucket revisit-lakes-revisit-site", "roles/storage.legacyObjectReader")}
+PUBLIC_GRANTS = {("service revisit-api", "roles/run.invoker"), ("bucket revisit-lakes-revisit-site", "roles/storage.legacyObjectReader")}
 SECRET = re.compile(r"whsec_|-----BEGIN|AIza[\w-]{30}|ya29\.|smtps?://\w+:\w+@|rvt_\w+_|\"password\"", re.IGNORECASE)
 """What a secret that was written out would look like."""
 LONGEST_PUSH_S = 600
 
 
-def pairs(plan: Plan) -> set[str]:
+def granted_roles(plan: Plan) -> set[str]:
     """Who may do what where, a line each."""
     lines = set()
     for address, granted in plan.resources().items():
         if "role" in granted and "member" in granted:
-            kind, name = WHERE[address.partition(".")[0]]
+            kind, name = GRANT_TARGETS[address.partition(".")[0]]
             who = granted["member"].removeprefix("serviceAccount:").partition("@")[0]
             what = granted[name].rpartition("/")[2].partition("@")[0]
             only = f" if {granted['condition'][0]['expression']}" if granted.get("condition") else ""
@@ -38,37 +38,37 @@ def pairs(plan: Plan) -> set[str]:
     return lines
 
 
-def grants(plan: Plan) -> list[str]:
+def unlisted_grants(plan: Plan) -> list[str]:
     """Every grant is on the committed list, and every line of it is granted."""
-    allowed = {line for line in ALLOWED.read_text().splitlines() if line and not line.startswith("#")}
-    return [f"not on the list: {line}" for line in sorted(pairs(plan) - allowed)] + [f"no longer granted: {line}" for line in sorted(allowed - pairs(plan))]
+    allowed = {line for line in ALLOWED_FILE.read_text().splitlines() if line and not line.startswith("#")}
+    return [f"not on the list: {line}" for line in sorted(granted_roles(plan) - allowed)] + [f"no longer granted: {line}" for line in sorted(allowed - granted_roles(plan))]
 
 
-def wide(plan: Plan) -> list[str]:
+def broad_grants(plan: Plan) -> list[str]:
     """Nobody owns or edits the project, and the public gets the API and the page alone."""
     found = []
     for address, granted in plan.resources().items():
         if granted.get("role") in ("roles/owner", "roles/editor", "roles/viewer"):
             found.append(f"{address} grants {granted['role']}")
         if granted.get("member") in ("allUsers", "allAuthenticatedUsers"):
-            kind, name = WHERE[address.partition(".")[0]]
-            if (f"{kind} {granted[name]}", granted["role"]) not in PUBLIC:
+            kind, name = GRANT_TARGETS[address.partition(".")[0]]
+            if (f"{kind} {granted[name]}", granted["role"]) not in PUBLIC_GRANTS:
                 found.append(f"{address} lets the public in")
     # A policy or binding would take away what others grant; keys can be lost.
     kinds = {each.partition(".")[0] for each in plan.resources()}
     return found + [f"{kind} is used" for kind in sorted(kinds) if kind.endswith(("_iam_policy", "_iam_binding", "_account_key", "_hmac_key", "_api_key"))]
 
 
-def endless(plan: Plan) -> list[str]:
+def unbounded_retries(plan: Plan) -> list[str]:
     """Every function ends: its instances, its time, the tries of a message and their pace are bounded."""
     found = []
-    functions = plan.keyed("google_cloudfunctions2_function", "this")
+    functions = plan.resources_by_key("google_cloudfunctions2_function", "this")
     for name, function in functions.items():
         [config] = function["service_config"]
         found += [f"{name} has no {bound}" for bound in ("max_instance_count", "timeout_seconds", "max_instance_request_concurrency") if not config[bound]]
         if name != "api" and config["ingress_settings"] != "ALLOW_INTERNAL_ONLY":
             found.append(f"{name} is open to the internet")
-    for name, push in plan.keyed("google_pubsub_subscription", "push").items():
+    for name, push in plan.resources_by_key("google_pubsub_subscription", "push").items():
         timeout = functions[name.partition(".")[0]]["service_config"][0]["timeout_seconds"]
         if not timeout < push["ack_deadline_seconds"] <= LONGEST_PUSH_S:
             found.append(f"{name} is called again after {push['ack_deadline_seconds']} s, though it may take {timeout} s")
@@ -85,15 +85,15 @@ def endless(plan: Plan) -> list[str]:
     return found
 
 
-def forgetful(plan: Plan) -> list[str]:
+def expiring_subscriptions(plan: Plan) -> list[str]:
     """Subscriptions last, whether or not anything comes."""
     return [f"{address} expires" for address, values in plan.resources("google_pubsub_subscription").items()
             if not values["expiration_policy"] or values["expiration_policy"][0]["ttl"] != ""]
 
 
-def secrets(plan: Plan) -> list[str]:
+def exposed_secrets(plan: Plan) -> list[str]:
     """No secret is written out, and what Terraform puts anywhere it forgets: neither plan nor state holds it."""
-    written = plan.configured("google_secret_manager_secret_version")
+    written = plan.configured_expressions("google_secret_manager_secret_version")
     found = [f"{address} keeps a secret in the state" for address, given in written.items() if "secret_data_wo" not in given or "secret_data" in given]
     found += [f"{address} holds a secret" for address, values in plan.resources("google_secret_manager_secret_version").items()
               if values.get("secret_data_wo")]
@@ -101,4 +101,4 @@ def secrets(plan: Plan) -> list[str]:
                     if address.partition(".")[0] != "google_storage_bucket_object" and SECRET.search(json.dumps(values))]
 
 
-CHECKS = (grants, wide, endless, forgetful, secrets)
+CHECKS = (unlisted_grants, broad_grants, unbounded_retries, expiring_subscriptions, exposed_secrets)

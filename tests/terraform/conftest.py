@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from terraform.offline import Plan, Terraform, copied, providers
+from terraform.terraform_runner import Plan, Terraform, copy_configuration, run_providers
 
 SMALL = '{"include": ["revisit/__init__.py"], "exclude": []}'
 """What is vendored matters to `test_archive` only, and takes terraform many seconds."""
@@ -12,19 +12,19 @@ SMALL = '{"include": ["revisit/__init__.py"], "exclude": []}'
 
 @pytest.fixture(scope="session")
 def reattach():
-    with providers() as told:
+    with run_providers() as told:
         yield told
 
 
 @pytest.fixture
-def planted(reattach: str, tmp_path: Path):
+def scratch_deployment(reattach: str, tmp_path: Path):
     """A deployment of one's own to spoil."""
-    return small(tmp_path, reattach)
+    return make_small_deployment(tmp_path, reattach)
 
 
 @pytest.fixture(scope="session")
 def deployment(reattach: str, tmp_path_factory: pytest.TempPathFactory) -> Terraform:
-    return small(tmp_path_factory.mktemp("deployment"), reattach)
+    return make_small_deployment(tmp_path_factory.mktemp("deployment"), reattach)
 
 
 @pytest.fixture(scope="session")
@@ -32,8 +32,8 @@ def plan(deployment: Terraform) -> Plan:
     return deployment.plan()
 
 
-def small(folder: Path, reattach: str) -> Terraform:
-    terraform = Terraform(copied(folder), reattach)
+def make_small_deployment(folder: Path, reattach: str) -> Terraform:
+    terraform = Terraform(copy_configuration(folder), reattach)
     (terraform.folder / "archive.json").write_text(SMALL)
     assert terraform("init").status == 0
     return terraform

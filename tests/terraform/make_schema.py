@@ -94,7 +94,7 @@ def _type_set(kind: str, storage: str) -> Any:
     return SCALARS[storage] if kind == "simple" else [kind, SCALARS[re.match("string|number|boolean", storage)[0]]]
 
 
-def used(kind: str) -> set[str]:
+def used_types(kind: str) -> set[str]:
     """Names, less google_, of the resources or data sources that terraform/ uses."""
     return {name for file in TERRAFORM.glob("*.tf") for name in re.findall(rf'^{kind} "google_(\w+)"', file.read_text(), re.MULTILINE)}
 
@@ -115,8 +115,8 @@ def main(package: Path) -> None:
     del provider["attributes"]["alias"]  # terraform's own
     schema = {
         "provider": provider,
-        "resources": {f"google_{name}": schema_of(package, name, pascal(name)) for name in sorted(used("resource"))},
-        "data_sources": {f"google_{name}": schema_of(package, f"data_google_{name}", f"DataGoogle{pascal(name)}") for name in sorted(used("data"))},
+        "resources": {f"google_{name}": schema_of(package, name, pascal(name)) for name in sorted(used_types("resource"))},
+        "data_sources": {f"google_{name}": schema_of(package, f"data_google_{name}", f"DataGoogle{pascal(name)}") for name in sorted(used_types("data"))},
     }
     for path, fact in NOT_IN_THE_PACKAGE.items():
         section, kind, *within, name = path.split(".")

@@ -25,7 +25,7 @@ UNKNOWN = msgpack.ExtType(0, b"\0")
 NESTING = {"single": pb.Schema.NestedBlock.SINGLE, "list": pb.Schema.NestedBlock.LIST, "set": pb.Schema.NestedBlock.SET}
 FROM_PROVIDER = {"project": "project", "region": "region"}
 """Attributes that take the provider's own argument where they are not given."""
-READ = {"number": "123456789012"}
+DATA_SOURCE_VALUES = {"number": "123456789012"}
 """What a data source gives where a plan needs the right form."""
 WRITE_ONLY = b"\x58\x01"
 """The field `write_only = true` of an attribute, which the package `tf` does not know yet."""
@@ -40,13 +40,13 @@ class Provider(pb_grpc.ProviderServicer):
 
     def GetProviderSchema(self, request, context):  # noqa: N802  # the protocol names the methods
         return pb.GetProviderSchema.Response(
-            provider=pb.Schema(block=as_message(self.schema["provider"])),
-            resource_schemas={name: pb.Schema(block=as_message(block)) for name, block in self.schema["resources"].items()},
-            data_source_schemas={name: pb.Schema(block=as_message(block)) for name, block in self.schema["data_sources"].items()},
+            provider=pb.Schema(block=schema_message(self.schema["provider"])),
+            resource_schemas={name: pb.Schema(block=schema_message(block)) for name, block in self.schema["resources"].items()},
+            data_source_schemas={name: pb.Schema(block=schema_message(block)) for name, block in self.schema["data_sources"].items()},
         )
 
     def ConfigureProvider(self, request, context):  # noqa: N802
-        self.arguments = unpacked(request.config) or {}
+        self.arguments = decode_value(request.config) or {}
         return pb.ConfigureProvider.Response()
 
     def ValidateProviderConfig(self, request, context):  # noqa: N802
@@ -68,23 +68,23 @@ class Provider(pb_grpc.ProviderServicer):
         return pb.ReadResource.Response(new_state=request.current_state)
 
     def PlanResourceChange(self, request, context):  # noqa: N802
-        proposed = unpacked(request.proposed_new_state)
+        proposed = decode_value(request.proposed_new_state)
         if proposed is None:  # to be destroyed
             return pb.PlanResourceChange.Response(planned_state=request.proposed_new_state)
         if request.type_name == "google_service_account":
             # So does the provider itself: the address follows from the name.
             email = f"{proposed['account_id']}@{proposed['project'] or self.arguments['project']}.iam.gserviceaccount.com"
             proposed |= {"email": email, "member": f"serviceAccount:{email}"}
-        planned = self._filled(self.schema["resources"][request.type_name], proposed, lambda name: UNKNOWN)
-        return pb.PlanResourceChange.Response(planned_state=packed(planned))
+        planned = self._fill_computed(self.schema["resources"][request.type_name], proposed, lambda name: UNKNOWN)
+        return pb.PlanResourceChange.Response(planned_state=encode_value(planned))
 
     def ReadDataSource(self, request, context):  # noqa: N802
-        asked = unpacked(request.config)
+        asked = decode_value(request.config)
         digest = hashlib.sha256(repr(asked).encode()).hexdigest()[:32]
-        read = self._filled(self.schema["data_sources"][request.type_name], asked, lambda name: READ.get(name, digest), texts_only=True)
-        return pb.ReadDataSource.Response(state=packed(read))
+        read = self._fill_computed(self.schema["data_sources"][request.type_name], asked, lambda name: DATA_SOURCE_VALUES.get(name, digest), texts_only=True)
+        return pb.ReadDataSource.Response(state=encode_value(read))
 
-    def _filled(self, block: dict[str, Any], value: dict[str, Any], made: Any, texts_only: bool = False) -> dict[str, Any]:
+    def _fill_computed(self, block: dict[str, Any], value: dict[str, Any], make_value: Any, texts_only: bool = False) -> dict[str, Any]:
         """The value with every computed attribute that is not given filled in, and none that is write-only."""
         filled = dict(value)
         for name, (kind, flags) in block["attributes"].items():
@@ -93,16 +93,16 @@ class Provider(pb_grpc.ProviderServicer):
             if "c" in flags and filled[name] is None:
                 empty = {"number": 0, "bool": False}.get(kind, []) if isinstance(kind, str) else {} if kind[0] == "map" else []
                 default = self.arguments.get(FROM_PROVIDER.get(name, ""))
-                filled[name] = default or (made(name) if kind == "string" or not texts_only else empty)
+                filled[name] = default or (make_value(name) if kind == "string" or not texts_only else empty)
         for name, nested in block.get("blocks", {}).items():
             if isinstance(filled[name], list):
-                filled[name] = [self._filled(nested, each, made, texts_only) for each in filled[name]]
+                filled[name] = [self._fill_computed(nested, each, make_value, texts_only) for each in filled[name]]
             elif isinstance(filled[name], dict):
-                filled[name] = self._filled(nested, filled[name], made, texts_only)
+                filled[name] = self._fill_computed(nested, filled[name], make_value, texts_only)
         return filled
 
 
-def as_message(block: dict[str, Any]) -> pb.Schema.Block:
+def schema_message(block: dict[str, Any]) -> pb.Schema.Block:
     """A block of our schemas as the protocol writes it."""
     message = pb.Schema.Block()
     for name, (kind, flags) in block["attributes"].items():
@@ -111,17 +111,17 @@ def as_message(block: dict[str, Any]) -> pb.Schema.Block:
         if "w" in flags:
             attribute.MergeFromString(WRITE_ONLY)
     for name, nested in block.get("blocks", {}).items():
-        message.block_types.add(type_name=name, block=as_message(nested), nesting=NESTING[nested["nesting"]],
+        message.block_types.add(type_name=name, block=schema_message(nested), nesting=NESTING[nested["nesting"]],
                                 min_items=nested.get("min", 0), max_items=nested.get("max", 0))
     return message
 
 
-def unpacked(value: pb.DynamicValue) -> Any:
+def decode_value(value: pb.DynamicValue) -> Any:
     """A value as terraform sends it."""
     return msgpack.unpackb(value.msgpack, strict_map_key=False)
 
 
-def packed(value: Any) -> pb.DynamicValue:
+def encode_value(value: Any) -> pb.DynamicValue:
     """A value as terraform expects it."""
     return pb.DynamicValue(msgpack=msgpack.packb(value))
 

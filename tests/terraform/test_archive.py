@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from deploy.archive import vendored
+from deploy.function_archive import vendored_files
 from figures import figure
-from imports import ROOT, SHARED, module_files, reached
-from terraform.offline import Terraform, copied
+from import_graph import ROOT, SHARED, module_files, reachable_files
+from terraform.terraform_runner import Terraform, copy_configuration
 
 FUNCTIONS = sorted(path.parent.name for path in (ROOT / "functions").glob("*/main.py"))
 HOMES = ("revisit.adapters.local", "revisit.embedded", "revisit.cli", "revisit.demo", "revisit.__main__")
@@ -18,9 +18,9 @@ HOMES = ("revisit.adapters.local", "revisit.embedded", "revisit.cli", "revisit.d
 @pytest.fixture(scope="module")
 def archives(reattach: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
     """Function -> name in its archive -> content."""
-    terraform = Terraform(copied(tmp_path_factory.mktemp("archive")), reattach)
+    terraform = Terraform(copy_configuration(tmp_path_factory.mktemp("archive")), reattach)
     assert terraform("init").status == 0
-    asked = terraform.plan().read("archive_file")
+    asked = terraform.plan().data_sources("archive_file")
     return {name: {source["filename"]: source["content"] for source in values["source"]} for name, values in asked.items()}
 
 
@@ -37,7 +37,7 @@ def test_an_archive_holds_the_functions_own_files_as_they_are(function, archives
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_an_archive_holds_every_module_that_the_function_reaches(function, archives):
-    needed = reached(ROOT / "functions" / function / "main.py", but=HOMES)
+    needed = reachable_files(ROOT / "functions" / function / "main.py", excluded=HOMES)
     names = {str(path.relative_to(SHARED)) for path in needed if path.is_relative_to(SHARED)}
     assert names <= set(archives[function])
     assert "revisit/adapters/gcp/backend.py" in archives[function]
@@ -52,7 +52,7 @@ def test_an_archive_holds_nothing_of_the_homes_on_one_computer(function, archive
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_functions_are_tested_from_the_files_that_terraform_vendors(function, archives):
-    assert set(archives[function]) == vendored() | {"main.py", "requirements.txt"}
+    assert set(archives[function]) == vendored_files() | {"main.py", "requirements.txt"}
 
 
 def test_an_archive_is_all_of_the_package_but_the_homes(archives):

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from data import missing
+from data import skip_or_fail
 from figures import figure
-from terraform.offline import HERE, PYTHON, copied
+from terraform.terraform_runner import HERE, PYTHON, copy_configuration
 
 CHECKOV = PYTHON.with_name("checkov")
 
@@ -16,7 +16,7 @@ CHECKOV = PYTHON.with_name("checkov")
 def look(folder: Path) -> dict:
     """Everything that checkov says of a folder, asking nobody else."""
     if not CHECKOV.exists():
-        missing("checkov in .venv-terraform (`make setup-terraform`)")
+        skip_or_fail("checkov in .venv-terraform (`make setup-terraform`)")
     ran = subprocess.run([CHECKOV, "--directory", folder, "--framework", "terraform", "--skip-download", "--compact", "--output", "json"],
                          text=True, capture_output=True, timeout=240)
     return json.loads(ran.stdout)
@@ -34,7 +34,7 @@ def accepted() -> set[tuple[str, str]]:
 
 @pytest.fixture(scope="module")
 def said(tmp_path_factory: pytest.TempPathFactory) -> dict:
-    return look(copied(tmp_path_factory.mktemp("checkov")))
+    return look(copy_configuration(tmp_path_factory.mktemp("checkov")))
 
 
 def test_checkov_finds_what_is_accepted_and_nothing_else(said):
@@ -46,7 +46,7 @@ def test_checkov_finds_what_is_accepted_and_nothing_else(said):
 
 
 def test_checkov_finds_what_is_planted(tmp_path: Path):
-    folder = copied(tmp_path)
+    folder = copy_configuration(tmp_path)
     path = folder / "results.tf"
     assert "uniform_bucket_level_access = true" in path.read_text()
     path.write_text(path.read_text().replace("uniform_bucket_level_access = true", "uniform_bucket_level_access = false"))

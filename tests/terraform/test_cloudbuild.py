@@ -12,11 +12,11 @@ import pytest
 import yaml
 from werkzeug.serving import make_server
 
-from imports import ROOT
+from import_graph import ROOT
 from revisit.adapters.local.backend import local_backend
 from revisit.api import create_app
-from revisit.errors import Unknown
-from revisit.ports.authenticator import SignIn
+from revisit.errors import UnauthenticatedError
+from revisit.ports.authenticator import Authenticator
 
 FILE = ROOT / "cloudbuild.yaml"
 BUILD = yaml.safe_load(FILE.read_text())
@@ -122,9 +122,9 @@ def test_smoke_tells_a_deployment_that_is_right_from_one_that_is_not(what, spoil
 
 def test_smoke_finds_the_real_api_as_it_should_be(tmp_path):
     def unknown(token):
-        raise Unknown("sign in again")
+        raise UnauthenticatedError("sign in again")
 
-    backend = replace(local_backend(tmp_path / "data"), sign_in=SignIn(unknown))
+    backend = replace(local_backend(tmp_path / "data"), authenticator=Authenticator(unknown))
     server = make_server("127.0.0.1", 0, create_app(backend, web=tmp_path / "no-page"), threaded=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     address = f"http://127.0.0.1:{server.server_port}"

@@ -7,16 +7,16 @@ import re
 import pytest
 
 from figures import figure
-from imports import ROOT, SHARED, reached
-from revisit.adapters.gcp.settings import SIGNING_KEY
-from revisit.chain.refresh import SILENT
-from revisit.domain.clock import rfc3339
+from import_graph import ROOT, SHARED, reachable_files
+from revisit.adapters.gcp.settings import SIGNING_KEY_VARIABLE
+from revisit.chain.refresh import STALE_AFTER
+from revisit.domain.clock import format_rfc3339
 from revisit.domain.events import EVENTS
-from revisit.ports import envelope as wire
-from revisit.ports.topology import HEARS, PORTS, TICKS, hearers
+from revisit.ports import cloudevents as wire
+from revisit.ports.topology import PORTS, SCHEDULED_TOPICS, TRIGGER_TOPICS, functions_for
 from terraform import checks
-from terraform.make_schema import used
-from terraform.offline import ARGUMENTS, HERE, Plan, Terraform
+from terraform.make_schema import used_types
+from terraform.terraform_runner import ARGUMENTS, HERE, Plan, Terraform
 
 TERRAFORM = ROOT / "terraform"
 FUNCTIONS = sorted(path.parent.name for path in (ROOT / "functions").glob("*/main.py"))
@@ -30,14 +30,14 @@ def test_files_are_formatted_and_valid(deployment: Terraform):
 
 def test_the_schema_at_hand_is_of_what_is_used_and_no_more():
     schema = json.loads((HERE / "schemas" / "google.json").read_text())
-    assert set(schema["resources"]) == {f"google_{name}" for name in used("resource")}
-    assert set(schema["data_sources"]) == {f"google_{name}" for name in used("data")}
+    assert set(schema["resources"]) == {f"google_{name}" for name in used_types("resource")}
+    assert set(schema["data_sources"]) == {f"google_{name}" for name in used_types("data")}
 
 
 def test_terraforms_own_tests_pass(deployment: Terraform):
     ran = deployment("test")
-    assert ran.status == 0, ran.said
-    passed, failed = map(int, re.search(r"(\d+) passed, (\d+) failed", ran.said).groups())
+    assert ran.status == 0, ran.output
+    passed, failed = map(int, re.search(r"(\d+) passed, (\d+) failed", ran.output).groups())
     assert (passed, failed) == ((TERRAFORM / "tests" / "deployment.tftest.hcl").read_text().count('\nrun "'), 0)
     figure("terraform test", f"{passed} runs passed")
 
@@ -48,12 +48,12 @@ def test_the_plan_holds_to(check, plan: Plan):
 
 
 def test_every_topic_named_in_code_is_planned_and_no_other(plan: Plan):
-    assert set(plan.keyed("google_pubsub_topic", "event")) == set(EVENTS)
+    assert set(plan.resources_by_key("google_pubsub_topic", "event")) == set(EVENTS)
     assert {topic["name"] for topic in plan.resources("google_pubsub_topic").values()} == {*EVENTS, "dead-letters"}
 
 
 def test_every_function_is_planned_with_an_account_of_its_own(plan: Plan):
-    functions = plan.keyed("google_cloudfunctions2_function", "this")
+    functions = plan.resources_by_key("google_cloudfunctions2_function", "this")
     assert sorted(functions) == FUNCTIONS
     assert {name: function["build_config"][0]["entry_point"] for name, function in functions.items()} == {name: name for name in FUNCTIONS}
     accounts = {function["service_config"][0]["service_account_email"] for function in functions.values()}
@@ -61,15 +61,15 @@ def test_every_function_is_planned_with_an_account_of_its_own(plan: Plan):
 
 
 def test_topics_are_pushed_to_the_functions_that_hear_them(plan: Plan):
-    pushes = plan.keyed("google_pubsub_subscription", "push")
+    pushes = plan.resources_by_key("google_pubsub_subscription", "push")
     carried = {(name.partition(".")[0], push["topic"]) for name, push in pushes.items()}
-    assert carried == {(function, topic) for topic in EVENTS for function in hearers(topic)}
-    assert carried == {*HEARS.items(), *TICKS.items()}
+    assert carried == {(function, topic) for topic in EVENTS for function in functions_for(topic)}
+    assert carried == {*TRIGGER_TOPICS.items(), *SCHEDULED_TOPICS.items()}
 
 
 def test_a_message_of_any_lane_goes_through_one_subscription(plan: Plan):
     for topic in EVENTS:
-        filters = [push["filter"] for push in plan.keyed("google_pubsub_subscription", "push").values() if push["topic"] == topic]
+        filters = [push["filter"] for push in plan.resources_by_key("google_pubsub_subscription", "push").values() if push["topic"] == topic]
         for attributes in ({"lane": "live"}, {"lane": "backfill"}, {}):
             assert sum(_passes(each, attributes) for each in filters) == 1, (topic, attributes)
 
@@ -82,8 +82,8 @@ def _passes(text: str | None, attributes: dict[str, str]) -> bool:
 
 
 def test_ticks_are_events_that_the_code_reads(plan: Plan):
-    ticks = plan.keyed("google_cloud_scheduler_job", "tick")
-    assert set(ticks) == set(TICKS.values())
+    ticks = plan.resources_by_key("google_cloud_scheduler_job", "tick")
+    assert set(ticks) == set(SCHEDULED_TOPICS.values())
     for topic, job in ticks.items():
         [target] = job["pubsub_target"]
         assert target["topic_name"] == f"projects/revisit-lakes/topics/{topic}"
@@ -91,7 +91,7 @@ def test_ticks_are_events_that_the_code_reads(plan: Plan):
         published = "2026-03-01T10:15:00.250Z"
         envelope = wire.from_push({"data": target["data"], "attributes": target["attributes"], "publishTime": published})
         assert type(envelope.event) is EVENTS[topic]
-        assert (rfc3339(envelope.time)[:19], envelope.event.at[:19]) == (published[:19], published[:19])
+        assert (format_rfc3339(envelope.time)[:19], envelope.event.at[:19]) == (published[:19], published[:19])
         assert json.loads(base64.b64decode(target["data"])) == {"data": {}, "type": f"io.revisit.{topic}"}
 
 
@@ -99,7 +99,7 @@ def test_deliver_alone_takes_the_dead_letters_which_last_a_week(plan: Plan):
     letters = plan.resources("google_pubsub_subscription")["google_pubsub_subscription.dead_letters"]
     assert (letters["name"], letters["topic"], letters["message_retention_duration"]) == ("dead-letters", "dead-letters", "604800s")
     assert letters["push_config"] == []
-    assert {pair for pair in checks.pairs(plan) if pair.endswith("subscription dead-letters")} == {
+    assert {pair for pair in checks.granted_roles(plan) if pair.endswith("subscription dead-letters")} == {
         "revisit-deliver  roles/pubsub.subscriber  subscription dead-letters"}
 
 
@@ -109,20 +109,20 @@ def test_deliver_alone_takes_the_dead_letters_which_last_a_week(plan: Plan):
     ("assets", {"roles/storage.objectUser", "roles/storage.objectViewer"}),
 ])
 def test_a_function_may_use_what_its_ports_need_and_no_other_may(port, roles, plan: Plan):
-    granted = {pair.split()[0].removeprefix("revisit-") for pair in checks.pairs(plan) if pair.split()[1] in roles}
+    granted = {pair.split()[0].removeprefix("revisit-") for pair in checks.granted_roles(plan) if pair.split()[1] in roles}
     assert granted - {"build"} == {function for function, ports in PORTS.items() if port in ports}
 
 
 def test_those_who_sign_are_handed_the_key_and_nobody_else(plan: Plan):
     """A function signs whose code comes to what derives secrets; the settings, which all read, do not count."""
     signing = {name for name in FUNCTIONS
-               if SHARED / "revisit" / "signing_key.py" in reached(ROOT / "functions" / name / "main.py", but=("revisit.adapters.gcp", "revisit.adapters.local"))}
+               if SHARED / "revisit" / "signing_key.py" in reachable_files(ROOT / "functions" / name / "main.py", excluded=("revisit.adapters.gcp", "revisit.adapters.local"))}
     handed = {name: function["service_config"][0]["secret_environment_variables"] for name, function in
-              plan.keyed("google_cloudfunctions2_function", "this").items()}
+              plan.resources_by_key("google_cloudfunctions2_function", "this").items()}
     assert {name for name, secrets in handed.items() if secrets} == signing == {"api", "deliver"}
     for name in signing:
         [secret] = handed[name]
-        assert (secret["key"], secret["secret"], secret["project_id"]) == (SIGNING_KEY, "revisit-signing-key", "123456789012")
+        assert (secret["key"], secret["secret"], secret["project_id"]) == (SIGNING_KEY_VARIABLE, "revisit-signing-key", "123456789012")
     assert all("secret_environment_variables" in change["change"]["after_unknown"]["service_config"][0] for change in plan.raw["resource_changes"]
                if change["type"] == "google_cloudfunctions2_function" and change["index"] in signing)
 
@@ -145,15 +145,15 @@ def test_names_are_those_that_google_takes(plan: Plan):
 
 
 def test_environment_is_what_the_settings_read(plan: Plan):
-    from revisit.adapters.gcp.settings import settings
+    from revisit.adapters.gcp.settings import read_settings
 
-    for function in plan.keyed("google_cloudfunctions2_function", "this").values():
+    for function in plan.resources_by_key("google_cloudfunctions2_function", "this").values():
         # Named after what is made, the bucket and others are known at once; nothing of it is a secret.
-        place = settings(function["service_config"][0]["environment_variables"])
+        place = read_settings(function["service_config"][0]["environment_variables"])
         assert (place.project, place.bucket, place.database, place.dataset) == ("revisit-lakes", "revisit-lakes-revisit-results", "(default)", "revisit")
         assert (place.location, place.signer) == ("europe-west1", "revisit-api@revisit-lakes.iam.gserviceaccount.com")
         assert place.base_url == "https://revisit-api-123456789012.europe-west1.run.app"
-        assert place.sites == ("https://revisit-lakes-revisit-site.storage.googleapis.com",)
+        assert place.allowed_origins == ("https://revisit-lakes-revisit-site.storage.googleapis.com",)
         assert len(place.sources) == 1
 
 
@@ -183,7 +183,7 @@ def test_the_catalogs_tables_have_the_columns_that_the_code_asks_for(plan: Plan)
     from revisit.adapters.gcp.catalog_sql import Tables
     from revisit.ports.catalog_schema import SCHEMA
 
-    tables = plan.keyed("google_bigquery_table", "this")
+    tables = plan.resources_by_key("google_bigquery_table", "this")
     assert set(tables) == {field.name for field in fields(Tables)}
     columns = {column["name"]: column["type"] for column in json.loads(tables["product"]["schema"])}
     assert set(SCHEMA.names) <= set(columns)
@@ -208,7 +208,7 @@ def test_results_are_read_by_pages_and_forgotten(plan: Plan):
 
 
 def test_every_file_of_the_page_is_published_as_what_it_is(plan: Plan):
-    pages = plan.keyed("google_storage_bucket_object", "page")
+    pages = plan.resources_by_key("google_storage_bucket_object", "page")
     assert {*pages, "config.js"} == {str(path.relative_to(ROOT / "web")) for path in (ROOT / "web").rglob("*") if path.is_file()} | {"config.js"}
     assert {page["content_type"] for name, page in pages.items() if name.endswith(".js")} == {"text/javascript"}
     config = plan.resources("google_storage_bucket_object")["google_storage_bucket_object.config"]
@@ -223,11 +223,11 @@ def test_operations_are_told_of_what_goes_wrong(plan: Plan):
     assert {"Revisit: dead-letters", "Revisit: late", "Revisit: source stale", "Revisit: source silent", "Revisit: errors"} <= set(policies)
     assert all(policy["documentation"][0]["content"] for policy in policies.values())
     [silent] = policies["Revisit: source silent"]["conditions"][0]["condition_matched_log"]
-    assert f"jsonPayload.silent_hours>{SILENT.total_seconds() / 3600:.0f}" in silent["filter"]
+    assert f"jsonPayload.silent_hours>{STALE_AFTER.total_seconds() / 3600:.0f}" in silent["filter"]
     [late] = policies["Revisit: late"]["conditions"][0]["condition_threshold"]
     assert (late["threshold_value"], late["comparison"]) == (900, "COMPARISON_GT")
     watched = re.search(r'full_match\("(.*)"\)', late["filter"])[1].replace("\\\\", "\\")
-    names = plan.keyed("google_pubsub_subscription", "push")
+    names = plan.resources_by_key("google_pubsub_subscription", "push")
     assert {name for name in names if re.fullmatch(watched, name)} == {name for name in names if not name.endswith(".backfill")}
     [budget] = plan.resources("google_billing_budget").values()
     assert [rule["threshold_percent"] for rule in budget["threshold_rules"]] == [0.5, 0.9, 1]
@@ -241,7 +241,7 @@ def test_metrics_count_the_lines_that_functions_write(plan: Plan):
 
     [metric] = plan.resources("google_logging_metric").values()
     source = (ROOT / "shared" / "revisit" / "runtime.py").read_text()
-    assert runtime.JsonLines
+    assert runtime.JsonFormatter
     for name in re.findall(r"jsonPayload\.(\w+)", metric["filter"] + json.dumps(metric["label_extractors"])):
         assert f'"{name}":' in source
     for outcome in re.search(r"\^\(([^)]*)\)", metric["label_extractors"]["outcome"])[1].split("|"):
@@ -270,5 +270,5 @@ def test_variables_and_outputs_are_described_and_in_order():
 
 def test_figures_of_the_plan(plan: Plan):
     figure("terraform: resources planned", str(len(plan.resources())))
-    figure("terraform: (account, role, resource) on the list", str(len(checks.pairs(plan))))
+    figure("terraform: (account, role, resource) on the list", str(len(checks.granted_roles(plan))))
     assert {"create"} == {action for change in plan.raw["resource_changes"] if change["mode"] == "managed" for action in change["change"]["actions"]}

@@ -9,17 +9,17 @@ from revisit.ports.backend import Backend
 if TYPE_CHECKING:
     from flask import Flask
 
-    from revisit.api.http.request_context import Identify, Route
+    from revisit.api.http.request_context import RequestAuthenticator, Route
 
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 """Names of this computer; a page elsewhere that has itself resolved to it does not know them (DNS rebinding)."""
 
-MAX_BODY = 1_000_000
+MAX_BODY_BYTES = 1_000_000
 """Bytes of a request."""
 
 
 def create_app(backend: Backend, data: Path | None = None, *, token: str = "", hosts: Collection[str] | None = None,
-               identify: "Identify | None" = None, web: Path | None = None) -> "Flask":
+               authenticate: "RequestAuthenticator | None" = None, web: Path | None = None) -> "Flask":
     """Make the application.
 
     Args:
@@ -35,22 +35,22 @@ def create_app(backend: Backend, data: Path | None = None, *, token: str = "", h
     from flask import Flask
 
     from revisit.api.http import audit_log, cors, problems, security_headers
-    from revisit.api.http.authentication import identified
+    from revisit.api.http.authentication import make_authenticator
     from revisit.api.http.request_context import add_routes
     from revisit.api.routes import static_site
 
     app = Flask("revisit", static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of Flask's own provider
-    sites = backend.sign_in.sites if backend.sign_in else ()
+    allowed_origins = backend.authenticator.allowed_origins if backend.authenticator else ()
     if hosts is None:
-        hosts = () if backend.sign_in else LOCAL_HOSTS
-    security_headers.guard(app, hosts, token or _token_in(data), sites)
-    cors.allow(app, sites)
-    audit_log.keep_book(app, backend)
-    problems.speak(app)
-    add_routes(app, all_routes(), backend, identify or identified(backend))
-    static_site.serve(app, web or Path(__file__).parents[3] / "web")
+        hosts = () if backend.authenticator else LOCAL_HOSTS
+    security_headers.register_security(app, hosts, token or _read_token(data), allowed_origins)
+    cors.register_cors(app, allowed_origins)
+    audit_log.register_audit(app, backend)
+    problems.register_error_handlers(app)
+    add_routes(app, all_routes(), backend, authenticate or make_authenticator(backend))
+    static_site.register_static_site(app, web or Path(__file__).parents[3] / "web")
     return app
 
 
@@ -78,6 +78,6 @@ def all_routes() -> "list[Route]":
     return [route for module in (status, aoi_input, subscriptions, deliveries, orders, results, stac, feeds, keys, account, dead_letters, audit_log, openapi, passes, recipes, processes, event_stream) for route in module.ROUTES]
 
 
-def _token_in(data: Path | None) -> str:
+def _read_token(data: Path | None) -> str:
     file = data / "token" if data else None
     return file.read_text().strip() if file and file.is_file() else ""

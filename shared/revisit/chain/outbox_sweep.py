@@ -2,24 +2,24 @@
 
 from revisit.chain import job_lifecycle
 from revisit.domain.events import JobExtracted, JobStarted
-from revisit.errors import GiveUp
-from revisit.ports import envelope
+from revisit.errors import PermanentError
+from revisit.ports import cloudevents
 from revisit.ports.backend import Backend
 from revisit.ports.system_records import DeadLetter
 
 
 def sweep(backend: Backend) -> None:
     """Publish what is left in the outbox, and put on record what the bus gave up."""
-    backend.bus.relay()
-    backend.bus.collect(lambda letter: put_aside(letter, backend))
+    backend.bus.publish_pending()
+    backend.bus.collect_dead_letters(lambda letter: record_dead_letter(letter, backend))
 
 
-def put_aside(letter: DeadLetter, backend: Backend) -> None:
+def record_dead_letter(letter: DeadLetter, backend: Backend) -> None:
     """Keep a message that was tried too often where its user looks: with its job, and among the dead letters."""
-    backend.commit(lambda commit: commit.put(letter), last=False)
+    backend.commit(lambda commit: commit.put(letter), completes_event=False)
     try:
-        event = envelope.decode(letter.body.encode()).event
-    except GiveUp:
+        event = cloudevents.decode(letter.body.encode()).event
+    except PermanentError:
         return
     if isinstance(event, JobStarted | JobExtracted):
         job_lifecycle.fail(event, backend, letter.reason)

@@ -13,24 +13,24 @@ from functools import cache, partial
 from revisit.domain.events import ProductNew, RefreshDue
 from revisit.domain.product import Product
 from revisit.domain.subscription import Subscription
-from revisit.errors import GiveUp, Retry
+from revisit.errors import PermanentError, TransientError
 from revisit.ports.backend import Backend, Commit
 from revisit.ports.system_records import Announced, SourceState
 
-NEWS = timedelta(days=10)
+NEWS_WINDOW = timedelta(days=10)
 """What a feed's first listing announces reaches this far back; the rest of it is history, found by orders."""
 
-AT_ONCE = 150
+MAX_PRODUCTS_PER_COMMIT = 150
 """Products announced in one commit; each is a record and an event."""
 
-SILENT = timedelta(hours=48)
+STALE_AFTER = timedelta(hours=48)
 """The mission senses at every hour and publishes within a day: a feed whose latest sensing is older than this has stopped."""
 
 log = logging.getLogger("revisit")
 
 
 @dataclass(frozen=True, slots=True)
-class Refreshed:
+class RefreshResult:
     """What one refresh of one source found."""
 
     source: str
@@ -38,9 +38,9 @@ class Refreshed:
     """Products read from the source."""
     new: int
     """Of them, those the catalog lacked."""
-    rejected: int
+    rejection_count: int
     """Rows that could not be understood."""
-    rejections: tuple[tuple[str, str], ...]
+    rejection_examples: tuple[tuple[str, str], ...]
     """The first of them with their reasons."""
     unchanged: bool
     """Nothing was read, because the source says nothing changed."""
@@ -48,11 +48,11 @@ class Refreshed:
     """There is more, which the next refresh goes on with."""
 
 
-def refresh_each(backend: Backend, specs: Iterable[str]) -> None:
+def refresh_sources(backend: Backend, specs: Iterable[str]) -> None:
     """Refresh several sources; one that fails keeps none of the others waiting, and its reason is kept with it.
 
     Raises:
-        GiveUp: One of them failed. Whether or not it may mend, the next tick asks it again: a tick tried again besides would only
+        PermanentError: One of them failed. Whether or not it may mend, the next tick asks it again: a tick tried again besides would only
             pile up while a source is away.
     """
     failures: list[str] = []
@@ -60,110 +60,110 @@ def refresh_each(backend: Backend, specs: Iterable[str]) -> None:
     for spec in specs:
         try:
             answered.append(refresh_source(backend, spec).source)
-        except (Retry, GiveUp) as error:
-            _note(backend, spec, str(error))
+        except (TransientError, PermanentError) as error:
+            _save_error(backend, spec, str(error))
             failures.append(str(error))
-    tell_silence(backend, answered)
+    report_stale_sources(backend, answered)
     if failures:
-        raise GiveUp("; ".join(failures))
+        raise PermanentError("; ".join(failures))
 
 
-def refresh_source(backend: Backend, spec: str) -> Refreshed:
+def refresh_source(backend: Backend, spec: str) -> RefreshResult:
     """Bring the catalog up to date with one source and announce the news.
 
     Raises:
-        Retry: The source does not answer; what was added stays, and is found and announced next time.
-        GiveUp: The source is not what its SPEC says, or is empty where it was not before.
+        TransientError: The source does not answer; what was added stays, and is found and announced next time.
+        PermanentError: The source is not what its SPEC says, or is empty where it was not before.
     """
     source, catalog = backend.source(spec), backend.catalog()
     spec = source.spec
     before = backend.records.get(SourceState, spec) or SourceState(spec)
-    listing = source.listing(before.listing, partial(catalog.unseen, spec), backend.now())
+    listing = source.list_products(before.listing, partial(catalog.missing_mask, spec), backend.now())
     new = sum(catalog.add(batch) for batch in listing.batches)
     whole = not (listing.unchanged or listing.unfinished)
     if before.rows and not listing.rows and whole:
-        raise GiveUp(f"{spec} lists nothing although it had {before.rows} products; is it complete?")
-    announce(backend)
+        raise PermanentError(f"{spec} lists nothing although it had {before.rows} products; is it complete?")
+    publish_new_products(backend)
     rows = listing.rows if whole else before.rows
     # Until it was listed to the end once, what is old is history.
     refreshed, first = (before.refreshed, before.first) if listing.unfinished else (backend.now(), before.first or backend.now())
     after = replace(before, listing=listing.state, refreshed=refreshed, first=first, rows=max(rows, 0), error="",
-                    rejections=listing.rejections if whole else before.rejections)
-    backend.commit(partial(_put, state=after), last=False)
-    return Refreshed(spec, listing.rows, new, listing.rejections, tuple(listing.rejected), listing.unchanged, listing.unfinished)
+                    rejections=listing.rejection_count if whole else before.rejections)
+    backend.commit(partial(_put_state, state=after), completes_event=False)
+    return RefreshResult(spec, listing.rows, new, listing.rejection_count, tuple(listing.rejection_examples), listing.unchanged, listing.unfinished)
 
 
-def tell_silence(backend: Backend, specs: Iterable[str]) -> None:
+def report_stale_sources(backend: Backend, specs: Iterable[str]) -> None:
     """Log which feeds answer but have had nothing new for long: no error would ever tell. A deployment mails it to whom it may concern."""
     feeds = [spec for spec in specs if not backend.source(spec).announces_all]
     latest = {entry.source: entry.last_sensing for entry in backend.catalog().freshness()} if feeds else {}
     for spec in feeds:
         sensed = latest.get(spec)
-        if sensed is not None and backend.now() - sensed > SILENT:
+        if sensed is not None and backend.now() - sensed > STALE_AFTER:
             hours = round((backend.now() - sensed).total_seconds() / 3600)
             log.warning("the latest sensing that %s lists is %d hours ago", spec, hours, extra={"line": {"source": spec, "silent_hours": hours}})
 
 
-def note_failure(event: RefreshDue, backend: Backend, reason: str) -> None:
+def record_failure(event: RefreshDue, backend: Backend, reason: str) -> None:
     """Remember why the refresh of a source failed, for `status` and `doctor`; the next tick tries again."""
     if event.source:
-        _note(backend, event.source, reason)
+        _save_error(backend, event.source, reason)
 
 
-def announce(backend: Backend) -> int:
+def publish_new_products(backend: Backend) -> int:
     """Emit product.new for every product that was added since the last announcement and lies on a watched tile.
 
     Returns:
         How many were announced.
     """
-    is_news, past, announced = *_news(backend), 0
+    is_news, past, announced = *_news_filter(backend), 0
     while True:
         cursor = (backend.records.get(Announced, "catalog") or Announced()).cursor
-        products, reached = backend.catalog().added_after(cursor, past=past)
+        products, reached = backend.catalog().read_additions(cursor, min_sensing_times=past)
         if reached == cursor:
             return announced
         news = [product for product in products if is_news(product)]
-        for start in range(0, len(news), AT_ONCE):
-            backend.commit(partial(_announce, products=news[start:start + AT_ONCE]), last=False)
-        backend.commit(partial(_advance, at=cursor, to=reached), last=False)
+        for start in range(0, len(news), MAX_PRODUCTS_PER_COMMIT):
+            backend.commit(partial(_publish_products, products=news[start:start + MAX_PRODUCTS_PER_COMMIT]), completes_event=False)
+        backend.commit(partial(_advance_cursor, current=cursor, new=reached), completes_event=False)
         announced += len(news)
 
 
-def _note(backend: Backend, spec: str, reason: str) -> None:
-    backend.commit(partial(_fault, spec=canonical(backend, spec), reason=reason), last=False)
+def _save_error(backend: Backend, spec: str, reason: str) -> None:
+    backend.commit(partial(_put_error, spec=normalize_spec(backend, spec), reason=reason), completes_event=False)
 
 
-def canonical(backend: Backend, spec: str) -> str:
+def normalize_spec(backend: Backend, spec: str) -> str:
     """A SPEC as its source writes it itself; of one that cannot be opened, as it was given."""
     try:
         return backend.source(spec).spec
-    except GiveUp:
+    except PermanentError:
         return spec
 
 
-def _put(commit: Commit, state: SourceState) -> None:
+def _put_state(commit: Commit, state: SourceState) -> None:
     commit.put(state)
 
 
-def _fault(commit: Commit, spec: str, reason: str) -> None:
+def _put_error(commit: Commit, spec: str, reason: str) -> None:
     """Say what went wrong, and leave what another refresh has learnt meanwhile."""
     commit.put(replace(commit.get(SourceState, spec) or SourceState(spec), error=reason))
 
 
-def _announce(commit: Commit, products: list[Product]) -> None:
+def _publish_products(commit: Commit, products: list[Product]) -> None:
     for product in products:
         commit.put(product)
         commit.emit(ProductNew(product.id, product.version))
 
 
-def _advance(commit: Commit, at: int, to: int) -> None:
-    if (commit.get(Announced, "catalog") or Announced()).cursor == at:
-        commit.put(Announced(cursor=to))
+def _advance_cursor(commit: Commit, current: int, new: int) -> None:
+    if (commit.get(Announced, "catalog") or Announced()).cursor == current:
+        commit.put(Announced(cursor=new))
 
 
-def _news(backend: Backend) -> tuple[Callable[[Product], bool], dict[str, datetime]]:
+def _news_filter(backend: Backend) -> tuple[Callable[[Product], bool], dict[str, datetime]]:
     """What tells news from history, and since when the products of feeds whose first listing this is are news at all."""
-    oldest = backend.now() - NEWS
+    oldest = backend.now() - NEWS_WINDOW
 
     @cache
     def watched(tile: str) -> bool:
@@ -184,6 +184,6 @@ def _news(backend: Backend) -> tuple[Callable[[Product], bool], dict[str, dateti
 def _announces_all(backend: Backend, spec: str) -> bool:
     try:
         return backend.source(spec).announces_all
-    except GiveUp:
+    except PermanentError:
         # One that another place opened, or an older version: what it brought long ago is no news.
         return False

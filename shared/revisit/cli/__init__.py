@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from revisit.errors import GiveUp, Retry
+from revisit.errors import PermanentError, TransientError
 
 
 def main() -> None:
@@ -37,25 +37,25 @@ def run(arguments: Sequence[str]) -> int:
         print(error.format_message(), file=sys.stderr)
         return 2
     except ClickException as error:
-        return _say(error.format_message(), 2)
+        return _print_error(error.format_message(), 2)
     except Abort:
-        return _say("stopped", 130)
-    except GiveUp as error:
-        return _say(str(error), 2)
-    except Retry as error:
+        return _print_error("stopped", 130)
+    except PermanentError as error:
+        return _print_error(str(error), 2)
+    except TransientError as error:
         # A server tries again by itself; who typed a command does it.
-        return _say(f"{str(error).removesuffix('; it is tried again later').removesuffix('; it is read again later')}; try again later", 1)
+        return _print_error(f"{str(error).removesuffix('; it is tried again later').removesuffix('; it is read again later')}; try again later", 1)
     except KeyboardInterrupt:
-        return _say("stopped", 130)
+        return _print_error("stopped", 130)
     except BrokenPipeError:
         return 1
     except OSError as error:
-        return _say(f"{error.filename or 'the system'}: {error.strerror or error}", 1)
+        return _print_error(f"{error.filename or 'the system'}: {error.strerror or error}", 1)
     return code if isinstance(code, int) else 0
 
 
-def _say(sentence: str, code: int) -> int:
-    from revisit.cli.console import plain
+def _print_error(message: str, code: int) -> int:
+    from revisit.cli.console import strip_control_characters
 
-    print(f"revisit: {' '.join(plain(sentence).split())}", file=sys.stderr)
+    print(f"revisit: {' '.join(strip_control_characters(message).split())}", file=sys.stderr)
     return code

@@ -4,8 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
-from revisit.cli.console import measured, minute, percent, print_json, print_table, say
-from revisit.cli.options import Data, Json, Project, SubscriptionId, opened
+from revisit.cli.console import format_minute, format_percent, format_value, print_json, print_message, print_table
+from revisit.cli.options import Data, Json, Project, SubscriptionId, open_backend
 
 
 def feed(
@@ -17,13 +17,13 @@ def feed(
 ) -> None:
     """Give the feed and the calendar a new secret address; the one before ends."""
     from revisit.presenters import documents as told
-    from revisit.services import end_feed, renew_feed
+    from revisit.services.subscriptions.update import revoke_feed_token, rotate_feed_token
 
-    value = told.subscription((end_feed if end else renew_feed)(opened(data, project), id))
+    value = told.subscription((revoke_feed_token if end else rotate_feed_token)(open_backend(data, project), id))
     if json:
         print_json({name: value[name] for name in ("subscription", "feed", "calendar")})
     elif end:
-        say(f"the feed and the calendar of {value['name']} have no address any more; `revisit subscriptions feed` makes another")
+        print_message(f"the feed and the calendar of {value['name']} have no address any more; `revisit subscriptions feed` makes another")
     else:
         print(value["feed"])
         print(value["calendar"])
@@ -39,17 +39,17 @@ def deliveries(
 ) -> None:
     """List what was carried outward, with its attempts."""
     from revisit.presenters import documents as told
-    from revisit.services import deliveries as carried
+    from revisit.services.subscriptions.redeliver import list_deliveries as carried
 
-    rows = [told.delivery(way) for way in carried(opened(data, project), id, state=state, limit=limit).page]
+    rows = [told.delivery(way) for way in carried(open_backend(data, project), id, state=state, limit=limit).items]
     if json:
         print_json({"deliveries": rows})
         return
     print_table(("CREATED", "STATE", "TRIED", "LAST", "DUE", "TARGET", "DELIVERY"),
-                [(minute(row["created"]), row["state"], len(row["attempts"]), row["attempts"][-1]["outcome"] if row["attempts"] else None,
-                  minute(row["due"]) if row["due"] else None, row["target"], row["delivery"]) for row in rows], ("TRIED",), spare=("TARGET", "CREATED"))
+                [(format_minute(row["created"]), row["state"], len(row["attempts"]), row["attempts"][-1]["outcome"] if row["attempts"] else None,
+                  format_minute(row["due"]) if row["due"] else None, row["target"], row["delivery"]) for row in rows], ("TRIED",), optional=("TARGET", "CREATED"))
     if not rows:
-        say("nothing was carried outward yet; `revisit subscriptions change --webhook URL` says where to")
+        print_message("nothing was carried outward yet; `revisit subscriptions change --webhook URL` says where to")
 
 
 def redeliver(
@@ -60,13 +60,13 @@ def redeliver(
 ) -> None:
     """Have a delivery tried once more."""
     from revisit.presenters import documents as told
-    from revisit.services import redeliver as again
+    from revisit.services.subscriptions.redeliver import redeliver as again
 
-    value = told.delivery(again(opened(data, project), delivery))
+    value = told.delivery(again(open_backend(data, project), delivery))
     if json:
         print_json(value)
     else:
-        say(f"{value['delivery']} to {value['target']} is due {minute(value['due'])}; a server or a deployment carries it within a minute")
+        print_message(f"{value['delivery']} to {value['target']} is due {format_minute(value['due'])}; a server or a deployment carries it within a minute")
 
 
 def rotate_secret(
@@ -77,19 +77,19 @@ def rotate_secret(
     project: Project = None,
 ) -> None:
     """Sign what a webhook is sent with a new secret, and for a day with the one before too."""
-    from revisit.domain.subscription import OVERLAP
+    from revisit.domain.subscription import SECRET_OVERLAP
     from revisit.presenters import documents as told
-    from revisit.services import rotate_secret as rotate
-    from revisit.services import webhook_secrets
+    from revisit.services.subscriptions.update import rotate_secret as rotate
+    from revisit.services.subscriptions.update import webhook_secrets
 
-    backend = opened(data, project)
+    backend = open_backend(data, project)
     watcher, way = rotate(backend, id, channel)
-    secret, until = webhook_secrets(backend, watcher)[way.id], told.moment(way.rotated[-1] + OVERLAP)
+    secret, until = webhook_secrets(backend, watcher)[way.id], told.json_time(way.rotated[-1] + SECRET_OVERLAP)
     if json:
         print_json({"subscription": watcher.id, "channel": way.id, "target": way.target, "before_until": until, "secret": secret})
     else:
         print(secret)
-        say(f"{way.target} is signed with it from now on, until {minute(until)} with the one before too; it is shown by this command only")
+        print_message(f"{way.target} is signed with it from now on, until {format_minute(until)} with the one before too; it is shown by this command only")
 
 
 def alerts(
@@ -101,16 +101,16 @@ def alerts(
 ) -> None:
     """List the alerts of a subscription."""
     from revisit.presenters import documents as told
-    from revisit.services import alerts as log
+    from revisit.services.subscriptions.results import list_alerts as log
 
-    rows: list[dict[str, Any]] = [told.alert(line) for line in log(opened(data, project), id, after)]
+    rows: list[dict[str, Any]] = [told.alert(line) for line in log(open_backend(data, project), id, after)]
     if json:
         print_json({"alerts": rows})
         return
     indices = list(dict.fromkeys(name for row in rows for name in row["indices"]))
     print_table(("NO", "SENSED", "CLEAR", "COVERED", *indices, "ACQUISITION", "JOB"),
-                [(row["number"], minute(row["datetime"]), percent(row["clear_fraction"]), percent(row["coverage"]),
-                  *(measured(row["indices"].get(name, {}).get("mean")) for name in indices), row["acquisition"], row["job"]) for row in rows],
-                ("NO", "CLEAR", "COVERED", *indices), spare=("ACQUISITION", "COVERED"))
+                [(row["number"], format_minute(row["datetime"]), format_percent(row["clear_fraction"]), format_percent(row["coverage"]),
+                  *(format_value(row["indices"].get(name, {}).get("mean")) for name in indices), row["acquisition"], row["job"]) for row in rows],
+                ("NO", "CLEAR", "COVERED", *indices), optional=("ACQUISITION", "COVERED"))
     if not rows:
-        say("no alert yet" if not after else f"no alert after number {after}")
+        print_message("no alert yet" if not after else f"no alert after number {after}")

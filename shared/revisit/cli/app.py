@@ -21,17 +21,17 @@ app = typer.Typer(
 )
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _print_version(requested: bool) -> None:
+    if requested:
         print(f"revisit {__version__}")
         raise typer.Exit
 
 
 @app.callback()
-def _root(
+def _common_options(
     data: Annotated[Path | None, typer.Option("--data", help="Data folder of the command that follows.", metavar="DIR", show_default=False)] = None,
     project: Annotated[str | None, typer.Option("--project", help="Google Cloud project of the command that follows.", metavar="ID", show_default=False)] = None,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)] = False,
 ) -> None:
     del version
     if data is not None or project is not None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from revisit.domain.bands import SourceFile
 
 
-def plain(value: Any) -> str:
+def strip_control_characters(value: Any) -> str:
     """A text without characters that would steer a terminal."""
     return "".join(one if one in "\n\t" or not unicodedata.category(one).startswith("C") else "\N{REPLACEMENT CHARACTER}" for one in str(value))
 
@@ -31,12 +31,12 @@ def print_csv(text: str) -> None:
     sys.stdout.buffer.write(text.encode())
 
 
-def say(sentence: str) -> None:
+def print_message(message: str) -> None:
     """One line on stderr."""
-    print(plain(sentence), file=sys.stderr)
+    print(strip_control_characters(message), file=sys.stderr)
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], numeric: Sequence[str] = (), spare: Sequence[str] = ()) -> None:
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], numeric: Sequence[str] = (), optional: Sequence[str] = ()) -> None:
     """A table on stdout: drawn for a terminal, separated by tabs for a pipe; without a header where no column has a name.
 
     Args:
@@ -48,57 +48,57 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], numeric: 
         if named:
             print("\t".join(columns))
         for row in rows:
-            print("\t".join(" ".join(plain(shown(cell)).split()) for cell in row))
+            print("\t".join(" ".join(strip_control_characters(format_cell(cell)).split()) for cell in row))
         return
     from rich import box
     from rich.cells import cell_len
     from rich.table import Table
     from rich.text import Text
 
-    widths = {name: max(len(name), *(cell_len(plain(shown(row[place]))) for row in rows), 0) for place, name in enumerate(columns)}
+    widths = {name: max(len(name), *(cell_len(strip_control_characters(format_cell(row[place]))) for row in rows), 0) for place, name in enumerate(columns)}
     kept = list(columns)
-    for name in spare:
-        if name in kept and sum(widths[column] + 2 for column in kept) - 2 > out().width:
+    for name in optional:
+        if name in kept and sum(widths[column] + 2 for column in kept) - 2 > stdout_console().width:
             kept.remove(name)
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False, show_header=named, header_style="bold")
     places = [place for place, name in enumerate(columns) if name in kept]
     for place in places:
         table.add_column(columns[place], justify="right" if columns[place] in numeric else "left", overflow="fold",
-                         min_width=min(widths[columns[place]], _UNBROKEN) if named else None)
+                         min_width=min(widths[columns[place]], _MAX_UNFOLDED_WIDTH) if named else None)
     for row in rows:
-        table.add_row(*(Text(plain(shown(row[place])), style=_STYLES.get(str(row[place]), "")) for place in places))
-    out().print(table)
+        table.add_row(*(Text(strip_control_characters(format_cell(row[place])), style=_STYLES.get(str(row[place]), "")) for place in places))
+    stdout_console().print(table)
 
 
-_UNBROKEN = 34
+_MAX_UNFOLDED_WIDTH = 34
 """Characters of a cell that are not folded: a moment, a number, an id."""
 _STYLES = {"done": "green", "failed": "red", "skipped": "dim", "active": "green", "paused": "yellow", "finished": "green", "PROBLEM": "red"}
 
 
-def shown(cell: Any) -> str:
+def format_cell(cell: Any) -> str:
     """A cell as people read it."""
     if cell is None:
         return "-"
     return f"{cell:.4g}" if isinstance(cell, float) else str(cell)
 
 
-def measured(value: float | None) -> str:
+def format_value(value: float | None) -> str:
     """An index or a reflectance as people read it, its decimals one below the other."""
     return "-" if value is None else f"{value:.4f}"
 
 
-def minute(moment: str | None) -> str | None:
+def format_minute(moment: str | None) -> str | None:
     """An instant to the minute: 2024-06-01 10:30, UTC."""
     return moment[:16].replace("T", " ") if moment else None
 
 
-def percent(share: float | None) -> str:
+def format_percent(share: float | None) -> str:
     """A share from 0 to 1 as people read it."""
     return "-" if share is None else f"{100 * share:.1f} %"
 
 
 @cache
-def out() -> "Console":
+def stdout_console() -> "Console":
     """Standard output, with colours where it is a terminal and NO_COLOR is not set."""
     from rich.console import Console
 
@@ -106,7 +106,7 @@ def out() -> "Console":
 
 
 @cache
-def err() -> "Console":
+def stderr_console() -> "Console":
     """Standard error."""
     from rich.console import Console
 
@@ -114,30 +114,30 @@ def err() -> "Console":
 
 
 @contextmanager
-def working(sentence: str) -> Iterator[None]:
+def show_status(message: str) -> Iterator[None]:
     """Show that something takes its time, on a terminal only."""
     if not sys.stderr.isatty():
         yield
         return
-    with err().status(plain(sentence)):
+    with stderr_console().status(strip_control_characters(message)):
         yield
 
 
 @contextmanager
-def counting(sentence: str, total: int) -> Iterator["Progress | None"]:
+def show_progress(message: str, total: int) -> Iterator["Progress | None"]:
     """A bar on stderr that fills from 0 to `total`; None where stderr is no terminal."""
     if not sys.stderr.isatty():
         yield None
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=err(), transient=True) as bar:
-        bar.add_task(sentence, total=total)
+    with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=stderr_console(), transient=True) as bar:
+        bar.add_task(message, total=total)
         yield bar
 
 
 @contextmanager
-def transferring(name: str) -> "Iterator[Callable[[SourceFile, int], None]]":
+def show_transfer(name: str) -> "Iterator[Callable[[SourceFile, int], None]]":
     """Show on a terminal how many bytes have come; to a pipe, one line a file once it is there."""
     if not sys.stderr.isatty():
         seen: dict[str, int] = {}
@@ -147,14 +147,14 @@ def transferring(name: str) -> "Iterator[Callable[[SourceFile, int], None]]":
 
         yield count
         for path, size in seen.items():
-            say(f"{path}  {size:,} bytes")
+            print_message(f"{path}  {size:,} bytes")
         return
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-    with Progress(TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), console=err(), transient=True) as bar:
-        task = bar.add_task(plain(name), total=None)
+    with Progress(TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), console=stderr_console(), transient=True) as bar:
+        task = bar.add_task(strip_control_characters(name), total=None)
 
         def advance(file: "SourceFile", more: int) -> None:
-            bar.update(task, advance=more, description=plain(file.path.rpartition("/")[2]))
+            bar.update(task, advance=more, description=strip_control_characters(file.path.rpartition("/")[2]))
 
         yield advance

@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from revisit.cli.console import minute, print_json, print_table, say
-from revisit.cli.options import Data, Json, Project, names, opened
+from revisit.cli.console import format_minute, print_json, print_message, print_table
+from revisit.cli.options import Data, Json, Project, open_backend, split_names
 
 Owner = Annotated[str, typer.Option("--owner", help="Id of the user whose keys they are; in a deployment the uid of their account.", metavar="UID")]
 
@@ -33,32 +33,32 @@ def create(
 ) -> None:
     """Make a key and print it, this once."""
     from revisit.presenters import documents
-    from revisit.services import make_key
+    from revisit.services.accounts.keys import create_key
 
-    backend = opened(data, project)
-    made, text = make_key(backend, name, names(scope), days, owner)
+    backend = open_backend(data, project)
+    made, text = create_key(backend, name, split_names(scope), days, owner)
     if json:
-        print_json({**documents.key(made, backend.now()), "secret": text})
+        print_json({**documents.api_key(made, backend.now()), "secret": text})
     else:
         print(text)
-        say(f"send it as Authorization: Bearer ...; good for {' and '.join(made.scopes)} until {made.expires:%Y-%m-%d}; keep it, it is never shown again")
+        print_message(f"send it as Authorization: Bearer ...; good for {' and '.join(made.scopes)} until {made.expires:%Y-%m-%d}; keep it, it is never shown again")
 
 
 def list_(owner: Owner = "local", json: Json = False, data: Data = None, project: Project = None) -> None:
     """List all keys."""
     from revisit.presenters import documents
-    from revisit.services import keys
+    from revisit.services.accounts.keys import list_keys
 
-    backend = opened(data, project)
-    rows = [documents.key(one, backend.now()) for one in keys(backend, owner)]
+    backend = open_backend(data, project)
+    rows = [documents.api_key(one, backend.now()) for one in list_keys(backend, owner)]
     if json:
         print_json({"keys": rows})
         return
     print_table(("NAME", "STATE", "SCOPES", "CREATED", "EXPIRES", "USED", "KEY"),
-                [(row["name"], row["state"], " ".join(row["scopes"]), minute(row["created"]), minute(row["expires"]), row["used"], row["key"]) for row in rows],
-                spare=("CREATED", "USED"))
+                [(row["name"], row["state"], " ".join(row["scopes"]), format_minute(row["created"]), format_minute(row["expires"]), row["used"], row["key"]) for row in rows],
+                optional=("CREATED", "USED"))
     if not rows:
-        say("there is none; `revisit keys create` makes one")
+        print_message("there is none; `revisit keys create` makes one")
 
 
 def revoke(
@@ -70,21 +70,21 @@ def revoke(
 ) -> None:
     """Have a key open nothing any more."""
     from revisit.presenters import documents
-    from revisit.services import revoke_key
+    from revisit.services.accounts.keys import revoke_key
 
-    backend = opened(data, project)
+    backend = open_backend(data, project)
     done = revoke_key(backend, id, owner)
     if json:
-        print_json(documents.key(done, backend.now()))
+        print_json(documents.api_key(done, backend.now()))
     else:
-        say(f"key {done.name} opens nothing any more")
+        print_message(f"key {done.name} opens nothing any more")
 
 
 def export(owner: Owner = "local", data: Data = None, project: Project = None) -> None:
     """Print all that is kept of a user, as JSON."""
-    from revisit.services import export as tell
+    from revisit.services.accounts.account import export_account as tell
 
-    print_json(tell(opened(data, project), owner))
+    print_json(tell(open_backend(data, project), owner))
 
 
 def delete(
@@ -95,20 +95,20 @@ def delete(
     project: Project = None,
 ) -> None:
     """Delete every record and every file of a user."""
-    from revisit.errors import BadInput
-    from revisit.services import erase
-    from revisit.services import export as tell
+    from revisit.errors import InvalidInputError
+    from revisit.services.accounts.account import delete_account
+    from revisit.services.accounts.account import export_account as tell
 
-    backend = opened(data, project)
+    backend = open_backend(data, project)
     if not yes:
         told = {name: len(value) for name, value in tell(backend, owner).items() if isinstance(value, list) and value}
-        raise BadInput(f"this would delete {_counted(told)} of {owner!r} for good; add --yes to do it")
-    done = erase(backend, owner)
+        raise InvalidInputError(f"this would delete {_format_counts(told)} of {owner!r} for good; add --yes to do it")
+    done = delete_account(backend, owner)
     if json:
         print_json(done)
         return
-    say(f"deleted {_counted(done['deleted'])}")
+    print_message(f"deleted {_format_counts(done['deleted'])}")
 
 
-def _counted(numbers: dict[str, int]) -> str:
+def _format_counts(numbers: dict[str, int]) -> str:
     return ", ".join(f"{count} {name}" for name, count in numbers.items()) or "nothing"

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from revisit.errors import BadInput
+from revisit.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from revisit.domain.aoi import AOI
     from revisit.domain.product import Level
     from revisit.domain.recipe import Recipe
     from revisit.ports.backend import Backend
-    from revisit.presenters.documents import Places
+    from revisit.presenters.documents import UrlBuilder
 
 Data = Annotated[Path | None, typer.Option("--data", help="Data folder; else REVISIT_DATA, else ~/.local/share/revisit.", metavar="DIR", show_default=False)]
 Project = Annotated[str | None, typer.Option("--project", help="Google Cloud project whose deployment is meant; else REVISIT_PROJECT, where no data folder is named.",
@@ -46,31 +46,31 @@ def project_of(data: Path | None, project: str | None) -> str | None:
     """The Google Cloud project whose deployment is meant, None where a data folder is: an option goes before the environment.
 
     Raises:
-        BadInput: Both are meant.
+        InvalidInputError: Both are meant.
     """
     if data is not None and project is not None:
-        raise BadInput("--data names a folder of this computer and --project a deployment; give the one that is meant")
+        raise InvalidInputError("--data names a folder of this computer and --project a deployment; give the one that is meant")
     if data is not None or project is not None:
         return project
     named = os.environ.get("REVISIT_PROJECT")
     if os.environ.get("REVISIT_DATA"):
         if named:
-            raise BadInput("both REVISIT_DATA and REVISIT_PROJECT are set; unset the one that is not meant, or say --data or --project")
+            raise InvalidInputError("both REVISIT_DATA and REVISIT_PROJECT are set; unset the one that is not meant, or say --data or --project")
         return None
     if named is None:
-        _refuse_emulators()
+        _reject_emulators()
     return named
 
 
-def _refuse_emulators() -> None:
+def _reject_emulators() -> None:
     """Whoever starts an emulator means a deployment; without its project what they ask for would go to their own data folder."""
-    from revisit.adapters.gcp.settings import EMULATORS
+    from revisit.adapters.gcp.settings import EMULATOR_VARIABLES
 
-    if emulator := next((name for name in EMULATORS if os.environ.get(name)), None):
-        raise BadInput(f"{emulator} names an emulator but REVISIT_PROJECT is not set: set it to the id of a project, or name a data folder with --data")
+    if emulator := next((name for name in EMULATOR_VARIABLES if os.environ.get(name)), None):
+        raise InvalidInputError(f"{emulator} names an emulator but REVISIT_PROJECT is not set: set it to the id of a project, or name a data folder with --data")
 
 
-def opened(data: Path | None, project: str | None = None) -> "Backend":
+def open_backend(data: Path | None, project: str | None = None) -> "Backend":
     """The backend of the deployment that is meant, else of the data folder, which is made where it is missing."""
     deployed = project_of(data, project)
     if deployed is None:
@@ -78,40 +78,40 @@ def opened(data: Path | None, project: str | None = None) -> "Backend":
 
         return local_backend(data_folder(data))
     from revisit.adapters.gcp.backend import gcp_backend
-    from revisit.adapters.gcp.settings import settings
+    from revisit.adapters.gcp.settings import read_settings
 
-    return gcp_backend(settings({**os.environ, "REVISIT_PROJECT": deployed}))
+    return gcp_backend(read_settings({**os.environ, "REVISIT_PROJECT": deployed}))
 
 
-def folder_of_this_computer(data: Path | None, command: str) -> Path:
+def local_data_folder(data: Path | None, command: str) -> Path:
     """The data folder, for what a deployment does by itself.
 
     Raises:
-        BadInput: A deployment is meant.
+        InvalidInputError: A deployment is meant.
     """
     if project_of(data, None) is not None:
-        raise BadInput(f"`revisit {command}` works on this computer, and REVISIT_PROJECT names a deployment, which runs by itself; "
+        raise InvalidInputError(f"`revisit {command}` works on this computer, and REVISIT_PROJECT names a deployment, which runs by itself; "
                        "name a data folder with --data")
     return data_folder(data)
 
 
-def places(backend: "Backend") -> "Places":
+def url_builder(backend: "Backend") -> "UrlBuilder":
     """Files on this computer."""
     from revisit.domain.job import Job
-    from revisit.presenters.documents import Places
+    from revisit.presenters.documents import UrlBuilder
 
     def item(job: Job) -> str | None:
         kept = job.asset("item")
         return backend.assets.locate(kept.path) if kept else None
 
-    return Places(item, lambda _, asset: backend.assets.locate(asset.path))
+    return UrlBuilder(item, lambda _, asset: backend.assets.locate(asset.path))
 
 
 def read_aoi(file: str, repair: bool = False) -> "AOI":
     """The area in a GeoJSON file.
 
     Raises:
-        BadInput: The file cannot be read, or does not hold an area.
+        InvalidInputError: The file cannot be read, or does not hold an area.
     """
     from revisit.domain.aoi import AOI
     from revisit.geo.geojson import MAX_BYTES
@@ -121,34 +121,34 @@ def read_aoi(file: str, repair: bool = False) -> "AOI":
         with sys.stdin.buffer if file == "-" else Path(file).expanduser().open("rb") as stream:
             document = stream.read(MAX_BYTES + 1)
     except OSError as error:
-        raise BadInput(f"the AOI {file!r} cannot be read ({error.strerror}); name a GeoJSON file") from None
-    return (AOI.repaired if repair else AOI.parse)(document, limits_of("local").area_km2)
+        raise InvalidInputError(f"the AOI {file!r} cannot be read ({error.strerror}); name a GeoJSON file") from None
+    return (AOI.parse_repaired if repair else AOI.parse)(document, limits_of("local").area_km2)
 
 
-def names(text: str) -> tuple[str, ...]:
+def split_names(text: str) -> tuple[str, ...]:
     """Names separated by commas."""
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def read_recipe(index: str, bands: str) -> "Recipe":
     """The recipe of --index and --bands."""
-    from revisit.services.orders.resolve_recipe import recipe_of
+    from revisit.services.orders.resolve_recipe import build_recipe
 
-    return recipe_of(names(index), names(bands))
+    return build_recipe(split_names(index), split_names(bands))
 
 
-def begin(text: str) -> datetime | None:
+def parse_start(text: str) -> datetime | None:
     """The beginning of a period."""
-    from revisit.domain.clock import instant
+    from revisit.domain.clock import parse_instant
 
-    return instant(text) if text else None
+    return parse_instant(text) if text else None
 
 
-def end(text: str) -> datetime | None:
+def parse_end(text: str) -> datetime | None:
     """The end of a period; a day is meant whole."""
-    from revisit.domain.clock import end_instant
+    from revisit.domain.clock import parse_end_instant
 
-    return end_instant(text) if text else None
+    return parse_end_instant(text) if text else None
 
 
 def read_level(text: str) -> "Level | None":
@@ -156,5 +156,5 @@ def read_level(text: str) -> "Level | None":
     from revisit.domain.product import LEVELS
 
     if text and text.upper() not in LEVELS:
-        raise BadInput(f"level {text!r} does not exist; choose {' or '.join(LEVELS)}")
+        raise InvalidInputError(f"level {text!r} does not exist; choose {' or '.join(LEVELS)}")
     return cast("Level | None", text.upper() or None)

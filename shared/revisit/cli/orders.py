@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from revisit.cli.console import counting, minute, percent, print_json, print_table, say, working
+from revisit.cli.console import format_minute, format_percent, print_json, print_message, print_table, show_progress, show_status
 from revisit.cli.options import (
     Bands,
     Data,
@@ -21,18 +21,18 @@ from revisit.cli.options import (
     Project,
     Repair,
     To,
-    begin,
     data_folder,
-    end,
-    names,
-    opened,
-    places,
+    open_backend,
+    parse_end,
+    parse_start,
     project_of,
     read_aoi,
     read_level,
+    split_names,
+    url_builder,
 )
 from revisit.cli.results import print_jobs
-from revisit.errors import BadInput, Retry
+from revisit.errors import InvalidInputError, TransientError
 
 if TYPE_CHECKING:
     from revisit.ports.backend import Backend
@@ -52,63 +52,64 @@ def register(app: typer.Typer) -> None:
 def list_(json: Json = False, data: Data = None, project: Project = None) -> None:
     """List orders, the newest first."""
     from revisit.presenters import documents
-    from revisit.services import orders
+    from revisit.services.orders.create import list_orders
 
-    placed = [documents.order_line(one) for one in orders(opened(data, project))]
+    placed = [documents.order_summary(one) for one in list_orders(open_backend(data, project))]
     if json:
         print_json({"orders": placed})
     else:
         print_table(("ORDER", "STATE", "OPEN", "OF", "PLACED", "RECIPE"),
-                    [(one["order"], one["state"], one["open"], one["total"], minute(one["created"]), _recipe(one)) for one in placed], ("OPEN", "OF"))
+                    [(one["order"], one["state"], one["open"], one["total"], format_minute(one["created"]), _format_recipe(one)) for one in placed], ("OPEN", "OF"))
 
 
 def show(id: Id, json: Json = False, data: Data = None, project: Project = None) -> None:
     """Show how far an order is, what was expected of it and what it took."""
     from revisit.presenters import orders
-    from revisit.services import order_of, results
+    from revisit.services.orders.create import get_order
+    from revisit.services.subscriptions.results import list_jobs
 
-    backend = opened(data, project)
-    placed = order_of(backend, id)
-    _print(orders.order(placed, results(backend, id), backend.now(), places(backend)), json)
+    backend = open_backend(data, project)
+    placed = get_order(backend, id)
+    _print_order(orders.order_details(placed, list_jobs(backend, id), backend.now(), url_builder(backend)), json)
 
 
 def cancel(id: Id, json: Json = False, data: Data = None, project: Project = None) -> None:
     """Take an order back: what of it has not ended is not worked."""
     from revisit.presenters import orders
-    from revisit.services import results
-    from revisit.services.orders.cancel import cancel as take_back
+    from revisit.services.orders.cancel import cancel_order as take_back
+    from revisit.services.subscriptions.results import list_jobs
 
-    backend = opened(data, project)
+    backend = open_backend(data, project)
     over = take_back(backend, id)
-    _print(orders.order(over, results(backend, id), backend.now(), places(backend)), json)
+    _print_order(orders.order_details(over, list_jobs(backend, id), backend.now(), url_builder(backend)), json)
     if not over.cancelled:
-        say(f"order {id} had finished before; nothing of it was left to take back")
+        print_message(f"order {id} had finished before; nothing of it was left to take back")
 
 
-def _print(told: dict[str, Any], json: bool) -> None:
+def _print_order(document: dict[str, Any], json: bool) -> None:
     if json:
-        print_json(told)
+        print_json(document)
         return
-    far, expected, took = told["progress"], told["estimate"] or {}, told["actual"]
+    far, expected, took = document["progress"], document["estimate"] or {}, document["actual"]
     print_table(("", ""), [
-        ("order", told["order"]), ("state", told["state"]), ("placed", minute(told["created"])), ("age in seconds", told["age_s"]),
-        ("done", far["done"]), ("skipped", far["skipped"]), ("failed", far["failed"]), ("open", far["open"]), ("worked", percent(far["share"]))])
-    print_table(("", "EXPECTED", "SO FAR"), [(name.replace("_", " "), _count(expected.get(name)), _count(took[name]))
+        ("order", document["order"]), ("state", document["state"]), ("placed", format_minute(document["created"])), ("age in seconds", document["age_s"]),
+        ("done", far["done"]), ("skipped", far["skipped"]), ("failed", far["failed"]), ("open", far["open"]), ("worked", format_percent(far["share"]))])
+    print_table(("", "EXPECTED", "SO FAR"), [(name.replace("_", " "), _format_count(expected.get(name)), _format_count(took[name]))
                                              for name in ("pixels", "bytes_read", "bytes_written", "seconds")], ("EXPECTED", "SO FAR"))
-    for job in told["jobs"]:
+    for job in document["jobs"]:
         if job["reason"]:
-            say(f"{job['acquisition']} {job['state']}: {job['reason']}")
+            print_message(f"{job['acquisition']} {job['state']}: {job['reason']}")
 
 
-def _count(value: float | None) -> str:
+def _format_count(value: float | None) -> str:
     return "-" if value is None else f"{value:,}"
 
 
-def _recipe(one: dict[str, Any]) -> str:
-    return ",".join((*one["recipe"]["indices"], *one["recipe"]["bands"]))
+def _format_recipe(document: dict[str, Any]) -> str:
+    return ",".join((*document["recipe"]["indices"], *document["recipe"]["bands"]))
 
 
-LOOKS_S = 2.0
+POLL_INTERVAL_S = 2.0
 """Between two looks at an order that a deployment works: each is a read that is paid for."""
 
 
@@ -127,8 +128,8 @@ def order(
     level: LevelName = "",
     max_cloud: MaxCloud = None,
     min_clear: MinClear = None,
-    estimate: Annotated[bool, typer.Option("--estimate", help="Say what it would take, and begin nothing.")] = False,
-    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it is finished, working it here if nothing serves the data folder; a deployment works it itself.")] = False,
+    estimate: Annotated[bool, typer.Option("--estimate", help="Say what it would take, and parse_start nothing.")] = False,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it is finished, show_status it here if nothing serves the data folder; a deployment works it itself.")] = False,
     timeout: Annotated[float | None, typer.Option("--timeout", help="Longest wait in seconds.", metavar="S", show_default=False)] = None,
     repair: Repair = False,
     json: Json = False,
@@ -136,30 +137,30 @@ def order(
     project: Project = None,
 ) -> None:
     """Work every acquisition over an area in a period, once."""
-    from revisit.embedded.lock import server_of
+    from revisit.embedded.lock import server_url
     from revisit.presenters import orders as shown_orders
-    from revisit.services import recipe_of
-    from revisit.services.orders.create import foresee, fulfil
-    from revisit.services.orders.selection import Wish
-    from revisit.services.subscriptions.results import results as jobs_of
+    from revisit.services.orders.create import create_order, estimate_order
+    from revisit.services.orders.resolve_recipe import build_recipe
+    from revisit.services.orders.selection import OrderRequest
+    from revisit.services.subscriptions.results import list_jobs as jobs_of
 
     if not (aoi or tile or product):
-        raise BadInput("an order needs a place: give --aoi FILE, --tile such as 32TQM, or --product ID")
-    wish = Wish(recipe_of(names(index), names(bands), resolution, resampling), read_aoi(aoi, repair) if aoi else None, tile, tuple(product or ()),
-                source, begin(start), end(until), read_level(level), max_cloud, min_clear)
-    backend = opened(data, project)
+        raise InvalidInputError("an order needs a place: give --aoi FILE, --tile such as 32TQM, or --product ID")
+    wish = OrderRequest(build_recipe(split_names(index), split_names(bands), resolution, resampling), read_aoi(aoi, repair) if aoi else None, tile, tuple(product or ()),
+                source, parse_start(start), parse_end(until), read_level(level), max_cloud, min_clear)
+    backend = open_backend(data, project)
     if estimate:
-        with working("Finding products"):
-            _print_estimate(shown_orders.estimate(foresee(backend, wish)), json)
+        with show_status("Finding products"):
+            _print_estimate(shown_orders.estimate(estimate_order(backend, wish)), json)
         return
-    with working("Finding products"):
-        placed = fulfil(backend, wish)
+    with show_status("Finding products"):
+        placed = create_order(backend, wish)
     if not placed.jobs:
-        say("no product is known over this area in this period; check --from, --to and --source, or `revisit refresh`")
+        print_message("no product is known over this area in this period; check --from, --to and --source, or `revisit refresh`")
     if wait and placed.open:
-        _wait(backend, None if project_of(data, project) else data_folder(data), placed.id, timeout)
-    now = backend.record(type(placed), placed.id)
-    value = shown_orders.order(now, jobs_of(backend, now.id), backend.now(), places(backend))
+        _wait_until_done(backend, None if project_of(data, project) else data_folder(data), placed.id, timeout)
+    now = backend.get_record(type(placed), placed.id)
+    value = shown_orders.order_details(now, jobs_of(backend, now.id), backend.now(), url_builder(backend))
     if json:
         print_json(value)
     else:
@@ -167,29 +168,29 @@ def order(
         if wait:
             print_jobs(value["jobs"])
         elif now.jobs:
-            say(f"{len(now.jobs)} acquisitions, {now.open} still to be worked; --wait waits for them, `revisit results {now.id}` shows them")
-            if now.open and project_of(data, project) is None and server_of(data_folder(data)) is None:
-                say("nothing is serving this data folder: order again with --wait, or start `revisit serve`")
+            print_message(f"{len(now.jobs)} acquisitions, {now.open} still to be worked; --wait waits for them, `revisit results {now.id}` shows them")
+            if now.open and project_of(data, project) is None and server_url(data_folder(data)) is None:
+                print_message("nothing is serving this data folder: order again with --wait, or start `revisit serve`")
     if now.open and wait:
-        raise Retry(f"order {now.id} has {now.open} of {len(now.jobs)} jobs unfinished after {timeout:g} s")
+        raise TransientError(f"order {now.id} has {now.open} of {len(now.jobs)} jobs unfinished after {timeout:g} s")
     if any(job["state"] == "failed" for job in value["jobs"]):
         raise typer.Exit(1)
 
 
-def _print_estimate(told: dict[str, Any], json: bool) -> None:
+def _print_estimate(document: dict[str, Any], json: bool) -> None:
     if json:
-        print_json(told)
+        print_json(document)
         return
-    rows = [("products", told["products"]), ("acquisitions", told["jobs"]), ("pixels", f"{told['pixels']:,}"),
-            ("bytes read", f"{told['bytes_read']:,}"), ("bytes written", f"{told['bytes_written']:,}"), ("seconds of work", told["seconds"])]
-    print_table(("", ""), rows if told["cost_usd"] is None else [*rows, ("US dollars", f"{told['cost_usd']:.4f}")])
-    for sentence in told["assumptions"]:
-        say(sentence)
-    if told["refused"]:
-        raise BadInput(told["refused"])
+    rows = [("products", document["products"]), ("acquisitions", document["jobs"]), ("pixels", f"{document['pixels']:,}"),
+            ("bytes read", f"{document['bytes_read']:,}"), ("bytes written", f"{document['bytes_written']:,}"), ("seconds of work", document["seconds"])]
+    print_table(("", ""), rows if document["cost_usd"] is None else [*rows, ("US dollars", f"{document['cost_usd']:.4f}")])
+    for sentence in document["assumptions"]:
+        print_message(sentence)
+    if document["refused"]:
+        raise InvalidInputError(document["refused"])
 
 
-def _wait(backend: "Backend", data: Path | None, id: str, timeout: float | None) -> None:
+def _wait_until_done(backend: "Backend", data: Path | None, id: str, timeout: float | None) -> None:
     """Until an order has no open job, or the time is over.
 
     Args:
@@ -197,16 +198,16 @@ def _wait(backend: "Backend", data: Path | None, id: str, timeout: float | None)
     """
     from revisit.domain.order import Order
 
-    total = len(backend.record(Order, id).jobs)
-    with counting("Working", total) as bar:
+    total = len(backend.get_record(Order, id).jobs)
+    with show_progress("Working", total) as bar:
         def done() -> bool:
-            open_jobs = backend.record(Order, id).open
+            open_jobs = backend.get_record(Order, id).open
             if bar is not None:
                 bar.update(bar.task_ids[0], completed=total - open_jobs)
             return open_jobs == 0
 
         if data is None:
-            _wait_for_others(done, timeout)
+            _poll_until_done(done, timeout)
             return
         from revisit.embedded.server import run_until
 
@@ -214,7 +215,7 @@ def _wait(backend: "Backend", data: Path | None, id: str, timeout: float | None)
         run(backend, data, done, *([timeout] if timeout is not None else []))
 
 
-def _wait_for_others(done: Callable[[], bool], timeout: float | None) -> None:
+def _poll_until_done(done: Callable[[], bool], timeout: float | None) -> None:
     until = math.inf if timeout is None else time.monotonic() + timeout
     while not done() and time.monotonic() < until:
-        time.sleep(min(LOOKS_S, max(until - time.monotonic(), 0)))
+        time.sleep(min(POLL_INTERVAL_S, max(until - time.monotonic(), 0)))

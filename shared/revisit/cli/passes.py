@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from revisit.cli.console import minute, print_json, print_table, say
-from revisit.cli.options import Data, Json, Project, Repair, names, opened, read_aoi
-from revisit.errors import BadInput
+from revisit.cli.console import format_minute, print_json, print_message, print_table
+from revisit.cli.options import Data, Json, Project, Repair, open_backend, read_aoi, split_names
+from revisit.errors import InvalidInputError
 
 
 def register(app: typer.Typer) -> None:
@@ -26,22 +26,22 @@ def passes(
     project: Project = None,
 ) -> None:
     """Show when the satellites are expected next, learnt from the catalog."""
-    from revisit.presenters.documents import seen
-    from revisit.services.products.passes import passes_of
+    from revisit.presenters.documents import expected_pass
+    from revisit.services.products.passes import upcoming_passes
 
     if json and ics:
-        raise BadInput("--json and --ics exclude each other; choose one")
-    backend = opened(data, project)
-    coming = passes_of(backend, read_aoi(aoi, repair) if aoi else None, names(tile), days)
+        raise InvalidInputError("--json and --ics exclude each other; choose one")
+    backend = open_backend(data, project)
+    coming = upcoming_passes(backend, read_aoi(aoi, repair) if aoi else None, split_names(tile), days)
     if ics:
-        from revisit.delivery.icalendar import calendar
+        from revisit.delivery.icalendar import render_calendar
 
-        sys.stdout.buffer.write(calendar(coming, f"Sentinel-2 over {tile or aoi}", backend.now()))
+        sys.stdout.buffer.write(render_calendar(coming, f"Sentinel-2 over {tile or aoi}", backend.now()))
     elif json:
-        print_json({"passes": [seen(one) for one in coming]})
+        print_json({"passes": [expected_pass(one) for one in coming]})
     else:
         print_table(("EXPECTED", "PLATFORM", "ORBIT", "TILES", "LEARNT FROM"),
-                    [(minute(seen(one)["expected"]), one.platform, one.relative_orbit, ",".join(one.tiles), one.learnt_from) for one in coming],
+                    [(format_minute(expected_pass(one)["expected"]), one.platform, one.relative_orbit, ",".join(one.tiles), one.learnt_from) for one in coming],
                     ("ORBIT", "LEARNT FROM"))
     if not coming:
-        say("the catalog knows no platform that passed here lately; see `revisit status`")
+        print_message("the catalog knows no platform that passed here lately; see `revisit status`")

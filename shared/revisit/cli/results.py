@@ -4,9 +4,9 @@ from typing import Annotated, Any
 
 import typer
 
-from revisit.cli.console import measured, minute, percent, print_csv, print_json, print_table, say
-from revisit.cli.options import Csv, Data, Json, Project, opened, places
-from revisit.errors import BadInput
+from revisit.cli.console import format_minute, format_percent, format_value, print_csv, print_json, print_message, print_table
+from revisit.cli.options import Csv, Data, Json, Project, open_backend, url_builder
+from revisit.errors import InvalidInputError
 
 Id = Annotated[str, typer.Argument(help="Id of an order, subscription or job, or the name of a subscription.", metavar="ID")]
 
@@ -20,22 +20,22 @@ def register(app: typer.Typer) -> None:
 def print_jobs(jobs: list[dict[str, Any]]) -> None:
     names = list(dict.fromkeys(name for job in jobs for name in (*job["indices"], *job["bands"])))
     print_table(("SENSED", "STATE", "CLEAR", "COVERED", *names, "ACQUISITION", "JOB"),
-                [(minute(job["datetime"]), job["state"], percent(job["clear_fraction"]), percent(job["coverage"]),
-                  *(measured((job["indices"].get(name) or job["bands"].get(name) or {}).get("mean")) for name in names), job["acquisition"], job["job"])
-                 for job in jobs], ("CLEAR", "COVERED", *names), spare=("ACQUISITION", "COVERED"))
+                [(format_minute(job["datetime"]), job["state"], format_percent(job["clear_fraction"]), format_percent(job["coverage"]),
+                  *(format_value((job["indices"].get(name) or job["bands"].get(name) or {}).get("mean")) for name in names), job["acquisition"], job["job"])
+                 for job in jobs], ("CLEAR", "COVERED", *names), optional=("ACQUISITION", "COVERED"))
     for job in jobs:
         for sentence in (job["reason"], *job["notes"]):
             if sentence:
-                say(f"{job['acquisition']} {job['state']}: {sentence}")
+                print_message(f"{job['acquisition']} {job['state']}: {sentence}")
 
 
 def results(id: Id, json: Json = False, data: Data = None, project: Project = None) -> None:
     """Show what came of an order, a subscription or a job."""
     from revisit.presenters import documents
-    from revisit.services import results as jobs_of
+    from revisit.services.subscriptions.results import list_jobs as jobs_of
 
-    backend = opened(data, project)
-    jobs = [documents.job(job, places(backend)) for job in jobs_of(backend, id)]
+    backend = open_backend(data, project)
+    jobs = [documents.job(job, url_builder(backend)) for job in jobs_of(backend, id)]
     if json:
         print_json({"jobs": jobs})
         return
@@ -54,19 +54,19 @@ def series(
 ) -> None:
     """Show an index through time."""
     from revisit.presenters import documents
-    from revisit.services import series as through_time
+    from revisit.services.subscriptions.results import get_series as through_time
 
     if json and csv:
-        raise BadInput("--json and --csv exclude each other; choose one")
-    rows = [documents.observation(seen) for seen in through_time(opened(data, project), id, index)]
+        raise InvalidInputError("--json and --csv exclude each other; choose one")
+    rows = [documents.observation(seen) for seen in through_time(open_backend(data, project), id, index)]
     if json:
         print_json({"id": id, "index": index, "observations": rows})
     elif csv:
-        print_csv(documents.table(rows, documents.OBSERVATION))
+        print_csv(documents.to_csv(rows, documents.OBSERVATION_COLUMNS))
     else:
         columns = ("count", "mean", "std", "min", "max", "median")
         print_table(("SENSED", *(name.upper() for name in columns), "CLEAR", "ACQUISITION"),
-                    [(minute(row["datetime"]), row["count"], *(measured(row[name]) for name in columns[1:]), percent(row["clear_fraction"]), row["acquisition"]) for row in rows],
-                    (*(name.upper() for name in columns), "CLEAR"), spare=("ACQUISITION",))
+                    [(format_minute(row["datetime"]), row["count"], *(format_value(row[name]) for name in columns[1:]), format_percent(row["clear_fraction"]), row["acquisition"]) for row in rows],
+                    (*(name.upper() for name in columns), "CLEAR"), optional=("ACQUISITION",))
     if not rows:
-        say("no clear observation yet")
+        print_message("no clear observation yet")

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from revisit.cli.console import minute, print_csv, print_json, print_table, say, working
+from revisit.cli.console import format_minute, print_csv, print_json, print_message, print_table, show_status
 from revisit.cli.options import (
     Aoi,
     Csv,
@@ -16,16 +16,16 @@ from revisit.cli.options import (
     Project,
     Repair,
     To,
-    begin,
-    end,
-    opened,
+    open_backend,
+    parse_end,
+    parse_start,
     read_aoi,
     read_level,
 )
-from revisit.errors import BadInput
+from revisit.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from revisit.chain.refresh import Refreshed
+    from revisit.chain.refresh import RefreshResult
 
 
 def register(app: typer.Typer) -> None:
@@ -34,7 +34,7 @@ def register(app: typer.Typer) -> None:
     app.command()(search)
 
 
-_TOLD = 3
+_MAX_REJECTIONS_PRINTED = 3
 """Rejections told in words."""
 
 
@@ -48,30 +48,30 @@ def refresh(
     """Ask the sources what is new."""
     from revisit.chain.refresh import refresh_source
 
-    backend = opened(data, project)
+    backend = open_backend(data, project)
     specs = tuple(source or backend.sources)
     if not specs:
-        raise BadInput("no source is remembered; name one with --source, such as folder:PATH")
+        raise InvalidInputError("no source is remembered; name one with --source, such as folder:PATH")
     found = []
     for spec in specs:
-        with working(f"Listing {spec}"):
+        with show_status(f"Listing {spec}"):
             found.append(refresh_source(backend, spec))
     if json:
-        print_json({"sources": [_told(one) for one in found]})
+        print_json({"sources": [_refreshed_document(one) for one in found]})
         return
-    print_table(("SOURCE", "READ", "NEW", "REJECTED"), [(one.source, one.rows, one.new, one.rejected) for one in found], ("READ", "NEW", "REJECTED"))
+    print_table(("SOURCE", "READ", "NEW", "REJECTED"), [(one.source, one.rows, one.new, one.rejection_count) for one in found], ("READ", "NEW", "REJECTED"))
     for one in found:
-        for name, reason in one.rejections[:_TOLD]:
-            say(f"rejected {name}: {reason}")
-        if one.rejected > _TOLD:
-            say(f"and {one.rejected - _TOLD:,} more of {one.source}; --json lists more of them")
+        for name, reason in one.rejection_examples[:_MAX_REJECTIONS_PRINTED]:
+            print_message(f"rejected {name}: {reason}")
+        if one.rejection_count > _MAX_REJECTIONS_PRINTED:
+            print_message(f"and {one.rejection_count - _MAX_REJECTIONS_PRINTED:,} more of {one.source}; --json lists more of them")
         if one.unfinished:
-            say(f"{one.source} is not read to the end yet; the next refresh goes on with it")
+            print_message(f"{one.source} is not read to the end yet; the next refresh goes on with it")
 
 
-def _told(one: "Refreshed") -> dict[str, Any]:
-    return {"source": one.source, "read": one.rows, "new": one.new, "rejected": one.rejected, "unchanged": one.unchanged, "unfinished": one.unfinished,
-            "rejections": [{"row": name, "reason": reason} for name, reason in one.rejections[:20]]}
+def _refreshed_document(refreshed: "RefreshResult") -> dict[str, Any]:
+    return {"source": refreshed.source, "read": refreshed.rows, "new": refreshed.new, "rejected": refreshed.rejection_count, "unchanged": refreshed.unchanged, "unfinished": refreshed.unfinished,
+            "rejections": [{"row": name, "reason": reason} for name, reason in refreshed.rejection_examples[:20]]}
 
 
 def search(
@@ -90,22 +90,22 @@ def search(
 ) -> None:
     """Find products by place, time and cloud."""
     from revisit.presenters import documents
-    from revisit.services import search as find
+    from revisit.services.products.search import search_products as find
 
     if json and csv:
-        raise BadInput("--json and --csv exclude each other; choose one")
+        raise InvalidInputError("--json and --csv exclude each other; choose one")
     area = read_aoi(aoi, repair) if aoi else None
-    products = find(opened(data, project), area, tile, begin(start), end(until), max_cloud, read_level(level), limit=limit)
+    products = find(open_backend(data, project), area, tile, parse_start(start), parse_end(until), max_cloud, read_level(level), limit=limit)
     rows = [documents.product(product) for product in products]
     if json:
         print_json({"products": rows})
     elif csv:
-        print_csv(documents.table(rows, documents.PRODUCT))
+        print_csv(documents.to_csv(rows, documents.PRODUCT_COLUMNS))
     else:
         print_table(("SENSED", "TILE", "LEVEL", "CLOUD %", "PRODUCT"),
-                    [(minute(row["datetime"]), row["tile"], row["level"], None if row["cloud_cover"] is None else f"{row['cloud_cover']:.1f}", row["product"])
+                    [(format_minute(row["datetime"]), row["tile"], row["level"], None if row["cloud_cover"] is None else f"{row['cloud_cover']:.1f}", row["product"])
                      for row in rows], ("CLOUD %",))
     if not rows:
-        say("no product is known there; `revisit refresh` asks the sources")
+        print_message("no product is known there; `revisit refresh` asks the sources")
     elif len(rows) == limit:
-        say(f"the first {limit} are shown; --limit shows more")
+        print_message(f"the first {limit} are shown; --limit shows more")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from revisit.cli.console import percent, print_json, print_table, say
-from revisit.cli.options import Data, Json, folder_of_this_computer
+from revisit.cli.console import format_percent, print_json, print_message, print_table
+from revisit.cli.options import Data, Json, local_data_folder
 
 if TYPE_CHECKING:
     from threading import Event
@@ -32,16 +32,16 @@ def serve(
     """Watch, work and answer until stopped: the chain, the API and the page."""
     from revisit.adapters.local.backend import remember_sources
     from revisit.adapters.sources import open_source
-    from revisit.embedded.server import Suite
+    from revisit.embedded.server import EmbeddedServer
 
-    stop = _stopped_by_signals()
-    folder: Path = folder_of_this_computer(data, "serve")
+    stop = _stop_on_signals()
+    folder: Path = local_data_folder(data, "serve")
     if source:
         remember_sources(folder, tuple(open_source(spec).spec for spec in source))
-    with Suite(folder, port=port, workers=workers) as suite:
-        say(f"Revisit serves {folder} at {suite.url} (stop with Ctrl-C)")
+    with EmbeddedServer(folder, port=port, workers=workers) as suite:
+        print_message(f"Revisit serves {folder} at {suite.url} (stop with Ctrl-C)")
         suite.wait(stop)
-    say("stopped; what was under way goes on with the next start")
+    print_message("stopped; what was under way goes on with the next start")
 
 
 def demo(
@@ -51,23 +51,23 @@ def demo(
     json: Json = False,
 ) -> None:
     """Make a small realistic archive and watch it: nothing is downloaded."""
-    from revisit.demo.play import watch_live, work_once
+    from revisit.demo.runner import run_live, run_once
 
-    folder = folder_of_this_computer(data, "demo")
+    folder = local_data_folder(data, "demo")
     if not once:
-        watch_live(folder, port, say, _stopped_by_signals())
+        run_live(folder, port, print_message, _stop_on_signals())
         return
-    made = work_once(folder, say)
+    made = run_once(folder, print_message)
     if json:
         print_json(made)
     else:
         print_table(("SENSED", "STATE", "CLEAR", "NDVI", "REASON"),
-                    [(row["datetime"], row["state"], percent(row["clear_fraction"]), row["NDVI"], row["reason"]) for row in made["dates"]])
-        say(f"{made['alerts']} alerts; the numbers {'equal' if made['right'] else 'DIFFER FROM'} what the season was made of")
+                    [(row["datetime"], row["state"], format_percent(row["clear_fraction"]), row["NDVI"], row["reason"]) for row in made["dates"]])
+        print_message(f"{made['alerts']} alerts; the numbers {'equal' if made['right'] else 'DIFFER FROM'} what the season was made of")
     raise typer.Exit(0 if made["right"] else 1)
 
 
-def _stopped_by_signals() -> "Event":
+def _stop_on_signals() -> "Event":
     """Set by Ctrl-C or a request to end."""
     from threading import Event
 

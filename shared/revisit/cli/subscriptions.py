@@ -1,11 +1,11 @@
-"""`revisit subscribe`, `subscriptions` and `alerts`: what is watched, and what came of it."""
+"""`revisit subscribe`, `list_subscriptions` and `alerts`: what is watched, and what came of it."""
 
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from revisit.cli import alerts
-from revisit.cli.console import minute, percent, print_json, print_table, say, shown, working
+from revisit.cli.console import format_cell, format_minute, format_percent, print_json, print_message, print_table, show_status
 from revisit.cli.options import (
     Aoi,
     Bands,
@@ -18,16 +18,16 @@ from revisit.cli.options import (
     Project,
     Repair,
     SubscriptionId,
-    begin,
     data_folder,
-    names,
-    opened,
+    open_backend,
+    parse_start,
     project_of,
     read_aoi,
     read_level,
     read_recipe,
+    split_names,
 )
-from revisit.errors import BadInput
+from revisit.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,14 +68,14 @@ def subscribe(
     """Watch an area."""
     from revisit.domain.subscription import Channel
     from revisit.presenters import documents as told
-    from revisit.services import subscribe as watch
-    from revisit.services import webhook_secrets
+    from revisit.services.subscriptions.create import create_subscription as watch
+    from revisit.services.subscriptions.update import webhook_secrets
 
     channels = [Channel("webhook", url) for url in webhook or ()] + [Channel("file", target) for target in file or ()]
     area, recipe = read_aoi(aoi, repair), read_recipe(index, bands)
-    backend = opened(data, project)
-    with working("Subscribing"):
-        made = watch(backend, area, name, recipe, read_level(level) or "L2A", max_cloud, min_clear, channels, begin(backfill))
+    backend = open_backend(data, project)
+    with show_status("Subscribing"):
+        made = watch(backend, area, name, recipe, read_level(level) or "L2A", max_cloud, min_clear, channels, parse_start(backfill))
     secrets = webhook_secrets(backend, made)
     if json:
         print_json(told.subscription(made, secrets))
@@ -83,84 +83,84 @@ def subscribe(
         print(made.id)
         for channel in made.channels:
             if channel.id in secrets:
-                say(f"{channel.target} is signed with {secrets[channel.id]}; keep it, it is shown by this command only")
+                print_message(f"{channel.target} is signed with {secrets[channel.id]}; keep it, it is shown by this command only")
     if project_of(data, project) is None:
-        _hint(data)
+        _print_server_hint(data)
 
 
-def _hint(data: "Path | None") -> None:
-    from revisit.embedded.lock import server_of
+def _print_server_hint(data: "Path | None") -> None:
+    from revisit.embedded.lock import server_url
 
-    if server_of(data_folder(data)) is None:
-        say("nothing is serving this data folder: `revisit serve` keeps watching")
+    if server_url(data_folder(data)) is None:
+        print_message("nothing is serving this data folder: `revisit serve` keeps watching")
 
 
 def list_(json: Json = False, data: Data = None, project: Project = None) -> None:
     """List all subscriptions."""
     from revisit.presenters import documents as told
-    from revisit.services import subscriptions
+    from revisit.services.subscriptions.create import list_subscriptions
 
-    there = subscriptions(opened(data, project))
+    there = list_subscriptions(open_backend(data, project))
     if json:
         print_json({"subscriptions": [told.subscription(one) for one in there]})
         return
     print_table(("NAME", "STATE", "ALERTS", "TILES", "INDICES", "SUBSCRIPTION"),
                 [(one.name, one.state, one.alerts, " ".join(one.tiles), " ".join((*one.recipe.indices, *one.recipe.bands)), one.id) for one in there],
-                ("ALERTS",), spare=("TILES", "INDICES"))
+                ("ALERTS",), optional=("TILES", "INDICES"))
     if not there:
-        say("nothing is watched yet; `revisit subscribe` begins")
+        print_message("nothing is watched yet; `revisit subscribe` begins")
 
 
 def show(id: SubscriptionId, json: Json = False, data: Data = None, project: Project = None) -> None:
     """Show one subscription."""
-    from revisit.services import subscription
+    from revisit.services.subscriptions.create import get_subscription
 
-    _print(subscription(opened(data, project), id), json)
+    _print_result(get_subscription(open_backend(data, project), id), json)
 
 
 def pause(id: SubscriptionId, json: Json = False, data: Data = None, project: Project = None) -> None:
     """Begin nothing new for it."""
-    from revisit.services import pause as rest
+    from revisit.services.subscriptions.create import pause_subscription as rest
 
-    _print(rest(opened(data, project), id), json)
+    _print_result(rest(open_backend(data, project), id), json)
 
 
 def resume(id: SubscriptionId, json: Json = False, data: Data = None, project: Project = None) -> None:
     """Go on, and catch up with what was published meanwhile."""
-    from revisit.services import resume as go_on
+    from revisit.services.subscriptions.create import resume_subscription as go_on
 
-    _print(go_on(opened(data, project), id), json)
+    _print_result(go_on(open_backend(data, project), id), json)
 
 
 def delete(id: SubscriptionId, json: Json = False, data: Data = None, project: Project = None) -> None:
     """End it."""
-    from revisit.services import delete as end
+    from revisit.services.subscriptions.create import delete_subscription as end
 
-    _print(end(opened(data, project), id), json)
-
-
+    _print_result(end(open_backend(data, project), id), json)
 
 
-def _print(one: "Subscription", json: bool) -> None:
+
+
+def _print_result(record: "Subscription", json: bool) -> None:
     if json:
         from revisit.presenters import documents as told
 
-        print_json(told.subscription(one))
+        print_json(told.subscription(record))
     else:
-        print_subscription(one)
+        print_subscription(record)
 
 
-def print_subscription(one: "Subscription") -> None:
+def print_subscription(record: "Subscription") -> None:
     """A subscription as a table of its fields."""
     from revisit.presenters import documents as told
 
-    value = told.subscription(one)
+    value = told.subscription(record)
     last = value.pop("last_alert")
-    value["last_alert"] = f"number {last['number']}, seen {minute(last['datetime'])}" if last else None
+    value["last_alert"] = f"number {last['number']}, seen {format_minute(last['datetime'])}" if last else None
     recipe, channels = value.pop("recipe"), value.pop("channels")
-    value |= {"aoi": value["aoi"]["type"], "tiles": " ".join(one.tiles), "indices": " ".join(recipe["indices"]), "bands": " ".join(recipe["bands"])}
+    value |= {"aoi": value["aoi"]["type"], "tiles": " ".join(record.tiles), "indices": " ".join(recipe["indices"]), "bands": " ".join(recipe["bands"])}
     value |= {f"channel {number}": f"{channel['kind']} {channel['target']} ({channel['state']})" for number, channel in enumerate(channels, 1)}
-    print_table(("", ""), [(key, shown(item)) for key, item in value.items() if item not in (None, "")])
+    print_table(("", ""), [(key, format_cell(item)) for key, item in value.items() if item not in (None, "")])
 
 
 def preview(
@@ -178,17 +178,17 @@ def preview(
     from revisit.domain.recipe import Recipe
     from revisit.domain.subscription import Subscription
     from revisit.presenters import documents as told
-    from revisit.services import past_of
+    from revisit.services.subscriptions.preview import preview_subscription
 
-    backend = opened(data, project)
+    backend = open_backend(data, project)
     wish = Subscription("", "preview", {}, (), Recipe(indices=("NDVI",)), backend.now(), level=read_level(level) or "L2A", max_cloud=max_cloud, min_clear=min_clear)
-    past = past_of(backend, read_aoi(aoi, repair), wish, begin(since))
+    past = preview_subscription(backend, read_aoi(aoi, repair), wish, parse_start(since))
     if json:
-        print_json(told.past(past))
+        print_json(told.subscription_preview(past))
         return
-    print_table(("MONTH", "ALERTS", "ACQUISITIONS"), past.months, ("ALERTS", "ACQUISITIONS"))
-    share = f", of which about {percent(past.clear_share)} clear enough" if past.clear_share is not None else ""
-    say(f"since {past.start:%Y-%m-%d} {len(past.fired):,} of {len(past.fired) + len(past.cloudy):,} acquisitions would have made an alert{share}: {past.judged}")
+    print_table(("MONTH", "ALERTS", "ACQUISITIONS"), past.monthly_counts, ("ALERTS", "ACQUISITIONS"))
+    share = f", of which about {format_percent(past.clear_share)} clear enough" if past.clear_share is not None else ""
+    print_message(f"since {past.start:%Y-%m-%d} {len(past.matching):,} of {len(past.matching) + len(past.too_cloudy):,} acquisitions would have made an alert{share}: {past.clear_note}")
 
 
 def change(
@@ -213,18 +213,18 @@ def change(
     from msgspec import UNSET
 
     from revisit.presenters import documents as told
-    from revisit.services import change as alter
-    from revisit.services import subscription, webhook_secrets
-    from revisit.services.subscriptions.update import Change
+    from revisit.services.subscriptions.create import get_subscription
+    from revisit.services.subscriptions.update import SubscriptionUpdate, webhook_secrets
+    from revisit.services.subscriptions.update import update_subscription as alter
 
-    wanted = Change(
-        name=UNSET if name is None else name, aoi=read_aoi(aoi, repair) if aoi else UNSET, indices=names(index) or UNSET, bands=names(bands) or UNSET,
-        level=read_level(level) or UNSET, max_cloud=_limit(max_cloud), min_clear=_limit(min_clear),
+    wanted = SubscriptionUpdate(
+        name=UNSET if name is None else name, aoi=read_aoi(aoi, repair) if aoi else UNSET, indices=split_names(index) or UNSET, bands=split_names(bands) or UNSET,
+        level=read_level(level) or UNSET, max_cloud=_parse_limit(max_cloud), min_clear=_parse_limit(min_clear),
         webhooks=() if no_webhook else tuple(webhook) if webhook else UNSET, files=() if no_file else tuple(file) if file else UNSET)
-    if wanted == Change():
-        raise BadInput("nothing is to be different; name what is, such as --max-cloud 30")
-    backend = opened(data, project)
-    before = {channel.id for channel in subscription(backend, id).channels}
+    if wanted == SubscriptionUpdate():
+        raise InvalidInputError("nothing is to be different; name what is, such as --max-cloud 30")
+    backend = open_backend(data, project)
+    before = {channel.id for channel in get_subscription(backend, id).channels}
     changed = alter(backend, id, wanted)
     secrets = {way: secret for way, secret in webhook_secrets(backend, changed).items() if way not in before} if webhook else {}
     if json:
@@ -234,10 +234,10 @@ def change(
     print_subscription(changed)
     for channel in changed.channels:
         if channel.id in secrets:
-            say(f"{channel.target} is signed with {secrets[channel.id]}; keep it, it is shown by this command only")
+            print_message(f"{channel.target} is signed with {secrets[channel.id]}; keep it, it is shown by this command only")
 
 
-def _limit(text: str) -> "float | UnsetType | None":
+def _parse_limit(text: str) -> "float | UnsetType | None":
     from msgspec import UNSET
 
     if not text:
@@ -247,7 +247,7 @@ def _limit(text: str) -> "float | UnsetType | None":
     try:
         return float(text)
     except ValueError:
-        raise BadInput(f"{text[:40]!r} is no percentage; give a number from 0 to 100, or any") from None
+        raise InvalidInputError(f"{text[:40]!r} is no percentage; give a number from 0 to 100, or any") from None
 
 
 

@@ -9,92 +9,92 @@ from xml.etree import ElementTree as ET
 
 from revisit.delivery.webhook import item_link
 from revisit.domain.alert import Alert
-from revisit.domain.clock import rfc3339
+from revisit.domain.clock import format_rfc3339
 from revisit.domain.job import Statistics
 from revisit.domain.subscription import Subscription
 
-ATOM = "http://www.w3.org/2005/Atom"
+ATOM_NAMESPACE = "http://www.w3.org/2005/Atom"
 MEDIA_TYPE = "application/atom+xml"
-LENGTH = 100
+MAX_ENTRIES = 100
 """Entries in a feed at most: the latest ones."""
 
-_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_INVALID_XML_CHARS = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 (section 2.2) cannot hold, not even escaped."""
 
 
-def atom(subscription: Subscription, alerts: Iterable[Alert], base_url: str) -> bytes:
+def render_feed(subscription: Subscription, alerts: Iterable[Alert], base_url: str) -> bytes:
     """The feed as an XML document in UTF-8.
 
     Args:
-        subscription: Whose feed it is; its `feed_token` is part of the address.
+        subscription: Whose feed it is; its `new_feed_token` is part of the address.
         alerts: In any order; the latest 100 are shown, newest first.
         base_url: Where the API is reached, for links.
     """
-    shown = sorted(alerts, key=lambda alert: alert.number, reverse=True)[:LENGTH]
+    shown = sorted(alerts, key=lambda alert: alert.number, reverse=True)[:MAX_ENTRIES]
     updated = max((alert.created for alert in shown), default=subscription.created)
-    feed = ET.Element("feed", xmlns=ATOM)
-    _add(feed, "id", _tag(subscription, subscription.id))
-    _add(feed, "title", f"{subscription.name}: clear acquisitions")
-    _add(feed, "updated", rfc3339(updated))
-    _add(_add(feed, "author"), "name", "Revisit")
-    _add(feed, "generator", "Revisit")
-    _add(feed, "link", rel="self", type=MEDIA_TYPE, href=address(subscription, base_url))
+    feed = ET.Element("feed", xmlns=ATOM_NAMESPACE)
+    _add_element(feed, "id", _tag_uri(subscription, subscription.id))
+    _add_element(feed, "title", f"{subscription.name}: clear acquisitions")
+    _add_element(feed, "updated", format_rfc3339(updated))
+    _add_element(_add_element(feed, "author"), "name", "Revisit")
+    _add_element(feed, "generator", "Revisit")
+    _add_element(feed, "link", rel="self", type=MEDIA_TYPE, href=feed_url(subscription, base_url))
     for alert in shown:
         feed.append(_entry(subscription, alert, base_url))
     document: bytes = ET.tostring(feed, encoding="utf-8", xml_declaration=True)
     return document
 
 
-def address(subscription: Subscription, base_url: str) -> str:
+def feed_url(subscription: Subscription, base_url: str) -> str:
     """Where the feed is; who knows it may read it."""
     return f"{base_url.rstrip('/')}/feeds/{subscription.feed_token}.atom"
 
 
 def _entry(subscription: Subscription, alert: Alert, base_url: str) -> ET.Element:
     entry = ET.Element("entry")
-    _add(entry, "id", _tag(subscription, alert.id))
-    _add(entry, "title", f"{subscription.name} #{alert.number}: {alert.sensing_time:%Y-%m-%d}, "
-                         f"{_percent(alert.cover.clear_fraction)} clear")
-    _add(entry, "updated", rfc3339(alert.created))
-    _add(entry, "published", rfc3339(alert.created))
-    _add(entry, "link", rel="alternate", type="application/geo+json", href=item_link(alert, base_url))
+    _add_element(entry, "id", _tag_uri(subscription, alert.id))
+    _add_element(entry, "title", f"{subscription.name} #{alert.number}: {alert.sensing_time:%Y-%m-%d}, "
+                         f"{_format_percent(alert.cover.clear_fraction)} clear")
+    _add_element(entry, "updated", format_rfc3339(alert.created))
+    _add_element(entry, "published", format_rfc3339(alert.created))
+    _add_element(entry, "link", rel="alternate", type="application/geo+json", href=item_link(alert, base_url))
     if alert.backfill:
-        _add(entry, "category", term="backfill")
-    _add(entry, "summary", summary(alert))
+        _add_element(entry, "category", term="backfill")
+    _add_element(entry, "summary", alert_summary(alert))
     return entry
 
 
-def summary(alert: Alert) -> str:
+def alert_summary(alert: Alert) -> str:
     """An alert in one sentence a figure."""
-    sentences = [f"{alert.product}, sensed {rfc3339(alert.sensing_time)}.",
-                 f"{_percent(alert.cover.coverage)} of the AOI has data, {_percent(alert.cover.clear_fraction)} of it is clear."]
-    sentences += [_figures(name, values) for name, values in sorted(alert.indices.items())]
+    sentences = [f"{alert.product}, sensed {format_rfc3339(alert.sensing_time)}.",
+                 f"{_format_percent(alert.cover.coverage)} of the AOI has data, {_format_percent(alert.cover.clear_fraction)} of it is clear."]
+    sentences += [_index_summary(name, values) for name, values in sorted(alert.indices.items())]
     if alert.reason:
         sentences.append(f"Note: {alert.reason}.")
     return " ".join(sentences)
 
 
-def _figures(name: str, values: Statistics) -> str:
+def _index_summary(name: str, values: Statistics) -> str:
     if values.mean is None or values.min is None or values.max is None:
         return f"{name}: no clear pixel."
     return f"{name}: mean {values.mean:.4f}, from {values.min:.4f} to {values.max:.4f}, {values.count:,} pixels."
 
 
-def _percent(share: float) -> str:
+def _format_percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
-def _tag(subscription: Subscription, id: str) -> str:
+def _tag_uri(subscription: Subscription, id: str) -> str:
     """A tag URI: an authority we speak for, the day the subscription began, and the id."""
     return f"tag:revisit.invalid,{subscription.created:%Y-%m-%d}:{id}"
 
 
-def _add(parent: ET.Element, name: str, text: str = "", **attributes: str) -> ET.Element:
-    child = ET.SubElement(parent, name, {key: _clean(value) for key, value in attributes.items()})
+def _add_element(parent: ET.Element, name: str, text: str = "", **attributes: str) -> ET.Element:
+    child = ET.SubElement(parent, name, {key: _replace_invalid_chars(value) for key, value in attributes.items()})
     if text:
-        child.text = _clean(text)
+        child.text = _replace_invalid_chars(text)
     return child
 
 
-def _clean(text: str) -> str:
-    return _NOT_XML.sub("\ufffd", text)
+def _replace_invalid_chars(text: str) -> str:
+    return _INVALID_XML_CHARS.sub("\ufffd", text)

@@ -4,18 +4,18 @@ import os
 import re
 from pathlib import Path
 
-from revisit.atomic_write import carry_to_disk
-from revisit.errors import BadInput
+from revisit.atomic_write import fsync_path
+from revisit.errors import InvalidInputError
 
 
 def check_name(name: str) -> str:
     """The name of a channel's file, without folder; the ending .jsonl may be left out.
 
     Raises:
-        BadInput: It would lie elsewhere than among the channels.
+        InvalidInputError: It would lie elsewhere than among the channels.
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
-        raise BadInput(f"{name[:100]!r} is not a file channel's name; use letters, digits, dots, dashes and underscores, such as alerts")
+        raise InvalidInputError(f"{name[:100]!r} is not a file channel's name; use letters, digits, dots, dashes and underscores, such as alerts")
     return name
 
 
@@ -23,7 +23,7 @@ def append(folder: Path, name: str, line: bytes) -> None:
     """Add one line to FOLDER/NAME[.jsonl], durably; lines of several writers never mix, and one cut short by a crash is closed off.
 
     Raises:
-        BadInput: The name is none.
+        InvalidInputError: The name is none.
         OSError: The disk is full or not to be written to.
     """
     path = folder / f"{check_name(name).removesuffix('.jsonl')}.jsonl"
@@ -40,4 +40,4 @@ def append(folder: Path, name: str, line: bytes) -> None:
     finally:
         os.close(handle)
     if new:
-        carry_to_disk(folder)
+        fsync_path(folder)

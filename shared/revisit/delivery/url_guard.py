@@ -12,24 +12,24 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from urllib.parse import SplitResult, urlsplit
 
-from revisit.errors import BadInput, Retry
+from revisit.errors import InvalidInputError, TransientError
 
 type Address = IPv4Address | IPv6Address
 type Resolver = Callable[[str, int], list[str]]
 """(host, port) -> its addresses as text; raises OSError where there are none."""
 
-ALLOW = "REVISIT_WEBHOOK_ALLOW"
+ALLOW_VARIABLE = "REVISIT_WEBHOOK_ALLOW"
 """Environment: receivers on this very computer that plain http may go to, "localhost:9000,127.0.0.1:9001"."""
 
-MAX_LENGTH = 2048
-PORT = 443
-INSIDE = ("internal", "local", "localhost", "localdomain", "lan", "intranet", "corp", "home", "arpa", "onion", "invalid")
+MAX_URL_LENGTH = 2048
+HTTPS_PORT = 443
+PRIVATE_SUFFIXES = ("internal", "local", "localhost", "localdomain", "lan", "intranet", "corp", "home", "arpa", "onion", "invalid")
 """Last labels of names that are never public (RFC 6761, RFC 6762, RFC 8375, cloud metadata names)."""
 
-UNICAST = IPv6Network("2000::/3")
+GLOBAL_UNICAST = IPv6Network("2000::/3")
 """All that is assigned of the open internet's IPv6 (IANA, Internet Protocol Version 6 Address Space)."""
 
-TUNNELS = (IPv6Network("2002::/16"), IPv6Network("2001::/32"))
+TUNNEL_NETWORKS = (IPv6Network("2002::/16"), IPv6Network("2001::/32"))
 """6to4 and Teredo lie in it and carry an IPv4 address within; NAT64, mapped and compatible addresses lie outside."""
 
 
@@ -47,9 +47,9 @@ class Endpoint:
     """Named in REVISIT_WEBHOOK_ALLOW: it must then be a loopback address."""
 
 
-def allowed_here() -> frozenset[str]:
+def allowed_local_receivers() -> frozenset[str]:
     """Receivers on this computer, as host:port, that the environment allows."""
-    return frozenset(entry.strip().lower() for entry in os.environ.get(ALLOW, "").split(",") if entry.strip())
+    return frozenset(entry.strip().lower() for entry in os.environ.get(ALLOW_VARIABLE, "").split(",") if entry.strip())
 
 
 def check_url(url: str, allowed: Collection[str] | None = None) -> Endpoint:
@@ -60,22 +60,22 @@ def check_url(url: str, allowed: Collection[str] | None = None) -> Endpoint:
         allowed: host:port of receivers on this computer; None asks the environment.
 
     Raises:
-        BadInput: It must never be posted to.
+        InvalidInputError: It must never be posted to.
     """
-    split = _split(url)
-    host, port = _host(url, split), _port(url, split)
+    split = _parse_url(url)
+    host, port = _parse_host(url, split), _parse_port(url, split)
     target = (split.path or "/") + (f"?{split.query}" if split.query else "")
-    if f"{host}:{port}" in (allowed_here() if allowed is None else allowed) and split.scheme in ("http", "https"):
+    if f"{host}:{port}" in (allowed_local_receivers() if allowed is None else allowed) and split.scheme in ("http", "https"):
         return Endpoint(split.scheme, host, port, target, local=True)
     if split.scheme != "https":
-        raise BadInput(f"webhook {_short(url)} is not https; use https, or for a receiver on this computer set {ALLOW}={host}:{port}")
-    if port != PORT:
-        raise BadInput(f"webhook {_short(url)} asks for port {port}; https on {PORT} is the only one")
+        raise InvalidInputError(f"webhook {_shorten(url)} is not https; use https, or for a receiver on this computer set {ALLOW_VARIABLE}={host}:{port}")
+    if port != HTTPS_PORT:
+        raise InvalidInputError(f"webhook {_shorten(url)} asks for port {port}; https on {HTTPS_PORT} is the only one")
     if ":" in host or re.fullmatch(r"\d+|0x[0-9a-f]*", host.rpartition(".")[2]):
-        raise BadInput(f"webhook {_short(url)} names an address instead of a host; use the public name of its host")
+        raise InvalidInputError(f"webhook {_shorten(url)} names an address instead of a host; use the public name of its host")
     labels = host.split(".")
-    if len(labels) < 2 or labels[-1] in INSIDE or not all(re.fullmatch(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?", label) for label in labels):
-        raise BadInput(f"webhook {_short(url)}: {host!r} is not a public host name; use one such as hooks.example.com")
+    if len(labels) < 2 or labels[-1] in PRIVATE_SUFFIXES or not all(re.fullmatch(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?", label) for label in labels):
+        raise InvalidInputError(f"webhook {_shorten(url)}: {host!r} is not a public host name; use one such as hooks.example.com")
     return Endpoint(split.scheme, host, port, target)
 
 
@@ -88,60 +88,60 @@ def resolve(endpoint: Endpoint, resolver: Resolver = system_resolver) -> tuple[s
     """The addresses to connect to, in the resolver's order, given that all of them may be posted to.
 
     Raises:
-        Retry: The name has no address now.
-        BadInput: One of its addresses lies inside a network; none is used then.
+        TransientError: The name has no address now.
+        InvalidInputError: One of its addresses lies inside a network; none is used then.
     """
     try:
         found = [ip_address(text.partition("%")[0]) for text in resolver(endpoint.host.strip("[]"), endpoint.port)]
     except (OSError, UnicodeError) as error:
-        raise Retry(f"{endpoint.host} has no address: {error}") from None
+        raise TransientError(f"{endpoint.host} has no address: {error}") from None
     if not found:
-        raise Retry(f"{endpoint.host} has no address")
+        raise TransientError(f"{endpoint.host} has no address")
     for address in found:
         if not (address.is_loopback if endpoint.local else is_public(address)):
             where = "not on this computer" if endpoint.local else "not a public address"
-            raise BadInput(f"{endpoint.host} is at {address}, which is {where}; nothing was sent")
+            raise InvalidInputError(f"{endpoint.host} is at {address}, which is {where}; nothing was sent")
     return tuple(dict.fromkeys(str(address) for address in found))
 
 
 def is_public(address: Address) -> bool:
     """Whether an address belongs to the open internet, and to one receiver."""
-    if isinstance(address, IPv6Address) and (address not in UNICAST or any(address in net for net in TUNNELS)):
+    if isinstance(address, IPv6Address) and (address not in GLOBAL_UNICAST or any(address in net for net in TUNNEL_NETWORKS)):
         return False
     return address.is_global and not (address.is_multicast or address.is_reserved or address.is_link_local or address.is_unspecified)
 
 
-def _split(url: str) -> SplitResult:
-    if len(url) > MAX_LENGTH:
-        raise BadInput(f"webhook {_short(url)} has {len(url)} characters; {MAX_LENGTH} are the most")
+def _parse_url(url: str) -> SplitResult:
+    if len(url) > MAX_URL_LENGTH:
+        raise InvalidInputError(f"webhook {_shorten(url)} has {len(url)} characters; {MAX_URL_LENGTH} are the most")
     if not url.isascii() or re.search(r"[\x00-\x20\x7f\\]", url):
-        raise BadInput(f"webhook {_short(url)} holds a blank, backslash or non-ASCII character; write the host in punycode, the rest in %XX")
+        raise InvalidInputError(f"webhook {_shorten(url)} holds a blank, backslash or non-ASCII character; write the host in punycode, the rest in %XX")
     try:
         split = urlsplit(url)
         hostname = split.hostname
     except ValueError as error:
-        raise BadInput(f"webhook {_short(url)} is not a URL: {error}") from None
+        raise InvalidInputError(f"webhook {_shorten(url)} is not a URL: {error}") from None
     if not hostname or not split.netloc:
-        raise BadInput(f"webhook {_short(url)} names no host; write https://host/path")
+        raise InvalidInputError(f"webhook {_shorten(url)} names no host; write https://host/path")
     if "@" in split.netloc:
-        raise BadInput(f"webhook {_short(url)} carries a user name; leave it out, the signature says who is calling")
+        raise InvalidInputError(f"webhook {_shorten(url)} carries a user name; leave it out, the signature says who is calling")
     return split
 
 
-def _host(url: str, split: SplitResult) -> str:
+def _parse_host(url: str, split: SplitResult) -> str:
     host = split.hostname or ""
     if host.endswith(".") or "%" in host or len(host) > 253:
-        raise BadInput(f"webhook {_short(url)}: {host[:80]!r} is not a plain host name; write it without escapes and without a dot at its end")
+        raise InvalidInputError(f"webhook {_shorten(url)}: {host[:80]!r} is not a plain host name; write it without escapes and without a dot at its end")
     return f"[{host}]" if ":" in host else host
 
 
-def _port(url: str, split: SplitResult) -> int:
+def _parse_port(url: str, split: SplitResult) -> int:
     try:
         port = split.port
     except ValueError:
-        raise BadInput(f"webhook {_short(url)} has no port between 1 and 65535") from None
-    return (PORT if split.scheme == "https" else 80) if port is None else port
+        raise InvalidInputError(f"webhook {_shorten(url)} has no port between 1 and 65535") from None
+    return (HTTPS_PORT if split.scheme == "https" else 80) if port is None else port
 
 
-def _short(url: str) -> str:
+def _shorten(url: str) -> str:
     return repr(url if len(url) <= 80 else url[:77] + "...")

@@ -10,9 +10,9 @@ import msgspec
 from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook, WebhookVerificationError
 
 from revisit.domain.alert import Alert
-from revisit.domain.clock import rfc3339
+from revisit.domain.clock import format_rfc3339
 from revisit.domain.subscription import Subscription
-from revisit.errors import BadInput
+from revisit.errors import InvalidInputError
 
 
 def payload(alert: Alert, subscription: Subscription, base_url: str = "") -> bytes:
@@ -29,7 +29,7 @@ def payload(alert: Alert, subscription: Subscription, base_url: str = "") -> byt
         "number": alert.number,
         "acquisition": alert.acquisition,
         "product": alert.product,
-        "sensing_time": rfc3339(alert.sensing_time),
+        "sensing_time": format_rfc3339(alert.sensing_time),
         "coverage": alert.cover.coverage,
         "clear_fraction": alert.cover.clear_fraction,
         "mask": alert.cover.mask,
@@ -40,7 +40,7 @@ def payload(alert: Alert, subscription: Subscription, base_url: str = "") -> byt
     }
     if base_url:
         data["item"] = item_link(alert, base_url)
-    return msgspec.json.encode({"id": alert.id, "type": "alert.created", "timestamp": rfc3339(alert.created), "data": data})
+    return msgspec.json.encode({"id": alert.id, "type": "alert.created", "timestamp": format_rfc3339(alert.created), "data": data})
 
 
 def item_link(alert: Alert, base_url: str) -> str:
@@ -48,7 +48,7 @@ def item_link(alert: Alert, base_url: str) -> str:
     return f"{base_url.rstrip('/')}/results/{alert.job}"
 
 
-def signed_headers(secret: str, id: str, moment: datetime, body: bytes) -> dict[str, str]:
+def signed_headers(secret: str, id: str, timestamp: datetime, body: bytes) -> dict[str, str]:
     """The three headers of Standard Webhooks.
 
     Args:
@@ -58,24 +58,24 @@ def signed_headers(secret: str, id: str, moment: datetime, body: bytes) -> dict[
         body: The very bytes that are sent.
 
     Raises:
-        BadInput: A secret is not base64.
+        InvalidInputError: A secret is not base64.
     """
     try:
-        signatures = [Webhook(each).sign(id, moment.astimezone(UTC), body.decode()) for each in secret.split()]
+        signatures = [Webhook(each).sign(id, timestamp.astimezone(UTC), body.decode()) for each in secret.split()]
     except (ValueError, EmptyWebhookSecretError) as error:
-        raise BadInput(f"a webhook secret is whsec_ and base64, which this one is not: {error}") from None
+        raise InvalidInputError(f"a webhook secret is whsec_ and base64, which this one is not: {error}") from None
     if not signatures:
-        raise BadInput("the webhook has no secret to sign with; rotate its secret")
-    return {"webhook-id": id, "webhook-timestamp": str(int(moment.timestamp())), "webhook-signature": " ".join(signatures)}
+        raise InvalidInputError("the webhook has no secret to sign with; rotate its secret")
+    return {"webhook-id": id, "webhook-timestamp": str(int(timestamp.timestamp())), "webhook-signature": " ".join(signatures)}
 
 
 def verify(secret: str, headers: dict[str, str], body: bytes) -> Any:
     """What a receiver does: the payload, given that it was signed with the secret within the last five minutes.
 
     Raises:
-        BadInput: It was not, or the headers make no sense: answer 401.
+        InvalidInputError: It was not, or the headers make no sense: answer 401.
     """
     try:
         return Webhook(secret).verify(body, headers)
     except (WebhookVerificationError, EmptyWebhookSecretError, ValueError) as error:
-        raise BadInput(f"the webhook's signature does not hold: {error}") from None
+        raise InvalidInputError(f"the webhook's signature does not hold: {error}") from None

@@ -14,17 +14,17 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from revisit.demo.passes import EPSG, NORTH_M, PASSES, SIZE, TILE, WEST_M, Pass
-from revisit.demo.place import Place, make_place
+from revisit.demo.acquisitions import ACQUISITIONS, EPSG, NORTH_M, SIZE, TILE, WEST_M, Acquisition
+from revisit.demo.landscape import Landscape, make_landscape
 from revisit.demo.safe import write_safe
 from revisit.demo.scene import Scene, make_scene
 from revisit.demo.stac import write_catalog, write_item
-from revisit.domain.clock import rfc3339
+from revisit.domain.clock import format_rfc3339
 from revisit.domain.product import acquisition_id
-from revisit.errors import BadInput, GiveUp, Retry
+from revisit.errors import InvalidInputError, PermanentError, TransientError
 from revisit.pixels.masks import CLEAR_CLASSES
 
-VERSION = 1
+GENERATOR_VERSION = 1
 """Of what is generated; raised when it changes, so that older archives are made anew."""
 NOTICE = ("Synthetic: no satellite took these pictures. Place, crops and clouds are invented by Revisit's demo, and each product holds a crop of "
           "9 km of its tile only (see proj:shape). Formats, names, orbits and dates follow the mission's rules.")
@@ -54,40 +54,40 @@ def make_archive(folder: Path, seed: int = 1) -> Path:
         The folder: a source as `folder:<folder>`.
 
     Raises:
-        BadInput: The folder holds something else.
-        Retry: The disk is full.
-        GiveUp: The place cannot be written to.
+        InvalidInputError: The folder holds something else.
+        TransientError: The disk is full.
+        PermanentError: The place cannot be written to.
     """
     folder = Path(folder).absolute()
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(folder.parent):
-            if not _is_made(folder, seed):
-                _replace(folder, seed)
+        with _folder_lock(folder.parent):
+            if not _is_current(folder, seed):
+                _rebuild(folder, seed)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise Retry(f"there is no room for the demo's archive in {folder}; it takes 80 MB") from None
-        raise GiveUp(f"the demo's archive cannot be written to {folder}: {error.strerror}; name another folder") from None
+            raise TransientError(f"there is no room for the demo's archive in {folder}; it takes 80 MB") from None
+        raise PermanentError(f"the demo's archive cannot be written to {folder}: {error.strerror}; name another folder") from None
     return folder
 
 
-def _is_made(folder: Path, seed: int) -> bool:
+def _is_current(folder: Path, seed: int) -> bool:
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return False
     try:
         truth = msgspec.json.decode((folder / "truth.json").read_bytes())
-        return bool((truth["generator"], truth["seed"]) == (VERSION, seed))
+        return bool((truth["generator"], truth["seed"]) == (GENERATOR_VERSION, seed))
     except (FileNotFoundError, NotADirectoryError, KeyError, TypeError, msgspec.DecodeError):
-        raise BadInput(f"{folder} holds something other than the demo's archive; name another folder") from None
+        raise InvalidInputError(f"{folder} holds something other than the demo's archive; name another folder") from None
 
 
-def _replace(folder: Path, seed: int) -> None:
+def _rebuild(folder: Path, seed: int) -> None:
     fresh, old = (folder.with_name(f".{folder.name}.{state}") for state in ("unfinished", "old"))
     for leftover in (fresh, old):
         shutil.rmtree(leftover, ignore_errors=True)
     fresh.mkdir()
     try:
-        _fill(fresh, seed)
+        _write_archive(fresh, seed)
         if folder.exists():
             folder.rename(old)
         fresh.rename(folder)
@@ -96,13 +96,13 @@ def _replace(folder: Path, seed: int) -> None:
             shutil.rmtree(leftover, ignore_errors=True)
 
 
-def _fill(root: Path, seed: int) -> None:
-    place = make_place(np.random.default_rng([seed, 0]))
-    aoi = _aoi(place)
-    inside = _inside(aoi)
+def _write_archive(root: Path, seed: int) -> None:
+    place = make_landscape(np.random.default_rng([seed, 0]))
+    aoi = _aoi_geometry(place)
+    inside = _aoi_mask(aoi)
 
-    def add(seen: Pass) -> dict[str, Any]:
-        scene = make_scene(place, seen, [seed, PASSES.index(seen) + 1])
+    def add(seen: Acquisition) -> dict[str, Any]:
+        scene = make_scene(place, seen, [seed, ACQUISITIONS.index(seen) + 1])
         if seen.package == "SAFE":
             write_safe(root / "safe", scene)
         else:
@@ -110,44 +110,44 @@ def _fill(root: Path, seed: int) -> None:
         return _truth(scene, inside)
 
     with ThreadPoolExecutor(2) as pool:
-        dates = list(pool.map(add, PASSES))
+        dates = list(pool.map(add, ACQUISITIONS))
     write_catalog(root, NOTICE)
     (root / "README.md").write_text(README)
-    _write(root / "aoi.geojson", {"type": "Feature", "properties": {"name": "Demo farm"}, "geometry": aoi})
-    _write(root / "truth.json", {"generator": VERSION, "seed": seed, "notice": NOTICE, "tile": TILE, "aoi": "aoi.geojson", "dates": dates})
+    _write_json(root / "aoi.geojson", {"type": "Feature", "properties": {"name": "Demo farm"}, "geometry": aoi})
+    _write_json(root / "truth.json", {"generator": GENERATOR_VERSION, "seed": seed, "notice": NOTICE, "tile": TILE, "aoi": "aoi.geojson", "dates": dates})
 
 
-def _truth(scene: Scene, inside: NDArray[np.bool_]) -> dict[str, Any]:
+def _truth(scene: Scene, aoi_mask: NDArray[np.bool_]) -> dict[str, Any]:
     """What can be known of the AOI on a date; NDVI as the pixels stored have it, and as the ground has it without weather."""
-    seen, offset = scene.seen, scene.seen.offset
+    seen, offset = scene.acquisition, scene.acquisition.offset
     classes = scene.layers["SCL"].repeat(2, 0).repeat(2, 1)
     red, nir = (scene.layers[band].astype(np.float64) for band in ("B04", "B08"))
-    valid = inside & (classes != 0)
+    valid = aoi_mask & (classes != 0)
     clear = valid & np.isin(classes, CLEAR_CLASSES)
     ndvi = (nir - red)[clear] / (nir + red + 2 * offset)[clear]
     return {
         "acquisition": acquisition_id(seen.platform, f"{seen.datatake:%Y%m%dT%H%M%S}", TILE),
         "product": seen.name,
-        "datetime": rfc3339(seen.sensing_time),
+        "datetime": format_rfc3339(seen.sensing_time),
         "package": seen.package,
         "baseline": seen.baseline,
         "boa_add_offset": offset,
         "cloud_cover": round(scene.cloud_cover, 6),
-        "aoi_pixels": int(inside.sum()),
+        "aoi_pixels": int(aoi_mask.sum()),
         "valid_pixels": int(valid.sum()),
         "clear_pixels": int(clear.sum()),
         "clear_fraction": float(clear.sum() / valid.sum()),
         "NDVI": {"count": ndvi.size} | ({"mean": float(ndvi.mean())} if ndvi.size else {}),
-        "ground_NDVI": float(scene.ground_ndvi[inside].mean()),
+        "ground_NDVI": float(scene.ground_ndvi[aoi_mask].mean()),
     }
 
 
-def _aoi(place: Place) -> dict[str, Any]:
+def _aoi_geometry(landscape: Landscape) -> dict[str, Any]:
     """The watched farm's outline within its roads, lon/lat degrees."""
     import shapely
     from pyproj import Transformer
 
-    rows, columns = np.nonzero(place.aoi_block)
+    rows, columns = np.nonzero(landscape.aoi_block)
     middles = shapely.multipoints(np.column_stack([WEST_M + columns * 10 + 5, NORTH_M - rows * 10 - 5]))
     outline = shapely.concave_hull(middles, ratio=0.05).buffer(-12).simplify(25)
     to_degrees = Transformer.from_crs(EPSG, 4326, always_xy=True)
@@ -155,7 +155,7 @@ def _aoi(place: Place) -> dict[str, Any]:
     return {"type": "Polygon", "coordinates": [ring]}
 
 
-def _inside(aoi: dict[str, Any]) -> NDArray[np.bool_]:
+def _aoi_mask(aoi: dict[str, Any]) -> NDArray[np.bool_]:
     """Which 10 m pixels have their centre in the AOI, whose edges are straight in lon/lat."""
     import shapely
     from pyproj import Transformer
@@ -166,7 +166,7 @@ def _inside(aoi: dict[str, Any]) -> NDArray[np.bool_]:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def _folder_lock(folder: Path) -> Iterator[None]:
     """One process at a time works in a folder; the others wait."""
     handle = os.open(folder, os.O_RDONLY)
     try:
@@ -176,5 +176,5 @@ def _alone(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _write(path: Path, document: Any) -> None:
+def _write_json(path: Path, document: Any) -> None:
     path.write_bytes(msgspec.json.format(msgspec.json.encode(document), indent=1))

@@ -1,6 +1,6 @@
 """What the ground reflects on a day of the season: crops that grow and are harvested, soil, water, roofs.
 
-Reflectances are round numbers of the usual spectra of such surfaces; days count from `passes.START`.
+Reflectances are round numbers of the usual spectra of such surfaces; days count from `matches_query.SEASON_START`.
 """
 
 from dataclasses import dataclass
@@ -36,34 +36,34 @@ class Crop:
 
     share: float
     """Of the parcels."""
-    up: float
+    growth_day: float
     """Day on which its growth is half done."""
-    down: float
+    decline_day: float
     """Day on which it is half ripe or cut."""
-    pace: tuple[float, float]
+    durations: tuple[float, float]
     """Days in which it grows and ripens, about."""
-    most: float
+    max_cover: float
     """Share of the ground under leaves at its height."""
-    winter: float = 0.0
+    winter_cover: float = 0.0
     """The same before growth begins."""
-    bloom: float = 0.0
+    bloom_day: float = 0.0
     """Day of flowering; 0 is never seen."""
-    dip: float = 0.0
+    drought_loss: float = 0.0
     """How much drought takes from it in August."""
-    cuts: float = 0.0
+    cut_interval_days: float = 0.0
     """Days between two cuts; 0 is never."""
 
 
 CROPS = {
-    "wheat": Crop(0.30, 130, 222, (17, 6), 0.93, winter=0.22),
-    "barley": Crop(0.08, 122, 207, (15, 6), 0.88, winter=0.25),
-    "rape": Crop(0.09, 112, 212, (14, 7), 0.92, winter=0.45, bloom=163),
+    "wheat": Crop(0.30, 130, 222, (17, 6), 0.93, winter_cover=0.22),
+    "barley": Crop(0.08, 122, 207, (15, 6), 0.88, winter_cover=0.25),
+    "rape": Crop(0.09, 112, 212, (14, 7), 0.92, winter_cover=0.45, bloom_day=163),
     "sunflower": Crop(0.18, 226, 292, (8, 9), 0.88),
     "maize": Crop(0.14, 232, 322, (8, 9), 0.95),
     "soya": Crop(0.06, 240, 316, (8, 7), 0.92),
-    "grass": Crop(0.08, 118, 420, (20, 20), 0.85, winter=0.50, dip=0.45),
-    "lucerne": Crop(0.04, 120, 400, (18, 20), 0.90, winter=0.35, cuts=43),
-    "vines": Crop(0.03, 195, 355, (14, 14), 0.50, winter=0.12),
+    "grass": Crop(0.08, 118, 420, (20, 20), 0.85, winter_cover=0.50, drought_loss=0.45),
+    "lucerne": Crop(0.04, 120, 400, (18, 20), 0.90, winter_cover=0.35, cut_interval_days=43),
+    "vines": Crop(0.03, 195, 355, (14, 14), 0.50, winter_cover=0.12),
 }
 
 
@@ -75,13 +75,13 @@ def leaf_cover(crop: Crop, day: float, shift: NDArray[np.float32]) -> NDArray[np
         day: Of the season.
         shift: Days by which a parcel is behind the others, one value a parcel.
     """
-    grown = 1 / (1 + np.exp(-(day - crop.up - shift) / crop.pace[0] * 1.8))
-    ripe = 1 / (1 + np.exp(-(day - crop.down - shift) / crop.pace[1] * 1.8))
-    winter = crop.winter * (0.4 + 0.6 / (1 + np.exp(-(day - 60) / 15)))
-    cover = (winter + (crop.most - winter) * grown) * (1 - ripe)
-    cover *= 1 - crop.dip * np.exp(-(((day - 285) / 35) ** 2))
-    if crop.cuts and day > crop.up:
-        since = (day + 3 * shift) % crop.cuts / crop.cuts
+    grown = 1 / (1 + np.exp(-(day - crop.growth_day - shift) / crop.durations[0] * 1.8))
+    ripe = 1 / (1 + np.exp(-(day - crop.decline_day - shift) / crop.durations[1] * 1.8))
+    winter = crop.winter_cover * (0.4 + 0.6 / (1 + np.exp(-(day - 60) / 15)))
+    cover = (winter + (crop.max_cover - winter) * grown) * (1 - ripe)
+    cover *= 1 - crop.drought_loss * np.exp(-(((day - 285) / 35) ** 2))
+    if crop.cut_interval_days and day > crop.growth_day:
+        since = (day + 3 * shift) % crop.cut_interval_days / crop.cut_interval_days
         cover *= 0.35 + 0.65 * np.minimum(1, since * 1.8)
     return np.asarray(np.clip(cover, 0, 1), np.float32)
 
@@ -96,14 +96,14 @@ def crop_spectra(crop: Crop, day: float, shift: NDArray[np.float32], tone: NDArr
         tone: Brightness of its soil, about 1.
     """
     green = leaf_cover(crop, day, shift)
-    since_ripe = day - crop.down - shift
-    straw = np.where(since_ripe > 0, np.exp(-np.maximum(since_ripe, 0) / 45), 0.0) * (crop.down < 350)
+    since_ripe = day - crop.decline_day - shift
+    straw = np.where(since_ripe > 0, np.exp(-np.maximum(since_ripe, 0) / 45), 0.0) * (crop.decline_day < 350)
     moist = 0.80 + 0.20 / (1 + np.exp(-(day - 170) / 20))
     soil = SOIL[None, :] * (tone * moist)[:, None]
     ground = soil + (STRAW[None, :] - soil) * straw[:, None]
     spectra = ground + (LEAVES[None, :] - ground) * green[:, None]
-    if crop.bloom:
-        spectra = spectra + BLOOM[None, :] * np.exp(-(((day - crop.bloom - shift / 2) / 9) ** 2))[:, None]
+    if crop.bloom_day:
+        spectra = spectra + BLOOM[None, :] * np.exp(-(((day - crop.bloom_day - shift / 2) / 9) ** 2))[:, None]
     return spectra.astype(np.float32), green
 
 

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 Field = NDArray[np.float32]
 
 
-def field(random: np.random.Generator, size: int, scale: float, roughness: float = 2.0) -> Field:
+def random_field(random: np.random.Generator, size: int, scale: float, roughness: float = 2.0) -> Field:
     """A field of mean 0 and standard deviation 1 that repeats at its edges.
 
     Args:
@@ -31,7 +31,7 @@ def smooth(array: Field) -> Field:
     return made
 
 
-def coarser(array: NDArray[np.floating], factor: int) -> NDArray[np.floating]:
+def downsample(array: NDArray[np.floating], factor: int) -> NDArray[np.floating]:
     """Means of squares of `factor` pixels a side; shape (..., height, width), both multiples of it."""
     *front, height, width = array.shape
     return array.reshape(*front, height // factor, factor, width // factor, factor).mean((-3, -1))

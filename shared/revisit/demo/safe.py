@@ -4,16 +4,16 @@ from datetime import datetime
 from hashlib import sha3_256
 from pathlib import Path
 
-from revisit.demo.passes import EPSG, NORTH_M, TILE, WEST_M, Pass
-from revisit.demo.scene import Scene, footprint, grid
+from revisit.demo.acquisitions import EPSG, NORTH_M, TILE, WEST_M, Acquisition
+from revisit.demo.scene import Scene, band_grid, footprint
 from revisit.domain.bands import BANDS
 from revisit.pixels.raster.grid import Grid
 from revisit.pixels.raster.jp2 import write_jp2
 
-_BLOCK = {10: 1024, 20: 640, 60: 192}
+_BLOCK_SIZES = {10: 1024, 20: 640, 60: 192}
 _BAND_IDS = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12")
 _SCHEMA = "https://psd-14.sentinel2.eo.esa.int/PSD"
-_QUALITY = {
+_QUALITY_CLASSES = {
     "NODATA_PIXEL": 0, "SATURATED_DEFECTIVE_PIXEL": 1, "DARK_FEATURES": 2, "CLOUD_SHADOW": 3, "VEGETATION": 4, "NOT_VEGETATED": 5,
     "WATER": 6, "UNCLASSIFIED": 7, "MEDIUM_PROBA_CLOUDS": 8, "HIGH_PROBA_CLOUDS": 9, "THIN_CIRRUS": 10, "SNOW_ICE": 11,
 }  # fmt: skip
@@ -21,50 +21,50 @@ _QUALITY = {
 
 def write_safe(root: Path, scene: Scene) -> None:
     """Write one scene as <product>.SAFE below the root."""
-    seen = scene.seen
+    seen = scene.acquisition
     product = root / f"{seen.name}.SAFE"
-    granule = f"GRANULE/L2A_T{TILE}_A{seen.absolute_orbit:06d}_{_stamp(seen.datatake)}"
+    granule = f"GRANULE/L2A_T{TILE}_A{seen.absolute_orbit:06d}_{_format_compact(seen.datatake)}"
     images = []
     for band, layer in scene.layers.items():
         for resolution in (20, 60) if band == "SCL" else (BANDS[band].resolution_m,):
-            image = f"{granule}/IMG_DATA/R{resolution}m/T{TILE}_{_stamp(seen.datatake)}_{band}_{resolution}m"
+            image = f"{granule}/IMG_DATA/R{resolution}m/T{TILE}_{_format_compact(seen.datatake)}_{band}_{resolution}m"
             images.append(image)
             path = product / f"{image}.jp2"
             path.parent.mkdir(parents=True, exist_ok=True)
             coarse = band == "SCL" and resolution == 60
-            write_jp2(path, layer[1::3, 1::3] if coarse else layer, grid("B01") if coarse else grid(band), _BLOCK[resolution])
-    _write(product / "MTD_MSIL2A.xml", _product(scene, sorted(images, key=lambda image: image.split("IMG_DATA/")[1])))
-    _write(product / granule / "MTD_TL.xml", _tile(scene))
-    strip = f"DATASTRIP/DS_2APS_{_stamp(seen.generated)}_S{_stamp(seen.sensing_time)}"
-    _write(product / strip / "MTD_DS.xml", _datastrip(seen))
-    _write(product / "manifest.safe", _manifest(product))
+            write_jp2(path, layer[1::3, 1::3] if coarse else layer, band_grid("B01") if coarse else band_grid(band), _BLOCK_SIZES[resolution])
+    _write_text(product / "MTD_MSIL2A.xml", _product_xml(scene, sorted(images, key=lambda image: image.split("IMG_DATA/")[1])))
+    _write_text(product / granule / "MTD_TL.xml", _tile_xml(scene))
+    strip = f"DATASTRIP/DS_2APS_{_format_compact(seen.generated)}_S{_format_compact(seen.sensing_time)}"
+    _write_text(product / strip / "MTD_DS.xml", _datastrip_xml(seen))
+    _write_text(product / "manifest.safe", _manifest_xml(product))
 
 
-def _product(scene: Scene, images: list[str]) -> str:
-    seen = scene.seen
+def _product_xml(scene: Scene, images: list[str]) -> str:
+    seen = scene.acquisition
     dotted = f"{seen.baseline[:2]}.{seen.baseline[2:]}"
     files = "\n".join(f"          <IMAGE_FILE>{image}</IMAGE_FILE>" for image in images)
     ring = " ".join(f"{lat} {lon}" for lon, lat in footprint(seen))
     offsets = "\n".join(f'        <BOA_ADD_OFFSET band_id="{number}">{seen.offset}</BOA_ADD_OFFSET>' for number in range(len(_BAND_IDS)))
     stated = f"\n      <BOA_ADD_OFFSET_VALUES_LIST>\n{offsets}\n      </BOA_ADD_OFFSET_VALUES_LIST>" if seen.offset else ""
-    bands = "\n".join(_band(number, band) for number, band in enumerate(_BAND_IDS))
+    bands = "\n".join(_band_xml(number, band) for number, band in enumerate(_BAND_IDS))
     return f"""<?xml version="1.0" encoding="UTF-8" standalone="no"?>
 <n1:Level-2A_User_Product xmlns:n1="{_SCHEMA}/User_Product_Level-2A.xsd">
   <n1:General_Info>
     <Product_Info>
-      <PRODUCT_START_TIME>{_time(seen.datatake)}</PRODUCT_START_TIME>
-      <PRODUCT_STOP_TIME>{_time(seen.datatake)}</PRODUCT_STOP_TIME>
+      <PRODUCT_START_TIME>{_format_time(seen.datatake)}</PRODUCT_START_TIME>
+      <PRODUCT_STOP_TIME>{_format_time(seen.datatake)}</PRODUCT_STOP_TIME>
       <PRODUCT_URI>{seen.name}.SAFE</PRODUCT_URI>
       <PROCESSING_LEVEL>Level-2A</PROCESSING_LEVEL>
       <PRODUCT_TYPE>S2MSI2A</PRODUCT_TYPE>
       <PROCESSING_BASELINE>{dotted}</PROCESSING_BASELINE>
-      <GENERATION_TIME>{_time(seen.generated)}</GENERATION_TIME>
+      <GENERATION_TIME>{_format_time(seen.generated)}</GENERATION_TIME>
       <PREVIEW_IMAGE_URL>Not applicable</PREVIEW_IMAGE_URL>
       <PREVIEW_GEO_INFO>Not applicable</PREVIEW_GEO_INFO>
-      <Datatake datatakeIdentifier="G{seen.platform}_{_stamp(seen.datatake)}_{seen.absolute_orbit:06d}_N{dotted}">
+      <Datatake datatakeIdentifier="G{seen.platform}_{_format_compact(seen.datatake)}_{seen.absolute_orbit:06d}_N{dotted}">
         <SPACECRAFT_NAME>Sentinel-2{seen.platform[2]}</SPACECRAFT_NAME>
         <DATATAKE_TYPE>INS-NOBS</DATATAKE_TYPE>
-        <DATATAKE_SENSING_START>{_time(seen.datatake)}</DATATAKE_SENSING_START>
+        <DATATAKE_SENSING_START>{_format_time(seen.datatake)}</DATATAKE_SENSING_START>
         <SENSING_ORBIT_NUMBER>{seen.relative_orbit}</SENSING_ORBIT_NUMBER>
         <SENSING_ORBIT_DIRECTION>DESCENDING</SENSING_ORBIT_DIRECTION>
       </Datatake>
@@ -73,7 +73,7 @@ def _product(scene: Scene, images: list[str]) -> str:
       </Query_Options>
       <Product_Organisation>
         <Granule_List>
-          <Granule datastripIdentifier="{_id(seen, "DS")}" granuleIdentifier="{_id(seen, "TL")}" imageFormat="JPEG2000">
+          <Granule datastripIdentifier="{_pdi_id(seen, "DS")}" granuleIdentifier="{_pdi_id(seen, "TL")}" imageFormat="JPEG2000">
 {files}
           </Granule>
         </Granule_List>
@@ -125,7 +125,7 @@ def _product(scene: Scene, images: list[str]) -> str:
 """
 
 
-def _band(number: int, band: str) -> str:
+def _band_xml(number: int, band: str) -> str:
     physical = band.replace("B0", "B")
     return (f'        <Spectral_Information bandId="{number}" physicalBand="{physical}">\n'
             f"          <RESOLUTION>{BANDS[band].resolution_m}</RESOLUTION>\n"
@@ -133,19 +133,19 @@ def _band(number: int, band: str) -> str:
             f"        </Spectral_Information>")
 
 
-def _tile(scene: Scene) -> str:
-    seen = scene.seen
-    zenith, azimuth = seen.sun
-    sizes = "\n".join(_size(grid(band)) for band in ("B02", "B05", "B01"))
-    places = "\n".join(_position(grid(band)) for band in ("B02", "B05", "B01"))
-    quality = "\n".join(f"      <{name}_PERCENTAGE>{scene.percent[number]:.6f}</{name}_PERCENTAGE>" for name, number in _QUALITY.items())
+def _tile_xml(scene: Scene) -> str:
+    seen = scene.acquisition
+    zenith, azimuth = seen.sun_angles
+    sizes = "\n".join(_size_xml(band_grid(band)) for band in ("B02", "B05", "B01"))
+    places = "\n".join(_position_xml(band_grid(band)) for band in ("B02", "B05", "B01"))
+    quality = "\n".join(f"      <{name}_PERCENTAGE>{scene.class_percent[number]:.6f}</{name}_PERCENTAGE>" for name, number in _QUALITY_CLASSES.items())
     return f"""<?xml version="1.0" encoding="UTF-8" standalone="no"?>
 <n1:Level-2A_Tile_ID xmlns:n1="{_SCHEMA}/S2_PDI_Level-2A_Tile_Metadata.xsd">
   <n1:General_Info>
-    <TILE_ID metadataLevel="Brief">{_id(seen, "TL")}</TILE_ID>
-    <DATASTRIP_ID metadataLevel="Standard">{_id(seen, "DS")}</DATASTRIP_ID>
+    <TILE_ID metadataLevel="Brief">{_pdi_id(seen, "TL")}</TILE_ID>
+    <DATASTRIP_ID metadataLevel="Standard">{_pdi_id(seen, "DS")}</DATASTRIP_ID>
     <DOWNLINK_PRIORITY metadataLevel="Standard">NOMINAL</DOWNLINK_PRIORITY>
-    <SENSING_TIME metadataLevel="Standard">{_time(seen.sensing_time)}</SENSING_TIME>
+    <SENSING_TIME metadataLevel="Standard">{_format_time(seen.sensing_time)}</SENSING_TIME>
   </n1:General_Info>
   <n1:Geometric_Info>
     <Tile_Geocoding metadataLevel="Brief">
@@ -171,32 +171,32 @@ def _tile(scene: Scene) -> str:
 """
 
 
-def _size(place: Grid) -> str:
-    return (f'      <Size resolution="{place.resolution_m:.0f}">\n        <NROWS>{place.height}</NROWS>\n'
-            f"        <NCOLS>{place.width}</NCOLS>\n      </Size>")
+def _size_xml(pixel_grid: Grid) -> str:
+    return (f'      <Size resolution="{pixel_grid.resolution_m:.0f}">\n        <NROWS>{pixel_grid.height}</NROWS>\n'
+            f"        <NCOLS>{pixel_grid.width}</NCOLS>\n      </Size>")
 
 
-def _position(place: Grid) -> str:
-    side = f"{place.resolution_m:.0f}"
+def _position_xml(pixel_grid: Grid) -> str:
+    side = f"{pixel_grid.resolution_m:.0f}"
     return (f'      <Geoposition resolution="{side}">\n        <ULX>{WEST_M}</ULX>\n        <ULY>{NORTH_M}</ULY>\n'
             f"        <XDIM>{side}</XDIM>\n        <YDIM>-{side}</YDIM>\n      </Geoposition>")
 
 
-def _datastrip(seen: Pass) -> str:
+def _datastrip_xml(acquisition: Acquisition) -> str:
     return f"""<?xml version="1.0" encoding="UTF-8" standalone="no"?>
 <n1:Level-2A_DataStrip_ID xmlns:n1="{_SCHEMA}/S2_PDI_Level-2A_Datastrip_Metadata.xsd">
   <n1:General_Info>
-    <Datatake_Info datatakeIdentifier="G{seen.platform}_{_stamp(seen.datatake)}_{seen.absolute_orbit:06d}">
-      <SPACECRAFT_NAME>Sentinel-2{seen.platform[2]}</SPACECRAFT_NAME>
-      <SENSING_ORBIT_NUMBER>{seen.relative_orbit}</SENSING_ORBIT_NUMBER>
+    <Datatake_Info datatakeIdentifier="G{acquisition.platform}_{_format_compact(acquisition.datatake)}_{acquisition.absolute_orbit:06d}">
+      <SPACECRAFT_NAME>Sentinel-2{acquisition.platform[2]}</SPACECRAFT_NAME>
+      <SENSING_ORBIT_NUMBER>{acquisition.relative_orbit}</SENSING_ORBIT_NUMBER>
     </Datatake_Info>
   </n1:General_Info>
 </n1:Level-2A_DataStrip_ID>
 """
 
 
-def _manifest(product: Path) -> str:
-    objects = "\n".join(_data_object(path, str(path.relative_to(product))) for path in sorted(product.rglob("*")) if path.is_file())
+def _manifest_xml(product: Path) -> str:
+    objects = "\n".join(_data_object_xml(path, str(path.relative_to(product))) for path in sorted(product.rglob("*")) if path.is_file())
     return f"""<?xml version="1.0" encoding="UTF-8" standalone="no"?>
 <xfdu:XFDU xmlns:xfdu="urn:ccsds:schema:xfdu:1" version="esa/safe/sentinel/1.1/sentinel-2/msi/archive_l2a_user_product">
   <dataObjectSection>
@@ -206,7 +206,7 @@ def _manifest(product: Path) -> str:
 """
 
 
-def _data_object(path: Path, name: str) -> str:
+def _data_object_xml(path: Path, name: str) -> str:
     kind = "text/xml" if path.suffix == ".xml" else "application/octet-stream"
     content = path.read_bytes()
     return (f'    <dataObject ID="{path.stem}">\n      <byteStream mimeType="{kind}" size="{len(content)}">\n'
@@ -215,19 +215,19 @@ def _data_object(path: Path, name: str) -> str:
             f"      </byteStream>\n    </dataObject>")
 
 
-def _id(seen: Pass, kind: str) -> str:
-    middle = f"S{_stamp(seen.sensing_time)}" if kind == "DS" else f"A{seen.absolute_orbit:06d}_T{TILE}"
-    return f"{seen.platform}_OPER_MSI_L2A_{kind}_2APS_{_stamp(seen.generated)}_{middle}_N{seen.baseline[:2]}.{seen.baseline[2:]}"
+def _pdi_id(acquisition: Acquisition, kind: str) -> str:
+    middle = f"S{_format_compact(acquisition.sensing_time)}" if kind == "DS" else f"A{acquisition.absolute_orbit:06d}_T{TILE}"
+    return f"{acquisition.platform}_OPER_MSI_L2A_{kind}_2APS_{_format_compact(acquisition.generated)}_{middle}_N{acquisition.baseline[:2]}.{acquisition.baseline[2:]}"
 
 
-def _stamp(moment: datetime) -> str:
+def _format_compact(moment: datetime) -> str:
     return f"{moment:%Y%m%dT%H%M%S}"
 
 
-def _time(moment: datetime) -> str:
+def _format_time(moment: datetime) -> str:
     return f"{moment.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
 
 
-def _write(path: Path, text: str) -> None:
+def _write_text(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")

@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from revisit.demo import growth
-from revisit.demo.noise import coarser, smooth
-from revisit.demo.passes import EPSG, NORTH_M, SIZE, WEST_M, Pass
-from revisit.demo.place import WATER, Place
-from revisit.demo.weather import sky_of
+from revisit.demo.acquisitions import EPSG, NORTH_M, SIZE, WEST_M, Acquisition
+from revisit.demo.landscape import WATER_UNITS, Landscape
+from revisit.demo.noise import downsample, smooth
+from revisit.demo.weather import make_sky
 from revisit.domain.bands import BANDS
 from revisit.pixels.masks import CLOUD_CLASSES
 from revisit.pixels.raster.grid import Grid
@@ -23,14 +23,14 @@ NO_DATA = 0
 class Scene:
     """What one product holds."""
 
-    seen: Pass
+    acquisition: Acquisition
     layers: dict[str, NDArray[np.uint16] | NDArray[np.uint8]]
     """Band name -> DN, or classes for SCL, (height, width) in the band's own resolution."""
     ground_ndvi: NDArray[np.float32]
     """Of the ground without weather, at 10 m."""
 
     @property
-    def percent(self) -> dict[int, float]:
+    def class_percent(self) -> dict[int, float]:
         """Class of the SCL -> percent of the pixels with data; 0 is percent of all."""
         counts = np.bincount(self.layers["SCL"].ravel(), minlength=12)
         valid = counts[1:].sum()
@@ -39,28 +39,28 @@ class Scene:
     @property
     def cloud_cover(self) -> float:
         """Percent, as ESA counts it: medium and high probability and thin cirrus."""
-        return sum(self.percent[number] for number in CLOUD_CLASSES)
+        return sum(self.class_percent[number] for number in CLOUD_CLASSES)
 
 
-def make_scene(place: Place, seen: Pass, seed: list[int]) -> Scene:
+def make_scene(landscape: Landscape, acquisition: Acquisition, seed: list[int]) -> Scene:
     """What a pass sees of a place; the same seed gives the same clouds."""
     random = np.random.default_rng(seed)
-    rows, columns = np.nonzero(place.aoi_block)
-    ground = smooth(place.reflectance(seen.day))
-    sky = sky_of(seen, random, (rows.mean() / 2, columns.mean() / 2))
-    reflectance = sky.through(ground)
+    rows, columns = np.nonzero(landscape.aoi_block)
+    ground = smooth(landscape.reflectance(acquisition.day))
+    sky = make_sky(acquisition, random, (rows.mean() / 2, columns.mean() / 2))
+    reflectance = sky.apply_to(ground)
     reflectance += random.normal(0, 0.0007, reflectance.shape[1:]).astype(np.float32)
     layers: dict[str, NDArray[np.uint16] | NDArray[np.uint8]] = {}
     for number, band in enumerate(growth.BANDS):
         factor = BANDS[band].resolution_m // 10
-        values = coarser(reflectance[number], factor) if factor > 1 else reflectance[number]
-        layers[band] = np.clip(np.rint(values * 10_000) - seen.offset, 1, 65_535).astype(np.uint16)
-    layers["SCL"] = sky.classes(ground, np.isin(place.units, WATER))
-    if seen.cut_by_swath:
+        values = downsample(reflectance[number], factor) if factor > 1 else reflectance[number]
+        layers[band] = np.clip(np.rint(values * 10_000) - acquisition.offset, 1, 65_535).astype(np.uint16)
+    layers["SCL"] = sky.classify(ground, np.isin(landscape.units, WATER_UNITS))
+    if acquisition.cut_by_swath:
         for layer in layers.values():
             layer[~inside_swath(layer.shape[0])] = NO_DATA
     red, nir = (ground[growth.BANDS.index(band)] for band in ("B04", "B08"))
-    return Scene(seen, layers, (nir - red) / (nir + red))
+    return Scene(acquisition, layers, (nir - red) / (nir + red))
 
 
 def inside_swath(size: int) -> NDArray[np.bool_]:
@@ -72,20 +72,20 @@ def inside_swath(size: int) -> NDArray[np.bool_]:
     return np.asarray(found.repeat(times, 0).repeat(times, 1))
 
 
-def grid(band: str) -> Grid:
+def band_grid(band: str) -> Grid:
     """Where a band's pixels lie."""
     side = float(BANDS[band].resolution_m)
     pixels = SIZE * 10 // BANDS[band].resolution_m
     return Grid(f"EPSG:{EPSG}", (side, 0.0, WEST_M, 0.0, -side, NORTH_M), pixels, pixels)
 
 
-def footprint(seen: Pass) -> list[list[float]]:
+def footprint(acquisition: Acquisition) -> list[list[float]]:
     """Ring in lon/lat degrees, counter-clockwise, of the part of the crop with data."""
     from pyproj import Transformer
 
     west, south, east, north = WEST_M, NORTH_M - SIZE * 10, WEST_M + SIZE * 10, NORTH_M
     x, y, slope = SWATH_EDGE
-    left = [x + (at - y) * slope if seen.cut_by_swath else west for at in (south, north)]
+    left = [x + (at - y) * slope if acquisition.cut_by_swath else west for at in (south, north)]
     ring = [(max(west, left[0]), south), (east, south), (east, north), (max(west, left[1]), north)]
     to_degrees = Transformer.from_crs(EPSG, 4326, always_xy=True)
     return [[round(degrees, 7) for degrees in to_degrees.transform(*point)] for point in (*ring, ring[0])]

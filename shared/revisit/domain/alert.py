@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from revisit.domain.ids import derived
+from revisit.domain.ids import derive_id
 from revisit.domain.job import Cover, Statistics
 
 
@@ -31,4 +31,4 @@ class Alert:
 
 def alert_id(subscription: str, acquisition: str) -> str:
     """One alert per subscription and acquisition, whatever is reprocessed or redelivered."""
-    return derived("alert", subscription, acquisition)
+    return derive_id("alert", subscription, acquisition)

@@ -10,17 +10,25 @@ from typing import Any
 
 import msgspec
 
-from revisit.domain.ids import derived
-from revisit.errors import BadShape
-from revisit.geo.densify import areas_m2, with_points
-from revisit.geo.geojson import MAX_HOLES, MAX_POLYGONS, MAX_VERTICES, Polygon, geometries, read
+from revisit.domain.ids import derive_id
+from revisit.errors import InvalidGeometryError
+from revisit.geo.densify import geodesic_areas_m2, segmentize
+from revisit.geo.geojson import MAX_HOLES, MAX_POLYGONS, MAX_VERTICES, Polygon, extract_polygons, parse_document
 from revisit.geo.mgrs_tile import tiles_under
-from revisit.geo.polygon import DECIMALS, mended, refuse_tangle, rounded, share_of_earth, sound, together
+from revisit.geo.polygon import (
+    DECIMALS,
+    build_multipolygon,
+    build_polygon,
+    limit_crossings,
+    make_valid,
+    round_coordinates,
+    share_of_earth,
+)
 
 MAX_AREA_KM2 = 10_000
 """What one AOI may cover unless the plan says otherwise: about one tile."""
 EARTH_KM2 = 510_065_622
-MAX_REPAIRED = 500
+MAX_REPAIR_VERTICES = 500
 """Vertices of an AOI that is mended on request."""
 
 
@@ -38,66 +46,66 @@ class AOI:
         Rings left open are closed, repeated points and elevations dropped; anything else wrong is refused, never mended.
 
         Raises:
-            BadShape: It is not a polygon on Earth, crosses itself, or is beyond a limit.
+            InvalidGeometryError: It is not a polygon on Earth, crosses itself, or is beyond a limit.
         """
-        found = geometries(read(document))
-        faults: list[BadShape] = []
-        parts = [_sound(polygons, faults) for polygons in found]
+        found = extract_polygons(parse_document(document))
+        faults: list[InvalidGeometryError] = []
+        parts = [_build_polygons(polygons, faults) for polygons in found]
         if faults:
-            raise BadShape(str(faults[0]), *dict.fromkeys(fault for each in faults for fault in each.errors))
-        shapes = [together(each) for each in parts]
+            raise InvalidGeometryError(str(faults[0]), *dict.fromkeys(fault for each in faults for fault in each.errors))
+        shapes = [build_multipolygon(each) for each in parts]
         if len(shapes) > 1:
-            refuse_tangle([ring for polygons in found for rings in polygons for ring in rings])
-        return cls._within(shapes, max_area_km2)
+            limit_crossings([ring for polygons in found for rings in polygons for ring in rings])
+        return cls._from_shapes(shapes, max_area_km2)
 
     @classmethod
-    def repaired(cls, document: str | bytes | dict[str, Any], max_area_km2: float = MAX_AREA_KM2) -> "AOI":
+    def parse_repaired(cls, document: str | bytes | dict[str, Any], max_area_km2: float = MAX_AREA_KM2) -> "AOI":
         """Like `parse`, on the user's request also mending: longitudes are wrapped, overlapping parts merged, and of
         a ring that crosses itself everything it encloses is kept (shapely's make_valid, method "structure").
 
         Raises:
-            BadShape: As `parse`, and above 500 vertices or 5,000 crossings.
+            InvalidGeometryError: As `parse`, and above 500 vertices or 5,000 crossings.
         """
-        polygons = [rings for each in geometries(read(document), wrap=True) for rings in each]
+        polygons = [rings for each in extract_polygons(parse_document(document), wrap_longitudes=True) for rings in each]
         every = [ring for rings in polygons for ring in rings]
-        if sum(len(ring) - 1 for ring in every) > MAX_REPAIRED:
-            raise BadShape(f"an AOI of more than {MAX_REPAIRED} vertices is too large to repair; simplify it first")
-        refuse_tangle(every)
-        return cls._within([mended(rings) for rings in polygons], max_area_km2)
+        if sum(len(ring) - 1 for ring in every) > MAX_REPAIR_VERTICES:
+            raise InvalidGeometryError(f"an AOI of more than {MAX_REPAIR_VERTICES} vertices is too large to repair; simplify it first")
+        limit_crossings(every)
+        return cls._from_shapes([make_valid(rings) for rings in polygons], max_area_km2)
 
     @classmethod
-    def given(cls, document: str | bytes | dict[str, Any], repair: bool, max_area_km2: float = MAX_AREA_KM2) -> "AOI":
-        """`repaired` where that is asked for, else `parse`, whose refusal tells whether a repair would help.
+    def parse_or_repair(cls, document: str | bytes | dict[str, Any], repair: bool, max_area_km2: float = MAX_AREA_KM2) -> "AOI":
+        """`parse_repaired` where that is asked for, else `parse`, whose refusal tells whether a repair would help.
 
         Raises:
-            BadShape: As these.
+            InvalidGeometryError: As these.
         """
         if repair:
-            return cls.repaired(document, max_area_km2)
+            return cls.parse_repaired(document, max_area_km2)
         try:
             return cls.parse(document, max_area_km2)
-        except BadShape as error:
+        except InvalidGeometryError as error:
             # Of what is wrong with no place in particular nothing can be mended.
-            error.repairable = any(place for place, _ in error.errors) and cls._mends(document, max_area_km2)
+            error.repairable = any(place for place, _ in error.errors) and cls._is_repairable(document, max_area_km2)
             raise
 
     @classmethod
-    def _mends(cls, document: str | bytes | dict[str, Any], max_area_km2: float) -> bool:
+    def _is_repairable(cls, document: str | bytes | dict[str, Any], max_area_km2: float) -> bool:
         try:
-            cls.repaired(document, max_area_km2)
-        except BadShape:
+            cls.parse_repaired(document, max_area_km2)
+        except InvalidGeometryError:
             return False
         return True
 
     @classmethod
-    def of(cls, geometry: dict[str, Any]) -> "AOI":
+    def from_normalized(cls, geometry: dict[str, Any]) -> "AOI":
         """Trust a geometry that `parse` normalised, as read back from a record."""
         return cls(geometry)
 
     @cached_property
     def id(self) -> str:
         """Derived from the normalised geometry."""
-        return derived("aoi", msgspec.json.encode(self.geometry, order="sorted").decode())
+        return derive_id("aoi", msgspec.json.encode(self.geometry, order="sorted").decode())
 
     @cached_property
     def shape(self) -> Any:
@@ -125,24 +133,24 @@ class AOI:
         return hash(self.id)
 
     @classmethod
-    def _within(cls, shapes: list[Any], max_area_km2: float) -> "AOI":
+    def _from_shapes(cls, shapes: list[Any], max_area_km2: float) -> "AOI":
         import shapely
 
-        shape = shapes[0] if len(shapes) == 1 else rounded(shapely.union_all(shapes))
+        shape = shapes[0] if len(shapes) == 1 else round_coordinates(shapely.union_all(shapes))
         parts = [part for part in shapely.get_parts(shape) if part.area > 0]
         if not parts:
-            raise BadShape("the AOI has no area; draw a polygon that encloses something")
+            raise InvalidGeometryError("the AOI has no area; draw a polygon that encloses something")
         for count, limit, what in ((len(parts), MAX_POLYGONS, "parts"),
                                    (max(shapely.get_num_interior_rings(parts)), MAX_HOLES, "holes in a part"),
-                                   (shapely.get_num_coordinates(parts).sum() - _rings(parts), MAX_VERTICES, "vertices")):
+                                   (shapely.get_num_coordinates(parts).sum() - _count_rings(parts), MAX_VERTICES, "vertices")):
             if count > limit:
-                raise BadShape(f"put together the AOI has {count:,} {what}, {limit:,} at most; simplify it or split it into several")
+                raise InvalidGeometryError(f"put together the AOI has {count:,} {what}, {limit:,} at most; simplify it or split it into several")
         # Parts that are sound, and sound together, are so without those of no area: that takes longest, and is not asked again.
         shape = parts[0] if len(parts) == 1 else shapely.multipolygons(parts)
         area = _area_km2(shape)
         if area > max_area_km2:
-            raise BadShape(f"the AOI covers {area:,.0f} km2, {max_area_km2:,.0f} km2 at most; draw a smaller one or split it")
-        made = cls(_plain(shapely.orient_polygons(shapely.normalize(shape))))
+            raise InvalidGeometryError(f"the AOI covers {area:,.0f} km2, {max_area_km2:,.0f} km2 at most; draw a smaller one or split it")
+        made = cls(_to_geojson(shapely.orient_polygons(shapely.normalize(shape))))
         vars(made)["area_km2"] = area
         return made
 
@@ -163,18 +171,18 @@ def bounds_of(shape: Any) -> tuple[float, float, float, float]:
     return west, south, east, north
 
 
-def _sound(polygons: list[Polygon], faults: list[BadShape]) -> list[Any]:
+def _build_polygons(polygons: list[Polygon], faults: list[InvalidGeometryError]) -> list[Any]:
     """The sound ones of the polygons of a geometry; what is wrong with the others goes to `faults`."""
     shapes = []
     for rings in polygons:
         try:
-            shapes.append(sound(rings))
-        except BadShape as error:
+            shapes.append(build_polygon(rings))
+        except InvalidGeometryError as error:
             faults.append(error)
     return shapes
 
 
-def _rings(parts: list[Any]) -> int:
+def _count_rings(parts: list[Any]) -> int:
     import shapely
 
     return len(parts) + int(shapely.get_num_interior_rings(parts).sum())
@@ -185,10 +193,10 @@ def _area_km2(shape: Any) -> float:
     if (share := share_of_earth(shape)) > 1 / 4:
         return share * EARTH_KM2
     # The geodesic between two vertices is not the edge; over 0.1 degrees it is, to 1e-5 of any area.
-    return sum(areas_m2(with_points(shape, max(0.1, shape.length / 20_000)))) / 1e6
+    return sum(geodesic_areas_m2(segmentize(shape, max(0.1, shape.length / 20_000)))) / 1e6
 
 
-def _plain(shape: Any) -> dict[str, Any]:
+def _to_geojson(shape: Any) -> dict[str, Any]:
     """As GeoJSON: lists instead of tuples, and coordinates to their last decimal."""
     import shapely
 

@@ -6,14 +6,14 @@ from datetime import date, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
-from revisit.errors import BadInput
+from revisit.errors import InvalidInputError
 
-PREFIX = "rvt_"
+KEY_PREFIX = "rvt_"
 """By which people, logs and scanners of source code recognise one."""
 SCOPES = ("read", "write", "operator")
 """What a key may be good for: looking, making and changing, looking after the whole."""
-LONGEST = timedelta(days=365)
-LONGEST_OF_OPERATOR = timedelta(days=90)
+MAX_LIFETIME = timedelta(days=365)
+MAX_OPERATOR_LIFETIME = timedelta(days=90)
 """A key for the whole outlives the day its owner stops looking after it by so long at most."""
 
 
@@ -36,40 +36,40 @@ class ApiKey:
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.name.strip()) <= 100:
-            raise BadInput(f"a key's name has 1 to 100 characters, not {len(self.name.strip())}")
+            raise InvalidInputError(f"a key's name has 1 to 100 characters, not {len(self.name.strip())}")
         if unknown := [scope for scope in self.scopes if scope not in SCOPES]:
-            raise BadInput(f"scope {unknown[0][:40]!r} does not exist; choose of {', '.join(SCOPES)}")
+            raise InvalidInputError(f"scope {unknown[0][:40]!r} does not exist; choose of {', '.join(SCOPES)}")
         if not self.scopes:
-            raise BadInput(f"a key is good for something; choose of {', '.join(SCOPES)}")
-        longest = LONGEST_OF_OPERATOR if "operator" in self.scopes else LONGEST
+            raise InvalidInputError(f"a key is good for something; choose of {', '.join(SCOPES)}")
+        longest = MAX_OPERATOR_LIFETIME if "operator" in self.scopes else MAX_LIFETIME
         if not timedelta(0) < self.expires - self.created <= longest:
-            raise BadInput(f"a key with scope {' and '.join(self.scopes)} is good for 1 to {longest.days} days")
+            raise InvalidInputError(f"a key with scope {' and '.join(self.scopes)} is good for 1 to {longest.days} days")
 
-    def opens(self, secret: str, now: datetime) -> bool:
+    def verify(self, secret: str, now: datetime) -> bool:
         """Whether this is its secret, and it is neither revoked nor over."""
-        same = hmac.compare_digest(digest(secret), self.sha256)
+        same = hmac.compare_digest(hash_secret(secret), self.sha256)
         return same and self.revoked is None and now < self.expires
 
-    def live(self, now: datetime) -> bool:
+    def is_usable(self, now: datetime) -> bool:
         """Whether it may still be used."""
         return self.revoked is None and now < self.expires
 
-    def updated(self, **changes: Any) -> "ApiKey":
+    def with_changes(self, **changes: Any) -> "ApiKey":
         """The same key with some fields changed."""
         return replace(self, **changes)
 
 
-def text_of(id: str, secret: str) -> str:
+def format_key(id: str, secret: str) -> str:
     """The key as its owner carries it."""
-    return f"{PREFIX}{id}_{secret}"
+    return f"{KEY_PREFIX}{id}_{secret}"
 
 
-def parts_of(key: str) -> tuple[str, str]:
+def parse_key(key: str) -> tuple[str, str]:
     """Its id and its secret; both empty where it is no key."""
-    id, _, secret = key.removeprefix(PREFIX).partition("_")
-    return (id, secret) if key.startswith(PREFIX) and id and secret else ("", "")
+    id, _, secret = key.removeprefix(KEY_PREFIX).partition("_")
+    return (id, secret) if key.startswith(KEY_PREFIX) and id and secret else ("", "")
 
 
-def digest(secret: str) -> str:
+def hash_secret(secret: str) -> str:
     """What is kept of a secret. It has 256 random bits, so that no slow hash need guard it against guessing."""
     return sha256(secret.encode()).hexdigest()

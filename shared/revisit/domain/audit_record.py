@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from revisit.domain.ids import derived
+from revisit.domain.ids import derive_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,6 @@ def audit_id(at: datetime, request: str) -> str:
     return f"{at:%Y%m%dT%H%M%S%f}-{request}"
 
 
-def pseudonym(kind: str, name: str) -> str:
+def pseudonymize(kind: str, value: str) -> str:
     """The same for the same name, always."""
-    return derived(kind, name)
+    return derive_id(kind, value)

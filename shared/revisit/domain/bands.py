@@ -5,7 +5,7 @@ Wavelengths are those of Sentinel-2A (ESA, Sentinel-2 Spectral Response Function
 
 from dataclasses import dataclass
 
-from revisit.errors import BadInput
+from revisit.errors import InvalidInputError
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +46,10 @@ BANDS: dict[str, Band] = {
     )
 }
 
-SPECTRAL = tuple(name for name, band in BANDS.items() if band.wavelength_nm is not None)
+SPECTRAL_BANDS = tuple(name for name, band in BANDS.items() if band.wavelength_nm is not None)
 """Names of the bands that hold reflectance, in wavelength order of the product."""
 
-TITLES = {
+BAND_TITLES = {
     "B01": "Coastal aerosol", "B02": "Blue", "B03": "Green", "B04": "Red", "B05": "Red edge 1", "B06": "Red edge 2", "B07": "Red edge 3",
     "B08": "Near infrared", "B8A": "Near infrared, narrow", "B09": "Water vapour", "B10": "Cirrus", "B11": "Short-wave infrared 1",
     "B12": "Short-wave infrared 2",
@@ -67,12 +67,12 @@ def band_name(alias: str) -> str:
     """The product's name of a band given by that name, its common name or an Earth Search key: "nir" is B08.
 
     Raises:
-        BadInput: No band is called so.
+        InvalidInputError: No band is called so.
     """
     try:
         return _BY_ALIAS[alias.strip().lower()]
     except KeyError:
-        raise BadInput(f"there is no band {alias!r}; choose from {', '.join(BANDS)}") from None
+        raise InvalidInputError(f"there is no band {alias!r}; choose from {', '.join(BANDS)}") from None
 
 
 @dataclass(frozen=True, slots=True)

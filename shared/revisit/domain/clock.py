@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from revisit.errors import BadInput
+from revisit.errors import InvalidInputError
 
 
 class Clock(Protocol):
@@ -19,26 +19,26 @@ def system_clock() -> datetime:
     return datetime.now(UTC)
 
 
-def instant(text: str) -> datetime:
+def parse_instant(text: str) -> datetime:
     """Read an RFC 3339 instant or a plain date (its first moment, UTC).
 
     Raises:
-        BadInput: The text is neither.
+        InvalidInputError: The text is neither.
     """
     try:
         read = datetime.fromisoformat(text)
         return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
     except (ValueError, OverflowError):
-        raise BadInput(f"{text!r} is not a date or instant; write 2024-06-01 or 2024-06-01T10:30:00Z") from None
+        raise InvalidInputError(f"{text!r} is not a date or instant; write 2024-06-01 or 2024-06-01T10:30:00Z") from None
 
 
-def end_instant(text: str) -> datetime:
-    """Like `instant`, but a plain date means the end of that day: periods given by days include both."""
-    read = instant(text)
+def parse_end_instant(text: str) -> datetime:
+    """Like `parse_instant`, but a plain date means the end of that day: periods given by days include both."""
+    read = parse_instant(text)
     return read if len(text) > len("2024-06-01") else read + timedelta(days=1, microseconds=-1)
 
 
-def rfc3339(moment: datetime) -> str:
+def format_rfc3339(moment: datetime) -> str:
     """Print an instant as 2024-06-01T10:30:00Z (fractions only where there are any)."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
@@ -47,6 +47,6 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
-def micros(moment: datetime) -> int:
+def epoch_micros(moment: datetime) -> int:
     """Microseconds since 1970, exactly."""
     return (moment - _EPOCH) // _MICROSECOND

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from revisit.domain.ids import derived
+from revisit.domain.ids import derive_id
 
 State = Literal["due", "delivered", "failed"]
 
@@ -41,7 +41,7 @@ class Delivery:
     owner: str = "local"
     """The subscription's."""
 
-    def updated(self, **changes: Any) -> "Delivery":
+    def with_changes(self, **changes: Any) -> "Delivery":
         """The same delivery with some fields changed."""
         return replace(self, **changes)
 
@@ -62,4 +62,4 @@ class Receiver:
 
 def delivery_id(alert: str, channel: str) -> str:
     """One delivery per alert and channel."""
-    return derived("delivery", alert, channel)
+    return derive_id("delivery", alert, channel)

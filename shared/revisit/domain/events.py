@@ -6,7 +6,7 @@ Each event's `topic` is where it is published; `wire` turns one into a CloudEven
 from dataclasses import dataclass
 from typing import ClassVar
 
-from revisit.domain.ids import derived
+from revisit.domain.ids import derive_id
 from revisit.domain.job import Lane
 
 
@@ -33,7 +33,7 @@ class Event:
 
     @property
     def id(self) -> str:
-        return derived("event", self.topic, self.subject, self.version)
+        return derive_id("event", self.topic, self.subject, self.version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +75,12 @@ class ProductNew(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class _OfJob(Event):
+class _JobEvent(Event):
     job: str
     lane: Lane = "live"
     """The lane of the job."""
     again: int = 0
-    """The job's `again`: what is begun anew is another fact."""
+    """The job's `reset_for_replay`: what is begun anew is another fact."""
 
     @property
     def subject(self) -> str:
@@ -92,21 +92,21 @@ class _OfJob(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class JobStarted(_OfJob):
+class JobStarted(_JobEvent):
     """Somebody wants an acquisition worked."""
 
     topic: ClassVar[str] = "job.started"
 
 
 @dataclass(frozen=True, slots=True)
-class JobExtracted(_OfJob):
+class JobExtracted(_JobEvent):
     """The bands of a job are cut out and stored."""
 
     topic: ClassVar[str] = "job.extracted"
 
 
 @dataclass(frozen=True, slots=True)
-class JobFinished(_OfJob):
+class JobFinished(_JobEvent):
     """A job is done, skipped or failed."""
 
     topic: ClassVar[str] = "job.finished"

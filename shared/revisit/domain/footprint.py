@@ -5,17 +5,17 @@ from functools import lru_cache
 from typing import Any
 
 from revisit.domain.product import Product
-from revisit.errors import BadInput
-from revisit.geo.mgrs_tile import Tile, outline
-from revisit.geo.polygon import mended
+from revisit.errors import InvalidInputError
+from revisit.geo.mgrs_tile import Tile, tile_outline
+from revisit.geo.polygon import make_valid
 
-RIM = 1.4
-"""Width of the rim as `outlines` measures it: a footprint drawn by its corners leaves the square by 1."""
+RIM_MARGIN = 1.4
+"""Width of the rim as `tile_outlines` measures it: a footprint drawn by its corners leaves the square by 1."""
 _MAX_VERTICES = 1_000
 """Of a footprint that is made sound; those of real products have a dozen."""
 
 
-def footprint(product: Product) -> Any:
+def product_footprint(product: Product) -> Any:
     """Where a product has valid pixels: a shapely geometry in lon/lat degrees, split at the antimeridian.
 
     The footprint its source states, or else its bounds within the tile. What lies beyond the tile's rim is cut off (old
@@ -23,9 +23,9 @@ def footprint(product: Product) -> Any:
     """
     import shapely
 
-    stated = _drawn(product.footprint) if product.footprint is not None else None
+    stated = _parse_footprint(product.footprint) if product.footprint is not None else None
     if stated is not None:
-        if shapely.contains_xy(_hull(product.tile), shapely.get_coordinates(stated)).all():
+        if shapely.contains_xy(_tile_hull(product.tile), shapely.get_coordinates(stated)).all():
             return stated
     else:
         boxes = [(product.west, product.east)] if product.west <= product.east else [(product.west, 180.0), (-180.0, product.east)]
@@ -35,7 +35,7 @@ def footprint(product: Product) -> Any:
     return tile if within.area == 0 else within
 
 
-def _drawn(geometry: dict[str, Any]) -> Any:
+def _parse_footprint(geometry: dict[str, Any]) -> Any:
     """A footprint as a catalogue states it, made sound: over the antimeridian, crossing itself; None where it is no shape.
 
     One that is too intricate to be made sound is filled out to its convex hull: better a product too many than one missed.
@@ -52,7 +52,7 @@ def _drawn(geometry: dict[str, Any]) -> Any:
     if not vertices or not all(map(math.isfinite, drawn.bounds)):
         return None
     west, _, east, _ = drawn.bounds
-    leaps = east - west > 180 and _leaps(drawn)
+    leaps = east - west > 180 and _has_edge_over_half_globe(drawn)
     if drawn.geom_type not in ("Polygon", "MultiPolygon") or vertices > _MAX_VERTICES:
         return None if leaps else drawn.convex_hull
     if drawn.is_valid and not leaps:
@@ -60,24 +60,24 @@ def _drawn(geometry: dict[str, Any]) -> Any:
     polygons = [[[(lon, lat) for lon, lat, *_ in ring.coords] for ring in (part.exterior, *part.interiors)]
                 for part in shapely.get_parts(drawn)]
     try:
-        return shapely.union_all([mended(rings) for rings in polygons])
-    except BadInput:  # a tangle around a pole
+        return shapely.union_all([make_valid(rings) for rings in polygons])
+    except InvalidInputError:  # a tangle around a pole
         return None
 
 
-def _leaps(drawn: Any) -> bool:
+def _has_edge_over_half_globe(geometry: Any) -> bool:
     """Whether an edge goes over more than half the world."""
     import shapely
 
     return any((abs(at[1:, 0] - at[:-1, 0]) > 180).any()
-               for part in shapely.get_parts(drawn) for at in map(shapely.get_coordinates, shapely.get_rings(part)))
+               for part in shapely.get_parts(geometry) for at in map(shapely.get_coordinates, shapely.get_rings(part)))
 
 
 @lru_cache(maxsize=4096)
-def _hull(id: str) -> Any:
+def _tile_hull(id: str) -> Any:
     """The outline around one tile; both sides where it lies over the antimeridian."""
     import shapely
 
-    hull = shapely.union_all(shapely.convex_hull(shapely.polygons(outline(Tile.parse(id), RIM))))
+    hull = shapely.union_all(shapely.convex_hull(shapely.polygons(tile_outline(Tile.parse(id), RIM_MARGIN))))
     shapely.prepare(hull)
     return hull

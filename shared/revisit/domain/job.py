@@ -4,12 +4,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from revisit.domain.ids import derived
+from revisit.domain.ids import derive_id
 from revisit.domain.product import Product
 from revisit.domain.recipe import Recipe
 
 State = Literal["started", "extracted", "done", "skipped", "failed"]
-FINISHED: tuple[State, ...] = ("done", "skipped", "failed")
+FINISHED_STATES: tuple[State, ...] = ("done", "skipped", "failed")
 Lane = Literal["live", "backfill"]
 
 
@@ -74,7 +74,7 @@ class Asset:
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
+class JobCost:
     """What the work took; no part of the receipt, since equal results may cost differently."""
 
     pixels: int = 0
@@ -118,7 +118,7 @@ class Job:
     """Sentences a reader of the result must know, such as an index whose bands the product lacks."""
     receipt: dict[str, Any] = field(default_factory=dict)
     """What went in: hrefs, checksums, scales, offsets, mask, code version, parameters."""
-    spent: Spent = Spent()
+    spent: JobCost = JobCost()
 
     @property
     def acquisition(self) -> str:
@@ -128,11 +128,11 @@ class Job:
         """The asset of that name, or None."""
         return next((asset for asset in self.assets if asset.name == name), None)
 
-    def updated(self, **changes: Any) -> "Job":
+    def with_changes(self, **changes: Any) -> "Job":
         """The same job with some fields changed."""
         return replace(self, **changes)
 
 
-def job_id(asker: str, acquisition: str, recipe: Recipe) -> str:
+def job_id(requester_id: str, acquisition: str, recipe: Recipe) -> str:
     """One job per subscription (or order), acquisition and recipe: a reprocessed product makes no second one."""
-    return derived("job", asker, acquisition, recipe.id)
+    return derive_id("job", requester_id, acquisition, recipe.id)

@@ -53,11 +53,11 @@ class Order:
             return "cancelled"
         return "running" if self.open else "finished"
 
-    def without(self, count: int, now: datetime | None) -> "Order":
+    def close_jobs(self, count: int, now: datetime | None) -> "Order":
         """With so many open jobs less, which ended now."""
         left = max(self.open - count, 0)
-        return self.updated(open=left, finished=self.finished if left or not count else now)
+        return self.with_changes(open=left, finished=self.finished if left or not count else now)
 
-    def updated(self, **changes: Any) -> "Order":
+    def with_changes(self, **changes: Any) -> "Order":
         """The same order with some fields changed."""
         return replace(self, **changes)

@@ -10,19 +10,19 @@ from datetime import datetime, timedelta
 
 from revisit.domain.product import Product
 
-CYCLE = timedelta(days=10)
+REPEAT_CYCLE = timedelta(days=10)
 """143 orbits."""
-AGES_OUT = timedelta(days=25)
+MAX_UNSEEN = timedelta(days=25)
 """A platform that was not seen on an orbit for two cycles and a half comes there no more."""
-LEARNT_FROM = timedelta(days=60)
+HISTORY_WINDOW = timedelta(days=60)
 """Of the past, before the newest product known."""
-STALE = timedelta(days=90)
+MAX_CATALOG_AGE = timedelta(days=90)
 """From a catalog that ends longer ago nothing is foreseen."""
-DAMPED = 0.8
+DRIFT_DAMPING = 0.8
 """Share of a drift that each cycle keeps of the one before: the orbit is let drift and corrected, and some sources state the start of the
 datatake, which the plan moves. Measured on five years of one tile: 99 % of the next passes within a minute, 96 % without it."""
-MOST_DRIFT = timedelta(minutes=5)
-TOGETHER = timedelta(minutes=5)
+MAX_DRIFT = timedelta(minutes=5)
+SAME_PASS_WINDOW = timedelta(minutes=5)
 """Tiles of one pass are sensed one after the other within this; the next orbit comes 100 minutes later."""
 
 
@@ -41,11 +41,11 @@ class Pass:
     """The latest of them."""
 
 
-def expected(products: Iterable[Product], now: datetime, until: datetime) -> list[Pass]:
+def predict_passes(products: Iterable[Product], now: datetime, until: datetime) -> list[Pass]:
     """Passes after now, by time.
 
     Args:
-        products: Seen over the place, of any level; from `LEARNT_FROM` before the newest of them is enough.
+        products: Seen over the place, of any level; from `HISTORY_WINDOW` before the newest of them is enough.
         until: The last moment asked for.
     """
     seen: defaultdict[tuple[str, int, str], set[datetime]] = defaultdict(set)
@@ -53,48 +53,48 @@ def expected(products: Iterable[Product], now: datetime, until: datetime) -> lis
         if product.relative_orbit is not None:
             seen[product.platform, product.relative_orbit, product.tile].add(product.sensing_time)
     newest = max((moment for moments in seen.values() for moment in moments), default=None)
-    if newest is None or now - newest > STALE:
+    if newest is None or now - newest > MAX_CATALOG_AGE:
         return []
     coming: list[tuple[datetime, str, int, str, int, datetime]] = []
     for (platform, orbit, tile), moments in seen.items():
-        sensed = _each_once(moments)
+        sensed = _deduplicate(moments)
         last = sensed[-1]
-        if newest - last > AGES_OUT:
+        if newest - last > MAX_UNSEEN:
             continue
-        drift, moved, moment = _drift(sensed), timedelta(0), last
+        drift, moved, moment = _last_drift(sensed), timedelta(0), last
         while moment <= until:
             if moment > now and moment > last:
                 coming.append((moment, platform, orbit, tile, len(sensed), last))
-            moved, drift = moved + drift * DAMPED, drift * DAMPED
-            cycles = round((moment - last) / CYCLE) + 1
-            moment = last + cycles * CYCLE + moved
-    return _put_together(coming)
+            moved, drift = moved + drift * DRIFT_DAMPING, drift * DRIFT_DAMPING
+            cycles = round((moment - last) / REPEAT_CYCLE) + 1
+            moment = last + cycles * REPEAT_CYCLE + moved
+    return _group_into_passes(coming)
 
 
-def _each_once(moments: Iterable[datetime]) -> list[datetime]:
+def _deduplicate(moments: Iterable[datetime]) -> list[datetime]:
     """One moment a pass, by time: what is stated for two levels or baselines of it differs by seconds."""
     sensed: list[datetime] = []
     for moment in sorted(moments):
-        if not sensed or moment - sensed[-1] > CYCLE / 2:
+        if not sensed or moment - sensed[-1] > REPEAT_CYCLE / 2:
             sensed.append(moment)
     return sensed
 
 
-def _drift(sensed: list[datetime]) -> timedelta:
+def _last_drift(sensed: list[datetime]) -> timedelta:
     """By how much the last cycle was longer than ten days."""
     if len(sensed) < 2:
         return timedelta(0)
-    cycles = round((sensed[-1] - sensed[-2]) / CYCLE)
-    drift = (sensed[-1] - sensed[-2]) / cycles - CYCLE
-    return drift if abs(drift) <= MOST_DRIFT else timedelta(0)
+    cycles = round((sensed[-1] - sensed[-2]) / REPEAT_CYCLE)
+    drift = (sensed[-1] - sensed[-2]) / cycles - REPEAT_CYCLE
+    return drift if abs(drift) <= MAX_DRIFT else timedelta(0)
 
 
-def _put_together(coming: list[tuple[datetime, str, int, str, int, datetime]]) -> list[Pass]:
+def _group_into_passes(predictions: list[tuple[datetime, str, int, str, int, datetime]]) -> list[Pass]:
     """One pass of the tiles that are sensed in it."""
     passes: list[Pass] = []
-    for moment, platform, orbit, tile, count, last in sorted(coming, key=lambda one: (one[1], one[2], one[0], one[3])):
+    for moment, platform, orbit, tile, count, last in sorted(predictions, key=lambda one: (one[1], one[2], one[0], one[3])):
         before = passes[-1] if passes else None
-        if before and (before.platform, before.relative_orbit) == (platform, orbit) and moment - before.expected <= TOGETHER:
+        if before and (before.platform, before.relative_orbit) == (platform, orbit) and moment - before.expected <= SAME_PASS_WINDOW:
             passes[-1] = Pass(before.expected, platform, orbit, tuple(sorted({*before.tiles, tile})), max(before.learnt_from, count),
                               max(before.last, last))
         else:

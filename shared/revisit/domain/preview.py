@@ -7,12 +7,12 @@ from datetime import datetime
 from revisit.domain.aoi import AOI
 from revisit.domain.product import Product
 
-ENOUGH = 5
+MIN_CLEAR_SAMPLES = 5
 """Acquisitions whose pixels were looked at, of which a share can be told."""
 
 
 @dataclass(frozen=True, slots=True)
-class Extent:
+class AoiSummary:
     """What an AOI would take."""
 
     aoi: AOI
@@ -39,46 +39,46 @@ class Extent:
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class SubscriptionPreview:
     """What a subscription would have done since a day, as far as the catalog knows."""
 
     start: datetime
     end: datetime
-    fired: tuple[Product, ...]
+    matching: tuple[Product, ...]
     """Acquisitions that meet every condition judged without pixels, each by its best product."""
-    cloudy: tuple[Product, ...]
+    too_cloudy: tuple[Product, ...]
     """Those over which the product states more cloud than wanted."""
-    clear: int
+    clear_count: int
     """Of the acquisitions below, those that were clear enough."""
-    looked_at: int
+    examined_count: int
     """Acquisitions whose pixels over the very same AOI were looked at before, by whatever subscription or order."""
     min_clear: float | None
 
     @property
-    def first(self) -> datetime | None:
+    def first_sensing(self) -> datetime | None:
         """When the first acquisition known was sensed: what the catalog lacks before it cannot be told."""
-        return min((product.sensing_time for product in (*self.fired, *self.cloudy)), default=None)
+        return min((product.sensing_time for product in (*self.matching, *self.too_cloudy)), default=None)
 
     @property
     def clear_share(self) -> float | None:
         """Of the acquisitions that were clear enough, 0 to 1; None where too few were looked at, or nobody asks."""
-        return self.clear / self.looked_at if self.min_clear is not None and self.looked_at >= ENOUGH else None
+        return self.clear_count / self.examined_count if self.min_clear is not None and self.examined_count >= MIN_CLEAR_SAMPLES else None
 
     @property
-    def judged(self) -> str:
+    def clear_note(self) -> str:
         """What is known of the condition that needs pixels, in a sentence."""
         if self.min_clear is None:
             return "no least share of clear pixels is asked for; an acquisition without any clear pixel would not have fired"
         if self.clear_share is None:
             return f"whether {self.min_clear:g} % of the AOI was clear is seen in its pixels only, so fewer would have fired"
-        return (f"of {self.looked_at:,} acquisitions of this AOI whose pixels were looked at, {self.clear:,} had {self.min_clear:g} % clear, "
-                f"so about {round(self.clear_share * len(self.fired)):,} would have fired")
+        return (f"of {self.examined_count:,} acquisitions of this AOI whose pixels were looked at, {self.clear_count:,} had {self.min_clear:g} % clear, "
+                f"so about {round(self.clear_share * len(self.matching)):,} would have fired")
 
     @property
-    def months(self) -> list[tuple[str, int, int]]:
+    def monthly_counts(self) -> list[tuple[str, int, int]]:
         """Each month of the period, how many acquisitions would have fired in it, and how many there were."""
-        fired = Counter(f"{product.sensing_time:%Y-%m}" for product in self.fired)
-        passed = fired + Counter(f"{product.sensing_time:%Y-%m}" for product in self.cloudy)
+        fired = Counter(f"{product.sensing_time:%Y-%m}" for product in self.matching)
+        passed = fired + Counter(f"{product.sensing_time:%Y-%m}" for product in self.too_cloudy)
         first, last = (moment.year * 12 + moment.month - 1 for moment in (self.start, self.end))
         names = [f"{month // 12:04d}-{month % 12 + 1:02d}" for month in range(first, last + 1)]
         return [(name, fired[name], passed[name]) for name in names]

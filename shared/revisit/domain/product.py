@@ -9,17 +9,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from revisit.errors import BadInput
+from revisit.errors import InvalidInputError
 
 Level = Literal["L1C", "L2A"]
 LEVELS: tuple[Level, ...] = ("L1C", "L2A")
 
-_STAMP = "%Y%m%dT%H%M%S"
-_COMPACT = re.compile(
+_TIMESTAMP_FORMAT = "%Y%m%dT%H%M%S"
+_COMPACT_NAME = re.compile(
     r"(?P<platform>S2[A-Z])_MSI(?P<level>L1C|L2A)_(?P<datatake>\d{8}T\d{6})_N(?P<baseline>\d{4})_R(?P<orbit>\d{3})"
     r"_T(?P<tile>\d{2}[C-HJ-NP-X][A-Z]{2})_(?P<discriminator>\d{8}T\d{6})"
 )
-_OLD = re.compile(
+_OLD_NAME = re.compile(
     r"(?P<platform>S2[A-Z])_(?P<file_class>[A-Z]{4})_PRD_MSI(?P<level>L1C|L2A)_(?P<centre>[A-Z0-9]{4})_(?P<created>\d{8}T\d{6})"
     r"_R(?P<orbit>\d{3})_V(?P<start>\d{8}T\d{6})_(?P<stop>\d{8}T\d{6})"
 )
@@ -48,18 +48,18 @@ class ProductName:
         """Read a compact name, with or without .SAFE.
 
         Raises:
-            BadInput: The name is not one.
+            InvalidInputError: The name is not one.
         """
-        found = _COMPACT.fullmatch(name.removesuffix(".SAFE"))
+        found = _COMPACT_NAME.fullmatch(name.removesuffix(".SAFE"))
         if not found:
-            raise BadInput(f"{name!r} is not a compact Sentinel-2 product name such as "
+            raise InvalidInputError(f"{name!r} is not a compact Sentinel-2 product name such as "
                            "S2A_MSIL2A_20180327T105019_N0207_R051_T31UFS_20180327T134916")
-        return cls(found["platform"], _level(found["level"]), _moment(found["datatake"]), found["baseline"], int(found["orbit"]),
-                   found["tile"], _moment(found["discriminator"]))
+        return cls(found["platform"], _parse_level(found["level"]), _parse_timestamp(found["datatake"]), found["baseline"], int(found["orbit"]),
+                   found["tile"], _parse_timestamp(found["discriminator"]))
 
     def __str__(self) -> str:
-        return (f"{self.platform}_MSI{self.level}_{self.datatake:{_STAMP}}_N{self.baseline}_R{self.relative_orbit:03d}"
-                f"_T{self.tile}_{self.discriminator:{_STAMP}}")
+        return (f"{self.platform}_MSI{self.level}_{self.datatake:{_TIMESTAMP_FORMAT}}_N{self.baseline}_R{self.relative_orbit:03d}"
+                f"_T{self.tile}_{self.discriminator:{_TIMESTAMP_FORMAT}}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,17 +82,17 @@ class OldProductName:
         """Read an old name, with or without .SAFE.
 
         Raises:
-            BadInput: The name is not one.
+            InvalidInputError: The name is not one.
         """
-        found = _OLD.fullmatch(name.removesuffix(".SAFE"))
+        found = _OLD_NAME.fullmatch(name.removesuffix(".SAFE"))
         if not found:
-            raise BadInput(f"{name!r} is not an old-format Sentinel-2 product name")
-        return cls(found["platform"], found["file_class"], _level(found["level"]), found["centre"], _moment(found["created"]),
-                   int(found["orbit"]), _moment(found["start"]), _moment(found["stop"]))
+            raise InvalidInputError(f"{name!r} is not an old-format Sentinel-2 product name")
+        return cls(found["platform"], found["file_class"], _parse_level(found["level"]), found["centre"], _parse_timestamp(found["created"]),
+                   int(found["orbit"]), _parse_timestamp(found["start"]), _parse_timestamp(found["stop"]))
 
     def __str__(self) -> str:
-        return (f"{self.platform}_{self.file_class}_PRD_MSI{self.level}_{self.centre}_{self.created:{_STAMP}}"
-                f"_R{self.relative_orbit:03d}_V{self.start:{_STAMP}}_{self.stop:{_STAMP}}")
+        return (f"{self.platform}_{self.file_class}_PRD_MSI{self.level}_{self.centre}_{self.created:{_TIMESTAMP_FORMAT}}"
+                f"_R{self.relative_orbit:03d}_V{self.start:{_TIMESTAMP_FORMAT}}_{self.stop:{_TIMESTAMP_FORMAT}}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +152,7 @@ def acquisition_id(platform: str, datatake: str, tile: str) -> str:
     return f"{platform}_{datatake}_T{tile}"
 
 
-def best(products: list[Product], level: Level | None = None) -> list[Product]:
+def select_best_products(products: list[Product], level: Level | None = None) -> list[Product]:
     """The best product of each acquisition, by sensing time.
 
     Args:
@@ -169,12 +169,12 @@ def best(products: list[Product], level: Level | None = None) -> list[Product]:
     return sorted(chosen.values(), key=lambda product: (product.sensing_time, product.id))
 
 
-def _moment(stamp: str) -> datetime:
+def _parse_timestamp(stamp: str) -> datetime:
     try:
-        return datetime.strptime(stamp, _STAMP).replace(tzinfo=UTC)
+        return datetime.strptime(stamp, _TIMESTAMP_FORMAT).replace(tzinfo=UTC)
     except ValueError:
-        raise BadInput(f"{stamp!r} in a product name is not a moment in time") from None
+        raise InvalidInputError(f"{stamp!r} in a product name is not a moment in time") from None
 
 
-def _level(text: str) -> Level:
+def _parse_level(text: str) -> Level:
     return "L1C" if text == "L1C" else "L2A"

@@ -11,59 +11,59 @@ from typing import Any, Literal
 type Column = Literal["id", "level", "platform", "tile", "sensing_time", "datatake", "cloud_cover", "relative_orbit", "baseline", "published", "size"]
 """What a condition may be about: fields of `product.Product`."""
 type Value = str | float | datetime
-type Sign = Literal["=", "<>", "<", "<=", ">", ">="]
+type ComparisonOperator = Literal["=", "<>", "<", "<=", ">", ">="]
 type Bounds = tuple[float, float, float, float]
 """West, south, east, north in degrees; west > east crosses the antimeridian."""
 
-SIGNS: tuple[Sign, ...] = ("=", "<>", "<", "<=", ">", ">=")
-OPPOSITE: dict[Sign, Sign] = {"=": "<>", "<>": "=", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
+COMPARISON_OPERATORS: tuple[ComparisonOperator, ...] = ("=", "<>", "<", "<=", ">", ">=")
+NEGATED_OPERATORS: dict[ComparisonOperator, ComparisonOperator] = {"=": "<>", "<>": "=", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
 """What holds where a comparison does not."""
 
 
 @dataclass(frozen=True, slots=True)
-class Compare:
+class ColumnComparison:
     """The column is so related to the value."""
 
     column: Column
-    sign: Sign
+    operator: ComparisonOperator
     value: Value
 
 
 @dataclass(frozen=True, slots=True)
-class In:
+class ColumnIn:
     """The column is one of the values, or none of them."""
 
     column: Column
     values: tuple[Value, ...]
-    among: bool = True
+    is_in: bool = True
 
 
 @dataclass(frozen=True, slots=True)
-class Null:
+class ColumnIsNull:
     """The column holds nothing, or something."""
 
     column: Column
-    empty: bool = True
+    is_null: bool = True
 
 
 @dataclass(frozen=True, slots=True)
-class Like:
+class ColumnLike:
     """The text fits the pattern, or does not: % stands for any signs, _ for one; there is no backslash in it, and none is escaped."""
 
     column: Column
     pattern: str
-    fit: bool = True
+    is_match: bool = True
 
 
 @dataclass(frozen=True, slots=True)
-class Overlap:
+class BoundsOverlap:
     """The product's bounds overlap these, or touch them."""
 
     bounds: Bounds
 
 
 @dataclass(frozen=True, slots=True)
-class Always:
+class BooleanLiteral:
     """Holds for all products, or for none."""
 
     holds: bool = True
@@ -73,113 +73,113 @@ class Always:
 class And:
     """All of them hold."""
 
-    parts: "tuple[Condition, ...]"
+    parts: "tuple[ProductFilter, ...]"
 
 
 @dataclass(frozen=True, slots=True)
 class Or:
     """One of them holds."""
 
-    parts: "tuple[Condition, ...]"
+    parts: "tuple[ProductFilter, ...]"
 
 
-type Condition = Compare | In | Null | Like | Overlap | Always | And | Or
+type ProductFilter = ColumnComparison | ColumnIn | ColumnIsNull | ColumnLike | BoundsOverlap | BooleanLiteral | And | Or
 
 
-def every(parts: "Iterable[Condition]") -> "Condition":
+def all_of(parts: "Iterable[ProductFilter]") -> "ProductFilter":
     """All of them hold, in the fewest words."""
-    kept: list[Condition] = []
+    kept: list[ProductFilter] = []
     for part in parts:
-        if part == Always(False):
+        if part == BooleanLiteral(False):
             return part
-        if part != Always():
+        if part != BooleanLiteral():
             kept += part.parts if isinstance(part, And) else (part,)
-    return kept[0] if len(kept) == 1 else And(tuple(kept)) if kept else Always()
+    return kept[0] if len(kept) == 1 else And(tuple(kept)) if kept else BooleanLiteral()
 
 
-def some(parts: "Iterable[Condition]") -> "Condition":
+def any_of(parts: "Iterable[ProductFilter]") -> "ProductFilter":
     """One of them holds, in the fewest words."""
-    kept: list[Condition] = []
+    kept: list[ProductFilter] = []
     for part in parts:
-        if part == Always():
+        if part == BooleanLiteral():
             return part
-        if part != Always(False):
+        if part != BooleanLiteral(False):
             kept += part.parts if isinstance(part, Or) else (part,)
-    return kept[0] if len(kept) == 1 else Or(tuple(kept)) if kept else Always(False)
+    return kept[0] if len(kept) == 1 else Or(tuple(kept)) if kept else BooleanLiteral(False)
 
 
-def meets(condition: Condition, product: Any) -> bool:
+def matches_filter(predicate: ProductFilter, product: Any) -> bool:
     """Whether a product's columns hold what is wanted."""
-    match condition:
+    match predicate:
         case And(parts):
-            return all(meets(part, product) for part in parts)
+            return all(matches_filter(part, product) for part in parts)
         case Or(parts):
-            return any(meets(part, product) for part in parts)
-        case Always(holds):
+            return any(matches_filter(part, product) for part in parts)
+        case BooleanLiteral(holds):
             return holds
-        case Overlap(bounds):
-            return bool(overlap(bounds, product.west, product.south, product.east, product.north))
-        case Null(column, empty):
+        case BoundsOverlap(bounds):
+            return bool(bounds_overlap(bounds, product.west, product.south, product.east, product.north))
+        case ColumnIsNull(column, empty):
             return (getattr(product, column) is None) == empty
-    held = getattr(product, condition.column)
+    held = getattr(product, predicate.column)
     if held is None:
         return False
-    match condition:
-        case Compare(_, sign, value):
-            return bool(compared(sign, held, value))
-        case In(_, values, among):
+    match predicate:
+        case ColumnComparison(_, sign, value):
+            return bool(compare(sign, held, value))
+        case ColumnIn(_, values, among):
             return (held in values) == among
-        case Like(_, pattern, wanted):
-            return fits(held, pattern) == wanted
+        case ColumnLike(_, pattern, wanted):
+            return matches_like(held, pattern) == wanted
 
 
-def compared(sign: Sign, held: Any, value: Any) -> Any:
+def compare(operator: ComparisonOperator, actual: Any, value: Any) -> Any:
     """The comparison, of one value or of an array."""
-    match sign:
+    match operator:
         case "=":
-            return held == value
+            return actual == value
         case "<>":
-            return held != value
+            return actual != value
         case "<":
-            return held < value
+            return actual < value
         case "<=":
-            return held <= value
+            return actual <= value
         case ">":
-            return held > value
+            return actual > value
         case ">=":
-            return held >= value
+            return actual >= value
 
 
-ANY, ONE = "%", "_"
+ANY_CHARACTERS, ONE_CHARACTER = "%", "_"
 """What a pattern has for any signs, and for one."""
 
 
-def fits(text: str, pattern: Sequence[str | None]) -> bool:
+def matches_like(text: str, pattern: Sequence[str | None]) -> bool:
     """Whether the whole text fits a pattern, in as many steps as the two are long together, multiplied at worst.
 
     Args:
-        pattern: Of `Like`; a list may have None for `ONE` and an empty text for `ANY`, and then holds the two as themselves.
+        pattern: Of `ColumnLike`; a list may have None for `ONE` and an empty text for `ANY`, and then holds the two as themselves.
     """
     literal = not isinstance(pattern, str)
     at = place = 0
     star = resumed = -1
     while at < len(text):
         wanted = pattern[place] if place < len(pattern) else "end"
-        if wanted == ("" if literal else ANY):
+        if wanted == ("" if literal else ANY_CHARACTERS):
             star, resumed, place = place, at, place + 1
-        elif place < len(pattern) and (wanted == text[at] or wanted == (None if literal else ONE)):
+        elif place < len(pattern) and (wanted == text[at] or wanted == (None if literal else ONE_CHARACTER)):
             at, place = at + 1, place + 1
         elif star >= 0:
             resumed += 1
             at, place = resumed, star + 1
         else:
             return False
-    return all(sign == ("" if literal else ANY) for sign in pattern[place:])
+    return all(sign == ("" if literal else ANY_CHARACTERS) for sign in pattern[place:])
 
 
-def overlap(wanted: Bounds, west: Any, south: Any, east: Any, north: Any) -> Any:
+def bounds_overlap(bounds: Bounds, west: Any, south: Any, east: Any, north: Any) -> Any:
     """Whether bounds overlap (or touch) the wanted ones, of one product or of arrays; west > east means across the antimeridian, on either side."""
-    left, bottom, right, top = wanted
+    left, bottom, right, top = bounds
     starts_before, ends_after = west <= right, east >= left
     either = starts_before | ends_after
     sideways = (starts_before & ends_after) | ((west > east) & either) if left <= right else (west > east) | either

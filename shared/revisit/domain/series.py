@@ -20,7 +20,7 @@ class Observation:
     statistics: Statistics
 
 
-def series(jobs: list[Job], index: str) -> list[Observation]:
+def build_series(jobs: list[Job], index: str) -> list[Observation]:
     """Observations of one index (or band) from finished jobs, oldest first; jobs without a clear pixel give none."""
     observations = []
     for job in jobs:

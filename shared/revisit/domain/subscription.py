@@ -4,19 +4,19 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
-from revisit.domain.ids import derived
+from revisit.domain.ids import derive_id
 from revisit.domain.product import LEVELS, Level, Product
 from revisit.domain.recipe import Recipe
-from revisit.errors import BadInput, Conflict
+from revisit.errors import ConflictError, InvalidInputError
 
 if TYPE_CHECKING:
     from revisit.domain.aoi import AOI
 
 State = Literal["active", "paused", "deleted"]
 
-OVERLAP = timedelta(hours=24)
+SECRET_OVERLAP = timedelta(hours=24)
 """So long the secret before still signs once a webhook has got another: time enough to tell the receiver."""
-MOST_SECRETS = 5
+MAX_SECRETS = 5
 """Of one webhook at once; each adds 48 bytes to a header."""
 
 
@@ -41,24 +41,24 @@ class Channel:
     @property
     def id(self) -> str:
         """The same target is the same channel, whatever its secret."""
-        return derived("channel", self.kind, self.target)
+        return derive_id("channel", self.kind, self.target)
 
-    def generations(self, now: datetime) -> list[int]:
+    def active_generations(self, now: datetime) -> list[int]:
         """Numbers of the secrets that sign, the present one first."""
-        before = sum(now - moment < OVERLAP for moment in self.rotated)
+        before = sum(now - moment < SECRET_OVERLAP for moment in self.rotated)
         return list(range(self.generation, self.generation - before - 1, -1))
 
     def rotate(self, now: datetime) -> "Channel":
         """The same channel with a new secret; the one before goes on signing for a day.
 
         Raises:
-            Conflict: So many were made today that the receiver could not be told of them all.
+            ConflictError: So many were made today that the receiver could not be told of them all.
         """
-        recent = tuple(moment for moment in self.rotated if now - moment < OVERLAP)
-        if len(recent) >= MOST_SECRETS - 1:
-            raise Conflict(f"{self.target} got {len(recent)} new secrets within a day; give its receiver the last one, or wait until tomorrow")
+        recent = tuple(moment for moment in self.rotated if now - moment < SECRET_OVERLAP)
+        if len(recent) >= MAX_SECRETS - 1:
+            raise ConflictError(f"{self.target} got {len(recent)} new secrets within a day; give its receiver the last one, or wait until tomorrow")
         rotated = replace(self, generation=self.generation + 1, rotated=(*recent, now))
-        return rotated if 0 in rotated.generations(now) else replace(rotated, secret="")
+        return rotated if 0 in rotated.active_generations(now) else replace(rotated, secret="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +96,14 @@ class Subscription:
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.name.strip()) <= 200:
-            raise BadInput(f"a subscription's name has 1 to 200 characters, not {len(self.name.strip())}")
+            raise InvalidInputError(f"a subscription's name has 1 to 200 characters, not {len(self.name.strip())}")
         if self.level not in LEVELS:
-            raise BadInput(f"level {self.level!r} does not exist; choose {' or '.join(LEVELS)}")
+            raise InvalidInputError(f"level {self.level!r} does not exist; choose {' or '.join(LEVELS)}")
         for label, value in (("max_cloud", self.max_cloud), ("min_clear", self.min_clear)):
             if value is not None and not 0 <= value <= 100:
-                raise BadInput(f"{label} is a percentage from 0 to 100, not {value}")
+                raise InvalidInputError(f"{label} is a percentage from 0 to 100, not {value}")
 
-    def wants(self, product: Product) -> str | None:
+    def rejection_reason(self, product: Product) -> str | None:
         """Why the product does not meet the conditions judged without pixels; None where it does."""
         if self.state != "active":
             return f"the subscription is {self.state}"
@@ -113,15 +113,15 @@ class Subscription:
             return f"cloud cover {product.cloud_cover:.1f} % over the product, more than {self.max_cloud:g} %"
         return None
 
-    def paused_at(self, moment: datetime) -> "Subscription":
+    def pause(self, moment: datetime) -> "Subscription":
         """The same subscription at rest, since that moment where it was not so before."""
-        return self.updated(state="paused", paused=self.paused or moment)
+        return self.with_changes(state="paused", paused=self.paused or moment)
 
-    def same_wish(self, other: "Subscription") -> bool:
+    def has_same_definition(self, other: "Subscription") -> bool:
         """Whether both are called the same and ask the same of the same AOI: what the id is derived from when one is made."""
         return (self.name, self.aoi, self.recipe.id) == (other.name, other.aoi, other.recipe.id)
 
-    def updated(self, **changes: Any) -> "Subscription":
+    def with_changes(self, **changes: Any) -> "Subscription":
         """The same subscription with some fields changed."""
         return replace(self, **changes)
 
@@ -132,4 +132,4 @@ def subscription_id(owner: str, name: str, aoi: "AOI", recipe: Recipe, attempt: 
     Args:
         attempt: How many that began like this have been changed into something else since, and kept their ids.
     """
-    return derived("sub", owner, name, aoi.id, recipe.id, *([str(attempt)] if attempt else []))
+    return derive_id("sub", owner, name, aoi.id, recipe.id, *([str(attempt)] if attempt else []))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
-from revisit.domain.ids import derived
+from revisit.domain.ids import derive_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +32,16 @@ class Usage:
         """Different ones, however many subscriptions share them."""
         return frozenset(channel for channels in self.watching.values() for channel in channels)
 
-    def on(self, day: date) -> "Usage":
+    def for_day(self, day: date) -> "Usage":
         """The usage on a day."""
         return self if day == self.day else replace(self, day=day, jobs={}, keys=0)
 
 
 def usage_id(owner: str) -> str:
     """One record an owner."""
-    return derived("usage", owner)
+    return derive_id("usage", owner)
 
 
-def unused(owner: str, now: datetime) -> Usage:
+def new_usage(owner: str, now: datetime) -> Usage:
     """Of somebody who has asked for nothing yet."""
     return Usage(usage_id(owner), owner, now.date())

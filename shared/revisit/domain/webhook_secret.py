@@ -7,50 +7,50 @@ from collections.abc import Callable
 from datetime import datetime
 from hashlib import sha256
 
-from revisit.domain.clock import rfc3339
+from revisit.domain.clock import format_rfc3339
 from revisit.domain.subscription import Channel, Subscription
-from revisit.errors import BadInput
+from revisit.errors import InvalidInputError
 
-BYTES = 32
+KEY_BYTES = 32
 
 
 def new_key() -> str:
     """A key as text: 32 random bytes in base64."""
-    return base64.b64encode(secrets.token_bytes(BYTES)).decode()
+    return base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
 
 
-def key_of(text: str, place: str) -> bytes:
+def parse_key(text: str, location: str) -> bytes:
     """Read a key. What the text is stays untold: sentences are written into logs.
 
     Args:
         place: Where it stands: "REVISIT_SIGNING_KEY".
 
     Raises:
-        BadInput: It is none.
+        InvalidInputError: It is none.
     """
     try:
         key = base64.b64decode(text.strip(), validate=True)
     except ValueError:
         key = b""
-    if len(key) < BYTES:
-        raise BadInput(f"{place} holds no key to sign webhooks with, which is {BYTES} random bytes or more in base64; put the one back that was "
+    if len(key) < KEY_BYTES:
+        raise InvalidInputError(f"{location} holds no key to sign webhooks with, which is {KEY_BYTES} random bytes or more in base64; put the one back that was "
                      "there, or a new one (`openssl rand -base64 32`), with which every webhook gets another secret")
     return key
 
 
-def secret_of(key: bytes, subscription: Subscription, channel: Channel, generation: int) -> str:
+def derive_secret(key: bytes, subscription: Subscription, channel: Channel, generation: int) -> str:
     """A secret of a webhook: whsec_ and 32 bytes in base64. A subscription that was deleted and is made anew has others than before."""
     if not generation:
         return channel.secret
-    text = "|".join(("webhook", subscription.id, rfc3339(subscription.created), channel.id, str(generation)))
+    text = "|".join(("webhook", subscription.id, format_rfc3339(subscription.created), channel.id, str(generation)))
     return "whsec_" + base64.b64encode(hmac.digest(key, text.encode(), sha256)).decode()
 
 
-def secrets_of(key: Callable[[], bytes], subscription: Subscription, channel: Channel, now: datetime) -> list[str]:
+def active_secrets(load_key: Callable[[], bytes], subscription: Subscription, channel: Channel, now: datetime) -> list[str]:
     """All secrets that a webhook's receiver may go by at present, the newest first; each of them signs.
 
     Args:
         key: Gives the key; not asked where only what a record of an earlier version holds is to sign.
     """
-    return [secret for secret in (secret_of(key() if generation else b"", subscription, channel, generation)
-                                  for generation in channel.generations(now)) if secret]
+    return [secret for secret in (derive_secret(load_key() if generation else b"", subscription, channel, generation)
+                                  for generation in channel.active_generations(now)) if secret]

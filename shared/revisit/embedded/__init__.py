@@ -3,6 +3,6 @@
 Only the lock is at hand here: who asks whether a server is running need not wait for Flask.
 """
 
-from revisit.embedded.lock import server_of
+from revisit.embedded.lock import server_url
 
-__all__ = ["server_of"]
+__all__ = ["server_url"]

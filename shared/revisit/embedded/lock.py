@@ -7,41 +7,41 @@ import time
 from pathlib import Path
 from typing import IO
 
-from revisit.errors import Conflict
+from revisit.errors import ConflictError
 
-NAME = "serve.lock"
-LOOKS, LOOK_S = 6, 0.05
-"""How often and how far apart the lock is asked for: who asks `server_of` has it for a moment too."""
+LOCK_FILE = "serve.lock"
+LOCK_ATTEMPTS, LOCK_RETRY_S = 6, 0.05
+"""How often and how far apart the lock is asked for: who asks `server_url` has it for a moment too."""
 
 
-def hold(data: Path) -> IO[str]:
-    """Take the folder's lock until the file returned is closed or the process ends; `tell` says where it answers.
+def acquire_lock(data: Path) -> IO[str]:
+    """Take the folder's lock until the file returned is closed or the process ends; `write_url` says where it answers.
 
     Raises:
-        Conflict: Another process serves the folder.
+        ConflictError: Another process serves the folder.
     """
-    file = (data / NAME).open("a+")
-    for _ in range(LOOKS):
+    file = (data / LOCK_FILE).open("a+")
+    for _ in range(LOCK_ATTEMPTS):
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            time.sleep(LOOK_S)
+            time.sleep(LOCK_RETRY_S)
         else:
             file.truncate(0)
             return file
     file.close()
-    raise Conflict(f"{data} is being served already at {server_of(data) or 'another address'}; use that, or stop it first")
+    raise ConflictError(f"{data} is being served already at {server_url(data) or 'another address'}; use that, or stop it first")
 
 
-def tell(lock: IO[str], url: str) -> None:
+def write_url(lock: IO[str], url: str) -> None:
     """Write down where the holder of the lock answers."""
     lock.write(json.dumps({"pid": os.getpid(), "url": url}))
     lock.flush()
 
 
-def server_of(data: Path) -> str | None:
+def server_url(data: Path) -> str | None:
     """Address of the server that holds the folder; None if there is none."""
-    path = data / NAME
+    path = data / LOCK_FILE
     if not path.exists():
         return None
     with path.open("r") as file:

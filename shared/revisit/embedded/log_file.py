@@ -3,20 +3,20 @@
 import logging
 from pathlib import Path
 
-from revisit.runtime import log_to
+from revisit.runtime import configure_logging
 
-NAME = "revisit.log"
-LARGEST = 20 * 2**20
+LOG_FILE = "revisit.log"
+MAX_LOG_BYTES = 20 * 2**20
 """Bytes; a longer one is put aside at the next start, and the one put aside before it is dropped."""
 
 
-def write_log(data: Path, level: int = logging.INFO, fresh: bool = False) -> None:
+def configure_log_file(data: Path, level: int = logging.INFO, rotate: bool = False) -> None:
     """Send this process's log to the folder's file; lines are appended whole.
 
     Args:
         fresh: Whether this is the start of the suite, the one moment to put a long log aside.
     """
-    path = data / NAME
-    if fresh and path.exists() and path.stat().st_size > LARGEST:
+    path = data / LOG_FILE
+    if rotate and path.exists() and path.stat().st_size > MAX_LOG_BYTES:
         path.replace(path.with_suffix(".log.1"))
-    log_to(path.open("a", buffering=1), level)
+    configure_logging(path.open("a", buffering=1), level)

@@ -13,33 +13,33 @@ from types import TracebackType
 from typing import Any
 
 from revisit.adapters.local.backend import local_backend
-from revisit.embedded.function_host import Host
-from revisit.embedded.lock import hold, server_of, tell
-from revisit.embedded.log_file import write_log
+from revisit.embedded.function_host import FunctionHost
+from revisit.embedded.lock import acquire_lock, server_url, write_url
+from revisit.embedded.log_file import configure_log_file
 from revisit.embedded.scheduler import Scheduler
-from revisit.embedded.worker import DIED, Worker, alive, died, spawn
-from revisit.errors import BadInput, GiveUp
+from revisit.embedded.worker import DIED, Worker, alive, died, start_worker_process
+from revisit.errors import InvalidInputError, PermanentError
 from revisit.ports.backend import Backend
-from revisit.ports.topology import CHAIN_ENDS_FIRST, HEARS, RASTER
+from revisit.ports.topology import LAST_STAGE_FIRST, PIXEL_FUNCTIONS, TRIGGER_TOPICS
 
-LIGHT = tuple(name for name in HEARS if name not in RASTER)
-ENDING_S = 8
+LIGHT_FUNCTIONS = tuple(name for name in TRIGGER_TOPICS if name not in PIXEL_FUNCTIONS)
+SHUTDOWN_TIMEOUT_S = 8
 """How long a suite that is told to end waits for what is under way."""
-SETTLE_S = 5
+DRAIN_TIMEOUT_S = 5
 """How long a command that has what it waited for goes on with what follows from it, such as alerts."""
-ANSWERING = 8
+REQUEST_THREADS = 8
 """Threads that answer requests, besides those that are held by whoever listens."""
-WAITING = {"deliver": 6}
+FUNCTION_THREADS = {"deliver": 6}
 """Threads of a function that waits for strangers: of one slow receiver it makes at most 4 wait."""
-LARGEST = 16
+MAX_BODY_FACTOR = 16
 """Times the API's limit: up to there the API itself refuses, in its own words; beyond, the server does."""
 LOOK_S = 0.5
 """How often a suite that waits sees to it that all of it still runs."""
-TRIALS = 5
+MAX_QUEUE_FAILURES = 5
 """Failures of the queue in a row, a second apart, after which a command waits no longer."""
 
 
-class Suite:
+class EmbeddedServer:
     """Runs while its `with` block does; killed at any moment and started again, it carries on."""
 
     def __init__(self, data: Path, sources: tuple[str, ...] = (), port: int = 8787, workers: int = 2, log_level: int = logging.INFO) -> None:
@@ -53,24 +53,24 @@ class Suite:
         """
         self.data, self._workers, self._log_level = data, workers, log_level
         self.backend = local_backend(data, sources)
-        self._lock = hold(data)
-        self._server: Any = _listen(self.backend, data, port)
+        self._lock = acquire_lock(data)
+        self._server: Any = _create_server(self.backend, data, port)
         self.url = f"http://127.0.0.1:{self._server.effective_port}"
-        tell(self._lock, self.url)
+        write_url(self._lock, self.url)
         self.backend = replace(self.backend, base_url=os.environ.get("REVISIT_BASE_URL", self.url))
-        write_log(data, log_level, fresh=True)
-        self._over = threading.Event()
+        configure_log_file(data, log_level, rotate=True)
+        self._stop_event = threading.Event()
         self._processes: list[subprocess.Popen[bytes]] = []
         self._broken = False
         """Whether a worker process ended because its thread died: another would too."""
 
-    def __enter__(self) -> "Suite":
-        host = Host(self.backend)
-        self._threads = [Worker(self.backend, host, [name], self._over).thread for name in LIGHT for _ in range(WAITING.get(name, 1))]
-        self._threads.append(Scheduler(self.backend, self._over).thread)
-        self._keeper = threading.Thread(target=self._keep_workers, daemon=True, name="keeper of the worker processes")
+    def __enter__(self) -> "EmbeddedServer":
+        host = FunctionHost(self.backend)
+        self._threads = [Worker(self.backend, host, [name], self._stop_event).thread for name in LIGHT_FUNCTIONS for _ in range(FUNCTION_THREADS.get(name, 1))]
+        self._threads.append(Scheduler(self.backend, self._stop_event).thread)
+        self._supervisor = threading.Thread(target=self._supervise_workers, daemon=True, name="keeper of the worker processes")
         self._api = threading.Thread(target=self._server.run, daemon=True, name="server of the API")
-        for thread in (*self._threads, self._keeper, self._api):
+        for thread in (*self._threads, self._supervisor, self._api):
             thread.start()
         return self
 
@@ -81,22 +81,22 @@ class Suite:
             Whether it is set.
 
         Raises:
-            GiveUp: A part of the suite ended by itself.
+            PermanentError: A part of the suite ended by itself.
         """
         until = time.monotonic() + most_s
         while not stop.wait(max(0.0, min(LOOK_S, until - time.monotonic()))):
-            alive(*self._threads, self._keeper, self._api)
+            alive(*self._threads, self._supervisor, self._api)
             if self._broken:
-                raise GiveUp(died("worker process of " + ", ".join(RASTER)))
+                raise PermanentError(died("worker process of " + ", ".join(PIXEL_FUNCTIONS)))
             if time.monotonic() >= until:
                 return False
         return True
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         # What is under way may finish within a few seconds; what does not is handed out again at the next start, as after a kill.
-        self._over.set()
-        until = time.monotonic() + ENDING_S
-        self._keeper.join()
+        self._stop_event.set()
+        until = time.monotonic() + SHUTDOWN_TIMEOUT_S
+        self._supervisor.join()
         for process in self._processes:
             process.terminate()
         for thread in self._threads:
@@ -109,32 +109,32 @@ class Suite:
         self._server.close()
         self._lock.close()
 
-    def _keep_workers(self) -> None:
-        while not self._over.is_set():
+    def _supervise_workers(self) -> None:
+        while not self._stop_event.is_set():
             ended = [process for process in self._processes if process.poll() is not None]
             self._broken = self._broken or any(process.returncode == DIED for process in ended)
             self._processes = [process for process in self._processes if process not in ended]
-            while len(self._processes) < self._workers and not self._broken and not self._over.is_set():
-                self._processes.append(spawn(self.data, RASTER, self._log_level))
-            self._over.wait(0.5)
+            while len(self._processes) < self._workers and not self._broken and not self._stop_event.is_set():
+                self._processes.append(start_worker_process(self.data, PIXEL_FUNCTIONS, self._log_level))
+            self._stop_event.wait(0.5)
 
 
-def _listen(backend: Backend, data: Path, port: int) -> Any:
+def _create_server(backend: Backend, data: Path, port: int) -> Any:
     import waitress
 
-    from revisit.api import MAX_BODY, create_app
+    from revisit.api import MAX_BODY_BYTES, create_app
     from revisit.api.routes import event_stream as listening
 
     app = create_app(backend, data)
-    listening.make_room(app, listening.LISTENERS)
+    listening.limit_streams(app, listening.MAX_STREAMS)
     try:
-        return waitress.create_server(app, host="127.0.0.1", port=port, threads=ANSWERING + listening.LISTENERS, ident=None,
-                                      max_request_body_size=LARGEST * MAX_BODY)
+        return waitress.create_server(app, host="127.0.0.1", port=port, threads=REQUEST_THREADS + listening.MAX_STREAMS, ident=None,
+                                      max_request_body_size=MAX_BODY_FACTOR * MAX_BODY_BYTES)
     except OSError as error:
-        raise BadInput(f"port {port} on 127.0.0.1 cannot be used ({error.strerror}); choose another with --port, or 0 for any") from None
+        raise InvalidInputError(f"port {port} on 127.0.0.1 cannot be used ({error.strerror}); choose another with --port, or 0 for any") from None
 
 
-def run_until(backend: Backend, data: Path, done: Callable[[], bool], patience_s: float = math.inf) -> bool:
+def run_until(backend: Backend, data: Path, done: Callable[[], bool], timeout_s: float = math.inf) -> bool:
     """See to it that the chain runs until `done` says so: by the server of the folder if there is one, else in this process.
 
     Args:
@@ -147,28 +147,28 @@ def run_until(backend: Backend, data: Path, done: Callable[[], bool], patience_s
         Whether it was done in time.
 
     Raises:
-        Retry: The data folder's disk is full or fails, and has been so for a while.
-        GiveUp: A worker ended by itself.
+        TransientError: The data folder's disk is full or fails, and has been so for a while.
+        PermanentError: A worker ended by itself.
     """
     stop = threading.Event()
     workers: list[Worker] = []
-    until = time.monotonic() + patience_s
+    until = time.monotonic() + timeout_s
     try:
         while not (finished := done()) and time.monotonic() < until:
             # Looked for again and again: a server may be stopped while its work is waited for.
-            if not workers and server_of(data) is None:
-                host = Host(backend)
+            if not workers and server_url(data) is None:
+                host = FunctionHost(backend)
                 # Two threads of everything: reading pixels and arithmetic on them leave the interpreter free.
-                workers = [Worker(backend, host, CHAIN_ENDS_FIRST, stop) for _ in range(2)]
+                workers = [Worker(backend, host, LAST_STAGE_FIRST, stop) for _ in range(2)]
                 for worker in workers:
                     worker.thread.start()
             for worker in workers:
                 alive(worker.thread)
-                if worker.trouble and worker.trials >= TRIALS:
-                    raise worker.trouble
+                if worker.last_error and worker.failures >= MAX_QUEUE_FAILURES:
+                    raise worker.last_error
             time.sleep(0.02 if workers else 0.1)
         ended = time.monotonic()
-        while workers and time.monotonic() < min(until, ended + SETTLE_S) and any(each.ready for each in backend.bus.depth() if each.function in LIGHT):
+        while workers and time.monotonic() < min(until, ended + DRAIN_TIMEOUT_S) and any(each.ready for each in backend.bus.depth() if each.function in LIGHT_FUNCTIONS):
             time.sleep(0.02)
     finally:
         stop.set()

@@ -12,9 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from revisit.embedded.function_host import Host
-from revisit.embedded.log_file import write_log
-from revisit.errors import GiveUp, Retry
+from revisit.embedded.function_host import FunctionHost
+from revisit.embedded.log_file import configure_log_file
+from revisit.errors import PermanentError, TransientError
 from revisit.ports.backend import Backend
 from revisit.ports.event_bus import Message
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from revisit.adapters.local.queue import LocalQueue
 
 LEASE_S = 120
-HEARTBEAT_S = 30
+HEARTBEAT_INTERVAL_S = 30
 DIED = 70
 """Exit status of a worker process whose thread ended before it was told to."""
-PAUSE_S = 1
+RETRY_INTERVAL_S = 1
 """Between two tries while the queue's disk is full, or fails."""
 
 
@@ -35,51 +35,51 @@ class Worker:
     It holds its thread and is none: a name of ours would hide one of the library's own.
     """
 
-    def __init__(self, backend: Backend, host: Host, functions: Sequence[str], stop: threading.Event) -> None:
+    def __init__(self, backend: Backend, host: FunctionHost, functions: Sequence[str], stop: threading.Event) -> None:
         self.thread = threading.Thread(target=self._work, daemon=True, name=f"worker of {', '.join(functions)}")
         self._queue = cast("LocalQueue", backend.bus)
-        self._host, self._functions, self._over = host, tuple(functions), stop
-        self.trouble: Retry | None = None
+        self._host, self._functions, self._stop_event = host, tuple(functions), stop
+        self.last_error: TransientError | None = None
         """Why the queue cannot be used just now."""
-        self.trials = 0
+        self.failures = 0
         """How often in a row it could not."""
 
     def _work(self) -> None:
-        while not self._over.is_set():
-            leased = self._patiently(lambda: self._queue.lease(self._functions, 1, LEASE_S))
+        while not self._stop_event.is_set():
+            leased = self._retry(lambda: self._queue.lease(self._functions, 1, LEASE_S))
             if not leased:
-                self._patiently(lambda: self._queue.wait(0.25, self._functions))
+                self._retry(lambda: self._queue.wait(0.25, self._functions))
             for message in leased or ():
                 self._handle(message)
 
-    def _patiently[T](self, ask: Callable[[], T]) -> T | None:
+    def _retry[T](self, operation: Callable[[], T]) -> T | None:
         """Ask until the queue's disk answers; None if told to stop before it does."""
         while True:
             try:
-                answer = ask()
-            except Retry as error:
-                self.trouble, self.trials = error, self.trials + 1
-                if self._over.wait(PAUSE_S):
+                answer = operation()
+            except TransientError as error:
+                self.last_error, self.failures = error, self.failures + 1
+                if self._stop_event.wait(RETRY_INTERVAL_S):
                     return None
             else:
-                self.trouble, self.trials = None, 0
+                self.last_error, self.failures = None, 0
                 return answer
 
     def _handle(self, message: Message) -> None:
         over = threading.Event()
-        threading.Thread(target=self._keep_lease, args=(message, over), daemon=True).start()
+        threading.Thread(target=self._renew_lease, args=(message, over), daemon=True).start()
         try:
             status, answer = self._host.push(message)
         finally:
             over.set()
         if 200 <= status < 300:
-            self._patiently(lambda: self._queue.ack(message))
+            self._retry(lambda: self._queue.ack(message))
         else:
-            self._patiently(lambda: self._queue.nack(message, f"{status}: {answer[:500]}"))
+            self._retry(lambda: self._queue.nack(message, f"{status}: {answer[:500]}"))
 
-    def _keep_lease(self, message: Message, over: threading.Event) -> None:
-        while not over.wait(HEARTBEAT_S):
-            with suppress(Retry):  # the next beat may do; the lease outlasts three
+    def _renew_lease(self, message: Message, handled: threading.Event) -> None:
+        while not handled.wait(HEARTBEAT_INTERVAL_S):
+            with suppress(TransientError):  # the next beat may do; the lease outlasts three
                 self._queue.extend(message, LEASE_S)
 
 
@@ -87,11 +87,11 @@ def alive(*threads: threading.Thread) -> None:
     """See to it that threads that are to run until they are told to stop still do.
 
     Raises:
-        GiveUp: One has ended by itself; Python has printed why.
+        PermanentError: One has ended by itself; Python has printed why.
     """
     for thread in threads:
         if not thread.is_alive():
-            raise GiveUp(died(thread.name))
+            raise PermanentError(died(thread.name))
 
 
 def died(who: str) -> str:
@@ -99,14 +99,14 @@ def died(who: str) -> str:
     return f"the {who} has died of the error printed above; what was under way goes on with the next start"
 
 
-def spawn(data: Path, functions: Sequence[str], log_level: int = logging.INFO) -> "subprocess.Popen[bytes]":
+def start_worker_process(data: Path, functions: Sequence[str], log_level: int = logging.INFO) -> "subprocess.Popen[bytes]":
     """Start a worker process for some functions; it ends when this process does, however it ends."""
     program = "from revisit.embedded.worker import main; main()"
     command = [sys.executable, "-c", program, str(data), *functions, "--log-level", str(log_level)]
     return subprocess.Popen(command, stdin=subprocess.PIPE)
 
 
-def _end_with_parent() -> None:
+def _exit_with_parent() -> None:
     # The parent holds the other end of this pipe; a killed parent closes it. Read without a buffer, whose lock would be in the way
     # when the interpreter ends first.
     os.read(sys.stdin.fileno(), 1)
@@ -122,13 +122,13 @@ def main() -> None:
     parser.add_argument("functions", nargs="+")
     parser.add_argument("--log-level", type=int, default=logging.INFO)
     options = parser.parse_args()
-    write_log(options.data, options.log_level)
+    configure_log_file(options.data, options.log_level)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
     backend = local_backend(options.data)
-    worker = Worker(backend, Host(backend), options.functions, stop)
+    worker = Worker(backend, FunctionHost(backend), options.functions, stop)
     worker.thread.start()
     worker.thread.join()
     if not stop.is_set():

@@ -3,7 +3,7 @@
 from typing import Any
 
 
-def with_points(shape: Any, step: float) -> Any:
+def segmentize(shape: Any, max_segment_deg: float) -> Any:
     """A polygon or multipolygon whose edges are no longer than `step` degrees: the very points of `shapely.segmentize`.
 
     GEOS judges every polygon that it has put points on, which of a star of 2,000 vertices takes longer than all else that is asked of
@@ -20,7 +20,7 @@ def with_points(shape: Any, step: float) -> Any:
     length = np.sqrt(along[:, 0] * along[:, 0] + along[:, 1] * along[:, 1])
     # From the last vertex of a ring no edge goes on to the next ring.
     length[offsets[0][1:] - 1] = 0.0
-    pieces = np.maximum(np.ceil(length / step), 1.0)
+    pieces = np.maximum(np.ceil(length / max_segment_deg), 1.0)
     whole = np.where(length > 0, length, 1.0)
     counts = pieces.astype(np.int64)
     starts = np.concatenate([[0], np.cumsum(counts)])
@@ -31,7 +31,7 @@ def with_points(shape: Any, step: float) -> Any:
     return made
 
 
-def areas_m2(shape: Any) -> list[float]:
+def geodesic_areas_m2(shape: Any) -> list[float]:
     """Square metres of each polygon of a shape on the WGS84 ellipsoid, holes taken off; its edges are taken for geodesics."""
     import shapely
     from pyproj import Geod

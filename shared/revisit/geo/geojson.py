@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from revisit.errors import BadShape
+from revisit.errors import InvalidGeometryError
 from revisit.geo.wkt import is_wkt, read_wkt
 
 MAX_BYTES = 1_000_000
@@ -24,19 +24,19 @@ Ring = list[tuple[float, float]]
 Polygon = list[Ring]
 """The outer ring first, then the holes."""
 
-_LON_LAT = re.compile(r"(urn:ogc:def:crs:)?(OGC:(1\.3)?:?CRS84h?|EPSG:[\d.]*:?4326|WGS ?84|CRS84)", re.IGNORECASE)
+_LON_LAT_CRS = re.compile(r"(urn:ogc:def:crs:)?(OGC:(1\.3)?:?CRS84h?|EPSG:[\d.]*:?4326|WGS ?84|CRS84)", re.IGNORECASE)
 
 
-def read(document: str | bytes | dict[str, Any]) -> dict[str, Any]:
+def parse_document(document: str | bytes | dict[str, Any]) -> dict[str, Any]:
     """A GeoJSON object from text, or as it is; text may also be well-known text.
 
     Raises:
-        BadShape: Too large, or not a JSON object.
+        InvalidGeometryError: Too large, or not a JSON object.
     """
     if isinstance(document, str | bytes):
         size = len(document) if isinstance(document, bytes) else len(document.encode(errors="replace"))
         if size > MAX_BYTES:
-            raise BadShape(f"the AOI's GeoJSON has {size:,} bytes, {MAX_BYTES:,} at most; simplify it")
+            raise InvalidGeometryError(f"the AOI's GeoJSON has {size:,} bytes, {MAX_BYTES:,} at most; simplify it")
         if isinstance(document, bytes) and is_wkt(document[:200].decode(errors="replace")):
             document = document.decode(errors="replace")
         if isinstance(document, str) and is_wkt(document):
@@ -45,15 +45,15 @@ def read(document: str | bytes | dict[str, Any]) -> dict[str, Any]:
             text = document.removeprefix(b"\xef\xbb\xbf") if isinstance(document, bytes) else document.removeprefix("\ufeff")
             document = msgspec.json.decode(text)
         except (msgspec.DecodeError, ValueError) as error:
-            raise BadShape(f"the AOI is not valid JSON: {str(error)[:120]}; write a GeoJSON polygon") from None
+            raise InvalidGeometryError(f"the AOI is not valid JSON: {str(error)[:120]}; write a GeoJSON polygon") from None
         except RecursionError:
-            raise BadShape("the AOI's JSON is nested too deeply; write a GeoJSON polygon") from None
+            raise InvalidGeometryError("the AOI's JSON is nested too deeply; write a GeoJSON polygon") from None
     if not isinstance(document, dict):
-        raise BadShape(f"an AOI is a GeoJSON object, not {_short(document)}")
+        raise InvalidGeometryError(f"an AOI is a GeoJSON object, not {_quote_value(document)}")
     return document
 
 
-def geometries(document: dict[str, Any], wrap: bool = False) -> list[list[Polygon]]:
+def extract_polygons(document: dict[str, Any], wrap_longitudes: bool = False) -> list[list[Polygon]]:
     """The polygons of every geometry in a GeoJSON object: one in a Polygon, some in a MultiPolygon.
 
     Args:
@@ -61,108 +61,108 @@ def geometries(document: dict[str, Any], wrap: bool = False) -> list[list[Polygo
         wrap: Whether longitudes beyond 180 degrees are brought back instead of refused.
 
     Raises:
-        BadShape: It holds anything but polygons, or is beyond a limit.
+        InvalidGeometryError: It holds anything but polygons, or is beyond a limit.
     """
     found: list[list[Any]] = []
-    _collect(document, found, 0)
+    _collect_polygons(document, found, 0)
     polygons = sum(len(geometry) for geometry in found)
     if not polygons:
-        raise BadShape("the AOI is empty; give at least one polygon")
+        raise InvalidGeometryError("the AOI is empty; give at least one polygon")
     if polygons > MAX_POLYGONS:
-        raise BadShape(f"the AOI has {polygons:,} polygons, {MAX_POLYGONS} at most; split it into several AOIs")
-    vertices = sum(_vertices(rings) for geometry in found for rings in geometry)
+        raise InvalidGeometryError(f"the AOI has {polygons:,} polygons, {MAX_POLYGONS} at most; split it into several AOIs")
+    vertices = sum(_count_vertices(rings) for geometry in found for rings in geometry)
     if vertices > MAX_VERTICES:
-        raise BadShape(f"the AOI has {vertices:,} vertices, {MAX_VERTICES:,} at most; simplify it, for instance to the 10 m of a pixel")
-    return [[[_ring(ring, wrap) for ring in rings] for rings in geometry] for geometry in found]
+        raise InvalidGeometryError(f"the AOI has {vertices:,} vertices, {MAX_VERTICES:,} at most; simplify it, for instance to the 10 m of a pixel")
+    return [[[_parse_ring(ring, wrap_longitudes) for ring in rings] for rings in geometry] for geometry in found]
 
 
-def _vertices(rings: Any) -> int:
+def _count_vertices(rings: Any) -> int:
     """Positions of a polygon not counting those that close a ring; refuses what is no list of rings."""
     if not isinstance(rings, list | tuple) or not rings or not all(isinstance(ring, list | tuple) for ring in rings):
-        raise BadShape("a polygon's coordinates are a list of rings of [lon, lat] positions; one of the AOI's is not")
+        raise InvalidGeometryError("a polygon's coordinates are a list of rings of [lon, lat] positions; one of the AOI's is not")
     if len(rings) > 1 + MAX_HOLES:
-        raise BadShape(f"a polygon of the AOI has {len(rings) - 1:,} holes, {MAX_HOLES} at most; simplify it")
+        raise InvalidGeometryError(f"a polygon of the AOI has {len(rings) - 1:,} holes, {MAX_HOLES} at most; simplify it")
     return sum(len(ring) - (len(ring) > 1 and ring[0] == ring[-1]) for ring in rings)
 
 
-def _collect(item: Any, found: list[list[Any]], depth: int) -> None:
+def _collect_polygons(item: Any, collected: list[list[Any]], depth: int) -> None:
     if depth > MAX_NESTING:
-        raise BadShape(f"the AOI's collections are nested more than {MAX_NESTING} deep; write one MultiPolygon")
+        raise InvalidGeometryError(f"the AOI's collections are nested more than {MAX_NESTING} deep; write one MultiPolygon")
     if not isinstance(item, dict):
-        raise BadShape(f"the AOI holds {_short(item)} where GeoJSON has an object")
-    _refuse_other_crs(item.get("crs"))
+        raise InvalidGeometryError(f"the AOI holds {_quote_value(item)} where GeoJSON has an object")
+    _require_lon_lat_crs(item.get("crs"))
     kind = item.get("type")
     if kind in ("FeatureCollection", "GeometryCollection"):
         key = "features" if kind == "FeatureCollection" else "geometries"
-        for member in _list(item, key):
-            _collect(member, found, depth + 1)
+        for member in _require_list(item, key):
+            _collect_polygons(member, collected, depth + 1)
     elif kind == "Feature":
         if item.get("geometry") is None:
-            raise BadShape("a feature of the AOI has no geometry; give it a polygon or leave it out")
-        _collect(item["geometry"], found, depth + 1)
+            raise InvalidGeometryError("a feature of the AOI has no geometry; give it a polygon or leave it out")
+        _collect_polygons(item["geometry"], collected, depth + 1)
     elif kind == "Polygon":
-        found.append([_list(item, "coordinates")])
+        collected.append([_require_list(item, "coordinates")])
     elif kind == "MultiPolygon":
-        found.append(_list(item, "coordinates"))
+        collected.append(_require_list(item, "coordinates"))
     elif kind in ("Point", "MultiPoint", "LineString", "MultiLineString"):
-        raise BadShape(f"a {kind} has no area; draw the AOI as a polygon")
+        raise InvalidGeometryError(f"a {kind} has no area; draw the AOI as a polygon")
     else:
-        raise BadShape(f"type {_short(kind)} is no GeoJSON type; write a Polygon, MultiPolygon, Feature or FeatureCollection")
+        raise InvalidGeometryError(f"type {_quote_value(kind)} is no GeoJSON type; write a Polygon, MultiPolygon, Feature or FeatureCollection")
 
 
-def _list(item: dict[str, Any], key: str) -> list[Any]:
+def _require_list(item: dict[str, Any], key: str) -> list[Any]:
     value = item.get(key)
     if not isinstance(value, list | tuple):
-        raise BadShape(f"the AOI's {item['type']} has no list of {key}")
+        raise InvalidGeometryError(f"the AOI's {item['type']} has no list of {key}")
     return list(value)
 
 
-def _refuse_other_crs(crs: Any) -> None:
+def _require_lon_lat_crs(crs: Any) -> None:
     if crs is None:
         return
     properties = crs.get("properties") if isinstance(crs, dict) else None
     name = str(properties.get("name")) if isinstance(properties, dict) else str(crs)
-    if not _LON_LAT.fullmatch(name.replace("::", ":").strip()):
-        raise BadShape(f"the AOI is in {_short(name)}; GeoJSON is in lon/lat degrees (WGS84, EPSG:4326), so convert it first")
+    if not _LON_LAT_CRS.fullmatch(name.replace("::", ":").strip()):
+        raise InvalidGeometryError(f"the AOI is in {_quote_value(name)}; GeoJSON is in lon/lat degrees (WGS84, EPSG:4326), so convert it first")
 
 
-def _ring(positions: list[Any], wrap: bool) -> Ring:
+def _parse_ring(positions: list[Any], wrap_longitudes: bool) -> Ring:
     ring: Ring = []
     for position in positions:
-        point = _point(position, wrap)
+        point = _parse_position(position, wrap_longitudes)
         if not ring or point != ring[-1]:
             ring.append(point)
     if len(ring) > 1 and ring[0] != ring[-1]:
         ring.append(ring[0])
     if len(ring) < 4:
-        raise BadShape(f"a ring of the AOI has {len(set(ring))} different points, which enclose nothing; a polygon needs three at least")
+        raise InvalidGeometryError(f"a ring of the AOI has {len(set(ring))} different points, which enclose nothing; a polygon needs three at least")
     return ring
 
 
-def _point(position: Any, wrap: bool) -> tuple[float, float]:
+def _parse_position(position: Any, wrap_longitudes: bool) -> tuple[float, float]:
     if not isinstance(position, list | tuple) or not 2 <= len(position) <= 4:
-        raise BadShape(f"{_short(position)} in the AOI is not a [lon, lat] position")
+        raise InvalidGeometryError(f"{_quote_value(position)} in the AOI is not a [lon, lat] position")
     lon, lat = position[0], position[1]
     for value in (lon, lat):
         if isinstance(value, bool) or not isinstance(value, int | float) or value != value or abs(value) == math.inf:
-            raise BadShape(f"{_short(value)} in the AOI is not a number of degrees")
-    if wrap and 180 < abs(lon) <= 540:
+            raise InvalidGeometryError(f"{_quote_value(value)} in the AOI is not a number of degrees")
+    if wrap_longitudes and 180 < abs(lon) <= 540:
         lon = (lon + 180) % 360 - 180
     if abs(lon) <= 180 and abs(lat) <= 90:
         return float(lon), float(lat)
     if abs(lat) > 360 or abs(lon) > 1000:
-        raise BadShape(f"[{_short(lon)}, {_short(lat)}] looks like metres of a projection such as UTM; "
+        raise InvalidGeometryError(f"[{_quote_value(lon)}, {_quote_value(lat)}] looks like metres of a projection such as UTM; "
                        "GeoJSON is in lon/lat degrees (EPSG:4326), so convert the AOI first")
     if abs(lat) > 90 and abs(lon) <= 90 and abs(lat) <= 180:
-        raise BadShape(f"latitude {_short(lat)} is beyond 90 degrees; GeoJSON positions are [lon, lat], longitude first")
+        raise InvalidGeometryError(f"latitude {_quote_value(lat)} is beyond 90 degrees; GeoJSON positions are [lon, lat], longitude first")
     if abs(lat) > 90:
-        raise BadShape(f"latitude {_short(lat)} is beyond 90 degrees; check the AOI's coordinates")
+        raise InvalidGeometryError(f"latitude {_quote_value(lat)} is beyond 90 degrees; check the AOI's coordinates")
     turned = (lon + 180) % 360 - 180
-    sentence = f"longitude {_short(lon)} is beyond 180 degrees; write {turned:.10g}, or ask for the AOI to be repaired (--repair)"
-    raise BadShape(sentence, ((turned, float(lat)), sentence))
+    sentence = f"longitude {_quote_value(lon)} is beyond 180 degrees; write {turned:.10g}, or ask for the AOI to be repaired (--repair)"
+    raise InvalidGeometryError(sentence, ((turned, float(lat)), sentence))
 
 
-def _short(value: Any) -> str:
+def _quote_value(value: Any) -> str:
     """A value as it may be quoted in a sentence."""
     if isinstance(value, str):
         return repr(value if len(value) <= 60 else value[:57] + "...")

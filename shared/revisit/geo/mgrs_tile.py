@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
-from revisit.errors import BadInput
-from revisit.geo.mgrs_tiles import ROWS, SOUTHERN_ROWS, bits
+from revisit.errors import InvalidInputError
+from revisit.geo.mgrs_tiles import ROWS_PER_ZONE, SOUTHERN_ROWS, load_bitmaps
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,23 +23,23 @@ if TYPE_CHECKING:
     from pyproj import Proj
     from shapely import MultiPolygon, Polygon, STRtree
 
-SIDE_M = 109_800
+TILE_SIDE_M = 109_800
 """Length of a tile's edge."""
-COLUMNS = 8
+COLUMNS_PER_ZONE = 8
 """Squares of 100 km side by side in a zone."""
 
-_ID = re.compile(r"T?(?P<zone>\d{1,2})(?P<band>[C-HJ-NP-X])(?P<column>[A-HJ-NP-Z])(?P<row>[A-HJ-NP-V])")
+_TILE_ID = re.compile(r"T?(?P<zone>\d{1,2})(?P<band>[C-HJ-NP-X])(?P<column>[A-HJ-NP-Z])(?P<row>[A-HJ-NP-V])")
 _COLUMN_LETTERS = ("STUVWXYZ", "ABCDEFGH", "JKLMNPQR")
 """Of zones whose number leaves 0, 1, 2 when divided by 3."""
 _ROW_LETTERS = "ABCDEFGHJKLMNPQRSTUV"
 _EVEN_ZONE_SHIFT = 5
 """Even zones begin their rows with F."""
-_FIRST_ROW = {"C": 7, "D": 20, "E": 29, "F": 38, "G": 47, "H": 56, "J": 65, "K": 73, "L": 82, "M": 91,
-              "N": 100, "P": 109, "Q": 118, "R": 127, "S": 135, "T": 144, "U": 153, "V": 162, "W": 171, "X": 180, "end": ROWS}
+_FIRST_ROW_OF_LATITUDE_BAND = {"C": 7, "D": 20, "E": 29, "F": 38, "G": 47, "H": 56, "J": 65, "K": 73, "L": 82, "M": 91,
+              "N": 100, "P": 109, "Q": 118, "R": 127, "S": 135, "T": 144, "U": 153, "V": 162, "W": 171, "X": 180, "end": ROWS_PER_ZONE}
 """Row in which each latitude band begins, as `tile_list` counts rows; every row belongs to one band."""
-_BANDS = [name for name in _FIRST_ROW if name != "end"]
-_BAND_OF_ROW = [next(name for name in reversed(_BANDS) if _FIRST_ROW[name] <= row or name == _BANDS[0]) for row in range(ROWS)]
-_FEW = 64
+_LATITUDE_BANDS = [name for name in _FIRST_ROW_OF_LATITUDE_BAND if name != "end"]
+_LATITUDE_BAND_OF_ROW = [next(name for name in reversed(_LATITUDE_BANDS) if _FIRST_ROW_OF_LATITUDE_BAND[name] <= row or name == _LATITUDE_BANDS[0]) for row in range(ROWS_PER_ZONE)]
+_MAX_INDIVIDUAL_FOOTPRINTS = 64
 """Footprints that are looked up or drawn one by one; they are kept."""
 
 
@@ -63,26 +63,26 @@ class Tile:
         """A tile by its id, with or without the T.
 
         Raises:
-            BadInput: No tile is called so.
+            InvalidInputError: No tile is called so.
         """
-        found = _ID.fullmatch(text.strip().upper())
+        found = _TILE_ID.fullmatch(text.strip().upper())
         if not found:
-            raise BadInput(f"{text[:40]!r} is not a tile; a tile is a UTM zone, a latitude band and two letters, such as 32TQM")
-        place = _place(int(found["zone"]), found["band"], found["column"], found["row"])
-        if place is None or not _bit(bits_of_existence(), *place):
-            raise BadInput(f"there is no tile {text.strip()!r} in the Sentinel-2 grid; check its letters on a map of the tiles")
-        return _tile(*place)
+            raise InvalidInputError(f"{text[:40]!r} is not a tile; a tile is a UTM zone, a latitude band and two letters, such as 32TQM")
+        place = _square_from_letters(int(found["zone"]), found["band"], found["column"], found["row"])
+        if place is None or not _bit_is_set(existence_bitmap(), *place):
+            raise InvalidInputError(f"there is no tile {text.strip()!r} in the Sentinel-2 grid; check its letters on a map of the tiles")
+        return _make_tile(*place)
 
     @property
     def footprint(self) -> "Polygon | MultiPolygon":
         """Its square in lon/lat degrees, within 1 m; in two parts where it crosses the antimeridian."""
-        return _footprint(*_located(self.id))
+        return _footprint(*_square_from_id(self.id))
 
 
 @cache
 def tile_ids() -> tuple[str, ...]:
     """Every tile of the grid, zone by zone from south to north."""
-    return tuple(_id(*place) for place in _places())
+    return tuple(_tile_id(*place) for place in _existing_squares())
 
 
 def tiles_under(shape: Any) -> tuple[str, ...]:
@@ -90,127 +90,127 @@ def tiles_under(shape: Any) -> tuple[str, ...]:
 
     The geometry lies within 180 degrees west and east: split at the antimeridian where it crosses.
     """
-    return _under(shape, [_places()[index] for index in _near(shape)])
+    return _filter_intersecting(shape, [_existing_squares()[index] for index in _candidate_squares(shape)])
 
 
-def few_tiles_under(shape: Any, most: int) -> tuple[str, ...] | None:
+def tiles_under_up_to(shape: Any, limit: int) -> tuple[str, ...] | None:
     """As `tiles_under`, but None at once where more than `most` lie near: drawing thousands exactly takes seconds."""
-    near = _near(shape)
-    return _under(shape, [_places()[index] for index in near]) if len(near) <= most else None
+    near = _candidate_squares(shape)
+    return _filter_intersecting(shape, [_existing_squares()[index] for index in near]) if len(near) <= limit else None
 
 
-def tiles_among(ids: Iterable[str], shape: Any) -> tuple[str, ...]:
+def filter_tiles_under(ids: Iterable[str], shape: Any) -> tuple[str, ...]:
     """Those of the tiles whose footprint intersects the geometry, sorted; what is no tile is none of them."""
-    named = (_ID.fullmatch(id) for id in ids)
-    places = (_place(int(found["zone"]), found["band"], found["column"], found["row"]) for found in named if found)
-    return _under(shape, [place for place in places if place])
+    named = (_TILE_ID.fullmatch(id) for id in ids)
+    places = (_square_from_letters(int(found["zone"]), found["band"], found["column"], found["row"]) for found in named if found)
+    return _filter_intersecting(shape, [place for place in places if place])
 
 
-def _near(shape: Any) -> "NDArray[np.int64]":
+def _candidate_squares(shape: Any) -> "NDArray[np.int64]":
     """The places whose boxes intersect the geometry: all under it, and some beside it."""
     import numpy as np
     import shapely
 
-    _, owners, tree = _places_drawn()
+    _, owners, tree = _square_tree()
     return np.unique(owners[tree.query(shapely.get_parts(shape), predicate="intersects")[1]])
 
 
-def _under(shape: Any, places: list[tuple[int, int, int]]) -> tuple[str, ...]:
+def _filter_intersecting(shape: Any, squares: list[tuple[int, int, int]]) -> tuple[str, ...]:
     import numpy as np
     import shapely
 
-    footprints = _footprints(places) if len(places) > _FEW else np.array([_footprint(*place) for place in places], dtype=object)
+    footprints = _footprints(squares) if len(squares) > _MAX_INDIVIDUAL_FOOTPRINTS else np.array([_footprint(*place) for place in squares], dtype=object)
     shapely.prepare(shape)
-    return tuple(sorted(_id(*place) for place, touched in zip(places, shapely.intersects(shape, footprints), strict=True) if touched))
+    return tuple(sorted(_tile_id(*place) for place, touched in zip(squares, shapely.intersects(shape, footprints), strict=True) if touched))
 
 
-def _footprints(places: list[tuple[int, int, int]]) -> "NDArray[np.object_]":
+def _footprints(squares: list[tuple[int, int, int]]) -> "NDArray[np.object_]":
     """As `_footprint` of each, a row of the grid at once: one by one ten thousand take half a second."""
     import numpy as np
     import shapely
 
-    zones, rows, columns = np.array(places).T
-    drawn = np.empty(len(places), dtype=object)
+    zones, rows, columns = np.array(squares).T
+    drawn = np.empty(len(squares), dtype=object)
     for row in np.unique(rows).tolist():
         at = np.flatnonzero(rows == row)
-        rings = _dense_row(row)[columns[at]]
+        rings = _dense_row_rings(row)[columns[at]]
         rings[:, :, 0] += ((zones[at] - 31) * 6.0)[:, None]
         drawn[at] = shapely.polygons(rings)
         for beyond in at[np.abs(rings[:, :, 0]).max(axis=1) > 180].tolist():
-            drawn[beyond] = _footprint(*places[beyond])
+            drawn[beyond] = _footprint(*squares[beyond])
     return drawn
 
 
-def bits_of_existence() -> bytes:
+def existence_bitmap() -> bytes:
     """One byte for each zone and row: which columns exist."""
-    return _bits()[0]
+    return _bitmaps()[0]
 
 
 @cache
-def _bits() -> tuple[bytes, bytes]:
-    return bits()
+def _bitmaps() -> tuple[bytes, bytes]:
+    return load_bitmaps()
 
 
-def _bit(table: bytes, zone: int, row: int, column: int) -> bool:
-    return bool(table[(zone - 1) * ROWS + row] >> column & 1)
+def _bit_is_set(bitmap: bytes, zone: int, row: int, column: int) -> bool:
+    return bool(bitmap[(zone - 1) * ROWS_PER_ZONE + row] >> column & 1)
 
 
 @lru_cache(maxsize=1 << 16)
-def _place(zone: int, band: str, column: str, row: str) -> tuple[int, int, int] | None:
+def _square_from_letters(zone: int, latitude_band: str, column: str, row: str) -> tuple[int, int, int] | None:
     """Zone, row and column as `tile_list` counts them; None where no square of the zone has these letters."""
     if not 1 <= zone <= 60 or column not in _COLUMN_LETTERS[zone % 3]:
         return None
-    first, end = _FIRST_ROW[band], _FIRST_ROW[[*_BANDS, "end"][_BANDS.index(band) + 1]]
+    first, end = _FIRST_ROW_OF_LATITUDE_BAND[latitude_band], _FIRST_ROW_OF_LATITUDE_BAND[[*_LATITUDE_BANDS, "end"][_LATITUDE_BANDS.index(latitude_band) + 1]]
     letter = _ROW_LETTERS.index(row) - (0 if zone % 2 else _EVEN_ZONE_SHIFT)
     number = first + (letter - first) % len(_ROW_LETTERS)
     return (zone, number, _COLUMN_LETTERS[zone % 3].index(column)) if number < end else None
 
 
-def _located(id: str) -> tuple[int, int, int]:
-    place = _place(int(id[:2]), id[2], id[3], id[4])
+def _square_from_id(id: str) -> tuple[int, int, int]:
+    place = _square_from_letters(int(id[:2]), id[2], id[3], id[4])
     if place is None:
         raise ValueError(f"{id!r} is no tile")
     return place
 
 
 @cache
-def _id(zone: int, row: int, column: int) -> str:
-    band = _BAND_OF_ROW[row]
+def _tile_id(zone: int, row: int, column: int) -> str:
+    band = _LATITUDE_BAND_OF_ROW[row]
     letter = _ROW_LETTERS[(row + (0 if zone % 2 else _EVEN_ZONE_SHIFT)) % len(_ROW_LETTERS)]
     return f"{zone:02d}{band}{_COLUMN_LETTERS[zone % 3][column]}{letter}"
 
 
-def _tile(zone: int, row: int, column: int) -> Tile:
-    return Tile(_id(zone, row, column), zone, (32600 if row >= SOUTHERN_ROWS else 32700) + zone, _bounds(row, column),
-                _bit(_bits()[1], zone, row, column))
+def _make_tile(zone: int, row: int, column: int) -> Tile:
+    return Tile(_tile_id(zone, row, column), zone, (32600 if row >= SOUTHERN_ROWS else 32700) + zone, _utm_bounds(row, column),
+                _bit_is_set(_bitmaps()[1], zone, row, column))
 
 
-def _bounds(row: int, column: int) -> tuple[int, int, int, int]:
+def _utm_bounds(row: int, column: int) -> tuple[int, int, int, int]:
     """West, south, east, north in metres: the same in every zone."""
     west = (column + 1) * 100_000 // 60 * 60
     # Rounded from the equator, wherever the hemisphere's false northing puts it.
     from_equator = -((SOUTHERN_ROWS - row - 1) * 100_000 // 60 * 60)
     north = from_equator + (0 if row >= SOUTHERN_ROWS else 10_000_000)
-    return west, north - SIDE_M, west + SIDE_M, north
+    return west, north - TILE_SIDE_M, west + TILE_SIDE_M, north
 
 
 @cache
-def _places() -> list[tuple[int, int, int]]:
+def _existing_squares() -> list[tuple[int, int, int]]:
     """Zone, row and column of every tile, in the order of `tile_ids`."""
-    table = bits_of_existence()
-    return [(zone, row, column) for zone in range(1, 61) for row in range(ROWS) for column in range(COLUMNS)
-            if _bit(table, zone, row, column)]
+    table = existence_bitmap()
+    return [(zone, row, column) for zone in range(1, 61) for row in range(ROWS_PER_ZONE) for column in range(COLUMNS_PER_ZONE)
+            if _bit_is_set(table, zone, row, column)]
 
 
 @cache
-def _unproject() -> "dict[bool, Proj]":
+def _utm_projections() -> "dict[bool, Proj]":
     """UTM of zone 31 to lon/lat: the other zones are the same, 6 degrees apart."""
     from pyproj import Proj
 
     return {north: Proj(f"+proj=utm +zone=31 +ellps=WGS84 {'' if north else '+south'}") for north in (True, False)}
 
 
-def _unprojected(bounds: "NDArray[np.float64]", steps: int, north: bool) -> "NDArray[np.float64]":
+def _to_lonlat_rings(bounds: "NDArray[np.float64]", steps: int, north: bool) -> "NDArray[np.float64]":
     """Boundaries in lon/lat degrees of rectangles (n, 4) in metres, shape (n, 4 * steps + 1, 2)."""
     import numpy as np
 
@@ -219,26 +219,26 @@ def _unprojected(bounds: "NDArray[np.float64]", steps: int, north: bool) -> "NDA
     across = np.concatenate([rise, high, fall, low, [0]])
     up = np.concatenate([low, rise, high, fall, [0]])
     west, south, east, top = bounds.T[:, :, None]
-    lon, lat = _unproject()[north](west + (east - west) * across, south + (top - south) * up, inverse=True)
+    lon, lat = _utm_projections()[north](west + (east - west) * across, south + (top - south) * up, inverse=True)
     return np.stack([lon, lat], axis=-1)
 
 
-@lru_cache(maxsize=ROWS)
-def _dense_row(row: int) -> "NDArray[np.float64]":
+@lru_cache(maxsize=ROWS_PER_ZONE)
+def _dense_row_rings(row: int) -> "NDArray[np.float64]":
     """Boundaries of the squares of a row in zone 31: lon/lat degrees, counter-clockwise and closed, shape (COLUMNS, n, 2)."""
     import numpy as np
 
     # A chord of L metres leaves a parallel by L * L / (8 * R) * tan(latitude): 237 m * tan(latitude) for a whole edge.
-    steps = 4 + math.ceil(math.sqrt(300 * _steepness(row)))
-    return _unprojected(np.array([_bounds(row, column) for column in range(COLUMNS)], float), steps, north=row >= SOUTHERN_ROWS)
+    steps = 4 + math.ceil(math.sqrt(300 * _max_latitude_tangent(row)))
+    return _to_lonlat_rings(np.array([_utm_bounds(row, column) for column in range(COLUMNS_PER_ZONE)], float), steps, north=row >= SOUTHERN_ROWS)
 
 
-def _steepness(row: int) -> float:
+def _max_latitude_tangent(row: int) -> float:
     """Tangent of the row's highest latitude, no less than the truth: 100 km are 0.9 degrees."""
     return math.tan(math.radians(abs(row + 0.5 - SOUTHERN_ROWS) * 0.9 + 0.9))
 
 
-def _turned(ring: "NDArray[np.float64]", degrees: float) -> "NDArray[np.float64]":
+def _shift_east(ring: "NDArray[np.float64]", degrees: float) -> "NDArray[np.float64]":
     """The ring moved eastward."""
     turned = ring.copy()
     turned[:, 0] += degrees
@@ -249,26 +249,26 @@ def _turned(ring: "NDArray[np.float64]", degrees: float) -> "NDArray[np.float64]
 def _footprint(zone: int, row: int, column: int) -> "Polygon | MultiPolygon":
     import shapely
 
-    ring = _turned(_dense_row(row)[column], (zone - 31) * 6.0)
+    ring = _shift_east(_dense_row_rings(row)[column], (zone - 31) * 6.0)
     if ring[:, 0].min() >= -180 and ring[:, 0].max() <= 180:
         return shapely.polygons(ring)
     world = shapely.box(-180, -90, 180, 90)
-    parts = [shapely.intersection(shapely.polygons(_turned(ring, turn)), world) for turn in (-360.0, 0.0, 360.0)]
+    parts = [shapely.intersection(shapely.polygons(_shift_east(ring, turn)), world) for turn in (-360.0, 0.0, 360.0)]
     return shapely.multipolygons([part for part in parts if part.area > 0])
 
 
 @cache
-def _places_drawn() -> "tuple[list[tuple[int, int, int]], NDArray[np.int64], STRtree]":
+def _square_tree() -> "tuple[list[tuple[int, int, int]], NDArray[np.int64], STRtree]":
     """All places, and a tree of boxes around their footprints with the place each box is of."""
     import numpy as np
     import shapely
 
-    squares = _squares(1.1)
-    boxes, owners = _in_all_zones(np.stack([squares.min(axis=1), squares.max(axis=1)], axis=1))
-    return _places(), owners, shapely.STRtree(shapely.box(*boxes.reshape(-1, 4).T))
+    squares = _zone_31_rings(1.1)
+    boxes, owners = _repeat_in_all_zones(np.stack([squares.min(axis=1), squares.max(axis=1)], axis=1))
+    return _existing_squares(), owners, shapely.STRtree(shapely.box(*boxes.reshape(-1, 4).T))
 
 
-def outlines(margin: float) -> "tuple[NDArray[np.float64], NDArray[np.int64]]":
+def tile_outlines(margin: float) -> "tuple[NDArray[np.float64], NDArray[np.int64]]":
     """Boundaries of all tiles, grown or shrunk by the error of drawing them, and more.
 
     Args:
@@ -279,42 +279,42 @@ def outlines(margin: float) -> "tuple[NDArray[np.float64], NDArray[np.int64]]":
         Rings of 17 lon/lat degrees, shape (n, 17, 2), and which of `tile_ids` each is of, shape (n,); tiles over the
         antimeridian have one ring on either side, both beyond 180.
     """
-    return _in_all_zones(_squares(margin))
+    return _repeat_in_all_zones(_zone_31_rings(margin))
 
 
-def outline(tile: Tile, margin: float) -> "list[NDArray[np.float64]]":
-    """The rings of one tile among `outlines`: two for those over the antimeridian."""
+def tile_outline(tile: Tile, margin: float) -> "list[NDArray[np.float64]]":
+    """The rings of one tile among `tile_outlines`: two for those over the antimeridian."""
     import numpy as np
 
-    _, row, _ = _located(tile.id)
-    grown = np.array([tile.bounds_utm], float) + _grown(row, margin) * np.array([-1, -1, 1, 1])
-    ring = _turned(_unprojected(grown, 4, tile.epsg < 32700)[0], (tile.zone - 31) * 6.0)
+    _, row, _ = _square_from_id(tile.id)
+    grown = np.array([tile.bounds_utm], float) + _growth_m(row, margin) * np.array([-1, -1, 1, 1])
+    ring = _shift_east(_to_lonlat_rings(grown, 4, tile.epsg < 32700)[0], (tile.zone - 31) * 6.0)
     low, high = ring[:, 0].min(), ring[:, 0].max()
-    return [ring] + ([_turned(ring, 360.0)] if low < -180 else []) + ([_turned(ring, -360.0)] if high > 180 else [])
+    return [ring] + ([_shift_east(ring, 360.0)] if low < -180 else []) + ([_shift_east(ring, -360.0)] if high > 180 else [])
 
 
-def _grown(row: int, margin: float) -> float:
+def _growth_m(row: int, margin: float) -> float:
     """Metres that a square of this row is grown by for a margin."""
-    return margin * 240 * _steepness(row) + math.copysign(100, margin)
+    return margin * 240 * _max_latitude_tangent(row) + math.copysign(100, margin)
 
 
-def _squares(margin: float) -> "NDArray[np.float64]":
-    """Rings of all squares in zone 31, grown as for `outlines`: shape (ROWS * COLUMNS, 17, 2)."""
+def _zone_31_rings(margin: float) -> "NDArray[np.float64]":
+    """Rings of all squares in zone 31, grown as for `tile_outlines`: shape (ROWS * COLUMNS, 17, 2)."""
     import numpy as np
 
-    bounds = np.array([[_bounds(row, column) for column in range(COLUMNS)] for row in range(ROWS)], float)
-    grown = np.array([_grown(row, margin) for row in range(ROWS)])
+    bounds = np.array([[_utm_bounds(row, column) for column in range(COLUMNS_PER_ZONE)] for row in range(ROWS_PER_ZONE)], float)
+    grown = np.array([_growth_m(row, margin) for row in range(ROWS_PER_ZONE)])
     bounds += grown[:, None, None] * np.array([-1, -1, 1, 1])
-    return np.concatenate([_unprojected(half.reshape(-1, 4), 4, north)
+    return np.concatenate([_to_lonlat_rings(half.reshape(-1, 4), 4, north)
                            for half, north in ((bounds[:SOUTHERN_ROWS], False), (bounds[SOUTHERN_ROWS:], True))])
 
 
-def _in_all_zones(squares: "NDArray[np.float64]") -> "tuple[NDArray[np.float64], NDArray[np.int64]]":
+def _repeat_in_all_zones(zone_31_points: "NDArray[np.float64]") -> "tuple[NDArray[np.float64], NDArray[np.int64]]":
     """Lon/lat points (ROWS * COLUMNS, k, 2) of zone 31 for every tile, and those over the antimeridian on either side."""
     import numpy as np
 
-    at = np.array(_places())
-    points = squares[at[:, 1] * COLUMNS + at[:, 2]]
+    at = np.array(_existing_squares())
+    points = zone_31_points[at[:, 1] * COLUMNS_PER_ZONE + at[:, 2]]
     points[:, :, 0] += ((at[:, 0] - 31) * 6.0)[:, None]
     west = np.flatnonzero(points[:, :, 0].min(axis=1) < -180)
     east = np.flatnonzero(points[:, :, 0].max(axis=1) > 180)

@@ -3,7 +3,7 @@
 From ESA's published tiling grid (the Sentinel-2 tiling-grid KML and its list of land tiles), facts only: for each UTM zone
 1 to 60 and each row of 100 km (the southern ones 0 to 99 from their false origin, then the northern ones 0 to 93) one byte,
 whose bit k says whether the square of column k exists; then as many bytes for land. Deflated, in base 85.
-It is a module rather than a data file so that it travels wherever the code does. `tests/shared/test_tile.py` compares
+It is a module rather than a data file so that it travels wherever the code does. `tests/geo/test_mgrs_tile.py` compares
 every tile, corner and polygon with the published grid.
 """
 
@@ -12,17 +12,17 @@ import zlib
 
 SOUTHERN_ROWS = 100
 """Rows of 100 km south of the equator, counted from the false northing of 10,000 km; the northern ones follow."""
-ROWS = 194
+ROWS_PER_ZONE = 194
 """All rows of a zone."""
 
 
-def bits() -> tuple[bytes, bytes]:
+def load_bitmaps() -> tuple[bytes, bytes]:
     """Bytes of 8 columns each for existence and for land, at [(zone - 1) * ROWS + row]."""
-    raw = zlib.decompress(base64.b85decode(_PACKED))
+    raw = zlib.decompress(base64.b85decode(_COMPRESSED_BITMAPS))
     return raw[: len(raw) // 2], raw[len(raw) // 2 :]
 
 
-_PACKED = (
+_COMPRESSED_BITMAPS = (
     "c-rloO^Dpc700y|p%g|4u?&k?gb=|8AC@3YV{{mVSj>{skmC}J5rdiJ5C&n45vCDh2quIu<P>}e!)^#U@6o40_>kmea@^A(eDEQML6~I_L!;zX>07O@mU<zEDm<9"
     "!57qls)vNb^uWC4sHl@}MyP7}T{yV#kJh;=Cy0uCMz{zs;l3BLem)7;R-BCKbZ9l8gRn3ITuF6(fmKgyfU<8bS5ikNqzz7%tBVYuKfDtePM!*Od0V7}pjDQh*bOd"
     "VFN&?TTEc`eKth^Og8C+NUm{w8#VzHh+LIO4iYz~$a<hv6)M`HwxfDtePM!*Od0V7}pjDQg^0!F|H7{UKBLG#}7;Qi(CE6fX9U$0#j*6T&wcteOo9Um2oXE+ak{m"

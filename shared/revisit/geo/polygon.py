@@ -5,61 +5,61 @@ from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
 
-from revisit.errors import BadShape, Fault
+from revisit.errors import GeometryFault, InvalidGeometryError
 from revisit.geo.geojson import Polygon, Ring
 
 DECIMALS = 7
 """Of a degree: 1 cm."""
-GRID = 10.0**-DECIMALS
-MAX_TURNS = 100
+PRECISION_GRID_DEG = 10.0**-DECIMALS
+MAX_ANTIMERIDIAN_CROSSINGS = 100
 """Edges of one polygon over the antimeridian."""
-MAX_TANGLE = 5_000
+MAX_EDGE_CROSSINGS = 5_000
 """Crossings of edges that are worked out: 20 ms in a union, 0.2 s in a repair; 2,000 vertices could have a million, which takes minutes."""
 
-_ABREAST = 128
+_EDGES_PER_BATCH = 128
 """Edges that are held against all others at once."""
-MAX_SEARCHED = 600
+MAX_VERTICES_SEARCHED = 600
 """Vertices of a shape in which all places that are wrong are looked for, not the first only."""
-MAX_FAULTS = 20
+MAX_REPORTED_FAULTS = 20
 """Of them told."""
 
 
-def sound(rings: Polygon) -> Any:
+def build_polygon(rings: Polygon) -> Any:
     """One polygon, valid, split at the antimeridian and rounded; a shapely polygon or multipolygon."""
     import shapely
 
-    shape = _drawn(rings)
-    if not _turns(rings):
+    shape = _to_shapely(rings)
+    if not _count_antimeridian_crossings(rings):
         if shape.convex_hull.area == 0:
-            raise BadShape("the points of a ring of the AOI lie on one line and enclose nothing; draw a polygon")
-        refuse_invalid(shape)
-        return rounded(shape)
-    unrolled = [_unrolled(ring) for ring in rings]
-    if all(_closes(ring) for ring in unrolled):
-        refuse_invalid(_beside(unrolled))
-        shape = _split(shape)
+            raise InvalidGeometryError("the points of a ring of the AOI lie on one line and enclose nothing; draw a polygon")
+        require_valid(shape)
+        return round_coordinates(shape)
+    unrolled = [_unwrap_ring(ring) for ring in rings]
+    if all(_is_closed(ring) for ring in unrolled):
+        require_valid(_align_holes(unrolled))
+        shape = _split_at_antimeridian(shape)
     else:
         # A ring around a pole does not close when unrolled; whichever way round it was drawn, the smaller side is meant.
-        shape = _split(shape)
-        refuse_invalid(shape)
+        shape = _split_at_antimeridian(shape)
+        require_valid(shape)
         if share_of_earth(shape) > 0.5:
             shape = shapely.difference(shapely.box(-180, -90, 180, 90), shape)
-    refuse_invalid(shape)
-    return rounded(shape)
+    require_valid(shape)
+    return round_coordinates(shape)
 
 
-def mended(rings: Polygon) -> Any:
+def make_valid(rings: Polygon) -> Any:
     """One polygon that encloses whatever the rings do; a shapely polygon or multipolygon.
 
     Raises:
-        BadShape: It cannot be mended: a tangle around a pole.
+        InvalidGeometryError: It cannot be mended: a tangle around a pole.
     """
     import shapely
 
-    unrolled = [_unrolled(ring) for ring in rings]
-    if not all(_closes(ring) for ring in unrolled):
-        return sound(rings)
-    shape = _beside(unrolled)
+    unrolled = [_unwrap_ring(ring) for ring in rings]
+    if not all(_is_closed(ring) for ring in unrolled):
+        return build_polygon(rings)
+    shape = _align_holes(unrolled)
     if not shape.is_valid:
         shape = shapely.make_valid(shape, method="structure", keep_collapsed=False)
     if shape.is_empty:
@@ -69,10 +69,10 @@ def mended(rings: Polygon) -> Any:
     parts = [shapely.transform(shapely.intersection(shape, shapely.box(360 * turn - 180, -90, 360 * turn + 180, 90)),
                                lambda at, turn=turn: at - [360.0 * turn, 0.0]) for turn in worlds]
     # What lies on one side of the antimeridian has been noded as it was cut; a union of it alone takes as long as the mending.
-    return rounded(parts[0] if len(parts) == 1 else shapely.union_all(parts))
+    return round_coordinates(parts[0] if len(parts) == 1 else shapely.union_all(parts))
 
 
-def together(polygons: list[Any]) -> Any:
+def build_multipolygon(polygons: list[Any]) -> Any:
     """The polygons of one geometry, which may touch in points only."""
     import shapely
 
@@ -81,21 +81,21 @@ def together(polygons: list[Any]) -> Any:
     shape = shapely.multipolygons([part for polygon in polygons for part in shapely.get_parts(polygon)])
     if not shape.is_valid:
         what = "parts of the AOI overlap or share an edge"
-        raise BadShape(f"{what}{_words(_place(shape))}; merge them, or ask for the AOI to be repaired (--repair)", *_faults(shape, what))
+        raise InvalidGeometryError(f"{what}{_format_position(_first_invalid_position(shape))}; merge them, or ask for the AOI to be repaired (--repair)", *_find_faults(shape, what))
     return shape
 
 
-def refuse_tangle(rings: list[Ring]) -> None:
+def limit_crossings(rings: list[Ring]) -> None:
     """Bound the work of unions and repairs, which grows with the crossings of the edges.
 
     Raises:
-        BadShape: They cross too often.
+        InvalidGeometryError: They cross too often.
     """
-    if _cross_oftener(MAX_TANGLE, *_edges(rings)):
-        raise BadShape(f"edges of the AOI cross one another more than {MAX_TANGLE:,} times; redraw it")
+    if _exceeds_crossings(MAX_EDGE_CROSSINGS, *_edge_endpoints(rings)):
+        raise InvalidGeometryError(f"edges of the AOI cross one another more than {MAX_EDGE_CROSSINGS:,} times; redraw it")
 
 
-def _edges(rings: Iterable[Any]) -> tuple[Any, Any]:
+def _edge_endpoints(rings: Iterable[Any]) -> tuple[Any, Any]:
     """Where each edge starts and ends: arrays of lon, lat."""
     import numpy as np
 
@@ -103,7 +103,7 @@ def _edges(rings: Iterable[Any]) -> tuple[Any, Any]:
     return np.concatenate([ring[:-1] for ring in points]), np.concatenate([ring[1:] for ring in points])
 
 
-def _cross_oftener(most: int, start: Any, end: Any) -> bool:
+def _exceeds_crossings(limit: int, start: Any, end: Any) -> bool:
     """Whether more pairs of edges cross than that, in the middle of both. Some edges at a time are held against all after them, so
     that of a million crossings the first thousands suffice; a tree of their boxes would find two million pairs where edges are long."""
     import numpy as np
@@ -119,24 +119,24 @@ def _cross_oftener(most: int, start: Any, end: Any) -> bool:
 
     low, high = np.minimum(start, end), np.maximum(start, end)
     count = 0
-    for first in range(0, len(start), _ABREAST):
-        one, other = np.arange(first, min(first + _ABREAST, len(start))), np.arange(first + 1, len(start))
+    for first in range(0, len(start), _EDGES_PER_BATCH):
+        one, other = np.arange(first, min(first + _EDGES_PER_BATCH, len(start))), np.arange(first + 1, len(start))
         row, column = np.nonzero(parts(one[:, None], other[None, :]) & (one[:, None] < other[None, :]))
         one, other = one[row], other[column]
         parted = parts(other, one)
         one, other = one[parted], other[parted]
         count += int(((low[one] <= high[other]) & (low[other] <= high[one])).all(axis=1).sum())
-        if count > most:
+        if count > limit:
             return True
     return False
 
 
-def _crossings(rings: Iterable[Any]) -> tuple[Any, Any]:
+def _find_crossings(rings: Iterable[Any]) -> tuple[Any, Any]:
     """Pairs of edges that cross, in the middle of both: two arrays of (start, end) in lon, lat, shape (n, 2, 2)."""
     import numpy as np
     import shapely
 
-    start, end = _edges(rings)
+    start, end = _edge_endpoints(rings)
     edges = shapely.box(*np.minimum(start, end).T, *np.maximum(start, end).T)
     one, other = shapely.STRtree(edges).query(edges)
     one, other = one[one < other], other[one < other]
@@ -151,7 +151,7 @@ def _crossings(rings: Iterable[Any]) -> tuple[Any, Any]:
     return edge[one[parted]], edge[other[parted]]
 
 
-def rounded(shape: Any) -> Any:
+def round_coordinates(shape: Any) -> Any:
     """Coordinates to their last decimal; where that folds a valid shape over, it is noded on the grid of that decimal."""
     import numpy as np
     import shapely
@@ -160,10 +160,10 @@ def rounded(shape: Any) -> Any:
     if near.is_valid:
         return shapely.remove_repeated_points(near)
     with np.errstate(all="ignore"):  # what GEOS leaves in the flags of the processor says nothing
-        return shapely.set_precision(shape, GRID)
+        return shapely.set_precision(shape, PRECISION_GRID_DEG)
 
 
-def _drawn(rings: Polygon) -> Any:
+def _to_shapely(rings: Polygon) -> Any:
     """Ring by ring: `shapely.Polygon` looks at every position of them."""
     import numpy as np
     import shapely
@@ -172,13 +172,13 @@ def _drawn(rings: Polygon) -> Any:
     return shapely.polygons(outer, holes=holes or None)
 
 
-def _split(shape: Any) -> Any:
+def _split_at_antimeridian(shape: Any) -> Any:
     import antimeridian
 
     try:
         return antimeridian.fix_polygon(shape, fix_winding=True, great_circle=False)
     except ValueError:
-        raise BadShape("the AOI cannot be split at the antimeridian; draw its parts east and west of 180 degrees") from None
+        raise InvalidGeometryError("the AOI cannot be split at the antimeridian; draw its parts east and west of 180 degrees") from None
 
 
 def share_of_earth(shape: Any) -> float:
@@ -190,50 +190,50 @@ def share_of_earth(shape: Any) -> float:
     return float(cylinder.area)
 
 
-def _turns(rings: Polygon) -> int:
+def _count_antimeridian_crossings(rings: Polygon) -> int:
     """How many edges cross the antimeridian."""
-    turns = sum(_jumps(a[0], b[0]) for ring in rings for a, b in pairwise(ring))
-    if turns > MAX_TURNS:
-        raise BadShape(f"the AOI crosses the antimeridian {turns:,} times, {MAX_TURNS} at most; check its longitudes")
+    turns = sum(_crosses_antimeridian(a[0], b[0]) for ring in rings for a, b in pairwise(ring))
+    if turns > MAX_ANTIMERIDIAN_CROSSINGS:
+        raise InvalidGeometryError(f"the AOI crosses the antimeridian {turns:,} times, {MAX_ANTIMERIDIAN_CROSSINGS} at most; check its longitudes")
     return turns
 
 
-def _jumps(a: float, b: float) -> bool:
+def _crosses_antimeridian(a: float, b: float) -> bool:
     """Whether an edge crosses the antimeridian: over half the world, but not from edge to edge of the map."""
     return 180 < abs(a - b) < 360
 
 
-def _unrolled(ring: Ring) -> Ring:
+def _unwrap_ring(ring: Ring) -> Ring:
     """The ring with longitudes that go on beyond 180 instead of jumping."""
     turn, unrolled = 0.0, [ring[0]]
     for (before, _), (lon, lat) in pairwise(ring):
-        if _jumps(before, lon):
+        if _crosses_antimeridian(before, lon):
             turn += 360.0 if lon < before else -360.0
         unrolled.append((lon + turn, lat))
     return unrolled
 
 
-def _closes(unrolled: Ring) -> bool:
+def _is_closed(unwrapped: Ring) -> bool:
     """Whether an unrolled ring ends where it begins: not so around a pole."""
-    return abs(unrolled[0][0] - unrolled[-1][0]) < 180
+    return abs(unwrapped[0][0] - unwrapped[-1][0]) < 180
 
 
-def _beside(unrolled: Polygon) -> Any:
+def _align_holes(unwrapped: Polygon) -> Any:
     """An unrolled polygon whose holes are turned to where its outer ring is."""
-    outer, *holes = unrolled
+    outer, *holes = unwrapped
     west, east = min(at[0] for at in outer), max(at[0] for at in outer)
     turned = []
     for hole in holes:
         turn = next((turn for turn in (0.0, 360.0, -360.0) if all(west <= at[0] + turn <= east for at in hole)), 0.0)
         turned.append([(lon + turn, lat) for lon, lat in hole])
-    return _drawn([outer, *turned])
+    return _to_shapely([outer, *turned])
 
 
-def refuse_invalid(shape: Any) -> None:
+def require_valid(shape: Any) -> None:
     """Name what is wrong with a shape, and where.
 
     Raises:
-        BadShape: It is not valid.
+        InvalidGeometryError: It is not valid.
     """
     import shapely
 
@@ -244,37 +244,37 @@ def refuse_invalid(shape: Any) -> None:
             "Hole lies outside shell": "has a hole outside its outer ring", "Holes are nested": "has a hole within a hole",
             "Interior is disconnected": "is cut apart by its holes", "Duplicate Rings": "has the same ring twice",
             }.get(reason, f"is not a valid polygon ({reason.lower()})")
-    raise BadShape(f"the AOI {what}{_words(_place(shape))}; redraw it there, or ask for it to be repaired (--repair)", *_faults(shape, f"the AOI {what}"))
+    raise InvalidGeometryError(f"the AOI {what}{_format_position(_first_invalid_position(shape))}; redraw it there, or ask for it to be repaired (--repair)", *_find_faults(shape, f"the AOI {what}"))
 
 
-def _place(shape: Any) -> tuple[float, float] | None:
+def _first_invalid_position(shape: Any) -> tuple[float, float] | None:
     """Where a shape is invalid first of all."""
     import shapely
 
     place = shapely.is_valid_reason(shape).rstrip("]").partition("[")[2].split()
-    return _on_earth(float(place[0]), float(place[1])) if len(place) >= 2 else None
+    return _normalize_position(float(place[0]), float(place[1])) if len(place) >= 2 else None
 
 
-def _words(place: tuple[float, float] | None) -> str:
+def _format_position(position: tuple[float, float] | None) -> str:
     """A place in a sentence: " at lon 11.5, lat 45.5"."""
-    return f" at lon {place[0]:.10g}, lat {place[1]:.10g}" if place else ""
+    return f" at lon {position[0]:.10g}, lat {position[1]:.10g}" if position else ""
 
 
-def _faults(shape: Any, what: str) -> list[Fault]:
+def _find_faults(shape: Any, description: str) -> list[GeometryFault]:
     """Every place where a shape is invalid, as far as they can be told quickly: the first, and where edges cross."""
     import numpy as np
     import shapely
 
-    places = [_place(shape)]
-    if shapely.get_num_coordinates(shape) <= MAX_SEARCHED:
-        one, other = _crossings(shapely.get_coordinates(ring) for part in shapely.get_parts(shape) for ring in shapely.get_rings(part))
+    places = [_first_invalid_position(shape)]
+    if shapely.get_num_coordinates(shape) <= MAX_VERTICES_SEARCHED:
+        one, other = _find_crossings(shapely.get_coordinates(ring) for part in shapely.get_parts(shape) for ring in shapely.get_rings(part))
         along, across = one[:, 1] - one[:, 0], other[:, 1] - other[:, 0]
         between = other[:, 0] - one[:, 0]
         share = (between[:, 0] * across[:, 1] - between[:, 1] * across[:, 0]) / (along[:, 0] * across[:, 1] - along[:, 1] * across[:, 0])
-        places += [_on_earth(lon, lat) for lon, lat in np.asarray(one[:, 0] + share[:, None] * along)[:MAX_FAULTS].tolist()]
-    return [(place, what) for place in list(dict.fromkeys(places))[:MAX_FAULTS]]
+        places += [_normalize_position(lon, lat) for lon, lat in np.asarray(one[:, 0] + share[:, None] * along)[:MAX_REPORTED_FAULTS].tolist()]
+    return [(place, description) for place in list(dict.fromkeys(places))[:MAX_REPORTED_FAULTS]]
 
 
-def _on_earth(lon: float, lat: float) -> tuple[float, float]:
+def _normalize_position(lon: float, lat: float) -> tuple[float, float]:
     """A place to the last decimal, brought back between 180 degrees west and east."""
     return round(lon if abs(lon) <= 180 else (lon + 180) % 360 - 180, DECIMALS), round(lat, DECIMALS)

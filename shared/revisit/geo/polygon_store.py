@@ -10,12 +10,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-PER_DEGREE = 10_000_000
-_MAX_VERTICES = 1 << 15
+UNITS_PER_DEGREE = 10_000_000
+_MAX_FLAT_VERTICES = 1 << 15
 """Of a polygon kept flat."""
-_FEW = 3
+_MAX_INDIVIDUAL_BUILDS = 3
 """Polygons that are sooner made one by one."""
-_LARGEST_STEP = 1 << 20
+_MAX_GROWTH_BYTES = 1 << 20
 """Bytes that a column grows by at most, so that no addition waits long."""
 
 
@@ -26,7 +26,7 @@ class PolygonStore:
         self._vertices = _Column(2, "int32")
         self._start = _Column(1, "uint32")
         self._count = _Column(1, "uint16")
-        self._others: dict[int, Any] = {}
+        self._unflattened: dict[int, Any] = {}
         self._free_slots: list[int] = []
         self._free_runs: dict[int, list[int]] = {}
 
@@ -36,24 +36,24 @@ class PolygonStore:
         import shapely
 
         simple = ((shapely.get_type_id(shapes) == 3) & (shapely.get_num_interior_rings(shapes) == 0)
-                  & (shapely.get_num_coordinates(shapes) <= _MAX_VERTICES))
+                  & (shapely.get_num_coordinates(shapes) <= _MAX_FLAT_VERTICES))
         coordinates, owner = shapely.get_coordinates(shapes[simple], return_index=True)
         # Rings are kept open: the last position is the first one again.
         last = np.append(owner[1:] != owner[:-1], True) if len(owner) else np.zeros(0, bool)
-        vertices = np.rint(coordinates[~last] * PER_DEGREE).astype(np.int32)
+        vertices = np.rint(coordinates[~last] * UNITS_PER_DEGREE).astype(np.int32)
         counts = np.where(simple, shapely.get_num_coordinates(shapes) - 1, 0)
         if len(shapes) == 1 and (self._free_slots or self._free_runs):
-            return self._put_one(shapes[0], vertices)
+            return self._put_in_free_slot(shapes[0], vertices)
         slots = np.arange(len(self._start), len(self._start) + len(shapes))
         starts = len(self._vertices) + np.cumsum(counts) - counts
         self._vertices.extend(vertices)
         self._start.extend(starts[:, None])
         self._count.extend(counts[:, None])
         for at in np.flatnonzero(~simple):
-            self._others[int(slots[at])] = shapes[at]
+            self._unflattened[int(slots[at])] = shapes[at]
         return slots
 
-    def _put_one(self, shape: Any, vertices: "NDArray[np.int32]") -> "NDArray[np.int64]":
+    def _put_in_free_slot(self, shape: Any, vertices: "NDArray[np.int32]") -> "NDArray[np.int64]":
         """Use again what removed polygons left."""
         import numpy as np
 
@@ -70,7 +70,7 @@ class PolygonStore:
             else:
                 column.rows[slot] = row
         if not len(vertices):
-            self._others[slot] = shape
+            self._unflattened[slot] = shape
         return np.array([slot])
 
     def drop(self, slot: int) -> None:
@@ -79,46 +79,46 @@ class PolygonStore:
         if count:
             self._free_runs.setdefault(count, []).append(int(self._start.rows[slot, 0]))
         else:
-            del self._others[slot]
+            del self._unflattened[slot]
         self._free_slots.append(slot)
 
     def shapes(self, slots: "NDArray[np.int64]") -> "NDArray[np.object_]":
         """Each as a shapely geometry."""
         import numpy as np
 
-        if not self._others:
-            return self._simple(slots)
+        if not self._unflattened:
+            return self._flat_shapes(slots)
         made = np.empty(len(slots), dtype=object)
         simple = self._count.rows[slots, 0] > 0
-        made[simple] = self._simple(slots[simple])
-        made[~simple] = [self._others[slot] for slot in slots[~simple].tolist()]
+        made[simple] = self._flat_shapes(slots[simple])
+        made[~simple] = [self._unflattened[slot] for slot in slots[~simple].tolist()]
         return made
 
-    def _simple(self, slots: "NDArray[np.int64]") -> "NDArray[np.object_]":
+    def _flat_shapes(self, slots: "NDArray[np.int64]") -> "NDArray[np.object_]":
         """Those of one ring."""
         import numpy as np
         import shapely
 
         starts, counts = self._start.rows[slots, 0].astype(np.int64), self._count.rows[slots, 0].astype(np.int64)
-        if len(slots) <= _FEW:
+        if len(slots) <= _MAX_INDIVIDUAL_BUILDS:
             made = np.empty(len(slots), dtype=object)
             for at, (start, count) in enumerate(zip(starts.tolist(), counts.tolist(), strict=True)):
-                made[at] = shapely.polygons(self._vertices.rows[start:start + count] / PER_DEGREE)
+                made[at] = shapely.polygons(self._vertices.rows[start:start + count] / UNITS_PER_DEGREE)
             return made
         ends = np.cumsum(counts)
         rows = np.arange(ends[-1]) + np.repeat(starts - (ends - counts), counts)
         owners = np.repeat(np.arange(len(slots)), counts)
-        polygons: NDArray[np.object_] = shapely.polygons(shapely.linearrings(self._vertices.rows[rows] / PER_DEGREE, indices=owners))
+        polygons: NDArray[np.object_] = shapely.polygons(shapely.linearrings(self._vertices.rows[rows] / UNITS_PER_DEGREE, indices=owners))
         return polygons
 
 
 class _Column:
     """Rows of numbers that grow in place, in small steps."""
 
-    def __init__(self, width: int, kind: str) -> None:
+    def __init__(self, width: int, dtype: str) -> None:
         import numpy as np
 
-        self._room: NDArray[Any] = np.zeros((64, width), dtype=kind)
+        self._buffer: NDArray[Any] = np.zeros((64, width), dtype=dtype)
         self._used = 0
 
     def __len__(self) -> int:
@@ -127,13 +127,13 @@ class _Column:
     @property
     def rows(self) -> "NDArray[Any]":
         """Those in use; not to be held while others are added."""
-        return self._room[:self._used]
+        return self._buffer[:self._used]
 
     def extend(self, rows: "NDArray[Any]") -> None:
         needed = self._used + len(rows)
-        if needed > len(self._room):
-            step = min(len(self._room) // 4, _LARGEST_STEP // self._room[0].nbytes)
+        if needed > len(self._buffer):
+            step = min(len(self._buffer) // 4, _MAX_GROWTH_BYTES // self._buffer[0].nbytes)
             # The memory is moved by its pages where it is large, not copied (realloc); nobody else holds it.
-            self._room.resize((needed + step, self._room.shape[1]), refcheck=False)
-        self._room[self._used:needed] = rows
+            self._buffer.resize((needed + step, self._buffer.shape[1]), refcheck=False)
+        self._buffer[self._used:needed] = rows
         self._used = needed

@@ -9,19 +9,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from revisit.errors import GiveUp
-from revisit.geo.densify import areas_m2, with_points
+from revisit.errors import PermanentError
+from revisit.geo.densify import geodesic_areas_m2, segmentize
 
 Bounds = tuple[float, float, float, float]
 """West, south, east, north."""
 
 _EDGE_STEP = 0.005
 """Degrees between the points put on an AOI's edges: a parallel departs from its chord by < 4 mm over this length."""
-_MOST_STEPS = 20_000
+_MAX_STEPS = 20_000
 """Where edges are longer together than 200 degrees they get larger steps: of 600 degrees, which 2,000 vertices can have, 14 cm."""
-_WHOLE = 1e-5
+_ROUNDING_SHARE = 1e-5
 """Share of an AOI that may be missing from a grid by rounding alone."""
-_SNAP = 1e-6
+_PIXEL_TOLERANCE = 1e-6
 """Share of a pixel below which a bound is on a pixel's edge: what floating point does to metres."""
 
 
@@ -41,9 +41,9 @@ class Grid:
     def __post_init__(self) -> None:
         a, b, _, d, e, _ = self.transform
         if not (a > 0 and e < 0 and b == d == 0 and math.isclose(a, -e, rel_tol=1e-6)):
-            raise GiveUp(f"the transform {self.transform} is not that of north-up square pixels")
+            raise PermanentError(f"the transform {self.transform} is not that of north-up square pixels")
         if self.width < 1 or self.height < 1:
-            raise GiveUp(f"a grid of {self.width} x {self.height} pixels is empty")
+            raise PermanentError(f"a grid of {self.width} x {self.height} pixels is empty")
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -61,21 +61,21 @@ class Grid:
         a, _, west, _, e, north = self.transform
         return west, north + e * self.height, west + a * self.width, north
 
-    def at(self, resolution_m: float) -> "Grid":
+    def with_resolution(self, resolution_m: float) -> "Grid":
         """Pixels of another size from the same corner over at least the same ground."""
         _, _, west, _, _, north = self.transform
-        width = math.ceil(self.width * self.resolution_m / resolution_m - _SNAP)
-        height = math.ceil(self.height * self.resolution_m / resolution_m - _SNAP)
+        width = math.ceil(self.width * self.resolution_m / resolution_m - _PIXEL_TOLERANCE)
+        height = math.ceil(self.height * self.resolution_m / resolution_m - _PIXEL_TOLERANCE)
         return Grid(self.crs, (resolution_m, 0.0, west, 0.0, -resolution_m, north), width, height)
 
-    def cropped(self, bounds: Bounds) -> "Grid | None":
+    def crop(self, bounds: Bounds) -> "Grid | None":
         """The pixels of this grid that the bounds touch; None if they touch none."""
         a, _, x, _, e, y = self.transform
         west, south, east, north = bounds
-        left = max(math.floor((west - x) / a + _SNAP), 0)
-        right = min(math.ceil((east - x) / a - _SNAP), self.width)
-        top = max(math.floor((north - y) / e + _SNAP), 0)
-        bottom = min(math.ceil((south - y) / e - _SNAP), self.height)
+        left = max(math.floor((west - x) / a + _PIXEL_TOLERANCE), 0)
+        right = min(math.ceil((east - x) / a - _PIXEL_TOLERANCE), self.width)
+        top = max(math.floor((north - y) / e + _PIXEL_TOLERANCE), 0)
+        bottom = min(math.ceil((south - y) / e - _PIXEL_TOLERANCE), self.height)
         if left >= right or top >= bottom:
             return None
         return replace(self, transform=(a, 0.0, x + left * a, 0.0, e, y + top * e), width=right - left, height=bottom - top)
@@ -86,13 +86,13 @@ class Grid:
         return (other.transform[5] - y) / e, (other.transform[2] - x) / a
 
 
-def load() -> None:
-    """Load what `projected` needs: a tenth of a second the first time, best spent while servers are being waited for."""
+def preload_projection() -> None:
+    """Load what `project_aoi` needs: a tenth of a second the first time, best spent while servers are being waited for."""
     import pyproj  # noqa: F401
     import shapely  # noqa: F401
 
 
-def projected(grid: Grid, aoi: Any) -> Any:
+def project_aoi(grid: Grid, aoi: Any) -> Any:
     """The part of an AOI near a grid, in the grid's CRS: a shapely geometry of polygons, empty if there is none.
 
     Edges are straight in lon/lat (RFC 7946), so points are put on them before they are projected. What lies far from the grid is
@@ -103,30 +103,30 @@ def projected(grid: Grid, aoi: Any) -> Any:
     """
     import shapely
 
-    near = _near(grid, aoi)
-    return near if near.is_empty else shapely.transform(_with_points_on_edges(near), _onto(grid))
+    near = _clip_near_grid(grid, aoi)
+    return near if near.is_empty else shapely.transform(_segmentize_edges(near), _projector(grid))
 
 
-def reach(grid: Grid, aoi: Any, whole: Grid) -> Bounds | None:
-    """The bounds of `projected`, or some that hold a whole grid as they do; None where nothing lies near.
+def projected_bounds(grid: Grid, aoi: Any, full_grid: Grid) -> Bounds | None:
+    """The bounds of `project_aoi`, or some that hold a whole grid as they do; None where nothing lies near.
 
     The vertices alone mostly tell that a grid is held; what lies between them is looked at only where they do not.
     """
     import shapely
 
-    near = _near(grid, aoi)
+    near = _clip_near_grid(grid, aoi)
     if near.is_empty:
         return None
-    at = _onto(grid)(shapely.get_coordinates(near))
+    at = _projector(grid)(shapely.get_coordinates(near))
     (west, south), (east, north) = at.min(axis=0).tolist(), at.max(axis=0).tolist()
-    held = whole.bounds
+    held = full_grid.bounds
     if west <= held[0] and south <= held[1] and east >= held[2] and north >= held[3]:
         return west, south, east, north
-    bounds: Bounds = shapely.transform(_with_points_on_edges(near), _onto(grid)).bounds
+    bounds: Bounds = shapely.transform(_segmentize_edges(near), _projector(grid)).bounds
     return bounds
 
 
-def _near(grid: Grid, aoi: Any) -> Any:
+def _clip_near_grid(grid: Grid, aoi: Any) -> Any:
     """The part of an AOI near a grid, in lon/lat degrees: polygons, on one side of the antimeridian."""
     import shapely
 
@@ -143,12 +143,12 @@ def _near(grid: Grid, aoi: Any) -> Any:
     return shapely.multipolygons(parts) if parts else shapely.MultiPolygon()
 
 
-def _onto(grid: Grid) -> Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]:
+def _projector(grid: Grid) -> Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]:
     """From lon/lat degrees to the grid's CRS."""
     return lambda xy: np.column_stack(projection(grid.crs).transform(xy[:, 0], xy[:, 1]))
 
 
-def aoi_pixels(grid: Grid, aoi_geometry: dict[str, Any], inside: int) -> int:
+def count_aoi_pixels(grid: Grid, aoi_geometry: dict[str, Any], inside_count: int) -> int:
     """How many pixels the whole AOI has, those beyond the grid included.
 
     What lies beyond is reckoned by area, for the grid's projection does not reach everywhere: exact where the AOI lies within the
@@ -161,16 +161,16 @@ def aoi_pixels(grid: Grid, aoi_geometry: dict[str, Any], inside: int) -> int:
     import shapely
 
     west, south, east, north = grid.bounds
-    here = shapely.clip_by_rect(projected(grid, aoi_geometry), west, south, east, north)
+    here = shapely.clip_by_rect(project_aoi(grid, aoi_geometry), west, south, east, north)
     back = projection(grid.crs)
     lonlat = shapely.transform(here, lambda xy: np.column_stack(back.transform(xy[:, 0], xy[:, 1], direction="INVERSE")))
-    whole, part = (sum(areas_m2(shape)) for shape in (_with_points_on_edges(shapely.geometry.shape(aoi_geometry)), lonlat))
-    return inside if part <= 0 or part / whole > 1 - _WHOLE else round(inside * whole / part)
+    whole, part = (sum(geodesic_areas_m2(shape)) for shape in (_segmentize_edges(shapely.geometry.shape(aoi_geometry)), lonlat))
+    return inside_count if part <= 0 or part / whole > 1 - _ROUNDING_SHARE else round(inside_count * whole / part)
 
 
-def _with_points_on_edges(shape: Any) -> Any:
+def _segmentize_edges(shape: Any) -> Any:
     """The same shape in lon/lat degrees, fit to be projected."""
-    return with_points(shape, max(_EDGE_STEP, shape.length / _MOST_STEPS))
+    return segmentize(shape, max(_EDGE_STEP, shape.length / _MAX_STEPS))
 
 
 def _lonlat_bounds(grid: Grid) -> Bounds:
@@ -182,7 +182,7 @@ def _lonlat_bounds(grid: Grid) -> Bounds:
     lon, lat = projection(grid.crs).transform(x, y, direction="INVERSE")
     lon = lon[0] + (lon - lon[0] + 180.0) % 360.0 - 180.0
     if not (np.isfinite(lon).all() and np.isfinite(lat).all()):
-        raise GiveUp(f"the grid at {grid.bounds} lies outside what {grid.crs} can describe")
+        raise PermanentError(f"the grid at {grid.bounds} lies outside what {grid.crs} can describe")
     air = 0.1
     return float(lon.min() - air), float(lat.min() - air), float(lon.max() + air), float(lat.max() + air)
 
@@ -195,4 +195,4 @@ def projection(crs: str) -> Any:
     try:
         return pyproj.Transformer.from_crs("EPSG:4326", crs, always_xy=True)
     except pyproj.exceptions.CRSError:
-        raise GiveUp(f"there is no CRS {crs}") from None
+        raise PermanentError(f"there is no CRS {crs}") from None

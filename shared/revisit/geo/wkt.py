@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from revisit.errors import BadShape
+from revisit.errors import InvalidGeometryError
 
 # No two blanks beside one another may both be many: where nothing follows, their ends would be tried for each of their beginnings.
 _HEAD = re.compile(r"(?:SRID\s*=\s*(?P<srid>\d{1,9})\s*;\s*)?(?P<kind>MULTIPOLYGON|POLYGON)(?:\s*(?:ZM|Z|M))?\s*(?=[(E])", re.IGNORECASE)
@@ -17,33 +17,33 @@ def is_wkt(text: str) -> bool:
     return _HEAD.match(text.lstrip()) is not None
 
 
-def read_wkt(text: str, most: int) -> dict[str, Any]:
+def read_wkt(text: str, max_positions: int) -> dict[str, Any]:
     """The GeoJSON geometry of a POLYGON or MULTIPOLYGON; what its numbers are worth is not looked at.
 
     Args:
         most: Positions at most.
 
     Raises:
-        BadShape: It is in other coordinates, too long, or breaks off.
+        InvalidGeometryError: It is in other coordinates, too long, or breaks off.
     """
     text = text.lstrip()
     head = _HEAD.match(text)
     if head is None:
-        raise BadShape("the AOI's text is no POLYGON or MULTIPOLYGON; write one, or a GeoJSON polygon")
+        raise InvalidGeometryError("the AOI's text is no POLYGON or MULTIPOLYGON; write one, or a GeoJSON polygon")
     if head["srid"] not in (None, "4326"):
-        raise BadShape(f"the AOI is in EPSG:{head['srid']}; write it in lon/lat degrees (EPSG:4326)")
+        raise InvalidGeometryError(f"the AOI is in EPSG:{head['srid']}; write it in lon/lat degrees (EPSG:4326)")
     body = text[head.end():].strip()
-    if (count := body.count(",") + 1) > most:
-        raise BadShape(f"the AOI has {count:,} vertices, {most:,} at most; simplify it, for instance to the 10 m of a pixel")
+    if (count := body.count(",") + 1) > max_positions:
+        raise InvalidGeometryError(f"the AOI has {count:,} vertices, {max_positions:,} at most; simplify it, for instance to the 10 m of a pixel")
     if body.upper() == "EMPTY":
-        raise BadShape("the AOI is empty; give at least one polygon")
+        raise InvalidGeometryError("the AOI is empty; give at least one polygon")
     try:
-        written = _POSITION.sub(_position, body).replace("(", "[").replace(")", "]")
+        written = _POSITION.sub(_position_to_json, body).replace("(", "[").replace(")", "]")
         return {"type": "Polygon" if head["kind"].upper() == "POLYGON" else "MultiPolygon", "coordinates": msgspec.json.decode(written)}
     except (ValueError, RecursionError):
-        raise BadShape("the AOI's well-known text breaks off or holds what is no number; write POLYGON((lon lat, lon lat, ...))") from None
+        raise InvalidGeometryError("the AOI's well-known text breaks off or holds what is no number; write POLYGON((lon lat, lon lat, ...))") from None
 
 
-def _position(found: re.Match[str]) -> str:
-    numbers = found[0].split()
+def _position_to_json(match: re.Match[str]) -> str:
+    numbers = match[0].split()
     return msgspec.json.encode([float(number) for number in numbers]).decode() if numbers else ""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from revisit.domain.job import Cover
-from revisit.errors import BadInput
+from revisit.errors import InvalidInputError
 
 CLASSES: dict[int, str] = {
     0: "no data",
@@ -27,7 +27,7 @@ CLASSES: dict[int, str] = {
 }
 """Number in the SCL -> what it stands for."""
 
-VERSION = "SCL-1"
+MASK_VERSION = "SCL-1"
 """Of the rules below; in every receipt, and raised when they change."""
 
 INVALID_CLASSES = (0, 1)
@@ -37,15 +37,15 @@ SHADOW_CLASSES = (2, 3)
 SNOW_CLASS = 11
 
 
-def _table(classes: tuple[int, ...]) -> NDArray[np.bool_]:
+def _lookup_table(classes: tuple[int, ...]) -> NDArray[np.bool_]:
     table = np.zeros(256, np.bool_)
     table[list(classes)] = True
     return table
 
 
-KNOWN = _table(tuple(number for number in CLASSES if number not in INVALID_CLASSES))
+KNOWN_TABLE = _lookup_table(tuple(number for number in CLASSES if number not in INVALID_CLASSES))
 """Indexed by SCL number: True where the class is known and has data; numbers that are no class are not."""
-CLEAR = _table(CLEAR_CLASSES)
+CLEAR_TABLE = _lookup_table(CLEAR_CLASSES)
 """Indexed by SCL number: True where the class is clear."""
 
 
@@ -66,12 +66,12 @@ def valid_mask(scl: NDArray[np.uint8] | None, aoi: NDArray[np.bool_], has_data: 
         has_data: True where the DN is not 0 in any band read; None asks for nothing.
 
     Raises:
-        BadInput: The shapes differ.
+        InvalidInputError: The shapes differ.
     """
-    _same_shape(scl, aoi, has_data)
+    _check_same_shape(scl, aoi, has_data)
     valid = aoi.copy() if has_data is None else aoi & has_data
     if scl is not None:
-        valid &= KNOWN[scl]
+        valid &= KNOWN_TABLE[scl]
     return valid
 
 
@@ -79,11 +79,11 @@ def clear_mask(scl: NDArray[np.uint8] | None, aoi: NDArray[np.bool_], has_data: 
     """Pixels of the AOI that statistics are made of: valid and of a clear class; all valid ones without an SCL."""
     valid = valid_mask(scl, aoi, has_data)
     if scl is not None:
-        valid &= CLEAR[scl]
+        valid &= CLEAR_TABLE[scl]
     return valid
 
 
-def cover(scl: NDArray[np.uint8] | None, aoi: NDArray[np.bool_], has_data: NDArray[np.bool_] | None = None) -> Cover:
+def count_cover(scl: NDArray[np.uint8] | None, aoi: NDArray[np.bool_], has_data: NDArray[np.bool_] | None = None) -> Cover:
     """Count what lies over the AOI; arguments as for `valid_mask`."""
     valid = valid_mask(scl, aoi, has_data)
     inside, count = int(np.count_nonzero(aoi)), int(np.count_nonzero(valid))
@@ -105,18 +105,18 @@ def has_data(dn: Mapping[str, NDArray[np.uint16]], nodata: Mapping[str, int] | i
         nodata: The DN that means no data, of all bands or by band name.
 
     Raises:
-        BadInput: There is no band, or the shapes differ.
+        InvalidInputError: There is no band, or the shapes differ.
     """
     if not dn:
-        raise BadInput("there is no band to look for data in")
-    _same_shape(*dn.values())
+        raise InvalidInputError("there is no band to look for data in")
+    _check_same_shape(*dn.values())
     found = np.ones(next(iter(dn.values())).shape, np.bool_)
     for band, stored in dn.items():
         found &= stored != (nodata if isinstance(nodata, int) else nodata[band])
     return found
 
 
-def _same_shape(*layers: NDArray[np.generic] | None) -> None:
+def _check_same_shape(*layers: NDArray[np.generic] | None) -> None:
     shapes = {layer.shape for layer in layers if layer is not None}
     if len(shapes) > 1:
-        raise BadInput(f"a mask needs its layers on one grid, and their shapes are {sorted(shapes)}")
+        raise InvalidInputError(f"a mask needs its layers on one grid, and their shapes are {sorted(shapes)}")

@@ -12,20 +12,20 @@ from typing import Any
 from revisit.domain.bands import BANDS
 from revisit.domain.product import Product
 from revisit.domain.recipe import Recipe
-from revisit.geo.mgrs_tile import SIDE_M, Tile
-from revisit.geo.utm_grid import Grid, projection, reach
+from revisit.geo.mgrs_tile import TILE_SIDE_M, Tile
+from revisit.geo.utm_grid import Grid, projected_bounds, projection
 from revisit.pixels.indices import index
 
 MAX_PIXELS = 12_000**2
 """Of one job's grid, as `revisit.pixels.raster.open_band` has it."""
-MAX_DECODED = 2 * 10**9
+MAX_DECODED_BYTES = 2 * 10**9
 """Bytes of pixels of one read, as `revisit.pixels.raster.read_plan` has it."""
 
 PRICES = {"vCPU-second": 0.000024, "GiB-second": 0.0000025, "million requests": 0.40, "GiB-month": 0.02, "100,000 Firestore reads": 0.06,
           "100,000 Firestore writes": 0.18, "1,000 objects written": 0.005}
 """US dollars, region Tier 1, without free quantities; the pages they are from are named in docs/deploy.md."""
 
-KEPT_MONTHS = 3
+RETENTION_MONTHS = 3
 """Results are kept 90 days."""
 MEMORY_GIB = 2
 """Of `extract` and `index`, a vCPU each."""
@@ -34,7 +34,7 @@ COG_BYTES, JP2_BYTES, CLASS_BYTES = 1.6, 0.75, 0.1
 """Compressed bytes of a pixel. Measured: real reflectance as DEFLATE COG 1.3 to 2.0, as JPEG 2000 0.74, a scene classification 0.03 to 0.3."""
 WRITTEN_JOB_BYTES, WRITTEN_BYTES, WRITTEN_INDEX_BYTES = 10_000, 1.7, 2.0
 """Of a job's Item, preview and headers, of a pixel and band (DEFLATE, uint16), and of a pixel and index (float32), overviews among them."""
-BLOCK = {"jp2": {10: 1024, 20: 640, 60: 192}, "tif": {10: 1024, 20: 1024, 60: 1024}}
+BLOCK_SIDE = {"jp2": {10: 1024, 20: 640, 60: 192}, "tif": {10: 1024, 20: 1024, 60: 1024}}
 """Side of what is read at once, by pixel size: as ESA packs JPEG 2000, and as Earth Search writes COGs."""
 
 JOB_S, MEGAPIXEL_S, MEGABYTE_S = 0.3, 0.09, 0.03
@@ -66,12 +66,12 @@ class Estimate:
     """Why the order would not be taken; None where it would."""
 
     @property
-    def kept(self) -> dict[str, Any]:
+    def record_fields(self) -> dict[str, Any]:
         """What an order's record keeps of it."""
         return {name: value for name, value in asdict(self).items() if name not in ("assumptions", "refused")}
 
 
-def estimate(products: Iterable[Product], known: int, aoi: dict[str, Any], recipe: Recipe, deployed: bool) -> Estimate:
+def estimate_jobs(products: Iterable[Product], matching: int, aoi: dict[str, Any], recipe: Recipe, deployed: bool) -> Estimate:
     """What jobs over these products take.
 
     Args:
@@ -80,9 +80,9 @@ def estimate(products: Iterable[Product], known: int, aoi: dict[str, Any], recip
         aoi: GeoJSON geometry, lon/lat degrees.
         deployed: Whether Google Cloud works it, and is paid.
     """
-    chosen, shape = list(products), _shape(aoi)
+    chosen, shape = list(products), _to_shapely(aoi)
     windows: dict[tuple[str, int], Grid | None] = {}
-    sizes = [_size(product, _window(windows, product, shape, recipe), recipe) for product in chosen]
+    sizes = [_job_size(product, _job_grid(windows, product, shape, recipe), recipe) for product in chosen]
     pixels = sum(count for count, _, _ in sizes)
     read, written = sum(taken for _, taken, _ in sizes), sum(made for _, _, made in sizes)
     remote = deployed or any(not product.source.startswith("folder:") for product in chosen)
@@ -90,19 +90,19 @@ def estimate(products: Iterable[Product], known: int, aoi: dict[str, Any], recip
     job_s, megabyte_s = (REMOTE_JOB_S, REMOTE_MEGABYTE_S) if remote else (JOB_S, MEGABYTE_S)
     seconds = len(chosen) * job_s + pixels * layers / 1e6 * MEGAPIXEL_S + read / 1e6 * megabyte_s
     cost = _cost(len(chosen), seconds, written, len(recipe.indices)) if deployed else None
-    return Estimate(known, len(chosen), pixels, round(read), round(written), round(seconds, 1), cost, _assumptions(deployed))
+    return Estimate(matching, len(chosen), pixels, round(read), round(written), round(seconds, 1), cost, _assumptions(deployed))
 
 
-def too_many_pixels(products: Iterable[Product], aoi: dict[str, Any], recipe: Recipe) -> str:
+def oversize_reason(products: Iterable[Product], aoi: dict[str, Any], recipe: Recipe) -> str:
     """Why a job of an order could not be worked for its size; empty where each can."""
     windows: dict[tuple[str, int], Grid | None] = {}
-    shape = _shape(aoi)
+    shape = _to_shapely(aoi)
     for product in products:
-        grid = _window(windows, product, shape, recipe)
+        grid = _job_grid(windows, product, shape, recipe)
         if grid is None:
             continue
         count, bands = grid.width * grid.height, len(bands_of(recipe, product))
-        if count > MAX_PIXELS or 2 * 2 * bands * count > MAX_DECODED:
+        if count > MAX_PIXELS or 2 * 2 * bands * count > MAX_DECODED_BYTES:
             return (f"the AOI takes {grid.width} x {grid.height} pixels of {grid.resolution_m:g} m in tile {product.tile}, in {bands} bands "
                     "more than one job can hold; ask for a smaller AOI, fewer bands or a coarser resolution_m")
     return ""
@@ -114,73 +114,73 @@ def bands_of(recipe: Recipe, product: Product) -> tuple[str, ...]:
     return tuple(band for band in wanted if product.level == "L1C" or band != "B10")
 
 
-def finest(recipe: Recipe, product: Product) -> int:
+def finest_resolution_m(recipe: Recipe, product: Product) -> int:
     """The pixel size whose grid the job takes."""
     return min((BANDS[band].resolution_m for band in bands_of(recipe, product)), default=10)
 
 
 @cache
-def _tile(id: str) -> Tile:
+def _parse_tile(id: str) -> Tile:
     return Tile.parse(id)
 
 
-def _shape(aoi: dict[str, Any]) -> Any:
+def _to_shapely(aoi: dict[str, Any]) -> Any:
     """Made once, whatever the number of tiles."""
     from shapely.geometry import shape
 
     return shape(aoi)
 
 
-def window(tile: str, aoi: Any, native_m: int, resolution_m: float | None = None) -> Grid | None:
+def aoi_grid(tile: str, aoi: Any, native_m: int, resolution_m: float | None = None) -> Grid | None:
     """The grid of an AOI in a tile, as the reader lays it over a product of the whole tile; None where they do not meet.
 
     Args:
-        aoi: As for `projected`.
+        aoi: As for `project_aoi`.
     """
-    whole = _whole(tile, native_m)
-    wanted = whole if resolution_m is None else whole.at(resolution_m)
-    bounds = reach(whole, aoi, wanted)
-    return None if bounds is None else wanted.cropped(bounds)
+    whole = _tile_grid(tile, native_m)
+    wanted = whole if resolution_m is None else whole.with_resolution(resolution_m)
+    bounds = projected_bounds(whole, aoi, wanted)
+    return None if bounds is None else wanted.crop(bounds)
 
 
-def _window(known: dict[tuple[str, int], Grid | None], product: Product, aoi: Any, recipe: Recipe) -> Grid | None:
+def _job_grid(grids: dict[tuple[str, int], Grid | None], product: Product, aoi: Any, recipe: Recipe) -> Grid | None:
     """The grid of a job; the products of a tile mostly share it."""
-    key = product.tile, finest(recipe, product)
-    if key not in known:
-        known[key] = window(product.tile, aoi, key[1], recipe.resolution_m)
-    return known[key]
+    key = product.tile, finest_resolution_m(recipe, product)
+    if key not in grids:
+        grids[key] = aoi_grid(product.tile, aoi, key[1], recipe.resolution_m)
+    return grids[key]
 
 
-def _whole(tile: str, resolution_m: int) -> Grid:
-    west, _, _, north = _tile(tile).bounds_utm
-    side = SIDE_M // resolution_m
-    return Grid(f"EPSG:{_tile(tile).epsg}", (resolution_m, 0.0, west, 0.0, -resolution_m, north), side, side)
+def _tile_grid(tile: str, resolution_m: int) -> Grid:
+    west, _, _, north = _parse_tile(tile).bounds_utm
+    side = TILE_SIDE_M // resolution_m
+    return Grid(f"EPSG:{_parse_tile(tile).epsg}", (resolution_m, 0.0, west, 0.0, -resolution_m, north), side, side)
 
 
-def _size(product: Product, grid: Grid | None, recipe: Recipe) -> tuple[int, float, float]:
+def _job_size(product: Product, grid: Grid | None, recipe: Recipe) -> tuple[int, float, float]:
     """Pixels, bytes read and bytes written of one job."""
     if grid is None:
         return 0, 0.0, 0.0
     bands, packed = bands_of(recipe, product), "jp2" if product.source.startswith("google-index:") else "tif"
     per_pixel = JP2_BYTES if packed == "jp2" else COG_BYTES
     there = _extent(product, grid.crs)
-    read = sum(per_pixel * _in_blocks(product.tile, grid, there, BANDS[band].resolution_m, packed) for band in bands)
+    read = sum(per_pixel * _decoded_pixels(product.tile, grid, there, BANDS[band].resolution_m, packed) for band in bands)
     count, classes = grid.width * grid.height, 0.0
     if product.level == "L2A":
-        read += CLASS_BYTES * _in_blocks(product.tile, grid, there, 20, packed)
+        read += CLASS_BYTES * _decoded_pixels(product.tile, grid, there, 20, packed)
         classes = CLASS_BYTES * count
     return count, read, WRITTEN_JOB_BYTES + count * (WRITTEN_BYTES * len(bands) + WRITTEN_INDEX_BYTES * len(recipe.indices)) + classes
 
 
-def _in_blocks(tile: str, grid: Grid, there: tuple[float, ...], resolution_m: int, packed: str) -> int:
+def _decoded_pixels(tile: str, grid: Grid, extent: tuple[float, ...], resolution_m: int, file_format: str) -> int:
     """Pixels of a band that are decoded for a grid: its blocks, as far as the product has data."""
-    west, _, _, north = _tile(tile).bounds_utm
-    side = BLOCK[packed][resolution_m] * resolution_m
+    west, _, _, north = _parse_tile(tile).bounds_utm
+    side = BLOCK_SIDE[file_format][resolution_m] * resolution_m
     left, bottom, right, top = grid.bounds
     columns = (west + (left - west) // side * side, west + math.ceil((right - west) / side) * side)
     rows = (north - (north - top) // side * side, north - math.ceil((north - bottom) / side) * side)
-    wide = min(columns[1], there[2], west + SIDE_M) - max(columns[0], there[0])
-    high = min(rows[0], there[3]) - max(rows[1], there[1], north - SIDE_M)
+    wide = min(columns[1], extent[2], west + TILE_SIDE_M) - max(columns[0], extent[0])
+    high = min(rows[0], extent[3]) - max(rows[1], extent[1], north - TILE_SIDE_M)
     return max(round(wide / resolution_m), 0) * max(round(high / resolution_m), 0)
 
 
@@ -199,18 +199,18 @@ def _cost(jobs: int, seconds: float, written: float, indices: int) -> float:
     return round(
         seconds * (PRICES["vCPU-second"] + MEMORY_GIB * PRICES["GiB-second"])
         + 3 * jobs / 1e6 * PRICES["million requests"]
-        + written / 2**30 * KEPT_MONTHS * PRICES["GiB-month"]
+        + written / 2**30 * RETENTION_MONTHS * PRICES["GiB-month"]
         + jobs * (12 * PRICES["100,000 Firestore reads"] + 12 * PRICES["100,000 Firestore writes"]) / 1e5
         + files / 1e3 * PRICES["1,000 objects written"], 6)
 
 
 def _assumptions(deployed: bool) -> tuple[str, ...]:
     told = (
-        f"blocks of {BLOCK['tif'][10]} pixels are read whole, at {COG_BYTES} bytes a pixel of reflectance in a GeoTIFF and {JP2_BYTES} in JPEG 2000",
+        f"blocks of {BLOCK_SIDE['tif'][10]} pixels are read whole, at {COG_BYTES} bytes a pixel of reflectance in a GeoTIFF and {JP2_BYTES} in JPEG 2000",
         f"results take {WRITTEN_BYTES} bytes a pixel and band and {WRITTEN_INDEX_BYTES} a pixel and index; every acquisition is taken to be clear",
         "seconds are those of all jobs together; several are worked at once",
     )
-    paid = (f"prices of region Tier 1 without free quantities: 1 vCPU and {MEMORY_GIB} GiB a job, results kept {30 * KEPT_MONTHS} days; "
+    paid = (f"prices of region Tier 1 without free quantities: 1 vCPU and {MEMORY_GIB} GiB a job, results kept {30 * RETENTION_MONTHS} days; "
             "compare docs/deploy.md with the provider's pages")
     return (*told, paid) if deployed else told
 

@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from revisit.domain.job import Statistics
-from revisit.errors import BadInput
+from revisit.errors import InvalidInputError
 
 
-def statistics(values: NDArray[Any], mask: NDArray[np.bool_] | None = None) -> Statistics:
+def compute_statistics(values: NDArray[Any], mask: NDArray[np.bool_] | None = None) -> Statistics:
     """Sum up the finite values where the mask is True, each with equal weight, in float64.
 
     Args:
@@ -20,10 +20,10 @@ def statistics(values: NDArray[Any], mask: NDArray[np.bool_] | None = None) -> S
         Unrounded; std with ddof 0, the median of an even count the mean of the middle two. Only the count where it is 0.
 
     Raises:
-        BadInput: The shapes differ.
+        InvalidInputError: The shapes differ.
     """
     if mask is not None and mask.shape != values.shape:
-        raise BadInput(f"values of shape {values.shape} and a mask of shape {mask.shape} are not on one grid")
+        raise InvalidInputError(f"values of shape {values.shape} and a mask of shape {mask.shape} are not on one grid")
     chosen = np.asarray(values if mask is None else values[mask], np.float64).ravel()
     chosen = chosen[np.isfinite(chosen)]
     if not chosen.size:

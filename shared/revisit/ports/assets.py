@@ -13,7 +13,7 @@ class Assets(Protocol):
         """Move a finished local file in under `path` (relative, '/'-separated). There already: the same success.
 
         Raises:
-            Retry: The disk is full or the store does not answer; nothing is visible.
+            TransientError: The disk is full or the store does not answer; nothing is visible.
         """
         ...
 
@@ -25,11 +25,11 @@ class Assets(Protocol):
         """The whole file.
 
         Raises:
-            NotFound: There is none.
+            NotFoundError: There is none.
         """
         ...
 
-    def link(self, path: str, seconds: float, name: str = "") -> str | None:
+    def signed_url(self, path: str, valid_s: float, name: str = "") -> str | None:
         """An address that lets its bearer read this one asset for a while; None where the API hands it out itself.
 
         Whoever asks has been found to have a right to it. The address is a secret: it is not written into a log.
@@ -39,8 +39,8 @@ class Assets(Protocol):
             name: What the file is called where it is saved.
 
         Raises:
-            Retry: Whoever signs it does not answer.
-            GiveUp: The account may not sign.
+            TransientError: Whoever signs it does not answer.
+            PermanentError: The account may not sign.
         """
         ...
 
@@ -48,7 +48,7 @@ class Assets(Protocol):
         """Take a file, or all that lies below a folder, away for good; returns how many files. What is not there is gone already.
 
         Raises:
-            Retry: The disk fails or the store does not answer; some may be gone.
+            TransientError: The disk fails or the store does not answer; some may be gone.
         """
         ...
 

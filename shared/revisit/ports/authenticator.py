@@ -18,10 +18,10 @@ class Claims:
 
 
 @dataclass(frozen=True, slots=True)
-class SignIn:
+class Authenticator:
     """The door of a deployment."""
 
     verify: Callable[[str], Claims]
     """Of an ID token; raises Unknown where it is not one of ours, Retry where that cannot be told at present."""
-    sites: tuple[str, ...] = ()
+    allowed_origins: tuple[str, ...] = ()
     """Origins of pages that may ask the API: https://watch.example.org."""

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from revisit.domain.clock import Clock
 from revisit.domain.events import Event
-from revisit.errors import GiveUp, NotFound
+from revisit.errors import NotFoundError, PermanentError
 from revisit.ports.assets import Assets
-from revisit.ports.authenticator import SignIn
+from revisit.ports.authenticator import Authenticator
 from revisit.ports.catalog import Catalog
-from revisit.ports.envelope import Envelope
+from revisit.ports.cloudevents import Envelope
 from revisit.ports.event_bus import Bus
 from revisit.ports.records import Records, Transaction
 from revisit.ports.sources import Source
@@ -34,12 +34,12 @@ class Commit:
     def emit(self, event: Event) -> None:
         """Send an event with this commit."""
         cause, now = self._backend.cause, self._backend.now()
-        self._transaction.send(cause.followed_by(event, now) if cause else Envelope(event, now, path=(event.topic,)))
+        self._transaction.send(cause.follow_up(event, now) if cause else Envelope(event, now, path=(event.topic,)))
 
 
-def no_key() -> bytes:
+def missing_webhook_key() -> bytes:
     """Of a home that signs nothing."""
-    raise GiveUp("there is no key here to sign webhooks with")
+    raise PermanentError("there is no key here to sign webhooks with")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +56,9 @@ class Backend:
     sources: tuple[str, ...]
     """SPECs that a refresh asks when none is named."""
     now: Clock
-    channels: Path | None = None
+    channel_folder: Path | None = None
     """Folder of file channels; None where there is no disk to keep them on."""
-    signing_key: Callable[[], bytes] = no_key
+    webhook_key: Callable[[], bytes] = missing_webhook_key
     """The key that the secrets of webhooks are derived from; read on first use, since most functions sign nothing."""
     base_url: str = ""
     """Where the API is reached; without it what is sent outward carries no link."""
@@ -68,51 +68,51 @@ class Backend:
     """The event being handled."""
     handler: str = ""
     """The function handling it."""
-    sign_in: SignIn | None = None
+    authenticator: Authenticator | None = None
     """How its users sign in; None where everybody let in is the owner."""
 
-    def handling(self, cause: Envelope, handler: str) -> "Backend":
+    def with_cause(self, cause: Envelope, handler: str) -> "Backend":
         """This backend, for one handler's run on one event."""
         return replace(self, cause=cause, handler=handler)
 
     @property
-    def done_mark(self) -> str:
+    def dedupe_key(self) -> str:
         """Set with the commit that completes the handling of the cause."""
         return f"{self.handler}:{self.cause.id}" if self.cause else ""
 
-    def commit[T](self, work: Callable[[Commit], T], last: bool = True) -> T | None:
+    def commit[T](self, work: Callable[[Commit], T], completes_event: bool = True) -> T | None:
         """Effect, dedupe mark and events, all or nothing.
 
         Args:
             work: Reads, then puts and emits through the `Commit` it is given; may be run again.
-            last: Whether this completes the handling of the cause. If another run has completed it already, nothing happens
+            completes_event: Whether this completes the handling of the cause. If another run has completed it already, nothing happens
                 and None is returned: a slow worker whose lease ran out changes nothing.
         """
-        mark = self.done_mark if last else ""
+        mark = self.dedupe_key if completes_event else ""
 
         def run(transaction: Transaction) -> T | None:
-            if mark and transaction.marked(mark):
+            if mark and transaction.has_dedupe_key(mark):
                 return None
             result = work(Commit(transaction, self))
             if mark:
-                transaction.mark(mark)
+                transaction.add_dedupe_key(mark)
             return result
 
         return self.records.transact(run)
 
-    def done(self) -> None:
+    def mark_done(self) -> None:
         """Complete the handling of the cause with no effect but the mark."""
         self.commit(lambda _: None)
 
-    def record[T](self, kind: type[T], id: str) -> T:
+    def get_record[T](self, kind: type[T], id: str) -> T:
         """The record of that id.
 
         Raises:
-            NotFound: There is none.
+            NotFoundError: There is none.
         """
         found = self.records.get(kind, id)
         if found is None:
-            raise NotFound(f"there is no {kind.__name__.lower()} {id!r}")
+            raise NotFoundError(f"there is no {kind.__name__.lower()} {id!r}")
         return found
 
 

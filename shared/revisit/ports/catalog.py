@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from revisit.domain.product import Level, Product
-from revisit.domain.product_filter import Condition
+from revisit.domain.product_filter import ProductFilter
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -31,7 +31,7 @@ class Query:
     """SPEC; empty means any."""
     ids: tuple[str, ...] = ()
     """Only these; empty means any."""
-    condition: Condition | None = None
+    condition: ProductFilter | None = None
     """What else their columns must hold."""
     latest_first: bool = False
     """Whether the order runs backward."""
@@ -61,12 +61,12 @@ class Freshness:
 
 
 @dataclass(frozen=True, slots=True)
-class Staged:
+class StagedProducts:
     """Products that lie where the catalog does, and need not travel: from a source of the same home, for its catalog only."""
 
-    text: str
+    sql: str
     """What stands for them in that catalog's language."""
-    values: Mapping[str, Any]
+    parameters: Mapping[str, Any]
     """That go with the text."""
     rows: int
     start: datetime | None
@@ -80,11 +80,11 @@ class Catalog(Protocol):
     Batches are pyarrow tables of `revisit.catalog_schema.SCHEMA`: many million rows pass here, one Python object each would not do.
     """
 
-    def unseen(self, source: str, ids: "pa.Array | Sequence[str]") -> "Any":
+    def missing_mask(self, source: str, ids: "pa.Array | Sequence[str]") -> "Any":
         """Which of the ids are not in the catalog from this source: a numpy bool array of the same length."""
         ...
 
-    def add(self, batch: "pa.Table | Staged") -> int:
+    def add(self, batch: "pa.Table | StagedProducts") -> int:
         """Merge products by (source, id, published), durably, all or nothing; returns how many were new. Never appends twice."""
         ...
 
@@ -96,7 +96,7 @@ class Catalog(Protocol):
         """Products that meet the query, in its order; stable under additions between two pages."""
         ...
 
-    def added_after(self, cursor: int, limit: int = 10_000, past: Mapping[str, datetime] | None = None) -> "tuple[list[Product], int]":
+    def read_additions(self, cursor: int, limit: int = 10_000, min_sensing_times: Mapping[str, datetime] | None = None) -> "tuple[list[Product], int]":
         """Products in the order they were added, and the cursor to go on from; 0 is the beginning.
 
         Args:

@@ -3,12 +3,12 @@
 from datetime import datetime
 from typing import Any
 
-from revisit.domain.clock import instant, rfc3339
+from revisit.domain.clock import format_rfc3339, parse_instant
 from revisit.domain.product import Product
-from revisit.errors import BadInput
+from revisit.errors import InvalidInputError
 from revisit.ports.catalog import Query
 
-MANY_TILES = 500
+MAX_TILES = 500
 """Bounds near more tiles than these are looked for by the bounds alone."""
 
 
@@ -17,38 +17,38 @@ def sort_key(product: Product) -> tuple[datetime, str, str]:
     return product.sensing_time, product.id, product.source
 
 
-def page_end(product: Product) -> str:
+def page_token(product: Product) -> str:
     """The `next` of a page that ends with this product."""
-    return f"{rfc3339(product.sensing_time)}|{product.id}|{product.source}"
+    return f"{format_rfc3339(product.sensing_time)}|{product.id}|{product.source}"
 
 
-def place_of(after: str) -> tuple[datetime, str, str]:
+def parse_page_token(token: str) -> tuple[datetime, str, str]:
     """What a page that goes on from there follows, in the order of a search.
 
     Raises:
-        BadInput: It is no `next` of a page.
+        InvalidInputError: It is no `next` of a page.
     """
     try:
-        moment, id, source = after.split("|", 2)
-        return instant(moment), id, source
-    except (ValueError, BadInput):
-        raise BadInput(f"{after!r} is no place to go on from; give the `next` of the page before") from None
+        moment, id, source = token.split("|", 2)
+        return parse_instant(moment), id, source
+    except (ValueError, InvalidInputError):
+        raise InvalidInputError(f"{token!r} is no place to go on from; give the `next` of the page before") from None
 
 
-def tiles_of(query: Query) -> tuple[str, ...] | None:
+def tiles_to_search(query: Query) -> tuple[str, ...] | None:
     """The tiles to look on, in order; None means any, for which the bounds alone have to do.
 
     Raises:
-        BadInput: The limit or the bounds make no sense.
+        InvalidInputError: The limit or the bounds make no sense.
     """
     if query.limit < 1:
-        raise BadInput(f"a page has at least one product, not {query.limit}")
+        raise InvalidInputError(f"a page has at least one product, not {query.limit}")
     if not query.bounds:
         return tuple(sorted(set(query.tiles))) or None
-    from revisit.geo.mgrs_tile import few_tiles_under, tiles_among
+    from revisit.geo.mgrs_tile import filter_tiles_under, tiles_under_up_to
 
     box = _box(query.bounds)
-    return tiles_among(set(query.tiles), box) if query.tiles else few_tiles_under(box, MANY_TILES)
+    return filter_tiles_under(set(query.tiles), box) if query.tiles else tiles_under_up_to(box, MAX_TILES)
 
 
 def _box(bounds: tuple[float, float, float, float]) -> Any:
@@ -56,7 +56,7 @@ def _box(bounds: tuple[float, float, float, float]) -> Any:
 
     west, south, east, north = bounds
     if not (-180 <= west <= 180 and -180 <= east <= 180 and -90 <= south <= north <= 90):
-        raise BadInput(f"{bounds} are no bounds; give west, south, east, north in degrees")
+        raise InvalidInputError(f"{bounds} are no bounds; give west, south, east, north in degrees")
     if west <= east:
         return shapely.box(west, south, east, north)
     return shapely.union(shapely.box(west, south, 180.0, north), shapely.box(-180.0, south, east, north))

@@ -24,7 +24,7 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Depth:
+class QueueDepth:
     """What one function has before it, in one lane."""
 
     function: str
@@ -38,12 +38,12 @@ class Depth:
 
 
 @dataclass(frozen=True, slots=True)
-class Carried:
+class BusStatistics:
     """What a service that carries messages says it holds."""
 
-    depths: tuple[Depth, ...] = ()
+    depths: tuple[QueueDepth, ...] = ()
     """All that is not yet answered for counts as ready."""
-    at: datetime | None = None
+    measured_at: datetime | None = None
     """Of the figures, where they are not of now."""
     note: str = ""
     """Why there are none; empty where there are."""
@@ -52,18 +52,18 @@ class Carried:
 class Bus(Protocol):
     """Carries what the outbox holds to the functions that want it."""
 
-    def relay(self) -> int:
+    def publish_pending(self) -> int:
         """Publish what a crash left in the outbox; returns how many."""
         ...
 
-    def collect(self, keep: Callable[[DeadLetter], None]) -> int:
+    def collect_dead_letters(self, save: Callable[[DeadLetter], None]) -> int:
         """Hand over what the bus gave up by itself, since nobody ever answered; each is let go once `keep` returns. Returns how many."""
         ...
 
-    def depth(self) -> list[Depth]:
+    def depth(self) -> list[QueueDepth]:
         """What is queued, by function and lane; where a service carries it, what that does not have yet."""
         ...
 
-    def carried(self) -> Carried:
+    def statistics(self) -> BusStatistics:
         """What such a service holds. It is asked for what it says of itself, and not in vain: where it does not answer, that is noted."""
         ...

@@ -37,7 +37,7 @@ KINDS: dict[type[Any], tuple[str, ...]] = {
 }
 """Each kind of record and its indexed fields."""
 
-LASTING: dict[type[Any], tuple[str, timedelta]] = {
+RETENTION: dict[type[Any], tuple[str, timedelta]] = {
     Answered: ("at", timedelta(days=1)),
     Audit: ("at", timedelta(days=400)),
     Delivery: ("created", timedelta(days=30)),
@@ -45,11 +45,11 @@ LASTING: dict[type[Any], tuple[str, timedelta]] = {
 """Kinds that are not kept for ever: from the moment in that field on, for so long (rules.md R10, D1, D2). A delivery is over after four
 days, and that it was made is known by its alert; who looks back over a year at what was changed finds it in the book."""
 
-NAMES = {kind.__name__.lower(): kind for kind in KINDS}
+KINDS_BY_NAME = {kind.__name__.lower(): kind for kind in KINDS}
 """Kinds by the name of their collection."""
 
 
-def name_of(kind: type[Any]) -> str:
+def collection_name(kind: type[Any]) -> str:
     """The collection of a kind."""
     return kind.__name__.lower()
 
@@ -64,15 +64,15 @@ def decode[T](text: bytes | str, kind: type[T]) -> T:
     return msgspec.json.decode(text, type=kind)
 
 
-def expires(record: Any) -> datetime | None:
+def expires_at(record: Any) -> datetime | None:
     """From when on a record may be taken away; None where it stays."""
-    if (lasting := LASTING.get(type(record))) is None:
+    if (lasting := RETENTION.get(type(record))) is None:
         return None
     moment: datetime = getattr(record, lasting[0])
     return moment + lasting[1]
 
 
-def index_of(record: Any) -> dict[str, tuple[str, ...]]:
+def indexed_values(record: Any) -> dict[str, tuple[str, ...]]:
     """The values a record is found by: field -> one or more texts."""
     values = {}
     for name in KINDS[type(record)]:

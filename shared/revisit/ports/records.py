@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from revisit.ports.envelope import Envelope
+from revisit.ports.cloudevents import Envelope
 
 
-class Reader(Protocol):
+class RecordReader(Protocol):
     """Records by id and by their indexed fields (`revisit.records.KINDS`)."""
 
     def get[T](self, kind: type[T], id: str) -> T | None:
@@ -37,11 +37,11 @@ class Transaction(Protocol):
 
     def delete(self, kind: type[Any], id: str) -> None: ...
 
-    def marked(self, mark: str) -> bool:
+    def has_dedupe_key(self, key: str) -> bool:
         """Whether a dedupe mark has been set."""
         ...
 
-    def mark(self, mark: str) -> None:
+    def add_dedupe_key(self, key: str) -> None:
         """Set a dedupe mark; marks are kept 30 days."""
         ...
 
@@ -50,7 +50,7 @@ class Transaction(Protocol):
         ...
 
 
-class Records(Reader, Protocol):
+class Records(RecordReader, Protocol):
     """Subscriptions, orders, jobs, alerts, deliveries: small values, each written whole."""
 
     def transact[T](self, work: Callable[[Transaction], T]) -> T:
@@ -58,6 +58,6 @@ class Records(Reader, Protocol):
         and write through the transaction. What it raises undoes everything.
 
         Raises:
-            Retry: The store is busy or full; nothing was written.
+            TransientError: The store is busy or full; nothing was written.
         """
         ...

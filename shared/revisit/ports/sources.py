@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from revisit.domain.bands import BandFile, SourceFile
 from revisit.domain.product import Product
-from revisit.ports.catalog import Staged
+from revisit.ports.catalog import StagedProducts
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 class Listing:
     """What a source has, batch by batch; the other fields are right once `batches` is used up."""
 
-    batches: "Iterator[pa.Table | Staged]"
+    batches: "Iterator[pa.Table | StagedProducts]"
     """Products that the catalog had not seen, of `revisit.catalog_schema.SCHEMA`; never all in memory at once."""
     rows: int = 0
     """Products read, known ones included."""
-    rejected: list[tuple[str, str]] = field(default_factory=list)
+    rejection_examples: list[tuple[str, str]] = field(default_factory=list)
     """(row or name, reason) of what could not be understood: at most the first 1,000; the refresh goes on without them."""
-    rejections: int = 0
+    rejection_count: int = 0
     """How many there were in all."""
     unchanged: bool = False
     """Nothing was read because nothing changed (ETag)."""
@@ -41,7 +41,7 @@ class Source(Protocol):
     announces_all: bool
     """Whether its first listing is news as a whole (a folder) or history but for the last 10 days (a feed)."""
 
-    def listing(self, state: dict[str, Any], unseen: "Callable[[Any], Any]", now: datetime) -> Listing:
+    def list_products(self, state: dict[str, Any], missing_mask: "Callable[[Any], Any]", now: datetime) -> Listing:
         """What is there now and the catalog has not seen.
 
         Args:
@@ -51,8 +51,8 @@ class Source(Protocol):
             now: The present.
 
         Raises:
-            Retry: The source does not answer, or is cut off in the middle.
-            GiveUp: It is not what the SPEC says, its columns changed, or it is empty where it was not before.
+            TransientError: The source does not answer, or is cut off in the middle.
+            PermanentError: It is not what the SPEC says, its columns changed, or it is empty where it was not before.
         """
         ...
 
@@ -60,8 +60,8 @@ class Source(Protocol):
         """Ask it one small question, as `revisit doctor` does.
 
         Raises:
-            Retry: It does not answer.
-            GiveUp: It is not there, or not what the SPEC says.
+            TransientError: It does not answer.
+            PermanentError: It is not there, or not what the SPEC says.
         """
         ...
 
@@ -69,8 +69,8 @@ class Source(Protocol):
         """The band files of a product by band name (B02, SCL), with scale and offset from its own metadata.
 
         Raises:
-            Retry: The source does not answer.
-            GiveUp: The metadata cannot be read or names files outside the source.
+            TransientError: The source does not answer.
+            PermanentError: The metadata cannot be read or names files outside the source.
         """
         ...
 
@@ -78,7 +78,7 @@ class Source(Protocol):
         """All files of a product, with sizes and checksums where the source states them.
 
         Raises:
-            Retry: The source does not answer.
-            GiveUp: There is no such product, or it names files outside the source.
+            TransientError: The source does not answer.
+            PermanentError: There is no such product, or it names files outside the source.
         """
         ...

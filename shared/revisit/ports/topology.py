@@ -1,6 +1,6 @@
 """Which function hears which events and uses which ports; one folder under functions/ each."""
 
-HEARS: dict[str, str] = {
+TRIGGER_TOPICS: dict[str, str] = {
     "refresh": "catalog.refresh",
     "notify": "product.new",
     "extract": "job.started",
@@ -9,7 +9,7 @@ HEARS: dict[str, str] = {
 }
 """Function -> the topic that starts it."""
 
-TICKS: dict[str, str] = {"refresh": "catalog.refresh", "deliver": "deliveries.due"}
+SCHEDULED_TOPICS: dict[str, str] = {"refresh": "catalog.refresh", "deliver": "deliveries.due"}
 """Function -> the scheduler's topic it also hears."""
 
 PORTS: dict[str, tuple[str, ...]] = {
@@ -23,13 +23,13 @@ PORTS: dict[str, tuple[str, ...]] = {
 """Function -> the ports it uses, and so the libraries that are installed with it. A source answers two: its listing, and the bands of
 its products."""
 
-CHAIN_ENDS_FIRST = tuple(reversed(HEARS))
+LAST_STAGE_FIRST = tuple(reversed(TRIGGER_TOPICS))
 """Workers that serve several functions take messages in this order, so that what is begun is finished before more is begun."""
 
-RASTER = tuple(name for name in CHAIN_ENDS_FIRST if name in ("extract", "index"))
+PIXEL_FUNCTIONS = tuple(name for name in LAST_STAGE_FIRST if name in ("extract", "index"))
 """Functions that work on pixels: the embedded suite runs them in processes of their own."""
 
 
-def hearers(topic: str) -> tuple[str, ...]:
+def functions_for(topic: str) -> tuple[str, ...]:
     """Functions that an event on this topic goes to."""
-    return tuple(dict.fromkeys(name for table in (HEARS, TICKS) for name, heard in table.items() if heard == topic))
+    return tuple(dict.fromkeys(name for table in (TRIGGER_TOPICS, SCHEDULED_TOPICS) for name, heard in table.items() if heard == topic))

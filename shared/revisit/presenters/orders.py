@@ -5,48 +5,48 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from revisit.domain.job import FINISHED, Job
+from revisit.domain.job import FINISHED_STATES, Job
 from revisit.domain.order import Order
 from revisit.pixels.read_estimate import Estimate
 from revisit.presenters import documents
-from revisit.presenters.documents import API, Places
+from revisit.presenters.documents import API_URLS, UrlBuilder
 
-SOONEST_S, LATEST_S = 1, 10
+MIN_RETRY_AFTER_S, MAX_RETRY_AFTER_S = 1, 10
 """When to ask again: after one second where a job is left, after ten where many are."""
-JOBS_A_SECOND = 5
+JOBS_PER_SECOND = 5
 
 
-def order(asked: Order, jobs: Sequence[Job], now: datetime, places: Places = API) -> dict[str, Any]:
+def order_details(order: Order, jobs: Sequence[Job], now: datetime, urls: UrlBuilder = API_URLS) -> dict[str, Any]:
     """An order with its jobs by sensing time."""
-    return {**documents.order_line(asked), **conditions(asked), **standing(asked, jobs, now), "jobs": [documents.job(one, places) for one in jobs]}
+    return {**documents.order_summary(order), **conditions(order), **order_status(order, jobs, now), "jobs": [documents.job(one, urls) for one in jobs]}
 
 
-def conditions(asked: Order) -> dict[str, Any]:
+def conditions(order: Order) -> dict[str, Any]:
     """What was asked of the products."""
-    return {"level": asked.level, "max_cloud": asked.max_cloud, "min_clear": asked.min_clear, "products": list(asked.products)}
+    return {"level": order.level, "max_cloud": order.max_cloud, "min_clear": order.min_clear, "products": list(order.products)}
 
 
-def standing(asked: Order, jobs: Sequence[Job], now: datetime) -> dict[str, Any]:
+def order_status(order: Order, jobs: Sequence[Job], now: datetime) -> dict[str, Any]:
     """How far an order is and what it took, without its jobs."""
     return {
-        "cancelled": documents.moment(asked.cancelled), "progress": progress(asked, jobs), "age_s": age_s(asked, now),
-        "estimate": asked.estimate or None, "actual": actual(jobs),
+        "cancelled": documents.json_time(order.cancelled), "progress": progress(order, jobs), "age_s": age_s(order, now),
+        "estimate": order.estimate or None, "actual": actual(jobs),
     }
 
 
-def progress(asked: Order, jobs: Sequence[Job]) -> dict[str, Any]:
+def progress(order: Order, jobs: Sequence[Job]) -> dict[str, Any]:
     """How many of an order's jobs are where; jobs that are not written yet are open."""
     states = Counter(job.state for job in jobs)
-    ended = sum(states[state] for state in FINISHED)
-    total = len(asked.jobs)
-    return {"total": total, "open": total - ended, **{state: states[state] for state in FINISHED},
-            "share": documents.number(ended / total) if total else 1.0}
+    ended = sum(states[state] for state in FINISHED_STATES)
+    total = len(order.jobs)
+    return {"total": total, "open": total - ended, **{state: states[state] for state in FINISHED_STATES},
+            "share": documents.json_number(ended / total) if total else 1.0}
 
 
-def age_s(asked: Order, now: datetime) -> float:
+def age_s(order: Order, now: datetime) -> float:
     """Seconds from its beginning to its end, or to now."""
-    until = now if asked.state == "running" else asked.cancelled or asked.finished or asked.created
-    return round(max((until - asked.created).total_seconds(), 0.0), 1)
+    until = now if order.state == "running" else order.cancelled or order.finished or order.created
+    return round(max((until - order.created).total_seconds(), 0.0), 1)
 
 
 def actual(jobs: Sequence[Job]) -> dict[str, Any]:
@@ -63,9 +63,9 @@ def actual(jobs: Sequence[Job]) -> dict[str, Any]:
 
 def estimate(expected: Estimate) -> dict[str, Any]:
     """What is expected, before it runs."""
-    return {**expected.kept, "assumptions": list(expected.assumptions), "refused": expected.refused}
+    return {**expected.record_fields, "assumptions": list(expected.assumptions), "refused": expected.refused}
 
 
-def wait_s(asked: Order) -> int:
+def retry_after_s(order: Order) -> int:
     """After how many seconds asking again is worth while."""
-    return min(max(asked.open // JOBS_A_SECOND, SOONEST_S), LATEST_S)
+    return min(max(order.open // JOBS_PER_SECOND, MIN_RETRY_AFTER_S), MAX_RETRY_AFTER_S)

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from revisit.domain.bands import BANDS, SPECTRAL, BandFile
-from revisit.domain.clock import rfc3339
+from revisit.domain.bands import BANDS, SPECTRAL_BANDS, BandFile
+from revisit.domain.clock import format_rfc3339
 from revisit.domain.product import Level, Product
-from revisit.errors import BadInput
+from revisit.errors import InvalidInputError
 from revisit.geo.mgrs_tile import Tile
 from revisit.stac.result_item import EXTENSIONS
 
@@ -22,7 +22,7 @@ COLLECTIONS: dict[Level, str] = {"L2A": "sentinel-2-l2a", "L1C": "sentinel-2-l1c
 
 MISSION = "sentinel-2"
 
-_MORE = {
+_PRODUCT_EXTENSIONS = {
     "s2:": "https://stac-extensions.github.io/sentinel-2/v1.0.0/schema.json",
     "published": "https://stac-extensions.github.io/timestamps/v1.1.0/schema.json",
     "alternate": "https://stac-extensions.github.io/alternate-assets/v1.2.0/schema.json",
@@ -33,18 +33,18 @@ _BUCKETS = {
     "https://e84-earth-search-sentinel-data.s3.us-west-2.amazonaws.com/": ("s3", "s3://e84-earth-search-sentinel-data/"),
 }
 """Address of a public bucket -> what its own clients call it."""
-_TYPES = {"JP2OpenJPEG": "image/jp2", "GTiff": "image/tiff; application=geotiff; profile=cloud-optimized"}
+_MEDIA_TYPES = {"JP2OpenJPEG": "image/jp2", "GTiff": "image/tiff; application=geotiff; profile=cloud-optimized"}
 
 
-def item(product: Product, links: Iterable[Mapping[str, Any]] = (), assets: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, Any]:
+def build_product_item(product: Product, links: Iterable[Mapping[str, Any]] = (), assets: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, Any]:
     """A product as a STAC 1.1 Item.
 
     Args:
         links: Of the place that shows it: self, root, parent, collection.
         assets: Those known of it.
     """
-    properties, assets = fields(product), assets or {}
-    kinds = EXTENSIONS | _MORE
+    properties, assets = product_properties(product), assets or {}
+    kinds = EXTENSIONS | _PRODUCT_EXTENSIONS
     named = set(properties).union(*assets.values())
     return {
         "type": "Feature",
@@ -52,7 +52,7 @@ def item(product: Product, links: Iterable[Mapping[str, Any]] = (), assets: Mapp
         "stac_extensions": [schema for prefix, schema in kinds.items() if any(name.startswith(prefix) for name in named)],
         "id": product.id,
         "collection": COLLECTIONS[product.level],
-        "geometry": geometry(product),
+        "geometry": product_geometry(product),
         "bbox": [product.west, product.south, product.east, product.north],
         "properties": properties,
         "links": [*links],
@@ -60,14 +60,14 @@ def item(product: Product, links: Iterable[Mapping[str, Any]] = (), assets: Mapp
     }
 
 
-def fields(product: Product) -> dict[str, Any]:
+def product_properties(product: Product) -> dict[str, Any]:
     """The properties of a product's Item; those not known are left out."""
     tile, code = product.tile, _epsg(product.tile)
     found: dict[str, Any] = {
-        "datetime": rfc3339(product.sensing_time),
+        "datetime": format_rfc3339(product.sensing_time),
         "title": f"{tile} on {product.sensing_time:%Y-%m-%d}, {product.level}",
-        "published": rfc3339(product.published) if product.published else None,
-        "platform": platform(product),
+        "published": format_rfc3339(product.published) if product.published else None,
+        "platform": stac_platform(product),
         "constellation": MISSION,
         "mission": MISSION,
         "instruments": ["msi"],
@@ -79,7 +79,7 @@ def fields(product: Product) -> dict[str, Any]:
         "processing:level": "L2" if product.level == "L2A" else "L1",
         "s2:mgrs_tile": tile,
         "s2:product_type": f"S2MSI{product.level[1:]}",
-        "s2:processing_baseline": baseline(product),
+        "s2:processing_baseline": stac_baseline(product),
         "s2:product_uri": f"{product.id}.SAFE" if "_MSI" in product.id and "_PRD_" not in product.id else None,
         "revisit:acquisition": product.acquisition,
         "revisit:source": product.source,
@@ -87,18 +87,18 @@ def fields(product: Product) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def platform(product: Product) -> str:
+def stac_platform(product: Product) -> str:
     """As STAC names it: sentinel-2a."""
     return product.platform.lower().replace("s2", "sentinel-2", 1)
 
 
-def baseline(product: Product) -> str | None:
+def stac_baseline(product: Product) -> str | None:
     """As STAC writes it: 05.11."""
     text = product.baseline
     return f"{text[:2]}.{text[2:]}" if text and len(text) == 4 else text
 
 
-def geometry(product: Product) -> dict[str, Any]:
+def product_geometry(product: Product) -> dict[str, Any]:
     """The footprint its source states, else its bounds, in two parts where they cross the antimeridian."""
     if product.footprint is not None:
         return product.footprint
@@ -110,10 +110,10 @@ def geometry(product: Product) -> dict[str, Any]:
 
 def band_assets(product: Product, files: Mapping[str, BandFile]) -> dict[str, dict[str, Any]]:
     """The band files of a product as assets, by band."""
-    return {band: _band(product, file) for band, file in files.items()}
+    return {band: _band_asset(product, file) for band, file in files.items()}
 
 
-def alternates(href: str) -> dict[str, Any]:
+def alternate_fields(href: str) -> dict[str, Any]:
     """What clients of the bucket call it, as a field of an asset; nothing where it lies in none that we know."""
     for address, (name, bucket) in _BUCKETS.items():
         if href.startswith(address):
@@ -121,21 +121,21 @@ def alternates(href: str) -> dict[str, Any]:
     return {}
 
 
-def _band(product: Product, file: BandFile) -> dict[str, Any]:
+def _band_asset(product: Product, file: BandFile) -> dict[str, Any]:
     known = BANDS[file.band]
     about: dict[str, Any] = {"name": file.band}
-    if file.band in SPECTRAL:
+    if file.band in SPECTRAL_BANDS:
         about |= {"eo:common_name": known.common_name, "eo:center_wavelength": round((known.wavelength_nm or 0) / 1000, 4)}
     return {
-        "href": file.href, "type": _TYPES[file.driver], "title": file.band, "roles": ["data", "reflectance"] if file.band in SPECTRAL else ["data"],
+        "href": file.href, "type": _MEDIA_TYPES[file.driver], "title": file.band, "roles": ["data", "reflectance"] if file.band in SPECTRAL_BANDS else ["data"],
         "gsd": known.resolution_m, "bands": [about],
         "raster:bands": [{"nodata": file.nodata, "spatial_resolution": known.resolution_m, "scale": file.scale, "offset": file.offset}],
-        **_grid(product.tile, known.resolution_m), **alternates(file.href),
+        **_grid_fields(product.tile, known.resolution_m), **alternate_fields(file.href),
     }
 
 
 @lru_cache(maxsize=16_384)
-def _grid(tile: str, resolution: int) -> Mapping[str, Any]:
+def _grid_fields(tile: str, resolution: int) -> Mapping[str, Any]:
     """Where the pixels of a tile lie, as fields of an asset: one page says it of hundreds of bands."""
     code = _epsg(tile)
     if not code:
@@ -149,5 +149,5 @@ def _grid(tile: str, resolution: int) -> Mapping[str, Any]:
 def _epsg(tile: str) -> int | None:
     try:
         return Tile.parse(tile).epsg
-    except BadInput:
+    except InvalidInputError:
         return None

@@ -7,7 +7,7 @@ Own fields of the Item's properties:
     revisit:coverage, revisit:clear_fraction            shares from 0 to 1, to search by
     revisit:cover                                       pixels counted over the AOI (`Cover`), and the mask they were counted by
     revisit:indices, revisit:bands                      name -> statistics over the clear pixels of the AOI (`Statistics`)
-    revisit:receipt                                     what went in (`receipt`)
+    revisit:receipt                                     what went in (`build_receipt`)
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -19,12 +19,12 @@ import msgspec
 
 from revisit import __version__
 from revisit.domain.aoi import AOI
-from revisit.domain.bands import BANDS, SPECTRAL, BandFile
-from revisit.domain.clock import rfc3339
-from revisit.domain.job import FINISHED, Asset, Job, Statistics
-from revisit.errors import Conflict
+from revisit.domain.bands import BANDS, SPECTRAL_BANDS, BandFile
+from revisit.domain.clock import format_rfc3339
+from revisit.domain.job import FINISHED_STATES, Asset, Job, Statistics
+from revisit.errors import ConflictError
 from revisit.pixels.indices import index, names
-from revisit.pixels.masks import CLEAR_CLASSES, VERSION
+from revisit.pixels.masks import CLEAR_CLASSES, MASK_VERSION
 
 EXTENSIONS = {
     "eo:": "https://stac-extensions.github.io/eo/v2.0.0/schema.json",
@@ -39,7 +39,7 @@ EXTENSIONS = {
 """Prefix of a field -> the extension that defines it; an Item names those whose fields it has."""
 
 
-def item(job: Job, href: Callable[[Asset], str], links: Iterable[dict[str, Any]] = (), collection: str = "") -> dict[str, Any]:
+def build_result_item(job: Job, href: Callable[[Asset], str], links: Iterable[dict[str, Any]] = (), collection: str = "") -> dict[str, Any]:
     """A finished job as a STAC 1.1 Item.
 
     Args:
@@ -49,32 +49,32 @@ def item(job: Job, href: Callable[[Asset], str], links: Iterable[dict[str, Any]]
         collection: Id of the collection it belongs to; a link to that must then be among the links.
 
     Raises:
-        Conflict: The job is not finished.
+        ConflictError: The job is not finished.
     """
-    if job.state not in FINISHED:
-        raise Conflict(f"job {job.id} is {job.state}; it becomes an item when it is finished")
+    if job.state not in FINISHED_STATES:
+        raise ConflictError(f"job {job.id} is {job.state}; it becomes an item when it is finished")
     assets = {asset.name: _asset(asset, href(asset)) for asset in job.assets}
-    properties = fields(job)
+    properties = result_properties(job)
     made: dict[str, Any] = {
         "type": "Feature",
         "stac_version": "1.1.0",
         "stac_extensions": _extensions([properties, *assets.values()]),
         "id": job.id,
         "geometry": job.aoi,
-        "bbox": list(AOI.of(job.aoi).bounds),
+        "bbox": list(AOI.from_normalized(job.aoi).bounds),
         "properties": properties,
-        "links": [*links, *_derived_from(job)],
+        "links": [*links, *_derived_from_links(job)],
         "assets": assets,
     }
     return made | ({"collection": collection} if collection else {})
 
 
-def encode(made: dict[str, Any]) -> bytes:
+def encode_item(item: dict[str, Any]) -> bytes:
     """An Item as JSON text for a file."""
-    return msgspec.json.format(msgspec.json.encode(made), indent=2)
+    return msgspec.json.format(msgspec.json.encode(item), indent=2)
 
 
-def receipt(
+def build_receipt(
     job: Job,
     files: Mapping[str, BandFile],
     checksums: Mapping[str, str] | None = None,
@@ -100,24 +100,24 @@ def receipt(
         "product": job.product.id,
         "source": job.product.source,
         "baseline": job.product.baseline,
-        "published": rfc3339(job.product.published) if job.product.published else None,
+        "published": format_rfc3339(job.product.published) if job.product.published else None,
         "inputs": {
             band: {"href": file.href, "checksum": known.get(band), "scale": file.scale, "offset": file.offset, "nodata": file.nodata}
             for band, file in sorted(files.items())
         },
-        "mask": {"name": mask, "version": VERSION, "clear": list(CLEAR_CLASSES)} if mask == "SCL" else {"name": mask},
-        "aoi": sha256(_canonical(job.aoi)).hexdigest(),
+        "mask": {"name": mask, "version": MASK_VERSION, "clear": list(CLEAR_CLASSES)} if mask == "SCL" else {"name": mask},
+        "aoi": sha256(_canonical_json(job.aoi)).hexdigest(),
         "recipe": asdict(job.recipe),
         "formulas": {name: index(name).expression for name in job.recipe.indices},
         "min_clear": job.min_clear,
         "parameters": parameters,
         "software": {"revisit": __version__, **(software or {})},
     }
-    made = msgspec.json.decode(_canonical(made))
-    return made | {"content_hash": sha256(_canonical(made)).hexdigest()}
+    made = msgspec.json.decode(_canonical_json(made))
+    return made | {"content_hash": sha256(_canonical_json(made)).hexdigest()}
 
 
-def pixels(crs: str, shape: tuple[int, int], transform: tuple[float, ...], data_type: str, bands: Mapping[str, tuple[float, float]],
+def pixel_fields(crs: str, shape: tuple[int, int], transform: tuple[float, ...], data_type: str, bands: Mapping[str, tuple[float, float]],
            nodata: float | str | None = 0) -> dict[str, Any]:
     """The fields of an asset that say where its pixels lie and what their numbers mean.
 
@@ -128,17 +128,17 @@ def pixels(crs: str, shape: tuple[int, int], transform: tuple[float, ...], data_
         bands: Name -> (scale, offset) of value = number * scale + offset, in the file's order.
         nodata: The number that means none; "nan" for NaN.
     """
-    named = [{"name": name} | ({"eo:common_name": BANDS[name].common_name} if name in SPECTRAL else {}) for name in bands]
+    named = [{"name": name} | ({"eo:common_name": BANDS[name].common_name} if name in SPECTRAL_BANDS else {}) for name in bands]
     numbers = [{"data_type": data_type, "nodata": nodata, "scale": scale, "offset": offset} for scale, offset in bands.values()]
     return {"proj:code": crs, "proj:shape": list(shape), "proj:transform": list(transform), "bands": named, "raster:bands": numbers}
 
 
-def fields(job: Job) -> dict[str, Any]:
+def result_properties(job: Job) -> dict[str, Any]:
     """The properties of a job's Item; those not known are left out."""
     product, tile = job.product, job.product.tile
-    finished = rfc3339(job.finished) if job.finished else None
+    finished = format_rfc3339(job.finished) if job.finished else None
     found: dict[str, Any] = {
-        "datetime": rfc3339(product.sensing_time),
+        "datetime": format_rfc3339(product.sensing_time),
         "title": f"{', '.join((*job.recipe.indices, *job.recipe.bands))} of {tile} on {product.sensing_time:%Y-%m-%d}",
         "created": finished,
         "platform": product.platform.lower().replace("s2", "sentinel-2"),
@@ -159,8 +159,8 @@ def fields(job: Job) -> dict[str, Any]:
         "revisit:state": job.state,
         "revisit:reason": job.reason or None,
         "revisit:notes": list(job.notes) or None,
-        "revisit:indices": {name: _plain(values) for name, values in job.indices.items()} or None,
-        "revisit:bands": {name: _plain(values) for name, values in job.bands.items()} or None,
+        "revisit:indices": {name: _without_nulls(values) for name, values in job.indices.items()} or None,
+        "revisit:bands": {name: _without_nulls(values) for name, values in job.bands.items()} or None,
         "revisit:receipt": job.receipt or None,
     }
     if job.cover:
@@ -184,12 +184,12 @@ def _asset(asset: Asset, href: str) -> dict[str, Any]:
         known = index(asset.name)
         made |= {"title": f"{known.long_name} ({known.name})", "description": f"A high value says: {known.meaning}.",
                  "processing:expression": {"format": "awesome-spectral-indices", "expression": known.expression}}
-    elif asset.name in SPECTRAL:
+    elif asset.name in SPECTRAL_BANDS:
         made["title"] = f"Reflectance of {asset.name}"
     return made | asset.about
 
 
-def _derived_from(job: Job) -> list[dict[str, Any]]:
+def _derived_from_links(job: Job) -> list[dict[str, Any]]:
     if not job.product.href:
         return []
     return [{"rel": "derived_from", "href": job.product.href, "title": job.product.id}]
@@ -200,9 +200,9 @@ def _extensions(parts: list[dict[str, Any]]) -> list[str]:
     return [schema for prefix, schema in EXTENSIONS.items() if any(name.startswith(prefix) for name in fields)]
 
 
-def _plain(values: Statistics) -> dict[str, Any]:
+def _without_nulls(values: Statistics) -> dict[str, Any]:
     return {name: value for name, value in asdict(values).items() if value is not None}
 
 
-def _canonical(value: Any) -> bytes:
+def _canonical_json(value: Any) -> bytes:
     return msgspec.json.encode(value, order="sorted")

@@ -6,74 +6,74 @@ from itertools import pairwise
 from typing import Any
 
 from revisit.domain.aoi import AOI
-from revisit.errors import BadShape
+from revisit.errors import InvalidGeometryError
 from revisit.geo.geojson import MAX_VERTICES
-from revisit.geo.polygon import MAX_TURNS, refuse_tangle
+from revisit.geo.polygon import MAX_ANTIMERIDIAN_CROSSINGS, limit_crossings
 
 MAX_PARTS = 50
 """Of a collection."""
-_WORLD_KM2 = 600e6
+_MAX_AREA_KM2 = 600e6
 
 
-def place(geometry: Any) -> Any:
+def parse_geometry(geometry: Any) -> Any:
     """A GeoJSON geometry; polygons as `AOI.parse` takes them, split at the antimeridian.
 
     Raises:
-        BadShape: It is none, not on Earth, crosses itself, or is beyond a limit.
+        InvalidGeometryError: It is none, not on Earth, crosses itself, or is beyond a limit.
     """
     import shapely
 
     if not isinstance(geometry, dict):
-        raise BadShape("a place to search in is a GeoJSON geometry, with type and coordinates")
+        raise InvalidGeometryError("a place to search in is a GeoJSON geometry, with type and coordinates")
     kind = geometry.get("type")
     if kind in ("Polygon", "MultiPolygon"):
-        return AOI.parse(geometry, _WORLD_KM2).shape
+        return AOI.parse(geometry, _MAX_AREA_KM2).shape
     if kind == "GeometryCollection":
         members = geometry.get("geometries")
         if not isinstance(members, list) or not 0 < len(members) <= MAX_PARTS or any(isinstance(one, dict) and one.get("type") == kind for one in members):
-            raise BadShape(f"a collection to search in has 1 to {MAX_PARTS} geometries, none of them a collection")
-        if sum(map(_positions, members)) > MAX_VERTICES:
-            raise BadShape(f"a collection to search in has {MAX_VERTICES:,} positions at most, all its geometries together; simplify it")
-        drawn = [place(one) for one in members]
-        refuse_tangle([*_lines(drawn)])
+            raise InvalidGeometryError(f"a collection to search in has 1 to {MAX_PARTS} geometries, none of them a collection")
+        if sum(map(_count_positions, members)) > MAX_VERTICES:
+            raise InvalidGeometryError(f"a collection to search in has {MAX_VERTICES:,} positions at most, all its geometries together; simplify it")
+        drawn = [parse_geometry(one) for one in members]
+        limit_crossings([*_line_coordinates(drawn)])
         return shapely.union_all(drawn)
     points = geometry.get("coordinates")
     if kind == "Point":
-        return shapely.points(_point(points))
+        return shapely.points(_parse_position(points))
     if kind in ("MultiPoint", "LineString"):
-        drawn = _points(points, 1 if kind == "MultiPoint" else 2)
-        return shapely.multipoints(drawn) if kind == "MultiPoint" else _line(drawn)
+        drawn = _parse_positions(points, 1 if kind == "MultiPoint" else 2)
+        return shapely.multipoints(drawn) if kind == "MultiPoint" else _make_line(drawn)
     if kind == "MultiLineString" and isinstance(points, list) and 0 < len(points) <= MAX_PARTS:
-        lines = [_points(line, 2) for line in points]
+        lines = [_parse_positions(line, 2) for line in points]
         if sum(map(len, lines)) <= MAX_VERTICES:
-            refuse_tangle(lines)
-            return shapely.union_all([_line(line) for line in lines])
-    raise BadShape(f"{str(kind)[:40]!r} with such coordinates is no GeoJSON geometry of at most {MAX_PARTS} parts and {MAX_VERTICES:,} vertices")
+            limit_crossings(lines)
+            return shapely.union_all([_make_line(line) for line in lines])
+    raise InvalidGeometryError(f"{str(kind)[:40]!r} with such coordinates is no GeoJSON geometry of at most {MAX_PARTS} parts and {MAX_VERTICES:,} vertices")
 
 
-def box(numbers: Sequence[float]) -> Any:
+def parse_bbox(numbers: Sequence[float]) -> Any:
     """A box of 4 numbers, or of 6 of which heights are let be; west > east crosses the antimeridian.
 
     Raises:
-        BadShape: It is none.
+        InvalidGeometryError: It is none.
     """
     import shapely
 
     if len(numbers) not in (4, 6):
-        raise BadShape(f"a bbox has 4 numbers (west, south, east, north) or 6, not {len(numbers)}")
+        raise InvalidGeometryError(f"a bbox has 4 numbers (west, south, east, north) or 6, not {len(numbers)}")
     west, south, east, north = (numbers[index] for index in ((0, 1, 2, 3) if len(numbers) == 4 else (0, 1, 3, 4)))
     if len(numbers) == 6 and not numbers[2] <= numbers[5]:
-        raise BadShape(f"the bbox is higher at its bottom ({numbers[2]:g}) than at its top ({numbers[5]:g}); exchange the two")
+        raise InvalidGeometryError(f"the bbox is higher at its bottom ({numbers[2]:g}) than at its top ({numbers[5]:g}); exchange the two")
     if not (-180 <= west <= 180 and -180 <= east <= 180 and -90 <= south <= 90 and -90 <= north <= 90):
-        raise BadShape("a bbox lies within 180 degrees west and east and 90 south and north: west, south, east, north")
+        raise InvalidGeometryError("a bbox lies within 180 degrees west and east and 90 south and north: west, south, east, north")
     if south > north:
-        raise BadShape(f"the bbox begins at {south:g} degrees of latitude, north of where it ends ({north:g}); write west, south, east, north")
+        raise InvalidGeometryError(f"the bbox begins at {south:g} degrees of latitude, north of where it ends ({north:g}); write west, south, east, north")
     if west <= east:
-        return _box(west, south, east, north)
-    return shapely.union(_box(west, south, 180.0, north), _box(-180.0, south, east, north))
+        return _make_box(west, south, east, north)
+    return shapely.union(_make_box(west, south, 180.0, north), _make_box(-180.0, south, east, north))
 
 
-def bounds(shape: Any) -> tuple[float, float, float, float]:
+def area_bounds(shape: Any) -> tuple[float, float, float, float]:
     """West, south, east, north; west > east where its parts lie on both sides of the antimeridian and not between."""
     import shapely
 
@@ -90,7 +90,7 @@ def bounds(shape: Any) -> tuple[float, float, float, float]:
     return float(west), float(south), float(east), float(north)
 
 
-def share(shape: Any, seen: Any) -> float:
+def covered_share(shape: Any, cover: Any) -> float:
     """Which share of a shape's area another covers, on a sphere, edges straight in lon/lat; 0 where it has none."""
     import numpy as np
     import shapely
@@ -99,10 +99,10 @@ def share(shape: Any, seen: Any) -> float:
         return float(shapely.transform(part, lambda at: np.stack([at[:, 0], np.sin(np.radians(at[:, 1]))], axis=1)).area)
 
     whole = cylinder(shape)
-    return cylinder(shapely.intersection(shape, seen)) / whole if whole else 0.0
+    return cylinder(shapely.intersection(shape, cover)) / whole if whole else 0.0
 
 
-def _box(west: float, south: float, east: float, north: float) -> Any:
+def _make_box(west: float, south: float, east: float, north: float) -> Any:
     import shapely
 
     if west == east and south == north:
@@ -112,7 +112,7 @@ def _box(west: float, south: float, east: float, north: float) -> Any:
     return shapely.box(west, south, east, north)
 
 
-def _positions(value: Any) -> int:
+def _count_positions(value: Any) -> int:
     """Of a geometry as it is written, whatever is wrong with it."""
     pending, count = [value.get("coordinates")] if isinstance(value, dict) else [], 0
     while pending:
@@ -123,38 +123,38 @@ def _positions(value: Any) -> int:
     return count
 
 
-def _lines(drawn: list[Any]) -> Iterator[Any]:
+def _line_coordinates(geometries: list[Any]) -> Iterator[Any]:
     """The positions of each line and ring of some geometries."""
     import shapely
 
-    for part in shapely.get_parts(drawn):
+    for part in shapely.get_parts(geometries):
         for line in shapely.get_rings(part) if part.geom_type == "Polygon" else [part]:
             if len(points := shapely.get_coordinates(line)) > 1:
                 yield points
 
 
-def _line(points: list[tuple[float, float]]) -> Any:
+def _make_line(points: list[tuple[float, float]]) -> Any:
     """A line, in parts where it crosses the antimeridian."""
     import antimeridian
     import shapely
 
     turns = sum(abs(a[0] - b[0]) > 180 for a, b in pairwise(points))
-    if turns > MAX_TURNS:
-        raise BadShape(f"a line to search along crosses the antimeridian {turns:,} times, {MAX_TURNS} at most; check its longitudes")
+    if turns > MAX_ANTIMERIDIAN_CROSSINGS:
+        raise InvalidGeometryError(f"a line to search along crosses the antimeridian {turns:,} times, {MAX_ANTIMERIDIAN_CROSSINGS} at most; check its longitudes")
     if turns:
         return antimeridian.fix_line_string(shapely.LineString(points), great_circle=False)
     return shapely.linestrings(points)
 
 
-def _points(value: Any, least: int) -> list[tuple[float, float]]:
-    if not isinstance(value, list) or not least <= len(value) <= MAX_VERTICES:
-        raise BadShape(f"a place to search in has {least} to {MAX_VERTICES:,} positions")
-    return [_point(one) for one in value]
+def _parse_positions(value: Any, min_count: int) -> list[tuple[float, float]]:
+    if not isinstance(value, list) or not min_count <= len(value) <= MAX_VERTICES:
+        raise InvalidGeometryError(f"a place to search in has {min_count} to {MAX_VERTICES:,} positions")
+    return [_parse_position(one) for one in value]
 
 
-def _point(value: Any) -> tuple[float, float]:
+def _parse_position(value: Any) -> tuple[float, float]:
     if isinstance(value, list) and 2 <= len(value) <= 4 and all(isinstance(one, int | float) and not isinstance(one, bool) for one in value[:2]):
         lon, lat = value[:2]
         if math.isfinite(lon) and math.isfinite(lat) and abs(lon) <= 180 and abs(lat) <= 90:
             return float(lon), float(lat)
-    raise BadShape(f"{str(value)[:60]} is not a position in degrees, [lon, lat]")
+    raise InvalidGeometryError(f"{str(value)[:60]} is not a position in degrees, [lon, lat]")

@@ -7,43 +7,43 @@ from typing import Any
 
 import msgspec
 
-from revisit.domain.clock import instant
-from revisit.errors import BadInput
+from revisit.domain.clock import parse_instant
+from revisit.errors import InvalidInputError
 from revisit.ports.backend import Backend
-from revisit.presenters.documents import table
-from revisit.stac.item_search import MOST, Found, find
-from revisit.stac.search_query import Wanted
+from revisit.presenters.documents import to_csv
+from revisit.stac.item_search import MAX_ITEMS, SearchHit, find_items
+from revisit.stac.search_query import ItemQuery
 
-COLUMNS = ("id", "collection", "datetime", "published", "platform", "s2:mgrs_tile", "sat:relative_orbit", "s2:processing_baseline", "eo:cloud_cover",
+CSV_COLUMNS = ("id", "collection", "datetime", "published", "platform", "s2:mgrs_tile", "sat:relative_orbit", "s2:processing_baseline", "eo:cloud_cover",
            "revisit:acquisition", "revisit:source", "west", "south", "east", "north", "href")
 """Of CSV."""
-_STRINGS = ("title", "platform", "constellation", "grid:code", "proj:code", "processing:level", "s2:mgrs_tile", "s2:product_type",
+_STRING_COLUMNS = ("title", "platform", "constellation", "grid:code", "proj:code", "processing:level", "s2:mgrs_tile", "s2:product_type",
             "s2:processing_baseline", "s2:product_uri", "revisit:acquisition", "revisit:source", "revisit:state", "revisit:product")
-_NUMBERS = ("eo:cloud_cover", "gsd", "revisit:clear_fraction", "revisit:coverage")
+_NUMBER_COLUMNS = ("eo:cloud_cover", "gsd", "revisit:clear_fraction", "revisit:coverage")
 
 
-def all_of(backend: Backend, wanted: Wanted, owner: str) -> list[Found]:
+def find_all_items(backend: Backend, query: ItemQuery, owner: str) -> list[SearchHit]:
     """Everything that is wanted.
 
     Raises:
-        BadInput: It is more than one file takes.
+        InvalidInputError: It is more than one file takes.
     """
-    found = list(islice(find(backend, wanted, owner), MOST + 1))
-    if len(found) > MOST:
-        raise BadInput(f"more than {MOST:,} items match, which is more than a file takes; export a smaller place or a shorter period, one after the other")
+    found = list(islice(find_items(backend, query, owner), MAX_ITEMS + 1))
+    if len(found) > MAX_ITEMS:
+        raise InvalidInputError(f"more than {MAX_ITEMS:,} items match, which is more than a file takes; export a smaller place or a shorter period, one after the other")
     return found
 
 
-def csv(found: Sequence[Found]) -> str:
+def items_to_csv(hits: Sequence[SearchHit]) -> str:
     """One row an item."""
-    def row(one: Found) -> dict[str, Any]:
-        west, south, east, north = _box(one)
+    def row(one: SearchHit) -> dict[str, Any]:
+        west, south, east, north = _bounds(one)
         return {**one.values(), "west": west, "south": south, "east": east, "north": north, "href": one.product.href}
 
-    return table([row(one) for one in found], COLUMNS)
+    return to_csv([row(one) for one in hits], CSV_COLUMNS)
 
 
-def geoparquet(items: Sequence[dict[str, Any]]) -> bytes:
+def items_to_geoparquet(items: Sequence[dict[str, Any]]) -> bytes:
     """Items as one row each: their properties as columns, the geometry as WKB, what is nested as JSON's structs."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -63,13 +63,13 @@ def geoparquet(items: Sequence[dict[str, Any]]) -> bytes:
         "bbox": pa.array([dict(zip(("xmin", "ymin", "xmax", "ymax"), one["bbox"], strict=True)) for one in items], box),
         "links": pa.array([[{name: link.get(name) for name in ("rel", "href", "type", "title")} for link in one["links"]] for one in items],
                           pa.list_(pa.struct([(name, pa.string()) for name in ("rel", "href", "type", "title")]))),
-        "assets": _assets(items),
+        "assets": _assets_column(items),
     }
     for name in ("datetime", "published", "created"):
-        columns[name] = pa.array([instant(one[name]) if one.get(name) else None for one in properties], pa.timestamp("us", "UTC"))
+        columns[name] = pa.array([parse_instant(one[name]) if one.get(name) else None for one in properties], pa.timestamp("us", "UTC"))
     columns["instruments"] = pa.array([one.get("instruments") for one in properties], pa.list_(pa.string()))
     columns["sat:relative_orbit"] = pa.array([one.get("sat:relative_orbit") for one in properties], pa.int32())
-    for names, kind in ((_STRINGS, pa.string()), (_NUMBERS, pa.float64())):
+    for names, kind in ((_STRING_COLUMNS, pa.string()), (_NUMBER_COLUMNS, pa.float64())):
         columns |= {name: pa.array([one.get(name) for one in properties], kind) for name in names if any(name in one for one in properties)}
     kept = {name: column for name, column in columns.items() if name not in ("published", "created") or column.null_count < len(items)}
     told = {
@@ -85,7 +85,7 @@ def geoparquet(items: Sequence[dict[str, Any]]) -> bytes:
     return file.getvalue()
 
 
-def _assets(items: Sequence[dict[str, Any]]) -> Any:
+def _assets_column(items: Sequence[dict[str, Any]]) -> Any:
     """A struct of those that any item has, each of the members that are texts."""
     import pyarrow as pa
 
@@ -99,10 +99,10 @@ def _assets(items: Sequence[dict[str, Any]]) -> Any:
     return pa.array(rows, pa.struct([(name, asset) for name in names]))
 
 
-def _box(one: Found) -> tuple[float, float, float, float]:
-    if one.job:
+def _bounds(hit: SearchHit) -> tuple[float, float, float, float]:
+    if hit.job:
         from revisit.domain.aoi import AOI
 
-        return AOI.of(one.job.aoi).bounds
-    product = one.product
+        return AOI.from_normalized(hit.job.aoi).bounds
+    product = hit.product
     return product.west, product.south, product.east, product.north

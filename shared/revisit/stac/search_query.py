@@ -5,22 +5,22 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 from revisit.domain.product import LEVELS, Level, Product
-from revisit.domain.product_filter import Always, And, Compare, Condition, In, every
+from revisit.domain.product_filter import And, BooleanLiteral, ColumnComparison, ColumnIn, ProductFilter, all_of
 from revisit.ports.catalog import Query
 
 if TYPE_CHECKING:
     from revisit.stac.cql2 import Filter
 
-RESULTS = "results"
+RESULTS_COLLECTION = "results"
 """The collection of what an owner's own jobs made."""
-APART = timedelta(hours=1)
+MAX_SENSING_SPREAD = timedelta(hours=1)
 """Products of one acquisition are not sensed farther apart, whatever their sources take for that moment."""
-_OF_ACQUISITION = ("level", "platform", "tile", "datatake", "relative_orbit")
+_ACQUISITION_COLUMNS = ("level", "platform", "tile", "datatake", "relative_orbit")
 """Columns that all reprocessings of one acquisition share, but for the level, which is judged before they are compared."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ItemQuery:
     """Which items to find; every condition given must hold."""
 
     collections: tuple[str, ...] = ()
@@ -46,52 +46,52 @@ class Wanted:
         return tuple(level for level in LEVELS if not self.collections or COLLECTIONS[level] in self.collections)
 
     @property
-    def results(self) -> bool:
-        return not self.collections or RESULTS in self.collections
+    def includes_results(self) -> bool:
+        return not self.collections or RESULTS_COLLECTION in self.collections
 
 
-def query(wanted: Wanted) -> Query | None:
+def build_catalog_query(query: ItemQuery) -> Query | None:
     """What the catalog is asked: all that is wanted is among the answers. None where nothing can be."""
-    from revisit.stac.cql2 import narrowed
-    from revisit.stac.search_area import bounds
+    from revisit.stac.cql2 import pushdown_condition
+    from revisit.stac.search_area import area_bounds
 
-    levels = wanted.levels
-    condition = narrowed(wanted.filter) if wanted.filter is not None else Always()
-    if wanted.newest:
-        condition = _of_acquisitions(condition)
-    asked = Query(wanted.tiles, bounds=bounds(wanted.shape) if wanted.shape is not None else None, ids=() if wanted.newest else wanted.ids,
-                  start=wanted.start and wanted.start - APART * wanted.newest, end=wanted.end and wanted.end + APART * wanted.newest,
-                  level=levels[0] if len(levels) == 1 else None, latest_first=wanted.latest_first)
-    if not levels or condition == Always(False):
+    levels = query.levels
+    condition = pushdown_condition(query.filter) if query.filter is not None else BooleanLiteral()
+    if query.newest:
+        condition = _acquisition_condition(condition)
+    asked = Query(query.tiles, bounds=area_bounds(query.shape) if query.shape is not None else None, ids=() if query.newest else query.ids,
+                  start=query.start and query.start - MAX_SENSING_SPREAD * query.newest, end=query.end and query.end + MAX_SENSING_SPREAD * query.newest,
+                  level=levels[0] if len(levels) == 1 else None, latest_first=query.latest_first)
+    if not levels or condition == BooleanLiteral(False):
         return None
-    return _taken(asked, condition)
+    return _push_down(asked, condition)
 
 
-def _of_acquisitions(condition: Condition) -> Condition:
+def _acquisition_condition(condition: ProductFilter) -> ProductFilter:
     """What is left of a condition that either all reprocessings of an acquisition meet or none."""
-    kept = [part for part in _parts(condition) if isinstance(part, Compare | In) and part.column in _OF_ACQUISITION]
-    return every(kept)
+    kept = [part for part in _parts(condition) if isinstance(part, ColumnComparison | ColumnIn) and part.column in _ACQUISITION_COLUMNS]
+    return all_of(kept)
 
 
-def _parts(condition: Condition) -> tuple[Condition, ...]:
+def _parts(condition: ProductFilter) -> tuple[ProductFilter, ...]:
     return condition.parts if isinstance(condition, And) else (condition,)
 
 
-def _taken(asked: Query, condition: Condition) -> Query | None:
+def _push_down(query: Query, condition: ProductFilter) -> Query | None:
     """The query with what of the condition it can say itself: catalogs look first at tiles, times and ids."""
-    tiles, ids, start, end, level = set(asked.tiles) or None, set(asked.ids) or None, asked.start, asked.end, asked.level
+    tiles, ids, start, end, level = set(query.tiles) or None, set(query.ids) or None, query.start, query.end, query.level
     for part in _parts(condition):
         match part:
-            case Compare("tile" | "id" as column, "=", value):
+            case ColumnComparison("tile" | "id" as column, "=", value):
                 named: Any = {value}
-            case In("tile" | "id" as column, values, True):
+            case ColumnIn("tile" | "id" as column, values, True):
                 named = set(values)
-            case In("level", (value,), True):
+            case ColumnIn("level", (value,), True):
                 if level not in (None, value):
                     return None
                 level = cast(Level, value)
                 continue
-            case Compare("sensing_time", sign, value) if sign != "<>":
+            case ColumnComparison("sensing_time", sign, value) if sign != "<>":
                 moment = cast(datetime, value)
                 if sign in (">", ">=", "="):
                     start = max(start or moment, moment)
@@ -106,15 +106,15 @@ def _taken(asked: Query, condition: Condition) -> Query | None:
             ids = named if ids is None else ids & named
         if not named or tiles == set() or ids == set():
             return None
-    rest = every(part for part in _parts(condition) if not (isinstance(part, Compare | In) and part.column in ("tile", "id") and _said(part)))
-    return replace(asked, tiles=tuple(sorted(tiles or ())), ids=tuple(sorted(ids or ())), start=start, end=end, level=level,
-                   condition=None if rest == Always() else rest)
+    rest = all_of(part for part in _parts(condition) if not (isinstance(part, ColumnComparison | ColumnIn) and part.column in ("tile", "id") and _is_positive(part)))
+    return replace(query, tiles=tuple(sorted(tiles or ())), ids=tuple(sorted(ids or ())), start=start, end=end, level=level,
+                   condition=None if rest == BooleanLiteral() else rest)
 
 
-def _said(part: Compare | In) -> bool:
-    return part.sign == "=" if isinstance(part, Compare) else part.among
+def _is_positive(part: ColumnComparison | ColumnIn) -> bool:
+    return part.operator == "=" if isinstance(part, ColumnComparison) else part.is_in
 
 
-def key(product: Product) -> tuple[datetime, str, str]:
+def sort_key(product: Product) -> tuple[datetime, str, str]:
     """Where a product stands in the order of a search."""
     return product.sensing_time, product.id, product.source

@@ -8,93 +8,93 @@ from typing import Any
 
 import msgspec
 
-from revisit.domain.clock import instant, rfc3339
-from revisit.errors import BadInput
+from revisit.domain.clock import format_rfc3339, parse_instant
+from revisit.errors import InvalidInputError
 from revisit.ports.backend import Backend
 from revisit.stac.cql2 import PROPERTIES
-from revisit.stac.item_search import MOST, Found, Pageful, find, page
-from revisit.stac.search_query import Wanted
+from revisit.stac.item_search import MAX_ITEMS, SearchHit, SearchPage, find_items, search_page
+from revisit.stac.search_query import ItemQuery
 
-MOST_KEYS = 5
-SORTABLE = tuple(name for name, known in PROPERTIES.items() if known.kind != "geometry")
+MAX_SORT_KEYS = 5
+SORTABLE_PROPERTIES = tuple(name for name, known in PROPERTIES.items() if known.kind != "geometry")
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class SortKey:
     """A property to sort by."""
 
     name: str
     descending: bool = False
 
 
-def key_of(name: str, direction: str) -> Key:
+def parse_sort_key(name: str, direction: str) -> SortKey:
     """A key as a request names it.
 
     Raises:
-        BadInput: There is no such property, or direction.
+        InvalidInputError: There is no such property, or direction.
     """
     bare = name.removeprefix("properties.")
-    if bare not in SORTABLE:
-        raise BadInput(f"items cannot be sorted by {name[:60]!r}; choose from {', '.join(SORTABLE)}")
+    if bare not in SORTABLE_PROPERTIES:
+        raise InvalidInputError(f"items cannot be sorted by {name[:60]!r}; choose from {', '.join(SORTABLE_PROPERTIES)}")
     if direction not in ("asc", "desc"):
-        raise BadInput(f"a direction to sort in is asc or desc, not {direction[:20]!r}")
-    return Key(bare, direction == "desc")
+        raise InvalidInputError(f"a direction to sort in is asc or desc, not {direction[:20]!r}")
+    return SortKey(bare, direction == "desc")
 
 
-def sorted_page(backend: Backend, wanted: Wanted, keys: Sequence[Key], owner: str, limit: int, after: str = "") -> Pageful:
+def find_sorted_page(backend: Backend, query: ItemQuery, keys: Sequence[SortKey], owner: str, limit: int, after: str = "") -> SearchPage:
     """A page of items in the order of the keys; what is alike in them, and where there are none, the latest first.
 
     Raises:
-        BadInput: There are too many to be sorted otherwise than by time, or `after` is no place in this order.
+        InvalidInputError: There are too many to be sorted otherwise than by time, or `after` is no place in this order.
     """
-    if len(keys) > MOST_KEYS:
-        raise BadInput(f"items are sorted by {MOST_KEYS} properties at most")
+    if len(keys) > MAX_SORT_KEYS:
+        raise InvalidInputError(f"items are sorted by {MAX_SORT_KEYS} properties at most")
     if _is_by_time(keys):
-        return page(backend, replace(wanted, latest_first=not keys or keys[0].descending), owner, limit, after)
-    found = list(islice(find(backend, wanted, owner), MOST + 1))
-    if len(found) > MOST:
-        raise BadInput(f"more than {MOST:,} items match, which can be sorted by datetime only; narrow the search, or leave sortby out")
-    order = cmp_to_key(lambda one, other: _compared(one, other, keys))  # type: ignore[arg-type]
-    places = sorted(((_place(one, keys), one) for one in found), key=lambda place: order(place[0]))
+        return search_page(backend, replace(query, latest_first=not keys or keys[0].descending), owner, limit, after)
+    found = list(islice(find_items(backend, query, owner), MAX_ITEMS + 1))
+    if len(found) > MAX_ITEMS:
+        raise InvalidInputError(f"more than {MAX_ITEMS:,} items match, which can be sorted by datetime only; narrow the search, or leave sortby out")
+    order = cmp_to_key(lambda one, other: _compare(one, other, keys))  # type: ignore[arg-type]
+    places = sorted(((_cursor_of(one, keys), one) for one in found), key=lambda place: order(place[0]))
     if after:
-        last = _read(after, keys)
-        places = [(where, one) for where, one in places if _compared(where, last, keys) > 0]
+        last = _parse_cursor(after, keys)
+        places = [(where, one) for where, one in places if _compare(where, last, keys) > 0]
     shown = tuple(one for _, one in places[:limit])
-    return Pageful(shown, msgspec.json.encode(places[limit - 1][0]).decode() if len(places) > limit else "", len(found))
+    return SearchPage(shown, msgspec.json.encode(places[limit - 1][0]).decode() if len(places) > limit else "", len(found))
 
 
-def _is_by_time(keys: Sequence[Key]) -> bool:
+def _is_by_time(keys: Sequence[SortKey]) -> bool:
     """Whether that is the order of the catalog, forward or backward."""
     named = [key.name for key in keys]
     return named in ([], ["datetime"], ["datetime", "id"]) and len({key.descending for key in keys}) <= 1
 
 
-type _Place = list[str | float | None]
+type _Cursor = list[str | float | None]
 """The values of the keys, then datetime and id, which tell all items apart."""
 
 
-def _place(one: Found, keys: Sequence[Key]) -> _Place:
-    values = one.values()
-    return [*(values.get(key.name) for key in keys), rfc3339(one.product.sensing_time), one.id]
+def _cursor_of(hit: SearchHit, keys: Sequence[SortKey]) -> _Cursor:
+    values = hit.values()
+    return [*(values.get(key.name) for key in keys), format_rfc3339(hit.product.sensing_time), hit.id]
 
 
-def _compared(one: _Place, other: _Place, keys: Sequence[Key]) -> int:
-    for key, mine, theirs in zip((*keys, Key("datetime", True), Key("id", True)), one, other, strict=True):
+def _compare(left: _Cursor, right: _Cursor, keys: Sequence[SortKey]) -> int:
+    for key, mine, theirs in zip((*keys, SortKey("datetime", True), SortKey("id", True)), left, right, strict=True):
         if mine != theirs:
             # What has no such property comes last, whichever way the others are sorted.
             if mine is None or theirs is None:
                 return 1 if mine is None else -1
-            a, b = _comparable(key, mine), _comparable(key, theirs)
+            a, b = _to_comparable(key, mine), _to_comparable(key, theirs)
             if a != b:
                 return 1 if (a > b) != key.descending else -1
     return 0
 
 
-def _comparable(key: Key, value: Any) -> Any:
-    return instant(value) if PROPERTIES[key.name].kind == "instant" else value
+def _to_comparable(key: SortKey, value: Any) -> Any:
+    return parse_instant(value) if PROPERTIES[key.name].kind == "instant" else value
 
 
-def _read(after: str, keys: Sequence[Key]) -> _Place:
+def _parse_cursor(after: str, keys: Sequence[SortKey]) -> _Cursor:
     try:
         place = msgspec.json.decode(after, type=list[str | float | None])
         kinds = [PROPERTIES[key.name].kind for key in keys] + ["instant", "text"]
@@ -103,8 +103,8 @@ def _read(after: str, keys: Sequence[Key]) -> _Place:
         if fits:
             for value, kind in zip(place, kinds, strict=True):
                 if kind == "instant" and value is not None:
-                    instant(str(value))
+                    parse_instant(str(value))
             return place
     except (msgspec.MsgspecError, UnicodeEncodeError):
         pass
-    raise BadInput(f"{after[:80]!r} is no place to go on from in this order; give the token of the page before")
+    raise InvalidInputError(f"{after[:80]!r} is no place to go on from in this order; give the token of the page before")

@@ -28,7 +28,7 @@ def settings(server):
 
 @pytest.fixture
 def assets(settings):
-    return BucketAssets(settings, patience_s=5)
+    return BucketAssets(settings, timeout_s=5)
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ import rasterio
 
 from data import shared_data
 from emulators.storage import create_bucket, set_faults
-from revisit.errors import GiveUp, Retry
-from revisit.pixels.raster.gdal import storage as storage_settings
+from revisit.errors import PermanentError, TransientError
+from revisit.pixels.raster.gdal import gcs_options as storage_settings
 from revisit.pixels.raster.grid import Grid
 from revisit.pixels.raster.read_cog import read_cog
 from revisit.pixels.raster.write_cog import MEDIA_TYPE, write_cog
@@ -45,9 +45,9 @@ def kept(assets, noise, tmp_path):
 def read_by_gdal(server):
     """What GDAL asked for while a piece of work was done."""
     def during(work):
-        before = len(server.asked())
+        before = len(server.request_log())
         work()
-        return [line for line in server.asked()[before:] if line["agent"].startswith("GDAL")]
+        return [line for line in server.request_log()[before:] if line["agent"].startswith("GDAL")]
     return during
 
 
@@ -87,14 +87,14 @@ def test_a_window_is_read_by_ranges_alone(kept, read_by_gdal):
 
 
 def test_an_asset_that_was_missed_is_read_once_it_is_stored(assets, kept, tmp_path):
-    with pytest.raises(GiveUp, match=r"late\.tif cannot be read.*404"):
+    with pytest.raises(PermanentError, match=r"late\.tif cannot be read.*404"):
         read_cog(assets.locate("a/late.tif"))
     (tmp_path / "late.tif").write_bytes(kept[1])
     assets.store(tmp_path / "late.tif", "a/late.tif", MEDIA_TYPE)
     assert np.array_equal(read_cog(assets.locate("a/late.tif"), ("B02",))[0]["B02"], kept[2][0])
 
 
-@pytest.mark.parametrize(("status", "outcome"), [(503, Retry), (500, Retry), (429, Retry), (408, Retry), (403, GiveUp), (404, GiveUp)])
+@pytest.mark.parametrize(("status", "outcome"), [(503, TransientError), (500, TransientError), (429, TransientError), (408, TransientError), (403, PermanentError), (404, PermanentError)])
 def test_a_bucket_that_may_answer_later_is_told_from_one_that_will_not(kept, server, status, outcome):
     set_faults(server.host, {"target": "bands.tif", "status": status, "times": 100})
     with pytest.raises(outcome, match=str(status)):
@@ -105,21 +105,21 @@ def test_a_bucket_that_may_answer_later_is_told_from_one_that_will_not(kept, ser
 
 def test_a_bucket_that_fails_in_the_middle_of_a_file_is_asked_again_later(kept, server):
     set_faults(server.host, {"target": "bands.tif", "times": 1}, {"target": "bands.tif", "status": 503, "times": 100})
-    with pytest.raises(Retry, match="cannot be read now"):
+    with pytest.raises(TransientError, match="cannot be read now"):
         read_cog(kept[0])
 
 
 def test_an_object_that_is_no_raster_is_given_up(assets, tmp_path):
     (tmp_path / "a.tif").write_bytes(b"<VRTDataset/>" * 100)
     assets.store(tmp_path / "a.tif", "a/a.tif", MEDIA_TYPE)
-    with pytest.raises(GiveUp, match="not recognized"):
+    with pytest.raises(PermanentError, match="not recognized"):
         read_cog(assets.locate("a/a.tif"))
 
 
 def test_a_bucket_that_is_away_may_be_back_later(kept, server):
     server.stop()
     try:
-        with pytest.raises(Retry, match="cannot be read now"):
+        with pytest.raises(TransientError, match="cannot be read now"):
             read_cog(kept[0])
     finally:
         server.start()

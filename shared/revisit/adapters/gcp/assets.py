@@ -17,175 +17,175 @@ from typing import TYPE_CHECKING, Any
 
 from google.api_core import exceptions
 
-from revisit.adapters.asset_paths import clear_left_overs, components, workspace
-from revisit.adapters.gcp.errors import asking
+from revisit.adapters.asset_paths import clear_leftovers, split_asset_path, workspace
+from revisit.adapters.gcp.errors import translate_errors
 from revisit.adapters.gcp.settings import Settings
 from revisit.domain.job import Asset
-from revisit.errors import BadInput, GiveUp, NotFound, Retry
+from revisit.errors import InvalidInputError, NotFoundError, PermanentError, TransientError
 
 if TYPE_CHECKING:
     from google.cloud.storage import Blob, Bucket, Client
 
     from revisit.adapters.gcp.signed_urls import UrlSigner
 
-UNFINISHED = "unfinished/"
+UPLOAD_PREFIX = "unfinished/"
 """Begins the names of uploads under way; the bucket removes what is older than a day."""
 CACHE_CONTROL = "private, max-age=86400, immutable"
 """A name is of one content for ever; a shared cache must not hand it out without its right being asked for."""
-USER = "roles/storage.objectUser on the bucket"
-VIEWER = "roles/storage.legacyBucketReader on the bucket"
-PERMISSIONS = ("storage.objects.create", "storage.objects.get", "storage.objects.delete")
-REGIONS = {
+USER_ROLE = "roles/storage.objectUser on the bucket"
+VIEWER_ROLE = "roles/storage.legacyBucketReader on the bucket"
+REQUIRED_PERMISSIONS = ("storage.objects.create", "storage.objects.get", "storage.objects.delete")
+MULTI_REGIONS = {
     "EU": ("EUROPE-",), "US": ("US-",), "ASIA": ("ASIA-",),
     "EUR4": ("EUROPE-NORTH1", "EUROPE-WEST4"), "NAM4": ("US-CENTRAL1", "US-EAST1"), "ASIA1": ("ASIA-NORTHEAST1", "ASIA-NORTHEAST2"),
 }
 """What lies in a multi-region or a pair of regions (https://cloud.google.com/storage/docs/locations)."""
-OUTSIDE = ("EUROPE-WEST2", "EUROPE-WEST6")
+EU_EXCLUDED_REGIONS = ("EUROPE-WEST2", "EUROPE-WEST6")
 """London and Zurich are not in EU."""
 log = logging.getLogger("revisit")
 
-_CHUNK = 16 * 2**20
+_UPLOAD_CHUNK_BYTES = 16 * 2**20
 """Bytes of a large upload that are sent, and kept in memory, at once."""
 
 
 class BucketAssets:
     """The Assets port on one bucket; threads, processes and machines may share it."""
 
-    def __init__(self, settings: Settings, patience_s: float = 60, signer: "UrlSigner | None" = None) -> None:
+    def __init__(self, settings: Settings, timeout_s: float = 60, signer: "UrlSigner | None" = None) -> None:
         """Nothing is asked of the bucket before it is first used.
 
         Args:
             patience_s: How long a request is tried again.
             signer: Signs addresses; by default in the name that the settings give, and nobody where an emulator stands in.
         """
-        self._settings, self._patience_s, self._signer = settings, patience_s, signer
-        self._id = token_hex(4)
-        self._looked = False
+        self._settings, self._timeout_s, self._signer = settings, timeout_s, signer
+        self._workspace_id = token_hex(4)
+        self._location_checked = False
 
     def store(self, file: Path, path: str, media_type: str) -> Asset:
         target = self._blob(path)
         if not stat.S_ISREG(file.lstat().st_mode):
-            raise BadInput(f"{file} is not a file that can be stored")
-        content = _content(file)
-        self._look()
-        with self._asking(path):
-            aside = self._upload(file, content, media_type)
+            raise InvalidInputError(f"{file} is not a file that can be stored")
+        content = _digest_file(file)
+        self._check_location_once()
+        with self._translate_errors(path):
+            upload = self._upload(file, content, media_type)
             try:
-                self._name(aside, target)
+                self._publish(upload, target)
             finally:
-                self._remove(aside)
-            target.reload(**self._patience)
+                self._delete_upload(upload)
+            target.reload(**self._request_options)
         file.unlink(missing_ok=True)
         digest = (target.metadata or {}).get("sha256") or sha256(self.read(path)).hexdigest()
         return Asset(Path(path).stem, path, media_type, int(target.size), digest)
 
     def locate(self, path: str) -> str:
-        return f"/vsigs/{self._settings.bucket}/{self._path(path)}"
+        return f"/vsigs/{self._settings.bucket}/{self._validate_path(path)}"
 
     def read(self, path: str) -> bytes:
         blob = self._blob(path)
-        with self._asking(path):
+        with self._translate_errors(path):
             try:
-                return bytes(blob.download_as_bytes(**self._patience))
+                return bytes(blob.download_as_bytes(**self._request_options))
             except exceptions.NotFound:
-                raise NotFound(f"there is no asset {path!r}") from None
+                raise NotFoundError(f"there is no asset {path!r}") from None
 
-    def link(self, path: str, seconds: float, name: str = "") -> str | None:
+    def signed_url(self, path: str, valid_s: float, name: str = "") -> str | None:
         blob = self._blob(path)
-        if self._signer is None and self._settings.emulated:
+        if self._signer is None and self._settings.uses_emulator:
             return None
-        return self._url_signer.link(blob, seconds, name)
+        return self._url_signer.signed_url(blob, valid_s, name)
 
     def remove(self, path: str) -> int:
-        gone = 0
-        with self._asking(path):
-            for blob in self._client.list_blobs(self._bucket, prefix=self._path(path), **self._patience):
+        removed = 0
+        with self._translate_errors(path):
+            for blob in self._client.list_blobs(self._bucket, prefix=self._validate_path(path), **self._request_options):
                 if blob.name == path or blob.name.startswith(f"{path}/"):
                     with contextlib.suppress(exceptions.NotFound):  # another takes the same away, and is quicker
-                        blob.delete(**self._patience)
-                        gone += 1
-        return gone
+                        blob.delete(**self._request_options)
+                        removed += 1
+        return removed
 
     def workspace(self) -> Path:
         """This thread's folder for unfinished files; on Cloud Run it is kept in memory."""
         try:
-            folder = workspace(self._folder) / self._id
+            folder = workspace(self._workspace_root) / self._workspace_id
             folder.mkdir(exist_ok=True)
             return folder
         except OSError as error:
-            raise Retry(f"there is no room for unfinished files below {tempfile.gettempdir()}: {error.strerror or error}") from error
+            raise TransientError(f"there is no room for unfinished files below {tempfile.gettempdir()}: {error.strerror or error}") from error
 
     def check(self) -> None:
         """See that the bucket is there, where it should be, and open to this account.
 
         Raises:
-            Retry: Cloud Storage does not answer.
-            GiveUp: It is not as it should be; the sentence names the variable and the remedy.
+            TransientError: Cloud Storage does not answer.
+            PermanentError: It is not as it should be; the sentence names the variable and the remedy.
         """
         name = self._settings.bucket
-        with _asking(f"the bucket {name} of REVISIT_BUCKET", VIEWER):
-            self._find()
-            granted = self._client.bucket(name).test_iam_permissions(list(PERMISSIONS), **self._patience)
-        if refused := [one for one in PERMISSIONS if one not in granted]:
-            raise GiveUp(f"REVISIT_BUCKET {name!r} refuses this account {', '.join(refused)}; grant it {USER}")
+        with _translate_storage_errors(f"the bucket {name} of REVISIT_BUCKET", VIEWER_ROLE):
+            self._check_location()
+            granted = self._client.bucket(name).test_iam_permissions(list(REQUIRED_PERMISSIONS), **self._request_options)
+        if refused := [one for one in REQUIRED_PERMISSIONS if one not in granted]:
+            raise PermanentError(f"REVISIT_BUCKET {name!r} refuses this account {', '.join(refused)}; grant it {USER_ROLE}")
 
     # ---------------------------------------------------------------------------------------------------------------- steps
 
-    def _look(self) -> None:
+    def _check_location_once(self) -> None:
         """See once, before the first file is stored, that the bucket is the one that is meant."""
-        if self._looked:
+        if self._location_checked:
             return
-        with _asking(f"the bucket {self._settings.bucket} of REVISIT_BUCKET", VIEWER):
+        with _translate_storage_errors(f"the bucket {self._settings.bucket} of REVISIT_BUCKET", VIEWER_ROLE):
             try:
-                self._find()
+                self._check_location()
             except exceptions.Forbidden:
                 # What is needed for this look alone, and perhaps was granted a moment ago, is no reason to fail a job for good.
-                log.warning("whether the bucket %s lies in REVISIT_LOCATION is not known: grant this account %s", self._settings.bucket, VIEWER)
-        self._looked = True
+                log.warning("whether the bucket %s lies in REVISIT_LOCATION is not known: grant this account %s", self._settings.bucket, VIEWER_ROLE)
+        self._location_checked = True
 
-    def _find(self) -> None:
+    def _check_location(self) -> None:
         """See that the bucket is there, and in its region."""
         name, region = self._settings.bucket, self._settings.location.upper()
         bucket = self._client.bucket(name)
         try:
-            bucket.reload(**self._patience)
+            bucket.reload(**self._request_options)
         except exceptions.NotFound:
-            raise GiveUp(f"REVISIT_BUCKET {name!r} does not exist; run `terraform apply`, or name the bucket of your deployment") from None
-        if not contains(bucket, region):
-            raise GiveUp(f"REVISIT_BUCKET {name!r} lies in {bucket.location}, REVISIT_LOCATION is {self._settings.location!r}; "
+            raise PermanentError(f"REVISIT_BUCKET {name!r} does not exist; run `terraform apply`, or name the bucket of your deployment") from None
+        if not is_in_region(bucket, region):
+            raise PermanentError(f"REVISIT_BUCKET {name!r} lies in {bucket.location}, REVISIT_LOCATION is {self._settings.location!r}; "
                          "set one to fit the other, for results are not carried between regions")
 
-    def _upload(self, file: Path, content: "_Content", media_type: str) -> "Blob":
-        """The file under a name of its own below `UNFINISHED`, as whole as it is here."""
-        aside = self._bucket.blob(f"{UNFINISHED}{content.sha256[:16]}-{token_hex(8)}", chunk_size=_CHUNK)
-        aside.cache_control, aside.metadata = CACHE_CONTROL, {"sha256": content.sha256}
+    def _upload(self, file: Path, content: "_FileDigest", media_type: str) -> "Blob":
+        """The file under a name of its own below `UPLOAD_PREFIX`, as whole as it is here."""
+        upload = self._bucket.blob(f"{UPLOAD_PREFIX}{content.sha256[:16]}-{token_hex(8)}", chunk_size=_UPLOAD_CHUNK_BYTES)
+        upload.cache_control, upload.metadata = CACHE_CONTROL, {"sha256": content.sha256}
         try:
-            aside.upload_from_filename(str(file), content_type=media_type, if_generation_match=0, checksum="crc32c", **self._patience)
+            upload.upload_from_filename(str(file), content_type=media_type, if_generation_match=0, checksum="crc32c", **self._request_options)
         except exceptions.PreconditionFailed:
-            aside.reload(**self._patience)  # the answer to our own request was lost, and asked again
-        if (int(aside.size), aside.crc32c) != (content.size, content.crc32c):
-            self._remove(aside)
-            raise Retry(f"{file.name} came into the bucket {self._settings.bucket} as {aside.size} bytes of CRC32C {aside.crc32c} instead of "
+            upload.reload(**self._request_options)  # the answer to our own request was lost, and asked again
+        if (int(upload.size), upload.crc32c) != (content.size, content.crc32c):
+            self._delete_upload(upload)
+            raise TransientError(f"{file.name} came into the bucket {self._settings.bucket} as {upload.size} bytes of CRC32C {upload.crc32c} instead of "
                         f"{content.size} of {content.crc32c}")
-        return aside
+        return upload
 
-    def _name(self, aside: "Blob", target: "Blob") -> None:
+    def _publish(self, upload: "Blob", target: "Blob") -> None:
         """Give what was uploaded its own name, unless something has it: content-addressed, that is the same."""
         with contextlib.suppress(exceptions.PreconditionFailed):
-            token, _, _ = target.rewrite(aside, if_generation_match=0, if_source_generation_match=aside.generation, **self._patience)
+            token, _, _ = target.rewrite(upload, if_generation_match=0, if_source_generation_match=upload.generation, **self._request_options)
             while token:
-                token, _, _ = target.rewrite(aside, token, if_generation_match=0, if_source_generation_match=aside.generation, **self._patience)
+                token, _, _ = target.rewrite(upload, token, if_generation_match=0, if_source_generation_match=upload.generation, **self._request_options)
 
-    def _remove(self, aside: "Blob") -> None:
+    def _delete_upload(self, upload: "Blob") -> None:
         """What cannot be removed now, the bucket removes after a day."""
         with contextlib.suppress(Exception):
-            aside.delete(timeout=_timeout(self._patience_s), retry=None)
+            upload.delete(timeout=_timeout(self._timeout_s), retry=None)
 
     # ---------------------------------------------------------------------------------------------------------------- parts
 
     @cached_property
     def _client(self) -> "Client":
-        return client_of(self._settings)
+        return create_client(self._settings)
 
     @cached_property
     def _bucket(self) -> "Bucket":
@@ -193,49 +193,49 @@ class BucketAssets:
 
     @cached_property
     def _url_signer(self) -> "UrlSigner":
-        from revisit.adapters.gcp.signed_urls import url_signer
+        from revisit.adapters.gcp.signed_urls import create_url_signer
 
-        return self._signer or url_signer(self._settings)
+        return self._signer or create_url_signer(self._settings)
 
     @cached_property
-    def _folder(self) -> Path:
+    def _workspace_root(self) -> Path:
         """Of unfinished files: one a user, which others can neither see nor put there before."""
         root = Path(tempfile.gettempdir()) / f"revisit-{os.getuid()}"
         root.mkdir(mode=0o700, exist_ok=True)
         if root.lstat().st_uid != os.getuid() or not stat.S_ISDIR(root.lstat().st_mode):
-            raise GiveUp(f"{root} is not this user's folder; remove it, or set TMPDIR to a folder of your own")
-        clear_left_overs(root)
+            raise PermanentError(f"{root} is not this user's folder; remove it, or set TMPDIR to a folder of your own")
+        clear_leftovers(root)
         return root
 
     @cached_property
-    def _patience(self) -> dict[str, Any]:
+    def _request_options(self) -> dict[str, Any]:
         """What every request is given: a time for one answer, and one for all that is tried again."""
         from google.cloud.storage.retry import DEFAULT_RETRY
 
-        return {"timeout": _timeout(self._patience_s), "retry": DEFAULT_RETRY.with_timeout(self._patience_s)}
+        return {"timeout": _timeout(self._timeout_s), "retry": DEFAULT_RETRY.with_timeout(self._timeout_s)}
 
-    def _path(self, path: str) -> str:
-        if components(path)[0] == UNFINISHED.rstrip("/"):
-            raise BadInput(f"{path!r} is not the path of an asset: what begins with {UNFINISHED} is removed after a day")
+    def _validate_path(self, path: str) -> str:
+        if split_asset_path(path)[0] == UPLOAD_PREFIX.rstrip("/"):
+            raise InvalidInputError(f"{path!r} is not the path of an asset: what begins with {UPLOAD_PREFIX} is removed after a day")
         return path
 
     def _blob(self, path: str) -> "Blob":
-        return self._bucket.blob(self._path(path))
+        return self._bucket.blob(self._validate_path(path))
 
     @contextmanager
-    def _asking(self, path: str) -> Iterator[None]:
-        with _asking(f"the asset {path!r} of the bucket {self._settings.bucket}", USER):
+    def _translate_errors(self, path: str) -> Iterator[None]:
+        with _translate_storage_errors(f"the asset {path!r} of the bucket {self._settings.bucket}", USER_ROLE):
             try:
                 yield
             except exceptions.BadRequest as error:
-                raise Retry(f"the asset {path!r} did not come whole into the bucket {self._settings.bucket}: {error.message[:300]}") from error
+                raise TransientError(f"the asset {path!r} did not come whole into the bucket {self._settings.bucket}: {error.message[:300]}") from error
             except exceptions.NotFound as error:
-                raise GiveUp(f"REVISIT_BUCKET {self._settings.bucket!r} does not take the asset {path!r} ({error.message}); "
+                raise PermanentError(f"REVISIT_BUCKET {self._settings.bucket!r} does not take the asset {path!r} ({error.message}); "
                              "see that the bucket exists") from error
 
 
 @dataclass(frozen=True, slots=True)
-class _Content:
+class _FileDigest:
     """A file as it is here."""
 
     size: int
@@ -244,7 +244,7 @@ class _Content:
     """Big-endian, in base64, as Cloud Storage writes it."""
 
 
-def _content(file: Path) -> _Content:
+def _digest_file(file: Path) -> _FileDigest:
     import google_crc32c
 
     try:
@@ -254,40 +254,40 @@ def _content(file: Path) -> _Content:
             check = google_crc32c.Checksum()
             for _ in check.consume(opened, 2**20):
                 pass
-            return _Content(opened.tell(), digest, base64.b64encode(check.digest()).decode())
+            return _FileDigest(opened.tell(), digest, base64.b64encode(check.digest()).decode())
     except OSError as error:
-        raise Retry(f"{file} cannot be read now: {error.strerror or error}") from error
+        raise TransientError(f"{file} cannot be read now: {error.strerror or error}") from error
 
 
-def contains(bucket: "Bucket", region: str) -> bool:
+def is_in_region(bucket: "Bucket", region: str) -> bool:
     """Whether a bucket lies in a region, in capitals, or across it."""
     location = (bucket.location or "").upper()
-    inside = [one.upper() for one in bucket.data_locations or ()] or REGIONS.get(location, ())
-    return region == location or (region.startswith(tuple(inside)) and not (location == "EU" and region in OUTSIDE))
+    inside = [one.upper() for one in bucket.data_locations or ()] or MULTI_REGIONS.get(location, ())
+    return region == location or (region.startswith(tuple(inside)) and not (location == "EU" and region in EU_EXCLUDED_REGIONS))
 
 
-def client_of(settings: Settings) -> "Client":
+def create_client(settings: Settings) -> "Client":
     """The client of a deployment; an emulator is found by STORAGE_EMULATOR_HOST and asked without an account."""
     from google.auth.credentials import AnonymousCredentials
     from google.cloud.storage import Client
 
-    with asking("Cloud Storage", f"the project {settings.project}", USER):
-        return Client(settings.project, AnonymousCredentials() if settings.emulated else None)
+    with translate_errors("Cloud Storage", f"the project {settings.project}", USER_ROLE):
+        return Client(settings.project, AnonymousCredentials() if settings.uses_emulator else None)
 
 
 @contextmanager
-def _asking(about: str, role: str) -> Iterator[None]:
-    """As `asking`, for what Cloud Storage's own library raises besides."""
+def _translate_storage_errors(resource: str, role: str) -> Iterator[None]:
+    """As `translate_errors`, for what Cloud Storage's own library raises besides."""
     import requests
     from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 
-    with asking("Cloud Storage", about, role):
+    with translate_errors("Cloud Storage", resource, role):
         try:
             yield
         except (requests.RequestException, DataCorruption, InvalidResponse) as error:
-            raise Retry(f"Cloud Storage does not answer well for {about}: {type(error).__name__}") from error
+            raise TransientError(f"Cloud Storage does not answer well for {resource}: {type(error).__name__}") from error
 
 
-def _timeout(patience_s: float) -> tuple[float, float]:
+def _timeout(timeout_s: float) -> tuple[float, float]:
     """Seconds to connect, and between two pieces of an answer."""
-    return min(10, patience_s), min(60, patience_s)
+    return min(10, timeout_s), min(60, timeout_s)

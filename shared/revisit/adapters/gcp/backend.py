@@ -5,10 +5,10 @@ from datetime import timedelta
 from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from revisit.adapters.gcp.id_tokens import sign_in
-from revisit.adapters.gcp.settings import SIGNING_KEY, Settings, settings
+from revisit.adapters.gcp.id_tokens import create_authenticator
+from revisit.adapters.gcp.settings import SIGNING_KEY_VARIABLE, Settings, read_settings
 from revisit.domain.clock import Clock, system_clock
-from revisit.errors import GiveUp
+from revisit.errors import PermanentError
 from revisit.ports.assets import Assets
 from revisit.ports.backend import Backend
 from revisit.ports.catalog import Catalog
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from revisit.adapters.gcp.outbox import Outbox
 
-MAX_AGE = timedelta(hours=20)
+MAX_EVENT_AGE = timedelta(hours=20)
 """Older events are put aside: Pub/Sub itself lets go of them after 24 h, and would do so without a word."""
 
 
@@ -31,67 +31,67 @@ def gcp_backend(named: Settings | None = None, now: Clock = system_clock) -> Bac
         now: The present.
 
     Raises:
-        BadInput: The environment lacks a variable, or names something that cannot be.
+        InvalidInputError: The environment lacks a variable, or names something that cannot be.
     """
-    place = named or settings()
-    home = _Home(place, now)
+    deployment = named or read_settings()
+    adapters = _Adapters(deployment, now)
 
     @cache
     def catalog() -> Catalog:
         from revisit.adapters.gcp.catalog import BigQueryCatalog
 
-        return BigQueryCatalog(place, now)
+        return BigQueryCatalog(deployment, now)
 
-    return Backend(catalog, _later(lambda: home.records), _later(lambda: home.assets), _later(lambda: home.bus), partial(_open_source, place), place.sources, now,
-                   signing_key=partial(_signing_key, place), base_url=place.base_url, max_age=MAX_AGE, sign_in=sign_in(place))
+    return Backend(catalog, _lazy_proxy(lambda: adapters.records), _lazy_proxy(lambda: adapters.assets), _lazy_proxy(lambda: adapters.bus), partial(_open_source, deployment), deployment.sources, now,
+                   webhook_key=partial(_require_signing_key, deployment), base_url=deployment.base_url, max_age=MAX_EVENT_AGE, authenticator=create_authenticator(deployment))
 
 
-class _Home:
+class _Adapters:
     """The adapters of one deployment, each made when it is first asked for."""
 
-    def __init__(self, place: Settings, now: Clock) -> None:
-        self._place, self._now = place, now
+    def __init__(self, settings: Settings, now: Clock) -> None:
+        self._settings, self._now = settings, now
 
     @cached_property
     def records(self) -> Any:
         from revisit.adapters.gcp.records import FirestoreRecords
 
-        return FirestoreRecords(self._client, self._outbox, self._place, self._now)
+        return FirestoreRecords(self._client, self._outbox, self._settings, self._now)
 
     @cached_property
     def bus(self) -> Any:
-        from revisit.adapters.gcp.topics import PubSubBus
+        from revisit.adapters.gcp.event_bus import PubSubBus
 
-        return PubSubBus(self._place, self._outbox, self._now)
+        return PubSubBus(self._settings, self._outbox, self._now)
 
     @cached_property
     def assets(self) -> Assets:
         from revisit.adapters.gcp.assets import BucketAssets
 
-        return BucketAssets(self._place)
+        return BucketAssets(self._settings)
 
     @cached_property
     def _client(self) -> "Client":
-        from revisit.adapters.gcp.records import client_of
+        from revisit.adapters.gcp.records import create_client
 
-        return client_of(self._place)
+        return create_client(self._settings)
 
     @cached_property
     def _outbox(self) -> "Outbox":
         from revisit.adapters.gcp.outbox import Outbox
         from revisit.adapters.gcp.publisher import Publisher
 
-        return Outbox(self._client, Publisher(self._place).publish, self._now)
+        return Outbox(self._client, Publisher(self._settings).publish, self._now)
 
 
-def _signing_key(place: Settings) -> bytes:
-    if not place.signing_key:
-        raise GiveUp(f"{SIGNING_KEY} is not set, and webhooks are not signed without; set it to what "
+def _require_signing_key(settings: Settings) -> bytes:
+    if not settings.webhook_key:
+        raise PermanentError(f"{SIGNING_KEY_VARIABLE} is not set, and webhooks are not signed without; set it to what "
                      "`gcloud secrets versions access latest --secret=revisit-signing-key` prints")
-    return place.signing_key
+    return settings.webhook_key
 
 
-def _later(make: Callable[[], Any]) -> Any:
+def _lazy_proxy(make: Callable[[], Any]) -> Any:
     """Stands for an adapter until it is first used: a function that never asks for one need not even install its library."""
 
     class Later:
@@ -101,8 +101,8 @@ def _later(make: Callable[[], Any]) -> Any:
     return Later()
 
 
-def _open_source(place: Settings, spec: str) -> Source:
-    from revisit.adapters.gcp.google_index_names import BucketIndex, is_bucket_index
+def _open_source(settings: Settings, spec: str) -> Source:
+    from revisit.adapters.gcp.google_index_source import BucketIndex, is_bucket_index
     from revisit.adapters.sources import open_source
 
-    return BucketIndex(place, spec) if is_bucket_index(spec) else open_source(spec)
+    return BucketIndex(settings, spec) if is_bucket_index(spec) else open_source(spec)

@@ -6,17 +6,17 @@ BigQuery lets only one of them do; the other is told that its transaction is abo
 
 from secrets import token_hex
 
-from revisit.adapters.gcp.catalog_sql import COLUMNS, Question, Tables, within
+from revisit.adapters.gcp.catalog_sql import PRODUCT_COLUMNS, Statement, Tables, period_conditions
 from revisit.adapters.gcp.month_partitions import Period
 from revisit.ports.catalog_schema import SCHEMA
 
-ORDER = ("part", "ordinal")
+ORDER_COLUMNS = ("part", "ordinal")
 """Columns of incoming rows beside the catalog's: their order is by part, then ordinal. Parts keep what is sorted at once small."""
-_NEVER = "TIMESTAMP '0001-01-01 00:00:00+00'"
+_NO_PUBLISHED_SQL = "TIMESTAMP '0001-01-01 00:00:00+00'"
 """Stands for no time of publication where two rows are compared."""
 
 
-def add(tables: Tables, incoming: str, values: dict[str, object], period: Period) -> Question:
+def merge_products(tables: Tables, incoming: str, values: dict[str, object], period: Period) -> Statement:
     """Merge the rows of a query, and return how many were new.
 
     Args:
@@ -24,10 +24,10 @@ def add(tables: Tables, incoming: str, values: dict[str, object], period: Period
         period: In which all of them, and all versions of them, were sensed.
     """
     values = dict(values)
-    here = " AND ".join(["TRUE", *within(period, values, "p.sensing_time")])
+    here = " AND ".join(["TRUE", *period_conditions(period, values, "p.sensing_time")])
     fields = ", ".join(f"c.{name}" for name in SCHEMA.names)
     known, fresh, ranked = (f"{name}_{token_hex(8)}" for name in ("known", "fresh", "ranked"))
-    return Question(f"""BEGIN TRANSACTION;
+    return Statement(f"""BEGIN TRANSACTION;
 MERGE INTO {tables.turn} AS t USING (SELECT 0 AS beginning) AS b ON TRUE
 WHEN MATCHED THEN UPDATE SET next_position = t.next_position
 WHEN NOT MATCHED THEN INSERT (next_position) VALUES (b.beginning);
@@ -36,9 +36,9 @@ SELECT p.source, p.id, p.published, p.position, p.replaced FROM {tables.product}
 WHERE {here} AND EXISTS (SELECT 1 FROM {incoming} AS i WHERE i.source = p.source AND i.id = p.id);
 CREATE TEMP TABLE {fresh} AS
 WITH lacking AS (
-  SELECT i.*, ROW_NUMBER() OVER (PARTITION BY i.source, i.id, COALESCE(i.published, {_NEVER}) ORDER BY i.part, i.ordinal) AS again
+  SELECT i.*, ROW_NUMBER() OVER (PARTITION BY i.source, i.id, COALESCE(i.published, {_NO_PUBLISHED_SQL}) ORDER BY i.part, i.ordinal) AS again
   FROM {incoming} AS i LEFT JOIN {known} AS k
-  ON k.source = i.source AND k.id = i.id AND COALESCE(k.published, {_NEVER}) = COALESCE(i.published, {_NEVER})
+  ON k.source = i.source AND k.id = i.id AND COALESCE(k.published, {_NO_PUBLISHED_SQL}) = COALESCE(i.published, {_NO_PUBLISHED_SQL})
   WHERE k.id IS NULL),
 parts AS (SELECT part, SUM(n) OVER (ORDER BY part) - n AS before FROM (SELECT part, COUNT(*) AS n FROM lacking WHERE again = 1 GROUP BY part) AS counted)
 SELECT {", ".join(f"l.{name}" for name in SCHEMA.names)},
@@ -55,7 +55,7 @@ MERGE INTO {tables.product} AS p USING (
   WHERE r.replaced OR NOT r.known_before) AS c
 ON p.position = c.position AND {here}
 WHEN MATCHED THEN UPDATE SET replaced = TRUE
-WHEN NOT MATCHED THEN INSERT ({COLUMNS}, position, replaced) VALUES ({fields}, c.position, c.replaced);
+WHEN NOT MATCHED THEN INSERT ({PRODUCT_COLUMNS}, position, replaced) VALUES ({fields}, c.position, c.replaced);
 INSERT INTO {tables.addition} (source, first_position, last_position, first_sensing, last_sensing, last_published, products)
 SELECT f.source, MIN(f.position), MAX(f.position), MIN(f.sensing_time), MAX(f.sensing_time), MAX(f.published), COUNTIF(r.another)
 FROM {fresh} AS f JOIN {ranked} AS r ON r.position = f.position GROUP BY f.source, TIMESTAMP_TRUNC(f.sensing_time, MONTH);

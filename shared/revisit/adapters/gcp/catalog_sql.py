@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from revisit.adapters.gcp.filter_sql import text_of
+from revisit.adapters.gcp.filter_sql import to_sql
 from revisit.adapters.gcp.month_partitions import Period
-from revisit.domain.product_filter import Overlap
+from revisit.domain.product_filter import BoundsOverlap
 from revisit.ports.catalog import Query
 from revisit.ports.catalog_schema import SCHEMA
 
-COLUMNS = ", ".join(SCHEMA.names)
-KEPT = "OPTIONS (expiration_timestamp = TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 1 DAY))"
+PRODUCT_COLUMNS = ", ".join(SCHEMA.names)
+EXPIRATION_OPTIONS = "OPTIONS (expiration_timestamp = TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 1 DAY))"
 """Of a table for rows on their way: BigQuery itself lets go of it, should a crash leave it behind."""
 
 
@@ -33,23 +33,23 @@ class Tables:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class Statement:
     """A text with the values of its parameters."""
 
     text: str
     values: Mapping[str, Any]
 
 
-def staging(table: str, columns: Iterable[tuple[str, str]]) -> Question:
+def create_staging_table(table: str, columns: Iterable[tuple[str, str]]) -> Statement:
     """Make a table for rows on their way: names and types."""
-    return Question(f"CREATE TABLE IF NOT EXISTS {table} ({', '.join(f'{name} {kind}' for name, kind in columns)}) {KEPT}", {})
+    return Statement(f"CREATE TABLE IF NOT EXISTS {table} ({', '.join(f'{name} {kind}' for name, kind in columns)}) {EXPIRATION_OPTIONS}", {})
 
 
-def _condition(parts: Sequence[str]) -> str:
+def _join_conditions(parts: Sequence[str]) -> str:
     return " AND ".join(parts)
 
 
-def within(period: Period, values: dict[str, Any], column: str = "sensing_time") -> list[str]:
+def period_conditions(period: Period, values: dict[str, Any], column: str = "sensing_time") -> list[str]:
     """Conditions that hold in a period; adds to the values of the question."""
     parts = []
     if period.start is not None:
@@ -61,30 +61,30 @@ def within(period: Period, values: dict[str, Any], column: str = "sensing_time")
     return parts
 
 
-def unseen(tables: Tables, source: str, ids: Sequence[str], period: Period) -> Question:
+def known_ids(tables: Tables, source: str, ids: Sequence[str], period: Period) -> Statement:
     """Those of the ids that the catalog has from this source."""
     values: dict[str, Any] = {"source": source, "ids": list(ids)}
-    where = _condition(["source = @source", *within(period, values), "id IN (SELECT * FROM UNNEST(@ids))"])
-    return Question(f"SELECT DISTINCT id FROM {tables.product} WHERE {where}", values)
+    where = _join_conditions(["source = @source", *period_conditions(period, values), "id IN (SELECT * FROM UNNEST(@ids))"])
+    return Statement(f"SELECT DISTINCT id FROM {tables.product} WHERE {where}", values)
 
 
-def get(tables: Tables, id: str, source: str, tile: str | None, period: Period) -> Question:
+def get(tables: Tables, id: str, source: str, tile: str | None, period: Period) -> Statement:
     """The product of an id, the one published last where there are several."""
     values: dict[str, Any] = {"id": id}
-    parts = ["id = @id", "NOT replaced", *within(period, values)]
+    parts = ["id = @id", "NOT replaced", *period_conditions(period, values)]
     if tile:
         values["tile"] = tile
         parts.append("tile = @tile")
     if source:
         values["source"] = source
         parts.append("source = @source")
-    return Question(f"SELECT {COLUMNS} FROM {tables.product} WHERE {_condition(parts)} ORDER BY published DESC NULLS LAST, position DESC LIMIT 1", values)
+    return Statement(f"SELECT {PRODUCT_COLUMNS} FROM {tables.product} WHERE {_join_conditions(parts)} ORDER BY published DESC NULLS LAST, position DESC LIMIT 1", values)
 
 
-def search(tables: Tables, query: Query, tiles: Sequence[str] | None, after: tuple[datetime, str, str] | None, period: Period, limit: int) -> Question:
+def search(tables: Tables, query: Query, tiles: Sequence[str] | None, after: tuple[datetime, str, str] | None, period: Period, limit: int) -> Statement:
     """Products that meet the query within a period, by (sensing_time, id, source), forward or backward."""
     values: dict[str, Any] = {"limit": limit}
-    parts = ["NOT replaced", *within(period, values)]
+    parts = ["NOT replaced", *period_conditions(period, values)]
     if tiles is not None:
         # Named one by one, not as an array: BigQuery looks only into the blocks of a constant's tile.
         named = {f"tile_{number}": tile for number, tile in enumerate(tiles)}
@@ -100,40 +100,40 @@ def search(tables: Tables, query: Query, tiles: Sequence[str] | None, after: tup
         values["max_cloud"] = float(query.max_cloud)
         parts.append("(cloud_cover IS NULL OR cloud_cover <= @max_cloud)")
     if query.bounds:
-        parts.append(text_of(Overlap(query.bounds), values))
+        parts.append(to_sql(BoundsOverlap(query.bounds), values))
     if query.ids:
         values["ids"] = list(query.ids)
         parts.append("id IN (SELECT * FROM UNNEST(@ids))")
     if query.condition:
-        parts.append(text_of(query.condition, values))
+        parts.append(to_sql(query.condition, values))
     if after:
         values |= {"after_time": after[0], "after_id": after[1], "after_source": after[2]}
-        parts.append(_BEFORE if query.latest_first else _AFTER)
+        parts.append(_KEYSET_BACKWARD if query.latest_first else _KEYSET_FORWARD)
     order = "sensing_time DESC, id DESC, source DESC" if query.latest_first else "sensing_time, id, source"
-    return Question(f"SELECT {COLUMNS} FROM {tables.product} WHERE {_condition(parts)} ORDER BY {order} LIMIT @limit", values)
+    return Statement(f"SELECT {PRODUCT_COLUMNS} FROM {tables.product} WHERE {_join_conditions(parts)} ORDER BY {order} LIMIT @limit", values)
 
 
-_AFTER = "(sensing_time > @after_time OR (sensing_time = @after_time AND (id > @after_id OR (id = @after_id AND source > @after_source))))"
-_BEFORE = "(sensing_time < @after_time OR (sensing_time = @after_time AND (id < @after_id OR (id = @after_id AND source < @after_source))))"
+_KEYSET_FORWARD = "(sensing_time > @after_time OR (sensing_time = @after_time AND (id > @after_id OR (id = @after_id AND source > @after_source))))"
+_KEYSET_BACKWARD = "(sensing_time < @after_time OR (sensing_time = @after_time AND (id < @after_id OR (id = @after_id AND source < @after_source))))"
 
 
-def freshness(tables: Tables) -> Question:
+def freshness(tables: Tables) -> Statement:
     """What is known of each source, from the account of the additions."""
-    return Question(f"""SELECT source, SUM(products) AS products, MAX(last_sensing) AS last_sensing, MAX(last_published) AS last_published
+    return Statement(f"""SELECT source, SUM(products) AS products, MAX(last_sensing) AS last_sensing, MAX(last_published) AS last_published
 FROM {tables.addition} GROUP BY source ORDER BY source""", {})
 
 
-def additions(tables: Tables, cursor: int, limit: int) -> Question:
+def list_additions(tables: Tables, cursor: int, limit: int) -> Statement:
     """The account of the additions from a position on."""
-    return Question(f"""SELECT source, first_position, last_position, first_sensing, last_sensing FROM {tables.addition}
+    return Statement(f"""SELECT source, first_position, last_position, first_sensing, last_sensing FROM {tables.addition}
 WHERE last_position >= @cursor ORDER BY first_position, last_position LIMIT @limit""", {"cursor": cursor, "limit": limit})
 
 
-def logged(tables: Tables, cursor: int, end: int, period: Period, past: Mapping[str, datetime], limit: int) -> Question:
+def read_log(tables: Tables, cursor: int, end: int, period: Period, min_sensing_times: Mapping[str, datetime], limit: int) -> Statement:
     """Products in the order of the log, within a period, but for those of a source sensed before the moment given for it."""
     values: dict[str, Any] = {"cursor": cursor, "last": end - 1, "limit": limit}
-    parts = ["position >= @cursor", "position <= @last", *within(period, values)]
-    for number, (source, moment) in enumerate(sorted(past.items())):
+    parts = ["position >= @cursor", "position <= @last", *period_conditions(period, values)]
+    for number, (source, moment) in enumerate(sorted(min_sensing_times.items())):
         values |= {f"past_{number}": source, f"since_{number}": moment}
         parts.append(f"(source <> @past_{number} OR sensing_time >= @since_{number})")
-    return Question(f"SELECT {COLUMNS}, position FROM {tables.product} WHERE {_condition(parts)} ORDER BY position LIMIT @limit", values)
+    return Statement(f"SELECT {PRODUCT_COLUMNS}, position FROM {tables.product} WHERE {_join_conditions(parts)} ORDER BY position LIMIT @limit", values)

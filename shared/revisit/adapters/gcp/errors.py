@@ -6,15 +6,15 @@ from contextlib import contextmanager
 from google.api_core import exceptions
 from google.auth.exceptions import DefaultCredentialsError, RefreshError, TransportError
 
-from revisit.errors import GiveUp, Retry
+from revisit.errors import PermanentError, TransientError
 
-TRANSIENT = (exceptions.Aborted, exceptions.DeadlineExceeded, exceptions.GatewayTimeout, exceptions.BadGateway, exceptions.ServiceUnavailable,
+TRANSIENT_ERRORS = (exceptions.Aborted, exceptions.DeadlineExceeded, exceptions.GatewayTimeout, exceptions.BadGateway, exceptions.ServiceUnavailable,
              exceptions.InternalServerError, exceptions.TooManyRequests, exceptions.RetryError, exceptions.Unknown, exceptions.Cancelled,
              TransportError, ConnectionError, TimeoutError)
 
 
 @contextmanager
-def asking(service: str, about: str, role: str) -> Iterator[None]:
+def translate_errors(service: str, resource: str, role: str) -> Iterator[None]:
     """Say in one sentence why a service did not do what was asked.
 
     Args:
@@ -23,17 +23,17 @@ def asking(service: str, about: str, role: str) -> Iterator[None]:
         role: What the account needs to be granted where the service refuses it.
 
     Raises:
-        Retry: It may do it later.
-        GiveUp: It will not: no permission, no such thing, no account.
+        TransientError: It may do it later.
+        PermanentError: It will not: no permission, no such thing, no account.
     """
     try:
         yield
     except (exceptions.Forbidden, exceptions.Unauthorized) as error:
-        raise GiveUp(f"{service} refuses this account {about} ({error.message}); grant it {role}") from error
-    except TRANSIENT as error:
-        raise Retry(f"{service} does not answer for {about}: {_first_line(error)}") from error
+        raise PermanentError(f"{service} refuses this account {resource} ({error.message}); grant it {role}") from error
+    except TRANSIENT_ERRORS as error:
+        raise TransientError(f"{service} does not answer for {resource}: {_first_line(error)}") from error
     except (DefaultCredentialsError, RefreshError) as error:
-        raise GiveUp(f"there is no Google account to ask {service} with ({_first_line(error)}); run `gcloud auth application-default login`") from error
+        raise PermanentError(f"there is no Google account to ask {service} with ({_first_line(error)}); run `gcloud auth application-default login`") from error
 
 
 def _first_line(error: Exception) -> str:

@@ -15,30 +15,30 @@ from google.api_core import exceptions
 from google.cloud import bigquery
 
 from revisit.adapters.gcp import google_index_sql as sql
-from revisit.adapters.gcp.bigquery_client import LABELS, Asker
-from revisit.adapters.gcp.catalog_sql import freshness, staging
-from revisit.adapters.gcp.google_index_object import IndexObject
-from revisit.adapters.gcp.month_partitions import MARGIN
+from revisit.adapters.gcp.bigquery_client import LABELS, QueryRunner
+from revisit.adapters.gcp.catalog_sql import create_staging_table, freshness
+from revisit.adapters.gcp.google_index_object import GoogleIndexObject
+from revisit.adapters.gcp.month_partitions import SENSING_MARGIN
 from revisit.adapters.gcp.settings import Settings
-from revisit.adapters.sources.batches import KEPT
-from revisit.adapters.sources.google_index_rows import west_east
-from revisit.errors import GiveUp, Retry
-from revisit.ports.catalog import Staged
+from revisit.adapters.sources.batches import MAX_REJECTIONS
+from revisit.adapters.sources.google_index_rows import tile_west_east
+from revisit.errors import PermanentError, TransientError
+from revisit.ports.catalog import StagedProducts
 from revisit.ports.sources import Listing
 
-INDEX_BYTES = 60 * 10**9
+MAX_INDEX_BYTES = 60 * 10**9
 """What comparing a whole index with the catalog may read: at 40 million rows some 16 GB of the index and 5 GB of ids."""
-BAD_LINES = KEPT
+MAX_BAD_LINES = MAX_REJECTIONS
 """Lines that are no rows: so many are passed over, as the other routes do; more, and it is another file than we think."""
-WAIT_S = 30.0
+LOAD_WAIT_S = 30.0
 """A load that takes longer is left to itself until the next listing: packed text of some gigabytes takes minutes."""
-BUDGET_S = 200.0
+TIME_BUDGET_S = 200.0
 """Nothing further is begun later than this, so that two indices, and announcing, fit into a function's 540 s."""
-PARSE_S = 240.0
-CHUNK_ROWS = 1_000_000
-CHUNK_MONTHS = 12
+PARSE_TIMEOUT_S = 240.0
+MAX_CHUNK_ROWS = 1_000_000
+MAX_CHUNK_MONTHS = 12
 """Rows and months taken in by one transaction, but for a month that has more."""
-TRANSIENT = frozenset(("backendError", "internalError", "jobBackendError", "jobInternalError", "rateLimitExceeded", "quotaExceeded", "stopped", "timeout"))
+TRANSIENT_REASONS = frozenset(("backendError", "internalError", "jobBackendError", "jobInternalError", "rateLimitExceeded", "quotaExceeded", "stopped", "timeout"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,170 +54,170 @@ class Load:
     rejections: int = 0
 
 
-class BigQueryIndex:
+class GoogleIndexLoader:
     """The listing of one index."""
 
-    def __init__(self, settings: Settings, file: IndexObject, spec: str, root: str) -> None:
+    def __init__(self, settings: Settings, file: GoogleIndexObject, spec: str, root: str) -> None:
         """
         Args:
             spec: Of the source, which stands with each product.
             root: What stands before a product's path in the bucket, ending in a slash.
         """
-        self._asker = Asker(settings)
+        self._runner = QueryRunner(settings)
         self._file, self._spec, self._root = file, spec, root
 
-    def batches(self, state: dict[str, Any], listing: Listing, now: datetime) -> Iterator[Staged]:
-        """What is new, by months, counted into `listing`; its state is right once all is taken in, or left for the next listing."""
-        until = time.monotonic() + BUDGET_S
-        load = self._left(state)
+    def batches(self, state: dict[str, Any], listing: Listing, now: datetime) -> Iterator[StagedProducts]:
+        """What is new, by months, counted into `list_products`; its state is right once all is taken in, or left for the next listing."""
+        until = time.monotonic() + TIME_BUDGET_S
+        load = self._resumable_load(state)
         if load is None:
             generation = self._file.generation()
             if generation == state.get("mark") and self._has_rows():
                 listing.unchanged = True
                 return
-            load = Load(self._name(generation, now), generation, tuple(self._file.columns(generation)))
+            load = Load(self._load_id(generation, now), generation, tuple(self._file.columns(generation)))
         listing.unfinished, listing.state = True, {**state, "load": asdict(load)}
-        job = self._job(load)
-        if not self._done(job, load):
+        job = self._get_or_start_job(load)
+        if not self._wait_for_job(job, load):
             return
         if load.rows is None:
-            load = self._compared(load, _bad_lines(job), state)
+            load = self._compare_with_catalog(load, _count_bad_lines(job), state)
             listing.state = {**state, "load": asdict(load)}
-        listing.rows, listing.rejections, listing.rejected = load.rows or 0, load.rejections, self._rejected(load, job)
+        listing.rows, listing.rejection_count, listing.rejection_examples = load.rows or 0, load.rejections, self._list_rejections(load, job)
         for chunk, (first, end) in self._chunks(load):
             if time.monotonic() > until:
                 return
             yield chunk
-            self._asker.transact(sql.taken(self._fresh(load), first, end))
-        self._let_go(load)
+            self._runner.transact(sql.delete_inserted_rows(self._new_rows_table(load), first, end))
+        self._drop_tables(load)
         listing.unfinished, listing.state = False, {"mark": load.generation, "rows": load.rows}
 
     # ---------------------------------------------------------------------------------------------------------------- loading
 
-    def _left(self, state: dict[str, Any]) -> Load | None:
+    def _resumable_load(self, state: dict[str, Any]) -> Load | None:
         """The load that the listing before left, if it is still of use."""
         if "load" not in state:
             return None
         load = Load(**{**state["load"], "columns": tuple(state["load"]["columns"])})
-        with self._asker.asking():
+        with self._runner.translate_errors():
             try:
-                job = self._asker.client.get_job(load.job)
-                self._asker.client.get_table(f"{self._asker.dataset}.{_raw(load)}")
+                job = self._runner.client.get_job(load.job)
+                self._runner.client.get_table(f"{self._runner.dataset}.{_staging_table(load)}")
                 if load.rows is not None:
-                    self._asker.client.get_table(f"{self._asker.dataset}.{_raw(load)}_new")
+                    self._runner.client.get_table(f"{self._runner.dataset}.{_staging_table(load)}_new")
             except exceptions.NotFound:
                 return None
         return None if job.error_result else load
 
-    def _name(self, generation: str, now: datetime) -> str:
+    def _load_id(self, generation: str, now: datetime) -> str:
         """The same for whoever lists this generation at this minute: a tick that is delivered twice loads once."""
-        what = f"{self._asker.dataset} {self._spec} {generation} {now:%Y-%m-%dT%H:%M}"
+        what = f"{self._runner.dataset} {self._spec} {generation} {now:%Y-%m-%dT%H:%M}"
         return f"revisit_index_{hashlib.sha256(what.encode()).hexdigest()[:24]}"
 
-    def _job(self, load: Load) -> Any:
+    def _get_or_start_job(self, load: Load) -> Any:
         """The load job, begun if it is not there."""
-        with self._asker.asking():
+        with self._runner.translate_errors():
             try:
-                return self._asker.client.get_job(load.job)
+                return self._runner.client.get_job(load.job)
             except exceptions.NotFound:
                 pass
-        self._asker.ask(staging(self._asker.named(_raw(load)), ((name, "STRING") for name in load.columns)))
+        self._runner.run(create_staging_table(self._runner.quote_table(_staging_table(load)), ((name, "STRING") for name in load.columns)))
         config = bigquery.LoadJobConfig(
             source_format=bigquery.SourceFormat.CSV, schema=[bigquery.SchemaField(name, "STRING") for name in load.columns], skip_leading_rows=1,
-            allow_quoted_newlines=True, max_bad_records=BAD_LINES, write_disposition=bigquery.WriteDisposition.WRITE_TRUNCATE, labels=LABELS)
-        with self._asker.asking():
+            allow_quoted_newlines=True, max_bad_records=MAX_BAD_LINES, write_disposition=bigquery.WriteDisposition.WRITE_TRUNCATE, labels=LABELS)
+        with self._runner.translate_errors():
             try:
-                return self._asker.client.load_table_from_uri(self._file.uri, f"{self._asker.dataset}.{_raw(load)}", job_id=load.job, job_config=config)
+                return self._runner.client.load_table_from_uri(self._file.uri, f"{self._runner.dataset}.{_staging_table(load)}", job_id=load.job, job_config=config)
             except exceptions.Conflict:
-                return self._asker.client.get_job(load.job)
+                return self._runner.client.get_job(load.job)
             except exceptions.BadRequest as error:
-                raise self._refusal(error.message) from error
+                raise self._load_error(error.message) from error
 
-    def _done(self, job: Any, load: Load) -> bool:
+    def _wait_for_job(self, job: Any, load: Load) -> bool:
         """Whether it has ended well; looked at for a while."""
-        until, pause = time.monotonic() + WAIT_S, 0.5
-        with self._asker.asking():
+        until, pause = time.monotonic() + LOAD_WAIT_S, 0.5
+        with self._runner.translate_errors():
             while not job.done():
                 if time.monotonic() > until:
                     return False
                 time.sleep(pause)
                 pause = min(2 * pause, 5.0)
         if job.error_result:
-            self._let_go(load)
-            raise self._refusal(job.error_result.get("message"), job.error_result.get("reason"))
+            self._drop_tables(load)
+            raise self._load_error(job.error_result.get("message"), job.error_result.get("reason"))
         return True
 
-    def _refusal(self, said: Any, reason: Any = "") -> Exception:
-        sentence = f"BigQuery cannot load the index {self._file.uri} into {self._asker.dataset}: {str(said)[:300]}"
-        return Retry(sentence) if reason in TRANSIENT else GiveUp(sentence)
+    def _load_error(self, message: Any, reason: Any = "") -> Exception:
+        sentence = f"BigQuery cannot load the index {self._file.uri} into {self._runner.dataset}: {str(message)[:300]}"
+        return TransientError(sentence) if reason in TRANSIENT_REASONS else PermanentError(sentence)
 
     # -------------------------------------------------------------------------------------------------------------- comparing
 
-    def _compared(self, load: Load, bad_lines: int, state: dict[str, Any]) -> Load:
+    def _compare_with_catalog(self, load: Load, bad_lines: int, state: dict[str, Any]) -> Load:
         """Have the rows that the catalog lacks judged and put aside."""
-        raw, fresh = self._asker.named(_raw(load)), self._fresh(load)
-        self._asker.ask(sql.parse(self._asker.tables, raw, fresh, load.columns, self._spec, self._root), INDEX_BYTES, PARSE_S)
-        [count] = self._asker.ask(sql.counts(raw, fresh))
+        raw, fresh = self._runner.quote_table(_staging_table(load)), self._new_rows_table(load)
+        self._runner.run(sql.parse(self._runner.tables, raw, fresh, load.columns, self._spec, self._root), MAX_INDEX_BYTES, PARSE_TIMEOUT_S)
+        [count] = self._runner.run(sql.count_rows(raw, fresh))
         if count["found"] == count["refused"]:
-            self._let_go(load)
+            self._drop_tables(load)
             before = f", where it had {state['rows']} rows before" if state.get("rows") else ""
-            raise GiveUp(f"the index {self._file.uri} lists no product{before}; nothing was changed")
-        if tiles := [row["tile"] for row in self._asker.ask(sql.around(fresh))]:
+            raise PermanentError(f"the index {self._file.uri} lists no product{before}; nothing was changed")
+        if tiles := [row["tile"] for row in self._runner.run(sql.find_antimeridian_tiles(fresh))]:
             # A change is counted by the whole table it is made in.
-            self._asker.transact(sql.put_right(fresh, {tile: west_east(tile) for tile in tiles}), INDEX_BYTES, PARSE_S)
+            self._runner.transact(sql.repair_bounds(fresh, {tile: tile_west_east(tile) for tile in tiles}), MAX_INDEX_BYTES, PARSE_TIMEOUT_S)
         return replace(load, rows=count["found"] - count["refused"], rejections=count["refused"] + bad_lines)
 
-    def _rejected(self, load: Load, job: Any) -> list[tuple[str, str]]:
+    def _list_rejections(self, load: Load, job: Any) -> list[tuple[str, str]]:
         if not load.rejections:
             return []
-        rows = self._asker.ask(sql.refused(self._fresh(load), KEPT))
+        rows = self._runner.run(sql.list_refused_rows(self._new_rows_table(load), MAX_REJECTIONS))
         lines = [(self._file.uri, str(error.get("message"))[:200]) for error in job.errors or ()]
-        refused = [((row["refused"] or "")[:200], sql.CHECKS[row["wrong"]].said((row["cell"] or "")[:200])) for row in rows]
-        return [*refused, *lines][:KEPT]
+        refused = [((row["refused"] or "")[:200], sql.CHECKS[row["wrong"]].message((row["cell"] or "")[:200])) for row in rows]
+        return [*refused, *lines][:MAX_REJECTIONS]
 
-    def _chunks(self, load: Load) -> Iterator[tuple[Staged, tuple[datetime, datetime]]]:
+    def _chunks(self, load: Load) -> Iterator[tuple[StagedProducts, tuple[datetime, datetime]]]:
         """What is left to take in, some months at a time."""
-        months = self._asker.ask(sql.months(self._fresh(load)))
+        months = self._runner.run(sql.count_by_month(self._new_rows_table(load)))
         while months:
             count = 1
-            while count < len(months) and sum(month["products"] for month in months[:count + 1]) <= CHUNK_ROWS and (
-                    _number(months[count]["month"]) - _number(months[0]["month"]) < CHUNK_MONTHS):
+            while count < len(months) and sum(month["products"] for month in months[:count + 1]) <= MAX_CHUNK_ROWS and (
+                    _month_number(months[count]["month"]) - _month_number(months[0]["month"]) < MAX_CHUNK_MONTHS):
                 count += 1
             taken, months = months[:count], months[count:]
-            first, end = taken[0]["month"], _after(taken[-1]["month"])
-            text, values = sql.rows_of(self._fresh(load), first, end)
-            told = not any(month["untold"] for month in taken)
-            yield Staged(text, values, sum(month["products"] for month in taken),
-                         min(month["earliest"] for month in taken) - MARGIN if told else None,
-                         max(month["latest"] for month in taken) + MARGIN if told else None), (first, end)
+            first, end = taken[0]["month"], _next_month(taken[-1]["month"])
+            text, values = sql.select_rows(self._new_rows_table(load), first, end)
+            has_bounds = not any(month["untold"] for month in taken)
+            yield StagedProducts(text, values, sum(month["products"] for month in taken),
+                         min(month["earliest"] for month in taken) - SENSING_MARGIN if has_bounds else None,
+                         max(month["latest"] for month in taken) + SENSING_MARGIN if has_bounds else None), (first, end)
 
     # ------------------------------------------------------------------------------------------------------------------- parts
 
     def _has_rows(self) -> bool:
         """Whether the catalog still has anything of this source: one that was made anew has to be filled again."""
-        return any(row["source"] == self._spec and row["products"] for row in self._asker.ask(freshness(self._asker.tables)))
+        return any(row["source"] == self._spec and row["products"] for row in self._runner.run(freshness(self._runner.tables)))
 
-    def _fresh(self, load: Load) -> str:
-        return self._asker.named(f"{_raw(load)}_new")
+    def _new_rows_table(self, load: Load) -> str:
+        return self._runner.quote_table(f"{_staging_table(load)}_new")
 
-    def _let_go(self, load: Load) -> None:
-        with self._asker.asking():
-            for table in (_raw(load), f"{_raw(load)}_new"):
-                self._asker.client.delete_table(f"{self._asker.dataset}.{table}", not_found_ok=True)
+    def _drop_tables(self, load: Load) -> None:
+        with self._runner.translate_errors():
+            for table in (_staging_table(load), f"{_staging_table(load)}_new"):
+                self._runner.client.delete_table(f"{self._runner.dataset}.{table}", not_found_ok=True)
 
 
-def _raw(load: Load) -> str:
+def _staging_table(load: Load) -> str:
     return f"staging_{load.job}"
 
 
-def _bad_lines(job: Any) -> int:
+def _count_bad_lines(job: Any) -> int:
     # The client has no name for it.
     return int(job._properties.get("statistics", {}).get("load", {}).get("badRecords", 0))
 
 
-def _number(month: datetime) -> int:
+def _month_number(month: datetime) -> int:
     return month.year * 12 + month.month
 
 
-def _after(month: datetime) -> datetime:
+def _next_month(month: datetime) -> datetime:
     return month.replace(year=month.year + month.month // 12, month=month.month % 12 + 1)

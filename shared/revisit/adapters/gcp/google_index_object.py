@@ -6,21 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 from google.api_core import exceptions
 
-from revisit.adapters.gcp.errors import asking
+from revisit.adapters.gcp.errors import translate_errors
 from revisit.adapters.gcp.settings import Settings
 from revisit.adapters.sources import google_index_rows
-from revisit.errors import GiveUp, Retry
+from revisit.errors import PermanentError, TransientError
 
 if TYPE_CHECKING:
     from google.cloud.storage import Blob
 
-HEAD = 1 << 16
+HEAD_BYTES = 1 << 16
 """Bytes of the object that are read; its first line has some 250 once they are unpacked."""
-PATIENCE_S = 20.0
+TIMEOUT_S = 20.0
 ROLE = "roles/storage.objectViewer on its bucket"
 
 
-class IndexObject:
+class GoogleIndexObject:
     """One object, which anybody may read where it is the public one."""
 
     def __init__(self, settings: Settings, uri: str) -> None:
@@ -35,32 +35,32 @@ class IndexObject:
         """Which it is now; it changes with every upload.
 
         Raises:
-            Retry: Cloud Storage does not answer.
-            GiveUp: There is no such object, or it may not be read.
+            TransientError: Cloud Storage does not answer.
+            PermanentError: There is no such object, or it may not be read.
         """
         blob = self._blob
-        with self._asking():
+        with self._translate_errors():
             try:
-                blob.reload(**_patience())
+                blob.reload(**_request_options())
             except exceptions.NotFound:
-                raise GiveUp(f"there is no index {self.uri}; check the address") from None
+                raise PermanentError(f"there is no index {self.uri}; check the address") from None
         return str(blob.generation)
 
     def columns(self, generation: str) -> list[str]:
         """The names of its columns.
 
         Raises:
-            Retry: Another generation has come in between.
-            GiveUp: It is no index, or one of other columns than those that are known.
+            TransientError: Another generation has come in between.
+            PermanentError: It is no index, or one of other columns than those that are known.
         """
-        with self._asking():
+        with self._translate_errors():
             try:
-                head = self._blob.download_as_bytes(end=HEAD - 1, raw_download=True, checksum=None, if_generation_match=int(generation), **_patience())
+                head = self._blob.download_as_bytes(end=HEAD_BYTES - 1, raw_download=True, checksum=None, if_generation_match=int(generation), **_request_options())
             except exceptions.PreconditionFailed:
-                raise Retry(f"the index {self.uri} has just been replaced; it is read again later") from None
+                raise TransientError(f"the index {self.uri} has just been replaced; it is read again later") from None
             except exceptions.RequestRangeNotSatisfiable:
                 head = b""
-        return google_index_rows.header(_unpacked(bytes(head), self.uri).partition(b"\n")[0], self.uri)
+        return google_index_rows.parse_header(_gunzip(bytes(head), self.uri).partition(b"\n")[0], self.uri)
 
     @cached_property
     def _blob(self) -> "Blob":
@@ -68,24 +68,24 @@ class IndexObject:
         from google.cloud import storage
 
         bucket, _, name = self.uri.removeprefix("gs://").partition("/")
-        with self._asking():
-            client = storage.Client(self._settings.project, AnonymousCredentials() if self._settings.emulated else None)
+        with self._translate_errors():
+            client = storage.Client(self._settings.project, AnonymousCredentials() if self._settings.uses_emulator else None)
         return client.bucket(bucket).blob(name)
 
-    def _asking(self) -> Any:
-        return asking("Cloud Storage", f"the index {self.uri}", ROLE)
+    def _translate_errors(self) -> Any:
+        return translate_errors("Cloud Storage", f"the index {self.uri}", ROLE)
 
 
-def _patience() -> dict[str, Any]:
+def _request_options() -> dict[str, Any]:
     from google.cloud.storage.retry import DEFAULT_RETRY
 
-    return {"timeout": PATIENCE_S, "retry": DEFAULT_RETRY.with_timeout(PATIENCE_S)}
+    return {"timeout": TIMEOUT_S, "retry": DEFAULT_RETRY.with_timeout(TIMEOUT_S)}
 
 
-def _unpacked(head: bytes, uri: str) -> bytes:
+def _gunzip(head: bytes, uri: str) -> bytes:
     if head[:2] != b"\x1f\x8b":
         return head
     try:
-        return zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(head, HEAD)
+        return zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(head, HEAD_BYTES)
     except zlib.error as error:
-        raise GiveUp(f"the index {uri} cannot be unpacked ({error}); is it a gzip file?") from None
+        raise PermanentError(f"the index {uri} cannot be unpacked ({error}); is it a gzip file?") from None

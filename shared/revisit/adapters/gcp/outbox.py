@@ -10,35 +10,35 @@ from google.api_core import exceptions
 from google.api_core.retry import Retry as Retrying
 from google.cloud.firestore_v1.base_query import FieldFilter
 
-from revisit.adapters.gcp.errors import asking
+from revisit.adapters.gcp.errors import translate_errors
 from revisit.domain.clock import Clock
-from revisit.errors import Retry
-from revisit.ports import envelope
-from revisit.ports.envelope import Envelope
+from revisit.errors import TransientError
+from revisit.ports import cloudevents
+from revisit.ports.cloudevents import Envelope
 
 if TYPE_CHECKING:
     from google.cloud.firestore import Client, DocumentReference
 
-OUTBOX = "outbox"
-LEFT_AFTER = timedelta(seconds=60)
+OUTBOX_COLLECTION = "outbox"
+STALE_AFTER = timedelta(seconds=60)
 """Older rows were left behind: whoever wrote them is done publishing or dead."""
-KEPT = timedelta(days=30)
+ROW_TTL = timedelta(days=30)
 """No row stays longer, published or not (TTL)."""
-AT_ONCE = 400
-SECONDS = 20.0
+MAX_BATCH_ROWS = 400
+TIMEOUT_S = 20.0
 """Longest a question may take, its tries included: the client's own patience is minutes."""
 
-_patience = Retrying(initial=0.2, maximum=4.0, timeout=SECONDS)
+_RETRY = Retrying(initial=0.2, maximum=4.0, timeout=TIMEOUT_S)
 
 log = logging.getLogger("revisit")
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class OutboxRow:
     """One event in the outbox."""
 
     envelope: Envelope
-    written: Any
+    update_time: Any
     """When Firestore wrote it: a row written again since is another one."""
 
 
@@ -56,48 +56,48 @@ class Outbox:
 
     def entry(self, envelope: Envelope, now: datetime) -> "tuple[DocumentReference, dict[str, Any]]":
         """The document of an event, and what stands in it. An event that is still there is the same one."""
-        return self._client.collection(OUTBOX).document(envelope.id), {
-            "topic": envelope.event.topic, "lane": envelope.lane, "body": envelope.encode(), "at": now, "expires": now + KEPT}
+        return self._client.collection(OUTBOX_COLLECTION).document(envelope.id), {
+            "topic": envelope.event.topic, "lane": envelope.lane, "body": envelope.encode(), "at": now, "expires": now + ROW_TTL}
 
-    def flush(self, rows: Sequence[Row]) -> int:
+    def flush(self, rows: Sequence[OutboxRow]) -> int:
         """Publish rows and take them away; those that cannot be published now are left for the sweeper. Returns how many went out."""
         published = [row for row, sent in zip(rows, self._publish([row.envelope for row in rows]), strict=True) if sent]
-        for start in range(0, len(published), AT_ONCE):
-            self._remove(published[start:start + AT_ONCE])
+        for start in range(0, len(published), MAX_BATCH_ROWS):
+            self._remove(published[start:start + MAX_BATCH_ROWS])
         return len(published)
 
     def sweep(self) -> int:
         """Publish what was left behind; returns how many."""
-        before, swept = self._now() - LEFT_AFTER, 0
+        before, swept = self._now() - STALE_AFTER, 0
         while True:
-            with asking("Firestore", "the outbox", "roles/datastore.user"):
-                query = self._client.collection(OUTBOX).where(filter=FieldFilter("at", "<=", before)).order_by("at").limit(AT_ONCE)
-                rows = [Row(envelope.decode(found.get("body")), found.update_time) for found in query.stream(timeout=SECONDS, retry=_patience)]
+            with translate_errors("Firestore", "the outbox", "roles/datastore.user"):
+                query = self._client.collection(OUTBOX_COLLECTION).where(filter=FieldFilter("at", "<=", before)).order_by("at").limit(MAX_BATCH_ROWS)
+                rows = [OutboxRow(cloudevents.decode(found.get("body")), found.update_time) for found in query.stream(timeout=TIMEOUT_S, retry=_RETRY)]
             out = self.flush(rows)
             swept += out
-            if len(rows) < AT_ONCE or out < len(rows):
+            if len(rows) < MAX_BATCH_ROWS or out < len(rows):
                 return swept
 
-    def waiting(self) -> list[tuple[str, str, datetime]]:
+    def pending(self) -> list[tuple[str, str, datetime]]:
         """Topic, lane and time of what is in the outbox now."""
-        with asking("Firestore", "the outbox", "roles/datastore.user"):
-            fields = self._client.collection(OUTBOX).select(["topic", "lane", "at"]).stream(timeout=SECONDS, retry=_patience)
+        with translate_errors("Firestore", "the outbox", "roles/datastore.user"):
+            fields = self._client.collection(OUTBOX_COLLECTION).select(["topic", "lane", "at"]).stream(timeout=TIMEOUT_S, retry=_RETRY)
             return [(found.get("topic"), found.get("lane"), found.get("at")) for found in fields]
 
-    def _remove(self, rows: Iterable[Row]) -> None:
+    def _remove(self, rows: Iterable[OutboxRow]) -> None:
         # A row that was written again meanwhile, as a replay does, is a new one and stays.
         rows = list(rows)
         try:
-            with asking("Firestore", "the outbox", "roles/datastore.user"):
+            with translate_errors("Firestore", "the outbox", "roles/datastore.user"):
                 batch = self._client.batch()
                 for row in rows:
-                    batch.delete(self._client.collection(OUTBOX).document(row.envelope.id),
-                                 option=self._client.write_option(last_update_time=row.written))
-                batch.commit(timeout=SECONDS)
+                    batch.delete(self._client.collection(OUTBOX_COLLECTION).document(row.envelope.id),
+                                 option=self._client.write_option(last_update_time=row.update_time))
+                batch.commit(timeout=TIMEOUT_S)
         except (exceptions.FailedPrecondition, exceptions.NotFound):
             if len(rows) > 1:
                 for row in rows:
                     self._remove([row])
-        except Retry as error:
+        except TransientError as error:
             # Published twice is harmless: whoever hears it again takes no notice.
             log.warning("published, but not yet out of the outbox: %s", error)

@@ -1,6 +1,6 @@
 """Records as documents in Firestore: one commit holds effect, dedupe mark and outbox.
 
-A document carries its record as JSON text in `body`, since GeoJSON's nested arrays are no value of Firestore's, and beside it the
+A document carries its record as JSON text in `decode_body`, since GeoJSON's nested arrays are no value of Firestore's, and beside it the
 fields it is found by and the owner that the security rules go by.
 """
 
@@ -18,42 +18,42 @@ from google.api_core.retry import Retry as Retrying
 from google.cloud import firestore
 from google.cloud.firestore_v1.base_query import FieldFilter
 
-from revisit.adapters.gcp.errors import asking
-from revisit.adapters.gcp.outbox import Outbox, Row
+from revisit.adapters.gcp.errors import translate_errors
+from revisit.adapters.gcp.outbox import Outbox, OutboxRow
 from revisit.adapters.gcp.settings import Settings
 from revisit.domain.clock import Clock
-from revisit.errors import GiveUp, Retry
-from revisit.ports.envelope import Envelope
-from revisit.ports.record_types import KINDS, decode, encode, expires, index_of, name_of
+from revisit.errors import PermanentError, TransientError
+from revisit.ports.cloudevents import Envelope
+from revisit.ports.record_types import KINDS, collection_name, decode, encode, expires_at, indexed_values
 
 if TYPE_CHECKING:
     from google.cloud.firestore import Client, CollectionReference, DocumentReference, DocumentSnapshot
 
-MARK = "mark"
-MARKS_KEPT = timedelta(days=30)
+MARK_COLLECTION = "mark"
+MARK_TTL = timedelta(days=30)
 """Firestore's own TTL takes them away after that, within a day or so."""
-EXPIRES = "expires"
+EXPIRES_FIELD = "expires"
 """The field that TTL goes by."""
-SECONDS = 20.0
+TIMEOUT_S = 20.0
 """Longest a read may take, its tries included."""
-PATIENCE_S = 30.0
+TRANSACTION_TIMEOUT_S = 30.0
 """A transaction that others get in the way of is not begun again later than this."""
-LONGEST_ID = 1500
+MAX_ID_BYTES = 1500
 """Bytes of a document's id."""
 
-_patience = Retrying(initial=0.2, maximum=4.0, timeout=SECONDS)
+_RETRY = Retrying(initial=0.2, maximum=4.0, timeout=TIMEOUT_S)
 
 
-def client_of(settings: Settings) -> "Client":
+def create_client(settings: Settings) -> "Client":
     """The client of a deployment's database."""
-    with asking("Firestore", _about(settings), ROLE):
+    with translate_errors("Firestore", _describe_database(settings), ROLE):
         return firestore.Client(project=settings.project, database=settings.database)
 
 
 ROLE = "roles/datastore.user"
 
 
-def _about(settings: Settings) -> str:
+def _describe_database(settings: Settings) -> str:
     return f"the database {settings.database} of project {settings.project}"
 
 
@@ -65,40 +65,40 @@ class FirestoreRecords:
         self._outbox = outbox
         self._settings = settings
         self._now = now
-        self._within = threading.local()
+        self._thread_state = threading.local()
         """Whether this thread is in a transaction."""
 
     def get[T](self, kind: type[T], id: str) -> T | None:
-        with self._asking():
-            found = document(self._client, name_of(kind), id).get(timeout=SECONDS, retry=_patience)
-        return _read(found, kind)
+        with self._translate_errors():
+            found = document(self._client, collection_name(kind), id).get(timeout=TIMEOUT_S, retry=_RETRY)
+        return _decode_snapshot(found, kind)
 
     def find[T](self, kind: type[T], after: str = "", limit: int = 1000, **fields: Any) -> list[T]:
-        query = self._query(kind, fields).order_by("__name__").limit(limit)
+        query = self._build_query(kind, fields).order_by("__name__").limit(limit)
         if after:
-            query = query.start_after({"__name__": document(self._client, name_of(kind), after)})
-        with self._asking():
-            found = list(query.stream(timeout=SECONDS, retry=_patience))
-        return [record for record in (_read(one, kind) for one in found) if record is not None]
+            query = query.start_after({"__name__": document(self._client, collection_name(kind), after)})
+        with self._translate_errors():
+            found = list(query.stream(timeout=TIMEOUT_S, retry=_RETRY))
+        return [record for record in (_decode_snapshot(one, kind) for one in found) if record is not None]
 
     def count(self, kind: type[Any], **fields: Any) -> int:
-        with self._asking():
-            [[answer]] = self._query(kind, fields).count().get(timeout=SECONDS, retry=_patience)
+        with self._translate_errors():
+            [[answer]] = self._build_query(kind, fields).count().get(timeout=TIMEOUT_S, retry=_RETRY)
         return int(answer.value)
 
     def transact[T](self, work: Callable[["FirestoreTransaction"], T]) -> T:
         """See `Records.transact`; what it sends is published before it returns, and by the sweeper should that fail."""
-        if getattr(self._within, "transaction", False):
+        if getattr(self._thread_state, "transaction", False):
             raise RuntimeError("a transaction within a transaction is refused; do all of it in one")
-        until, longest = time.monotonic() + PATIENCE_S, 0.1
+        until, longest = time.monotonic() + TRANSACTION_TIMEOUT_S, 0.1
         while True:
-            with self._asking():
+            with self._translate_errors():
                 try:
-                    result, rows = self._try(work)
+                    result, rows = self._attempt(work)
                     break
-                except Overtaken as error:
+                except TransactionConflictError as error:
                     if time.monotonic() > until:
-                        raise exceptions.Aborted(f"others were quicker for {PATIENCE_S:g} s") from error
+                        raise exceptions.Aborted(f"others were quicker for {TRANSACTION_TIMEOUT_S:g} s") from error
             # A different wait for each; whoever was quicker is done.
             time.sleep(random.uniform(0, longest))  # noqa: S311
             longest = min(2 * longest, 1.0)
@@ -106,33 +106,33 @@ class FirestoreRecords:
             self._outbox.flush(rows)
         return result
 
-    def _try[T](self, work: Callable[["FirestoreTransaction"], T]) -> tuple[T, list[Row]]:
+    def _attempt[T](self, work: Callable[["FirestoreTransaction"], T]) -> tuple[T, list[OutboxRow]]:
         transaction = FirestoreTransaction(self._client, self._outbox, self._now())
-        self._within.transaction = True
+        self._thread_state.transaction = True
         try:
             result = work(transaction)
-        except (GiveUp, Retry):
+        except (PermanentError, TransientError):
             # Of two records that were never so at the same time nothing follows.
             transaction.verify()
             raise
         finally:
-            self._within.transaction = False
+            self._thread_state.transaction = False
             transaction.close()
         return result, transaction.commit()
 
-    def _query(self, kind: type[Any], fields: dict[str, Any]) -> Any:
+    def _build_query(self, kind: type[Any], fields: dict[str, Any]) -> Any:
         if unknown := fields.keys() - set(KINDS[kind]):
-            raise ValueError(f"a {name_of(kind)} is not found by {', '.join(sorted(unknown))}; only by {', '.join(KINDS[kind])}")
-        query: Any = self._client.collection(name_of(kind))
+            raise ValueError(f"a {collection_name(kind)} is not found by {', '.join(sorted(unknown))}; only by {', '.join(KINDS[kind])}")
+        query: Any = self._client.collection(collection_name(kind))
         for name, value in sorted(fields.items()):
-            query = query.where(filter=FieldFilter(name, "array_contains" if name in _plural(kind) else "==", str(value)))
+            query = query.where(filter=FieldFilter(name, "array_contains" if name in _tuple_fields(kind) else "==", str(value)))
         return query
 
-    def _asking(self) -> Any:
-        return asking("Firestore", _about(self._settings), ROLE)
+    def _translate_errors(self) -> Any:
+        return translate_errors("Firestore", _describe_database(self._settings), ROLE)
 
 
-class Overtaken(Exception):
+class TransactionConflictError(Exception):
     """What a transaction read was changed by another before it could write."""
 
 
@@ -147,36 +147,36 @@ class FirestoreTransaction:
         self._client = client
         self._outbox = outbox
         self._now = now
-        self._over = False
-        self._read: dict[DocumentReference, DocumentSnapshot[Any]] = {}
-        self._written: dict[DocumentReference, dict[str, Any] | None] = {}
+        self._closed = False
+        self._snapshots: dict[DocumentReference, DocumentSnapshot[Any]] = {}
+        self._writes: dict[DocumentReference, dict[str, Any] | None] = {}
         """Fields, or None for a document to be deleted."""
-        self._sent: dict[DocumentReference, Envelope] = {}
+        self._envelopes: dict[DocumentReference, Envelope] = {}
 
     def close(self) -> None:
         """After this it refuses everything."""
-        self._over = True
+        self._closed = True
 
     def get[T](self, kind: type[T], id: str) -> T | None:
-        return _read(self._fetch(name_of(kind), id), kind)
+        return _decode_snapshot(self._fetch(collection_name(kind), id), kind)
 
     def put(self, record: Any) -> None:
-        self._write(document(self._client, name_of(type(record)), record.id), fields_of(record))
+        self._write(document(self._client, collection_name(type(record)), record.id), fields_of(record))
 
     def delete(self, kind: type[Any], id: str) -> None:
-        self._write(document(self._client, name_of(kind), id), None)
+        self._write(document(self._client, collection_name(kind), id), None)
 
-    def marked(self, mark: str) -> bool:
-        found = self._fetch(MARK, mark)
-        return bool(found.exists and found.get(EXPIRES) > self._now)
+    def has_dedupe_key(self, key: str) -> bool:
+        found = self._fetch(MARK_COLLECTION, key)
+        return bool(found.exists and found.get(EXPIRES_FIELD) > self._now)
 
-    def mark(self, mark: str) -> None:
-        self._write(document(self._client, MARK, mark), {"at": self._now, EXPIRES: self._now + MARKS_KEPT})
+    def add_dedupe_key(self, key: str) -> None:
+        self._write(document(self._client, MARK_COLLECTION, key), {"at": self._now, EXPIRES_FIELD: self._now + MARK_TTL})
 
     def send(self, envelope: Envelope) -> None:
-        place, fields = self._outbox.entry(envelope, self._now)
-        self._write(place, fields)
-        self._sent[place] = envelope
+        reference, fields = self._outbox.entry(envelope, self._now)
+        self._write(reference, fields)
+        self._envelopes[reference] = envelope
 
     def verify(self) -> None:
         """See that what was read was all so at one moment.
@@ -184,112 +184,112 @@ class FirestoreTransaction:
         Raises:
             Overtaken: It was not.
         """
-        if len(self._read) > 1:
+        if len(self._snapshots) > 1:
             self._commit({})
 
-    def commit(self) -> list[Row]:
+    def commit(self) -> list[OutboxRow]:
         """Write; returns what was put into the outbox.
 
         Raises:
             Overtaken: Something that was read has changed; nothing was written.
         """
-        if not self._written:
+        if not self._writes:
             self.verify()
             return []
-        written = dict(zip(self._written, self._commit(self._written), strict=False))
-        return [Row(envelope, written[place].update_time) for place, envelope in self._sent.items()]
+        written = dict(zip(self._writes, self._commit(self._writes), strict=False))
+        return [OutboxRow(envelope, written[place].update_time) for place, envelope in self._envelopes.items()]
 
-    def _commit(self, written: "dict[DocumentReference, dict[str, Any] | None]") -> list[Any]:
+    def _commit(self, writes: "dict[DocumentReference, dict[str, Any] | None]") -> list[Any]:
         batch = self._client.batch()
-        for place, fields in written.items():
-            seen = self._read.get(place)
+        for reference, fields in writes.items():
+            snapshot = self._snapshots.get(reference)
             if fields is None:
-                batch.delete(place, None if seen is None else _unchanged(seen))
-            elif seen is None:
-                batch.set(place, fields)
-            elif seen.exists:
-                batch.update(place, dict.fromkeys(seen.to_dict() or (), firestore.DELETE_FIELD) | fields, _unchanged(seen))
+                batch.delete(reference, None if snapshot is None else _precondition(snapshot))
+            elif snapshot is None:
+                batch.set(reference, fields)
+            elif snapshot.exists:
+                batch.update(reference, dict.fromkeys(snapshot.to_dict() or (), firestore.DELETE_FIELD) | fields, _precondition(snapshot))
             else:
-                batch.create(place, fields)
-        for place, seen in self._read.items():
-            if place in written:
+                batch.create(reference, fields)
+        for reference, snapshot in self._snapshots.items():
+            if reference in writes:
                 continue
             # Both change nothing; what matters is their precondition.
-            if seen.exists:
-                batch.update(place, {_NO_FIELD: firestore.DELETE_FIELD}, _unchanged(seen))
+            if snapshot.exists:
+                batch.update(reference, {_ABSENT_FIELD: firestore.DELETE_FIELD}, _precondition(snapshot))
             else:
-                batch.delete(place, _unchanged(seen))
+                batch.delete(reference, _precondition(snapshot))
         try:
-            return list(batch.commit(timeout=SECONDS))
+            return list(batch.commit(timeout=TIMEOUT_S))
         except (exceptions.FailedPrecondition, exceptions.Conflict) as error:
-            raise Overtaken(str(error)) from error
+            raise TransactionConflictError(str(error)) from error
         except exceptions.NotFound as error:
-            if not self._read:
+            if not self._snapshots:
                 raise
-            raise Overtaken(str(error)) from error
+            raise TransactionConflictError(str(error)) from error
 
     def _fetch(self, collection: str, id: str) -> "DocumentSnapshot[Any]":
-        self._check()
-        if self._written:
+        self._require_open()
+        if self._writes:
             raise RuntimeError("a transaction reads before its first write: read all that is needed, then put, mark and send")
-        place = document(self._client, collection, id)
-        if place not in self._read:
-            self._read[place] = place.get(timeout=SECONDS, retry=_patience)
-        return self._read[place]
+        reference = document(self._client, collection, id)
+        if reference not in self._snapshots:
+            self._snapshots[reference] = reference.get(timeout=TIMEOUT_S, retry=_RETRY)
+        return self._snapshots[reference]
 
-    def _write(self, place: "DocumentReference", fields: dict[str, Any] | None) -> None:
-        self._check()
-        self._written[place] = fields
+    def _write(self, reference: "DocumentReference", fields: dict[str, Any] | None) -> None:
+        self._require_open()
+        self._writes[reference] = fields
 
-    def _check(self) -> None:
-        if self._over:
+    def _require_open(self) -> None:
+        if self._closed:
             raise RuntimeError("the transaction is over; do all reading and writing within the function given to `transact`")
 
 
-_NO_FIELD = "unchanged"
+_ABSENT_FIELD = "unchanged"
 """No document has it."""
 
 
-def _unchanged(seen: "DocumentSnapshot[Any]") -> Any:
+def _precondition(snapshot: "DocumentSnapshot[Any]") -> Any:
     """The precondition that a document is still as it was seen, or still missing."""
-    return firestore.Client.write_option(**({"last_update_time": seen.update_time} if seen.exists else {"exists": False}))
+    return firestore.Client.write_option(**({"last_update_time": snapshot.update_time} if snapshot.exists else {"exists": False}))
 
 
 def document(client: "Client", collection: str, id: str) -> "DocumentReference":
     """The document of an id, whatever characters it has (Firestore: "Constraints on document IDs")."""
-    held: CollectionReference = client.collection(collection)
+    documents: CollectionReference = client.collection(collection)
     name = id.replace("%", "%25").replace("/", "%2F")
     if name[:1] in (".", "_"):
         name = f"%{ord(name[0]):02X}{name[1:]}"
-    if not 1 <= len(name.encode("utf-8", "replace")) <= LONGEST_ID:
-        raise GiveUp(f"{id[:80]!r} cannot be the id of a record: it has {len(id)} characters, where 1 to {LONGEST_ID} bytes are kept")
-    return held.document(name)
+    if not 1 <= len(name.encode("utf-8", "replace")) <= MAX_ID_BYTES:
+        raise PermanentError(f"{id[:80]!r} cannot be the id of a record: it has {len(id)} characters, where 1 to {MAX_ID_BYTES} bytes are kept")
+    return documents.document(name)
 
 
 def fields_of(record: Any) -> dict[str, Any]:
     """A record as the fields of its document."""
-    plural = _plural(type(record))
-    found = {name: list(values) if name in plural else values[0] for name, values in index_of(record).items()}
+    plural = _tuple_fields(type(record))
+    found = {name: list(values) if name in plural else values[0] for name, values in indexed_values(record).items()}
     owner = {"owner": record.owner} if hasattr(record, "owner") else {}
-    moment = expires(record)
-    return {**found, **owner, **({EXPIRES: moment} if moment else {}), "body": encode(record).decode()}
+    moment = expires_at(record)
+    return {**found, **owner, **({EXPIRES_FIELD: moment} if moment else {}), "body": encode(record).decode()}
 
 
-_known: dict[type[Any], frozenset[str]] = {}
+_tuple_fields_by_kind: dict[type[Any], frozenset[str]] = {}
 
 
-def _plural(kind: type[Any]) -> frozenset[str]:
+def _tuple_fields(kind: type[Any]) -> frozenset[str]:
     """The indexed fields that hold several values."""
-    if kind not in _known:
+    if kind not in _tuple_fields_by_kind:
         hints = typing.get_type_hints(kind)
-        _known[kind] = frozenset(name for name in KINDS[kind] if typing.get_origin(hints[name]) is tuple)
-    return _known[kind]
+        _tuple_fields_by_kind[kind] = frozenset(name for name in KINDS[kind] if typing.get_origin(hints[name]) is tuple)
+    return _tuple_fields_by_kind[kind]
 
 
-def _read[T](found: Any, kind: type[T]) -> T | None:
-    if not found.exists:
+def _decode_snapshot[T](snapshot: Any, kind: type[T]) -> T | None:
+    if not snapshot.exists:
         return None
     try:
-        return decode(found.get("body"), kind)
+        return decode(snapshot.get("body"), kind)
     except (KeyError, msgspec.MsgspecError) as error:
-        raise GiveUp(f"the record {found.reference.path} is damaged ({error}); run `revisit doctor`") from error
+        raise PermanentError(f"the record {snapshot.reference.path} is damaged ({error}); run `revisit doctor`") from error

@@ -5,15 +5,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from revisit.domain.webhook_secret import key_of
-from revisit.errors import BadInput
+from revisit.domain.webhook_secret import parse_key
+from revisit.errors import InvalidInputError
 
-EMULATORS = ("FIRESTORE_EMULATOR_HOST", "PUBSUB_EMULATOR_HOST", "BIGQUERY_EMULATOR_HOST", "STORAGE_EMULATOR_HOST")
+EMULATOR_VARIABLES = ("FIRESTORE_EMULATOR_HOST", "PUBSUB_EMULATOR_HOST", "BIGQUERY_EMULATOR_HOST", "STORAGE_EMULATOR_HOST")
 """Variables by which Google's own clients find a local stand-in."""
 
-SIGNING_KEY = "REVISIT_SIGNING_KEY"
-_PROJECT = re.compile(r"[a-z][a-z0-9-]{4,28}[a-z0-9]")
-_NAMES = {
+SIGNING_KEY_VARIABLE = "REVISIT_SIGNING_KEY"
+_PROJECT_ID = re.compile(r"[a-z][a-z0-9-]{4,28}[a-z0-9]")
+_NAME_PATTERNS = {
     "REVISIT_DATABASE": re.compile(r"\(default\)|[a-z][a-z0-9-]{2,61}[a-z0-9]"),
     "REVISIT_DATASET": re.compile(r"[A-Za-z0-9_]{1,1024}"),
     "REVISIT_BUCKET": re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]"),
@@ -41,11 +41,11 @@ class Settings:
     """REVISIT_BASE_URL: where the API is reached."""
     signer: str = ""
     """REVISIT_SIGNER: e-mail of the service account in whose name URLs are signed; the running one's where it is not named."""
-    sites: tuple[str, ...] = ()
+    allowed_origins: tuple[str, ...] = ()
     """REVISIT_SITES: origins of the web page, separated by blanks, which may ask the API."""
     operators: tuple[str, ...] = ()
     """REVISIT_OPERATORS: verified e-mail addresses of those who look after the whole, separated by blanks."""
-    signing_key: bytes = field(default=b"", repr=False)
+    webhook_key: bytes = field(default=b"", repr=False)
     """REVISIT_SIGNING_KEY: what the secrets of webhooks are derived from; Secret Manager gives it to `api` and `deliver` alone."""
     auth_emulator: str = ""
     """FIREBASE_AUTH_EMULATOR_HOST: stands in for Identity Platform, in projects that are demonstrations only."""
@@ -55,12 +55,12 @@ class Settings:
             object.__setattr__(self, "bucket", f"{self.project}-revisit-results")
 
     @property
-    def emulated(self) -> bool:
+    def uses_emulator(self) -> bool:
         """Whether anything stands in for Google's services."""
-        return any(os.environ.get(name) for name in EMULATORS)
+        return any(os.environ.get(name) for name in EMULATOR_VARIABLES)
 
     @property
-    def pubsub(self) -> str:
+    def pubsub_url(self) -> str:
         """Where Pub/Sub is asked."""
         emulator = os.environ.get("PUBSUB_EMULATOR_HOST")
         return f"http://{emulator}" if emulator else "https://pubsub.googleapis.com"
@@ -71,31 +71,31 @@ def named_project(environment: Mapping[str, str] = os.environ) -> str | None:
     return environment.get("REVISIT_PROJECT")
 
 
-def settings(environment: Mapping[str, str] = os.environ) -> Settings:
+def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     """Read and check the environment.
 
     Raises:
-        BadInput: A variable is missing or makes no sense; the sentence names it and the remedy.
+        InvalidInputError: A variable is missing or makes no sense; the sentence names it and the remedy.
     """
     project = environment.get("REVISIT_PROJECT", "").strip()
     if not project:
-        emulator = next((name for name in EMULATORS if environment.get(name)), None)
+        emulator = next((name for name in EMULATOR_VARIABLES if environment.get(name)), None)
         because = f"{emulator} names an emulator but " if emulator else ""
-        raise BadInput(f"{because}REVISIT_PROJECT is {'empty' if 'REVISIT_PROJECT' in environment else 'not set'}: "
+        raise InvalidInputError(f"{because}REVISIT_PROJECT is {'empty' if 'REVISIT_PROJECT' in environment else 'not set'}: "
                        "set it to the id of your Google Cloud project, such as revisit-lakes")
-    if not _PROJECT.fullmatch(project):
-        raise BadInput(f"REVISIT_PROJECT {project!r} is not a project id (6 to 30 small letters, digits and hyphens); "
+    if not _PROJECT_ID.fullmatch(project):
+        raise InvalidInputError(f"REVISIT_PROJECT {project!r} is not a project id (6 to 30 small letters, digits and hyphens); "
                        "see `gcloud projects list`, column PROJECT_ID")
-    for name, form in _NAMES.items():
+    for name, form in _NAME_PATTERNS.items():
         value = environment.get(name, "").strip()
         if value and not form.fullmatch(value):
-            raise BadInput(f"{name} {value!r} is not a name that Google Cloud takes; correct it or leave it out")
-    given = {name: environment[variable].strip() for name, variable in _VARIABLES.items() if environment.get(variable, "").strip()}
-    key = environment.get(SIGNING_KEY, "").strip()
+            raise InvalidInputError(f"{name} {value!r} is not a name that Google Cloud takes; correct it or leave it out")
+    given = {name: environment[variable].strip() for name, variable in _FIELD_VARIABLES.items() if environment.get(variable, "").strip()}
+    key = environment.get(SIGNING_KEY_VARIABLE, "").strip()
     return Settings(project, sources=tuple(environment.get("REVISIT_SOURCES", "").split()),
-                    sites=tuple(environment.get("REVISIT_SITES", "").split()), operators=tuple(environment.get("REVISIT_OPERATORS", "").split()),
-                    signing_key=key_of(key, SIGNING_KEY) if key else b"", auth_emulator=environment.get("FIREBASE_AUTH_EMULATOR_HOST", "").strip(), **given)
+                    allowed_origins=tuple(environment.get("REVISIT_SITES", "").split()), operators=tuple(environment.get("REVISIT_OPERATORS", "").split()),
+                    webhook_key=parse_key(key, SIGNING_KEY_VARIABLE) if key else b"", auth_emulator=environment.get("FIREBASE_AUTH_EMULATOR_HOST", "").strip(), **given)
 
 
-_VARIABLES = {"bucket": "REVISIT_BUCKET", "database": "REVISIT_DATABASE", "dataset": "REVISIT_DATASET", "location": "REVISIT_LOCATION",
+_FIELD_VARIABLES = {"bucket": "REVISIT_BUCKET", "database": "REVISIT_DATABASE", "dataset": "REVISIT_DATASET", "location": "REVISIT_LOCATION",
               "base_url": "REVISIT_BASE_URL", "signer": "REVISIT_SIGNER"}

@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from hashlib import file_digest
 from pathlib import Path
 
-from revisit.adapters.asset_paths import clear_left_overs, components, workspace
-from revisit.adapters.local.disk_space import place
-from revisit.atomic_write import carry_to_disk
+from revisit.adapters.asset_paths import clear_leftovers, split_asset_path, workspace
+from revisit.adapters.local.filesystem import link_if_absent
+from revisit.atomic_write import fsync_path
 from revisit.domain.job import Asset
-from revisit.errors import BadInput, NotFound, Retry
+from revisit.errors import InvalidInputError, NotFoundError, TransientError
 
-WORK = ".work"
+WORK_FOLDER = ".work"
 """Folder of unfinished files, below the assets so that both are on one disk; no asset's name begins with a dot."""
 
 
@@ -26,25 +26,25 @@ class FolderAssets:
         """Open the folder, making it where it is missing, and clear what processes that have ended left unfinished.
 
         Raises:
-            BadInput: The folder cannot be made or written.
+            InvalidInputError: The folder cannot be made or written.
         """
         self.root = root
         try:
-            (root / WORK).mkdir(parents=True, exist_ok=True)
+            (root / WORK_FOLDER).mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise BadInput(f"the assets folder {root} cannot be written ({error.strerror}); make it writable, or name another with --data") from error
-        clear_left_overs(root / WORK)
+            raise InvalidInputError(f"the assets folder {root} cannot be written ({error.strerror}); make it writable, or name another with --data") from error
+        clear_leftovers(root / WORK_FOLDER)
 
     def store(self, file: Path, path: str, media_type: str) -> Asset:
         target = self._target(path)
         if not stat.S_ISREG(file.lstat().st_mode):
-            raise BadInput(f"{file} is not a file that can be stored")
-        with _disk(self.root):
+            raise InvalidInputError(f"{file} is not a file that can be stored")
+        with _translate_disk_errors(self.root):
             self._make_folders(target.parent)
             aside = file if file.stat().st_dev == self.root.stat().st_dev else self._copy(file)
-            carry_to_disk(aside)
-            place(aside, target)  # content-addressed: what is there already is the same
-            carry_to_disk(target.parent)
+            fsync_path(aside)
+            link_if_absent(aside, target)  # content-addressed: what is there already is the same
+            fsync_path(target.parent)
             for left in {aside, file}:
                 left.unlink(missing_ok=True)
             with target.open("rb") as stored:
@@ -59,48 +59,48 @@ class FolderAssets:
         try:
             return self._target(path).read_bytes()
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-            raise NotFound(f"there is no asset {path!r}") from None
+            raise NotFoundError(f"there is no asset {path!r}") from None
         except OSError as error:
-            raise Retry(f"the asset {path!r} below {self.root} cannot be read now: {error.strerror}") from error
+            raise TransientError(f"the asset {path!r} below {self.root} cannot be read now: {error.strerror}") from error
 
     def remove(self, path: str) -> int:
         target, gone = self._target(path), 0
         try:
             for folder, _, names in os.walk(target, topdown=False):
-                gone += sum(_unlinked(Path(folder, name)) for name in names)
+                gone += sum(_unlink_if_exists(Path(folder, name)) for name in names)
                 with contextlib.suppress(OSError):  # another stores something there at this moment
                     Path(folder).rmdir()
-            gone += not target.is_dir() and _unlinked(target)
+            gone += not target.is_dir() and _unlink_if_exists(target)
             if gone:
-                carry_to_disk(target.parent)
+                fsync_path(target.parent)
             return gone
         except OSError as error:
-            raise Retry(f"the asset {path!r} below {self.root} cannot be removed now: {error.strerror or error}") from error
+            raise TransientError(f"the asset {path!r} below {self.root} cannot be removed now: {error.strerror or error}") from error
 
     def workspace(self) -> Path:
         """This thread's folder for unfinished files."""
-        with _disk(self.root):
-            return workspace(self.root / WORK)
+        with _translate_disk_errors(self.root):
+            return workspace(self.root / WORK_FOLDER)
 
-    def link(self, path: str, seconds: float, name: str = "") -> str | None:
+    def signed_url(self, path: str, valid_s: float, name: str = "") -> str | None:
         """None: the API hands the file out itself."""
-        del seconds, name
+        del valid_s, name
         self._target(path)
         return None
 
     def _target(self, path: str) -> Path:
         """Where an asset lies; never outside the folder, whatever links somebody put into it."""
-        parts = components(path)
+        parts = split_asset_path(path)
         target = self.root.joinpath(*parts)
         if target.resolve() != self.root.resolve().joinpath(*parts):
-            raise BadInput(f"{path!r} leads through a symbolic link; assets are only kept below {self.root}")
+            raise InvalidInputError(f"{path!r} leads through a symbolic link; assets are only kept below {self.root}")
         return target
 
     def _make_folders(self, folder: Path) -> None:
         missing = [parent for parent in (folder, *folder.parents) if not parent.exists()]
         folder.mkdir(parents=True, exist_ok=True)
         for made in missing:
-            carry_to_disk(made.parent)
+            fsync_path(made.parent)
 
     def _copy(self, file: Path) -> Path:
         """A file of another disk, on this one."""
@@ -112,7 +112,7 @@ class FolderAssets:
             raise
 
 
-def _unlinked(file: Path) -> bool:
+def _unlink_if_exists(file: Path) -> bool:
     """Take a file away; says whether it was there, and nobody was quicker."""
     try:
         file.unlink()
@@ -122,9 +122,9 @@ def _unlinked(file: Path) -> bool:
 
 
 @contextmanager
-def _disk(root: Path) -> Iterator[None]:
+def _translate_disk_errors(root: Path) -> Iterator[None]:
     """A disk that is full, read-only or failing may mend."""
     try:
         yield
     except OSError as error:
-        raise Retry(f"an asset could not be stored below {root}: {error.strerror or error}; nothing of it is visible") from error
+        raise TransientError(f"an asset could not be stored below {root}: {error.strerror or error}; nothing of it is visible") from error

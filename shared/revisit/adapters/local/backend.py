@@ -8,14 +8,14 @@ from pathlib import Path
 import msgspec
 
 from revisit.adapters.local.asset_folder import FolderAssets
-from revisit.adapters.local.disk_space import network_disk
+from revisit.adapters.local.filesystem import network_filesystem
 from revisit.adapters.local.queue import LocalQueue
 from revisit.adapters.local.records import LocalRecords
 from revisit.adapters.local.sqlite import Database
-from revisit.adapters.local.wakeup import Doorbell
-from revisit.adapters.local.webhook_key import signing_key
+from revisit.adapters.local.wakeup import Wakeup
+from revisit.adapters.local.webhook_key import load_webhook_key
 from revisit.domain.clock import Clock, system_clock
-from revisit.errors import BadInput
+from revisit.errors import InvalidInputError
 from revisit.ports.backend import Backend
 from revisit.ports.catalog import Catalog
 from revisit.ports.sources import Source
@@ -23,8 +23,8 @@ from revisit.ports.sources import Source
 DATABASE = "revisit.db"
 ASSETS = "assets"
 CATALOG = "catalog"
-BELLS = "bells"
-_SOURCES = "sources"
+PIPES = "bells"
+_SOURCES_SETTING = "sources"
 
 
 def local_backend(data: Path, sources: tuple[str, ...] = (), now: Clock = system_clock) -> Backend:
@@ -39,11 +39,11 @@ def local_backend(data: Path, sources: tuple[str, ...] = (), now: Clock = system
         A backend whose `bus` is the `LocalQueue`.
 
     Raises:
-        BadInput: The folder cannot be written, is from a newer Revisit, or is not one of ours.
-        GiveUp: Its database is damaged.
+        InvalidInputError: The folder cannot be written, is from a newer Revisit, or is not one of ours.
+        PermanentError: Its database is damaged.
     """
     database = open_database(data)
-    bell = Doorbell(data / BELLS)
+    bell = Wakeup(data / PIPES)
     queue = LocalQueue(database, now, bell)
     queue.recover()
 
@@ -54,8 +54,8 @@ def local_backend(data: Path, sources: tuple[str, ...] = (), now: Clock = system
         return LocalCatalog(data / CATALOG)
 
     return Backend(catalog, LocalRecords(database, now, bell), FolderAssets(data / ASSETS), queue, _open_source,
-                   tuple(dict.fromkeys((*remembered_sources(database), *sources))), now, channels=data / "channels",
-                   signing_key=cache(lambda: signing_key(data)))
+                   tuple(dict.fromkeys((*remembered_sources(database), *sources))), now, channel_folder=data / "channels",
+                   webhook_key=cache(lambda: load_webhook_key(data)))
 
 
 def local_queue(backend: Backend) -> LocalQueue:
@@ -69,15 +69,15 @@ def open_database(data: Path) -> Database:
     """The database of a data folder, both made where they are missing.
 
     Raises:
-        BadInput, GiveUp: As `local_backend`.
+        InvalidInputError, PermanentError: As `local_backend`.
     """
     try:
         data.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise BadInput(f"the data folder {data} cannot be made ({error.strerror}); name another with --data") from error
+        raise InvalidInputError(f"the data folder {data} cannot be made ({error.strerror}); name another with --data") from error
     if not os.access(data, os.W_OK | os.X_OK):
-        raise BadInput(f"the data folder {data} cannot be written; make it writable, or name another with --data")
-    if kind := network_disk(data):
+        raise InvalidInputError(f"the data folder {data} cannot be written; make it writable, or name another with --data")
+    if kind := network_filesystem(data):
         logging.getLogger(__name__).warning(
             "the data folder %s is on a network disk (%s), where a power cut or a lost connection can damage it; "
             "name a folder on a local disk with --data", data, kind)
@@ -88,10 +88,10 @@ def remember_sources(data: Path, sources: tuple[str, ...]) -> tuple[str, ...]:
     """Keep the SPECs of sources in the data folder besides those kept before, for all commands that follow; returns all of them."""
     database = open_database(data)
     try:
-        with database.writing() as connection:
+        with database.transaction() as connection:
             kept = tuple(dict.fromkeys((*remembered_sources(database), *sources)))
             connection.execute("INSERT INTO setting (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-                               (_SOURCES, msgspec.json.encode(kept).decode()))
+                               (_SOURCES_SETTING, msgspec.json.encode(kept).decode()))
     finally:
         database.close()
     return kept
@@ -99,8 +99,8 @@ def remember_sources(data: Path, sources: tuple[str, ...]) -> tuple[str, ...]:
 
 def remembered_sources(database: Database) -> tuple[str, ...]:
     """The SPECs kept by `remember_sources`."""
-    with database.reading() as connection:
-        value = connection.execute("SELECT value FROM setting WHERE name = ?", (_SOURCES,)).get
+    with database.read_connection() as connection:
+        value = connection.execute("SELECT value FROM setting WHERE name = ?", (_SOURCES_SETTING,)).get
     return msgspec.json.decode(value, type=tuple[str, ...]) if value else ()
 
 

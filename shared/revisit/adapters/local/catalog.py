@@ -12,16 +12,24 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from revisit.adapters.local.catalog_checksums import hashes
-from revisit.adapters.local.catalog_index import Index
-from revisit.adapters.local.catalog_manifest import GROUP_ROWS, UTC_COLUMNS, Damaged, Log, since, stored_schema, writing
-from revisit.adapters.local.catalog_repair import check, rebuild
-from revisit.adapters.local.catalog_snapshot import View, age_of, products_of
-from revisit.adapters.local.segment_files import listed, remove
+from revisit.adapters.local.catalog_index import CatalogIndex
+from revisit.adapters.local.catalog_log import (
+    ROW_GROUP_ROWS,
+    UTC_COLUMNS,
+    CatalogDamagedError,
+    CatalogLog,
+    drop_sensed_before,
+    stored_schema,
+    translate_write_errors,
+)
+from revisit.adapters.local.catalog_repair import check_files, rebuild_catalog
+from revisit.adapters.local.catalog_snapshot import CatalogSnapshot, products_of, version_rank
+from revisit.adapters.local.row_hashes import hash_rows
+from revisit.adapters.local.segment_files import list_names, remove
 from revisit.domain.product import Product
-from revisit.errors import GiveUp
+from revisit.errors import PermanentError
 from revisit.ports.catalog import Freshness, Page, Query
-from revisit.ports.catalog_query import page_end, tiles_of
+from revisit.ports.catalog_query import page_token, tiles_to_search
 from revisit.ports.catalog_schema import SCHEMA
 
 if TYPE_CHECKING:
@@ -29,13 +37,13 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-FORMAT = 1
+FORMAT_VERSION = 1
 """Of the log's files; a folder of a newer one is refused."""
-INDEX = 2
+INDEX_VERSION = 2
 """Of the index, which is made again from the log."""
-RECENT_ROWS = 200_000
+MAX_UNINDEXED_ROWS = 200_000
 """Rows that may be in memory only, not yet in the index."""
-STRIDE = 4 * GROUP_ROWS
+SCAN_ROWS = 4 * ROW_GROUP_ROWS
 """Rows of the log looked at together where most are passed over."""
 
 
@@ -43,80 +51,80 @@ class LocalCatalog:
     """`ports.Catalog` in a folder.
 
     Raises:
-        GiveUp: The folder was written by a newer version, or cannot be used.
+        PermanentError: The folder was written by a newer version, or cannot be used.
     """
 
     def __init__(self, folder: Path) -> None:
         from importlib.metadata import version
 
         self._folder = folder
-        self._log = Log(folder / "log")
+        self._log = CatalogLog(folder / "log")
         # Hashes differ between versions of DuckDB, so an index belongs to one.
-        self._index = Index(folder / f"index-{INDEX}-{version('duckdb')}")
+        self._index = CatalogIndex(folder / f"index-{INDEX_VERSION}-{version('duckdb')}")
         self._lock = threading.Lock()
-        """Held for moments, by who looks at `_view` or carries it on."""
-        self._writer = threading.RLock()
-        """Held by the thread that writes, for as long as that takes; taken before `_lock`, never after."""
-        self._writes = False
-        self._view: View | None = None
-        self._names: tuple[list[str], list[str]] | None = None
+        """Held for moments, by who looks at `_snapshot` or carries it on."""
+        self._thread_lock = threading.RLock()
+        """Held by the thread that writes, for as long as that takes; taken before `_heads_lock`, never after."""
+        self._is_locked = False
+        self._snapshot: CatalogSnapshot | None = None
+        self._listing: tuple[list[str], list[str]] | None = None
         self._check_format()
 
-    def unseen(self, source: str, ids: "pa.Array | pa.ChunkedArray | Sequence[str]") -> "NDArray[np.bool_]":
+    def missing_mask(self, source: str, ids: "pa.Array | pa.ChunkedArray | Sequence[str]") -> "NDArray[np.bool_]":
         """Which of the ids the catalog does not have from this source."""
         import pyarrow as pa
 
         column = ids if isinstance(ids, pa.Array | pa.ChunkedArray) else pa.array(ids, pa.string())
         # One word for all rows, which is hashed once.
         sources = pa.DictionaryArray.from_arrays(pa.repeat(pa.scalar(0, pa.int8()), len(column)), pa.array([source]))
-        return ~self._current().knows(hashes("source, id", pa.table({"source": sources, "id": column})))
+        return ~self._current_snapshot().contains(hash_rows("source, id", pa.table({"source": sources, "id": column})))
 
     def add(self, batch: "pa.Table") -> int:
         """Merge products by (source, id, published), durably, all or nothing; returns how many were new.
 
         Raises:
-            Retry: The disk is full; nothing was added.
-            GiveUp: The folder cannot be written.
+            TransientError: The disk is full; nothing was added.
+            PermanentError: The folder cannot be written.
         """
         if not batch.num_rows:
             return 0
-        with self._writing():
-            view = self._current()
-            rows = _new_rows(view, _stored(batch))
+        with self._write_lock():
+            view = self._current_snapshot()
+            rows = _select_new_rows(view, _to_stored_schema(batch))
             if rows.num_rows:
                 first = view.end
                 self._log.append(rows)
                 with self._lock:
                     # Another thread may have taken them in already, from the disk.
-                    if self._view is view and view.end == first:
-                        view.absorb(rows)
-                if self._log.end() - view.indexed > RECENT_ROWS:
-                    self._index.cover(self._log)
-                self._log.join()
+                    if self._snapshot is view and view.end == first:
+                        view.append_rows(rows)
+                if self._log.end() - view.indexed_end > MAX_UNINDEXED_ROWS:
+                    self._index.update(self._log)
+                self._log.merge_short_segments()
         return int(rows.num_rows)
 
     def get(self, product: str, source: str = "") -> Product | None:
         """The product of that id, the one published last where there are several."""
-        return self._current().get(product, source)
+        return self._current_snapshot().get(product, source)
 
     def search(self, query: Query) -> Page:
         """Products that meet the query, in its order.
 
         Raises:
-            BadInput: A tile, the bounds or `after` make no sense.
+            InvalidInputError: A tile, the bounds or `after` make no sense.
         """
-        found = self._current().search(query, tiles_of(query), query.limit + 1)
+        found = self._current_snapshot().search(query, tiles_to_search(query), query.limit + 1)
         products = tuple(found[: query.limit])
-        return Page(products, page_end(products[-1]) if len(found) > query.limit else "")
+        return Page(products, page_token(products[-1]) if len(found) > query.limit else "")
 
-    def added_after(self, cursor: int, limit: int = 10_000, past: Mapping[str, datetime] | None = None) -> tuple[list[Product], int]:
+    def read_additions(self, cursor: int, limit: int = 10_000, min_sensing_times: Mapping[str, datetime] | None = None) -> tuple[list[Product], int]:
         """Products in the order they were added, later versions of one among them, and the cursor to go on from; see `ports.Catalog`."""
         import pyarrow as pa
 
         end = self._log.end()
         while cursor < end:
-            reached = min(cursor + (max(limit, STRIDE) if past else limit), end)
-            tables = [since(table, past or {}) for table in self._log_rows(cursor, reached)]
+            reached = min(cursor + (max(limit, SCAN_ROWS) if min_sensing_times else limit), end)
+            tables = [drop_sensed_before(table, min_sensing_times or {}) for table in self._read_log(cursor, reached)]
             found = sum(table.num_rows for table in tables)
             if found:
                 rows = pa.concat_tables(tables).slice(0, limit)
@@ -126,17 +134,17 @@ class LocalCatalog:
 
     def freshness(self) -> list[Freshness]:
         """One entry a source."""
-        return self._current().freshness()
+        return self._current_snapshot().freshness()
 
     def compact(self) -> None:
         """Make the whole index one part, which searches are quickest on; worth it after a first refresh of many million rows."""
-        with self._writing():
-            self._index.cover(self._log, whole=True)
-            self._log.join()
+        with self._write_lock():
+            self._index.update(self._log, merge_all=True)
+            self._log.merge_short_segments()
 
     def check(self) -> list[str]:
         """What is wrong with the files, one sentence each; reads all of them."""
-        return check(self._log, self._index)
+        return check_files(self._log, self._index)
 
     def rebuild(self) -> int:
         """Mend the log from what is left of it in the index, set aside what cannot be read, and make the index again.
@@ -144,88 +152,88 @@ class LocalCatalog:
         Returns:
             How many products were lost for good; where there are any, the sources are to be listed as if for the first time.
         """
-        with self._writing():
-            lost = rebuild(self._log, self._index, self._folder / "damaged")
+        with self._write_lock():
+            lost = rebuild_catalog(self._log, self._index, self._folder / "damaged")
             with self._lock:
-                self._view = None
+                self._snapshot = None
             return lost
 
-    def _current(self) -> View:
+    def _current_snapshot(self) -> CatalogSnapshot:
         """A view that knows all that is in the log now."""
         for _ in range(2):
             with self._lock:
-                names = listed(self._log.folder), listed(self._index.folder)
-                if self._view is not None and names == self._names:
-                    return self._view
-                parts, end = self._index.parts(), self._log.end()
-                if self._view is None or self._view.spans != parts or self._view.end > end:
-                    self._view = self._opened()
-                if self._view is not None:
-                    if self._view.end < end:
-                        for rows in self._log_rows(self._view.end, end):
-                            self._view.absorb(rows)
-                        self._view.end = end
-                    self._names = names
-                    return self._view
+                names = list_names(self._log.folder), list_names(self._index.folder)
+                if self._snapshot is not None and names == self._listing:
+                    return self._snapshot
+                parts, end = self._index.segments(), self._log.end()
+                if self._snapshot is None or self._snapshot.segment_files != parts or self._snapshot.end > end:
+                    self._snapshot = self._open_snapshot()
+                if self._snapshot is not None:
+                    if self._snapshot.end < end:
+                        for rows in self._read_log(self._snapshot.end, end):
+                            self._snapshot.append_rows(rows)
+                        self._snapshot.end = end
+                    self._listing = names
+                    return self._snapshot
             # What is derived needs no person to mend it.
-            with self._writing():
+            with self._write_lock():
                 for other in self._folder.glob("index-*"):
                     remove(other)
-                self._index.cover(self._log)
-        raise Damaged(f"the catalog's index in {self._folder} is damaged as soon as it is made; check the disk")
+                self._index.update(self._log)
+        raise CatalogDamagedError(f"the catalog's index in {self._folder} is damaged as soon as it is made; check the disk")
 
-    def _opened(self) -> View | None:
+    def _open_snapshot(self) -> CatalogSnapshot | None:
         """A view of the index, or None where it is of no use."""
         while True:
-            parts = self._index.parts()
-            if self._log.end() - (parts[-1].end if parts else 0) > (4 if parts else 1) * RECENT_ROWS:
+            parts = self._index.segments()
+            if self._log.end() - (parts[-1].end if parts else 0) > (4 if parts else 1) * MAX_UNINDEXED_ROWS:
                 # Without an index, as after it was deleted or DuckDB was renewed; who adds never leaves so much.
                 return None
             try:
-                return View(parts)
-            except Damaged:
+                return CatalogSnapshot(parts)
+            except CatalogDamagedError:
                 return None
             except FileNotFoundError:
                 # A part may have been joined with others since the folder was looked at.
-                if parts == self._index.parts():
+                if parts == self._index.segments():
                     return None
 
-    def _log_rows(self, first: int, end: int) -> "list[pa.Table]":
+    def _read_log(self, first: int, end: int) -> "list[pa.Table]":
         for _ in range(5):
             try:
                 return list(self._log.read(first, end))
             except FileNotFoundError:
                 # Joined into a longer one since the folder was looked at.
                 continue
-        raise Damaged(f"files of the catalog in {self._folder} vanish while they are read; run `revisit doctor --rebuild`")
+        raise CatalogDamagedError(f"files of the catalog in {self._folder} vanish while they are read; run `revisit doctor --rebuild`")
 
     @contextmanager
-    def _writing(self) -> Iterator[None]:
-        with self._writer, writing(self._folder):
-            if self._writes:
+    def _write_lock(self) -> Iterator[None]:
+        with self._thread_lock, translate_write_errors(self._folder):
+            if self._is_locked:
                 yield
                 return
             self._folder.mkdir(parents=True, exist_ok=True)
             if not (self._folder / "format").exists():
-                (self._folder / "format").write_text(f"{FORMAT}\n")
+                (self._folder / "format").write_text(f"{FORMAT_VERSION}\n")
             with (self._folder / "lock").open("a") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
-                self._writes = True
+                self._is_locked = True
                 try:
                     yield
                 finally:
-                    self._writes = False
+                    self._is_locked = False
 
     def _check_format(self) -> None:
         stated = self._folder / "format"
         if stated.exists():
             text = stated.read_text().strip()
-            if not text.isdigit() or int(text) > FORMAT:
-                raise GiveUp(f"the catalog in {self._folder} has format {text!r}, this version of Revisit reads {FORMAT}; "
+            if not text.isdigit() or int(text) > FORMAT_VERSION:
+                raise PermanentError(f"the catalog in {self._folder} has format {text!r}, this version of Revisit reads {FORMAT_VERSION}; "
                              "use the newer version, or another folder")
 
 
-def _stored(batch: "pa.Table") -> "pa.Table":
+def _to_stored_schema(batch: "pa.Table") -> "pa.Table":
     """A batch of `catalog_schema.SCHEMA` as the log keeps it, without positions."""
     import pyarrow as pa
 
@@ -235,34 +243,34 @@ def _stored(batch: "pa.Table") -> "pa.Table":
     return batch
 
 
-def _new_rows(view: View, batch: "pa.Table") -> "pa.Table":
+def _select_new_rows(snapshot: CatalogSnapshot, batch: "pa.Table") -> "pa.Table":
     """The rows that the catalog lacks, with the positions they will have and what they hide."""
     import numpy as np
     import pyarrow as pa
 
-    versions = hashes("source, id, published", batch)
+    versions = hash_rows("source, id, published", batch)
     keep = np.zeros(len(versions), bool)
     keep[np.unique(versions, return_index=True)[1]] = True
-    keep &= ~view.knows(versions, versions=True)
+    keep &= ~snapshot.contains(versions, versions=True)
     rows = batch.filter(pa.array(keep))
-    ids = hashes("source, id", rows)
+    ids = hash_rows("source, id", rows)
     _, which, times = np.unique(ids, return_inverse=True, return_counts=True)
-    again = np.flatnonzero(view.knows(ids) | (times[which] > 1))
+    again = np.flatnonzero(snapshot.contains(ids) | (times[which] > 1))
     hides: list[int | None] = [None] * rows.num_rows
     if len(again):
         repeated = rows.take(pa.array(again))
-        latest = view.latest(ids[again])
+        latest = snapshot.latest_versions(ids[again])
         published = repeated["published"].cast(pa.int64()).to_pylist()
         for row, key, made in zip(again.tolist(), zip(repeated["source"].to_pylist(), repeated["id"].to_pylist(), strict=True), published,
                                   strict=True):
-            version, rival = (made, view.end + row), latest.get(key)
+            version, rival = (made, snapshot.end + row), latest.get(key)
             if rival is None:
                 latest[key] = version
-            elif age_of(version) > age_of(rival):
+            elif version_rank(version) > version_rank(rival):
                 hides[row] = rival[1]
                 latest[key] = version
             else:
                 hides[row] = version[1]
-    positions = np.arange(view.end, view.end + rows.num_rows)
+    positions = np.arange(snapshot.end, snapshot.end + rows.num_rows)
     return rows.append_column("position", pa.array(positions, pa.int64())).append_column("hides", pa.array(hides, pa.int64())).cast(
         stored_schema())

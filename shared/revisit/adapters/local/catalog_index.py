@@ -8,73 +8,81 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from revisit.adapters.local.catalog_manifest import Log, stored_schema, writing
-from revisit.adapters.local.catalog_segment import COLUMNS, FACTS, GROUP, ROWS, TABLES, columns_of
-from revisit.adapters.local.segment_files import Span, covering, named, remove, span, sweep, write_whole
-from revisit.errors import Retry
+from revisit.adapters.local.catalog_log import CatalogLog, stored_schema, translate_write_errors
+from revisit.adapters.local.catalog_segment import BATCH_ROWS, COLUMNS, LOOKUPS, METADATA_FILE, ROWS_FILE, search_columns
+from revisit.adapters.local.segment_files import (
+    SegmentFile,
+    list_segments,
+    remove,
+    remove_obsolete,
+    segment_file,
+    select_covering,
+    write_atomically,
+)
+from revisit.errors import TransientError
 
 if TYPE_CHECKING:
     pass
 
 SUFFIX = ".part"
-PARTS = 8
+MAX_SEGMENTS = 8
 """Parts at most before small ones are joined."""
-SPILL, ORDERED = "spill", "ordered.parquet"
-MEMORY = "1GB"
+SPILL_FOLDER, SORTED_FILE = "spill", "ordered.parquet"
+SORT_MEMORY_LIMIT = "1GB"
 """What sorting may use before it goes to the disk."""
 
 
 @dataclass(frozen=True, slots=True)
-class Index:
+class CatalogIndex:
     """The parts in one folder; writers hold the catalog's lock."""
 
     folder: Path
 
-    def parts(self) -> list[Span]:
+    def segments(self) -> list[SegmentFile]:
         """Its parts in order; they cover the log from its beginning, though not to its end."""
-        return covering(named(self.folder, SUFFIX))
+        return select_covering(list_segments(self.folder, SUFFIX))
 
     def discard(self) -> None:
         """Remove all of it."""
         remove(self.folder)
 
-    def cover(self, log: Log, whole: bool = False) -> None:
+    def update(self, log: CatalogLog, merge_all: bool = False) -> None:
         """Index the rest of the log, and join parts where there are many.
 
         Args:
             whole: Whether to make all of it one part.
         """
-        parts, end = self.parts(), log.end()
+        parts, end = self.segments(), log.end()
         first = done = parts[-1].end if parts else 0
-        if whole and len(parts) + (end > done) > 1:
+        if merge_all and len(parts) + (end > done) > 1:
             first = 0
-        elif len(parts) >= PARTS:
+        elif len(parts) >= MAX_SEGMENTS:
             # Each part left is at least twice as long as all that follow it together.
             for part in reversed(parts):
                 if part.rows >= 2 * (end - part.end):
                     break
                 first = part.first
         if first < end:
-            part = span(self.folder, first, end, SUFFIX)
-            with writing(self.folder), _sorting(self.folder):
-                write_whole(part.path, partial(_build, segments=log.between(first, end), first=first, end=end))
-        sweep(self.folder, SUFFIX)
-        log.indexed(end)
+            part = segment_file(self.folder, first, end, SUFFIX)
+            with translate_write_errors(self.folder), _translate_duckdb_errors(self.folder):
+                write_atomically(part.path, partial(_build_segment, segments=log.segments_between(first, end), first=first, end=end))
+        remove_obsolete(self.folder, SUFFIX)
+        log.remove_copies(end)
 
 
 @contextmanager
-def _sorting(folder: Path) -> Iterator[None]:
+def _translate_duckdb_errors(folder: Path) -> Iterator[None]:
     """Say in a sentence why the index could not be made; the log is not touched by that."""
     import duckdb
 
     try:
         yield
     except duckdb.Error as error:
-        raise Retry(f"the catalog's index in {folder} cannot be made ({str(error).splitlines()[0]}); no product is lost, make room "
+        raise TransientError(f"the catalog's index in {folder} cannot be made ({str(error).splitlines()[0]}); no product is lost, make room "
                     "and try again") from error
 
 
-def _build(folder: Path, segments: list[Span], first: int, end: int) -> None:
+def _build_segment(folder: Path, segments: list[SegmentFile], first: int, end: int) -> None:
     """Write all files of a part."""
     import duckdb
     import numpy as np
@@ -85,7 +93,7 @@ def _build(folder: Path, segments: list[Span], first: int, end: int) -> None:
     with duckdb.connect(config={"threads": 2}) as engine:
         # What ORDER BY says is kept all the same.
         engine.execute("set python_enable_replacements=false; set preserve_insertion_order=false; set enable_progress_bar=false")
-        engine.execute(f"set memory_limit='{MEMORY}'; set temp_directory={_quoted(folder / SPILL)}")
+        engine.execute(f"set memory_limit='{SORT_MEMORY_LIMIT}'; set temp_directory={_quote_path(folder / SPILL_FOLDER)}")
         engine.execute("create temp table hidden as select hides as position from read_parquet($files) "
                        "where hides between $first and $end - 1 and position < $end", rows)
         facts: dict[str, Any] = {"first": first, "rows": end - first}
@@ -96,27 +104,27 @@ def _build(folder: Path, segments: list[Span], first: int, end: int) -> None:
         names = ", ".join(stored_schema().names)
         # Rows that another one replaces come first, under no tile.
         # By way of a file, which is written as it is sorted: a result would be held in memory whole.
-        ordered = folder / ORDERED
+        ordered = folder / SORTED_FILE
         engine.execute(
             f"copy (select {names}, if(position in (from hidden), '', tile) as place, hash(source, id) as ids, "  # noqa: S608
             "hash(source, id, published) as versions from read_parquet($files) where position >= $first and position < $end "
-            f"order by place, sensing_time) to {_quoted(ordered)} (format parquet, compression lz4, row_group_size 65536)", rows)
+            f"order by place, sensing_time) to {_quote_path(ordered)} (format parquet, compression lz4, row_group_size 65536)", rows)
     with pq.ParquetFile(ordered) as file:
-        tables = _write_rows(folder, file.iter_batches(GROUP * 256), facts["sources"], first, end)
+        tables = _write_rows(folder, file.iter_batches(BATCH_ROWS * 256), facts["sources"], first, end)
     remove(ordered)
     facts["rows"] = len(tables["ids"])
     tables["versions"].sort()
     tables["places"] = np.argsort(tables["ids"])
     tables["ids"] = tables["ids"][tables["places"]]
-    remove(folder / SPILL)
+    remove(folder / SPILL_FOLDER)
     for name, array in tables.items():
-        array.astype(TABLES[name], copy=False).tofile(folder / name)
+        array.astype(LOOKUPS[name], copy=False).tofile(folder / name)
     facts["lengths"] = dict.fromkeys(COLUMNS, facts["rows"]) | {name: len(array) for name, array in tables.items()}
-    facts["sums"] = {name: checksum(folder / name) for name in (*COLUMNS, *TABLES, ROWS)}
-    (folder / FACTS).write_text(json.dumps(facts))
+    facts["sums"] = {name: checksum(folder / name) for name in (*COLUMNS, *LOOKUPS, ROWS_FILE)}
+    (folder / METADATA_FILE).write_text(json.dumps(facts))
 
 
-def _quoted(path: Path) -> str:
+def _quote_path(path: Path) -> str:
     # SET and COPY take no parameters here; the path is the data folder's, which the user owns.
     return "'" + str(path).replace("'", "''") + "'"
 
@@ -150,10 +158,10 @@ def _write_rows(folder: Path, batches: Any, sources: list[str], first: int, end:
     with ExitStack() as stack:
         # Half as small again with zstd, yet ten times slower to unpack a group of.
         options = pa.ipc.IpcWriteOptions(compression="lz4")
-        sink = stack.enter_context(pa.ipc.new_file(str(folder / ROWS), stored_schema(), options=options))
+        sink = stack.enter_context(pa.ipc.new_file(str(folder / ROWS_FILE), stored_schema(), options=options))
         files = {name: stack.enter_context((folder / name).open("wb")) for name in COLUMNS}
         for batch in batches:
-            for name, column in columns_of(batch, sources).items():
+            for name, column in search_columns(batch, sources).items():
                 column.astype(COLUMNS[name]).tofile(files[name])
             places = batch["place"]
             runs = pc.run_end_encode(places)
@@ -170,10 +178,10 @@ def _write_rows(folder: Path, batches: Any, sources: list[str], first: int, end:
             written += batch.num_rows
             table = pa.Table.from_batches([batch]).select(stored_schema().names).cast(stored_schema())
             table = pa.concat_tables([rest, table]).combine_chunks() if rest else table
-            whole = table.num_rows // GROUP * GROUP
-            sink.write_table(table.slice(0, whole), max_chunksize=GROUP)
+            whole = table.num_rows // BATCH_ROWS * BATCH_ROWS
+            sink.write_table(table.slice(0, whole), max_chunksize=BATCH_ROWS)
             rest = table.slice(whole)
         if rest:
-            sink.write_table(rest, max_chunksize=GROUP)
+            sink.write_table(rest, max_chunksize=BATCH_ROWS)
     return {"ids": ids[:written], "versions": versions[:written], "hides": np.concatenate([*hides, np.empty(0)]),
             "hiders": np.concatenate([*hiders, np.empty(0, np.uint64)]), "tiles": np.array(tiles, "S5"), "starts": np.array([*starts, written])}

@@ -4,23 +4,23 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from revisit.adapters.local.catalog_index import Index, checksum
-from revisit.adapters.local.catalog_manifest import SUFFIX, TWIN, Damaged, Log, read, stored_schema
-from revisit.adapters.local.catalog_segment import FACTS, Part
-from revisit.adapters.local.segment_files import Span, covering, named
+from revisit.adapters.local.catalog_index import CatalogIndex, checksum
+from revisit.adapters.local.catalog_log import COPY_SUFFIX, SUFFIX, CatalogDamagedError, CatalogLog, read_segment, stored_schema
+from revisit.adapters.local.catalog_segment import METADATA_FILE, IndexSegment
+from revisit.adapters.local.segment_files import SegmentFile, list_segments, select_covering
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def check(log: Log, index: Index) -> list[str]:
+def check_files(log: CatalogLog, index: CatalogIndex) -> list[str]:
     """One sentence for each file that is missing or damaged."""
-    damaged = [fault for segment in covering(named(log.folder, SUFFIX)) if (fault := _fault(segment))]
-    missing = [f"the catalog's log in {log.folder} lacks the rows from {first} to {end}; run `revisit doctor --rebuild`" for first, end in _missing(log, index, [])]
-    return damaged + missing + [fault for part in index.parts() if (fault := _part_fault(part))]
+    damaged = [fault for segment in select_covering(list_segments(log.folder, SUFFIX)) if (fault := _log_segment_fault(segment))]
+    missing = [f"the catalog's log in {log.folder} lacks the rows from {first} to {end}; run `revisit doctor --rebuild`" for first, end in _missing_ranges(log, index, [])]
+    return damaged + missing + [fault for part in index.segments() if (fault := _index_segment_fault(part))]
 
 
-def rebuild(log: Log, index: Index, aside: Path) -> int:
+def rebuild_catalog(log: CatalogLog, index: CatalogIndex, quarantine: Path) -> int:
     """Mend the log and make the index again; only for the holder of the writers' lock.
 
     Args:
@@ -29,22 +29,22 @@ def rebuild(log: Log, index: Index, aside: Path) -> int:
     Returns:
         How many rows were lost.
     """
-    bad = [segment for segment in named(log.folder, SUFFIX) if _fault(segment)]
-    saved = [(first, end, _saved(log, index, first, end)) for first, end in _missing(log, index, bad)]
+    bad = [segment for segment in list_segments(log.folder, SUFFIX) if _log_segment_fault(segment)]
+    saved = [(first, end, _recover_rows(log, index, first, end)) for first, end in _missing_ranges(log, index, bad)]
     for segment in bad:
-        aside.mkdir(exist_ok=True)
-        segment.path.replace(aside / segment.path.name)
+        quarantine.mkdir(exist_ok=True)
+        segment.path.replace(quarantine / segment.path.name)
     for first, end, rows in saved:
         log.restore(first, end, rows)
     index.discard()
-    index.cover(log, whole=True)
+    index.update(log, merge_all=True)
     return sum(end - first - rows.num_rows for first, end, rows in saved)
 
 
-def _missing(log: Log, index: Index, bad: list[Span]) -> list[tuple[int, int]]:
+def _missing_ranges(log: CatalogLog, index: CatalogIndex, damaged: list[SegmentFile]) -> list[tuple[int, int]]:
     """Stretches of the log that no good file holds, as far as any file knows of."""
-    spans = [segment for segment in named(log.folder, SUFFIX) if segment not in bad]
-    ends = [span.end for span in (*named(log.folder, SUFFIX), *named(log.folder, TWIN), *index.parts())]
+    spans = [segment for segment in list_segments(log.folder, SUFFIX) if segment not in damaged]
+    ends = [span.end for span in (*list_segments(log.folder, SUFFIX), *list_segments(log.folder, COPY_SUFFIX), *index.segments())]
     at, missing = 0, []
     for segment in sorted(spans):
         if segment.first > at:
@@ -55,36 +55,36 @@ def _missing(log: Log, index: Index, bad: list[Span]) -> list[tuple[int, int]]:
     return missing
 
 
-def _saved(log: Log, index: Index, first: int, end: int) -> "pa.Table":
+def _recover_rows(log: CatalogLog, index: CatalogIndex, first: int, end: int) -> "pa.Table":
     """Rows of a stretch from the twins and the parts that are sound, by position."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    found = [rows for twin in named(log.folder, TWIN) if not _fault(twin) for rows in read(twin, first, end)]
-    for span in index.parts():
-        if span.first < end and span.end > first and not _part_fault(span):
+    found = [rows for twin in list_segments(log.folder, COPY_SUFFIX) if not _log_segment_fault(twin) for rows in read_segment(twin, first, end)]
+    for span in index.segments():
+        if span.first < end and span.end > first and not _index_segment_fault(span):
             found += [rows.filter(pc.and_(pc.greater_equal(rows["position"], first), pc.less(rows["position"], end)))
-                      for rows in Part.load(span.path).batches()]
+                      for rows in IndexSegment.load(span.path).batches()]
     rows = pa.concat_tables([stored_schema().empty_table(), *found]).sort_by("position").combine_chunks()
     place = rows["position"]
     return rows.filter(pc.not_equal(place, pa.chunked_array([[-1], place.slice(0, len(rows) - 1).combine_chunks()]))) if len(rows) else rows
 
 
-def _fault(segment: Span) -> str:
+def _log_segment_fault(segment: SegmentFile) -> str:
     try:
-        for _ in read(segment, segment.first, segment.end):
+        for _ in read_segment(segment, segment.first, segment.end):
             pass
-    except Damaged as damaged:
+    except CatalogDamagedError as damaged:
         return str(damaged)
     except FileNotFoundError:
         return f"{segment.path} vanished while it was read"
     return ""
 
 
-def _part_fault(part: Span) -> str:
+def _index_segment_fault(segment: SegmentFile) -> str:
     try:
-        sums = json.loads((part.path / FACTS).read_text())["sums"]
-        wrong = [name for name, stated in sums.items() if checksum(part.path / name) != stated]
+        sums = json.loads((segment.path / METADATA_FILE).read_text())["sums"]
+        wrong = [name for name, stated in sums.items() if checksum(segment.path / name) != stated]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        return f"the catalog's index {part.path} is damaged ({str(error).splitlines()[0]}); run `revisit doctor --rebuild` to make it again"
-    return f"{', '.join(wrong)} of the catalog's index {part.path} is damaged; run `revisit doctor --rebuild` to make it again" if wrong else ""
+        return f"the catalog's index {segment.path} is damaged ({str(error).splitlines()[0]}); run `revisit doctor --rebuild` to make it again"
+    return f"{', '.join(wrong)} of the catalog's index {segment.path} is damaged; run `revisit doctor --rebuild` to make it again" if wrong else ""

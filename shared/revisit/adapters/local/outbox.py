@@ -9,8 +9,8 @@ from functools import cache
 import apsw
 
 from revisit.domain.job import Lane
-from revisit.ports.envelope import Envelope
-from revisit.ports.topology import hearers
+from revisit.ports.cloudevents import Envelope
+from revisit.ports.topology import functions_for
 
 LANES: tuple[Lane, ...] = ("live", "backfill")
 """The number of a lane in the queue is its place here; lower ones go first."""
@@ -24,7 +24,7 @@ def message_id(event: str, function: str) -> str:
 def enqueue(connection: apsw.Connection, envelope: Envelope, now: datetime) -> int:
     """Queue an event for its hearers; returns for how many. Messages that are still queued are left as they are."""
     body = envelope.encode()
-    id, functions = envelope.id, _hearers(envelope.event.topic)
+    id, functions = envelope.id, _subscribers_of(envelope.event.topic)
     for function in functions:
         insert(connection, message_id(id, function), function, envelope.event.topic, envelope.lane, body, now)
     return len(functions)
@@ -38,5 +38,5 @@ def insert(connection: apsw.Connection, id: str, function: str, topic: str, lane
     )
 
 
-_hearers = cache(hearers)
+_subscribers_of = cache(functions_for)
 """Asked for each event."""

@@ -10,45 +10,45 @@ import msgspec
 
 from revisit.adapters.local.outbox import enqueue
 from revisit.adapters.local.sqlite import Database
-from revisit.adapters.local.wakeup import Doorbell
+from revisit.adapters.local.wakeup import Wakeup
 from revisit.domain.clock import Clock
-from revisit.errors import GiveUp
-from revisit.ports.envelope import Envelope
-from revisit.ports.record_types import KINDS, NAMES, decode, encode, index_of, name_of
+from revisit.errors import PermanentError
+from revisit.ports.cloudevents import Envelope
+from revisit.ports.record_types import KINDS, KINDS_BY_NAME, collection_name, decode, encode, indexed_values
 
-MARKS_KEPT = timedelta(days=30)
+MARK_RETENTION = timedelta(days=30)
 
 
 class LocalRecords:
     """The Records port on one file; threads and processes may share it."""
 
-    def __init__(self, database: Database, now: Clock, bell: Doorbell) -> None:
+    def __init__(self, database: Database, now: Clock, wakeup: Wakeup) -> None:
         self._database = database
         self._now = now
-        self._bell = bell
-        _find_anew(database)
+        self._wakeup = wakeup
+        _reindex_records(database)
 
     def get[T](self, kind: type[T], id: str) -> T | None:
-        with self._database.reading() as connection:
-            return _get(connection, kind, id)
+        with self._database.read_connection() as connection:
+            return _get_record(connection, kind, id)
 
     def find[T](self, kind: type[T], after: str = "", limit: int = 1000, **fields: Any) -> list[T]:
-        statement, values = _search(kind, fields)
-        with self._database.reading() as connection:
-            return [_read(body, kind) for (body,) in connection.execute(f"SELECT body {statement} LIMIT ?", (*values, after, limit))]
+        statement, values = _search_sql(kind, fields)
+        with self._database.read_connection() as connection:
+            return [_decode_record(body, kind) for (body,) in connection.execute(f"SELECT body {statement} LIMIT ?", (*values, after, limit))]
 
     def count(self, kind: type[Any], **fields: Any) -> int:
-        statement, values = _search(kind, fields)
-        with self._database.reading() as connection:
+        statement, values = _search_sql(kind, fields)
+        with self._database.read_connection() as connection:
             return int(connection.execute(f"SELECT count(*) {statement}", (*values, "")).get)
 
     def transact[T](self, work: Callable[["LocalTransaction"], T]) -> T:
-        with self._database.writing() as connection:
+        with self._database.transaction() as connection:
             transaction = LocalTransaction(connection, self._now())
             result = work(transaction)
             transaction.close()
         if transaction.sent:
-            self._bell.ring()
+            self._wakeup.notify()
         return result
 
 
@@ -58,7 +58,7 @@ class LocalTransaction:
     def __init__(self, connection: apsw.Connection, now: datetime) -> None:
         self._connection: apsw.Connection | None = connection
         self._now = now
-        self._wrote = False
+        self._has_written = False
         self.sent = 0
         """Messages queued by it."""
 
@@ -67,48 +67,48 @@ class LocalTransaction:
         self._connection = None
 
     def get[T](self, kind: type[T], id: str) -> T | None:
-        return _get(self._reading(), kind, id)
+        return _get_record(self._read_connection(), kind, id)
 
     def put(self, record: Any) -> None:
-        write(self._writing(), record)
+        write_record(self._write_connection(), record)
 
     def delete(self, kind: type[Any], id: str) -> None:
-        erase(self._writing(), kind, id)
+        delete_record(self._write_connection(), kind, id)
 
-    def marked(self, mark: str) -> bool:
-        return self._reading().execute("SELECT 1 FROM mark WHERE id = ?", (mark,)).get is not None
+    def has_dedupe_key(self, key: str) -> bool:
+        return self._read_connection().execute("SELECT 1 FROM mark WHERE id = ?", (key,)).get is not None
 
-    def mark(self, mark: str) -> None:
-        connection, now = self._writing(), self._now.timestamp()
-        connection.execute("INSERT INTO mark (id, at) VALUES (?, ?) ON CONFLICT (id) DO NOTHING", (mark, now))
+    def add_dedupe_key(self, key: str) -> None:
+        connection, now = self._write_connection(), self._now.timestamp()
+        connection.execute("INSERT INTO mark (id, at) VALUES (?, ?) ON CONFLICT (id) DO NOTHING", (key, now))
         # Each new mark takes up to two outdated ones away, so that the table stays as long as 30 days are.
         connection.execute("DELETE FROM mark WHERE key IN (SELECT key FROM mark ORDER BY key LIMIT 2) AND at < ?",
-                           (now - MARKS_KEPT.total_seconds(),))
+                           (now - MARK_RETENTION.total_seconds(),))
 
     def send(self, envelope: Envelope) -> None:
-        self.sent += enqueue(self._writing(), envelope, self._now)
+        self.sent += enqueue(self._write_connection(), envelope, self._now)
 
-    def _reading(self) -> apsw.Connection:
-        if self._wrote:
+    def _read_connection(self) -> apsw.Connection:
+        if self._has_written:
             raise RuntimeError("a transaction reads before its first write: read all that is needed, then put, mark and send")
-        return self._open()
+        return self._require_open()
 
-    def _writing(self) -> apsw.Connection:
-        self._wrote = True
-        return self._open()
+    def _write_connection(self) -> apsw.Connection:
+        self._has_written = True
+        return self._require_open()
 
-    def _open(self) -> apsw.Connection:
+    def _require_open(self) -> apsw.Connection:
         if self._connection is None:
             raise RuntimeError("the transaction is over; do all reading and writing within the function given to `transact`")
         return self._connection
 
 
-def write(connection: apsw.Connection, record: Any) -> None:
+def write_record(connection: apsw.Connection, record: Any) -> None:
     """Write a record and what it is found by; only what changed of the latter is touched."""
-    kind = name_of(type(record))
+    kind = collection_name(type(record))
     connection.execute("INSERT INTO record (kind, id, body) VALUES (?, ?, ?) ON CONFLICT (kind, id) DO UPDATE SET body = excluded.body",
                        (kind, record.id, encode(record).decode()))
-    wanted = {(field, value) for field, values in index_of(record).items() for value in values}
+    wanted = {(field, value) for field, values in indexed_values(record).items() for value in values}
     known = set(connection.execute("SELECT field, value FROM record_index WHERE kind = ? AND id = ?", (kind, record.id)))
     for field, value in known - wanted:
         connection.execute("DELETE FROM record_index WHERE kind = ? AND field = ? AND value = ? AND id = ?", (kind, field, value, record.id))
@@ -116,55 +116,55 @@ def write(connection: apsw.Connection, record: Any) -> None:
         connection.execute("INSERT INTO record_index (kind, field, value, id) VALUES (?, ?, ?, ?)", (kind, field, value, record.id))
 
 
-def _find_anew(database: Database) -> None:
+def _reindex_records(database: Database) -> None:
     """Have every record be found by the fields of today, where the folder was written when these were others."""
-    fields = msgspec.json.encode({name_of(kind): names for kind, names in KINDS.items()}).decode()
-    with database.reading() as connection:
+    fields = msgspec.json.encode({collection_name(kind): names for kind, names in KINDS.items()}).decode()
+    with database.read_connection() as connection:
         if connection.execute("SELECT 1 FROM setting WHERE name = 'found by' AND value = ?", (fields,)).get:
             return
-    with database.writing() as connection:
+    with database.transaction() as connection:
         for kind, body in list(connection.execute("SELECT kind, body FROM record")):
             with contextlib.suppress(KeyError, msgspec.MsgspecError):  # `doctor` tells of those
-                write(connection, decode(body, NAMES[kind]))
+                write_record(connection, decode(body, KINDS_BY_NAME[kind]))
         connection.execute("INSERT INTO setting (name, value) VALUES ('found by', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", (fields,))
 
 
-def erase(connection: apsw.Connection, kind: type[Any], id: str) -> None:
+def delete_record(connection: apsw.Connection, kind: type[Any], id: str) -> None:
     """Remove a record, if it is there."""
-    connection.execute("DELETE FROM record WHERE kind = ? AND id = ?", (name_of(kind), id))
-    connection.execute("DELETE FROM record_index WHERE kind = ? AND id = ?", (name_of(kind), id))
+    connection.execute("DELETE FROM record WHERE kind = ? AND id = ?", (collection_name(kind), id))
+    connection.execute("DELETE FROM record_index WHERE kind = ? AND id = ?", (collection_name(kind), id))
 
 
-def _get[T](connection: apsw.Connection, kind: type[T], id: str) -> T | None:
-    body = connection.execute("SELECT body FROM record WHERE kind = ? AND id = ?", (name_of(kind), id)).get
-    return None if body is None else _read(body, kind)
+def _get_record[T](connection: apsw.Connection, kind: type[T], id: str) -> T | None:
+    body = connection.execute("SELECT body FROM record WHERE kind = ? AND id = ?", (collection_name(kind), id)).get
+    return None if body is None else _decode_record(body, kind)
 
 
-def _read[T](body: str, kind: type[T]) -> T:
+def _decode_record[T](body: str, kind: type[T]) -> T:
     try:
         return decode(body, kind)
     except msgspec.MsgspecError as error:
-        raise GiveUp(f"a record of kind {name_of(kind)} is damaged ({error}); run `revisit doctor` to see which") from error
+        raise PermanentError(f"a record of kind {collection_name(kind)} is damaged ({error}); run `revisit doctor` to see which") from error
 
 
-_SEARCH_ALL = "FROM record WHERE kind = ? AND id > ? ORDER BY id"
-_SEARCH = (
+_ALL_SQL = "FROM record WHERE kind = ? AND id > ? ORDER BY id"
+_FIELDS_SQL = (
     "FROM record_index AS lead CROSS JOIN record ON record.kind = lead.kind AND record.id = lead.id"
     " WHERE lead.field = ? AND lead.value = ?{others} AND lead.kind = ? AND lead.id > ? ORDER BY lead.id"
 )
-_OTHER = (
+_OTHER_FIELD_SQL = (
     " AND EXISTS (SELECT 1 FROM record_index AS other"
     " WHERE other.kind = lead.kind AND other.field = ? AND other.value = ? AND other.id = lead.id)"
 )
 
 
-def _search(kind: type[Any], fields: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
+def _search_sql(kind: type[Any], fields: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
     """What finds records by fields, to stand behind a SELECT, and its parameters up to `after`."""
     if unknown := fields.keys() - set(KINDS[kind]):
-        raise ValueError(f"a {name_of(kind)} is not found by {', '.join(sorted(unknown))}; only by {', '.join(KINDS[kind])}")
+        raise ValueError(f"a {collection_name(kind)} is not found by {', '.join(sorted(unknown))}; only by {', '.join(KINDS[kind])}")
     if not fields:
-        return _SEARCH_ALL, (name_of(kind),)
+        return _ALL_SQL, (collection_name(kind),)
     # Most records share a state or an owner: the other fields lead.
     names = sorted(fields, key=lambda name: name in ("owner", "state"))
-    statement = _SEARCH.format(others=_OTHER * (len(names) - 1))
-    return statement, (*(text for name in names for text in (name, str(fields[name]))), name_of(kind))
+    statement = _FIELDS_SQL.format(others=_OTHER_FIELD_SQL * (len(names) - 1))
+    return statement, (*(text for name in names for text in (name, str(fields[name]))), collection_name(kind))

@@ -13,18 +13,18 @@ from pathlib import Path
 
 import apsw
 
-from revisit.adapters.local.disk_space import place
-from revisit.atomic_write import carry_to_disk
-from revisit.errors import BadInput, GiveUp, Retry
+from revisit.adapters.local.filesystem import link_if_absent
+from revisit.atomic_write import fsync_path
+from revisit.errors import InvalidInputError, PermanentError, TransientError
 
-VERSION = 1
+SCHEMA_VERSION = 1
 """Of the tables; a folder with a higher number is from a newer Revisit."""
-APPLICATION = 0x52767374
+APPLICATION_ID = 0x52767374
 """Marks the file as ours ("Rvst")."""
-PATIENCE_MS = 5000
-OLDEST_SQLITE = (3, 51, 3)
+BUSY_TIMEOUT_MS = 5000
+MIN_SQLITE_VERSION = (3, 51, 3)
 
-TABLES = """
+SCHEMA = """
 CREATE TABLE record (
     key INTEGER PRIMARY KEY,
     kind TEXT NOT NULL,
@@ -74,37 +74,37 @@ class Database:
         """Open it, making it (but not its folder) where it is missing.
 
         Raises:
-            BadInput: It is from a newer version, not ours, or cannot be written.
-            GiveUp: It is damaged.
-            Retry: The disk is full, or the file busy for too long.
+            InvalidInputError: It is from a newer version, not ours, or cannot be written.
+            PermanentError: It is damaged.
+            TransientError: The disk is full, or the file busy for too long.
         """
-        if tuple(int(part) for part in apsw.sqlite_lib_version().split(".")) < OLDEST_SQLITE:
-            raise GiveUp(f"SQLite {apsw.sqlite_lib_version()} can damage a file that two processes write; install apsw 3.51.3 or newer")
+        if tuple(int(part) for part in apsw.sqlite_lib_version().split(".")) < MIN_SQLITE_VERSION:
+            raise PermanentError(f"SQLite {apsw.sqlite_lib_version()} can damage a file that two processes write; install apsw 3.51.3 or newer")
         self.file = file
-        self._writer = threading.Lock()
+        self._write_lock = threading.Lock()
         """Threads of this process take turns here, without the sleeps of SQLite's own waiting."""
-        self._own = threading.local()
-        self._all: weakref.WeakSet[apsw.Connection] = weakref.WeakSet()
+        self._thread_local = threading.local()
+        self._connections: weakref.WeakSet[apsw.Connection] = weakref.WeakSet()
         self.connection()
 
     def connection(self) -> apsw.Connection:
         """This thread's connection; a forked process gets its own (sqlite.org/howtocorrupt.html, section 2.6)."""
-        own: dict[int, apsw.Connection] = self._own.__dict__.setdefault("connections", {})
+        own: dict[int, apsw.Connection] = self._thread_local.__dict__.setdefault("connections", {})
         found = own.get(os.getpid())
         if found is None:
-            with speaking(self.file):
-                found = own[os.getpid()] = _open(self.file)
-            self._all.add(found)
+            with translate_errors(self.file):
+                found = own[os.getpid()] = _open_connection(self.file)
+            self._connections.add(found)
         return found
 
     @contextmanager
-    def reading(self) -> Iterator[apsw.Connection]:
+    def read_connection(self) -> Iterator[apsw.Connection]:
         """This thread's connection, its errors put in our words."""
-        with speaking(self.file):
+        with translate_errors(self.file):
             yield self.connection()
 
     @contextmanager
-    def writing(self, durable: bool = True) -> Iterator[apsw.Connection]:
+    def transaction(self, durable: bool = True) -> Iterator[apsw.Connection]:
         """One serialisable transaction: committed at the end, undone by any exception.
 
         Args:
@@ -112,12 +112,12 @@ class Database:
                 the next durable commit, and a lost one only means that the message is handed out again.
 
         Raises:
-            Retry: The file is busy for too long, or the disk is full; nothing was written.
+            TransientError: The file is busy for too long, or the disk is full; nothing was written.
         """
         connection = self.connection()
         if connection.in_transaction:
             raise RuntimeError("a transaction was begun within a transaction; do its work in the one that is open")
-        with self._writer, speaking(self.file):
+        with self._write_lock, translate_errors(self.file):
             if not durable:
                 connection.execute("PRAGMA synchronous=NORMAL")
             try:
@@ -132,79 +132,79 @@ class Database:
 
     def close(self) -> None:
         """Close the connections of all threads; none may be in use."""
-        for connection in list(self._all):
+        for connection in list(self._connections):
             connection.close()
-        self._all.clear()
-        self._own = threading.local()
+        self._connections.clear()
+        self._thread_local = threading.local()
 
 
 @contextmanager
-def speaking(file: Path) -> Iterator[None]:
+def translate_errors(file: Path) -> Iterator[None]:
     """Put what SQLite says into our two errors, each naming the folder and the remedy."""
     try:
         yield
     except (apsw.BusyError, apsw.LockedError) as error:
-        raise Retry(f"the data folder {file.parent} is busy: another process kept it locked for {PATIENCE_MS / 1000:g} s") from error
+        raise TransientError(f"the data folder {file.parent} is busy: another process kept it locked for {BUSY_TIMEOUT_MS / 1000:g} s") from error
     except apsw.FullError as error:
-        raise Retry(f"the disk of the data folder {file.parent} is full: nothing was written; make room") from error
+        raise TransientError(f"the disk of the data folder {file.parent} is full: nothing was written; make room") from error
     except apsw.IOError as error:
-        raise Retry(f"the disk of the data folder {file.parent} does not take what is written: {error}; see whether it is full") from error
+        raise TransientError(f"the disk of the data folder {file.parent} does not take what is written: {error}; see whether it is full") from error
     except (apsw.CorruptError, apsw.NotADBError) as error:
-        raise GiveUp(f"{file} is damaged or not a database ({error}); run `revisit doctor --data {file.parent}`, "
+        raise PermanentError(f"{file} is damaged or not a database ({error}); run `revisit doctor --data {file.parent}`, "
                      "or put a copy in its place") from error
     except (apsw.ReadOnlyError, apsw.CantOpenError, apsw.PermissionsError) as error:
-        raise BadInput(f"the data folder {file.parent} cannot be written ({error}); make it writable, or name another with --data") from error
+        raise InvalidInputError(f"the data folder {file.parent} cannot be written ({error}); make it writable, or name another with --data") from error
 
 
-def _open(file: Path) -> apsw.Connection:
+def _open_connection(file: Path) -> apsw.Connection:
     if not file.exists():
-        _create(file)
+        _create_file(file)
     elif not file.stat().st_size:
-        raise GiveUp(f"{file} has been emptied; put a copy in its place, or move the folder {file.parent} away to begin anew")
+        raise PermanentError(f"{file} has been emptied; put a copy in its place, or move the folder {file.parent} away to begin anew")
     connection = apsw.Connection(str(file), flags=apsw.SQLITE_OPEN_READWRITE)
     try:
-        _set_up(connection, file)
-    except (GiveUp, apsw.Error):
+        _configure(connection, file)
+    except (PermanentError, apsw.Error):
         connection.close()
         raise
     return connection
 
 
-def _set_up(connection: apsw.Connection, file: Path) -> None:
-    connection.set_busy_timeout(PATIENCE_MS)
+def _configure(connection: apsw.Connection, file: Path) -> None:
+    connection.set_busy_timeout(BUSY_TIMEOUT_MS)
     connection.execute("PRAGMA mmap_size=0")
-    if _value(connection, "PRAGMA application_id") != APPLICATION:
-        raise BadInput(f"{file} is not a database of Revisit; name another folder with --data")
-    if (version := _value(connection, "PRAGMA user_version")) > VERSION:
-        raise BadInput(f"the data folder {file.parent} is from a newer Revisit (its tables have version {version}, this one knows "
-                       f"{VERSION}); update Revisit, or name another folder with --data")
-    if version < VERSION:
-        raise BadInput(f"the data folder {file.parent} is from an older Revisit (its tables have version {version}, this one knows "
-                       f"{VERSION}) that cannot be carried over; name another folder with --data")
+    if _query_int(connection, "PRAGMA application_id") != APPLICATION_ID:
+        raise InvalidInputError(f"{file} is not a database of Revisit; name another folder with --data")
+    if (version := _query_int(connection, "PRAGMA user_version")) > SCHEMA_VERSION:
+        raise InvalidInputError(f"the data folder {file.parent} is from a newer Revisit (its tables have version {version}, this one knows "
+                       f"{SCHEMA_VERSION}); update Revisit, or name another folder with --data")
+    if version < SCHEMA_VERSION:
+        raise InvalidInputError(f"the data folder {file.parent} is from an older Revisit (its tables have version {version}, this one knows "
+                       f"{SCHEMA_VERSION}) that cannot be carried over; name another folder with --data")
     if connection.readonly("main"):
-        raise BadInput(f"{file} cannot be written; make it writable, or name another folder with --data")
+        raise InvalidInputError(f"{file} cannot be written; make it writable, or name another folder with --data")
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA journal_size_limit=67108864")
 
 
-def _create(file: Path) -> None:
+def _create_file(file: Path) -> None:
     """Make the tables aside and put the file in place at once, so that one that is there is never half made."""
     log = file.with_name(file.name + "-wal")
     if log.exists() and log.stat().st_size:
-        raise GiveUp(f"{file} is missing although its log {log.name} is there; put both back from a copy, or move the folder "
+        raise PermanentError(f"{file} is missing although its log {log.name} is there; put both back from a copy, or move the folder "
                      f"{file.parent} away to begin anew")
     aside = file.with_name(f".{file.name}.{os.urandom(8).hex()}")
     try:
         connection = apsw.Connection(str(aside))
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute(f"BEGIN; {TABLES} PRAGMA application_id={APPLICATION}; PRAGMA user_version={VERSION}; COMMIT")
+        connection.execute(f"BEGIN; {SCHEMA} PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={SCHEMA_VERSION}; COMMIT")
         connection.close()
-        place(aside, file)
-        carry_to_disk(file.parent)
+        link_if_absent(aside, file)
+        fsync_path(file.parent)
     finally:
         aside.unlink(missing_ok=True)
 
 
-def _value(connection: apsw.Connection, statement: str) -> int:
+def _query_int(connection: apsw.Connection, statement: str) -> int:
     return int(connection.execute(statement).get)

@@ -8,10 +8,10 @@ import os
 import threading
 from pathlib import Path
 
-from revisit.adapters.process_identity import gone, this_process
+from revisit.adapters.process_identity import has_ended, process_name
 
 
-class Doorbell:
+class Wakeup:
     """Counts its rings, so that none between a look and a wait is missed."""
 
     def __init__(self, folder: Path) -> None:
@@ -20,62 +20,62 @@ class Doorbell:
             folder: Of the pipes; made when the first one is.
         """
         self._folder = folder
-        self._rung = threading.Condition()
-        self._listener = 0
-        self.rings = 0
-        self.patience_s = 0.05
+        self._condition = threading.Condition()
+        self._listener_pid = 0
+        self.count = 0
+        self.max_wait_s = 0.05
         """How long to wait for a ring before looking; shorter where pipes cannot be had."""
 
-    def ring(self) -> None:
+    def notify(self) -> None:
         """Wake all that wait, here and in other processes."""
-        self._ring_here()
-        own = self._name()
+        self._notify_local()
+        own = self._pipe_name()
         try:
             pipes = [pipe for pipe in os.scandir(self._folder) if pipe.name != own]
         except FileNotFoundError:
             return
         for pipe in pipes:
-            _write(pipe.path)
+            _signal_pipe(pipe.path)
 
-    def wait(self, seen: int, timeout_s: float) -> None:
-        """Wait until it has rung more than `seen` times or the time is over, at most `patience_s`."""
-        with self._rung:
-            if self._listener != os.getpid():
+    def wait(self, last_count: int, timeout_s: float) -> None:
+        """Wait until it has rung more than `seen` times or the time is over, at most `max_wait_s`."""
+        with self._condition:
+            if self._listener_pid != os.getpid():
                 self._listen()
-            self._rung.wait_for(lambda: self.rings != seen, min(timeout_s, self.patience_s))
+            self._condition.wait_for(lambda: self.count != last_count, min(timeout_s, self.max_wait_s))
 
-    def _name(self) -> str:
+    def _pipe_name(self) -> str:
         """Of this doorbell's pipe: a process may have several."""
-        return f"{this_process()}~{id(self):x}"
+        return f"{process_name()}~{id(self):x}"
 
-    def _ring_here(self) -> None:
-        with self._rung:
-            self.rings += 1
-            self._rung.notify_all()
+    def _notify_local(self) -> None:
+        with self._condition:
+            self.count += 1
+            self._condition.notify_all()
 
     def _listen(self) -> None:
-        self._listener = os.getpid()
-        pipe = self._folder / self._name()
+        self._listener_pid = os.getpid()
+        pipe = self._folder / self._pipe_name()
         try:
             self._folder.mkdir(exist_ok=True)
             for left in self._folder.iterdir():
-                if gone(left.name.partition("~")[0]):
+                if has_ended(left.name.partition("~")[0]):
                     left.unlink(missing_ok=True)
             if not pipe.exists():
                 os.mkfifo(pipe, 0o600)
             # For reading and writing, so that it is never at its end.
             descriptor = os.open(pipe, os.O_RDWR)
         except (OSError, AttributeError):
-            self.patience_s = 0.005
+            self.max_wait_s = 0.005
             return
-        threading.Thread(target=self._hear, args=(descriptor,), daemon=True, name="doorbell").start()
+        threading.Thread(target=self._receive, args=(descriptor,), daemon=True, name="doorbell").start()
 
-    def _hear(self, descriptor: int) -> None:
+    def _receive(self, descriptor: int) -> None:
         while os.read(descriptor, 4096):
-            self._ring_here()
+            self._notify_local()
 
 
-def _write(pipe: str) -> None:
+def _signal_pipe(pipe: str) -> None:
     try:
         descriptor = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
     except OSError:

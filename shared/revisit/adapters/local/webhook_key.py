@@ -6,46 +6,46 @@ import stat
 from pathlib import Path
 from secrets import token_hex
 
-from revisit.adapters.local.disk_space import place
-from revisit.atomic_write import carry_to_disk
-from revisit.domain.webhook_secret import key_of, new_key
-from revisit.errors import GiveUp
+from revisit.adapters.local.filesystem import link_if_absent
+from revisit.atomic_write import fsync_path
+from revisit.domain.webhook_secret import new_key, parse_key
+from revisit.errors import PermanentError
 
-FILE = "signing.key"
+KEY_FILE = "signing.key"
 
 
-def signing_key(data: Path) -> bytes:
+def load_webhook_key(data: Path) -> bytes:
     """The key of a data folder.
 
     Raises:
-        BadInput: What is in the file is none.
-        GiveUp: It can be neither read nor made.
+        InvalidInputError: What is in the file is none.
+        PermanentError: It can be neither read nor made.
     """
-    file = data / FILE
+    file = data / KEY_FILE
     try:
         if not file.exists():
-            _make(file)
-        return key_of(file.read_text("ascii", "replace"), str(file))
+            _create_key_file(file)
+        return parse_key(file.read_text("ascii", "replace"), str(file))
     except OSError as error:
-        raise GiveUp(f"{file}, which webhooks are signed with, cannot be read or made ({error.strerror}); make it readable") from error
+        raise PermanentError(f"{file}, which webhooks are signed with, cannot be read or made ({error.strerror}); make it readable") from error
 
 
-def open_to_others(data: Path) -> bool:
+def is_readable_by_others(data: Path) -> bool:
     """Whether users other than its owner can read the key."""
     with contextlib.suppress(FileNotFoundError):
-        return bool(stat.S_IMODE((data / FILE).stat().st_mode) & 0o077)
+        return bool(stat.S_IMODE((data / KEY_FILE).stat().st_mode) & 0o077)
     return False
 
 
-def _make(file: Path) -> None:
+def _create_key_file(file: Path) -> None:
     """Whole or not at all; of several that make it at once, one does."""
-    aside = file.with_name(f".{FILE}.{token_hex(8)}")
+    aside = file.with_name(f".{KEY_FILE}.{token_hex(8)}")
     try:
         with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
             opened.write(new_key() + "\n")
             opened.flush()
             os.fsync(opened.fileno())
-        place(aside, file)
-        carry_to_disk(file.parent)
+        link_if_absent(aside, file)
+        fsync_path(file.parent)
     finally:
         aside.unlink(missing_ok=True)

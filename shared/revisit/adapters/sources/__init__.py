@@ -2,43 +2,43 @@
 
 from pathlib import Path
 
-from revisit.errors import BadInput
+from revisit.errors import InvalidInputError
 from revisit.ports.sources import Source
 
 EARTH_SEARCH = "stac:https://earth-search.aws.element84.com/v1#sentinel-2-l2a"
 """The live source that needs no account."""
 
-_FORMS = "write folder:PATH, google-index:PATH-or-URL or stac:URL#collection"
+_SPEC_FORMS = "write folder:PATH, google-index:PATH-or-URL or stac:URL#collection"
 
 
 def open_source(spec: str) -> Source:
     """The source that a SPEC names; its `spec` is the canonical text, with paths made absolute.
 
     Raises:
-        BadInput: The SPEC names no source.
+        InvalidInputError: The SPEC names no source.
     """
     kind, _, location = spec.strip().partition(":")
     if not location or not spec.strip().isprintable():
-        raise BadInput(f"{spec!r} is not a source; {_FORMS}")
+        raise InvalidInputError(f"{spec!r} is not a source; {_SPEC_FORMS}")
     if kind == "folder":
         from revisit.adapters.sources.folder import Folder
 
-        return Folder(_absolute(location))
+        return Folder(_absolute_path(location))
     if kind == "google-index":
         from revisit.adapters.sources.google_index import GoogleIndex
 
         if location.startswith("gs://"):
-            raise BadInput(f"{location!r} is loaded by BigQuery, in a deployment; here write https://storage.googleapis.com/{location[5:]}")
-        return GoogleIndex(location if "://" in location else _absolute(location))
+            raise InvalidInputError(f"{location!r} is loaded by BigQuery, in a deployment; here write https://storage.googleapis.com/{location[5:]}")
+        return GoogleIndex(location if "://" in location else _absolute_path(location))
     if kind == "stac":
         from revisit.adapters.sources.stac_api import StacApi
 
         return StacApi(location)
-    raise BadInput(f"{spec!r} is not a source; {_FORMS}")
+    raise InvalidInputError(f"{spec!r} is not a source; {_SPEC_FORMS}")
 
 
-def _absolute(path: str) -> str:
+def _absolute_path(path: str) -> str:
     try:
         return str(Path(path).expanduser().absolute())
     except RuntimeError:
-        raise BadInput(f"{path!r} begins with the home of a user who has none here; write the path out") from None
+        raise InvalidInputError(f"{path!r} begins with the home of a user who has none here; write the path out") from None

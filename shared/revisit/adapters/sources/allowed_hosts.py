@@ -3,23 +3,23 @@
 from collections.abc import Iterable
 from urllib.parse import SplitResult, urlsplit
 
-from revisit.errors import GiveUp
+from revisit.errors import PermanentError
 
-PUBLIC = (
+PUBLIC_BUCKETS = (
     "https://sentinel-cogs.s3.us-west-2.amazonaws.com/",
     "https://e84-earth-search-sentinel-data.s3.us-west-2.amazonaws.com/",
     "https://storage.googleapis.com/gcp-public-data-sentinel-2/",
 )
 """Buckets that anybody may read without an account."""
 
-_AS_HTTPS = {
-    "s3://sentinel-cogs/": PUBLIC[0],
-    "s3://e84-earth-search-sentinel-data/": PUBLIC[1],
-    "gs://gcp-public-data-sentinel-2/": PUBLIC[2],
+_HTTPS_URLS = {
+    "s3://sentinel-cogs/": PUBLIC_BUCKETS[0],
+    "s3://e84-earth-search-sentinel-data/": PUBLIC_BUCKETS[1],
+    "gs://gcp-public-data-sentinel-2/": PUBLIC_BUCKETS[2],
 }
 
 
-def permitted(href: str, own: Iterable[str] = ()) -> str:
+def require_allowed_url(href: str, source_urls: Iterable[str] = ()) -> str:
     """The https URL of a band file, if it lies in a public bucket or below one of a source's own addresses.
 
     Args:
@@ -27,28 +27,28 @@ def permitted(href: str, own: Iterable[str] = ()) -> str:
         own: Addresses (scheme, host, path) that the user has configured as this source.
 
     Raises:
-        GiveUp: It lies elsewhere.
+        PermanentError: It lies elsewhere.
     """
-    for bucket, address in _AS_HTTPS.items():
+    for bucket, address in _HTTPS_URLS.items():
         if href.startswith(bucket):
             href = address + href.removeprefix(bucket)
-    parts = _split(href)
+    parts = _split_url(href)
     if href.isascii() and href.isprintable() and " " not in href and ".." not in parts.path.split("/") and "%" not in parts.path and "\\" not in href:
-        for address in (*PUBLIC, *own):
-            allowed = _split(address)
+        for address in (*PUBLIC_BUCKETS, *source_urls):
+            allowed = _split_url(address)
             if (parts.scheme, parts.netloc) == (allowed.scheme, allowed.netloc) and parts.path.startswith(allowed.path or "/"):
                 return href
-    raise GiveUp(f"{href!r} lies outside the places that band files may come from{_why(parts.netloc)}")
+    raise PermanentError(f"{href!r} lies outside the places that band files may come from{_refusal_hint(parts.netloc)}")
 
 
-def _split(url: str) -> SplitResult:
+def _split_url(url: str) -> SplitResult:
     try:
         return urlsplit(url)
     except ValueError:
-        raise GiveUp(f"{url!r} is not an address") from None
+        raise PermanentError(f"{url!r} is not an address") from None
 
 
-def _why(host: str) -> str:
+def _refusal_hint(host: str) -> str:
     if host.endswith(".blob.core.windows.net"):
         return "; Planetary Computer hands out its files by signed address only, which is not supported: use another source"
     if host in ("sentinel-s2-l1c", "sentinel-s2-l2a"):

@@ -10,19 +10,19 @@ from revisit.ports.sources import Listing
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Found = Product | tuple[str, str]
+ProductOrRejection = Product | tuple[str, str]
 """A product, or the name of what could not be understood and the reason."""
 
-ROWS = 10_000
+BATCH_ROWS = 10_000
 """Of one batch."""
 
-KEPT = 1_000
+MAX_REJECTIONS = 1_000
 """Rejections kept with their reason; the others are counted."""
 
 
-def batches(found: Iterable[Found], unseen: Callable[[Any], Any], listing: Listing, end: Callable[[], None],
-            rows: int = ROWS) -> "Iterator[pa.Table]":  # fmt: skip
-    """Tables of the unseen products, counting rows and rejections into `listing`.
+def batch_unseen(entries: Iterable[ProductOrRejection], missing_mask: Callable[[Any], Any], listing: Listing, on_end: Callable[[], None],
+            batch_rows: int = BATCH_ROWS) -> "Iterator[pa.Table]":  # fmt: skip
+    """Tables of the unseen products, counting rows and rejections into `list_products`.
 
     Args:
         found: Read as the tables are asked for.
@@ -34,22 +34,22 @@ def batches(found: Iterable[Found], unseen: Callable[[Any], Any], listing: Listi
     from revisit.ports.catalog_schema import to_table
 
     def products() -> Iterator[Product]:
-        for one in found:
+        for one in entries:
             if isinstance(one, Product):
                 listing.rows += 1
                 yield one
             else:
-                reject(listing, [one])
+                record_rejections(listing, [one])
 
-    for batch in batched(products(), rows):
+    for batch in batched(products(), batch_rows):
         once = list({product.id: product for product in batch}.values())
-        fresh = unseen([product.id for product in once])
+        fresh = missing_mask([product.id for product in once])
         if any(fresh):
             yield to_table(product for product, new in zip(once, fresh, strict=True) if new)
-    end()
+    on_end()
 
 
-def reject(listing: Listing, rejected: list[tuple[str, str]]) -> None:
+def record_rejections(listing: Listing, rejected: list[tuple[str, str]]) -> None:
     """Count what could not be understood, and keep the first of it."""
-    listing.rejections += len(rejected)
-    listing.rejected += rejected[: max(0, KEPT - len(listing.rejected))]
+    listing.rejection_count += len(rejected)
+    listing.rejection_examples += rejected[: max(0, MAX_REJECTIONS - len(listing.rejection_examples))]

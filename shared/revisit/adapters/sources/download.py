@@ -11,22 +11,22 @@ from time import sleep
 from typing import TYPE_CHECKING, Any
 
 from revisit.domain.bands import SourceFile
-from revisit.errors import GiveUp, NotFound, Retry
+from revisit.errors import NotFoundError, PermanentError, TransientError
 
 if TYPE_CHECKING:
     import httpx
 
-CONNECT_S, READ_S = 10.0, 60.0
-WAITS_S = (1.0, 2.0, 4.0, 8.0, 16.0)
+CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 10.0, 60.0
+RETRY_DELAYS_S = (1.0, 2.0, 4.0, 8.0, 16.0)
 """Between tries that got nothing; one that got something begins anew."""
-TRANSIENT = (408, 425, 429, 500, 502, 503, 504)
-PIECE = 1 << 20
+TRANSIENT_STATUSES = (408, 425, 429, 500, 502, 503, 504)
+CHUNK_BYTES = 1 << 20
 
-type Told = Callable[[int], None]
+type ProgressCallback = Callable[[int], None]
 """Told how many bytes more are there; less than nothing where some are given up."""
 
 
-def fetch(file: SourceFile, target: Path, told: Told = lambda _: None, wait: Callable[[float], None] = sleep) -> bool:
+def download_file(file: SourceFile, target: Path, on_progress: ProgressCallback = lambda _: None, wait: Callable[[float], None] = sleep) -> bool:
     """Bring a file; what is there in full stays as it is.
 
     Args:
@@ -38,26 +38,26 @@ def fetch(file: SourceFile, target: Path, told: Told = lambda _: None, wait: Cal
         Whether anything was brought.
 
     Raises:
-        NotFound: The source has no such file.
-        Retry: It does not answer; what came is kept.
-        GiveUp: It is not what the source says it is, or cannot be written.
+        NotFoundError: The source has no such file.
+        TransientError: It does not answer; what came is kept.
+        PermanentError: It is not what the source says it is, or cannot be written.
     """
-    if _whole(file, target):
-        told(target.stat().st_size)
+    if _is_complete(file, target):
+        on_progress(target.stat().st_size)
         return False
     part, mark = target.with_name(f"{target.name}.part"), target.with_name(f"{target.name}.part.json")
-    with _writing(target):
+    with _translate_write_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         if file.href.startswith(("https://", "http://")):
-            stated = _downloaded(file, part, mark, told, wait)
+            stated = _download(file, part, mark, on_progress, wait)
         else:
             stated = None
-            _copied(file, part, told)
+            _copy(file, part, on_progress)
         for checksum in (file.checksum, stated):
             if checksum and _checksum(part, checksum.partition(":")[0]) != checksum:
                 part.unlink()
                 mark.unlink(missing_ok=True)
-                raise GiveUp(f"{file.href} is not what its source says: the checksum is not {checksum}; it was removed, try again")
+                raise PermanentError(f"{file.href} is not what its source says: the checksum is not {checksum}; it was removed, try again")
         with part.open("rb") as opened:
             os.fsync(opened.fileno())
         part.replace(target)
@@ -65,71 +65,71 @@ def fetch(file: SourceFile, target: Path, told: Told = lambda _: None, wait: Cal
     return True
 
 
-def _size(file: SourceFile) -> int | None:
+def _expected_size(file: SourceFile) -> int | None:
     """Bytes it must have. Manifests of 2018 state sizes that are wrong beside checksums that are right (MTD_MSIL2A.xml: 892 instead of 52,056)."""
     return None if file.checksum else file.size
 
 
-def _whole(file: SourceFile, target: Path) -> bool:
+def _is_complete(file: SourceFile, target: Path) -> bool:
     """Whether it is there already: of the right size, and of the right checksum where one is known."""
     if not target.is_file() or (file.size is None and file.checksum is None):
         return False
-    if _size(file) not in (None, target.stat().st_size):
+    if _expected_size(file) not in (None, target.stat().st_size):
         return False
     return not file.checksum or _checksum(target, file.checksum.partition(":")[0]) == file.checksum
 
 
-def _downloaded(file: SourceFile, part: Path, mark: Path, told: Told, wait: Callable[[float], None]) -> str | None:
+def _download(file: SourceFile, part: Path, version_file: Path, on_progress: ProgressCallback, wait: Callable[[float], None]) -> str | None:
     """Bring the rest of a file, try after try; returns the checksum that the server states."""
     import httpx
 
     tries, reason = 0, ""
     if part.is_file():
-        told(part.stat().st_size)
-    with httpx.Client(timeout=httpx.Timeout(READ_S, connect=CONNECT_S), follow_redirects=False, headers={"user-agent": "revisit"}) as client:
-        while tries <= len(WAITS_S):
+        on_progress(part.stat().st_size)
+    with httpx.Client(timeout=httpx.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S), follow_redirects=False, headers={"user-agent": "revisit"}) as client:
+        while tries <= len(RETRY_DELAYS_S):
             before = part.stat().st_size if part.is_file() else 0
             try:
-                return _rest(client, file, part, mark, told)
+                return _download_rest(client, file, part, version_file, on_progress)
             except httpx.TransportError as error:
                 reason = f"breaks off ({type(error).__name__})"
-            except _Busy as busy:
+            except _AttemptFailedError as busy:
                 reason = str(busy)
             after = part.stat().st_size if part.is_file() else 0
             tries = 0 if after > before else tries + 1
-            if tries <= len(WAITS_S):
-                wait(WAITS_S[max(tries - 1, 0)])
-    raise Retry(f"{file.href} {reason}; what has come is kept, say it again to go on")
+            if tries <= len(RETRY_DELAYS_S):
+                wait(RETRY_DELAYS_S[max(tries - 1, 0)])
+    raise TransientError(f"{file.href} {reason}; what has come is kept, say it again to go on")
 
 
-def _rest(client: "httpx.Client", file: SourceFile, part: Path, mark: Path, told: Told) -> str | None:
+def _download_rest(client: "httpx.Client", file: SourceFile, part: Path, version_file: Path, on_progress: ProgressCallback) -> str | None:
     """One try to bring what is missing."""
-    have, version = part.stat().st_size if part.is_file() else 0, _version(mark)
+    have, version = part.stat().st_size if part.is_file() else 0, _read_version(version_file)
     headers = {"range": f"bytes={have}-", "if-range": version} if have and version else {}
     if not headers and have:
         # Nothing says that the rest would be of the same file.
-        told(-have)
+        on_progress(-have)
         have = 0
     with client.stream("GET", file.href, headers={**headers, "accept-encoding": "identity"}) as response:
         status = response.status_code
         if status in (404, 410):
-            raise NotFound(f"{file.href} is not there ({status})")
-        if status in TRANSIENT:
-            raise _Busy(f"answers {status}")
-        whole = _total(response)
+            raise NotFoundError(f"{file.href} is not there ({status})")
+        if status in TRANSIENT_STATUSES:
+            raise _AttemptFailedError(f"answers {status}")
+        whole = _total_bytes(response)
         if status == 416 and whole is not None and whole == have:
-            return _stated(response)
+            return _stated_checksum(response)
         if status not in (200, 206):
-            raise GiveUp(f"{file.href} answers {status}; check whether its source is open to all")
+            raise PermanentError(f"{file.href} answers {status}; check whether its source is open to all")
         if status == 206 and not response.headers.get("content-range", "").startswith(f"bytes {have}-"):
-            raise GiveUp(f"{file.href} answers with another part than was asked for")
+            raise PermanentError(f"{file.href} answers with another part than was asked for")
         if status == 200 and have:
-            told(-have)
+            on_progress(-have)
             have = 0
-        size = _size(file)
+        size = _expected_size(file)
         if size is not None and whole is not None and whole != size:
-            raise GiveUp(f"{file.href} has {whole:,} bytes, and its source says {size:,}")
-        _note(mark, response)
+            raise PermanentError(f"{file.href} has {whole:,} bytes, and its source says {size:,}")
+        _write_version(version_file, response)
         limit = whole if whole is not None else size
         with part.open("r+b" if have else "wb") as out:
             out.seek(have)
@@ -138,25 +138,25 @@ def _rest(client: "httpx.Client", file: SourceFile, part: Path, mark: Path, told
             for piece in response.iter_raw():
                 have += len(piece)
                 if limit is not None and have > limit:
-                    raise GiveUp(f"{file.href} is longer than {limit:,} bytes, as it should be")
+                    raise PermanentError(f"{file.href} is longer than {limit:,} bytes, as it should be")
                 out.write(piece)
-                told(len(piece))
+                on_progress(len(piece))
         if limit is not None and have < limit:
-            raise _Busy(f"ends after {have:,} of {limit:,} bytes")
-        return _stated(response)
+            raise _AttemptFailedError(f"ends after {have:,} of {limit:,} bytes")
+        return _stated_checksum(response)
 
 
-class _Busy(Exception):
+class _AttemptFailedError(Exception):
     """One try came to nothing; the next may do better."""
 
 
-def _total(response: "httpx.Response") -> int | None:
+def _total_bytes(response: "httpx.Response") -> int | None:
     """Bytes of the whole file."""
     text = response.headers.get("content-range", "").rpartition("/")[2] if response.status_code != 200 else response.headers.get("content-length", "")
     return int(text) if text.isdecimal() else None
 
 
-def _stated(response: "httpx.Response") -> str | None:
+def _stated_checksum(response: "httpx.Response") -> str | None:
     """The checksum that Google's storage states of an object that was put there in one piece."""
     for entry in response.headers.get("x-goog-hash", "").split(","):
         name, _, value = entry.strip().partition("=")
@@ -166,41 +166,41 @@ def _stated(response: "httpx.Response") -> str | None:
     return None
 
 
-def _note(mark: Path, response: "httpx.Response") -> None:
+def _write_version(version_file: Path, response: "httpx.Response") -> None:
     """Remember which version of the file the bytes are of: a weak ETag does not say that they are the same (RFC 9110, section 13.1.5)."""
     etag = response.headers.get("etag", "")
-    mark.write_text(json.dumps({"version": etag if etag.startswith('"') else response.headers.get("last-modified", "")}))
+    version_file.write_text(json.dumps({"version": etag if etag.startswith('"') else response.headers.get("last-modified", "")}))
 
 
-def _version(mark: Path) -> str:
+def _read_version(version_file: Path) -> str:
     with suppress(OSError, ValueError):
-        found: Any = json.loads(mark.read_text())
+        found: Any = json.loads(version_file.read_text())
         return str(found.get("version", "")) if isinstance(found, dict) else ""
     return ""
 
 
-def _copied(file: SourceFile, part: Path, told: Told) -> None:
+def _copy(file: SourceFile, part: Path, on_progress: ProgressCallback) -> None:
     if not Path(file.href).is_file():
-        raise NotFound(f"{file.href} is not there any more")
+        raise NotFoundError(f"{file.href} is not there any more")
     with Path(file.href).open("rb") as source, part.open("wb") as out:
-        while piece := source.read(PIECE):
+        while piece := source.read(CHUNK_BYTES):
             out.write(piece)
-            told(len(piece))
-    if _size(file) not in (None, part.stat().st_size):
-        raise Retry(f"{file.href} was changed while it was copied; say it again")
+            on_progress(len(piece))
+    if _expected_size(file) not in (None, part.stat().st_size):
+        raise TransientError(f"{file.href} was changed while it was copied; say it again")
 
 
 def _checksum(path: Path, algorithm: str) -> str:
     made = hashlib.new({"sha3-256": "sha3_256"}.get(algorithm, algorithm), usedforsecurity=False)
     with path.open("rb") as opened:
-        while piece := opened.read(PIECE):
+        while piece := opened.read(CHUNK_BYTES):
             made.update(piece)
     return f"{algorithm}:{made.hexdigest()}"
 
 
 @contextmanager
-def _writing(target: Path) -> Iterator[None]:
+def _translate_write_errors(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise GiveUp(f"{target} cannot be written: {error.strerror}; what has come is kept") from None
+        raise PermanentError(f"{target} cannot be written: {error.strerror}; what has come is kept") from None

@@ -13,25 +13,25 @@ from pathlib import Path
 from typing import Any
 
 from revisit.adapters.sources import metadata_file, safe, safe_files, stac_item
-from revisit.adapters.sources.allowed_hosts import permitted
-from revisit.adapters.sources.batches import Found, batches
+from revisit.adapters.sources.allowed_hosts import require_allowed_url
+from revisit.adapters.sources.batches import ProductOrRejection, batch_unseen
 from revisit.domain.bands import BandFile, SourceFile
 from revisit.domain.product import Product
-from revisit.errors import GiveUp, Retry
+from revisit.errors import PermanentError, TransientError
 from revisit.ports.sources import Listing
 
-WITNESSES = 8
+MAX_WITNESSES = 8
 """Ids remembered of those listed last."""
 
-_ZIPPED = re.compile(r"S2[A-Z]_\S+\.zip")
+_ZIP_NAME = re.compile(r"S2[A-Z]_\S+\.zip")
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _Directory:
     """One directory with something to read."""
 
     path: Path
-    product: bool
+    is_product: bool
     """Whether it is a SAFE product, otherwise its JSON files may be items."""
     digest: str
     """Changes when a metadata file in it is added, removed or written."""
@@ -45,9 +45,9 @@ class Folder:
     def __init__(self, path: str) -> None:
         self.root = Path(path)
         self.spec = f"folder:{path}"
-        self._resolved = Path(os.path.realpath(path))
+        self._resolved_root = Path(os.path.realpath(path))
 
-    def listing(self, state: dict[str, Any], unseen: "Callable[[Any], Any]", now: datetime) -> Listing:  # noqa: ARG002
+    def list_products(self, state: dict[str, Any], missing_mask: "Callable[[Any], Any]", now: datetime) -> Listing:  # noqa: ARG002
         """Products of directories that changed since the listing that left `state`; see `Source.listing`.
 
         The state holds a digest and a count per directory, and some ids by which a catalog that lost them is found out.
@@ -55,164 +55,164 @@ class Folder:
         self.check()
         listing = Listing(batches=iter(()), state={})
         witnesses = state.get("witnesses", [])
-        known = bool(witnesses) and not any(unseen(witnesses))
-        found = self._found(state.get("read", {}) if known else {}, witnesses if known else [], listing)
-        listing.batches = batches(found, unseen, listing, self._end(state, listing))
+        known = bool(witnesses) and not any(missing_mask(witnesses))
+        found = self._read_changed(state.get("read", {}) if known else {}, witnesses if known else [], listing)
+        listing.batches = batch_unseen(found, missing_mask, listing, self._empty_check(state, listing))
         return listing
 
     def check(self) -> None:
         """Whether the folder is there and may be read; see `Source.check`."""
         if not self.root.is_dir():
-            raise GiveUp(f"there is no folder {self.root}; create it or name another")
+            raise PermanentError(f"there is no folder {self.root}; create it or name another")
         if not os.access(self.root, os.R_OK | os.X_OK):
-            raise GiveUp(f"the folder {self.root} may not be read; allow this user to")
+            raise PermanentError(f"the folder {self.root} may not be read; allow this user to")
 
     def bands(self, product: Product) -> dict[str, BandFile]:
         """The band files of a product; see `Source.bands`."""
-        place = self._inside(Path(product.href))
-        if place.is_dir():
-            return self._of_safe(place, product.tile)
-        item = metadata_file.json(place)
+        path = self._resolve_inside(Path(product.href))
+        if path.is_dir():
+            return self._safe_bands(path, product.tile)
+        item = metadata_file.read_json(path)
         if not stac_item.is_item(item):
-            raise GiveUp(f"{place} is no longer a STAC item")
-        return self._of_item(place, item)
+            raise PermanentError(f"{path} is no longer a STAC item")
+        return self._item_bands(path, item)
 
     def files(self, product: Product) -> list[SourceFile]:
         """All files of a product; see `Source.files`."""
-        place = self._inside(Path(product.href))
-        if place.is_dir():
-            return safe_files.in_folder(place, self._inside)
-        item = metadata_file.json(place)
+        path = self._resolve_inside(Path(product.href))
+        if path.is_dir():
+            return safe_files.list_folder(path, self._resolve_inside)
+        item = metadata_file.read_json(path)
         if not stac_item.is_item(item):
-            raise GiveUp(f"{place} is no longer a STAC item")
-        return stac_item.files(item, lambda href: self._resolve(place, href))
+            raise PermanentError(f"{path} is no longer a STAC item")
+        return stac_item.files(item, lambda href: self._resolve_href(path, href))
 
-    def _of_safe(self, root: Path, tile: str) -> dict[str, BandFile]:
-        files = safe.bands_of(os.fspath(root), metadata_file.reader(root, root), tile)
-        there = {band: file for band, file in files.items() if _is_file(self._inside(Path(file.href)))}
-        if not there:
-            raise GiveUp(f"none of the image files of {root.name} is there")
-        return there
+    def _safe_bands(self, root: Path, tile: str) -> dict[str, BandFile]:
+        files = safe.bands_of(os.fspath(root), metadata_file.create_reader(root, root), tile)
+        existing = {band: file for band, file in files.items() if _is_file(self._resolve_inside(Path(file.href)))}
+        if not existing:
+            raise PermanentError(f"none of the image files of {root.name} is there")
+        return existing
 
-    def _of_item(self, path: Path, item: dict[str, Any]) -> dict[str, BandFile]:
-        files, left_out = stac_item.band_files(item, lambda href: self._resolve(path, href))
+    def _item_bands(self, path: Path, item: dict[str, Any]) -> dict[str, BandFile]:
+        files, left_out = stac_item.band_files(item, lambda href: self._resolve_href(path, href))
         if not files:
             why = "; ".join(dict.fromkeys(left_out.values())) or "no asset is one"
-            raise GiveUp(f"no band of {path.name} can be read: {why}")
+            raise PermanentError(f"no band of {path.name} can be read: {why}")
         return files
 
     # ------------------------------------------------------------------------------------------------------------ listing
 
-    def _found(self, before: dict[str, list[Any]], witnesses: list[str], listing: Listing) -> Iterator[Found]:
-        after: dict[str, list[Any]] = {}
-        listing.state = {"read": after, "rows": 0, "witnesses": list(witnesses)}
-        for place in self._places():
-            if not isinstance(place, _Place):
-                yield place
+    def _read_changed(self, previous: dict[str, list[Any]], witnesses: list[str], listing: Listing) -> Iterator[ProductOrRejection]:
+        current: dict[str, list[Any]] = {}
+        listing.state = {"read": current, "rows": 0, "witnesses": list(witnesses)}
+        for directory in self._directories():
+            if not isinstance(directory, _Directory):
+                yield directory
                 continue
-            key = os.fspath(place.path.relative_to(self.root))
-            digest, rows = before.get(key, ("", 0))
-            if digest == place.digest:
+            key = os.fspath(directory.path.relative_to(self.root))
+            digest, rows = previous.get(key, ("", 0))
+            if digest == directory.digest:
                 listing.rows += rows
-                after[key] = [digest, rows]
+                current[key] = [digest, rows]
                 continue
-            rejections, rows = listing.rejections, 0
-            for found in self._read(place):
+            rejections, rows = listing.rejection_count, 0
+            for found in self._read_directory(directory):
                 if isinstance(found, Product):
                     rows += 1
-                    listing.state["witnesses"] = [*listing.state["witnesses"], found.id][-WITNESSES:]
+                    listing.state["witnesses"] = [*listing.state["witnesses"], found.id][-MAX_WITNESSES:]
                 yield found
-            if listing.rejections == rejections:
-                after[key] = [place.digest, rows]
+            if listing.rejection_count == rejections:
+                current[key] = [directory.digest, rows]
 
-    def _end(self, state: dict[str, Any], listing: Listing) -> Callable[[], None]:
+    def _empty_check(self, state: dict[str, Any], listing: Listing) -> Callable[[], None]:
         def check() -> None:
             if not listing.rows and state.get("rows"):
-                raise GiveUp(f"{self.root} is empty, yet {state['rows']} products were there before; is its disk mounted?")
+                raise PermanentError(f"{self.root} is empty, yet {state['rows']} products were there before; is its disk mounted?")
             listing.state["rows"] = listing.rows
 
         return check
 
-    def _places(self) -> Iterator[_Place | tuple[str, str]]:
-        closed: list[str] = []
+    def _directories(self) -> Iterator[_Directory | tuple[str, str]]:
+        unreadable: list[str] = []
 
         def fail(error: OSError) -> None:
             if isinstance(error, PermissionError) and error.filename != os.fspath(self.root):
-                closed.append(error.filename)
+                unreadable.append(error.filename)
             elif not isinstance(error, FileNotFoundError):
-                raise Retry(f"{error.filename} cannot be read: {error.strerror}")
+                raise TransientError(f"{error.filename} cannot be read: {error.strerror}")
 
         for directory, inner, files in os.walk(self.root, onerror=fail):
             path = Path(directory)
-            for name in [name for name in (*inner, *files) if not _is_text(name)]:
-                yield _as_text((path / name).relative_to(self.root)), "its name is not UTF-8; rename it"
-            inner[:] = sorted(filter(_is_text, inner))
-            files = list(filter(_is_text, files))
+            for name in [name for name in (*inner, *files) if not _is_utf8(name)]:
+                yield _to_text((path / name).relative_to(self.root)), "its name is not UTF-8; rename it"
+            inner[:] = sorted(filter(_is_utf8, inner))
+            files = list(filter(_is_utf8, files))
             for name in (name for name in inner if (path / name).is_symlink()):
                 yield os.fspath((path / name).relative_to(self.root)), "a link to another folder is not followed; name that folder as a source"
             for name in files:
-                if _ZIPPED.fullmatch(name):
+                if _ZIP_NAME.fullmatch(name):
                     yield os.fspath((path / name).relative_to(self.root)), "a zipped product is not read; unpack it"
             if any(safe.is_metadata(name) for name in files):
                 inner.clear()
-                yield _Place(path, True, _digest([path, *(path / name for name in files if safe.is_metadata(name)), path / "GRANULE"]))
+                yield _Directory(path, True, _digest([path, *(path / name for name in files if safe.is_metadata(name)), path / "GRANULE"]))
             elif items := sorted(path / name for name in files if name.endswith(".json")):
-                yield _Place(path, False, _digest(items))
-        for name in closed:
-            yield _as_text(Path(os.path.relpath(name, self.root))), "the folder may not be read; allow this user to"
+                yield _Directory(path, False, _digest(items))
+        for name in unreadable:
+            yield _to_text(Path(os.path.relpath(name, self.root))), "the folder may not be read; allow this user to"
 
-    def _read(self, place: _Place) -> Iterator[Found]:
-        if place.product:
-            yield from self._read_safe(place.path)
+    def _read_directory(self, directory: _Directory) -> Iterator[ProductOrRejection]:
+        if directory.is_product:
+            yield from self._read_safe(directory.path)
             return
-        for path in sorted(path for path in place.path.glob("*.json") if _is_text(path.name)):
+        for path in sorted(path for path in directory.path.glob("*.json") if _is_utf8(path.name)):
             try:
-                item = metadata_file.json(self._inside(path))
+                item = metadata_file.read_json(self._resolve_inside(path))
                 if stac_item.is_item(item) and stac_item.is_sentinel_2(item):
                     product = stac_item.product_of(item, self.spec, os.fspath(path))
-                    self._of_item(path, item)
+                    self._item_bands(path, item)
                     yield product
-            except GiveUp as reason:
+            except PermanentError as reason:
                 yield os.fspath(path.relative_to(self.root)), str(reason)
 
-    def _read_safe(self, path: Path) -> Iterator[Found]:
+    def _read_safe(self, path: Path) -> Iterator[ProductOrRejection]:
         try:
-            products = safe.products_of(os.fspath(path), metadata_file.reader(path, path), self.spec)
+            products = safe.products_of(os.fspath(path), metadata_file.create_reader(path, path), self.spec)
             for product in products:
-                self._of_safe(path, product.tile)
+                self._safe_bands(path, product.tile)
                 yield product
-        except GiveUp as reason:
+        except PermanentError as reason:
             yield os.fspath(path.relative_to(self.root)), str(reason)
 
     # -------------------------------------------------------------------------------------------------------------- files
 
-    def _inside(self, path: Path) -> Path:
+    def _resolve_inside(self, path: Path) -> Path:
         try:
             resolved = path.resolve()
         except (OSError, RuntimeError, ValueError) as error:
-            raise GiveUp(f"{str(path)!r} is not a path that can be followed: {error}") from None
-        if not resolved.is_relative_to(self._resolved):
-            raise GiveUp(f"{path} leads out of {self.root}")
+            raise PermanentError(f"{str(path)!r} is not a path that can be followed: {error}") from None
+        if not resolved.is_relative_to(self._resolved_root):
+            raise PermanentError(f"{path} leads out of {self.root}")
         return resolved
 
-    def _resolve(self, item: Path, href: str) -> str:
+    def _resolve_href(self, item: Path, href: str) -> str:
         """Relative paths inside the folder, and https files of the public buckets; nothing else."""
         if "://" in href:
-            return permitted(href)
+            return require_allowed_url(href)
         if href.startswith(("/", "~", "\\")) or ":" in href:
-            raise GiveUp(f"{href!r} is not a path relative to its item")
-        path = self._inside(item.parent / href)
+            raise PermanentError(f"{href!r} is not a path relative to its item")
+        path = self._resolve_inside(item.parent / href)
         if not _is_file(path):
-            raise GiveUp(f"{href!r} is missing")
+            raise PermanentError(f"{href!r} is missing")
         return os.fspath(path)
 
 
-def _is_text(name: str) -> bool:
+def _is_utf8(name: str) -> bool:
     """Whether a file's name can be written down: what is no UTF-8 comes as halves of characters (PEP 383)."""
     return not any("\udc80" <= sign <= "\udcff" for sign in name)
 
 
-def _as_text(path: Path) -> str:
+def _to_text(path: Path) -> str:
     return os.fsencode(path).decode(errors="replace")
 
 

@@ -5,17 +5,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from revisit.adapters.sources.google_index_download import fetch, is_url
-from revisit.adapters.sources.metadata_file import MAX_BYTES, reader
+from revisit.adapters.sources.google_index_download import fetch_bytes, is_url
+from revisit.adapters.sources.metadata_file import MAX_BYTES, create_reader
 from revisit.domain.bands import BandFile, SourceFile
 from revisit.domain.product import Product
-from revisit.errors import GiveUp
+from revisit.errors import PermanentError
 from revisit.ports.sources import Listing
 
 if TYPE_CHECKING:
-    from revisit.adapters.sources.google_index_listing import Index
+    from revisit.adapters.sources.google_index_listing import GoogleIndexFile
 
-PUBLIC = "https://storage.googleapis.com/gcp-public-data-sentinel-2/"
+PUBLIC_BUCKET_URL = "https://storage.googleapis.com/gcp-public-data-sentinel-2/"
 """The bucket, which anybody may read."""
 
 
@@ -37,58 +37,58 @@ class GoogleIndex:
         if is_url(self.location):
             folder = self.location.partition("?")[0].rpartition("/")[0]
             return folder.removesuffix("/L2") + "/"
-        beside = Path(self.location).absolute().parent
-        beside = beside.parent if beside.name == "L2" else beside
-        return f"{beside}/" if (beside / "tiles").is_dir() or (beside / "L2" / "tiles").is_dir() else PUBLIC
+        parent = Path(self.location).absolute().parent
+        parent = parent.parent if parent.name == "L2" else parent
+        return f"{parent}/" if (parent / "tiles").is_dir() or (parent / "L2" / "tiles").is_dir() else PUBLIC_BUCKET_URL
 
-    def listing(self, state: dict[str, Any], unseen: Callable[[Any], Any], now: datetime) -> Listing:  # noqa: ARG002
+    def list_products(self, state: dict[str, Any], missing_mask: Callable[[Any], Any], now: datetime) -> Listing:  # noqa: ARG002
         """What the index has and the catalog lacks; see `Source.listing`.
 
         The state holds the file's mark, how many rows it had, and some ids by which a catalog that lost them is found out.
         """
         listing = Listing(batches=iter(()), state=state)
-        listing.batches = self._index().batches(state, unseen, listing)
+        listing.batches = self._index_file().batches(state, missing_mask, listing)
         return listing
 
     def check(self) -> None:
         """Whether the file is there and begins as an index does; see `Source.check`."""
-        self._index().check()
+        self._index_file().check()
 
     def bands(self, product: Product) -> dict[str, BandFile]:
         """The band files of a product; see `Source.bands`."""
         from revisit.adapters.sources.safe import bands_of
 
-        root = self._root_of(product)
+        root = self._require_root(product)
         if is_url(root):
-            return bands_of(product.href, lambda path: fetch(f"{product.href}/{path}", MAX_BYTES), product.tile)
-        return bands_of(product.href, reader(Path(product.href), Path(root)), product.tile)
+            return bands_of(product.href, lambda path: fetch_bytes(f"{product.href}/{path}", MAX_BYTES), product.tile)
+        return bands_of(product.href, create_reader(Path(product.href), Path(root)), product.tile)
 
     def files(self, product: Product) -> list[SourceFile]:
         """All files of a product; see `Source.files`."""
         from revisit.adapters.sources import safe_files
 
-        root = self._root_of(product)
+        root = self._require_root(product)
         if is_url(root):
-            return safe_files.listed(product.href, lambda path: fetch(f"{product.href}/{path}", MAX_BYTES))
-        inside, folder = Path(root).resolve(), Path(product.href).resolve()
-        if not folder.is_relative_to(inside) or not folder.is_dir():
-            raise GiveUp(f"{product.href!r} is not a folder below {root}")
-        return safe_files.in_folder(folder, lambda path: safe_files.within(path, inside))
+            return safe_files.list_manifest(product.href, lambda path: fetch_bytes(f"{product.href}/{path}", MAX_BYTES))
+        resolved_root, folder = Path(root).resolve(), Path(product.href).resolve()
+        if not folder.is_relative_to(resolved_root) or not folder.is_dir():
+            raise PermanentError(f"{product.href!r} is not a folder below {root}")
+        return safe_files.list_folder(folder, lambda path: safe_files.resolve_inside(path, resolved_root))
 
-    def _root_of(self, product: Product) -> str:
+    def _require_root(self, product: Product) -> str:
         """The root, which the product lies below.
 
         Raises:
-            GiveUp: It does not.
+            PermanentError: It does not.
         """
         root = self.root
         path = product.href.removeprefix(root)
         if path == product.href or any(part in ("", ".", "..") for part in path.split("/")) or any(sign in path for sign in "%?#\\"):
-            raise GiveUp(f"{product.href!r} lies outside {root}, where this source's products are")
+            raise PermanentError(f"{product.href!r} lies outside {root}, where this source's products are")
         return root
 
-    def _index(self) -> "Index":
+    def _index_file(self) -> "GoogleIndexFile":
         # Whoever reads bands only need not have what takes the lines of an index apart.
-        from revisit.adapters.sources.google_index_listing import Index
+        from revisit.adapters.sources.google_index_listing import GoogleIndexFile
 
-        return Index(self.location, self.spec, self.root)
+        return GoogleIndexFile(self.location, self.spec, self.root)

@@ -16,34 +16,34 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
-CHUNK = 1 << 23
+CHUNK_BYTES = 1 << 23
 """Bytes unpacked at once; each costs one question to the catalog."""
-AHEAD = 2
+READ_AHEAD_CHUNKS = 2
 """Chunks unpacked before they are asked for."""
-GATHERED = 1 << 18
+MIN_OUTPUT_BYTES = 1 << 18
 """Bytes of lines handed on together, about."""
-PAUSE = 8
+UNFILTERED_CHUNKS = 8
 """Chunks that are not looked into after one in which most lines are new, as in a first import."""
-BEFORE = 80
+MAX_PREFIX_BYTES = 80
 """Bytes before the name at most; a granule's has up to 63."""
-NAME = len("S2A_MSIL2A_20180327T105019_N0207_R051_T31UFS_20180327T134916")
+NAME_BYTES = len("S2A_MSIL2A_20180327T105019_N0207_R051_T31UFS_20180327T134916")
 """Bytes of a product's name since 2016, which is all of its id; older names need their tile."""
-END, RETURN, QUOTE, COMMA = b'\n\r",'
+NEWLINE, CARRIAGE_RETURN, QUOTE, COMMA = b'\n\r",'
 
 
-def unpacked(text: IO[bytes]) -> Iterator[bytes]:
+def read_ahead(text: IO[bytes]) -> Iterator[bytes]:
     """All of the text, unpacked by a thread of its own while what came before is looked at; raises what reading it does."""
     with ThreadPoolExecutor(1, "unpacking") as thread:
-        coming = deque(thread.submit(text.read, CHUNK) for _ in range(AHEAD))
+        coming = deque(thread.submit(text.read, CHUNK_BYTES) for _ in range(READ_AHEAD_CHUNKS))
         try:
             while chunk := coming.popleft().result():
-                coming.append(thread.submit(text.read, CHUNK))
+                coming.append(thread.submit(text.read, CHUNK_BYTES))
                 yield chunk
         finally:
             thread.shutdown(cancel_futures=True)
 
 
-def sifted(text: Iterator[bytes], unseen: Callable[["pa.Array"], "Array"], passed: Callable[[int, str], None]) -> Iterator[Iterator[bytes]]:
+def filter_lines(text: Iterator[bytes], missing_mask: Callable[["pa.Array"], "Array"], on_skipped: Callable[[int, str], None]) -> Iterator[Iterator[bytes]]:
     """Texts of whole lines, each in pieces, which together are the lines that may hold something new.
 
     Args:
@@ -56,57 +56,57 @@ def sifted(text: Iterator[bytes], unseen: Callable[["pa.Array"], "Array"], passe
     rest, kept, size, pause = b"", [b""], 0, 0
     for chunk in text:
         view = np.frombuffer(chunk, np.uint8)
-        signs = _places(view <= QUOTE)
-        ends = signs[view[signs] == END]
+        signs = _nonzero_positions(view <= QUOTE)
+        ends = signs[view[signs] == NEWLINE]
         if not len(ends):
             rest += chunk
             continue
         first, last = int(ends[0]) + 1, int(ends[-1]) + 1
         head, quotes = rest + chunk[:first], signs[view[signs] == QUOTE]
-        if _quoted(head) or _has_text(view, quotes[(quotes >= first) & (quotes < last)]):
+        if _line_has_quoted_text(head) or _has_quoted_text(view, quotes[(quotes >= first) & (quotes < last)]):
             yield chain(kept, (rest, chunk), text)
             return
         kept.append(head)
         pause -= 1
-        lines = None if pause >= 0 or not chunk.isascii() else _unknown(chunk, ends, unseen, passed)
+        lines = None if pause >= 0 or not chunk.isascii() else _find_new_lines(chunk, ends, missing_mask, on_skipped)
         if lines is None:
             kept.append(chunk[first:last])
         else:
             kept += [chunk[start:end] for start, end in zip((ends[lines] + 1).tolist(), (ends[lines + 1] + 1).tolist(), strict=True)]
-            pause = PAUSE if 2 * len(lines) > len(ends) else 0
+            pause = UNFILTERED_CHUNKS if 2 * len(lines) > len(ends) else 0
         rest = chunk[last:]
         size = sum(map(len, kept))
-        if size >= GATHERED:
+        if size >= MIN_OUTPUT_BYTES:
             yield iter((b"".join(kept),))
             kept = [b""]
     yield chain(kept, (rest,))
 
 
-def _unknown(chunk: bytes, ends: "Array", unseen: Callable[["pa.Array"], "Array"], passed: Callable[[int, str], None]) -> "Array":
+def _find_new_lines(chunk: bytes, ends: "Array", missing_mask: Callable[["pa.Array"], "Array"], on_skipped: Callable[[int, str], None]) -> "Array":
     """Numbers of the lines that are not known to the catalog; line i stands between ends i and i + 1."""
     import numpy as np
     import pyarrow as pa
 
     starts, stops = ends[:-1] + 1, ends[1:]
-    commas = _cut(chunk, starts, BEFORE + 1) == COMMA
+    commas = _slice_fixed_width(chunk, starts, MAX_PREFIX_BYTES + 1) == COMMA
     place = commas.argmax(axis=1)
     begin = starts + place + 1
-    named = np.flatnonzero(commas[np.arange(len(place)), place] & (begin + NAME < stops))
-    cells = _cut(chunk, begin[named], NAME + 1) == COMMA
-    named = named[cells[:, NAME] & (cells.argmax(axis=1) == NAME)]
+    named = np.flatnonzero(commas[np.arange(len(place)), place] & (begin + NAME_BYTES < stops))
+    cells = _slice_fixed_width(chunk, begin[named], NAME_BYTES + 1) == COMMA
+    named = named[cells[:, NAME_BYTES] & (cells.argmax(axis=1) == NAME_BYTES)]
     new = np.ones(len(starts), bool)
     if len(named):
-        names = np.ascontiguousarray(_cut(chunk, begin[named], NAME))
-        offsets = np.arange(0, names.size + 1, NAME, dtype=np.int32)
+        names = np.ascontiguousarray(_slice_fixed_width(chunk, begin[named], NAME_BYTES))
+        offsets = np.arange(0, names.size + 1, NAME_BYTES, dtype=np.int32)
         ids = pa.Array.from_buffers(pa.string(), len(named), [None, pa.py_buffer(offsets), pa.py_buffer(names)])
-        fresh = np.asarray(unseen(ids), bool)
+        fresh = np.asarray(missing_mask(ids), bool)
         new[named] = fresh
         if not fresh.all():
-            passed(int(len(fresh) - np.count_nonzero(fresh)), ids[int(fresh.argmin())].as_py())
+            on_skipped(int(len(fresh) - np.count_nonzero(fresh)), ids[int(fresh.argmin())].as_py())
     return np.flatnonzero(new)
 
 
-def _cut(chunk: bytes, starts: "Array", width: int) -> "Array":
+def _slice_fixed_width(chunk: bytes, starts: "Array", width: int) -> "Array":
     """So many bytes from each start, one row each; zeros beyond the end."""
     import numpy as np
 
@@ -121,14 +121,14 @@ def _cut(chunk: bytes, starts: "Array", width: int) -> "Array":
     return cut
 
 
-def _quoted(line: bytes) -> bool:
+def _line_has_quoted_text(line: bytes) -> bool:
     import numpy as np
 
     view = np.frombuffer(line, np.uint8)
-    return b'"' in line and _has_text(view, np.flatnonzero(view == QUOTE))
+    return b'"' in line and _has_quoted_text(view, np.flatnonzero(view == QUOTE))
 
 
-def _has_text(view: "Array", quotes: "Array") -> bool:
+def _has_quoted_text(view: "Array", quotes: "Array") -> bool:
     """Whether quotes, in lines that end where the bytes do or before, are more than cells quoted though empty."""
     import numpy as np
 
@@ -138,14 +138,14 @@ def _has_text(view: "Array", quotes: "Array") -> bool:
         return True
     opening, closing = quotes[::2], quotes[1::2]
     before, after = view[opening - 1], view[closing + 1]
-    return not bool(((closing == opening + 1) & np.isin(before, (COMMA, END)) & np.isin(after, (COMMA, END, RETURN))).all())
+    return not bool(((closing == opening + 1) & np.isin(before, (COMMA, NEWLINE)) & np.isin(after, (COMMA, NEWLINE, CARRIAGE_RETURN))).all())
 
 
-def _places(found: "Array") -> "Array":
+def _nonzero_positions(mask: "Array") -> "Array":
     """`np.flatnonzero` for what is rare: eight at a time."""
     import numpy as np
 
-    whole = len(found) // 8 * 8
-    words = np.flatnonzero(found[:whole].view(np.uint64) != 0)
-    row, column = np.nonzero(found[:whole].view(np.uint8).reshape(-1, 8)[words])
-    return np.concatenate([words[row] * 8 + column, np.flatnonzero(found[whole:]) + whole])
+    whole = len(mask) // 8 * 8
+    words = np.flatnonzero(mask[:whole].view(np.uint64) != 0)
+    row, column = np.nonzero(mask[:whole].view(np.uint8).reshape(-1, 8)[words])
+    return np.concatenate([words[row] * 8 + column, np.flatnonzero(mask[whole:]) + whole])

@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any
 
 from revisit.adapters.sources import google_index_rows
-from revisit.adapters.sources.batches import reject
-from revisit.adapters.sources.google_index_download import Opened, Pieces, opened
-from revisit.adapters.sources.google_index_lines import CHUNK, sifted, unpacked
-from revisit.errors import GiveUp, Retry
+from revisit.adapters.sources.batches import record_rejections
+from revisit.adapters.sources.google_index_download import ChunkReader, OpenIndex, open_index
+from revisit.adapters.sources.google_index_lines import CHUNK_BYTES, filter_lines, read_ahead
+from revisit.errors import PermanentError, TransientError
 from revisit.ports.sources import Listing
 
 if TYPE_CHECKING:
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 BATCH_ROWS = 100_000
 """New products in one table, about."""
-WITNESSES = 16
-MAX_HEADER = 1 << 16
+MAX_WITNESSES = 16
+MAX_HEADER_BYTES = 1 << 16
 
 
-class Index:
+class GoogleIndexFile:
     """One index file."""
 
     def __init__(self, location: str, spec: str, root: str) -> None:
@@ -39,50 +39,50 @@ class Index:
 
     def check(self) -> None:
         """Whether the file is there and begins as an index does."""
-        with opened(self.location) as file:
+        with open_index(self.location) as file:
             if file:
                 listing = Listing(batches=iter(()))
-                with self._reading(listing):
-                    next(self._rows(self._header(file.text), [file.text.read(MAX_HEADER)], listing), None)
+                with self._translate_errors(listing):
+                    next(self._parse_rows(self._read_header(file.text), [file.text.read(MAX_HEADER_BYTES)], listing), None)
 
-    def batches(self, state: dict[str, Any], unseen: Callable[[Any], Any], listing: Listing) -> "Iterator[pa.Table]":
-        """What is new, batch by batch, counted into `listing`; its state is set once all is read."""
+    def batches(self, state: dict[str, Any], missing_mask: Callable[[Any], Any], listing: Listing) -> "Iterator[pa.Table]":
+        """What is new, batch by batch, counted into `list_products`; its state is set once all is read."""
         witnesses = state.get("witnesses", [])
-        known = bool(witnesses) and not any(unseen(witnesses))
-        with opened(self.location, state.get("mark", "") if known else "") as file:
+        known = bool(witnesses) and not any(missing_mask(witnesses))
+        with open_index(self.location, state.get("mark", "") if known else "") as file:
             if file is None:
                 listing.unchanged = True
                 return
             seen: list[str] = []
-            yield from self._tables(file, unseen, listing, seen)
+            yield from self._tables(file, missing_mask, listing, seen)
         if not listing.rows:
             before = f", where it had {state['rows']} rows before" if state.get("rows") else ""
-            raise GiveUp(f"the index {self.location} lists no product{before}; nothing was changed")
-        listing.state = {"mark": file.mark, "rows": listing.rows, "witnesses": seen[:: max(1, len(seen) // WITNESSES)]}
+            raise PermanentError(f"the index {self.location} lists no product{before}; nothing was changed")
+        listing.state = {"mark": file.mark, "rows": listing.rows, "witnesses": seen[:: max(1, len(seen) // MAX_WITNESSES)]}
 
-    def _tables(self, file: Opened, unseen: Callable[[Any], Any], listing: Listing, seen: list[str]) -> "Iterator[pa.Table]":
+    def _tables(self, file: OpenIndex, missing_mask: Callable[[Any], Any], listing: Listing, witnesses: list[str]) -> "Iterator[pa.Table]":
         import pyarrow as pa
         import pyarrow.compute as pc
 
         def products(rows: "list[pa.RecordBatch]") -> "pa.Table":
-            table, rejected = google_index_rows.products(pa.Table.from_batches(rows).combine_chunks(), self.spec, self.root)
-            reject(listing, rejected)
+            table, rejected = google_index_rows.parse_products(pa.Table.from_batches(rows).combine_chunks(), self.spec, self.root)
+            record_rejections(listing, rejected)
             listing.rows -= len(rejected)
-            seen.extend(table["id"][:1].to_pylist())
+            witnesses.extend(table["id"][:1].to_pylist())
             return table
 
         def passed(rows: int, id: str) -> None:
             listing.rows += rows
-            seen.append(id)
+            witnesses.append(id)
 
         waiting: list[pa.RecordBatch] = []
-        for batch in self._read(file.text, listing, unseen, passed):
-            ids = google_index_rows.ids(batch)
-            new = pa.array(unseen(ids))
+        for batch in self._read_batches(file.text, listing, missing_mask, passed):
+            ids = google_index_rows.product_ids(batch)
+            new = pa.array(missing_mask(ids))
             listing.rows += batch.num_rows
             fresh = batch.filter(new)
             if fresh.num_rows < batch.num_rows:
-                seen.extend(ids.filter(pc.invert(new))[:1].to_pylist())
+                witnesses.extend(ids.filter(pc.invert(new))[:1].to_pylist())
             if fresh.num_rows:
                 waiting.append(fresh)
             if sum(rows.num_rows for rows in waiting) >= BATCH_ROWS:
@@ -91,16 +91,16 @@ class Index:
         if waiting:
             yield products(waiting)
 
-    def _read(self, text: IO[bytes], listing: Listing, unseen: Callable[[Any], Any], passed: Callable[[int, str], None]) -> "Iterator[pa.RecordBatch]":
+    def _read_batches(self, text: IO[bytes], listing: Listing, missing_mask: Callable[[Any], Any], on_skipped: Callable[[int, str], None]) -> "Iterator[pa.RecordBatch]":
         """The rows, but for those that are passed over."""
-        with self._reading(listing):
-            header, chunks = self._header(text), unpacked(text)
+        with self._translate_errors(listing):
+            header, chunks = self._read_header(text), read_ahead(text)
             second = header[1] == "PRODUCT_ID"
-            for lines in sifted(chunks, unseen, passed) if second else (chunks,):
-                yield from self._rows(header, lines, listing)
+            for lines in filter_lines(chunks, missing_mask, on_skipped) if second else (chunks,):
+                yield from self._parse_rows(header, lines, listing)
 
     @contextmanager
-    def _reading(self, listing: Listing) -> Iterator[None]:
+    def _translate_errors(self, listing: Listing) -> Iterator[None]:
         """Say in a sentence why the file cannot be read."""
         import pyarrow as pa
         from isal import igzip_lib
@@ -111,30 +111,30 @@ class Index:
         try:
             yield
         except EOFError:
-            raise Retry(f"the index {self.location} ends in the middle of its packed data, after {listing.rows} rows; "
+            raise TransientError(f"the index {self.location} ends in the middle of its packed data, after {listing.rows} rows; "
                         "it is read again later") from None
         except pa.ArrowInvalid as error:
-            raise GiveUp(f"the index {self.location} cannot be read as CSV after {listing.rows} rows: {str(error).splitlines()[0]}") from None
+            raise PermanentError(f"the index {self.location} cannot be read as CSV after {listing.rows} rows: {str(error).splitlines()[0]}") from None
         except unpacking as error:
-            raise Retry(f"the index {self.location} cannot be unpacked after {listing.rows} rows ({error}); it is read again later") from None
+            raise TransientError(f"the index {self.location} cannot be unpacked after {listing.rows} rows ({error}); it is read again later") from None
 
-    def _rows(self, header: list[str], lines: Iterable[bytes], listing: Listing) -> "Iterator[pa.RecordBatch]":
+    def _parse_rows(self, header: list[str], lines: Iterable[bytes], listing: Listing) -> "Iterator[pa.RecordBatch]":
         """Lines taken apart, a block of them at a time."""
         import pyarrow as pa
         import pyarrow.csv as pc
 
         def skip(row: Any) -> str:
-            reject(listing, [(row.text[:200], f"it has {row.actual_columns} columns instead of {row.expected_columns}")])
+            record_rejections(listing, [(row.text[:200], f"it has {row.actual_columns} columns instead of {row.expected_columns}")])
             return "skip"
 
-        text = io.BufferedReader(Pieces(lines))
+        text = io.BufferedReader(ChunkReader(lines))
         if not text.peek(1):
             return
-        used = [name for name in google_index_rows.USED if name in header]
+        used = [name for name in google_index_rows.USED_COLUMNS if name in header]
         try:
             yield from pc.open_csv(
                 pa.PythonFile(text, "r"),
-                read_options=pc.ReadOptions(block_size=CHUNK, column_names=header),
+                read_options=pc.ReadOptions(block_size=CHUNK_BYTES, column_names=header),
                 parse_options=pc.ParseOptions(invalid_row_handler=skip),
                 # Text that is not UTF-8 must spoil its own row only, so it is looked at later.
                 convert_options=pc.ConvertOptions(include_columns=used, column_types=dict.fromkeys(used, pa.string()), check_utf8=False,
@@ -143,5 +143,5 @@ class Index:
             if "Empty CSV" not in str(error):
                 raise
 
-    def _header(self, text: IO[bytes]) -> list[str]:
-        return google_index_rows.header(text.readline(MAX_HEADER), self.location)
+    def _read_header(self, text: IO[bytes]) -> list[str]:
+        return google_index_rows.parse_header(text.readline(MAX_HEADER_BYTES), self.location)

@@ -8,55 +8,55 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from revisit.errors import BadInput, GiveUp
+from revisit.errors import InvalidInputError, PermanentError
 from revisit.ports.catalog_schema import SCHEMA
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-KEY = ("PRODUCT_ID", "MGRS_TILE")
+KEY_COLUMNS = ("PRODUCT_ID", "MGRS_TILE")
 """What a product is known by."""
-NEEDED = (*KEY, "DATATAKE_IDENTIFIER", "SENSING_TIME", "CLOUD_COVER", "GENERATION_TIME", "NORTH_LAT", "SOUTH_LAT", "WEST_LON", "EAST_LON",
+REQUIRED_COLUMNS = (*KEY_COLUMNS, "DATATAKE_IDENTIFIER", "SENSING_TIME", "CLOUD_COVER", "GENERATION_TIME", "NORTH_LAT", "SOUTH_LAT", "WEST_LON", "EAST_LON",
           "BASE_URL")
-USED = (*NEEDED, "TOTAL_SIZE")
+USED_COLUMNS = (*REQUIRED_COLUMNS, "TOTAL_SIZE")
 """Columns that are read; a file may lack the size."""
-KNOWN = frozenset((*USED, "GRANULE_ID", "GEOMETRIC_QUALITY_FLAG"))
+KNOWN_COLUMNS = frozenset((*USED_COLUMNS, "GRANULE_ID", "GEOMETRIC_QUALITY_FLAG"))
 """Columns of the published files; others mean that the file is another one than we think."""
 
-BUCKET = "gs://gcp-public-data-sentinel-2/"
+BUCKET_URI = "gs://gcp-public-data-sentinel-2/"
 
-COMPACT = (r"^(?P<platform>S2[A-Z])_MSI(?P<level>L1C|L2A)_(?P<datatake>\d{8}T\d{6})_N(?P<baseline>\d{4})_R(?P<orbit>\d{3})"
+COMPACT_NAME_PATTERN = (r"^(?P<platform>S2[A-Z])_MSI(?P<level>L1C|L2A)_(?P<datatake>\d{8}T\d{6})_N(?P<baseline>\d{4})_R(?P<orbit>\d{3})"
            r"_T(?P<tile>\d{2}[A-Z]{3})_\d{8}T\d{6}$")
-OLD = (r"^(?P<platform>S2[A-Z])_[A-Z]{4}_PRD_MSI(?P<level>L1C|L2A)_[A-Z0-9]{4}_\d{8}T\d{6}_R(?P<orbit>\d{3})"
+OLD_NAME_PATTERN = (r"^(?P<platform>S2[A-Z])_[A-Z]{4}_PRD_MSI(?P<level>L1C|L2A)_[A-Z0-9]{4}_\d{8}T\d{6}_R(?P<orbit>\d{3})"
        r"_V\d{8}T\d{6}_\d{8}T\d{6}$")
-DATATAKE = r"^GS2[A-Z]_(?P<datatake>\d{8}T\d{6})_\d{6}_N(?P<major>\d{2})\.(?P<minor>\d{2})$"
-TILE = r"^T?\d{1,2}[C-HJ-NP-X][A-HJ-NP-Z][A-HJ-NP-V]$"
-PLACE = r"^gs://gcp-public-data-sentinel-2/(L2/)?tiles/\d{1,2}/[C-X]/[A-Z]{2}/[A-Za-z0-9_]+(\.SAFE)?/?$"
+DATATAKE_PATTERN = r"^GS2[A-Z]_(?P<datatake>\d{8}T\d{6})_\d{6}_N(?P<major>\d{2})\.(?P<minor>\d{2})$"
+TILE_PATTERN = r"^T?\d{1,2}[C-HJ-NP-X][A-HJ-NP-Z][A-HJ-NP-V]$"
+BASE_URL_PATTERN = r"^gs://gcp-public-data-sentinel-2/(L2/)?tiles/\d{1,2}/[C-X]/[A-Z]{2}/[A-Za-z0-9_]+(\.SAFE)?/?$"
 
-LIMITS = {"west": ("WEST_LON", 180), "south": ("SOUTH_LAT", 90), "east": ("EAST_LON", 180), "north": ("NORTH_LAT", 90)}
+COORDINATE_COLUMNS = {"west": ("WEST_LON", 180), "south": ("SOUTH_LAT", 90), "east": ("EAST_LON", 180), "north": ("NORTH_LAT", 90)}
 """Our column, the file's, and how far it reaches on either side of zero."""
 
-Rejected = list[tuple[str, str]]
+Rejections = list[tuple[str, str]]
 
 
-def header(line: bytes, location: str) -> list[str]:
+def parse_header(line: bytes, location: str) -> list[str]:
     """The names of the columns, from the first line of a file.
 
     Raises:
-        GiveUp: They are others than those that are known.
+        PermanentError: They are others than those that are known.
     """
     names = [name.strip().upper() for name in next(csv.reader([line.decode("utf-8-sig", "replace")]), [])]
-    missing = [name for name in NEEDED if name not in names]
-    strange = [name for name in names if name not in KNOWN]
+    missing = [name for name in REQUIRED_COLUMNS if name not in names]
+    strange = [name for name in names if name not in KNOWN_COLUMNS]
     if missing or strange or len(set(names)) < len(names):
         faults = [f"lacks the columns {', '.join(missing)}" if missing else "", f"has unknown ones: {', '.join(strange)[:300]}" if strange else "",
                   "names a column twice" if len(set(names)) < len(names) else ""]
-        raise GiveUp(f"the header of {location} {' and '.join(filter(None, faults))}; it is not an index that Revisit knows")
+        raise PermanentError(f"the header of {location} {' and '.join(filter(None, faults))}; it is not an index that Revisit knows")
     return names
 
 
-def ids(rows: "pa.Table | pa.RecordBatch") -> "pa.Array":
+def product_ids(rows: "pa.Table | pa.RecordBatch") -> "pa.Array":
     """Ids of the products: names without .SAFE; an old name covers many tiles, so the tile is added to it."""
     import pyarrow.compute as pc
 
@@ -64,46 +64,46 @@ def ids(rows: "pa.Table | pa.RecordBatch") -> "pa.Array":
     if pc.all(pc.equal(pc.binary_length(names), len("S2A_MSIL2A_20180327T105019_N0207_R051_T31UFS_20180327T134916"))).as_py():
         return names
     names = pc.replace_substring_regex(names, r"\.SAFE$", "")
-    return pc.if_else(pc.match_substring(names, "_PRD_MSI"), pc.binary_join_element_wise(names, _tiles(rows), "_T"), names)
+    return pc.if_else(pc.match_substring(names, "_PRD_MSI"), pc.binary_join_element_wise(names, _tile_ids(rows), "_T"), names)
 
 
-def products(rows: "pa.Table", source: str, root: str) -> "tuple[pa.Table, Rejected]":
+def parse_products(rows: "pa.Table", source: str, root: str) -> "tuple[pa.Table, Rejections]":
     """Rows as the catalog has them, and those that could not be understood with the reason.
 
     Args:
-        rows: The columns `USED`, as text.
+        rows: The columns `USED_COLUMNS`, as text.
         source: SPEC of the source.
         root: What stands before the path in the bucket, ending in a slash.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    check = _Check(rows)
+    check = _RowChecker(rows)
     columns: dict[str, Any] = {}
     name = pc.replace_substring_regex(pc.fill_null(rows["PRODUCT_ID"], ""), r"\.SAFE$", "")
-    compact, old = pc.extract_regex(name, COMPACT), pc.extract_regex(name, OLD)
-    check.need(pc.or_(pc.is_valid(compact), pc.is_valid(old)), "PRODUCT_ID", "is not the name of a Sentinel-2 product")
-    datatake = pc.extract_regex(pc.fill_null(rows["DATATAKE_IDENTIFIER"], ""), DATATAKE)
+    compact, old = pc.extract_regex(name, COMPACT_NAME_PATTERN), pc.extract_regex(name, OLD_NAME_PATTERN)
+    check.require(pc.or_(pc.is_valid(compact), pc.is_valid(old)), "PRODUCT_ID", "is not the name of a Sentinel-2 product")
+    datatake = pc.extract_regex(pc.fill_null(rows["DATATAKE_IDENTIFIER"], ""), DATATAKE_PATTERN)
 
     def part(of: Any, field: str) -> Any:
         return pc.struct_field(of, field)
 
-    columns["tile"] = _tiles(rows)
-    check.need(pc.fill_null(pc.match_substring_regex(rows["MGRS_TILE"], TILE), False), "MGRS_TILE", "is not a tile")
+    columns["tile"] = _tile_ids(rows)
+    check.require(pc.fill_null(pc.match_substring_regex(rows["MGRS_TILE"], TILE_PATTERN), False), "MGRS_TILE", "is not a tile")
     stated = pc.fill_null(part(compact, "tile"), columns["tile"])
-    check.need(pc.fill_null(pc.equal(stated, columns["tile"]), True), "MGRS_TILE", "is another tile than the product's name says")
-    columns["sensing_time"] = check.moments("SENSING_TIME")
-    check.need(pc.is_valid(columns["sensing_time"]), "SENSING_TIME", "is not an instant")
-    columns["published"] = check.moments("GENERATION_TIME")
-    columns["cloud_cover"] = check.numbers("CLOUD_COVER", 0, 100)
-    columns["size"] = pc.cast(pc.floor(check.numbers("TOTAL_SIZE", 0, 1e15)), pa.int64())
-    for ours, (theirs, limit) in LIMITS.items():
-        columns[ours] = check.numbers(theirs, -limit, limit)
-        check.need(pc.is_valid(columns[ours]), theirs, "is not a number of degrees")
-    check.need(pc.fill_null(pc.less_equal(columns["south"], columns["north"]), True), "SOUTH_LAT", "lies north of NORTH_LAT")
-    check.need(pc.fill_null(pc.match_substring_regex(rows["BASE_URL"], PLACE), False), "BASE_URL", f"is not a product below {BUCKET}")
+    check.require(pc.fill_null(pc.equal(stated, columns["tile"]), True), "MGRS_TILE", "is another tile than the product's name says")
+    columns["sensing_time"] = check.parse_timestamps("SENSING_TIME")
+    check.require(pc.is_valid(columns["sensing_time"]), "SENSING_TIME", "is not an instant")
+    columns["published"] = check.parse_timestamps("GENERATION_TIME")
+    columns["cloud_cover"] = check.parse_numbers("CLOUD_COVER", 0, 100)
+    columns["size"] = pc.cast(pc.floor(check.parse_numbers("TOTAL_SIZE", 0, 1e15)), pa.int64())
+    for ours, (theirs, limit) in COORDINATE_COLUMNS.items():
+        columns[ours] = check.parse_numbers(theirs, -limit, limit)
+        check.require(pc.is_valid(columns[ours]), theirs, "is not a number of degrees")
+    check.require(pc.fill_null(pc.less_equal(columns["south"], columns["north"]), True), "SOUTH_LAT", "lies north of NORTH_LAT")
+    check.require(pc.fill_null(pc.match_substring_regex(rows["BASE_URL"], BASE_URL_PATTERN), False), "BASE_URL", f"is not a product below {BUCKET_URI}")
 
-    columns["id"] = ids(rows)
+    columns["id"] = product_ids(rows)
     columns["source"] = pa.repeat(pa.scalar(source), rows.num_rows)
     columns["level"] = pc.coalesce(part(compact, "level"), part(old, "level"))
     columns["platform"] = pc.coalesce(part(compact, "platform"), part(old, "platform"))
@@ -113,15 +113,15 @@ def products(rows: "pa.Table", source: str, root: str) -> "tuple[pa.Table, Rejec
                                       pc.strftime(columns["sensing_time"], "%Y%m%dT%H%M%S").cast(pa.string()))
     # Seconds keep their fraction in strftime.
     columns["datatake"] = pc.utf8_slice_codeunits(columns["datatake"], 0, len("20220706T085611"))
-    path = pc.replace_substring_regex(pc.replace_substring(pc.fill_null(rows["BASE_URL"], ""), BUCKET, ""), "/$", "")
+    path = pc.replace_substring_regex(pc.replace_substring(pc.fill_null(rows["BASE_URL"], ""), BUCKET_URI, ""), "/$", "")
     columns["href"] = pc.binary_join_element_wise(pa.scalar(root), path, "")
     columns["footprint"] = pa.nulls(rows.num_rows, pa.string())
 
-    kept = pa.table({field.name: columns[field.name] for field in SCHEMA}).filter(pa.array(check.good))
-    return _across(kept).cast(SCHEMA), check.rejected()
+    kept = pa.table({field.name: columns[field.name] for field in SCHEMA}).filter(pa.array(check.valid))
+    return _repair_antimeridian_bounds(kept).cast(SCHEMA), check.rejections()
 
 
-def _tiles(rows: Any) -> Any:
+def _tile_ids(rows: Any) -> Any:
     """01WCP for 1WCP, T1WCP and T01WCP."""
     import pyarrow.compute as pc
 
@@ -129,7 +129,7 @@ def _tiles(rows: Any) -> Any:
     return pc.replace_substring_regex(bare, r"^(\d[A-Z]{3})$", r"0\1")
 
 
-def _across(table: "pa.Table") -> "pa.Table":
+def _repair_antimeridian_bounds(table: "pa.Table") -> "pa.Table":
     """Bounds that reach round the globe belong to tiles at the antimeridian, which have true ones."""
     import numpy as np
     import pyarrow as pa
@@ -140,14 +140,14 @@ def _across(table: "pa.Table") -> "pa.Table":
         return table
     tiles = table["tile"].take(pa.array(rows)).to_pylist()
     for row, tile in zip(rows.tolist(), tiles, strict=True):
-        west[row], east[row] = west_east(tile) or (max(west[row], east[row]), min(west[row], east[row]))
+        west[row], east[row] = tile_west_east(tile) or (max(west[row], east[row]), min(west[row], east[row]))
     for name, values in (("west", west), ("east", east)):
         table = table.set_column(table.column_names.index(name), name, pa.array(values))
     return table
 
 
 @cache
-def west_east(tile: str) -> tuple[float, float] | None:
+def tile_west_east(tile: str) -> tuple[float, float] | None:
     """West and east of a tile's footprint, west > east across the antimeridian; None where there is no such tile."""
     import shapely
 
@@ -155,7 +155,7 @@ def west_east(tile: str) -> tuple[float, float] | None:
 
     try:
         parts = shapely.get_parts(Tile.parse(tile).footprint)
-    except BadInput:
+    except InvalidInputError:
         return None
     bounds = shapely.bounds(parts)
     if len(parts) == 1:
@@ -163,26 +163,26 @@ def west_east(tile: str) -> tuple[float, float] | None:
     return float(bounds[bounds[:, 0] > 0, 0].min()), float(bounds[bounds[:, 2] < 0, 2].max())
 
 
-class _Check:
+class _RowChecker:
     """Which rows are good, and what is wrong with the first thing that is wrong in the others."""
 
     def __init__(self, rows: "pa.Table") -> None:
         import numpy as np
 
         self._rows = rows
-        self._wrong: dict[int, tuple[str, str]] = {}
-        self.good: NDArray[np.bool_] = np.ones(rows.num_rows, bool)
+        self._failures: dict[int, tuple[str, str]] = {}
+        self.valid: NDArray[np.bool_] = np.ones(rows.num_rows, bool)
 
-    def need(self, condition: Any, column: str, reason: str) -> None:
+    def require(self, condition: Any, column: str, reason: str) -> None:
         """Reject the rows for which the condition does not hold."""
         import numpy as np
 
         holds = np.asarray(condition)
-        for row in np.flatnonzero(~holds & self.good).tolist():
-            self._wrong[row] = column, reason
-        self.good &= holds
+        for row in np.flatnonzero(~holds & self.valid).tolist():
+            self._failures[row] = column, reason
+        self.valid &= holds
 
-    def numbers(self, column: str, least: float, most: float) -> Any:
+    def parse_numbers(self, column: str, minimum: float, maximum: float) -> Any:
         """Numbers, null where there is none; rows whose text is none, or out of range, are rejected."""
         import pyarrow as pa
         import pyarrow.compute as pc
@@ -191,44 +191,44 @@ class _Check:
             return pa.nulls(self._rows.num_rows, pa.float64())
         found = self._cast(column, lambda text: pc.cast(text, pa.float64()))
         # NaN lies in no range.
-        within = pc.and_(pc.greater_equal(found, least), pc.less_equal(found, most))
-        self.need(pc.fill_null(within, True), column, f"is not between {least:g} and {most:g}")
+        within = pc.and_(pc.greater_equal(found, minimum), pc.less_equal(found, maximum))
+        self.require(pc.fill_null(within, True), column, f"is not between {minimum:g} and {maximum:g}")
         return found
 
-    def moments(self, column: str) -> Any:
+    def parse_timestamps(self, column: str) -> Any:
         """Instants in UTC, null where there is none; rows whose text is none are rejected."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
         return self._cast(column, lambda text: pc.cast(text, pa.timestamp("us", "UTC")))
 
-    def rejected(self) -> Rejected:
+    def rejections(self) -> Rejections:
         """(product, reason) of the rows that are not good."""
         import pyarrow as pa
 
-        return [(_text(self._rows["PRODUCT_ID"][row].cast(pa.binary()).as_py()),
-                 f"{column} {_text(self._rows[column][row].cast(pa.binary()).as_py())!r} {reason}")
-                for row, (column, reason) in sorted(self._wrong.items())]
+        return [(_decode_cell(self._rows["PRODUCT_ID"][row].cast(pa.binary()).as_py()),
+                 f"{column} {_decode_cell(self._rows[column][row].cast(pa.binary()).as_py())!r} {reason}")
+                for row, (column, reason) in sorted(self._failures.items())]
 
-    def _cast(self, column: str, whole: Callable[[Any], Any]) -> Any:
+    def _cast(self, column: str, convert: Callable[[Any], Any]) -> Any:
         import numpy as np
         import pyarrow as pa
         import pyarrow.compute as pc
 
         text = self._rows[column].combine_chunks()
         try:
-            return whole(text)
+            return convert(text)
         except pa.ArrowInvalid:
             pass
         readable = np.ones(len(text), bool)
         for row in range(len(text)):
             try:
-                whole(text.slice(row, 1))
+                convert(text.slice(row, 1))
             except pa.ArrowInvalid:
                 readable[row] = False
-        self.need(readable, column, "cannot be read")
-        return whole(pc.if_else(pa.array(readable), text, None))
+        self.require(readable, column, "cannot be read")
+        return convert(pc.if_else(pa.array(readable), text, None))
 
 
-def _text(cell: bytes | None) -> str:
+def _decode_cell(cell: bytes | None) -> str:
     return (cell or b"").decode(errors="replace")[:200]

@@ -10,19 +10,19 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from revisit.adapters.sources import strict_xml as xml
-from revisit.adapters.sources.safe_metadata import DRIVERS, Granule, Metadata, Read, finite, last, metadata_of
-from revisit.adapters.sources.stated_footprint import bounds_of_tile, footprint
+from revisit.adapters.sources.safe_metadata import DRIVERS, Granule, Metadata, ReadFile, last_segment, load_metadata, parse_finite
+from revisit.adapters.sources.stated_footprint import parse_footprint, tile_bounds
 from revisit.domain.bands import BANDS, BandFile
-from revisit.domain.clock import instant
+from revisit.domain.clock import parse_instant
 from revisit.domain.product import OldProductName, Product, ProductName
-from revisit.errors import BadInput, GiveUp, NotFound
+from revisit.errors import InvalidInputError, NotFoundError, PermanentError
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
 _METADATA = re.compile(r"MTD_MSIL(1C|2A)\.xml|S2[A-Z]_[A-Z]{4}_MTD_SAFL(1C|2A)_\S+\.xml")
 _IMAGE = re.compile(r"_(B\d\d|B8A|SCL|AOT|WVP)(?:_(\d\d)m)?$")
-_STAMP = "%Y%m%dT%H%M%S"
+_DATATAKE_FORMAT = "%Y%m%dT%H%M%S"
 
 
 def is_metadata(name: str) -> bool:
@@ -30,7 +30,7 @@ def is_metadata(name: str) -> bool:
     return _METADATA.fullmatch(name) is not None
 
 
-def bands_of(root: str, read: Read, tile: str = "") -> dict[str, BandFile]:
+def bands_of(root: str, read: ReadFile, tile: str = "") -> dict[str, BandFile]:
     """The band files of a product by band name, each in its native resolution or the next finest there is.
 
     Args:
@@ -39,10 +39,10 @@ def bands_of(root: str, read: Read, tile: str = "") -> dict[str, BandFile]:
         tile: Which tile of a package of the old form; may be empty for a compact one.
 
     Raises:
-        GiveUp: The metadata cannot be understood, or names files outside the product.
-        Retry: As `read` raises it.
+        PermanentError: The metadata cannot be understood, or names files outside the product.
+        TransientError: As `read` raises it.
     """
-    metadata = metadata_of(root, read)
+    metadata = load_metadata(root, read)
     granule = metadata.granule(tile)
     files: dict[str, tuple[int, BandFile]] = {}
     for path in granule.images:
@@ -50,44 +50,44 @@ def bands_of(root: str, read: Read, tile: str = "") -> dict[str, BandFile]:
         if not found or found[1] not in BANDS:
             continue
         band, driver = found[1], DRIVERS[PurePosixPath(path).suffix]
-        scale, offset = metadata.numbers(band)
+        scale, offset = metadata.scale_and_offset(band)
         native = BANDS[band].resolution_m
         distance = abs(int(found[2] or native) - native)
         if band not in files or distance < files[band][0]:
             files[band] = (distance, BandFile(band, f"{root.rstrip('/')}/{path}", driver, scale, offset, metadata.nodata))
     if not files:
-        raise GiveUp(f"the metadata of {last(root)} names no band file")
+        raise PermanentError(f"the metadata of {last_segment(root)} names no band file")
     return {band: files[band][1] for band in BANDS if band in files}
 
 
-def product_of(root: str, read: Read, source: str, tile: str = "") -> Product:
+def product_of(root: str, read: ReadFile, source: str, tile: str = "") -> Product:
     """One tile of a package as a product; see `bands_of`.
 
     Raises:
-        GiveUp: The metadata cannot be understood.
-        Retry: As `read` raises it.
+        PermanentError: The metadata cannot be understood.
+        TransientError: As `read` raises it.
     """
-    metadata = metadata_of(root, read)
-    return _product(metadata, metadata.granule(tile), root, read, source)
+    metadata = load_metadata(root, read)
+    return _build_product(metadata, metadata.granule(tile), root, read, source)
 
 
-def products_of(root: str, read: Read, source: str) -> list[Product]:
+def products_of(root: str, read: ReadFile, source: str) -> list[Product]:
     """Every tile of a package as a product: one for the compact form, several for the old one."""
-    metadata = metadata_of(root, read)
-    return [_product(metadata, granule, root, read, source) for granule in metadata.granules]
+    metadata = load_metadata(root, read)
+    return [_build_product(metadata, granule, root, read, source) for granule in metadata.granules]
 
 
-def _product(metadata: Metadata, granule: Granule, root: str, read: Read, source: str) -> Product:
-    tile = _tile_metadata(granule, read)
+def _build_product(metadata: Metadata, granule: Granule, root: str, read: ReadFile, source: str) -> Product:
+    tile = _read_tile_metadata(granule, read)
     compact = None
     try:
         compact = ProductName.parse(metadata.name)
-    except BadInput:
+    except InvalidInputError:
         old = OldProductName.parse(metadata.name)
     name: ProductName | OldProductName = compact or old
-    start = compact.datatake if compact else _moment(metadata.root, "DATATAKE_SENSING_START") or old.start
-    sensing_time = (_moment(tile, "SENSING_TIME") if tile is not None else None) or _moment(metadata.root, "PRODUCT_START_TIME") or start
-    shape, box = _place(metadata.root, tile, single=len(metadata.granules) == 1)
+    start = compact.datatake if compact else _parse_time(metadata.root, "DATATAKE_SENSING_START") or old.start
+    sensing_time = (_parse_time(tile, "SENSING_TIME") if tile is not None else None) or _parse_time(metadata.root, "PRODUCT_START_TIME") or start
+    shape, box = _footprint_and_bounds(metadata.root, tile, single_tile=len(metadata.granules) == 1)
     west, south, east, north = box
     return Product(
         id=metadata.name if compact else f"{metadata.name}_T{granule.tile}",
@@ -96,65 +96,65 @@ def _product(metadata: Metadata, granule: Granule, root: str, read: Read, source
         platform=name.platform,
         tile=granule.tile,
         sensing_time=sensing_time,
-        datatake=f"{start:{_STAMP}}",
+        datatake=f"{start:{_DATATAKE_FORMAT}}",
         west=west, south=south, east=east, north=north,
         cloud_cover=_cloud_cover(metadata.root, tile),
         relative_orbit=name.relative_orbit,
         baseline=_baseline(metadata.root, compact),
-        published=_moment(metadata.root, "GENERATION_TIME"),
+        published=_parse_time(metadata.root, "GENERATION_TIME"),
         href=root,
         footprint=shape,
     )  # fmt: skip
 
 
-def _tile_metadata(granule: Granule, read: Read) -> "Element | None":
+def _read_tile_metadata(granule: Granule, read: ReadFile) -> "Element | None":
     folder = PurePosixPath(granule.folder)
     old = re.sub(r"_N\d\d\.\d\d$", "", folder.name).replace("_MSI_", "_MTD_")
     for name in ("MTD_TL.xml", f"{old}.xml"):
         try:
             return xml.parse(read(f"{folder}/{name}"), name)
-        except NotFound:
+        except NotFoundError:
             continue
     return None
 
 
-def _place(root: "Element", tile: "Element | None", single: bool) -> tuple[dict[str, Any] | None, tuple[float, float, float, float]]:
+def _footprint_and_bounds(root: "Element", tile: "Element | None", single_tile: bool) -> tuple[dict[str, Any] | None, tuple[float, float, float, float]]:
     """Footprint and bounds: of the package if it is one tile, else the tile's square."""
-    positions = (xml.text(root, "EXT_POS_LIST") or "").split()
-    if single and len(positions) >= 8:
-        return footprint({"type": "Polygon", "coordinates": [_ring(positions)]})
+    positions = (xml.find_text(root, "EXT_POS_LIST") or "").split()
+    if single_tile and len(positions) >= 8:
+        return parse_footprint({"type": "Polygon", "coordinates": [_parse_ring(positions)]})
     if tile is None:
-        raise GiveUp("the metadata states no footprint and the tile's own is missing")
+        raise PermanentError("the metadata states no footprint and the tile's own is missing")
     position = next((p for p in tile.iter("Geoposition") if p.get("resolution") == "10"), None)
-    code = re.fullmatch(r"EPSG:(\d+)", xml.text(tile, "HORIZONTAL_CS_CODE") or "")
+    code = re.fullmatch(r"EPSG:(\d+)", xml.find_text(tile, "HORIZONTAL_CS_CODE") or "")
     if position is None or not code:
-        raise GiveUp("the tile's metadata states no place")
-    corner = [xml.text(position, tag) or "" for tag in ("ULX", "ULY")]
+        raise PermanentError("the tile's metadata states no place")
+    corner = [xml.find_text(position, tag) or "" for tag in ("ULX", "ULY")]
     try:
-        return None, bounds_of_tile(int(code[1]), float(corner[0]), float(corner[1]))
+        return None, tile_bounds(int(code[1]), float(corner[0]), float(corner[1]))
     except ValueError:
-        raise GiveUp(f"the tile's corner {corner} is not understood") from None
+        raise PermanentError(f"the tile's corner {corner} is not understood") from None
 
 
-def _ring(positions: list[str]) -> list[list[float]]:
+def _parse_ring(positions: list[str]) -> list[list[float]]:
     """Lon/lat from "lat lon lat lon ..." or "lat lon height ...", up to where the ring first closes: some carry a tail."""
     try:
         numbers = [float(text) for text in positions]
     except ValueError:
-        raise GiveUp("EXT_POS_LIST is not a list of numbers") from None
+        raise PermanentError("EXT_POS_LIST is not a list of numbers") from None
     for step in (2, 3):
         ring = [[numbers[i + 1], numbers[i]] for i in range(0, len(numbers) - 1, step)]
         closed = next((i for i in range(3, len(ring)) if ring[i] == ring[0]), None)
         if closed and all(abs(lon) <= 180 and abs(lat) <= 90 for lon, lat in ring[:closed]):
             return ring[:closed + 1]
-    raise GiveUp("EXT_POS_LIST is not a closed ring of latitudes and longitudes")
+    raise PermanentError("EXT_POS_LIST is not a closed ring of latitudes and longitudes")
 
 
 def _cloud_cover(root: "Element", tile: "Element | None") -> float | None:
-    texts = [xml.text(tile, "CLOUDY_PIXEL_PERCENTAGE") if tile is not None else None, xml.text(root, "Cloud_Coverage_Assessment")]
+    texts = [xml.find_text(tile, "CLOUDY_PIXEL_PERCENTAGE") if tile is not None else None, xml.find_text(root, "Cloud_Coverage_Assessment")]
     for text in filter(None, texts):
         try:
-            value = finite(text)
+            value = parse_finite(text)
         except ValueError:
             continue
         if 0 <= value <= 100:
@@ -163,13 +163,13 @@ def _cloud_cover(root: "Element", tile: "Element | None") -> float | None:
 
 
 def _baseline(root: "Element", name: ProductName | None) -> str | None:
-    found = re.fullmatch(r"(\d\d)\.(\d\d)", xml.text(root, "PROCESSING_BASELINE") or "")
+    found = re.fullmatch(r"(\d\d)\.(\d\d)", xml.find_text(root, "PROCESSING_BASELINE") or "")
     return name.baseline if name else found[1] + found[2] if found else None
 
 
-def _moment(root: "Element", tag: str) -> datetime | None:
-    text = xml.text(root, tag)
+def _parse_time(root: "Element", tag: str) -> datetime | None:
+    text = xml.find_text(root, tag)
     try:
-        return instant(text) if text else None
-    except (BadInput, OverflowError):
-        raise GiveUp(f"{tag} is {text!r}, which is not an instant") from None
+        return parse_instant(text) if text else None
+    except (InvalidInputError, OverflowError):
+        raise PermanentError(f"{tag} is {text!r}, which is not an instant") from None

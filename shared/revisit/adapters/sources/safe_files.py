@@ -7,12 +7,12 @@ from pathlib import Path
 
 from revisit.adapters.sources import metadata_file
 from revisit.adapters.sources import strict_xml as xml
-from revisit.adapters.sources.safe_metadata import Read
+from revisit.adapters.sources.safe_metadata import ReadFile
 from revisit.domain.bands import BANDS, SourceFile
-from revisit.errors import GiveUp, NotFound
+from revisit.errors import NotFoundError, PermanentError
 
 MANIFEST = "manifest.safe"
-MOST = 5_000
+MAX_FILES = 5_000
 """Files of a product; those of the form before 2016-12-06 have many tiles."""
 
 _BAND = re.compile(r"/IMG_DATA/(?:.*/)?[^/]*_(B\d\d|B8A|SCL|AOT|WVP)(?:_\d\dm)?\.(?:jp2|tif)$")
@@ -21,51 +21,51 @@ _PATH = re.compile(r"(?:\./)?((?:[A-Za-z0-9_\-][A-Za-z0-9._\-]*/)*[A-Za-z0-9_\-]
 _ALGORITHMS = {"MD5": ("md5", 32), "SHA3-256": ("sha3-256", 64), "SHA-256": ("sha256", 64)}
 
 
-def listed(root: str, read: Read) -> list[SourceFile]:
+def list_manifest(root: str, read: ReadFile) -> list[SourceFile]:
     """The files that the manifest of a product names, and itself.
 
     Args:
         root: URL of the product's folder.
 
     Raises:
-        GiveUp: There is no manifest, or it is not understood.
+        PermanentError: There is no manifest, or it is not understood.
     """
     try:
-        stated = _stated(read)
-    except NotFound:
-        raise GiveUp(f"{root} has no {MANIFEST}, which would name its files; its bands can be read all the same") from None
+        stated = _read_manifest(read)
+    except NotFoundError:
+        raise PermanentError(f"{root} has no {MANIFEST}, which would name its files; its bands can be read all the same") from None
     return [SourceFile(path, f"{root.rstrip('/')}/{path}", size, checksum, band_of(path)) for path, (size, checksum) in
             ({MANIFEST: (None, None)} | stated).items()]
 
 
-def in_folder(root: Path, inside: Callable[[Path], Path]) -> list[SourceFile]:
+def list_folder(root: Path, resolve: Callable[[Path], Path]) -> list[SourceFile]:
     """The files in a product's folder.
 
     Args:
         inside: Follows links, and refuses those that lead out of the source.
     """
     try:
-        stated = _stated(metadata_file.reader(root, root))
-    except GiveUp:
+        stated = _read_manifest(metadata_file.create_reader(root, root))
+    except PermanentError:
         stated = {}
     found = []
     for folder, inner, names in os.walk(root):
         inner.sort()
         for name in sorted(names):
-            place = inside(Path(folder) / name)
+            target = resolve(Path(folder) / name)
             path = os.path.relpath(Path(folder) / name, root)
-            if place.is_file() and not any("\udc80" <= sign <= "\udcff" for sign in path):
-                found.append(SourceFile(path, str(place), place.stat().st_size, stated.get(path, (None, None))[1], band_of(path)))
-        if len(found) > MOST:
-            raise GiveUp(f"{root} has more than {MOST:,} files, which no product has")
+            if target.is_file() and not any("\udc80" <= sign <= "\udcff" for sign in path):
+                found.append(SourceFile(path, str(target), target.stat().st_size, stated.get(path, (None, None))[1], band_of(path)))
+        if len(found) > MAX_FILES:
+            raise PermanentError(f"{root} has more than {MAX_FILES:,} files, which no product has")
     return found
 
 
-def within(path: Path, root: Path) -> Path:
+def resolve_inside(path: Path, root: Path) -> Path:
     """The file that a path leads to, below a root."""
     resolved = path.resolve()
     if not resolved.is_relative_to(root):
-        raise GiveUp(f"{path} leads out of {root}")
+        raise PermanentError(f"{path} leads out of {root}")
     return resolved
 
 
@@ -75,25 +75,25 @@ def band_of(path: str) -> str | None:
     return found[1] if found and found[1] in BANDS else None
 
 
-def _stated(read: Read) -> dict[str, tuple[int | None, str | None]]:
+def _read_manifest(read: ReadFile) -> dict[str, tuple[int | None, str | None]]:
     """Sizes and checksums by path.
 
     Raises:
-        NotFound: There is no manifest.
-        GiveUp: It is not understood.
+        NotFoundError: There is no manifest.
+        PermanentError: It is not understood.
     """
     root = xml.parse(read(MANIFEST), MANIFEST)
     found: dict[str, tuple[int | None, str | None]] = {}
     for stream in root.iter("byteStream"):
-        place, checksum = stream.find("fileLocation"), stream.find("checksum")
-        path = _PATH.fullmatch((place.get("href") or "") if place is not None else "")
+        location, checksum = stream.find("fileLocation"), stream.find("checksum")
+        path = _PATH.fullmatch((location.get("href") or "") if location is not None else "")
         if not path:
-            raise GiveUp(f"{MANIFEST} names a file {(place.get('href') if place is not None else None)!r}, which is no path in the product")
+            raise PermanentError(f"{MANIFEST} names a file {(location.get('href') if location is not None else None)!r}, which is no path in the product")
         size = stream.get("size") or ""
         name, digits = _ALGORITHMS.get((checksum.get("checksumName") or "").upper() if checksum is not None else "", ("", 0))
         value = (checksum.text or "").strip().lower() if checksum is not None else ""
         found[path[1]] = (int(size) if size.isdecimal() and len(size) < 16 else None,
                           f"{name}:{value}" if name and re.fullmatch(f"[0-9a-f]{{{digits}}}", value) else None)
-        if len(found) > MOST:
-            raise GiveUp(f"{MANIFEST} names more than {MOST:,} files, which no product has")
+        if len(found) > MAX_FILES:
+            raise PermanentError(f"{MANIFEST} names more than {MAX_FILES:,} files, which no product has")
     return found

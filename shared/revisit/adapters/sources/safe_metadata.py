@@ -12,9 +12,9 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from revisit.adapters.sources import strict_xml as xml
-from revisit.domain.bands import SPECTRAL
+from revisit.domain.bands import SPECTRAL_BANDS
 from revisit.domain.product import LEVELS, Level, OldProductName, ProductName
-from revisit.errors import BadInput, GiveUp, NotFound
+from revisit.errors import InvalidInputError, NotFoundError, PermanentError
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -24,7 +24,7 @@ DRIVERS = {".jp2": "JP2OpenJPEG", ".tif": "GTiff"}
 
 _TILE = re.compile(r"_T(\d{2}[C-HJ-NP-X][A-HJ-NP-Z]{2})(?=_|$)")
 
-type Read = Callable[[str], bytes]
+type ReadFile = Callable[[str], bytes]
 """Reads a file by its path relative to the product; raises NotFound where there is none, Retry where nothing answers."""
 
 
@@ -50,30 +50,30 @@ class Metadata:
     """DN of reflectance 1."""
     offsets: dict[str, float]
     """DN to add, by band."""
-    layers: dict[str, float]
+    layer_quantifications: dict[str, float]
     """Quantification of AOT and WVP."""
     nodata: int
     root: "Element"
 
-    def numbers(self, band: str) -> tuple[float, float]:
+    def scale_and_offset(self, band: str) -> tuple[float, float]:
         """Scale and offset of a band: reflectance = DN * scale + offset."""
-        if band in SPECTRAL:
+        if band in SPECTRAL_BANDS:
             return 1 / self.quantification, self.offsets.get(band, 0.0) / self.quantification
-        return (1.0, 0.0) if band == "SCL" else (1 / self.layers.get(band, 1000.0), 0.0)
+        return (1.0, 0.0) if band == "SCL" else (1 / self.layer_quantifications.get(band, 1000.0), 0.0)
 
     def granule(self, tile: str = "") -> Granule:
         """The one of a tile.
 
         Raises:
-            GiveUp: The package has no such tile, or several and none is named.
+            PermanentError: The package has no such tile, or several and none is named.
         """
         found = [granule for granule in self.granules if not tile or granule.tile == tile]
         if len(found) != 1:
-            raise GiveUp(f"{self.name} holds {len(self.granules)} tiles, {len(found)} of them {tile or 'of any name'}")
+            raise PermanentError(f"{self.name} holds {len(self.granules)} tiles, {len(found)} of them {tile or 'of any name'}")
         return found[0]
 
 
-def read_metadata(content: bytes, name: str) -> Metadata:
+def parse_metadata(content: bytes, name: str) -> Metadata:
     """Understand the bytes of MTD_MSIL*.xml.
 
     Args:
@@ -81,50 +81,50 @@ def read_metadata(content: bytes, name: str) -> Metadata:
         name: The product's, for messages, and as its id where it is one.
 
     Raises:
-        GiveUp: It is not the metadata of a Sentinel-2 product.
+        PermanentError: It is not the metadata of a Sentinel-2 product.
     """
     root = xml.parse(content, "MTD_MSIL*.xml")
-    level = next((level for level in LEVELS if level[1:] in (xml.text(root, "PROCESSING_LEVEL") or root.tag)), None)
+    level = next((level for level in LEVELS if level[1:] in (xml.find_text(root, "PROCESSING_LEVEL") or root.tag)), None)
     if level is None:
-        raise GiveUp(f"the metadata of {name} is neither of L1C nor of L2A")
-    quantification = _positive(root, "BOA_QUANTIFICATION_VALUE", "L2A_BOA_QUANTIFICATION_VALUE", "QUANTIFICATION_VALUE")
+        raise PermanentError(f"the metadata of {name} is neither of L1C nor of L2A")
+    quantification = _parse_positive(root, "BOA_QUANTIFICATION_VALUE", "L2A_BOA_QUANTIFICATION_VALUE", "QUANTIFICATION_VALUE")
     if quantification is None:
-        raise GiveUp(f"the metadata of {name} states no quantification value")
-    layers = {band: _positive(root, f"{band}_QUANTIFICATION_VALUE", f"L2A_{band}_QUANTIFICATION_VALUE") for band in ("AOT", "WVP")}
-    granules = _by_tile(_granule(element) for element in root.iter() if element.tag in ("Granule", "Granules"))
+        raise PermanentError(f"the metadata of {name} states no quantification value")
+    layers = {band: _parse_positive(root, f"{band}_QUANTIFICATION_VALUE", f"L2A_{band}_QUANTIFICATION_VALUE") for band in ("AOT", "WVP")}
+    granules = _merge_by_tile(_parse_granule(element) for element in root.iter() if element.tag in ("Granule", "Granules"))
     if not granules:
-        raise GiveUp(f"the metadata of {name} lists no granule")
-    return Metadata(_id(name, root), level, granules, quantification, _offsets(root),
-                    {band: value for band, value in layers.items() if value}, _nodata(root), root)  # fmt: skip
+        raise PermanentError(f"the metadata of {name} lists no granule")
+    return Metadata(_product_id(name, root), level, granules, quantification, _parse_offsets(root),
+                    {band: value for band, value in layers.items() if value}, _parse_nodata(root), root)  # fmt: skip
 
 
-def metadata_of(root: str, read: Read) -> Metadata:
-    name = last(root).removesuffix(".SAFE")
+def load_metadata(root: str, read: ReadFile) -> Metadata:
+    name = last_segment(root).removesuffix(".SAFE")
     candidates = [f"MTD_MSI{level}.xml" for level in sorted(LEVELS, key=lambda level: f"MSI{level}" not in name)]
     try:
         old = OldProductName.parse(name)
         candidates = [f"{name.replace('_PRD_MSI', '_MTD_SAF')}.xml", f"{name.replace(f'_PRD_MSI{old.level}', '_MTD_SAFL1C')}.xml"]
-    except BadInput:
+    except InvalidInputError:
         pass
     for candidate in candidates:
         try:
-            return read_metadata(read(candidate), name)
-        except NotFound:
+            return parse_metadata(read(candidate), name)
+        except NotFoundError:
             continue
-    raise NotFound(f"{name} holds no {' and no '.join(candidates)}")
+    raise NotFoundError(f"{name} holds no {' and no '.join(candidates)}")
 
 
-def _id(name: str, root: "Element") -> str:
-    for text in (name, xml.text(root, "PRODUCT_URI") or "", xml.text(root, "PRODUCT_URI_2A") or ""):
+def _product_id(name: str, root: "Element") -> str:
+    for text in (name, xml.find_text(root, "PRODUCT_URI") or "", xml.find_text(root, "PRODUCT_URI_2A") or ""):
         for kind in (ProductName, OldProductName):
             try:
                 return str(kind.parse(text))
-            except BadInput:
+            except InvalidInputError:
                 continue
-    raise GiveUp(f"neither the folder's name {name!r} nor its PRODUCT_URI is a product's name")
+    raise PermanentError(f"neither the folder's name {name!r} nor its PRODUCT_URI is a product's name")
 
 
-def _by_tile(granules: Iterable[Granule]) -> tuple[Granule, ...]:
+def _merge_by_tile(granules: Iterable[Granule]) -> tuple[Granule, ...]:
     """One entry a tile: early L2A lists a tile once for every resolution."""
     tiles: dict[str, Granule] = {}
     for granule in granules:
@@ -133,18 +133,18 @@ def _by_tile(granules: Iterable[Granule]) -> tuple[Granule, ...]:
     return tuple(tiles.values())
 
 
-def _granule(element: "Element") -> Granule:
+def _parse_granule(element: "Element") -> Granule:
     identifier = element.get("granuleIdentifier", "")
     suffix = ".tif" if element.get("imageFormat", "").lower() in ("geotiff", "tiff") else ".jp2"
-    images = tuple(_image(child.text or "", identifier, suffix) for child in element if child.tag.startswith(("IMAGE_FILE", "IMAGE_ID")))
+    images = tuple(_image_path(child.text or "", identifier, suffix) for child in element if child.tag.startswith(("IMAGE_FILE", "IMAGE_ID")))
     found = _TILE.search(identifier) or next(filter(None, map(_TILE.search, images)), None)
     if not found:
-        raise GiveUp(f"granule {identifier!r} names no MGRS tile")
+        raise PermanentError(f"granule {identifier!r} names no MGRS tile")
     folder = PurePosixPath(*PurePosixPath(images[0]).parts[:2]) if images else PurePosixPath("GRANULE", identifier)
     return Granule(found[1], str(folder), images)
 
 
-def _image(text: str, granule: str, suffix: str) -> str:
+def _image_path(text: str, granule: str, suffix: str) -> str:
     """Path of an image relative to the product: as stated, or by the old form's rule."""
     text = text.strip()
     if "/" not in text:
@@ -152,16 +152,16 @@ def _image(text: str, granule: str, suffix: str) -> str:
         text = "/".join(["GRANULE", granule, "IMG_DATA", *([f"R{resolution[1]}m"] if resolution else []), text])
     path = PurePosixPath(text)
     if path.is_absolute() or ".." in path.parts or re.search(r"[\\:%\x00-\x1f<>?#]", text) or path.parts[:1] != ("GRANULE",):
-        raise GiveUp(f"the metadata names the image {text!r}, which lies outside the product")
+        raise PermanentError(f"the metadata names the image {text!r}, which lies outside the product")
     return str(path if path.suffix in DRIVERS else path.with_name(path.name + suffix))
 
 
-_ORDER = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12")
+_BANDS_BY_ID = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12")
 """Bands by their band_id."""
 
 
-def _offsets(root: "Element") -> dict[str, float]:
-    names = dict(enumerate(_ORDER))
+def _parse_offsets(root: "Element") -> dict[str, float]:
+    names = dict(enumerate(_BANDS_BY_ID))
     for element in root.iter("Spectral_Information"):
         physical = re.fullmatch(r"B(\d+)(A?)", element.get("physicalBand", ""))
         if physical and re.fullmatch(r"\d{1,2}", element.get("bandId", "")):
@@ -170,44 +170,44 @@ def _offsets(root: "Element") -> dict[str, float]:
     for tag in ("BOA_ADD_OFFSET", "RADIO_ADD_OFFSET"):
         for element in root.iter(tag):
             try:
-                offsets[names[int(element.get("band_id", ""))]] = finite(element.text)
+                offsets[names[int(element.get("band_id", ""))]] = parse_finite(element.text)
             except (ValueError, KeyError):
-                raise GiveUp(f"the {tag} of band_id {element.get('band_id')!r} is {element.text!r}, which is not understood") from None
-    if offsets and len(offsets) < len(_ORDER):
-        missing = [band for band in _ORDER if band not in offsets and band != "B10"]
+                raise PermanentError(f"the {tag} of band_id {element.get('band_id')!r} is {element.text!r}, which is not understood") from None
+    if offsets and len(offsets) < len(_BANDS_BY_ID):
+        missing = [band for band in _BANDS_BY_ID if band not in offsets and band != "B10"]
         if missing:
-            raise GiveUp(f"the metadata states the offset of {', '.join(sorted(offsets))}, but none of {', '.join(missing)}")
+            raise PermanentError(f"the metadata states the offset of {', '.join(sorted(offsets))}, but none of {', '.join(missing)}")
     return offsets
 
 
-def _nodata(root: "Element") -> int:
+def _parse_nodata(root: "Element") -> int:
     for values in root.iter("Special_Values"):
-        index = xml.text(values, "SPECIAL_VALUE_INDEX") or ""
-        if xml.text(values, "SPECIAL_VALUE_TEXT") == "NODATA" and re.fullmatch(r"\d{1,5}", index):
+        index = xml.find_text(values, "SPECIAL_VALUE_INDEX") or ""
+        if xml.find_text(values, "SPECIAL_VALUE_TEXT") == "NODATA" and re.fullmatch(r"\d{1,5}", index):
             return int(index)
     return 0
 
 
-def _positive(root: "Element", *tags: str) -> float | None:
+def _parse_positive(root: "Element", *tags: str) -> float | None:
     for tag in tags:
-        if text := xml.text(root, tag):
+        if text := xml.find_text(root, tag):
             try:
-                value = finite(text)
+                value = parse_finite(text)
             except ValueError:
                 value = 0.0
             if value <= 0:
-                raise GiveUp(f"{tag} is {text!r}, which is not a number above 0")
+                raise PermanentError(f"{tag} is {text!r}, which is not a number above 0")
             return value
     return None
 
 
-def finite(text: str | None) -> float:
+def parse_finite(text: str | None) -> float:
     value = float(text or "")
     if not math.isfinite(value):
         raise ValueError(text)
     return value
 
 
-def last(root: str) -> str:
+def last_segment(root: str) -> str:
     """The last step of a path or URL."""
     return root.rstrip("/").rsplit("/", 1)[-1]

@@ -13,26 +13,26 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urljoin, urlsplit
 
 from revisit.adapters.sources import stac_item
-from revisit.adapters.sources.allowed_hosts import permitted
-from revisit.adapters.sources.batches import Found, batches
-from revisit.adapters.sources.json_client import Cut, Http
+from revisit.adapters.sources.allowed_hosts import require_allowed_url
+from revisit.adapters.sources.batches import ProductOrRejection, batch_unseen
+from revisit.adapters.sources.json_client import JsonClient, RetriesExhaustedError
 from revisit.domain.bands import BandFile, SourceFile
-from revisit.domain.clock import instant, rfc3339
+from revisit.domain.clock import format_rfc3339, parse_instant
 from revisit.domain.product import Product
-from revisit.errors import BadInput, GiveUp
+from revisit.errors import InvalidInputError, PermanentError
 from revisit.ports.catalog import Query
 from revisit.ports.sources import Listing
 
-NEWS = timedelta(days=10)
+SWEEP_PERIOD = timedelta(days=10)
 """Listed at first, and again once a day: products are published late and out of order."""
-OVERLAP = timedelta(hours=24)
+WATERMARK_OVERLAP = timedelta(hours=24)
 """Read again before the watermark at every listing."""
-PAGE = 500
+PAGE_SIZE = 500
 """Items asked for at once, without their assets; halved when a page fails."""
-SMALLEST_PAGE = 15
-HISTORY_LIMIT = 100_000
+MIN_PAGE_SIZE = 15
+MAX_HISTORY_PRODUCTS = 100_000
 """Products that one question about the past may bring."""
-BATCH = 2_000
+BATCH_ROWS = 2_000
 """Rows given on together, so that a long listing that is cut off has saved what came before."""
 
 _FIELDS = {"include": ["id", "type", "stac_version", "collection", "bbox", "geometry", "properties"], "exclude": ["assets", "links"]}
@@ -42,8 +42,8 @@ class StacApi:
     """Products of one collection; its past is asked for by place and period."""
 
     announces_all = False
-    at_once = 10
-    """Products that `several` is best asked of: some hundred kilobytes of items."""
+    batch_size = 10
+    """Products that `files_and_bands` is best asked of: some hundred kilobytes of items."""
 
     def __init__(self, location: str, wait: Callable[[float], None] = sleep) -> None:
         """
@@ -52,7 +52,7 @@ class StacApi:
             wait: Lets seconds pass between two tries.
 
         Raises:
-            BadInput: The location is not one.
+            InvalidInputError: The location is not one.
         """
         url, _, collection = location.strip().partition("#")
         try:
@@ -60,31 +60,31 @@ class StacApi:
         except ValueError:
             parts = urlsplit("")
         if parts.scheme not in ("https", "http") or not parts.hostname or parts.username or parts.query:
-            raise BadInput(f"{url!r} is not the address of a STAC API; write stac:https://host/path#collection")
+            raise InvalidInputError(f"{url!r} is not the address of a STAC API; write stac:https://host/path#collection")
         if not re.fullmatch(r"[\w.\-]{1,100}", collection):
-            raise BadInput(f"{location!r} names no collection; write stac:{url or 'https://host/path'}#sentinel-2-l2a")
+            raise InvalidInputError(f"{location!r} names no collection; write stac:{url or 'https://host/path'}#sentinel-2-l2a")
         self.url = url.rstrip("/")
         self.collection = collection
         self.spec = f"stac:{self.url}#{collection}"
         self._origin = f"{parts.scheme}://{parts.netloc}/"
-        self._http = Http(wait)
+        self._http = JsonClient(wait)
 
-    def listing(self, state: dict[str, Any], unseen: "Callable[[Any], Any]", now: datetime) -> Listing:
+    def list_products(self, state: dict[str, Any], missing_mask: "Callable[[Any], Any]", now: datetime) -> Listing:
         """What was sensed since the watermark; see `Source.listing`.
 
         A first listing reaches 10 days back, or to `state["from"]` (RFC 3339).
         """
-        watermark = instant(state["watermark"]) if state.get("watermark") else None
-        swept = instant(state["swept"]) if state.get("swept") else None
-        sweep = watermark is None or swept is None or now - swept >= timedelta(days=1)
-        start = instant(state["from"]) if watermark is None and state.get("from") else now - NEWS
+        watermark = parse_instant(state["watermark"]) if state.get("watermark") else None
+        last_sweep = parse_instant(state["swept"]) if state.get("swept") else None
+        sweep = watermark is None or last_sweep is None or now - last_sweep >= timedelta(days=1)
+        start = parse_instant(state["from"]) if watermark is None and state.get("from") else now - SWEEP_PERIOD
         if watermark is not None:
-            start = min(start, watermark - OVERLAP) if sweep else watermark - OVERLAP
+            start = min(start, watermark - WATERMARK_OVERLAP) if sweep else watermark - WATERMARK_OVERLAP
         listing = Listing(batches=iter(()))
         latest = [watermark]
 
-        def found() -> Iterator[Found]:
-            for one in self._found({"datetime": _period(start, None)}):
+        def found() -> Iterator[ProductOrRejection]:
+            for one in self._search({"datetime": _datetime_interval(start, None)}):
                 if isinstance(one, Product) and one.sensing_time <= now:
                     latest[0] = max(latest[0] or one.sensing_time, one.sensing_time)
                 yield one
@@ -93,15 +93,15 @@ class StacApi:
             if not listing.rows and watermark is None:
                 self.check()  # a search in no collection finds nothing and says nothing
             if not listing.rows and watermark is not None:
-                raise GiveUp(f"{self.spec} lists nothing since {rfc3339(start)}, although it had a product of {rfc3339(watermark)}")
-            listing.state = {"watermark": rfc3339(latest[0]) if latest[0] else "", "swept": rfc3339(now) if sweep else state["swept"]}
+                raise PermanentError(f"{self.spec} lists nothing since {format_rfc3339(start)}, although it had a product of {format_rfc3339(watermark)}")
+            listing.state = {"watermark": format_rfc3339(latest[0]) if latest[0] else "", "swept": format_rfc3339(now) if sweep else state["swept"]}
             if not latest[0] and state.get("from"):
                 listing.state["from"] = state["from"]
 
-        listing.batches = batches(found(), unseen, listing, end, BATCH)
+        listing.batches = batch_unseen(found(), missing_mask, listing, end, BATCH_ROWS)
         return listing
 
-    def history(self, query: Query, unseen: "Callable[[Any], Any]") -> Listing:
+    def history(self, query: Query, missing_mask: "Callable[[Any], Any]") -> Listing:
         """Products of a place and a period, also of before the first listing, to be added to the catalog.
 
         Args:
@@ -109,46 +109,46 @@ class StacApi:
             unseen: See `Source.listing`.
 
         Raises:
-            BadInput: The query names no place.
+            InvalidInputError: The query names no place.
         """
         if query.bounds is None and not query.tiles:
-            raise BadInput("the past of a source is asked for by place: give bounds or tiles")
-        period = {"datetime": _period(query.start, query.end)} if query.start or query.end else {}
+            raise InvalidInputError("the past of a source is asked for by place: give bounds or tiles")
+        period = {"datetime": _datetime_interval(query.start, query.end)} if query.start or query.end else {}
         listing = Listing(batches=iter(()))
 
-        def found() -> Iterator[Found]:
+        def found() -> Iterator[ProductOrRejection]:
             seen: set[str] = set()
-            for box in _boxes(query):
-                for one in self._found({"bbox": box} | period, seen):
+            for box in _bounding_boxes(query):
+                for one in self._search({"bbox": box} | period, seen):
                     if not isinstance(one, Product) or not query.tiles or one.tile in query.tiles:
                         yield one
-                    if len(seen) > HISTORY_LIMIT:
-                        raise GiveUp(f"{self.spec} has more than {HISTORY_LIMIT:,} products there; ask for a shorter period")
+                    if len(seen) > MAX_HISTORY_PRODUCTS:
+                        raise PermanentError(f"{self.spec} has more than {MAX_HISTORY_PRODUCTS:,} products there; ask for a shorter period")
 
-        listing.batches = batches(found(), unseen, listing, lambda: None, BATCH)
+        listing.batches = batch_unseen(found(), missing_mask, listing, lambda: None, BATCH_ROWS)
         return listing
 
     def check(self) -> None:
         """Whether the server has the collection; see `Source.check`."""
-        self._http.json("GET", f"{self.url}/collections/{self.collection}")
+        self._http.request_json("GET", f"{self.url}/collections/{self.collection}")
 
     def bands(self, product: Product) -> dict[str, BandFile]:
         """The band files of a product, from its item; see `Source.bands`."""
-        return self._bands(product, self._item(product))
+        return self._bands(product, self._fetch_item(product))
 
     def files(self, product: Product) -> list[SourceFile]:
         """The files that the assets of a product's item name; see `Source.files`."""
-        return self._files(product, self._item(product))
+        return self._files(product, self._fetch_item(product))
 
-    def several(self, products: Sequence[Product]) -> dict[str, tuple[list[SourceFile], dict[str, BandFile]]]:
+    def files_and_bands(self, products: Sequence[Product]) -> dict[str, tuple[list[SourceFile], dict[str, BandFile]]]:
         """Files and band files of several products by their ids, from one search; those that it does not find are left out.
 
         Raises:
-            Retry: The server does not answer.
-            GiveUp: It does not search by ids.
+            TransientError: The server does not answer.
+            PermanentError: It does not search by ids.
         """
         wanted = {unquote(product.href.removeprefix(self._item_url(""))): product for product in products if product.href.startswith(self._item_url(""))}
-        answer = self._http.json("POST", f"{self.url}/search", {"collections": [self.collection], "ids": [*wanted], "limit": len(wanted)}) if wanted else {}
+        answer = self._http.request_json("POST", f"{self.url}/search", {"collections": [self.collection], "ids": [*wanted], "limit": len(wanted)}) if wanted else {}
         items = answer.get("features") if isinstance(answer, dict) else None
         found: dict[str, tuple[list[SourceFile], dict[str, BandFile]]] = {}
         for item in items if isinstance(items, list) else []:
@@ -156,109 +156,109 @@ class StacApi:
             if product:
                 try:
                     bands = self._bands(product, item)
-                except GiveUp:
+                except PermanentError:
                     bands = {}
                 found[product.id] = self._files(product, item), bands
         return found
 
     def _bands(self, product: Product, item: dict[str, Any]) -> dict[str, BandFile]:
-        files, left_out = stac_item.band_files(item, self._permitted(product))
+        files, left_out = stac_item.band_files(item, self._href_resolver(product))
         if not files:
             why = "; ".join(dict.fromkeys(left_out.values())) or "no asset is one"
-            raise GiveUp(f"no band of {product.id} can be read: {why}")
+            raise PermanentError(f"no band of {product.id} can be read: {why}")
         return files
 
     def _files(self, product: Product, item: dict[str, Any]) -> list[SourceFile]:
-        return stac_item.files(item, self._permitted(product))
+        return stac_item.files(item, self._href_resolver(product))
 
-    def _permitted(self, product: Product) -> Callable[[str], str]:
-        return lambda href: permitted(_joined(product.href, href), [self._origin])
+    def _href_resolver(self, product: Product) -> Callable[[str], str]:
+        return lambda href: require_allowed_url(_join_url(product.href, href), [self._origin])
 
-    def _item(self, product: Product) -> dict[str, Any]:
+    def _fetch_item(self, product: Product) -> dict[str, Any]:
         if not product.href.startswith(f"{self.url}/"):
-            raise GiveUp(f"{product.href!r} is not an item of {self.spec}")
-        item = self._http.json("GET", product.href)
+            raise PermanentError(f"{product.href!r} is not an item of {self.spec}")
+        item = self._http.request_json("GET", product.href)
         if not stac_item.is_item(item):
-            raise GiveUp(f"{product.href} is not a STAC item")
+            raise PermanentError(f"{product.href} is not a STAC item")
         found: dict[str, Any] = item
         return found
 
     # ------------------------------------------------------------------------------------------------------------- search
 
-    def _found(self, question: dict[str, Any], seen: set[str] | None = None) -> Iterator[Found]:
+    def _search(self, parameters: dict[str, Any], seen_ids: set[str] | None = None) -> Iterator[ProductOrRejection]:
         """Products and rejections, each item once, however often the pages repeat it."""
-        seen = set() if seen is None else seen
-        understood, refused = 0, ("", "")
-        for page in self._pages({"collections": [self.collection], **question}):
+        seen_ids = set() if seen_ids is None else seen_ids
+        parsed_count, rejection = 0, ("", "")
+        for page in self._search_pages({"collections": [self.collection], **parameters}):
             for item in page:
                 id = str(item.get("id")) if isinstance(item, dict) else ""
-                if id and id in seen:
+                if id and id in seen_ids:
                     continue
-                seen.add(id)
+                seen_ids.add(id)
                 try:
                     if not isinstance(item, dict) or item.get("type", "Feature") != "Feature":
-                        raise GiveUp("it is not a STAC item")
+                        raise PermanentError("it is not a STAC item")
                     product = stac_item.product_of(item, self.spec, self._item_url(id))
-                except GiveUp as reason:
-                    refused = (id, str(reason))
-                    yield refused
+                except PermanentError as reason:
+                    rejection = (id, str(reason))
+                    yield rejection
                 else:
-                    understood += 1
+                    parsed_count += 1
                     yield product
-        if refused[1] and not understood:
-            raise GiveUp(f"{self.spec} lists items of which none is understood, such as {refused[0]}: {refused[1]}")
+        if rejection[1] and not parsed_count:
+            raise PermanentError(f"{self.spec} lists items of which none is understood, such as {rejection[0]}: {rejection[1]}")
 
-    def _pages(self, question: dict[str, Any]) -> Iterator[list[Any]]:
-        size = PAGE
-        body: dict[str, Any] | None = {**question, "fields": _FIELDS}
-        asked: set[str] = set()
+    def _search_pages(self, parameters: dict[str, Any]) -> Iterator[list[Any]]:
+        size = PAGE_SIZE
+        body: dict[str, Any] | None = {**parameters, "fields": _FIELDS}
+        requested_bodies: set[str] = set()
         while body is not None:
             try:
-                answer = self._http.json("POST", f"{self.url}/search", {**body, "limit": size})
-            except Cut:
+                answer = self._http.request_json("POST", f"{self.url}/search", {**body, "limit": size})
+            except RetriesExhaustedError:
                 # Servers that count pages by number would skip items if the size changed underway.
-                if size <= SMALLEST_PAGE or "page" in body:
+                if size <= MIN_PAGE_SIZE or "page" in body:
                     raise
-                size = max(size // 2, SMALLEST_PAGE)
+                size = max(size // 2, MIN_PAGE_SIZE)
                 continue
             features = answer.get("features") if isinstance(answer, dict) else None
             if not isinstance(features, list):
-                raise GiveUp(f"{self.url}/search does not answer with a FeatureCollection; is it a STAC API?")
+                raise PermanentError(f"{self.url}/search does not answer with a FeatureCollection; is it a STAC API?")
             yield features
-            body = _next(answer, question) if features else None
+            body = _next_page_body(answer, parameters) if features else None
             if body is not None:
-                if str(body) in asked:
-                    raise GiveUp(f"{self.url}/search gives the same next page again and again")
-                asked.add(str(body))
+                if str(body) in requested_bodies:
+                    raise PermanentError(f"{self.url}/search gives the same next page again and again")
+                requested_bodies.add(str(body))
 
     def _item_url(self, id: str) -> str:
         return f"{self.url}/collections/{self.collection}/items/{quote(id, safe='')}"
 
 
-def _next(answer: dict[str, Any], question: dict[str, Any]) -> dict[str, Any] | None:
+def _next_page_body(answer: dict[str, Any], parameters: dict[str, Any]) -> dict[str, Any] | None:
     """The question for the page after this one: the next link's body, or its query string, put to the same address."""
     links = answer.get("links")
     for link in links if isinstance(links, list) else []:
         if isinstance(link, dict) and link.get("rel") == "next":
             if isinstance(link.get("body"), dict):
-                body: dict[str, Any] = {**(question if link.get("merge") else {}), **link["body"]}
+                body: dict[str, Any] = {**(parameters if link.get("merge") else {}), **link["body"]}
             else:
                 pairs = dict(parse_qsl(str(link.get("href")).partition("#")[0].partition("?")[2]))
-                body = {**question, **{key: value for key, value in pairs.items() if key in ("next", "token", "page")}}
-            if body.get("collections") != question["collections"]:
-                raise GiveUp("the next page is of another collection")
+                body = {**parameters, **{key: value for key, value in pairs.items() if key in ("next", "token", "page")}}
+            if body.get("collections") != parameters["collections"]:
+                raise PermanentError("the next page is of another collection")
             return {**body, "fields": _FIELDS}
     return None
 
 
-def _period(start: datetime | None, end: datetime | None) -> str:
+def _datetime_interval(start: datetime | None, end: datetime | None) -> str:
     """A STAC interval in whole seconds, which every server reads."""
-    since = rfc3339(start.replace(microsecond=0)) if start else ".."
-    until = rfc3339((end + timedelta(microseconds=999_999)).replace(microsecond=0)) if end else ".."
+    since = format_rfc3339(start.replace(microsecond=0)) if start else ".."
+    until = format_rfc3339((end + timedelta(microseconds=999_999)).replace(microsecond=0)) if end else ".."
     return f"{since}/{until}"
 
 
-def _boxes(query: Query) -> list[list[float]]:
+def _bounding_boxes(query: Query) -> list[list[float]]:
     """West, south, east, north of each part; two where the antimeridian is crossed, since many servers know no such box."""
     if query.bounds is None:
         from revisit.geo.mgrs_tile import Tile
@@ -268,11 +268,11 @@ def _boxes(query: Query) -> list[list[float]]:
     return [[west, south, east, north]] if west <= east else [[west, south, 180.0, north], [-180.0, south, east, north]]
 
 
-def _joined(base: str, href: str) -> str:
+def _join_url(base: str, href: str) -> str:
     try:
         return urljoin(base, href)
     except ValueError:
-        raise GiveUp(f"{href!r} is not an address") from None
+        raise PermanentError(f"{href!r} is not an address") from None
 
 
 def _parts(shape: Any) -> list[Any]:

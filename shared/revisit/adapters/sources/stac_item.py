@@ -9,23 +9,23 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from revisit.adapters.sources.stated_footprint import bounds, footprint
-from revisit.domain.bands import BANDS, SPECTRAL, BandFile, SourceFile, band_name
-from revisit.domain.clock import instant
+from revisit.adapters.sources.stated_footprint import parse_bounds, parse_footprint
+from revisit.domain.bands import BANDS, SPECTRAL_BANDS, BandFile, SourceFile, band_name
+from revisit.domain.clock import parse_instant
 from revisit.domain.product import Level, Product, ProductName
-from revisit.errors import BadInput, GiveUp
+from revisit.errors import InvalidInputError, PermanentError
 
 OFFSET_BASELINE = "0400"
 """From this baseline on a product may carry a radiometric offset, so silence about it is not taken for zero."""
 
-_STAMP = "%Y%m%dT%H%M%S"
+_DATATAKE_FORMAT = "%Y%m%dT%H%M%S"
 _TILE = re.compile(r"(?:MGRS-)?T?(\d{1,2})([C-HJ-NP-X][A-HJ-NP-Z]{2})")
-_ID = re.compile(r"(S2[A-Z])_T?(\d{1,2}[C-HJ-NP-X][A-HJ-NP-Z]{2})_\d{8}\S*_(L1C|L2A)\b")
-_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:\-]{0,199}")
-_MSI = re.compile(r"S2[A-Z]_MSI")
+_SHORT_ID = re.compile(r"(S2[A-Z])_T?(\d{1,2}[C-HJ-NP-X][A-HJ-NP-Z]{2})_\d{8}\S*_(L1C|L2A)\b")
+_VALID_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:\-]{0,199}")
+_MSI_ID = re.compile(r"S2[A-Z]_MSI")
 _DATATAKE = re.compile(r"GS2[A-Z]_(\d{8}T\d{6})_\d{6}_N(\d{2})\.?(\d{2})")
-_NAME = re.compile(r"[^A-Za-z0-9._\-]|^\.+")
-_SHA256 = re.compile(r"1220[0-9a-f]{64}")
+_UNSAFE_NAME_CHARACTERS = re.compile(r"[^A-Za-z0-9._\-]|^\.+")
+_SHA256_MULTIHASH = re.compile(r"1220[0-9a-f]{64}")
 """As a multihash."""
 _KEY_RESOLUTION = re.compile(r"_(\d{2})m$")
 
@@ -40,7 +40,7 @@ def is_sentinel_2(item: dict[str, Any]) -> bool:
     properties = item.get("properties")
     properties = properties if isinstance(properties, dict) else {}
     words = f"{properties.get('constellation')} {properties.get('platform')} {item.get('collection')}".lower()
-    return bool(re.search(r"sentinel[- _]?s?2", words) or _ID.match(str(item.get("id"))) or _MSI.match(str(item.get("id"))))
+    return bool(re.search(r"sentinel[- _]?s?2", words) or _SHORT_ID.match(str(item.get("id"))) or _MSI_ID.match(str(item.get("id"))))
 
 
 def product_of(item: dict[str, Any], source: str, href: str) -> Product:
@@ -52,20 +52,20 @@ def product_of(item: dict[str, Any], source: str, href: str) -> Product:
         href: Where the item itself lies.
 
     Raises:
-        GiveUp: Something a product cannot do without is missing or makes no sense.
+        PermanentError: Something a product cannot do without is missing or makes no sense.
     """
     properties, id = item.get("properties"), item.get("id")
-    if not isinstance(id, str) or not _PLAIN.fullmatch(id):
-        raise GiveUp(f"the item's id {str(id)[:200]!r} is not of 1 to 200 letters, digits and . _ - :")
+    if not isinstance(id, str) or not _VALID_ID.fullmatch(id):
+        raise PermanentError(f"the item's id {str(id)[:200]!r} is not of 1 to 200 letters, digits and . _ - :")
     if not isinstance(properties, dict):
-        raise GiveUp("the item has no properties")
-    name = _name(item, properties)
-    shortened = _ID.match(id)
-    sensing_time = _moment(properties, "datetime", "start_datetime")
+        raise PermanentError("the item has no properties")
+    name = _product_name(item, properties)
+    shortened = _SHORT_ID.match(id)
+    sensing_time = _parse_time(properties, "datetime", "start_datetime")
     if sensing_time is None:
-        raise GiveUp("the item states no datetime")
-    shape, box = footprint(item["geometry"]) if item.get("geometry") else (None, None)
-    west, south, east, north = box or bounds(item.get("bbox"))
+        raise PermanentError("the item states no datetime")
+    shape, box = parse_footprint(item["geometry"]) if item.get("geometry") else (None, None)
+    west, south, east, north = box or parse_bounds(item.get("bbox"))
     datatake = _DATATAKE.fullmatch(str(properties.get("s2:datatake_id")))
     return Product(
         id=id.removesuffix(".SAFE"),
@@ -74,12 +74,12 @@ def product_of(item: dict[str, Any], source: str, href: str) -> Product:
         platform=_platform(properties, name, shortened),
         tile=_tile(properties, name, shortened),
         sensing_time=sensing_time,
-        datatake=f"{name.datatake:{_STAMP}}" if name else datatake[1] if datatake else f"{sensing_time:{_STAMP}}",
+        datatake=f"{name.datatake:{_DATATAKE_FORMAT}}" if name else datatake[1] if datatake else f"{sensing_time:{_DATATAKE_FORMAT}}",
         west=west, south=south, east=east, north=north,
         cloud_cover=_cloud_cover(properties),
-        relative_orbit=_whole(properties.get("sat:relative_orbit"), 143) or (name.relative_orbit if name else None),
+        relative_orbit=_positive_int(properties.get("sat:relative_orbit"), 143) or (name.relative_orbit if name else None),
         baseline=_baseline(properties, name),
-        published=_moment(properties, "s2:generation_time", "published") or (name.discriminator if name else None),
+        published=_parse_time(properties, "s2:generation_time", "published") or (name.discriminator if name else None),
         href=href,
         footprint=shape,
     )  # fmt: skip
@@ -93,13 +93,13 @@ def band_files(item: dict[str, Any], resolve: Callable[[str], str]) -> tuple[dic
 
     Args:
         item: Decoded JSON.
-        resolve: Turns an href into an absolute local path or https URL; raises GiveUp for one that must not be read.
+        resolve: Turns an href into an absolute local path or https URL; raises PermanentError for one that must not be read.
     """
     files: dict[str, tuple[tuple[int, int], BandFile]] = {}
     left_out: dict[str, str] = {}
     properties = item.get("properties")
     properties = properties if isinstance(properties, dict) else {}
-    baseline = _baseline(properties, _name(item, properties))
+    baseline = _baseline(properties, _product_name(item, properties))
     for key, asset in item["assets"].items():
         band = _band(key, asset)
         driver = _driver(asset) if band else None
@@ -107,8 +107,8 @@ def band_files(item: dict[str, Any], resolve: Callable[[str], str]) -> tuple[dic
             continue
         try:
             href = resolve(str(asset.get("href")))
-            scale, offset, nodata = _numbers(band, asset, properties, baseline, driver)
-        except GiveUp as refusal:
+            scale, offset, nodata = _scale_offset_nodata(band, asset, properties, baseline, driver)
+        except PermanentError as refusal:
             left_out.setdefault(band, str(refusal))
             continue
         rank = (abs(_resolution(key, asset, band) - BANDS[band].resolution_m), driver != "GTiff")
@@ -129,25 +129,25 @@ def files(item: dict[str, Any], resolve: Callable[[str], str]) -> list[SourceFil
             continue
         try:
             href = resolve(str(asset.get("href")))
-        except GiveUp:
+        except PermanentError:
             continue
-        name = _NAME.sub("_", href.rpartition("/")[2].partition("?")[0]) or "file"
+        name = _UNSAFE_NAME_CHARACTERS.sub("_", href.rpartition("/")[2].partition("?")[0]) or "file"
         size, checksum = asset.get("file:size"), str(asset.get("file:checksum", ""))
-        path = name if name not in found else f"{_NAME.sub('_', str(key))}/{name}"
+        path = name if name not in found else f"{_UNSAFE_NAME_CHARACTERS.sub('_', str(key))}/{name}"
         found.setdefault(path, SourceFile(path, href, size if isinstance(size, int) and not isinstance(size, bool) and size >= 0 else None,
-                                          f"sha256:{checksum[4:]}" if _SHA256.fullmatch(checksum) else None, _band(key, asset)))
+                                          f"sha256:{checksum[4:]}" if _SHA256_MULTIHASH.fullmatch(checksum) else None, _band(key, asset)))
     return list(found.values())
 
 
 # ------------------------------------------------------------------------------------------------------------- properties
 
 
-def _name(item: dict[str, Any], properties: dict[str, Any]) -> ProductName | None:
+def _product_name(item: dict[str, Any], properties: dict[str, Any]) -> ProductName | None:
     for text in (properties.get("s2:product_uri"), properties.get("sentinel:product_id"), properties.get("s2:product_id"), item.get("id")):
         if isinstance(text, str):
             try:
                 return ProductName.parse(text)
-            except BadInput:
+            except InvalidInputError:
                 continue
     return None
 
@@ -162,21 +162,21 @@ def _level(item: dict[str, Any], properties: dict[str, Any], name: ProductName |
             return "L2A"
         if re.search(r"L1C|L1\b|MSI1C|LEVEL-?1", text):
             return "L1C"
-    raise GiveUp("the item tells neither L1C nor L2A")
+    raise PermanentError("the item tells neither L1C nor L2A")
 
 
-def _platform(properties: dict[str, Any], name: ProductName | None, shortened: re.Match[str] | None) -> str:
+def _platform(properties: dict[str, Any], name: ProductName | None, short_id: re.Match[str] | None) -> str:
     stated = re.fullmatch(r"(?:sentinel[- ]?|s)2([a-z])", str(properties.get("platform")).strip().lower())
     if stated:
         return "S2" + stated[1].upper()
     if name:
         return name.platform
-    if shortened:
-        return shortened[1]
-    raise GiveUp(f"the platform {properties.get('platform')!r} is not a unit of Sentinel-2")
+    if short_id:
+        return short_id[1]
+    raise PermanentError(f"the platform {properties.get('platform')!r} is not a unit of Sentinel-2")
 
 
-def _tile(properties: dict[str, Any], name: ProductName | None, shortened: re.Match[str] | None) -> str:
+def _tile(properties: dict[str, Any], name: ProductName | None, short_id: re.Match[str] | None) -> str:
     """The product's name comes first: a grid:code of Earth Search v0 was seen to be another tile's."""
     if name:
         return name.tile
@@ -184,11 +184,11 @@ def _tile(properties: dict[str, Any], name: ProductName | None, shortened: re.Ma
         "".join(str(properties.get(f"{prefix}:{part}", "")) for part in ("utm_zone", "latitude_band", "grid_square"))
         for prefix in ("mgrs", "sentinel")
     ]
-    for text in (properties.get("s2:mgrs_tile"), *pieces, properties.get("grid:code"), shortened and shortened[2]):
+    for text in (properties.get("s2:mgrs_tile"), *pieces, properties.get("grid:code"), short_id and short_id[2]):
         found = _TILE.fullmatch(str(text))
         if found and 1 <= int(found[1]) <= 60:
             return f"{int(found[1]):02d}{found[2]}"
-    raise GiveUp("the item names no MGRS tile")
+    raise PermanentError("the item names no MGRS tile")
 
 
 def _baseline(properties: dict[str, Any], name: ProductName | None) -> str | None:
@@ -206,19 +206,19 @@ def _cloud_cover(properties: dict[str, Any]) -> float | None:
     return float(value) if 0 <= value <= 100 else None
 
 
-def _moment(properties: dict[str, Any], *keys: str) -> datetime | None:
+def _parse_time(properties: dict[str, Any], *keys: str) -> datetime | None:
     for key in keys:
         value = properties.get(key)
         if isinstance(value, str):
             try:
-                return instant(value)
-            except (BadInput, OverflowError):
-                raise GiveUp(f"{key} is {value!r}, which is not a date or instant") from None
+                return parse_instant(value)
+            except (InvalidInputError, OverflowError):
+                raise PermanentError(f"{key} is {value!r}, which is not a date or instant") from None
     return None
 
 
-def _whole(value: Any, most: int) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= most else None
+def _positive_int(value: Any, maximum: int) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= maximum else None
 
 
 # ----------------------------------------------------------------------------------------------------------------- assets
@@ -228,13 +228,13 @@ def _band(key: str, asset: Any) -> str | None:
     """The band an asset holds: by the name of its one band, else by its key."""
     if not isinstance(asset, dict):
         return None
-    described = _objects(asset.get("bands")) or _objects(asset.get("eo:bands"))
+    described = _dicts(asset.get("bands")) or _dicts(asset.get("eo:bands"))
     if len(described) > 1:
         return None
     for alias in (*(band.get("name") for band in described), _KEY_RESOLUTION.sub("", key)):
         try:
             return band_name(str(alias))
-        except BadInput:
+        except InvalidInputError:
             continue
     return None
 
@@ -253,38 +253,38 @@ def _resolution(key: str, asset: dict[str, Any], band: str) -> int:
     return int(found[1]) if found else BANDS[band].resolution_m
 
 
-def _numbers(band: str, asset: dict[str, Any], properties: dict[str, Any], baseline: str | None, driver: str) -> tuple[float, float, int]:
+def _scale_offset_nodata(band: str, asset: dict[str, Any], properties: dict[str, Any], baseline: str | None, driver: str) -> tuple[float, float, int]:
     """Scale, offset and nodata of an asset."""
-    stated = _stated(asset)
+    stated = _stated_scaling(asset)
     nodata = int(_number(stated, "nodata", 0))
     if band == "SCL":
         return 1.0, 0.0, nodata
-    default = 0.0001 if band in SPECTRAL else 0.001
+    default = 0.0001 if band in SPECTRAL_BANDS else 0.001
     scale, offset = _number(stated, "scale", default), _number(stated, "offset", 0.0)
-    if band not in SPECTRAL:
+    if band not in SPECTRAL_BANDS:
         return scale, offset, nodata
     applied = properties.get("earthsearch:boa_offset_applied", properties.get("sentinel:boa_offset_applied"))
     if applied is True and driver == "GTiff":
         return scale, 0.0, nodata
     if "offset" not in stated and "scale" not in stated and (baseline or "") >= OFFSET_BASELINE:
-        raise GiveUp(f"the item does not state the radiometric offset of {band}, which baseline {baseline} may have")
+        raise PermanentError(f"the item does not state the radiometric offset of {band}, which baseline {baseline} may have")
     return scale, offset, nodata
 
 
-def _stated(asset: dict[str, Any]) -> dict[str, Any]:
+def _stated_scaling(asset: dict[str, Any]) -> dict[str, Any]:
     """What the asset says of its numbers: raster:bands, or in STAC 1.1 `bands`, whose common part may stand on the asset itself."""
     found: dict[str, Any] = {}
-    for fields in (asset, *_objects(asset.get("bands"))[:1], *_objects(asset.get("raster:bands"))[:1]):
+    for fields in (asset, *_dicts(asset.get("bands"))[:1], *_dicts(asset.get("raster:bands"))[:1]):
         found |= {key.removeprefix("raster:"): value for key, value in fields.items()}
     return {key: found[key] for key in ("scale", "offset", "nodata") if found.get(key) is not None}
 
 
-def _objects(value: Any) -> list[dict[str, Any]]:
+def _dicts(value: Any) -> list[dict[str, Any]]:
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
 def _number(stated: dict[str, Any], key: str, default: float) -> float:
     value = stated.get(key, default)
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e18:
-        raise GiveUp(f"{key} is {value!r}, which is not a number")
+        raise PermanentError(f"{key} is {value!r}, which is not a number")
     return float(value)

@@ -3,7 +3,7 @@
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError, TreeBuilder
 
-from revisit.errors import GiveUp
+from revisit.errors import PermanentError
 
 MAX_BYTES = 20_000_000
 MAX_DEPTH = 64
@@ -13,31 +13,31 @@ def parse(content: bytes, name: str) -> Element:
     """The root element.
 
     Raises:
-        GiveUp: It is not XML, or more of it than metadata ever has.
+        PermanentError: It is not XML, or more of it than metadata ever has.
     """
     from defusedxml.common import DefusedXmlException
     from defusedxml.ElementTree import DefusedXMLParser
 
     if len(content) > MAX_BYTES:
-        raise GiveUp(f"{name} has {len(content):,} bytes, more than {MAX_BYTES:,}")
-    parser = DefusedXMLParser(target=_Shallow(name), forbid_dtd=True)
+        raise PermanentError(f"{name} has {len(content):,} bytes, more than {MAX_BYTES:,}")
+    parser = DefusedXMLParser(target=_DepthLimitedBuilder(name), forbid_dtd=True)
     try:
         parser.feed(content)
         root: Element = parser.close()
     except DefusedXmlException as refused:
-        raise GiveUp(f"{name} holds a document type or entities, which metadata never does: {type(refused).__name__}") from None
+        raise PermanentError(f"{name} holds a document type or entities, which metadata never does: {type(refused).__name__}") from None
     except (ParseError, ValueError, LookupError) as error:
-        raise GiveUp(f"{name} is not XML: {error}") from None
+        raise PermanentError(f"{name} is not XML: {error}") from None
     return root
 
 
-def text(root: Element, tag: str) -> str | None:
+def find_text(root: Element, tag: str) -> str | None:
     """The text of the first element of that name below `root`, stripped; None where there is none."""
     found = next(root.iter(tag), None)
     return found.text.strip() if found is not None and found.text else None
 
 
-class _Shallow(TreeBuilder):
+class _DepthLimitedBuilder(TreeBuilder):
     """Stops at a nesting that no metadata has."""
 
     def __init__(self, name: str) -> None:
@@ -48,7 +48,7 @@ class _Shallow(TreeBuilder):
     def start(self, tag: Any, attrs: Any, /) -> Element:
         self._depth += 1
         if self._depth > MAX_DEPTH:
-            raise GiveUp(f"{self._name} is nested deeper than {MAX_DEPTH} elements")
+            raise PermanentError(f"{self._name} is nested deeper than {MAX_DEPTH} elements")
         return super().start(tag, attrs)
 
     def end(self, tag: Any, /) -> Element:

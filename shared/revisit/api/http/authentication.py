@@ -2,39 +2,39 @@
 
 from flask import Request
 
-from revisit import services
-from revisit.api.http.request_context import Identify, Identity, local_owner
-from revisit.api.http.security_headers import bearer, is_open
-from revisit.domain.api_key import PREFIX
-from revisit.errors import Unknown
+from revisit.api.http.request_context import Principal, RequestAuthenticator, local_principal
+from revisit.api.http.security_headers import bearer_token, is_public
+from revisit.domain.api_key import KEY_PREFIX
+from revisit.errors import UnauthenticatedError
 from revisit.ports.backend import Backend
+from revisit.services.accounts.keys import authenticate_key
 
-NOBODY = Identity("", scopes=frozenset(("read",)))
+ANONYMOUS = Principal("", scopes=frozenset(("read",)))
 """Asks for what is everybody's."""
 
 
-def identified(backend: Backend) -> Identify:
+def make_authenticator(backend: Backend) -> RequestAuthenticator:
     """Tells who sent a request; raises Unknown where it is nobody we know."""
 
-    def identify(request: Request) -> Identity:
-        if is_open():
-            return NOBODY
-        given = bearer()
-        if given.startswith(PREFIX):
-            return _by_key(backend, given)
-        if backend.sign_in is None:
-            return local_owner(request)
-        if not given:
-            raise Unknown("sign in and send the ID token, or send a key: Authorization: Bearer ...")
-        claims = backend.sign_in.verify(given)
+    def authenticate(request: Request) -> Principal:
+        if is_public():
+            return ANONYMOUS
+        credential = bearer_token()
+        if credential.startswith(KEY_PREFIX):
+            return _principal_of_key(backend, credential)
+        if backend.authenticator is None:
+            return local_principal(request)
+        if not credential:
+            raise UnauthenticatedError("sign in and send the ID token, or send a key: Authorization: Bearer ...")
+        claims = backend.authenticator.verify(credential)
         if claims.uid == "local":
             # The owner of what is made without signing in, who has no limits.
-            raise Unknown("an account may not be called 'local'; sign in as another")
-        return Identity(claims.uid, claims.operator)
+            raise UnauthenticatedError("an account may not be called 'local'; sign in as another")
+        return Principal(claims.uid, claims.operator)
 
-    return identify
+    return authenticate
 
 
-def _by_key(backend: Backend, text: str) -> Identity:
-    key = services.holder(backend, text)
-    return Identity(key.owner, "operator" in key.scopes, frozenset(key.scopes), key.id)
+def _principal_of_key(backend: Backend, text: str) -> Principal:
+    key = authenticate_key(backend, text)
+    return Principal(key.owner, "operator" in key.scopes, frozenset(key.scopes), key.id)

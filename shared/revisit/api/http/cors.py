@@ -7,34 +7,34 @@ from collections.abc import Collection
 
 from flask import Flask, Response, request
 
-METHODS = "GET, HEAD, POST, PATCH, DELETE"
-SENT = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Range"
-SEEN = ("Location, ETag, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, X-Request-Id, Accept-Ranges, Content-Range, "
+ALLOWED_METHODS = "GET, HEAD, POST, PATCH, DELETE"
+ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Range"
+EXPOSED_HEADERS = ("Location, ETag, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, X-Request-Id, Accept-Ranges, Content-Range, "
         "Content-Length, Content-Disposition, WWW-Authenticate")
 """Headers of an answer that a page may read."""
-REMEMBERED_S = "3600"
+PREFLIGHT_MAX_AGE_S = "3600"
 """How long a browser need not ask again whether it may."""
 
 
-def allow(app: Flask, sites: Collection[str]) -> None:
+def register_cors(app: Flask, allowed_origins: Collection[str]) -> None:
     """Answer the browsers of these sites' users; those of others get no word of permission."""
-    if not sites:
+    if not allowed_origins:
         return
 
     def preflight() -> Response | None:
-        if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers and request.headers.get("Origin") in sites:
-            return Response(status=204, headers={"Access-Control-Allow-Methods": METHODS, "Access-Control-Allow-Headers": SENT,
-                                                 "Access-Control-Max-Age": REMEMBERED_S})
+        if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers and request.headers.get("Origin") in allowed_origins:
+            return Response(status=204, headers={"Access-Control-Allow-Methods": ALLOWED_METHODS, "Access-Control-Allow-Headers": ALLOWED_HEADERS,
+                                                 "Access-Control-Max-Age": PREFLIGHT_MAX_AGE_S})
         return None
 
-    def permit(response: Response) -> Response:
+    def add_cors_headers(response: Response) -> Response:
         response.vary.add("Origin")
         origin = request.headers.get("Origin")
-        if origin in sites and origin is not None:
+        if origin in allowed_origins and origin is not None:
             response.headers["Access-Control-Allow-Origin"] = origin
-            response.headers["Access-Control-Expose-Headers"] = SEEN
+            response.headers["Access-Control-Expose-Headers"] = EXPOSED_HEADERS
             response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
         return response
 
     app.before_request(preflight)
-    app.after_request(permit)
+    app.after_request(add_cors_headers)

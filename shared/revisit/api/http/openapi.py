@@ -18,69 +18,69 @@ from flask import Response
 from flask.typing import ResponseReturnValue
 
 from revisit import __version__
-from revisit.api.http.request_context import Asked
-from revisit.errors import NotFound
+from revisit.api.http.request_context import RequestContext
+from revisit.errors import NotFoundError
 
-PIECES = Path(__file__).parents[1] / "openapi"
-PAGE = Path(__file__).parents[1] / "docs"
-FILES = {"docs.html": "text/html; charset=utf-8", "docs.js": "text/javascript; charset=utf-8", "docs.css": "text/css; charset=utf-8"}
-METHODS = ("get", "post", "put", "patch", "delete")
-WHO = ("open", "theirs", "mine", "whole")
+PARTS_DIR = Path(__file__).parents[1] / "openapi"
+DOCS_DIR = Path(__file__).parents[1] / "docs"
+DOCS_MEDIA_TYPES = {"docs.html": "text/html; charset=utf-8", "docs.js": "text/javascript; charset=utf-8", "docs.css": "text/css; charset=utf-8"}
+HTTP_METHODS = ("get", "post", "put", "patch", "delete")
+ACCESS_CLASSES = ("open", "theirs", "mine", "whole")
 
-_PROBLEM, _LATER, _UNCHANGED = ({"$ref": f"#/components/responses/{name}"} for name in ("Problem", "Later", "Unchanged"))
+_PROBLEM, _UNAVAILABLE, _NOT_MODIFIED = ({"$ref": f"#/components/responses/{name}"} for name in ("Problem", "Later", "Unchanged"))
 
 
 @cache
 def specification() -> dict[str, Any]:
     """All pieces as one document."""
-    merged: dict[str, Any] = _read("base.json")
-    for file in sorted(path.name for path in PIECES.glob("*.json") if path.name != "base.json"):
-        piece = _read(file)
-        _add(merged["paths"], piece.get("paths", {}), file)
-        for kind, named in piece.get("components", {}).items():
-            _add(merged["components"].setdefault(kind, {}), named, file)
-        merged["tags"] += piece.get("tags", [])
+    merged: dict[str, Any] = _read_part("base.json")
+    for file in sorted(path.name for path in PARTS_DIR.glob("*.json") if path.name != "base.json"):
+        part = _read_part(file)
+        _add_unique(merged["paths"], part.get("paths", {}), file)
+        for kind, named in part.get("components", {}).items():
+            _add_unique(merged["components"].setdefault(kind, {}), named, file)
+        merged["tags"] += part.get("tags", [])
     for path, methods in merged["paths"].items():
-        for method in METHODS:
+        for method in HTTP_METHODS:
             if method in methods:
-                methods[method] = _completed(path, method, methods[method])
+                methods[method] = _add_common_responses(path, method, methods[method])
     merged["info"]["version"] = __version__
     return merged
 
 
 @cache
-def document() -> bytes:
+def specification_json() -> bytes:
     """The specification as it is sent."""
     return msgspec.json.encode(specification())
 
 
-def show(asked: Asked) -> Response:
-    del asked
-    return Response(document(), content_type="application/json")
+def show(context: RequestContext) -> Response:
+    del context
+    return Response(specification_json(), content_type="application/json")
 
 
-def page(asked: Asked, file: str = "docs.html") -> ResponseReturnValue:
-    del asked
-    if file not in FILES:
-        raise NotFound(f"the page of the specification has no file {file[:80]!r}")
-    return Response((PAGE / file).read_bytes(), content_type=FILES[file])
+def docs_page(context: RequestContext, file: str = "docs.html") -> ResponseReturnValue:
+    del context
+    if file not in DOCS_MEDIA_TYPES:
+        raise NotFoundError(f"the page of the specification has no file {file[:80]!r}")
+    return Response((DOCS_DIR / file).read_bytes(), content_type=DOCS_MEDIA_TYPES[file])
 
 
-def _read(name: str) -> Any:
-    return msgspec.json.decode((PIECES / name).read_bytes())
+def _read_part(name: str) -> Any:
+    return msgspec.json.decode((PARTS_DIR / name).read_bytes())
 
 
-def _add(there: dict[str, Any], new: dict[str, Any], file: str) -> None:
-    if twice := there.keys() & new.keys():
-        raise ValueError(f"{file} names {', '.join(sorted(twice))}, which another piece of the specification has")
-    there |= new
+def _add_unique(target: dict[str, Any], new: dict[str, Any], file: str) -> None:
+    if duplicates := target.keys() & new.keys():
+        raise ValueError(f"{file} names {', '.join(sorted(duplicates))}, which another piece of the specification has")
+    target |= new
 
 
-def _completed(path: str, method: str, operation: dict[str, Any]) -> dict[str, Any]:
+def _add_common_responses(path: str, method: str, operation: dict[str, Any]) -> dict[str, Any]:
     """An operation with the answers that any of its kind may give; those it tells of itself stand."""
-    common = {"403": _PROBLEM, "503": _LATER}  # another Host, no right; something does not answer
+    common = {"403": _PROBLEM, "503": _UNAVAILABLE}  # another Host, no right; something does not answer
     if method == "get":
-        common["304"] = _UNCHANGED
+        common["304"] = _NOT_MODIFIED
     if operation["x-who"] != "open":
         common["401"] = _PROBLEM
     if "{" in path:
@@ -95,6 +95,6 @@ def _completed(path: str, method: str, operation: dict[str, Any]) -> dict[str, A
 
 ROUTES = (
     ("GET", "/openapi.json", show),
-    ("GET", "/docs", page),
-    ("GET", "/docs/<file>", page),
+    ("GET", "/docs", docs_page),
+    ("GET", "/docs/<file>", docs_page),
 )

@@ -9,33 +9,33 @@ import msgspec
 from flask import Flask, Request, g, request
 from werkzeug.exceptions import Forbidden, UnsupportedMediaType
 
-from revisit.domain.clock import end_instant, instant
-from revisit.errors import BadInput
+from revisit.domain.clock import parse_end_instant, parse_instant
+from revisit.errors import InvalidInputError
 from revisit.ports.backend import Backend
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class Principal:
     """Who asks."""
 
-    owner: str
+    owner_id: str
     """What their records belong to."""
     operator: bool = False
     """Whether they look after the whole: sources and dead letters."""
     scopes: frozenset[str] = frozenset(("read", "write"))
     """What they may do with what is theirs."""
-    key: str = ""
+    key_id: str = ""
     """Id of the key they sent; empty where they came themselves."""
 
 
-class BadBody(BadInput):
+class InvalidBodyError(InvalidInputError):
     """A body of which one member is not what is asked for."""
 
-    def __init__(self, fault: str) -> None:
+    def __init__(self, message: str) -> None:
         """Takes msgspec's sentence, such as "Expected `str`, got `int` - at `$.indices[1]`"."""
-        super().__init__(f"the body is not what is asked for here: {fault}")
-        self.why, _, path = fault.partition(" - at `")
-        named = re.search(r"(?:required|unknown) field `(.*?)`", self.why)
+        super().__init__(f"the body is not what is asked for here: {message}")
+        self.reason, _, path = message.partition(" - at `")
+        named = re.search(r"(?:required|unknown) field `(.*?)`", self.reason)
         parts = [*re.findall(r"[^.\[\]]+", path.rstrip("`").removeprefix("$").replace("[...]", "")), *([named[1]] if named else ())]
         self.pointer = "".join(f"/{part.replace('~', '~0').replace('/', '~1')}" for part in parts)
         """Where it is (RFC 6901)."""
@@ -44,104 +44,104 @@ class BadBody(BadInput):
 Names = Annotated[tuple[str, ...], msgspec.Meta(max_length=300)]
 """Of a body: more than there are indices, and few enough that looking at each takes no time."""
 
-type Identify = Callable[[Request], Identity]
+type RequestAuthenticator = Callable[[Request], Principal]
 
 
-def local_owner(request: Request) -> Identity:
+def local_principal(request: Request) -> Principal:
     """On one's own computer everybody who is let in is its owner."""
     del request
-    return Identity("local", operator=True)
+    return Principal("local", operator=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RequestContext:
     """What every route is handed."""
 
     backend: Backend
-    me: Identity
+    principal: Principal
 
     @property
-    def owner(self) -> str:
-        return self.me.owner
+    def owner_id(self) -> str:
+        return self.principal.owner_id
 
-    def operator_only(self) -> None:
+    def require_operator(self) -> None:
         """Refuse those who do not look after the whole."""
-        if not self.me.operator:
+        if not self.principal.operator:
             raise Forbidden("this is for those who run the service")
 
-    def in_person_only(self) -> None:
+    def reject_api_key(self) -> None:
         """Refuse what comes with a key: a stolen one could otherwise make itself successors."""
-        if self.me.key:
+        if self.principal.key_id:
             raise Forbidden("keys and the account are seen to by whoever signs in, not with a key")
 
-    def within_scope(self, method: str) -> None:
+    def require_scope(self, method: str) -> None:
         """Refuse what the key that was sent is not good for."""
         needed = "read" if method in ("GET", "HEAD") else "write"
-        if needed not in self.me.scopes:
+        if needed not in self.principal.scopes:
             raise Forbidden(f"this key has no scope {needed}; make one that has, with `revisit keys create --scope {needed}`")
 
-    def body[T](self, kind: type[T]) -> T:
+    def decode_body[T](self, body_type: type[T]) -> T:
         """The JSON body.
 
         Raises:
-            BadInput: It is not what the route takes.
+            InvalidInputError: It is not what the route takes.
         """
         if not request.is_json:
             raise UnsupportedMediaType("send JSON, with Content-Type: application/json")
         try:
-            return msgspec.json.decode(request.get_data(), type=kind)
+            return msgspec.json.decode(request.get_data(), type=body_type)
         except msgspec.ValidationError as error:
-            raise BadBody(str(error)) from None
+            raise InvalidBodyError(str(error)) from None
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise BadInput(f"the body is not what is asked for here: {error}") from None
+            raise InvalidInputError(f"the body is not what is asked for here: {error}") from None
         except RecursionError:
-            raise BadInput("the body is nested too deeply") from None
+            raise InvalidInputError("the body is nested too deeply") from None
 
-    def number(self, name: str, default: int, least: int, most: int) -> int:
+    def query_int(self, name: str, default: int, minimum: int, maximum: int) -> int:
         """A whole number of the query string."""
         text = request.args.get(name, "")
         if not text:
             return default
-        if not (text.isascii() and text.isdigit() and len(text) < 12 and least <= int(text) <= most):
-            raise BadInput(f"{name} is a whole number from {least} to {most}, not {text[:40]!r}")
+        if not (text.isascii() and text.isdigit() and len(text) < 12 and minimum <= int(text) <= maximum):
+            raise InvalidInputError(f"{name} is a whole number from {minimum} to {maximum}, not {text[:40]!r}")
         return int(text)
 
 
-def begin(text: str | None) -> Any:
+def parse_period_start(text: str | None) -> Any:
     """The beginning of a period."""
-    return instant(text) if text else None
+    return parse_instant(text) if text else None
 
 
-def end(text: str | None) -> Any:
+def parse_period_end(text: str | None) -> Any:
     """The end of a period; a day is meant whole."""
-    return end_instant(text) if text else None
+    return parse_end_instant(text) if text else None
 
 
 type Route = tuple[str, str, Callable[..., Any]]
 """Method, path, function of (asked, the path's parts)."""
 
 
-_ASKING: set[Callable[..., Any]] = set()
+_READ_ONLY_ROUTES: set[Callable[..., Any]] = set()
 
 
-def asks[F: Callable[..., Any]](route: F) -> F:
+def read_only[F: Callable[..., Any]](route: F) -> F:
     """Mark a route that changes nothing although its question is posted, being too long for an address: a key that reads is enough
     for it, and the book holds no line of it."""
-    _ASKING.add(route)
+    _READ_ONLY_ROUTES.add(route)
     return route
 
 
-def add_routes(app: Flask, routes: Iterable[Route], backend: Backend, identify: Identify) -> None:
+def add_routes(app: Flask, routes: Iterable[Route], backend: Backend, authenticate: RequestAuthenticator) -> None:
     """Hand each route who asks, beside the parts of its path."""
 
-    def handed(method: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        def answer(**parts: Any) -> Any:
-            g.asked = asked = Asked(backend, identify(request))
-            g.asks = function in _ASKING
-            asked.within_scope("GET" if g.asks else method)
-            return function(asked, **parts)
+    def bind_context(method: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def view(**parts: Any) -> Any:
+            g.context = context = RequestContext(backend, authenticate(request))
+            g.read_only = function in _READ_ONLY_ROUTES
+            context.require_scope("GET" if g.read_only else method)
+            return function(context, **parts)
 
-        return answer
+        return view
 
     for method, path, function in routes:
-        app.add_url_rule(path, f"{method} {path}", handed(method, function), methods=[method])
+        app.add_url_rule(path, f"{method} {path}", bind_context(method, function), methods=[method])

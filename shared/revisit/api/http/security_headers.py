@@ -8,15 +8,15 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import Forbidden, Unauthorized
 from werkzeug.http import HTTP_STATUS_CODES
 
-from revisit.domain.api_key import PREFIX
-from revisit.domain.audit_record import pseudonym
+from revisit.domain.api_key import KEY_PREFIX
+from revisit.domain.audit_record import pseudonymize
 
-PICTURES = ("https://storage.googleapis.com", "https://sentinel-cogs.s3.us-west-2.amazonaws.com", "https://roda.sentinel-hub.com")
+QUICKLOOK_ORIGINS = ("https://storage.googleapis.com", "https://sentinel-cogs.s3.us-west-2.amazonaws.com", "https://roda.sentinel-hub.com")
 """Where quicklooks of products lie: pictures may come from there, and nothing else from anywhere else."""
-POLICY = (f"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob: {' '.join(PICTURES)}; connect-src 'self'; font-src 'self'; "
+CONTENT_SECURITY_POLICY = (f"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob: {' '.join(QUICKLOOK_ORIGINS)}; connect-src 'self'; font-src 'self'; "
           "worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'")
-HEADERS = {
-    "Content-Security-Policy": POLICY,
+SECURITY_HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
@@ -24,30 +24,30 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
-SAFE = ("GET", "HEAD", "OPTIONS")
-OPEN = ("/", "/<path:name>", "/health", "/openapi.json", "/docs", "/docs/<file>")
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+PUBLIC_RULES = ("/", "/<path:name>", "/health", "/openapi.json", "/docs", "/docs/<file>")
 """Rules of what is everybody's."""
 
 
-def guard(app: Flask, hosts: Collection[str], token: str, sites: Collection[str] = ()) -> None:
+def register_security(app: Flask, hosts: Collection[str], token: str, allowed_origins: Collection[str] = ()) -> None:
     """Put the guards before every route, and the headers on every answer.
 
     Args:
         sites: Origins whose pages may change things too, with a token or key of their user: no browser adds those by itself.
     """
 
-    def enter() -> None:
+    def check_request() -> None:
         g.request_id = uuid4().hex[:16]
-        if hosts and _host(request.host) not in hosts:
+        if hosts and _host_name(request.host) not in hosts:
             raise Forbidden(f"the request is for {request.host[:80]!r}, which this server is not called")
-        if request.method not in SAFE and not _same_origin() and not (request.headers.get("Origin") in sites and bearer()):
+        if request.method not in SAFE_METHODS and not _same_origin() and not (request.headers.get("Origin") in allowed_origins and bearer_token()):
             raise Forbidden("a page of another origin may not change anything here")
         # A key is looked up where the route asks who it is.
-        if token and not is_open() and not _bears(token) and not bearer().startswith(PREFIX):
+        if token and not is_public() and not _has_token(token) and not bearer_token().startswith(KEY_PREFIX):
             raise Unauthorized("send the token of this server: Authorization: Bearer ...")
 
-    def leave(response: Response) -> Response:
-        for name, value in HEADERS.items():
+    def add_headers(response: Response) -> Response:
+        for name, value in SECURITY_HEADERS.items():
             response.headers.setdefault(name, value)
         if request.is_secure:
             response.headers["Strict-Transport-Security"] = "max-age=31536000"
@@ -58,11 +58,11 @@ def guard(app: Flask, hosts: Collection[str], token: str, sites: Collection[str]
             response.make_conditional(request)
         return response
 
-    app.before_request(enter)
-    app.after_request(leave)
+    app.before_request(check_request)
+    app.after_request(add_headers)
 
 
-def _host(text: str) -> str:
+def _host_name(text: str) -> str:
     """The name without its port."""
     if text.startswith("["):
         return text.partition("]")[0] + "]"
@@ -76,28 +76,28 @@ def _same_origin() -> bool:
     return request.headers.get("Sec-Fetch-Site", "same-origin") in ("same-origin", "none")
 
 
-def is_open() -> bool:
+def is_public() -> bool:
     """Whether what is asked for is everybody's: the page, the health, the specification, and feeds, whose address is the secret."""
     rule = request.url_rule.rule if request.url_rule else ""
-    return rule in OPEN or rule.startswith("/feeds/")
+    return rule in PUBLIC_RULES or rule.startswith("/feeds/")
 
 
-def bearer() -> str:
+def bearer_token() -> str:
     """The token or key that was sent; never one of the address, which logs and histories keep."""
-    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-    return given.strip() if scheme.lower() == "bearer" else ""
+    scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
+    return credentials.strip() if scheme.lower() == "bearer" else ""
 
 
-def sender() -> str:
+def client_pseudonym() -> str:
     """Tells addresses that requests come from apart without telling them. Google's front end puts the one it saw behind whatever
     the sender wrote there."""
-    return pseudonym("origin", request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip() or request.remote_addr or "")
+    return pseudonymize("origin", request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip() or request.remote_addr or "")
 
 
-def _bears(token: str) -> bool:
-    return hmac.compare_digest(bearer().encode(), token.encode())
+def _has_token(token: str) -> bool:
+    return hmac.compare_digest(bearer_token().encode(), token.encode())
 
 
-def reason(status: int) -> str:
+def status_phrase(status: int) -> str:
     """The phrase of a status code."""
     return HTTP_STATUS_CODES.get(status, "Error")

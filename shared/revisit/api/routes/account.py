@@ -2,22 +2,22 @@
 
 from flask.typing import ResponseReturnValue
 
-from revisit import services
-from revisit.api.http.request_context import Asked
+from revisit.api.http.request_context import RequestContext
+from revisit.services.accounts.account import delete_account, export_account
 
 
-def show(asked: Asked) -> ResponseReturnValue:
-    me = asked.me
-    return {"owner": me.owner, "operator": me.operator, "scopes": sorted(me.scopes | ({"operator"} if me.operator else set())), "key": me.key or None}
+def show(context: RequestContext) -> ResponseReturnValue:
+    me = context.principal
+    return {"owner": me.owner_id, "operator": me.operator, "scopes": sorted(me.scopes | ({"operator"} if me.operator else set())), "key": me.key_id or None}
 
 
-def export(asked: Asked) -> ResponseReturnValue:
-    return services.export(asked.backend, asked.owner), {"Content-Disposition": 'attachment; filename="revisit.json"', "Cache-Control": "no-store"}
+def export(context: RequestContext) -> ResponseReturnValue:
+    return export_account(context.backend, context.owner_id), {"Content-Disposition": 'attachment; filename="revisit.json"', "Cache-Control": "no-store"}
 
 
-def delete(asked: Asked) -> ResponseReturnValue:
-    asked.in_person_only()
-    return services.erase(asked.backend, asked.owner)
+def delete(context: RequestContext) -> ResponseReturnValue:
+    context.reject_api_key()
+    return delete_account(context.backend, context.owner_id)
 
 
 ROUTES = (

@@ -6,39 +6,39 @@ import msgspec
 from flask import request
 from flask.typing import ResponseReturnValue
 
-from revisit import services
-from revisit.api.http.request_context import Asked, asks
+from revisit.api.http.request_context import RequestContext, read_only
 from revisit.domain.aoi import AOI
-from revisit.errors import BadInput
+from revisit.errors import InvalidInputError
 from revisit.presenters import documents
 from revisit.services.accounts.limits import limits_of
+from revisit.services.subscriptions.preview import summarize_aoi, summarize_tile
 
 
-class Area(msgspec.Struct, forbid_unknown_fields=True):
+class PreviewAoiBody(msgspec.Struct, forbid_unknown_fields=True):
     """Body of POST /aoi."""
 
     aoi: dict[str, Any] | str
     repair: bool = False
 
 
-def aoi_of(given: dict[str, Any] | str, repair: bool, owner: str) -> AOI:
+def parse_aoi(value: dict[str, Any] | str, repair: bool, owner: str) -> AOI:
     """The AOI of a body: GeoJSON, as an object or as text, or WKT."""
-    return AOI.given(given, repair, limits_of(owner).area_km2)
+    return AOI.parse_or_repair(value, repair, limits_of(owner).area_km2)
 
 
-@asks
-def preview(asked: Asked) -> ResponseReturnValue:
-    body = asked.body(Area)
-    return documents.extent(services.extent_of(asked.backend, aoi_of(body.aoi, body.repair, asked.owner)))
+@read_only
+def preview(context: RequestContext) -> ResponseReturnValue:
+    body = context.decode_body(PreviewAoiBody)
+    return documents.aoi_summary(summarize_aoi(context.backend, parse_aoi(body.aoi, body.repair, context.owner_id)))
 
 
-def of_tile(asked: Asked) -> ResponseReturnValue:
+def preview_tile(context: RequestContext) -> ResponseReturnValue:
     if not request.args.get("tile"):
-        raise BadInput("name a tile, such as /aoi?tile=32TQM; the preview of an area is asked for with POST")
-    return documents.extent(services.extent_of_tile(asked.backend, request.args["tile"]))
+        raise InvalidInputError("name a tile, such as /aoi?tile=32TQM; the preview of an area is asked for with POST")
+    return documents.aoi_summary(summarize_tile(context.backend, request.args["tile"]))
 
 
 ROUTES = (
     ("POST", "/aoi", preview),
-    ("GET", "/aoi", of_tile),
+    ("GET", "/aoi", preview_tile),
 )

@@ -5,45 +5,45 @@ from urllib.parse import quote
 from flask import request
 from flask.typing import ResponseReturnValue
 
-from revisit import services
-from revisit.api.http.idempotency import once
-from revisit.api.http.request_context import Asked
-from revisit.api.routes.orders import known_source
-from revisit.domain.clock import rfc3339
+from revisit.api.http.idempotency import run_idempotent
+from revisit.api.http.request_context import RequestContext
+from revisit.api.routes.orders import validate_source
+from revisit.domain.clock import format_rfc3339
 from revisit.domain.events import RefreshDue
-from revisit.errors import BadInput
+from revisit.errors import InvalidInputError
 from revisit.presenters import documents
+from revisit.services.operations.dead_letters import get_dead_letter, list_dead_letters, replay_dead_letter
 
 
-def list_(asked: Asked) -> ResponseReturnValue:
-    asked.operator_only()
+def list_(context: RequestContext) -> ResponseReturnValue:
+    context.require_operator()
     return {"dead_letters": [{**documents.dead_letter(letter), "replay": f"/dead-letters/{quote(letter.id, safe='')}/replay"}
-                             for letter in services.dead_letters(asked.backend)]}
+                             for letter in list_dead_letters(context.backend)]}
 
 
-def show(asked: Asked, id: str) -> ResponseReturnValue:
-    asked.operator_only()
-    return documents.dead_letter(services.dead_letter(asked.backend, id), body=True)
+def show(context: RequestContext, id: str) -> ResponseReturnValue:
+    context.require_operator()
+    return documents.dead_letter(get_dead_letter(context.backend, id), body=True)
 
 
-def replay(asked: Asked, id: str) -> ResponseReturnValue:
-    asked.operator_only()
-    return once(asked, lambda: ({"replayed": services.replay(asked.backend, id).id}, 202))
+def replay(context: RequestContext, id: str) -> ResponseReturnValue:
+    context.require_operator()
+    return run_idempotent(context, lambda: ({"replayed": replay_dead_letter(context.backend, id).id}, 202))
 
 
-def refresh(asked: Asked) -> ResponseReturnValue:
+def refresh(context: RequestContext) -> ResponseReturnValue:
     """Have the sources asked for what is new."""
-    asked.operator_only()
+    context.require_operator()
 
     def work() -> ResponseReturnValue:
-        spec = known_source(asked, request.args.get("source", ""))
-        if not spec and not asked.backend.sources:
-            raise BadInput("no source is refreshed here; start the server with --source SPEC")
-        event = RefreshDue(rfc3339(asked.backend.now()), spec)
-        asked.backend.commit(lambda commit: commit.emit(event), last=False)
+        spec = validate_source(context, request.args.get("source", ""))
+        if not spec and not context.backend.sources:
+            raise InvalidInputError("no source is refreshed here; start the server with --source SPEC")
+        event = RefreshDue(format_rfc3339(context.backend.now()), spec)
+        context.backend.commit(lambda commit: commit.emit(event), completes_event=False)
         return {"asked": spec or "all sources", "at": event.at}, 202
 
-    return once(asked, work)
+    return run_idempotent(context, work)
 
 
 ROUTES = (

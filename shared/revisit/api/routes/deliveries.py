@@ -3,26 +3,27 @@
 from flask import Response, request
 from flask.typing import ResponseReturnValue
 
-from revisit import services
-from revisit.api.http.idempotency import once
-from revisit.api.http.request_context import Asked
+from revisit.api.http.idempotency import run_idempotent
+from revisit.api.http.request_context import RequestContext
 from revisit.presenters import documents
+from revisit.services.subscriptions.redeliver import list_deliveries
+from revisit.services.subscriptions.redeliver import redeliver as redeliver_service
 
-MOST = 500
+MAX_DELIVERIES = 500
 """Of one answer."""
 
 
-def list_(asked: Asked, id: str) -> ResponseReturnValue:
-    limit, args = asked.number("limit", 100, 1, MOST), request.args
-    found = services.deliveries(asked.backend, id, asked.owner, args.get("state", ""), args.get("after", ""), limit)
-    return {"deliveries": [documents.delivery(way) for way in found.page], "next": found.next or None}
+def list_(context: RequestContext, id: str) -> ResponseReturnValue:
+    limit, args = context.query_int("limit", 100, 1, MAX_DELIVERIES), request.args
+    found = list_deliveries(context.backend, id, context.owner_id, args.get("state", ""), args.get("after", ""), limit)
+    return {"deliveries": [documents.delivery(way) for way in found.items], "next": found.next or None}
 
 
-def redeliver(asked: Asked, id: str) -> Response:
+def redeliver(context: RequestContext, id: str) -> Response:
     def work() -> ResponseReturnValue:
-        return documents.delivery(services.redeliver(asked.backend, id, asked.owner)), 202
+        return documents.delivery(redeliver_service(context.backend, id, context.owner_id)), 202
 
-    return once(asked, work)
+    return run_idempotent(context, work)
 
 
 ROUTES = (

@@ -4,38 +4,38 @@ import hmac
 
 from flask import Response, request
 
-from revisit import services
-from revisit.api.http.request_context import Asked
+from revisit.api.http.request_context import RequestContext
 from revisit.delivery import atom_feed
 from revisit.domain.aoi import AOI
 from revisit.domain.subscription import Subscription
-from revisit.errors import NotFound
-from revisit.services.products.passes import MOST_DAYS, passes_of
+from revisit.errors import NotFoundError
+from revisit.services.products.passes import MAX_DAYS, upcoming_passes
+from revisit.services.subscriptions.results import list_alerts
 
 
-def show(asked: Asked, token: str) -> Response:
-    watcher = _of(asked, token)
-    lines = services.alerts(asked.backend, watcher.id, max(0, watcher.alerts - atom_feed.LENGTH), watcher.owner)
-    return Response(atom_feed.atom(watcher, lines, request.url_root), content_type=f"{atom_feed.MEDIA_TYPE}; charset=utf-8")
+def atom(context: RequestContext, token: str) -> Response:
+    subscription = _find_subscription(context, token)
+    alerts = list_alerts(context.backend, subscription.id, max(0, subscription.alerts - atom_feed.MAX_ENTRIES), subscription.owner)
+    return Response(atom_feed.render_feed(subscription, alerts, request.url_root), content_type=f"{atom_feed.MEDIA_TYPE}; charset=utf-8")
 
 
-def calendar(asked: Asked, token: str) -> Response:
+def calendar(context: RequestContext, token: str) -> Response:
     from revisit.delivery.icalendar import MEDIA_TYPE
-    from revisit.delivery.icalendar import calendar as written
+    from revisit.delivery.icalendar import render_calendar as render_calendar
 
-    watcher = _of(asked, token)
-    passes = passes_of(asked.backend, AOI.of(watcher.aoi), days=MOST_DAYS)
-    return Response(written(passes, f"Sentinel-2 over {watcher.name}", asked.backend.now()), content_type=MEDIA_TYPE)
+    subscription = _find_subscription(context, token)
+    passes = upcoming_passes(context.backend, AOI.from_normalized(subscription.aoi), days=MAX_DAYS)
+    return Response(render_calendar(passes, f"Sentinel-2 over {subscription.name}", context.backend.now()), content_type=MEDIA_TYPE)
 
 
-def _of(asked: Asked, token: str) -> Subscription:
-    watcher = asked.backend.records.get(Subscription, token.partition("-")[0])
-    if watcher is None or watcher.state == "deleted" or not hmac.compare_digest(watcher.feed_token.encode(), token.encode()):
-        raise NotFound("there is no such feed; its address is part of the subscription")
-    return watcher
+def _find_subscription(context: RequestContext, token: str) -> Subscription:
+    subscription = context.backend.records.get(Subscription, token.partition("-")[0])
+    if subscription is None or subscription.state == "deleted" or not hmac.compare_digest(subscription.feed_token.encode(), token.encode()):
+        raise NotFoundError("there is no such feed; its address is part of the subscription")
+    return subscription
 
 
 ROUTES = (
-    ("GET", "/feeds/<token>.atom", show),
+    ("GET", "/feeds/<token>.atom", atom),
     ("GET", "/feeds/<token>.ics", calendar),
 )

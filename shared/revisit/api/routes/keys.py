@@ -3,12 +3,12 @@
 import msgspec
 from flask.typing import ResponseReturnValue
 
-from revisit import services
-from revisit.api.http.request_context import Asked, Names
+from revisit.api.http.request_context import Names, RequestContext
 from revisit.presenters import documents
+from revisit.services.accounts.keys import create_key, list_keys, revoke_key
 
 
-class Wish(msgspec.Struct, forbid_unknown_fields=True):
+class CreateKeyBody(msgspec.Struct, forbid_unknown_fields=True):
     """Body of POST /keys."""
 
     name: str
@@ -16,24 +16,24 @@ class Wish(msgspec.Struct, forbid_unknown_fields=True):
     days: int | None = None
 
 
-def create(asked: Asked) -> ResponseReturnValue:
+def create(context: RequestContext) -> ResponseReturnValue:
     """Make a key. An Idempotency-Key is not heeded: what it would keep is the key itself."""
-    asked.in_person_only()
-    body = asked.body(Wish)
+    context.reject_api_key()
+    body = context.decode_body(CreateKeyBody)
     if "operator" in body.scopes:
-        asked.operator_only()
-    made, text = services.make_key(asked.backend, body.name, body.scopes, body.days, asked.owner)
-    return {**documents.key(made, asked.backend.now()), "secret": text}, 201, {"Location": f"/keys/{made.id}", "Cache-Control": "no-store"}
+        context.require_operator()
+    key, secret = create_key(context.backend, body.name, body.scopes, body.days, context.owner_id)
+    return {**documents.api_key(key, context.backend.now()), "secret": secret}, 201, {"Location": f"/keys/{key.id}", "Cache-Control": "no-store"}
 
 
-def list_(asked: Asked) -> ResponseReturnValue:
-    now = asked.backend.now()
-    return {"keys": [documents.key(one, now) for one in services.keys(asked.backend, asked.owner)]}
+def list_(context: RequestContext) -> ResponseReturnValue:
+    now = context.backend.now()
+    return {"keys": [documents.api_key(one, now) for one in list_keys(context.backend, context.owner_id)]}
 
 
-def revoke(asked: Asked, id: str) -> ResponseReturnValue:
-    asked.in_person_only()
-    services.revoke_key(asked.backend, id, asked.owner)
+def revoke(context: RequestContext, id: str) -> ResponseReturnValue:
+    context.reject_api_key()
+    revoke_key(context.backend, id, context.owner_id)
     return "", 204
 
 

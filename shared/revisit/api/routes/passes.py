@@ -6,49 +6,49 @@ import msgspec
 from flask import Response, request
 from flask.typing import ResponseReturnValue
 
-from revisit.api.http.request_context import Asked, asks
-from revisit.api.routes.aoi_input import aoi_of
+from revisit.api.http.request_context import RequestContext, read_only
+from revisit.api.routes.aoi_input import parse_aoi
 from revisit.domain.passes import Pass
-from revisit.errors import BadInput
-from revisit.presenters.documents import seen
-from revisit.services.products.passes import MOST_DAYS, passes_of
+from revisit.errors import InvalidInputError
+from revisit.presenters.documents import expected_pass
+from revisit.services.products.passes import MAX_DAYS, upcoming_passes
 
-DAYS = 30
+DEFAULT_DAYS = 30
 
 
-class Place(msgspec.Struct, forbid_unknown_fields=True):
+class ListPassesBody(msgspec.Struct, forbid_unknown_fields=True):
     """Body of POST /passes."""
 
     aoi: dict[str, Any] | str
-    days: int = DAYS
+    days: int = DEFAULT_DAYS
     repair: bool = False
 
 
-def of_tiles(asked: Asked) -> ResponseReturnValue:
+def list_for_tiles(context: RequestContext) -> ResponseReturnValue:
     tiles = tuple(name.strip() for name in request.args.get("tile", "").split(",") if name.strip())
-    return _told(asked, passes_of(asked.backend, None, tiles, asked.number("days", DAYS, 1, MOST_DAYS)), ", ".join(tiles))
+    return _passes_response(context, upcoming_passes(context.backend, None, tiles, context.query_int("days", DEFAULT_DAYS, 1, MAX_DAYS)), ", ".join(tiles))
 
 
-@asks
-def of_aoi(asked: Asked) -> ResponseReturnValue:
-    body = asked.body(Place)
-    return _told(asked, passes_of(asked.backend, aoi_of(body.aoi, body.repair, asked.owner), (), body.days), "an AOI")
+@read_only
+def list_for_aoi(context: RequestContext) -> ResponseReturnValue:
+    body = context.decode_body(ListPassesBody)
+    return _passes_response(context, upcoming_passes(context.backend, parse_aoi(body.aoi, body.repair, context.owner_id), (), body.days), "an AOI")
 
 
-def _told(asked: Asked, passes: list[Pass], place: str) -> ResponseReturnValue:
+def _passes_response(context: RequestContext, passes: list[Pass], area_name: str) -> ResponseReturnValue:
     """As JSON, or as a calendar where that is asked for."""
     form = request.args.get("format") or ("ics" if request.accept_mimetypes.best_match(["application/json", "text/calendar"]) == "text/calendar" else "json")
     if form not in ("json", "ics"):
-        raise BadInput(f"format {form[:40]!r} is not offered; choose json or ics")
+        raise InvalidInputError(f"format {form[:40]!r} is not offered; choose json or ics")
     if form == "ics":
-        from revisit.delivery.icalendar import MEDIA_TYPE, calendar
+        from revisit.delivery.icalendar import MEDIA_TYPE, render_calendar
 
-        return Response(calendar(passes, f"Sentinel-2 over {place}", asked.backend.now()), content_type=MEDIA_TYPE,
+        return Response(render_calendar(passes, f"Sentinel-2 over {area_name}", context.backend.now()), content_type=MEDIA_TYPE,
                         headers={"Content-Disposition": 'attachment; filename="passes.ics"'})
-    return {"passes": [seen(one) for one in passes]}
+    return {"passes": [expected_pass(one) for one in passes]}
 
 
 ROUTES = (
-    ("GET", "/passes", of_tiles),
-    ("POST", "/passes", of_aoi),
+    ("GET", "/passes", list_for_tiles),
+    ("POST", "/passes", list_for_aoi),
 )

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-PROCESS = "order"
-MODES = ("value", "reference")
-EXECUTE = "http://www.opengis.net/def/rel/ogc/1.0/execute"
+PROCESS_ID = "order"
+TRANSMISSION_MODES = ("value", "reference")
+EXECUTE_REL = "http://www.opengis.net/def/rel/ogc/1.0/execute"
 
 _PERCENT = {"type": "number", "minimum": 0, "maximum": 100}
 _NAMES = {"type": "array", "items": {"type": "string"}}
@@ -35,13 +35,13 @@ OUTPUTS = {"items": {"title": "What came of it, as STAC Items by time",
 
 def summary(root: str) -> dict[str, Any]:
     """The standard's processSummary."""
-    here = f"{root}/processes/{PROCESS}"
+    here = f"{root}/processes/{PROCESS_ID}"
     return {
-        "id": PROCESS, "version": "1.0.0", "title": "Order",
+        "id": PROCESS_ID, "version": "1.0.0", "title": "Order",
         "description": "Has what Sentinel-2 saw of a place worked: bands cut out, indices computed, clouds masked.",
-        "jobControlOptions": ["async-execute", "dismiss"], "outputTransmission": list(MODES),
+        "jobControlOptions": ["async-execute", "dismiss"], "outputTransmission": list(TRANSMISSION_MODES),
         "links": [{"href": here, "rel": "self", "type": "application/json"},
-                  {"href": f"{here}/execution", "rel": EXECUTE, "type": "application/json", "title": "Execute"}],
+                  {"href": f"{here}/execution", "rel": EXECUTE_REL, "type": "application/json", "title": "Execute"}],
     }
 
 
@@ -50,7 +50,7 @@ def description(root: str) -> dict[str, Any]:
     return {**summary(root), "inputs": INPUTS, "outputs": OUTPUTS}
 
 
-def links_of(root: str) -> list[dict[str, str]]:
+def landing_links(root: str) -> list[dict[str, str]]:
     """Of the landing page."""
     return [
         {"href": f"{root}/", "rel": "self", "type": "application/json", "title": "This document"},

@@ -12,30 +12,29 @@ import msgspec
 from flask import Response, request
 from flask.typing import ResponseReturnValue
 
-from revisit import services
-from revisit.api.http.idempotency import once
+from revisit.api.http.idempotency import run_idempotent
 from revisit.api.http.problems import problem
-from revisit.api.http.request_context import Asked, begin, end
-from revisit.api.routes.orders import Wanted, item_collection, wish_of
-from revisit.api.routes.process_description import INPUTS, MODES, PROCESS, description, links_of, summary
+from revisit.api.http.request_context import RequestContext, parse_period_end, parse_period_start
+from revisit.api.routes.orders import CreateOrderBody, item_collection, order_request_from_body
+from revisit.api.routes.process_description import INPUTS, PROCESS_ID, TRANSMISSION_MODES, description, landing_links, summary
 from revisit.api.routes.results import ITEM_TYPE
 from revisit.domain.job import Job
 from revisit.domain.order import Order
-from revisit.errors import BadInput, NotFound
+from revisit.errors import InvalidInputError, NotFoundError
 from revisit.presenters import documents
-from revisit.services.orders.cancel import cancel
-from revisit.services.orders.create import fulfil
+from revisit.services.orders.cancel import cancel_order
+from revisit.services.orders.create import create_order, get_order, list_orders
 
-SPEC = "http://www.opengis.net/spec/ogcapi-processes-1/1.0/conf"
-CONFORMANCE = tuple(f"{SPEC}/{name}" for name in ("core", "ogc-process-description", "json", "job-list", "dismiss"))
-EXCEPTIONS = "http://www.opengis.net/def/exceptions/ogcapi-processes-1/1.0"
-RESULTS = "http://www.opengis.net/def/rel/ogc/1.0/results"
+CONFORMANCE_BASE = "http://www.opengis.net/spec/ogcapi-processes-1/1.0/conf"
+CONFORMANCE = tuple(f"{CONFORMANCE_BASE}/{name}" for name in ("core", "ogc-process-description", "json", "job-list", "dismiss"))
+EXCEPTION_TYPE_BASE = "http://www.opengis.net/def/exceptions/ogcapi-processes-1/1.0"
+RESULTS_REL = "http://www.opengis.net/def/rel/ogc/1.0/results"
 STATUSES = ("accepted", "running", "successful", "failed", "dismissed")
-MOST_JOBS = 100
+MAX_JOBS = 100
 """Of one answer."""
 
 
-class Execution(msgspec.Struct, forbid_unknown_fields=True):
+class ExecuteBody(msgspec.Struct, forbid_unknown_fields=True):
     """Body of POST /processes/order/execution."""
 
     inputs: dict[str, Any]
@@ -44,214 +43,214 @@ class Execution(msgspec.Struct, forbid_unknown_fields=True):
     mode: str = "async"
 
 
-class _Missing(Exception):
+class _OgcNotFoundError(Exception):
     """What the standard has an exception type of its own for."""
 
-    def __init__(self, type: str, sentence: str) -> None:
-        super().__init__(sentence)
+    def __init__(self, type: str, message: str) -> None:
+        super().__init__(message)
         self.type = type
 
 
-def _told[**P](route: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseReturnValue]:
+def _with_ogc_errors[**P](route: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseReturnValue]:
     """A route that tells what is missing by the standard's own types."""
 
     @wraps(route)
     def answer(*given: P.args, **named: P.kwargs) -> ResponseReturnValue:
         try:
             return route(*given, **named)
-        except _Missing as error:
-            return problem(404, "No such thing", str(error), {}, type=f"{EXCEPTIONS}/{error.type}")
+        except _OgcNotFoundError as error:
+            return problem(404, "No such thing", str(error), {}, type=f"{EXCEPTION_TYPE_BASE}/{error.type}")
 
     return answer
 
 
-def conformance(asked: Asked) -> ResponseReturnValue:
-    del asked
+def conformance(context: RequestContext) -> ResponseReturnValue:
+    del context
     return {"conformsTo": list(CONFORMANCE)}
 
 
-def processes(asked: Asked) -> ResponseReturnValue:
-    asked.number("limit", 10, 1, 1000)
-    here = _root()
+def processes(context: RequestContext) -> ResponseReturnValue:
+    context.query_int("limit", 10, 1, 1000)
+    here = _root_url()
     return {"processes": [summary(here)], "links": [_link(f"{here}/processes", "self")]}
 
 
-@_told
-def process(asked: Asked, id: str) -> ResponseReturnValue:
-    del asked
-    _known_process(id)
-    return description(_root())
+@_with_ogc_errors
+def process(context: RequestContext, id: str) -> ResponseReturnValue:
+    del context
+    _check_process_id(id)
+    return description(_root_url())
 
 
-@_told
-def execute(asked: Asked, id: str) -> ResponseReturnValue:
-    _known_process(id)
+@_with_ogc_errors
+def execute(context: RequestContext, id: str) -> ResponseReturnValue:
+    _check_process_id(id)
 
     def work() -> ResponseReturnValue:
-        body = asked.body(Execution)
-        wanted = _decoded(body.inputs)
-        placed = fulfil(asked.backend, wish_of(asked, wanted), _reply(body))
-        applied = {"Preference-Applied": "respond-async"} if "respond-async" in request.headers.get("Prefer", "") else {}
-        return _status(asked, placed), 201, {"Location": f"{_root()}/jobs/{placed.id}", **applied}
+        body = context.decode_body(ExecuteBody)
+        order_body = _decode_inputs(body.inputs)
+        order = create_order(context.backend, order_request_from_body(context, order_body), _reply_format(body))
+        preference_headers = {"Preference-Applied": "respond-async"} if "respond-async" in request.headers.get("Prefer", "") else {}
+        return _status_info(context, order), 201, {"Location": f"{_root_url()}/jobs/{order.id}", **preference_headers}
 
-    return once(asked, work)
-
-
-def _known_process(id: str) -> None:
-    if id != PROCESS:
-        raise _Missing("no-such-process", f"there is no process {id[:100]!r}; there is {PROCESS}")
+    return run_idempotent(context, work)
 
 
-def _decoded(inputs: dict[str, Any]) -> Wanted:
+def _check_process_id(id: str) -> None:
+    if id != PROCESS_ID:
+        raise _OgcNotFoundError("no-such-process", f"there is no process {id[:100]!r}; there is {PROCESS_ID}")
+
+
+def _decode_inputs(inputs: dict[str, Any]) -> CreateOrderBody:
     """What the inputs ask for: values as they are, or qualified as {"value": ...}."""
     plain: dict[str, Any] = {}
-    for name, given in inputs.items():
+    for name, stated in inputs.items():
         if name not in INPUTS:
-            raise BadInput(f"process {PROCESS} has no input {name[:100]!r}; it has {', '.join(INPUTS)}")
-        if isinstance(given, dict) and "href" in given:
-            raise BadInput(f"input {name} is given as a link, and links are not followed; send its value")
-        value = given["value"] if isinstance(given, dict) and "value" in given else given
+            raise InvalidInputError(f"process {PROCESS_ID} has no input {name[:100]!r}; it has {', '.join(INPUTS)}")
+        if isinstance(stated, dict) and "href" in stated:
+            raise InvalidInputError(f"input {name} is given as a link, and links are not followed; send its value")
+        value = stated["value"] if isinstance(stated, dict) and "value" in stated else stated
         many = INPUTS[name]["schema"].get("type") == "array"
         plain[name] = [value] if many and not isinstance(value, list) else value
     try:
-        return msgspec.convert(plain, Wanted)
+        return msgspec.convert(plain, CreateOrderBody)
     except msgspec.ValidationError as error:
-        raise BadInput(f"the inputs are not what process {PROCESS} takes: {error}") from None
+        raise InvalidInputError(f"the inputs are not what process {PROCESS_ID} takes: {error}") from None
 
 
-def _reply(body: Execution) -> str:
+def _reply_format(body: ExecuteBody) -> str:
     """How the results are to be answered with, as the order's record keeps it."""
     if body.response not in ("raw", "document"):
-        raise BadInput(f"response {body.response[:40]!r} is not offered; choose raw or document")
+        raise InvalidInputError(f"response {body.response[:40]!r} is not offered; choose raw or document")
     if unknown := [name for name in body.outputs if name != "items"]:
-        raise BadInput(f"process {PROCESS} has no output {unknown[0][:100]!r}; it has items")
+        raise InvalidInputError(f"process {PROCESS_ID} has no output {unknown[0][:100]!r}; it has items")
     output = body.outputs.get("items", {})
-    how = output.get("transmissionMode", "value") if isinstance(output, dict) else None
-    if how not in MODES:
-        raise BadInput(f"an output is asked for with a transmissionMode of {' or '.join(MODES)}")
-    return f"{body.response} {how}"
+    transmission_mode = output.get("transmissionMode", "value") if isinstance(output, dict) else None
+    if transmission_mode not in TRANSMISSION_MODES:
+        raise InvalidInputError(f"an output is asked for with a transmissionMode of {' or '.join(TRANSMISSION_MODES)}")
+    return f"{body.response} {transmission_mode}"
 
 
-def jobs(asked: Asked) -> ResponseReturnValue:
-    limit = asked.number("limit", 10, 1, MOST_JOBS)
-    types, ids, statuses = (_named(name) for name in ("type", "processID", "status"))
+def jobs(context: RequestContext) -> ResponseReturnValue:
+    limit = context.query_int("limit", 10, 1, MAX_JOBS)
+    types, ids, statuses = (_query_list(name) for name in ("type", "processID", "status"))
     if wrong := [status for status in statuses if status not in STATUSES]:
-        raise BadInput(f"status {wrong[0][:40]!r} does not exist; choose from {', '.join(STATUSES)}")
-    since, until = _interval(request.args.get("datetime", ""))
-    least, most = (asked.number(name, bound, 0, 10**9) for name, bound in (("minDuration", 0), ("maxDuration", 10**9)))
+        raise InvalidInputError(f"status {wrong[0][:40]!r} does not exist; choose from {', '.join(STATUSES)}")
+    since, until = _parse_interval(request.args.get("datetime", ""))
+    shortest, longest = (context.query_int(name, bound, 0, 10**9) for name, bound in (("minDuration", 0), ("maxDuration", 10**9)))
     found: list[dict[str, Any]] = []
-    after, more = asked.number("after", 0, 0, 10**6), 0
-    for place, order in enumerate(services.orders(asked.backend, asked.owner)):
-        if place < after or order.subscription or (types and "process" not in types) or (ids and PROCESS not in ids):
+    after, next_position = context.query_int("after", 0, 0, 10**6), 0
+    for position, order in enumerate(list_orders(context.backend, context.owner_id)):
+        if position < after or order.subscription or (types and "process" not in types) or (ids and PROCESS_ID not in ids):
             continue
-        if (since and order.created < since) or (until and order.created > until) or not least <= _seconds(asked, order) <= most:
+        if (since and order.created < since) or (until and order.created > until) or not shortest <= _duration_s(context, order) <= longest:
             continue
-        status = _status(asked, order)
+        status = _status_info(context, order)
         if not statuses or status["status"] in statuses:
             if len(found) == limit:
-                more = place
+                next_position = position
                 break
             found.append(status)
     links = [_link(request.url, "self")]
-    if more:
+    if next_position:
         from urllib.parse import urlencode
 
-        given = [(name, text) for name, text in request.args.items(multi=True) if name not in ("limit", "after")]
-        again = [*given, ("limit", limit), ("after", more)]
-        links.append(_link(f"{_root()}/jobs?{urlencode(again)}", "next"))
+        kept_query = [(name, text) for name, text in request.args.items(multi=True) if name not in ("limit", "after")]
+        next_query = [*kept_query, ("limit", limit), ("after", next_position)]
+        links.append(_link(f"{_root_url()}/jobs?{urlencode(next_query)}", "next"))
     return {"jobs": found, "links": links}
 
 
-@_told
-def job(asked: Asked, id: str) -> ResponseReturnValue:
-    order = _order(asked, id)
-    return _status(asked, order), {"Retry-After": "1"} if order.open else {}
+@_with_ogc_errors
+def job(context: RequestContext, id: str) -> ResponseReturnValue:
+    order = _get_order(context, id)
+    return _status_info(context, order), {"Retry-After": "1"} if order.open else {}
 
 
-@_told
-def dismiss(asked: Asked, id: str) -> ResponseReturnValue:
-    return _status(asked, cancel(asked.backend, _order(asked, id).id, asked.owner))
+@_with_ogc_errors
+def dismiss(context: RequestContext, id: str) -> ResponseReturnValue:
+    return _status_info(context, cancel_order(context.backend, _get_order(context, id).id, context.owner_id))
 
 
-@_told
-def results(asked: Asked, id: str) -> ResponseReturnValue:
-    order = _order(asked, id)
-    status = _status(asked, order)["status"]
+@_with_ogc_errors
+def results(context: RequestContext, id: str) -> ResponseReturnValue:
+    order = _get_order(context, id)
+    status = _status_info(context, order)["status"]
     if status == "failed":
-        raise BadInput(f"every acquisition failed, the first one because {_first_reason(asked, order)}")
+        raise InvalidInputError(f"every acquisition failed, the first one because {_first_failure_reason(context, order)}")
     if status != "successful":
-        raise _Missing("result-not-ready", f"job {order.id} is {status}; its results are there when it is successful")
-    form, _, how = (order.reply or "document value").partition(" ")
-    place = f"{_root()}/orders/{order.id}/items"
-    if how == "reference":
+        raise _OgcNotFoundError("result-not-ready", f"job {order.id} is {status}; its results are there when it is successful")
+    form, _, transmission_mode = (order.reply or "document value").partition(" ")
+    items_url = f"{_root_url()}/orders/{order.id}/items"
+    if transmission_mode == "reference":
         if form == "raw":
-            return Response(status=204, headers={"Link": f'<{place}>; rel="items"; type="{ITEM_TYPE}"'})
-        return {"items": {"href": place, "type": ITEM_TYPE, "rel": "items"}}
-    collection = item_collection(asked, order)
+            return Response(status=204, headers={"Link": f'<{items_url}>; rel="items"; type="{ITEM_TYPE}"'})
+        return {"items": {"href": items_url, "type": ITEM_TYPE, "rel": "items"}}
+    collection = item_collection(context, order)
     if form == "raw":
         return Response(msgspec.json.encode(collection), content_type=ITEM_TYPE)
     return Response(msgspec.json.encode({"items": {"value": collection, "mediaType": ITEM_TYPE}}), content_type="application/json")
 
 
-def _order(asked: Asked, id: str) -> Order:
+def _get_order(context: RequestContext, id: str) -> Order:
     try:
-        return services.order_of(asked.backend, id, asked.owner)
-    except NotFound:
-        raise _Missing("no-such-job", f"there is no job {id!r}; GET /jobs names yours") from None
+        return get_order(context.backend, id, context.owner_id)
+    except NotFoundError:
+        raise _OgcNotFoundError("no-such-job", f"there is no job {id!r}; GET /jobs names yours") from None
 
 
-def _status(asked: Asked, order: Order) -> dict[str, Any]:
+def _status_info(context: RequestContext, order: Order) -> dict[str, Any]:
     """An order as the standard's statusInfo."""
-    here, total = f"{_root()}/jobs/{order.id}", len(order.jobs)
-    status = _word(asked, order)
-    links = [_link(here, "self"), _link(f"{_root()}/jobs", "up")]
+    job_url, job_count = f"{_root_url()}/jobs/{order.id}", len(order.jobs)
+    status = _status_code(context, order)
+    links = [_link(job_url, "self"), _link(f"{_root_url()}/jobs", "up")]
     if status == "successful":
-        links.append(_link(f"{here}/results", RESULTS))
+        links.append(_link(f"{job_url}/results", RESULTS_REL))
     ended = order.cancelled or (None if order.open else order.finished or order.created)
-    told = {
-        "processID": PROCESS, "type": "process", "jobID": order.id, "status": status,
-        "message": f"{total - order.open} of {total} acquisitions have ended",
-        "created": documents.moment(order.created), "started": documents.moment(order.created) if status != "accepted" else None,
-        "finished": documents.moment(ended), "updated": documents.moment(ended or order.created),
-        "progress": round(100 * (total - order.open) / total) if total else 100, "links": links,
+    info = {
+        "processID": PROCESS_ID, "type": "process", "jobID": order.id, "status": status,
+        "message": f"{job_count - order.open} of {job_count} acquisitions have ended",
+        "created": documents.json_time(order.created), "started": documents.json_time(order.created) if status != "accepted" else None,
+        "finished": documents.json_time(ended), "updated": documents.json_time(ended or order.created),
+        "progress": round(100 * (job_count - order.open) / job_count) if job_count else 100, "links": links,
     }
-    return {name: value for name, value in told.items() if value is not None}
+    return {name: value for name, value in info.items() if value is not None}
 
 
-def _word(asked: Asked, order: Order) -> str:
+def _status_code(context: RequestContext, order: Order) -> str:
     if order.cancelled:
         return "dismissed"
     if order.open:
         return "running" if order.open < len(order.jobs) else "accepted"
-    failed = asked.backend.records.count(Job, orders=order.id, state="failed") if order.jobs else 0
+    failed = context.backend.records.count(Job, orders=order.id, state="failed") if order.jobs else 0
     return "failed" if failed and failed == len(order.jobs) else "successful"
 
 
-def _first_reason(asked: Asked, order: Order) -> str:
-    first = asked.backend.records.find(Job, orders=order.id, state="failed", limit=1)
+def _first_failure_reason(context: RequestContext, order: Order) -> str:
+    first = context.backend.records.find(Job, orders=order.id, state="failed", limit=1)
     return first[0].reason if first else "nobody knows"
 
 
-def _seconds(asked: Asked, order: Order) -> float:
-    until = order.cancelled or (asked.backend.now() if order.open else order.finished or order.created)
+def _duration_s(context: RequestContext, order: Order) -> float:
+    until = order.cancelled or (context.backend.now() if order.open else order.finished or order.created)
     return (until - order.created).total_seconds()
 
 
-def _named(name: str) -> list[str]:
+def _query_list(name: str) -> list[str]:
     return [value for each in request.args.getlist(name) for value in each.split(",") if value]
 
 
-def _interval(text: str) -> tuple[datetime | None, datetime | None]:
+def _parse_interval(text: str) -> tuple[datetime | None, datetime | None]:
     """A datetime parameter: an instant, or two with a slash between them, of which one may be open."""
     first, slash, last = text.partition("/")
     open_ended = ("", "..")
-    since: datetime | None = None if first in open_ended else begin(first)
+    since: datetime | None = None if first in open_ended else parse_period_start(first)
     if not slash:
-        return since, max(end(first), since + timedelta(seconds=1)) if since else None
-    return since, None if last in open_ended else end(last)
+        return since, max(parse_period_end(first), since + timedelta(seconds=1)) if since else None
+    return since, None if last in open_ended else parse_period_end(last)
 
 
-def _root() -> str:
+def _root_url() -> str:
     return request.url_root.rstrip("/")
 
 
@@ -261,8 +260,8 @@ def _link(href: str, rel: str) -> dict[str, str]:
 
 def landing() -> dict[str, Any]:
     """What a program is told at the root, where a person is shown the page."""
-    here = _root()
-    return {"title": "Revisit", "description": "Watches places on Earth through Sentinel-2.", "links": links_of(here)}
+    here = _root_url()
+    return {"title": "Revisit", "description": "Watches places on Earth through Sentinel-2.", "links": landing_links(here)}
 
 
 ROUTES = (

@@ -4,16 +4,16 @@ from typing import Any
 
 from flask.typing import ResponseReturnValue
 
-from revisit.api.http.request_context import Asked
-from revisit.domain.bands import BANDS, SPECTRAL, TITLES
+from revisit.api.http.request_context import RequestContext
+from revisit.domain.bands import BAND_TITLES, BANDS, SPECTRAL_BANDS
 from revisit.pixels.indices import Index, index, names
 
 
-def show(asked: Asked) -> ResponseReturnValue:
-    del asked
+def show(context: RequestContext) -> ResponseReturnValue:
+    del context
     return {"indices": [_index(index(name)) for name in names()],
-            "bands": [{"name": name, "title": TITLES[name], "wavelength_nm": BANDS[name].wavelength_nm, "resolution_m": BANDS[name].resolution_m}
-                      for name in SPECTRAL]}
+            "bands": [{"name": name, "title": BAND_TITLES[name], "wavelength_nm": BANDS[name].wavelength_nm, "resolution_m": BANDS[name].resolution_m}
+                      for name in SPECTRAL_BANDS]}
 
 
 def _index(one: Index) -> dict[str, Any]:

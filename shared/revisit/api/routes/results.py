@@ -6,79 +6,79 @@ from typing import Any
 from flask import Response, request, send_file
 from flask.typing import ResponseReturnValue
 
-from revisit import services
-from revisit.api.http.request_context import Asked
+from revisit.api.http.request_context import RequestContext
 from revisit.domain.job import Asset, Job
-from revisit.errors import NotFound
+from revisit.errors import NotFoundError
+from revisit.services.subscriptions.results import get_job
 
 ITEM_TYPE = "application/geo+json"
-LINK_S = 15 * 60
+LINK_LIFETIME_S = 15 * 60
 """How long an address holds that lets its bearer read a file without being asked who it is."""
 
 
-def show(asked: Asked, id: str) -> Response:
+def show(context: RequestContext, id: str) -> Response:
     import msgspec
 
-    return Response(msgspec.json.encode(item(services.job(asked.backend, id, asked.owner))), content_type=ITEM_TYPE)
+    return Response(msgspec.json.encode(result_item(get_job(context.backend, id, context.owner_id))), content_type=ITEM_TYPE)
 
 
-def item(done: Job) -> dict[str, Any]:
+def result_item(job: Job) -> dict[str, Any]:
     """A finished job as a STAC Item whose files are found here."""
-    from revisit.stac.result_item import item as item_of
+    from revisit.stac.result_item import build_result_item as build_item
 
-    here = request.url_root.rstrip("/")
-    links = [{"rel": "self", "href": f"{here}/results/{done.id}", "type": ITEM_TYPE}, {"rel": "root", "href": f"{here}/", "type": "text/html"}]
-    return item_of(done, lambda asset: f"{here}/results/{done.id}/assets/{asset.name}", links)
+    root_url = request.url_root.rstrip("/")
+    links = [{"rel": "self", "href": f"{root_url}/results/{job.id}", "type": ITEM_TYPE}, {"rel": "root", "href": f"{root_url}/", "type": "text/html"}]
+    return build_item(job, lambda asset: f"{root_url}/results/{job.id}/assets/{asset.name}", links)
 
 
-def asset(asked: Asked, id: str, name: str) -> ResponseReturnValue:
+def asset(context: RequestContext, id: str, name: str) -> ResponseReturnValue:
     """A file, or the way to it where it is kept elsewhere."""
-    found = _asset(asked, id, name)
-    if request.method == "HEAD" and _elsewhere(asked, found):
+    job_asset = _find_asset(context, id, name)
+    if request.method == "HEAD" and _is_remote(context, job_asset):
         # What is signed is signed for GET.
-        about = {"Content-Length": str(found.size), "Accept-Ranges": "bytes", "ETag": f'"{found.sha256}"'}
-        return Response(headers=about, content_type=found.media_type)
-    link = asked.backend.assets.link(found.path, LINK_S, _saved_as(id, found))
-    return _file(asked, id, found) if link is None else Response(status=307, headers={"Location": link, "Cache-Control": "no-store"})
+        headers = {"Content-Length": str(job_asset.size), "Accept-Ranges": "bytes", "ETag": f'"{job_asset.sha256}"'}
+        return Response(headers=headers, content_type=job_asset.media_type)
+    link = context.backend.assets.signed_url(job_asset.path, LINK_LIFETIME_S, _download_name(id, job_asset))
+    return _send_asset(context, id, job_asset) if link is None else Response(status=307, headers={"Location": link, "Cache-Control": "no-store"})
 
 
-def link(asked: Asked, id: str, name: str) -> ResponseReturnValue:
+def link(context: RequestContext, id: str, name: str) -> ResponseReturnValue:
     """Where a file can be read, and for how many seconds without saying who asks.
 
     A page of another origin than this API's needs it: browsers do not say which origin it is when they are sent on to a third
     (Fetch standard, section 4.4, tainted origin), and the bucket would not answer to that.
     """
-    found = _asset(asked, id, name)
-    signed = asked.backend.assets.link(found.path, LINK_S, _saved_as(id, found))
-    here = f"{request.url_root.rstrip('/')}/results/{id}/assets/{found.name}"
-    return {"href": signed or here, "seconds": LINK_S if signed else None}, {"Cache-Control": "no-store"}
+    job_asset = _find_asset(context, id, name)
+    signed = context.backend.assets.signed_url(job_asset.path, LINK_LIFETIME_S, _download_name(id, job_asset))
+    here = f"{request.url_root.rstrip('/')}/results/{id}/assets/{job_asset.name}"
+    return {"href": signed or here, "seconds": LINK_LIFETIME_S if signed else None}, {"Cache-Control": "no-store"}
 
 
-def _asset(asked: Asked, id: str, name: str) -> Asset:
+def _find_asset(context: RequestContext, id: str, name: str) -> Asset:
     """An asset of whoever asks."""
-    found = services.job(asked.backend, id, asked.owner).asset(name)
-    if found is None:
-        raise NotFound(f"job {id!r} has no asset {name!r}; its item names those it has")
-    return found
+    job_asset = get_job(context.backend, id, context.owner_id).asset(name)
+    if job_asset is None:
+        raise NotFoundError(f"job {id!r} has no asset {name!r}; its item names those it has")
+    return job_asset
 
 
-def _elsewhere(asked: Asked, found: Asset) -> bool:
+def _is_remote(context: RequestContext, job_asset: Asset) -> bool:
     """Whether it is kept elsewhere than on a disk."""
-    return asked.backend.assets.locate(found.path).startswith("/vsi")
+    return context.backend.assets.locate(job_asset.path).startswith("/vsi")
 
 
-def _saved_as(id: str, found: Asset) -> str:
-    return f"{id}-{found.path.rpartition('/')[2]}"
+def _download_name(id: str, job_asset: Asset) -> str:
+    return f"{id}-{job_asset.path.rpartition('/')[2]}"
 
 
-def _file(asked: Asked, id: str, found: Asset) -> Response:
+def _send_asset(context: RequestContext, id: str, job_asset: Asset) -> Response:
     """The file, or the range of it that is asked for; its ETag is its checksum, for it never changes."""
-    assets = asked.backend.assets
+    assets = context.backend.assets
     try:
-        content = BytesIO(assets.read(found.path)) if _elsewhere(asked, found) else assets.locate(found.path)
-        answer = send_file(content, found.media_type, etag=found.sha256, conditional=True, max_age=86_400, download_name=_saved_as(id, found))
+        content = BytesIO(assets.read(job_asset.path)) if _is_remote(context, job_asset) else assets.locate(job_asset.path)
+        answer = send_file(content, job_asset.media_type, etag=job_asset.sha256, conditional=True, max_age=86_400, download_name=_download_name(id, job_asset))
     except FileNotFoundError:
-        raise NotFound(f"asset {found.name!r} of job {id!r} is not there any more") from None
+        raise NotFoundError(f"asset {job_asset.name!r} of job {id!r} is not there any more") from None
     answer.headers["Accept-Ranges"] = "bytes"
     answer.headers["Cache-Control"] = "private, max-age=86400, immutable"
     return answer

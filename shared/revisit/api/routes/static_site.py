@@ -5,12 +5,12 @@ from pathlib import Path
 from flask import Flask, abort, request, send_from_directory
 from flask.typing import ResponseReturnValue
 
-SUFFIXES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".json": "application/json",
+MEDIA_TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".json": "application/json",
             ".txt": "text/plain"}
 """What is served, and as what, whatever the computer's own tables say."""
 
 
-def serve(app: Flask, web: Path) -> None:
+def register_static_site(app: Flask, web_dir: Path) -> None:
     """Serve the folder, where there is one."""
 
     def file(name: str = "index.html") -> ResponseReturnValue:
@@ -18,10 +18,10 @@ def serve(app: Flask, web: Path) -> None:
             from revisit.api.routes.processes import landing
 
             return landing(), {"Vary": "Accept"}
-        media_type = SUFFIXES.get(Path(name).suffix)
+        media_type = MEDIA_TYPES.get(Path(name).suffix)
         if media_type is None:
             abort(404)
-        answer = send_from_directory(web, name, mimetype=media_type, conditional=True, max_age=0)
+        answer = send_from_directory(web_dir, name, mimetype=media_type, conditional=True, max_age=0)
         answer.headers["Cache-Control"] = "no-cache"
         return answer
 

@@ -4,29 +4,30 @@ from dataclasses import asdict
 
 from flask.typing import ResponseReturnValue
 
-from revisit import __version__, services
-from revisit.api.http.request_context import Asked
+from revisit import __version__
+from revisit.api.http.request_context import RequestContext
 from revisit.ports.system_records import Announced
 from revisit.presenters import documents
 from revisit.services.accounts import quotas
 from revisit.services.accounts.limits import limits_of
+from revisit.services.operations.status import get_status
 
 
-def health(asked: Asked) -> ResponseReturnValue:
+def health(context: RequestContext) -> ResponseReturnValue:
     """Whether requests are answered and records can be read."""
-    asked.backend.records.get(Announced, "catalog")
+    context.backend.records.get(Announced, "catalog")
     return {"status": "ok", "version": __version__}
 
 
-def status(asked: Asked) -> ResponseReturnValue:
-    asked.operator_only()
-    return services.status(asked.backend)
+def status(context: RequestContext) -> ResponseReturnValue:
+    context.require_operator()
+    return get_status(context.backend)
 
 
-def limits(asked: Asked) -> ResponseReturnValue:
-    used = quotas.used(asked.backend, asked.owner)
+def limits(context: RequestContext) -> ResponseReturnValue:
+    used = quotas.get_usage(context.backend, context.owner_id)
     ends = used.pop("day_ends", None)
-    return {**asdict(limits_of(asked.owner)), "used": used, "day_ends": documents.moment(ends)}
+    return {**asdict(limits_of(context.owner_id)), "used": used, "day_ends": documents.json_time(ends)}
 
 
 ROUTES = (

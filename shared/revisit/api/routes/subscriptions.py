@@ -8,21 +8,38 @@ from flask import Response, make_response, request
 from flask.typing import ResponseReturnValue
 from msgspec import UNSET, UnsetType
 
-from revisit import services
-from revisit.api.http.idempotency import once
-from revisit.api.http.request_context import Asked, Names, asks, begin
-from revisit.api.routes.aoi_input import aoi_of
+from revisit.api.http.idempotency import run_idempotent
+from revisit.api.http.request_context import Names, RequestContext, parse_period_start, read_only
+from revisit.api.routes.aoi_input import parse_aoi
 from revisit.domain.recipe import Recipe
-from revisit.domain.subscription import OVERLAP, Channel, Subscription
-from revisit.errors import BadInput
+from revisit.domain.subscription import SECRET_OVERLAP, Channel, Subscription
+from revisit.errors import InvalidInputError
 from revisit.presenters import documents
-from revisit.services.subscriptions.update import Change
+from revisit.services.orders.resolve_recipe import build_recipe
+from revisit.services.products.passes import next_passes as next_passes_service
+from revisit.services.subscriptions.create import (
+    create_subscription,
+    delete_subscription,
+    get_subscription,
+    list_subscriptions,
+    revision,
+)
+from revisit.services.subscriptions.preview import preview_subscription
+from revisit.services.subscriptions.results import get_series, list_alerts, list_jobs, with_last_alert
+from revisit.services.subscriptions.update import (
+    SubscriptionUpdate,
+    revoke_feed_token,
+    rotate_feed_token,
+    update_subscription,
+    webhook_secrets,
+)
+from revisit.services.subscriptions.update import rotate_secret as rotate_secret_service
 
-MOST_ALERTS = MOST_RESULTS = 1000
+MAX_ALERTS = MAX_RESULTS = 1000
 """Of one answer; the alerts that come first, the results that came last."""
 
 
-class Watch(msgspec.Struct, forbid_unknown_fields=True):
+class CreateSubscriptionBody(msgspec.Struct, forbid_unknown_fields=True):
     """Body of POST /subscriptions."""
 
     aoi: dict[str, Any] | str
@@ -40,14 +57,14 @@ class Watch(msgspec.Struct, forbid_unknown_fields=True):
     repair: bool = False
 
 
-class Wish(Watch, kw_only=True, forbid_unknown_fields=True):
+class PreviewSubscriptionBody(CreateSubscriptionBody, kw_only=True, forbid_unknown_fields=True):
     """Body of POST /subscriptions/preview: what would be posted to /subscriptions, as far as it is decided."""
 
     name: str = "preview"
     begin: str | None = msgspec.field(default=None, name="from")
 
 
-class Difference(msgspec.Struct, forbid_unknown_fields=True):
+class UpdateSubscriptionBody(msgspec.Struct, forbid_unknown_fields=True):
     """Body of PATCH /subscriptions/{id}: what is not named stays; null takes a limit away."""
 
     name: str | UnsetType = UNSET
@@ -65,133 +82,133 @@ class Difference(msgspec.Struct, forbid_unknown_fields=True):
     repair: bool = False
 
 
-def recipe_of(body: Any) -> Recipe:
+def recipe_from_body(body: Any) -> Recipe:
     """The recipe a body names; NDVI where it names nothing."""
-    return services.recipe_of(body.indices, body.bands, body.resolution_m, body.resampling)
+    return build_recipe(body.indices, body.bands, body.resolution_m, body.resampling)
 
 
-def create(asked: Asked) -> Response:
+def create(context: RequestContext) -> Response:
     def work() -> ResponseReturnValue:
-        body = asked.body(Watch)
+        body = context.decode_body(CreateSubscriptionBody)
         channels = [*(Channel("webhook", url) for url in body.webhooks), *(Channel("file", name) for name in body.files)]
         if body.files:
-            asked.operator_only()
-        made = services.subscribe(
-            asked.backend, aoi_of(body.aoi, body.repair, asked.owner), body.name, recipe_of(body), body.level,  # type: ignore[arg-type]  # checked there
-            body.max_cloud, body.min_clear, channels, begin(body.backfill), asked.owner)
-        return documents.subscription(made), 201, {"Location": f"/subscriptions/{made.id}"}
+            context.require_operator()
+        subscription = create_subscription(
+            context.backend, parse_aoi(body.aoi, body.repair, context.owner_id), body.name, recipe_from_body(body), body.level,  # type: ignore[arg-type]  # checked there
+            body.max_cloud, body.min_clear, channels, parse_period_start(body.backfill), context.owner_id)
+        return documents.subscription(subscription), 201, {"Location": f"/subscriptions/{subscription.id}"}
 
-    def with_secrets(told: dict[str, Any]) -> dict[str, Any]:
-        secrets = _secrets(asked, told["subscription"])
-        return {**told, "channels": [{**way, "secret": secrets[way["id"]]} if way["id"] in secrets else way for way in told["channels"]]}
+    def with_secrets(document: dict[str, Any]) -> dict[str, Any]:
+        secrets = _webhook_secrets(context, document["subscription"])
+        return {**document, "channels": [{**way, "secret": secrets[way["id"]]} if way["id"] in secrets else way for way in document["channels"]]}
 
-    return once(asked, work, with_secrets)
+    return run_idempotent(context, work, with_secrets)
 
 
-@asks
-def preview(asked: Asked) -> ResponseReturnValue:
-    body = asked.body(Wish)
-    wish = Subscription("", body.name.strip() or "preview", {}, (), recipe_of(body), asked.backend.now(), asked.owner, body.level,  # type: ignore[arg-type]  # checked there
+@read_only
+def preview(context: RequestContext) -> ResponseReturnValue:
+    body = context.decode_body(PreviewSubscriptionBody)
+    draft = Subscription("", body.name.strip() or "preview", {}, (), recipe_from_body(body), context.backend.now(), context.owner_id, body.level,  # type: ignore[arg-type]  # checked there
                         body.max_cloud, body.min_clear)
-    return documents.past(services.past_of(asked.backend, aoi_of(body.aoi, body.repair, asked.owner), wish, begin(body.begin)))
+    return documents.subscription_preview(preview_subscription(context.backend, parse_aoi(body.aoi, body.repair, context.owner_id), draft, parse_period_start(body.begin)))
 
 
-def list_(asked: Asked) -> ResponseReturnValue:
-    there = services.subscriptions(asked.backend, asked.owner)
-    coming = services.next_passes(asked.backend, there)
-    return {"subscriptions": [documents.subscription(services.latest(asked.backend, one), next_pass=coming.get(one.id)) for one in there]}
+def list_(context: RequestContext) -> ResponseReturnValue:
+    subscriptions = list_subscriptions(context.backend, context.owner_id)
+    next_passes = next_passes_service(context.backend, subscriptions)
+    return {"subscriptions": [documents.subscription(with_last_alert(context.backend, one), next_pass=next_passes.get(one.id)) for one in subscriptions]}
 
 
-def show(asked: Asked, id: str) -> Response:
-    watcher = services.latest(asked.backend, services.subscription(asked.backend, id, asked.owner))
-    return _tagged(documents.subscription(watcher, next_pass=services.next_passes(asked.backend, [watcher]).get(watcher.id)), watcher)
+def show(context: RequestContext, id: str) -> Response:
+    subscription = with_last_alert(context.backend, get_subscription(context.backend, id, context.owner_id))
+    return _with_etag(documents.subscription(subscription, next_pass=next_passes_service(context.backend, [subscription]).get(subscription.id)), subscription)
 
 
-def change(asked: Asked, id: str) -> Response:
+def update(context: RequestContext, id: str) -> Response:
     # When the next pass comes is not told here, nor when one is made: the catalog is not asked where something has just been written.
-    body = asked.body(Difference)
+    body = context.decode_body(UpdateSubscriptionBody)
     if body.files:
-        asked.operator_only()
-    named = {name: value for name, value in msgspec.structs.asdict(body).items() if value is not UNSET and name not in ("aoi", "repair")}
+        context.require_operator()
+    changes = {name: value for name, value in msgspec.structs.asdict(body).items() if value is not UNSET and name not in ("aoi", "repair")}
     if not isinstance(body.aoi, UnsetType):
-        named["aoi"] = aoi_of(body.aoi, body.repair, asked.owner)
-    if not named:
-        raise BadInput("nothing is to be different; name a field, such as state, name or max_cloud")
-    before = {channel.id for channel in services.subscription(asked.backend, id, asked.owner).channels}
-    changed = services.change(asked.backend, id, Change(**named), asked.owner, _expected())
-    fresh = {way: secret for way, secret in _secrets(asked, changed.id).items() if way not in before} if body.webhooks else {}
-    response = _tagged(documents.subscription(changed, fresh), changed)
-    if fresh:
+        changes["aoi"] = parse_aoi(body.aoi, body.repair, context.owner_id)
+    if not changes:
+        raise InvalidInputError("nothing is to be different; name a field, such as state, name or max_cloud")
+    channel_ids_before = {channel.id for channel in get_subscription(context.backend, id, context.owner_id).channels}
+    updated = update_subscription(context.backend, id, SubscriptionUpdate(**changes), context.owner_id, _if_match_revisions())
+    new_secrets = {way: secret for way, secret in _webhook_secrets(context, updated.id).items() if way not in channel_ids_before} if body.webhooks else {}
+    response = _with_etag(documents.subscription(updated, new_secrets), updated)
+    if new_secrets:
         response.headers["Cache-Control"] = "no-store"
     return response
 
 
-def delete(asked: Asked, id: str) -> ResponseReturnValue:
-    services.delete(asked.backend, id, asked.owner, _expected())
+def delete(context: RequestContext, id: str) -> ResponseReturnValue:
+    delete_subscription(context.backend, id, context.owner_id, _if_match_revisions())
     return "", 204
 
 
-def _tagged(told: dict[str, Any], watcher: Subscription) -> Response:
+def _with_etag(document: dict[str, Any], subscription: Subscription) -> Response:
     """A subscription with its tag: before the point what If-Match is held to, which alerts that come do not change."""
-    response = make_response(told)
-    response.set_etag(f"{services.revision(watcher)}.{sha256(response.get_data()).hexdigest()[:16]}")
+    response = make_response(document)
+    response.set_etag(f"{revision(subscription)}.{sha256(response.get_data()).hexdigest()[:16]}")
     return response
 
 
-def _expected() -> set[str] | None:
+def _if_match_revisions() -> set[str] | None:
     """The revisions that If-Match names; None where it takes any."""
     if "If-Match" not in request.headers or request.if_match.star_tag:
         return None
     return {tag.partition(".")[0] for tag in request.if_match.as_set(include_weak=True)}
 
 
-def renew_feed(asked: Asked, id: str) -> Response:
+def renew_feed(context: RequestContext, id: str) -> Response:
     """A new secret address, told here and with the subscription; the one before ends at once."""
     def work() -> ResponseReturnValue:
-        told = documents.subscription(services.renew_feed(asked.backend, id, asked.owner))
-        return {name: told[name] for name in ("subscription", "feed", "calendar")}
+        document = documents.subscription(rotate_feed_token(context.backend, id, context.owner_id))
+        return {name: document[name] for name in ("subscription", "feed", "calendar")}
 
-    return once(asked, work)
+    return run_idempotent(context, work)
 
 
-def end_feed(asked: Asked, id: str) -> ResponseReturnValue:
-    services.end_feed(asked.backend, id, asked.owner)
+def end_feed(context: RequestContext, id: str) -> ResponseReturnValue:
+    revoke_feed_token(context.backend, id, context.owner_id)
     return "", 204
 
 
-def rotate(asked: Asked, id: str, channel: str) -> Response:
+def rotate_secret(context: RequestContext, id: str, channel: str) -> Response:
     """A new secret for a webhook, told this once; the one before signs until the moment that is told too."""
     def work() -> ResponseReturnValue:
-        watcher, way = services.rotate_secret(asked.backend, id, channel, asked.owner)
-        return {"subscription": watcher.id, "channel": way.id, "target": way.target, "before_until": documents.moment(way.rotated[-1] + OVERLAP)}
+        subscription, webhook = rotate_secret_service(context.backend, id, channel, context.owner_id)
+        return {"subscription": subscription.id, "channel": webhook.id, "target": webhook.target, "before_until": documents.json_time(webhook.rotated[-1] + SECRET_OVERLAP)}
 
-    return once(asked, work, lambda told: {**told, "secret": _secrets(asked, told["subscription"]).get(told["channel"])})
+    return run_idempotent(context, work, lambda told: {**told, "secret": _webhook_secrets(context, told["subscription"]).get(told["channel"])})
 
 
-def _secrets(asked: Asked, id: str) -> dict[str, str]:
+def _webhook_secrets(context: RequestContext, id: str) -> dict[str, str]:
     """The present secrets of a subscription's webhooks; none where it has ended since the answer that tells them was first given."""
-    watcher = asked.backend.records.get(Subscription, id)
-    return services.webhook_secrets(asked.backend, watcher) if watcher else {}
+    subscription = context.backend.records.get(Subscription, id)
+    return webhook_secrets(context.backend, subscription) if subscription else {}
 
 
-def alerts(asked: Asked, id: str) -> ResponseReturnValue:
-    after, limit = asked.number("after", 0, 0, 10**9), asked.number("limit", 100, 1, MOST_ALERTS)
-    lines = services.alerts(asked.backend, id, after, asked.owner, limit)
-    return {"alerts": [documents.alert(line) for line in lines], "last": lines[-1].number if lines else after}
+def alerts(context: RequestContext, id: str) -> ResponseReturnValue:
+    after, limit = context.query_int("after", 0, 0, 10**9), context.query_int("limit", 100, 1, MAX_ALERTS)
+    found = list_alerts(context.backend, id, after, context.owner_id, limit)
+    return {"alerts": [documents.alert(line) for line in found], "last": found[-1].number if found else after}
 
 
-def results(asked: Asked, id: str) -> ResponseReturnValue:
-    limit = asked.number("limit", MOST_RESULTS, 1, MOST_RESULTS)
-    return {"jobs": [documents.job(job) for job in services.results(asked.backend, id, asked.owner)[-limit:]]}
+def results(context: RequestContext, id: str) -> ResponseReturnValue:
+    limit = context.query_int("limit", MAX_RESULTS, 1, MAX_RESULTS)
+    return {"jobs": [documents.job(job) for job in list_jobs(context.backend, id, context.owner_id)[-limit:]]}
 
 
-def series(asked: Asked, id: str) -> ResponseReturnValue:
+def series(context: RequestContext, id: str) -> ResponseReturnValue:
     index, form = request.args.get("index", "NDVI"), request.args.get("format", "json")
     if form not in ("json", "csv"):
-        raise BadInput(f"format {form[:40]!r} is not offered; choose json or csv")
-    rows = [documents.observation(seen) for seen in services.series(asked.backend, id, index, asked.owner)]
+        raise InvalidInputError(f"format {form[:40]!r} is not offered; choose json or csv")
+    rows = [documents.observation(seen) for seen in get_series(context.backend, id, index, context.owner_id)]
     if form == "csv":
-        return Response(documents.table(rows, documents.OBSERVATION), content_type="text/csv; charset=utf-8; header=present",
+        return Response(documents.to_csv(rows, documents.OBSERVATION_COLUMNS), content_type="text/csv; charset=utf-8; header=present",
                         headers={"Content-Disposition": 'attachment; filename="series.csv"'})
     return {"id": id, "index": index, "observations": rows}
 
@@ -201,11 +218,11 @@ ROUTES = (
     ("POST", "/subscriptions/preview", preview),
     ("GET", "/subscriptions", list_),
     ("GET", "/subscriptions/<id>", show),
-    ("PATCH", "/subscriptions/<id>", change),
+    ("PATCH", "/subscriptions/<id>", update),
     ("DELETE", "/subscriptions/<id>", delete),
     ("POST", "/subscriptions/<id>/feed", renew_feed),
     ("DELETE", "/subscriptions/<id>/feed", end_feed),
-    ("POST", "/subscriptions/<id>/channels/<channel>/secret", rotate),
+    ("POST", "/subscriptions/<id>/channels/<channel>/secret", rotate_secret),
     ("GET", "/subscriptions/<id>/alerts", alerts),
     ("GET", "/subscriptions/<id>/results", results),
     ("GET", "/subscriptions/<id>/series", series),

@@ -5,73 +5,73 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from time import monotonic
 
-from revisit.api.stac.asset_cache import Key, Memory, Told, asked
-from revisit.api.stac.asset_worker import Question, Teller
+from revisit.api.stac.asset_cache import CacheKey, ProductFiles, TtlCache, fetch_product_files
+from revisit.api.stac.asset_worker import AssetRequest, AssetWorker
 from revisit.domain.product import Product
-from revisit.errors import GiveUp
+from revisit.errors import PermanentError
 from revisit.ports.backend import Backend
 from revisit.ports.sources import Source
 
-MOST_SOURCES = 32
+MAX_SOURCES = 32
 
 log = logging.getLogger("revisit")
 
-_known = Memory()
+_cache = TtlCache()
 
 
-def told(backend: Backend, product: Product) -> Told:
+def get_product_files(backend: Backend, product: Product) -> ProductFiles:
     """What its source says of a product, now or within the last hour, however long that takes.
 
     Raises:
-        Retry, GiveUp: As the source raises them.
+        TransientError, PermanentError: As the source raises them.
     """
-    key = key_of(backend, product)
-    if (known := _known(key)) and known[0]:
-        return known[0]
-    answer = asked(_teller(backend.source, product.source).source, product)
-    _known.keep(key, answer)
-    return answer
+    key = cache_key(backend, product)
+    if (cached := _cache(key)) and cached[0]:
+        return cached[0]
+    product_files = fetch_product_files(_worker(backend.source, product.source).source, product)
+    _cache.put(key, product_files)
+    return product_files
 
 
-def soon(backend: Backend, products: Iterable[Product], patience: float, urgent: bool = False) -> dict[Key, Told]:
+def resolve_assets(backend: Backend, products: Iterable[Product], timeout_s: float, force: bool = False) -> dict[CacheKey, ProductFiles]:
     """What the sources of products say of them in a time; what they say later is kept for the next who asks.
 
     Args:
         urgent: Ask a source that told nothing just now, too, and of a product that it had nothing to say of.
     """
-    begun = monotonic()
-    known: dict[Key, Told] = {}
-    new: dict[str, dict[Key, Product]] = {}
+    started = monotonic()
+    resolved: dict[CacheKey, ProductFiles] = {}
+    uncached: dict[str, dict[CacheKey, Product]] = {}
     for product in products:
-        key = key_of(backend, product)
-        if (there := _known(key)) and (there[0] or not urgent):
-            known |= {key: there[0]} if there[0] else {}
+        key = cache_key(backend, product)
+        if (cached := _cache(key)) and (cached[0] or not force):
+            resolved |= {key: cached[0]} if cached[0] else {}
         else:
-            new.setdefault(product.source, {})[key] = product
-    waiting: list[tuple[Teller, list[Question]]] = []
-    for spec, wanted in new.items():
+            uncached.setdefault(product.source, {})[key] = product
+    waiting: list[tuple[AssetWorker, list[AssetRequest]]] = []
+    for spec, products_by_key in uncached.items():
         try:
-            teller = _teller(backend.source, spec)
-        except GiveUp as error:
+            worker = _worker(backend.source, spec)
+        except PermanentError as error:
             log.info("%s cannot be asked of its products: %s", spec, error)
         else:
-            waiting.append((teller, teller.ask(wanted.items(), begun + patience, urgent)))
-    for teller, questions in waiting:
-        for question in questions:
-            question.ended.wait(max(0.0, begun + patience - monotonic()))
-            if question.told:
-                known[question.key] = question.told
-        if not urgent and not all(question.ended.is_set() for question in questions):
-            teller.judge(begun)
-    return known
+            waiting.append((worker, worker.submit(products_by_key.items(), started + timeout_s, force)))
+    for worker, requests in waiting:
+        for request in requests:
+            request.done.wait(max(0.0, started + timeout_s - monotonic()))
+            if request.result:
+                resolved[request.key] = request.result
+        if not force and not all(question.done.is_set() for question in requests):
+            worker.open_circuit_if_silent(started)
+    return resolved
 
 
-def key_of(backend: Backend, product: Product) -> Key:
+def cache_key(backend: Backend, product: Product) -> CacheKey:
     """What a product is known by, in one home."""
     return backend.source, product.source, product.id, product.version
 
 
-@lru_cache(MOST_SOURCES)
-def _teller(opened: Callable[[str], Source], spec: str) -> Teller:
+@lru_cache(MAX_SOURCES)
+def _worker(open_source: Callable[[str], Source], spec: str) -> AssetWorker:
     """Kept open: each new client of a server costs more than what it is asked."""
-    return Teller(spec, opened(spec), _known)
+    return AssetWorker(spec, open_source(spec), _cache)

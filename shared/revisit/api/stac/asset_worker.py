@@ -12,155 +12,155 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from time import monotonic
 
-from revisit.api.stac.asset_cache import Key, Memory, Told, asked
+from revisit.api.stac.asset_cache import CacheKey, ProductFiles, TtlCache, fetch_product_files
 from revisit.domain.bands import BandFile, SourceFile
 from revisit.domain.product import Product
-from revisit.errors import GiveUp, Retry
+from revisit.errors import PermanentError, TransientError
 from revisit.ports.sources import Source
 
-SIDE_BY_SIDE = 8
+MAX_THREADS = 8
 """Questions to one source at a time."""
-MOST_WAITING = 200
+MAX_WAITING = 200
 """Products of one source that are asked of or wait for it, two pages of them; of what comes then nothing is asked."""
-ALONE_S = 60.0
+CIRCUIT_OPEN_S = 60.0
 """A source that told nothing while somebody waited is not asked for pages so long: each of them would wait in vain."""
 
 log = logging.getLogger("revisit")
 
-type _Several = Callable[[Sequence[Product]], dict[str, tuple[list[SourceFile], dict[str, BandFile]]]]
+type _FilesOfSeveral = Callable[[Sequence[Product]], dict[str, tuple[list[SourceFile], dict[str, BandFile]]]]
 
 
 @dataclass(slots=True)
-class Question:
+class AssetRequest:
     """One product asked of, for whoever waits for it."""
 
-    key: Key
+    key: CacheKey
     product: Product
-    until: float
+    deadline: float
     """When the last of them goes."""
-    ended: threading.Event = field(default_factory=threading.Event)
-    told: Told | None = None
+    done: threading.Event = field(default_factory=threading.Event)
+    result: ProductFiles | None = None
 
 
-class Teller:
+class AssetWorker:
     """One source, and those who wait for it."""
 
-    def __init__(self, spec: str, source: Source, known: Memory) -> None:
+    def __init__(self, spec: str, source: Source, cache: TtlCache) -> None:
         """
         Args:
             known: Where what it tells is kept.
         """
-        self.spec, self.source, self._known = spec, source, known
+        self.spec, self.source, self._cache = spec, source, cache
         self._lock = threading.Lock()
-        self._waiting: deque[list[Question]] = deque()
-        self._asked: dict[Key, Question] = {}
-        self._threads = 0
-        self._heard = self._silent = 0.0
+        self._queue: deque[list[AssetRequest]] = deque()
+        self._pending: dict[CacheKey, AssetRequest] = {}
+        self._thread_count = 0
+        self._last_answer_at = self._circuit_open_until = 0.0
 
-    def ask(self, products: Iterable[tuple[Key, Product]], until: float, urgent: bool) -> list[Question]:
+    def submit(self, products: Iterable[tuple[CacheKey, Product]], deadline: float, force: bool) -> list[AssetRequest]:
         """The questions for these products; none for those that are too many, or where it is to be left alone."""
-        questions, new = [], []
+        requests, new_requests = [], []
         with self._lock:
-            if not urgent and monotonic() < self._silent:
+            if not force and monotonic() < self._circuit_open_until:
                 return []
             for key, product in products:
-                question = self._asked.get(key)
-                if question is None:
-                    if len(self._asked) >= MOST_WAITING and not self._cleared():
+                request = self._pending.get(key)
+                if request is None:
+                    if len(self._pending) >= MAX_WAITING and not self._make_room():
                         break
-                    question = self._asked[key] = Question(key, product, until)
-                    new.append(question)
-                question.until = max(question.until, until)
-                questions.append(question)
-            size = getattr(self.source, "at_once", 1)
-            groups = [new[first:first + size] for first in range(0, len(new), size)]
-            self._waiting.extend(groups)
-            for _ in groups[:SIDE_BY_SIDE - self._threads]:
-                self._threads += 1
-                self._start()
-        return questions
+                    request = self._pending[key] = AssetRequest(key, product, deadline)
+                    new_requests.append(request)
+                request.deadline = max(request.deadline, deadline)
+                requests.append(request)
+            size = getattr(self.source, "batch_size", 1)
+            groups = [new_requests[first:first + size] for first in range(0, len(new_requests), size)]
+            self._queue.extend(groups)
+            for _ in groups[:MAX_THREADS - self._thread_count]:
+                self._thread_count += 1
+                self._start_thread()
+        return requests
 
-    def judge(self, since: float) -> None:
+    def open_circuit_if_silent(self, since: float) -> None:
         """Leave it alone for a while, where nothing was heard of it since then."""
         with self._lock:
-            if self._heard < since:
-                self._silent = monotonic() + ALONE_S
-                log.warning("%s tells nothing of its products; for %g s they are shown without their bands", self.spec, ALONE_S)
+            if self._last_answer_at < since:
+                self._circuit_open_until = monotonic() + CIRCUIT_OPEN_S
+                log.warning("%s tells nothing of its products; for %g s they are shown without their bands", self.spec, CIRCUIT_OPEN_S)
 
-    def _cleared(self) -> bool:
+    def _make_room(self) -> bool:
         """Whether there is room again once those are gone for whom nobody waits any more."""
-        for group in self._waiting:
-            self._leave(group)
-        self._waiting = deque(left for group in self._waiting if (left := [one for one in group if not one.ended.is_set()]))
-        return len(self._asked) < MOST_WAITING
+        for group in self._queue:
+            self._expire(group)
+        self._queue = deque(waiting for group in self._queue if (waiting := [one for one in group if not one.done.is_set()]))
+        return len(self._pending) < MAX_WAITING
 
-    def _leave(self, group: Iterable[Question]) -> None:
+    def _expire(self, group: Iterable[AssetRequest]) -> None:
         now = monotonic()
-        for question in group:
-            if question.until <= now:
-                self._end(question)
+        for request in group:
+            if request.deadline <= now:
+                self._finish(request)
 
-    def _end(self, question: Question) -> None:
-        if self._asked.get(question.key) is question:
-            del self._asked[question.key]
-        question.ended.set()
+    def _finish(self, request: AssetRequest) -> None:
+        if self._pending.get(request.key) is request:
+            del self._pending[request.key]
+        request.done.set()
 
-    def _start(self) -> None:
-        threading.Thread(target=self._work, name="source", daemon=True).start()
+    def _start_thread(self) -> None:
+        threading.Thread(target=self._run, name="source", daemon=True).start()
 
-    def _work(self) -> None:
-        with ExitStack() as unforeseen:
+    def _run(self) -> None:
+        with ExitStack() as on_crash:
             # What nobody foresaw ends this thread and is printed; a page has more than what one source tells, so another goes on.
-            unforeseen.callback(self._start)
-            while group := self._next():
-                self._answer([question for question in group if not question.ended.is_set()])
-            unforeseen.pop_all()
+            on_crash.callback(self._start_thread)
+            while group := self._take_group():
+                self._process_group([question for question in group if not question.done.is_set()])
+            on_crash.pop_all()
 
-    def _next(self) -> list[Question] | None:
+    def _take_group(self) -> list[AssetRequest] | None:
         """Those to ask of now; with None a thread is taken off."""
         with self._lock:
-            if not self._waiting:
-                self._threads -= 1
+            if not self._queue:
+                self._thread_count -= 1
                 return None
-            group = self._waiting.popleft()
-            self._leave(group)
+            group = self._queue.popleft()
+            self._expire(group)
             return group
 
-    def _answer(self, group: list[Question]) -> None:
+    def _process_group(self, group: list[AssetRequest]) -> None:
         """Ask of a group, and end each of its questions whatever comes of it."""
         try:
-            together = self._together([question.product for question in group])
-            for question in group:
-                told = together.get(question.product.id)
-                if told is None and question.until <= monotonic():
+            fetched = self._fetch_several([question.product for question in group])
+            for request in group:
+                result = fetched.get(request.product.id)
+                if result is None and request.deadline <= monotonic():
                     continue
                 try:
-                    question.told = told or asked(self.source, question.product)
-                except GiveUp as error:
-                    log.info("the source of %s has nothing to say of it: %s", question.product.id, error)
-                self._hear(question)
-        except Retry as error:
+                    request.result = result or fetch_product_files(self.source, request.product)
+                except PermanentError as error:
+                    log.info("the source of %s has nothing to say of it: %s", request.product.id, error)
+                self._store_result(request)
+        except TransientError as error:
             log.info("%s does not answer: %s", self.spec, error)
         finally:
             with self._lock:
-                for question in group:
-                    self._end(question)
+                for request in group:
+                    self._finish(request)
 
-    def _together(self, products: Sequence[Product]) -> dict[str, Told]:
+    def _fetch_several(self, products: Sequence[Product]) -> dict[str, ProductFiles]:
         """What one question tells of several products, where the source can be asked so."""
-        several: _Several | None = getattr(self.source, "several", None)
-        if several is None or len(products) < 2:
+        files_of_several: _FilesOfSeveral | None = getattr(self.source, "files_and_bands", None)
+        if files_of_several is None or len(products) < 2:
             return {}
         try:
-            return {id: Told.of(files, bands) for id, (files, bands) in several(products).items()}
-        except GiveUp as error:
+            return {id: ProductFiles.from_source(files, bands) for id, (files, bands) in files_of_several(products).items()}
+        except PermanentError as error:
             log.info("%s does not tell of several products at once: %s", self.spec, error)
             return {}
 
-    def _hear(self, question: Question) -> None:
-        self._known.keep(question.key, question.told)
-        self._heard, self._silent = monotonic(), 0.0
+    def _store_result(self, request: AssetRequest) -> None:
+        self._cache.put(request.key, request.result)
+        self._last_answer_at, self._circuit_open_until = monotonic(), 0.0
         with self._lock:
-            self._end(question)
+            self._finish(request)
 
 

@@ -6,65 +6,65 @@ from urllib.parse import urlencode
 import msgspec
 from flask import Response, request
 
-from revisit.api.http.request_context import Asked, asks
+from revisit.api.http.request_context import RequestContext, read_only
 from revisit.api.stac import assets as files
-from revisit.api.stac.search_request import Search, of_address, of_body
-from revisit.api.stac.serializer import GEOJSON, answer, here, link, root_links, shown
-from revisit.errors import NotFound
+from revisit.api.stac.search_request import SearchRequest, search_from_body, search_from_query
+from revisit.api.stac.serializer import GEOJSON_TYPE, item_document, json_response, link, root_links, root_url
+from revisit.errors import NotFoundError
 from revisit.stac import item_search
 from revisit.stac.product_item import COLLECTIONS
-from revisit.stac.search_query import RESULTS
-from revisit.stac.sorted_search import sorted_page
+from revisit.stac.search_query import RESULTS_COLLECTION
+from revisit.stac.sorted_search import find_sorted_page
 
 
-def search(asked: Asked) -> Response:
-    return _page(asked, of_address(), f"{here()}/search")
+def search(context: RequestContext) -> Response:
+    return _item_page(context, search_from_query(), f"{root_url()}/search")
 
 
-@asks
-def posted(asked: Asked) -> Response:
-    return _page(asked, of_body(asked), f"{here()}/search")
+@read_only
+def post_search(context: RequestContext) -> Response:
+    return _item_page(context, search_from_body(context), f"{root_url()}/search")
 
 
-def items(asked: Asked, id: str) -> Response:
-    if id not in (*COLLECTIONS.values(), RESULTS):
-        raise NotFound(f"there is no collection {id[:80]!r}; /stac/collections lists them")
-    collection = f"{here()}/collections/{id}"
-    return _page(asked, of_address(id), f"{collection}/items", [link("collection", collection), link("parent", collection)])
+def items(context: RequestContext, id: str) -> Response:
+    if id not in (*COLLECTIONS.values(), RESULTS_COLLECTION):
+        raise NotFoundError(f"there is no collection {id[:80]!r}; /stac/collections lists them")
+    collection = f"{root_url()}/collections/{id}"
+    return _item_page(context, search_from_query(id), f"{collection}/items", [link("collection", collection), link("parent", collection)])
 
 
-def item(asked: Asked, id: str, item: str) -> Response:
-    found = item_search.one(asked.backend, id, item, asked.owner)
-    return answer(shown(found, None if found.job else files.assets(asked, found.product)), GEOJSON)
+def item(context: RequestContext, id: str, item: str) -> Response:
+    hit = item_search.get_item(context.backend, id, item, context.owner_id)
+    return json_response(item_document(hit, None if hit.job else files.item_assets(context, hit.product)), GEOJSON_TYPE)
 
 
-def _page(asked: Asked, search: Search, address: str, more: list[dict[str, Any]] | None = None) -> Response:
-    found = sorted_page(asked.backend, search.wanted, search.sort, asked.owner, search.limit, search.after)
-    links = [*root_links(_self(address), GEOJSON), *(more or [])]
-    if found.next:
-        links.append(_next(search, address, found.next))
-    assets = files.assets_of(asked, found.items) if search.selection.shows("assets") else [None] * len(found.items)
-    features = [search.selection.of_item(shown(*one)) for one in zip(found.items, assets, strict=True)]
-    counted = {} if found.matched is None else {"numberMatched": found.matched}
-    return answer({"type": "FeatureCollection", "features": features, "links": links, "numberReturned": len(features), **counted}, GEOJSON)
+def _item_page(context: RequestContext, search: SearchRequest, url: str, extra_links: list[dict[str, Any]] | None = None) -> Response:
+    page = find_sorted_page(context.backend, search.query, search.sort, context.owner_id, search.limit, search.after)
+    links = [*root_links(_self_url(url), GEOJSON_TYPE), *(extra_links or [])]
+    if page.next:
+        links.append(_next_link(search, url, page.next))
+    assets_by_hit = files.page_assets(context, page.items) if search.fields.includes("assets") else [None] * len(page.items)
+    features = [search.fields.apply(item_document(*one)) for one in zip(page.items, assets_by_hit, strict=True)]
+    matched = {} if page.matched is None else {"numberMatched": page.matched}
+    return json_response({"type": "FeatureCollection", "features": features, "links": links, "numberReturned": len(features), **matched}, GEOJSON_TYPE)
 
 
-def _self(address: str) -> str:
-    return f"{address}?{request.query_string.decode()}" if request.method == "GET" and request.query_string else address
+def _self_url(url: str) -> str:
+    return f"{url}?{request.query_string.decode()}" if request.method == "GET" and request.query_string else url
 
 
-def _next(search: Search, address: str, token: str) -> dict[str, Any]:
+def _next_link(search: SearchRequest, url: str, token: str) -> dict[str, Any]:
     """The way to the next page: all that was asked for, and where to go on."""
     if request.method == "GET":
-        given = [(name, text) for name, text in request.args.items(multi=True) if name != "token"]
-        return link("next", f"{address}?{urlencode([*given, ('token', token)])}", GEOJSON, method="GET")
+        kept_query = [(name, text) for name, text in request.args.items(multi=True) if name != "token"]
+        return link("next", f"{url}?{urlencode([*kept_query, ('token', token)])}", GEOJSON_TYPE, method="GET")
     body = {name: value for name, value in msgspec.to_builtins(search.body).items() if value is not None} | {"token": token}
-    return link("next", address, GEOJSON, method="POST", body=body)
+    return link("next", url, GEOJSON_TYPE, method="POST", body=body)
 
 
 ROUTES = (
     ("GET", "/stac/search", search),
-    ("POST", "/stac/search", posted),
+    ("POST", "/stac/search", post_search),
     ("GET", "/stac/collections/<id>/items", items),
     ("GET", "/stac/collections/<id>/items/<item>", item),
 )

@@ -8,52 +8,52 @@ from flask import Response, request
 
 from revisit.domain.product import Product
 from revisit.stac import product_item, result_item
-from revisit.stac.item_search import Found
-from revisit.stac.search_query import RESULTS
+from revisit.stac.item_search import SearchHit
+from revisit.stac.search_query import RESULTS_COLLECTION
 
-GEOJSON = "application/geo+json"
+GEOJSON_TYPE = "application/geo+json"
 
 
-def here() -> str:
+def root_url() -> str:
     """Address of the landing page."""
     return f"{request.url_root.rstrip('/')}/stac"
 
 
-def answer(value: Any, kind: str = "application/json") -> Response:
+def json_response(value: Any, media_type: str = "application/json") -> Response:
     """A value as JSON."""
-    return Response(msgspec.json.encode(value), content_type=kind)
+    return Response(msgspec.json.encode(value), content_type=media_type)
 
 
-def link(rel: str, href: str, kind: str = "application/json", **more: Any) -> dict[str, Any]:
-    return {"rel": rel, "href": href, "type": kind, **more}
+def link(rel: str, href: str, media_type: str = "application/json", **members: Any) -> dict[str, Any]:
+    return {"rel": rel, "href": href, "type": media_type, **members}
 
 
-def root_links(self: str, kind: str = "application/json") -> list[dict[str, Any]]:
+def root_links(self_url: str, media_type: str = "application/json") -> list[dict[str, Any]]:
     """Those that everything has."""
-    return [link("self", self, kind), link("root", here())]
+    return [link("self", self_url, media_type), link("root", root_url())]
 
 
-def shown(found: Found, assets: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def item_document(hit: SearchHit, assets: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """An item; with the assets that are known without a question to its source, unless others are given."""
-    job, product = found.job, found.product
-    collection = RESULTS if job else product_item.COLLECTIONS[product.level]
-    parent = f"{here()}/collections/{collection}"
-    self = address(found)
-    links = [*root_links(self, GEOJSON), link("parent", parent), link("collection", parent)]
+    job, product = hit.job, hit.product
+    collection = RESULTS_COLLECTION if job else product_item.COLLECTIONS[product.level]
+    collection_url = f"{root_url()}/collections/{collection}"
+    self_url = item_url(hit)
+    links = [*root_links(self_url, GEOJSON_TYPE), link("parent", collection_url), link("collection", collection_url)]
     if job:
-        return result_item.item(job, lambda asset: f"{request.url_root.rstrip('/')}/results/{job.id}/assets/{asset.name}", links, RESULTS)
+        return result_item.build_result_item(job, lambda asset: f"{request.url_root.rstrip('/')}/results/{job.id}/assets/{asset.name}", links, RESULTS_COLLECTION)
     if product.source.startswith("stac:") and product.href:
-        links.append(link("via", product.href, GEOJSON))
-    return product_item.item(product, links, known_assets(product, self) if assets is None else assets)
+        links.append(link("via", product.href, GEOJSON_TYPE))
+    return product_item.build_product_item(product, links, known_assets(product, self_url) if assets is None else assets)
 
 
-def address(found: Found) -> str:
+def item_url(hit: SearchHit) -> str:
     """Of an item."""
-    return f"{here()}/collections/{RESULTS if found.job else product_item.COLLECTIONS[found.product.level]}/items/{found.id}"
+    return f"{root_url()}/collections/{RESULTS_COLLECTION if hit.job else product_item.COLLECTIONS[hit.product.level]}/items/{hit.id}"
 
 
-def known_assets(product: Product, self: str) -> dict[str, Any]:
+def known_assets(product: Product, item_href: str) -> dict[str, Any]:
     """The way to the files of a product."""
     if product.href.startswith("https://") and not product.source.startswith("stac:"):
-        return {"product": {"href": product.href, "title": "Folder of the product", "roles": ["data"], **product_item.alternates(product.href)}}
-    return {"product": {"href": f"{self}/files", "type": "application/json", "title": "Files of the product", "roles": ["metadata"]}}
+        return {"product": {"href": product.href, "title": "Folder of the product", "roles": ["data"], **product_item.alternate_fields(product.href)}}
+    return {"product": {"href": f"{item_href}/files", "type": "application/json", "title": "Files of the product", "roles": ["metadata"]}}

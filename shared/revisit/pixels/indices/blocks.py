@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from revisit.errors import BadInput
+from revisit.errors import InvalidInputError
 from revisit.pixels.indices.index import Index
 
-BLOCK = 131_072
+BLOCK_PIXELS = 131_072
 """Pixels a block: its bands and temporaries, 512 KiB each in float32, stay in the cache, and Python's share of the time is small."""
-THREADED = 1_000_000
+MIN_THREADED_PIXELS = 1_000_000
 """Pixels from which a second thread pays, and float32."""
 
 
@@ -42,22 +42,22 @@ def compute_masked(
         Beyond input and output it takes about 3 MiB a thread.
 
     Raises:
-        BadInput: A band is missing, or the shapes differ.
+        InvalidInputError: A band is missing, or the shapes differ.
     """
     from revisit.pixels.masks import is_clear
 
     if missing := [band for band in index.bands if band not in dn]:
-        raise BadInput(f"{index.name} needs band {missing[0]}, and there is only {', '.join(dn) or 'none'}")
+        raise InvalidInputError(f"{index.name} needs band {missing[0]}, and there is only {', '.join(dn) or 'none'}")
     bands = {letter: dn[band] for letter, band in index.letters.items()}
     scales = {letter: scaling[band] for letter, band in index.letters.items()}
     shape = next(iter(bands.values())).shape
     layers = [layer for layer in (*bands.values(), keep, scl) if layer is not None]
     if len(shape) != 2 or any(layer.shape != shape for layer in layers):
-        raise BadInput(f"{index.name} needs its bands and mask on one grid, and their shapes are {[layer.shape for layer in layers]}")
+        raise InvalidInputError(f"{index.name} needs its bands and mask on one grid, and their shapes are {[layer.shape for layer in layers]}")
     out = np.empty(shape, np.float32)
-    rows = max(1, BLOCK // max(1, shape[1]))
-    formula, constants = index.formula, index.constants
-    kind = precision or (np.float32 if out.size > THREADED else np.float64)
+    rows = max(1, BLOCK_PIXELS // max(1, shape[1]))
+    formula, constants = index.parsed, index.constants
+    kind = precision or (np.float32 if out.size > MIN_THREADED_PIXELS else np.float64)
 
     def work(first: int, last: int) -> None:
         reflectance_of = {letter: np.empty((rows, shape[1]), kind) for letter in bands}
@@ -79,9 +79,9 @@ def compute_masked(
             if result.dtype != np.float32:
                 rounded[:count] = result
                 result = rounded[:count]
-            _keep(result, valid, bits[:count], out[part])
+            _write_valid(result, valid, bits[:count], out[part])
 
-    threads = threads or (len(os.sched_getaffinity(0)) if out.size >= THREADED else 1)
+    threads = threads or (len(os.sched_getaffinity(0)) if out.size >= MIN_THREADED_PIXELS else 1)
     if threads == 1:
         work(0, shape[0])
         return out
@@ -111,7 +111,7 @@ def reflectance(dn: NDArray[Any], scale: float, offset: float, out: NDArray[np.f
     return made
 
 
-def _keep(values: NDArray[np.float32], valid: NDArray[np.bool_], bits: NDArray[np.int32], out: NDArray[np.float32]) -> None:
+def _write_valid(values: NDArray[np.float32], valid: NDArray[np.bool_], bits: NDArray[np.int32], out: NDArray[np.float32]) -> None:
     """Write the valid values, and NaN elsewhere: all bits set is a NaN, and OR needs no branch a pixel as `where` does."""
     np.subtract(valid.view(np.int8), 1, out=bits)
     np.bitwise_or(values.view(np.int32), bits, out=out.view(np.int32))

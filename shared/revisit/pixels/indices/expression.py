@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from revisit.errors import BadInput
+from revisit.errors import InvalidInputError
 
 type Value = NDArray[Any] | float
 type _Node = Callable[[Mapping[str, Value], list[NDArray[Any]]], tuple[Value, bool]]
@@ -29,12 +29,12 @@ FUNCTIONS: dict[str, tuple[Any, int]] = {
 }
 """Name -> what it is and how many arguments it takes."""
 
-_BINARY: dict[type[ast.operator], Any] = {ast.Add: np.add, ast.Sub: np.subtract, ast.Mult: np.multiply}
-_ROOTS: dict[float, Any] = {2.0: np.square, 0.5: np.sqrt}
+_BINARY_OPERATORS: dict[type[ast.operator], Any] = {ast.Add: np.add, ast.Sub: np.subtract, ast.Mult: np.multiply}
+_FAST_POWERS: dict[float, Any] = {2.0: np.square, 0.5: np.sqrt}
 
 
 @dataclass(frozen=True, slots=True)
-class Formula:
+class Expression:
     """A formula ready to be computed."""
 
     text: str
@@ -57,38 +57,38 @@ class Formula:
 
 
 @lru_cache(maxsize=1024)
-def formula(text: str) -> Formula:
+def parse_expression(text: str) -> Expression:
     """Read a formula such as "(N - R) / (N + R)".
 
     Raises:
-        BadInput: It is no formula, too long, or holds something other than arithmetic.
+        InvalidInputError: It is no formula, too long, or holds something other than arithmetic.
     """
     if len(text) > MAX_LENGTH:
-        raise BadInput(f"a formula has at most {MAX_LENGTH} characters, not {len(text)}")
+        raise InvalidInputError(f"a formula has at most {MAX_LENGTH} characters, not {len(text)}")
     try:
         tree = ast.parse(text.strip(), mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise BadInput(f"{text!r} is not a formula such as (N - R) / (N + R)") from None
+        raise InvalidInputError(f"{text!r} is not a formula such as (N - R) / (N + R)") from None
     found: dict[str, None] = {}
-    return Formula(text, *_names_last(_build(tree.body, text, found, 0), found))
+    return Expression(text, *_names_and_root(_compile(tree.body, text, found, 0), found))
 
 
-def _names_last(root: _Node, found: dict[str, None]) -> tuple[tuple[str, ...], _Node]:
-    return tuple(found), root
+def _names_and_root(root: _Node, names: dict[str, None]) -> tuple[tuple[str, ...], _Node]:
+    return tuple(names), root
 
 
-def _build(node: ast.AST, text: str, found: dict[str, None], depth: int) -> _Node:
+def _compile(node: ast.AST, text: str, names: dict[str, None], depth: int) -> _Node:
     if depth > MAX_DEPTH:
-        raise BadInput(f"a formula nests at most {MAX_DEPTH} operations")
+        raise InvalidInputError(f"a formula nests at most {MAX_DEPTH} operations")
 
     def part(child: ast.AST) -> _Node:
-        return _build(child, text, found, depth + 1)
+        return _compile(child, text, names, depth + 1)
 
     match node:
         case ast.Constant(value=int() | float() as number) if not isinstance(number, bool):
             return _constant(number, text)
         case ast.Name(id=name) if name not in FUNCTIONS:
-            found[name] = None
+            names[name] = None
             return lambda values, _spare: (values[name], False)
         case ast.UnaryOp(op=ast.USub(), operand=operand):
             return _apply(np.negative, part(operand))
@@ -98,14 +98,14 @@ def _build(node: ast.AST, text: str, found: dict[str, None], depth: int) -> _Nod
             return _divide(part(left), part(right))
         case ast.BinOp(left=left, op=ast.Pow(), right=right):
             return _power(part(left), part(right))
-        case ast.BinOp(left=left, op=op, right=right) if type(op) in _BINARY:
-            return _apply(_BINARY[type(op)], part(left), part(right))
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in _BINARY_OPERATORS:
+            return _apply(_BINARY_OPERATORS[type(op)], part(left), part(right))
         case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]) if name in FUNCTIONS:
             function, count = FUNCTIONS[name]
             if len(arguments) != count:
-                raise BadInput(f"{name} takes {count} value{'s' * (count > 1)}, not {len(arguments)}, in the formula {text!r}")
+                raise InvalidInputError(f"{name} takes {count} value{'s' * (count > 1)}, not {len(arguments)}, in the formula {text!r}")
             return _apply(function, *map(part, arguments))
-    raise BadInput(f"{ast.unparse(node)!r} in the formula {text!r} is not arithmetic; use numbers, bands, + - * / ** "
+    raise InvalidInputError(f"{ast.unparse(node)!r} in the formula {text!r} is not arithmetic; use numbers, bands, + - * / ** "
                    f"and {', '.join(FUNCTIONS)}")
 
 
@@ -115,18 +115,18 @@ def _constant(number: float, text: str) -> _Node:
     except OverflowError:
         value = math.inf
     if not math.isfinite(value):
-        raise BadInput(f"a number in the formula {text!r} is too large")
+        raise InvalidInputError(f"a number in the formula {text!r} is too large")
     return lambda _values, _spare: (value, False)
 
 
 def _apply(function: Any, *parts: _Node) -> _Node:
     def run(values: Mapping[str, Value], spare: list[NDArray[Any]]) -> tuple[Value, bool]:
-        return _into(function, spare, *[part(values, spare) for part in parts])
+        return _call_into(function, spare, *[part(values, spare) for part in parts])
 
     return run
 
 
-def _into(function: Any, spare: list[NDArray[Any]], *operands: tuple[Value, bool]) -> tuple[Value, bool]:
+def _call_into(function: Any, spare: list[NDArray[Any]], *operands: tuple[Value, bool]) -> tuple[Value, bool]:
     """Writes into a temporary operand or a spare array where there is one, so that the same few blocks stay in the cache."""
     arguments = [value for value, _ in operands]
     arrays = [value for value in arguments if isinstance(value, np.ndarray)]
@@ -139,7 +139,7 @@ def _into(function: Any, spare: list[NDArray[Any]], *operands: tuple[Value, bool
 def _divide(left: _Node, right: _Node) -> _Node:
     def run(values: Mapping[str, Value], spare: list[NDArray[Any]]) -> tuple[Value, bool]:
         dividend, (divisor, temporary) = left(values, spare), right(values, spare)
-        return _into(np.divide, spare, dividend, _without(divisor == 0, divisor, temporary))
+        return _call_into(np.divide, spare, dividend, _replace_invalid(divisor == 0, divisor, temporary))
 
     return run
 
@@ -147,16 +147,16 @@ def _divide(left: _Node, right: _Node) -> _Node:
 def _power(left: _Node, right: _Node) -> _Node:
     def run(values: Mapping[str, Value], spare: list[NDArray[Any]]) -> tuple[Value, bool]:
         base, exponent = left(values, spare), right(values, spare)
-        if isinstance(exponent[0], float) and exponent[0] in _ROOTS:
-            return _into(_ROOTS[exponent[0]], spare, base)
+        if isinstance(exponent[0], float) and exponent[0] in _FAST_POWERS:
+            return _call_into(_FAST_POWERS[exponent[0]], spare, base)
         inverse = np.any(np.less(exponent[0], 0))
-        result, temporary = _into(np.power, spare, base, exponent)
-        return _without(np.isinf(result), result, temporary) if inverse else (result, temporary)
+        result, temporary = _call_into(np.power, spare, base, exponent)
+        return _replace_invalid(np.isinf(result), result, temporary) if inverse else (result, temporary)
 
     return run
 
 
-def _without(wrong: Any, value: Value, temporary: bool) -> tuple[Value, bool]:
+def _replace_invalid(wrong: Any, value: Value, temporary: bool) -> tuple[Value, bool]:
     """The value with NaN where it is wrong; that is almost never anywhere, so it is seldom copied."""
     if not np.any(wrong):
         return value, temporary

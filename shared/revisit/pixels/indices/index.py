@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from revisit.errors import BadInput
+from revisit.errors import InvalidInputError
 from revisit.pixels.indices.awesome_indices import ALIASES, BAND_OF, CONSTANTS, ROWS
-from revisit.pixels.indices.expression import Formula, formula
+from revisit.pixels.indices.expression import Expression, parse_expression
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +29,18 @@ class Index:
     """What a high value says."""
 
     @property
-    def formula(self) -> Formula:
-        return formula(self.expression)
+    def parsed(self) -> Expression:
+        return parse_expression(self.expression)
 
     @property
     def letters(self) -> dict[str, str]:
         """Band letter of the formula -> band name: {"N": "B08", "R": "B04"}."""
-        return {name: BAND_OF[name] for name in self.formula.names if name in BAND_OF}
+        return {name: BAND_OF[name] for name in self.parsed.names if name in BAND_OF}
 
     @property
     def constants(self) -> dict[str, float]:
         """Constants of the formula and their values."""
-        return {name: CONSTANTS[name] for name in self.formula.names if name not in BAND_OF}
+        return {name: CONSTANTS[name] for name in self.parsed.names if name not in BAND_OF}
 
     @property
     def bands(self) -> tuple[str, ...]:
@@ -58,22 +58,22 @@ class Index:
             An array of the bands' shape; NaN where a band is NaN or the formula divides by zero. Nothing is clipped.
 
         Raises:
-            BadInput: A band is missing, or the shapes differ.
+            InvalidInputError: A band is missing, or the shapes differ.
         """
         if missing := [band for band in self.bands if band not in reflectance]:
-            raise BadInput(f"{self.name} needs band {missing[0]}, and there is only {', '.join(reflectance) or 'none'}")
+            raise InvalidInputError(f"{self.name} needs band {missing[0]}, and there is only {', '.join(reflectance) or 'none'}")
         shapes = {band: np.shape(reflectance[band]) for band in self.bands}
         if len(set(shapes.values())) > 1:
-            raise BadInput(f"{self.name} needs its bands on one grid, and their shapes are {shapes}")
+            raise InvalidInputError(f"{self.name} needs its bands on one grid, and their shapes are {shapes}")
         values = {letter: np.asarray(reflectance[band], np.float64) for letter, band in self.letters.items()}
-        return np.asarray(self.formula({**values, **self.constants}), dtype)
+        return np.asarray(self.parsed({**values, **self.constants}), dtype)
 
 
 def index(name: str) -> Index:
     """The index of that name or alias, in capitals or not: "ndvi", "NDWIGAO".
 
     Raises:
-        BadInput: There is none; the sentence names those that are spelt alike.
+        InvalidInputError: There is none; the sentence names those that are spelt alike.
     """
     row = ROWS[resolve(name)]
     return Index(*row)
@@ -83,7 +83,7 @@ def resolve(name: str) -> str:
     """The name in the table of an index given by name or alias: "ndwigao" is NDMI.
 
     Raises:
-        BadInput: There is none.
+        InvalidInputError: There is none.
     """
     folded = name.strip().upper()
     known = {key.upper(): key for key in ROWS} | {alias.upper(): target for alias, target in ALIASES.items()}
@@ -93,7 +93,7 @@ def resolve(name: str) -> str:
 
     close = list(dict.fromkeys(known[match] for match in get_close_matches(folded, known, 3, 0.5)))
     hint = f"did you mean {' or '.join(close)}?" if close else f"choose from {', '.join(ROWS)}"
-    raise BadInput(f"there is no spectral index {name!r}; {hint}")
+    raise InvalidInputError(f"there is no spectral index {name!r}; {hint}")
 
 
 def names() -> tuple[str, ...]:

@@ -7,56 +7,56 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from revisit.domain.bands import BandFile
-from revisit.errors import GiveUp, Retry
+from revisit.errors import PermanentError, TransientError
 
 _END_OF_CODESTREAM = b"\xff\xd9"
 """JPEG 2000 Part 1, A.4.4: the last two bytes."""
 
 
-def failure(file: BandFile, error: Exception, dataset: Any = None) -> GiveUp | Retry:
+def classify_error(file: BandFile, error: Exception, dataset: Any = None) -> PermanentError | TransientError:
     """Judge an error of opening or reading. GDAL says the same of a missing file and a broken server, so the server is asked again.
 
     Args:
         dataset: The open dataset, if it was reading that failed.
     """
-    text = _plain(str(error.__cause__ or error), file)
-    unreadable = GiveUp(f"band {file.band} cannot be read as {file.driver} ({text}): {shown(file.href)}")
-    if not remote(file.href):
+    text = _clean_message(str(error.__cause__ or error), file)
+    unreadable = PermanentError(f"band {file.band} cannot be read as {file.driver} ({text}): {redact_url(file.href)}")
+    if not is_remote(file.href):
         if not Path(file.href).is_file():
-            return GiveUp(f"the file of band {file.band} is gone: {shown(file.href)}")
+            return PermanentError(f"the file of band {file.band} is gone: {redact_url(file.href)}")
         return unreadable
-    status, size, end = _asked(file.href)
+    status, size, end = _probe(file.href)
     if status in (0, 408, 425, 429) or status >= 500:
         said = f"answers {status}" if status else "does not answer"
-        return Retry(f"the server of band {file.band} {said}: {shown(file.href)}")
+        return TransientError(f"the server of band {file.band} {said}: {redact_url(file.href)}")
     if status >= 300:
-        return GiveUp(f"the server of band {file.band} answers {status}: {shown(file.href)}")
-    if dataset is None or not _whole(file, dataset, size, end):
+        return PermanentError(f"the server of band {file.band} answers {status}: {redact_url(file.href)}")
+    if dataset is None or not _is_complete(file, dataset, size, end):
         return unreadable
-    return Retry(f"reading band {file.band} was cut off ({text}): {shown(file.href)}")
+    return TransientError(f"reading band {file.band} was cut off ({text}): {redact_url(file.href)}")
 
 
-def shown(href: str) -> str:
+def redact_url(href: str) -> str:
     """An address without what may be secret in it: user, query, fragment."""
-    if not remote(href):
+    if not is_remote(href):
         return href
     parts = urlsplit(href)
     return f"{parts.scheme}://{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}{parts.path}"
 
 
-def remote(href: str) -> bool:
+def is_remote(href: str) -> bool:
     """Whether it is an http address."""
     return href.startswith(("https://", "http://"))
 
 
-def _plain(text: str, file: BandFile) -> str:
+def _clean_message(text: str, file: BandFile) -> str:
     """GDAL's message in one line without the address: that may hold a signature."""
     text = text.replace(f"/vsicurl/{file.href}", "it").replace(file.href, "it")
     text = re.sub(r"\?[^\s'\":,]*", "", text)
     return " ".join(text.split())[:200].rstrip(".")
 
 
-def _whole(file: BandFile, dataset: Any, size: int, end: bytes) -> bool:
+def _is_complete(file: BandFile, dataset: Any, size: int, end: bytes) -> bool:
     """Whether a remote file is as long as it says: then it was the way that broke."""
     if file.driver == "JP2OpenJPEG":
         return end == _END_OF_CODESTREAM
@@ -69,7 +69,7 @@ def _whole(file: BandFile, dataset: Any, size: int, end: bytes) -> bool:
     return True
 
 
-def _asked(url: str) -> tuple[int, int, bytes]:
+def _probe(url: str) -> tuple[int, int, bytes]:
     """Status, size and last two bytes of an address asked once more, without following redirects; status 0 if no answer comes."""
     from http.client import HTTPConnection, HTTPException, HTTPSConnection
 

@@ -8,7 +8,7 @@ import os
 from functools import cache
 from typing import Any
 
-_FORCED = {
+_FORCED_OPTIONS = {
     "GDAL_SKIP": "VRT GTI WMS WMTS STACIT STACTA HTTP",
     "GDAL_VRT_ENABLE_RAWRASTERBAND": "NO",
     "GDAL_VRT_ENABLE_PYTHON": "NO",
@@ -22,7 +22,7 @@ _FORCED = {
     # With more, tiles of a JPEG 2000 that cannot be decoded come out as zeros and nothing is raised; bands are read side by side instead.
     "GDAL_NUM_THREADS": "1",
 }
-_DEFAULTS = {
+_DEFAULT_OPTIONS = {
     "GDAL_HTTP_CONNECTTIMEOUT": "10",
     "GDAL_HTTP_TIMEOUT": "60",
     "GDAL_HTTP_LOW_SPEED_TIME": "15",
@@ -38,14 +38,14 @@ _DEFAULTS = {
 
 
 @cache
-def settle() -> None:
+def configure_gdal() -> None:
     """Put the settings into the environment; the limits among them hold for our own requests too."""
-    os.environ.update(_FORCED)
-    for name, value in _DEFAULTS.items():
+    os.environ.update(_FORCED_OPTIONS)
+    for name, value in _DEFAULT_OPTIONS.items():
         os.environ.setdefault(name, value)
 
 
-def storage() -> dict[str, str]:
+def gcs_options() -> dict[str, str]:
     """Settings under which /vsigs/ is opened: how GDAL finds Cloud Storage, and its token there.
 
     It fetches the token itself, from Google's metadata server, but does not take Cloud Run for a machine of Google's
@@ -57,9 +57,9 @@ def storage() -> dict[str, str]:
 
 
 @cache
-def rasterio() -> Any:
+def load_rasterio() -> Any:
     """The rasterio module, after GDAL's settings have been put where GDAL reads them: drivers register once."""
-    settle()
+    configure_gdal()
     import rasterio
     import rasterio._err
     import rasterio.features

@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from revisit.geo.utm_grid import Bounds, Grid, aoi_pixels, load, projected
-from revisit.pixels.raster.gdal import rasterio
+from revisit.geo.utm_grid import Bounds, Grid, count_aoi_pixels, preload_projection, project_aoi
+from revisit.pixels.raster.gdal import load_rasterio
 
-__all__ = ["Bounds", "Grid", "aoi_mask", "aoi_pixels", "load", "projected"]
+__all__ = ["Bounds", "Grid", "aoi_mask", "count_aoi_pixels", "preload_projection", "project_aoi"]
 
 
 def aoi_mask(grid: Grid, aoi_geometry: dict[str, Any]) -> npt.NDArray[np.bool_]:
@@ -19,10 +19,10 @@ def aoi_mask(grid: Grid, aoi_geometry: dict[str, Any]) -> npt.NDArray[np.bool_]:
     """
     import shapely
 
-    aoi = projected(grid, aoi_geometry)
+    aoi = project_aoi(grid, aoi_geometry)
     if aoi.is_empty:
         return np.zeros(grid.shape, bool)
-    library = rasterio()
+    library = load_rasterio()
     # Part by part: GDAL fills a whole multipolygon by the even-odd rule, which would empty what two parts share.
     burnt = library.features.rasterize(
         list(shapely.get_parts(aoi)), out_shape=grid.shape, transform=library.Affine(*grid.transform), all_touched=False, dtype="uint8"

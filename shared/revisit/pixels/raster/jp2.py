@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy.typing as npt
 
-from revisit.errors import BadInput, GiveUp
-from revisit.pixels.raster.gdal import rasterio
+from revisit.errors import InvalidInputError, PermanentError
+from revisit.pixels.raster.gdal import load_rasterio
 from revisit.pixels.raster.grid import Grid
 
 
@@ -20,12 +20,12 @@ def write_jp2(path: str | os.PathLike[str], array: npt.NDArray[Any], grid: Grid,
         block: Side of a tile in pixels; ESA's are 1024, 640 and 192 at 10, 20 and 60 m.
 
     Raises:
-        BadInput: The array does not lie on the grid.
-        GiveUp: It cannot be written.
+        InvalidInputError: The array does not lie on the grid.
+        PermanentError: It cannot be written.
     """
     if array.shape != grid.shape:
-        raise BadInput(f"an array of shape {array.shape} does not lie on a grid of {grid.shape} (height, width)")
-    library = rasterio()
+        raise InvalidInputError(f"an array of shape {array.shape} does not lie on a grid of {grid.shape} (height, width)")
+    library = load_rasterio()
     profile = {
         "driver": "JP2OpenJPEG", "width": grid.width, "height": grid.height, "count": 1, "dtype": array.dtype.name, "crs": grid.crs,
         "transform": library.Affine(*grid.transform), "quality": "100", "reversible": "YES", "blockxsize": block, "blockysize": block,
@@ -35,4 +35,4 @@ def write_jp2(path: str | os.PathLike[str], array: npt.NDArray[Any], grid: Grid,
         with library.open(path, "w", **profile) as file:
             file.write(array, 1)
     except (library.errors.RasterioError, library._err.CPLE_BaseError) as error:
-        raise GiveUp(f"{os.fspath(path)} cannot be written as JPEG 2000: {error.__cause__ or error}") from None
+        raise PermanentError(f"{os.fspath(path)} cannot be written as JPEG 2000: {error.__cause__ or error}") from None

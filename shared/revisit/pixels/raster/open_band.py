@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from revisit.domain.bands import BandFile
-from revisit.errors import GiveUp
-from revisit.pixels.raster.errors import failure, remote, shown
-from revisit.pixels.raster.gdal import rasterio, settle
+from revisit.errors import PermanentError
+from revisit.pixels.raster.errors import classify_error, is_remote, redact_url
+from revisit.pixels.raster.gdal import configure_gdal, load_rasterio
 from revisit.pixels.raster.grid import Grid
 from revisit.pixels.raster.remote_cog import open_remote
 
@@ -23,7 +23,7 @@ DRIVERS = {"GTiff": (".tif", ".tiff"), "JP2OpenJPEG": (".jp2",)}
 DTYPES = ("uint8", "uint16", "int16")
 
 
-class Opened(Protocol):
+class BandReader(Protocol):
     """A band whose header has been read and checked."""
 
     @property
@@ -51,8 +51,8 @@ class Opened(Protocol):
         """The numbers of a window within the grid.
 
         Raises:
-            GiveUp: The file is broken.
-            Retry: The server does not answer, or not well.
+            PermanentError: The file is broken.
+            TransientError: The server does not answer, or not well.
         """
         ...
 
@@ -68,24 +68,24 @@ class GdalBand:
     dtype: str
     block: tuple[int, int]
     dataset: Any
-    taken: list[int] = field(default_factory=list, compare=False, repr=False)
+    read_sizes: list[int] = field(default_factory=list, compare=False, repr=False)
 
     @property
     def bytes_read(self) -> int | None:
         """The blocks decoded of a TIFF; of JPEG 2000 the driver does not tell where its tiles lie."""
-        return sum(self.taken) if self.dataset.driver == "GTiff" else None
+        return sum(self.read_sizes) if self.dataset.driver == "GTiff" else None
 
     def read(self, rows: slice, columns: slice) -> npt.NDArray[Any]:
-        library = rasterio()
+        library = load_rasterio()
         try:
             read = self.dataset.read(1, window=((rows.start, rows.stop), (columns.start, columns.stop)))
         except (library.errors.RasterioError, library._err.CPLE_BaseError) as error:
-            raise failure(self.file, error, self.dataset) from None
+            raise classify_error(self.file, error, self.dataset) from None
         if self.dataset.driver == "GTiff":
-            self.taken.append(self._compressed(rows, columns))
+            self.read_sizes.append(self._compressed_size(rows, columns))
         return np.asarray(read)
 
-    def _compressed(self, rows: slice, columns: slice) -> int:
+    def _compressed_size(self, rows: slice, columns: slice) -> int:
         """Bytes of the blocks that a window touches."""
         high, wide = self.block
         return sum(int(self.dataset.get_tag_item(f"BLOCK_SIZE_{column}_{row}", "TIFF", 1) or 0)
@@ -95,84 +95,84 @@ class GdalBand:
         self.dataset.close()
 
 
-def open_band(file: BandFile) -> Opened:
+def open_band(file: BandFile) -> BandReader:
     """Open one band for reading; its address, size, type, blocks and CRS have been checked, no pixel has been read.
 
     Raises:
-        GiveUp: The address is not one of ours, nothing is there, or it is not a band of Sentinel-2.
-        Retry: The server does not answer, or not well.
+        PermanentError: The address is not one of ours, nothing is there, or it is not a band of Sentinel-2.
+        TransientError: The server does not answer, or not well.
     """
-    path = _path(file)
-    settle()
-    band: Opened | None = None
-    if remote(file.href) and file.driver == "GTiff":
+    path = _gdal_path(file)
+    configure_gdal()
+    band: BandReader | None = None
+    if is_remote(file.href) and file.driver == "GTiff":
         band = open_remote(file)
     if band is None:
-        library = rasterio()
+        library = load_rasterio()
         try:
             dataset = library.open(path, driver=file.driver, sharing=False)
         except (library.errors.RasterioError, library._err.CPLE_BaseError) as error:
-            raise failure(file, error) from None
-        band = _of_gdal(file, dataset)
+            raise classify_error(file, error) from None
+        band = _wrap_dataset(file, dataset)
     try:
-        _check(file, band)
-    except GiveUp:
+        _check_header(file, band)
+    except PermanentError:
         band.close()
         raise
     return band
 
 
-def _of_gdal(file: BandFile, dataset: Any) -> GdalBand:
-    where = f"band {file.band} ({shown(file.href)})"
+def _wrap_dataset(file: BandFile, dataset: Any) -> GdalBand:
+    where = f"band {file.band} ({redact_url(file.href)})"
     try:
         if dataset.driver != file.driver:
-            raise GiveUp(f"{where} was opened as {dataset.driver}, not as {file.driver}")
+            raise PermanentError(f"{where} was opened as {dataset.driver}, not as {file.driver}")
         if dataset.count != 1:
-            raise GiveUp(f"{where} holds {dataset.count} layers; a file of one band is expected")
+            raise PermanentError(f"{where} holds {dataset.count} layers; a file of one band is expected")
         code = dataset.crs.to_epsg() if dataset.crs else None
         if code is None or not dataset.crs.is_projected:
-            raise GiveUp(f"{where} is not in a projected CRS with an EPSG code")
+            raise PermanentError(f"{where} is not in a projected CRS with an EPSG code")
         a, b, c, d, e, f = dataset.transform[:6]
         try:
             grid = Grid(f"EPSG:{code}", (a, b, c, d, e, f), dataset.width, dataset.height)
-        except GiveUp as error:
-            raise GiveUp(f"{where}: {error}") from None
-    except GiveUp:
+        except PermanentError as error:
+            raise PermanentError(f"{where}: {error}") from None
+    except PermanentError:
         dataset.close()
         raise
     return GdalBand(file, grid, dataset.dtypes[0], tuple(dataset.block_shapes[0]), dataset)
 
 
-def _path(file: BandFile) -> str:
+def _gdal_path(file: BandFile) -> str:
     """What GDAL is given for a band file.
 
     Raises:
-        GiveUp: It is neither an absolute path nor an http address of a raster, or the driver is not one of ours.
+        PermanentError: It is neither an absolute path nor an http address of a raster, or the driver is not one of ours.
     """
     href = file.href
     if file.driver not in DRIVERS:
-        raise GiveUp(f"band {file.band} wants the driver {file.driver!r}; only {' and '.join(DRIVERS)} are opened")
-    if remote(href):
+        raise PermanentError(f"band {file.band} wants the driver {file.driver!r}; only {' and '.join(DRIVERS)} are opened")
+    if is_remote(href):
         parts = urlsplit(href)
         if parts.username or parts.password or not parts.hostname or any(ord(c) <= 32 for c in href):
-            raise GiveUp(f"band {file.band} has an address with a user name or without a host: {shown(href)}")
+            raise PermanentError(f"band {file.band} has an address with a user name or without a host: {redact_url(href)}")
         name, path = parts.path, f"/vsicurl/{href}"
     elif href.startswith("/") and not href.startswith(("/vsi", "//")) and not any(c in href for c in "<>\0\n"):
         name, path = href, href
     else:
-        raise GiveUp(f"band {file.band} is neither an absolute local path nor an http address: {href[:100]!r}")
+        raise PermanentError(f"band {file.band} is neither an absolute local path nor an http address: {href[:100]!r}")
     if not name.lower().endswith(DRIVERS[file.driver]):
-        raise GiveUp(f"band {file.band} is to be read as {file.driver} but its name does not end in {DRIVERS[file.driver][0]}: {shown(href)}")
+        raise PermanentError(f"band {file.band} is to be read as {file.driver} but its name does not end in {DRIVERS[file.driver][0]}: {redact_url(href)}")
     return path
 
 
-def _check(file: BandFile, band: Opened) -> None:
+def _check_header(file: BandFile, band: BandReader) -> None:
     """Refuse what its header declares before anything is decoded."""
-    where = f"band {file.band} ({shown(file.href)})"
+    where = f"band {file.band} ({redact_url(file.href)})"
     if band.grid.width * band.grid.height > MAX_PIXELS:
-        raise GiveUp(f"{where} declares {band.grid.width} x {band.grid.height} pixels; a Sentinel-2 band has at most 10980 x 10980")
+        raise PermanentError(f"{where} declares {band.grid.width} x {band.grid.height} pixels; a Sentinel-2 band has at most 10980 x 10980")
     if band.dtype not in DTYPES:
-        raise GiveUp(f"{where} holds {band.dtype} values; {', '.join(DTYPES)} are read")
+        raise PermanentError(f"{where} holds {band.dtype} values; {', '.join(DTYPES)} are read")
     rows, columns = band.block
     if rows * columns * np.dtype(band.dtype).itemsize > MAX_BLOCK_BYTES:
-        raise GiveUp(f"{where} has blocks of {columns} x {rows} pixels; write it again with blocks of 512 or 1024")
+        raise PermanentError(f"{where} has blocks of {columns} x {rows} pixels; write it again with blocks of 512 or 1024")

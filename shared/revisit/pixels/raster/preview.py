@@ -7,13 +7,13 @@ import numpy as np
 import numpy.typing as npt
 
 from revisit.atomic_write import write_bytes
-from revisit.errors import BadInput
-from revisit.pixels.raster.gdal import rasterio
+from revisit.errors import InvalidInputError
+from revisit.pixels.raster.gdal import load_rasterio
 
-SIDE = 512
+MAX_SIDE = 512
 """Pixels of the long side at most."""
 
-RAMP = (
+COLORMAP = (
     (0.00, (68, 45, 96)),
     (0.20, (122, 84, 92)),
     (0.40, (198, 152, 98)),
@@ -37,19 +37,19 @@ def write_preview(
         maximum: Value of its last.
 
     Raises:
-        BadInput: The shapes differ, or minimum is not below maximum.
-        Retry: The disk is full.
-        GiveUp: The folder does not take files.
+        InvalidInputError: The shapes differ, or minimum is not below maximum.
+        TransientError: The disk is full.
+        PermanentError: The folder does not take files.
     """
     if array.ndim != 2 or array.shape != mask.shape:
-        raise BadInput(f"a preview of shape {array.shape} does not fit a mask of shape {mask.shape}")
+        raise InvalidInputError(f"a preview of shape {array.shape} does not fit a mask of shape {mask.shape}")
     if not minimum < maximum:
-        raise BadInput(f"a preview from {minimum} to {maximum} shows nothing")
-    small, seen = _small(array), _small(mask)
+        raise InvalidInputError(f"a preview from {minimum} to {maximum} shows nothing")
+    small, seen = _downsample(array), _downsample(mask)
     seen = seen & np.isfinite(small)
     place = np.clip((np.where(seen, small, minimum).astype(np.float32) - minimum) / (maximum - minimum), 0, 1)
     level = np.rint(place * 255).astype(np.uint8)
-    _write(path, _colours()[:, level], seen)
+    _write_png(path, _color_table()[:, level], seen)
 
 
 def write_rgb_preview(
@@ -62,33 +62,33 @@ def write_rgb_preview(
 ) -> None:
     """Write three reflectances as true colour; `maximum` is white. Shapes and errors as for `write_preview`."""
     if any(band.shape != mask.shape for band in (red, green, blue)):
-        raise BadInput(f"bands of shape {red.shape} do not fit a mask of shape {mask.shape}")
-    bands = np.stack([_small(band) for band in (red, green, blue)]).astype(np.float32)
-    seen = _small(mask) & np.isfinite(bands).all(axis=0)
+        raise InvalidInputError(f"bands of shape {red.shape} do not fit a mask of shape {mask.shape}")
+    bands = np.stack([_downsample(band) for band in (red, green, blue)]).astype(np.float32)
+    seen = _downsample(mask) & np.isfinite(bands).all(axis=0)
     light = np.clip(np.where(seen, bands, 0) / maximum, 0, 1) ** np.float32(0.8)
-    _write(path, np.rint(light * 255).astype(np.uint8), seen)
+    _write_png(path, np.rint(light * 255).astype(np.uint8), seen)
 
 
-def _small(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _downsample(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Every n-th pixel, so that the long side fits."""
-    step = -(-max(array.shape) // SIDE)
+    step = -(-max(array.shape) // MAX_SIDE)
     return array[step // 2 :: step, step // 2 :: step]
 
 
-def _colours() -> npt.NDArray[np.uint8]:
+def _color_table() -> npt.NDArray[np.uint8]:
     """The ramp in 256 levels: shape (3, 256)."""
     levels = np.linspace(0, 1, 256)
-    places = [place for place, _ in RAMP]
-    return np.stack([np.interp(levels, places, [colour[band] for _, colour in RAMP]) for band in range(3)]).round().astype(np.uint8)
+    places = [place for place, _ in COLORMAP]
+    return np.stack([np.interp(levels, places, [colour[band] for _, colour in COLORMAP]) for band in range(3)]).round().astype(np.uint8)
 
 
-def _write(path: str | os.PathLike[str], colours: npt.NDArray[np.uint8], seen: npt.NDArray[np.bool_]) -> None:
-    library = rasterio()
-    height, width = seen.shape
+def _write_png(path: str | os.PathLike[str], colors: npt.NDArray[np.uint8], visible: npt.NDArray[np.bool_]) -> None:
+    library = load_rasterio()
+    height, width = visible.shape
     with library.io.MemoryFile(ext=".png") as memory:
         # PNG keeps no place; one is given only because rasterio warns where there is none.
         shape = {"width": width, "height": height, "count": 4, "transform": library.Affine(1, 0, 0, 0, -1, height)}
         with memory.open(driver="PNG", dtype="uint8", zlevel=6, **shape) as file:
-            file.write(np.concatenate([np.where(seen, colours, 0), seen[np.newaxis] * np.uint8(255)]))
+            file.write(np.concatenate([np.where(visible, colors, 0), visible[np.newaxis] * np.uint8(255)]))
         content = bytes(memory.getbuffer())
     write_bytes(path, content)

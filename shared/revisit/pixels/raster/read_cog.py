@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy.typing as npt
 
-from revisit.errors import GiveUp, Retry
-from revisit.pixels.raster.gdal import rasterio, storage
+from revisit.errors import PermanentError, TransientError
+from revisit.pixels.raster.gdal import gcs_options, load_rasterio
 from revisit.pixels.raster.grid import Grid
 
 
 @dataclass(frozen=True, slots=True)
-class Meta:
+class CogMetadata:
     """What the numbers of a stored file mean."""
 
     scale: dict[str, float]
@@ -25,7 +25,7 @@ class Meta:
     tags: dict[str, str]
 
 
-def read_cog(path: str | os.PathLike[str], bands: tuple[str, ...] | None = None) -> tuple[dict[str, npt.NDArray[Any]], Grid, Meta]:
+def read_cog(path: str | os.PathLike[str], bands: tuple[str, ...] | None = None) -> tuple[dict[str, npt.NDArray[Any]], Grid, CogMetadata]:
     """Read a file that `write_cog` made.
 
     Args:
@@ -36,37 +36,37 @@ def read_cog(path: str | os.PathLike[str], bands: tuple[str, ...] | None = None)
         Arrays by band name, shape (height, width), numbers as stored; their grid; their meaning.
 
     Raises:
-        GiveUp: There is no such file, or it is broken, or lacks a band.
-        Retry: Cloud Storage does not answer, or not well.
+        PermanentError: There is no such file, or it is broken, or lacks a band.
+        TransientError: Cloud Storage does not answer, or not well.
     """
-    library, place = rasterio(), os.fspath(path)
+    library, place = load_rasterio(), os.fspath(path)
     try:
-        with library.Env(**storage()) if _remote(place) else nullcontext(), library.open(place, driver="GTiff", sharing=False) as file:
+        with library.Env(**gcs_options()) if _is_remote(place) else nullcontext(), library.open(place, driver="GTiff", sharing=False) as file:
             names = [name or f"band {number}" for number, name in enumerate(file.descriptions, 1)]
             if missing := [band for band in bands or () if band not in names]:
-                raise GiveUp(f"{path} has no band {', '.join(missing)}; it has {', '.join(names)}")
+                raise PermanentError(f"{path} has no band {', '.join(missing)}; it has {', '.join(names)}")
             wanted = tuple(names) if bands is None else bands
             pixels = file.read([names.index(name) + 1 for name in wanted]) if wanted else ()
             a, b, c, d, e, f = file.transform[:6]
             grid = Grid(f"EPSG:{file.crs.to_epsg()}", (a, b, c, d, e, f), file.width, file.height)
             scale, offset = dict(zip(names, file.scales, strict=True)), dict(zip(names, file.offsets, strict=True))
-            meta = Meta(scale, offset, file.nodata, {key: value for key, value in file.tags().items() if key not in _OF_GDAL})
+            meta = CogMetadata(scale, offset, file.nodata, {key: value for key, value in file.tags().items() if key not in _GDAL_TAGS})
     except (library.errors.RasterioError, library._err.CPLE_BaseError) as error:
-        raise _failure(place, str(error.__cause__ or error)) from None
+        raise _to_error(place, str(error.__cause__ or error)) from None
     return dict(zip(wanted, pixels, strict=True)), grid, meta
 
 
-def _remote(place: str) -> bool:
-    return place.startswith("/vsigs/")
+def _is_remote(path: str) -> bool:
+    return path.startswith("/vsigs/")
 
 
-def _failure(place: str, text: str) -> GiveUp | Retry:
+def _to_error(path: str, message: str) -> PermanentError | TransientError:
     """What is in the bucket came there whole: a tile that cannot be read then has been cut off on its way."""
-    status = re.search(r"HTTP response code: (\d+)", text)
+    status = re.search(r"HTTP response code: (\d+)", message)
     refused = bool(status and status[1].startswith("4") and status[1] not in ("408", "429"))
-    if _remote(place) and not refused and "not recognized" not in text:
-        return Retry(f"the asset {place} cannot be read now: {text}")
-    return GiveUp(f"the asset {place} cannot be read: {text}")
+    if _is_remote(path) and not refused and "not recognized" not in message:
+        return TransientError(f"the asset {path} cannot be read now: {message}")
+    return PermanentError(f"the asset {path} cannot be read: {message}")
 
 
-_OF_GDAL = ("AREA_OR_POINT", "OVR_RESAMPLING_ALG")
+_GDAL_TAGS = ("AREA_OR_POINT", "OVR_RESAMPLING_ALG")

@@ -10,21 +10,21 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from revisit.domain.bands import SPECTRAL, BandFile
-from revisit.errors import GiveUp
-from revisit.pixels.raster.grid import Grid, load, projected
-from revisit.pixels.raster.open_band import MAX_PIXELS, Opened, open_band
-from revisit.pixels.raster.resample import needed, resampled
+from revisit.domain.bands import SPECTRAL_BANDS, BandFile
+from revisit.errors import PermanentError
+from revisit.pixels.raster.grid import Grid, preload_projection, project_aoi
+from revisit.pixels.raster.open_band import MAX_PIXELS, BandReader, open_band
+from revisit.pixels.raster.resample import resample_pixels, source_window
 
-MAX_DECODED = 2 * 10**9
+MAX_DECODED_BYTES = 2 * 10**9
 """Bytes of pixels that one read may hold at once, source and result."""
-_AVERAGED = ("AOT", "WVP")
+_CONTINUOUS_LAYERS = ("AOT", "WVP")
 """Layers that hold amounts rather than classes."""
-_THREADS = 16
+_MAX_THREADS = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class BandArrays:
     """Bands over an AOI."""
 
     grid: Grid
@@ -33,15 +33,15 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ReadPlan:
     """Open bands and the grid they will be read on. Close it, or use it in a `with`."""
 
     grid: Grid
     resampling: str
-    _bands: dict[str, Opened] = field(repr=False)
+    _bands: dict[str, BandReader] = field(repr=False)
 
     @classmethod
-    def make(
+    def open(
         cls,
         files: Mapping[str, BandFile],
         aoi_geometry: dict[str, Any],
@@ -61,70 +61,70 @@ class Plan:
             resampling: "bilinear" or "nearest", where a band meets a finer grid; a coarser one averages. Classes are always nearest.
 
         Raises:
-            GiveUp: A band is missing or unreadable, the CRSs differ, or the AOI lies outside the product or takes too many pixels.
-            Retry: A server does not answer, or not well.
+            PermanentError: A band is missing or unreadable, the CRSs differ, or the AOI lies outside the product or takes too many pixels.
+            TransientError: A server does not answer, or not well.
         """
         names = list(dict.fromkeys(files if bands is None else bands))
         if missing := [name for name in names if name not in files]:
-            raise GiveUp(f"the product has no band {', '.join(missing)}; it has {', '.join(files)}")
+            raise PermanentError(f"the product has no band {', '.join(missing)}; it has {', '.join(files)}")
         if not names:
-            raise GiveUp("no band is asked for")
-        opened = dict(zip(names, _all(lambda name: open_band(files[name]), names, load), strict=True))
+            raise PermanentError("no band is asked for")
+        opened = dict(zip(names, _run_all(lambda name: open_band(files[name]), names, preload_projection), strict=True))
         plan = None
         try:
-            plan = cls._laid(opened, aoi_geometry, resolution_m, resampling)
+            plan = cls._build(opened, aoi_geometry, resolution_m, resampling)
         finally:
             if plan is None:
-                _close(opened.values())
+                _close_all(opened.values())
         return plan
 
     @classmethod
-    def _laid(cls, opened: dict[str, Opened], aoi_geometry: dict[str, Any], resolution_m: float | None, resampling: str) -> Self:
-        deciding = [band for name, band in opened.items() if not _is_class(name)] or list(opened.values())
+    def _build(cls, opened: dict[str, BandReader], aoi_geometry: dict[str, Any], resolution_m: float | None, resampling: str) -> Self:
+        deciding = [band for name, band in opened.items() if not _is_classification(name)] or list(opened.values())
         native = min(deciding, key=lambda band: band.grid.resolution_m).grid
         for band in opened.values():
             if band.grid.crs != native.crs:
-                raise GiveUp(f"band {band.file.band} is in {band.grid.crs}, the others are in {native.crs}")
-        whole = native if resolution_m is None else native.at(resolution_m)
-        aoi = projected(native, aoi_geometry)
-        grid = None if aoi.is_empty else whole.cropped(aoi.bounds)
+                raise PermanentError(f"band {band.file.band} is in {band.grid.crs}, the others are in {native.crs}")
+        whole = native if resolution_m is None else native.with_resolution(resolution_m)
+        aoi = project_aoi(native, aoi_geometry)
+        grid = None if aoi.is_empty else whole.crop(aoi.bounds)
         if grid is None:
-            raise GiveUp(f"the AOI lies outside the product, which covers {native.bounds} in {native.crs}")
+            raise PermanentError(f"the AOI lies outside the product, which covers {native.bounds} in {native.crs}")
         if grid.width * grid.height > MAX_PIXELS:
-            raise GiveUp(
+            raise PermanentError(
                 f"the AOI takes {grid.width} x {grid.height} pixels of {grid.resolution_m:g} m, more than {MAX_PIXELS:,}; "
                 "ask for a smaller AOI or a coarser resolution_m"
             )
         return cls(grid, resampling, opened)
 
-    def read(self, bands: Sequence[str] | None = None) -> Window:
+    def read(self, bands: Sequence[str] | None = None) -> BandArrays:
         """Read bands on the grid, a thread each.
 
         Raises:
-            GiveUp: A file is broken, or more pixels are asked for than fit.
-            Retry: A server does not answer, or not well.
+            PermanentError: A file is broken, or more pixels are asked for than fit.
+            TransientError: A server does not answer, or not well.
         """
         names = list(dict.fromkeys(self._bands if bands is None else bands))
         if unopened := [name for name in names if name not in self._bands]:
-            raise GiveUp(f"band {', '.join(unopened)} is not part of the plan, which has {', '.join(self._bands)}")
+            raise PermanentError(f"band {', '.join(unopened)} is not part of the plan, which has {', '.join(self._bands)}")
         self._check_size([self._bands[name] for name in names])
-        return Window(self.grid, dict(zip(names, _all(lambda name: self._read(self._bands[name]), names), strict=True)))
+        return BandArrays(self.grid, dict(zip(names, _run_all(lambda name: self._read_band(self._bands[name]), names), strict=True)))
 
-    def _check_size(self, bands: list[Opened]) -> None:
+    def _check_size(self, bands: list[BandReader]) -> None:
         """Refuse before decoding: whole blocks are decoded, and the result is held beside them."""
         total = 0
         for band in bands:
-            rows, columns = needed(band.grid, self.grid)
+            rows, columns = source_window(band.grid, self.grid)
             total += (self.grid.width * self.grid.height + (rows.stop - rows.start) * (columns.stop - columns.start)) * np.dtype(band.dtype).itemsize
-        if total > MAX_DECODED:
-            raise GiveUp(
+        if total > MAX_DECODED_BYTES:
+            raise PermanentError(
                 f"{len(bands)} bands of {self.grid.width} x {self.grid.height} pixels need {total / 1e9:.1f} GB, more than "
-                f"{MAX_DECODED / 1e9:.0f} GB; ask for a smaller AOI, fewer bands or a coarser resolution_m"
+                f"{MAX_DECODED_BYTES / 1e9:.0f} GB; ask for a smaller AOI, fewer bands or a coarser resolution_m"
             )
 
-    def _read(self, band: Opened) -> npt.NDArray[Any]:
+    def _read_band(self, band: BandReader) -> npt.NDArray[Any]:
         source, target = band.grid, self.grid
-        rows, columns = needed(source, target)
+        rows, columns = source_window(source, target)
         if rows.start >= rows.stop or columns.start >= columns.stop:
             return np.full(target.shape, band.file.nodata, band.dtype)
         pixels = band.read(rows, columns)
@@ -132,10 +132,10 @@ class Plan:
         read = Grid(source.crs, (a, b, x + a * columns.start, d, e, y + e * rows.start), pixels.shape[1], pixels.shape[0])
         if read == target:
             return pixels
-        return resampled(pixels, read, target, band.file.nodata, self._how(band))
+        return resample_pixels(pixels, read, target, band.file.nodata, self._resampling_for(band))
 
-    def _how(self, band: Opened) -> str:
-        if _is_class(band.file.band):
+    def _resampling_for(self, band: BandReader) -> str:
+        if _is_classification(band.file.band):
             return "nearest"
         return "average" if self.grid.resolution_m > band.grid.resolution_m else self.resampling
 
@@ -147,7 +147,7 @@ class Plan:
 
     def close(self) -> None:
         """Close the files."""
-        _close(self._bands.values())
+        _close_all(self._bands.values())
 
     def __enter__(self) -> Self:
         return self
@@ -156,39 +156,39 @@ class Plan:
         self.close()
 
 
-def read(
+def read_bands(
     files: Mapping[str, BandFile],
     aoi_geometry: dict[str, Any],
     resolution_m: float | None = None,
     resampling: str = "bilinear",
     bands: Iterable[str] | None = None,
-) -> Window:
-    """Read bands over an AOI in one go; see `Plan.make` for what the arguments mean."""
-    with Plan.make(files, aoi_geometry, bands, resolution_m, resampling) as plan:
+) -> BandArrays:
+    """Read bands over an AOI in one go; see `ReadPlan.open` for what the arguments mean."""
+    with ReadPlan.open(files, aoi_geometry, bands, resolution_m, resampling) as plan:
         return plan.read()
 
 
-def _is_class(band: str) -> bool:
-    return band not in SPECTRAL and band not in _AVERAGED
+def _is_classification(band: str) -> bool:
+    return band not in SPECTRAL_BANDS and band not in _CONTINUOUS_LAYERS
 
 
 @cache
-def _pool() -> ThreadPoolExecutor:
+def _thread_pool() -> ThreadPoolExecutor:
     """Threads that wait for files, kept between reads: a new thread begins with memory of its own that must be paged in."""
-    return ThreadPoolExecutor(_THREADS, thread_name_prefix="band")
+    return ThreadPoolExecutor(_MAX_THREADS, thread_name_prefix="band")
 
 
-def _all[T](work: Callable[[str], T], names: Sequence[str], meanwhile: Callable[[], None] | None = None) -> list[T]:
+def _run_all[T](work: Callable[[str], T], names: Sequence[str], meanwhile: Callable[[], None] | None = None) -> list[T]:
     """Run the work for every name, a thread each; the first failure in their order is raised when all have ended."""
     if len(names) == 1:
         return [work(names[0])]
-    futures = [_pool().submit(work, name) for name in names]
+    futures = [_thread_pool().submit(work, name) for name in names]
     if meanwhile:
         meanwhile()
     wait(futures)
     return [future.result() for future in futures]
 
 
-def _close(bands: Iterable[Opened]) -> None:
+def _close_all(bands: Iterable[BandReader]) -> None:
     for band in bands:
         band.close()

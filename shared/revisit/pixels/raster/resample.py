@@ -12,26 +12,26 @@ import numpy.typing as npt
 from revisit.pixels.raster.grid import Grid
 
 Pixels = npt.NDArray[Any]
-_SNAP = 1e-6
-_FINE = 2.0**12
-_COARSE = 2.0**10
-_ROWS = 256
+_TOLERANCE = 1e-6
+_INTERPOLATION_PRECISION = 2.0**12
+_AVERAGE_PRECISION = 2.0**10
+_CHUNK_ROWS = 256
 """Of the target worked at a time: the memory needed beside source and target stays small."""
 
 
-def needed(source: Grid, target: Grid) -> tuple[slice, slice]:
+def source_window(source: Grid, target: Grid) -> tuple[slice, slice]:
     """Rows and columns of the source that target pixels can depend on, empty where they do not meet."""
     spans = []
     for offset, count, size in zip(source.offset_of(target), target.shape, source.shape, strict=True):
         step = target.resolution_m / source.resolution_m
         reach = 1 if step < 1 else 0
-        first = int(np.floor(offset + _SNAP)) - reach
-        last = int(np.ceil(offset + count * step - _SNAP)) + reach
+        first = int(np.floor(offset + _TOLERANCE)) - reach
+        last = int(np.ceil(offset + count * step - _TOLERANCE)) + reach
         spans.append(slice(min(max(first, 0), size), min(max(last, 0), size)))
     return spans[0], spans[1]
 
 
-def resampled(pixels: Pixels, source: Grid, target: Grid, nodata: int, how: str) -> Pixels:
+def resample_pixels(pixels: Pixels, source: Grid, target: Grid, nodata: int, method: str) -> Pixels:
     """Pixels of `source` on the grid `target`, same dtype, shape (height, width) of the target.
 
     Args:
@@ -45,24 +45,24 @@ def resampled(pixels: Pixels, source: Grid, target: Grid, nodata: int, how: str)
     out = np.full(target.shape, nodata, pixels.dtype)
     if pixels.size == 0:
         return out
-    if how == "average" and step > 1 + _SNAP:
-        return _averaged(pixels, row, column, step, nodata, out)
-    rows, inside_rows = _nearest(row, step, target.height, source.height)
-    columns, inside_columns = _nearest(column, step, target.width, source.width)
-    if how == "bilinear" and step < 1 - _SNAP:
+    if method == "average" and step > 1 + _TOLERANCE:
+        return _average(pixels, row, column, step, nodata, out)
+    rows, inside_rows = _nearest_indices(row, step, target.height, source.height)
+    columns, inside_columns = _nearest_indices(column, step, target.width, source.width)
+    if method == "bilinear" and step < 1 - _TOLERANCE:
         _interpolate(pixels, row, column, step, nodata, out, rows, columns)
     else:
-        for start in range(0, target.height, _ROWS):
-            chunk = slice(start, start + _ROWS)
+        for start in range(0, target.height, _CHUNK_ROWS):
+            chunk = slice(start, start + _CHUNK_ROWS)
             out[chunk] = pixels[rows[chunk]][:, columns]
     out[~inside_rows] = nodata
     out[:, ~inside_columns] = nodata
     return out
 
 
-def _nearest(offset: float, step: float, count: int, size: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
+def _nearest_indices(offset: float, step: float, count: int, size: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
     """Index of the source pixel that holds each target centre, and whether there is such a pixel."""
-    index = np.floor(offset + (np.arange(count) + 0.5) * step + _SNAP).astype(np.intp)
+    index = np.floor(offset + (np.arange(count) + 0.5) * step + _TOLERANCE).astype(np.intp)
     return index.clip(0, size - 1), (index >= 0) & (index < size)
 
 
@@ -77,10 +77,10 @@ def _interpolate(
     columns: npt.NDArray[np.intp],
 ) -> None:
     height, width = pixels.shape
-    left, right, to_right = _between(column, step, out.shape[1], width)
-    for start in range(0, out.shape[0], _ROWS):
-        stop = min(start + _ROWS, out.shape[0])
-        above, below, to_below = _between(row + start * step, step, stop - start, height)
+    left, right, to_right = _neighbours(column, step, out.shape[1], width)
+    for start in range(0, out.shape[0], _CHUNK_ROWS):
+        stop = min(start + _CHUNK_ROWS, out.shape[0])
+        above, below, to_below = _neighbours(row + start * step, step, stop - start, height)
         top = int(above.min())
         slab = pixels[top : int(below.max()) + 1]
         valid = slab != nodata
@@ -101,25 +101,25 @@ def _interpolate(
         out[start:stop] = np.where(here, np.where(mixed == nodata, mixed + 1, mixed), nodata)
 
 
-def _between(offset: float, step: float, count: int, size: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.float32]]:
+def _neighbours(offset: float, step: float, count: int, size: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.float32]]:
     """The two source pixels around each target centre and the weight of the second; at the rim both are the last one."""
-    place = np.rint((offset + (np.arange(count) + 0.5) * step - 0.5) * _FINE) / _FINE
+    place = np.rint((offset + (np.arange(count) + 0.5) * step - 0.5) * _INTERPOLATION_PRECISION) / _INTERPOLATION_PRECISION
     first = np.floor(place)
     weight = (place - first).astype(np.float32)
     index = first.astype(np.intp)
     return index.clip(0, size - 1), (index + 1).clip(0, size - 1), weight
 
 
-def _averaged(pixels: Pixels, row: float, column: float, step: float, nodata: int, out: Pixels) -> Pixels:
+def _average(pixels: Pixels, row: float, column: float, step: float, nodata: int, out: Pixels) -> Pixels:
     height, width = pixels.shape
-    across = _summing(column, step, out.shape[1], width)
-    for start in range(0, out.shape[0], _ROWS):
-        stop = min(start + _ROWS, out.shape[0])
+    across = _make_span_sum(column, step, out.shape[1], width)
+    for start in range(0, out.shape[0], _CHUNK_ROWS):
+        stop = min(start + _CHUNK_ROWS, out.shape[0])
         begin = row + start * step
         top = min(max(int(np.floor(begin)) - 1, 0), height)
         bottom = min(max(int(np.ceil(row + stop * step)) + 1, top), height)
         slab = pixels[top:bottom]
-        down = _summing(begin - top, step, stop - start, bottom - top)
+        down = _make_span_sum(begin - top, step, stop - start, bottom - top)
         valid = slab != nodata
         ground = across(down(valid.astype(np.float64)).T).T
         sums = across(down(np.where(valid, slab, 0).astype(np.float64)).T).T
@@ -129,9 +129,9 @@ def _averaged(pixels: Pixels, row: float, column: float, step: float, nodata: in
     return out
 
 
-def _summing(offset: float, step: float, count: int, size: int) -> Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]:
+def _make_span_sum(offset: float, step: float, count: int, size: int) -> Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]:
     """Sums along the first axis over each target pixel's span; whole numbers stay exact, so running totals may be subtracted."""
-    edges = (np.rint((offset + np.arange(count + 1) * step) * _COARSE) / _COARSE).clip(0, size)
+    edges = (np.rint((offset + np.arange(count + 1) * step) * _AVERAGE_PRECISION) / _AVERAGE_PRECISION).clip(0, size)
     index = np.minimum(np.floor(edges), max(size - 1, 0)).astype(np.intp)
     share = (edges - index)[:, None]
 

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from revisit.errors import GiveUp
+from revisit.errors import PermanentError
 from revisit.pixels.raster.grid import Grid
 
-_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 12: 8, 16: 8}
-_CODES = {1: "B", 2: "c", 3: "H", 4: "I", 12: "d", 16: "Q"}
+_TYPE_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 12: 8, 16: 8}
+_TYPE_CODES = {1: "B", 2: "c", 3: "H", 4: "I", 12: "d", 16: "Q"}
 _DTYPES = {(8, 1): "uint8", (16, 1): "uint16", (16, 2): "int16"}
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _SAMPLES, _PREDICTOR = 256, 257, 258, 259, 277, 317
 _TILE_WIDTH, _TILE_HEIGHT, _OFFSETS, _COUNTS, _FORMAT = 322, 323, 324, 325, 339
@@ -38,30 +38,30 @@ class Layout:
     """Bytes; 0 is a tile that was never written."""
 
     @property
-    def across(self) -> int:
+    def tiles_across(self) -> int:
         """Tiles in a row."""
         return -(-self.grid.width // self.tile[1])
 
 
-def layout(head: bytes | bytearray) -> Layout | None:
+def parse_layout(head: bytes | bytearray) -> Layout | None:
     """Read the first directory of a file from its beginning; None if it is not all there or not of the plain kind."""
     try:
-        tags = _tags(head)
-        return _plain(tags) if tags else None
-    except (struct.error, IndexError, KeyError, GiveUp):
+        tags = _read_tags(head)
+        return _layout_of_tags(tags) if tags else None
+    except (struct.error, IndexError, KeyError, PermanentError):
         return None
 
 
-def pixels(band: Layout, raw: bytes | memoryview, where: str) -> npt.NDArray[Any]:
+def decode_tile(tile_layout: Layout, raw: bytes | memoryview, label: str) -> npt.NDArray[Any]:
     """The numbers of one tile, shape `band.tile`.
 
     Raises:
-        GiveUp: It does not hold as many bytes as it should, or not what its checksum says.
+        PermanentError: It does not hold as many bytes as it should, or not what its checksum says.
     """
     from isal import igzip_lib, isal_zlib
 
-    dtype = np.dtype(band.dtype).newbyteorder("<")
-    size = band.tile[0] * band.tile[1] * dtype.itemsize
+    dtype = np.dtype(tile_layout.dtype).newbyteorder("<")
+    size = tile_layout.tile[0] * tile_layout.tile[1] * dtype.itemsize
     inflating = isal_zlib.decompressobj()
     try:
         content = inflating.decompress(raw, size)
@@ -69,20 +69,20 @@ def pixels(band: Layout, raw: bytes | memoryview, where: str) -> npt.NDArray[Any
             # The checksum follows the last byte that was asked for.
             content += inflating.decompress(inflating.unconsumed_tail, 1)
     except igzip_lib.IsalError as error:  # type: ignore[misc]  # its stub declares a function
-        raise GiveUp(f"a tile of {where} cannot be decoded ({error})") from None
+        raise PermanentError(f"a tile of {label} cannot be decoded ({error})") from None
     if len(content) != size or not inflating.eof:
-        raise GiveUp(f"a tile of {where} does not hold the {size} bytes its header declares")
-    return np.frombuffer(content, dtype).reshape(band.tile)
+        raise PermanentError(f"a tile of {label} does not hold the {size} bytes its header declares")
+    return np.frombuffer(content, dtype).reshape(tile_layout.tile)
 
 
-def restored(band: Layout, part: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def undo_predictor(tile_layout: Layout, rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Undo the predictor on rows that begin with the tile's first column."""
-    if band.predictor == 1:
-        return part
-    return np.add.accumulate(part, axis=1, dtype=np.dtype(band.dtype))
+    if tile_layout.predictor == 1:
+        return rows
+    return np.add.accumulate(rows, axis=1, dtype=np.dtype(tile_layout.dtype))
 
 
-def _tags(head: bytes | bytearray) -> dict[int, tuple[Any, ...]] | None:
+def _read_tags(head: bytes | bytearray) -> dict[int, tuple[Any, ...]] | None:
     if head[:4] == b"II*\0":
         (start,) = struct.unpack_from("<I", head, 4)
         (count,), start, entry, inline, number = struct.unpack_from("<H", head, start), start + 2, 12, 4, "<HHI"
@@ -96,16 +96,16 @@ def _tags(head: bytes | bytearray) -> dict[int, tuple[Any, ...]] | None:
     tags: dict[int, tuple[Any, ...]] = {}
     for place in range(start, start + count * entry, entry):
         tag, kind, length = struct.unpack_from(number, head, place)
-        if kind not in _SIZES or length > len(head):
+        if kind not in _TYPE_SIZES or length > len(head):
             continue
         value = place + struct.calcsize(number)
-        if length * _SIZES[kind] > inline:
+        if length * _TYPE_SIZES[kind] > inline:
             (value,) = struct.unpack_from("<I" if inline == 4 else "<Q", head, value)
-        tags[tag] = struct.unpack_from(f"<{length}{_CODES[kind]}", head, value)
+        tags[tag] = struct.unpack_from(f"<{length}{_TYPE_CODES[kind]}", head, value)
     return tags
 
 
-def _plain(tags: dict[int, tuple[Any, ...]]) -> Layout | None:
+def _layout_of_tags(tags: dict[int, tuple[Any, ...]]) -> Layout | None:
     width, height = tags[_WIDTH][0], tags[_HEIGHT][0]
     tile = tags[_TILE_HEIGHT][0], tags[_TILE_WIDTH][0]
     dtype = _DTYPES.get((tags[_BITS][0], tags.get(_FORMAT, (1,))[0]))

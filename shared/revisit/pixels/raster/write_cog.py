@@ -8,14 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from revisit.atomic_write import write_bytes
-from revisit.errors import BadInput, GiveUp, Retry
-from revisit.pixels.raster.gdal import rasterio
+from revisit.errors import InvalidInputError, PermanentError, TransientError
+from revisit.pixels.raster.gdal import load_rasterio
 from revisit.pixels.raster.grid import Grid
 from revisit.pixels.raster.preview import write_preview, write_rgb_preview
 
 __all__ = ["write_cog", "write_preview", "write_rgb_preview"]
 
-BLOCK = 512
+BLOCK_SIZE = 512
 MEDIA_TYPE = "image/tiff; application=geotiff; profile=cloud-optimized"
 
 
@@ -44,20 +44,20 @@ def write_cog(
         overview_resampling: How smaller pictures are made: "average", or "nearest" for classes.
 
     Raises:
-        BadInput: Array, grid and names do not fit one another.
-        Retry: The disk is full.
-        GiveUp: The folder is missing, read-only, or does not take files of that size.
+        InvalidInputError: Array, grid and names do not fit one another.
+        TransientError: The disk is full.
+        PermanentError: The folder is missing, read-only, or does not take files of that size.
     """
     bands = array[np.newaxis] if array.ndim == 2 else array
     if bands.ndim != 3 or bands.shape[1:] != grid.shape:
-        raise BadInput(f"an array of shape {array.shape} does not lie on a grid of {grid.shape} (height, width)")
+        raise InvalidInputError(f"an array of shape {array.shape} does not lie on a grid of {grid.shape} (height, width)")
     count = len(bands)
     if len(band_names) != count:
-        raise BadInput(f"{count} bands cannot be named {', '.join(band_names)}")
-    write_bytes(path, _encoded(bands, grid, nodata, band_names, _each(scale, count), _each(offset, count), tags or {}, overview_resampling))
+        raise InvalidInputError(f"{count} bands cannot be named {', '.join(band_names)}")
+    write_bytes(path, _encode_cog(bands, grid, nodata, band_names, _per_band(scale, count), _per_band(offset, count), tags or {}, overview_resampling))
 
 
-def _encoded(
+def _encode_cog(
     bands: npt.NDArray[Any],
     grid: Grid,
     nodata: float | None,
@@ -68,7 +68,7 @@ def _encoded(
     overview_resampling: str,
 ) -> bytes:
     """The file's bytes: made in memory, where a full disk cannot cut them short."""
-    library = rasterio()
+    library = load_rasterio()
     count, height, width = bands.shape
     plain = {
         "driver": "GTiff",
@@ -80,8 +80,8 @@ def _encoded(
         "transform": library.Affine(*grid.transform),
         "nodata": nodata,
         "tiled": True,
-        "blockxsize": BLOCK,
-        "blockysize": BLOCK,
+        "blockxsize": BLOCK_SIZE,
+        "blockysize": BLOCK_SIZE,
         "interleave": "BAND",
         "bigtiff": "IF_SAFER",
     }
@@ -91,7 +91,7 @@ def _encoded(
         # Differences of measured values hardly repeat: level 1 came out 0.5 to 5 % smaller than level 6 on real bands and indices, in
         # two thirds of the time. Classes do repeat.
         "level": 6 if bands.dtype.itemsize == 1 else 1,
-        "blocksize": BLOCK,
+        "blocksize": BLOCK_SIZE,
         "overview_resampling": overview_resampling,
         "interleave": "BAND",
         "num_threads": "ALL_CPUS",
@@ -105,28 +105,28 @@ def _encoded(
                 file.scales, file.offsets = tuple(scales), tuple(offsets)
                 file.update_tags(**tags)
                 # Made here, they need not pass through a compressed file of their own as they do when the COG driver makes them.
-                if factors := _halvings(max(width, height)):
+                if factors := _overview_factors(max(width, height)):
                     file.build_overviews(factors, library.enums.Resampling[overview_resampling])
             library.shutil.copy(source.name, memory.name, driver="COG", **options)
             content = bytes(memory.getbuffer())
     except (library.errors.RasterioError, library._err.CPLE_BaseError) as error:
-        raise GiveUp(f"the bands {', '.join(names)} cannot be written as a COG: {error.__cause__ or error}") from None
+        raise PermanentError(f"the bands {', '.join(names)} cannot be written as a COG: {error.__cause__ or error}") from None
     if len(content) < 16 or content[:2] not in (b"II", b"MM"):
-        raise Retry(f"GDAL made no file of the bands {', '.join(names)}; there may be too little memory")
+        raise TransientError(f"GDAL made no file of the bands {', '.join(names)}; there may be too little memory")
     return content
 
 
-def _halvings(side: int) -> list[int]:
+def _overview_factors(side: int) -> list[int]:
     """2, 4, ... until the picture fits one block."""
     factors = list[int]()
-    while side > BLOCK << len(factors):
+    while side > BLOCK_SIZE << len(factors):
         factors.append(2 << len(factors))
     return factors
 
 
-def _each(value: float | Sequence[float], count: int) -> Sequence[float]:
+def _per_band(value: float | Sequence[float], count: int) -> Sequence[float]:
     if isinstance(value, Sequence):
         if len(value) != count:
-            raise BadInput(f"{len(value)} scales or offsets do not fit {count} bands")
+            raise InvalidInputError(f"{len(value)} scales or offsets do not fit {count} bands")
         return value
     return (value,) * count

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from revisit.domain.aoi import AOI
-from revisit.errors import BadInput
+from revisit.errors import InvalidInputError
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Limits:
     """Different ones of all subscriptions of one owner."""
 
 
-ARCHIVE_DAYS = 36_500
+WHOLE_ARCHIVE_DAYS = 36_500
 """More than all that the mission will ever have sensed."""
 
 PLANS = {
@@ -51,20 +51,20 @@ def limits_of(owner: str) -> Limits:
 def check_area(aoi: AOI, limits: Limits) -> None:
     """Refuse an AOI larger than the plan allows."""
     if aoi.area_km2 > limits.area_km2:
-        raise BadInput(f"the AOI has {aoi.area_km2:,.0f} km2, more than the {limits.area_km2:,.0f} km2 allowed; divide it")
+        raise InvalidInputError(f"the AOI has {aoi.area_km2:,.0f} km2, more than the {limits.area_km2:,.0f} km2 allowed; divide it")
 
 
-def check_beginning(start: datetime | None, limits: Limits) -> None:
+def check_start(start: datetime | None, limits: Limits) -> None:
     """Refuse a period without a beginning where the whole archive is more than the plan allows."""
-    if start is None and limits.days < ARCHIVE_DAYS:
-        raise BadInput(f"a period of at most {limits.days:,} days is allowed, so it needs a beginning; give one")
+    if start is None and limits.days < WHOLE_ARCHIVE_DAYS:
+        raise InvalidInputError(f"a period of at most {limits.days:,} days is allowed, so it needs a beginning; give one")
 
 
 def check_period(start: datetime | None, end: datetime | None, now: datetime, limits: Limits) -> None:
     """Refuse a period that runs backwards, begins in the future, or is longer than the plan allows."""
     if start and end and start > end:
-        raise BadInput(f"the period ends ({end:%Y-%m-%d}) before it begins ({start:%Y-%m-%d}); exchange the two dates")
+        raise InvalidInputError(f"the period ends ({end:%Y-%m-%d}) before it begins ({start:%Y-%m-%d}); exchange the two dates")
     if start and start > now:
-        raise BadInput(f"the period begins on {start:%Y-%m-%d}, which has not come yet; choose a day up to {now:%Y-%m-%d}")
+        raise InvalidInputError(f"the period begins on {start:%Y-%m-%d}, which has not come yet; choose a day up to {now:%Y-%m-%d}")
     if start and (days := ((end or now) - start).days) > limits.days:
-        raise BadInput(f"a period of {days:,} days is longer than the {limits.days:,} allowed; divide it")
+        raise InvalidInputError(f"a period of {days:,} days is longer than the {limits.days:,} allowed; divide it")

@@ -10,21 +10,21 @@ from pathlib import Path
 from typing import Any
 
 from revisit import __version__
-from revisit.domain.job import FINISHED, Job
+from revisit.domain.job import FINISHED_STATES, Job
 from revisit.domain.order import Order
-from revisit.errors import GiveUp, Retry
+from revisit.errors import PermanentError, TransientError
 from revisit.ports.backend import Backend, Commit
-from revisit.ports.pagination import every
+from revisit.ports.pagination import find_all
 from revisit.ports.system_records import DeadLetter, SourceState
 
-LITTLE_ROOM = 2 * 1024**3
+MIN_FREE_BYTES = 2 * 1024**3
 """Bytes free on the data folder's disk below which doctor warns."""
-STUCK = timedelta(hours=1)
+MAX_ORDER_WRITE_TIME = timedelta(hours=1)
 """An order whose jobs were not all written is given so long before it counts as cut short."""
 
-OVERDUE_S = 900.0
+MAX_QUEUE_AGE_S = 900.0
 """A message that waits longer makes an alert late; those of a backfill may (terraform/watch.tf)."""
-LATE_S = 300.0
+MAX_OUTBOX_AGE_S = 300.0
 """Events are published right after they are committed, and by the next tick at the latest; an older one waits in vain."""
 
 
@@ -34,10 +34,10 @@ class Finding:
 
     check: str
     ok: bool
-    sentence: str
+    message: str
 
 
-def doctor(data: Path, opened: Callable[[], Backend], check_data: Callable[[Path], list[str]], reach_sources: bool = True, mend: bool = False) -> list[Finding]:
+def check_installation(data: Path, make_backend: Callable[[], Backend], check_data: Callable[[Path], list[str]], reach_sources: bool = True, rebuild: bool = False) -> list[Finding]:
     """Check it all; a check that cannot be made is a finding too.
 
     Args:
@@ -47,23 +47,23 @@ def doctor(data: Path, opened: Callable[[], Backend], check_data: Callable[[Path
         reach_sources: Whether the sources are asked whether they answer.
         mend: Whether the catalog's index is made again before it is checked.
     """
-    findings = [versions(), room(data)]
+    findings = [check_versions(), check_disk_space(data)]
     if not data.exists():
         return [*findings, Finding("data folder", False, f"there is no data folder {data}; `revisit serve --data {data}` makes one")]
     try:
-        backend = opened()
+        backend = make_backend()
         findings.append(Finding("data folder", True, f"{data} can be written"))
-    except (GiveUp, Retry) as error:
+    except (PermanentError, TransientError) as error:
         return [*findings, Finding("data folder", False, f"{error}")]
-    if mend:
-        findings.append(rebuilt(backend))
-    findings += [clock(backend), *records(data, check_data), *catalog(backend), *orders(backend)]
+    if rebuild:
+        findings.append(rebuild_catalog(backend))
+    findings += [check_clock(backend), *check_records(data, check_data), *check_catalog(backend), *check_orders(backend)]
     if reach_sources:
-        findings += sources(backend, backend.sources, "no source is refreshed; name one with `revisit serve --source SPEC`")
+        findings += check_sources(backend, backend.sources, "no source is refreshed; name one with `revisit serve --source SPEC`")
     return findings
 
 
-def deployment_doctor(backend: Backend, reach_sources: bool = True) -> list[Finding]:
+def check_deployment(backend: Backend, reach_sources: bool = True) -> list[Finding]:
     """Check a deployment; a check that cannot be made is a finding too.
 
     Args:
@@ -71,63 +71,63 @@ def deployment_doctor(backend: Backend, reach_sources: bool = True) -> list[Find
         reach_sources: Whether the sources are asked whether they answer.
     """
     told = Finding("versions", True, f"Revisit {__version__} on Python {platform.python_version()}")
-    findings = [told, *checked("messages", backend.bus, "every topic and subscription is there"),
-                *checked("results", backend.assets, "the bucket of results is there, in its region, and open"), *catalog(backend)]
+    findings = [told, *check_port("messages", backend.bus, "every topic and subscription is there"),
+                *check_port("results", backend.assets, "the bucket of results is there, in its region, and open"), *check_catalog(backend)]
     try:
         letters = backend.records.count(DeadLetter)
         findings.append(Finding("records", True, "the records answer"))
-    except (GiveUp, Retry) as error:
+    except (PermanentError, TransientError) as error:
         return [*findings, Finding("records", False, f"{error}")]
-    findings += [clock(backend), put_aside(letters), outbox(backend), carried(backend), *orders(backend)]
+    findings += [check_clock(backend), check_dead_letters(letters), check_outbox(backend), check_queue(backend), *check_orders(backend)]
     if reach_sources:
-        findings += sources(backend, backend.sources or tuple(state.id for state in every(backend.records, SourceState)),
+        findings += check_sources(backend, backend.sources or tuple(state.id for state in find_all(backend.records, SourceState)),
                             "no source has been refreshed yet; the variable sources of Terraform names them")
     return findings
 
 
-def checked(check: str, port: Any, well: str) -> list[Finding]:
+def check_port(check: str, port: Any, ok_message: str) -> list[Finding]:
     """What a port finds wrong with its own place, told or raised."""
     try:
         troubles = list(port.check() or ())
-    except (GiveUp, Retry) as error:
+    except (PermanentError, TransientError) as error:
         troubles = [str(error)]
-    return [Finding(check, False, trouble) for trouble in troubles] or [Finding(check, True, well)]
+    return [Finding(check, False, trouble) for trouble in troubles] or [Finding(check, True, ok_message)]
 
 
-def put_aside(letters: int) -> Finding:
+def check_dead_letters(count: int) -> Finding:
     """What waits for somebody to look at it."""
-    if not letters:
+    if not count:
         return Finding("dead letters", True, "there is no dead letter")
-    return Finding("dead letters", False, f"{letters:,} dead letter{'s' if letters > 1 else ''}: `revisit dead-letters list` tells why; mend the "
+    return Finding("dead letters", False, f"{count:,} dead letter{'s' if count > 1 else ''}: `revisit dead-letters list` tells why; mend the "
                    "cause, then `revisit dead-letters replay --all`")
 
 
-def outbox(backend: Backend) -> Finding:
+def check_outbox(backend: Backend) -> Finding:
     """Whether what was committed is also published."""
     try:
         oldest = max((depth.oldest_s for depth in backend.bus.depth()), default=0.0)
-    except (GiveUp, Retry) as error:
+    except (PermanentError, TransientError) as error:
         return Finding("outbox", False, f"{error}")
-    if oldest <= LATE_S:
+    if oldest <= MAX_OUTBOX_AGE_S:
         return Finding("outbox", True, "no event waits in the outbox to be published")
     return Finding("outbox", False, f"an event has waited in the outbox for {oldest / 60:.0f} minutes: see that the Scheduler job "
                    "revisit-deliveries-due runs and what the log of revisit-deliver says, for its ticks publish what was left behind")
 
 
-def carried(backend: Backend) -> Finding:
+def check_queue(backend: Backend) -> Finding:
     """What the service that carries messages holds; not to know it is no fault of the deployment's."""
-    told = backend.bus.carried()
+    told = backend.bus.statistics()
     if told.note:
         return Finding("queue", True, told.note)
     count = sum(depth.ready for depth in told.depths)
     late = max((depth for depth in told.depths if depth.lane == "live"), key=lambda depth: depth.oldest_s, default=None)
-    if late is None or late.oldest_s <= OVERDUE_S:
+    if late is None or late.oldest_s <= MAX_QUEUE_AGE_S:
         return Finding("queue", True, f"Pub/Sub holds {count:,} messages, of which none is late")
     return Finding("queue", False, f"Pub/Sub has held a message for {late.function} for {late.oldest_s / 60:.0f} minutes, {count:,} in all: "
                    f"see whether revisit-{late.function} runs, and what its log says")
 
 
-def versions() -> Finding:
+def check_versions() -> Finding:
     """Of what Revisit stands on; SQLite above all, which keeps the records."""
     sqlite = _sqlite_version()
     told = f"Revisit {__version__} on Python {platform.python_version()} with SQLite {sqlite}"
@@ -141,31 +141,31 @@ def _sqlite_version() -> str:
     return ".".join(version("apsw").split(".")[:3])
 
 
-def room(data: Path) -> Finding:
+def check_disk_space(data: Path) -> Finding:
     """Space on the disk of the data folder."""
     place = next(folder for folder in (data.absolute(), *data.absolute().parents) if folder.exists())
     free = shutil.disk_usage(place).free
     told = f"{free / 1024**3:.1f} GiB are free on the disk of {data}"
-    return Finding("disk", True, told) if free >= LITTLE_ROOM else Finding("disk", False, f"{told}; make room before results are lost")
+    return Finding("disk", True, told) if free >= MIN_FREE_BYTES else Finding("disk", False, f"{told}; make room before results are lost")
 
 
-def clock(backend: Backend) -> Finding:
+def check_clock(backend: Backend) -> Finding:
     """The computer's clock against what is on record: nothing can have happened later than now."""
     now = backend.now()
-    latest = max((state.refreshed for state in every(backend.records, SourceState) if state.refreshed), default=None)
+    latest = max((state.refreshed for state in find_all(backend.records, SourceState) if state.refreshed), default=None)
     if latest and latest > now + timedelta(minutes=5):
         return Finding("clock", False, f"the clock says {now:%Y-%m-%d %H:%M} UTC, yet a refresh was made at {latest:%Y-%m-%d %H:%M}: set the clock")
     return Finding("clock", True, f"the clock says {now:%Y-%m-%d %H:%M} UTC")
 
 
-def catalog(backend: Backend) -> Iterator[Finding]:
+def check_catalog(backend: Backend) -> Iterator[Finding]:
     """Whether the catalog can be read, and is whole."""
     try:
         products = backend.catalog()
         check = getattr(products, "check", None)
         troubles = list(check() or ()) if check else []
         rows = 0 if troubles else sum(entry.rows for entry in products.freshness())
-    except (GiveUp, Retry) as error:
+    except (PermanentError, TransientError) as error:
         yield Finding("catalog", False, f"the catalog cannot be read: {error}")
         return
     yield from (Finding("catalog", False, str(trouble)) for trouble in troubles)
@@ -173,7 +173,7 @@ def catalog(backend: Backend) -> Iterator[Finding]:
         yield Finding("catalog", True, f"the catalog knows {rows:,} products")
 
 
-def rebuilt(backend: Backend) -> Finding:
+def rebuild_catalog(backend: Backend) -> Finding:
     """Make the catalog's index again from its log; where products were lost for good, have the sources read again."""
     products = backend.catalog()
     rebuild = getattr(products, "rebuild", None)
@@ -182,22 +182,22 @@ def rebuilt(backend: Backend) -> Finding:
     try:
         lost = rebuild()
         rows = sum(entry.rows for entry in products.freshness())
-    except (GiveUp, Retry) as error:
+    except (PermanentError, TransientError) as error:
         return Finding("rebuild", False, f"the catalog cannot be made again: {error}")
     told = f"the catalog's index was made again and holds {rows:,} products"
     if not lost:
         return Finding("rebuild", True, told)
-    states = list(every(backend.records, SourceState))
+    states = list(find_all(backend.records, SourceState))
 
     def forget(commit: Commit) -> None:
         for state in states:
             commit.put(replace(state, listing={}))
 
-    backend.commit(forget, last=False)
+    backend.commit(forget, completes_event=False)
     return Finding("rebuild", False, f"{told}; {lost:,} rows of its log are lost: `revisit refresh` now reads every source from its beginning")
 
 
-def records(data: Path, check_data: Callable[[Path], list[str]]) -> Iterator[Finding]:
+def check_records(data: Path, check_data: Callable[[Path], list[str]]) -> Iterator[Finding]:
     """Whether the database is whole, every record can be read, and every file is there in its full length."""
     troubles = check_data(data)
     yield from (Finding("records", False, trouble) for trouble in troubles)
@@ -205,18 +205,18 @@ def records(data: Path, check_data: Callable[[Path], list[str]]) -> Iterator[Fin
         yield Finding("records", True, "the records are whole, and so are the files they name")
 
 
-def orders(backend: Backend) -> Iterator[Finding]:
+def check_orders(backend: Backend) -> Iterator[Finding]:
     """Whether every order has its jobs and counts the open ones rightly."""
     open_jobs: dict[str, int] = {}
     known: set[str] = set()
-    for job in every(backend.records, Job):
+    for job in find_all(backend.records, Job):
         known.add(job.id)
         for waiting in job.orders:
-            open_jobs[waiting] = open_jobs.get(waiting, 0) + (job.state not in FINISHED)
+            open_jobs[waiting] = open_jobs.get(waiting, 0) + (job.state not in FINISHED_STATES)
     wrong = 0
-    for order in every(backend.records, Order):
+    for order in find_all(backend.records, Order):
         missing = sum(job not in known for job in order.jobs)
-        if missing and backend.now() - order.created > STUCK:
+        if missing and backend.now() - order.created > MAX_ORDER_WRITE_TIME:
             wrong += 1
             yield Finding("orders", False, f"order {order.id} lacks {missing} of its {len(order.jobs)} jobs: place the same order again to complete it")
         elif not missing and order.open != open_jobs.get(order.id, 0):
@@ -226,16 +226,16 @@ def orders(backend: Backend) -> Iterator[Finding]:
         yield Finding("orders", True, f"every order counts its jobs rightly, of {len(known):,} in all")
 
 
-def sources(backend: Backend, specs: Sequence[str], none: str) -> Iterator[Finding]:
+def check_sources(backend: Backend, specs: Sequence[str], empty_message: str) -> Iterator[Finding]:
     """Whether each source answers to one small question; and how its last refresh ended."""
     if not specs:
-        yield Finding("sources", True, none)
+        yield Finding("sources", True, empty_message)
     for spec in specs:
         try:
             source = backend.source(spec)
             source.check()
             state = backend.records.get(SourceState, source.spec)
-        except (GiveUp, Retry) as error:
+        except (PermanentError, TransientError) as error:
             yield Finding("sources", False, f"{error}")
             continue
         if state and state.error:

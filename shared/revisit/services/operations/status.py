@@ -4,27 +4,27 @@ from dataclasses import replace
 from typing import Any
 
 from revisit import __version__
-from revisit.chain.refresh import canonical
+from revisit.chain.refresh import normalize_spec
 from revisit.domain.alert import Alert
 from revisit.domain.delivery import Delivery
-from revisit.domain.job import FINISHED, Job
+from revisit.domain.job import FINISHED_STATES, Job
 from revisit.domain.subscription import Subscription
 from revisit.ports.backend import Backend
-from revisit.ports.event_bus import Depth
-from revisit.ports.pagination import every
+from revisit.ports.event_bus import QueueDepth
+from revisit.ports.pagination import find_all
 from revisit.ports.system_records import DeadLetter, SourceState
-from revisit.presenters.documents import moment
+from revisit.presenters.documents import json_time
 
-JOB_STATES = ("started", "extracted", *FINISHED)
+JOB_STATES = ("started", "extracted", *FINISHED_STATES)
 
 
-def status(backend: Backend) -> dict[str, Any]:
+def get_status(backend: Backend) -> dict[str, Any]:
     """What `revisit status` and GET /status tell; all of it plain JSON values."""
     count = backend.records.count
     return {
         "version": __version__,
-        "queue": queue(backend),
-        "sources": sources(backend),
+        "queue": queue_status(backend),
+        "sources": source_statuses(backend),
         "subscriptions": {state: count(Subscription, state=state) for state in ("active", "paused")},
         "jobs": {state: count(Job, state=state) for state in JOB_STATES},
         "alerts": count(Alert),
@@ -33,14 +33,14 @@ def status(backend: Backend) -> dict[str, Any]:
     }
 
 
-def queue(backend: Backend) -> dict[str, Any]:
+def queue_status(backend: Backend) -> dict[str, Any]:
     """Messages waiting, in hand and waiting for another attempt, and how long the oldest has been there; where a service carries them,
     what it holds among them, as it was at `as_of`, or a note why that is not known."""
-    carried = backend.bus.carried()
-    depths: dict[tuple[str, str], Depth] = {}
+    carried = backend.bus.statistics()
+    depths: dict[tuple[str, str], QueueDepth] = {}
     for depth in (*backend.bus.depth(), *carried.depths):
         there = depths.get((depth.function, depth.lane))
-        depths[depth.function, depth.lane] = _together(there, depth) if there else depth
+        depths[depth.function, depth.lane] = _add_depths(there, depth) if there else depth
     return {
         "ready": sum(depth.ready for depth in depths.values()),
         "leased": sum(depth.leased for depth in depths.values()),
@@ -51,32 +51,32 @@ def queue(backend: Backend) -> dict[str, Any]:
              "oldest_s": round(depth.oldest_s, 1)}
             for _, depth in sorted(depths.items())
         ],
-        "as_of": moment(carried.at),
+        "as_of": json_time(carried.measured_at),
         "note": carried.note or None,
     }
 
 
-def _together(one: Depth, other: Depth) -> Depth:
+def _add_depths(one: QueueDepth, other: QueueDepth) -> QueueDepth:
     return replace(one, ready=one.ready + other.ready, leased=one.leased + other.leased, delayed=one.delayed + other.delayed,
                    oldest_s=max(one.oldest_s, other.oldest_s))
 
 
-def sources(backend: Backend) -> list[dict[str, Any]]:
+def source_statuses(backend: Backend) -> list[dict[str, Any]]:
     """Each source that is refreshed or has been: how current it is, and what its last refresh met."""
     fresh = {entry.source: entry for entry in backend.catalog().freshness()}
-    known = {state.id: state for state in every(backend.records, SourceState)}
+    known = {state.id: state for state in find_all(backend.records, SourceState)}
     told = []
-    refreshed = [canonical(backend, spec) for spec in backend.sources]
+    refreshed = [normalize_spec(backend, spec) for spec in backend.sources]
     for spec in dict.fromkeys((*refreshed, *sorted(fresh), *sorted(known))):
         entry, state = fresh.get(spec), known.get(spec)
         latest = entry.last_sensing if entry else None
         told.append({
             "source": spec,
             "products": entry.rows if entry else 0,
-            "last_sensing": moment(entry.last_sensing) if entry else None,
-            "last_published": moment(entry.last_published) if entry else None,
+            "last_sensing": json_time(entry.last_sensing) if entry else None,
+            "last_published": json_time(entry.last_published) if entry else None,
             "lag_hours": round((backend.now() - latest).total_seconds() / 3600, 1) if latest else None,
-            "refreshed": moment(state.refreshed) if state else None,
+            "refreshed": json_time(state.refreshed) if state else None,
             "rejected": state.rejections if state else 0,
             "error": (state.error or None) if state else None,
         })

@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 from functools import partial
 
-from revisit.chain.job_lifecycle import AT_ONCE, given_up, unwanted
+from revisit.chain.job_lifecycle import MAX_JOBS_PER_COMMIT, as_cancelled, is_cancelled
 from revisit.domain.events import JobFinished
-from revisit.domain.job import FINISHED, Job
+from revisit.domain.job import FINISHED_STATES, Job
 from revisit.domain.order import Order
-from revisit.errors import Conflict
+from revisit.errors import ConflictError
 from revisit.ports.backend import Backend, Commit
-from revisit.services.orders.create import order_of
+from revisit.services.orders.create import get_order
 
 
-def cancel(backend: Backend, id: str, owner: str = "local") -> Order:
+def cancel_order(backend: Backend, id: str, owner: str = "local") -> Order:
     """End an order: its open jobs are skipped, with the reason; jobs that a subscription or another order waits for go on.
 
     The first commit marks the order, so that from then on none of its jobs begins, and what is under way ends as skipped; it and those
@@ -20,24 +20,24 @@ def cancel(backend: Backend, id: str, owner: str = "local") -> Order:
     stays as it is.
 
     Raises:
-        NotFound: There is none of that id, or it is another's.
-        Conflict: It is the past of a subscription, which is what waits for its jobs.
+        NotFoundError: There is none of that id, or it is another's.
+        ConflictError: It is the past of a subscription, which is what waits for its jobs.
     """
-    found = order_of(backend, id, owner)
+    found = get_order(backend, id, owner)
     if found.subscription:
-        raise Conflict(f"order {id} is the past of subscription {found.subscription}, which waits for its jobs; delete the subscription instead")
+        raise ConflictError(f"order {id} is the past of subscription {found.subscription}, which waits for its jobs; delete the subscription instead")
     jobs = found.jobs
-    for start in range(0, max(len(jobs), 1), AT_ONCE):
-        backend.commit(partial(_cancel, id=id, jobs=jobs[start:start + AT_ONCE], backend=backend), last=False)
-    return backend.record(Order, id)
+    for start in range(0, max(len(jobs), 1), MAX_JOBS_PER_COMMIT):
+        backend.commit(partial(_cancel_jobs, id=id, jobs=jobs[start:start + MAX_JOBS_PER_COMMIT], backend=backend), completes_event=False)
+    return backend.get_record(Order, id)
 
 
-def _cancel(commit: Commit, id: str, jobs: Sequence[str], backend: Backend) -> None:
+def _cancel_jobs(commit: Commit, id: str, jobs: Sequence[str], backend: Backend) -> None:
     order = commit.get(Order, id)
     if order is None or (not order.open and not order.cancelled):
         return
     now = backend.now()
-    order = order.updated(cancelled=order.cancelled or now)
+    order = order.with_changes(cancelled=order.cancelled or now)
     there = {job: commit.get(Job, job) for job in jobs}
     others: dict[str, Order | None] = {id: order}
     for job in there.values():
@@ -46,14 +46,14 @@ def _cancel(commit: Commit, id: str, jobs: Sequence[str], backend: Backend) -> N
                 others[other] = commit.get(Order, other)
     # Planned, and never written: it was cancelled while it was being placed.
     missing = {job for job, found in there.items() if found is None}
-    over = [job for job in there.values() if job and job.state not in FINISHED and unwanted(job, (others[other] for other in job.orders))]
+    over = [job for job in there.values() if job and job.state not in FINISHED_STATES and is_cancelled(job, (others[other] for other in job.orders))]
     for one in others.values():
         ended = sum(one.id in job.orders for job in over) if one else 0
         if one and one.id == id:
             kept = tuple(job for job in one.jobs if job not in missing)
-            commit.put(one.updated(jobs=kept).without(ended + len(missing), now))
+            commit.put(one.with_changes(jobs=kept).close_jobs(ended + len(missing), now))
         elif one and ended:
-            commit.put(one.without(ended, now))
+            commit.put(one.close_jobs(ended, now))
     for job in over:
-        commit.put(given_up(job, now))
+        commit.put(as_cancelled(job, now))
         commit.emit(JobFinished(job.id, job.lane, job.again))

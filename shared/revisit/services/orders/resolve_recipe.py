@@ -3,23 +3,23 @@
 from revisit.domain.recipe import Recipe
 
 
-def resolved(recipe: Recipe) -> Recipe:
+def resolve_recipe(recipe: Recipe) -> Recipe:
     """The same recipe under the table's own index names, so that aliases and spellings make no second job.
 
     Raises:
-        BadInput: There is no such index; the sentence names those that are spelt alike.
+        InvalidInputError: There is no such index; the sentence names those that are spelt alike.
     """
     from revisit.pixels.indices import resolve
 
-    return recipe.named(tuple(dict.fromkeys(resolve(name) for name in recipe.indices)))
+    return recipe.with_indices(tuple(dict.fromkeys(resolve(name) for name in recipe.indices)))
 
 
-def recipe_of(indices: tuple[str, ...] = (), bands: tuple[str, ...] = (), resolution_m: float | None = None,
+def build_recipe(indices: tuple[str, ...] = (), bands: tuple[str, ...] = (), resolution_m: float | None = None,
               resampling: str = "bilinear") -> Recipe:
     """The recipe of the index and band names given; NDVI where there are none.
 
     Raises:
-        BadInput: A name is unknown.
+        InvalidInputError: A name is unknown.
     """
     from revisit.pixels.indices import resolve
 

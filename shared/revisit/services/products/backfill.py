@@ -11,7 +11,7 @@ from revisit.ports.sources import Source
 from revisit.ports.system_records import SourceState
 
 
-def recall(backend: Backend, aoi: AOI, start: datetime | None, end: datetime | None, source: str = "") -> str:
+def sync_sources(backend: Backend, aoi: AOI, start: datetime | None, end: datetime | None, source: str = "") -> str:
     """Bring into the catalog what its sources had over an AOI in a period; returns the SPEC as the source itself writes it.
 
     A source that answers questions about a place and a period is asked just that. A folder named is listed every time, since that
@@ -21,26 +21,26 @@ def recall(backend: Backend, aoi: AOI, start: datetime | None, end: datetime | N
         source: SPEC of the only one wanted; empty sees to all that are refreshed.
 
     Raises:
-        BadInput: The SPEC names no source.
-        Retry: A source does not answer.
-        GiveUp: It is not what the SPEC says.
+        InvalidInputError: The SPEC names no source.
+        TransientError: A source does not answer.
+        PermanentError: It is not what the SPEC says.
     """
     if source:
-        return _recall(backend, backend.source(source), aoi, start, end, again=True)
+        return _sync_source(backend, backend.source(source), aoi, start, end, relist=True)
     for spec in backend.sources:
-        _recall(backend, backend.source(spec), aoi, start, end, again=False)
+        _sync_source(backend, backend.source(spec), aoi, start, end, relist=False)
     return ""
 
 
-def _recall(backend: Backend, source: Source, aoi: AOI, start: datetime | None, end: datetime | None, again: bool) -> str:
+def _sync_source(backend: Backend, source: Source, aoi: AOI, start: datetime | None, end: datetime | None, relist: bool) -> str:
     from revisit.chain.refresh import refresh_source
 
     history: Any = getattr(source, "history", None)
     if history is not None:
         catalog = backend.catalog()
-        listing = history(Query(tuple(aoi.tiles), bounds=aoi.bounds, start=start, end=end), partial(catalog.unseen, source.spec))
+        listing = history(Query(tuple(aoi.tiles), bounds=aoi.bounds, start=start, end=end), partial(catalog.missing_mask, source.spec))
         for batch in listing.batches:
             catalog.add(batch)
-    elif (source.announces_all and again) or backend.records.get(SourceState, source.spec) is None:
+    elif (source.announces_all and relist) or backend.records.get(SourceState, source.spec) is None:
         refresh_source(backend, source.spec)
     return source.spec

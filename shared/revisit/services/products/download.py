@@ -6,58 +6,58 @@ from pathlib import Path
 
 from revisit.domain.bands import BANDS, SourceFile
 from revisit.domain.product import Product
-from revisit.errors import BadInput, NotFound
+from revisit.errors import InvalidInputError, NotFoundError
 from revisit.ports.backend import Backend
 
 type Fetch = Callable[[SourceFile, Path, Callable[[int], None]], bool]
 """Downloads a file to a path, reporting the bytes that arrive; returns whether anything had to be fetched."""
 
 @dataclass(frozen=True, slots=True)
-class Brought:
+class DownloadResult:
     """What came of bringing one product."""
 
     product: str
     folder: Path
     files: int
-    brought: int
+    downloaded: int
     """Those that were not there before."""
     missing: tuple[str, ...] = ()
     """Paths of files that the product names and the source does not have: manifests of some products of 2018 name files of another."""
 
 
-def product_of(backend: Backend, id: str, source: str = "") -> Product:
+def get_product(backend: Backend, id: str, source: str = "") -> Product:
     """A product by its id.
 
     Raises:
-        NotFound: The catalog does not know it.
+        NotFoundError: The catalog does not know it.
     """
     found = backend.catalog().get(id.removesuffix(".SAFE"), source)
     if found is None:
-        raise NotFound(f"the catalog knows no product {id[:200]!r}; `revisit search` finds those it knows")
+        raise NotFoundError(f"the catalog knows no product {id[:200]!r}; `revisit search` finds those it knows")
     return found
 
 
-def files(backend: Backend, product: Product, bands: Iterable[str] = ()) -> list[SourceFile]:
+def list_files(backend: Backend, product: Product, bands: Iterable[str] = ()) -> list[SourceFile]:
     """The files of a product.
 
     Args:
         bands: Only the images of these, in their native resolution; empty means all files.
 
     Raises:
-        BadInput: The product has no such band.
+        InvalidInputError: The product has no such band.
     """
     found = backend.source(product.source).files(product)
     wanted = list(dict.fromkeys(bands))
     if not wanted:
         return found
-    chosen = {band: min((file for file in found if file.band == band), key=lambda file: _coarseness(file, band), default=None) for band in wanted}
+    chosen = {band: min((file for file in found if file.band == band), key=lambda file: _resolution_distance(file, band), default=None) for band in wanted}
     if missing := [band for band, file in chosen.items() if file is None]:
         there = ", ".join(band for band in BANDS if any(file.band == band for file in found))
-        raise BadInput(f"{product.id} has no {', '.join(missing)}; it has {there or 'no band at all'}")
+        raise InvalidInputError(f"{product.id} has no {', '.join(missing)}; it has {there or 'no band at all'}")
     return [file for file in chosen.values() if file]
 
 
-def download(backend: Backend, product: Product, folder: Path, fetch: Fetch, bands: Iterable[str] = (), told: Callable[[SourceFile, int], None] = lambda *_: None) -> Brought:
+def download_product(backend: Backend, product: Product, folder: Path, fetch: Fetch, bands: Iterable[str] = (), on_progress: Callable[[SourceFile, int], None] = lambda *_: None) -> DownloadResult:
     """Bring the files of a product; what is there in full stays as it is, what was cut off is gone on with.
 
     Args:
@@ -67,23 +67,23 @@ def download(backend: Backend, product: Product, folder: Path, fetch: Fetch, ban
         told: Told how many bytes more of a file are there.
 
     Raises:
-        Retry: The source does not answer; what came is kept.
-        GiveUp: A file is not what the source says it is, or cannot be written.
+        TransientError: The source does not answer; what came is kept.
+        PermanentError: A file is not what the source says it is, or cannot be written.
     """
-    wanted = files(backend, product, bands)
+    wanted = list_files(backend, product, bands)
     place = folder / (product.id if product.source.startswith("stac:") else f"{product.id}.SAFE")
     brought, missing = 0, []
     for file in wanted:
         try:
-            brought += fetch(file, place / file.path, lambda more, file=file: told(file, more))  # type: ignore[misc]
-        except NotFound:
+            brought += fetch(file, place / file.path, lambda more, file=file: on_progress(file, more))  # type: ignore[misc]
+        except NotFoundError:
             if file.band and bands:
                 raise
             missing.append(file.path)
-    return Brought(product.id, place, len(wanted), brought, tuple(missing))
+    return DownloadResult(product.id, place, len(wanted), brought, tuple(missing))
 
 
-def _coarseness(file: SourceFile, band: str) -> tuple[int, str]:
+def _resolution_distance(file: SourceFile, band: str) -> tuple[int, str]:
     """How far from the band's own resolution a file is, by its name."""
     native = BANDS[band].resolution_m
     stated = next((int(text) for text in ("10", "20", "60") if f"_{text}m." in file.path), native)

@@ -5,19 +5,19 @@ from datetime import datetime
 from itertools import islice
 
 from revisit.domain.aoi import AOI
-from revisit.domain.matching import touching
+from revisit.domain.matching import match_aois
 from revisit.domain.product import LEVELS, Level, Product
-from revisit.errors import BadInput
+from revisit.errors import InvalidInputError
 from revisit.ports.backend import Backend
 from revisit.ports.catalog import Query
-from revisit.ports.pagination import every_product
+from revisit.ports.pagination import search_all
 from revisit.services.accounts.limits import check_period, limits_of
 
-MOST = 10_000
+MAX_PRODUCTS = 10_000
 """Products of one search."""
 
 
-def search(backend: Backend, aoi: AOI | None = None, tile: str = "", start: datetime | None = None, end: datetime | None = None,
+def search_products(backend: Backend, aoi: AOI | None = None, tile: str = "", start: datetime | None = None, end: datetime | None = None,
            max_cloud: float | None = None, level: Level | None = None, source: str = "", limit: int = 100) -> list[Product]:
     """Products by sensing time, the oldest first.
 
@@ -29,18 +29,18 @@ def search(backend: Backend, aoi: AOI | None = None, tile: str = "", start: date
         limit: At most this many.
 
     Raises:
-        BadInput: A tile, level, percentage or period that makes no sense, or neither AOI nor tile.
+        InvalidInputError: A tile, level, percentage or period that makes no sense, or neither AOI nor tile.
     """
     from revisit.geo.mgrs_tile import Tile
 
     if aoi is None and not tile:
-        raise BadInput("a search needs a place: give an AOI or a tile such as 32TQM")
+        raise InvalidInputError("a search needs a place: give an AOI or a tile such as 32TQM")
     if level is not None and level not in LEVELS:
-        raise BadInput(f"level {level!r} does not exist; choose {' or '.join(LEVELS)}")
+        raise InvalidInputError(f"level {level!r} does not exist; choose {' or '.join(LEVELS)}")
     if max_cloud is not None and not 0 <= max_cloud <= 100:
-        raise BadInput(f"max_cloud is a percentage from 0 to 100, not {max_cloud:g}")
-    if not 1 <= limit <= MOST:
-        raise BadInput(f"a search gives 1 to {MOST:,} products, not {limit:,}")
+        raise InvalidInputError(f"max_cloud is a percentage from 0 to 100, not {max_cloud:g}")
+    if not 1 <= limit <= MAX_PRODUCTS:
+        raise InvalidInputError(f"a search gives 1 to {MAX_PRODUCTS:,} products, not {limit:,}")
     check_period(start, end, backend.now(), limits_of("local"))
     tiles = (Tile.parse(tile).id,) if tile else ()
     query = Query(tiles, start=start, end=end, max_cloud=max_cloud, level=level, source=source)
@@ -57,4 +57,4 @@ def products_over(backend: Backend, aoi: AOI, query: Query, limit: int | None = 
         limit: At most this many; None takes all.
     """
     query = replace(query, tiles=query.tiles or tuple(aoi.tiles), bounds=aoi.bounds)
-    return list(islice((product for product in every_product(backend.catalog(), query) if touching(product, {"aoi": aoi})), limit))
+    return list(islice((product for product in search_all(backend.catalog(), query) if match_aois(product, {"aoi": aoi})), limit))

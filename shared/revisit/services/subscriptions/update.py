@@ -16,16 +16,16 @@ from revisit.domain.aoi import AOI
 from revisit.domain.product import Level
 from revisit.domain.recipe import Recipe
 from revisit.domain.subscription import Channel, Subscription, subscription_id
-from revisit.domain.webhook_secret import secret_of
-from revisit.errors import BadInput, Conflict, NotFound
+from revisit.domain.webhook_secret import derive_secret
+from revisit.errors import ConflictError, InvalidInputError, NotFoundError
 from revisit.ports.backend import Backend, Commit
 from revisit.services.accounts.limits import check_area, limits_of
-from revisit.services.accounts.quotas import take_place
-from revisit.services.subscriptions.create import catch_up, change_record, checked, feed_token
+from revisit.services.accounts.quotas import reserve_subscription
+from revisit.services.subscriptions.create import catch_up, new_feed_token, prepare_channel, update_subscription_record
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class SubscriptionUpdate:
     """What is to be different; UNSET stays as it is."""
 
     name: str | UnsetType = UNSET
@@ -42,75 +42,75 @@ class Change:
     """All that there are to be. One that was disabled and is named gets alerts again."""
     files: tuple[str, ...] | UnsetType = UNSET
 
-    def named(self, *fields: str) -> dict[str, Any]:
+    def changed_fields(self, *fields: str) -> dict[str, Any]:
         """Those of the fields that are to be different."""
         return {name: value for name in fields if (value := getattr(self, name)) is not UNSET}
 
 
-def change(backend: Backend, id: str, wanted: Change, owner: str = "local", expected: Collection[str] | None = None) -> Subscription:
+def update_subscription(backend: Backend, id: str, update: SubscriptionUpdate, owner: str = "local", expected_revisions: Collection[str] | None = None) -> Subscription:
     """Change a subscription, all at once or nothing; resumed, it catches up with what was published meanwhile.
 
     Args:
         expected: Revisions, one of which it must have; None takes any.
 
     Raises:
-        NotFound: There is no such subscription.
-        Stale: It has another revision.
-        BadInput: A name, state, index, percentage, address or AOI that makes no sense, or more than the plan allows.
-        Conflict: Another subscription is just what this one would be.
-        GiveUp: There is no key to sign a webhook with.
+        NotFoundError: There is no such subscription.
+        PreconditionFailedError: It has another revision.
+        InvalidInputError: A name, state, index, percentage, address or AOI that makes no sense, or more than the plan allows.
+        ConflictError: Another subscription is just what this one would be.
+        PermanentError: There is no key to sign a webhook with.
     """
-    if wanted.state not in ("active", "paused", UNSET):
-        raise BadInput(f"state {str(wanted.state)[:40]!r} cannot be asked for; choose active or paused, or delete the subscription")
-    if isinstance(wanted.aoi, AOI):
-        check_area(wanted.aoi, limits_of(owner))
+    if update.state not in ("active", "paused", UNSET):
+        raise InvalidInputError(f"state {str(update.state)[:40]!r} cannot be asked for; choose active or paused, or delete the subscription")
+    if isinstance(update.aoi, AOI):
+        check_area(update.aoi, limits_of(owner))
     asked: dict[str, list[Channel]] = {}
-    if not isinstance(wanted.webhooks, UnsetType):
-        asked["webhook"] = [checked(Channel("webhook", url)) for url in dict.fromkeys(wanted.webhooks)]
-    if not isinstance(wanted.files, UnsetType):
-        asked["file"] = [checked(Channel("file", name)) for name in dict.fromkeys(wanted.files)]
+    if not isinstance(update.webhooks, UnsetType):
+        asked["webhook"] = [prepare_channel(Channel("webhook", url)) for url in dict.fromkeys(update.webhooks)]
+    if not isinstance(update.files, UnsetType):
+        asked["file"] = [prepare_channel(Channel("file", name)) for name in dict.fromkeys(update.files)]
     if asked.get("webhook"):
-        backend.signing_key()
+        backend.webhook_key()
     now = backend.now()
 
     def work(commit: Commit, there: Subscription) -> Subscription:
-        changed = _changed(there, wanted, asked, now)
-        if not changed.same_wish(there):
-            _check_alone(commit, changed)
+        changed = _apply_update(there, update, asked, now)
+        if not changed.has_same_definition(there):
+            _check_unique(commit, changed)
         if changed.channels != there.channels:
             _check_channels(commit, changed, now)
         return changed
 
-    changed = change_record(backend, id, owner, work, expected)
-    return catch_up(backend, changed) if wanted.state == "active" else changed
+    changed = update_subscription_record(backend, id, owner, work, expected_revisions)
+    return catch_up(backend, changed) if update.state == "active" else changed
 
 
-def _changed(there: Subscription, wanted: Change, asked: dict[str, list[Channel]], now: datetime) -> Subscription:
-    recipe = _recipe(there.recipe, wanted)
-    plain = wanted.named("level", "max_cloud", "min_clear")
-    if isinstance(wanted.name, str):
-        plain["name"] = wanted.name.strip()
-    if isinstance(wanted.aoi, AOI):
-        plain |= {"aoi": wanted.aoi.geometry, "tiles": tuple(wanted.aoi.tiles)}
-    changed = there.updated(recipe=recipe, channels=_channels(there, asked, now), **plain)
-    if wanted.state == "paused":
-        return changed.paused_at(now)
-    return changed.updated(state="active") if wanted.state == "active" else changed
+def _apply_update(current: Subscription, update: SubscriptionUpdate, requested: dict[str, list[Channel]], now: datetime) -> Subscription:
+    recipe = _merge_recipe(current.recipe, update)
+    plain = update.changed_fields("level", "max_cloud", "min_clear")
+    if isinstance(update.name, str):
+        plain["name"] = update.name.strip()
+    if isinstance(update.aoi, AOI):
+        plain |= {"aoi": update.aoi.geometry, "tiles": tuple(update.aoi.tiles)}
+    changed = current.with_changes(recipe=recipe, channels=_merge_channels(current, requested, now), **plain)
+    if update.state == "paused":
+        return changed.pause(now)
+    return changed.with_changes(state="active") if update.state == "active" else changed
 
 
-def _recipe(there: Recipe, wanted: Change) -> Recipe:
-    from revisit.services.orders.resolve_recipe import resolved
+def _merge_recipe(current: Recipe, update: SubscriptionUpdate) -> Recipe:
+    from revisit.services.orders.resolve_recipe import resolve_recipe
 
-    different = wanted.named("indices", "bands", "resolution_m", "resampling")
-    return resolved(replace(there, **different)) if different else there
+    different = update.changed_fields("indices", "bands", "resolution_m", "resampling")
+    return resolve_recipe(replace(current, **different)) if different else current
 
 
-def _channels(there: Subscription, asked: dict[str, list[Channel]], now: datetime) -> tuple[Channel, ...]:
+def _merge_channels(current: Subscription, requested: dict[str, list[Channel]], now: datetime) -> tuple[Channel, ...]:
     """Those of a kind that is not named stay; one that is named and was there keeps its secrets."""
-    known = {channel.id: channel for channel in there.channels}
+    known = {channel.id: channel for channel in current.channels}
     # A webhook that was taken away and comes again must not be signed with what it was before: its secrets have later numbers than
     # any can have had (five a day at most).
-    later = 10 + int((now - there.created).total_seconds())
+    later = 10 + int((now - current.created).total_seconds())
 
     def kept(channel: Channel) -> Channel:
         before = known.get(channel.id)
@@ -119,54 +119,54 @@ def _channels(there: Subscription, asked: dict[str, list[Channel]], now: datetim
         return replace(channel, generation=later) if channel.kind == "webhook" else channel
 
     return tuple(channel for kind in ("webhook", "file")
-                 for channel in (map(kept, asked[kind]) if kind in asked else [one for one in there.channels if one.kind == kind]))
+                 for channel in (map(kept, requested[kind]) if kind in requested else [one for one in current.channels if one.kind == kind]))
 
 
-def _check_alone(commit: Commit, changed: Subscription) -> None:
-    place = AOI.of(changed.aoi)
+def _check_unique(commit: Commit, changed: Subscription) -> None:
+    place = AOI.from_normalized(changed.aoi)
     for attempt in count():
         twin = commit.get(Subscription, subscription_id(changed.owner, changed.name, place, changed.recipe, attempt))
         if twin is None:
             return
-        if twin.id == changed.id or twin.state == "deleted" or not twin.same_wish(changed):
+        if twin.id == changed.id or twin.state == "deleted" or not twin.has_same_definition(changed):
             continue
-        raise Conflict(f"there is another subscription {changed.name!r} with this AOI and recipe; choose another name, or delete one of them")
+        raise ConflictError(f"there is another subscription {changed.name!r} with this AOI and recipe; choose another name, or delete one of them")
 
 
 def _check_channels(commit: Commit, changed: Subscription, now: datetime) -> None:
     limits = limits_of(changed.owner)
     if len(changed.channels) > limits.channels:
-        raise BadInput(f"a subscription has at most {limits.channels} channels, not {len(changed.channels)}")
-    if usage := take_place(commit, changed, "", 0, now):
+        raise InvalidInputError(f"a subscription has at most {limits.channels} channels, not {len(changed.channels)}")
+    if usage := reserve_subscription(commit, changed, "", 0, now):
         commit.put(usage)
 
 
-def renew_feed(backend: Backend, id: str, owner: str = "local") -> Subscription:
+def rotate_feed_token(backend: Backend, id: str, owner: str = "local") -> Subscription:
     """Give the feed and the calendar a new secret address; who has the one before reads nothing more.
 
     Raises:
-        NotFound: There is no such subscription.
+        NotFoundError: There is no such subscription.
     """
-    return change_record(backend, id, owner, lambda _, there: there.updated(feed_token=feed_token(there.id)))
+    return update_subscription_record(backend, id, owner, lambda _, there: there.with_changes(feed_token=new_feed_token(there.id)))
 
 
-def end_feed(backend: Backend, id: str, owner: str = "local") -> Subscription:
+def revoke_feed_token(backend: Backend, id: str, owner: str = "local") -> Subscription:
     """Take the address of the feed and the calendar away; there is none until `renew_feed` makes another.
 
     Raises:
-        NotFound: There is no such subscription.
+        NotFoundError: There is no such subscription.
     """
-    return change_record(backend, id, owner, lambda _, there: there.updated(feed_token=""))
+    return update_subscription_record(backend, id, owner, lambda _, there: there.with_changes(feed_token=""))
 
 
-def webhook_secrets(backend: Backend, watcher: Subscription) -> dict[str, str]:
+def webhook_secrets(backend: Backend, subscription: Subscription) -> dict[str, str]:
     """The present secret of each of its webhooks, by the channel's id.
 
     Raises:
-        GiveUp: There is no key that they are derived from.
+        PermanentError: There is no key that they are derived from.
     """
-    return {channel.id: secret_of(backend.signing_key() if channel.generation else b"", watcher, channel, channel.generation)
-            for channel in watcher.channels if channel.kind == "webhook"}
+    return {channel.id: derive_secret(backend.webhook_key() if channel.generation else b"", subscription, channel, channel.generation)
+            for channel in subscription.channels if channel.kind == "webhook"}
 
 
 def rotate_secret(backend: Backend, id: str, channel: str, owner: str = "local") -> tuple[Subscription, Channel]:
@@ -177,25 +177,25 @@ def rotate_secret(backend: Backend, id: str, channel: str, owner: str = "local")
         channel: Id of the channel, or its address.
 
     Raises:
-        NotFound: There is no such subscription, or it has no such channel.
-        Conflict: The channel is a file, or got as many secrets as one can be told in a day.
-        GiveUp: There is no key to derive it from; nothing has been written.
+        NotFoundError: There is no such subscription, or it has no such channel.
+        ConflictError: The channel is a file, or got as many secrets as one can be told in a day.
+        PermanentError: There is no key to derive it from; nothing has been written.
     """
-    backend.signing_key()
+    backend.webhook_key()
     now = backend.now()
 
     def work(_: Commit, there: Subscription) -> Subscription:
-        rotated = _named(there, channel).rotate(now)
-        return there.updated(channels=tuple(rotated if one.id == rotated.id else one for one in there.channels))
+        rotated = _find_webhook(there, channel).rotate(now)
+        return there.with_changes(channels=tuple(rotated if one.id == rotated.id else one for one in there.channels))
 
-    changed = change_record(backend, id, owner, work)
-    return changed, _named(changed, channel)
+    changed = update_subscription_record(backend, id, owner, work)
+    return changed, _find_webhook(changed, channel)
 
 
-def _named(watcher: Subscription, channel: str) -> Channel:
-    for one in watcher.channels:
+def _find_webhook(subscription: Subscription, channel: str) -> Channel:
+    for one in subscription.channels:
         if channel in (one.id, one.target):
             if one.kind != "webhook":
-                raise Conflict(f"{one.target} is a file, which is not signed; only a webhook has a secret")
+                raise ConflictError(f"{one.target} is a file, which is not signed; only a webhook has a secret")
             return one
-    raise NotFound(f"subscription {watcher.name!r} has no channel {channel!r}; see `revisit subscriptions show {watcher.id} --json`")
+    raise NotFoundError(f"subscription {subscription.name!r} has no channel {channel!r}; see `revisit subscriptions show {subscription.id} --json`")

@@ -6,9 +6,9 @@
 """
 
 from revisit.stac.cql2.ast import Filter
-from revisit.stac.cql2.evaluate import holds
-from revisit.stac.cql2.parse import MAX_TEXT, read_json, read_text
-from revisit.stac.cql2.pushdown import narrowed
+from revisit.stac.cql2.evaluate import evaluate
+from revisit.stac.cql2.parse import MAX_TEXT, parse_cql2_json, parse_cql2_text
+from revisit.stac.cql2.pushdown import pushdown_condition
 from revisit.stac.cql2.queryables import PROPERTIES, Property
 
-__all__ = ["MAX_TEXT", "PROPERTIES", "Filter", "Property", "holds", "narrowed", "read_json", "read_text"]
+__all__ = ["MAX_TEXT", "PROPERTIES", "Filter", "Property", "evaluate", "pushdown_condition", "parse_cql2_json", "parse_cql2_text"]

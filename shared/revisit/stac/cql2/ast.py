@@ -3,23 +3,23 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from revisit.domain.product_filter import Sign
+from revisit.domain.product_filter import ComparisonOperator
 from revisit.stac.cql2.queryables import Property
 
 type Relation = Literal["s_contains", "s_crosses", "s_disjoint", "s_equals", "s_intersects", "s_overlaps", "s_touches", "s_within"]
 
 
 @dataclass(frozen=True, slots=True)
-class Test:
+class Comparison:
     """A property compared with a value: neither it nor its opposite holds of what has no such property."""
 
     property: Property
-    sign: Sign
+    sign: ComparisonOperator
     value: Any
 
 
 @dataclass(frozen=True, slots=True)
-class OneOf:
+class InList:
     """A property is one of the values, or none of them."""
 
     property: Property
@@ -28,7 +28,7 @@ class OneOf:
 
 
 @dataclass(frozen=True, slots=True)
-class Fits:
+class PatternMatch:
     """A text fits the pattern, or does not; in it None stands for one sign and an empty text for any."""
 
     property: Property
@@ -37,7 +37,7 @@ class Fits:
 
 
 @dataclass(frozen=True, slots=True)
-class Missing:
+class IsNull:
     """There is no such property, or there is."""
 
     property: Property
@@ -45,13 +45,13 @@ class Missing:
 
 
 @dataclass(frozen=True, slots=True)
-class Lies:
+class SpatialPredicate:
     """The item's geometry is so related to a shapely geometry, or is not."""
 
     relation: Relation
     shape: Any
     holds: bool = True
-    turned: bool = False
+    swapped: bool = False
     """Whether the shape stands first: it contains, or lies within, the geometry."""
 
 
@@ -63,17 +63,17 @@ class Constant:
 
 
 @dataclass(frozen=True, slots=True)
-class All:
+class And:
     """All of them hold."""
 
     parts: "tuple[Filter, ...]"
 
 
 @dataclass(frozen=True, slots=True)
-class Some:
+class Or:
     """One of them holds."""
 
     parts: "tuple[Filter, ...]"
 
 
-type Filter = Test | OneOf | Fits | Missing | Lies | Constant | All | Some
+type Filter = Comparison | InList | PatternMatch | IsNull | SpatialPredicate | Constant | And | Or

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from revisit.domain.clock import instant
-from revisit.domain.product_filter import compared, fits
-from revisit.stac.cql2.ast import All, Constant, Filter, Fits, Lies, Missing, OneOf, Some, Test
+from revisit.domain.clock import parse_instant
+from revisit.domain.product_filter import compare, matches_like
+from revisit.stac.cql2.ast import And, Comparison, Constant, Filter, InList, IsNull, Or, PatternMatch, SpatialPredicate
 
 
-def holds(filter: Filter, values: Mapping[str, Any], shape: Callable[[], Any]) -> bool:
+def evaluate(filter: Filter, values: Mapping[str, Any], shape: Callable[[], Any]) -> bool:
     """Whether an item passes.
 
     Args:
@@ -16,32 +16,32 @@ def holds(filter: Filter, values: Mapping[str, Any], shape: Callable[[], Any]) -
         shape: Gives its geometry, as a shapely one.
     """
     match filter:
-        case All(parts):
-            return all(holds(part, values, shape) for part in parts)
-        case Some(parts):
-            return any(holds(part, values, shape) for part in parts)
+        case And(parts):
+            return all(evaluate(part, values, shape) for part in parts)
+        case Or(parts):
+            return any(evaluate(part, values, shape) for part in parts)
         case Constant(said):
             return said
-        case Lies():
-            return _lies(filter, shape()) == filter.holds
-        case Missing(about, missing):
+        case SpatialPredicate():
+            return _evaluate_spatial(filter, shape()) == filter.holds
+        case IsNull(about, missing):
             return (about.kind != "geometry" and values.get(about.name) is None) == missing
     value: Any = values.get(filter.property.name)
     if value is None:
         return False
     if filter.property.kind == "instant":
-        value = instant(value)
+        value = parse_instant(value)
     match filter:
-        case Test(_, sign, wanted):
-            return bool(compared(sign, value, wanted))
-        case OneOf(_, wanted, among):
+        case Comparison(_, sign, wanted):
+            return bool(compare(sign, value, wanted))
+        case InList(_, wanted, among):
             return (value in wanted) == among
-        case Fits(_, pattern, fit):
-            return fits(value, pattern) == fit
+        case PatternMatch(_, pattern, fit):
+            return matches_like(value, pattern) == fit
 
 
-def _lies(said: Lies, geometry: Any) -> bool:
+def _evaluate_spatial(predicate: SpatialPredicate, geometry: Any) -> bool:
     import shapely
 
-    one, other = (said.shape, geometry) if said.turned else (geometry, said.shape)
-    return bool(getattr(shapely, said.relation.removeprefix("s_"))(one, other))
+    one, other = (predicate.shape, geometry) if predicate.swapped else (geometry, predicate.shape)
+    return bool(getattr(shapely, predicate.relation.removeprefix("s_"))(one, other))

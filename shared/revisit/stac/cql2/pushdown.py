@@ -3,130 +3,142 @@
 import re
 from typing import Any
 
-from revisit.domain.product_filter import Always, Compare, Condition, In, Like, Null, Overlap, compared, every, fits, some
-from revisit.stac.cql2.ast import All, Constant, Filter, Fits, Lies, Missing, OneOf, Some, Test
+from revisit.domain.product_filter import (
+    BooleanLiteral,
+    BoundsOverlap,
+    ColumnComparison,
+    ColumnIn,
+    ColumnIsNull,
+    ColumnLike,
+    ProductFilter,
+    all_of,
+    any_of,
+    compare,
+    matches_like,
+)
+from revisit.stac.cql2.ast import And, Comparison, Constant, Filter, InList, IsNull, Or, PatternMatch, SpatialPredicate
 from revisit.stac.product_item import COLLECTIONS, MISSION
-from revisit.stac.search_area import bounds
+from revisit.stac.search_area import area_bounds
 
 _PLATFORMS = {f"S2{letter.upper()}": f"sentinel-2{letter}" for letter in "abcdefghijklmnopqrstuvwxyz"}
-_ACQUISITION = re.compile(r"(S2[A-Z])_(\d{8}T\d{6})_T(\d{2}[A-Z]{3})")
-_BASELINE = re.compile(r"(\d\d)\.(\d\d)")
-_GRID = "MGRS-"
-_PLAIN: dict[str, Any] = {"id": "id", "s2:mgrs_tile": "tile", "eo:cloud_cover": "cloud_cover", "sat:relative_orbit": "relative_orbit",
+_ACQUISITION_PATTERN = re.compile(r"(S2[A-Z])_(\d{8}T\d{6})_T(\d{2}[A-Z]{3})")
+_BASELINE_PATTERN = re.compile(r"(\d\d)\.(\d\d)")
+_GRID_PREFIX = "MGRS-"
+_COLUMNS: dict[str, Any] = {"id": "id", "s2:mgrs_tile": "tile", "eo:cloud_cover": "cloud_cover", "sat:relative_orbit": "relative_orbit",
                           "datetime": "sensing_time", "published": "published"}
 """Properties that a column holds as they are."""
 
-type _Test = Test | OneOf | Fits | Missing
+type _Predicate = Comparison | InList | PatternMatch | IsNull
 
 
-def narrowed(filter: Filter) -> Condition:
+def pushdown_condition(filter: Filter) -> ProductFilter:
     """A condition that every product meets that passes the filter."""
     match filter:
-        case All(parts):
-            return every(narrowed(part) for part in parts)
-        case Some(parts):
-            return some(narrowed(part) for part in parts)
+        case And(parts):
+            return all_of(pushdown_condition(part) for part in parts)
+        case Or(parts):
+            return any_of(pushdown_condition(part) for part in parts)
         case Constant(said):
-            return Always(said)
-        case Lies(relation, shape, holds):
-            return Overlap(bounds(shape)) if (relation != "s_disjoint") == holds else Always()
+            return BooleanLiteral(said)
+        case SpatialPredicate(relation, shape, holds):
+            return BoundsOverlap(area_bounds(shape)) if (relation != "s_disjoint") == holds else BooleanLiteral()
     name = filter.property.name
     if filter.property.results_only:
-        return Always(isinstance(filter, Missing) and filter.missing)
-    if isinstance(filter, Missing):
-        return _missing(name, filter.missing)
-    if name in _PLAIN:
-        return _plain(_PLAIN[name], filter)
+        return BooleanLiteral(isinstance(filter, IsNull) and filter.missing)
+    if isinstance(filter, IsNull):
+        return _null_condition(name, filter.missing)
+    if name in _COLUMNS:
+        return _column_condition(_COLUMNS[name], filter)
     if name == "platform":
-        return _worded("platform", _PLATFORMS, filter)
+        return _enum_condition("platform", _PLATFORMS, filter)
     if name in ("constellation", "mission"):
-        return Always(_passes(MISSION, filter))
+        return BooleanLiteral(_matches(MISSION, filter))
     if name == "collection":
-        return _worded("level", dict(COLLECTIONS), filter)
+        return _enum_condition("level", dict(COLLECTIONS), filter)
     if name == "grid:code":
-        return _grid(filter)
+        return _grid_code_condition(filter)
     if name == "s2:processing_baseline":
-        return _baseline(filter)
-    return _acquisition(filter)
+        return _baseline_condition(filter)
+    return _acquisition_condition(filter)
 
 
-def _missing(name: str, missing: bool) -> Condition:
-    column = {"s2:processing_baseline": "baseline"}.get(name) or _PLAIN.get(name)
+def _null_condition(name: str, missing: bool) -> ProductFilter:
+    column = {"s2:processing_baseline": "baseline"}.get(name) or _COLUMNS.get(name)
     if column in ("cloud_cover", "relative_orbit", "published", "baseline"):
-        return Null(column, missing)  # type: ignore[arg-type]  # one of Column
-    return Always(not missing)
+        return ColumnIsNull(column, missing)  # type: ignore[arg-type]  # one of Column
+    return BooleanLiteral(not missing)
 
 
-def _plain(column: Any, filter: _Test) -> Condition:
+def _column_condition(column: Any, filter: _Predicate) -> ProductFilter:
     match filter:
-        case Test(_, sign, value):
-            return Compare(column, sign, value)
-        case OneOf(_, values, among):
-            return In(column, values, among)
-        case Fits(_, pattern, fit):
-            text = _pattern(pattern)
-            return Always() if text is None else Like(column, text, fit)
+        case Comparison(_, sign, value):
+            return ColumnComparison(column, sign, value)
+        case InList(_, values, among):
+            return ColumnIn(column, values, among)
+        case PatternMatch(_, pattern, fit):
+            text = _like_pattern(pattern)
+            return BooleanLiteral() if text is None else ColumnLike(column, text, fit)
     raise AssertionError(filter)
 
 
-def _worded(column: Any, words: dict[Any, str], filter: _Test) -> Condition:
+def _enum_condition(column: Any, labels: dict[Any, str], filter: _Predicate) -> ProductFilter:
     """Of a column of few words: those that pass are named."""
-    passing = tuple(held for held, word in words.items() if _passes(word, filter))
-    return Always(bool(passing)) if len(passing) in (0, len(words)) else In(column, passing)
+    passing = tuple(held for held, word in labels.items() if _matches(word, filter))
+    return BooleanLiteral(bool(passing)) if len(passing) in (0, len(labels)) else ColumnIn(column, passing)
 
 
-def _passes(word: str, filter: _Test) -> bool:
+def _matches(text: str, filter: _Predicate) -> bool:
     match filter:
-        case Test(_, sign, value):
-            return bool(compared(sign, word, value))
-        case OneOf(_, values, among):
-            return (word in values) == among
-        case Fits(_, pattern, fit):
-            return fits(word, pattern) == fit
+        case Comparison(_, sign, value):
+            return bool(compare(sign, text, value))
+        case InList(_, values, among):
+            return (text in values) == among
+        case PatternMatch(_, pattern, fit):
+            return matches_like(text, pattern) == fit
     raise AssertionError(filter)
 
 
-def _grid(filter: _Test) -> Condition:
+def _grid_code_condition(filter: _Predicate) -> ProductFilter:
     match filter:
-        case Test(_, sign, value) if value.startswith(_GRID):
-            return Compare("tile", sign, value.removeprefix(_GRID))
-        case Test(_, "=", _):
-            return Always(False)
-        case OneOf(_, values, among):
-            return In("tile", tuple(value.removeprefix(_GRID) for value in values if value.startswith(_GRID)), among)
-        case Fits(_, pattern, fit) if pattern[:len(_GRID)] == tuple(_GRID):
-            text = _pattern(pattern[len(_GRID):])
-            return Always() if text is None else Like("tile", text, fit)
-    return Always()
+        case Comparison(_, sign, value) if value.startswith(_GRID_PREFIX):
+            return ColumnComparison("tile", sign, value.removeprefix(_GRID_PREFIX))
+        case Comparison(_, "=", _):
+            return BooleanLiteral(False)
+        case InList(_, values, among):
+            return ColumnIn("tile", tuple(value.removeprefix(_GRID_PREFIX) for value in values if value.startswith(_GRID_PREFIX)), among)
+        case PatternMatch(_, pattern, fit) if pattern[:len(_GRID_PREFIX)] == tuple(_GRID_PREFIX):
+            text = _like_pattern(pattern[len(_GRID_PREFIX):])
+            return BooleanLiteral() if text is None else ColumnLike("tile", text, fit)
+    return BooleanLiteral()
 
 
-def _baseline(filter: _Test) -> Condition:
+def _baseline_condition(filter: _Predicate) -> ProductFilter:
     match filter:
-        case Test(_, sign, value) if found := _BASELINE.fullmatch(value):
-            return Compare("baseline", sign, found[1] + found[2])
-        case OneOf(_, values, among) if all(_BASELINE.fullmatch(value) for value in values):
-            return In("baseline", tuple(value.replace(".", "") for value in values), among)
-    return Null("baseline", empty=False)
+        case Comparison(_, sign, value) if found := _BASELINE_PATTERN.fullmatch(value):
+            return ColumnComparison("baseline", sign, found[1] + found[2])
+        case InList(_, values, among) if all(_BASELINE_PATTERN.fullmatch(value) for value in values):
+            return ColumnIn("baseline", tuple(value.replace(".", "") for value in values), among)
+    return ColumnIsNull("baseline", is_null=False)
 
 
-def _acquisition(filter: _Test) -> Condition:
+def _acquisition_condition(filter: _Predicate) -> ProductFilter:
     match filter:
-        case Test(_, "=", value):
-            return _seen(value)
-        case OneOf(_, values, True):
-            return some(_seen(value) for value in values)
-    return Always()
+        case Comparison(_, "=", value):
+            return _acquisition_equals(value)
+        case InList(_, values, True):
+            return any_of(_acquisition_equals(value) for value in values)
+    return BooleanLiteral()
 
 
-def _seen(acquisition: str) -> Condition:
-    found = _ACQUISITION.fullmatch(acquisition)
+def _acquisition_equals(acquisition: str) -> ProductFilter:
+    found = _ACQUISITION_PATTERN.fullmatch(acquisition)
     if not found:
-        return Always(False)
-    return every((Compare("tile", "=", found[3]), Compare("platform", "=", found[1]), Compare("datatake", "=", found[2])))
+        return BooleanLiteral(False)
+    return all_of((ColumnComparison("tile", "=", found[3]), ColumnComparison("platform", "=", found[1]), ColumnComparison("datatake", "=", found[2])))
 
 
-def _pattern(pattern: tuple[str | None, ...]) -> str | None:
-    """As `Like` has it, or None where that cannot say it."""
+def _like_pattern(pattern: tuple[str | None, ...]) -> str | None:
+    """As `ColumnLike` has it, or None where that cannot say it."""
     if any(sign in ("%", "_", "\\") for sign in pattern):
         return None
     return "".join("_" if sign is None else sign or "%" for sign in pattern)

@@ -47,6 +47,6 @@ PROPERTIES: dict[str, Property] = {one.name: one for one in (*_TEXTS, *_NUMBERS,
 """By name."""
 
 
-def named(name: str) -> Property | None:
+def find_property(name: str) -> Property | None:
     """A property by its name, with or without what says that it is one of an Item's properties."""
     return PROPERTIES.get(name) or PROPERTIES.get(name.removeprefix("properties."))

@@ -1,0 +1,22 @@
+"""Records of a data folder that an earlier Revisit wrote."""
+
+from products import FIELD, NOW, product
+from revisit.adapters.local.backend import DATABASE, local_backend
+from revisit.adapters.local.integrity_check import check_data
+from revisit.adapters.local.sqlite import Database
+from revisit.domain.job import Job
+from revisit.domain.recipe import Recipe
+
+
+def test_what_was_written_when_records_were_found_by_other_fields_is_found_by_those_of_today(tmp_path):
+    job = Job("job_1", product(1), FIELD, Recipe(indices=("NDVI",)), NOW, owner="ann")
+    local_backend(tmp_path).commit(lambda commit: commit.put(job), completes_event=False)
+    with Database(tmp_path / DATABASE).transaction() as connection:
+        connection.execute("DELETE FROM record_index WHERE field = 'owner'")
+        connection.execute("INSERT INTO record_index (kind, field, value, id) VALUES ('job', 'once', 'x', 'job_1')")
+        connection.execute("INSERT INTO record (kind, id, body) VALUES ('job', 'damaged', '{'), ('newer', 'unknown', '{}')")
+        connection.execute("UPDATE setting SET value = '{}' WHERE name = 'found by'")
+    for _ in range(2):
+        assert local_backend(tmp_path).records.find(Job, owner="ann") == [job]
+    told = check_data(tmp_path)
+    assert not [line for line in told if "job_1" in line], "nor by what it was found by once"

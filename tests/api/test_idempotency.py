@@ -1,0 +1,88 @@
+"""Idempotency-Key on every route that the specification says heeds one (rules.md R10)."""
+
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+
+import pytest
+
+from openapi_operations import operations
+from revisit.api.routes import orders
+from revisit.errors import TransientError
+from revisit.ports.system_records import Answered
+from tenant_samples import Deployment, make_deployment
+
+HEEDING = [one for one in operations() if any(each["name"] == "Idempotency-Key" for each in one.parameters("header"))]
+BOSS = {"Authorization": "Bearer boss", "Idempotency-Key": "3b241101-e2bb-4255-8caf-4136c566a962"}
+ANN = {**BOSS, "Authorization": "Bearer ann"}
+
+
+@pytest.fixture(scope="module")
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
+    return make_deployment(tmp_path_factory.mktemp("world") / "data")
+
+
+@pytest.mark.parametrize("operation", HEEDING, ids=str)
+def test_the_same_request_is_worked_once_and_another_with_its_key_refused(world, tmp_path, operation):
+    here = world.copy(tmp_path / "data")
+    client, address = here.client, operation.address(here.path_values)
+    headers = BOSS if operation.who == "whole" else ANN
+    first, again = (client.open(address, method=operation.method, json=operation.example, headers=headers) for _ in range(2))
+    assert first.status_code == operation.success, first.text
+    assert (again.status_code, again.data, again.headers.get("Location")) == (first.status_code, first.data, first.headers.get("Location"))
+    other = client.open(f"{address}?and=more", method=operation.method, json=operation.example, headers=headers)
+    assert other.status_code == 422 and "was used for another request" in other.json["detail"]
+
+
+@pytest.mark.parametrize("operation", HEEDING, ids=str)
+def test_a_key_is_heeded_by_its_owners_requests_only_and_only_where_it_is_one(world, tmp_path, operation):
+    here = world.copy(tmp_path / "data")
+    client, address = here.client, operation.address(here.path_values)
+    headers = BOSS if operation.who == "whole" else ANN
+    for bad in ("", "a b", "x" * 256, "\u00fc"):
+        refused = client.open(address, method=operation.method, json=operation.example, headers={**headers, "Idempotency-Key": bad})
+        assert refused.status_code == 422 and "Idempotency-Key" in refused.json["detail"], bad
+    first = client.open(address, method=operation.method, json=operation.example, headers=headers)
+    bob = client.open(address, method=operation.method, json=operation.example, headers={**headers, "Authorization": "Bearer bob"})
+    assert first.status_code == operation.success
+    assert bob.status_code == {"mine": 404, "whole": 403}.get(operation.who, operation.success)
+
+
+def test_of_the_same_request_sent_twice_at_once_one_is_worked_and_the_other_told_to_wait(world, tmp_path, monkeypatch):
+    here = world.copy(tmp_path / "data")
+    operation = next(one for one in HEEDING if str(one) == "POST /orders")
+    send = partial(here.client.post, "/orders", json=operation.example, headers=ANN)
+    fulfil, second = orders.create_order, []
+
+    def slow(*given):
+        if not second:
+            second.append(send())
+        return fulfil(*given)
+
+    monkeypatch.setattr(orders, "create_order", slow)
+    first = send()
+    assert (second[0].status_code, second[0].headers["Retry-After"]) == (503, "5") and "is being worked" in second[0].json["detail"]
+    assert (first.status_code, send().data) == (202, first.data)
+
+
+def test_what_failed_or_died_while_it_was_worked_is_worked_by_the_next_request(world, tmp_path, monkeypatch):
+    here = world.copy(tmp_path / "data")
+    operation = next(one for one in HEEDING if str(one) == "POST /orders")
+    send = partial(here.client.post, "/orders", json=operation.example, headers=ANN)
+
+    begun = []
+
+    def broken(*_):
+        begun.extend(here.backend.records.find(Answered))
+        raise TransientError("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(orders, "create_order", broken)
+        assert (send().status_code, here.backend.records.count(Answered)) == (503, 0)
+    [left] = begun
+    here.backend.commit(lambda commit: commit.put(left), completes_event=False)  # as a process leaves it that is killed
+    told = send()
+    assert told.status_code == 503 and "is being worked" in told.json["detail"]
+    here.backend.commit(lambda commit: commit.put(replace(left, at=left.at - timedelta(seconds=121))), completes_event=False)
+    assert send().status_code == 202
+

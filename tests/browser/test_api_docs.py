@@ -1,0 +1,78 @@
+"""The page of the specification in a browser: all of it drawn, searched, tried, and its lines for a shell run."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from data import skip_or_fail
+from openapi_operations import operations
+from page_actions import wait_until
+from revisit.api.http import problems
+
+
+@pytest.fixture
+def docs(visit):
+    """Opens the page and waits until it is drawn."""
+    def opened(size: str = "desk", at: str = ""):
+        made = visit(size)
+        made.page.goto(f"{made.url}/docs{at}")
+        made.page.locator("main details").first.wait_for()
+        return made
+
+    return opened
+
+
+@pytest.mark.parametrize("size", ["desk", "phone"])
+def test_the_page_breaks_no_policy_and_no_rule_of_accessibility(docs, axe, size):
+    made = docs(size)
+    page = made.page
+    page.evaluate(axe)
+    page.evaluate("document.querySelectorAll('details').forEach((each) => each.open = true)")
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")["violations"]
+        assert [(one["id"], [node["html"][:160] for node in one["nodes"][:3]]) for one in found] == [], scheme
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert made.violations == [] and made.errors == [] and made.dialogs == []
+
+
+def test_every_operation_is_drawn_and_found(docs):
+    page = docs().page
+    drawn = page.locator("main summary").evaluate_all("all => all.map((each) => [...each.children].slice(0, 2).map((part) => part.textContent).join(' '))")
+    assert sorted(drawn) == sorted(map(str, operations()))
+    page.locator("#search").fill("feeds atom")
+    wait_until(page, "() => document.querySelectorAll('main details:not([hidden])').length === 1")
+    assert page.locator("main details:not([hidden]) code").first.text_content() == "/feeds/{token}.atom"
+    page.locator("#search").fill("no such word")
+    assert page.locator("#found").text_content() == f"0 of {len(operations())} operations"
+
+
+def test_what_reads_is_tried_from_the_page(docs):
+    page = docs(at="#limits").page
+    wait_until(page, "() => document.getElementById('limits').open")
+    page.locator("#limits button").click()
+    wait_until(page, "() => document.querySelector('#limits [role=status]').textContent.startsWith('200')")
+    told = page.locator("#limits [role=status]").text_content()
+    assert json.loads(told.partition("\n")[2])["subscriptions"] == 10_000
+
+
+def test_each_type_of_problem_leads_to_where_it_is_told_of(docs):
+    page = docs().page
+    for _, _, type, title in problems.ERROR_RESPONSES:
+        assert title in page.locator(f"#{type}").text_content()
+
+
+def test_a_line_for_a_shell_does_what_it_says(docs):
+    if shutil.which("curl") is None:
+        skip_or_fail("curl, which the page's lines run")
+    page = docs().page
+    page.evaluate("document.querySelectorAll('details').forEach((each) => each.open = true)")
+    for id in ("health", "limits", "areaExtent"):
+        line = page.locator(f"#{id} pre").first.text_content()
+        assert re.match(r"curl ", line), line
+        done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=60, env={**os.environ, "TOKEN": "none"})
+        assert done.returncode == 0 and json.loads(done.stdout).get("status", "ok") == "ok", done.stdout[:300]

@@ -1,0 +1,67 @@
+"""`revisit doctor --rebuild`: a catalog whose files are damaged is mended, and what cannot be is read from the sources again."""
+
+import pytest
+
+from products import product
+from revisit.adapters.local.backend import local_backend
+from revisit.adapters.local.catalog import LocalCatalog
+from revisit.cli import run
+from revisit.ports.catalog import Query
+from revisit.ports.catalog_schema import to_table
+from revisit.ports.system_records import SourceState
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    """A data folder whose catalog has 28 products in its index, and a source that was listed once."""
+    folder = tmp_path / "data"
+    monkeypatch.setenv("REVISIT_DATA", str(folder))
+    backend = local_backend(folder)
+    backend.catalog().add(to_table(product(day) for day in range(1, 29)))
+    backend.catalog().compact()
+    backend.commit(lambda commit: commit.put(SourceState("folder:/archive", {"mark": "1"})), completes_event=False)
+    return folder
+
+
+def rows(folder) -> tuple[int, int]:
+    catalog = LocalCatalog(folder / "catalog")
+    return sum(entry.rows for entry in catalog.freshness()), len(catalog.search(Query(tiles=("32TNR",), limit=100)).products)
+
+
+def listing(folder) -> dict:
+    return local_backend(folder).records.get(SourceState, "folder:/archive").listing
+
+
+def garble(folder, pattern: str) -> None:
+    for path in (folder / "catalog").glob(pattern):
+        path.write_bytes(b"\x5a" * path.stat().st_size)
+
+
+@pytest.mark.parametrize("pattern", ["log/*.parquet", "index-*/*.part/sensed", "index-*/*.part/rows.arrow", "index-*/*.part/facts.json"])
+def test_doctor_tells_of_a_garbled_catalog_and_mends_it(data, pattern, capsys):
+    garble(data, pattern)
+    assert run(["doctor", "--offline"]) == 1
+    assert "`revisit doctor --rebuild`" in capsys.readouterr().out
+    assert run(["doctor", "--offline", "--rebuild"]) == 0
+    assert "the catalog's index was made again and holds 28 products" in capsys.readouterr().out
+    assert rows(data) == (28, 28)
+    assert listing(data) == {"mark": "1"}
+    assert run(["doctor", "--offline"]) == 0
+
+
+def test_where_products_are_lost_for_good_the_sources_are_read_again(data, capsys):
+    garble(data, "log/*")
+    garble(data, "index-*/*.part/*")
+    assert run(["doctor", "--offline", "--rebuild"]) == 1
+    assert "28 rows of its log are lost: `revisit refresh` now reads every source from its beginning" in capsys.readouterr().out
+    assert listing(data) == {}
+    assert LocalCatalog(data / "catalog").add(to_table(product(day) for day in range(1, 29))) == 28
+    assert rows(data) == (28, 28)
+    assert run(["doctor", "--offline"]) == 0
+
+
+def test_there_is_nothing_to_rebuild_in_a_folder_that_is_not_there(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("REVISIT_DATA", str(tmp_path / "nowhere"))
+    assert run(["doctor", "--rebuild"]) == 1
+    assert "there is no data folder" in capsys.readouterr().out
+    assert not (tmp_path / "nowhere").exists()

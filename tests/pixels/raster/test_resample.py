@@ -1,0 +1,92 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from revisit.pixels.raster.grid import Grid
+from revisit.pixels.raster.resample import resample_pixels, source_window
+
+
+def grid(resolution, width, height, west=0.0, north=0.0):
+    return Grid("EPSG:32631", (resolution, 0.0, west, 0.0, -resolution, north), width, height)
+
+
+def test_interpolated_values_lie_between_the_centres_by_quarters():
+    row = np.array([[100, 200]], np.uint16)
+    # Centres at 10 and 30 m; 10 m pixels have theirs at 5, 15, 25, 35 m; beyond the outermost centre the value stays.
+    out = resample_pixels(row, grid(20, 2, 1), grid(10, 4, 2), 0, "bilinear")
+    assert out.dtype == np.uint16
+    assert out.tolist() == [[100, 125, 175, 200]] * 2
+
+
+def test_interpolation_mixes_four_neighbours():
+    square = np.array([[0, 160], [320, 480]], np.uint16) + 1
+    out = resample_pixels(square, grid(20, 2, 2), grid(10, 4, 4), 0, "bilinear")
+    # At a quarter of the way in both directions: 9/16 of 1, 3/16 of 161, 3/16 of 321, 1/16 of 481.
+    assert out[1, 1] == round((9 * 1 + 3 * 161 + 3 * 321 + 481) / 16)
+
+
+def test_no_data_is_never_mixed_in_and_never_spreads():
+    row = np.array([[100, 0, 300]], np.uint16)
+    out = resample_pixels(row, grid(20, 3, 1), grid(10, 6, 2), 0, "bilinear")
+    assert out[0].tolist() == [100, 100, 0, 0, 300, 300]
+
+
+def test_a_mean_that_equals_the_mark_of_no_data_is_moved_off_it():
+    out = resample_pixels(np.array([[-100, 100, -100]], np.int16), grid(20, 3, 1), grid(60, 1, 1, north=20.0), -33, "average")
+    assert out.tolist() == [[-33]]  # a third of the target's ground has data: less than half
+    out = resample_pixels(np.array([[-1, 0, 1]] * 3, np.int16), grid(20, 3, 3), grid(60, 1, 1), 0, "average")
+    assert out.tolist() == [[1]]
+
+
+def test_nearest_takes_the_pixel_the_centre_lies_in():
+    square = np.arange(1, 10, dtype=np.uint8).reshape(3, 3)
+    assert resample_pixels(square, grid(20, 3, 3), grid(10, 6, 6), 0, "nearest").tolist() == np.kron(square, np.ones((2, 2), int)).tolist()
+    assert resample_pixels(square, grid(20, 3, 3), grid(60, 1, 1), 0, "nearest").tolist() == [[5]]
+
+
+def test_averages_are_by_ground_shared():
+    row = np.array([[10, 20, 30, 40]] * 4, np.uint16)
+    assert resample_pixels(row, grid(10, 4, 4), grid(20, 2, 2), 0, "average").tolist() == [[15, 35]] * 2
+    # 15 m pixels: all of 10 and half of 20; half of 20 and all of 30.
+    assert resample_pixels(row, grid(10, 4, 4), grid(15, 2, 2), 0, "average").tolist() == [[round(200 / 15), round(400 / 15)]] * 2
+
+
+def test_an_average_needs_data_on_half_of_the_ground():
+    pixels = np.array([[0, 50], [0, 70]], np.uint16)
+    assert resample_pixels(pixels, grid(10, 2, 2), grid(20, 1, 1), 0, "average").tolist() == [[60]]
+    pixels[0, 1] = 0
+    assert resample_pixels(pixels, grid(10, 2, 2), grid(20, 1, 1), 0, "average").tolist() == [[0]]
+
+
+def test_beyond_the_source_there_is_no_data():
+    ones = np.ones((2, 2), np.uint16)
+    out = resample_pixels(ones, grid(20, 2, 2), grid(10, 6, 4, west=-10.0), 0, "bilinear")
+    assert out.tolist() == [[0, 1, 1, 1, 1, 0]] * 4
+
+
+@pytest.mark.parametrize(("fine", "coarse", "how"), [(10, 20, "bilinear"), (10, 60, "bilinear"), (70, 10, "average"), (20, 10, "average"), (10, 60, "nearest")])
+def test_pixels_do_not_depend_on_the_window_they_are_read_in(fine, coarse, how):
+    source = grid(coarse, 90, 90)
+    pixels = np.random.default_rng(3).integers(0, 5, (90, 90)).astype(np.uint16) * 9973
+    target = grid(fine, int(90 * coarse / fine), int(90 * coarse / fine))
+    whole = resample_pixels(pixels, source, target, 0, how)
+
+    @given(st.tuples(*[st.integers(0, min(target.shape) - 1)] * 4))
+    def check(corners):
+        top, bottom = sorted(corners[:2])
+        left, right = sorted(corners[2:])
+        window = grid(fine, right - left + 1, bottom - top + 1, left * fine, -top * fine)
+        rows, columns = source_window(source, window)
+        read = grid(coarse, columns.stop - columns.start, rows.stop - rows.start, columns.start * coarse, -rows.start * coarse)
+        part = resample_pixels(pixels[rows, columns], read, window, 0, how)
+        assert (part == whole[top : bottom + 1, left : right + 1]).all()
+
+    check()
+
+
+def test_long_targets_are_worked_in_strips_without_seams():
+    ramp = np.repeat(np.arange(1, 401, dtype=np.uint16)[:, None] * 100, 3, axis=1)
+    out = resample_pixels(ramp, grid(20, 3, 400), grid(10, 6, 800), 0, "bilinear")
+    assert (np.diff(out[1:-1, 0].astype(int)) == 50).all()
+    assert resample_pixels(ramp, grid(10, 3, 400), grid(15, 2, 267), 0, "average").shape == (267, 2)
