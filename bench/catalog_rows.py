@@ -1,6 +1,8 @@
-"""Made-up products for the catalog's benchmarks: as many as asked for, always the same, on the real land tiles.
+"""Made-up products for the catalog's benchmarks: as many as asked for, always the same, on the real land
+tiles.
 
-Each row follows from its number alone; ids, addresses and values look like those of Google's index. Tiles, times and clouds
+Each row follows from its number alone; ids, addresses and values look like those of Google's index. Tiles,
+times and clouds
 are drawn evenly, in no order.
 """
 
@@ -19,7 +21,8 @@ select t.tile, t.west, t.south, t.east, t.north, h,
     lpad((1 + h % 143)::varchar, 3, '0') as orbit,
     lpad((500 + h % 12)::varchar, 4, '0') as baseline,
     case when h % 5 = 0 then 0.0 else round((h % 1000003) / 10000.03, 4) end as cloud
-from (select i, hash(i) as h, (hash(i + 13) % (select count(*) from tiles))::bigint as place from range($first, $end) r(i))
+from (select i, hash(i) as h, (hash(i + 13) % (select count(*) from tiles))::bigint as place from
+range($first, $end) r(i))
 join tiles t on t.number = place
 """
 
@@ -56,7 +59,12 @@ def products(first: int, end: int) -> pa.Table:
     """Rows of the catalog by number."""
     from revisit.ports.catalog_schema import SCHEMA
 
-    return _duckdb_with_tiles().sql(_CATALOG_SQL, params={"first": first, "end": end}).to_arrow_table().cast(SCHEMA)
+    return (
+        _duckdb_with_tiles()
+        .sql(_CATALOG_SQL, params={"first": first, "end": end})
+        .to_arrow_table()
+        .cast(SCHEMA)
+    )
 
 
 def write_index(path: Path, rows: int) -> None:
@@ -64,7 +72,9 @@ def write_index(path: Path, rows: int) -> None:
     unfinished = path.with_suffix(".unfinished")
     engine = _duckdb_with_tiles()
     engine.execute("set preserve_insertion_order=false")
-    engine.execute(f"copy ({_INDEX_SQL.replace('$first', '0').replace('$end', str(rows))}) to '{unfinished}' (format csv, header, compression gzip)")
+    engine.execute(
+        f"copy ({_INDEX_SQL.replace('$first', '0').replace('$end', str(rows))}) to '{unfinished}' (format csv, header, compression gzip)"
+    )
     unfinished.rename(path)
 
 
@@ -78,9 +88,21 @@ def land_tiles() -> pa.Table:
     for tile in (Tile.parse(id) for id in tile_ids()):
         if tile.land:
             parts = [shapely.bounds(part) for part in shapely.get_parts(tile.footprint)]
-            west = min(part[0] for part in parts) if len(parts) == 1 else min(part[0] for part in parts if part[0] > 0)
-            east = max(part[2] for part in parts) if len(parts) == 1 else max(part[2] for part in parts if part[2] < 0)
-            for name, value in zip(columns, (tile.id, west, min(part[1] for part in parts), east, max(part[3] for part in parts)), strict=True):
+            west = (
+                min(part[0] for part in parts)
+                if len(parts) == 1
+                else min(part[0] for part in parts if part[0] > 0)
+            )
+            east = (
+                max(part[2] for part in parts)
+                if len(parts) == 1
+                else max(part[2] for part in parts if part[2] < 0)
+            )
+            for name, value in zip(
+                columns,
+                (tile.id, west, min(part[1] for part in parts), east, max(part[3] for part in parts)),
+                strict=True,
+            ):
                 columns[name].append(value)
     return pa.table(columns)
 
@@ -89,5 +111,7 @@ def land_tiles() -> pa.Table:
 def _duckdb_with_tiles() -> duckdb.DuckDBPyConnection:
     engine = duckdb.connect(config={"threads": 2})
     engine.register("land", land_tiles())
-    engine.execute("create table tiles as select row_number() over (order by tile) - 1 as number, * from land")
+    engine.execute(
+        "create table tiles as select row_number() over (order by tile) - 1 as number, * from land"
+    )
     return engine

@@ -1,6 +1,8 @@
-"""Writing a COG: int16, DEFLATE with predictor 2, 512 blocks, overviews; beside GDAL's COG driver and rio-cogeo's default, same compression.
+"""Writing a COG: int16, DEFLATE with predictor 2, 512 blocks, overviews; beside GDAL's COG driver and
+rio-cogeo's default, same compression.
 
-All use DEFLATE with predictor 2 from libdeflate. The peers keep its level 6; ours takes level 1, which makes the file smaller here.
+All use DEFLATE with predictor 2 from libdeflate. The peers keep its level 6; ours takes level 1, which makes
+the file smaller here.
 """
 
 import warnings
@@ -14,7 +16,9 @@ def ndvi(side: int):
     import numpy as np
 
     rng = np.random.default_rng(4)
-    fields = np.kron(rng.random((side // 40 + 1,) * 2, np.float32), np.ones((40, 40), np.float32))[:side, :side]
+    fields = np.kron(rng.random((side // 40 + 1,) * 2, np.float32), np.ones((40, 40), np.float32))[
+        :side, :side
+    ]
     out = np.empty((side, side), np.int16)
     for row in range(0, side, 512):
         part = slice(row, row + 512)
@@ -35,20 +39,43 @@ def cases(array, folder: Path) -> dict:
 
     side = len(array)
     grid = Grid("EPSG:32631", (10.0, 0.0, 300000.0, 0.0, -10.0, 4900020.0), side, side)
-    plain = {"driver": "GTiff", "width": side, "height": side, "count": 1, "dtype": "int16", "crs": grid.crs, "nodata": -32768, "transform": library.Affine(*grid.transform)}
+    plain = {
+        "driver": "GTiff",
+        "width": side,
+        "height": side,
+        "count": 1,
+        "dtype": "int16",
+        "crs": grid.crs,
+        "nodata": -32768,
+        "transform": library.Affine(*grid.transform),
+    }
 
     def gdal() -> None:
         with library.io.MemoryFile() as memory:
             with memory.open(**plain, tiled=True, blockxsize=512, blockysize=512) as file:
                 file.write(array, 1)
-            copy(memory.name, folder / "gdal.tif", driver="COG", compress="deflate", predictor="yes", blocksize=512, num_threads="2")
+            copy(
+                memory.name,
+                folder / "gdal.tif",
+                driver="COG",
+                compress="deflate",
+                predictor="yes",
+                blocksize=512,
+                num_threads="2",
+            )
 
     def rio() -> None:
         with library.io.MemoryFile() as memory:
             with memory.open(**plain) as file:
                 file.write(array, 1)
             with memory.open(driver="GTiff") as file:
-                cog_translate(file, folder / "rio.tif", cog_profiles.get("deflate") | {"predictor": 2}, in_memory=True, quiet=True)
+                cog_translate(
+                    file,
+                    folder / "rio.tif",
+                    cog_profiles.get("deflate") | {"predictor": 2},
+                    in_memory=True,
+                    quiet=True,
+                )
 
     def revisit() -> None:
         write_cog(folder / "revisit.tif", array, grid, -32768, ["NDVI"], 0.0001)
@@ -69,9 +96,16 @@ def main() -> None:
         size = (folder / "revisit.tif").stat().st_size / (folder / "gdal.tif").stat().st_size
         faster = ratios["rio-cogeo, its deflate profile"] / ratios["revisit"]
         valid = cog_validate(folder / "revisit.tif", strict=True)[0]
-        figure(f"cog {side} / GDAL's driver", f"{ratios['revisit']:.2f}x", "<= 1.05x", ratios["revisit"] <= 1.05)
+        figure(
+            f"cog {side} / GDAL's driver", f"{ratios['revisit']:.2f}x", "<= 1.05x", ratios["revisit"] <= 1.05
+        )
         figure(f"cog {side}, rio-cogeo / ours", f"{faster:.2f}x", ">= 1.5x", faster >= 1.5)
-        figure(f"cog {side} size / GDAL's driver", f"{size:.3f}x, valid: {valid}", "<= 1.02x", size <= 1.02 and valid)
+        figure(
+            f"cog {side} size / GDAL's driver",
+            f"{size:.3f}x, valid: {valid}",
+            "<= 1.02x",
+            size <= 1.02 and valid,
+        )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """How every benchmark measures: cases interleaved round by round, medians, ratios taken within a round.
 
-Each file here prints a table and, for CI, one `FIGURE` line per goal. `--quick` runs a size that fits the test time.
+Each file here prints a table and, for CI, one `FIGURE` line per goal. `--quick` runs a size that fits the
+test time.
 """
 
 import argparse
@@ -25,7 +26,9 @@ def arguments(purpose: str, **extra: dict) -> argparse.Namespace:
     return parser.parse_args()
 
 
-def rounds(cases: dict[str, Callable[[], object]], count: int = 5, warm: bool = True) -> dict[str, list[float]]:
+def rounds(
+    cases: dict[str, Callable[[], object]], count: int = 5, warm: bool = True
+) -> dict[str, list[float]]:
     """Seconds of each case in each round; within a round every case runs once, in a turning order.
 
     Args:

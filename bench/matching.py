@@ -2,7 +2,8 @@
 
     .venv/bin/python -m bench.matching [--quick] [--aois N] [--alone]
 
-AOIs are octagons of 1 to 20 km over land tiles; 40 % of the footprints are cut by the swath's edge. `--alone` leaves the tree
+AOIs are octagons of 1 to 20 km over land tiles; 40 % of the footprints are cut by the swath's edge. `--alone`
+leaves the tree
 out, for sizes that GEOS objects have no room for (0.8 kB an AOI).
 """
 
@@ -35,7 +36,8 @@ def resident_mb() -> float:
 
 
 def land_tile_corners() -> tuple[list[str], np.ndarray]:
-    """Ids of land tiles away from the antimeridian, and their corners in lon/lat: south-west first, counter-clockwise."""
+    """Ids of land tiles away from the antimeridian, and their corners in lon/lat: south-west first,
+    counter-clockwise."""
     ids, corners = [], []
     for id in tile_ids():
         tile = Tile.parse(id)
@@ -59,7 +61,9 @@ def random_octagons(count: int, corners: np.ndarray, chance: np.random.Generator
     return shapely.polygons(np.round(np.stack([lon, lat], axis=-1), 7))
 
 
-def random_footprints(count: int, corners: np.ndarray, chance: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def random_footprints(
+    count: int, corners: np.ndarray, chance: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """Which tile each product is of, and the corners of its valid pixels."""
     of = chance.integers(0, len(corners), count)
     drawn = corners[of].copy()
@@ -76,9 +80,11 @@ def quantiles(seconds: list[float]) -> tuple[float, float]:
 
 
 def time_calls(calls: list, best_of: int = 1) -> list[float]:
-    """Seconds of each call, the best of some, all calls going before any is repeated so that none finds its memory warm.
+    """Seconds of each call, the best of some, all calls going before any is repeated so that none finds its
+    memory warm.
 
-    Other processes share the machine; what a call waits for them is not its own. Of calls that cannot be repeated, the
+    Other processes share the machine; what a call waits for them is not its own. Of calls that cannot be
+    repeated, the
     seconds that this thread was at work.
     """
     clock = time.perf_counter if best_of > 1 else time.thread_time
@@ -117,57 +123,117 @@ def main() -> None:
         held = resident_mb()
         start = time.perf_counter()
         tree = shapely.STRtree(every)
-        print(f"{count:,} AOIs, {PRODUCTS:,} products; tree built in {time.perf_counter() - start:.2f} s, index in {begun:.2f} s, "
-              f"process {held:.0f} MB")
+        print(
+            f"{count:,} AOIs, {PRODUCTS:,} products; tree built in {time.perf_counter() - start:.2f} s, index in {begun:.2f} s, "
+            f"process {held:.0f} MB"
+        )
     else:
-        print(f"{count:,} AOIs: index built in {begun:.2f} s, {megabytes:.0f} MB, {megabytes * 1e6 / count:.0f} bytes an AOI")
-        figure("matching memory", f"{megabytes / 1024:.2f} GiB at {count:.0e} AOIs", "3 GiB at 1e7", megabytes / 1024 <= 3 * count / 1e7)
+        print(
+            f"{count:,} AOIs: index built in {begun:.2f} s, {megabytes:.0f} MB, {megabytes * 1e6 / count:.0f} bytes an AOI"
+        )
+        figure(
+            "matching memory",
+            f"{megabytes / 1024:.2f} GiB at {count:.0e} AOIs",
+            "3 GiB at 1e7",
+            megabytes / 1024 <= 3 * count / 1e7,
+        )
 
     def ours() -> tuple[np.ndarray, np.ndarray]:
         shapely.destroy_prepared(seen)
         return index.match_pairs(tiles, seen)
 
     if not options.alone:
+
         def peer() -> tuple[np.ndarray, np.ndarray]:
             shapely.destroy_prepared(seen)
             return tuple(tree.query(seen, predicate="intersects"))
 
         found, wanted = ours(), peer()
         number = np.array([int(index.id_of(slot)[4:] or "0", 16) for slot in range(count + 1)])
-        same = np.array_equal(np.sort(found[0] * count + number[found[1]]), np.sort(wanted[0] * count + wanted[1]))
+        same = np.array_equal(
+            np.sort(found[0] * count + number[found[1]]), np.sort(wanted[0] * count + wanted[1])
+        )
         print(f"pairs: {len(found[0]):,} and {len(wanted[0]):,}, {'equal' if same else 'DIFFERENT'}")
-        ratios = table(rounds({"shapely STRtree.query(intersects)": peer, "AoiIndex.pairs": ours}, 3 if options.quick else 5))
+        ratios = table(
+            rounds(
+                {"shapely STRtree.query(intersects)": peer, "AoiIndex.pairs": ours}, 3 if options.quick else 5
+            )
+        )
         faster = 1 / ratios["AoiIndex.pairs"]
         goal = 2.5 if count >= 1_000_000 else 1
-        figure("matching batch", f"{faster:.2f} x STRtree at {count:.0e} AOIs, pairs {'equal' if same else 'different'}",
-               f">= {goal} x, equal; 2.5 x at 1e6", same and faster >= goal)
+        figure(
+            "matching batch",
+            f"{faster:.2f} x STRtree at {count:.0e} AOIs, pairs {'equal' if same else 'different'}",
+            f">= {goal} x, equal; 2.5 x at 1e6",
+            same and faster >= goal,
+        )
 
     some = range(min(1000, PRODUCTS))
-    products = [Product(f"p{at}", "bench", "L2A", "S2A", tiles[at], parse_instant("2024-06-01"), "20240601T000000", *seen[at].bounds,
-                        footprint=mapping(seen[at])) for at in some]
+    products = [
+        Product(
+            f"p{at}",
+            "bench",
+            "L2A",
+            "S2A",
+            tiles[at],
+            parse_instant("2024-06-01"),
+            "20240601T000000",
+            *seen[at].bounds,
+            footprint=mapping(seen[at]),
+        )
+        for at in some
+    ]
     index.match_many(products)
     one = time_calls([lambda each=each: index.match(each) for each in products], TRIES)
-    bare = time_calls([lambda at=at: index.match_pairs([tiles[at]], seen[at:at + 1]) for at in some], TRIES)
+    bare = time_calls([lambda at=at: index.match_pairs([tiles[at]], seen[at : at + 1]) for at in some], TRIES)
     print(f"  one event, GeoJSON in, ids out     p50 {quantiles(one)[0]:.3f}  p99 {quantiles(one)[1]:.3f} ms")
-    print(f"  AoiIndex.pairs of one footprint    p50 {quantiles(bare)[0]:.3f}  p99 {quantiles(bare)[1]:.3f} ms")
+    print(
+        f"  AoiIndex.pairs of one footprint    p50 {quantiles(bare)[0]:.3f}  p99 {quantiles(bare)[1]:.3f} ms"
+    )
     if not options.alone:
         shapely.destroy_prepared(seen)
         peers = time_calls([lambda at=at: tree.query(seen[at], predicate="intersects") for at in some], TRIES)
-        parsed = time_calls([lambda each=each: [f"{at}" for at in sorted(tree.query(shape(each.footprint), predicate="intersects"))]
-                        for each in products], TRIES)
-        print(f"  STRtree.query of one footprint     p50 {quantiles(peers)[0]:.3f}  p99 {quantiles(peers)[1]:.3f} ms")
-        print(f"  STRtree, GeoJSON in, names out     p50 {quantiles(parsed)[0]:.3f}  p99 {quantiles(parsed)[1]:.3f} ms")
+        parsed = time_calls(
+            [
+                lambda each=each: [
+                    f"{at}" for at in sorted(tree.query(shape(each.footprint), predicate="intersects"))
+                ]
+                for each in products
+            ],
+            TRIES,
+        )
+        print(
+            f"  STRtree.query of one footprint     p50 {quantiles(peers)[0]:.3f}  p99 {quantiles(peers)[1]:.3f} ms"
+        )
+        print(
+            f"  STRtree, GeoJSON in, names out     p50 {quantiles(parsed)[0]:.3f}  p99 {quantiles(parsed)[1]:.3f} ms"
+        )
         ratio = quantiles(one)[1] / quantiles(peers)[1]
-        figure("matching one event", f"p99 {quantiles(one)[1]:.3f} ms, {ratio:.2f} x bare STRtree", "<= 1 ms; <= 2 x at 1e6",
-               quantiles(one)[1] <= 1 and (ratio <= 2 or count < 1_000_000))
+        figure(
+            "matching one event",
+            f"p99 {quantiles(one)[1]:.3f} ms, {ratio:.2f} x bare STRtree",
+            "<= 1 ms; <= 2 x at 1e6",
+            quantiles(one)[1] <= 1 and (ratio <= 2 or count < 1_000_000),
+        )
 
     fresh = [AOI.from_normalized(mapping(each)) for each in random_octagons(1000, corners, chance)]
-    added = time_calls([lambda number=number, each=each: index.add(f"new {number}", each) for number, each in enumerate(fresh)])
-    removed = time_calls([lambda number=number: index.remove(f"new {number}") for number in range(0, 1000, 2)])
-    again = time_calls([lambda number=number: index.add(f"new {number}", fresh[number]) for number in range(0, 1000, 2)])
+    added = time_calls(
+        [
+            lambda number=number, each=each: index.add(f"new {number}", each)
+            for number, each in enumerate(fresh)
+        ]
+    )
+    removed = time_calls(
+        [lambda number=number: index.remove(f"new {number}") for number in range(0, 1000, 2)]
+    )
+    again = time_calls(
+        [lambda number=number: index.add(f"new {number}", fresh[number]) for number in range(0, 1000, 2)]
+    )
     slowest = max(quantiles(part)[1] for part in (added, removed, again))
-    print(f"  add p50 {quantiles(added)[0]:.3f} p99 {quantiles(added)[1]:.3f}, remove p50 {quantiles(removed)[0]:.3f} "
-          f"p99 {quantiles(removed)[1]:.3f}, add again p50 {quantiles(again)[0]:.3f} p99 {quantiles(again)[1]:.3f} ms")
+    print(
+        f"  add p50 {quantiles(added)[0]:.3f} p99 {quantiles(added)[1]:.3f}, remove p50 {quantiles(removed)[0]:.3f} "
+        f"p99 {quantiles(removed)[1]:.3f}, add again p50 {quantiles(again)[0]:.3f} p99 {quantiles(again)[1]:.3f} ms"
+    )
     figure("matching add or remove", f"p99 {slowest:.3f} ms at {count:.0e} AOIs", "<= 1 ms", slowest <= 1)
 
 

@@ -1,6 +1,8 @@
-"""The durable queue against the floor of the disk it lies on: what a message costs, and how long it takes to reach its handler.
+"""The durable queue against the floor of the disk it lies on: what a message costs, and how long it takes to
+reach its handler.
 
-Floor: appending the same bytes to a file and fdatasync, one by one. Every figure of ours is with synchronous=FULL.
+Floor: appending the same bytes to a file and fdatasync, one by one. Every figure of ours is with
+    synchronous=FULL.
 """
 
 import json
@@ -38,7 +40,10 @@ def deliver(event, backend):
 
 
 def main() -> None:
-    extra = {"consume": {"metavar": "FOLDER", "help": "used by the bench itself"}, "push": {"metavar": "FOLDER", "help": "used by the bench itself"}}
+    extra = {
+        "consume": {"metavar": "FOLDER", "help": "used by the bench itself"},
+        "push": {"metavar": "FOLDER", "help": "used by the bench itself"},
+    }
     options = arguments("Durable queue: puts, leases, latency", **extra)
     if options.consume:
         consume(Path(options.consume))
@@ -57,14 +62,35 @@ def main() -> None:
         across = measure_latency(Path(folder) / "across", pulses, across=True)
         pushed = measure_latency(Path(folder) / "pushed", pulses, across=True, function=FUNCTION)
     figure("queue put, synchronous=FULL", f"{put:.2f}x append+fdatasync", ">= 0.9x", put >= 0.9)
-    figure("batched put+lease+ack", f"{batched:,.0f}/s", ">= 5x the emulator's 10,000/s (as measured once; it is not run here)", batched >= 50_000)
-    figure("event to handler, one process", f"p50 {within[0]:.2f} ms, p99 {within[1]:.2f} ms", "p99 <= 1 ms", within[1] <= 1)
-    figure("event to handler, two processes", f"p50 {across[0]:.2f} ms, p99 {across[1]:.2f} ms", "p99 <= 10 ms", across[1] <= 10)
-    figure("event to function, pushed in another process", f"p50 {pushed[0]:.2f} ms, p99 {pushed[1]:.2f} ms", "p99 <= 10 ms", pushed[1] <= 10)
+    figure(
+        "batched put+lease+ack",
+        f"{batched:,.0f}/s",
+        ">= 5x the emulator's 10,000/s (as measured once; it is not run here)",
+        batched >= 50_000,
+    )
+    figure(
+        "event to handler, one process",
+        f"p50 {within[0]:.2f} ms, p99 {within[1]:.2f} ms",
+        "p99 <= 1 ms",
+        within[1] <= 1,
+    )
+    figure(
+        "event to handler, two processes",
+        f"p50 {across[0]:.2f} ms, p99 {across[1]:.2f} ms",
+        "p99 <= 10 ms",
+        across[1] <= 10,
+    )
+    figure(
+        "event to function, pushed in another process",
+        f"p50 {pushed[0]:.2f} ms, p99 {pushed[1]:.2f} ms",
+        "p99 <= 10 ms",
+        pushed[1] <= 10,
+    )
 
 
 def put_ratio(folder: Path, count: int, turns: int) -> float:
-    """Ratio of our rate to the floor's, in short rounds: others write to this disk too, and a stall of it hits one of both only."""
+    """Ratio of our rate to the floor's, in short rounds: others write to this disk too, and a stall of it
+    hits one of both only."""
     floor = os.open(folder / "floor", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
     queue = local_queue(local_backend(folder / "puts"))
     serial = iter(range(10**9))
@@ -93,8 +119,13 @@ def batch_rate(folder: Path, count: int) -> float:
     for turn in range(5):
         begun = time.perf_counter()
         for first in range(0, count, 100):
-            sent = [Envelope(JobFinished(f"job_{turn}_{number}"), backend.now()) for number in range(first, first + 100)]
-            backend.records.transact(lambda transaction, sent=sent: [transaction.send(envelope) for envelope in sent])
+            sent = [
+                Envelope(JobFinished(f"job_{turn}_{number}"), backend.now())
+                for number in range(first, first + 100)
+            ]
+            backend.records.transact(
+                lambda transaction, sent=sent: [transaction.send(envelope) for envelope in sent]
+            )
         middle = time.perf_counter()
         while leased := queue.lease(["deliver"], 100):
             queue.ack_all(leased)
@@ -131,7 +162,9 @@ def measure_latency(folder: Path, event_count: int, across: bool, function: str 
         thread.join()
     waits = sorted((begun[job] - moment) * 1e3 for job, moment in sent.items())
     median, late = waits[len(waits) // 2], waits[int(len(waits) * 0.99)]
-    print(f"  {'pushed' if function else 'two processes' if across else 'one process':14s} p50 {median:8.3f} ms   p99 {late:8.3f} ms   longest {waits[-1]:8.3f} ms")
+    print(
+        f"  {'pushed' if function else 'two processes' if across else 'one process':14s} p50 {median:8.3f} ms   p99 {late:8.3f} ms   longest {waits[-1]:8.3f} ms"
+    )
     return median, late
 
 
@@ -175,7 +208,8 @@ def consume(folder: Path) -> None:
 
 
 def push(folder: Path) -> None:
-    """The other process as the suite runs it: a worker that posts each message to its function, until stdin is closed."""
+    """The other process as the suite runs it: a worker that posts each message to its function, until stdin
+    is closed."""
     from revisit.embedded import function_host
     from revisit.embedded.worker import Worker
 

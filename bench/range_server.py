@@ -1,4 +1,5 @@
-"""An HTTP/1.1 file server with ranges, keep-alive and a stated delay before each answer; run in a process of its own.
+"""An HTTP/1.1 file server with ranges, keep-alive and a stated delay before each answer; run in a process of
+its own.
 
 `GET /__stats` answers requests and bytes since it was last asked.
 """
@@ -32,7 +33,9 @@ class Server:
     async def answer(self, head: str, writer: asyncio.StreamWriter) -> None:
         line, *rest = head.split("\r\n")
         method, path, _ = line.split(" ", 2)
-        headers = {name.lower(): value.strip() for name, _, value in (header.partition(":") for header in rest)}
+        headers = {
+            name.lower(): value.strip() for name, _, value in (header.partition(":") for header in rest)
+        }
         if path == "/__stats":
             body = json.dumps({"requests": self.requests, "bytes": self.bytes}).encode()
             self.requests = self.bytes = 0
@@ -50,7 +53,9 @@ class Server:
         first, last, status = 0, size - 1, "200 OK"
         if (wanted := headers.get("range", "")).startswith("bytes="):
             low, _, high = wanted[6:].partition("-")
-            first, last = (int(low), min(int(high or last), last)) if low else (max(size - int(high), 0), last)
+            first, last = (
+                (int(low), min(int(high or last), last)) if low else (max(size - int(high), 0), last)
+            )
             status = "206 Partial Content"
         about = f'Content-Length: {last - first + 1}\r\nAccept-Ranges: bytes\r\nETag: "{size}"\r\n'
         if status.startswith("206"):

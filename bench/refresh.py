@@ -1,6 +1,8 @@
-"""Refresh from an index.csv.gz that has some 0.3 % new rows, against the time that unpacking it takes and against an anti-join.
+"""Refresh from an index.csv.gz that has some 0.3 % new rows, against the time that unpacking it takes and
+against an anti-join.
 
-Every run is a process of its own, so that its peak memory is its own; imports are not counted. Ours adds what is new to a copy of
+Every run is a process of its own, so that its peak memory is its own; imports are not counted. Ours adds what
+is new to a copy of
 the catalog, durably.
 """
 
@@ -49,9 +51,11 @@ assert listing.rows == ROWS and listing.rejections == 0, (listing.rows, listing.
 ANTI_JOIN_PROGRAM = """
 import duckdb
 engine = duckdb.connect()
-engine.execute("set threads=2; set memory_limit='4GB'; set preserve_insertion_order=false; set enable_progress_bar=false")
+engine.execute("set threads=2; set memory_limit='4GB'; set preserve_insertion_order=false; set
+enable_progress_bar=false")
 ---
-found = engine.execute("select count(distinct h) from (select hash(PRODUCT_ID) as h from read_csv($index)) anti join read_parquet($hashes) using (h)",
+found = engine.execute("select count(distinct h) from (select hash(PRODUCT_ID) as h from read_csv($index))
+anti join read_parquet($hashes) using (h)",
                        {"index": INDEX, "hashes": HASHES}).fetchone()[0]
 """
 
@@ -67,7 +71,8 @@ print(json.dumps([seconds, peak, globals().get('found')]))
 
 
 def prepare(rows: int, times: int = 1) -> tuple[Path, Path, Path, int]:
-    """The index, yesterday's catalog, its hashes for the peer, and how many products are new; the rows stand in the index so many times."""
+    """The index, yesterday's catalog, its hashes for the peer, and how many products are new; the rows stand
+    in the index so many times."""
     import duckdb
     import numpy as np
     import pyarrow as pa
@@ -114,10 +119,16 @@ def repeat_rows(index: Path, times: int) -> Path:
 def run(code: str, **names: object) -> tuple[float, float, int | None]:
     """Seconds, peak memory in MB, and what was found, in a new process."""
     setup, code = code.split("---")
-    text = "\n".join(f"{name} = {value!r}" for name, value in names.items()) + MEASURE_PROGRAM.format(setup=setup, code=code)
+    text = "\n".join(f"{name} = {value!r}" for name, value in names.items()) + MEASURE_PROGRAM.format(
+        setup=setup, code=code
+    )
     shared = str(Path(__file__).parents[1] / "shared")
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (shared, os.environ.get("PYTHONPATH"))))}
-    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, env=environment, check=False)
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(filter(None, (shared, os.environ.get("PYTHONPATH"))))
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", text], capture_output=True, text=True, env=environment, check=False
+    )
     if done.returncode:
         raise SystemExit(done.stderr)
     return tuple(json.loads(done.stdout.splitlines()[-1]))
@@ -160,19 +171,25 @@ def unchanged_body_bytes(index: Path) -> int:
 def main() -> None:
     from bench.catalog_rows import SOURCE
 
-    options = arguments("Refresh from Google's index: what is new in a file of millions of rows.",
-                        rows={"type": int, "default": 5_000_000, "help": "of the full size"})
+    options = arguments(
+        "Refresh from Google's index: what is new in a file of millions of rows.",
+        rows={"type": int, "default": 5_000_000, "help": "of the full size"},
+    )
     # What every run takes alike, half a second of loading and adding, would hide the rest in a small file.
     products, times, rounds = (300_000, 6, 3) if options.quick else (options.rows, 1, 3)
     index, catalog, hashes, new = prepare(products, times)
     rows = products * times
     copy = Path(tempfile.mkdtemp(dir=DATA)) / "catalog"
     names = {"INDEX": str(index), "CATALOG": str(copy), "HASHES": str(hashes), "SPEC": SOURCE, "ROWS": rows}
-    cases = {"isal gunzip (floor)": FLOOR_PROGRAM, "revisit: listing and adding": OUR_PROGRAM, "DuckDB anti-join on a hash": ANTI_JOIN_PROGRAM}
+    cases = {
+        "isal gunzip (floor)": FLOOR_PROGRAM,
+        "revisit: listing and adding": OUR_PROGRAM,
+        "DuckDB anti-join on a hash": ANTI_JOIN_PROGRAM,
+    }
     found: dict[str, list[tuple[float, float, int | None]]] = {name: [] for name in cases}
     run(FLOOR_PROGRAM, **names)
     for turn in range(rounds):
-        for name in [*cases][turn % 3:] + [*cases][:turn % 3]:
+        for name in [*cases][turn % 3 :] + [*cases][: turn % 3]:
             shutil.rmtree(copy, ignore_errors=True)
             # Files of a catalog never change, so links do for a copy; only the lock is one of its own.
             shutil.copytree(catalog, copy, copy_function=os.link)
@@ -182,11 +199,20 @@ def main() -> None:
     print(f"{size}, {index.stat().st_size / 1e6:.0f} MB packed, {new:,} of them new")
     ratios = {}
     for name, runs in found.items():
-        ratios[name] = statistics.median(own[0] / base[0] for own, base in zip(runs, found["isal gunzip (floor)"], strict=True))
-        print(f"  {name:32s} {statistics.median(one[0] for one in runs):8.2f} s  {ratios[name]:6.2f} x  peak {max(one[1] for one in runs):6.0f} MB")
+        ratios[name] = statistics.median(
+            own[0] / base[0] for own, base in zip(runs, found["isal gunzip (floor)"], strict=True)
+        )
+        print(
+            f"  {name:32s} {statistics.median(one[0] for one in runs):8.2f} s  {ratios[name]:6.2f} x  peak {max(one[1] for one in runs):6.0f} MB"
+        )
     for name in ("revisit: listing and adding", "DuckDB anti-join on a hash"):
         assert {one[2] for one in found[name]} == {new}, (name, {one[2] for one in found[name]})
-    faster = statistics.median(peer[0] / own[0] for own, peer in zip(found["revisit: listing and adding"], found["DuckDB anti-join on a hash"], strict=True))
+    faster = statistics.median(
+        peer[0] / own[0]
+        for own, peer in zip(
+            found["revisit: listing and adding"], found["DuckDB anti-join on a hash"], strict=True
+        )
+    )
     peak = max(one[1] for one in found["revisit: listing and adding"])
     own = ratios["revisit: listing and adding"]
     figure("refresh of a csv.gz, of the gunzip floor", f"{own:.2f}x ({size})", "<= 2x", own <= 2)

@@ -1,7 +1,9 @@
 """NDVI and cloud mask over a scene, against spyndex and a numpy mask; peak memory; import time.
 
-The peer does what its users do: reflectance in float32, the index, then NaN where the SCL is not clear. Ours does the same from the
-same DN and SCL and also leaves out pixels without data; the third case is ours in float64, as smaller windows are computed.
+The peer does what its users do: reflectance in float32, the index, then NaN where the SCL is not clear. Ours
+does the same from the
+same DN and SCL and also leaves out pixels without data; the third case is ours in float64, as smaller windows
+are computed.
 """
 
 import subprocess
@@ -21,8 +23,10 @@ SCALE, OFFSET = 1e-4, -0.1
 def scene(size: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """DN of red and near infrared, and an SCL of every class at 20 m repeated to 10 m."""
     random = np.random.default_rng(0)
-    dn = {"B04": random.integers(1200, 5000, (size, size), dtype=np.uint16),
-          "B08": random.integers(1200, 7000, (size, size), dtype=np.uint16)}
+    dn = {
+        "B04": random.integers(1200, 5000, (size, size), dtype=np.uint16),
+        "B08": random.integers(1200, 7000, (size, size), dtype=np.uint16),
+    }
     scl = random.integers(0, 12, (size // 2, size // 2), dtype=np.uint8)
     return dn, scl.repeat(2, 0).repeat(2, 1)
 
@@ -30,7 +34,9 @@ def scene(size: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
 def by_spyndex(dn: dict[str, np.ndarray], scl: np.ndarray) -> np.ndarray:
     import spyndex
 
-    red, nir = (dn[band].astype(np.float32) * np.float32(SCALE) + np.float32(OFFSET) for band in ("B04", "B08"))
+    red, nir = (
+        dn[band].astype(np.float32) * np.float32(SCALE) + np.float32(OFFSET) for band in ("B04", "B08")
+    )
     values = spyndex.computeIndex("NDVI", {"N": nir, "R": red})
     values[~CLEAR_TABLE[scl]] = np.nan
     return values
@@ -41,7 +47,8 @@ def by_revisit(dn: dict[str, np.ndarray], scl: np.ndarray, precision: type | Non
 
 
 def peak_memory(size: int) -> float:
-    """Most memory taken beyond the input, in sizes of the output; measured in a process of its own by the high-water mark."""
+    """Most memory taken beyond the input, in sizes of the output; measured in a process of its own by the
+    high-water mark."""
     code = (
         "import resource; from bench.spectral_index import by_revisit, scene\n"
         "small = scene(512); by_revisit(*small)\n"
@@ -50,17 +57,30 @@ def peak_memory(size: int) -> float:
         "def status(key): return int(next(l for l in open('/proc/self/status') if l.startswith(key)).split()[1]) * 1024\n"
         "before = status('VmRSS'); out = by_revisit(*given); print((status('VmHWM') - before) / out.nbytes)"
     )
-    return float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+    return float(
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    )
 
 
 def measure_imports() -> dict[str, float]:
     """Seconds from the start of a process until it has imported something: medians of seven."""
+
     def run(what: str):
         return lambda: subprocess.run([sys.executable, "-c", what], check=True)
 
     print("process start and import")
-    seconds = rounds({name: run(what) for name, what in {
-        "python alone": "pass", "numpy": "import numpy", "revisit.pixels.indices": "import revisit.pixels.indices", "spyndex": "import spyndex"}.items()}, 7)
+    seconds = rounds(
+        {
+            name: run(what)
+            for name, what in {
+                "python alone": "pass",
+                "numpy": "import numpy",
+                "revisit.pixels.indices": "import revisit.pixels.indices",
+                "spyndex": "import spyndex",
+            }.items()
+        },
+        7,
+    )
     table(seconds)
     return {name: float(np.median(values)) for name, values in seconds.items()}
 
@@ -73,11 +93,14 @@ def measure_speedup(count: int) -> float:
     assert np.nanmax(np.abs(found - expected)) < 1e-5
     del expected, found
     print(f"NDVI and mask, {FULL} x {FULL}")
-    seconds = rounds({
-        "spyndex + numpy mask": lambda: by_spyndex(dn, scl),
-        "revisit": lambda: by_revisit(dn, scl),
-        "revisit, float64": lambda: by_revisit(dn, scl, np.float64),
-    }, count)
+    seconds = rounds(
+        {
+            "spyndex + numpy mask": lambda: by_spyndex(dn, scl),
+            "revisit": lambda: by_revisit(dn, scl),
+            "revisit, float64": lambda: by_revisit(dn, scl, np.float64),
+        },
+        count,
+    )
     return 1 / table(seconds)["revisit"]
 
 

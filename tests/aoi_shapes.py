@@ -14,7 +14,10 @@ def polygon(*rings):
 
 
 def collection(*geometries):
-    return {"type": "FeatureCollection", "features": [{"type": "Feature", "properties": {}, "geometry": each} for each in geometries]}
+    return {
+        "type": "FeatureCollection",
+        "features": [{"type": "Feature", "properties": {}, "geometry": each} for each in geometries],
+    }
 
 
 def box(west, south, east, north):

@@ -26,15 +26,34 @@ def product(number: int = 0, **fields) -> Product:
     tile = fields.pop("tile", TURIN)
     west, south, east, north = fields.pop("bounds", None) or bounds_of(tile)
     sensing_time = START + timedelta(days=number)
-    return Product(**{"id": f"product-{number:03d}", "source": STAC_SOURCE, "level": "L2A", "platform": "S2A", "tile": tile, "sensing_time": sensing_time,
-                      "datatake": f"{sensing_time:%Y%m%dT%H%M%S}", "west": west, "south": south, "east": east, "north": north, **fields})
+    return Product(
+        **{
+            "id": f"product-{number:03d}",
+            "source": STAC_SOURCE,
+            "level": "L2A",
+            "platform": "S2A",
+            "tile": tile,
+            "sensing_time": sensing_time,
+            "datatake": f"{sensing_time:%Y%m%dT%H%M%S}",
+            "west": west,
+            "south": south,
+            "east": east,
+            "north": north,
+            **fields,
+        }
+    )
 
 
 def bounds_of(tile: str) -> tuple[float, float, float, float]:
     parts = [shapely.bounds(part) for part in shapely.get_parts(Tile.parse(tile).footprint)]
     if len(parts) == 1:
         return tuple(map(float, parts[0]))
-    return (max(part[0] for part in parts), min(part[1] for part in parts), min(part[2] for part in parts), max(part[3] for part in parts))
+    return (
+        max(part[0] for part in parts),
+        min(part[1] for part in parts),
+        min(part[2] for part in parts),
+        max(part[3] for part in parts),
+    )
 
 
 def page_ids(page: Page) -> list[str]:
@@ -47,13 +66,18 @@ def add_products(catalog, *products: Product) -> int:
 
 def random_products(count: int, first: int = 0) -> list[Product]:
     rng = random.Random(first)
-    return [product(number % 40, id=f"p{number}", tile=rng.choice(TILES), cloud_cover=float(number % 101)) for number in range(first, first + count)]
+    return [
+        product(number % 40, id=f"p{number}", tile=rng.choice(TILES), cloud_cover=float(number % 101))
+        for number in range(first, first + count)
+    ]
 
 
 def duckdb_with(products: list[Product]) -> duckdb.DuckDBPyConnection:
     """A plain DuckDB that holds products as BigQuery does."""
     rows = to_table(products)
-    rows = rows.append_column("position", pa.array(range(rows.num_rows))).append_column("replaced", pa.array([False] * rows.num_rows))
+    rows = rows.append_column("position", pa.array(range(rows.num_rows))).append_column(
+        "replaced", pa.array([False] * rows.num_rows)
+    )
     connection = duckdb.connect()
     connection.execute("SET TimeZone = 'UTC'")
     connection.register("product", rows)
@@ -70,9 +94,24 @@ def real_products() -> list[Product]:
             continue
         footprint = shapely.from_wkb(row["geometry"])
         west, south, east, north = footprint.bounds
-        products.append(Product(
-            id=str(name), source="stac:https://catalogue.dataspace.copernicus.eu#Sentinel2", level=name.level, platform=name.platform, tile=name.tile,
-            sensing_time=datetime.fromisoformat(row["startDate"]), datatake=f"{name.datatake:%Y%m%dT%H%M%S}", west=west, south=south, east=east,
-            north=north, cloud_cover=row["cloudCover"], relative_orbit=name.relative_orbit, baseline=name.baseline,
-            published=datetime.fromisoformat(row["published"]), footprint=shapely.geometry.mapping(footprint)))
+        products.append(
+            Product(
+                id=str(name),
+                source="stac:https://catalogue.dataspace.copernicus.eu#Sentinel2",
+                level=name.level,
+                platform=name.platform,
+                tile=name.tile,
+                sensing_time=datetime.fromisoformat(row["startDate"]),
+                datatake=f"{name.datatake:%Y%m%dT%H%M%S}",
+                west=west,
+                south=south,
+                east=east,
+                north=north,
+                cloud_cover=row["cloudCover"],
+                relative_orbit=name.relative_orbit,
+                baseline=name.baseline,
+                published=datetime.fromisoformat(row["published"]),
+                footprint=shapely.geometry.mapping(footprint),
+            )
+        )
     return products

@@ -8,7 +8,8 @@ from revisit.ports.topology import TRIGGER_TOPICS
 
 
 def drain(backend: Backend, functions: Iterable[str] = TRIGGER_TOPICS, max_pushes: int = 10_000) -> int:
-    """Push what is queued to its functions, one by one, until the queue is empty; returns how many pushes it took.
+    """Push what is queued to its functions, one by one, until the queue is empty; returns how many pushes it
+    took.
 
     A failed attempt is repeated at once, so that what is given up is given up within the call.
     """

@@ -10,7 +10,17 @@ from emulators import Emulator, firestore, pubsub
 from emulators.bigquery import bigquery
 from emulators.storage import storage
 
-SLOW_FIRST = ("gcp/test_chain.py", "deploy/", "ports/test_catalog.py", "browser/", "gcp/", "terraform/", "embedded/", "ports/", "api/")
+SLOW_FIRST = (
+    "gcp/test_chain.py",
+    "deploy/",
+    "ports/test_catalog.py",
+    "browser/",
+    "gcp/",
+    "terraform/",
+    "embedded/",
+    "ports/",
+    "api/",
+)
 """What takes longest is begun first, so that no core waits for the other at the end."""
 
 
@@ -24,7 +34,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     def rank(item: pytest.Item) -> int:
         name = str(item.path.relative_to(here))
-        return next((place for place, start in enumerate(SLOW_FIRST) if name.startswith(start)), len(SLOW_FIRST))
+        return next(
+            (place for place, start in enumerate(SLOW_FIRST) if name.startswith(start)), len(SLOW_FIRST)
+        )
 
     items.sort(key=rank)
 

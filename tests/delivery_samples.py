@@ -26,15 +26,29 @@ def put_records(backend, *records):
 
 def add_subscription(backend, *targets, **changes):
     """A subscription whose channels are webhooks to receivers, or files by name."""
-    channels = tuple(Channel("file", each) if isinstance(each, str) else Channel("webhook", each.url, SECRET) for each in targets)
-    made = Subscription(**{"id": "sub_1", "name": "Field", "aoi": {}, "tiles": ("32TNR",), "recipe": NDVI, "created": NOW,
-                           "channels": channels, **changes})
+    channels = tuple(
+        Channel("file", each) if isinstance(each, str) else Channel("webhook", each.url, SECRET)
+        for each in targets
+    )
+    made = Subscription(
+        **{
+            "id": "sub_1",
+            "name": "Field",
+            "aoi": {},
+            "tiles": ("32TNR",),
+            "recipe": NDVI,
+            "created": NOW,
+            "channels": channels,
+            **changes,
+        }
+    )
     put_records(backend, made)
     return made
 
 
 def delete_subscription(backend, id):
     """End a subscription, as the command does; what it was when that was answered."""
+
     def work(commit):
         gone = commit.get(Subscription, id).with_changes(state="deleted")
         commit.put(gone)
@@ -47,11 +61,32 @@ def add_finished_job(backend, number=1, subscription="sub_1", **changes):
     """A finished job of the subscription."""
     stamp = f"202402{number % 28 + 1:02d}T{number // 28:02d}1600"
     product = Product(
-        id=f"S2A_MSIL2A_{stamp}_N0510_R065_T32TNR_{stamp}", source="folder:/archive", level="L2A", platform="S2A", tile="32TNR",
-        sensing_time=NOW - timedelta(days=1), datatake=stamp, west=8.9, south=44.5, east=10.4, north=45.6)
-    job = Job(**{"id": f"job_{subscription}_{number}", "product": product, "aoi": {}, "recipe": NDVI, "created": NOW, "state": "done",
-                 "subscription": subscription, "cover": Cover(400, 300, 225), "indices": {"NDVI": Statistics(225, 0.5, 0.1, 0.2, 0.8, 0.5)},
-                 **changes})
+        id=f"S2A_MSIL2A_{stamp}_N0510_R065_T32TNR_{stamp}",
+        source="folder:/archive",
+        level="L2A",
+        platform="S2A",
+        tile="32TNR",
+        sensing_time=NOW - timedelta(days=1),
+        datatake=stamp,
+        west=8.9,
+        south=44.5,
+        east=10.4,
+        north=45.6,
+    )
+    job = Job(
+        **{
+            "id": f"job_{subscription}_{number}",
+            "product": product,
+            "aoi": {},
+            "recipe": NDVI,
+            "created": NOW,
+            "state": "done",
+            "subscription": subscription,
+            "cover": Cover(400, 300, 225),
+            "indices": {"NDVI": Statistics(225, 0.5, 0.1, 0.2, 0.8, 0.5)},
+            **changes,
+        }
+    )
     put_records(backend, job)
     return job
 

@@ -16,22 +16,52 @@ from revisit.domain.product import Product
 from revisit.ports.catalog_schema import to_products
 
 NOW = datetime(2024, 9, 1, tzinfo=UTC)
-COLUMNS = ["GRANULE_ID", "PRODUCT_ID", "DATATAKE_IDENTIFIER", "MGRS_TILE", "SENSING_TIME", "TOTAL_SIZE", "CLOUD_COVER", "GEOMETRIC_QUALITY_FLAG", "GENERATION_TIME", "NORTH_LAT", "SOUTH_LAT", "WEST_LON", "EAST_LON", "BASE_URL"]
+COLUMNS = [
+    "GRANULE_ID",
+    "PRODUCT_ID",
+    "DATATAKE_IDENTIFIER",
+    "MGRS_TILE",
+    "SENSING_TIME",
+    "TOTAL_SIZE",
+    "CLOUD_COVER",
+    "GEOMETRIC_QUALITY_FLAG",
+    "GENERATION_TIME",
+    "NORTH_LAT",
+    "SOUTH_LAT",
+    "WEST_LON",
+    "EAST_LON",
+    "BASE_URL",
+]
 SAFE = "S2B_MSIL2A_20220125T105229_N0400_R051_T31UFS_20220125T151458"
 """A real product, whose metadata the shared data holds."""
 SAFE_PATH = f"L2/tiles/31/U/FS/{SAFE}.SAFE"
-ROW = {"PRODUCT_ID": SAFE, "MGRS_TILE": "31UFS", "DATATAKE_IDENTIFIER": "GS2B_20220125T105229_025536_N04.00",
-       "BASE_URL": f"gs://gcp-public-data-sentinel-2/{SAFE_PATH}"}
+ROW = {
+    "PRODUCT_ID": SAFE,
+    "MGRS_TILE": "31UFS",
+    "DATATAKE_IDENTIFIER": "GS2B_20220125T105229_025536_N04.00",
+    "BASE_URL": f"gs://gcp-public-data-sentinel-2/{SAFE_PATH}",
+}
 IMAGES = "GRANULE/L2A_T31UFS_A025531_20220125T105232/IMG_DATA"
 
 
 def index_row(number: int = 0, tile: str = "32TQM", **cells: str) -> dict[str, str]:
     name = f"S2A_MSIL2A_202406{1 + number % 28:02d}T101031_N0510_R022_T{tile}_202406{1 + number % 28:02d}T{150000 + number}"
-    return {"GRANULE_ID": "L2A_T32TQM_A046700_20240601T101559", "PRODUCT_ID": name, "DATATAKE_IDENTIFIER": "GS2A_20240601T101031_046700_N05.10",
-            "MGRS_TILE": tile, "SENSING_TIME": f"2024-06-{1 + number % 28:02d}T10:15:59.123000Z", "TOTAL_SIZE": "976842639", "CLOUD_COVER": "12.5",
-            "GEOMETRIC_QUALITY_FLAG": "PASSED", "GENERATION_TIME": "2024-06-01T15:00:00.000000Z", "NORTH_LAT": "45.1", "SOUTH_LAT": "44.1",
-            "WEST_LON": "11.4", "EAST_LON": "12.9",
-            "BASE_URL": f"gs://gcp-public-data-sentinel-2/L2/tiles/{tile[:2]}/{tile[2]}/{tile[3:]}/{name}.SAFE"} | cells
+    return {
+        "GRANULE_ID": "L2A_T32TQM_A046700_20240601T101559",
+        "PRODUCT_ID": name,
+        "DATATAKE_IDENTIFIER": "GS2A_20240601T101031_046700_N05.10",
+        "MGRS_TILE": tile,
+        "SENSING_TIME": f"2024-06-{1 + number % 28:02d}T10:15:59.123000Z",
+        "TOTAL_SIZE": "976842639",
+        "CLOUD_COVER": "12.5",
+        "GEOMETRIC_QUALITY_FLAG": "PASSED",
+        "GENERATION_TIME": "2024-06-01T15:00:00.000000Z",
+        "NORTH_LAT": "45.1",
+        "SOUTH_LAT": "44.1",
+        "WEST_LON": "11.4",
+        "EAST_LON": "12.9",
+        "BASE_URL": f"gs://gcp-public-data-sentinel-2/L2/tiles/{tile[:2]}/{tile[2]}/{tile[3:]}/{name}.SAFE",
+    } | cells
 
 
 def index_csv(*rows: dict[str, str], columns: list[str] = COLUMNS) -> bytes:
@@ -71,6 +101,9 @@ def check_bands(source: GoogleIndex, product: Product, root: str) -> None:
     bands = source.bands(product)
     assert {"B02", "B03", "B04", "B08", "B11", "B12", "SCL"} <= set(bands)
     for band, folder, resolution in (("B02", "R10m", "10m"), ("B11", "R20m", "20m"), ("SCL", "R20m", "20m")):
-        assert bands[band].href == f"{root}/{SAFE_PATH}/{IMAGES}/{folder}/T31UFS_20220125T105229_{band}_{resolution}.jp2"
+        assert (
+            bands[band].href
+            == f"{root}/{SAFE_PATH}/{IMAGES}/{folder}/T31UFS_20220125T105229_{band}_{resolution}.jp2"
+        )
         assert bands[band].driver == "JP2OpenJPEG"
     assert (bands["B02"].scale, bands["B02"].offset) == (0.0001, pytest.approx(-0.1))

@@ -32,14 +32,24 @@ class Signer:
     """An RSA key and the certificate for it."""
 
     id: str = "key-1"
-    key: rsa.RSAPrivateKey = field(default_factory=lambda: rsa.generate_private_key(public_exponent=65537, key_size=2048))
+    key: rsa.RSAPrivateKey = field(
+        default_factory=lambda: rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    )
 
     @property
     def certificate(self) -> str:
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "securetoken.system.gserviceaccount.com")])
         now = datetime.now(UTC)
-        made = (x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(self.key.public_key()).serial_number(1)
-                .not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1)).sign(self.key, hashes.SHA256()))
+        made = (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(name)
+            .public_key(self.key.public_key())
+            .serial_number(1)
+            .not_valid_before(now - timedelta(days=1))
+            .not_valid_after(now + timedelta(days=1))
+            .sign(self.key, hashes.SHA256())
+        )
         return made.public_bytes(serialization.Encoding.PEM).decode()
 
     def sign(self, claims: dict[str, Any], **header: Any) -> str:
@@ -53,16 +63,27 @@ def unsigned_token(claims: dict[str, Any]) -> str:
     return f"{_segment({'alg': 'none', 'typ': 'JWT'})}.{_segment(claims)}."
 
 
-def firebase_claims(project: str, uid: str = "user-1", issued_s: float = -60, **changes: Any) -> dict[str, Any]:
+def firebase_claims(
+    project: str, uid: str = "user-1", issued_s: float = -60, **changes: Any
+) -> dict[str, Any]:
     """What Firebase writes into the token of a user of a project.
 
     Args:
         issued_s: Seconds from now; the token is over an hour later.
     """
     issued = int(time.time() + issued_s)
-    return {"iss": ISSUER + project, "aud": project, "auth_time": issued, "user_id": uid, "sub": uid, "iat": issued, "exp": issued + 3600,
-            "email": f"{uid}@example.org", "email_verified": True,
-            "firebase": {"identities": {"email": [f"{uid}@example.org"]}, "sign_in_provider": "password"}} | changes
+    return {
+        "iss": ISSUER + project,
+        "aud": project,
+        "auth_time": issued,
+        "user_id": uid,
+        "sub": uid,
+        "iat": issued,
+        "exp": issued + 3600,
+        "email": f"{uid}@example.org",
+        "email_verified": True,
+        "firebase": {"identities": {"email": [f"{uid}@example.org"]}, "sign_in_provider": "password"},
+    } | changes
 
 
 @dataclass
@@ -87,7 +108,9 @@ def serve_certificates(*signers: Signer, max_age: int | None = 3600) -> Iterator
             self.send_response(answers["status"])
             self.send_header("Content-Type", "application/json")
             if answers["max_age"] is not None:
-                self.send_header("Cache-Control", f"public, max-age={answers['max_age']}, must-revalidate, no-transform")
+                self.send_header(
+                    "Cache-Control", f"public, max-age={answers['max_age']}, must-revalidate, no-transform"
+                )
             self.end_headers()
             self.wfile.write(answers["body"])
 

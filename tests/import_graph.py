@@ -54,15 +54,26 @@ def external_imports(path: Path) -> set[str]:
 
 
 def reachable_files(path: Path, excluded: tuple[str, ...] = ()) -> set[Path]:
-    """A file and all files of the package it reaches by imports, without passing through the modules named."""
+    """A file and all files of the package it reaches by imports, without passing through the modules
+    named."""
     known, todo, seen = module_files(), [path], set()
     while todo:
         file = todo.pop()
         if file not in seen:
             seen.add(file)
-            todo += [known[name] for name in revisit_imports(file) if not name.startswith(excluded)] if excluded else [known[name] for name in revisit_imports(file)]
+            todo += (
+                [known[name] for name in revisit_imports(file) if not name.startswith(excluded)]
+                if excluded
+                else [known[name] for name in revisit_imports(file)]
+            )
             # A module's packages are run before it.
-            todo += [known[name] for name in known if name != "revisit" and file.parent in (known[name].parent,) and known[name].name == "__init__.py"]
+            todo += [
+                known[name]
+                for name in known
+                if name != "revisit"
+                and file.parent in (known[name].parent,)
+                and known[name].name == "__init__.py"
+            ]
     return seen
 
 
@@ -86,23 +97,50 @@ NAMESPACES = ("google", "google.cloud")
 """Of several packages, and of none."""
 
 PORT_MODULES: dict[str, tuple[str, ...]] = {
-    "catalog": ("revisit.adapters.gcp.catalog", "revisit.adapters.gcp.bigquery", "revisit.adapters.gcp.filter_sql", "revisit.adapters.gcp.month_partitions", "revisit.ports.catalog_schema"),
-    "records": ("revisit.adapters.gcp.records", "revisit.adapters.gcp.outbox", "revisit.adapters.gcp.publisher"),
-    "bus": ("revisit.adapters.gcp.monitoring", "revisit.adapters.gcp.outbox", "revisit.adapters.gcp.publisher", "revisit.adapters.gcp.event_bus"),
+    "catalog": (
+        "revisit.adapters.gcp.catalog",
+        "revisit.adapters.gcp.bigquery",
+        "revisit.adapters.gcp.filter_sql",
+        "revisit.adapters.gcp.month_partitions",
+        "revisit.ports.catalog_schema",
+    ),
+    "records": (
+        "revisit.adapters.gcp.records",
+        "revisit.adapters.gcp.outbox",
+        "revisit.adapters.gcp.publisher",
+    ),
+    "bus": (
+        "revisit.adapters.gcp.monitoring",
+        "revisit.adapters.gcp.outbox",
+        "revisit.adapters.gcp.publisher",
+        "revisit.adapters.gcp.event_bus",
+    ),
     "assets": ("revisit.adapters.gcp.assets", "revisit.adapters.gcp.signed_urls"),
-    "listing": ("revisit.adapters.sources", "revisit.adapters.sources.google_index_listing", "revisit.adapters.sources.google_index_lines", "revisit.adapters.sources.google_index_rows",
-                "revisit.ports.catalog_schema", "revisit.adapters.gcp.google_index_load", "revisit.adapters.gcp.google_index_object"),
+    "listing": (
+        "revisit.adapters.sources",
+        "revisit.adapters.sources.google_index_listing",
+        "revisit.adapters.sources.google_index_lines",
+        "revisit.adapters.sources.google_index_rows",
+        "revisit.ports.catalog_schema",
+        "revisit.adapters.gcp.google_index_load",
+        "revisit.adapters.gcp.google_index_object",
+    ),
     "bands": ("revisit.adapters.sources",),
     "sign_in": ("revisit.adapters.gcp.id_tokens",),
 }
-"""Port -> the modules (or what their names begin with) that only those who use it come to. Records are committed with events, which are
+"""Port -> the modules (or what their names begin with) that only those who use it come to. Records are
+committed with events, which are
 published right away."""
 
 
 def unused_modules(function: str) -> tuple[str, ...]:
-    """Modules that a deployed function never comes to, since it uses none of their ports; those of the local backend among them."""
+    """Modules that a deployed function never comes to, since it uses none of their ports; those of the local
+    backend among them."""
     used = {module for port in PORTS[function] for module in PORT_MODULES[port]}
-    return ("revisit.adapters.local", *sorted({module for modules in PORT_MODULES.values() for module in modules} - used))
+    return (
+        "revisit.adapters.local",
+        *sorted({module for modules in PORT_MODULES.values() for module in modules} - used),
+    )
 
 
 def packages_of(main_file: Path) -> set[str]:
@@ -113,11 +151,19 @@ def packages_of(main_file: Path) -> set[str]:
 def packages(files: Iterable[Path]) -> set[str]:
     """Packages that files import, by the names they are installed by."""
     names = {name for path in files for name in imports_of(path) if name not in NAMESPACES}
-    return {_package(name) for name in names if name.partition(".")[0] not in sys.stdlib_module_names | {"revisit"}}
+    return {
+        _package(name)
+        for name in names
+        if name.partition(".")[0] not in sys.stdlib_module_names | {"revisit"}
+    }
 
 
 def _package(name: str) -> str:
     parts = name.split(".")
-    known = [DISTRIBUTIONS[head] for end in range(len(parts), 0, -1) if (head := ".".join(parts[:end])) in DISTRIBUTIONS]
+    known = [
+        DISTRIBUTIONS[head]
+        for end in range(len(parts), 0, -1)
+        if (head := ".".join(parts[:end])) in DISTRIBUTIONS
+    ]
     assert known or parts[0] not in NAMESPACES, f"of which package is {name}? Say so in DISTRIBUTIONS"
     return known[0] if known else parts[0]

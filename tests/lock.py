@@ -7,7 +7,18 @@ from pathlib import Path
 from import_graph import ROOT, packages_of
 
 LOCKS = ROOT / "locks"
-COMPILE = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--no-header", "--generate-hashes", "--python-version", "3.12"]
+COMPILE = [
+    sys.executable,
+    "-m",
+    "uv",
+    "pip",
+    "compile",
+    "--quiet",
+    "--no-header",
+    "--generate-hashes",
+    "--python-version",
+    "3.12",
+]
 
 
 def main() -> None:

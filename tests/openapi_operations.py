@@ -50,26 +50,38 @@ class Operation:
 
     def parameters(self, location: str) -> Iterator[dict[str, Any]]:
         """Of the path, the query or the headers."""
-        return (each for each in map(resolve_ref, self.definition.get("parameters", ())) if each["in"] == location)
+        return (
+            each for each in map(resolve_ref, self.definition.get("parameters", ())) if each["in"] == location
+        )
 
     def address(self, path_values: dict[str, str]) -> str:
         """The path and the query it cannot do without.
 
         Args:
-            things: What stands for a part of the path, by the name of what comes before it; the examples of the specification stand
+            things: What stands for a part of the path, by the name of what comes before it; the examples of
+                the specification stand
                 for the others.
         """
         examples = {each["name"]: each.get("example", "none") for each in self.parameters("path")}
-        path = re.sub(r"/([^/{]+)/\{(\w+)\}", lambda found: f"/{found[1]}/{path_values.get(found[1], examples[found[2]])}", self.path)
+        path = re.sub(
+            r"/([^/{]+)/\{(\w+)\}",
+            lambda found: f"/{found[1]}/{path_values.get(found[1], examples[found[2]])}",
+            self.path,
+        )
         assert "{" not in path, f"{self}: a part of the path comes after no name"
-        query = "&".join(f"{each['name']}={each['example']}" for each in self.parameters("query") if each.get("required"))
+        query = "&".join(
+            f"{each['name']}={each['example']}" for each in self.parameters("query") if each.get("required")
+        )
         return f"{path}?{query}" if query else path
 
 
 def operations() -> list[Operation]:
     """Every one, by its path."""
-    return [Operation(method.upper(), path, told) for path, methods in sorted(openapi.specification()["paths"].items())
-            for method, told in methods.items()]
+    return [
+        Operation(method.upper(), path, told)
+        for path, methods in sorted(openapi.specification()["paths"].items())
+        for method, told in methods.items()
+    ]
 
 
 def resolve_ref(item: dict[str, Any]) -> dict[str, Any]:
@@ -93,7 +105,16 @@ def json_types(schema: dict[str, Any], definitions: dict[str, Any] | None = None
     Args:
         own: What its $refs name, where that is not the specification.
     """
-    schema = {**schema, **(resolve_ref(schema) if definitions is None else definitions[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else {})}
+    schema = {
+        **schema,
+        **(
+            resolve_ref(schema)
+            if definitions is None
+            else definitions[schema["$ref"].rpartition("/")[2]]
+            if "$ref" in schema
+            else {}
+        ),
+    }
     if parts := schema.get("anyOf") or schema.get("oneOf"):
         return set().union(*(json_types(part, definitions) for part in parts))
     if "enum" in schema and "type" not in schema:

@@ -10,14 +10,28 @@ ROOT = Path(__file__).parent.parent
 
 
 def main() -> int:
-    """Run it all; the tests decide the exit status, and a benchmark that breaks does too (one that misses its goal does not)."""
+    """Run it all; the tests decide the exit status, and a benchmark that breaks does too (one that misses its
+    goal does not)."""
     figures: list[str] = []
     broken: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         measured = Path(folder) / "figures"
         os.environ["REVISIT_FIGURES"] = str(measured)
         # One more than there are cores: what tests servers mostly waits for them.
-        tests = _run([sys.executable, "-m", "pytest", "-n", str((os.cpu_count() or 2) + 1), "--dist", "loadfile", "--no-loadscope-reorder", *sys.argv[1:]], [])
+        tests = _run(
+            [
+                sys.executable,
+                "-m",
+                "pytest",
+                "-n",
+                str((os.cpu_count() or 2) + 1),
+                "--dist",
+                "loadfile",
+                "--no-loadscope-reorder",
+                *sys.argv[1:],
+            ],
+            [],
+        )
         figures += measured.read_text().splitlines() if measured.exists() else []
     if tests == 0 and not sys.argv[1:]:
         for name in _benchmarks():
@@ -32,7 +46,11 @@ def main() -> int:
 
 
 def _benchmarks() -> list[str]:
-    return sorted(path.stem for path in (ROOT / "bench").glob("*.py") if "figure(" in path.read_text() and path.stem != "common")
+    return sorted(
+        path.stem
+        for path in (ROOT / "bench").glob("*.py")
+        if "figure(" in path.read_text() and path.stem != "common"
+    )
 
 
 def _run(command: list[str], figures: list[str]) -> int:

@@ -13,7 +13,10 @@ from revisit.domain.subscription import Subscription
 from revisit.ports.cloudevents import Envelope
 
 NOON = datetime(2024, 6, 1, 12, tzinfo=UTC)
-SQUARE_AOI = {"type": "Polygon", "coordinates": [[[10.0, 45.0], [10.1, 45.0], [10.1, 45.1], [10.0, 45.1], [10.0, 45.0]]]}
+SQUARE_AOI = {
+    "type": "Polygon",
+    "coordinates": [[[10.0, 45.0], [10.1, 45.0], [10.1, 45.1], [10.0, 45.1], [10.0, 45.0]]],
+}
 
 
 @dataclass
@@ -31,18 +34,55 @@ class StoppedClock:
 
 
 def subscription(id: str = "sub_1", **fields: Any) -> Subscription:
-    return Subscription(**{"id": id, "name": "Lake", "aoi": SQUARE_AOI, "tiles": ("32TNR",), "recipe": Recipe(indices=("NDVI",)), "created": NOON} | fields)
+    return Subscription(
+        **{
+            "id": id,
+            "name": "Lake",
+            "aoi": SQUARE_AOI,
+            "tiles": ("32TNR",),
+            "recipe": Recipe(indices=("NDVI",)),
+            "created": NOON,
+        }
+        | fields
+    )
 
 
-def alert(subscription: str = "sub_1", number: int = 1, acquisition: str = "S2A_20240601T101031_T32TNR", **fields: Any) -> Alert:
-    return Alert(**{"id": alert_id(subscription, acquisition), "subscription": subscription, "number": number, "job": "job_1",
-                    "acquisition": acquisition, "product": "P", "sensing_time": NOON, "created": NOON, "cover": Cover(100, 90, 80),
-                    "indices": {}} | fields)
+def alert(
+    subscription: str = "sub_1",
+    number: int = 1,
+    acquisition: str = "S2A_20240601T101031_T32TNR",
+    **fields: Any,
+) -> Alert:
+    return Alert(
+        **{
+            "id": alert_id(subscription, acquisition),
+            "subscription": subscription,
+            "number": number,
+            "job": "job_1",
+            "acquisition": acquisition,
+            "product": "P",
+            "sensing_time": NOON,
+            "created": NOON,
+            "cover": Cover(100, 90, 80),
+            "indices": {},
+        }
+        | fields
+    )
 
 
 def delivery(id: str = "delivery_1", **fields: Any) -> Delivery:
-    return Delivery(**{"id": id, "alert": "alert_1", "subscription": "sub_1", "channel": "channel_1", "target": "https://example.org/hook",
-                       "created": NOON, "due": NOON} | fields)
+    return Delivery(
+        **{
+            "id": id,
+            "alert": "alert_1",
+            "subscription": "sub_1",
+            "channel": "channel_1",
+            "target": "https://example.org/hook",
+            "created": NOON,
+            "due": NOON,
+        }
+        | fields
+    )
 
 
 def envelope(event: Event, time: datetime = NOON) -> Envelope:

@@ -1,8 +1,9 @@
 """Whether a deployment answers as it should, asked from outside; needs Python and a network, nothing else.
 
-    terraform -chdir=terraform output -json > outputs.json
-    python tests/smoke.py page outputs.json     the page is served as it is in this checkout, and knows its API
-    python tests/smoke.py api outputs.json      the API answers, lets nobody in without a token, and no other function answers at all
+terraform -chdir=terraform output -json > outputs.json
+python tests/smoke.py page outputs.json     the page is served as it is in this checkout, and knows its API
+python tests/smoke.py api outputs.json      the API answers, lets nobody in without a token, and no other
+function answers at all
 """
 
 import json
@@ -13,7 +14,14 @@ import urllib.request
 from pathlib import Path
 
 WEB = Path(__file__).parents[1] / "web"
-TYPES = {".css": "text/css", ".html": "text/html", ".js": "text/javascript", ".json": "application/json", ".svg": "image/svg+xml", ".txt": "text/plain"}
+TYPES = {
+    ".css": "text/css",
+    ".html": "text/html",
+    ".js": "text/javascript",
+    ".json": "application/json",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain",
+}
 PATIENCE_S = 60.0
 """What was just made public is not so everywhere at once."""
 
@@ -41,7 +49,9 @@ def api(outputs: dict[str, object]) -> list[str]:
     for path, wanted in (("/health", 200), ("/subscriptions", 401), ("/nothing-here", 404)):
         status, _, body = _get(f"{outputs['api_url']}{path}", wanted)
         if status != wanted:
-            wrong.append(f"{outputs['api_url']}{path} answers {status}, not {wanted}: {body[:200].decode(errors='replace')}")
+            wrong.append(
+                f"{outputs['api_url']}{path} answers {status}, not {wanted}: {body[:200].decode(errors='replace')}"
+            )
     functions = outputs["functions"]
     assert isinstance(functions, dict)
     for name, address in sorted(functions.items()):
@@ -61,7 +71,11 @@ def _get(address: str, expected_status: int = 200) -> tuple[int, str, bytes]:
             found = error.code, error.headers.get_content_type(), error.read()
         except OSError as error:
             found = 0, "", str(error).encode()
-        if found[0] == expected_status or (found[0] not in (0, 403, 404, 429) and found[0] < 500) or time.monotonic() > until:
+        if (
+            found[0] == expected_status
+            or (found[0] not in (0, 403, 404, 429) and found[0] < 500)
+            or time.monotonic() > until
+        ):
             return found
         time.sleep(2)
 

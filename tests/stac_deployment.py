@@ -46,8 +46,14 @@ def serve_stac(folder: Path, token: str = TOKEN) -> Iterator[StacDeployment]:
     placed = order_acquisitions(backend, AOI.parse(FIELD), Recipe(indices=("NDVI",)), "", None, None)
     jobs = []
     for job in list_jobs(backend, placed.id):
-        done = end_job(backend, job, "done" if not jobs else "skipped", cover=Cover(100, 90, 60, cloud=30) if not jobs else None,
-                     indices={"NDVI": Statistics(60, 0.5, 0.1, 0.1, 0.9, 0.5)} if not jobs else {}, reason="" if not jobs else "too cloudy")
+        done = end_job(
+            backend,
+            job,
+            "done" if not jobs else "skipped",
+            cover=Cover(100, 90, 60, cloud=30) if not jobs else None,
+            indices={"NDVI": Statistics(60, 0.5, 0.1, 0.1, 0.9, 0.5)} if not jobs else {},
+            reason="" if not jobs else "too cloudy",
+        )
         jobs.append(done.id)
     app = create_app(backend, token=token)
     server = make_server("127.0.0.1", 0, app, threaded=True)

@@ -1,4 +1,5 @@
-"""STAC's own schemas, out of pystac, for validators that would fetch them; those of extensions are not at hand and say yes to all."""
+"""STAC's own schemas, out of pystac, for validators that would fetch them; those of extensions are not at
+hand and say yes to all."""
 
 import io
 import json
@@ -8,7 +9,10 @@ from typing import Any
 
 import pytest
 
-_SCHEMA_FOLDERS = {"https://schemas.stacspec.org/v1.1.0/": "stac-spec/v1.1.0/", "https://geojson.org/schema/": "geojson/"}
+_SCHEMA_FOLDERS = {
+    "https://schemas.stacspec.org/v1.1.0/": "stac-spec/v1.1.0/",
+    "https://geojson.org/schema/": "geojson/",
+}
 
 
 def load_schema(url: str) -> dict[str, Any]:
@@ -16,7 +20,11 @@ def load_schema(url: str) -> dict[str, Any]:
     bare = url.partition("#")[0]
     for place, folder in _SCHEMA_FOLDERS.items():
         if bare.startswith(place):
-            return json.loads(files("pystac").joinpath("validation", "jsonschemas", folder, bare.rpartition("/")[2]).read_text())
+            return json.loads(
+                files("pystac")
+                .joinpath("validation", "jsonschemas", folder, bare.rpartition("/")[2])
+                .read_text()
+            )
     assert bare.startswith("https://stac-extensions.github.io/"), url
     return {"$schema": "http://json-schema.org/draft-07/schema#", "$id": bare}
 

@@ -1,6 +1,8 @@
-"""A STAC API on this computer that answers by a script, with items of our own in the shape of Earth Search v1.
+"""A STAC API on this computer that answers by a script, with items of our own in the shape of Earth Search
+v1.
 
-Real answers are recorded in the shared data; `load_recording` looks for them, and is called by a test itself: where they are missing it skips the
+Real answers are recorded in the shared data; `load_recording` looks for them, and is called by a test itself:
+where they are missing it skips the
 test, which a thread of the server cannot.
 """
 
@@ -45,7 +47,9 @@ class Server:
             def reply(self, body: Any) -> None:
                 outer.asked.append((self.command, self.path, body))
                 scripted = outer.script.pop(0) if outer.script else None
-                status, content, headers = (scripted(body) if callable(scripted) else scripted) or outer.answer(self.path, body)
+                status, content, headers = (
+                    scripted(body) if callable(scripted) else scripted
+                ) or outer.answer(self.path, body)
                 self.send_response(status)
                 for name, value in ({"content-length": str(len(content))} | headers).items():
                     self.send_header(name, value)
@@ -62,7 +66,6 @@ class Server:
     @property
     def bodies(self) -> list[Any]:
         return [body for method, _, body in self.requests if method == "POST"]
-
 
 
 def json_response(value: Any, status: int = 200, **headers: str) -> Answer:
@@ -82,17 +85,33 @@ def load_recording(name: str) -> dict[str, Any]:
     return read
 
 
-PASSES = ((datetime(2020, 3, 5, 10, 37, 41, 587_000, tzinfo=UTC), 108, 24558), (datetime(2020, 3, 2, 10, 27, 44, 564_000, tzinfo=UTC), 65, 24515))
+PASSES = (
+    (datetime(2020, 3, 5, 10, 37, 41, 587_000, tzinfo=UTC), 108, 24558),
+    (datetime(2020, 3, 2, 10, 27, 44, 564_000, tzinfo=UTC), 65, 24515),
+)
 """When two passes were sensed at their first tile, in which relative and which absolute orbit."""
 TILES = ("32TMT", "32TNT", "32UMU", "32UNU")
 COGS = "https://sentinel-cogs.s3.us-west-2.amazonaws.com/sentinel-s2-l2a-cogs"
-ASSETS = {"blue": ("B02", 10), "red": ("B04", 10), "nir": ("B08", 10), "swir16": ("B11", 20), "scl": ("SCL", 20)}
+ASSETS = {
+    "blue": ("B02", 10),
+    "red": ("B04", 10),
+    "nir": ("B08", 10),
+    "swir16": ("B11", 20),
+    "scl": ("SCL", 20),
+}
 
 
-def item_of(tile: str, day: datetime, sequence: int, orbit: int = 108, absolute: int = 24558) -> dict[str, Any]:
-    """An item of our own as Earth Search v1 lays it out: the first processing has sequence 0, baseline 02.14; the second 1 and 05.00."""
+def item_of(
+    tile: str, day: datetime, sequence: int, orbit: int = 108, absolute: int = 24558
+) -> dict[str, Any]:
+    """An item of our own as Earth Search v1 lays it out: the first processing has sequence 0, baseline 02.14;
+    the second 1 and 05.00."""
     id = f"S2A_{tile}_{day:%Y%m%d}_{sequence}_L2A"
-    baseline, made_at = (("05.00", datetime(2023, 6, 30, 2, 24, 13, tzinfo=UTC)) if sequence else ("02.14", day + timedelta(hours=3)))
+    baseline, made_at = (
+        ("05.00", datetime(2023, 6, 30, 2, 24, 13, tzinfo=UTC))
+        if sequence
+        else ("02.14", day + timedelta(hours=3))
+    )
     start = day.replace(second=21, minute=day.minute - 7)
     west, south, east, north = map(float, Tile.parse(tile).footprint.bounds)
     folder = f"{COGS}/{tile[:2]}/{tile[2]}/{tile[3:]}/{day.year}/{day.month}/{id}"
@@ -117,18 +136,39 @@ def item_of(tile: str, day: datetime, sequence: int, orbit: int = 108, absolute:
     }  # fmt: skip
 
 
-ITEMS = [item_of(tile, sensed - timedelta(seconds=5 * place, milliseconds=1 - sequence), sequence, orbit, absolute)
-         for sensed, orbit, absolute in PASSES for place, tile in enumerate(TILES) for sequence in (1, 0)]
+ITEMS = [
+    item_of(tile, sensed - timedelta(seconds=5 * place, milliseconds=1 - sequence), sequence, orbit, absolute)
+    for sensed, orbit, absolute in PASSES
+    for place, tile in enumerate(TILES)
+    for sequence in (1, 0)
+]
 """Two passes over four tiles, each processed twice: latest first."""
 
 
 def paged(items: list[dict[str, Any]]) -> dict[str, Any]:
     """A page of items whose link names what comes after its last one."""
     last = items[-1]
-    following = {"collections": ["sentinel-2-l2a"], "bbox": [9, 47, 10, 48], "next": f"{last['properties']['datetime']},{last['id']},sentinel-2-l2a"}
-    link = {"rel": "next", "title": "Next page of Items", "method": "POST", "merge": False, "type": "application/geo+json",
-            "href": "https://earth-search.aws.element84.com/v1/search", "body": following}
-    return feature_collection(items, links=[link], numberMatched=len(ITEMS), numberReturned=len(items), context={"limit": 10, "matched": len(ITEMS), "returned": len(items)})
+    following = {
+        "collections": ["sentinel-2-l2a"],
+        "bbox": [9, 47, 10, 48],
+        "next": f"{last['properties']['datetime']},{last['id']},sentinel-2-l2a",
+    }
+    link = {
+        "rel": "next",
+        "title": "Next page of Items",
+        "method": "POST",
+        "merge": False,
+        "type": "application/geo+json",
+        "href": "https://earth-search.aws.element84.com/v1/search",
+        "body": following,
+    }
+    return feature_collection(
+        items,
+        links=[link],
+        numberMatched=len(ITEMS),
+        numberReturned=len(items),
+        context={"limit": 10, "matched": len(ITEMS), "returned": len(items)},
+    )
 
 
 def answering(first: Any, second: Any) -> Callable[[str, Any], Answer]:

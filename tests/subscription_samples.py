@@ -7,16 +7,30 @@ from revisit.domain.subscription import Subscription
 
 BOW_TIE = {"type": "Polygon", "coordinates": [[[9, 45], [9.1, 45.1], [9.1, 45], [9, 45.1], [9, 45]]]}
 SUBSCRIPTION_BODY = {"aoi": FIELD, "name": "field", "indices": ["NDVI"], "max_cloud": 40}
-NEARBY_FIELD = {"type": "Polygon", "coordinates": [[[9.5, 45.3], [9.52, 45.3], [9.52, 45.32], [9.5, 45.32], [9.5, 45.3]]]}
-DISTANT_FIELD = {"type": "Polygon", "coordinates": [[[10.6, 45.3], [10.62, 45.3], [10.62, 45.32], [10.6, 45.32], [10.6, 45.3]]]}
+NEARBY_FIELD = {
+    "type": "Polygon",
+    "coordinates": [[[9.5, 45.3], [9.52, 45.3], [9.52, 45.32], [9.5, 45.32], [9.5, 45.3]]],
+}
+DISTANT_FIELD = {
+    "type": "Polygon",
+    "coordinates": [[[10.6, 45.3], [10.62, 45.3], [10.62, 45.32], [10.6, 45.32], [10.6, 45.3]]],
+}
 HOOK, HOOK_2 = "https://hooks.example.com/one", "https://hooks.example.com/two"
 
 
 def add_job(backend, subscription: str, product) -> Job:
     """The job that news of a product means for a subscription, as notify begins it."""
     watcher = backend.records.get(Subscription, subscription)
-    job = Job(job_id(subscription, product.acquisition, watcher.recipe), product, watcher.aoi, watcher.recipe, NOW, watcher.owner, subscription,
-              min_clear=watcher.min_clear)
+    job = Job(
+        job_id(subscription, product.acquisition, watcher.recipe),
+        product,
+        watcher.aoi,
+        watcher.recipe,
+        NOW,
+        watcher.owner,
+        subscription,
+        min_clear=watcher.min_clear,
+    )
     backend.commit(lambda commit: commit.put(job), completes_event=False)
     return job
 

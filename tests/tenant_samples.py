@@ -72,22 +72,74 @@ def make_deployment(folder: Path) -> Deployment:
     add_to_catalog(backend, replace(first, source=f"folder:{archive}", href=str(package)), product(2))
     client, ann = create_app(backend).test_client(), {"Authorization": "Bearer ann"}
     hook = "https://hooks.example.com/x"
-    made = client.post("/subscriptions", json={"aoi": FIELD, "name": SUBSCRIPTION_NAME, "backfill": "2024-06-01", "webhooks": [hook]}, headers=ann)
-    placed = client.post("/orders", json={"aoi": FIELD, "start": "2024-06-01", "end": "2024-06-01"}, headers=ann)
+    made = client.post(
+        "/subscriptions",
+        json={"aoi": FIELD, "name": SUBSCRIPTION_NAME, "backfill": "2024-06-01", "webhooks": [hook]},
+        headers=ann,
+    )
+    placed = client.post(
+        "/orders", json={"aoi": FIELD, "start": "2024-06-01", "end": "2024-06-01"}, headers=ann
+    )
     assert (made.status_code, placed.status_code) == (201, 202), made.text + placed.text
     file = backend.assets.workspace() / "ndvi"
     file.write_bytes(b"pixels")
     asset = backend.assets.store(file, "jobs/x/NDVI.tif", "image/tiff")
-    job = end_job(backend, list_jobs(backend, placed.json["order"], "ann")[0], cover=Cover(10, 8, 6, cloud=2), assets=(asset,),
-                indices={"NDVI": Statistics(6, 0.5, 0.1, 0.1, 0.9, 0.5)})
-    letter = DeadLetter("event_1:extract", "extract", "job.started", "no memory", NOW, 8, Envelope(JobStarted("job_1"), NOW).encode().decode())
+    job = end_job(
+        backend,
+        list_jobs(backend, placed.json["order"], "ann")[0],
+        cover=Cover(10, 8, 6, cloud=2),
+        assets=(asset,),
+        indices={"NDVI": Statistics(6, 0.5, 0.1, 0.1, 0.9, 0.5)},
+    )
+    letter = DeadLetter(
+        "event_1:extract",
+        "extract",
+        "job.started",
+        "no memory",
+        NOW,
+        8,
+        Envelope(JobStarted("job_1"), NOW).encode().decode(),
+    )
     watched, channel = made.json["subscription"], made.json["channels"][0]["id"]
-    line = Alert(alert_id(watched, job.acquisition), watched, 1, job.id, job.acquisition, job.product.id, job.product.sensing_time, NOW,
-                 Cover(1, 1, 1), {"NDVI": Statistics(6, 0.5, 0.1, 0.1, 0.9, 0.5)}, owner="ann")
-    carried = Delivery("delivery_1", line.id, watched, channel, hook, NOW, None, (Attempt(NOW, "500"),), "failed", host="hooks.example.com")
-    backend.commit(lambda commit: [commit.put(record) for record in (letter, line, carried)], completes_event=False)
+    line = Alert(
+        alert_id(watched, job.acquisition),
+        watched,
+        1,
+        job.id,
+        job.acquisition,
+        job.product.id,
+        job.product.sensing_time,
+        NOW,
+        Cover(1, 1, 1),
+        {"NDVI": Statistics(6, 0.5, 0.1, 0.1, 0.9, 0.5)},
+        owner="ann",
+    )
+    carried = Delivery(
+        "delivery_1",
+        line.id,
+        watched,
+        channel,
+        hook,
+        NOW,
+        None,
+        (Attempt(NOW, "500"),),
+        "failed",
+        host="hooks.example.com",
+    )
+    backend.commit(
+        lambda commit: [commit.put(record) for record in (letter, line, carried)], completes_event=False
+    )
     read, write = (create_key(backend, scope, [scope], owner="ann") for scope in ("read", "write"))
-    things = {"subscriptions": watched, "orders": placed.json["order"], "jobs": placed.json["order"], "results": job.id, "keys": read[0].id,
-              "dead-letters": letter.id, "assets": "NDVI", "feeds": made.json["feed"].removeprefix("/feeds/").removesuffix(".atom"),
-              "channels": channel, "deliveries": carried.id}
+    things = {
+        "subscriptions": watched,
+        "orders": placed.json["order"],
+        "jobs": placed.json["order"],
+        "results": job.id,
+        "keys": read[0].id,
+        "dead-letters": letter.id,
+        "assets": "NDVI",
+        "feeds": made.json["feed"].removeprefix("/feeds/").removesuffix(".atom"),
+        "channels": channel,
+        "deliveries": carried.id,
+    }
     return Deployment(backend, things, {"read": read[1], "write": write[1]}, folder)

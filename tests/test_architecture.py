@@ -1,4 +1,5 @@
-"""The architecture: which folder may import which, no import cycles, and functions, events and requirements that agree."""
+"""The architecture: which folder may import which, no import cycles, and functions, events and requirements
+that agree."""
 
 import ast
 import re
@@ -35,7 +36,19 @@ MAY_IMPORT: dict[str, set[str]] = {
     "api": {"", "geo", "domain", "pixels", "ports", "delivery", "presenters", "stac", "services"},
     "embedded": {"", "domain", "ports", "adapters", "api"},
     "demo": {"", "domain", "pixels", "ports", "adapters", "chain", "services", "embedded"},
-    "cli": {"", "geo", "domain", "ports", "adapters", "delivery", "presenters", "chain", "services", "embedded", "demo"},
+    "cli": {
+        "",
+        "geo",
+        "domain",
+        "ports",
+        "adapters",
+        "delivery",
+        "presenters",
+        "chain",
+        "services",
+        "embedded",
+        "demo",
+    },
 }
 """Folder of the package -> folders that its modules may import; "" is the package's own folder."""
 
@@ -56,13 +69,23 @@ def test_every_folder_has_its_row():
 
 
 def test_a_folder_imports_only_the_folders_of_its_row():
-    upward = [f"{module} -> {imported}" for module, path in module_files().items() for imported in revisit_imports(path)
-              if (target := folder_of(imported)) not in MAY_IMPORT[folder_of(module)] | {folder_of(module)} and (module, target) not in BY_NAME]
+    upward = [
+        f"{module} -> {imported}"
+        for module, path in module_files().items()
+        for imported in revisit_imports(path)
+        if (target := folder_of(imported)) not in MAY_IMPORT[folder_of(module)] | {folder_of(module)}
+        and (module, target) not in BY_NAME
+    ]
     assert not upward
 
 
 def test_no_two_modules_import_each_other():
-    graph = {module: {name for name in revisit_imports(path) if name != module and not _is_package_of(name, module)} for module, path in module_files().items()}
+    graph = {
+        module: {
+            name for name in revisit_imports(path) if name != module and not _is_package_of(name, module)
+        }
+        for module, path in module_files().items()
+    }
     assert list(TopologicalSorter(graph).static_order())
 
 
@@ -71,27 +94,54 @@ def _is_package_of(package: str, module: str) -> bool:
     return module.startswith(f"{package}.")
 
 
-@pytest.mark.parametrize(("package", "folders"), [
-    ("rasterio", {"pixels/raster"}),
-    ("google", {"adapters/gcp"}),
-    ("apsw", {"adapters/local"}),
-    ("duckdb", {"adapters/local"}),
-    ("sqlite3", set()),
-    ("flask", {"api", "runtime"}),
-    ("functions_framework", {"runtime", "embedded"}),
-    ("httpx", {"adapters/sources"}),
-    ("typer", {"cli"}),
-    ("rich", {"cli"}),
-])
+@pytest.mark.parametrize(
+    ("package", "folders"),
+    [
+        ("rasterio", {"pixels/raster"}),
+        ("google", {"adapters/gcp"}),
+        ("apsw", {"adapters/local"}),
+        ("duckdb", {"adapters/local"}),
+        ("sqlite3", set()),
+        ("flask", {"api", "runtime"}),
+        ("functions_framework", {"runtime", "embedded"}),
+        ("httpx", {"adapters/sources"}),
+        ("typer", {"cli"}),
+        ("rich", {"cli"}),
+    ],
+)
 def test_each_client_library_is_imported_in_its_folders_only(package, folders):
-    importers = {module.removeprefix("revisit.").replace(".", "/") for module, path in module_files().items() if package in external_imports(path)}
+    importers = {
+        module.removeprefix("revisit.").replace(".", "/")
+        for module, path in module_files().items()
+        if package in external_imports(path)
+    }
     assert not [module for module in importers if not module.startswith(tuple(folders))]
 
 
 def test_the_domain_needs_no_client_no_file_and_no_clock():
-    banned = {"os", "io", "socket", "sqlite3", "requests", "httpx", "rasterio", "duckdb", "apsw", "flask", "google", "logging", "time"}
-    modules = [(module, path) for module, path in module_files().items() if folder_of(module) in {"domain", "geo"}]
-    assert not [(module, external_imports(path) & banned) for module, path in modules if external_imports(path) & banned]
+    banned = {
+        "os",
+        "io",
+        "socket",
+        "sqlite3",
+        "requests",
+        "httpx",
+        "rasterio",
+        "duckdb",
+        "apsw",
+        "flask",
+        "google",
+        "logging",
+        "time",
+    }
+    modules = [
+        (module, path) for module, path in module_files().items() if folder_of(module) in {"domain", "geo"}
+    ]
+    assert not [
+        (module, external_imports(path) & banned)
+        for module, path in modules
+        if external_imports(path) & banned
+    ]
 
 
 def test_the_clock_is_read_in_one_place():
@@ -102,9 +152,14 @@ def test_the_clock_is_read_in_one_place():
 
 def test_rasters_are_opened_in_one_module_and_always_with_a_driver():
     files = [*module_files().values(), *(ROOT / "functions").glob("*/main.py")]
-    careless = [f"{path.name}:{call.lineno}" for path in files for call in ast.walk(ast.parse(path.read_text()))
-                if isinstance(call, ast.Call) and ast.unparse(call.func) == "rasterio.open"
-                and not any(keyword.arg == "driver" for keyword in call.keywords)]
+    careless = [
+        f"{path.name}:{call.lineno}"
+        for path in files
+        for call in ast.walk(ast.parse(path.read_text()))
+        if isinstance(call, ast.Call)
+        and ast.unparse(call.func) == "rasterio.open"
+        and not any(keyword.arg == "driver" for keyword in call.keywords)
+    ]
     assert not careless
 
 
@@ -122,9 +177,14 @@ def test_every_topic_has_a_hearer_and_every_hearer_a_topic():
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_function_is_one_file_with_one_entry_point_named_like_its_folder(function):
     folder = ROOT / "functions" / function
-    assert {path.name for path in folder.iterdir() if path.name != "__pycache__"} == {"main.py", "requirements.txt"}
+    assert {path.name for path in folder.iterdir() if path.name != "__pycache__"} == {
+        "main.py",
+        "requirements.txt",
+    }
     tree = ast.parse((folder / "main.py").read_text())
-    entries = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef) and node.decorator_list}
+    entries = {
+        node.name: node for node in tree.body if isinstance(node, ast.FunctionDef) and node.decorator_list
+    }
     assert set(entries) == {function}
     assert ast.get_docstring(tree)
 
@@ -132,8 +192,15 @@ def test_a_function_is_one_file_with_one_entry_point_named_like_its_folder(funct
 @pytest.mark.parametrize("function", sorted(set(FUNCTIONS) - {"api"}))
 def test_a_function_hears_the_events_that_are_wired_to_it(function):
     tree = ast.parse((ROOT / "functions" / function / "main.py").read_text())
-    decorator = next(node.decorator_list[0] for node in tree.body if isinstance(node, ast.FunctionDef) and node.decorator_list)
-    heard = {next(topic for topic, event in EVENTS.items() if event.__name__ == ast.unparse(argument)) for argument in decorator.args}
+    decorator = next(
+        node.decorator_list[0]
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef) and node.decorator_list
+    )
+    heard = {
+        next(topic for topic, event in EVENTS.items() if event.__name__ == ast.unparse(argument))
+        for argument in decorator.args
+    }
     assert heard == {table[function] for table in (TRIGGER_TOPICS, SCHEDULED_TOPICS) if function in table}
 
 
@@ -153,7 +220,9 @@ def test_a_function_pins_exactly_what_it_imports(function):
     asked = {name for name, reasons in _reasons(text).items() if "revisit" in reasons}
     assert needed <= pinned, "run make lock"
     assert asked == needed, "run make lock"
-    assert all("--hash=sha256:" in block for block in re.split(r"\n(?=[a-z0-9])", text.strip()) if "==" in block)
+    assert all(
+        "--hash=sha256:" in block for block in re.split(r"\n(?=[a-z0-9])", text.strip()) if "==" in block
+    )
     assert "http://" not in text and "https://" not in text
 
 
@@ -168,21 +237,43 @@ def test_a_function_without_pixels_needs_no_gdal(function):
     assert "rasterio" not in (ROOT / "functions" / function / "requirements.txt").read_text()
 
 
-@pytest.mark.parametrize(("function", "never"), [
-    ("notify", ("google-cloud-bigquery", "google-cloud-storage", "pyarrow")),
-    ("deliver", ("antimeridian", "google-cloud-bigquery", "google-cloud-storage", "numpy", "pyarrow", "pyproj", "shapely")),
-    ("extract", ("google-cloud-bigquery", "pyarrow")),
-    ("index", ("google-cloud-bigquery", "httpx", "pyarrow")),
-    *((function, ("apsw", "duckdb", "rich", "typer", "waitress")) for function in FUNCTIONS),
-])
+@pytest.mark.parametrize(
+    ("function", "never"),
+    [
+        ("notify", ("google-cloud-bigquery", "google-cloud-storage", "pyarrow")),
+        (
+            "deliver",
+            (
+                "antimeridian",
+                "google-cloud-bigquery",
+                "google-cloud-storage",
+                "numpy",
+                "pyarrow",
+                "pyproj",
+                "shapely",
+            ),
+        ),
+        ("extract", ("google-cloud-bigquery", "pyarrow")),
+        ("index", ("google-cloud-bigquery", "httpx", "pyarrow")),
+        *((function, ("apsw", "duckdb", "rich", "typer", "waitress")) for function in FUNCTIONS),
+    ],
+)
 def test_a_function_pins_no_client_of_a_port_it_does_not_use(function, never):
-    pinned = re.findall(r"^([a-z0-9][\w.-]*)==", (ROOT / "functions" / function / "requirements.txt").read_text(), re.MULTILINE)
+    pinned = re.findall(
+        r"^([a-z0-9][\w.-]*)==",
+        (ROOT / "functions" / function / "requirements.txt").read_text(),
+        re.MULTILINE,
+    )
     assert not set(never) & set(pinned)
 
 
 def test_the_suite_pins_exactly_what_it_imports():
     imported = packages([*module_files().values(), *(ROOT / "functions").glob("*/main.py")])
-    asked = {re.split(r"[<>=\[]", line)[0] for line in (ROOT / "locks" / "runtime.in").read_text().splitlines() if line[0] != "#"}
+    asked = {
+        re.split(r"[<>=\[]", line)[0]
+        for line in (ROOT / "locks" / "runtime.in").read_text().splitlines()
+        if line[0] != "#"
+    }
     assert imported == asked
 
 

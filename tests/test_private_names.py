@@ -1,4 +1,5 @@
-"""No class of ours hides what a library keeps for itself: a private name of ours in a class of theirs may be theirs in the next version."""
+"""No class of ours hides what a library keeps for itself: a private name of ours in a class of theirs may be
+theirs in the next version."""
 
 import ast
 import importlib
@@ -14,13 +15,23 @@ import revisit
 def assigned(source: str) -> set[str]:
     """Names that a class gives to itself, in its body and to `self`."""
     kind = ast.parse(textwrap.dedent(source)).body[0]
-    found = {node.attr for node in ast.walk(kind) if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
-             and isinstance(node.value, ast.Name) and node.value.id == "self"}
+    found = {
+        node.attr
+        for node in ast.walk(kind)
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.ctx, ast.Store)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "self"
+    }
     for node in kind.body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             found.add(node.name)
         elif isinstance(node, ast.Assign | ast.AnnAssign):
-            found |= {target.id for target in getattr(node, "targets", None) or [node.target] if isinstance(target, ast.Name)}
+            found |= {
+                target.id
+                for target in getattr(node, "targets", None) or [node.target]
+                if isinstance(target, ast.Name)
+            }
     return found
 
 
@@ -72,4 +83,8 @@ def test_no_class_hides_a_private_name_of_a_librarys_class():
 def test_no_class_is_a_thread_or_a_process():
     """What they keep for themselves changes with the version of Python; hold one instead."""
     bases = {f"{base.__module__}.{base.__qualname__}" for kind in classes() for base in kind.__mro__}
-    assert not {name for name in bases if name in ("threading.Thread", "multiprocessing.process.BaseProcess", "subprocess.Popen")}
+    assert not {
+        name
+        for name in bases
+        if name in ("threading.Thread", "multiprocessing.process.BaseProcess", "subprocess.Popen")
+    }

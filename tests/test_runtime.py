@@ -30,7 +30,11 @@ def backend(tmp_path):
 
 def push(entry, envelope, attempt=1):
     """Hand a function one message as functions-framework does."""
-    body = wire.push_body(envelope, "s", "m1", attempt) if isinstance(envelope, wire.Envelope) else wire.raw_push_body(envelope, "s", "m1", attempt)
+    body = (
+        wire.push_body(envelope, "s", "m1", attempt)
+        if isinstance(envelope, wire.Envelope)
+        else wire.raw_push_body(envelope, "s", "m1", attempt)
+    )
     body["message"]["attributes"][runtime.ATTEMPT_ATTRIBUTE] = str(attempt)
 
     class Event(dict):
@@ -76,7 +80,9 @@ def test_giving_up_is_recorded_where_the_function_says_and_nowhere_else(backend)
         raise PermanentError("no")
 
     noted = []
-    entry, _ = handler_of(JobStarted, does=refuse, give_up=lambda event, backend, reason: noted.append((event.job, reason)))
+    entry, _ = handler_of(
+        JobStarted, does=refuse, give_up=lambda event, backend, reason: noted.append((event.job, reason))
+    )
     push(entry, wire.Envelope(JobStarted("job_1"), NOW))
     assert noted == [("job_1", "no")]
     assert letters(backend) == []
@@ -107,12 +113,20 @@ def test_a_message_whose_workers_all_died_is_put_aside_without_another_try(backe
     assert "memory" in letters(backend)[0].reason
 
 
-@pytest.mark.parametrize(("envelope", "reason"), [
-    (wire.Envelope(ProductNew("S2A_x"), NOW), "not an event this function hears"),
-    (wire.Envelope(JobStarted("job_1"), NOW, hops=9), "9 handlers"),
-    (wire.Envelope(JobStarted("job_1"), NOW, hops=2, path=("job.started", "job.extracted", "job.started")), "caused itself"),
-    (b"junk", "not a CloudEvent of ours"),
-])
+@pytest.mark.parametrize(
+    ("envelope", "reason"),
+    [
+        (wire.Envelope(ProductNew("S2A_x"), NOW), "not an event this function hears"),
+        (wire.Envelope(JobStarted("job_1"), NOW, hops=9), "9 handlers"),
+        (
+            wire.Envelope(
+                JobStarted("job_1"), NOW, hops=2, path=("job.started", "job.extracted", "job.started")
+            ),
+            "caused itself",
+        ),
+        (b"junk", "not a CloudEvent of ours"),
+    ],
+)
 def test_what_no_handler_should_see_goes_to_the_dead_letters_with_its_reason(backend, envelope, reason):
     entry, calls = handler_of(JobStarted)
     push(entry, envelope)
@@ -175,14 +189,23 @@ def test_every_run_writes_one_line_of_json(backend, capsys):
     runtime.configure_logging()
     push(entry, wire.Envelope(JobStarted("job_1"), NOW))
     line = json.loads(capsys.readouterr().out)
-    assert (line["severity"], line["function"], line["event"], line["subject"], line["outcome"]) == ("INFO", "tried", "job.started", "job_1", "done")
+    assert (line["severity"], line["function"], line["event"], line["subject"], line["outcome"]) == (
+        "INFO",
+        "tried",
+        "job.started",
+        "job_1",
+        "done",
+    )
 
 
-@pytest.mark.parametrize(("headers", "span"), [
-    ({"traceparent": f"00-{'ab' * 16}-00f067aa0ba902b7-01"}, "00f067aa0ba902b7"),
-    ({"X-Cloud-Trace-Context": f"{'ab' * 16}/18446744073709551615;o=1"}, "ffffffffffffffff"),
-    ({"X-Cloud-Trace-Context": "ab" * 16}, None),
-])
+@pytest.mark.parametrize(
+    ("headers", "span"),
+    [
+        ({"traceparent": f"00-{'ab' * 16}-00f067aa0ba902b7-01"}, "00f067aa0ba902b7"),
+        ({"X-Cloud-Trace-Context": f"{'ab' * 16}/18446744073709551615;o=1"}, "ffffffffffffffff"),
+        ({"X-Cloud-Trace-Context": "ab" * 16}, None),
+    ],
+)
 def test_a_line_names_the_request_it_belongs_to_as_cloud_logging_reads_it(headers, span, monkeypatch):
     monkeypatch.setenv("REVISIT_PROJECT", "a-project")
     told = io.StringIO()

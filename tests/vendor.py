@@ -1,6 +1,8 @@
-"""`make vendor`: fetch the page's libraries anew, as locks/vendor.json names them, and write the list of their checksums.
+"""`make vendor`: fetch the page's libraries anew, as locks/vendor.json names them, and write the list of
+their checksums.
 
-Each is the package's own built file, unchanged. `npm pack` holds a package against the registry's checksum and runs no script of it.
+Each is the package's own built file, unchanged. `npm pack` holds a package against the registry's checksum
+and runs no script of it.
 """
 
 import hashlib
@@ -19,7 +21,9 @@ LIST = "checksums.txt"
 
 def checksums(folder: Path) -> str:
     """A line for each file, as `sha256sum` writes and checks them."""
-    files = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and path.name != LIST)
+    files = sorted(
+        str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and path.name != LIST
+    )
     return "".join(f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}\n" for name in files)
 
 
@@ -40,7 +44,9 @@ def main() -> int:
                 shutil.copyfile(package / file, target / Path(file).name)
             licences = [(package / one["licence"]).read_text()]
             for within, licence in one.get("holds", {}).items():
-                licences.append(f"{within.partition('@')[0]}, which it holds:\n\n{(_fetch(npm, within, Path(folder)) / licence).read_text()}")
+                licences.append(
+                    f"{within.partition('@')[0]}, which it holds:\n\n{(_fetch(npm, within, Path(folder)) / licence).read_text()}"
+                )
             (target / "LICENSE.txt").write_text("\n----\n\n".join(licences))
         (made / LIST).write_text(checksums(made))
         shutil.rmtree(VENDOR, ignore_errors=True)
@@ -51,7 +57,13 @@ def main() -> int:
 def _fetch(npm: str, name: str, folder: Path) -> Path:
     """A package, unpacked below a folder."""
     if not (folder / name).exists():
-        packed = subprocess.run([npm, "pack", "--ignore-scripts", "--silent", name], cwd=folder, check=True, capture_output=True, text=True)
+        packed = subprocess.run(
+            [npm, "pack", "--ignore-scripts", "--silent", name],
+            cwd=folder,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
         with tarfile.open(folder / packed.stdout.split()[-1]) as archive:
             archive.extractall(folder / name, filter="data")
     return folder / name / "package"

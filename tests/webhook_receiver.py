@@ -76,6 +76,7 @@ def hang(connection, server):
 
 def dribble(text, every_s=0.05):
     """Send one byte now and then, without an end."""
+
     def act(connection, server):
         for byte in text:
             connection.sendall(bytes([byte]))
@@ -83,15 +84,18 @@ def dribble(text, every_s=0.05):
         while not server.stopped.is_set():
             connection.sendall(b"x")
             time.sleep(every_s)
+
     return act
 
 
 def flood(head):
     """Send without an end, as fast as it is taken."""
+
     def act(connection, server):
         connection.sendall(head)
         while not server.stopped.is_set():
             connection.sendall(b"x" * 65536)
+
     return act
 
 
@@ -102,10 +106,12 @@ def reset(connection, server):
 
 def answer_after(seconds, act):
     """Think first."""
+
     def slowly(connection, server):
         with _count_waiting(server):
             server.stopped.wait(seconds)
         act(connection, server)
+
     return slowly
 
 
@@ -142,7 +148,9 @@ def _read(connection):
         data += more
     head, _, body = data.partition(b"\r\n\r\n")
     lines = head.decode().split("\r\n")
-    headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines[1:])} | {"": lines[0]}
+    headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines[1:])} | {
+        "": lines[0]
+    }
     while len(body) < int(headers["content-length"]):
         body += connection.recv(65536)
     return headers, body

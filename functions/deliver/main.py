@@ -1,4 +1,5 @@
-"""job.finished: a clear acquisition becomes an alert and is carried outward; deliveries.due: what waits, or got stuck, is tried again."""
+"""job.finished: a clear acquisition becomes an alert and is carried outward; deliveries.due: what waits, or
+got stuck, is tried again."""
 
 from revisit.chain.dispatch import create_deliveries, dispatch, due_deliveries
 from revisit.chain.outbox_sweep import sweep

@@ -41,17 +41,31 @@ def extract(event, backend):
             return
         dn = plan.read(bands).dn
         job = job.with_changes(spent=work_spent(plan, begun))
-    seen = replace(masks.count_cover(scl, inside, masks.has_data(dn, {band: files[band].nodata for band in bands})), aoi=of_aoi)
+    seen = replace(
+        masks.count_cover(scl, inside, masks.has_data(dn, {band: files[band].nodata for band in bands})),
+        aoi=of_aoi,
+    )
     if reason := no_data_reason(seen) or cloud_reason(job, seen):
         skip_job(job, seen, reason, notes, backend)
         return
     scaling = {band: (files[band].scale, files[band].offset) for band in bands}
     assets = [store_bands(backend, job, grid, "bands", dn, scaling, "reflectance")]
     if scl is not None:
-        assets.append(store_bands(backend, job, grid, "SCL", {"SCL": scl}, {"SCL": (1.0, 0.0)}, "classification"))
-    receipt = result_item.build_receipt(job, {band: files[band] for band in read}, mask=seen.mask, grid=asdict(grid))
-    extracted = job.with_changes(state="extracted", cover=seen, notes=notes, reason=unjudged_reason(job, seen), assets=tuple(assets), receipt=receipt,
-                            spent=replace(job.spent, seconds=perf_counter() - begun))
+        assets.append(
+            store_bands(backend, job, grid, "SCL", {"SCL": scl}, {"SCL": (1.0, 0.0)}, "classification")
+        )
+    receipt = result_item.build_receipt(
+        job, {band: files[band] for band in read}, mask=seen.mask, grid=asdict(grid)
+    )
+    extracted = job.with_changes(
+        state="extracted",
+        cover=seen,
+        notes=notes,
+        reason=unjudged_reason(job, seen),
+        assets=tuple(assets),
+        receipt=receipt,
+        spent=replace(job.spent, seconds=perf_counter() - begun),
+    )
     backend.commit(partial(job_lifecycle.mark_extracted, job=extracted))
 
 
@@ -59,7 +73,11 @@ def bands_to_read(recipe: Recipe, files: dict[str, BandFile]) -> tuple[list[str]
     """The bands that can be read for a recipe, and a sentence for each part of it that cannot be made."""
     wanted = {name: index(name).bands for name in recipe.indices} | {band: (band,) for band in recipe.bands}
     lacking = {name: [band for band in bands if band not in files] for name, bands in wanted.items()}
-    notes = tuple(f"{name} needs {' and '.join(missing)}, which the product lacks" for name, missing in lacking.items() if missing)
+    notes = tuple(
+        f"{name} needs {' and '.join(missing)}, which the product lacks"
+        for name, missing in lacking.items()
+        if missing
+    )
     bands = list(dict.fromkeys(band for name, bands in wanted.items() if not lacking[name] for band in bands))
     if not bands:
         raise PermanentError(f"{'; '.join(notes)}; it has {', '.join(files)}")
@@ -79,7 +97,8 @@ def no_data_reason(cover: Cover) -> str:
 
 
 def cloud_reason(job: Job, cover: Cover) -> str:
-    """Why a job's AOI is not clear enough; empty where it is, where nobody asked, and where nothing is known."""
+    """Why a job's AOI is not clear enough; empty where it is, where nobody asked, and where nothing is
+    known."""
     if cover.mask == "none":
         return ""
     percent = 100 * cover.clear_fraction
@@ -95,17 +114,30 @@ def unjudged_reason(job: Job, cover: Cover) -> str:
     return ""
 
 
-def store_bands(backend: Backend, job: Job, grid, name: str, dn: dict, scaling: dict[str, tuple[float, float]], role: str):
+def store_bands(
+    backend: Backend, job: Job, grid, name: str, dn: dict, scaling: dict[str, tuple[float, float]], role: str
+):
     """Keep DN as they were read, with the scales and offsets that make reflectance of them."""
     stack = np.stack(list(dn.values()))
     scales, offsets = zip(*scaling.values(), strict=True)
     how = "nearest" if role == "classification" else "average"
-    write = partial(write_cog, array=stack, grid=grid, nodata=0, band_names=list(dn), scale=scales, offset=offsets, overview_resampling=how)
+    write = partial(
+        write_cog,
+        array=stack,
+        grid=grid,
+        nodata=0,
+        band_names=list(dn),
+        scale=scales,
+        offset=offsets,
+        overview_resampling=how,
+    )
     about = result_item.pixel_fields(grid.crs, grid.shape, grid.transform, stack.dtype.name, scaling)
     return job_lifecycle.store_asset(backend, job, f"{name}.tif", write, MEDIA_TYPE, ("data", role), about)
 
 
 def skip_job(job: Job, cover: Cover, reason: str, notes: tuple[str, ...], backend: Backend) -> None:
     """Close a job that has nothing to show, with its reason."""
-    skipped = job.with_changes(state="skipped", reason=reason, cover=cover, notes=notes, finished=backend.now())
+    skipped = job.with_changes(
+        state="skipped", reason=reason, cover=cover, notes=notes, finished=backend.now()
+    )
     backend.commit(partial(job_lifecycle.finish, job=skipped))

@@ -16,9 +16,19 @@ from revisit.runtime import on
 def notify(event, backend):
     product = backend.get_record(Product, event.product)
     watching = find_all(backend.records, Subscription, tiles=product.tile, state="active")
-    waiting = {subscription.id: subscription for subscription in watching if not subscription.rejection_reason(product)}
+    waiting = {
+        subscription.id: subscription
+        for subscription in watching
+        if not subscription.rejection_reason(product)
+    }
     # Nobody waits for most products: what compares shapes is not even imported then.
-    touched = match_aois(product, {id: AOI.from_normalized(subscription.aoi) for id, subscription in waiting.items()}) if waiting else []
+    touched = (
+        match_aois(
+            product, {id: AOI.from_normalized(subscription.aoi) for id, subscription in waiting.items()}
+        )
+        if waiting
+        else []
+    )
     start_jobs(backend, [job_for(waiting[id], product, backend) for id in touched])
 
 

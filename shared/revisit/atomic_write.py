@@ -36,12 +36,16 @@ def write_bytes(path: str | os.PathLike[str], content: bytes | memoryview) -> No
             file.flush()
             os.fsync(file.fileno())
         if part.stat().st_size != len(content):
-            raise TransientError(f"{target} came out {part.stat().st_size} bytes long instead of {len(content)}; the disk may be full")
+            raise TransientError(
+                f"{target} came out {part.stat().st_size} bytes long instead of {len(content)}; the disk may be full"
+            )
         part.replace(target)
         fsync_path(target.parent)
     except OSError as error:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise TransientError(f"the disk is full: {target} needs {len(content)} bytes; free some space") from None
+            raise TransientError(
+                f"the disk is full: {target} needs {len(content)} bytes; free some space"
+            ) from None
         raise PermanentError(f"{target} cannot be written: {error.strerror or error}") from None

@@ -4,17 +4,18 @@
     ├── Retry        try again later: the message is redelivered
     └── PermanentError       trying again cannot help: the reason is recorded, nothing is redelivered
         ├── InvalidInputError     what was asked makes no sense: HTTP 422, exit code 2
-        │   └── InvalidGeometryError     an AOI that is no sound polygon on Earth, with the places where it is not
+        │   └── InvalidGeometryError     an AOI that is no sound polygon on Earth, with the places where it is
+        not
         ├── NotFound     no such thing, or not yours: HTTP 404, exit code 2
         ├── Conflict     what was asked contradicts what is there: HTTP 409, exit code 2
         ├── Stale        what is to be changed is not as it was when it was read: HTTP 412, exit code 2
         ├── Unknown      nobody we know is asking: HTTP 401, exit code 2
         └── TooMany      more than the plan allows for now: HTTP 429, exit code 2
 
-Every message is one sentence that names the value and the remedy. Only `runtime.on`, the API's one error table and the
+Every message is one sentence that names the value and the remedy. Only `runtime.on`, the API's one error
+table and the
 command line catch them.
 """
-
 
 type GeometryFault = tuple[tuple[float, float] | None, str]
 """Where something is wrong, lon/lat degrees, None where that is no place; and what."""

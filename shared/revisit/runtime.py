@@ -1,10 +1,13 @@
-"""Turns a message into a call of a handler, and what the handler did into an answer: 200 is done, 500 is try again.
+"""Turns a message into a call of a handler, and what the handler did into an answer: 200 is done, 500 is try
+again.
 
     @on(JobStarted)
     def extract(event, backend): ...
 
-Guards come first: an event already handled is a no-op, and one that is too old, went through too many handlers, came round in
-a circle or was tried too often is put aside with its reason. What a handler raises decides the rest: `PermanentError` is recorded and
+Guards come first: an event already handled is a no-op, and one that is too old, went through too many
+handlers, came round in
+a circle or was tried too often is put aside with its reason. What a handler raises decides the rest:
+`PermanentError` is recorded and
 done, anything else is redelivered until the attempts run out.
 """
 
@@ -34,7 +37,8 @@ MAX_ATTEMPTS = 8
 MAX_HOPS = 8
 
 ATTEMPT_ATTRIBUTE = "googclient_deliveryattempt"
-"""Message attribute that carries the attempt in a CloudEvent (the name Google's own clients use); a push tells it beside the message."""
+"""Message attribute that carries the attempt in a CloudEvent (the name Google's own clients use); a push
+tells it beside the message."""
 
 log = logging.getLogger("revisit")
 log.addHandler(logging.NullHandler())  # silent until `configure_logging` says otherwise
@@ -60,7 +64,8 @@ def current_backend() -> Backend:
         try:
             use_backend(backend_from_environment())
         except PermanentError as error:
-            # Nobody is told of the answer but Pub/Sub, which tries again until it is put right or the message is dead.
+            # Nobody is told of the answer but Pub/Sub, which tries again until it is put right or the message
+            # is dead.
             configure_logging()
             log.critical("%s", error)
             raise
@@ -68,7 +73,8 @@ def current_backend() -> Backend:
 
 
 def backend_from_environment() -> Backend:
-    """The backend that the environment names: a data folder by REVISIT_DATA, or a Google Cloud project by REVISIT_PROJECT.
+    """The backend that the environment names: a data folder by REVISIT_DATA, or a Google Cloud project by
+    REVISIT_PROJECT.
 
     Raises:
         PermanentError: It names none, or both, or one that cannot be.
@@ -81,19 +87,24 @@ def backend_from_environment() -> Backend:
 
         return local_backend(Path(data))
     if project is None and not any(name.endswith("_EMULATOR_HOST") for name in os.environ):
-        raise PermanentError("no backend: set REVISIT_DATA to a data folder, or REVISIT_PROJECT to the id of a Google Cloud project")
+        raise PermanentError(
+            "no backend: set REVISIT_DATA to a data folder, or REVISIT_PROJECT to the id of a Google Cloud project"
+        )
     from revisit.adapters.gcp.backend import gcp_backend
 
     configure_logging()
     return gcp_backend()
 
 
-def on(*event_types: type[Event], on_failure: FailureHandler | None = None) -> Callable[[Handler], Callable[[Any], None]]:
+def on(
+    *event_types: type[Event], on_failure: FailureHandler | None = None
+) -> Callable[[Handler], Callable[[Any], None]]:
     """Make a handler the entry point of a function.
 
     Args:
         kinds: The events it hears; any other is put aside.
-        give_up: Called in the handler's place when it cannot succeed, to record the reason where a user looks for it. Without
+        give_up: Called in the handler's place when it cannot succeed, to record the reason where a user looks
+            for it. Without
             it, and for what nobody foresaw, the message goes to the dead letters.
     """
 
@@ -108,7 +119,12 @@ def on(*event_types: type[Event], on_failure: FailureHandler | None = None) -> C
     return register
 
 
-def _handle(cloud_event: Any, event_types: tuple[type[Event], ...], handler: Handler, on_failure: FailureHandler | None) -> None:
+def _handle(
+    cloud_event: Any,
+    event_types: tuple[type[Event], ...],
+    handler: Handler,
+    on_failure: FailureHandler | None,
+) -> None:
     backend, name, begun = current_backend(), handler.__name__, time.perf_counter()
     message = _pubsub_message(cloud_event)
     attempt = _delivery_attempt(message)
@@ -125,7 +141,9 @@ def _handle(cloud_event: Any, event_types: tuple[type[Event], ...], handler: Han
     except PermanentError as error:
         outcome = f"gave up: {error}"
         heard = envelope is not None and isinstance(envelope.event, event_types)
-        _record_failure(backend, cloud_event["id"], message, envelope, str(error), attempt, on_failure if heard else None)
+        _record_failure(
+            backend, cloud_event["id"], message, envelope, str(error), attempt, on_failure if heard else None
+        )
     except Exception as error:
         outcome = f"{type(error).__name__}: {error}"
         if not isinstance(error, TransientError):
@@ -133,7 +151,9 @@ def _handle(cloud_event: Any, event_types: tuple[type[Event], ...], handler: Han
         if attempt < MAX_ATTEMPTS:
             raise
         outcome = f"gave up after {attempt} attempts: {outcome}"
-        _record_failure(backend, cloud_event["id"], message, envelope, outcome, attempt, on_failure, unexpected=True)
+        _record_failure(
+            backend, cloud_event["id"], message, envelope, outcome, attempt, on_failure, unexpected=True
+        )
     finally:
         _log_outcome(name, envelope, outcome, attempt, begun)
 
@@ -157,22 +177,36 @@ def _already_done(backend: Backend) -> bool:
     return backend.records.transact(lambda transaction: transaction.has_dedupe_key(backend.dedupe_key))
 
 
-def _check_guards(envelope: wire.Envelope, event_types: tuple[type[Event], ...], attempt: int, backend: Backend) -> None:
+def _check_guards(
+    envelope: wire.Envelope, event_types: tuple[type[Event], ...], attempt: int, backend: Backend
+) -> None:
     event, age = envelope.event, backend.now() - envelope.time
     if not isinstance(event, event_types):
         raise PermanentError(f"{event.topic} is not an event this function hears")
     if backend.max_age is not None and age > backend.max_age:
-        raise PermanentError(f"the event is {age} old, more than {backend.max_age}; replay it if it still matters")
+        raise PermanentError(
+            f"the event is {age} old, more than {backend.max_age}; replay it if it still matters"
+        )
     if envelope.hops > MAX_HOPS:
         raise PermanentError(f"the event went through {envelope.hops} handlers, more than {MAX_HOPS}: a loop")
     if envelope.path.count(event.topic) > 1:
         raise PermanentError(f"{event.topic} caused itself by way of {' > '.join(envelope.path)}: a loop")
     if attempt > MAX_ATTEMPTS:
-        raise PermanentError(f"every one of {MAX_ATTEMPTS} attempts ended without an answer; the work may need more memory than there is")
+        raise PermanentError(
+            f"every one of {MAX_ATTEMPTS} attempts ended without an answer; the work may need more memory than there is"
+        )
 
 
-def _record_failure(backend: Backend, message_id: str, message: dict[str, Any], envelope: wire.Envelope | None, reason: str, attempt: int,
-               on_failure: FailureHandler | None, unexpected: bool = False) -> None:
+def _record_failure(
+    backend: Backend,
+    message_id: str,
+    message: dict[str, Any],
+    envelope: wire.Envelope | None,
+    reason: str,
+    attempt: int,
+    on_failure: FailureHandler | None,
+    unexpected: bool = False,
+) -> None:
     if envelope and on_failure:
         on_failure(envelope.event, backend, reason)
         if not unexpected:
@@ -189,25 +223,39 @@ def _record_failure(backend: Backend, message_id: str, message: dict[str, Any], 
     backend.commit(lambda commit: commit.put(letter), completes_event=False)
 
 
-def _log_outcome(function: str, envelope: wire.Envelope | None, outcome: str, attempt: int, started_s: float) -> None:
+def _log_outcome(
+    function: str, envelope: wire.Envelope | None, outcome: str, attempt: int, started_s: float
+) -> None:
     severity = logging.INFO if outcome in ("done", "repeated") else logging.WARNING
-    log.log(severity, "%s", function, extra={"line": {
-        "function": function,
-        "event": envelope.event.topic if envelope else "",
-        "subject": envelope.event.subject if envelope else "",
-        "trace": envelope.trace or envelope.id if envelope else "",
-        "attempt": attempt,
-        "ms": round((time.perf_counter() - started_s) * 1e3, 1),
-        "outcome": outcome,
-    }})
+    log.log(
+        severity,
+        "%s",
+        function,
+        extra={
+            "line": {
+                "function": function,
+                "event": envelope.event.topic if envelope else "",
+                "subject": envelope.event.subject if envelope else "",
+                "trace": envelope.trace or envelope.id if envelope else "",
+                "attempt": attempt,
+                "ms": round((time.perf_counter() - started_s) * 1e3, 1),
+                "outcome": outcome,
+            }
+        },
+    )
 
 
 class JsonFormatter(logging.Formatter):
     """Log records as one JSON object a line, in the fields Cloud Logging reads."""
 
     def format(self, record: logging.LogRecord) -> str:
-        line = {"severity": record.levelname, "time": format_rfc3339(datetime.fromtimestamp(record.created, UTC)),
-                "message": record.getMessage(), **getattr(record, "line", {}), **_request_trace()}
+        line = {
+            "severity": record.levelname,
+            "time": format_rfc3339(datetime.fromtimestamp(record.created, UTC)),
+            "message": record.getMessage(),
+            **getattr(record, "line", {}),
+            **_request_trace(),
+        }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, default=str)
@@ -220,12 +268,16 @@ def _request_trace() -> dict[str, str]:
     if not project or not has_request_context():
         return {}
     # W3C trace context: version-trace-span-flags; Cloud Run's older header: trace/span;o=1.
-    found = _TRACEPARENT.match(request.headers.get("traceparent", "")) or _CLOUD_TRACE.match(request.headers.get("X-Cloud-Trace-Context", ""))
+    found = _TRACEPARENT.match(request.headers.get("traceparent", "")) or _CLOUD_TRACE.match(
+        request.headers.get("X-Cloud-Trace-Context", "")
+    )
     if not found:
         return {}
     trace = {"logging.googleapis.com/trace": f"projects/{project}/traces/{found['trace']}"}
     span = found["span"] or ""
-    return trace | ({"logging.googleapis.com/spanId": f"{int(span):016x}" if "/" in found[0] else span} if span else {})
+    return trace | (
+        {"logging.googleapis.com/spanId": f"{int(span):016x}" if "/" in found[0] else span} if span else {}
+    )
 
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?P<trace>[0-9a-f]{32})-(?P<span>[0-9a-f]{16})-[0-9a-f]{2}")

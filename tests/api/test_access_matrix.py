@@ -1,6 +1,8 @@
-"""Every route of the specification against everybody who may come (rules.md A4): what is another's is not there.
+"""Every route of the specification against everybody who may come (rules.md A4): what is another's is not
+there.
 
-What each is answered follows from `x-who` and `x-in-person` of the operation (`revisit.api.http.openapi`), what is sent from its examples.
+What each is answered follows from `x-who` and `x-in-person` of the operation (`revisit.api.http.openapi`),
+what is sent from its examples.
 """
 
 import pytest
@@ -12,7 +14,8 @@ from openapi_operations import Operation, operations
 from tenant_samples import SUBSCRIPTION_NAME, Deployment, make_deployment
 
 WHO = ("anonymous", "other", "wrong scope", "right scope", "owner", "operator")
-"""Wrong scope: a key of the owner's for writing where the route reads, and the reverse; operator: another user who looks after the whole."""
+"""Wrong scope: a key of the owner's for writing where the route reads, and the reverse; operator: another
+user who looks after the whole."""
 
 ANSWERS = {
     "open": (0, 0, 0, 0, 0, 0),
@@ -20,7 +23,8 @@ ANSWERS = {
     "theirs": (401, 0, 403, 0, 0, 0),
     "whole": (401, 403, 403, 403, 403, 0),
 }
-"""What each of WHO is answered; 0 stands for success. What is of one owner is not there for others, operators among them."""
+"""What each of WHO is answered; 0 stands for success. What is of one owner is not there for others, operators
+among them."""
 
 ALL = operations()
 READING = [one for one in ALL if one.read_only]
@@ -39,12 +43,28 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
     return make_deployment(tmp_path_factory.mktemp("world") / "data")
 
 
-def ask(deployment: Deployment, client: FlaskClient, operation: Operation, who: str, things: dict[str, str] | None = None) -> TestResponse:
+def ask(
+    deployment: Deployment,
+    client: FlaskClient,
+    operation: Operation,
+    who: str,
+    things: dict[str, str] | None = None,
+) -> TestResponse:
     right, wrong = ("read", "write") if operation.read_only else ("write", "read")
-    token = {"anonymous": "", "other": "bob", "owner": "ann", "operator": "boss", "right scope": deployment.keys[right],
-             "wrong scope": deployment.keys[wrong]}[who]
-    return client.open(operation.address(things or deployment.path_values), method=operation.method, json=operation.example,
-                       headers={"Authorization": f"Bearer {token}"} if token else {})
+    token = {
+        "anonymous": "",
+        "other": "bob",
+        "owner": "ann",
+        "operator": "boss",
+        "right scope": deployment.keys[right],
+        "wrong scope": deployment.keys[wrong],
+    }[who]
+    return client.open(
+        operation.address(things or deployment.path_values),
+        method=operation.method,
+        json=operation.example,
+        headers={"Authorization": f"Bearer {token}"} if token else {},
+    )
 
 
 def check(operation: Operation, who: str, answer: TestResponse) -> None:
@@ -77,7 +97,10 @@ def test_what_is_anothers_is_answered_as_what_never_was(world, operation):
     there = world.path_values[name]
     never = there.partition("_")[0] + "_none" if "_" in there else "none"
     client = world.client
-    told, untold = ask(world, client, operation, "other"), ask(world, client, operation, "other", {**world.path_values, name: never})
+    told, untold = (
+        ask(world, client, operation, "other"),
+        ask(world, client, operation, "other", {**world.path_values, name: never}),
+    )
     assert told.status_code == untold.status_code == 404
     assert told.json["detail"].replace(there, never) == untold.json["detail"]
 
@@ -88,10 +111,24 @@ def test_nobody_we_know_learns_nothing_but_that_they_are_unknown(world):
     for operation in ALL:
         if operation.who != "open":
             for things in (world.path_values, {}):
-                for body in ({"json": operation.example}, {"data": b"[" * 2_000_000, "content_type": "application/json"}):
+                for body in (
+                    {"json": operation.example},
+                    {"data": b"[" * 2_000_000, "content_type": "application/json"},
+                ):
                     answer = client.open(operation.address(things), method=operation.method, **body)
-                    assert answer.status_code == 401 and not {"ETag", "Location", "Allow", "Last-Modified"} & set(answer.headers.keys()), operation
-                    told.add(tuple(value for name, value in answer.json.items() if name not in ("instance", "request_id")))
+                    assert answer.status_code == 401 and not {
+                        "ETag",
+                        "Location",
+                        "Allow",
+                        "Last-Modified",
+                    } & set(answer.headers.keys()), operation
+                    told.add(
+                        tuple(
+                            value
+                            for name, value in answer.json.items()
+                            if name not in ("instance", "request_id")
+                        )
+                    )
     assert len(told) == 1
 
 
@@ -100,7 +137,11 @@ def test_what_each_sees_in_lists_is_their_own(world):
     for operation in ALL:
         if operation.path in ("/subscriptions", "/orders", "/keys") and operation.method == "GET":
             name = operation.path.removeprefix("/")
-            assert ask(world, client, operation, "other").json[name] == ask(world, client, operation, "operator").json[name] == []
+            assert (
+                ask(world, client, operation, "other").json[name]
+                == ask(world, client, operation, "operator").json[name]
+                == []
+            )
             assert len(ask(world, client, operation, "owner").json[name]) >= 1
 
 

@@ -35,7 +35,10 @@ def verify(token: str) -> Claims:
 
 @pytest.fixture
 def backend(tmp_path, clock):
-    return replace(local_backend(tmp_path / "data", ("folder:/archive",), lambda: clock[-1]), authenticator=Authenticator(verify))
+    return replace(
+        local_backend(tmp_path / "data", ("folder:/archive",), lambda: clock[-1]),
+        authenticator=Authenticator(verify),
+    )
 
 
 ANN, BOB, BOSS = ({"Authorization": f"Bearer {name}"} for name in ("ann", "bob", "boss"))
@@ -43,15 +46,27 @@ ANN, BOB, BOSS = ({"Authorization": f"Bearer {name}"} for name in ("ann", "bob",
 
 def make_records(client, backend, headers, owner) -> Job:
     """A subscription with an alert and a delivery, an order, a key, an answer kept for a repeat."""
-    wish = {"aoi": FIELD, "name": "field", "webhooks": ["https://hooks.example.com/x"], "backfill": "2024-06-01"}
+    wish = {
+        "aoi": FIELD,
+        "name": "field",
+        "webhooks": ["https://hooks.example.com/x"],
+        "backfill": "2024-06-01",
+    }
     made = client.post("/subscriptions", json=wish, headers={**headers, "Idempotency-Key": "one"}).json
-    assert client.post("/orders", json={"aoi": FIELD, "start": "2024-06-01"}, headers=headers).status_code == 202
+    assert (
+        client.post("/orders", json={"aoi": FIELD, "start": "2024-06-01"}, headers=headers).status_code == 202
+    )
     file = backend.assets.workspace() / "ndvi"
     file.write_bytes(owner.encode())
     began = list_jobs(backend, made["subscription"], owner)[0]
     asset = backend.assets.store(file, f"{job_folder(began.id)}/NDVI.tif", "image/tiff")
-    job = end_job(backend, began, cover=Cover(10, 8, 6), assets=(asset,),
-                indices={"NDVI": Statistics(6, 0.5, 0.1, 0.1, 0.9, 0.5)})
+    job = end_job(
+        backend,
+        began,
+        cover=Cover(10, 8, 6),
+        assets=(asset,),
+        indices={"NDVI": Statistics(6, 0.5, 0.1, 0.1, 0.9, 0.5)},
+    )
     assert len(create_deliveries(job.id, backend)) == 1
     create_key(backend, "laptop", owner=owner)
     return job
@@ -59,25 +74,48 @@ def make_records(client, backend, headers, owner) -> Job:
 
 @pytest.fixture
 def owned_records(client, backend):
-    backend.commit(lambda commit: commit.put(SourceState("folder:/archive", refreshed=NOW)), completes_event=False)
+    backend.commit(
+        lambda commit: commit.put(SourceState("folder:/archive", refreshed=NOW)), completes_event=False
+    )
     add_to_catalog(backend, product(1), product(2))
     return make_records(client, backend, ANN, UID), make_records(client, backend, BOB, "bob")
 
 
 def test_who_asks_is_told(client, backend):
-    assert client.get("/me", headers=BOSS).json == {"owner": "boss", "operator": True, "scopes": ["operator", "read", "write"], "key": None}
+    assert client.get("/me", headers=BOSS).json == {
+        "owner": "boss",
+        "operator": True,
+        "scopes": ["operator", "read", "write"],
+        "key": None,
+    }
     made, key = create_key(backend, "x", owner=UID)
-    assert client.get("/me", headers={"Authorization": f"Bearer {key}"}).json == {"owner": UID, "operator": False, "scopes": ["read"], "key": made.id}
+    assert client.get("/me", headers={"Authorization": f"Bearer {key}"}).json == {
+        "owner": UID,
+        "operator": False,
+        "scopes": ["read"],
+        "key": made.id,
+    }
 
 
 def test_an_export_holds_all_that_is_ones_own_and_nothing_that_opens_anything(client, backend, lives):
     answer = client.get("/me/export", headers=ANN)
     told = answer.json
-    assert {name: len(told[name]) for name in ("subscriptions", "orders", "jobs", "alerts", "deliveries", "keys")} == {
-        "subscriptions": 1, "orders": 2, "jobs": 4, "alerts": 1, "deliveries": 1, "keys": 1}
-    assert {job["job"] for job in told["jobs"]} == {job.id for job in find_all(backend.records, Job) if job.owner == UID}
-    assert told["alerts"][0]["job"] == lives[0].id and told["deliveries"][0]["target"] == "https://hooks.example.com/x"
-    assert "whsec_" not in answer.text and "bob" not in answer.text and "/feeds/" not in answer.text and "rvt_" not in answer.text
+    assert {
+        name: len(told[name]) for name in ("subscriptions", "orders", "jobs", "alerts", "deliveries", "keys")
+    } == {"subscriptions": 1, "orders": 2, "jobs": 4, "alerts": 1, "deliveries": 1, "keys": 1}
+    assert {job["job"] for job in told["jobs"]} == {
+        job.id for job in find_all(backend.records, Job) if job.owner == UID
+    }
+    assert (
+        told["alerts"][0]["job"] == lives[0].id
+        and told["deliveries"][0]["target"] == "https://hooks.example.com/x"
+    )
+    assert (
+        "whsec_" not in answer.text
+        and "bob" not in answer.text
+        and "/feeds/" not in answer.text
+        and "rvt_" not in answer.text
+    )
 
 
 def test_an_account_that_is_deleted_leaves_nothing_of_its_uid_in_any_record(client, backend, lives):
@@ -85,13 +123,30 @@ def test_an_account_that_is_deleted_leaves_nothing_of_its_uid_in_any_record(clie
     bobs = client.get("/me/export", headers=BOB).json
     left_over = backend.assets.workspace() / "half"
     left_over.write_bytes(UID.encode())
-    backend.assets.store(left_over, f"{job_folder(lives[0].id)}/bands-of-a-run-that-was-cut-off.tif", "image/tiff")
+    backend.assets.store(
+        left_over, f"{job_folder(lives[0].id)}/bands-of-a-run-that-was-cut-off.tif", "image/tiff"
+    )
     done = client.delete("/me", headers=ANN)
-    assert done.json == {"deleted": {"apikey": 1, "delivery": 1, "alert": 1, "job": 4, "order": 2, "subscription": 1, "answered": 1, "usage": 1,
-                                     "asset": 2}}
+    assert done.json == {
+        "deleted": {
+            "apikey": 1,
+            "delivery": 1,
+            "alert": 1,
+            "job": 4,
+            "order": 2,
+            "subscription": 1,
+            "answered": 1,
+            "usage": 1,
+            "asset": 2,
+        }
+    }
     everything = json.dumps([repr(record) for kind in KINDS for record in find_all(backend.records, kind)])
     assert UID not in everything and everything.count("bob") > 5
-    held = {file.relative_to(backend.assets.root): file.read_bytes() for file in backend.assets.root.rglob("*") if file.is_file()}
+    held = {
+        file.relative_to(backend.assets.root): file.read_bytes()
+        for file in backend.assets.root.rglob("*")
+        if file.is_file()
+    }
     assert held == {Path(lives[1].assets[0].path): b"bob"}
     assert client.get(feed).status_code == 404
     assert client.get("/me/export", headers=BOB).json == bobs
@@ -104,7 +159,9 @@ def test_what_is_under_way_when_an_account_ends_comes_to_nothing(client, backend
     client.delete("/me", headers=ANN)
     for job in waiting:
         end_job(backend, job)
-    assert create_deliveries(lives[1].id, backend) == [] and not [job for job in find_all(backend.records, Job) if job.owner == UID]
+    assert create_deliveries(lives[1].id, backend) == [] and not [
+        job for job in find_all(backend.records, Job) if job.owner == UID
+    ]
 
 
 def test_where_nobody_signs_in_there_is_no_account_to_delete(tmp_path):
@@ -115,20 +172,42 @@ def test_where_nobody_signs_in_there_is_no_account_to_delete(tmp_path):
     assert len(client.get("/me/export").json["subscriptions"]) == 1
 
 
-# ----------------------------------------------------------------------------------------------------------------------- the book
+# -----------------------------------------------------------------------------------------------------------------------
+# the book
 
 
 def lines(backend) -> list[Audit]:
     return list(find_all(backend.records, Audit))
 
 
-@pytest.mark.parametrize(("method", "path"), [(method, path) for method, path, route in all_routes() if method != "GET" and route not in request_context._READ_ONLY_ROUTES])
-def test_every_route_that_changes_something_writes_exactly_one_line_whatever_comes_of_it(client, backend, method, path):
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        (method, path)
+        for method, path, route in all_routes()
+        if method != "GET" and route not in request_context._READ_ONLY_ROUTES
+    ],
+)
+def test_every_route_that_changes_something_writes_exactly_one_line_whatever_comes_of_it(
+    client, backend, method, path
+):
     here = path.replace("<id>", "none").replace("<channel>", "none")
-    answer = client.open(here, method=method, json={}, headers={**ANN, "X-Forwarded-For": "10.0.0.1, 203.0.113.7"})
+    answer = client.open(
+        here, method=method, json={}, headers={**ANN, "X-Forwarded-For": "10.0.0.1, 203.0.113.7"}
+    )
     [line] = lines(backend)
-    assert (line.what, line.about, line.status, line.request, line.at) == (f"{method} {path}", here, answer.status_code, answer.headers["X-Request-Id"], NOW)
-    assert UID not in repr(line) and "203.0.113.7" not in repr(line) and line.origin == pseudonymize("origin", "203.0.113.7")
+    assert (line.what, line.about, line.status, line.request, line.at) == (
+        f"{method} {path}",
+        here,
+        answer.status_code,
+        answer.headers["X-Request-Id"],
+        NOW,
+    )
+    assert (
+        UID not in repr(line)
+        and "203.0.113.7" not in repr(line)
+        and line.origin == pseudonymize("origin", "203.0.113.7")
+    )
 
 
 def test_the_book_tells_people_and_keys_apart_and_is_read_by_time(client, backend, clock):
@@ -138,7 +217,11 @@ def test_the_book_tells_people_and_keys_apart_and_is_read_by_time(client, backen
         client.delete("/subscriptions/none", headers=headers)
     told = client.get("/audit", headers=BOSS).json["audit"]
     assert [line["at"][14:16] for line in told] == ["00", "01", "02"]
-    assert told[0]["who"] == told[2]["who"] != told[1]["who"] and [line["key"] for line in told] == [None, None, made.id]
+    assert told[0]["who"] == told[2]["who"] != told[1]["who"] and [line["key"] for line in told] == [
+        None,
+        None,
+        made.id,
+    ]
     assert client.get(f"/audit?after={told[0]['id']}&limit=1", headers=BOSS).json["audit"] == [told[1]]
 
 

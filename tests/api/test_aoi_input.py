@@ -14,7 +14,12 @@ def test_an_area_is_told_by_its_size_parts_and_tiles(client):
     told = client.post("/aoi", json={"aoi": FIELD}).json
     # 0.02 degrees each way at 45.31 N: 1.5683 by 2.2229 km by the closed forms of the radii of curvature.
     assert told["area_km2"] == pytest.approx(1.5683 * 2.2229, rel=1e-3)
-    assert (told["vertices"], told["parts"], told["tiles"], told["bounds"]) == (4, 1, ["32TNR"], [9.3, 45.3, 9.32, 45.32])
+    assert (told["vertices"], told["parts"], told["tiles"], told["bounds"]) == (
+        4,
+        1,
+        ["32TNR"],
+        [9.3, 45.3, 9.32, 45.32],
+    )
     assert told["pixels_10m"] == pytest.approx(156.83 * 222.29, rel=1e-3)
     # Two blocks of 1,024 pixels a side in two bands, 1.6 bytes a pixel; and some of the classes.
     assert told["bytes_per_pass"] == pytest.approx(2 * 2 * 1024**2 * 1.6, rel=0.05)
@@ -23,29 +28,59 @@ def test_an_area_is_told_by_its_size_parts_and_tiles(client):
 
 def test_several_polygons_of_a_collection_with_heights_become_one_area(client):
     def square(west, height):
-        return {"type": "Feature", "properties": {"name": "x"}, "geometry": {"type": "Polygon", "coordinates": [
-            [[west, 45, height], [west + 0.1, 45, height], [west + 0.1, 45.1, height], [west, 45.1, height], [west, 45, height]]]}}
+        return {
+            "type": "Feature",
+            "properties": {"name": "x"},
+            "geometry": {
+                "type": "Polygon",
+                "coordinates": [
+                    [
+                        [west, 45, height],
+                        [west + 0.1, 45, height],
+                        [west + 0.1, 45.1, height],
+                        [west, 45.1, height],
+                        [west, 45, height],
+                    ]
+                ],
+            },
+        }
 
-    told = client.post("/aoi", json={"aoi": {"type": "FeatureCollection", "features": [square(9, 12.5), square(9.5, 3)]}}).json
+    told = client.post(
+        "/aoi", json={"aoi": {"type": "FeatureCollection", "features": [square(9, 12.5), square(9.5, 3)]}}
+    ).json
     assert (told["aoi"]["type"], told["parts"], told["vertices"]) == ("MultiPolygon", 2, 8)
     assert {len(at) for rings in told["aoi"]["coordinates"] for at in rings[0]} == {2}
 
 
-@pytest.mark.parametrize("text", [
-    "POLYGON ((9.3 45.3, 9.32 45.3, 9.32 45.32, 9.3 45.32, 9.3 45.3))",
-    "SRID=4326;MULTIPOLYGON(((9.3 45.3,9.32 45.3,9.32 45.32,9.3 45.32,9.3 45.3)))",
-    " polygon z((9.3 +45.30 1e2, 932e-2 45.3 .5, 9.32 45.32 0, 9.3 45.32 -1))",
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "POLYGON ((9.3 45.3, 9.32 45.3, 9.32 45.32, 9.3 45.32, 9.3 45.3))",
+        "SRID=4326;MULTIPOLYGON(((9.3 45.3,9.32 45.3,9.32 45.32,9.3 45.32,9.3 45.3)))",
+        " polygon z((9.3 +45.30 1e2, 932e-2 45.3 .5, 9.32 45.32 0, 9.3 45.32 -1))",
+    ],
+)
 def test_well_known_text_is_the_same_area(client, text):
     assert client.post("/aoi", json={"aoi": text}).json == client.post("/aoi", json={"aoi": FIELD}).json
-    assert client.post("/aoi", json={"aoi": json.dumps(FIELD)}).json == client.post("/aoi", json={"aoi": FIELD}).json
+    assert (
+        client.post("/aoi", json={"aoi": json.dumps(FIELD)}).json
+        == client.post("/aoi", json={"aoi": FIELD}).json
+    )
 
 
-@pytest.mark.parametrize(("text", "says"), [
-    ("SRID=32632;POLYGON((1 2, 3 4, 5 6))", "EPSG:32632"), ("POLYGON EMPTY", "empty"), ("POLYGON((9 45, 9.1 45", "breaks off"),
-    ("POLYGON((9 45, x 45, 9 46))", "no number"), ("POINT(9 45)", "JSON"), ("POLYGON((9 45 1 2 3, 9.1 45, 9 46))", "position"),
-    ("POLYGON((9 45, 9.1 45.1, 9.1 45, 9 45.1))", "crosses itself"), ("POLYGON((45 9e999, 1 2, 3 4))", "degrees"),
-])
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("SRID=32632;POLYGON((1 2, 3 4, 5 6))", "EPSG:32632"),
+        ("POLYGON EMPTY", "empty"),
+        ("POLYGON((9 45, 9.1 45", "breaks off"),
+        ("POLYGON((9 45, x 45, 9 46))", "no number"),
+        ("POINT(9 45)", "JSON"),
+        ("POLYGON((9 45 1 2 3, 9.1 45, 9 46))", "position"),
+        ("POLYGON((9 45, 9.1 45.1, 9.1 45, 9 45.1))", "crosses itself"),
+        ("POLYGON((45 9e999, 1 2, 3 4))", "degrees"),
+    ],
+)
 def test_a_text_that_is_no_polygon_is_refused(client, text, says):
     refused = client.post("/aoi", json={"aoi": text})
     assert refused.status_code == 422 and says in refused.json["detail"]
@@ -54,7 +89,9 @@ def test_a_text_that_is_no_polygon_is_refused(client, text, says):
 def test_a_tile_is_told_as_an_area_is(client):
     told = client.get("/aoi?tile=t32tnr").json
     assert (told["tiles"], told["parts"]) == (["32TNR"], 1)
-    assert told["area_km2"] == pytest.approx(109.8**2, rel=2e-3) and told["pixels_10m"] == pytest.approx(10_980**2, rel=2e-3)
+    assert told["area_km2"] == pytest.approx(109.8**2, rel=2e-3) and told["pixels_10m"] == pytest.approx(
+        10_980**2, rel=2e-3
+    )
     assert client.get("/aoi?tile=01KAA").json["bounds"][0] > client.get("/aoi?tile=01KAA").json["bounds"][2]
     assert client.get("/aoi?tile=99XXX").status_code == client.get("/aoi").status_code == 422
 
@@ -62,31 +99,69 @@ def test_a_tile_is_told_as_an_area_is(client):
 def test_a_shape_that_crosses_itself_is_told_where_and_that_a_repair_helps(client):
     refused = client.post("/aoi", json={"aoi": BOW_TIE})
     assert (refused.status_code, refused.content_type) == (422, "application/problem+json")
-    assert refused.json["errors"] == [{"at": [9.05, 45.05], "why": "the AOI crosses itself"}] and refused.json["repairable"] is True
+    assert (
+        refused.json["errors"] == [{"at": [9.05, 45.05], "why": "the AOI crosses itself"}]
+        and refused.json["repairable"] is True
+    )
     mended = client.post("/aoi", json={"aoi": BOW_TIE, "repair": True}).json
     assert mended["parts"] == 2 and mended["area_km2"] == pytest.approx(43.8, rel=0.01)
 
 
 def test_every_place_that_is_wrong_is_told(client):
-    zigzag = {"type": "Polygon", "coordinates": [[[9, 45], [9.1, 45.1], [9.1, 45], [9, 45.1], [9.3, 45.1], [9.2, 45], [9.2, 45.2], [9, 45]]]}
+    zigzag = {
+        "type": "Polygon",
+        "coordinates": [
+            [[9, 45], [9.1, 45.1], [9.1, 45], [9, 45.1], [9.3, 45.1], [9.2, 45], [9.2, 45.2], [9, 45]]
+        ],
+    }
     told = client.post("/aoi", json={"aoi": zigzag}).json
-    # (9, 45)-(9.1, 45.1) and (9.2, 45.2)-(9, 45) lie on one another; the rest by hand from the four pairs of edges that cross.
+    # (9, 45)-(9.1, 45.1) and (9.2, 45.2)-(9, 45) lie on one another; the rest by hand from the four pairs of
+    # edges that cross.
     assert {tuple(error["at"]) for error in told["errors"]} >= {(9.05, 45.05), (9.2, 45.1)}
-    far = {"type": "MultiPolygon", "coordinates": [BOW_TIE["coordinates"], [[[lon + 10, lat] for lon, lat in BOW_TIE["coordinates"][0]]]]}
-    assert [error["at"] for error in client.post("/aoi", json={"aoi": far}).json["errors"]] == [[9.05, 45.05], [19.05, 45.05]]
+    far = {
+        "type": "MultiPolygon",
+        "coordinates": [
+            BOW_TIE["coordinates"],
+            [[[lon + 10, lat] for lon, lat in BOW_TIE["coordinates"][0]]],
+        ],
+    }
+    assert [error["at"] for error in client.post("/aoi", json={"aoi": far}).json["errors"]] == [
+        [9.05, 45.05],
+        [19.05, 45.05],
+    ]
 
 
-@pytest.mark.parametrize(("shape", "repairable", "at"), [
-    ({"type": "Point", "coordinates": [9, 45]}, False, None),
-    ({"type": "Polygon", "coordinates": [[[190, 45], [190.1, 45], [190.1, 45.1], [190, 45]]]}, True, [-170, 45]),
-    ({"type": "Polygon", "coordinates": [[[9, 45], [9.1, 45.1], [9.2, 45.2], [9, 45]]]}, False, None),
-    ({"type": "Polygon", "coordinates": [[[500000, 5000000], [500100, 5000000], [500100, 5000100], [500000, 5000000]]]}, False, None),
-    ({"type": "Polygon", "coordinates": [[[0, 0], [60, 0], [60, 60], [0, 60], [0, 0]]]}, False, None),
-])
+@pytest.mark.parametrize(
+    ("shape", "repairable", "at"),
+    [
+        ({"type": "Point", "coordinates": [9, 45]}, False, None),
+        (
+            {"type": "Polygon", "coordinates": [[[190, 45], [190.1, 45], [190.1, 45.1], [190, 45]]]},
+            True,
+            [-170, 45],
+        ),
+        ({"type": "Polygon", "coordinates": [[[9, 45], [9.1, 45.1], [9.2, 45.2], [9, 45]]]}, False, None),
+        (
+            {
+                "type": "Polygon",
+                "coordinates": [[[500000, 5000000], [500100, 5000000], [500100, 5000100], [500000, 5000000]]],
+            },
+            False,
+            None,
+        ),
+        ({"type": "Polygon", "coordinates": [[[0, 0], [60, 0], [60, 60], [0, 60], [0, 0]]]}, False, None),
+    ],
+)
 def test_what_no_repair_helps_says_so(client, shape, repairable, at):
     refused = client.post("/aoi", json={"aoi": shape})
-    assert (refused.status_code, refused.json["repairable"], refused.json["errors"][0]["at"]) == (422, repairable, at)
-    assert client.post("/aoi", json={"aoi": shape, "repair": True}).status_code == (200 if repairable else 422)
+    assert (refused.status_code, refused.json["repairable"], refused.json["errors"][0]["at"]) == (
+        422,
+        repairable,
+        at,
+    )
+    assert client.post("/aoi", json={"aoi": shape, "repair": True}).status_code == (
+        200 if repairable else 422
+    )
 
 
 def test_an_invalid_shape_is_told_alike_where_it_would_be_watched_or_ordered(client):
@@ -107,8 +182,17 @@ def star(count, seed=1):
 def bombs():
     """Bodies of up to 1 MB that are answered at once (rules.md J1)."""
     zigzag = [[round(9 + number % 2 * 0.1, 1), round(45 + number * 2e-5, 5)] for number in range(55_000)]
-    circle = [[9 + 0.3 * math.cos(number * 2 * math.pi * 99 / 200 + number * 1e-3), 45 + 0.3 * math.sin(number * 2 * math.pi * 99 / 200)] for number in range(200)]
-    fine = [[9 + 0.3 * math.cos(number * math.pi / 1000), 45 + 0.3 * math.sin(number * math.pi / 1000)] for number in range(2000)]
+    circle = [
+        [
+            9 + 0.3 * math.cos(number * 2 * math.pi * 99 / 200 + number * 1e-3),
+            45 + 0.3 * math.sin(number * 2 * math.pi * 99 / 200),
+        ]
+        for number in range(200)
+    ]
+    fine = [
+        [9 + 0.3 * math.cos(number * math.pi / 1000), 45 + 0.3 * math.sin(number * math.pi / 1000)]
+        for number in range(2000)
+    ]
     nested = {"type": "GeometryCollection", "geometries": []}
     for _ in range(500):
         nested = {"type": "GeometryCollection", "geometries": [nested]}
@@ -120,9 +204,15 @@ def bombs():
     yield "spokes of 200", {"type": "Polygon", "coordinates": [[*circle, circle[0]]]}
     yield "50,000 vertices", star(50_000)
     yield "a circle of 2,000", {"type": "Polygon", "coordinates": [[*fine, fine[0]]]}
-    yield "50 stars", {"type": "MultiPolygon", "coordinates": [star(38, seed)["coordinates"] for seed in range(50)]}
+    yield (
+        "50 stars",
+        {"type": "MultiPolygon", "coordinates": [star(38, seed)["coordinates"] for seed in range(50)]},
+    )
     yield "nested collections", nested
-    yield "huge numbers", {"type": "Polygon", "coordinates": [[[1e308, 1e308], [-1e308, 1e308], [0, -1e308], [1e308, 1e308]]]}
+    yield (
+        "huge numbers",
+        {"type": "Polygon", "coordinates": [[[1e308, 1e308], [-1e308, 1e308], [0, -1e308], [1e308, 1e308]]]},
+    )
     yield "100,000 rings", {"type": "Polygon", "coordinates": [[[]]] * 100_000}
     yield "100,000 features", {"type": "FeatureCollection", "features": [{"a": 1}] * 100_000}
     yield "a long text", "POLYGON((" + "9 45, " * 160_000
@@ -131,7 +221,11 @@ def bombs():
     yield "a text of numbers", "POLYGON((" + "9" * 500_000 + " " + "4 " * 200_000
 
 
-@pytest.mark.parametrize(("name", "shape"), list(bombs()), ids=lambda value: value if isinstance(value, str) and len(value) < 40 else "")
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    list(bombs()),
+    ids=lambda value: value if isinstance(value, str) and len(value) < 40 else "",
+)
 def test_any_shape_is_answered_at_once(client, name, shape):
     client.post("/aoi", json={"aoi": FIELD})
     body = json.dumps({"aoi": shape}, separators=(",", ":"))[:1_000_000]

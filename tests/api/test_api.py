@@ -33,10 +33,18 @@ def worked(client, backend) -> Job:
     placed = client.post("/orders", json={"aoi": FIELD})
     file = backend.assets.workspace() / "ndvi"
     file.write_bytes(bytes(range(250)) * 4)
-    asset = backend.assets.store(file, "jobs/x/NDVI.tif", "image/tiff; application=geotiff; profile=cloud-optimized")
+    asset = backend.assets.store(
+        file, "jobs/x/NDVI.tif", "image/tiff; application=geotiff; profile=cloud-optimized"
+    )
     job = list_jobs(backend, placed.json["order"])[0]
-    return end_job(backend, job, cover=Cover(10, 8, 6, cloud=2), assets=(asset,), notes=("a note",),
-                 indices={"NDVI": Statistics(6, 1 / 3, 0.125, 0.1, 0.5, 0.25)})
+    return end_job(
+        backend,
+        job,
+        cover=Cover(10, 8, 6, cloud=2),
+        assets=(asset,),
+        notes=("a note",),
+        indices={"NDVI": Statistics(6, 1 / 3, 0.125, 0.1, 0.5, 0.25)},
+    )
 
 
 def test_health_limits_and_status_answer(client):
@@ -56,9 +64,13 @@ def test_status_is_not_sent_again_while_nothing_changes(client, backend):
 
 def test_a_subscription_is_made_shown_listed_paused_resumed_and_deleted(client):
     made = client.post("/subscriptions", json=WATCH)
-    assert made.status_code == 201 and made.headers["Location"] == f"/subscriptions/{made.json['subscription']}"
+    assert (
+        made.status_code == 201 and made.headers["Location"] == f"/subscriptions/{made.json['subscription']}"
+    )
     here = made.headers["Location"]
-    assert client.get(here).json["recipe"]["indices"] == ["NDVI"] and client.get(here).json["tiles"] == ["32TNR"]
+    assert client.get(here).json["recipe"]["indices"] == ["NDVI"] and client.get(here).json["tiles"] == [
+        "32TNR"
+    ]
     assert [one["name"] for one in client.get("/subscriptions").json["subscriptions"]] == ["field"]
     assert client.patch(here, json={"state": "paused"}).json["state"] == "paused"
     assert client.patch(here, json={"state": "active"}).json["state"] == "active"
@@ -80,8 +92,13 @@ def test_a_webhook_gets_a_new_secret_which_is_told_once_with_the_moment_the_old_
     here = f"{made.headers['Location']}/channels/{channel['id']}/secret"
     rotated = client.post(here)
     assert rotated.status_code == 200 and rotated.headers["Cache-Control"] == "no-store"
-    assert rotated.json == {"subscription": made.json["subscription"], "channel": channel["id"], "target": "https://hooks.example.com/x",
-                            "before_until": format_rfc3339(NOW + timedelta(hours=24)), "secret": rotated.json["secret"]}
+    assert rotated.json == {
+        "subscription": made.json["subscription"],
+        "channel": channel["id"],
+        "target": "https://hooks.example.com/x",
+        "before_until": format_rfc3339(NOW + timedelta(hours=24)),
+        "secret": rotated.json["secret"],
+    }
     assert rotated.json["secret"].startswith("whsec_") and rotated.json["secret"] != channel["secret"]
     assert client.post(here).json["secret"] not in (rotated.json["secret"], channel["secret"])
     assert client.post(f"{made.headers['Location']}/channels/none/secret").status_code == 404
@@ -89,21 +106,39 @@ def test_a_webhook_gets_a_new_secret_which_is_told_once_with_the_moment_the_old_
 
 def test_an_order_is_accepted_and_tells_how_far_it_is(client, backend):
     add_to_catalog(backend, product(1), product(2))
-    placed = client.post("/orders", json={"aoi": FIELD, "indices": ["NDVI"], "start": "2024-06-02", "end": "2024-06-02"})
+    placed = client.post(
+        "/orders", json={"aoi": FIELD, "indices": ["NDVI"], "start": "2024-06-02", "end": "2024-06-02"}
+    )
     assert placed.status_code == 202 and placed.json["total"] == 1
     running = client.get(placed.headers["Location"])
     assert running.json["state"] == "running" and running.headers["Retry-After"] == "1"
     end_job(backend, list_jobs(backend, placed.json["order"])[0], "failed", reason="B04 cannot be read")
     over = client.get(placed.headers["Location"]).json
-    assert (over["state"], over["jobs"][0]["state"], over["jobs"][0]["reason"]) == ("finished", "failed", "B04 cannot be read")
+    assert (over["state"], over["jobs"][0]["state"], over["jobs"][0]["reason"]) == (
+        "finished",
+        "failed",
+        "B04 cannot be read",
+    )
     assert [one["order"] for one in client.get("/orders").json["orders"]] == [over["order"]]
 
 
 def test_a_job_tells_its_numbers_to_nine_digits(client, backend):
     job = worked(client, backend)
     told = client.get(f"/orders/{job.orders[0]}").json["jobs"][0]
-    assert told["indices"]["NDVI"] == {"count": 6, "mean": 0.333333333, "std": 0.125, "min": 0.1, "max": 0.5, "median": 0.25}
-    assert (told["coverage"], told["clear_fraction"], told["item"], told["notes"]) == (0.8, 0.75, f"/results/{job.id}", ["a note"])
+    assert told["indices"]["NDVI"] == {
+        "count": 6,
+        "mean": 0.333333333,
+        "std": 0.125,
+        "min": 0.1,
+        "max": 0.5,
+        "median": 0.25,
+    }
+    assert (told["coverage"], told["clear_fraction"], told["item"], told["notes"]) == (
+        0.8,
+        0.75,
+        f"/results/{job.id}",
+        ["a note"],
+    )
     assert backend.assets.locate("jobs") not in json.dumps(told)
 
 
@@ -122,7 +157,11 @@ def test_a_file_is_sent_in_ranges_and_not_again_where_it_is_known(client, backen
     job = worked(client, backend)
     here = f"/results/{job.id}/assets/NDVI"
     part = client.get(here, headers={"Range": "bytes=10-19"})
-    assert (part.status_code, part.data, part.headers["Content-Range"]) == (206, bytes(range(10, 20)), "bytes 10-19/1000")
+    assert (part.status_code, part.data, part.headers["Content-Range"]) == (
+        206,
+        bytes(range(10, 20)),
+        "bytes 10-19/1000",
+    )
     assert part.headers["ETag"] == f'"{job.assets[0].sha256}"'
     assert client.get(here, headers={"If-None-Match": part.headers["ETag"]}).status_code == 304
     assert client.get(here, headers={"Range": "bytes=5000-"}).status_code == 416
@@ -133,8 +172,13 @@ def test_a_file_is_sent_in_ranges_and_not_again_where_it_is_known(client, backen
 def test_results_are_listed_the_latest_of_them_where_a_few_are_asked_for(client, backend):
     add_to_catalog(backend, product(1), product(2))
     here = client.post("/orders", json={"aoi": FIELD}).headers["Location"]
-    assert [job["datetime"][:10] for job in client.get(f"{here}/results").json["jobs"]] == ["2024-06-01", "2024-06-02"]
-    assert [job["datetime"][:10] for job in client.get(f"{here}/results?limit=1").json["jobs"]] == ["2024-06-02"]
+    assert [job["datetime"][:10] for job in client.get(f"{here}/results").json["jobs"]] == [
+        "2024-06-01",
+        "2024-06-02",
+    ]
+    assert [job["datetime"][:10] for job in client.get(f"{here}/results?limit=1").json["jobs"]] == [
+        "2024-06-02"
+    ]
     assert client.get(f"{here}/results?limit=0").status_code == 422
 
 
@@ -150,7 +194,9 @@ def test_a_series_is_json_or_csv(client, backend):
     assert client.get(here).json["observations"][0]["mean"] == 0.333333333
     table = client.get(f"{here}&format=csv")
     assert table.content_type.startswith("text/csv")
-    assert table.text.splitlines()[1].startswith("2024-06-01T10:16:00Z,S2A_20240601T101600_T32TNR,6,0.333333333,")
+    assert table.text.splitlines()[1].startswith(
+        "2024-06-01T10:16:00Z,S2A_20240601T101600_T32TNR,6,0.333333333,"
+    )
     assert client.get(f"{here}&format=xml").status_code == 422
 
 
@@ -158,9 +204,23 @@ def test_alerts_and_feed_tell_the_same_log(client, backend):
     made = client.post("/subscriptions", json=WATCH).json
     for number in (1, 2, 3):
         seen = product(number)
-        backend.commit(lambda commit, number=number, seen=seen: commit.put(
-            Alert(alert_id(made["subscription"], seen.acquisition), made["subscription"], number, "job_x", seen.acquisition, seen.id,
-                  seen.sensing_time, NOW, Cover(1, 1, 1), {})), completes_event=False)
+        backend.commit(
+            lambda commit, number=number, seen=seen: commit.put(
+                Alert(
+                    alert_id(made["subscription"], seen.acquisition),
+                    made["subscription"],
+                    number,
+                    "job_x",
+                    seen.acquisition,
+                    seen.id,
+                    seen.sensing_time,
+                    NOW,
+                    Cover(1, 1, 1),
+                    {},
+                )
+            ),
+            completes_event=False,
+        )
     log = client.get(f"/subscriptions/{made['subscription']}/alerts?after=1&limit=1").json
     assert ([alert["number"] for alert in log["alerts"]], log["last"]) == ([2], 2)
     assert client.get(f"/subscriptions/{made['subscription']}/alerts?after=-1").status_code == 422
@@ -174,7 +234,11 @@ def test_the_same_key_and_body_get_the_same_answer_for_a_day(client, backend, cl
     key = {"Idempotency-Key": "one"}
     first = client.post("/subscriptions", json=WATCH, headers=key)
     again = client.post("/subscriptions", json=WATCH, headers=key)
-    assert (again.status_code, again.data, again.headers["Location"]) == (201, first.data, first.headers["Location"])
+    assert (again.status_code, again.data, again.headers["Location"]) == (
+        201,
+        first.data,
+        first.headers["Location"],
+    )
     other = client.post("/subscriptions", json={**WATCH, "name": "another"}, headers=key)
     assert other.status_code == 422 and "was used for another request" in other.json["detail"]
     assert client.post("/subscriptions?x=y", json=WATCH, headers=key).status_code == 422
@@ -185,12 +249,25 @@ def test_the_same_key_and_body_get_the_same_answer_for_a_day(client, backend, cl
 def test_answers_kept_for_a_key_are_forgotten_in_time_however_rarely_one_comes(client, backend, clock):
     for day in range(60):
         clock.append(NOW + timedelta(days=5 * day))
-        assert client.post("/subscriptions", json=WATCH, headers={"Idempotency-Key": f"key {day}".replace(" ", "")}).status_code == 201
+        assert (
+            client.post(
+                "/subscriptions", json=WATCH, headers={"Idempotency-Key": f"key {day}".replace(" ", "")}
+            ).status_code
+            == 201
+        )
     assert backend.records.count(Answered) < 30
 
 
 def test_dead_letters_are_listed_and_replayed(client, backend):
-    letter = DeadLetter("event_1:extract", "extract", "job.started", "no memory", NOW, 8, Envelope(JobStarted("job_1"), NOW).encode().decode())
+    letter = DeadLetter(
+        "event_1:extract",
+        "extract",
+        "job.started",
+        "no memory",
+        NOW,
+        8,
+        Envelope(JobStarted("job_1"), NOW).encode().decode(),
+    )
     backend.commit(lambda commit: commit.put(letter), completes_event=False)
     listed = client.get("/dead-letters").json["dead_letters"]
     assert listed[0]["reason"] == "no memory"
@@ -208,47 +285,84 @@ def test_a_refresh_is_asked_for_and_only_of_known_sources(tmp_path):
 
 
 BOW_TIE = {"type": "Polygon", "coordinates": [[[9, 45], [9.1, 45.1], [9.1, 45], [9, 45.1], [9, 45]]]}
-UTM = {"type": "Polygon", "coordinates": [[[500000, 5000000], [500100, 5000000], [500100, 5000100], [500000, 5000000]]]}
+UTM = {
+    "type": "Polygon",
+    "coordinates": [[[500000, 5000000], [500100, 5000000], [500100, 5000100], [500000, 5000000]]],
+}
 
 
-@pytest.mark.parametrize(("path", "body", "says"), [
-    ("/orders", {"aoi": BOW_TIE}, "crosses itself at lon 9.05, lat 45.05"),
-    ("/orders", {"aoi": UTM}, "EPSG:4326"),
-    ("/orders", {"aoi": {"type": "Polygon", "coordinates": []}}, "polygon"),
-    ("/orders", {"aoi": {"type": "Point", "coordinates": [9, 45]}}, "Point has no area"),
-    ("/orders", {"aoi": {"type": "Polygon", "coordinates": [[[0, 0], [60, 0], [60, 60], [0, 60], [0, 0]]]}}, "km2 at most"),
-    ("/orders", {"aoi": {**FIELD, "crs": {"type": "name", "properties": {"name": "EPSG:32632"}}}}, "EPSG:32632"),
-    ("/orders", {"aoi": FIELD, "indices": ["NDVY"]}, "did you mean NDVI"),
-    ("/orders", {"aoi": FIELD, "bands": ["B99"]}, "no band 'B99'"),
-    ("/orders", {"aoi": FIELD, "source": "stac:http://169.254.169.254/#x"}, "none of this server's"),
-    ("/orders", {"aoi": FIELD, "start": "2024-06-02", "end": "2024-06-01"}, "before it begins"),
-    ("/orders", {"aoi": FIELD, "start": "yesterday"}, "'yesterday' is not a date"),
-    ("/orders", {"aoi": FIELD, "colour": "red"}, "colour"),
-    ("/orders", {}, "give an AOI, a tile such as 32TQM, or products"),
-    ("/orders", {"aoi": FIELD, "tile": "32TNR"}, "give the one that is meant"),
-    ("/orders", {"tile": "32TZZ"}, "32TZZ"),
-    ("/orders", {"aoi": FIELD, "products": ["S2A_none"]}, "'S2A_none' is not in the catalog"),
-    ("/orders", {"aoi": FIELD, "products": ["S2A_none"], "level": "L2A"}, "so level would choose nothing"),
-    ("/orders", {"aoi": FIELD, "level": "L3A"}, "'L3A' does not exist"),
-    ("/orders", {"aoi": FIELD, "min_clear": 101}, "min_clear is a percentage from 0 to 100, not 101"),
-    ("/orders/estimate", {"aoi": FIELD, "max_cloud": -1}, "max_cloud is a percentage"),
-    ("/orders", [1], "Expected `object`"),
-    ("/orders", {"aoi": FIELD, "resolution_m": 0.1}, "resolution"),
-    ("/subscriptions", {**WATCH, "name": ""}, "1 to 200 characters"),
-    ("/subscriptions", {**WATCH, "webhooks": ["https://10.0.0.1/x"]}, "10.0.0.1"),
-    ("/subscriptions", {**WATCH, "webhooks": ["https://metadata.google.internal/"]}, "metadata.google.internal"),
-    ("/subscriptions", {**WATCH, "files": ["../x"]}, "file channel's name"),
-    ("/subscriptions", {**WATCH, "level": "L9"}, "L9"),
-    ("/subscriptions", {**WATCH, "max_cloud": 101}, "percentage"),
-])
+@pytest.mark.parametrize(
+    ("path", "body", "says"),
+    [
+        ("/orders", {"aoi": BOW_TIE}, "crosses itself at lon 9.05, lat 45.05"),
+        ("/orders", {"aoi": UTM}, "EPSG:4326"),
+        ("/orders", {"aoi": {"type": "Polygon", "coordinates": []}}, "polygon"),
+        ("/orders", {"aoi": {"type": "Point", "coordinates": [9, 45]}}, "Point has no area"),
+        (
+            "/orders",
+            {"aoi": {"type": "Polygon", "coordinates": [[[0, 0], [60, 0], [60, 60], [0, 60], [0, 0]]]}},
+            "km2 at most",
+        ),
+        (
+            "/orders",
+            {"aoi": {**FIELD, "crs": {"type": "name", "properties": {"name": "EPSG:32632"}}}},
+            "EPSG:32632",
+        ),
+        ("/orders", {"aoi": FIELD, "indices": ["NDVY"]}, "did you mean NDVI"),
+        ("/orders", {"aoi": FIELD, "bands": ["B99"]}, "no band 'B99'"),
+        ("/orders", {"aoi": FIELD, "source": "stac:http://169.254.169.254/#x"}, "none of this server's"),
+        ("/orders", {"aoi": FIELD, "start": "2024-06-02", "end": "2024-06-01"}, "before it begins"),
+        ("/orders", {"aoi": FIELD, "start": "yesterday"}, "'yesterday' is not a date"),
+        ("/orders", {"aoi": FIELD, "colour": "red"}, "colour"),
+        ("/orders", {}, "give an AOI, a tile such as 32TQM, or products"),
+        ("/orders", {"aoi": FIELD, "tile": "32TNR"}, "give the one that is meant"),
+        ("/orders", {"tile": "32TZZ"}, "32TZZ"),
+        ("/orders", {"aoi": FIELD, "products": ["S2A_none"]}, "'S2A_none' is not in the catalog"),
+        (
+            "/orders",
+            {"aoi": FIELD, "products": ["S2A_none"], "level": "L2A"},
+            "so level would choose nothing",
+        ),
+        ("/orders", {"aoi": FIELD, "level": "L3A"}, "'L3A' does not exist"),
+        ("/orders", {"aoi": FIELD, "min_clear": 101}, "min_clear is a percentage from 0 to 100, not 101"),
+        ("/orders/estimate", {"aoi": FIELD, "max_cloud": -1}, "max_cloud is a percentage"),
+        ("/orders", [1], "Expected `object`"),
+        ("/orders", {"aoi": FIELD, "resolution_m": 0.1}, "resolution"),
+        ("/subscriptions", {**WATCH, "name": ""}, "1 to 200 characters"),
+        ("/subscriptions", {**WATCH, "webhooks": ["https://10.0.0.1/x"]}, "10.0.0.1"),
+        (
+            "/subscriptions",
+            {**WATCH, "webhooks": ["https://metadata.google.internal/"]},
+            "metadata.google.internal",
+        ),
+        ("/subscriptions", {**WATCH, "files": ["../x"]}, "file channel's name"),
+        ("/subscriptions", {**WATCH, "level": "L9"}, "L9"),
+        ("/subscriptions", {**WATCH, "max_cloud": 101}, "percentage"),
+    ],
+)
 def test_bad_input_is_a_problem_in_one_sentence(client, path, body, says):
     answer = client.post(path, json=body)
     assert answer.status_code == 422 and answer.content_type == "application/problem+json"
-    assert says in answer.json["detail"] and "Traceback" not in answer.text and "\n" not in answer.json["detail"]
-    assert answer.json["status"] == 422 and answer.json["instance"] == path and answer.json["request_id"] == answer.headers["X-Request-Id"]
+    assert (
+        says in answer.json["detail"] and "Traceback" not in answer.text and "\n" not in answer.json["detail"]
+    )
+    assert (
+        answer.json["status"] == 422
+        and answer.json["instance"] == path
+        and answer.json["request_id"] == answer.headers["X-Request-Id"]
+    )
 
 
-@pytest.mark.parametrize("text", ['{"aoi": {"type": "Polygon", "coordinates": [[[NaN, 1]]]}}', "{", '"' + "[" * 100, "[" * 100_000, "\xff"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"aoi": {"type": "Polygon", "coordinates": [[[NaN, 1]]]}}',
+        "{",
+        '"' + "[" * 100,
+        "[" * 100_000,
+        "\xff",
+    ],
+)
 def test_a_body_that_is_no_json_is_refused(client, text):
     answer = client.post("/orders", data=text.encode("latin-1"), content_type="application/json")
     assert answer.status_code == 422 and answer.content_type == "application/problem+json"
@@ -272,21 +386,33 @@ def test_a_fault_of_ours_tells_nothing_but_its_id(client, backend, monkeypatch):
     assert answer.status_code == 500 and "secret" not in answer.text and answer.json["request_id"]
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:8787", "127.0.0.1.evil.example", "169.254.169.254"])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:8787", "127.0.0.1.evil.example", "169.254.169.254"]
+)
 def test_a_request_for_another_host_is_refused(client, host):
     assert client.get("/health", headers={"Host": host}).status_code == 403
 
 
 def test_requests_for_this_computer_are_let_in(client):
-    assert [client.get("/health", headers={"Host": host}).status_code for host in ("localhost", "127.0.0.1:8787", "[::1]:8787")] == [200] * 3
+    assert [
+        client.get("/health", headers={"Host": host}).status_code
+        for host in ("localhost", "127.0.0.1:8787", "[::1]:8787")
+    ] == [200] * 3
 
 
 def test_a_page_of_another_origin_may_change_nothing(client):
-    assert client.post("/subscriptions", json=WATCH, headers={"Origin": "https://evil.example"}).status_code == 403
+    assert (
+        client.post("/subscriptions", json=WATCH, headers={"Origin": "https://evil.example"}).status_code
+        == 403
+    )
     assert client.post("/subscriptions", json=WATCH, headers={"Origin": "http://["}).status_code == 403
     assert client.post("/subscriptions", json=WATCH, headers={"Origin": "null"}).status_code == 403
-    assert client.post("/subscriptions", json=WATCH, headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
-    assert client.post("/subscriptions", json=WATCH, headers={"Origin": "http://localhost"}).status_code == 201
+    assert (
+        client.post("/subscriptions", json=WATCH, headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
+    )
+    assert (
+        client.post("/subscriptions", json=WATCH, headers={"Origin": "http://localhost"}).status_code == 201
+    )
 
 
 def test_a_token_is_asked_of_everything_but_page_health_and_feeds(backend, tmp_path):
@@ -302,10 +428,20 @@ def test_a_token_is_asked_of_everything_but_page_health_and_feeds(backend, tmp_p
 
 
 def test_every_answer_carries_the_security_headers(client):
-    for answer in (client.get("/health"), client.get("/nowhere"), client.get("/"), client.get("/health", headers={"Host": "evil.example"})):
+    for answer in (
+        client.get("/health"),
+        client.get("/nowhere"),
+        client.get("/"),
+        client.get("/health", headers={"Host": "evil.example"}),
+    ):
         policy = answer.headers["Content-Security-Policy"]
-        assert "default-src 'none'" in policy and "unsafe" not in policy and "frame-ancestors 'none'" in policy
-        assert answer.headers["X-Content-Type-Options"] == "nosniff" and answer.headers["Referrer-Policy"] == "no-referrer"
+        assert (
+            "default-src 'none'" in policy and "unsafe" not in policy and "frame-ancestors 'none'" in policy
+        )
+        assert (
+            answer.headers["X-Content-Type-Options"] == "nosniff"
+            and answer.headers["Referrer-Policy"] == "no-referrer"
+        )
 
 
 def test_one_owner_sees_nothing_of_another(backend):
@@ -315,10 +451,22 @@ def test_one_owner_sees_nothing_of_another(backend):
     made = mine.post("/subscriptions", json=WATCH).headers["Location"]
     placed = mine.post("/orders", json={"aoi": FIELD}).headers["Location"]
     job = list_jobs(backend, placed.rpartition("/")[2])[0]
-    for path in (made, f"{made}/alerts", f"{made}/results", f"{made}/series", placed, f"{placed}/results", f"{placed}/series", f"/results/{job.id}", f"/results/{job.id}/assets/NDVI"):
+    for path in (
+        made,
+        f"{made}/alerts",
+        f"{made}/results",
+        f"{made}/series",
+        placed,
+        f"{placed}/results",
+        f"{placed}/series",
+        f"/results/{job.id}",
+        f"/results/{job.id}/assets/NDVI",
+    ):
         assert theirs.get(path).status_code == 404, path
     assert theirs.patch(made, json={"state": "paused"}).status_code == theirs.delete(made).status_code == 404
-    assert theirs.get("/subscriptions").json == {"subscriptions": []} and theirs.get("/orders").json == {"orders": []}
+    assert theirs.get("/subscriptions").json == {"subscriptions": []} and theirs.get("/orders").json == {
+        "orders": []
+    }
     for path in ("/status", "/dead-letters"):
         assert theirs.get(path).status_code == 403
     assert theirs.post("/refresh").status_code == 403
@@ -326,11 +474,25 @@ def test_one_owner_sees_nothing_of_another(backend):
 
 def test_the_deployed_function_answers_by_the_same_application(tmp_path):
     """In a process of its own, as the framework keeps one backend and one set of functions a process."""
-    program = ("import functions_framework, json;"
-               f"client = functions_framework.create_app('api', {str(ROOT / 'functions/api/main.py')!r}).test_client();"
-               "made = client.post('/subscriptions', json=json.loads(input()));"
-               "print(json.dumps([client.get('/health').json, made.status_code, client.get(made.headers['Location']).json['name'],"
-               " client.get('/nowhere').content_type, client.get('/health', headers={'Host': 'evil.example'}).status_code]))")
-    done = subprocess.run([sys.executable, "-c", program], input=json.dumps(WATCH), capture_output=True, text=True, timeout=60,
-                          env={**os.environ, "REVISIT_DATA": str(tmp_path)})
-    assert json.loads(done.stdout) == [{"status": "ok", "version": __version__}, 201, "field", "application/problem+json", 403], done.stderr
+    program = (
+        "import functions_framework, json;"
+        f"client = functions_framework.create_app('api', {str(ROOT / 'functions/api/main.py')!r}).test_client();"
+        "made = client.post('/subscriptions', json=json.loads(input()));"
+        "print(json.dumps([client.get('/health').json, made.status_code, client.get(made.headers['Location']).json['name'],"
+        " client.get('/nowhere').content_type, client.get('/health', headers={'Host': 'evil.example'}).status_code]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        input=json.dumps(WATCH),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "REVISIT_DATA": str(tmp_path)},
+    )
+    assert json.loads(done.stdout) == [
+        {"status": "ok", "version": __version__},
+        201,
+        "field",
+        "application/problem+json",
+        403,
+    ], done.stderr

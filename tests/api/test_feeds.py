@@ -34,8 +34,14 @@ def test_one_that_lives_again_has_a_feed_though_it_was_taken_away_before(client)
 
 def seen(backend) -> None:
     """Two platforms over the field: one on the 24th, one on the 29th, ten days apart before that."""
-    add_to_catalog(backend, *[product(day, platform=platform, relative_orbit=65) for day, platform in ((4, "S2A"), (14, "S2A"), (24, "S2A"), (9, "S2B"), (19, "S2B"), (29, "S2B"))],
-          product(30, platform="S2C", relative_orbit=22, west=9.9, footprint=None))
+    add_to_catalog(
+        backend,
+        *[
+            product(day, platform=platform, relative_orbit=65)
+            for day, platform in ((4, "S2A"), (14, "S2A"), (24, "S2A"), (9, "S2B"), (19, "S2B"), (29, "S2B"))
+        ],
+        product(30, platform="S2C", relative_orbit=22, west=9.9, footprint=None),
+    )
 
 
 def test_passes_over_an_area_are_learnt_from_the_catalog(client, backend):
@@ -55,7 +61,9 @@ def test_what_is_watched_tells_its_next_pass_and_its_last_alert(client, backend)
     there = {one["name"]: one for one in client.get("/subscriptions").json["subscriptions"]}
     assert [there[name]["next_pass"] for name in ("field", "far")] == ["2024-07-04T10:16:00Z", None]
     assert [there[name]["last_alert"] for name in ("field", "far")] == [
-        {"number": 1, "datetime": "2024-06-24T10:16:00Z", "created": "2024-07-01T12:00:00Z"}, None]
+        {"number": 1, "datetime": "2024-06-24T10:16:00Z", "created": "2024-07-01T12:00:00Z"},
+        None,
+    ]
     assert client.get(here).json == there["field"]
 
 
@@ -64,20 +72,35 @@ def test_the_last_alert_is_told_of_a_record_that_does_not_say_when(client, backe
     for day in (1, 2):
         finish_with_alert(backend, add_job(backend, here.rpartition("/")[2], product(day)))
     before = backend.records.get(Subscription, here.rpartition("/")[2])
-    backend.commit(lambda commit: commit.put(before.with_changes(last_sensing=None, last_alert=None)), completes_event=False)
+    backend.commit(
+        lambda commit: commit.put(before.with_changes(last_sensing=None, last_alert=None)),
+        completes_event=False,
+    )
     last = {"number": 2, "datetime": "2024-06-02T10:16:00Z", "created": "2024-07-01T12:00:00Z"}
-    assert client.get(here).json["last_alert"] == client.get("/subscriptions").json["subscriptions"][0]["last_alert"] == last
+    assert (
+        client.get(here).json["last_alert"]
+        == client.get("/subscriptions").json["subscriptions"][0]["last_alert"]
+        == last
+    )
 
 
-def test_the_catalog_is_asked_once_for_a_list_and_a_list_is_told_without_it(client, backend, clock, monkeypatch):
+def test_the_catalog_is_asked_once_for_a_list_and_a_list_is_told_without_it(
+    client, backend, clock, monkeypatch
+):
     seen(backend)
     for number in range(5):
         client.post("/subscriptions", json={**SUBSCRIPTION_BODY, "name": f"field {number}"})
     searches = []
     search = type(backend.catalog()).search
-    monkeypatch.setattr(type(backend.catalog()), "search", lambda self, query: (searches.append(query), search(self, query))[1])
+    monkeypatch.setattr(
+        type(backend.catalog()),
+        "search",
+        lambda self, query: (searches.append(query), search(self, query))[1],
+    )
     for _ in range(3):
-        assert [one["next_pass"] for one in client.get("/subscriptions").json["subscriptions"]] == ["2024-07-04T10:16:00Z"] * 5
+        assert [one["next_pass"] for one in client.get("/subscriptions").json["subscriptions"]] == [
+            "2024-07-04T10:16:00Z"
+        ] * 5
     assert len(searches) == 1
 
     def broken(self, query):
@@ -89,14 +112,18 @@ def test_the_catalog_is_asked_once_for_a_list_and_a_list_is_told_without_it(clie
     assert told.status_code == 200 and [one["next_pass"] for one in told.json["subscriptions"]] == [None] * 6
     monkeypatch.setattr(type(backend.catalog()), "search", search)
     clock.append(NOW + timedelta(minutes=2))
-    assert [one["next_pass"] for one in client.get("/subscriptions").json["subscriptions"]].count("2024-07-04T10:16:00Z") == 5
+    assert [one["next_pass"] for one in client.get("/subscriptions").json["subscriptions"]].count(
+        "2024-07-04T10:16:00Z"
+    ) == 5
 
 
 def test_a_catalog_that_takes_long_holds_up_no_list(client, backend, monkeypatch):
     seen(backend)
     client.post("/subscriptions", json=SUBSCRIPTION_BODY)
     search, go = type(backend.catalog()).search, Event()
-    monkeypatch.setattr(type(backend.catalog()), "search", lambda self, query: (go.wait(20), search(self, query))[1])
+    monkeypatch.setattr(
+        type(backend.catalog()), "search", lambda self, query: (go.wait(20), search(self, query))[1]
+    )
     monkeypatch.setattr("revisit.services.products.passes.CATALOG_TIMEOUT_S", 0.2)
     assert client.get("/subscriptions").json["subscriptions"][0]["next_pass"] is None
     go.set()
@@ -108,7 +135,9 @@ def test_the_calendar_tells_the_passes_of_three_months(client, backend):
     import icalendar
 
     seen(backend)
-    made = client.post("/subscriptions", json={**SUBSCRIPTION_BODY, "name": "field; of wheat, \u00e4cker"}).json
+    made = client.post(
+        "/subscriptions", json={**SUBSCRIPTION_BODY, "name": "field; of wheat, \u00e4cker"}
+    ).json
     told = client.get(made["calendar"])
     assert told.content_type == "text/calendar; charset=utf-8"
     calendar = icalendar.Calendar.from_ical(told.data)
@@ -126,17 +155,38 @@ def test_deliveries_are_told_page_by_page_with_their_attempts_and_tried_again(cl
         clock.append(NOW + timedelta(minutes=day))
         finish_with_alert(backend, add_job(backend, made["subscription"], product(day)))
     whole = client.get(f"{here}/deliveries").json
-    assert [way["created"][14:16] for way in whole["deliveries"]] == ["05", "04", "03", "02", "01"] and whole["next"] is None
+    assert [way["created"][14:16] for way in whole["deliveries"]] == ["05", "04", "03", "02", "01"] and whole[
+        "next"
+    ] is None
     pages, after = [], ""
     while after is not None:
         page = client.get(f"{here}/deliveries", query_string={"limit": 2, "after": after}).json
         pages.append([way["delivery"] for way in page["deliveries"]])
         after = page["next"]
-    assert [len(page) for page in pages] == [2, 2, 1] and [id for page in pages for id in page] == [way["delivery"] for way in whole["deliveries"]]
+    assert [len(page) for page in pages] == [2, 2, 1] and [id for page in pages for id in page] == [
+        way["delivery"] for way in whole["deliveries"]
+    ]
     last = backend.records.get(Delivery, pages[0][0])
-    backend.commit(lambda commit: commit.put(last.with_changes(state="failed", due=None, attempts=(Attempt(clock[-1], "410"),))), completes_event=False)
+    backend.commit(
+        lambda commit: commit.put(
+            last.with_changes(state="failed", due=None, attempts=(Attempt(clock[-1], "410"),))
+        ),
+        completes_event=False,
+    )
     [failed] = client.get(f"{here}/deliveries?state=failed").json["deliveries"]
-    assert (failed["delivery"], failed["attempts"]) == (last.id, [{"at": "2024-07-01T12:05:00Z", "outcome": "410"}])
+    assert (failed["delivery"], failed["attempts"]) == (
+        last.id,
+        [{"at": "2024-07-01T12:05:00Z", "outcome": "410"}],
+    )
     again = client.post(f"/deliveries/{last.id}/redeliver")
-    assert (again.status_code, again.json["delivery"], again.json["state"], again.json["due"]) == (202, last.id, "due", "2024-07-01T12:05:00Z")
-    assert client.get(f"{here}/deliveries?state=none").status_code == client.get(f"{here}/deliveries?after=none").status_code == 422
+    assert (again.status_code, again.json["delivery"], again.json["state"], again.json["due"]) == (
+        202,
+        last.id,
+        "due",
+        "2024-07-01T12:05:00Z",
+    )
+    assert (
+        client.get(f"{here}/deliveries?state=none").status_code
+        == client.get(f"{here}/deliveries?after=none").status_code
+        == 422
+    )

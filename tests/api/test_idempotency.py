@@ -12,7 +12,9 @@ from revisit.errors import TransientError
 from revisit.ports.system_records import Answered
 from tenant_samples import Deployment, make_deployment
 
-HEEDING = [one for one in operations() if any(each["name"] == "Idempotency-Key" for each in one.parameters("header"))]
+HEEDING = [
+    one for one in operations() if any(each["name"] == "Idempotency-Key" for each in one.parameters("header"))
+]
 BOSS = {"Authorization": "Bearer boss", "Idempotency-Key": "3b241101-e2bb-4255-8caf-4136c566a962"}
 ANN = {**BOSS, "Authorization": "Bearer ann"}
 
@@ -27,10 +29,19 @@ def test_the_same_request_is_worked_once_and_another_with_its_key_refused(world,
     here = world.copy(tmp_path / "data")
     client, address = here.client, operation.address(here.path_values)
     headers = BOSS if operation.who == "whole" else ANN
-    first, again = (client.open(address, method=operation.method, json=operation.example, headers=headers) for _ in range(2))
+    first, again = (
+        client.open(address, method=operation.method, json=operation.example, headers=headers)
+        for _ in range(2)
+    )
     assert first.status_code == operation.success, first.text
-    assert (again.status_code, again.data, again.headers.get("Location")) == (first.status_code, first.data, first.headers.get("Location"))
-    other = client.open(f"{address}?and=more", method=operation.method, json=operation.example, headers=headers)
+    assert (again.status_code, again.data, again.headers.get("Location")) == (
+        first.status_code,
+        first.data,
+        first.headers.get("Location"),
+    )
+    other = client.open(
+        f"{address}?and=more", method=operation.method, json=operation.example, headers=headers
+    )
     assert other.status_code == 422 and "was used for another request" in other.json["detail"]
 
 
@@ -40,15 +51,27 @@ def test_a_key_is_heeded_by_its_owners_requests_only_and_only_where_it_is_one(wo
     client, address = here.client, operation.address(here.path_values)
     headers = BOSS if operation.who == "whole" else ANN
     for bad in ("", "a b", "x" * 256, "\u00fc"):
-        refused = client.open(address, method=operation.method, json=operation.example, headers={**headers, "Idempotency-Key": bad})
+        refused = client.open(
+            address,
+            method=operation.method,
+            json=operation.example,
+            headers={**headers, "Idempotency-Key": bad},
+        )
         assert refused.status_code == 422 and "Idempotency-Key" in refused.json["detail"], bad
     first = client.open(address, method=operation.method, json=operation.example, headers=headers)
-    bob = client.open(address, method=operation.method, json=operation.example, headers={**headers, "Authorization": "Bearer bob"})
+    bob = client.open(
+        address,
+        method=operation.method,
+        json=operation.example,
+        headers={**headers, "Authorization": "Bearer bob"},
+    )
     assert first.status_code == operation.success
     assert bob.status_code == {"mine": 404, "whole": 403}.get(operation.who, operation.success)
 
 
-def test_of_the_same_request_sent_twice_at_once_one_is_worked_and_the_other_told_to_wait(world, tmp_path, monkeypatch):
+def test_of_the_same_request_sent_twice_at_once_one_is_worked_and_the_other_told_to_wait(
+    world, tmp_path, monkeypatch
+):
     here = world.copy(tmp_path / "data")
     operation = next(one for one in HEEDING if str(one) == "POST /orders")
     send = partial(here.client.post, "/orders", json=operation.example, headers=ANN)
@@ -61,7 +84,10 @@ def test_of_the_same_request_sent_twice_at_once_one_is_worked_and_the_other_told
 
     monkeypatch.setattr(orders, "create_order", slow)
     first = send()
-    assert (second[0].status_code, second[0].headers["Retry-After"]) == (503, "5") and "is being worked" in second[0].json["detail"]
+    assert (second[0].status_code, second[0].headers["Retry-After"]) == (
+        503,
+        "5",
+    ) and "is being worked" in second[0].json["detail"]
     assert (first.status_code, send().data) == (202, first.data)
 
 
@@ -80,9 +106,12 @@ def test_what_failed_or_died_while_it_was_worked_is_worked_by_the_next_request(w
         patch.setattr(orders, "create_order", broken)
         assert (send().status_code, here.backend.records.count(Answered)) == (503, 0)
     [left] = begun
-    here.backend.commit(lambda commit: commit.put(left), completes_event=False)  # as a process leaves it that is killed
+    here.backend.commit(
+        lambda commit: commit.put(left), completes_event=False
+    )  # as a process leaves it that is killed
     told = send()
     assert told.status_code == 503 and "is being worked" in told.json["detail"]
-    here.backend.commit(lambda commit: commit.put(replace(left, at=left.at - timedelta(seconds=121))), completes_event=False)
+    here.backend.commit(
+        lambda commit: commit.put(replace(left, at=left.at - timedelta(seconds=121))), completes_event=False
+    )
     assert send().status_code == 202
-

@@ -1,4 +1,5 @@
-"""The specification is the truth: sound by another's judgement, and what the application does is what it says."""
+"""The specification is the truth: sound by another's judgement, and what the application does is what it
+says."""
 
 import re
 from typing import Any
@@ -18,7 +19,8 @@ from revisit.api.http.request_context import RequestContext
 from revisit.errors import InvalidInputError
 
 BOUNDS = ("maxItems", "minItems", "maxLength", "minLength", "minimum", "maximum", "pattern")
-"""Which a body is refused by as it is decoded; others are looked at later, and may be said by the specification alone."""
+"""Which a body is refused by as it is decoded; others are looked at later, and may be said by the
+specification alone."""
 ALL = operations()
 TAKING = [one for one in ALL if one.schema]
 
@@ -28,33 +30,52 @@ def test_the_specification_is_sound_by_the_judgement_of_its_validator():
 
 
 def test_every_route_is_specified_and_what_is_specified_is_a_route():
-    assert sorted(f"{method} {openapi_path(path)}" for method, path, _ in all_routes()) == sorted(map(str, ALL))
+    assert sorted(f"{method} {openapi_path(path)}" for method, path, _ in all_routes()) == sorted(
+        map(str, ALL)
+    )
 
 
 def test_every_operation_has_a_name_of_its_own_a_summary_and_a_known_tag():
     names = [one.definition["operationId"] for one in ALL]
     tags = {tag["name"] for tag in openapi.specification()["tags"]}
     assert len(set(names)) == len(names)
-    assert not [one for one in ALL if not one.definition["summary"] or one.definition["tags"][0] not in tags or one.who not in openapi.ACCESS_CLASSES]
+    assert not [
+        one
+        for one in ALL
+        if not one.definition["summary"]
+        or one.definition["tags"][0] not in tags
+        or one.who not in openapi.ACCESS_CLASSES
+    ]
 
 
 def test_what_is_everybodys_is_just_what_the_guards_let_in():
-    free = {path for path in (openapi_path(rule) for rule in security_headers.PUBLIC_RULES) if path not in ("/", "/{name}")}
+    free = {
+        path
+        for path in (openapi_path(rule) for rule in security_headers.PUBLIC_RULES)
+        if path not in ("/", "/{name}")
+    }
     assert {one.path for one in ALL if one.who == "open" and not one.path.startswith("/feeds/")} == free
 
 
 def test_the_routes_that_only_ask_are_said_to():
-    marked = {f"{method} {openapi_path(path)}" for method, path, function in all_routes() if function in request_context._READ_ONLY_ROUTES}
+    marked = {
+        f"{method} {openapi_path(path)}"
+        for method, path, function in all_routes()
+        if function in request_context._READ_ONLY_ROUTES
+    }
     assert {str(one) for one in ALL if one.definition.get("x-asks")} == marked
 
 
 def test_what_takes_an_idempotency_key_says_so():
     """Every POST that makes something, but for keys, whose answer must not be kept."""
-    heeding = {str(one) for one in ALL if any(each["name"] == "Idempotency-Key" for each in one.parameters("header"))}
+    heeding = {
+        str(one) for one in ALL if any(each["name"] == "Idempotency-Key" for each in one.parameters("header"))
+    }
     assert {str(one) for one in ALL if one.method == "POST" and not one.read_only} - heeding == {"POST /keys"}
 
 
-# ----------------------------------------------------------------------------------------------------------------------- bodies
+# -----------------------------------------------------------------------------------------------------------------------
+# bodies
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +112,9 @@ def test_a_body_is_decoded_into_what_the_specification_says(operation, struct_of
     for name, schema in told["properties"].items():
         held = said["properties"][name]
         assert json_types(schema) == json_types(held, own), f"{operation} {name}"
-        assert {bound: schema.get(bound) for bound in BOUNDS if bound in held} == {bound: held[bound] for bound in BOUNDS if bound in held}
+        assert {bound: schema.get(bound) for bound in BOUNDS if bound in held} == {
+            bound: held[bound] for bound in BOUNDS if bound in held
+        }
         if "default" in schema:
             default = fields[name].default
             assert schema["default"] == (list(default) if isinstance(default, tuple) else default), name
@@ -99,19 +122,28 @@ def test_a_body_is_decoded_into_what_the_specification_says(operation, struct_of
 
 def test_the_specification_and_its_page_are_served_as_they_are_and_not_again_while_known(tmp_path):
     client = create_app(local_backend(tmp_path), token="sesame").test_client()
-    for path, type in (("/openapi.json", "application/json"), ("/docs", "text/html; charset=utf-8"), ("/docs/docs.js", "text/javascript; charset=utf-8"),
-                       ("/docs/docs.css", "text/css; charset=utf-8")):
+    for path, type in (
+        ("/openapi.json", "application/json"),
+        ("/docs", "text/html; charset=utf-8"),
+        ("/docs/docs.js", "text/javascript; charset=utf-8"),
+        ("/docs/docs.css", "text/css; charset=utf-8"),
+    ):
         answer = client.get(path)
         assert (answer.status_code, answer.content_type) == (200, type)
         assert client.get(path, headers={"If-None-Match": answer.headers["ETag"]}).status_code == 304
     assert client.get("/openapi.json").json == openapi.specification()
-    assert {client.get(f"/docs/{name}").status_code for name in ("base.json", "..%2fopenapi.py", "docs.py")} == {404}
+    assert {
+        client.get(f"/docs/{name}").status_code for name in ("base.json", "..%2fopenapi.py", "docs.py")
+    } == {404}
 
 
 def test_the_page_of_the_specification_holds_nothing_inline_and_makes_no_markup_of_text():
     page, script = ((openapi.DOCS_DIR / name).read_text() for name in ("docs.html", "docs.js"))
     assert not re.search(r"<script(?![^>]*src=)|<style|\bstyle=|\bon\w+=|://", page)
-    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function|srcdoc|\.style\.|https?://", script)
+    assert not re.search(
+        r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function|srcdoc|\.style\.|https?://",
+        script,
+    )
 
 
 @pytest.mark.parametrize("operation", TAKING, ids=str)
@@ -119,21 +151,41 @@ def test_the_example_of_a_body_is_what_its_schema_takes(operation):
     judged_by(operation.schema).validate(operation.example)
 
 
-# --------------------------------------------------------------------------------------------------------------------- problems
+# ---------------------------------------------------------------------------------------------------------------------
+# problems
 
 
 def test_every_type_of_problem_is_told_of():
     told = resolve_ref({"$ref": "#/components/schemas/ProblemType"})["oneOf"]
-    raised = {(f"{problems.TYPE_URL_PREFIX}{type}", title, str(status)) for _, status, type, title in problems.ERROR_RESPONSES}
-    assert {(one["const"], one["title"], one["description"][:3]) for one in told if one["const"] != problems.BLANK_TYPE} == raised
+    raised = {
+        (f"{problems.TYPE_URL_PREFIX}{type}", title, str(status))
+        for _, status, type, title in problems.ERROR_RESPONSES
+    }
+    assert {
+        (one["const"], one["title"], one["description"][:3])
+        for one in told
+        if one["const"] != problems.BLANK_TYPE
+    } == raised
     assert [one["const"] for one in told].count(problems.BLANK_TYPE) == 1
 
 
-@pytest.mark.parametrize(("body", "pointer"), [
-    ('{"aoi": {}, "bands": ["B04", 4], "name": "x"}', "/bands/1"), ('{"aoi": {}, "name": 7}', "/name"), ("{}", "/aoi"), ("[]", ""),
-    ('{"aoi": {}, "name": "x", "a/b~c": 1}', "/a~1b~0c"), ('{"aoi": {"x": 1e999}, "name": "x"}', "/aoi")])
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ('{"aoi": {}, "bands": ["B04", 4], "name": "x"}', "/bands/1"),
+        ('{"aoi": {}, "name": 7}', "/name"),
+        ("{}", "/aoi"),
+        ("[]", ""),
+        ('{"aoi": {}, "name": "x", "a/b~c": 1}', "/a~1b~0c"),
+        ('{"aoi": {"x": 1e999}, "name": "x"}', "/aoi"),
+    ],
+)
 def test_a_member_of_a_body_that_is_wrong_is_pointed_at(tmp_path, body, pointer):
-    refused = create_app(local_backend(tmp_path)).test_client().post("/subscriptions", data=body, content_type="application/json")
+    refused = (
+        create_app(local_backend(tmp_path))
+        .test_client()
+        .post("/subscriptions", data=body, content_type="application/json")
+    )
     [fault] = refused.json["errors"]
     assert (refused.status_code, fault["pointer"]) == (422, pointer)
     assert fault["why"] in refused.json["detail"]

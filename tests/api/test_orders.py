@@ -24,7 +24,13 @@ def backend(backend):
 
 def test_an_estimate_is_told_before_anything_is_written_and_kept_with_the_order(client, backend):
     told = client.post("/orders/estimate", json=WISH).json
-    assert (told["products"], told["jobs"], told["pixels"], told["cost_usd"], told["refused"]) == (3, 2, 2 * 35_234, None, None)
+    assert (told["products"], told["jobs"], told["pixels"], told["cost_usd"], told["refused"]) == (
+        3,
+        2,
+        2 * 35_234,
+        None,
+        None,
+    )
     assert len(told["assumptions"]) == 3 and not backend.records.find(Order)
     placed = client.post("/orders", json=WISH)
     kept = client.get(placed.headers["Location"]).json["estimate"]
@@ -32,20 +38,34 @@ def test_an_estimate_is_told_before_anything_is_written_and_kept_with_the_order(
 
 
 def test_in_a_deployment_an_estimate_has_its_price(backend):
-    """2 jobs of 4 s and a little, a vCPU and 2 GiB each, and what is written, by the prices of docs/deploy.md."""
+    """2 jobs of 4 s and a little, a vCPU and 2 GiB each, and what is written, by the prices of
+    docs/deploy.md."""
     client = create_app(replace(backend, channel_folder=None)).test_client()
     told = client.post("/orders/estimate", json=WISH).json
     seconds = told["seconds"] * (0.000024 + 2 * 0.0000025)
-    rest = 6 / 1e6 * 0.40 + told["bytes_written"] / 2**30 * 3 * 0.02 + 2 * 12 * (0.06 + 0.18) / 1e5 + 2 * 5 / 1e3 * 0.005
+    rest = (
+        6 / 1e6 * 0.40
+        + told["bytes_written"] / 2**30 * 3 * 0.02
+        + 2 * 12 * (0.06 + 0.18) / 1e5
+        + 2 * 5 / 1e3 * 0.005
+    )
     assert told["cost_usd"] == pytest.approx(seconds + rest, rel=0.02)
     assert told["seconds"] > 8 and len(told["assumptions"]) == 4
 
 
-@pytest.mark.parametrize(("more", "jobs"), [
-    ({}, 2), ({"level": "L1C"}, 1), ({"level": "L2A"}, 2), ({"max_cloud": 50}, 1), ({"products": [product(1, "L1C").id]}, 1),
-    ({"aoi": None, "tile": "32TNR"}, 2), ({"aoi": None, "products": [product(1).id, product(1, "L1C").id]}, 2),
-    ({"aoi": "POLYGON((9.3 45.3, 9.32 45.3, 9.32 45.32, 9.3 45.32, 9.3 45.3))"}, 2),
-])
+@pytest.mark.parametrize(
+    ("more", "jobs"),
+    [
+        ({}, 2),
+        ({"level": "L1C"}, 1),
+        ({"level": "L2A"}, 2),
+        ({"max_cloud": 50}, 1),
+        ({"products": [product(1, "L1C").id]}, 1),
+        ({"aoi": None, "tile": "32TNR"}, 2),
+        ({"aoi": None, "products": [product(1).id, product(1, "L1C").id]}, 2),
+        ({"aoi": "POLYGON((9.3 45.3, 9.32 45.3, 9.32 45.32, 9.3 45.32, 9.3 45.3))"}, 2),
+    ],
+)
 def test_each_condition_makes_an_order_of_its_own_which_a_repeat_finds(client, more, jobs):
     wish = {name: value for name, value in {**WISH, **more}.items() if value is not None}
     assert client.post("/orders/estimate", json=wish).json["jobs"] == jobs
@@ -67,7 +87,14 @@ def test_an_order_is_not_sent_again_while_nothing_but_its_age_changes(client, ba
         end_job(backend, job, cover=Cover(10, 8, 6), spent=JobCost(35_234, 1000, 0.5))
     over = client.get(here, headers={"If-None-Match": first.headers["ETag"]})
     assert over.status_code == 200 and "Retry-After" not in over.headers
-    assert over.json["progress"] == {"total": 2, "open": 0, "done": 2, "skipped": 0, "failed": 0, "share": 1.0}
+    assert over.json["progress"] == {
+        "total": 2,
+        "open": 0,
+        "done": 2,
+        "skipped": 0,
+        "failed": 0,
+        "share": 1.0,
+    }
     assert over.json["actual"] == {"pixels": 70_468, "bytes_read": 2000, "bytes_written": 0, "seconds": 1.0}
     clock.append(NOW + timedelta(hours=9))
     later = client.get(here, headers={"If-None-Match": over.headers["ETag"]})
@@ -93,7 +120,10 @@ def test_an_order_is_taken_back_and_can_be_placed_anew(client, backend):
     end_job(backend, list_jobs(backend, placed)[0], cover=Cover(10, 8, 6))
     over = client.delete(f"/orders/{placed}")
     assert over.status_code == 200 and (over.json["state"], over.json["open"]) == ("cancelled", 0)
-    assert [(job["state"], job["reason"]) for job in over.json["jobs"]] == [("done", None), ("skipped", "the order was cancelled")]
+    assert [(job["state"], job["reason"]) for job in over.json["jobs"]] == [
+        ("done", None),
+        ("skipped", "the order was cancelled"),
+    ]
     assert client.delete(f"/orders/{placed}").json == over.json
     assert client.get("/orders").json["orders"][0]["state"] == "cancelled"
     again = client.post("/orders", json=WISH).json
@@ -119,8 +149,13 @@ def test_what_came_of_an_order_is_a_collection_of_items_page_by_page(client, bac
     page = client.get(f"/orders/{placed}/items?limit=1").json
     following = next(link["href"] for link in page["links"] if link["rel"] == "next")
     rest = client.get(following.removeprefix("http://localhost")).json
-    assert [*page["features"], *rest["features"]] == whole.json["features"] and not [link for link in rest["links"] if link["rel"] == "next"]
-    assert client.get(page["features"][0]["links"][0]["href"].removeprefix("http://localhost")).json == page["features"][0]
+    assert [*page["features"], *rest["features"]] == whole.json["features"] and not [
+        link for link in rest["links"] if link["rel"] == "next"
+    ]
+    assert (
+        client.get(page["features"][0]["links"][0]["href"].removeprefix("http://localhost")).json
+        == page["features"][0]
+    )
 
 
 def test_what_the_plan_does_not_allow_is_told_before_and_refused_then(backend, monkeypatch):
@@ -131,17 +166,31 @@ def test_what_the_plan_does_not_allow_is_told_before_and_refused_then(backend, m
     waiting = client.post("/orders", json={**wish, "indices": ["NDWI"], "end": "2024-06-01"})
     assert waiting.status_code == 429 and "as many as may be at once (1)" in waiting.json["detail"]
     client.delete(f"/orders/{first}")
-    assert "2 of today's 3 used" in client.post("/orders/estimate", json={**wish, "indices": ["EVI"]}).json["refused"]
-    assert client.post("/orders", json={**wish, "indices": ["NDWI"], "end": "2024-06-01"}).status_code == 202, "the one taken back runs no more"
+    assert (
+        "2 of today's 3 used"
+        in client.post("/orders/estimate", json={**wish, "indices": ["EVI"]}).json["refused"]
+    )
+    assert (
+        client.post("/orders", json={**wish, "indices": ["NDWI"], "end": "2024-06-01"}).status_code == 202
+    ), "the one taken back runs no more"
     whole = client.post("/orders/estimate", json={"tile": "32TNR", "start": "2024-06-01"})
-    assert whole.status_code == 422 and "the whole of tile 32TNR is too much" in whole.json["detail"] and "10,000 km2 at most" in whole.json["detail"]
+    assert (
+        whole.status_code == 422
+        and "the whole of tile 32TNR is too much" in whole.json["detail"]
+        and "10,000 km2 at most" in whole.json["detail"]
+    )
     named = client.post("/orders", json={**WISH, "products": [f"S2A_{number}" for number in range(51)]})
     assert "51 products are named, more than the 50 allowed" in named.json["detail"]
 
 
-@pytest.mark.parametrize(("query", "status", "says"), [
-    ("index=NDVY", 422, "no spectral index 'NDVY'"), ("index=EVI", 422, "has no EVI; its recipe holds NDVI"), ("format=xml", 422, "choose json or csv"),
-])
+@pytest.mark.parametrize(
+    ("query", "status", "says"),
+    [
+        ("index=NDVY", 422, "no spectral index 'NDVY'"),
+        ("index=EVI", 422, "has no EVI; its recipe holds NDVI"),
+        ("format=xml", 422, "choose json or csv"),
+    ],
+)
 def test_a_series_that_cannot_be_is_refused_in_one_sentence(client, query, status, says):
     placed = client.post("/orders", json=WISH).json["order"]
     answer = client.get(f"/orders/{placed}/series?{query}")
@@ -152,7 +201,9 @@ def test_a_series_has_no_value_where_nothing_was_clear_and_null_where_a_value_is
     placed = client.post("/orders", json=WISH).json["order"]
     assert client.get(f"/orders/{placed}/series").json["observations"] == []
     one, other = list_jobs(backend, placed)
-    end_job(backend, one, cover=Cover(10, 8, 6), indices={"NDVI": Statistics(6, float("nan"), 0.1, 0.1, 0.9, 0.5)})
+    end_job(
+        backend, one, cover=Cover(10, 8, 6), indices={"NDVI": Statistics(6, float("nan"), 0.1, 0.1, 0.9, 0.5)}
+    )
     end_job(backend, other, cover=Cover(10, 8, 0), indices={"NDVI": Statistics(0)})
     (seen,) = client.get(f"/orders/{placed}/series").json["observations"]
     assert (seen["count"], seen["mean"], seen["max"]) == (6, None, 0.9)

@@ -19,14 +19,31 @@ from subscription_samples import BOW_TIE
 
 
 def test_the_past_is_judged_by_what_the_catalog_knows(client, backend, clock):
-    add_to_catalog(backend, product(1, cloud=5), product(2, cloud=60), product(3, cloud=None), product(9, month=5, cloud=20),
-          product(1, level="L1C", cloud=5), product(4, tile="32TPR", west=20.0, east=21.0), replace(product(1), published=NOW, cloud_cover=7.0))
-    told = client.post("/subscriptions/preview", json={"aoi": FIELD, "max_cloud": 20, "from": "2024-05-01"}).json
+    add_to_catalog(
+        backend,
+        product(1, cloud=5),
+        product(2, cloud=60),
+        product(3, cloud=None),
+        product(9, month=5, cloud=20),
+        product(1, level="L1C", cloud=5),
+        product(4, tile="32TPR", west=20.0, east=21.0),
+        replace(product(1), published=NOW, cloud_cover=7.0),
+    )
+    told = client.post(
+        "/subscriptions/preview", json={"aoi": FIELD, "max_cloud": 20, "from": "2024-05-01"}
+    ).json
     assert (told["from"], told["to"]) == ("2024-05-01T00:00:00Z", "2024-07-01T12:00:00Z")
     assert (told["acquisitions"], told["would_have_fired"], told["too_cloudy"]) == (4, 3, 1)
-    assert told["months"] == [{"month": "2024-05", "fired": 1, "passed": 1}, {"month": "2024-06", "fired": 2, "passed": 3}, {"month": "2024-07", "fired": 0, "passed": 0}]
+    assert told["months"] == [
+        {"month": "2024-05", "fired": 1, "passed": 1},
+        {"month": "2024-06", "fired": 2, "passed": 3},
+        {"month": "2024-07", "fired": 0, "passed": 0},
+    ]
     assert told["first"] == "2024-05-09T10:16:00Z"
-    assert client.post("/subscriptions/preview", json={"aoi": FIELD, "level": "L1C"}).json["would_have_fired"] == 1
+    assert (
+        client.post("/subscriptions/preview", json={"aoi": FIELD, "level": "L1C"}).json["would_have_fired"]
+        == 1
+    )
     assert (backend.records.count(Subscription), backend.records.count(Order)) == (0, 0)
 
 
@@ -38,14 +55,30 @@ def test_what_pixels_decide_is_told_by_those_that_were_looked_at(client, backend
     for number, job in enumerate(list_jobs(backend, placed)):
         end_job(backend, job, cover=Cover(100, 100, 10 * number))  # 0, 10, ... 90 % clear
     told = client.post("/subscriptions/preview", json=wish).json
-    assert told["clear_share"] == 0.5 and told["would_have_fired"] == 10 and "about 5 would have fired" in told["judged"]
-    assert client.post("/subscriptions/preview", json={**wish, "aoi": BOW_TIE, "repair": True}).json["clear_share"] is None
+    assert (
+        told["clear_share"] == 0.5
+        and told["would_have_fired"] == 10
+        and "about 5 would have fired" in told["judged"]
+    )
+    assert (
+        client.post("/subscriptions/preview", json={**wish, "aoi": BOW_TIE, "repair": True}).json[
+            "clear_share"
+        ]
+        is None
+    )
 
 
-@pytest.mark.parametrize(("wish", "says"), [
-    ({"from": "2025-01-01"}, "has not come yet"), ({"from": "yesterday"}, "not a date"), ({"max_cloud": 101}, "percentage"),
-    ({"level": "L9"}, "L9"), ({"indices": ["NDVY"]}, "did you mean NDVI"), ({"colour": 1}, "colour"),
-])
+@pytest.mark.parametrize(
+    ("wish", "says"),
+    [
+        ({"from": "2025-01-01"}, "has not come yet"),
+        ({"from": "yesterday"}, "not a date"),
+        ({"max_cloud": 101}, "percentage"),
+        ({"level": "L9"}, "L9"),
+        ({"indices": ["NDVY"]}, "did you mean NDVI"),
+        ({"colour": 1}, "colour"),
+    ],
+)
 def test_a_wish_that_makes_no_sense_is_refused_before_it_is_saved(client, wish, says):
     refused = client.post("/subscriptions/preview", json={"aoi": FIELD, **wish})
     assert refused.status_code == 422 and says in refused.json["detail"]
@@ -53,6 +86,7 @@ def test_a_wish_that_makes_no_sense_is_refused_before_it_is_saved(client, wish, 
 
 def test_a_question_that_is_posted_is_no_change(tmp_path):
     """A key that reads is enough, and the book has no line of it."""
+
     def verify(token):
         if token != "ann":
             raise UnauthenticatedError("sign in again")

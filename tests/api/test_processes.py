@@ -23,12 +23,16 @@ def backend(backend):
 
 
 def execute(client, **body):
-    return client.post("/processes/order/execution", json={"inputs": INPUTS, **body}, headers={"Prefer": "respond-async"})
+    return client.post(
+        "/processes/order/execution", json={"inputs": INPUTS, **body}, headers={"Prefer": "respond-async"}
+    )
 
 
 def finish(backend, id: str, *states: str) -> None:
     for job, state in zip(list_jobs(backend, id), states, strict=True):
-        end_job(backend, job, state, cover=Cover(10, 8, 6), reason="" if state == "done" else "B04 cannot be read")
+        end_job(
+            backend, job, state, cover=Cover(10, 8, 6), reason="" if state == "done" else "B04 cannot be read"
+        )
 
 
 def link(document: dict, rel: str) -> str:
@@ -39,8 +43,12 @@ def link(document: dict, rel: str) -> str:
 def check_status(told: dict, status: str) -> None:
     """statusInfo.yaml: required members, their kinds, and the links of 7.12 and 7.13."""
     assert told["status"] == status in STATUSES and told["type"] == "process" and told["processID"] == "order"
-    assert isinstance(told["jobID"], str) and isinstance(told["progress"], int) and 0 <= told["progress"] <= 100
-    assert all(told[name].endswith("Z") for name in ("created", "started", "finished", "updated") if name in told)
+    assert (
+        isinstance(told["jobID"], str) and isinstance(told["progress"], int) and 0 <= told["progress"] <= 100
+    )
+    assert all(
+        told[name].endswith("Z") for name in ("created", "started", "finished", "updated") if name in told
+    )
     assert ("finished" in told) == (status in ("successful", "failed", "dismissed"))
     assert link(told, "self") == f"/jobs/{told['jobID']}"
     assert any(each["rel"] == f"{REL}/results" for each in told["links"]) == (status == "successful")
@@ -50,20 +58,31 @@ def test_a_client_finds_its_way_from_the_root_to_the_process(client):
     root = client.get("/", headers={"Accept": "application/json"})
     assert root.is_json and link(root.json, "service-desc") == "/openapi.json"
     declared = client.get(link(root.json, f"{REL}/conformance")).json["conformsTo"]
-    assert declared == [f"{CLASS}/{name}" for name in ("core", "ogc-process-description", "json", "job-list", "dismiss")]
+    assert declared == [
+        f"{CLASS}/{name}" for name in ("core", "ogc-process-description", "json", "job-list", "dismiss")
+    ]
     assert client.get("/processes/conformance").json["conformsTo"] == declared
     listed = client.get(link(root.json, f"{REL}/processes")).json
     (summary,) = listed["processes"]
     assert link(listed, "self") == "/processes" and summary["id"] == "order" and summary["version"]
-    assert summary["jobControlOptions"] == ["async-execute", "dismiss"] and summary["outputTransmission"] == ["value", "reference"]
+    assert summary["jobControlOptions"] == ["async-execute", "dismiss"] and summary["outputTransmission"] == [
+        "value",
+        "reference",
+    ]
     told = client.get(link(summary, "self")).json
     assert link(told, f"{REL}/execute") == "/processes/order/execution"
-    assert told["inputs"]["aoi"]["schema"]["format"] == "geojson-geometry" and told["outputs"]["items"]["schema"]["contentMediaType"] == "application/geo+json"
+    assert (
+        told["inputs"]["aoi"]["schema"]["format"] == "geojson-geometry"
+        and told["outputs"]["items"]["schema"]["contentMediaType"] == "application/geo+json"
+    )
     assert client.get(link(root.json, f"{REL}/job-list")).json["jobs"] == []
 
 
 def test_a_browser_is_shown_the_page_at_the_root(client):
-    assert client.get("/", headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}).mimetype == "text/html"
+    assert (
+        client.get("/", headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}).mimetype
+        == "text/html"
+    )
 
 
 def test_a_job_is_accepted_runs_succeeds_and_has_results(client, backend):
@@ -84,17 +103,29 @@ def test_a_job_is_accepted_runs_succeeds_and_has_results(client, backend):
     assert over["progress"] == 100 and over["message"] == "2 of 2 acquisitions have ended"
     document = client.get(link(over, f"{REL}/results")).json
     collection = document["items"]["value"]
-    assert document["items"]["mediaType"] == "application/geo+json" and collection["type"] == "FeatureCollection"
-    assert [item["properties"]["datetime"][:10] for item in collection["features"]] == ["2024-06-01", "2024-06-02"]
+    assert (
+        document["items"]["mediaType"] == "application/geo+json" and collection["type"] == "FeatureCollection"
+    )
+    assert [item["properties"]["datetime"][:10] for item in collection["features"]] == [
+        "2024-06-01",
+        "2024-06-02",
+    ]
     assert client.get(f"/orders/{over['jobID']}/items").json == collection
 
 
-@pytest.mark.parametrize(("body", "status", "media_type"), [
-    ({}, 200, "application/geo+json"),
-    ({"outputs": {"items": {"transmissionMode": "reference"}}}, 204, None),
-    ({"outputs": {"items": {"transmissionMode": "reference"}}, "response": "document"}, 200, "application/json"),
-    ({"outputs": {"items": {}}, "response": "raw"}, 200, "application/geo+json"),
-])
+@pytest.mark.parametrize(
+    ("body", "status", "media_type"),
+    [
+        ({}, 200, "application/geo+json"),
+        ({"outputs": {"items": {"transmissionMode": "reference"}}}, 204, None),
+        (
+            {"outputs": {"items": {"transmissionMode": "reference"}}, "response": "document"},
+            200,
+            "application/json",
+        ),
+        ({"outputs": {"items": {}}, "response": "raw"}, 200, "application/geo+json"),
+    ],
+)
 def test_results_come_in_the_form_that_was_asked_for(client, backend, body, status, media_type):
     id = execute(client, **body).json["jobID"]
     finish(backend, id, "done", "skipped")
@@ -122,22 +153,36 @@ def test_a_job_is_dismissed_and_one_that_failed_says_why(client, backend):
 
 
 def test_what_is_not_there_has_the_standards_types(client):
-    for path, kind in (("/processes/none", "no-such-process"), ("/jobs/order_none", "no-such-job"), ("/jobs/order_none/results", "no-such-job")):
+    for path, kind in (
+        ("/processes/none", "no-such-process"),
+        ("/jobs/order_none", "no-such-job"),
+        ("/jobs/order_none/results", "no-such-job"),
+    ):
         told = client.get(path)
-        assert told.status_code == 404 and told.content_type == "application/problem+json" and told.json["type"] == f"{EXCEPTION}/{kind}"
-    assert client.post("/processes/none/execution", json={"inputs": {}}).json["type"] == f"{EXCEPTION}/no-such-process"
+        assert (
+            told.status_code == 404
+            and told.content_type == "application/problem+json"
+            and told.json["type"] == f"{EXCEPTION}/{kind}"
+        )
+    assert (
+        client.post("/processes/none/execution", json={"inputs": {}}).json["type"]
+        == f"{EXCEPTION}/no-such-process"
+    )
     assert client.delete("/jobs/order_none").json["type"] == f"{EXCEPTION}/no-such-job"
 
 
-@pytest.mark.parametrize(("inputs", "body", "says"), [
-    ({"colour": "red"}, {}, "no input 'colour'; it has aoi, tile"),
-    ({"aoi": {"href": "https://example.com/aoi.json"}}, {}, "links are not followed"),
-    ({"aoi": FIELD, "max_cloud": "low"}, {}, "max_cloud"),
-    ({}, {}, "give an AOI, a tile such as 32TQM, or products"),
-    (INPUTS, {"response": "letter"}, "choose raw or document"),
-    (INPUTS, {"outputs": {"map": {}}}, "no output 'map'"),
-    (INPUTS, {"outputs": {"items": {"transmissionMode": "pigeon"}}}, "value or reference"),
-])
+@pytest.mark.parametrize(
+    ("inputs", "body", "says"),
+    [
+        ({"colour": "red"}, {}, "no input 'colour'; it has aoi, tile"),
+        ({"aoi": {"href": "https://example.com/aoi.json"}}, {}, "links are not followed"),
+        ({"aoi": FIELD, "max_cloud": "low"}, {}, "max_cloud"),
+        ({}, {}, "give an AOI, a tile such as 32TQM, or products"),
+        (INPUTS, {"response": "letter"}, "choose raw or document"),
+        (INPUTS, {"outputs": {"map": {}}}, "no output 'map'"),
+        (INPUTS, {"outputs": {"items": {"transmissionMode": "pigeon"}}}, "value or reference"),
+    ],
+)
 def test_an_execution_that_makes_no_sense_is_refused_in_a_sentence(client, inputs, body, says):
     told = client.post("/processes/order/execution", json={"inputs": inputs, **body})
     assert told.status_code == 422 and says in told.json["detail"]
@@ -147,7 +192,9 @@ def test_the_list_of_jobs_is_narrowed_as_the_standard_has_it(client, backend, cl
     first = execute(client).json["jobID"]
     clock.append(NOW + timedelta(seconds=90))
     finish(backend, first, "done", "done")
-    second = client.post("/processes/order/execution", json={"inputs": {"aoi": FIELD, "indices": "NDWI"}}).json["jobID"]
+    second = client.post(
+        "/processes/order/execution", json={"inputs": {"aoi": FIELD, "indices": "NDWI"}}
+    ).json["jobID"]
 
     def ids(query: str) -> list[str]:
         told = client.get(f"/jobs?{query}").json
@@ -156,10 +203,19 @@ def test_the_list_of_jobs_is_narrowed_as_the_standard_has_it(client, backend, cl
         return [job["jobID"] for job in told["jobs"]]
 
     assert ids("") == [second, first]
-    assert (ids("status=successful"), ids("status=accepted,running"), ids("type=process"), ids("processID=none")) == ([first], [second], [second, first], [])
+    assert (
+        ids("status=successful"),
+        ids("status=accepted,running"),
+        ids("type=process"),
+        ids("processID=none"),
+    ) == ([first], [second], [second, first], [])
     assert (ids("minDuration=60"), ids("maxDuration=60"), ids("minDuration=91")) == ([first], [second], [])
     moment = f"{NOW:%Y-%m-%dT%H:%M:%SZ}"
-    assert (ids(f"datetime={moment}"), ids(f"datetime=../{moment}"), ids("datetime=2024-07-01T12:01:00Z/..")) == ([first], [first], [second])
+    assert (
+        ids(f"datetime={moment}"),
+        ids(f"datetime=../{moment}"),
+        ids("datetime=2024-07-01T12:01:00Z/.."),
+    ) == ([first], [first], [second])
     page = client.get("/jobs?limit=1").json
     (following,) = [each["href"] for each in page["links"] if each["rel"] == "next"]
     rest = client.get(following.removeprefix("http://localhost")).json
@@ -168,5 +224,7 @@ def test_the_list_of_jobs_is_narrowed_as_the_standard_has_it(client, backend, cl
     narrowed = client.get("/jobs?limit=1&status=successful&status=accepted").json
     (following,) = [each["href"] for each in narrowed["links"] if each["rel"] == "next"]
     rest = client.get(following.removeprefix("http://localhost")).json
-    assert [job["jobID"] for job in (*narrowed["jobs"], *rest["jobs"])] == [second, first], "the way to the next page asks for both statuses too"
+    assert [job["jobID"] for job in (*narrowed["jobs"], *rest["jobs"])] == [second, first], (
+        "the way to the next page asks for both statuses too"
+    )
     assert client.get("/jobs?status=asleep").status_code == 422

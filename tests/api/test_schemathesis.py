@@ -1,4 +1,5 @@
-"""The whole specification asked by schemathesis: whatever is sent, the answer is one that the specification tells of."""
+"""The whole specification asked by schemathesis: whatever is sent, the answer is one that the specification
+tells of."""
 
 import copy
 from collections import Counter
@@ -18,13 +19,24 @@ from revisit.api.routes import status
 from revisit.services.accounts.limits import PLANS
 from tenant_samples import Deployment, make_deployment
 
-CHECKS = ("not_a_server_error", "status_code_conformance", "content_type_conformance", "response_schema_conformance", "response_headers_conformance")
+CHECKS = (
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_schema_conformance",
+    "response_headers_conformance",
+)
 EXAMPLES = 6
 """Of each operation, drawn by chance; those on the bounds of each schema come besides."""
 CONFIG = {
     "seed": 20241125,
     "checks": {"enabled": False, **{name: {"enabled": True} for name in CHECKS}},
-    "generation": {"deterministic": True, "max-examples": EXAMPLES, "no-shrink": True, "with-security-parameters": False},
+    "generation": {
+        "deterministic": True,
+        "max-examples": EXAMPLES,
+        "no-shrink": True,
+        "with-security-parameters": False,
+    },
     "phases": {"coverage": {"unexpected-methods": ["put"]}, "stateful": {"enabled": False}},
 }
 
@@ -36,14 +48,19 @@ def leading(deployment: Deployment) -> dict[str, Any]:
         for method, operation in methods.items():
             for parameter in operation.get("parameters", ()):
                 name = path.partition("/{" + parameter.get("name", "") + "}")[0].rpartition("/")[2]
-                if parameter.get("in") == "path" and method != "delete" and (there := deployment.path_values.get(name)):
+                if (
+                    parameter.get("in") == "path"
+                    and method != "delete"
+                    and (there := deployment.path_values.get(name))
+                ):
                     parameter["schema"] = {"anyOf": [{"const": there}, parameter["schema"]]}
     return led
 
 
 @pytest.fixture
 def schema(tmp_path, monkeypatch):
-    """What is asked, of an application in this process: Ann, who looks after the whole too, and whose plan has no limits."""
+    """What is asked, of an application in this process: Ann, who looks after the whole too, and whose plan
+    has no limits."""
     monkeypatch.setitem(PLANS, "free", PLANS["local"])
     world = make_deployment(tmp_path / "data")
     made = schemathesis.openapi.from_dict(leading(world), config=SchemathesisConfig.from_dict(CONFIG))
@@ -52,23 +69,35 @@ def schema(tmp_path, monkeypatch):
 
 
 def judged(schema) -> tuple[Counter[str], Counter[int], list[str]]:
-    """How often each operation was asked, how often each status was answered, and which answers are not as specified."""
+    """How often each operation was asked, how often each status was answered, and which answers are not as
+    specified."""
     asked, answered, wrong = Counter(), Counter(), []
     for event in from_schema(schema).execute():
         if isinstance(event, events.NonFatalError | events.FatalError):
             wrong.append(repr(event))
         elif isinstance(event, events.ScenarioFinished):
             asked[event.label] += len(event.recorder.cases)
-            answered.update(told.response.status_code for told in event.recorder.interactions.values() if told.response is not None)
-            wrong += [f"{event.label} {check.name}: {check.failure_info.failure}\n{check.failure_info.code_sample}"
-                      for checks in event.recorder.checks.values() for check in checks if check.failure_info]
+            answered.update(
+                told.response.status_code
+                for told in event.recorder.interactions.values()
+                if told.response is not None
+            )
+            wrong += [
+                f"{event.label} {check.name}: {check.failure_info.failure}\n{check.failure_info.code_sample}"
+                for checks in event.recorder.checks.values()
+                for check in checks
+                if check.failure_info
+            ]
     return asked, answered, wrong
 
 
 def test_whatever_is_asked_the_answer_is_as_specified(schema):
     asked, answered, wrong = judged(schema)
-    figure("api: schemathesis", f"{asked.total():,} cases of {len(asked)} operations, {sum(count for status, count in answered.items() if status >= 500)} 5xx, "
-                                f"{len(wrong)} answers other than specified")
+    figure(
+        "api: schemathesis",
+        f"{asked.total():,} cases of {len(asked)} operations, {sum(count for status, count in answered.items() if status >= 500)} 5xx, "
+        f"{len(wrong)} answers other than specified",
+    )
     assert not wrong, "\n\n".join(wrong[:20])
     assert set(map(str, operations())) <= set(asked)
     assert {200, 201, 202, 404, 405, 415, 422} <= set(answered)

@@ -1,4 +1,5 @@
-"""The band files of products in searches: those that their sources tell of, soon, and asked of only where they are wanted."""
+"""The band files of products in searches: those that their sources tell of, soon, and asked of only where
+they are wanted."""
 
 import threading
 import time
@@ -49,7 +50,10 @@ class Source:
         self.free.wait(60)
         if self.refuses:
             raise self.refuses
-        return [SourceFile("B02.jp2", f"{BUCKET}/{of.id}/B02.jp2"), SourceFile("x-ql.jpg", f"{BUCKET}/{of.id}/x-ql.jpg")]
+        return [
+            SourceFile("B02.jp2", f"{BUCKET}/{of.id}/B02.jp2"),
+            SourceFile("x-ql.jpg", f"{BUCKET}/{of.id}/x-ql.jpg"),
+        ]
 
     def bands(self, of) -> dict[str, BandFile]:
         return {"B02": BandFile("B02", f"{BUCKET}/{of.id}/B02.jp2", "JP2OpenJPEG", offset=-0.1)}
@@ -110,52 +114,86 @@ def served(app):
 
 def test_items_of_a_search_over_the_real_archive_carry_their_bands_as_the_single_item_does(tmp_path):
     backend, archive = local_backend(tmp_path / "data", (), lambda: NOW), shared_data("archive")
-    for table in open_source(f"folder:{archive}").list_products({}, lambda ids: np.ones(len(ids), bool), NOW).batches:
+    for table in (
+        open_source(f"folder:{archive}").list_products({}, lambda ids: np.ones(len(ids), bool), NOW).batches
+    ):
         backend.catalog().add(table)
-    kept = {item.id: item for item in pystac.Catalog.from_file(str(archive / "catalog.json")).get_items(recursive=True)}
+    kept = {
+        item.id: item
+        for item in pystac.Catalog.from_file(str(archive / "catalog.json")).get_items(recursive=True)
+    }
     with served(create_app(backend)) as url:
         client = pystac_client.Client.open(url)
         found = list(client.search(collections=["sentinel-2-l1c", "sentinel-2-l2a"]).items())
         assert len(found) > 30
         assert {item.id: set(item.assets) & set(BANDS) for item in found} == {
-            item.id: {Path(asset.href).stem for asset in kept[item.id].assets.values()} & set(BANDS) for item in found}
+            item.id: {Path(asset.href).stem for asset in kept[item.id].assets.values()} & set(BANDS)
+            for item in found
+        }
         for id in ("sentinel-2-l1c", "sentinel-2-l2a"):
             assets = {item.id: item.to_dict()["assets"] for item in found if item.collection_id == id}
             of_collection = client.get_collection(id)
             assert assets == {item.id: item.to_dict()["assets"] for item in of_collection.get_items()}
             one = next(iter(assets))
             assert assets[one] == of_collection.get_item(one).to_dict()["assets"]
-            pixels = {Path(asset.href).stem: Path(asset.get_absolute_href()) for asset in kept[one].assets.values()}
+            pixels = {
+                Path(asset.href).stem: Path(asset.get_absolute_href()) for asset in kept[one].assets.values()
+            }
             for name in set(assets[one]) & set(BANDS):
-                assert requests.get(assets[one][name]["href"], timeout=30).content == pixels[name].read_bytes()
+                assert (
+                    requests.get(assets[one][name]["href"], timeout=30).content == pixels[name].read_bytes()
+                )
 
 
 def test_items_of_a_search_name_googles_files_by_https_and_by_gs(client, backend):
-    one = product(3, source="google-index:https://storage.googleapis.com/gcp-public-data-sentinel-2/L2/index.csv.gz")
+    one = product(
+        3, source="google-index:https://storage.googleapis.com/gcp-public-data-sentinel-2/L2/index.csv.gz"
+    )
     add_to_catalog(backend, replace(one, href=f"{BUCKET}/{one.id}.SAFE"))
     [found] = search(client)
     assert found["assets"]["B02"]["href"] == f"{BUCKET}/{one.id}/B02.jp2"
-    assert found["assets"]["B02"]["alternate"]["gs"]["href"] == f"gs://gcp-public-data-sentinel-2/L2/tiles/32/T/NR/{one.id}/B02.jp2"
+    assert (
+        found["assets"]["B02"]["alternate"]["gs"]["href"]
+        == f"gs://gcp-public-data-sentinel-2/L2/tiles/32/T/NR/{one.id}/B02.jp2"
+    )
     assert found["assets"]["thumbnail"]["href"] == f"{BUCKET}/{one.id}/x-ql.jpg"
-    assert found["assets"]["product"]["alternate"]["gs"]["href"] == f"gs://gcp-public-data-sentinel-2/L2/tiles/32/T/NR/{one.id}.SAFE"
+    assert (
+        found["assets"]["product"]["alternate"]["gs"]["href"]
+        == f"gs://gcp-public-data-sentinel-2/L2/tiles/32/T/NR/{one.id}.SAFE"
+    )
     assert found["assets"] == client.get(f"/stac/collections/sentinel-2-l2a/items/{one.id}").json["assets"]
     assert any("alternate-assets" in schema for schema in found["stac_extensions"])
 
 
-# ------------------------------------------------------------------------------------------------------------- what is asked
+# -------------------------------------------------------------------------------------------------------------
+# what is asked
 
 
-def test_each_product_is_asked_of_once_and_of_none_where_fields_leave_the_assets_out(client, backend, sources):
+def test_each_product_is_asked_of_once_and_of_none_where_fields_leave_the_assets_out(
+    client, backend, sources
+):
     add_to_catalog(backend, *several(30))
-    for fields in ({"exclude": ["assets"]}, {"include": ["id", "properties"]}, {"include": ["properties.datetime"], "exclude": ["assets"]}):
+    for fields in (
+        {"exclude": ["assets"]},
+        {"include": ["id", "properties"]},
+        {"include": ["properties.datetime"], "exclude": ["assets"]},
+    ):
         assert all("assets" not in item for item in search(client, fields=fields))
         assert not sources.of
     for address in ("search?fields=id,bbox", "collections/sentinel-2-l2a/items?fields=-assets"):
         assert len(client.get(f"/stac/{address}").json["features"]) == 30
         assert not sources.of
-    for fields in ({"include": ["assets"]}, {"exclude": ["properties"]}, {}, {"include": ["assets.B02"], "exclude": ["assets"]}):
+    for fields in (
+        {"include": ["assets"]},
+        {"exclude": ["properties"]},
+        {},
+        {"include": ["assets.B02"], "exclude": ["assets"]},
+    ):
         assert len(with_bands(search(client, fields=fields))) == 30
-    assert len(with_bands(client.get("/stac/collections/sentinel-2-l2a/items?fields=assets").json["features"])) == 30
+    assert (
+        len(with_bands(client.get("/stac/collections/sentinel-2-l2a/items?fields=assets").json["features"]))
+        == 30
+    )
     assert sources("folder:/one").asked == Counter(one.id for one in several(30))
 
 
@@ -181,22 +219,35 @@ def test_what_a_source_has_nothing_to_say_of_is_not_asked_of_by_each_page(client
 def test_products_of_a_stac_api_are_asked_of_by_tens(tmp_path):
     server = Server()
     template = ITEMS[0]
-    items = {f"S2A_32TMT_20200305_{number}_L2A": {**template, "id": f"S2A_32TMT_20200305_{number}_L2A"} for number in range(25)}
+    items = {
+        f"S2A_32TMT_20200305_{number}_L2A": {**template, "id": f"S2A_32TMT_20200305_{number}_L2A"}
+        for number in range(25)
+    }
 
     def answer(path: str, body: Any):
         if path == "/search":
             # One that the search does not find has an address all the same.
-            return json_response(feature_collection([items[id] for id in body["ids"] if id != "S2A_32TMT_20200305_7_L2A"]))
+            return json_response(
+                feature_collection([items[id] for id in body["ids"] if id != "S2A_32TMT_20200305_7_L2A"])
+            )
         return json_response(items[unquote(path.rpartition("/")[2])])
 
     server.answer = answer
     spec = f"stac:{server.url}#sentinel-2-l2a"
     backend = local_backend(tmp_path / "data", (), lambda: NOW)
-    add_to_catalog(backend, *(stac_item.product_of(item, spec, f"{server.url}/collections/sentinel-2-l2a/items/{id}") for id, item in items.items()))
+    add_to_catalog(
+        backend,
+        *(
+            stac_item.product_of(item, spec, f"{server.url}/collections/sentinel-2-l2a/items/{id}")
+            for id, item in items.items()
+        ),
+    )
     client = create_app(backend).test_client()
     found = search(client)
     assert sorted(len(body["ids"]) for body in server.bodies) == [5, 10, 10]
-    assert {path for method, path, _ in server.requests if method == "GET"} == {"/collections/sentinel-2-l2a/items/S2A_32TMT_20200305_7_L2A"}
+    assert {path for method, path, _ in server.requests if method == "GET"} == {
+        "/collections/sentinel-2-l2a/items/S2A_32TMT_20200305_7_L2A"
+    }
     red = template["assets"]["red"]["href"]
     assert [item["assets"]["B04"]["href"] for item in found] == [red] * 25
     # As each is told of alone.
@@ -209,19 +260,35 @@ def test_products_of_a_stac_api_are_asked_of_by_tens(tmp_path):
 def test_a_stac_api_that_does_not_search_by_ids_is_asked_of_each_product(tmp_path):
     server = Server()
     template = ITEMS[0]
-    items = {f"S2A_32TMT_20200305_{number}_L2A": {**template, "id": f"S2A_32TMT_20200305_{number}_L2A"} for number in range(12)}
-    server.answer = lambda path, body: json_response({}, 405) if body else json_response(items[path.rpartition("/")[2]])
+    items = {
+        f"S2A_32TMT_20200305_{number}_L2A": {**template, "id": f"S2A_32TMT_20200305_{number}_L2A"}
+        for number in range(12)
+    }
+    server.answer = lambda path, body: (
+        json_response({}, 405) if body else json_response(items[path.rpartition("/")[2]])
+    )
     spec = f"stac:{server.url}#sentinel-2-l2a"
     backend = local_backend(tmp_path / "data", (), lambda: NOW)
-    add_to_catalog(backend, *(stac_item.product_of(item, spec, f"{server.url}/collections/sentinel-2-l2a/items/{id}") for id, item in items.items()))
-    assert {item["assets"]["B04"]["href"] for item in search(create_app(backend).test_client())} == {template["assets"]["red"]["href"]}
+    add_to_catalog(
+        backend,
+        *(
+            stac_item.product_of(item, spec, f"{server.url}/collections/sentinel-2-l2a/items/{id}")
+            for id, item in items.items()
+        ),
+    )
+    assert {item["assets"]["B04"]["href"] for item in search(create_app(backend).test_client())} == {
+        template["assets"]["red"]["href"]
+    }
     server.http.shutdown()
 
 
-# -------------------------------------------------------------------------------------------------------------- what hangs
+# --------------------------------------------------------------------------------------------------------------
+# what hangs
 
 
-def test_a_page_waits_for_a_source_that_hangs_no_longer_than_it_has_patience_and_shows_the_bands_of_the_others(client, backend, sources, monkeypatch):
+def test_a_page_waits_for_a_source_that_hangs_no_longer_than_it_has_patience_and_shows_the_bands_of_the_others(
+    client, backend, sources, monkeypatch
+):
     monkeypatch.setattr(files, "PAGE_TIMEOUT_S", 1.0)
     away, there = several(20, "folder:/away"), several(20, "folder:/there", tile="31UFS")
     add_to_catalog(backend, *away, *there)
@@ -257,12 +324,19 @@ def test_a_source_that_fails_keeps_no_page_waiting(client, backend, sources):
     assert len(with_bands(search(client))) == 20
 
 
-def test_however_much_is_asked_of_a_source_that_hangs_so_many_threads_wait_for_it_and_the_next_one_answers(backend, sources):
+def test_however_much_is_asked_of_a_source_that_hangs_so_many_threads_wait_for_it_and_the_next_one_answers(
+    backend, sources
+):
     hanging, other = sources("folder:/hangs"), several(50, "folder:/other")
     hanging.free.clear()
     before = threading.active_count()
     begun = time.monotonic()
-    askers = [threading.Thread(target=telling.resolve_assets, args=(backend, several(100, "folder:/hangs", tile=tile), 2.0)) for tile in ("32TNR", "31UFS", "32TQM", "29RKH")]
+    askers = [
+        threading.Thread(
+            target=telling.resolve_assets, args=(backend, several(100, "folder:/hangs", tile=tile), 2.0)
+        )
+        for tile in ("32TNR", "31UFS", "32TQM", "29RKH")
+    ]
     for asker in askers:
         asker.start()
     time.sleep(0.5)
@@ -273,7 +347,8 @@ def test_however_much_is_asked_of_a_source_that_hangs_so_many_threads_wait_for_i
         asker.join()
     assert time.monotonic() - begun < 5
     assert len(hanging.asked) == teller.MAX_THREADS
-    # One product alone may be asked of all the same, and there is room for it, since nobody waits for the others any more.
+    # One product alone may be asked of all the same, and there is room for it, since nobody waits for the
+    # others any more.
     one = several(1, "folder:/hangs", tile="36NXF")
     assert telling.resolve_assets(backend, one, 0.1, force=True) == {}
     hanging.free.set()

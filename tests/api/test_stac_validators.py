@@ -1,4 +1,5 @@
-"""The STAC API by the judgement of others: stac-api-validator, stac-pydantic, readers of GeoParquet; and asked as QGIS asks."""
+"""The STAC API by the judgement of others: stac-api-validator, stac-pydantic, readers of GeoParquet; and
+asked as QGIS asks."""
 
 import asyncio
 import csv
@@ -26,7 +27,18 @@ from stac_schemas import serve_schemas_offline
 from tenant_samples import make_deployment
 
 HERE = "4.6,50.9,5.0,51.1"
-JUDGED = ["core", "browseable", "collections", "features", "item-search", "filter", "item-search#fields", "features#fields", "item-search#sort", "features#sort"]
+JUDGED = [
+    "core",
+    "browseable",
+    "collections",
+    "features",
+    "item-search",
+    "filter",
+    "item-search#fields",
+    "features#fields",
+    "item-search#sort",
+    "features#sort",
+]
 SAYS_COLLECTIONS_AS_A_TEXT = '"collections": "sentinel-2-l2a"}'
 """What the validator sends in a body when it judges sorting, where STAC API has a list."""
 
@@ -46,19 +58,38 @@ def get(there):
 
 @pytest.fixture(scope="module")
 def post(there):
-    return lambda path, body: requests.post(there.url + path, json=body, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=60)
+    return lambda path, body: requests.post(
+        there.url + path, json=body, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=60
+    )
 
 
 def test_the_validator_of_stac_apis_finds_no_error_but_its_own(there, monkeypatch):
     serve_schemas_offline(monkeypatch)
     nothing = QueryConfig(*[None] * len(QueryConfig.__dataclass_fields__))
-    _, errors = validate_api(there.url, JUDGED, "sentinel-2-l2a", json.dumps(FIELD), TOKEN, None, "properties.eo:cloud_cover", True, nothing, None, None,
-                             open_assets_urls=False)
+    _, errors = validate_api(
+        there.url,
+        JUDGED,
+        "sentinel-2-l2a",
+        json.dumps(FIELD),
+        TOKEN,
+        None,
+        "properties.eo:cloud_cover",
+        True,
+        nothing,
+        None,
+        None,
+        open_assets_urls=False,
+    )
     told = [str(error) for error in errors]
     ours = [error for error in told if SAYS_COLLECTIONS_AS_A_TEXT not in error]
-    figure("stac: stac-api-validator", f"{len(JUDGED)} conformance classes, {len(ours)} errors, and {len(told) - len(ours)} over what it sends wrongly itself")
+    figure(
+        "stac: stac-api-validator",
+        f"{len(JUDGED)} conformance classes, {len(ours)} errors, and {len(told) - len(ours)} over what it sends wrongly itself",
+    )
     assert not ours
-    assert {name for name in JUDGED if name.startswith("item-search") or name == "core"} <= {url.rpartition("/")[2] for url in CONFORMS_TO}
+    assert {name for name in JUDGED if name.startswith("item-search") or name == "core"} <= {
+        url.rpartition("/")[2] for url in CONFORMS_TO
+    }
 
 
 def test_everything_is_what_stac_pydantic_takes_for_stac(get, there):
@@ -75,11 +106,24 @@ def test_everything_is_what_stac_pydantic_takes_for_stac(get, there):
 
 
 def test_it_answers_as_qgis_asks(get, post):
-    """What QGIS 3.40 and later sends (QgsStacController): the landing page, the collections, a search with a body, and the link next as it stands."""
+    """What QGIS 3.40 and later sends (QgsStacController): the landing page, the collections, a search with a
+    body, and the link next as it stands."""
     links = {(link["rel"], link.get("method", "GET")): link["href"] for link in get("").json()["links"]}
     assert {"self", "root", "data", "conformance", "search"} <= {rel for rel, _ in links}
-    assert len(requests.get(links["data", "GET"], headers={"Authorization": f"Bearer {TOKEN}"}, timeout=60).json()["collections"]) == 3
-    asked = {"collections": ["sentinel-2-l1c", "sentinel-2-l2a"], "bbox": [4.6, 50.9, 5.0, 51.1], "datetime": "2019-01-01T00:00:00Z/2019-12-31T23:59:59Z", "limit": 100}
+    assert (
+        len(
+            requests.get(
+                links["data", "GET"], headers={"Authorization": f"Bearer {TOKEN}"}, timeout=60
+            ).json()["collections"]
+        )
+        == 3
+    )
+    asked = {
+        "collections": ["sentinel-2-l1c", "sentinel-2-l2a"],
+        "bbox": [4.6, 50.9, 5.0, 51.1],
+        "datetime": "2019-01-01T00:00:00Z/2019-12-31T23:59:59Z",
+        "limit": 100,
+    }
     first = post("/search", asked).json()
     [onward] = [link for link in first["links"] if link["rel"] == "next"]
     second = post("/search", onward["body"]).json()
@@ -89,11 +133,41 @@ def test_it_answers_as_qgis_asks(get, post):
     assert (first["numberReturned"], "numberMatched" in first) == (100, False)
 
 
-@pytest.mark.parametrize("asked", [
-    "limit=0", "limit=-1", "limit=x", "bbox=1,2,3", "bbox=1,2,3,nan", "bbox=1,50,2,40", "bbox=0,0,1,1&intersects={}", "intersects={", "datetime=yesterday", "datetime=../..",
-    "datetime=2020-01-02T00:00:00Z/2020-01-01T00:00:00Z", "filter=mission", "filter=nonsense = 1", "filter='", "filter=id = 1", "filter=eo:cloud_cover = 'x'",
-    "filter=((((((((((((((((((((a", "filter=a&filter-lang=sql", "sortby=geometry", "sortby=nothing", "coverage=50", "coverage=101&bbox=0,0,1,1", "newest=maybe", "tiles=99XYZ",
-    "collections=other", "token=x", "sortby=id&token=[1]", "format=csv", "filter=id IN ('a') OR sen2cor(1) = 2", "limit=1&limit=2"])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "limit=0",
+        "limit=-1",
+        "limit=x",
+        "bbox=1,2,3",
+        "bbox=1,2,3,nan",
+        "bbox=1,50,2,40",
+        "bbox=0,0,1,1&intersects={}",
+        "intersects={",
+        "datetime=yesterday",
+        "datetime=../..",
+        "datetime=2020-01-02T00:00:00Z/2020-01-01T00:00:00Z",
+        "filter=mission",
+        "filter=nonsense = 1",
+        "filter='",
+        "filter=id = 1",
+        "filter=eo:cloud_cover = 'x'",
+        "filter=((((((((((((((((((((a",
+        "filter=a&filter-lang=sql",
+        "sortby=geometry",
+        "sortby=nothing",
+        "coverage=50",
+        "coverage=101&bbox=0,0,1,1",
+        "newest=maybe",
+        "tiles=99XYZ",
+        "collections=other",
+        "token=x",
+        "sortby=id&token=[1]",
+        "format=csv",
+        "filter=id IN ('a') OR sen2cor(1) = 2",
+        "limit=1&limit=2",
+    ],
+)
 def test_what_makes_no_sense_is_answered_400_with_a_sentence(get, asked):
     answer = get(f"/search?{asked}")
     assert answer.status_code == 400, asked
@@ -102,7 +176,13 @@ def test_what_makes_no_sense_is_answered_400_with_a_sentence(get, asked):
 
 
 def test_what_is_not_there_is_404(get):
-    for path in ("/collections/x", "/collections/x/items", "/collections/x/queryables", "/collections/sentinel-2-l2a/items/x", "/collections/results/items/x"):
+    for path in (
+        "/collections/x",
+        "/collections/x/items",
+        "/collections/x/queryables",
+        "/collections/sentinel-2-l2a/items/x",
+        "/collections/results/items/x",
+    ):
         assert get(path).status_code == 404, path
 
 
@@ -111,42 +191,107 @@ def test_results_are_their_owners_alone_and_products_are_everybodys(tmp_path):
     job = made.path_values["results"]
     for who, there in (("ann", [job]), ("bob", []), ("boss", [])):
         headers = {"Authorization": f"Bearer {who}"}
-        found = [[item["id"] for item in answer.json["features"]] for answer in (
-            made.client.get("/stac/search?collections=results", headers=headers), made.client.post("/stac/search", json={"ids": [job]}, headers=headers),
-            made.client.get("/stac/collections/results/items", headers=headers))]
+        found = [
+            [item["id"] for item in answer.json["features"]]
+            for answer in (
+                made.client.get("/stac/search?collections=results", headers=headers),
+                made.client.post("/stac/search", json={"ids": [job]}, headers=headers),
+                made.client.get("/stac/collections/results/items", headers=headers),
+            )
+        ]
         assert found == [there] * 3
-        assert made.client.get(f"/stac/collections/results/items/{job}", headers=headers).status_code == (200 if there else 404)
-        assert made.client.get(f"/stac/collections/results/items/{job}/files", headers=headers).status_code == (200 if there else 404)
-        assert made.client.get("/stac/search/statistics?collections=results", headers=headers).json["count"] == len(there)
-        assert len(made.client.get("/stac/search?collections=sentinel-2-l2a", headers=headers).json["features"]) == 2
+        assert made.client.get(f"/stac/collections/results/items/{job}", headers=headers).status_code == (
+            200 if there else 404
+        )
+        assert made.client.get(
+            f"/stac/collections/results/items/{job}/files", headers=headers
+        ).status_code == (200 if there else 404)
+        assert made.client.get("/stac/search/statistics?collections=results", headers=headers).json[
+            "count"
+        ] == len(there)
+        assert (
+            len(made.client.get("/stac/search?collections=sentinel-2-l2a", headers=headers).json["features"])
+            == 2
+        )
 
 
-# ------------------------------------------------------------------------------------------------------- numbers and files
+# -------------------------------------------------------------------------------------------------------
+# numbers and files
 
 
 def test_statistics_are_those_of_what_a_search_finds(get, post, there):
     box = shapely.box(4.6, 50.9, 5.0, 51.1)
-    inside = [one for one in there.products if product_footprint(one).intersects(box) and one.level == "L2A" and one.sensing_time.year == 2018]
-    told = get("/search/statistics", bbox=HERE, collections="sentinel-2-l2a", datetime="2018-01-01T00:00:00Z/2018-12-31T23:59:59Z").json()
-    assert told == post("/search/statistics", {"bbox": [4.6, 50.9, 5.0, 51.1], "collections": ["sentinel-2-l2a"],
-                                               "datetime": "2018-01-01T00:00:00Z/2018-12-31T23:59:59Z"}).json()
+    inside = [
+        one
+        for one in there.products
+        if product_footprint(one).intersects(box) and one.level == "L2A" and one.sensing_time.year == 2018
+    ]
+    told = get(
+        "/search/statistics",
+        bbox=HERE,
+        collections="sentinel-2-l2a",
+        datetime="2018-01-01T00:00:00Z/2018-12-31T23:59:59Z",
+    ).json()
+    assert (
+        told
+        == post(
+            "/search/statistics",
+            {
+                "bbox": [4.6, 50.9, 5.0, 51.1],
+                "collections": ["sentinel-2-l2a"],
+                "datetime": "2018-01-01T00:00:00Z/2018-12-31T23:59:59Z",
+            },
+        ).json()
+    )
     assert (told["count"], told["complete"], told["size"]) == (len(inside), True, None)
-    assert told["cloud_cover"] == {"mean": pytest.approx(fmean(one.cloud_cover for one in inside), rel=1e-8), "known": len(inside)}
+    assert told["cloud_cover"] == {
+        "mean": pytest.approx(fmean(one.cloud_cover for one in inside), rel=1e-8),
+        "known": len(inside),
+    }
     march = [one.cloud_cover for one in inside if one.sensing_time.month == 3]
-    assert told["months"][2] == {"month": "2018-03", "count": len(march), "cloud_cover": pytest.approx(fmean(march), rel=1e-8)}
+    assert told["months"][2] == {
+        "month": "2018-03",
+        "count": len(march),
+        "cloud_cover": pytest.approx(fmean(march), rel=1e-8),
+    }
     assert sum(told["platforms"].values()) == len(inside)
-    seen = sorted({(one.platform, one.datatake): one.sensing_time for one in sorted(inside, key=lambda one: one.sensing_time, reverse=True)}.values())
+    seen = sorted(
+        {
+            (one.platform, one.datatake): one.sensing_time
+            for one in sorted(inside, key=lambda one: one.sensing_time, reverse=True)
+        }.values()
+    )
     gaps = [later - earlier for earlier, later in pairwise(seen)]
-    assert told["revisit"]["median_days"] == pytest.approx(median(gap / timedelta(days=1) for gap in gaps), rel=1e-8)
+    assert told["revisit"]["median_days"] == pytest.approx(
+        median(gap / timedelta(days=1) for gap in gaps), rel=1e-8
+    )
     assert told["revisit"]["longest_days"] == pytest.approx(max(gaps) / timedelta(days=1), rel=1e-8)
     nothing = get("/search/statistics", bbox="0,0,1,1").json()
-    assert (nothing["count"], nothing["size"], nothing["months"], nothing["revisit"]["median_days"]) == (0, 0, [], None)
+    assert (nothing["count"], nothing["size"], nothing["months"], nothing["revisit"]["median_days"]) == (
+        0,
+        0,
+        [],
+        None,
+    )
 
 
 def test_coverage_is_of_the_area_that_is_asked_about(get, there):
     wide = "3.5,50.5,5.5,51.5"
-    shares = {one.id: shapely.box(3.5, 50.5, 5.5, 51.5).intersection(product_footprint(one)).area / 2 for one in there.products}
-    found = {item["id"] for item in get("/search", bbox=wide, coverage=30, limit=1000, datetime="2019-01-01T00:00:00Z/..", collections="sentinel-2-l1c").json()["features"]}
+    shares = {
+        one.id: shapely.box(3.5, 50.5, 5.5, 51.5).intersection(product_footprint(one)).area / 2
+        for one in there.products
+    }
+    found = {
+        item["id"]
+        for item in get(
+            "/search",
+            bbox=wide,
+            coverage=30,
+            limit=1000,
+            datetime="2019-01-01T00:00:00Z/..",
+            collections="sentinel-2-l1c",
+        ).json()["features"]
+    }
     about = {one.id for one in there.products if one.level == "L1C" and one.sensing_time.year >= 2019}
     # Degrees are not square kilometres, to a few in a thousand over one degree of latitude.
     assert {id for id in about if shares[id] > 0.31} <= found <= {id for id in about if shares[id] > 0.29}
@@ -154,11 +299,28 @@ def test_coverage_is_of_the_area_that_is_asked_about(get, there):
 
 
 def test_a_csv_has_a_row_for_each_item(get):
-    found = get("/search", bbox=HERE, datetime="2019-01-01T00:00:00Z/2019-03-31T00:00:00Z", limit=1000).json()["features"]
-    rows = list(csv.DictReader(io.StringIO(get("/search/export", format="csv", bbox=HERE, datetime="2019-01-01T00:00:00Z/2019-03-31T00:00:00Z").text)))
+    found = get(
+        "/search", bbox=HERE, datetime="2019-01-01T00:00:00Z/2019-03-31T00:00:00Z", limit=1000
+    ).json()["features"]
+    rows = list(
+        csv.DictReader(
+            io.StringIO(
+                get(
+                    "/search/export",
+                    format="csv",
+                    bbox=HERE,
+                    datetime="2019-01-01T00:00:00Z/2019-03-31T00:00:00Z",
+                ).text
+            )
+        )
+    )
     assert [row["id"] for row in rows] == [item["id"] for item in found]
-    assert [row["eo:cloud_cover"] and float(row["eo:cloud_cover"]) for row in rows] == [item["properties"].get("eo:cloud_cover", "") for item in found]
-    assert [[float(row[side]) for side in ("west", "south", "east", "north")] for row in rows] == [item["bbox"] for item in found]
+    assert [row["eo:cloud_cover"] and float(row["eo:cloud_cover"]) for row in rows] == [
+        item["properties"].get("eo:cloud_cover", "") for item in found
+    ]
+    assert [[float(row[side]) for side in ("west", "south", "east", "north")] for row in rows] == [
+        item["bbox"] for item in found
+    ]
 
 
 def test_geoparquet_is_read_back_by_others_as_the_items_that_it_is_of(get, tmp_path):
@@ -170,7 +332,10 @@ def test_geoparquet_is_read_back_by_others_as_the_items_that_it_is_of(get, tmp_p
     told = json.loads(rows.schema.metadata[b"geo"])
     assert (told["version"], told["columns"]["geometry"]["encoding"]) == ("1.1.0", "WKB")
     shapes = shapely.from_wkb(rows["geometry"].to_pylist())
-    assert [shapely.equals_exact(shape, shapely.geometry.shape(item["geometry"])) for shape, item in zip(shapes, items, strict=True)] == [True] * len(items)
+    assert [
+        shapely.equals_exact(shape, shapely.geometry.shape(item["geometry"]))
+        for shape, item in zip(shapes, items, strict=True)
+    ] == [True] * len(items)
 
     async def by_rustac() -> dict[str, Any]:
         return await rustac.read(str(file))

@@ -16,12 +16,20 @@ from revisit.runtime import use_backend
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
 
-FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-         "--disable-background-networking", "--disable-component-update", "--disable-sync")
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
 SIZES = {"desk": (1280, 800), "phone": (360, 740)}
 RECORD_VIOLATIONS = """
 window.violations = [];
-document.addEventListener("securitypolicyviolation", (event) => window.violations.push(`${event.violatedDirective}: ${event.blockedURI}`));
+document.addEventListener("securitypolicyviolation", (event) =>
+window.violations.push(`${event.violatedDirective}: ${event.blockedURI}`));
 """
 
 
@@ -58,7 +66,14 @@ class PageVisit:
         self.errors: list[str] = []
         page.on("dialog", self._dialog)
         # That a server refused something the page tells itself.
-        page.on("console", lambda said: self.errors.append(said.text) if said.type == "error" and "Failed to load resource" not in said.text else None)
+        page.on(
+            "console",
+            lambda said: (
+                self.errors.append(said.text)
+                if said.type == "error" and "Failed to load resource" not in said.text
+                else None
+            ),
+        )
         page.on("pageerror", lambda error: self.errors.append(str(error)))
 
     def _dialog(self, dialog) -> None:
@@ -74,18 +89,26 @@ class PageVisit:
     @property
     def violations(self) -> list[str]:
         """What the content security policy forbade."""
-        return self.page.evaluate("window.violations") + [text for text in self.errors if "Content Security Policy" in text]
+        return self.page.evaluate("window.violations") + [
+            text for text in self.errors if "Content Security Policy" in text
+        ]
 
 
 @pytest.fixture(scope="module")
 def contexts(browser) -> "Callable[..., BrowserContext]":
-    """Browsers of a size, a colour scheme and a way of pointing, each made once: they keep the compiled libraries."""
+    """Browsers of a size, a colour scheme and a way of pointing, each made once: they keep the compiled
+    libraries."""
     made: dict[tuple, Any] = {}
 
     def of(size: str, scheme: str, touch: bool) -> "BrowserContext":
         if (size, scheme, touch) not in made:
             width, height = SIZES[size]
-            context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, has_touch=touch, reduced_motion="reduce")
+            context = browser.new_context(
+                viewport={"width": width, "height": height},
+                color_scheme=scheme,
+                has_touch=touch,
+                reduced_motion="reduce",
+            )
             context.set_default_timeout(15_000)
             context.add_init_script(RECORD_VIOLATIONS)
             made[size, scheme, touch] = context

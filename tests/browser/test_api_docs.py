@@ -1,4 +1,5 @@
-"""The page of the specification in a browser: all of it drawn, searched, tried, and its lines for a shell run."""
+"""The page of the specification in a browser: all of it drawn, searched, tried, and its lines for a shell
+run."""
 
 import json
 import os
@@ -17,6 +18,7 @@ from revisit.api.http import problems
 @pytest.fixture
 def docs(visit):
     """Opens the page and waits until it is drawn."""
+
     def opened(size: str = "desk", at: str = ""):
         made = visit(size)
         made.page.goto(f"{made.url}/docs{at}")
@@ -42,7 +44,9 @@ def test_the_page_breaks_no_policy_and_no_rule_of_accessibility(docs, axe, size)
 
 def test_every_operation_is_drawn_and_found(docs):
     page = docs().page
-    drawn = page.locator("main summary").evaluate_all("all => all.map((each) => [...each.children].slice(0, 2).map((part) => part.textContent).join(' '))")
+    drawn = page.locator("main summary").evaluate_all(
+        "all => all.map((each) => [...each.children].slice(0, 2).map((part) => part.textContent).join(' '))"
+    )
     assert sorted(drawn) == sorted(map(str, operations()))
     page.locator("#search").fill("feeds atom")
     wait_until(page, "() => document.querySelectorAll('main details:not([hidden])').length === 1")
@@ -74,5 +78,11 @@ def test_a_line_for_a_shell_does_what_it_says(docs):
     for id in ("health", "limits", "areaExtent"):
         line = page.locator(f"#{id} pre").first.text_content()
         assert re.match(r"curl ", line), line
-        done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=60, env={**os.environ, "TOKEN": "none"})
+        done = subprocess.run(
+            ["sh", "-c", line],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env={**os.environ, "TOKEN": "none"},
+        )
         assert done.returncode == 0 and json.loads(done.stdout).get("status", "ok") == "ok", done.stdout[:300]

@@ -1,4 +1,5 @@
-"""Choosing a place as a user would: typed, drawn, pasted, opened; what it would mean is held against pyproj and arithmetic."""
+"""Choosing a place as a user would: typed, drawn, pasted, opened; what it would mean is held against pyproj
+and arithmetic."""
 
 import json
 import math
@@ -12,7 +13,10 @@ from pyproj import Geod, Transformer
 from page_actions import wait_until
 
 FIELD = [[4.20, 51.30], [4.25, 51.30], [4.25, 51.33], [4.20, 51.33], [4.20, 51.30]]
-BOW_TIE = {"type": "Polygon", "coordinates": [[[4.0, 51.0], [4.1, 51.1], [4.1, 51.0], [4.0, 51.1], [4.0, 51.0]]]}
+BOW_TIE = {
+    "type": "Polygon",
+    "coordinates": [[[4.0, 51.0], [4.1, 51.1], [4.1, 51.0], [4.0, 51.1], [4.0, 51.0]]],
+}
 
 
 def geodesic_km2(ring) -> float:
@@ -23,7 +27,11 @@ def facts(page) -> dict[str, str]:
     """What the card says, once the server has spoken."""
     page.locator(".card .facts").wait_for()
     wait_until(page, "!document.querySelector('.card [aria-busy]')")
-    return dict(page.evaluate("[...document.querySelectorAll('.card .facts > div')].map((one) => [one.children[0].textContent, one.children[1].textContent])"))
+    return dict(
+        page.evaluate(
+            "[...document.querySelectorAll('.card .facts > div')].map((one) => [one.children[0].textContent, one.children[1].textContent])"
+        )
+    )
 
 
 def square_km(text: str) -> float:
@@ -54,14 +62,27 @@ def test_a_place_is_typed_as_a_tile_as_coordinates_or_as_a_country(visit):
     assert "is no place known here" in page.locator(".said").inner_text()
     assert "Luxembourg" in page.locator(".card h2").inner_text()
     written = {
-        "45.8 N 9.2 E": [[9.2, 45.8]], "45.8, 9.2": [[9.2, 45.8]], "9.2E 45.8N": [[9.2, 45.8]], "45,8 9,2": [[9.2, 45.8]],
-        "-33.5 -70.25": [[-70.25, -33.5]], "33.5S, 70.25W": [[-70.25, -33.5]], "45°48\u20320\u2033N 9°12\u2032E": [[9.2, 45.8]], "N45.8 E9.2": [[9.2, 45.8]],
-        "45 48 9 12": None, "51.3, 4.2; 51.4, 4.3": [[4.2, 51.3], [4.3, 51.4]], "hello": None, "Chad": None, "1": None,
+        "45.8 N 9.2 E": [[9.2, 45.8]],
+        "45.8, 9.2": [[9.2, 45.8]],
+        "9.2E 45.8N": [[9.2, 45.8]],
+        "45,8 9,2": [[9.2, 45.8]],
+        "-33.5 -70.25": [[-70.25, -33.5]],
+        "33.5S, 70.25W": [[-70.25, -33.5]],
+        "45°48\u20320\u2033N 9°12\u2032E": [[9.2, 45.8]],
+        "N45.8 E9.2": [[9.2, 45.8]],
+        "45 48 9 12": None,
+        "51.3, 4.2; 51.4, 4.3": [[4.2, 51.3], [4.3, 51.4]],
+        "hello": None,
+        "Chad": None,
+        "1": None,
     }
-    found = page.evaluate("""async (texts) => {
+    found = page.evaluate(
+        """async (texts) => {
       const { coordinates } = await import("./reading.js");
       return texts.map((text) => coordinates(text));
-    }""", list(written))
+    }""",
+        list(written),
+    )
     for (text, wanted), read in zip(written.items(), found, strict=True):
         assert read == (wanted and [pytest.approx(at) for at in wanted]), text
     assert made.errors == []
@@ -82,7 +103,9 @@ def test_a_shape_is_drawn_changed_and_undone(visit):
     page.mouse.down()
     page.mouse.move(corner[0] + 40, corner[1] + 60, steps=4)
     page.mouse.up()
-    wait_until(page, "(before) => JSON.parse(localStorage['revisit.aoi']).seen?.area_km2 > before * 1.05", triangle)
+    wait_until(
+        page, "(before) => JSON.parse(localStorage['revisit.aoi']).seen?.area_km2 > before * 1.05", triangle
+    )
     assert facts(page)["Corners"] == "3"
     page.get_by_role("button", name="Undo").click()
     assert square_km(facts(page)["Area"]) == triangle
@@ -113,7 +136,9 @@ def test_an_invalid_shape_is_shown_where_it_is_wrong_and_repaired(visit):
     trouble.wait_for()
     assert "crosses itself" in trouble.inner_text() and "--repair" not in trouble.inner_text()
     assert "51.0500° N, 4.0500° E" in trouble.inner_text()
-    wait_until(page, "() => document.querySelector('.card .trouble').getBoundingClientRect().bottom <= innerHeight")
+    wait_until(
+        page, "() => document.querySelector('.card .trouble').getBoundingClientRect().bottom <= innerHeight"
+    )
     page.get_by_role("button", name="Repair it").click()
     # Two triangles, each half as high as the box and as wide.
     repaired = facts(page)
@@ -127,15 +152,22 @@ def test_an_invalid_shape_is_shown_where_it_is_wrong_and_repaired(visit):
 def test_a_file_is_opened_in_each_form_and_points_get_the_ground_that_is_asked_for(visit):
     page = visit().open("place")
     for kind, make in FILES.items():
-        page.locator("input[type=file]").set_input_files({"name": f"North field.{'zip' if kind == 'shapefile' else kind}", "mimeType": "application/octet-stream",
-                                                          "buffer": make()})
+        page.locator("input[type=file]").set_input_files(
+            {
+                "name": f"North field.{'zip' if kind == 'shapefile' else kind}",
+                "mimeType": "application/octet-stream",
+                "buffer": make(),
+            }
+        )
         found = facts(page)
         assert square_km(found["Area"]) == pytest.approx(geodesic_km2(FIELD), rel=0.01), kind
         assert found["Corners"] == "4" and page.get_by_label("Name").input_value() == "North field", kind
         page.get_by_role("button", name="Clear").click()
     page.get_by_label("Ground around each point").fill("200")
     stations = shapefile([[4.2, 51.3], [4.3, 51.35]], 1)
-    page.locator("input[type=file]").set_input_files({"name": "stations.zip", "mimeType": "application/zip", "buffer": stations})
+    page.locator("input[type=file]").set_input_files(
+        {"name": "stations.zip", "mimeType": "application/zip", "buffer": stations}
+    )
     one = 24 * math.sin(math.tau / 48) * 0.2**2
     assert square_km(facts(page)["Area"]) == pytest.approx(2 * one, abs=0.002)
     assert facts(page)["Parts"] == "2"
@@ -147,13 +179,19 @@ def test_a_file_is_opened_in_each_form_and_points_get_the_ground_that_is_asked_f
 
 def test_a_file_is_dropped_on_the_page_and_kept_when_it_is_loaded_anew_and_others_are_refused(visit):
     page = visit().open("place")
-    page.evaluate("""(text) => {
+    page.evaluate(
+        """(text) => {
       const data = new DataTransfer();
       data.items.add(new File([text], "dropped.geojson"));
-      document.querySelector("#map").dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true }));
-    }""", FILES["geojson"]().decode())
+      document.querySelector("#map").dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true,
+      cancelable: true }));
+    }""",
+        FILES["geojson"]().decode(),
+    )
     before = facts(page)
-    page.evaluate("document.querySelector('#map').dispatchEvent(new DragEvent('dragover', { dataTransfer: new DataTransfer(), bubbles: true, cancelable: true }))")
+    page.evaluate(
+        "document.querySelector('#map').dispatchEvent(new DragEvent('dragover', { dataTransfer: new DataTransfer(), bubbles: true, cancelable: true }))"
+    )
     assert page.locator("body.dragging").count() == 1
     page.get_by_role("navigation").get_by_role("link", name="Status").click()
     page.locator("#view h1", has_text="Status").wait_for()
@@ -162,10 +200,16 @@ def test_a_file_is_dropped_on_the_page_and_kept_when_it_is_loaded_anew_and_other
     page.reload()
     assert facts(page) == before
     assert page.get_by_label("Name").input_value() == "North field"
-    for name, content, said in (("fields.shp", b"\0\0\x27\x0a", "put its .shp, .dbf and .prj into a zip"), ("fields.zip", b"PK\3\4nothing", "cannot be read as a zipped shapefile"),
-                                ("fields.geojson", b'{"type": "Polygon", ', "cannot be read"), ("fields.kml", b"<kml></kml>", "No polygon or point was found"),
-                                ("metres.zip", shapefile([[4.2, 51.3]], 1, projected=False), "add its .prj")):
-        page.locator("input[type=file]").set_input_files({"name": name, "mimeType": "application/octet-stream", "buffer": content})
+    for name, content, said in (
+        ("fields.shp", b"\0\0\x27\x0a", "put its .shp, .dbf and .prj into a zip"),
+        ("fields.zip", b"PK\3\4nothing", "cannot be read as a zipped shapefile"),
+        ("fields.geojson", b'{"type": "Polygon", ', "cannot be read"),
+        ("fields.kml", b"<kml></kml>", "No polygon or point was found"),
+        ("metres.zip", shapefile([[4.2, 51.3]], 1, projected=False), "add its .prj"),
+    ):
+        page.locator("input[type=file]").set_input_files(
+            {"name": name, "mimeType": "application/octet-stream", "buffer": content}
+        )
         page.locator(".said .trouble", has_text=said).wait_for()
 
 
@@ -194,13 +238,21 @@ def test_a_place_is_chosen_by_the_keyboard_alone(visit):
 
 
 def geojson() -> bytes:
-    return json.dumps({"type": "Feature", "properties": {"name": "North field"}, "geometry": {"type": "Polygon", "coordinates": [FIELD]}}).encode()
+    return json.dumps(
+        {
+            "type": "Feature",
+            "properties": {"name": "North field"},
+            "geometry": {"type": "Polygon", "coordinates": [FIELD]},
+        }
+    ).encode()
 
 
 def kml() -> bytes:
     ring = " ".join(f"{lon},{lat},0" for lon, lat in FIELD)
-    return (f'<?xml version="1.0"?><kml xmlns="http://www.opengis.net/kml/2.2"><Document><Placemark><name>North field</name><Polygon><outerBoundaryIs><LinearRing>'
-            f"<coordinates>{ring}</coordinates></LinearRing></outerBoundaryIs></Polygon></Placemark></Document></kml>").encode()
+    return (
+        f'<?xml version="1.0"?><kml xmlns="http://www.opengis.net/kml/2.2"><Document><Placemark><name>North field</name><Polygon><outerBoundaryIs><LinearRing>'
+        f"<coordinates>{ring}</coordinates></LinearRing></outerBoundaryIs></Polygon></Placemark></Document></kml>"
+    ).encode()
 
 
 def wkt() -> bytes:
@@ -208,20 +260,35 @@ def wkt() -> bytes:
 
 
 def shapefile(positions, kind: int, projected: bool = True) -> bytes:
-    """A zipped shapefile in UTM zone 31 north, written by its specification (ESRI, 1998): points (1) or one polygon (5)."""
+    """A zipped shapefile in UTM zone 31 north, written by its specification (ESRI, 1998): points (1) or one
+    polygon (5)."""
     transform = Transformer.from_crs("OGC:CRS84", "EPSG:32631", always_xy=True)
     metres = [transform.transform(*at) for at in positions]
     if kind == 1:
         shapes = [struct.pack("<idd", 1, *at) for at in metres]
     else:
         ring = metres[::-1]  # outer rings run clockwise
-        box = (min(x for x, _ in ring), min(y for _, y in ring), max(x for x, _ in ring), max(y for _, y in ring))
-        shapes = [struct.pack("<i4diii", 5, *box, 1, len(ring), 0) + b"".join(struct.pack("<dd", *at) for at in ring)]
-    records = b"".join(struct.pack(">ii", number + 1, len(shape) // 2) + shape for number, shape in enumerate(shapes))
-    header = struct.pack(">7i", 9994, 0, 0, 0, 0, 0, (100 + len(records)) // 2) + struct.pack("<ii8d", 1000, kind, *[0.0] * 8)
+        box = (
+            min(x for x, _ in ring),
+            min(y for _, y in ring),
+            max(x for x, _ in ring),
+            max(y for _, y in ring),
+        )
+        shapes = [
+            struct.pack("<i4diii", 5, *box, 1, len(ring), 0)
+            + b"".join(struct.pack("<dd", *at) for at in ring)
+        ]
+    records = b"".join(
+        struct.pack(">ii", number + 1, len(shape) // 2) + shape for number, shape in enumerate(shapes)
+    )
+    header = struct.pack(">7i", 9994, 0, 0, 0, 0, 0, (100 + len(records)) // 2) + struct.pack(
+        "<ii8d", 1000, kind, *[0.0] * 8
+    )
     rows = b"".join(b" " + b"North field".ljust(20) for _ in shapes)
     field = b"name".ljust(11, b"\0") + b"C" + bytes(4) + bytes([20, 0]) + bytes(14)
-    table = struct.pack("<4BIHH20x", 3, 124, 1, 1, len(shapes), 32 + 32 + 1, 21) + field + b"\r" + rows + b"\x1a"
+    table = (
+        struct.pack("<4BIHH20x", 3, 124, 1, 1, len(shapes), 32 + 32 + 1, 21) + field + b"\r" + rows + b"\x1a"
+    )
     packed = BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("fields.shp", header + records)
@@ -231,9 +298,11 @@ def shapefile(positions, kind: int, projected: bool = True) -> bytes:
     return packed.getvalue()
 
 
-UTM31 = ('PROJCS["WGS_1984_UTM_Zone_31N",GEOGCS["GCS_WGS_1984",DATUM["D_WGS_1984",SPHEROID["WGS_1984",6378137.0,298.257223563]],PRIMEM["Greenwich",0.0],'
-         'UNIT["Degree",0.0174532925199433]],PROJECTION["Transverse_Mercator"],PARAMETER["False_Easting",500000.0],PARAMETER["False_Northing",0.0],'
-         'PARAMETER["Central_Meridian",3.0],PARAMETER["Scale_Factor",0.9996],PARAMETER["Latitude_Of_Origin",0.0],UNIT["Meter",1.0]]')
+UTM31 = (
+    'PROJCS["WGS_1984_UTM_Zone_31N",GEOGCS["GCS_WGS_1984",DATUM["D_WGS_1984",SPHEROID["WGS_1984",6378137.0,298.257223563]],PRIMEM["Greenwich",0.0],'
+    'UNIT["Degree",0.0174532925199433]],PROJECTION["Transverse_Mercator"],PARAMETER["False_Easting",500000.0],PARAMETER["False_Northing",0.0],'
+    'PARAMETER["Central_Meridian",3.0],PARAMETER["Scale_Factor",0.9996],PARAMETER["Latitude_Of_Origin",0.0],UNIT["Meter",1.0]]'
+)
 FILES = {"geojson": geojson, "kml": kml, "wkt": wkt, "shapefile": lambda: shapefile(FIELD, 5)}
 
 
@@ -241,18 +310,48 @@ def test_text_that_is_hardly_a_shape_is_refused_or_told_of_and_the_page_goes_on(
     made = visit()
     page = made.open("place")
     page.get_by_text("Paste or edit as text").click()
-    none = ("[]", "{}", '{"type": "Feature", "geometry": null}', '{"type": "FeatureCollection", "features": []}', '{"type": "Polygon"}', '{"type": "Polygon", "coordinates": "x"}',
-            '{"type": "Polygon", "coordinates": []}', '{"type": "Point", "coordinates": null}', '{"type": "GeometryCollection", "geometries": [null]}')
+    none = (
+        "[]",
+        "{}",
+        '{"type": "Feature", "geometry": null}',
+        '{"type": "FeatureCollection", "features": []}',
+        '{"type": "Polygon"}',
+        '{"type": "Polygon", "coordinates": "x"}',
+        '{"type": "Polygon", "coordinates": []}',
+        '{"type": "Point", "coordinates": null}',
+        '{"type": "GeometryCollection", "geometries": [null]}',
+    )
     told = dict.fromkeys(none, "No polygon or point was found in this GeoJSON") | {
-        '{"type": "MultiPoint", "coordinates": [null]}': "points are [lon, lat] in degrees", "SRID=32631;POLYGON((0 0, 1 0, 1 1, 0 0))": "SRID=32631 is another projection"}
+        '{"type": "MultiPoint", "coordinates": [null]}': "points are [lon, lat] in degrees",
+        "SRID=32631;POLYGON((0 0, 1 0, 1 1, 0 0))": "SRID=32631 is another projection",
+    }
     for text, said in told.items():
         page.locator("#text").fill(text)
         page.get_by_role("button", name="Use this text").click()
         page.locator(".said .trouble", has_text=said).wait_for()
         assert "Nothing chosen yet" in page.locator(".card").inner_text(), text
-    for coordinates in ([[1, 2]], [[None, "x"]], [[[4, 51], [1e99, 51], ["x", None]]], [[[]]], [None], {"0": 1, "length": 1}):
-        page.locator("#text").fill(json.dumps({"type": "FeatureCollection", "features": [{"type": "Feature", "geometry": one} for one in (
-            {"type": "Polygon", "coordinates": coordinates}, {"type": "Polygon", "coordinates": [FIELD]})]}))
+    for coordinates in (
+        [[1, 2]],
+        [[None, "x"]],
+        [[[4, 51], [1e99, 51], ["x", None]]],
+        [[[]]],
+        [None],
+        {"0": 1, "length": 1},
+    ):
+        page.locator("#text").fill(
+            json.dumps(
+                {
+                    "type": "FeatureCollection",
+                    "features": [
+                        {"type": "Feature", "geometry": one}
+                        for one in (
+                            {"type": "Polygon", "coordinates": coordinates},
+                            {"type": "Polygon", "coordinates": [FIELD]},
+                        )
+                    ],
+                }
+            )
+        )
         page.get_by_role("button", name="Use this text").click()
         page.locator(".card .trouble").wait_for()
         page.get_by_role("button", name="Clear").click()

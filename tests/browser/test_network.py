@@ -1,4 +1,5 @@
-"""What the page says and keeps while the network fails or is slow, when nobody is signed in, and from a bucket that sends no policy."""
+"""What the page says and keeps while the network fails or is slow, when nobody is signed in, and from a
+bucket that sends no policy."""
 
 import json
 import threading
@@ -30,7 +31,9 @@ def test_without_a_network_nothing_is_lost_and_all_goes_on_when_it_is_back(visit
     page.context.set_offline(False)
     page.locator(".conditions").wait_for()
     wait_until(page, "() => document.querySelector('.found, .empty li') !== null")
-    assert "your area" in page.locator(".told-line").inner_text() and page.locator("#notice").inner_text() == ""
+    assert (
+        "your area" in page.locator(".told-line").inner_text() and page.locator("#notice").inner_text() == ""
+    )
 
 
 def test_a_server_that_is_gone_is_named_and_asked_again(visit):
@@ -48,7 +51,10 @@ def test_a_slow_server_is_waited_for_and_the_page_says_so(visit):
     page = visit().open("place")
     page.wait_for_load_state("networkidle")
     network = page.context.new_cdp_session(page)
-    network.send("Network.emulateNetworkConditions", {"offline": False, "latency": 4000, "downloadThroughput": -1, "uploadThroughput": -1})
+    network.send(
+        "Network.emulateNetworkConditions",
+        {"offline": False, "latency": 4000, "downloadThroughput": -1, "uploadThroughput": -1},
+    )
     page.get_by_label("Tile, coordinates or country").fill("51.3, 4.2")
     page.keyboard.press("Enter")
     assert "asking what it would mean" in page.locator(".card").inner_text()
@@ -74,8 +80,14 @@ def test_where_the_map_cannot_be_had_the_views_without_one_open(visit):
 def test_what_strangers_write_is_only_ever_text(visit):
     made = visit()
     page = made.open("place")
-    field = {"type": "Feature", "properties": {"name": HOSTILE}, "geometry": {"type": "Polygon", "coordinates": [[[4, 51], [4.1, 51], [4.1, 51.1], [4, 51]]]}}
-    page.locator("input[type=file]").set_input_files({"name": f"{HOSTILE}.geojson", "mimeType": "application/json", "buffer": json.dumps(field).encode()})
+    field = {
+        "type": "Feature",
+        "properties": {"name": HOSTILE},
+        "geometry": {"type": "Polygon", "coordinates": [[[4, 51], [4.1, 51], [4.1, 51.1], [4, 51]]]},
+    }
+    page.locator("input[type=file]").set_input_files(
+        {"name": f"{HOSTILE}.geojson", "mimeType": "application/json", "buffer": json.dumps(field).encode()}
+    )
     page.locator(".card h2", has_text="<img src=x").wait_for()
     page.get_by_label("Tile, coordinates or country").fill(f"at {HOSTILE}")
     page.keyboard.press("Enter")
@@ -87,19 +99,34 @@ def test_what_strangers_write_is_only_ever_text(visit):
         for item in found["features"][:1]:
             item["id"] = HOSTILE
             item["properties"] |= {"platform": HOSTILE, "grid:code": HOSTILE, "title": HOSTILE}
-            item["assets"] = {HOSTILE: {"href": "javascript:alert(3)", "title": HOSTILE}, "B04": {"href": "https://files.example/B04.jp2", "title": HOSTILE, "type": "image/jp2"}}
+            item["assets"] = {
+                HOSTILE: {"href": "javascript:alert(3)", "title": HOSTILE},
+                "B04": {"href": "https://files.example/B04.jp2", "title": HOSTILE, "type": "image/jp2"},
+            }
         route.fulfill(response=answer, json=found)
 
     page.route("**/stac/search", twisted)
-    page.route("**/stac/collections/**", lambda route: route.fulfill(status=502, content_type="application/problem+json", json={"detail": HOSTILE}))
+    page.route(
+        "**/stac/collections/**",
+        lambda route: route.fulfill(
+            status=502, content_type="application/problem+json", json={"detail": HOSTILE}
+        ),
+    )
     page.goto(f"{made.url}/#search")
-    page.get_by_role("link", name="Choose a place").or_(page.get_by_role("link", name="Change the place")).wait_for()
+    page.get_by_role("link", name="Choose a place").or_(
+        page.get_by_role("link", name="Change the place")
+    ).wait_for()
     page.evaluate("localStorage.removeItem('revisit.aoi')")
     page.reload()
     page.locator(".found > li > button").first.click()
     page.locator(".found .inside .id", has_text="<img src=x").wait_for()
     page.locator(".found .trouble", has_text="<img src=x").wait_for()
-    page.route("**/status", lambda route: route.fulfill(status=500, content_type="application/problem+json", json={"detail": HOSTILE}))
+    page.route(
+        "**/status",
+        lambda route: route.fulfill(
+            status=500, content_type="application/problem+json", json={"detail": HOSTILE}
+        ),
+    )
     page.goto(f"{made.url}/#status")
     page.locator("#view .trouble", has_text="<img src=x").wait_for()
     assert made.dialogs == [] and made.violations == []
@@ -108,7 +135,8 @@ def test_what_strangers_write_is_only_ever_text(visit):
 
 @pytest.fixture
 def guarded(tmp_path) -> Iterator[Callable[[str], str]]:
-    """Starts a server with a token, whose config.js is as given and which exchanges one password; yields what starts it."""
+    """Starts a server with a token, whose config.js is as given and which exchanges one password; yields what
+    starts it."""
     servers = []
 
     def start(config: str) -> str:
@@ -121,9 +149,19 @@ def guarded(tmp_path) -> Iterator[Callable[[str], str]]:
                 return [config.encode()]
             if path == "/v1/accounts:signInWithPassword":
                 given = json.loads(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))
-                good = given == {"email": "ann@lakes.example", "password": "secret", "returnSecureToken": True}
-                start_response("200 OK" if good else "400 Bad Request", [("Content-Type", "application/json")])
-                return [json.dumps({"idToken": "good"} if good else {"error": {"message": "INVALID_LOGIN_CREDENTIALS"}}).encode()]
+                good = given == {
+                    "email": "ann@lakes.example",
+                    "password": "secret",
+                    "returnSecureToken": True,
+                }
+                start_response(
+                    "200 OK" if good else "400 Bad Request", [("Content-Type", "application/json")]
+                )
+                return [
+                    json.dumps(
+                        {"idToken": "good"} if good else {"error": {"message": "INVALID_LOGIN_CREDENTIALS"}}
+                    ).encode()
+                ]
             return app(environ, start_response)
 
         server = create_server(answer, host="127.0.0.1", port=0)
@@ -181,12 +219,19 @@ def test_a_late_refusal_of_an_earlier_token_leaves_the_one_that_came_meanwhile(v
     # A refusal of the token that is in hand still ends it.
     page.unroute("**/status")
     page.evaluate("sessionStorage.setItem('token', 'over')")
-    assert page.evaluate("import('./api.js').then(({ get }) => get('status')).catch((error) => error.status)") == 401
+    assert (
+        page.evaluate("import('./api.js').then(({ get }) => get('status')).catch((error) => error.status)")
+        == 401
+    )
     assert page.evaluate("sessionStorage.getItem('token')") is None
 
 
 def test_an_e_mail_address_and_a_password_are_exchanged_for_a_token(visit, guarded):
-    made = visit(url=guarded('export const api = "";\nexport const signIn = "/v1/accounts:signInWithPassword?key=k";\nexport const files = [];\n'))
+    made = visit(
+        url=guarded(
+            'export const api = "";\nexport const signIn = "/v1/accounts:signInWithPassword?key=k";\nexport const files = [];\n'
+        )
+    )
     page = made.open("status")
     page.get_by_role("banner").get_by_role("button", name="Sign in").click()
     page.get_by_label("E-mail").fill("ann@lakes.example")
@@ -227,12 +272,16 @@ def test_from_a_bucket_the_page_asks_only_the_hosts_of_its_config(visit):
         page.locator(".card .trouble", has_text="does not answer").wait_for()
         assert made.violations == []
         page.evaluate("""async () => {
-          for (const url of ["https://api.example/x", "https://files.example/x", "https://identity.example/x", "https://elsewhere.example/x"]) await fetch(url).catch(() => null);
+          for (const url of ["https://api.example/x", "https://files.example/x", "https://identity.example/x",
+          "https://elsewhere.example/x"]) await fetch(url).catch(() => null);
           const script = document.createElement("script");
           script.textContent = "window.ran = true";
           document.head.append(script);
         }""")
         wait_until(page, "() => window.violations.length >= 2")
         assert page.evaluate("window.ran") is None
-        assert sorted(page.evaluate("window.violations")) == ["connect-src: https://elsewhere.example/x", "script-src-elem: inline"]
+        assert sorted(page.evaluate("window.violations")) == [
+            "connect-src: https://elsewhere.example/x",
+            "script-src-elem: inline",
+        ]
         server.shutdown()

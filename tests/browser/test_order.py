@@ -1,4 +1,5 @@
-"""Ordering as a user would: what it takes before it is placed, progress, and the result, its numbers held to the archive's and to the files themselves."""
+"""Ordering as a user would: what it takes before it is placed, progress, and the result, its numbers held to
+the archive's and to the files themselves."""
 
 import csv
 import hashlib
@@ -34,7 +35,9 @@ def placed(page) -> str:
     """Place the order of the form and wait for its results; returns its id."""
     page.get_by_role("button", name="Order", exact=True).click()
     page.locator("#view h1", has_text="Order of").wait_for()
-    wait_until(page, "() => /Finished/.test(document.querySelector('#view .card')?.textContent ?? '')", patience_s=90)
+    wait_until(
+        page, "() => /Finished/.test(document.querySelector('#view .card')?.textContent ?? '')", patience_s=90
+    )
     wait_until(page, "() => document.querySelector('.legend') !== null")
     return page.url.partition("#order/")[2].partition("?")[0]
 
@@ -48,8 +51,14 @@ def chosen(page, date: str) -> None:
 @pytest.fixture(scope="module")
 def order(suite) -> str:
     """An order of NDVI and the colours that is done."""
-    wish = {"aoi": json.loads(shared_data("archive", "aoi", f"{SITE}.geojson").read_text()), "indices": ["NDVI"], "bands": ["B02", "B03", "B04"]}
-    request = urllib.request.Request(f"{suite.url}/orders", json.dumps(wish).encode(), {"Content-Type": "application/json"})
+    wish = {
+        "aoi": json.loads(shared_data("archive", "aoi", f"{SITE}.geojson").read_text()),
+        "indices": ["NDVI"],
+        "bands": ["B02", "B03", "B04"],
+    }
+    request = urllib.request.Request(
+        f"{suite.url}/orders", json.dumps(wish).encode(), {"Content-Type": "application/json"}
+    )
     with urllib.request.urlopen(request) as answer:
         made = json.load(answer)["order"]
     end = time.monotonic() + 120
@@ -66,7 +75,10 @@ def result(visit, order):
     """It, looked at, and how it was visited."""
     made = visit()
     page = made.open(f"order/{order}")
-    wait_until(page, "() => document.querySelector('.legend') !== null && document.querySelector('.plot canvas') !== null")
+    wait_until(
+        page,
+        "() => document.querySelector('.legend') !== null && document.querySelector('.plot canvas') !== null",
+    )
     return made, page, order
 
 
@@ -76,13 +88,23 @@ def asked(page, path: str) -> dict:
 
 def test_what_an_order_would_take_is_told_before_and_what_it_took_afterwards(visit, expected):
     page = here(visit())
-    told = dict(page.evaluate("[...document.querySelectorAll('.sticky .facts > div')].map((one) => [one.children[0].textContent, one.children[1].textContent])"))
+    told = dict(
+        page.evaluate(
+            "[...document.querySelectorAll('.sticky .facts > div')].map((one) => [one.children[0].textContent, one.children[1].textContent])"
+        )
+    )
     assert told["Products"] == str(len(expected["dates"]))
     page.get_by_label("From", exact=True).fill("2023-12-01")
     later = [one for one in expected["dates"] if one["date"] >= "2023-12-01"]
-    wait_until(page, f"() => document.querySelector('.sticky h2')?.textContent.startsWith('{len(later)} acquisition')")
+    wait_until(
+        page,
+        f"() => document.querySelector('.sticky h2')?.textContent.startsWith('{len(later)} acquisition')",
+    )
     page.reload()
-    wait_until(page, f"() => document.querySelector('.sticky h2')?.textContent.startsWith('{len(later)} acquisition')")
+    wait_until(
+        page,
+        f"() => document.querySelector('.sticky h2')?.textContent.startsWith('{len(later)} acquisition')",
+    )
     page.locator("input[name=indices][value=NDVI]").uncheck()
     wait_until(page, "() => document.querySelector('button[data-key=order]').disabled")
     page.locator("input[name=indices][value=NDVI]").check()
@@ -96,10 +118,18 @@ def test_what_an_order_would_take_is_told_before_and_what_it_took_afterwards(vis
 def test_the_series_is_that_of_an_independent_script_on_the_page_and_as_csv(result, expected):
     _, page, _ = result
     page.locator("summary", has_text="The same as numbers").click()
-    rows = page.evaluate("[...document.querySelectorAll('.results details table tbody tr')].map((row) => [...row.children].map((one) => one.textContent.replace('\\u2212', '-')))")
+    rows = page.evaluate(
+        "[...document.querySelectorAll('.results details table tbody tr')].map((row) => [...row.children].map((one) => one.textContent.replace('\\u2212', '-')))"
+    )
     clear = [one for one in expected["dates"] if one.get("NDVI", {}).get("count")]
     assert [[float(row[1]), float(row[2]), int(row[6].replace(",", ""))] for row in rows] == [
-        [pytest.approx(one["NDVI"]["mean"], abs=5.1e-4), pytest.approx(one["NDVI"]["std"], abs=5.1e-4), one["NDVI"]["count"]] for one in clear]
+        [
+            pytest.approx(one["NDVI"]["mean"], abs=5.1e-4),
+            pytest.approx(one["NDVI"]["std"], abs=5.1e-4),
+            one["NDVI"]["count"],
+        ]
+        for one in clear
+    ]
     with page.expect_download() as saved:
         page.get_by_role("button", name="Series as CSV").click()
     lines = list(csv.DictReader(io.StringIO(saved.value.path().read_text())))
@@ -110,7 +140,9 @@ def test_the_series_is_that_of_an_independent_script_on_the_page_and_as_csv(resu
 def test_the_pixels_on_the_map_are_those_of_the_file(result, expected, tmp_path):
     made, page, order = result
     chosen(page, "22 Oct 2023")
-    done = next(job for job in asked(page, f"orders/{order}")["jobs"] if job["datetime"].startswith("2023-10-22"))
+    done = next(
+        job for job in asked(page, f"orders/{order}")["jobs"] if job["datetime"].startswith("2023-10-22")
+    )
     with page.expect_download() as saved:
         page.get_by_role("button", name="NDVI.tif").click()
     content = saved.value.path().read_bytes()
@@ -118,16 +150,24 @@ def test_the_pixels_on_the_map_are_those_of_the_file(result, expected, tmp_path)
     (tmp_path / "ndvi.tif").write_bytes(content)
     with rasterio.open(tmp_path / "ndvi.tif", driver="GTiff") as file:
         values, transform, crs = file.read(1), file.transform, file.crs
-    read = page.evaluate("""async ([item, path]) => {
+    read = page.evaluate(
+        """async ([item, path]) => {
         const { Raster } = await import("./raster.js");
         const asset = (await (await fetch(item)).json()).assets.NDVI;
         const raster = await Raster.open(path, asset, [0]);
         const whole = await raster.window(raster.extent, raster.size);
-        return { code: raster.code, extent: whole.extent, values: [...whole.values[0]].map((one) => (Number.isNaN(one) ? null : one)), width: whole.width };
-    }""", [done["item"], done["assets"]["NDVI"]["href"]])
-    seen = np.array([np.nan if one is None else one for one in read["values"]], np.float32).reshape(-1, read["width"])
+        return { code: raster.code, extent: whole.extent, values: [...whole.values[0]].map((one) =>
+        (Number.isNaN(one) ? null : one)), width: whole.width };
+    }""",
+        [done["item"], done["assets"]["NDVI"]["href"]],
+    )
+    seen = np.array([np.nan if one is None else one for one in read["values"]], np.float32).reshape(
+        -1, read["width"]
+    )
     np.testing.assert_array_equal(seen, values)
-    assert read["code"] == crs.to_string() and read["extent"] == pytest.approx(rasterio.transform.array_bounds(*values.shape, transform))
+    assert read["code"] == crs.to_string() and read["extent"] == pytest.approx(
+        rasterio.transform.array_bounds(*values.shape, transform)
+    )
     # A click tells the value of the pixel it falls into.
     box = page.locator(".result-map").bounding_box()
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
@@ -167,7 +207,12 @@ def test_before_the_first_result_nothing_waits_to_be_moved(visit, order):
     made.page.route(f"**/orders/{order}", open_still)
     page = made.open(f"order/{order}")
     page.locator(".readout", has_text="Nothing has been worked yet").wait_for()
-    assert page.evaluate("[...document.querySelectorAll('.results input, .results select, .results button')].filter((one) => one.checkVisibility()).length") == 0
+    assert (
+        page.evaluate(
+            "[...document.querySelectorAll('.results input, .results select, .results button')].filter((one) => one.checkVisibility()).length"
+        )
+        == 0
+    )
 
 
 def test_two_dates_lie_side_by_side_and_colours_can_be_chosen(result):
@@ -191,7 +236,10 @@ def test_two_dates_lie_side_by_side_and_colours_can_be_chosen(result):
     chosen(page, "26 Dec 2023")
     page.get_by_label("Compare with").select_option(label="nothing")
     page.get_by_role("combobox", name="Colours").select_option("Grey")
-    wait_until(page, f"() => {{ const seen = ({at})().slice(0, 3); return Math.max(...seen) - Math.min(...seen) <= 2; }}")
+    wait_until(
+        page,
+        f"() => {{ const seen = ({at})().slice(0, 3); return Math.max(...seen) - Math.min(...seen) <= 2; }}",
+    )
     page.get_by_label("Show").select_option("True colour")
     wait_until(page, "() => document.querySelector('.legend') === null")
     assert made.violations == [] and made.errors == []
@@ -200,7 +248,10 @@ def test_two_dates_lie_side_by_side_and_colours_can_be_chosen(result):
 def test_what_is_overtaken_is_neither_drawn_nor_kept_as_something_else(result):
     made, page, _ = result
     held: list = []
-    page.route(re.compile(r"/results/[^/?]+$|/series\?index=B02"), lambda route: route.continue_() if len(held) == 2 else held.append(route))
+    page.route(
+        re.compile(r"/results/[^/?]+$|/series\?index=B02"),
+        lambda route: route.continue_() if len(held) == 2 else held.append(route),
+    )
     page.get_by_label("Show").select_option("B02")
     page.wait_for_timeout(300)
     page.get_by_label("Show").select_option("NDVI")
@@ -215,7 +266,9 @@ def test_what_is_overtaken_is_neither_drawn_nor_kept_as_something_else(result):
 
     def value() -> str:
         page.get_by_role("button", name="Value in the middle").click()
-        return wait_until(page, "() => /^B02 (.*) at /.exec(document.querySelector('.results .readout').textContent)?.[1]")
+        return wait_until(
+            page, "() => /^B02 (.*) at /.exec(document.querySelector('.results .readout').textContent)?.[1]"
+        )
 
     kept = value()
     page.reload()
@@ -230,7 +283,10 @@ def test_a_result_breaks_no_rule_of_accessibility(visit, axe, order, size, schem
     made = visit(size, scheme)
     made.page.add_init_script(axe)
     page = made.open(f"order/{order}")
-    wait_until(page, "() => document.querySelector('.legend') !== null && document.querySelector('.plot canvas') !== null")
+    wait_until(
+        page,
+        "() => document.querySelector('.legend') !== null && document.querySelector('.plot canvas') !== null",
+    )
     page.locator("summary", has_text="What it took").click()
     found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")["violations"]
     assert [(one["id"], [node["html"][:160] for node in one["nodes"]]) for one in found] == []
@@ -240,10 +296,17 @@ def test_a_result_breaks_no_rule_of_accessibility(visit, axe, order, size, schem
 
 def test_projections_of_the_map_are_those_of_proj(visit):
     page = visit().open("place")
-    for code, points in (("EPSG:32631", [[4.2619508, 51.3103975], [0.1, 0.0], [5.9, 83.9], [3.0, 45.0]]), ("EPSG:32733", [[14.3, -22.5], [12.01, -79.9], [17.99, -0.001]]),
-                         ("EPSG:32601", [[-179.99, 65.0], [179.9, 66.0]]), ("EPSG:32660", [[-179.9, 10.0], [179.99, -1.0]])):
+    for code, points in (
+        ("EPSG:32631", [[4.2619508, 51.3103975], [0.1, 0.0], [5.9, 83.9], [3.0, 45.0]]),
+        ("EPSG:32733", [[14.3, -22.5], [12.01, -79.9], [17.99, -0.001]]),
+        ("EPSG:32601", [[-179.99, 65.0], [179.9, 66.0]]),
+        ("EPSG:32660", [[-179.9, 10.0], [179.99, -1.0]]),
+    ):
         transform = Transformer.from_crs("OGC:CRS84", code, always_xy=True)
-        found = page.evaluate("([code, points]) => points.map((point) => ol.proj.transform(point, 'EPSG:4326', code))", [code, points])
+        found = page.evaluate(
+            "([code, points]) => points.map((point) => ol.proj.transform(point, 'EPSG:4326', code))",
+            [code, points],
+        )
         for point, place in zip(points, found, strict=True):
             assert place == pytest.approx(transform.transform(*point), abs=0.05), (code, point)
 
@@ -261,7 +324,9 @@ def test_an_order_can_be_cancelled_and_one_that_is_not_there_says_so(visit):
     wait_until(page, "() => document.querySelector('button[data-key=order]:not(:disabled)') !== null")
     page.get_by_role("button", name="Order", exact=True).click()
     page.get_by_role("button", name="Cancel").click()
-    wait_until(page, "() => /Cancelled|Finished/.test(document.querySelector('#view .card')?.textContent ?? '')")
+    wait_until(
+        page, "() => /Cancelled|Finished/.test(document.querySelector('#view .card')?.textContent ?? '')"
+    )
     wait_until(page, "() => document.querySelector('[data-key=cancel]') === null")
 
 
@@ -293,10 +358,14 @@ def test_a_whole_way_by_the_keyboard_alone(visit):
     page.locator("#skip").focus()
     reach("input[name=start]")
     page.get_by_label("From", exact=True).fill("2023-12-20")
-    wait_until(page, "() => /^[1-3] acquisition/.test(document.querySelector('.sticky h2')?.textContent ?? '')")
+    wait_until(
+        page, "() => /^[1-3] acquisition/.test(document.querySelector('.sticky h2')?.textContent ?? '')"
+    )
     reach("button[data-key=order]")
     page.keyboard.press("Enter")
-    wait_until(page, "() => /Finished/.test(document.querySelector('#view .card')?.textContent ?? '')", patience_s=90)
+    wait_until(
+        page, "() => /Finished/.test(document.querySelector('#view .card')?.textContent ?? '')", patience_s=90
+    )
     wait_until(page, "() => document.querySelector('.legend') !== null")
     page.locator("#skip").focus()
     reach(".result-map")
@@ -312,13 +381,18 @@ def test_a_whole_way_by_the_keyboard_alone(visit):
 @pytest.mark.parametrize("size", ["desk", "phone"])
 def test_the_estimate_covers_nothing_of_the_form(visit, size):
     page = here(visit(size))
-    assert page.evaluate("""() => {
+    assert (
+        page.evaluate("""() => {
       const { left, right, top, bottom } = document.querySelector(".sticky").getBoundingClientRect();
-      return [...document.querySelectorAll(".order-form > .stack :is(input, legend, summary)")].filter((one) => {
+      return [...document.querySelectorAll(".order-form > .stack :is(input, legend, summary)")].filter((one)
+      => {
         const box = one.getBoundingClientRect();
-        return one.checkVisibility() && box.left < right && box.right > left && box.top < bottom && box.bottom > top;
+        return one.checkVisibility() && box.left < right && box.right > left && box.top < bottom && box.bottom
+        > top;
       }).length;
-    }""") == 0
+    }""")
+        == 0
+    )
     assert page.get_by_label("From", exact=True).bounding_box()["width"] > 120
 
 
@@ -333,7 +407,9 @@ def test_a_product_that_was_found_is_ordered_alone(visit, expected):
     id = page.locator("#view .card code").first.inner_text()
     assert id.startswith("S2") and "20231226" in id
     placed(page)
-    rows = page.evaluate("[...document.querySelectorAll('.results .tall tbody tr')].map((row) => [...row.children].map((one) => one.textContent))")
+    rows = page.evaluate(
+        "[...document.querySelectorAll('.results .tall tbody tr')].map((row) => [...row.children].map((one) => one.textContent))"
+    )
     mean = next(one["NDVI"]["mean"] for one in expected["dates"] if one["date"] == "2023-12-26")
     assert [(row[0], float(row[2])) for row in rows] == [("26 Dec 2023", pytest.approx(mean, abs=5.1e-4))]
     # The next order is by conditions again.

@@ -23,7 +23,10 @@ def test_no_view_breaks_the_policy_or_a_rule_of_accessibility(visit, axe, size):
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
             found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")["violations"]
-            assert [(one["id"], [node["html"][:160] for node in one["nodes"]]) for one in found] == [], (what, scheme)
+            assert [(one["id"], [node["html"][:160] for node in one["nodes"]]) for one in found] == [], (
+                what,
+                scheme,
+            )
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), what
         SEEN.append(what)
 
@@ -43,7 +46,10 @@ def test_no_view_breaks_the_policy_or_a_rule_of_accessibility(visit, axe, size):
     page.locator(".trouble").wait_for()
     judge("an error")
     assert made.violations == [] and made.errors == []
-    figure("page, in a browser", f"{len(SEEN)} pages, each light and dark, of two sizes so far: 0 violations of the policy, 0 of axe")
+    figure(
+        "page, in a browser",
+        f"{len(SEEN)} pages, each light and dark, of two sizes so far: 0 violations of the policy, 0 of axe",
+    )
 
 
 def test_the_first_load_is_small_and_soon_idle(visit):
@@ -53,8 +59,13 @@ def test_the_first_load_is_small_and_soon_idle(visit):
     made.open()
     wait_until(made.page, "() => new Promise((done) => requestIdleCallback(() => done(true)))")
     idle = made.page.evaluate("performance.now()")
-    loaded = made.page.evaluate("performance.getEntriesByType('paint').find((one) => one.name === 'first-contentful-paint')?.startTime")
+    loaded = made.page.evaluate(
+        "performance.getEntriesByType('paint').find((one) => one.name === 'first-contentful-paint')?.startTime"
+    )
     made.page.wait_for_load_state("networkidle")
     size = sum(len(gzip.compress(one.body(), 9)) for one in answers if one.ok) / 1000
-    figure("page, first load in a browser", f"{size:.0f} kB gz of {FIRST_LOAD_KB}, first paint {loaded:.0f} ms, idle after {idle:.0f} ms of {IDLE_MS}")
+    figure(
+        "page, first load in a browser",
+        f"{size:.0f} kB gz of {FIRST_LOAD_KB}, first paint {loaded:.0f} ms, idle after {idle:.0f} ms of {IDLE_MS}",
+    )
     assert size <= FIRST_LOAD_KB

@@ -1,4 +1,5 @@
-"""Searching as a user would: conditions, the list and the map that point at each other, what is counted, files, pages; held against the archive itself."""
+"""Searching as a user would: conditions, the list and the map that point at each other, what is counted,
+files, pages; held against the archive itself."""
 
 import base64
 import json
@@ -10,7 +11,9 @@ from data import shared_data
 from page_actions import wait_until
 
 SITE = "gfmap_31UES"
-PIXEL = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==")
+PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
+)
 """A picture of one pixel."""
 
 
@@ -36,7 +39,10 @@ def here(made, address: str = "search"):
 
 def listed(page) -> list[str]:
     """The lines of the list, once it is there."""
-    wait_until(page, "() => !document.querySelector('#view [aria-busy]') && document.querySelector('.found, .empty') !== null")
+    wait_until(
+        page,
+        "() => !document.querySelector('#view [aria-busy]') && document.querySelector('.found, .empty') !== null",
+    )
     return page.locator(".found > li > button").all_inner_texts()
 
 
@@ -52,7 +58,11 @@ def test_conditions_find_what_the_archive_holds_and_stay_in_the_address(visit, i
     page.get_by_label("To", exact=True).fill("2023-12-15")
     page.get_by_label("Cloud over the product").fill("50")
     page.get_by_role("button", name="Search").click()
-    wanted = [one for one in items.values() if "2023-10-15" <= one["properties"]["datetime"][:10] <= "2023-12-15" and cloud(one) <= 50]
+    wanted = [
+        one
+        for one in items.values()
+        if "2023-10-15" <= one["properties"]["datetime"][:10] <= "2023-12-15" and cloud(one) <= 50
+    ]
     wait_until(page, f"() => document.querySelectorAll('.found > li').length === {len(wanted)}")
     days = sorted((datetime.fromisoformat(one["properties"]["datetime"]) for one in wanted), reverse=True)
     assert [line.split("\n")[0] for line in listed(page)] == [f"{day.day} {day:%b %Y}" for day in days]
@@ -66,13 +76,21 @@ def test_conditions_find_what_the_archive_holds_and_stay_in_the_address(visit, i
 
 def test_what_was_found_is_counted_and_exported(visit, items):
     page = here(visit())
-    told = dict(page.evaluate("[...document.querySelectorAll('.card .facts > div')].map((one) => [one.children[0].textContent, one.children[1].textContent])"))
+    told = dict(
+        page.evaluate(
+            "[...document.querySelectorAll('.card .facts > div')].map((one) => [one.children[0].textContent, one.children[1].textContent])"
+        )
+    )
     assert told["Products"] == str(len(items))
     assert told["Cloud, mean"] == f"{sum(map(cloud, items.values())) / len(items):.0f} %"
     assert told["Revisited every"] == "5 days"
     months = {one["properties"]["datetime"][:7] for one in items.values()}
     page.locator(".months summary").click()
-    rows = dict(page.evaluate("[...document.querySelectorAll('.months tbody tr')].map((row) => [row.children[0].textContent, Number(row.children[1].textContent)])"))
+    rows = dict(
+        page.evaluate(
+            "[...document.querySelectorAll('.months tbody tr')].map((row) => [row.children[0].textContent, Number(row.children[1].textContent)])"
+        )
+    )
     assert set(rows) == months and sum(rows.values()) == len(items)
     with page.expect_download() as saved:
         page.get_by_role("button", name="CSV").click()
@@ -104,11 +122,17 @@ def test_a_product_opens_by_the_keyboard_and_hands_out_its_bands(visit, items):
     wait_until(page, "() => document.querySelector('.found .inside .files') !== null")
     id = inside.locator(".id").inner_text()
     assert id in items
-    assert inside.get_by_role("link", name="Order from this product").get_attribute("href") == f"#order?products={id}"
+    assert (
+        inside.get_by_role("link", name="Order from this product").get_attribute("href")
+        == f"#order?products={id}"
+    )
     with page.expect_download() as saved:
         inside.get_by_role("button", name="B04").press("Enter")
     assert saved.value.suggested_filename == f"{id}_B04.tif"
-    assert saved.value.path().read_bytes() == shared_data("archive", "sentinel-2-l2a", id, "B04.tif").read_bytes()
+    assert (
+        saved.value.path().read_bytes()
+        == shared_data("archive", "sentinel-2-l2a", id, "B04.tif").read_bytes()
+    )
     page.locator(".found > li > button").first.press("Enter")
     assert inside.is_hidden()
 
@@ -139,7 +163,8 @@ def test_a_picture_of_the_server_s_is_shown_and_what_it_was_read_from_is_freed(v
     page.add_init_script("""
       window.held = new Set();
       const { createObjectURL, revokeObjectURL } = URL;
-      URL.createObjectURL = (blob) => { const url = createObjectURL.call(URL, blob); window.held.add(url); return url; };
+      URL.createObjectURL = (blob) => { const url = createObjectURL.call(URL, blob); window.held.add(url);
+      return url; };
       URL.revokeObjectURL = (url) => { window.held.delete(url); revokeObjectURL.call(URL, url); };
     """)
     page.route("**/picture-of-*", lambda route: route.fulfill(content_type="image/png", body=PIXEL))
@@ -148,14 +173,23 @@ def test_a_picture_of_the_server_s_is_shown_and_what_it_was_read_from_is_freed(v
         answer = route.fetch()
         found = answer.json()
         for place, item in enumerate(found["features"]):
-            item["assets"] = {"thumbnail": {"href": f"{made.url}/picture-of-{place}", "type": "image/png", "roles": ["thumbnail"]}}
+            item["assets"] = {
+                "thumbnail": {
+                    "href": f"{made.url}/picture-of-{place}",
+                    "type": "image/png",
+                    "roles": ["thumbnail"],
+                }
+            }
         route.fulfill(response=answer, json=found)
 
     page.route("**/stac/search", with_pictures)
     here(made)
     for place in range(3):
         page.locator(".found > li > button").nth(place).click()
-    wait_until(page, "() => [...document.querySelectorAll('img.quicklook')].filter((one) => one.naturalWidth === 1 && one.src.startsWith('blob:')).length === 3")
+    wait_until(
+        page,
+        "() => [...document.querySelectorAll('img.quicklook')].filter((one) => one.naturalWidth === 1 && one.src.startsWith('blob:')).length === 3",
+    )
     assert page.evaluate("window.held.size") == 0
     assert made.violations == [] and made.errors == []
 
@@ -183,7 +217,9 @@ def test_a_tile_in_the_address_is_drawn_and_can_be_watched(visit):
     page = made.open("search?tile=31UES")
     listed(page)
     assert page.evaluate("JSON.parse(localStorage['revisit.aoi']).seen.tiles") == ["31UES"]
-    page.evaluate("localStorage['revisit.aoi'] = JSON.stringify({ given: null, name: '', tile: '31UFS', seen: null })")
+    page.evaluate(
+        "localStorage['revisit.aoi'] = JSON.stringify({ given: null, name: '', tile: '31UFS', seen: null })"
+    )
     page.goto(f"{made.url}/#watch/new")
     page.reload()
     page.locator(".sticky .card").get_by_role("button", name="Watch it").wait_for()

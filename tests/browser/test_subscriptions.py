@@ -1,4 +1,5 @@
-"""Watching as a user would: what it would have brought, the log with deliveries, pausing, changing, feed and calendar, deleting; names that are markup."""
+"""Watching as a user would: what it would have brought, the log with deliveries, pausing, changing, feed and
+calendar, deleting; names that are markup."""
 
 import json
 import urllib.request
@@ -32,7 +33,11 @@ def watched(page, name: str, **fields: str) -> str:
 
 
 def facts(page) -> dict[str, str]:
-    return dict(page.evaluate("[...document.querySelectorAll('.area .facts > div')].map((one) => [one.children[0].textContent, one.children[1].textContent])"))
+    return dict(
+        page.evaluate(
+            "[...document.querySelectorAll('.area .facts > div')].map((one) => [one.children[0].textContent, one.children[1].textContent])"
+        )
+    )
 
 
 @pytest.fixture(scope="module")
@@ -46,14 +51,29 @@ def test_a_subscription_with_its_past_writes_the_alerts_that_the_archive_says(vi
     made = visit()
     page = here(made)
     id = watched(page, "Polder", min_clear="60", backfill="2023-01-01")
-    wait_until(page, f"() => document.querySelectorAll('[aria-label=\"Log of alerts\"] tbody tr').length === {len(clear)}", patience_s=90)
-    rows = page.evaluate("[...document.querySelectorAll('[aria-label=\"Log of alerts\"] tbody tr')].map((row) => [...row.children].map((one) => one.textContent))")
-    assert sorted(float(row[4]) for row in rows) == [pytest.approx(value, abs=5.1e-4) for value in sorted(one["NDVI"]["mean"] for one in clear)]
+    wait_until(
+        page,
+        f"() => document.querySelectorAll('[aria-label=\"Log of alerts\"] tbody tr').length === {len(clear)}",
+        patience_s=90,
+    )
+    rows = page.evaluate(
+        "[...document.querySelectorAll('[aria-label=\"Log of alerts\"] tbody tr')].map((row) => [...row.children].map((one) => one.textContent))"
+    )
+    assert sorted(float(row[4]) for row in rows) == [
+        pytest.approx(value, abs=5.1e-4) for value in sorted(one["NDVI"]["mean"] for one in clear)
+    ]
     # What is said above the log was asked for a moment before it.
-    wait_until(page, "(count) => [...document.querySelectorAll('.area .facts > div')].some((one) => one.textContent === `Alerts${count}`)", len(clear), patience_s=30)
+    wait_until(
+        page,
+        "(count) => [...document.querySelectorAll('.area .facts > div')].some((one) => one.textContent === `Alerts${count}`)",
+        len(clear),
+        patience_s=30,
+    )
     assert facts(page)["Alerts"] == str(len(clear)) and facts(page)["State"] == "active"
     # Why an acquisition was passed over can be read without moving the table.
-    assert page.evaluate("(table => table.scrollWidth <= table.clientWidth)(document.querySelector('.results .tall'))")
+    assert page.evaluate(
+        "(table => table.scrollWidth <= table.clientWidth)(document.querySelector('.results .tall'))"
+    )
     # The log leads to the result, and the address keeps it.
     page.locator("[aria-label='Log of alerts'] tbody button").last.click()
     wait_until(page, "() => document.querySelector('.legend') !== null")
@@ -68,14 +88,21 @@ def test_a_subscription_with_its_past_writes_the_alerts_that_the_archive_says(vi
     page.locator("dialog").get_by_role("button", name="Save").click()
     page.locator(".area h2", has_text="Polder in Zeeland").wait_for()
     page.locator("summary", has_text="Feed, calendar and channels").click()
-    feed, calendar = page.get_by_role("link", name="Atom feed").get_attribute("href"), page.get_by_role("link", name="calendar").get_attribute("href")
+    feed, calendar = (
+        page.get_by_role("link", name="Atom feed").get_attribute("href"),
+        page.get_by_role("link", name="calendar").get_attribute("href"),
+    )
     with urllib.request.urlopen(feed) as answer:
         entries = ET.parse(answer).getroot().findall("{http://www.w3.org/2005/Atom}entry")
     assert len(entries) == len(clear)
     with urllib.request.urlopen(calendar) as answer:
         assert answer.read().startswith(b"BEGIN:VCALENDAR")
     page.get_by_role("button", name="New addresses").click()
-    wait_until(page, "(old) => { const link = document.querySelector('.area details a'); return link && link.href !== old; }", feed)
+    wait_until(
+        page,
+        "(old) => { const link = document.querySelector('.area details a'); return link && link.href !== old; }",
+        feed,
+    )
     with pytest.raises(urllib.error.HTTPError, match="404"):
         urllib.request.urlopen(feed)
     page.get_by_role("button", name="Delete …").click()
@@ -112,7 +139,10 @@ def test_names_that_are_markup_are_only_text(visit):
     made = visit()
     page = here(made)
     watched(page, NASTY)
-    assert NASTY.strip() in page.locator(".area h2").first.inner_text() or "onerror" in page.locator(".area h2").first.inner_text()
+    assert (
+        NASTY.strip() in page.locator(".area h2").first.inner_text()
+        or "onerror" in page.locator(".area h2").first.inner_text()
+    )
     page.get_by_role("button", name="Delete …").click()
     assert "onerror" in page.locator("dialog h2").inner_text()
     page.locator("dialog").get_by_role("button", name="Delete").click()
@@ -123,8 +153,14 @@ def test_names_that_are_markup_are_only_text(visit):
 
 
 def test_going_back_closes_what_lies_over_the_page_and_keeps_what_was_half_typed(visit, suite):
-    wish = {"name": "Half", "indices": ["NDVI"], "aoi": json.loads(shared_data("archive", "aoi", f"{SITE}.geojson").read_text())}
-    request = urllib.request.Request(f"{suite.url}/subscriptions", json.dumps(wish).encode(), {"Content-Type": "application/json"})
+    wish = {
+        "name": "Half",
+        "indices": ["NDVI"],
+        "aoi": json.loads(shared_data("archive", "aoi", f"{SITE}.geojson").read_text()),
+    }
+    request = urllib.request.Request(
+        f"{suite.url}/subscriptions", json.dumps(wish).encode(), {"Content-Type": "application/json"}
+    )
     with urllib.request.urlopen(request) as answer:
         id = json.load(answer)["subscription"]
     made = visit()

@@ -19,7 +19,16 @@ def backend(tmp_path):
 
 
 def job(**facts) -> Job:
-    return Job(**{"id": "job_1", "product": product(1), "aoi": FIELD, "recipe": Recipe(indices=("NDVI",)), "created": NOON, **facts})
+    return Job(
+        **{
+            "id": "job_1",
+            "product": product(1),
+            "aoi": FIELD,
+            "recipe": Recipe(indices=("NDVI",)),
+            "created": NOON,
+            **facts,
+        }
+    )
 
 
 def letter(event, body=None) -> DeadLetter:
@@ -42,7 +51,9 @@ def test_a_job_that_ended_meanwhile_stays_as_it_is(backend):
     assert backend.get_record(Job, "job_1").state == "done"
 
 
-@pytest.mark.parametrize("body", ["not ours", "bm90IG91cnM=", Envelope(ProductNew("P"), NOON).encode().decode()])
+@pytest.mark.parametrize(
+    "body", ["not ours", "bm90IG91cnM=", Envelope(ProductNew("P"), NOON).encode().decode()]
+)
 def test_what_belongs_to_no_job_is_kept_as_a_dead_letter_only(backend, body):
     record_dead_letter(letter(None, body), backend)
     assert [one.body for one in backend.records.find(DeadLetter)] == [body]

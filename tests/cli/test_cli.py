@@ -26,7 +26,18 @@ from revisit.services.subscriptions.results import list_jobs
 
 
 def square(west: float, south: float, size: float) -> dict:
-    return {"type": "Polygon", "coordinates": [[[west, south], [west + size, south], [west + size, south + size], [west, south + size], [west, south]]]}
+    return {
+        "type": "Polygon",
+        "coordinates": [
+            [
+                [west, south],
+                [west + size, south],
+                [west + size, south + size],
+                [west, south + size],
+                [west, south],
+            ]
+        ],
+    }
 
 
 BOW_TIE = {"type": "Polygon", "coordinates": [[[9, 45], [9.1, 45.1], [9.1, 45], [9, 45.1], [9, 45]]]}
@@ -59,20 +70,23 @@ def refused(capsys, *arguments: str, code: int = 2) -> str:
     return err
 
 
-@pytest.mark.parametrize(("area", "says"), [
-    ("", "not valid JSON"),
-    ("{}", "no GeoJSON type"),
-    ('{"type": "FeatureCollection", "features": []}', "the AOI is empty"),
-    ('{"type": "Polygon", "coordinates": [[[NaN, 1], [2, 1], [2, 2], [NaN, 1]]]}', "not valid JSON"),
-    ('{"type": "Polygon", "coordinates": [[[1e999, 1], [2, 1], [2, 2], [1e999, 1]]]}', "JSON"),
-    (json.dumps(BOW_TIE), "crosses itself at lon 9.05, lat 45.05"),
-    (json.dumps(square(0, 0, 40)), "km2 at most"),
-    (json.dumps(square(500_000, 5_000_000, 100)), "lon/lat degrees (EPSG:4326)"),
-    (json.dumps(square(200, 10, 0.1)), "longitude 200"),
-    (json.dumps({**FIELD, "crs": {"type": "name", "properties": {"name": "EPSG:32632"}}}), "EPSG:32632"),
-    (json.dumps({"type": "Point", "coordinates": [9, 45]}), "Point has no area"),
-    (" " * 1_000_001, "1,000,000 at most"),
-])
+@pytest.mark.parametrize(
+    ("area", "says"),
+    [
+        ("", "not valid JSON"),
+        ("{}", "no GeoJSON type"),
+        ('{"type": "FeatureCollection", "features": []}', "the AOI is empty"),
+        ('{"type": "Polygon", "coordinates": [[[NaN, 1], [2, 1], [2, 2], [NaN, 1]]]}', "not valid JSON"),
+        ('{"type": "Polygon", "coordinates": [[[1e999, 1], [2, 1], [2, 2], [1e999, 1]]]}', "JSON"),
+        (json.dumps(BOW_TIE), "crosses itself at lon 9.05, lat 45.05"),
+        (json.dumps(square(0, 0, 40)), "km2 at most"),
+        (json.dumps(square(500_000, 5_000_000, 100)), "lon/lat degrees (EPSG:4326)"),
+        (json.dumps(square(200, 10, 0.1)), "longitude 200"),
+        (json.dumps({**FIELD, "crs": {"type": "name", "properties": {"name": "EPSG:32632"}}}), "EPSG:32632"),
+        (json.dumps({"type": "Point", "coordinates": [9, 45]}), "Point has no area"),
+        (" " * 1_000_001, "1,000,000 at most"),
+    ],
+)
 def test_an_area_that_is_none_is_refused(data, tmp_path, capsys, area, says):
     file = tmp_path / "bad.geojson"
     file.write_text(area)
@@ -80,40 +94,49 @@ def test_an_area_that_is_none_is_refused(data, tmp_path, capsys, area, says):
     assert not data.exists()
 
 
-@pytest.mark.parametrize(("arguments", "says"), [
-    (["search", "--tile", "99ZZZ"], "'99ZZZ' is not a tile"),
-    (["search", "--tile", "32TZZ"], "32TZZ"),
-    (["search"], "needs a place"),
-    (["search", "--tile", "32TNR", "--level", "L3"], "level 'L3' does not exist"),
-    (["search", "--tile", "32TNR", "--max-cloud", "101"], "from 0 to 100, not 101"),
-    (["search", "--tile", "32TNR", "--max-cloud", "much"], "--max-cloud"),
-    (["search", "--tile", "32TNR", "--from", "2024-13-01"], "'2024-13-01' is not a date"),
-    (["search", "--tile", "32TNR", "--from", "2024-06-02", "--to", "2024-06-01"], "exchange the two dates"),
-    (["search", "--tile", "32TNR", "--json", "--csv"], "exclude each other"),
-    (["order", "--aoi", "FIELD", "--index", "NDVY"], "did you mean NDVI"),
-    (["order", "--aoi", "FIELD", "--bands", "B13"], "there is no band 'B13'"),
-    (["order", "--aoi", "FIELD", "--bands", "SCL"], "not a reflectance band"),
-    (["order", "--aoi", "FIELD", "--source", "pigeon:post"], "'pigeon:post' is not a source"),
-    (["order", "--aoi", "FIELD", "--source", "folder:/no/such/folder"], "/no/such/folder"),
-    (["order", "--aoi", "FIELD", "--from", "2024-06-02", "--to", "2024-06-01"], "before it begins"),
-    (["order", "--aoi", "nowhere.geojson"], "cannot be read"),
-    (["order"], "--aoi"),
-    (["subscribe", "--aoi", "FIELD", "--name", ""], "1 to 200 characters"),
-    (["subscribe", "--aoi", "FIELD", "--name", "x", "--webhook", "https://192.168.0.1/"], "192.168.0.1"),
-    (["subscribe", "--aoi", "FIELD", "--name", "x", "--webhook", "http://hooks.example.com/"], "not https"),
-    (["subscribe", "--aoi", "FIELD", "--name", "x", "--backfill", "2124-01-01"], "has not come yet"),
-    (["subscriptions", "show", "sub_1"], "no subscription 'sub_1'"),
-    (["alerts", "nobody"], "no subscription 'nobody'"),
-    (["results", "order_1"], "no order 'order_1'"),
-    (["series", "job_1"], "no job 'job_1'"),
-    (["dead-letters", "show", "x"], "no dead letter 'x'"),
-    (["dead-letters", "replay"], "--all"),
-    (["refresh"], "no source is remembered"),
-    (["serve", "--source", "pigeon:post"], "'pigeon:post' is not a source"),
-    (["serve", "--port", "70000"], "--port"),
-    (["fly"], "No such command 'fly'"),
-    (["status", "--loud"], "--loud"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["search", "--tile", "99ZZZ"], "'99ZZZ' is not a tile"),
+        (["search", "--tile", "32TZZ"], "32TZZ"),
+        (["search"], "needs a place"),
+        (["search", "--tile", "32TNR", "--level", "L3"], "level 'L3' does not exist"),
+        (["search", "--tile", "32TNR", "--max-cloud", "101"], "from 0 to 100, not 101"),
+        (["search", "--tile", "32TNR", "--max-cloud", "much"], "--max-cloud"),
+        (["search", "--tile", "32TNR", "--from", "2024-13-01"], "'2024-13-01' is not a date"),
+        (
+            ["search", "--tile", "32TNR", "--from", "2024-06-02", "--to", "2024-06-01"],
+            "exchange the two dates",
+        ),
+        (["search", "--tile", "32TNR", "--json", "--csv"], "exclude each other"),
+        (["order", "--aoi", "FIELD", "--index", "NDVY"], "did you mean NDVI"),
+        (["order", "--aoi", "FIELD", "--bands", "B13"], "there is no band 'B13'"),
+        (["order", "--aoi", "FIELD", "--bands", "SCL"], "not a reflectance band"),
+        (["order", "--aoi", "FIELD", "--source", "pigeon:post"], "'pigeon:post' is not a source"),
+        (["order", "--aoi", "FIELD", "--source", "folder:/no/such/folder"], "/no/such/folder"),
+        (["order", "--aoi", "FIELD", "--from", "2024-06-02", "--to", "2024-06-01"], "before it begins"),
+        (["order", "--aoi", "nowhere.geojson"], "cannot be read"),
+        (["order"], "--aoi"),
+        (["subscribe", "--aoi", "FIELD", "--name", ""], "1 to 200 characters"),
+        (["subscribe", "--aoi", "FIELD", "--name", "x", "--webhook", "https://192.168.0.1/"], "192.168.0.1"),
+        (
+            ["subscribe", "--aoi", "FIELD", "--name", "x", "--webhook", "http://hooks.example.com/"],
+            "not https",
+        ),
+        (["subscribe", "--aoi", "FIELD", "--name", "x", "--backfill", "2124-01-01"], "has not come yet"),
+        (["subscriptions", "show", "sub_1"], "no subscription 'sub_1'"),
+        (["alerts", "nobody"], "no subscription 'nobody'"),
+        (["results", "order_1"], "no order 'order_1'"),
+        (["series", "job_1"], "no job 'job_1'"),
+        (["dead-letters", "show", "x"], "no dead letter 'x'"),
+        (["dead-letters", "replay"], "--all"),
+        (["refresh"], "no source is remembered"),
+        (["serve", "--source", "pigeon:post"], "'pigeon:post' is not a source"),
+        (["serve", "--port", "70000"], "--port"),
+        (["fly"], "No such command 'fly'"),
+        (["status", "--loud"], "--loud"),
+    ],
+)
 def test_nonsense_is_refused_in_one_line(data, field, capsys, arguments, says):
     assert says in refused(capsys, *[field if argument == "FIELD" else argument for argument in arguments])
 
@@ -125,8 +148,15 @@ def test_a_data_folder_that_cannot_be_made_is_refused(tmp_path, capsys):
 
 def test_a_data_folder_of_a_newer_revisit_is_refused(data, capsys):
     local_backend(data)
-    subprocess.run([sys.executable, "-c", "import apsw, sys; apsw.Connection(sys.argv[1]).execute('PRAGMA user_version = 99')",
-                    str(data / "revisit.db")], check=True)
+    subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import apsw, sys; apsw.Connection(sys.argv[1]).execute('PRAGMA user_version = 99')",
+            str(data / "revisit.db"),
+        ],
+        check=True,
+    )
     assert "from a newer Revisit" in refused(capsys, "status")
 
 
@@ -147,13 +177,23 @@ def test_a_repaired_area_is_taken_on_request(data, tmp_path, capsys):
 def test_an_order_over_nothing_says_so_and_is_well_done(data, field, capsys):
     assert run(["order", "--aoi", field, "--wait", "--json"]) == 0
     out, err = capsys.readouterr()
-    assert json.loads(out)["jobs"] == [] and json.loads(out)["state"] == "finished" and "no product is known" in err
+    assert (
+        json.loads(out)["jobs"] == []
+        and json.loads(out)["state"] == "finished"
+        and "no product is known" in err
+    )
 
 
 def test_search_prints_a_table_json_or_csv(backend, field, capsys):
     add_to_catalog(backend, product(1), product(2, cloud=None))
     assert run(["search", "--aoi", field]) == 0
-    assert capsys.readouterr().out.splitlines()[0].split("\t") == ["SENSED", "TILE", "LEVEL", "CLOUD %", "PRODUCT"]
+    assert capsys.readouterr().out.splitlines()[0].split("\t") == [
+        "SENSED",
+        "TILE",
+        "LEVEL",
+        "CLOUD %",
+        "PRODUCT",
+    ]
     assert run(["search", "--tile", "T32TNR", "--json"]) == 0
     assert [one["cloud_cover"] for one in json.loads(capsys.readouterr().out)["products"]] == [10.0, None]
     assert run(["search", "--tile", "32TNR", "--csv"]) == 0
@@ -162,7 +202,23 @@ def test_search_prints_a_table_json_or_csv(backend, field, capsys):
 
 def test_a_subscription_lives_its_life_on_the_command_line(backend, field, capsys):
     add_to_catalog(backend, product(1))
-    assert run(["subscribe", "--aoi", field, "--name", "field", "--index", "ndvi,EVI", "--backfill", "2024-06-01", "--json"]) == 0
+    assert (
+        run(
+            [
+                "subscribe",
+                "--aoi",
+                field,
+                "--name",
+                "field",
+                "--index",
+                "ndvi,EVI",
+                "--backfill",
+                "2024-06-01",
+                "--json",
+            ]
+        )
+        == 0
+    )
     made = json.loads(capsys.readouterr().out)
     assert made["recipe"]["indices"] == ["NDVI", "EVI"] and len(list_jobs(backend, made["subscription"])) == 1
     for verb, state in (("pause", "paused"), ("resume", "active"), ("show", "active"), ("delete", "deleted")):
@@ -177,26 +233,45 @@ def test_an_order_with_a_failed_job_ends_with_code_one(backend, field, capsys):
     assert run(["order", "--aoi", field, "--json"]) == 0
     placed = json.loads(capsys.readouterr().out)
     job = list_jobs(backend, placed["order"])[0]
-    ended = job.with_changes(state="done", finished=backend.now(), cover=Cover(3, 3, 3), indices={"NDVI": Statistics(3, 0.1234567891234, 0, 0, 0, 0)})
+    ended = job.with_changes(
+        state="done",
+        finished=backend.now(),
+        cover=Cover(3, 3, 3),
+        indices={"NDVI": Statistics(3, 0.1234567891234, 0, 0, 0, 0)},
+    )
     backend.commit(lambda commit: finish(commit, ended), completes_event=False)
     assert run(["order", "--aoi", field, "--json"]) == 0
     again = json.loads(capsys.readouterr().out)
     assert again["order"] == placed["order"] and again["jobs"][0]["indices"]["NDVI"]["mean"] == 0.123456789
-    assert set(again["jobs"][0]) >= {"acquisition", "datetime", "state", "reason", "coverage", "clear_fraction", "indices", "item"}
+    assert set(again["jobs"][0]) >= {
+        "acquisition",
+        "datetime",
+        "state",
+        "reason",
+        "coverage",
+        "clear_fraction",
+        "indices",
+        "item",
+    }
     assert run(["series", placed["order"], "--index", "NDVI", "--csv"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 2
     add_to_catalog(backend, product(2))
     assert run(["order", "--aoi", field, "--wait", "--json"]) == 1
     failed = json.loads(capsys.readouterr().out)["jobs"]
     assert {job["state"] for job in failed} == {"failed"} and all(job["reason"] for job in failed)
-    assert not [job for job in find_all(backend.records, Job) if job.state == "started"] and len(backend.records.find(Order)) == 2
+    assert (
+        not [job for job in find_all(backend.records, Job) if job.state == "started"]
+        and len(backend.records.find(Order)) == 2
+    )
 
 
 def test_status_and_doctor_tell_as_json(backend, capsys):
     assert run(["status", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["version"] == __version__
     assert run(["doctor", "--json"]) == 0
-    assert all(finding["ok"] and finding["sentence"] for finding in json.loads(capsys.readouterr().out)["findings"])
+    assert all(
+        finding["ok"] and finding["sentence"] for finding in json.loads(capsys.readouterr().out)["findings"]
+    )
 
 
 def test_doctor_finds_an_order_whose_jobs_are_missing(backend, data, capsys):
@@ -204,10 +279,19 @@ def test_doctor_finds_an_order_whose_jobs_are_missing(backend, data, capsys):
 
     from revisit.domain.recipe import Recipe
 
-    cut = Order("order_1", FIELD, Recipe(indices=("NDVI",)), backend.now() - timedelta(days=1), jobs=("job_1", "job_2"), open=2)
+    cut = Order(
+        "order_1",
+        FIELD,
+        Recipe(indices=("NDVI",)),
+        backend.now() - timedelta(days=1),
+        jobs=("job_1", "job_2"),
+        open=2,
+    )
     backend.commit(lambda commit: commit.put(cut), completes_event=False)
     assert run(["doctor"]) == 1
-    assert "PROBLEM  order order_1 lacks 2 of its 2 jobs: place the same order again" in capsys.readouterr().out
+    assert (
+        "PROBLEM  order order_1 lacks 2 of its 2 jobs: place the same order again" in capsys.readouterr().out
+    )
 
 
 def test_doctor_makes_nothing_where_there_is_nothing(data, capsys):
@@ -240,7 +324,10 @@ def test_the_data_folder_may_be_named_before_or_after_the_command(tmp_path, monk
     for name in ("REVISIT_DATA", *(name for name in os.environ if name.endswith("_EMULATOR_HOST"))):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "xdg"))
-    for arguments, folder in ((["status", "--json", "--data", str(tmp_path / "a")], "a"), (["status", "--json"], "xdg/revisit")):
+    for arguments, folder in (
+        (["status", "--json", "--data", str(tmp_path / "a")], "a"),
+        (["status", "--json"], "xdg/revisit"),
+    ):
         assert run(arguments) == 0
         assert json.loads(capsys.readouterr().out)["data"] == str(tmp_path / folder)
     monkeypatch.setenv("REVISIT_DATA", "")
@@ -249,8 +336,13 @@ def test_the_data_folder_may_be_named_before_or_after_the_command(tmp_path, monk
 
 
 def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", "from revisit.cli import main; main()", *arguments], capture_output=True, text=True,
-                          env={**os.environ, **environment}, timeout=60)
+    return subprocess.run(
+        [sys.executable, "-c", "from revisit.cli import main; main()", *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+        timeout=60,
+    )
 
 
 def test_version_and_help_need_no_heavy_library():
@@ -262,13 +354,30 @@ def test_version_and_help_need_no_heavy_library():
 
 
 def test_completion_is_offered_for_shells():
-    assert "_REVISIT_COMPLETE" in command("--show-completion", _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1", SHELL="bash").stdout + command("--show-completion", "bash").stdout
+    assert (
+        "_REVISIT_COMPLETE"
+        in command("--show-completion", _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1", SHELL="bash").stdout
+        + command("--show-completion", "bash").stdout
+    )
 
 
 def test_a_reader_of_stdout_that_goes_away_is_no_traceback(tmp_path):
-    program = shlex.join([sys.executable, "-c", "from revisit.cli import main; main()", "status", "--json", "--data", str(tmp_path)])
+    program = shlex.join(
+        [
+            sys.executable,
+            "-c",
+            "from revisit.cli import main; main()",
+            "status",
+            "--json",
+            "--data",
+            str(tmp_path),
+        ]
+    )
     shell = f"{program} | true"
-    assert "Traceback" not in subprocess.run(["sh", "-c", shell], capture_output=True, text=True, timeout=60).stderr
+    assert (
+        "Traceback"
+        not in subprocess.run(["sh", "-c", shell], capture_output=True, text=True, timeout=60).stderr
+    )
 
 
 def test_a_source_named_by_a_relative_path_is_refreshed_under_its_one_true_name(data, tmp_path, monkeypatch):
@@ -298,5 +407,18 @@ def test_a_source_named_by_a_relative_path_is_refreshed_under_its_one_true_name(
 
 
 def test_make_run_names_a_data_folder_whose_path_holds_a_space():
-    told = subprocess.run(["make", "--dry-run", "run", "DATA=/tmp/a folder", "PORT=1"], cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True)
-    assert shlex.split(told.stdout.splitlines()[-1]) == [".venv/bin/revisit", "demo", "--data", "/tmp/a folder", "--port", "1"]
+    told = subprocess.run(
+        ["make", "--dry-run", "run", "DATA=/tmp/a folder", "PORT=1"],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert shlex.split(told.stdout.splitlines()[-1]) == [
+        ".venv/bin/revisit",
+        "demo",
+        "--data",
+        "/tmp/a folder",
+        "--port",
+        "1",
+    ]

@@ -18,16 +18,35 @@ def terminal(monkeypatch):
         monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
         monkeypatch.setattr(screen, "stdout_console", lambda: console)
         return console.file
+
     return of
 
 
-@pytest.mark.parametrize(("width", "columns"), [(120, "SENSED CLEAR COVERED NDVI ACQUISITION JOB"), (90, "SENSED CLEAR COVERED NDVI JOB"),
-                                                (75, "SENSED CLEAR NDVI JOB")])
+@pytest.mark.parametrize(
+    ("width", "columns"),
+    [
+        (120, "SENSED CLEAR COVERED NDVI ACQUISITION JOB"),
+        (90, "SENSED CLEAR COVERED NDVI JOB"),
+        (75, "SENSED CLEAR NDVI JOB"),
+    ],
+)
 def test_a_narrow_terminal_loses_columns_and_breaks_no_id(terminal, width, columns):
     shown = terminal(width)
-    screen.print_table(("SENSED", "CLEAR", "COVERED", "NDVI", "ACQUISITION", "JOB"),
-                       [("2021-11-21 10:58", "92.2 %", "100.0 %", screen.format_value(0.5), "S2A_20211121T105331_T31TCJ", JOB)],
-                       ("CLEAR", "COVERED", "NDVI"), optional=("ACQUISITION", "COVERED"))
+    screen.print_table(
+        ("SENSED", "CLEAR", "COVERED", "NDVI", "ACQUISITION", "JOB"),
+        [
+            (
+                "2021-11-21 10:58",
+                "92.2 %",
+                "100.0 %",
+                screen.format_value(0.5),
+                "S2A_20211121T105331_T31TCJ",
+                JOB,
+            )
+        ],
+        ("CLEAR", "COVERED", "NDVI"),
+        optional=("ACQUISITION", "COVERED"),
+    )
     head, _, row = shown.getvalue().splitlines()
     assert head.split() == columns.split()
     assert "2021-11-21 10:58 " in row

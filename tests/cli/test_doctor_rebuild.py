@@ -1,4 +1,5 @@
-"""`revisit doctor --rebuild`: a catalog whose files are damaged is mended, and what cannot be is read from the sources again."""
+"""`revisit doctor --rebuild`: a catalog whose files are damaged is mended, and what cannot be is read from
+the sources again."""
 
 import pytest
 
@@ -19,13 +20,17 @@ def data(tmp_path, monkeypatch):
     backend = local_backend(folder)
     backend.catalog().add(to_table(product(day) for day in range(1, 29)))
     backend.catalog().compact()
-    backend.commit(lambda commit: commit.put(SourceState("folder:/archive", {"mark": "1"})), completes_event=False)
+    backend.commit(
+        lambda commit: commit.put(SourceState("folder:/archive", {"mark": "1"})), completes_event=False
+    )
     return folder
 
 
 def rows(folder) -> tuple[int, int]:
     catalog = LocalCatalog(folder / "catalog")
-    return sum(entry.rows for entry in catalog.freshness()), len(catalog.search(Query(tiles=("32TNR",), limit=100)).products)
+    return sum(entry.rows for entry in catalog.freshness()), len(
+        catalog.search(Query(tiles=("32TNR",), limit=100)).products
+    )
 
 
 def listing(folder) -> dict:
@@ -37,7 +42,10 @@ def garble(folder, pattern: str) -> None:
         path.write_bytes(b"\x5a" * path.stat().st_size)
 
 
-@pytest.mark.parametrize("pattern", ["log/*.parquet", "index-*/*.part/sensed", "index-*/*.part/rows.arrow", "index-*/*.part/facts.json"])
+@pytest.mark.parametrize(
+    "pattern",
+    ["log/*.parquet", "index-*/*.part/sensed", "index-*/*.part/rows.arrow", "index-*/*.part/facts.json"],
+)
 def test_doctor_tells_of_a_garbled_catalog_and_mends_it(data, pattern, capsys):
     garble(data, pattern)
     assert run(["doctor", "--offline"]) == 1
@@ -53,7 +61,10 @@ def test_where_products_are_lost_for_good_the_sources_are_read_again(data, capsy
     garble(data, "log/*")
     garble(data, "index-*/*.part/*")
     assert run(["doctor", "--offline", "--rebuild"]) == 1
-    assert "28 rows of its log are lost: `revisit refresh` now reads every source from its beginning" in capsys.readouterr().out
+    assert (
+        "28 rows of its log are lost: `revisit refresh` now reads every source from its beginning"
+        in capsys.readouterr().out
+    )
     assert listing(data) == {}
     assert LocalCatalog(data / "catalog").add(to_table(product(day) for day in range(1, 29))) == 28
     assert rows(data) == (28, 28)

@@ -1,4 +1,5 @@
-"""`revisit keys` and `revisit account`: a key on stdout once, and afterwards what is known of it; all that is a user's."""
+"""`revisit keys` and `revisit account`: a key on stdout once, and afterwards what is known of it; all that is
+a user's."""
 
 import json
 
@@ -26,7 +27,9 @@ def test_a_key_is_printed_once_opens_the_api_and_is_revoked(data, capsys):
     assert run(["keys", "list", "--json"]) == 0
     out = capsys.readouterr().out
     [told] = json.loads(out)["keys"]
-    assert (told["name"], told["scopes"], told["state"]) == ("laptop", ["read", "write"], "live") and told["used"]
+    assert (told["name"], told["scopes"], told["state"]) == ("laptop", ["read", "write"], "live") and told[
+        "used"
+    ]
     assert key.split("_", 2)[2] not in out and key.split("_")[1] == told["key"]
     assert run(["keys", "revoke", told["key"]]) == 0
     assert client.get("/subscriptions", headers=bearing).status_code == 401
@@ -46,14 +49,17 @@ def test_keys_of_another_owner_are_made_and_listed_for_him(data, capsys):
     assert run(["keys", "revoke", made["key"], "--owner", "ann"]) == 0
 
 
-@pytest.mark.parametrize(("arguments", "says"), [
-    (["--name", ""], "1 to 100 characters"),
-    (["--name", "x", "--scope", "root"], "scope 'root' does not exist; choose of read, write, operator"),
-    (["--name", "x", "--scope", ""], "good for something"),
-    (["--name", "x", "--days", "366"], "1 to 365 days"),
-    (["--name", "x", "--scope", "operator", "--days", "91"], "1 to 90 days"),
-    ([], "--name"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--name", ""], "1 to 100 characters"),
+        (["--name", "x", "--scope", "root"], "scope 'root' does not exist; choose of read, write, operator"),
+        (["--name", "x", "--scope", ""], "good for something"),
+        (["--name", "x", "--days", "366"], "1 to 365 days"),
+        (["--name", "x", "--scope", "operator", "--days", "91"], "1 to 90 days"),
+        ([], "--name"),
+    ],
+)
 def test_a_wish_that_makes_no_sense_is_refused_in_one_line(data, capsys, arguments, says):
     assert run(["keys", "create", *arguments]) == 2
     out, err = capsys.readouterr()
@@ -67,7 +73,9 @@ def test_a_users_account_is_exported_and_deleted_when_that_is_said(data, capsys)
     assert run(["account", "export", "--owner", "ann"]) == 0
     assert [key["name"] for key in json.loads(capsys.readouterr().out)["keys"]] == ["bot"]
     assert run(["account", "delete", "--owner", "ann"]) == 2
-    assert capsys.readouterr().err == "revisit: this would delete 1 keys of 'ann' for good; add --yes to do it\n"
+    assert (
+        capsys.readouterr().err == "revisit: this would delete 1 keys of 'ann' for good; add --yes to do it\n"
+    )
     assert run(["account", "delete", "--owner", "ann", "--yes", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"deleted": {"apikey": 1, "usage": 1}}
     assert run(["account", "export", "--owner", "bob"]) == 0

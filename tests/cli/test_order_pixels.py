@@ -17,7 +17,9 @@ SITES = ("gfmap_31UES", "gfmap_31UFS", "majortom_33NZA", "earthsearch_29RKH", "e
 def revisit(*arguments: str, data: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
     """Run the command as a user does."""
     environment = {**os.environ, "REVISIT_DATA": str(data), "NO_COLOR": "1"}
-    done = subprocess.run([*REVISIT, *arguments], capture_output=True, text=True, env=environment, timeout=120)
+    done = subprocess.run(
+        [*REVISIT, *arguments], capture_output=True, text=True, env=environment, timeout=120
+    )
     assert done.returncode == code, done.stderr
     return done
 
@@ -28,7 +30,17 @@ def test_an_order_over_real_pixels_gives_the_numbers_of_an_independent_script(si
     expected = json.loads((archive / "expected.json").read_text())["sites"][site]
     names = [name for name in ("NDVI", "NDWI", "EVI") if any(name in date for date in expected["dates"])]
     recipe = ["--index", ",".join(names)] if names else ["--bands", "B01"]
-    done = revisit("order", "--aoi", str(archive / expected["aoi"]), "--source", f"folder:{archive}", *recipe, "--wait", "--json", data=tmp_path)
+    done = revisit(
+        "order",
+        "--aoi",
+        str(archive / expected["aoi"]),
+        "--source",
+        f"folder:{archive}",
+        *recipe,
+        "--wait",
+        "--json",
+        data=tmp_path,
+    )
     answer = json.loads(done.stdout)
     assert answer["state"] == "finished" and "Traceback" not in done.stderr
     jobs = {job["datetime"][:10]: job for job in answer["jobs"]}
@@ -54,4 +66,7 @@ def compare(found: dict | None, expected: dict | None, what: str) -> None:
         return
     assert found["count"] == expected["count"], what
     for name in ("mean", "std", "min", "max", "median"):
-        assert found[name] == (pytest.approx(expected[name], abs=1e-6) if name in expected else None), (what, name)
+        assert found[name] == (pytest.approx(expected[name], abs=1e-6) if name in expected else None), (
+            what,
+            name,
+        )

@@ -22,7 +22,9 @@ def backend(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "field.geojson").write_text(json.dumps(FIELD))
     backend = local_backend(tmp_path / "data")
-    add_to_catalog(backend, product(1), product(2, cloud=80.0), product(3, "L1C"), product(4, tile="32TNS", south=45.3))
+    add_to_catalog(
+        backend, product(1), product(2, cloud=80.0), product(3, "L1C"), product(4, tile="32TNS", south=45.3)
+    )
     return backend
 
 
@@ -34,34 +36,61 @@ def told(capsys, *arguments: str, code: int = 0) -> tuple[str, str]:
 
 
 def test_an_estimate_says_what_an_order_would_take_and_begins_nothing(backend, capsys):
-    out, err = told(capsys, "order", "--aoi", "field.geojson", "--estimate", "--level", "l2a", "--max-cloud", "50")
+    out, err = told(
+        capsys, "order", "--aoi", "field.geojson", "--estimate", "--level", "l2a", "--max-cloud", "50"
+    )
     rows = dict(line.split("\t") for line in out.splitlines())
-    # 0.02 by 0.02 degrees at 45.3 N: about 1,570 by 2,220 m, somewhat more as its sides are not those of the grid.
+    # 0.02 by 0.02 degrees at 45.3 N: about 1,570 by 2,220 m, somewhat more as its sides are not those of the
+    # grid.
     assert rows["acquisitions"] == "1" and rows["pixels"] == "35,234" and "US dollars" not in rows
     assert "blocks of 1024 pixels are read whole" in err and not backend.records.find(Order)
     value = json.loads(told(capsys, "order", "--tile", "32TNR", "--estimate", "--json")[0])
     assert (value["jobs"], value["pixels"], value["refused"]) == (3, 3 * 10_980**2, None)
 
 
-@pytest.mark.parametrize(("options", "products"), [
-    (("--aoi", "field.geojson"), [1, 2, 3]), (("--aoi", "field.geojson", "--level", "L2A"), [1, 2]),
-    (("--aoi", "field.geojson", "--max-cloud", "50"), [1, 3]), (("--tile", "32TNR", "--resolution", "20"), [1, 2, 3]),
-    (("--product", product(2).id), [2]), (("--aoi", "field.geojson", "--product", product(1).id, "--product", product(3, "L1C").id), [1, 3]),
-])
+@pytest.mark.parametrize(
+    ("options", "products"),
+    [
+        (("--aoi", "field.geojson"), [1, 2, 3]),
+        (("--aoi", "field.geojson", "--level", "L2A"), [1, 2]),
+        (("--aoi", "field.geojson", "--max-cloud", "50"), [1, 3]),
+        (("--tile", "32TNR", "--resolution", "20"), [1, 2, 3]),
+        (("--product", product(2).id), [2]),
+        (("--aoi", "field.geojson", "--product", product(1).id, "--product", product(3, "L1C").id), [1, 3]),
+    ],
+)
 def test_an_order_takes_the_products_that_its_options_mean(backend, capsys, options, products):
     id = told(capsys, "order", *options, "--min-clear", "30")[0].strip()
     jobs = list_jobs(backend, id)
-    assert [job.product.sensing_time.day for job in jobs] == products and {job.min_clear for job in jobs} == {30}
+    assert [job.product.sensing_time.day for job in jobs] == products and {job.min_clear for job in jobs} == {
+        30
+    }
 
 
-@pytest.mark.parametrize(("options", "says"), [
-    ((), "give --aoi FILE, --tile such as 32TQM, or --product ID"),
-    (("--tile", "32TNR", "--aoi", "field.geojson"), "give the one that is meant"),
-    (("--product", product(1).id, "--product", product(4, tile="32TNS").id), "are of 2 tiles (32TNR, 32TNS)"),
-    (("--product", "S2A_x"), "cannot be told from its name"),
-    (("--aoi", "field.geojson", "--product", product(4, tile="32TNS", south=45.3).id, "--from", "2024-06-01"), "start would choose nothing"),
-    (("--tile", "32TNR", "--bands", "B02,B03,B04,B08,B11,B12"), "in 6 bands more than one job can hold"),
-])
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ((), "give --aoi FILE, --tile such as 32TQM, or --product ID"),
+        (("--tile", "32TNR", "--aoi", "field.geojson"), "give the one that is meant"),
+        (
+            ("--product", product(1).id, "--product", product(4, tile="32TNS").id),
+            "are of 2 tiles (32TNR, 32TNS)",
+        ),
+        (("--product", "S2A_x"), "cannot be told from its name"),
+        (
+            (
+                "--aoi",
+                "field.geojson",
+                "--product",
+                product(4, tile="32TNS", south=45.3).id,
+                "--from",
+                "2024-06-01",
+            ),
+            "start would choose nothing",
+        ),
+        (("--tile", "32TNR", "--bands", "B02,B03,B04,B08,B11,B12"), "in 6 bands more than one job can hold"),
+    ],
+)
 def test_an_order_that_makes_no_sense_is_refused_in_one_line(backend, capsys, options, says):
     out, err = told(capsys, "order", *options, code=2)
     assert out == "" and err.count("\n") == 1 and says in err and not backend.records.find(Order)
@@ -73,7 +102,14 @@ def test_an_order_is_listed_shown_and_taken_back(backend, capsys):
     end_job(backend, job, cover=Cover(10, 8, 6), spent=JobCost(35_234, 1_000_000, 2.5))
     assert told(capsys, "orders", "list")[0].splitlines()[1].split("\t")[:4] == [id, "running", "2", "3"]
     shown = json.loads(told(capsys, "orders", "show", id, "--json")[0])
-    assert shown["progress"] == {"total": 3, "open": 2, "done": 1, "skipped": 0, "failed": 0, "share": 0.333333333}
+    assert shown["progress"] == {
+        "total": 3,
+        "open": 2,
+        "done": 1,
+        "skipped": 0,
+        "failed": 0,
+        "share": 0.333333333,
+    }
     assert shown["actual"] == {"pixels": 35_234, "bytes_read": 1_000_000, "bytes_written": 0, "seconds": 2.5}
     assert shown["estimate"]["pixels"] == 3 * 35_234
     out, err = told(capsys, "orders", "cancel", id)
@@ -91,11 +127,25 @@ def test_an_order_that_had_finished_is_not_taken_back(backend, capsys):
 
 def test_passes_are_told_as_a_table_and_as_a_calendar(backend, capsys):
     last = system_clock().replace(microsecond=0) - timedelta(days=4)
-    add_to_catalog(backend, *(product(1, id=f"S2B_{days}", platform="S2B", relative_orbit=65, datatake=str(days), sensing_time=last - timedelta(days=days))
-                     for days in (0, 10, 20)))
+    add_to_catalog(
+        backend,
+        *(
+            product(
+                1,
+                id=f"S2B_{days}",
+                platform="S2B",
+                relative_orbit=65,
+                datatake=str(days),
+                sensing_time=last - timedelta(days=days),
+            )
+            for days in (0, 10, 20)
+        ),
+    )
     out, _ = told(capsys, "passes", "--aoi", "field.geojson", "--days", "10")
     expected = last + timedelta(days=10)
     assert out.splitlines()[1].split("\t") == [f"{expected:%Y-%m-%d %H:%M}", "S2B", "65", "32TNR", "3"]
-    (entry,) = icalendar.Calendar.from_ical(told(capsys, "passes", "--tile", "32TNR", "--days", "10", "--ics")[0]).walk("VEVENT")
+    (entry,) = icalendar.Calendar.from_ical(
+        told(capsys, "passes", "--tile", "32TNR", "--days", "10", "--ics")[0]
+    ).walk("VEVENT")
     assert entry.decoded("dtstart") == expected.astimezone(UTC) and isinstance(expected, datetime)
     assert "choose one" in told(capsys, "passes", "--tile", "32TNR", "--ics", "--json", code=2)[1]

@@ -26,7 +26,12 @@ def backend(tmp_path, monkeypatch):
 
 @pytest.fixture
 def watcher(backend, capsys) -> Subscription:
-    assert run(["subscribe", "--aoi", "field.geojson", "--name", "field", "--max-cloud", "40", "--webhook", HOOK]) == 0
+    assert (
+        run(
+            ["subscribe", "--aoi", "field.geojson", "--name", "field", "--max-cloud", "40", "--webhook", HOOK]
+        )
+        == 0
+    )
     capsys.readouterr()
     return get_subscription(backend, "field")
 
@@ -38,26 +43,76 @@ def told(capsys, *arguments: str) -> str:
 
 def test_a_preview_tells_months_and_saves_nothing(backend, capsys):
     add_to_catalog(backend, product(1, cloud=5), product(2, cloud=50), product(3, month=5, cloud=10))
-    past = json.loads(told(capsys, "preview", "--aoi", "field.geojson", "--from", "2024-05-01", "--max-cloud", "20", "--json"))
-    assert (past["acquisitions"], past["would_have_fired"], past["months"][1]) == (3, 2, {"month": "2024-06", "fired": 1, "passed": 2})
-    assert told(capsys, "preview", "--aoi", "field.geojson", "--from", "2024-06-01", "--max-cloud", "20").splitlines()[1] == "2024-06\t1\t2"
+    past = json.loads(
+        told(
+            capsys, "preview", "--aoi", "field.geojson", "--from", "2024-05-01", "--max-cloud", "20", "--json"
+        )
+    )
+    assert (past["acquisitions"], past["would_have_fired"], past["months"][1]) == (
+        3,
+        2,
+        {"month": "2024-06", "fired": 1, "passed": 2},
+    )
+    assert (
+        told(
+            capsys, "preview", "--aoi", "field.geojson", "--from", "2024-06-01", "--max-cloud", "20"
+        ).splitlines()[1]
+        == "2024-06\t1\t2"
+    )
     assert backend.records.count(Subscription) == 0
 
 
 def test_what_is_named_is_changed(backend, watcher, capsys):
-    changed = json.loads(told(capsys, "change", "field", "--name", "lake", "--max-cloud", "any", "--min-clear", "30", "--index", "evi", "--level", "l1c", "--json"))
-    assert (changed["subscription"], changed["name"], changed["max_cloud"], changed["min_clear"], changed["level"]) == (watcher.id, "lake", None, 30, "L1C")
+    changed = json.loads(
+        told(
+            capsys,
+            "change",
+            "field",
+            "--name",
+            "lake",
+            "--max-cloud",
+            "any",
+            "--min-clear",
+            "30",
+            "--index",
+            "evi",
+            "--level",
+            "l1c",
+            "--json",
+        )
+    )
+    assert (
+        changed["subscription"],
+        changed["name"],
+        changed["max_cloud"],
+        changed["min_clear"],
+        changed["level"],
+    ) == (watcher.id, "lake", None, 30, "L1C")
     assert changed["recipe"]["indices"] == ["EVI"] and changed["channels"][0]["target"] == HOOK
-    assert run(["subscriptions", "change", "lake", "--webhook", HOOK, "--webhook", f"{HOOK}/2", "--file", "log"]) == 0
+    assert (
+        run(["subscriptions", "change", "lake", "--webhook", HOOK, "--webhook", f"{HOOK}/2", "--file", "log"])
+        == 0
+    )
     out, err = capsys.readouterr()
     assert f"{HOOK}/2" in out and err.count("whsec_") == 1 and err.startswith(f"{HOOK}/2 is signed with")
-    assert [channel.target for channel in get_subscription(backend, "lake").channels] == [HOOK, f"{HOOK}/2", "log"]
+    assert [channel.target for channel in get_subscription(backend, "lake").channels] == [
+        HOOK,
+        f"{HOOK}/2",
+        "log",
+    ]
     told(capsys, "change", "lake", "--no-webhook", "--no-file")
     assert get_subscription(backend, "lake").channels == ()
 
 
-@pytest.mark.parametrize(("arguments", "says"), [
-    ([], "nothing is to be different"), (["--max-cloud", "much"], "'much' is no percentage"), (["--level", "L9"], "L9"), (["--aoi", "none.json"], "cannot be read")])
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "nothing is to be different"),
+        (["--max-cloud", "much"], "'much' is no percentage"),
+        (["--level", "L9"], "L9"),
+        (["--aoi", "none.json"], "cannot be read"),
+    ],
+)
 def test_a_change_that_makes_no_sense_is_refused_in_one_line(watcher, capsys, arguments, says):
     assert run(["subscriptions", "change", "field", *arguments]) == 2
     out, err = capsys.readouterr()
@@ -66,17 +121,32 @@ def test_a_change_that_makes_no_sense_is_refused_in_one_line(watcher, capsys, ar
 
 def test_a_feed_gets_a_new_address_or_none(backend, watcher, capsys):
     feed, calendar = told(capsys, "feed", "field").splitlines()
-    assert feed == f"/feeds/{get_subscription(backend, 'field').feed_token}.atom" and calendar == feed.replace(".atom", ".ics")
+    assert (
+        feed == f"/feeds/{get_subscription(backend, 'field').feed_token}.atom"
+        and calendar == feed.replace(".atom", ".ics")
+    )
     assert watcher.feed_token not in feed
-    assert json.loads(told(capsys, "feed", "field", "--end", "--json")) == {"subscription": watcher.id, "feed": None, "calendar": None}
+    assert json.loads(told(capsys, "feed", "field", "--end", "--json")) == {
+        "subscription": watcher.id,
+        "feed": None,
+        "calendar": None,
+    }
 
 
 def test_deliveries_are_listed_and_tried_again(backend, watcher, capsys):
     assert run(["subscriptions", "deliveries", "field"]) == 0
     assert "nothing was carried" in capsys.readouterr().err
     seen = product(1)
-    done = Job(job_id(watcher.id, seen.acquisition, watcher.recipe), seen, watcher.aoi, watcher.recipe, backend.now(), subscription=watcher.id, state="done",
-               cover=Cover(10, 10, 8))
+    done = Job(
+        job_id(watcher.id, seen.acquisition, watcher.recipe),
+        seen,
+        watcher.aoi,
+        watcher.recipe,
+        backend.now(),
+        subscription=watcher.id,
+        state="done",
+        cover=Cover(10, 10, 8),
+    )
     backend.commit(lambda commit: commit.put(done), completes_event=False)
     [waiting] = create_deliveries(done.id, backend)
     failed = waiting.with_changes(state="failed", due=None, attempts=(Attempt(backend.now(), "410"),))

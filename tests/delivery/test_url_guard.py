@@ -87,12 +87,15 @@ def test_naming_one_receiver_here_opens_no_other_door(url):
         check_url(url, allowed=frozenset({"127.0.0.1:9000"}))
 
 
-@pytest.mark.parametrize(("url", "host", "target"), [
-    ("https://hooks.example.com", "hooks.example.com", "/"),
-    ("https://Hooks.Example.COM:443/a/b?c=d#e", "hooks.example.com", "/a/b?c=d"),
-    ("https://xn--bcher-kva.example/h", "xn--bcher-kva.example", "/h"),
-    ("https://hooks_eu.example.com/?x", "hooks_eu.example.com", "/?x"),
-])
+@pytest.mark.parametrize(
+    ("url", "host", "target"),
+    [
+        ("https://hooks.example.com", "hooks.example.com", "/"),
+        ("https://Hooks.Example.COM:443/a/b?c=d#e", "hooks.example.com", "/a/b?c=d"),
+        ("https://xn--bcher-kva.example/h", "xn--bcher-kva.example", "/h"),
+        ("https://hooks_eu.example.com/?x", "hooks_eu.example.com", "/?x"),
+    ],
+)
 def test_a_public_https_name_passes(url, host, target):
     assert check_url(url, allowed=()) == Endpoint("https", host, 443, target)
 
@@ -101,7 +104,12 @@ def test_plain_http_goes_only_to_receivers_here_that_the_environment_names(monke
     monkeypatch.setenv(ALLOW_VARIABLE, "localhost:9000, 127.0.0.1:9001")
     assert check_url("http://127.0.0.1:9001/h").local
     assert check_url("http://localhost:9000/h") == Endpoint("http", "localhost", 9000, "/h", local=True)
-    for other in ("http://127.0.0.1:9000/", "http://localhost/", "http://127.0.0.1:22/", "http://[::1]:9000/"):
+    for other in (
+        "http://127.0.0.1:9000/",
+        "http://localhost/",
+        "http://127.0.0.1:22/",
+        "http://[::1]:9000/",
+    ):
         with pytest.raises(InvalidInputError):
             check_url(other)
     monkeypatch.delenv(ALLOW_VARIABLE)
@@ -116,11 +124,42 @@ def test_an_ipv6_receiver_here_is_named_in_brackets():
 
 
 INSIDE = [
-    "0.0.0.0", "10.1.2.3", "100.64.0.1", "127.0.0.1", "127.255.255.254", "169.254.169.254", "172.16.0.1", "172.31.255.255", "192.0.0.1",
-    "192.0.2.1", "192.168.0.1", "198.18.0.1", "198.51.100.1", "203.0.113.1", "224.0.0.1", "239.255.255.250", "240.0.0.1",
-    "255.255.255.255", "::", "::1", "::ffff:127.0.0.1", "::ffff:8.8.8.8", "::127.0.0.1", "64:ff9b::7f00:1", "64:ff9b::808:808",
-    "64:ff9b:1::7f00:1", "2001::1", "2001:db8::1", "2002:7f00:1::", "fc00::1", "fd00:ec2::254", "fd20:ce::254", "fe80::1", "fec0::1",
-    "ff02::1", "100::1",
+    "0.0.0.0",
+    "10.1.2.3",
+    "100.64.0.1",
+    "127.0.0.1",
+    "127.255.255.254",
+    "169.254.169.254",
+    "172.16.0.1",
+    "172.31.255.255",
+    "192.0.0.1",
+    "192.0.2.1",
+    "192.168.0.1",
+    "198.18.0.1",
+    "198.51.100.1",
+    "203.0.113.1",
+    "224.0.0.1",
+    "239.255.255.250",
+    "240.0.0.1",
+    "255.255.255.255",
+    "::",
+    "::1",
+    "::ffff:127.0.0.1",
+    "::ffff:8.8.8.8",
+    "::127.0.0.1",
+    "64:ff9b::7f00:1",
+    "64:ff9b::808:808",
+    "64:ff9b:1::7f00:1",
+    "2001::1",
+    "2001:db8::1",
+    "2002:7f00:1::",
+    "fc00::1",
+    "fd00:ec2::254",
+    "fd20:ce::254",
+    "fe80::1",
+    "fec0::1",
+    "ff02::1",
+    "100::1",
 ]
 
 
@@ -131,12 +170,17 @@ def test_an_address_inside_is_refused_even_when_another_one_is_public(address):
         resolve(endpoint, lambda host, port: ["93.184.215.14", address])
 
 
-@pytest.mark.parametrize("address", ["93.184.215.14", "8.8.8.8", "2606:2800:21f:cb07:6820:80da:af6b:8b2c", "2a00:1450:4001:80e::200e"])
+@pytest.mark.parametrize(
+    "address",
+    ["93.184.215.14", "8.8.8.8", "2606:2800:21f:cb07:6820:80da:af6b:8b2c", "2a00:1450:4001:80e::200e"],
+)
 def test_a_public_address_is_one_to_connect_to(address):
     from ipaddress import ip_address
 
     assert is_public(ip_address(address))
-    assert resolve(check_url("https://hooks.example.com/", allowed=()), lambda host, port: [address, address]) == (address,)
+    assert resolve(
+        check_url("https://hooks.example.com/", allowed=()), lambda host, port: [address, address]
+    ) == (address,)
 
 
 def test_a_receiver_here_must_be_here():

@@ -1,4 +1,5 @@
-"""What a webhook carries, how it is signed, and that every way a receiver behaves is an answer within the time."""
+"""What a webhook carries, how it is signed, and that every way a receiver behaves is an answer within the
+time."""
 
 import json
 import ssl
@@ -39,22 +40,34 @@ def the_subscription(name="Field") -> Subscription:
 
 def an_alert(**changes) -> Alert:
     fields = {
-        "id": alert_id("sub_1", "S2A_1"), "subscription": "sub_1", "number": 7, "job": "job_1", "acquisition": "S2A_1", "product": "P",
-        "sensing_time": NOW - timedelta(days=1), "created": NOW, "cover": Cover(aoi=400, valid=300, clear=225),
-        "indices": {"NDVI": Statistics(225, 0.5, 0.1, 0.25, 0.75, 0.5)}, **changes,
+        "id": alert_id("sub_1", "S2A_1"),
+        "subscription": "sub_1",
+        "number": 7,
+        "job": "job_1",
+        "acquisition": "S2A_1",
+        "product": "P",
+        "sensing_time": NOW - timedelta(days=1),
+        "created": NOW,
+        "cover": Cover(aoi=400, valid=300, clear=225),
+        "indices": {"NDVI": Statistics(225, 0.5, 0.1, 0.25, 0.75, 0.5)},
+        **changes,
     }
     return Alert(**fields)
 
 
 def post_to(told, headers=None, **options):
-    return post(check_url(told.url, {told.host_and_port}), headers or {"webhook-id": "1"}, BODY, NOW, **options)
+    return post(
+        check_url(told.url, {told.host_and_port}), headers or {"webhook-id": "1"}, BODY, NOW, **options
+    )
 
 
-# ------------------------------------------------------------------------------------------------------------------- the signature
+# -------------------------------------------------------------------------------------------------------------------
+# the signature
 
 
 def test_the_signature_is_that_of_the_specification():
-    # By hand: base64(HMAC-SHA256(base64-decoded secret, "id.timestamp.body")), the spec's section "Signature scheme".
+    # By hand: base64(HMAC-SHA256(base64-decoded secret, "id.timestamp.body")), the spec's section "Signature
+    # scheme".
     import base64
     import hashlib
     import hmac
@@ -62,7 +75,10 @@ def test_the_signature_is_that_of_the_specification():
     key = base64.b64decode(SECRET.removeprefix("whsec_"))
     expected = base64.b64encode(hmac.new(key, b"msg_1.1719835200." + BODY, hashlib.sha256).digest()).decode()
     assert signed_headers(SECRET, "msg_1", NOW, BODY) == {
-        "webhook-id": "msg_1", "webhook-timestamp": "1719835200", "webhook-signature": f"v1,{expected}"}
+        "webhook-id": "msg_1",
+        "webhook-timestamp": "1719835200",
+        "webhook-signature": f"v1,{expected}",
+    }
 
 
 @pytest.mark.parametrize("hours", [-11, -5, 0, 1, 14])
@@ -91,7 +107,7 @@ def test_a_signature_verifies_and_any_changed_byte_does_not(body, data):
     at = data.draw(st.integers(0, len(body) - 1))
     other = data.draw(st.integers(1, 255))
     with pytest.raises(InvalidInputError):
-        verify(secret, headers, body[:at] + bytes([body[at] ^ other]) + body[at + 1:])
+        verify(secret, headers, body[:at] + bytes([body[at] ^ other]) + body[at + 1 :])
 
 
 @given(st.sampled_from(["webhook-id", "webhook-timestamp", "webhook-signature"]), st.text(max_size=60))
@@ -123,18 +139,34 @@ def test_a_secret_that_is_none_is_refused(secret):
         signed_headers(secret, "msg_1", NOW, BODY)
 
 
-# --------------------------------------------------------------------------------------------------------------------- the payload
+# ---------------------------------------------------------------------------------------------------------------------
+# the payload
 
 
 def test_the_payload_says_what_happened_in_numbers():
-    read = json.loads(payload(an_alert(backfill=True, reason="no mask"), the_subscription(), "https://revisit.example/api/"))
+    read = json.loads(
+        payload(an_alert(backfill=True, reason="no mask"), the_subscription(), "https://revisit.example/api/")
+    )
     assert read == {
-        "id": alert_id("sub_1", "S2A_1"), "type": "alert.created", "timestamp": "2024-07-01T12:00:00Z",
+        "id": alert_id("sub_1", "S2A_1"),
+        "type": "alert.created",
+        "timestamp": "2024-07-01T12:00:00Z",
         "data": {
-            "subscription": "sub_1", "name": "Field", "number": 7, "acquisition": "S2A_1", "product": "P",
-            "sensing_time": "2024-06-30T12:00:00Z", "coverage": 0.75, "clear_fraction": 0.75, "mask": "SCL",
-            "indices": {"NDVI": {"count": 225, "mean": 0.5, "std": 0.1, "min": 0.25, "max": 0.75, "median": 0.5}},
-            "job": "job_1", "backfill": True, "reason": "no mask",
+            "subscription": "sub_1",
+            "name": "Field",
+            "number": 7,
+            "acquisition": "S2A_1",
+            "product": "P",
+            "sensing_time": "2024-06-30T12:00:00Z",
+            "coverage": 0.75,
+            "clear_fraction": 0.75,
+            "mask": "SCL",
+            "indices": {
+                "NDVI": {"count": 225, "mean": 0.5, "std": 0.1, "min": 0.25, "max": 0.75, "median": 0.5}
+            },
+            "job": "job_1",
+            "backfill": True,
+            "reason": "no mask",
             "item": "https://revisit.example/api/results/job_1",
         },
     }
@@ -153,13 +185,19 @@ def test_the_payload_is_the_same_bytes_every_time_and_strict_json():
     assert read["data"]["indices"]["EVI"]["mean"] is None and read["data"]["name"] == hostile.name
 
 
-# ------------------------------------------------------------------------------------------------------------------------ the post
+# ------------------------------------------------------------------------------------------------------------------------
+# the post
 
 
 def test_the_very_bytes_signed_are_sent_and_the_receiver_verifies_them():
     secret, body = new_secret(), payload(an_alert(), the_subscription("F\u00e4ld \u2603"))
     with receiver() as told:
-        sent = post(check_url(told.url, {told.host_and_port}), signed_headers(secret, "msg_1", now(), body), body, now())
+        sent = post(
+            check_url(told.url, {told.host_and_port}),
+            signed_headers(secret, "msg_1", now(), body),
+            body,
+            now(),
+        )
         assert sent.delivered and sent.outcome == "200"
         headers, received = told.requests[0]
     assert headers[""] == "POST /hook HTTP/1.1" and headers["host"] == told.host_and_port
@@ -178,7 +216,12 @@ def test_every_2xx_is_delivered(status):
 def test_no_other_answer_is_delivered(status):
     with receiver(answer(status)) as told:
         answered = post_to(told)
-    assert (answered.delivered, answered.gone, answered.status, answered.outcome) == (False, status == 410, status, str(status))
+    assert (answered.delivered, answered.gone, answered.status, answered.outcome) == (
+        False,
+        status == 410,
+        status,
+        str(status),
+    )
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -189,13 +232,17 @@ def test_redirects_are_not_followed(status):
     assert not answered.delivered and answered.outcome == f"{status}: redirects are not followed"
 
 
-@pytest.mark.parametrize("act", [
-    hang,
-    dribble(b"HTTP/1.1 200 OK\r\nX-Slow: "),
-    dribble(b""),
-    flood(b"HTTP/1.1 200 OK\r\nX-Endless: "),
-    lambda connection, told: flood(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 50)(connection, told),
-], ids=["hangs", "dribbles a header", "dribbles rubbish", "floods the head", "hints without an end"])
+@pytest.mark.parametrize(
+    "act",
+    [
+        hang,
+        dribble(b"HTTP/1.1 200 OK\r\nX-Slow: "),
+        dribble(b""),
+        flood(b"HTTP/1.1 200 OK\r\nX-Endless: "),
+        lambda connection, told: flood(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 50)(connection, told),
+    ],
+    ids=["hangs", "dribbles a header", "dribbles rubbish", "floods the head", "hints without an end"],
+)
 def test_a_receiver_that_never_answers_is_left_in_time(act):
     with receiver(act) as told:
         begun = time.monotonic()
@@ -206,13 +253,17 @@ def test_a_receiver_that_never_answers_is_left_in_time(act):
     assert answered.outcome.startswith(("timeout", "no connection"))
 
 
-@pytest.mark.parametrize("act", [
-    dribble(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"),
-    flood(b"HTTP/1.1 200 OK\r\n\r\n"),
-    answer(200, b"x" * 1_000_000),
-    lambda connection, told: connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx"),
-    answer(200, b"\x1f\x8b" + b"\0" * 100, Content_Encoding="gzip"),
-], ids=["dribbles the body", "endless body", "1 MB", "cut off", "broken gzip"])
+@pytest.mark.parametrize(
+    "act",
+    [
+        dribble(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"),
+        flood(b"HTTP/1.1 200 OK\r\n\r\n"),
+        answer(200, b"x" * 1_000_000),
+        lambda connection, told: connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx"),
+        answer(200, b"\x1f\x8b" + b"\0" * 100, Content_Encoding="gzip"),
+    ],
+    ids=["dribbles the body", "endless body", "1 MB", "cut off", "broken gzip"],
+)
 def test_a_receiver_that_answered_may_send_any_body(act, monkeypatch):
     monkeypatch.setattr(webhook_client, "RESPONSE_BODY_TIMEOUT_S", 0.2)
     with receiver(act) as told:
@@ -241,17 +292,28 @@ def test_nobody_there_is_a_failure():
     assert post_to(told).outcome.startswith("no connection")
 
 
-@pytest.mark.parametrize("rubbish", [b"\x00\xff\r\n\r\n", b"HTTP/9.9 banana\r\n\r\n", b"SSH-2.0-OpenSSH_9.2\r\n", b""])
+@pytest.mark.parametrize(
+    "rubbish", [b"\x00\xff\r\n\r\n", b"HTTP/9.9 banana\r\n\r\n", b"SSH-2.0-OpenSSH_9.2\r\n", b""]
+)
 def test_an_answer_that_is_not_http_is_a_failure(rubbish):
     with receiver(lambda connection, told: connection.sendall(rubbish)) as told:
         answered = post_to(told)
     assert answered.outcome.startswith("no connection") and "\n" not in answered.outcome
 
 
-@pytest.mark.parametrize(("text", "seconds"), [
-    ("120", 120), (" 7 ", 7), ("0", 0), ("999999", 86_400), ("Mon, 01 Jul 2024 12:10:00 GMT", 600), ("Mon, 01 Jul 2024 11:00:00 GMT", 0),
-    ("Fri, 01 Jul 2044 12:00:00 GMT", 86_400), ("Mon, 01 Jul 2024 14:10:00 +0200", 600),
-])
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("120", 120),
+        (" 7 ", 7),
+        ("0", 0),
+        ("999999", 86_400),
+        ("Mon, 01 Jul 2024 12:10:00 GMT", 600),
+        ("Mon, 01 Jul 2024 11:00:00 GMT", 0),
+        ("Fri, 01 Jul 2044 12:00:00 GMT", 86_400),
+        ("Mon, 01 Jul 2024 14:10:00 +0200", 600),
+    ],
+)
 def test_retry_after_is_seconds_or_a_date_and_at_most_a_day(text, seconds):
     assert parse_retry_after(text, NOW) == timedelta(seconds=seconds)
     with receiver(answer(429, Retry_After=text.strip())) as told:
@@ -263,16 +325,21 @@ def test_a_retry_after_that_says_nothing_is_ignored(text):
     assert parse_retry_after(text, NOW) is None
 
 
-# -------------------------------------------------------------------------------------------------------------------- the guard
+# --------------------------------------------------------------------------------------------------------------------
+# the guard
 
 
 def test_a_name_that_turns_inward_after_it_was_checked_is_never_connected_to():
     with receiver() as told:
-        answers = iter([["93.184.215.14"], ["127.0.0.1"], ["93.184.215.14", "127.0.0.1"], ["::ffff:127.0.0.1"], ["::1"]])
+        answers = iter(
+            [["93.184.215.14"], ["127.0.0.1"], ["93.184.215.14", "127.0.0.1"], ["::ffff:127.0.0.1"], ["::1"]]
+        )
         endpoint = Endpoint("https", "rebinding.example.com", told.port, "/")
         assert resolve(endpoint, lambda host, port: next(answers)) == ("93.184.215.14",)
         for _ in range(4):
-            assert post(endpoint, {}, BODY, NOW, resolver=lambda host, port: next(answers)).outcome.startswith("refused: rebinding")
+            assert post(
+                endpoint, {}, BODY, NOW, resolver=lambda host, port: next(answers)
+            ).outcome.startswith("refused: rebinding")
         assert told.connections == 0
 
 
@@ -301,12 +368,20 @@ def test_a_proxy_of_the_environment_is_not_asked(monkeypatch):
 def test_the_next_address_of_a_name_is_tried_when_one_does_not_answer():
     with receiver() as told:
         endpoint = Endpoint("http", "two.example.com", told.port, "/", local=True)
-        assert post(endpoint, {}, BODY, NOW, resolver=lambda host, port: ["127.0.0.77", "127.0.0.1"], timeout_s=5).delivered
+        assert post(
+            endpoint, {}, BODY, NOW, resolver=lambda host, port: ["127.0.0.77", "127.0.0.1"], timeout_s=5
+        ).delivered
 
 
 def test_a_name_server_that_hangs_is_left_in_time():
-    answered = post(check_url("https://hooks.example.com/", ()), {}, BODY, NOW, timeout_s=0.2,
-                    resolver=lambda host, port: time.sleep(1) or ["93.184.215.14"])
+    answered = post(
+        check_url("https://hooks.example.com/", ()),
+        {},
+        BODY,
+        NOW,
+        timeout_s=0.2,
+        resolver=lambda host, port: time.sleep(1) or ["93.184.215.14"],
+    )
     assert answered.outcome == "no connection: hooks.example.com was not resolved in time"
 
 
@@ -315,9 +390,30 @@ def certificate(tmp_path_factory):
     """A certificate of hooks.example.com and its key."""
     folder = tmp_path_factory.mktemp("tls")
     key, cert = folder / "key.pem", folder / "cert.pem"
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-out", cert,
-                    "-days", "2", "-subj", "/CN=hooks.example.com", "-addext", "subjectAltName=DNS:hooks.example.com"],
-                   check=True, capture_output=True)
+    subprocess.run(
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-keyout",
+            key,
+            "-out",
+            cert,
+            "-days",
+            "2",
+            "-subj",
+            "/CN=hooks.example.com",
+            "-addext",
+            "subjectAltName=DNS:hooks.example.com",
+        ],
+        check=True,
+        capture_output=True,
+    )
     return cert, key
 
 
@@ -334,7 +430,9 @@ def test_https_keeps_the_name_for_sni_host_and_certificate(certificate):
     server.sni_callback = lambda connection, name, context: names.append(name)
     with receiver(tls=server) as told:
         endpoint = Endpoint("https", "hooks.example.com", told.port, "/h", local=True)
-        assert post(endpoint, {}, BODY, NOW, resolver=lambda host, port: ["127.0.0.1"], ssl_context=trust).delivered
+        assert post(
+            endpoint, {}, BODY, NOW, resolver=lambda host, port: ["127.0.0.1"], ssl_context=trust
+        ).delivered
         assert names == ["hooks.example.com"]
         assert told.requests[0][0]["host"] == f"hooks.example.com:{told.port}"
 
@@ -343,8 +441,14 @@ def test_https_to_another_name_or_an_unknown_certificate_is_refused(certificate)
     server, trust = tls_pair(certificate)
     with receiver(tls=server) as told:
         for host, trusted in (("other.example.com", trust), ("hooks.example.com", None)):
-            answered = post(Endpoint("https", host, told.port, "/", local=True), {}, BODY, NOW, ssl_context=trusted,
-                            resolver=lambda host, port: ["127.0.0.1"])
+            answered = post(
+                Endpoint("https", host, told.port, "/", local=True),
+                {},
+                BODY,
+                NOW,
+                ssl_context=trusted,
+                resolver=lambda host, port: ["127.0.0.1"],
+            )
             assert "certificate" in answered.outcome.lower() and not answered.delivered
         assert not told.requests
 
@@ -352,4 +456,6 @@ def test_https_to_another_name_or_an_unknown_certificate_is_refused(certificate)
 def test_a_tls_handshake_that_hangs_is_left_in_time():
     with receiver(answer_after(5, hang)) as told:
         endpoint = Endpoint("https", "hooks.example.com", told.port, "/", local=True)
-        assert post(endpoint, {}, BODY, NOW, resolver=lambda host, port: ["127.0.0.1"], timeout_s=0.3).outcome.startswith("timeout")
+        assert post(
+            endpoint, {}, BODY, NOW, resolver=lambda host, port: ["127.0.0.1"], timeout_s=0.3
+        ).outcome.startswith("timeout")

@@ -61,11 +61,15 @@ def farm(archive: Path) -> dict:
     return json.loads((archive / "aoi.geojson").read_text())["geometry"]
 
 
-# ---------------------------------------------------------------------------------------------------------------- passes
+# ----------------------------------------------------------------------------------------------------------------
+# passes
 
 
 def test_a_unit_comes_back_on_the_same_orbit_after_multiples_of_ten_days_and_its_twin_five_days_later():
-    epoch = {"S2A": datetime(2022, 1, 20, tzinfo=UTC), "S2B": datetime(2022, 1, 25, tzinfo=UTC)}  # both seen on orbit 51
+    epoch = {
+        "S2A": datetime(2022, 1, 20, tzinfo=UTC),
+        "S2B": datetime(2022, 1, 25, tzinfo=UTC),
+    }  # both seen on orbit 51
     for seen in ACQUISITIONS:
         day = seen.datatake.replace(hour=0, minute=0, second=0)
         if seen.relative_orbit == 8:
@@ -84,8 +88,12 @@ def test_names_are_products_names_and_baselines_change_with_the_date():
     for seen in ACQUISITIONS:
         name = ProductName.parse(seen.name)
         assert name.tile == TILE
-        assert (name.baseline, seen.offset) == (("0400", -1000) if name.datatake >= datetime(2022, 1, 25, tzinfo=UTC) else ("0301", 0))
-    assert {(seen.package, seen.baseline) for seen in ACQUISITIONS} == {(p, b) for p in ("SAFE", "COG") for b in ("0301", "0400")}
+        assert (name.baseline, seen.offset) == (
+            ("0400", -1000) if name.datatake >= datetime(2022, 1, 25, tzinfo=UTC) else ("0301", 0)
+        )
+    assert {(seen.package, seen.baseline) for seen in ACQUISITIONS} == {
+        (p, b) for p in ("SAFE", "COG") for b in ("0301", "0400")
+    }
 
 
 def test_the_sun_is_low_in_december_and_high_in_june():
@@ -95,7 +103,8 @@ def test_the_sun_is_low_in_december_and_high_in_june():
     assert all(130 < seen.sun_angles[1] < 180 for seen in ACQUISITIONS)
 
 
-# --------------------------------------------------------------------------------------------------------------- archive
+# ---------------------------------------------------------------------------------------------------------------
+# archive
 
 
 def test_the_folder_source_finds_every_product_as_the_truth_has_it(archive, products):
@@ -137,7 +146,11 @@ def test_what_our_reader_finds_over_the_aoi_is_the_generators_truth(archive, sou
             inside, dn = aoi_mask(plan.grid, aoi), plan.read().dn
         scl = dn.pop("SCL")
         counted = count_cover(scl, inside, has_data(dn))
-        assert (counted.aoi, counted.valid, counted.clear) == (date["aoi_pixels"], date["valid_pixels"], date["clear_pixels"])
+        assert (counted.aoi, counted.valid, counted.clear) == (
+            date["aoi_pixels"],
+            date["valid_pixels"],
+            date["clear_pixels"],
+        )
         reflectance = {band: layer * files[band].scale + files[band].offset for band, layer in dn.items()}
         found = compute_statistics(index("NDVI").compute(reflectance), clear_mask(scl, inside, has_data(dn)))
         assert found.count == date["NDVI"]["count"]
@@ -190,7 +203,8 @@ def test_the_archive_says_that_it_is_synthetic(archive):
     assert "Synthetic" in json.loads((archive / "catalog.json").read_text())["description"]
 
 
-# ------------------------------------------------------------------------------------------------------------ being made
+# ------------------------------------------------------------------------------------------------------------
+# being made
 
 
 def test_a_second_call_changes_nothing(archive):
@@ -206,7 +220,10 @@ def test_it_stands_alone_in_its_place_when_it_is_made(archive):
 def test_the_same_seed_gives_the_same_pixels_and_another_one_others(place):
     again = make_landscape(np.random.default_rng([1, 0]))
     assert (again.units == place.units).all()
-    first, second, other = (make_scene(on, ACQUISITIONS[2], seed).layers["B08"] for on, seed in ((place, [1, 3]), (again, [1, 3]), (place, [2, 3])))
+    first, second, other = (
+        make_scene(on, ACQUISITIONS[2], seed).layers["B08"]
+        for on, seed in ((place, [1, 3]), (again, [1, 3]), (place, [2, 3]))
+    )
     assert (first == second).all()
     assert (first != other).mean() > 0.5
 
@@ -220,7 +237,9 @@ def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path):
 
 def test_a_run_killed_in_the_middle_leaves_no_archive(tmp_path):
     place = tmp_path / "archive"
-    code = f"from pathlib import Path; from revisit.demo import make_archive; make_archive(Path({str(place)!r}))"
+    code = (
+        f"from pathlib import Path; from revisit.demo import make_archive; make_archive(Path({str(place)!r}))"
+    )
     with subprocess.Popen([sys.executable, "-c", code]) as process:
         while process.poll() is None and not any(tmp_path.glob(".archive.unfinished/**/*.xml")):
             time.sleep(0.05)
@@ -228,13 +247,16 @@ def test_a_run_killed_in_the_middle_leaves_no_archive(tmp_path):
     assert not place.exists()
 
 
-# ---------------------------------------------------------------------------------------------------------------- pixels
+# ----------------------------------------------------------------------------------------------------------------
+# pixels
 
 
 def test_clouds_are_white_and_shadows_dark_in_the_very_pixels_classified_so(place):
     seen = next(seen for seen in ACQUISITIONS if seen.datatake.month == 5 and seen.cloud_share < 0.5)
     scene = make_scene(place, seen, [1, 7])
-    blue, nir = ((scene.layers[band].astype(float)[::2, ::2] + seen.offset) / 10_000 for band in ("B02", "B08"))
+    blue, nir = (
+        (scene.layers[band].astype(float)[::2, ::2] + seen.offset) / 10_000 for band in ("B02", "B08")
+    )
     classes = scene.layers["SCL"]
     assert np.median(blue[classes == 9]) > 0.4
     assert np.median(nir[classes == 3]) < 0.7 * np.median(nir[np.isin(classes, (4, 5))])

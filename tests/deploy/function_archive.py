@@ -17,7 +17,11 @@ def vendored_files() -> set[str]:
 
 def _match_files(patterns: list[str]) -> set[str]:
     # Terraform's ** stands for files too at the end of a pattern, Python's for folders.
-    found = (path for pattern in patterns for path in SHARED.glob(pattern + "/*" if pattern.endswith("**") else pattern))
+    found = (
+        path
+        for pattern in patterns
+        for path in SHARED.glob(pattern + "/*" if pattern.endswith("**") else pattern)
+    )
     return {str(path.relative_to(SHARED)) for path in found if path.is_file()}
 
 

@@ -1,4 +1,5 @@
-"""A function as it is deployed: its archive unpacked, its own packages in a virtual environment of its own, nothing else on the path."""
+"""A function as it is deployed: its archive unpacked, its own packages in a virtual environment of its own,
+nothing else on the path."""
 
 import compileall
 import fcntl
@@ -40,23 +41,50 @@ class InstalledFunction:
     def size(self) -> int:
         """Bytes of its code and packages, bytecode included."""
         packages = next((self.environment / "lib").glob("python3*")) / "site-packages"
-        return sum(path.stat().st_size for root in (self.folder, packages) for path in root.rglob("*") if path.is_file())
+        return sum(
+            path.stat().st_size
+            for root in (self.folder, packages)
+            for path in root.rglob("*")
+            if path.is_file()
+        )
 
     def command(self, port: int) -> list[str]:
         """Starts it as the platform does."""
-        return [str(self.environment / "bin" / "functions-framework"), "--target", self.name, "--source", str(self.folder / "main.py"),
-                "--signature-type", "http" if self.name == "api" else "cloudevent", "--host", "127.0.0.1", "--port", str(port)]
+        return [
+            str(self.environment / "bin" / "functions-framework"),
+            "--target",
+            self.name,
+            "--source",
+            str(self.folder / "main.py"),
+            "--signature-type",
+            "http" if self.name == "api" else "cloudevent",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+        ]
 
     def run(self, program: str, *arguments: str, variables: Mapping[str, str] | None = None) -> Any:
         """What a program prints in a fresh process of the function's, as JSON."""
-        done = subprocess.run([self.python, "-c", program, *arguments], cwd=self.folder, env=base_environment() | (variables or {}), capture_output=True, text=True)
+        done = subprocess.run(
+            [self.python, "-c", program, *arguments],
+            cwd=self.folder,
+            env=base_environment() | (variables or {}),
+            capture_output=True,
+            text=True,
+        )
         assert done.returncode == 0, done.stderr[-3000:]
         return json.loads(done.stdout)
 
 
 def base_environment() -> dict[str, str]:
-    """The environment of a deployed function as far as it is the same in every deployment, and nothing of the tests' own."""
-    given = dict(re.findall(r'^ +([A-Z_]+) += "(\w+)"$', (ROOT / "terraform" / "functions.tf").read_text(), re.MULTILINE))
+    """The environment of a deployed function as far as it is the same in every deployment, and nothing of the
+    tests' own."""
+    given = dict(
+        re.findall(
+            r'^ +([A-Z_]+) += "(\w+)"$', (ROOT / "terraform" / "functions.tf").read_text(), re.MULTILINE
+        )
+    )
     return {"PATH": os.defpath, "HOME": os.environ.get("HOME", "/"), "LANG": "C.UTF-8", **given}
 
 
@@ -80,8 +108,20 @@ def _make_environment(function: str, requirements: Path) -> Path:
             for old in CACHE.glob(f"{function}-*"):
                 shutil.rmtree(old)
             subprocess.run([*_UV, "venv", "--python", sys.executable, place], check=True)
-            subprocess.run([*_UV, "pip", "install", "--python", place / "bin" / "python", "--require-hashes", "--compile-bytecode",
-                            "--requirements", requirements], check=True)
+            subprocess.run(
+                [
+                    *_UV,
+                    "pip",
+                    "install",
+                    "--python",
+                    place / "bin" / "python",
+                    "--require-hashes",
+                    "--compile-bytecode",
+                    "--requirements",
+                    requirements,
+                ],
+                check=True,
+            )
             (place / "complete").touch()
     return place
 

@@ -20,8 +20,15 @@ class FunctionServer(Function):
 
     def start(self) -> None:
         with self.log.open("ab") as output:
-            self.process = subprocess.Popen(die_with_parent(self.installed.command(self.port)), cwd=self.installed.folder, env=base_environment() | self.environment,
-                                            stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
+            self.process = subprocess.Popen(
+                die_with_parent(self.installed.command(self.port)),
+                cwd=self.installed.folder,
+                env=base_environment() | self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
 
     def lines(self) -> list[dict[str, Any]]:
         """What it logged of the events it handled."""
@@ -40,7 +47,9 @@ class FunctionServer(Function):
 def make_server(installed: InstalledFunction, variables: Mapping[str, str], folder: Path) -> FunctionServer:
     """A server for a function, not yet started; it notes what it imports."""
     noting = {"PYTHONPROFILEIMPORTTIME": "1", "PYTHONUNBUFFERED": "1"}
-    return FunctionServer(installed.name, {**variables, **noting}, folder / f"{installed.name}.log", installed=installed)
+    return FunctionServer(
+        installed.name, {**variables, **noting}, folder / f"{installed.name}.log", installed=installed
+    )
 
 
 def _pids_of_group(leader: int) -> list[int]:

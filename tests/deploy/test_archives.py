@@ -1,4 +1,5 @@
-"""Each function as Terraform vendors it: its own archive, its own packages and nothing else, driven by Pub/Sub and over HTTP."""
+"""Each function as Terraform vendors it: its own archive, its own packages and nothing else, driven by
+Pub/Sub and over HTTP."""
 
 import hashlib
 import json
@@ -32,7 +33,11 @@ from revisit.ports.topology import PORTS, SCHEDULED_TOPICS, TRIGGER_TOPICS
 pytestmark = pytest.mark.timeout(600)
 
 SITE = "gfmap_31UES"
-CLEAR = {"S2B_31UES_20231007_L2A_crop": 119, "S2A_31UES_20231022_L2A_crop": 747, "S2B_31UES_20231226_L2A_crop": 747}
+CLEAR = {
+    "S2B_31UES_20231007_L2A_crop": 119,
+    "S2A_31UES_20231022_L2A_crop": 747,
+    "S2B_31UES_20231226_L2A_crop": 747,
+}
 """Products of the site with anything to see in its AOI, and how many clear pixels (archive/expected.json)."""
 PATIENCE_S = 120
 
@@ -62,7 +67,10 @@ class Deployment:
 
     def ask_raw(self, path: str, body: Any = None) -> bytes:
         """The bytes of the answer."""
-        headers = {"Authorization": f"Bearer {unsigned_token(firebase_claims(self.settings.project))}", "Content-Type": "application/json"}
+        headers = {
+            "Authorization": f"Bearer {unsigned_token(firebase_claims(self.settings.project))}",
+            "Content-Type": "application/json",
+        }
         data = json.dumps(body).encode() if body is not None else None
         request = urllib.request.Request(self.functions["api"].url + path, data, headers)
         with urllib.request.urlopen(request, timeout=60) as answer:
@@ -70,9 +78,16 @@ class Deployment:
 
     def told(self) -> str:
         """How things stand."""
-        letters = [f"{letter.function}: {letter.reason}" for letter in find_all(gcp_backend(self.settings).records, DeadLetter)]
-        logs = "\n".join(line for function in self.functions.values() for line in function.log.read_text().splitlines()
-                         if not line.startswith("import time:"))
+        letters = [
+            f"{letter.function}: {letter.reason}"
+            for letter in find_all(gcp_backend(self.settings).records, DeadLetter)
+        ]
+        logs = "\n".join(
+            line
+            for function in self.functions.values()
+            for line in function.log.read_text().splitlines()
+            if not line.startswith("import time:")
+        )
         return f"dead letters {letters[:3]}\n{logs[-6000:]}"
 
 
@@ -82,9 +97,15 @@ def deployment(google, installed, tmp_path_factory):
     settings = Settings(new_project(), sources=(f"folder:{shared_data('archive')}",))
     create_bucket(google["STORAGE_EMULATOR_HOST"].host, settings.bucket)
     create_catalog(settings)
-    variables = {"REVISIT_PROJECT": settings.project, "REVISIT_SOURCES": " ".join(settings.sources), "FIREBASE_AUTH_EMULATOR_HOST": "127.0.0.1:1",
-                 **{variable: emulator.host for variable, emulator in google.items()}}
-    functions = {name: make_server(each, variables, tmp_path_factory.getbasetemp()) for name, each in installed.items()}
+    variables = {
+        "REVISIT_PROJECT": settings.project,
+        "REVISIT_SOURCES": " ".join(settings.sources),
+        "FIREBASE_AUTH_EMULATOR_HOST": "127.0.0.1:1",
+        **{variable: emulator.host for variable, emulator in google.items()},
+    }
+    functions = {
+        name: make_server(each, variables, tmp_path_factory.getbasetemp()) for name, each in installed.items()
+    }
     try:
         for function in functions.values():
             function.start()
@@ -113,11 +134,16 @@ def aoi_of_site() -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def alerts(deployment) -> list[dict[str, Any]]:
     """What the API tells of a subscription made over it, once the chain has run."""
-    watch = deployment.ask("/subscriptions", {"aoi": aoi_of_site(), "name": "field", "indices": ["NDVI"]})["subscription"]
+    watch = deployment.ask("/subscriptions", {"aoi": aoi_of_site(), "name": "field", "indices": ["NDVI"]})[
+        "subscription"
+    ]
     deployment.tick("catalog.refresh")
     wait(lambda: len(deployment.ask(f"/subscriptions/{watch}/alerts")["alerts"]) >= len(CLEAR), deployment)
     deployment.tick("deliveries.due")
-    wait(lambda: any(line["event"] == "deliveries.due" for line in deployment.functions["deliver"].lines()), deployment)
+    wait(
+        lambda: any(line["event"] == "deliveries.due" for line in deployment.functions["deliver"].lines()),
+        deployment,
+    )
     return deployment.ask(f"/subscriptions/{watch}/alerts")["alerts"]
 
 
@@ -157,14 +183,32 @@ def test_nothing_was_given_up(alerts, deployment):
     assert not list(find_all(gcp_backend(deployment.settings).records, DeadLetter))
 
 
-@pytest.mark.parametrize(("function", "never"), [
-    ("notify", {"google.cloud.bigquery", "google.cloud.storage", "osgeo", "pyarrow", "rasterio"}),
-    ("deliver", {"google.cloud.bigquery", "google.cloud.storage", "numpy", "osgeo", "pyarrow", "pyproj", "rasterio", "shapely"}),
-    ("extract", {"google.cloud.bigquery", "pyarrow"}),
-    ("index", {"google.cloud.bigquery", "pyarrow"}),
-    *((function, {"google.cloud.pubsub_v1"}) for function in PORTS if function != "deliver"),
-    *((function, {"apsw", "duckdb", "revisit.adapters.local", "rich", "typer", "waitress"}) for function in PORTS),
-])
+@pytest.mark.parametrize(
+    ("function", "never"),
+    [
+        ("notify", {"google.cloud.bigquery", "google.cloud.storage", "osgeo", "pyarrow", "rasterio"}),
+        (
+            "deliver",
+            {
+                "google.cloud.bigquery",
+                "google.cloud.storage",
+                "numpy",
+                "osgeo",
+                "pyarrow",
+                "pyproj",
+                "rasterio",
+                "shapely",
+            },
+        ),
+        ("extract", {"google.cloud.bigquery", "pyarrow"}),
+        ("index", {"google.cloud.bigquery", "pyarrow"}),
+        *((function, {"google.cloud.pubsub_v1"}) for function in PORTS if function != "deliver"),
+        *(
+            (function, {"apsw", "duckdb", "revisit.adapters.local", "rich", "typer", "waitress"})
+            for function in PORTS
+        ),
+    ],
+)
 def test_an_installed_function_loads_nothing_of_what_it_does_not_use(function, never, alerts, deployment):
     loaded = deployment.functions[function].modules()
     assert f"revisit.{'api' if function == 'api' else 'runtime'}" in loaded
@@ -173,19 +217,29 @@ def test_an_installed_function_loads_nothing_of_what_it_does_not_use(function, n
 
 def memory_of(function: str) -> str:
     """What Terraform gives it."""
-    return re.search(rf'^ +{function} += .*memory += "(\w+)"', (ROOT / "terraform" / "functions.tf").read_text(), re.MULTILINE)[1]
+    return re.search(
+        rf'^ +{function} += .*memory += "(\w+)"',
+        (ROOT / "terraform" / "functions.tf").read_text(),
+        re.MULTILINE,
+    )[1]
 
 
 @pytest.mark.parametrize("function", PORTS)
 def test_figures_of_an_installed_function(function, alerts, deployment, installed, tmp_path):
-    """Milliseconds are medians of five fresh processes with bytecode. What the first event needs are the clients, and the server too."""
+    """Milliseconds are medians of five fresh processes with bytecode. What the first event needs are the
+    clients, and the server too."""
     names = tmp_path / "modules"
     names.write_text("\n".join(sorted(deployment.functions[function].modules())))
     runs = [installed[function].run(IMPORTS, str(names)) for _ in range(5)]
-    main, cpu, modules, every_, every_cpu, every_modules = (statistics.median(column) for column in zip(*runs, strict=True))
-    figure(f"deployed {function}", f"{installed[function].size / 1e6:.0f} MB installed; main.py imported in {main:.0f} ms ({cpu:.0f} ms CPU, {modules:.0f} "
-           f"modules), with all its first event needs in {every_:.0f} ms ({every_cpu:.0f} ms CPU, {every_modules:.0f} modules); "
-           f"{deployment.functions[function].memory() / 1e6:.0f} MB of memory after it, of {memory_of(function)} given")
+    main, cpu, modules, every_, every_cpu, every_modules = (
+        statistics.median(column) for column in zip(*runs, strict=True)
+    )
+    figure(
+        f"deployed {function}",
+        f"{installed[function].size / 1e6:.0f} MB installed; main.py imported in {main:.0f} ms ({cpu:.0f} ms CPU, {modules:.0f} "
+        f"modules), with all its first event needs in {every_:.0f} ms ({every_cpu:.0f} ms CPU, {every_modules:.0f} modules); "
+        f"{deployment.functions[function].memory() / 1e6:.0f} MB of memory after it, of {memory_of(function)} given",
+    )
 
 
 IMPORTS = """

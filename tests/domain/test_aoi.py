@@ -17,7 +17,9 @@ from revisit.geo.mgrs_tile import Tile
 def equal_area_km2(geometry):
     """Area by another route: the equal-area cylinder of EPSG:6933 over edges of at most 0.05 degrees."""
     project = Transformer.from_crs(4326, 6933, always_xy=True)
-    return shapely.transform(shapely.segmentize(geometry, 0.05), project.transform, interleaved=False).area / 1e6
+    return (
+        shapely.transform(shapely.segmentize(geometry, 0.05), project.transform, interleaved=False).area / 1e6
+    )
 
 
 # What is read
@@ -27,7 +29,12 @@ def test_a_geometry_a_feature_and_a_collection_of_one_polygon_are_the_same_aoi()
     square = box(11, 45, 11.5, 45.5)
     feature = {"type": "Feature", "properties": None, "geometry": square}
     wrapped = {"type": "GeometryCollection", "geometries": [square]}
-    assert AOI.parse(square) == AOI.parse(json.dumps(feature)) == AOI.parse(collection(square)) == AOI.parse(wrapped)
+    assert (
+        AOI.parse(square)
+        == AOI.parse(json.dumps(feature))
+        == AOI.parse(collection(square))
+        == AOI.parse(wrapped)
+    )
     assert AOI.parse(json.dumps(square).encode()).id == AOI.parse("\ufeff" + json.dumps(square)).id
 
 
@@ -38,7 +45,12 @@ def test_the_same_shape_drawn_from_another_corner_or_the_other_way_round_has_the
 
 
 def test_outer_rings_are_counter_clockwise_and_holes_clockwise():
-    aoi = AOI.parse(polygon([(11, 45), (11, 46), (12, 46), (12, 45), (11, 45)], [(11.2, 45.2), (11.4, 45.2), (11.4, 45.4), (11.2, 45.2)]))
+    aoi = AOI.parse(
+        polygon(
+            [(11, 45), (11, 46), (12, 46), (12, 45), (11, 45)],
+            [(11.2, 45.2), (11.4, 45.2), (11.4, 45.4), (11.2, 45.2)],
+        )
+    )
     assert aoi.shape.exterior.is_ccw
     assert not aoi.shape.interiors[0].is_ccw
     assert aoi.shape.area == pytest.approx(1 - 0.02)
@@ -63,11 +75,14 @@ def test_several_polygons_become_their_union():
 def test_a_crs_member_that_says_lon_lat_is_accepted():
     for name in ("urn:ogc:def:crs:OGC:1.3:CRS84", "EPSG:4326", "urn:ogc:def:crs:EPSG::4326"):
         crs = {"type": "name", "properties": {"name": name}}
-        assert AOI.parse({**collection(box(11, 45, 11.5, 45.5)), "crs": crs}) == AOI.parse(box(11, 45, 11.5, 45.5))
+        assert AOI.parse({**collection(box(11, 45, 11.5, 45.5)), "crs": crs}) == AOI.parse(
+            box(11, 45, 11.5, 45.5)
+        )
 
 
 def test_the_area_of_one_degree_at_the_equator_is_that_of_the_ellipsoid():
-    # Closed form of the ellipsoidal zone: pi/180 * b^2/2 * (atanh(e s)/e + s/(1 - e^2 s^2)), s = sin(1 deg): 12,308.8 km2.
+    # Closed form of the ellipsoidal zone: pi/180 * b^2/2 * (atanh(e s)/e + s/(1 - e^2 s^2)), s = sin(1 deg):
+    # 12,308.8 km2.
     e, b, s = math.sqrt(0.00669437999014), 6356.752314245, math.sin(math.radians(1))
     zone = math.pi / 180 * b * b / 2 * (math.atanh(e * s) / e + s / (1 - (e * s) ** 2))
     assert AOI.parse(box(11, 0, 12, 1), NO_AREA_LIMIT_KM2).area_km2 == pytest.approx(zone, rel=1e-5)
@@ -84,15 +99,21 @@ def test_an_aoi_read_back_is_the_one_that_was_stored():
 
 
 def test_well_known_text_is_read_from_a_file_as_it_is_from_a_string():
-    text = "MULTIPOLYGON (((11 45, 11.5 45, 11.5 45.5, 11 45.5, 11 45)), ((12 45, 12.5 45, 12.5 45.5, 12 45)))"
-    assert AOI.parse(text.encode()) == AOI.parse(text) == AOI.parse(json.dumps(mapping(shapely.from_wkt(text))))
+    text = (
+        "MULTIPOLYGON (((11 45, 11.5 45, 11.5 45.5, 11 45.5, 11 45)), ((12 45, 12.5 45, 12.5 45.5, 12 45)))"
+    )
+    assert (
+        AOI.parse(text.encode()) == AOI.parse(text) == AOI.parse(json.dumps(mapping(shapely.from_wkt(text))))
+    )
 
 
 # Antimeridian and poles
 
 
 def test_an_aoi_over_the_antimeridian_is_split_and_its_bounds_run_past_180():
-    aoi = AOI.parse(polygon([(179.5, 10), (-179.5, 10), (-179.5, 11), (179.5, 11), (179.5, 10)]), NO_AREA_LIMIT_KM2)
+    aoi = AOI.parse(
+        polygon([(179.5, 10), (-179.5, 10), (-179.5, 11), (179.5, 11), (179.5, 10)]), NO_AREA_LIMIT_KM2
+    )
     assert aoi.shape.equals(shapely.union(shapely.box(179.5, 10, 180, 11), shapely.box(-180, 10, -179.5, 11)))
     assert aoi.bounds == (179.5, 10, -179.5, 11)
     assert {id[:2] for id in aoi.tiles} == {"01", "60"}
@@ -103,13 +124,22 @@ def test_bounds_of_islands_either_side_of_the_antimeridian_are_the_narrow_ones()
     assert AOI.parse(collection(west, east)).bounds == (178, -18, -178.8, -17.8)
 
 
-@pytest.mark.parametrize(("bounds", "share"), [((-180, -90, 180, 90), 1), ((-180, -60, 180, 90), (1 + math.sin(math.radians(60))) / 2), ((-170, -90, 170, 90), 34 / 36)])
+@pytest.mark.parametrize(
+    ("bounds", "share"),
+    [
+        ((-180, -90, 180, 90), 1),
+        ((-180, -60, 180, 90), (1 + math.sin(math.radians(60))) / 2),
+        ((-170, -90, 170, 90), 34 / 36),
+    ],
+)
 def test_what_is_larger_than_a_hemisphere_is_not_measured_by_what_it_leaves_out(bounds, share):
     """On the sphere the surface between two parallels goes with the sines of their latitudes."""
     drawn = box(*bounds)
     if bounds[2] - bounds[0] < 360:
         drawn = polygon([(-170, -90), (0, -90), (170, -90), (170, 90), (0, 90), (-170, 90), (-170, -90)])
-    assert AOI.parse(drawn, NO_AREA_LIMIT_KM2).area_km2 == pytest.approx(share * 4 * math.pi * 6371.0072**2, rel=0.01)
+    assert AOI.parse(drawn, NO_AREA_LIMIT_KM2).area_km2 == pytest.approx(
+        share * 4 * math.pi * 6371.0072**2, rel=0.01
+    )
     assert "km2" in parse_error(drawn, max_area_km2=100_000)
 
 
@@ -124,15 +154,21 @@ def test_a_ring_around_a_pole_encloses_it_either_way_round():
 
 
 def test_a_hole_across_the_antimeridian_stays_a_hole():
-    aoi = AOI.parse(polygon([(178, 10), (-178, 10), (-178, 14), (178, 14), (178, 10)],
-                            [(179, 11), (179, 13), (-179, 13), (-179, 11), (179, 11)]), NO_AREA_LIMIT_KM2)
+    aoi = AOI.parse(
+        polygon(
+            [(178, 10), (-178, 10), (-178, 14), (178, 14), (178, 10)],
+            [(179, 11), (179, 13), (-179, 13), (-179, 11), (179, 11)],
+        ),
+        NO_AREA_LIMIT_KM2,
+    )
     assert aoi.shape.area == pytest.approx(16 - 4)
     assert not aoi.shape.intersects(shapely.Point(179.5, 12))
     assert not aoi.shape.intersects(shapely.Point(-179.5, 12))
 
 
 FORCED = {"issues-124"}
-"""Its expected shape is made with a hint that GeoJSON cannot give: the larger side of a ring around the Earth."""
+"""Its expected shape is made with a hint that GeoJSON cannot give: the larger side of a ring around the
+Earth."""
 
 
 def test_the_antimeridian_cases_are_split_as_expected():
@@ -159,12 +195,18 @@ def test_countries_keep_their_area_and_are_touched_by_tiles_that_cover_them():
     for country in countries:
         raw, name = shape(country["geometry"]), country["properties"].get("name", "")
         if not raw.is_valid:
-            assert "crosses itself at lon 33.96" in parse_error(country, max_area_km2=NO_AREA_LIMIT_KM2)  # Sudan, in this edition
+            assert "crosses itself at lon 33.96" in parse_error(
+                country, max_area_km2=NO_AREA_LIMIT_KM2
+            )  # Sudan, in this edition
             continue
         aoi = AOI.parse(country, NO_AREA_LIMIT_KM2)
         assert aoi.area_km2 == pytest.approx(equal_area_km2(raw), rel=0.01), name
         if name in ("Fiji", "Slovenia", "Cyprus"):
-            assert shapely.union_all([Tile.parse(id).footprint for id in aoi.tiles]).buffer(1e-9).covers(aoi.shape)
+            assert (
+                shapely.union_all([Tile.parse(id).footprint for id in aoi.tiles])
+                .buffer(1e-9)
+                .covers(aoi.shape)
+            )
         if name in ("Fiji", "Russia"):
             west, _, east, _ = aoi.bounds
             assert west > east

@@ -29,7 +29,9 @@ def test_what_geos_holds_invalid_is_refused_and_what_it_holds_valid_is_read():
             verdict = case.findtext("test/op").strip()
             if verdict == "true" or "already_valid" in case.findtext("desc"):
                 valid += 1
-                assert AOI.parse(mapping(geometry), NO_AREA_LIMIT_KM2).shape.area == pytest.approx(geometry.area, rel=1e-5)
+                assert AOI.parse(mapping(geometry), NO_AREA_LIMIT_KM2).shape.area == pytest.approx(
+                    geometry.area, rel=1e-5
+                )
             else:
                 invalid += 1
                 assert " at lon " in parse_error(mapping(geometry), max_area_km2=NO_AREA_LIMIT_KM2)
@@ -41,7 +43,11 @@ def test_of_turfs_cases_the_valid_polygons_are_read_and_the_others_refused():
     read = 0
     for path in sorted(shared_data("aoi", "turf").glob("*.geojson")):
         document = json.loads(path.read_text())
-        members = [each.get("geometry") for each in document.get("features", [document])] if "type" in document else []
+        members = (
+            [each.get("geometry") for each in document.get("features", [document])]
+            if "type" in document
+            else []
+        )
         members = [member if member else document for member in members]
         if not members or any(member.get("type") not in ("Polygon", "MultiPolygon") for member in members):
             parse_error(document, max_area_km2=NO_AREA_LIMIT_KM2)
@@ -52,7 +58,8 @@ def test_of_turfs_cases_the_valid_polygons_are_read_and_the_others_refused():
             parse_error(document, max_area_km2=NO_AREA_LIMIT_KM2)
             continue
         beyond = any(abs(at) > 180 for each in shapes for at in each.bounds) or any(
-            len(part.interiors) > 10 for each in shapes for part in shapely.get_parts(each))
+            len(part.interiors) > 10 for each in shapes for part in shapely.get_parts(each)
+        )
         if beyond or not all(each.is_valid for each in shapes):
             parse_error(document, max_area_km2=NO_AREA_LIMIT_KM2)
             continue
@@ -75,8 +82,10 @@ def stars(draw):
     lon, lat = draw(st.floats(-180, 180)), draw(st.floats(-80, 80))
     angles = sorted(draw(st.lists(st.integers(0, 359), min_size=3, max_size=12, unique=True)))
     radii = draw(st.lists(st.floats(0.05, 0.4), min_size=len(angles), max_size=len(angles)))
-    ring = [((lon + r * math.cos(math.radians(a)) + 180) % 360 - 180, lat + r * math.sin(math.radians(a)))
-            for a, r in zip(angles, radii, strict=True)]
+    ring = [
+        ((lon + r * math.cos(math.radians(a)) + 180) % 360 - 180, lat + r * math.sin(math.radians(a)))
+        for a, r in zip(angles, radii, strict=True)
+    ]
     return polygon([*ring, ring[0]])
 
 
@@ -104,11 +113,24 @@ def test_the_tiles_under_an_aoi_cover_it(document):
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.floats(allow_nan=True) | st.integers() | st.text(max_size=5)
+    st.none()
+    | st.booleans()
+    | st.floats(allow_nan=True)
+    | st.integers()
+    | st.text(max_size=5)
     | st.sampled_from(["Polygon", "MultiPolygon", "Feature", "FeatureCollection"]),
-    lambda inner: st.lists(inner, max_size=4)
-    | st.dictionaries(st.sampled_from(["type", "coordinates", "features", "geometry", "geometries", "crs", "properties"]), inner, max_size=4),
-    max_leaves=20)
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(
+                ["type", "coordinates", "features", "geometry", "geometries", "crs", "properties"]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=20,
+)
 
 
 @settings(max_examples=300, deadline=None)

@@ -20,7 +20,9 @@ def test_every_topic_is_a_channel_with_its_event():
     told = {channel["address"]: list(channel["messages"]) for channel in DOCUMENT["channels"].values()}
     assert told == {topic: [event.__name__] for topic, event in EVENTS.items()}
     assert set(told) == set(TRIGGER_TOPICS.values()) | set(SCHEDULED_TOPICS.values())
-    assert {operation["channel"]["$ref"].rpartition("/")[2] for operation in DOCUMENT["operations"].values()} == set(DOCUMENT["channels"])
+    assert {
+        operation["channel"]["$ref"].rpartition("/")[2] for operation in DOCUMENT["operations"].values()
+    } == set(DOCUMENT["channels"])
 
 
 @pytest.mark.parametrize("topic", EVENTS)
@@ -30,7 +32,8 @@ def test_an_event_as_it_travels_is_what_the_document_says(topic):
     assert set(said["properties"]) == {field.name for field in fields(event)}
     assert set(said["required"]) == {field.name for field in fields(event) if field.default is MISSING}
     assert {name: part["default"] for name, part in said["properties"].items() if "default" in part} == {
-        field.name: field.default for field in fields(event) if field.default is not MISSING}
+        field.name: field.default for field in fields(event) if field.default is not MISSING
+    }
     first = fields(event)[0].name
     envelope = Envelope(event(**{first: "2024-07-01T12:00:00Z"}), NOW)
     message = PARTS["messages"][event.__name__]

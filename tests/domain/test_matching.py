@@ -23,7 +23,17 @@ from revisit.errors import InvalidInputError
 
 
 def product(tile, seen=None, bounds=(0, 0, 0, 0), id="P"):
-    return Product(id, "test", "L2A", "S2A", tile, datetime(2024, 6, 1, tzinfo=UTC), "20240601T000000", *bounds, footprint=seen)
+    return Product(
+        id,
+        "test",
+        "L2A",
+        "S2A",
+        tile,
+        datetime(2024, 6, 1, tzinfo=UTC),
+        "20240601T000000",
+        *bounds,
+        footprint=seen,
+    )
 
 
 def aoi(*bounds):
@@ -41,13 +51,23 @@ def indexed(aois):
 def real_products():
     """Products of real catalogues: their tile and footprint as published."""
     found = []
-    cdse = pq.read_table(shared_data("catalog", "cdse_products.parquet"), columns=["title", "geometry"]).to_pylist()
-    found += [product(re.search(r"_T(\w{5})_", row["title"])[1], mapping(shapely.from_wkb(row["geometry"]))) for row in cdse]
-    pc = pq.read_table(shared_data("stac", "pc_1000_items.parquet"), columns=["s2:mgrs_tile", "geometry"]).to_pylist()
+    cdse = pq.read_table(
+        shared_data("catalog", "cdse_products.parquet"), columns=["title", "geometry"]
+    ).to_pylist()
+    found += [
+        product(re.search(r"_T(\w{5})_", row["title"])[1], mapping(shapely.from_wkb(row["geometry"])))
+        for row in cdse
+    ]
+    pc = pq.read_table(
+        shared_data("stac", "pc_1000_items.parquet"), columns=["s2:mgrs_tile", "geometry"]
+    ).to_pylist()
     found += [product(row["s2:mgrs_tile"], mapping(shapely.from_wkb(row["geometry"]))) for row in pc]
     with gzip.open(shared_data("stac", "earthsearch_v0_100_items.json.gz")) as file:
         items = json.load(file)["features"]
-    found += [product(re.search(r"_0?(\d?\d[A-Z]{3})_", item["id"])[1].rjust(5, "0"), item["geometry"]) for item in items]
+    found += [
+        product(re.search(r"_0?(\d?\d[A-Z]{3})_", item["id"])[1].rjust(5, "0"), item["geometry"])
+        for item in items
+    ]
     strip = json.loads(shared_data("stac", "odc_site1_strip_africa_9_items.json").read_text())["features"]
     found += [product(item["properties"]["s2:mgrs_tile"], item["geometry"]) for item in strip]
     return found
@@ -55,10 +75,15 @@ def real_products():
 
 @pytest.fixture(scope="module")
 def real_aois():
-    """Every shape of the shared data that is an AOI, by file and number; countries and cases of the antimeridian among them."""
+    """Every shape of the shared data that is an AOI, by file and number; countries and cases of the
+    antimeridian among them."""
     aois = {}
-    paths = [shared_data("aoi", "ne_110m_countries.geojson"), *shared_data("aoi", "antimeridian").glob("input/*.json"),
-             *shared_data("aoi", "turf").glob("*.geojson"), *shared_data("archive", "aoi").glob("*.geojson")]
+    paths = [
+        shared_data("aoi", "ne_110m_countries.geojson"),
+        *shared_data("aoi", "antimeridian").glob("input/*.json"),
+        *shared_data("aoi", "turf").glob("*.geojson"),
+        *shared_data("archive", "aoi").glob("*.geojson"),
+    ]
     for path in paths:
         document = json.loads(path.read_text())
         for number, each in enumerate(document.get("features", [document])):
@@ -77,7 +102,11 @@ def around(products, count=400):
         of = shape(chance.choice(products).footprint)
         at = of.boundary.interpolate(chance.random(), normalized=True)
         size = chance.choice((0.0005, 0.01, 0.1))
-        drawn = at.buffer(size, quad_segs=3).difference(at.buffer(size / 2, quad_segs=3)) if chance.random() < 0.3 else at.buffer(size, quad_segs=2)
+        drawn = (
+            at.buffer(size, quad_segs=3).difference(at.buffer(size / 2, quad_segs=3))
+            if chance.random() < 0.3
+            else at.buffer(size, quad_segs=2)
+        )
         drawn = shapely.affinity.translate(drawn, chance.uniform(-2, 2) * size, chance.uniform(-2, 2) * size)
         if chance.random() < 0.2:
             drawn = drawn.union(shapely.affinity.translate(drawn, 5 * size, 5 * size))
@@ -101,13 +130,22 @@ def test_every_match_over_real_footprints_is_that_of_brute_force(real_products, 
         assert found == sorted(ids[shapely.intersects(seen, shapes)]), (of.tile, seen.wkt)
         pairs += len(found)
     assert pairs > 1500
-    figure("matches equal brute force", f"{len(products)} real footprints x {len(aois)} AOIs, {pairs} pairs, 0 differ")
+    figure(
+        "matches equal brute force",
+        f"{len(products)} real footprints x {len(aois)} AOIs, {pairs} pairs, 0 differ",
+    )
 
 
 def test_footprints_over_the_antimeridian_match_on_both_sides_as_brute_force():
-    grid = pq.read_table(shared_data("grid", "s2_mgrs_tiles.parquet"), columns=["tile", "geometry"]).to_pandas()
+    grid = pq.read_table(
+        shared_data("grid", "s2_mgrs_tiles.parquet"), columns=["tile", "geometry"]
+    ).to_pandas()
     drawn = dict(zip(grid.tile, shapely.from_wkb(grid.geometry), strict=True))
-    crossing = {tile: seen for tile, seen in drawn.items() if tile[:2] in ("01", "60") and len(shapely.get_parts(seen)) > 1}
+    crossing = {
+        tile: seen
+        for tile, seen in drawn.items()
+        if tile[:2] in ("01", "60") and len(shapely.get_parts(seen)) > 1
+    }
     chance = random.Random(2)
     chosen = dict(chance.sample(sorted(crossing.items()), 80))
     aois = {}
@@ -126,9 +164,26 @@ def test_footprints_over_the_antimeridian_match_on_both_sides_as_brute_force():
 
 
 def test_a_footprint_that_jumps_over_the_antimeridian_is_the_one_that_is_split():
-    whole = product("01CCV", {"type": "Polygon", "coordinates": [[[176.8646, -72.9915], [-179.7751, -73.0646], [-179.6274, -72.0814],
-                                                                  [177.1893, -72.0125], [176.8646, -72.9915]]]})
-    west, east, outside = aoi(178, -72.6, 178.1, -72.5), aoi(-179.9, -72.6, -179.8, -72.5), aoi(0, -72.6, 0.1, -72.5)
+    whole = product(
+        "01CCV",
+        {
+            "type": "Polygon",
+            "coordinates": [
+                [
+                    [176.8646, -72.9915],
+                    [-179.7751, -73.0646],
+                    [-179.6274, -72.0814],
+                    [177.1893, -72.0125],
+                    [176.8646, -72.9915],
+                ]
+            ],
+        },
+    )
+    west, east, outside = (
+        aoi(178, -72.6, 178.1, -72.5),
+        aoi(-179.9, -72.6, -179.8, -72.5),
+        aoi(0, -72.6, 0.1, -72.5),
+    )
     assert match_aois(whole, {"w": west, "e": east, "o": outside}) == ["e", "w"]
     assert indexed({"w": west, "e": east, "o": outside}).match(whole) == ["e", "w"]
 
@@ -144,7 +199,11 @@ def test_one_product_gives_the_same_as_many_and_as_touching(real_products, real_
 def test_an_aoi_in_a_hole_of_the_footprint_is_not_touched():
     square = shapely.box(12.0, 41.6, 12.6, 42.2).difference(shapely.box(12.2, 41.8, 12.4, 42.0))
     holed = product("32TQM", mapping(square))
-    aois = {"hole": aoi(12.25, 41.85, 12.35, 41.95), "edge": aoi(12.35, 41.9, 12.45, 41.95), "far": aoi(13, 41.8, 13.1, 41.9)}
+    aois = {
+        "hole": aoi(12.25, 41.85, 12.35, 41.95),
+        "edge": aoi(12.35, 41.9, 12.45, 41.95),
+        "far": aoi(13, 41.8, 13.1, 41.9),
+    }
     assert match_aois(holed, aois) == indexed(aois).match(holed) == ["edge"]
 
 
@@ -156,11 +215,18 @@ def test_a_footprint_in_an_aois_hole_is_not_touched():
 
 def test_without_a_footprint_the_bounds_within_the_tile_decide():
     # Tile 32TQM spans lon 11.39..12.76, lat 41.40..42.43 (corners in the published grid).
-    aois = {"west": aoi(11.6, 41.6, 11.7, 41.7), "east": aoi(12.5, 41.6, 12.6, 41.7), "beyond": aoi(13.2, 41.6, 13.3, 41.7)}
+    aois = {
+        "west": aoi(11.6, 41.6, 11.7, 41.7),
+        "east": aoi(12.5, 41.6, 12.6, 41.7),
+        "beyond": aoi(13.2, 41.6, 13.3, 41.7),
+    }
     for each in (match_aois, lambda of, among: indexed(among).match(of)):
         assert each(product("32TQM", bounds=(12.2, 41.0, 14.0, 43.0)), aois) == ["east"]
         assert each(product("32TQM", bounds=(-180, -90, 180, 90)), aois) == ["east", "west"]
-        assert each(product("32TQM", bounds=(50, 10, 51, 11)), aois) == ["east", "west"]  # bounds of elsewhere say nothing
+        assert each(product("32TQM", bounds=(50, 10, 51, 11)), aois) == [
+            "east",
+            "west",
+        ]  # bounds of elsewhere say nothing
 
 
 def test_bounds_that_run_past_180_are_followed():
@@ -176,14 +242,29 @@ def test_a_footprint_of_many_tiles_is_cut_to_the_products_own():
 
 
 def test_a_footprint_that_crosses_itself_is_still_matched():
-    bow = product("32TQM", {"type": "Polygon", "coordinates": [[[11.6, 41.6], [12.4, 42.2], [12.4, 41.6], [11.6, 42.2], [11.6, 41.6]]]})
+    bow = product(
+        "32TQM",
+        {
+            "type": "Polygon",
+            "coordinates": [[[11.6, 41.6], [12.4, 42.2], [12.4, 41.6], [11.6, 42.2], [11.6, 41.6]]],
+        },
+    )
     aois = {"left": aoi(11.65, 41.85, 11.7, 41.95), "top": aoi(11.95, 42.1, 12.05, 42.15)}
     assert match_aois(bow, aois) == indexed(aois).match(bow) == ["left"]
 
 
-@pytest.mark.parametrize("nonsense", [{}, {"type": "Polygon"}, {"type": "Polygon", "coordinates": []}, {"type": "Circle", "coordinates": [1, 2]},
-                                      {"type": "Polygon", "coordinates": [[[float("nan"), 1], [2, 1], [2, 2], [float("nan"), 1]]]},
-                                      {"type": "Polygon", "coordinates": [["a", "b"]]}, {"type": "MultiPolygon", "coordinates": None}])
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        {},
+        {"type": "Polygon"},
+        {"type": "Polygon", "coordinates": []},
+        {"type": "Circle", "coordinates": [1, 2]},
+        {"type": "Polygon", "coordinates": [[[float("nan"), 1], [2, 1], [2, 2], [float("nan"), 1]]]},
+        {"type": "Polygon", "coordinates": [["a", "b"]]},
+        {"type": "MultiPolygon", "coordinates": None},
+    ],
+)
 def test_a_footprint_that_is_no_shape_gives_way_to_the_bounds(nonsense):
     aois = {"west": aoi(11.6, 41.6, 11.7, 41.7), "east": aoi(12.5, 41.6, 12.6, 41.7)}
     assert match_aois(product("32TQM", nonsense, bounds=(12.2, 41.0, 14.0, 43.0)), aois) == ["east"]
@@ -194,7 +275,9 @@ def test_a_footprint_of_endless_vertices_is_filled_out_rather_than_followed():
     chance = random.Random(6)
     tangle = [(chance.uniform(11.8, 12.4), chance.uniform(41.6, 42.2)) for _ in range(5000)]
     aois = {"in": aoi(12, 42, 12.1, 42.1), "out": aoi(12.5, 42, 12.6, 42.1)}
-    assert match_aois(product("32TQM", {"type": "Polygon", "coordinates": [[*tangle, tangle[0]]]}), aois) == ["in"]
+    assert match_aois(product("32TQM", {"type": "Polygon", "coordinates": [[*tangle, tangle[0]]]}), aois) == [
+        "in"
+    ]
 
 
 def test_an_aoi_removed_or_replaced_is_matched_no_more_and_its_room_is_used_again():

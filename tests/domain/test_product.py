@@ -12,7 +12,9 @@ from data import shared_data
 from revisit.domain.product import OldProductName, Product, ProductName, acquisition_id, select_best_products
 from revisit.errors import InvalidInputError
 
-MOMENTS = st.datetimes(datetime(2015, 6, 23), datetime(2099, 1, 1)).map(lambda moment: moment.replace(microsecond=0, tzinfo=UTC))
+MOMENTS = st.datetimes(datetime(2015, 6, 23), datetime(2099, 1, 1)).map(
+    lambda moment: moment.replace(microsecond=0, tzinfo=UTC)
+)
 NAMES = st.builds(
     ProductName,
     platform=st.sampled_from("ABCDEFGHIJKLMNOPQRSTUVWXYZ").map("S2".__add__),
@@ -31,8 +33,19 @@ def test_a_name_parses_and_prints_back(name):
     assert ProductName.parse(f"{name}.SAFE") == name
 
 
-@given(st.builds(OldProductName, platform=st.just("S2A"), file_class=st.sampled_from(["OPER", "USER"]), level=st.sampled_from(["L1C", "L2A"]),
-                 centre=st.just("PDMC"), created=MOMENTS, relative_orbit=st.integers(0, 143), start=MOMENTS, stop=MOMENTS))
+@given(
+    st.builds(
+        OldProductName,
+        platform=st.just("S2A"),
+        file_class=st.sampled_from(["OPER", "USER"]),
+        level=st.sampled_from(["L1C", "L2A"]),
+        centre=st.just("PDMC"),
+        created=MOMENTS,
+        relative_orbit=st.integers(0, 143),
+        start=MOMENTS,
+        stop=MOMENTS,
+    )
+)
 def test_an_old_name_parses_and_prints_back(name):
     assert OldProductName.parse(str(name)) == name
 
@@ -47,7 +60,11 @@ def test_every_real_name_of_the_catalog_parses_and_prints_back():
 
 
 def test_names_of_the_google_index_parse_with_their_parts():
-    rows = gzip.decompress(shared_data("google_index", "L2_index_derived.csv.gz").read_bytes()).decode().splitlines()[1:]
+    rows = (
+        gzip.decompress(shared_data("google_index", "L2_index_derived.csv.gz").read_bytes())
+        .decode()
+        .splitlines()[1:]
+    )
     for row in rows:
         granule, name, datatake, tile = row.split(",")[:4]
         parsed = ProductName.parse(name)
@@ -56,28 +73,52 @@ def test_names_of_the_google_index_parse_with_their_parts():
 
 def test_a_name_is_taken_apart():
     name = ProductName.parse("S2C_MSIL2A_20250327T105019_N0511_R051_T31UFS_20250327T134916")
-    assert (name.platform, name.level, name.baseline, name.relative_orbit, name.tile) == ("S2C", "L2A", "0511", 51, "31UFS")
+    assert (name.platform, name.level, name.baseline, name.relative_orbit, name.tile) == (
+        "S2C",
+        "L2A",
+        "0511",
+        51,
+        "31UFS",
+    )
     assert name.datatake == datetime(2025, 3, 27, 10, 50, 19, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("text", [
-    "S2A", "S1A_IW_GRDH_1SDV_20180716T004042_20180716T004107_022812_02792A_FD5B",
-    "S2A_MSIL2A_20180327T105019_N0207_R051_T31IFS_20180327T134916",  # no tile letter I
-    "S2A_MSIL2A_20181327T105019_N0207_R051_T31UFS_20180327T134916",  # month 13
-    "S2A_MSIL3A_20180327T105019_N0207_R051_T31UFS_20180327T134916",
-    "S2A_MSIL2A_20180327T105019_N0207_R051_T31UFS_20180327T134916.zip",
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "S2A",
+        "S1A_IW_GRDH_1SDV_20180716T004042_20180716T004107_022812_02792A_FD5B",
+        "S2A_MSIL2A_20180327T105019_N0207_R051_T31IFS_20180327T134916",  # no tile letter I
+        "S2A_MSIL2A_20181327T105019_N0207_R051_T31UFS_20180327T134916",  # month 13
+        "S2A_MSIL3A_20180327T105019_N0207_R051_T31UFS_20180327T134916",
+        "S2A_MSIL2A_20180327T105019_N0207_R051_T31UFS_20180327T134916.zip",
+    ],
+)
 def test_what_is_no_name_is_refused_and_quoted(text):
-    with pytest.raises(InvalidInputError, match=re.escape(text.split("_")[0] if "1327" not in text else "20181327")):
+    with pytest.raises(
+        InvalidInputError, match=re.escape(text.split("_")[0] if "1327" not in text else "20181327")
+    ):
         ProductName.parse(text)
 
 
 def product(name: str, **changes) -> Product:
     """A product of a compact name; only what a test states differs."""
     parts = ProductName.parse(name)
-    fields = {"id": name, "source": "folder:/a", "level": parts.level, "platform": parts.platform, "tile": parts.tile,
-              "sensing_time": parts.datatake, "datatake": f"{parts.datatake:%Y%m%dT%H%M%S}", "west": 4.0, "south": 50.0, "east": 5.0,
-              "north": 51.0, "baseline": parts.baseline, "published": parts.discriminator} | changes
+    fields = {
+        "id": name,
+        "source": "folder:/a",
+        "level": parts.level,
+        "platform": parts.platform,
+        "tile": parts.tile,
+        "sensing_time": parts.datatake,
+        "datatake": f"{parts.datatake:%Y%m%dT%H%M%S}",
+        "west": 4.0,
+        "south": 50.0,
+        "east": 5.0,
+        "north": 51.0,
+        "baseline": parts.baseline,
+        "published": parts.discriminator,
+    } | changes
     return Product(**fields)
 
 

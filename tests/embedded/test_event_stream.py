@@ -1,4 +1,5 @@
-"""Server-sent events of orders, from the real server: what is told, how many may listen, and that nobody else waits for them."""
+"""Server-sent events of orders, from the real server: what is told, how many may listen, and that nobody else
+waits for them."""
 
 import json
 import time
@@ -40,7 +41,10 @@ def heard(url: str, id: str) -> Iterator[Iterator[tuple[str, dict]]]:
     """The events of an order, one by one."""
     with httpx.stream("GET", f"{url}/orders/{id}/events", timeout=20) as answer:
         answer.raise_for_status()
-        assert answer.headers["Content-Type"].startswith("text/event-stream") and answer.headers["Cache-Control"] == "no-store"
+        assert (
+            answer.headers["Content-Type"].startswith("text/event-stream")
+            and answer.headers["Cache-Control"] == "no-store"
+        )
 
         def events() -> Iterator[tuple[str, dict]]:
             name = ""
@@ -62,11 +66,22 @@ def test_a_listener_hears_each_change_and_the_end(backend, url):
         end_job(backend, first, cover=Cover(10, 8, 6))
         name, told = next(events)
         assert (name, told["job"], told["state"]) == ("job", first.id, "done")
-        assert next(events)[1]["progress"] == {"total": 2, "open": 1, "done": 1, "skipped": 0, "failed": 0, "share": 0.5}
+        assert next(events)[1]["progress"] == {
+            "total": 2,
+            "open": 1,
+            "done": 1,
+            "skipped": 0,
+            "failed": 0,
+            "share": 0.5,
+        }
         cancel_order(backend, id)
         rest = list(events)
     assert [name for name, _ in rest] == ["job", "progress", "end"]
-    assert (rest[0][1]["state"], rest[0][1]["reason"], rest[2][1]["state"]) == ("skipped", "the order was cancelled", "cancelled")
+    assert (rest[0][1]["state"], rest[0][1]["reason"], rest[2][1]["state"]) == (
+        "skipped",
+        "the order was cancelled",
+        "cancelled",
+    )
     assert second.id == rest[0][1]["job"]
 
 
@@ -78,14 +93,20 @@ def test_as_many_listen_as_may_and_all_others_are_answered_meanwhile(backend, ur
         listeners = [stack.enter_context(heard(url, id)) for _ in range(event_stream.MAX_STREAMS)]
         assert {next(events)[0] for events in listeners} == {"progress"}
         refused = httpx.get(f"{url}/orders/{id}/events", timeout=5)
-        assert refused.status_code == 503 and refused.headers["Retry-After"] == "5" and "as many as may at once" in refused.json()["detail"]
+        assert (
+            refused.status_code == 503
+            and refused.headers["Retry-After"] == "5"
+            and "as many as may at once" in refused.json()["detail"]
+        )
         for _ in range(20):
             begun = time.monotonic()
             assert httpx.get(f"{url}/orders/{id}").status_code == 200
             assert time.monotonic() - begun < 2
     # All have gone without a word; the next heartbeats find it out.
     with ExitStack() as stack:
-        listeners = [_patiently(lambda: stack.enter_context(heard(url, id))) for _ in range(event_stream.MAX_STREAMS)]
+        listeners = [
+            _patiently(lambda: stack.enter_context(heard(url, id))) for _ in range(event_stream.MAX_STREAMS)
+        ]
         assert {next(events)[0] for events in listeners} == {"progress"}
 
 

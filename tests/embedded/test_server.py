@@ -29,8 +29,13 @@ class Server:
 
     def __init__(self, data: Path, *sources: Path) -> None:
         specs = [option for source in sources for option in ("--source", f"folder:{source}")]
-        self.process = subprocess.Popen([sys.executable, "-m", "revisit", "serve", "--data", str(data), "--port", "0", *specs],
-                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "revisit", "serve", "--data", str(data), "--port", "0", *specs],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
         self.data = data
 
     @property
@@ -66,7 +71,12 @@ def get(url):
 
 def revisit(data, *words):
     """One command on the folder."""
-    done = subprocess.run([sys.executable, "-m", "revisit", *words, "--data", str(data), "--json"], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-m", "revisit", *words, "--data", str(data), "--json"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -88,15 +98,24 @@ def idle(queue):
 
 
 def children_of(pid):
-    return [int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()]
+    return [
+        int(child)
+        for task in Path(f"/proc/{pid}/task").iterdir()
+        for child in (task / "children").read_text().split()
+    ]
 
 
 def test_products_that_arrive_become_alerts_although_the_server_is_killed_again_and_again(archive, tmp_path):
     watched, arriving, aoi = archive
     data = tmp_path / "data"
-    expected = {date["item"] for date in json.loads(shared_data("archive", "expected.json").read_text())["sites"][SITE]["dates"]
-                if date["clear_pixels"]}
-    subscription = revisit(data, "subscribe", "--aoi", str(aoi), "--name", "Field", "--index", "NDVI")["subscription"]
+    expected = {
+        date["item"]
+        for date in json.loads(shared_data("archive", "expected.json").read_text())["sites"][SITE]["dates"]
+        if date["clear_pixels"]
+    }
+    subscription = revisit(data, "subscribe", "--aoi", str(aoi), "--name", "Field", "--index", "NDVI")[
+        "subscription"
+    ]
     kills = 0
     for arrival in [None, *arriving]:
         if arrival is not None:
@@ -111,7 +130,13 @@ def test_products_that_arrive_become_alerts_although_the_server_is_killed_again_
     server = Server(data, watched)
     try:
         url = server.url
-        wait_for(lambda: idle(get(f"{url}/status")["queue"]) and len(revisit(data, "alerts", subscription)["alerts"]) >= len(expected), 90)
+        wait_for(
+            lambda: (
+                idle(get(f"{url}/status")["queue"])
+                and len(revisit(data, "alerts", subscription)["alerts"]) >= len(expected)
+            ),
+            90,
+        )
         alerts = revisit(data, "alerts", subscription)["alerts"]
     finally:
         assert server.stop() == 0
@@ -125,10 +150,21 @@ def test_a_second_server_on_the_folder_and_a_taken_port_are_one_sentence(archive
     first = Server(tmp_path / "data", watched)
     try:
         port = first.url.rpartition(":")[2]
-        for data, sentence in ((tmp_path / "data", "being served already at http://127.0.0.1:"), (tmp_path / "other", f"port {port}")):
-            done = subprocess.run([sys.executable, "-m", "revisit", "serve", "--data", str(data), "--port", port],
-                                  capture_output=True, text=True, timeout=60)
-            assert (done.returncode, sentence in done.stderr, "Traceback" in done.stderr) == (2, True, False), done.stderr
+        for data, sentence in (
+            (tmp_path / "data", "being served already at http://127.0.0.1:"),
+            (tmp_path / "other", f"port {port}"),
+        ):
+            done = subprocess.run(
+                [sys.executable, "-m", "revisit", "serve", "--data", str(data), "--port", port],
+                capture_output=True,
+                text=True,
+                timeout=60,
+            )
+            assert (done.returncode, sentence in done.stderr, "Traceback" in done.stderr) == (
+                2,
+                True,
+                False,
+            ), done.stderr
     finally:
         assert first.stop() == 0
 
@@ -138,7 +174,17 @@ def test_an_order_is_worked_by_the_running_server(archive, tmp_path):
     server = Server(tmp_path / "data", watched)
     try:
         assert get(f"{server.url}/health")
-        found = revisit(tmp_path / "data", "order", "--aoi", str(aoi), "--source", f"folder:{watched}", "--index", "NDVI", "--wait")
+        found = revisit(
+            tmp_path / "data",
+            "order",
+            "--aoi",
+            str(aoi),
+            "--source",
+            f"folder:{watched}",
+            "--index",
+            "NDVI",
+            "--wait",
+        )
     finally:
         assert server.stop() == 0
     assert found["state"] == "finished"
@@ -148,7 +194,9 @@ def test_an_order_is_worked_by_the_running_server(archive, tmp_path):
 def test_a_body_that_is_too_large_is_a_problem_like_any_other(tmp_path):
     server = Server(tmp_path / "data")
     try:
-        request = urllib.request.Request(f"{server.url}/orders", b" " * 3_000_000, {"Content-Type": "application/json"})
+        request = urllib.request.Request(
+            f"{server.url}/orders", b" " * 3_000_000, {"Content-Type": "application/json"}
+        )
         with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(request, timeout=10)
     finally:

@@ -88,7 +88,10 @@ def test_a_command_ends_with_an_error_when_a_worker_dies(messages, monkeypatch, 
 def test_a_suite_ends_with_an_error_when_a_worker_dies(monkeypatch, tmp_path):
     monkeypatch.setattr(suite, "FunctionHost", lambda backend: SimpleNamespace(push=breaking))
     begun = time.monotonic()
-    with pytest.raises(PermanentError, match="the worker of refresh has died"), EmbeddedServer(tmp_path, ("folder:/nothing",), port=0, workers=0) as running:
+    with (
+        pytest.raises(PermanentError, match="the worker of refresh has died"),
+        EmbeddedServer(tmp_path, ("folder:/nothing",), port=0, workers=0) as running,
+    ):
         running.wait(threading.Event(), 20)
     assert time.monotonic() - begun < 10
 
@@ -96,13 +99,21 @@ def test_a_suite_ends_with_an_error_when_a_worker_dies(monkeypatch, tmp_path):
 def test_a_suite_ends_with_an_error_when_the_thread_of_a_worker_process_dies(monkeypatch, tmp_path):
     ending = [sys.executable, "-c", f"raise SystemExit({worker.DIED})"]
     monkeypatch.setattr(suite, "start_worker_process", lambda *_: subprocess.Popen(ending))
-    with pytest.raises(PermanentError, match="the worker process of"), EmbeddedServer(tmp_path, port=0, workers=1) as running:
+    with (
+        pytest.raises(PermanentError, match="the worker process of"),
+        EmbeddedServer(tmp_path, port=0, workers=1) as running,
+    ):
         running.wait(threading.Event(), 20)
 
 
 def test_a_worker_process_whose_thread_dies_says_so_in_its_status(tmp_path):
     code = "from revisit.embedded import worker; worker.Worker._work = lambda self: 1 / 0; worker.main()"
-    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path), "extract"], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path), "extract"],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
         assert process.wait(30) == worker.DIED
         assert "ZeroDivisionError" in process.stderr.read()
 

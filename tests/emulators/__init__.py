@@ -1,4 +1,5 @@
-"""Google's emulators, each a process of its own on a free port of 127.0.0.1, started when first asked for, ended with the tests.
+"""Google's emulators, each a process of its own on a free port of 127.0.0.1, started when first asked for,
+ended with the tests.
 
 A test takes a project of its own (`new_project`), so that none sees what another wrote.
 """
@@ -42,7 +43,8 @@ def is_listening(port: int) -> bool:
 def die_with_parent(command: Sequence[str | Path]) -> list[str]:
     """A command whose process is killed when the one that starts it dies, however that happens.
 
-    Not by a `preexec_fn`: among the threads of other libraries a fork may wait for ever, which what starts a program alone does not.
+    Not by a `preexec_fn`: among the threads of other libraries a fork may wait for ever, which what starts a
+    program alone does not.
     """
     return ["setpriv", "--pdeathsig", "KILL", "--", *map(str, command)]
 
@@ -68,11 +70,20 @@ class Emulator:
     def start(self) -> "Emulator":
         """Start it, on the same port as before where it was stopped."""
         with (self.log or Path(os.devnull)).open("ab") as output:
-            self.process = subprocess.Popen(die_with_parent(self.command(self.port)), stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+            self.process = subprocess.Popen(
+                die_with_parent(self.command(self.port)),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
         until = time.monotonic() + PATIENCE_S
         while not is_listening(self.port):
-            assert self.process.poll() is None, f"{self.variable}: the emulator ended with {self.process.returncode}"
-            assert time.monotonic() < until, f"{self.variable}: the emulator does not listen after {PATIENCE_S} s"
+            assert self.process.poll() is None, (
+                f"{self.variable}: the emulator ended with {self.process.returncode}"
+            )
+            assert time.monotonic() < until, (
+                f"{self.variable}: the emulator does not listen after {PATIENCE_S} s"
+            )
             time.sleep(0.1)
         return self
 
@@ -108,15 +119,33 @@ def firestore(rules: Path | None = None) -> Emulator:
     if not jar.exists():
         skip_or_fail("the Firestore emulator (gcloud components install cloud-firestore-emulator)")
     java = _java()
-    return Emulator(lambda port: [java, "-Xmx512m", "-Duser.language=en", "-cp", jar, "com.google.cloud.datastore.emulator.firestore.CloudFirestore",
-                                  "--host", "127.0.0.1", "--port", str(port), *(["--rules", rules] if rules else [])],
-                    "FIRESTORE_EMULATOR_HOST")
+    return Emulator(
+        lambda port: [
+            java,
+            "-Xmx512m",
+            "-Duser.language=en",
+            "-cp",
+            jar,
+            "com.google.cloud.datastore.emulator.firestore.CloudFirestore",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+            *(["--rules", rules] if rules else []),
+        ],
+        "FIRESTORE_EMULATOR_HOST",
+    )
 
 
 def pubsub() -> Emulator:
     """Pub/Sub."""
-    jars = sorted((cloud_sdk() / "platform" / "pubsub-emulator" / "lib").glob("cloud-pubsub-emulator-*-all.jar"))
+    jars = sorted(
+        (cloud_sdk() / "platform" / "pubsub-emulator" / "lib").glob("cloud-pubsub-emulator-*-all.jar")
+    )
     if not jars:
         skip_or_fail("the Pub/Sub emulator (gcloud components install pubsub-emulator)")
     java = _java()
-    return Emulator(lambda port: [java, "-Xmx512m", "-jar", jars[-1], "--host=127.0.0.1", f"--port={port}"], "PUBSUB_EMULATOR_HOST")
+    return Emulator(
+        lambda port: [java, "-Xmx512m", "-jar", jars[-1], "--host=127.0.0.1", f"--port={port}"],
+        "PUBSUB_EMULATOR_HOST",
+    )

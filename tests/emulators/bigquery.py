@@ -1,4 +1,5 @@
-"""BigQuery, played by bqemulator in a virtual environment of its own: it needs other versions of SQL libraries than the tests do."""
+"""BigQuery, played by bqemulator in a virtual environment of its own: it needs other versions of SQL
+libraries than the tests do."""
 
 import json
 import shutil
@@ -15,7 +16,11 @@ from revisit.adapters.gcp.bigquery_client import create_client
 from revisit.adapters.gcp.settings import Settings
 
 SCHEMAS = ROOT / "terraform" / "schemas"
-LAYOUTS = {"product": "PARTITION BY TIMESTAMP_TRUNC(sensing_time, MONTH) CLUSTER BY tile, source, level", "addition": "", "turn": ""}
+LAYOUTS = {
+    "product": "PARTITION BY TIMESTAMP_TRUNC(sensing_time, MONTH) CLUSTER BY tile, source, level",
+    "addition": "",
+    "turn": "",
+}
 """The tables, and how Terraform lays them out."""
 
 TYPES = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
@@ -40,14 +45,28 @@ def bigquery(log: Path | None = None) -> BigQueryEmulator:
     """BigQuery."""
     if not _PYTHON.exists():
         skip_or_fail("bqemulator in .venv-bqemulator (make it with `make setup-test`)")
-    emulator = BigQueryEmulator(lambda port: [sys.executable, "-c", _START, "--python", _PYTHON,
-                                              "--home", emulator.home, "--port", str(port)],
-                                "BIGQUERY_EMULATOR_HOST", "http://127.0.0.1:{port}", log=log)
+    emulator = BigQueryEmulator(
+        lambda port: [
+            sys.executable,
+            "-c",
+            _START,
+            "--python",
+            _PYTHON,
+            "--home",
+            emulator.home,
+            "--port",
+            str(port),
+        ],
+        "BIGQUERY_EMULATOR_HOST",
+        "http://127.0.0.1:{port}",
+        log=log,
+    )
     return emulator
 
 
 def set_faults(host: str, *faults: dict[str, Any]) -> None:
-    """Have queries fail: each fault is of `times` queries whose text matches the regular expression `text`; `status`, `status_phrase`, `message`."""
+    """Have queries fail: each fault is of `times` queries whose text matches the regular expression `text`;
+    `status`, `status_phrase`, `message`."""
     call_json(f"{host}/_server/faults", list(faults))
 
 
@@ -73,7 +92,9 @@ def table_ddl(dataset: str) -> list[str]:
     """DDL of the tables in `terraform/schemas`."""
     found = []
     for name, layout in LAYOUTS.items():
-        columns = ", ".join(f"{column['name']} {TYPES.get(column['type'], column['type'])}{' NOT NULL' if column['mode'] == 'REQUIRED' else ''}"
-                            for column in json.loads((SCHEMAS / f"{name}.json").read_text()))
+        columns = ", ".join(
+            f"{column['name']} {TYPES.get(column['type'], column['type'])}{' NOT NULL' if column['mode'] == 'REQUIRED' else ''}"
+            for column in json.loads((SCHEMAS / f"{name}.json").read_text())
+        )
         found.append(f"CREATE TABLE `{dataset}.{name}` ({columns}) {layout}")
     return found

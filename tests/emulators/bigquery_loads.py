@@ -1,6 +1,8 @@
-"""The load jobs that bqemulator lacks: files from a bucket or from a client, Parquet or CSV, packed or not, read here and put into its tables.
+"""The load jobs that bqemulator lacks: files from a bucket or from a client, Parquet or CSV, packed or not,
+read here and put into its tables.
 
-What a job states is held to as BigQuery's pages have it: rows of too few or too many cells are bad, and more of them than
+What a job states is held to as BigQuery's pages have it: rows of too few or too many cells are bad, and more
+of them than
 `maxBadRecords` fail the job; a table is filled, or replaced, only by a job that ends well.
 """
 
@@ -63,9 +65,18 @@ class LoadJobs:
             status |= {"errors": bad} if bad else {}
         except LoadJobError as failure:
             reason, message = failure.args
-            status |= {"errorResult": {"reason": reason, "message": message}, "errors": [{"reason": reason, "message": message}]}
+            status |= {
+                "errorResult": {"reason": reason, "message": message},
+                "errors": [{"reason": reason, "message": message}],
+            }
         with self._lock:
-            self.jobs[id] = {**job, "kind": "bigquery#job", "id": f"{place['projectId']}:{id}", "status": status, "statistics": statistics}
+            self.jobs[id] = {
+                **job,
+                "kind": "bigquery#job",
+                "id": f"{place['projectId']}:{id}",
+                "status": status,
+                "statistics": statistics,
+            }
         return 200, {}, self.describe(id)
 
     def describe(self, id: str) -> dict[str, Any]:
@@ -77,7 +88,15 @@ class LoadJobs:
                 return {**job, "status": {"state": "RUNNING"}, "statistics": {}}
             return job
 
-    def upload(self, method: str, path: str, headers: Any, body: bytes, run_query: RunQuery, record: Callable[[dict[str, Any]], None]) -> Answer:
+    def upload(
+        self,
+        method: str,
+        path: str,
+        headers: Any,
+        body: bytes,
+        run_query: RunQuery,
+        record: Callable[[dict[str, Any]], None],
+    ) -> Answer:
         """A request of an upload: in one piece, or its beginning, or one of its pieces."""
         words = urllib.parse.parse_qs(urllib.parse.urlsplit(path).query)
         if words["uploadType"] == ["multipart"]:
@@ -102,11 +121,17 @@ class LoadJobs:
 
 
 def _error_answer(status: int, reason: str, message: str) -> Answer:
-    return status, {}, {"error": {"code": status, "message": message, "errors": [{"reason": reason, "message": message}]}}
+    return (
+        status,
+        {},
+        {"error": {"code": status, "message": message, "errors": [{"reason": reason, "message": message}]}},
+    )
 
 
 def _split_multipart(content_type: str, body: bytes) -> tuple[dict[str, Any], bytes]:
-    message = email.parser.BytesParser(policy=email.policy.HTTP).parsebytes(b"content-type: " + content_type.encode() + b"\r\n\r\n" + body)
+    message = email.parser.BytesParser(policy=email.policy.HTTP).parsebytes(
+        b"content-type: " + content_type.encode() + b"\r\n\r\n" + body
+    )
     about, content = message.iter_parts()
     return json.loads(about.get_payload(decode=True)), content.get_payload(decode=True)
 
@@ -116,13 +141,17 @@ def _read_object(uri: str) -> bytes:
     bucket, _, name = uri.removeprefix("gs://").partition("/")
     host = os.environ["STORAGE_EMULATOR_HOST"]
     try:
-        with urllib.request.urlopen(f"{host}/storage/v1/b/{bucket}/o/{urllib.parse.quote(name, safe='')}?alt=media") as answer:
+        with urllib.request.urlopen(
+            f"{host}/storage/v1/b/{bucket}/o/{urllib.parse.quote(name, safe='')}?alt=media"
+        ) as answer:
             return answer.read()
     except urllib.error.HTTPError as error:
         raise LoadJobError("notFound", f"Not found: URI {uri}") from error
 
 
-def _parse_rows(load: dict[str, Any], contents: list[bytes]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def _parse_rows(
+    load: dict[str, Any], contents: list[bytes]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Rows by column, and the lines that are none."""
     rows: list[dict[str, Any]] = []
     bad: list[dict[str, Any]] = []
@@ -137,8 +166,11 @@ def _parse_rows(load: dict[str, Any], contents: list[bytes]) -> tuple[list[dict[
         else:
             raise LoadJobError("invalid", f"no such format here: {load['sourceFormat']}")
     if len(bad) > int(load.get("maxBadRecords") or 0):
-        raise LoadJobError("invalid", f"Error while reading data, error message: CSV table encountered too many errors, giving up. Rows: {len(rows) + len(bad)}; "
-                                f"errors: {len(bad)}.")
+        raise LoadJobError(
+            "invalid",
+            f"Error while reading data, error message: CSV table encountered too many errors, giving up. Rows: {len(rows) + len(bad)}; "
+            f"errors: {len(bad)}.",
+        )
     return rows, bad
 
 
@@ -147,33 +179,65 @@ def _parse_csv(load: dict[str, Any], content: bytes) -> Iterator[dict[str, Any]]
         try:
             content = gzip.decompress(content)
         except (OSError, EOFError) as error:
-            raise LoadJobError("invalid", f"Error while reading data, error message: the file cannot be unpacked: {error}") from None
+            raise LoadJobError(
+                "invalid", f"Error while reading data, error message: the file cannot be unpacked: {error}"
+            ) from None
     names = [field["name"] for field in load["schema"]["fields"]]
     lines = csv.reader(io.StringIO(content.decode("utf-8", "replace"), newline=""))
     for number, cells in enumerate(lines):
         if number < int(load.get("skipLeadingRows") or 0) or not cells:
             continue
-        if len(cells) == len(names) and (load.get("allowQuotedNewlines") or not any("\n" in cell for cell in cells)):
-            yield {name: None if cell == load.get("nullMarker", "") else cell for name, cell in zip(names, cells, strict=True)}
+        if len(cells) == len(names) and (
+            load.get("allowQuotedNewlines") or not any("\n" in cell for cell in cells)
+        ):
+            yield {
+                name: None if cell == load.get("nullMarker", "") else cell
+                for name, cell in zip(names, cells, strict=True)
+            }
         else:
-            yield {"reason": "invalid", "location": "", "message": f"Error while reading data, error message: line {number + 1} has {len(cells)} columns "
-                                                                   f"instead of {len(names)}"}
+            yield {
+                "reason": "invalid",
+                "location": "",
+                "message": f"Error while reading data, error message: line {number + 1} has {len(cells)} columns "
+                f"instead of {len(names)}",
+            }
 
 
 def _insert_rows(load: dict[str, Any], rows: list[dict[str, Any]], run_query: RunQuery) -> None:
     place = load["destinationTable"]
     table = f"`{place['projectId']}.{place['datasetId']}.{place['tableId']}`"
-    kinds = {field["name"]: {"INTEGER": "INT64", "FLOAT": "FLOAT64"}.get(field["type"], field["type"]) for field in load["schema"]["fields"]}
+    kinds = {
+        field["name"]: {"INTEGER": "INT64", "FLOAT": "FLOAT64"}.get(field["type"], field["type"])
+        for field in load["schema"]["fields"]
+    }
     columns = ", ".join(f"{name} {kind}" for name, kind in kinds.items())
     truncate = load.get("writeDisposition") == "WRITE_TRUNCATE"
-    run_query(f"CREATE OR REPLACE TABLE {table} ({columns})" if truncate else f"CREATE TABLE IF NOT EXISTS {table} ({columns})", [])
+    run_query(
+        f"CREATE OR REPLACE TABLE {table} ({columns})"
+        if truncate
+        else f"CREATE TABLE IF NOT EXISTS {table} ({columns})",
+        [],
+    )
     fields = [{"name": name, "type": {"type": kind}} for name, kind in kinds.items()]
     chosen = ", ".join(f"CAST(r.{name} AS {kind})" for name, kind in kinds.items())
     for first in range(0, len(rows), ROWS_PER_INSERT):
-        values = [{"structValues": {name: {"value": _parameter_text(row.get(name))} for name in kinds}} for row in rows[first:first + ROWS_PER_INSERT]]
-        run_query(f"INSERT INTO {table} ({', '.join(kinds)}) SELECT {chosen} FROM UNNEST(@rows) AS r", [
-            {"name": "rows", "parameterType": {"type": "ARRAY", "arrayType": {"type": "STRUCT", "structTypes": fields}},
-             "parameterValue": {"arrayValues": values}}])
+        values = [
+            {"structValues": {name: {"value": _parameter_text(row.get(name))} for name in kinds}}
+            for row in rows[first : first + ROWS_PER_INSERT]
+        ]
+        run_query(
+            f"INSERT INTO {table} ({', '.join(kinds)}) SELECT {chosen} FROM UNNEST(@rows) AS r",
+            [
+                {
+                    "name": "rows",
+                    "parameterType": {
+                        "type": "ARRAY",
+                        "arrayType": {"type": "STRUCT", "structTypes": fields},
+                    },
+                    "parameterValue": {"arrayValues": values},
+                }
+            ],
+        )
 
 
 def _parameter_text(value: Any) -> str | None:

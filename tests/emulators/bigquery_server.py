@@ -1,10 +1,16 @@
-"""What stands before bqemulator: it lends it what BigQuery does and it does not, and keeps account of what was asked.
+"""What stands before bqemulator: it lends it what BigQuery does and it does not, and keeps account of what
+was asked.
 
-- Parameters in scripts: bqemulator binds them in single statements only, so they become constants, and arrays of structs tables.
-- One transaction at a time: bqemulator does not keep two apart; BigQuery lets them run and aborts one of them.
-- The limit of bytes: bqemulator reads as much as it likes. Faults that a test sets say which queries would read too much.
-- Faults: `POST /_server/faults` with a list of {"text": regular expression on the query or the job, "times": n, "status", "reason", "message"}.
-- Load jobs, from gs:// and from clients: `bigquery_loads`. `POST /_server/running` with a number: so many answers say that one is running.
+- Parameters in scripts: bqemulator binds them in single statements only, so they become constants, and arrays
+of structs tables.
+- One transaction at a time: bqemulator does not keep two apart; BigQuery lets them run and aborts one of
+them.
+- The limit of bytes: bqemulator reads as much as it likes. Faults that a test sets say which queries would
+read too much.
+- Faults: `POST /_server/faults` with a list of {"text": regular expression on the query or the job, "times":
+n, "status", "reason", "message"}.
+- Load jobs, from gs:// and from clients: `bigquery_loads`. `POST /_server/running` with a number: so many
+answers say that one is running.
 """
 
 import argparse
@@ -32,7 +38,8 @@ home, rest, grpc = sys.argv[1:]
 # DuckDB looks for the extension in its home, and may fetch nothing from elsewhere.
 os.environ["HOME"] = home
 for found in Path(duckdb_extension_spatial.__file__).parent.rglob("spatial.duckdb_extension"):
-    folder = Path(home, ".duckdb", "extensions", found.parent.name, duckdb.sql("PRAGMA platform").fetchone()[0])
+    folder = Path(home, ".duckdb", "extensions", found.parent.name, duckdb.sql("PRAGMA
+    platform").fetchone()[0])
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(found, folder)
 from bqemulator.cli import main
@@ -63,8 +70,10 @@ def main() -> None:
         parser.add_argument(name, required=True)
     given = parser.parse_args()
     behind = free_port()
-    child = subprocess.Popen(die_with_parent([given.python, "-c", _START, given.home, str(behind), str(free_port())]),
-                             env={**os.environ, "HOME": given.home})
+    child = subprocess.Popen(
+        die_with_parent([given.python, "-c", _START, given.home, str(behind), str(free_port())]),
+        env={**os.environ, "HOME": given.home},
+    )
     while not is_listening(behind):
         if child.poll() is not None:
             sys.exit(f"bqemulator ended with {child.returncode}")
@@ -94,18 +103,40 @@ class Handler(BaseHTTPRequestHandler):
             self._control(path, body)
             return
         if path.startswith("/upload/"):
-            self._respond(*self.server.state.loads.upload(self.command, self.path, self.headers, body, self._query_runner(path), partial(self._record, path)))
+            self._respond(
+                *self.server.state.loads.upload(
+                    self.command,
+                    self.path,
+                    self.headers,
+                    body,
+                    self._query_runner(path),
+                    partial(self._record, path),
+                )
+            )
             return
         if self.command == "GET" and (id := path.rpartition("/jobs/")[2]) in self.server.state.loads.jobs:
             self._respond(200, {}, self.server.state.loads.describe(id))
             return
         asked = json.loads(body) if body and "json" in self.headers.get("content-type", "") else None
         query = _query_of(path, asked)
-        if asked is not None and self.command == "POST" and "/jobs" in path + "/jobs" * path.endswith("/queries"):
+        if (
+            asked is not None
+            and self.command == "POST"
+            and "/jobs" in path + "/jobs" * path.endswith("/queries")
+        ):
             self._record(path, asked)
             if fault := self._next_fault(query["query"] if query else json.dumps(asked)):
-                self._respond(fault["status"], {}, {"error": {"code": fault["status"], "message": fault["message"], "errors": [
-                    {"reason": fault["reason"], "message": fault["message"]}]}})
+                self._respond(
+                    fault["status"],
+                    {},
+                    {
+                        "error": {
+                            "code": fault["status"],
+                            "message": fault["message"],
+                            "errors": [{"reason": fault["reason"], "message": fault["message"]}],
+                        }
+                    },
+                )
                 return
             if "load" in asked.get("configuration", {}):
                 self._respond(*self.server.state.loads.start(asked, self._query_runner(path)))
@@ -141,8 +172,17 @@ class Handler(BaseHTTPRequestHandler):
         return None
 
     def _forward(self, body: bytes) -> None:
-        status, headers, answer = self._request(self.command, self.path, body, {name: value for name, value in self.headers.items() if name.lower() not in (
-            "host", "content-length", "content-encoding", "accept-encoding", "connection")})
+        status, headers, answer = self._request(
+            self.command,
+            self.path,
+            body,
+            {
+                name: value
+                for name, value in self.headers.items()
+                if name.lower()
+                not in ("host", "content-length", "content-encoding", "accept-encoding", "connection")
+            },
+        )
         here = f"http://127.0.0.1:{self.server.server_port}"
         there = f"http://127.0.0.1:{self.server.state.backend_port}"
         self.send_response(status)
@@ -153,7 +193,9 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(answer)
 
-    def _request(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, list[tuple[str, str]], bytes]:
+    def _request(
+        self, method: str, path: str, body: bytes, headers: dict[str, str]
+    ) -> tuple[int, list[tuple[str, str]], bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", self.server.state.backend_port, timeout=300)
         try:
             connection.request(method, path, body, headers)
@@ -172,12 +214,24 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    # --------------------------------------------------------------------------------------------------------- lending a hand
+    # ---------------------------------------------------------------------------------------------------------
+    # lending a hand
 
     def _run_query(self, path: str, text: str, parameters: list[dict[str, Any]] = []) -> None:  # noqa: B006
         project = path.split("/projects/")[1].split("/")[0]
-        body = {"query": text, "useLegacySql": False, "queryParameters": parameters, "parameterMode": "NAMED", "timeoutMs": 200_000}
-        status, _, answer = self._request("POST", f"/bigquery/v2/projects/{project}/queries", json.dumps(body).encode(), {"content-type": "application/json"})
+        body = {
+            "query": text,
+            "useLegacySql": False,
+            "queryParameters": parameters,
+            "parameterMode": "NAMED",
+            "timeoutMs": 200_000,
+        }
+        status, _, answer = self._request(
+            "POST",
+            f"/bigquery/v2/projects/{project}/queries",
+            json.dumps(body).encode(),
+            {"content-type": "application/json"},
+        )
         assert status == 200, answer
 
     def _inline_parameters(self, path: str, query: dict[str, Any]) -> None:
@@ -188,8 +242,12 @@ class Handler(BaseHTTPRequestHandler):
                 self.server.state.parameters += 1
                 dataset = re.search(r"`([^`]+)\.turn`", query["query"])[1]
                 table = f"`{dataset}.parameter_{self.server.state.parameters}`"
-                self._run_query(path, f"CREATE TABLE {table} AS SELECT {', '.join(f'r.{field["name"]}' for field in kind['arrayType']['structTypes'])} "
-                                f"FROM UNNEST(@{name}) AS r", [parameter])
+                self._run_query(
+                    path,
+                    f"CREATE TABLE {table} AS SELECT {', '.join(f'r.{field["name"]}' for field in kind['arrayType']['structTypes'])} "
+                    f"FROM UNNEST(@{name}) AS r",
+                    [parameter],
+                )
                 query["query"] = query["query"].replace(f"UNNEST(@{name})", table)
             else:
                 constants[name] = _sql_literal(kind["type"], value.get("value"))

@@ -1,6 +1,7 @@
 """Serves one function; with REVISIT_TEST_CRASHES it is killed (-9) once at each of its named points.
 
-The variable names a folder in which the points that were crashed at are noted, so that each is met once by all processes together.
+The variable names a folder in which the points that were crashed at are noted, so that each is met once by
+all processes together.
 """
 
 import importlib
@@ -13,7 +14,11 @@ from typing import Any
 
 CRASH_POINTS: dict[str, tuple[str, str, str]] = {
     "begun, nothing read": ("revisit.runtime", "_already_done", "after"),
-    "everything read, nothing written": ("revisit.adapters.gcp.records", "FirestoreTransaction.put", "before"),
+    "everything read, nothing written": (
+        "revisit.adapters.gcp.records",
+        "FirestoreTransaction.put",
+        "before",
+    ),
     "written, not committed": ("revisit.adapters.gcp.records", "FirestoreTransaction.close", "before"),
     "committed, nothing published": ("revisit.adapters.gcp.outbox", "Outbox.flush", "before"),
     "published, still in the outbox": ("revisit.adapters.gcp.outbox", "Outbox._remove", "before"),
@@ -39,7 +44,8 @@ def crash_once(name: str, folder: Path) -> None:
 
 
 def install_crashes(function: str, folder: Path) -> None:
-    """Put the crashes in place before the first event: in the worker, since the server it is forked from loads no client and has no threads."""
+    """Put the crashes in place before the first event: in the worker, since the server it is forked from
+    loads no client and has no threads."""
     from revisit import runtime
 
     named = runtime.backend_from_environment

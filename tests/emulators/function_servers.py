@@ -32,17 +32,37 @@ class Function:
 
     def start(self) -> None:
         """Start it; it may take a moment until it `listens`."""
-        command = [sys.executable, str(PROGRAM), "--target", self.name, "--source", str(ROOT / "functions" / self.name / "main.py"),
-                   "--signature-type", "http" if self.name == "api" else "cloudevent", "--host", "127.0.0.1", "--port", str(self.port)]
+        command = [
+            sys.executable,
+            str(PROGRAM),
+            "--target",
+            self.name,
+            "--source",
+            str(ROOT / "functions" / self.name / "main.py"),
+            "--signature-type",
+            "http" if self.name == "api" else "cloudevent",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(self.port),
+        ]
         with self.log.open("ab") as output, (self.errors or self.log).open("ab") as errors:
-            self.process = subprocess.Popen(die_with_parent(command), env={**os.environ, **self.environment}, stdin=subprocess.DEVNULL,
-                                            stdout=output, stderr=errors, start_new_session=True)
+            self.process = subprocess.Popen(
+                die_with_parent(command),
+                env={**os.environ, **self.environment},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=errors,
+                start_new_session=True,
+            )
 
     def wait(self) -> None:
         """Until it listens."""
         until = time.monotonic() + PATIENCE_S
         while not is_listening(self.port):
-            assert self.process and self.process.poll() is None, f"{self.name} ended: {(self.errors or self.log).read_text()[-2000:]}"
+            assert self.process and self.process.poll() is None, (
+                f"{self.name} ended: {(self.errors or self.log).read_text()[-2000:]}"
+            )
             assert time.monotonic() < until, f"{self.name} does not listen"
             time.sleep(0.05)
 
@@ -63,7 +83,10 @@ class Functions:
             folder: Gets a log a function, and what it writes on stderr beside it.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        self.by_name = {name: Function(name, environment, folder / f"{name}.log", errors=folder / f"{name}.err") for name in names}
+        self.by_name = {
+            name: Function(name, environment, folder / f"{name}.log", errors=folder / f"{name}.err")
+            for name in names
+        }
 
     def __enter__(self) -> "Functions":
         for function in self.by_name.values():

@@ -30,14 +30,18 @@ class Iam:
 
     def write_public_key(self, file: Path) -> None:
         """For whoever verifies: PEM by e-mail."""
-        public = self.key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+        public = self.key.public_key().public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
         file.write_text(json.dumps({self.email: public.decode()}))
 
     def request(self, url: str, **options: Any) -> Any:
         """A transport of google-auth's that finds IAM here."""
         from google.auth.transport.requests import Request
 
-        here = url.replace("https://iamcredentials.googleapis.com", f"http://127.0.0.1:{self.server.server_port}")
+        here = url.replace(
+            "https://iamcredentials.googleapis.com", f"http://127.0.0.1:{self.server.server_port}"
+        )
         assert here != url
         return Request()(url=here, **options)
 
@@ -55,7 +59,12 @@ class Iam:
         if authorization != f"Bearer {TOKEN}":
             return 401, {"error": {"status": "UNAUTHENTICATED"}}
         if match[1] != self.email:
-            return 403, {"error": {"status": "PERMISSION_DENIED", "message": "Permission 'iam.serviceAccounts.signBlob' denied"}}
+            return 403, {
+                "error": {
+                    "status": "PERMISSION_DENIED",
+                    "message": "Permission 'iam.serviceAccounts.signBlob' denied",
+                }
+            }
         signature = self.key.sign(base64.b64decode(body["payload"]), padding.PKCS1v15(), hashes.SHA256())
         return 200, {"keyId": "1", "signedBlob": base64.b64encode(signature).decode()}
 
@@ -73,12 +82,24 @@ def _handler(iam: Iam) -> type[BaseHTTPRequestHandler]:
 
 
 class MetadataServer:
-    """What a machine of Google's knows of its account (https://cloud.google.com/compute/docs/metadata/predefined-metadata-keys)."""
+    """What a machine of Google's knows of its account
+    (https://cloud.google.com/compute/docs/metadata/predefined-metadata-keys)."""
 
     def __init__(self, email: str) -> None:
-        told = {"/": "ok", "/computeMetadata/v1/project/project-id": "a-project", "/computeMetadata/v1/universe/universe-domain": "googleapis.com",
-                "/computeMetadata/v1/instance/service-accounts/default/": {"email": email, "scopes": ["https://www.googleapis.com/auth/cloud-platform"]},
-                "/computeMetadata/v1/instance/service-accounts/default/token": {"access_token": TOKEN, "expires_in": 3599, "token_type": "Bearer"}}
+        told = {
+            "/": "ok",
+            "/computeMetadata/v1/project/project-id": "a-project",
+            "/computeMetadata/v1/universe/universe-domain": "googleapis.com",
+            "/computeMetadata/v1/instance/service-accounts/default/": {
+                "email": email,
+                "scopes": ["https://www.googleapis.com/auth/cloud-platform"],
+            },
+            "/computeMetadata/v1/instance/service-accounts/default/token": {
+                "access_token": TOKEN,
+                "expires_in": 3599,
+                "token_type": "Bearer",
+            },
+        }
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:

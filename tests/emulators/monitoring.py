@@ -1,4 +1,5 @@
-"""Cloud Monitoring, as far as `timeSeries.list` goes: plays series in the published form, some a page, to whoever bears the token.
+"""Cloud Monitoring, as far as `timeSeries.list` goes: plays series in the published form, some a page, to
+whoever bears the token.
 
 https://cloud.google.com/monitoring/api/ref_v3/rest/v3/projects.timeSeries/list
 """
@@ -14,7 +15,8 @@ TOKEN = "token-of-who-asks"
 
 
 class MonitoringServer:
-    """The figures of some subscriptions: metric -> subscription -> value, measured at `at`, each with an older one behind it."""
+    """The figures of some subscriptions: metric -> subscription -> value, measured at `at`, each with an
+    older one behind it."""
 
     def __init__(self, at: str, figures: dict[str, dict[str, int]], page: int = 1000) -> None:
         self.at, self.figures, self.page = at, figures, page
@@ -39,16 +41,27 @@ class MonitoringServer:
         metric = re.search(r'metric\.type = "([^"]+)"', query["filter"])[1]
         there = sorted(self.figures.get(metric, {}).items())
         first = int(query.get("pageToken", "0"))
-        series = [self._series(project, metric, *one) for one in there[first:first + self.page]]
+        series = [self._series(project, metric, *one) for one in there[first : first + self.page]]
         # Fields without a value are left out of JSON.
         answer = {"timeSeries": series, "unit": "1"} if series else {"unit": "1"}
-        return 200, answer | ({"nextPageToken": str(first + self.page)} if first + self.page < len(there) else {})
+        return 200, answer | (
+            {"nextPageToken": str(first + self.page)} if first + self.page < len(there) else {}
+        )
 
     def _series(self, project: str, metric: str, subscription: str, value: int) -> dict[str, Any]:
-        return {"metric": {"type": metric}, "resource": {"type": "pubsub_subscription", "labels": {"project_id": project, "subscription_id": subscription}},
-                "metricKind": "GAUGE", "valueType": "INT64",
-                "points": [{"interval": {"startTime": moment, "endTime": moment}, "value": {"int64Value": str(figure)}}
-                           for moment, figure in ((self.at, value), ("2024-06-01T11:51:00Z", value + 1000))]}
+        return {
+            "metric": {"type": metric},
+            "resource": {
+                "type": "pubsub_subscription",
+                "labels": {"project_id": project, "subscription_id": subscription},
+            },
+            "metricKind": "GAUGE",
+            "valueType": "INT64",
+            "points": [
+                {"interval": {"startTime": moment, "endTime": moment}, "value": {"int64Value": str(figure)}}
+                for moment, figure in ((self.at, value), ("2024-06-01T11:51:00Z", value + 1000))
+            ],
+        }
 
 
 def error_body(code: int, status: str, message: str) -> dict[str, Any]:
@@ -60,10 +73,14 @@ def _handler(monitoring: MonitoringServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             parts = urlsplit(self.path)
-            status, answer = monitoring.answer(parts.path, dict(parse_qsl(parts.query)), self.headers.get("Authorization", ""))
+            status, answer = monitoring.answer(
+                parts.path, dict(parse_qsl(parts.query)), self.headers.get("Authorization", "")
+            )
             body = answer.encode() if isinstance(answer, str) else json.dumps(answer).encode()
             self.send_response(status)
-            self.send_header("Content-Type", "text/html" if isinstance(answer, str) else "application/json; charset=UTF-8")
+            self.send_header(
+                "Content-Type", "text/html" if isinstance(answer, str) else "application/json; charset=UTF-8"
+            )
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)

@@ -9,11 +9,14 @@ from revisit.ports.cloudevents import Envelope, decode
 from revisit.ports.topology import functions_for
 
 
-def create_topics(project: str, urls: dict[str, str] | None = None, ack_deadline_s: int = 60, attempts: int = 8) -> None:
+def create_topics(
+    project: str, urls: dict[str, str] | None = None, ack_deadline_s: int = 60, attempts: int = 8
+) -> None:
     """Make the topics and, for each function that hears one, a subscription.
 
     Args:
-        urls: Where each function listens; without it subscriptions are to be pulled, as tests do that look at what was sent.
+        urls: Where each function listens; without it subscriptions are to be pulled, as tests do that look at
+            what was sent.
         attempts: After so many a message is dead.
     """
     publisher, subscriber = pubsub_v1.PublisherClient(), pubsub_v1.SubscriberClient()
@@ -24,12 +27,18 @@ def create_topics(project: str, urls: dict[str, str] | None = None, ack_deadline
         path = publisher.topic_path(project, topic)
         publisher.create_topic(name=path)
         for function in functions_for(topic):
-            request = {"name": subscriber.subscription_path(project, subscription_name(function, topic)), "topic": path,
-                       "ack_deadline_seconds": ack_deadline_s}
+            request = {
+                "name": subscriber.subscription_path(project, subscription_name(function, topic)),
+                "topic": path,
+                "ack_deadline_seconds": ack_deadline_s,
+            }
             if urls is not None:
                 request |= {
                     "push_config": {"push_endpoint": f"{urls[function]}/projects/{project}/topics/{topic}"},
-                    "retry_policy": {"minimum_backoff": Duration(nanos=200_000_000), "maximum_backoff": Duration(seconds=2)},
+                    "retry_policy": {
+                        "minimum_backoff": Duration(nanos=200_000_000),
+                        "maximum_backoff": Duration(seconds=2),
+                    },
                     "dead_letter_policy": {"dead_letter_topic": dead, "max_delivery_attempts": attempts},
                 }
             subscriber.create_subscription(request=request)
@@ -37,15 +46,20 @@ def create_topics(project: str, urls: dict[str, str] | None = None, ack_deadline
 
 
 def pull_events(project: str) -> list[Envelope]:
-    """The events that are on their way, each as often as a function hears it; they are back on their way at once."""
+    """The events that are on their way, each as often as a function hears it; they are back on their way at
+    once."""
     subscriber, found = pubsub_v1.SubscriberClient(), []
     for topic in EVENTS:
         for function in functions_for(topic):
             path = subscriber.subscription_path(project, subscription_name(function, topic))
-            received = subscriber.pull(subscription=path, max_messages=1000, return_immediately=True).received_messages
+            received = subscriber.pull(
+                subscription=path, max_messages=1000, return_immediately=True
+            ).received_messages
             found += [decode(one.message.data, one.message.publish_time) for one in received]
             if received:
-                subscriber.modify_ack_deadline(subscription=path, ack_ids=[one.ack_id for one in received], ack_deadline_seconds=0)
+                subscriber.modify_ack_deadline(
+                    subscription=path, ack_ids=[one.ack_id for one in received], ack_deadline_seconds=0
+                )
     subscriber.close()
     return found
 
@@ -54,5 +68,3 @@ def publish(project: str, topic: str, data: bytes, **attributes: str) -> str:
     """Publish bytes on a topic, as anybody may; returns the message's id."""
     publisher = pubsub_v1.PublisherClient()
     return str(publisher.publish(publisher.topic_path(project, topic), data, **attributes).result(timeout=30))
-
-

@@ -1,4 +1,5 @@
-"""The buckets of the storage server, in memory: objects with generations, and the preconditions that writes are made under."""
+"""The buckets of the storage server, in memory: objects with generations, and the preconditions that writes
+are made under."""
 
 import base64
 import hashlib
@@ -11,7 +12,14 @@ from typing import Any
 
 import google_crc32c
 
-CLIENT_FIELDS = ("contentType", "cacheControl", "contentDisposition", "contentEncoding", "contentLanguage", "metadata")
+CLIENT_FIELDS = (
+    "contentType",
+    "cacheControl",
+    "contentDisposition",
+    "contentEncoding",
+    "contentLanguage",
+    "metadata",
+)
 """What a client may state of an object."""
 
 
@@ -52,11 +60,21 @@ class StoredObject:
         path = f"b/{self.bucket}/o/{quote(self.name, safe='')}"
         at = self.created.isoformat().replace("+00:00", "Z")
         return {
-            "kind": "storage#object", "id": f"{self.bucket}/{self.name}/{self.generation}", "bucket": self.bucket, "name": self.name,
-            "selfLink": f"{base}/storage/v1/{path}", "mediaLink": f"{base}/download/storage/v1/{path}?generation={self.generation}&alt=media",
-            "generation": str(self.generation), "metageneration": str(self.metageneration), "size": str(len(self.content)),
-            "crc32c": self.crc32c, "etag": f"{self.generation}/{self.metageneration}", "storageClass": "STANDARD",
-            "timeCreated": at, "updated": at, "timeStorageClassUpdated": at,
+            "kind": "storage#object",
+            "id": f"{self.bucket}/{self.name}/{self.generation}",
+            "bucket": self.bucket,
+            "name": self.name,
+            "selfLink": f"{base}/storage/v1/{path}",
+            "mediaLink": f"{base}/download/storage/v1/{path}?generation={self.generation}&alt=media",
+            "generation": str(self.generation),
+            "metageneration": str(self.metageneration),
+            "size": str(len(self.content)),
+            "crc32c": self.crc32c,
+            "etag": f"{self.generation}/{self.metageneration}",
+            "storageClass": "STANDARD",
+            "timeCreated": at,
+            "updated": at,
+            "timeStorageClassUpdated": at,
             **({"componentCount": self.components} if self.components else {"md5Hash": self.md5}),
             **{key: value for key, value in self.client_fields.items() if key in CLIENT_FIELDS},
         }
@@ -77,12 +95,25 @@ class Buckets:
         with self._lock:
             name = fields.get("name", "")
             if name in self._buckets:
-                raise StorageError(409, "conflict", "Your previous request to create the named bucket succeeded and you already own it.")
+                raise StorageError(
+                    409,
+                    "conflict",
+                    "Your previous request to create the named bucket succeeded and you already own it.",
+                )
             at = datetime.now(UTC).isoformat().replace("+00:00", "Z")
             location = str(fields.get("location") or "US").upper()
-            self._buckets[name] = {"kind": "storage#bucket", "id": name, "storageClass": "STANDARD", "metageneration": "1", "etag": "1",
-                                   "locationType": "region" if "-" in location else "multi-region", "timeCreated": at, "updated": at,
-                                   **fields, "location": location}
+            self._buckets[name] = {
+                "kind": "storage#bucket",
+                "id": name,
+                "storageClass": "STANDARD",
+                "metageneration": "1",
+                "etag": "1",
+                "locationType": "region" if "-" in location else "multi-region",
+                "timeCreated": at,
+                "updated": at,
+                **fields,
+                "location": location,
+            }
             self._objects[name] = {}
             return self._buckets[name]
 
@@ -119,55 +150,112 @@ class Buckets:
             self.check_preconditions(found, query)
             return found
 
-    def list_objects(self, bucket: str, prefix: str = "", delimiter: str = "") -> tuple[list[StoredObject], list[str]]:
+    def list_objects(
+        self, bucket: str, prefix: str = "", delimiter: str = ""
+    ) -> tuple[list[StoredObject], list[str]]:
         """Objects of a prefix by name, and the prefixes that the delimiter cuts off."""
         with self._lock:
             self.bucket(bucket)
             found, cut = list[StoredObject](), set[str]()
             for name in sorted(self._objects[bucket]):
                 if name.startswith(prefix):
-                    inside, at, _ = name[len(prefix):].partition(delimiter) if delimiter else (name, "", "")
+                    inside, at, _ = name[len(prefix) :].partition(delimiter) if delimiter else (name, "", "")
                     if at:
                         cut.add(prefix + inside + at)
                     else:
                         found.append(self._objects[bucket][name])
             return found, sorted(cut)
 
-    def put(self, bucket: str, name: str, content: bytes, client_fields: dict[str, Any], query: dict[str, str], components: int = 0) -> StoredObject:
+    def put(
+        self,
+        bucket: str,
+        name: str,
+        content: bytes,
+        client_fields: dict[str, Any],
+        query: dict[str, str],
+        components: int = 0,
+    ) -> StoredObject:
         """Write a new generation under the preconditions of a query."""
         with self._lock:
             self.bucket(bucket)
             if not name or len(name.encode()) > 1024 or "\r" in name or "\n" in name:
                 raise StorageError(400, "invalid", f"Invalid object name {name!r}")
             self.check_preconditions(self._objects[bucket].get(name), query)
-            stored = StoredObject(bucket, name, content, next(self._generations), client_fields=client_fields, components=components)
+            stored = StoredObject(
+                bucket,
+                name,
+                content,
+                next(self._generations),
+                client_fields=client_fields,
+                components=components,
+            )
             for key, value in (("crc32c", stored.crc32c), ("md5Hash", stored.md5)):
                 if client_fields.get(key, value) != value:
-                    raise StorageError(400, "invalid", f"Provided {key} {client_fields[key]!r} doesn't match calculated {value!r}.")
+                    raise StorageError(
+                        400,
+                        "invalid",
+                        f"Provided {key} {client_fields[key]!r} doesn't match calculated {value!r}.",
+                    )
             self._objects[bucket][name] = stored
             return stored
 
-    def copy(self, source: tuple[str, str], target: tuple[str, str], client_fields: dict[str, Any], query: dict[str, str]) -> StoredObject:
+    def copy(
+        self,
+        source: tuple[str, str],
+        target: tuple[str, str],
+        client_fields: dict[str, Any],
+        query: dict[str, str],
+    ) -> StoredObject:
         """Copy within the server; what is not stated anew is what the source has."""
         with self._lock:
-            of_source = {key.replace("Source", "", 1): value for key, value in query.items() if key.startswith("ifSource")}
+            of_source = {
+                key.replace("Source", "", 1): value
+                for key, value in query.items()
+                if key.startswith("ifSource")
+            }
             of_target = {key: value for key, value in query.items() if not key.startswith("ifSource")}
             found = self.get(*source, of_source)
             return self.put(*target, found.content, client_fields or found.client_fields, of_target)
 
-    def compose(self, bucket: str, name: str, sources: list[dict[str, Any]], client_fields: dict[str, Any], query: dict[str, str]) -> StoredObject:
+    def compose(
+        self,
+        bucket: str,
+        name: str,
+        sources: list[dict[str, Any]],
+        client_fields: dict[str, Any],
+        query: dict[str, str],
+    ) -> StoredObject:
         with self._lock:
             if not 1 <= len(sources) <= 32:
-                raise StorageError(400, "invalid", "The number of source components provided must be between 1 and 32.")
-            parts = [self.get(bucket, one["name"], {f"if{key[2:]}": str(value) for key, value in one.get("objectPreconditions", {}).items()})
-                     for one in sources]
-            return self.put(bucket, name, b"".join(part.content for part in parts), client_fields, query, sum(part.components or 1 for part in parts))
+                raise StorageError(
+                    400, "invalid", "The number of source components provided must be between 1 and 32."
+                )
+            parts = [
+                self.get(
+                    bucket,
+                    one["name"],
+                    {f"if{key[2:]}": str(value) for key, value in one.get("objectPreconditions", {}).items()},
+                )
+                for one in sources
+            ]
+            return self.put(
+                bucket,
+                name,
+                b"".join(part.content for part in parts),
+                client_fields,
+                query,
+                sum(part.components or 1 for part in parts),
+            )
 
     def patch(self, bucket: str, name: str, changes: dict[str, Any], query: dict[str, str]) -> StoredObject:
         with self._lock:
             found = self.get(bucket, name, query)
-            stated = {key: value for key, value in (found.client_fields | changes).items() if value is not None}
-            self._objects[bucket][name] = replace(found, stated=stated, metageneration=found.metageneration + 1)
+            stated = {
+                key: value for key, value in (found.client_fields | changes).items() if value is not None
+            }
+            self._objects[bucket][name] = replace(
+                found, stated=stated, metageneration=found.metageneration + 1
+            )
             return self._objects[bucket][name]
 
     def delete(self, bucket: str, name: str, query: dict[str, str]) -> None:
@@ -177,10 +265,16 @@ class Buckets:
 
     @staticmethod
     def check_preconditions(found: StoredObject | None, query: dict[str, str]) -> None:
-        """Refuse what a precondition forbids (https://cloud.google.com/storage/docs/request-preconditions)."""
-        numbers = {"Generation": found.generation if found else 0, "Metageneration": found.metageneration if found else 0}
+        """Refuse what a precondition forbids
+        (https://cloud.google.com/storage/docs/request-preconditions)."""
+        numbers = {
+            "Generation": found.generation if found else 0,
+            "Metageneration": found.metageneration if found else 0,
+        }
         for what, number in numbers.items():
             if (wanted := query.get(f"if{what}Match")) is not None and int(wanted) != number:
-                raise StorageError(412, "conditionNotMet", "At least one of the pre-conditions you specified did not hold.")
+                raise StorageError(
+                    412, "conditionNotMet", "At least one of the pre-conditions you specified did not hold."
+                )
             if (unwanted := query.get(f"if{what}NotMatch")) is not None and int(unwanted) == number:
                 raise StorageError(304, "notModified", "Not modified.")

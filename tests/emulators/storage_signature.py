@@ -1,6 +1,7 @@
 """What a V4 signed URL must hold to be let in, worked out from its request as Google's pages say.
 
-https://cloud.google.com/storage/docs/authentication/canonical-requests and .../docs/authentication/signatures.
+https://cloud.google.com/storage/docs/authentication/canonical-requests and
+.../docs/authentication/signatures.
 """
 
 import hashlib
@@ -37,19 +38,33 @@ def verify(method: str, path: str, query: str, headers: dict[str, str], keys: di
     """
     given = dict(parse_qsl(query, keep_blank_values=True))
     try:
-        signature, credential, date = bytes.fromhex(given["X-Goog-Signature"]), given["X-Goog-Credential"], given["X-Goog-Date"]
+        signature, credential, date = (
+            bytes.fromhex(given["X-Goog-Signature"]),
+            given["X-Goog-Credential"],
+            given["X-Goog-Date"],
+        )
         names, lasts = given["X-Goog-SignedHeaders"].split(";"), int(given["X-Goog-Expires"])
         at = datetime.strptime(date, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
         email, scope = credential.split("/", 1)
     except (KeyError, ValueError) as error:
-        raise StorageError(400, "AuthenticationRequired", f"The signed request lacks or garbles {error}") from None
+        raise StorageError(
+            400, "AuthenticationRequired", f"The signed request lacks or garbles {error}"
+        ) from None
     if given.get("X-Goog-Algorithm") != ALGORITHM or not 0 < lasts <= MAX_EXPIRY_S or "host" not in names:
-        raise StorageError(400, "InvalidArgument", "The signed request has another algorithm, lasts too long, or does not sign its host")
+        raise StorageError(
+            400,
+            "InvalidArgument",
+            "The signed request has another algorithm, lasts too long, or does not sign its host",
+        )
     if scope.split("/")[0] != date[:8] or scope.split("/")[2:] != ["storage", "goog4_request"]:
         raise StorageError(400, "InvalidArgument", "The credential's scope is not that of the date")
     if not at - MAX_CLOCK_SKEW <= datetime.now(UTC) <= at + timedelta(seconds=lasts):
         raise StorageError(403, "ExpiredToken", "The provided token has expired.")
-    asked = "&".join(f"{quote(name, safe='~')}={quote(value, safe='~')}" for name, value in sorted(given.items()) if name != "X-Goog-Signature")
+    asked = "&".join(
+        f"{quote(name, safe='~')}={quote(value, safe='~')}"
+        for name, value in sorted(given.items())
+        if name != "X-Goog-Signature"
+    )
     stated = "".join(f"{name}:{' '.join(headers.get(name, '').split())}\n" for name in sorted(names))
     payload = headers.get("x-goog-content-sha256", "UNSIGNED-PAYLOAD")
     request = "\n".join((method, path, asked, stated, ";".join(names), payload))
@@ -61,4 +76,8 @@ def verify(method: str, path: str, query: str, headers: dict[str, str], keys: di
     try:
         key.verify(signature, text.encode(), padding.PKCS1v15(), hashes.SHA256())
     except InvalidSignature:
-        raise StorageError(403, "SignatureDoesNotMatch", "The request signature we calculated does not match the signature you provided.") from None
+        raise StorageError(
+            403,
+            "SignatureDoesNotMatch",
+            "The request signature we calculated does not match the signature you provided.",
+        ) from None

@@ -38,7 +38,8 @@ class Verdict:
     lost: int = 0
     """Expected and not there."""
     doubled: int = 0
-    """Written more than once: one line each time a worker saw a commit of it, or a number used up for nothing."""
+    """Written more than once: one line each time a worker saw a commit of it, or a number used up for
+    nothing."""
     faults: list[str] = field(default_factory=list)
 
     @property
@@ -55,9 +56,19 @@ def make_inputs(events: int, duplicates: float, subscriptions: int, seed: int) -
     return jobs, told
 
 
-def run_with_kills(data: Path, variant: str = "one commit", events: int = 2000, duplicates: float = 0.3, subscriptions: int = 10, seed: int = 1,
-           workers: int = 4, kill_interval_ms: tuple[float, float] = (20, 120), lease_s: float = 0.5, send_duration_s: float = 0.0,
-           patience_s: float = 120.0) -> Verdict:
+def run_with_kills(
+    data: Path,
+    variant: str = "one commit",
+    events: int = 2000,
+    duplicates: float = 0.3,
+    subscriptions: int = 10,
+    seed: int = 1,
+    workers: int = 4,
+    kill_interval_ms: tuple[float, float] = (20, 120),
+    lease_s: float = 0.5,
+    send_duration_s: float = 0.0,
+    patience_s: float = 120.0,
+) -> Verdict:
     """Send events to workers that are being killed, wait until all is dealt with, and judge.
 
     Args:
@@ -65,14 +76,20 @@ def run_with_kills(data: Path, variant: str = "one commit", events: int = 2000, 
         patience_s: Longest wait for the end.
     """
     backend = local_backend(data)
-    backend.records.transact(lambda transaction: [transaction.put(subscription(f"sub_{number}")) for number in range(subscriptions)])
+    backend.records.transact(
+        lambda transaction: [
+            transaction.put(subscription(f"sub_{number}")) for number in range(subscriptions)
+        ]
+    )
     jobs, told = make_inputs(events, duplicates, subscriptions, seed)
     arguments = (str(data), variant, seed, workers, kill_interval_ms, lease_s)
     begun = time.monotonic()
     with start("kill_workers_in_turn", *arguments, stdin=subprocess.PIPE) as parent:
         for first in range(0, len(told), 20):
-            batch = [Envelope(JobFinished(name), backend.now()) for name in told[first:first + 20]]
-            backend.records.transact(lambda transaction, batch=batch: [transaction.send(envelope) for envelope in batch])
+            batch = [Envelope(JobFinished(name), backend.now()) for name in told[first : first + 20]]
+            backend.records.transact(
+                lambda transaction, batch=batch: [transaction.send(envelope) for envelope in batch]
+            )
             time.sleep(max(0.0, begun + send_duration_s * first / len(told) - time.monotonic()))
         while local_queue(backend).depth() and time.monotonic() - begun < patience_s:
             time.sleep(0.05)
@@ -80,7 +97,12 @@ def run_with_kills(data: Path, variant: str = "one commit", events: int = 2000, 
         parent.stdin.close()
         fate = json.loads(parent.stdout.read())
     verdict = check_data_folder(data, jobs)
-    verdict.sent, verdict.seconds, verdict.kills, verdict.ended = len(told), seconds, fate["kills"], fate["ended"]
+    verdict.sent, verdict.seconds, verdict.kills, verdict.ended = (
+        len(told),
+        seconds,
+        fate["kills"],
+        fate["ended"],
+    )
     return verdict
 
 
@@ -91,9 +113,17 @@ def check_data_folder(data: Path, jobs: list[str]) -> Verdict:
     verdict = Verdict(len(jobs), len(jobs))
     expected = Counter(alert_id(*name.split("|")) for name in jobs)
     alerts, wishes = find(Alert), find(Subscription)
-    verdict.lost = len(expected.keys() - {line.id for line in alerts}) + len({line.id for line in alerts} - {there.alert for there in find(Delivery)})
-    seen = Counter((data / HISTORY_FILE).read_text().splitlines()) if (data / HISTORY_FILE).exists() else Counter()
-    verdict.doubled = sum(count - 1 for count in seen.values()) + sum(wish.alerts for wish in wishes) - len(alerts)
+    verdict.lost = len(expected.keys() - {line.id for line in alerts}) + len(
+        {line.id for line in alerts} - {there.alert for there in find(Delivery)}
+    )
+    seen = (
+        Counter((data / HISTORY_FILE).read_text().splitlines())
+        if (data / HISTORY_FILE).exists()
+        else Counter()
+    )
+    verdict.doubled = (
+        sum(count - 1 for count in seen.values()) + sum(wish.alerts for wish in wishes) - len(alerts)
+    )
     if unexpected := {line.id for line in alerts} - expected.keys():
         verdict.faults.append(f"{len(unexpected)} alerts nobody asked for")
     if unkept := {line.split()[1] for line in seen} - {line.id for line in alerts}:

@@ -25,14 +25,18 @@ from revisit.ports.cloudevents import decode
 from samples import subscription
 
 
-def kill_workers_in_turn(data: str, variant: str, seed: int, workers: int, between_ms: tuple[float, float], lease_s: float) -> dict[str, int]:
+def kill_workers_in_turn(
+    data: str, variant: str, seed: int, workers: int, between_ms: tuple[float, float], lease_s: float
+) -> dict[str, int]:
     """Keep so many workers alive and kill one after the other, until stdin is closed.
 
     Returns:
         How many were killed, and how many ended by themselves, which none should.
     """
     chance, told = random.Random(seed), {"kills": 0, "ended": 0}
-    alive = [fork(partial(handle_until_killed, Path(data), HANDLERS[variant], lease_s)) for _ in range(workers)]
+    alive = [
+        fork(partial(handle_until_killed, Path(data), HANDLERS[variant], lease_s)) for _ in range(workers)
+    ]
     while not select.select([sys.stdin], [], [], chance.uniform(*between_ms) / 1e3)[0]:
         number = chance.randrange(workers)
         kill(alive[number], told)
@@ -43,16 +47,23 @@ def kill_workers_in_turn(data: str, variant: str, seed: int, workers: int, betwe
 
 
 def stall_with_lease(data: str, lease_s: float) -> list[Any]:
-    """Lease a message, be stopped, and once continued try to do the work: says what came of the commit and of the acknowledgement."""
+    """Lease a message, be stopped, and once continued try to do the work: says what came of the commit and of
+    the acknowledgement."""
     backend = local_backend(Path(data))
     queue = local_queue(backend)
     [message] = queue.lease(["deliver"], 1, lease_s)
     os.kill(os.getpid(), signal.SIGSTOP)
-    return [deliver(backend.with_cause(decode(message.body), "deliver")), queue.ack(message), queue.nack(message, "late"), queue.extend(message)]
+    return [
+        deliver(backend.with_cause(decode(message.body), "deliver")),
+        queue.ack(message),
+        queue.nack(message, "late"),
+        queue.extend(message),
+    ]
 
 
 def stop_in_transaction(data: str) -> str:
     """Be stopped within a transaction."""
+
     def stop(transaction: Any) -> None:
         transaction.put(subscription("sub_held"))
         os.kill(os.getpid(), signal.SIGSTOP)
@@ -63,6 +74,7 @@ def stop_in_transaction(data: str) -> str:
 
 def count_up(data: str, times: int) -> str:
     """Count one record up, making the data folder where it is missing."""
+
     def once(transaction: Any) -> None:
         found = transaction.get(Subscription, "sub_0") or subscription("sub_0")
         transaction.put(found.with_changes(alerts=found.alerts + 1))
@@ -96,13 +108,18 @@ def kill_while_storing(folder: str, kills: int, seed: int) -> dict[str, int]:
 
 
 def fill_disk(data: str, max_bytes: int) -> list[Any]:
-    """Write into a data folder on a disk that takes no file longer than `most` bytes, then on one that does."""
+    """Write into a data folder on a disk that takes no file longer than `most` bytes, then on one that
+    does."""
     backend = local_backend(Path(data))
     written, refusal = 0, ""
     resource.setrlimit(resource.RLIMIT_FSIZE, (max_bytes, resource.RLIM_INFINITY))
     while not refusal:
         try:
-            backend.records.transact(lambda transaction, name=f"sub_{written:04d}": transaction.put(subscription(name, owner="x" * 5000)))
+            backend.records.transact(
+                lambda transaction, name=f"sub_{written:04d}": transaction.put(
+                    subscription(name, owner="x" * 5000)
+                )
+            )
             written += 1
         except TransientError as error:
             refusal = str(error)
@@ -118,7 +135,11 @@ def use_without_permission(data: str) -> list[str]:
         os.setegid(65534)
         os.seteuid(65534)
     told = []
-    for attempt in (lambda: local_backend(Path(data)), lambda: remember_sources(Path(data), ("folder:x",)), lambda: FolderAssets(Path(data) / "assets")):
+    for attempt in (
+        lambda: local_backend(Path(data)),
+        lambda: remember_sources(Path(data), ("folder:x",)),
+        lambda: FolderAssets(Path(data) / "assets"),
+    ):
         try:
             attempt()
         except PermanentError as error:
@@ -131,12 +152,29 @@ def commit_until_killed(data: str) -> None:
     backend = local_backend(Path(data))
     backend.records._database.connection().execute("PRAGMA wal_autocheckpoint=20")
     for number in range(1_000_000):
-        backend.records.transact(lambda transaction, number=number: transaction.put(subscription(f"sub_{number:06d}")))
+        backend.records.transact(
+            lambda transaction, number=number: transaction.put(subscription(f"sub_{number:06d}"))
+        )
         print(number, flush=True)
 
 
-TASKS = {role.__name__: role for role in (kill_workers_in_turn, crash_at_each_point, crash_at_each_write, record_operations, stall_with_lease, stop_in_transaction, count_up, store_files, kill_while_storing,
-                                          fill_disk, use_without_permission, commit_until_killed)}
+TASKS = {
+    role.__name__: role
+    for role in (
+        kill_workers_in_turn,
+        crash_at_each_point,
+        crash_at_each_write,
+        record_operations,
+        stall_with_lease,
+        stop_in_transaction,
+        count_up,
+        store_files,
+        kill_while_storing,
+        fill_disk,
+        use_without_permission,
+        commit_until_killed,
+    )
+}
 
 if __name__ == "__main__":
     print(json.dumps(TASKS[sys.argv[1]](*json.loads(sys.argv[2]))))

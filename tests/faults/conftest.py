@@ -24,6 +24,7 @@ def memory_folder(tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture
 def run_in_child() -> Callable[..., Any]:
     """Runs one of the `roles` in a process of its own, and gives its result."""
+
     def run(task: str, *arguments: Any) -> Any:
         with start(task, *arguments) as process:
             told = process.stdout.read()

@@ -1,4 +1,5 @@
-"""How an event is handled: as the function `deliver` does it, and as one would write it without thinking of crashes."""
+"""How an event is handled: as the function `deliver` does it, and as one would write it without thinking of
+crashes."""
 
 import os
 from collections.abc import Callable
@@ -35,10 +36,14 @@ def deliver(backend: Backend, on_step: Callable[[str], None] = lambda point: Non
     if isinstance(event, DeliveriesDue):
         return backend.commit(partial(_write_delivery, id=event.at, reached=on_step))
     wish, acquisition = event.job.split("|")
-    return backend.commit(partial(_write_alert_and_event, wish=wish, acquisition=acquisition, reached=on_step))
+    return backend.commit(
+        partial(_write_alert_and_event, wish=wish, acquisition=acquisition, reached=on_step)
+    )
 
 
-def _write_alert_and_event(commit: Commit, subscription: str, acquisition: str, on_step: Callable[[str], None]) -> str:
+def _write_alert_and_event(
+    commit: Commit, subscription: str, acquisition: str, on_step: Callable[[str], None]
+) -> str:
     written = _write_alert(commit, subscription, acquisition, on_step)
     commit.emit(DeliveriesDue(written))
     on_step("event")
@@ -63,14 +68,17 @@ def _write_delivery(commit: Commit, id: str, on_step: Callable[[str], None]) -> 
 
 
 def deliver_naively(backend: Backend, on_step: Callable[[str], None] = lambda point: None) -> str | None:
-    """The same in three commits, as one would write it without thinking of crashes: the judge must find its faults."""
+    """The same in three commits, as one would write it without thinking of crashes: the judge must find its
+    faults."""
     event, mark = backend.cause.event, backend.dedupe_key
     if isinstance(event, DeliveriesDue):
         return deliver(backend)
     if backend.records.transact(lambda transaction: transaction.has_dedupe_key(mark)):
         return None
     wish, acquisition = event.job.split("|")
-    written = backend.commit(partial(_write_alert, wish=wish, acquisition=acquisition, reached=on_step), completes_event=False)
+    written = backend.commit(
+        partial(_write_alert, wish=wish, acquisition=acquisition, reached=on_step), completes_event=False
+    )
     on_step("written")
     backend.records.transact(lambda transaction: transaction.add_dedupe_key(mark))
     on_step("marked")
@@ -103,7 +111,11 @@ def handle_until_killed(data: Path, handler: Callable[..., str | None], lease_s:
             queue.ack(message)
 
 
-def handle_queued(data: Path, on_step: Callable[[str], None] = lambda point: None, prepare: Callable[[Backend], None] = lambda backend: None) -> None:
+def handle_queued(
+    data: Path,
+    on_step: Callable[[str], None] = lambda point: None,
+    prepare: Callable[[Backend], None] = lambda backend: None,
+) -> None:
     """Work off what is queued."""
     backend = local_backend(data)
     prepare(backend)

@@ -1,6 +1,7 @@
 """A disk that stops the process at a chosen write, as kill -9 or as a power cut does.
 
-It sits between SQLite and the file system (sqlite.org/vfs.html): every write, sync and truncation of the database and its log is
+It sits between SQLite and the file system (sqlite.org/vfs.html): every write, sync and truncation of the
+database and its log is
 counted, and what was not yet synced can be taken back.
 """
 
@@ -59,13 +60,17 @@ class _FaultyVfs(apsw.VFS):
 class _FaultyFile(apsw.VFSFile):
     def __init__(self, disk: FaultyDisk, name: Any, flags: Any) -> None:
         self.disk = disk
-        self.name = "log" if str(name.filename() if hasattr(name, "filename") else name).endswith("-wal") else "database"
+        self.name = (
+            "log"
+            if str(name.filename() if hasattr(name, "filename") else name).endswith("-wal")
+            else "database"
+        )
         super().__init__("unix", name, flags)
 
     def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802
         if self.disk.count_operation(f"write {self.name}"):
             if self.disk.mode == "torn":
-                super().xWrite(data[:len(data) // 2], offset)
+                super().xWrite(data[: len(data) // 2], offset)
             self.disk.crash()
         size = self.xFileSize()
         before = super().xRead(min(len(data), max(0, size - offset)), offset) if offset < size else b""

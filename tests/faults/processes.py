@@ -15,9 +15,16 @@ TESTS = Path(__file__).parents[1]
 
 def start(task: str, *arguments: Any, **options: Any) -> "subprocess.Popen[str]":
     """Run a function of `roles` in a process of its own, which prints its result as JSON."""
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])])}
-    return subprocess.Popen([sys.executable, "-m", "faults.child_tasks", task, json.dumps(arguments)],
-                            stdout=subprocess.PIPE, text=True, env=environment, **options)
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])])
+    }
+    return subprocess.Popen(
+        [sys.executable, "-m", "faults.child_tasks", task, json.dumps(arguments)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+        **options,
+    )
 
 
 def fork(run: Callable[[], Any]) -> int:

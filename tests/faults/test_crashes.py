@@ -1,12 +1,24 @@
-"""A worker crashes at each step of a handling and at each write to the disk: the next one finishes, and one alert is there."""
+"""A worker crashes at each step of a handling and at each write to the disk: the next one finishes, and one
+alert is there."""
 
 import pytest
 
 
 def test_a_crash_at_any_named_point_leaves_one_alert(memory, elsewhere):
     told = elsewhere("crash_at_each_point", str(memory))
-    assert told["points"] == ["leased", "read", "alert", "number", "event", "committed", "acknowledged",
-                              "leased", "delivery", "committed", "acknowledged"]
+    assert told["points"] == [
+        "leased",
+        "read",
+        "alert",
+        "number",
+        "event",
+        "committed",
+        "acknowledged",
+        "leased",
+        "delivery",
+        "committed",
+        "acknowledged",
+    ]
     assert told["wrong"] == {}
 
 

@@ -1,4 +1,5 @@
-"""A disk that is full, read-only, cut off or damaged: nothing half made is seen, nothing committed is lost, and one sentence says why."""
+"""A disk that is full, read-only, cut off or damaged: nothing half made is seen, nothing committed is lost,
+and one sentence says why."""
 
 import hashlib
 import os
@@ -14,7 +15,13 @@ import pytest
 from data import skip_or_fail
 from faults.processes import start
 from revisit.adapters.local.asset_folder import WORK_FOLDER, FolderAssets
-from revisit.adapters.local.backend import DATABASE, local_backend, local_queue, open_database, remember_sources
+from revisit.adapters.local.backend import (
+    DATABASE,
+    local_backend,
+    local_queue,
+    open_database,
+    remember_sources,
+)
 from revisit.adapters.local.filesystem import network_filesystem
 from revisit.adapters.local.integrity_check import check_data
 from revisit.adapters.local.sqlite import APPLICATION_ID, SCHEMA_VERSION
@@ -27,7 +34,8 @@ from revisit.errors import InvalidInputError, PermanentError, TransientError
 from revisit.ports.system_records import DeadLetter
 from samples import NOON, SQUARE_AOI, alert, delivery, envelope, subscription
 
-# ------------------------------------------------------------------------------------------------------------------ assets
+# ------------------------------------------------------------------------------------------------------------------
+# assets
 
 
 def test_an_asset_whose_writer_is_killed_is_whole_or_not_there(tmp_path, elsewhere):
@@ -37,7 +45,9 @@ def test_an_asset_whose_writer_is_killed_is_whole_or_not_there(tmp_path, elsewhe
     assert visible, "how many there are is a matter of the computer's speed"
     assert [path for path in visible if hashlib.sha256(path.read_bytes()).hexdigest() != path.stem] == []
     FolderAssets(tmp_path)
-    assert list((tmp_path / WORK_FOLDER).iterdir()) == [], "what they left unfinished is cleared at the next start"
+    assert list((tmp_path / WORK_FOLDER).iterdir()) == [], (
+        "what they left unfinished is cleared at the next start"
+    )
 
 
 @pytest.fixture
@@ -45,7 +55,13 @@ def small_disk(tmp_path):
     """A disk of its own that holds 1 MB."""
     place = tmp_path / "small"
     place.mkdir()
-    mounted = os.geteuid() == 0 and subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)], capture_output=True).returncode == 0
+    mounted = (
+        os.geteuid() == 0
+        and subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)], capture_output=True
+        ).returncode
+        == 0
+    )
     if not mounted:
         skip_or_fail("root, who alone can mount a small disk,")
     yield place
@@ -58,7 +74,11 @@ def test_an_asset_that_does_not_fit_on_the_disk_is_not_seen_and_can_be_stored_la
     file.write_bytes(b"x" * 3_000_000)
     with pytest.raises(TransientError, match="No space left"):
         assets.store(file, "a/big.tif", "image/tiff")
-    assert file.exists() and not Path(assets.locate("a/big.tif")).exists() and not list(assets.workspace().iterdir())
+    assert (
+        file.exists()
+        and not Path(assets.locate("a/big.tif")).exists()
+        and not list(assets.workspace().iterdir())
+    )
     subprocess.run(["mount", "-o", "remount,size=8m", str(small_disk)], check=True)
     assert assets.store(file, "a/big.tif", "image/tiff").size == 3_000_000
 
@@ -81,7 +101,11 @@ def test_records_that_do_not_fit_on_the_disk_are_refused_and_the_others_kept(sma
     written = 0
     with pytest.raises(TransientError, match="full"):
         while True:
-            backend.records.transact(lambda transaction, name=f"sub_{written}": transaction.put(subscription(name, owner="x" * 20_000)))
+            backend.records.transact(
+                lambda transaction, name=f"sub_{written}": transaction.put(
+                    subscription(name, owner="x" * 20_000)
+                )
+            )
             written += 1
     assert backend.records.count(Subscription) == written > 3
     subprocess.run(["mount", "-o", "remount,size=8m", str(small_disk)], check=True)
@@ -89,7 +113,8 @@ def test_records_that_do_not_fit_on_the_disk_are_refused_and_the_others_kept(sma
     assert check_data(small_disk / "data") == []
 
 
-# ----------------------------------------------------------------------------------------------------------------- records
+# -----------------------------------------------------------------------------------------------------------------
+# records
 
 
 def test_a_disk_that_takes_no_more_stops_writing_and_nothing_else(tmp_path, elsewhere):
@@ -105,7 +130,8 @@ def test_a_copy_made_at_any_moment_opens_and_holds_what_was_committed(tmp_path):
         for turn in range(12):
             for _ in range(moments.randint(5, 40)):
                 committed = int(writer.stdout.readline())
-            # Stopped between any two instructions, as the power would; what is in the files then is what is copied.
+            # Stopped between any two instructions, as the power would; what is in the files then is what is
+            # copied.
             os.kill(writer.pid, signal.SIGSTOP)
             copy = tmp_path / f"copy {turn}"
             copy.mkdir()
@@ -114,11 +140,15 @@ def test_a_copy_made_at_any_moment_opens_and_holds_what_was_committed(tmp_path):
             os.kill(writer.pid, signal.SIGCONT)
             assert check_data(copy) == []
             ids = [wish.id for wish in local_backend(copy).records.find(Subscription, limit=100_000)]
-            assert ids[:committed + 1] == [f"sub_{number:06d}" for number in range(committed + 1)]
+            assert ids[: committed + 1] == [f"sub_{number:06d}" for number in range(committed + 1)]
         writer.kill()
 
 
-@pytest.mark.parametrize("make", [lambda data: None, lambda data: local_backend(data).records._database.close()], ids=["empty", "in use"])
+@pytest.mark.parametrize(
+    "make",
+    [lambda data: None, lambda data: local_backend(data).records._database.close()],
+    ids=["empty", "in use"],
+)
 def test_a_folder_that_may_not_be_written_is_refused_by_name(tmp_path, elsewhere, make):
     data = tmp_path / "data"
     data.mkdir()
@@ -130,7 +160,9 @@ def test_a_folder_that_may_not_be_written_is_refused_by_name(tmp_path, elsewhere
     told = elsewhere("use_without_permission", str(data))
     data.chmod(0o755)
     assert len(told) >= 3
-    assert all((str(data) in sentence and "written" in sentence) or "missing" in sentence for sentence in told)
+    assert all(
+        (str(data) in sentence and "written" in sentence) or "missing" in sentence for sentence in told
+    )
 
 
 def test_a_folder_that_is_a_file_is_refused_by_name(tmp_path):
@@ -149,9 +181,22 @@ def used(data: Path) -> None:
     file.write_bytes(b"pixels")
     asset = backend.assets.store(file, "job_1/a.tif", "image/tiff")
     work = Job("job_1", product, SQUARE_AOI, Recipe(indices=("NDVI",)), NOON, assets=(asset,))
-    backend.records.transact(lambda transaction: [transaction.put(record) for record in (
-        subscription(alerts=300), work, *(alert(number=number, acquisition=f"{number}") for number in range(1, 301)), *(delivery(f"d{number}") for number in range(100)))])
-    backend.records.transact(lambda transaction: [transaction.send(envelope(JobFinished(f"job {number}"))) for number in range(100)])
+    backend.records.transact(
+        lambda transaction: [
+            transaction.put(record)
+            for record in (
+                subscription(alerts=300),
+                work,
+                *(alert(number=number, acquisition=f"{number}") for number in range(1, 301)),
+                *(delivery(f"d{number}") for number in range(100)),
+            )
+        ]
+    )
+    backend.records.transact(
+        lambda transaction: [
+            transaction.send(envelope(JobFinished(f"job {number}"))) for number in range(100)
+        ]
+    )
     backend.records._database.close()
 
 
@@ -191,20 +236,29 @@ def of_another_program(file: Path) -> None:
 
 def garble(file: Path, first: int, count: int) -> None:
     content = bytearray(file.read_bytes())
-    content[first:first + count] = random.Random(1).randbytes(min(count, len(content) - first))
+    content[first : first + count] = random.Random(1).randbytes(min(count, len(content) - first))
     file.write_bytes(content)
 
 
 DAMAGES = {
-    "from a newer version": (lambda file: set_version(file, SCHEMA_VERSION + 6), "is from a newer Revisit .*update Revisit"),
+    "from a newer version": (
+        lambda file: set_version(file, SCHEMA_VERSION + 6),
+        "is from a newer Revisit .*update Revisit",
+    ),
     "from an older version": (lambda file: set_version(file, 0), "is from an older Revisit"),
     "of another program": (of_another_program, "not a database of Revisit"),
     "a text": (lambda file: file.write_text("hello " * 1000), "not a database"),
     "emptied": (lambda file: file.write_bytes(b""), "has been emptied"),
     "its first page garbled": (lambda file: garble(file, 0, 4096), "not a database"),
-    "its first 100 bytes only": (lambda file: file.write_bytes(file.read_bytes()[:100]), "damaged|not a database"),
+    "its first 100 bytes only": (
+        lambda file: file.write_bytes(file.read_bytes()[:100]),
+        "damaged|not a database",
+    ),
     "a folder": (lambda file: (file.unlink(), file.mkdir()), "not a database|cannot be|emptied"),
-    "gone but for its log": (lambda file: file.rename(file.with_name(file.name + "-wal")), "is missing although its log"),
+    "gone but for its log": (
+        lambda file: file.rename(file.with_name(file.name + "-wal")),
+        "is missing although its log",
+    ),
 }
 
 
@@ -252,21 +306,40 @@ def test_what_does_not_fit_together_is_found(tmp_path):
     used(tmp_path)
     backend = local_backend(tmp_path)
     Path(backend.assets.locate("job_1/a.tif")).unlink()
-    lost = Job("job_2", backend.records.get(Job, "job_1").product, SQUARE_AOI, Recipe(indices=("NDVI",)), NOON,
-               assets=(Asset("a", "job_1/b.tif", "image/tiff", 5, "0" * 64),))
+    lost = Job(
+        "job_2",
+        backend.records.get(Job, "job_1").product,
+        SQUARE_AOI,
+        Recipe(indices=("NDVI",)),
+        NOON,
+        assets=(Asset("a", "job_1/b.tif", "image/tiff", 5, "0" * 64),),
+    )
     (tmp_path / "assets" / "job_1" / "b.tif").write_bytes(b"longer")
-    backend.records.transact(lambda transaction: (
-        transaction.put(subscription(alerts=301)), transaction.put(lost),
-        transaction.put(DeadLetter("e:extract", "extract", "job.started", "why", NOON, 8, "{}"))))
+    backend.records.transact(
+        lambda transaction: (
+            transaction.put(subscription(alerts=301)),
+            transaction.put(lost),
+            transaction.put(DeadLetter("e:extract", "extract", "job.started", "why", NOON, 8, "{}")),
+        )
+    )
     with backend.records._database.transaction() as connection:
         connection.execute("DELETE FROM record_index WHERE kind = 'delivery' AND id = 'd7'")
         connection.execute("UPDATE record SET body = '{}' WHERE id = 'd8'")
         connection.execute("INSERT INTO record (kind, id, body) VALUES ('wish', 'w', '{}')")
-        connection.execute("INSERT INTO record_index (kind, field, value, id) VALUES ('delivery', 'state', 'due', 'ghost')")
+        connection.execute(
+            "INSERT INTO record_index (kind, field, value, id) VALUES ('delivery', 'state', 'due', 'ghost')"
+        )
     findings = "\n".join(check_data(tmp_path))
-    for expected in ("a.tif of job 'job_1' is missing", "b.tif of job 'job_2' has 6 bytes instead of 5", "counts 301 alerts, but 300",
-                     "1 dead letter waits", "delivery 'd7' is not found by what it holds", "delivery 'd8' cannot be read",
-                     "'w' is a 'wish', which this version does not know", "delivery 'ghost' is found but not there"):
+    for expected in (
+        "a.tif of job 'job_1' is missing",
+        "b.tif of job 'job_2' has 6 bytes instead of 5",
+        "counts 301 alerts, but 300",
+        "1 dead letter waits",
+        "delivery 'd7' is not found by what it holds",
+        "delivery 'd8' cannot be read",
+        "'w' is a 'wish', which this version does not know",
+        "delivery 'ghost' is found but not there",
+    ):
         assert expected in findings
     with pytest.raises(PermanentError, match="delivery is damaged"):
         backend.records.get(type(delivery()), "d8")
@@ -277,7 +350,11 @@ def test_a_network_disk_is_told_from_a_local_one(tmp_path, monkeypatch, caplog):
     share = f"{tmp_path}/my share".replace(" ", "\\040")
     mounts = f"/dev/sda / ext4 rw 0 0\nserver:/x {share} nfs4 rw 0 0\n/dev/sdb {share}/disk ext4 rw 0 0\n"
     read_text = Path.read_text
-    monkeypatch.setattr(Path, "read_text", lambda path, *a, **k: mounts if str(path) == "/proc/self/mounts" else read_text(path, *a, **k))
+    monkeypatch.setattr(
+        Path,
+        "read_text",
+        lambda path, *a, **k: mounts if str(path) == "/proc/self/mounts" else read_text(path, *a, **k),
+    )
     assert network_filesystem(tmp_path / "my share" / "data") == "nfs4"
     assert network_filesystem(tmp_path / "my share" / "disk" / "data") == ""
     assert network_filesystem(tmp_path / "my shared") == ""

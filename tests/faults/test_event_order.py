@@ -1,4 +1,5 @@
-"""Events come twice, in any order, poisoned, or while the clock jumps: what is there in the end is the same."""
+"""Events come twice, in any order, poisoned, or while the clock jumps: what is there in the end is the
+same."""
 
 import hashlib
 import random
@@ -53,10 +54,14 @@ def emptied(memory):
 
 
 def state_of(backend):
-    """A hash of all that does not depend on which event came first: which alert got which number does, that none is left out does not."""
+    """A hash of all that does not depend on which event came first: which alert got which number does, that
+    none is left out does not."""
     alerts, find = backend.records.find(Alert), backend.records.find
     lines = [(line.subscription, line.acquisition, line.id) for line in alerts]
-    numbers = [(wish.id, wish.alerts, sorted(line.number for line in alerts if line.subscription == wish.id)) for wish in find(Subscription)]
+    numbers = [
+        (wish.id, wish.alerts, sorted(line.number for line in alerts if line.subscription == wish.id))
+        for wish in find(Subscription)
+    ]
     deliveries = sorted(encode(carried) for carried in find(Delivery))
     return hashlib.sha256(repr((lines, numbers, deliveries)).encode()).hexdigest()
 
@@ -65,8 +70,11 @@ def play(backend, jobs, at_once=4):
     """Send the events in their order and work them off, so many at once and of these the last one first."""
     queue = local_queue(backend)
     for first in range(0, len(jobs), at_once):
-        backend.records.transact(lambda transaction, first=first: [
-            transaction.send(envelope(JobFinished(name))) for name in jobs[first:first + at_once]])
+        backend.records.transact(
+            lambda transaction, first=first: [
+                transaction.send(envelope(JobFinished(name))) for name in jobs[first : first + at_once]
+            ]
+        )
         work_off(backend, queue.lease(["deliver"], at_once // 2))
     while leased := queue.lease(["deliver"], at_once):
         work_off(backend, leased)
@@ -79,9 +87,18 @@ def work_off(backend, leased):
     local_queue(backend).ack_all(leased)
 
 
-@settings(max_examples=1000, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-@given(order=st.permutations(JOBS), again=st.lists(st.sampled_from(JOBS), max_size=4), where=st.integers(0, len(JOBS)),
-       at_once=st.integers(1, 5))
+@settings(
+    max_examples=1000,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(
+    order=st.permutations(JOBS),
+    again=st.lists(st.sampled_from(JOBS), max_size=4),
+    where=st.integers(0, len(JOBS)),
+    at_once=st.integers(1, 5),
+)
 def test_any_order_with_any_repeats_leads_to_the_same_state(emptied, order, again, where, at_once):
     expected = _expected(emptied)
     assert play(emptied(), [*order[:where], *again, *order[where:]], at_once) == expected
@@ -106,7 +123,11 @@ def test_a_poison_message_becomes_a_dead_letter_after_8_attempts_while_others_fl
     backend.records.transact(lambda transaction: transaction.put(subscription("sub_0")))
     poison = queue.put_raw("deliver", b"poison")
     for number in range(200):
-        backend.records.transact(lambda transaction, number=number: transaction.send(envelope(JobFinished(pair_job_id("sub_0", f"{number}")))))
+        backend.records.transact(
+            lambda transaction, number=number: transaction.send(
+                envelope(JobFinished(pair_job_id("sub_0", f"{number}")))
+            )
+        )
     seen, over = [], threading.Event()
 
     def work():
@@ -130,7 +151,11 @@ def test_a_poison_message_becomes_a_dead_letter_after_8_attempts_while_others_fl
     assert [message.attempt for message in seen if message.id == poison] == list(range(1, MAX_ATTEMPTS + 1))
     assert backend.records.count(Alert) == backend.records.count(Delivery) == 200
     [letter] = backend.records.find(DeadLetter)
-    assert (letter.id, letter.body, letter.attempts) == (poison, "poison", 8) and "no event at all" in letter.reason
+    assert (letter.id, letter.body, letter.attempts) == (
+        poison,
+        "poison",
+        8,
+    ) and "no event at all" in letter.reason
     last = max(number for number, message in enumerate(seen) if message.id == poison)
     assert last > 8, "others are handled between the attempts"
 
@@ -151,7 +176,9 @@ def test_while_the_clock_jumps_and_workers_vanish_each_event_has_its_one_effect(
         clock.advance(chance.choice([-3600, -60, -1, 0, 0.5, 1, 1, 30, 130, 3600]))
         if waiting:
             name = waiting.pop()
-            backend.records.transact(lambda transaction, name=name: transaction.send(envelope(JobFinished(name), clock())))
+            backend.records.transact(
+                lambda transaction, name=name: transaction.send(envelope(JobFinished(name), clock()))
+            )
         for message in queue.lease(["deliver"], 4):
             fate = chance.random()
             if fate < 0.1:
@@ -161,7 +188,12 @@ def test_while_the_clock_jumps_and_workers_vanish_each_event_has_its_one_effect(
                 queue.ack(message)
         idle += 1
         assert idle < 5000
-    assert backend.records.get(Subscription, "sub_0").alerts == backend.records.count(Alert) == backend.records.count(Delivery) == 100
+    assert (
+        backend.records.get(Subscription, "sub_0").alerts
+        == backend.records.count(Alert)
+        == backend.records.count(Delivery)
+        == 100
+    )
     assert backend.records.count(DeadLetter) == 0
     monkeypatch.undo()
     time.tzset()

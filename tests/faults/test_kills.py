@@ -24,17 +24,30 @@ from samples import envelope, subscription
 
 def test_of_2000_events_told_2600_times_to_workers_that_are_killed_none_is_lost_or_doubled(memory):
     verdict = run_with_kills(memory / "data", events=2000, duplicates=0.3, send_duration_s=6)
-    figure("F1 quick", f"{verdict.events} events told {verdict.sent} times, {verdict.kills} kills, {verdict.lost} lost, {verdict.doubled} doubled")
+    figure(
+        "F1 quick",
+        f"{verdict.events} events told {verdict.sent} times, {verdict.kills} kills, {verdict.lost} lost, {verdict.doubled} doubled",
+    )
     assert verdict.clean, verdict
     assert verdict.sent == 2600 and verdict.kills >= 20
 
 
 def test_the_judge_finds_the_faults_of_a_handler_that_commits_three_times(memory):
     for seed in range(5):
-        verdict = run_with_kills(memory / f"{seed}", "three commits", events=600, seed=seed, send_duration_s=1.5, kill_interval_ms=(3, 15))
+        verdict = run_with_kills(
+            memory / f"{seed}",
+            "three commits",
+            events=600,
+            seed=seed,
+            send_duration_s=1.5,
+            kill_interval_ms=(3, 15),
+        )
         if not verdict.clean:
             break
-    figure("F1 control (three commits, must fail)", f"{verdict.kills} kills, {verdict.lost} lost, {verdict.doubled} doubled")
+    figure(
+        "F1 control (three commits, must fail)",
+        f"{verdict.kills} kills, {verdict.lost} lost, {verdict.doubled} doubled",
+    )
     assert verdict.lost or verdict.doubled
 
 
@@ -52,7 +65,10 @@ def test_the_judge_finds_what_is_missing_and_what_is_double(tmp_path):
     assert check_data_folder(tmp_path, jobs).clean
     assert check_data_folder(tmp_path, jobs[:1]).faults == ["1 alerts nobody asked for"]
     (tmp_path / HISTORY_FILE).write_text("job.finished gone\njob.finished gone\n")
-    assert check_data_folder(tmp_path, jobs).doubled == 1 and "are gone" in check_data_folder(tmp_path, jobs).faults[0]
+    assert (
+        check_data_folder(tmp_path, jobs).doubled == 1
+        and "are gone" in check_data_folder(tmp_path, jobs).faults[0]
+    )
 
 
 @pytest.mark.parametrize("turn", range(3))
@@ -60,7 +76,9 @@ def test_a_worker_that_slept_through_its_lease_changes_nothing_when_it_wakes(tmp
     backend = local_backend(tmp_path)
     queue = local_queue(backend)
     backend.records.transact(lambda transaction: transaction.put(subscription("sub_0")))
-    backend.records.transact(lambda transaction: transaction.send(envelope(JobFinished(pair_job_id("sub_0", "a")))))
+    backend.records.transact(
+        lambda transaction: transaction.send(envelope(JobFinished(pair_job_id("sub_0", "a"))))
+    )
     with start("stall_with_lease", str(tmp_path), 0.2) as slow:
         wait_until_stopped(slow.pid)
         assert queue.wait(10, ["deliver"]), "its lease runs out although it lives"

@@ -34,7 +34,9 @@ def push(backend, clock):
     client = functions_framework.create_app("deliver", str(MAIN)).test_client()
 
     def send(event, attempt=1):
-        body = cloudevents.push_body(Envelope(event, clock[-1], path=(event.topic,)), "projects/p/subscriptions/deliver", "1", attempt)
+        body = cloudevents.push_body(
+            Envelope(event, clock[-1], path=(event.topic,)), "projects/p/subscriptions/deliver", "1", attempt
+        )
         return client.post("/projects/p/topics/deliver", json=body).status_code
 
     yield send
@@ -44,9 +46,11 @@ def push(backend, clock):
 @pytest.fixture
 def tick(push, clock):
     """Moves the clock and lets what is due be carried."""
+
     def at(moment=None):
         clock.append(moment or clock[-1])
         assert push(DeliveriesDue(clock[-1].isoformat())) == 200
+
     return at
 
 

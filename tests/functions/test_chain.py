@@ -57,7 +57,9 @@ def test_every_clear_acquisition_becomes_one_numbered_alert(backend, site):
     watch = create_subscription(backend, aoi, "Field", NDVI)
     refresh(backend)
     alerts = alerts_of(backend, watch)
-    assert {alert.product: alert.cover.clear for alert in alerts} == {date["item"]: date["clear_pixels"] for date in expected if date["clear_pixels"]}
+    assert {alert.product: alert.cover.clear for alert in alerts} == {
+        date["item"]: date["clear_pixels"] for date in expected if date["clear_pixels"]
+    }
     assert [alert.number for alert in alerts] == [1, 2, 3]
 
 
@@ -88,7 +90,9 @@ def test_a_product_without_a_classification_is_worked_and_says_what_could_not_be
     refresh(backend)
     (alert,) = alerts_of(backend, watch)
     assert (alert.cover.mask, alert.cover.clear_fraction) == ("none", 1.0)
-    assert alert.reason == "the product has no scene classification: whether 80 % is clear could not be judged"
+    assert (
+        alert.reason == "the product has no scene classification: whether 80 % is clear could not be judged"
+    )
 
 
 def test_scene_cloud_level_and_pause_are_judged_without_pixels(backend, site):
@@ -99,7 +103,9 @@ def test_scene_cloud_level_and_pause_are_judged_without_pixels(backend, site):
     pause_subscription(backend, paused.id)
     refresh(backend)
     worked = {job.product.id for job in backend.records.find(Job, subscription=clear.id)}
-    assert worked == {product.id for product in _products(backend) if product.tile == "31UES" and product.cloud_cover <= 1}
+    assert worked == {
+        product.id for product in _products(backend) if product.tile == "31UES" and product.cloud_cover <= 1
+    }
     assert worked
     assert not backend.records.find(Job, subscription=other_level.id)
     assert not backend.records.find(Job, subscription=paused.id)
@@ -123,7 +129,12 @@ def test_what_ends_during_a_pause_is_told_when_it_is_over(backend, site):
 
 
 def test_an_aoi_beside_the_footprint_is_not_worked_though_the_tile_is_its_own(backend):
-    beside = AOI.parse({"type": "Polygon", "coordinates": [[[4.4, 51.0], [4.41, 51.0], [4.41, 51.01], [4.4, 51.01], [4.4, 51.0]]]})
+    beside = AOI.parse(
+        {
+            "type": "Polygon",
+            "coordinates": [[[4.4, 51.0], [4.41, 51.0], [4.41, 51.01], [4.4, 51.01], [4.4, 51.0]]],
+        }
+    )
     assert "31UES" in beside.tiles
     watch = create_subscription(backend, beside, "Beside", NDVI)
     refresh(backend)
@@ -131,13 +142,20 @@ def test_an_aoi_beside_the_footprint_is_not_worked_though_the_tile_is_its_own(ba
 
 
 def test_coverage_is_a_share_of_the_whole_aoi_though_the_product_ends_within_it(tmp_path, site):
-    """The real crop spans 460 x 520 m from (587880, 5685430); an AOI twice as wide from its middle on is covered by a quarter."""
+    """The real crop spans 460 x 520 m from (587880, 5685430); an AOI twice as wide from its middle on is
+    covered by a quarter."""
     to_degrees = pyproj.Transformer.from_crs(32631, 4326, always_xy=True).transform
     corners = [(588110, 5684990), (589030, 5684990), (589030, 5685390), (588110, 5685390)]
     ring = [list(to_degrees(*corner)) for corner in [*corners, corners[0]]]
     backend = local_backend(tmp_path / "data")
-    placed = order_acquisitions(backend, AOI.parse({"type": "Polygon", "coordinates": [ring]}), NDVI, source=f"folder:{site[0]}",
-                            start=datetime(2023, 10, 22, tzinfo=UTC), end=datetime(2023, 10, 23, tzinfo=UTC))
+    placed = order_acquisitions(
+        backend,
+        AOI.parse({"type": "Polygon", "coordinates": [ring]}),
+        NDVI,
+        source=f"folder:{site[0]}",
+        start=datetime(2023, 10, 22, tzinfo=UTC),
+        end=datetime(2023, 10, 23, tzinfo=UTC),
+    )
     drain(backend)
     cover = backend.get_record(Job, placed.jobs[0]).cover
     assert cover.valid == 23 * 40
@@ -170,7 +188,9 @@ def test_news_that_a_crash_left_unannounced_is_announced_by_the_next_refresh(bac
     """The catalog has the products, and the process died before it said so."""
     watch = create_subscription(backend, site[1], "Field", NDVI)
     source = backend.source(backend.sources[0])
-    for batch in source.list_products({}, lambda ids: backend.catalog().missing_mask(source.spec, ids), backend.now()).batches:
+    for batch in source.list_products(
+        {}, lambda ids: backend.catalog().missing_mask(source.spec, ids), backend.now()
+    ).batches:
         backend.catalog().add(batch)
     assert backend.records.get(Announced, "catalog") is None
     refresh(backend)
@@ -187,7 +207,9 @@ def test_two_refreshes_at_once_leave_no_gap_and_no_double(tmp_path, site):
         for thread in threads:
             thread.join()
         assert len(_products(backend)) == 34
-        assert len({job.id for job in backend.records.find(Job, subscription=watch.id)}) == len(backend.records.find(Job, subscription=watch.id))
+        assert len({job.id for job in backend.records.find(Job, subscription=watch.id)}) == len(
+            backend.records.find(Job, subscription=watch.id)
+        )
         drain(backend)
         assert [alert.number for alert in alerts_of(backend, watch)] == [1, 2, 3]
 
@@ -197,9 +219,22 @@ def test_the_first_listing_of_a_feed_announces_its_last_ten_days_only(backend, s
     backend = replace(backend, now=lambda: now)
     watch = create_subscription(backend, site[1], "Field", NDVI)
     west, south, east, north = site[1].bounds
-    recent, old = (Product(id=f"S2A_{days}", source="stac:https://example.com#s2", level="L2A", platform="S2A", tile="31UES",
-                           sensing_time=now - timedelta(days=days), datatake=f"2026{days:04d}", west=west, south=south, east=east, north=north)
-                   for days in (9, 11))
+    recent, old = (
+        Product(
+            id=f"S2A_{days}",
+            source="stac:https://example.com#s2",
+            level="L2A",
+            platform="S2A",
+            tile="31UES",
+            sensing_time=now - timedelta(days=days),
+            datatake=f"2026{days:04d}",
+            west=west,
+            south=south,
+            east=east,
+            north=north,
+        )
+        for days in (9, 11)
+    )
     backend.catalog().add(to_table([old, recent]))
     assert publish_new_products(backend) == 1
     assert watch.state == "active"
@@ -229,8 +264,17 @@ def test_a_source_that_fails_keeps_no_other_waiting_and_its_reason_stays_with_it
     archive = f"folder:{site[0]}"
     backend = local_backend(tmp_path / "data", ("folder:missing", archive))
     refresh(backend)
-    told = {source["source"]: (source["products"] > 0, source["error"]) for source in get_status(backend)["sources"]}
-    assert told == {archive: (True, None), f"folder:{tmp_path}/missing": (False, f"there is no folder {tmp_path}/missing; create it or name another")}
+    told = {
+        source["source"]: (source["products"] > 0, source["error"])
+        for source in get_status(backend)["sources"]
+    }
+    assert told == {
+        archive: (True, None),
+        f"folder:{tmp_path}/missing": (
+            False,
+            f"there is no folder {tmp_path}/missing; create it or name another",
+        ),
+    }
     shutil.copytree(site[0] / "sentinel-2-l2a", tmp_path / "missing")
     refresh(backend, "2026-05-01T12:00:00Z")
     assert [source["error"] for source in get_status(backend)["sources"]] == [None, None]
@@ -240,11 +284,33 @@ def test_a_feed_that_answers_and_has_stopped_is_told_in_the_log_and_a_folder_nev
     now = datetime(2026, 5, 1, tzinfo=UTC)
     feed, dead = "stac:https://example.com#live", "stac:https://example.com#dead"
     backend = local_backend(tmp_path / "data")
-    backend = replace(backend, now=lambda: now, source=lambda spec: SimpleNamespace(announces_all=spec.startswith("folder:")))
-    backend.catalog().add(to_table([
-        Product(id=f"S2A_{number}", source=source, level="L2A", platform="S2A", tile="31UES", sensing_time=now - timedelta(hours=hours),
-                datatake=f"20260501T00000{number}", west=0, south=0, east=1, north=1)
-        for number, (source, hours) in enumerate([(feed, 47), (feed, 500), (dead, 49), ("folder:/archive", 9000)])]))
+    backend = replace(
+        backend,
+        now=lambda: now,
+        source=lambda spec: SimpleNamespace(announces_all=spec.startswith("folder:")),
+    )
+    backend.catalog().add(
+        to_table(
+            [
+                Product(
+                    id=f"S2A_{number}",
+                    source=source,
+                    level="L2A",
+                    platform="S2A",
+                    tile="31UES",
+                    sensing_time=now - timedelta(hours=hours),
+                    datatake=f"20260501T00000{number}",
+                    west=0,
+                    south=0,
+                    east=1,
+                    north=1,
+                )
+                for number, (source, hours) in enumerate(
+                    [(feed, 47), (feed, 500), (dead, 49), ("folder:/archive", 9000)]
+                )
+            ]
+        )
+    )
     report_stale_sources(backend, [feed, dead, "folder:/archive", "stac:https://example.com#empty"])
     assert [record.line for record in caplog.records] == [{"source": dead, "silent_hours": 49}]
 
@@ -257,7 +323,10 @@ def test_ticks_do_not_pile_up_while_a_source_is_away(tmp_path, site, monkeypatch
 
     monkeypatch.setattr("revisit.adapters.sources.folder.Folder.listing", away)
     assert [refresh(backend, f"2026-05-01T10:3{minute}:00Z") for minute in range(3)] == [1, 1, 1]
-    assert backend.records.get(SourceState, backend.sources[0]).error == "the disk of the archive does not answer"
+    assert (
+        backend.records.get(SourceState, backend.sources[0]).error
+        == "the disk of the archive does not answer"
+    )
     assert not backend.records.find(DeadLetter)
     monkeypatch.undo()
     refresh(backend, "2026-05-01T10:40:00Z")
@@ -282,8 +351,14 @@ def test_what_breaks_a_job_is_its_recorded_reason(tmp_path, site):
 
 def test_a_job_whose_workers_all_die_is_closed_and_its_order_ends(tmp_path, site):
     backend = local_backend(tmp_path / "data")
-    placed = order_acquisitions(backend, site[1], NDVI, source=f"folder:{site[0]}", start=datetime(2023, 10, 22, tzinfo=UTC),
-                            end=datetime(2023, 10, 23, tzinfo=UTC))
+    placed = order_acquisitions(
+        backend,
+        site[1],
+        NDVI,
+        source=f"folder:{site[0]}",
+        start=datetime(2023, 10, 22, tzinfo=UTC),
+        end=datetime(2023, 10, 23, tzinfo=UTC),
+    )
     queue = backend.bus
     for _ in range(8):
         (message,) = queue.lease(("extract",), 1, lease_s=0)

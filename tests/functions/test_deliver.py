@@ -40,11 +40,21 @@ def test_a_finished_job_becomes_an_alert_that_the_receiver_can_verify(backend, p
         add_subscription(backend, told)
         job = add_finished_job(backend)
         assert push(JobFinished(job.id)) == 200
-        (headers, body), = told.requests
+        ((headers, body),) = told.requests
     (alert,), (delivery,) = list_alerts(backend), list_deliveries(backend)
-    assert (alert.number, alert.job, alert.backfill, get_subscription(backend).alerts) == (1, job.id, False, 1)
-    assert (delivery.state, delivery.due, [attempt.outcome for attempt in delivery.attempts]) == ("delivered", None, ["200"])
-    # The virtual clock is years ago, so the library's verdict on age is left out: the signature is checked over the header's time.
+    assert (alert.number, alert.job, alert.backfill, get_subscription(backend).alerts) == (
+        1,
+        job.id,
+        False,
+        1,
+    )
+    assert (delivery.state, delivery.due, [attempt.outcome for attempt in delivery.attempts]) == (
+        "delivered",
+        None,
+        ["200"],
+    )
+    # The virtual clock is years ago, so the library's verdict on age is left out: the signature is checked
+    # over the header's time.
     assert Webhook(SECRET).sign(headers["webhook-id"], NOW, body.decode()) == headers["webhook-signature"]
     read = json.loads(body)
     assert (read["id"], read["data"]["number"], read["data"]["clear_fraction"]) == (alert.id, 1, 0.75)
@@ -64,19 +74,34 @@ def test_a_webhook_verifies_by_the_library_at_the_real_time(tmp_path, monkeypatc
     assert read[0] == read[1] and len(set(webhook_ids(told))) == 1
 
 
-def test_a_receiver_verifies_by_either_secret_while_one_replaces_the_other_and_then_by_the_new_one(backend, clock, push, allow):
+def test_a_receiver_verifies_by_either_secret_while_one_replaces_the_other_and_then_by_the_new_one(
+    backend, clock, push, allow
+):
     with receiver() as told:
         allow(told)
         watcher = add_subscription(backend)
         put_records(backend, watcher.with_changes(channels=(Channel("webhook", told.url, generation=1),)))
-        told_secrets = [webhook_secrets(backend, get_subscription(backend)), webhook_secrets(backend, rotate_secret(backend, "sub_1", told.url)[0])]
+        told_secrets = [
+            webhook_secrets(backend, get_subscription(backend)),
+            webhook_secrets(backend, rotate_secret(backend, "sub_1", told.url)[0]),
+        ]
         for number, hours in ((1, 0), (2, 23), (3, 25)):
             clock.append(NOW + timedelta(hours=hours))
             assert push(JobFinished(add_finished_job(backend, number).id)) == 200
         sent = list(told.requests)
     (old,), (new,) = (secrets.values() for secrets in told_secrets)
-    holds = [[Webhook(secret).sign(headers["webhook-id"], datetime.fromtimestamp(int(headers["webhook-timestamp"]), UTC), body.decode())
-              in headers["webhook-signature"].split() for secret in (old, new)] for headers, body in sent]
+    holds = [
+        [
+            Webhook(secret).sign(
+                headers["webhook-id"],
+                datetime.fromtimestamp(int(headers["webhook-timestamp"]), UTC),
+                body.decode(),
+            )
+            in headers["webhook-signature"].split()
+            for secret in (old, new)
+        ]
+        for headers, body in sent
+    ]
     assert holds == [[True, True], [True, True], [False, True]]
 
 
@@ -84,7 +109,12 @@ def test_a_delivery_that_cannot_be_signed_waits_and_is_no_failure_of_its_receive
     def no_key():
         raise PermanentError("REVISIT_SIGNING_KEY is not set")
 
-    put_records(backend, add_subscription(backend).with_changes(channels=(Channel("webhook", "https://hooks.example.com/x", generation=1),)))
+    put_records(
+        backend,
+        add_subscription(backend).with_changes(
+            channels=(Channel("webhook", "https://hooks.example.com/x", generation=1),)
+        ),
+    )
     (delivery,) = create_deliveries(add_finished_job(backend).id, backend)
     dispatch([delivery], replace(backend, webhook_key=no_key))
     (after,) = list_deliveries(backend)
@@ -93,9 +123,16 @@ def test_a_delivery_that_cannot_be_signed_waits_and_is_no_failure_of_its_receive
     assert f"delivery {delivery.id} waits: REVISIT_SIGNING_KEY is not set" in caplog.text
 
 
-@pytest.mark.parametrize("changes", [
-    {"state": "skipped", "reason": "cloud"}, {"state": "failed", "reason": "no"}, {"state": "extracted"}, {"subscription": ""},
-], ids=str)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"state": "skipped", "reason": "cloud"},
+        {"state": "failed", "reason": "no"},
+        {"state": "extracted"},
+        {"subscription": ""},
+    ],
+    ids=str,
+)
 def test_only_a_job_that_is_done_for_a_subscription_becomes_an_alert(backend, push, changes):
     add_subscription(backend, "alerts")
     assert push(JobFinished(add_finished_job(backend, **changes).id)) == 200
@@ -146,7 +183,10 @@ def test_a_repeated_event_changes_nothing_and_sends_nothing(backend, push, allow
 def test_a_reprocessed_product_alerts_once(backend, push):
     add_subscription(backend, "alerts")
     first = add_finished_job(backend)
-    again = first.with_changes(id="job_again", product=Product(**{**fields_of(first.product), "id": first.product.id.replace("N0510", "N0511")}))
+    again = first.with_changes(
+        id="job_again",
+        product=Product(**{**fields_of(first.product), "id": first.product.id.replace("N0510", "N0511")}),
+    )
     put_records(backend, again)
     push(JobFinished(first.id))
     push(JobFinished(again.id))
@@ -186,7 +226,9 @@ def test_a_thousand_races_of_delete_and_alert_leave_no_late_alert(backend, allow
             gone, alerted = pool.submit(ending), pool.submit(alerting)
             alerted.result()
             known, sent = gone.result()
-            assert len(list_alerts(backend, name)) == known, "an alert was written after the delete was answered"
+            assert len(list_alerts(backend, name)) == known, (
+                "an alert was written after the delete was answered"
+            )
             assert len(told.requests) - sent <= 1, "more than the one post that was under way"
             ends.append(known)
         assert set(ends) == {0, 1}, "the races went one way only"
@@ -203,4 +245,7 @@ def test_a_delivery_that_waits_ends_with_its_subscription(backend, push, tick, a
         tick(NOW + timedelta(minutes=1))
         assert len(told.requests) == 1
     (delivery,) = list_deliveries(backend)
-    assert (delivery.state, delivery.attempts[-1].outcome) == ("failed", "not sent: the subscription is deleted")
+    assert (delivery.state, delivery.attempts[-1].outcome) == (
+        "failed",
+        "not sent: the subscription is deleted",
+    )

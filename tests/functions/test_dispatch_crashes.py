@@ -103,4 +103,6 @@ def test_the_record_of_an_overtaken_claim_changes_nothing(backend, clock):
     assert record_attempt(quick, AttemptResult("200", 200), backend).state == "delivered"
     assert record_attempt(slow, AttemptResult("410", 410), backend) is None
     (now,) = list_deliveries(backend)
-    assert [attempt.outcome for attempt in now.attempts] == ["200"] and get_subscription(backend).channels[0].state == "live"
+    assert [attempt.outcome for attempt in now.attempts] == ["200"] and get_subscription(backend).channels[
+        0
+    ].state == "live"

@@ -1,4 +1,5 @@
-"""The whole chain over real pixels gives the numbers that an independent script computed (archive/expected.json)."""
+"""The whole chain over real pixels gives the numbers that an independent script computed
+(archive/expected.json)."""
 
 import json
 
@@ -21,14 +22,19 @@ def expected():
     return json.loads(shared_data("archive", "expected.json").read_text())["sites"]
 
 
-@pytest.mark.parametrize(("site", "indices", "bands"), [
-    ("gfmap_31UES", ("NDVI", "NDWI", "EVI"), ()),
-    ("gfmap_31UFS", ("NDVI",), ()),
-    ("majortom_33NZA", ("NDVI", "NDWI", "EVI"), ()),
-    ("earthsearch_29RKH", ("NDVI", "NDWI", "EVI"), ()),
-    ("eodag_31TDH", (), ("B01",)),
-])
-def test_an_order_over_a_site_gives_the_expected_counts_and_statistics(site, indices, bands, expected, tmp_path):
+@pytest.mark.parametrize(
+    ("site", "indices", "bands"),
+    [
+        ("gfmap_31UES", ("NDVI", "NDWI", "EVI"), ()),
+        ("gfmap_31UFS", ("NDVI",), ()),
+        ("majortom_33NZA", ("NDVI", "NDWI", "EVI"), ()),
+        ("earthsearch_29RKH", ("NDVI", "NDWI", "EVI"), ()),
+        ("eodag_31TDH", (), ("B01",)),
+    ],
+)
+def test_an_order_over_a_site_gives_the_expected_counts_and_statistics(
+    site, indices, bands, expected, tmp_path
+):
     archive = shared_data("archive")
     backend = local_backend(tmp_path / "data")
     aoi = AOI.parse((archive / expected[site]["aoi"]).read_bytes(), max_area_km2=20_000)
@@ -40,12 +46,22 @@ def test_an_order_over_a_site_gives_the_expected_counts_and_statistics(site, ind
         job = jobs[date["item"]]
         assert job.state == "done", job.reason
         cover = job.cover
-        assert (cover.aoi, cover.valid, cover.clear, cover.mask) == (date["aoi_pixels"], date["valid_pixels"], date["clear_pixels"], date["mask"])
+        assert (cover.aoi, cover.valid, cover.clear, cover.mask) == (
+            date["aoi_pixels"],
+            date["valid_pixels"],
+            date["clear_pixels"],
+            date["mask"],
+        )
         assert cover.clear_fraction == pytest.approx(date["clear_fraction"], abs=TOLERANCE)
         for name in (*indices, *bands):
             found, wanted = (job.indices | job.bands)[name], date.get(name) or date[f"reflectance_{name}"]
             assert found.count == wanted["count"]
             for moment in ("mean", "std", "min", "max", "median"):
-                assert getattr(found, moment) == (pytest.approx(wanted[moment], abs=TOLERANCE) if found.count else None), (job.product.id, name, moment)
+                assert getattr(found, moment) == (
+                    pytest.approx(wanted[moment], abs=TOLERANCE) if found.count else None
+                ), (job.product.id, name, moment)
     values = sum(6 for job in jobs.values() for found in (job.indices | job.bands).values() if found.count)
-    figure(f"right on real pixels, {site}", f"{len(jobs)} dates, counts equal, {values} statistics within {TOLERANCE:g}")
+    figure(
+        f"right on real pixels, {site}",
+        f"{len(jobs)} dates, counts equal, {values} statistics within {TOLERANCE:g}",
+    )

@@ -6,7 +6,14 @@ from datetime import timedelta
 
 import pytest
 
-from delivery_samples import NOW, add_finished_job, add_subscription, channel_lines, list_alerts, list_deliveries
+from delivery_samples import (
+    NOW,
+    add_finished_job,
+    add_subscription,
+    channel_lines,
+    list_alerts,
+    list_deliveries,
+)
 from revisit.chain.dispatch import create_deliveries, dispatch
 from revisit.domain.events import JobFinished
 from revisit.domain.subscription import Channel
@@ -33,8 +40,13 @@ def test_a_line_cut_short_by_a_crash_spoils_no_other(backend, push):
     backend.channel_folder.mkdir()
     (backend.channel_folder / "alerts.jsonl").write_text('{"id": "alert_cut')
     push(JobFinished(add_finished_job(backend).id))
-    assert (backend.channel_folder / "alerts.jsonl").read_text().splitlines()[1:] == [json.dumps(json.loads(
-        (backend.channel_folder / "alerts.jsonl").read_text().splitlines()[1]), separators=(",", ":"), ensure_ascii=False)]
+    assert (backend.channel_folder / "alerts.jsonl").read_text().splitlines()[1:] == [
+        json.dumps(
+            json.loads((backend.channel_folder / "alerts.jsonl").read_text().splitlines()[1]),
+            separators=(",", ":"),
+            ensure_ascii=False,
+        )
+    ]
 
 
 def test_a_folder_that_cannot_be_written_now_is_tried_again(backend, push, tick):
@@ -60,7 +72,10 @@ def test_a_file_channel_follows_no_link(backend, tmp_path):
     backend.channel_folder.mkdir()
     (backend.channel_folder / "alerts.jsonl").symlink_to(tmp_path / "elsewhere")
     dispatch(create_deliveries(add_finished_job(backend).id, backend), backend)
-    assert list_deliveries(backend)[0].attempts[0].outcome.startswith("not written") and not (tmp_path / "elsewhere").exists()
+    assert (
+        list_deliveries(backend)[0].attempts[0].outcome.startswith("not written")
+        and not (tmp_path / "elsewhere").exists()
+    )
 
 
 def test_without_a_disk_a_file_channel_says_so(backend):

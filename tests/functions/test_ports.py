@@ -1,4 +1,5 @@
-"""Each function uses the ports that `revisit.wiring.PORTS` says, which decide on the libraries it is deployed with."""
+"""Each function uses the ports that `revisit.wiring.PORTS` says, which decide on the libraries it is deployed
+with."""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -49,7 +50,9 @@ class WatchedBackend(Backend):
         note = self.used[function].add
 
         def source(spec: str) -> Any:
-            return Watched(self.source(spec), lambda name: note(OF_SOURCE[name]) if name in OF_SOURCE else None)
+            return Watched(
+                self.source(spec), lambda name: note(OF_SOURCE[name]) if name in OF_SOURCE else None
+            )
 
         def catalog() -> Any:
             note("catalog")
@@ -59,8 +62,19 @@ class WatchedBackend(Backend):
             note("sign_in")
             return Claims(token, operator=True)
 
-        ports = {name: Watched(getattr(self, name), lambda _, name=name: note(name)) for name in ("records", "assets", "bus")}
-        return Backend(catalog, source=source, sources=self.sources, now=self.now, channel_folder=self.channel_folder, authenticator=Authenticator(verify), **ports)
+        ports = {
+            name: Watched(getattr(self, name), lambda _, name=name: note(name))
+            for name in ("records", "assets", "bus")
+        }
+        return Backend(
+            catalog,
+            source=source,
+            sources=self.sources,
+            now=self.now,
+            channel_folder=self.channel_folder,
+            authenticator=Authenticator(verify),
+            **ports,
+        )
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +83,12 @@ def backend(tmp_path_factory):
     archive = shared_data("archive")
     local = local_backend(tmp_path_factory.mktemp("ports") / "data", (f"folder:{archive}",))
     watched = WatchedBackend(**{name: getattr(local, name) for name in Backend.__dataclass_fields__})
-    create_subscription(watched, AOI.parse((archive / "aoi" / f"{SITE}.geojson").read_bytes()), "field", Recipe(indices=("NDVI",)))
+    create_subscription(
+        watched,
+        AOI.parse((archive / "aoi" / f"{SITE}.geojson").read_bytes()),
+        "field",
+        Recipe(indices=("NDVI",)),
+    )
     for event in (RefreshDue("2026-05-01T10:30:00Z"), DeliveriesDue("2026-05-01T10:30:00Z")):
         watched.commit(lambda commit, event=event: commit.emit(event), completes_event=False)
         drain(watched)
@@ -85,10 +104,18 @@ def test_the_api_uses_just_the_ports_it_is_said_to(backend):
     client = create_app(backend.seen_by("api")).test_client()
     guest = {"Authorization": "Bearer guest"}
     aoi = AOI.parse((shared_data("archive") / "aoi" / f"{SITE}.geojson").read_bytes()).geometry
-    placed = client.post("/orders", json={"aoi": aoi, "start": "2023-10-01", "end": "2023-12-31", "indices": ["NDVI"]}, headers=guest)
+    placed = client.post(
+        "/orders",
+        json={"aoi": aoi, "start": "2023-10-01", "end": "2023-12-31", "indices": ["NDVI"]},
+        headers=guest,
+    )
     assert placed.status_code < 300, placed.text
     drain(backend)
-    done = next(job for job in client.get(f"{placed.headers['Location']}/results", headers=guest).json["jobs"] if job["state"] == "done")
+    done = next(
+        job
+        for job in client.get(f"{placed.headers['Location']}/results", headers=guest).json["jobs"]
+        if job["state"] == "done"
+    )
     asset = client.get(f"/results/{done['job']}/assets/NDVI", headers=guest)
     assert asset.status_code == 200
     assert client.get("/status", headers=guest).status_code == 200

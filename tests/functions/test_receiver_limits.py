@@ -32,8 +32,14 @@ def test_a_receiver_that_is_gone_is_disabled_and_the_others_are_not(backend, pus
         push(JobFinished(add_finished_job(backend, 2).id))
         assert (gone.connections, told.connections, len(channel_lines(backend))) == (1, 2, 2)
     states = [(channel.state, channel.reason) for channel in get_subscription(backend).channels]
-    assert states == [("disabled", "the receiver answered 410 Gone at 2024-02-28T22:30:00Z"), ("live", ""), ("live", "")]
-    assert [delivery.state for delivery in list_deliveries(backend, alert=list_alerts(backend)[0].id)].count("failed") == 1
+    assert states == [
+        ("disabled", "the receiver answered 410 Gone at 2024-02-28T22:30:00Z"),
+        ("live", ""),
+        ("live", ""),
+    ]
+    assert [delivery.state for delivery in list_deliveries(backend, alert=list_alerts(backend)[0].id)].count(
+        "failed"
+    ) == 1
 
 
 def test_a_channel_that_failed_for_five_days_is_disabled_with_its_reason(backend, push, tick, clock, allow):
@@ -53,10 +59,15 @@ def test_a_channel_that_failed_for_five_days_is_disabled_with_its_reason(backend
         assert len(told.requests) == seen
     assert timedelta(days=5) <= ended <= timedelta(days=6.5)
     channel, file = get_subscription(backend).channels
-    assert channel.reason.startswith("every delivery failed since 2024-02-28T22:30:00Z, the last one with '500'")
+    assert channel.reason.startswith(
+        "every delivery failed since 2024-02-28T22:30:00Z, the last one with '500'"
+    )
     assert file.state == "live" and len(channel_lines(backend)) == day + 1
     assert not list_deliveries(backend, state="due")
-    assert "not sent: the channel is disabled" in list_deliveries(backend, state="failed")[-1].attempts[-1].outcome
+    assert (
+        "not sent: the channel is disabled"
+        in list_deliveries(backend, state="failed")[-1].attempts[-1].outcome
+    )
 
 
 def test_a_channel_that_was_mended_in_between_is_not_disabled(backend, push, tick, allow):
@@ -114,7 +125,9 @@ def test_at_most_four_posts_are_under_way_at_one_host_whoever_carries(backend, a
     with receiver(answer_after(0.05, answer(200))) as told:
         allow(told)
         add_subscription(backend, told)
-        waiting = [create_deliveries(add_finished_job(backend, number).id, backend)[0] for number in range(24)]
+        waiting = [
+            create_deliveries(add_finished_job(backend, number).id, backend)[0] for number in range(24)
+        ]
         with ThreadPoolExecutor(3) as pool:
             list(pool.map(lambda part: dispatch(part, backend), (waiting[:8], waiting[8:16], waiting[16:])))
         assert told.max_waiting == 4 and told.connections == 24
@@ -134,7 +147,11 @@ def test_a_slow_host_delays_no_other(backend, allow):
     with receiver(wait_for_the_others) as slow, receiver(tell_when_all_came) as fast:
         allow(slow, fast)
         add_subscription(backend, slow, fast)
-        waiting = [each for number in range(12) for each in create_deliveries(add_finished_job(backend, number).id, backend)]
+        waiting = [
+            each
+            for number in range(12)
+            for each in create_deliveries(add_finished_job(backend, number).id, backend)
+        ]
         dispatch(waiting, backend)
         assert len(fast.requests) == len(slow.requests) == 12
     assert {delivery.state for delivery in list_deliveries(backend)} == {"delivered"}
@@ -143,13 +160,19 @@ def test_a_slow_host_delays_no_other(backend, allow):
 def test_in_the_suite_receivers_that_hang_hold_up_no_other(tmp_path, allow):
     from revisit.embedded.server import EmbeddedServer
 
-    with receiver(hang) as slow, receiver() as fast, EmbeddedServer(tmp_path / "data", port=0, workers=0) as suite:
+    with (
+        receiver(hang) as slow,
+        receiver() as fast,
+        EmbeddedServer(tmp_path / "data", port=0, workers=0) as suite,
+    ):
         allow(slow, fast)
         for name, told in (("sub_slow", slow), ("sub_fast", fast)):
             add_subscription(suite.backend, told, id=name)
             for number in range(4):
                 job = add_finished_job(suite.backend, number, name)
-                suite.backend.commit(lambda commit, job=job: commit.emit(JobFinished(job.id)), completes_event=False)
+                suite.backend.commit(
+                    lambda commit, job=job: commit.emit(JobFinished(job.id)), completes_event=False
+                )
         while len(fast.requests) < 4:
             time.sleep(0.01)
         assert 1 <= slow.waiting_now <= 4 and slow.max_waiting <= 4
@@ -164,7 +187,10 @@ def test_a_webhook_to_this_computer_that_nobody_allowed_is_not_sent(backend, pus
         push(JobFinished(add_finished_job(backend).id))
         assert told.connections == 0
     (attempt,) = list_deliveries(backend)[0].attempts
-    assert attempt.outcome.startswith("refused: webhook 'http://127.0.0.1:") and ALLOW_VARIABLE in attempt.outcome
+    assert (
+        attempt.outcome.startswith("refused: webhook 'http://127.0.0.1:")
+        and ALLOW_VARIABLE in attempt.outcome
+    )
 
 
 def test_a_name_that_turns_inward_is_checked_at_every_attempt(backend, clock, monkeypatch):
@@ -175,4 +201,5 @@ def test_a_name_that_turns_inward_is_checked_at_every_attempt(backend, clock, mo
     clock.append(NOW + timedelta(seconds=10))
     dispatch(due_deliveries(backend), backend, inward)
     assert [attempt.outcome for attempt in list_deliveries(backend)[0].attempts] == [
-        "refused: rebinding.example.com is at 127.0.0.1, which is not a public address; nothing was sent"] * 2
+        "refused: rebinding.example.com is at 127.0.0.1, which is not a public address; nothing was sent"
+    ] * 2

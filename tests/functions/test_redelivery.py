@@ -26,7 +26,9 @@ from revisit.services.subscriptions.redeliver import redeliver
 from webhook_receiver import answer, receiver
 
 
-def test_a_delivery_that_is_asked_for_again_has_the_same_id_and_its_attempts(backend, push, tick, clock, allow):
+def test_a_delivery_that_is_asked_for_again_has_the_same_id_and_its_attempts(
+    backend, push, tick, clock, allow
+):
     with receiver(answer(410), answer(200)) as told:
         allow(told)
         add_subscription(backend, told)
@@ -36,7 +38,9 @@ def test_a_delivery_that_is_asked_for_again_has_the_same_id_and_its_attempts(bac
         assert dead.state == "failed" and get_subscription(backend).channels[0].state == "disabled"
         with pytest.raises(ConflictError, match="the channel is disabled: the receiver answered 410"):
             redeliver(backend, dead.id)
-        put_records(backend, get_subscription(backend).with_changes(channels=(Channel("webhook", told.url, SECRET),)))
+        put_records(
+            backend, get_subscription(backend).with_changes(channels=(Channel("webhook", told.url, SECRET),))
+        )
         clock.append(NOW + timedelta(days=9))
         assert redeliver(backend, dead.id).due == clock[-1]
         tick()
@@ -54,7 +58,9 @@ def test_one_that_used_its_schedule_up_is_tried_once_more_and_stays_failed(backe
         add_subscription(backend, told)
         add_finished_job(backend)
         [waiting] = create_deliveries("job_sub_1_1", backend)
-        spent = waiting.with_changes(state="failed", due=None, attempts=tuple(Attempt(NOW, "500") for _ in RETRY_HOURS))
+        spent = waiting.with_changes(
+            state="failed", due=None, attempts=tuple(Attempt(NOW, "500") for _ in RETRY_HOURS)
+        )
         put_records(backend, spent)
         redeliver(backend, spent.id)
         tick()
@@ -80,14 +86,18 @@ def test_one_that_is_under_way_is_not_sent_by_two(backend, tick, clock, allow):
         assert record_attempt(taken, AttemptResult("200", 200), backend) is None
 
 
-def test_one_that_waits_for_hours_is_tried_at_the_next_tick_and_goes_on_where_its_schedule_stood(backend, push, tick, clock, allow):
+def test_one_that_waits_for_hours_is_tried_at_the_next_tick_and_goes_on_where_its_schedule_stood(
+    backend, push, tick, clock, allow
+):
     with receiver(answer(500)) as told:
         allow(told)
         add_subscription(backend, told)
         add_finished_job(backend)
         push(JobFinished("job_sub_1_1"))
         [waiting] = list_deliveries(backend)
-        put_records(backend, waiting.with_changes(due=NOW + timedelta(hours=5), attempts=waiting.attempts * 5))
+        put_records(
+            backend, waiting.with_changes(due=NOW + timedelta(hours=5), attempts=waiting.attempts * 5)
+        )
         tick(NOW + timedelta(minutes=10))
         assert told.connections == 1
         redeliver(backend, waiting.id)

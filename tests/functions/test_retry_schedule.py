@@ -7,7 +7,16 @@ from itertools import pairwise
 import pytest
 from standardwebhooks import Webhook
 
-from delivery_samples import NOW, RETRY_HOURS, SECRET, add_finished_job, add_subscription, list_alerts, list_deliveries, webhook_ids
+from delivery_samples import (
+    NOW,
+    RETRY_HOURS,
+    SECRET,
+    add_finished_job,
+    add_subscription,
+    list_alerts,
+    list_deliveries,
+    webhook_ids,
+)
 from revisit.chain.dispatch import Network, create_deliveries, dispatch, due_deliveries, retry_delay
 from revisit.domain.events import JobFinished
 from webhook_receiver import answer, hang, receiver, reset
@@ -51,7 +60,7 @@ def test_the_schedule_and_the_signature_know_no_zone(backend, allow, clock, zone
             add_subscription(backend, told)
             (delivery,) = create_deliveries(add_finished_job(backend).id, backend)
             dispatch([delivery], backend)
-            (headers, body), = told.requests
+            ((headers, body),) = told.requests
         wait = list_deliveries(backend)[0].due - clock[-1]
         assert timedelta(seconds=4) <= wait <= timedelta(seconds=6)
         assert headers["webhook-timestamp"] == "1710053998"
@@ -61,7 +70,9 @@ def test_the_schedule_and_the_signature_know_no_zone(backend, allow, clock, zone
         time.tzset()
 
 
-@pytest.mark.parametrize("jump", [timedelta(hours=1), timedelta(hours=-1), timedelta(days=1), timedelta(days=-1)], ids=str)
+@pytest.mark.parametrize(
+    "jump", [timedelta(hours=1), timedelta(hours=-1), timedelta(days=1), timedelta(days=-1)], ids=str
+)
 def test_a_clock_that_jumps_loses_and_doubles_nothing(backend, push, tick, allow, jump):
     with receiver(answer(500), answer(200)) as told:
         allow(told)
@@ -75,9 +86,16 @@ def test_a_clock_that_jumps_loses_and_doubles_nothing(backend, push, tick, allow
     assert list_deliveries(backend)[0].state == "delivered" and len(list_alerts(backend)) == 1
 
 
-@pytest.mark.parametrize(("asked", "waits"), [
-    ("3600", 3600), ("999999", 86_400), ("Thu, 29 Feb 2024 00:30:00 GMT", 7200), ("1", 5), ("rubbish", 5),
-])
+@pytest.mark.parametrize(
+    ("asked", "waits"),
+    [
+        ("3600", 3600),
+        ("999999", 86_400),
+        ("Thu, 29 Feb 2024 00:30:00 GMT", 7200),
+        ("1", 5),
+        ("rubbish", 5),
+    ],
+)
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_receiver_that_asks_for_time_gets_it(backend, push, allow, status, asked, waits):
     with receiver(answer(status, Retry_After=asked)) as told:
@@ -88,8 +106,11 @@ def test_a_receiver_that_asks_for_time_gets_it(backend, push, allow, status, ask
     assert wait == waits if waits > 5 else 4 <= wait <= 6
 
 
-@pytest.mark.parametrize("act", [answer(500), answer(302, Location="/"), reset, hang, answer(404)],
-                         ids=["500", "redirect", "reset", "hang", "404"])
+@pytest.mark.parametrize(
+    "act",
+    [answer(500), answer(302, Location="/"), reset, hang, answer(404)],
+    ids=["500", "redirect", "reset", "hang", "404"],
+)
 def test_every_failure_is_tried_again(backend, allow, act, clock):
     with receiver(act, answer(200)) as told:
         allow(told)

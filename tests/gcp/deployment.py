@@ -1,4 +1,5 @@
-"""A deployment on Google's emulators: the functions in processes of their own, and what a test does to it and learns of it."""
+"""A deployment on Google's emulators: the functions in processes of their own, and what a test does to it and
+learns of it."""
 
 import threading
 import time
@@ -47,8 +48,15 @@ SITES: dict[str, dict[str, Any]] = {
 def subscribe_to_all_sites(backend: Backend) -> list[Subscription]:
     """Subscribe to every site of the archive."""
     archive = shared_data("archive")
-    return [create_subscription(backend, AOI.parse((archive / "aoi" / f"{site}.geojson").read_bytes(), max_area_km2=20_000), site, **wish)
-            for site, wish in SITES.items()]
+    return [
+        create_subscription(
+            backend,
+            AOI.parse((archive / "aoi" / f"{site}.geojson").read_bytes(), max_area_km2=20_000),
+            site,
+            **wish,
+        )
+        for site, wish in SITES.items()
+    ]
 
 
 def archive_source() -> str:
@@ -74,7 +82,8 @@ class Deployment:
         return sum(self.backend.records.count(Job, state=state) for state in FINISHED_STATES)
 
     def wait(self, until: Callable[[], bool], seconds: float, what: str) -> float:
-        """Wait for something; returns for how long. A tick of the sweeper's comes every few seconds meanwhile."""
+        """Wait for something; returns for how long. A tick of the sweeper's comes every few seconds
+        meanwhile."""
         begun = ticked = time.monotonic()
         while not until():
             assert time.monotonic() - begun < seconds, f"{what}: not within {seconds} s; {self.describe()}"
@@ -91,56 +100,89 @@ class Deployment:
     def describe(self) -> str:
         """How things stand, in one line."""
         states = Counter(job.state for job in find_all(self.backend.records, Job))
-        letters = [f"{letter.function}: {letter.reason}" for letter in find_all(self.backend.records, DeadLetter)]
-        return (f"jobs {dict(states)}, {self.backend.records.count(Alert)} alerts, {self.count_unpublished()} rows in {OUTBOX_COLLECTION}, dead letters {letters[:3]}"
-                + "".join(f"\n{line}" for line in self._unfinished()))
+        letters = [
+            f"{letter.function}: {letter.reason}" for letter in find_all(self.backend.records, DeadLetter)
+        ]
+        return (
+            f"jobs {dict(states)}, {self.backend.records.count(Alert)} alerts, {self.count_unpublished()} rows in {OUTBOX_COLLECTION}, dead letters {letters[:3]}"
+            + "".join(f"\n{line}" for line in self._unfinished())
+        )
 
     def _unfinished(self) -> Iterator[str]:
         """What the functions wrote of the jobs that are not over, and what each wrote last on stderr."""
-        under_way = {job.id for job in find_all(self.backend.records, Job) if job.state not in FINISHED_STATES}
+        under_way = {
+            job.id for job in find_all(self.backend.records, Job) if job.state not in FINISHED_STATES
+        }
         for name, function in self.functions.by_name.items():
-            yield from (f"{name}: {line}" for line in function.log.read_text().splitlines() if any(id in line for id in under_way))
+            yield from (
+                f"{name}: {line}"
+                for line in function.log.read_text().splitlines()
+                if any(id in line for id in under_way)
+            )
             if under_way and function.errors:
                 yield f"{name}, stderr: ...{function.errors.read_text()[-1500:]}"
 
 
 @contextmanager
-def run_deployment(google: Mapping[str, Emulator], folder: Path, attempts: int = 8, **environment: str) -> Iterator[Deployment]:
-    """Lay a project out in the emulators and start the chain's functions; see `create_topics` for the attempts."""
+def run_deployment(
+    google: Mapping[str, Emulator], folder: Path, attempts: int = 8, **environment: str
+) -> Iterator[Deployment]:
+    """Lay a project out in the emulators and start the chain's functions; see `create_topics` for the
+    attempts."""
     settings = Settings(new_project(), sources=(archive_source(),))
     create_bucket(google["STORAGE_EMULATOR_HOST"].host, settings.bucket)
     create_catalog(settings)
-    variables = {"REVISIT_PROJECT": settings.project, "REVISIT_SOURCES": " ".join(settings.sources), **environment}
+    variables = {
+        "REVISIT_PROJECT": settings.project,
+        "REVISIT_SOURCES": " ".join(settings.sources),
+        **environment,
+    }
     with Functions(TRIGGER_TOPICS, variables, folder) as functions:
         create_topics(settings.project, functions.urls, attempts=attempts)
         yield Deployment(settings, functions, gcp_backend(settings))
 
 
 def chain_outcome(backend: Backend) -> dict[str, Any]:
-    """What came out of the chain, without the moments at which it did: jobs, the content of their assets, alerts."""
+    """What came out of the chain, without the moments at which it did: jobs, the content of their assets,
+    alerts."""
     return {
         "jobs": {job.id: _without_moments(job) for job in find_all(backend.records, Job)},
-        "alerts": {alert.id: {name: value for name, value in asdict(alert).items() if name not in ("created", "number")}
-                   for alert in find_all(backend.records, Alert)},
+        "alerts": {
+            alert.id: {
+                name: value for name, value in asdict(alert).items() if name not in ("created", "number")
+            }
+            for alert in find_all(backend.records, Alert)
+        },
     }
 
 
 def differences(one: Any, other: Any, where: str = "") -> list[str]:
     """Where two such outcomes differ, one line each."""
     if isinstance(one, dict) and isinstance(other, dict):
-        return [line for key in sorted(one.keys() | other.keys()) for line in differences(one.get(key), other.get(key), f"{where}/{key}")]
+        return [
+            line
+            for key in sorted(one.keys() | other.keys())
+            for line in differences(one.get(key), other.get(key), f"{where}/{key}")
+        ]
     return [] if one == other else [f"{where}: {one!r:.200} is not {other!r:.200}"]
 
 
 def _without_moments(job: Job) -> dict[str, Any]:
-    values = {name: value for name, value in asdict(job).items() if name not in ("created", "finished", "assets", "spent")}
+    values = {
+        name: value
+        for name, value in asdict(job).items()
+        if name not in ("created", "finished", "assets", "spent")
+    }
     # The item states when it was made.
-    values["assets"] = {asset.name: (asset.size, asset.sha256, asset.about) for asset in job.assets if asset.name != "item"}
+    values["assets"] = {
+        asset.name: (asset.size, asset.sha256, asset.about) for asset in job.assets if asset.name != "item"
+    }
     return values
 
 
 def count_duplicate_alerts(backend: Backend) -> int:
-    """Alerts that should not be: beyond one an acquisition, or outside the numbers 1..n of a subscription's log."""
+    """Alerts that should not be: beyond one an acquisition, or outside the numbers 1..n of a subscription's
+    log."""
     alerts = list(find_all(backend.records, Alert))
     logs = {wish.id: wish.alerts for wish in find_all(backend.records, Subscription)}
     numbers = {id: sorted(alert.number for alert in alerts if alert.subscription == id) for id in logs}
@@ -160,7 +202,10 @@ class DuplicatePublisher(threading.Thread):
         self.injected = 0
         subscriber, publisher = pubsub_v1.SubscriberClient(), pubsub_v1.PublisherClient()
         for topic in EVENTS:
-            subscriber.create_subscription(name=subscriber.subscription_path(project, f"echo.{topic}"), topic=publisher.topic_path(project, topic))
+            subscriber.create_subscription(
+                name=subscriber.subscription_path(project, f"echo.{topic}"),
+                topic=publisher.topic_path(project, topic),
+            )
 
     def run(self) -> None:
         subscriber = pubsub_v1.SubscriberClient()
@@ -168,9 +213,13 @@ class DuplicatePublisher(threading.Thread):
             for topic in EVENTS:
                 path = subscriber.subscription_path(self._project, f"echo.{topic}")
                 try:
-                    received = subscriber.pull(subscription=path, max_messages=100, return_immediately=True, timeout=5).received_messages
+                    received = subscriber.pull(
+                        subscription=path, max_messages=100, return_immediately=True, timeout=5
+                    ).received_messages
                     if received:
-                        subscriber.acknowledge(subscription=path, ack_ids=[one.ack_id for one in received], timeout=5)
+                        subscriber.acknowledge(
+                            subscription=path, ack_ids=[one.ack_id for one in received], timeout=5
+                        )
                     for one in received:
                         self._repeat(topic, one.message)
                 except (GoogleAPICallError, TimeoutError):

@@ -71,32 +71,65 @@ def queries(products):
     first, last = products[0].sensing_time, products[-1].sensing_time
     middle = first + (last - first) / 2
     return [
-        Query(), Query(limit=7), Query(tiles=(products[0].tile,)), Query(tiles=(products[0].tile, products[1].tile), max_cloud=20), Query(level="L1C"),
-        Query(level="L2A", max_cloud=0.5), Query(start=middle), Query(end=middle), Query(start=middle, end=middle + timedelta(days=60), max_cloud=50),
-        Query(bounds=(4.6, 50.9, 5.0, 51.1)), Query(bounds=(179.0, -20.0, -179.0, 10.0)), Query(source="nowhere"), Query(source=products[0].source, limit=3),
-        Query(latest_first=True, limit=7), Query(latest_first=True, tiles=(products[0].tile,), end=middle, max_cloud=40), Query(ids=(products[3].id, products[-1].id, "x")),
-        *(Query(condition=condition, latest_first=number % 2 == 1) for number, condition in enumerate(conditions(products))),
+        Query(),
+        Query(limit=7),
+        Query(tiles=(products[0].tile,)),
+        Query(tiles=(products[0].tile, products[1].tile), max_cloud=20),
+        Query(level="L1C"),
+        Query(level="L2A", max_cloud=0.5),
+        Query(start=middle),
+        Query(end=middle),
+        Query(start=middle, end=middle + timedelta(days=60), max_cloud=50),
+        Query(bounds=(4.6, 50.9, 5.0, 51.1)),
+        Query(bounds=(179.0, -20.0, -179.0, 10.0)),
+        Query(source="nowhere"),
+        Query(source=products[0].source, limit=3),
+        Query(latest_first=True, limit=7),
+        Query(latest_first=True, tiles=(products[0].tile,), end=middle, max_cloud=40),
+        Query(ids=(products[3].id, products[-1].id, "x")),
+        *(
+            Query(condition=condition, latest_first=number % 2 == 1)
+            for number, condition in enumerate(conditions(products))
+        ),
     ]
 
 
 def conditions(products):
     """One of each kind, and all of them together."""
     kinds = [
-        ColumnComparison("relative_orbit", ">=", 51.0), ColumnComparison("sensing_time", "<", products[100].sensing_time), ColumnComparison("platform", "<>", "S2A"), ColumnComparison("cloud_cover", "<=", 12.5),
-        ColumnIn("baseline", ("0500", "0301")), ColumnIn("level", ("L1C",), is_in=False), ColumnIsNull("published", is_null=False), ColumnIsNull("size"), ColumnLike("id", "S2B%L2A_2018%"), ColumnLike("tile", "31U_S", is_match=False),
-        BoundsOverlap((4.6, 50.9, 5.0, 51.1)), BooleanLiteral(False), ColumnIn("tile", ()),
+        ColumnComparison("relative_orbit", ">=", 51.0),
+        ColumnComparison("sensing_time", "<", products[100].sensing_time),
+        ColumnComparison("platform", "<>", "S2A"),
+        ColumnComparison("cloud_cover", "<=", 12.5),
+        ColumnIn("baseline", ("0500", "0301")),
+        ColumnIn("level", ("L1C",), is_in=False),
+        ColumnIsNull("published", is_null=False),
+        ColumnIsNull("size"),
+        ColumnLike("id", "S2B%L2A_2018%"),
+        ColumnLike("tile", "31U_S", is_match=False),
+        BoundsOverlap((4.6, 50.9, 5.0, 51.1)),
+        BooleanLiteral(False),
+        ColumnIn("tile", ()),
     ]
-    return [*kinds, And((kinds[0], Or((kinds[2], kinds[4])), kinds[6])), Or((kinds[8], And((kinds[3], kinds[5]))))]
+    return [
+        *kinds,
+        And((kinds[0], Or((kinds[2], kinds[4])), kinds[6])),
+        Or((kinds[8], And((kinds[3], kinds[5])))),
+    ]
 
 
-def test_the_same_text_finds_the_same_in_bigquery_in_duckdb_and_in_the_local_catalog(catalog, duck, products, tmp_path):
+def test_the_same_text_finds_the_same_in_bigquery_in_duckdb_and_in_the_local_catalog(
+    catalog, duck, products, tmp_path
+):
     local = LocalCatalog(tmp_path / "catalog")
     local.add(to_table(products))
     found = 0
     for query in queries(products):
         pages = [catalog.search(query), local.search(query)]
         after = parse_page_token(query.after) if query.after else None
-        question = sql.search(TABLES, query, tiles_to_search(query), after, Period(query.start, query.end), query.limit)
+        question = sql.search(
+            TABLES, query, tiles_to_search(query), after, Period(query.start, query.end), query.limit
+        )
         by_duck = tuple(from_row(row) for row in answer(duck, question))
         assert pages[0] == pages[1], query
         assert pages[0].products == by_duck, query
@@ -105,13 +138,24 @@ def test_the_same_text_finds_the_same_in_bigquery_in_duckdb_and_in_the_local_cat
 
 
 def test_what_is_known_and_what_is_read_on_is_the_same_in_duckdb(catalog, duck, products):
-    source, ids = products[0].source, [product.id for product in products[:50]] + ["not there", "'; DROP TABLE product; --"]
+    source, ids = (
+        products[0].source,
+        [product.id for product in products[:50]] + ["not there", "'; DROP TABLE product; --"],
+    )
     known = {row["id"] for row in answer(duck, sql.known_ids(TABLES, source, ids, ALWAYS))}
-    assert [id not in known for id in ids] == catalog.missing_mask(source, ids).tolist() == [False] * 50 + [True] * 2
+    assert (
+        [id not in known for id in ids]
+        == catalog.missing_mask(source, ids).tolist()
+        == [False] * 50 + [True] * 2
+    )
     read = answer(duck, sql.read_log(TABLES, 10, 40, ALWAYS, {}, 100))
     assert [from_row(row) for row in read] == catalog.read_additions(10, 30)[0][:30] == products[10:40]
     one = products[5]
-    assert from_row(answer(duck, sql.get(TABLES, one.id, source, one.tile, ALWAYS))[0]) == catalog.get(one.id, source) == one
+    assert (
+        from_row(answer(duck, sql.get(TABLES, one.id, source, one.tile, ALWAYS))[0])
+        == catalog.get(one.id, source)
+        == one
+    )
 
 
 def test_every_query_says_what_it_may_cost(google, products):
@@ -142,15 +186,24 @@ def test_the_history_of_many_months_is_passed_over_without_being_read(google, pr
     since = history[-1].sensing_time
     host = google["BIGQUERY_EMULATOR_HOST"].host
     before = len(recorded_jobs(host))
-    assert catalog.read_additions(0, limit=1, min_sensing_times={products[0].source: since}) == (history[-1:], len(history))
-    questions = [one["body"] for one in recorded_jobs(host)[before:] if f"/projects/{settings.project}/" in one["path"]]
+    assert catalog.read_additions(0, limit=1, min_sensing_times={products[0].source: since}) == (
+        history[-1:],
+        len(history),
+    )
+    questions = [
+        one["body"] for one in recorded_jobs(host)[before:] if f"/projects/{settings.project}/" in one["path"]
+    ]
     assert len({(product.sensing_time.year, product.sensing_time.month) for product in history}) > 10
     assert len(questions) == 2, "of the account of the additions, and of the products of the last month"
 
 
 def loads(google, settings: Settings) -> list[dict]:
     """The load jobs of a project."""
-    bodies = [one["body"] for one in recorded_jobs(google["BIGQUERY_EMULATOR_HOST"].host) if f"/projects/{settings.project}/" in one["path"]]
+    bodies = [
+        one["body"]
+        for one in recorded_jobs(google["BIGQUERY_EMULATOR_HOST"].host)
+        if f"/projects/{settings.project}/" in one["path"]
+    ]
     return [body["configuration"]["load"] for body in bodies if "load" in body.get("configuration", {})]
 
 
@@ -158,7 +211,17 @@ def test_rows_too_many_for_a_request_are_loaded_as_a_file_and_are_the_same(googl
     settings = Settings(new_project())
     create_catalog(settings)
     catalog = BigQueryCatalog(settings, StoppedClock())
-    some = [*products[:12], replace(products[0], published=None, cloud_cover=None, relative_orbit=None, size=123456789012, footprint=None)]
+    some = [
+        *products[:12],
+        replace(
+            products[0],
+            published=None,
+            cloud_cover=None,
+            relative_orbit=None,
+            size=123456789012,
+            footprint=None,
+        ),
+    ]
     monkeypatch.setattr("revisit.adapters.gcp.catalog_staging.MAX_PARAMETER_BYTES", 0)
     assert catalog.add(to_table(some)) == 13
     assert catalog.read_additions(0) == (to_products(to_table(some)), 13)
@@ -166,7 +229,10 @@ def test_rows_too_many_for_a_request_are_loaded_as_a_file_and_are_the_same(googl
     load = loads(google, settings)[0]
     assert (load["sourceFormat"], load["writeDisposition"]) == ("PARQUET", "WRITE_TRUNCATE")
     assert {field["name"]: field["type"] for field in load["schema"]["fields"]} == dict(INCOMING_COLUMNS)
-    tables = [table.table_id for table in create_client(settings).list_tables(f"{settings.project}.{settings.dataset}")]
+    tables = [
+        table.table_id
+        for table in create_client(settings).list_tables(f"{settings.project}.{settings.dataset}")
+    ]
     assert not [table for table in tables if table.startswith("staging_")]
 
 
@@ -179,9 +245,18 @@ def test_a_file_that_a_client_sends_is_in_the_table(google, monkeypatch, size):
     client.create_dataset(f"{settings.project}.{settings.dataset}")
     long = random.Random(5).randbytes(350_000).hex()
     content = gzip.compress(f'a,b\n"1, one",{long}\n2,\n'.encode())
-    config = bigquery.LoadJobConfig(source_format="CSV", skip_leading_rows=1, schema=[bigquery.SchemaField(name, "STRING") for name in "ab"],
-                                    write_disposition="WRITE_EMPTY")
+    config = bigquery.LoadJobConfig(
+        source_format="CSV",
+        skip_leading_rows=1,
+        schema=[bigquery.SchemaField(name, "STRING") for name in "ab"],
+        write_disposition="WRITE_EMPTY",
+    )
     table = f"{settings.project}.{settings.dataset}.sent"
-    job = client.load_table_from_file(io.BytesIO(content), table, size=len(content) if size else None, job_config=config)
+    job = client.load_table_from_file(
+        io.BytesIO(content), table, size=len(content) if size else None, job_config=config
+    )
     assert job.result().output_rows == 2
-    assert [tuple(row) for row in client.query(f"SELECT a, b FROM `{table}` ORDER BY a").result()] == [("1, one", long), ("2", None)]
+    assert [tuple(row) for row in client.query(f"SELECT a, b FROM `{table}` ORDER BY a").result()] == [
+        ("1, one", long),
+        ("2", None),
+    ]

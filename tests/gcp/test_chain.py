@@ -1,4 +1,5 @@
-"""The whole chain over Google's emulators: a tick of the clock becomes alerts, with the numbers of the embedded run, whatever fails."""
+"""The whole chain over Google's emulators: a tick of the clock becomes alerts, with the numbers of the
+embedded run, whatever fails."""
 
 import json
 import os
@@ -50,8 +51,11 @@ def embedded(tmp_path_factory):
 def test_kills_duplicates_and_outages_lose_nothing_and_double_nothing(google, embedded, tmp_path):
     crashes = tmp_path / "crashes"
     crashes.mkdir()
-    # One event may meet every point there is, and each costs it an attempt: that dead ones are put aside is another test.
-    with run_deployment(google, tmp_path / "logs", attempts=2 * len(CRASH_POINTS), REVISIT_TEST_CRASHES=str(crashes)) as deployment:
+    # One event may meet every point there is, and each costs it an attempt: that dead ones are put aside is
+    # another test.
+    with run_deployment(
+        google, tmp_path / "logs", attempts=2 * len(CRASH_POINTS), REVISIT_TEST_CRASHES=str(crashes)
+    ) as deployment:
         echo = DuplicatePublisher(deployment.settings.project)
         echo.start()
         subscribe_to_all_sites(deployment.backend)
@@ -61,20 +65,30 @@ def test_kills_duplicates_and_outages_lose_nothing_and_double_nothing(google, em
             outage(google[name])
         ended = time.monotonic()
         wanted = len(embedded["jobs"]), len(embedded["alerts"])
-        deployment.wait(lambda: (deployment.count_finished(), deployment.backend.records.count(Alert)) == wanted and not deployment.count_unpublished(), 300,
-                        "all jobs and alerts")
+        deployment.wait(
+            lambda: (
+                (deployment.count_finished(), deployment.backend.records.count(Alert)) == wanted
+                and not deployment.count_unpublished()
+            ),
+            300,
+            "all jobs and alerts",
+        )
         recovered = time.monotonic() - ended
         echo.stop()
         time.sleep(5)
         found = chain_outcome(deployment.backend)
         lost = len(embedded["alerts"].keys() - found["alerts"].keys())
-        double = count_duplicate_alerts(deployment.backend) + len(found["alerts"].keys() - embedded["alerts"].keys())
+        double = count_duplicate_alerts(deployment.backend) + len(
+            found["alerts"].keys() - embedded["alerts"].keys()
+        )
         letters = list(find_all(deployment.backend.records, DeadLetter))
     died = sorted(path.name for path in crashes.iterdir())
     events = sum(echo.message_counts.values())
-    figure("chain over emulators under faults",
-           f"{events} events, {len(died)} kills -9 at named points, {echo.injected} duplicates injected, Pub/Sub and Firestore stopped for {OUTAGE_S} s each: "
-           f"{lost} lost, {double} duplicate alerts, {len(letters)} dead letters; all done {recovered:.0f} s after the last outage")
+    figure(
+        "chain over emulators under faults",
+        f"{events} events, {len(died)} kills -9 at named points, {echo.injected} duplicates injected, Pub/Sub and Firestore stopped for {OUTAGE_S} s each: "
+        f"{lost} lost, {double} duplicate alerts, {len(letters)} dead letters; all done {recovered:.0f} s after the last outage",
+    )
     assert (lost, double) == (0, 0)
     assert differences(found, embedded) == []
     assert echo.injected >= 0.3 * events
@@ -87,7 +101,8 @@ OUTAGE_S = 30
 
 
 def outage(*emulators) -> None:
-    """Have emulators hang, as services that are away do; their memory is all they have, so they are not killed."""
+    """Have emulators hang, as services that are away do; their memory is all they have, so they are not
+    killed."""
     try:
         for emulator in emulators:
             os.kill(emulator.process.pid, signal.SIGSTOP)
@@ -105,24 +120,41 @@ def test_work_goes_on_where_it_was_after_pubsub_and_firestore_have_been_away(goo
         outage(*(google[name] for name in SERVICES))
         before = deployment.count_finished()
         wanted = len(embedded["jobs"]), len(embedded["alerts"])
-        recovered = deployment.wait(lambda: (deployment.count_finished(), deployment.backend.records.count(Alert)) == wanted and not deployment.count_unpublished(), 240,
-                                    "all jobs and alerts")
+        recovered = deployment.wait(
+            lambda: (
+                (deployment.count_finished(), deployment.backend.records.count(Alert)) == wanted
+                and not deployment.count_unpublished()
+            ),
+            240,
+            "all jobs and alerts",
+        )
         found = chain_outcome(deployment.backend)
         assert differences(found, embedded) == []
-        assert count_duplicate_alerts(deployment.backend) == 0 and not list(find_all(deployment.backend.records, DeadLetter))
-    figure("chain over emulators after an outage",
-           f"Pub/Sub and Firestore both stopped for {OUTAGE_S} s with {before} of {wanted[0]} jobs done; all done {recovered:.0f} s after it")
+        assert count_duplicate_alerts(deployment.backend) == 0 and not list(
+            find_all(deployment.backend.records, DeadLetter)
+        )
+    figure(
+        "chain over emulators after an outage",
+        f"Pub/Sub and Firestore both stopped for {OUTAGE_S} s with {before} of {wanted[0]} jobs done; all done {recovered:.0f} s after it",
+    )
 
 
 @pytest.fixture(scope="module")
 def chained(google, embedded, tmp_path_factory):
-    """The deployment in which one tick of the clock has become all there is to make of the archive, and how long that took."""
+    """The deployment in which one tick of the clock has become all there is to make of the archive, and how
+    long that took."""
     with run_deployment(google, tmp_path_factory.mktemp("chained")) as deployment:
         subscribe_to_all_sites(deployment.backend)
         begun = time.monotonic()
         deployment.tick("catalog.refresh")
-        deployment.wait(lambda: deployment.count_finished() == len(embedded["jobs"]) and deployment.backend.records.count(Alert) == len(embedded["alerts"]),
-                        240, "all jobs and alerts")
+        deployment.wait(
+            lambda: (
+                deployment.count_finished() == len(embedded["jobs"])
+                and deployment.backend.records.count(Alert) == len(embedded["alerts"])
+            ),
+            240,
+            "all jobs and alerts",
+        )
         yield deployment, time.monotonic() - begun
 
 
@@ -130,18 +162,34 @@ def test_a_tick_becomes_the_same_numbers_bit_for_bit_as_on_one_computer(chained,
     deployment, took = chained
     assert differences(chain_outcome(deployment.backend), embedded) == []
     assert count_duplicate_alerts(deployment.backend) == 0
-    figure("chain over emulators", f"{len(embedded['jobs'])} jobs, {len(embedded['alerts'])} alerts equal to the embedded run bit for bit, in {took:.0f} s")
+    figure(
+        "chain over emulators",
+        f"{len(embedded['jobs'])} jobs, {len(embedded['alerts'])} alerts equal to the embedded run bit for bit, in {took:.0f} s",
+    )
 
 
-def test_every_line_of_the_functions_is_one_object_that_cloud_logging_reads_with_its_request_and_no_secret(chained):
+def test_every_line_of_the_functions_is_one_object_that_cloud_logging_reads_with_its_request_and_no_secret(
+    chained,
+):
     deployment, _ = chained
     project, functions = deployment.settings.project, deployment.functions.by_name
     now = format_rfc3339(system_clock())
     tick = cloudevents.raw_push_body(cloudevents.scheduler_message("deliveries.due"), "s", "1", 1)
-    push(functions["deliver"], "deliveries.due", {**tick, "message": {**tick["message"], "publishTime": now}},
-         traceparent=f"00-{'a1' * 16}-{'b2' * 8}-01", Authorization=f"Bearer {TOKEN}")
-    push(functions["notify"], "product.new", cloudevents.raw_push_body(json.dumps({"type": "com.other", "data": {"key": WEBHOOK}}).encode(), "s", "2", 1),
-         **{"X-Cloud-Trace-Context": f"{'c3' * 16}/17;o=1", "Authorization": f"Bearer {TOKEN}"})
+    push(
+        functions["deliver"],
+        "deliveries.due",
+        {**tick, "message": {**tick["message"], "publishTime": now}},
+        traceparent=f"00-{'a1' * 16}-{'b2' * 8}-01",
+        Authorization=f"Bearer {TOKEN}",
+    )
+    push(
+        functions["notify"],
+        "product.new",
+        cloudevents.raw_push_body(
+            json.dumps({"type": "com.other", "data": {"key": WEBHOOK}}).encode(), "s", "2", 1
+        ),
+        **{"X-Cloud-Trace-Context": f"{'c3' * 16}/17;o=1", "Authorization": f"Bearer {TOKEN}"},
+    )
     written = {name: function.log.read_text() for name, function in functions.items()}
     lines = {name: [json.loads(line) for line in text.splitlines()] for name, text in written.items()}
     for name, of in lines.items():
@@ -150,12 +198,27 @@ def test_every_line_of_the_functions_is_one_object_that_cloud_logging_reads_with
         assert {line["function"] for line in of if "outcome" in line} == {name}
     chain = [line for of in lines.values() for line in of if line.get("event") in TRIGGER_TOPICS.values()]
     [begun] = [line for line in lines["refresh"] if line["event"] == "catalog.refresh"]
-    assert {line["trace"] for line in chain} == {begun["trace"]}, "all that follows from a tick is found by it"
-    requests = {line[TRACE]: (line["function"], line["outcome"].partition(":")[0], line[SPAN]) for of in lines.values() for line in of if TRACE in line}
-    assert requests == {f"projects/{project}/traces/{'a1' * 16}": ("deliver", "done", "b2" * 8),
-                        f"projects/{project}/traces/{'c3' * 16}": ("notify", "gave up", f"{17:016x}")}
-    secrets = [TOKEN, WEBHOOK, *(watched.feed_token for watched in find_all(deployment.backend.records, Subscription))]
-    everything = "".join([*written.values(), *(function.errors.read_text() for function in functions.values())])
+    assert {line["trace"] for line in chain} == {begun["trace"]}, (
+        "all that follows from a tick is found by it"
+    )
+    requests = {
+        line[TRACE]: (line["function"], line["outcome"].partition(":")[0], line[SPAN])
+        for of in lines.values()
+        for line in of
+        if TRACE in line
+    }
+    assert requests == {
+        f"projects/{project}/traces/{'a1' * 16}": ("deliver", "done", "b2" * 8),
+        f"projects/{project}/traces/{'c3' * 16}": ("notify", "gave up", f"{17:016x}"),
+    }
+    secrets = [
+        TOKEN,
+        WEBHOOK,
+        *(watched.feed_token for watched in find_all(deployment.backend.records, Subscription)),
+    ]
+    everything = "".join(
+        [*written.values(), *(function.errors.read_text() for function in functions.values())]
+    )
     assert len(secrets) == 2 + len(SITES) and all(secrets)
     assert [secret for secret in (*secrets, "X-Goog-Signature", "PRIVATE KEY") if secret in everything] == []
 
@@ -166,6 +229,10 @@ TOKEN, WEBHOOK = "ya29.token-of-whoever-calls", "whsec_c2VjcmV0IG9mIGEgd2ViaG9va
 
 def push(function, topic: str, body, **headers: str) -> None:
     """As Pub/Sub does it, with headers that its emulator does not send."""
-    request = urllib.request.Request(f"{function.url}/projects/p/topics/{topic}", json.dumps(body).encode(), {"Content-Type": "application/json", **headers})
+    request = urllib.request.Request(
+        f"{function.url}/projects/p/topics/{topic}",
+        json.dumps(body).encode(),
+        {"Content-Type": "application/json", **headers},
+    )
     with urllib.request.urlopen(request, timeout=60) as answer:
         assert answer.status == 200

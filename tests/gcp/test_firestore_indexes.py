@@ -1,4 +1,5 @@
-"""Every query of the code has an index: the emulator answers without one, Firestore refuses, or goes about it slowly."""
+"""Every query of the code has an index: the emulator answers without one, Firestore refuses, or goes about it
+slowly."""
 
 import ast
 import json
@@ -34,28 +35,51 @@ def queries() -> Iterator[tuple[str, str, frozenset[str]]]:
             if name not in ASKING:
                 continue
             fields = frozenset(word.arg for word in call.keywords if word.arg) - {"after", "limit"}
-            named = next((OF_KINDS[argument.id] for argument in call.args if isinstance(argument, ast.Name) and argument.id in OF_KINDS), "")
+            named = next(
+                (
+                    OF_KINDS[argument.id]
+                    for argument in call.args
+                    if isinstance(argument, ast.Name) and argument.id in OF_KINDS
+                ),
+                "",
+            )
             yield f"{path.relative_to(ROOT)}:{call.lineno}", named, fields
 
 
 def lacking(asked: Iterable[tuple[str, str, frozenset[str]]], declared: dict[str, Any]) -> list[str]:
     """The queries that no index answers, with the place that asks them."""
-    composite = {(index["collectionGroup"], frozenset(field["fieldPath"] for field in index["fields"])) for index in declared["indexes"]}
-    exempted = {(field["collectionGroup"], field["fieldPath"]) for field in declared["fieldOverrides"] if not field["indexes"]}
-    return [f"{place}: {collection} by {' and '.join(sorted(fields))}" for place, collection, fields in asked
-            if (len(fields) > 1 and (collection, fields) not in composite) or any((collection, field) in exempted for field in fields)]
+    composite = {
+        (index["collectionGroup"], frozenset(field["fieldPath"] for field in index["fields"]))
+        for index in declared["indexes"]
+    }
+    exempted = {
+        (field["collectionGroup"], field["fieldPath"])
+        for field in declared["fieldOverrides"]
+        if not field["indexes"]
+    }
+    return [
+        f"{place}: {collection} by {' and '.join(sorted(fields))}"
+        for place, collection, fields in asked
+        if (len(fields) > 1 and (collection, fields) not in composite)
+        or any((collection, field) in exempted for field in fields)
+    ]
 
 
 def test_every_query_in_the_code_has_its_index():
     asked = list(queries())
     assert ("subscription", frozenset({"tiles", "state"})) in {query[1:] for query in asked}
-    assert not [query for query in asked if len(query[2]) > 1 and not query[1]], "a query by several fields names its kind"
+    assert not [query for query in asked if len(query[2]) > 1 and not query[1]], (
+        "a query by several fields names its kind"
+    )
     assert lacking(asked, DECLARED) == []
 
 
 @pytest.mark.parametrize("gone", range(len(DECLARED["indexes"])))
 def test_an_index_that_is_taken_away_is_missed_by_the_name_of_its_query(gone):
-    less = {**DECLARED, "indexes": [index for number, index in enumerate(DECLARED["indexes"]) if number != gone]}
+    less = {
+        **DECLARED,
+        "indexes": [index for number, index in enumerate(DECLARED["indexes"]) if number != gone],
+    }
     index = DECLARED["indexes"][gone]
     assert any(f": {index['collectionGroup']} by " in line for line in lacking(queries(), less))
 
@@ -64,28 +88,61 @@ def test_lists_are_indexed_by_what_they_contain_and_all_else_in_order():
     for index in DECLARED["indexes"]:
         for field in index["fields"]:
             plural = (index["collectionGroup"], field["fieldPath"]) in PLURAL
-            assert (field.get("arrayConfig"), field.get("order")) == (("CONTAINS", None) if plural else (None, "ASCENDING"))
+            assert (field.get("arrayConfig"), field.get("order")) == (
+                ("CONTAINS", None) if plural else (None, "ASCENDING")
+            )
 
 
 def test_what_is_read_whole_is_not_indexed_and_what_expires_is_removed():
-    bodies = {field["collectionGroup"] for field in DECLARED["fieldOverrides"] if field["fieldPath"] == "body" and not field["indexes"]}
+    bodies = {
+        field["collectionGroup"]
+        for field in DECLARED["fieldOverrides"]
+        if field["fieldPath"] == "body" and not field["indexes"]
+    }
     assert bodies == {*(collection_name(kind) for kind in KINDS), "outbox"}
-    assert {(field["collectionGroup"], field["fieldPath"]) for field in DECLARED["fieldOverrides"] if field.get("ttl")} == {
-        ("mark", "expires"), ("outbox", "expires"), *((collection_name(kind), "expires") for kind in RETENTION)}
+    assert {
+        (field["collectionGroup"], field["fieldPath"])
+        for field in DECLARED["fieldOverrides"]
+        if field.get("ttl")
+    } == {
+        ("mark", "expires"),
+        ("outbox", "expires"),
+        *((collection_name(kind), "expires") for kind in RETENTION),
+    }
 
 
 def test_what_is_not_kept_for_ever_states_when_it_goes_and_nothing_else_does(google):
     """Read back as Firestore's TTL does, which the emulator does not carry out."""
     settings = Settings(new_project())
     kept = [
-        (Audit("line_1", NOON, "", "", "DELETE /subscriptions/<id>", "", 204, "", ""), NOON.replace(year=2025, month=7, day=6)),
-        (Delivery("delivery_1", "alert_1", "sub_1", "channel_1", "https://x.example/", NOON, None, state="delivered"), NOON.replace(month=7)),
+        (
+            Audit("line_1", NOON, "", "", "DELETE /subscriptions/<id>", "", 204, "", ""),
+            NOON.replace(year=2025, month=7, day=6),
+        ),
+        (
+            Delivery(
+                "delivery_1",
+                "alert_1",
+                "sub_1",
+                "channel_1",
+                "https://x.example/",
+                NOON,
+                None,
+                state="delivered",
+            ),
+            NOON.replace(month=7),
+        ),
         (Answered("answer_1", "", 200, {}, "", NOON), NOON.replace(day=2)),
         (Receiver("x.example", 1, NOON, NOON), None),
     ]
-    gcp_backend(settings).records.transact(lambda transaction: [transaction.put(record) for record, _ in kept])
+    gcp_backend(settings).records.transact(
+        lambda transaction: [transaction.put(record) for record, _ in kept]
+    )
     client = create_client(settings)
-    found = [client.collection(collection_name(type(record))).document(record.id).get().to_dict().get("expires") for record, _ in kept]
+    found = [
+        client.collection(collection_name(type(record))).document(record.id).get().to_dict().get("expires")
+        for record, _ in kept
+    ]
     assert found == [moment for _, moment in kept]
     assert set(RETENTION) == {type(record) for record, moment in kept if moment}
 
@@ -109,7 +166,10 @@ def test_what_is_really_sent_for_each_of_them_has_its_index(google, monkeypatch)
     asked = {(collection, fields) for _, collection, fields in queries() if collection}
     for collection, fields in asked:
         known = dict.fromkeys(fields & set(KINDS[by_name[collection]]), "x")
-        assert backend.records.find(by_name[collection], **known) == [] and backend.records.count(by_name[collection], **known) == 0
+        assert (
+            backend.records.find(by_name[collection], **known) == []
+            and backend.records.count(by_name[collection], **known) == 0
+        )
     backend.bus.publish_pending()
     assert backend.bus.depth() == []
     assert {query[1:] for query in sent} >= asked | {("outbox", frozenset({"at"}))}

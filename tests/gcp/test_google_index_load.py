@@ -1,4 +1,5 @@
-"""An index loaded by BigQuery itself: the same products, refusals and rejections as by the lines of the file, and no load is begun in vain or lost."""
+"""An index loaded by BigQuery itself: the same products, refusals and rejections as by the lines of the file,
+and no load is begun in vain or lost."""
 
 import gzip
 import json
@@ -14,7 +15,16 @@ from data import shared_data
 from emulators import new_project
 from emulators.bigquery import create_catalog, recorded_jobs, set_faults, set_running_answers
 from emulators.storage import create_bucket
-from google_index_samples import COLUMNS, SAFE, SAFE_PATH, all_unseen, check_bands, index_csv, index_row, metadata_path
+from google_index_samples import (
+    COLUMNS,
+    SAFE,
+    SAFE_PATH,
+    all_unseen,
+    check_bands,
+    index_csv,
+    index_row,
+    metadata_path,
+)
 from revisit.adapters.gcp import google_index_load, google_index_source
 from revisit.adapters.gcp.backend import gcp_backend
 from revisit.adapters.gcp.settings import Settings
@@ -60,7 +70,11 @@ def jobs(google, backend):
     """The load jobs that are begun from here on."""
     host = google["BIGQUERY_EMULATOR_HOST"].host
     before = len(recorded_jobs(host))
-    return lambda: [one["body"]["configuration"]["load"] for one in recorded_jobs(host)[before:] if "load" in one["body"].get("configuration", {})]
+    return lambda: [
+        one["body"]["configuration"]["load"]
+        for one in recorded_jobs(host)[before:]
+        if "load" in one["body"].get("configuration", {})
+    ]
 
 
 def spec(name: str) -> str:
@@ -70,7 +84,9 @@ def spec(name: str) -> str:
 def refresh(backend, name, state=None):
     """A listing taken in, and how many were new."""
     source, catalog = backend.source(spec(name)), backend.catalog()
-    listing = source.list_products(state or {}, lambda ids: catalog.missing_mask(source.spec, ids), backend.now())
+    listing = source.list_products(
+        state or {}, lambda ids: catalog.missing_mask(source.spec, ids), backend.now()
+    )
     return listing, sum(catalog.add(batch) for batch in listing.batches)
 
 
@@ -87,7 +103,8 @@ def known(backend, name):
     return {(one.id, one.published): one for one in products if one.source == spec(name)}
 
 
-# ------------------------------------------------------------------------------------------------------------------ the same
+# ------------------------------------------------------------------------------------------------------------------
+# the same
 
 
 def test_every_column_of_every_real_row_is_as_by_the_lines_of_the_file(backend, bucket, jobs, tmp_path):
@@ -95,14 +112,24 @@ def test_every_column_of_every_real_row_is_as_by_the_lines_of_the_file(backend, 
     generation = bucket.put(L2A, content)
     listing, new = refresh(backend, L2A)
     lines, products = by_lines(tmp_path, content, L2A)
-    assert (listing.rows, new, listing.rejection_count, listing.unfinished) == (lines.rows, len(products), 0, False) == (1000, 1000, 0, False)
+    assert (
+        (listing.rows, new, listing.rejection_count, listing.unfinished)
+        == (lines.rows, len(products), 0, False)
+        == (1000, 1000, 0, False)
+    )
     assert listing.state == {"mark": str(generation), "rows": 1000}
     assert known(backend, L2A) == products
     [load] = jobs()
     assert load["sourceUris"] == [f"gs://{BUCKET}/L2/index.csv.gz"]
-    assert (load["sourceFormat"], load["skipLeadingRows"], load["writeDisposition"]) == ("CSV", "1", "WRITE_TRUNCATE")
+    assert (load["sourceFormat"], load["skipLeadingRows"], load["writeDisposition"]) == (
+        "CSV",
+        "1",
+        "WRITE_TRUNCATE",
+    )
     assert (load["maxBadRecords"], load["allowQuotedNewlines"]) == (1000, True)
-    assert [(field["name"], field["type"]) for field in load["schema"]["fields"]] == [(name, "STRING") for name in COLUMNS]
+    assert [(field["name"], field["type"]) for field in load["schema"]["fields"]] == [
+        (name, "STRING") for name in COLUMNS
+    ]
     again, new = refresh(backend, L2A, listing.state)
     assert (again.unchanged, new, again.state, len(jobs())) == (True, 0, listing.state, 1)
 
@@ -110,25 +137,79 @@ def test_every_column_of_every_real_row_is_as_by_the_lines_of_the_file(backend, 
 def strange_rows() -> bytes:
     """The real rows of L1C, and whatever else a file may hold."""
     lines = shared_data("google_index", "L1C_index_derived.csv").read_bytes().splitlines()
-    verbatim = json.loads(shared_data("google_index", "reference.json").read_text())["quoted_rows"]["verbatim_csv_line_L1C"].encode()
+    verbatim = json.loads(shared_data("google_index", "reference.json").read_text())["quoted_rows"][
+        "verbatim_csv_line_L1C"
+    ].encode()
     names = lines[0].decode().split(",")
-    wrong = [{"PRODUCT_ID": "LANDSAT_8"}, {"PRODUCT_ID": ""}, {"MGRS_TILE": "32IQM"}, {"MGRS_TILE": "33TTG"}, {"MGRS_TILE": ""}, {"SENSING_TIME": "yesterday"},
-             {"SENSING_TIME": "NA"}, {"SENSING_TIME": "2024-02-30T10:00:00Z"}, {"SENSING_TIME": "2024-06-01T10:15:59"}, {"GENERATION_TIME": "2024-06-01 1500"},
-             {"CLOUD_COVER": "lots"}, {"CLOUD_COVER": "101"}, {"CLOUD_COVER": "nan"}, {"CLOUD_COVER": " 5"}, {"NORTH_LAT": "91"}, {"WEST_LON": ""},
-             {"EAST_LON": "inf"}, {"EAST_LON": "0x10"}, {"NORTH_LAT": "44.0"}, {"TOTAL_SIZE": "-1"}, {"TOTAL_SIZE": "many"},
-             {"BASE_URL": "gs://other-bucket/tiles/32/T/QM/X.SAFE"}, {"BASE_URL": ""}, {"BASE_URL": f"gs://{BUCKET}/tiles/32/T/QM/../../../etc"},
-             {"CLOUD_COVER": "x", "BASE_URL": "y"}]
+    wrong = [
+        {"PRODUCT_ID": "LANDSAT_8"},
+        {"PRODUCT_ID": ""},
+        {"MGRS_TILE": "32IQM"},
+        {"MGRS_TILE": "33TTG"},
+        {"MGRS_TILE": ""},
+        {"SENSING_TIME": "yesterday"},
+        {"SENSING_TIME": "NA"},
+        {"SENSING_TIME": "2024-02-30T10:00:00Z"},
+        {"SENSING_TIME": "2024-06-01T10:15:59"},
+        {"GENERATION_TIME": "2024-06-01 1500"},
+        {"CLOUD_COVER": "lots"},
+        {"CLOUD_COVER": "101"},
+        {"CLOUD_COVER": "nan"},
+        {"CLOUD_COVER": " 5"},
+        {"NORTH_LAT": "91"},
+        {"WEST_LON": ""},
+        {"EAST_LON": "inf"},
+        {"EAST_LON": "0x10"},
+        {"NORTH_LAT": "44.0"},
+        {"TOTAL_SIZE": "-1"},
+        {"TOTAL_SIZE": "many"},
+        {"BASE_URL": "gs://other-bucket/tiles/32/T/QM/X.SAFE"},
+        {"BASE_URL": ""},
+        {"BASE_URL": f"gs://{BUCKET}/tiles/32/T/QM/../../../etc"},
+        {"CLOUD_COVER": "x", "BASE_URL": "y"},
+    ]
     # Around the globe, on a tile of one digit, and of a tile that there is not.
-    around = [("01KAB", "-180.0", "180.0"), ("1KAB", "179.3", "-179.8"), ("60KYG", "-179.9", "179.3"), ("32TQM", "-179.0", "178.0"), ("32TAA", "-179.0", "178.0")]
-    right = [{"CLOUD_COVER": "", "TOTAL_SIZE": "", "GEOMETRIC_QUALITY_FLAG": ""}, {"CLOUD_COVER": "NA", "GENERATION_TIME": ""}, {"TOTAL_SIZE": "976842639.9"},
-             {"CLOUD_COVER": "1e1", "DATATAKE_IDENTIFIER": ""}, {"SENSING_TIME": "2024-06-01 10:15:59+02:00"}, {"NORTH_LAT": "+45.25"},
-             {"SENSING_TIME": "2019-01-05T10:15:59.5Z"}, {"GEOMETRIC_QUALITY_FLAG": 'PASSED, "or\nnot"'}]
+    around = [
+        ("01KAB", "-180.0", "180.0"),
+        ("1KAB", "179.3", "-179.8"),
+        ("60KYG", "-179.9", "179.3"),
+        ("32TQM", "-179.0", "178.0"),
+        ("32TAA", "-179.0", "178.0"),
+    ]
+    right = [
+        {"CLOUD_COVER": "", "TOTAL_SIZE": "", "GEOMETRIC_QUALITY_FLAG": ""},
+        {"CLOUD_COVER": "NA", "GENERATION_TIME": ""},
+        {"TOTAL_SIZE": "976842639.9"},
+        {"CLOUD_COVER": "1e1", "DATATAKE_IDENTIFIER": ""},
+        {"SENSING_TIME": "2024-06-01 10:15:59+02:00"},
+        {"NORTH_LAT": "+45.25"},
+        {"SENSING_TIME": "2019-01-05T10:15:59.5Z"},
+        {"GEOMETRIC_QUALITY_FLAG": 'PASSED, "or\nnot"'},
+    ]
     rows = [index_row(number, **cells) for number, cells in enumerate(right + wrong)]
-    rows += [index_row(number, tile="01KAB" if tile == "1KAB" else tile, MGRS_TILE=tile, WEST_LON=west, EAST_LON=east) for number, (tile, west, east) in enumerate(around, 100)]
-    rows += [index_row(200, PRODUCT_ID=index_row(200)["PRODUCT_ID"] + ".SAFE"), index_row(300), index_row(300), index_row(300, GENERATION_TIME="2024-06-09T15:00:00Z")]
+    rows += [
+        index_row(
+            number, tile="01KAB" if tile == "1KAB" else tile, MGRS_TILE=tile, WEST_LON=west, EAST_LON=east
+        )
+        for number, (tile, west, east) in enumerate(around, 100)
+    ]
+    rows += [
+        index_row(200, PRODUCT_ID=index_row(200)["PRODUCT_ID"] + ".SAFE"),
+        index_row(300),
+        index_row(300),
+        index_row(300, GENERATION_TIME="2024-06-09T15:00:00Z"),
+    ]
     odd = ["half a row,", "," * 20, ",".join(["x"] * 14)]
-    return b"\n".join([*lines, verbatim, verbatim.replace(b"51RWP", b"51RXP").replace(b"51/R/WP", b"51/R/XP"),
-                       index_csv(*rows, columns=names).partition(b"\n")[2].rstrip(b"\n"), *(line.encode() for line in odd), b""])
+    return b"\n".join(
+        [
+            *lines,
+            verbatim,
+            verbatim.replace(b"51RWP", b"51RXP").replace(b"51/R/WP", b"51/R/XP"),
+            index_csv(*rows, columns=names).partition(b"\n")[2].rstrip(b"\n"),
+            *(line.encode() for line in odd),
+            b"",
+        ]
+    )
 
 
 def test_strange_rows_are_taken_or_refused_as_by_the_lines_of_the_file(backend, bucket, tmp_path):
@@ -141,7 +222,11 @@ def test_strange_rows_are_taken_or_refused_as_by_the_lines_of_the_file(backend, 
         assert found.get(key) == product
     assert found.keys() == products.keys()
     assert new == len(products) == 8 + 2 + 8 + 5 + 3
-    assert (listing.rows, listing.rejection_count) == (lines.rows, lines.rejection_count) == (8 + 2 + 8 + 5 + 4, 28)
+    assert (
+        (listing.rows, listing.rejection_count)
+        == (lines.rows, lines.rejection_count)
+        == (8 + 2 + 8 + 5 + 4, 28)
+    )
     # Lines of another number of columns are BigQuery's to tell of; all else in the same words.
     same = {one for one in lines.rejection_examples if "columns instead" not in one[1]}
     assert len(same) == 26
@@ -150,21 +235,34 @@ def test_strange_rows_are_taken_or_refused_as_by_the_lines_of_the_file(backend, 
     # Written anew, it adds nothing; what was refused is refused again.
     later = bucket.put(L1C, content)
     again, new = refresh(backend, L1C, listing.state)
-    assert (again.rows, new, again.rejection_count, again.state["mark"]) == (listing.rows, 0, listing.rejection_count, str(later))
+    assert (again.rows, new, again.rejection_count, again.state["mark"]) == (
+        listing.rows,
+        0,
+        listing.rejection_count,
+        str(later),
+    )
 
 
-# ----------------------------------------------------------------------------------------------------------- taken up again
+# -----------------------------------------------------------------------------------------------------------
+# taken up again
 
 
 def sensed(day: str) -> dict[str, str]:
     """A row of one tile."""
     name = f"S2A_MSIL2A_{day}T101031_N0510_R022_T32TQM_{day}T150000"
-    return index_row(PRODUCT_ID=name, SENSING_TIME=f"{day[:4]}-{day[4:6]}-{day[6:]}T10:15:59.123000Z",
-               BASE_URL=f"gs://{BUCKET}/L2/tiles/32/T/QM/{name}.SAFE")
+    return index_row(
+        PRODUCT_ID=name,
+        SENSING_TIME=f"{day[:4]}-{day[4:6]}-{day[6:]}T10:15:59.123000Z",
+        BASE_URL=f"gs://{BUCKET}/L2/tiles/32/T/QM/{name}.SAFE",
+    )
 
 
-def test_a_load_that_takes_longer_than_a_function_is_taken_up_and_its_last_days_announced(google, backend, bucket, jobs, tmp_path, monkeypatch):
-    home = replace(local_backend(tmp_path / "data", now=backend.now), catalog=backend.catalog, source=backend.source)
+def test_a_load_that_takes_longer_than_a_function_is_taken_up_and_its_last_days_announced(
+    google, backend, bucket, jobs, tmp_path, monkeypatch
+):
+    home = replace(
+        local_backend(tmp_path / "data", now=backend.now), catalog=backend.catalog, source=backend.source
+    )
     home.commit(lambda commit: commit.put(subscription(tiles=("32TQM",))), completes_event=False)
     name, host = "slow/index.csv.gz", google["BIGQUERY_EMULATOR_HOST"].host
     monkeypatch.setattr(google_index_load, "LOAD_WAIT_S", 0.0)
@@ -176,35 +274,61 @@ def test_a_load_that_takes_longer_than_a_function_is_taken_up_and_its_last_days_
     first = bucket.put(name, index_csv(*map(sensed, ("20230115", "20240310", "20240828"))))
     set_running_answers(host, 10)
     found = refresh_source(home, spec(name))
-    assert (found.unfinished, found.new, listed().list_products["load"]["generation"]) == (True, 0, str(first))
+    assert (found.unfinished, found.new, listed().list_products["load"]["generation"]) == (
+        True,
+        0,
+        str(first),
+    )
     assert (listed().first, listed().refreshed, listed().rows) == (None, None, 0)
     # It goes on meanwhile, and is finished before what was written after it is looked at.
     set_running_answers(host, 0)
-    later = bucket.put(name, index_csv(*map(sensed, ("20230115", "20240310", "20240828", "20230220", "20240829"))))
+    later = bucket.put(
+        name, index_csv(*map(sensed, ("20230115", "20240310", "20240828", "20230220", "20240829")))
+    )
     batches = home.source(spec(name)).list_products(listed().list_products, None, home.now()).batches
     assert home.catalog().add(next(batches)) == 1
     batches.close()  # as where the function is killed
     monkeypatch.setattr(google_index_load, "TIME_BUDGET_S", -1.0)
     found = refresh_source(home, spec(name))
-    assert (found.unfinished, found.new, listed().first, listed().list_products["load"]["rows"]) == (True, 0, None, 3)
+    assert (found.unfinished, found.new, listed().first, listed().list_products["load"]["rows"]) == (
+        True,
+        0,
+        None,
+        3,
+    )
     monkeypatch.setattr(google_index_load, "TIME_BUDGET_S", 200.0)
     found = refresh_source(home, spec(name))
     assert (found.unfinished, found.new, found.rows, len(jobs())) == (False, 2, 3, 1)
-    assert (listed().first, listed().rows, listed().list_products) == (home.now(), 3, {"mark": str(first), "rows": 3})
+    assert (listed().first, listed().rows, listed().list_products) == (
+        home.now(),
+        3,
+        {"mark": str(first), "rows": 3},
+    )
     assert [product.id[11:19] for product in home.records.find(Product)] == ["20240828"]
     # What is new in a feed that is known is announced, however old.
     found = refresh_source(home, spec(name))
     assert (found.new, len(jobs()), listed().list_products) == (2, 2, {"mark": str(later), "rows": 5})
-    assert {product.id[11:19] for product in home.records.find(Product)} == {"20240828", "20230220", "20240829"}
+    assert {product.id[11:19] for product in home.records.find(Product)} == {
+        "20240828",
+        "20230220",
+        "20240829",
+    }
 
 
-# ------------------------------------------------------------------------------------------------------------------- bad input
+# -------------------------------------------------------------------------------------------------------------------
+# bad input
 
 
-@pytest.mark.parametrize(("columns", "named"), [
-    ([name for name in COLUMNS if name not in ("BASE_URL", "MGRS_TILE")], "lacks the columns MGRS_TILE, BASE_URL"),
-    ([*COLUMNS, "SOURCE_URL"], "unknown ones: SOURCE_URL"),
-])
+@pytest.mark.parametrize(
+    ("columns", "named"),
+    [
+        (
+            [name for name in COLUMNS if name not in ("BASE_URL", "MGRS_TILE")],
+            "lacks the columns MGRS_TILE, BASE_URL",
+        ),
+        ([*COLUMNS, "SOURCE_URL"], "unknown ones: SOURCE_URL"),
+    ],
+)
 def test_another_header_is_refused_by_name_before_anything_is_loaded(backend, bucket, jobs, columns, named):
     bucket.put("other/index.csv.gz", index_csv(index_row(), columns=columns))
     with pytest.raises(PermanentError, match=named):
@@ -221,7 +345,9 @@ def test_an_index_without_rows_is_an_error_until_it_has_some(backend, bucket):
     bucket.put("empty/index.csv.gz", b"")
     with pytest.raises(PermanentError, match="header"):
         refresh(backend, "empty/index.csv.gz")
-    with pytest.raises(PermanentError, match="there is no index gs://gcp-public-data-sentinel-2/nowhere.csv.gz"):
+    with pytest.raises(
+        PermanentError, match="there is no index gs://gcp-public-data-sentinel-2/nowhere.csv.gz"
+    ):
         refresh(backend, "nowhere.csv.gz")
 
 
@@ -229,7 +355,10 @@ def test_an_index_cut_off_is_refused_whole_and_loaded_anew(backend, bucket, jobs
     whole = gzip.compress(index_csv(*map(index_row, range(3000, 3300))))
     bucket.put("cut/index.csv.gz", whole[: len(whole) // 2])
     for turn in (1, 2):
-        with pytest.raises(PermanentError, match="BigQuery cannot load the index gs://gcp-public-data-sentinel-2/cut/index.csv.gz"):
+        with pytest.raises(
+            PermanentError,
+            match="BigQuery cannot load the index gs://gcp-public-data-sentinel-2/cut/index.csv.gz",
+        ):
             refresh(backend, "cut/index.csv.gz")
         assert len(jobs()) == turn
         backend.now.advance(60)
@@ -239,22 +368,49 @@ def test_an_index_cut_off_is_refused_whole_and_loaded_anew(backend, bucket, jobs
 def test_a_bucket_that_lies_elsewhere_is_said_to(google, backend, bucket):
     bucket.put("far/index.csv.gz", index_csv(index_row()))
     said = "Cannot read and write in different locations: source: US, destination: europe-west1"
-    set_faults(google["BIGQUERY_EMULATOR_HOST"].host, {"text": "far/index.csv.gz", "times": 1, "status": 400, "reason": "invalid", "message": said})
-    with pytest.raises(PermanentError, match=f"cannot load the index gs://{BUCKET}/far/index.csv.gz into demo-.*: {said}"):
+    set_faults(
+        google["BIGQUERY_EMULATOR_HOST"].host,
+        {"text": "far/index.csv.gz", "times": 1, "status": 400, "reason": "invalid", "message": said},
+    )
+    with pytest.raises(
+        PermanentError, match=f"cannot load the index gs://{BUCKET}/far/index.csv.gz into demo-.*: {said}"
+    ):
         refresh(backend, "far/index.csv.gz")
 
 
-@pytest.mark.parametrize("uri", ["gs://", "gs://bucket", "gs://bucket/", "gs://bucket/*.csv.gz", "gs://b/a b", "gs://bucket//index.csv.gz", "gs://Bucket/i"])
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "gs://",
+        "gs://bucket",
+        "gs://bucket/",
+        "gs://bucket/*.csv.gz",
+        "gs://b/a b",
+        "gs://bucket//index.csv.gz",
+        "gs://Bucket/i",
+    ],
+)
 def test_what_is_no_object_is_refused(backend, uri):
     with pytest.raises(InvalidInputError, match="gs://"):
         backend.source(f"google-index:{uri}")
 
 
-
-
 def test_bands_are_read_by_address_from_the_bucket_of_the_index(google, backend, bucket, monkeypatch):
     host = google["STORAGE_EMULATOR_HOST"].host
-    product = Product(SAFE, spec(L2A), "L2A", "S2B", "31UFS", NOON, "20220125T105229", 0, 0, 1, 1, href=f"{host}/{BUCKET}/{SAFE_PATH}")
+    product = Product(
+        SAFE,
+        spec(L2A),
+        "L2A",
+        "S2B",
+        "31UFS",
+        NOON,
+        "20220125T105229",
+        0,
+        0,
+        1,
+        1,
+        href=f"{host}/{BUCKET}/{SAFE_PATH}",
+    )
     with pytest.raises(PermanentError, match=f"lies outside https://storage.googleapis.com/{BUCKET}/"):
         backend.source(spec(L2A)).bands(product)
     monkeypatch.setattr(google_index_source, "STORAGE_URL", f"{host}/")

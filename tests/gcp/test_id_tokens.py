@@ -1,4 +1,5 @@
-"""ID tokens are let in only if Google signed them for this very project, of somebody, and they are not over (rules.md A1)."""
+"""ID tokens are let in only if Google signed them for this very project, of somebody, and they are not over
+(rules.md A1)."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -23,11 +24,15 @@ def served():
 
 @pytest.fixture
 def verify(served):
-    return create_authenticator(Settings(PROJECT, operators=("Boss@Example.org",)), CertificateCache(served.url)).verify
+    return create_authenticator(
+        Settings(PROJECT, operators=("Boss@Example.org",)), CertificateCache(served.url)
+    ).verify
 
 
 def test_a_good_token_says_who_sent_it(verify):
-    assert verify(GOOGLE.sign(firebase_claims(PROJECT))) == Claims("user-1", "user-1@example.org", email_verified=True, operator=False)
+    assert verify(GOOGLE.sign(firebase_claims(PROJECT))) == Claims(
+        "user-1", "user-1@example.org", email_verified=True, operator=False
+    )
 
 
 def test_a_clock_five_seconds_ahead_of_ours_is_let_in(verify):
@@ -37,7 +42,9 @@ def test_a_clock_five_seconds_ahead_of_ours_is_let_in(verify):
 REFUSED = {
     "nobody signed it": lambda: unsigned_token(firebase_claims(PROJECT)),
     "it is for another project": lambda: GOOGLE.sign(firebase_claims("other-project")),
-    "it is for this project in its issuer alone": lambda: GOOGLE.sign(firebase_claims(PROJECT, aud="other-project")),
+    "it is for this project in its issuer alone": lambda: GOOGLE.sign(
+        firebase_claims(PROJECT, aud="other-project")
+    ),
     "it is over": lambda: GOOGLE.sign(firebase_claims(PROJECT, issued_s=-3700)),
     "another issued it": lambda: GOOGLE.sign(firebase_claims(PROJECT, iss="https://accounts.google.com")),
     "it is of nobody": lambda: GOOGLE.sign(firebase_claims(PROJECT, sub="")),
@@ -45,7 +52,9 @@ REFUSED = {
     "it comes from the future": lambda: GOOGLE.sign(firebase_claims(PROJECT, issued_s=60)),
     "another key signed it": lambda: STRANGER.sign(firebase_claims(PROJECT)),
     "a key that we do not know signed it": lambda: STRANGER.sign(firebase_claims(PROJECT), kid="key-2"),
-    "it was changed after it was signed": lambda: _with_claims_of(GOOGLE.sign(firebase_claims(PROJECT)), GOOGLE.sign(firebase_claims(PROJECT, "user-2"))),
+    "it was changed after it was signed": lambda: _with_claims_of(
+        GOOGLE.sign(firebase_claims(PROJECT)), GOOGLE.sign(firebase_claims(PROJECT, "user-2"))
+    ),
     "a public key was taken for a shared secret": lambda: GOOGLE.sign(firebase_claims(PROJECT), alg="HS256"),
     "its moments are texts": lambda: GOOGLE.sign(firebase_claims(PROJECT, iat="now", exp="never")),
     "it is garbage": lambda: "abc.def.ghi",
@@ -90,17 +99,20 @@ def test_without_a_project_nothing_starts(project):
         create_authenticator(Settings(project or ""))
 
 
-@pytest.mark.parametrize(("said", "operator"), [
-    ({}, False),
-    ({"operator": True}, True),
-    ({"operator": "true"}, False),
-    ({"email": "boss@example.org"}, True),
-    ({"email": "BOSS@example.org"}, True),
-    ({"email": "boss@example.org", "email_verified": False}, False),
-    ({"email": "boss@example.org", "email_verified": "yes"}, False),
-    ({"email": "boss@example.org.evil.example"}, False),
-    ({"email": None}, False),
-])
+@pytest.mark.parametrize(
+    ("said", "operator"),
+    [
+        ({}, False),
+        ({"operator": True}, True),
+        ({"operator": "true"}, False),
+        ({"email": "boss@example.org"}, True),
+        ({"email": "BOSS@example.org"}, True),
+        ({"email": "boss@example.org", "email_verified": False}, False),
+        ({"email": "boss@example.org", "email_verified": "yes"}, False),
+        ({"email": "boss@example.org.evil.example"}, False),
+        ({"email": None}, False),
+    ],
+)
 def test_operators_are_those_with_the_claim_and_those_named_whose_address_is_verified(verify, said, operator):
     assert verify(GOOGLE.sign(firebase_claims(PROJECT, **said))).operator is operator
 
@@ -133,12 +145,22 @@ def test_certificates_that_cannot_be_had_are_no_verdict_on_a_token_and_are_asked
         gone(GOOGLE.sign(firebase_claims(PROJECT)))
 
 
-@pytest.mark.parametrize(("header", "seconds"), [
-    ("public, max-age=19302, must-revalidate, no-transform", 19302), ('max-age="60"', 60), ("no-store, max-age=60", 0), ("max-age=-1", 0),
-    ("max-age=999999999", 86_400), ("s-maxage=60", 0), ("", 0),
-])
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("public, max-age=19302, must-revalidate, no-transform", 19302),
+        ('max-age="60"', 60),
+        ("no-store, max-age=60", 0),
+        ("max-age=-1", 0),
+        ("max-age=999999999", 86_400),
+        ("s-maxage=60", 0),
+        ("", 0),
+    ],
+)
 def test_how_long_an_answer_may_be_kept(header, seconds):
-    assert max_age({"Cache-Control": header}) == max_age({"cache-control": header}) == timedelta(seconds=seconds)
+    assert (
+        max_age({"Cache-Control": header}) == max_age({"cache-control": header}) == timedelta(seconds=seconds)
+    )
     assert max_age({}) == timedelta(0)
 
 
@@ -146,10 +168,22 @@ EMULATOR = {"FIREBASE_AUTH_EMULATOR_HOST": "127.0.0.1:9099"}
 
 
 def test_tokens_of_the_emulator_are_taken_in_a_demonstration():
-    verify = create_authenticator(read_settings({"REVISIT_PROJECT": "demo-lakes", "REVISIT_OPERATORS": "user-1@example.org", **EMULATOR})).verify
-    assert verify(unsigned_token(firebase_claims("demo-lakes"))) == Claims("user-1", "user-1@example.org", email_verified=True, operator=True)
-    for refused in (firebase_claims("demo-other"), firebase_claims("demo-lakes", sub=""), firebase_claims("demo-lakes", issued_s=-3700), firebase_claims("demo-lakes", iss="x"),
-                    firebase_claims("demo-lakes", exp="never"), {}):
+    verify = create_authenticator(
+        read_settings(
+            {"REVISIT_PROJECT": "demo-lakes", "REVISIT_OPERATORS": "user-1@example.org", **EMULATOR}
+        )
+    ).verify
+    assert verify(unsigned_token(firebase_claims("demo-lakes"))) == Claims(
+        "user-1", "user-1@example.org", email_verified=True, operator=True
+    )
+    for refused in (
+        firebase_claims("demo-other"),
+        firebase_claims("demo-lakes", sub=""),
+        firebase_claims("demo-lakes", issued_s=-3700),
+        firebase_claims("demo-lakes", iss="x"),
+        firebase_claims("demo-lakes", exp="never"),
+        {},
+    ):
         with pytest.raises(UnauthenticatedError):
             verify(unsigned_token(refused))
     with pytest.raises(UnauthenticatedError):

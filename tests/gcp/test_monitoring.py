@@ -1,4 +1,5 @@
-"""What Pub/Sub holds is told as Cloud Monitoring has measured it, and where that is not to be had, status tells all else and why."""
+"""What Pub/Sub holds is told as Cloud Monitoring has measured it, and where that is not to be had, status
+tells all else and why."""
 
 from dataclasses import replace
 
@@ -22,9 +23,21 @@ from revisit.services.operations.doctor import Finding, check_queue
 from revisit.services.operations.status import queue_status
 from samples import NOON, StoppedClock
 
-WAITS = {"extract.job.started": 3, "extract.job.started.backfill": 120, "deliver.deliveries.due": 1, "deliver.job.finished": 2, "notify.product.new": 0,
-         "dead-letters": 7, "of-somebody-else": 99}
-AGES = {"extract.job.started": 42, "extract.job.started.backfill": 86_000, "deliver.job.finished": 5, "of-somebody-else": 90_000}
+WAITS = {
+    "extract.job.started": 3,
+    "extract.job.started.backfill": 120,
+    "deliver.deliveries.due": 1,
+    "deliver.job.finished": 2,
+    "notify.product.new": 0,
+    "dead-letters": 7,
+    "of-somebody-else": 99,
+}
+AGES = {
+    "extract.job.started": 42,
+    "extract.job.started.backfill": 86_000,
+    "deliver.job.finished": 5,
+    "of-somebody-else": 90_000,
+}
 FIGURES = {UNDELIVERED_METRIC: WAITS, OLDEST_AGE_METRIC: AGES}
 AT = "2024-06-01T11:58:00Z"
 UNKNOWN = "what Pub/Sub holds is not known: "
@@ -51,12 +64,19 @@ def test_each_subscription_of_ours_is_told_by_function_and_lane(played, clock, p
     played.page = page
     told = asked(played, clock).statistics()
     assert set(told.depths) == {
-        QueueDepth("extract", "live", 3, 0, 0, 42.0), QueueDepth("extract", "backfill", 120, 0, 0, 86_000.0), QueueDepth("deliver", "live", 2, 0, 0, 5.0),
-        QueueDepth("deliver", "live", 1, 0, 0, 0.0)}, "the newest figure of each, none that is somebody else's"
+        QueueDepth("extract", "live", 3, 0, 0, 42.0),
+        QueueDepth("extract", "backfill", 120, 0, 0, 86_000.0),
+        QueueDepth("deliver", "live", 2, 0, 0, 5.0),
+        QueueDepth("deliver", "live", 1, 0, 0, 0.0),
+    }, "the newest figure of each, none that is somebody else's"
     assert (told.measured_at.isoformat(), told.note) == ("2024-06-01T11:58:00+00:00", "")
     assert len(played.queries) == (2 if page == 1000 else 4 + 2)
-    assert {query["filter"] for query in played.queries} == {f'metric.type = "{metric}" AND resource.type = "pubsub_subscription"' for metric in FIGURES}
-    assert {(query["interval.startTime"], query["interval.endTime"]) for query in played.queries} == {("2024-06-01T11:50:00Z", "2024-06-01T12:00:00Z")}
+    assert {query["filter"] for query in played.queries} == {
+        f'metric.type = "{metric}" AND resource.type = "pubsub_subscription"' for metric in FIGURES
+    }
+    assert {(query["interval.startTime"], query["interval.endTime"]) for query in played.queries} == {
+        ("2024-06-01T11:50:00Z", "2024-06-01T12:00:00Z")
+    }
 
 
 def test_one_answer_serves_all_who_ask_within_half_a_minute(played, clock):
@@ -68,15 +88,42 @@ def test_one_answer_serves_all_who_ask_within_half_a_minute(played, clock):
     assert monitoring.statistics() == first and len(played.queries) == 4
 
 
-@pytest.mark.parametrize(("answer", "words"), [
-    ((403, error_body(403, "PERMISSION_DENIED", "Permission monitoring.timeSeries.list denied (or the resource may not exist).")),
-     ("refuses this account", "Permission monitoring.timeSeries.list denied", "grant it roles/monitoring.viewer")),
-    ((200, {"unit": "1"}), ("no figures of project demo-lakes of the last 10 minutes",)),
-    ((429, error_body(429, "RESOURCE_EXHAUSTED", "Quota exceeded for quota metric 'Time series queries'.")), ("does not answer", "Quota exceeded")),
-    ((502, "<html>Bad Gateway</html>"), ("does not answer", "Bad Gateway")),
-    ((404, error_body(404, "NOT_FOUND", "The project was deleted.")), ("The project was deleted.",)),
-    ((200, {"timeSeries": [{"points": [{"interval": {}, "value": {"doubleValue": 1.0}}]}]}), ("not as they were", "update Revisit")),
-])
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (
+            (
+                403,
+                error_body(
+                    403,
+                    "PERMISSION_DENIED",
+                    "Permission monitoring.timeSeries.list denied (or the resource may not exist).",
+                ),
+            ),
+            (
+                "refuses this account",
+                "Permission monitoring.timeSeries.list denied",
+                "grant it roles/monitoring.viewer",
+            ),
+        ),
+        ((200, {"unit": "1"}), ("no figures of project demo-lakes of the last 10 minutes",)),
+        (
+            (
+                429,
+                error_body(
+                    429, "RESOURCE_EXHAUSTED", "Quota exceeded for quota metric 'Time series queries'."
+                ),
+            ),
+            ("does not answer", "Quota exceeded"),
+        ),
+        ((502, "<html>Bad Gateway</html>"), ("does not answer", "Bad Gateway")),
+        ((404, error_body(404, "NOT_FOUND", "The project was deleted.")), ("The project was deleted.",)),
+        (
+            (200, {"timeSeries": [{"points": [{"interval": {}, "value": {"doubleValue": 1.0}}]}]}),
+            ("not as they were", "update Revisit"),
+        ),
+    ],
+)
 def test_where_monitoring_tells_nothing_one_sentence_says_why(played, clock, answer, words):
     played.error_answer = answer
     told = asked(played, clock).statistics()
@@ -85,11 +132,17 @@ def test_where_monitoring_tells_nothing_one_sentence_says_why(played, clock, ans
 
 
 def test_who_does_not_answer_or_does_not_know_us_is_said_so(played, clock):
-    assert "does not answer within 5 s (ConnectionError)" in asked(played, clock, f"http://127.0.0.1:{free_port()}/v3").statistics().note
-    assert "no Google account" in asked(played, clock, token="over").statistics().note, "401, and no way to a new token"
+    assert (
+        "does not answer within 5 s (ConnectionError)"
+        in asked(played, clock, f"http://127.0.0.1:{free_port()}/v3").statistics().note
+    )
+    assert "no Google account" in asked(played, clock, token="over").statistics().note, (
+        "401, and no way to a new token"
+    )
 
 
-# ------------------------------------------------------------------------------------------------------------------ status
+# ------------------------------------------------------------------------------------------------------------------
+# status
 
 
 @pytest.fixture
@@ -108,8 +161,13 @@ def backend(google, played, clock, monkeypatch):
 
 def test_status_adds_what_pubsub_holds_to_what_waits_in_the_outbox(backend):
     queue = queue_status(backend)
-    assert {(one["function"], one["lane"]): (one["ready"], one["oldest_s"]) for one in queue["functions"]} == {
-        ("deliver", "live"): (3, 5.0), ("extract", "backfill"): (120, 86_000.0), ("extract", "live"): (4, 60.0)}
+    assert {
+        (one["function"], one["lane"]): (one["ready"], one["oldest_s"]) for one in queue["functions"]
+    } == {
+        ("deliver", "live"): (3, 5.0),
+        ("extract", "backfill"): (120, 86_000.0),
+        ("extract", "live"): (4, 60.0),
+    }
     assert (queue["ready"], queue["leased"], queue["delayed"], queue["oldest_s"]) == (127, 0, 0, 86_000.0)
     assert (queue["as_of"], queue["note"]) == (AT, None)
 
@@ -117,19 +175,27 @@ def test_status_adds_what_pubsub_holds_to_what_waits_in_the_outbox(backend):
 def test_status_tells_the_outbox_and_the_role_that_is_lacking(backend, played):
     played.error_answer = 403, error_body(403, "PERMISSION_DENIED", "Permission denied.")
     queue = queue_status(backend)
-    assert [(one["function"], one["ready"], one["oldest_s"]) for one in queue["functions"]] == [("extract", 1, 60.0)]
+    assert [(one["function"], one["ready"], one["oldest_s"]) for one in queue["functions"]] == [
+        ("extract", 1, 60.0)
+    ]
     assert queue["as_of"] is None and "grant it roles/monitoring.viewer" in queue["note"]
 
 
-def test_doctor_takes_a_live_message_that_waits_long_for_a_problem_and_one_of_a_backfill_for_none(backend, played, clock):
+def test_doctor_takes_a_live_message_that_waits_long_for_a_problem_and_one_of_a_backfill_for_none(
+    backend, played, clock
+):
     assert check_queue(backend) == Finding("queue", True, "Pub/Sub holds 126 messages, of which none is late")
     played.figures = {UNDELIVERED_METRIC: WAITS, OLDEST_AGE_METRIC: {**AGES, "deliver.job.finished": 1000}}
     clock.advance(30)
     found = check_queue(backend)
-    assert not found.ok and found.message == ("Pub/Sub has held a message for deliver for 17 minutes, 126 in all: see whether revisit-deliver runs, "
-                                               "and what its log says")
+    assert not found.ok and found.message == (
+        "Pub/Sub has held a message for deliver for 17 minutes, 126 in all: see whether revisit-deliver runs, "
+        "and what its log says"
+    )
 
 
 def test_where_emulators_stand_in_it_is_said_that_nobody_knows(google):
     told = gcp_backend(Settings(new_project())).bus.statistics()
-    assert told == BusStatistics(note=f"{UNKNOWN}emulators stand in for Google's services, and Cloud Monitoring sees none of them")
+    assert told == BusStatistics(
+        note=f"{UNKNOWN}emulators stand in for Google's services, and Cloud Monitoring sees none of them"
+    )

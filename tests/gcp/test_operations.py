@@ -53,7 +53,10 @@ def settings(google, monkeypatch):
     settings = Settings(new_project())
     monkeypatch.setenv("REVISIT_PROJECT", settings.project)
     monkeypatch.delenv("REVISIT_DATA", raising=False)
-    create_topics(settings.project, dict.fromkeys({name for topic in EVENTS for name in functions_for(topic)}, "http://127.0.0.1:9"))
+    create_topics(
+        settings.project,
+        dict.fromkeys({name for topic in EVENTS for name in functions_for(topic)}, "http://127.0.0.1:9"),
+    )
     return settings
 
 
@@ -85,47 +88,70 @@ def test_doctor_finds_nothing_wrong_with_what_terraform_lays_out(whole, capsys):
 def test_doctor_names_topic_and_subscription_that_are_missing_or_cut_off(whole, capsys):
     publisher, subscriber = pubsub_v1.PublisherClient(), pubsub_v1.SubscriberClient()
     publisher.delete_topic(topic=publisher.topic_path(whole.project, "product.new"))
-    subscriber.delete_subscription(subscription=subscriber.subscription_path(whole.project, "index.job.extracted"))
-    subscriber.delete_subscription(subscription=subscriber.subscription_path(whole.project, DEAD_LETTER_TOPIC))
-    assert problems(capsys) == (1, [
-        f"project {whole.project} has no topic product.new: run `terraform apply`",
-        f"subscription notify.product.new of project {whole.project} is cut off from topic product.new, which was made anew: run `terraform apply`",
-        f"project {whole.project} has no subscription index.job.extracted: run `terraform apply`",
-        f"project {whole.project} has no subscription dead-letters: run `terraform apply`",
-    ])
+    subscriber.delete_subscription(
+        subscription=subscriber.subscription_path(whole.project, "index.job.extracted")
+    )
+    subscriber.delete_subscription(
+        subscription=subscriber.subscription_path(whole.project, DEAD_LETTER_TOPIC)
+    )
+    assert problems(capsys) == (
+        1,
+        [
+            f"project {whole.project} has no topic product.new: run `terraform apply`",
+            f"subscription notify.product.new of project {whole.project} is cut off from topic product.new, which was made anew: run `terraform apply`",
+            f"project {whole.project} has no subscription index.job.extracted: run `terraform apply`",
+            f"project {whole.project} has no subscription dead-letters: run `terraform apply`",
+        ],
+    )
 
 
 def test_doctor_misses_the_backfill_of_a_subscription_that_leaves_it_out_and_an_address(whole, capsys):
     subscriber = pubsub_v1.SubscriberClient()
     path = subscriber.subscription_path(whole.project, "extract.job.started")
     subscriber.delete_subscription(subscription=path)
-    subscriber.create_subscription(request={"name": path, "topic": f"projects/{whole.project}/topics/job.started",
-                                            "filter": 'attributes.lane != "backfill"'})
-    assert problems(capsys) == (1, [
-        f"subscription extract.job.started of project {whole.project} pushes to no address, so nothing it carries is handled: run `terraform apply`",
-        f"project {whole.project} has no subscription extract.job.started.backfill: run `terraform apply`",
-    ])
+    subscriber.create_subscription(
+        request={
+            "name": path,
+            "topic": f"projects/{whole.project}/topics/job.started",
+            "filter": 'attributes.lane != "backfill"',
+        }
+    )
+    assert problems(capsys) == (
+        1,
+        [
+            f"subscription extract.job.started of project {whole.project} pushes to no address, so nothing it carries is handled: run `terraform apply`",
+            f"project {whole.project} has no subscription extract.job.started.backfill: run `terraform apply`",
+        ],
+    )
 
 
 def test_doctor_tells_of_a_table_of_another_version(whole, capsys):
     table = f"{whole.project}.{whole.dataset}.turn"
     create_client(whole).delete_table(table)
     create_client(whole).create_table(bigquery.Table(table, [bigquery.SchemaField("other", "INTEGER")]))
-    assert problems(capsys) == (1, [f"table {table} lacks columns next_position; it is of another version: run `terraform apply`"])
+    assert problems(capsys) == (
+        1,
+        [f"table {table} lacks columns next_position; it is of another version: run `terraform apply`"],
+    )
 
 
 def test_doctor_tells_of_a_dataset_and_a_bucket_that_are_not_there(settings, capsys):
     code, found = problems(capsys)
     assert code == 1 and len(found) == 2
-    assert found[0] == f"REVISIT_BUCKET {settings.bucket!r} does not exist; run `terraform apply`, or name the bucket of your deployment"
+    assert (
+        found[0]
+        == f"REVISIT_BUCKET {settings.bucket!r} does not exist; run `terraform apply`, or name the bucket of your deployment"
+    )
     assert f"{settings.project}.revisit" in found[1] and "terraform apply" in found[1]
 
 
 def test_doctor_tells_of_a_bucket_in_another_region(settings, google, capsys):
     create_bucket(google["STORAGE_EMULATOR_HOST"].host, settings.bucket, "US-EAST1")
     create_catalog(settings)
-    sentence = (f"REVISIT_BUCKET {settings.bucket!r} lies in US-EAST1, REVISIT_LOCATION is 'europe-west1'; "
-                "set one to fit the other, for results are not carried between regions")
+    sentence = (
+        f"REVISIT_BUCKET {settings.bucket!r} lies in US-EAST1, REVISIT_LOCATION is 'europe-west1'; "
+        "set one to fit the other, for results are not carried between regions"
+    )
     assert problems(capsys) == (1, [sentence])
 
 
@@ -135,7 +161,11 @@ def test_doctor_tells_of_an_event_that_waits_in_the_outbox_since_a_day_in_2024(w
         backend = gcp_backend(whole, lambda: NOON)
         backend.records.transact(lambda transaction: transaction.send(Envelope(JobFinished("job_1"), NOON)))
     code, (sentence,) = problems(capsys)
-    assert code == 1 and sentence.startswith("an event has waited in the outbox for ") and "revisit-deliveries-due" in sentence
+    assert (
+        code == 1
+        and sentence.startswith("an event has waited in the outbox for ")
+        and "revisit-deliveries-due" in sentence
+    )
 
 
 def test_status_tells_of_the_project_and_counts_its_dead_letters(whole, capsys):
@@ -144,10 +174,17 @@ def test_status_tells_of_the_project_and_counts_its_dead_letters(whole, capsys):
     code, value = told(capsys, "status")
     assert (code, value["project"], value["dead_letters"]) == (0, whole.project, 1)
     assert "data" not in value and "server" not in value
-    assert problems(capsys) == (1, ["1 dead letter: `revisit dead-letters list` tells why; mend the cause, then `revisit dead-letters replay --all`"])
+    assert problems(capsys) == (
+        1,
+        [
+            "1 dead letter: `revisit dead-letters list` tells why; mend the cause, then `revisit dead-letters replay --all`"
+        ],
+    )
 
 
-def test_what_pubsub_gave_up_is_listed_shown_and_sent_again_none_lost_and_none_doubled(google, monkeypatch, capsys):
+def test_what_pubsub_gave_up_is_listed_shown_and_sent_again_none_lost_and_none_doubled(
+    google, monkeypatch, capsys
+):
     settings = Settings(new_project())
     monkeypatch.setenv("REVISIT_PROJECT", settings.project)
     monkeypatch.delenv("REVISIT_DATA", raising=False)
@@ -155,20 +192,37 @@ def test_what_pubsub_gave_up_is_listed_shown_and_sent_again_none_lost_and_none_d
     backend = gcp_backend(settings)
     events = [JobFinished(f"job_{number}") for number in range(25)]
     for event in [*events, *events[:5]]:  # Pub/Sub may give a message up twice
-        publish(settings.project, DEAD_LETTER_TOPIC, Envelope(event, backend.now()).encode(), **{SOURCE: "deliver.job.finished", TRIES: "8"})
-    garbled = publish(settings.project, DEAD_LETTER_TOPIC, b"\xff not ours", **{SOURCE: "extract.job.started", TRIES: "8"})
+        publish(
+            settings.project,
+            DEAD_LETTER_TOPIC,
+            Envelope(event, backend.now()).encode(),
+            **{SOURCE: "deliver.job.finished", TRIES: "8"},
+        )
+    garbled = publish(
+        settings.project, DEAD_LETTER_TOPIC, b"\xff not ours", **{SOURCE: "extract.job.started", TRIES: "8"}
+    )
     sweep(backend)
 
     letters = told(capsys, "dead-letters", "list")[1]["dead_letters"]
-    assert {one["id"] for one in letters} == {f"{event.id}:deliver" for event in events} | {f"{garbled}:extract"}
-    assert {(one["attempts"], one["reason"]) for one in letters} == {(8, "given up after 8 attempts: each ended in an error or without an answer")}
+    assert {one["id"] for one in letters} == {f"{event.id}:deliver" for event in events} | {
+        f"{garbled}:extract"
+    }
+    assert {(one["attempts"], one["reason"]) for one in letters} == {
+        (8, "given up after 8 attempts: each ended in an error or without an answer")
+    }
     code, shown = told(capsys, "dead-letters", "show", f"{garbled}:extract")
     assert (code, shown["function"], shown["body"]) == (0, "extract", "/yBub3Qgb3Vycw==")
 
     code, value = told(capsys, "dead-letters", "replay", "--all")
-    assert (code, len(value["replayed"]), len(value["kept"])) == (1, 25, 1), "what is no event of ours stays to be looked at"
-    assert sorted(sent.event.subject for sent in pull_events(settings.project)) == sorted(event.subject for event in events)
-    assert [one["id"] for one in told(capsys, "dead-letters", "list")[1]["dead_letters"]] == [f"{garbled}:extract"]
+    assert (code, len(value["replayed"]), len(value["kept"])) == (1, 25, 1), (
+        "what is no event of ours stays to be looked at"
+    )
+    assert sorted(sent.event.subject for sent in pull_events(settings.project)) == sorted(
+        event.subject for event in events
+    )
+    assert [one["id"] for one in told(capsys, "dead-letters", "list")[1]["dead_letters"]] == [
+        f"{garbled}:extract"
+    ]
     assert told(capsys, "dead-letters", "replay", "--all")[1]["replayed"] == []
     assert len(pull_events(settings.project)) == 25
 
@@ -177,7 +231,8 @@ ASKING = """
 import sys, time
 # Loading them is none of the waiting, and takes long where six processes do it at once.
 import google.cloud.bigquery, google.cloud.firestore, google.cloud.pubsub_v1
-import revisit.services.operations.status, revisit.adapters.gcp.catalog, revisit.adapters.gcp.records, revisit.adapters.gcp.topics
+import revisit.services.operations.status, revisit.adapters.gcp.catalog, revisit.adapters.gcp.records,
+revisit.adapters.gcp.topics
 from revisit.cli import run
 begun = time.monotonic()
 code = run(sys.argv[1:])
@@ -186,36 +241,64 @@ sys.exit(code)
 """
 
 
-def test_a_service_that_is_away_is_told_of_in_one_sentence_within_20_s_and_what_does_without_it_still_answers(google, settings):
+def test_a_service_that_is_away_is_told_of_in_one_sentence_within_20_s_and_what_does_without_it_still_answers(
+    google, settings
+):
     """Ports that nobody listens on, in processes of their own side by side: none waits for another."""
     create_catalog(settings)
-    asked = {(name, arguments): subprocess.Popen(
-        [sys.executable, "-c", ASKING, *arguments.split()], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env={**os.environ, name: google[name].host_format.format(port=free_port()), "REVISIT_PROJECT": settings.project})
-        for name in ("FIRESTORE_EMULATOR_HOST", "BIGQUERY_EMULATOR_HOST", "PUBSUB_EMULATOR_HOST") for arguments in ("status", "dead-letters list")}
+    asked = {
+        (name, arguments): subprocess.Popen(
+            [sys.executable, "-c", ASKING, *arguments.split()],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={
+                **os.environ,
+                name: google[name].host_format.format(port=free_port()),
+                "REVISIT_PROJECT": settings.project,
+            },
+        )
+        for name in ("FIRESTORE_EMULATOR_HOST", "BIGQUERY_EMULATOR_HOST", "PUBSUB_EMULATOR_HOST")
+        for arguments in ("status", "dead-letters list")
+    }
     outcomes = {}
     for case, process in asked.items():
         told, said = process.communicate(timeout=90)
         outcomes[case] = process.returncode, float(told.splitlines()[-1]), said
-    silent = {case: outcomes.pop(case) for case in [("FIRESTORE_EMULATOR_HOST", "status"), ("FIRESTORE_EMULATOR_HOST", "dead-letters list"),
-                                                    ("BIGQUERY_EMULATOR_HOST", "status")]}
+    silent = {
+        case: outcomes.pop(case)
+        for case in [
+            ("FIRESTORE_EMULATOR_HOST", "status"),
+            ("FIRESTORE_EMULATOR_HOST", "dead-letters list"),
+            ("BIGQUERY_EMULATOR_HOST", "status"),
+        ]
+    }
     for (name, _), (code, took, said) in silent.items():
         service = {"F": "Firestore", "B": "BigQuery"}[name[0]]
         assert (code, said.count("\n")) == (1, 1) and f"{service} does not answer for" in said, said
         assert took < 2 * 20, (silent, "twice as long is for a machine that has much else to do")
     assert {case: code for case, (code, _, _) in outcomes.items()} == dict.fromkeys(outcomes, 0)
-    figure("a service that is away", ", ".join(f"{name.partition('_')[0].lower()} {what}: {took:g} s" for (name, what), (_, took, _) in silent.items()))
+    figure(
+        "a service that is away",
+        ", ".join(
+            f"{name.partition('_')[0].lower()} {what}: {took:g} s"
+            for (name, what), (_, took, _) in silent.items()
+        ),
+    )
 
 
 class Pushed:
-    """extract as Pub/Sub reaches it, over HTTP, by its true main.py; all else that is pushed is taken and counted."""
+    """extract as Pub/Sub reaches it, over HTTP, by its true main.py; all else that is pushed is taken and
+    counted."""
 
     def __init__(self) -> None:
         self.answers: list[int] = []
         """Of extract, in order."""
         self.others: Counter[str] = Counter()
         """Topics of the rest."""
-        self._extract = functions_framework.create_app("extract", str(ROOT / "functions" / "extract" / "main.py"), "cloudevent")
+        self._extract = functions_framework.create_app(
+            "extract", str(ROOT / "functions" / "extract" / "main.py"), "cloudevent"
+        )
         self._server = make_server("127.0.0.1", free_port(), self._take, threaded=True)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
@@ -250,7 +333,9 @@ class Source:
         return self._there.bands(product)
 
 
-def test_what_a_function_fails_at_every_time_is_put_aside_by_pubsub_itself_and_done_once_when_it_is_sent_again(google, monkeypatch, capsys, tmp_path):
+def test_what_a_function_fails_at_every_time_is_put_aside_by_pubsub_itself_and_done_once_when_it_is_sent_again(
+    google, monkeypatch, capsys, tmp_path
+):
     settings, pushed, source = Settings(new_project()), Pushed(), Source()
     monkeypatch.setenv("REVISIT_PROJECT", settings.project)
     monkeypatch.delenv("REVISIT_DATA", raising=False)
@@ -258,7 +343,11 @@ def test_what_a_function_fails_at_every_time_is_put_aside_by_pubsub_itself_and_d
     backend = replace(gcp_backend(settings), source=lambda _: source)
     monkeypatch.setattr(runtime, "_backend", [backend])
     try:
-        create_topics(settings.project, dict.fromkeys({name for topic in EVENTS for name in functions_for(topic)}, pushed.url), attempts=TRIED)
+        create_topics(
+            settings.project,
+            dict.fromkeys({name for topic in EVENTS for name in functions_for(topic)}, pushed.url),
+            attempts=TRIED,
+        )
         job = one_job(backend)
         start_jobs(backend, [job], completes_event=False)
         begun = time.monotonic()
@@ -266,8 +355,15 @@ def test_what_a_function_fails_at_every_time_is_put_aside_by_pubsub_itself_and_d
         wait(lambda: sweep(backend) or backend.records.count(DeadLetter) == 1, 60)
         took = time.monotonic() - begun
         [letter] = told(capsys, "dead-letters", "list")[1]["dead_letters"]
-        assert (letter["id"], letter["function"], letter["attempts"]) == (f"{JobStarted(job.id).id}:extract", "extract", TRIED)
-        assert letter["reason"] == f"given up after {TRIED} attempts: each ended in an error or without an answer"
+        assert (letter["id"], letter["function"], letter["attempts"]) == (
+            f"{JobStarted(job.id).id}:extract",
+            "extract",
+            TRIED,
+        )
+        assert (
+            letter["reason"]
+            == f"given up after {TRIED} attempts: each ended in an error or without an answer"
+        )
         assert pushed.answers == [500] * TRIED
         failed = backend.records.get(Job, job.id)
         assert (failed.state, failed.reason) == ("failed", letter["reason"])
@@ -275,13 +371,24 @@ def test_what_a_function_fails_at_every_time_is_put_aside_by_pubsub_itself_and_d
         assert json.loads(shown["body"])["data"]["job"] == job.id
 
         source.mended = True
-        assert told(capsys, "dead-letters", "replay", letter["id"])[1] == {"replayed": [letter["id"]], "kept": []}
-        wait(lambda: backend.records.get(Job, job.id).state == "extracted" and pushed.others["job.extracted"], 60)
+        assert told(capsys, "dead-letters", "replay", letter["id"])[1] == {
+            "replayed": [letter["id"]],
+            "kept": [],
+        }
+        wait(
+            lambda: backend.records.get(Job, job.id).state == "extracted" and pushed.others["job.extracted"],
+            60,
+        )
         sweep(backend)
         assert (source.read, pushed.answers) == (1, [500] * TRIED + [200]), "the work was done once"
-        assert pushed.others == {"job.extracted": 1, "job.finished": 1}, "the failure was told once, and so was the success"
+        assert pushed.others == {"job.extracted": 1, "job.finished": 1}, (
+            "the failure was told once, and so was the success"
+        )
         assert told(capsys, "dead-letters", "list")[1]["dead_letters"] == []
-        figure("poison over emulators", f"{TRIED} answers 500, among the dead letters {took:.0f} s after it was sent; replayed, done once")
+        figure(
+            "poison over emulators",
+            f"{TRIED} answers 500, among the dead letters {took:.0f} s after it was sent; replayed, done once",
+        )
     finally:
         pushed.stop()
 
@@ -292,9 +399,18 @@ TRIED = 5
 
 def one_job(backend) -> Job:
     """A job on the archive that has something to show."""
-    aoi = AOI.parse((shared_data("archive") / "aoi" / "gfmap_31UES.geojson").read_bytes(), max_area_km2=20_000)
-    listing = open_source(archive_source()).list_products({}, lambda ids: np.ones(len(ids), bool), backend.now())
-    product = next(one for batch in listing.batches for one in to_products(batch) if one.tile == "31UES" and one.level == "L2A")
+    aoi = AOI.parse(
+        (shared_data("archive") / "aoi" / "gfmap_31UES.geojson").read_bytes(), max_area_km2=20_000
+    )
+    listing = open_source(archive_source()).list_products(
+        {}, lambda ids: np.ones(len(ids), bool), backend.now()
+    )
+    product = next(
+        one
+        for batch in listing.batches
+        for one in to_products(batch)
+        if one.tile == "31UES" and one.level == "L2A"
+    )
     recipe = Recipe(indices=("NDVI",))
     return Job(job_id("order_1", product.acquisition, recipe), product, aoi.geometry, recipe, backend.now())
 

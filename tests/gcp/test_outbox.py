@@ -35,7 +35,9 @@ def backend(settings, clock):
 
 
 def send(backend, *events):
-    backend.records.transact(lambda transaction: [transaction.send(envelope(event, backend.now())) for event in events])
+    backend.records.transact(
+        lambda transaction: [transaction.send(envelope(event, backend.now())) for event in events]
+    )
 
 
 def waiting(backend) -> int:
@@ -45,6 +47,7 @@ def waiting(backend) -> int:
 @contextmanager
 def dying(monkeypatch, owner, name):
     """The process dies where this is called."""
+
     class Died(BaseException):
         pass
 
@@ -59,11 +62,16 @@ def dying(monkeypatch, owner, name):
 
 def test_what_is_committed_is_published_and_leaves_the_outbox(backend, settings):
     send(backend, JobStarted("job_1"), JobFinished("job_2"))
-    assert {sent.event for sent in pull_events(settings.project)} == {JobStarted("job_1"), JobFinished("job_2")}
+    assert {sent.event for sent in pull_events(settings.project)} == {
+        JobStarted("job_1"),
+        JobFinished("job_2"),
+    }
     assert waiting(backend) == 0
 
 
-def test_what_a_crash_left_unpublished_is_published_by_the_sweeper_within_90_s(backend, settings, clock, monkeypatch):
+def test_what_a_crash_left_unpublished_is_published_by_the_sweeper_within_90_s(
+    backend, settings, clock, monkeypatch
+):
     with dying(monkeypatch, Outbox, "flush"):
         send(backend, JobStarted("job_1"))
     assert pull_events(settings.project) == [] and waiting(backend) == 1
@@ -75,7 +83,9 @@ def test_what_a_crash_left_unpublished_is_published_by_the_sweeper_within_90_s(b
     assert (waiting(backend), backend.bus.publish_pending()) == (0, 0)
 
 
-def test_what_was_published_but_not_crossed_out_is_published_again_with_the_same_id(backend, settings, clock, monkeypatch):
+def test_what_was_published_but_not_crossed_out_is_published_again_with_the_same_id(
+    backend, settings, clock, monkeypatch
+):
     with dying(monkeypatch, Outbox, "_remove"):
         send(backend, JobStarted("job_1"))
     clock.advance(61)
@@ -94,7 +104,9 @@ def test_an_event_that_is_still_in_the_outbox_is_not_doubled(backend, settings, 
     assert len(pull_events(settings.project)) == 1
 
 
-def test_an_event_sent_again_while_the_first_is_being_crossed_out_stays(backend, settings, clock, monkeypatch):
+def test_an_event_sent_again_while_the_first_is_being_crossed_out_stays(
+    backend, settings, clock, monkeypatch
+):
     real = Publisher.publish
 
     def slow(publisher, envelopes):
@@ -118,7 +130,9 @@ def test_a_topic_that_is_away_keeps_its_events_and_no_others(backend, settings, 
     path = publisher.topic_path(settings.project, "job.started")
     publisher.delete_topic(topic=path)
     send(backend, JobStarted("job_1"), JobFinished("job_2"))
-    assert [sent.event for sent in pull_events(settings.project) if sent.event.topic == "job.finished"] == [JobFinished("job_2")]
+    assert [sent.event for sent in pull_events(settings.project) if sent.event.topic == "job.finished"] == [
+        JobFinished("job_2")
+    ]
     assert [(depth.function, depth.ready) for depth in backend.bus.depth()] == [("extract", 1)]
     publisher.create_topic(name=path)
     clock.advance(61)
@@ -127,14 +141,22 @@ def test_a_topic_that_is_away_keeps_its_events_and_no_others(backend, settings, 
 
 def test_what_pubsub_gave_up_is_handed_over_and_let_go_once_it_is_kept(backend, settings):
     body = envelope(JobStarted("job_1")).encode()
-    about = {"CloudPubSubDeadLetterSourceSubscription": "extract.job.started", "CloudPubSubDeadLetterSourceDeliveryCount": "8"}
+    about = {
+        "CloudPubSubDeadLetterSourceSubscription": "extract.job.started",
+        "CloudPubSubDeadLetterSourceDeliveryCount": "8",
+    }
     publish(settings.project, DEAD_LETTER_TOPIC, body, **about)
     message = publish(settings.project, DEAD_LETTER_TOPIC, b"\xff not ours", **about)
     kept: list[DeadLetter] = []
     assert backend.bus.collect_dead_letters(kept.append) == 2
     ours, other = sorted(kept, key=lambda letter: not letter.id.startswith("event_"))
     assert (ours.id, ours.function, ours.topic, ours.attempts, ours.body) == (
-        f"{JobStarted('job_1').id}:extract", "extract", "job.started", 8, body.decode())
+        f"{JobStarted('job_1').id}:extract",
+        "extract",
+        "job.started",
+        8,
+        body.decode(),
+    )
     assert (other.id, other.function, other.body) == (f"{message}:extract", "extract", "/yBub3Qgb3Vycw==")
     assert backend.bus.collect_dead_letters(kept.append) == 0
 

@@ -1,4 +1,5 @@
-"""Events are published by the JSON API as Google documents it: a request a topic, tried again where that may help."""
+"""Events are published by the JSON API as Google documents it: a request a topic, tried again where that may
+help."""
 
 import base64
 import json
@@ -18,7 +19,13 @@ from revisit.domain.events import JobFinished, JobStarted
 from revisit.ports import cloudevents as wire
 from samples import envelope
 
-REFUSED = {"error": {"code": 403, "message": "User not authorized to perform this action.", "status": "PERMISSION_DENIED"}}
+REFUSED = {
+    "error": {
+        "code": 403,
+        "message": "User not authorized to perform this action.",
+        "status": "PERMISSION_DENIED",
+    }
+}
 
 
 class PubSub(BaseHTTPRequestHandler):
@@ -29,7 +36,11 @@ class PubSub(BaseHTTPRequestHandler):
         self.server.asked.append((self.path, body["messages"]))
         statuses = self.server.statuses.get(self.path.rpartition("/")[2].removesuffix(":publish"), [])
         status = statuses.pop(0) if statuses else 200
-        answer = json.dumps({"messageIds": [str(number) for number in range(len(body["messages"]))]} if status == 200 else REFUSED).encode()
+        answer = json.dumps(
+            {"messageIds": [str(number) for number in range(len(body["messages"]))]}
+            if status == 200
+            else REFUSED
+        ).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
@@ -61,8 +72,16 @@ def test_events_of_a_topic_go_in_one_request_as_they_are_read_again(server, publ
     assert publisher.publish(sent) == [True] * 3
     [(path, messages)] = server.request_log
     assert path == "/v1/projects/revisit-lakes/topics/job.started:publish"
-    assert [wire.decode(base64.b64decode(message["data"], validate=True)) for message in messages] == [wire.decode(one.encode()) for one in sent]
-    assert messages[0]["attributes"] == {"type": "io.revisit.job.started", "subject": "job_0", "hops": "0", "trace": sent[0].id, "lane": "live"}
+    assert [wire.decode(base64.b64decode(message["data"], validate=True)) for message in messages] == [
+        wire.decode(one.encode()) for one in sent
+    ]
+    assert messages[0]["attributes"] == {
+        "type": "io.revisit.job.started",
+        "subject": "job_0",
+        "hops": "0",
+        "trace": sent[0].id,
+        "lane": "live",
+    }
     assert messages[1]["attributes"]["lane"] == "backfill"
 
 
@@ -78,19 +97,27 @@ def test_what_may_mend_is_tried_again_and_what_will_not_is_left_without_the_othe
     assert publisher.publish(sent) == [False, True, False]
     asked = [path.rpartition("/")[2] for path, _ in server.request_log]
     assert (asked.count("job.started:publish"), asked.count("job.finished:publish")) == (4, 1)
-    assert "job.finished job_3 waits in the outbox" in caplog.text and "grant it roles/pubsub.publisher" in caplog.text
+    assert (
+        "job.finished job_3 waits in the outbox" in caplog.text
+        and "grant it roles/pubsub.publisher" in caplog.text
+    )
 
 
 def test_a_service_that_does_not_answer_is_given_up_in_time(monkeypatch, caplog):
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", f"127.0.0.1:{free_port()}")
     monkeypatch.setattr(publishing, "PUBLISH_TIMEOUT_S", 0.6)
     assert Publisher(Settings("revisit-lakes")).publish([envelope(JobStarted("job_1"))]) == [False]
-    assert "job.started job_1 waits in the outbox: Pub/Sub does not answer for the topic job.started of project revisit-lakes" in caplog.text
+    assert (
+        "job.started job_1 waits in the outbox: Pub/Sub does not answer for the topic job.started of project revisit-lakes"
+        in caplog.text
+    )
 
 
 def test_publishing_loads_no_client_for_streams(server):
-    code = ("import sys; from revisit.gcp.publisher import Publisher; from revisit.gcp.settings import Settings; from samples import envelope\n"
-            "from revisit.events import JobStarted; print(Publisher(Settings('revisit-lakes')).publish([envelope(JobStarted('job_1'))]))\n"
-            "print(sorted({name.rpartition('.')[0] for name in sys.modules} & {'google.pubsub_v1', 'google.cloud.pubsub_v1', 'opentelemetry'}))")
+    code = (
+        "import sys; from revisit.gcp.publisher import Publisher; from revisit.gcp.settings import Settings; from samples import envelope\n"
+        "from revisit.events import JobStarted; print(Publisher(Settings('revisit-lakes')).publish([envelope(JobStarted('job_1'))]))\n"
+        "print(sorted({name.rpartition('.')[0] for name in sys.modules} & {'google.pubsub_v1', 'google.cloud.pubsub_v1', 'opentelemetry'}))"
+    )
     ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT / "tests", capture_output=True, text=True)
     assert ran.stdout.split("\n")[:2] == ["[True]", "[]"], ran.stderr

@@ -53,14 +53,20 @@ def test_whoever_stands_still_in_a_transaction_keeps_nobody_from_what_was_read(r
     records.transact(work)
     assert seen == ["first", "second"]
     assert (there := records.get(Subscription, "sub_1")) and (there.name, there.alerts) == ("second", 1)
-    assert waited[0] < firestore.TRANSACTION_TIMEOUT_S / 2, "a transaction of the server's would have held it for a minute"
+    assert waited[0] < firestore.TRANSACTION_TIMEOUT_S / 2, (
+        "a transaction of the server's would have held it for a minute"
+    )
 
 
-@pytest.mark.parametrize("change", [
-    lambda records: put(records, delivery(state="delivered")),
-    lambda records: records.transact(lambda transaction: transaction.delete(Delivery, "delivery_1")),
-    lambda records: put(records, alert()),
-], ids=["changed", "deleted", "made"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda records: put(records, delivery(state="delivered")),
+        lambda records: records.transact(lambda transaction: transaction.delete(Delivery, "delivery_1")),
+        lambda records: put(records, alert()),
+    ],
+    ids=["changed", "deleted", "made"],
+)
 def test_what_was_only_read_must_still_be_so_when_the_rest_is_written(records, change):
     put(records, delivery())
     seen = []
@@ -117,7 +123,11 @@ def test_fields_that_a_record_no_longer_has_are_gone_from_its_document(records, 
     client = firestore.create_client(settings)
     place = firestore.document(client, "subscription", "sub_1")
     place.update({"former": "x"})
-    records.transact(lambda transaction: transaction.put(transaction.get(Subscription, "sub_1").with_changes(state="paused")))
+    records.transact(
+        lambda transaction: transaction.put(
+            transaction.get(Subscription, "sub_1").with_changes(state="paused")
+        )
+    )
     assert place.get().to_dict().keys() == firestore.fields_of(subscription()).keys()
     assert records.find(Subscription, state="paused") and not records.find(Subscription, state="active")
 

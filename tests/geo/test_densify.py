@@ -10,11 +10,20 @@ from revisit.domain.aoi import AOI
 from revisit.errors import InvalidGeometryError
 from revisit.geo.densify import geodesic_areas_m2, segmentize
 
-FRAME = shapely.Polygon(shapely.box(11, 45, 12, 46).exterior.coords, [shapely.box(11.2, 45.2, 11.3, 45.9).exterior.coords[::-1],
-                                                                      shapely.box(11.5, 45.2, 11.7, 45.3).exterior.coords])
+FRAME = shapely.Polygon(
+    shapely.box(11, 45, 12, 46).exterior.coords,
+    [
+        shapely.box(11.2, 45.2, 11.3, 45.9).exterior.coords[::-1],
+        shapely.box(11.5, 45.2, 11.7, 45.3).exterior.coords,
+    ],
+)
 FAR = shapely.box(-71.3, -33.3, -70, -33)
-SHAPES = {"a box": shapely.box(11, 45, 12, 46), "a box with holes": FRAME, "two parts, one with holes": shapely.multipolygons([FRAME, FAR]),
-          "nothing": shapely.MultiPolygon()}
+SHAPES = {
+    "a box": shapely.box(11, 45, 12, 46),
+    "a box with holes": FRAME,
+    "two parts, one with holes": shapely.multipolygons([FRAME, FAR]),
+    "nothing": shapely.MultiPolygon(),
+}
 
 
 def _sound_hostile_shapes():
@@ -35,16 +44,25 @@ def test_the_points_on_edges_are_those_that_geos_puts_there(name, step):
     step = max(step, shape.length / 20_000)
     made = segmentize(shape, step)
     assert shapely.equals_exact(made, shapely.segmentize(shape, step), tolerance=0)
-    assert all((np.hypot(*np.diff(shapely.get_coordinates(ring), axis=0).T) <= step * (1 + 1e-9)).all()
-               for part in shapely.get_parts(made) for ring in shapely.get_rings(part))
+    assert all(
+        (np.hypot(*np.diff(shapely.get_coordinates(ring), axis=0).T) <= step * (1 + 1e-9)).all()
+        for part in shapely.get_parts(made)
+        for ring in shapely.get_rings(part)
+    )
 
 
 @pytest.mark.parametrize("name", SHAPES)
 def test_the_areas_of_a_shape_are_those_that_pyproj_tells_of_its_polygons(name):
-    told = [abs(Geod(ellps="WGS84").geometry_area_perimeter(shapely.orient_polygons(part))[0]) for part in shapely.get_parts(SHAPES[name])]
+    told = [
+        abs(Geod(ellps="WGS84").geometry_area_perimeter(shapely.orient_polygons(part))[0])
+        for part in shapely.get_parts(SHAPES[name])
+    ]
     assert geodesic_areas_m2(SHAPES[name]) == pytest.approx(told, rel=1e-12)
 
 
 def test_holes_are_taken_off_whichever_way_round_they_are_drawn():
-    whole, first, second = (geodesic_areas_m2(shapely.box(*bounds))[0] for bounds in ((11, 45, 12, 46), (11.2, 45.2, 11.3, 45.9), (11.5, 45.2, 11.7, 45.3)))
+    whole, first, second = (
+        geodesic_areas_m2(shapely.box(*bounds))[0]
+        for bounds in ((11, 45, 12, 46), (11.2, 45.2, 11.3, 45.9), (11.5, 45.2, 11.7, 45.3))
+    )
     assert geodesic_areas_m2(FRAME) == pytest.approx([whole - first - second], rel=1e-9)

@@ -27,7 +27,10 @@ def test_every_tile_has_the_published_zone_corner_and_land_flag(grid):
     tiles = [Tile.parse(id) for id in grid.tile]
     assert [tile.epsg for tile in tiles] == list(grid.epsg)
     assert [tile.bounds_utm[:2] for tile in tiles] == list(zip(grid.utm_xmin, grid.utm_ymin, strict=True))
-    assert all(east - west == north - south == 109_800 for west, south, east, north in (tile.bounds_utm for tile in tiles))
+    assert all(
+        east - west == north - south == 109_800
+        for west, south, east, north in (tile.bounds_utm for tile in tiles)
+    )
     assert [tile.land for tile in tiles] == list(grid.land)
 
 
@@ -38,7 +41,10 @@ def test_a_tile_is_parsed_with_and_without_its_t():
     assert Tile.parse("21HUB").epsg == 32721
 
 
-@pytest.mark.parametrize("text", ["", "32", "32TQ", "99TQM", "00TQM", "32IQM", "32TQI", "32TAM", "32XNG", "32TQMM", "x" * 10_000, "32TQW"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "32", "32TQ", "99TQM", "00TQM", "32IQM", "32TQI", "32TAM", "32XNG", "32TQMM", "x" * 10_000, "32TQW"],
+)
 def test_an_unknown_tile_is_refused_with_a_sentence(text):
     with pytest.raises(InvalidInputError, match="tile") as refused:
         Tile.parse(text)
@@ -58,7 +64,9 @@ def test_corners_are_those_of_the_published_polygons(grid):
         vertices = shapely.get_coordinates(Tile.parse(id).footprint)[:-1]
         corners = vertices[:: len(vertices) // 4]
         for lon, lat in shapely.get_coordinates(published)[:4]:
-            metres = (abs(corners - (lon, lat)) * (111_320 * math.cos(math.radians(lat)), 111_320)).max(axis=1)
+            metres = (abs(corners - (lon, lat)) * (111_320 * math.cos(math.radians(lat)), 111_320)).max(
+                axis=1
+            )
             assert metres.min() < 0.3, id
 
 
@@ -71,7 +79,9 @@ def test_a_footprint_stays_within_a_metre_of_its_square_in_utm(grid):
         for part in shapely.get_parts(tile.footprint):
             at = shapely.segmentize(part.exterior, 0.002)
             edge = shapely.points(np.stack(to_utm.transform(*shapely.get_coordinates(at).T), axis=1))
-            inner = abs(abs(shapely.get_coordinates(at)[:, 0]) - 180) > 1e-9  # where it is cut at the antimeridian
+            inner = (
+                abs(abs(shapely.get_coordinates(at)[:, 0]) - 180) > 1e-9
+            )  # where it is cut at the antimeridian
             assert shapely.distance(edge[inner], square.exterior).max() < 1.0, id
 
 
@@ -92,15 +102,24 @@ def test_tiles_under_a_shape_are_those_whose_published_polygons_intersect_it(gri
     for _ in range(300):
         at = shapely.Point(chance.uniform(-180, 180), chance.uniform(-80, 84))
         drawn = at.buffer(10 ** chance.uniform(-3, 0.7)).intersection(shapely.box(-180, -90, 180, 90))
-        drawn = drawn.difference(at.buffer(drawn.bounds[2] - at.x - 0.001)) if chance.random() < 0.3 else drawn
-        # Published edges leave the squares by up to 237 m times the tangent of the latitude: what lies within is not asked.
+        drawn = (
+            drawn.difference(at.buffer(drawn.bounds[2] - at.x - 0.001)) if chance.random() < 0.3 else drawn
+        )
+        # Published edges leave the squares by up to 237 m times the tangent of the latitude: what lies within
+        # is not asked.
         slack = 0.0022 * (1 + math.tan(math.radians(min(89, max(map(abs, drawn.bounds[1::2]))))))
         near = tree.query(drawn, predicate="intersects")
         sure = set(ids[near][[drawn.intersects(polygon.buffer(-slack * 3)) for polygon in published[near]]])
         found = set(tiles_under(drawn))
         assert sure <= found
-        assert found <= set(ids[tree.query(drawn.buffer(slack * 3 / math.cos(math.radians(min(85, abs(at.y))))), predicate="intersects")]) | {
-            id for id in found if abs(at.y) > 75 or abs(at.x) > 170}
+        assert found <= set(
+            ids[
+                tree.query(
+                    drawn.buffer(slack * 3 / math.cos(math.radians(min(85, abs(at.y))))),
+                    predicate="intersects",
+                )
+            ]
+        ) | {id for id in found if abs(at.y) > 75 or abs(at.x) > 170}
         compared += len(found)
     assert compared > 1000
 
@@ -124,7 +143,11 @@ def test_tiles_named_are_told_apart_by_whether_the_shape_touches_them():
     tile = Tile.parse("32TQM")
     named = {"32TQM", "32TPM", "01CCV", "32TQQ0", "99TQM", ""}
     assert filter_tiles_under(named, tile.footprint.centroid.buffer(0.1)) == ("32TQM",)
-    assert set(filter_tiles_under(named, tile.footprint)) == named & set(tiles_under(tile.footprint)) == {"32TQM", "32TPM"}
+    assert (
+        set(filter_tiles_under(named, tile.footprint))
+        == named & set(tiles_under(tile.footprint))
+        == {"32TQM", "32TPM"}
+    )
 
 
 def test_tiles_near_a_shape_are_drawn_only_where_they_are_few():
@@ -134,9 +157,13 @@ def test_tiles_near_a_shape_are_drawn_only_where_they_are_few():
 
 
 def test_tiles_under_a_shape_that_thousands_lie_near_are_those_whose_own_footprint_it_touches():
-    along = shapely.multipolygons([shapely.box(west, -60, west + 1e-6, 70) for west in range(-180, 181, 9) if west < 180])
+    along = shapely.multipolygons(
+        [shapely.box(west, -60, west + 1e-6, 70) for west in range(-180, 181, 9) if west < 180]
+    )
     shapely.prepare(along)
     found = tiles_under(along)
     assert len(found) > 3_000
     looked_at = [id for id in tile_ids() if id[:2] in ("01", "02", "31", "60")]
-    assert {id for id in found if id[:2] in ("01", "02", "31", "60")} == {id for id in looked_at if along.intersects(Tile.parse(id).footprint)}
+    assert {id for id in found if id[:2] in ("01", "02", "31", "60")} == {
+        id for id in looked_at if along.intersects(Tile.parse(id).footprint)
+    }

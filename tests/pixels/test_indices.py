@@ -47,23 +47,36 @@ def test_constants_are_those_of_the_catalogue():
     assert {name: spyndex.constants[name].default for name in CONSTANTS} == CONSTANTS
 
 
-@pytest.mark.parametrize(("name", "expected"), [
-    ("NDVI", (0.4 - 0.05) / (0.4 + 0.05)),
-    ("NDWI", (0.08 - 0.4) / (0.08 + 0.4)),
-    ("NDMI", (0.4 - 0.2) / (0.4 + 0.2)),
-    ("MNDWI", (0.08 - 0.2) / (0.08 + 0.2)),
-    ("EVI", 2.5 * 0.35 / (0.4 + 0.3 - 0.3 + 1)),
-    ("NBR", (0.4 - 0.1) / (0.4 + 0.1)),
-    ("NDREI", (0.4 - 0.12) / (0.4 + 0.12)),
-    ("MSAVI", (1.8 - math.sqrt(1.8 ** 2 - 8 * 0.35)) / 2),
-    ("IRECI", (0.35 - 0.05) / (0.12 / 0.24)),
-    ("IRECI-NIR", (0.4 - 0.05) / (0.12 / 0.24)),
-    ("BIXS", math.sqrt((0.08 ** 2 + 0.05 ** 2) / 2)),
-    ("BIBG", math.sqrt((0.04 ** 2 + 0.08 ** 2) / 2)),
-    ("BIRNIR", math.sqrt((0.05 ** 2 + 0.4 ** 2) / 2)),
-])
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("NDVI", (0.4 - 0.05) / (0.4 + 0.05)),
+        ("NDWI", (0.08 - 0.4) / (0.08 + 0.4)),
+        ("NDMI", (0.4 - 0.2) / (0.4 + 0.2)),
+        ("MNDWI", (0.08 - 0.2) / (0.08 + 0.2)),
+        ("EVI", 2.5 * 0.35 / (0.4 + 0.3 - 0.3 + 1)),
+        ("NBR", (0.4 - 0.1) / (0.4 + 0.1)),
+        ("NDREI", (0.4 - 0.12) / (0.4 + 0.12)),
+        ("MSAVI", (1.8 - math.sqrt(1.8**2 - 8 * 0.35)) / 2),
+        ("IRECI", (0.35 - 0.05) / (0.12 / 0.24)),
+        ("IRECI-NIR", (0.4 - 0.05) / (0.12 / 0.24)),
+        ("BIXS", math.sqrt((0.08**2 + 0.05**2) / 2)),
+        ("BIBG", math.sqrt((0.04**2 + 0.08**2) / 2)),
+        ("BIRNIR", math.sqrt((0.05**2 + 0.4**2) / 2)),
+    ],
+)
 def test_an_index_of_a_green_field_is_what_the_formula_gives_by_hand(name, expected):
-    field = {"B02": 0.04, "B03": 0.08, "B04": 0.05, "B05": 0.12, "B06": 0.24, "B07": 0.35, "B08": 0.4, "B11": 0.2, "B12": 0.1}
+    field = {
+        "B02": 0.04,
+        "B03": 0.08,
+        "B04": 0.05,
+        "B05": 0.12,
+        "B06": 0.24,
+        "B07": 0.35,
+        "B08": 0.4,
+        "B11": 0.2,
+        "B12": 0.1,
+    }
     value = index(name).compute({band: np.array([number]) for band, number in field.items()})
     assert value == pytest.approx([expected], rel=1e-12)
 
@@ -78,14 +91,24 @@ def test_an_index_of_a_real_product_equals_another_programs_on_every_pixel(name,
     dn = read("S2A2A_20170703_022_Barbellino_BOA_10.tif")
     expected = read(f"S2A2A_20170703_022_Barbellino_{file}_10.tif")[0]
     known = expected != np.iinfo(expected.dtype).min
-    computed = index(name).compute({band: layer * 1e-4 for band, layer in zip(BARBELLINO, dn.astype(float), strict=True)})
+    computed = index(name).compute(
+        {band: layer * 1e-4 for band, layer in zip(BARBELLINO, dn.astype(float), strict=True)}
+    )
     assert known.sum() > 500
     assert (np.rint(computed[known] * 10_000) == expected[known]).all()
 
 
-@pytest.mark.parametrize(("alias", "name"), [
-    ("ndvi", "NDVI"), (" Evi ", "EVI"), ("NDWIMCF", "NDWI"), ("NDWIGAO", "NDMI"), ("NDRE", "NDREI"), ("BIGR", "BIXS"),
-])
+@pytest.mark.parametrize(
+    ("alias", "name"),
+    [
+        ("ndvi", "NDVI"),
+        (" Evi ", "EVI"),
+        ("NDWIMCF", "NDWI"),
+        ("NDWIGAO", "NDMI"),
+        ("NDRE", "NDREI"),
+        ("BIGR", "BIXS"),
+    ],
+)
 def test_an_index_is_found_by_its_other_names(alias, name):
     assert resolve(alias) == name
     assert index(alias).name == name
@@ -93,7 +116,9 @@ def test_an_index_is_found_by_its_other_names(alias, name):
 
 @pytest.mark.parametrize(("wrong", "close"), [("NDVII", "NDVI"), ("MNDW", "MNDWI"), ("EVI2X", "EVI")])
 def test_an_unknown_index_is_refused_naming_those_spelt_alike(wrong, close):
-    with pytest.raises(InvalidInputError, match=f"there is no spectral index '{wrong}'; did you mean .*{close}"):
+    with pytest.raises(
+        InvalidInputError, match=f"there is no spectral index '{wrong}'; did you mean .*{close}"
+    ):
         index(wrong)
 
 
@@ -129,36 +154,74 @@ def test_input_arrays_stay_as_they_are():
     assert all((bands[band] == before[band]).all() for band in BANDS)
 
 
-# ------------------------------------------------------------------------------------------------------------- formulas
+# -------------------------------------------------------------------------------------------------------------
+# formulas
 
 
-@pytest.mark.parametrize(("text", "expected"), [
-    ("1 / (1 / N)", [math.nan, 2.0]),
-    ("N ** -1", [math.nan, 0.5]),
-    ("N ** -R", [math.nan, 0.125]),
-    ("(N - 1) ** 0.5", [math.nan, 1.0]),
-    ("log(N - 1)", [math.nan, 0.0]),
-    ("-N ** 2 + +max(N, 1) - min(N, 1) * abs(-3) + exp(0)", [2.0, -4.0 + 2 - 3 + 1]),
-    ("sqrt(N * 8) / 4 * 4", [0.0, 4.0]),
-    ("2 * 3 ** 2", 18.0),
-])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1 / (1 / N)", [math.nan, 2.0]),
+        ("N ** -1", [math.nan, 0.5]),
+        ("N ** -R", [math.nan, 0.125]),
+        ("(N - 1) ** 0.5", [math.nan, 1.0]),
+        ("log(N - 1)", [math.nan, 0.0]),
+        ("-N ** 2 + +max(N, 1) - min(N, 1) * abs(-3) + exp(0)", [2.0, -4.0 + 2 - 3 + 1]),
+        ("sqrt(N * 8) / 4 * 4", [0.0, 4.0]),
+        ("2 * 3 ** 2", 18.0),
+    ],
+)
 def test_a_formula_is_computed(text, expected):
     values = {"N": np.array([0.0, 2.0]), "R": np.array([1.0, 3.0])}
     np.testing.assert_allclose(parse_expression(text)(values), expected, equal_nan=True)
     assert values["N"].tolist() == [0.0, 2.0]
 
 
-@pytest.mark.parametrize("text", [
-    "", "N -", "N.real", "N[0]", "N if R else B", "lambda: 1", "True", "'N'", "1j", "N // R", "N % R", "N @ R", "~N", "not N", "N < R",
-    "N and R", "[N]", "sqrt", "sqrt(N, R)", "sqrt(x=N)", "min(*N)", "open('x')", "__import__('os')", "().__class__", "N := 1", "N; R",
-    "1e999", "9" * 500, "-" * 61 + "N", "(" * 400 + "N" + ")" * 400, "N+" * 600 + "N", "N\x00", "f'{N}'",
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "N -",
+        "N.real",
+        "N[0]",
+        "N if R else B",
+        "lambda: 1",
+        "True",
+        "'N'",
+        "1j",
+        "N // R",
+        "N % R",
+        "N @ R",
+        "~N",
+        "not N",
+        "N < R",
+        "N and R",
+        "[N]",
+        "sqrt",
+        "sqrt(N, R)",
+        "sqrt(x=N)",
+        "min(*N)",
+        "open('x')",
+        "__import__('os')",
+        "().__class__",
+        "N := 1",
+        "N; R",
+        "1e999",
+        "9" * 500,
+        "-" * 61 + "N",
+        "(" * 400 + "N" + ")" * 400,
+        "N+" * 600 + "N",
+        "N\x00",
+        "f'{N}'",
+    ],
+)
 def test_text_that_is_not_plain_arithmetic_is_refused(text):
     with pytest.raises(InvalidInputError, match="formula"):
         parse_expression(text)
 
 
-# --------------------------------------------------------------------------------------------------------- whole scenes
+# ---------------------------------------------------------------------------------------------------------
+# whole scenes
 
 
 def noisy_scene() -> tuple[dict[str, np.ndarray], dict[str, tuple[float, float]], np.ndarray, np.ndarray]:
@@ -175,7 +238,9 @@ def test_a_scene_by_blocks_equals_the_same_in_one_piece(threads, monkeypatch):
     monkeypatch.setattr("revisit.pixels.indices.blocks.BLOCK_PIXELS", 500)
     dn, scaling, keep, scl = noisy_scene()
     found = compute_masked(index("EVI"), dn, scaling, keep, scl, threads)
-    whole = index("EVI").compute({band: layer * scaling[band][0] + scaling[band][1] for band, layer in dn.items()})
+    whole = index("EVI").compute(
+        {band: layer * scaling[band][0] + scaling[band][1] for band, layer in dn.items()}
+    )
     clear = keep & np.isin(scl, [4, 5, 6, 7, 11]) & (dn["B04"] != 0)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found[clear], whole[clear].astype(np.float32), rtol=1e-6)
@@ -185,19 +250,26 @@ def test_a_scene_by_blocks_equals_the_same_in_one_piece(threads, monkeypatch):
 @pytest.mark.parametrize("name", ["NDVI", "BIRNIR"])
 def test_single_precision_differs_in_the_seventh_digit_only(name):
     dn, scaling, _, _ = noisy_scene()
-    exact, quick = (compute_masked(index(name), dn, scaling, precision=kind) for kind in (np.float64, np.float32))
+    exact, quick = (
+        compute_masked(index(name), dn, scaling, precision=kind) for kind in (np.float64, np.float32)
+    )
     bright = (dn["B04"].astype(int) + dn["B08"]) > 2000  # reflectances that add up to more than 0.1
     np.testing.assert_allclose(quick[bright], exact[bright], atol=1e-6, rtol=1e-6)
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
 def test_reflectances_that_cancel_each_other_give_nan_not_a_huge_number(kind):
-    dn = {"B04": np.array([[900, 993, 400]], np.uint16), "B08": np.array([[1100, 1007, 1600]], np.uint16)}  # -0.01 and 0.01, ...
+    dn = {
+        "B04": np.array([[900, 993, 400]], np.uint16),
+        "B08": np.array([[1100, 1007, 1600]], np.uint16),
+    }  # -0.01 and 0.01, ...
     assert np.isnan(compute_masked(index("NDVI"), dn, dict.fromkeys(dn, (1e-4, -0.1)), precision=kind)).all()
 
 
 def test_an_offset_that_is_no_whole_number_of_dn_is_added_as_it_is():
-    assert reflectance(np.array([0, 1000], np.uint16), 0.001, -0.00035).tolist() == pytest.approx([-0.00035, 0.99965], rel=1e-12)
+    assert reflectance(np.array([0, 1000], np.uint16), 0.001, -0.00035).tolist() == pytest.approx(
+        [-0.00035, 0.99965], rel=1e-12
+    )
 
 
 def test_a_scene_with_a_band_on_another_grid_is_refused():
@@ -211,5 +283,7 @@ def test_a_scene_with_a_band_on_another_grid_is_refused():
 
 def test_the_engine_imports_nothing_heavy_but_numpy():
     code = "import sys, revisit.indices; print(*{name.split('.')[0] for name in sys.modules})"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
     assert not {"rasterio", "shapely", "pyarrow", "scipy", "duckdb", "xarray"} & set(loaded)

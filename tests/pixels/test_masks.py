@@ -16,7 +16,13 @@ def test_one_pixel_of_every_class_is_counted_once():
 
 
 def test_clear_are_vegetation_bare_water_unclassified_and_snow():
-    assert [CLASSES[number] for number in ALL[clear_mask(ALL, INSIDE)]] == ["vegetation", "bare", "water", "unclassified", "snow or ice"]
+    assert [CLASSES[number] for number in ALL[clear_mask(ALL, INSIDE)]] == [
+        "vegetation",
+        "bare",
+        "water",
+        "unclassified",
+        "snow or ice",
+    ]
 
 
 def test_pixels_outside_the_aoi_do_not_count():
@@ -26,7 +32,12 @@ def test_pixels_outside_the_aoi_do_not_count():
 
 
 def test_pixels_without_data_in_a_band_are_not_valid():
-    data = has_data({"B04": np.where(ALL == 4, 0, 500).astype(np.uint16), "B08": np.where(ALL == 9, 0, 500).astype(np.uint16)})
+    data = has_data(
+        {
+            "B04": np.where(ALL == 4, 0, 500).astype(np.uint16),
+            "B08": np.where(ALL == 9, 0, 500).astype(np.uint16),
+        }
+    )
     assert count_cover(ALL, INSIDE, data) == Cover(aoi=12, valid=8, clear=4, cloud=2, shadow=2, snow=1)
 
 

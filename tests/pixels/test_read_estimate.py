@@ -10,24 +10,43 @@ from revisit.domain.aoi import AOI
 from revisit.domain.recipe import Recipe
 from revisit.geo.mgrs_tile import Tile
 from revisit.geo.utm_grid import Grid, project_aoi
-from revisit.pixels.read_estimate import COG_BYTES, JP2_BYTES, PRICES, aoi_grid, estimate_jobs, oversize_reason
+from revisit.pixels.read_estimate import (
+    COG_BYTES,
+    JP2_BYTES,
+    PRICES,
+    aoi_grid,
+    estimate_jobs,
+    oversize_reason,
+)
 
-IN_DOCS = {"vCPU-second": ("Cloud Run, CPU", "vCPU-second"), "GiB-second": ("Cloud Run, memory", "GiB-second"), "million requests": ("Cloud Run, requests", "million"),
-           "GiB-month": ("Cloud Storage, results and archives", "GiB"), "100,000 Firestore reads": ("Firestore, reads", "100,000"),
-           "100,000 Firestore writes": ("Firestore, writes", "100,000"), "1,000 objects written": ("Cloud Storage, writing", "1,000")}
+IN_DOCS = {
+    "vCPU-second": ("Cloud Run, CPU", "vCPU-second"),
+    "GiB-second": ("Cloud Run, memory", "GiB-second"),
+    "million requests": ("Cloud Run, requests", "million"),
+    "GiB-month": ("Cloud Storage, results and archives", "GiB"),
+    "100,000 Firestore reads": ("Firestore, reads", "100,000"),
+    "100,000 Firestore writes": ("Firestore, writes", "100,000"),
+    "1,000 objects written": ("Cloud Storage, writing", "1,000"),
+}
 """Each price, and its row and unit in docs/deploy.md."""
 
 
 def test_prices_are_those_of_the_page_on_deploying():
-    rows = {cells[0]: cells for line in (ROOT / "docs" / "deploy.md").read_text().splitlines()
-            if len(cells := [cell.strip() for cell in line.strip("|").split("|")]) == 7}
+    rows = {
+        cells[0]: cells
+        for line in (ROOT / "docs" / "deploy.md").read_text().splitlines()
+        if len(cells := [cell.strip() for cell in line.strip("|").split("|")]) == 7
+    }
     assert {name: float(rows[row][3]) for name, (row, _) in IN_DOCS.items()} == PRICES
     assert all(rows[row][2] == unit for row, unit in IN_DOCS.values())
 
 
 def test_the_window_is_the_pixels_that_the_aoi_touches_in_the_tiles_own_grid():
-    """The corners of the field, 10 m pixels counted by hand from the north-west corner of tile 32TNR at (499980, 5100000)."""
-    x, y = pyproj.Transformer.from_crs(4326, 32632, always_xy=True).transform([9.3, 9.32, 9.32, 9.3], [45.3, 45.3, 45.32, 45.32])
+    """The corners of the field, 10 m pixels counted by hand from the north-west corner of tile 32TNR at
+    (499980, 5100000)."""
+    x, y = pyproj.Transformer.from_crs(4326, 32632, always_xy=True).transform(
+        [9.3, 9.32, 9.32, 9.3], [45.3, 45.3, 45.32, 45.32]
+    )
     left, right = int((min(x) - 499_980) // 10), int((max(x) - 499_980) // 10)
     top, bottom = int((5_100_000 - max(y)) // 10), int((5_100_000 - min(y)) // 10)
     grid = aoi_grid("32TNR", FIELD, 10)
@@ -37,20 +56,30 @@ def test_the_window_is_the_pixels_that_the_aoi_touches_in_the_tiles_own_grid():
 
 
 def test_whole_blocks_are_read_of_each_band_as_the_source_has_them():
-    """The field is columns 2353 to 2511 and rows 8145 to 8367 of 10 m: two blocks of 1024, for row 8192 begins another,
+    """The field is columns 2353 to 2511 and rows 8145 to 8367 of 10 m: two blocks of 1024, for row 8192
+    begins another,
     as 4096 does of 20 m; of 640 pixels of 20 m it is one, rows 3840 to 4479."""
+
     def read(source: str, *bands: str) -> int:
-        return estimate_jobs([product(1, level="L1C", source=source)], 1, FIELD, Recipe(bands=bands), False).bytes_read
+        return estimate_jobs(
+            [product(1, level="L1C", source=source)], 1, FIELD, Recipe(bands=bands), False
+        ).bytes_read
 
     assert read("stac:https://example.com/v1#s2", "B04") == round(COG_BYTES * 2 * 1024**2)
     assert read("stac:https://example.com/v1#s2", "B05") == round(COG_BYTES * 2 * 1024**2)
     assert read("google-index:x", "B11") == round(JP2_BYTES * 640**2)
 
 
-@pytest.mark.parametrize(("recipe", "fits"), [
-    (Recipe(indices=("NDVI",)), True), (Recipe(bands=("B02", "B03", "B04", "B08")), True), (Recipe(bands=("B02", "B03", "B04", "B08", "B05")), False),
-    (Recipe(bands=("B02", "B03", "B04", "B08", "B05"), resolution_m=20), True), (Recipe(bands=("B02",), resolution_m=5), False),
-])
+@pytest.mark.parametrize(
+    ("recipe", "fits"),
+    [
+        (Recipe(indices=("NDVI",)), True),
+        (Recipe(bands=("B02", "B03", "B04", "B08")), True),
+        (Recipe(bands=("B02", "B03", "B04", "B08", "B05")), False),
+        (Recipe(bands=("B02", "B03", "B04", "B08", "B05"), resolution_m=20), True),
+        (Recipe(bands=("B02",), resolution_m=5), False),
+    ],
+)
 def test_a_whole_tile_fits_one_job_as_long_as_its_bands_fit_its_memory(recipe, fits):
     from shapely.geometry import mapping
 
@@ -60,8 +89,17 @@ def test_a_whole_tile_fits_one_job_as_long_as_its_bands_fit_its_memory(recipe, f
     assert (oversize_reason([product(1)], whole, recipe) == "") is fits
 
 
-
-COMB = {"type": "Polygon", "coordinates": [[*([9 + at / 400, 44.9 + 0.3 * (at % 2)] for at in range(1000)), [11.4975, 44.5], [9, 44.5], [9, 44.9]]]}
+COMB = {
+    "type": "Polygon",
+    "coordinates": [
+        [
+            *([9 + at / 400, 44.9 + 0.3 * (at % 2)] for at in range(1000)),
+            [11.4975, 44.5],
+            [9, 44.5],
+            [9, 44.9],
+        ]
+    ],
+}
 """Over some tiles, of which it holds none and leaves none out."""
 
 
@@ -73,4 +111,6 @@ def test_the_window_of_an_aoi_in_a_tile_is_that_of_every_point_on_its_edges(name
         west, _, _, north = tile.bounds_utm
         whole = Grid(f"EPSG:{tile.epsg}", (10, 0.0, west, 0.0, -10, north), 10_980, 10_980)
         wanted = whole if resolution_m is None else whole.with_resolution(resolution_m)
-        assert aoi_grid(tile.id, aoi.geometry, 10, resolution_m) == wanted.crop(project_aoi(whole, aoi.geometry).bounds)
+        assert aoi_grid(tile.id, aoi.geometry, 10, resolution_m) == wanted.crop(
+            project_aoi(whole, aoi.geometry).bounds
+        )

@@ -18,12 +18,16 @@ KEYS = {"blue": "B02", "green": "B03", "red": "B04", "nir": "B08"}
 
 def test_numbers_by_hand():
     summed = compute_statistics(np.array([[4, 1], [3, 10]], np.int16))
-    assert summed == Statistics(4, 4.5, pytest.approx(np.sqrt((0.25 + 12.25 + 2.25 + 30.25) / 4)), 1.0, 10.0, 3.5)
+    assert summed == Statistics(
+        4, 4.5, pytest.approx(np.sqrt((0.25 + 12.25 + 2.25 + 30.25) / 4)), 1.0, 10.0, 3.5
+    )
 
 
 def test_only_finite_values_inside_the_mask_count():
     values = np.array([1.0, np.nan, np.inf, 3.0, 100.0])
-    assert compute_statistics(values, np.array([True, True, True, True, False])) == Statistics(2, 2.0, 1.0, 1.0, 3.0, 2.0)
+    assert compute_statistics(values, np.array([True, True, True, True, False])) == Statistics(
+        2, 2.0, 1.0, 1.0, 3.0, 2.0
+    )
 
 
 @pytest.mark.parametrize("values", [np.array([]), np.array([np.nan, -np.inf])])
@@ -32,7 +36,9 @@ def test_without_a_value_there_is_only_the_count(values):
 
 
 def test_float32_values_are_summed_in_float64():
-    assert compute_statistics(np.full(4_000_000, 0.1, np.float32)).mean == pytest.approx(float(np.float32(0.1)), rel=1e-12)
+    assert compute_statistics(np.full(4_000_000, 0.1, np.float32)).mean == pytest.approx(
+        float(np.float32(0.1)), rel=1e-12
+    )
 
 
 def test_a_mask_of_another_shape_is_refused():
@@ -40,7 +46,8 @@ def test_a_mask_of_another_shape_is_refused():
         compute_statistics(np.ones((2, 2)), np.ones(4, np.bool_))
 
 
-# ------------------------------------------------------------------------------------------------------------- real pixels
+# -------------------------------------------------------------------------------------------------------------
+# real pixels
 
 
 SITES = ["gfmap_31UES", "gfmap_31UFS", "majortom_33NZA", "earthsearch_29RKH", "eodag_31TDH"]
@@ -82,7 +89,9 @@ def scene(site: str, item: str):
 
 
 def close(found: Statistics, expected: dict) -> bool:
-    return all(getattr(found, name) == pytest.approx(value, abs=1.0001e-6) for name, value in expected.items())
+    return all(
+        getattr(found, name) == pytest.approx(value, abs=1.0001e-6) for name, value in expected.items()
+    )
 
 
 @pytest.mark.parametrize("site", SITES)
@@ -93,14 +102,21 @@ def test_counts_and_statistics_of_the_archive_are_found_again(site):
         dn, scaling, scl, inside = scene(site, date["item"])
         counted = count_cover(scl, inside, has_data(dn))
         assert (counted.aoi, counted.valid, counted.clear, counted.mask) == (
-            date["aoi_pixels"], date["valid_pixels"], date["clear_pixels"], date["mask"])
+            date["aoi_pixels"],
+            date["valid_pixels"],
+            date["clear_pixels"],
+            date["mask"],
+        )
         assert counted.clear_fraction == pytest.approx(date["clear_fraction"], abs=1e-6)
         clear = clear_mask(scl, inside, has_data(dn))
         reflectance = {band: layer * scaling[band][0] + scaling[band][1] for band, layer in dn.items()}
         for name in ("NDVI", "NDWI", "EVI"):
             if name in date:
                 compared += 1
-                assert close(compute_statistics(index(name).compute(reflectance), clear), date[name]), (date["item"], name)
+                assert close(compute_statistics(index(name).compute(reflectance), clear), date[name]), (
+                    date["item"],
+                    name,
+                )
                 blockwise = compute_statistics(compute_masked(index(name), dn, scaling, inside, scl))
                 assert blockwise.count == date[name]["count"]
                 if blockwise.count:
@@ -112,7 +128,9 @@ def test_counts_and_statistics_of_the_archive_are_found_again(site):
 
 
 def test_an_evi_with_a_tiny_denominator_keeps_six_decimals():
-    dates = json.loads(shared_data("archive", "expected.json").read_text())["sites"]["majortom_33NZA"]["dates"]
+    dates = json.loads(shared_data("archive", "expected.json").read_text())["sites"]["majortom_33NZA"][
+        "dates"
+    ]
     dn, scaling, scl, inside = scene("majortom_33NZA", dates[0]["item"])
     reflectance = {band: layer * scaling[band][0] + scaling[band][1] for band, layer in dn.items()}
     found = compute_statistics(index("EVI").compute(reflectance), clear_mask(scl, inside, has_data(dn)))

@@ -1,4 +1,5 @@
-"""The backends that are put to the questions of this folder, each empty and with a clock that stands still."""
+"""The backends that are put to the questions of this folder, each empty and with a clock that stands
+still."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,8 +31,15 @@ def local_factory(request: pytest.FixtureRequest) -> Iterator[BackendFactory]:
     from revisit.adapters.local.backend import local_backend, local_queue
 
     clock, tmp_path = StoppedClock(), request.getfixturevalue("tmp_path")
-    yield BackendFactory("local", lambda: local_backend(tmp_path / "data", now=clock), clock,
-                lambda backend: [decode(message.body) for message in local_queue(backend).lease(tuple(TRIGGER_TOPICS), 1000, lease_s=0)])
+    yield BackendFactory(
+        "local",
+        lambda: local_backend(tmp_path / "data", now=clock),
+        clock,
+        lambda backend: [
+            decode(message.body)
+            for message in local_queue(backend).lease(tuple(TRIGGER_TOPICS), 1000, lease_s=0)
+        ],
+    )
 
 
 @contextmanager
@@ -46,7 +54,9 @@ def gcp_factory(request: pytest.FixtureRequest) -> Iterator[BackendFactory]:
     clock, settings = StoppedClock(), Settings(new_project())
     create_topics(settings.project)
     create_bucket(google["STORAGE_EMULATOR_HOST"].host, settings.bucket)
-    tables = cache(lambda: create_catalog(settings))  # few questions are about them, and they take a while to make
+    tables = cache(
+        lambda: create_catalog(settings)
+    )  # few questions are about them, and they take a while to make
 
     def opened() -> Backend:
         backend = gcp_backend(settings, clock)

@@ -44,8 +44,18 @@ def live(backend, owner: str) -> None:
     line = alert(watched.id, owner=owner)
     way = delivery(f"delivery_{owner}", alert=line.id, subscription=watched.id, owner=owner)
     asked = Order(f"order_{owner}", FIELD, NDVI, backend.now(), owner=owner)
-    jobs = [Job(job_id(asked.id, seen.acquisition, NDVI), seen, FIELD, NDVI, backend.now(), owner=owner, orders=(asked.id,))
-            for seen in (product(1), product(2), product(3))]
+    jobs = [
+        Job(
+            job_id(asked.id, seen.acquisition, NDVI),
+            seen,
+            FIELD,
+            NDVI,
+            backend.now(),
+            owner=owner,
+            orders=(asked.id,),
+        )
+        for seen in (product(1), product(2), product(3))
+    ]
     put_order(backend, asked, jobs)
     for name in ("NDVI.tif", "item.json"):
         file = backend.assets.workspace() / name
@@ -68,12 +78,31 @@ def test_an_account_is_told_as_a_whole_and_ended_without_a_trace(backend):
     live(backend, "bob")
     told = export_account(backend, ann)
     assert {name: len(value) for name, value in told.items() if isinstance(value, list)} == {
-        "subscriptions": 1, "orders": 1, "jobs": 3, "alerts": 1, "deliveries": 1, "keys": 1}
+        "subscriptions": 1,
+        "orders": 1,
+        "jobs": 3,
+        "alerts": 1,
+        "deliveries": 1,
+        "keys": 1,
+    }
     assert "bob" not in json.dumps(told)
-    assert delete_account(backend, ann) == {"deleted": {"apikey": 1, "delivery": 1, "alert": 1, "job": 3, "order": 1, "subscription": 1, "usage": 1,
-                                                   "asset": 2}}
+    assert delete_account(backend, ann) == {
+        "deleted": {
+            "apikey": 1,
+            "delivery": 1,
+            "alert": 1,
+            "job": 3,
+            "order": 1,
+            "subscription": 1,
+            "usage": 1,
+            "asset": 2,
+        }
+    }
     for owner, there in ((ann, False), ("bob", True)):
-        paths = [f"{job_folder(job_id(f'order_{owner}', product(1).acquisition, NDVI))}/{name}" for name in ("NDVI.tif", "item.json")]
+        paths = [
+            f"{job_folder(job_id(f'order_{owner}', product(1).acquisition, NDVI))}/{name}"
+            for name in ("NDVI.tif", "item.json")
+        ]
         assert [_is_there(backend, path) for path in paths] == [there, there]
     left = [record for kind in KINDS for record in find_all(backend.records, kind)]
     assert not [record for record in left if ann in repr(record)]

@@ -19,7 +19,12 @@ def test_a_stored_file_is_read_back_and_described(backend):
     content = bytes(range(256)) * 100
     file = made(backend, content)
     asset = backend.assets.store(file, "jobs/job_1/NDVI.tif", "image/tiff")
-    assert (asset.name, asset.path, asset.media_type, asset.size) == ("NDVI", "jobs/job_1/NDVI.tif", "image/tiff", 25_600)
+    assert (asset.name, asset.path, asset.media_type, asset.size) == (
+        "NDVI",
+        "jobs/job_1/NDVI.tif",
+        "image/tiff",
+        25_600,
+    )
     assert asset.sha256 == hashlib.sha256(content).hexdigest()
     assert backend.assets.read("jobs/job_1/NDVI.tif") == content
     assert not file.exists()
@@ -58,11 +63,17 @@ def test_what_is_removed_is_gone_and_what_is_called_alike_stays(backend):
     paths = ["jobs/a/NDVI.tif", "jobs/a/b/c.json", "jobs/a.tif", "jobs/ab/NDVI.tif", "jobs/b/NDVI.tif"]
     for path in paths:
         backend.assets.store(made(backend, path.encode()), path, "image/tiff")
-    assert [backend.assets.remove(path) for path in ("jobs/a", "jobs/a", "jobs/b/NDVI.tif", "jobs/b/NDVI.tif/x", "jobs/none", "jobs/a.ti")] == [2, 0, 1, 0, 0, 0]
+    assert [
+        backend.assets.remove(path)
+        for path in ("jobs/a", "jobs/a", "jobs/b/NDVI.tif", "jobs/b/NDVI.tif/x", "jobs/none", "jobs/a.ti")
+    ] == [2, 0, 1, 0, 0, 0]
     for path in (paths[0], paths[1], paths[4]):
         with pytest.raises(NotFoundError):
             backend.assets.read(path)
-    assert [backend.assets.read(path) for path in (paths[2], paths[3])] == [paths[2].encode(), paths[3].encode()]
+    assert [backend.assets.read(path) for path in (paths[2], paths[3])] == [
+        paths[2].encode(),
+        paths[3].encode(),
+    ]
     again = backend.assets.store(made(backend, b"anew"), "jobs/a/NDVI.tif", "image/tiff")
     assert (again.size, backend.assets.read("jobs/a/NDVI.tif")) == (4, b"anew")
 
@@ -71,7 +82,9 @@ def test_threads_that_remove_the_same_take_each_file_away_once(backend):
     for number in range(10):
         backend.assets.store(made(backend, b"x"), f"jobs/a/{number}.tif", "image/tiff")
     removed = []
-    threads = [threading.Thread(target=lambda: removed.append(backend.assets.remove("jobs/a"))) for _ in range(4)]
+    threads = [
+        threading.Thread(target=lambda: removed.append(backend.assets.remove("jobs/a"))) for _ in range(4)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -87,12 +100,35 @@ def test_what_was_never_stored_is_not_found(backend):
             backend.assets.read(path)
 
 
-@pytest.mark.parametrize("path", ["", "/etc/passwd", "../x", "a/../../x", "a//b", "a/", "./a", "a/.hidden", ".work/x", "a\\b", "a\0b", "a/b\n", "~x",
-                                  "x" * 300, "vsi:/x", "<VRT/>"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "/etc/passwd",
+        "../x",
+        "a/../../x",
+        "a//b",
+        "a/",
+        "./a",
+        "a/.hidden",
+        ".work/x",
+        "a\\b",
+        "a\0b",
+        "a/b\n",
+        "~x",
+        "x" * 300,
+        "vsi:/x",
+        "<VRT/>",
+    ],
+)
 def test_a_path_that_could_lead_elsewhere_is_refused(backend, path):
     file = made(backend, b"x")
-    for refused in (lambda: backend.assets.store(file, path, "image/tiff"), lambda: backend.assets.read(path), lambda: backend.assets.locate(path),
-                    lambda: backend.assets.remove(path)):
+    for refused in (
+        lambda: backend.assets.store(file, path, "image/tiff"),
+        lambda: backend.assets.read(path),
+        lambda: backend.assets.locate(path),
+        lambda: backend.assets.remove(path),
+    ):
         with pytest.raises(InvalidInputError, match="is not the path of an asset"):
             refused()
     assert file.exists()
@@ -100,7 +136,12 @@ def test_a_path_that_could_lead_elsewhere_is_refused(backend, path):
 
 def test_each_thread_has_a_workspace_and_keeps_it(backend):
     places = []
-    threads = [threading.Thread(target=lambda: places.append((backend.assets.workspace(), backend.assets.workspace()))) for _ in range(2)]
+    threads = [
+        threading.Thread(
+            target=lambda: places.append((backend.assets.workspace(), backend.assets.workspace()))
+        )
+        for _ in range(2)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:

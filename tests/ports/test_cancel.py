@@ -1,4 +1,5 @@
-"""An order taken back before, while and after its jobs are worked: nothing rises again, no event is lost or doubled (rules.md R2)."""
+"""An order taken back before, while and after its jobs are worked: nothing rises again, no event is lost or
+doubled (rules.md R2)."""
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -23,8 +24,18 @@ NDVI = Recipe(indices=("NDVI",))
 def placed(backend, count: int, name: str = "a", **changes) -> tuple[Order, list[Job]]:
     """An order of so many acquisitions, and its jobs."""
     asked = Order(f"order_{name}", FIELD, NDVI, backend.now(), owner="local")
-    jobs = [Job(job_id(asked.id, seen.acquisition, NDVI), seen, FIELD, NDVI, backend.now(), orders=(asked.id,), **changes)
-            for seen in (product(day) for day in range(1, count + 1))]
+    jobs = [
+        Job(
+            job_id(asked.id, seen.acquisition, NDVI),
+            seen,
+            FIELD,
+            NDVI,
+            backend.now(),
+            orders=(asked.id,),
+            **changes,
+        )
+        for seen in (product(day) for day in range(1, count + 1))
+    ]
     return put_order(backend, asked, jobs), jobs
 
 
@@ -49,26 +60,36 @@ def test_before_they_begin_all_jobs_are_skipped_with_the_reason_and_said_to_have
     for _ in range(2):
         over = cancel_order(backend, order.id)
     assert (over.state, over.open, len(over.jobs), over.cancelled) == ("cancelled", 0, 3, backend.now())
-    assert {(job.state, job.reason, job.finished) for job in (backend.get_record(Job, job.id) for job in jobs)} == {("skipped", CANCELLED_REASON, backend.now())}
+    assert {
+        (job.state, job.reason, job.finished) for job in (backend.get_record(Job, job.id) for job in jobs)
+    } == {("skipped", CANCELLED_REASON, backend.now())}
     assert events(queued) == {(kind, job.id): 1 for job in jobs for kind in (JobStarted, JobFinished)}
 
 
 def test_what_is_under_way_does_not_rise_again(backend, queued):
-    """Handlers that hold the jobs as they were before: one has cut out the bands, one is done, one gives up."""
+    """Handlers that hold the jobs as they were before: one has cut out the bands, one is done, one gives
+    up."""
     order, (cut, worked, failing) = placed(backend, 3)
     cancel_order(backend, order.id)
-    backend.commit(lambda commit: mark_extracted(commit, cut.with_changes(state="extracted")), completes_event=False)
+    backend.commit(
+        lambda commit: mark_extracted(commit, cut.with_changes(state="extracted")), completes_event=False
+    )
     ends(backend, worked)
     fail(JobStarted(failing.id), backend, "B04 cannot be read")
     assert states(backend, [cut, worked, failing]) == ["skipped"] * 3
     assert backend.get_record(Order, order.id).open == 0
-    assert events(queued) == {(kind, job.id): 1 for job in (cut, worked, failing) for kind in (JobStarted, JobFinished)}
+    assert events(queued) == {
+        (kind, job.id): 1 for job in (cut, worked, failing) for kind in (JobStarted, JobFinished)
+    }
 
 
 def test_what_had_ended_stays_and_an_order_that_had_finished_too(backend, queued):
     order, jobs = placed(backend, 2)
     ends(backend, jobs[0])
-    assert cancel_order(backend, order.id).state == "cancelled" and states(backend, jobs) == ["done", "skipped"]
+    assert cancel_order(backend, order.id).state == "cancelled" and states(backend, jobs) == [
+        "done",
+        "skipped",
+    ]
     whole, only = placed(backend, 1, "b")
     ends(backend, only[0])
     assert cancel_order(backend, whole.id).state == "finished" and states(backend, only) == ["done"]
@@ -79,9 +100,15 @@ def test_jobs_that_another_order_or_a_subscription_waits_for_go_on(backend):
     one, (shared, alone) = placed(backend, 2, "a")
     other = Order("order_b", FIELD, NDVI, backend.now(), jobs=(shared.id,), open=1)
     watched, (kept,) = placed(backend, 1, "c", subscription="subscription_1")
-    backend.commit(lambda commit: [commit.put(other), commit.put(shared.with_changes(orders=(one.id, other.id)))], completes_event=False)
+    backend.commit(
+        lambda commit: [commit.put(other), commit.put(shared.with_changes(orders=(one.id, other.id)))],
+        completes_event=False,
+    )
     cancel_order(backend, one.id)
-    assert states(backend, [shared, alone]) == ["started", "skipped"] and backend.get_record(Order, one.id).open == 1
+    assert (
+        states(backend, [shared, alone]) == ["started", "skipped"]
+        and backend.get_record(Order, one.id).open == 1
+    )
     cancel_order(backend, other.id)
     assert states(backend, [shared]) == ["skipped"]
     assert [backend.get_record(Order, id).open for id in (one.id, other.id)] == [0, 0]
@@ -104,7 +131,9 @@ def test_handlers_that_end_jobs_while_they_are_cancelled_count_each_once(place, 
     assert events(queued) == {(kind, job.id): 1 for job in jobs for kind in (JobStarted, JobFinished)}
 
 
-def test_a_crash_in_the_middle_leaves_jobs_that_their_handlers_close_or_a_repeat(backend, queued, monkeypatch):
+def test_a_crash_in_the_middle_leaves_jobs_that_their_handlers_close_or_a_repeat(
+    backend, queued, monkeypatch
+):
     monkeypatch.setattr(cancelling, "MAX_JOBS_PER_COMMIT", 1)
     order, jobs = placed(backend, 3)
     commits = iter([type(backend).commit])
@@ -115,10 +144,15 @@ def test_a_crash_in_the_middle_leaves_jobs_that_their_handlers_close_or_a_repeat
     with monkeypatch.context() as patch, pytest.raises(StopIteration):
         patch.setattr(type(backend), "commit", cut)
         cancel_order(backend, order.id)
-    assert states(backend, jobs) == ["skipped", "started", "started"] and backend.get_record(Order, order.id).state == "cancelled"
+    assert (
+        states(backend, jobs) == ["skipped", "started", "started"]
+        and backend.get_record(Order, order.id).state == "cancelled"
+    )
     assert close_if_cancelled(backend, jobs[1]) and states(backend, jobs[1:]) == ["skipped", "started"]
     ends(backend, jobs[2])
-    assert states(backend, jobs[2:]) == ["skipped"], "what was under way when its order was marked is not done"
+    assert states(backend, jobs[2:]) == ["skipped"], (
+        "what was under way when its order was marked is not done"
+    )
     assert cancel_order(backend, order.id).open == 0
     assert events(queued) == {(kind, job.id): 1 for job in jobs for kind in (JobStarted, JobFinished)}
 
@@ -145,7 +179,9 @@ def test_an_order_that_is_cancelled_while_it_is_placed_begins_nothing_more(backe
 def test_what_goes_on_says_so_once_and_what_is_anothers_is_not_there(backend, queued):
     order, (job,) = placed(backend, 1)
     for _ in range(2):
-        backend.commit(lambda commit: mark_extracted(commit, job.with_changes(state="extracted")), completes_event=False)
+        backend.commit(
+            lambda commit: mark_extracted(commit, job.with_changes(state="extracted")), completes_event=False
+        )
     assert not close_if_cancelled(backend, job) and states(backend, [job]) == ["extracted"]
     assert events(queued) == {(JobStarted, job.id): 1, (JobExtracted, job.id): 1}
     with pytest.raises(NotFoundError):

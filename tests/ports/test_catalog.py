@@ -32,7 +32,8 @@ def catalog(backend):
     return backend.catalog()
 
 
-# ------------------------------------------------------------------------------------------------------------------- growing
+# -------------------------------------------------------------------------------------------------------------------
+# growing
 
 
 def test_an_empty_catalog_answers_with_nothing(catalog):
@@ -46,8 +47,15 @@ def test_an_empty_catalog_answers_with_nothing(catalog):
 
 
 def test_a_product_comes_back_as_it_went_in(catalog):
-    full = product(cloud_cover=12.5, relative_orbit=8, baseline="0511", published=START + timedelta(hours=3, microseconds=7), size=10**9,
-                   href="https://example.org/item", footprint={"type": "Polygon", "coordinates": [[[7.0, 45.0], [8.5, 45.0], [8, 46], [7.0, 45.0]]]})
+    full = product(
+        cloud_cover=12.5,
+        relative_orbit=8,
+        baseline="0511",
+        published=START + timedelta(hours=3, microseconds=7),
+        size=10**9,
+        href="https://example.org/item",
+        footprint={"type": "Polygon", "coordinates": [[[7.0, 45.0], [8.5, 45.0], [8, 46], [7.0, 45.0]]]},
+    )
     add_products(catalog, full, product(1))
     assert catalog.get(full.id) == full
     assert catalog.search(Query(tiles=(TURIN,))).products == (full, product(1))
@@ -68,18 +76,31 @@ def test_a_batch_that_repeats_itself_counts_once(catalog):
 
 def test_ids_are_known_by_source(catalog):
     add_products(catalog, product(1), product(2, source=FOLDER_SOURCE))
-    assert catalog.missing_mask(STAC_SOURCE, ["product-001", "product-002", "product-003"]).tolist() == [False, True, True]
-    assert catalog.missing_mask(FOLDER_SOURCE, pa.array(["product-001", "product-002"])).tolist() == [True, False]
+    assert catalog.missing_mask(STAC_SOURCE, ["product-001", "product-002", "product-003"]).tolist() == [
+        False,
+        True,
+        True,
+    ]
+    assert catalog.missing_mask(FOLDER_SOURCE, pa.array(["product-001", "product-002"])).tolist() == [
+        True,
+        False,
+    ]
 
 
 def test_the_same_product_in_two_sources_is_two_rows(catalog):
     assert add_products(catalog, product(), product(source=FOLDER_SOURCE)) == 2
-    assert [found.source for found in catalog.search(Query(tiles=(TURIN,))).products] == [FOLDER_SOURCE, STAC_SOURCE]
+    assert [found.source for found in catalog.search(Query(tiles=(TURIN,))).products] == [
+        FOLDER_SOURCE,
+        STAC_SOURCE,
+    ]
     assert catalog.get("product-000", FOLDER_SOURCE).source == FOLDER_SOURCE
 
 
 def test_a_product_published_anew_replaces_its_former_self(catalog):
-    first, anew = product(published=START, cloud_cover=5.0), product(published=START + timedelta(days=9), cloud_cover=80.0)
+    first, anew = (
+        product(published=START, cloud_cover=5.0),
+        product(published=START + timedelta(days=9), cloud_cover=80.0),
+    )
     add_products(catalog, first, product(1))
     assert add_products(catalog, anew) == 1
     assert catalog.get(first.id) == anew
@@ -99,9 +120,18 @@ def test_an_older_version_that_comes_late_stays_behind(catalog):
 
 
 def test_freshness_is_told_by_source(catalog):
-    add_products(catalog, product(3, published=START), product(1, published=START + timedelta(days=20)), product(2, source=FOLDER_SOURCE))
-    assert [(entry.source, entry.rows, entry.last_sensing, entry.last_published) for entry in catalog.freshness()] == [
-        (FOLDER_SOURCE, 1, START + timedelta(days=2), None), (STAC_SOURCE, 2, START + timedelta(days=3), START + timedelta(days=20))]
+    add_products(
+        catalog,
+        product(3, published=START),
+        product(1, published=START + timedelta(days=20)),
+        product(2, source=FOLDER_SOURCE),
+    )
+    assert [
+        (entry.source, entry.rows, entry.last_sensing, entry.last_published) for entry in catalog.freshness()
+    ] == [
+        (FOLDER_SOURCE, 1, START + timedelta(days=2), None),
+        (STAC_SOURCE, 2, START + timedelta(days=3), START + timedelta(days=20)),
+    ]
 
 
 def test_the_log_is_read_on_from_where_it_was_left(catalog):
@@ -116,9 +146,17 @@ def test_the_log_is_read_on_from_where_it_was_left(catalog):
 def test_what_a_source_sensed_before_a_moment_is_passed_over_in_the_log(catalog):
     add_products(catalog, *(product(number) for number in (400, 3, 0)))
     add_products(catalog, product(1), product(2, source=FOLDER_SOURCE), product(40))
-    past = {STAC_SOURCE: START + timedelta(days=3), "stac:https://nowhere.example#x": START + timedelta(days=900)}
+    past = {
+        STAC_SOURCE: START + timedelta(days=3),
+        "stac:https://nowhere.example#x": START + timedelta(days=900),
+    }
     found, end = catalog.read_additions(0, min_sensing_times=past)
-    assert [(one.id, one.source) for one in found] == [("product-400", STAC_SOURCE), ("product-003", STAC_SOURCE), ("product-002", FOLDER_SOURCE), ("product-040", STAC_SOURCE)]
+    assert [(one.id, one.source) for one in found] == [
+        ("product-400", STAC_SOURCE),
+        ("product-003", STAC_SOURCE),
+        ("product-002", FOLDER_SOURCE),
+        ("product-040", STAC_SOURCE),
+    ]
     assert catalog.read_additions(end, min_sensing_times=past) == ([], end)
     seen, cursor = [], 0
     while cursor < end:
@@ -126,28 +164,60 @@ def test_what_a_source_sensed_before_a_moment_is_passed_over_in_the_log(catalog)
         assert 1 <= len(more) <= 3
         seen += more
     assert seen == found
-    assert catalog.read_additions(0, min_sensing_times={STAC_SOURCE: START + timedelta(days=500)})[0] == [found[2]]
-    assert catalog.read_additions(0, min_sensing_times={STAC_SOURCE: START + timedelta(days=500), FOLDER_SOURCE: START + timedelta(days=500)})[0] == []
+    assert catalog.read_additions(0, min_sensing_times={STAC_SOURCE: START + timedelta(days=500)})[0] == [
+        found[2]
+    ]
+    assert (
+        catalog.read_additions(
+            0,
+            min_sensing_times={
+                STAC_SOURCE: START + timedelta(days=500),
+                FOLDER_SOURCE: START + timedelta(days=500),
+            },
+        )[0]
+        == []
+    )
 
 
-# ------------------------------------------------------------------------------------------------------------------- searching
+# -------------------------------------------------------------------------------------------------------------------
+# searching
 
 
 def test_conditions_hold_together(catalog):
-    add_products(catalog, product(0, cloud_cover=10.0), product(1, cloud_cover=90.0), product(2), product(3, level="L1C", cloud_cover=1.0),
-        product(4, tile=ROME, cloud_cover=1.0), product(5, source=FOLDER_SOURCE, cloud_cover=20.0))
+    add_products(
+        catalog,
+        product(0, cloud_cover=10.0),
+        product(1, cloud_cover=90.0),
+        product(2),
+        product(3, level="L1C", cloud_cover=1.0),
+        product(4, tile=ROME, cloud_cover=1.0),
+        product(5, source=FOLDER_SOURCE, cloud_cover=20.0),
+    )
     day = timedelta(days=1)
     for query, expected in (
-        (Query(tiles=(TURIN,)), [0, 1, 2, 3, 5]), (Query(tiles=(TURIN, ROME)), [0, 1, 2, 3, 4, 5]), (Query(tiles=("01WCP",)), []),
-        (Query(max_cloud=20), [0, 2, 3, 4, 5]), (Query(max_cloud=0), [2]), (Query(level="L1C"), [3]), (Query(source=FOLDER_SOURCE), [5]), (Query(source="x"), []),
-        (Query(start=START + day, end=START + 3 * day), [1, 2, 3]), (Query(tiles=(TURIN,), start=START + day, end=START + 3 * day, max_cloud=50), [2, 3]),
+        (Query(tiles=(TURIN,)), [0, 1, 2, 3, 5]),
+        (Query(tiles=(TURIN, ROME)), [0, 1, 2, 3, 4, 5]),
+        (Query(tiles=("01WCP",)), []),
+        (Query(max_cloud=20), [0, 2, 3, 4, 5]),
+        (Query(max_cloud=0), [2]),
+        (Query(level="L1C"), [3]),
+        (Query(source=FOLDER_SOURCE), [5]),
+        (Query(source="x"), []),
+        (Query(start=START + day, end=START + 3 * day), [1, 2, 3]),
+        (Query(tiles=(TURIN,), start=START + day, end=START + 3 * day, max_cloud=50), [2, 3]),
         (Query(start=START + 3 * day, end=START + day), []),
     ):
         assert page_ids(catalog.search(query)) == [f"product-{number:03d}" for number in expected], query
 
 
 def test_pages_follow_one_another_without_a_gap_while_the_catalog_grows(catalog):
-    add_products(catalog, *(product(number // 10, id=f"p-{number:03d}", source=STAC_SOURCE if number % 3 else FOLDER_SOURCE) for number in range(0, 100, 2)))
+    add_products(
+        catalog,
+        *(
+            product(number // 10, id=f"p-{number:03d}", source=STAC_SOURCE if number % 3 else FOLDER_SOURCE)
+            for number in range(0, 100, 2)
+        ),
+    )
     seen, after = [], ""
     while True:
         page = catalog.search(Query(tiles=(TURIN,), limit=7, after=after))
@@ -155,9 +225,12 @@ def test_pages_follow_one_another_without_a_gap_while_the_catalog_grows(catalog)
         if not page.next:
             break
         if len(seen) == 21:
-            add_products(catalog, *(product(number // 10, id=f"p-{number:03d}") for number in range(1, 100, 2)))
+            add_products(
+                catalog, *(product(number // 10, id=f"p-{number:03d}") for number in range(1, 100, 2))
+            )
         after = page.next
-    # What sorts before the page that was read when the catalog grew is missed, nothing else, and nothing comes twice.
+    # What sorts before the page that was read when the catalog grew is missed, nothing else, and nothing
+    # comes twice.
     assert seen == [f"p-{number:03d}" for number in range(100) if number % 2 == 0 or number > 40]
 
 
@@ -169,8 +242,17 @@ def test_the_same_id_at_the_same_time_in_two_sources_is_on_two_pages(catalog):
     assert not second.next
 
 
-@pytest.mark.parametrize("query", [Query(after="nowhere"), Query(after="2024-13-01|a|b"), Query(limit=0), Query(bounds=(0, 50, 1, 40)),
-                                   Query(bounds=(0, 0, 200, 1)), Query(bounds=(float("nan"), 0, 1, 1))])
+@pytest.mark.parametrize(
+    "query",
+    [
+        Query(after="nowhere"),
+        Query(after="2024-13-01|a|b"),
+        Query(limit=0),
+        Query(bounds=(0, 50, 1, 40)),
+        Query(bounds=(0, 0, 200, 1)),
+        Query(bounds=(float("nan"), 0, 1, 1)),
+    ],
+)
 def test_a_query_that_makes_no_sense_is_refused(catalog, query):
     with pytest.raises(InvalidInputError):
         catalog.search(query)
@@ -191,16 +273,30 @@ def test_bounds_are_met_on_either_side_of_the_antimeridian(catalog):
     west, south, east, north = bounds_of(TAVEUNI)
     assert west > east
     middle = (south + north) / 2
-    add_products(catalog, product(0, tile=TAVEUNI), product(1, tile=SUVA), product(2, tile=TURIN), product(3, tile=TAVEUNI, bounds=(west, south, 179.9, north)))
+    add_products(
+        catalog,
+        product(0, tile=TAVEUNI),
+        product(1, tile=SUVA),
+        product(2, tile=TURIN),
+        product(3, tile=TAVEUNI, bounds=(west, south, 179.9, north)),
+    )
     for bounds, expected in (
-        ((179.95, middle, 180.0, middle), [0]), ((-180.0, middle, -179.9, middle), [0]), ((179.5, middle, -179.9, middle + 0.1), [0, 1, 3]),
-        ((179.99, middle, -170.0, middle + 0.1), [0]), ((7.0, 44.5, 7.5, 45.0), [2]), ((-10.0, 80.0, 10.0, 81.0), []),
-        ((-180.0, -90.0, 180.0, 90.0), [0, 1, 2, 3]), ((west - 0.2, middle, west - 0.1, middle), [1]),
+        ((179.95, middle, 180.0, middle), [0]),
+        ((-180.0, middle, -179.9, middle), [0]),
+        ((179.5, middle, -179.9, middle + 0.1), [0, 1, 3]),
+        ((179.99, middle, -170.0, middle + 0.1), [0]),
+        ((7.0, 44.5, 7.5, 45.0), [2]),
+        ((-10.0, 80.0, 10.0, 81.0), []),
+        ((-180.0, -90.0, 180.0, 90.0), [0, 1, 2, 3]),
+        ((west - 0.2, middle, west - 0.1, middle), [1]),
     ):
-        assert page_ids(catalog.search(Query(bounds=bounds))) == [f"product-{number:03d}" for number in expected], bounds
+        assert page_ids(catalog.search(Query(bounds=bounds))) == [
+            f"product-{number:03d}" for number in expected
+        ], bounds
 
 
-# ----------------------------------------------------------------------------------------------------------------- real products
+# -----------------------------------------------------------------------------------------------------------------
+# real products
 
 
 def test_real_products_are_found_by_place_and_grouped_into_acquisitions(catalog):
@@ -215,7 +311,9 @@ def test_real_products_are_found_by_place_and_grouped_into_acquisitions(catalog)
         found += page.products
         page = catalog.search(Query(bounds=here.bounds, limit=100, after=page.next))
     found += page.products
-    expected = {one.id for one in products if here.intersects(shapely.box(one.west, one.south, one.east, one.north))}
+    expected = {
+        one.id for one in products if here.intersects(shapely.box(one.west, one.south, one.east, one.north))
+    }
     assert {one.id for one in found} == expected
     # By their names alone: what one satellite began to see of one tile at one moment.
     acquisitions = {}
@@ -226,6 +324,12 @@ def test_real_products_are_found_by_place_and_grouped_into_acquisitions(catalog)
     assert len(chosen) == len(acquisitions) < len(found)
     for one in chosen:
         rivals = acquisitions[one.platform, one.datatake, f"T{one.tile}"]
-        assert one.id == max(rivals, key=lambda title: (title.split("_")[1], title.split("_")[3], title.split("_")[6])) or \
-            (one.level, one.baseline) == max((title.split("_")[1][3:], title.split("_")[3][1:]) for title in rivals)
-    figure("real catalog", f"{len(products)} products taken in, 0 by a second refresh, {len(found)} of them here grouped into {len(chosen)} acquisitions")
+        assert one.id == max(
+            rivals, key=lambda title: (title.split("_")[1], title.split("_")[3], title.split("_")[6])
+        ) or (one.level, one.baseline) == max(
+            (title.split("_")[1][3:], title.split("_")[3][1:]) for title in rivals
+        )
+    figure(
+        "real catalog",
+        f"{len(products)} products taken in, 0 by a second refresh, {len(found)} of them here grouped into {len(chosen)} acquisitions",
+    )

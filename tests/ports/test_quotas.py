@@ -22,7 +22,15 @@ def order_of_one(backend, name: str, owner: str = "ann") -> str:
     """An order of one acquisition; what came of it."""
     asked = Order(f"order_{name}", FIELD, NDVI, backend.now(), owner=owner)
     seen = product(1)
-    job = Job(job_id(asked.id, seen.acquisition, NDVI), seen, FIELD, NDVI, backend.now(), owner=owner, orders=(asked.id,))
+    job = Job(
+        job_id(asked.id, seen.acquisition, NDVI),
+        seen,
+        FIELD,
+        NDVI,
+        backend.now(),
+        owner=owner,
+        orders=(asked.id,),
+    )
     try:
         put_order(backend, asked, [job])
         return "placed"
@@ -35,7 +43,9 @@ ASKING, ROOM = 50, 10
 
 
 def test_no_more_jobs_are_begun_in_a_day_than_the_plan_has(place, monkeypatch):
-    monkeypatch.setitem(limits.PLANS, "free", replace(limits.PLANS["free"], jobs_a_day=ROOM, orders_running=ASKING))
+    monkeypatch.setitem(
+        limits.PLANS, "free", replace(limits.PLANS["free"], jobs_a_day=ROOM, orders_running=ASKING)
+    )
     backend = place.open()
     with ThreadPoolExecutor(ASKING) as pool:
         came = list(pool.map(lambda number: order_of_one(backend, str(number)), range(ASKING)))

@@ -17,7 +17,14 @@ def put(backend, *records):
 
 def test_a_record_is_read_back_as_it_was_written(backend):
     wish = subscription(name="Étang de Berre", min_clear=12.5, tiles=("31TFJ", "31TFH"), backfill=NOON)
-    put(backend, wish, alert(), delivery(), SourceState("folder:/ä b", {"etag": "x", "n": [1, 2]}), Announced(cursor=7))
+    put(
+        backend,
+        wish,
+        alert(),
+        delivery(),
+        SourceState("folder:/ä b", {"etag": "x", "n": [1, 2]}),
+        Announced(cursor=7),
+    )
     assert backend.records.get(Subscription, "sub_1") == wish
     assert backend.records.get(Alert, alert().id) == alert()
     assert backend.records.get(Delivery, "delivery_1") == delivery()
@@ -42,19 +49,32 @@ def test_records_outlive_the_process_that_wrote_them(place):
 
 
 def test_find_takes_records_whose_fields_equal_all_values(backend):
-    put(backend, delivery("d1", state="due", host="a.org"), delivery("d2", state="failed", host="a.org"),
-        delivery("d3", state="due", host="b.org", subscription="sub_2"))
+    put(
+        backend,
+        delivery("d1", state="due", host="a.org"),
+        delivery("d2", state="failed", host="a.org"),
+        delivery("d3", state="due", host="b.org", subscription="sub_2"),
+    )
     found = backend.records.find
     assert [record.id for record in found(Delivery, state="due")] == ["d1", "d3"]
     assert [record.id for record in found(Delivery, state="due", host="a.org")] == ["d1"]
-    assert [record.id for record in found(Delivery, state="due", subscription="sub_2", alert="alert_1")] == ["d3"]
+    assert [record.id for record in found(Delivery, state="due", subscription="sub_2", alert="alert_1")] == [
+        "d3"
+    ]
     assert found(Delivery, state="failed", host="b.org") == []
 
 
 def test_find_takes_records_whose_tuple_contains_the_value(backend):
-    put(backend, subscription("sub_1", tiles=("32TNR", "32TPR")), subscription("sub_2", tiles=("32TPR",)), subscription("sub_3", tiles=()))
+    put(
+        backend,
+        subscription("sub_1", tiles=("32TNR", "32TPR")),
+        subscription("sub_2", tiles=("32TPR",)),
+        subscription("sub_3", tiles=()),
+    )
     assert [wish.id for wish in backend.records.find(Subscription, tiles="32TPR")] == ["sub_1", "sub_2"]
-    assert [wish.id for wish in backend.records.find(Subscription, tiles="32TNR", state="active")] == ["sub_1"]
+    assert [wish.id for wish in backend.records.find(Subscription, tiles="32TNR", state="active")] == [
+        "sub_1"
+    ]
     assert backend.records.find(Subscription, tiles="32T") == []
 
 
@@ -64,7 +84,10 @@ def test_find_without_fields_takes_all_of_a_kind(backend):
 
 
 def test_find_goes_page_by_page(backend):
-    put(backend, *(delivery(f"d{number:03d}", state="due" if number % 2 else "failed") for number in range(25)))
+    put(
+        backend,
+        *(delivery(f"d{number:03d}", state="due" if number % 2 else "failed") for number in range(25)),
+    )
     seen, after = [], ""
     while page := backend.records.find(Delivery, after=after, limit=5, state="due"):
         seen += [record.id for record in page]
@@ -75,7 +98,11 @@ def test_find_goes_page_by_page(backend):
 def test_a_changed_record_is_found_by_its_new_values_only(backend):
     put(backend, subscription(tiles=("32TNR", "32TPR")))
     put(backend, subscription(tiles=("32TPR", "33TUL"), state="paused"))
-    assert backend.records.find(Subscription, tiles="32TNR") == backend.records.find(Subscription, state="active") == []
+    assert (
+        backend.records.find(Subscription, tiles="32TNR")
+        == backend.records.find(Subscription, state="active")
+        == []
+    )
     for tile in ("32TPR", "33TUL"):
         assert len(backend.records.find(Subscription, tiles=tile, state="paused")) == 1
 
@@ -91,7 +118,9 @@ def test_a_deleted_record_is_gone_and_found_by_nothing(backend):
 @pytest.mark.parametrize("value", ["'); DROP TABLE record; --", "%", "_", "", "ü\u0000x"])
 def test_a_value_is_only_ever_a_value(backend, value):
     put(backend, subscription(owner="me"), subscription("sub_2", owner=value or "none"))
-    assert [wish.id for wish in backend.records.find(Subscription, owner=value)] == (["sub_2"] if value else [])
+    assert [wish.id for wish in backend.records.find(Subscription, owner=value)] == (
+        ["sub_2"] if value else []
+    )
     assert len(backend.records.find(Subscription)) == 2
 
 
@@ -102,13 +131,25 @@ def test_a_find_by_a_field_that_is_not_indexed_is_refused(backend):
 
 def test_a_record_of_100_kb_is_kept_whole(backend):
     ring = [[10 + number * 1e-5, 45.0] for number in range(5000)]
-    order = Order("order_1", {**SQUARE_AOI, "coordinates": [ring]}, Recipe(indices=("NDVI",)), NOON, jobs=tuple(f"job_{n}" for n in range(500)))
+    order = Order(
+        "order_1",
+        {**SQUARE_AOI, "coordinates": [ring]},
+        Recipe(indices=("NDVI",)),
+        NOON,
+        jobs=tuple(f"job_{n}" for n in range(500)),
+    )
     put(backend, order)
     assert backend.records.get(Order, "order_1") == order
 
 
 def test_counting_agrees_with_finding(backend):
-    put(backend, *(delivery(f"d{number}", state="due" if number < 3 else "failed", host="a.org") for number in range(5)))
+    put(
+        backend,
+        *(
+            delivery(f"d{number}", state="due" if number < 3 else "failed", host="a.org")
+            for number in range(5)
+        ),
+    )
     assert backend.records.count(Delivery) == 5
     assert backend.records.count(Delivery, state="due") == 3
     assert backend.records.count(Delivery, state="failed", host="a.org") == 2

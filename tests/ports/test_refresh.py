@@ -1,4 +1,5 @@
-"""A feed refreshed on every backend: what is published late is found by the daily look back, and is news once."""
+"""A feed refreshed on every backend: what is published late is found by the daily look back, and is news
+once."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -22,7 +23,11 @@ def feed():
 
     def answer(_path, body):
         since = parse_instant(body["datetime"].partition("/")[0])
-        return json_response(feature_collection([item for item in items if parse_instant(item["properties"]["datetime"]) >= since]))
+        return json_response(
+            feature_collection(
+                [item for item in items if parse_instant(item["properties"]["datetime"]) >= since]
+            )
+        )
 
     server.answer = answer
     yield server.url, items
@@ -34,7 +39,9 @@ def sensed(day: datetime) -> dict:
     return make_item(0, day) | {"id": f"S2A_32TMT_{day:%Y%m%d}_0_L2A"}
 
 
-def test_a_product_that_comes_later_than_the_overlap_is_found_within_a_day_and_announced_once(backend, clock, queued, feed):
+def test_a_product_that_comes_later_than_the_overlap_is_found_within_a_day_and_announced_once(
+    backend, clock, queued, feed
+):
     url, items = feed
     spec = f"stac:{url}#sentinel-2-l2a"
     backend.commit(lambda commit: commit.put(subscription(tiles=("32TMT",))), completes_event=False)

@@ -18,15 +18,25 @@ from revisit.services.products.passes import next_passes
 from revisit.services.subscriptions.create import create_subscription, get_subscription, revision
 from revisit.services.subscriptions.preview import preview_subscription, summarize_aoi
 from revisit.services.subscriptions.redeliver import list_deliveries, redeliver
-from revisit.services.subscriptions.update import SubscriptionUpdate, revoke_feed_token, rotate_feed_token, update_subscription
+from revisit.services.subscriptions.update import (
+    SubscriptionUpdate,
+    revoke_feed_token,
+    rotate_feed_token,
+    update_subscription,
+)
 
 NDVI = Recipe(indices=("NDVI",))
-FAR = {"type": "Polygon", "coordinates": [[[10.6, 45.3], [10.62, 45.3], [10.62, 45.32], [10.6, 45.32], [10.6, 45.3]]]}
+FAR = {
+    "type": "Polygon",
+    "coordinates": [[[10.6, 45.3], [10.62, 45.3], [10.62, 45.32], [10.6, 45.32], [10.6, 45.3]]],
+}
 
 
 @pytest.fixture
 def watcher(backend) -> Subscription:
-    return create_subscription(backend, AOI.parse(FIELD), "field", NDVI, max_cloud=40.0, channels=[Channel("file", "log")])
+    return create_subscription(
+        backend, AOI.parse(FIELD), "field", NDVI, max_cloud=40.0, channels=[Channel("file", "log")]
+    )
 
 
 def test_an_area_drawn_anew_is_found_by_its_tiles_alone(backend, watcher):
@@ -34,7 +44,9 @@ def test_an_area_drawn_anew_is_found_by_its_tiles_alone(backend, watcher):
     assert (changed.id, changed.feed_token, changed.max_cloud) == (watcher.id, watcher.feed_token, None)
     assert backend.records.find(Subscription, tiles="32TNR", state="active") == []
     assert backend.records.find(Subscription, tiles=changed.tiles[0], state="active") == [changed]
-    again = create_subscription(backend, AOI.parse(FIELD), "field", NDVI, max_cloud=40.0, channels=[Channel("file", "log")])
+    again = create_subscription(
+        backend, AOI.parse(FIELD), "field", NDVI, max_cloud=40.0, channels=[Channel("file", "log")]
+    )
     assert again.id != watcher.id
     with pytest.raises(ConflictError, match="another subscription"):
         update_subscription(backend, watcher.id, SubscriptionUpdate(aoi=AOI.parse(FIELD)))
@@ -46,7 +58,12 @@ def test_of_many_who_read_the_same_one_changes_it(place, watcher):
 
     def rename(number: int) -> str:
         try:
-            return update_subscription(backends[number], watcher.id, SubscriptionUpdate(name=f"field {number}"), expected_revisions=[revision(watcher)]).name
+            return update_subscription(
+                backends[number],
+                watcher.id,
+                SubscriptionUpdate(name=f"field {number}"),
+                expected_revisions=[revision(watcher)],
+            ).name
         except PreconditionFailedError:
             return ""
 
@@ -58,18 +75,35 @@ def test_of_many_who_read_the_same_one_changes_it(place, watcher):
 def test_a_feed_has_the_latest_address_or_none(backend, watcher):
     renewed = rotate_feed_token(backend, watcher.id)
     assert renewed.feed_token.startswith(f"{watcher.id}-") and renewed.feed_token != watcher.feed_token
-    assert revoke_feed_token(backend, watcher.id).feed_token == get_subscription(backend, watcher.id).feed_token == ""
+    assert (
+        revoke_feed_token(backend, watcher.id).feed_token
+        == get_subscription(backend, watcher.id).feed_token
+        == ""
+    )
 
 
 def test_deliveries_are_paged_from_the_newest_and_tried_again_once(backend, clock, watcher):
     [channel] = watcher.channels
     for number in range(5):
         made = backend.now() + timedelta(minutes=number)
-        failed = Delivery(f"delivery_{number}", f"alert_{number}", watcher.id, channel.id, "log", made, None, (Attempt(made, "not written: full"),), "failed")
+        failed = Delivery(
+            f"delivery_{number}",
+            f"alert_{number}",
+            watcher.id,
+            channel.id,
+            "log",
+            made,
+            None,
+            (Attempt(made, "not written: full"),),
+            "failed",
+        )
         backend.commit(lambda commit, failed=failed: commit.put(failed), completes_event=False)
     first = list_deliveries(backend, watcher.id, limit=3)
     rest = list_deliveries(backend, watcher.id, after=first.next, limit=3)
-    assert [[way.id[-1] for way in part.items] for part in (first, rest)] == [["4", "3", "2"], ["1", "0"]] and rest.next == ""
+    assert [[way.id[-1] for way in part.items] for part in (first, rest)] == [
+        ["4", "3", "2"],
+        ["1", "0"],
+    ] and rest.next == ""
     again = redeliver(backend, "delivery_3")
     assert (again.id, again.due, len(again.attempts)) == ("delivery_3", backend.now(), 1)
     assert [way.id for way in backend.records.find(Delivery, state="due")] == ["delivery_3"]
@@ -86,17 +120,31 @@ def test_the_past_and_the_next_pass_are_told_by_the_catalog(backend, watcher):
     def seen(days: float, platform: str = "S2A", cloud: float = 10.0) -> Product:
         at = backend.now() - timedelta(days=days)
         stamp = f"{at:%Y%m%dT%H%M%S}"
-        return replace(product(1, relative_orbit=65, platform=platform, cloud=cloud), id=f"{platform}_MSIL2A_{stamp}_N0510_R065_T32TNR_{stamp}", datatake=stamp,
-                       sensing_time=at, published=at)
+        return replace(
+            product(1, relative_orbit=65, platform=platform, cloud=cloud),
+            id=f"{platform}_MSIL2A_{stamp}_N0510_R065_T32TNR_{stamp}",
+            datatake=stamp,
+            sensing_time=at,
+            published=at,
+        )
 
     add_to_catalog(backend, seen(3), seen(13, cloud=60.0), seen(23), seen(7, "S2B"), seen(400))
     past = preview_subscription(backend, AOI.parse(FIELD), watcher)
-    assert (len(past.matching), len(past.too_cloudy), past.start) == (3, 1, backend.now() - timedelta(days=365))
+    assert (len(past.matching), len(past.too_cloudy), past.start) == (
+        3,
+        1,
+        backend.now() - timedelta(days=365),
+    )
     assert next_passes(backend, [watcher]) == {watcher.id: backend.now() + timedelta(days=3)}
     beside = tuple(f"{zone:02d}TNR" for zone in range(1, 61))
-    wide = [watcher.with_changes(id=f"wide_{number}", tiles=tuple(f"{tile[:4]}{number}" for tile in beside)) for number in "ABC"]
+    wide = [
+        watcher.with_changes(id=f"wide_{number}", tiles=tuple(f"{tile[:4]}{number}" for tile in beside))
+        for number in "ABC"
+    ]
     torn = watcher.with_changes(id="torn", tiles=("32TNR", *(f"{tile[:4]}D" for tile in beside)))
-    assert next_passes(backend, [*wide, torn, watcher]).keys() == {watcher.id}, "by one of its tiles alone no pass is told"
+    assert next_passes(backend, [*wide, torn, watcher]).keys() == {watcher.id}, (
+        "by one of its tiles alone no pass is told"
+    )
     extent = summarize_aoi(backend, AOI.parse(FIELD))
     assert (extent.next_pass, extent.passes_per_month) == (backend.now() + timedelta(days=3), 6.0)
     with pytest.raises(InvalidInputError, match="has not come yet"):

@@ -26,13 +26,18 @@ def test_threads_that_count_up_one_record_lose_nothing(place):
 
     crowd, rounds = 16, 10
     # Half of the threads share a backend, the others have their own: both are how workers live.
-    threads = [threading.Thread(target=work, args=(records,)) for records in [backend.records, place.open().records] * crowd][:crowd]
+    threads = [
+        threading.Thread(target=work, args=(records,))
+        for records in [backend.records, place.open().records] * crowd
+    ][:crowd]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert backend.records.get(Subscription, "sub_1").alerts == crowd * rounds
-    assert sorted(line.number for line in backend.records.find(Alert, subscription="sub_1")) == list(range(1, crowd * rounds + 1))
+    assert sorted(line.number for line in backend.records.find(Alert, subscription="sub_1")) == list(
+        range(1, crowd * rounds + 1)
+    )
 
 
 def test_what_work_raises_undoes_everything_it_did(backend, queued):
@@ -72,7 +77,9 @@ def test_a_read_after_the_first_write_is_refused_and_undone(backend):
     with pytest.raises(RuntimeError, match="before its first write"):
         backend.records.transact(work)
     with pytest.raises(RuntimeError, match="before its first write"):
-        backend.records.transact(lambda transaction: (transaction.add_dedupe_key("m"), transaction.has_dedupe_key("m")))
+        backend.records.transact(
+            lambda transaction: (transaction.add_dedupe_key("m"), transaction.has_dedupe_key("m"))
+        )
     assert backend.records.get(Delivery, "d1") is None
 
 
@@ -122,11 +129,14 @@ def test_a_handler_that_ran_to_its_end_does_nothing_when_it_runs_again(backend):
     assert handling.commit(lambda commit: commit.put(delivery("d1")) or "done") == "done"
     assert handling.commit(lambda commit: commit.put(delivery("d2")) or "done") is None
     assert [record.id for record in backend.records.find(Delivery)] == ["d1"]
-    assert backend.with_cause(envelope(JobFinished("job_2")), "deliver").commit(lambda commit: "done") == "done"
+    assert (
+        backend.with_cause(envelope(JobFinished("job_2")), "deliver").commit(lambda commit: "done") == "done"
+    )
 
 
 def test_an_event_is_queued_with_its_effect_or_not_at_all(backend, queued):
     backend.with_cause(envelope(JobFinished("job_0")), "index").commit(
-        lambda commit: (commit.put(delivery("d1")), commit.emit(JobFinished("job_1"))))
+        lambda commit: (commit.put(delivery("d1")), commit.emit(JobFinished("job_1")))
+    )
     assert [sent.event for sent in queued()] == [JobFinished("job_1")]
     assert queued()[0].path == (JobFinished.topic,) and queued()[0].hops == 1

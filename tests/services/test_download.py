@@ -1,4 +1,5 @@
-"""Products brought to this computer: from a server that breaks off, from a folder, from one that lies; judged by the checksums of real manifests."""
+"""Products brought to this computer: from a server that breaks off, from a folder, from one that lies; judged
+by the checksums of real manifests."""
 
 import hashlib
 import json
@@ -28,7 +29,8 @@ ID = Path(SAFE).stem
 
 
 class Server:
-    """Files of a folder with ranges; after so many bytes of an answer it breaks off, as often as it is told."""
+    """Files of a folder with ranges; after so many bytes of an answer it breaks off, as often as it is
+    told."""
 
     def __init__(self, root: Path) -> None:
         self.root, self.cuts, self.after, self.asked, self.hashes, self.etag = root, 0, 0, [], True, True
@@ -57,20 +59,30 @@ class Server:
         content = file.read_bytes()
         etag = f'"{hashlib.sha256(content).hexdigest()[:16]}"' if self.etag else None
         first = 0
-        if (found := re.fullmatch(r"bytes=(\d+)-", handler.headers.get("Range", ""))) and handler.headers.get("If-Range", etag) == etag:
+        if (found := re.fullmatch(r"bytes=(\d+)-", handler.headers.get("Range", ""))) and handler.headers.get(
+            "If-Range", etag
+        ) == etag:
             first = int(found[1])
         handler.send_response(416 if first >= len(content) else 206 if first else 200)
         if first:
-            handler.send_header("Content-Range", f"bytes */{len(content)}" if first >= len(content) else f"bytes {first}-{len(content) - 1}/{len(content)}")
+            handler.send_header(
+                "Content-Range",
+                f"bytes */{len(content)}"
+                if first >= len(content)
+                else f"bytes {first}-{len(content) - 1}/{len(content)}",
+            )
         handler.send_header("Content-Length", str(max(len(content) - first, 0)))
         if etag:
             handler.send_header("ETag", etag)
         if self.hashes:
-            handler.send_header("x-goog-hash", f"crc32c=AAAAAA==,md5={b64encode(hashlib.md5(content, usedforsecurity=False).digest()).decode()}")
+            handler.send_header(
+                "x-goog-hash",
+                f"crc32c=AAAAAA==,md5={b64encode(hashlib.md5(content, usedforsecurity=False).digest()).decode()}",
+            )
         handler.end_headers()
         if self.cuts and len(content) - first > self.after and file.name != "manifest.safe":
             self.cuts -= 1
-            handler.wfile.write(content[first:first + self.after])
+            handler.wfile.write(content[first : first + self.after])
             handler.wfile.flush()
             handler.close_connection = True
             handler.connection.close()
@@ -99,10 +111,20 @@ def test_what_is_cut_off_in_the_middle_is_gone_on_with(server, tmp_path):
     (server.root / "B02.jp2").write_bytes(content)
     server.cuts, server.after = 3, 300_000
     counted = []
-    file = SourceFile("B02.jp2", f"{server.url}/B02.jp2", len(content), f"md5:{hashlib.md5(content, usedforsecurity=False).hexdigest()}")
+    file = SourceFile(
+        "B02.jp2",
+        f"{server.url}/B02.jp2",
+        len(content),
+        f"md5:{hashlib.md5(content, usedforsecurity=False).hexdigest()}",
+    )
     assert download_file(file, tmp_path / "to" / "B02.jp2", counted.append, at_once)
     assert (tmp_path / "to" / "B02.jp2").read_bytes() == content
-    assert server.asked == [("B02.jp2", None), ("B02.jp2", "bytes=300000-"), ("B02.jp2", "bytes=600000-"), ("B02.jp2", "bytes=900000-")]
+    assert server.asked == [
+        ("B02.jp2", None),
+        ("B02.jp2", "bytes=300000-"),
+        ("B02.jp2", "bytes=600000-"),
+        ("B02.jp2", "bytes=900000-"),
+    ]
     assert sum(counted) == len(content)
     assert [one.name for one in (tmp_path / "to").iterdir()] == ["B02.jp2"]
     assert download_file(file, tmp_path / "to" / "B02.jp2", wait=at_once) is False
@@ -122,7 +144,9 @@ def test_what_one_run_left_the_next_goes_on_with(server, tmp_path):
     assert server.asked[-1] == ("x", "bytes=200000-")
     part = target.with_name("x.part")
     shutil.copy(target, part)
-    target.with_name("x.part.json").write_text(json.dumps({"version": f'"{hashlib.sha256(content).hexdigest()[:16]}"'}))
+    target.with_name("x.part.json").write_text(
+        json.dumps({"version": f'"{hashlib.sha256(content).hexdigest()[:16]}"'})
+    )
     target.unlink()
     assert download_file(file, target, wait=at_once), "a part that is whole is only given its name"
     assert target.read_bytes() == content
@@ -148,7 +172,14 @@ def test_without_a_mark_of_the_file_it_is_begun_anew(server, tmp_path):
     assert server.asked == [("x", None), ("x", None)]
 
 
-@pytest.mark.parametrize(("size", "checksum", "sentence"), [(7, None, "its source says 7"), (None, "sha3-256:" + "0" * 64, "checksum"), (None, "md5:" + "0" * 32, "checksum")])
+@pytest.mark.parametrize(
+    ("size", "checksum", "sentence"),
+    [
+        (7, None, "its source says 7"),
+        (None, "sha3-256:" + "0" * 64, "checksum"),
+        (None, "md5:" + "0" * 32, "checksum"),
+    ],
+)
 def test_what_is_not_what_the_source_says_is_refused_and_removed(server, tmp_path, size, checksum, sentence):
     (server.root / "x").write_bytes(b"12345")
     with pytest.raises(PermanentError, match=sentence):
@@ -176,7 +207,10 @@ def test_what_googles_storage_states_is_checked(server, tmp_path):
     def lying(handler):
         (server.root / "x").write_bytes(b"12345")
         handler.send_response(200)
-        for name, value in {"Content-Length": "5", "x-goog-hash": f"md5={b64encode(bytes(16)).decode()}"}.items():
+        for name, value in {
+            "Content-Length": "5",
+            "x-goog-hash": f"md5={b64encode(bytes(16)).decode()}",
+        }.items():
             handler.send_header(name, value)
         handler.end_headers()
         handler.wfile.write(b"12345")
@@ -192,7 +226,12 @@ def test_the_manifests_of_real_products_name_their_files_and_what_is_there_has_t
     counted = checked = wrong = 0
     for manifest in sorted(shared_data("safe", "cdse_31UFS").glob("*/manifest.safe")):
         folder = manifest.parent
-        stated = {file.path: file for file in safe_files.list_manifest("https://example.org/x", lambda path, folder=folder: (folder / path).read_bytes())}
+        stated = {
+            file.path: file
+            for file in safe_files.list_manifest(
+                "https://example.org/x", lambda path, folder=folder: (folder / path).read_bytes()
+            )
+        }
         counted += len(stated)
         bands = {file.band for file in stated.values()}
         assert {"B02", "B8A", "B12"} <= bands
@@ -200,7 +239,9 @@ def test_the_manifests_of_real_products_name_their_files_and_what_is_there_has_t
             if there.checksum:
                 name, _, digits = there.checksum.partition(":")
                 content = Path(there.href).read_bytes()
-                assert hashlib.new(name.replace("-", "_"), content, usedforsecurity=False).hexdigest() == digits
+                assert (
+                    hashlib.new(name.replace("-", "_"), content, usedforsecurity=False).hexdigest() == digits
+                )
                 assert there.size == len(content)
                 wrong += stated[there.path].size != len(content)
                 checked += 1
@@ -209,7 +250,14 @@ def test_the_manifests_of_real_products_name_their_files_and_what_is_there_has_t
 
 
 def test_a_manifest_that_leads_elsewhere_is_refused():
-    for href in ("../../etc/passwd", "/etc/passwd", "a/../../b", "https://example.org/x", "a\\b", ".hidden/x"):
+    for href in (
+        "../../etc/passwd",
+        "/etc/passwd",
+        "a/../../b",
+        "https://example.org/x",
+        "a\\b",
+        ".hidden/x",
+    ):
         manifest = f'<x><byteStream size="1"><fileLocation href="{href}"/><checksum checksumName="MD5">{"0" * 32}</checksum></byteStream></x>'.encode()
         with pytest.raises(PermanentError, match="no path in the product"):
             safe_files.list_manifest("https://example.org/x", lambda _, manifest=manifest: manifest)
@@ -217,7 +265,9 @@ def test_a_manifest_that_leads_elsewhere_is_refused():
 
 def indexed(server: Server, backend, name: str = ID):
     """A real product as Google's index would tell of it, served from here."""
-    shutil.copytree(shared_data("safe", *SAFE.split("/")), server.root / "tiles" / "31" / "U" / "FS" / f"{name}.SAFE")
+    shutil.copytree(
+        shared_data("safe", *SAFE.split("/")), server.root / "tiles" / "31" / "U" / "FS" / f"{name}.SAFE"
+    )
     source = f"google-index:{server.url}/index.csv.gz"
     made = product(25, tile="31UFS", id=name, source=source, href=f"{server.url}/tiles/31/U/FS/{name}.SAFE")
     add_to_catalog(backend, made)
@@ -229,7 +279,13 @@ def test_the_tree_of_a_real_product_is_brought_from_a_server_and_what_is_not_the
     made = indexed(server, backend)
     server.cuts, server.after = 2, 20_000
     told = []
-    came = download_product(backend, get_product(backend, made.id), tmp_path / "to", download_file, on_progress=lambda file, more: told.append((file.path, more)))
+    came = download_product(
+        backend,
+        get_product(backend, made.id),
+        tmp_path / "to",
+        download_file,
+        on_progress=lambda file, more: told.append((file.path, more)),
+    )
     original = shared_data("safe", *SAFE.split("/"))
     there = {str(path.relative_to(original)) for path in original.rglob("*") if path.is_file()}
     assert {str(path.relative_to(came.folder)) for path in came.folder.rglob("*") if path.is_file()} == there
@@ -244,7 +300,11 @@ def test_bands_are_chosen_in_their_own_resolution(server, tmp_path):
     backend = local_backend(tmp_path / "data")
     made = indexed(server, backend)
     chosen = list_files(backend, made, ["B02", "B8A", "SCL", "B02"])
-    assert [file.path.rpartition("/")[2] for file in chosen] == ["T31UFS_20220125T105229_B02_10m.jp2", "T31UFS_20220125T105229_B8A_20m.jp2", "T31UFS_20220125T105229_SCL_20m.jp2"]
+    assert [file.path.rpartition("/")[2] for file in chosen] == [
+        "T31UFS_20220125T105229_B02_10m.jp2",
+        "T31UFS_20220125T105229_B8A_20m.jp2",
+        "T31UFS_20220125T105229_SCL_20m.jp2",
+    ]
     with pytest.raises(InvalidInputError, match=r"has no B10; it has B01, B02"):
         list_files(backend, made, ["B10"])
 
@@ -262,8 +322,21 @@ def test_the_command_copies_from_a_folder_and_goes_on_where_it_was_cut_off(tmp_p
     first = CliRunner().invoke(app, [*call, "--json"])
     assert first.exit_code == 0, first.output
     there = sorted(str(path.relative_to(real)) for path in real.rglob("*") if path.is_file())
-    assert json.loads(first.stdout)["products"][0] == {"product": real.stem, "folder": str(tmp_path / "to" / real.name), "files": len(there), "brought": len(there), "missing": []}
-    assert sorted(str(path.relative_to(tmp_path / "to" / real.name)) for path in (tmp_path / "to").rglob("*") if path.is_file()) == there
+    assert json.loads(first.stdout)["products"][0] == {
+        "product": real.stem,
+        "folder": str(tmp_path / "to" / real.name),
+        "files": len(there),
+        "brought": len(there),
+        "missing": [],
+    }
+    assert (
+        sorted(
+            str(path.relative_to(tmp_path / "to" / real.name))
+            for path in (tmp_path / "to").rglob("*")
+            if path.is_file()
+        )
+        == there
+    )
     again = CliRunner().invoke(app, [*call, "--bands", "B01", "--json"])
     assert json.loads(again.stdout)["products"][0]["brought"] == 0
     refused = CliRunner().invoke(app, ["--data", str(tmp_path / "data"), "download", "nothing"])

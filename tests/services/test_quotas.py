@@ -14,7 +14,12 @@ from revisit.domain.subscription import Channel, Subscription
 from revisit.errors import InvalidInputError, QuotaExceededError
 from revisit.services.accounts.quotas import get_usage, quota_exceeded_reason
 from revisit.services.orders.create import order_acquisitions
-from revisit.services.subscriptions.create import create_subscription, delete_subscription, pause_subscription, resume_subscription
+from revisit.services.subscriptions.create import (
+    create_subscription,
+    delete_subscription,
+    pause_subscription,
+    resume_subscription,
+)
 from revisit.services.subscriptions.results import list_jobs
 
 NDVI = Recipe(indices=("NDVI",))
@@ -44,7 +49,9 @@ def june(day: int) -> datetime:
 
 def days_of(backend, field, first: int, last: int, owner: str = "ann") -> Order:
     """An order over so many days of June, each with one product."""
-    return order_acquisitions(backend, field, NDVI, start=june(first), end=june(last) + timedelta(hours=23), owner=owner)
+    return order_acquisitions(
+        backend, field, NDVI, start=june(first), end=june(last) + timedelta(hours=23), owner=owner
+    )
 
 
 def work_off(backend, placed: Order, state: str = "done") -> None:
@@ -55,7 +62,9 @@ def work_off(backend, placed: Order, state: str = "done") -> None:
 def test_a_days_acquisitions_are_counted_over_all_orders_and_begin_anew_at_midnight(backend, field, clock):
     work_off(backend, days_of(backend, field, 1, 30))
     work_off(backend, days_of(backend, field, 1, 19))
-    with pytest.raises(QuotaExceededError, match=r"would be 2 acquisitions with 49 of today's 50 used") as refused:
+    with pytest.raises(
+        QuotaExceededError, match=r"would be 2 acquisitions with 49 of today's 50 used"
+    ) as refused:
         days_of(backend, field, 1, 2)
     assert (refused.value.limit, refused.value.used, refused.value.retry_after_s) == (50, 49, 12 * 3600 + 1)
     assert backend.records.count(Order, owner="ann") == 2
@@ -87,17 +96,44 @@ def test_what_would_be_refused_is_told_as_it_would_be_said_then(backend, field):
     first, second = days_of(backend, field, 1, 1), days_of(backend, field, 2, 2)
     with pytest.raises(QuotaExceededError) as said:
         days_of(backend, field, 3, 3)
-    assert quota_exceeded_reason(backend, "ann", 1) == str(said.value) == "2 orders are being worked, as many as may be at once (2); ask again when one has ended"
-    assert (quota_exceeded_reason(backend, "ann", 0), quota_exceeded_reason(backend, "bob", 1), quota_exceeded_reason(backend, "local", 10_000)) == ("", "", "")
+    assert (
+        quota_exceeded_reason(backend, "ann", 1)
+        == str(said.value)
+        == "2 orders are being worked, as many as may be at once (2); ask again when one has ended"
+    )
+    assert (
+        quota_exceeded_reason(backend, "ann", 0),
+        quota_exceeded_reason(backend, "bob", 1),
+        quota_exceeded_reason(backend, "local", 10_000),
+    ) == ("", "", "")
     for placed in (first, second):
         work_off(backend, placed)
-    assert quota_exceeded_reason(backend, "ann", 48) == "" and "49 acquisitions with 2 of today's 50 used" in quota_exceeded_reason(backend, "ann", 49)
+    assert quota_exceeded_reason(
+        backend, "ann", 48
+    ) == "" and "49 acquisitions with 2 of today's 50 used" in quota_exceeded_reason(backend, "ann", 49)
 
 
 def test_an_order_without_products_takes_no_place(backend, field):
     for month in (1, 2, 3):
-        assert order_acquisitions(backend, field, NDVI, start=datetime(2024, month, 1, tzinfo=UTC), end=datetime(2024, month, 2, tzinfo=UTC), owner="ann").jobs == ()
-    assert get_usage(backend, "ann") == {"subscriptions": 0, "webhooks": 0, "jobs_a_day": 0, "keys_a_day": 0, "orders_running": 0, "day_ends": datetime(2024, 7, 2, tzinfo=UTC)}
+        assert (
+            order_acquisitions(
+                backend,
+                field,
+                NDVI,
+                start=datetime(2024, month, 1, tzinfo=UTC),
+                end=datetime(2024, month, 2, tzinfo=UTC),
+                owner="ann",
+            ).jobs
+            == ()
+        )
+    assert get_usage(backend, "ann") == {
+        "subscriptions": 0,
+        "webhooks": 0,
+        "jobs_a_day": 0,
+        "keys_a_day": 0,
+        "orders_running": 0,
+        "day_ends": datetime(2024, 7, 2, tzinfo=UTC),
+    }
 
 
 def test_a_subscriptions_past_is_counted_with_it_or_nothing_is_written(backend, field):
@@ -161,10 +197,13 @@ def test_webhooks_are_counted_over_all_subscriptions_each_once(backend, field):
     create_subscription(backend, field, "three", NDVI, channels=hooks("f"), owner="ann")
 
 
-@pytest.mark.parametrize(("wish", "says"), [
-    ({"start": None}, "366 days is allowed, so it needs a beginning"),
-    ({"start": NOW - timedelta(days=367)}, "367 days is longer than the 366 allowed"),
-])
+@pytest.mark.parametrize(
+    ("wish", "says"),
+    [
+        ({"start": None}, "366 days is allowed, so it needs a beginning"),
+        ({"start": NOW - timedelta(days=367)}, "367 days is longer than the 366 allowed"),
+    ],
+)
 def test_a_guests_period_is_bounded(backend, field, wish, says):
     with pytest.raises(InvalidInputError, match=says):
         order_acquisitions(backend, field, NDVI, owner="ann", **wish)
@@ -172,8 +211,13 @@ def test_a_guests_period_is_bounded(backend, field, wish, says):
 
 
 def test_a_guests_area_is_bounded(backend):
-    wide = AOI.parse({"type": "Polygon", "coordinates": [[[9, 45], [10.4, 45], [10.4, 46], [9, 46], [9, 45]]]}, 100_000)
+    wide = AOI.parse(
+        {"type": "Polygon", "coordinates": [[[9, 45], [10.4, 45], [10.4, 46], [9, 46], [9, 45]]]}, 100_000
+    )
     assert 10_000 < wide.area_km2 < 20_000
-    for ask in (lambda: order_acquisitions(backend, wide, NDVI, start=MAY, owner="ann"), lambda: create_subscription(backend, wide, "wide", NDVI, owner="ann")):
+    for ask in (
+        lambda: order_acquisitions(backend, wide, NDVI, start=MAY, owner="ann"),
+        lambda: create_subscription(backend, wide, "wide", NDVI, owner="ann"),
+    ):
         with pytest.raises(InvalidInputError, match="more than the 10,000 km2 allowed"):
             ask()

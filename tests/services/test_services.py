@@ -62,13 +62,22 @@ def test_an_order_makes_one_job_per_acquisition_and_prefers_l2a(backend, field):
     add_to_catalog(backend, product(1), product(1, "L1C"), product(4, "L1C"), product(9, tile="33TXX"))
     placed = order_acquisitions(backend, field, NDVI)
     jobs = list_jobs(backend, placed.id)
-    assert [(job.product.sensing_time.day, job.product.level, job.lane) for job in jobs] == [(1, "L2A", "live"), (4, "L1C", "live")]
+    assert [(job.product.sensing_time.day, job.product.level, job.lane) for job in jobs] == [
+        (1, "L2A", "live"),
+        (4, "L1C", "live"),
+    ]
     assert (placed.open, placed.state, placed.jobs) == (2, "running", tuple(job.id for job in jobs))
 
 
 def test_an_order_takes_its_period_with_both_ends(backend, field):
     add_to_catalog(backend, product(1), product(2), product(3))
-    placed = order_acquisitions(backend, field, NDVI, start=datetime(2024, 6, 2, tzinfo=UTC), end=datetime(2024, 6, 2, 10, 16, tzinfo=UTC))
+    placed = order_acquisitions(
+        backend,
+        field,
+        NDVI,
+        start=datetime(2024, 6, 2, tzinfo=UTC),
+        end=datetime(2024, 6, 2, 10, 16, tzinfo=UTC),
+    )
     assert [job.product.sensing_time.day for job in list_jobs(backend, placed.id)] == [2]
 
 
@@ -100,17 +109,17 @@ def test_a_repeat_completes_an_order_that_a_crash_cut_short(backend, field, monk
     add_to_catalog(backend, *(product(day) for day in range(1, 8)))
     commits = []
 
-    class Cut(Exception):
+    class CutError(Exception):
         pass
 
     def commit(self, work, completes_event=True, whole=type(backend).commit):
         commits.append(work)
         if len(commits) == 3:
-            raise Cut
+            raise CutError
         return whole(self, work, completes_event)
 
     monkeypatch.setattr(type(backend), "commit", commit)
-    with pytest.raises(Cut):
+    with pytest.raises(CutError):
         order_acquisitions(backend, field, NDVI)
     cut = backend.records.find(Order)[0]
     assert (cut.open, len(cut.jobs), count(backend, Job)) == (7, 7, 4)
@@ -138,10 +147,14 @@ def test_a_source_is_asked_for_the_past_of_the_place_and_period(backend, field):
     backend = replace(backend, source=lambda spec: past, sources=(past.spec,))
     start = datetime(2024, 6, 1, tzinfo=UTC)
     placed = order_acquisitions(backend, field, NDVI, source=past.spec, start=start)
-    assert order_acquisitions(backend, field, NDVI, start=start).jobs and [job.product.source for job in list_jobs(backend, placed.id)] == [past.spec]
+    assert order_acquisitions(backend, field, NDVI, start=start).jobs and [
+        job.product.source for job in list_jobs(backend, placed.id)
+    ] == [past.spec]
     made = create_subscription(backend, field, "field", NDVI, backfill=start)
     assert [job.product.sensing_time.day for job in list_jobs(backend, made.id)] == [2]
-    assert [(query.tiles, query.bounds, query.start) for query in past.asked] == [(("32TNR",), field.bounds, start)] * 3
+    assert [(query.tiles, query.bounds, query.start) for query in past.asked] == [
+        (("32TNR",), field.bounds, start)
+    ] * 3
 
 
 def test_a_source_that_does_not_answer_leaves_nothing_written(backend, field):
@@ -149,7 +162,10 @@ def test_a_source_that_does_not_answer_leaves_nothing_written(backend, field):
         raise TransientError("stac.example does not answer")
 
     backend = replace(backend, source=silent, sources=("stac:https://stac.example/v1#s",))
-    for asked in (lambda: order_acquisitions(backend, field, NDVI), lambda: create_subscription(backend, field, "field", NDVI, backfill=datetime(2024, 6, 1, tzinfo=UTC))):
+    for asked in (
+        lambda: order_acquisitions(backend, field, NDVI),
+        lambda: create_subscription(backend, field, "field", NDVI, backfill=datetime(2024, 6, 1, tzinfo=UTC)),
+    ):
         with pytest.raises(TransientError):
             asked()
     assert count(backend, Order) == count(backend, Job) == count(backend, Subscription) == 0
@@ -157,21 +173,32 @@ def test_a_source_that_does_not_answer_leaves_nothing_written(backend, field):
 
 def test_aliases_and_spellings_of_an_index_make_the_same_order(backend, field):
     add_to_catalog(backend, product(1))
-    assert order_acquisitions(backend, field, Recipe(indices=("ndwigao",))).id == order_acquisitions(backend, field, Recipe(indices=("NDMI",))).id
+    assert (
+        order_acquisitions(backend, field, Recipe(indices=("ndwigao",))).id
+        == order_acquisitions(backend, field, Recipe(indices=("NDMI",))).id
+    )
 
 
 def test_large_orders_wait_behind_live_work(backend, field, monkeypatch):
     monkeypatch.setattr("revisit.services.orders.create.MAX_LIVE_JOBS", 1)
     add_to_catalog(backend, product(1), product(2))
-    assert {job.lane for job in list_jobs(backend, order_acquisitions(backend, field, NDVI).id)} == {"backfill"}
+    assert {job.lane for job in list_jobs(backend, order_acquisitions(backend, field, NDVI).id)} == {
+        "backfill"
+    }
 
 
-@pytest.mark.parametrize(("asked", "sentence"), [
-    ({"recipe": Recipe(indices=("NDVY",))}, "no spectral index 'NDVY'; did you mean NDVI"),
-    ({"start": datetime(2024, 6, 2, tzinfo=UTC), "end": datetime(2024, 6, 1, tzinfo=UTC)}, "ends .2024-06-01. before it begins"),
-    ({"start": datetime(2031, 1, 1, tzinfo=UTC)}, "has not come yet"),
-    ({"source": "carrier-pigeon:here"}, "carrier-pigeon"),
-])
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        ({"recipe": Recipe(indices=("NDVY",))}, "no spectral index 'NDVY'; did you mean NDVI"),
+        (
+            {"start": datetime(2024, 6, 2, tzinfo=UTC), "end": datetime(2024, 6, 1, tzinfo=UTC)},
+            "ends .2024-06-01. before it begins",
+        ),
+        ({"start": datetime(2031, 1, 1, tzinfo=UTC)}, "has not come yet"),
+        ({"source": "carrier-pigeon:here"}, "carrier-pigeon"),
+    ],
+)
 def test_an_order_that_makes_no_sense_writes_nothing(backend, field, asked, sentence):
     add_to_catalog(backend, product(1))
     with pytest.raises(InvalidInputError, match=sentence):
@@ -187,10 +214,22 @@ def test_a_subscription_without_backfill_starts_with_what_comes(backend, field):
 
 
 def test_backfill_works_the_past_once_behind_live_work_and_under_its_conditions(backend, field):
-    add_to_catalog(backend, product(1), product(2, cloud=90.0), product(3, "L1C"), product(4, cloud=None), product(20, month=5))
-    made = create_subscription(backend, field, "field", NDVI, max_cloud=50, min_clear=30, backfill=datetime(2024, 6, 1, tzinfo=UTC))
+    add_to_catalog(
+        backend,
+        product(1),
+        product(2, cloud=90.0),
+        product(3, "L1C"),
+        product(4, cloud=None),
+        product(20, month=5),
+    )
+    made = create_subscription(
+        backend, field, "field", NDVI, max_cloud=50, min_clear=30, backfill=datetime(2024, 6, 1, tzinfo=UTC)
+    )
     jobs = list_jobs(backend, made.id)
-    assert [(job.product.sensing_time.day, job.lane, job.min_clear) for job in jobs] == [(1, "backfill", 30), (4, "backfill", 30)]
+    assert [(job.product.sensing_time.day, job.lane, job.min_clear) for job in jobs] == [
+        (1, "backfill", 30),
+        (4, "backfill", 30),
+    ]
     assert [job.id for job in jobs] == [job_id(made.id, job.acquisition, NDVI) for job in jobs]
     assert backend.records.find(Order)[0].open == 2
 
@@ -198,7 +237,9 @@ def test_backfill_works_the_past_once_behind_live_work_and_under_its_conditions(
 def test_backfill_leaves_a_job_that_live_news_has_begun_to_it(backend, field):
     add_to_catalog(backend, product(1), product(2))
     made = create_subscription(backend, field, "field", NDVI)
-    live = Job(job_id(made.id, product(1).acquisition, NDVI), product(1), made.aoi, NDVI, NOW, subscription=made.id)
+    live = Job(
+        job_id(made.id, product(1).acquisition, NDVI), product(1), made.aoi, NDVI, NOW, subscription=made.id
+    )
     backend.commit(lambda commit: commit.put(live), completes_event=False)
     delete_subscription(backend, made.id)
     create_subscription(backend, field, "field", NDVI, backfill=datetime(2024, 6, 1, tzinfo=UTC))
@@ -209,9 +250,23 @@ def test_backfill_leaves_a_job_that_live_news_has_begun_to_it(backend, field):
 
 def test_subscribing_twice_is_one_subscription_with_one_backfill(backend, field, clock):
     add_to_catalog(backend, product(1))
-    first = create_subscription(backend, field, "field", NDVI, channels=[Channel("file", "a.jsonl")], backfill=datetime(2024, 6, 1, tzinfo=UTC))
+    first = create_subscription(
+        backend,
+        field,
+        "field",
+        NDVI,
+        channels=[Channel("file", "a.jsonl")],
+        backfill=datetime(2024, 6, 1, tzinfo=UTC),
+    )
     clock.append(NOW + timedelta(hours=1))
-    again = create_subscription(backend, field, "field", NDVI, channels=[Channel("file", "a.jsonl")], backfill=datetime(2024, 6, 1, tzinfo=UTC))
+    again = create_subscription(
+        backend,
+        field,
+        "field",
+        NDVI,
+        channels=[Channel("file", "a.jsonl")],
+        backfill=datetime(2024, 6, 1, tzinfo=UTC),
+    )
     assert again == first and count(backend, Order) == count(backend, Job) == 1
 
 
@@ -222,24 +277,31 @@ def test_other_conditions_under_the_same_name_are_a_conflict(backend, field):
 
 
 def test_a_webhook_gets_its_first_secret_and_keeps_it(backend, field):
-    made = create_subscription(backend, field, "field", NDVI, channels=[Channel("webhook", "https://hooks.example.com/in")])
+    made = create_subscription(
+        backend, field, "field", NDVI, channels=[Channel("webhook", "https://hooks.example.com/in")]
+    )
     assert (made.channels[0].generation, made.channels[0].secret) == (1, "")
-    again = create_subscription(backend, field, "field", NDVI, channels=[Channel("webhook", "https://hooks.example.com/in")])
+    again = create_subscription(
+        backend, field, "field", NDVI, channels=[Channel("webhook", "https://hooks.example.com/in")]
+    )
     assert again.channels == made.channels
 
 
-@pytest.mark.parametrize(("asked", "sentence"), [
-    ({"name": "  "}, "1 to 200 characters"),
-    ({"name": "a\x1fb"}, "control character"),
-    ({"name": "a\udcff"}, "half a character"),
-    ({"min_clear": 130.0}, "percentage from 0 to 100"),
-    ({"level": "L3"}, "level 'L3' does not exist"),
-    ({"recipe": Recipe(indices=("FOO",))}, "no spectral index 'FOO'"),
-    ({"channels": [Channel("webhook", "http://127.0.0.1:9/x")]}, "127.0.0.1"),
-    ({"channels": [Channel("webhook", "https://169.254.169.254/x")]}, "169.254.169.254"),
-    ({"channels": [Channel("file", "../../etc/passwd")]}, "not a file channel's name"),
-    ({"backfill": datetime(2030, 1, 1, tzinfo=UTC)}, "has not come yet"),
-])
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        ({"name": "  "}, "1 to 200 characters"),
+        ({"name": "a\x1fb"}, "control character"),
+        ({"name": "a\udcff"}, "half a character"),
+        ({"min_clear": 130.0}, "percentage from 0 to 100"),
+        ({"level": "L3"}, "level 'L3' does not exist"),
+        ({"recipe": Recipe(indices=("FOO",))}, "no spectral index 'FOO'"),
+        ({"channels": [Channel("webhook", "http://127.0.0.1:9/x")]}, "127.0.0.1"),
+        ({"channels": [Channel("webhook", "https://169.254.169.254/x")]}, "169.254.169.254"),
+        ({"channels": [Channel("file", "../../etc/passwd")]}, "not a file channel's name"),
+        ({"backfill": datetime(2030, 1, 1, tzinfo=UTC)}, "has not come yet"),
+    ],
+)
 def test_a_subscription_that_makes_no_sense_writes_nothing(backend, field, asked, sentence):
     with pytest.raises(InvalidInputError, match=sentence):
         create_subscription(backend, **{"aoi": field, "name": "field", "recipe": NDVI, **asked})
@@ -258,7 +320,9 @@ def test_resuming_works_what_was_published_during_the_pause(backend, field, cloc
     add_to_catalog(backend, product(20))
     clock.append(datetime(2024, 6, 22, tzinfo=UTC))
     assert pause_subscription(backend, made.id).state == "paused"
-    add_to_catalog(backend, product(21, published=datetime(2024, 6, 23, tzinfo=UTC)), product(25), product(25, "L1C"))
+    add_to_catalog(
+        backend, product(21, published=datetime(2024, 6, 23, tzinfo=UTC)), product(25), product(25, "L1C")
+    )
     clock.append(datetime(2024, 6, 28, tzinfo=UTC))
     active = resume_subscription(backend, made.id)
     assert (active.state, active.paused) == ("active", None)
@@ -267,11 +331,28 @@ def test_resuming_works_what_was_published_during_the_pause(backend, field, cloc
 
 
 def test_what_ended_long_before_a_pause_is_not_told_anew_after_it(backend, field, clock):
-    made, other = create_subscription(backend, field, "field", NDVI), create_subscription(backend, field, "other", NDVI)
+    made, other = (
+        create_subscription(backend, field, "field", NDVI),
+        create_subscription(backend, field, "other", NDVI),
+    )
     ends = {1: NOW - timedelta(days=11), 2: NOW - timedelta(days=9), 3: NOW + timedelta(hours=1)}
-    jobs = [Job(job_id(made.id, seen.acquisition, NDVI), seen, FIELD, NDVI, NOW, subscription=made.id, state="done", finished=ends[day])
-            for day in ends for seen in [product(day)]]
-    foreign = Job("job_other", product(4), FIELD, NDVI, NOW, subscription=other.id, state="done", finished=NOW)
+    jobs = [
+        Job(
+            job_id(made.id, seen.acquisition, NDVI),
+            seen,
+            FIELD,
+            NDVI,
+            NOW,
+            subscription=made.id,
+            state="done",
+            finished=ends[day],
+        )
+        for day in ends
+        for seen in [product(day)]
+    ]
+    foreign = Job(
+        "job_other", product(4), FIELD, NDVI, NOW, subscription=other.id, state="done", finished=NOW
+    )
     backend.commit(lambda commit: [commit.put(job) for job in (*jobs, foreign)], completes_event=False)
     pause_subscription(backend, made.id)
     clock.append(NOW + timedelta(days=1))
@@ -279,7 +360,9 @@ def test_what_ended_long_before_a_pause_is_not_told_anew_after_it(backend, field
     assert sum(depth.ready for depth in backend.bus.depth() if depth.function == "deliver") == 2
 
 
-def test_a_pause_during_the_catching_up_of_the_pause_before_forgets_nothing(backend, field, clock, monkeypatch):
+def test_a_pause_during_the_catching_up_of_the_pause_before_forgets_nothing(
+    backend, field, clock, monkeypatch
+):
     made = create_subscription(backend, field, "field", NDVI)
     first = pause_subscription(backend, made.id).paused
     clock.append(NOW + timedelta(days=1))
@@ -291,10 +374,15 @@ def test_a_pause_during_the_catching_up_of_the_pause_before_forgets_nothing(back
 
     monkeypatch.setattr(create, "write_order", interrupted)
     resume_subscription(backend, made.id)
-    assert (get_subscription(backend, made.id).state, get_subscription(backend, made.id).paused) == ("paused", first)
+    assert (get_subscription(backend, made.id).state, get_subscription(backend, made.id).paused) == (
+        "paused",
+        first,
+    )
 
 
-def test_a_deleted_subscription_is_not_there_any_more_and_its_log_goes_on_when_it_is_made_again(backend, field):
+def test_a_deleted_subscription_is_not_there_any_more_and_its_log_goes_on_when_it_is_made_again(
+    backend, field
+):
     made = create_subscription(backend, field, "field", NDVI)
     backend.commit(lambda commit: commit.put(made.with_changes(alerts=3)), completes_event=False)
     assert delete_subscription(backend, "field").state == "deleted"
@@ -307,23 +395,39 @@ def test_a_deleted_subscription_is_not_there_any_more_and_its_log_goes_on_when_i
 
 def test_what_belongs_to_another_is_not_found(backend, field):
     add_to_catalog(backend, product(1))
-    theirs, order_of_theirs = create_subscription(backend, field, "field", NDVI, owner="guest"), order_acquisitions(backend, field, NDVI, start=NOW - timedelta(days=60), owner="guest")
+    theirs, order_of_theirs = (
+        create_subscription(backend, field, "field", NDVI, owner="guest"),
+        order_acquisitions(backend, field, NDVI, start=NOW - timedelta(days=60), owner="guest"),
+    )
     for id in (theirs.id, order_of_theirs.id, order_of_theirs.jobs[0]):
         with pytest.raises(NotFoundError):
             list_jobs(backend, id)
 
 
 def test_a_search_finds_what_truly_touches_the_aoi(backend, field):
-    away = {"type": "Polygon", "coordinates": [[[9.5, 44.6], [10.3, 44.6], [10.3, 45.5], [9.5, 45.5], [9.5, 44.6]]]}
+    away = {
+        "type": "Polygon",
+        "coordinates": [[[9.5, 44.6], [10.3, 44.6], [10.3, 45.5], [9.5, 45.5], [9.5, 44.6]]],
+    }
     add_to_catalog(backend, product(1), product(2, footprint=away), product(3, cloud=80.0), product(4, "L1C"))
     assert [one.sensing_time.day for one in search_products(backend, aoi=field)] == [1, 3, 4]
-    assert [one.sensing_time.day for one in search_products(backend, aoi=field, max_cloud=50, level="L2A")] == [1]
+    assert [
+        one.sensing_time.day for one in search_products(backend, aoi=field, max_cloud=50, level="L2A")
+    ] == [1]
     assert [one.sensing_time.day for one in search_products(backend, tile="T32TNR", limit=2)] == [1, 2]
     assert [one.sensing_time.day for one in search_products(backend, aoi=field, limit=1)] == [1]
 
 
-@pytest.mark.parametrize("asked", [{}, {"tile": "99ZZZ"}, {"tile": "32TNR", "level": "L3"}, {"tile": "32TNR", "max_cloud": 101.0},
-                                   {"tile": "32TNR", "limit": 0}])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {},
+        {"tile": "99ZZZ"},
+        {"tile": "32TNR", "level": "L3"},
+        {"tile": "32TNR", "max_cloud": 101.0},
+        {"tile": "32TNR", "limit": 0},
+    ],
+)
 def test_a_search_that_makes_no_sense_is_refused(backend, asked):
     with pytest.raises(InvalidInputError):
         search_products(backend, **asked)
@@ -332,12 +436,17 @@ def test_a_search_that_makes_no_sense_is_refused(backend, asked):
 def test_a_series_holds_the_clear_dates_of_an_index(backend, field):
     add_to_catalog(backend, product(2), product(1), product(3))
     placed = order_acquisitions(backend, field, NDVI)
-    cloudy, clear, failed = (next(job for job in list_jobs(backend, placed.id) if job.product.sensing_time.day == day) for day in (1, 2, 3))
+    cloudy, clear, failed = (
+        next(job for job in list_jobs(backend, placed.id) if job.product.sensing_time.day == day)
+        for day in (1, 2, 3)
+    )
     end_job(backend, cloudy, cover=Cover(10, 10, 0), indices={"NDVI": Statistics(0)})
     end_job(backend, clear, cover=Cover(10, 8, 4), indices={"NDVI": Statistics(4, 0.5, 0.1, 0.4, 0.6, 0.5)})
     end_job(backend, failed, "failed", reason="gone")
     observed = get_series(backend, placed.id, "ndvi")
-    assert [(one.sensing_time.day, one.clear_fraction, one.statistics.mean) for one in observed] == [(2, 0.5, 0.5)]
+    assert [(one.sensing_time.day, one.clear_fraction, one.statistics.mean) for one in observed] == [
+        (2, 0.5, 0.5)
+    ]
     with pytest.raises(InvalidInputError, match="has no EVI; its recipe holds NDVI"):
         get_series(backend, placed.id, "EVI")
     assert backend.get_record(Order, placed.id).state == "finished"
@@ -347,9 +456,23 @@ def test_alerts_come_by_number_and_after_the_one_last_seen(backend, field):
     made = create_subscription(backend, field, "field", NDVI)
     for number, day in ((1, 3), (2, 1), (10, 2)):
         seen = product(day)
-        backend.commit(lambda commit, number=number, seen=seen: commit.put(
-            Alert(alert_id(made.id, seen.acquisition), made.id, number, "job_x", seen.acquisition, seen.id, seen.sensing_time, NOW,
-                  Cover(1, 1, 1), {})), completes_event=False)
+        backend.commit(
+            lambda commit, number=number, seen=seen: commit.put(
+                Alert(
+                    alert_id(made.id, seen.acquisition),
+                    made.id,
+                    number,
+                    "job_x",
+                    seen.acquisition,
+                    seen.id,
+                    seen.sensing_time,
+                    NOW,
+                    Cover(1, 1, 1),
+                    {},
+                )
+            ),
+            completes_event=False,
+        )
     assert [alert.number for alert in list_alerts(backend, made.id)] == [1, 2, 10]
     assert [alert.number for alert in list_alerts(backend, "field", after=1)] == [2, 10]
 
@@ -374,11 +497,18 @@ def test_a_failed_job_is_opened_and_begun_anew_by_its_dead_letter(backend, field
     job = list_jobs(backend, placed.id)[0]
     end_job(backend, job, "failed", reason="gave up after 8 attempts: the source does not answer")
     for event in (JobStarted(job.id), JobExtracted(job.id)):
-        letter = DeadLetter(event.id, "extract", event.topic, "gave up", NOW, 8, Envelope(event, NOW).encode().decode())
+        letter = DeadLetter(
+            event.id, "extract", event.topic, "gave up", NOW, 8, Envelope(event, NOW).encode().decode()
+        )
         backend.commit(lambda commit, letter=letter: commit.put(letter), completes_event=False)
     replay_dead_letter(backend, JobStarted(job.id).id)
     anew = backend.get_record(Job, job.id)
-    assert (anew.state, anew.reason, anew.again, backend.get_record(Order, placed.id).open) == ("started", "", 1, 1)
+    assert (anew.state, anew.reason, anew.again, backend.get_record(Order, placed.id).open) == (
+        "started",
+        "",
+        1,
+        1,
+    )
     assert JobStarted(job.id, again=1).id != JobStarted(job.id).id
     replay_dead_letter(backend, JobExtracted(job.id).id)
     assert backend.get_record(Job, job.id) == anew and backend.get_record(Order, placed.id).open == 1

@@ -1,4 +1,5 @@
-"""What webhooks are signed with: derived from one key, kept nowhere, replaced without a break; records of before sign as they did."""
+"""What webhooks are signed with: derived from one key, kept nowhere, replaced without a break; records of
+before sign as they did."""
 
 import base64
 import hashlib
@@ -47,7 +48,9 @@ def backend(tmp_path, clock):
 
 
 def watch(backend, *channels: Channel, name: str = "field") -> Subscription:
-    return create_subscription(backend, AOI.parse(FIELD), name, NDVI, channels=channels or [Channel("webhook", HOOK)])
+    return create_subscription(
+        backend, AOI.parse(FIELD), name, NDVI, channels=channels or [Channel("webhook", HOOK)]
+    )
 
 
 def alive(backend, watcher: Subscription, clock) -> list[str]:
@@ -56,7 +59,9 @@ def alive(backend, watcher: Subscription, clock) -> list[str]:
 
 def test_a_secret_is_the_hmac_of_what_the_webhook_is():
     channel = Channel("webhook", HOOK, generation=7)
-    made = Subscription("sub_1", "field", FIELD, ("32TNR",), NDVI, NOW.replace(2024, 7, 1, 12, 0, 0, 0), channels=(channel,))
+    made = Subscription(
+        "sub_1", "field", FIELD, ("32TNR",), NDVI, NOW.replace(2024, 7, 1, 12, 0, 0, 0), channels=(channel,)
+    )
     assert active_secrets(lambda: KEY, made, channel, NOW) == [by_hand(KEY, made, channel, 7)]
     assert len(base64.b64decode(by_hand(KEY, made, channel, 7)[6:], validate=True)) == 32
 
@@ -67,7 +72,9 @@ def test_no_two_webhooks_have_the_same_secret(backend, clock):
     clock.append(NOW + timedelta(hours=1))
     delete_subscription(backend, other.id)
     anew = watch(backend, name="meadow")
-    told = [secret for watcher in (both, other, anew) for secret in webhook_secrets(backend, watcher).values()]
+    told = [
+        secret for watcher in (both, other, anew) for secret in webhook_secrets(backend, watcher).values()
+    ]
     assert (anew.id, len(told), len(set(told))) == (other.id, 4, 4)
     assert webhook_secrets(backend, watch(backend, name="meadow")) == webhook_secrets(backend, anew)
 
@@ -82,7 +89,10 @@ def test_a_secret_lies_nowhere_neither_in_records_nor_in_answers_kept_for_a_repe
     told = {channel["secret"], rotated.json["secret"]}
     assert len(told) == 2 and made.headers["Cache-Control"] == rotated.headers["Cache-Control"] == "no-store"
     assert client.post(here, headers={"Idempotency-Key": "two"}).json == rotated.json
-    assert client.post("/subscriptions", json=wish, headers=once).json["channels"][0]["secret"] == rotated.json["secret"]
+    assert (
+        client.post("/subscriptions", json=wish, headers=once).json["channels"][0]["secret"]
+        == rotated.json["secret"]
+    )
     held = b"".join(file.read_bytes() for file in (tmp_path / "data").rglob("*") if file.is_file())
     assert b"whsec_" not in held and b"hooks.example.com" in held
     assert "whsec_" not in client.get("/me/export").text + client.get(made.headers["Location"]).text
@@ -117,7 +127,10 @@ def test_however_often_it_is_rotated_no_secret_told_within_a_day_stops_signing(b
 
 def test_what_has_no_secret_is_not_rotated(backend):
     watch(backend, Channel("file", "alerts.jsonl"))
-    for channel, error, sentence in (("alerts.jsonl", ConflictError, "is a file"), (HOOK, NotFoundError, "has no channel")):
+    for channel, error, sentence in (
+        ("alerts.jsonl", ConflictError, "is a file"),
+        (HOOK, NotFoundError, "has no channel"),
+    ):
         with pytest.raises(error, match=sentence):
             rotate_secret(backend, "field", channel)
     for id, owner in (("nobody", "local"), ("field", "bob")):
@@ -125,14 +138,18 @@ def test_what_has_no_secret_is_not_rotated(backend):
             rotate_secret(backend, id, HOOK, owner)
 
 
-OLD = (b'{"id":"sub_1","name":"field","aoi":{"type":"Polygon","coordinates":[]},"tiles":["32TNR"],"recipe":{"bands":[],"indices":["NDVI"],'
-       b'"resolution_m":null,"resampling":"bilinear"},"created":"2024-07-01T12:00:00Z","owner":"local","level":"L2A","max_cloud":null,"min_clear":null,'
-       b'"channels":[{"kind":"webhook","target":"https://hooks.example.com/in","secret":"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw","state":"live",'
-       b'"reason":""}],"state":"active","backfill":null,"alerts":3,"feed_token":"sub_1-x","paused":null}')
+OLD = (
+    b'{"id":"sub_1","name":"field","aoi":{"type":"Polygon","coordinates":[]},"tiles":["32TNR"],"recipe":{"bands":[],"indices":["NDVI"],'
+    b'"resolution_m":null,"resampling":"bilinear"},"created":"2024-07-01T12:00:00Z","owner":"local","level":"L2A","max_cloud":null,"min_clear":null,'
+    b'"channels":[{"kind":"webhook","target":"https://hooks.example.com/in","secret":"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw","state":"live",'
+    b'"reason":""}],"state":"active","backfill":null,"alerts":3,"feed_token":"sub_1-x","paused":null}'
+)
 """A record as the first release wrote it."""
 
 
-def test_a_webhook_of_the_first_release_signs_with_what_its_record_holds_until_a_day_after_it_is_rotated(backend, clock):
+def test_a_webhook_of_the_first_release_signs_with_what_its_record_holds_until_a_day_after_it_is_rotated(
+    backend, clock
+):
     old = decode(OLD, Subscription)
     stored = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
@@ -149,7 +166,8 @@ def test_a_webhook_of_the_first_release_signs_with_what_its_record_holds_until_a
     assert b"whsec_" not in encode(again)
 
 
-# ------------------------------------------------------------------------------------------------------------- where the key is kept
+# -------------------------------------------------------------------------------------------------------------
+# where the key is kept
 
 
 def test_a_data_folder_has_a_key_that_its_user_alone_reads_made_when_it_is_needed(backend, tmp_path):
@@ -179,16 +197,28 @@ def test_doctor_misses_a_key_that_is_gone_or_open_to_others(backend, tmp_path):
     watch(backend)
     file = tmp_path / "data" / "signing.key"
     file.chmod(0o644)
-    assert [finding for finding in check_data(tmp_path / "data") if "read by other users; `chmod 600` it" in finding]
+    assert [
+        finding
+        for finding in check_data(tmp_path / "data")
+        if "read by other users; `chmod 600` it" in finding
+    ]
     file.unlink()
-    assert [finding for finding in check_data(tmp_path / "data") if "is missing, which webhooks are signed with" in finding]
+    assert [
+        finding
+        for finding in check_data(tmp_path / "data")
+        if "is missing, which webhooks are signed with" in finding
+    ]
 
 
-@pytest.mark.parametrize("text", ["", "short", "c2hvcnQ=", "\u00fc" * 60, base64.b64encode(bytes(range(31))).decode()])
+@pytest.mark.parametrize(
+    "text", ["", "short", "c2hvcnQ=", "\u00fc" * 60, base64.b64encode(bytes(range(31))).decode()]
+)
 def test_what_is_no_key_is_refused_and_not_told(tmp_path, text):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "signing.key").write_text(text)
-    with pytest.raises(InvalidInputError, match=r"signing\.key holds no key to sign webhooks with") as refused:
+    with pytest.raises(
+        InvalidInputError, match=r"signing\.key holds no key to sign webhooks with"
+    ) as refused:
         local_backend(tmp_path / "data").webhook_key()
     assert not text or text not in str(refused.value).replace("openssl", "")
 

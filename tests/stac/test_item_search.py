@@ -1,4 +1,5 @@
-"""Pages of what is found: of any size and in either direction they are one list, also where only the newest of each acquisition are wanted."""
+"""Pages of what is found: of any size and in either direction they are one list, also where only the newest
+of each acquisition are wanted."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -20,18 +21,35 @@ from revisit.stac.item_search import search_page
 from revisit.stac.search_query import ItemQuery
 from revisit.stac.sorted_search import SortKey, find_sorted_page
 
-PRODUCTS = st.lists(st.builds(
-    lambda day, level, baseline, source, late, cloud: replace(
-        product(day, level, cloud=cloud), id=f"S2A_MSI{level}_202406{day:02d}T101600_N{baseline}_R065_T32TNR_{source[-1]}", source=source, baseline=baseline,
-        sensing_time=product(day).sensing_time + timedelta(minutes=late)),
-    st.integers(1, 4), st.sampled_from(["L1C", "L2A"]), st.sampled_from(["0300", "0500", "0510"]), st.sampled_from(["folder:/a", "folder:/b"]), st.sampled_from([0, 0, 3, 55]),
-    st.sampled_from([5.0, 50.0, None])), max_size=14, unique_by=lambda one: (one.source, one.id))
+PRODUCTS = st.lists(
+    st.builds(
+        lambda day, level, baseline, source, late, cloud: replace(
+            product(day, level, cloud=cloud),
+            id=f"S2A_MSI{level}_202406{day:02d}T101600_N{baseline}_R065_T32TNR_{source[-1]}",
+            source=source,
+            baseline=baseline,
+            sensing_time=product(day).sensing_time + timedelta(minutes=late),
+        ),
+        st.integers(1, 4),
+        st.sampled_from(["L1C", "L2A"]),
+        st.sampled_from(["0300", "0500", "0510"]),
+        st.sampled_from(["folder:/a", "folder:/b"]),
+        st.sampled_from([0, 0, 3, 55]),
+        st.sampled_from([5.0, 50.0, None]),
+    ),
+    max_size=14,
+    unique_by=lambda one: (one.source, one.id),
+)
 
 
 def pages(backend, wanted, limit, find=search_page, keys=None):
     found, after = [], ""
     while True:
-        one = find(backend, wanted, "local", limit, after) if keys is None else find_sorted_page(backend, wanted, keys, "local", limit, after)
+        one = (
+            find(backend, wanted, "local", limit, after)
+            if keys is None
+            else find_sorted_page(backend, wanted, keys, "local", limit, after)
+        )
         found += [item.product for item in one.items]
         assert len(one.items) <= limit
         if not one.next:
@@ -40,23 +58,53 @@ def pages(backend, wanted, limit, find=search_page, keys=None):
 
 
 @settings(max_examples=60, deadline=None)
-@given(PRODUCTS, st.integers(1, 5), st.booleans(), st.booleans(), st.sampled_from(["", "eo:cloud_cover < 20", "collection = 'sentinel-2-l1c'"]))
+@given(
+    PRODUCTS,
+    st.integers(1, 5),
+    st.booleans(),
+    st.booleans(),
+    st.sampled_from(["", "eo:cloud_cover < 20", "collection = 'sentinel-2-l1c'"]),
+)
 def test_pages_of_any_size_are_one_list(tmp_path_factory, products, limit, latest_first, newest, text):
     backend = local_backend(tmp_path_factory.mktemp("data"), now=lambda: NOW)
     backend.catalog().add(to_table(products))
     # Who wants L1C wants the best of that.
     expected = select_best_products(products, "L1C" if "collection" in text else None) if newest else products
-    meets = {"": lambda _: True, "eo:cloud_cover < 20": lambda one: one.cloud_cover is not None and one.cloud_cover < 20,
-             "collection = 'sentinel-2-l1c'": lambda one: one.level == "L1C"}[text]
-    expected = sorted((one for one in expected if meets(one)), key=lambda one: (one.sensing_time, one.id, one.source), reverse=latest_first)
-    wanted = ItemQuery(newest=newest, latest_first=latest_first, filter=parse_cql2_text(text) if text else None)
+    meets = {
+        "": lambda _: True,
+        "eo:cloud_cover < 20": lambda one: one.cloud_cover is not None and one.cloud_cover < 20,
+        "collection = 'sentinel-2-l1c'": lambda one: one.level == "L1C",
+    }[text]
+    expected = sorted(
+        (one for one in expected if meets(one)),
+        key=lambda one: (one.sensing_time, one.id, one.source),
+        reverse=latest_first,
+    )
+    wanted = ItemQuery(
+        newest=newest, latest_first=latest_first, filter=parse_cql2_text(text) if text else None
+    )
     assert pages(backend, wanted, limit) == expected
     keys = [SortKey("eo:cloud_cover", descending=True), SortKey("id")]
-    by_cloud = sorted(sorted(expected, key=lambda one: one.id), key=lambda one: (one.cloud_cover is None, -(one.cloud_cover or 0)))
-    assert [one.id for one in pages(backend, replace(wanted, latest_first=True), limit, keys=keys)] == [one.id for one in by_cloud]
+    by_cloud = sorted(
+        sorted(expected, key=lambda one: one.id),
+        key=lambda one: (one.cloud_cover is None, -(one.cloud_cover or 0)),
+    )
+    assert [one.id for one in pages(backend, replace(wanted, latest_first=True), limit, keys=keys)] == [
+        one.id for one in by_cloud
+    ]
 
 
-@pytest.mark.parametrize("after", ["x", "[]", "[1, 2]", '["a", 5, "2024-06-01T00:00:00Z"]', "[null, null, null, null]", '[5.0, "a", "yesterday", "b"]'])
+@pytest.mark.parametrize(
+    "after",
+    [
+        "x",
+        "[]",
+        "[1, 2]",
+        '["a", 5, "2024-06-01T00:00:00Z"]',
+        "[null, null, null, null]",
+        '[5.0, "a", "yesterday", "b"]',
+    ],
+)
 def test_what_is_no_place_to_go_on_from_is_refused(tmp_path, after):
     backend = local_backend(tmp_path, now=lambda: NOW)
     backend.catalog().add(to_table([product(1), product(2, cloud=5.0)]))
@@ -66,8 +114,17 @@ def test_what_is_no_place_to_go_on_from_is_refused(tmp_path, after):
 
 def test_results_among_what_is_found_are_those_of_whoever_asks_and_not_without_end(tmp_path, monkeypatch):
     backend = local_backend(tmp_path, now=lambda: NOW)
-    jobs = [Job(f"job_{owner}{day}", product(day), FIELD, Recipe(indices=("NDVI",)), NOW, owner=owner, state=state)
-            for owner, day, state in (("ann", 1, "done"), ("ann", 2, "failed"), ("ann", 3, "started"), ("bob", 4, "done"))]
+    jobs = [
+        Job(
+            f"job_{owner}{day}", product(day), FIELD, Recipe(indices=("NDVI",)), NOW, owner=owner, state=state
+        )
+        for owner, day, state in (
+            ("ann", 1, "done"),
+            ("ann", 2, "failed"),
+            ("ann", 3, "started"),
+            ("bob", 4, "done"),
+        )
+    ]
     backend.commit(lambda commit: [commit.put(job) for job in jobs], completes_event=False)
 
     def ids(**wanted):

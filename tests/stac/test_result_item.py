@@ -22,29 +22,66 @@ from revisit.domain.recipe import Recipe
 from revisit.errors import ConflictError
 from revisit.stac.result_item import build_receipt, build_result_item, encode_item, pixel_fields
 
-SQUARE = {"type": "Polygon", "coordinates": [[[1.3, 43.5], [1.4, 43.5], [1.4, 43.6], [1.3, 43.6], [1.3, 43.5]]]}
+SQUARE = {
+    "type": "Polygon",
+    "coordinates": [[[1.3, 43.5], [1.4, 43.5], [1.4, 43.6], [1.3, 43.6], [1.3, 43.5]]],
+}
 DIGEST = sha256(b"pixels").hexdigest()
-NDVI = Asset("NDVI", "ab/NDVI.tif", "image/tiff; application=geotiff; profile=cloud-optimized", 1234, DIGEST, ("data",),
-             {"proj:code": "EPSG:32631", "proj:shape": [20, 30], "proj:transform": [10, 0, 370000, 0, -10, 4830000]})
-FILES = {"B08": BandFile("B08", "/archive/B08.tif", "GTiff", offset=-0.1), "B04": BandFile("B04", "/archive/B04.tif", "GTiff", offset=-0.1)}
+NDVI = Asset(
+    "NDVI",
+    "ab/NDVI.tif",
+    "image/tiff; application=geotiff; profile=cloud-optimized",
+    1234,
+    DIGEST,
+    ("data",),
+    {"proj:code": "EPSG:32631", "proj:shape": [20, 30], "proj:transform": [10, 0, 370000, 0, -10, 4830000]},
+)
+FILES = {
+    "B08": BandFile("B08", "/archive/B08.tif", "GTiff", offset=-0.1),
+    "B04": BandFile("B04", "/archive/B04.tif", "GTiff", offset=-0.1),
+}
 
 
 def product() -> Product:
-    return Product("S2A_MSIL2A_20240601T105031_N0510_R051_T31TCJ_20240601T150000", "folder:/archive", "L2A", "S2A", "31TCJ",
-                   datetime(2024, 6, 1, 10, 56, 1, tzinfo=UTC), "20240601T105031", 0.5, 43.2, 1.9, 44.2, cloud_cover=12.5,
-                   relative_orbit=51, baseline="0510", href="https://example.com/product.json")
+    return Product(
+        "S2A_MSIL2A_20240601T105031_N0510_R051_T31TCJ_20240601T150000",
+        "folder:/archive",
+        "L2A",
+        "S2A",
+        "31TCJ",
+        datetime(2024, 6, 1, 10, 56, 1, tzinfo=UTC),
+        "20240601T105031",
+        0.5,
+        43.2,
+        1.9,
+        44.2,
+        cloud_cover=12.5,
+        relative_orbit=51,
+        baseline="0510",
+        href="https://example.com/product.json",
+    )
 
 
 def job(**changes) -> Job:
-    done = Job("job_1", product(), SQUARE, Recipe(indices=("NDVI",)), datetime(2024, 6, 1, 20, tzinfo=UTC), state="done",
-               finished=datetime(2024, 6, 1, 20, 5, tzinfo=UTC), cover=Cover(600, 400, 300, 80, 20), assets=(NDVI,),
-               indices={"NDVI": Statistics(300, 0.6, 0.1, 0.2, 0.9, 0.61)})
+    done = Job(
+        "job_1",
+        product(),
+        SQUARE,
+        Recipe(indices=("NDVI",)),
+        datetime(2024, 6, 1, 20, tzinfo=UTC),
+        state="done",
+        finished=datetime(2024, 6, 1, 20, 5, tzinfo=UTC),
+        cover=Cover(600, 400, 300, 80, 20),
+        assets=(NDVI,),
+        indices={"NDVI": Statistics(300, 0.6, 0.1, 0.2, 0.9, 0.61)},
+    )
     done = done.with_changes(receipt=build_receipt(done, FILES))
     return replace(done, **changes)
 
 
 def read(made: dict) -> pystac.Item:
-    """Through JSON and pystac's bundled core schema; extension schemas are not to be had without a network."""
+    """Through JSON and pystac's bundled core schema; extension schemas are not to be had without a
+    network."""
     plain = json.loads(json.dumps(made))
     pystac.Item.from_dict({**plain, "stac_extensions": []}).validate()
     return pystac.Item.from_dict(plain)
@@ -74,15 +111,28 @@ def test_pystac_reads_the_fields_of_every_extension():
     assert GridExtension.ext(found).code == "MGRS-31TCJ"
     mgrs = MgrsExtension.ext(found)
     assert (mgrs.utm_zone, mgrs.latitude_band, mgrs.grid_square) == (31, "T", "CJ")
-    assert asset.extra_fields["processing:expression"] == {"format": "awesome-spectral-indices", "expression": "(N - R) / (N + R)"}
+    assert asset.extra_fields["processing:expression"] == {
+        "format": "awesome-spectral-indices",
+        "expression": "(N - R) / (N + R)",
+    }
     assert found.properties["processing:software"]["revisit"] == __version__
     assert found.properties["processing:datetime"] == "2024-06-01T20:05:00Z"
 
 
 def test_every_extension_whose_fields_are_there_is_named_and_no_other():
     extensions = build_result_item(job(), lambda asset: asset.path)["stac_extensions"]
-    assert {address.split("/")[3] for address in extensions} == {"eo", "file", "grid", "mgrs", "processing", "projection", "sat"}
-    bare = build_result_item(job(assets=(), cover=None, state="failed"), lambda asset: asset.path)["stac_extensions"]
+    assert {address.split("/")[3] for address in extensions} == {
+        "eo",
+        "file",
+        "grid",
+        "mgrs",
+        "processing",
+        "projection",
+        "sat",
+    }
+    bare = build_result_item(job(assets=(), cover=None, state="failed"), lambda asset: asset.path)[
+        "stac_extensions"
+    ]
     assert {address.split("/")[3] for address in bare} == {"grid", "mgrs", "processing", "sat"}
 
 
@@ -93,15 +143,35 @@ def test_the_item_says_what_it_is_derived_from():
 
 def test_cover_statistics_and_receipt_are_under_our_prefix():
     properties = made(job()).properties
-    assert properties["revisit:cover"] == {"aoi": 600, "valid": 400, "clear": 300, "cloud": 80, "shadow": 20, "snow": 0, "mask": "SCL"}
-    assert (properties["revisit:coverage"], properties["revisit:clear_fraction"]) == (pytest.approx(2 / 3), 0.75)
-    assert properties["revisit:indices"]["NDVI"] == {"count": 300, "mean": 0.6, "std": 0.1, "min": 0.2, "max": 0.9, "median": 0.61}
+    assert properties["revisit:cover"] == {
+        "aoi": 600,
+        "valid": 400,
+        "clear": 300,
+        "cloud": 80,
+        "shadow": 20,
+        "snow": 0,
+        "mask": "SCL",
+    }
+    assert (properties["revisit:coverage"], properties["revisit:clear_fraction"]) == (
+        pytest.approx(2 / 3),
+        0.75,
+    )
+    assert properties["revisit:indices"]["NDVI"] == {
+        "count": 300,
+        "mean": 0.6,
+        "std": 0.1,
+        "min": 0.2,
+        "max": 0.9,
+        "median": 0.61,
+    }
     assert properties["revisit:receipt"]["inputs"]["B04"]["offset"] == -0.1
     assert properties["revisit:acquisition"] == "S2A_20240601T105031_T31TCJ"
 
 
 def test_a_skipped_job_says_why_and_has_no_numbers_it_lacks():
-    properties = made(job(state="skipped", reason="5 % clear, less than 60 %", assets=(), indices={"NDVI": Statistics(0)})).properties
+    properties = made(
+        job(state="skipped", reason="5 % clear, less than 60 %", assets=(), indices={"NDVI": Statistics(0)})
+    ).properties
     assert properties["revisit:reason"] == "5 % clear, less than 60 %"
     assert properties["revisit:indices"] == {"NDVI": {"count": 0}}
 
@@ -118,7 +188,9 @@ def test_a_job_under_way_has_no_item():
 
 
 def test_links_and_collection_of_the_place_that_shows_it_are_taken_in():
-    links = [{"rel": "collection", "href": "https://example.com/collections/results", "type": "application/json"}]
+    links = [
+        {"rel": "collection", "href": "https://example.com/collections/results", "type": "application/json"}
+    ]
     found = read(build_result_item(job(), lambda asset: asset.path, links, "results"))
     assert found.collection_id == "results"
     assert [link.rel for link in found.links] == ["collection", "derived_from"]
@@ -130,11 +202,19 @@ def test_an_aoi_across_the_antimeridian_has_a_box_across_it():
 
 
 def test_pixels_of_an_asset_are_described_by_place_and_number():
-    about = pixel_fields("EPSG:32631", (20, 30), (10.0, 0.0, 370000.0, 0.0, -10.0, 4830000.0), "uint16", {"B8A": (0.0001, -0.1), "SCL": (1.0, 0.0)})
+    about = pixel_fields(
+        "EPSG:32631",
+        (20, 30),
+        (10.0, 0.0, 370000.0, 0.0, -10.0, 4830000.0),
+        "uint16",
+        {"B8A": (0.0001, -0.1), "SCL": (1.0, 0.0)},
+    )
     found = made(job(assets=(replace(NDVI, name="bands", about=about),))).assets["bands"]
     assert ProjectionExtension.ext(found).transform == [10, 0, 370000, 0, -10, 4830000]
     assert found.extra_fields["bands"] == [{"name": "B8A", "eo:common_name": "nir08"}, {"name": "SCL"}]
-    assert [(band["scale"], band["offset"], band["nodata"]) for band in found.extra_fields["raster:bands"]] == [(0.0001, -0.1, 0), (1.0, 0.0, 0)]
+    assert [
+        (band["scale"], band["offset"], band["nodata"]) for band in found.extra_fields["raster:bands"]
+    ] == [(0.0001, -0.1, 0), (1.0, 0.0, 0)]
     assert any("raster" in address for address in found.owner.stac_extensions)
 
 
@@ -143,12 +223,19 @@ def test_an_item_survives_its_file():
     assert json.loads(encode_item(whole)) == json.loads(json.dumps(whole))
 
 
-# --------------------------------------------------------------------------------------------------------------- receipts
+# ---------------------------------------------------------------------------------------------------------------
+# receipts
 
 
 def test_a_receipt_holds_what_went_in():
     found = build_receipt(job(), FILES, {"B04": "1220ab"}, software={"gdal": "3.12"}, grid={"origin": [0, 0]})
-    assert found["inputs"]["B04"] == {"href": "/archive/B04.tif", "checksum": "1220ab", "scale": 0.0001, "offset": -0.1, "nodata": 0}
+    assert found["inputs"]["B04"] == {
+        "href": "/archive/B04.tif",
+        "checksum": "1220ab",
+        "scale": 0.0001,
+        "offset": -0.1,
+        "nodata": 0,
+    }
     assert found["inputs"]["B08"]["checksum"] is None
     assert found["baseline"] == "0510"
     assert found["formulas"] == {"NDVI": "(N - R) / (N + R)"}
@@ -162,8 +249,16 @@ def test_the_content_hash_follows_from_the_rest_and_from_all_of_it():
     first = build_receipt(job(), FILES)
     assert first == build_receipt(job(), dict(reversed(FILES.items())))
     rest = {name: value for name, value in first.items() if name != "content_hash"}
-    assert first["content_hash"] == sha256(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-    others = [build_receipt(job(), FILES, mask="none"), build_receipt(job(), {**FILES, "B04": replace(FILES["B04"], offset=0.0)}),
-              build_receipt(job(), FILES, {"B04": "1220ab"}), build_receipt(job(recipe=Recipe(indices=("NDWI",))), FILES),
-              build_receipt(job(aoi={**SQUARE, "coordinates": []}), FILES), build_receipt(job(min_clear=50.0), FILES)]
+    assert (
+        first["content_hash"]
+        == sha256(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    )
+    others = [
+        build_receipt(job(), FILES, mask="none"),
+        build_receipt(job(), {**FILES, "B04": replace(FILES["B04"], offset=0.0)}),
+        build_receipt(job(), FILES, {"B04": "1220ab"}),
+        build_receipt(job(recipe=Recipe(indices=("NDWI",))), FILES),
+        build_receipt(job(aoi={**SQUARE, "coordinates": []}), FILES),
+        build_receipt(job(min_clear=50.0), FILES),
+    ]
     assert len({first["content_hash"], *(other["content_hash"] for other in others)}) == 7

@@ -9,7 +9,10 @@ from revisit.stac.search_area import parse_geometry
 
 
 def zigzag(count, east=0.0, north=0.0):
-    return {"type": "LineString", "coordinates": [[9 + 0.9 * (at % 2) + east, 45 + at / 50 + north] for at in range(count)]}
+    return {
+        "type": "LineString",
+        "coordinates": [[9 + 0.9 * (at % 2) + east, 45 + at / 50 + north] for at in range(count)],
+    }
 
 
 def collection(*geometries):
@@ -23,10 +26,17 @@ def test_the_positions_of_a_collection_are_bounded_all_together():
         parse_geometry(collection(*(zigzag(41, 2 * at) for at in range(50))))
 
 
-@pytest.mark.parametrize("lines", [
-    collection(*(zigzag(39, at / 1000, at / 977) for at in range(50))),
-    {"type": "MultiLineString", "coordinates": [zigzag(40, at / 1000, at / 977)["coordinates"] for at in range(50)]},
-], ids=["a collection", "a MultiLineString"])
+@pytest.mark.parametrize(
+    "lines",
+    [
+        collection(*(zigzag(39, at / 1000, at / 977) for at in range(50))),
+        {
+            "type": "MultiLineString",
+            "coordinates": [zigzag(40, at / 1000, at / 977)["coordinates"] for at in range(50)],
+        },
+    ],
+    ids=["a collection", "a MultiLineString"],
+)
 def test_lines_that_cross_one_another_too_often_are_refused(lines):
     with pytest.raises(InvalidGeometryError, match="cross one another"):
         parse_geometry(lines)
@@ -34,21 +44,37 @@ def test_lines_that_cross_one_another_too_often_are_refused(lines):
 
 def test_lines_that_cross_now_and_then_are_taken_together():
     cross = [[[9, 45], [10, 46]], [[9, 46], [10, 45]]]
-    assert parse_geometry({"type": "MultiLineString", "coordinates": cross}).equals(shapely.MultiLineString(cross))
-    drawn = parse_geometry(collection({"type": "LineString", "coordinates": cross[0]}, {"type": "Point", "coordinates": [20, 20]}))
+    assert parse_geometry({"type": "MultiLineString", "coordinates": cross}).equals(
+        shapely.MultiLineString(cross)
+    )
+    drawn = parse_geometry(
+        collection(
+            {"type": "LineString", "coordinates": cross[0]}, {"type": "Point", "coordinates": [20, 20]}
+        )
+    )
     assert drawn.equals(shapely.union_all([shapely.LineString(cross[0]), shapely.Point(20, 20)]))
 
 
 def test_a_line_over_the_antimeridian_a_thousand_times_is_refused():
     def there_and_back(count):
-        return {"type": "LineString", "coordinates": [[179 if at % 2 else -179, at / 30] for at in range(count)]}
+        return {
+            "type": "LineString",
+            "coordinates": [[179 if at % 2 else -179, at / 30] for at in range(count)],
+        }
 
     assert parse_geometry(there_and_back(101)).bounds[0] == -180
     with pytest.raises(InvalidGeometryError, match="crosses the antimeridian 999 times"):
         parse_geometry(there_and_back(1000))
 
 
-@pytest.mark.parametrize("text", ["eo:cloud_cover < " + "-" * 3_900 + "1", "eo:cloud_cover < " + "- " * 1_900 + "1", "-" * 3_900 + "1 < eo:cloud_cover"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "eo:cloud_cover < " + "-" * 3_900 + "1",
+        "eo:cloud_cover < " + "- " * 1_900 + "1",
+        "-" * 3_900 + "1 < eo:cloud_cover",
+    ],
+)
 def test_a_row_of_minus_signs_that_would_take_the_parsers_stack_is_refused(text):
     with pytest.raises(InvalidInputError, match="minus signs"):
         parse_cql2_text(text)

@@ -1,10 +1,13 @@
 """Writes schemas/google.json: what the google provider takes, for the resources that terraform/ uses.
 
-    npm pack @cdktf/provider-google@16.12.1 && tar xzf cdktf-provider-google-16.12.1.tgz    # made from hashicorp/google 6.50.0
+    npm pack @cdktf/provider-google@16.12.1 && tar xzf cdktf-provider-google-16.12.1.tgz    # made from
+    hashicorp/google 6.50.0
     python3 tests/terraform/make_schema.py package
 
-The package holds no schema, but the source map at the end of each lib/NAME/index.js holds the TypeScript it was compiled from, and that was
-generated from the schema: one comment an attribute says whether it is required, optional, computed; one table a block says what can be set.
+The package holds no schema, but the source map at the end of each lib/NAME/index.js holds the TypeScript it
+was compiled from, and that was
+generated from the schema: one comment an attribute says whether it is required, optional, computed; one table
+a block says what can be set.
 """
 
 import base64
@@ -18,13 +21,25 @@ HERE = Path(__file__).parent
 TERRAFORM = HERE.parents[1] / "terraform"
 
 SECTION = re.compile(r"^export (?:function|class) (\w+)", re.MULTILINE)
-SETTABLE = re.compile(r'^ +(\w+): \{\s+value: (.+),\s+isBlock: (\w+),\s+type: "(\w+)",\s+storageClassType: "(\w+)"', re.MULTILINE)
-DECLARED = re.compile(r"^  // (\w+) - computed: (\w+), optional: (\w+), required: (\w+)\n(.*\n.*\n.*\n)", re.MULTILINE)
+SETTABLE = re.compile(
+    r'^ +(\w+): \{\s+value: (.+),\s+isBlock: (\w+),\s+type: "(\w+)",\s+storageClassType: "(\w+)"',
+    re.MULTILINE,
+)
+DECLARED = re.compile(
+    r"^  // (\w+) - computed: (\w+), optional: (\w+), required: (\w+)\n(.*\n.*\n.*\n)", re.MULTILINE
+)
 READ_ONLY_LIST = re.compile(r'new (\w+)List\(this, "\w+", (true|false)\)')
 
 SCALARS = {"string": "string", "number": "number", "boolean": "bool"}
-READ_BY = {"String": "string", "Number": "number", "Boolean": "bool", "List": ["list", "string"], "NumberList": ["list", "number"],
-           "StringMap": ["map", "string"], "BooleanMap": ["map", "bool"]}
+READ_BY = {
+    "String": "string",
+    "Number": "number",
+    "Boolean": "bool",
+    "List": ["list", "string"],
+    "NumberList": ["list", "number"],
+    "StringMap": ["map", "string"],
+    "BooleanMap": ["map", "bool"],
+}
 
 NOT_IN_THE_PACKAGE: dict[str, str | int] = {
     "data_sources.google_secret_manager_secret_version.secret_data": "s",
@@ -34,7 +49,8 @@ NOT_IN_THE_PACKAGE: dict[str, str | int] = {
     "resources.google_storage_bucket.lifecycle_rule": 100,
     "resources.google_storage_bucket_object.content": "s",
 }
-"""What the TypeScript does not tell, read off the provider's source at v6.50.0: a value that is sensitive, or that is
+"""What the TypeScript does not tell, read off the provider's source at v6.50.0: a value that is sensitive, or
+that is
 written and never read, how many blocks there may be."""
 
 
@@ -46,7 +62,10 @@ class Generated:
         text = json.loads(base64.b64decode(source_map))["sourcesContent"][0]
         starts = [*SECTION.finditer(text)]
         ends = [*(start.start() for start in starts[1:]), len(text)]
-        self.sections = {start[1]: text[start.start():end].partition("\nexport interface")[0] for start, end in zip(starts, ends, strict=True)}
+        self.sections = {
+            start[1]: text[start.start() : end].partition("\nexport interface")[0]
+            for start, end in zip(starts, ends, strict=True)
+        }
 
     def block(self, table: str, described_by: str) -> dict[str, Any]:
         """A block, from the table of what can be set in it and the class that describes all of it."""
@@ -69,7 +88,11 @@ class Generated:
         inner = self.block(self.sections[f"{reader}ToHclTerraform"], f"{name}OutputReference")
         if told[4] == "struct":
             return {"nesting": "single"} | inner
-        return {"nesting": told[4], "min": int("r" in flags), "max": int(f"new {name}OutputReference(this" in code)} | inner
+        return {
+            "nesting": told[4],
+            "min": int("r" in flags),
+            "max": int(f"new {name}OutputReference(this" in code),
+        } | inner
 
     def _type_read(self, code: str) -> Any:
         if found := re.search(r"this\.get(\w+)Attribute\(", code):
@@ -79,7 +102,10 @@ class Generated:
             return ["map", SCALARS[found[1].lower()]]
         found = READ_ONLY_LIST.search(code)
         members = DECLARED.finditer(self.sections[f"{found[1]}OutputReference"])
-        return ["set" if found[2] == "true" else "list", ["object", {member[1]: self._type_read(member[5]) for member in members}]]
+        return [
+            "set" if found[2] == "true" else "list",
+            ["object", {member[1]: self._type_read(member[5]) for member in members}],
+        ]
 
 
 def _flags(declared: re.Match[str] | None) -> str:
@@ -91,12 +117,20 @@ def _flags(declared: re.Match[str] | None) -> str:
 
 
 def _type_set(kind: str, storage: str) -> Any:
-    return SCALARS[storage] if kind == "simple" else [kind, SCALARS[re.match("string|number|boolean", storage)[0]]]
+    return (
+        SCALARS[storage]
+        if kind == "simple"
+        else [kind, SCALARS[re.match("string|number|boolean", storage)[0]]]
+    )
 
 
 def used_types(kind: str) -> set[str]:
     """Names, less google_, of the resources or data sources that terraform/ uses."""
-    return {name for file in TERRAFORM.glob("*.tf") for name in re.findall(rf'^{kind} "google_(\w+)"', file.read_text(), re.MULTILINE)}
+    return {
+        name
+        for file in TERRAFORM.glob("*.tf")
+        for name in re.findall(rf'^{kind} "google_(\w+)"', file.read_text(), re.MULTILINE)
+    }
 
 
 def schema_of(package: Path, name: str, class_name: str) -> dict[str, Any]:
@@ -108,6 +142,7 @@ def schema_of(package: Path, name: str, class_name: str) -> dict[str, Any]:
 
 def main(package: Path) -> None:
     """Write the schema."""
+
     def pascal(name: str) -> str:
         return "".join(part.capitalize() if not part[0].isdigit() else part for part in name.split("_"))
 
@@ -115,8 +150,14 @@ def main(package: Path) -> None:
     del provider["attributes"]["alias"]  # terraform's own
     schema = {
         "provider": provider,
-        "resources": {f"google_{name}": schema_of(package, name, pascal(name)) for name in sorted(used_types("resource"))},
-        "data_sources": {f"google_{name}": schema_of(package, f"data_google_{name}", f"DataGoogle{pascal(name)}") for name in sorted(used_types("data"))},
+        "resources": {
+            f"google_{name}": schema_of(package, name, pascal(name))
+            for name in sorted(used_types("resource"))
+        },
+        "data_sources": {
+            f"google_{name}": schema_of(package, f"data_google_{name}", f"DataGoogle{pascal(name)}")
+            for name in sorted(used_types("data"))
+        },
     }
     for path, fact in NOT_IN_THE_PACKAGE.items():
         section, kind, *within, name = path.split(".")
@@ -128,7 +169,9 @@ def main(package: Path) -> None:
         else:
             block["attributes"][name][1] += fact
     lines = json.dumps(schema, separators=(",", ":"))
-    (HERE / "schemas" / "google.json").write_text(re.sub(r',(?="(?:resources|data_sources|google_\w+)":\{)', ",\n", lines) + "\n")
+    (HERE / "schemas" / "google.json").write_text(
+        re.sub(r',(?="(?:resources|data_sources|google_\w+)":\{)', ",\n", lines) + "\n"
+    )
 
 
 if __name__ == "__main__":

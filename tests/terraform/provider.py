@@ -1,9 +1,12 @@
-"""Stands in for the google and archive providers, so that the real terraform checks terraform/ with no network and no account.
+"""Stands in for the google and archive providers, so that the real terraform checks terraform/ with no
+network and no account.
 
-It speaks terraform's plugin protocol 6 on a port of 127.0.0.1 each, and knows the schemas below schemas/ and nothing else: names, types and
+It speaks terraform's plugin protocol 6 on a port of 127.0.0.1 each, and knows the schemas below schemas/ and
+nothing else: names, types and
 what is required are judged, values are not. Runs in a virtual environment of its own (locks/terraform.txt):
 
-    python provider.py      prints what to put into TF_REATTACH_PROVIDERS, and serves until its standard input ends
+    python provider.py      prints what to put into TF_REATTACH_PROVIDERS, and serves until its standard input
+    ends
 """
 
 import hashlib
@@ -22,7 +25,11 @@ from tf.gen import tfplugin_pb2_grpc as pb_grpc
 SCHEMAS = Path(__file__).parent / "schemas"
 UNKNOWN = msgpack.ExtType(0, b"\0")
 """How the protocol writes "known after apply"."""
-NESTING = {"single": pb.Schema.NestedBlock.SINGLE, "list": pb.Schema.NestedBlock.LIST, "set": pb.Schema.NestedBlock.SET}
+NESTING = {
+    "single": pb.Schema.NestedBlock.SINGLE,
+    "list": pb.Schema.NestedBlock.LIST,
+    "set": pb.Schema.NestedBlock.SET,
+}
 FROM_PROVIDER = {"project": "project", "region": "region"}
 """Attributes that take the provider's own argument where they are not given."""
 DATA_SOURCE_VALUES = {"number": "123456789012"}
@@ -41,8 +48,14 @@ class Provider(pb_grpc.ProviderServicer):
     def GetProviderSchema(self, request, context):  # noqa: N802  # the protocol names the methods
         return pb.GetProviderSchema.Response(
             provider=pb.Schema(block=schema_message(self.schema["provider"])),
-            resource_schemas={name: pb.Schema(block=schema_message(block)) for name, block in self.schema["resources"].items()},
-            data_source_schemas={name: pb.Schema(block=schema_message(block)) for name, block in self.schema["data_sources"].items()},
+            resource_schemas={
+                name: pb.Schema(block=schema_message(block))
+                for name, block in self.schema["resources"].items()
+            },
+            data_source_schemas={
+                name: pb.Schema(block=schema_message(block))
+                for name, block in self.schema["data_sources"].items()
+            },
         )
 
     def ConfigureProvider(self, request, context):  # noqa: N802
@@ -75,28 +88,46 @@ class Provider(pb_grpc.ProviderServicer):
             # So does the provider itself: the address follows from the name.
             email = f"{proposed['account_id']}@{proposed['project'] or self.arguments['project']}.iam.gserviceaccount.com"
             proposed |= {"email": email, "member": f"serviceAccount:{email}"}
-        planned = self._fill_computed(self.schema["resources"][request.type_name], proposed, lambda name: UNKNOWN)
+        planned = self._fill_computed(
+            self.schema["resources"][request.type_name], proposed, lambda name: UNKNOWN
+        )
         return pb.PlanResourceChange.Response(planned_state=encode_value(planned))
 
     def ReadDataSource(self, request, context):  # noqa: N802
         asked = decode_value(request.config)
         digest = hashlib.sha256(repr(asked).encode()).hexdigest()[:32]
-        read = self._fill_computed(self.schema["data_sources"][request.type_name], asked, lambda name: DATA_SOURCE_VALUES.get(name, digest), texts_only=True)
+        read = self._fill_computed(
+            self.schema["data_sources"][request.type_name],
+            asked,
+            lambda name: DATA_SOURCE_VALUES.get(name, digest),
+            texts_only=True,
+        )
         return pb.ReadDataSource.Response(state=encode_value(read))
 
-    def _fill_computed(self, block: dict[str, Any], value: dict[str, Any], make_value: Any, texts_only: bool = False) -> dict[str, Any]:
-        """The value with every computed attribute that is not given filled in, and none that is write-only."""
+    def _fill_computed(
+        self, block: dict[str, Any], value: dict[str, Any], make_value: Any, texts_only: bool = False
+    ) -> dict[str, Any]:
+        """The value with every computed attribute that is not given filled in, and none that is
+        write-only."""
         filled = dict(value)
         for name, (kind, flags) in block["attributes"].items():
             if "w" in flags:  # passed on, and never told again
                 filled[name] = None
             if "c" in flags and filled[name] is None:
-                empty = {"number": 0, "bool": False}.get(kind, []) if isinstance(kind, str) else {} if kind[0] == "map" else []
+                empty = (
+                    {"number": 0, "bool": False}.get(kind, [])
+                    if isinstance(kind, str)
+                    else {}
+                    if kind[0] == "map"
+                    else []
+                )
                 default = self.arguments.get(FROM_PROVIDER.get(name, ""))
                 filled[name] = default or (make_value(name) if kind == "string" or not texts_only else empty)
         for name, nested in block.get("blocks", {}).items():
             if isinstance(filled[name], list):
-                filled[name] = [self._fill_computed(nested, each, make_value, texts_only) for each in filled[name]]
+                filled[name] = [
+                    self._fill_computed(nested, each, make_value, texts_only) for each in filled[name]
+                ]
             elif isinstance(filled[name], dict):
                 filled[name] = self._fill_computed(nested, filled[name], make_value, texts_only)
         return filled
@@ -106,13 +137,24 @@ def schema_message(block: dict[str, Any]) -> pb.Schema.Block:
     """A block of our schemas as the protocol writes it."""
     message = pb.Schema.Block()
     for name, (kind, flags) in block["attributes"].items():
-        attribute = message.attributes.add(name=name, type=json.dumps(kind).encode(), required="r" in flags, optional="o" in flags,
-                                           computed="c" in flags, sensitive="s" in flags)
+        attribute = message.attributes.add(
+            name=name,
+            type=json.dumps(kind).encode(),
+            required="r" in flags,
+            optional="o" in flags,
+            computed="c" in flags,
+            sensitive="s" in flags,
+        )
         if "w" in flags:
             attribute.MergeFromString(WRITE_ONLY)
     for name, nested in block.get("blocks", {}).items():
-        message.block_types.add(type_name=name, block=schema_message(nested), nesting=NESTING[nested["nesting"]],
-                                min_items=nested.get("min", 0), max_items=nested.get("max", 0))
+        message.block_types.add(
+            type_name=name,
+            block=schema_message(nested),
+            nesting=NESTING[nested["nesting"]],
+            min_items=nested.get("min", 0),
+            max_items=nested.get("max", 0),
+        )
     return message
 
 
@@ -135,8 +177,13 @@ def main() -> None:
         port = server.add_insecure_port("127.0.0.1:0")
         server.start()
         servers.append(server)
-        reattach[f"hashicorp/{file.stem}"] = {"Protocol": "grpc", "ProtocolVersion": 6, "Pid": os.getpid(), "Test": True,
-                                              "Addr": {"Network": "tcp", "String": f"127.0.0.1:{port}"}}
+        reattach[f"hashicorp/{file.stem}"] = {
+            "Protocol": "grpc",
+            "ProtocolVersion": 6,
+            "Pid": os.getpid(),
+            "Test": True,
+            "Addr": {"Network": "tcp", "String": f"127.0.0.1:{port}"},
+        }
     print(json.dumps(reattach), flush=True)
     sys.stdin.read()
     for server in servers:

@@ -16,7 +16,12 @@ from import_graph import ROOT
 HERE = Path(__file__).parent
 PYTHON = ROOT / ".venv-terraform" / "bin" / "python"
 """Of `make setup-terraform`."""
-ARGUMENTS = {"alert_email": "ops@lakes.example", "billing_account": "012345-678901-ABCDEF", "google_sign_in": "client", "project": "revisit-lakes"}
+ARGUMENTS = {
+    "alert_email": "ops@lakes.example",
+    "billing_account": "012345-678901-ABCDEF",
+    "google_sign_in": "client",
+    "project": "revisit-lakes",
+}
 """Everything that can be left out is asked for, so that the plan shows all there is."""
 LOCAL_BACKEND = 'terraform {\n  backend "local" {}\n}\n'
 
@@ -28,7 +33,9 @@ def run_providers() -> Iterator[str]:
         skip_or_fail("terraform")
     if not PYTHON.exists():
         skip_or_fail(".venv-terraform (`make setup-terraform`)")
-    with subprocess.Popen([PYTHON, HERE / "provider.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [PYTHON, HERE / "provider.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
         try:
             yield process.stdout.readline()
         finally:
@@ -39,7 +46,11 @@ def copy_configuration(folder: Path) -> Path:
     """A copy of terraform/ to run in and to plant errors in; the rest of the checkout is as it is."""
     for name in ("functions", "shared", "web"):
         (folder / name).symlink_to(ROOT / name)
-    shutil.copytree(ROOT / "terraform", folder / "terraform", ignore=shutil.ignore_patterns(".terraform*", "build", "*.tfstate*", "*.tfvars"))
+    shutil.copytree(
+        ROOT / "terraform",
+        folder / "terraform",
+        ignore=shutil.ignore_patterns(".terraform*", "build", "*.tfstate*", "*.tfvars"),
+    )
     (folder / "terraform" / "backend_override.tf").write_text(LOCAL_BACKEND)
     return folder / "terraform"
 
@@ -61,10 +72,21 @@ class Terraform:
 
     def __call__(self, *command: str) -> CommandResult:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
-        environment |= {"CHECKPOINT_DISABLE": "1", "TF_CLI_CONFIG_FILE": os.devnull, "TF_IN_AUTOMATION": "1", "TF_INPUT": "0",
-                        "TF_REATTACH_PROVIDERS": self.reattach}
-        ran = subprocess.run(["terraform", *command, *(["-no-color"] if command[0] != "show" else [])], cwd=self.folder, env=environment,
-                             text=True, capture_output=True, timeout=120)
+        environment |= {
+            "CHECKPOINT_DISABLE": "1",
+            "TF_CLI_CONFIG_FILE": os.devnull,
+            "TF_IN_AUTOMATION": "1",
+            "TF_INPUT": "0",
+            "TF_REATTACH_PROVIDERS": self.reattach,
+        }
+        ran = subprocess.run(
+            ["terraform", *command, *(["-no-color"] if command[0] != "show" else [])],
+            cwd=self.folder,
+            env=environment,
+            text=True,
+            capture_output=True,
+            timeout=120,
+        )
         return CommandResult(ran.returncode, ran.stdout + ran.stderr if command[0] != "show" else ran.stdout)
 
     def plan(self, **arguments: str) -> "Plan":
@@ -84,17 +106,26 @@ class Plan:
     def resources(self, kind: str = "") -> dict[str, dict[str, Any]]:
         """Planned values by address, of one type or of all."""
         planned = self.raw["planned_values"]["root_module"]["resources"]
-        return {each["address"]: each["values"] for each in planned if each["mode"] == "managed" and kind in ("", each["type"])}
+        return {
+            each["address"]: each["values"]
+            for each in planned
+            if each["mode"] == "managed" and kind in ("", each["type"])
+        }
 
     def resources_by_key(self, kind: str, name: str) -> dict[str, dict[str, Any]]:
         """Planned values of a resource with for_each, by its key."""
         planned = self.raw["planned_values"]["root_module"]["resources"]
-        return {each["index"]: each["values"] for each in planned if (each["type"], each["name"]) == (kind, name)}
+        return {
+            each["index"]: each["values"] for each in planned if (each["type"], each["name"]) == (kind, name)
+        }
 
     def configured_expressions(self, kind: str) -> dict[str, dict[str, Any]]:
         """What is written for each resource of a type, by address: its arguments, as expressions."""
-        return {each["address"]: each["expressions"] for each in self.raw["configuration"]["root_module"]["resources"]
-                if each["mode"] == "managed" and each["type"] == kind}
+        return {
+            each["address"]: each["expressions"]
+            for each in self.raw["configuration"]["root_module"]["resources"]
+            if each["mode"] == "managed" and each["type"] == kind
+        }
 
     def data_sources(self, kind: str) -> dict[str, dict[str, Any]]:
         """What data sources were asked, by key."""

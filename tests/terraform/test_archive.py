@@ -21,7 +21,10 @@ def archives(reattach: str, tmp_path_factory: pytest.TempPathFactory) -> dict[st
     terraform = Terraform(copy_configuration(tmp_path_factory.mktemp("archive")), reattach)
     assert terraform("init").status == 0
     asked = terraform.plan().data_sources("archive_file")
-    return {name: {source["filename"]: source["content"] for source in values["source"]} for name, values in asked.items()}
+    return {
+        name: {source["filename"]: source["content"] for source in values["source"]}
+        for name, values in asked.items()
+    }
 
 
 def test_every_function_has_an_archive(archives):
@@ -57,7 +60,15 @@ def test_functions_are_tested_from_the_files_that_terraform_vendors(function, ar
 
 def test_an_archive_is_all_of_the_package_but_the_homes(archives):
     """So that a data file added to the package is not forgotten."""
-    every = {str(path.relative_to(SHARED)) for path in (SHARED / "revisit").rglob("*") if path.is_file() and "__pycache__" not in path.parts}
-    homes = {name for name in every if re.match(r"revisit/(adapters/local|embedded|cli|demo)/|revisit/__main__", name)}
+    every = {
+        str(path.relative_to(SHARED))
+        for path in (SHARED / "revisit").rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    homes = {
+        name
+        for name in every
+        if re.match(r"revisit/(adapters/local|embedded|cli|demo)/|revisit/__main__", name)
+    }
     assert set(archives["api"]) - {"main.py", "requirements.txt"} == every - homes
     assert all(archives["api"][name] == Path(SHARED, name).read_text() for name in every - homes)

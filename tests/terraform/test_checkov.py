@@ -17,17 +17,37 @@ def look(folder: Path) -> dict:
     """Everything that checkov says of a folder, asking nobody else."""
     if not CHECKOV.exists():
         skip_or_fail("checkov in .venv-terraform (`make setup-terraform`)")
-    ran = subprocess.run([CHECKOV, "--directory", folder, "--framework", "terraform", "--skip-download", "--compact", "--output", "json"],
-                         text=True, capture_output=True, timeout=240)
+    ran = subprocess.run(
+        [
+            CHECKOV,
+            "--directory",
+            folder,
+            "--framework",
+            "terraform",
+            "--skip-download",
+            "--compact",
+            "--output",
+            "json",
+        ],
+        text=True,
+        capture_output=True,
+        timeout=240,
+    )
     return json.loads(ran.stdout)
 
 
 def found(said: dict) -> set[tuple[str, str]]:
-    return {(each["check_id"], each["resource"].partition("[")[0]) for each in said["results"]["failed_checks"]}
+    return {
+        (each["check_id"], each["resource"].partition("[")[0]) for each in said["results"]["failed_checks"]
+    }
 
 
 def accepted() -> set[tuple[str, str]]:
-    lines = [line.split(maxsplit=2) for line in (HERE / "checkov.txt").read_text().splitlines() if not line.startswith("#")]
+    lines = [
+        line.split(maxsplit=2)
+        for line in (HERE / "checkov.txt").read_text().splitlines()
+        if not line.startswith("#")
+    ]
     assert all(reason.endswith(".") for _, _, reason in lines)
     return {(check, resource) for check, resource, _ in lines}
 
@@ -42,12 +62,17 @@ def test_checkov_finds_what_is_accepted_and_nothing_else(said):
     summary = said["summary"]
     assert (summary["parsing_errors"], summary["skipped"]) == (0, 0)
     left = len(found(said) - accepted())
-    figure("checkov", f"{summary['passed']} passed, {left} findings, {len(accepted())} accepted with a reason ({summary['failed']} resources)")
+    figure(
+        "checkov",
+        f"{summary['passed']} passed, {left} findings, {len(accepted())} accepted with a reason ({summary['failed']} resources)",
+    )
 
 
 def test_checkov_finds_what_is_planted(tmp_path: Path):
     folder = copy_configuration(tmp_path)
     path = folder / "results.tf"
     assert "uniform_bucket_level_access = true" in path.read_text()
-    path.write_text(path.read_text().replace("uniform_bucket_level_access = true", "uniform_bucket_level_access = false"))
+    path.write_text(
+        path.read_text().replace("uniform_bucket_level_access = true", "uniform_bucket_level_access = false")
+    )
     assert ("CKV_GCP_29", "google_storage_bucket.results") in found(look(folder)) - accepted()

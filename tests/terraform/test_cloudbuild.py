@@ -28,7 +28,14 @@ def test_steps_run_from_test_to_smoke():
     assert list(STEPS) == ["test", "build", "plan", "apply", "publish", "smoke"]
     before = dict(zip(STEPS, [[], *([name] for name in STEPS)], strict=False))
     waits = {name: step.get("waitFor", before[name]) for name, step in STEPS.items()}
-    assert waits == {"test": [], "build": ["-"], "plan": ["test", "build"], "apply": ["plan"], "publish": ["apply"], "smoke": ["publish"]}
+    assert waits == {
+        "test": [],
+        "build": ["-"],
+        "plan": ["test", "build"],
+        "apply": ["plan"],
+        "publish": ["apply"],
+        "smoke": ["publish"],
+    }
 
 
 def test_each_step_says_what_it_needs():
@@ -37,10 +44,16 @@ def test_each_step_says_what_it_needs():
 
 
 def test_substitutions_are_used_and_known():
-    text = "".join(line for line in FILE.read_text().splitlines(keepends=True) if not line.lstrip().startswith("#"))
+    text = "".join(
+        line for line in FILE.read_text().splitlines(keepends=True) if not line.lstrip().startswith("#")
+    )
     used = set(re.findall(r"(?<!\$)\$\{?(\w+)", text))
     assert used == {"PROJECT_ID", *BUILD["substitutions"]}
-    default = re.search(r'variable "region".*?default\s+= "([^"]+)"', (ROOT / "terraform" / "variables.tf").read_text(), re.DOTALL)[1]
+    default = re.search(
+        r'variable "region".*?default\s+= "([^"]+)"',
+        (ROOT / "terraform" / "variables.tf").read_text(),
+        re.DOTALL,
+    )[1]
     assert BUILD["substitutions"] == {"_REGION": default}
 
 
@@ -49,7 +62,9 @@ def test_targets_files_and_variables_exist():
     assert set(re.findall(r"\bmake ([a-z-]+)", SCRIPTS["test"])) <= targets
     for script in SCRIPTS.values():
         assert all((ROOT / name).is_file() for name in re.findall(r"\btests/\S+\.py", script))
-    variables = set(re.findall(r'^variable "(\w+)"', (ROOT / "terraform" / "variables.tf").read_text(), re.MULTILINE))
+    variables = set(
+        re.findall(r'^variable "(\w+)"', (ROOT / "terraform" / "variables.tf").read_text(), re.MULTILINE)
+    )
     assert set(re.findall(r"-var=(\w+)=", SCRIPTS["plan"])) <= variables
     assert re.search(r"-out=(\S+)", SCRIPTS["plan"])[1] in SCRIPTS["apply"]
 
@@ -63,11 +78,20 @@ def test_only_the_plan_that_was_made_is_applied_and_nothing_is_approved_unseen()
 def test_scripts_are_well_formed(step):
     if "entrypoint" in STEPS[step]:
         script = STEPS[step]["args"][-1].replace("$$", "$")
-        checked = subprocess.run([STEPS[step]["entrypoint"], "-n"], input=script, text=True, capture_output=True)
+        checked = subprocess.run(
+            [STEPS[step]["entrypoint"], "-n"], input=script, text=True, capture_output=True
+        )
         assert (checked.returncode, checked.stderr) == (0, "")
 
 
-MEDIA_TYPES = {"js": "text/javascript", "json": "application/json", "css": "text/css", "svg": "image/svg+xml", "html": "text/html", "txt": "text/plain"}
+MEDIA_TYPES = {
+    "js": "text/javascript",
+    "json": "application/json",
+    "css": "text/css",
+    "svg": "image/svg+xml",
+    "html": "text/html",
+    "txt": "text/plain",
+}
 
 
 class Deployment(BaseHTTPRequestHandler):
@@ -99,22 +123,35 @@ class Deployment(BaseHTTPRequestHandler):
         pass
 
 
-@pytest.mark.parametrize(("what", "spoilt", "said"), [
-    ("page", "", "the page answers as it should"),
-    ("page", "app.js", "app.js is not the file of this checkout"),
-    ("api", "", "the api answers as it should"),
-    ("api", "open", "/subscriptions answers 200, not 401"),
-    ("api", "extract", "extract answers the internet with 400"),
-])
+@pytest.mark.parametrize(
+    ("what", "spoilt", "said"),
+    [
+        ("page", "", "the page answers as it should"),
+        ("page", "app.js", "app.js is not the file of this checkout"),
+        ("api", "", "the api answers as it should"),
+        ("api", "open", "/subscriptions answers 200, not 401"),
+        ("api", "extract", "extract answers the internet with 400"),
+    ],
+)
 def test_smoke_tells_a_deployment_that_is_right_from_one_that_is_not(what, spoilt, said, tmp_path):
     handler = type("Spoilt", (Deployment,), {"spoilt": spoilt})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         here = f"http://127.0.0.1:{server.server_port}"
-        outputs = {"site_url": f"{here}/site/index.html", "api_url": f"{here}/api",
-                   "functions": {"api": f"{here}/api", "extract": f"{here}/extract"}}
-        (tmp_path / "outputs.json").write_text(json.dumps({name: {"value": value} for name, value in outputs.items()}))
-        ran = subprocess.run([sys.executable, ROOT / "tests" / "smoke.py", what, tmp_path / "outputs.json"], text=True, capture_output=True, timeout=120)
+        outputs = {
+            "site_url": f"{here}/site/index.html",
+            "api_url": f"{here}/api",
+            "functions": {"api": f"{here}/api", "extract": f"{here}/extract"},
+        }
+        (tmp_path / "outputs.json").write_text(
+            json.dumps({name: {"value": value} for name, value in outputs.items()})
+        )
+        ran = subprocess.run(
+            [sys.executable, ROOT / "tests" / "smoke.py", what, tmp_path / "outputs.json"],
+            text=True,
+            capture_output=True,
+            timeout=120,
+        )
         server.shutdown()
     assert said in ran.stdout, ran.stderr
     assert ran.returncode == (1 if spoilt else 0)
@@ -128,8 +165,15 @@ def test_smoke_finds_the_real_api_as_it_should_be(tmp_path):
     server = make_server("127.0.0.1", 0, create_app(backend, web=tmp_path / "no-page"), threaded=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     address = f"http://127.0.0.1:{server.server_port}"
-    (tmp_path / "outputs.json").write_text(json.dumps({"api_url": {"value": address}, "functions": {"value": {"api": address}}}))
-    ran = subprocess.run([sys.executable, ROOT / "tests" / "smoke.py", "api", tmp_path / "outputs.json"], text=True, capture_output=True, timeout=120)
+    (tmp_path / "outputs.json").write_text(
+        json.dumps({"api_url": {"value": address}, "functions": {"value": {"api": address}}})
+    )
+    ran = subprocess.run(
+        [sys.executable, ROOT / "tests" / "smoke.py", "api", tmp_path / "outputs.json"],
+        text=True,
+        capture_output=True,
+        timeout=120,
+    )
     server.shutdown()
     assert (ran.returncode, ran.stdout.strip()) == (0, "the api answers as it should"), ran.stderr
 

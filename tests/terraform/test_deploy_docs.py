@@ -15,7 +15,9 @@ from import_graph import ROOT
 
 PAGE = (ROOT / "docs" / "deploy.md").read_text()
 COMMANDS = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
-VARIABLES = set(re.findall(r'^variable "(\w+)"', (ROOT / "terraform" / "variables.tf").read_text(), re.MULTILINE))
+VARIABLES = set(
+    re.findall(r'^variable "(\w+)"', (ROOT / "terraform" / "variables.tf").read_text(), re.MULTILINE)
+)
 
 
 @pytest.mark.parametrize("commands", COMMANDS, ids=lambda text: text.split("\n")[0][:50])
@@ -29,7 +31,9 @@ def test_commands_name_variables_outputs_and_files_that_exist():
     settings = re.search(r"tfvars <<END\n(.*?)END", text, re.DOTALL)[1]
     assert set(re.findall(r"^(\w+) +=", settings, re.MULTILINE)) <= VARIABLES
     assert set(re.findall(r"-var=['\"]?(\w+)=", PAGE)) <= VARIABLES
-    outputs = set(re.findall(r'^output "(\w+)"', (ROOT / "terraform" / "outputs.tf").read_text(), re.MULTILINE))
+    outputs = set(
+        re.findall(r'^output "(\w+)"', (ROOT / "terraform" / "outputs.tf").read_text(), re.MULTILINE)
+    )
     assert set(re.findall(r"output -raw (\w+)", text)) | set(re.findall(r"outputs? `(\w+)`", PAGE)) <= outputs
     assert all((ROOT / name).is_file() for name in re.findall(r"\btests/[\w/]+\.(?:py|txt)", PAGE))
 
@@ -37,7 +41,11 @@ def test_commands_name_variables_outputs_and_files_that_exist():
 def test_commands_of_gcloud_exist_with_their_options():
     """Held against the tree that gcloud's own completion goes by."""
     gcloud = shutil.which("gcloud")
-    file = Path(gcloud).resolve().parents[1] / "data" / "cli" / "gcloud_completions.py" if gcloud else Path("/nowhere")
+    file = (
+        Path(gcloud).resolve().parents[1] / "data" / "cli" / "gcloud_completions.py"
+        if gcloud
+        else Path("/nowhere")
+    )
     if not file.is_file():
         skip_or_fail("gcloud's table of commands")
     tree = ast.literal_eval(file.read_text().partition("STATIC_COMPLETION_CLI_TREE = ")[2])
@@ -51,14 +59,26 @@ def test_commands_of_gcloud_exist_with_their_options():
         assert not node.get("commands"), f"gcloud {words}"
         known = {*tree["flags"], *node["flags"], "--help"}
         used = set(re.findall(r"(?<!\S)(--[a-z-]+)", words + rest.replace("`", " ")))
-        assert used <= {*known, *(flag.replace("--no-", "--") for flag in known)}, f"gcloud {words}: {used - known}"
+        assert used <= {*known, *(flag.replace("--no-", "--") for flag in known)}, (
+            f"gcloud {words}: {used - known}"
+        )
 
 
-@pytest.mark.parametrize("words", sorted(set(re.findall(r"^revisit ([a-z-]+(?: (?:create|list)\b)?)", "\n".join(COMMANDS), re.MULTILINE))))
+@pytest.mark.parametrize(
+    "words",
+    sorted(set(re.findall(r"^revisit ([a-z-]+(?: (?:create|list)\b)?)", "\n".join(COMMANDS), re.MULTILINE))),
+)
 def test_commands_of_revisit_exist(words):
-    told = subprocess.run([sys.executable, "-m", "revisit", *words.split(), "--help"], text=True, capture_output=True)
+    told = subprocess.run(
+        [sys.executable, "-m", "revisit", *words.split(), "--help"], text=True, capture_output=True
+    )
     assert told.returncode == 0, told.stderr
-    options = {option for line in "\n".join(COMMANDS).splitlines() if line.startswith(f"revisit {words}") for option in re.findall(r" (--[a-z-]+)", line)}
+    options = {
+        option
+        for line in "\n".join(COMMANDS).splitlines()
+        if line.startswith(f"revisit {words}")
+        for option in re.findall(r" (--[a-z-]+)", line)
+    }
     assert all(option in told.stdout for option in options), options
 
 
@@ -75,7 +95,9 @@ def test_jobs_secrets_and_buckets_are_those_of_terraform():
 
 
 def test_the_deploying_account_gets_the_roles_that_are_listed():
-    listed = set(re.findall(r"`roles/([\w.]+)`", PAGE[:PAGE.index("## Deploy\n")])) - {"billing.costsManager"}
+    listed = set(re.findall(r"`roles/([\w.]+)`", PAGE[: PAGE.index("## Deploy\n")])) - {
+        "billing.costsManager"
+    }
     given = set(re.search(r"for role in (.*?); do", PAGE, re.DOTALL)[1].replace("\\", "").split())
     assert given - listed == {"logging.logWriter"}  # a build writes its log; a person at a terminal does not
     assert listed <= given
@@ -85,12 +107,18 @@ def test_the_deploying_account_gets_the_roles_that_are_listed():
 
 
 def test_the_sums_are_right():
-    rows = [[cell.strip() for cell in line.strip("|\n").split("|")] for line in PAGE[PAGE.index("| what | quantity"):].splitlines()[2:] if line.startswith("|")]
-    rows = rows[:next(number for number, row in enumerate(rows) if row[0] == "**sum**") + 1]
+    rows = [
+        [cell.strip() for cell in line.strip("|\n").split("|")]
+        for line in PAGE[PAGE.index("| what | quantity") :].splitlines()[2:]
+        if line.startswith("|")
+    ]
+    rows = rows[: next(number for number, row in enumerate(rows) if row[0] == "**sum**") + 1]
     costs, beyond = [], []
     for _, quantity, _, price, cost, free, rest in rows[:-1]:
         assert float(cost) == pytest.approx(float(quantity) * float(price), abs=0.0051)
-        assert float(rest) == pytest.approx(max(0.0, float(quantity) - float(free)) * float(price), abs=0.0051)
+        assert float(rest) == pytest.approx(
+            max(0.0, float(quantity) - float(free)) * float(price), abs=0.0051
+        )
         costs.append(float(cost))
         beyond.append(float(rest))
     assert (f"**{sum(costs):.2f}**", f"**{sum(beyond):.2f}**") == (rows[-1][4], rows[-1][6])
@@ -99,5 +127,9 @@ def test_the_sums_are_right():
 
 def test_the_bound_of_an_hour_is_that_of_the_defaults():
     functions = (ROOT / "terraform" / "functions.tf").read_text()
-    assert re.search(r'variable "backlog_max_instances".*?default += 20\n', (ROOT / "terraform" / "variables.tf").read_text(), re.DOTALL)
+    assert re.search(
+        r'variable "backlog_max_instances".*?default += 20\n',
+        (ROOT / "terraform" / "variables.tf").read_text(),
+        re.DOTALL,
+    )
     assert len(re.findall(r'memory = "2Gi".*max_instances = var.backlog_max_instances', functions)) == 2

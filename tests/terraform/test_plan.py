@@ -38,7 +38,10 @@ def test_terraforms_own_tests_pass(deployment: Terraform):
     ran = deployment("test")
     assert ran.status == 0, ran.output
     passed, failed = map(int, re.search(r"(\d+) passed, (\d+) failed", ran.output).groups())
-    assert (passed, failed) == ((TERRAFORM / "tests" / "deployment.tftest.hcl").read_text().count('\nrun "'), 0)
+    assert (passed, failed) == (
+        (TERRAFORM / "tests" / "deployment.tftest.hcl").read_text().count('\nrun "'),
+        0,
+    )
     figure("terraform test", f"{passed} runs passed")
 
 
@@ -49,13 +52,18 @@ def test_the_plan_holds_to(check, plan: Plan):
 
 def test_every_topic_named_in_code_is_planned_and_no_other(plan: Plan):
     assert set(plan.resources_by_key("google_pubsub_topic", "event")) == set(EVENTS)
-    assert {topic["name"] for topic in plan.resources("google_pubsub_topic").values()} == {*EVENTS, "dead-letters"}
+    assert {topic["name"] for topic in plan.resources("google_pubsub_topic").values()} == {
+        *EVENTS,
+        "dead-letters",
+    }
 
 
 def test_every_function_is_planned_with_an_account_of_its_own(plan: Plan):
     functions = plan.resources_by_key("google_cloudfunctions2_function", "this")
     assert sorted(functions) == FUNCTIONS
-    assert {name: function["build_config"][0]["entry_point"] for name, function in functions.items()} == {name: name for name in FUNCTIONS}
+    assert {name: function["build_config"][0]["entry_point"] for name, function in functions.items()} == {
+        name: name for name in FUNCTIONS
+    }
     accounts = {function["service_config"][0]["service_account_email"] for function in functions.values()}
     assert accounts == {f"revisit-{name}@revisit-lakes.iam.gserviceaccount.com" for name in FUNCTIONS}
 
@@ -69,7 +77,11 @@ def test_topics_are_pushed_to_the_functions_that_hear_them(plan: Plan):
 
 def test_a_message_of_any_lane_goes_through_one_subscription(plan: Plan):
     for topic in EVENTS:
-        filters = [push["filter"] for push in plan.resources_by_key("google_pubsub_subscription", "push").values() if push["topic"] == topic]
+        filters = [
+            push["filter"]
+            for push in plan.resources_by_key("google_pubsub_subscription", "push").values()
+            if push["topic"] == topic
+        ]
         for attributes in ({"lane": "live"}, {"lane": "backfill"}, {}):
             assert sum(_passes(each, attributes) for each in filters) == 1, (topic, attributes)
 
@@ -89,42 +101,75 @@ def test_ticks_are_events_that_the_code_reads(plan: Plan):
         assert target["topic_name"] == f"projects/revisit-lakes/topics/{topic}"
         assert target["attributes"] == {"lane": "live", "type": f"io.revisit.{topic}"}
         published = "2026-03-01T10:15:00.250Z"
-        envelope = wire.from_push({"data": target["data"], "attributes": target["attributes"], "publishTime": published})
+        envelope = wire.from_push(
+            {"data": target["data"], "attributes": target["attributes"], "publishTime": published}
+        )
         assert type(envelope.event) is EVENTS[topic]
-        assert (format_rfc3339(envelope.time)[:19], envelope.event.at[:19]) == (published[:19], published[:19])
+        assert (format_rfc3339(envelope.time)[:19], envelope.event.at[:19]) == (
+            published[:19],
+            published[:19],
+        )
         assert json.loads(base64.b64decode(target["data"])) == {"data": {}, "type": f"io.revisit.{topic}"}
 
 
 def test_deliver_alone_takes_the_dead_letters_which_last_a_week(plan: Plan):
     letters = plan.resources("google_pubsub_subscription")["google_pubsub_subscription.dead_letters"]
-    assert (letters["name"], letters["topic"], letters["message_retention_duration"]) == ("dead-letters", "dead-letters", "604800s")
+    assert (letters["name"], letters["topic"], letters["message_retention_duration"]) == (
+        "dead-letters",
+        "dead-letters",
+        "604800s",
+    )
     assert letters["push_config"] == []
     assert {pair for pair in checks.granted_roles(plan) if pair.endswith("subscription dead-letters")} == {
-        "revisit-deliver  roles/pubsub.subscriber  subscription dead-letters"}
+        "revisit-deliver  roles/pubsub.subscriber  subscription dead-letters"
+    }
 
 
-@pytest.mark.parametrize(("port", "roles"), [
-    ("records", {"roles/datastore.user"}),
-    ("catalog", {"roles/bigquery.dataEditor", "roles/bigquery.jobUser"}),
-    ("assets", {"roles/storage.objectUser", "roles/storage.objectViewer"}),
-])
+@pytest.mark.parametrize(
+    ("port", "roles"),
+    [
+        ("records", {"roles/datastore.user"}),
+        ("catalog", {"roles/bigquery.dataEditor", "roles/bigquery.jobUser"}),
+        ("assets", {"roles/storage.objectUser", "roles/storage.objectViewer"}),
+    ],
+)
 def test_a_function_may_use_what_its_ports_need_and_no_other_may(port, roles, plan: Plan):
-    granted = {pair.split()[0].removeprefix("revisit-") for pair in checks.granted_roles(plan) if pair.split()[1] in roles}
+    granted = {
+        pair.split()[0].removeprefix("revisit-")
+        for pair in checks.granted_roles(plan)
+        if pair.split()[1] in roles
+    }
     assert granted - {"build"} == {function for function, ports in PORTS.items() if port in ports}
 
 
 def test_those_who_sign_are_handed_the_key_and_nobody_else(plan: Plan):
-    """A function signs whose code comes to what derives secrets; the settings, which all read, do not count."""
-    signing = {name for name in FUNCTIONS
-               if SHARED / "revisit" / "signing_key.py" in reachable_files(ROOT / "functions" / name / "main.py", excluded=("revisit.adapters.gcp", "revisit.adapters.local"))}
-    handed = {name: function["service_config"][0]["secret_environment_variables"] for name, function in
-              plan.resources_by_key("google_cloudfunctions2_function", "this").items()}
+    """A function signs whose code comes to what derives secrets; the settings, which all read, do not
+    count."""
+    signing = {
+        name
+        for name in FUNCTIONS
+        if SHARED / "revisit" / "signing_key.py"
+        in reachable_files(
+            ROOT / "functions" / name / "main.py", excluded=("revisit.adapters.gcp", "revisit.adapters.local")
+        )
+    }
+    handed = {
+        name: function["service_config"][0]["secret_environment_variables"]
+        for name, function in plan.resources_by_key("google_cloudfunctions2_function", "this").items()
+    }
     assert {name for name, secrets in handed.items() if secrets} == signing == {"api", "deliver"}
     for name in signing:
         [secret] = handed[name]
-        assert (secret["key"], secret["secret"], secret["project_id"]) == (SIGNING_KEY_VARIABLE, "revisit-signing-key", "123456789012")
-    assert all("secret_environment_variables" in change["change"]["after_unknown"]["service_config"][0] for change in plan.raw["resource_changes"]
-               if change["type"] == "google_cloudfunctions2_function" and change["index"] in signing)
+        assert (secret["key"], secret["secret"], secret["project_id"]) == (
+            SIGNING_KEY_VARIABLE,
+            "revisit-signing-key",
+            "123456789012",
+        )
+    assert all(
+        "secret_environment_variables" in change["change"]["after_unknown"]["service_config"][0]
+        for change in plan.raw["resource_changes"]
+        if change["type"] == "google_cloudfunctions2_function" and change["index"] in signing
+    )
 
 
 def test_names_are_those_that_google_takes(plan: Plan):
@@ -141,7 +186,9 @@ def test_names_are_those_that_google_takes(plan: Plan):
     for where, form in forms.items():
         kind, name = where.split(".")
         assert plan.resources(kind)
-        assert not [values[name] for values in plan.resources(kind).values() if not re.fullmatch(form, values[name])], where
+        assert not [
+            values[name] for values in plan.resources(kind).values() if not re.fullmatch(form, values[name])
+        ], where
 
 
 def test_environment_is_what_the_settings_read(plan: Plan):
@@ -150,8 +197,16 @@ def test_environment_is_what_the_settings_read(plan: Plan):
     for function in plan.resources_by_key("google_cloudfunctions2_function", "this").values():
         # Named after what is made, the bucket and others are known at once; nothing of it is a secret.
         place = read_settings(function["service_config"][0]["environment_variables"])
-        assert (place.project, place.bucket, place.database, place.dataset) == ("revisit-lakes", "revisit-lakes-revisit-results", "(default)", "revisit")
-        assert (place.location, place.signer) == ("europe-west1", "revisit-api@revisit-lakes.iam.gserviceaccount.com")
+        assert (place.project, place.bucket, place.database, place.dataset) == (
+            "revisit-lakes",
+            "revisit-lakes-revisit-results",
+            "(default)",
+            "revisit",
+        )
+        assert (place.location, place.signer) == (
+            "europe-west1",
+            "revisit-api@revisit-lakes.iam.gserviceaccount.com",
+        )
         assert place.base_url == "https://revisit-api-123456789012.europe-west1.run.app"
         assert place.allowed_origins == ("https://revisit-lakes-revisit-site.storage.googleapis.com",)
         assert len(place.sources) == 1
@@ -159,22 +214,46 @@ def test_environment_is_what_the_settings_read(plan: Plan):
 
 def test_indexes_and_lifetimes_of_records_are_all_planned(plan: Plan):
     told = json.loads((TERRAFORM / "firestore.indexes.json").read_text())
-    planned = [(index["collection"], index["query_scope"], [(field["field_path"], field["order"], field["array_config"]) for field in index["fields"]])
-               for index in plan.resources("google_firestore_index").values()]
+    planned = [
+        (
+            index["collection"],
+            index["query_scope"],
+            [(field["field_path"], field["order"], field["array_config"]) for field in index["fields"]],
+        )
+        for index in plan.resources("google_firestore_index").values()
+    ]
     assert sorted(planned, key=str) == sorted(
-        ((index["collectionGroup"], index["queryScope"], [(field["fieldPath"], field.get("order"), field.get("arrayConfig")) for field in index["fields"]])
-         for index in told["indexes"]), key=str)
-    fields = {(field["collection"], field["field"]): field for field in plan.resources("google_firestore_field").values()}
+        (
+            (
+                index["collectionGroup"],
+                index["queryScope"],
+                [
+                    (field["fieldPath"], field.get("order"), field.get("arrayConfig"))
+                    for field in index["fields"]
+                ],
+            )
+            for index in told["indexes"]
+        ),
+        key=str,
+    )
+    fields = {
+        (field["collection"], field["field"]): field
+        for field in plan.resources("google_firestore_field").values()
+    }
     assert set(fields) == {(field["collectionGroup"], field["fieldPath"]) for field in told["fieldOverrides"]}
     for field in told["fieldOverrides"]:
         values = fields[field["collectionGroup"], field["fieldPath"]]
         assert bool(values["ttl_config"]) == field.get("ttl", False)
-        assert [len(config["indexes"]) for config in values["index_config"]] == ([len(field["indexes"])] if "indexes" in field else [])
+        assert [len(config["indexes"]) for config in values["index_config"]] == (
+            [len(field["indexes"])] if "indexes" in field else []
+        )
 
 
 def test_marks_and_outbox_forget(plan: Plan):
     fields = plan.resources("google_firestore_field").values()
-    assert {("mark", "expires"), ("outbox", "expires")} <= {(field["collection"], field["field"]) for field in fields if field["ttl_config"]}
+    assert {("mark", "expires"), ("outbox", "expires")} <= {
+        (field["collection"], field["field"]) for field in fields if field["ttl_config"]
+    }
 
 
 def test_the_catalogs_tables_have_the_columns_that_the_code_asks_for(plan: Plan):
@@ -188,7 +267,11 @@ def test_the_catalogs_tables_have_the_columns_that_the_code_asks_for(plan: Plan)
     columns = {column["name"]: column["type"] for column in json.loads(tables["product"]["schema"])}
     assert set(SCHEMA.names) <= set(columns)
     [partition] = tables["product"]["time_partitioning"]
-    assert (partition["type"], partition["field"], columns[partition["field"]]) == ("MONTH", "sensing_time", "TIMESTAMP")
+    assert (partition["type"], partition["field"], columns[partition["field"]]) == (
+        "MONTH",
+        "sensing_time",
+        "TIMESTAMP",
+    )
     assert tables["product"]["clustering"][0] == "tile"
     assert set(tables["product"]["clustering"]) <= set(columns)
     assert {table["deletion_protection"] for table in tables.values()} == {True}
@@ -198,7 +281,10 @@ def test_results_are_read_by_pages_and_forgotten(plan: Plan):
     bucket = plan.resources("google_storage_bucket")["google_storage_bucket.results"]
     assert bucket["public_access_prevention"] == "enforced"
     assert bucket["uniform_bucket_level_access"] is True
-    rules = [(rule["action"][0]["type"], rule["condition"][0]["age"], rule["condition"][0]["matches_prefix"]) for rule in bucket["lifecycle_rule"]]
+    rules = [
+        (rule["action"][0]["type"], rule["condition"][0]["age"], rule["condition"][0]["matches_prefix"])
+        for rule in bucket["lifecycle_rule"]
+    ]
     assert rules == [("Delete", 1, ["unfinished/"]), ("Delete", 90, None)]
     [cors] = bucket["cors"]
     assert "https://revisit-lakes-revisit-site.storage.googleapis.com" in cors["origin"]
@@ -209,18 +295,34 @@ def test_results_are_read_by_pages_and_forgotten(plan: Plan):
 
 def test_every_file_of_the_page_is_published_as_what_it_is(plan: Plan):
     pages = plan.resources_by_key("google_storage_bucket_object", "page")
-    assert {*pages, "config.js"} == {str(path.relative_to(ROOT / "web")) for path in (ROOT / "web").rglob("*") if path.is_file()} | {"config.js"}
-    assert {page["content_type"] for name, page in pages.items() if name.endswith(".js")} == {"text/javascript"}
+    assert {*pages, "config.js"} == {
+        str(path.relative_to(ROOT / "web")) for path in (ROOT / "web").rglob("*") if path.is_file()
+    } | {"config.js"}
+    assert {page["content_type"] for name, page in pages.items() if name.endswith(".js")} == {
+        "text/javascript"
+    }
     config = plan.resources("google_storage_bucket_object")["google_storage_bucket_object.config"]
     assert 'export const api = "https://revisit-api-123456789012.europe-west1.run.app/";' in config["content"]
-    # Where users sign in is known only once their accounts' service is: a file of its own, which config.js hands on.
+    # Where users sign in is known only once their accounts' service is: a file of its own, which config.js
+    # hands on.
     assert 'export { signIn } from "./sign-in.js";' in config["content"]
-    assert plan.resources("google_storage_bucket_object")["google_storage_bucket_object.sign_in"]["name"] == "sign-in.js"
+    assert (
+        plan.resources("google_storage_bucket_object")["google_storage_bucket_object.sign_in"]["name"]
+        == "sign-in.js"
+    )
 
 
 def test_operations_are_told_of_what_goes_wrong(plan: Plan):
-    policies = {policy["display_name"]: policy for policy in plan.resources("google_monitoring_alert_policy").values()}
-    assert {"Revisit: dead-letters", "Revisit: late", "Revisit: source stale", "Revisit: source silent", "Revisit: errors"} <= set(policies)
+    policies = {
+        policy["display_name"]: policy for policy in plan.resources("google_monitoring_alert_policy").values()
+    }
+    assert {
+        "Revisit: dead-letters",
+        "Revisit: late",
+        "Revisit: source stale",
+        "Revisit: source silent",
+        "Revisit: errors",
+    } <= set(policies)
     assert all(policy["documentation"][0]["content"] for policy in policies.values())
     [silent] = policies["Revisit: source silent"]["conditions"][0]["condition_matched_log"]
     assert f"jsonPayload.silent_hours>{STALE_AFTER.total_seconds() / 3600:.0f}" in silent["filter"]
@@ -228,7 +330,9 @@ def test_operations_are_told_of_what_goes_wrong(plan: Plan):
     assert (late["threshold_value"], late["comparison"]) == (900, "COMPARISON_GT")
     watched = re.search(r'full_match\("(.*)"\)', late["filter"])[1].replace("\\\\", "\\")
     names = plan.resources_by_key("google_pubsub_subscription", "push")
-    assert {name for name in names if re.fullmatch(watched, name)} == {name for name in names if not name.endswith(".backfill")}
+    assert {name for name in names if re.fullmatch(watched, name)} == {
+        name for name in names if not name.endswith(".backfill")
+    }
     [budget] = plan.resources("google_billing_budget").values()
     assert [rule["threshold_percent"] for rule in budget["threshold_rules"]] == [0.5, 0.9, 1]
     [channel] = plan.resources("google_monitoring_notification_channel").values()
@@ -246,15 +350,24 @@ def test_metrics_count_the_lines_that_functions_write(plan: Plan):
         assert f'"{name}":' in source
     for outcome in re.search(r"\^\(([^)]*)\)", metric["label_extractors"]["outcome"])[1].split("|"):
         assert outcome in source
-    assert set(metric["label_extractors"]) == {label["key"] for label in metric["metric_descriptor"][0]["labels"]}
+    assert set(metric["label_extractors"]) == {
+        label["key"] for label in metric["metric_descriptor"][0]["labels"]
+    }
 
 
 def test_the_dashboard_is_well_formed(plan: Plan):
     [dashboard] = plan.resources("google_monitoring_dashboard").values()
     tiles = json.loads(dashboard["dashboard_json"])["mosaicLayout"]["tiles"]
-    covered = [(tile.get("xPos", 0) + x, tile.get("yPos", 0) + y) for tile in tiles for x in range(tile["width"]) for y in range(tile["height"])]
+    covered = [
+        (tile.get("xPos", 0) + x, tile.get("yPos", 0) + y)
+        for tile in tiles
+        for x in range(tile["width"])
+        for y in range(tile["height"])
+    ]
     assert len(tiles) == 6
-    assert sorted(covered) == [(x, y) for x in range(12) for y in range(12)], "no gap and no overlap in the twelve columns there are"
+    assert sorted(covered) == [(x, y) for x in range(12) for y in range(12)], (
+        "no gap and no overlap in the twelve columns there are"
+    )
 
 
 def test_variables_and_outputs_are_described_and_in_order():
@@ -263,7 +376,11 @@ def test_variables_and_outputs_are_described_and_in_order():
         names = re.findall(rf'^{block} "(\w+)"', text, re.MULTILINE)
         assert names == sorted(names)
         assert text.count("\n  description = ") == len(names)
-    required = [block for block in re.split(r"\n(?=variable)", (TERRAFORM / "variables.tf").read_text()) if "\n  default " not in block]
+    required = [
+        block
+        for block in re.split(r"\n(?=variable)", (TERRAFORM / "variables.tf").read_text())
+        if "\n  default " not in block
+    ]
     assert len(required) == 1
     assert 'variable "project"' in required[0]
 
@@ -271,4 +388,9 @@ def test_variables_and_outputs_are_described_and_in_order():
 def test_figures_of_the_plan(plan: Plan):
     figure("terraform: resources planned", str(len(plan.resources())))
     figure("terraform: (account, role, resource) on the list", str(len(checks.granted_roles(plan))))
-    assert {"create"} == {action for change in plan.raw["resource_changes"] if change["mode"] == "managed" for action in change["change"]["actions"]}
+    assert {"create"} == {
+        action
+        for change in plan.raw["resource_changes"]
+        if change["mode"] == "managed"
+        for action in change["change"]["actions"]
+    }

@@ -44,7 +44,9 @@ def tags():
 def test_the_page_holds_no_script_or_style_of_its_own_and_loads_none_from_elsewhere(tags):
     assert not [tag for tag, attributes in tags if tag == "style" or "style" in attributes]
     assert not [attributes for _, attributes in tags if any(name.startswith("on") for name in attributes)]
-    loaded = [attributes.get("src") or attributes["href"] for tag, attributes in tags if tag in ("script", "link")]
+    loaded = [
+        attributes.get("src") or attributes["href"] for tag, attributes in tags if tag in ("script", "link")
+    ]
     assert loaded and all((WEB / name).is_file() for name in loaded)
     assert "://" not in re.sub(r'xmlns="[^"]*"', "", (WEB / "index.html").read_text())
 
@@ -52,7 +54,10 @@ def test_the_page_holds_no_script_or_style_of_its_own_and_loads_none_from_elsewh
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
 def test_a_script_makes_no_markup_of_text_and_runs_none(script):
     text = script.read_text()
-    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function|setAttribute\(\"style|srcdoc|(?<!\bol)\.style\.", text)
+    assert not re.search(
+        r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function|setAttribute\(\"style|srcdoc|(?<!\bol)\.style\.",
+        text,
+    )
     imports = re.findall(r'(?:from |import\()"([^"]+)"', text)
     assert all(name.startswith("./") and (WEB / name).is_file() for name in imports)
     assert re.findall(r"https?://[^\"' ]+", text) in ([], ["http://www.w3.org/2000/svg"])
@@ -77,7 +82,11 @@ def test_the_page_is_served_with_its_types_and_nothing_beside_it(tmp_path):
 
 
 def test_the_first_load_is_small():
-    files = [path for path in WEB.rglob("*") if path.is_file() and path.suffix != ".txt" and not path.parent.name.startswith(LATER)]
+    files = [
+        path
+        for path in WEB.rglob("*")
+        if path.is_file() and path.suffix != ".txt" and not path.parent.name.startswith(LATER)
+    ]
     size = sum(len(gzip.compress(path.read_bytes(), 9)) for path in files) / 1000
     figure("page, first load", f"{size:.0f} kB gz of {FIRST_LOAD_KB}, every view of it included")
     assert size <= FIRST_LOAD_KB
@@ -86,29 +95,65 @@ def test_the_first_load_is_small():
 def test_the_libraries_are_the_packages_own_files_each_with_its_licence():
     assert (VENDOR / LIST).read_text() == checksums(VENDOR)
     wanted = json.loads((WEB.parent / "locks" / "vendor.json").read_text())
-    assert {f"{one['package']}-{one['version']}" for one in wanted} == {path.name for path in VENDOR.iterdir() if path.is_dir()}
+    assert {f"{one['package']}-{one['version']}" for one in wanted} == {
+        path.name for path in VENDOR.iterdir() if path.is_dir()
+    }
     for one in wanted:
         folder = VENDOR / f"{one['package']}-{one['version']}"
-        assert {path.name for path in folder.iterdir()} == {"LICENSE.txt", *(Path(file).name for file in one["files"])}
-        assert re.search(r"copyright|permission", (folder / "LICENSE.txt").read_text(), re.IGNORECASE), folder.name
+        assert {path.name for path in folder.iterdir()} == {
+            "LICENSE.txt",
+            *(Path(file).name for file in one["files"]),
+        }
+        assert re.search(r"copyright|permission", (folder / "LICENSE.txt").read_text(), re.IGNORECASE), (
+            folder.name
+        )
 
 
-@pytest.mark.parametrize(("api", "page", "path", "asked"), [
-    ("", "http://127.0.0.1:8787/", "status", "http://127.0.0.1:8787/status"),
-    ("", "http://127.0.0.1:8787/proxy/8787/#token=t", "/results/j", "http://127.0.0.1:8787/proxy/8787/results/j"),
-    ("https://api.example/", "https://lakes.storage.example/index.html", "orders?limit=20", "https://api.example/orders?limit=20"),
-    ("https://api.example/", "https://lakes.storage.example/index.html", "/results/j/ndvi.tif", "https://api.example/results/j/ndvi.tif"),
-])
+@pytest.mark.parametrize(
+    ("api", "page", "path", "asked"),
+    [
+        ("", "http://127.0.0.1:8787/", "status", "http://127.0.0.1:8787/status"),
+        (
+            "",
+            "http://127.0.0.1:8787/proxy/8787/#token=t",
+            "/results/j",
+            "http://127.0.0.1:8787/proxy/8787/results/j",
+        ),
+        (
+            "https://api.example/",
+            "https://lakes.storage.example/index.html",
+            "orders?limit=20",
+            "https://api.example/orders?limit=20",
+        ),
+        (
+            "https://api.example/",
+            "https://lakes.storage.example/index.html",
+            "/results/j/ndvi.tif",
+            "https://api.example/results/j/ndvi.tif",
+        ),
+    ],
+)
 def test_the_page_asks_the_server_it_came_from_or_the_one_that_config_names(api, page, path, asked, tmp_path):
     node = shutil.which("node")
     if node is None:
         skip_or_fail("node, which runs the page's script")
-    (tmp_path / "api.mjs").write_text((WEB / "api.js").read_text().replace("./config.js", "./config.mjs").replace("./words.js", "./words.mjs"))
+    (tmp_path / "api.mjs").write_text(
+        (WEB / "api.js")
+        .read_text()
+        .replace("./config.js", "./config.mjs")
+        .replace("./words.js", "./words.mjs")
+    )
     (tmp_path / "words.mjs").write_text((WEB / "words.js").read_text())
-    (tmp_path / "config.mjs").write_text((WEB / "config.js").read_text().replace('api = ""', f"api = {json.dumps(api)}"))
-    program = (f"globalThis.location = new URL({json.dumps(page)}); globalThis.sessionStorage = {{ getItem: () => null, setItem: () => null }};"
-               "globalThis.history = { replaceState: () => null };"
-               "const asked = []; globalThis.fetch = async (url) => { asked.push(url); return { ok: true, json: () => ({}) }; };"
-               f"const {{ get }} = await import({json.dumps(str(tmp_path / 'api.mjs'))}); await get({json.dumps(path)}); console.log(asked.join());")
-    done = subprocess.run([str(node), "--input-type=module", "--eval", program], capture_output=True, text=True, timeout=60)
+    (tmp_path / "config.mjs").write_text(
+        (WEB / "config.js").read_text().replace('api = ""', f"api = {json.dumps(api)}")
+    )
+    program = (
+        f"globalThis.location = new URL({json.dumps(page)}); globalThis.sessionStorage = {{ getItem: () => null, setItem: () => null }};"
+        "globalThis.history = { replaceState: () => null };"
+        "const asked = []; globalThis.fetch = async (url) => { asked.push(url); return { ok: true, json: () => ({}) }; };"
+        f"const {{ get }} = await import({json.dumps(str(tmp_path / 'api.mjs'))}); await get({json.dumps(path)}); console.log(asked.join());"
+    )
+    done = subprocess.run(
+        [str(node), "--input-type=module", "--eval", program], capture_output=True, text=True, timeout=60
+    )
     assert (done.returncode, done.stdout.strip()) == (0, asked), done.stderr

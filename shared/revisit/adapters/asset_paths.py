@@ -19,7 +19,9 @@ def split_asset_path(path: str) -> list[str]:
     """
     parts = path.split("/")
     if not all(_COMPONENT.fullmatch(part) for part in parts):
-        raise InvalidInputError(f"{path!r} is not the path of an asset: use letters, digits and . _ + = @ - between single slashes")
+        raise InvalidInputError(
+            f"{path!r} is not the path of an asset: use letters, digits and . _ + = @ - between single slashes"
+        )
     return parts
 
 

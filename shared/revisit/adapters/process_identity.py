@@ -1,4 +1,5 @@
-"""Which process holds something, and whether that process still lives: what a killed one held can be freed at once."""
+"""Which process holds something, and whether that process still lives: what a killed one held can be freed at
+once."""
 
 import os
 import platform
@@ -12,7 +13,8 @@ def process_name() -> str:
 
 
 def has_ended(process: str) -> bool:
-    """Whether the process so named is known to have ended; one on another host, or with a name that is none, is not judged."""
+    """Whether the process so named is known to have ended; one on another host, or with a name that is none,
+    is not judged."""
     name, _, start = process.rpartition(".")
     host, _, pid = name.rpartition(".")
     return host == _host() and pid.isdecimal() and _start_time(int(pid)) != start
@@ -26,11 +28,14 @@ def _process_name(pid: int) -> str:
 @lru_cache(maxsize=1)
 def _host() -> str:
     """The host's name, fit for a file name."""
-    return "".join(letter if letter.isalnum() or letter == "-" else "-" for letter in platform.node()) or "host"
+    return (
+        "".join(letter if letter.isalnum() or letter == "-" else "-" for letter in platform.node()) or "host"
+    )
 
 
 def _start_time(pid: int) -> str:
-    """When the process started, in clock ticks since boot (proc(5), /proc/[pid]/stat field 22); empty if it has ended."""
+    """When the process started, in clock ticks since boot (proc(5), /proc/[pid]/stat field 22); empty if it
+    has ended."""
     try:
         state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):

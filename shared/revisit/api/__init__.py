@@ -12,23 +12,34 @@ if TYPE_CHECKING:
     from revisit.api.http.request_context import RequestAuthenticator, Route
 
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")
-"""Names of this computer; a page elsewhere that has itself resolved to it does not know them (DNS rebinding)."""
+"""Names of this computer; a page elsewhere that has itself resolved to it does not know them (DNS
+rebinding)."""
 
 MAX_BODY_BYTES = 1_000_000
 """Bytes of a request."""
 
 
-def create_app(backend: Backend, data: Path | None = None, *, token: str = "", hosts: Collection[str] | None = None,
-               authenticate: "RequestAuthenticator | None" = None, web: Path | None = None) -> "Flask":
+def create_app(
+    backend: Backend,
+    data: Path | None = None,
+    *,
+    token: str = "",
+    hosts: Collection[str] | None = None,
+    authenticate: "RequestAuthenticator | None" = None,
+    web: Path | None = None,
+) -> "Flask":
     """Make the application.
 
     Args:
         backend: What it answers from.
         data: The data folder; a file `token` in it is the token, where none is given.
-        token: Where there is one, every request but those for the page, /health and feeds carries it: Authorization: Bearer.
-        hosts: What a request's Host may be, ports aside; empty means any, where the platform routes by it. By default this computer's
+        token: Where there is one, every request but those for the page, /health and feeds carries it:
+            Authorization: Bearer.
+        hosts: What a request's Host may be, ports aside; empty means any, where the platform routes by it. By
+            default this computer's
             names, and any in a deployment that users sign in to.
-        identify: Tells who asks; by default what the backend's users sign in with, and where they do not sign in whoever is let in
+        identify: Tells who asks; by default what the backend's users sign in with, and where they do not sign
+            in whoever is let in
             is the owner of this computer.
         web: Folder of the page; by default the one of this checkout, where there is one.
     """
@@ -75,7 +86,29 @@ def all_routes() -> "list[Route]":
         subscriptions,
     )
 
-    return [route for module in (status, aoi_input, subscriptions, deliveries, orders, results, stac, feeds, keys, account, dead_letters, audit_log, openapi, passes, recipes, processes, event_stream) for route in module.ROUTES]
+    return [
+        route
+        for module in (
+            status,
+            aoi_input,
+            subscriptions,
+            deliveries,
+            orders,
+            results,
+            stac,
+            feeds,
+            keys,
+            account,
+            dead_letters,
+            audit_log,
+            openapi,
+            passes,
+            recipes,
+            processes,
+            event_stream,
+        )
+        for route in module.ROUTES
+    ]
 
 
 def _read_token(data: Path | None) -> str:

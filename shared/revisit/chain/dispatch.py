@@ -1,7 +1,8 @@
-"""Carries alerts outward: at least once, on a schedule over three days, and never more than a receiver can bear.
+"""Carries alerts outward: at least once, on a schedule over three days, and never more than a receiver can
+bear.
 
-    announce: alert, number and deliveries in one commit      due: the deliveries whose moment has come
-    carry:    claim -> send -> record; a record whose claim was overtaken changes nothing
+announce: alert, number and deliveries in one commit      due: the deliveries whose moment has come
+carry:    claim -> send -> record; a record whose claim was overtaken changes nothing
 """
 
 import hashlib
@@ -28,7 +29,9 @@ from revisit.errors import PermanentError
 from revisit.ports.backend import Backend, Commit
 from revisit.ports.pagination import find_all
 
-RETRY_DELAYS = tuple(timedelta(seconds=seconds) for seconds in (0, 5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400))
+RETRY_DELAYS = tuple(
+    timedelta(seconds=seconds) for seconds in (0, 5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
+)
 """Before each attempt; ten attempts over about 75 h 35 m."""
 
 JITTER = 0.2
@@ -70,11 +73,13 @@ class Network:
     timeout_s: float = webhook_client.TIMEOUT_S
 
 
-# ------------------------------------------------------------------------------------------------------------ what is decided
+# ------------------------------------------------------------------------------------------------------------
+# what is decided
 
 
 def retry_delay(delivery: str, attempt: int) -> timedelta:
-    """How long before the attempt of that number (1 is the first): the schedule's delay and up to a fifth more or less, always
+    """How long before the attempt of that number (1 is the first): the schedule's delay and up to a fifth
+    more or less, always
     the same for the same delivery."""
     number = int.from_bytes(hashlib.sha256(f"{delivery}:{attempt}".encode()).digest()[:4])
     return RETRY_DELAYS[attempt - 1] * (1 + JITTER * (2 * number / 0xFFFFFFFF - 1))
@@ -96,7 +101,9 @@ def count_failure(id: str, receiver: Receiver | None, now: datetime) -> Receiver
     if receiver is None:
         return Receiver(id, 1, now, now)
     failures = receiver.failures + 1
-    return replace(receiver, failures=failures, probe=now + PROBE_INTERVAL if failures >= CIRCUIT_THRESHOLD else now)
+    return replace(
+        receiver, failures=failures, probe=now + PROBE_INTERVAL if failures >= CIRCUIT_THRESHOLD else now
+    )
 
 
 def circuit_open(receiver: Receiver | None, now: datetime) -> bool:
@@ -104,7 +111,9 @@ def circuit_open(receiver: Receiver | None, now: datetime) -> bool:
     return receiver is not None and receiver.failures >= CIRCUIT_THRESHOLD and now < receiver.probe
 
 
-def disable_reason(delivery: Delivery, result: AttemptResult, receiver: Receiver | None, now: datetime) -> str:
+def disable_reason(
+    delivery: Delivery, result: AttemptResult, receiver: Receiver | None, now: datetime
+) -> str:
     """Why the channel of a delivery that just failed gets no more; empty if it does."""
     if result.gone:
         return f"the receiver answered 410 Gone at {format_rfc3339(now)}"
@@ -122,17 +131,23 @@ def undeliverable_reason(subscription: Subscription | None, channel: Channel | N
     return f"the channel is disabled: {channel.reason}" if channel.state == "disabled" else ""
 
 
-# ------------------------------------------------------------------------------------------------------------ what is committed
+# ------------------------------------------------------------------------------------------------------------
+# what is committed
 
 
 def create_deliveries(job: str, backend: Backend) -> list[Delivery]:
-    """Write the alert of a finished job and one delivery per live channel; nothing where there is none to give or it is there."""
+    """Write the alert of a finished job and one delivery per live channel; nothing where there is none to
+    give or it is there."""
     finished = backend.get_record(Job, job)
     if finished.state != "done" or not finished.subscription:
         return []
-    # The alert is its own dedupe mark. With the event's, a job that finished while its subscription was paused could not be
+    # The alert is its own dedupe mark. With the event's, a job that finished while its subscription was
+    # paused could not be
     # announced when it is resumed.
-    return backend.commit(partial(_create_deliveries, job=finished, now=backend.now()), completes_event=False) or []
+    return (
+        backend.commit(partial(_create_deliveries, job=finished, now=backend.now()), completes_event=False)
+        or []
+    )
 
 
 def _create_deliveries(commit: Commit, job: Job, now: datetime) -> list[Delivery]:
@@ -143,13 +158,40 @@ def _create_deliveries(commit: Commit, job: Job, now: datetime) -> list[Delivery
         return []
     number = subscription.alerts + 1
     deliveries = [
-        Delivery(delivery_id(id, channel.id), id, subscription.id, channel.id, channel.target, now, now, host=_channel_host(channel),
-                 owner=subscription.owner)
-        for channel in subscription.channels if channel.state == "live"
+        Delivery(
+            delivery_id(id, channel.id),
+            id,
+            subscription.id,
+            channel.id,
+            channel.target,
+            now,
+            now,
+            host=_channel_host(channel),
+            owner=subscription.owner,
+        )
+        for channel in subscription.channels
+        if channel.state == "live"
     ]
-    commit.put(subscription.with_changes(alerts=number, last_sensing=job.product.sensing_time, last_alert=now))
-    commit.put(Alert(id, subscription.id, number, job.id, job.acquisition, job.product.id, job.product.sensing_time, now,
-                     job.cover or Cover(0, 0, 0, mask="none"), job.indices, job.lane == "backfill", job.reason, subscription.owner))
+    commit.put(
+        subscription.with_changes(alerts=number, last_sensing=job.product.sensing_time, last_alert=now)
+    )
+    commit.put(
+        Alert(
+            id,
+            subscription.id,
+            number,
+            job.id,
+            job.acquisition,
+            job.product.id,
+            job.product.sensing_time,
+            now,
+            job.cover or Cover(0, 0, 0, mask="none"),
+            job.indices,
+            job.lane == "backfill",
+            job.reason,
+            subscription.owner,
+        )
+    )
     for delivery in deliveries:
         commit.put(delivery)
     return deliveries
@@ -182,10 +224,15 @@ def _claim(commit: Commit, id: str, now: datetime) -> Claim | None:
 
 def record_attempt(claimed: Claim, result: AttemptResult, backend: Backend) -> Delivery | None:
     """Write down what came of an attempt; None where another claim came in between."""
-    return backend.commit(partial(_record_attempt, claimed=claimed.delivery, result=result, now=backend.now()), completes_event=False)
+    return backend.commit(
+        partial(_record_attempt, claimed=claimed.delivery, result=result, now=backend.now()),
+        completes_event=False,
+    )
 
 
-def _record_attempt(commit: Commit, claimed: Delivery, result: AttemptResult, now: datetime) -> Delivery | None:
+def _record_attempt(
+    commit: Commit, claimed: Delivery, result: AttemptResult, now: datetime
+) -> Delivery | None:
     delivery = commit.get(Delivery, claimed.id)
     if delivery is None or delivery.claim != claimed.claim or delivery.state != "due":
         return None
@@ -200,23 +247,40 @@ def _record_attempt(commit: Commit, claimed: Delivery, result: AttemptResult, no
             commit.delete(Receiver, id)
     reason = "" if result.delivered else disable_reason(tried, result, receivers[delivery.channel], now)
     if reason and subscription:
-        commit.put(subscription.with_changes(channels=tuple(
-            replace(channel, state="disabled", reason=reason) if channel.id == delivery.channel else channel
-            for channel in subscription.channels)))
+        commit.put(
+            subscription.with_changes(
+                channels=tuple(
+                    replace(channel, state="disabled", reason=reason)
+                    if channel.id == delivery.channel
+                    else channel
+                    for channel in subscription.channels
+                )
+            )
+        )
     return tried
 
 
-# -------------------------------------------------------------------------------------------------------------- what is carried
+# --------------------------------------------------------------------------------------------------------------
+# what is carried
 
 
 def due_deliveries(backend: Backend) -> list[Delivery]:
     """Deliveries whose moment has come, those first that wait longest; also what a crash left behind."""
     now = backend.now()
-    found = (delivery for delivery in find_all(backend.records, Delivery, state="due") if delivery.due and delivery.due <= now)
+    found = (
+        delivery
+        for delivery in find_all(backend.records, Delivery, state="due")
+        if delivery.due and delivery.due <= now
+    )
     return sorted(found, key=lambda delivery: (delivery.due or now, delivery.created))
 
 
-def dispatch(deliveries: Iterable[Delivery], backend: Backend, network: Network = Network(), skip_failing_hosts: bool = False) -> None:
+def dispatch(
+    deliveries: Iterable[Delivery],
+    backend: Backend,
+    network: Network = Network(),
+    skip_failing_hosts: bool = False,
+) -> None:
     """Try deliveries side by side: at most 4 at one host, and no host waits for another.
 
     Args:
@@ -230,14 +294,29 @@ def dispatch(deliveries: Iterable[Delivery], backend: Backend, network: Network 
         queues[delivery.host or delivery.target].append(delivery)
     if not queues:
         return
-    lanes = [(name, queue) for place in range(MAX_PER_HOST) for name, queue in queues.items() if len(queue) > place]
-    lane = partial(_dispatch_host, backend=backend, network=network, skip_failing_hosts=skip_failing_hosts, deadline=time.monotonic() + DISPATCH_TIMEOUT_S)
+    lanes = [
+        (name, queue) for place in range(MAX_PER_HOST) for name, queue in queues.items() if len(queue) > place
+    ]
+    lane = partial(
+        _dispatch_host,
+        backend=backend,
+        network=network,
+        skip_failing_hosts=skip_failing_hosts,
+        deadline=time.monotonic() + DISPATCH_TIMEOUT_S,
+    )
     with ThreadPoolExecutor(min(len(lanes), MAX_THREADS), "carry") as pool:
         for done in [pool.submit(lane, name, queue) for name, queue in lanes]:
             done.result()
 
 
-def _dispatch_host(host: str, queue: deque[Delivery], backend: Backend, network: Network, skip_failing_hosts: bool, deadline: float) -> None:
+def _dispatch_host(
+    host: str,
+    queue: deque[Delivery],
+    backend: Backend,
+    network: Network,
+    skip_failing_hosts: bool,
+    deadline: float,
+) -> None:
     gate = _host_slots[host]
     if not gate.acquire(timeout=HOST_SLOT_TIMEOUT_S):
         return
@@ -254,7 +333,8 @@ def _dispatch_host(host: str, queue: deque[Delivery], backend: Backend, network:
                 try:
                     answer = send(claimed, backend, network)
                 except PermanentError as error:
-                    # It is ours to mend, and no failure of the receiver's: it is due again once the claim is over.
+                    # It is ours to mend, and no failure of the receiver's: it is due again once the claim is
+                    # over.
                     log.error("delivery %s waits: %s", delivery.id, error)
                     return
                 record_attempt(claimed, answer, backend)
@@ -270,7 +350,11 @@ def send(claimed: Claim, backend: Backend, network: Network) -> AttemptResult:
     """
     delivery, channel = claimed.delivery, claimed.channel
     body = webhook.payload(backend.get_record(Alert, delivery.alert), claimed.subscription, backend.base_url)
-    secrets = active_secrets(backend.webhook_key, claimed.subscription, channel, backend.now()) if channel.kind == "webhook" else []
+    secrets = (
+        active_secrets(backend.webhook_key, claimed.subscription, channel, backend.now())
+        if channel.kind == "webhook"
+        else []
+    )
     try:
         if channel.kind == "file":
             return _append_to_file(channel, body, backend)
@@ -278,7 +362,9 @@ def send(claimed: Claim, backend: Backend, network: Network) -> AttemptResult:
         headers = webhook.signed_headers(" ".join(secrets), delivery.id, backend.now(), body)
     except PermanentError as error:
         return AttemptResult(f"refused: {error}")
-    return webhook_client.post(endpoint, headers, body, backend.now(), resolver=network.resolver, timeout_s=network.timeout_s)
+    return webhook_client.post(
+        endpoint, headers, body, backend.now(), resolver=network.resolver, timeout_s=network.timeout_s
+    )
 
 
 def _append_to_file(channel: Channel, body: bytes, backend: Backend) -> AttemptResult:
@@ -297,4 +383,8 @@ def _find_channel(subscription: Subscription | None, delivery: Delivery) -> Chan
 
 
 def _channel_host(channel: Channel) -> str:
-    return channel.target.partition("://")[2].partition("/")[0].lower().removesuffix(":443") if channel.kind == "webhook" else ""
+    return (
+        channel.target.partition("://")[2].partition("/")[0].lower().removesuffix(":443")
+        if channel.kind == "webhook"
+        else ""
+    )

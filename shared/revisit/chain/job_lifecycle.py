@@ -26,14 +26,18 @@ def start_jobs(backend: Backend, jobs: Iterable[Job], completes_event: bool = Tr
     """Begin every job that is not there yet; returns how many began.
 
     Args:
-        jobs: As they are to be written; one whose id is known stays as it is, so a reprocessed product begins nothing.
+        jobs: As they are to be written; one whose id is known stays as it is, so a reprocessed product begins
+            nothing.
         completes_event: Whether this completes the handling of the backend's cause.
     """
     jobs = list(jobs)
     begun = 0
     while jobs or completes_event:
         batch, jobs = jobs[:MAX_JOBS_PER_COMMIT], jobs[MAX_JOBS_PER_COMMIT:]
-        begun += backend.commit(partial(_start_batch, jobs=batch), completes_event=completes_event and not jobs) or 0
+        begun += (
+            backend.commit(partial(_start_batch, jobs=batch), completes_event=completes_event and not jobs)
+            or 0
+        )
         if not jobs:
             break
     return begun
@@ -48,7 +52,8 @@ def _start_batch(commit: Commit, jobs: list[Job]) -> int:
 
 
 def finish(commit: Commit, job: Job) -> None:
-    """Write a finished job, count it off its orders, and say that it finished; nothing where it had finished before.
+    """Write a finished job, count it off its orders, and say that it finished; nothing where it had finished
+    before.
 
     What nobody wants any more is skipped, however far it came.
     """
@@ -67,7 +72,11 @@ def finish(commit: Commit, job: Job) -> None:
 def is_cancelled(job: Job, orders: Iterable[Order | None]) -> bool:
     """Whether nobody waits for a job any more: no subscription, and each of its orders is cancelled."""
     orders = list(orders)
-    return not job.subscription and bool(orders) and all(order is not None and order.cancelled for order in orders)
+    return (
+        not job.subscription
+        and bool(orders)
+        and all(order is not None and order.cancelled for order in orders)
+    )
 
 
 def as_cancelled(job: Job, finished: datetime | None) -> Job:
@@ -92,9 +101,17 @@ def mark_extracted(commit: Commit, job: Job) -> None:
     commit.emit(JobExtracted(job.id, job.lane, job.again))
 
 
-def store_asset(backend: Backend, job: Job, name: str, write: Callable[[Path], None], media_type: str, roles: tuple[str, ...] = ("data",),
-         stac_fields: dict[str, Any] | None = None) -> Asset:
-    """Make a file of a job and keep it under a name that its content decides, so that a second run keeps the same.
+def store_asset(
+    backend: Backend,
+    job: Job,
+    name: str,
+    write: Callable[[Path], None],
+    media_type: str,
+    roles: tuple[str, ...] = ("data",),
+    stac_fields: dict[str, Any] | None = None,
+) -> Asset:
+    """Make a file of a job and keep it under a name that its content decides, so that a second run keeps the
+    same.
 
     Args:
         name: Key of the asset, with the file's suffix: "bands.tif".
@@ -112,9 +129,13 @@ def store_asset(backend: Backend, job: Job, name: str, write: Callable[[Path], N
             digest = file_digest(file, "sha256").hexdigest()
     except OSError as error:
         unfinished.unlink(missing_ok=True)
-        raise TransientError(f"{name} of job {job.id} cannot be written: {error.strerror or error}") from error
+        raise TransientError(
+            f"{name} of job {job.id} cannot be written: {error.strerror or error}"
+        ) from error
     try:
-        asset = backend.assets.store(unfinished, f"{job_folder(job.id)}/{stem}-{digest[:16]}.{suffix}", media_type)
+        asset = backend.assets.store(
+            unfinished, f"{job_folder(job.id)}/{stem}-{digest[:16]}.{suffix}", media_type
+        )
     finally:
         unfinished.unlink(missing_ok=True)
     return replace(asset, name=stem, roles=roles, about=stac_fields or {})
@@ -126,7 +147,8 @@ def job_folder(job_id: str) -> str:
 
 
 def fail(event: Any, backend: Backend, reason: str) -> None:
-    """Close the job of an event as failed, with its reason: what `extract` and `index` do when they give up."""
+    """Close the job of an event as failed, with its reason: what `extract` and `index` do when they give
+    up."""
     job = backend.records.get(Job, event.job)
     if job is not None:
         failed = job.with_changes(state="failed", reason=reason, finished=backend.now())

@@ -1,4 +1,5 @@
-"""What is done at every turn of the clock for what got stuck: events a crash left unpublished, messages that nobody ever answered."""
+"""What is done at every turn of the clock for what got stuck: events a crash left unpublished, messages that
+nobody ever answered."""
 
 from revisit.chain import job_lifecycle
 from revisit.domain.events import JobExtracted, JobStarted
@@ -15,7 +16,8 @@ def sweep(backend: Backend) -> None:
 
 
 def record_dead_letter(letter: DeadLetter, backend: Backend) -> None:
-    """Keep a message that was tried too often where its user looks: with its job, and among the dead letters."""
+    """Keep a message that was tried too often where its user looks: with its job, and among the dead
+    letters."""
     backend.commit(lambda commit: commit.put(letter), completes_event=False)
     try:
         event = cloudevents.decode(letter.body.encode()).event

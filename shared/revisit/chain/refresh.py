@@ -1,6 +1,7 @@
 """Asking a source what is new, putting it into the catalog, and announcing it.
 
-The catalog is a log, and how far it has been announced is a record: a crash between the two loses nothing, since the next
+The catalog is a log, and how far it has been announced is a record: a crash between the two loses nothing,
+since the next
 refresh announces what is left, and announces nothing twice, since ids are derived.
 """
 
@@ -24,7 +25,8 @@ MAX_PRODUCTS_PER_COMMIT = 150
 """Products announced in one commit; each is a record and an event."""
 
 STALE_AFTER = timedelta(hours=48)
-"""The mission senses at every hour and publishes within a day: a feed whose latest sensing is older than this has stopped."""
+"""The mission senses at every hour and publishes within a day: a feed whose latest sensing is older than this
+has stopped."""
 
 log = logging.getLogger("revisit")
 
@@ -49,10 +51,12 @@ class RefreshResult:
 
 
 def refresh_sources(backend: Backend, specs: Iterable[str]) -> None:
-    """Refresh several sources; one that fails keeps none of the others waiting, and its reason is kept with it.
+    """Refresh several sources; one that fails keeps none of the others waiting, and its reason is kept with
+    it.
 
     Raises:
-        PermanentError: One of them failed. Whether or not it may mend, the next tick asks it again: a tick tried again besides would only
+        PermanentError: One of them failed. Whether or not it may mend, the next tick asks it again: a tick
+            tried again besides would only
             pile up while a source is away.
     """
     failures: list[str] = []
@@ -72,7 +76,8 @@ def refresh_source(backend: Backend, spec: str) -> RefreshResult:
     """Bring the catalog up to date with one source and announce the news.
 
     Raises:
-        TransientError: The source does not answer; what was added stays, and is found and announced next time.
+        TransientError: The source does not answer; what was added stays, and is found and announced next
+            time.
         PermanentError: The source is not what its SPEC says, or is empty where it was not before.
     """
     source, catalog = backend.source(spec), backend.catalog()
@@ -86,22 +91,47 @@ def refresh_source(backend: Backend, spec: str) -> RefreshResult:
     publish_new_products(backend)
     rows = listing.rows if whole else before.rows
     # Until it was listed to the end once, what is old is history.
-    refreshed, first = (before.refreshed, before.first) if listing.unfinished else (backend.now(), before.first or backend.now())
-    after = replace(before, listing=listing.state, refreshed=refreshed, first=first, rows=max(rows, 0), error="",
-                    rejections=listing.rejection_count if whole else before.rejections)
+    refreshed, first = (
+        (before.refreshed, before.first)
+        if listing.unfinished
+        else (backend.now(), before.first or backend.now())
+    )
+    after = replace(
+        before,
+        listing=listing.state,
+        refreshed=refreshed,
+        first=first,
+        rows=max(rows, 0),
+        error="",
+        rejections=listing.rejection_count if whole else before.rejections,
+    )
     backend.commit(partial(_put_state, state=after), completes_event=False)
-    return RefreshResult(spec, listing.rows, new, listing.rejection_count, tuple(listing.rejection_examples), listing.unchanged, listing.unfinished)
+    return RefreshResult(
+        spec,
+        listing.rows,
+        new,
+        listing.rejection_count,
+        tuple(listing.rejection_examples),
+        listing.unchanged,
+        listing.unfinished,
+    )
 
 
 def report_stale_sources(backend: Backend, specs: Iterable[str]) -> None:
-    """Log which feeds answer but have had nothing new for long: no error would ever tell. A deployment mails it to whom it may concern."""
+    """Log which feeds answer but have had nothing new for long: no error would ever tell. A deployment mails
+    it to whom it may concern."""
     feeds = [spec for spec in specs if not backend.source(spec).announces_all]
     latest = {entry.source: entry.last_sensing for entry in backend.catalog().freshness()} if feeds else {}
     for spec in feeds:
         sensed = latest.get(spec)
         if sensed is not None and backend.now() - sensed > STALE_AFTER:
             hours = round((backend.now() - sensed).total_seconds() / 3600)
-            log.warning("the latest sensing that %s lists is %d hours ago", spec, hours, extra={"line": {"source": spec, "silent_hours": hours}})
+            log.warning(
+                "the latest sensing that %s lists is %d hours ago",
+                spec,
+                hours,
+                extra={"line": {"source": spec, "silent_hours": hours}},
+            )
 
 
 def record_failure(event: RefreshDue, backend: Backend, reason: str) -> None:
@@ -111,7 +141,8 @@ def record_failure(event: RefreshDue, backend: Backend, reason: str) -> None:
 
 
 def publish_new_products(backend: Backend) -> int:
-    """Emit product.new for every product that was added since the last announcement and lies on a watched tile.
+    """Emit product.new for every product that was added since the last announcement and lies on a watched
+    tile.
 
     Returns:
         How many were announced.
@@ -124,13 +155,18 @@ def publish_new_products(backend: Backend) -> int:
             return announced
         news = [product for product in products if is_news(product)]
         for start in range(0, len(news), MAX_PRODUCTS_PER_COMMIT):
-            backend.commit(partial(_publish_products, products=news[start:start + MAX_PRODUCTS_PER_COMMIT]), completes_event=False)
+            backend.commit(
+                partial(_publish_products, products=news[start : start + MAX_PRODUCTS_PER_COMMIT]),
+                completes_event=False,
+            )
         backend.commit(partial(_advance_cursor, current=cursor, new=reached), completes_event=False)
         announced += len(news)
 
 
 def _save_error(backend: Backend, spec: str, reason: str) -> None:
-    backend.commit(partial(_put_error, spec=normalize_spec(backend, spec), reason=reason), completes_event=False)
+    backend.commit(
+        partial(_put_error, spec=normalize_spec(backend, spec), reason=reason), completes_event=False
+    )
 
 
 def normalize_spec(backend: Backend, spec: str) -> str:
@@ -162,7 +198,8 @@ def _advance_cursor(commit: Commit, current: int, new: int) -> None:
 
 
 def _news_filter(backend: Backend) -> tuple[Callable[[Product], bool], dict[str, datetime]]:
-    """What tells news from history, and since when the products of feeds whose first listing this is are news at all."""
+    """What tells news from history, and since when the products of feeds whose first listing this is are news
+    at all."""
     oldest = backend.now() - NEWS_WINDOW
 
     @cache
@@ -178,7 +215,9 @@ def _news_filter(backend: Backend) -> tuple[Callable[[Product], bool], dict[str,
         return watched(product.tile) and (product.sensing_time >= oldest or all_is_news(product.source))
 
     # Tens of millions of products may be history: the catalog need not even read them.
-    return is_news, {entry.source: oldest for entry in backend.catalog().freshness() if not all_is_news(entry.source)}
+    return is_news, {
+        entry.source: oldest for entry in backend.catalog().freshness() if not all_is_news(entry.source)
+    }
 
 
 def _announces_all(backend: Backend, spec: str) -> bool:

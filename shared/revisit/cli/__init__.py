@@ -1,6 +1,7 @@
 """The command `revisit`: results on stdout, progress and sentences on stderr.
 
-Exit codes: 0 well done; 1 a job failed, or try again later; 2 what was asked makes no sense: one line on stderr.
+Exit codes: 0 well done; 1 a job failed, or try again later; 2 what was asked makes no sense: one line on
+stderr.
 """
 
 import os
@@ -18,14 +19,16 @@ def main() -> None:
         sys.stderr.flush()
     except BrokenPipeError:
         code = code or 1
-    # Without the interpreter's own end, which takes the libraries down under threads that may still be at work. Stdout is flushed,
+    # Without the interpreter's own end, which takes the libraries down under threads that may still be at
+    # work. Stdout is flushed,
     # and whatever is kept is on the disk since its commit.
     os._exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; returns its exit code."""
-    # Typer carries its own copy of Click, whose errors have no public name; `tests/cli` sees when they change.
+    # Typer carries its own copy of Click, whose errors have no public name; `tests/cli` sees when they
+    # change.
     from typer import Abort
     from typer._click.exceptions import ClickException, NoArgsIsHelpError
 
@@ -44,7 +47,10 @@ def run(arguments: Sequence[str]) -> int:
         return _print_error(str(error), 2)
     except TransientError as error:
         # A server tries again by itself; who typed a command does it.
-        return _print_error(f"{str(error).removesuffix('; it is tried again later').removesuffix('; it is read again later')}; try again later", 1)
+        return _print_error(
+            f"{str(error).removesuffix('; it is tried again later').removesuffix('; it is read again later')}; try again later",
+            1,
+        )
     except KeyboardInterrupt:
         return _print_error("stopped", 130)
     except BrokenPipeError:

@@ -29,14 +29,32 @@ def _print_version(requested: bool) -> None:
 
 @app.callback()
 def _common_options(
-    data: Annotated[Path | None, typer.Option("--data", help="Data folder of the command that follows.", metavar="DIR", show_default=False)] = None,
-    project: Annotated[str | None, typer.Option("--project", help="Google Cloud project of the command that follows.", metavar="ID", show_default=False)] = None,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)] = False,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data", help="Data folder of the command that follows.", metavar="DIR", show_default=False
+        ),
+    ] = None,
+    project: Annotated[
+        str | None,
+        typer.Option(
+            "--project",
+            help="Google Cloud project of the command that follows.",
+            metavar="ID",
+            show_default=False,
+        ),
+    ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
 ) -> None:
     del version
     if data is not None or project is not None:
         project_of(data, project)
-    for value, name, other in ((data, "REVISIT_DATA", "REVISIT_PROJECT"), (project, "REVISIT_PROJECT", "REVISIT_DATA")):
+    for value, name, other in (
+        (data, "REVISIT_DATA", "REVISIT_PROJECT"),
+        (project, "REVISIT_PROJECT", "REVISIT_DATA"),
+    ):
         if value is not None:
             os.environ[name] = str(value)
             os.environ.pop(other, None)

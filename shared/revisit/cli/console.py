@@ -1,4 +1,5 @@
-"""What people see: tables on stdout, sentences and progress on stderr; machines get JSON or CSV on stdout and nothing else."""
+"""What people see: tables on stdout, sentences and progress on stderr; machines get JSON or CSV on stdout and
+nothing else."""
 
 import json
 import sys
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
 
 def strip_control_characters(value: Any) -> str:
     """A text without characters that would steer a terminal."""
-    return "".join(one if one in "\n\t" or not unicodedata.category(one).startswith("C") else "\N{REPLACEMENT CHARACTER}" for one in str(value))
+    return "".join(
+        one if one in "\n\t" or not unicodedata.category(one).startswith("C") else "\N{REPLACEMENT CHARACTER}"
+        for one in str(value)
+    )
 
 
 def print_json(value: Any) -> None:
@@ -36,12 +40,19 @@ def print_message(message: str) -> None:
     print(strip_control_characters(message), file=sys.stderr)
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], numeric: Sequence[str] = (), optional: Sequence[str] = ()) -> None:
-    """A table on stdout: drawn for a terminal, separated by tabs for a pipe; without a header where no column has a name.
+def print_table(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    numeric: Sequence[str] = (),
+    optional: Sequence[str] = (),
+) -> None:
+    """A table on stdout: drawn for a terminal, separated by tabs for a pipe; without a header where no column
+    has a name.
 
     Args:
         numeric: Columns set to the right.
-        spare: Columns left out, the first named first, where the terminal is too narrow to show them unbroken.
+        spare: Columns left out, the first named first, where the terminal is too narrow to show them
+            unbroken.
     """
     named = any(columns)
     if not sys.stdout.isatty():
@@ -55,24 +66,55 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], numeric: 
     from rich.table import Table
     from rich.text import Text
 
-    widths = {name: max(len(name), *(cell_len(strip_control_characters(format_cell(row[place]))) for row in rows), 0) for place, name in enumerate(columns)}
+    widths = {
+        name: max(
+            len(name), *(cell_len(strip_control_characters(format_cell(row[place]))) for row in rows), 0
+        )
+        for place, name in enumerate(columns)
+    }
     kept = list(columns)
     for name in optional:
         if name in kept and sum(widths[column] + 2 for column in kept) - 2 > stdout_console().width:
             kept.remove(name)
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False, show_header=named, header_style="bold")
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+        show_edge=False,
+        show_header=named,
+        header_style="bold",
+    )
     places = [place for place, name in enumerate(columns) if name in kept]
     for place in places:
-        table.add_column(columns[place], justify="right" if columns[place] in numeric else "left", overflow="fold",
-                         min_width=min(widths[columns[place]], _MAX_UNFOLDED_WIDTH) if named else None)
+        table.add_column(
+            columns[place],
+            justify="right" if columns[place] in numeric else "left",
+            overflow="fold",
+            min_width=min(widths[columns[place]], _MAX_UNFOLDED_WIDTH) if named else None,
+        )
     for row in rows:
-        table.add_row(*(Text(strip_control_characters(format_cell(row[place])), style=_STYLES.get(str(row[place]), "")) for place in places))
+        table.add_row(
+            *(
+                Text(
+                    strip_control_characters(format_cell(row[place])), style=_STYLES.get(str(row[place]), "")
+                )
+                for place in places
+            )
+        )
     stdout_console().print(table)
 
 
 _MAX_UNFOLDED_WIDTH = 34
 """Characters of a cell that are not folded: a moment, a number, an id."""
-_STYLES = {"done": "green", "failed": "red", "skipped": "dim", "active": "green", "paused": "yellow", "finished": "green", "PROBLEM": "red"}
+_STYLES = {
+    "done": "green",
+    "failed": "red",
+    "skipped": "dim",
+    "active": "green",
+    "paused": "yellow",
+    "finished": "green",
+    "PROBLEM": "red",
+}
 
 
 def format_cell(cell: Any) -> str:
@@ -131,7 +173,14 @@ def show_progress(message: str, total: int) -> Iterator["Progress | None"]:
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=stderr_console(), transient=True) as bar:
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=stderr_console(),
+        transient=True,
+    ) as bar:
         bar.add_task(message, total=total)
         yield bar
 
@@ -151,7 +200,14 @@ def show_transfer(name: str) -> "Iterator[Callable[[SourceFile, int], None]]":
         return
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-    with Progress(TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), console=stderr_console(), transient=True) as bar:
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        console=stderr_console(),
+        transient=True,
+    ) as bar:
         task = bar.add_task(strip_control_characters(name), total=None)
 
         def advance(file: "SourceFile", more: int) -> None:

@@ -1,4 +1,5 @@
-"""`revisit keys` and `revisit account`: what programs carry in their owner's place, and all that is an owner's."""
+"""`revisit keys` and `revisit account`: what programs carry in their owner's place, and all that is an
+owner's."""
 
 from typing import Annotated
 
@@ -7,16 +8,29 @@ import typer
 from revisit.cli.console import format_minute, print_json, print_message, print_table
 from revisit.cli.options import Data, Json, Project, open_backend, split_names
 
-Owner = Annotated[str, typer.Option("--owner", help="Id of the user whose keys they are; in a deployment the uid of their account.", metavar="UID")]
+Owner = Annotated[
+    str,
+    typer.Option(
+        "--owner",
+        help="Id of the user whose keys they are; in a deployment the uid of their account.",
+        metavar="UID",
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    many = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Create, list and revoke keys for programs that ask the API.")
+    many = typer.Typer(
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        help="Create, list and revoke keys for programs that ask the API.",
+    )
     for command, name in ((create, "create"), (list_, "list"), (revoke, "revoke")):
         many.command(name)(command)
     app.add_typer(many, name="keys")
-    whole = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Export and delete all that is a user's.")
+    whole = typer.Typer(
+        no_args_is_help=True, rich_markup_mode=None, help="Export and delete all that is a user's."
+    )
     whole.command("export")(export)
     whole.command("delete")(delete)
     app.add_typer(whole, name="account")
@@ -24,8 +38,18 @@ def register(app: typer.Typer) -> None:
 
 def create(
     name: Annotated[str, typer.Option("--name", help="What you call it.", metavar="T", show_default=False)],
-    scope: Annotated[str, typer.Option("--scope", help="What it is good for: read, write, operator, separated by commas.", metavar="A,B")] = "read",
-    days: Annotated[int | None, typer.Option("--days", help="How long; else as long as its scope allows.", metavar="N", show_default=False)] = None,
+    scope: Annotated[
+        str,
+        typer.Option(
+            "--scope", help="What it is good for: read, write, operator, separated by commas.", metavar="A,B"
+        ),
+    ] = "read",
+    days: Annotated[
+        int | None,
+        typer.Option(
+            "--days", help="How long; else as long as its scope allows.", metavar="N", show_default=False
+        ),
+    ] = None,
     owner: Owner = "local",
     json: Json = False,
     data: Data = None,
@@ -41,7 +65,9 @@ def create(
         print_json({**documents.api_key(made, backend.now()), "secret": text})
     else:
         print(text)
-        print_message(f"send it as Authorization: Bearer ...; good for {' and '.join(made.scopes)} until {made.expires:%Y-%m-%d}; keep it, it is never shown again")
+        print_message(
+            f"send it as Authorization: Bearer ...; good for {' and '.join(made.scopes)} until {made.expires:%Y-%m-%d}; keep it, it is never shown again"
+        )
 
 
 def list_(owner: Owner = "local", json: Json = False, data: Data = None, project: Project = None) -> None:
@@ -54,9 +80,22 @@ def list_(owner: Owner = "local", json: Json = False, data: Data = None, project
     if json:
         print_json({"keys": rows})
         return
-    print_table(("NAME", "STATE", "SCOPES", "CREATED", "EXPIRES", "USED", "KEY"),
-                [(row["name"], row["state"], " ".join(row["scopes"]), format_minute(row["created"]), format_minute(row["expires"]), row["used"], row["key"]) for row in rows],
-                optional=("CREATED", "USED"))
+    print_table(
+        ("NAME", "STATE", "SCOPES", "CREATED", "EXPIRES", "USED", "KEY"),
+        [
+            (
+                row["name"],
+                row["state"],
+                " ".join(row["scopes"]),
+                format_minute(row["created"]),
+                format_minute(row["expires"]),
+                row["used"],
+                row["key"],
+            )
+            for row in rows
+        ],
+        optional=("CREATED", "USED"),
+    )
     if not rows:
         print_message("there is none; `revisit keys create` makes one")
 
@@ -88,8 +127,15 @@ def export(owner: Owner = "local", data: Data = None, project: Project = None) -
 
 
 def delete(
-    owner: Annotated[str, typer.Option("--owner", help="Id of the user: the uid of their account.", metavar="UID", show_default=False)],
-    yes: Annotated[bool, typer.Option("--yes", help="Do it; without this it is only said what would be done.")] = False,
+    owner: Annotated[
+        str,
+        typer.Option(
+            "--owner", help="Id of the user: the uid of their account.", metavar="UID", show_default=False
+        ),
+    ],
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Do it; without this it is only said what would be done.")
+    ] = False,
     json: Json = False,
     data: Data = None,
     project: Project = None,
@@ -101,8 +147,14 @@ def delete(
 
     backend = open_backend(data, project)
     if not yes:
-        told = {name: len(value) for name, value in tell(backend, owner).items() if isinstance(value, list) and value}
-        raise InvalidInputError(f"this would delete {_format_counts(told)} of {owner!r} for good; add --yes to do it")
+        told = {
+            name: len(value)
+            for name, value in tell(backend, owner).items()
+            if isinstance(value, list) and value
+        }
+        raise InvalidInputError(
+            f"this would delete {_format_counts(told)} of {owner!r} for good; add --yes to do it"
+        )
     done = delete_account(backend, owner)
     if json:
         print_json(done)

@@ -4,7 +4,13 @@ from typing import Annotated, Any
 
 import typer
 
-from revisit.cli.console import format_minute, print_json, print_message, print_table, strip_control_characters
+from revisit.cli.console import (
+    format_minute,
+    print_json,
+    print_message,
+    print_table,
+    strip_control_characters,
+)
 from revisit.cli.options import Data, Json, Project, data_folder, open_backend, project_of
 
 Id = Annotated[str, typer.Argument(help="Id of the dead letter.", metavar="ID")]
@@ -12,7 +18,11 @@ Id = Annotated[str, typer.Argument(help="Id of the dead letter.", metavar="ID")]
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    letters = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, show and replay messages that could not be handled.")
+    letters = typer.Typer(
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        help="List, show and replay messages that could not be handled.",
+    )
     for command, name in ((list_, "list"), (show, "show"), (replay, "replay")):
         letters.command(name)(command)
     app.add_typer(letters, name="dead-letters")
@@ -29,7 +39,14 @@ def list_(json: Json = False, data: Data = None, project: Project = None) -> Non
     if json:
         print_json({"dead_letters": rows})
         return
-    print_table(("AT", "FUNCTION", "TRIES", "REASON", "ID"), [(format_minute(row["at"]), row["function"], row["attempts"], row["reason"], row["id"]) for row in rows], ("TRIES",))
+    print_table(
+        ("AT", "FUNCTION", "TRIES", "REASON", "ID"),
+        [
+            (format_minute(row["at"]), row["function"], row["attempts"], row["reason"], row["id"])
+            for row in rows
+        ],
+        ("TRIES",),
+    )
     if not rows:
         print_message("there is none")
 
@@ -47,7 +64,9 @@ def show(id: Id, json: Json = False, data: Data = None, project: Project = None)
 
 
 def replay(
-    id: Annotated[str, typer.Argument(help="Id of the dead letter; none with --all.", metavar="ID", show_default=False)] = "",
+    id: Annotated[
+        str, typer.Argument(help="Id of the dead letter; none with --all.", metavar="ID", show_default=False)
+    ] = "",
     replay_all: Annotated[bool, typer.Option("--all", help="Replay all of them.")] = False,
     json: Json = False,
     data: Data = None,
@@ -91,15 +110,43 @@ def status(json: Json = False, data: Data = None, project: Project = None) -> No
         print_json(value)
         return
     queue = value["queue"]
-    place = [("project", deployment)] if deployment else [("data folder", value["data"]), ("served at", value["server"] or "nowhere; `revisit serve` starts")]
-    print_table(("", ""), [
-        ("version", value["version"]), *place, ("queue", _format_queue(queue)),
-        ("subscriptions", _format_counts(value["subscriptions"])), ("jobs", _format_counts(value["jobs"])), ("alerts", value["alerts"]),
-        ("deliveries", _format_counts(value["deliveries"])), ("dead letters", value["dead_letters"]),
-    ])
-    print_table(("SOURCE", "PRODUCTS", "LATEST SENSING", "LAG", "REFRESHED", "ERROR"),
-                [(one["source"], one["products"], format_minute(one["last_sensing"]), _format_hours(one["lag_hours"]), format_minute(one["refreshed"]), one["error"])
-                 for one in value["sources"]], ("PRODUCTS", "LAG"), optional=("REFRESHED",))
+    place = (
+        [("project", deployment)]
+        if deployment
+        else [
+            ("data folder", value["data"]),
+            ("served at", value["server"] or "nowhere; `revisit serve` starts"),
+        ]
+    )
+    print_table(
+        ("", ""),
+        [
+            ("version", value["version"]),
+            *place,
+            ("queue", _format_queue(queue)),
+            ("subscriptions", _format_counts(value["subscriptions"])),
+            ("jobs", _format_counts(value["jobs"])),
+            ("alerts", value["alerts"]),
+            ("deliveries", _format_counts(value["deliveries"])),
+            ("dead letters", value["dead_letters"]),
+        ],
+    )
+    print_table(
+        ("SOURCE", "PRODUCTS", "LATEST SENSING", "LAG", "REFRESHED", "ERROR"),
+        [
+            (
+                one["source"],
+                one["products"],
+                format_minute(one["last_sensing"]),
+                _format_hours(one["lag_hours"]),
+                format_minute(one["refreshed"]),
+                one["error"],
+            )
+            for one in value["sources"]
+        ],
+        ("PRODUCTS", "LAG"),
+        optional=("REFRESHED",),
+    )
     if queue["note"]:
         print_message(queue["note"])
 
@@ -123,7 +170,9 @@ def _format_counts(values: dict[str, int]) -> str:
 
 def doctor(
     offline: Annotated[bool, typer.Option("--offline", help="Do not ask the sources.")] = False,
-    rebuild: Annotated[bool, typer.Option("--rebuild", help="Make the catalog's index again from its log first.")] = False,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Make the catalog's index again from its log first.")
+    ] = False,
     json: Json = False,
     data: Data = None,
     project: Project = None,
@@ -141,7 +190,9 @@ def doctor(
     else:
         findings = check_deployment(open_backend(data, project), not offline)
     if json:
-        print_json({"findings": [{"check": one.check, "ok": one.ok, "sentence": one.message} for one in findings]})
+        print_json(
+            {"findings": [{"check": one.check, "ok": one.ok, "sentence": one.message} for one in findings]}
+        )
     else:
         for one in findings:
             print(f"{'ok     ' if one.ok else 'PROBLEM'}  {strip_control_characters(one.message)}")

@@ -17,25 +17,93 @@ if TYPE_CHECKING:
     from revisit.ports.backend import Backend
     from revisit.presenters.documents import UrlBuilder
 
-Data = Annotated[Path | None, typer.Option("--data", help="Data folder; else REVISIT_DATA, else ~/.local/share/revisit.", metavar="DIR", show_default=False)]
-Project = Annotated[str | None, typer.Option("--project", help="Google Cloud project whose deployment is meant; else REVISIT_PROJECT, where no data folder is named.",
-                                             metavar="ID", show_default=False)]
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        help="Data folder; else REVISIT_DATA, else ~/.local/share/revisit.",
+        metavar="DIR",
+        show_default=False,
+    ),
+]
+Project = Annotated[
+    str | None,
+    typer.Option(
+        "--project",
+        help="Google Cloud project whose deployment is meant; else REVISIT_PROJECT, where no data folder is named.",
+        metavar="ID",
+        show_default=False,
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Csv = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
-Aoi = Annotated[str, typer.Option("--aoi", help="GeoJSON (or WKT) file of the area of interest; - reads standard input.", metavar="FILE", show_default=False)]
-Repair = Annotated[bool, typer.Option("--repair", help="Mend an area that crosses itself or leaves the map instead of refusing it.")]
-From = Annotated[str, typer.Option("--from", help="First day or instant, such as 2024-06-01.", metavar="DATE", show_default=False)]
+Aoi = Annotated[
+    str,
+    typer.Option(
+        "--aoi",
+        help="GeoJSON (or WKT) file of the area of interest; - reads standard input.",
+        metavar="FILE",
+        show_default=False,
+    ),
+]
+Repair = Annotated[
+    bool,
+    typer.Option(
+        "--repair", help="Mend an area that crosses itself or leaves the map instead of refusing it."
+    ),
+]
+From = Annotated[
+    str,
+    typer.Option(
+        "--from", help="First day or instant, such as 2024-06-01.", metavar="DATE", show_default=False
+    ),
+]
 To = Annotated[str, typer.Option("--to", help="Last day or instant.", metavar="DATE", show_default=False)]
-Index = Annotated[str, typer.Option("--index", help="Spectral indices, separated by commas; NDVI where neither index nor band is named.", metavar="A,B", show_default=False)]
-Bands = Annotated[str, typer.Option("--bands", help="Bands to deliver as they are, separated by commas.", metavar="A,B", show_default=False)]
-MaxCloud = Annotated[float | None, typer.Option("--max-cloud", help="Percent of cloud over the whole product at most.", metavar="P", show_default=False)]
-MinClear = Annotated[float | None, typer.Option("--min-clear", help="Percent of the area's valid pixels that must be clear.", metavar="P", show_default=False)]
-SubscriptionId = Annotated[str, typer.Argument(help="Id of the subscription, or its name.", metavar="SUBSCRIPTION")]
+Index = Annotated[
+    str,
+    typer.Option(
+        "--index",
+        help="Spectral indices, separated by commas; NDVI where neither index nor band is named.",
+        metavar="A,B",
+        show_default=False,
+    ),
+]
+Bands = Annotated[
+    str,
+    typer.Option(
+        "--bands",
+        help="Bands to deliver as they are, separated by commas.",
+        metavar="A,B",
+        show_default=False,
+    ),
+]
+MaxCloud = Annotated[
+    float | None,
+    typer.Option(
+        "--max-cloud",
+        help="Percent of cloud over the whole product at most.",
+        metavar="P",
+        show_default=False,
+    ),
+]
+MinClear = Annotated[
+    float | None,
+    typer.Option(
+        "--min-clear",
+        help="Percent of the area's valid pixels that must be clear.",
+        metavar="P",
+        show_default=False,
+    ),
+]
+SubscriptionId = Annotated[
+    str, typer.Argument(help="Id of the subscription, or its name.", metavar="SUBSCRIPTION")
+]
 LevelName = Annotated[str, typer.Option("--level", help="L1C or L2A.", metavar="L", show_default=False)]
 
 
 def data_folder(data: Path | None) -> Path:
-    """The data folder: as the option says, else REVISIT_DATA, else the user's own place for data (XDG base directories)."""
+    """The data folder: as the option says, else REVISIT_DATA, else the user's own place for data (XDG base
+    directories)."""
     named = data or os.environ.get("REVISIT_DATA")
     if named:
         return Path(named).expanduser()
@@ -43,19 +111,24 @@ def data_folder(data: Path | None) -> Path:
 
 
 def project_of(data: Path | None, project: str | None) -> str | None:
-    """The Google Cloud project whose deployment is meant, None where a data folder is: an option goes before the environment.
+    """The Google Cloud project whose deployment is meant, None where a data folder is: an option goes before
+    the environment.
 
     Raises:
         InvalidInputError: Both are meant.
     """
     if data is not None and project is not None:
-        raise InvalidInputError("--data names a folder of this computer and --project a deployment; give the one that is meant")
+        raise InvalidInputError(
+            "--data names a folder of this computer and --project a deployment; give the one that is meant"
+        )
     if data is not None or project is not None:
         return project
     named = os.environ.get("REVISIT_PROJECT")
     if os.environ.get("REVISIT_DATA"):
         if named:
-            raise InvalidInputError("both REVISIT_DATA and REVISIT_PROJECT are set; unset the one that is not meant, or say --data or --project")
+            raise InvalidInputError(
+                "both REVISIT_DATA and REVISIT_PROJECT are set; unset the one that is not meant, or say --data or --project"
+            )
         return None
     if named is None:
         _reject_emulators()
@@ -63,15 +136,19 @@ def project_of(data: Path | None, project: str | None) -> str | None:
 
 
 def _reject_emulators() -> None:
-    """Whoever starts an emulator means a deployment; without its project what they ask for would go to their own data folder."""
+    """Whoever starts an emulator means a deployment; without its project what they ask for would go to their
+    own data folder."""
     from revisit.adapters.gcp.settings import EMULATOR_VARIABLES
 
     if emulator := next((name for name in EMULATOR_VARIABLES if os.environ.get(name)), None):
-        raise InvalidInputError(f"{emulator} names an emulator but REVISIT_PROJECT is not set: set it to the id of a project, or name a data folder with --data")
+        raise InvalidInputError(
+            f"{emulator} names an emulator but REVISIT_PROJECT is not set: set it to the id of a project, or name a data folder with --data"
+        )
 
 
 def open_backend(data: Path | None, project: str | None = None) -> "Backend":
-    """The backend of the deployment that is meant, else of the data folder, which is made where it is missing."""
+    """The backend of the deployment that is meant, else of the data folder, which is made where it is
+    missing."""
     deployed = project_of(data, project)
     if deployed is None:
         from revisit.adapters.local.backend import local_backend
@@ -90,8 +167,10 @@ def local_data_folder(data: Path | None, command: str) -> Path:
         InvalidInputError: A deployment is meant.
     """
     if project_of(data, None) is not None:
-        raise InvalidInputError(f"`revisit {command}` works on this computer, and REVISIT_PROJECT names a deployment, which runs by itself; "
-                       "name a data folder with --data")
+        raise InvalidInputError(
+            f"`revisit {command}` works on this computer, and REVISIT_PROJECT names a deployment, which runs by itself; "
+            "name a data folder with --data"
+        )
     return data_folder(data)
 
 
@@ -121,7 +200,9 @@ def read_aoi(file: str, repair: bool = False) -> "AOI":
         with sys.stdin.buffer if file == "-" else Path(file).expanduser().open("rb") as stream:
             document = stream.read(MAX_BYTES + 1)
     except OSError as error:
-        raise InvalidInputError(f"the AOI {file!r} cannot be read ({error.strerror}); name a GeoJSON file") from None
+        raise InvalidInputError(
+            f"the AOI {file!r} cannot be read ({error.strerror}); name a GeoJSON file"
+        ) from None
     return (AOI.parse_repaired if repair else AOI.parse)(document, limits_of("local").area_km2)
 
 

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from revisit.cli.console import format_minute, format_percent, print_json, print_message, print_table, show_progress, show_status
+from revisit.cli.console import (
+    format_minute,
+    format_percent,
+    print_json,
+    print_message,
+    print_table,
+    show_progress,
+    show_status,
+)
 from revisit.cli.options import (
     Bands,
     Data,
@@ -58,8 +66,21 @@ def list_(json: Json = False, data: Data = None, project: Project = None) -> Non
     if json:
         print_json({"orders": placed})
     else:
-        print_table(("ORDER", "STATE", "OPEN", "OF", "PLACED", "RECIPE"),
-                    [(one["order"], one["state"], one["open"], one["total"], format_minute(one["created"]), _format_recipe(one)) for one in placed], ("OPEN", "OF"))
+        print_table(
+            ("ORDER", "STATE", "OPEN", "OF", "PLACED", "RECIPE"),
+            [
+                (
+                    one["order"],
+                    one["state"],
+                    one["open"],
+                    one["total"],
+                    format_minute(one["created"]),
+                    _format_recipe(one),
+                )
+                for one in placed
+            ],
+            ("OPEN", "OF"),
+        )
 
 
 def show(id: Id, json: Json = False, data: Data = None, project: Project = None) -> None:
@@ -70,7 +91,9 @@ def show(id: Id, json: Json = False, data: Data = None, project: Project = None)
 
     backend = open_backend(data, project)
     placed = get_order(backend, id)
-    _print_order(orders.order_details(placed, list_jobs(backend, id), backend.now(), url_builder(backend)), json)
+    _print_order(
+        orders.order_details(placed, list_jobs(backend, id), backend.now(), url_builder(backend)), json
+    )
 
 
 def cancel(id: Id, json: Json = False, data: Data = None, project: Project = None) -> None:
@@ -81,7 +104,9 @@ def cancel(id: Id, json: Json = False, data: Data = None, project: Project = Non
 
     backend = open_backend(data, project)
     over = take_back(backend, id)
-    _print_order(orders.order_details(over, list_jobs(backend, id), backend.now(), url_builder(backend)), json)
+    _print_order(
+        orders.order_details(over, list_jobs(backend, id), backend.now(), url_builder(backend)), json
+    )
     if not over.cancelled:
         print_message(f"order {id} had finished before; nothing of it was left to take back")
 
@@ -91,11 +116,28 @@ def _print_order(document: dict[str, Any], json: bool) -> None:
         print_json(document)
         return
     far, expected, took = document["progress"], document["estimate"] or {}, document["actual"]
-    print_table(("", ""), [
-        ("order", document["order"]), ("state", document["state"]), ("placed", format_minute(document["created"])), ("age in seconds", document["age_s"]),
-        ("done", far["done"]), ("skipped", far["skipped"]), ("failed", far["failed"]), ("open", far["open"]), ("worked", format_percent(far["share"]))])
-    print_table(("", "EXPECTED", "SO FAR"), [(name.replace("_", " "), _format_count(expected.get(name)), _format_count(took[name]))
-                                             for name in ("pixels", "bytes_read", "bytes_written", "seconds")], ("EXPECTED", "SO FAR"))
+    print_table(
+        ("", ""),
+        [
+            ("order", document["order"]),
+            ("state", document["state"]),
+            ("placed", format_minute(document["created"])),
+            ("age in seconds", document["age_s"]),
+            ("done", far["done"]),
+            ("skipped", far["skipped"]),
+            ("failed", far["failed"]),
+            ("open", far["open"]),
+            ("worked", format_percent(far["share"])),
+        ],
+    )
+    print_table(
+        ("", "EXPECTED", "SO FAR"),
+        [
+            (name.replace("_", " "), _format_count(expected.get(name)), _format_count(took[name]))
+            for name in ("pixels", "bytes_read", "bytes_written", "seconds")
+        ],
+        ("EXPECTED", "SO FAR"),
+    )
     for job in document["jobs"]:
         if job["reason"]:
             print_message(f"{job['acquisition']} {job['state']}: {job['reason']}")
@@ -114,23 +156,76 @@ POLL_INTERVAL_S = 2.0
 
 
 def order(
-    aoi: Annotated[str, typer.Option("--aoi", help="GeoJSON file of the area of interest; - reads standard input.", metavar="FILE", show_default=False)] = "",
-    tile: Annotated[str, typer.Option("--tile", help="The whole of a tile, such as 32TQM, in place of an area.", metavar="TILE", show_default=False)] = "",
-    product: Annotated[list[str] | None, typer.Option("--product", help="Exactly this product; may be given again and again.", metavar="ID", show_default=False)] = None,
-    source: Annotated[str, typer.Option("--source", help="The only source to take products from: folder:PATH, google-index:PATH-or-URL or "
-                                        "stac:URL#collection. Else all that are known.", metavar="SPEC", show_default=False)] = "",
+    aoi: Annotated[
+        str,
+        typer.Option(
+            "--aoi",
+            help="GeoJSON file of the area of interest; - reads standard input.",
+            metavar="FILE",
+            show_default=False,
+        ),
+    ] = "",
+    tile: Annotated[
+        str,
+        typer.Option(
+            "--tile",
+            help="The whole of a tile, such as 32TQM, in place of an area.",
+            metavar="TILE",
+            show_default=False,
+        ),
+    ] = "",
+    product: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--product",
+            help="Exactly this product; may be given again and again.",
+            metavar="ID",
+            show_default=False,
+        ),
+    ] = None,
+    source: Annotated[
+        str,
+        typer.Option(
+            "--source",
+            help="The only source to take products from: folder:PATH, google-index:PATH-or-URL or "
+            "stac:URL#collection. Else all that are known.",
+            metavar="SPEC",
+            show_default=False,
+        ),
+    ] = "",
     start: From = "",
     until: To = "",
     index: Index = "",
     bands: Bands = "",
-    resolution: Annotated[float | None, typer.Option("--resolution", help="Pixel size of the result in metres; else that of the finest band.", metavar="M", show_default=False)] = None,
-    resampling: Annotated[str, typer.Option("--resampling", help="bilinear or nearest.", metavar="HOW")] = "bilinear",
+    resolution: Annotated[
+        float | None,
+        typer.Option(
+            "--resolution",
+            help="Pixel size of the result in metres; else that of the finest band.",
+            metavar="M",
+            show_default=False,
+        ),
+    ] = None,
+    resampling: Annotated[
+        str, typer.Option("--resampling", help="bilinear or nearest.", metavar="HOW")
+    ] = "bilinear",
     level: LevelName = "",
     max_cloud: MaxCloud = None,
     min_clear: MinClear = None,
-    estimate: Annotated[bool, typer.Option("--estimate", help="Say what it would take, and parse_start nothing.")] = False,
-    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it is finished, show_status it here if nothing serves the data folder; a deployment works it itself.")] = False,
-    timeout: Annotated[float | None, typer.Option("--timeout", help="Longest wait in seconds.", metavar="S", show_default=False)] = None,
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="Say what it would take, and parse_start nothing.")
+    ] = False,
+    wait: Annotated[
+        bool,
+        typer.Option(
+            "--wait/--no-wait",
+            help="Wait until it is finished, show_status it here if nothing serves the data folder; a deployment works it itself.",
+        ),
+    ] = False,
+    timeout: Annotated[
+        float | None,
+        typer.Option("--timeout", help="Longest wait in seconds.", metavar="S", show_default=False),
+    ] = None,
     repair: Repair = False,
     json: Json = False,
     data: Data = None,
@@ -145,9 +240,21 @@ def order(
     from revisit.services.subscriptions.results import list_jobs as jobs_of
 
     if not (aoi or tile or product):
-        raise InvalidInputError("an order needs a place: give --aoi FILE, --tile such as 32TQM, or --product ID")
-    wish = OrderRequest(build_recipe(split_names(index), split_names(bands), resolution, resampling), read_aoi(aoi, repair) if aoi else None, tile, tuple(product or ()),
-                source, parse_start(start), parse_end(until), read_level(level), max_cloud, min_clear)
+        raise InvalidInputError(
+            "an order needs a place: give --aoi FILE, --tile such as 32TQM, or --product ID"
+        )
+    wish = OrderRequest(
+        build_recipe(split_names(index), split_names(bands), resolution, resampling),
+        read_aoi(aoi, repair) if aoi else None,
+        tile,
+        tuple(product or ()),
+        source,
+        parse_start(start),
+        parse_end(until),
+        read_level(level),
+        max_cloud,
+        min_clear,
+    )
     backend = open_backend(data, project)
     if estimate:
         with show_status("Finding products"):
@@ -156,9 +263,13 @@ def order(
     with show_status("Finding products"):
         placed = create_order(backend, wish)
     if not placed.jobs:
-        print_message("no product is known over this area in this period; check --from, --to and --source, or `revisit refresh`")
+        print_message(
+            "no product is known over this area in this period; check --from, --to and --source, or `revisit refresh`"
+        )
     if wait and placed.open:
-        _wait_until_done(backend, None if project_of(data, project) else data_folder(data), placed.id, timeout)
+        _wait_until_done(
+            backend, None if project_of(data, project) else data_folder(data), placed.id, timeout
+        )
     now = backend.get_record(type(placed), placed.id)
     value = shown_orders.order_details(now, jobs_of(backend, now.id), backend.now(), url_builder(backend))
     if json:
@@ -168,11 +279,17 @@ def order(
         if wait:
             print_jobs(value["jobs"])
         elif now.jobs:
-            print_message(f"{len(now.jobs)} acquisitions, {now.open} still to be worked; --wait waits for them, `revisit results {now.id}` shows them")
+            print_message(
+                f"{len(now.jobs)} acquisitions, {now.open} still to be worked; --wait waits for them, `revisit results {now.id}` shows them"
+            )
             if now.open and project_of(data, project) is None and server_url(data_folder(data)) is None:
-                print_message("nothing is serving this data folder: order again with --wait, or start `revisit serve`")
+                print_message(
+                    "nothing is serving this data folder: order again with --wait, or start `revisit serve`"
+                )
     if now.open and wait:
-        raise TransientError(f"order {now.id} has {now.open} of {len(now.jobs)} jobs unfinished after {timeout:g} s")
+        raise TransientError(
+            f"order {now.id} has {now.open} of {len(now.jobs)} jobs unfinished after {timeout:g} s"
+        )
     if any(job["state"] == "failed" for job in value["jobs"]):
         raise typer.Exit(1)
 
@@ -181,9 +298,18 @@ def _print_estimate(document: dict[str, Any], json: bool) -> None:
     if json:
         print_json(document)
         return
-    rows = [("products", document["products"]), ("acquisitions", document["jobs"]), ("pixels", f"{document['pixels']:,}"),
-            ("bytes read", f"{document['bytes_read']:,}"), ("bytes written", f"{document['bytes_written']:,}"), ("seconds of work", document["seconds"])]
-    print_table(("", ""), rows if document["cost_usd"] is None else [*rows, ("US dollars", f"{document['cost_usd']:.4f}")])
+    rows = [
+        ("products", document["products"]),
+        ("acquisitions", document["jobs"]),
+        ("pixels", f"{document['pixels']:,}"),
+        ("bytes read", f"{document['bytes_read']:,}"),
+        ("bytes written", f"{document['bytes_written']:,}"),
+        ("seconds of work", document["seconds"]),
+    ]
+    print_table(
+        ("", ""),
+        rows if document["cost_usd"] is None else [*rows, ("US dollars", f"{document['cost_usd']:.4f}")],
+    )
     for sentence in document["assumptions"]:
         print_message(sentence)
     if document["refused"]:
@@ -200,6 +326,7 @@ def _wait_until_done(backend: "Backend", data: Path | None, id: str, timeout: fl
 
     total = len(backend.get_record(Order, id).jobs)
     with show_progress("Working", total) as bar:
+
         def done() -> bool:
             open_jobs = backend.get_record(Order, id).open
             if bar is not None:

@@ -16,8 +16,24 @@ def register(app: typer.Typer) -> None:
 
 
 def passes(
-    aoi: Annotated[str, typer.Option("--aoi", help="GeoJSON file of the area of interest; - reads standard input.", metavar="FILE", show_default=False)] = "",
-    tile: Annotated[str, typer.Option("--tile", help="Tiles, separated by commas, in place of an area.", metavar="A,B", show_default=False)] = "",
+    aoi: Annotated[
+        str,
+        typer.Option(
+            "--aoi",
+            help="GeoJSON file of the area of interest; - reads standard input.",
+            metavar="FILE",
+            show_default=False,
+        ),
+    ] = "",
+    tile: Annotated[
+        str,
+        typer.Option(
+            "--tile",
+            help="Tiles, separated by commas, in place of an area.",
+            metavar="A,B",
+            show_default=False,
+        ),
+    ] = "",
     days: Annotated[int, typer.Option("--days", help="How far ahead.", metavar="N")] = 30,
     ics: Annotated[bool, typer.Option("--ics", help="Print a calendar (iCalendar).")] = False,
     repair: Repair = False,
@@ -40,8 +56,19 @@ def passes(
     elif json:
         print_json({"passes": [expected_pass(one) for one in coming]})
     else:
-        print_table(("EXPECTED", "PLATFORM", "ORBIT", "TILES", "LEARNT FROM"),
-                    [(format_minute(expected_pass(one)["expected"]), one.platform, one.relative_orbit, ",".join(one.tiles), one.learnt_from) for one in coming],
-                    ("ORBIT", "LEARNT FROM"))
+        print_table(
+            ("EXPECTED", "PLATFORM", "ORBIT", "TILES", "LEARNT FROM"),
+            [
+                (
+                    format_minute(expected_pass(one)["expected"]),
+                    one.platform,
+                    one.relative_orbit,
+                    ",".join(one.tiles),
+                    one.learnt_from,
+                )
+                for one in coming
+            ],
+            ("ORBIT", "LEARNT FROM"),
+        )
     if not coming:
         print_message("the catalog knows no platform that passed here lately; see `revisit status`")

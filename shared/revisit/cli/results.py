@@ -1,14 +1,26 @@
-"""Commands `revisit results` and `revisit series`: the jobs of an order or subscription, and an index over time."""
+"""Commands `revisit results` and `revisit series`: the jobs of an order or subscription, and an index over
+time."""
 
 from typing import Annotated, Any
 
 import typer
 
-from revisit.cli.console import format_minute, format_percent, format_value, print_csv, print_json, print_message, print_table
+from revisit.cli.console import (
+    format_minute,
+    format_percent,
+    format_value,
+    print_csv,
+    print_json,
+    print_message,
+    print_table,
+)
 from revisit.cli.options import Csv, Data, Json, Project, open_backend, url_builder
 from revisit.errors import InvalidInputError
 
-Id = Annotated[str, typer.Argument(help="Id of an order, subscription or job, or the name of a subscription.", metavar="ID")]
+Id = Annotated[
+    str,
+    typer.Argument(help="Id of an order, subscription or job, or the name of a subscription.", metavar="ID"),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -19,10 +31,26 @@ def register(app: typer.Typer) -> None:
 
 def print_jobs(jobs: list[dict[str, Any]]) -> None:
     names = list(dict.fromkeys(name for job in jobs for name in (*job["indices"], *job["bands"])))
-    print_table(("SENSED", "STATE", "CLEAR", "COVERED", *names, "ACQUISITION", "JOB"),
-                [(format_minute(job["datetime"]), job["state"], format_percent(job["clear_fraction"]), format_percent(job["coverage"]),
-                  *(format_value((job["indices"].get(name) or job["bands"].get(name) or {}).get("mean")) for name in names), job["acquisition"], job["job"])
-                 for job in jobs], ("CLEAR", "COVERED", *names), optional=("ACQUISITION", "COVERED"))
+    print_table(
+        ("SENSED", "STATE", "CLEAR", "COVERED", *names, "ACQUISITION", "JOB"),
+        [
+            (
+                format_minute(job["datetime"]),
+                job["state"],
+                format_percent(job["clear_fraction"]),
+                format_percent(job["coverage"]),
+                *(
+                    format_value((job["indices"].get(name) or job["bands"].get(name) or {}).get("mean"))
+                    for name in names
+                ),
+                job["acquisition"],
+                job["job"],
+            )
+            for job in jobs
+        ],
+        ("CLEAR", "COVERED", *names),
+        optional=("ACQUISITION", "COVERED"),
+    )
     for job in jobs:
         for sentence in (job["reason"], *job["notes"]):
             if sentence:
@@ -46,7 +74,10 @@ def results(id: Id, json: Json = False, data: Data = None, project: Project = No
 
 def series(
     id: Id,
-    index: Annotated[str, typer.Option("--index", help="Spectral index, or a band that was asked for by name.", metavar="NAME")] = "NDVI",
+    index: Annotated[
+        str,
+        typer.Option("--index", help="Spectral index, or a band that was asked for by name.", metavar="NAME"),
+    ] = "NDVI",
     csv: Csv = False,
     json: Json = False,
     data: Data = None,
@@ -65,8 +96,20 @@ def series(
         print_csv(documents.to_csv(rows, documents.OBSERVATION_COLUMNS))
     else:
         columns = ("count", "mean", "std", "min", "max", "median")
-        print_table(("SENSED", *(name.upper() for name in columns), "CLEAR", "ACQUISITION"),
-                    [(format_minute(row["datetime"]), row["count"], *(format_value(row[name]) for name in columns[1:]), format_percent(row["clear_fraction"]), row["acquisition"]) for row in rows],
-                    (*(name.upper() for name in columns), "CLEAR"), optional=("ACQUISITION",))
+        print_table(
+            ("SENSED", *(name.upper() for name in columns), "CLEAR", "ACQUISITION"),
+            [
+                (
+                    format_minute(row["datetime"]),
+                    row["count"],
+                    *(format_value(row[name]) for name in columns[1:]),
+                    format_percent(row["clear_fraction"]),
+                    row["acquisition"],
+                )
+                for row in rows
+            ],
+            (*(name.upper() for name in columns), "CLEAR"),
+            optional=("ACQUISITION",),
+        )
     if not rows:
         print_message("no clear observation yet")

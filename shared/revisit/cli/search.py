@@ -39,8 +39,15 @@ _MAX_REJECTIONS_PRINTED = 3
 
 
 def refresh(
-    source: Annotated[list[str] | None, typer.Option("--source", help="folder:PATH, google-index:PATH-or-URL or stac:URL#collection; "
-                                                     "repeat for several. Else all that the data folder remembers.", metavar="SPEC")] = None,
+    source: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--source",
+            help="folder:PATH, google-index:PATH-or-URL or stac:URL#collection; "
+            "repeat for several. Else all that the data folder remembers.",
+            metavar="SPEC",
+        ),
+    ] = None,
     json: Json = False,
     data: Data = None,
     project: Project = None,
@@ -59,24 +66,39 @@ def refresh(
     if json:
         print_json({"sources": [_refreshed_document(one) for one in found]})
         return
-    print_table(("SOURCE", "READ", "NEW", "REJECTED"), [(one.source, one.rows, one.new, one.rejection_count) for one in found], ("READ", "NEW", "REJECTED"))
+    print_table(
+        ("SOURCE", "READ", "NEW", "REJECTED"),
+        [(one.source, one.rows, one.new, one.rejection_count) for one in found],
+        ("READ", "NEW", "REJECTED"),
+    )
     for one in found:
         for name, reason in one.rejection_examples[:_MAX_REJECTIONS_PRINTED]:
             print_message(f"rejected {name}: {reason}")
         if one.rejection_count > _MAX_REJECTIONS_PRINTED:
-            print_message(f"and {one.rejection_count - _MAX_REJECTIONS_PRINTED:,} more of {one.source}; --json lists more of them")
+            print_message(
+                f"and {one.rejection_count - _MAX_REJECTIONS_PRINTED:,} more of {one.source}; --json lists more of them"
+            )
         if one.unfinished:
             print_message(f"{one.source} is not read to the end yet; the next refresh goes on with it")
 
 
 def _refreshed_document(refreshed: "RefreshResult") -> dict[str, Any]:
-    return {"source": refreshed.source, "read": refreshed.rows, "new": refreshed.new, "rejected": refreshed.rejection_count, "unchanged": refreshed.unchanged, "unfinished": refreshed.unfinished,
-            "rejections": [{"row": name, "reason": reason} for name, reason in refreshed.rejection_examples[:20]]}
+    return {
+        "source": refreshed.source,
+        "read": refreshed.rows,
+        "new": refreshed.new,
+        "rejected": refreshed.rejection_count,
+        "unchanged": refreshed.unchanged,
+        "unfinished": refreshed.unfinished,
+        "rejections": [{"row": name, "reason": reason} for name, reason in refreshed.rejection_examples[:20]],
+    }
 
 
 def search(
     aoi: Aoi = "",
-    tile: Annotated[str, typer.Option("--tile", help="MGRS tile, such as 32TQM.", metavar="ID", show_default=False)] = "",
+    tile: Annotated[
+        str, typer.Option("--tile", help="MGRS tile, such as 32TQM.", metavar="ID", show_default=False)
+    ] = "",
     start: From = "",
     until: To = "",
     max_cloud: MaxCloud = None,
@@ -95,16 +117,36 @@ def search(
     if json and csv:
         raise InvalidInputError("--json and --csv exclude each other; choose one")
     area = read_aoi(aoi, repair) if aoi else None
-    products = find(open_backend(data, project), area, tile, parse_start(start), parse_end(until), max_cloud, read_level(level), limit=limit)
+    products = find(
+        open_backend(data, project),
+        area,
+        tile,
+        parse_start(start),
+        parse_end(until),
+        max_cloud,
+        read_level(level),
+        limit=limit,
+    )
     rows = [documents.product(product) for product in products]
     if json:
         print_json({"products": rows})
     elif csv:
         print_csv(documents.to_csv(rows, documents.PRODUCT_COLUMNS))
     else:
-        print_table(("SENSED", "TILE", "LEVEL", "CLOUD %", "PRODUCT"),
-                    [(format_minute(row["datetime"]), row["tile"], row["level"], None if row["cloud_cover"] is None else f"{row['cloud_cover']:.1f}", row["product"])
-                     for row in rows], ("CLOUD %",))
+        print_table(
+            ("SENSED", "TILE", "LEVEL", "CLOUD %", "PRODUCT"),
+            [
+                (
+                    format_minute(row["datetime"]),
+                    row["tile"],
+                    row["level"],
+                    None if row["cloud_cover"] is None else f"{row['cloud_cover']:.1f}",
+                    row["product"],
+                )
+                for row in rows
+            ],
+            ("CLOUD %",),
+        )
     if not rows:
         print_message("no product is known there; `revisit refresh` asks the sources")
     elif len(rows) == limit:

@@ -13,7 +13,9 @@ from revisit.cli.options import Data, Json, local_data_folder
 if TYPE_CHECKING:
     from threading import Event
 
-Port = Annotated[int, typer.Option("--port", help="On 127.0.0.1; 0 takes a free one.", min=0, max=65535, metavar="N")]
+Port = Annotated[
+    int, typer.Option("--port", help="On 127.0.0.1; 0 takes a free one.", min=0, max=65535, metavar="N")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -25,9 +27,18 @@ def register(app: typer.Typer) -> None:
 def serve(
     data: Data = None,
     port: Port = 8787,
-    source: Annotated[list[str] | None, typer.Option("--source", help="folder:PATH, google-index:PATH-or-URL or stac:URL#collection; repeat "
-                                                     "for several. Else those the data folder remembers.", metavar="SPEC")] = None,
-    workers: Annotated[int, typer.Option("--workers", help="Processes for raster work.", min=1, max=64, metavar="N")] = 2,
+    source: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--source",
+            help="folder:PATH, google-index:PATH-or-URL or stac:URL#collection; repeat "
+            "for several. Else those the data folder remembers.",
+            metavar="SPEC",
+        ),
+    ] = None,
+    workers: Annotated[
+        int, typer.Option("--workers", help="Processes for raster work.", min=1, max=64, metavar="N")
+    ] = 2,
 ) -> None:
     """Watch, work and answer until stopped: the chain, the API and the page."""
     from revisit.adapters.local.backend import remember_sources
@@ -61,9 +72,22 @@ def demo(
     if json:
         print_json(made)
     else:
-        print_table(("SENSED", "STATE", "CLEAR", "NDVI", "REASON"),
-                    [(row["datetime"], row["state"], format_percent(row["clear_fraction"]), row["NDVI"], row["reason"]) for row in made["dates"]])
-        print_message(f"{made['alerts']} alerts; the numbers {'equal' if made['right'] else 'DIFFER FROM'} what the season was made of")
+        print_table(
+            ("SENSED", "STATE", "CLEAR", "NDVI", "REASON"),
+            [
+                (
+                    row["datetime"],
+                    row["state"],
+                    format_percent(row["clear_fraction"]),
+                    row["NDVI"],
+                    row["reason"],
+                )
+                for row in made["dates"]
+            ],
+        )
+        print_message(
+            f"{made['alerts']} alerts; the numbers {'equal' if made['right'] else 'DIFFER FROM'} what the season was made of"
+        )
     raise typer.Exit(0 if made["right"] else 1)
 
 

@@ -1,6 +1,7 @@
 """The Atom feed of a subscription: its log of alerts, for any reader that polls.
 
-Format: RFC 4287. An entry's id is a tag URI (RFC 4151), so that it stays the same wherever the feed is served from.
+Format: RFC 4287. An entry's id is a tag URI (RFC 4151), so that it stays the same wherever the feed is served
+    from.
 """
 
 import re
@@ -53,8 +54,12 @@ def feed_url(subscription: Subscription, base_url: str) -> str:
 def _entry(subscription: Subscription, alert: Alert, base_url: str) -> ET.Element:
     entry = ET.Element("entry")
     _add_element(entry, "id", _tag_uri(subscription, alert.id))
-    _add_element(entry, "title", f"{subscription.name} #{alert.number}: {alert.sensing_time:%Y-%m-%d}, "
-                         f"{_format_percent(alert.cover.clear_fraction)} clear")
+    _add_element(
+        entry,
+        "title",
+        f"{subscription.name} #{alert.number}: {alert.sensing_time:%Y-%m-%d}, "
+        f"{_format_percent(alert.cover.clear_fraction)} clear",
+    )
     _add_element(entry, "updated", format_rfc3339(alert.created))
     _add_element(entry, "published", format_rfc3339(alert.created))
     _add_element(entry, "link", rel="alternate", type="application/geo+json", href=item_link(alert, base_url))
@@ -66,8 +71,10 @@ def _entry(subscription: Subscription, alert: Alert, base_url: str) -> ET.Elemen
 
 def alert_summary(alert: Alert) -> str:
     """An alert in one sentence a figure."""
-    sentences = [f"{alert.product}, sensed {format_rfc3339(alert.sensing_time)}.",
-                 f"{_format_percent(alert.cover.coverage)} of the AOI has data, {_format_percent(alert.cover.clear_fraction)} of it is clear."]
+    sentences = [
+        f"{alert.product}, sensed {format_rfc3339(alert.sensing_time)}.",
+        f"{_format_percent(alert.cover.coverage)} of the AOI has data, {_format_percent(alert.cover.clear_fraction)} of it is clear.",
+    ]
     sentences += [_index_summary(name, values) for name, values in sorted(alert.indices.items())]
     if alert.reason:
         sentences.append(f"Note: {alert.reason}.")
@@ -77,7 +84,9 @@ def alert_summary(alert: Alert) -> str:
 def _index_summary(name: str, values: Statistics) -> str:
     if values.mean is None or values.min is None or values.max is None:
         return f"{name}: no clear pixel."
-    return f"{name}: mean {values.mean:.4f}, from {values.min:.4f} to {values.max:.4f}, {values.count:,} pixels."
+    return (
+        f"{name}: mean {values.mean:.4f}, from {values.min:.4f} to {values.max:.4f}, {values.count:,} pixels."
+    )
 
 
 def _format_percent(share: float) -> str:
@@ -90,7 +99,9 @@ def _tag_uri(subscription: Subscription, id: str) -> str:
 
 
 def _add_element(parent: ET.Element, name: str, text: str = "", **attributes: str) -> ET.Element:
-    child = ET.SubElement(parent, name, {key: _replace_invalid_chars(value) for key, value in attributes.items()})
+    child = ET.SubElement(
+        parent, name, {key: _replace_invalid_chars(value) for key, value in attributes.items()}
+    )
     if text:
         child.text = _replace_invalid_chars(text)
     return child

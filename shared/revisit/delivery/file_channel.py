@@ -1,4 +1,5 @@
-"""The channel of one's own computer: alerts as JSON lines at the end of a file, on disk before they count as delivered."""
+"""The channel of one's own computer: alerts as JSON lines at the end of a file, on disk before they count as
+delivered."""
 
 import os
 import re
@@ -15,12 +16,15 @@ def check_name(name: str) -> str:
         InvalidInputError: It would lie elsewhere than among the channels.
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
-        raise InvalidInputError(f"{name[:100]!r} is not a file channel's name; use letters, digits, dots, dashes and underscores, such as alerts")
+        raise InvalidInputError(
+            f"{name[:100]!r} is not a file channel's name; use letters, digits, dots, dashes and underscores, such as alerts"
+        )
     return name
 
 
 def append(folder: Path, name: str, line: bytes) -> None:
-    """Add one line to FOLDER/NAME[.jsonl], durably; lines of several writers never mix, and one cut short by a crash is closed off.
+    """Add one line to FOLDER/NAME[.jsonl], durably; lines of several writers never mix, and one cut short by
+    a crash is closed off.
 
     Raises:
         InvalidInputError: The name is none.

@@ -16,7 +16,8 @@ REFRESH_INTERVAL = timedelta(hours=12)
 
 
 def render_calendar(passes: Iterable[Pass], name: str, now: datetime) -> bytes:
-    """The entries of the passes; each keeps its id from one answer to the next, so that it moves and is not doubled.
+    """The entries of the passes; each keeps its id from one answer to the next, so that it moves and is not
+    doubled.
 
     Args:
         name: Of the calendar, such as the AOI's.
@@ -36,12 +37,24 @@ def render_calendar(passes: Iterable[Pass], name: str, now: datetime) -> bytes:
 def _pass_event(one: Pass, now: datetime) -> Event:
     entry = Event()
     # By day: the moment is learnt anew with each pass, and the same pass stays the same entry.
-    entry.add("uid", derive_id("pass", one.platform, str(one.relative_orbit), f"{one.expected:%Y-%m-%d}", ",".join(one.tiles)) + "@revisit")
+    entry.add(
+        "uid",
+        derive_id(
+            "pass", one.platform, str(one.relative_orbit), f"{one.expected:%Y-%m-%d}", ",".join(one.tiles)
+        )
+        + "@revisit",
+    )
     entry.add("dtstamp", now)
     entry.add("dtstart", one.expected.replace(microsecond=0))
     entry.add("dtend", one.expected.replace(microsecond=0) + EVENT_DURATION)
-    entry.add("summary", f"{one.platform.replace('S2', 'Sentinel-2')} over {', '.join(one.tiles[:5])}{' and more' if len(one.tiles) > 5 else ''}")
-    entry.add("description", f"Relative orbit {one.relative_orbit}; learnt from {one.learnt_from} passes, the last on {one.last:%Y-%m-%d}. "
-                             "Whether it is clear is seen afterwards.")
+    entry.add(
+        "summary",
+        f"{one.platform.replace('S2', 'Sentinel-2')} over {', '.join(one.tiles[:5])}{' and more' if len(one.tiles) > 5 else ''}",
+    )
+    entry.add(
+        "description",
+        f"Relative orbit {one.relative_orbit}; learnt from {one.learnt_from} passes, the last on {one.last:%Y-%m-%d}. "
+        "Whether it is clear is seen afterwards.",
+    )
     entry.add("transp", "TRANSPARENT")
     return entry

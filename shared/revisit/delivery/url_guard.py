@@ -1,6 +1,8 @@
-"""Where never to post: a receiver is public, named and reached by https; the address checked is the one connected to.
+"""Where never to post: a receiver is public, named and reached by https; the address checked is the one
+connected to.
 
-Names are judged when a subscription is made, their addresses at every attempt. `ipaddress.is_global` alone would let NAT64, 6to4
+Names are judged when a subscription is made, their addresses at every attempt. `ipaddress.is_global` alone
+would let NAT64, 6to4
 and multicast addresses pass, which lead inside again.
 """
 
@@ -23,14 +25,27 @@ ALLOW_VARIABLE = "REVISIT_WEBHOOK_ALLOW"
 
 MAX_URL_LENGTH = 2048
 HTTPS_PORT = 443
-PRIVATE_SUFFIXES = ("internal", "local", "localhost", "localdomain", "lan", "intranet", "corp", "home", "arpa", "onion", "invalid")
+PRIVATE_SUFFIXES = (
+    "internal",
+    "local",
+    "localhost",
+    "localdomain",
+    "lan",
+    "intranet",
+    "corp",
+    "home",
+    "arpa",
+    "onion",
+    "invalid",
+)
 """Last labels of names that are never public (RFC 6761, RFC 6762, RFC 8375, cloud metadata names)."""
 
 GLOBAL_UNICAST = IPv6Network("2000::/3")
 """All that is assigned of the open internet's IPv6 (IANA, Internet Protocol Version 6 Address Space)."""
 
 TUNNEL_NETWORKS = (IPv6Network("2002::/16"), IPv6Network("2001::/32"))
-"""6to4 and Teredo lie in it and carry an IPv4 address within; NAT64, mapped and compatible addresses lie outside."""
+"""6to4 and Teredo lie in it and carry an IPv4 address within; NAT64, mapped and compatible addresses lie
+outside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +64,9 @@ class Endpoint:
 
 def allowed_local_receivers() -> frozenset[str]:
     """Receivers on this computer, as host:port, that the environment allows."""
-    return frozenset(entry.strip().lower() for entry in os.environ.get(ALLOW_VARIABLE, "").split(",") if entry.strip())
+    return frozenset(
+        entry.strip().lower() for entry in os.environ.get(ALLOW_VARIABLE, "").split(",") if entry.strip()
+    )
 
 
 def check_url(url: str, allowed: Collection[str] | None = None) -> Endpoint:
@@ -65,17 +82,32 @@ def check_url(url: str, allowed: Collection[str] | None = None) -> Endpoint:
     split = _parse_url(url)
     host, port = _parse_host(url, split), _parse_port(url, split)
     target = (split.path or "/") + (f"?{split.query}" if split.query else "")
-    if f"{host}:{port}" in (allowed_local_receivers() if allowed is None else allowed) and split.scheme in ("http", "https"):
+    if f"{host}:{port}" in (allowed_local_receivers() if allowed is None else allowed) and split.scheme in (
+        "http",
+        "https",
+    ):
         return Endpoint(split.scheme, host, port, target, local=True)
     if split.scheme != "https":
-        raise InvalidInputError(f"webhook {_shorten(url)} is not https; use https, or for a receiver on this computer set {ALLOW_VARIABLE}={host}:{port}")
+        raise InvalidInputError(
+            f"webhook {_shorten(url)} is not https; use https, or for a receiver on this computer set {ALLOW_VARIABLE}={host}:{port}"
+        )
     if port != HTTPS_PORT:
-        raise InvalidInputError(f"webhook {_shorten(url)} asks for port {port}; https on {HTTPS_PORT} is the only one")
+        raise InvalidInputError(
+            f"webhook {_shorten(url)} asks for port {port}; https on {HTTPS_PORT} is the only one"
+        )
     if ":" in host or re.fullmatch(r"\d+|0x[0-9a-f]*", host.rpartition(".")[2]):
-        raise InvalidInputError(f"webhook {_shorten(url)} names an address instead of a host; use the public name of its host")
+        raise InvalidInputError(
+            f"webhook {_shorten(url)} names an address instead of a host; use the public name of its host"
+        )
     labels = host.split(".")
-    if len(labels) < 2 or labels[-1] in PRIVATE_SUFFIXES or not all(re.fullmatch(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?", label) for label in labels):
-        raise InvalidInputError(f"webhook {_shorten(url)}: {host!r} is not a public host name; use one such as hooks.example.com")
+    if (
+        len(labels) < 2
+        or labels[-1] in PRIVATE_SUFFIXES
+        or not all(re.fullmatch(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?", label) for label in labels)
+    ):
+        raise InvalidInputError(
+            f"webhook {_shorten(url)}: {host!r} is not a public host name; use one such as hooks.example.com"
+        )
     return Endpoint(split.scheme, host, port, target)
 
 
@@ -92,7 +124,9 @@ def resolve(endpoint: Endpoint, resolver: Resolver = system_resolver) -> tuple[s
         InvalidInputError: One of its addresses lies inside a network; none is used then.
     """
     try:
-        found = [ip_address(text.partition("%")[0]) for text in resolver(endpoint.host.strip("[]"), endpoint.port)]
+        found = [
+            ip_address(text.partition("%")[0]) for text in resolver(endpoint.host.strip("[]"), endpoint.port)
+        ]
     except (OSError, UnicodeError) as error:
         raise TransientError(f"{endpoint.host} has no address: {error}") from None
     if not found:
@@ -106,16 +140,24 @@ def resolve(endpoint: Endpoint, resolver: Resolver = system_resolver) -> tuple[s
 
 def is_public(address: Address) -> bool:
     """Whether an address belongs to the open internet, and to one receiver."""
-    if isinstance(address, IPv6Address) and (address not in GLOBAL_UNICAST or any(address in net for net in TUNNEL_NETWORKS)):
+    if isinstance(address, IPv6Address) and (
+        address not in GLOBAL_UNICAST or any(address in net for net in TUNNEL_NETWORKS)
+    ):
         return False
-    return address.is_global and not (address.is_multicast or address.is_reserved or address.is_link_local or address.is_unspecified)
+    return address.is_global and not (
+        address.is_multicast or address.is_reserved or address.is_link_local or address.is_unspecified
+    )
 
 
 def _parse_url(url: str) -> SplitResult:
     if len(url) > MAX_URL_LENGTH:
-        raise InvalidInputError(f"webhook {_shorten(url)} has {len(url)} characters; {MAX_URL_LENGTH} are the most")
+        raise InvalidInputError(
+            f"webhook {_shorten(url)} has {len(url)} characters; {MAX_URL_LENGTH} are the most"
+        )
     if not url.isascii() or re.search(r"[\x00-\x20\x7f\\]", url):
-        raise InvalidInputError(f"webhook {_shorten(url)} holds a blank, backslash or non-ASCII character; write the host in punycode, the rest in %XX")
+        raise InvalidInputError(
+            f"webhook {_shorten(url)} holds a blank, backslash or non-ASCII character; write the host in punycode, the rest in %XX"
+        )
     try:
         split = urlsplit(url)
         hostname = split.hostname
@@ -124,14 +166,18 @@ def _parse_url(url: str) -> SplitResult:
     if not hostname or not split.netloc:
         raise InvalidInputError(f"webhook {_shorten(url)} names no host; write https://host/path")
     if "@" in split.netloc:
-        raise InvalidInputError(f"webhook {_shorten(url)} carries a user name; leave it out, the signature says who is calling")
+        raise InvalidInputError(
+            f"webhook {_shorten(url)} carries a user name; leave it out, the signature says who is calling"
+        )
     return split
 
 
 def _parse_host(url: str, split: SplitResult) -> str:
     host = split.hostname or ""
     if host.endswith(".") or "%" in host or len(host) > 253:
-        raise InvalidInputError(f"webhook {_shorten(url)}: {host[:80]!r} is not a plain host name; write it without escapes and without a dot at its end")
+        raise InvalidInputError(
+            f"webhook {_shorten(url)}: {host[:80]!r} is not a plain host name; write it without escapes and without a dot at its end"
+        )
     return f"[{host}]" if ":" in host else host
 
 

@@ -40,7 +40,9 @@ def payload(alert: Alert, subscription: Subscription, base_url: str = "") -> byt
     }
     if base_url:
         data["item"] = item_link(alert, base_url)
-    return msgspec.json.encode({"id": alert.id, "type": "alert.created", "timestamp": format_rfc3339(alert.created), "data": data})
+    return msgspec.json.encode(
+        {"id": alert.id, "type": "alert.created", "timestamp": format_rfc3339(alert.created), "data": data}
+    )
 
 
 def item_link(alert: Alert, base_url: str) -> str:
@@ -61,16 +63,25 @@ def signed_headers(secret: str, id: str, timestamp: datetime, body: bytes) -> di
         InvalidInputError: A secret is not base64.
     """
     try:
-        signatures = [Webhook(each).sign(id, timestamp.astimezone(UTC), body.decode()) for each in secret.split()]
+        signatures = [
+            Webhook(each).sign(id, timestamp.astimezone(UTC), body.decode()) for each in secret.split()
+        ]
     except (ValueError, EmptyWebhookSecretError) as error:
-        raise InvalidInputError(f"a webhook secret is whsec_ and base64, which this one is not: {error}") from None
+        raise InvalidInputError(
+            f"a webhook secret is whsec_ and base64, which this one is not: {error}"
+        ) from None
     if not signatures:
         raise InvalidInputError("the webhook has no secret to sign with; rotate its secret")
-    return {"webhook-id": id, "webhook-timestamp": str(int(timestamp.timestamp())), "webhook-signature": " ".join(signatures)}
+    return {
+        "webhook-id": id,
+        "webhook-timestamp": str(int(timestamp.timestamp())),
+        "webhook-signature": " ".join(signatures),
+    }
 
 
 def verify(secret: str, headers: dict[str, str], body: bytes) -> Any:
-    """What a receiver does: the payload, given that it was signed with the secret within the last five minutes.
+    """What a receiver does: the payload, given that it was signed with the secret within the last five
+    minutes.
 
     Raises:
         InvalidInputError: It was not, or the headers make no sense: answer 401.

@@ -1,4 +1,5 @@
-"""Posts to a stranger: to the address that was checked, over in 15 seconds whatever is there, believing nothing it answers."""
+"""Posts to a stranger: to the address that was checked, over in 15 seconds whatever is there, believing
+nothing it answers."""
 
 import re
 import ssl
@@ -53,12 +54,21 @@ class AttemptResult:
         return self.status == 410
 
 
-def post(endpoint: Endpoint, headers: dict[str, str], body: bytes, now: datetime, *, resolver: Resolver = system_resolver,
-         timeout_s: float = TIMEOUT_S, ssl_context: ssl.SSLContext | None = None) -> AttemptResult:
+def post(
+    endpoint: Endpoint,
+    headers: dict[str, str],
+    body: bytes,
+    now: datetime,
+    *,
+    resolver: Resolver = system_resolver,
+    timeout_s: float = TIMEOUT_S,
+    ssl_context: ssl.SSLContext | None = None,
+) -> AttemptResult:
     """Post once; every way it can end is an answer.
 
     Args:
-        endpoint: As `addresses.check_url` gave it; its addresses are judged here, and only the one judged is connected to.
+        endpoint: As `addresses.check_url` gave it; its addresses are judged here, and only the one judged is
+            connected to.
         headers: As `signed_headers` gave them.
         body: JSON.
         now: The present, to read a Retry-After that names a date.
@@ -69,7 +79,9 @@ def post(endpoint: Endpoint, headers: dict[str, str], body: bytes, now: datetime
     deadline = _Deadline(timeout_s)
     try:
         addresses = _resolve_in_time(deadline, endpoint, resolver)
-        with httpcore.ConnectionPool(ssl_context=ssl_context, max_connections=1, network_backend=_PinnedBackend(addresses, deadline)) as pool:
+        with httpcore.ConnectionPool(
+            ssl_context=ssl_context, max_connections=1, network_backend=_PinnedBackend(addresses, deadline)
+        ) as pool:
             return _send_request(pool, endpoint, headers, body, now, deadline)
     except InvalidInputError as error:
         return AttemptResult(f"refused: {error}")
@@ -94,25 +106,39 @@ def parse_retry_after(text: str, now: datetime) -> timedelta | None:
     return min(max(wait, timedelta(0)), MAX_RETRY_AFTER)
 
 
-def _send_request(pool: httpcore.ConnectionPool, endpoint: Endpoint, headers: dict[str, str], body: bytes, now: datetime,
-              deadline: "_Deadline") -> AttemptResult:
+def _send_request(
+    pool: httpcore.ConnectionPool,
+    endpoint: Endpoint,
+    headers: dict[str, str],
+    body: bytes,
+    now: datetime,
+    deadline: "_Deadline",
+) -> AttemptResult:
     url = httpcore.URL(scheme=endpoint.scheme, host=endpoint.host, port=endpoint.port, target=endpoint.target)
-    sent = {"Content-Type": "application/json", "User-Agent": f"Revisit/{__version__}",
-            "Accept-Encoding": "identity", "Connection": "close", **headers}
+    sent = {
+        "Content-Type": "application/json",
+        "User-Agent": f"Revisit/{__version__}",
+        "Accept-Encoding": "identity",
+        "Connection": "close",
+        **headers,
+    }
     with pool.stream("POST", url, headers=list(sent.items()), content=body) as response:
         answered = AttemptResult(str(response.status), response.status)
         if 300 <= response.status < 400:
             answered = AttemptResult(f"{response.status}: redirects are not followed", response.status)
         if response.status in (429, 503):
             asked = next((value for name, value in response.headers if name.lower() == b"retry-after"), b"")
-            answered = AttemptResult(str(response.status), response.status, parse_retry_after(asked.decode("latin-1"), now))
+            answered = AttemptResult(
+                str(response.status), response.status, parse_retry_after(asked.decode("latin-1"), now)
+            )
         deadline.shorten(RESPONSE_BODY_TIMEOUT_S)
         _drain(response.iter_stream())
     return answered
 
 
 def _drain(chunks: Iterable[bytes]) -> None:
-    """Let the receiver finish its answer, within reason; what happens here does not change what it answered."""
+    """Let the receiver finish its answer, within reason; what happens here does not change what it
+    answered."""
     size = 0
     try:
         for chunk in chunks:
@@ -161,18 +187,27 @@ class _Deadline:
 
 
 class _PinnedBackend(httpcore.NetworkBackend):
-    """Connects to the addresses that were checked, whatever the name resolves to by now; SNI and Host keep the name."""
+    """Connects to the addresses that were checked, whatever the name resolves to by now; SNI and Host keep
+    the name."""
 
     def __init__(self, addresses: tuple[str, ...], deadline: _Deadline) -> None:
         self._addresses, self._deadline = addresses[:MAX_ADDRESSES], deadline
 
-    def connect_tcp(self, host: str, port: int, timeout: float | None = None, local_address: str | None = None,  # noqa: ARG002
-                    socket_options: Any = None) -> httpcore.NetworkStream:
+    def connect_tcp(
+        self,
+        host: str,  # noqa: ARG002
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Any = None,
+    ) -> httpcore.NetworkStream:
         failures: list[Exception] = []
         for address in self._addresses:
             share = self._deadline.remaining(timeout) / (len(self._addresses) - len(failures))
             try:
-                stream = httpcore.SyncBackend().connect_tcp(address, port, share, local_address, socket_options)
+                stream = httpcore.SyncBackend().connect_tcp(
+                    address, port, share, local_address, socket_options
+                )
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failures.append(error)
             else:
@@ -193,9 +228,13 @@ class _DeadlineStream(httpcore.NetworkStream):
     def close(self) -> None:
         self._stream.close()
 
-    def start_tls(self, ssl_context: ssl.SSLContext, server_hostname: str | None = None,
-                  timeout: float | None = None) -> httpcore.NetworkStream:
-        return _DeadlineStream(self._stream.start_tls(ssl_context, server_hostname, self._deadline.remaining(timeout)), self._deadline)
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        return _DeadlineStream(
+            self._stream.start_tls(ssl_context, server_hostname, self._deadline.remaining(timeout)),
+            self._deadline,
+        )
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)

@@ -1,7 +1,9 @@
 """When the satellites came by: twelve acquisitions of tile 31TCJ from November 2021 to September 2022.
 
-Every unit repeats its orbits every 10 days (143 orbits), S2B five days after S2A. Relative orbit 51 sees the whole tile; 43 orbits, three
-days, before it comes orbit 8, whose swath begins inside the tile. Products before 2022-01-25 have baseline 03.01 and no radiometric offset,
+Every unit repeats its orbits every 10 days (143 orbits), S2B five days after S2A. Relative orbit 51 sees the
+whole tile; 43 orbits, three
+days, before it comes orbit 8, whose swath begins inside the tile. Products before 2022-01-25 have baseline
+03.01 and no radiometric offset,
 those after it 04.00 and -1000.
 """
 
@@ -66,7 +68,11 @@ class Acquisition:
     @property
     def name(self) -> str:
         """The product's."""
-        return str(ProductName(self.platform, "L2A", self.datatake, self.baseline, self.relative_orbit, TILE, self.generated))
+        return str(
+            ProductName(
+                self.platform, "L2A", self.datatake, self.baseline, self.relative_orbit, TILE, self.generated
+            )
+        )
 
     @property
     def cut_by_swath(self) -> bool:
@@ -74,19 +80,37 @@ class Acquisition:
 
     @property
     def sun_angles(self) -> tuple[float, float]:
-        """Zenith and azimuth in degrees (declination by day of year, hour angle by longitude; within a degree)."""
+        """Zenith and azimuth in degrees (declination by day of year, hour angle by longitude; within a
+        degree)."""
         day = self.sensing_time.timetuple().tm_yday
         declination = math.radians(-23.44) * math.cos(2 * math.pi * (day + 10) / 365)
         hours = self.sensing_time.hour + self.sensing_time.minute / 60 + LON / 15 - 12
         angle, latitude = math.radians(15 * hours), math.radians(LAT)
-        height = math.asin(math.sin(latitude) * math.sin(declination) + math.cos(latitude) * math.cos(declination) * math.cos(angle))
-        azimuth = math.atan2(math.sin(angle), math.cos(angle) * math.sin(latitude) - math.tan(declination) * math.cos(latitude))
+        height = math.asin(
+            math.sin(latitude) * math.sin(declination)
+            + math.cos(latitude) * math.cos(declination) * math.cos(angle)
+        )
+        azimuth = math.atan2(
+            math.sin(angle), math.cos(angle) * math.sin(latitude) - math.tan(declination) * math.cos(latitude)
+        )
         return 90 - math.degrees(height), 180 + math.degrees(azimuth)
 
 
-def _make_acquisition(day: str, time: str, platform: str, package: str, cloud_share: float, aoi_cloud_bias: float, haze: float = 0.0, orbit: int = 51) -> Acquisition:
+def _make_acquisition(
+    day: str,
+    time: str,
+    platform: str,
+    package: str,
+    cloud_share: float,
+    aoi_cloud_bias: float,
+    haze: float = 0.0,
+    orbit: int = 51,
+) -> Acquisition:
     datatake = datetime.strptime(f"{day}T{time}Z", "%Y-%m-%dT%H%M%S%z")
-    known = {"S2A": (datetime(2022, 1, 20, tzinfo=UTC), 34_368), "S2B": (datetime(2022, 1, 25, tzinfo=UTC), 25_531)}
+    known = {
+        "S2A": (datetime(2022, 1, 20, tzinfo=UTC), 34_368),
+        "S2B": (datetime(2022, 1, 25, tzinfo=UTC), 25_531),
+    }
     day_of, number = known[platform]
     since = (datatake.replace(hour=0, minute=0, second=0) - day_of).days + (3 if orbit == 8 else 0)
     absolute = number + since * 143 // 10 - (43 if orbit == 8 else 0)

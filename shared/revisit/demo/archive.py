@@ -1,4 +1,5 @@
-"""The demo's folder: written beside its place and renamed when it is whole, so that it is complete or not there."""
+"""The demo's folder: written beside its place and renamed when it is whole, so that it is complete or not
+there."""
 
 import errno
 import fcntl
@@ -26,8 +27,10 @@ from revisit.pixels.masks import CLEAR_CLASSES
 
 GENERATOR_VERSION = 1
 """Of what is generated; raised when it changes, so that older archives are made anew."""
-NOTICE = ("Synthetic: no satellite took these pictures. Place, crops and clouds are invented by Revisit's demo, and each product holds a crop of "
-          "9 km of its tile only (see proj:shape). Formats, names, orbits and dates follow the mission's rules.")
+NOTICE = (
+    "Synthetic: no satellite took these pictures. Place, crops and clouds are invented by Revisit's demo, and each product holds a crop of "
+    "9 km of its tile only (see proj:shape). Formats, names, orbits and dates follow the mission's rules."
+)
 README = f"""# Revisit's demo archive
 
 {NOTICE}
@@ -66,8 +69,12 @@ def make_archive(folder: Path, seed: int = 1) -> Path:
                 _rebuild(folder, seed)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise TransientError(f"there is no room for the demo's archive in {folder}; it takes 80 MB") from None
-        raise PermanentError(f"the demo's archive cannot be written to {folder}: {error.strerror}; name another folder") from None
+            raise TransientError(
+                f"there is no room for the demo's archive in {folder}; it takes 80 MB"
+            ) from None
+        raise PermanentError(
+            f"the demo's archive cannot be written to {folder}: {error.strerror}; name another folder"
+        ) from None
     return folder
 
 
@@ -78,7 +85,9 @@ def _is_current(folder: Path, seed: int) -> bool:
         truth = msgspec.json.decode((folder / "truth.json").read_bytes())
         return bool((truth["generator"], truth["seed"]) == (GENERATOR_VERSION, seed))
     except (FileNotFoundError, NotADirectoryError, KeyError, TypeError, msgspec.DecodeError):
-        raise InvalidInputError(f"{folder} holds something other than the demo's archive; name another folder") from None
+        raise InvalidInputError(
+            f"{folder} holds something other than the demo's archive; name another folder"
+        ) from None
 
 
 def _rebuild(folder: Path, seed: int) -> None:
@@ -113,12 +122,25 @@ def _write_archive(root: Path, seed: int) -> None:
         dates = list(pool.map(add, ACQUISITIONS))
     write_catalog(root, NOTICE)
     (root / "README.md").write_text(README)
-    _write_json(root / "aoi.geojson", {"type": "Feature", "properties": {"name": "Demo farm"}, "geometry": aoi})
-    _write_json(root / "truth.json", {"generator": GENERATOR_VERSION, "seed": seed, "notice": NOTICE, "tile": TILE, "aoi": "aoi.geojson", "dates": dates})
+    _write_json(
+        root / "aoi.geojson", {"type": "Feature", "properties": {"name": "Demo farm"}, "geometry": aoi}
+    )
+    _write_json(
+        root / "truth.json",
+        {
+            "generator": GENERATOR_VERSION,
+            "seed": seed,
+            "notice": NOTICE,
+            "tile": TILE,
+            "aoi": "aoi.geojson",
+            "dates": dates,
+        },
+    )
 
 
 def _truth(scene: Scene, aoi_mask: NDArray[np.bool_]) -> dict[str, Any]:
-    """What can be known of the AOI on a date; NDVI as the pixels stored have it, and as the ground has it without weather."""
+    """What can be known of the AOI on a date; NDVI as the pixels stored have it, and as the ground has it
+    without weather."""
     seen, offset = scene.acquisition, scene.acquisition.offset
     classes = scene.layers["SCL"].repeat(2, 0).repeat(2, 1)
     red, nir = (scene.layers[band].astype(np.float64) for band in ("B04", "B08"))
@@ -151,7 +173,10 @@ def _aoi_geometry(landscape: Landscape) -> dict[str, Any]:
     middles = shapely.multipoints(np.column_stack([WEST_M + columns * 10 + 5, NORTH_M - rows * 10 - 5]))
     outline = shapely.concave_hull(middles, ratio=0.05).buffer(-12).simplify(25)
     to_degrees = Transformer.from_crs(EPSG, 4326, always_xy=True)
-    ring = [[round(degrees, 6) for degrees in to_degrees.transform(*point)] for point in shapely.orient_polygons(outline).exterior.coords]
+    ring = [
+        [round(degrees, 6) for degrees in to_degrees.transform(*point)]
+        for point in shapely.orient_polygons(outline).exterior.coords
+    ]
     return {"type": "Polygon", "coordinates": [ring]}
 
 

@@ -1,6 +1,7 @@
 """What the ground reflects on a day of the season: crops that grow and are harvested, soil, water, roofs.
 
-Reflectances are round numbers of the usual spectra of such surfaces; days count from `matches_query.SEASON_START`.
+Reflectances are round numbers of the usual spectra of such surfaces; days count from
+`matches_query.SEASON_START`.
 """
 
 from dataclasses import dataclass
@@ -86,7 +87,9 @@ def leaf_cover(crop: Crop, day: float, shift: NDArray[np.float32]) -> NDArray[np
     return np.asarray(np.clip(cover, 0, 1), np.float32)
 
 
-def crop_spectra(crop: Crop, day: float, shift: NDArray[np.float32], tone: NDArray[np.float32]) -> tuple[Spectrum, NDArray[np.float32]]:
+def crop_spectra(
+    crop: Crop, day: float, shift: NDArray[np.float32], tone: NDArray[np.float32]
+) -> tuple[Spectrum, NDArray[np.float32]]:
     """Reflectance of parcels and their leaf cover: shapes (parcels, bands) and (parcels,).
 
     Args:
@@ -109,5 +112,7 @@ def crop_spectra(crop: Crop, day: float, shift: NDArray[np.float32], tone: NDArr
 
 def forest_spectrum(day: float) -> Spectrum:
     """Oaks: bare until April, brown from November."""
-    leaves = 1 / (1 + np.exp(-(day - 165) / 7)) / (1 + np.exp((day - 375) / 10)) + 0.55 / (1 + np.exp((day - 25) / 8))
+    leaves = 1 / (1 + np.exp(-(day - 165) / 7)) / (1 + np.exp((day - 375) / 10)) + 0.55 / (
+        1 + np.exp((day - 25) / 8)
+    )
     return np.asarray(BRANCHES + (WOOD - BRANCHES) * min(1.0, 0.25 + 0.75 * leaves), np.float32)

@@ -1,4 +1,5 @@
-"""An invented place: farm blocks cut into parcels, a river with its woods, lakes, a town with villages and roads.
+"""An invented place: farm blocks cut into parcels, a river with its woods, lakes, a town with villages and
+roads.
 
 It is a map of units, each of which reflects the same on a day: one unit a parcel, and a few for all else.
 """
@@ -55,23 +56,39 @@ class Landscape:
         made: NDArray[np.float32] = np.empty((len(BANDS), *self.units.shape), np.float32)
         growing = self.vigour * slack[self.units]
         for number in range(len(BANDS)):
-            made[number] = spectra[:, number][self.units] + growing * (growth.LEAVES[number] - growth.SOIL[number])
+            made[number] = spectra[:, number][self.units] + growing * (
+                growth.LEAVES[number] - growth.SOIL[number]
+            )
             made[number] *= self.light
         return made
 
     def _unit_spectra(self, day: float) -> tuple[Spectrum, NDArray[np.float32]]:
         """Spectra of all units, and how far vigour moves each between soil and leaves."""
         crops = list(CROPS.values())
-        fixed = {"river": growth.RIVER, "lake": growth.LAKE, "forest": forest_spectrum(day), "road": ASPHALT, "roof": growth.ROOF, "pale": growth.PALE}
+        fixed = {
+            "river": growth.RIVER,
+            "lake": growth.LAKE,
+            "forest": forest_spectrum(day),
+            "road": ASPHALT,
+            "roof": growth.ROOF,
+            "pale": growth.PALE,
+        }
         grass, _ = crop_spectra(CROPS["grass"], day, np.zeros(1, np.float32), np.ones(1, np.float32))
-        fixed |= {"garden": 0.6 * grass[0] + 0.4 * ASPHALT, "hedge": 0.5 * grass[0] + 0.5 * forest_spectrum(day)}
+        fixed |= {
+            "garden": 0.6 * grass[0] + 0.4 * ASPHALT,
+            "hedge": 0.5 * grass[0] + 0.5 * forest_spectrum(day),
+        }
         parcels = np.zeros((len(self.crops), len(BANDS)), np.float32)
         cover = np.zeros(len(self.crops), np.float32)
         for number, crop in enumerate(crops):
             ours = self.crops == number
             parcels[ours], cover[ours] = crop_spectra(crop, day, self.shift[ours], self.tone[ours])
-        spectra = np.concatenate([np.stack([fixed[name] for name in FIXED_UNITS]), parcels]).astype(np.float32)
-        slack = np.concatenate([np.zeros(len(FIXED_UNITS), np.float32), 0.05 + 0.45 * cover * (1 - cover)]).astype(np.float32)
+        spectra = np.concatenate([np.stack([fixed[name] for name in FIXED_UNITS]), parcels]).astype(
+            np.float32
+        )
+        slack = np.concatenate(
+            [np.zeros(len(FIXED_UNITS), np.float32), 0.05 + 0.45 * cover * (1 - cover)]
+        ).astype(np.float32)
         return spectra, slack
 
 
@@ -94,7 +111,12 @@ def make_landscape(random: np.random.Generator) -> Landscape:
     _draw_settlements(random, units, down, right)
     _draw_water(random, units, down, right)
     slope = np.gradient(hills)[1] * 12
-    light = 1 + 0.05 * np.clip(slope, -1.5, 1.5) + 0.006 * random.standard_normal((SIZE, SIZE)) + 0.02 * random_field(random, SIZE, 12)
+    light = (
+        1
+        + 0.05 * np.clip(slope, -1.5, 1.5)
+        + 0.006 * random.standard_normal((SIZE, SIZE))
+        + 0.02 * random_field(random, SIZE, 12)
+    )
     shares = np.array([crop.share for crop in CROPS.values()])
     crops = random.choice(len(CROPS), count, p=shares / shares.sum())
     watched = np.unique(parcel[block == block[_pixel_at(AOI_POINT_M)]])
@@ -113,7 +135,14 @@ def make_landscape(random: np.random.Generator) -> Landscape:
 def _make_blocks(random: np.random.Generator, down: Field, right: Field) -> tuple[NDArray[np.int32], Field]:
     """Farm block of every pixel, and metres to the road around it."""
     steps = np.arange(-0.5, SIZE * PIXEL_M / BLOCK_SPACING_M + 1.5)
-    seeds = [(BLOCK_SPACING_M * (i + random.uniform(-0.32, 0.32)), BLOCK_SPACING_M * (j + random.uniform(-0.32, 0.32))) for i in steps for j in steps]
+    seeds = [
+        (
+            BLOCK_SPACING_M * (i + random.uniform(-0.32, 0.32)),
+            BLOCK_SPACING_M * (j + random.uniform(-0.32, 0.32)),
+        )
+        for i in steps
+        for j in steps
+    ]
     nearest, second = (np.full(down.shape, np.inf, np.float32) for _ in range(2))
     block = np.zeros(down.shape, np.int32)
     for number, (y, x) in enumerate(seeds):
@@ -125,11 +154,16 @@ def _make_blocks(random: np.random.Generator, down: Field, right: Field) -> tupl
     return block, second - nearest
 
 
-def _make_parcels(random: np.random.Generator, block: NDArray[np.int32], down: Field, right: Field) -> tuple[NDArray[np.int32], int]:
+def _make_parcels(
+    random: np.random.Generator, block: NDArray[np.int32], down: Field, right: Field
+) -> tuple[NDArray[np.int32], int]:
     """Parcel of every pixel and how many there are: strips across each block, cut to pieces."""
     blocks = int(block.max()) + 1
     turn = random.uniform(0, np.pi, blocks).astype(np.float32)
-    width, length = random.uniform(110, 260, blocks).astype(np.float32), random.uniform(220, 480, blocks).astype(np.float32)
+    width, length = (
+        random.uniform(110, 260, blocks).astype(np.float32),
+        random.uniform(220, 480, blocks).astype(np.float32),
+    )
     cos, sin = np.cos(turn)[block], np.sin(turn)[block]
     strip = np.floor((down * cos - right * sin) / width[block]).astype(np.int64)
     jog = ((strip * 7919 + block * 104_729) % 997 / 997).astype(np.float32)
@@ -139,12 +173,23 @@ def _make_parcels(random: np.random.Generator, block: NDArray[np.int32], down: F
     return number.reshape(block.shape).astype(np.int32), len(found)
 
 
-def _draw_settlements(random: np.random.Generator, units: NDArray[np.int32], down: Field, right: Field) -> None:
+def _draw_settlements(
+    random: np.random.Generator, units: NDArray[np.int32], down: Field, right: Field
+) -> None:
     """A town, villages and farms, and a road that leads through."""
     ragged = random_field(random, SIZE, 30)
     density = np.zeros_like(down)
-    for y, x, radius in ((2300, 6700, 950), (6900, 1500, 330), (7700, 6400, 380), (1300, 1900, 260), (5600, 7900, 200), (4000, 900, 180)):
-        density = np.maximum(density, np.exp(-(((down - y) ** 2 + (right - x) ** 2) / radius**2)) * (1 + 0.25 * ragged))
+    for y, x, radius in (
+        (2300, 6700, 950),
+        (6900, 1500, 330),
+        (7700, 6400, 380),
+        (1300, 1900, 260),
+        (5600, 7900, 200),
+        (4000, 900, 180),
+    ):
+        density = np.maximum(
+            density, np.exp(-(((down - y) ** 2 + (right - x) ** 2) / radius**2)) * (1 + 0.25 * ragged)
+        )
     town = density > 0.34
     built = _lot_chances(random, down, right, 30, 20) < 0.15 + 0.4 * density
     units[town] = FIXED_UNITS.index("garden")
@@ -155,14 +200,23 @@ def _draw_settlements(random: np.random.Generator, units: NDArray[np.int32], dow
     units[town & street] = FIXED_UNITS.index("road")
     works = (np.abs(down - 3250) < 230 + 40 * ragged) & (np.abs(right - 7550) < 330 + 40 * ragged)
     shed = _lot_chances(random, down, right, 90, 150)
-    units[works] = np.choose((shed[works] > 0.45).astype(int) + (shed[works] > 0.7), [FIXED_UNITS.index(name) for name in ("road", "pale", "garden")])
+    units[works] = np.choose(
+        (shed[works] > 0.45).astype(int) + (shed[works] > 0.7),
+        [FIXED_UNITS.index(name) for name in ("road", "pale", "garden")],
+    )
     lane = 2300 + 0.55 * (right - 6700) + 160 * np.sin(right / 1300)
     units[np.abs(down - lane) < 11] = FIXED_UNITS.index("road")
 
 
-def _lot_chances(random: np.random.Generator, down: Field, right: Field, deep: float, wide: float) -> NDArray[np.float64]:
-    """A chance from 0 to 1 for every pixel, the same all over a building lot of that many metres along the streets."""
-    row, column = ((down * 0.92 + right * 0.39) // deep).astype(int), ((right * 0.92 - down * 0.39) // wide).astype(int)
+def _lot_chances(
+    random: np.random.Generator, down: Field, right: Field, deep: float, wide: float
+) -> NDArray[np.float64]:
+    """A chance from 0 to 1 for every pixel, the same all over a building lot of that many metres along the
+    streets."""
+    row, column = (
+        ((down * 0.92 + right * 0.39) // deep).astype(int),
+        ((right * 0.92 - down * 0.39) // wide).astype(int),
+    )
     chances = random.random((row.max() - row.min() + 1, column.max() - column.min() + 1))
     return np.asarray(chances[row - row.min(), column - column.min()])
 
@@ -170,9 +224,18 @@ def _lot_chances(random: np.random.Generator, down: Field, right: Field, deep: f
 def _draw_water(random: np.random.Generator, units: NDArray[np.int32], down: Field, right: Field) -> None:
     """A river that winds from the south-west to the north-east between trees, and three lakes."""
     along, across = (right + 0.55 * down) / 1.14, (down - 0.55 * right) / 1.14
-    bend = 4050 + 420 * np.sin(along / 950 + 1) + 170 * np.sin(along / 380) + 25 * random_field(random, SIZE, 60, 3)
-    distance = np.abs(across - bend) / np.sqrt(1 + (0.44 * np.cos(along / 950 + 1) + 0.45 * np.cos(along / 380)) ** 2)
-    units[(distance < 75 + 55 * random_field(random, SIZE, 40)) & (distance >= 0)] = FIXED_UNITS.index("forest")
+    bend = (
+        4050
+        + 420 * np.sin(along / 950 + 1)
+        + 170 * np.sin(along / 380)
+        + 25 * random_field(random, SIZE, 60, 3)
+    )
+    distance = np.abs(across - bend) / np.sqrt(
+        1 + (0.44 * np.cos(along / 950 + 1) + 0.45 * np.cos(along / 380)) ** 2
+    )
+    units[(distance < 75 + 55 * random_field(random, SIZE, 40)) & (distance >= 0)] = FIXED_UNITS.index(
+        "forest"
+    )
     units[distance < 38 + 8 * random_field(random, SIZE, 80)] = FIXED_UNITS.index("river")
     ragged = random_field(random, SIZE, 45, 3)
     for y, x, ry, rx in ((5750, 5450, 190, 270), (6150, 5050, 130, 160), (600, 5000, 330, 170)):

@@ -1,4 +1,5 @@
-"""The demo: a season over a farm. Its past is worked as a backfill; its last passes arrive while you look on."""
+"""The demo: a season over a farm. Its past is worked as a backfill; its last passes arrive while you look
+on."""
 
 import json
 import os
@@ -45,8 +46,10 @@ def run_live(data: Path, port: int, report: Callable[[str], None], stop: Event) 
     """
     _, watch, arriving, truth = _prepare(data, report)
     with EmbeddedServer(data, port=port) as suite:
-        report(f"\n  Watching {NAME!r} ({AOI.from_normalized(watch.aoi).area_km2:.1f} km2): {len(truth) - len(arriving)} past acquisitions are being worked, "
-            f"{len(arriving)} will arrive now, one every {LIVE_INTERVAL_S} s.\n\n  Look on at  {suite.url}  (stop with Ctrl-C)\n")
+        report(
+            f"\n  Watching {NAME!r} ({AOI.from_normalized(watch.aoi).area_km2:.1f} km2): {len(truth) - len(arriving)} past acquisitions are being worked, "
+            f"{len(arriving)} will arrive now, one every {LIVE_INTERVAL_S} s.\n\n  Look on at  {suite.url}  (stop with Ctrl-C)\n"
+        )
         if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
             webbrowser.open(suite.url)
         for publish in arriving:
@@ -60,28 +63,41 @@ def run_once(data: Path, report: Callable[[str], None]) -> dict[str, Any]:
     """Work the whole season and compare it with what the archive was made of.
 
     Returns:
-        "alerts": how many; "right": whether every number is as it should be; "dates": a row for each acquisition.
+        "alerts": how many; "right": whether every number is as it should be; "dates": a row for each
+        acquisition.
     """
     backend, watch, arriving, truth = _prepare(data, report)
     report(f"working {len(truth) - len(arriving)} past acquisitions, then {len(arriving)} that arrive ...")
     for publish in arriving:
         publish()
-    backend.commit(lambda commit: commit.emit(RefreshDue(format_rfc3339(backend.now()))), completes_event=False)
+    backend.commit(
+        lambda commit: commit.emit(RefreshDue(format_rfc3339(backend.now()))), completes_event=False
+    )
 
     def worked() -> bool:
         jobs = backend.records.find(Job, subscription=watch.id)
-        return len(jobs) == len(truth) and all(job.state in FINISHED_STATES for job in jobs) and not backend.bus.depth()
+        return (
+            len(jobs) == len(truth)
+            and all(job.state in FINISHED_STATES for job in jobs)
+            and not backend.bus.depth()
+        )
 
     run_until(backend, data, worked)
     jobs = {job.acquisition: job for job in backend.records.find(Job, subscription=watch.id)}
     numbers = sorted(alert.number for alert in backend.records.find(Alert, subscription=watch.id))
     rows = [_compare_job(jobs[date["acquisition"]], date) for date in truth]
     done = sum(row["state"] == "done" for row in rows)
-    return {"subscription": watch.id, "alerts": len(numbers), "dates": rows,
-            "right": all(row["right"] for row in rows) and numbers == list(range(1, done + 1))}
+    return {
+        "subscription": watch.id,
+        "alerts": len(numbers),
+        "dates": rows,
+        "right": all(row["right"] for row in rows) and numbers == list(range(1, done + 1)),
+    }
 
 
-def _prepare(data: Path, report: Callable[[str], None]) -> tuple[Backend, Subscription, list[Callable[[], str]], list[dict[str, Any]]]:
+def _prepare(
+    data: Path, report: Callable[[str], None]
+) -> tuple[Backend, Subscription, list[Callable[[], str]], list[dict[str, Any]]]:
     report("making a season of Sentinel-2 over one farm (synthetic, nothing is downloaded) ...")
     season = make_archive(data / "demo" / "season")
     truth = json.loads((season / "truth.json").read_text())["dates"]
@@ -91,18 +107,33 @@ def _prepare(data: Path, report: Callable[[str], None]) -> tuple[Backend, Subscr
     remember_sources(data, (spec,))
     refresh_source(backend, spec)
     aoi = AOI.parse((season / "aoi.geojson").read_bytes())
-    return backend, create_subscription(backend, aoi, NAME, RECIPE, min_clear=MIN_CLEAR, backfill=BACKFILL_START), arriving, truth
+    return (
+        backend,
+        create_subscription(backend, aoi, NAME, RECIPE, min_clear=MIN_CLEAR, backfill=BACKFILL_START),
+        arriving,
+        truth,
+    )
 
 
 def _publish_past(season: Path, source_folder: Path, truth: list[dict[str, Any]]) -> list[Callable[[], str]]:
-    """Put all but the last products where they are watched; returns what puts each of the others there, one at a time."""
+    """Put all but the last products where they are watched; returns what puts each of the others there, one
+    at a time."""
     source_folder.mkdir(parents=True, exist_ok=True)
-    packages = {path.name.removesuffix(".SAFE"): path for folder in ("safe", "sentinel-2-l2a") for path in (season / folder).iterdir() if path.is_dir()}
+    packages = {
+        path.name.removesuffix(".SAFE"): path
+        for folder in ("safe", "sentinel-2-l2a")
+        for path in (season / folder).iterdir()
+        if path.is_dir()
+    }
     products = [packages[date["product"]] for date in sorted(truth, key=lambda date: date["datetime"])]
     steps = [partial(_publish_package, package, source_folder) for package in products]
     for step in steps[:-LIVE_COUNT]:
         step()
-    return [step for step, package in zip(steps[-LIVE_COUNT:], products[-LIVE_COUNT:], strict=True) if not (source_folder / package.name).exists()]
+    return [
+        step
+        for step, package in zip(steps[-LIVE_COUNT:], products[-LIVE_COUNT:], strict=True)
+        if not (source_folder / package.name).exists()
+    ]
 
 
 def _publish_package(package: Path, source_folder: Path) -> str:
@@ -123,8 +154,21 @@ def _compare_job(job: Job, date: dict[str, Any]) -> dict[str, Any]:
     if 100 * date["clear_fraction"] < MIN_CLEAR:
         right = job.state == "skipped"
     else:
-        right = bool(job.state == "done" and found and found.mean is not None and found.count == wanted["count"]
-                     and abs(found.mean - wanted["mean"]) < TOLERANCE)
+        right = bool(
+            job.state == "done"
+            and found
+            and found.mean is not None
+            and found.count == wanted["count"]
+            and abs(found.mean - wanted["mean"]) < TOLERANCE
+        )
     right = right and abs(clear - date["clear_fraction"]) < TOLERANCE
-    return {"datetime": date["datetime"], "acquisition": job.acquisition, "product": job.product.id, "state": job.state, "reason": job.reason,
-            "clear_fraction": clear, "NDVI": round(found.mean, 6) if found and found.mean is not None else None, "right": right}
+    return {
+        "datetime": date["datetime"],
+        "acquisition": job.acquisition,
+        "product": job.product.id,
+        "state": job.state,
+        "reason": job.reason,
+        "clear_fraction": clear,
+        "NDVI": round(found.mean, 6) if found and found.mean is not None else None,
+        "right": right,
+    }

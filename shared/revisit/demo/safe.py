@@ -1,4 +1,5 @@
-"""Scenes as .SAFE products in ESA's compact form (Sentinel-2 Products Specification Document 14): the parts that readers need."""
+"""Scenes as .SAFE products in ESA's compact form (Sentinel-2 Products Specification Document 14): the parts
+that readers need."""
 
 from datetime import datetime
 from hashlib import sha3_256
@@ -32,8 +33,16 @@ def write_safe(root: Path, scene: Scene) -> None:
             path = product / f"{image}.jp2"
             path.parent.mkdir(parents=True, exist_ok=True)
             coarse = band == "SCL" and resolution == 60
-            write_jp2(path, layer[1::3, 1::3] if coarse else layer, band_grid("B01") if coarse else band_grid(band), _BLOCK_SIZES[resolution])
-    _write_text(product / "MTD_MSIL2A.xml", _product_xml(scene, sorted(images, key=lambda image: image.split("IMG_DATA/")[1])))
+            write_jp2(
+                path,
+                layer[1::3, 1::3] if coarse else layer,
+                band_grid("B01") if coarse else band_grid(band),
+                _BLOCK_SIZES[resolution],
+            )
+    _write_text(
+        product / "MTD_MSIL2A.xml",
+        _product_xml(scene, sorted(images, key=lambda image: image.split("IMG_DATA/")[1])),
+    )
     _write_text(product / granule / "MTD_TL.xml", _tile_xml(scene))
     strip = f"DATASTRIP/DS_2APS_{_format_compact(seen.generated)}_S{_format_compact(seen.sensing_time)}"
     _write_text(product / strip / "MTD_DS.xml", _datastrip_xml(seen))
@@ -45,8 +54,15 @@ def _product_xml(scene: Scene, images: list[str]) -> str:
     dotted = f"{seen.baseline[:2]}.{seen.baseline[2:]}"
     files = "\n".join(f"          <IMAGE_FILE>{image}</IMAGE_FILE>" for image in images)
     ring = " ".join(f"{lat} {lon}" for lon, lat in footprint(seen))
-    offsets = "\n".join(f'        <BOA_ADD_OFFSET band_id="{number}">{seen.offset}</BOA_ADD_OFFSET>' for number in range(len(_BAND_IDS)))
-    stated = f"\n      <BOA_ADD_OFFSET_VALUES_LIST>\n{offsets}\n      </BOA_ADD_OFFSET_VALUES_LIST>" if seen.offset else ""
+    offsets = "\n".join(
+        f'        <BOA_ADD_OFFSET band_id="{number}">{seen.offset}</BOA_ADD_OFFSET>'
+        for number in range(len(_BAND_IDS))
+    )
+    stated = (
+        f"\n      <BOA_ADD_OFFSET_VALUES_LIST>\n{offsets}\n      </BOA_ADD_OFFSET_VALUES_LIST>"
+        if seen.offset
+        else ""
+    )
     bands = "\n".join(_band_xml(number, band) for number, band in enumerate(_BAND_IDS))
     return f"""<?xml version="1.0" encoding="UTF-8" standalone="no"?>
 <n1:Level-2A_User_Product xmlns:n1="{_SCHEMA}/User_Product_Level-2A.xsd">
@@ -127,10 +143,12 @@ def _product_xml(scene: Scene, images: list[str]) -> str:
 
 def _band_xml(number: int, band: str) -> str:
     physical = band.replace("B0", "B")
-    return (f'        <Spectral_Information bandId="{number}" physicalBand="{physical}">\n'
-            f"          <RESOLUTION>{BANDS[band].resolution_m}</RESOLUTION>\n"
-            f'          <Wavelength><CENTRAL unit="nm">{BANDS[band].wavelength_nm}</CENTRAL></Wavelength>\n'
-            f"        </Spectral_Information>")
+    return (
+        f'        <Spectral_Information bandId="{number}" physicalBand="{physical}">\n'
+        f"          <RESOLUTION>{BANDS[band].resolution_m}</RESOLUTION>\n"
+        f'          <Wavelength><CENTRAL unit="nm">{BANDS[band].wavelength_nm}</CENTRAL></Wavelength>\n'
+        f"        </Spectral_Information>"
+    )
 
 
 def _tile_xml(scene: Scene) -> str:
@@ -138,7 +156,10 @@ def _tile_xml(scene: Scene) -> str:
     zenith, azimuth = seen.sun_angles
     sizes = "\n".join(_size_xml(band_grid(band)) for band in ("B02", "B05", "B01"))
     places = "\n".join(_position_xml(band_grid(band)) for band in ("B02", "B05", "B01"))
-    quality = "\n".join(f"      <{name}_PERCENTAGE>{scene.class_percent[number]:.6f}</{name}_PERCENTAGE>" for name, number in _QUALITY_CLASSES.items())
+    quality = "\n".join(
+        f"      <{name}_PERCENTAGE>{scene.class_percent[number]:.6f}</{name}_PERCENTAGE>"
+        for name, number in _QUALITY_CLASSES.items()
+    )
     return f"""<?xml version="1.0" encoding="UTF-8" standalone="no"?>
 <n1:Level-2A_Tile_ID xmlns:n1="{_SCHEMA}/S2_PDI_Level-2A_Tile_Metadata.xsd">
   <n1:General_Info>
@@ -172,14 +193,18 @@ def _tile_xml(scene: Scene) -> str:
 
 
 def _size_xml(pixel_grid: Grid) -> str:
-    return (f'      <Size resolution="{pixel_grid.resolution_m:.0f}">\n        <NROWS>{pixel_grid.height}</NROWS>\n'
-            f"        <NCOLS>{pixel_grid.width}</NCOLS>\n      </Size>")
+    return (
+        f'      <Size resolution="{pixel_grid.resolution_m:.0f}">\n        <NROWS>{pixel_grid.height}</NROWS>\n'
+        f"        <NCOLS>{pixel_grid.width}</NCOLS>\n      </Size>"
+    )
 
 
 def _position_xml(pixel_grid: Grid) -> str:
     side = f"{pixel_grid.resolution_m:.0f}"
-    return (f'      <Geoposition resolution="{side}">\n        <ULX>{WEST_M}</ULX>\n        <ULY>{NORTH_M}</ULY>\n'
-            f"        <XDIM>{side}</XDIM>\n        <YDIM>-{side}</YDIM>\n      </Geoposition>")
+    return (
+        f'      <Geoposition resolution="{side}">\n        <ULX>{WEST_M}</ULX>\n        <ULY>{NORTH_M}</ULY>\n'
+        f"        <XDIM>{side}</XDIM>\n        <YDIM>-{side}</YDIM>\n      </Geoposition>"
+    )
 
 
 def _datastrip_xml(acquisition: Acquisition) -> str:
@@ -196,7 +221,11 @@ def _datastrip_xml(acquisition: Acquisition) -> str:
 
 
 def _manifest_xml(product: Path) -> str:
-    objects = "\n".join(_data_object_xml(path, str(path.relative_to(product))) for path in sorted(product.rglob("*")) if path.is_file())
+    objects = "\n".join(
+        _data_object_xml(path, str(path.relative_to(product)))
+        for path in sorted(product.rglob("*"))
+        if path.is_file()
+    )
     return f"""<?xml version="1.0" encoding="UTF-8" standalone="no"?>
 <xfdu:XFDU xmlns:xfdu="urn:ccsds:schema:xfdu:1" version="esa/safe/sentinel/1.1/sentinel-2/msi/archive_l2a_user_product">
   <dataObjectSection>
@@ -209,14 +238,20 @@ def _manifest_xml(product: Path) -> str:
 def _data_object_xml(path: Path, name: str) -> str:
     kind = "text/xml" if path.suffix == ".xml" else "application/octet-stream"
     content = path.read_bytes()
-    return (f'    <dataObject ID="{path.stem}">\n      <byteStream mimeType="{kind}" size="{len(content)}">\n'
-            f'        <fileLocation href="./{name}" locatorType="URL"/>\n'
-            f'        <checksum checksumName="SHA3-256">{sha3_256(content).hexdigest()}</checksum>\n'
-            f"      </byteStream>\n    </dataObject>")
+    return (
+        f'    <dataObject ID="{path.stem}">\n      <byteStream mimeType="{kind}" size="{len(content)}">\n'
+        f'        <fileLocation href="./{name}" locatorType="URL"/>\n'
+        f'        <checksum checksumName="SHA3-256">{sha3_256(content).hexdigest()}</checksum>\n'
+        f"      </byteStream>\n    </dataObject>"
+    )
 
 
 def _pdi_id(acquisition: Acquisition, kind: str) -> str:
-    middle = f"S{_format_compact(acquisition.sensing_time)}" if kind == "DS" else f"A{acquisition.absolute_orbit:06d}_T{TILE}"
+    middle = (
+        f"S{_format_compact(acquisition.sensing_time)}"
+        if kind == "DS"
+        else f"A{acquisition.absolute_orbit:06d}_T{TILE}"
+    )
     return f"{acquisition.platform}_OPER_MSI_L2A_{kind}_2APS_{_format_compact(acquisition.generated)}_{middle}_N{acquisition.baseline[:2]}.{acquisition.baseline[2:]}"
 
 

@@ -1,4 +1,5 @@
-"""The pixels of one pass as a product holds them: DN of every band in its own resolution, and the scene classification."""
+"""The pixels of one pass as a product holds them: DN of every band in its own resolution, and the scene
+classification."""
 
 from dataclasses import dataclass
 
@@ -34,7 +35,9 @@ class Scene:
         """Class of the SCL -> percent of the pixels with data; 0 is percent of all."""
         counts = np.bincount(self.layers["SCL"].ravel(), minlength=12)
         valid = counts[1:].sum()
-        return {0: float(100 * counts[0] / counts.sum())} | {number: float(100 * counts[number] / valid) for number in range(1, 12)}
+        return {0: float(100 * counts[0] / counts.sum())} | {
+            number: float(100 * counts[number] / valid) for number in range(1, 12)
+        }
 
     @property
     def cloud_cover(self) -> float:
@@ -64,7 +67,8 @@ def make_scene(landscape: Landscape, acquisition: Acquisition, seed: list[int]) 
 
 
 def inside_swath(size: int) -> NDArray[np.bool_]:
-    """Which pixels of a crop of `size` pixels a side orbit 8 sees: whole squares of 60 m, the same in every resolution."""
+    """Which pixels of a crop of `size` pixels a side orbit 8 sees: whole squares of 60 m, the same in every
+    resolution."""
     down, right = np.mgrid[0 : SIZE // 6, 0 : SIZE // 6] * 60 + 30
     x, y, slope = SWATH_EDGE
     found = WEST_M + right > x + (NORTH_M - down - y) * slope

@@ -14,9 +14,20 @@ from revisit.pixels.raster.write_cog import MEDIA_TYPE, write_cog
 
 COLLECTION = "sentinel-2-l2a"
 _SCHEMAS = "https://stac-extensions.github.io"
-EXTENSIONS = [f"{_SCHEMAS}/{name}/schema.json" for name in (
-    "classification/v2.0.0", "eo/v2.0.0", "grid/v1.1.0", "mgrs/v1.0.0", "processing/v1.2.0", "projection/v2.0.0", "raster/v1.1.0",
-    "sat/v1.0.0", "view/v1.0.0")]
+EXTENSIONS = [
+    f"{_SCHEMAS}/{name}/schema.json"
+    for name in (
+        "classification/v2.0.0",
+        "eo/v2.0.0",
+        "grid/v1.1.0",
+        "mgrs/v1.0.0",
+        "processing/v1.2.0",
+        "projection/v2.0.0",
+        "raster/v1.1.0",
+        "sat/v1.0.0",
+        "view/v1.0.0",
+    )
+]
 
 
 def write_item(root: Path, scene: Scene) -> None:
@@ -25,7 +36,14 @@ def write_item(root: Path, scene: Scene) -> None:
     folder.mkdir(parents=True)
     assets = {}
     for band, layer in scene.layers.items():
-        write_cog(folder / f"{band}.tif", layer, band_grid(band), 0, [band], overview_resampling="nearest" if band == "SCL" else "average")
+        write_cog(
+            folder / f"{band}.tif",
+            layer,
+            band_grid(band),
+            0,
+            [band],
+            overview_resampling="nearest" if band == "SCL" else "average",
+        )
         assets[BANDS[band].earth_search or BANDS[band].common_name] = _asset(band, scene)
     _write_json(folder / f"{scene.acquisition.name}.json", _item(scene, assets))
 
@@ -36,17 +54,34 @@ def write_catalog(root: Path, notice: str) -> None:
     rings = [footprint(seen) for seen in ACQUISITIONS if seen.package == "COG"]
     bounds = [pick(point[axis] for ring in rings for point in ring) for pick in (min, max) for axis in (0, 1)]
     times = [format_rfc3339(seen.sensing_time) for seen in ACQUISITIONS if seen.package == "COG"]
-    _write_json(root / "catalog.json", {
-        "type": "Catalog", "stac_version": "1.1.0", "id": "revisit-demo", "title": "Revisit demo", "description": notice,
-        "links": [_link("root", "./catalog.json"), _link("child", f"./{COLLECTION}/collection.json")],
-    })
-    _write_json(root / COLLECTION / "collection.json", {
-        "type": "Collection", "stac_version": "1.1.0", "id": COLLECTION, "title": "Sentinel-2 L2A, synthetic", "description": notice,
-        "license": "CC0-1.0",
-        "extent": {"spatial": {"bbox": [bounds]}, "temporal": {"interval": [[min(times), max(times)]]}},
-        "links": [_link("root", "../catalog.json"), _link("parent", "../catalog.json"),
-                  *(_link("item", f"./{name}/{name}.json", "application/geo+json") for name in items)],
-    })
+    _write_json(
+        root / "catalog.json",
+        {
+            "type": "Catalog",
+            "stac_version": "1.1.0",
+            "id": "revisit-demo",
+            "title": "Revisit demo",
+            "description": notice,
+            "links": [_link("root", "./catalog.json"), _link("child", f"./{COLLECTION}/collection.json")],
+        },
+    )
+    _write_json(
+        root / COLLECTION / "collection.json",
+        {
+            "type": "Collection",
+            "stac_version": "1.1.0",
+            "id": COLLECTION,
+            "title": "Sentinel-2 L2A, synthetic",
+            "description": notice,
+            "license": "CC0-1.0",
+            "extent": {"spatial": {"bbox": [bounds]}, "temporal": {"interval": [[min(times), max(times)]]}},
+            "links": [
+                _link("root", "../catalog.json"),
+                _link("parent", "../catalog.json"),
+                *(_link("item", f"./{name}/{name}.json", "application/geo+json") for name in items),
+            ],
+        },
+    )
 
 
 def _item(scene: Scene, assets: dict[str, Any]) -> dict[str, Any]:
@@ -77,19 +112,40 @@ def _item(scene: Scene, assets: dict[str, Any]) -> dict[str, Any]:
 def _asset(band: str, scene: Scene) -> dict[str, Any]:
     known, place = BANDS[band], band_grid(band)
     made: dict[str, Any] = {
-        "href": f"./{band}.tif", "type": MEDIA_TYPE, "title": band, "roles": ["data", "reflectance"], "gsd": known.resolution_m,
-        "proj:shape": list(place.shape), "proj:transform": list(place.transform),
+        "href": f"./{band}.tif",
+        "type": MEDIA_TYPE,
+        "title": band,
+        "roles": ["data", "reflectance"],
+        "gsd": known.resolution_m,
+        "proj:shape": list(place.shape),
+        "proj:transform": list(place.transform),
     }
     if known.wavelength_nm is None:
         return made | {
-            "roles": ["data"], "raster:bands": [{"data_type": "uint8", "nodata": 0, "spatial_resolution": known.resolution_m}],
-            "classification:classes": [{"value": value, "name": text.replace(",", "").replace(" ", "_"), "description": text}
-                                       for value, text in CLASSES.items()],
+            "roles": ["data"],
+            "raster:bands": [{"data_type": "uint8", "nodata": 0, "spatial_resolution": known.resolution_m}],
+            "classification:classes": [
+                {"value": value, "name": text.replace(",", "").replace(" ", "_"), "description": text}
+                for value, text in CLASSES.items()
+            ],
         }
     return made | {
-        "bands": [{"name": band, "eo:common_name": known.common_name, "eo:center_wavelength": known.wavelength_nm / 1000}],
-        "raster:bands": [{"data_type": "uint16", "nodata": 0, "spatial_resolution": known.resolution_m, "scale": 0.0001,
-                          "offset": scene.acquisition.offset / 10_000}],
+        "bands": [
+            {
+                "name": band,
+                "eo:common_name": known.common_name,
+                "eo:center_wavelength": known.wavelength_nm / 1000,
+            }
+        ],
+        "raster:bands": [
+            {
+                "data_type": "uint16",
+                "nodata": 0,
+                "spatial_resolution": known.resolution_m,
+                "scale": 0.0001,
+                "offset": scene.acquisition.offset / 10_000,
+            }
+        ],
     }
 
 

@@ -14,8 +14,12 @@ PAD = 110
 """Pixels of 20 m around the place: clouds there throw their shadows into it."""
 CLOUD_BASE_M = 1100.0
 """Of cloud bases above the ground."""
-CLOUD_SPECTRUM = np.array((0.62, 0.60, 0.59, 0.60, 0.61, 0.62, 0.63, 0.64, 0.64, 0.52, 0.42, 0.33), np.float32)
-SHADOW_TRANSMISSION: Spectrum = np.array((0.62, 0.60, 0.54, 0.50, 0.47, 0.44, 0.42, 0.40, 0.38, 0.38, 0.34, 0.33), np.float32)
+CLOUD_SPECTRUM = np.array(
+    (0.62, 0.60, 0.59, 0.60, 0.61, 0.62, 0.63, 0.64, 0.64, 0.52, 0.42, 0.33), np.float32
+)
+SHADOW_TRANSMISSION: Spectrum = np.array(
+    (0.62, 0.60, 0.54, 0.50, 0.47, 0.44, 0.42, 0.40, 0.38, 0.38, 0.34, 0.33), np.float32
+)
 """What is left of the light in a full shadow, by band: the blue sky still shines."""
 
 
@@ -30,7 +34,9 @@ class Sky:
 
     def apply_to(self, ground: NDArray[np.float32]) -> NDArray[np.float32]:
         """What the satellite sees of the ground, shape (bands, height, width) at 10 m."""
-        cloud, shadow = (smooth(smooth(layer.repeat(2, 0).repeat(2, 1))) for layer in (self.cloud, self.shadow))
+        cloud, shadow = (
+            smooth(smooth(layer.repeat(2, 0).repeat(2, 1))) for layer in (self.cloud, self.shadow)
+        )
         opaque = 1 - (1 - cloud) ** 2.2
         glow = 0.60 + 0.55 * cloud
         seen = np.empty_like(ground)
@@ -40,7 +46,8 @@ class Sky:
         return seen
 
     def classify(self, ground: NDArray[np.float32], water: NDArray[np.bool_]) -> NDArray[np.uint8]:
-        """The scene classification at 20 m: the truth about clouds and shadows, and what the ground looks like elsewhere.
+        """The scene classification at 20 m: the truth about clouds and shadows, and what the ground looks
+        like elsewhere.
 
         Args:
             ground: Reflectance without weather at 10 m.
@@ -67,8 +74,14 @@ def make_sky(acquisition: Acquisition, random: np.random.Generator, center: tupl
     size = half + 2 * PAD
     shape = random_field(random, size, 60, 2.4)
     rows, columns = np.ogrid[0:size, 0:size]
-    shape += acquisition.aoi_cloud_bias * np.exp(-((rows - PAD - center[0]) ** 2 + (columns - PAD - center[1]) ** 2) / 75**2).astype(np.float32)
-    limit = float(np.quantile(shape, 1 - acquisition.cloud_share)) if acquisition.cloud_share else float(shape.max())
+    shape += acquisition.aoi_cloud_bias * np.exp(
+        -((rows - PAD - center[0]) ** 2 + (columns - PAD - center[1]) ** 2) / 75**2
+    ).astype(np.float32)
+    limit = (
+        float(np.quantile(shape, 1 - acquisition.cloud_share))
+        if acquisition.cloud_share
+        else float(shape.max())
+    )
     cloud = np.clip((shape - limit) / 0.8, 0, 1).astype(np.float32)
     zenith, azimuth = (math.radians(angle) for angle in acquisition.sun_angles)
     reach = min(CLOUD_BASE_M * math.tan(zenith) / 20, PAD - 5)

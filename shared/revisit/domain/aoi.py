@@ -1,6 +1,7 @@
 """AOIs: polygons of interest in lon/lat degrees, checked and normalised once, when they come in.
 
-Normalised means: split at the antimeridian (straight edges in lon/lat, as RFC 7946 has them), rounded to 7 decimals (1 cm),
+Normalised means: split at the antimeridian (straight edges in lon/lat, as RFC 7946 has them), rounded to 7
+decimals (1 cm),
 outer rings counter-clockwise, parts and starting points in a fixed order. The same shape has the same id.
 """
 
@@ -13,7 +14,14 @@ import msgspec
 from revisit.domain.ids import derive_id
 from revisit.errors import InvalidGeometryError
 from revisit.geo.densify import geodesic_areas_m2, segmentize
-from revisit.geo.geojson import MAX_HOLES, MAX_POLYGONS, MAX_VERTICES, Polygon, extract_polygons, parse_document
+from revisit.geo.geojson import (
+    MAX_HOLES,
+    MAX_POLYGONS,
+    MAX_VERTICES,
+    Polygon,
+    extract_polygons,
+    parse_document,
+)
 from revisit.geo.mgrs_tile import tiles_under
 from revisit.geo.polygon import (
     DECIMALS,
@@ -41,9 +49,11 @@ class AOI:
 
     @classmethod
     def parse(cls, document: str | bytes | dict[str, Any], max_area_km2: float = MAX_AREA_KM2) -> "AOI":
-        """Read a GeoJSON geometry, Feature or FeatureCollection; the polygons of several geometries become their union.
+        """Read a GeoJSON geometry, Feature or FeatureCollection; the polygons of several geometries become
+        their union.
 
-        Rings left open are closed, repeated points and elevations dropped; anything else wrong is refused, never mended.
+        Rings left open are closed, repeated points and elevations dropped; anything else wrong is refused,
+        never mended.
 
         Raises:
             InvalidGeometryError: It is not a polygon on Earth, crosses itself, or is beyond a limit.
@@ -52,30 +62,44 @@ class AOI:
         faults: list[InvalidGeometryError] = []
         parts = [_build_polygons(polygons, faults) for polygons in found]
         if faults:
-            raise InvalidGeometryError(str(faults[0]), *dict.fromkeys(fault for each in faults for fault in each.errors))
+            raise InvalidGeometryError(
+                str(faults[0]), *dict.fromkeys(fault for each in faults for fault in each.errors)
+            )
         shapes = [build_multipolygon(each) for each in parts]
         if len(shapes) > 1:
             limit_crossings([ring for polygons in found for rings in polygons for ring in rings])
         return cls._from_shapes(shapes, max_area_km2)
 
     @classmethod
-    def parse_repaired(cls, document: str | bytes | dict[str, Any], max_area_km2: float = MAX_AREA_KM2) -> "AOI":
-        """Like `parse`, on the user's request also mending: longitudes are wrapped, overlapping parts merged, and of
+    def parse_repaired(
+        cls, document: str | bytes | dict[str, Any], max_area_km2: float = MAX_AREA_KM2
+    ) -> "AOI":
+        """Like `parse`, on the user's request also mending: longitudes are wrapped, overlapping parts merged,
+        and of
         a ring that crosses itself everything it encloses is kept (shapely's make_valid, method "structure").
 
         Raises:
             InvalidGeometryError: As `parse`, and above 500 vertices or 5,000 crossings.
         """
-        polygons = [rings for each in extract_polygons(parse_document(document), wrap_longitudes=True) for rings in each]
+        polygons = [
+            rings
+            for each in extract_polygons(parse_document(document), wrap_longitudes=True)
+            for rings in each
+        ]
         every = [ring for rings in polygons for ring in rings]
         if sum(len(ring) - 1 for ring in every) > MAX_REPAIR_VERTICES:
-            raise InvalidGeometryError(f"an AOI of more than {MAX_REPAIR_VERTICES} vertices is too large to repair; simplify it first")
+            raise InvalidGeometryError(
+                f"an AOI of more than {MAX_REPAIR_VERTICES} vertices is too large to repair; simplify it first"
+            )
         limit_crossings(every)
         return cls._from_shapes([make_valid(rings) for rings in polygons], max_area_km2)
 
     @classmethod
-    def parse_or_repair(cls, document: str | bytes | dict[str, Any], repair: bool, max_area_km2: float = MAX_AREA_KM2) -> "AOI":
-        """`parse_repaired` where that is asked for, else `parse`, whose refusal tells whether a repair would help.
+    def parse_or_repair(
+        cls, document: str | bytes | dict[str, Any], repair: bool, max_area_km2: float = MAX_AREA_KM2
+    ) -> "AOI":
+        """`parse_repaired` where that is asked for, else `parse`, whose refusal tells whether a repair would
+        help.
 
         Raises:
             InvalidGeometryError: As these.
@@ -86,7 +110,9 @@ class AOI:
             return cls.parse(document, max_area_km2)
         except InvalidGeometryError as error:
             # Of what is wrong with no place in particular nothing can be mended.
-            error.repairable = any(place for place, _ in error.errors) and cls._is_repairable(document, max_area_km2)
+            error.repairable = any(place for place, _ in error.errors) and cls._is_repairable(
+                document, max_area_km2
+            )
             raise
 
     @classmethod
@@ -116,7 +142,8 @@ class AOI:
 
     @cached_property
     def bounds(self) -> tuple[float, float, float, float]:
-        """West, south, east, north in degrees, the narrowest way round; west > east when it spans the antimeridian."""
+        """West, south, east, north in degrees, the narrowest way round; west > east when it spans the
+        antimeridian."""
         return bounds_of(self.shape)
 
     @cached_property
@@ -140,16 +167,23 @@ class AOI:
         parts = [part for part in shapely.get_parts(shape) if part.area > 0]
         if not parts:
             raise InvalidGeometryError("the AOI has no area; draw a polygon that encloses something")
-        for count, limit, what in ((len(parts), MAX_POLYGONS, "parts"),
-                                   (max(shapely.get_num_interior_rings(parts)), MAX_HOLES, "holes in a part"),
-                                   (shapely.get_num_coordinates(parts).sum() - _count_rings(parts), MAX_VERTICES, "vertices")):
+        for count, limit, what in (
+            (len(parts), MAX_POLYGONS, "parts"),
+            (max(shapely.get_num_interior_rings(parts)), MAX_HOLES, "holes in a part"),
+            (shapely.get_num_coordinates(parts).sum() - _count_rings(parts), MAX_VERTICES, "vertices"),
+        ):
             if count > limit:
-                raise InvalidGeometryError(f"put together the AOI has {count:,} {what}, {limit:,} at most; simplify it or split it into several")
-        # Parts that are sound, and sound together, are so without those of no area: that takes longest, and is not asked again.
+                raise InvalidGeometryError(
+                    f"put together the AOI has {count:,} {what}, {limit:,} at most; simplify it or split it into several"
+                )
+        # Parts that are sound, and sound together, are so without those of no area: that takes longest, and
+        # is not asked again.
         shape = parts[0] if len(parts) == 1 else shapely.multipolygons(parts)
         area = _area_km2(shape)
         if area > max_area_km2:
-            raise InvalidGeometryError(f"the AOI covers {area:,.0f} km2, {max_area_km2:,.0f} km2 at most; draw a smaller one or split it")
+            raise InvalidGeometryError(
+                f"the AOI covers {area:,.0f} km2, {max_area_km2:,.0f} km2 at most; draw a smaller one or split it"
+            )
         made = cls(_to_geojson(shapely.orient_polygons(shapely.normalize(shape))))
         vars(made)["area_km2"] = area
         return made
@@ -200,5 +234,8 @@ def _to_geojson(shape: Any) -> dict[str, Any]:
     """As GeoJSON: lists instead of tuples, and coordinates to their last decimal."""
     import shapely
 
-    polygons = [[(shapely.get_coordinates(ring).round(DECIMALS) + 0.0).tolist() for ring in shapely.get_rings(part)] for part in shapely.get_parts(shape)]
+    polygons = [
+        [(shapely.get_coordinates(ring).round(DECIMALS) + 0.0).tolist() for ring in shapely.get_rings(part)]
+        for part in shapely.get_parts(shape)
+    ]
     return {"type": shape.geom_type, "coordinates": polygons[0] if shape.geom_type == "Polygon" else polygons}

@@ -38,12 +38,16 @@ class ApiKey:
         if not 1 <= len(self.name.strip()) <= 100:
             raise InvalidInputError(f"a key's name has 1 to 100 characters, not {len(self.name.strip())}")
         if unknown := [scope for scope in self.scopes if scope not in SCOPES]:
-            raise InvalidInputError(f"scope {unknown[0][:40]!r} does not exist; choose of {', '.join(SCOPES)}")
+            raise InvalidInputError(
+                f"scope {unknown[0][:40]!r} does not exist; choose of {', '.join(SCOPES)}"
+            )
         if not self.scopes:
             raise InvalidInputError(f"a key is good for something; choose of {', '.join(SCOPES)}")
         longest = MAX_OPERATOR_LIFETIME if "operator" in self.scopes else MAX_LIFETIME
         if not timedelta(0) < self.expires - self.created <= longest:
-            raise InvalidInputError(f"a key with scope {' and '.join(self.scopes)} is good for 1 to {longest.days} days")
+            raise InvalidInputError(
+                f"a key with scope {' and '.join(self.scopes)} is good for 1 to {longest.days} days"
+            )
 
     def verify(self, secret: str, now: datetime) -> bool:
         """Whether this is its secret, and it is neither revoked nor over."""
@@ -71,5 +75,6 @@ def parse_key(key: str) -> tuple[str, str]:
 
 
 def hash_secret(secret: str) -> str:
-    """What is kept of a secret. It has 256 random bits, so that no slow hash need guard it against guessing."""
+    """What is kept of a secret. It has 256 random bits, so that no slow hash need guard it against
+    guessing."""
     return sha256(secret.encode()).hexdigest()

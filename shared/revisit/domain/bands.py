@@ -50,8 +50,18 @@ SPECTRAL_BANDS = tuple(name for name, band in BANDS.items() if band.wavelength_n
 """Names of the bands that hold reflectance, in wavelength order of the product."""
 
 BAND_TITLES = {
-    "B01": "Coastal aerosol", "B02": "Blue", "B03": "Green", "B04": "Red", "B05": "Red edge 1", "B06": "Red edge 2", "B07": "Red edge 3",
-    "B08": "Near infrared", "B8A": "Near infrared, narrow", "B09": "Water vapour", "B10": "Cirrus", "B11": "Short-wave infrared 1",
+    "B01": "Coastal aerosol",
+    "B02": "Blue",
+    "B03": "Green",
+    "B04": "Red",
+    "B05": "Red edge 1",
+    "B06": "Red edge 2",
+    "B07": "Red edge 3",
+    "B08": "Near infrared",
+    "B8A": "Near infrared, narrow",
+    "B09": "Water vapour",
+    "B10": "Cirrus",
+    "B11": "Short-wave infrared 1",
     "B12": "Short-wave infrared 2",
 }
 """What each spectral band is for."""
@@ -88,7 +98,8 @@ class BandFile:
     scale: float = 0.0001
     """Reflectance = DN * scale + offset; 1 for classes."""
     offset: float = 0.0
-    """In reflectance, -0.1 for the usual RADIO_ADD_OFFSET of -1000; from the product's metadata, never from the date."""
+    """In reflectance, -0.1 for the usual RADIO_ADD_OFFSET of -1000; from the product's metadata, never from
+    the date."""
     nodata: int = 0
     """The DN that means no data."""
 

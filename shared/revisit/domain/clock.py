@@ -29,11 +29,14 @@ def parse_instant(text: str) -> datetime:
         read = datetime.fromisoformat(text)
         return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
     except (ValueError, OverflowError):
-        raise InvalidInputError(f"{text!r} is not a date or instant; write 2024-06-01 or 2024-06-01T10:30:00Z") from None
+        raise InvalidInputError(
+            f"{text!r} is not a date or instant; write 2024-06-01 or 2024-06-01T10:30:00Z"
+        ) from None
 
 
 def parse_end_instant(text: str) -> datetime:
-    """Like `parse_instant`, but a plain date means the end of that day: periods given by days include both."""
+    """Like `parse_instant`, but a plain date means the end of that day: periods given by days include
+    both."""
     read = parse_instant(text)
     return read if len(text) > len("2024-06-01") else read + timedelta(days=1, microseconds=-1)
 

@@ -48,7 +48,8 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
-    """How a receiving host, or one channel on it, fails: written with its first failure, deleted with its next success."""
+    """How a receiving host, or one channel on it, fails: written with its first failure, deleted with its
+    next success."""
 
     id: str
     """The host, or the id of the channel."""

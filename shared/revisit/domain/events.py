@@ -129,6 +129,7 @@ class DeliveriesDue(Event):
 
 
 EVENTS: dict[str, type[Event]] = {
-    event.topic: event for event in (RefreshDue, ProductNew, JobStarted, JobExtracted, JobFinished, DeliveriesDue)
+    event.topic: event
+    for event in (RefreshDue, ProductNew, JobStarted, JobExtracted, JobFinished, DeliveriesDue)
 }
 """Every topic and the event that is published on it."""

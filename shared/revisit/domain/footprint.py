@@ -10,7 +10,8 @@ from revisit.geo.mgrs_tile import Tile, tile_outline
 from revisit.geo.polygon import make_valid
 
 RIM_MARGIN = 1.4
-"""Width of the rim as `tile_outlines` measures it: a footprint drawn by its corners leaves the square by 1."""
+"""Width of the rim as `tile_outlines` measures it: a footprint drawn by its corners leaves the square by
+1."""
 _MAX_VERTICES = 1_000
 """Of a footprint that is made sound; those of real products have a dozen."""
 
@@ -18,8 +19,10 @@ _MAX_VERTICES = 1_000
 def product_footprint(product: Product) -> Any:
     """Where a product has valid pixels: a shapely geometry in lon/lat degrees, split at the antimeridian.
 
-    The footprint its source states, or else its bounds within the tile. What lies beyond the tile's rim is cut off (old
-    packages state that of many tiles together); a footprint that misses its own tile says nothing, and the tile is taken.
+    The footprint its source states, or else its bounds within the tile. What lies beyond the tile's rim is
+    cut off (old
+    packages state that of many tiles together); a footprint that misses its own tile says nothing, and the
+    tile is taken.
     """
     import shapely
 
@@ -28,17 +31,25 @@ def product_footprint(product: Product) -> Any:
         if shapely.contains_xy(_tile_hull(product.tile), shapely.get_coordinates(stated)).all():
             return stated
     else:
-        boxes = [(product.west, product.east)] if product.west <= product.east else [(product.west, 180.0), (-180.0, product.east)]
-        stated = shapely.union_all([shapely.box(west, product.south, east, product.north) for west, east in boxes])
+        boxes = (
+            [(product.west, product.east)]
+            if product.west <= product.east
+            else [(product.west, 180.0), (-180.0, product.east)]
+        )
+        stated = shapely.union_all(
+            [shapely.box(west, product.south, east, product.north) for west, east in boxes]
+        )
     tile = Tile.parse(product.tile).footprint
     within = shapely.intersection(stated, tile)
     return tile if within.area == 0 else within
 
 
 def _parse_footprint(geometry: dict[str, Any]) -> Any:
-    """A footprint as a catalogue states it, made sound: over the antimeridian, crossing itself; None where it is no shape.
+    """A footprint as a catalogue states it, made sound: over the antimeridian, crossing itself; None where it
+    is no shape.
 
-    One that is too intricate to be made sound is filled out to its convex hull: better a product too many than one missed.
+    One that is too intricate to be made sound is filled out to its convex hull: better a product too many
+    than one missed.
     """
     import shapely
     from shapely.errors import ShapelyError
@@ -57,8 +68,10 @@ def _parse_footprint(geometry: dict[str, Any]) -> Any:
         return None if leaps else drawn.convex_hull
     if drawn.is_valid and not leaps:
         return drawn
-    polygons = [[[(lon, lat) for lon, lat, *_ in ring.coords] for ring in (part.exterior, *part.interiors)]
-                for part in shapely.get_parts(drawn)]
+    polygons = [
+        [[(lon, lat) for lon, lat, *_ in ring.coords] for ring in (part.exterior, *part.interiors)]
+        for part in shapely.get_parts(drawn)
+    ]
     try:
         return shapely.union_all([make_valid(rings) for rings in polygons])
     except InvalidInputError:  # a tangle around a pole
@@ -69,8 +82,11 @@ def _has_edge_over_half_globe(geometry: Any) -> bool:
     """Whether an edge goes over more than half the world."""
     import shapely
 
-    return any((abs(at[1:, 0] - at[:-1, 0]) > 180).any()
-               for part in shapely.get_parts(geometry) for at in map(shapely.get_coordinates, shapely.get_rings(part)))
+    return any(
+        (abs(at[1:, 0] - at[:-1, 0]) > 180).any()
+        for part in shapely.get_parts(geometry)
+        for at in map(shapely.get_coordinates, shapely.get_rings(part))
+    )
 
 
 @lru_cache(maxsize=4096)

@@ -8,7 +8,8 @@ from revisit.errors import InvalidInputError
 def derive_id(kind: str, *parts: str) -> str:
     """A short id of `kind` from its identifying parts: the same parts give the same id, always.
 
-    120 bits of SHA-256; parts are joined by a character that no part contains, so ("a", "bc") and ("ab", "c") differ.
+    120 bits of SHA-256; parts are joined by a character that no part contains, so ("a", "bc") and ("ab", "c")
+    differ.
 
     Raises:
         InvalidInputError: A part holds that character, or half of one that UTF-8 cannot carry.
@@ -16,7 +17,11 @@ def derive_id(kind: str, *parts: str) -> str:
     try:
         digest = sha256("\x1f".join((kind, *parts)).encode()).hexdigest()
     except UnicodeEncodeError:
-        raise InvalidInputError(f"{'\x1f'.join(parts)[:200]!r} holds half a character; write it in UTF-8") from None
+        raise InvalidInputError(
+            f"{'\x1f'.join(parts)[:200]!r} holds half a character; write it in UTF-8"
+        ) from None
     if any("\x1f" in part for part in parts):
-        raise InvalidInputError(f"{next(part for part in parts if '\x1f' in part)[:80]!r} holds a control character; write it without")
+        raise InvalidInputError(
+            f"{next(part for part in parts if '\x1f' in part)[:80]!r} holds a control character; write it without"
+        )
     return f"{kind}_{digest[:30]}"

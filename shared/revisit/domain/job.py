@@ -22,7 +22,8 @@ class Cover:
     valid: int
     """With data in every band read and a known class."""
     clear: int
-    """Valid, and vegetation, bare, water, unclassified or snow (SCL 4, 5, 6, 7, 11); all valid ones without a mask."""
+    """Valid, and vegetation, bare, water, unclassified or snow (SCL 4, 5, 6, 7, 11); all valid ones without a
+    mask."""
     cloud: int = 0
     """Valid, and cloud of medium or high probability or thin cirrus (SCL 8, 9, 10)."""
     shadow: int = 0
@@ -134,5 +135,6 @@ class Job:
 
 
 def job_id(requester_id: str, acquisition: str, recipe: Recipe) -> str:
-    """One job per subscription (or order), acquisition and recipe: a reprocessed product makes no second one."""
+    """One job per subscription (or order), acquisition and recipe: a reprocessed product makes no second
+    one."""
     return derive_id("job", requester_id, acquisition, recipe.id)

@@ -1,7 +1,9 @@
 """Which AOIs a product touches: by tile first, then exactly by the footprint of its valid pixels.
 
-AOIs are found through the tiles they may lie under. A footprint that holds the whole core of its tile matches every AOI that
-reaches into the core without a test; geometry is only compared where a footprint is cut, and along the tile's rim.
+AOIs are found through the tiles they may lie under. A footprint that holds the whole core of its tile matches
+every AOI that
+reaches into the core without a test; geometry is only compared where a footprint is cut, and along the tile's
+rim.
 """
 
 from array import array
@@ -23,8 +25,10 @@ if TYPE_CHECKING:
 _MAX_DIRECT_TESTS = 12
 """AOIs under a tile."""
 _ENTRY_LENGTH = 7
-"""Integers that a tile keeps of an AOI: its slot, inverted (~) where it reaches into the tile's core; its west, south, east and
-north; lon and lat of one of its vertices; all in 1e-7 degrees. Beside one another, so that a tile is read in one piece."""
+"""Integers that a tile keeps of an AOI: its slot, inverted (~) where it reaches into the tile's core; its
+west, south, east and
+north; lon and lat of one of its vertices; all in 1e-7 degrees. Beside one another, so that a tile is read in
+one piece."""
 
 
 def match_aois(product: Product, aois: dict[str, AOI]) -> list[str]:
@@ -80,7 +84,9 @@ class AoiIndex:
         entries[:, 0] = np.where(cores, ~slots[which], slots[which])
         entries[:, 1:5] = np.rint(shapely.bounds(shapes) * UNITS_PER_DEGREE)[which]
         coordinates, owner = shapely.get_coordinates(shapes, return_index=True)
-        entries[:, 5:] = np.rint(coordinates[np.flatnonzero(np.diff(owner, prepend=-1))] * UNITS_PER_DEGREE)[which]
+        entries[:, 5:] = np.rint(coordinates[np.flatnonzero(np.diff(owner, prepend=-1))] * UNITS_PER_DEGREE)[
+            which
+        ]
         firsts = np.flatnonzero(np.diff(numbers, prepend=-1))
         for number, group in zip(numbers[firsts].tolist(), np.split(entries, firsts[1:]), strict=False):
             self._entries_by_tile.setdefault(number, array("i")).frombytes(group.tobytes())
@@ -95,7 +101,7 @@ class AoiIndex:
         for number in _candidate_tiles(self._store.shapes(np.array([slot])))[1].tolist():
             entries = self._entries_by_tile[number]
             at = _ENTRY_LENGTH * int(np.flatnonzero(_slots_of(_entry_rows(entries)) == slot)[0])
-            entries[at:at + _ENTRY_LENGTH] = entries[-_ENTRY_LENGTH:]
+            entries[at : at + _ENTRY_LENGTH] = entries[-_ENTRY_LENGTH:]
             del entries[-_ENTRY_LENGTH:]
         self._store.drop(slot)
         self._ids[slot] = ""
@@ -116,7 +122,9 @@ class AoiIndex:
             found[at].append(self._ids[slot])
         return [sorted(ids) for ids in found]
 
-    def match_pairs(self, tiles: Sequence[str], footprints: "NDArray[np.object_]") -> "tuple[NDArray[np.int64], NDArray[np.int64]]":
+    def match_pairs(
+        self, tiles: Sequence[str], footprints: "NDArray[np.object_]"
+    ) -> "tuple[NDArray[np.int64], NDArray[np.int64]]":
         """Which footprint touches which AOI.
 
         Args:
@@ -163,9 +171,16 @@ class AoiIndex:
             touched, rows = (~rows[sure, 0]).tolist(), rows[~sure]
         if len(rows) > _MAX_DIRECT_TESTS:
             west, south, east, north = (at * UNITS_PER_DEGREE for at in footprint.bounds)
-            rows = rows[(rows[:, 1] <= east + 1) & (rows[:, 3] >= west - 1) & (rows[:, 2] <= north + 1) & (rows[:, 4] >= south - 1)]
+            rows = rows[
+                (rows[:, 1] <= east + 1)
+                & (rows[:, 3] >= west - 1)
+                & (rows[:, 2] <= north + 1)
+                & (rows[:, 4] >= south - 1)
+            ]
         if len(rows):
-            held = shapely.contains_xy(footprint, rows[:, 5] / UNITS_PER_DEGREE, rows[:, 6] / UNITS_PER_DEGREE)
+            held = shapely.contains_xy(
+                footprint, rows[:, 5] / UNITS_PER_DEGREE, rows[:, 6] / UNITS_PER_DEGREE
+            )
             touched += _slots_of(rows[held]).tolist()
             slots = _slots_of(rows[~held])
             if len(slots):
@@ -176,18 +191,28 @@ class AoiIndex:
         """The id of the AOI in a slot that `pairs` named."""
         return self._ids[slot]
 
-    def _intersects(self, footprints: "NDArray[np.object_]", footprint_indices: "NDArray[np.int64]", rows: "NDArray[np.int32]") -> "NDArray[np.bool_]":
-        """Whether each pair of a prepared footprint and an AOI truly intersects: by bounds, by a vertex, or else exactly."""
+    def _intersects(
+        self,
+        footprints: "NDArray[np.object_]",
+        footprint_indices: "NDArray[np.int64]",
+        rows: "NDArray[np.int32]",
+    ) -> "NDArray[np.bool_]":
+        """Whether each pair of a prepared footprint and an AOI truly intersects: by bounds, by a vertex, or
+        else exactly."""
         import numpy as np
         import shapely
 
         around = np.round(shapely.bounds(footprints) * UNITS_PER_DEGREE) + np.array([-1, -1, 1, 1])
         west, south, east, north = around[footprint_indices].T
-        touch: NDArray[np.bool_] = (rows[:, 1] <= east) & (rows[:, 3] >= west) & (rows[:, 2] <= north) & (rows[:, 4] >= south)
+        touch: NDArray[np.bool_] = (
+            (rows[:, 1] <= east) & (rows[:, 3] >= west) & (rows[:, 2] <= north) & (rows[:, 4] >= south)
+        )
         near = np.flatnonzero(touch)
         lon, lat = (rows[near, 5:] / UNITS_PER_DEGREE).T
         undecided = near[~shapely.contains_xy(footprints[footprint_indices[near]], lon, lat)]
-        touch[undecided] = shapely.intersects(footprints[footprint_indices[undecided]], self._store.shapes(_slots_of(rows[undecided])))
+        touch[undecided] = shapely.intersects(
+            footprints[footprint_indices[undecided]], self._store.shapes(_slots_of(rows[undecided]))
+        )
         return touch
 
 
@@ -246,7 +271,7 @@ def _tile_cores() -> "NDArray[np.object_]":
     import shapely
 
     rings, owners = tile_outlines(-RIM_MARGIN)
-    cores: NDArray[np.object_] = shapely.polygons(rings[:len(tile_ids())])
+    cores: NDArray[np.object_] = shapely.polygons(rings[: len(tile_ids())])
     # Over the antimeridian there is no core: its tiles are few, and compared exactly.
-    cores[owners[len(tile_ids()):]] = shapely.Polygon()
+    cores[owners[len(tile_ids()) :]] = shapely.Polygon()
     return cores

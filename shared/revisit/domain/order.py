@@ -12,7 +12,8 @@ State = Literal["running", "finished", "cancelled"]
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One request and the jobs made of it; it is finished when none of them is open, unless it was cancelled before."""
+    """One request and the jobs made of it; it is finished when none of them is open, unless it was cancelled
+    before."""
 
     id: str
     aoi: dict[str, Any]

@@ -26,7 +26,11 @@ class AoiSummary:
     @property
     def vertices(self) -> int:
         """Not counting those that close a ring."""
-        polygons = [self.aoi.geometry["coordinates"]] if self.aoi.geometry["type"] == "Polygon" else self.aoi.geometry["coordinates"]
+        polygons = (
+            [self.aoi.geometry["coordinates"]]
+            if self.aoi.geometry["type"] == "Polygon"
+            else self.aoi.geometry["coordinates"]
+        )
         return sum(len(ring) - 1 for rings in polygons for ring in rings)
 
     @property
@@ -51,7 +55,8 @@ class SubscriptionPreview:
     clear_count: int
     """Of the acquisitions below, those that were clear enough."""
     examined_count: int
-    """Acquisitions whose pixels over the very same AOI were looked at before, by whatever subscription or order."""
+    """Acquisitions whose pixels over the very same AOI were looked at before, by whatever subscription or
+    order."""
     min_clear: float | None
 
     @property
@@ -61,8 +66,13 @@ class SubscriptionPreview:
 
     @property
     def clear_share(self) -> float | None:
-        """Of the acquisitions that were clear enough, 0 to 1; None where too few were looked at, or nobody asks."""
-        return self.clear_count / self.examined_count if self.min_clear is not None and self.examined_count >= MIN_CLEAR_SAMPLES else None
+        """Of the acquisitions that were clear enough, 0 to 1; None where too few were looked at, or nobody
+        asks."""
+        return (
+            self.clear_count / self.examined_count
+            if self.min_clear is not None and self.examined_count >= MIN_CLEAR_SAMPLES
+            else None
+        )
 
     @property
     def clear_note(self) -> str:
@@ -71,8 +81,10 @@ class SubscriptionPreview:
             return "no least share of clear pixels is asked for; an acquisition without any clear pixel would not have fired"
         if self.clear_share is None:
             return f"whether {self.min_clear:g} % of the AOI was clear is seen in its pixels only, so fewer would have fired"
-        return (f"of {self.examined_count:,} acquisitions of this AOI whose pixels were looked at, {self.clear_count:,} had {self.min_clear:g} % clear, "
-                f"so about {round(self.clear_share * len(self.matching)):,} would have fired")
+        return (
+            f"of {self.examined_count:,} acquisitions of this AOI whose pixels were looked at, {self.clear_count:,} had {self.min_clear:g} % clear, "
+            f"so about {round(self.clear_share * len(self.matching)):,} would have fired"
+        )
 
     @property
     def monthly_counts(self) -> list[tuple[str, int, int]]:

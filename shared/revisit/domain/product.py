@@ -1,7 +1,9 @@
 """Products, their names, and the acquisitions they are levels and reprocessings of.
 
-The compact name (since 2016-12-06) is MMM_MSIXXX_YYYYMMDDHHMMSS_Nxxyy_ROOO_Txxxxx_<discriminator>; the old one is
-MMM_CCCC_MSIXXX_<site and creation>_ROOO_V<start>_<stop>. Source: ESA, Sentinel-2 Products Specification Document.
+The compact name (since 2016-12-06) is MMM_MSIXXX_YYYYMMDDHHMMSS_Nxxyy_ROOO_Txxxxx_<discriminator>; the old
+one is
+MMM_CCCC_MSIXXX_<site and creation>_ROOO_V<start>_<stop>. Source: ESA, Sentinel-2 Products Specification
+Document.
 """
 
 import re
@@ -52,14 +54,25 @@ class ProductName:
         """
         found = _COMPACT_NAME.fullmatch(name.removesuffix(".SAFE"))
         if not found:
-            raise InvalidInputError(f"{name!r} is not a compact Sentinel-2 product name such as "
-                           "S2A_MSIL2A_20180327T105019_N0207_R051_T31UFS_20180327T134916")
-        return cls(found["platform"], _parse_level(found["level"]), _parse_timestamp(found["datatake"]), found["baseline"], int(found["orbit"]),
-                   found["tile"], _parse_timestamp(found["discriminator"]))
+            raise InvalidInputError(
+                f"{name!r} is not a compact Sentinel-2 product name such as "
+                "S2A_MSIL2A_20180327T105019_N0207_R051_T31UFS_20180327T134916"
+            )
+        return cls(
+            found["platform"],
+            _parse_level(found["level"]),
+            _parse_timestamp(found["datatake"]),
+            found["baseline"],
+            int(found["orbit"]),
+            found["tile"],
+            _parse_timestamp(found["discriminator"]),
+        )
 
     def __str__(self) -> str:
-        return (f"{self.platform}_MSI{self.level}_{self.datatake:{_TIMESTAMP_FORMAT}}_N{self.baseline}_R{self.relative_orbit:03d}"
-                f"_T{self.tile}_{self.discriminator:{_TIMESTAMP_FORMAT}}")
+        return (
+            f"{self.platform}_MSI{self.level}_{self.datatake:{_TIMESTAMP_FORMAT}}_N{self.baseline}_R{self.relative_orbit:03d}"
+            f"_T{self.tile}_{self.discriminator:{_TIMESTAMP_FORMAT}}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +100,22 @@ class OldProductName:
         found = _OLD_NAME.fullmatch(name.removesuffix(".SAFE"))
         if not found:
             raise InvalidInputError(f"{name!r} is not an old-format Sentinel-2 product name")
-        return cls(found["platform"], found["file_class"], _parse_level(found["level"]), found["centre"], _parse_timestamp(found["created"]),
-                   int(found["orbit"]), _parse_timestamp(found["start"]), _parse_timestamp(found["stop"]))
+        return cls(
+            found["platform"],
+            found["file_class"],
+            _parse_level(found["level"]),
+            found["centre"],
+            _parse_timestamp(found["created"]),
+            int(found["orbit"]),
+            _parse_timestamp(found["start"]),
+            _parse_timestamp(found["stop"]),
+        )
 
     def __str__(self) -> str:
-        return (f"{self.platform}_{self.file_class}_PRD_MSI{self.level}_{self.centre}_{self.created:{_TIMESTAMP_FORMAT}}"
-                f"_R{self.relative_orbit:03d}_V{self.start:{_TIMESTAMP_FORMAT}}_{self.stop:{_TIMESTAMP_FORMAT}}")
+        return (
+            f"{self.platform}_{self.file_class}_PRD_MSI{self.level}_{self.centre}_{self.created:{_TIMESTAMP_FORMAT}}"
+            f"_R{self.relative_orbit:03d}_V{self.start:{_TIMESTAMP_FORMAT}}_{self.stop:{_TIMESTAMP_FORMAT}}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +123,11 @@ class Product:
     """One Sentinel-2 package as published: one tile, one sensing time, one level, one baseline."""
 
     id: str
-    """The product's name without .SAFE, or the source's own id where it has none; old multi-tile names end in _T<tile>."""
+    """The product's name without .SAFE, or the source's own id where it has none; old multi-tile names end in
+    _T<tile>."""
     source: str
-    """SPEC of the source it was found in, such as "stac:https://earth-search.aws.element84.com/v1#sentinel-2-l2a"."""
+    """SPEC of the source it was found in, such as
+    "stac:https://earth-search.aws.element84.com/v1#sentinel-2-l2a"."""
     level: Level
     platform: str
     """S2A, S2B, ..."""
@@ -143,7 +168,8 @@ class Product:
 
     @property
     def rank(self) -> tuple[str, str, datetime, str]:
-        """The best product of an acquisition has the highest: L2A, then the newer baseline, then the newer package."""
+        """The best product of an acquisition has the highest: L2A, then the newer baseline, then the newer
+        package."""
         return (self.level, self.baseline or "", self.published or datetime.min.replace(tzinfo=UTC), self.id)
 
 

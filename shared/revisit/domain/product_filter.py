@@ -1,6 +1,8 @@
-"""What a product's columns must hold, in words that every catalog can answer: no row of which it cannot be said is found.
+"""What a product's columns must hold, in words that every catalog can answer: no row of which it cannot be
+said is found.
 
-There is no `not`: whoever makes a condition turns each comparison round instead, which is the same for a column that holds nothing.
+There is no `not`: whoever makes a condition turns each comparison round instead, which is the same for a
+column that holds nothing.
 """
 
 from collections.abc import Iterable, Sequence
@@ -8,7 +10,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-type Column = Literal["id", "level", "platform", "tile", "sensing_time", "datatake", "cloud_cover", "relative_orbit", "baseline", "published", "size"]
+type Column = Literal[
+    "id",
+    "level",
+    "platform",
+    "tile",
+    "sensing_time",
+    "datatake",
+    "cloud_cover",
+    "relative_orbit",
+    "baseline",
+    "published",
+    "size",
+]
 """What a condition may be about: fields of `product.Product`."""
 type Value = str | float | datetime
 type ComparisonOperator = Literal["=", "<>", "<", "<=", ">", ">="]
@@ -16,7 +30,14 @@ type Bounds = tuple[float, float, float, float]
 """West, south, east, north in degrees; west > east crosses the antimeridian."""
 
 COMPARISON_OPERATORS: tuple[ComparisonOperator, ...] = ("=", "<>", "<", "<=", ">", ">=")
-NEGATED_OPERATORS: dict[ComparisonOperator, ComparisonOperator] = {"=": "<>", "<>": "=", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
+NEGATED_OPERATORS: dict[ComparisonOperator, ComparisonOperator] = {
+    "=": "<>",
+    "<>": "=",
+    "<": ">=",
+    ">=": "<",
+    ">": "<=",
+    "<=": ">",
+}
 """What holds where a comparison does not."""
 
 
@@ -48,7 +69,8 @@ class ColumnIsNull:
 
 @dataclass(frozen=True, slots=True)
 class ColumnLike:
-    """The text fits the pattern, or does not: % stands for any signs, _ for one; there is no backslash in it, and none is escaped."""
+    """The text fits the pattern, or does not: % stands for any signs, _ for one; there is no backslash in it,
+    and none is escaped."""
 
     column: Column
     pattern: str
@@ -83,7 +105,9 @@ class Or:
     parts: "tuple[ProductFilter, ...]"
 
 
-type ProductFilter = ColumnComparison | ColumnIn | ColumnIsNull | ColumnLike | BoundsOverlap | BooleanLiteral | And | Or
+type ProductFilter = (
+    ColumnComparison | ColumnIn | ColumnIsNull | ColumnLike | BoundsOverlap | BooleanLiteral | And | Or
+)
 
 
 def all_of(parts: "Iterable[ProductFilter]") -> "ProductFilter":
@@ -155,10 +179,12 @@ ANY_CHARACTERS, ONE_CHARACTER = "%", "_"
 
 
 def matches_like(text: str, pattern: Sequence[str | None]) -> bool:
-    """Whether the whole text fits a pattern, in as many steps as the two are long together, multiplied at worst.
+    """Whether the whole text fits a pattern, in as many steps as the two are long together, multiplied at
+    worst.
 
     Args:
-        pattern: Of `ColumnLike`; a list may have None for `ONE` and an empty text for `ANY`, and then holds the two as themselves.
+        pattern: Of `ColumnLike`; a list may have None for `ONE` and an empty text for `ANY`, and then holds
+            the two as themselves.
     """
     literal = not isinstance(pattern, str)
     at = place = 0
@@ -178,9 +204,12 @@ def matches_like(text: str, pattern: Sequence[str | None]) -> bool:
 
 
 def bounds_overlap(bounds: Bounds, west: Any, south: Any, east: Any, north: Any) -> Any:
-    """Whether bounds overlap (or touch) the wanted ones, of one product or of arrays; west > east means across the antimeridian, on either side."""
+    """Whether bounds overlap (or touch) the wanted ones, of one product or of arrays; west > east means
+    across the antimeridian, on either side."""
     left, bottom, right, top = bounds
     starts_before, ends_after = west <= right, east >= left
     either = starts_before | ends_after
-    sideways = (starts_before & ends_after) | ((west > east) & either) if left <= right else (west > east) | either
+    sideways = (
+        (starts_before & ends_after) | ((west > east) & either) if left <= right else (west > east) | either
+    )
     return sideways & (south <= top) & (north >= bottom)

@@ -19,17 +19,22 @@ class Recipe:
     resolution_m: float | None = None
     """Pixel size of the result; None keeps the native grid of the finest band read."""
     resampling: str = "bilinear"
-    """How reflectance meets a finer grid: "bilinear" or "nearest"; a coarser one averages. Classes are always nearest."""
+    """How reflectance meets a finer grid: "bilinear" or "nearest"; a coarser one averages. Classes are always
+    nearest."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "bands", tuple(dict.fromkeys(band_name(band) for band in self.bands)))
         object.__setattr__(self, "indices", tuple(dict.fromkeys(self.indices)))
         if unknown := [band for band in self.bands if band not in SPECTRAL_BANDS]:
-            raise InvalidInputError(f"band {unknown[0]} is a layer, not a reflectance band; choose from {', '.join(SPECTRAL_BANDS)}")
+            raise InvalidInputError(
+                f"band {unknown[0]} is a layer, not a reflectance band; choose from {', '.join(SPECTRAL_BANDS)}"
+            )
         if bad := [name for name in self.indices if not re.fullmatch(r"[A-Za-z0-9_\-]{1,30}", name)]:
             raise InvalidInputError(f"{bad[0]!r} is not the name of a spectral index")
         if self.resampling not in ("bilinear", "nearest"):
-            raise InvalidInputError(f"resampling {self.resampling!r} is not offered; choose bilinear or nearest")
+            raise InvalidInputError(
+                f"resampling {self.resampling!r} is not offered; choose bilinear or nearest"
+            )
         if self.resolution_m is not None and not 1 <= self.resolution_m <= 10_000:
             raise InvalidInputError(f"a resolution of {self.resolution_m} m is not within 1 to 10,000 m")
         if not self.bands and not self.indices:
@@ -38,7 +43,13 @@ class Recipe:
     @property
     def id(self) -> str:
         """Derived from everything that changes the result; the order of names does not."""
-        return derive_id("recipe", ",".join(sorted(self.bands)), ",".join(sorted(self.indices)), str(self.resolution_m), self.resampling)
+        return derive_id(
+            "recipe",
+            ",".join(sorted(self.bands)),
+            ",".join(sorted(self.indices)),
+            str(self.resolution_m),
+            self.resampling,
+        )
 
     def with_indices(self, indices: tuple[str, ...]) -> "Recipe":
         """The same recipe with its indices under other names (aliases resolved)."""

@@ -21,11 +21,20 @@ class Observation:
 
 
 def build_series(jobs: list[Job], index: str) -> list[Observation]:
-    """Observations of one index (or band) from finished jobs, oldest first; jobs without a clear pixel give none."""
+    """Observations of one index (or band) from finished jobs, oldest first; jobs without a clear pixel give
+    none."""
     observations = []
     for job in jobs:
         statistics = job.indices.get(index) or job.bands.get(index)
         if job.state == "done" and job.cover and statistics and statistics.count:
-            observations.append(Observation(job.product.sensing_time, job.acquisition, job.id, job.cover.clear_fraction,
-                                            job.cover.coverage, statistics))
+            observations.append(
+                Observation(
+                    job.product.sensing_time,
+                    job.acquisition,
+                    job.id,
+                    job.cover.clear_fraction,
+                    job.cover.coverage,
+                    statistics,
+                )
+            )
     return sorted(observations, key=lambda seen: (seen.sensing_time, seen.acquisition))

@@ -34,9 +34,11 @@ class Channel:
     reason: str = ""
     """Why it is disabled."""
     generation: int = 0
-    """Number of the present secret, which `revisit.signing_key` derives; 0 where there is none or it is in the record."""
+    """Number of the present secret, which `revisit.signing_key` derives; 0 where there is none or it is in
+    the record."""
     rotated: tuple[datetime, ...] = ()
-    """When the secrets before the present one were replaced, the latest last; those long past are forgotten."""
+    """When the secrets before the present one were replaced, the latest last; those long past are
+    forgotten."""
 
     @property
     def id(self) -> str:
@@ -56,7 +58,9 @@ class Channel:
         """
         recent = tuple(moment for moment in self.rotated if now - moment < SECRET_OVERLAP)
         if len(recent) >= MAX_SECRETS - 1:
-            raise ConflictError(f"{self.target} got {len(recent)} new secrets within a day; give its receiver the last one, or wait until tomorrow")
+            raise ConflictError(
+                f"{self.target} got {len(recent)} new secrets within a day; give its receiver the last one, or wait until tomorrow"
+            )
         rotated = replace(self, generation=self.generation + 1, rotated=(*recent, now))
         return rotated if 0 in rotated.active_generations(now) else replace(rotated, secret="")
 
@@ -96,7 +100,9 @@ class Subscription:
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.name.strip()) <= 200:
-            raise InvalidInputError(f"a subscription's name has 1 to 200 characters, not {len(self.name.strip())}")
+            raise InvalidInputError(
+                f"a subscription's name has 1 to 200 characters, not {len(self.name.strip())}"
+            )
         if self.level not in LEVELS:
             raise InvalidInputError(f"level {self.level!r} does not exist; choose {' or '.join(LEVELS)}")
         for label, value in (("max_cloud", self.max_cloud), ("min_clear", self.min_clear)):
@@ -109,7 +115,11 @@ class Subscription:
             return f"the subscription is {self.state}"
         if product.level != self.level:
             return f"level {product.level} instead of {self.level}"
-        if self.max_cloud is not None and product.cloud_cover is not None and product.cloud_cover > self.max_cloud:
+        if (
+            self.max_cloud is not None
+            and product.cloud_cover is not None
+            and product.cloud_cover > self.max_cloud
+        ):
             return f"cloud cover {product.cloud_cover:.1f} % over the product, more than {self.max_cloud:g} %"
         return None
 
@@ -118,7 +128,8 @@ class Subscription:
         return self.with_changes(state="paused", paused=self.paused or moment)
 
     def has_same_definition(self, other: "Subscription") -> bool:
-        """Whether both are called the same and ask the same of the same AOI: what the id is derived from when one is made."""
+        """Whether both are called the same and ask the same of the same AOI: what the id is derived from when
+        one is made."""
         return (self.name, self.aoi, self.recipe.id) == (other.name, other.aoi, other.recipe.id)
 
     def with_changes(self, **changes: Any) -> "Subscription":
@@ -130,6 +141,7 @@ def subscription_id(owner: str, name: str, aoi: "AOI", recipe: Recipe, attempt: 
     """The same wish of the same owner is the same subscription.
 
     Args:
-        attempt: How many that began like this have been changed into something else since, and kept their ids.
+        attempt: How many that began like this have been changed into something else since, and kept their
+            ids.
     """
     return derive_id("sub", owner, name, aoi.id, recipe.id, *([str(attempt)] if attempt else []))

@@ -8,7 +8,8 @@ from revisit.domain.ids import derive_id
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Read and written with what it counts, in one commit, so that no two requests take the same last place."""
+    """Read and written with what it counts, in one commit, so that no two requests take the same last
+    place."""
 
     id: str
     owner: str
@@ -21,7 +22,8 @@ class Usage:
     running: tuple[str, ...] = ()
     """Orders that may still be worked; those that are over are taken off when their places are wanted."""
     watching: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """Subscription -> its webhook channels; those that were deleted are taken off when their places are wanted."""
+    """Subscription -> its webhook channels; those that were deleted are taken off when their places are
+    wanted."""
 
     @property
     def jobs_today(self) -> int:

@@ -1,4 +1,5 @@
-"""The one key that the secrets of all webhooks are derived from, so that none of them is kept anywhere (rules.md H1)."""
+"""The one key that the secrets of all webhooks are derived from, so that none of them is kept anywhere
+(rules.md H1)."""
 
 import base64
 import hmac
@@ -33,24 +34,37 @@ def parse_key(text: str, location: str) -> bytes:
     except ValueError:
         key = b""
     if len(key) < KEY_BYTES:
-        raise InvalidInputError(f"{location} holds no key to sign webhooks with, which is {KEY_BYTES} random bytes or more in base64; put the one back that was "
-                     "there, or a new one (`openssl rand -base64 32`), with which every webhook gets another secret")
+        raise InvalidInputError(
+            f"{location} holds no key to sign webhooks with, which is {KEY_BYTES} random bytes or more in base64; put the one back that was "
+            "there, or a new one (`openssl rand -base64 32`), with which every webhook gets another secret"
+        )
     return key
 
 
 def derive_secret(key: bytes, subscription: Subscription, channel: Channel, generation: int) -> str:
-    """A secret of a webhook: whsec_ and 32 bytes in base64. A subscription that was deleted and is made anew has others than before."""
+    """A secret of a webhook: whsec_ and 32 bytes in base64. A subscription that was deleted and is made anew
+    has others than before."""
     if not generation:
         return channel.secret
-    text = "|".join(("webhook", subscription.id, format_rfc3339(subscription.created), channel.id, str(generation)))
+    text = "|".join(
+        ("webhook", subscription.id, format_rfc3339(subscription.created), channel.id, str(generation))
+    )
     return "whsec_" + base64.b64encode(hmac.digest(key, text.encode(), sha256)).decode()
 
 
-def active_secrets(load_key: Callable[[], bytes], subscription: Subscription, channel: Channel, now: datetime) -> list[str]:
+def active_secrets(
+    load_key: Callable[[], bytes], subscription: Subscription, channel: Channel, now: datetime
+) -> list[str]:
     """All secrets that a webhook's receiver may go by at present, the newest first; each of them signs.
 
     Args:
         key: Gives the key; not asked where only what a record of an earlier version holds is to sign.
     """
-    return [secret for secret in (derive_secret(load_key() if generation else b"", subscription, channel, generation)
-                                  for generation in channel.active_generations(now)) if secret]
+    return [
+        secret
+        for secret in (
+            derive_secret(load_key() if generation else b"", subscription, channel, generation)
+            for generation in channel.active_generations(now)
+        )
+        if secret
+    ]

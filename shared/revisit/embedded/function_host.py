@@ -30,14 +30,20 @@ class FunctionHost:
         Returns:
             HTTP status, where 2xx means it is done, and the answer's text.
         """
-        answer = self._app(message.function).test_client().post(f"/projects/embedded/topics/{message.function}", json=_push_body(message))
+        answer = (
+            self._app(message.function)
+            .test_client()
+            .post(f"/projects/embedded/topics/{message.function}", json=_push_body(message))
+        )
         return answer.status_code, answer.get_data(as_text=True)
 
     def _app(self, function: str) -> Any:
         # functions-framework registers through module globals, so two functions must not load at once.
         with self._load_lock:
             if function not in self._apps:
-                self._apps[function] = functions_framework.create_app(function, str(FUNCTIONS_FOLDER / function / "main.py"))
+                self._apps[function] = functions_framework.create_app(
+                    function, str(FUNCTIONS_FOLDER / function / "main.py")
+                )
                 self._apps[function].logger.disabled = True  # the runtime has logged what went wrong
             return self._apps[function]
 
@@ -45,7 +51,9 @@ class FunctionHost:
 def _push_body(message: Message) -> dict[str, Any]:
     subscription = f"projects/embedded/subscriptions/{message.function}"
     try:
-        body = cloudevents.push_body(cloudevents.decode(message.body), subscription, message.id, message.attempt)
+        body = cloudevents.push_body(
+            cloudevents.decode(message.body), subscription, message.id, message.attempt
+        )
     except PermanentError:
         # Not ours: let the function itself say so, as it would in the cloud.
         body = cloudevents.raw_push_body(message.body, subscription, message.id, message.attempt)

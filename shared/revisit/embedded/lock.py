@@ -15,7 +15,8 @@ LOCK_ATTEMPTS, LOCK_RETRY_S = 6, 0.05
 
 
 def acquire_lock(data: Path) -> IO[str]:
-    """Take the folder's lock until the file returned is closed or the process ends; `write_url` says where it answers.
+    """Take the folder's lock until the file returned is closed or the process ends; `write_url` says where it
+    answers.
 
     Raises:
         ConflictError: Another process serves the folder.
@@ -30,7 +31,9 @@ def acquire_lock(data: Path) -> IO[str]:
             file.truncate(0)
             return file
     file.close()
-    raise ConflictError(f"{data} is being served already at {server_url(data) or 'another address'}; use that, or stop it first")
+    raise ConflictError(
+        f"{data} is being served already at {server_url(data) or 'another address'}; use that, or stop it first"
+    )
 
 
 def write_url(lock: IO[str], url: str) -> None:

@@ -1,4 +1,5 @@
-"""The suite's log: one JSON line for each event handled, in a file of the data folder that all its processes share."""
+"""The suite's log: one JSON line for each event handled, in a file of the data folder that all its processes
+share."""
 
 import logging
 from pathlib import Path

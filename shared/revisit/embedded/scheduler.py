@@ -27,13 +27,19 @@ class Scheduler:
 
     def _run(self) -> None:
         while not self._stop_event.is_set():
-            with suppress(TransientError):  # a full disk may be given room; the tick after it makes up for this one
+            with suppress(
+                TransientError
+            ):  # a full disk may be given room; the tick after it makes up for this one
                 self._emit_due_ticks()
             self._stop_event.wait(1)
 
     def _emit_due_ticks(self) -> None:
         for spec in self._backend.sources:
-            self._emit_tick(spec, FOLDER_INTERVAL_S if spec.startswith("folder:") else FEED_INTERVAL_S, partial(RefreshDue, source=spec))
+            self._emit_tick(
+                spec,
+                FOLDER_INTERVAL_S if spec.startswith("folder:") else FEED_INTERVAL_S,
+                partial(RefreshDue, source=spec),
+            )
         if self._backend.records.find(Delivery, state="due", limit=1):
             self._emit_tick("deliveries", DELIVERIES_INTERVAL_S, DeliveriesDue)
 

@@ -1,4 +1,5 @@
-"""The suite as one service: light functions here, raster functions in processes of their own, the API and page beside them."""
+"""The suite as one service: light functions here, raster functions in processes of their own, the API and
+page beside them."""
 
 import logging
 import math
@@ -42,7 +43,14 @@ MAX_QUEUE_FAILURES = 5
 class EmbeddedServer:
     """Runs while its `with` block does; killed at any moment and started again, it carries on."""
 
-    def __init__(self, data: Path, sources: tuple[str, ...] = (), port: int = 8787, workers: int = 2, log_level: int = logging.INFO) -> None:
+    def __init__(
+        self,
+        data: Path,
+        sources: tuple[str, ...] = (),
+        port: int = 8787,
+        workers: int = 2,
+        log_level: int = logging.INFO,
+    ) -> None:
         """
         Args:
             data: The data folder; one server each.
@@ -66,9 +74,15 @@ class EmbeddedServer:
 
     def __enter__(self) -> "EmbeddedServer":
         host = FunctionHost(self.backend)
-        self._threads = [Worker(self.backend, host, [name], self._stop_event).thread for name in LIGHT_FUNCTIONS for _ in range(FUNCTION_THREADS.get(name, 1))]
+        self._threads = [
+            Worker(self.backend, host, [name], self._stop_event).thread
+            for name in LIGHT_FUNCTIONS
+            for _ in range(FUNCTION_THREADS.get(name, 1))
+        ]
         self._threads.append(Scheduler(self.backend, self._stop_event).thread)
-        self._supervisor = threading.Thread(target=self._supervise_workers, daemon=True, name="keeper of the worker processes")
+        self._supervisor = threading.Thread(
+            target=self._supervise_workers, daemon=True, name="keeper of the worker processes"
+        )
         self._api = threading.Thread(target=self._server.run, daemon=True, name="server of the API")
         for thread in (*self._threads, self._supervisor, self._api):
             thread.start()
@@ -92,8 +106,11 @@ class EmbeddedServer:
                 return False
         return True
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        # What is under way may finish within a few seconds; what does not is handed out again at the next start, as after a kill.
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # What is under way may finish within a few seconds; what does not is handed out again at the next
+        # start, as after a kill.
         self._stop_event.set()
         until = time.monotonic() + SHUTDOWN_TIMEOUT_S
         self._supervisor.join()
@@ -128,14 +145,23 @@ def _create_server(backend: Backend, data: Path, port: int) -> Any:
     app = create_app(backend, data)
     listening.limit_streams(app, listening.MAX_STREAMS)
     try:
-        return waitress.create_server(app, host="127.0.0.1", port=port, threads=REQUEST_THREADS + listening.MAX_STREAMS, ident=None,
-                                      max_request_body_size=MAX_BODY_FACTOR * MAX_BODY_BYTES)
+        return waitress.create_server(
+            app,
+            host="127.0.0.1",
+            port=port,
+            threads=REQUEST_THREADS + listening.MAX_STREAMS,
+            ident=None,
+            max_request_body_size=MAX_BODY_FACTOR * MAX_BODY_BYTES,
+        )
     except OSError as error:
-        raise InvalidInputError(f"port {port} on 127.0.0.1 cannot be used ({error.strerror}); choose another with --port, or 0 for any") from None
+        raise InvalidInputError(
+            f"port {port} on 127.0.0.1 cannot be used ({error.strerror}); choose another with --port, or 0 for any"
+        ) from None
 
 
 def run_until(backend: Backend, data: Path, done: Callable[[], bool], timeout_s: float = math.inf) -> bool:
-    """See to it that the chain runs until `done` says so: by the server of the folder if there is one, else in this process.
+    """See to it that the chain runs until `done` says so: by the server of the folder if there is one, else
+    in this process.
 
     Args:
         backend: On the data folder.
@@ -168,7 +194,11 @@ def run_until(backend: Backend, data: Path, done: Callable[[], bool], timeout_s:
                     raise worker.last_error
             time.sleep(0.02 if workers else 0.1)
         ended = time.monotonic()
-        while workers and time.monotonic() < min(until, ended + DRAIN_TIMEOUT_S) and any(each.ready for each in backend.bus.depth() if each.function in LIGHT_FUNCTIONS):
+        while (
+            workers
+            and time.monotonic() < min(until, ended + DRAIN_TIMEOUT_S)
+            and any(each.ready for each in backend.bus.depth() if each.function in LIGHT_FUNCTIONS)
+        ):
             time.sleep(0.02)
     finally:
         stop.set()

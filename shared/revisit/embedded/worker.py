@@ -1,4 +1,5 @@
-"""Workers: lease a message, push it to its function, answer the queue; as threads, or as a process of their own."""
+"""Workers: lease a message, push it to its function, answer the queue; as threads, or as a process of their
+own."""
 
 import argparse
 import logging
@@ -35,8 +36,12 @@ class Worker:
     It holds its thread and is none: a name of ours would hide one of the library's own.
     """
 
-    def __init__(self, backend: Backend, host: FunctionHost, functions: Sequence[str], stop: threading.Event) -> None:
-        self.thread = threading.Thread(target=self._work, daemon=True, name=f"worker of {', '.join(functions)}")
+    def __init__(
+        self, backend: Backend, host: FunctionHost, functions: Sequence[str], stop: threading.Event
+    ) -> None:
+        self.thread = threading.Thread(
+            target=self._work, daemon=True, name=f"worker of {', '.join(functions)}"
+        )
         self._queue = cast("LocalQueue", backend.bus)
         self._host, self._functions, self._stop_event = host, tuple(functions), stop
         self.last_error: TransientError | None = None
@@ -99,7 +104,9 @@ def died(who: str) -> str:
     return f"the {who} has died of the error printed above; what was under way goes on with the next start"
 
 
-def start_worker_process(data: Path, functions: Sequence[str], log_level: int = logging.INFO) -> "subprocess.Popen[bytes]":
+def start_worker_process(
+    data: Path, functions: Sequence[str], log_level: int = logging.INFO
+) -> "subprocess.Popen[bytes]":
     """Start a worker process for some functions; it ends when this process does, however it ends."""
     program = "from revisit.embedded.worker import main; main()"
     command = [sys.executable, "-c", program, str(data), *functions, "--log-level", str(log_level)]
@@ -107,7 +114,8 @@ def start_worker_process(data: Path, functions: Sequence[str], log_level: int = 
 
 
 def _exit_with_parent() -> None:
-    # The parent holds the other end of this pipe; a killed parent closes it. Read without a buffer, whose lock would be in the way
+    # The parent holds the other end of this pipe; a killed parent closes it. Read without a buffer, whose
+    # lock would be in the way
     # when the interpreter ends first.
     os.read(sys.stdin.fileno(), 1)
     os._exit(0)

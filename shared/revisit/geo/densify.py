@@ -4,9 +4,11 @@ from typing import Any
 
 
 def segmentize(shape: Any, max_segment_deg: float) -> Any:
-    """A polygon or multipolygon whose edges are no longer than `step` degrees: the very points of `shapely.segmentize`.
+    """A polygon or multipolygon whose edges are no longer than `step` degrees: the very points of
+    `shapely.segmentize`.
 
-    GEOS judges every polygon that it has put points on, which of a star of 2,000 vertices takes longer than all else that is asked of
+    GEOS judges every polygon that it has put points on, which of a star of 2,000 vertices takes longer than
+    all else that is asked of
     it; here they are only put there.
     """
     import numpy as np
@@ -32,11 +34,19 @@ def segmentize(shape: Any, max_segment_deg: float) -> Any:
 
 
 def geodesic_areas_m2(shape: Any) -> list[float]:
-    """Square metres of each polygon of a shape on the WGS84 ellipsoid, holes taken off; its edges are taken for geodesics."""
+    """Square metres of each polygon of a shape on the WGS84 ellipsoid, holes taken off; its edges are taken
+    for geodesics."""
     import shapely
     from pyproj import Geod
 
     sphere = Geod(ellps="WGS84")
     polygons = [part for part in shapely.get_parts(shapely.get_parts(shape)) if part.geom_type == "Polygon"]
-    return [abs(sum(sphere.polygon_area_perimeter(*shapely.get_coordinates(ring).T)[0] for ring in shapely.get_rings(shapely.orient_polygons(polygon))))
-            for polygon in polygons]
+    return [
+        abs(
+            sum(
+                sphere.polygon_area_perimeter(*shapely.get_coordinates(ring).T)[0]
+                for ring in shapely.get_rings(shapely.orient_polygons(polygon))
+            )
+        )
+        for polygon in polygons
+    ]

@@ -24,7 +24,9 @@ Ring = list[tuple[float, float]]
 Polygon = list[Ring]
 """The outer ring first, then the holes."""
 
-_LON_LAT_CRS = re.compile(r"(urn:ogc:def:crs:)?(OGC:(1\.3)?:?CRS84h?|EPSG:[\d.]*:?4326|WGS ?84|CRS84)", re.IGNORECASE)
+_LON_LAT_CRS = re.compile(
+    r"(urn:ogc:def:crs:)?(OGC:(1\.3)?:?CRS84h?|EPSG:[\d.]*:?4326|WGS ?84|CRS84)", re.IGNORECASE
+)
 
 
 def parse_document(document: str | bytes | dict[str, Any]) -> dict[str, Any]:
@@ -36,18 +38,28 @@ def parse_document(document: str | bytes | dict[str, Any]) -> dict[str, Any]:
     if isinstance(document, str | bytes):
         size = len(document) if isinstance(document, bytes) else len(document.encode(errors="replace"))
         if size > MAX_BYTES:
-            raise InvalidGeometryError(f"the AOI's GeoJSON has {size:,} bytes, {MAX_BYTES:,} at most; simplify it")
+            raise InvalidGeometryError(
+                f"the AOI's GeoJSON has {size:,} bytes, {MAX_BYTES:,} at most; simplify it"
+            )
         if isinstance(document, bytes) and is_wkt(document[:200].decode(errors="replace")):
             document = document.decode(errors="replace")
         if isinstance(document, str) and is_wkt(document):
             return read_wkt(document, MAX_VERTICES + MAX_POLYGONS * (1 + MAX_HOLES))
         try:
-            text = document.removeprefix(b"\xef\xbb\xbf") if isinstance(document, bytes) else document.removeprefix("\ufeff")
+            text = (
+                document.removeprefix(b"\xef\xbb\xbf")
+                if isinstance(document, bytes)
+                else document.removeprefix("\ufeff")
+            )
             document = msgspec.json.decode(text)
         except (msgspec.DecodeError, ValueError) as error:
-            raise InvalidGeometryError(f"the AOI is not valid JSON: {str(error)[:120]}; write a GeoJSON polygon") from None
+            raise InvalidGeometryError(
+                f"the AOI is not valid JSON: {str(error)[:120]}; write a GeoJSON polygon"
+            ) from None
         except RecursionError:
-            raise InvalidGeometryError("the AOI's JSON is nested too deeply; write a GeoJSON polygon") from None
+            raise InvalidGeometryError(
+                "the AOI's JSON is nested too deeply; write a GeoJSON polygon"
+            ) from None
     if not isinstance(document, dict):
         raise InvalidGeometryError(f"an AOI is a GeoJSON object, not {_quote_value(document)}")
     return document
@@ -69,25 +81,41 @@ def extract_polygons(document: dict[str, Any], wrap_longitudes: bool = False) ->
     if not polygons:
         raise InvalidGeometryError("the AOI is empty; give at least one polygon")
     if polygons > MAX_POLYGONS:
-        raise InvalidGeometryError(f"the AOI has {polygons:,} polygons, {MAX_POLYGONS} at most; split it into several AOIs")
+        raise InvalidGeometryError(
+            f"the AOI has {polygons:,} polygons, {MAX_POLYGONS} at most; split it into several AOIs"
+        )
     vertices = sum(_count_vertices(rings) for geometry in found for rings in geometry)
     if vertices > MAX_VERTICES:
-        raise InvalidGeometryError(f"the AOI has {vertices:,} vertices, {MAX_VERTICES:,} at most; simplify it, for instance to the 10 m of a pixel")
-    return [[[_parse_ring(ring, wrap_longitudes) for ring in rings] for rings in geometry] for geometry in found]
+        raise InvalidGeometryError(
+            f"the AOI has {vertices:,} vertices, {MAX_VERTICES:,} at most; simplify it, for instance to the 10 m of a pixel"
+        )
+    return [
+        [[_parse_ring(ring, wrap_longitudes) for ring in rings] for rings in geometry] for geometry in found
+    ]
 
 
 def _count_vertices(rings: Any) -> int:
     """Positions of a polygon not counting those that close a ring; refuses what is no list of rings."""
-    if not isinstance(rings, list | tuple) or not rings or not all(isinstance(ring, list | tuple) for ring in rings):
-        raise InvalidGeometryError("a polygon's coordinates are a list of rings of [lon, lat] positions; one of the AOI's is not")
+    if (
+        not isinstance(rings, list | tuple)
+        or not rings
+        or not all(isinstance(ring, list | tuple) for ring in rings)
+    ):
+        raise InvalidGeometryError(
+            "a polygon's coordinates are a list of rings of [lon, lat] positions; one of the AOI's is not"
+        )
     if len(rings) > 1 + MAX_HOLES:
-        raise InvalidGeometryError(f"a polygon of the AOI has {len(rings) - 1:,} holes, {MAX_HOLES} at most; simplify it")
+        raise InvalidGeometryError(
+            f"a polygon of the AOI has {len(rings) - 1:,} holes, {MAX_HOLES} at most; simplify it"
+        )
     return sum(len(ring) - (len(ring) > 1 and ring[0] == ring[-1]) for ring in rings)
 
 
 def _collect_polygons(item: Any, collected: list[list[Any]], depth: int) -> None:
     if depth > MAX_NESTING:
-        raise InvalidGeometryError(f"the AOI's collections are nested more than {MAX_NESTING} deep; write one MultiPolygon")
+        raise InvalidGeometryError(
+            f"the AOI's collections are nested more than {MAX_NESTING} deep; write one MultiPolygon"
+        )
     if not isinstance(item, dict):
         raise InvalidGeometryError(f"the AOI holds {_quote_value(item)} where GeoJSON has an object")
     _require_lon_lat_crs(item.get("crs"))
@@ -98,7 +126,9 @@ def _collect_polygons(item: Any, collected: list[list[Any]], depth: int) -> None
             _collect_polygons(member, collected, depth + 1)
     elif kind == "Feature":
         if item.get("geometry") is None:
-            raise InvalidGeometryError("a feature of the AOI has no geometry; give it a polygon or leave it out")
+            raise InvalidGeometryError(
+                "a feature of the AOI has no geometry; give it a polygon or leave it out"
+            )
         _collect_polygons(item["geometry"], collected, depth + 1)
     elif kind == "Polygon":
         collected.append([_require_list(item, "coordinates")])
@@ -107,7 +137,9 @@ def _collect_polygons(item: Any, collected: list[list[Any]], depth: int) -> None
     elif kind in ("Point", "MultiPoint", "LineString", "MultiLineString"):
         raise InvalidGeometryError(f"a {kind} has no area; draw the AOI as a polygon")
     else:
-        raise InvalidGeometryError(f"type {_quote_value(kind)} is no GeoJSON type; write a Polygon, MultiPolygon, Feature or FeatureCollection")
+        raise InvalidGeometryError(
+            f"type {_quote_value(kind)} is no GeoJSON type; write a Polygon, MultiPolygon, Feature or FeatureCollection"
+        )
 
 
 def _require_list(item: dict[str, Any], key: str) -> list[Any]:
@@ -123,7 +155,9 @@ def _require_lon_lat_crs(crs: Any) -> None:
     properties = crs.get("properties") if isinstance(crs, dict) else None
     name = str(properties.get("name")) if isinstance(properties, dict) else str(crs)
     if not _LON_LAT_CRS.fullmatch(name.replace("::", ":").strip()):
-        raise InvalidGeometryError(f"the AOI is in {_quote_value(name)}; GeoJSON is in lon/lat degrees (WGS84, EPSG:4326), so convert it first")
+        raise InvalidGeometryError(
+            f"the AOI is in {_quote_value(name)}; GeoJSON is in lon/lat degrees (WGS84, EPSG:4326), so convert it first"
+        )
 
 
 def _parse_ring(positions: list[Any], wrap_longitudes: bool) -> Ring:
@@ -135,7 +169,9 @@ def _parse_ring(positions: list[Any], wrap_longitudes: bool) -> Ring:
     if len(ring) > 1 and ring[0] != ring[-1]:
         ring.append(ring[0])
     if len(ring) < 4:
-        raise InvalidGeometryError(f"a ring of the AOI has {len(set(ring))} different points, which enclose nothing; a polygon needs three at least")
+        raise InvalidGeometryError(
+            f"a ring of the AOI has {len(set(ring))} different points, which enclose nothing; a polygon needs three at least"
+        )
     return ring
 
 
@@ -144,19 +180,30 @@ def _parse_position(position: Any, wrap_longitudes: bool) -> tuple[float, float]
         raise InvalidGeometryError(f"{_quote_value(position)} in the AOI is not a [lon, lat] position")
     lon, lat = position[0], position[1]
     for value in (lon, lat):
-        if isinstance(value, bool) or not isinstance(value, int | float) or value != value or abs(value) == math.inf:
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or value != value
+            or abs(value) == math.inf
+        ):
             raise InvalidGeometryError(f"{_quote_value(value)} in the AOI is not a number of degrees")
     if wrap_longitudes and 180 < abs(lon) <= 540:
         lon = (lon + 180) % 360 - 180
     if abs(lon) <= 180 and abs(lat) <= 90:
         return float(lon), float(lat)
     if abs(lat) > 360 or abs(lon) > 1000:
-        raise InvalidGeometryError(f"[{_quote_value(lon)}, {_quote_value(lat)}] looks like metres of a projection such as UTM; "
-                       "GeoJSON is in lon/lat degrees (EPSG:4326), so convert the AOI first")
+        raise InvalidGeometryError(
+            f"[{_quote_value(lon)}, {_quote_value(lat)}] looks like metres of a projection such as UTM; "
+            "GeoJSON is in lon/lat degrees (EPSG:4326), so convert the AOI first"
+        )
     if abs(lat) > 90 and abs(lon) <= 90 and abs(lat) <= 180:
-        raise InvalidGeometryError(f"latitude {_quote_value(lat)} is beyond 90 degrees; GeoJSON positions are [lon, lat], longitude first")
+        raise InvalidGeometryError(
+            f"latitude {_quote_value(lat)} is beyond 90 degrees; GeoJSON positions are [lon, lat], longitude first"
+        )
     if abs(lat) > 90:
-        raise InvalidGeometryError(f"latitude {_quote_value(lat)} is beyond 90 degrees; check the AOI's coordinates")
+        raise InvalidGeometryError(
+            f"latitude {_quote_value(lat)} is beyond 90 degrees; check the AOI's coordinates"
+        )
     turned = (lon + 180) % 360 - 180
     sentence = f"longitude {_quote_value(lon)} is beyond 180 degrees; write {turned:.10g}, or ask for the AOI to be repaired (--repair)"
     raise InvalidGeometryError(sentence, ((turned, float(lat)), sentence))

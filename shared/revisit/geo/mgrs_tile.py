@@ -1,10 +1,13 @@
 """Tiles: the squares of 109.8 km in UTM that every product is cut to, named after MGRS squares.
 
-What the grid's rules say is computed: zone, row and column from the letters, and the corner: 100 km squares of the zone's
-grid, the west edge moved down and the north edge up to a multiple of 60 m (the coarsest pixel). Which squares exist, and
+What the grid's rules say is computed: zone, row and column from the letters, and the corner: 100 km squares
+of the zone's
+grid, the west edge moved down and the north edge up to a multiple of 60 m (the coarsest pixel). Which squares
+exist, and
 which see land, is in `tile_list`.
 
-Edges are straight in UTM and curved in lon/lat: a footprint has as many vertices as keep it within 1 m of the square.
+Edges are straight in UTM and curved in lon/lat: a footprint has as many vertices as keep it within 1 m of the
+square.
 """
 
 import math
@@ -34,11 +37,39 @@ _COLUMN_LETTERS = ("STUVWXYZ", "ABCDEFGH", "JKLMNPQR")
 _ROW_LETTERS = "ABCDEFGHJKLMNPQRSTUV"
 _EVEN_ZONE_SHIFT = 5
 """Even zones begin their rows with F."""
-_FIRST_ROW_OF_LATITUDE_BAND = {"C": 7, "D": 20, "E": 29, "F": 38, "G": 47, "H": 56, "J": 65, "K": 73, "L": 82, "M": 91,
-              "N": 100, "P": 109, "Q": 118, "R": 127, "S": 135, "T": 144, "U": 153, "V": 162, "W": 171, "X": 180, "end": ROWS_PER_ZONE}
+_FIRST_ROW_OF_LATITUDE_BAND = {
+    "C": 7,
+    "D": 20,
+    "E": 29,
+    "F": 38,
+    "G": 47,
+    "H": 56,
+    "J": 65,
+    "K": 73,
+    "L": 82,
+    "M": 91,
+    "N": 100,
+    "P": 109,
+    "Q": 118,
+    "R": 127,
+    "S": 135,
+    "T": 144,
+    "U": 153,
+    "V": 162,
+    "W": 171,
+    "X": 180,
+    "end": ROWS_PER_ZONE,
+}
 """Row in which each latitude band begins, as `tile_list` counts rows; every row belongs to one band."""
 _LATITUDE_BANDS = [name for name in _FIRST_ROW_OF_LATITUDE_BAND if name != "end"]
-_LATITUDE_BAND_OF_ROW = [next(name for name in reversed(_LATITUDE_BANDS) if _FIRST_ROW_OF_LATITUDE_BAND[name] <= row or name == _LATITUDE_BANDS[0]) for row in range(ROWS_PER_ZONE)]
+_LATITUDE_BAND_OF_ROW = [
+    next(
+        name
+        for name in reversed(_LATITUDE_BANDS)
+        if _FIRST_ROW_OF_LATITUDE_BAND[name] <= row or name == _LATITUDE_BANDS[0]
+    )
+    for row in range(ROWS_PER_ZONE)
+]
 _MAX_INDIVIDUAL_FOOTPRINTS = 64
 """Footprints that are looked up or drawn one by one; they are kept."""
 
@@ -67,10 +98,14 @@ class Tile:
         """
         found = _TILE_ID.fullmatch(text.strip().upper())
         if not found:
-            raise InvalidInputError(f"{text[:40]!r} is not a tile; a tile is a UTM zone, a latitude band and two letters, such as 32TQM")
+            raise InvalidInputError(
+                f"{text[:40]!r} is not a tile; a tile is a UTM zone, a latitude band and two letters, such as 32TQM"
+            )
         place = _square_from_letters(int(found["zone"]), found["band"], found["column"], found["row"])
         if place is None or not _bit_is_set(existence_bitmap(), *place):
-            raise InvalidInputError(f"there is no tile {text.strip()!r} in the Sentinel-2 grid; check its letters on a map of the tiles")
+            raise InvalidInputError(
+                f"there is no tile {text.strip()!r} in the Sentinel-2 grid; check its letters on a map of the tiles"
+            )
         return _make_tile(*place)
 
     @property
@@ -94,15 +129,24 @@ def tiles_under(shape: Any) -> tuple[str, ...]:
 
 
 def tiles_under_up_to(shape: Any, limit: int) -> tuple[str, ...] | None:
-    """As `tiles_under`, but None at once where more than `most` lie near: drawing thousands exactly takes seconds."""
+    """As `tiles_under`, but None at once where more than `most` lie near: drawing thousands exactly takes
+    seconds."""
     near = _candidate_squares(shape)
-    return _filter_intersecting(shape, [_existing_squares()[index] for index in near]) if len(near) <= limit else None
+    return (
+        _filter_intersecting(shape, [_existing_squares()[index] for index in near])
+        if len(near) <= limit
+        else None
+    )
 
 
 def filter_tiles_under(ids: Iterable[str], shape: Any) -> tuple[str, ...]:
     """Those of the tiles whose footprint intersects the geometry, sorted; what is no tile is none of them."""
     named = (_TILE_ID.fullmatch(id) for id in ids)
-    places = (_square_from_letters(int(found["zone"]), found["band"], found["column"], found["row"]) for found in named if found)
+    places = (
+        _square_from_letters(int(found["zone"]), found["band"], found["column"], found["row"])
+        for found in named
+        if found
+    )
     return _filter_intersecting(shape, [place for place in places if place])
 
 
@@ -119,9 +163,19 @@ def _filter_intersecting(shape: Any, squares: list[tuple[int, int, int]]) -> tup
     import numpy as np
     import shapely
 
-    footprints = _footprints(squares) if len(squares) > _MAX_INDIVIDUAL_FOOTPRINTS else np.array([_footprint(*place) for place in squares], dtype=object)
+    footprints = (
+        _footprints(squares)
+        if len(squares) > _MAX_INDIVIDUAL_FOOTPRINTS
+        else np.array([_footprint(*place) for place in squares], dtype=object)
+    )
     shapely.prepare(shape)
-    return tuple(sorted(_tile_id(*place) for place, touched in zip(squares, shapely.intersects(shape, footprints), strict=True) if touched))
+    return tuple(
+        sorted(
+            _tile_id(*place)
+            for place, touched in zip(squares, shapely.intersects(shape, footprints), strict=True)
+            if touched
+        )
+    )
 
 
 def _footprints(squares: list[tuple[int, int, int]]) -> "NDArray[np.object_]":
@@ -160,7 +214,10 @@ def _square_from_letters(zone: int, latitude_band: str, column: str, row: str) -
     """Zone, row and column as `tile_list` counts them; None where no square of the zone has these letters."""
     if not 1 <= zone <= 60 or column not in _COLUMN_LETTERS[zone % 3]:
         return None
-    first, end = _FIRST_ROW_OF_LATITUDE_BAND[latitude_band], _FIRST_ROW_OF_LATITUDE_BAND[[*_LATITUDE_BANDS, "end"][_LATITUDE_BANDS.index(latitude_band) + 1]]
+    first, end = (
+        _FIRST_ROW_OF_LATITUDE_BAND[latitude_band],
+        _FIRST_ROW_OF_LATITUDE_BAND[[*_LATITUDE_BANDS, "end"][_LATITUDE_BANDS.index(latitude_band) + 1]],
+    )
     letter = _ROW_LETTERS.index(row) - (0 if zone % 2 else _EVEN_ZONE_SHIFT)
     number = first + (letter - first) % len(_ROW_LETTERS)
     return (zone, number, _COLUMN_LETTERS[zone % 3].index(column)) if number < end else None
@@ -181,8 +238,13 @@ def _tile_id(zone: int, row: int, column: int) -> str:
 
 
 def _make_tile(zone: int, row: int, column: int) -> Tile:
-    return Tile(_tile_id(zone, row, column), zone, (32600 if row >= SOUTHERN_ROWS else 32700) + zone, _utm_bounds(row, column),
-                _bit_is_set(_bitmaps()[1], zone, row, column))
+    return Tile(
+        _tile_id(zone, row, column),
+        zone,
+        (32600 if row >= SOUTHERN_ROWS else 32700) + zone,
+        _utm_bounds(row, column),
+        _bit_is_set(_bitmaps()[1], zone, row, column),
+    )
 
 
 def _utm_bounds(row: int, column: int) -> tuple[int, int, int, int]:
@@ -198,8 +260,13 @@ def _utm_bounds(row: int, column: int) -> tuple[int, int, int, int]:
 def _existing_squares() -> list[tuple[int, int, int]]:
     """Zone, row and column of every tile, in the order of `tile_ids`."""
     table = existence_bitmap()
-    return [(zone, row, column) for zone in range(1, 61) for row in range(ROWS_PER_ZONE) for column in range(COLUMNS_PER_ZONE)
-            if _bit_is_set(table, zone, row, column)]
+    return [
+        (zone, row, column)
+        for zone in range(1, 61)
+        for row in range(ROWS_PER_ZONE)
+        for column in range(COLUMNS_PER_ZONE)
+        if _bit_is_set(table, zone, row, column)
+    ]
 
 
 @cache
@@ -207,7 +274,9 @@ def _utm_projections() -> "dict[bool, Proj]":
     """UTM of zone 31 to lon/lat: the other zones are the same, 6 degrees apart."""
     from pyproj import Proj
 
-    return {north: Proj(f"+proj=utm +zone=31 +ellps=WGS84 {'' if north else '+south'}") for north in (True, False)}
+    return {
+        north: Proj(f"+proj=utm +zone=31 +ellps=WGS84 {'' if north else '+south'}") for north in (True, False)
+    }
 
 
 def _to_lonlat_rings(bounds: "NDArray[np.float64]", steps: int, north: bool) -> "NDArray[np.float64]":
@@ -219,18 +288,26 @@ def _to_lonlat_rings(bounds: "NDArray[np.float64]", steps: int, north: bool) -> 
     across = np.concatenate([rise, high, fall, low, [0]])
     up = np.concatenate([low, rise, high, fall, [0]])
     west, south, east, top = bounds.T[:, :, None]
-    lon, lat = _utm_projections()[north](west + (east - west) * across, south + (top - south) * up, inverse=True)
+    lon, lat = _utm_projections()[north](
+        west + (east - west) * across, south + (top - south) * up, inverse=True
+    )
     return np.stack([lon, lat], axis=-1)
 
 
 @lru_cache(maxsize=ROWS_PER_ZONE)
 def _dense_row_rings(row: int) -> "NDArray[np.float64]":
-    """Boundaries of the squares of a row in zone 31: lon/lat degrees, counter-clockwise and closed, shape (COLUMNS, n, 2)."""
+    """Boundaries of the squares of a row in zone 31: lon/lat degrees, counter-clockwise and closed, shape
+    (COLUMNS, n, 2)."""
     import numpy as np
 
-    # A chord of L metres leaves a parallel by L * L / (8 * R) * tan(latitude): 237 m * tan(latitude) for a whole edge.
+    # A chord of L metres leaves a parallel by L * L / (8 * R) * tan(latitude): 237 m * tan(latitude) for a
+    # whole edge.
     steps = 4 + math.ceil(math.sqrt(300 * _max_latitude_tangent(row)))
-    return _to_lonlat_rings(np.array([_utm_bounds(row, column) for column in range(COLUMNS_PER_ZONE)], float), steps, north=row >= SOUTHERN_ROWS)
+    return _to_lonlat_rings(
+        np.array([_utm_bounds(row, column) for column in range(COLUMNS_PER_ZONE)], float),
+        steps,
+        north=row >= SOUTHERN_ROWS,
+    )
 
 
 def _max_latitude_tangent(row: int) -> float:
@@ -253,7 +330,10 @@ def _footprint(zone: int, row: int, column: int) -> "Polygon | MultiPolygon":
     if ring[:, 0].min() >= -180 and ring[:, 0].max() <= 180:
         return shapely.polygons(ring)
     world = shapely.box(-180, -90, 180, 90)
-    parts = [shapely.intersection(shapely.polygons(_shift_east(ring, turn)), world) for turn in (-360.0, 0.0, 360.0)]
+    parts = [
+        shapely.intersection(shapely.polygons(_shift_east(ring, turn)), world)
+        for turn in (-360.0, 0.0, 360.0)
+    ]
     return shapely.multipolygons([part for part in parts if part.area > 0])
 
 
@@ -272,11 +352,13 @@ def tile_outlines(margin: float) -> "tuple[NDArray[np.float64], NDArray[np.int64
     """Boundaries of all tiles, grown or shrunk by the error of drawing them, and more.
 
     Args:
-        margin: How many times the farthest that a straight edge in lon/lat between two corners leaves the square; negative
+        margin: How many times the farthest that a straight edge in lon/lat between two corners leaves the
+            square; negative
             shrinks. 100 m are added to that.
 
     Returns:
-        Rings of 17 lon/lat degrees, shape (n, 17, 2), and which of `tile_ids` each is of, shape (n,); tiles over the
+        Rings of 17 lon/lat degrees, shape (n, 17, 2), and which of `tile_ids` each is of, shape (n,); tiles
+        over the
         antimeridian have one ring on either side, both beyond 180.
     """
     return _repeat_in_all_zones(_zone_31_rings(margin))
@@ -290,7 +372,11 @@ def tile_outline(tile: Tile, margin: float) -> "list[NDArray[np.float64]]":
     grown = np.array([tile.bounds_utm], float) + _growth_m(row, margin) * np.array([-1, -1, 1, 1])
     ring = _shift_east(_to_lonlat_rings(grown, 4, tile.epsg < 32700)[0], (tile.zone - 31) * 6.0)
     low, high = ring[:, 0].min(), ring[:, 0].max()
-    return [ring] + ([_shift_east(ring, 360.0)] if low < -180 else []) + ([_shift_east(ring, -360.0)] if high > 180 else [])
+    return (
+        [ring]
+        + ([_shift_east(ring, 360.0)] if low < -180 else [])
+        + ([_shift_east(ring, -360.0)] if high > 180 else [])
+    )
 
 
 def _growth_m(row: int, margin: float) -> float:
@@ -302,15 +388,25 @@ def _zone_31_rings(margin: float) -> "NDArray[np.float64]":
     """Rings of all squares in zone 31, grown as for `tile_outlines`: shape (ROWS * COLUMNS, 17, 2)."""
     import numpy as np
 
-    bounds = np.array([[_utm_bounds(row, column) for column in range(COLUMNS_PER_ZONE)] for row in range(ROWS_PER_ZONE)], float)
+    bounds = np.array(
+        [[_utm_bounds(row, column) for column in range(COLUMNS_PER_ZONE)] for row in range(ROWS_PER_ZONE)],
+        float,
+    )
     grown = np.array([_growth_m(row, margin) for row in range(ROWS_PER_ZONE)])
     bounds += grown[:, None, None] * np.array([-1, -1, 1, 1])
-    return np.concatenate([_to_lonlat_rings(half.reshape(-1, 4), 4, north)
-                           for half, north in ((bounds[:SOUTHERN_ROWS], False), (bounds[SOUTHERN_ROWS:], True))])
+    return np.concatenate(
+        [
+            _to_lonlat_rings(half.reshape(-1, 4), 4, north)
+            for half, north in ((bounds[:SOUTHERN_ROWS], False), (bounds[SOUTHERN_ROWS:], True))
+        ]
+    )
 
 
-def _repeat_in_all_zones(zone_31_points: "NDArray[np.float64]") -> "tuple[NDArray[np.float64], NDArray[np.int64]]":
-    """Lon/lat points (ROWS * COLUMNS, k, 2) of zone 31 for every tile, and those over the antimeridian on either side."""
+def _repeat_in_all_zones(
+    zone_31_points: "NDArray[np.float64]",
+) -> "tuple[NDArray[np.float64], NDArray[np.int64]]":
+    """Lon/lat points (ROWS * COLUMNS, k, 2) of zone 31 for every tile, and those over the antimeridian on
+    either side."""
     import numpy as np
 
     at = np.array(_existing_squares())
@@ -318,5 +414,7 @@ def _repeat_in_all_zones(zone_31_points: "NDArray[np.float64]") -> "tuple[NDArra
     points[:, :, 0] += ((at[:, 0] - 31) * 6.0)[:, None]
     west = np.flatnonzero(points[:, :, 0].min(axis=1) < -180)
     east = np.flatnonzero(points[:, :, 0].max(axis=1) > 180)
-    return (np.concatenate([points, points[west] + (360.0, 0.0), points[east] - (360.0, 0.0)]),
-            np.concatenate([np.arange(len(at)), west, east]))
+    return (
+        np.concatenate([points, points[west] + (360.0, 0.0), points[east] - (360.0, 0.0)]),
+        np.concatenate([np.arange(len(at)), west, east]),
+    )

@@ -1,4 +1,5 @@
-"""Polygons made of rings: sound or refused, split at the antimeridian, rounded; shapely geometries in lon/lat degrees."""
+"""Polygons made of rings: sound or refused, split at the antimeridian, rounded; shapely geometries in lon/lat
+degrees."""
 
 import math
 from collections.abc import Iterable
@@ -14,7 +15,8 @@ PRECISION_GRID_DEG = 10.0**-DECIMALS
 MAX_ANTIMERIDIAN_CROSSINGS = 100
 """Edges of one polygon over the antimeridian."""
 MAX_EDGE_CROSSINGS = 5_000
-"""Crossings of edges that are worked out: 20 ms in a union, 0.2 s in a repair; 2,000 vertices could have a million, which takes minutes."""
+"""Crossings of edges that are worked out: 20 ms in a union, 0.2 s in a repair; 2,000 vertices could have a
+million, which takes minutes."""
 
 _EDGES_PER_BATCH = 128
 """Edges that are held against all others at once."""
@@ -31,7 +33,9 @@ def build_polygon(rings: Polygon) -> Any:
     shape = _to_shapely(rings)
     if not _count_antimeridian_crossings(rings):
         if shape.convex_hull.area == 0:
-            raise InvalidGeometryError("the points of a ring of the AOI lie on one line and enclose nothing; draw a polygon")
+            raise InvalidGeometryError(
+                "the points of a ring of the AOI lie on one line and enclose nothing; draw a polygon"
+            )
         require_valid(shape)
         return round_coordinates(shape)
     unrolled = [_unwrap_ring(ring) for ring in rings]
@@ -39,7 +43,8 @@ def build_polygon(rings: Polygon) -> Any:
         require_valid(_align_holes(unrolled))
         shape = _split_at_antimeridian(shape)
     else:
-        # A ring around a pole does not close when unrolled; whichever way round it was drawn, the smaller side is meant.
+        # A ring around a pole does not close when unrolled; whichever way round it was drawn, the smaller
+        # side is meant.
         shape = _split_at_antimeridian(shape)
         require_valid(shape)
         if share_of_earth(shape) > 0.5:
@@ -66,9 +71,15 @@ def make_valid(rings: Polygon) -> Any:
         return shape
     west, _, east, _ = shape.bounds
     worlds = range(math.floor((west + 180) / 360), math.floor((east + 180) / 360) + 1)
-    parts = [shapely.transform(shapely.intersection(shape, shapely.box(360 * turn - 180, -90, 360 * turn + 180, 90)),
-                               lambda at, turn=turn: at - [360.0 * turn, 0.0]) for turn in worlds]
-    # What lies on one side of the antimeridian has been noded as it was cut; a union of it alone takes as long as the mending.
+    parts = [
+        shapely.transform(
+            shapely.intersection(shape, shapely.box(360 * turn - 180, -90, 360 * turn + 180, 90)),
+            lambda at, turn=turn: at - [360.0 * turn, 0.0],
+        )
+        for turn in worlds
+    ]
+    # What lies on one side of the antimeridian has been noded as it was cut; a union of it alone takes as
+    # long as the mending.
     return round_coordinates(parts[0] if len(parts) == 1 else shapely.union_all(parts))
 
 
@@ -81,7 +92,10 @@ def build_multipolygon(polygons: list[Any]) -> Any:
     shape = shapely.multipolygons([part for polygon in polygons for part in shapely.get_parts(polygon)])
     if not shape.is_valid:
         what = "parts of the AOI overlap or share an edge"
-        raise InvalidGeometryError(f"{what}{_format_position(_first_invalid_position(shape))}; merge them, or ask for the AOI to be repaired (--repair)", *_find_faults(shape, what))
+        raise InvalidGeometryError(
+            f"{what}{_format_position(_first_invalid_position(shape))}; merge them, or ask for the AOI to be repaired (--repair)",
+            *_find_faults(shape, what),
+        )
     return shape
 
 
@@ -92,7 +106,9 @@ def limit_crossings(rings: list[Ring]) -> None:
         InvalidGeometryError: They cross too often.
     """
     if _exceeds_crossings(MAX_EDGE_CROSSINGS, *_edge_endpoints(rings)):
-        raise InvalidGeometryError(f"edges of the AOI cross one another more than {MAX_EDGE_CROSSINGS:,} times; redraw it")
+        raise InvalidGeometryError(
+            f"edges of the AOI cross one another more than {MAX_EDGE_CROSSINGS:,} times; redraw it"
+        )
 
 
 def _edge_endpoints(rings: Iterable[Any]) -> tuple[Any, Any]:
@@ -104,8 +120,10 @@ def _edge_endpoints(rings: Iterable[Any]) -> tuple[Any, Any]:
 
 
 def _exceeds_crossings(limit: int, start: Any, end: Any) -> bool:
-    """Whether more pairs of edges cross than that, in the middle of both. Some edges at a time are held against all after them, so
-    that of a million crossings the first thousands suffice; a tree of their boxes would find two million pairs where edges are long."""
+    """Whether more pairs of edges cross than that, in the middle of both. Some edges at a time are held
+    against all after them, so
+    that of a million crossings the first thousands suffice; a tree of their boxes would find two million
+    pairs where edges are long."""
     import numpy as np
 
     (x, y), (to_x, to_y) = start.T.copy(), end.T.copy()
@@ -120,7 +138,10 @@ def _exceeds_crossings(limit: int, start: Any, end: Any) -> bool:
     low, high = np.minimum(start, end), np.maximum(start, end)
     count = 0
     for first in range(0, len(start), _EDGES_PER_BATCH):
-        one, other = np.arange(first, min(first + _EDGES_PER_BATCH, len(start))), np.arange(first + 1, len(start))
+        one, other = (
+            np.arange(first, min(first + _EDGES_PER_BATCH, len(start))),
+            np.arange(first + 1, len(start)),
+        )
         row, column = np.nonzero(parts(one[:, None], other[None, :]) & (one[:, None] < other[None, :]))
         one, other = one[row], other[column]
         parted = parts(other, one)
@@ -132,7 +153,8 @@ def _exceeds_crossings(limit: int, start: Any, end: Any) -> bool:
 
 
 def _find_crossings(rings: Iterable[Any]) -> tuple[Any, Any]:
-    """Pairs of edges that cross, in the middle of both: two arrays of (start, end) in lon, lat, shape (n, 2, 2)."""
+    """Pairs of edges that cross, in the middle of both: two arrays of (start, end) in lon, lat, shape (n, 2,
+    2)."""
     import numpy as np
     import shapely
 
@@ -146,13 +168,16 @@ def _find_crossings(rings: Iterable[Any]) -> tuple[Any, Any]:
         along, to = end[edge] - start[edge], of - start[edge]
         return np.sign(along[:, 0] * to[:, 1] - along[:, 1] * to[:, 0])
 
-    parted = (side(one, start[other]) * side(one, end[other]) < 0) & (side(other, start[one]) * side(other, end[one]) < 0)
+    parted = (side(one, start[other]) * side(one, end[other]) < 0) & (
+        side(other, start[one]) * side(other, end[one]) < 0
+    )
     edge = np.stack([start, end], axis=1)
     return edge[one[parted]], edge[other[parted]]
 
 
 def round_coordinates(shape: Any) -> Any:
-    """Coordinates to their last decimal; where that folds a valid shape over, it is noded on the grid of that decimal."""
+    """Coordinates to their last decimal; where that folds a valid shape over, it is noded on the grid of that
+    decimal."""
     import numpy as np
     import shapely
 
@@ -178,7 +203,9 @@ def _split_at_antimeridian(shape: Any) -> Any:
     try:
         return antimeridian.fix_polygon(shape, fix_winding=True, great_circle=False)
     except ValueError:
-        raise InvalidGeometryError("the AOI cannot be split at the antimeridian; draw its parts east and west of 180 degrees") from None
+        raise InvalidGeometryError(
+            "the AOI cannot be split at the antimeridian; draw its parts east and west of 180 degrees"
+        ) from None
 
 
 def share_of_earth(shape: Any) -> float:
@@ -186,7 +213,9 @@ def share_of_earth(shape: Any) -> float:
     import numpy as np
     import shapely
 
-    cylinder = shapely.transform(shape, lambda at: np.stack([at[:, 0] / 360, np.sin(np.radians(at[:, 1])) / 2], axis=1))
+    cylinder = shapely.transform(
+        shape, lambda at: np.stack([at[:, 0] / 360, np.sin(np.radians(at[:, 1])) / 2], axis=1)
+    )
     return float(cylinder.area)
 
 
@@ -194,7 +223,9 @@ def _count_antimeridian_crossings(rings: Polygon) -> int:
     """How many edges cross the antimeridian."""
     turns = sum(_crosses_antimeridian(a[0], b[0]) for ring in rings for a, b in pairwise(ring))
     if turns > MAX_ANTIMERIDIAN_CROSSINGS:
-        raise InvalidGeometryError(f"the AOI crosses the antimeridian {turns:,} times, {MAX_ANTIMERIDIAN_CROSSINGS} at most; check its longitudes")
+        raise InvalidGeometryError(
+            f"the AOI crosses the antimeridian {turns:,} times, {MAX_ANTIMERIDIAN_CROSSINGS} at most; check its longitudes"
+        )
     return turns
 
 
@@ -224,7 +255,9 @@ def _align_holes(unwrapped: Polygon) -> Any:
     west, east = min(at[0] for at in outer), max(at[0] for at in outer)
     turned = []
     for hole in holes:
-        turn = next((turn for turn in (0.0, 360.0, -360.0) if all(west <= at[0] + turn <= east for at in hole)), 0.0)
+        turn = next(
+            (turn for turn in (0.0, 360.0, -360.0) if all(west <= at[0] + turn <= east for at in hole)), 0.0
+        )
         turned.append([(lon + turn, lat) for lon, lat in hole])
     return _to_shapely([outer, *turned])
 
@@ -240,11 +273,18 @@ def require_valid(shape: Any) -> None:
     if shape.is_valid:
         return
     reason = shapely.is_valid_reason(shape).partition("[")[0].strip()
-    what = {"Self-intersection": "crosses itself", "Ring Self-intersection": "touches itself",
-            "Hole lies outside shell": "has a hole outside its outer ring", "Holes are nested": "has a hole within a hole",
-            "Interior is disconnected": "is cut apart by its holes", "Duplicate Rings": "has the same ring twice",
-            }.get(reason, f"is not a valid polygon ({reason.lower()})")
-    raise InvalidGeometryError(f"the AOI {what}{_format_position(_first_invalid_position(shape))}; redraw it there, or ask for it to be repaired (--repair)", *_find_faults(shape, f"the AOI {what}"))
+    what = {
+        "Self-intersection": "crosses itself",
+        "Ring Self-intersection": "touches itself",
+        "Hole lies outside shell": "has a hole outside its outer ring",
+        "Holes are nested": "has a hole within a hole",
+        "Interior is disconnected": "is cut apart by its holes",
+        "Duplicate Rings": "has the same ring twice",
+    }.get(reason, f"is not a valid polygon ({reason.lower()})")
+    raise InvalidGeometryError(
+        f"the AOI {what}{_format_position(_first_invalid_position(shape))}; redraw it there, or ask for it to be repaired (--repair)",
+        *_find_faults(shape, f"the AOI {what}"),
+    )
 
 
 def _first_invalid_position(shape: Any) -> tuple[float, float] | None:
@@ -261,17 +301,27 @@ def _format_position(position: tuple[float, float] | None) -> str:
 
 
 def _find_faults(shape: Any, description: str) -> list[GeometryFault]:
-    """Every place where a shape is invalid, as far as they can be told quickly: the first, and where edges cross."""
+    """Every place where a shape is invalid, as far as they can be told quickly: the first, and where edges
+    cross."""
     import numpy as np
     import shapely
 
     places = [_first_invalid_position(shape)]
     if shapely.get_num_coordinates(shape) <= MAX_VERTICES_SEARCHED:
-        one, other = _find_crossings(shapely.get_coordinates(ring) for part in shapely.get_parts(shape) for ring in shapely.get_rings(part))
+        one, other = _find_crossings(
+            shapely.get_coordinates(ring)
+            for part in shapely.get_parts(shape)
+            for ring in shapely.get_rings(part)
+        )
         along, across = one[:, 1] - one[:, 0], other[:, 1] - other[:, 0]
         between = other[:, 0] - one[:, 0]
-        share = (between[:, 0] * across[:, 1] - between[:, 1] * across[:, 0]) / (along[:, 0] * across[:, 1] - along[:, 1] * across[:, 0])
-        places += [_normalize_position(lon, lat) for lon, lat in np.asarray(one[:, 0] + share[:, None] * along)[:MAX_REPORTED_FAULTS].tolist()]
+        share = (between[:, 0] * across[:, 1] - between[:, 1] * across[:, 0]) / (
+            along[:, 0] * across[:, 1] - along[:, 1] * across[:, 0]
+        )
+        places += [
+            _normalize_position(lon, lat)
+            for lon, lat in np.asarray(one[:, 0] + share[:, None] * along)[:MAX_REPORTED_FAULTS].tolist()
+        ]
     return [(place, description) for place in list(dict.fromkeys(places))[:MAX_REPORTED_FAULTS]]
 
 

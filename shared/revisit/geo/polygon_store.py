@@ -1,6 +1,7 @@
 """Many small polygons kept flat: coordinates as integers of 1e-7 degrees, which is what an AOI is rounded to.
 
-A polygon of one ring takes 8 bytes a vertex and 6 besides; as a GEOS object it would take 0.8 kB. The others, with holes
+A polygon of one ring takes 8 bytes a vertex and 6 besides; as a GEOS object it would take 0.8 kB. The others,
+with holes
 or parts, are kept as shapely geometries.
 """
 
@@ -35,8 +36,11 @@ class PolygonStore:
         import numpy as np
         import shapely
 
-        simple = ((shapely.get_type_id(shapes) == 3) & (shapely.get_num_interior_rings(shapes) == 0)
-                  & (shapely.get_num_coordinates(shapes) <= _MAX_FLAT_VERTICES))
+        simple = (
+            (shapely.get_type_id(shapes) == 3)
+            & (shapely.get_num_interior_rings(shapes) == 0)
+            & (shapely.get_num_coordinates(shapes) <= _MAX_FLAT_VERTICES)
+        )
         coordinates, owner = shapely.get_coordinates(shapes[simple], return_index=True)
         # Rings are kept open: the last position is the first one again.
         last = np.append(owner[1:] != owner[:-1], True) if len(owner) else np.zeros(0, bool)
@@ -63,7 +67,7 @@ class PolygonStore:
         if start == len(self._vertices):
             self._vertices.extend(vertices)
         else:
-            self._vertices.rows[start:start + len(vertices)] = vertices
+            self._vertices.rows[start : start + len(vertices)] = vertices
         for column, row in ((self._start, [start]), (self._count, [len(vertices)])):
             if slot == len(column):
                 column.extend(np.array([row]))
@@ -99,16 +103,21 @@ class PolygonStore:
         import numpy as np
         import shapely
 
-        starts, counts = self._start.rows[slots, 0].astype(np.int64), self._count.rows[slots, 0].astype(np.int64)
+        starts, counts = (
+            self._start.rows[slots, 0].astype(np.int64),
+            self._count.rows[slots, 0].astype(np.int64),
+        )
         if len(slots) <= _MAX_INDIVIDUAL_BUILDS:
             made = np.empty(len(slots), dtype=object)
             for at, (start, count) in enumerate(zip(starts.tolist(), counts.tolist(), strict=True)):
-                made[at] = shapely.polygons(self._vertices.rows[start:start + count] / UNITS_PER_DEGREE)
+                made[at] = shapely.polygons(self._vertices.rows[start : start + count] / UNITS_PER_DEGREE)
             return made
         ends = np.cumsum(counts)
         rows = np.arange(ends[-1]) + np.repeat(starts - (ends - counts), counts)
         owners = np.repeat(np.arange(len(slots)), counts)
-        polygons: NDArray[np.object_] = shapely.polygons(shapely.linearrings(self._vertices.rows[rows] / UNITS_PER_DEGREE, indices=owners))
+        polygons: NDArray[np.object_] = shapely.polygons(
+            shapely.linearrings(self._vertices.rows[rows] / UNITS_PER_DEGREE, indices=owners)
+        )
         return polygons
 
 
@@ -127,7 +136,7 @@ class _Column:
     @property
     def rows(self) -> "NDArray[Any]":
         """Those in use; not to be held while others are added."""
-        return self._buffer[:self._used]
+        return self._buffer[: self._used]
 
     def extend(self, rows: "NDArray[Any]") -> None:
         needed = self._used + len(rows)
@@ -135,5 +144,5 @@ class _Column:
             step = min(len(self._buffer) // 4, _MAX_GROWTH_BYTES // self._buffer[0].nbytes)
             # The memory is moved by its pages where it is large, not copied (realloc); nobody else holds it.
             self._buffer.resize((needed + step, self._buffer.shape[1]), refcheck=False)
-        self._buffer[self._used:needed] = rows
+        self._buffer[self._used : needed] = rows
         self._used = needed

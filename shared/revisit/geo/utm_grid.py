@@ -16,9 +16,11 @@ Bounds = tuple[float, float, float, float]
 """West, south, east, north."""
 
 _EDGE_STEP = 0.005
-"""Degrees between the points put on an AOI's edges: a parallel departs from its chord by < 4 mm over this length."""
+"""Degrees between the points put on an AOI's edges: a parallel departs from its chord by < 4 mm over this
+length."""
 _MAX_STEPS = 20_000
-"""Where edges are longer together than 200 degrees they get larger steps: of 600 degrees, which 2,000 vertices can have, 14 cm."""
+"""Where edges are longer together than 200 degrees they get larger steps: of 600 degrees, which 2,000
+vertices can have, 14 cm."""
 _ROUNDING_SHARE = 1e-5
 """Share of an AOI that may be missing from a grid by rounding alone."""
 _PIXEL_TOLERANCE = 1e-6
@@ -78,7 +80,12 @@ class Grid:
         bottom = min(math.ceil((south - y) / e - _PIXEL_TOLERANCE), self.height)
         if left >= right or top >= bottom:
             return None
-        return replace(self, transform=(a, 0.0, x + left * a, 0.0, e, y + top * e), width=right - left, height=bottom - top)
+        return replace(
+            self,
+            transform=(a, 0.0, x + left * a, 0.0, e, y + top * e),
+            width=right - left,
+            height=bottom - top,
+        )
 
     def offset_of(self, other: "Grid") -> tuple[float, float]:
         """Row and column of this grid at which the upper left corner of the other one lies."""
@@ -87,19 +94,24 @@ class Grid:
 
 
 def preload_projection() -> None:
-    """Load what `project_aoi` needs: a tenth of a second the first time, best spent while servers are being waited for."""
+    """Load what `project_aoi` needs: a tenth of a second the first time, best spent while servers are being
+    waited for."""
     import pyproj  # noqa: F401
     import shapely  # noqa: F401
 
 
 def project_aoi(grid: Grid, aoi: Any) -> Any:
-    """The part of an AOI near a grid, in the grid's CRS: a shapely geometry of polygons, empty if there is none.
+    """The part of an AOI near a grid, in the grid's CRS: a shapely geometry of polygons, empty if there is
+    none.
 
-    Edges are straight in lon/lat (RFC 7946), so points are put on them before they are projected. What lies far from the grid is
-    cut away first: UTM coordinates a quarter of the globe off are not numbers. Parts on both sides of the antimeridian come together.
+    Edges are straight in lon/lat (RFC 7946), so points are put on them before they are projected. What lies
+    far from the grid is
+    cut away first: UTM coordinates a quarter of the globe off are not numbers. Parts on both sides of the
+    antimeridian come together.
 
     Args:
-        aoi: GeoJSON Polygon or MultiPolygon, or the shapely geometry of it, which those have who ask of many grids; lon/lat degrees.
+        aoi: GeoJSON Polygon or MultiPolygon, or the shapely geometry of it, which those have who ask of many
+            grids; lon/lat degrees.
     """
     import shapely
 
@@ -110,7 +122,8 @@ def project_aoi(grid: Grid, aoi: Any) -> Any:
 def projected_bounds(grid: Grid, aoi: Any, full_grid: Grid) -> Bounds | None:
     """The bounds of `project_aoi`, or some that hold a whole grid as they do; None where nothing lies near.
 
-    The vertices alone mostly tell that a grid is held; what lies between them is looked at only where they do not.
+    The vertices alone mostly tell that a grid is held; what lies between them is looked at only where they do
+    not.
     """
     import shapely
 
@@ -139,7 +152,11 @@ def _clip_near_grid(grid: Grid, aoi: Any) -> Any:
             continue
         moved = shapely.transform(whole, lambda xy, turn=turn: xy + np.array([turn, 0.0])) if turn else whole
         near = shapely.clip_by_rect(moved, west, south, east, north)
-        parts += [part for part in shapely.get_parts(shapely.get_parts(near)) if part.geom_type == "Polygon" and not part.is_empty]
+        parts += [
+            part
+            for part in shapely.get_parts(shapely.get_parts(near))
+            if part.geom_type == "Polygon" and not part.is_empty
+        ]
     return shapely.multipolygons(parts) if parts else shapely.MultiPolygon()
 
 
@@ -151,7 +168,8 @@ def _projector(grid: Grid) -> Callable[[npt.NDArray[np.float64]], npt.NDArray[np
 def count_aoi_pixels(grid: Grid, aoi_geometry: dict[str, Any], inside_count: int) -> int:
     """How many pixels the whole AOI has, those beyond the grid included.
 
-    What lies beyond is reckoned by area, for the grid's projection does not reach everywhere: exact where the AOI lies within the
+    What lies beyond is reckoned by area, for the grid's projection does not reach everywhere: exact where the
+    AOI lies within the
     grid, else good to a few pixels in ten thousand.
 
     Args:
@@ -163,9 +181,18 @@ def count_aoi_pixels(grid: Grid, aoi_geometry: dict[str, Any], inside_count: int
     west, south, east, north = grid.bounds
     here = shapely.clip_by_rect(project_aoi(grid, aoi_geometry), west, south, east, north)
     back = projection(grid.crs)
-    lonlat = shapely.transform(here, lambda xy: np.column_stack(back.transform(xy[:, 0], xy[:, 1], direction="INVERSE")))
-    whole, part = (sum(geodesic_areas_m2(shape)) for shape in (_segmentize_edges(shapely.geometry.shape(aoi_geometry)), lonlat))
-    return inside_count if part <= 0 or part / whole > 1 - _ROUNDING_SHARE else round(inside_count * whole / part)
+    lonlat = shapely.transform(
+        here, lambda xy: np.column_stack(back.transform(xy[:, 0], xy[:, 1], direction="INVERSE"))
+    )
+    whole, part = (
+        sum(geodesic_areas_m2(shape))
+        for shape in (_segmentize_edges(shapely.geometry.shape(aoi_geometry)), lonlat)
+    )
+    return (
+        inside_count
+        if part <= 0 or part / whole > 1 - _ROUNDING_SHARE
+        else round(inside_count * whole / part)
+    )
 
 
 def _segmentize_edges(shape: Any) -> Any:
@@ -174,7 +201,8 @@ def _segmentize_edges(shape: Any) -> Any:
 
 
 def _lonlat_bounds(grid: Grid) -> Bounds:
-    """A box in degrees around a grid with some air; longitudes run on beyond 180 where it crosses the antimeridian."""
+    """A box in degrees around a grid with some air; longitudes run on beyond 180 where it crosses the
+    antimeridian."""
     west, south, east, north = grid.bounds
     along = np.linspace(0.0, 1.0, 21)
     x = np.concatenate([west + (east - west) * along] * 2 + [np.full(21, west), np.full(21, east)])

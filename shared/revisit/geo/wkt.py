@@ -1,4 +1,5 @@
-"""Polygons written as well-known text (OGC 06-103r4), as databases and GIS print them: lon before lat, with or without SRID=4326."""
+"""Polygons written as well-known text (OGC 06-103r4), as databases and GIS print them: lon before lat, with
+or without SRID=4326."""
 
 import re
 from typing import Any
@@ -7,8 +8,12 @@ import msgspec
 
 from revisit.errors import InvalidGeometryError
 
-# No two blanks beside one another may both be many: where nothing follows, their ends would be tried for each of their beginnings.
-_HEAD = re.compile(r"(?:SRID\s*=\s*(?P<srid>\d{1,9})\s*;\s*)?(?P<kind>MULTIPOLYGON|POLYGON)(?:\s*(?:ZM|Z|M))?\s*(?=[(E])", re.IGNORECASE)
+# No two blanks beside one another may both be many: where nothing follows, their ends would be tried for each
+# of their beginnings.
+_HEAD = re.compile(
+    r"(?:SRID\s*=\s*(?P<srid>\d{1,9})\s*;\s*)?(?P<kind>MULTIPOLYGON|POLYGON)(?:\s*(?:ZM|Z|M))?\s*(?=[(E])",
+    re.IGNORECASE,
+)
 _POSITION = re.compile(r"[^(),]+")
 
 
@@ -29,19 +34,30 @@ def read_wkt(text: str, max_positions: int) -> dict[str, Any]:
     text = text.lstrip()
     head = _HEAD.match(text)
     if head is None:
-        raise InvalidGeometryError("the AOI's text is no POLYGON or MULTIPOLYGON; write one, or a GeoJSON polygon")
+        raise InvalidGeometryError(
+            "the AOI's text is no POLYGON or MULTIPOLYGON; write one, or a GeoJSON polygon"
+        )
     if head["srid"] not in (None, "4326"):
-        raise InvalidGeometryError(f"the AOI is in EPSG:{head['srid']}; write it in lon/lat degrees (EPSG:4326)")
-    body = text[head.end():].strip()
+        raise InvalidGeometryError(
+            f"the AOI is in EPSG:{head['srid']}; write it in lon/lat degrees (EPSG:4326)"
+        )
+    body = text[head.end() :].strip()
     if (count := body.count(",") + 1) > max_positions:
-        raise InvalidGeometryError(f"the AOI has {count:,} vertices, {max_positions:,} at most; simplify it, for instance to the 10 m of a pixel")
+        raise InvalidGeometryError(
+            f"the AOI has {count:,} vertices, {max_positions:,} at most; simplify it, for instance to the 10 m of a pixel"
+        )
     if body.upper() == "EMPTY":
         raise InvalidGeometryError("the AOI is empty; give at least one polygon")
     try:
         written = _POSITION.sub(_position_to_json, body).replace("(", "[").replace(")", "]")
-        return {"type": "Polygon" if head["kind"].upper() == "POLYGON" else "MultiPolygon", "coordinates": msgspec.json.decode(written)}
+        return {
+            "type": "Polygon" if head["kind"].upper() == "POLYGON" else "MultiPolygon",
+            "coordinates": msgspec.json.decode(written),
+        }
     except (ValueError, RecursionError):
-        raise InvalidGeometryError("the AOI's well-known text breaks off or holds what is no number; write POLYGON((lon lat, lon lat, ...))") from None
+        raise InvalidGeometryError(
+            "the AOI's well-known text breaks off or holds what is no number; write POLYGON((lon lat, lon lat, ...))"
+        ) from None
 
 
 def _position_to_json(match: re.Match[str]) -> str:

@@ -50,14 +50,17 @@ CLEAR_TABLE = _lookup_table(CLEAR_CLASSES)
 
 
 def is_clear(scl: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """`CLEAR[scl]` for uint8, ten times as fast: comparisons run many pixels at a time, where a table is looked up one by one."""
+    """`CLEAR[scl]` for uint8, ten times as fast: comparisons run many pixels at a time, where a table is
+    looked up one by one."""
     first, last = CLEAR_CLASSES[0], CLEAR_CLASSES[-2]
     clear: NDArray[np.bool_] = (scl - np.uint8(first)) <= last - first  # wraps around below the first
     clear |= scl == CLEAR_CLASSES[-1]
     return clear
 
 
-def valid_mask(scl: NDArray[np.uint8] | None, aoi: NDArray[np.bool_], has_data: NDArray[np.bool_] | None = None) -> NDArray[np.bool_]:
+def valid_mask(
+    scl: NDArray[np.uint8] | None, aoi: NDArray[np.bool_], has_data: NDArray[np.bool_] | None = None
+) -> NDArray[np.bool_]:
     """Pixels of the AOI that have data and, where there is an SCL, a known class.
 
     Args:
@@ -75,15 +78,20 @@ def valid_mask(scl: NDArray[np.uint8] | None, aoi: NDArray[np.bool_], has_data: 
     return valid
 
 
-def clear_mask(scl: NDArray[np.uint8] | None, aoi: NDArray[np.bool_], has_data: NDArray[np.bool_] | None = None) -> NDArray[np.bool_]:
-    """Pixels of the AOI that statistics are made of: valid and of a clear class; all valid ones without an SCL."""
+def clear_mask(
+    scl: NDArray[np.uint8] | None, aoi: NDArray[np.bool_], has_data: NDArray[np.bool_] | None = None
+) -> NDArray[np.bool_]:
+    """Pixels of the AOI that statistics are made of: valid and of a clear class; all valid ones without an
+    SCL."""
     valid = valid_mask(scl, aoi, has_data)
     if scl is not None:
         valid &= CLEAR_TABLE[scl]
     return valid
 
 
-def count_cover(scl: NDArray[np.uint8] | None, aoi: NDArray[np.bool_], has_data: NDArray[np.bool_] | None = None) -> Cover:
+def count_cover(
+    scl: NDArray[np.uint8] | None, aoi: NDArray[np.bool_], has_data: NDArray[np.bool_] | None = None
+) -> Cover:
     """Count what lies over the AOI; arguments as for `valid_mask`."""
     valid = valid_mask(scl, aoi, has_data)
     inside, count = int(np.count_nonzero(aoi)), int(np.count_nonzero(valid))
@@ -94,7 +102,14 @@ def count_cover(scl: NDArray[np.uint8] | None, aoi: NDArray[np.bool_], has_data:
     def pixels(classes: tuple[int, ...]) -> int:
         return int(of_class[list(classes)].sum())
 
-    return Cover(inside, count, pixels(CLEAR_CLASSES), pixels(CLOUD_CLASSES), pixels(SHADOW_CLASSES), int(of_class[SNOW_CLASS]))
+    return Cover(
+        inside,
+        count,
+        pixels(CLEAR_CLASSES),
+        pixels(CLOUD_CLASSES),
+        pixels(SHADOW_CLASSES),
+        int(of_class[SNOW_CLASS]),
+    )
 
 
 def has_data(dn: Mapping[str, NDArray[np.uint16]], nodata: Mapping[str, int] | int = 0) -> NDArray[np.bool_]:

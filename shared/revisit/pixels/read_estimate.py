@@ -21,8 +21,15 @@ MAX_PIXELS = 12_000**2
 MAX_DECODED_BYTES = 2 * 10**9
 """Bytes of pixels of one read, as `revisit.pixels.raster.read_plan` has it."""
 
-PRICES = {"vCPU-second": 0.000024, "GiB-second": 0.0000025, "million requests": 0.40, "GiB-month": 0.02, "100,000 Firestore reads": 0.06,
-          "100,000 Firestore writes": 0.18, "1,000 objects written": 0.005}
+PRICES = {
+    "vCPU-second": 0.000024,
+    "GiB-second": 0.0000025,
+    "million requests": 0.40,
+    "GiB-month": 0.02,
+    "100,000 Firestore reads": 0.06,
+    "100,000 Firestore writes": 0.18,
+    "1,000 objects written": 0.005,
+}
 """US dollars, region Tier 1, without free quantities; the pages they are from are named in docs/deploy.md."""
 
 RETENTION_MONTHS = 3
@@ -31,14 +38,17 @@ MEMORY_GIB = 2
 """Of `extract` and `index`, a vCPU each."""
 
 COG_BYTES, JP2_BYTES, CLASS_BYTES = 1.6, 0.75, 0.1
-"""Compressed bytes of a pixel. Measured: real reflectance as DEFLATE COG 1.3 to 2.0, as JPEG 2000 0.74, a scene classification 0.03 to 0.3."""
+"""Compressed bytes of a pixel. Measured: real reflectance as DEFLATE COG 1.3 to 2.0, as JPEG 2000 0.74, a
+scene classification 0.03 to 0.3."""
 WRITTEN_JOB_BYTES, WRITTEN_BYTES, WRITTEN_INDEX_BYTES = 10_000, 1.7, 2.0
-"""Of a job's Item, preview and headers, of a pixel and band (DEFLATE, uint16), and of a pixel and index (float32), overviews among them."""
+"""Of a job's Item, preview and headers, of a pixel and band (DEFLATE, uint16), and of a pixel and index
+(float32), overviews among them."""
 BLOCK_SIDE = {"jp2": {10: 1024, 20: 640, 60: 192}, "tif": {10: 1024, 20: 1024, 60: 1024}}
 """Side of what is read at once, by pixel size: as ESA packs JPEG 2000, and as Earth Search writes COGs."""
 
 JOB_S, MEGAPIXEL_S, MEGABYTE_S = 0.3, 0.09, 0.03
-"""Seconds that a job takes whatever its size, that a million pixels of a band or index take, and a million bytes read from a disk: as
+"""Seconds that a job takes whatever its size, that a million pixels of a band or index take, and a million
+bytes read from a disk: as
 one core takes that has nothing else to do."""
 REMOTE_JOB_S, REMOTE_MEGABYTE_S = 4.0, 0.1
 """The same of a source that is asked over the network, whose answers are waited for."""
@@ -71,7 +81,9 @@ class Estimate:
         return {name: value for name, value in asdict(self).items() if name not in ("assumptions", "refused")}
 
 
-def estimate_jobs(products: Iterable[Product], matching: int, aoi: dict[str, Any], recipe: Recipe, deployed: bool) -> Estimate:
+def estimate_jobs(
+    products: Iterable[Product], matching: int, aoi: dict[str, Any], recipe: Recipe, deployed: bool
+) -> Estimate:
     """What jobs over these products take.
 
     Args:
@@ -90,7 +102,16 @@ def estimate_jobs(products: Iterable[Product], matching: int, aoi: dict[str, Any
     job_s, megabyte_s = (REMOTE_JOB_S, REMOTE_MEGABYTE_S) if remote else (JOB_S, MEGABYTE_S)
     seconds = len(chosen) * job_s + pixels * layers / 1e6 * MEGAPIXEL_S + read / 1e6 * megabyte_s
     cost = _cost(len(chosen), seconds, written, len(recipe.indices)) if deployed else None
-    return Estimate(matching, len(chosen), pixels, round(read), round(written), round(seconds, 1), cost, _assumptions(deployed))
+    return Estimate(
+        matching,
+        len(chosen),
+        pixels,
+        round(read),
+        round(written),
+        round(seconds, 1),
+        cost,
+        _assumptions(deployed),
+    )
 
 
 def oversize_reason(products: Iterable[Product], aoi: dict[str, Any], recipe: Recipe) -> str:
@@ -103,8 +124,10 @@ def oversize_reason(products: Iterable[Product], aoi: dict[str, Any], recipe: Re
             continue
         count, bands = grid.width * grid.height, len(bands_of(recipe, product))
         if count > MAX_PIXELS or 2 * 2 * bands * count > MAX_DECODED_BYTES:
-            return (f"the AOI takes {grid.width} x {grid.height} pixels of {grid.resolution_m:g} m in tile {product.tile}, in {bands} bands "
-                    "more than one job can hold; ask for a smaller AOI, fewer bands or a coarser resolution_m")
+            return (
+                f"the AOI takes {grid.width} x {grid.height} pixels of {grid.resolution_m:g} m in tile {product.tile}, in {bands} bands "
+                "more than one job can hold; ask for a smaller AOI, fewer bands or a coarser resolution_m"
+            )
     return ""
 
 
@@ -132,7 +155,8 @@ def _to_shapely(aoi: dict[str, Any]) -> Any:
 
 
 def aoi_grid(tile: str, aoi: Any, native_m: int, resolution_m: float | None = None) -> Grid | None:
-    """The grid of an AOI in a tile, as the reader lays it over a product of the whole tile; None where they do not meet.
+    """The grid of an AOI in a tile, as the reader lays it over a product of the whole tile; None where they
+    do not meet.
 
     Args:
         aoi: As for `project_aoi`.
@@ -143,7 +167,9 @@ def aoi_grid(tile: str, aoi: Any, native_m: int, resolution_m: float | None = No
     return None if bounds is None else wanted.crop(bounds)
 
 
-def _job_grid(grids: dict[tuple[str, int], Grid | None], product: Product, aoi: Any, recipe: Recipe) -> Grid | None:
+def _job_grid(
+    grids: dict[tuple[str, int], Grid | None], product: Product, aoi: Any, recipe: Recipe
+) -> Grid | None:
     """The grid of a job; the products of a tile mostly share it."""
     key = product.tile, finest_resolution_m(recipe, product)
     if key not in grids:
@@ -154,7 +180,9 @@ def _job_grid(grids: dict[tuple[str, int], Grid | None], product: Product, aoi: 
 def _tile_grid(tile: str, resolution_m: int) -> Grid:
     west, _, _, north = _parse_tile(tile).bounds_utm
     side = TILE_SIDE_M // resolution_m
-    return Grid(f"EPSG:{_parse_tile(tile).epsg}", (resolution_m, 0.0, west, 0.0, -resolution_m, north), side, side)
+    return Grid(
+        f"EPSG:{_parse_tile(tile).epsg}", (resolution_m, 0.0, west, 0.0, -resolution_m, north), side, side
+    )
 
 
 def _job_size(product: Product, grid: Grid | None, recipe: Recipe) -> tuple[int, float, float]:
@@ -164,15 +192,26 @@ def _job_size(product: Product, grid: Grid | None, recipe: Recipe) -> tuple[int,
     bands, packed = bands_of(recipe, product), "jp2" if product.source.startswith("google-index:") else "tif"
     per_pixel = JP2_BYTES if packed == "jp2" else COG_BYTES
     there = _extent(product, grid.crs)
-    read = sum(per_pixel * _decoded_pixels(product.tile, grid, there, BANDS[band].resolution_m, packed) for band in bands)
+    read = sum(
+        per_pixel * _decoded_pixels(product.tile, grid, there, BANDS[band].resolution_m, packed)
+        for band in bands
+    )
     count, classes = grid.width * grid.height, 0.0
     if product.level == "L2A":
         read += CLASS_BYTES * _decoded_pixels(product.tile, grid, there, 20, packed)
         classes = CLASS_BYTES * count
-    return count, read, WRITTEN_JOB_BYTES + count * (WRITTEN_BYTES * len(bands) + WRITTEN_INDEX_BYTES * len(recipe.indices)) + classes
+    return (
+        count,
+        read,
+        WRITTEN_JOB_BYTES
+        + count * (WRITTEN_BYTES * len(bands) + WRITTEN_INDEX_BYTES * len(recipe.indices))
+        + classes,
+    )
 
 
-def _decoded_pixels(tile: str, grid: Grid, extent: tuple[float, ...], resolution_m: int, file_format: str) -> int:
+def _decoded_pixels(
+    tile: str, grid: Grid, extent: tuple[float, ...], resolution_m: int, file_format: str
+) -> int:
     """Pixels of a band that are decoded for a grid: its blocks, as far as the product has data."""
     west, _, _, north = _parse_tile(tile).bounds_utm
     side = BLOCK_SIDE[file_format][resolution_m] * resolution_m
@@ -185,7 +224,8 @@ def _decoded_pixels(tile: str, grid: Grid, extent: tuple[float, ...], resolution
 
 
 def _extent(product: Product, crs: str) -> tuple[float, ...]:
-    """Bounds of a product in metres, by the corners of those it has in degrees: a little too wide, and cut to its tile afterwards."""
+    """Bounds of a product in metres, by the corners of those it has in degrees: a little too wide, and cut to
+    its tile afterwards."""
     west, south, east, north = product.west, product.south, product.east, product.north
     if west > east or east - west > 180:
         return (-math.inf, -math.inf, math.inf, math.inf)
@@ -201,7 +241,9 @@ def _cost(jobs: int, seconds: float, written: float, indices: int) -> float:
         + 3 * jobs / 1e6 * PRICES["million requests"]
         + written / 2**30 * RETENTION_MONTHS * PRICES["GiB-month"]
         + jobs * (12 * PRICES["100,000 Firestore reads"] + 12 * PRICES["100,000 Firestore writes"]) / 1e5
-        + files / 1e3 * PRICES["1,000 objects written"], 6)
+        + files / 1e3 * PRICES["1,000 objects written"],
+        6,
+    )
 
 
 def _assumptions(deployed: bool) -> tuple[str, ...]:
@@ -210,8 +252,8 @@ def _assumptions(deployed: bool) -> tuple[str, ...]:
         f"results take {WRITTEN_BYTES} bytes a pixel and band and {WRITTEN_INDEX_BYTES} a pixel and index; every acquisition is taken to be clear",
         "seconds are those of all jobs together; several are worked at once",
     )
-    paid = (f"prices of region Tier 1 without free quantities: 1 vCPU and {MEMORY_GIB} GiB a job, results kept {30 * RETENTION_MONTHS} days; "
-            "compare docs/deploy.md with the provider's pages")
+    paid = (
+        f"prices of region Tier 1 without free quantities: 1 vCPU and {MEMORY_GIB} GiB a job, results kept {30 * RETENTION_MONTHS} days; "
+        "compare docs/deploy.md with the provider's pages"
+    )
     return (*told, paid) if deployed else told
-
-

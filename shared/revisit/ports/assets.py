@@ -10,7 +10,8 @@ class Assets(Protocol):
     """Files that jobs made, under content-addressed names; visible whole or not at all."""
 
     def store(self, file: Path, path: str, media_type: str) -> Asset:
-        """Move a finished local file in under `path` (relative, '/'-separated). There already: the same success.
+        """Move a finished local file in under `path` (relative, '/'-separated). There already: the same
+        success.
 
         Raises:
             TransientError: The disk is full or the store does not answer; nothing is visible.
@@ -30,9 +31,11 @@ class Assets(Protocol):
         ...
 
     def signed_url(self, path: str, valid_s: float, name: str = "") -> str | None:
-        """An address that lets its bearer read this one asset for a while; None where the API hands it out itself.
+        """An address that lets its bearer read this one asset for a while; None where the API hands it out
+        itself.
 
-        Whoever asks has been found to have a right to it. The address is a secret: it is not written into a log.
+        Whoever asks has been found to have a right to it. The address is a secret: it is not written into a
+        log.
 
         Args:
             seconds: How long it holds, a day at most.
@@ -45,7 +48,8 @@ class Assets(Protocol):
         ...
 
     def remove(self, path: str) -> int:
-        """Take a file, or all that lies below a folder, away for good; returns how many files. What is not there is gone already.
+        """Take a file, or all that lies below a folder, away for good; returns how many files. What is not
+        there is gone already.
 
         Raises:
             TransientError: The disk fails or the store does not answer; some may be gone.
@@ -53,5 +57,6 @@ class Assets(Protocol):
         ...
 
     def workspace(self) -> Path:
-        """A local folder for unfinished files, on the same disk where there is one; left-overs are cleared at start."""
+        """A local folder for unfinished files, on the same disk where there is one; left-overs are cleared at
+        start."""
         ...

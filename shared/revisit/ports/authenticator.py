@@ -1,4 +1,5 @@
-"""How a deployment knows its users: what it learns of them from an ID token, and from which pages they may come."""
+"""How a deployment knows its users: what it learns of them from an ID token, and from which pages they may
+come."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ class Authenticator:
     """The door of a deployment."""
 
     verify: Callable[[str], Claims]
-    """Of an ID token; raises Unknown where it is not one of ours, Retry where that cannot be told at present."""
+    """Of an ID token; raises Unknown where it is not one of ours, Retry where that cannot be told at
+    present."""
     allowed_origins: tuple[str, ...] = ()
     """Origins of pages that may ask the API: https://watch.example.org."""

@@ -1,4 +1,5 @@
-"""Everything a function is handed beside its event: the ports, answered by one home, and the one atomic commit."""
+"""Everything a function is handed beside its event: the ports, answered by one home, and the one atomic
+commit."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -34,7 +35,9 @@ class Commit:
     def emit(self, event: Event) -> None:
         """Send an event with this commit."""
         cause, now = self._backend.cause, self._backend.now()
-        self._transaction.send(cause.follow_up(event, now) if cause else Envelope(event, now, path=(event.topic,)))
+        self._transaction.send(
+            cause.follow_up(event, now) if cause else Envelope(event, now, path=(event.topic,))
+        )
 
 
 def missing_webhook_key() -> bytes:
@@ -59,7 +62,8 @@ class Backend:
     channel_folder: Path | None = None
     """Folder of file channels; None where there is no disk to keep them on."""
     webhook_key: Callable[[], bytes] = missing_webhook_key
-    """The key that the secrets of webhooks are derived from; read on first use, since most functions sign nothing."""
+    """The key that the secrets of webhooks are derived from; read on first use, since most functions sign
+    nothing."""
     base_url: str = ""
     """Where the API is reached; without it what is sent outward carries no link."""
     max_age: timedelta | None = None
@@ -85,7 +89,8 @@ class Backend:
 
         Args:
             work: Reads, then puts and emits through the `Commit` it is given; may be run again.
-            completes_event: Whether this completes the handling of the cause. If another run has completed it already, nothing happens
+            completes_event: Whether this completes the handling of the cause. If another run has completed it
+                already, nothing happens
                 and None is returned: a slow worker whose lease ran out changes nothing.
         """
         mark = self.dedupe_key if completes_event else ""
@@ -116,33 +121,17 @@ class Backend:
         return found
 
 
-# ---------------------------------------------------------------------------------------------------------------- catalog
+# ----------------------------------------------------------------------------------------------------------------
+# catalog
 
 
+# ----------------------------------------------------------------------------------------------------------------
+# sources
 
 
+# ----------------------------------------------------------------------------------------------------------------
+# records
 
 
-
-
-
-
-
-
-# ---------------------------------------------------------------------------------------------------------------- sources
-
-
-
-
-
-
-# ---------------------------------------------------------------------------------------------------------------- records
-
-
-
-
-
-
-
-
-# ----------------------------------------------------------------------------------------------------------- assets and bus
+# -----------------------------------------------------------------------------------------------------------
+# assets and bus

@@ -19,7 +19,8 @@ class Query:
     tiles: tuple[str, ...] = ()
     """MGRS tiles; empty means any."""
     bounds: tuple[float, float, float, float] | None = None
-    """West, south, east, north in degrees; west > east crosses the antimeridian. Bounds overlap, exact geometry is the caller's."""
+    """West, south, east, north in degrees; west > east crosses the antimeridian. Bounds overlap, exact
+    geometry is the caller's."""
     start: datetime | None = None
     """Sensed at or after."""
     end: datetime | None = None
@@ -62,7 +63,8 @@ class Freshness:
 
 @dataclass(frozen=True, slots=True)
 class StagedProducts:
-    """Products that lie where the catalog does, and need not travel: from a source of the same home, for its catalog only."""
+    """Products that lie where the catalog does, and need not travel: from a source of the same home, for its
+    catalog only."""
 
     sql: str
     """What stands for them in that catalog's language."""
@@ -75,9 +77,11 @@ class StagedProducts:
 
 
 class Catalog(Protocol):
-    """All products known, found by tile, place, time and cloud; a log that can also be read in the order it grew.
+    """All products known, found by tile, place, time and cloud; a log that can also be read in the order it
+    grew.
 
-    Batches are pyarrow tables of `revisit.catalog_schema.SCHEMA`: many million rows pass here, one Python object each would not do.
+    Batches are pyarrow tables of `revisit.catalog_schema.SCHEMA`: many million rows pass here, one Python
+    object each would not do.
     """
 
     def missing_mask(self, source: str, ids: "pa.Array | Sequence[str]") -> "Any":
@@ -85,7 +89,8 @@ class Catalog(Protocol):
         ...
 
     def add(self, batch: "pa.Table | StagedProducts") -> int:
-        """Merge products by (source, id, published), durably, all or nothing; returns how many were new. Never appends twice."""
+        """Merge products by (source, id, published), durably, all or nothing; returns how many were new.
+        Never appends twice."""
         ...
 
     def get(self, product: str, source: str = "") -> Product | None:
@@ -96,11 +101,14 @@ class Catalog(Protocol):
         """Products that meet the query, in its order; stable under additions between two pages."""
         ...
 
-    def read_additions(self, cursor: int, limit: int = 10_000, min_sensing_times: Mapping[str, datetime] | None = None) -> "tuple[list[Product], int]":
+    def read_additions(
+        self, cursor: int, limit: int = 10_000, min_sensing_times: Mapping[str, datetime] | None = None
+    ) -> "tuple[list[Product], int]":
         """Products in the order they were added, and the cursor to go on from; 0 is the beginning.
 
         Args:
-            past: Source and a moment: its products sensed before it are passed over, at a small part of what reading them costs.
+            past: Source and a moment: its products sensed before it are passed over, at a small part of what
+                reading them costs.
         """
         ...
 

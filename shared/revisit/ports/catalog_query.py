@@ -1,4 +1,5 @@
-"""What a search means in every catalog: the order, where a page ends and the next goes on, and which tiles can hold an answer."""
+"""What a search means in every catalog: the order, where a page ends and the next goes on, and which tiles
+can hold an answer."""
 
 from datetime import datetime
 from typing import Any
@@ -32,7 +33,9 @@ def parse_page_token(token: str) -> tuple[datetime, str, str]:
         moment, id, source = token.split("|", 2)
         return parse_instant(moment), id, source
     except (ValueError, InvalidInputError):
-        raise InvalidInputError(f"{token!r} is no place to go on from; give the `next` of the page before") from None
+        raise InvalidInputError(
+            f"{token!r} is no place to go on from; give the `next` of the page before"
+        ) from None
 
 
 def tiles_to_search(query: Query) -> tuple[str, ...] | None:

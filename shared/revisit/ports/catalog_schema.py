@@ -8,26 +8,28 @@ import pyarrow as pa
 
 from revisit.domain.product import Product
 
-SCHEMA = pa.schema([
-    ("id", pa.string()),
-    ("source", pa.string()),
-    ("level", pa.string()),
-    ("platform", pa.string()),
-    ("tile", pa.string()),
-    ("sensing_time", pa.timestamp("us", tz="UTC")),
-    ("datatake", pa.string()),
-    ("west", pa.float64()),
-    ("south", pa.float64()),
-    ("east", pa.float64()),
-    ("north", pa.float64()),
-    ("cloud_cover", pa.float64()),
-    ("relative_orbit", pa.int32()),
-    ("baseline", pa.string()),
-    ("published", pa.timestamp("us", tz="UTC")),
-    ("size", pa.int64()),
-    ("href", pa.string()),
-    ("footprint", pa.string()),
-])
+SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("source", pa.string()),
+        ("level", pa.string()),
+        ("platform", pa.string()),
+        ("tile", pa.string()),
+        ("sensing_time", pa.timestamp("us", tz="UTC")),
+        ("datatake", pa.string()),
+        ("west", pa.float64()),
+        ("south", pa.float64()),
+        ("east", pa.float64()),
+        ("north", pa.float64()),
+        ("cloud_cover", pa.float64()),
+        ("relative_orbit", pa.int32()),
+        ("baseline", pa.string()),
+        ("published", pa.timestamp("us", tz="UTC")),
+        ("size", pa.int64()),
+        ("href", pa.string()),
+        ("footprint", pa.string()),
+    ]
+)
 """One row a product; `footprint` is GeoJSON text or null."""
 
 

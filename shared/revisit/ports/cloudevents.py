@@ -49,32 +49,40 @@ class Envelope:
     def encode(self) -> bytes:
         """The CloudEvent as JSON, keys in a fixed order."""
         id = self.id
-        return msgspec.json.encode({
-            "specversion": "1.0",
-            "id": id,
-            "source": "revisit",
-            "type": TYPE_PREFIX + self.event.topic,
-            "subject": self.event.subject,
-            "time": self.time,
-            "datacontenttype": "application/json",
-            "hops": self.hops,
-            "trace": self.trace or id,
-            "path": " ".join(self.path),
-            "data": self.event,
-        })
+        return msgspec.json.encode(
+            {
+                "specversion": "1.0",
+                "id": id,
+                "source": "revisit",
+                "type": TYPE_PREFIX + self.event.topic,
+                "subject": self.event.subject,
+                "time": self.time,
+                "datacontenttype": "application/json",
+                "hops": self.hops,
+                "trace": self.trace or id,
+                "path": " ".join(self.path),
+                "data": self.event,
+            }
+        )
 
     @property
     def attributes(self) -> dict[str, str]:
         """Message attributes, all text."""
-        return {"type": TYPE_PREFIX + self.event.topic, "subject": self.event.subject, "hops": str(self.hops),
-                "trace": self.trace or self.id, "lane": self.lane}
+        return {
+            "type": TYPE_PREFIX + self.event.topic,
+            "subject": self.event.subject,
+            "hops": str(self.hops),
+            "trace": self.trace or self.id,
+            "lane": self.lane,
+        }
 
 
 def decode(body: bytes, published: datetime | None = None) -> Envelope:
     """Read `Envelope.encode` back.
 
     Args:
-        published: When the queue took it in. A tick of Cloud Scheduler's is the same bytes every time and states no time: this is
+        published: When the queue took it in. A tick of Cloud Scheduler's is the same bytes every time and
+            states no time: this is
             its time and, as a redelivered one keeps it, what tells it from others.
 
     Raises:
@@ -110,8 +118,12 @@ def push_body(envelope: Envelope, subscription: str, message_id: str, attempt: i
 def raw_push_body(data: bytes, subscription: str, message_id: str, attempt: int) -> dict[str, Any]:
     """The push of any bytes, whether or not they are an event of ours."""
     return {
-        "message": {"data": base64.b64encode(data).decode(), "attributes": {}, "messageId": message_id,
-                    "publishTime": "1970-01-01T00:00:00Z"},
+        "message": {
+            "data": base64.b64encode(data).decode(),
+            "attributes": {},
+            "messageId": message_id,
+            "publishTime": "1970-01-01T00:00:00Z",
+        },
         "subscription": subscription,
         "deliveryAttempt": attempt,
     }
@@ -126,15 +138,19 @@ def from_push(message: dict[str, Any]) -> Envelope:
     try:
         body = base64.b64decode(message["data"], validate=True)
         published = message.get("publishTime")
-        time = published if isinstance(published, datetime) else parse_instant(published) if published else None
+        time = (
+            published if isinstance(published, datetime) else parse_instant(published) if published else None
+        )
     except (KeyError, TypeError, ValueError, InvalidInputError):
         raise PermanentError("the push body carries no message data") from None
     return decode(body, time)
 
 
 def from_cloud_event(cloud_event: Any) -> Envelope:
-    """Read the CloudEvent that functions-framework makes of a request: of a Pub/Sub push in either form, or of an event of ours
-    sent as it is (https://github.com/cloudevents/spec/blob/main/cloudevents/bindings/http-protocol-binding.md).
+    """Read the CloudEvent that functions-framework makes of a request: of a Pub/Sub push in either form, or
+    of an event of ours
+    sent as it is
+    (https://github.com/cloudevents/spec/blob/main/cloudevents/bindings/http-protocol-binding.md).
 
     Raises:
         PermanentError: There is no event of ours in it.
@@ -143,7 +159,11 @@ def from_cloud_event(cloud_event: Any) -> Envelope:
     if isinstance(data, dict) and isinstance(data.get("message"), dict):
         return from_push(data["message"])
     facts = {name: cloud_event.get(name) for name in ("type", "time", "hops", "trace", "path")}
-    known = {name: int(value) if name == "hops" and str(value).isdigit() else value for name, value in facts.items() if value is not None}
+    known = {
+        name: int(value) if name == "hops" and str(value).isdigit() else value
+        for name, value in facts.items()
+        if value is not None
+    }
     return decode(msgspec.json.encode({**known, "data": data}))
 
 

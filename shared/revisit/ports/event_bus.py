@@ -57,7 +57,8 @@ class Bus(Protocol):
         ...
 
     def collect_dead_letters(self, save: Callable[[DeadLetter], None]) -> int:
-        """Hand over what the bus gave up by itself, since nobody ever answered; each is let go once `keep` returns. Returns how many."""
+        """Hand over what the bus gave up by itself, since nobody ever answered; each is let go once `keep`
+        returns. Returns how many."""
         ...
 
     def depth(self) -> list[QueueDepth]:
@@ -65,5 +66,6 @@ class Bus(Protocol):
         ...
 
     def statistics(self) -> BusStatistics:
-        """What such a service holds. It is asked for what it says of itself, and not in vain: where it does not answer, that is noted."""
+        """What such a service holds. It is asked for what it says of itself, and not in vain: where it does
+        not answer, that is noted."""
         ...

@@ -23,7 +23,8 @@ def find_all[T](records: RecordReader, kind: type[T], **fields: Any) -> Iterator
 
 
 def search_all(catalog: Catalog, query: Query) -> Iterator[Product]:
-    """Every product that meets the query, in its order; its limit is that of a page. No page is asked for before it is needed."""
+    """Every product that meets the query, in its order; its limit is that of a page. No page is asked for
+    before it is needed."""
     while True:
         page = catalog.search(query)
         yield from page.products

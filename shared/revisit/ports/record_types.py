@@ -42,8 +42,10 @@ RETENTION: dict[type[Any], tuple[str, timedelta]] = {
     Audit: ("at", timedelta(days=400)),
     Delivery: ("created", timedelta(days=30)),
 }
-"""Kinds that are not kept for ever: from the moment in that field on, for so long (rules.md R10, D1, D2). A delivery is over after four
-days, and that it was made is known by its alert; who looks back over a year at what was changed finds it in the book."""
+"""Kinds that are not kept for ever: from the moment in that field on, for so long (rules.md R10, D1, D2). A
+delivery is over after four
+days, and that it was made is known by its alert; who looks back over a year at what was changed finds it in
+the book."""
 
 KINDS_BY_NAME = {kind.__name__.lower(): kind for kind in KINDS}
 """Kinds by the name of their collection."""

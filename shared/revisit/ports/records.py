@@ -14,7 +14,8 @@ class RecordReader(Protocol):
         ...
 
     def find[T](self, kind: type[T], after: str = "", limit: int = 1000, **fields: Any) -> list[T]:
-        """Records whose indexed fields equal the values given, by id; a field that is a tuple matches if it contains the value.
+        """Records whose indexed fields equal the values given, by id; a field that is a tuple matches if it
+        contains the value.
 
         Args:
             after: Id of the last record of the page before.
@@ -27,7 +28,8 @@ class RecordReader(Protocol):
 
 
 class Transaction(Protocol):
-    """Reads, then writes, all or nothing. Reads after the first write are refused, as Firestore refuses them."""
+    """Reads, then writes, all or nothing. Reads after the first write are refused, as Firestore refuses
+    them."""
 
     def get[T](self, kind: type[T], id: str) -> T | None: ...
 
@@ -54,7 +56,8 @@ class Records(RecordReader, Protocol):
     """Subscriptions, orders, jobs, alerts, deliveries: small values, each written whole."""
 
     def transact[T](self, work: Callable[[Transaction], T]) -> T:
-        """Run `work` in one serialisable transaction; it may be run again if another one got in between, so it must only read
+        """Run `work` in one serialisable transaction; it may be run again if another one got in between, so
+        it must only read
         and write through the transaction. What it raises undoes everything.
 
         Raises:

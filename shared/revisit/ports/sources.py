@@ -18,17 +18,20 @@ class Listing:
     """What a source has, batch by batch; the other fields are right once `batches` is used up."""
 
     batches: "Iterator[pa.Table | StagedProducts]"
-    """Products that the catalog had not seen, of `revisit.catalog_schema.SCHEMA`; never all in memory at once."""
+    """Products that the catalog had not seen, of `revisit.catalog_schema.SCHEMA`; never all in memory at
+    once."""
     rows: int = 0
     """Products read, known ones included."""
     rejection_examples: list[tuple[str, str]] = field(default_factory=list)
-    """(row or name, reason) of what could not be understood: at most the first 1,000; the refresh goes on without them."""
+    """(row or name, reason) of what could not be understood: at most the first 1,000; the refresh goes on
+    without them."""
     rejection_count: int = 0
     """How many there were in all."""
     unchanged: bool = False
     """Nothing was read because nothing changed (ETag)."""
     unfinished: bool = False
-    """There is more, for which there was no time: the next listing goes on, and says how many rows there are."""
+    """There is more, for which there was no time: the next listing goes on, and says how many rows there
+    are."""
     state: dict[str, Any] = field(default_factory=dict)
     """To be given back at the next listing: watermark, ETag. Only stored after the batches are."""
 
@@ -39,20 +42,25 @@ class Source(Protocol):
     spec: str
     """As the user wrote it: folder:PATH, google-index:PATH-or-URL, stac:URL#collection."""
     announces_all: bool
-    """Whether its first listing is news as a whole (a folder) or history but for the last 10 days (a feed)."""
+    """Whether its first listing is news as a whole (a folder) or history but for the last 10 days (a
+    feed)."""
 
-    def list_products(self, state: dict[str, Any], missing_mask: "Callable[[Any], Any]", now: datetime) -> Listing:
+    def list_products(
+        self, state: dict[str, Any], missing_mask: "Callable[[Any], Any]", now: datetime
+    ) -> Listing:
         """What is there now and the catalog has not seen.
 
         Args:
-            state: Of the listing before; empty the first time. Feeds read on from its watermark less 24 h, and all of the last
+            state: Of the listing before; empty the first time. Feeds read on from its watermark less 24 h,
+                and all of the last
                 10 days once a day.
             unseen: Takes ids, gives the numpy bool array of those the catalog lacks.
             now: The present.
 
         Raises:
             TransientError: The source does not answer, or is cut off in the middle.
-            PermanentError: It is not what the SPEC says, its columns changed, or it is empty where it was not before.
+            PermanentError: It is not what the SPEC says, its columns changed, or it is empty where it was not
+                before.
         """
         ...
 

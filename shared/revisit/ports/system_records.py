@@ -1,4 +1,5 @@
-"""What Revisit remembers of its own work: dead letters, answers given, sources asked, how far news was announced."""
+"""What Revisit remembers of its own work: dead letters, answers given, sources asked, how far news was
+announced."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -22,7 +23,8 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What the API answered to a request that carried an Idempotency-Key: the same request gets the same answer for a day."""
+    """What the API answered to a request that carried an Idempotency-Key: the same request gets the same
+    answer for a day."""
 
     id: str
     """Derived from the owner and the key."""

@@ -20,11 +20,13 @@ PORTS: dict[str, tuple[str, ...]] = {
     "deliver": ("records", "bus"),
     "api": ("records", "bus", "catalog", "assets", "listing", "sign_in"),
 }
-"""Function -> the ports it uses, and so the libraries that are installed with it. A source answers two: its listing, and the bands of
+"""Function -> the ports it uses, and so the libraries that are installed with it. A source answers two: its
+listing, and the bands of
 its products."""
 
 LAST_STAGE_FIRST = tuple(reversed(TRIGGER_TOPICS))
-"""Workers that serve several functions take messages in this order, so that what is begun is finished before more is begun."""
+"""Workers that serve several functions take messages in this order, so that what is begun is finished before
+more is begun."""
 
 PIXEL_FUNCTIONS = tuple(name for name in LAST_STAGE_FIRST if name in ("extract", "index"))
 """Functions that work on pixels: the embedded suite runs them in processes of their own."""
@@ -32,4 +34,11 @@ PIXEL_FUNCTIONS = tuple(name for name in LAST_STAGE_FIRST if name in ("extract",
 
 def functions_for(topic: str) -> tuple[str, ...]:
     """Functions that an event on this topic goes to."""
-    return tuple(dict.fromkeys(name for table in (TRIGGER_TOPICS, SCHEDULED_TOPICS) for name, heard in table.items() if heard == topic))
+    return tuple(
+        dict.fromkeys(
+            name
+            for table in (TRIGGER_TOPICS, SCHEDULED_TOPICS)
+            for name, heard in table.items()
+            if heard == topic
+        )
+    )

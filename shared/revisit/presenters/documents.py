@@ -37,7 +37,10 @@ def json_time(value: datetime | None) -> str | None:
 
 def statistics(values: Statistics) -> dict[str, Any]:
     """Of one index or band."""
-    return {"count": values.count, **{name: json_number(getattr(values, name)) for name in ("mean", "std", "min", "max", "median")}}
+    return {
+        "count": values.count,
+        **{name: json_number(getattr(values, name)) for name in ("mean", "std", "min", "max", "median")},
+    }
 
 
 def cover(value: Cover | None) -> dict[str, Any]:
@@ -45,8 +48,14 @@ def cover(value: Cover | None) -> dict[str, Any]:
     if value is None:
         return {"coverage": None, "clear_fraction": None}
     return {
-        "coverage": json_number(value.coverage), "clear_fraction": json_number(value.clear_fraction), "mask": value.mask, "aoi_pixels": value.aoi,
-        "valid_pixels": value.valid, "clear_pixels": value.clear, "cloud_pixels": value.cloud, "shadow_pixels": value.shadow,
+        "coverage": json_number(value.coverage),
+        "clear_fraction": json_number(value.clear_fraction),
+        "mask": value.mask,
+        "aoi_pixels": value.aoi,
+        "valid_pixels": value.valid,
+        "clear_pixels": value.clear,
+        "cloud_pixels": value.cloud,
+        "shadow_pixels": value.shadow,
         "snow_pixels": value.snow,
     }
 
@@ -60,31 +69,57 @@ class UrlBuilder:
     asset: Callable[[Job, Asset], str]
 
 
-API_URLS = UrlBuilder(lambda done: f"/results/{done.id}", lambda done, asset: f"/results/{done.id}/assets/{asset.name}")
+API_URLS = UrlBuilder(
+    lambda done: f"/results/{done.id}", lambda done, asset: f"/results/{done.id}/assets/{asset.name}"
+)
 """Paths of the API."""
 
 
 def job(record: Job, urls: UrlBuilder = API_URLS) -> dict[str, Any]:
     """A job and what came of it."""
     return {
-        "job": record.id, "acquisition": record.acquisition, "datetime": json_time(record.product.sensing_time), "state": record.state,
-        "reason": record.reason or None, **cover(record.cover),
+        "job": record.id,
+        "acquisition": record.acquisition,
+        "datetime": json_time(record.product.sensing_time),
+        "state": record.state,
+        "reason": record.reason or None,
+        **cover(record.cover),
         "indices": {name: statistics(values) for name, values in record.indices.items()},
         "bands": {name: statistics(values) for name, values in record.bands.items()},
         "item": urls.item(record) if record.state in FINISHED_STATES else None,
-        "product": record.product.id, "level": record.product.level, "tile": record.product.tile, "source": record.product.source,
-        "subscription": record.subscription or None, "notes": list(record.notes), "finished": json_time(record.finished),
-        "assets": {asset.name: {"href": urls.asset(record, asset), "type": asset.media_type, "size": asset.size, "sha256": asset.sha256}
-                   for asset in record.assets},
+        "product": record.product.id,
+        "level": record.product.level,
+        "tile": record.product.tile,
+        "source": record.product.source,
+        "subscription": record.subscription or None,
+        "notes": list(record.notes),
+        "finished": json_time(record.finished),
+        "assets": {
+            asset.name: {
+                "href": urls.asset(record, asset),
+                "type": asset.media_type,
+                "size": asset.size,
+                "sha256": asset.sha256,
+            }
+            for asset in record.assets
+        },
     }
 
 
 def order_summary(order: Order) -> dict[str, Any]:
     """An order without its jobs."""
     return {
-        "order": order.id, "state": order.state, "total": len(order.jobs), "open": order.open, "recipe": recipe(order.recipe),
-        "start": json_time(order.start), "end": json_time(order.end), "source": order.source or None,
-        "subscription": order.subscription or None, "created": json_time(order.created), "aoi": order.aoi,
+        "order": order.id,
+        "state": order.state,
+        "total": len(order.jobs),
+        "open": order.open,
+        "recipe": recipe(order.recipe),
+        "start": json_time(order.start),
+        "end": json_time(order.end),
+        "source": order.source or None,
+        "subscription": order.subscription or None,
+        "created": json_time(order.created),
+        "aoi": order.aoi,
     }
 
 
@@ -93,7 +128,9 @@ def recipe(value: Recipe) -> dict[str, Any]:
     return {**asdict(value), "bands": list(value.bands), "indices": list(value.indices)}
 
 
-def subscription(record: Subscription, secrets: Mapping[str, str] | None = None, next_pass: datetime | None = None) -> dict[str, Any]:
+def subscription(
+    record: Subscription, secrets: Mapping[str, str] | None = None, next_pass: datetime | None = None
+) -> dict[str, Any]:
     """A subscription.
 
     Args:
@@ -101,11 +138,23 @@ def subscription(record: Subscription, secrets: Mapping[str, str] | None = None,
         secrets: Of its webhooks, by the channel's id, where they are told: when it is made.
     """
     return {
-        "subscription": record.id, "name": record.name, "state": record.state, "aoi": record.aoi, "tiles": list(record.tiles),
-        "recipe": recipe(record.recipe), "level": record.level, "max_cloud": record.max_cloud, "min_clear": record.min_clear,
-        "channels": [channel(one, (secrets or {}).get(one.id, "")) for one in record.channels], "backfill": json_time(record.backfill),
-        "created": json_time(record.created), "paused": json_time(record.paused), "alerts": record.alerts,
-        "last_alert": last_alert(record), "next_pass": json_time(next_pass), "feed": f"/feeds/{record.feed_token}.atom" if record.feed_token else None,
+        "subscription": record.id,
+        "name": record.name,
+        "state": record.state,
+        "aoi": record.aoi,
+        "tiles": list(record.tiles),
+        "recipe": recipe(record.recipe),
+        "level": record.level,
+        "max_cloud": record.max_cloud,
+        "min_clear": record.min_clear,
+        "channels": [channel(one, (secrets or {}).get(one.id, "")) for one in record.channels],
+        "backfill": json_time(record.backfill),
+        "created": json_time(record.created),
+        "paused": json_time(record.paused),
+        "alerts": record.alerts,
+        "last_alert": last_alert(record),
+        "next_pass": json_time(next_pass),
+        "feed": f"/feeds/{record.feed_token}.atom" if record.feed_token else None,
         "calendar": f"/feeds/{record.feed_token}.ics" if record.feed_token else None,
     }
 
@@ -114,93 +163,186 @@ def last_alert(record: Subscription) -> dict[str, Any] | None:
     """Of a subscription's log the last line in short."""
     if record.last_alert is None:
         return None
-    return {"number": record.alerts, "datetime": json_time(record.last_sensing), "created": json_time(record.last_alert)}
+    return {
+        "number": record.alerts,
+        "datetime": json_time(record.last_sensing),
+        "created": json_time(record.last_alert),
+    }
 
 
 def channel(record: Channel, secret: str = "") -> dict[str, Any]:
     """A channel, its secret only where it is told."""
-    told = {"id": record.id, "kind": record.kind, "target": record.target, "state": record.state, "reason": record.reason or None}
+    told = {
+        "id": record.id,
+        "kind": record.kind,
+        "target": record.target,
+        "state": record.state,
+        "reason": record.reason or None,
+    }
     return {**told, "secret": secret} if secret else told
 
 
 def alert(record: Alert) -> dict[str, Any]:
     """An alert."""
     return {
-        "alert": record.id, "number": record.number, "subscription": record.subscription, "acquisition": record.acquisition,
-        "datetime": json_time(record.sensing_time), "created": json_time(record.created), "product": record.product, "job": record.job,
-        "backfill": record.backfill, "reason": record.reason or None, **cover(record.cover),
-        "indices": {name: statistics(values) for name, values in record.indices.items()}, "item": f"/results/{record.job}",
+        "alert": record.id,
+        "number": record.number,
+        "subscription": record.subscription,
+        "acquisition": record.acquisition,
+        "datetime": json_time(record.sensing_time),
+        "created": json_time(record.created),
+        "product": record.product,
+        "job": record.job,
+        "backfill": record.backfill,
+        "reason": record.reason or None,
+        **cover(record.cover),
+        "indices": {name: statistics(values) for name, values in record.indices.items()},
+        "item": f"/results/{record.job}",
     }
 
 
 def delivery(record: Delivery) -> dict[str, Any]:
     """A delivery with its attempts."""
     return {
-        "delivery": record.id, "alert": record.alert, "subscription": record.subscription, "target": record.target, "state": record.state,
-        "created": json_time(record.created), "due": json_time(record.due),
-        "attempts": [{"at": json_time(attempt.at), "outcome": attempt.outcome} for attempt in record.attempts],
+        "delivery": record.id,
+        "alert": record.alert,
+        "subscription": record.subscription,
+        "target": record.target,
+        "state": record.state,
+        "created": json_time(record.created),
+        "due": json_time(record.due),
+        "attempts": [
+            {"at": json_time(attempt.at), "outcome": attempt.outcome} for attempt in record.attempts
+        ],
     }
 
 
 def observation(value: Observation) -> dict[str, Any]:
     """One value of a series; flat, so that it is also a row of CSV."""
-    return {"datetime": json_time(value.sensing_time), "acquisition": value.acquisition, **statistics(value.statistics),
-            "clear_fraction": json_number(value.clear_fraction), "coverage": json_number(value.coverage), "job": value.job}
+    return {
+        "datetime": json_time(value.sensing_time),
+        "acquisition": value.acquisition,
+        **statistics(value.statistics),
+        "clear_fraction": json_number(value.clear_fraction),
+        "coverage": json_number(value.coverage),
+        "job": value.job,
+    }
 
 
-OBSERVATION_COLUMNS = ("datetime", "acquisition", "count", "mean", "std", "min", "max", "median", "clear_fraction", "coverage", "job")
+OBSERVATION_COLUMNS = (
+    "datetime",
+    "acquisition",
+    "count",
+    "mean",
+    "std",
+    "min",
+    "max",
+    "median",
+    "clear_fraction",
+    "coverage",
+    "job",
+)
 """Columns of a series as CSV."""
 
 
 def product(record: Product) -> dict[str, Any]:
     """A product; flat but for its bounds."""
     return {
-        "product": record.id, "acquisition": record.acquisition, "tile": record.tile, "level": record.level, "platform": record.platform,
-        "datetime": json_time(record.sensing_time), "cloud_cover": record.cloud_cover, "baseline": record.baseline,
-        "relative_orbit": record.relative_orbit, "published": json_time(record.published), "source": record.source,
+        "product": record.id,
+        "acquisition": record.acquisition,
+        "tile": record.tile,
+        "level": record.level,
+        "platform": record.platform,
+        "datetime": json_time(record.sensing_time),
+        "cloud_cover": record.cloud_cover,
+        "baseline": record.baseline,
+        "relative_orbit": record.relative_orbit,
+        "published": json_time(record.published),
+        "source": record.source,
         "bbox": [record.west, record.south, record.east, record.north],
     }
 
 
-PRODUCT_COLUMNS = ("product", "acquisition", "tile", "level", "platform", "datetime", "cloud_cover", "baseline", "relative_orbit", "published", "source")
+PRODUCT_COLUMNS = (
+    "product",
+    "acquisition",
+    "tile",
+    "level",
+    "platform",
+    "datetime",
+    "cloud_cover",
+    "baseline",
+    "relative_orbit",
+    "published",
+    "source",
+)
 """Columns of a search as CSV."""
 
 
 def dead_letter(record: DeadLetter, body: bool = False) -> dict[str, Any]:
     """A dead letter."""
-    told = {"id": record.id, "function": record.function, "topic": record.topic, "reason": record.reason, "at": json_time(record.at),
-            "attempts": record.attempts}
+    told = {
+        "id": record.id,
+        "function": record.function,
+        "topic": record.topic,
+        "reason": record.reason,
+        "at": json_time(record.at),
+        "attempts": record.attempts,
+    }
     return {**told, "body": record.body} if body else told
 
 
 def api_key(record: ApiKey, now: datetime) -> dict[str, Any]:
     """A key, without what opens anything."""
     state = "revoked" if record.revoked else "live" if record.is_usable(now) else "over"
-    return {"key": record.id, "name": record.name, "scopes": list(record.scopes), "state": state, "created": json_time(record.created),
-            "expires": json_time(record.expires), "used": record.used.isoformat() if record.used else None}
+    return {
+        "key": record.id,
+        "name": record.name,
+        "scopes": list(record.scopes),
+        "state": state,
+        "created": json_time(record.created),
+        "expires": json_time(record.expires),
+        "used": record.used.isoformat() if record.used else None,
+    }
 
 
 def aoi_summary(summary: AoiSummary) -> dict[str, Any]:
     """What an AOI would take."""
     return {
-        "aoi": summary.aoi.geometry, "area_km2": json_number(summary.aoi.area_km2), "vertices": summary.vertices, "parts": summary.parts,
-        "bounds": list(summary.aoi.bounds), "tiles": list(summary.tiles), "passes_per_month": json_number(summary.passes_per_month),
-        "next_pass": json_time(summary.next_pass), "pixels_10m": summary.pixels_10m, "bytes_per_pass": summary.bytes_per_pass,
+        "aoi": summary.aoi.geometry,
+        "area_km2": json_number(summary.aoi.area_km2),
+        "vertices": summary.vertices,
+        "parts": summary.parts,
+        "bounds": list(summary.aoi.bounds),
+        "tiles": list(summary.tiles),
+        "passes_per_month": json_number(summary.passes_per_month),
+        "next_pass": json_time(summary.next_pass),
+        "pixels_10m": summary.pixels_10m,
+        "bytes_per_pass": summary.bytes_per_pass,
     }
 
 
 def subscription_preview(preview: SubscriptionPreview) -> dict[str, Any]:
     """What a subscription would have done."""
     return {
-        "from": json_time(preview.start), "to": json_time(preview.end), "acquisitions": len(preview.matching) + len(preview.too_cloudy),
-        "would_have_fired": len(preview.matching), "too_cloudy": len(preview.too_cloudy),
-        "months": [{"month": month, "fired": fired, "passed": passed} for month, fired, passed in preview.monthly_counts],
-        "clear_share": json_number(preview.clear_share), "judged": preview.clear_note, "first": json_time(preview.first_sensing),
+        "from": json_time(preview.start),
+        "to": json_time(preview.end),
+        "acquisitions": len(preview.matching) + len(preview.too_cloudy),
+        "would_have_fired": len(preview.matching),
+        "too_cloudy": len(preview.too_cloudy),
+        "months": [
+            {"month": month, "fired": fired, "passed": passed}
+            for month, fired, passed in preview.monthly_counts
+        ],
+        "clear_share": json_number(preview.clear_share),
+        "judged": preview.clear_note,
+        "first": json_time(preview.first_sensing),
     }
 
 
 def to_csv(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> str:
-    """Rows as CSV with a header (RFC 4180); a text that a spreadsheet would take for a formula is quoted by an apostrophe."""
+    """Rows as CSV with a header (RFC 4180); a text that a spreadsheet would take for a formula is quoted by
+    an apostrophe."""
     import csv
     from io import StringIO
 
@@ -217,5 +359,11 @@ def _escape_formula(value: Any) -> Any:
 
 def expected_pass(predicted: Pass) -> dict[str, Any]:
     """One that is expected, to the second."""
-    return {"expected": documents.json_time(predicted.expected.replace(microsecond=0)), "platform": predicted.platform, "relative_orbit": predicted.relative_orbit,
-            "tiles": list(predicted.tiles), "learnt_from": predicted.learnt_from, "last": documents.json_time(predicted.last)}
+    return {
+        "expected": documents.json_time(predicted.expected.replace(microsecond=0)),
+        "platform": predicted.platform,
+        "relative_orbit": predicted.relative_orbit,
+        "tiles": list(predicted.tiles),
+        "learnt_from": predicted.learnt_from,
+        "last": documents.json_time(predicted.last),
+    }

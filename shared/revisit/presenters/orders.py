@@ -16,21 +16,36 @@ MIN_RETRY_AFTER_S, MAX_RETRY_AFTER_S = 1, 10
 JOBS_PER_SECOND = 5
 
 
-def order_details(order: Order, jobs: Sequence[Job], now: datetime, urls: UrlBuilder = API_URLS) -> dict[str, Any]:
+def order_details(
+    order: Order, jobs: Sequence[Job], now: datetime, urls: UrlBuilder = API_URLS
+) -> dict[str, Any]:
     """An order with its jobs by sensing time."""
-    return {**documents.order_summary(order), **conditions(order), **order_status(order, jobs, now), "jobs": [documents.job(one, urls) for one in jobs]}
+    return {
+        **documents.order_summary(order),
+        **conditions(order),
+        **order_status(order, jobs, now),
+        "jobs": [documents.job(one, urls) for one in jobs],
+    }
 
 
 def conditions(order: Order) -> dict[str, Any]:
     """What was asked of the products."""
-    return {"level": order.level, "max_cloud": order.max_cloud, "min_clear": order.min_clear, "products": list(order.products)}
+    return {
+        "level": order.level,
+        "max_cloud": order.max_cloud,
+        "min_clear": order.min_clear,
+        "products": list(order.products),
+    }
 
 
 def order_status(order: Order, jobs: Sequence[Job], now: datetime) -> dict[str, Any]:
     """How far an order is and what it took, without its jobs."""
     return {
-        "cancelled": documents.json_time(order.cancelled), "progress": progress(order, jobs), "age_s": age_s(order, now),
-        "estimate": order.estimate or None, "actual": actual(jobs),
+        "cancelled": documents.json_time(order.cancelled),
+        "progress": progress(order, jobs),
+        "age_s": age_s(order, now),
+        "estimate": order.estimate or None,
+        "actual": actual(jobs),
     }
 
 
@@ -39,8 +54,12 @@ def progress(order: Order, jobs: Sequence[Job]) -> dict[str, Any]:
     states = Counter(job.state for job in jobs)
     ended = sum(states[state] for state in FINISHED_STATES)
     total = len(order.jobs)
-    return {"total": total, "open": total - ended, **{state: states[state] for state in FINISHED_STATES},
-            "share": documents.json_number(ended / total) if total else 1.0}
+    return {
+        "total": total,
+        "open": total - ended,
+        **{state: states[state] for state in FINISHED_STATES},
+        "share": documents.json_number(ended / total) if total else 1.0,
+    }
 
 
 def age_s(order: Order, now: datetime) -> float:

@@ -1,4 +1,5 @@
-"""Items found in the catalog and among one's own results: exactly, in order, page by page, one question to the catalog at a time."""
+"""Items found in the catalog and among one's own results: exactly, in order, page by page, one question to
+the catalog at a time."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,7 +19,13 @@ from revisit.ports.catalog_query import parse_page_token
 from revisit.ports.pagination import find_all
 from revisit.stac.cql2 import evaluate
 from revisit.stac.search_area import covered_share
-from revisit.stac.search_query import MAX_SENSING_SPREAD, RESULTS_COLLECTION, ItemQuery, build_catalog_query, sort_key
+from revisit.stac.search_query import (
+    MAX_SENSING_SPREAD,
+    RESULTS_COLLECTION,
+    ItemQuery,
+    build_catalog_query,
+    sort_key,
+)
 
 MAX_ITEMS = 10_000
 """Items that one question may have to hold at once, to be sorted, counted or exported."""
@@ -52,8 +59,16 @@ class SearchHit:
         from revisit.stac import product_item, result_item
 
         if self.job:
-            return {**result_item.result_properties(self.job), "id": self.id, "collection": RESULTS_COLLECTION}
-        return {**product_item.product_properties(self.product), "id": self.id, "collection": product_item.COLLECTIONS[self.product.level]}
+            return {
+                **result_item.result_properties(self.job),
+                "id": self.id,
+                "collection": RESULTS_COLLECTION,
+            }
+        return {
+            **product_item.product_properties(self.product),
+            "id": self.id,
+            "collection": product_item.COLLECTIONS[self.product.level],
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +84,11 @@ class SearchPage:
     def of(cls, hits: list[SearchHit], limit: int, is_first: bool) -> Self:
         """A page of one more than fit, where there are more."""
         items = tuple(hits[:limit])
-        return cls(items, page_token(items[-1]) if len(hits) > limit else "", len(items) if is_first and len(hits) <= limit else None)
+        return cls(
+            items,
+            page_token(items[-1]) if len(hits) > limit else "",
+            len(items) if is_first and len(hits) <= limit else None,
+        )
 
 
 def page_token(hit: SearchHit) -> str:
@@ -88,22 +107,30 @@ def search_page(backend: Backend, query: ItemQuery, owner: str, limit: int, afte
     Raises:
         InvalidInputError: What is wanted makes no sense, or too much would have to be looked at.
     """
-    return SearchPage.of(list(islice(find_items(backend, query, owner, after, limit), limit + 1)), limit, not after)
+    return SearchPage.of(
+        list(islice(find_items(backend, query, owner, after, limit), limit + 1)), limit, not after
+    )
 
 
-def find_items(backend: Backend, query: ItemQuery, owner: str, after: str = "", size_hint: int = MAX_ITEMS) -> Iterator[SearchHit]:
+def find_items(
+    backend: Backend, query: ItemQuery, owner: str, after: str = "", size_hint: int = MAX_ITEMS
+) -> Iterator[SearchHit]:
     """Items in the order of a search.
 
     Args:
         hint: About how many will be taken.
     """
     if query.coverage is not None and (query.shape is None or not query.shape.area):
-        raise InvalidInputError("coverage is a percentage of an area: give bbox or intersects with an area too")
+        raise InvalidInputError(
+            "coverage is a percentage of an area: give bbox or intersects with an area too"
+        )
     products = (SearchHit(product) for product in _find_products(backend, query, after, size_hint))
     results = _find_results(backend, query, owner, after) if query.includes_results else []
     waiting = next(products, None)
     for result in results:
-        while waiting is not None and (waiting.sort_key > result.sort_key if query.latest_first else waiting.sort_key < result.sort_key):
+        while waiting is not None and (
+            waiting.sort_key > result.sort_key if query.latest_first else waiting.sort_key < result.sort_key
+        ):
             yield waiting
             waiting = next(products, None)
         yield result
@@ -156,9 +183,15 @@ def _find_products(backend: Backend, query: ItemQuery, after: str, size_hint: in
     if query.shape is not None:
         shapely.prepare(query.shape)
     last = parse_page_token(after) if after else None
-    for product in _scan_best_products(backend, query, after, size_hint) if query.newest else _scan_catalog(backend, query, after, size_hint):
+    for product in (
+        _scan_best_products(backend, query, after, size_hint)
+        if query.newest
+        else _scan_catalog(backend, query, after, size_hint)
+    ):
         # The same product of another source stands beside it.
-        if (last is None or (product.sensing_time, product.id) != last[:2]) and matches_query(SearchHit(product), query):
+        if (last is None or (product.sensing_time, product.id) != last[:2]) and matches_query(
+            SearchHit(product), query
+        ):
             last = sort_key(product)
             yield product
 
@@ -169,7 +202,11 @@ def _scan_catalog(backend: Backend, wanted: ItemQuery, after: str, size_hint: in
     if asked is None:
         return
     # One question more costs more than some products that are not needed.
-    limit, looked_at, catalog = min(max(size_hint + size_hint // 4 + 1, 20), MAX_ITEMS + 1), 0, backend.catalog()
+    limit, looked_at, catalog = (
+        min(max(size_hint + size_hint // 4 + 1, 20), MAX_ITEMS + 1),
+        0,
+        backend.catalog(),
+    )
     while True:
         found = catalog.search(replace(asked, after=after, limit=limit))
         yield from found.products
@@ -177,21 +214,30 @@ def _scan_catalog(backend: Backend, wanted: ItemQuery, after: str, size_hint: in
         if not found.next:
             return
         if looked_at >= MAX_SCANNED:
-            raise InvalidInputError(f"more than {MAX_SCANNED:,} products would have to be looked at for this; name a smaller place or a shorter period")
+            raise InvalidInputError(
+                f"more than {MAX_SCANNED:,} products would have to be looked at for this; name a smaller place or a shorter period"
+            )
         after, limit = found.next, min(4 * limit, MAX_ITEMS + 1)
 
 
 def _scan_best_products(backend: Backend, query: ItemQuery, after: str, size_hint: int) -> Iterator[Product]:
-    """The best product of each acquisition, in order: those of one are near one another in time, whatever else is wanted of them."""
+    """The best product of each acquisition, in order: those of one are near one another in time, whatever
+    else is wanted of them."""
     if query.ids:
         named = list(_scan_catalog(backend, replace(query, newest=False), "", size_hint))
         if not named:
             return
         times = [product.sensing_time for product in named]
-        query = replace(query, ids=(), tiles=tuple({product.tile for product in named}), start=min(times), end=max(times))
+        query = replace(
+            query, ids=(), tiles=tuple({product.tile for product in named}), start=min(times), end=max(times)
+        )
     last = parse_page_token(after) if after else None
     if last:
-        query = replace(query, end=last[0] + MAX_SENSING_SPREAD) if query.latest_first else replace(query, start=last[0] - MAX_SENSING_SPREAD)
+        query = (
+            replace(query, end=last[0] + MAX_SENSING_SPREAD)
+            if query.latest_first
+            else replace(query, start=last[0] - MAX_SENSING_SPREAD)
+        )
     best: dict[str, Product] = {}
     waiting: deque[Product] = deque()
 
@@ -199,7 +245,9 @@ def _scan_best_products(backend: Backend, query: ItemQuery, after: str, size_hin
         """Those before which and beside which no other product can come any more."""
         while waiting and (until is None or abs(waiting[0].sensing_time - until) > MAX_SENSING_SPREAD):
             product = waiting.popleft()
-            ahead = last is None or (sort_key(product) < last if query.latest_first else sort_key(product) > last)
+            ahead = last is None or (
+                sort_key(product) < last if query.latest_first else sort_key(product) > last
+            )
             if ahead and sort_key(product) == sort_key(best[product.acquisition]):
                 yield product
 
@@ -215,13 +263,28 @@ def _scan_best_products(backend: Backend, query: ItemQuery, after: str, size_hin
 def _find_results(backend: Backend, query: ItemQuery, owner: str, after: str) -> list[SearchHit]:
     """Finished jobs of an owner, in the order of a search."""
     last = parse_page_token(after) if after else None
-    jobs = list(_find_jobs(backend, query.ids)) if query.ids else list(islice(find_all(backend.records, Job, owner=owner), MAX_SCANNED + 1))
+    jobs = (
+        list(_find_jobs(backend, query.ids))
+        if query.ids
+        else list(islice(find_all(backend.records, Job, owner=owner), MAX_SCANNED + 1))
+    )
     if len(jobs) > MAX_SCANNED:
-        raise InvalidInputError(f"there are more than {MAX_SCANNED:,} results of yours to look at; name the collections to search, or the ids of results")
-    results = [found for job in jobs
-               if job.owner == owner and job.state in FINISHED_STATES and matches_query(found := SearchHit(job.product, job), query)]
+        raise InvalidInputError(
+            f"there are more than {MAX_SCANNED:,} results of yours to look at; name the collections to search, or the ids of results"
+        )
+    results = [
+        found
+        for job in jobs
+        if job.owner == owner
+        and job.state in FINISHED_STATES
+        and matches_query(found := SearchHit(job.product, job), query)
+    ]
     results.sort(key=lambda found: found.sort_key, reverse=query.latest_first)
-    return [found for found in results if last is None or (found.sort_key < last if query.latest_first else found.sort_key > last)]
+    return [
+        found
+        for found in results
+        if last is None or (found.sort_key < last if query.latest_first else found.sort_key > last)
+    ]
 
 
 def _find_jobs(backend: Backend, ids: Iterable[str]) -> Iterator[Job]:

@@ -30,13 +30,23 @@ _PRODUCT_EXTENSIONS = {
 _BUCKETS = {
     "https://storage.googleapis.com/gcp-public-data-sentinel-2/": ("gs", "gs://gcp-public-data-sentinel-2/"),
     "https://sentinel-cogs.s3.us-west-2.amazonaws.com/": ("s3", "s3://sentinel-cogs/"),
-    "https://e84-earth-search-sentinel-data.s3.us-west-2.amazonaws.com/": ("s3", "s3://e84-earth-search-sentinel-data/"),
+    "https://e84-earth-search-sentinel-data.s3.us-west-2.amazonaws.com/": (
+        "s3",
+        "s3://e84-earth-search-sentinel-data/",
+    ),
 }
 """Address of a public bucket -> what its own clients call it."""
-_MEDIA_TYPES = {"JP2OpenJPEG": "image/jp2", "GTiff": "image/tiff; application=geotiff; profile=cloud-optimized"}
+_MEDIA_TYPES = {
+    "JP2OpenJPEG": "image/jp2",
+    "GTiff": "image/tiff; application=geotiff; profile=cloud-optimized",
+}
 
 
-def build_product_item(product: Product, links: Iterable[Mapping[str, Any]] = (), assets: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, Any]:
+def build_product_item(
+    product: Product,
+    links: Iterable[Mapping[str, Any]] = (),
+    assets: Mapping[str, Mapping[str, Any]] | None = None,
+) -> dict[str, Any]:
     """A product as a STAC 1.1 Item.
 
     Args:
@@ -49,7 +59,9 @@ def build_product_item(product: Product, links: Iterable[Mapping[str, Any]] = ()
     return {
         "type": "Feature",
         "stac_version": "1.1.0",
-        "stac_extensions": [schema for prefix, schema in kinds.items() if any(name.startswith(prefix) for name in named)],
+        "stac_extensions": [
+            schema for prefix, schema in kinds.items() if any(name.startswith(prefix) for name in named)
+        ],
         "id": product.id,
         "collection": COLLECTIONS[product.level],
         "geometry": product_geometry(product),
@@ -80,7 +92,9 @@ def product_properties(product: Product) -> dict[str, Any]:
         "s2:mgrs_tile": tile,
         "s2:product_type": f"S2MSI{product.level[1:]}",
         "s2:processing_baseline": stac_baseline(product),
-        "s2:product_uri": f"{product.id}.SAFE" if "_MSI" in product.id and "_PRD_" not in product.id else None,
+        "s2:product_uri": f"{product.id}.SAFE"
+        if "_MSI" in product.id and "_PRD_" not in product.id
+        else None,
         "revisit:acquisition": product.acquisition,
         "revisit:source": product.source,
     }
@@ -103,9 +117,15 @@ def product_geometry(product: Product) -> dict[str, Any]:
     if product.footprint is not None:
         return product.footprint
     west, south, east, north = product.west, product.south, product.east, product.north
-    rings = [[[[left, south], [right, south], [right, north], [left, north], [left, south]]]
-             for left, right in ([(west, east)] if west <= east else [(west, 180.0), (-180.0, east)])]
-    return {"type": "Polygon", "coordinates": rings[0]} if len(rings) == 1 else {"type": "MultiPolygon", "coordinates": rings}
+    rings = [
+        [[[left, south], [right, south], [right, north], [left, north], [left, south]]]
+        for left, right in ([(west, east)] if west <= east else [(west, 180.0), (-180.0, east)])
+    ]
+    return (
+        {"type": "Polygon", "coordinates": rings[0]}
+        if len(rings) == 1
+        else {"type": "MultiPolygon", "coordinates": rings}
+    )
 
 
 def band_assets(product: Product, files: Mapping[str, BandFile]) -> dict[str, dict[str, Any]]:
@@ -114,7 +134,8 @@ def band_assets(product: Product, files: Mapping[str, BandFile]) -> dict[str, di
 
 
 def alternate_fields(href: str) -> dict[str, Any]:
-    """What clients of the bucket call it, as a field of an asset; nothing where it lies in none that we know."""
+    """What clients of the bucket call it, as a field of an asset; nothing where it lies in none that we
+    know."""
     for address, (name, bucket) in _BUCKETS.items():
         if href.startswith(address):
             return {"alternate": {name: {"href": bucket + href.removeprefix(address)}}}
@@ -125,12 +146,27 @@ def _band_asset(product: Product, file: BandFile) -> dict[str, Any]:
     known = BANDS[file.band]
     about: dict[str, Any] = {"name": file.band}
     if file.band in SPECTRAL_BANDS:
-        about |= {"eo:common_name": known.common_name, "eo:center_wavelength": round((known.wavelength_nm or 0) / 1000, 4)}
+        about |= {
+            "eo:common_name": known.common_name,
+            "eo:center_wavelength": round((known.wavelength_nm or 0) / 1000, 4),
+        }
     return {
-        "href": file.href, "type": _MEDIA_TYPES[file.driver], "title": file.band, "roles": ["data", "reflectance"] if file.band in SPECTRAL_BANDS else ["data"],
-        "gsd": known.resolution_m, "bands": [about],
-        "raster:bands": [{"nodata": file.nodata, "spatial_resolution": known.resolution_m, "scale": file.scale, "offset": file.offset}],
-        **_grid_fields(product.tile, known.resolution_m), **alternate_fields(file.href),
+        "href": file.href,
+        "type": _MEDIA_TYPES[file.driver],
+        "title": file.band,
+        "roles": ["data", "reflectance"] if file.band in SPECTRAL_BANDS else ["data"],
+        "gsd": known.resolution_m,
+        "bands": [about],
+        "raster:bands": [
+            {
+                "nodata": file.nodata,
+                "spatial_resolution": known.resolution_m,
+                "scale": file.scale,
+                "offset": file.offset,
+            }
+        ],
+        **_grid_fields(product.tile, known.resolution_m),
+        **alternate_fields(file.href),
     }
 
 
@@ -142,7 +178,11 @@ def _grid_fields(tile: str, resolution: int) -> Mapping[str, Any]:
         return {}
     west, _, east, north = Tile.parse(tile).bounds_utm
     side = (east - west) // resolution
-    return {"proj:code": f"EPSG:{code}", "proj:shape": [side, side], "proj:transform": [resolution, 0, west, 0, -resolution, north]}
+    return {
+        "proj:code": f"EPSG:{code}",
+        "proj:shape": [side, side],
+        "proj:transform": [resolution, 0, west, 0, -resolution, north],
+    }
 
 
 @lru_cache(maxsize=65_536)

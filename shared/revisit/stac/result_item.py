@@ -3,10 +3,13 @@
 Own fields of the Item's properties:
 
     revisit:job, revisit:acquisition, revisit:product   ids
-    revisit:state, revisit:reason, revisit:notes        as in the job's record; the last two only where there are any
+    revisit:state, revisit:reason, revisit:notes        as in the job's record; the last two only where there
+    are any
     revisit:coverage, revisit:clear_fraction            shares from 0 to 1, to search by
-    revisit:cover                                       pixels counted over the AOI (`Cover`), and the mask they were counted by
-    revisit:indices, revisit:bands                      name -> statistics over the clear pixels of the AOI (`Statistics`)
+    revisit:cover                                       pixels counted over the AOI (`Cover`), and the mask
+    they were counted by
+    revisit:indices, revisit:bands                      name -> statistics over the clear pixels of the AOI
+    (`Statistics`)
     revisit:receipt                                     what went in (`build_receipt`)
 """
 
@@ -39,7 +42,9 @@ EXTENSIONS = {
 """Prefix of a field -> the extension that defines it; an Item names those whose fields it has."""
 
 
-def build_result_item(job: Job, href: Callable[[Asset], str], links: Iterable[dict[str, Any]] = (), collection: str = "") -> dict[str, Any]:
+def build_result_item(
+    job: Job, href: Callable[[Asset], str], links: Iterable[dict[str, Any]] = (), collection: str = ""
+) -> dict[str, Any]:
     """A finished job as a STAC 1.1 Item.
 
     Args:
@@ -93,7 +98,8 @@ def build_receipt(
         parameters: Whatever else changes the result, such as the grid; plain JSON values.
 
     Returns:
-        Plain JSON values. `content_hash` is the SHA-256 of all the rest as JSON with sorted keys: equal receipts, equal results.
+        Plain JSON values. `content_hash` is the SHA-256 of all the rest as JSON with sorted keys: equal
+        receipts, equal results.
     """
     known = checksums or {}
     made: dict[str, Any] = {
@@ -102,10 +108,18 @@ def build_receipt(
         "baseline": job.product.baseline,
         "published": format_rfc3339(job.product.published) if job.product.published else None,
         "inputs": {
-            band: {"href": file.href, "checksum": known.get(band), "scale": file.scale, "offset": file.offset, "nodata": file.nodata}
+            band: {
+                "href": file.href,
+                "checksum": known.get(band),
+                "scale": file.scale,
+                "offset": file.offset,
+                "nodata": file.nodata,
+            }
             for band, file in sorted(files.items())
         },
-        "mask": {"name": mask, "version": MASK_VERSION, "clear": list(CLEAR_CLASSES)} if mask == "SCL" else {"name": mask},
+        "mask": {"name": mask, "version": MASK_VERSION, "clear": list(CLEAR_CLASSES)}
+        if mask == "SCL"
+        else {"name": mask},
         "aoi": sha256(_canonical_json(job.aoi)).hexdigest(),
         "recipe": asdict(job.recipe),
         "formulas": {name: index(name).expression for name in job.recipe.indices},
@@ -117,8 +131,14 @@ def build_receipt(
     return made | {"content_hash": sha256(_canonical_json(made)).hexdigest()}
 
 
-def pixel_fields(crs: str, shape: tuple[int, int], transform: tuple[float, ...], data_type: str, bands: Mapping[str, tuple[float, float]],
-           nodata: float | str | None = 0) -> dict[str, Any]:
+def pixel_fields(
+    crs: str,
+    shape: tuple[int, int],
+    transform: tuple[float, ...],
+    data_type: str,
+    bands: Mapping[str, tuple[float, float]],
+    nodata: float | str | None = 0,
+) -> dict[str, Any]:
     """The fields of an asset that say where its pixels lie and what their numbers mean.
 
     Args:
@@ -128,9 +148,21 @@ def pixel_fields(crs: str, shape: tuple[int, int], transform: tuple[float, ...],
         bands: Name -> (scale, offset) of value = number * scale + offset, in the file's order.
         nodata: The number that means none; "nan" for NaN.
     """
-    named = [{"name": name} | ({"eo:common_name": BANDS[name].common_name} if name in SPECTRAL_BANDS else {}) for name in bands]
-    numbers = [{"data_type": data_type, "nodata": nodata, "scale": scale, "offset": offset} for scale, offset in bands.values()]
-    return {"proj:code": crs, "proj:shape": list(shape), "proj:transform": list(transform), "bands": named, "raster:bands": numbers}
+    named = [
+        {"name": name} | ({"eo:common_name": BANDS[name].common_name} if name in SPECTRAL_BANDS else {})
+        for name in bands
+    ]
+    numbers = [
+        {"data_type": data_type, "nodata": nodata, "scale": scale, "offset": offset}
+        for scale, offset in bands.values()
+    ]
+    return {
+        "proj:code": crs,
+        "proj:shape": list(shape),
+        "proj:transform": list(transform),
+        "bands": named,
+        "raster:bands": numbers,
+    }
 
 
 def result_properties(job: Job) -> dict[str, Any]:
@@ -164,8 +196,11 @@ def result_properties(job: Job) -> dict[str, Any]:
         "revisit:receipt": job.receipt or None,
     }
     if job.cover:
-        found |= {"revisit:coverage": job.cover.coverage, "revisit:clear_fraction": job.cover.clear_fraction,
-                  "revisit:cover": asdict(job.cover)}
+        found |= {
+            "revisit:coverage": job.cover.coverage,
+            "revisit:clear_fraction": job.cover.clear_fraction,
+            "revisit:cover": asdict(job.cover),
+        }
         if job.cover.mask == "SCL" and job.cover.valid:
             found["eo:cloud_cover"] = 100 * job.cover.cloud / job.cover.valid
     return {name: value for name, value in found.items() if value is not None}
@@ -173,17 +208,29 @@ def result_properties(job: Job) -> dict[str, Any]:
 
 def _lineage(job: Job) -> str:
     masked = not job.cover or job.cover.mask == "SCL"
-    mask = "only what its scene classification calls clear" if masked else "not masked, for it has no scene classification"
+    mask = (
+        "only what its scene classification calls clear"
+        if masked
+        else "not masked, for it has no scene classification"
+    )
     return f"Cut out of {job.product.id} over the AOI; {mask}."
 
 
 def _asset(asset: Asset, href: str) -> dict[str, Any]:
-    made: dict[str, Any] = {"href": href, "type": asset.media_type, "roles": list(asset.roles), "file:size": asset.size,
-                            "file:checksum": "1220" + asset.sha256}  # multihash: SHA-256, 32 bytes
+    made: dict[str, Any] = {
+        "href": href,
+        "type": asset.media_type,
+        "roles": list(asset.roles),
+        "file:size": asset.size,
+        "file:checksum": "1220" + asset.sha256,
+    }  # multihash: SHA-256, 32 bytes
     if asset.name in names():
         known = index(asset.name)
-        made |= {"title": f"{known.long_name} ({known.name})", "description": f"A high value says: {known.meaning}.",
-                 "processing:expression": {"format": "awesome-spectral-indices", "expression": known.expression}}
+        made |= {
+            "title": f"{known.long_name} ({known.name})",
+            "description": f"A high value says: {known.meaning}.",
+            "processing:expression": {"format": "awesome-spectral-indices", "expression": known.expression},
+        }
     elif asset.name in SPECTRAL_BANDS:
         made["title"] = f"Reflectance of {asset.name}"
     return made | asset.about
@@ -197,7 +244,9 @@ def _derived_from_links(job: Job) -> list[dict[str, Any]]:
 
 def _extensions(parts: list[dict[str, Any]]) -> list[str]:
     fields = {name for part in parts for name in part}
-    return [schema for prefix, schema in EXTENSIONS.items() if any(name.startswith(prefix) for name in fields)]
+    return [
+        schema for prefix, schema in EXTENSIONS.items() if any(name.startswith(prefix) for name in fields)
+    ]
 
 
 def _without_nulls(values: Statistics) -> dict[str, Any]:

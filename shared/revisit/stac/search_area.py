@@ -30,10 +30,18 @@ def parse_geometry(geometry: Any) -> Any:
         return AOI.parse(geometry, _MAX_AREA_KM2).shape
     if kind == "GeometryCollection":
         members = geometry.get("geometries")
-        if not isinstance(members, list) or not 0 < len(members) <= MAX_PARTS or any(isinstance(one, dict) and one.get("type") == kind for one in members):
-            raise InvalidGeometryError(f"a collection to search in has 1 to {MAX_PARTS} geometries, none of them a collection")
+        if (
+            not isinstance(members, list)
+            or not 0 < len(members) <= MAX_PARTS
+            or any(isinstance(one, dict) and one.get("type") == kind for one in members)
+        ):
+            raise InvalidGeometryError(
+                f"a collection to search in has 1 to {MAX_PARTS} geometries, none of them a collection"
+            )
         if sum(map(_count_positions, members)) > MAX_VERTICES:
-            raise InvalidGeometryError(f"a collection to search in has {MAX_VERTICES:,} positions at most, all its geometries together; simplify it")
+            raise InvalidGeometryError(
+                f"a collection to search in has {MAX_VERTICES:,} positions at most, all its geometries together; simplify it"
+            )
         drawn = [parse_geometry(one) for one in members]
         limit_crossings([*_line_coordinates(drawn)])
         return shapely.union_all(drawn)
@@ -48,7 +56,9 @@ def parse_geometry(geometry: Any) -> Any:
         if sum(map(len, lines)) <= MAX_VERTICES:
             limit_crossings(lines)
             return shapely.union_all([_make_line(line) for line in lines])
-    raise InvalidGeometryError(f"{str(kind)[:40]!r} with such coordinates is no GeoJSON geometry of at most {MAX_PARTS} parts and {MAX_VERTICES:,} vertices")
+    raise InvalidGeometryError(
+        f"{str(kind)[:40]!r} with such coordinates is no GeoJSON geometry of at most {MAX_PARTS} parts and {MAX_VERTICES:,} vertices"
+    )
 
 
 def parse_bbox(numbers: Sequence[float]) -> Any:
@@ -60,21 +70,32 @@ def parse_bbox(numbers: Sequence[float]) -> Any:
     import shapely
 
     if len(numbers) not in (4, 6):
-        raise InvalidGeometryError(f"a bbox has 4 numbers (west, south, east, north) or 6, not {len(numbers)}")
-    west, south, east, north = (numbers[index] for index in ((0, 1, 2, 3) if len(numbers) == 4 else (0, 1, 3, 4)))
+        raise InvalidGeometryError(
+            f"a bbox has 4 numbers (west, south, east, north) or 6, not {len(numbers)}"
+        )
+    west, south, east, north = (
+        numbers[index] for index in ((0, 1, 2, 3) if len(numbers) == 4 else (0, 1, 3, 4))
+    )
     if len(numbers) == 6 and not numbers[2] <= numbers[5]:
-        raise InvalidGeometryError(f"the bbox is higher at its bottom ({numbers[2]:g}) than at its top ({numbers[5]:g}); exchange the two")
+        raise InvalidGeometryError(
+            f"the bbox is higher at its bottom ({numbers[2]:g}) than at its top ({numbers[5]:g}); exchange the two"
+        )
     if not (-180 <= west <= 180 and -180 <= east <= 180 and -90 <= south <= 90 and -90 <= north <= 90):
-        raise InvalidGeometryError("a bbox lies within 180 degrees west and east and 90 south and north: west, south, east, north")
+        raise InvalidGeometryError(
+            "a bbox lies within 180 degrees west and east and 90 south and north: west, south, east, north"
+        )
     if south > north:
-        raise InvalidGeometryError(f"the bbox begins at {south:g} degrees of latitude, north of where it ends ({north:g}); write west, south, east, north")
+        raise InvalidGeometryError(
+            f"the bbox begins at {south:g} degrees of latitude, north of where it ends ({north:g}); write west, south, east, north"
+        )
     if west <= east:
         return _make_box(west, south, east, north)
     return shapely.union(_make_box(west, south, 180.0, north), _make_box(-180.0, south, east, north))
 
 
 def area_bounds(shape: Any) -> tuple[float, float, float, float]:
-    """West, south, east, north; west > east where its parts lie on both sides of the antimeridian and not between."""
+    """West, south, east, north; west > east where its parts lie on both sides of the antimeridian and not
+    between."""
     import shapely
 
     parts = shapely.bounds(shapely.get_parts(shape))
@@ -91,12 +112,17 @@ def area_bounds(shape: Any) -> tuple[float, float, float, float]:
 
 
 def covered_share(shape: Any, cover: Any) -> float:
-    """Which share of a shape's area another covers, on a sphere, edges straight in lon/lat; 0 where it has none."""
+    """Which share of a shape's area another covers, on a sphere, edges straight in lon/lat; 0 where it has
+    none."""
     import numpy as np
     import shapely
 
     def cylinder(part: Any) -> float:
-        return float(shapely.transform(part, lambda at: np.stack([at[:, 0], np.sin(np.radians(at[:, 1]))], axis=1)).area)
+        return float(
+            shapely.transform(
+                part, lambda at: np.stack([at[:, 0], np.sin(np.radians(at[:, 1]))], axis=1)
+            ).area
+        )
 
     whole = cylinder(shape)
     return cylinder(shapely.intersection(shape, cover)) / whole if whole else 0.0
@@ -140,7 +166,9 @@ def _make_line(points: list[tuple[float, float]]) -> Any:
 
     turns = sum(abs(a[0] - b[0]) > 180 for a, b in pairwise(points))
     if turns > MAX_ANTIMERIDIAN_CROSSINGS:
-        raise InvalidGeometryError(f"a line to search along crosses the antimeridian {turns:,} times, {MAX_ANTIMERIDIAN_CROSSINGS} at most; check its longitudes")
+        raise InvalidGeometryError(
+            f"a line to search along crosses the antimeridian {turns:,} times, {MAX_ANTIMERIDIAN_CROSSINGS} at most; check its longitudes"
+        )
     if turns:
         return antimeridian.fix_line_string(shapely.LineString(points), great_circle=False)
     return shapely.linestrings(points)
@@ -153,7 +181,11 @@ def _parse_positions(value: Any, min_count: int) -> list[tuple[float, float]]:
 
 
 def _parse_position(value: Any) -> tuple[float, float]:
-    if isinstance(value, list) and 2 <= len(value) <= 4 and all(isinstance(one, int | float) and not isinstance(one, bool) for one in value[:2]):
+    if (
+        isinstance(value, list)
+        and 2 <= len(value) <= 4
+        and all(isinstance(one, int | float) and not isinstance(one, bool) for one in value[:2])
+    ):
         lon, lat = value[:2]
         if math.isfinite(lon) and math.isfinite(lat) and abs(lon) <= 180 and abs(lat) <= 90:
             return float(lon), float(lat)

@@ -1,4 +1,5 @@
-"""Items as a file for other programs: CSV, or GeoParquet as stac-geoparquet lays it out (specification 1.0, GeoParquet 1.1)."""
+"""Items as a file for other programs: CSV, or GeoParquet as stac-geoparquet lays it out (specification 1.0,
+GeoParquet 1.1)."""
 
 from collections.abc import Sequence
 from io import BytesIO
@@ -14,11 +15,41 @@ from revisit.presenters.documents import to_csv
 from revisit.stac.item_search import MAX_ITEMS, SearchHit, find_items
 from revisit.stac.search_query import ItemQuery
 
-CSV_COLUMNS = ("id", "collection", "datetime", "published", "platform", "s2:mgrs_tile", "sat:relative_orbit", "s2:processing_baseline", "eo:cloud_cover",
-           "revisit:acquisition", "revisit:source", "west", "south", "east", "north", "href")
+CSV_COLUMNS = (
+    "id",
+    "collection",
+    "datetime",
+    "published",
+    "platform",
+    "s2:mgrs_tile",
+    "sat:relative_orbit",
+    "s2:processing_baseline",
+    "eo:cloud_cover",
+    "revisit:acquisition",
+    "revisit:source",
+    "west",
+    "south",
+    "east",
+    "north",
+    "href",
+)
 """Of CSV."""
-_STRING_COLUMNS = ("title", "platform", "constellation", "grid:code", "proj:code", "processing:level", "s2:mgrs_tile", "s2:product_type",
-            "s2:processing_baseline", "s2:product_uri", "revisit:acquisition", "revisit:source", "revisit:state", "revisit:product")
+_STRING_COLUMNS = (
+    "title",
+    "platform",
+    "constellation",
+    "grid:code",
+    "proj:code",
+    "processing:level",
+    "s2:mgrs_tile",
+    "s2:product_type",
+    "s2:processing_baseline",
+    "s2:product_uri",
+    "revisit:acquisition",
+    "revisit:source",
+    "revisit:state",
+    "revisit:product",
+)
 _NUMBER_COLUMNS = ("eo:cloud_cover", "gsd", "revisit:clear_fraction", "revisit:coverage")
 
 
@@ -30,21 +61,32 @@ def find_all_items(backend: Backend, query: ItemQuery, owner: str) -> list[Searc
     """
     found = list(islice(find_items(backend, query, owner), MAX_ITEMS + 1))
     if len(found) > MAX_ITEMS:
-        raise InvalidInputError(f"more than {MAX_ITEMS:,} items match, which is more than a file takes; export a smaller place or a shorter period, one after the other")
+        raise InvalidInputError(
+            f"more than {MAX_ITEMS:,} items match, which is more than a file takes; export a smaller place or a shorter period, one after the other"
+        )
     return found
 
 
 def items_to_csv(hits: Sequence[SearchHit]) -> str:
     """One row an item."""
+
     def row(one: SearchHit) -> dict[str, Any]:
         west, south, east, north = _bounds(one)
-        return {**one.values(), "west": west, "south": south, "east": east, "north": north, "href": one.product.href}
+        return {
+            **one.values(),
+            "west": west,
+            "south": south,
+            "east": east,
+            "north": north,
+            "href": one.product.href,
+        }
 
     return to_csv([row(one) for one in hits], CSV_COLUMNS)
 
 
 def items_to_geoparquet(items: Sequence[dict[str, Any]]) -> bytes:
-    """Items as one row each: their properties as columns, the geometry as WKB, what is nested as JSON's structs."""
+    """Items as one row each: their properties as columns, the geometry as WKB, what is nested as JSON's
+    structs."""
     import pyarrow as pa
     import pyarrow.parquet as pq
     import shapely
@@ -60,24 +102,55 @@ def items_to_geoparquet(items: Sequence[dict[str, Any]]) -> bytes:
         "id": pa.array([one["id"] for one in items], pa.string()),
         "collection": pa.array([one["collection"] for one in items], pa.string()),
         "geometry": pa.array([shapely.to_wkb(one) for one in shapes], pa.binary()),
-        "bbox": pa.array([dict(zip(("xmin", "ymin", "xmax", "ymax"), one["bbox"], strict=True)) for one in items], box),
-        "links": pa.array([[{name: link.get(name) for name in ("rel", "href", "type", "title")} for link in one["links"]] for one in items],
-                          pa.list_(pa.struct([(name, pa.string()) for name in ("rel", "href", "type", "title")]))),
+        "bbox": pa.array(
+            [dict(zip(("xmin", "ymin", "xmax", "ymax"), one["bbox"], strict=True)) for one in items], box
+        ),
+        "links": pa.array(
+            [
+                [{name: link.get(name) for name in ("rel", "href", "type", "title")} for link in one["links"]]
+                for one in items
+            ],
+            pa.list_(pa.struct([(name, pa.string()) for name in ("rel", "href", "type", "title")])),
+        ),
         "assets": _assets_column(items),
     }
     for name in ("datetime", "published", "created"):
-        columns[name] = pa.array([parse_instant(one[name]) if one.get(name) else None for one in properties], pa.timestamp("us", "UTC"))
+        columns[name] = pa.array(
+            [parse_instant(one[name]) if one.get(name) else None for one in properties],
+            pa.timestamp("us", "UTC"),
+        )
     columns["instruments"] = pa.array([one.get("instruments") for one in properties], pa.list_(pa.string()))
-    columns["sat:relative_orbit"] = pa.array([one.get("sat:relative_orbit") for one in properties], pa.int32())
+    columns["sat:relative_orbit"] = pa.array(
+        [one.get("sat:relative_orbit") for one in properties], pa.int32()
+    )
     for names, kind in ((_STRING_COLUMNS, pa.string()), (_NUMBER_COLUMNS, pa.float64())):
-        columns |= {name: pa.array([one.get(name) for one in properties], kind) for name in names if any(name in one for one in properties)}
-    kept = {name: column for name, column in columns.items() if name not in ("published", "created") or column.null_count < len(items)}
+        columns |= {
+            name: pa.array([one.get(name) for one in properties], kind)
+            for name in names
+            if any(name in one for one in properties)
+        }
+    kept = {
+        name: column
+        for name, column in columns.items()
+        if name not in ("published", "created") or column.null_count < len(items)
+    }
     told = {
-        b"geo": msgspec.json.encode({
-            "version": "1.1.0", "primary_column": "geometry",
-            "columns": {"geometry": {"encoding": "WKB", "geometry_types": sorted({one.geom_type for one in shapes}), "edges": "planar",
-                                     "covering": {"bbox": {side: ["bbox", side] for side in ("xmin", "ymin", "xmax", "ymax")}}}},
-        }),
+        b"geo": msgspec.json.encode(
+            {
+                "version": "1.1.0",
+                "primary_column": "geometry",
+                "columns": {
+                    "geometry": {
+                        "encoding": "WKB",
+                        "geometry_types": sorted({one.geom_type for one in shapes}),
+                        "edges": "planar",
+                        "covering": {
+                            "bbox": {side: ["bbox", side] for side in ("xmin", "ymin", "xmax", "ymax")}
+                        },
+                    }
+                },
+            }
+        ),
         b"stac-geoparquet": msgspec.json.encode({"version": "1.0.0"}),
     }
     file = BytesIO()
@@ -94,8 +167,15 @@ def _assets_column(items: Sequence[dict[str, Any]]) -> Any:
     names = sorted({name for one in items for name in one["assets"]})
     if not names:
         return pa.nulls(len(items), pa.struct([("product", asset)]))
-    rows = [{name: {member: known.get(member) for member in (*members, "roles")} if (known := one["assets"].get(name)) else None for name in names}
-            for one in items]
+    rows = [
+        {
+            name: {member: known.get(member) for member in (*members, "roles")}
+            if (known := one["assets"].get(name))
+            else None
+            for name in names
+        }
+        for one in items
+    ]
     return pa.array(rows, pa.struct([(name, asset) for name in names]))
 
 

@@ -5,7 +5,14 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 from revisit.domain.product import LEVELS, Level, Product
-from revisit.domain.product_filter import And, BooleanLiteral, ColumnComparison, ColumnIn, ProductFilter, all_of
+from revisit.domain.product_filter import (
+    And,
+    BooleanLiteral,
+    ColumnComparison,
+    ColumnIn,
+    ProductFilter,
+    all_of,
+)
 from revisit.ports.catalog import Query
 
 if TYPE_CHECKING:
@@ -16,7 +23,8 @@ RESULTS_COLLECTION = "results"
 MAX_SENSING_SPREAD = timedelta(hours=1)
 """Products of one acquisition are not sensed farther apart, whatever their sources take for that moment."""
 _ACQUISITION_COLUMNS = ("level", "platform", "tile", "datatake", "relative_orbit")
-"""Columns that all reprocessings of one acquisition share, but for the level, which is judged before they are compared."""
+"""Columns that all reprocessings of one acquisition share, but for the level, which is judged before they are
+compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +51,9 @@ class ItemQuery:
         """Those of the products wanted; none where only results are."""
         from revisit.stac.product_item import COLLECTIONS
 
-        return tuple(level for level in LEVELS if not self.collections or COLLECTIONS[level] in self.collections)
+        return tuple(
+            level for level in LEVELS if not self.collections or COLLECTIONS[level] in self.collections
+        )
 
     @property
     def includes_results(self) -> bool:
@@ -59,9 +69,15 @@ def build_catalog_query(query: ItemQuery) -> Query | None:
     condition = pushdown_condition(query.filter) if query.filter is not None else BooleanLiteral()
     if query.newest:
         condition = _acquisition_condition(condition)
-    asked = Query(query.tiles, bounds=area_bounds(query.shape) if query.shape is not None else None, ids=() if query.newest else query.ids,
-                  start=query.start and query.start - MAX_SENSING_SPREAD * query.newest, end=query.end and query.end + MAX_SENSING_SPREAD * query.newest,
-                  level=levels[0] if len(levels) == 1 else None, latest_first=query.latest_first)
+    asked = Query(
+        query.tiles,
+        bounds=area_bounds(query.shape) if query.shape is not None else None,
+        ids=() if query.newest else query.ids,
+        start=query.start and query.start - MAX_SENSING_SPREAD * query.newest,
+        end=query.end and query.end + MAX_SENSING_SPREAD * query.newest,
+        level=levels[0] if len(levels) == 1 else None,
+        latest_first=query.latest_first,
+    )
     if not levels or condition == BooleanLiteral(False):
         return None
     return _push_down(asked, condition)
@@ -69,7 +85,11 @@ def build_catalog_query(query: ItemQuery) -> Query | None:
 
 def _acquisition_condition(condition: ProductFilter) -> ProductFilter:
     """What is left of a condition that either all reprocessings of an acquisition meet or none."""
-    kept = [part for part in _parts(condition) if isinstance(part, ColumnComparison | ColumnIn) and part.column in _ACQUISITION_COLUMNS]
+    kept = [
+        part
+        for part in _parts(condition)
+        if isinstance(part, ColumnComparison | ColumnIn) and part.column in _ACQUISITION_COLUMNS
+    ]
     return all_of(kept)
 
 
@@ -79,7 +99,13 @@ def _parts(condition: ProductFilter) -> tuple[ProductFilter, ...]:
 
 def _push_down(query: Query, condition: ProductFilter) -> Query | None:
     """The query with what of the condition it can say itself: catalogs look first at tiles, times and ids."""
-    tiles, ids, start, end, level = set(query.tiles) or None, set(query.ids) or None, query.start, query.end, query.level
+    tiles, ids, start, end, level = (
+        set(query.tiles) or None,
+        set(query.ids) or None,
+        query.start,
+        query.end,
+        query.level,
+    )
     for part in _parts(condition):
         match part:
             case ColumnComparison("tile" | "id" as column, "=", value):
@@ -106,9 +132,24 @@ def _push_down(query: Query, condition: ProductFilter) -> Query | None:
             ids = named if ids is None else ids & named
         if not named or tiles == set() or ids == set():
             return None
-    rest = all_of(part for part in _parts(condition) if not (isinstance(part, ColumnComparison | ColumnIn) and part.column in ("tile", "id") and _is_positive(part)))
-    return replace(query, tiles=tuple(sorted(tiles or ())), ids=tuple(sorted(ids or ())), start=start, end=end, level=level,
-                   condition=None if rest == BooleanLiteral() else rest)
+    rest = all_of(
+        part
+        for part in _parts(condition)
+        if not (
+            isinstance(part, ColumnComparison | ColumnIn)
+            and part.column in ("tile", "id")
+            and _is_positive(part)
+        )
+    )
+    return replace(
+        query,
+        tiles=tuple(sorted(tiles or ())),
+        ids=tuple(sorted(ids or ())),
+        start=start,
+        end=end,
+        level=level,
+        condition=None if rest == BooleanLiteral() else rest,
+    )
 
 
 def _is_positive(part: ColumnComparison | ColumnIn) -> bool:

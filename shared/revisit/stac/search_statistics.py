@@ -32,15 +32,22 @@ def summarize_items(hits: Sequence[SearchHit]) -> dict[str, Any]:
         "count": len(hits),
         "size": None if any(size is None for size in sizes) else sum(size or 0 for size in sizes),
         "cloud_cover": {"mean": _mean(clouds), "known": sum(cloud is not None for cloud in clouds)},
-        "months": [{"month": month, "count": len(those), "cloud_cover": _mean(one.product.cloud_cover for one in those)}
-                   for month, those in sorted(months.items())],
+        "months": [
+            {
+                "month": month,
+                "count": len(those),
+                "cloud_cover": _mean(one.product.cloud_cover for one in those),
+            }
+            for month, those in sorted(months.items())
+        ],
         "platforms": dict(sorted(Counter(one.product.platform for one in hits).items())),
         "revisit": _revisit_gaps(hits),
     }
 
 
 def _revisit_gaps(hits: Iterable[SearchHit]) -> dict[str, Any]:
-    """How long it took until the place was seen again: from pass to pass, however many tiles and products each has."""
+    """How long it took until the place was seen again: from pass to pass, however many tiles and products
+    each has."""
     passes: dict[tuple[str, str], datetime] = {}
     for one in hits:
         passed = (one.product.platform, one.product.datatake)
@@ -49,8 +56,12 @@ def _revisit_gaps(hits: Iterable[SearchHit]) -> dict[str, Any]:
     if not gaps:
         return dict.fromkeys(("median_days", "longest_days", "longest_from", "longest_to"))
     longest = max(gaps)
-    return {"median_days": json_number(median(gap.total_seconds() for gap, _, _ in gaps) / _DAY_S), "longest_days": json_number(longest[0].total_seconds() / _DAY_S),
-            "longest_from": json_time(longest[1]), "longest_to": json_time(longest[2])}
+    return {
+        "median_days": json_number(median(gap.total_seconds() for gap, _, _ in gaps) / _DAY_S),
+        "longest_days": json_number(longest[0].total_seconds() / _DAY_S),
+        "longest_from": json_time(longest[1]),
+        "longest_to": json_time(longest[2]),
+    }
 
 
 def _mean(clouds: Iterable[float | None]) -> float | None:

@@ -1,4 +1,5 @@
-"""Items in another order than by time: all of them are held at once, so that there is a limit to how many they are."""
+"""Items in another order than by time: all of them are held at once, so that there is a limit to how many
+they are."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -35,32 +36,44 @@ def parse_sort_key(name: str, direction: str) -> SortKey:
     """
     bare = name.removeprefix("properties.")
     if bare not in SORTABLE_PROPERTIES:
-        raise InvalidInputError(f"items cannot be sorted by {name[:60]!r}; choose from {', '.join(SORTABLE_PROPERTIES)}")
+        raise InvalidInputError(
+            f"items cannot be sorted by {name[:60]!r}; choose from {', '.join(SORTABLE_PROPERTIES)}"
+        )
     if direction not in ("asc", "desc"):
         raise InvalidInputError(f"a direction to sort in is asc or desc, not {direction[:20]!r}")
     return SortKey(bare, direction == "desc")
 
 
-def find_sorted_page(backend: Backend, query: ItemQuery, keys: Sequence[SortKey], owner: str, limit: int, after: str = "") -> SearchPage:
-    """A page of items in the order of the keys; what is alike in them, and where there are none, the latest first.
+def find_sorted_page(
+    backend: Backend, query: ItemQuery, keys: Sequence[SortKey], owner: str, limit: int, after: str = ""
+) -> SearchPage:
+    """A page of items in the order of the keys; what is alike in them, and where there are none, the latest
+    first.
 
     Raises:
-        InvalidInputError: There are too many to be sorted otherwise than by time, or `after` is no place in this order.
+        InvalidInputError: There are too many to be sorted otherwise than by time, or `after` is no place in
+            this order.
     """
     if len(keys) > MAX_SORT_KEYS:
         raise InvalidInputError(f"items are sorted by {MAX_SORT_KEYS} properties at most")
     if _is_by_time(keys):
-        return search_page(backend, replace(query, latest_first=not keys or keys[0].descending), owner, limit, after)
+        return search_page(
+            backend, replace(query, latest_first=not keys or keys[0].descending), owner, limit, after
+        )
     found = list(islice(find_items(backend, query, owner), MAX_ITEMS + 1))
     if len(found) > MAX_ITEMS:
-        raise InvalidInputError(f"more than {MAX_ITEMS:,} items match, which can be sorted by datetime only; narrow the search, or leave sortby out")
+        raise InvalidInputError(
+            f"more than {MAX_ITEMS:,} items match, which can be sorted by datetime only; narrow the search, or leave sortby out"
+        )
     order = cmp_to_key(lambda one, other: _compare(one, other, keys))  # type: ignore[arg-type]
     places = sorted(((_cursor_of(one, keys), one) for one in found), key=lambda place: order(place[0]))
     if after:
         last = _parse_cursor(after, keys)
         places = [(where, one) for where, one in places if _compare(where, last, keys) > 0]
     shown = tuple(one for _, one in places[:limit])
-    return SearchPage(shown, msgspec.json.encode(places[limit - 1][0]).decode() if len(places) > limit else "", len(found))
+    return SearchPage(
+        shown, msgspec.json.encode(places[limit - 1][0]).decode() if len(places) > limit else "", len(found)
+    )
 
 
 def _is_by_time(keys: Sequence[SortKey]) -> bool:
@@ -79,7 +92,9 @@ def _cursor_of(hit: SearchHit, keys: Sequence[SortKey]) -> _Cursor:
 
 
 def _compare(left: _Cursor, right: _Cursor, keys: Sequence[SortKey]) -> int:
-    for key, mine, theirs in zip((*keys, SortKey("datetime", True), SortKey("id", True)), left, right, strict=True):
+    for key, mine, theirs in zip(
+        (*keys, SortKey("datetime", True), SortKey("id", True)), left, right, strict=True
+    ):
         if mine != theirs:
             # What has no such property comes last, whichever way the others are sorted.
             if mine is None or theirs is None:
@@ -98,8 +113,14 @@ def _parse_cursor(after: str, keys: Sequence[SortKey]) -> _Cursor:
     try:
         place = msgspec.json.decode(after, type=list[str | float | None])
         kinds = [PROPERTIES[key.name].kind for key in keys] + ["instant", "text"]
-        fits = len(place) == len(kinds) and None not in place[-2:] and all(
-            value is None or isinstance(value, float if kind == "number" else str) for value, kind in zip(place, kinds, strict=True))
+        fits = (
+            len(place) == len(kinds)
+            and None not in place[-2:]
+            and all(
+                value is None or isinstance(value, float if kind == "number" else str)
+                for value, kind in zip(place, kinds, strict=True)
+            )
+        )
         if fits:
             for value, kind in zip(place, kinds, strict=True):
                 if kind == "instant" and value is not None:
@@ -107,4 +128,6 @@ def _parse_cursor(after: str, keys: Sequence[SortKey]) -> _Cursor:
             return place
     except (msgspec.MsgspecError, UnicodeEncodeError):
         pass
-    raise InvalidInputError(f"{after[:80]!r} is no place to go on from in this order; give the token of the page before")
+    raise InvalidInputError(
+        f"{after[:80]!r} is no place to go on from in this order; give the token of the page before"
+    )

@@ -86,11 +86,21 @@ def test_a_file_from_another_disk_is_stored_too(assets):
 
 def test_what_a_dead_process_left_is_cleared_and_what_a_living_one_works_on_is_not(assets):
     own = made(assets)
-    code = ("import sys, pathlib, os; from revisit.local.folder import FolderAssets\n"
-            "folder = FolderAssets(pathlib.Path(sys.argv[1])).workspace(); (folder / 'half').write_bytes(b'x'); print(folder, flush=True); {}")
-    dead = subprocess.run([sys.executable, "-c", code.format("os._exit(9)"), str(assets.root)], stdout=subprocess.PIPE, text=True).stdout.strip()
-    with subprocess.Popen([sys.executable, "-c", code.format("sys.stdin.read()"), str(assets.root)],
-                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as living:
+    code = (
+        "import sys, pathlib, os; from revisit.local.folder import FolderAssets\n"
+        "folder = FolderAssets(pathlib.Path(sys.argv[1])).workspace(); (folder / 'half').write_bytes(b'x'); print(folder, flush=True); {}"
+    )
+    dead = subprocess.run(
+        [sys.executable, "-c", code.format("os._exit(9)"), str(assets.root)],
+        stdout=subprocess.PIPE,
+        text=True,
+    ).stdout.strip()
+    with subprocess.Popen(
+        [sys.executable, "-c", code.format("sys.stdin.read()"), str(assets.root)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as living:
         alive = living.stdout.readline().strip()
         assert not (Path(dead) / "half").exists(), "the living process cleared it when it started"
         FolderAssets(assets.root)
@@ -98,7 +108,9 @@ def test_what_a_dead_process_left_is_cleared_and_what_a_living_one_works_on_is_n
         living.stdin.close()
     FolderAssets(assets.root)
     assert own.exists() and not Path(alive).exists()
-    assert [folder.name for folder in (assets.root / WORK_FOLDER).iterdir()] == [process_identity.process_name()]
+    assert [folder.name for folder in (assets.root / WORK_FOLDER).iterdir()] == [
+        process_identity.process_name()
+    ]
 
 
 def test_a_process_is_told_from_a_later_one_of_the_same_number():

@@ -18,7 +18,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import catalog_samples
-from catalog_samples import FOLDER_SOURCE, STAC_SOURCE, START, TILES, add_products, page_ids, product, random_products
+from catalog_samples import (
+    FOLDER_SOURCE,
+    STAC_SOURCE,
+    START,
+    TILES,
+    add_products,
+    page_ids,
+    product,
+    random_products,
+)
 from revisit.adapters.local.catalog import LocalCatalog
 from revisit.domain.product import Product
 from revisit.errors import PermanentError, TransientError
@@ -64,11 +73,15 @@ def test_a_version_replaced_across_parts_is_found_no_more(folder, monkeypatch):
     catalog.compact()
     monkeypatch.setattr("revisit.adapters.local.catalog.MAX_UNINDEXED_ROWS", 0)
     add_products(catalog, product(published=START + timedelta(days=1)))
-    add_products(catalog, product(published=START + timedelta(days=2)), product(published=START - timedelta(days=2)))
+    add_products(
+        catalog, product(published=START + timedelta(days=2)), product(published=START - timedelta(days=2))
+    )
     assert len(list(folder.glob("index-*/*.part"))) == 3
     for reader in (catalog, local(folder)):
         assert [(one.id, one.published) for one in reader.search(Query()).products] == [
-            ("product-000", START + timedelta(days=2)), ("product-001", None)]
+            ("product-000", START + timedelta(days=2)),
+            ("product-001", None),
+        ]
         assert reader.get("product-000").published == START + timedelta(days=2)
         assert [entry.rows for entry in reader.freshness()] == [2]
     catalog.compact()
@@ -96,7 +109,11 @@ def writer(folder: Path, first: int, step: int) -> subprocess.Popen:
     import revisit
 
     paths = [str(Path(catalog_samples.__file__).parent), str(Path(revisit.__file__).parents[1])]
-    return subprocess.Popen([sys.executable, "-c", WRITER, str(folder), str(first), str(step), *paths], stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(folder), str(first), str(step), *paths],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
 
 
 def test_a_batch_is_there_whole_or_not_at_all_after_a_kill(folder):
@@ -106,7 +123,12 @@ def test_a_batch_is_there_whole_or_not_at_all_after_a_kill(folder):
         said = int(process.stdout.readline())
         time.sleep(rng.uniform(0, 0.2))
         os.kill(process.pid, signal.SIGKILL)
-        said = max([said, *(int(line) for line in process.stdout.read().split() if line.endswith(tuple("0123456789")))])
+        said = max(
+            [
+                said,
+                *(int(line) for line in process.stdout.read().split() if line.endswith(tuple("0123456789"))),
+            ]
+        )
         process.wait()
         catalog = local(folder)
         count = len(catalog.read_additions(0)[0])
@@ -160,7 +182,11 @@ def test_two_processes_add_the_same_and_nothing_is_doubled(folder):
 
 
 def files_of(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in ("lock", "format") and path.stat().st_size)
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and path.name not in ("lock", "format") and path.stat().st_size
+    )
 
 
 def seeded(folder: Path):
@@ -174,7 +200,11 @@ def seeded(folder: Path):
 
 
 def counts(catalog) -> tuple:
-    return (len(catalog.read_additions(0)[0]), len(catalog.search(Query(limit=10_000)).products), [entry.rows for entry in catalog.freshness()])
+    return (
+        len(catalog.read_additions(0)[0]),
+        len(catalog.search(Query(limit=10_000)).products),
+        [entry.rows for entry in catalog.freshness()],
+    )
 
 
 HARMS = ("truncated", "garbled", "deleted")
@@ -196,8 +226,13 @@ def test_any_one_damaged_file_is_named_and_mended(tmp_path, harm):
         if harm == "deleted":
             victim.unlink()
         else:
-            victim.write_bytes(content[: len(content) // 2] if harm == "truncated"
-                               else content[:8] + bytes(byte ^ 0x5A for byte in content[8:-8]) + content[-8:] if len(content) > 64 else b"\xff" * len(content))
+            victim.write_bytes(
+                content[: len(content) // 2]
+                if harm == "truncated"
+                else content[:8] + bytes(byte ^ 0x5A for byte in content[8:-8]) + content[-8:]
+                if len(content) > 64
+                else b"\xff" * len(content)
+            )
         catalog = local(folder)
         faults = catalog.check()
         if victim.suffix == ".twin":
@@ -277,48 +312,107 @@ def test_a_search_in_memory_and_on_the_disk_is_the_same(folder):
     before = catalog.search(query)
     catalog.compact()
     assert catalog.search(query) == before == local(folder).search(query)
-    assert np.array_equal([one.id for one in before.products], [one.id for one in sorted(products, key=lambda one: (one.sensing_time, one.id))
-                                                               if one.tile in TILES[:3] and one.cloud_cover <= 60])
+    assert np.array_equal(
+        [one.id for one in before.products],
+        [
+            one.id
+            for one in sorted(products, key=lambda one: (one.sensing_time, one.id))
+            if one.tile in TILES[:3] and one.cloud_cover <= 60
+        ],
+    )
 
 
-# ------------------------------------------------------------------------------------------------------------------- searching
+# -------------------------------------------------------------------------------------------------------------------
+# searching
 
 
 a_product = st.builds(
-    lambda number, tile, name, source, level, cloud, made: product(number, tile=tile, id=f"p{name}", source=source, level=level, cloud_cover=cloud,
-                                                                 published=made and START + timedelta(days=made)),
-    st.integers(0, 5), st.sampled_from(TILES), st.integers(0, 8), st.sampled_from((STAC_SOURCE, FOLDER_SOURCE)), st.sampled_from(("L1C", "L2A")),
-    st.sampled_from((None, 0.0, 20.0, 20.000001, 100.0)), st.sampled_from((None, 1, 2, 3)))
+    lambda number, tile, name, source, level, cloud, made: product(
+        number,
+        tile=tile,
+        id=f"p{name}",
+        source=source,
+        level=level,
+        cloud_cover=cloud,
+        published=made and START + timedelta(days=made),
+    ),
+    st.integers(0, 5),
+    st.sampled_from(TILES),
+    st.integers(0, 8),
+    st.sampled_from((STAC_SOURCE, FOLDER_SOURCE)),
+    st.sampled_from(("L1C", "L2A")),
+    st.sampled_from((None, 0.0, 20.0, 20.000001, 100.0)),
+    st.sampled_from((None, 1, 2, 3)),
+)
 a_query = st.builds(
-    Query, tiles=st.lists(st.sampled_from((*TILES, "01WCP")), max_size=3).map(tuple),
-    bounds=st.sampled_from((None, (7.0, 44.0, 8.0, 45.5), (12.0, 41.0, 13.0, 42.0), (179.0, -18.0, -179.0, -17.0), (178.0, -18.0, 178.5, -17.0))),
-    start=st.sampled_from((None, START + timedelta(days=2))), end=st.sampled_from((None, START + timedelta(days=4))),
-    max_cloud=st.sampled_from((None, 0.0, 20.0)), level=st.sampled_from((None, "L1C", "L2A")), source=st.sampled_from(("", STAC_SOURCE, FOLDER_SOURCE)))
+    Query,
+    tiles=st.lists(st.sampled_from((*TILES, "01WCP")), max_size=3).map(tuple),
+    bounds=st.sampled_from(
+        (
+            None,
+            (7.0, 44.0, 8.0, 45.5),
+            (12.0, 41.0, 13.0, 42.0),
+            (179.0, -18.0, -179.0, -17.0),
+            (178.0, -18.0, 178.5, -17.0),
+        )
+    ),
+    start=st.sampled_from((None, START + timedelta(days=2))),
+    end=st.sampled_from((None, START + timedelta(days=4))),
+    max_cloud=st.sampled_from((None, 0.0, 20.0)),
+    level=st.sampled_from((None, "L1C", "L2A")),
+    source=st.sampled_from(("", STAC_SOURCE, FOLDER_SOURCE)),
+)
 
 
-@given(st.lists(st.lists(a_product, min_size=1, max_size=12), min_size=1, max_size=4), st.lists(a_query, min_size=1, max_size=3), st.integers(1, 7),
-       st.integers(0, 4))
+@given(
+    st.lists(st.lists(a_product, min_size=1, max_size=12), min_size=1, max_size=4),
+    st.lists(a_query, min_size=1, max_size=3),
+    st.integers(1, 7),
+    st.integers(0, 4),
+)
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_a_search_finds_what_looking_at_every_product_finds(tmp_path_factory, batches, queries, limit, compacted):
+def test_a_search_finds_what_looking_at_every_product_finds(
+    tmp_path_factory, batches, queries, limit, compacted
+):
     catalog, kept, log = LocalCatalog(tmp_path_factory.mktemp("catalog")), {}, []
     for number, batch in enumerate(batches):
         new = {(one.source, one.id, one.published): one for one in reversed(batch)}
-        new = {key: one for key, one in new.items() if key not in {(old.source, old.id, old.published) for old in log}}
+        new = {
+            key: one
+            for key, one in new.items()
+            if key not in {(old.source, old.id, old.published) for old in log}
+        }
         assert add_products(catalog, *batch) == len(new)
-        log += [one for one in dict.fromkeys(batch, None) if new.get((one.source, one.id, one.published)) is one]
+        log += [
+            one for one in dict.fromkeys(batch, None) if new.get((one.source, one.id, one.published)) is one
+        ]
         for one in log:
             rival = kept.get((one.source, one.id))
-            if rival is None or ((one.published is not None, one.published or START) > (rival.published is not None, rival.published or START)):
+            if rival is None or (
+                (one.published is not None, one.published or START)
+                > (rival.published is not None, rival.published or START)
+            ):
                 kept[one.source, one.id] = one
         if number == compacted:
             catalog.compact()
     assert catalog.read_additions(0)[0] == log
     for query in queries:
-        expected = sorted((one for one in kept.values() if meets(one, query)), key=lambda one: (one.sensing_time, one.id, one.source))
+        expected = sorted(
+            (one for one in kept.values() if meets(one, query)),
+            key=lambda one: (one.sensing_time, one.id, one.source),
+        )
         found, after = [], ""
         while True:
-            page = catalog.search(Query(**{name: getattr(query, name) for name in ("tiles", "bounds", "start", "end", "max_cloud", "level", "source")},
-                                        limit=limit, after=after))
+            page = catalog.search(
+                Query(
+                    **{
+                        name: getattr(query, name)
+                        for name in ("tiles", "bounds", "start", "end", "max_cloud", "level", "source")
+                    },
+                    limit=limit,
+                    after=after,
+                )
+            )
             found += page.products
             after = page.next
             if not after:
@@ -328,12 +422,23 @@ def test_a_search_finds_what_looking_at_every_product_finds(tmp_path_factory, ba
 
 def meets(one: Product, query: Query) -> bool:
     """By shapely, in a world cut at the antimeridian."""
+
     def boxes(west, south, east, north):
         spans = [(west, east)] if west <= east else [(west, 180), (-180, east)]
         return shapely.union_all([shapely.box(left, south, right, north) for left, right in spans])
 
-    return ((not query.tiles or one.tile in query.tiles) and (query.start is None or one.sensing_time >= query.start)
-            and (query.end is None or one.sensing_time <= query.end) and (query.level is None or one.level == query.level)
-            and (query.max_cloud is None or one.cloud_cover is None or one.cloud_cover <= query.max_cloud) and query.source in ("", one.source)
-            and (query.bounds is None or (boxes(*query.bounds).intersects(boxes(one.west, one.south, one.east, one.north))
-                                          and boxes(*query.bounds).intersects(Tile.parse(one.tile).footprint))))
+    return (
+        (not query.tiles or one.tile in query.tiles)
+        and (query.start is None or one.sensing_time >= query.start)
+        and (query.end is None or one.sensing_time <= query.end)
+        and (query.level is None or one.level == query.level)
+        and (query.max_cloud is None or one.cloud_cover is None or one.cloud_cover <= query.max_cloud)
+        and query.source in ("", one.source)
+        and (
+            query.bounds is None
+            or (
+                boxes(*query.bounds).intersects(boxes(one.west, one.south, one.east, one.north))
+                and boxes(*query.bounds).intersects(Tile.parse(one.tile).footprint)
+            )
+        )
+    )

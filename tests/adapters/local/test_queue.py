@@ -1,4 +1,5 @@
-"""The local queue hands messages out in order, to one worker at a time, and keeps them until they are dealt with."""
+"""The local queue hands messages out in order, to one worker at a time, and keeps them until they are dealt
+with."""
 
 import subprocess
 import sys
@@ -34,7 +35,9 @@ def queue(backend):
 @pytest.fixture
 def send(backend):
     def put(*events):
-        backend.records.transact(lambda transaction: [transaction.send(envelope(event, backend.now())) for event in events])
+        backend.records.transact(
+            lambda transaction: [transaction.send(envelope(event, backend.now())) for event in events]
+        )
 
     return put
 
@@ -45,7 +48,9 @@ def subjects(messages):
 
 def test_a_message_goes_to_each_function_that_hears_its_event_and_to_no_other(send, queue):
     send(JobStarted("j"), DeliveriesDue("t"))
-    assert [message.function for message in queue.lease(["extract", "index", "notify", "refresh"], 9)] == ["extract"]
+    assert [message.function for message in queue.lease(["extract", "index", "notify", "refresh"], 9)] == [
+        "extract"
+    ]
     [tick] = queue.lease(["deliver"], 9)
     assert decode(tick.body).event == DeliveriesDue("t")
     assert (tick.function, tick.attempt, tick.lane) == ("deliver", 1, "live")
@@ -159,7 +164,9 @@ def test_the_eighth_failure_makes_a_dead_letter_with_its_error_and_its_event(sen
     assert decode(letter.body.encode()).event == JobStarted("poison")
 
 
-def test_a_message_that_kills_each_worker_is_handed_out_once_more_and_then_buried(send, queue, backend, clock):
+def test_a_message_that_kills_each_worker_is_handed_out_once_more_and_then_buried(
+    send, queue, backend, clock
+):
     send(JobStarted("bomb"))
     attempts = []
     for _ in range(20):
@@ -173,7 +180,10 @@ def test_bytes_that_are_no_event_are_buried_as_they_are(queue, backend):
     text, noise = queue.put_raw("extract", b"hello"), queue.put_raw("extract", b"\xff\x00")
     for message in queue.lease(["extract"], 2):
         assert queue.dead_letter(message, "the message is not a CloudEvent of ours")
-    assert {letter.id: letter.body for letter in backend.records.find(DeadLetter)} == {text: "hello", noise: "/wA="}
+    assert {letter.id: letter.body for letter in backend.records.find(DeadLetter)} == {
+        text: "hello",
+        noise: "/wA=",
+    }
 
 
 def test_depth_tells_what_waits_by_function_and_lane(send, queue, clock):
@@ -184,7 +194,11 @@ def test_depth_tells_what_waits_by_function_and_lane(send, queue, clock):
     leased = queue.lease(["extract"], 2)
     queue.nack(leased[0], "later", 60)
     clock.advance(5)
-    assert queue.depth() == [QueueDepth("extract", "live", 1, 1, 1, 10.0), QueueDepth("extract", "backfill", 1, 0, 0, 10.0), QueueDepth("index", "live", 1, 0, 0, 5.0)]
+    assert queue.depth() == [
+        QueueDepth("extract", "live", 1, 1, 1, 10.0),
+        QueueDepth("extract", "backfill", 1, 0, 0, 10.0),
+        QueueDepth("index", "live", 1, 0, 0, 5.0),
+    ]
 
 
 def test_there_is_nothing_to_publish_after_a_commit(send, queue):
@@ -214,10 +228,14 @@ def test_waiting_ends_with_its_time_and_with_a_message_that_is_there(send, queue
 
 
 def test_a_process_that_waits_is_woken_by_another_one(tmp_path):
-    code = ("import sys, pathlib; from revisit.adapters.local.backend import local_backend, local_queue\n"
-            "queue = local_queue(local_backend(pathlib.Path(sys.argv[1]))); print('ready', flush=True)\n"
-            "print(queue.wait(30, ['extract']), flush=True)")
-    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "data")], stdout=subprocess.PIPE, text=True) as waiting:
+    code = (
+        "import sys, pathlib; from revisit.adapters.local.backend import local_backend, local_queue\n"
+        "queue = local_queue(local_backend(pathlib.Path(sys.argv[1]))); print('ready', flush=True)\n"
+        "print(queue.wait(30, ['extract']), flush=True)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / "data")], stdout=subprocess.PIPE, text=True
+    ) as waiting:
         assert waiting.stdout.readline() == "ready\n"
         backend = local_backend(tmp_path / "data")
         backend.records.transact(lambda transaction: transaction.send(envelope(JobStarted("a"))))
@@ -228,10 +246,14 @@ def test_what_a_dead_process_had_leased_is_free_when_the_next_one_starts(tmp_pat
     data = tmp_path / "data"
     queue = local_queue(local_backend(data))
     for job in ("a", "b"):
-        local_backend(data).records.transact(lambda transaction, job=job: transaction.send(envelope(JobStarted(job))))
+        local_backend(data).records.transact(
+            lambda transaction, job=job: transaction.send(envelope(JobStarted(job)))
+        )
     [own] = queue.lease(["extract"])
-    code = ("import os, sys, pathlib; from revisit.adapters.local.backend import local_backend, local_queue\n"
-            "queue = local_queue(local_backend(pathlib.Path(sys.argv[1]))); print(len(queue.lease(['extract'], 9)), flush=True); os._exit(9)")
+    code = (
+        "import os, sys, pathlib; from revisit.adapters.local.backend import local_backend, local_queue\n"
+        "queue = local_queue(local_backend(pathlib.Path(sys.argv[1]))); print(len(queue.lease(['extract'], 9)), flush=True); os._exit(9)"
+    )
     dead = subprocess.run([sys.executable, "-c", code, str(data)], stdout=subprocess.PIPE, text=True)
     assert (dead.returncode, dead.stdout) == (9, "1\n")
     [freed] = local_queue(local_backend(data)).lease(["extract"], 9)
@@ -242,8 +264,14 @@ def test_what_a_dead_process_had_leased_is_free_when_the_next_one_starts(tmp_pat
 def test_a_backlog_of_others_does_not_slow_a_function_down(send, queue):
     send(*(JobStarted(f"{number}") for number in range(3000)))
     send(JobExtracted("mine"))
-    plan = queue._database.connection().execute(
-        "EXPLAIN QUERY PLAN SELECT key FROM queue WHERE function = ? AND due = 0 ORDER BY lane, key LIMIT 1", ("index",)).fetchall()
+    plan = (
+        queue._database.connection()
+        .execute(
+            "EXPLAIN QUERY PLAN SELECT key FROM queue WHERE function = ? AND due = 0 ORDER BY lane, key LIMIT 1",
+            ("index",),
+        )
+        .fetchall()
+    )
     assert "queue_ready" in plan[0][3] and len(plan) == 1
     assert subjects(queue.lease(["index"])) == ["mine"]
 
@@ -276,7 +304,8 @@ from revisit.domain.events import JobStarted
 from revisit.ports.envelope import Envelope
 backend = local_backend(pathlib.Path(sys.argv[1]))
 queue = local_queue(backend)
-backend.records.transact(lambda transaction: [transaction.send(Envelope(JobStarted(job), backend.now())) for job in "ab"])
+backend.records.transact(lambda transaction: [transaction.send(Envelope(JobStarted(job), backend.now())) for
+job in "ab"])
 parent = queue._database.connection()
 child = os.fork()
 if not child:
@@ -294,7 +323,9 @@ def test_a_clock_that_is_set_back_neither_loses_nor_hides_a_message(send, queue,
     assert subjects(queue.lease(["extract"], 9)) == ["a", "b"]
 
 
-def test_a_clock_that_is_set_forward_hands_a_leased_message_out_again_and_fences_the_first_worker(send, queue, clock):
+def test_a_clock_that_is_set_forward_hands_a_leased_message_out_again_and_fences_the_first_worker(
+    send, queue, clock
+):
     send(JobStarted("a"))
     [first] = queue.lease(["extract"], lease_s=120)
     clock.advance(3600)

@@ -13,8 +13,12 @@ def test_what_was_written_when_records_were_found_by_other_fields_is_found_by_th
     local_backend(tmp_path).commit(lambda commit: commit.put(job), completes_event=False)
     with Database(tmp_path / DATABASE).transaction() as connection:
         connection.execute("DELETE FROM record_index WHERE field = 'owner'")
-        connection.execute("INSERT INTO record_index (kind, field, value, id) VALUES ('job', 'once', 'x', 'job_1')")
-        connection.execute("INSERT INTO record (kind, id, body) VALUES ('job', 'damaged', '{'), ('newer', 'unknown', '{}')")
+        connection.execute(
+            "INSERT INTO record_index (kind, field, value, id) VALUES ('job', 'once', 'x', 'job_1')"
+        )
+        connection.execute(
+            "INSERT INTO record (kind, id, body) VALUES ('job', 'damaged', '{'), ('newer', 'unknown', '{}')"
+        )
         connection.execute("UPDATE setting SET value = '{}' WHERE name = 'found by'")
     for _ in range(2):
         assert local_backend(tmp_path).records.find(Job, owner="ann") == [job]

@@ -35,7 +35,9 @@ def unseen_but(*known: str) -> Callable[[Sequence[str]], Any]:
     return lambda ids: np.array([id not in known for id in ids])
 
 
-def read(source: Folder, state: dict[str, Any] | None = None, unseen: Callable[[Any], Any] = all_unseen) -> tuple[list[Product], Listing]:
+def read(
+    source: Folder, state: dict[str, Any] | None = None, unseen: Callable[[Any], Any] = all_unseen
+) -> tuple[list[Product], Listing]:
     listing = source.list_products(json.loads(json.dumps(state or {})), unseen, NOW)
     tables = list(listing.batches)
     assert all(table.schema == SCHEMA and table.num_rows <= 10_000 for table in tables)
@@ -61,7 +63,8 @@ def item(path: Path, id: str, band: str = "./B04.tif", **properties: Any) -> Pat
     return path / f"{id}.json"
 
 
-# -------------------------------------------------------------------------------------------------------------- real data
+# --------------------------------------------------------------------------------------------------------------
+# real data
 
 
 def test_the_real_archive_gives_its_34_products_and_none_of_sentinel_1():
@@ -81,12 +84,24 @@ def test_the_real_archive_gives_its_34_products_and_none_of_sentinel_1():
         "29RKH": ({"B02", "B03", "B04", "B05", "B08", "B8A", "B11", "B12", "SCL", "AOT"}, {0.0}),
         "33NZA": ({"B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B11", "B12"}, {-0.1}),
     }  # fmt: skip
-    assert Counter(product.tile for product in products) == {"31UES": 19, "31UFS": 12, "31TDH": 1, "29RKH": 1, "33NZA": 1}
+    assert Counter(product.tile for product in products) == {
+        "31UES": 19,
+        "31UFS": 12,
+        "31TDH": 1,
+        "29RKH": 1,
+        "33NZA": 1,
+    }
     for product in products:
         files = source.bands(product)
         assert (set(files), {file.offset for file in files.values()}) == bands[product.tile]
-        assert all(Path(file.href).is_file() and Path(file.href).is_relative_to(archive.resolve()) for file in files.values())
-        assert {name: file.scale for name, file in files.items() if name in ("SCL", "AOT")}.items() <= {"SCL": 1.0, "AOT": 0.001}.items()
+        assert all(
+            Path(file.href).is_file() and Path(file.href).is_relative_to(archive.resolve())
+            for file in files.values()
+        )
+        assert {name: file.scale for name, file in files.items() if name in ("SCL", "AOT")}.items() <= {
+            "SCL": 1.0,
+            "AOT": 0.001,
+        }.items()
     by_tile = {product.tile: product for product in products}
     assert by_tile["33NZA"].cloud_cover is None
     assert by_tile["29RKH"].datatake == "20200219T112111"
@@ -130,7 +145,9 @@ def test_a_real_safe_product_is_found_and_its_jp2_opens():
         assert (band.width, band.height, band.crs.to_epsg()) == (1830, 1830, 32631)
     # The other trees hold metadata without images; items of files that are not there are no better.
     assert listing.rejection_count == 24
-    assert all("missing" in reason or "none of the image files" in reason for _, reason in listing.rejection_examples)
+    assert all(
+        "missing" in reason or "none of the image files" in reason for _, reason in listing.rejection_examples
+    )
 
 
 def test_a_safe_tree_and_a_catalog_lie_side_by_side(tmp_path):
@@ -144,7 +161,8 @@ def test_a_safe_tree_and_a_catalog_lie_side_by_side(tmp_path):
     assert listing.rejection_count == 0
 
 
-# ---------------------------------------------------------------------------------------------------------------- changes
+# ----------------------------------------------------------------------------------------------------------------
+# changes
 
 
 def test_a_product_added_later_is_found_without_reading_the_others(tmp_path, monkeypatch):
@@ -153,7 +171,11 @@ def test_a_product_added_later_is_found_without_reading_the_others(tmp_path, mon
     _, before = read(source)
     item(tmp_path / "b" / "c", "second")
     opened = []
-    monkeypatch.setattr(source, "_read_directory", lambda place, real=source._read_directory: opened.append(place.path.name) or real(place))
+    monkeypatch.setattr(
+        source,
+        "_read_directory",
+        lambda place, real=source._read_directory: opened.append(place.path.name) or real(place),
+    )
     products, after = read(source, before.state, unseen_but("first"))
     assert [product.id for product in products] == ["second"]
     assert (opened, after.rows) == (["c"], 2)
@@ -191,7 +213,13 @@ def test_a_broken_item_is_reported_every_time_and_stops_nothing(tmp_path):
     source = folder(tmp_path)
     products, listing = read(source)
     assert [product.id for product in products] == ["good"]
-    assert {Path(name).name for name, _ in listing.rejection_examples} == {"broken.json", "binary.json", "deep.json", "timeless.json", "bandless.json"}
+    assert {Path(name).name for name, _ in listing.rejection_examples} == {
+        "broken.json",
+        "binary.json",
+        "deep.json",
+        "timeless.json",
+        "bandless.json",
+    }
     again, second = read(source, listing.state, unseen_but("good"))
     assert (again, second.rows, second.rejection_count) == ([], 1, 5)
 
@@ -210,7 +238,8 @@ def test_an_emptied_folder_is_an_error_and_an_empty_one_is_not(tmp_path):
         read(source, before.state)
 
 
-# ----------------------------------------------------------------------------------------------------------------- limits
+# -----------------------------------------------------------------------------------------------------------------
+# limits
 
 
 @pytest.mark.parametrize("href", [
@@ -231,7 +260,11 @@ def test_a_band_outside_the_folder_is_refused(tmp_path, href):
 
 
 def test_a_band_in_a_public_bucket_may_be_named_by_a_local_item(tmp_path):
-    item(tmp_path, "first", "https://sentinel-cogs.s3.us-west-2.amazonaws.com/sentinel-s2-l2a-cogs/31/U/ES/x/B04.tif")
+    item(
+        tmp_path,
+        "first",
+        "https://sentinel-cogs.s3.us-west-2.amazonaws.com/sentinel-s2-l2a-cogs/31/U/ES/x/B04.tif",
+    )
     source = folder(tmp_path)
     (product,), _ = read(source)
     assert source.bands(product)["B04"].href.startswith("https://sentinel-cogs.")
@@ -246,7 +279,22 @@ def test_links_out_of_the_folder_are_not_followed(tmp_path):
     assert products == []
     assert dict(listing.rejection_examples).keys() == {"linked", "item.json"}
     with pytest.raises(PermanentError, match="leads out"):
-        folder(tmp_path / "inside").bands(Product("x", "", "L2A", "S2B", "31UES", NOW, "", 0, 0, 0, 0, href=str(tmp_path / "outside" / "elsewhere.json")))
+        folder(tmp_path / "inside").bands(
+            Product(
+                "x",
+                "",
+                "L2A",
+                "S2B",
+                "31UES",
+                NOW,
+                "",
+                0,
+                0,
+                0,
+                0,
+                href=str(tmp_path / "outside" / "elsewhere.json"),
+            )
+        )
 
 
 def test_a_folder_that_may_not_be_read_is_reported_and_a_disk_that_fails_is_a_retry(tmp_path, monkeypatch):
@@ -263,7 +311,10 @@ def test_a_folder_that_may_not_be_read_is_reported_and_a_disk_that_fails_is_a_re
 
     monkeypatch.setattr(os, "scandir", scandir)
     products, listing = read(folder(tmp_path))
-    assert ([product.id for product in products], listing.rejection_examples) == (["good"], [("z", "the folder may not be read; allow this user to")])
+    assert ([product.id for product in products], listing.rejection_examples) == (
+        ["good"],
+        [("z", "the folder may not be read; allow this user to")],
+    )
     outcome.pop(0)
     with pytest.raises(TransientError, match="z cannot be read: Input/output error"):
         read(folder(tmp_path))
@@ -275,7 +326,10 @@ def test_names_that_are_no_text_are_reported_and_stop_nothing(tmp_path):
     (tmp_path / "good" / os.fsdecode(b"\xfe.json")).write_text("{}")
     found, listing = read(folder(tmp_path))
     assert [product.id for product in found] == ["S2B_31UES_20240601_0_L2A"]
-    assert sorted(listing.rejection_examples) == [("good/\ufffd.json", "its name is not UTF-8; rename it"), ("\ufffd", "its name is not UTF-8; rename it")]
+    assert sorted(listing.rejection_examples) == [
+        ("good/\ufffd.json", "its name is not UTF-8; rename it"),
+        ("\ufffd", "its name is not UTF-8; rename it"),
+    ]
 
 
 def test_a_zipped_product_is_reported_with_the_remedy(tmp_path):
@@ -311,14 +365,17 @@ def test_many_items_come_in_batches(tmp_path, monkeypatch):
 
     first = item(tmp_path / "a", "item0")
     for number in range(1, 25):
-        (tmp_path / "a" / f"item{number}.json").write_text(first.read_text().replace("item0", f"item{number}"))
+        (tmp_path / "a" / f"item{number}.json").write_text(
+            first.read_text().replace("item0", f"item{number}")
+        )
     monkeypatch.setattr(batches.batch_unseen, "__defaults__", (10,))
     listing = folder(tmp_path).list_products({}, all_unseen, NOW)
     assert [table.num_rows for table in listing.batches] == [10, 10, 5]
     assert listing.rows == 25
 
 
-# ------------------------------------------------------------------------------------------------------------------- spec
+# -------------------------------------------------------------------------------------------------------------------
+# spec
 
 
 def test_a_spec_is_made_absolute(tmp_path, monkeypatch):
@@ -336,8 +393,11 @@ def test_a_source_on_this_computer_says_whether_it_is_there(tmp_path):
     (tmp_path / "cut.csv.gz").write_bytes(b"\x1f\x8b\x08")
     with pytest.raises(TransientError):
         open_source(f"google-index:{tmp_path}/cut.csv.gz").check()
-    for spec, sentence in ((f"folder:{tmp_path}/none", "there is no folder"), (f"google-index:{tmp_path}/none.csv.gz", "there is no index file"),
-                           (f"google-index:{tmp_path}/index.csv", "lacks the columns")):
+    for spec, sentence in (
+        (f"folder:{tmp_path}/none", "there is no folder"),
+        (f"google-index:{tmp_path}/none.csv.gz", "there is no index file"),
+        (f"google-index:{tmp_path}/index.csv", "lacks the columns"),
+    ):
         with pytest.raises(PermanentError, match=sentence):
             open_source(spec).check()
 
@@ -351,5 +411,8 @@ def test_a_home_that_is_none_is_refused(spec):
 @pytest.mark.parametrize("spec", ["", "stac:https://[#c", "folder:a\0b", "folder", "folder:", "https://example.org", "ftp:x", "/data", "stac:https://example.org", "stac:example.org#c",
                                   "stac:file:///etc/passwd#c", "stac:https://user@example.org#c", "stac:https://example.org#a/../b"])  # fmt: skip
 def test_what_is_no_source_is_refused_with_the_forms_that_are(spec):
-    with pytest.raises(InvalidInputError, match=r"folder:PATH, google-index:PATH-or-URL or stac:URL#collection|write stac:https?://"):
+    with pytest.raises(
+        InvalidInputError,
+        match=r"folder:PATH, google-index:PATH-or-URL or stac:URL#collection|write stac:https?://",
+    ):
         open_source(spec)

@@ -4,7 +4,16 @@ import shutil
 
 import pytest
 
-from google_index_samples import ROW, SAFE_PATH, check_bands, index_csv, index_row, list_products, metadata_path, write_index
+from google_index_samples import (
+    ROW,
+    SAFE_PATH,
+    check_bands,
+    index_csv,
+    index_row,
+    list_products,
+    metadata_path,
+    write_index,
+)
 from revisit.adapters.sources.google_index import PUBLIC_BUCKET_URL
 from revisit.domain.product import Product
 from revisit.errors import NotFoundError, PermanentError
@@ -19,13 +28,26 @@ def test_bands_are_read_from_the_tree_beside_a_local_index(tmp_path, name):
     check_bands(source, product, str(tmp_path))
 
 
-@pytest.mark.parametrize("href", ["/etc/passwd", "{root}/../secret.SAFE", "{root}/tiles/%2e%2e/x.SAFE", "https://elsewhere.example/L2/tiles/x.SAFE", "{root}/",
-                                  "{root}/tiles/./x.SAFE", "{root}/tiles//x.SAFE", PUBLIC_BUCKET_URL + "tiles/32/T/QM/x.SAFE"])
+@pytest.mark.parametrize(
+    "href",
+    [
+        "/etc/passwd",
+        "{root}/../secret.SAFE",
+        "{root}/tiles/%2e%2e/x.SAFE",
+        "https://elsewhere.example/L2/tiles/x.SAFE",
+        "{root}/",
+        "{root}/tiles/./x.SAFE",
+        "{root}/tiles//x.SAFE",
+        PUBLIC_BUCKET_URL + "tiles/32/T/QM/x.SAFE",
+    ],
+)
 def test_nothing_outside_the_tree_is_read(tmp_path, href):
     (tmp_path / "tiles").mkdir()
     source = write_index(tmp_path, index_csv(index_row()))
     _, (product,) = list_products(source)
-    changed = Product(**{name: getattr(product, name) for name in Product.__slots__} | {"href": href.format(root=tmp_path)})
+    changed = Product(
+        **{name: getattr(product, name) for name in Product.__slots__} | {"href": href.format(root=tmp_path)}
+    )
     with pytest.raises(PermanentError, match="lies outside"):
         source.bands(changed)
 

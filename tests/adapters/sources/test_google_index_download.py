@@ -1,4 +1,5 @@
-"""Google's index over https: the file asked for only when it has changed, servers in trouble, and the bands beside it."""
+"""Google's index over https: the file asked for only when it has changed, servers in trouble, and the bands
+beside it."""
 
 import gzip
 import threading
@@ -8,7 +9,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from google_index_samples import ROW, SAFE_PATH, check_bands, index_csv, index_row, list_products, metadata_path, refresh_catalog
+from google_index_samples import (
+    ROW,
+    SAFE_PATH,
+    check_bands,
+    index_csv,
+    index_row,
+    list_products,
+    metadata_path,
+    refresh_catalog,
+)
 from revisit.adapters.local.catalog import LocalCatalog
 from revisit.adapters.sources import open_source
 from revisit.adapters.sources.google_index import GoogleIndex
@@ -36,7 +46,9 @@ def upstream() -> Iterator[Upstream]:
         def do_GET(self):
             state.asked.append(self.path)
             content = state.files.get(self.path.partition("?")[0])
-            status = {"": 200, "cut": 200}.get(state.fault) or (int(state.fault) if state.fault.isdigit() else 200)
+            status = {"": 200, "cut": 200}.get(state.fault) or (
+                int(state.fault) if state.fault.isdigit() else 200
+            )
             if content is None:
                 status, content = 404, b""
             etag = f'"{hash(content)}"'
@@ -83,16 +95,30 @@ def test_an_unchanged_etag_costs_no_byte(tmp_path, upstream):
     second, new = refresh_catalog(source, catalog, first.state)
     assert (second.unchanged, new, second.state) == (True, 0, first.state)
     assert upstream.sent == len(upstream.files["/bucket/L2/index.csv.gz"])
-    upstream.files["/bucket/L2/index.csv.gz"] = gzip.compress(index_csv(index_row(), index_row(1), index_row(2)))
+    upstream.files["/bucket/L2/index.csv.gz"] = gzip.compress(
+        index_csv(index_row(), index_row(1), index_row(2))
+    )
     third, new = refresh_catalog(source, catalog, first.state)
     assert (third.rows, new) == (3, 1)
-    assert {product.href.partition("/L2/")[0] for product in catalog.search(Query()).products} == {f"{upstream.url}/bucket"}
+    assert {product.href.partition("/L2/")[0] for product in catalog.search(Query()).products} == {
+        f"{upstream.url}/bucket"
+    }
 
 
-@pytest.mark.parametrize(("fault", "error", "said"), [("500", TransientError, "answers 500"), ("429", TransientError, "answers 429"), ("cut", TransientError, "breaks off|ends in the middle"),
-                                                      ("hang", TransientError, "does not answer"), ("403", PermanentError, "answers 403"),
-                                                      ("302", PermanentError, "leads to http://169.254.169.254/")])
-def test_a_server_in_trouble_is_asked_again_and_one_that_refuses_is_not(upstream, monkeypatch, fault, error, said):
+@pytest.mark.parametrize(
+    ("fault", "error", "said"),
+    [
+        ("500", TransientError, "answers 500"),
+        ("429", TransientError, "answers 429"),
+        ("cut", TransientError, "breaks off|ends in the middle"),
+        ("hang", TransientError, "does not answer"),
+        ("403", PermanentError, "answers 403"),
+        ("302", PermanentError, "leads to http://169.254.169.254/"),
+    ],
+)
+def test_a_server_in_trouble_is_asked_again_and_one_that_refuses_is_not(
+    upstream, monkeypatch, fault, error, said
+):
     monkeypatch.setattr("revisit.adapters.sources.google_index_download.READ_TIMEOUT_S", 0.5)
     upstream.files["/index.csv.gz"] = gzip.compress(index_csv(*map(index_row, range(9000))))
     upstream.fault = fault
@@ -108,7 +134,10 @@ def test_a_server_that_is_not_there_is_asked_again():
 
 
 def test_an_object_of_a_bucket_is_for_a_deployment():
-    with pytest.raises(InvalidInputError, match="here write https://storage.googleapis.com/gcp-public-data-sentinel-2/L2/index.csv.gz"):
+    with pytest.raises(
+        InvalidInputError,
+        match="here write https://storage.googleapis.com/gcp-public-data-sentinel-2/L2/index.csv.gz",
+    ):
         open_source("google-index:gs://gcp-public-data-sentinel-2/L2/index.csv.gz")
 
 
@@ -118,7 +147,10 @@ def test_an_address_that_is_not_there_is_refused(upstream):
 
 
 def test_bands_are_read_from_the_server_of_the_index(upstream):
-    upstream.files |= {"/b/L2/index.csv.gz": gzip.compress(index_csv(index_row(**ROW))), f"/b/{SAFE_PATH}/MTD_MSIL2A.xml": metadata_path().read_bytes()}
+    upstream.files |= {
+        "/b/L2/index.csv.gz": gzip.compress(index_csv(index_row(**ROW))),
+        f"/b/{SAFE_PATH}/MTD_MSIL2A.xml": metadata_path().read_bytes(),
+    }
     source = GoogleIndex(f"{upstream.url}/b/L2/index.csv.gz")
     _, (product,) = list_products(source)
     check_bands(source, product, f"{upstream.url}/b")

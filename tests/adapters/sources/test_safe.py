@@ -1,4 +1,5 @@
-"""SAFE products, judged by stactools' expected items, by real file lists, and by what the metadata files say."""
+"""SAFE products, judged by stactools' expected items, by real file lists, and by what the metadata files
+say."""
 
 import csv
 import json
@@ -38,7 +39,13 @@ def from_texts(**files: str) -> Callable[[str], bytes]:
     return read
 
 
-def metadata(images: list[str], granule: str = "S2A_OPER_MSI_L2A_TL_X_T31UFS_N05.09", level: str = "2A", extra: str = "", tag: str = "IMAGE_FILE") -> str:
+def metadata(
+    images: list[str],
+    granule: str = "S2A_OPER_MSI_L2A_TL_X_T31UFS_N05.09",
+    level: str = "2A",
+    extra: str = "",
+    tag: str = "IMAGE_FILE",
+) -> str:
     quantification = "BOA_QUANTIFICATION_VALUE" if level == "2A" else "QUANTIFICATION_VALUE"
     return f"""<?xml version="1.0"?><n1:Level-{level}_User_Product xmlns:n1="urn:x">
       <PROCESSING_LEVEL>Level-{level}</PROCESSING_LEVEL><GENERATION_TIME>2022-12-06T13:54:52.000Z</GENERATION_TIME>
@@ -47,7 +54,8 @@ def metadata(images: list[str], granule: str = "S2A_OPER_MSI_L2A_TL_X_T31UFS_N05
       <EXT_POS_LIST>51 4 51 5 50 5 50 4 51 4</EXT_POS_LIST></n1:Level-{level}_User_Product>"""
 
 
-# ---------------------------------------------------------------------------------------------------------- real metadata
+# ----------------------------------------------------------------------------------------------------------
+# real metadata
 
 
 def real_products() -> list[Path]:
@@ -62,12 +70,23 @@ def test_every_real_product_is_understood():
         product = safe.product_of(str(root), reader(root), SOURCE)
         name = ProductName.parse(root.name)
         text = next(root.glob("MTD_MSIL*.xml")).read_text()
-        assert (product.id, product.tile, product.level, product.platform) == (root.name.removesuffix(".SAFE"), name.tile, name.level, name.platform)
-        assert (product.baseline, product.relative_orbit, product.datatake) == (name.baseline, name.relative_orbit, root.name[11:26])
+        assert (product.id, product.tile, product.level, product.platform) == (
+            root.name.removesuffix(".SAFE"),
+            name.tile,
+            name.level,
+            name.platform,
+        )
+        assert (product.baseline, product.relative_orbit, product.datatake) == (
+            name.baseline,
+            name.relative_orbit,
+            root.name[11:26],
+        )
         assert product.published == datetime.fromisoformat(re.search(r"<GENERATION_TIME>(.*?)<", text)[1])
         tile = next(root.glob("GRANULE/*/MTD_TL.xml"), None)
         if tile:
-            assert product.sensing_time == datetime.fromisoformat(re.search(r"SENSING_TIME[^>]*>(.*?)<", tile.read_text())[1])
+            assert product.sensing_time == datetime.fromisoformat(
+                re.search(r"SENSING_TIME[^>]*>(.*?)<", tile.read_text())[1]
+            )
         assert product.footprint is not None
         assert -180 <= product.west <= 180
         assert product.href == str(root)
@@ -80,21 +99,31 @@ def test_a_product_is_where_stactools_says():
         if not expected.exists():
             continue
         item, product = json.loads(expected.read_text()), safe.product_of(str(root), reader(root), SOURCE)
-        assert (product.west, product.south, product.east, product.north) == pytest.approx(item["bbox"], abs=1e-5)
+        assert (product.west, product.south, product.east, product.north) == pytest.approx(
+            item["bbox"], abs=1e-5
+        )
         assert product.cloud_cover == item["properties"]["eo:cloud_cover"]
         assert product.published == datetime.fromisoformat(item["properties"]["s2:generation_time"])
         assert product.footprint["type"] == item["geometry"]["type"]
         bands = safe.bands_of(str(root), reader(root))
         for band, key in EXPECTED_KEYS.items():
             stated = item["assets"][key]["raster:bands"][0]
-            assert (bands[band].scale, bands[band].offset) == (stated.get("scale", 0.0001), stated.get("offset", 0))
-            assert bands[band].href == f"{root}/{item['assets'][key]['href'].split('.SAFE/')[-1].removeprefix('./')}"
+            assert (bands[band].scale, bands[band].offset) == (
+                stated.get("scale", 0.0001),
+                stated.get("offset", 0),
+            )
+            assert (
+                bands[band].href
+                == f"{root}/{item['assets'][key]['href'].split('.SAFE/')[-1].removeprefix('./')}"
+            )
         compared += 1
     assert compared == 5
 
 
 def test_a_footprint_across_the_antimeridian_has_its_west_east_of_its_east():
-    root = shared_data("safe", "stactools", "S2A_MSIL2A_20230625T234621_N0509_R073_T01WCP_20230626T022157.SAFE")
+    root = shared_data(
+        "safe", "stactools", "S2A_MSIL2A_20230625T234621_N0509_R073_T01WCP_20230626T022157.SAFE"
+    )
     product = safe.product_of(str(root), reader(root), SOURCE)
     assert product.west == pytest.approx(178.4741, abs=1e-3)
     assert product.east == pytest.approx(-178.9662, abs=1e-3)
@@ -120,20 +149,28 @@ def test_the_offset_is_the_one_the_metadata_states(name, offset):
 def test_an_unusual_offset_is_taken_as_it_is():
     folder = shared_data("safe", "stactools", "S2A_OPER_MSI_L2A_TL_VGS1_20220401T110010_A035382_T34LBQ")
     text = (folder / "product_metadata.xml").read_text()
-    bands = safe.bands_of("/a/S2A_MSIL2A_20220401T083601_N0400_R064_T34LBQ_20220401T110010.SAFE", from_texts(MTD_MSIL2A__xml=text))
+    bands = safe.bands_of(
+        "/a/S2A_MSIL2A_20220401T083601_N0400_R064_T34LBQ_20220401T110010.SAFE",
+        from_texts(MTD_MSIL2A__xml=text),
+    )
     assert {bands[band].offset for band in bands if band in SPECTRAL_BANDS} == {-0.7}
 
 
 def test_bands_come_in_their_native_resolution():
-    root = shared_data("safe", "cdse_31UFS", "S2A_MSIL2A_20221206T105431_N0509_R051_T31UFS_20221206T135452.SAFE")
+    root = shared_data(
+        "safe", "cdse_31UFS", "S2A_MSIL2A_20221206T105431_N0509_R051_T31UFS_20221206T135452.SAFE"
+    )
     bands = safe.bands_of(str(root), reader(root))
     assert set(bands) == set(BANDS) - {"B10"}
     for name, file in bands.items():
-        assert file.href.endswith(f"/R{BANDS[name].resolution_m}m/T31UFS_20221206T105431_{name}_{BANDS[name].resolution_m}m.jp2")
+        assert file.href.endswith(
+            f"/R{BANDS[name].resolution_m}m/T31UFS_20221206T105431_{name}_{BANDS[name].resolution_m}m.jp2"
+        )
         assert (file.driver, file.nodata) == ("JP2OpenJPEG", 0)
 
 
-# ----------------------------------------------------------------------------------------------------------- file lists
+# -----------------------------------------------------------------------------------------------------------
+# file lists
 
 
 def test_band_files_lie_where_the_real_lists_of_files_have_them():
@@ -158,7 +195,9 @@ def band_files_lie_where_listed(layout: Path) -> None:
         + "".join(f"<IMAGE_ID>{PurePosixPath(p).stem}</IMAGE_ID>" if old else f"<IMAGE_FILE>{p.removesuffix('.jp2')}</IMAGE_FILE>"
                   for p in images if p.split("/")[1] == granule)
         + f"</{'Granules' if old else 'Granule'}>" for granule in granules)  # fmt: skip
-    text = metadata([], level=level).replace('<Granule granuleIdentifier="S2A_OPER_MSI_L2A_TL_X_T31UFS_N05.09"></Granule>', listed)
+    text = metadata([], level=level).replace(
+        '<Granule granuleIdentifier="S2A_OPER_MSI_L2A_TL_X_T31UFS_N05.09"></Granule>', listed
+    )
     asked = []
 
     def read(path: str) -> bytes:
@@ -180,9 +219,17 @@ def band_files_lie_where_listed(layout: Path) -> None:
 
 def test_every_tile_of_an_old_package_is_a_product():
     name = "S2A_OPER_PRD_MSIL1C_PDMC_20160910T174323_R071_V20160701T204642_20160701T204643"
-    granules = ["S2A_OPER_MSI_L1C_TL_EPA__20160910T134133_A005359_T04MGV_N02.04", "S2A_OPER_MSI_L1C_TL_EPA__20160910T134133_A005359_T04MHV_N02.04"]
-    listed = "".join(f'<Granules granuleIdentifier="{granule}"><IMAGE_ID>{granule[:-7]}_B02</IMAGE_ID></Granules>' for granule in granules)
-    text = metadata([], level="1C").replace('<Granule granuleIdentifier="S2A_OPER_MSI_L2A_TL_X_T31UFS_N05.09"></Granule>', listed)
+    granules = [
+        "S2A_OPER_MSI_L1C_TL_EPA__20160910T134133_A005359_T04MGV_N02.04",
+        "S2A_OPER_MSI_L1C_TL_EPA__20160910T134133_A005359_T04MHV_N02.04",
+    ]
+    listed = "".join(
+        f'<Granules granuleIdentifier="{granule}"><IMAGE_ID>{granule[:-7]}_B02</IMAGE_ID></Granules>'
+        for granule in granules
+    )
+    text = metadata([], level="1C").replace(
+        '<Granule granuleIdentifier="S2A_OPER_MSI_L2A_TL_X_T31UFS_N05.09"></Granule>', listed
+    )
     tile = """<r><SENSING_TIME>2016-07-01T20:46:42.000Z</SENSING_TIME><HORIZONTAL_CS_CODE>EPSG:32704</HORIZONTAL_CS_CODE>
               <Geoposition resolution="10"><ULX>699960</ULX><ULY>9800020</ULY></Geoposition>
               <CLOUDY_PIXEL_PERCENTAGE>12.5</CLOUDY_PIXEL_PERCENTAGE></r>"""
@@ -190,23 +237,32 @@ def test_every_tile_of_an_old_package_is_a_product():
     def read(path: str) -> bytes:
         if path == f"{name.replace('_PRD_MSI', '_MTD_SAF')}.xml":
             return text.encode()
-        if path == f"GRANULE/{granules[0]}/S2A_OPER_MTD_L1C_TL_EPA__20160910T134133_A005359_T04MGV.xml" or "T04MHV.xml" in path:
+        if (
+            path == f"GRANULE/{granules[0]}/S2A_OPER_MTD_L1C_TL_EPA__20160910T134133_A005359_T04MGV.xml"
+            or "T04MHV.xml" in path
+        ):
             return tile.encode()
         raise NotFoundError(path)
 
     products = safe.products_of(f"/a/{name}.SAFE", read, SOURCE)
     assert [product.id for product in products] == [f"{name}_T04MGV", f"{name}_T04MHV"]
-    assert OldProductName.parse(products[0].id.removesuffix("_T04MGV")).relative_orbit == products[0].relative_orbit == 71
+    assert (
+        OldProductName.parse(products[0].id.removesuffix("_T04MGV")).relative_orbit
+        == products[0].relative_orbit
+        == 71
+    )
     assert products[0].sensing_time == datetime(2016, 7, 1, 20, 46, 42, tzinfo=UTC)
     assert products[0].cloud_cover == 12.5
-    # 699,960 m east in zone 4 (159 W) is 1.8 degrees east of its meridian at the equator; the tile is one degree wide.
+    # 699,960 m east in zone 4 (159 W) is 1.8 degrees east of its meridian at the equator; the tile is one
+    # degree wide.
     assert products[0].west == pytest.approx(-157.2, abs=0.02)
     assert products[0].east - products[0].west == pytest.approx(0.99, abs=0.01)
     with pytest.raises(PermanentError, match="holds 2 tiles"):
         safe.bands_of(f"/a/{name}.SAFE", read)
 
 
-# -------------------------------------------------------------------------------------------------------------- bad input
+# --------------------------------------------------------------------------------------------------------------
+# bad input
 
 PRODUCT = "/a/S2A_MSIL2A_20221206T105431_N0509_R051_T31UFS_20221206T135452.SAFE"
 IMAGE = "GRANULE/L2A_T31UFS_A1_20221206T105430/IMG_DATA/R10m/T31UFS_20221206T105431_B02_10m"
@@ -222,7 +278,11 @@ def test_an_image_outside_the_product_is_refused(image):
         safe.bands_of(PRODUCT, from_texts(MTD_MSIL2A__xml=metadata([IMAGE, image])))
 
 
-BOMB = '<!DOCTYPE lolz [<!ENTITY lol "lol">' + "".join(f'<!ENTITY lol{i} "{f"&lol{i - 1 if i > 1 else str()};" * 10}">' for i in range(1, 10)) + "]><lolz>&lol9;</lolz>"
+BOMB = (
+    '<!DOCTYPE lolz [<!ENTITY lol "lol">'
+    + "".join(f'<!ENTITY lol{i} "{f"&lol{i - 1 if i > 1 else str()};" * 10}">' for i in range(1, 10))
+    + "]><lolz>&lol9;</lolz>"
+)
 PAYLOADS = {
     "billion laughs": BOMB,
     "quadratic blow-up": f'<!DOCTYPE a [<!ENTITY a "{"x" * 50_000}">]><a>{"&a;" * 50_000}</a>',
@@ -276,19 +336,31 @@ def test_offsets_that_leave_bands_out_are_refused():
     with pytest.raises(PermanentError, match="states the offset of B02, but none of B01, B03"):
         safe.bands_of(PRODUCT, from_texts(MTD_MSIL2A__xml=one))
     with pytest.raises(PermanentError, match="BOA_ADD_OFFSET of band_id '77'"):
-        safe.bands_of(PRODUCT, from_texts(MTD_MSIL2A__xml=metadata([IMAGE], extra='<BOA_ADD_OFFSET band_id="77">-1000</BOA_ADD_OFFSET>')))
+        safe.bands_of(
+            PRODUCT,
+            from_texts(
+                MTD_MSIL2A__xml=metadata([IMAGE], extra='<BOA_ADD_OFFSET band_id="77">-1000</BOA_ADD_OFFSET>')
+            ),
+        )
 
 
 def test_offsets_go_by_the_band_that_the_metadata_numbers():
     extra = "".join(f'<BOA_ADD_OFFSET band_id="{i}">{-1000 - i}</BOA_ADD_OFFSET>' for i in range(13))
     images = [IMAGE, IMAGE.replace("B02", "B08"), IMAGE.replace("B02_10m", "B8A_20m").replace("R10m", "R20m")]
     bands = safe.bands_of(PRODUCT, from_texts(MTD_MSIL2A__xml=metadata(images, extra=extra)))
-    assert {name: round(file.offset, 4) for name, file in bands.items()} == {"B02": -0.1001, "B08": -0.1007, "B8A": -0.1008}
+    assert {name: round(file.offset, 4) for name, file in bands.items()} == {
+        "B02": -0.1001,
+        "B08": -0.1007,
+        "B8A": -0.1008,
+    }
 
 
 def test_a_number_in_another_script_is_none():
-    odd = metadata([IMAGE], extra='<Spectral_Information bandId="\u00b2" physicalBand="B2"/><Special_Values>'
-                                  '<SPECIAL_VALUE_TEXT>NODATA</SPECIAL_VALUE_TEXT><SPECIAL_VALUE_INDEX>\u00b2</SPECIAL_VALUE_INDEX></Special_Values>')
+    odd = metadata(
+        [IMAGE],
+        extra='<Spectral_Information bandId="\u00b2" physicalBand="B2"/><Special_Values>'
+        "<SPECIAL_VALUE_TEXT>NODATA</SPECIAL_VALUE_TEXT><SPECIAL_VALUE_INDEX>\u00b2</SPECIAL_VALUE_INDEX></Special_Values>",
+    )
     assert safe.bands_of(PRODUCT, from_texts(MTD_MSIL2A__xml=odd))["B02"].nodata == 0
 
 

@@ -1,4 +1,5 @@
-"""stac:URL#collection against answers in the shape of Earth Search's, and against recorded ones of real servers."""
+"""stac:URL#collection against answers in the shape of Earth Search's, and against recorded ones of real
+servers."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -22,14 +23,17 @@ from stac_server import (
     make_item,
 )
 
-# -------------------------------------------------------------------------------------------------------- recorded answers
+# --------------------------------------------------------------------------------------------------------
+# recorded answers
 
 
 @pytest.fixture(params=["made", "recorded"])
 def both_pages(request):
     if request.param == "made":
         return answer_two_pages
-    return answering(load_recording("earthsearch_v1_l2a_paged_1.json"), load_recording("earthsearch_v1_l2a_paged_2.json"))
+    return answering(
+        load_recording("earthsearch_v1_l2a_paged_1.json"), load_recording("earthsearch_v1_l2a_paged_2.json")
+    )
 
 
 def test_two_pages_are_sixteen_products(server, source, both_pages):
@@ -49,7 +53,9 @@ def test_a_second_listing_adds_nothing_and_reads_from_a_day_before_the_watermark
     server.answer = answer_two_pages
     first = source.listing({}, all_unseen, NOW)
     known = {product.id for product in listed_products(first)}
-    second = source.listing(first.state, lambda ids: np.array([id not in known for id in ids]), NOW + timedelta(hours=1))
+    second = source.listing(
+        first.state, lambda ids: np.array([id not in known for id in ids]), NOW + timedelta(hours=1)
+    )
     assert listed_products(second) == []
     assert second.rows == 16
     assert server.bodies[-1]["collections"] == ["sentinel-2-l2a"]
@@ -89,10 +95,19 @@ def test_every_recorded_answer_is_understood(server, source, name, count):
 
 
 def test_next_pages_by_token_and_by_query_string_are_asked_of_the_same_address(server, source):
-    """Planetary Computer's next link carries a token in its body, eodag's a query string; neither address is followed."""
+    """Planetary Computer's next link carries a token in its body, eodag's a query string; neither address is
+    followed."""
     pages = [load_recording("rustac_search-page-1.json"), load_recording("rustac_search-page-2.json")]
-    get = {"rel": "next", "method": "GET", "href": "https://elsewhere.example/search?collections=sentinel-2-l2a&limit=1&next=abc&evil=1"}
-    server.script = [json_response(pages[0]), json_response({**pages[1], "links": [get]}), json_response(feature_collection([]))]
+    get = {
+        "rel": "next",
+        "method": "GET",
+        "href": "https://elsewhere.example/search?collections=sentinel-2-l2a&limit=1&next=abc&evil=1",
+    }
+    server.script = [
+        json_response(pages[0]),
+        json_response({**pages[1], "links": [get]}),
+        json_response(feature_collection([])),
+    ]
     assert len(listed_products(source.listing({}, all_unseen, datetime(2026, 1, 1, tzinfo=UTC)))) == 2
     assert server.bodies[1]["token"] == "next:S2A_MSIL2A_20230216T150721_R082_T19PHS_20230217T082924"
     assert server.bodies[2]["next"] == "abc"
@@ -102,11 +117,18 @@ def test_next_pages_by_token_and_by_query_string_are_asked_of_the_same_address(s
 
 def test_bands_are_read_from_the_item(server, source):
     item = ITEMS[0]
-    server.answer = lambda path, body: json_response(item) if path == f"/collections/sentinel-2-l2a/items/{item['id']}" else answer_two_pages(path, body)
+    server.answer = lambda path, body: (
+        json_response(item)
+        if path == f"/collections/sentinel-2-l2a/items/{item['id']}"
+        else answer_two_pages(path, body)
+    )
     first = listed_products(source.listing({}, all_unseen, NOW))[0]
     assert first.href == f"{server.url}/collections/sentinel-2-l2a/items/{item['id']}"
     files = source.bands(first)
-    assert files["B04"].href == "https://sentinel-cogs.s3.us-west-2.amazonaws.com/sentinel-s2-l2a-cogs/32/T/MT/2020/3/S2A_32TMT_20200305_1_L2A/B04.tif"
+    assert (
+        files["B04"].href
+        == "https://sentinel-cogs.s3.us-west-2.amazonaws.com/sentinel-s2-l2a-cogs/32/T/MT/2020/3/S2A_32TMT_20200305_1_L2A/B04.tif"
+    )
     assert (files["B04"].offset, files["SCL"].scale) == (0.0, 1.0)
 
 
@@ -115,7 +137,20 @@ def test_the_apis_own_host_may_serve_the_bands_and_no_other(server, source):
     item["assets"] = {"red": {"href": "../../../files/B04.tif"}, "nir": {"href": "http://127.0.0.1:9/B08.tif"},
                       "blue": {"href": f"{server.url}/B02.tif"}}  # fmt: skip
     server.answer = lambda path, body: json_response(item)
-    product = Product("x", source.spec, "L2A", "S2A", "32TMT", NOW, "", 0, 0, 0, 0, href=f"{server.url}/collections/sentinel-2-l2a/items/x")
+    product = Product(
+        "x",
+        source.spec,
+        "L2A",
+        "S2A",
+        "32TMT",
+        NOW,
+        "",
+        0,
+        0,
+        0,
+        0,
+        href=f"{server.url}/collections/sentinel-2-l2a/items/x",
+    )
     assert {band: file.href for band, file in source.bands(product).items()} == {
         "B02": f"{server.url}/B02.tif", "B04": f"{server.url}/files/B04.tif"}  # fmt: skip
     item["assets"] = {"nir": {"href": "http://127.0.0.1:9/B08.tif"}}
@@ -133,7 +168,10 @@ def test_a_product_of_elsewhere_is_refused_without_a_request(server, source):
 def test_an_item_on_two_pages_is_listed_once(server, source, monkeypatch):
     monkeypatch.setattr(stac_api, "BATCH_ROWS", 2)
     link = {"rel": "next", "merge": True, "body": {"next": "x"}}
-    server.script = [json_response(feature_collection([make_item(1), make_item(2), make_item(3)], links=[link])), json_response(feature_collection([make_item(3), make_item(2), make_item(4)]))]
+    server.script = [
+        json_response(feature_collection([make_item(1), make_item(2), make_item(3)], links=[link])),
+        json_response(feature_collection([make_item(3), make_item(2), make_item(4)])),
+    ]
     listing = source.listing({}, all_unseen, NOW)
     assert [product.id[-5] for product in listed_products(listing)] == ["1", "2", "3", "4"]
     assert listing.rows == 4
@@ -156,23 +194,40 @@ def test_the_default_live_source_is_one():
     assert source.announces_all is False
 
 
-# ---------------------------------------------------------------------------------------------------------------- history
+# ----------------------------------------------------------------------------------------------------------------
+# history
 
 
 def test_the_past_of_a_place_is_found_without_touching_the_watermark(server, source):
     server.answer = answer_two_pages
-    listing = source.history(Query(bounds=(9, 47, 10, 48), start=datetime(2020, 3, 1, tzinfo=UTC), end=datetime(2020, 3, 5, 23, 59, 59, 999_999, tzinfo=UTC)), all_unseen)
+    listing = source.history(
+        Query(
+            bounds=(9, 47, 10, 48),
+            start=datetime(2020, 3, 1, tzinfo=UTC),
+            end=datetime(2020, 3, 5, 23, 59, 59, 999_999, tzinfo=UTC),
+        ),
+        all_unseen,
+    )
     assert len(listed_products(listing)) == 16
-    assert (server.bodies[0]["bbox"], server.bodies[0]["datetime"]) == ([9, 47, 10, 48], "2020-03-01T00:00:00Z/2020-03-06T00:00:00Z")
+    assert (server.bodies[0]["bbox"], server.bodies[0]["datetime"]) == (
+        [9, 47, 10, 48],
+        "2020-03-01T00:00:00Z/2020-03-06T00:00:00Z",
+    )
     assert listing.state == {}
 
 
 def test_a_place_across_the_antimeridian_is_asked_for_in_two_boxes(server, source):
-    items = {"type": "FeatureCollection", "features": load_recording("earthsearch_v0_100_items.json.gz")["features"]}
+    items = {
+        "type": "FeatureCollection",
+        "features": load_recording("earthsearch_v0_100_items.json.gz")["features"],
+    }
     server.answer = lambda path, body: json_response(items if "page" not in body else feature_collection([]))
     listing = source.history(Query(bounds=(175.0, -75.0, -175.0, -70.0)), all_unseen)
     found = listed_products(listing)
-    assert [body["bbox"] for body in server.bodies] == [[175.0, -75.0, 180.0, -70.0], [-180.0, -75.0, -175.0, -70.0]]
+    assert [body["bbox"] for body in server.bodies] == [
+        [175.0, -75.0, 180.0, -70.0],
+        [-180.0, -75.0, -175.0, -70.0],
+    ]
     assert len(found) == len({product.id for product in found}) == 100
     assert "datetime" not in server.bodies[0]
 

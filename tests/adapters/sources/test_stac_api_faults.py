@@ -10,7 +10,16 @@ from revisit.adapters.sources.stac_api import StacApi
 from revisit.domain.product import Product
 from revisit.errors import PermanentError, TransientError
 from revisit.ports.catalog import Query
-from stac_server import NOW, Answer, all_unseen, answer_two_pages, feature_collection, json_response, listed_products, make_item
+from stac_server import (
+    NOW,
+    Answer,
+    all_unseen,
+    answer_two_pages,
+    feature_collection,
+    json_response,
+    listed_products,
+    make_item,
+)
 
 FAULTS: dict[str, Answer] = {
     "500": (500, b"{}", {}),
@@ -37,7 +46,9 @@ def test_a_fault_that_passes_is_waited_for(server, source, waits, fault):
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
 def test_a_fault_that_stays_is_a_retry_after_ever_smaller_pages(server, source, fault):
     server.answer = lambda path, body: fault
-    listing = source.list_products({"watermark": "2020-03-05T00:00:00Z", "swept": "2020-03-06T00:00:00Z"}, all_unseen, NOW)
+    listing = source.list_products(
+        {"watermark": "2020-03-05T00:00:00Z", "swept": "2020-03-06T00:00:00Z"}, all_unseen, NOW
+    )
     with pytest.raises(TransientError, match="tried again later"):
         listed_products(listing)
     assert [body["limit"] for body in server.bodies[::3]] == [500, 250, 125, 62, 31, 15]
@@ -46,6 +57,7 @@ def test_a_fault_that_stays_is_a_retry_after_ever_smaller_pages(server, source, 
 
 def test_pages_too_large_for_the_server_are_asked_for_smaller(server, source):
     """Earth Search's answers fail above a size (DS-10); here above 100 items."""
+
     def picky(path: str, body: Any) -> Answer:
         return (502, b"", {}) if body["limit"] > 100 else answer_two_pages(path, body)
 
@@ -55,7 +67,11 @@ def test_pages_too_large_for_the_server_are_asked_for_smaller(server, source):
 
 
 def test_pages_that_are_numbered_keep_their_size(server, source):
-    numbered = {"rel": "next", "method": "POST", "body": {"collections": ["sentinel-2-l2a"], "page": 2, "limit": 500}}
+    numbered = {
+        "rel": "next",
+        "method": "POST",
+        "body": {"collections": ["sentinel-2-l2a"], "page": 2, "limit": 500},
+    }
     server.script = [json_response(feature_collection([make_item(1)], links=[numbered]))]
     server.answer = lambda path, body: (500, b"", {})
     with pytest.raises(TransientError):
@@ -124,7 +140,20 @@ def test_a_refusal_is_final_and_no_redirect_is_followed(server, source, waits, s
     assert (len(server.requests), waits) == (1, [])
 
 
-@pytest.mark.parametrize("shape", [[], {}, {"type": "FeatureCollection"}, {"features": None}, {"features": {}}, {"value": []}, 7, None, "text"])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        [],
+        {},
+        {"type": "FeatureCollection"},
+        {"features": None},
+        {"features": {}},
+        {"value": []},
+        7,
+        None,
+        "text",
+    ],
+)
 def test_another_shape_is_loud(server, source, shape):
     server.answer = lambda path, body: json_response(shape)
     with pytest.raises(PermanentError, match="does not answer with a FeatureCollection"):
@@ -149,7 +178,9 @@ def test_nothing_where_there_was_something_is_an_error(server, source):
     server.script = [json_response(feature_collection([])), (404, b"", {})]
     with pytest.raises(PermanentError, match="check the address and the collection"):
         listed_products(source.list_products({}, all_unseen, NOW))
-    listing = source.list_products({"watermark": "2020-03-05T10:37:41Z", "swept": "2020-03-06T00:00:00Z"}, all_unseen, NOW)
+    listing = source.list_products(
+        {"watermark": "2020-03-05T10:37:41Z", "swept": "2020-03-06T00:00:00Z"}, all_unseen, NOW
+    )
     with pytest.raises(PermanentError, match="lists nothing since 2020-03-04T10:37:41Z"):
         listed_products(listing)
 
@@ -162,7 +193,13 @@ def test_a_page_that_names_itself_as_the_next_ends(server, source):
 
 
 def test_a_date_in_the_future_does_not_move_the_watermark_past_the_present(server, source):
-    server.script = [json_response(feature_collection([make_item(1, NOW - timedelta(hours=1)), make_item(2, NOW + timedelta(days=900))]))]
+    server.script = [
+        json_response(
+            feature_collection(
+                [make_item(1, NOW - timedelta(hours=1)), make_item(2, NOW + timedelta(days=900))]
+            )
+        )
+    ]
     listing = source.list_products({}, all_unseen, NOW)
     assert len(listed_products(listing)) == 2
     assert listing.state["watermark"] == "2020-03-06T11:00:00Z"
@@ -177,7 +214,10 @@ def test_a_next_page_of_another_collection_is_refused(server, source):
 
 def test_a_next_page_without_an_address_is_the_same_question_again(server, source):
     link = {"rel": "next", "href": "http://[?token=x"}
-    server.script = [json_response(feature_collection([make_item(1)], links=[link])), json_response(feature_collection([make_item(2)]))]
+    server.script = [
+        json_response(feature_collection([make_item(1)], links=[link])),
+        json_response(feature_collection([make_item(2)])),
+    ]
     assert len(listed_products(source.list_products({}, all_unseen, NOW))) == 2
     assert server.bodies[1]["token"] == "x"
 
@@ -186,11 +226,27 @@ def test_a_band_whose_address_is_none_is_left_out_with_the_reason(server, source
     item = make_item(1) | {"assets": {"red": {"href": "https://[/B04.tif", "type": "image/tiff"}}}
     server.script = [json_response(item)]
     with pytest.raises(PermanentError, match="is not an address"):
-        source.bands(Product("x", source.spec, "L2A", "S2A", "32TMT", NOW, "", 0, 0, 0, 0, href=f"{server.url}/collections/c/items/x"))
+        source.bands(
+            Product(
+                "x",
+                source.spec,
+                "L2A",
+                "S2A",
+                "32TMT",
+                NOW,
+                "",
+                0,
+                0,
+                0,
+                0,
+                href=f"{server.url}/collections/c/items/x",
+            )
+        )
 
 
 def test_a_refresh_survives_every_fault_with_its_rows_and_its_watermark(server, tmp_path, monkeypatch):
-    """F11: old data stays, the watermark does not move, and what was published meanwhile is found once the server mends."""
+    """F11: old data stays, the watermark does not move, and what was published meanwhile is found once the
+    server mends."""
     from revisit.adapters.local.backend import local_backend
     from revisit.chain.refresh import refresh_source
     from revisit.ports.system_records import SourceState
@@ -206,16 +262,23 @@ def test_a_refresh_survives_every_fault_with_its_rows_and_its_watermark(server, 
 
     server.answer = answer_two_pages
     assert refresh_source(backend, spec).new == rows() == 16
-    shapes = [json_response(shape) for shape in ([], {"value": []}, feature_collection([]), feature_collection([{"id": "x"}]))]
+    shapes = [
+        json_response(shape)
+        for shape in ([], {"value": []}, feature_collection([]), feature_collection([{"id": "x"}]))
+    ]
     before = backend.records.get(SourceState, spec)
     for number, fault in enumerate([*FAULTS.values(), *shapes, (404, b"", {})]):
         clock[0] += timedelta(minutes=15)
-        server.answer = lambda path, body, fault=fault: fault if "retry-after" not in fault[2] else (503, b"", {})
+        server.answer = lambda path, body, fault=fault: (
+            fault if "retry-after" not in fault[2] else (503, b"", {})
+        )
         with pytest.raises((TransientError, PermanentError)):
             refresh_source(backend, spec)
         assert backend.records.get(SourceState, spec) == before
         assert rows() == 16 + number
-        server.answer = lambda path, body, item=make_item(100 + number): json_response(feature_collection([item])) if "next" not in body else answer_two_pages(path, body)
+        server.answer = lambda path, body, item=make_item(100 + number): (
+            json_response(feature_collection([item])) if "next" not in body else answer_two_pages(path, body)
+        )
         assert refresh_source(backend, spec).new == 1
         before = backend.records.get(SourceState, spec)
     assert rows() == 16 + number + 1

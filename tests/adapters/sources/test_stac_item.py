@@ -79,7 +79,17 @@ def test_the_thousand_items_of_a_geoparquet_become_products():
     import shapely
 
     rows = pq.read_table(shared_data("stac", "pc_1000_items.parquet")).to_pylist()
-    core = {"type", "stac_version", "id", "links", "assets", "collection", "bbox", "geometry", "stac_extensions"}
+    core = {
+        "type",
+        "stac_version",
+        "id",
+        "links",
+        "assets",
+        "collection",
+        "bbox",
+        "geometry",
+        "stac_extensions",
+    }
     tiles = set()
     for row in rows:
         properties = {key: value for key, value in row.items() if key not in core}
@@ -89,15 +99,19 @@ def test_the_thousand_items_of_a_geoparquet_become_products():
         tiles.add(found.tile)
         assert found.cloud_cover == row["eo:cloud_cover"]
         assert found.published == datetime.fromisoformat(row["s2:generation_time"])
-        assert (found.west, found.north) == pytest.approx((row["bbox"]["xmin"], row["bbox"]["ymax"]), abs=1e-6)
+        assert (found.west, found.north) == pytest.approx(
+            (row["bbox"]["xmin"], row["bbox"]["ymax"]), abs=1e-6
+        )
     assert (len(rows), len(tiles)) == (1000, 54)
 
 
-# ---------------------------------------------------------------------------------------------------------------- bands
+# ----------------------------------------------------------------------------------------------------------------
+# bands
 
 
 def test_earth_search_applied_the_offset_to_its_cogs_where_it_says_so():
-    """Its raster:bands state -0.1 all the same; the JP2 originals beside them lie in a bucket that makes the requester pay."""
+    """Its raster:bands state -0.1 all the same; the JP2 originals beside them lie in a bucket that makes the
+    requester pay."""
     for item in items("earthsearch_v1_l2a_paged_1.json") + items("earthsearch_v1_l2a_paged_2.json"):
         files, left_out = stac_item.band_files(item, require_allowed_url)
         assert set(files) == set(BANDS) - {"B10"}
@@ -139,7 +153,9 @@ def test_planetary_computer_is_refused_with_the_reason():
     files, left_out = stac_item.band_files(items("S2B_T06VVN_pc_item.json")[0], require_allowed_url)
     assert not files
     assert "signed address" in left_out["B8A"]
-    assert stac_item.band_files(items("S2B_T06VVN_pc_item.json")[0], lambda href: href)[0]["B8A"].href.endswith("_B8A_20m.tif")
+    assert stac_item.band_files(items("S2B_T06VVN_pc_item.json")[0], lambda href: href)[0][
+        "B8A"
+    ].href.endswith("_B8A_20m.tif")
 
 
 def test_level_1c_of_earth_search_lies_in_a_bucket_that_makes_the_requester_pay():
@@ -166,7 +182,10 @@ def test_scale_and_offset_are_read_in_every_form(asset, expected):
     assert (file.scale, file.offset, file.nodata) == expected
 
 
-@pytest.mark.parametrize(("applied", "stated", "offset"), [(True, -0.1, 0.0), (False, -0.1, -0.1), (False, 0, 0.0), (None, -0.1, -0.1)])
+@pytest.mark.parametrize(
+    ("applied", "stated", "offset"),
+    [(True, -0.1, 0.0), (False, -0.1, -0.1), (False, 0, 0.0), (None, -0.1, -0.1)],
+)
 def test_the_offset_in_force_is_none_only_where_it_is_said_to_be_applied(applied, stated, offset):
     item = minimal(**{"earthsearch:boa_offset_applied": applied, "s2:processing_baseline": "05.10"})
     item["assets"]["red"]["raster:bands"] = [{"scale": 0.0001, "offset": stated}]
@@ -191,7 +210,10 @@ def test_the_native_resolution_wins_and_then_the_cog():
         "visual": {"href": at + "TCI.tif", "bands": [{"name": "B04"}, {"name": "B03"}, {"name": "B02"}]},
         "thumbnail": {"href": at + "p.png"}, "SCL": {"href": at + "SCL.vrt"}, "cloud": {"href": at + "CLD.tif"},
     }  # fmt: skip
-    assert {name: file.href.removeprefix(at) for name, file in bands(item).items()} == {"B02": "B02_10m.jp2", "B04": "B04.tif"}
+    assert {name: file.href.removeprefix(at) for name, file in bands(item).items()} == {
+        "B02": "B02_10m.jp2",
+        "B04": "B04.tif",
+    }
 
 
 @pytest.mark.parametrize("href", [
@@ -210,14 +232,24 @@ def test_a_band_file_elsewhere_is_refused(href):
 
 
 def test_public_buckets_are_reached_by_https():
-    assert require_allowed_url("s3://sentinel-cogs/a/B04.tif") == "https://sentinel-cogs.s3.us-west-2.amazonaws.com/a/B04.tif"
-    assert require_allowed_url("gs://gcp-public-data-sentinel-2/a.jp2") == "https://storage.googleapis.com/gcp-public-data-sentinel-2/a.jp2"
-    assert require_allowed_url("http://127.0.0.1:8000/a.tif", ["http://127.0.0.1:8000/"]) == "http://127.0.0.1:8000/a.tif"
+    assert (
+        require_allowed_url("s3://sentinel-cogs/a/B04.tif")
+        == "https://sentinel-cogs.s3.us-west-2.amazonaws.com/a/B04.tif"
+    )
+    assert (
+        require_allowed_url("gs://gcp-public-data-sentinel-2/a.jp2")
+        == "https://storage.googleapis.com/gcp-public-data-sentinel-2/a.jp2"
+    )
+    assert (
+        require_allowed_url("http://127.0.0.1:8000/a.tif", ["http://127.0.0.1:8000/"])
+        == "http://127.0.0.1:8000/a.tif"
+    )
     with pytest.raises(PermanentError):
         require_allowed_url("http://127.0.0.1:8001/a.tif", ["http://127.0.0.1:8000/"])
 
 
-# ------------------------------------------------------------------------------------------------------------- properties
+# -------------------------------------------------------------------------------------------------------------
+# properties
 
 
 def test_a_grid_code_that_contradicts_the_name_is_not_believed():
@@ -265,10 +297,13 @@ def test_an_id_that_is_no_plain_word_is_refused(id):
         product(minimal() | {"id": id})
 
 
-@pytest.mark.parametrize("coordinates", [
-    [[[179, 0], [-179, 0], [179, 1]], [[0, 0], [1, 1], [1, 0]]],
-    [[[10**400, 0], [-179, 0], [-179, 1], [179, 1], [179, 0]]],
-])
+@pytest.mark.parametrize(
+    "coordinates",
+    [
+        [[[179, 0], [-179, 0], [179, 1]], [[0, 0], [1, 1], [1, 0]]],
+        [[[10**400, 0], [-179, 0], [-179, 1], [179, 1], [179, 0]]],
+    ],
+)
 def test_a_footprint_that_cannot_be_split_or_reckoned_with_is_refused(coordinates):
     with pytest.raises(PermanentError, match="the footprint"):
         product(minimal() | {"geometry": {"type": "Polygon", "coordinates": coordinates}})
@@ -285,11 +320,15 @@ def test_properties_that_are_none_state_nothing_of_the_bands():
 
 
 def test_a_footprint_that_jumps_over_the_antimeridian_is_split():
-    shape, box = parse_footprint({"type": "Polygon", "coordinates": [[[179, -10], [-179, -10], [-179, -9], [179, -9], [179, -10]]]})
+    shape, box = parse_footprint(
+        {"type": "Polygon", "coordinates": [[[179, -10], [-179, -10], [-179, -9], [179, -9], [179, -10]]]}
+    )
     assert shape["type"] == "MultiPolygon"
     assert box == (179, -10, -179, -9)
     assert parse_footprint(shape)[1] == box
-    beyond, box = parse_footprint({"type": "Polygon", "coordinates": [[[179, -10], [181, -10], [181, -9], [179, -9], [179, -10]]]})
+    beyond, box = parse_footprint(
+        {"type": "Polygon", "coordinates": [[[179, -10], [181, -10], [181, -9], [179, -9], [179, -10]]]}
+    )
     assert (beyond["type"], box) == ("MultiPolygon", (179, -10, -179, -9))
 
 
@@ -308,8 +347,15 @@ def paths(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 @settings(max_examples=400, deadline=None)
 @given(data=st.data())
 def test_nonsense_anywhere_in_an_item_is_a_product_or_a_stated_refusal(data):
-    item = copy.deepcopy(minimal(**{"eo:cloud_cover": 5, "s2:product_uri": "x", "sat:relative_orbit": 51, "s2:datatake_id": "y"}))
-    item["assets"]["red"] |= {"bands": [{"name": "B04", "raster:scale": 0.0001}], "raster:bands": [{"scale": 0.0001, "offset": 0}]}
+    item = copy.deepcopy(
+        minimal(
+            **{"eo:cloud_cover": 5, "s2:product_uri": "x", "sat:relative_orbit": 51, "s2:datatake_id": "y"}
+        )
+    )
+    item["assets"]["red"] |= {
+        "bands": [{"name": "B04", "raster:scale": 0.0001}],
+        "raster:bands": [{"scale": 0.0001, "offset": 0}],
+    }
     for _ in range(data.draw(st.integers(1, 2))):
         *above, last = data.draw(st.sampled_from(paths(item)))
         at = item

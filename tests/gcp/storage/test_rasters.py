@@ -44,15 +44,20 @@ def kept(assets, noise, tmp_path):
 @pytest.fixture
 def read_by_gdal(server):
     """What GDAL asked for while a piece of work was done."""
+
     def during(work):
         before = len(server.request_log())
         work()
         return [line for line in server.request_log()[before:] if line["agent"].startswith("GDAL")]
+
     return during
 
 
 def test_real_bands_come_back_from_the_bucket_bit_for_bit(assets, tmp_path):
-    files = sorted(shared_data("archive", "sentinel-2-l2a").glob("*/*.tif"))[:12] + sorted(shared_data("cog_29RKH").glob("B0*.tif"))[:3]
+    files = (
+        sorted(shared_data("archive", "sentinel-2-l2a").glob("*/*.tif"))[:12]
+        + sorted(shared_data("cog_29RKH").glob("B0*.tif"))[:3]
+    )
     assert len(files) == 15
     for number, file in enumerate(files):
         path = f"jobs/j{number}/{file.name}"
@@ -60,7 +65,10 @@ def test_real_bands_come_back_from_the_bucket_bit_for_bit(assets, tmp_path):
         arrays, grid, _ = read_cog(assets.locate(path))
         with rasterio.open(file) as there:
             assert np.array_equal(np.stack(list(arrays.values())), there.read()) and grid.shape == there.shape
-            assert grid.transform == tuple(there.transform)[:6] and next(iter(arrays.values())).dtype == there.dtypes[0]
+            assert (
+                grid.transform == tuple(there.transform)[:6]
+                and next(iter(arrays.values())).dtype == there.dtypes[0]
+            )
         assert assets.read(path) == file.read_bytes()
 
 
@@ -70,7 +78,9 @@ def test_one_band_of_four_is_read_by_ranges_and_the_others_are_left(kept, read_b
     asked = read_by_gdal(lambda: read.append(read_cog(path, ("B04",))[0]["B04"]))
     assert np.array_equal(read[0], pixels[2])
     assert all(line["status"] == 206 and line["range"] for line in asked)
-    assert SIDE * SIDE * 2 <= sum(line["sent"] for line in asked) < 0.21 * len(content), "of 5.3 bands' worth, overviews counted, one"
+    assert SIDE * SIDE * 2 <= sum(line["sent"] for line in asked) < 0.21 * len(content), (
+        "of 5.3 bands' worth, overviews counted, one"
+    )
     assert len(asked) <= 4
 
 
@@ -79,7 +89,9 @@ def test_a_window_is_read_by_ranges_alone(kept, read_by_gdal):
 
     def work():
         with rasterio.Env(**storage_settings()), rasterio.open(path, driver="GTiff") as file:
-            assert np.array_equal(file.read(2, window=((600, 700), (900, 1000))), pixels[1, 600:700, 900:1000])
+            assert np.array_equal(
+                file.read(2, window=((600, 700), (900, 1000))), pixels[1, 600:700, 900:1000]
+            )
 
     asked = read_by_gdal(work)
     assert all(line["status"] == 206 and line["range"] for line in asked)
@@ -94,17 +106,31 @@ def test_an_asset_that_was_missed_is_read_once_it_is_stored(assets, kept, tmp_pa
     assert np.array_equal(read_cog(assets.locate("a/late.tif"), ("B02",))[0]["B02"], kept[2][0])
 
 
-@pytest.mark.parametrize(("status", "outcome"), [(503, TransientError), (500, TransientError), (429, TransientError), (408, TransientError), (403, PermanentError), (404, PermanentError)])
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [
+        (503, TransientError),
+        (500, TransientError),
+        (429, TransientError),
+        (408, TransientError),
+        (403, PermanentError),
+        (404, PermanentError),
+    ],
+)
 def test_a_bucket_that_may_answer_later_is_told_from_one_that_will_not(kept, server, status, outcome):
     set_faults(server.host, {"target": "bands.tif", "status": status, "times": 100})
     with pytest.raises(outcome, match=str(status)):
         read_cog(kept[0])
     set_faults(server.host)
-    assert read_cog(kept[0], ("B02",))[0]["B02"].shape == (SIDE, SIDE), "GDAL does not remember that it failed"
+    assert read_cog(kept[0], ("B02",))[0]["B02"].shape == (SIDE, SIDE), (
+        "GDAL does not remember that it failed"
+    )
 
 
 def test_a_bucket_that_fails_in_the_middle_of_a_file_is_asked_again_later(kept, server):
-    set_faults(server.host, {"target": "bands.tif", "times": 1}, {"target": "bands.tif", "status": 503, "times": 100})
+    set_faults(
+        server.host, {"target": "bands.tif", "times": 1}, {"target": "bands.tif", "status": 503, "times": 100}
+    )
     with pytest.raises(TransientError, match="cannot be read now"):
         read_cog(kept[0])
 
@@ -126,11 +152,14 @@ def test_a_bucket_that_is_away_may_be_back_later(kept, server):
 
 
 class MetadataServer(BaseHTTPRequestHandler):
-    """Google's metadata server, as far as tokens go (https://cloud.google.com/compute/docs/access/authenticate-workloads)."""
+    """Google's metadata server, as far as tokens go
+    (https://cloud.google.com/compute/docs/access/authenticate-workloads)."""
 
     def do_GET(self):
         assert self.headers["Metadata-Flavor"] == "Google"
-        body = json.dumps({"access_token": "of-the-machine", "expires_in": 3599, "token_type": "Bearer"}).encode()
+        body = json.dumps(
+            {"access_token": "of-the-machine", "expires_in": 3599, "token_type": "Bearer"}
+        ).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -143,17 +172,30 @@ class MetadataServer(BaseHTTPRequestHandler):
 READING = "import sys; from revisit.raster.stored import read_cog; print(read_cog(sys.argv[1], ('B02',))[0]['B02'].sum())"
 
 
-def test_gdal_reads_a_private_bucket_with_the_token_of_the_machine_on_cloud_run(server, assets, kept, tmp_path):
+def test_gdal_reads_a_private_bucket_with_the_token_of_the_machine_on_cloud_run(
+    server, assets, kept, tmp_path
+):
     _, content, pixels = kept
     create_bucket(server.host, "private-one", iamConfiguration={"publicAccessPrevention": "enforced"})
     assets._client.bucket("private-one").blob("x.tif").upload_from_string(content)
     metadata = ThreadingHTTPServer(("127.0.0.1", 0), MetadataServer)
     threading.Thread(target=metadata.serve_forever, daemon=True).start()
-    there = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "CPL_GS_ENDPOINT": f"{server.host}/",
-             "CPL_GCE_CREDENTIALS_URL": f"http://127.0.0.1:{metadata.server_port}/computeMetadata/v1/instance/service-accounts/default/token"}
+    there = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "CPL_GS_ENDPOINT": f"{server.host}/",
+        "CPL_GCE_CREDENTIALS_URL": f"http://127.0.0.1:{metadata.server_port}/computeMetadata/v1/instance/service-accounts/default/token",
+    }
     try:
-        on_cloud_run, elsewhere = (subprocess.run([sys.executable, "-c", READING, "/vsigs/private-one/x.tif"], env=there | more, capture_output=True,
-                                                  text=True) for more in ({"K_SERVICE": "index"}, {}))
+        on_cloud_run, elsewhere = (
+            subprocess.run(
+                [sys.executable, "-c", READING, "/vsigs/private-one/x.tif"],
+                env=there | more,
+                capture_output=True,
+                text=True,
+            )
+            for more in ({"K_SERVICE": "index"}, {})
+        )
     finally:
         metadata.shutdown()
     assert on_cloud_run.stdout.strip() == str(pixels[0].astype(np.uint64).sum())

@@ -1,4 +1,5 @@
-"""Addresses that let their bearer read one object for a while: signed by IAM, verified by the server as Google's pages say."""
+"""Addresses that let their bearer read one object for a while: signed by IAM, verified by the server as
+Google's pages say."""
 
 import json
 import logging
@@ -53,7 +54,12 @@ def server(tmp_path_factory, iam):
 def bucket_name(settings, server):
     """Its objects are given to the signed only, and to the deployment's own page."""
     cors = [rule | {"origin": [SITE]} for rule in json.loads(CORS.read_text())]
-    return create_bucket(server.host, f"{settings.bucket}-closed", cors=cors, iamConfiguration={"publicAccessPrevention": "enforced"})
+    return create_bucket(
+        server.host,
+        f"{settings.bucket}-closed",
+        cors=cors,
+        iamConfiguration={"publicAccessPrevention": "enforced"},
+    )
 
 
 def signer(iam, email=EMAIL, token=TOKEN) -> UrlSigner:
@@ -74,13 +80,20 @@ def assets(settings, bucket_name, iam, tmp_path):
 def get(url: str, method: str = "GET", **headers: str) -> tuple[int, bytes, dict[str, str]]:
     """Status, body and headers by small letters."""
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, method=method, headers=headers), timeout=10) as answer:
-            return answer.status, answer.read(), {name.lower(): value for name, value in answer.headers.items()}
+        with urllib.request.urlopen(
+            urllib.request.Request(url, method=method, headers=headers), timeout=10
+        ) as answer:
+            return (
+                answer.status,
+                answer.read(),
+                {name.lower(): value for name, value in answer.headers.items()},
+            )
     except urllib.error.HTTPError as error:
         return error.code, error.read(), {name.lower(): value for name, value in error.headers.items()}
 
 
-# ------------------------------------------------------------------------------------------------------------------ signing
+# ------------------------------------------------------------------------------------------------------------------
+# signing
 
 
 def test_a_signed_address_is_read_and_named_and_needs_no_account(assets):
@@ -96,10 +109,12 @@ def test_an_address_lets_its_bearer_read_one_object_in_one_way_only(assets):
     assert get(plain)[0] == 403, "the bucket is not open"
     assert get(f"{plain.replace(plain.rpartition('/')[2], 'other.tif')}?{query}")[0] == 403
     assert get(url, "HEAD")[0] == 403, "it was signed for GET"
-    assert get(url.replace(f"Expires={BROWSER_LIFETIME_S}", f"Expires={MAX_LIFETIME_S}"))[0] == 403, "its time is signed too"
+    assert get(url.replace(f"Expires={BROWSER_LIFETIME_S}", f"Expires={MAX_LIFETIME_S}"))[0] == 403, (
+        "its time is signed too"
+    )
     for position in (-1, -200):
         other = "0" if url[position] != "0" else "1"
-        assert get(url[:position] + other + (url[position + 1:] if position + 1 else ""))[0] == 403
+        assert get(url[:position] + other + (url[position + 1 :] if position + 1 else ""))[0] == 403
     assert get(url)[0] == 200
 
 
@@ -126,7 +141,10 @@ def test_a_name_that_would_be_a_header_of_its_own_is_refused(assets, name):
 
 
 def test_an_account_that_may_not_sign_is_told_the_role_it_lacks(settings, iam):
-    for refused in (signer(iam, email="other@a-project.iam.gserviceaccount.com"), signer(iam, token="of somebody else")):
+    for refused in (
+        signer(iam, email="other@a-project.iam.gserviceaccount.com"),
+        signer(iam, token="of somebody else"),
+    ):
         with pytest.raises(PermanentError, match=r"IAM refuses.*roles/iam\.serviceAccountTokenCreator"):
             BucketAssets(settings, signer=refused).signed_url(PATH, 60)
 
@@ -134,7 +152,10 @@ def test_an_account_that_may_not_sign_is_told_the_role_it_lacks(settings, iam):
 def test_iam_that_does_not_answer_is_asked_again_and_then_given_up_for_now(assets, settings):
     busy = Iam(EMAIL)
     busy.answers = [503]
-    assert "X-Goog-Signature=" in BucketAssets(settings, signer=signer(busy)).signed_url(PATH, 60) and busy.asked == 2
+    assert (
+        "X-Goog-Signature=" in BucketAssets(settings, signer=signer(busy)).signed_url(PATH, 60)
+        and busy.asked == 2
+    )
     busy.stop()
     with pytest.raises(TransientError, match="IAM does not"):
         BucketAssets(settings, signer=signer(busy)).signed_url(PATH, 60)
@@ -146,26 +167,37 @@ def test_where_an_emulator_stands_in_and_nobody_signs_there_is_no_address(settin
 
 def test_on_a_machine_of_google_s_the_running_account_signs_where_no_other_is_named(monkeypatch, tmp_path):
     metadata = MetadataServer(EMAIL)
-    for name, value in (("GCE_METADATA_HOST", metadata.host), ("GCE_METADATA_IP", metadata.host), ("GCE_METADATA_ROOT", metadata.host),
-                        ("HOME", str(tmp_path)), ("CLOUDSDK_CONFIG", str(tmp_path))):
+    for name, value in (
+        ("GCE_METADATA_HOST", metadata.host),
+        ("GCE_METADATA_IP", metadata.host),
+        ("GCE_METADATA_ROOT", metadata.host),
+        ("HOME", str(tmp_path)),
+        ("CLOUDSDK_CONFIG", str(tmp_path)),
+    ):
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
     try:
         assert create_url_signer(Settings("a-project")).email == EMAIL
-        assert create_url_signer(Settings("a-project", signer="other@x.iam.gserviceaccount.com")).email == "other@x.iam.gserviceaccount.com"
+        assert (
+            create_url_signer(Settings("a-project", signer="other@x.iam.gserviceaccount.com")).email
+            == "other@x.iam.gserviceaccount.com"
+        )
     finally:
         metadata.stop()
 
 
 def test_a_user_s_own_account_does_not_sign_and_is_told_what_does(monkeypatch, tmp_path):
     file = tmp_path / "adc.json"
-    file.write_text(json.dumps({"type": "authorized_user", "client_id": "c", "client_secret": "s", "refresh_token": "r"}))
+    file.write_text(
+        json.dumps({"type": "authorized_user", "client_id": "c", "client_secret": "s", "refresh_token": "r"})
+    )
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
     with pytest.raises(PermanentError, match="set REVISIT_SIGNER to its e-mail"):
         create_url_signer(Settings("a-project"))
 
 
-# -------------------------------------------------------------------------------------------------------------------- API
+# --------------------------------------------------------------------------------------------------------------------
+# API
 
 
 @pytest.fixture
@@ -182,15 +214,23 @@ def job(backend, tmp_path):
     file = backend.assets.workspace() / "ndvi"
     file.write_bytes(CONTENT)
     asset = backend.assets.store(file, "jobs/x/NDVI.tif", "image/tiff")
-    return end_job(backend, list_jobs(backend, placed.json["order"])[0], cover=Cover(10, 8, 6, cloud=2), assets=(asset,))
+    return end_job(
+        backend, list_jobs(backend, placed.json["order"])[0], cover=Cover(10, 8, 6, cloud=2), assets=(asset,)
+    )
 
 
 def test_who_may_read_a_result_is_sent_on_to_the_bucket_and_nobody_else(backend, job, iam):
     client, path = create_app(backend).test_client(), f"/results/{job.id}/assets/NDVI"
     answer = client.get(path)
-    assert answer.status_code == 307 and answer.headers["Cache-Control"] == "no-store" and answer.headers["Referrer-Policy"] == "no-referrer"
+    assert (
+        answer.status_code == 307
+        and answer.headers["Cache-Control"] == "no-store"
+        and answer.headers["Referrer-Policy"] == "no-referrer"
+    )
     status, body, headers = get(answer.headers["Location"])
-    assert (status, body) == (200, CONTENT) and headers["content-disposition"] == f'inline; filename="{job.id}-NDVI.tif"'
+    assert (status, body) == (200, CONTENT) and headers[
+        "content-disposition"
+    ] == f'inline; filename="{job.id}-NDVI.tif"'
     assert f"X-Goog-Expires={BROWSER_LIFETIME_S}&" in answer.headers["Location"]
     before = iam.request_count
     stranger = create_app(backend, authenticate=lambda _: Principal("mallory")).test_client()
@@ -208,7 +248,11 @@ def test_a_page_of_another_origin_asks_for_the_address_itself(backend, job):
 def test_the_head_of_a_result_is_told_without_an_address(backend, job, iam):
     before = iam.request_count
     answer = create_app(backend).test_client().head(f"/results/{job.id}/assets/NDVI")
-    assert (answer.status_code, answer.headers["Content-Length"], answer.headers["Content-Type"]) == (200, "1024", "image/tiff")
+    assert (answer.status_code, answer.headers["Content-Length"], answer.headers["Content-Type"]) == (
+        200,
+        "1024",
+        "image/tiff",
+    )
     assert answer.headers["ETag"] == f'"{job.assets[0].sha256}"' and iam.request_count == before
 
 
@@ -216,7 +260,11 @@ def test_where_nobody_signs_the_api_hands_the_file_out_itself(backend, job, sett
     unsigned = replace(backend, assets=BucketAssets(assets._settings))
     client, path = create_app(unsigned).test_client(), f"/results/{job.id}/assets/NDVI"
     answer = client.get(path, headers={"Range": "bytes=4-7"})
-    assert (answer.status_code, answer.data, answer.headers["Content-Range"]) == (206, bytes([4, 5, 6, 7]), "bytes 4-7/1024")
+    assert (answer.status_code, answer.data, answer.headers["Content-Range"]) == (
+        206,
+        bytes([4, 5, 6, 7]),
+        "bytes 4-7/1024",
+    )
     assert client.get(f"{path}/link").json == {"href": f"http://localhost{path}", "seconds": None}
 
 
@@ -231,25 +279,54 @@ def test_no_signature_is_written_into_a_log(backend, job, server, iam, caplog):
     signature = url.rpartition("X-Goog-Signature=")[2]
     assert len(signature) == 512
     logged = caplog.text + server.requests.read_text()
-    assert logged and signature not in logged and "X-Goog-Signature" not in logged and signature[:40] not in logged
+    assert (
+        logged
+        and signature not in logged
+        and "X-Goog-Signature" not in logged
+        and signature[:40] not in logged
+    )
 
 
-# ------------------------------------------------------------------------------------------------------------------- CORS
+# -------------------------------------------------------------------------------------------------------------------
+# CORS
 
 
-def allowed(url: str, origin: str, method: str, headers: dict[str, str]) -> tuple[bytes, dict[str, str]] | None:
-    """What a page gets of a request to another origin, by the CORS check of the Fetch standard: None where the browser stops it."""
+def allowed(
+    url: str, origin: str, method: str, headers: dict[str, str]
+) -> tuple[bytes, dict[str, str]] | None:
+    """What a page gets of a request to another origin, by the CORS check of the Fetch standard: None where
+    the browser stops it."""
     names = {name.lower() for name in headers}
-    _, _, said = get(url, "OPTIONS", Origin=origin, **{"Access-Control-Request-Method": method, "Access-Control-Request-Headers": ",".join(sorted(names))})
+    _, _, said = get(
+        url,
+        "OPTIONS",
+        Origin=origin,
+        **{
+            "Access-Control-Request-Method": method,
+            "Access-Control-Request-Headers": ",".join(sorted(names)),
+        },
+    )
     listed = {name.strip().lower() for name in said.get("access-control-allow-headers", "").split(",")}
     methods = {name.strip() for name in said.get("access-control-allow-methods", "").split(",")}
-    if said.get("access-control-allow-origin") not in (origin, "*") or not names <= listed or method not in methods:
+    if (
+        said.get("access-control-allow-origin") not in (origin, "*")
+        or not names <= listed
+        or method not in methods
+    ):
         return None
     _, body, answered = get(url, method, Origin=origin, **headers)
     if answered.get("access-control-allow-origin") not in (origin, "*"):
         return None
     shown = {name.strip().lower() for name in answered.get("access-control-expose-headers", "").split(",")}
-    safe = {"cache-control", "content-language", "content-length", "content-type", "expires", "last-modified", "pragma"}
+    safe = {
+        "cache-control",
+        "content-language",
+        "content-length",
+        "content-type",
+        "expires",
+        "last-modified",
+        "pragma",
+    }
     return body, {name: value for name, value in answered.items() if name in shown | safe}
 
 
@@ -260,7 +337,9 @@ def test_the_deployment_s_page_reads_ranges_and_what_they_are_of(assets):
     assert headers["accept-ranges"] == "bytes" and headers["etag"] and headers["content-type"] == "image/tiff"
 
 
-@pytest.mark.parametrize("origin", ["https://mallory.example", "null", f"{SITE}.mallory.example", SITE.replace("https", "http")])
+@pytest.mark.parametrize(
+    "origin", ["https://mallory.example", "null", f"{SITE}.mallory.example", SITE.replace("https", "http")]
+)
 def test_a_page_of_any_other_origin_reads_nothing(assets, origin):
     """A page that was sent on to the bucket by an API of another origin has the origin `null`."""
     assert allowed(assets.signed_url(PATH, 60), origin, "GET", {"Range": "bytes=0-15"}) is None
@@ -274,4 +353,6 @@ def test_pages_neither_write_nor_send_what_was_not_foreseen(assets):
 def test_the_bucket_tells_its_own_cors(server, bucket_name):
     told = call_json(f"{server.host}/storage/v1/b/{bucket_name}")["cors"]
     assert told[0]["origin"] == [SITE] and set(told[0]["method"]) == {"GET", "HEAD"} and len(told) == 1
-    assert {"Range", "Content-Range", "Content-Length", "ETag", "Accept-Ranges"} <= set(told[0]["responseHeader"])
+    assert {"Range", "Content-Range", "Content-Length", "ETag", "Accept-Ranges"} <= set(
+        told[0]["responseHeader"]
+    )

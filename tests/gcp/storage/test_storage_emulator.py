@@ -37,7 +37,9 @@ def plain(either):
 
 
 def test_assets_are_stored_and_read_on_either_server(plain, tmp_path):
-    assets = BucketAssets(Settings(plain.name.removesuffix("-revisit-results"), location="us-central1"), timeout_s=10)
+    assets = BucketAssets(
+        Settings(plain.name.removesuffix("-revisit-results"), location="us-central1"), timeout_s=10
+    )
     for size in (10, 20_000_000):
         content = os.urandom(size)
         (tmp_path / "x").write_bytes(content)
@@ -91,23 +93,35 @@ def test_every_way_of_writing_honours_its_precondition(bucket):
     ):
         with pytest.raises(PreconditionFailed):
             work()
-    assert bucket.blob("a").download_as_bytes() == b"1" and bucket.get_blob("a").generation == first.generation
+    assert (
+        bucket.blob("a").download_as_bytes() == b"1" and bucket.get_blob("a").generation == first.generation
+    )
     bucket.blob("a").upload_from_string(b"3", if_generation_match=first.generation)
     assert bucket.blob("a").download_as_bytes() == b"3" and bucket.get_blob("new") is None
 
 
 def asked(url, method="GET", **headers):
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, method=method, headers=headers), timeout=10) as answer:
+        with urllib.request.urlopen(
+            urllib.request.Request(url, method=method, headers=headers), timeout=10
+        ) as answer:
             return answer.status, answer.read(), answer.headers
     except urllib.error.HTTPError as error:
         return error.code, b"", error.headers
 
 
-@pytest.mark.parametrize(("range_", "status", "content", "said"), [
-    ("bytes=2-4", 206, b"234", "bytes 2-4/10"), ("bytes=7-", 206, b"789", "bytes 7-9/10"), ("bytes=-3", 206, b"789", "bytes 7-9/10"),
-    ("bytes=-99", 206, b"0123456789", "bytes 0-9/10"), ("bytes=8-99", 206, b"89", "bytes 8-9/10"), ("bytes=10-", 416, b"", None), ("lines=1-2", 200, b"0123456789", None),
-])
+@pytest.mark.parametrize(
+    ("range_", "status", "content", "said"),
+    [
+        ("bytes=2-4", 206, b"234", "bytes 2-4/10"),
+        ("bytes=7-", 206, b"789", "bytes 7-9/10"),
+        ("bytes=-3", 206, b"789", "bytes 7-9/10"),
+        ("bytes=-99", 206, b"0123456789", "bytes 0-9/10"),
+        ("bytes=8-99", 206, b"89", "bytes 8-9/10"),
+        ("bytes=10-", 416, b"", None),
+        ("lines=1-2", 200, b"0123456789", None),
+    ],
+)
 def test_ranges_are_those_of_http(server, bucket, range_, status, content, said):
     """RFC 9110, section 14."""
     bucket.blob("a/x").upload_from_string(b"0123456789")
@@ -119,8 +133,17 @@ def test_the_head_of_an_object_says_what_clients_need(server, bucket):
     blob = bucket.blob("a/x")
     blob.upload_from_string(b"0123456789", content_type="image/tiff")
     status, body, headers = asked(f"{server.host}/{bucket.name}/a/x", "HEAD")
-    assert (status, body, headers["Content-Length"], headers["Content-Type"], headers["Accept-Ranges"]) == (200, b"", "10", "image/tiff", "bytes")
-    assert headers["x-goog-generation"] == str(blob.generation) and headers["x-goog-hash"] == f"crc32c={blob.crc32c},md5={blob.md5_hash}"
+    assert (status, body, headers["Content-Length"], headers["Content-Type"], headers["Accept-Ranges"]) == (
+        200,
+        b"",
+        "10",
+        "image/tiff",
+        "bytes",
+    )
+    assert (
+        headers["x-goog-generation"] == str(blob.generation)
+        and headers["x-goog-hash"] == f"crc32c={blob.crc32c},md5={blob.md5_hash}"
+    )
     assert headers["ETag"] and headers["Last-Modified"].endswith("GMT")
     assert asked(f"{server.host}/{bucket.name}/a/x", **{"If-None-Match": headers["ETag"]})[0] == 304
     assert asked(f"{server.host}/{bucket.name}/none", "HEAD")[0] == 404
@@ -132,11 +155,21 @@ def test_the_gcloud_cli_copies_there_and_back_and_lists(server, tmp_path):
     name, content = create_bucket(server.host, f"{new_project()}-b"), os.urandom(9_000_001)
     (tmp_path / "up").write_bytes(content)
     there = {name: value for name, value in os.environ.items() if name != "STORAGE_EMULATOR_HOST"} | {
-        "CLOUDSDK_AUTH_DISABLE_CREDENTIALS": "true", "CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE": f"{server.host}/storage/v1/",
-        "CLOUDSDK_CONFIG": str(tmp_path / "config"), "CLOUDSDK_CORE_DISABLE_PROMPTS": "1"}
+        "CLOUDSDK_AUTH_DISABLE_CREDENTIALS": "true",
+        "CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE": f"{server.host}/storage/v1/",
+        "CLOUDSDK_CONFIG": str(tmp_path / "config"),
+        "CLOUDSDK_CORE_DISABLE_PROMPTS": "1",
+    }
 
     def gcloud(*words) -> str:
-        return subprocess.run(["gcloud", "storage", *map(str, words)], env=there, capture_output=True, text=True, check=True, timeout=120).stdout
+        return subprocess.run(
+            ["gcloud", "storage", *map(str, words)],
+            env=there,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=120,
+        ).stdout
 
     gcloud("cp", tmp_path / "up", f"gs://{name}/jobs/j/up.tif")
     assert gcloud("ls", f"gs://{name}/**").split() == [f"gs://{name}/jobs/j/up.tif"]

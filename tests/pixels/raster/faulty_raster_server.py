@@ -1,9 +1,10 @@
-"""A web server for rasters that misbehaves as its path says; run in a process of its own, because GDAL may hold the GIL.
+"""A web server for rasters that misbehaves as its path says; run in a process of its own, because GDAL may
+hold the GIL.
 
-    /ok/NAME       the file, with ranges        /404/NAME, /403/NAME, /500/NAME   that status
-    /hang/NAME     never an answer              /cut/NAME      the connection ends in the middle of a body
-    /moved/NAME    redirects to /ok/NAME        /whole/NAME    the file, whatever range is asked for
-    /short/NAME    ranges that end a byte early /count         how many requests there were, not counting this
+/ok/NAME       the file, with ranges        /404/NAME, /403/NAME, /500/NAME   that status
+/hang/NAME     never an answer              /cut/NAME      the connection ends in the middle of a body
+/moved/NAME    redirects to /ok/NAME        /whole/NAME    the file, whatever range is asked for
+/short/NAME    ranges that end a byte early /count         how many requests there were, not counting this
 """
 
 import socket
@@ -44,9 +45,16 @@ class Handler(BaseHTTPRequestHandler):
         wanted = "" if kind == "whole" else self.headers.get("Range", "")
         if wanted.startswith("bytes="):
             low, _, high = wanted[6:].partition("-")
-            first, last = (int(low), min(int(high or last), last)) if low else (len(content) - int(high), last)
+            first, last = (
+                (int(low), min(int(high or last), last)) if low else (len(content) - int(high), last)
+            )
         body = content[first : last + (kind != "short")]
-        self.answer(206 if wanted else 200, body, f"bytes {first}-{last}/{len(content)}" if wanted else "", cut=kind == "cut" and 0 < first < len(content) - 2)
+        self.answer(
+            206 if wanted else 200,
+            body,
+            f"bytes {first}-{last}/{len(content)}" if wanted else "",
+            cut=kind == "cut" and 0 < first < len(content) - 2,
+        )
 
     def answer(self, status, body, content_range="", cut=False):
         self.send_response(status)

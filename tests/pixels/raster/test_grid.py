@@ -64,7 +64,9 @@ def test_another_resolution_keeps_the_corner_and_covers_the_ground():
 
 
 def test_a_pixel_is_inside_when_its_centre_is():
-    ring = box(ZONE_31, 600104, 4999896, 600136, 4999904)  # 3.2 pixels by 0.8; centres at 105, 115, 125, 135 and at 4999895 or 905
+    ring = box(
+        ZONE_31, 600104, 4999896, 600136, 4999904
+    )  # 3.2 pixels by 0.8; centres at 105, 115, 125, 135 and at 4999895 or 905
     assert aoi_mask(ZONE_31, {"type": "Polygon", "coordinates": [ring]}).sum() == 0
     ring = box(ZONE_31, 600104, 4999894, 600136, 4999904)
     mask = aoi_mask(ZONE_31, {"type": "Polygon", "coordinates": [ring]})
@@ -72,7 +74,10 @@ def test_a_pixel_is_inside_when_its_centre_is():
 
 
 def test_holes_are_outside_and_every_part_of_a_multipolygon_is_inside():
-    outer, hole = box(ZONE_31, 600000, 4999900, 600100, 5000000), box(ZONE_31, 600020, 4999920, 600060, 4999960)
+    outer, hole = (
+        box(ZONE_31, 600000, 4999900, 600100, 5000000),
+        box(ZONE_31, 600020, 4999920, 600060, 4999960),
+    )
     other = box(ZONE_31, 600200, 4999900, 600300, 5000000)
     geometry = {"type": "MultiPolygon", "coordinates": [[outer, hole[::-1]], [other]]}
     assert aoi_mask(ZONE_31, geometry).sum() == 10 * 10 - 4 * 4 + 10 * 10
@@ -85,7 +90,10 @@ def test_parts_that_share_ground_do_not_cancel():
 
 def test_a_long_edge_is_straight_in_degrees_rather_than_in_metres():
     grid = Grid("EPSG:32631", (100.0, 0.0, 600000.0, 0.0, -100.0, 5000040.0), 1098, 1098)
-    geometry = {"type": "Polygon", "coordinates": [[[3.9, 44.7], [5.9, 44.7], [5.9, 44.2], [3.9, 44.2], [3.9, 44.7]]]}
+    geometry = {
+        "type": "Polygon",
+        "coordinates": [[[3.9, 44.7], [5.9, 44.7], [5.9, 44.2], [3.9, 44.2], [3.9, 44.7]]],
+    }
     mask = aoi_mask(grid, geometry)
     assert (mask == by_centres(grid, geometry)).all()
     chord = project_aoi(grid, geometry).envelope
@@ -94,11 +102,21 @@ def test_a_long_edge_is_straight_in_degrees_rather_than_in_metres():
 
 def test_an_aoi_across_the_antimeridian_is_whole_on_either_side():
     tile = Grid("EPSG:32701", (60.0, 0.0, 99960.0, 0.0, -60.0, 8200000.0), 1830, 1830)
-    west, east = [[179.2, -17.0], [180.0, -17.0], [180.0, -16.8], [179.2, -16.8], [179.2, -17.0]], [
-        [-180.0, -17.0], [-178.9, -17.0], [-178.9, -16.8], [-180.0, -16.8], [-180.0, -17.0],
-    ]
+    west, east = (
+        [[179.2, -17.0], [180.0, -17.0], [180.0, -16.8], [179.2, -16.8], [179.2, -17.0]],
+        [
+            [-180.0, -17.0],
+            [-178.9, -17.0],
+            [-178.9, -16.8],
+            [-180.0, -16.8],
+            [-180.0, -17.0],
+        ],
+    )
     mask = aoi_mask(tile, {"type": "MultiPolygon", "coordinates": [[west], [east]]})
-    joined = {"type": "Polygon", "coordinates": [[[179.2, -17.0], [181.1, -17.0], [181.1, -16.8], [179.2, -16.8], [179.2, -17.0]]]}
+    joined = {
+        "type": "Polygon",
+        "coordinates": [[[179.2, -17.0], [181.1, -17.0], [181.1, -16.8], [179.2, -16.8], [179.2, -17.0]]],
+    }
     assert mask.any()
     assert (mask == by_centres(tile, joined)).all()
 
@@ -117,7 +135,11 @@ def test_the_masks_of_real_sites_have_the_reference_counts():
     sites = json.loads((archive / "expected.json").read_text())["sites"]
     for name, site in sites.items():
         geometry = json.loads((archive / site["aoi"]).read_text())
-        geometry = geometry["features"][0]["geometry"] if geometry["type"] == "FeatureCollection" else geometry.get("geometry", geometry)
+        geometry = (
+            geometry["features"][0]["geometry"]
+            if geometry["type"] == "FeatureCollection"
+            else geometry.get("geometry", geometry)
+        )
         (x, y), resolution = site["grid"]["origin"], site["grid"]["resolution"]
         grid = Grid(site["grid"]["proj:code"], (resolution, 0.0, x, 0.0, -resolution, y), 1100, 1100)
         assert aoi_mask(grid, geometry).sum() == site["dates"][0]["aoi_pixels"], name

@@ -1,4 +1,5 @@
-"""Hostile, broken and vanished rasters: each is made here, refused in a sentence, and never gives away what lies outside it."""
+"""Hostile, broken and vanished rasters: each is made here, refused in a sentence, and never gives away what
+lies outside it."""
 
 import os
 import subprocess
@@ -23,14 +24,18 @@ from revisit.pixels.raster.write_cog import write_cog
 SECRET = b"root:x:0:0:a line that must stay where it is"
 SIDE = 900
 GRID = Grid("EPSG:32631", (10.0, 0.0, 600000.0, 0.0, -10.0, 5000000.0), SIDE, SIDE)
-AOI = {"type": "Polygon", "coordinates": [[[4.29, 45.08], [4.38, 45.08], [4.38, 45.14], [4.29, 45.14], [4.29, 45.08]]]}
+AOI = {
+    "type": "Polygon",
+    "coordinates": [[[4.29, 45.08], [4.38, 45.08], [4.38, 45.14], [4.29, 45.14], [4.29, 45.08]]],
+}
 
 VRT = """<VRTDataset rasterXSize="{side}" rasterYSize="{side}"><SRS>EPSG:32631</SRS>
 <GeoTransform>600000, 10, 0, 5000000, 0, -10</GeoTransform>
 <VRTRasterBand dataType="UInt16" band="1">{source}</VRTRasterBand></VRTDataset>"""
 SIMPLE = "<SimpleSource><SourceFilename relativeToVRT='0'>{name}</SourceFilename><SourceBand>1</SourceBand></SimpleSource>"
 RAW = """<VRTDataset rasterXSize="4" rasterYSize="4"><VRTRasterBand dataType="Byte" band="1" subClass="VRTRawRasterBand">
-<SourceFilename relativeToVRT="0">{name}</SourceFilename><ImageOffset>0</ImageOffset><PixelOffset>1</PixelOffset>
+<SourceFilename
+relativeToVRT="0">{name}</SourceFilename><ImageOffset>0</ImageOffset><PixelOffset>1</PixelOffset>
 <LineOffset>4</LineOffset></VRTRasterBand></VRTDataset>"""
 WMS = """<GDAL_WMS><Service name="TMS"><ServerUrl>{url}/ok/${{z}}/${{x}}/${{y}}.png</ServerUrl></Service><DataWindow>
 <UpperLeftX>600000</UpperLeftX><UpperLeftY>5000000</UpperLeftY><LowerRightX>609000</LowerRightX><LowerRightY>4991000</LowerRightY>
@@ -59,7 +64,12 @@ def folder(tmp_path_factory):
 def server(folder):
     """Address of the misbehaving server."""
     script = Path(__file__).with_name("faulty_raster_server.py")
-    with subprocess.Popen([sys.executable, str(script), str(folder)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, str(script), str(folder)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
         yield f"http://127.0.0.1:{int(process.stdout.readline())}"
         process.terminate()
 
@@ -131,7 +141,12 @@ def test_an_address_with_a_user_or_without_a_host_is_refused_without_repeating_t
 
 def test_names_and_drivers_that_do_not_belong_together_are_refused(folder, server):
     before = requests(server)
-    for href in ("/etc/passwd", f"{server}/ok/secret.txt", folder / "good.jp2", f"{server}/ok/secret.txt?x=.tif"):
+    for href in (
+        "/etc/passwd",
+        f"{server}/ok/secret.txt",
+        folder / "good.jp2",
+        f"{server}/ok/secret.txt?x=.tif",
+    ):
         assert "does not end in .tif" in refused(href)
     for driver in ("VRT", "WMS", "HTTP", "", "gtiff", "GTiff,VRT"):
         assert "only GTiff and JP2OpenJPEG are opened" in refused(folder / "good.tif", driver)
@@ -155,18 +170,32 @@ def test_a_jpeg_2000_that_ends_early_gives_no_zeros(folder, server):
     (folder / "cut.jp2").write_bytes(whole[:-3000])
     with rasterio.open(next(product.rglob("*_B01.jp2")), driver="JP2OpenJPEG") as file:
         west, south, east, north = rasterio.warp.transform_bounds(file.crs, "EPSG:4326", *file.bounds)
-    aoi = {"type": "Polygon", "coordinates": [[[west, south], [east, south], [east, north], [west, north], [west, south]]]}
+    aoi = {
+        "type": "Polygon",
+        "coordinates": [[[west, south], [east, south], [east, north], [west, north], [west, south]]],
+    }
     for href in (folder / "cut.jp2", f"{server}/ok/cut.jp2"):
         with pytest.raises(PermanentError, match="cannot be read as JP2OpenJPEG"):
             read_bands({"B01": BandFile("B01", str(href), "JP2OpenJPEG")}, aoi)
 
 
 def test_headers_that_declare_too_much_are_refused(folder):
-    shape = {"driver": "GTiff", "count": 1, "dtype": "uint16", "crs": "EPSG:32631", "sparse_ok": True, "transform": rasterio.Affine(10, 0, 6e5, 0, -10, 5e6)}
+    shape = {
+        "driver": "GTiff",
+        "count": 1,
+        "dtype": "uint16",
+        "crs": "EPSG:32631",
+        "sparse_ok": True,
+        "transform": rasterio.Affine(10, 0, 6e5, 0, -10, 5e6),
+    }
     for name, changes, sentence in (
         ("layers", {"width": 900, "height": 900, "count": 9, "tiled": True}, "holds 9 layers"),
         ("doubles", {"width": 900, "height": 900, "dtype": "float64"}, "holds float64 values"),
-        ("blocks", {"width": 900, "height": 900, "tiled": True, "blockxsize": 8192, "blockysize": 8192}, "blocks of 8192 x 8192"),
+        (
+            "blocks",
+            {"width": 900, "height": 900, "tiled": True, "blockxsize": 8192, "blockysize": 8192},
+            "blocks of 8192 x 8192",
+        ),
     ):
         with rasterio.open(folder / f"{name}.tif", "w", **{**shape, **changes}):
             pass
@@ -174,8 +203,25 @@ def test_headers_that_declare_too_much_are_refused(folder):
 
 
 def test_a_bomb_is_refused_at_once_and_takes_no_memory(folder):
-    profile = {"count": 1, "width": 200_000, "height": 200_000, "dtype": "uint16", "crs": "EPSG:32631", "tiled": True, "blockxsize": 512, "blockysize": 512, "sparse_ok": True, "bigtiff": "YES"}
-    with rasterio.open(folder / "bomb.tif", "w", driver="GTiff", transform=rasterio.Affine(10, 0, 6e5, 0, -10, 5e6), **profile):
+    profile = {
+        "count": 1,
+        "width": 200_000,
+        "height": 200_000,
+        "dtype": "uint16",
+        "crs": "EPSG:32631",
+        "tiled": True,
+        "blockxsize": 512,
+        "blockysize": 512,
+        "sparse_ok": True,
+        "bigtiff": "YES",
+    }
+    with rasterio.open(
+        folder / "bomb.tif",
+        "w",
+        driver="GTiff",
+        transform=rasterio.Affine(10, 0, 6e5, 0, -10, 5e6),
+        **profile,
+    ):
         pass
     assert (folder / "bomb.tif").stat().st_size < 5_000_000
     said = child(f"""
@@ -191,7 +237,17 @@ def test_a_bomb_is_refused_at_once_and_takes_no_memory(folder):
     assert int(words[words.index("megabytes") + 1]) < 50
 
 
-@pytest.mark.parametrize(("status", "error"), [(404, PermanentError), (403, PermanentError), (410, PermanentError), (429, TransientError), (500, TransientError), (503, TransientError)])
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (404, PermanentError),
+        (403, PermanentError),
+        (410, PermanentError),
+        (429, TransientError),
+        (500, TransientError),
+        (503, TransientError),
+    ],
+)
 def test_what_a_server_says_decides_whether_to_try_again(server, status, error):
     sentence = refused(f"{server}/{status}/good.tif?sig=HUSH", error=error)
     assert f"answers {status}" in sentence and "HUSH" not in sentence
@@ -218,31 +274,49 @@ def test_a_secret_in_an_address_is_in_no_sentence(folder, server):
 @pytest.mark.parametrize(("name", "driver"), [("good.tif", "GTiff"), ("good.jp2", "JP2OpenJPEG")])
 def test_a_server_that_hangs_is_left_in_time(server, name, driver):
     begun = time.monotonic()
-    said = child(f"attempt('{server}/hang/{name}', '{driver}')", GDAL_HTTP_TIMEOUT="1", GDAL_HTTP_CONNECTTIMEOUT="1", GDAL_HTTP_RETRY_DELAY="0.1")
+    said = child(
+        f"attempt('{server}/hang/{name}', '{driver}')",
+        GDAL_HTTP_TIMEOUT="1",
+        GDAL_HTTP_CONNECTTIMEOUT="1",
+        GDAL_HTTP_RETRY_DELAY="0.1",
+    )
     assert said.startswith("Retry") and "does not answer" in said
     assert time.monotonic() - begun < 30
 
 
 def test_gdal_has_limits_before_it_is_first_used():
-    said = child("""
+    said = child(
+        """
         from revisit.pixels.raster.gdal import load_rasterio
         library = load_rasterio()
         from rasterio.drivers import raster_driver_extensions
         with library.Env() as env:
             drivers = env.drivers()
-        print(sorted(set(drivers) & {"VRT", "GTI", "WMS", "WMTS", "STACIT", "STACTA", "HTTP"}), "GTiff" in drivers, "COG" in drivers)
-        print(*(name for name in ("GDAL_HTTP_TIMEOUT", "GDAL_HTTP_CONNECTTIMEOUT", "GDAL_HTTP_MAX_RETRY") if not os.environ.get(name)))
-    """, GDAL_SKIP="")
+        print(sorted(set(drivers) & {"VRT", "GTI", "WMS", "WMTS", "STACIT", "STACTA", "HTTP"}), "GTiff" in
+        drivers, "COG" in drivers)
+        print(*(name for name in ("GDAL_HTTP_TIMEOUT", "GDAL_HTTP_CONNECTTIMEOUT", "GDAL_HTTP_MAX_RETRY") if
+        not os.environ.get(name)))
+    """,
+        GDAL_SKIP="",
+    )
     assert said.split("\n")[:2] == ["[] True True", ""]
 
 
 def test_every_raster_is_opened_with_a_stated_driver():
     package = Path(__file__).parents[3] / "shared" / "revisit"
     lines = [line for path in package.rglob("*.py") for line in path.read_text().splitlines()]
-    opens = [line for line in lines if "library.open(" in line or "rasterio.open(" in line or "memory.open(" in line]
+    opens = [
+        line
+        for line in lines
+        if "library.open(" in line or "rasterio.open(" in line or "memory.open(" in line
+    ]
     assert len(opens) >= 4
     assert all("driver=" in line or "**profile" in line for line in opens)
-    users = {path.parent.name for path in package.rglob("*.py") if "import rasterio" in path.read_text() or "from rasterio" in path.read_text()}
+    users = {
+        path.parent.name
+        for path in package.rglob("*.py")
+        if "import rasterio" in path.read_text() or "from rasterio" in path.read_text()
+    }
     assert users <= {"raster"}
 
 
@@ -261,7 +335,12 @@ def child(script, **environment):
                 print(type(error).__name__, error)
     """)
     ran = subprocess.run(
-        [sys.executable, "-c", begin + textwrap.dedent(script)], capture_output=True, text=True, timeout=120, env=os.environ | environment, check=False
+        [sys.executable, "-c", begin + textwrap.dedent(script)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=os.environ | environment,
+        check=False,
     )
     assert ran.returncode == 0, ran.stderr
     return ran.stdout

@@ -20,9 +20,21 @@ WEST, NORTH = 600000.0, 5000040.0
 def band(folder, name, resolution, side, dtype="uint16", values=None, crs="EPSG:32631", west=WEST):
     """A tiled band file of side x side pixels whose corner is that of its tile."""
     if values is None:
-        values = np.random.default_rng(len(name) + resolution).integers(1, 12 if dtype == "uint8" else 9000, (side, side))
+        values = np.random.default_rng(len(name) + resolution).integers(
+            1, 12 if dtype == "uint8" else 9000, (side, side)
+        )
     path = folder / f"{name}.tif"
-    profile = {"count": 1, "width": side, "height": side, "dtype": dtype, "crs": crs, "nodata": 0, "tiled": True, "blockxsize": 64, "blockysize": 64}
+    profile = {
+        "count": 1,
+        "width": side,
+        "height": side,
+        "dtype": dtype,
+        "crs": crs,
+        "nodata": 0,
+        "tiled": True,
+        "blockxsize": 64,
+        "blockysize": 64,
+    }
     transform = rasterio.Affine(resolution, 0, west, 0, -resolution, NORTH)
     with rasterio.open(path, "w", driver="GTiff", transform=transform, **profile) as file:
         file.write(values.astype(dtype), 1)
@@ -30,9 +42,15 @@ def band(folder, name, resolution, side, dtype="uint16", values=None, crs="EPSG:
 
 
 def aoi(west, south, east, north, crs=32631):
-    """A box in metres from the tile's corner (y down) as GeoJSON, a hair smaller so that its edges lie within the pixels meant."""
+    """A box in metres from the tile's corner (y down) as GeoJSON, a hair smaller so that its edges lie within
+    the pixels meant."""
     back = pyproj.Transformer.from_crs(crs, 4326, always_xy=True)
-    west, east, south, north = WEST + west + 0.01, WEST + east - 0.01, NORTH - south + 0.01, NORTH - north - 0.01
+    west, east, south, north = (
+        WEST + west + 0.01,
+        WEST + east - 0.01,
+        NORTH - south + 0.01,
+        NORTH - north - 0.01,
+    )
     ring = [(west, south), (east, south), (east, north), (west, north), (west, south)]
     return {"type": "Polygon", "coordinates": [[back.transform(*point) for point in ring]]}
 
@@ -84,7 +102,11 @@ def test_coarse_bands_are_interpolated_as_gdal_does_away_from_the_rim(tile):
     window = read_bands(tile, aoi(300, 700, 650, 410))
     for name in ("B11", "B01"):
         with rasterio.open(tile[name].href, driver="GTiff") as file:
-            shape = {"transform": rasterio.Affine(*window.grid.transform), "width": window.grid.width, "height": window.grid.height}
+            shape = {
+                "transform": rasterio.Affine(*window.grid.transform),
+                "width": window.grid.width,
+                "height": window.grid.height,
+            }
             with WarpedVRT(file, crs=file.crs, resampling=Resampling.bilinear, **shape) as warped:
                 peer = warped.read(1)
         assert np.abs(window.dn[name].astype(int) - peer).max() <= 1
@@ -150,11 +172,23 @@ def test_degrees_are_not_metres(tmp_path):
 
 def test_more_pixels_than_fit_are_refused_before_any_is_decoded(tmp_path):
     path = tmp_path / "B02.tif"
-    profile = {"count": 1, "width": 10980, "height": 10980, "dtype": "uint16", "crs": "EPSG:32631", "tiled": True, "sparse_ok": True}
-    with rasterio.open(path, "w", driver="GTiff", transform=rasterio.Affine(10, 0, WEST, 0, -10, NORTH), **profile):
+    profile = {
+        "count": 1,
+        "width": 10980,
+        "height": 10980,
+        "dtype": "uint16",
+        "crs": "EPSG:32631",
+        "tiled": True,
+        "sparse_ok": True,
+    }
+    with rasterio.open(
+        path, "w", driver="GTiff", transform=rasterio.Affine(10, 0, WEST, 0, -10, NORTH), **profile
+    ):
         pass
     files = {f"B{number:02d}": BandFile(f"B{number:02d}", str(path), "GTiff") for number in range(2, 9)}
-    with pytest.raises(PermanentError, match=r"7 bands of 10980 x 10980 pixels need 3\.4 GB.*coarser resolution_m"):
+    with pytest.raises(
+        PermanentError, match=r"7 bands of 10980 x 10980 pixels need 3\.4 GB.*coarser resolution_m"
+    ):
         read_bands(files, aoi(0, 109800, 109800, 0))
     assert read_bands({"B02": files["B02"]}, aoi(50, 90, 90, 50)).dn["B02"].max() == 0
 
@@ -175,8 +209,14 @@ def test_a_file_that_vanishes_between_plan_and_read_is_still_read_or_given_up(ti
 
 def test_real_products_come_out_as_rasterio_reads_them():
     archive = shared_data("archive")
-    for item in sorted(archive.glob("sentinel-2-l2a/*/*.json"))[::5] + sorted(archive.glob("sentinel-2-l2a/*33NZA*/*.json")):
-        files = {path.stem: BandFile(path.stem, str(path), "GTiff") for path in item.parent.glob("*.tif") if path.stem != "cloud_mask"}
+    for item in sorted(archive.glob("sentinel-2-l2a/*/*.json"))[::5] + sorted(
+        archive.glob("sentinel-2-l2a/*33NZA*/*.json")
+    ):
+        files = {
+            path.stem: BandFile(path.stem, str(path), "GTiff")
+            for path in item.parent.glob("*.tif")
+            if path.stem != "cloud_mask"
+        }
         window = read_bands(files, json.loads(item.read_text())["geometry"])
         for name, file in files.items():
             with rasterio.open(file.href, driver="GTiff") as dataset:
@@ -189,10 +229,15 @@ def test_a_real_jpeg_2000_comes_out_as_rasterio_reads_it():
     folder = shared_data("safe", "S2A_MSIL1C_20180101T105441_N0206_R051_T31TDH_20180101T124911.SAFE")
     file = BandFile("B01", str(next(folder.rglob("*_B01.jp2"))), "JP2OpenJPEG")
     site = json.loads(shared_data("archive", "aoi", "eodag_31TDH.geojson").read_text())
-    geometry = site["features"][0]["geometry"] if site["type"] == "FeatureCollection" else site.get("geometry", site)
+    geometry = (
+        site["features"][0]["geometry"] if site["type"] == "FeatureCollection" else site.get("geometry", site)
+    )
     window = read_bands({"B01": file}, geometry)
     with rasterio.open(file.href, driver="JP2OpenJPEG") as dataset:
-        assert (window.dn["B01"] == dataset.read(1, window=from_bounds(*window.grid.bounds, transform=dataset.transform))).all()
+        assert (
+            window.dn["B01"]
+            == dataset.read(1, window=from_bounds(*window.grid.bounds, transform=dataset.transform))
+        ).all()
     assert window.dn["B01"].any()
     with pytest.raises(PermanentError, match="B01"):
         read_bands({"B01": replace(file, driver="GTiff")}, geometry)

@@ -31,15 +31,30 @@ def folder(tmp_path_factory):
     prepared()
     folder = tmp_path_factory.mktemp("remote")
     grid = Grid("EPSG:32631", (10.0, 0.0, 600000.0, 0.0, -10.0, 5000040.0), SIDE, SIDE)
-    for name, dtype, low, high in (("u2", "uint16", 0, 9000), ("i2", "int16", -3000, 3000), ("u1", "uint8", 0, 12)):
-        write_cog(folder / f"{name}.tif", np.random.default_rng(1).integers(low, high, (SIDE, SIDE)).astype(dtype), grid, 0, ["B02"])
+    for name, dtype, low, high in (
+        ("u2", "uint16", 0, 9000),
+        ("i2", "int16", -3000, 3000),
+        ("u1", "uint8", 0, 12),
+    ):
+        write_cog(
+            folder / f"{name}.tif",
+            np.random.default_rng(1).integers(low, high, (SIDE, SIDE)).astype(dtype),
+            grid,
+            0,
+            ["B02"],
+        )
     return folder
 
 
 @pytest.fixture(scope="module")
 def server(folder):
     script = Path(__file__).with_name("faulty_raster_server.py")
-    with subprocess.Popen([sys.executable, str(script), str(folder)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, str(script), str(folder)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
         yield f"http://127.0.0.1:{int(process.stdout.readline())}"
         process.terminate()
 
@@ -66,7 +81,14 @@ def on_disk(path, rows, columns):
 @pytest.mark.parametrize("name", ["u2", "i2", "u1"])
 @pytest.mark.parametrize(
     ("rows", "columns"),
-    [((0, SIDE), (0, SIDE)), ((0, 1), (0, 1)), ((511, 513), (511, 513)), ((600, 900), (3, 1299)), ((1299, 1300), (1024, 1300)), ((512, 1024), (0, 512))],
+    [
+        ((0, SIDE), (0, SIDE)),
+        ((0, 1), (0, 1)),
+        ((511, 513), (511, 513)),
+        ((600, 900), (3, 1299)),
+        ((1299, 1300), (1024, 1300)),
+        ((512, 1024), (0, 512)),
+    ],
 )
 def test_windows_come_out_as_gdal_reads_them_from_disk(folder, server, name, rows, columns):
     found = band(server, f"{name}.tif")
@@ -84,8 +106,14 @@ def test_real_cogs_come_out_as_gdal_reads_them(folder, server):
             found = band(server, f"{item}_{path.name}")
             assert isinstance(found, RemoteBand), path.name
             with rasterio.open(path, driver="GTiff") as file:
-                assert (found.grid.crs, found.grid.transform, found.grid.shape) == (f"EPSG:{file.crs.to_epsg()}", tuple(file.transform[:6]), file.shape)
-                assert (found.read(slice(0, file.height), slice(0, file.width)) == file.read(1)).all(), path.name
+                assert (found.grid.crs, found.grid.transform, found.grid.shape) == (
+                    f"EPSG:{file.crs.to_epsg()}",
+                    tuple(file.transform[:6]),
+                    file.shape,
+                )
+                assert (found.read(slice(0, file.height), slice(0, file.width)) == file.read(1)).all(), (
+                    path.name
+                )
 
 
 def test_a_header_is_asked_for_once_and_neighbouring_tiles_together(server):
@@ -109,10 +137,25 @@ def test_a_header_is_asked_for_once_and_neighbouring_tiles_together(server):
     ],
 )
 def test_other_kinds_of_tiff_read_the_same_whoever_reads_them(folder, server, changes):
-    profile = {"width": 300, "height": 300, "count": 1, "dtype": "uint16", "crs": "EPSG:32631", "tiled": True, "blockxsize": 128, "blockysize": 128}
+    profile = {
+        "width": 300,
+        "height": 300,
+        "count": 1,
+        "dtype": "uint16",
+        "crs": "EPSG:32631",
+        "tiled": True,
+        "blockxsize": 128,
+        "blockysize": 128,
+    }
     values = np.zeros((300, 300), np.uint16)
     values[40:90, 150:290] = 77
-    with rasterio.open(folder / "kind.tif", "w", driver="GTiff", transform=rasterio.Affine(10, 0, 6e5, 0, -10, 5e6), **(profile | changes)) as file:
+    with rasterio.open(
+        folder / "kind.tif",
+        "w",
+        driver="GTiff",
+        transform=rasterio.Affine(10, 0, 6e5, 0, -10, 5e6),
+        **(profile | changes),
+    ) as file:
         file.write(values, 1)
     assert (band(server, "kind.tif").read(slice(0, 300), slice(0, 300)) == values).all()
     remote_cog.clear_cache()
@@ -196,7 +239,11 @@ def test_garbage_for_a_tile_is_given_up(raw):
 def test_bytes_read_are_the_header_and_the_tiles_as_gdal_says_they_lie_there(folder, server):
     """From disk the same tiles are counted, and no header."""
     with rasterio.open(folder / "u2.tif", driver="GTiff") as file:
-        tiles = sum(int(file.get_tag_item(f"BLOCK_SIZE_{column}_{row}", "TIFF", 1)) for row in (1, 2) for column in (0, 1))
+        tiles = sum(
+            int(file.get_tag_item(f"BLOCK_SIZE_{column}_{row}", "TIFF", 1))
+            for row in (1, 2)
+            for column in (0, 1)
+        )
     found = band(server, "u2.tif")
     assert found.bytes_read == 16 * 1024
     found.read(slice(512, 1300), slice(0, 600))

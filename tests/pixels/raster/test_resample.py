@@ -13,7 +13,8 @@ def grid(resolution, width, height, west=0.0, north=0.0):
 
 def test_interpolated_values_lie_between_the_centres_by_quarters():
     row = np.array([[100, 200]], np.uint16)
-    # Centres at 10 and 30 m; 10 m pixels have theirs at 5, 15, 25, 35 m; beyond the outermost centre the value stays.
+    # Centres at 10 and 30 m; 10 m pixels have theirs at 5, 15, 25, 35 m; beyond the outermost centre the
+    # value stays.
     out = resample_pixels(row, grid(20, 2, 1), grid(10, 4, 2), 0, "bilinear")
     assert out.dtype == np.uint16
     assert out.tolist() == [[100, 125, 175, 200]] * 2
@@ -33,7 +34,9 @@ def test_no_data_is_never_mixed_in_and_never_spreads():
 
 
 def test_a_mean_that_equals_the_mark_of_no_data_is_moved_off_it():
-    out = resample_pixels(np.array([[-100, 100, -100]], np.int16), grid(20, 3, 1), grid(60, 1, 1, north=20.0), -33, "average")
+    out = resample_pixels(
+        np.array([[-100, 100, -100]], np.int16), grid(20, 3, 1), grid(60, 1, 1, north=20.0), -33, "average"
+    )
     assert out.tolist() == [[-33]]  # a third of the target's ground has data: less than half
     out = resample_pixels(np.array([[-1, 0, 1]] * 3, np.int16), grid(20, 3, 3), grid(60, 1, 1), 0, "average")
     assert out.tolist() == [[1]]
@@ -41,7 +44,10 @@ def test_a_mean_that_equals_the_mark_of_no_data_is_moved_off_it():
 
 def test_nearest_takes_the_pixel_the_centre_lies_in():
     square = np.arange(1, 10, dtype=np.uint8).reshape(3, 3)
-    assert resample_pixels(square, grid(20, 3, 3), grid(10, 6, 6), 0, "nearest").tolist() == np.kron(square, np.ones((2, 2), int)).tolist()
+    assert (
+        resample_pixels(square, grid(20, 3, 3), grid(10, 6, 6), 0, "nearest").tolist()
+        == np.kron(square, np.ones((2, 2), int)).tolist()
+    )
     assert resample_pixels(square, grid(20, 3, 3), grid(60, 1, 1), 0, "nearest").tolist() == [[5]]
 
 
@@ -49,7 +55,10 @@ def test_averages_are_by_ground_shared():
     row = np.array([[10, 20, 30, 40]] * 4, np.uint16)
     assert resample_pixels(row, grid(10, 4, 4), grid(20, 2, 2), 0, "average").tolist() == [[15, 35]] * 2
     # 15 m pixels: all of 10 and half of 20; half of 20 and all of 30.
-    assert resample_pixels(row, grid(10, 4, 4), grid(15, 2, 2), 0, "average").tolist() == [[round(200 / 15), round(400 / 15)]] * 2
+    assert (
+        resample_pixels(row, grid(10, 4, 4), grid(15, 2, 2), 0, "average").tolist()
+        == [[round(200 / 15), round(400 / 15)]] * 2
+    )
 
 
 def test_an_average_needs_data_on_half_of_the_ground():
@@ -65,7 +74,16 @@ def test_beyond_the_source_there_is_no_data():
     assert out.tolist() == [[0, 1, 1, 1, 1, 0]] * 4
 
 
-@pytest.mark.parametrize(("fine", "coarse", "how"), [(10, 20, "bilinear"), (10, 60, "bilinear"), (70, 10, "average"), (20, 10, "average"), (10, 60, "nearest")])
+@pytest.mark.parametrize(
+    ("fine", "coarse", "how"),
+    [
+        (10, 20, "bilinear"),
+        (10, 60, "bilinear"),
+        (70, 10, "average"),
+        (20, 10, "average"),
+        (10, 60, "nearest"),
+    ],
+)
 def test_pixels_do_not_depend_on_the_window_they_are_read_in(fine, coarse, how):
     source = grid(coarse, 90, 90)
     pixels = np.random.default_rng(3).integers(0, 5, (90, 90)).astype(np.uint16) * 9973
@@ -78,7 +96,13 @@ def test_pixels_do_not_depend_on_the_window_they_are_read_in(fine, coarse, how):
         left, right = sorted(corners[2:])
         window = grid(fine, right - left + 1, bottom - top + 1, left * fine, -top * fine)
         rows, columns = source_window(source, window)
-        read = grid(coarse, columns.stop - columns.start, rows.stop - rows.start, columns.start * coarse, -rows.start * coarse)
+        read = grid(
+            coarse,
+            columns.stop - columns.start,
+            rows.stop - rows.start,
+            columns.start * coarse,
+            -rows.start * coarse,
+        )
         part = resample_pixels(pixels[rows, columns], read, window, 0, how)
         assert (part == whole[top : bottom + 1, left : right + 1]).all()
 

@@ -23,7 +23,10 @@ def noise(*shape, dtype="int16"):
     return np.random.default_rng(5).integers(-3000, 3000, shape).astype(dtype)
 
 
-@pytest.mark.parametrize(("dtype", "nodata", "predictor"), [("int16", -32768, "2"), ("uint16", 0, "2"), ("uint8", 0, "2"), ("float32", np.nan, "3")])
+@pytest.mark.parametrize(
+    ("dtype", "nodata", "predictor"),
+    [("int16", -32768, "2"), ("uint16", 0, "2"), ("uint8", 0, "2"), ("float32", np.nan, "3")],
+)
 def test_a_cog_is_valid_and_says_what_its_numbers_mean(tmp_path, dtype, nodata, predictor):
     path, array = tmp_path / "x.tif", noise(2, 700, 1100, dtype=dtype)
     write_cog(path, array, GRID, nodata, ["B02", "NDVI"], [0.0001, 1.0], [-0.1, 0.0], {"MASK": "SCL"})
@@ -98,7 +101,9 @@ def test_a_file_that_may_not_grow_leaves_nothing(tmp_path):
         except (GiveUp, Retry) as error:
             print(type(error).__name__, error)
     """)
-    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True).stdout
+    said = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
+    ).stdout
     assert said.startswith("GiveUp") and "cannot be written: File too large" in said
     assert list(tmp_path.iterdir()) == []
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] != 50_000
@@ -134,7 +139,9 @@ def test_a_preview_has_colours_where_it_is_seen_and_nothing_elsewhere(tmp_path):
     with rasterio.open(tmp_path / "x.png", driver="PNG") as file:
         red, green, blue, alpha = file.read()
     assert max(alpha.shape) <= 512
-    assert (alpha[:, alpha.shape[1] // 2 + 1 :] == 0).all() and (alpha[5:, : alpha.shape[1] // 2 - 1] == 255).all()
+    assert (alpha[:, alpha.shape[1] // 2 + 1 :] == 0).all() and (
+        alpha[5:, : alpha.shape[1] // 2 - 1] == 255
+    ).all()
     assert (alpha[:3] == 0).all()
     assert (red[-1, 0], green[-1, 0], blue[-1, 0]) == (68, 45, 96)
     assert [path.name for path in tmp_path.iterdir()] == ["x.png"]

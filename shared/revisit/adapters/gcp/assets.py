@@ -1,4 +1,5 @@
-"""Assets in a bucket: uploaded under another name, then given their own by one request that fails where something has that name."""
+"""Assets in a bucket: uploaded under another name, then given their own by one request that fails where
+something has that name."""
 
 import base64
 import contextlib
@@ -31,13 +32,18 @@ if TYPE_CHECKING:
 UPLOAD_PREFIX = "unfinished/"
 """Begins the names of uploads under way; the bucket removes what is older than a day."""
 CACHE_CONTROL = "private, max-age=86400, immutable"
-"""A name is of one content for ever; a shared cache must not hand it out without its right being asked for."""
+"""A name is of one content for ever; a shared cache must not hand it out without its right being asked
+for."""
 USER_ROLE = "roles/storage.objectUser on the bucket"
 VIEWER_ROLE = "roles/storage.legacyBucketReader on the bucket"
 REQUIRED_PERMISSIONS = ("storage.objects.create", "storage.objects.get", "storage.objects.delete")
 MULTI_REGIONS = {
-    "EU": ("EUROPE-",), "US": ("US-",), "ASIA": ("ASIA-",),
-    "EUR4": ("EUROPE-NORTH1", "EUROPE-WEST4"), "NAM4": ("US-CENTRAL1", "US-EAST1"), "ASIA1": ("ASIA-NORTHEAST1", "ASIA-NORTHEAST2"),
+    "EU": ("EUROPE-",),
+    "US": ("US-",),
+    "ASIA": ("ASIA-",),
+    "EUR4": ("EUROPE-NORTH1", "EUROPE-WEST4"),
+    "NAM4": ("US-CENTRAL1", "US-EAST1"),
+    "ASIA1": ("ASIA-NORTHEAST1", "ASIA-NORTHEAST2"),
 }
 """What lies in a multi-region or a pair of regions (https://cloud.google.com/storage/docs/locations)."""
 EU_EXCLUDED_REGIONS = ("EUROPE-WEST2", "EUROPE-WEST6")
@@ -56,7 +62,8 @@ class BucketAssets:
 
         Args:
             patience_s: How long a request is tried again.
-            signer: Signs addresses; by default in the name that the settings give, and nobody where an emulator stands in.
+            signer: Signs addresses; by default in the name that the settings give, and nobody where an
+                emulator stands in.
         """
         self._settings, self._timeout_s, self._signer = settings, timeout_s, signer
         self._workspace_id = token_hex(4)
@@ -99,9 +106,13 @@ class BucketAssets:
     def remove(self, path: str) -> int:
         removed = 0
         with self._translate_errors(path):
-            for blob in self._client.list_blobs(self._bucket, prefix=self._validate_path(path), **self._request_options):
+            for blob in self._client.list_blobs(
+                self._bucket, prefix=self._validate_path(path), **self._request_options
+            ):
                 if blob.name == path or blob.name.startswith(f"{path}/"):
-                    with contextlib.suppress(exceptions.NotFound):  # another takes the same away, and is quicker
+                    with contextlib.suppress(
+                        exceptions.NotFound
+                    ):  # another takes the same away, and is quicker
                         blob.delete(**self._request_options)
                         removed += 1
         return removed
@@ -113,7 +124,9 @@ class BucketAssets:
             folder.mkdir(exist_ok=True)
             return folder
         except OSError as error:
-            raise TransientError(f"there is no room for unfinished files below {tempfile.gettempdir()}: {error.strerror or error}") from error
+            raise TransientError(
+                f"there is no room for unfinished files below {tempfile.gettempdir()}: {error.strerror or error}"
+            ) from error
 
     def check(self) -> None:
         """See that the bucket is there, where it should be, and open to this account.
@@ -125,11 +138,16 @@ class BucketAssets:
         name = self._settings.bucket
         with _translate_storage_errors(f"the bucket {name} of REVISIT_BUCKET", VIEWER_ROLE):
             self._check_location()
-            granted = self._client.bucket(name).test_iam_permissions(list(REQUIRED_PERMISSIONS), **self._request_options)
+            granted = self._client.bucket(name).test_iam_permissions(
+                list(REQUIRED_PERMISSIONS), **self._request_options
+            )
         if refused := [one for one in REQUIRED_PERMISSIONS if one not in granted]:
-            raise PermanentError(f"REVISIT_BUCKET {name!r} refuses this account {', '.join(refused)}; grant it {USER_ROLE}")
+            raise PermanentError(
+                f"REVISIT_BUCKET {name!r} refuses this account {', '.join(refused)}; grant it {USER_ROLE}"
+            )
 
-    # ---------------------------------------------------------------------------------------------------------------- steps
+    # ----------------------------------------------------------------------------------------------------------------
+    # steps
 
     def _check_location_once(self) -> None:
         """See once, before the first file is stored, that the bucket is the one that is meant."""
@@ -139,8 +157,13 @@ class BucketAssets:
             try:
                 self._check_location()
             except exceptions.Forbidden:
-                # What is needed for this look alone, and perhaps was granted a moment ago, is no reason to fail a job for good.
-                log.warning("whether the bucket %s lies in REVISIT_LOCATION is not known: grant this account %s", self._settings.bucket, VIEWER_ROLE)
+                # What is needed for this look alone, and perhaps was granted a moment ago, is no reason to
+                # fail a job for good.
+                log.warning(
+                    "whether the bucket %s lies in REVISIT_LOCATION is not known: grant this account %s",
+                    self._settings.bucket,
+                    VIEWER_ROLE,
+                )
         self._location_checked = True
 
     def _check_location(self) -> None:
@@ -150,38 +173,65 @@ class BucketAssets:
         try:
             bucket.reload(**self._request_options)
         except exceptions.NotFound:
-            raise PermanentError(f"REVISIT_BUCKET {name!r} does not exist; run `terraform apply`, or name the bucket of your deployment") from None
+            raise PermanentError(
+                f"REVISIT_BUCKET {name!r} does not exist; run `terraform apply`, or name the bucket of your deployment"
+            ) from None
         if not is_in_region(bucket, region):
-            raise PermanentError(f"REVISIT_BUCKET {name!r} lies in {bucket.location}, REVISIT_LOCATION is {self._settings.location!r}; "
-                         "set one to fit the other, for results are not carried between regions")
+            raise PermanentError(
+                f"REVISIT_BUCKET {name!r} lies in {bucket.location}, REVISIT_LOCATION is {self._settings.location!r}; "
+                "set one to fit the other, for results are not carried between regions"
+            )
 
     def _upload(self, file: Path, content: "_FileDigest", media_type: str) -> "Blob":
         """The file under a name of its own below `UPLOAD_PREFIX`, as whole as it is here."""
-        upload = self._bucket.blob(f"{UPLOAD_PREFIX}{content.sha256[:16]}-{token_hex(8)}", chunk_size=_UPLOAD_CHUNK_BYTES)
+        upload = self._bucket.blob(
+            f"{UPLOAD_PREFIX}{content.sha256[:16]}-{token_hex(8)}", chunk_size=_UPLOAD_CHUNK_BYTES
+        )
         upload.cache_control, upload.metadata = CACHE_CONTROL, {"sha256": content.sha256}
         try:
-            upload.upload_from_filename(str(file), content_type=media_type, if_generation_match=0, checksum="crc32c", **self._request_options)
+            upload.upload_from_filename(
+                str(file),
+                content_type=media_type,
+                if_generation_match=0,
+                checksum="crc32c",
+                **self._request_options,
+            )
         except exceptions.PreconditionFailed:
             upload.reload(**self._request_options)  # the answer to our own request was lost, and asked again
         if (int(upload.size), upload.crc32c) != (content.size, content.crc32c):
             self._delete_upload(upload)
-            raise TransientError(f"{file.name} came into the bucket {self._settings.bucket} as {upload.size} bytes of CRC32C {upload.crc32c} instead of "
-                        f"{content.size} of {content.crc32c}")
+            raise TransientError(
+                f"{file.name} came into the bucket {self._settings.bucket} as {upload.size} bytes of CRC32C {upload.crc32c} instead of "
+                f"{content.size} of {content.crc32c}"
+            )
         return upload
 
     def _publish(self, upload: "Blob", target: "Blob") -> None:
-        """Give what was uploaded its own name, unless something has it: content-addressed, that is the same."""
+        """Give what was uploaded its own name, unless something has it: content-addressed, that is the
+        same."""
         with contextlib.suppress(exceptions.PreconditionFailed):
-            token, _, _ = target.rewrite(upload, if_generation_match=0, if_source_generation_match=upload.generation, **self._request_options)
+            token, _, _ = target.rewrite(
+                upload,
+                if_generation_match=0,
+                if_source_generation_match=upload.generation,
+                **self._request_options,
+            )
             while token:
-                token, _, _ = target.rewrite(upload, token, if_generation_match=0, if_source_generation_match=upload.generation, **self._request_options)
+                token, _, _ = target.rewrite(
+                    upload,
+                    token,
+                    if_generation_match=0,
+                    if_source_generation_match=upload.generation,
+                    **self._request_options,
+                )
 
     def _delete_upload(self, upload: "Blob") -> None:
         """What cannot be removed now, the bucket removes after a day."""
         with contextlib.suppress(Exception):
             upload.delete(timeout=_timeout(self._timeout_s), retry=None)
 
-    # ---------------------------------------------------------------------------------------------------------------- parts
+    # ----------------------------------------------------------------------------------------------------------------
+    # parts
 
     @cached_property
     def _client(self) -> "Client":
@@ -203,7 +253,9 @@ class BucketAssets:
         root = Path(tempfile.gettempdir()) / f"revisit-{os.getuid()}"
         root.mkdir(mode=0o700, exist_ok=True)
         if root.lstat().st_uid != os.getuid() or not stat.S_ISDIR(root.lstat().st_mode):
-            raise PermanentError(f"{root} is not this user's folder; remove it, or set TMPDIR to a folder of your own")
+            raise PermanentError(
+                f"{root} is not this user's folder; remove it, or set TMPDIR to a folder of your own"
+            )
         clear_leftovers(root)
         return root
 
@@ -216,7 +268,9 @@ class BucketAssets:
 
     def _validate_path(self, path: str) -> str:
         if split_asset_path(path)[0] == UPLOAD_PREFIX.rstrip("/"):
-            raise InvalidInputError(f"{path!r} is not the path of an asset: what begins with {UPLOAD_PREFIX} is removed after a day")
+            raise InvalidInputError(
+                f"{path!r} is not the path of an asset: what begins with {UPLOAD_PREFIX} is removed after a day"
+            )
         return path
 
     def _blob(self, path: str) -> "Blob":
@@ -224,14 +278,20 @@ class BucketAssets:
 
     @contextmanager
     def _translate_errors(self, path: str) -> Iterator[None]:
-        with _translate_storage_errors(f"the asset {path!r} of the bucket {self._settings.bucket}", USER_ROLE):
+        with _translate_storage_errors(
+            f"the asset {path!r} of the bucket {self._settings.bucket}", USER_ROLE
+        ):
             try:
                 yield
             except exceptions.BadRequest as error:
-                raise TransientError(f"the asset {path!r} did not come whole into the bucket {self._settings.bucket}: {error.message[:300]}") from error
+                raise TransientError(
+                    f"the asset {path!r} did not come whole into the bucket {self._settings.bucket}: {error.message[:300]}"
+                ) from error
             except exceptions.NotFound as error:
-                raise PermanentError(f"REVISIT_BUCKET {self._settings.bucket!r} does not take the asset {path!r} ({error.message}); "
-                             "see that the bucket exists") from error
+                raise PermanentError(
+                    f"REVISIT_BUCKET {self._settings.bucket!r} does not take the asset {path!r} ({error.message}); "
+                    "see that the bucket exists"
+                ) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,11 +323,14 @@ def is_in_region(bucket: "Bucket", region: str) -> bool:
     """Whether a bucket lies in a region, in capitals, or across it."""
     location = (bucket.location or "").upper()
     inside = [one.upper() for one in bucket.data_locations or ()] or MULTI_REGIONS.get(location, ())
-    return region == location or (region.startswith(tuple(inside)) and not (location == "EU" and region in EU_EXCLUDED_REGIONS))
+    return region == location or (
+        region.startswith(tuple(inside)) and not (location == "EU" and region in EU_EXCLUDED_REGIONS)
+    )
 
 
 def create_client(settings: Settings) -> "Client":
-    """The client of a deployment; an emulator is found by STORAGE_EMULATOR_HOST and asked without an account."""
+    """The client of a deployment; an emulator is found by STORAGE_EMULATOR_HOST and asked without an
+    account."""
     from google.auth.credentials import AnonymousCredentials
     from google.cloud.storage import Client
 
@@ -285,7 +348,9 @@ def _translate_storage_errors(resource: str, role: str) -> Iterator[None]:
         try:
             yield
         except (requests.RequestException, DataCorruption, InvalidResponse) as error:
-            raise TransientError(f"Cloud Storage does not answer well for {resource}: {type(error).__name__}") from error
+            raise TransientError(
+                f"Cloud Storage does not answer well for {resource}: {type(error).__name__}"
+            ) from error
 
 
 def _timeout(timeout_s: float) -> tuple[float, float]:

@@ -42,8 +42,19 @@ def gcp_backend(named: Settings | None = None, now: Clock = system_clock) -> Bac
 
         return BigQueryCatalog(deployment, now)
 
-    return Backend(catalog, _lazy_proxy(lambda: adapters.records), _lazy_proxy(lambda: adapters.assets), _lazy_proxy(lambda: adapters.bus), partial(_open_source, deployment), deployment.sources, now,
-                   webhook_key=partial(_require_signing_key, deployment), base_url=deployment.base_url, max_age=MAX_EVENT_AGE, authenticator=create_authenticator(deployment))
+    return Backend(
+        catalog,
+        _lazy_proxy(lambda: adapters.records),
+        _lazy_proxy(lambda: adapters.assets),
+        _lazy_proxy(lambda: adapters.bus),
+        partial(_open_source, deployment),
+        deployment.sources,
+        now,
+        webhook_key=partial(_require_signing_key, deployment),
+        base_url=deployment.base_url,
+        max_age=MAX_EVENT_AGE,
+        authenticator=create_authenticator(deployment),
+    )
 
 
 class _Adapters:
@@ -86,13 +97,16 @@ class _Adapters:
 
 def _require_signing_key(settings: Settings) -> bytes:
     if not settings.webhook_key:
-        raise PermanentError(f"{SIGNING_KEY_VARIABLE} is not set, and webhooks are not signed without; set it to what "
-                     "`gcloud secrets versions access latest --secret=revisit-signing-key` prints")
+        raise PermanentError(
+            f"{SIGNING_KEY_VARIABLE} is not set, and webhooks are not signed without; set it to what "
+            "`gcloud secrets versions access latest --secret=revisit-signing-key` prints"
+        )
     return settings.webhook_key
 
 
 def _lazy_proxy(make: Callable[[], Any]) -> Any:
-    """Stands for an adapter until it is first used: a function that never asks for one need not even install its library."""
+    """Stands for an adapter until it is first used: a function that never asks for one need not even install
+    its library."""
 
     class Later:
         def __getattr__(self, name: str) -> Any:

@@ -1,4 +1,5 @@
-"""The only caller of BigQuery: every query has a limit of what it may cost, and every failure is a sentence."""
+"""The only caller of BigQuery: every query has a limit of what it may cost, and every failure is a
+sentence."""
 
 import random
 import time
@@ -42,8 +43,11 @@ class _ContentionError(TransientError):
 def create_client(settings: Settings) -> "Client":
     """The client of a deployment's dataset."""
     with translate_errors("BigQuery", f"the project {settings.project}", REQUIRED_ROLES):
-        return bigquery.Client(settings.project, AnonymousCredentials() if settings.uses_emulator else None,
-                               location=settings.location)
+        return bigquery.Client(
+            settings.project,
+            AnonymousCredentials() if settings.uses_emulator else None,
+            location=settings.location,
+        )
 
 
 class QueryRunner:
@@ -60,7 +64,8 @@ class QueryRunner:
 
     @cached_property
     def client(self) -> "Client":
-        """Made on first use, and handed out once the dataset lies where it should and its tables are those that the texts know: four
+        """Made on first use, and handed out once the dataset lies where it should and its tables are those
+        that the texts know: four
         small requests, which cost nothing, before anything is read or written.
 
         Raises:
@@ -76,7 +81,9 @@ class QueryRunner:
         """For whoever looks whether all is well."""
         return create_client(self._settings)
 
-    def run(self, statement: Statement, max_bytes: int = MAX_QUERY_BYTES, timeout_s: float = QUERY_TIMEOUT_S) -> list[dict[str, Any]]:
+    def run(
+        self, statement: Statement, max_bytes: int = MAX_QUERY_BYTES, timeout_s: float = QUERY_TIMEOUT_S
+    ) -> list[dict[str, Any]]:
         """The rows of the answer.
 
         Args:
@@ -88,13 +95,19 @@ class QueryRunner:
             TransientError: BigQuery does not answer.
             PermanentError: It refuses, or the tables are not those that Revisit knows.
         """
-        config = bigquery.QueryJobConfig(query_parameters=[_parameter(*one) for one in statement.values.items()], maximum_bytes_billed=max_bytes,
-                                         use_legacy_sql=False, labels=LABELS)
+        config = bigquery.QueryJobConfig(
+            query_parameters=[_parameter(*one) for one in statement.values.items()],
+            maximum_bytes_billed=max_bytes,
+            use_legacy_sql=False,
+            labels=LABELS,
+        )
         with self.translate_errors():
             job = self.client.query(statement.text, job_config=config, timeout=timeout_s, retry=REQUEST_RETRY)
             return [dict(row.items()) for row in job.result(timeout=timeout_s, retry=REQUEST_RETRY)]
 
-    def transact(self, statement: Statement, max_bytes: int = MAX_QUERY_BYTES, timeout_s: float = QUERY_TIMEOUT_S) -> list[dict[str, Any]]:
+    def transact(
+        self, statement: Statement, max_bytes: int = MAX_QUERY_BYTES, timeout_s: float = QUERY_TIMEOUT_S
+    ) -> list[dict[str, Any]]:
         """As `ask`, begun anew where another transaction was quicker."""
         until, longest = time.monotonic() + CONTENTION_TIMEOUT_S, 0.5
         while True:
@@ -131,17 +144,25 @@ class _ErrorTranslator:
     def _translate(self, error: exceptions.GoogleAPICallError) -> Exception | None:
         message, reasons = str(error.message), {one.get("reason") for one in error.errors or ()}
         if "aborted due to concurrent update" in message or "write-write conflict" in message:
-            return _ContentionError(f"others are adding to the dataset {self._dataset}; it is tried again later")
+            return _ContentionError(
+                f"others are adding to the dataset {self._dataset}; it is tried again later"
+            )
         if "bytesBilledLimitExceeded" in reasons or "exceeded limit for bytes billed" in message.lower():
-            return QueryTooLargeError(f"BigQuery would read more than it may for this question to {self._dataset}; name a shorter period or a tile")
+            return QueryTooLargeError(
+                f"BigQuery would read more than it may for this question to {self._dataset}; name a shorter period or a tile"
+            )
         if reasons & {"rateLimitExceeded", "quotaExceeded", "jobRateLimitExceeded", "backendError"}:
             return TransientError(f"BigQuery has no room for {self._dataset} just now: {message[:200]}")
         if isinstance(error, exceptions.NotFound):
-            return PermanentError(f"BigQuery finds no such thing in {self._location} ({message.splitlines()[0][:200]}); run `terraform apply`, "
-                          "or set REVISIT_DATASET and REVISIT_LOCATION as it printed them")
+            return PermanentError(
+                f"BigQuery finds no such thing in {self._location} ({message.splitlines()[0][:200]}); run `terraform apply`, "
+                "or set REVISIT_DATASET and REVISIT_LOCATION as it printed them"
+            )
         if isinstance(error, exceptions.BadRequest):
-            return PermanentError(f"BigQuery cannot do what was asked of {self._dataset}: {message.splitlines()[0][:300]}; "
-                          "if its tables are of another version, run `terraform apply`")
+            return PermanentError(
+                f"BigQuery cannot do what was asked of {self._dataset}: {message.splitlines()[0][:300]}; "
+                "if its tables are of another version, run `terraform apply`"
+            )
         return None
 
 
@@ -158,4 +179,6 @@ def _parameter(name: str, value: Any) -> Any:
 
 def _struct(row: Mapping[str, Any]) -> Any:
     kinds = dict(INCOMING_COLUMNS)
-    return bigquery.StructQueryParameter(None, *(bigquery.ScalarQueryParameter(name, kinds[name], value) for name, value in row.items()))
+    return bigquery.StructQueryParameter(
+        None, *(bigquery.ScalarQueryParameter(name, kinds[name], value) for name, value in row.items())
+    )

@@ -7,7 +7,21 @@ from revisit.ports.catalog_schema import SCHEMA
 
 REQUEST_RETRY = DEFAULT_RETRY.with_timeout(15.0)
 """How long one request is tried again where nobody answers: the client's own patience is ten minutes."""
-INCOMING_COLUMNS = [*((field.name, _kind) for field in SCHEMA for _kind in [
-    "STRING" if pa.types.is_string(field.type) else "TIMESTAMP" if pa.types.is_timestamp(field.type)
-    else "FLOAT64" if pa.types.is_floating(field.type) else "INT64"]), ("part", "INT64"), ("ordinal", "INT64")]
+INCOMING_COLUMNS = [
+    *(
+        (field.name, _kind)
+        for field in SCHEMA
+        for _kind in [
+            "STRING"
+            if pa.types.is_string(field.type)
+            else "TIMESTAMP"
+            if pa.types.is_timestamp(field.type)
+            else "FLOAT64"
+            if pa.types.is_floating(field.type)
+            else "INT64"
+        ]
+    ),
+    ("part", "INT64"),
+    ("ordinal", "INT64"),
+]
 """Columns of incoming rows and their types."""

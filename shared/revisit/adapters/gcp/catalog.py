@@ -1,4 +1,5 @@
-"""The catalog in BigQuery: one table of every version of every product, merged into by transactions, and a small account of each addition."""
+"""The catalog in BigQuery: one table of every version of every product, merged into by transactions, and a
+small account of each addition."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -28,7 +29,8 @@ MAX_IDS_PER_QUERY = 50_000
 ADD_TIMEOUT_S = 600.0
 """Longest that one addition may take."""
 MAX_STAGED_BYTES = 20 * 10**9
-"""What adding rows that lie in BigQuery already may read: of a million of them, and of their year in the catalog, some 3 GB."""
+"""What adding rows that lie in BigQuery already may read: of a million of them, and of their year in the
+catalog, some 3 GB."""
 STAGED_TIMEOUT_S = 240.0
 MAX_ADDITIONS_PER_QUERY = 1_000
 """Read of their account at once."""
@@ -43,7 +45,9 @@ class BigQueryCatalog:
         self._tables = self._runner.tables
         self._now = now
 
-    def missing_mask(self, source: str, ids: "pa.Array | pa.ChunkedArray | Sequence[str]") -> "NDArray[np.bool_]":
+    def missing_mask(
+        self, source: str, ids: "pa.Array | pa.ChunkedArray | Sequence[str]"
+    ) -> "NDArray[np.bool_]":
         """Which of the ids the catalog does not have from this source."""
         import numpy as np
         import pyarrow as pa
@@ -53,9 +57,14 @@ class BigQueryCatalog:
         # Those of one time together: fewer partitions are looked into.
         ordered = sorted(set(names), key=_by_stated_day)
         for first in range(0, len(ordered), MAX_IDS_PER_QUERY):
-            chunk = ordered[first:first + MAX_IDS_PER_QUERY]
-            known |= {row["id"] for period, row in self._rows_in_period(parse_period(chunk), lambda period, asked=chunk: sql.known_ids(
-                self._tables, source, asked, period))}
+            chunk = ordered[first : first + MAX_IDS_PER_QUERY]
+            known |= {
+                row["id"]
+                for period, row in self._rows_in_period(
+                    parse_period(chunk),
+                    lambda period, asked=chunk: sql.known_ids(self._tables, source, asked, period),
+                )
+            }
         return np.fromiter((name not in known for name in names), bool, len(names))
 
     def add(self, batch: "pa.Table | StagedProducts") -> int:
@@ -66,7 +75,9 @@ class BigQueryCatalog:
             PermanentError: It refuses.
         """
         if isinstance(batch, StagedProducts):
-            statement = merge_products(self._tables, batch.sql, dict(batch.parameters), Period(batch.start, batch.end))
+            statement = merge_products(
+                self._tables, batch.sql, dict(batch.parameters), Period(batch.start, batch.end)
+            )
             [answer] = self._runner.transact(statement, MAX_STAGED_BYTES, STAGED_TIMEOUT_S)
             return int(answer["added"])
         if not batch.num_rows:
@@ -78,7 +89,9 @@ class BigQueryCatalog:
 
     def get(self, product: str, source: str = "") -> Product | None:
         """The product of that id, the one published last where there are several."""
-        found = self._runner.run(sql.get(self._tables, product, source, parse_tile(product), parse_period([product])))
+        found = self._runner.run(
+            sql.get(self._tables, product, source, parse_tile(product), parse_period([product]))
+        )
         return from_row(found[0]) if found else None
 
     def search(self, query: Query) -> Page:
@@ -90,22 +103,37 @@ class BigQueryCatalog:
         tiles = tiles_to_search(query)
         after = parse_page_token(query.after) if query.after else None
         id_period = parse_period(query.ids) if query.ids else Period()
-        starts = [moment for moment in (query.start, id_period.start, after and not query.latest_first and after[0]) if moment]
-        ends = [moment for moment in (query.end, id_period.end, after and query.latest_first and after[0]) if moment]
+        starts = [
+            moment
+            for moment in (query.start, id_period.start, after and not query.latest_first and after[0])
+            if moment
+        ]
+        ends = [
+            moment
+            for moment in (query.end, id_period.end, after and query.latest_first and after[0])
+            if moment
+        ]
         period = Period(max(starts, default=None), min(ends, default=None))
         if tiles == () or (period.start and period.end and period.start > period.end):
             return Page(())
         max_rows = query.limit + 1
         found: list[Product] = []
-        for _, row in self._rows_in_period(period, lambda period: sql.search(self._tables, query, tiles, after, period, max_rows - len(found)), query.latest_first):
+        for _, row in self._rows_in_period(
+            period,
+            lambda period: sql.search(self._tables, query, tiles, after, period, max_rows - len(found)),
+            query.latest_first,
+        ):
             found.append(from_row(row))
             if len(found) == max_rows:
                 break
         products = tuple(found[: query.limit])
         return Page(products, page_token(products[-1]) if len(found) > query.limit else "")
 
-    def read_additions(self, cursor: int, limit: int = 10_000, min_sensing_times: Mapping[str, datetime] | None = None) -> tuple[list[Product], int]:
-        """Products in the order they were added, later versions of one among them, and the cursor to go on from."""
+    def read_additions(
+        self, cursor: int, limit: int = 10_000, min_sensing_times: Mapping[str, datetime] | None = None
+    ) -> tuple[list[Product], int]:
+        """Products in the order they were added, later versions of one among them, and the cursor to go on
+        from."""
         while True:
             additions = self._runner.run(sql.list_additions(self._tables, cursor, MAX_ADDITIONS_PER_QUERY))
             if not additions:
@@ -113,7 +141,13 @@ class BigQueryCatalog:
             end = _end_position(additions, cursor, limit, min_sensing_times or {})
             rows: list[dict[str, Any]] = []
             full = False
-            make_statement = partial(self._log_statement, cursor=cursor, end=end, min_sensing_times=min_sensing_times or {}, limit=limit)
+            make_statement = partial(
+                self._log_statement,
+                cursor=cursor,
+                end=end,
+                min_sensing_times=min_sensing_times or {},
+                limit=limit,
+            )
             for period in _periods_to_read(additions, end, min_sensing_times or {}):
                 part = [row for _, row in self._rows_in_period(period, make_statement)]
                 full |= len(part) >= limit
@@ -126,22 +160,30 @@ class BigQueryCatalog:
                 return [from_row(row) for row in rows], end
             cursor = end
 
-    def _log_statement(self, period: Period, cursor: int, end: int, min_sensing_times: Mapping[str, datetime], limit: int) -> sql.Statement:
+    def _log_statement(
+        self, period: Period, cursor: int, end: int, min_sensing_times: Mapping[str, datetime], limit: int
+    ) -> sql.Statement:
         return sql.read_log(self._tables, cursor, end, period, min_sensing_times, limit)
 
     def freshness(self) -> list[Freshness]:
         """One entry a source."""
-        return [Freshness(row["source"], row["products"], row["last_sensing"], row["last_published"])
-                for row in self._runner.run(sql.freshness(self._tables))]
+        return [
+            Freshness(row["source"], row["products"], row["last_sensing"], row["last_published"])
+            for row in self._runner.run(sql.freshness(self._tables))
+        ]
 
     def check(self) -> list[str]:
         """What is wrong with the dataset and its tables, one sentence each; nothing is written."""
         return check(self._runner, self._location)
 
-    def _rows_in_period(self, period: Period, make_statement: Any, latest_first: bool = False) -> "Iterator[tuple[Period, dict[str, Any]]]":
-        """The rows of a period, in halves where it is too much to read at once, the earlier first, or the later.
+    def _rows_in_period(
+        self, period: Period, make_statement: Any, latest_first: bool = False
+    ) -> "Iterator[tuple[Period, dict[str, Any]]]":
+        """The rows of a period, in halves where it is too much to read at once, the earlier first, or the
+        later.
 
-        BigQuery judges before it looks which blocks a tile lies in, so that a search without a period may be too much by its words alone.
+        BigQuery judges before it looks which blocks a tile lies in, so that a search without a period may be
+        too much by its words alone.
         """
         try:
             rows = self._runner.run(make_statement(period))
@@ -161,18 +203,24 @@ def _by_stated_day(id: str) -> tuple[datetime, str]:
 
 
 def _sensing_period(batch: "pa.Table") -> Period:
-    """The period in which all versions of these products were sensed: known where each id tells when, and tells the truth."""
+    """The period in which all versions of these products were sensed: known where each id tells when, and
+    tells the truth."""
     import pyarrow.compute as pc
 
     period = parse_period(batch["id"].to_pylist())
     if period.start is None or period.end is None:
         return period
     limits = pc.min_max(batch["sensing_time"]).as_py()
-    return Period(min(period.start, limits["min"] - SENSING_MARGIN), max(period.end, limits["max"] + SENSING_MARGIN))
+    return Period(
+        min(period.start, limits["min"] - SENSING_MARGIN), max(period.end, limits["max"] + SENSING_MARGIN)
+    )
 
 
-def _end_position(additions: list[dict[str, Any]], cursor: int, limit: int, min_sensing_times: Mapping[str, datetime]) -> int:
-    """One after the last position to read at once: whole additions, `limit` products or a little more, and any number of those passed over."""
+def _end_position(
+    additions: list[dict[str, Any]], cursor: int, limit: int, min_sensing_times: Mapping[str, datetime]
+) -> int:
+    """One after the last position to read at once: whole additions, `limit` products or a little more, and
+    any number of those passed over."""
     end, room = cursor, limit
     for row in additions:
         if room <= 0 and row["first_position"] >= end:
@@ -187,13 +235,23 @@ def _end_position(additions: list[dict[str, Any]], cursor: int, limit: int, min_
 
 
 def _has_products_since(addition: dict[str, Any], min_sensing_times: Mapping[str, datetime]) -> bool:
-    return bool(addition["last_sensing"] >= min_sensing_times.get(addition["source"], addition["last_sensing"]))
+    return bool(
+        addition["last_sensing"] >= min_sensing_times.get(addition["source"], addition["last_sensing"])
+    )
 
 
-def _periods_to_read(additions: list[dict[str, Any]], end: int, min_sensing_times: Mapping[str, datetime]) -> list[Period]:
+def _periods_to_read(
+    additions: list[dict[str, Any]], end: int, min_sensing_times: Mapping[str, datetime]
+) -> list[Period]:
     """Stretches of time in which what is wanted was sensed, in order, apart from one another."""
-    spans = sorted((max(row["first_sensing"], min_sensing_times.get(row["source"], row["first_sensing"])), row["last_sensing"]) for row in additions
-                   if row["first_position"] < end and _has_products_since(row, min_sensing_times))
+    spans = sorted(
+        (
+            max(row["first_sensing"], min_sensing_times.get(row["source"], row["first_sensing"])),
+            row["last_sensing"],
+        )
+        for row in additions
+        if row["first_position"] < end and _has_products_since(row, min_sensing_times)
+    )
     merged: list[tuple[datetime, datetime]] = []
     for first, last in spans:
         if merged and (first.year, first.month) <= (merged[-1][1].year, merged[-1][1].month):

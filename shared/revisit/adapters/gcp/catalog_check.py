@@ -1,4 +1,5 @@
-"""Whether a dataset and its tables are as Terraform makes them; asks for their descriptions only, and writes nothing."""
+"""Whether a dataset and its tables are as Terraform makes them; asks for their descriptions only, and writes
+nothing."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +14,20 @@ if TYPE_CHECKING:
 
 _COLUMN_TYPES = dict(INCOMING_COLUMNS)
 TABLES: dict[str, dict[str, str]] = {
-    "product": {**{name: _COLUMN_TYPES[name] for name in SCHEMA.names}, "position": "INT64", "replaced": "BOOL"},
-    "addition": {"source": "STRING", "first_position": "INT64", "last_position": "INT64", "first_sensing": "TIMESTAMP", "last_sensing": "TIMESTAMP",
-                 "last_published": "TIMESTAMP", "products": "INT64"},
+    "product": {
+        **{name: _COLUMN_TYPES[name] for name in SCHEMA.names},
+        "position": "INT64",
+        "replaced": "BOOL",
+    },
+    "addition": {
+        "source": "STRING",
+        "first_position": "INT64",
+        "last_position": "INT64",
+        "first_sensing": "TIMESTAMP",
+        "last_sensing": "TIMESTAMP",
+        "last_published": "TIMESTAMP",
+        "products": "INT64",
+    },
     "turn": {"next_position": "INT64"},
 }
 """Tables, their columns and types."""
@@ -39,7 +51,9 @@ def check(runner: "QueryRunner", location: str = "") -> list[str]:
         with runner.translate_errors():
             dataset = runner.unchecked_client.get_dataset(runner.dataset, **REQUEST_OPTIONS)
         if location and dataset.location and dataset.location.lower() != location.lower():
-            return [f"the dataset {runner.dataset} lies in {dataset.location}, not in {location}; set REVISIT_LOCATION to {dataset.location}"]
+            return [
+                f"the dataset {runner.dataset} lies in {dataset.location}, not in {location}; set REVISIT_LOCATION to {dataset.location}"
+            ]
         for name, columns in TABLES.items():
             with runner.translate_errors():
                 table = runner.unchecked_client.get_table(f"{runner.dataset}.{name}", **REQUEST_OPTIONS)
@@ -54,6 +68,10 @@ def _table_faults(table: "bigquery.Table", columns: dict[str, str]) -> list[str]
     existing = {field.name: _TYPE_ALIASES.get(field.field_type, field.field_type) for field in table.schema}
     if missing := [column for column in columns if column not in existing]:
         return [f"table {name} lacks columns {', '.join(missing)}; it is of another version: {REMEDY}"]
-    if other := [f"{column} {existing[column]} instead of {kind}" for column, kind in columns.items() if existing[column] != kind]:
+    if other := [
+        f"{column} {existing[column]} instead of {kind}"
+        for column, kind in columns.items()
+        if existing[column] != kind
+    ]:
         return [f"table {name} has {', '.join(other)}; it is of another version: {REMEDY}"]
     return []

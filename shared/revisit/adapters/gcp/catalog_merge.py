@@ -1,6 +1,8 @@
-"""How products are merged into the catalog: one script, one transaction, the same for rows that come as parameters and for staged ones.
+"""How products are merged into the catalog: one script, one transaction, the same for rows that come as
+parameters and for staged ones.
 
-Nothing is taken in twice: rows are merged by (source, id, published), and two that add at once both change the one row of `turn`, which
+Nothing is taken in twice: rows are merged by (source, id, published), and two that add at once both change
+the one row of `turn`, which
 BigQuery lets only one of them do; the other is told that its transaction is aborted and begins anew.
 """
 
@@ -11,7 +13,8 @@ from revisit.adapters.gcp.month_partitions import Period
 from revisit.ports.catalog_schema import SCHEMA
 
 ORDER_COLUMNS = ("part", "ordinal")
-"""Columns of incoming rows beside the catalog's: their order is by part, then ordinal. Parts keep what is sorted at once small."""
+"""Columns of incoming rows beside the catalog's: their order is by part, then ordinal. Parts keep what is
+sorted at once small."""
 _NO_PUBLISHED_SQL = "TIMESTAMP '0001-01-01 00:00:00+00'"
 """Stands for no time of publication where two rows are compared."""
 
@@ -27,7 +30,8 @@ def merge_products(tables: Tables, incoming: str, values: dict[str, object], per
     here = " AND ".join(["TRUE", *period_conditions(period, values, "p.sensing_time")])
     fields = ", ".join(f"c.{name}" for name in SCHEMA.names)
     known, fresh, ranked = (f"{name}_{token_hex(8)}" for name in ("known", "fresh", "ranked"))
-    return Statement(f"""BEGIN TRANSACTION;
+    return Statement(
+        f"""BEGIN TRANSACTION;
 MERGE INTO {tables.turn} AS t USING (SELECT 0 AS beginning) AS b ON TRUE
 WHEN MATCHED THEN UPDATE SET next_position = t.next_position
 WHEN NOT MATCHED THEN INSERT (next_position) VALUES (b.beginning);
@@ -61,4 +65,6 @@ SELECT f.source, MIN(f.position), MAX(f.position), MIN(f.sensing_time), MAX(f.se
 FROM {fresh} AS f JOIN {ranked} AS r ON r.position = f.position GROUP BY f.source, TIMESTAMP_TRUNC(f.sensing_time, MONTH);
 UPDATE {tables.turn} SET next_position = next_position + (SELECT COUNT(*) FROM {fresh}) WHERE TRUE;
 COMMIT TRANSACTION;
-SELECT COUNT(*) AS added FROM {fresh}""", values)
+SELECT COUNT(*) AS added FROM {fresh}""",
+        values,
+    )

@@ -1,6 +1,8 @@
-"""What the catalog asks BigQuery: texts that BigQuery and DuckDB both understand, and the values that go with them.
+"""What the catalog asks BigQuery: texts that BigQuery and DuckDB both understand, and the values that go with
+them.
 
-Values are only ever parameters; what is put into a text is the name of a table, or one of the texts below. Every question with a
+Values are only ever parameters; what is put into a text is the name of a table, or one of the texts below.
+Every question with a
 known period says so by `sensing_time`, which the table is partitioned by.
 """
 
@@ -25,11 +27,14 @@ class Tables:
     """Names of the catalog's tables, as a text has them."""
 
     product: str
-    """Every version of every product: the columns of `catalog_schema.SCHEMA`, its position in the log, whether a later version replaced it."""
+    """Every version of every product: the columns of `catalog_schema.SCHEMA`, its position in the log,
+    whether a later version replaced it."""
     addition: str
-    """What each addition brought, by source and month of sensing: how many products, where in the log, and which times they are of."""
+    """What each addition brought, by source and month of sensing: how many products, where in the log, and
+    which times they are of."""
     turn: str
-    """One row: the position that the next product gets. Who adds changes it, so that of two who add at once one begins anew."""
+    """One row: the position that the next product gets. Who adds changes it, so that of two who add at once
+    one begins anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +47,10 @@ class Statement:
 
 def create_staging_table(table: str, columns: Iterable[tuple[str, str]]) -> Statement:
     """Make a table for rows on their way: names and types."""
-    return Statement(f"CREATE TABLE IF NOT EXISTS {table} ({', '.join(f'{name} {kind}' for name, kind in columns)}) {EXPIRATION_OPTIONS}", {})
+    return Statement(
+        f"CREATE TABLE IF NOT EXISTS {table} ({', '.join(f'{name} {kind}' for name, kind in columns)}) {EXPIRATION_OPTIONS}",
+        {},
+    )
 
 
 def _join_conditions(parts: Sequence[str]) -> str:
@@ -64,7 +72,9 @@ def period_conditions(period: Period, values: dict[str, Any], column: str = "sen
 def known_ids(tables: Tables, source: str, ids: Sequence[str], period: Period) -> Statement:
     """Those of the ids that the catalog has from this source."""
     values: dict[str, Any] = {"source": source, "ids": list(ids)}
-    where = _join_conditions(["source = @source", *period_conditions(period, values), "id IN (SELECT * FROM UNNEST(@ids))"])
+    where = _join_conditions(
+        ["source = @source", *period_conditions(period, values), "id IN (SELECT * FROM UNNEST(@ids))"]
+    )
     return Statement(f"SELECT DISTINCT id FROM {tables.product} WHERE {where}", values)
 
 
@@ -78,10 +88,20 @@ def get(tables: Tables, id: str, source: str, tile: str | None, period: Period) 
     if source:
         values["source"] = source
         parts.append("source = @source")
-    return Statement(f"SELECT {PRODUCT_COLUMNS} FROM {tables.product} WHERE {_join_conditions(parts)} ORDER BY published DESC NULLS LAST, position DESC LIMIT 1", values)
+    return Statement(
+        f"SELECT {PRODUCT_COLUMNS} FROM {tables.product} WHERE {_join_conditions(parts)} ORDER BY published DESC NULLS LAST, position DESC LIMIT 1",
+        values,
+    )
 
 
-def search(tables: Tables, query: Query, tiles: Sequence[str] | None, after: tuple[datetime, str, str] | None, period: Period, limit: int) -> Statement:
+def search(
+    tables: Tables,
+    query: Query,
+    tiles: Sequence[str] | None,
+    after: tuple[datetime, str, str] | None,
+    period: Period,
+    limit: int,
+) -> Statement:
     """Products that meet the query within a period, by (sensing_time, id, source), forward or backward."""
     values: dict[str, Any] = {"limit": limit}
     parts = ["NOT replaced", *period_conditions(period, values)]
@@ -110,7 +130,10 @@ def search(tables: Tables, query: Query, tiles: Sequence[str] | None, after: tup
         values |= {"after_time": after[0], "after_id": after[1], "after_source": after[2]}
         parts.append(_KEYSET_BACKWARD if query.latest_first else _KEYSET_FORWARD)
     order = "sensing_time DESC, id DESC, source DESC" if query.latest_first else "sensing_time, id, source"
-    return Statement(f"SELECT {PRODUCT_COLUMNS} FROM {tables.product} WHERE {_join_conditions(parts)} ORDER BY {order} LIMIT @limit", values)
+    return Statement(
+        f"SELECT {PRODUCT_COLUMNS} FROM {tables.product} WHERE {_join_conditions(parts)} ORDER BY {order} LIMIT @limit",
+        values,
+    )
 
 
 _KEYSET_FORWARD = "(sensing_time > @after_time OR (sensing_time = @after_time AND (id > @after_id OR (id = @after_id AND source > @after_source))))"
@@ -119,21 +142,38 @@ _KEYSET_BACKWARD = "(sensing_time < @after_time OR (sensing_time = @after_time A
 
 def freshness(tables: Tables) -> Statement:
     """What is known of each source, from the account of the additions."""
-    return Statement(f"""SELECT source, SUM(products) AS products, MAX(last_sensing) AS last_sensing, MAX(last_published) AS last_published
-FROM {tables.addition} GROUP BY source ORDER BY source""", {})
+    return Statement(
+        f"""SELECT source, SUM(products) AS products, MAX(last_sensing) AS last_sensing, MAX(last_published) AS last_published
+FROM {tables.addition} GROUP BY source ORDER BY source""",
+        {},
+    )
 
 
 def list_additions(tables: Tables, cursor: int, limit: int) -> Statement:
     """The account of the additions from a position on."""
-    return Statement(f"""SELECT source, first_position, last_position, first_sensing, last_sensing FROM {tables.addition}
-WHERE last_position >= @cursor ORDER BY first_position, last_position LIMIT @limit""", {"cursor": cursor, "limit": limit})
+    return Statement(
+        f"""SELECT source, first_position, last_position, first_sensing, last_sensing FROM {tables.addition}
+WHERE last_position >= @cursor ORDER BY first_position, last_position LIMIT @limit""",
+        {"cursor": cursor, "limit": limit},
+    )
 
 
-def read_log(tables: Tables, cursor: int, end: int, period: Period, min_sensing_times: Mapping[str, datetime], limit: int) -> Statement:
-    """Products in the order of the log, within a period, but for those of a source sensed before the moment given for it."""
+def read_log(
+    tables: Tables,
+    cursor: int,
+    end: int,
+    period: Period,
+    min_sensing_times: Mapping[str, datetime],
+    limit: int,
+) -> Statement:
+    """Products in the order of the log, within a period, but for those of a source sensed before the moment
+    given for it."""
     values: dict[str, Any] = {"cursor": cursor, "last": end - 1, "limit": limit}
     parts = ["position >= @cursor", "position <= @last", *period_conditions(period, values)]
     for number, (source, moment) in enumerate(sorted(min_sensing_times.items())):
         values |= {f"past_{number}": source, f"since_{number}": moment}
         parts.append(f"(source <> @past_{number} OR sensing_time >= @since_{number})")
-    return Statement(f"SELECT {PRODUCT_COLUMNS}, position FROM {tables.product} WHERE {_join_conditions(parts)} ORDER BY position LIMIT @limit", values)
+    return Statement(
+        f"SELECT {PRODUCT_COLUMNS}, position FROM {tables.product} WHERE {_join_conditions(parts)} ORDER BY position LIMIT @limit",
+        values,
+    )

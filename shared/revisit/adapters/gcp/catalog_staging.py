@@ -1,4 +1,5 @@
-"""Rows on their way into the catalog: as parameters where they are few, in a table that is let go afterwards where they are many."""
+"""Rows on their way into the catalog: as parameters where they are few, in a table that is let go afterwards
+where they are many."""
 
 import io
 import uuid
@@ -43,13 +44,19 @@ def incoming_rows(runner: QueryRunner, batch: "pa.Table") -> "Iterator[tuple[str
         return
     with staging_table(runner) as table:
         schema = [bigquery.SchemaField(name, kind) for name, kind in INCOMING_COLUMNS]
-        config = bigquery.LoadJobConfig(source_format=bigquery.SourceFormat.PARQUET, schema=schema, labels=LABELS,
-                                        write_disposition=bigquery.WriteDisposition.WRITE_TRUNCATE)
+        config = bigquery.LoadJobConfig(
+            source_format=bigquery.SourceFormat.PARQUET,
+            schema=schema,
+            labels=LABELS,
+            write_disposition=bigquery.WriteDisposition.WRITE_TRUNCATE,
+        )
         file = io.BytesIO()
         pq.write_table(rows, file, compression="snappy")
         with runner.translate_errors():
             # Without a size it goes up in pieces, and goes on where a piece was lost.
-            runner.client.load_table_from_file(file, table, rewind=True, job_config=config, timeout=LOAD_TIMEOUT_S).result(timeout=LOAD_TIMEOUT_S)
+            runner.client.load_table_from_file(
+                file, table, rewind=True, job_config=config, timeout=LOAD_TIMEOUT_S
+            ).result(timeout=LOAD_TIMEOUT_S)
         yield runner.quote_table(table.table_id), {}
 
 
@@ -69,4 +76,9 @@ def _add_order_columns(batch: "pa.Table") -> "pa.Table":
     """Rows of `bigquery_settings.INCOMING_COLUMNS`: products, and the order they came in."""
     ordinals = pa.array(range(batch.num_rows), pa.int64())
     parts = pa.array((number // ROWS_PER_PART for number in range(batch.num_rows)), pa.int64())
-    return batch.select(SCHEMA.names).cast(SCHEMA).append_column("part", parts).append_column("ordinal", ordinals)
+    return (
+        batch.select(SCHEMA.names)
+        .cast(SCHEMA)
+        .append_column("part", parts)
+        .append_column("ordinal", ordinals)
+    )

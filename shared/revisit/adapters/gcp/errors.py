@@ -8,9 +8,21 @@ from google.auth.exceptions import DefaultCredentialsError, RefreshError, Transp
 
 from revisit.errors import PermanentError, TransientError
 
-TRANSIENT_ERRORS = (exceptions.Aborted, exceptions.DeadlineExceeded, exceptions.GatewayTimeout, exceptions.BadGateway, exceptions.ServiceUnavailable,
-             exceptions.InternalServerError, exceptions.TooManyRequests, exceptions.RetryError, exceptions.Unknown, exceptions.Cancelled,
-             TransportError, ConnectionError, TimeoutError)
+TRANSIENT_ERRORS = (
+    exceptions.Aborted,
+    exceptions.DeadlineExceeded,
+    exceptions.GatewayTimeout,
+    exceptions.BadGateway,
+    exceptions.ServiceUnavailable,
+    exceptions.InternalServerError,
+    exceptions.TooManyRequests,
+    exceptions.RetryError,
+    exceptions.Unknown,
+    exceptions.Cancelled,
+    TransportError,
+    ConnectionError,
+    TimeoutError,
+)
 
 
 @contextmanager
@@ -29,11 +41,15 @@ def translate_errors(service: str, resource: str, role: str) -> Iterator[None]:
     try:
         yield
     except (exceptions.Forbidden, exceptions.Unauthorized) as error:
-        raise PermanentError(f"{service} refuses this account {resource} ({error.message}); grant it {role}") from error
+        raise PermanentError(
+            f"{service} refuses this account {resource} ({error.message}); grant it {role}"
+        ) from error
     except TRANSIENT_ERRORS as error:
         raise TransientError(f"{service} does not answer for {resource}: {_first_line(error)}") from error
     except (DefaultCredentialsError, RefreshError) as error:
-        raise PermanentError(f"there is no Google account to ask {service} with ({_first_line(error)}); run `gcloud auth application-default login`") from error
+        raise PermanentError(
+            f"there is no Google account to ask {service} with ({_first_line(error)}); run `gcloud auth application-default login`"
+        ) from error
 
 
 def _first_line(error: Exception) -> str:

@@ -1,4 +1,5 @@
-"""The bus on Pub/Sub: one topic an event, one push subscription a hearer, and what it gave up taken in as dead letters."""
+"""The bus on Pub/Sub: one topic an event, one push subscription a hearer, and what it gave up taken in as
+dead letters."""
 
 import base64
 from collections.abc import Callable
@@ -41,7 +42,9 @@ def subscription_name(function: str, topic: str) -> str:
 class PubSubBus:
     """The Bus port on one project's topics."""
 
-    def __init__(self, settings: Settings, outbox: Outbox, now: Clock, monitoring: "Monitoring | None" = None) -> None:
+    def __init__(
+        self, settings: Settings, outbox: Outbox, now: Clock, monitoring: "Monitoring | None" = None
+    ) -> None:
         """
         Args:
             monitoring: Knows what Pub/Sub holds; that of the project if not given.
@@ -56,19 +59,28 @@ class PubSubBus:
         return self._outbox.sweep()
 
     def collect_dead_letters(self, save: Callable[[DeadLetter], None], limit: int = 500) -> int:
-        """Hand over what Pub/Sub delivered in vain too often; each is let go once `keep` returns. Returns how many."""
+        """Hand over what Pub/Sub delivered in vain too often; each is let go once `keep` returns. Returns how
+        many."""
         path, kept = f"projects/{self._settings.project}/subscriptions/{DEAD_LETTER_TOPIC}", 0
-        with translate_errors("Pub/Sub", f"the subscription {DEAD_LETTER_TOPIC} of project {self._settings.project}", "roles/pubsub.subscriber"):
+        with translate_errors(
+            "Pub/Sub",
+            f"the subscription {DEAD_LETTER_TOPIC} of project {self._settings.project}",
+            "roles/pubsub.subscriber",
+        ):
             while kept < limit:
                 try:
-                    pulled = self._subscriber.pull(subscription=path, max_messages=100, timeout=PULL_TIMEOUT_S, retry=None).received_messages
+                    pulled = self._subscriber.pull(
+                        subscription=path, max_messages=100, timeout=PULL_TIMEOUT_S, retry=None
+                    ).received_messages
                 except exceptions.DeadlineExceeded:
                     return kept
                 if not pulled:
                     return kept
                 for one in pulled:
                     save(to_dead_letter(one.message, self._now()))
-                    self._subscriber.acknowledge(subscription=path, ack_ids=[one.ack_id], timeout=ACK_TIMEOUT_S)
+                    self._subscriber.acknowledge(
+                        subscription=path, ack_ids=[one.ack_id], timeout=ACK_TIMEOUT_S
+                    )
                     kept += 1
         return kept
 
@@ -78,9 +90,17 @@ class PubSubBus:
         for topic, lane, at in self._outbox.pending():
             for function in functions_for(topic):
                 waiting.setdefault((function, lane), []).append(at)
-        return [QueueDepth(function, "backfill" if lane == "backfill" else "live", len(times), 0, 0,
-                      max(0.0, (self._now() - min(times)).total_seconds()))
-                for (function, lane), times in sorted(waiting.items())]
+        return [
+            QueueDepth(
+                function,
+                "backfill" if lane == "backfill" else "live",
+                len(times),
+                0,
+                0,
+                max(0.0, (self._now() - min(times)).total_seconds()),
+            )
+            for (function, lane), times in sorted(waiting.items())
+        ]
 
     def statistics(self) -> BusStatistics:
         """What Pub/Sub holds, some minutes ago; a note where nobody tells."""
@@ -106,16 +126,26 @@ class PubSubBus:
 
 
 def to_dead_letter(message: Any, now: datetime) -> DeadLetter:
-    """What Pub/Sub gave up, as a dead letter; its id is that which the function itself would have given it."""
+    """What Pub/Sub gave up, as a dead letter; its id is that which the function itself would have given
+    it."""
     from revisit.ports import cloudevents as wire
 
     attributes = dict(message.attributes)
     function, _, topic = attributes.get(SOURCE_ATTRIBUTE, "").partition(".")
     attempts = int(attributes.get(DELIVERY_COUNT_ATTRIBUTE) or 0)
     try:
-        envelope = wire.from_push({"data": base64.b64encode(message.data).decode(), "publishTime": message.publish_time})
+        envelope = wire.from_push(
+            {"data": base64.b64encode(message.data).decode(), "publishTime": message.publish_time}
+        )
         id, topic, body = f"{envelope.id}:{function or 'unread'}", envelope.event.topic, message.data.decode()
     except PermanentError:
         id, body = f"{message.message_id}:{function or 'unread'}", base64.b64encode(message.data).decode()
-    return DeadLetter(id, function, topic, f"given up after {attempts} attempts: each ended in an error or without an answer",
-                      now, attempts, body)
+    return DeadLetter(
+        id,
+        function,
+        topic,
+        f"given up after {attempts} attempts: each ended in an error or without an answer",
+        now,
+        attempts,
+        body,
+    )

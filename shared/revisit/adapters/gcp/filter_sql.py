@@ -1,4 +1,5 @@
-"""A condition as text that BigQuery and DuckDB both understand: names of columns and signs out of lists, every value a parameter."""
+"""A condition as text that BigQuery and DuckDB both understand: names of columns and signs out of lists,
+every value a parameter."""
 
 from typing import Any, get_args
 
@@ -41,7 +42,11 @@ def to_sql(condition: ProductFilter, values: dict[str, Any]) -> str:
         case ColumnIn(_, wanted, among):
             # Named one by one, not as an array: BigQuery looks only into the blocks of a constant's tile.
             listed = ", ".join(_add_parameter(value, values) for value in wanted)
-            return f"{column} {'' if among else 'NOT '}IN ({listed})" if wanted else f"({column} IS NOT NULL AND {'FALSE' if among else 'TRUE'})"
+            return (
+                f"{column} {'' if among else 'NOT '}IN ({listed})"
+                if wanted
+                else f"({column} IS NOT NULL AND {'FALSE' if among else 'TRUE'})"
+            )
         case ColumnLike(_, pattern, fit):
             return f"{column} {'' if fit else 'NOT '}LIKE {_add_parameter(pattern, values)}"
 

@@ -1,7 +1,10 @@
-"""An index of Google's, loaded by BigQuery itself from its bucket, judged there, and taken in month by month: no row passes through here.
+"""An index of Google's, loaded by BigQuery itself from its bucket, judged there, and taken in month by month:
+no row passes through here.
 
-What takes longer than a function may run goes on without it, and is taken up at the next listing: the state names the load, and the table
-of what the catalog lacked shrinks by what has been taken in. What was begun is finished before a newer index is looked at.
+What takes longer than a function may run goes on without it, and is taken up at the next listing: the state
+names the load, and the table
+of what the catalog lacked shrinks by what has been taken in. What was begun is finished before a newer index
+is looked at.
 """
 
 import hashlib
@@ -27,18 +30,33 @@ from revisit.ports.catalog import StagedProducts
 from revisit.ports.sources import Listing
 
 MAX_INDEX_BYTES = 60 * 10**9
-"""What comparing a whole index with the catalog may read: at 40 million rows some 16 GB of the index and 5 GB of ids."""
+"""What comparing a whole index with the catalog may read: at 40 million rows some 16 GB of the index and 5 GB
+of ids."""
 MAX_BAD_LINES = MAX_REJECTIONS
-"""Lines that are no rows: so many are passed over, as the other routes do; more, and it is another file than we think."""
+"""Lines that are no rows: so many are passed over, as the other routes do; more, and it is another file than
+we think."""
 LOAD_WAIT_S = 30.0
-"""A load that takes longer is left to itself until the next listing: packed text of some gigabytes takes minutes."""
+"""A load that takes longer is left to itself until the next listing: packed text of some gigabytes takes
+minutes."""
 TIME_BUDGET_S = 200.0
-"""Nothing further is begun later than this, so that two indices, and announcing, fit into a function's 540 s."""
+"""Nothing further is begun later than this, so that two indices, and announcing, fit into a function's 540
+s."""
 PARSE_TIMEOUT_S = 240.0
 MAX_CHUNK_ROWS = 1_000_000
 MAX_CHUNK_MONTHS = 12
 """Rows and months taken in by one transaction, but for a month that has more."""
-TRANSIENT_REASONS = frozenset(("backendError", "internalError", "jobBackendError", "jobInternalError", "rateLimitExceeded", "quotaExceeded", "stopped", "timeout"))
+TRANSIENT_REASONS = frozenset(
+    (
+        "backendError",
+        "internalError",
+        "jobBackendError",
+        "jobInternalError",
+        "rateLimitExceeded",
+        "quotaExceeded",
+        "stopped",
+        "timeout",
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +85,8 @@ class GoogleIndexLoader:
         self._file, self._spec, self._root = file, spec, root
 
     def batches(self, state: dict[str, Any], listing: Listing, now: datetime) -> Iterator[StagedProducts]:
-        """What is new, by months, counted into `list_products`; its state is right once all is taken in, or left for the next listing."""
+        """What is new, by months, counted into `list_products`; its state is right once all is taken in, or
+        left for the next listing."""
         until = time.monotonic() + TIME_BUDGET_S
         load = self._resumable_load(state)
         if load is None:
@@ -83,7 +102,11 @@ class GoogleIndexLoader:
         if load.rows is None:
             load = self._compare_with_catalog(load, _count_bad_lines(job), state)
             listing.state = {**state, "load": asdict(load)}
-        listing.rows, listing.rejection_count, listing.rejection_examples = load.rows or 0, load.rejections, self._list_rejections(load, job)
+        listing.rows, listing.rejection_count, listing.rejection_examples = (
+            load.rows or 0,
+            load.rejections,
+            self._list_rejections(load, job),
+        )
         for chunk, (first, end) in self._chunks(load):
             if time.monotonic() > until:
                 return
@@ -92,7 +115,8 @@ class GoogleIndexLoader:
         self._drop_tables(load)
         listing.unfinished, listing.state = False, {"mark": load.generation, "rows": load.rows}
 
-    # ---------------------------------------------------------------------------------------------------------------- loading
+    # ----------------------------------------------------------------------------------------------------------------
+    # loading
 
     def _resumable_load(self, state: dict[str, Any]) -> Load | None:
         """The load that the listing before left, if it is still of use."""
@@ -110,7 +134,8 @@ class GoogleIndexLoader:
         return None if job.error_result else load
 
     def _load_id(self, generation: str, now: datetime) -> str:
-        """The same for whoever lists this generation at this minute: a tick that is delivered twice loads once."""
+        """The same for whoever lists this generation at this minute: a tick that is delivered twice loads
+        once."""
         what = f"{self._runner.dataset} {self._spec} {generation} {now:%Y-%m-%dT%H:%M}"
         return f"revisit_index_{hashlib.sha256(what.encode()).hexdigest()[:24]}"
 
@@ -121,13 +146,28 @@ class GoogleIndexLoader:
                 return self._runner.client.get_job(load.job)
             except exceptions.NotFound:
                 pass
-        self._runner.run(create_staging_table(self._runner.quote_table(_staging_table(load)), ((name, "STRING") for name in load.columns)))
+        self._runner.run(
+            create_staging_table(
+                self._runner.quote_table(_staging_table(load)), ((name, "STRING") for name in load.columns)
+            )
+        )
         config = bigquery.LoadJobConfig(
-            source_format=bigquery.SourceFormat.CSV, schema=[bigquery.SchemaField(name, "STRING") for name in load.columns], skip_leading_rows=1,
-            allow_quoted_newlines=True, max_bad_records=MAX_BAD_LINES, write_disposition=bigquery.WriteDisposition.WRITE_TRUNCATE, labels=LABELS)
+            source_format=bigquery.SourceFormat.CSV,
+            schema=[bigquery.SchemaField(name, "STRING") for name in load.columns],
+            skip_leading_rows=1,
+            allow_quoted_newlines=True,
+            max_bad_records=MAX_BAD_LINES,
+            write_disposition=bigquery.WriteDisposition.WRITE_TRUNCATE,
+            labels=LABELS,
+        )
         with self._runner.translate_errors():
             try:
-                return self._runner.client.load_table_from_uri(self._file.uri, f"{self._runner.dataset}.{_staging_table(load)}", job_id=load.job, job_config=config)
+                return self._runner.client.load_table_from_uri(
+                    self._file.uri,
+                    f"{self._runner.dataset}.{_staging_table(load)}",
+                    job_id=load.job,
+                    job_config=config,
+                )
             except exceptions.Conflict:
                 return self._runner.client.get_job(load.job)
             except exceptions.BadRequest as error:
@@ -151,12 +191,17 @@ class GoogleIndexLoader:
         sentence = f"BigQuery cannot load the index {self._file.uri} into {self._runner.dataset}: {str(message)[:300]}"
         return TransientError(sentence) if reason in TRANSIENT_REASONS else PermanentError(sentence)
 
-    # -------------------------------------------------------------------------------------------------------------- comparing
+    # --------------------------------------------------------------------------------------------------------------
+    # comparing
 
     def _compare_with_catalog(self, load: Load, bad_lines: int, state: dict[str, Any]) -> Load:
         """Have the rows that the catalog lacks judged and put aside."""
         raw, fresh = self._runner.quote_table(_staging_table(load)), self._new_rows_table(load)
-        self._runner.run(sql.parse(self._runner.tables, raw, fresh, load.columns, self._spec, self._root), MAX_INDEX_BYTES, PARSE_TIMEOUT_S)
+        self._runner.run(
+            sql.parse(self._runner.tables, raw, fresh, load.columns, self._spec, self._root),
+            MAX_INDEX_BYTES,
+            PARSE_TIMEOUT_S,
+        )
         [count] = self._runner.run(sql.count_rows(raw, fresh))
         if count["found"] == count["refused"]:
             self._drop_tables(load)
@@ -164,7 +209,11 @@ class GoogleIndexLoader:
             raise PermanentError(f"the index {self._file.uri} lists no product{before}; nothing was changed")
         if tiles := [row["tile"] for row in self._runner.run(sql.find_antimeridian_tiles(fresh))]:
             # A change is counted by the whole table it is made in.
-            self._runner.transact(sql.repair_bounds(fresh, {tile: tile_west_east(tile) for tile in tiles}), MAX_INDEX_BYTES, PARSE_TIMEOUT_S)
+            self._runner.transact(
+                sql.repair_bounds(fresh, {tile: tile_west_east(tile) for tile in tiles}),
+                MAX_INDEX_BYTES,
+                PARSE_TIMEOUT_S,
+            )
         return replace(load, rows=count["found"] - count["refused"], rejections=count["refused"] + bad_lines)
 
     def _list_rejections(self, load: Load, job: Any) -> list[tuple[str, str]]:
@@ -172,7 +221,10 @@ class GoogleIndexLoader:
             return []
         rows = self._runner.run(sql.list_refused_rows(self._new_rows_table(load), MAX_REJECTIONS))
         lines = [(self._file.uri, str(error.get("message"))[:200]) for error in job.errors or ()]
-        refused = [((row["refused"] or "")[:200], sql.CHECKS[row["wrong"]].message((row["cell"] or "")[:200])) for row in rows]
+        refused = [
+            ((row["refused"] or "")[:200], sql.CHECKS[row["wrong"]].message((row["cell"] or "")[:200]))
+            for row in rows
+        ]
         return [*refused, *lines][:MAX_REJECTIONS]
 
     def _chunks(self, load: Load) -> Iterator[tuple[StagedProducts, tuple[datetime, datetime]]]:
@@ -180,22 +232,40 @@ class GoogleIndexLoader:
         months = self._runner.run(sql.count_by_month(self._new_rows_table(load)))
         while months:
             count = 1
-            while count < len(months) and sum(month["products"] for month in months[:count + 1]) <= MAX_CHUNK_ROWS and (
-                    _month_number(months[count]["month"]) - _month_number(months[0]["month"]) < MAX_CHUNK_MONTHS):
+            while (
+                count < len(months)
+                and sum(month["products"] for month in months[: count + 1]) <= MAX_CHUNK_ROWS
+                and (
+                    _month_number(months[count]["month"]) - _month_number(months[0]["month"])
+                    < MAX_CHUNK_MONTHS
+                )
+            ):
                 count += 1
             taken, months = months[:count], months[count:]
             first, end = taken[0]["month"], _next_month(taken[-1]["month"])
             text, values = sql.select_rows(self._new_rows_table(load), first, end)
             has_bounds = not any(month["untold"] for month in taken)
-            yield StagedProducts(text, values, sum(month["products"] for month in taken),
-                         min(month["earliest"] for month in taken) - SENSING_MARGIN if has_bounds else None,
-                         max(month["latest"] for month in taken) + SENSING_MARGIN if has_bounds else None), (first, end)
+            yield (
+                StagedProducts(
+                    text,
+                    values,
+                    sum(month["products"] for month in taken),
+                    min(month["earliest"] for month in taken) - SENSING_MARGIN if has_bounds else None,
+                    max(month["latest"] for month in taken) + SENSING_MARGIN if has_bounds else None,
+                ),
+                (first, end),
+            )
 
-    # ------------------------------------------------------------------------------------------------------------------- parts
+    # -------------------------------------------------------------------------------------------------------------------
+    # parts
 
     def _has_rows(self) -> bool:
-        """Whether the catalog still has anything of this source: one that was made anew has to be filled again."""
-        return any(row["source"] == self._spec and row["products"] for row in self._runner.run(freshness(self._runner.tables)))
+        """Whether the catalog still has anything of this source: one that was made anew has to be filled
+        again."""
+        return any(
+            row["source"] == self._spec and row["products"]
+            for row in self._runner.run(freshness(self._runner.tables))
+        )
 
     def _new_rows_table(self, load: Load) -> str:
         return self._runner.quote_table(f"{_staging_table(load)}_new")

@@ -1,4 +1,5 @@
-"""An index of Google's as an object in a bucket: which generation of it lies there, and which columns its first line names."""
+"""An index of Google's as an object in a bucket: which generation of it lies there, and which columns its
+first line names."""
 
 import zlib
 from functools import cached_property
@@ -55,9 +56,17 @@ class GoogleIndexObject:
         """
         with self._translate_errors():
             try:
-                head = self._blob.download_as_bytes(end=HEAD_BYTES - 1, raw_download=True, checksum=None, if_generation_match=int(generation), **_request_options())
+                head = self._blob.download_as_bytes(
+                    end=HEAD_BYTES - 1,
+                    raw_download=True,
+                    checksum=None,
+                    if_generation_match=int(generation),
+                    **_request_options(),
+                )
             except exceptions.PreconditionFailed:
-                raise TransientError(f"the index {self.uri} has just been replaced; it is read again later") from None
+                raise TransientError(
+                    f"the index {self.uri} has just been replaced; it is read again later"
+                ) from None
             except exceptions.RequestRangeNotSatisfiable:
                 head = b""
         return google_index_rows.parse_header(_gunzip(bytes(head), self.uri).partition(b"\n")[0], self.uri)
@@ -69,7 +78,9 @@ class GoogleIndexObject:
 
         bucket, _, name = self.uri.removeprefix("gs://").partition("/")
         with self._translate_errors():
-            client = storage.Client(self._settings.project, AnonymousCredentials() if self._settings.uses_emulator else None)
+            client = storage.Client(
+                self._settings.project, AnonymousCredentials() if self._settings.uses_emulator else None
+            )
         return client.bucket(bucket).blob(name)
 
     def _translate_errors(self) -> Any:

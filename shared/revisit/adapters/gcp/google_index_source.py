@@ -1,4 +1,5 @@
-"""google-index:gs://BUCKET/...: an index of Google's that BigQuery itself loads from its bucket; the products are read as those of any other."""
+"""google-index:gs://BUCKET/...: an index of Google's that BigQuery itself loads from its bucket; the products
+are read as those of any other."""
 
 import re
 from collections.abc import Callable
@@ -37,17 +38,27 @@ class BucketIndex:
         self.spec = spec.strip()
         self.uri = self.spec.removeprefix(SPEC_PREFIX)
         if not _OBJECT_URI.fullmatch(self.uri):
-            raise InvalidInputError(f"{self.uri!r} is not an index in a bucket; write gs://BUCKET/PATH/index.csv.gz")
+            raise InvalidInputError(
+                f"{self.uri!r} is not an index in a bucket; write gs://BUCKET/PATH/index.csv.gz"
+            )
         self._settings = settings
         self._http_index = GoogleIndex(STORAGE_URL + self.uri.removeprefix("gs://"))
 
-    def list_products(self, state: dict[str, Any], missing_mask: Callable[[Any], Any], now: datetime) -> Listing:  # noqa: ARG002
-        """What the index has and the catalog lacks; see `Source.listing`. Which that is, BigQuery finds out without being asked id by id."""
+    def list_products(
+        self,
+        state: dict[str, Any],
+        missing_mask: Callable[[Any], Any],
+        now: datetime,  # noqa: ARG002
+    ) -> Listing:
+        """What the index has and the catalog lacks; see `Source.listing`. Which that is, BigQuery finds out
+        without being asked id by id."""
         from revisit.adapters.gcp.google_index_load import GoogleIndexLoader
         from revisit.adapters.gcp.google_index_object import GoogleIndexObject
 
         listing = Listing(batches=iter(()), state=state)
-        listing.batches = GoogleIndexLoader(self._settings, GoogleIndexObject(self._settings, self.uri), self.spec, self._http_index.root).batches(state, listing, now)
+        listing.batches = GoogleIndexLoader(
+            self._settings, GoogleIndexObject(self._settings, self.uri), self.spec, self._http_index.root
+        ).batches(state, listing, now)
         return listing
 
     def check(self) -> None:

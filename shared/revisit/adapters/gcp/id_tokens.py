@@ -1,6 +1,8 @@
-"""ID tokens of Identity Platform and Firebase, verified: signed by Google, for this very project, of somebody, and not over.
+"""ID tokens of Identity Platform and Firebase, verified: signed by Google, for this very project, of
+somebody, and not over.
 
-Form and claims: Firebase, "Verify ID tokens using a third-party JWT library". The audience is what keeps the tokens of every other
+Form and claims: Firebase, "Verify ID tokens using a third-party JWT library". The audience is what keeps the
+tokens of every other
 project out: Google signs theirs with the same keys.
 """
 
@@ -22,7 +24,8 @@ CERTIFICATES_URL = "https://www.googleapis.com/robot/v1/metadata/x509/securetoke
 """Google's certificates for these tokens, by key id."""
 ISSUER = "https://securetoken.google.com/"
 DEMO_PREFIX = "demo-"
-"""Projects whose names begin so do not exist (Firebase, "Local Emulator Suite"): only they take tokens that nobody signed."""
+"""Projects whose names begin so do not exist (Firebase, "Local Emulator Suite"): only they take tokens that
+nobody signed."""
 CLOCK_SKEW_S = 10
 """How far two clocks may be apart."""
 TIMEOUT_S = 10
@@ -43,16 +46,27 @@ def create_authenticator(settings: Settings, certificates: CertificateRequest | 
         InvalidInputError: The project is empty, or an emulator would let anybody into a real one.
     """
     if not settings.project:
-        raise InvalidInputError("REVISIT_PROJECT is empty: without it the tokens of every project in the world would be let in; set it to yours")
+        raise InvalidInputError(
+            "REVISIT_PROJECT is empty: without it the tokens of every project in the world would be let in; set it to yours"
+        )
     if settings.auth_emulator and not settings.project.startswith(DEMO_PREFIX):
-        raise InvalidInputError(f"FIREBASE_AUTH_EMULATOR_HOST is set to {settings.auth_emulator!r}, whose tokens nobody signs, yet project "
-                       f"{settings.project!r} may be a real one: take the variable away, or name a project that begins with {DEMO_PREFIX}")
-    read = partial(_decode_emulator_token, project=settings.project) if settings.auth_emulator else \
-        partial(_verify_token, project=settings.project, certificates=certificates or CertificateCache())
-    return Authenticator(lambda token: _read_claims(read, token, settings.operators), settings.allowed_origins)
+        raise InvalidInputError(
+            f"FIREBASE_AUTH_EMULATOR_HOST is set to {settings.auth_emulator!r}, whose tokens nobody signs, yet project "
+            f"{settings.project!r} may be a real one: take the variable away, or name a project that begins with {DEMO_PREFIX}"
+        )
+    read = (
+        partial(_decode_emulator_token, project=settings.project)
+        if settings.auth_emulator
+        else partial(_verify_token, project=settings.project, certificates=certificates or CertificateCache())
+    )
+    return Authenticator(
+        lambda token: _read_claims(read, token, settings.operators), settings.allowed_origins
+    )
 
 
-def _read_claims(decode: Callable[[str], Mapping[str, Any]], token: str, operators: tuple[str, ...]) -> Claims:
+def _read_claims(
+    decode: Callable[[str], Mapping[str, Any]], token: str, operators: tuple[str, ...]
+) -> Claims:
     if not token.isascii() or len(token) > MAX_TOKEN_LENGTH:
         raise UnauthenticatedError("this is not an ID token; sign in again")
     claims = decode(token)
@@ -67,11 +81,16 @@ def _verify_token(token: str, project: str, certificates: CertificateRequest) ->
 
     try:
         claims: Mapping[str, Any] = id_token.verify_firebase_token(
-            token, certificates, audience=project, clock_skew_in_seconds=CLOCK_SKEW_S)
+            token, certificates, audience=project, clock_skew_in_seconds=CLOCK_SKEW_S
+        )
     except TransportError as error:
-        raise TransientError("Google's certificates cannot be fetched, so that nobody's token can be verified") from error
+        raise TransientError(
+            "Google's certificates cannot be fetched, so that nobody's token can be verified"
+        ) from error
     except (GoogleAuthError, ValueError, TypeError, KeyError) as error:
-        raise UnauthenticatedError(f"the ID token is not one of project {project}, or it is over; sign in again") from error
+        raise UnauthenticatedError(
+            f"the ID token is not one of project {project}, or it is over; sign in again"
+        ) from error
     return claims
 
 
@@ -85,13 +104,22 @@ def _decode_emulator_token(token: str, project: str) -> Mapping[str, Any]:
     except (ValueError, TypeError, KeyError) as error:
         raise UnauthenticatedError("this is not an ID token of the emulator; sign in again") from error
     sub = claims.get("sub")
-    if expired or claims.get("aud") != project or claims.get("iss") != ISSUER + project or not isinstance(sub, str) or not sub:
-        raise UnauthenticatedError(f"the emulator's token is not one of project {project}, or it is over; sign in again")
+    if (
+        expired
+        or claims.get("aud") != project
+        or claims.get("iss") != ISSUER + project
+        or not isinstance(sub, str)
+        or not sub
+    ):
+        raise UnauthenticatedError(
+            f"the emulator's token is not one of project {project}, or it is over; sign in again"
+        )
     return claims
 
 
 class CertificateCache:
-    """Fetches Google's certificates as google-auth's transport does, and keeps them for as long as they say (RFC 9111, max-age)."""
+    """Fetches Google's certificates as google-auth's transport does, and keeps them for as long as they say
+    (RFC 9111, max-age)."""
 
     def __init__(self, url: str = CERTIFICATES_URL, now: Clock = system_clock) -> None:
         self._url, self._now = url, now
@@ -120,7 +148,9 @@ class CertificateCache:
 
 def max_age(headers: Mapping[str, str]) -> timedelta:
     """How long an answer may be kept; not at all where it does not say."""
-    cache_control = next((value for name, value in headers.items() if name.lower() == "cache-control"), "").lower()
+    cache_control = next(
+        (value for name, value in headers.items() if name.lower() == "cache-control"), ""
+    ).lower()
     if "no-store" in cache_control or "no-cache" in cache_control:
         return timedelta(0)
     for part in cache_control.split(","):

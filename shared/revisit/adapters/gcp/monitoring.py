@@ -32,7 +32,8 @@ OLDEST_AGE_METRIC = "pubsub.googleapis.com/subscription/oldest_unacked_message_a
 LOOKBACK = timedelta(minutes=10)
 """Figures older than this are none."""
 CACHE_TTL = timedelta(seconds=30)
-"""One answer serves all who ask within it, and so does one that did not come: a page asks every few seconds."""
+"""One answer serves all who ask within it, and so does one that did not come: a page asks every few
+seconds."""
 TIMEOUT_S = 5.0
 """Longest that one answer may take."""
 MAX_PAGES = 20
@@ -44,13 +45,20 @@ LANE_SUFFIXES: tuple[tuple[Lane, str], ...] = (("live", ""), ("backfill", ".back
 class Monitoring:
     """Asks for the figures of one project's subscriptions."""
 
-    def __init__(self, settings: Settings, now: Clock, session: "AuthorizedSession | None" = None, url: str = API_URL) -> None:
+    def __init__(
+        self, settings: Settings, now: Clock, session: "AuthorizedSession | None" = None, url: str = API_URL
+    ) -> None:
         """
         Args:
             session: Asks in somebody's name; the account at work if not given.
             url: Where Cloud Monitoring is, other than at Google in tests.
         """
-        self._project, self._emulated, self._now, self._url = settings.project, settings.uses_emulator, now, url
+        self._project, self._emulated, self._now, self._url = (
+            settings.project,
+            settings.uses_emulator,
+            now,
+            url,
+        )
         self._session = session
         self._lock = threading.Lock()
         self._cached: tuple[datetime, BusStatistics] | None = None
@@ -64,47 +72,83 @@ class Monitoring:
 
     def _fetch_statistics(self) -> BusStatistics:
         if self._emulated and self._session is None:
-            return BusStatistics(note="what Pub/Sub holds is not known: emulators stand in for Google's services, and Cloud Monitoring sees none of them")
+            return BusStatistics(
+                note="what Pub/Sub holds is not known: emulators stand in for Google's services, and Cloud Monitoring sees none of them"
+            )
         try:
             with translate_errors("Cloud Monitoring", f"what Pub/Sub holds in project {self._project}", ROLE):
-                waiting, ages = dict(self._latest_points(UNDELIVERED_METRIC)), dict(self._latest_points(OLDEST_AGE_METRIC))
+                waiting, ages = (
+                    dict(self._latest_points(UNDELIVERED_METRIC)),
+                    dict(self._latest_points(OLDEST_AGE_METRIC)),
+                )
         except (PermanentError, TransientError, exceptions.GoogleAPICallError) as error:
             return BusStatistics(note=f"what Pub/Sub holds is not known: {error}")
         if not waiting:
-            return BusStatistics(note=f"what Pub/Sub holds is not known: Cloud Monitoring has no figures of project {self._project} of the last 10 minutes")
-        carriers = {f"{function}.{topic}{ending}": (function, lane) for table in (TRIGGER_TOPICS, SCHEDULED_TOPICS) for function, topic in table.items()
-                    for lane, ending in LANE_SUFFIXES}
-        depths = tuple(QueueDepth(*carriers[name], waiting[name].value, 0, 0, float(ages[name].value if name in ages else 0))
-                       for name in carriers if name in waiting and waiting[name].value)
+            return BusStatistics(
+                note=f"what Pub/Sub holds is not known: Cloud Monitoring has no figures of project {self._project} of the last 10 minutes"
+            )
+        carriers = {
+            f"{function}.{topic}{ending}": (function, lane)
+            for table in (TRIGGER_TOPICS, SCHEDULED_TOPICS)
+            for function, topic in table.items()
+            for lane, ending in LANE_SUFFIXES
+        }
+        depths = tuple(
+            QueueDepth(
+                *carriers[name], waiting[name].value, 0, 0, float(ages[name].value if name in ages else 0)
+            )
+            for name in carriers
+            if name in waiting and waiting[name].value
+        )
         return BusStatistics(depths, max(figure.at for figure in waiting.values()))
 
     def _latest_points(self, metric: str) -> "Iterator[tuple[str, _Point]]":
         """The newest figure of each subscription."""
         now = self._now()
-        parameters = {"filter": f'metric.type = "{metric}" AND resource.type = "pubsub_subscription"', "interval.startTime": format_rfc3339(now - LOOKBACK),
-                 "interval.endTime": format_rfc3339(now), "pageSize": "1000"}
+        parameters = {
+            "filter": f'metric.type = "{metric}" AND resource.type = "pubsub_subscription"',
+            "interval.startTime": format_rfc3339(now - LOOKBACK),
+            "interval.endTime": format_rfc3339(now),
+            "pageSize": "1000",
+        }
         for _ in range(MAX_PAGES):
             answer = self._get(parameters)
             try:
                 # Points come the newest first.
-                yield from [(series["resource"]["labels"]["subscription_id"], _parse_point(series["points"][0]))
-                            for series in answer.get("timeSeries", ()) if series["points"]]
+                yield from [
+                    (series["resource"]["labels"]["subscription_id"], _parse_point(series["points"][0]))
+                    for series in answer.get("timeSeries", ())
+                    if series["points"]
+                ]
             except (KeyError, TypeError, ValueError) as error:
-                raise PermanentError(f"Cloud Monitoring's figures of {metric} are not as they were ({type(error).__name__}: {error}); update Revisit") from error
+                raise PermanentError(
+                    f"Cloud Monitoring's figures of {metric} are not as they were ({type(error).__name__}: {error}); update Revisit"
+                ) from error
             if not (next_token := answer.get("nextPageToken")):
                 return
             parameters["pageToken"] = next_token
 
     def _get(self, parameters: dict[str, str]) -> dict[str, Any]:
         try:
-            answer = self._authorized_session().request("GET", f"{self._url}/projects/{self._project}/timeSeries", params=parameters, timeout=TIMEOUT_S,
-                                                max_allowed_time=TIMEOUT_S)
+            answer = self._authorized_session().request(
+                "GET",
+                f"{self._url}/projects/{self._project}/timeSeries",
+                params=parameters,
+                timeout=TIMEOUT_S,
+                max_allowed_time=TIMEOUT_S,
+            )
             body = answer.json() if "json" in answer.headers.get("Content-Type", "") else {}
         except OSError as error:
-            # What the library below raises has a base class of Python's own; its text names addresses and no cause.
-            raise TransientError(f"Cloud Monitoring does not answer within {TIMEOUT_S:g} s ({type(error).__name__})") from error
+            # What the library below raises has a base class of Python's own; its text names addresses and no
+            # cause.
+            raise TransientError(
+                f"Cloud Monitoring does not answer within {TIMEOUT_S:g} s ({type(error).__name__})"
+            ) from error
         if answer.status_code != 200:
-            raise exceptions.from_http_status(answer.status_code, str(body.get("error", {}).get("message") or answer.reason).partition("\n")[0][:300])
+            raise exceptions.from_http_status(
+                answer.status_code,
+                str(body.get("error", {}).get("message") or answer.reason).partition("\n")[0][:300],
+            )
         return dict(body)
 
     def _authorized_session(self) -> "AuthorizedSession":

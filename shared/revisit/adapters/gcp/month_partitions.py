@@ -1,4 +1,5 @@
-"""Periods of sensing times: what an id tells of them, and how they are cut where one is too much to read at once."""
+"""Periods of sensing times: what an id tells of them, and how they are cut where one is too much to read at
+once."""
 
 import re
 from collections.abc import Iterable
@@ -13,7 +14,9 @@ MIN_PERIOD = timedelta(days=31)
 """A partition is a month: what is shorter reads no less."""
 
 _COMPACT = re.compile(r"S2[A-Z]_MSIL(?:1C|2A)_(?P<day>\d{8})T\d{6}_N\d{4}_R\d{3}_T(?P<tile>\d{2}[A-Z]{3})_")
-_OLD = re.compile(r"S2[A-Z]_[A-Z]{4}_PRD_MSIL(?:1C|2A)_[A-Z0-9]{4}_\d{8}T\d{6}_R\d{3}_V(?P<day>\d{8})T\d{6}_\d{8}T\d{6}_T(?P<tile>\d{2}[A-Z]{3})$")
+_OLD = re.compile(
+    r"S2[A-Z]_[A-Z]{4}_PRD_MSIL(?:1C|2A)_[A-Z0-9]{4}_\d{8}T\d{6}_R\d{3}_V(?P<day>\d{8})T\d{6}_\d{8}T\d{6}_T(?P<tile>\d{2}[A-Z]{3})$"
+)
 _STAC = re.compile(r"S2[A-Z]_(?P<tile>\d{2}[A-Z]{3})_(?P<day>\d{8})_\d+_L(?:1C|2A)$")
 
 

@@ -1,4 +1,5 @@
-"""The outbox: events committed with their cause, published right after it, and by a sweeper where a crash got in between."""
+"""The outbox: events committed with their cause, published right after it, and by a sweeper where a crash got
+in between."""
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
@@ -45,7 +46,9 @@ class OutboxRow:
 class Outbox:
     """Rows of one database and the way they are published."""
 
-    def __init__(self, client: "Client", publish: Callable[[Sequence[Envelope]], list[bool]], now: Clock) -> None:
+    def __init__(
+        self, client: "Client", publish: Callable[[Sequence[Envelope]], list[bool]], now: Clock
+    ) -> None:
         """
         Args:
             publish: Gives for each envelope whether it has been published.
@@ -57,13 +60,21 @@ class Outbox:
     def entry(self, envelope: Envelope, now: datetime) -> "tuple[DocumentReference, dict[str, Any]]":
         """The document of an event, and what stands in it. An event that is still there is the same one."""
         return self._client.collection(OUTBOX_COLLECTION).document(envelope.id), {
-            "topic": envelope.event.topic, "lane": envelope.lane, "body": envelope.encode(), "at": now, "expires": now + ROW_TTL}
+            "topic": envelope.event.topic,
+            "lane": envelope.lane,
+            "body": envelope.encode(),
+            "at": now,
+            "expires": now + ROW_TTL,
+        }
 
     def flush(self, rows: Sequence[OutboxRow]) -> int:
-        """Publish rows and take them away; those that cannot be published now are left for the sweeper. Returns how many went out."""
-        published = [row for row, sent in zip(rows, self._publish([row.envelope for row in rows]), strict=True) if sent]
+        """Publish rows and take them away; those that cannot be published now are left for the sweeper.
+        Returns how many went out."""
+        published = [
+            row for row, sent in zip(rows, self._publish([row.envelope for row in rows]), strict=True) if sent
+        ]
         for start in range(0, len(published), MAX_BATCH_ROWS):
-            self._remove(published[start:start + MAX_BATCH_ROWS])
+            self._remove(published[start : start + MAX_BATCH_ROWS])
         return len(published)
 
     def sweep(self) -> int:
@@ -71,8 +82,16 @@ class Outbox:
         before, swept = self._now() - STALE_AFTER, 0
         while True:
             with translate_errors("Firestore", "the outbox", "roles/datastore.user"):
-                query = self._client.collection(OUTBOX_COLLECTION).where(filter=FieldFilter("at", "<=", before)).order_by("at").limit(MAX_BATCH_ROWS)
-                rows = [OutboxRow(cloudevents.decode(found.get("body")), found.update_time) for found in query.stream(timeout=TIMEOUT_S, retry=_RETRY)]
+                query = (
+                    self._client.collection(OUTBOX_COLLECTION)
+                    .where(filter=FieldFilter("at", "<=", before))
+                    .order_by("at")
+                    .limit(MAX_BATCH_ROWS)
+                )
+                rows = [
+                    OutboxRow(cloudevents.decode(found.get("body")), found.update_time)
+                    for found in query.stream(timeout=TIMEOUT_S, retry=_RETRY)
+                ]
             out = self.flush(rows)
             swept += out
             if len(rows) < MAX_BATCH_ROWS or out < len(rows):
@@ -81,7 +100,11 @@ class Outbox:
     def pending(self) -> list[tuple[str, str, datetime]]:
         """Topic, lane and time of what is in the outbox now."""
         with translate_errors("Firestore", "the outbox", "roles/datastore.user"):
-            fields = self._client.collection(OUTBOX_COLLECTION).select(["topic", "lane", "at"]).stream(timeout=TIMEOUT_S, retry=_RETRY)
+            fields = (
+                self._client.collection(OUTBOX_COLLECTION)
+                .select(["topic", "lane", "at"])
+                .stream(timeout=TIMEOUT_S, retry=_RETRY)
+            )
             return [(found.get("topic"), found.get("lane"), found.get("at")) for found in fields]
 
     def _remove(self, rows: Iterable[OutboxRow]) -> None:
@@ -91,8 +114,10 @@ class Outbox:
             with translate_errors("Firestore", "the outbox", "roles/datastore.user"):
                 batch = self._client.batch()
                 for row in rows:
-                    batch.delete(self._client.collection(OUTBOX_COLLECTION).document(row.envelope.id),
-                                 option=self._client.write_option(last_update_time=row.update_time))
+                    batch.delete(
+                        self._client.collection(OUTBOX_COLLECTION).document(row.envelope.id),
+                        option=self._client.write_option(last_update_time=row.update_time),
+                    )
                 batch.commit(timeout=TIMEOUT_S)
         except (exceptions.FailedPrecondition, exceptions.NotFound):
             if len(rows) > 1:

@@ -29,7 +29,8 @@ log = logging.getLogger("revisit")
 
 
 class Publisher:
-    """Puts events on their topics: by the JSON API, since a function that publishes a handful need not load the client for streams
+    """Puts events on their topics: by the JSON API, since a function that publishes a handful need not load
+    the client for streams
     (110 ms of a cold start)."""
 
     def __init__(self, settings: Settings) -> None:
@@ -43,7 +44,7 @@ class Publisher:
         published = [False] * len(envelopes)
         for topic, positions in positions_by_topic.items():
             for start in range(0, len(positions), MAX_BATCH_EVENTS):
-                batch = positions[start:start + MAX_BATCH_EVENTS]
+                batch = positions[start : start + MAX_BATCH_EVENTS]
                 if self._publish_batch(topic, [envelopes[place] for place in batch]):
                     for position in batch:
                         published[position] = True
@@ -51,7 +52,9 @@ class Publisher:
 
     def _publish_batch(self, topic: str, envelopes: list[Envelope]) -> bool:
         try:
-            with translate_errors("Pub/Sub", f"the topic {topic} of project {self._settings.project}", "roles/pubsub.publisher"):
+            with translate_errors(
+                "Pub/Sub", f"the topic {topic} of project {self._settings.project}", "roles/pubsub.publisher"
+            ):
                 self._retry(self._post)(topic, envelopes)
         except (TransientError, PermanentError, exceptions.GoogleAPICallError) as error:
             for envelope in envelopes:
@@ -60,10 +63,17 @@ class Publisher:
         return True
 
     def _post(self, topic: str, envelopes: list[Envelope]) -> None:
-        """One request, which takes all of them or none (https://cloud.google.com/pubsub/docs/reference/rest/v1/projects.topics/publish)."""
-        messages: list[Any] = [{"data": base64.b64encode(envelope.encode()).decode(), "attributes": envelope.attributes} for envelope in envelopes]
-        answer = self._session.post(f"{self._settings.pubsub_url}/v1/projects/{self._settings.project}/topics/{topic}:publish",
-                                    json={"messages": messages}, timeout=ATTEMPT_TIMEOUT_S)
+        """One request, which takes all of them or none
+        (https://cloud.google.com/pubsub/docs/reference/rest/v1/projects.topics/publish)."""
+        messages: list[Any] = [
+            {"data": base64.b64encode(envelope.encode()).decode(), "attributes": envelope.attributes}
+            for envelope in envelopes
+        ]
+        answer = self._session.post(
+            f"{self._settings.pubsub_url}/v1/projects/{self._settings.project}/topics/{topic}:publish",
+            json={"messages": messages},
+            timeout=ATTEMPT_TIMEOUT_S,
+        )
         if answer.status_code != HTTPStatus.OK:
             raise exceptions.from_http_response(answer)
 
@@ -73,7 +83,12 @@ class Publisher:
         from google.api_core.retry import if_transient_error
 
         # No connection, or no answer in time, is an OSError here.
-        return Retrying(lambda error: isinstance(error, OSError) or if_transient_error(error), initial=0.2, maximum=4.0, timeout=PUBLISH_TIMEOUT_S)
+        return Retrying(
+            lambda error: isinstance(error, OSError) or if_transient_error(error),
+            initial=0.2,
+            maximum=4.0,
+            timeout=PUBLISH_TIMEOUT_S,
+        )
 
     @cached_property
     def _session(self) -> "AuthorizedSession":
@@ -81,5 +96,7 @@ class Publisher:
         from google.auth.credentials import AnonymousCredentials
         from google.auth.transport.requests import AuthorizedSession
 
-        credentials = AnonymousCredentials() if self._settings.uses_emulator else google.auth.default(scopes=[SCOPE])[0]
+        credentials = (
+            AnonymousCredentials() if self._settings.uses_emulator else google.auth.default(scopes=[SCOPE])[0]
+        )
         return AuthorizedSession(credentials)

@@ -1,4 +1,5 @@
-"""Whether a project's topics and subscriptions are as Terraform makes them; asks for their descriptions only, and writes nothing."""
+"""Whether a project's topics and subscriptions are as Terraform makes them; asks for their descriptions only,
+and writes nothing."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -27,14 +28,27 @@ def check(project: str, dead_letters: str) -> list[str]:
         TransientError: Pub/Sub does not answer.
         PermanentError: It refuses this account, or there is none.
     """
-    patience: dict[str, Any] = {"timeout": TIMEOUT_S, "retry": Retrying(initial=0.2, maximum=4.0, timeout=TIMEOUT_S)}
+    patience: dict[str, Any] = {
+        "timeout": TIMEOUT_S,
+        "retry": Retrying(initial=0.2, maximum=4.0, timeout=TIMEOUT_S),
+    }
     with translate_errors("Pub/Sub", f"the topics of project {project}", ROLE):
         from google.cloud.pubsub_v1 import PublisherClient, SubscriberClient
 
-        topics = {_short_name(one.name) for one in PublisherClient().list_topics(request={"project": f"projects/{project}"}, **patience)}
-        existing = {_short_name(one.name): one
-                 for one in SubscriberClient().list_subscriptions(request={"project": f"projects/{project}"}, **patience)}
-    return [*_check_topics(project, topics, dead_letters), *_check_subscriptions(project, existing, dead_letters)]
+        topics = {
+            _short_name(one.name)
+            for one in PublisherClient().list_topics(request={"project": f"projects/{project}"}, **patience)
+        }
+        existing = {
+            _short_name(one.name): one
+            for one in SubscriberClient().list_subscriptions(
+                request={"project": f"projects/{project}"}, **patience
+            )
+        }
+    return [
+        *_check_topics(project, topics, dead_letters),
+        *_check_subscriptions(project, existing, dead_letters),
+    ]
 
 
 def _check_topics(project: str, existing: set[str], dead_letters: str) -> Iterator[str]:
@@ -53,7 +67,9 @@ def _check_subscriptions(project: str, existing: Mapping[str, Any], dead_letters
     yield from _check_subscription(project, existing, dead_letters, dead_letters, is_push=False)
 
 
-def _check_subscription(project: str, existing: Mapping[str, Any], name: str, topic: str, is_push: bool = True) -> Iterator[str]:
+def _check_subscription(
+    project: str, existing: Mapping[str, Any], name: str, topic: str, is_push: bool = True
+) -> Iterator[str]:
     one = existing.get(name)
     if one is None:
         yield f"project {project} has no subscription {name}: {REMEDY}"

@@ -1,6 +1,7 @@
 """Records as documents in Firestore: one commit holds effect, dedupe mark and outbox.
 
-A document carries its record as JSON text in `decode_body`, since GeoJSON's nested arrays are no value of Firestore's, and beside it the
+A document carries its record as JSON text in `decode_body`, since GeoJSON's nested arrays are no value of
+Firestore's, and beside it the
 fields it is found by and the owner that the security rules go by.
 """
 
@@ -87,7 +88,8 @@ class FirestoreRecords:
         return int(answer.value)
 
     def transact[T](self, work: Callable[["FirestoreTransaction"], T]) -> T:
-        """See `Records.transact`; what it sends is published before it returns, and by the sweeper should that fail."""
+        """See `Records.transact`; what it sends is published before it returns, and by the sweeper should
+        that fail."""
         if getattr(self._thread_state, "transaction", False):
             raise RuntimeError("a transaction within a transaction is refused; do all of it in one")
         until, longest = time.monotonic() + TRANSACTION_TIMEOUT_S, 0.1
@@ -98,7 +100,9 @@ class FirestoreRecords:
                     break
                 except TransactionConflictError as error:
                     if time.monotonic() > until:
-                        raise exceptions.Aborted(f"others were quicker for {TRANSACTION_TIMEOUT_S:g} s") from error
+                        raise exceptions.Aborted(
+                            f"others were quicker for {TRANSACTION_TIMEOUT_S:g} s"
+                        ) from error
             # A different wait for each; whoever was quicker is done.
             time.sleep(random.uniform(0, longest))  # noqa: S311
             longest = min(2 * longest, 1.0)
@@ -122,10 +126,16 @@ class FirestoreRecords:
 
     def _build_query(self, kind: type[Any], fields: dict[str, Any]) -> Any:
         if unknown := fields.keys() - set(KINDS[kind]):
-            raise ValueError(f"a {collection_name(kind)} is not found by {', '.join(sorted(unknown))}; only by {', '.join(KINDS[kind])}")
+            raise ValueError(
+                f"a {collection_name(kind)} is not found by {', '.join(sorted(unknown))}; only by {', '.join(KINDS[kind])}"
+            )
         query: Any = self._client.collection(collection_name(kind))
         for name, value in sorted(fields.items()):
-            query = query.where(filter=FieldFilter(name, "array_contains" if name in _tuple_fields(kind) else "==", str(value)))
+            query = query.where(
+                filter=FieldFilter(
+                    name, "array_contains" if name in _tuple_fields(kind) else "==", str(value)
+                )
+            )
         return query
 
     def _translate_errors(self) -> Any:
@@ -139,7 +149,8 @@ class TransactionConflictError(Exception):
 class FirestoreTransaction:
     """Reads, then writes, all at once and only if everything read is still as it was.
 
-    Nothing is locked, as Firebase's own web client does it: whoever dies on the way holds nobody up, where a transaction of the
+    Nothing is locked, as Firebase's own web client does it: whoever dies on the way holds nobody up, where a
+    transaction of the
     server's would keep what it read from all others for a minute.
     """
 
@@ -171,7 +182,10 @@ class FirestoreTransaction:
         return bool(found.exists and found.get(EXPIRES_FIELD) > self._now)
 
     def add_dedupe_key(self, key: str) -> None:
-        self._write(document(self._client, MARK_COLLECTION, key), {"at": self._now, EXPIRES_FIELD: self._now + MARK_TTL})
+        self._write(
+            document(self._client, MARK_COLLECTION, key),
+            {"at": self._now, EXPIRES_FIELD: self._now + MARK_TTL},
+        )
 
     def send(self, envelope: Envelope) -> None:
         reference, fields = self._outbox.entry(envelope, self._now)
@@ -197,7 +211,9 @@ class FirestoreTransaction:
             self.verify()
             return []
         written = dict(zip(self._writes, self._commit(self._writes), strict=False))
-        return [OutboxRow(envelope, written[place].update_time) for place, envelope in self._envelopes.items()]
+        return [
+            OutboxRow(envelope, written[place].update_time) for place, envelope in self._envelopes.items()
+        ]
 
     def _commit(self, writes: "dict[DocumentReference, dict[str, Any] | None]") -> list[Any]:
         batch = self._client.batch()
@@ -208,7 +224,11 @@ class FirestoreTransaction:
             elif snapshot is None:
                 batch.set(reference, fields)
             elif snapshot.exists:
-                batch.update(reference, dict.fromkeys(snapshot.to_dict() or (), firestore.DELETE_FIELD) | fields, _precondition(snapshot))
+                batch.update(
+                    reference,
+                    dict.fromkeys(snapshot.to_dict() or (), firestore.DELETE_FIELD) | fields,
+                    _precondition(snapshot),
+                )
             else:
                 batch.create(reference, fields)
         for reference, snapshot in self._snapshots.items():
@@ -231,7 +251,9 @@ class FirestoreTransaction:
     def _fetch(self, collection: str, id: str) -> "DocumentSnapshot[Any]":
         self._require_open()
         if self._writes:
-            raise RuntimeError("a transaction reads before its first write: read all that is needed, then put, mark and send")
+            raise RuntimeError(
+                "a transaction reads before its first write: read all that is needed, then put, mark and send"
+            )
         reference = document(self._client, collection, id)
         if reference not in self._snapshots:
             self._snapshots[reference] = reference.get(timeout=TIMEOUT_S, retry=_RETRY)
@@ -243,7 +265,9 @@ class FirestoreTransaction:
 
     def _require_open(self) -> None:
         if self._closed:
-            raise RuntimeError("the transaction is over; do all reading and writing within the function given to `transact`")
+            raise RuntimeError(
+                "the transaction is over; do all reading and writing within the function given to `transact`"
+            )
 
 
 _ABSENT_FIELD = "unchanged"
@@ -252,7 +276,9 @@ _ABSENT_FIELD = "unchanged"
 
 def _precondition(snapshot: "DocumentSnapshot[Any]") -> Any:
     """The precondition that a document is still as it was seen, or still missing."""
-    return firestore.Client.write_option(**({"last_update_time": snapshot.update_time} if snapshot.exists else {"exists": False}))
+    return firestore.Client.write_option(
+        **({"last_update_time": snapshot.update_time} if snapshot.exists else {"exists": False})
+    )
 
 
 def document(client: "Client", collection: str, id: str) -> "DocumentReference":
@@ -262,14 +288,18 @@ def document(client: "Client", collection: str, id: str) -> "DocumentReference":
     if name[:1] in (".", "_"):
         name = f"%{ord(name[0]):02X}{name[1:]}"
     if not 1 <= len(name.encode("utf-8", "replace")) <= MAX_ID_BYTES:
-        raise PermanentError(f"{id[:80]!r} cannot be the id of a record: it has {len(id)} characters, where 1 to {MAX_ID_BYTES} bytes are kept")
+        raise PermanentError(
+            f"{id[:80]!r} cannot be the id of a record: it has {len(id)} characters, where 1 to {MAX_ID_BYTES} bytes are kept"
+        )
     return documents.document(name)
 
 
 def fields_of(record: Any) -> dict[str, Any]:
     """A record as the fields of its document."""
     plural = _tuple_fields(type(record))
-    found = {name: list(values) if name in plural else values[0] for name, values in indexed_values(record).items()}
+    found = {
+        name: list(values) if name in plural else values[0] for name, values in indexed_values(record).items()
+    }
     owner = {"owner": record.owner} if hasattr(record, "owner") else {}
     moment = expires_at(record)
     return {**found, **owner, **({EXPIRES_FIELD: moment} if moment else {}), "body": encode(record).decode()}
@@ -282,7 +312,9 @@ def _tuple_fields(kind: type[Any]) -> frozenset[str]:
     """The indexed fields that hold several values."""
     if kind not in _tuple_fields_by_kind:
         hints = typing.get_type_hints(kind)
-        _tuple_fields_by_kind[kind] = frozenset(name for name in KINDS[kind] if typing.get_origin(hints[name]) is tuple)
+        _tuple_fields_by_kind[kind] = frozenset(
+            name for name in KINDS[kind] if typing.get_origin(hints[name]) is tuple
+        )
     return _tuple_fields_by_kind[kind]
 
 
@@ -292,4 +324,6 @@ def _decode_snapshot[T](snapshot: Any, kind: type[T]) -> T | None:
     try:
         return decode(snapshot.get("body"), kind)
     except (KeyError, msgspec.MsgspecError) as error:
-        raise PermanentError(f"the record {snapshot.reference.path} is damaged ({error}); run `revisit doctor`") from error
+        raise PermanentError(
+            f"the record {snapshot.reference.path} is damaged ({error}); run `revisit doctor`"
+        ) from error

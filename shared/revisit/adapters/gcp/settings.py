@@ -8,7 +8,12 @@ from dataclasses import dataclass, field
 from revisit.domain.webhook_secret import parse_key
 from revisit.errors import InvalidInputError
 
-EMULATOR_VARIABLES = ("FIRESTORE_EMULATOR_HOST", "PUBSUB_EMULATOR_HOST", "BIGQUERY_EMULATOR_HOST", "STORAGE_EMULATOR_HOST")
+EMULATOR_VARIABLES = (
+    "FIRESTORE_EMULATOR_HOST",
+    "PUBSUB_EMULATOR_HOST",
+    "BIGQUERY_EMULATOR_HOST",
+    "STORAGE_EMULATOR_HOST",
+)
 """Variables by which Google's own clients find a local stand-in."""
 
 SIGNING_KEY_VARIABLE = "REVISIT_SIGNING_KEY"
@@ -40,15 +45,18 @@ class Settings:
     base_url: str = ""
     """REVISIT_BASE_URL: where the API is reached."""
     signer: str = ""
-    """REVISIT_SIGNER: e-mail of the service account in whose name URLs are signed; the running one's where it is not named."""
+    """REVISIT_SIGNER: e-mail of the service account in whose name URLs are signed; the running one's where it
+    is not named."""
     allowed_origins: tuple[str, ...] = ()
     """REVISIT_SITES: origins of the web page, separated by blanks, which may ask the API."""
     operators: tuple[str, ...] = ()
     """REVISIT_OPERATORS: verified e-mail addresses of those who look after the whole, separated by blanks."""
     webhook_key: bytes = field(default=b"", repr=False)
-    """REVISIT_SIGNING_KEY: what the secrets of webhooks are derived from; Secret Manager gives it to `api` and `deliver` alone."""
+    """REVISIT_SIGNING_KEY: what the secrets of webhooks are derived from; Secret Manager gives it to `api`
+    and `deliver` alone."""
     auth_emulator: str = ""
-    """FIREBASE_AUTH_EMULATOR_HOST: stands in for Identity Platform, in projects that are demonstrations only."""
+    """FIREBASE_AUTH_EMULATOR_HOST: stands in for Identity Platform, in projects that are demonstrations
+    only."""
 
     def __post_init__(self) -> None:
         if not self.bucket:
@@ -81,21 +89,43 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     if not project:
         emulator = next((name for name in EMULATOR_VARIABLES if environment.get(name)), None)
         because = f"{emulator} names an emulator but " if emulator else ""
-        raise InvalidInputError(f"{because}REVISIT_PROJECT is {'empty' if 'REVISIT_PROJECT' in environment else 'not set'}: "
-                       "set it to the id of your Google Cloud project, such as revisit-lakes")
+        raise InvalidInputError(
+            f"{because}REVISIT_PROJECT is {'empty' if 'REVISIT_PROJECT' in environment else 'not set'}: "
+            "set it to the id of your Google Cloud project, such as revisit-lakes"
+        )
     if not _PROJECT_ID.fullmatch(project):
-        raise InvalidInputError(f"REVISIT_PROJECT {project!r} is not a project id (6 to 30 small letters, digits and hyphens); "
-                       "see `gcloud projects list`, column PROJECT_ID")
+        raise InvalidInputError(
+            f"REVISIT_PROJECT {project!r} is not a project id (6 to 30 small letters, digits and hyphens); "
+            "see `gcloud projects list`, column PROJECT_ID"
+        )
     for name, form in _NAME_PATTERNS.items():
         value = environment.get(name, "").strip()
         if value and not form.fullmatch(value):
-            raise InvalidInputError(f"{name} {value!r} is not a name that Google Cloud takes; correct it or leave it out")
-    given = {name: environment[variable].strip() for name, variable in _FIELD_VARIABLES.items() if environment.get(variable, "").strip()}
+            raise InvalidInputError(
+                f"{name} {value!r} is not a name that Google Cloud takes; correct it or leave it out"
+            )
+    given = {
+        name: environment[variable].strip()
+        for name, variable in _FIELD_VARIABLES.items()
+        if environment.get(variable, "").strip()
+    }
     key = environment.get(SIGNING_KEY_VARIABLE, "").strip()
-    return Settings(project, sources=tuple(environment.get("REVISIT_SOURCES", "").split()),
-                    allowed_origins=tuple(environment.get("REVISIT_SITES", "").split()), operators=tuple(environment.get("REVISIT_OPERATORS", "").split()),
-                    webhook_key=parse_key(key, SIGNING_KEY_VARIABLE) if key else b"", auth_emulator=environment.get("FIREBASE_AUTH_EMULATOR_HOST", "").strip(), **given)
+    return Settings(
+        project,
+        sources=tuple(environment.get("REVISIT_SOURCES", "").split()),
+        allowed_origins=tuple(environment.get("REVISIT_SITES", "").split()),
+        operators=tuple(environment.get("REVISIT_OPERATORS", "").split()),
+        webhook_key=parse_key(key, SIGNING_KEY_VARIABLE) if key else b"",
+        auth_emulator=environment.get("FIREBASE_AUTH_EMULATOR_HOST", "").strip(),
+        **given,
+    )
 
 
-_FIELD_VARIABLES = {"bucket": "REVISIT_BUCKET", "database": "REVISIT_DATABASE", "dataset": "REVISIT_DATASET", "location": "REVISIT_LOCATION",
-              "base_url": "REVISIT_BASE_URL", "signer": "REVISIT_SIGNER"}
+_FIELD_VARIABLES = {
+    "bucket": "REVISIT_BUCKET",
+    "database": "REVISIT_DATABASE",
+    "dataset": "REVISIT_DATASET",
+    "location": "REVISIT_LOCATION",
+    "base_url": "REVISIT_BASE_URL",
+    "signer": "REVISIT_SIGNER",
+}

@@ -1,4 +1,5 @@
-"""Addresses that let their bearer read one object for a while: V4 signatures made by IAM, so that no key is ever in our hands.
+"""Addresses that let their bearer read one object for a while: V4 signatures made by IAM, so that no key is
+ever in our hands.
 
 https://cloud.google.com/storage/docs/access-control/signed-urls
 """
@@ -53,14 +54,23 @@ class UrlSigner:
             PermanentError: The account may not sign.
         """
         if not 1 <= valid_s <= MAX_LIFETIME_S:
-            raise InvalidInputError(f"an address of an asset holds for 1 to {MAX_LIFETIME_S} seconds, not for {valid_s:g}")
+            raise InvalidInputError(
+                f"an address of an asset holds for 1 to {MAX_LIFETIME_S} seconds, not for {valid_s:g}"
+            )
         saved = name or str(blob.name).rpartition("/")[2]
         if not (saved.isascii() and saved.isprintable()) or any(letter in saved for letter in '"\\/'):
             raise InvalidInputError(f"{saved!r} is not a name for a file that is saved")
         with translate_errors("IAM", f"a signature of {self.email}", ROLE):
             try:
-                return str(blob.generate_signed_url(version="v4", expiration=timedelta(seconds=int(valid_s)), method="GET",
-                                                    response_disposition=f'inline; filename="{saved}"', credentials=self._credentials))
+                return str(
+                    blob.generate_signed_url(
+                        version="v4",
+                        expiration=timedelta(seconds=int(valid_s)),
+                        method="GET",
+                        response_disposition=f'inline; filename="{saved}"',
+                        credentials=self._credentials,
+                    )
+                )
             except GoogleAuthError as error:
                 raise _signing_error(self.email, error) from None
 
@@ -102,7 +112,9 @@ def create_url_signer(settings: Settings) -> UrlSigner:
             credentials.refresh(request)
             email = str(getattr(credentials, "service_account_email", ""))
     if "@" not in email:
-        raise PermanentError("addresses are signed in the name of a service account and the account at work is none; set REVISIT_SIGNER to its e-mail")
+        raise PermanentError(
+            "addresses are signed in the name of a service account and the account at work is none; set REVISIT_SIGNER to its e-mail"
+        )
     return UrlSigner(email, credentials, request)
 
 
@@ -111,5 +123,7 @@ def _signing_error(email: str, error: GoogleAuthError) -> PermanentError | Trans
     text = str(error)
     for sign in ("PERMISSION_DENIED", "NOT_FOUND", "UNAUTHENTICATED"):
         if sign in text:
-            return PermanentError(f"IAM refuses to sign as {email} ({sign}); grant {ROLE} to the account that runs, or correct REVISIT_SIGNER")
+            return PermanentError(
+                f"IAM refuses to sign as {email} ({sign}); grant {ROLE} to the account that runs, or correct REVISIT_SIGNER"
+            )
     return TransientError(f"IAM does not sign as {email} now: {type(error).__name__}")

@@ -1,4 +1,5 @@
-"""Assets in a folder: written aside, put in place by one step, so that each is visible whole or not at all."""
+"""Assets in a folder: written aside, put in place by one step, so that each is visible whole or not at
+all."""
 
 import contextlib
 import os
@@ -16,14 +17,16 @@ from revisit.domain.job import Asset
 from revisit.errors import InvalidInputError, NotFoundError, TransientError
 
 WORK_FOLDER = ".work"
-"""Folder of unfinished files, below the assets so that both are on one disk; no asset's name begins with a dot."""
+"""Folder of unfinished files, below the assets so that both are on one disk; no asset's name begins with a
+dot."""
 
 
 class FolderAssets:
     """The Assets port on one folder; threads and processes may share it."""
 
     def __init__(self, root: Path) -> None:
-        """Open the folder, making it where it is missing, and clear what processes that have ended left unfinished.
+        """Open the folder, making it where it is missing, and clear what processes that have ended left
+        unfinished.
 
         Raises:
             InvalidInputError: The folder cannot be made or written.
@@ -32,7 +35,9 @@ class FolderAssets:
         try:
             (root / WORK_FOLDER).mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise InvalidInputError(f"the assets folder {root} cannot be written ({error.strerror}); make it writable, or name another with --data") from error
+            raise InvalidInputError(
+                f"the assets folder {root} cannot be written ({error.strerror}); make it writable, or name another with --data"
+            ) from error
         clear_leftovers(root / WORK_FOLDER)
 
     def store(self, file: Path, path: str, media_type: str) -> Asset:
@@ -61,7 +66,9 @@ class FolderAssets:
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             raise NotFoundError(f"there is no asset {path!r}") from None
         except OSError as error:
-            raise TransientError(f"the asset {path!r} below {self.root} cannot be read now: {error.strerror}") from error
+            raise TransientError(
+                f"the asset {path!r} below {self.root} cannot be read now: {error.strerror}"
+            ) from error
 
     def remove(self, path: str) -> int:
         target, gone = self._target(path), 0
@@ -75,7 +82,9 @@ class FolderAssets:
                 fsync_path(target.parent)
             return gone
         except OSError as error:
-            raise TransientError(f"the asset {path!r} below {self.root} cannot be removed now: {error.strerror or error}") from error
+            raise TransientError(
+                f"the asset {path!r} below {self.root} cannot be removed now: {error.strerror or error}"
+            ) from error
 
     def workspace(self) -> Path:
         """This thread's folder for unfinished files."""
@@ -93,7 +102,9 @@ class FolderAssets:
         parts = split_asset_path(path)
         target = self.root.joinpath(*parts)
         if target.resolve() != self.root.resolve().joinpath(*parts):
-            raise InvalidInputError(f"{path!r} leads through a symbolic link; assets are only kept below {self.root}")
+            raise InvalidInputError(
+                f"{path!r} leads through a symbolic link; assets are only kept below {self.root}"
+            )
         return target
 
     def _make_folders(self, folder: Path) -> None:
@@ -127,4 +138,6 @@ def _translate_disk_errors(root: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise TransientError(f"an asset could not be stored below {root}: {error.strerror or error}; nothing of it is visible") from error
+        raise TransientError(
+            f"an asset could not be stored below {root}: {error.strerror or error}; nothing of it is visible"
+        ) from error

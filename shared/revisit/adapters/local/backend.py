@@ -53,9 +53,17 @@ def local_backend(data: Path, sources: tuple[str, ...] = (), now: Clock = system
 
         return LocalCatalog(data / CATALOG)
 
-    return Backend(catalog, LocalRecords(database, now, bell), FolderAssets(data / ASSETS), queue, _open_source,
-                   tuple(dict.fromkeys((*remembered_sources(database), *sources))), now, channel_folder=data / "channels",
-                   webhook_key=cache(lambda: load_webhook_key(data)))
+    return Backend(
+        catalog,
+        LocalRecords(database, now, bell),
+        FolderAssets(data / ASSETS),
+        queue,
+        _open_source,
+        tuple(dict.fromkeys((*remembered_sources(database), *sources))),
+        now,
+        channel_folder=data / "channels",
+        webhook_key=cache(lambda: load_webhook_key(data)),
+    )
 
 
 def local_queue(backend: Backend) -> LocalQueue:
@@ -74,24 +82,34 @@ def open_database(data: Path) -> Database:
     try:
         data.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InvalidInputError(f"the data folder {data} cannot be made ({error.strerror}); name another with --data") from error
+        raise InvalidInputError(
+            f"the data folder {data} cannot be made ({error.strerror}); name another with --data"
+        ) from error
     if not os.access(data, os.W_OK | os.X_OK):
-        raise InvalidInputError(f"the data folder {data} cannot be written; make it writable, or name another with --data")
+        raise InvalidInputError(
+            f"the data folder {data} cannot be written; make it writable, or name another with --data"
+        )
     if kind := network_filesystem(data):
         logging.getLogger(__name__).warning(
             "the data folder %s is on a network disk (%s), where a power cut or a lost connection can damage it; "
-            "name a folder on a local disk with --data", data, kind)
+            "name a folder on a local disk with --data",
+            data,
+            kind,
+        )
     return Database(data / DATABASE)
 
 
 def remember_sources(data: Path, sources: tuple[str, ...]) -> tuple[str, ...]:
-    """Keep the SPECs of sources in the data folder besides those kept before, for all commands that follow; returns all of them."""
+    """Keep the SPECs of sources in the data folder besides those kept before, for all commands that follow;
+    returns all of them."""
     database = open_database(data)
     try:
         with database.transaction() as connection:
             kept = tuple(dict.fromkeys((*remembered_sources(database), *sources)))
-            connection.execute("INSERT INTO setting (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-                               (_SOURCES_SETTING, msgspec.json.encode(kept).decode()))
+            connection.execute(
+                "INSERT INTO setting (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                (_SOURCES_SETTING, msgspec.json.encode(kept).decode()),
+            )
     finally:
         database.close()
     return kept

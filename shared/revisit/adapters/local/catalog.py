@@ -1,6 +1,7 @@
 """The catalog on one disk: a durable log in Parquet, and an index of it that is rebuilt when it is missing.
 
-Several processes may read while one adds. A reader looks at the folder before each answer, which costs microseconds, and
+Several processes may read while one adds. A reader looks at the folder before each answer, which costs
+microseconds, and
 takes in what others have added.
 """
 
@@ -64,20 +65,27 @@ class LocalCatalog:
         self._lock = threading.Lock()
         """Held for moments, by who looks at `_snapshot` or carries it on."""
         self._thread_lock = threading.RLock()
-        """Held by the thread that writes, for as long as that takes; taken before `_heads_lock`, never after."""
+        """Held by the thread that writes, for as long as that takes; taken before `_heads_lock`, never
+        after."""
         self._is_locked = False
         self._snapshot: CatalogSnapshot | None = None
         self._listing: tuple[list[str], list[str]] | None = None
         self._check_format()
 
-    def missing_mask(self, source: str, ids: "pa.Array | pa.ChunkedArray | Sequence[str]") -> "NDArray[np.bool_]":
+    def missing_mask(
+        self, source: str, ids: "pa.Array | pa.ChunkedArray | Sequence[str]"
+    ) -> "NDArray[np.bool_]":
         """Which of the ids the catalog does not have from this source."""
         import pyarrow as pa
 
         column = ids if isinstance(ids, pa.Array | pa.ChunkedArray) else pa.array(ids, pa.string())
         # One word for all rows, which is hashed once.
-        sources = pa.DictionaryArray.from_arrays(pa.repeat(pa.scalar(0, pa.int8()), len(column)), pa.array([source]))
-        return ~self._current_snapshot().contains(hash_rows("source, id", pa.table({"source": sources, "id": column})))
+        sources = pa.DictionaryArray.from_arrays(
+            pa.repeat(pa.scalar(0, pa.int8()), len(column)), pa.array([source])
+        )
+        return ~self._current_snapshot().contains(
+            hash_rows("source, id", pa.table({"source": sources, "id": column}))
+        )
 
     def add(self, batch: "pa.Table") -> int:
         """Merge products by (source, id, published), durably, all or nothing; returns how many were new.
@@ -117,14 +125,20 @@ class LocalCatalog:
         products = tuple(found[: query.limit])
         return Page(products, page_token(products[-1]) if len(found) > query.limit else "")
 
-    def read_additions(self, cursor: int, limit: int = 10_000, min_sensing_times: Mapping[str, datetime] | None = None) -> tuple[list[Product], int]:
-        """Products in the order they were added, later versions of one among them, and the cursor to go on from; see `ports.Catalog`."""
+    def read_additions(
+        self, cursor: int, limit: int = 10_000, min_sensing_times: Mapping[str, datetime] | None = None
+    ) -> tuple[list[Product], int]:
+        """Products in the order they were added, later versions of one among them, and the cursor to go on
+        from; see `ports.Catalog`."""
         import pyarrow as pa
 
         end = self._log.end()
         while cursor < end:
             reached = min(cursor + (max(limit, SCAN_ROWS) if min_sensing_times else limit), end)
-            tables = [drop_sensed_before(table, min_sensing_times or {}) for table in self._read_log(cursor, reached)]
+            tables = [
+                drop_sensed_before(table, min_sensing_times or {})
+                for table in self._read_log(cursor, reached)
+            ]
             found = sum(table.num_rows for table in tables)
             if found:
                 rows = pa.concat_tables(tables).slice(0, limit)
@@ -137,7 +151,8 @@ class LocalCatalog:
         return self._current_snapshot().freshness()
 
     def compact(self) -> None:
-        """Make the whole index one part, which searches are quickest on; worth it after a first refresh of many million rows."""
+        """Make the whole index one part, which searches are quickest on; worth it after a first refresh of
+        many million rows."""
         with self._write_lock():
             self._index.update(self._log, merge_all=True)
             self._log.merge_short_segments()
@@ -147,10 +162,12 @@ class LocalCatalog:
         return check_files(self._log, self._index)
 
     def rebuild(self) -> int:
-        """Mend the log from what is left of it in the index, set aside what cannot be read, and make the index again.
+        """Mend the log from what is left of it in the index, set aside what cannot be read, and make the
+        index again.
 
         Returns:
-            How many products were lost for good; where there are any, the sources are to be listed as if for the first time.
+            How many products were lost for good; where there are any, the sources are to be listed as if for
+            the first time.
         """
         with self._write_lock():
             lost = rebuild_catalog(self._log, self._index, self._folder / "damaged")
@@ -166,7 +183,11 @@ class LocalCatalog:
                 if self._snapshot is not None and names == self._listing:
                     return self._snapshot
                 parts, end = self._index.segments(), self._log.end()
-                if self._snapshot is None or self._snapshot.segment_files != parts or self._snapshot.end > end:
+                if (
+                    self._snapshot is None
+                    or self._snapshot.segment_files != parts
+                    or self._snapshot.end > end
+                ):
                     self._snapshot = self._open_snapshot()
                 if self._snapshot is not None:
                     if self._snapshot.end < end:
@@ -180,14 +201,17 @@ class LocalCatalog:
                 for other in self._folder.glob("index-*"):
                     remove(other)
                 self._index.update(self._log)
-        raise CatalogDamagedError(f"the catalog's index in {self._folder} is damaged as soon as it is made; check the disk")
+        raise CatalogDamagedError(
+            f"the catalog's index in {self._folder} is damaged as soon as it is made; check the disk"
+        )
 
     def _open_snapshot(self) -> CatalogSnapshot | None:
         """A view of the index, or None where it is of no use."""
         while True:
             parts = self._index.segments()
             if self._log.end() - (parts[-1].end if parts else 0) > (4 if parts else 1) * MAX_UNINDEXED_ROWS:
-                # Without an index, as after it was deleted or DuckDB was renewed; who adds never leaves so much.
+                # Without an index, as after it was deleted or DuckDB was renewed; who adds never leaves so
+                # much.
                 return None
             try:
                 return CatalogSnapshot(parts)
@@ -205,7 +229,9 @@ class LocalCatalog:
             except FileNotFoundError:
                 # Joined into a longer one since the folder was looked at.
                 continue
-        raise CatalogDamagedError(f"files of the catalog in {self._folder} vanish while they are read; run `revisit doctor --rebuild`")
+        raise CatalogDamagedError(
+            f"files of the catalog in {self._folder} vanish while they are read; run `revisit doctor --rebuild`"
+        )
 
     @contextmanager
     def _write_lock(self) -> Iterator[None]:
@@ -229,8 +255,10 @@ class LocalCatalog:
         if stated.exists():
             text = stated.read_text().strip()
             if not text.isdigit() or int(text) > FORMAT_VERSION:
-                raise PermanentError(f"the catalog in {self._folder} has format {text!r}, this version of Revisit reads {FORMAT_VERSION}; "
-                             "use the newer version, or another folder")
+                raise PermanentError(
+                    f"the catalog in {self._folder} has format {text!r}, this version of Revisit reads {FORMAT_VERSION}; "
+                    "use the newer version, or another folder"
+                )
 
 
 def _to_stored_schema(batch: "pa.Table") -> "pa.Table":
@@ -261,8 +289,12 @@ def _select_new_rows(snapshot: CatalogSnapshot, batch: "pa.Table") -> "pa.Table"
         repeated = rows.take(pa.array(again))
         latest = snapshot.latest_versions(ids[again])
         published = repeated["published"].cast(pa.int64()).to_pylist()
-        for row, key, made in zip(again.tolist(), zip(repeated["source"].to_pylist(), repeated["id"].to_pylist(), strict=True), published,
-                                  strict=True):
+        for row, key, made in zip(
+            again.tolist(),
+            zip(repeated["source"].to_pylist(), repeated["id"].to_pylist(), strict=True),
+            published,
+            strict=True,
+        ):
             version, rival = (made, snapshot.end + row), latest.get(key)
             if rival is None:
                 latest[key] = version
@@ -272,5 +304,8 @@ def _select_new_rows(snapshot: CatalogSnapshot, batch: "pa.Table") -> "pa.Table"
             else:
                 hides[row] = version[1]
     positions = np.arange(snapshot.end, snapshot.end + rows.num_rows)
-    return rows.append_column("position", pa.array(positions, pa.int64())).append_column("hides", pa.array(hides, pa.int64())).cast(
-        stored_schema())
+    return (
+        rows.append_column("position", pa.array(positions, pa.int64()))
+        .append_column("hides", pa.array(hides, pa.int64()))
+        .cast(stored_schema())
+    )

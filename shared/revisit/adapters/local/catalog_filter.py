@@ -1,4 +1,5 @@
-"""A condition over the columns of a part, as a numpy mask: of what is not among the columns it says yes, and the product itself is looked at."""
+"""A condition over the columns of a part, as a numpy mask: of what is not among the columns it says yes, and
+the product itself is looked at."""
 
 import math
 from typing import TYPE_CHECKING, Any
@@ -37,7 +38,12 @@ NO_ORBIT = 0
 def quantize_bounds(bounds: tuple[float, float, float, float]) -> tuple[int, int, int, int]:
     """Bounds in the units of the columns, rounded outward."""
     west, south, east, north = bounds
-    return math.floor(west * UNITS_PER_DEGREE), math.floor(south * UNITS_PER_DEGREE), math.ceil(east * UNITS_PER_DEGREE), math.ceil(north * UNITS_PER_DEGREE)
+    return (
+        math.floor(west * UNITS_PER_DEGREE),
+        math.floor(south * UNITS_PER_DEGREE),
+        math.ceil(east * UNITS_PER_DEGREE),
+        math.ceil(north * UNITS_PER_DEGREE),
+    )
 
 
 def encode_platforms(names: Any) -> Any:
@@ -56,7 +62,9 @@ def encode_baselines(names: Any) -> Any:
 
     digits = pc.match_substring_regex(names, r"^\d{4}$")
     numbers = pc.if_else(digits, names, None).cast(pa.int32())
-    found = pc.if_else(pc.is_null(names), NO_BASELINE, pc.coalesce(numbers, pa.scalar(NONSTANDARD_BASELINE, pa.int32())))
+    found = pc.if_else(
+        pc.is_null(names), NO_BASELINE, pc.coalesce(numbers, pa.scalar(NONSTANDARD_BASELINE, pa.int32()))
+    )
     return found.to_numpy(zero_copy_only=False).astype("<u2")
 
 
@@ -83,13 +91,18 @@ def row_mask(condition: ProductFilter, arrays: "dict[str, Array]", row_indices: 
         case BooleanLiteral(holds):
             return np.full(count, holds)
         case BoundsOverlap(bounds):
-            return bounds_overlap(quantize_bounds(bounds), *(arrays[name][row_indices] for name in ("west", "south", "east", "north")))
+            return bounds_overlap(
+                quantize_bounds(bounds),
+                *(arrays[name][row_indices] for name in ("west", "south", "east", "north")),
+            )
     match condition.column:
         case "cloud_cover":
             held = arrays["cloud"][row_indices]
             return _mask_numbers(condition, held, np.isnan(held))
         case "sensing_time":
-            return _mask_numbers(condition, arrays["sensed"][row_indices], np.zeros(count, bool), epoch_micros)
+            return _mask_numbers(
+                condition, arrays["sensed"][row_indices], np.zeros(count, bool), epoch_micros
+            )
         case "relative_orbit":
             held = arrays["orbit"][row_indices]
             return _mask_numbers(condition, held, held == NO_ORBIT)
@@ -98,9 +111,20 @@ def row_mask(condition: ProductFilter, arrays: "dict[str, Array]", row_indices: 
         case "platform":
             # One more, for those not named so.
             names = [f"S2{letter}" for letter in _platform_letters().to_pylist()]
-            return np.append(_mask_words(condition, names), True)[np.minimum(arrays["platform"][row_indices], len(names))]
+            return np.append(_mask_words(condition, names), True)[
+                np.minimum(arrays["platform"][row_indices], len(names))
+            ]
         case "tile":
-            numbers = np.searchsorted(arrays["starts"], np.arange(row_indices.start, row_indices.stop) if isinstance(row_indices, slice) else row_indices, "right") - 1
+            numbers = (
+                np.searchsorted(
+                    arrays["starts"],
+                    np.arange(row_indices.start, row_indices.stop)
+                    if isinstance(row_indices, slice)
+                    else row_indices,
+                    "right",
+                )
+                - 1
+            )
             return _mask_words(condition, [tile.decode() for tile in arrays["tiles"].tolist()])[numbers]
         case "baseline":
             held = arrays["baseline"][row_indices]
@@ -112,7 +136,12 @@ def row_mask(condition: ProductFilter, arrays: "dict[str, Array]", row_indices: 
     return np.ones(count, bool)
 
 
-def _mask_numbers(condition: "ColumnComparison | ColumnIn | ColumnIsNull | ColumnLike", column: "Array", missing: "Array", convert: Any = float) -> Any:
+def _mask_numbers(
+    condition: "ColumnComparison | ColumnIn | ColumnIsNull | ColumnLike",
+    column: "Array",
+    missing: "Array",
+    convert: Any = float,
+) -> Any:
     """Of a column of numbers, and where it holds none."""
     import numpy as np
 

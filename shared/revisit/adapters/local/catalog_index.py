@@ -1,4 +1,5 @@
-"""What makes the catalog's log quick to search: sorted parts, derived from it and made again whenever they are missing."""
+"""What makes the catalog's log quick to search: sorted parts, derived from it and made again whenever they
+are missing."""
 
 import json
 from collections.abc import Iterator
@@ -9,7 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from revisit.adapters.local.catalog_log import CatalogLog, stored_schema, translate_write_errors
-from revisit.adapters.local.catalog_segment import BATCH_ROWS, COLUMNS, LOOKUPS, METADATA_FILE, ROWS_FILE, search_columns
+from revisit.adapters.local.catalog_segment import (
+    BATCH_ROWS,
+    COLUMNS,
+    LOOKUPS,
+    METADATA_FILE,
+    ROWS_FILE,
+    search_columns,
+)
 from revisit.adapters.local.segment_files import (
     SegmentFile,
     list_segments,
@@ -65,7 +73,10 @@ class CatalogIndex:
         if first < end:
             part = segment_file(self.folder, first, end, SUFFIX)
             with translate_write_errors(self.folder), _translate_duckdb_errors(self.folder):
-                write_atomically(part.path, partial(_build_segment, segments=log.segments_between(first, end), first=first, end=end))
+                write_atomically(
+                    part.path,
+                    partial(_build_segment, segments=log.segments_between(first, end), first=first, end=end),
+                )
         remove_obsolete(self.folder, SUFFIX)
         log.remove_copies(end)
 
@@ -78,8 +89,10 @@ def _translate_duckdb_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except duckdb.Error as error:
-        raise TransientError(f"the catalog's index in {folder} cannot be made ({str(error).splitlines()[0]}); no product is lost, make room "
-                    "and try again") from error
+        raise TransientError(
+            f"the catalog's index in {folder} cannot be made ({str(error).splitlines()[0]}); no product is lost, make room "
+            "and try again"
+        ) from error
 
 
 def _build_segment(folder: Path, segments: list[SegmentFile], first: int, end: int) -> None:
@@ -92,14 +105,26 @@ def _build_segment(folder: Path, segments: list[SegmentFile], first: int, end: i
     rows = {"files": [str(segment.path) for segment in segments], "first": first, "end": end}
     with duckdb.connect(config={"threads": 2}) as engine:
         # What ORDER BY says is kept all the same.
-        engine.execute("set python_enable_replacements=false; set preserve_insertion_order=false; set enable_progress_bar=false")
-        engine.execute(f"set memory_limit='{SORT_MEMORY_LIMIT}'; set temp_directory={_quote_path(folder / SPILL_FOLDER)}")
-        engine.execute("create temp table hidden as select hides as position from read_parquet($files) "
-                       "where hides between $first and $end - 1 and position < $end", rows)
+        engine.execute(
+            "set python_enable_replacements=false; set preserve_insertion_order=false; set enable_progress_bar=false"
+        )
+        engine.execute(
+            f"set memory_limit='{SORT_MEMORY_LIMIT}'; set temp_directory={_quote_path(folder / SPILL_FOLDER)}"
+        )
+        engine.execute(
+            "create temp table hidden as select hides as position from read_parquet($files) "
+            "where hides between $first and $end - 1 and position < $end",
+            rows,
+        )
         facts: dict[str, Any] = {"first": first, "rows": end - first}
-        facts["freshness"] = [list(found) for found in engine.execute(
-            "select source, count(*) - count(hides), epoch_us(max(sensing_time)), epoch_us(max(published)) from read_parquet($files) "
-            "where position >= $first and position < $end group by source order by source", rows).fetchall()]
+        facts["freshness"] = [
+            list(found)
+            for found in engine.execute(
+                "select source, count(*) - count(hides), epoch_us(max(sensing_time)), epoch_us(max(published)) from read_parquet($files) "
+                "where position >= $first and position < $end group by source order by source",
+                rows,
+            ).fetchall()
+        ]
         facts["sources"] = [source for source, *_ in facts["freshness"]]
         names = ", ".join(stored_schema().names)
         # Rows that another one replaces come first, under no tile.
@@ -108,7 +133,9 @@ def _build_segment(folder: Path, segments: list[SegmentFile], first: int, end: i
         engine.execute(
             f"copy (select {names}, if(position in (from hidden), '', tile) as place, hash(source, id) as ids, "  # noqa: S608
             "hash(source, id, published) as versions from read_parquet($files) where position >= $first and position < $end "
-            f"order by place, sensing_time) to {_quote_path(ordered)} (format parquet, compression lz4, row_group_size 65536)", rows)
+            f"order by place, sensing_time) to {_quote_path(ordered)} (format parquet, compression lz4, row_group_size 65536)",
+            rows,
+        )
     with pq.ParquetFile(ordered) as file:
         tables = _write_rows(folder, file.iter_batches(BATCH_ROWS * 256), facts["sources"], first, end)
     remove(ordered)
@@ -119,7 +146,9 @@ def _build_segment(folder: Path, segments: list[SegmentFile], first: int, end: i
     remove(folder / SPILL_FOLDER)
     for name, array in tables.items():
         array.astype(LOOKUPS[name], copy=False).tofile(folder / name)
-    facts["lengths"] = dict.fromkeys(COLUMNS, facts["rows"]) | {name: len(array) for name, array in tables.items()}
+    facts["lengths"] = dict.fromkeys(COLUMNS, facts["rows"]) | {
+        name: len(array) for name, array in tables.items()
+    }
     facts["sums"] = {name: checksum(folder / name) for name in (*COLUMNS, *LOOKUPS, ROWS_FILE)}
     (folder / METADATA_FILE).write_text(json.dumps(facts))
 
@@ -183,5 +212,11 @@ def _write_rows(folder: Path, batches: Any, sources: list[str], first: int, end:
             rest = table.slice(whole)
         if rest:
             sink.write_table(rest, max_chunksize=BATCH_ROWS)
-    return {"ids": ids[:written], "versions": versions[:written], "hides": np.concatenate([*hides, np.empty(0)]),
-            "hiders": np.concatenate([*hiders, np.empty(0, np.uint64)]), "tiles": np.array(tiles, "S5"), "starts": np.array([*starts, written])}
+    return {
+        "ids": ids[:written],
+        "versions": versions[:written],
+        "hides": np.concatenate([*hides, np.empty(0)]),
+        "hiders": np.concatenate([*hiders, np.empty(0, np.uint64)]),
+        "tiles": np.array(tiles, "S5"),
+        "starts": np.array([*starts, written]),
+    }

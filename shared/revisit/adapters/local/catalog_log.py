@@ -1,7 +1,10 @@
-"""The catalog's durable log: every product in the order it was added, in Parquet files; all else is derived from it.
+"""The catalog's durable log: every product in the order it was added, in Parquet files; all else is derived
+from it.
 
-A row's position is its number in the log, from 0, and never changes; short files are joined into longer ones. A row that
-makes another one obsolete names it in `hides`: the version of the same product that was the latest until then, or itself
+A row's position is its number in the log, from 0, and never changes; short files are joined into longer ones.
+A row that
+makes another one obsolete names it in `hides`: the version of the same product that was the latest until
+then, or itself
 where it came late.
 """
 
@@ -31,7 +34,8 @@ if TYPE_CHECKING:
 
 SUFFIX = ".parquet"
 COPY_SUFFIX = ".twin"
-"""The same file once more, until its rows are in the index too: what one damaged file takes away is still in another."""
+"""The same file once more, until its rows are in the index too: what one damaged file takes away is still in
+another."""
 FULL_SEGMENT_ROWS = 1 << 20
 """A file is not joined with others once it has so many rows."""
 ROW_GROUP_ROWS = 1 << 16
@@ -62,8 +66,10 @@ class CatalogLog:
             chosen, lost = select_covering(spans), segments_after_gap(spans)
             if lost:
                 end = chosen[-1].end if chosen else 0
-                raise CatalogDamagedError(f"the catalog's log in {self.folder} lacks the rows from {end} to {lost[0].first}; "
-                              "run `revisit doctor --rebuild` to rebuild the catalog from what is there")
+                raise CatalogDamagedError(
+                    f"the catalog's log in {self.folder} lacks the rows from {end} to {lost[0].first}; "
+                    "run `revisit doctor --rebuild` to rebuild the catalog from what is there"
+                )
         return chosen
 
     def end(self) -> int:
@@ -106,8 +112,10 @@ class CatalogLog:
             short -= 1
         tail = segments[short:]
         if len(tail) > MAX_SHORT_SEGMENTS:
-            self._write(segment_file(self.folder, tail[0].first, tail[-1].end, SUFFIX),
-                        (rows for segment in tail for rows in read_segment(segment, segment.first, segment.end)))
+            self._write(
+                segment_file(self.folder, tail[0].first, tail[-1].end, SUFFIX),
+                (rows for segment in tail for rows in read_segment(segment, segment.first, segment.end)),
+            )
         remove_obsolete(self.folder, SUFFIX)
 
     def remove_copies(self, end: int) -> None:
@@ -124,10 +132,25 @@ class CatalogLog:
         import pyarrow.parquet as pq
 
         def write(path: Path) -> None:
-            # Positions are consecutive and deltas of them take no space; the other columns are words that repeat or text.
-            with pq.ParquetWriter(path, stored_schema(), compression="zstd", compression_level=1, write_page_checksum=True,
-                                  use_dictionary=["source", "level", "platform", "tile", "datatake", "baseline", "relative_orbit"],
-                                  column_encoding={"position": "DELTA_BINARY_PACKED"}) as writer:
+            # Positions are consecutive and deltas of them take no space; the other columns are words that
+            # repeat or text.
+            with pq.ParquetWriter(
+                path,
+                stored_schema(),
+                compression="zstd",
+                compression_level=1,
+                write_page_checksum=True,
+                use_dictionary=[
+                    "source",
+                    "level",
+                    "platform",
+                    "tile",
+                    "datatake",
+                    "baseline",
+                    "relative_orbit",
+                ],
+                column_encoding={"position": "DELTA_BINARY_PACKED"},
+            ) as writer:
                 for table in tables:
                     writer.write_table(table.cast(stored_schema()), row_group_size=ROW_GROUP_ROWS)
 
@@ -142,10 +165,14 @@ def translate_write_errors(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise TransientError(f"the disk of {folder} is full; nothing was added to the catalog, make room and try again") from error
+            raise TransientError(
+                f"the disk of {folder} is full; nothing was added to the catalog, make room and try again"
+            ) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise PermanentError(f"the catalog in {folder} cannot be written ({error.strerror}); make the folder writable or name "
-                         "another with --data") from error
+            raise PermanentError(
+                f"the catalog in {folder} cannot be written ({error.strerror}); make the folder writable or name "
+                "another with --data"
+            ) from error
         raise
 
 
@@ -155,17 +182,22 @@ def drop_sensed_before(rows: "pa.Table", cutoffs: Mapping[str, datetime]) -> "pa
     import pyarrow.compute as pc
 
     for source, moment in cutoffs.items():
-        late = pc.greater_equal(rows["sensing_time"], pa.scalar(moment.astimezone(UTC).replace(tzinfo=None), pa.timestamp("us")))
+        late = pc.greater_equal(
+            rows["sensing_time"], pa.scalar(moment.astimezone(UTC).replace(tzinfo=None), pa.timestamp("us"))
+        )
         rows = rows.filter(pc.or_(late, pc.not_equal(rows["source"], source)))
     return rows
 
 
 @cache
 def stored_schema() -> "pa.Schema":
-    """Columns of the log: those of the catalog, times as UTC without saying so, and each row's position and what it hides."""
+    """Columns of the log: those of the catalog, times as UTC without saying so, and each row's position and
+    what it hides."""
     import pyarrow as pa
 
-    columns = [(field.name, pa.timestamp("us") if field.name in UTC_COLUMNS else field.type) for field in SCHEMA]
+    columns = [
+        (field.name, pa.timestamp("us") if field.name in UTC_COLUMNS else field.type) for field in SCHEMA
+    ]
     return pa.schema([*columns, ("position", pa.int64()), ("hides", pa.int64())])
 
 
@@ -196,5 +228,7 @@ def read_segment(segment: SegmentFile, first: int, end: int) -> "Iterator[pa.Tab
     except FileNotFoundError:
         raise
     except (pa.ArrowException, OSError) as error:
-        raise CatalogDamagedError(f"the catalog's file {segment.path} is damaged ({str(error).splitlines()[0]}); run `revisit doctor --rebuild` to rebuild "
-                      "the catalog") from error
+        raise CatalogDamagedError(
+            f"the catalog's file {segment.path} is damaged ({str(error).splitlines()[0]}); run `revisit doctor --rebuild` to rebuild "
+            "the catalog"
+        ) from error

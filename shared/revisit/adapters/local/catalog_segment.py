@@ -1,6 +1,8 @@
-"""A stretch of the catalog's log, sorted by tile and time: columns to search in, as plain arrays, and the rows they are about.
+"""A stretch of the catalog's log, sorted by tile and time: columns to search in, as plain arrays, and the
+rows they are about.
 
-What a search looks at takes 38 bytes a row and lies uncompressed, so that an answer touches the few pages of a tile; the
+What a search looks at takes 38 bytes a row and lies uncompressed, so that an answer touches the few pages of
+a tile; the
 rows themselves are packed by the `BATCH_ROWS`. On the disk both are mapped, not read.
 """
 
@@ -11,7 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from revisit.adapters.local.catalog_filter import NO_ORBIT, UNITS_PER_DEGREE, encode_baselines, encode_platforms, row_mask
+from revisit.adapters.local.catalog_filter import (
+    NO_ORBIT,
+    UNITS_PER_DEGREE,
+    encode_baselines,
+    encode_platforms,
+    row_mask,
+)
 from revisit.adapters.local.catalog_log import CatalogDamagedError, stored_schema
 from revisit.domain.product import LEVELS
 from revisit.domain.product_filter import ProductFilter, bounds_overlap
@@ -28,12 +36,33 @@ BATCH_ROWS = 256
 SUPERSEDED_TILE = b""
 """Where rows are filed that no search finds: versions that a later one replaced."""
 
-COLUMNS = {"sensed": "<i8", "cloud": "<f8", "west": "<i4", "south": "<i4", "east": "<i4", "north": "<i4", "level": "u1", "source": "u1",
-           "platform": "u1", "orbit": "u1", "baseline": "<u2"}
-"""What is searched, one entry a row: microseconds since 1970, percent or NaN, bounds, numbers of the level, the source, the platform (`catalog_masks`),
+COLUMNS = {
+    "sensed": "<i8",
+    "cloud": "<f8",
+    "west": "<i4",
+    "south": "<i4",
+    "east": "<i4",
+    "north": "<i4",
+    "level": "u1",
+    "source": "u1",
+    "platform": "u1",
+    "orbit": "u1",
+    "baseline": "<u2",
+}
+"""What is searched, one entry a row: microseconds since 1970, percent or NaN, bounds, numbers of the level,
+the source, the platform (`catalog_masks`),
 the relative orbit and the baseline."""
-LOOKUPS = {"tiles": "S5", "starts": "<i8", "ids": "<u8", "places": "<i8", "versions": "<u8", "hides": "<i8", "hiders": "<u8"}
-"""Tiles and where each one's rows start; sorted hashes of (source, id) and the row of each; sorted hashes of (source, id, published);
+LOOKUPS = {
+    "tiles": "S5",
+    "starts": "<i8",
+    "ids": "<u8",
+    "places": "<i8",
+    "versions": "<u8",
+    "hides": "<i8",
+    "hiders": "<u8",
+}
+"""Tiles and where each one's rows start; sorted hashes of (source, id) and the row of each; sorted hashes of
+(source, id, published);
 positions of rows before this stretch that it replaces, with the hash of their (source, id)."""
 ROWS_FILE, METADATA_FILE = "rows.arrow", "facts.json"
 
@@ -86,12 +115,19 @@ class IndexSegment:
             path = folder / name
             count = facts["lengths"][name]
             if path.stat().st_size != count * np.dtype(kind).itemsize:
-                raise ValueError(f"{path} has {path.stat().st_size} bytes instead of {count * np.dtype(kind).itemsize}")
+                raise ValueError(
+                    f"{path} has {path.stat().st_size} bytes instead of {count * np.dtype(kind).itemsize}"
+                )
             # Slices of a plain array over the same pages are made faster.
             arrays[name] = np.asarray(np.memmap(path, kind, "r")) if count else np.empty(0, kind)
-        if not (np.diff(arrays["starts"]) >= 0).all() or arrays["starts"][[0, -1]].tolist() != [0, facts["rows"]]:
+        if not (np.diff(arrays["starts"]) >= 0).all() or arrays["starts"][[0, -1]].tolist() != [
+            0,
+            facts["rows"],
+        ]:
             raise ValueError(f"{folder / 'starts'} does not rise from 0 to {facts['rows']}")
-        reader = pa.ipc.open_file(pa.memory_map(str(folder / ROWS_FILE)), options=pa.ipc.IpcReadOptions(use_threads=False))
+        reader = pa.ipc.open_file(
+            pa.memory_map(str(folder / ROWS_FILE)), options=pa.ipc.IpcReadOptions(use_threads=False)
+        )
         return cls(arrays, facts, _RowStore(reader))
 
     @classmethod
@@ -104,7 +140,11 @@ class IndexSegment:
         from revisit.adapters.local.row_hashes import hash_rows
 
         positions, hides = rows["position"].to_numpy(), rows["hides"].drop_null().to_numpy()
-        tile = np.where(np.isin(positions, hides), SUPERSEDED_TILE, rows["tile"].cast(pa.binary()).to_numpy(zero_copy_only=False)).astype("S5")
+        tile = np.where(
+            np.isin(positions, hides),
+            SUPERSEDED_TILE,
+            rows["tile"].cast(pa.binary()).to_numpy(zero_copy_only=False),
+        ).astype("S5")
         order = np.lexsort((rows["sensing_time"].cast(pa.int64()).to_numpy(), tile))
         rows = rows.take(pa.array(order)).combine_chunks()
         sources = sorted(pc.unique(rows["source"]).to_pylist())
@@ -113,17 +153,35 @@ class IndexSegment:
         again = pc.fill_null(pc.less(rows["hides"], int(positions.min())), False).to_numpy()
         tiles, starts = np.unique(tile[order], return_index=True)
         arrays = search_columns(rows, sources) | {
-            "tiles": tiles, "starts": np.append(starts, len(tile)), "ids": ids[ascending], "places": ascending,
+            "tiles": tiles,
+            "starts": np.append(starts, len(tile)),
+            "ids": ids[ascending],
+            "places": ascending,
             "versions": np.sort(hash_rows("source, id, published", rows)),
-            "hides": rows["hides"].filter(pa.array(again)).to_numpy(), "hiders": ids[again]}
-        grouped = pa.table({"source": rows["source"], "hides": rows["hides"], "sensed": rows["sensing_time"].cast(pa.int64()),
-                            "published": rows["published"].cast(pa.int64())}).group_by("source").aggregate(
-                                [("sensed", "count"), ("hides", "count"), ("sensed", "max"), ("published", "max")])
-        freshness = [[one["source"], one["sensed_count"] - one["hides_count"], one["sensed_max"], one["published_max"]] for one in grouped.to_pylist()]
+            "hides": rows["hides"].filter(pa.array(again)).to_numpy(),
+            "hiders": ids[again],
+        }
+        grouped = (
+            pa.table(
+                {
+                    "source": rows["source"],
+                    "hides": rows["hides"],
+                    "sensed": rows["sensing_time"].cast(pa.int64()),
+                    "published": rows["published"].cast(pa.int64()),
+                }
+            )
+            .group_by("source")
+            .aggregate([("sensed", "count"), ("hides", "count"), ("sensed", "max"), ("published", "max")])
+        )
+        freshness = [
+            [one["source"], one["sensed_count"] - one["hides_count"], one["sensed_max"], one["published_max"]]
+            for one in grouped.to_pylist()
+        ]
         facts = {"rows": len(tile), "first": int(positions.min()), "sources": sources, "freshness": freshness}
         return cls(arrays, facts, _RowStore(rows))
 
-    # ---------------------------------------------------------------------------------------------------------- questions
+    # ----------------------------------------------------------------------------------------------------------
+    # questions
 
     def find(self, query: ColumnQuery) -> "Array":
         """Numbers of the rows that meet the conditions, in no order."""
@@ -134,7 +192,9 @@ class IndexSegment:
         source = self.sources.index(query.source) if query.source in self.sources else None
         if query.source and source is None:
             return np.empty(0, np.int64)
-        for here, count in self._row_ranges(query) if query.ids is None else self._rows_by_id(query.ids, query.tiles):
+        for here, count in (
+            self._row_ranges(query) if query.ids is None else self._rows_by_id(query.ids, query.tiles)
+        ):
             good = np.ones(count, bool)
             if query.tiles is None or query.ids is not None:
                 if query.start is not None:
@@ -149,7 +209,9 @@ class IndexSegment:
             if source is not None and len(self.sources) > 1:
                 good &= a["source"][here] == source
             if query.bounds:
-                good &= bounds_overlap(query.bounds, a["west"][here], a["south"][here], a["east"][here], a["north"][here])
+                good &= bounds_overlap(
+                    query.bounds, a["west"][here], a["south"][here], a["east"][here], a["north"][here]
+                )
             if query.condition:
                 good &= row_mask(query.condition, a, here, count)
             found.append(np.flatnonzero(good) + here.start if isinstance(here, slice) else here[good])
@@ -173,8 +235,10 @@ class IndexSegment:
                 raise IndexError(f"row {rows.max()} of {self.rows}")
             return self._store.take(rows)
         except (pa.ArrowException, OSError, IndexError) as error:
-            raise CatalogDamagedError(f"the catalog's index is damaged ({str(error).splitlines()[0]}); run `revisit doctor --rebuild` to make it again "
-                          "from the catalog's log") from error
+            raise CatalogDamagedError(
+                f"the catalog's index is damaged ({str(error).splitlines()[0]}); run `revisit doctor --rebuild` to make it again "
+                "from the catalog's log"
+            ) from error
 
     def table(self) -> "pa.Table":
         """All rows of a part in memory."""
@@ -193,7 +257,10 @@ class IndexSegment:
 
         ids, places = self._arrays["ids"], self._arrays["places"]
         left, right = np.searchsorted(ids, key_hashes, "left"), np.searchsorted(ids, key_hashes, "right")
-        found = [places[low:high] for low, high in zip(left[left < right].tolist(), right[left < right].tolist(), strict=True)]
+        found = [
+            places[low:high]
+            for low, high in zip(left[left < right].tolist(), right[left < right].tolist(), strict=True)
+        ]
         return np.unique(np.concatenate(found)) if found else np.empty(0, np.int64)
 
     def contains(self, key_hashes: "Array", versions: bool = False) -> "NDArray[np.bool_]":
@@ -212,11 +279,13 @@ class IndexSegment:
         found[order] = known[at] == ascending
         return found
 
-    # ------------------------------------------------------------------------------------------------ what came afterwards
+    # ------------------------------------------------------------------------------------------------ what
+    # came afterwards
 
     @property
     def superseded(self) -> "tuple[Array, Array]":
-        """Positions of rows of earlier parts that rows of this one replace, and the hashes of their (source, id)."""
+        """Positions of rows of earlier parts that rows of this one replace, and the hashes of their (source,
+        id)."""
         return self._arrays["hides"], self._arrays["hiders"]
 
     def drop(self, positions: "Array", key_hashes: "Array") -> None:
@@ -228,14 +297,20 @@ class IndexSegment:
             at = self.fetch(rows)["position"].to_numpy()
             self._dropped = np.union1d(self._dropped, rows[np.isin(at, positions)])
 
-    def _rows_by_id(self, key_hashes: "Array", wanted_tiles: tuple[bytes, ...] | None) -> "list[tuple[Array, int]]":
+    def _rows_by_id(
+        self, key_hashes: "Array", wanted_tiles: tuple[bytes, ...] | None
+    ) -> "list[tuple[Array, int]]":
         """Rows of the products asked for by name, on the tiles wanted."""
         import numpy as np
 
         tiles, starts = self._arrays["tiles"], self._arrays["starts"]
         rows = self.find_by_hash(key_hashes)
         of = tiles[np.searchsorted(starts, rows, "right") - 1] if len(rows) else np.empty(0, "S5")
-        rows = rows[of != SUPERSEDED_TILE if wanted_tiles is None else np.isin(of, np.array(wanted_tiles, "S5")) & (of != SUPERSEDED_TILE)]
+        rows = rows[
+            of != SUPERSEDED_TILE
+            if wanted_tiles is None
+            else np.isin(of, np.array(wanted_tiles, "S5")) & (of != SUPERSEDED_TILE)
+        ]
         return [(rows, len(rows))] if len(rows) else []
 
     def _row_ranges(self, query: ColumnQuery) -> list[tuple[slice, int]]:
@@ -254,7 +329,9 @@ class IndexSegment:
                 first, end = int(starts[index]), int(starts[index + 1])
                 times = sensed[first:end]
                 low = int(np.searchsorted(times, query.start, "left")) if query.start is not None else 0
-                high = int(np.searchsorted(times, query.end, "right")) if query.end is not None else end - first
+                high = (
+                    int(np.searchsorted(times, query.end, "right")) if query.end is not None else end - first
+                )
                 if low < high:
                     stretches.append((slice(first + low, first + high), high - low))
         return stretches
@@ -272,10 +349,14 @@ def search_columns(rows: Any, sources: list[str]) -> "dict[str, Array]":
     return {
         "sensed": rows["sensing_time"].cast(pa.int64()).to_numpy(zero_copy_only=False),
         "cloud": pc.fill_null(rows["cloud_cover"], float("nan")).to_numpy(zero_copy_only=False),
-        "west": degrees("west", np.floor), "south": degrees("south", np.floor), "east": degrees("east", np.ceil), "north": degrees("north", np.ceil),
+        "west": degrees("west", np.floor),
+        "south": degrees("south", np.floor),
+        "east": degrees("east", np.ceil),
+        "north": degrees("north", np.ceil),
         "level": pc.index_in(rows["level"], pa.array(LEVELS)).to_numpy(zero_copy_only=False).astype("u1"),
         "source": pc.index_in(rows["source"], pa.array(sources)).to_numpy(zero_copy_only=False).astype("u1"),
-        "platform": encode_platforms(rows["platform"]), "baseline": encode_baselines(rows["baseline"]),
+        "platform": encode_platforms(rows["platform"]),
+        "baseline": encode_baselines(rows["baseline"]),
         "orbit": pc.fill_null(rows["relative_orbit"], NO_ORBIT).to_numpy(zero_copy_only=False).astype("u1"),
     }
 
@@ -309,8 +390,11 @@ class _RowStore:
 
 
 def _index_array(rows: "Array") -> "pa.Array":
-    # Making an array of anything but buffers imports pandas where it is installed, which takes longer than the whole search.
+    # Making an array of anything but buffers imports pandas where it is installed, which takes longer than
+    # the whole search.
     import numpy as np
     import pyarrow as pa
 
-    return pa.Array.from_buffers(pa.int64(), len(rows), [None, pa.py_buffer(np.ascontiguousarray(rows, np.int64))])
+    return pa.Array.from_buffers(
+        pa.int64(), len(rows), [None, pa.py_buffer(np.ascontiguousarray(rows, np.int64))]
+    )

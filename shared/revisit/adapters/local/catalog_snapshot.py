@@ -1,4 +1,5 @@
-"""One state of the catalog, ready to be asked: the index's parts on the disk, and the newest rows in memory."""
+"""One state of the catalog, ready to be asked: the index's parts on the disk, and the newest rows in
+memory."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,7 +49,8 @@ class CatalogSnapshot:
         self._disk_count = len(self._segments)
 
     def search(self, query: Query, tiles: tuple[str, ...] | None, limit: int) -> list[Product]:
-        """Products that meet the query, by (sensing_time, id, source), forward or backward; `limit` of them at most.
+        """Products that meet the query, by (sensing_time, id, source), forward or backward; `limit` of them
+        at most.
 
         Args:
             tiles: Those to look on; None means any.
@@ -59,12 +61,23 @@ class CatalogSnapshot:
         starts, ends = [query.start] if query.start else [], [query.end] if query.end else []
         if after:
             (ends if query.latest_first else starts).append(after[0])
-        conditions = ColumnQuery(None if tiles is None else tuple(tile.encode() for tile in tiles), _micros(max(starts)) if starts else None,
-                                _micros(min(ends)) if ends else None, query.max_cloud, LEVELS.index(query.level) if query.level else None, query.source,
-                                quantize_bounds(query.bounds) if query.bounds else None, self._hash_ids(query.ids, query.source) if query.ids else None, query.condition)
+        conditions = ColumnQuery(
+            None if tiles is None else tuple(tile.encode() for tile in tiles),
+            _micros(max(starts)) if starts else None,
+            _micros(min(ends)) if ends else None,
+            query.max_cloud,
+            LEVELS.index(query.level) if query.level else None,
+            query.source,
+            quantize_bounds(query.bounds) if query.bounds else None,
+            self._hash_ids(query.ids, query.source) if query.ids else None,
+            query.condition,
+        )
         parts = self._segments
         found = [part.find(conditions) for part in parts]
-        times = np.concatenate([part.sensing_times(rows) for part, rows in zip(parts, found, strict=True)] or [np.empty(0, np.int64)])
+        times = np.concatenate(
+            [part.sensing_times(rows) for part, rows in zip(parts, found, strict=True)]
+            or [np.empty(0, np.int64)]
+        )
         if query.latest_first:
             times = -times
         owners = np.repeat(np.arange(len(parts)), [len(rows) for rows in found])
@@ -78,9 +91,17 @@ class CatalogSnapshot:
             # All that were sensed at one moment are needed to put them in order.
             to = min(at + limit - len(chosen), len(order)) - 1
             to = int(np.searchsorted(times[order], times[order[to]], "right"))
-            products = [product for number, part in enumerate(parts) if len(own := order[at:to][owners[order[at:to]] == number])
-                        for product in products_of(part.fetch(numbers[own]))]
-            chosen += sorted((product for product in products if _matches(product, query, after)), key=sort_key, reverse=query.latest_first)
+            products = [
+                product
+                for number, part in enumerate(parts)
+                if len(own := order[at:to][owners[order[at:to]] == number])
+                for product in products_of(part.fetch(numbers[own]))
+            ]
+            chosen += sorted(
+                (product for product in products if _matches(product, query, after)),
+                key=sort_key,
+                reverse=query.latest_first,
+            )
             at = to
         return chosen[:limit]
 
@@ -105,8 +126,15 @@ class CatalogSnapshot:
         import pyarrow as pa
 
         pairs = [(known, id) for known in self._matching_sources(source) for id in ids]
-        return hash_rows("source, id", pa.table({"source": pa.array([known for known, _ in pairs], pa.string()),
-                                              "id": pa.array([id for _, id in pairs], pa.string())}))
+        return hash_rows(
+            "source, id",
+            pa.table(
+                {
+                    "source": pa.array([known for known, _ in pairs], pa.string()),
+                    "id": pa.array([id for _, id in pairs], pa.string()),
+                }
+            ),
+        )
 
     def contains(self, key_hashes: "NDArray[np.uint64]", versions: bool = False) -> "NDArray[np.bool_]":
         """Which hashes of (source, id), or of (source, id, published), are in the catalog."""
@@ -125,9 +153,13 @@ class CatalogSnapshot:
         for part in self._segments:
             rows = part.fetch(part.find_by_hash(key_hashes))
             published = rows["published"].cast(pa.int64())
-            for source, id, made, position in zip(*(column.to_pylist() for column in (rows["source"], rows["id"], published, rows["position"])),
-                                                  strict=True):
-                if (source, id) not in found or version_rank((made, position)) > version_rank(found[source, id]):
+            for source, id, made, position in zip(
+                *(column.to_pylist() for column in (rows["source"], rows["id"], published, rows["position"])),
+                strict=True,
+            ):
+                if (source, id) not in found or version_rank((made, position)) > version_rank(
+                    found[source, id]
+                ):
                     found[source, id] = made, position
         return found
 
@@ -136,9 +168,12 @@ class CatalogSnapshot:
         import pyarrow as pa
 
         if rows.num_rows:
-            # Each part in memory is at least twice as long as the next, so that there are few and each row is sorted seldom.
+            # Each part in memory is at least twice as long as the next, so that there are few and each row is
+            # sorted seldom.
             recent, kept = [rows], list(self._segments)
-            while len(kept) > self._disk_count and kept[-1].rows < 2 * sum(table.num_rows for table in recent):
+            while len(kept) > self._disk_count and kept[-1].rows < 2 * sum(
+                table.num_rows for table in recent
+            ):
                 recent.insert(0, kept.pop().table())
             self._append_segment(tuple(kept), IndexSegment.from_rows(pa.concat_tables(recent)))
             self.end = rows["position"][-1].as_py() + 1
@@ -148,7 +183,12 @@ class CatalogSnapshot:
         found: dict[str, Freshness] = {}
         for source, rows, sensed, published in (entry for part in self._segments for entry in part.freshness):
             before = found.get(source, Freshness(source, 0))
-            found[source] = Freshness(source, before.rows + rows, _latest_of(before.last_sensing, sensed), _latest_of(before.last_published, published))
+            found[source] = Freshness(
+                source,
+                before.rows + rows,
+                _latest_of(before.last_sensing, sensed),
+                _latest_of(before.last_published, published),
+            )
         return [found[source] for source in sorted(found)]
 
     def _append_segment(self, parts: tuple[IndexSegment, ...], part: IndexSegment) -> None:
@@ -170,15 +210,20 @@ def translate_read_errors(part: SegmentFile) -> Iterator[None]:
     except FileNotFoundError:
         raise
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
-        raise CatalogDamagedError(f"the catalog's index {part.path} is damaged ({str(error).splitlines()[0]}); run `revisit doctor --rebuild` to make it "
-                      "again from the catalog's log") from error
+        raise CatalogDamagedError(
+            f"the catalog's index {part.path} is damaged ({str(error).splitlines()[0]}); run `revisit doctor --rebuild` to make it "
+            "again from the catalog's log"
+        ) from error
 
 
 def products_of(rows: "pa.Table") -> list[Product]:
     """Rows of the log as products: `Product`'s fields are the columns in order."""
     import pyarrow as pa
 
-    columns = {name: rows[name].cast(pa.int64()).to_pylist() if name in UTC_COLUMNS else rows[name].to_pylist() for name in SCHEMA.names}
+    columns = {
+        name: rows[name].cast(pa.int64()).to_pylist() if name in UTC_COLUMNS else rows[name].to_pylist()
+        for name in SCHEMA.names
+    }
     for name in UTC_COLUMNS:
         columns[name] = [None if moment is None else _to_datetime(moment) for moment in columns[name]]
     columns["footprint"] = [text and msgspec.json.decode(text) for text in columns["footprint"]]
@@ -186,15 +231,20 @@ def products_of(rows: "pa.Table") -> list[Product]:
 
 
 def version_rank(version: tuple[int | None, int]) -> tuple[bool, int, int]:
-    """What the version that counts is the greatest in, of (published, position): published at all, later, added later."""
+    """What the version that counts is the greatest in, of (published, position): published at all, later,
+    added later."""
     published, position = version
     return published is not None, published or 0, position
 
 
 def _matches(product: Product, query: Query, after: tuple[datetime, str, str] | None) -> bool:
-    if query.bounds and not bounds_overlap(query.bounds, product.west, product.south, product.east, product.north):
+    if query.bounds and not bounds_overlap(
+        query.bounds, product.west, product.south, product.east, product.north
+    ):
         return False
-    if (query.ids and product.id not in query.ids) or (query.condition and not matches_filter(query.condition, product)):
+    if (query.ids and product.id not in query.ids) or (
+        query.condition and not matches_filter(query.condition, product)
+    ):
         return False
     return after is None or (sort_key(product) < after if query.latest_first else sort_key(product) > after)
 
@@ -212,4 +262,10 @@ def _to_datetime(micros: int) -> datetime:
 
 
 def _latest_of(current: datetime | None, micros: int | None) -> datetime | None:
-    return current if micros is None else _to_datetime(micros) if current is None else max(current, _to_datetime(micros))
+    return (
+        current
+        if micros is None
+        else _to_datetime(micros)
+        if current is None
+        else max(current, _to_datetime(micros))
+    )

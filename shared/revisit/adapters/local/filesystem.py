@@ -4,12 +4,26 @@ import errno
 import os
 from pathlib import Path
 
-NETWORK_FILESYSTEMS = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "fuse.sshfs", "fuse.glusterfs", "afpfs")
+NETWORK_FILESYSTEMS = (
+    "nfs",
+    "nfs4",
+    "cifs",
+    "smb3",
+    "smbfs",
+    "9p",
+    "afs",
+    "ceph",
+    "glusterfs",
+    "fuse.sshfs",
+    "fuse.glusterfs",
+    "afpfs",
+)
 """File systems whose locks cannot be trusted by a database (sqlite.org/faq.html, question 5)."""
 
 
 def link_if_absent(file: Path, target: Path) -> bool:
-    """Give a finished file its name, unless something has that name by now; says whether it did. `file` may keep its own name too.
+    """Give a finished file its name, unless something has that name by now; says whether it did. `file` may
+    keep its own name too.
 
     Raises:
         OSError: They are not on one disk, or the disk is full or failing.

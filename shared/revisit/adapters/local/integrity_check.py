@@ -28,17 +28,30 @@ def check_data(data: Path) -> list[str]:
         return [f"there is no data folder {data}; `revisit serve --data {data}` makes one"]
     findings = []
     if kind := network_filesystem(data):
-        findings.append(f"the data folder {data} is on a network disk ({kind}), where a lost connection can damage it; move it to a local one")
+        findings.append(
+            f"the data folder {data} is on a network disk ({kind}), where a lost connection can damage it; move it to a local one"
+        )
     if is_readable_by_others(data):
-        findings.append(f"{data / KEY_FILE}, which webhooks are signed with, can be read by other users; `chmod 600` it and rotate the webhooks' secrets")
+        findings.append(
+            f"{data / KEY_FILE}, which webhooks are signed with, can be read by other users; `chmod 600` it and rotate the webhooks' secrets"
+        )
     file = data / DATABASE
     if not file.exists() and not file.with_name(file.name + "-wal").exists():
-        return [*findings, f"{file} is missing: no subscriptions, orders or alerts are known here; put a copy in its place if there were any"]
+        return [
+            *findings,
+            f"{file} is missing: no subscriptions, orders or alerts are known here; put a copy in its place if there were any",
+        ]
     try:
         database = Database(file)
         with database.read_connection() as connection:
-            for look in (_check_integrity(connection, file), _check_records(connection), _check_alerts(connection), _check_assets(connection, data), _check_webhook_key(connection, data),
-                         _check_dead_letters(connection)):
+            for look in (
+                _check_integrity(connection, file),
+                _check_records(connection),
+                _check_alerts(connection),
+                _check_assets(connection, data),
+                _check_webhook_key(connection, data),
+                _check_dead_letters(connection),
+            ):
                 findings += _limit_findings(look)
         database.close()
     except (PermanentError, TransientError) as error:
@@ -67,7 +80,9 @@ def _check_records(connection: apsw.Connection) -> Iterator[str]:
         except (msgspec.MsgspecError, InvalidInputError) as error:
             yield f"{kind} {id!r} cannot be read: {error}"
             continue
-        if {(field, value) for field, values in indexed_values(record).items() for value in values} != known.pop((kind, id), set()):
+        if {
+            (field, value) for field, values in indexed_values(record).items() for value in values
+        } != known.pop((kind, id), set()):
             yield f"{kind} {id!r} is not found by what it holds; write it again"
     for kind, id in known:
         yield f"{kind} {id!r} is found but not there"
@@ -97,14 +112,23 @@ def _check_assets(connection: apsw.Connection, data: Path) -> Iterator[str]:
 
 def _check_webhook_key(connection: apsw.Connection, data: Path) -> Iterator[str]:
     """The key that webhooks are signed with is there."""
-    signed = any(channel.generation for watcher in _read_all(connection, Subscription) if watcher.state != "deleted" for channel in watcher.channels)
+    signed = any(
+        channel.generation
+        for watcher in _read_all(connection, Subscription)
+        if watcher.state != "deleted"
+        for channel in watcher.channels
+    )
     if signed and not (data / KEY_FILE).exists():
-        yield (f"{data / KEY_FILE} is missing, which webhooks are signed with; put a copy in its place, or rotate each webhook's secret, "
-               "for a new key signs with others")
+        yield (
+            f"{data / KEY_FILE} is missing, which webhooks are signed with; put a copy in its place, or rotate each webhook's secret, "
+            "for a new key signs with others"
+        )
 
 
 def _check_dead_letters(connection: apsw.Connection) -> Iterator[str]:
-    count = connection.execute("SELECT count(*) FROM record WHERE kind = ?", (DeadLetter.__name__.lower(),)).get
+    count = connection.execute(
+        "SELECT count(*) FROM record WHERE kind = ?", (DeadLetter.__name__.lower(),)
+    ).get
     if count:
         yield f"{count} dead letter{'s wait' if count > 1 else ' waits'} for a look: `revisit dead-letters list`"
 
@@ -119,4 +143,8 @@ def _read_all[T](connection: apsw.Connection, kind: type[T]) -> Iterator[T]:
 
 def _limit_findings(findings: Iterator[str]) -> list[str]:
     found = list(findings)
-    return found if len(found) <= MAX_FINDINGS else [*found[:MAX_FINDINGS], f"... and {len(found) - MAX_FINDINGS} more like the last one"]
+    return (
+        found
+        if len(found) <= MAX_FINDINGS
+        else [*found[:MAX_FINDINGS], f"... and {len(found) - MAX_FINDINGS} more like the last one"]
+    )

@@ -1,4 +1,5 @@
-"""Puts events into the queue within the transaction of their cause: one message for each function that hears them.
+"""Puts events into the queue within the transaction of their cause: one message for each function that hears
+them.
 
 On one disk outbox and queue are one table: what is committed is on its way, there is nothing left to publish.
 """
@@ -22,7 +23,8 @@ def message_id(event: str, function: str) -> str:
 
 
 def enqueue(connection: apsw.Connection, envelope: Envelope, now: datetime) -> int:
-    """Queue an event for its hearers; returns for how many. Messages that are still queued are left as they are."""
+    """Queue an event for its hearers; returns for how many. Messages that are still queued are left as they
+    are."""
     body = envelope.encode()
     id, functions = envelope.id, _subscribers_of(envelope.event.topic)
     for function in functions:
@@ -30,7 +32,9 @@ def enqueue(connection: apsw.Connection, envelope: Envelope, now: datetime) -> i
     return len(functions)
 
 
-def insert(connection: apsw.Connection, id: str, function: str, topic: str, lane: Lane, body: bytes, now: datetime) -> None:
+def insert(
+    connection: apsw.Connection, id: str, function: str, topic: str, lane: Lane, body: bytes, now: datetime
+) -> None:
     """Queue one message unless it is queued."""
     connection.execute(
         "INSERT INTO queue (id, function, topic, lane, body, queued) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",

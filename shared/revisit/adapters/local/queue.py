@@ -21,11 +21,13 @@ from revisit.ports.system_records import DeadLetter
 from revisit.ports.topology import TRIGGER_TOPICS
 
 MAX_ATTEMPTS = 8
-"""After so many a message becomes a dead letter. If the eighth ended without an answer, as when its worker died, a ninth is handed
+"""After so many a message becomes a dead letter. If the eighth ended without an answer, as when its worker
+died, a ninth is handed
 out: the guard of the function puts it on record where its user looks."""
 LEASE_S = 120.0
 MAX_DELAY_S = 900.0
-"""No lease or delay is longer; one that ends later than that was made before the clock was set back, and counts as over."""
+"""No lease or delay is longer; one that ends later than that was made before the clock was set back, and
+counts as over."""
 BACKOFF_RANGE_S = (0.2, 600.0)
 """First and longest delay after a failed attempt."""
 BACKOFF_FACTOR = 4.0
@@ -42,11 +44,14 @@ class LocalQueue:
         self._thread_local = threading.local()
         """What each thread last asked `lease` for."""
 
-    # ------------------------------------------------------------------------------------------------------------ workers
+    # ------------------------------------------------------------------------------------------------------------
+    # workers
 
     def lease(self, functions: Sequence[str], limit: int = 1, lease_s: float = LEASE_S) -> list[Message]:
-        """Take messages for some functions: live ones before any of a backfill; within a lane those of the function named first, the
-        oldest first. Name the chain's end before its beginning, and what is begun is finished before more is begun.
+        """Take messages for some functions: live ones before any of a backfill; within a lane those of the
+        function named first, the
+        oldest first. Name the chain's end before its beginning, and what is begun is finished before more is
+        begun.
 
         Args:
             lease_s: After so many seconds without `extend` they are handed to others; at most 900.
@@ -59,21 +64,30 @@ class LocalQueue:
         with self._database.transaction(durable=False) as connection:
             _release_expired(connection, now)
             leased = []
-            for key, id, function, topic, lane, body, attempt, error in _next_messages(connection, functions, limit):
+            for key, id, function, topic, lane, body, attempt, error in _next_messages(
+                connection, functions, limit
+            ):
                 if attempt > MAX_ATTEMPTS:
                     reason = f"given up after {attempt} attempts: {error or 'each time its worker died or let the lease run out'}"
-                    self._store_dead_letter(connection, DeadLetter(id, function, topic, reason, self._now(), attempt, _body_text(body)))
+                    self._store_dead_letter(
+                        connection,
+                        DeadLetter(id, function, topic, reason, self._now(), attempt, _body_text(body)),
+                    )
                     continue
-                connection.execute("UPDATE queue SET due = ?, attempt = attempt + 1, holder = ? WHERE key = ?",
-                                   (now + min(lease_s, MAX_DELAY_S), process_name(), key))
+                connection.execute(
+                    "UPDATE queue SET due = ?, attempt = attempt + 1, holder = ? WHERE key = ?",
+                    (now + min(lease_s, MAX_DELAY_S), process_name(), key),
+                )
                 leased.append(Message(id, function, body, attempt + 1, LANES[lane]))
         return leased
 
     def extend(self, message: Message, lease_s: float = LEASE_S) -> bool:
         """Hold a leased message for another while; False if another worker has it by now."""
         with self._database.transaction(durable=False) as connection:
-            connection.execute("UPDATE queue SET due = ? WHERE id = ? AND attempt = ? AND holder <> ''",
-                               (self._now().timestamp() + min(lease_s, MAX_DELAY_S), message.id, message.attempt))
+            connection.execute(
+                "UPDATE queue SET due = ? WHERE id = ? AND attempt = ? AND holder <> ''",
+                (self._now().timestamp() + min(lease_s, MAX_DELAY_S), message.id, message.attempt),
+            )
             return connection.changes() == 1
 
     def ack(self, message: Message) -> bool:
@@ -85,12 +99,15 @@ class LocalQueue:
         done = 0
         with self._database.transaction(durable=False) as connection:
             for message in messages:
-                connection.execute("DELETE FROM queue WHERE id = ? AND attempt = ?", (message.id, message.attempt))
+                connection.execute(
+                    "DELETE FROM queue WHERE id = ? AND attempt = ?", (message.id, message.attempt)
+                )
                 done += connection.changes()
         return done
 
     def nack(self, message: Message, error: str, delay_s: float | None = None) -> bool:
-        """The attempt failed: try again later, or never if it was the eighth; False if another worker has it by now.
+        """The attempt failed: try again later, or never if it was the eighth; False if another worker has it
+        by now.
 
         Args:
             delay_s: Seconds until the next attempt, at most 900; None grows from 0.2 s to 10 min.
@@ -99,8 +116,10 @@ class LocalQueue:
             return self.dead_letter(message, f"given up after {message.attempt} attempts: {error}")
         delay = backoff_s(message) if delay_s is None else min(delay_s, MAX_DELAY_S)
         with self._database.transaction(durable=False) as connection:
-            connection.execute("UPDATE queue SET due = ?, holder = '', error = ? WHERE id = ? AND attempt = ?",
-                               (self._now().timestamp() + delay if delay > 0 else 0, error, message.id, message.attempt))
+            connection.execute(
+                "UPDATE queue SET due = ?, holder = '', error = ? WHERE id = ? AND attempt = ?",
+                (self._now().timestamp() + delay if delay > 0 else 0, error, message.id, message.attempt),
+            )
             changed = connection.changes() == 1
         self._wakeup.notify()
         return changed
@@ -108,16 +127,30 @@ class LocalQueue:
     def dead_letter(self, message: Message, reason: str) -> bool:
         """Make a leased message a dead letter, in one transaction; False if another worker has it by now."""
         with self._database.transaction() as connection:
-            topic = connection.execute("SELECT topic FROM queue WHERE id = ? AND attempt = ?", (message.id, message.attempt)).get
+            topic = connection.execute(
+                "SELECT topic FROM queue WHERE id = ? AND attempt = ?", (message.id, message.attempt)
+            ).get
             if topic is None:
                 return False
-            self._store_dead_letter(connection, DeadLetter(message.id, message.function, topic, reason, self._now(), message.attempt, _body_text(message.body)))
+            self._store_dead_letter(
+                connection,
+                DeadLetter(
+                    message.id,
+                    message.function,
+                    topic,
+                    reason,
+                    self._now(),
+                    message.attempt,
+                    _body_text(message.body),
+                ),
+            )
         return True
 
     def wait(self, timeout_s: float, functions: Sequence[str] = ()) -> bool:
         """Sleep until a message can be leased, or the time is over; says whether there is one.
 
-        What a thread of this process queues is noticed at once, what another process queues within milliseconds.
+        What a thread of this process queues is noticed at once, what another process queues within
+        milliseconds.
 
         Args:
             functions: Whose messages; those this thread last asked `lease` for if none is named.
@@ -135,20 +168,29 @@ class LocalQueue:
             self._wakeup.wait(rings, left)
 
     def recover(self) -> int:
-        """Free what processes of this host that have ended had leased, instead of waiting for the leases to run out."""
+        """Free what processes of this host that have ended had leased, instead of waiting for the leases to
+        run out."""
         with self._database.read_connection() as connection:
-            dead = [holder for (holder,) in connection.execute("SELECT DISTINCT holder FROM queue WHERE due > 0 AND holder <> ''")
-                    if has_ended(holder)]
+            dead = [
+                holder
+                for (holder,) in connection.execute(
+                    "SELECT DISTINCT holder FROM queue WHERE due > 0 AND holder <> ''"
+                )
+                if has_ended(holder)
+            ]
         freed = 0
         if dead:
             with self._database.transaction(durable=False) as connection:
                 for holder in dead:
-                    connection.execute("UPDATE queue SET due = 0, holder = '' WHERE due > 0 AND holder = ?", (holder,))
+                    connection.execute(
+                        "UPDATE queue SET due = 0, holder = '' WHERE due > 0 AND holder = ?", (holder,)
+                    )
                     freed += connection.changes()
             self._wakeup.notify()
         return freed
 
-    # ------------------------------------------------------------------------------------------------------- everyone else
+    # -------------------------------------------------------------------------------------------------------
+    # everyone else
 
     def publish_pending(self) -> int:
         """Outbox and queue are one table: there is nothing to publish."""
@@ -170,10 +212,13 @@ class LocalQueue:
         """What is queued, by function and lane."""
         now = self._now().timestamp()
         with self._database.read_connection() as connection:
-            return [QueueDepth(function, LANES[lane], ready, leased, delayed, max(0.0, now - oldest))
-                    for function, lane, ready, leased, delayed, oldest in connection.execute(
-                        "SELECT function, lane, sum(due = 0), sum(due > 0 AND holder <> ''), sum(due > 0 AND holder = ''), min(queued)"
-                        " FROM queue GROUP BY function, lane ORDER BY function, lane")]
+            return [
+                QueueDepth(function, LANES[lane], ready, leased, delayed, max(0.0, now - oldest))
+                for function, lane, ready, leased, delayed, oldest in connection.execute(
+                    "SELECT function, lane, sum(due = 0), sum(due > 0 AND holder <> ''), sum(due > 0 AND holder = ''), min(queued)"
+                    " FROM queue GROUP BY function, lane ORDER BY function, lane"
+                )
+            ]
 
     def statistics(self) -> BusStatistics:
         """Nothing: `depth` tells all there is."""
@@ -186,7 +231,8 @@ class LocalQueue:
 
 
 def backoff_s(message: Message) -> float:
-    """Seconds until the attempt after this one, spread by a fifth either way so that not all come back at once."""
+    """Seconds until the attempt after this one, spread by a fifth either way so that not all come back at
+    once."""
     first, longest = BACKOFF_RANGE_S
     spread = int.from_bytes(sha256(f"{message.id} {message.attempt}".encode()).digest()[:2]) / 0xFFFF
     return min(longest, first * BACKOFF_FACTOR ** (message.attempt - 1)) * (0.8 + 0.4 * spread)
@@ -194,21 +240,36 @@ def backoff_s(message: Message) -> float:
 
 def _has_ready(connection: apsw.Connection, functions: Sequence[str], now: float) -> bool:
     """Whether there may be a message to lease."""
-    over = connection.execute("SELECT 1 FROM queue WHERE due > 0 AND (due <= ? OR due > ?) LIMIT 1", (now, now + MAX_DELAY_S)).get
+    over = connection.execute(
+        "SELECT 1 FROM queue WHERE due > 0 AND (due <= ? OR due > ?) LIMIT 1", (now, now + MAX_DELAY_S)
+    ).get
     return over is not None or any(
-        connection.execute("SELECT 1 FROM queue WHERE function = ? AND due = 0 LIMIT 1", (function,)).get for function in functions)
+        connection.execute("SELECT 1 FROM queue WHERE function = ? AND due = 0 LIMIT 1", (function,)).get
+        for function in functions
+    )
 
 
 def _release_expired(connection: apsw.Connection, now: float) -> None:
     """Make ready what has been leased or delayed for long enough."""
-    connection.execute("UPDATE queue SET due = 0, holder = '' WHERE due > 0 AND (due <= ? OR due > ?)", (now, now + MAX_DELAY_S))
+    connection.execute(
+        "UPDATE queue SET due = 0, holder = '' WHERE due > 0 AND (due <= ? OR due > ?)",
+        (now, now + MAX_DELAY_S),
+    )
 
 
-def _next_messages(connection: apsw.Connection, functions: Sequence[str], limit: int) -> list[tuple[int, str, str, str, int, bytes, int, str]]:
-    """The messages that are next; each function is asked for its own, so that another one's backlog is never walked through."""
-    rows = [row for function in dict.fromkeys(functions) for row in connection.execute(
-        "SELECT key, id, function, topic, lane, body, attempt, error FROM queue WHERE function = ? AND due = 0 ORDER BY lane, key LIMIT ?",
-        (function, limit))]
+def _next_messages(
+    connection: apsw.Connection, functions: Sequence[str], limit: int
+) -> list[tuple[int, str, str, str, int, bytes, int, str]]:
+    """The messages that are next; each function is asked for its own, so that another one's backlog is never
+    walked through."""
+    rows = [
+        row
+        for function in dict.fromkeys(functions)
+        for row in connection.execute(
+            "SELECT key, id, function, topic, lane, body, attempt, error FROM queue WHERE function = ? AND due = 0 ORDER BY lane, key LIMIT ?",
+            (function, limit),
+        )
+    ]
     rank = {function: place for place, function in enumerate(functions)}
     return sorted(rows, key=lambda row: (row[4], rank[row[2]], row[0]))[:limit]
 

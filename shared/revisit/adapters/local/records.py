@@ -35,7 +35,10 @@ class LocalRecords:
     def find[T](self, kind: type[T], after: str = "", limit: int = 1000, **fields: Any) -> list[T]:
         statement, values = _search_sql(kind, fields)
         with self._database.read_connection() as connection:
-            return [_decode_record(body, kind) for (body,) in connection.execute(f"SELECT body {statement} LIMIT ?", (*values, after, limit))]
+            return [
+                _decode_record(body, kind)
+                for (body,) in connection.execute(f"SELECT body {statement} LIMIT ?", (*values, after, limit))
+            ]
 
     def count(self, kind: type[Any], **fields: Any) -> int:
         statement, values = _search_sql(kind, fields)
@@ -82,15 +85,19 @@ class LocalTransaction:
         connection, now = self._write_connection(), self._now.timestamp()
         connection.execute("INSERT INTO mark (id, at) VALUES (?, ?) ON CONFLICT (id) DO NOTHING", (key, now))
         # Each new mark takes up to two outdated ones away, so that the table stays as long as 30 days are.
-        connection.execute("DELETE FROM mark WHERE key IN (SELECT key FROM mark ORDER BY key LIMIT 2) AND at < ?",
-                           (now - MARK_RETENTION.total_seconds(),))
+        connection.execute(
+            "DELETE FROM mark WHERE key IN (SELECT key FROM mark ORDER BY key LIMIT 2) AND at < ?",
+            (now - MARK_RETENTION.total_seconds(),),
+        )
 
     def send(self, envelope: Envelope) -> None:
         self.sent += enqueue(self._write_connection(), envelope, self._now)
 
     def _read_connection(self) -> apsw.Connection:
         if self._has_written:
-            raise RuntimeError("a transaction reads before its first write: read all that is needed, then put, mark and send")
+            raise RuntimeError(
+                "a transaction reads before its first write: read all that is needed, then put, mark and send"
+            )
         return self._require_open()
 
     def _write_connection(self) -> apsw.Connection:
@@ -99,25 +106,40 @@ class LocalTransaction:
 
     def _require_open(self) -> apsw.Connection:
         if self._connection is None:
-            raise RuntimeError("the transaction is over; do all reading and writing within the function given to `transact`")
+            raise RuntimeError(
+                "the transaction is over; do all reading and writing within the function given to `transact`"
+            )
         return self._connection
 
 
 def write_record(connection: apsw.Connection, record: Any) -> None:
     """Write a record and what it is found by; only what changed of the latter is touched."""
     kind = collection_name(type(record))
-    connection.execute("INSERT INTO record (kind, id, body) VALUES (?, ?, ?) ON CONFLICT (kind, id) DO UPDATE SET body = excluded.body",
-                       (kind, record.id, encode(record).decode()))
+    connection.execute(
+        "INSERT INTO record (kind, id, body) VALUES (?, ?, ?) ON CONFLICT (kind, id) DO UPDATE SET body = excluded.body",
+        (kind, record.id, encode(record).decode()),
+    )
     wanted = {(field, value) for field, values in indexed_values(record).items() for value in values}
-    known = set(connection.execute("SELECT field, value FROM record_index WHERE kind = ? AND id = ?", (kind, record.id)))
+    known = set(
+        connection.execute(
+            "SELECT field, value FROM record_index WHERE kind = ? AND id = ?", (kind, record.id)
+        )
+    )
     for field, value in known - wanted:
-        connection.execute("DELETE FROM record_index WHERE kind = ? AND field = ? AND value = ? AND id = ?", (kind, field, value, record.id))
+        connection.execute(
+            "DELETE FROM record_index WHERE kind = ? AND field = ? AND value = ? AND id = ?",
+            (kind, field, value, record.id),
+        )
     for field, value in wanted - known:
-        connection.execute("INSERT INTO record_index (kind, field, value, id) VALUES (?, ?, ?, ?)", (kind, field, value, record.id))
+        connection.execute(
+            "INSERT INTO record_index (kind, field, value, id) VALUES (?, ?, ?, ?)",
+            (kind, field, value, record.id),
+        )
 
 
 def _reindex_records(database: Database) -> None:
-    """Have every record be found by the fields of today, where the folder was written when these were others."""
+    """Have every record be found by the fields of today, where the folder was written when these were
+    others."""
     fields = msgspec.json.encode({collection_name(kind): names for kind, names in KINDS.items()}).decode()
     with database.read_connection() as connection:
         if connection.execute("SELECT 1 FROM setting WHERE name = 'found by' AND value = ?", (fields,)).get:
@@ -126,7 +148,10 @@ def _reindex_records(database: Database) -> None:
         for kind, body in list(connection.execute("SELECT kind, body FROM record")):
             with contextlib.suppress(KeyError, msgspec.MsgspecError):  # `doctor` tells of those
                 write_record(connection, decode(body, KINDS_BY_NAME[kind]))
-        connection.execute("INSERT INTO setting (name, value) VALUES ('found by', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", (fields,))
+        connection.execute(
+            "INSERT INTO setting (name, value) VALUES ('found by', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            (fields,),
+        )
 
 
 def delete_record(connection: apsw.Connection, kind: type[Any], id: str) -> None:
@@ -136,7 +161,9 @@ def delete_record(connection: apsw.Connection, kind: type[Any], id: str) -> None
 
 
 def _get_record[T](connection: apsw.Connection, kind: type[T], id: str) -> T | None:
-    body = connection.execute("SELECT body FROM record WHERE kind = ? AND id = ?", (collection_name(kind), id)).get
+    body = connection.execute(
+        "SELECT body FROM record WHERE kind = ? AND id = ?", (collection_name(kind), id)
+    ).get
     return None if body is None else _decode_record(body, kind)
 
 
@@ -144,7 +171,9 @@ def _decode_record[T](body: str, kind: type[T]) -> T:
     try:
         return decode(body, kind)
     except msgspec.MsgspecError as error:
-        raise PermanentError(f"a record of kind {collection_name(kind)} is damaged ({error}); run `revisit doctor` to see which") from error
+        raise PermanentError(
+            f"a record of kind {collection_name(kind)} is damaged ({error}); run `revisit doctor` to see which"
+        ) from error
 
 
 _ALL_SQL = "FROM record WHERE kind = ? AND id > ? ORDER BY id"
@@ -161,7 +190,9 @@ _OTHER_FIELD_SQL = (
 def _search_sql(kind: type[Any], fields: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
     """What finds records by fields, to stand behind a SELECT, and its parameters up to `after`."""
     if unknown := fields.keys() - set(KINDS[kind]):
-        raise ValueError(f"a {collection_name(kind)} is not found by {', '.join(sorted(unknown))}; only by {', '.join(KINDS[kind])}")
+        raise ValueError(
+            f"a {collection_name(kind)} is not found by {', '.join(sorted(unknown))}; only by {', '.join(KINDS[kind])}"
+        )
     if not fields:
         return _ALL_SQL, (collection_name(kind),)
     # Most records share a state or an owner: the other fields lead.

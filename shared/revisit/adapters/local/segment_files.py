@@ -1,7 +1,10 @@
-"""Files, or folders of files, that are named by the rows of the catalog's log which they cover: `<first>-<end><suffix>`.
+"""Files, or folders of files, that are named by the rows of the catalog's log which they cover:
+`<first>-<end><suffix>`.
 
-Several small ones are replaced by one that covers the same rows: it appears by a rename, and from then on those it covers
-do not count, whether or not they are still there. So a reader needs no list of what is valid but the folder's own.
+Several small ones are replaced by one that covers the same rows: it appears by a rename, and from then on
+those it covers
+do not count, whether or not they are still there. So a reader needs no list of what is valid but the folder's
+own.
 """
 
 import os
@@ -47,7 +50,11 @@ def list_names(folder: Path) -> list[str]:
 def list_segments(folder: Path, suffix: str) -> list[SegmentFile]:
     """All files of one kind, those covered by others too."""
     found = (_NAME_PATTERN.fullmatch(name) for name in list_names(folder))
-    return sorted(SegmentFile(int(match[1]), int(match[2]), folder / match[0]) for match in found if match and match[3] == suffix)
+    return sorted(
+        SegmentFile(int(match[1]), int(match[2]), folder / match[0])
+        for match in found
+        if match and match[3] == suffix
+    )
 
 
 def select_covering(files: Iterable[SegmentFile]) -> list[SegmentFile]:
@@ -87,7 +94,8 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
 
 
 def remove_obsolete(folder: Path, suffix: str) -> None:
-    """Remove what a crash left unfinished, and files whose rows others cover; only for the holder of the writers' lock."""
+    """Remove what a crash left unfinished, and files whose rows others cover; only for the holder of the
+    writers' lock."""
     for left in folder.glob(f".*{_TEMPORARY_SUFFIX}"):
         remove(left)
     spans = list_segments(folder, suffix)

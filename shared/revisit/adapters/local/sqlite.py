@@ -1,6 +1,8 @@
-"""The one database file of a data folder: records, marks, queue and settings, so that one transaction holds them all.
+"""The one database file of a data folder: records, marks, queue and settings, so that one transaction holds
+them all.
 
-Settings: write-ahead log, synchronous=FULL, 5 s of patience, no memory map, BEGIN IMMEDIATE. Through apsw, whose
+Settings: write-ahead log, synchronous=FULL, 5 s of patience, no memory map, BEGIN IMMEDIATE. Through apsw,
+    whose
 SQLite has no write-ahead-log reset fault (sqlite.org/wal.html, "the WAL-reset bug", fixed in 3.51.3).
 """
 
@@ -68,7 +70,8 @@ CREATE TABLE setting (
 
 
 class Database:
-    """The database file of one data folder, used by many threads and many processes at once; each thread has its connection."""
+    """The database file of one data folder, used by many threads and many processes at once; each thread has
+    its connection."""
 
     def __init__(self, file: Path) -> None:
         """Open it, making it (but not its folder) where it is missing.
@@ -79,7 +82,9 @@ class Database:
             TransientError: The disk is full, or the file busy for too long.
         """
         if tuple(int(part) for part in apsw.sqlite_lib_version().split(".")) < MIN_SQLITE_VERSION:
-            raise PermanentError(f"SQLite {apsw.sqlite_lib_version()} can damage a file that two processes write; install apsw 3.51.3 or newer")
+            raise PermanentError(
+                f"SQLite {apsw.sqlite_lib_version()} can damage a file that two processes write; install apsw 3.51.3 or newer"
+            )
         self.file = file
         self._write_lock = threading.Lock()
         """Threads of this process take turns here, without the sleeps of SQLite's own waiting."""
@@ -88,7 +93,8 @@ class Database:
         self.connection()
 
     def connection(self) -> apsw.Connection:
-        """This thread's connection; a forked process gets its own (sqlite.org/howtocorrupt.html, section 2.6)."""
+        """This thread's connection; a forked process gets its own (sqlite.org/howtocorrupt.html, section
+        2.6)."""
         own: dict[int, apsw.Connection] = self._thread_local.__dict__.setdefault("connections", {})
         found = own.get(os.getpid())
         if found is None:
@@ -108,7 +114,8 @@ class Database:
         """One serialisable transaction: committed at the end, undone by any exception.
 
         Args:
-            durable: Whether it must outlast a power cut. A lease need not: what it leaves in the log is carried to the disk by
+            durable: Whether it must outlast a power cut. A lease need not: what it leaves in the log is
+                carried to the disk by
                 the next durable commit, and a lost one only means that the message is handed out again.
 
         Raises:
@@ -116,7 +123,9 @@ class Database:
         """
         connection = self.connection()
         if connection.in_transaction:
-            raise RuntimeError("a transaction was begun within a transaction; do its work in the one that is open")
+            raise RuntimeError(
+                "a transaction was begun within a transaction; do its work in the one that is open"
+            )
         with self._write_lock, translate_errors(self.file):
             if not durable:
                 connection.execute("PRAGMA synchronous=NORMAL")
@@ -144,23 +153,35 @@ def translate_errors(file: Path) -> Iterator[None]:
     try:
         yield
     except (apsw.BusyError, apsw.LockedError) as error:
-        raise TransientError(f"the data folder {file.parent} is busy: another process kept it locked for {BUSY_TIMEOUT_MS / 1000:g} s") from error
+        raise TransientError(
+            f"the data folder {file.parent} is busy: another process kept it locked for {BUSY_TIMEOUT_MS / 1000:g} s"
+        ) from error
     except apsw.FullError as error:
-        raise TransientError(f"the disk of the data folder {file.parent} is full: nothing was written; make room") from error
+        raise TransientError(
+            f"the disk of the data folder {file.parent} is full: nothing was written; make room"
+        ) from error
     except apsw.IOError as error:
-        raise TransientError(f"the disk of the data folder {file.parent} does not take what is written: {error}; see whether it is full") from error
+        raise TransientError(
+            f"the disk of the data folder {file.parent} does not take what is written: {error}; see whether it is full"
+        ) from error
     except (apsw.CorruptError, apsw.NotADBError) as error:
-        raise PermanentError(f"{file} is damaged or not a database ({error}); run `revisit doctor --data {file.parent}`, "
-                     "or put a copy in its place") from error
+        raise PermanentError(
+            f"{file} is damaged or not a database ({error}); run `revisit doctor --data {file.parent}`, "
+            "or put a copy in its place"
+        ) from error
     except (apsw.ReadOnlyError, apsw.CantOpenError, apsw.PermissionsError) as error:
-        raise InvalidInputError(f"the data folder {file.parent} cannot be written ({error}); make it writable, or name another with --data") from error
+        raise InvalidInputError(
+            f"the data folder {file.parent} cannot be written ({error}); make it writable, or name another with --data"
+        ) from error
 
 
 def _open_connection(file: Path) -> apsw.Connection:
     if not file.exists():
         _create_file(file)
     elif not file.stat().st_size:
-        raise PermanentError(f"{file} has been emptied; put a copy in its place, or move the folder {file.parent} away to begin anew")
+        raise PermanentError(
+            f"{file} has been emptied; put a copy in its place, or move the folder {file.parent} away to begin anew"
+        )
     connection = apsw.Connection(str(file), flags=apsw.SQLITE_OPEN_READWRITE)
     try:
         _configure(connection, file)
@@ -176,29 +197,40 @@ def _configure(connection: apsw.Connection, file: Path) -> None:
     if _query_int(connection, "PRAGMA application_id") != APPLICATION_ID:
         raise InvalidInputError(f"{file} is not a database of Revisit; name another folder with --data")
     if (version := _query_int(connection, "PRAGMA user_version")) > SCHEMA_VERSION:
-        raise InvalidInputError(f"the data folder {file.parent} is from a newer Revisit (its tables have version {version}, this one knows "
-                       f"{SCHEMA_VERSION}); update Revisit, or name another folder with --data")
+        raise InvalidInputError(
+            f"the data folder {file.parent} is from a newer Revisit (its tables have version {version}, this one knows "
+            f"{SCHEMA_VERSION}); update Revisit, or name another folder with --data"
+        )
     if version < SCHEMA_VERSION:
-        raise InvalidInputError(f"the data folder {file.parent} is from an older Revisit (its tables have version {version}, this one knows "
-                       f"{SCHEMA_VERSION}) that cannot be carried over; name another folder with --data")
+        raise InvalidInputError(
+            f"the data folder {file.parent} is from an older Revisit (its tables have version {version}, this one knows "
+            f"{SCHEMA_VERSION}) that cannot be carried over; name another folder with --data"
+        )
     if connection.readonly("main"):
-        raise InvalidInputError(f"{file} cannot be written; make it writable, or name another folder with --data")
+        raise InvalidInputError(
+            f"{file} cannot be written; make it writable, or name another folder with --data"
+        )
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA journal_size_limit=67108864")
 
 
 def _create_file(file: Path) -> None:
-    """Make the tables aside and put the file in place at once, so that one that is there is never half made."""
+    """Make the tables aside and put the file in place at once, so that one that is there is never half
+    made."""
     log = file.with_name(file.name + "-wal")
     if log.exists() and log.stat().st_size:
-        raise PermanentError(f"{file} is missing although its log {log.name} is there; put both back from a copy, or move the folder "
-                     f"{file.parent} away to begin anew")
+        raise PermanentError(
+            f"{file} is missing although its log {log.name} is there; put both back from a copy, or move the folder "
+            f"{file.parent} away to begin anew"
+        )
     aside = file.with_name(f".{file.name}.{os.urandom(8).hex()}")
     try:
         connection = apsw.Connection(str(aside))
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute(f"BEGIN; {SCHEMA} PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={SCHEMA_VERSION}; COMMIT")
+        connection.execute(
+            f"BEGIN; {SCHEMA} PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={SCHEMA_VERSION}; COMMIT"
+        )
         connection.close()
         link_if_absent(aside, file)
         fsync_path(file.parent)

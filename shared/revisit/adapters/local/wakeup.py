@@ -1,7 +1,9 @@
 """Wakes whoever waits for messages, in this process and in others, the moment one is queued.
 
-Each process that waits listens at a named pipe of its own in the data folder; who queues something writes a byte into all of them.
-A ring may be missed, as when its sender is killed after the commit: those who wait also look for themselves now and then.
+Each process that waits listens at a named pipe of its own in the data folder; who queues something writes a
+byte into all of them.
+A ring may be missed, as when its sender is killed after the commit: those who wait also look for themselves
+now and then.
 """
 
 import os

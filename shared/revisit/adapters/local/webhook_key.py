@@ -1,4 +1,5 @@
-"""The key of a data folder that webhooks are signed with: a file that its user alone can read, made when it is first asked for."""
+"""The key of a data folder that webhooks are signed with: a file that its user alone can read, made when it
+is first asked for."""
 
 import contextlib
 import os
@@ -27,7 +28,9 @@ def load_webhook_key(data: Path) -> bytes:
             _create_key_file(file)
         return parse_key(file.read_text("ascii", "replace"), str(file))
     except OSError as error:
-        raise PermanentError(f"{file}, which webhooks are signed with, cannot be read or made ({error.strerror}); make it readable") from error
+        raise PermanentError(
+            f"{file}, which webhooks are signed with, cannot be read or made ({error.strerror}); make it readable"
+        ) from error
 
 
 def is_readable_by_others(data: Path) -> bool:

@@ -28,7 +28,9 @@ def open_source(spec: str) -> Source:
         from revisit.adapters.sources.google_index import GoogleIndex
 
         if location.startswith("gs://"):
-            raise InvalidInputError(f"{location!r} is loaded by BigQuery, in a deployment; here write https://storage.googleapis.com/{location[5:]}")
+            raise InvalidInputError(
+                f"{location!r} is loaded by BigQuery, in a deployment; here write https://storage.googleapis.com/{location[5:]}"
+            )
         return GoogleIndex(location if "://" in location else _absolute_path(location))
     if kind == "stac":
         from revisit.adapters.sources.stac_api import StacApi
@@ -41,4 +43,6 @@ def _absolute_path(path: str) -> str:
     try:
         return str(Path(path).expanduser().absolute())
     except RuntimeError:
-        raise InvalidInputError(f"{path!r} begins with the home of a user who has none here; write the path out") from None
+        raise InvalidInputError(
+            f"{path!r} begins with the home of a user who has none here; write the path out"
+        ) from None

@@ -33,12 +33,23 @@ def require_allowed_url(href: str, source_urls: Iterable[str] = ()) -> str:
         if href.startswith(bucket):
             href = address + href.removeprefix(bucket)
     parts = _split_url(href)
-    if href.isascii() and href.isprintable() and " " not in href and ".." not in parts.path.split("/") and "%" not in parts.path and "\\" not in href:
+    if (
+        href.isascii()
+        and href.isprintable()
+        and " " not in href
+        and ".." not in parts.path.split("/")
+        and "%" not in parts.path
+        and "\\" not in href
+    ):
         for address in (*PUBLIC_BUCKETS, *source_urls):
             allowed = _split_url(address)
-            if (parts.scheme, parts.netloc) == (allowed.scheme, allowed.netloc) and parts.path.startswith(allowed.path or "/"):
+            if (parts.scheme, parts.netloc) == (allowed.scheme, allowed.netloc) and parts.path.startswith(
+                allowed.path or "/"
+            ):
                 return href
-    raise PermanentError(f"{href!r} lies outside the places that band files may come from{_refusal_hint(parts.netloc)}")
+    raise PermanentError(
+        f"{href!r} lies outside the places that band files may come from{_refusal_hint(parts.netloc)}"
+    )
 
 
 def _split_url(url: str) -> SplitResult:

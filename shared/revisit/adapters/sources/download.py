@@ -1,4 +1,5 @@
-"""A file of a source brought to this computer: gone on with where it was cut off, and only called complete once it is what it should be."""
+"""A file of a source brought to this computer: gone on with where it was cut off, and only called complete
+once it is what it should be."""
 
 import base64
 import hashlib
@@ -26,7 +27,12 @@ type ProgressCallback = Callable[[int], None]
 """Told how many bytes more are there; less than nothing where some are given up."""
 
 
-def download_file(file: SourceFile, target: Path, on_progress: ProgressCallback = lambda _: None, wait: Callable[[float], None] = sleep) -> bool:
+def download_file(
+    file: SourceFile,
+    target: Path,
+    on_progress: ProgressCallback = lambda _: None,
+    wait: Callable[[float], None] = sleep,
+) -> bool:
     """Bring a file; what is there in full stays as it is.
 
     Args:
@@ -57,7 +63,9 @@ def download_file(file: SourceFile, target: Path, on_progress: ProgressCallback 
             if checksum and _checksum(part, checksum.partition(":")[0]) != checksum:
                 part.unlink()
                 mark.unlink(missing_ok=True)
-                raise PermanentError(f"{file.href} is not what its source says: the checksum is not {checksum}; it was removed, try again")
+                raise PermanentError(
+                    f"{file.href} is not what its source says: the checksum is not {checksum}; it was removed, try again"
+                )
         with part.open("rb") as opened:
             os.fsync(opened.fileno())
         part.replace(target)
@@ -66,7 +74,8 @@ def download_file(file: SourceFile, target: Path, on_progress: ProgressCallback 
 
 
 def _expected_size(file: SourceFile) -> int | None:
-    """Bytes it must have. Manifests of 2018 state sizes that are wrong beside checksums that are right (MTD_MSIL2A.xml: 892 instead of 52,056)."""
+    """Bytes it must have. Manifests of 2018 state sizes that are wrong beside checksums that are right
+    (MTD_MSIL2A.xml: 892 instead of 52,056)."""
     return None if file.checksum else file.size
 
 
@@ -79,14 +88,24 @@ def _is_complete(file: SourceFile, target: Path) -> bool:
     return not file.checksum or _checksum(target, file.checksum.partition(":")[0]) == file.checksum
 
 
-def _download(file: SourceFile, part: Path, version_file: Path, on_progress: ProgressCallback, wait: Callable[[float], None]) -> str | None:
+def _download(
+    file: SourceFile,
+    part: Path,
+    version_file: Path,
+    on_progress: ProgressCallback,
+    wait: Callable[[float], None],
+) -> str | None:
     """Bring the rest of a file, try after try; returns the checksum that the server states."""
     import httpx
 
     tries, reason = 0, ""
     if part.is_file():
         on_progress(part.stat().st_size)
-    with httpx.Client(timeout=httpx.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S), follow_redirects=False, headers={"user-agent": "revisit"}) as client:
+    with httpx.Client(
+        timeout=httpx.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
+        follow_redirects=False,
+        headers={"user-agent": "revisit"},
+    ) as client:
         while tries <= len(RETRY_DELAYS_S):
             before = part.stat().st_size if part.is_file() else 0
             try:
@@ -102,7 +121,9 @@ def _download(file: SourceFile, part: Path, version_file: Path, on_progress: Pro
     raise TransientError(f"{file.href} {reason}; what has come is kept, say it again to go on")
 
 
-def _download_rest(client: "httpx.Client", file: SourceFile, part: Path, version_file: Path, on_progress: ProgressCallback) -> str | None:
+def _download_rest(
+    client: "httpx.Client", file: SourceFile, part: Path, version_file: Path, on_progress: ProgressCallback
+) -> str | None:
     """One try to bring what is missing."""
     have, version = part.stat().st_size if part.is_file() else 0, _read_version(version_file)
     headers = {"range": f"bytes={have}-", "if-range": version} if have and version else {}
@@ -152,7 +173,11 @@ class _AttemptFailedError(Exception):
 
 def _total_bytes(response: "httpx.Response") -> int | None:
     """Bytes of the whole file."""
-    text = response.headers.get("content-range", "").rpartition("/")[2] if response.status_code != 200 else response.headers.get("content-length", "")
+    text = (
+        response.headers.get("content-range", "").rpartition("/")[2]
+        if response.status_code != 200
+        else response.headers.get("content-length", "")
+    )
     return int(text) if text.isdecimal() else None
 
 
@@ -167,9 +192,12 @@ def _stated_checksum(response: "httpx.Response") -> str | None:
 
 
 def _write_version(version_file: Path, response: "httpx.Response") -> None:
-    """Remember which version of the file the bytes are of: a weak ETag does not say that they are the same (RFC 9110, section 13.1.5)."""
+    """Remember which version of the file the bytes are of: a weak ETag does not say that they are the same
+    (RFC 9110, section 13.1.5)."""
     etag = response.headers.get("etag", "")
-    version_file.write_text(json.dumps({"version": etag if etag.startswith('"') else response.headers.get("last-modified", "")}))
+    version_file.write_text(
+        json.dumps({"version": etag if etag.startswith('"') else response.headers.get("last-modified", "")})
+    )
 
 
 def _read_version(version_file: Path) -> str:

@@ -1,6 +1,8 @@
-"""folder:PATH: a static STAC catalog, a folder of STAC items, a tree of .SAFE products, or all of them side by side.
+"""folder:PATH: a static STAC catalog, a folder of STAC items, a tree of .SAFE products, or all of them side
+by side.
 
-The tree itself is walked rather than the catalog's links, so that an item without a root is found too, and no link leads out of it.
+The tree itself is walked rather than the catalog's links, so that an item without a root is found too, and no
+link leads out of it.
 """
 
 import os
@@ -47,16 +49,24 @@ class Folder:
         self.spec = f"folder:{path}"
         self._resolved_root = Path(os.path.realpath(path))
 
-    def list_products(self, state: dict[str, Any], missing_mask: "Callable[[Any], Any]", now: datetime) -> Listing:  # noqa: ARG002
+    def list_products(
+        self,
+        state: dict[str, Any],
+        missing_mask: "Callable[[Any], Any]",
+        now: datetime,  # noqa: ARG002
+    ) -> Listing:
         """Products of directories that changed since the listing that left `state`; see `Source.listing`.
 
-        The state holds a digest and a count per directory, and some ids by which a catalog that lost them is found out.
+        The state holds a digest and a count per directory, and some ids by which a catalog that lost them is
+        found out.
         """
         self.check()
         listing = Listing(batches=iter(()), state={})
         witnesses = state.get("witnesses", [])
         known = bool(witnesses) and not any(missing_mask(witnesses))
-        found = self._read_changed(state.get("read", {}) if known else {}, witnesses if known else [], listing)
+        found = self._read_changed(
+            state.get("read", {}) if known else {}, witnesses if known else [], listing
+        )
         listing.batches = batch_unseen(found, missing_mask, listing, self._empty_check(state, listing))
         return listing
 
@@ -89,7 +99,9 @@ class Folder:
 
     def _safe_bands(self, root: Path, tile: str) -> dict[str, BandFile]:
         files = safe.bands_of(os.fspath(root), metadata_file.create_reader(root, root), tile)
-        existing = {band: file for band, file in files.items() if _is_file(self._resolve_inside(Path(file.href)))}
+        existing = {
+            band: file for band, file in files.items() if _is_file(self._resolve_inside(Path(file.href)))
+        }
         if not existing:
             raise PermanentError(f"none of the image files of {root.name} is there")
         return existing
@@ -101,9 +113,12 @@ class Folder:
             raise PermanentError(f"no band of {path.name} can be read: {why}")
         return files
 
-    # ------------------------------------------------------------------------------------------------------------ listing
+    # ------------------------------------------------------------------------------------------------------------
+    # listing
 
-    def _read_changed(self, previous: dict[str, list[Any]], witnesses: list[str], listing: Listing) -> Iterator[ProductOrRejection]:
+    def _read_changed(
+        self, previous: dict[str, list[Any]], witnesses: list[str], listing: Listing
+    ) -> Iterator[ProductOrRejection]:
         current: dict[str, list[Any]] = {}
         listing.state = {"read": current, "rows": 0, "witnesses": list(witnesses)}
         for directory in self._directories():
@@ -128,7 +143,9 @@ class Folder:
     def _empty_check(self, state: dict[str, Any], listing: Listing) -> Callable[[], None]:
         def check() -> None:
             if not listing.rows and state.get("rows"):
-                raise PermanentError(f"{self.root} is empty, yet {state['rows']} products were there before; is its disk mounted?")
+                raise PermanentError(
+                    f"{self.root} is empty, yet {state['rows']} products were there before; is its disk mounted?"
+                )
             listing.state["rows"] = listing.rows
 
         return check
@@ -149,17 +166,32 @@ class Folder:
             inner[:] = sorted(filter(_is_utf8, inner))
             files = list(filter(_is_utf8, files))
             for name in (name for name in inner if (path / name).is_symlink()):
-                yield os.fspath((path / name).relative_to(self.root)), "a link to another folder is not followed; name that folder as a source"
+                yield (
+                    os.fspath((path / name).relative_to(self.root)),
+                    "a link to another folder is not followed; name that folder as a source",
+                )
             for name in files:
                 if _ZIP_NAME.fullmatch(name):
-                    yield os.fspath((path / name).relative_to(self.root)), "a zipped product is not read; unpack it"
+                    yield (
+                        os.fspath((path / name).relative_to(self.root)),
+                        "a zipped product is not read; unpack it",
+                    )
             if any(safe.is_metadata(name) for name in files):
                 inner.clear()
-                yield _Directory(path, True, _digest([path, *(path / name for name in files if safe.is_metadata(name)), path / "GRANULE"]))
+                yield _Directory(
+                    path,
+                    True,
+                    _digest(
+                        [path, *(path / name for name in files if safe.is_metadata(name)), path / "GRANULE"]
+                    ),
+                )
             elif items := sorted(path / name for name in files if name.endswith(".json")):
                 yield _Directory(path, False, _digest(items))
         for name in unreadable:
-            yield _to_text(Path(os.path.relpath(name, self.root))), "the folder may not be read; allow this user to"
+            yield (
+                _to_text(Path(os.path.relpath(name, self.root))),
+                "the folder may not be read; allow this user to",
+            )
 
     def _read_directory(self, directory: _Directory) -> Iterator[ProductOrRejection]:
         if directory.is_product:
@@ -184,7 +216,8 @@ class Folder:
         except PermanentError as reason:
             yield os.fspath(path.relative_to(self.root)), str(reason)
 
-    # -------------------------------------------------------------------------------------------------------------- files
+    # --------------------------------------------------------------------------------------------------------------
+    # files
 
     def _resolve_inside(self, path: Path) -> Path:
         try:

@@ -1,4 +1,5 @@
-"""google-index:PATH-or-URL: the index.csv.gz of Google's Sentinel-2 bucket (L1C) or of its L2 folder (L2A), and the products beside it."""
+"""google-index:PATH-or-URL: the index.csv.gz of Google's Sentinel-2 bucket (L1C) or of its L2 folder (L2A),
+and the products beside it."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -30,7 +31,8 @@ class GoogleIndex:
 
     @property
     def root(self) -> str:
-        """What the paths in the bucket begin at: the folder of the index (of L1C; for L2A the one above L2), ending in a slash.
+        """What the paths in the bucket begin at: the folder of the index (of L1C; for L2A the one above L2),
+        ending in a slash.
 
         A local index without a tree beside it lists the products of the public bucket.
         """
@@ -39,12 +41,22 @@ class GoogleIndex:
             return folder.removesuffix("/L2") + "/"
         parent = Path(self.location).absolute().parent
         parent = parent.parent if parent.name == "L2" else parent
-        return f"{parent}/" if (parent / "tiles").is_dir() or (parent / "L2" / "tiles").is_dir() else PUBLIC_BUCKET_URL
+        return (
+            f"{parent}/"
+            if (parent / "tiles").is_dir() or (parent / "L2" / "tiles").is_dir()
+            else PUBLIC_BUCKET_URL
+        )
 
-    def list_products(self, state: dict[str, Any], missing_mask: Callable[[Any], Any], now: datetime) -> Listing:  # noqa: ARG002
+    def list_products(
+        self,
+        state: dict[str, Any],
+        missing_mask: Callable[[Any], Any],
+        now: datetime,  # noqa: ARG002
+    ) -> Listing:
         """What the index has and the catalog lacks; see `Source.listing`.
 
-        The state holds the file's mark, how many rows it had, and some ids by which a catalog that lost them is found out.
+        The state holds the file's mark, how many rows it had, and some ids by which a catalog that lost them
+        is found out.
         """
         listing = Listing(batches=iter(()), state=state)
         listing.batches = self._index_file().batches(state, missing_mask, listing)
@@ -60,7 +72,9 @@ class GoogleIndex:
 
         root = self._require_root(product)
         if is_url(root):
-            return bands_of(product.href, lambda path: fetch_bytes(f"{product.href}/{path}", MAX_BYTES), product.tile)
+            return bands_of(
+                product.href, lambda path: fetch_bytes(f"{product.href}/{path}", MAX_BYTES), product.tile
+            )
         return bands_of(product.href, create_reader(Path(product.href), Path(root)), product.tile)
 
     def files(self, product: Product) -> list[SourceFile]:
@@ -69,7 +83,9 @@ class GoogleIndex:
 
         root = self._require_root(product)
         if is_url(root):
-            return safe_files.list_manifest(product.href, lambda path: fetch_bytes(f"{product.href}/{path}", MAX_BYTES))
+            return safe_files.list_manifest(
+                product.href, lambda path: fetch_bytes(f"{product.href}/{path}", MAX_BYTES)
+            )
         resolved_root, folder = Path(root).resolve(), Path(product.href).resolve()
         if not folder.is_relative_to(resolved_root) or not folder.is_dir():
             raise PermanentError(f"{product.href!r} is not a folder below {root}")
@@ -83,7 +99,11 @@ class GoogleIndex:
         """
         root = self.root
         path = product.href.removeprefix(root)
-        if path == product.href or any(part in ("", ".", "..") for part in path.split("/")) or any(sign in path for sign in "%?#\\"):
+        if (
+            path == product.href
+            or any(part in ("", ".", "..") for part in path.split("/"))
+            or any(sign in path for sign in "%?#\\")
+        ):
             raise PermanentError(f"{product.href!r} lies outside {root}, where this source's products are")
         return root
 

@@ -1,4 +1,5 @@
-"""The text of an index file, from the disk or a server, unpacked while it is read; nothing at all if it has not changed."""
+"""The text of an index file, from the disk or a server, unpacked while it is read; nothing at all if it has
+not changed."""
 
 import io
 import os
@@ -103,7 +104,10 @@ def _open_url(url: str, mark: str) -> Iterator[tuple[io.RawIOBase, str] | None]:
             yield None
             return
         etag, date = response.headers.get("etag"), response.headers.get("last-modified")
-        yield ChunkReader(response.iter_raw(BUFFER_BYTES)), f"etag {etag}" if etag else f"date {date}" if date else ""
+        yield (
+            ChunkReader(response.iter_raw(BUFFER_BYTES)),
+            f"etag {etag}" if etag else f"date {date}" if date else "",
+        )
 
 
 @contextmanager
@@ -113,23 +117,30 @@ def _stream_response(url: str, headers: dict[str, str]) -> "Iterator[httpx.Respo
     # The file is packed itself; packing it once more on its way would only cost.
     headers = {"user-agent": "revisit", "accept-encoding": "identity", **headers}
     try:
-        with _client().stream("GET", url, headers=headers, timeout=httpx.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)) as response:
+        with _client().stream(
+            "GET", url, headers=headers, timeout=httpx.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
+        ) as response:
             if response.status_code == 404:
                 raise NotFoundError(f"{url} is not there; check the address")
             if response.status_code >= 500 or response.status_code in _TRANSIENT_STATUSES:
                 raise TransientError(f"{url} answers {response.status_code}; it is tried again later")
             if response.status_code not in (200, 304):
-                raise PermanentError(f"{url} answers {response.status_code}{_redirect_note(response)}; check the address of the source")
+                raise PermanentError(
+                    f"{url} answers {response.status_code}{_redirect_note(response)}; check the address of the source"
+                )
             yield response
     except (httpx.TransportError, httpx.DecodingError) as error:
-        raise TransientError(f"{url} does not answer or breaks off ({type(error).__name__}); it is tried again later") from None
+        raise TransientError(
+            f"{url} does not answer or breaks off ({type(error).__name__}); it is tried again later"
+        ) from None
     except httpx.InvalidURL:
         raise PermanentError(f"{url!r} is not an address") from None
 
 
 @cache
 def _client() -> "httpx.Client":
-    """One for all: to make one, and to greet a server anew, takes longer than asking for a small file, of which a page of products has a hundred."""
+    """One for all: to make one, and to greet a server anew, takes longer than asking for a small file, of
+    which a page of products has a hundred."""
     import httpx
 
     return httpx.Client()

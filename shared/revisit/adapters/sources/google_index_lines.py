@@ -1,6 +1,8 @@
-"""Lines of an index without those whose product is known: these are told by the bytes of their name, and never taken apart.
+"""Lines of an index without those whose product is known: these are told by the bytes of their name, and
+never taken apart.
 
-Only what is certain is passed over. All else is handed on as it is: names of another length, text that is not ASCII, and
+Only what is certain is passed over. All else is handed on as it is: names of another length, text that is not
+ASCII, and
 everything from the first quoted text on, which may hold commas and ends of lines.
 """
 
@@ -32,7 +34,8 @@ NEWLINE, CARRIAGE_RETURN, QUOTE, COMMA = b'\n\r",'
 
 
 def read_ahead(text: IO[bytes]) -> Iterator[bytes]:
-    """All of the text, unpacked by a thread of its own while what came before is looked at; raises what reading it does."""
+    """All of the text, unpacked by a thread of its own while what came before is looked at; raises what
+    reading it does."""
     with ThreadPoolExecutor(1, "unpacking") as thread:
         coming = deque(thread.submit(text.read, CHUNK_BYTES) for _ in range(READ_AHEAD_CHUNKS))
         try:
@@ -43,7 +46,11 @@ def read_ahead(text: IO[bytes]) -> Iterator[bytes]:
             thread.shutdown(cancel_futures=True)
 
 
-def filter_lines(text: Iterator[bytes], missing_mask: Callable[["pa.Array"], "Array"], on_skipped: Callable[[int, str], None]) -> Iterator[Iterator[bytes]]:
+def filter_lines(
+    text: Iterator[bytes],
+    missing_mask: Callable[["pa.Array"], "Array"],
+    on_skipped: Callable[[int, str], None],
+) -> Iterator[Iterator[bytes]]:
     """Texts of whole lines, each in pieces, which together are the lines that may hold something new.
 
     Args:
@@ -68,11 +75,18 @@ def filter_lines(text: Iterator[bytes], missing_mask: Callable[["pa.Array"], "Ar
             return
         kept.append(head)
         pause -= 1
-        lines = None if pause >= 0 or not chunk.isascii() else _find_new_lines(chunk, ends, missing_mask, on_skipped)
+        lines = (
+            None
+            if pause >= 0 or not chunk.isascii()
+            else _find_new_lines(chunk, ends, missing_mask, on_skipped)
+        )
         if lines is None:
             kept.append(chunk[first:last])
         else:
-            kept += [chunk[start:end] for start, end in zip((ends[lines] + 1).tolist(), (ends[lines + 1] + 1).tolist(), strict=True)]
+            kept += [
+                chunk[start:end]
+                for start, end in zip((ends[lines] + 1).tolist(), (ends[lines + 1] + 1).tolist(), strict=True)
+            ]
             pause = UNFILTERED_CHUNKS if 2 * len(lines) > len(ends) else 0
         rest = chunk[last:]
         size = sum(map(len, kept))
@@ -82,7 +96,12 @@ def filter_lines(text: Iterator[bytes], missing_mask: Callable[["pa.Array"], "Ar
     yield chain(kept, (rest,))
 
 
-def _find_new_lines(chunk: bytes, ends: "Array", missing_mask: Callable[["pa.Array"], "Array"], on_skipped: Callable[[int, str], None]) -> "Array":
+def _find_new_lines(
+    chunk: bytes,
+    ends: "Array",
+    missing_mask: Callable[["pa.Array"], "Array"],
+    on_skipped: Callable[[int, str], None],
+) -> "Array":
     """Numbers of the lines that are not known to the catalog; line i stands between ends i and i + 1."""
     import numpy as np
     import pyarrow as pa
@@ -98,7 +117,9 @@ def _find_new_lines(chunk: bytes, ends: "Array", missing_mask: Callable[["pa.Arr
     if len(named):
         names = np.ascontiguousarray(_slice_fixed_width(chunk, begin[named], NAME_BYTES))
         offsets = np.arange(0, names.size + 1, NAME_BYTES, dtype=np.int32)
-        ids = pa.Array.from_buffers(pa.string(), len(named), [None, pa.py_buffer(offsets), pa.py_buffer(names)])
+        ids = pa.Array.from_buffers(
+            pa.string(), len(named), [None, pa.py_buffer(offsets), pa.py_buffer(names)]
+        )
         fresh = np.asarray(missing_mask(ids), bool)
         new[named] = fresh
         if not fresh.all():
@@ -116,7 +137,7 @@ def _slice_fixed_width(chunk: bytes, starts: "Array", width: int) -> "Array":
         every: Array = np.ndarray((len(chunk) - width + 1,), f"V{width}", chunk, strides=(1,))
         cut[:whole] = every[starts[:whole]].view(np.uint8).reshape(whole, width)
     for row in range(whole, len(starts)):
-        left = np.frombuffer(chunk[starts[row]:], np.uint8)[:width]
+        left = np.frombuffer(chunk[starts[row] :], np.uint8)[:width]
         cut[row, : len(left)] = left
     return cut
 
@@ -129,7 +150,8 @@ def _line_has_quoted_text(line: bytes) -> bool:
 
 
 def _has_quoted_text(view: "Array", quotes: "Array") -> bool:
-    """Whether quotes, in lines that end where the bytes do or before, are more than cells quoted though empty."""
+    """Whether quotes, in lines that end where the bytes do or before, are more than cells quoted though
+    empty."""
     import numpy as np
 
     if not len(quotes):
@@ -138,7 +160,13 @@ def _has_quoted_text(view: "Array", quotes: "Array") -> bool:
         return True
     opening, closing = quotes[::2], quotes[1::2]
     before, after = view[opening - 1], view[closing + 1]
-    return not bool(((closing == opening + 1) & np.isin(before, (COMMA, NEWLINE)) & np.isin(after, (COMMA, NEWLINE, CARRIAGE_RETURN))).all())
+    return not bool(
+        (
+            (closing == opening + 1)
+            & np.isin(before, (COMMA, NEWLINE))
+            & np.isin(after, (COMMA, NEWLINE, CARRIAGE_RETURN))
+        ).all()
+    )
 
 
 def _nonzero_positions(mask: "Array") -> "Array":

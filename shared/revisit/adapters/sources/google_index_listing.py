@@ -1,6 +1,7 @@
 """The lines of an index.csv.gz of Google's, as batches of the products that the catalog lacks.
 
-The whole file is read at every change, since it has no order and no date of ingestion; but only what the catalog lacks is
+The whole file is read at every change, since it has no order and no date of ingestion; but only what the
+catalog lacks is
 more than looked at.
 """
 
@@ -43,9 +44,16 @@ class GoogleIndexFile:
             if file:
                 listing = Listing(batches=iter(()))
                 with self._translate_errors(listing):
-                    next(self._parse_rows(self._read_header(file.text), [file.text.read(MAX_HEADER_BYTES)], listing), None)
+                    next(
+                        self._parse_rows(
+                            self._read_header(file.text), [file.text.read(MAX_HEADER_BYTES)], listing
+                        ),
+                        None,
+                    )
 
-    def batches(self, state: dict[str, Any], missing_mask: Callable[[Any], Any], listing: Listing) -> "Iterator[pa.Table]":
+    def batches(
+        self, state: dict[str, Any], missing_mask: Callable[[Any], Any], listing: Listing
+    ) -> "Iterator[pa.Table]":
         """What is new, batch by batch, counted into `list_products`; its state is set once all is read."""
         witnesses = state.get("witnesses", [])
         known = bool(witnesses) and not any(missing_mask(witnesses))
@@ -58,14 +66,22 @@ class GoogleIndexFile:
         if not listing.rows:
             before = f", where it had {state['rows']} rows before" if state.get("rows") else ""
             raise PermanentError(f"the index {self.location} lists no product{before}; nothing was changed")
-        listing.state = {"mark": file.mark, "rows": listing.rows, "witnesses": seen[:: max(1, len(seen) // MAX_WITNESSES)]}
+        listing.state = {
+            "mark": file.mark,
+            "rows": listing.rows,
+            "witnesses": seen[:: max(1, len(seen) // MAX_WITNESSES)],
+        }
 
-    def _tables(self, file: OpenIndex, missing_mask: Callable[[Any], Any], listing: Listing, witnesses: list[str]) -> "Iterator[pa.Table]":
+    def _tables(
+        self, file: OpenIndex, missing_mask: Callable[[Any], Any], listing: Listing, witnesses: list[str]
+    ) -> "Iterator[pa.Table]":
         import pyarrow as pa
         import pyarrow.compute as pc
 
         def products(rows: "list[pa.RecordBatch]") -> "pa.Table":
-            table, rejected = google_index_rows.parse_products(pa.Table.from_batches(rows).combine_chunks(), self.spec, self.root)
+            table, rejected = google_index_rows.parse_products(
+                pa.Table.from_batches(rows).combine_chunks(), self.spec, self.root
+            )
             record_rejections(listing, rejected)
             listing.rows -= len(rejected)
             witnesses.extend(table["id"][:1].to_pylist())
@@ -91,7 +107,13 @@ class GoogleIndexFile:
         if waiting:
             yield products(waiting)
 
-    def _read_batches(self, text: IO[bytes], listing: Listing, missing_mask: Callable[[Any], Any], on_skipped: Callable[[int, str], None]) -> "Iterator[pa.RecordBatch]":
+    def _read_batches(
+        self,
+        text: IO[bytes],
+        listing: Listing,
+        missing_mask: Callable[[Any], Any],
+        on_skipped: Callable[[int, str], None],
+    ) -> "Iterator[pa.RecordBatch]":
         """The rows, but for those that are passed over."""
         with self._translate_errors(listing):
             header, chunks = self._read_header(text), read_ahead(text)
@@ -111,20 +133,31 @@ class GoogleIndexFile:
         try:
             yield
         except EOFError:
-            raise TransientError(f"the index {self.location} ends in the middle of its packed data, after {listing.rows} rows; "
-                        "it is read again later") from None
+            raise TransientError(
+                f"the index {self.location} ends in the middle of its packed data, after {listing.rows} rows; "
+                "it is read again later"
+            ) from None
         except pa.ArrowInvalid as error:
-            raise PermanentError(f"the index {self.location} cannot be read as CSV after {listing.rows} rows: {str(error).splitlines()[0]}") from None
+            raise PermanentError(
+                f"the index {self.location} cannot be read as CSV after {listing.rows} rows: {str(error).splitlines()[0]}"
+            ) from None
         except unpacking as error:
-            raise TransientError(f"the index {self.location} cannot be unpacked after {listing.rows} rows ({error}); it is read again later") from None
+            raise TransientError(
+                f"the index {self.location} cannot be unpacked after {listing.rows} rows ({error}); it is read again later"
+            ) from None
 
-    def _parse_rows(self, header: list[str], lines: Iterable[bytes], listing: Listing) -> "Iterator[pa.RecordBatch]":
+    def _parse_rows(
+        self, header: list[str], lines: Iterable[bytes], listing: Listing
+    ) -> "Iterator[pa.RecordBatch]":
         """Lines taken apart, a block of them at a time."""
         import pyarrow as pa
         import pyarrow.csv as pc
 
         def skip(row: Any) -> str:
-            record_rejections(listing, [(row.text[:200], f"it has {row.actual_columns} columns instead of {row.expected_columns}")])
+            record_rejections(
+                listing,
+                [(row.text[:200], f"it has {row.actual_columns} columns instead of {row.expected_columns}")],
+            )
             return "skip"
 
         text = io.BufferedReader(ChunkReader(lines))
@@ -137,8 +170,14 @@ class GoogleIndexFile:
                 read_options=pc.ReadOptions(block_size=CHUNK_BYTES, column_names=header),
                 parse_options=pc.ParseOptions(invalid_row_handler=skip),
                 # Text that is not UTF-8 must spoil its own row only, so it is looked at later.
-                convert_options=pc.ConvertOptions(include_columns=used, column_types=dict.fromkeys(used, pa.string()), check_utf8=False,
-                                                  strings_can_be_null=True, null_values=["", "NA"]))
+                convert_options=pc.ConvertOptions(
+                    include_columns=used,
+                    column_types=dict.fromkeys(used, pa.string()),
+                    check_utf8=False,
+                    strings_can_be_null=True,
+                    null_values=["", "NA"],
+                ),
+            )
         except pa.ArrowInvalid as error:
             if "Empty CSV" not in str(error):
                 raise

@@ -1,6 +1,8 @@
-"""Rows of Google's index.csv.gz as products: whole columns at a time, row by row only to find the one that is wrong.
+"""Rows of Google's index.csv.gz as products: whole columns at a time, row by row only to find the one that is
+wrong.
 
-The columns come by name, all as text. Source: the header of the files themselves; values as `data/google_index` quotes them.
+The columns come by name, all as text. Source: the header of the files themselves; values as
+`data/google_index` quotes them.
 """
 
 import csv
@@ -17,8 +19,18 @@ if TYPE_CHECKING:
 
 KEY_COLUMNS = ("PRODUCT_ID", "MGRS_TILE")
 """What a product is known by."""
-REQUIRED_COLUMNS = (*KEY_COLUMNS, "DATATAKE_IDENTIFIER", "SENSING_TIME", "CLOUD_COVER", "GENERATION_TIME", "NORTH_LAT", "SOUTH_LAT", "WEST_LON", "EAST_LON",
-          "BASE_URL")
+REQUIRED_COLUMNS = (
+    *KEY_COLUMNS,
+    "DATATAKE_IDENTIFIER",
+    "SENSING_TIME",
+    "CLOUD_COVER",
+    "GENERATION_TIME",
+    "NORTH_LAT",
+    "SOUTH_LAT",
+    "WEST_LON",
+    "EAST_LON",
+    "BASE_URL",
+)
 USED_COLUMNS = (*REQUIRED_COLUMNS, "TOTAL_SIZE")
 """Columns that are read; a file may lack the size."""
 KNOWN_COLUMNS = frozenset((*USED_COLUMNS, "GRANULE_ID", "GEOMETRIC_QUALITY_FLAG"))
@@ -26,15 +38,26 @@ KNOWN_COLUMNS = frozenset((*USED_COLUMNS, "GRANULE_ID", "GEOMETRIC_QUALITY_FLAG"
 
 BUCKET_URI = "gs://gcp-public-data-sentinel-2/"
 
-COMPACT_NAME_PATTERN = (r"^(?P<platform>S2[A-Z])_MSI(?P<level>L1C|L2A)_(?P<datatake>\d{8}T\d{6})_N(?P<baseline>\d{4})_R(?P<orbit>\d{3})"
-           r"_T(?P<tile>\d{2}[A-Z]{3})_\d{8}T\d{6}$")
-OLD_NAME_PATTERN = (r"^(?P<platform>S2[A-Z])_[A-Z]{4}_PRD_MSI(?P<level>L1C|L2A)_[A-Z0-9]{4}_\d{8}T\d{6}_R(?P<orbit>\d{3})"
-       r"_V\d{8}T\d{6}_\d{8}T\d{6}$")
+COMPACT_NAME_PATTERN = (
+    r"^(?P<platform>S2[A-Z])_MSI(?P<level>L1C|L2A)_(?P<datatake>\d{8}T\d{6})_N(?P<baseline>\d{4})_R(?P<orbit>\d{3})"
+    r"_T(?P<tile>\d{2}[A-Z]{3})_\d{8}T\d{6}$"
+)
+OLD_NAME_PATTERN = (
+    r"^(?P<platform>S2[A-Z])_[A-Z]{4}_PRD_MSI(?P<level>L1C|L2A)_[A-Z0-9]{4}_\d{8}T\d{6}_R(?P<orbit>\d{3})"
+    r"_V\d{8}T\d{6}_\d{8}T\d{6}$"
+)
 DATATAKE_PATTERN = r"^GS2[A-Z]_(?P<datatake>\d{8}T\d{6})_\d{6}_N(?P<major>\d{2})\.(?P<minor>\d{2})$"
 TILE_PATTERN = r"^T?\d{1,2}[C-HJ-NP-X][A-HJ-NP-Z][A-HJ-NP-V]$"
-BASE_URL_PATTERN = r"^gs://gcp-public-data-sentinel-2/(L2/)?tiles/\d{1,2}/[C-X]/[A-Z]{2}/[A-Za-z0-9_]+(\.SAFE)?/?$"
+BASE_URL_PATTERN = (
+    r"^gs://gcp-public-data-sentinel-2/(L2/)?tiles/\d{1,2}/[C-X]/[A-Z]{2}/[A-Za-z0-9_]+(\.SAFE)?/?$"
+)
 
-COORDINATE_COLUMNS = {"west": ("WEST_LON", 180), "south": ("SOUTH_LAT", 90), "east": ("EAST_LON", 180), "north": ("NORTH_LAT", 90)}
+COORDINATE_COLUMNS = {
+    "west": ("WEST_LON", 180),
+    "south": ("SOUTH_LAT", 90),
+    "east": ("EAST_LON", 180),
+    "north": ("NORTH_LAT", 90),
+}
 """Our column, the file's, and how far it reaches on either side of zero."""
 
 Rejections = list[tuple[str, str]]
@@ -50,9 +73,14 @@ def parse_header(line: bytes, location: str) -> list[str]:
     missing = [name for name in REQUIRED_COLUMNS if name not in names]
     strange = [name for name in names if name not in KNOWN_COLUMNS]
     if missing or strange or len(set(names)) < len(names):
-        faults = [f"lacks the columns {', '.join(missing)}" if missing else "", f"has unknown ones: {', '.join(strange)[:300]}" if strange else "",
-                  "names a column twice" if len(set(names)) < len(names) else ""]
-        raise PermanentError(f"the header of {location} {' and '.join(filter(None, faults))}; it is not an index that Revisit knows")
+        faults = [
+            f"lacks the columns {', '.join(missing)}" if missing else "",
+            f"has unknown ones: {', '.join(strange)[:300]}" if strange else "",
+            "names a column twice" if len(set(names)) < len(names) else "",
+        ]
+        raise PermanentError(
+            f"the header of {location} {' and '.join(filter(None, faults))}; it is not an index that Revisit knows"
+        )
     return names
 
 
@@ -61,10 +89,16 @@ def product_ids(rows: "pa.Table | pa.RecordBatch") -> "pa.Array":
     import pyarrow.compute as pc
 
     names = pc.fill_null(rows["PRODUCT_ID"], "")
-    if pc.all(pc.equal(pc.binary_length(names), len("S2A_MSIL2A_20180327T105019_N0207_R051_T31UFS_20180327T134916"))).as_py():
+    if pc.all(
+        pc.equal(pc.binary_length(names), len("S2A_MSIL2A_20180327T105019_N0207_R051_T31UFS_20180327T134916"))
+    ).as_py():
         return names
     names = pc.replace_substring_regex(names, r"\.SAFE$", "")
-    return pc.if_else(pc.match_substring(names, "_PRD_MSI"), pc.binary_join_element_wise(names, _tile_ids(rows), "_T"), names)
+    return pc.if_else(
+        pc.match_substring(names, "_PRD_MSI"),
+        pc.binary_join_element_wise(names, _tile_ids(rows), "_T"),
+        names,
+    )
 
 
 def parse_products(rows: "pa.Table", source: str, root: str) -> "tuple[pa.Table, Rejections]":
@@ -82,16 +116,28 @@ def parse_products(rows: "pa.Table", source: str, root: str) -> "tuple[pa.Table,
     columns: dict[str, Any] = {}
     name = pc.replace_substring_regex(pc.fill_null(rows["PRODUCT_ID"], ""), r"\.SAFE$", "")
     compact, old = pc.extract_regex(name, COMPACT_NAME_PATTERN), pc.extract_regex(name, OLD_NAME_PATTERN)
-    check.require(pc.or_(pc.is_valid(compact), pc.is_valid(old)), "PRODUCT_ID", "is not the name of a Sentinel-2 product")
+    check.require(
+        pc.or_(pc.is_valid(compact), pc.is_valid(old)),
+        "PRODUCT_ID",
+        "is not the name of a Sentinel-2 product",
+    )
     datatake = pc.extract_regex(pc.fill_null(rows["DATATAKE_IDENTIFIER"], ""), DATATAKE_PATTERN)
 
     def part(of: Any, field: str) -> Any:
         return pc.struct_field(of, field)
 
     columns["tile"] = _tile_ids(rows)
-    check.require(pc.fill_null(pc.match_substring_regex(rows["MGRS_TILE"], TILE_PATTERN), False), "MGRS_TILE", "is not a tile")
+    check.require(
+        pc.fill_null(pc.match_substring_regex(rows["MGRS_TILE"], TILE_PATTERN), False),
+        "MGRS_TILE",
+        "is not a tile",
+    )
     stated = pc.fill_null(part(compact, "tile"), columns["tile"])
-    check.require(pc.fill_null(pc.equal(stated, columns["tile"]), True), "MGRS_TILE", "is another tile than the product's name says")
+    check.require(
+        pc.fill_null(pc.equal(stated, columns["tile"]), True),
+        "MGRS_TILE",
+        "is another tile than the product's name says",
+    )
     columns["sensing_time"] = check.parse_timestamps("SENSING_TIME")
     check.require(pc.is_valid(columns["sensing_time"]), "SENSING_TIME", "is not an instant")
     columns["published"] = check.parse_timestamps("GENERATION_TIME")
@@ -100,20 +146,36 @@ def parse_products(rows: "pa.Table", source: str, root: str) -> "tuple[pa.Table,
     for ours, (theirs, limit) in COORDINATE_COLUMNS.items():
         columns[ours] = check.parse_numbers(theirs, -limit, limit)
         check.require(pc.is_valid(columns[ours]), theirs, "is not a number of degrees")
-    check.require(pc.fill_null(pc.less_equal(columns["south"], columns["north"]), True), "SOUTH_LAT", "lies north of NORTH_LAT")
-    check.require(pc.fill_null(pc.match_substring_regex(rows["BASE_URL"], BASE_URL_PATTERN), False), "BASE_URL", f"is not a product below {BUCKET_URI}")
+    check.require(
+        pc.fill_null(pc.less_equal(columns["south"], columns["north"]), True),
+        "SOUTH_LAT",
+        "lies north of NORTH_LAT",
+    )
+    check.require(
+        pc.fill_null(pc.match_substring_regex(rows["BASE_URL"], BASE_URL_PATTERN), False),
+        "BASE_URL",
+        f"is not a product below {BUCKET_URI}",
+    )
 
     columns["id"] = product_ids(rows)
     columns["source"] = pa.repeat(pa.scalar(source), rows.num_rows)
     columns["level"] = pc.coalesce(part(compact, "level"), part(old, "level"))
     columns["platform"] = pc.coalesce(part(compact, "platform"), part(old, "platform"))
     columns["relative_orbit"] = pc.cast(pc.coalesce(part(compact, "orbit"), part(old, "orbit")), pa.int32())
-    columns["baseline"] = pc.coalesce(part(compact, "baseline"), pc.binary_join_element_wise(part(datatake, "major"), part(datatake, "minor"), ""))
-    columns["datatake"] = pc.coalesce(part(compact, "datatake"), part(datatake, "datatake"),
-                                      pc.strftime(columns["sensing_time"], "%Y%m%dT%H%M%S").cast(pa.string()))
+    columns["baseline"] = pc.coalesce(
+        part(compact, "baseline"),
+        pc.binary_join_element_wise(part(datatake, "major"), part(datatake, "minor"), ""),
+    )
+    columns["datatake"] = pc.coalesce(
+        part(compact, "datatake"),
+        part(datatake, "datatake"),
+        pc.strftime(columns["sensing_time"], "%Y%m%dT%H%M%S").cast(pa.string()),
+    )
     # Seconds keep their fraction in strftime.
     columns["datatake"] = pc.utf8_slice_codeunits(columns["datatake"], 0, len("20220706T085611"))
-    path = pc.replace_substring_regex(pc.replace_substring(pc.fill_null(rows["BASE_URL"], ""), BUCKET_URI, ""), "/$", "")
+    path = pc.replace_substring_regex(
+        pc.replace_substring(pc.fill_null(rows["BASE_URL"], ""), BUCKET_URI, ""), "/$", ""
+    )
     columns["href"] = pc.binary_join_element_wise(pa.scalar(root), path, "")
     columns["footprint"] = pa.nulls(rows.num_rows, pa.string())
 
@@ -148,7 +210,8 @@ def _repair_antimeridian_bounds(table: "pa.Table") -> "pa.Table":
 
 @cache
 def tile_west_east(tile: str) -> tuple[float, float] | None:
-    """West and east of a tile's footprint, west > east across the antimeridian; None where there is no such tile."""
+    """West and east of a tile's footprint, west > east across the antimeridian; None where there is no such
+    tile."""
     import shapely
 
     from revisit.geo.mgrs_tile import Tile
@@ -206,9 +269,13 @@ class _RowChecker:
         """(product, reason) of the rows that are not good."""
         import pyarrow as pa
 
-        return [(_decode_cell(self._rows["PRODUCT_ID"][row].cast(pa.binary()).as_py()),
-                 f"{column} {_decode_cell(self._rows[column][row].cast(pa.binary()).as_py())!r} {reason}")
-                for row, (column, reason) in sorted(self._failures.items())]
+        return [
+            (
+                _decode_cell(self._rows["PRODUCT_ID"][row].cast(pa.binary()).as_py()),
+                f"{column} {_decode_cell(self._rows[column][row].cast(pa.binary()).as_py())!r} {reason}",
+            )
+            for row, (column, reason) in sorted(self._failures.items())
+        ]
 
     def _cast(self, column: str, convert: Callable[[Any], Any]) -> Any:
         import numpy as np

@@ -65,7 +65,9 @@ class JsonClient:
 
         if self._client is None:
             timeout = httpx.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
-            self._client = httpx.Client(timeout=timeout, follow_redirects=False, headers={"user-agent": "revisit"})
+            self._client = httpx.Client(
+                timeout=timeout, follow_redirects=False, headers={"user-agent": "revisit"}
+            )
         deadline, chunks, size = monotonic() + TOTAL_TIMEOUT_S, [], 0
         try:
             with self._client.stream(method, url, json=body) as response:

@@ -13,7 +13,8 @@ MAX_BYTES = 20_000_000
 
 
 def create_reader(product: Path, root: Path) -> Callable[[str], bytes]:
-    """Reads files of a product by their path in it; none that lies outside `root`, whatever links are there."""
+    """Reads files of a product by their path in it; none that lies outside `root`, whatever links are
+    there."""
     resolved = root.resolve()
 
     def read(path: str) -> bytes:

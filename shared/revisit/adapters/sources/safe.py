@@ -1,6 +1,7 @@
 """A .SAFE product by its own metadata: which tile, when, where its bands lie and what their numbers mean.
 
-Band paths come from the IMAGE_FILE entries of MTD_MSIL*.xml, never from manifest.safe, which names L1C files in many L2A products
+Band paths come from the IMAGE_FILE entries of MTD_MSIL*.xml, never from manifest.safe, which names L1C files
+in many L2A products
 of 2018.
 """
 
@@ -10,7 +11,15 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from revisit.adapters.sources import strict_xml as xml
-from revisit.adapters.sources.safe_metadata import DRIVERS, Granule, Metadata, ReadFile, last_segment, load_metadata, parse_finite
+from revisit.adapters.sources.safe_metadata import (
+    DRIVERS,
+    Granule,
+    Metadata,
+    ReadFile,
+    last_segment,
+    load_metadata,
+    parse_finite,
+)
 from revisit.adapters.sources.stated_footprint import parse_footprint, tile_bounds
 from revisit.domain.bands import BANDS, BandFile
 from revisit.domain.clock import parse_instant
@@ -54,7 +63,10 @@ def bands_of(root: str, read: ReadFile, tile: str = "") -> dict[str, BandFile]:
         native = BANDS[band].resolution_m
         distance = abs(int(found[2] or native) - native)
         if band not in files or distance < files[band][0]:
-            files[band] = (distance, BandFile(band, f"{root.rstrip('/')}/{path}", driver, scale, offset, metadata.nodata))
+            files[band] = (
+                distance,
+                BandFile(band, f"{root.rstrip('/')}/{path}", driver, scale, offset, metadata.nodata),
+            )
     if not files:
         raise PermanentError(f"the metadata of {last_segment(root)} names no band file")
     return {band: files[band][1] for band in BANDS if band in files}
@@ -86,7 +98,11 @@ def _build_product(metadata: Metadata, granule: Granule, root: str, read: ReadFi
         old = OldProductName.parse(metadata.name)
     name: ProductName | OldProductName = compact or old
     start = compact.datatake if compact else _parse_time(metadata.root, "DATATAKE_SENSING_START") or old.start
-    sensing_time = (_parse_time(tile, "SENSING_TIME") if tile is not None else None) or _parse_time(metadata.root, "PRODUCT_START_TIME") or start
+    sensing_time = (
+        (_parse_time(tile, "SENSING_TIME") if tile is not None else None)
+        or _parse_time(metadata.root, "PRODUCT_START_TIME")
+        or start
+    )
     shape, box = _footprint_and_bounds(metadata.root, tile, single_tile=len(metadata.granules) == 1)
     west, south, east, north = box
     return Product(
@@ -118,7 +134,9 @@ def _read_tile_metadata(granule: Granule, read: ReadFile) -> "Element | None":
     return None
 
 
-def _footprint_and_bounds(root: "Element", tile: "Element | None", single_tile: bool) -> tuple[dict[str, Any] | None, tuple[float, float, float, float]]:
+def _footprint_and_bounds(
+    root: "Element", tile: "Element | None", single_tile: bool
+) -> tuple[dict[str, Any] | None, tuple[float, float, float, float]]:
     """Footprint and bounds: of the package if it is one tile, else the tile's square."""
     positions = (xml.find_text(root, "EXT_POS_LIST") or "").split()
     if single_tile and len(positions) >= 8:
@@ -137,7 +155,8 @@ def _footprint_and_bounds(root: "Element", tile: "Element | None", single_tile: 
 
 
 def _parse_ring(positions: list[str]) -> list[list[float]]:
-    """Lon/lat from "lat lon lat lon ..." or "lat lon height ...", up to where the ring first closes: some carry a tail."""
+    """Lon/lat from "lat lon lat lon ..." or "lat lon height ...", up to where the ring first closes: some
+    carry a tail."""
     try:
         numbers = [float(text) for text in positions]
     except ValueError:
@@ -146,12 +165,15 @@ def _parse_ring(positions: list[str]) -> list[list[float]]:
         ring = [[numbers[i + 1], numbers[i]] for i in range(0, len(numbers) - 1, step)]
         closed = next((i for i in range(3, len(ring)) if ring[i] == ring[0]), None)
         if closed and all(abs(lon) <= 180 and abs(lat) <= 90 for lon, lat in ring[:closed]):
-            return ring[:closed + 1]
+            return ring[: closed + 1]
     raise PermanentError("EXT_POS_LIST is not a closed ring of latitudes and longitudes")
 
 
 def _cloud_cover(root: "Element", tile: "Element | None") -> float | None:
-    texts = [xml.find_text(tile, "CLOUDY_PIXEL_PERCENTAGE") if tile is not None else None, xml.find_text(root, "Cloud_Coverage_Assessment")]
+    texts = [
+        xml.find_text(tile, "CLOUDY_PIXEL_PERCENTAGE") if tile is not None else None,
+        xml.find_text(root, "Cloud_Coverage_Assessment"),
+    ]
     for text in filter(None, texts):
         try:
             value = parse_finite(text)

@@ -1,4 +1,5 @@
-"""The files of a SAFE product: those in its folder, or those that its manifest.safe names, which also states sizes and checksums."""
+"""The files of a SAFE product: those in its folder, or those that its manifest.safe names, which also states
+sizes and checksums."""
 
 import os
 import re
@@ -33,9 +34,13 @@ def list_manifest(root: str, read: ReadFile) -> list[SourceFile]:
     try:
         stated = _read_manifest(read)
     except NotFoundError:
-        raise PermanentError(f"{root} has no {MANIFEST}, which would name its files; its bands can be read all the same") from None
-    return [SourceFile(path, f"{root.rstrip('/')}/{path}", size, checksum, band_of(path)) for path, (size, checksum) in
-            ({MANIFEST: (None, None)} | stated).items()]
+        raise PermanentError(
+            f"{root} has no {MANIFEST}, which would name its files; its bands can be read all the same"
+        ) from None
+    return [
+        SourceFile(path, f"{root.rstrip('/')}/{path}", size, checksum, band_of(path))
+        for path, (size, checksum) in ({MANIFEST: (None, None)} | stated).items()
+    ]
 
 
 def list_folder(root: Path, resolve: Callable[[Path], Path]) -> list[SourceFile]:
@@ -55,7 +60,15 @@ def list_folder(root: Path, resolve: Callable[[Path], Path]) -> list[SourceFile]
             target = resolve(Path(folder) / name)
             path = os.path.relpath(Path(folder) / name, root)
             if target.is_file() and not any("\udc80" <= sign <= "\udcff" for sign in path):
-                found.append(SourceFile(path, str(target), target.stat().st_size, stated.get(path, (None, None))[1], band_of(path)))
+                found.append(
+                    SourceFile(
+                        path,
+                        str(target),
+                        target.stat().st_size,
+                        stated.get(path, (None, None))[1],
+                        band_of(path),
+                    )
+                )
         if len(found) > MAX_FILES:
             raise PermanentError(f"{root} has more than {MAX_FILES:,} files, which no product has")
     return found
@@ -88,12 +101,18 @@ def _read_manifest(read: ReadFile) -> dict[str, tuple[int | None, str | None]]:
         location, checksum = stream.find("fileLocation"), stream.find("checksum")
         path = _PATH.fullmatch((location.get("href") or "") if location is not None else "")
         if not path:
-            raise PermanentError(f"{MANIFEST} names a file {(location.get('href') if location is not None else None)!r}, which is no path in the product")
+            raise PermanentError(
+                f"{MANIFEST} names a file {(location.get('href') if location is not None else None)!r}, which is no path in the product"
+            )
         size = stream.get("size") or ""
-        name, digits = _ALGORITHMS.get((checksum.get("checksumName") or "").upper() if checksum is not None else "", ("", 0))
+        name, digits = _ALGORITHMS.get(
+            (checksum.get("checksumName") or "").upper() if checksum is not None else "", ("", 0)
+        )
         value = (checksum.text or "").strip().lower() if checksum is not None else ""
-        found[path[1]] = (int(size) if size.isdecimal() and len(size) < 16 else None,
-                          f"{name}:{value}" if name and re.fullmatch(f"[0-9a-f]{{{digits}}}", value) else None)
+        found[path[1]] = (
+            int(size) if size.isdecimal() and len(size) < 16 else None,
+            f"{name}:{value}" if name and re.fullmatch(f"[0-9a-f]{{{digits}}}", value) else None,
+        )
         if len(found) > MAX_FILES:
             raise PermanentError(f"{MANIFEST} names more than {MAX_FILES:,} files, which no product has")
     return found

@@ -1,6 +1,7 @@
 """What MTD_MSIL*.xml says of a SAFE product: its tiles and their images, and what the numbers in them mean.
 
-Offsets come from RADIO_ADD_OFFSET or BOA_ADD_OFFSET of each band; absent means 0. Source: ESA, Sentinel-2 Products Specification
+Offsets come from RADIO_ADD_OFFSET or BOA_ADD_OFFSET of each band; absent means 0. Source: ESA, Sentinel-2
+Products Specification
 Document 14 (compact form) and 13 (form before 2016-12-06: many tiles in a package, IMAGE_ID without a path).
 """
 
@@ -25,7 +26,8 @@ DRIVERS = {".jp2": "JP2OpenJPEG", ".tif": "GTiff"}
 _TILE = re.compile(r"_T(\d{2}[C-HJ-NP-X][A-HJ-NP-Z]{2})(?=_|$)")
 
 type ReadFile = Callable[[str], bytes]
-"""Reads a file by its path relative to the product; raises NotFound where there is none, Retry where nothing answers."""
+"""Reads a file by its path relative to the product; raises NotFound where there is none, Retry where nothing
+answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,9 @@ class Metadata:
         """
         found = [granule for granule in self.granules if not tile or granule.tile == tile]
         if len(found) != 1:
-            raise PermanentError(f"{self.name} holds {len(self.granules)} tiles, {len(found)} of them {tile or 'of any name'}")
+            raise PermanentError(
+                f"{self.name} holds {len(self.granules)} tiles, {len(found)} of them {tile or 'of any name'}"
+            )
         return found[0]
 
 
@@ -84,14 +88,24 @@ def parse_metadata(content: bytes, name: str) -> Metadata:
         PermanentError: It is not the metadata of a Sentinel-2 product.
     """
     root = xml.parse(content, "MTD_MSIL*.xml")
-    level = next((level for level in LEVELS if level[1:] in (xml.find_text(root, "PROCESSING_LEVEL") or root.tag)), None)
+    level = next(
+        (level for level in LEVELS if level[1:] in (xml.find_text(root, "PROCESSING_LEVEL") or root.tag)),
+        None,
+    )
     if level is None:
         raise PermanentError(f"the metadata of {name} is neither of L1C nor of L2A")
-    quantification = _parse_positive(root, "BOA_QUANTIFICATION_VALUE", "L2A_BOA_QUANTIFICATION_VALUE", "QUANTIFICATION_VALUE")
+    quantification = _parse_positive(
+        root, "BOA_QUANTIFICATION_VALUE", "L2A_BOA_QUANTIFICATION_VALUE", "QUANTIFICATION_VALUE"
+    )
     if quantification is None:
         raise PermanentError(f"the metadata of {name} states no quantification value")
-    layers = {band: _parse_positive(root, f"{band}_QUANTIFICATION_VALUE", f"L2A_{band}_QUANTIFICATION_VALUE") for band in ("AOT", "WVP")}
-    granules = _merge_by_tile(_parse_granule(element) for element in root.iter() if element.tag in ("Granule", "Granules"))
+    layers = {
+        band: _parse_positive(root, f"{band}_QUANTIFICATION_VALUE", f"L2A_{band}_QUANTIFICATION_VALUE")
+        for band in ("AOT", "WVP")
+    }
+    granules = _merge_by_tile(
+        _parse_granule(element) for element in root.iter() if element.tag in ("Granule", "Granules")
+    )
     if not granules:
         raise PermanentError(f"the metadata of {name} lists no granule")
     return Metadata(_product_id(name, root), level, granules, quantification, _parse_offsets(root),
@@ -100,10 +114,15 @@ def parse_metadata(content: bytes, name: str) -> Metadata:
 
 def load_metadata(root: str, read: ReadFile) -> Metadata:
     name = last_segment(root).removesuffix(".SAFE")
-    candidates = [f"MTD_MSI{level}.xml" for level in sorted(LEVELS, key=lambda level: f"MSI{level}" not in name)]
+    candidates = [
+        f"MTD_MSI{level}.xml" for level in sorted(LEVELS, key=lambda level: f"MSI{level}" not in name)
+    ]
     try:
         old = OldProductName.parse(name)
-        candidates = [f"{name.replace('_PRD_MSI', '_MTD_SAF')}.xml", f"{name.replace(f'_PRD_MSI{old.level}', '_MTD_SAFL1C')}.xml"]
+        candidates = [
+            f"{name.replace('_PRD_MSI', '_MTD_SAF')}.xml",
+            f"{name.replace(f'_PRD_MSI{old.level}', '_MTD_SAFL1C')}.xml",
+        ]
     except InvalidInputError:
         pass
     for candidate in candidates:
@@ -136,11 +155,17 @@ def _merge_by_tile(granules: Iterable[Granule]) -> tuple[Granule, ...]:
 def _parse_granule(element: "Element") -> Granule:
     identifier = element.get("granuleIdentifier", "")
     suffix = ".tif" if element.get("imageFormat", "").lower() in ("geotiff", "tiff") else ".jp2"
-    images = tuple(_image_path(child.text or "", identifier, suffix) for child in element if child.tag.startswith(("IMAGE_FILE", "IMAGE_ID")))
+    images = tuple(
+        _image_path(child.text or "", identifier, suffix)
+        for child in element
+        if child.tag.startswith(("IMAGE_FILE", "IMAGE_ID"))
+    )
     found = _TILE.search(identifier) or next(filter(None, map(_TILE.search, images)), None)
     if not found:
         raise PermanentError(f"granule {identifier!r} names no MGRS tile")
-    folder = PurePosixPath(*PurePosixPath(images[0]).parts[:2]) if images else PurePosixPath("GRANULE", identifier)
+    folder = (
+        PurePosixPath(*PurePosixPath(images[0]).parts[:2]) if images else PurePosixPath("GRANULE", identifier)
+    )
     return Granule(found[1], str(folder), images)
 
 
@@ -149,9 +174,16 @@ def _image_path(text: str, granule: str, suffix: str) -> str:
     text = text.strip()
     if "/" not in text:
         resolution = re.search(r"_(\d\d)m$", text)
-        text = "/".join(["GRANULE", granule, "IMG_DATA", *([f"R{resolution[1]}m"] if resolution else []), text])
+        text = "/".join(
+            ["GRANULE", granule, "IMG_DATA", *([f"R{resolution[1]}m"] if resolution else []), text]
+        )
     path = PurePosixPath(text)
-    if path.is_absolute() or ".." in path.parts or re.search(r"[\\:%\x00-\x1f<>?#]", text) or path.parts[:1] != ("GRANULE",):
+    if (
+        path.is_absolute()
+        or ".." in path.parts
+        or re.search(r"[\\:%\x00-\x1f<>?#]", text)
+        or path.parts[:1] != ("GRANULE",)
+    ):
         raise PermanentError(f"the metadata names the image {text!r}, which lies outside the product")
     return str(path if path.suffix in DRIVERS else path.with_name(path.name + suffix))
 
@@ -165,18 +197,24 @@ def _parse_offsets(root: "Element") -> dict[str, float]:
     for element in root.iter("Spectral_Information"):
         physical = re.fullmatch(r"B(\d+)(A?)", element.get("physicalBand", ""))
         if physical and re.fullmatch(r"\d{1,2}", element.get("bandId", "")):
-            names[int(element.get("bandId", ""))] = f"B{physical[1]}A" if physical[2] else f"B{int(physical[1]):02d}"
+            names[int(element.get("bandId", ""))] = (
+                f"B{physical[1]}A" if physical[2] else f"B{int(physical[1]):02d}"
+            )
     offsets = {}
     for tag in ("BOA_ADD_OFFSET", "RADIO_ADD_OFFSET"):
         for element in root.iter(tag):
             try:
                 offsets[names[int(element.get("band_id", ""))]] = parse_finite(element.text)
             except (ValueError, KeyError):
-                raise PermanentError(f"the {tag} of band_id {element.get('band_id')!r} is {element.text!r}, which is not understood") from None
+                raise PermanentError(
+                    f"the {tag} of band_id {element.get('band_id')!r} is {element.text!r}, which is not understood"
+                ) from None
     if offsets and len(offsets) < len(_BANDS_BY_ID):
         missing = [band for band in _BANDS_BY_ID if band not in offsets and band != "B10"]
         if missing:
-            raise PermanentError(f"the metadata states the offset of {', '.join(sorted(offsets))}, but none of {', '.join(missing)}")
+            raise PermanentError(
+                f"the metadata states the offset of {', '.join(sorted(offsets))}, but none of {', '.join(missing)}"
+            )
     return offsets
 
 

@@ -1,8 +1,11 @@
 """stac:URL#collection: the products of one collection of a STAC API.
 
-Pages are asked for with httpx rather than pystac-client: how large a page is, how often it is tried again and how many bytes it may
-have are decided here, and the address of a next page is never followed, only its question: every request stays below the URL
-of the SPEC. Large pages are the common fault of such servers, so a page that fails is asked for again at half the size.
+Pages are asked for with httpx rather than pystac-client: how large a page is, how often it is tried again and
+how many bytes it may
+have are decided here, and the address of a next page is never followed, only its question: every request
+stays below the URL
+of the SPEC. Large pages are the common fault of such servers, so a page that fails is asked for again at half
+the size.
 """
 
 import re
@@ -35,7 +38,10 @@ MAX_HISTORY_PRODUCTS = 100_000
 BATCH_ROWS = 2_000
 """Rows given on together, so that a long listing that is cut off has saved what came before."""
 
-_FIELDS = {"include": ["id", "type", "stac_version", "collection", "bbox", "geometry", "properties"], "exclude": ["assets", "links"]}
+_FIELDS = {
+    "include": ["id", "type", "stac_version", "collection", "bbox", "geometry", "properties"],
+    "exclude": ["assets", "links"],
+}
 
 
 class StacApi:
@@ -60,16 +66,22 @@ class StacApi:
         except ValueError:
             parts = urlsplit("")
         if parts.scheme not in ("https", "http") or not parts.hostname or parts.username or parts.query:
-            raise InvalidInputError(f"{url!r} is not the address of a STAC API; write stac:https://host/path#collection")
+            raise InvalidInputError(
+                f"{url!r} is not the address of a STAC API; write stac:https://host/path#collection"
+            )
         if not re.fullmatch(r"[\w.\-]{1,100}", collection):
-            raise InvalidInputError(f"{location!r} names no collection; write stac:{url or 'https://host/path'}#sentinel-2-l2a")
+            raise InvalidInputError(
+                f"{location!r} names no collection; write stac:{url or 'https://host/path'}#sentinel-2-l2a"
+            )
         self.url = url.rstrip("/")
         self.collection = collection
         self.spec = f"stac:{self.url}#{collection}"
         self._origin = f"{parts.scheme}://{parts.netloc}/"
         self._http = JsonClient(wait)
 
-    def list_products(self, state: dict[str, Any], missing_mask: "Callable[[Any], Any]", now: datetime) -> Listing:
+    def list_products(
+        self, state: dict[str, Any], missing_mask: "Callable[[Any], Any]", now: datetime
+    ) -> Listing:
         """What was sensed since the watermark; see `Source.listing`.
 
         A first listing reaches 10 days back, or to `state["from"]` (RFC 3339).
@@ -77,7 +89,9 @@ class StacApi:
         watermark = parse_instant(state["watermark"]) if state.get("watermark") else None
         last_sweep = parse_instant(state["swept"]) if state.get("swept") else None
         sweep = watermark is None or last_sweep is None or now - last_sweep >= timedelta(days=1)
-        start = parse_instant(state["from"]) if watermark is None and state.get("from") else now - SWEEP_PERIOD
+        start = (
+            parse_instant(state["from"]) if watermark is None and state.get("from") else now - SWEEP_PERIOD
+        )
         if watermark is not None:
             start = min(start, watermark - WATERMARK_OVERLAP) if sweep else watermark - WATERMARK_OVERLAP
         listing = Listing(batches=iter(()))
@@ -93,8 +107,13 @@ class StacApi:
             if not listing.rows and watermark is None:
                 self.check()  # a search in no collection finds nothing and says nothing
             if not listing.rows and watermark is not None:
-                raise PermanentError(f"{self.spec} lists nothing since {format_rfc3339(start)}, although it had a product of {format_rfc3339(watermark)}")
-            listing.state = {"watermark": format_rfc3339(latest[0]) if latest[0] else "", "swept": format_rfc3339(now) if sweep else state["swept"]}
+                raise PermanentError(
+                    f"{self.spec} lists nothing since {format_rfc3339(start)}, although it had a product of {format_rfc3339(watermark)}"
+                )
+            listing.state = {
+                "watermark": format_rfc3339(latest[0]) if latest[0] else "",
+                "swept": format_rfc3339(now) if sweep else state["swept"],
+            }
             if not latest[0] and state.get("from"):
                 listing.state["from"] = state["from"]
 
@@ -105,7 +124,8 @@ class StacApi:
         """Products of a place and a period, also of before the first listing, to be added to the catalog.
 
         Args:
-            query: Its bounds or tiles (one is needed), start and end; the other conditions are the catalog's to judge.
+            query: Its bounds or tiles (one is needed), start and end; the other conditions are the catalog's
+                to judge.
             unseen: See `Source.listing`.
 
         Raises:
@@ -123,7 +143,9 @@ class StacApi:
                     if not isinstance(one, Product) or not query.tiles or one.tile in query.tiles:
                         yield one
                     if len(seen) > MAX_HISTORY_PRODUCTS:
-                        raise PermanentError(f"{self.spec} has more than {MAX_HISTORY_PRODUCTS:,} products there; ask for a shorter period")
+                        raise PermanentError(
+                            f"{self.spec} has more than {MAX_HISTORY_PRODUCTS:,} products there; ask for a shorter period"
+                        )
 
         listing.batches = batch_unseen(found(), missing_mask, listing, lambda: None, BATCH_ROWS)
         return listing
@@ -140,15 +162,30 @@ class StacApi:
         """The files that the assets of a product's item name; see `Source.files`."""
         return self._files(product, self._fetch_item(product))
 
-    def files_and_bands(self, products: Sequence[Product]) -> dict[str, tuple[list[SourceFile], dict[str, BandFile]]]:
-        """Files and band files of several products by their ids, from one search; those that it does not find are left out.
+    def files_and_bands(
+        self, products: Sequence[Product]
+    ) -> dict[str, tuple[list[SourceFile], dict[str, BandFile]]]:
+        """Files and band files of several products by their ids, from one search; those that it does not find
+        are left out.
 
         Raises:
             TransientError: The server does not answer.
             PermanentError: It does not search by ids.
         """
-        wanted = {unquote(product.href.removeprefix(self._item_url(""))): product for product in products if product.href.startswith(self._item_url(""))}
-        answer = self._http.request_json("POST", f"{self.url}/search", {"collections": [self.collection], "ids": [*wanted], "limit": len(wanted)}) if wanted else {}
+        wanted = {
+            unquote(product.href.removeprefix(self._item_url(""))): product
+            for product in products
+            if product.href.startswith(self._item_url(""))
+        }
+        answer = (
+            self._http.request_json(
+                "POST",
+                f"{self.url}/search",
+                {"collections": [self.collection], "ids": [*wanted], "limit": len(wanted)},
+            )
+            if wanted
+            else {}
+        )
         items = answer.get("features") if isinstance(answer, dict) else None
         found: dict[str, tuple[list[SourceFile], dict[str, BandFile]]] = {}
         for item in items if isinstance(items, list) else []:
@@ -183,9 +220,12 @@ class StacApi:
         found: dict[str, Any] = item
         return found
 
-    # ------------------------------------------------------------------------------------------------------------- search
+    # -------------------------------------------------------------------------------------------------------------
+    # search
 
-    def _search(self, parameters: dict[str, Any], seen_ids: set[str] | None = None) -> Iterator[ProductOrRejection]:
+    def _search(
+        self, parameters: dict[str, Any], seen_ids: set[str] | None = None
+    ) -> Iterator[ProductOrRejection]:
         """Products and rejections, each item once, however often the pages repeat it."""
         seen_ids = set() if seen_ids is None else seen_ids
         parsed_count, rejection = 0, ("", "")
@@ -206,7 +246,9 @@ class StacApi:
                     parsed_count += 1
                     yield product
         if rejection[1] and not parsed_count:
-            raise PermanentError(f"{self.spec} lists items of which none is understood, such as {rejection[0]}: {rejection[1]}")
+            raise PermanentError(
+                f"{self.spec} lists items of which none is understood, such as {rejection[0]}: {rejection[1]}"
+            )
 
     def _search_pages(self, parameters: dict[str, Any]) -> Iterator[list[Any]]:
         size = PAGE_SIZE
@@ -223,7 +265,9 @@ class StacApi:
                 continue
             features = answer.get("features") if isinstance(answer, dict) else None
             if not isinstance(features, list):
-                raise PermanentError(f"{self.url}/search does not answer with a FeatureCollection; is it a STAC API?")
+                raise PermanentError(
+                    f"{self.url}/search does not answer with a FeatureCollection; is it a STAC API?"
+                )
             yield features
             body = _next_page_body(answer, parameters) if features else None
             if body is not None:
@@ -236,7 +280,8 @@ class StacApi:
 
 
 def _next_page_body(answer: dict[str, Any], parameters: dict[str, Any]) -> dict[str, Any] | None:
-    """The question for the page after this one: the next link's body, or its query string, put to the same address."""
+    """The question for the page after this one: the next link's body, or its query string, put to the same
+    address."""
     links = answer.get("links")
     for link in links if isinstance(links, list) else []:
         if isinstance(link, dict) and link.get("rel") == "next":
@@ -244,7 +289,10 @@ def _next_page_body(answer: dict[str, Any], parameters: dict[str, Any]) -> dict[
                 body: dict[str, Any] = {**(parameters if link.get("merge") else {}), **link["body"]}
             else:
                 pairs = dict(parse_qsl(str(link.get("href")).partition("#")[0].partition("?")[2]))
-                body = {**parameters, **{key: value for key, value in pairs.items() if key in ("next", "token", "page")}}
+                body = {
+                    **parameters,
+                    **{key: value for key, value in pairs.items() if key in ("next", "token", "page")},
+                }
             if body.get("collections") != parameters["collections"]:
                 raise PermanentError("the next page is of another collection")
             return {**body, "fields": _FIELDS}
@@ -259,13 +307,18 @@ def _datetime_interval(start: datetime | None, end: datetime | None) -> str:
 
 
 def _bounding_boxes(query: Query) -> list[list[float]]:
-    """West, south, east, north of each part; two where the antimeridian is crossed, since many servers know no such box."""
+    """West, south, east, north of each part; two where the antimeridian is crossed, since many servers know
+    no such box."""
     if query.bounds is None:
         from revisit.geo.mgrs_tile import Tile
 
         return [list(part.bounds) for tile in query.tiles for part in _parts(Tile.parse(tile).footprint)]
     west, south, east, north = query.bounds
-    return [[west, south, east, north]] if west <= east else [[west, south, 180.0, north], [-180.0, south, east, north]]
+    return (
+        [[west, south, east, north]]
+        if west <= east
+        else [[west, south, 180.0, north], [-180.0, south, east, north]]
+    )
 
 
 def _join_url(base: str, href: str) -> str:

@@ -1,6 +1,7 @@
 """One STAC item as a product and its band files; the same for a folder and for an API.
 
-Understood are STAC 1.0 and 1.1 with the eo, raster, grid, mgrs and s2 extensions as Earth Search v0, v1 and c1, Planetary Computer,
+Understood are STAC 1.0 and 1.1 with the eo, raster, grid, mgrs and s2 extensions as Earth Search v0, v1 and
+c1, Planetary Computer,
 CDSE and static catalogs write them.
 """
 
@@ -16,7 +17,8 @@ from revisit.domain.product import Level, Product, ProductName
 from revisit.errors import InvalidInputError, PermanentError
 
 OFFSET_BASELINE = "0400"
-"""From this baseline on a product may carry a radiometric offset, so silence about it is not taken for zero."""
+"""From this baseline on a product may carry a radiometric offset, so silence about it is not taken for
+zero."""
 
 _DATATAKE_FORMAT = "%Y%m%dT%H%M%S"
 _TILE = re.compile(r"(?:MGRS-)?T?(\d{1,2})([C-HJ-NP-X][A-HJ-NP-Z]{2})")
@@ -32,7 +34,12 @@ _KEY_RESOLUTION = re.compile(r"_(\d{2})m$")
 
 def is_item(value: Any) -> bool:
     """Whether decoded JSON is a STAC item at all."""
-    return isinstance(value, dict) and value.get("type") == "Feature" and isinstance(value.get("assets"), dict) and "stac_version" in value
+    return (
+        isinstance(value, dict)
+        and value.get("type") == "Feature"
+        and isinstance(value.get("assets"), dict)
+        and "stac_version" in value
+    )
 
 
 def is_sentinel_2(item: dict[str, Any]) -> bool:
@@ -40,7 +47,11 @@ def is_sentinel_2(item: dict[str, Any]) -> bool:
     properties = item.get("properties")
     properties = properties if isinstance(properties, dict) else {}
     words = f"{properties.get('constellation')} {properties.get('platform')} {item.get('collection')}".lower()
-    return bool(re.search(r"sentinel[- _]?s?2", words) or _SHORT_ID.match(str(item.get("id"))) or _MSI_ID.match(str(item.get("id"))))
+    return bool(
+        re.search(r"sentinel[- _]?s?2", words)
+        or _SHORT_ID.match(str(item.get("id")))
+        or _MSI_ID.match(str(item.get("id")))
+    )
 
 
 def product_of(item: dict[str, Any], source: str, href: str) -> Product:
@@ -56,7 +67,9 @@ def product_of(item: dict[str, Any], source: str, href: str) -> Product:
     """
     properties, id = item.get("properties"), item.get("id")
     if not isinstance(id, str) or not _VALID_ID.fullmatch(id):
-        raise PermanentError(f"the item's id {str(id)[:200]!r} is not of 1 to 200 letters, digits and . _ - :")
+        raise PermanentError(
+            f"the item's id {str(id)[:200]!r} is not of 1 to 200 letters, digits and . _ - :"
+        )
     if not isinstance(properties, dict):
         raise PermanentError("the item has no properties")
     name = _product_name(item, properties)
@@ -85,15 +98,19 @@ def product_of(item: dict[str, Any], source: str, href: str) -> Product:
     )  # fmt: skip
 
 
-def band_files(item: dict[str, Any], resolve: Callable[[str], str]) -> tuple[dict[str, BandFile], dict[str, str]]:
+def band_files(
+    item: dict[str, Any], resolve: Callable[[str], str]
+) -> tuple[dict[str, BandFile], dict[str, str]]:
     """The band files of an item, and the reason for each band that is left out.
 
-    Of several files of one band the native resolution wins, then the GeoTIFF. The offset is the one in force for the file: none
+    Of several files of one band the native resolution wins, then the GeoTIFF. The offset is the one in force
+    for the file: none
     where Earth Search says that it has applied it to the COG, otherwise the one that the asset states.
 
     Args:
         item: Decoded JSON.
-        resolve: Turns an href into an absolute local path or https URL; raises PermanentError for one that must not be read.
+        resolve: Turns an href into an absolute local path or https URL; raises PermanentError for one that
+            must not be read.
     """
     files: dict[str, tuple[tuple[int, int], BandFile]] = {}
     left_out: dict[str, str] = {}
@@ -114,7 +131,9 @@ def band_files(item: dict[str, Any], resolve: Callable[[str], str]) -> tuple[dic
         rank = (abs(_resolution(key, asset, band) - BANDS[band].resolution_m), driver != "GTiff")
         if band not in files or rank < files[band][0]:
             files[band] = (rank, BandFile(band, href, driver, scale, offset, nodata))
-    return {band: files[band][1] for band in BANDS if band in files}, {b: why for b, why in left_out.items() if b not in files}
+    return {band: files[band][1] for band in BANDS if band in files}, {
+        b: why for b, why in left_out.items() if b not in files
+    }
 
 
 def files(item: dict[str, Any], resolve: Callable[[str], str]) -> list[SourceFile]:
@@ -134,16 +153,30 @@ def files(item: dict[str, Any], resolve: Callable[[str], str]) -> list[SourceFil
         name = _UNSAFE_NAME_CHARACTERS.sub("_", href.rpartition("/")[2].partition("?")[0]) or "file"
         size, checksum = asset.get("file:size"), str(asset.get("file:checksum", ""))
         path = name if name not in found else f"{_UNSAFE_NAME_CHARACTERS.sub('_', str(key))}/{name}"
-        found.setdefault(path, SourceFile(path, href, size if isinstance(size, int) and not isinstance(size, bool) and size >= 0 else None,
-                                          f"sha256:{checksum[4:]}" if _SHA256_MULTIHASH.fullmatch(checksum) else None, _band(key, asset)))
+        found.setdefault(
+            path,
+            SourceFile(
+                path,
+                href,
+                size if isinstance(size, int) and not isinstance(size, bool) and size >= 0 else None,
+                f"sha256:{checksum[4:]}" if _SHA256_MULTIHASH.fullmatch(checksum) else None,
+                _band(key, asset),
+            ),
+        )
     return list(found.values())
 
 
-# ------------------------------------------------------------------------------------------------------------- properties
+# -------------------------------------------------------------------------------------------------------------
+# properties
 
 
 def _product_name(item: dict[str, Any], properties: dict[str, Any]) -> ProductName | None:
-    for text in (properties.get("s2:product_uri"), properties.get("sentinel:product_id"), properties.get("s2:product_id"), item.get("id")):
+    for text in (
+        properties.get("s2:product_uri"),
+        properties.get("sentinel:product_id"),
+        properties.get("s2:product_id"),
+        item.get("id"),
+    ):
         if isinstance(text, str):
             try:
                 return ProductName.parse(text)
@@ -155,7 +188,9 @@ def _product_name(item: dict[str, Any], properties: dict[str, Any]) -> ProductNa
 def _level(item: dict[str, Any], properties: dict[str, Any], name: ProductName | None) -> Level:
     if name:
         return name.level
-    stated = " ".join(str(properties.get(key, "")) for key in ("processing:level", "s2:product_type", "s2:processing_level"))
+    stated = " ".join(
+        str(properties.get(key, "")) for key in ("processing:level", "s2:product_type", "s2:processing_level")
+    )
     for text in (stated, str(item.get("collection")), str(item.get("id"))):
         text = text.upper()
         if re.search(r"L2A|L2\b|MSI2A|LEVEL-?2", text):
@@ -181,10 +216,18 @@ def _tile(properties: dict[str, Any], name: ProductName | None, short_id: re.Mat
     if name:
         return name.tile
     pieces = [
-        "".join(str(properties.get(f"{prefix}:{part}", "")) for part in ("utm_zone", "latitude_band", "grid_square"))
+        "".join(
+            str(properties.get(f"{prefix}:{part}", ""))
+            for part in ("utm_zone", "latitude_band", "grid_square")
+        )
         for prefix in ("mgrs", "sentinel")
     ]
-    for text in (properties.get("s2:mgrs_tile"), *pieces, properties.get("grid:code"), short_id and short_id[2]):
+    for text in (
+        properties.get("s2:mgrs_tile"),
+        *pieces,
+        properties.get("grid:code"),
+        short_id and short_id[2],
+    ):
         found = _TILE.fullmatch(str(text))
         if found and 1 <= int(found[1]) <= 60:
             return f"{int(found[1]):02d}{found[2]}"
@@ -201,7 +244,11 @@ def _baseline(properties: dict[str, Any], name: ProductName | None) -> str | Non
 
 def _cloud_cover(properties: dict[str, Any]) -> float | None:
     value = properties.get("eo:cloud_cover")
-    if properties.get("sentinel:valid_cloud_cover") is False or isinstance(value, bool) or not isinstance(value, int | float):
+    if (
+        properties.get("sentinel:valid_cloud_cover") is False
+        or isinstance(value, bool)
+        or not isinstance(value, int | float)
+    ):
         return None
     return float(value) if 0 <= value <= 100 else None
 
@@ -221,7 +268,8 @@ def _positive_int(value: Any, maximum: int) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= maximum else None
 
 
-# ----------------------------------------------------------------------------------------------------------------- assets
+# -----------------------------------------------------------------------------------------------------------------
+# assets
 
 
 def _band(key: str, asset: Any) -> str | None:
@@ -253,7 +301,9 @@ def _resolution(key: str, asset: dict[str, Any], band: str) -> int:
     return int(found[1]) if found else BANDS[band].resolution_m
 
 
-def _scale_offset_nodata(band: str, asset: dict[str, Any], properties: dict[str, Any], baseline: str | None, driver: str) -> tuple[float, float, int]:
+def _scale_offset_nodata(
+    band: str, asset: dict[str, Any], properties: dict[str, Any], baseline: str | None, driver: str
+) -> tuple[float, float, int]:
     """Scale, offset and nodata of an asset."""
     stated = _stated_scaling(asset)
     nodata = int(_number(stated, "nodata", 0))
@@ -267,12 +317,15 @@ def _scale_offset_nodata(band: str, asset: dict[str, Any], properties: dict[str,
     if applied is True and driver == "GTiff":
         return scale, 0.0, nodata
     if "offset" not in stated and "scale" not in stated and (baseline or "") >= OFFSET_BASELINE:
-        raise PermanentError(f"the item does not state the radiometric offset of {band}, which baseline {baseline} may have")
+        raise PermanentError(
+            f"the item does not state the radiometric offset of {band}, which baseline {baseline} may have"
+        )
     return scale, offset, nodata
 
 
 def _stated_scaling(asset: dict[str, Any]) -> dict[str, Any]:
-    """What the asset says of its numbers: raster:bands, or in STAC 1.1 `bands`, whose common part may stand on the asset itself."""
+    """What the asset says of its numbers: raster:bands, or in STAC 1.1 `bands`, whose common part may stand
+    on the asset itself."""
     found: dict[str, Any] = {}
     for fields in (asset, *_dicts(asset.get("bands"))[:1], *_dicts(asset.get("raster:bands"))[:1]):
         found |= {key.removeprefix("raster:"): value for key, value in fields.items()}

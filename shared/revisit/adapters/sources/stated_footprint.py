@@ -12,10 +12,12 @@ Bounds = tuple[float, float, float, float]
 def parse_footprint(geometry: Any) -> tuple[dict[str, Any], Bounds]:
     """A footprint split at the antimeridian, and its bounds.
 
-    A tile is at most some ten degrees wide (84 N), so longitudes that lie more than 180 degrees apart mean a crossing.
+    A tile is at most some ten degrees wide (84 N), so longitudes that lie more than 180 degrees apart mean a
+    crossing.
 
     Args:
-        geometry: GeoJSON Polygon or MultiPolygon; a ring that crosses may jump from 179 to -179 or be split already.
+        geometry: GeoJSON Polygon or MultiPolygon; a ring that crosses may jump from 179 to -179 or be split
+            already.
 
     Raises:
         PermanentError: It is no polygon of finite lon/lat degrees.
@@ -28,14 +30,21 @@ def parse_footprint(geometry: Any) -> tuple[dict[str, Any], Bounds]:
         points = [(float(x), float(y)) for polygon in polygons for ring in polygon for x, y, *_ in ring]
     except (TypeError, ValueError, OverflowError):
         raise PermanentError("the footprint's coordinates are not numbers") from None
-    if len(points) < 4 or not all(math.isfinite(x) and math.isfinite(y) and abs(x) <= 360 and abs(y) <= 90 for x, y in points):
+    if len(points) < 4 or not all(
+        math.isfinite(x) and math.isfinite(y) and abs(x) <= 360 and abs(y) <= 90 for x, y in points
+    ):
         raise PermanentError("the footprint's coordinates are not degrees of longitude and latitude")
     west, east = min(x for x, _ in points), max(x for x, _ in points)
     south, north = min(y for _, y in points), max(y for _, y in points)
     if east - west <= 180 and west >= -180 and east <= 180:
         return {"type": geometry["type"], "coordinates": coordinates}, (west, south, east, north)
     turned = [x % 360 for x, _ in points]
-    return _split_at_antimeridian(geometry), (_wrap_longitude(min(turned)), south, _wrap_longitude(max(turned)), north)
+    return _split_at_antimeridian(geometry), (
+        _wrap_longitude(min(turned)),
+        south,
+        _wrap_longitude(max(turned)),
+        north,
+    )
 
 
 def parse_bounds(box: Any) -> Bounds:

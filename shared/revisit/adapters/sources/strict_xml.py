@@ -25,7 +25,9 @@ def parse(content: bytes, name: str) -> Element:
         parser.feed(content)
         root: Element = parser.close()
     except DefusedXmlException as refused:
-        raise PermanentError(f"{name} holds a document type or entities, which metadata never does: {type(refused).__name__}") from None
+        raise PermanentError(
+            f"{name} holds a document type or entities, which metadata never does: {type(refused).__name__}"
+        ) from None
     except (ParseError, ValueError, LookupError) as error:
         raise PermanentError(f"{name} is not XML: {error}") from None
     return root

@@ -1,4 +1,5 @@
-"""Every request of somebody known that changes something leaves one line (rules.md D2), where users sign in."""
+"""Every request of somebody known that changes something leaves one line (rules.md D2), where users sign
+in."""
 
 from flask import Flask, Response, g, request
 from flask.typing import ResponseReturnValue
@@ -14,18 +15,33 @@ MAX_ENTRIES = 500
 
 
 def register_audit(app: Flask, backend: Backend) -> None:
-    """Write the line when the answer is ready. One that cannot be written makes the answer 503, and the request is sent again:
+    """Write the line when the answer is ready. One that cannot be written makes the answer 503, and the
+    request is sent again:
     ids are derived, so that it changes nothing twice."""
     if backend.authenticator is None:
         return
 
     def write_audit_record(response: Response) -> Response:
         context: RequestContext | None = g.get("context")
-        if context is not None and request.method not in SAFE_METHODS and not g.get("read_only") and not g.get("audit_written"):
+        if (
+            context is not None
+            and request.method not in SAFE_METHODS
+            and not g.get("read_only")
+            and not g.get("audit_written")
+        ):
             g.audit_written = True
             now, rule = backend.now(), request.url_rule.rule if request.url_rule else ""
-            entry = Audit(audit_id(now, g.request_id), now, pseudonymize("owner", context.owner_id), context.principal.key_id, f"{request.method} {rule}",
-                         request.path, response.status_code, client_pseudonym(), g.request_id)
+            entry = Audit(
+                audit_id(now, g.request_id),
+                now,
+                pseudonymize("owner", context.owner_id),
+                context.principal.key_id,
+                f"{request.method} {rule}",
+                request.path,
+                response.status_code,
+                client_pseudonym(),
+                g.request_id,
+            )
             backend.commit(lambda commit: commit.put(entry), completes_event=False)
         return response
 
@@ -37,8 +53,22 @@ def list_(context: RequestContext) -> ResponseReturnValue:
     context.require_operator()
     limit = context.query_int("limit", 100, 1, MAX_ENTRIES)
     entries = context.backend.records.find(Audit, after=request.args.get("after", "")[:200], limit=limit)
-    return {"audit": [{"id": line.id, "at": format_rfc3339(line.at), "who": line.who, "key": line.key or None, "what": line.what, "about": line.about,
-                       "status": line.status, "origin": line.origin, "request": line.request} for line in entries]}
+    return {
+        "audit": [
+            {
+                "id": line.id,
+                "at": format_rfc3339(line.at),
+                "who": line.who,
+                "key": line.key or None,
+                "what": line.what,
+                "about": line.about,
+                "status": line.status,
+                "origin": line.origin,
+                "request": line.request,
+            }
+            for line in entries
+        ]
+    }
 
 
 ROUTES = (("GET", "/audit", list_),)

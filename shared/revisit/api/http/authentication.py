@@ -25,7 +25,9 @@ def make_authenticator(backend: Backend) -> RequestAuthenticator:
         if backend.authenticator is None:
             return local_principal(request)
         if not credential:
-            raise UnauthenticatedError("sign in and send the ID token, or send a key: Authorization: Bearer ...")
+            raise UnauthenticatedError(
+                "sign in and send the ID token, or send a key: Authorization: Bearer ..."
+            )
         claims = backend.authenticator.verify(credential)
         if claims.uid == "local":
             # The owner of what is made without signing in, who has no limits.

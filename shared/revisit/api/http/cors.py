@@ -1,4 +1,5 @@
-"""Which pages of other origins may ask (CORS, Fetch standard section 3.2): those of the deployment's own sites, named exactly.
+"""Which pages of other origins may ask (CORS, Fetch standard section 3.2): those of the deployment's own
+sites, named exactly.
 
 No cookie is ever read, so that no page can act for a user without holding their token.
 """
@@ -9,8 +10,10 @@ from flask import Flask, Response, request
 
 ALLOWED_METHODS = "GET, HEAD, POST, PATCH, DELETE"
 ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Range"
-EXPOSED_HEADERS = ("Location, ETag, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, X-Request-Id, Accept-Ranges, Content-Range, "
-        "Content-Length, Content-Disposition, WWW-Authenticate")
+EXPOSED_HEADERS = (
+    "Location, ETag, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, X-Request-Id, Accept-Ranges, Content-Range, "
+    "Content-Length, Content-Disposition, WWW-Authenticate"
+)
 """Headers of an answer that a page may read."""
 PREFLIGHT_MAX_AGE_S = "3600"
 """How long a browser need not ask again whether it may."""
@@ -22,9 +25,19 @@ def register_cors(app: Flask, allowed_origins: Collection[str]) -> None:
         return
 
     def preflight() -> Response | None:
-        if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers and request.headers.get("Origin") in allowed_origins:
-            return Response(status=204, headers={"Access-Control-Allow-Methods": ALLOWED_METHODS, "Access-Control-Allow-Headers": ALLOWED_HEADERS,
-                                                 "Access-Control-Max-Age": PREFLIGHT_MAX_AGE_S})
+        if (
+            request.method == "OPTIONS"
+            and "Access-Control-Request-Method" in request.headers
+            and request.headers.get("Origin") in allowed_origins
+        ):
+            return Response(
+                status=204,
+                headers={
+                    "Access-Control-Allow-Methods": ALLOWED_METHODS,
+                    "Access-Control-Allow-Headers": ALLOWED_HEADERS,
+                    "Access-Control-Max-Age": PREFLIGHT_MAX_AGE_S,
+                },
+            )
         return None
 
     def add_cors_headers(response: Response) -> Response:

@@ -1,4 +1,5 @@
-"""Idempotency-Key: the same request sent twice is worked once, and answered alike for a day (rules.md R10)."""
+"""Idempotency-Key: the same request sent twice is worked once, and answered alike for a day (rules.md
+R10)."""
 
 import re
 from collections.abc import Callable
@@ -26,7 +27,11 @@ _PURGE_BATCH = 20
 """Answers looked at with each new one; those outdated are taken away."""
 
 
-def run_idempotent(context: RequestContext, work: Callable[[], ResponseReturnValue], add_secrets: Callable[[Any], Any] | None = None) -> Response:
+def run_idempotent(
+    context: RequestContext,
+    work: Callable[[], ResponseReturnValue],
+    add_secrets: Callable[[Any], Any] | None = None,
+) -> Response:
     """Do the work, or answer as before where the key has been seen with the same request.
 
     What raises is not kept: it has written nothing, and may go well the next time.
@@ -47,17 +52,33 @@ def run_idempotent(context: RequestContext, work: Callable[[], ResponseReturnVal
     backend = context.backend
     id = derive_id("answer", context.owner_id, key)
     digest = sha256(f"{request.method} {request.full_path}\n".encode() + request.get_data()).hexdigest()
-    if previous := _reserve(backend, Answered(id, digest, IN_PROGRESS, {}, "", backend.now(), context.owner_id), key):
+    if previous := _reserve(
+        backend, Answered(id, digest, IN_PROGRESS, {}, "", backend.now(), context.owner_id), key
+    ):
         return _with_secrets(Response(previous.body, previous.status, previous.headers), add_secrets)
     with ExitStack() as undo:
         undo.callback(backend.records.transact, lambda transaction: transaction.delete(Answered, id))
         response = make_response(work())
         undo.pop_all()
     now = backend.now()
-    stored_headers = {name: response.headers[name] for name in ("Content-Type", "Location") if name in response.headers}
-    answer = Answered(id, digest, response.status_code, stored_headers, response.get_data(as_text=True), now, context.owner_id)
+    stored_headers = {
+        name: response.headers[name] for name in ("Content-Type", "Location") if name in response.headers
+    }
+    answer = Answered(
+        id,
+        digest,
+        response.status_code,
+        stored_headers,
+        response.get_data(as_text=True),
+        now,
+        context.owner_id,
+    )
     # Ids are as good as random, so that of those after any one the outdated are met sooner or later.
-    outdated = [old for old in backend.records.find(Answered, after=id, limit=_PURGE_BATCH) if now - old.at >= RETENTION]
+    outdated = [
+        old
+        for old in backend.records.find(Answered, after=id, limit=_PURGE_BATCH)
+        if now - old.at >= RETENTION
+    ]
 
     def store_answer(transaction: Transaction) -> None:
         for old in outdated:
@@ -70,6 +91,7 @@ def run_idempotent(context: RequestContext, work: Callable[[], ResponseReturnVal
 
 def _reserve(backend: Backend, reservation: Answered, key: str) -> Answered | None:
     """The answer that was given before, or None where the work is now this request's."""
+
     def work(transaction: Transaction) -> Answered | None:
         previous = transaction.get(Answered, reservation.id)
         age = reservation.at - previous.at if previous else RETENTION
@@ -81,7 +103,9 @@ def _reserve(backend: Backend, reservation: Answered, key: str) -> Answered | No
         if previous.status != IN_PROGRESS:
             return previous
         if age < MAX_REQUEST_TIME:
-            raise TransientError(f"the request with Idempotency-Key {key!r} is being worked; ask again in a moment")
+            raise TransientError(
+                f"the request with Idempotency-Key {key!r} is being worked; ask again in a moment"
+            )
         transaction.put(reservation)  # whoever worked it has died
         return None
 

@@ -1,9 +1,12 @@
-"""The specification of this API (OpenAPI 3.1), which is the source of truth: put together of one piece a room, and served as a page too.
+"""The specification of this API (OpenAPI 3.1), which is the source of truth: put together of one piece a
+room, and served as a page too.
 
-A piece tells what its routes take and give. What any route of its kind may answer besides is added here, so that no piece repeats it.
+A piece tells what its routes take and give. What any route of its kind may answer besides is added here, so
+that no piece repeats it.
 Own members of an operation:
 
-    x-who          whose it is: open (everybody's), theirs (each asker has their own), mine (of one owner; it is not there for others),
+    x-who          whose it is: open (everybody's), theirs (each asker has their own), mine (of one owner; it
+    is not there for others),
                    whole (for those who look after the whole)
     x-in-person    refused to keys
     x-asks         a POST that changes nothing: a key that reads is enough
@@ -23,11 +26,17 @@ from revisit.errors import NotFoundError
 
 PARTS_DIR = Path(__file__).parents[1] / "openapi"
 DOCS_DIR = Path(__file__).parents[1] / "docs"
-DOCS_MEDIA_TYPES = {"docs.html": "text/html; charset=utf-8", "docs.js": "text/javascript; charset=utf-8", "docs.css": "text/css; charset=utf-8"}
+DOCS_MEDIA_TYPES = {
+    "docs.html": "text/html; charset=utf-8",
+    "docs.js": "text/javascript; charset=utf-8",
+    "docs.css": "text/css; charset=utf-8",
+}
 HTTP_METHODS = ("get", "post", "put", "patch", "delete")
 ACCESS_CLASSES = ("open", "theirs", "mine", "whole")
 
-_PROBLEM, _UNAVAILABLE, _NOT_MODIFIED = ({"$ref": f"#/components/responses/{name}"} for name in ("Problem", "Later", "Unchanged"))
+_PROBLEM, _UNAVAILABLE, _NOT_MODIFIED = (
+    {"$ref": f"#/components/responses/{name}"} for name in ("Problem", "Later", "Unchanged")
+)
 
 
 @cache
@@ -72,7 +81,9 @@ def _read_part(name: str) -> Any:
 
 def _add_unique(target: dict[str, Any], new: dict[str, Any], file: str) -> None:
     if duplicates := target.keys() & new.keys():
-        raise ValueError(f"{file} names {', '.join(sorted(duplicates))}, which another piece of the specification has")
+        raise ValueError(
+            f"{file} names {', '.join(sorted(duplicates))}, which another piece of the specification has"
+        )
     target |= new
 
 
@@ -87,7 +98,9 @@ def _add_common_responses(path: str, method: str, operation: dict[str, Any]) -> 
         common["404"] = _PROBLEM
     if "requestBody" in operation:
         common |= dict.fromkeys(("413", "415"), _PROBLEM)
-    if "requestBody" in operation or any(parameter.get("in") != "path" for parameter in operation.get("parameters", ())):
+    if "requestBody" in operation or any(
+        parameter.get("in") != "path" for parameter in operation.get("parameters", ())
+    ):
         common["422"] = _PROBLEM
     answers = dict(sorted((common | operation["responses"]).items()))
     return {**operation, "responses": answers, **({"security": []} if operation["x-who"] == "open" else {})}

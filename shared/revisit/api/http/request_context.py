@@ -36,7 +36,10 @@ class InvalidBodyError(InvalidInputError):
         super().__init__(f"the body is not what is asked for here: {message}")
         self.reason, _, path = message.partition(" - at `")
         named = re.search(r"(?:required|unknown) field `(.*?)`", self.reason)
-        parts = [*re.findall(r"[^.\[\]]+", path.rstrip("`").removeprefix("$").replace("[...]", "")), *([named[1]] if named else ())]
+        parts = [
+            *re.findall(r"[^.\[\]]+", path.rstrip("`").removeprefix("$").replace("[...]", "")),
+            *([named[1]] if named else ()),
+        ]
         self.pointer = "".join(f"/{part.replace('~', '~0').replace('/', '~1')}" for part in parts)
         """Where it is (RFC 6901)."""
 
@@ -78,7 +81,9 @@ class RequestContext:
         """Refuse what the key that was sent is not good for."""
         needed = "read" if method in ("GET", "HEAD") else "write"
         if needed not in self.principal.scopes:
-            raise Forbidden(f"this key has no scope {needed}; make one that has, with `revisit keys create --scope {needed}`")
+            raise Forbidden(
+                f"this key has no scope {needed}; make one that has, with `revisit keys create --scope {needed}`"
+            )
 
     def decode_body[T](self, body_type: type[T]) -> T:
         """The JSON body.
@@ -103,7 +108,9 @@ class RequestContext:
         if not text:
             return default
         if not (text.isascii() and text.isdigit() and len(text) < 12 and minimum <= int(text) <= maximum):
-            raise InvalidInputError(f"{name} is a whole number from {minimum} to {maximum}, not {text[:40]!r}")
+            raise InvalidInputError(
+                f"{name} is a whole number from {minimum} to {maximum}, not {text[:40]!r}"
+            )
         return int(text)
 
 
@@ -125,13 +132,16 @@ _READ_ONLY_ROUTES: set[Callable[..., Any]] = set()
 
 
 def read_only[F: Callable[..., Any]](route: F) -> F:
-    """Mark a route that changes nothing although its question is posted, being too long for an address: a key that reads is enough
+    """Mark a route that changes nothing although its question is posted, being too long for an address: a key
+    that reads is enough
     for it, and the book holds no line of it."""
     _READ_ONLY_ROUTES.add(route)
     return route
 
 
-def add_routes(app: Flask, routes: Iterable[Route], backend: Backend, authenticate: RequestAuthenticator) -> None:
+def add_routes(
+    app: Flask, routes: Iterable[Route], backend: Backend, authenticate: RequestAuthenticator
+) -> None:
     """Hand each route who asks, beside the parts of its path."""
 
     def bind_context(method: str, function: Callable[..., Any]) -> Callable[..., Any]:

@@ -11,10 +11,16 @@ from werkzeug.http import HTTP_STATUS_CODES
 from revisit.domain.api_key import KEY_PREFIX
 from revisit.domain.audit_record import pseudonymize
 
-QUICKLOOK_ORIGINS = ("https://storage.googleapis.com", "https://sentinel-cogs.s3.us-west-2.amazonaws.com", "https://roda.sentinel-hub.com")
+QUICKLOOK_ORIGINS = (
+    "https://storage.googleapis.com",
+    "https://sentinel-cogs.s3.us-west-2.amazonaws.com",
+    "https://roda.sentinel-hub.com",
+)
 """Where quicklooks of products lie: pictures may come from there, and nothing else from anywhere else."""
-CONTENT_SECURITY_POLICY = (f"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob: {' '.join(QUICKLOOK_ORIGINS)}; connect-src 'self'; font-src 'self'; "
-          "worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'")
+CONTENT_SECURITY_POLICY = (
+    f"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob: {' '.join(QUICKLOOK_ORIGINS)}; connect-src 'self'; font-src 'self'; "
+    "worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
 SECURITY_HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -29,18 +35,25 @@ PUBLIC_RULES = ("/", "/<path:name>", "/health", "/openapi.json", "/docs", "/docs
 """Rules of what is everybody's."""
 
 
-def register_security(app: Flask, hosts: Collection[str], token: str, allowed_origins: Collection[str] = ()) -> None:
+def register_security(
+    app: Flask, hosts: Collection[str], token: str, allowed_origins: Collection[str] = ()
+) -> None:
     """Put the guards before every route, and the headers on every answer.
 
     Args:
-        sites: Origins whose pages may change things too, with a token or key of their user: no browser adds those by itself.
+        sites: Origins whose pages may change things too, with a token or key of their user: no browser adds
+            those by itself.
     """
 
     def check_request() -> None:
         g.request_id = uuid4().hex[:16]
         if hosts and _host_name(request.host) not in hosts:
             raise Forbidden(f"the request is for {request.host[:80]!r}, which this server is not called")
-        if request.method not in SAFE_METHODS and not _same_origin() and not (request.headers.get("Origin") in allowed_origins and bearer_token()):
+        if (
+            request.method not in SAFE_METHODS
+            and not _same_origin()
+            and not (request.headers.get("Origin") in allowed_origins and bearer_token())
+        ):
             raise Forbidden("a page of another origin may not change anything here")
         # A key is looked up where the route asks who it is.
         if token and not is_public() and not _has_token(token) and not bearer_token().startswith(KEY_PREFIX):
@@ -53,7 +66,11 @@ def register_security(app: Flask, hosts: Collection[str], token: str, allowed_or
             response.headers["Strict-Transport-Security"] = "max-age=31536000"
         response.headers["X-Request-Id"] = g.get("request_id", "")
         response.headers.setdefault("Cache-Control", "no-cache")
-        if request.method in ("GET", "HEAD") and response.status_code == 200 and not response.direct_passthrough:
+        if (
+            request.method in ("GET", "HEAD")
+            and response.status_code == 200
+            and not response.direct_passthrough
+        ):
             response.add_etag()
             response.make_conditional(request)
         return response
@@ -77,7 +94,8 @@ def _same_origin() -> bool:
 
 
 def is_public() -> bool:
-    """Whether what is asked for is everybody's: the page, the health, the specification, and feeds, whose address is the secret."""
+    """Whether what is asked for is everybody's: the page, the health, the specification, and feeds, whose
+    address is the secret."""
     rule = request.url_rule.rule if request.url_rule else ""
     return rule in PUBLIC_RULES or rule.startswith("/feeds/")
 
@@ -89,9 +107,13 @@ def bearer_token() -> str:
 
 
 def client_pseudonym() -> str:
-    """Tells addresses that requests come from apart without telling them. Google's front end puts the one it saw behind whatever
+    """Tells addresses that requests come from apart without telling them. Google's front end puts the one it
+    saw behind whatever
     the sender wrote there."""
-    return pseudonymize("origin", request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip() or request.remote_addr or "")
+    return pseudonymize(
+        "origin",
+        request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip() or request.remote_addr or "",
+    )
 
 
 def _has_token(token: str) -> bool:

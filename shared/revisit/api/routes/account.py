@@ -8,11 +8,19 @@ from revisit.services.accounts.account import delete_account, export_account
 
 def show(context: RequestContext) -> ResponseReturnValue:
     me = context.principal
-    return {"owner": me.owner_id, "operator": me.operator, "scopes": sorted(me.scopes | ({"operator"} if me.operator else set())), "key": me.key_id or None}
+    return {
+        "owner": me.owner_id,
+        "operator": me.operator,
+        "scopes": sorted(me.scopes | ({"operator"} if me.operator else set())),
+        "key": me.key_id or None,
+    }
 
 
 def export(context: RequestContext) -> ResponseReturnValue:
-    return export_account(context.backend, context.owner_id), {"Content-Disposition": 'attachment; filename="revisit.json"', "Cache-Control": "no-store"}
+    return export_account(context.backend, context.owner_id), {
+        "Content-Disposition": 'attachment; filename="revisit.json"',
+        "Cache-Control": "no-store",
+    }
 
 
 def delete(context: RequestContext) -> ResponseReturnValue:

@@ -29,12 +29,16 @@ def parse_aoi(value: dict[str, Any] | str, repair: bool, owner: str) -> AOI:
 @read_only
 def preview(context: RequestContext) -> ResponseReturnValue:
     body = context.decode_body(PreviewAoiBody)
-    return documents.aoi_summary(summarize_aoi(context.backend, parse_aoi(body.aoi, body.repair, context.owner_id)))
+    return documents.aoi_summary(
+        summarize_aoi(context.backend, parse_aoi(body.aoi, body.repair, context.owner_id))
+    )
 
 
 def preview_tile(context: RequestContext) -> ResponseReturnValue:
     if not request.args.get("tile"):
-        raise InvalidInputError("name a tile, such as /aoi?tile=32TQM; the preview of an area is asked for with POST")
+        raise InvalidInputError(
+            "name a tile, such as /aoi?tile=32TQM; the preview of an area is asked for with POST"
+        )
     return documents.aoi_summary(summarize_tile(context.backend, request.args["tile"]))
 
 

@@ -17,8 +17,12 @@ from revisit.services.operations.dead_letters import get_dead_letter, list_dead_
 
 def list_(context: RequestContext) -> ResponseReturnValue:
     context.require_operator()
-    return {"dead_letters": [{**documents.dead_letter(letter), "replay": f"/dead-letters/{quote(letter.id, safe='')}/replay"}
-                             for letter in list_dead_letters(context.backend)]}
+    return {
+        "dead_letters": [
+            {**documents.dead_letter(letter), "replay": f"/dead-letters/{quote(letter.id, safe='')}/replay"}
+            for letter in list_dead_letters(context.backend)
+        ]
+    }
 
 
 def show(context: RequestContext, id: str) -> ResponseReturnValue:

@@ -15,7 +15,9 @@ MAX_DELIVERIES = 500
 
 def list_(context: RequestContext, id: str) -> ResponseReturnValue:
     limit, args = context.query_int("limit", 100, 1, MAX_DELIVERIES), request.args
-    found = list_deliveries(context.backend, id, context.owner_id, args.get("state", ""), args.get("after", ""), limit)
+    found = list_deliveries(
+        context.backend, id, context.owner_id, args.get("state", ""), args.get("after", ""), limit
+    )
     return {"deliveries": [documents.delivery(way) for way in found.items], "next": found.next or None}
 
 

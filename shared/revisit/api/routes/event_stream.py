@@ -1,9 +1,11 @@
 """/orders/{id}/events: an order's progress as server-sent events, where the server is one's own.
 
-Each listener holds a thread of the server for as long as it listens: few may, and those who find no place ask again.
+Each listener holds a thread of the server for as long as it listens: few may, and those who find no place ask
+again.
 
     event: progress   how far the order is; at the beginning and with every change
-    event: job        an acquisition whose state changed since; what had changed before the listener came, GET /orders/{id} tells
+    event: job        an acquisition whose state changed since; what had changed before the listener came, GET
+        /orders/{id} tells
     event: end        the order has finished or was cancelled; nothing comes after it
 """
 
@@ -46,19 +48,28 @@ def events(context: RequestContext, id: str) -> Response:
     order = get_order(context.backend, id, context.owner_id)
     slots: BoundedSemaphore | None = current_app.extensions.get(_SEMAPHORE_KEY)
     if slots is None:
-        raise NotFoundError("events are sent by a server on one's own computer only; here ask for the order again after Retry-After seconds")
+        raise NotFoundError(
+            "events are sent by a server on one's own computer only; here ask for the order again after Retry-After seconds"
+        )
     if not slots.acquire(blocking=False):
-        raise TransientError(f"{MAX_STREAMS} listen already, as many as may at once; ask again in a moment, or ask for the order itself")
+        raise TransientError(
+            f"{MAX_STREAMS} listen already, as many as may at once; ask again in a moment, or ask for the order itself"
+        )
     with ExitStack() as undo:
         undo.callback(slots.release)
-        response = Response(_Stream(_order_events(context, order), slots), content_type="text/event-stream", headers={"Cache-Control": "no-store"},
-                            direct_passthrough=True)
+        response = Response(
+            _Stream(_order_events(context, order), slots),
+            content_type="text/event-stream",
+            headers={"Cache-Control": "no-store"},
+            direct_passthrough=True,
+        )
         undo.pop_all()
     return response
 
 
 class _Stream:
-    """What is sent, until the listener goes away: closing it gives its place back, whether or not it was begun."""
+    """What is sent, until the listener goes away: closing it gives its place back, whether or not it was
+    begun."""
 
     def __init__(self, chunks: Iterator[bytes], slots: BoundedSemaphore) -> None:
         self._chunks, self._slots, self._open = chunks, slots, True
@@ -93,7 +104,14 @@ def _order_events(context: RequestContext, initial_order: Order) -> Iterator[byt
                 if sent_states is not None and sent_states.get(job.id) != job.state:
                     yield _event("job", documents.job(job))
             sent_states = dict(job_states)
-            yield _event("progress", {"order": order.id, "state": order.state, **orders.order_status(order, jobs, context.backend.now())})
+            yield _event(
+                "progress",
+                {
+                    "order": order.id,
+                    "state": order.state,
+                    **orders.order_status(order, jobs, context.backend.now()),
+                },
+            )
         if order.state != "running" and not order.open:
             yield _event("end", {"order": order.id, "state": order.state})
             return

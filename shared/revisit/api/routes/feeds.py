@@ -1,4 +1,5 @@
-"""/feeds: a subscription's alerts as Atom, and its next passes as a calendar, for whoever knows the secret address."""
+"""/feeds: a subscription's alerts as Atom, and its next passes as a calendar, for whoever knows the secret
+address."""
 
 import hmac
 
@@ -15,8 +16,16 @@ from revisit.services.subscriptions.results import list_alerts
 
 def atom(context: RequestContext, token: str) -> Response:
     subscription = _find_subscription(context, token)
-    alerts = list_alerts(context.backend, subscription.id, max(0, subscription.alerts - atom_feed.MAX_ENTRIES), subscription.owner)
-    return Response(atom_feed.render_feed(subscription, alerts, request.url_root), content_type=f"{atom_feed.MEDIA_TYPE}; charset=utf-8")
+    alerts = list_alerts(
+        context.backend,
+        subscription.id,
+        max(0, subscription.alerts - atom_feed.MAX_ENTRIES),
+        subscription.owner,
+    )
+    return Response(
+        atom_feed.render_feed(subscription, alerts, request.url_root),
+        content_type=f"{atom_feed.MEDIA_TYPE}; charset=utf-8",
+    )
 
 
 def calendar(context: RequestContext, token: str) -> Response:
@@ -25,12 +34,19 @@ def calendar(context: RequestContext, token: str) -> Response:
 
     subscription = _find_subscription(context, token)
     passes = upcoming_passes(context.backend, AOI.from_normalized(subscription.aoi), days=MAX_DAYS)
-    return Response(render_calendar(passes, f"Sentinel-2 over {subscription.name}", context.backend.now()), content_type=MEDIA_TYPE)
+    return Response(
+        render_calendar(passes, f"Sentinel-2 over {subscription.name}", context.backend.now()),
+        content_type=MEDIA_TYPE,
+    )
 
 
 def _find_subscription(context: RequestContext, token: str) -> Subscription:
     subscription = context.backend.records.get(Subscription, token.partition("-")[0])
-    if subscription is None or subscription.state == "deleted" or not hmac.compare_digest(subscription.feed_token.encode(), token.encode()):
+    if (
+        subscription is None
+        or subscription.state == "deleted"
+        or not hmac.compare_digest(subscription.feed_token.encode(), token.encode())
+    ):
         raise NotFoundError("there is no such feed; its address is part of the subscription")
     return subscription
 

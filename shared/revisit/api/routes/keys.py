@@ -23,7 +23,11 @@ def create(context: RequestContext) -> ResponseReturnValue:
     if "operator" in body.scopes:
         context.require_operator()
     key, secret = create_key(context.backend, body.name, body.scopes, body.days, context.owner_id)
-    return {**documents.api_key(key, context.backend.now()), "secret": secret}, 201, {"Location": f"/keys/{key.id}", "Cache-Control": "no-store"}
+    return (
+        {**documents.api_key(key, context.backend.now()), "secret": secret},
+        201,
+        {"Location": f"/keys/{key.id}", "Cache-Control": "no-store"},
+    )
 
 
 def list_(context: RequestContext) -> ResponseReturnValue:

@@ -8,7 +8,13 @@ from flask import Response, make_response, request
 from flask.typing import ResponseReturnValue
 
 from revisit.api.http.idempotency import run_idempotent
-from revisit.api.http.request_context import Names, RequestContext, parse_period_end, parse_period_start, read_only
+from revisit.api.http.request_context import (
+    Names,
+    RequestContext,
+    parse_period_end,
+    parse_period_start,
+    read_only,
+)
 from revisit.api.routes.aoi_input import parse_aoi
 from revisit.api.routes.results import ITEM_TYPE, result_item
 from revisit.api.routes.subscriptions import recipe_from_body, results, series
@@ -49,13 +55,26 @@ class CreateOrderBody(msgspec.Struct, forbid_unknown_fields=True):
 def order_request_from_body(context: RequestContext, body: CreateOrderBody) -> OrderRequest:
     """What a body asks for."""
     aoi = parse_aoi(body.aoi, body.repair, context.owner_id) if body.aoi is not None else None
-    return OrderRequest(recipe_from_body(body), aoi, body.tile, body.products, validate_source(context, body.source), parse_period_start(body.start), parse_period_end(body.end),
-                body.level, body.max_cloud, body.min_clear, context.owner_id)  # type: ignore[arg-type]  # the level is checked there
+    return OrderRequest(
+        recipe_from_body(body),
+        aoi,
+        body.tile,
+        body.products,
+        validate_source(context, body.source),
+        parse_period_start(body.start),
+        parse_period_end(body.end),
+        body.level,  # type: ignore[arg-type]  # the level is checked there
+        body.max_cloud,
+        body.min_clear,
+        context.owner_id,
+    )
 
 
 def create(context: RequestContext) -> Response:
     def work() -> ResponseReturnValue:
-        order = create_order(context.backend, order_request_from_body(context, context.decode_body(CreateOrderBody)))
+        order = create_order(
+            context.backend, order_request_from_body(context, context.decode_body(CreateOrderBody))
+        )
         return documents.order_summary(order), 202, {"Location": f"/orders/{order.id}"}
 
     return run_idempotent(context, work)
@@ -63,7 +82,11 @@ def create(context: RequestContext) -> Response:
 
 @read_only
 def estimate(context: RequestContext) -> ResponseReturnValue:
-    return orders.estimate(estimate_order(context.backend, order_request_from_body(context, context.decode_body(CreateOrderBody))))
+    return orders.estimate(
+        estimate_order(
+            context.backend, order_request_from_body(context, context.decode_body(CreateOrderBody))
+        )
+    )
 
 
 def validate_source(context: RequestContext, spec: str) -> str:
@@ -76,13 +99,19 @@ def validate_source(context: RequestContext, spec: str) -> str:
         return spec
     known = (*context.backend.sources, *(state.id for state in context.backend.records.find(SourceState)))
     if spec not in known:
-        raise InvalidInputError(f"source {spec[:200]!r} is none of this server's; choose from {', '.join(dict.fromkeys(known)) or 'none so far'}")
+        raise InvalidInputError(
+            f"source {spec[:200]!r} is none of this server's; choose from {', '.join(dict.fromkeys(known)) or 'none so far'}"
+        )
     return spec
 
 
 def list_(context: RequestContext) -> ResponseReturnValue:
     limit = context.query_int("limit", 50, 1, MAX_ORDERS)
-    return {"orders": [documents.order_summary(one) for one in list_orders(context.backend, context.owner_id)[:limit]]}
+    return {
+        "orders": [
+            documents.order_summary(one) for one in list_orders(context.backend, context.owner_id)[:limit]
+        ]
+    }
 
 
 def show(context: RequestContext, id: str) -> Response:
@@ -97,30 +126,54 @@ def cancel(context: RequestContext, id: str) -> Response:
 def _order_response(context: RequestContext, id: str) -> Response:
     """An order, with a tag that changes when anything but its age does."""
     order = get_order(context.backend, id, context.owner_id)
-    document = orders.order_details(order, list_jobs(context.backend, order.id, context.owner_id), context.backend.now())
+    document = orders.order_details(
+        order, list_jobs(context.backend, order.id, context.owner_id), context.backend.now()
+    )
     response = make_response(document)
     if order.state == "running":
         response.headers["Retry-After"] = str(orders.retry_after_s(order))
-        response.set_etag(sha256(msgspec.json.encode({**document, "age_s": None})).hexdigest()[:40], weak=True)
+        response.set_etag(
+            sha256(msgspec.json.encode({**document, "age_s": None})).hexdigest()[:40], weak=True
+        )
     return response
 
 
 def items(context: RequestContext, id: str) -> Response:
     """The jobs that have ended as STAC Items, by time: the skipped ones too, which say why."""
     order = get_order(context.backend, id, context.owner_id)
-    found = item_collection(context, order, context.query_int("limit", MAX_ITEMS, 1, MAX_ITEMS), context.query_int("after", 0, 0, 10**9))
+    found = item_collection(
+        context,
+        order,
+        context.query_int("limit", MAX_ITEMS, 1, MAX_ITEMS),
+        context.query_int("after", 0, 0, 10**9),
+    )
     return Response(msgspec.json.encode(found), content_type=ITEM_TYPE)
 
 
-def item_collection(context: RequestContext, order: Order, limit: int = MAX_ITEMS, after: int = 0) -> dict[str, Any]:
+def item_collection(
+    context: RequestContext, order: Order, limit: int = MAX_ITEMS, after: int = 0
+) -> dict[str, Any]:
     """A part of what came of an order, and the way to the next part."""
-    ended = [job for job in list_jobs(context.backend, order.id, context.owner_id) if job.state in FINISHED_STATES]
+    ended = [
+        job for job in list_jobs(context.backend, order.id, context.owner_id) if job.state in FINISHED_STATES
+    ]
     here = f"{request.url_root.rstrip('/')}/orders/{order.id}"
-    links = [{"rel": "self", "href": f"{here}/items", "type": ITEM_TYPE}, {"rel": "collection", "href": here, "type": "application/json"}]
+    links = [
+        {"rel": "self", "href": f"{here}/items", "type": ITEM_TYPE},
+        {"rel": "collection", "href": here, "type": "application/json"},
+    ]
     if after + limit < len(ended):
-        links.append({"rel": "next", "href": f"{here}/items?limit={limit}&after={after + limit}", "type": ITEM_TYPE})
-    features = [result_item(job) for job in ended[after:after + limit]]
-    return {"type": "FeatureCollection", "features": features, "links": links, "numberMatched": len(ended), "numberReturned": len(features)}
+        links.append(
+            {"rel": "next", "href": f"{here}/items?limit={limit}&after={after + limit}", "type": ITEM_TYPE}
+        )
+    features = [result_item(job) for job in ended[after : after + limit]]
+    return {
+        "type": "FeatureCollection",
+        "features": features,
+        "links": links,
+        "numberMatched": len(ended),
+        "numberReturned": len(features),
+    }
 
 
 ROUTES = (

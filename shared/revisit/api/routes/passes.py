@@ -26,25 +26,40 @@ class ListPassesBody(msgspec.Struct, forbid_unknown_fields=True):
 
 def list_for_tiles(context: RequestContext) -> ResponseReturnValue:
     tiles = tuple(name.strip() for name in request.args.get("tile", "").split(",") if name.strip())
-    return _passes_response(context, upcoming_passes(context.backend, None, tiles, context.query_int("days", DEFAULT_DAYS, 1, MAX_DAYS)), ", ".join(tiles))
+    return _passes_response(
+        context,
+        upcoming_passes(context.backend, None, tiles, context.query_int("days", DEFAULT_DAYS, 1, MAX_DAYS)),
+        ", ".join(tiles),
+    )
 
 
 @read_only
 def list_for_aoi(context: RequestContext) -> ResponseReturnValue:
     body = context.decode_body(ListPassesBody)
-    return _passes_response(context, upcoming_passes(context.backend, parse_aoi(body.aoi, body.repair, context.owner_id), (), body.days), "an AOI")
+    return _passes_response(
+        context,
+        upcoming_passes(context.backend, parse_aoi(body.aoi, body.repair, context.owner_id), (), body.days),
+        "an AOI",
+    )
 
 
 def _passes_response(context: RequestContext, passes: list[Pass], area_name: str) -> ResponseReturnValue:
     """As JSON, or as a calendar where that is asked for."""
-    form = request.args.get("format") or ("ics" if request.accept_mimetypes.best_match(["application/json", "text/calendar"]) == "text/calendar" else "json")
+    form = request.args.get("format") or (
+        "ics"
+        if request.accept_mimetypes.best_match(["application/json", "text/calendar"]) == "text/calendar"
+        else "json"
+    )
     if form not in ("json", "ics"):
         raise InvalidInputError(f"format {form[:40]!r} is not offered; choose json or ics")
     if form == "ics":
         from revisit.delivery.icalendar import MEDIA_TYPE, render_calendar
 
-        return Response(render_calendar(passes, f"Sentinel-2 over {area_name}", context.backend.now()), content_type=MEDIA_TYPE,
-                        headers={"Content-Disposition": 'attachment; filename="passes.ics"'})
+        return Response(
+            render_calendar(passes, f"Sentinel-2 over {area_name}", context.backend.now()),
+            content_type=MEDIA_TYPE,
+            headers={"Content-Disposition": 'attachment; filename="passes.ics"'},
+        )
     return {"passes": [expected_pass(one) for one in passes]}
 
 

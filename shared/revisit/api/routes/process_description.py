@@ -10,13 +10,19 @@ _PERCENT = {"type": "number", "minimum": 0, "maximum": 100}
 _NAMES = {"type": "array", "items": {"type": "string"}}
 _DAY = {"type": "string", "description": "A day, or an instant of RFC 3339."}
 _SCHEMAS: dict[str, tuple[str, dict[str, Any]]] = {
-    "aoi": ("Where to cut: a GeoJSON geometry or Feature, lon/lat degrees", {"type": "object", "format": "geojson-geometry"}),
+    "aoi": (
+        "Where to cut: a GeoJSON geometry or Feature, lon/lat degrees",
+        {"type": "object", "format": "geojson-geometry"},
+    ),
     "tile": ("MGRS id of a tile that is wanted whole", {"type": "string"}),
     "products": ("Ids of exactly the products wanted", _NAMES),
     "indices": ("Spectral indices; NDVI where neither indices nor bands are named", _NAMES),
     "bands": ("Bands to deliver as they are", _NAMES),
     "resolution_m": ("Pixel size of the result", {"type": "number", "minimum": 1, "maximum": 10_000}),
-    "resampling": ("How reflectance meets a finer grid", {"type": "string", "enum": ["bilinear", "nearest"], "default": "bilinear"}),
+    "resampling": (
+        "How reflectance meets a finer grid",
+        {"type": "string", "enum": ["bilinear", "nearest"], "default": "bilinear"},
+    ),
     "source": ("SPEC of the only source to take products from", {"type": "string"}),
     "start": ("Sensed at or after", _DAY),
     "end": ("Sensed at or before", _DAY),
@@ -26,22 +32,32 @@ _SCHEMAS: dict[str, tuple[str, dict[str, Any]]] = {
     "repair": ("Whether to mend an AOI that crosses itself", {"type": "boolean", "default": False}),
 }
 INPUTS: dict[str, dict[str, Any]] = {
-    name: {"title": title, "schema": schema, "minOccurs": 0, "maxOccurs": 1} for name, (title, schema) in _SCHEMAS.items()
+    name: {"title": title, "schema": schema, "minOccurs": 0, "maxOccurs": 1}
+    for name, (title, schema) in _SCHEMAS.items()
 }
 """By name; a place is given as aoi, tile or products, so that none of them must be there."""
-OUTPUTS = {"items": {"title": "What came of it, as STAC Items by time",
-                     "schema": {"type": "object", "contentMediaType": "application/geo+json"}}}
+OUTPUTS = {
+    "items": {
+        "title": "What came of it, as STAC Items by time",
+        "schema": {"type": "object", "contentMediaType": "application/geo+json"},
+    }
+}
 
 
 def summary(root: str) -> dict[str, Any]:
     """The standard's processSummary."""
     here = f"{root}/processes/{PROCESS_ID}"
     return {
-        "id": PROCESS_ID, "version": "1.0.0", "title": "Order",
+        "id": PROCESS_ID,
+        "version": "1.0.0",
+        "title": "Order",
         "description": "Has what Sentinel-2 saw of a place worked: bands cut out, indices computed, clouds masked.",
-        "jobControlOptions": ["async-execute", "dismiss"], "outputTransmission": list(TRANSMISSION_MODES),
-        "links": [{"href": here, "rel": "self", "type": "application/json"},
-                  {"href": f"{here}/execution", "rel": EXECUTE_REL, "type": "application/json", "title": "Execute"}],
+        "jobControlOptions": ["async-execute", "dismiss"],
+        "outputTransmission": list(TRANSMISSION_MODES),
+        "links": [
+            {"href": here, "rel": "self", "type": "application/json"},
+            {"href": f"{here}/execution", "rel": EXECUTE_REL, "type": "application/json", "title": "Execute"},
+        ],
     }
 
 
@@ -55,10 +71,30 @@ def landing_links(root: str) -> list[dict[str, str]]:
     return [
         {"href": f"{root}/", "rel": "self", "type": "application/json", "title": "This document"},
         {"href": f"{root}/", "rel": "alternate", "type": "text/html", "title": "The page"},
-        {"href": f"{root}/openapi.json", "rel": "service-desc", "type": "application/vnd.oai.openapi+json;version=3.1", "title": "Specification"},
+        {
+            "href": f"{root}/openapi.json",
+            "rel": "service-desc",
+            "type": "application/vnd.oai.openapi+json;version=3.1",
+            "title": "Specification",
+        },
         {"href": f"{root}/docs", "rel": "service-doc", "type": "text/html", "title": "Specification to read"},
-        {"href": f"{root}/conformance", "rel": "http://www.opengis.net/def/rel/ogc/1.0/conformance", "type": "application/json", "title": "Conformance"},
-        {"href": f"{root}/processes", "rel": "http://www.opengis.net/def/rel/ogc/1.0/processes", "type": "application/json", "title": "Processes"},
-        {"href": f"{root}/jobs", "rel": "http://www.opengis.net/def/rel/ogc/1.0/job-list", "type": "application/json", "title": "Jobs"},
+        {
+            "href": f"{root}/conformance",
+            "rel": "http://www.opengis.net/def/rel/ogc/1.0/conformance",
+            "type": "application/json",
+            "title": "Conformance",
+        },
+        {
+            "href": f"{root}/processes",
+            "rel": "http://www.opengis.net/def/rel/ogc/1.0/processes",
+            "type": "application/json",
+            "title": "Processes",
+        },
+        {
+            "href": f"{root}/jobs",
+            "rel": "http://www.opengis.net/def/rel/ogc/1.0/job-list",
+            "type": "application/json",
+            "title": "Jobs",
+        },
         {"href": f"{root}/stac", "rel": "data", "type": "application/json", "title": "STAC API"},
     ]

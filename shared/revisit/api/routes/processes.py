@@ -1,4 +1,5 @@
-"""OGC API Processes 1.0 (OGC 18-062r2) over orders: one process, `order`, whose jobs are orders and whose result is what came of one.
+"""OGC API Processes 1.0 (OGC 18-062r2) over orders: one process, `order`, whose jobs are orders and whose
+result is what came of one.
 
 Ids of jobs are those of orders. What Revisit calls a job, the work for one acquisition, is not seen here.
 """
@@ -16,7 +17,14 @@ from revisit.api.http.idempotency import run_idempotent
 from revisit.api.http.problems import problem
 from revisit.api.http.request_context import RequestContext, parse_period_end, parse_period_start
 from revisit.api.routes.orders import CreateOrderBody, item_collection, order_request_from_body
-from revisit.api.routes.process_description import INPUTS, PROCESS_ID, TRANSMISSION_MODES, description, landing_links, summary
+from revisit.api.routes.process_description import (
+    INPUTS,
+    PROCESS_ID,
+    TRANSMISSION_MODES,
+    description,
+    landing_links,
+    summary,
+)
 from revisit.api.routes.results import ITEM_TYPE
 from revisit.domain.job import Job
 from revisit.domain.order import Order
@@ -26,7 +34,10 @@ from revisit.services.orders.cancel import cancel_order
 from revisit.services.orders.create import create_order, get_order, list_orders
 
 CONFORMANCE_BASE = "http://www.opengis.net/spec/ogcapi-processes-1/1.0/conf"
-CONFORMANCE = tuple(f"{CONFORMANCE_BASE}/{name}" for name in ("core", "ogc-process-description", "json", "job-list", "dismiss"))
+CONFORMANCE = tuple(
+    f"{CONFORMANCE_BASE}/{name}"
+    for name in ("core", "ogc-process-description", "json", "job-list", "dismiss")
+)
 EXCEPTION_TYPE_BASE = "http://www.opengis.net/def/exceptions/ogcapi-processes-1/1.0"
 RESULTS_REL = "http://www.opengis.net/def/rel/ogc/1.0/results"
 STATUSES = ("accepted", "running", "successful", "failed", "dismissed")
@@ -89,9 +100,19 @@ def execute(context: RequestContext, id: str) -> ResponseReturnValue:
     def work() -> ResponseReturnValue:
         body = context.decode_body(ExecuteBody)
         order_body = _decode_inputs(body.inputs)
-        order = create_order(context.backend, order_request_from_body(context, order_body), _reply_format(body))
-        preference_headers = {"Preference-Applied": "respond-async"} if "respond-async" in request.headers.get("Prefer", "") else {}
-        return _status_info(context, order), 201, {"Location": f"{_root_url()}/jobs/{order.id}", **preference_headers}
+        order = create_order(
+            context.backend, order_request_from_body(context, order_body), _reply_format(body)
+        )
+        preference_headers = (
+            {"Preference-Applied": "respond-async"}
+            if "respond-async" in request.headers.get("Prefer", "")
+            else {}
+        )
+        return (
+            _status_info(context, order),
+            201,
+            {"Location": f"{_root_url()}/jobs/{order.id}", **preference_headers},
+        )
 
     return run_idempotent(context, work)
 
@@ -106,9 +127,13 @@ def _decode_inputs(inputs: dict[str, Any]) -> CreateOrderBody:
     plain: dict[str, Any] = {}
     for name, stated in inputs.items():
         if name not in INPUTS:
-            raise InvalidInputError(f"process {PROCESS_ID} has no input {name[:100]!r}; it has {', '.join(INPUTS)}")
+            raise InvalidInputError(
+                f"process {PROCESS_ID} has no input {name[:100]!r}; it has {', '.join(INPUTS)}"
+            )
         if isinstance(stated, dict) and "href" in stated:
-            raise InvalidInputError(f"input {name} is given as a link, and links are not followed; send its value")
+            raise InvalidInputError(
+                f"input {name} is given as a link, and links are not followed; send its value"
+            )
         value = stated["value"] if isinstance(stated, dict) and "value" in stated else stated
         many = INPUTS[name]["schema"].get("type") == "array"
         plain[name] = [value] if many and not isinstance(value, list) else value
@@ -127,7 +152,9 @@ def _reply_format(body: ExecuteBody) -> str:
     output = body.outputs.get("items", {})
     transmission_mode = output.get("transmissionMode", "value") if isinstance(output, dict) else None
     if transmission_mode not in TRANSMISSION_MODES:
-        raise InvalidInputError(f"an output is asked for with a transmissionMode of {' or '.join(TRANSMISSION_MODES)}")
+        raise InvalidInputError(
+            f"an output is asked for with a transmissionMode of {' or '.join(TRANSMISSION_MODES)}"
+        )
     return f"{body.response} {transmission_mode}"
 
 
@@ -137,13 +164,25 @@ def jobs(context: RequestContext) -> ResponseReturnValue:
     if wrong := [status for status in statuses if status not in STATUSES]:
         raise InvalidInputError(f"status {wrong[0][:40]!r} does not exist; choose from {', '.join(STATUSES)}")
     since, until = _parse_interval(request.args.get("datetime", ""))
-    shortest, longest = (context.query_int(name, bound, 0, 10**9) for name, bound in (("minDuration", 0), ("maxDuration", 10**9)))
+    shortest, longest = (
+        context.query_int(name, bound, 0, 10**9)
+        for name, bound in (("minDuration", 0), ("maxDuration", 10**9))
+    )
     found: list[dict[str, Any]] = []
     after, next_position = context.query_int("after", 0, 0, 10**6), 0
     for position, order in enumerate(list_orders(context.backend, context.owner_id)):
-        if position < after or order.subscription or (types and "process" not in types) or (ids and PROCESS_ID not in ids):
+        if (
+            position < after
+            or order.subscription
+            or (types and "process" not in types)
+            or (ids and PROCESS_ID not in ids)
+        ):
             continue
-        if (since and order.created < since) or (until and order.created > until) or not shortest <= _duration_s(context, order) <= longest:
+        if (
+            (since and order.created < since)
+            or (until and order.created > until)
+            or not shortest <= _duration_s(context, order) <= longest
+        ):
             continue
         status = _status_info(context, order)
         if not statuses or status["status"] in statuses:
@@ -155,7 +194,9 @@ def jobs(context: RequestContext) -> ResponseReturnValue:
     if next_position:
         from urllib.parse import urlencode
 
-        kept_query = [(name, text) for name, text in request.args.items(multi=True) if name not in ("limit", "after")]
+        kept_query = [
+            (name, text) for name, text in request.args.items(multi=True) if name not in ("limit", "after")
+        ]
         next_query = [*kept_query, ("limit", limit), ("after", next_position)]
         links.append(_link(f"{_root_url()}/jobs?{urlencode(next_query)}", "next"))
     return {"jobs": found, "links": links}
@@ -177,9 +218,13 @@ def results(context: RequestContext, id: str) -> ResponseReturnValue:
     order = _get_order(context, id)
     status = _status_info(context, order)["status"]
     if status == "failed":
-        raise InvalidInputError(f"every acquisition failed, the first one because {_first_failure_reason(context, order)}")
+        raise InvalidInputError(
+            f"every acquisition failed, the first one because {_first_failure_reason(context, order)}"
+        )
     if status != "successful":
-        raise _OgcNotFoundError("result-not-ready", f"job {order.id} is {status}; its results are there when it is successful")
+        raise _OgcNotFoundError(
+            "result-not-ready", f"job {order.id} is {status}; its results are there when it is successful"
+        )
     form, _, transmission_mode = (order.reply or "document value").partition(" ")
     items_url = f"{_root_url()}/orders/{order.id}/items"
     if transmission_mode == "reference":
@@ -189,7 +234,10 @@ def results(context: RequestContext, id: str) -> ResponseReturnValue:
     collection = item_collection(context, order)
     if form == "raw":
         return Response(msgspec.json.encode(collection), content_type=ITEM_TYPE)
-    return Response(msgspec.json.encode({"items": {"value": collection, "mediaType": ITEM_TYPE}}), content_type="application/json")
+    return Response(
+        msgspec.json.encode({"items": {"value": collection, "mediaType": ITEM_TYPE}}),
+        content_type="application/json",
+    )
 
 
 def _get_order(context: RequestContext, id: str) -> Order:
@@ -208,11 +256,17 @@ def _status_info(context: RequestContext, order: Order) -> dict[str, Any]:
         links.append(_link(f"{job_url}/results", RESULTS_REL))
     ended = order.cancelled or (None if order.open else order.finished or order.created)
     info = {
-        "processID": PROCESS_ID, "type": "process", "jobID": order.id, "status": status,
+        "processID": PROCESS_ID,
+        "type": "process",
+        "jobID": order.id,
+        "status": status,
         "message": f"{job_count - order.open} of {job_count} acquisitions have ended",
-        "created": documents.json_time(order.created), "started": documents.json_time(order.created) if status != "accepted" else None,
-        "finished": documents.json_time(ended), "updated": documents.json_time(ended or order.created),
-        "progress": round(100 * (job_count - order.open) / job_count) if job_count else 100, "links": links,
+        "created": documents.json_time(order.created),
+        "started": documents.json_time(order.created) if status != "accepted" else None,
+        "finished": documents.json_time(ended),
+        "updated": documents.json_time(ended or order.created),
+        "progress": round(100 * (job_count - order.open) / job_count) if job_count else 100,
+        "links": links,
     }
     return {name: value for name, value in info.items() if value is not None}
 
@@ -261,7 +315,11 @@ def _link(href: str, rel: str) -> dict[str, str]:
 def landing() -> dict[str, Any]:
     """What a program is told at the root, where a person is shown the page."""
     here = _root_url()
-    return {"title": "Revisit", "description": "Watches places on Earth through Sentinel-2.", "links": landing_links(here)}
+    return {
+        "title": "Revisit",
+        "description": "Watches places on Earth through Sentinel-2.",
+        "links": landing_links(here),
+    }
 
 
 ROUTES = (

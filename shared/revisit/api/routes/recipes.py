@@ -11,16 +11,34 @@ from revisit.pixels.indices import Index, index, names
 
 def show(context: RequestContext) -> ResponseReturnValue:
     del context
-    return {"indices": [_index(index(name)) for name in names()],
-            "bands": [{"name": name, "title": BAND_TITLES[name], "wavelength_nm": BANDS[name].wavelength_nm, "resolution_m": BANDS[name].resolution_m}
-                      for name in SPECTRAL_BANDS]}
+    return {
+        "indices": [_index(index(name)) for name in names()],
+        "bands": [
+            {
+                "name": name,
+                "title": BAND_TITLES[name],
+                "wavelength_nm": BANDS[name].wavelength_nm,
+                "resolution_m": BANDS[name].resolution_m,
+            }
+            for name in SPECTRAL_BANDS
+        ],
+    }
 
 
 def _index(one: Index) -> dict[str, Any]:
     """An index; its formula with the names of bands in place of the catalogue's letters."""
     low, high = one.domain
-    return {"name": one.name, "title": one.long_name, "formula": one.expression, "letters": one.letters, "constants": one.constants,
-            "bands": list(one.bands), "reference": one.reference, "meaning": one.meaning, "domain": [low, high]}
+    return {
+        "name": one.name,
+        "title": one.long_name,
+        "formula": one.expression,
+        "letters": one.letters,
+        "constants": one.constants,
+        "bands": list(one.bands),
+        "reference": one.reference,
+        "meaning": one.meaning,
+        "domain": [low, high],
+    }
 
 
 ROUTES = (("GET", "/recipes", show),)

@@ -19,7 +19,10 @@ LINK_LIFETIME_S = 15 * 60
 def show(context: RequestContext, id: str) -> Response:
     import msgspec
 
-    return Response(msgspec.json.encode(result_item(get_job(context.backend, id, context.owner_id))), content_type=ITEM_TYPE)
+    return Response(
+        msgspec.json.encode(result_item(get_job(context.backend, id, context.owner_id))),
+        content_type=ITEM_TYPE,
+    )
 
 
 def result_item(job: Job) -> dict[str, Any]:
@@ -27,7 +30,10 @@ def result_item(job: Job) -> dict[str, Any]:
     from revisit.stac.result_item import build_result_item as build_item
 
     root_url = request.url_root.rstrip("/")
-    links = [{"rel": "self", "href": f"{root_url}/results/{job.id}", "type": ITEM_TYPE}, {"rel": "root", "href": f"{root_url}/", "type": "text/html"}]
+    links = [
+        {"rel": "self", "href": f"{root_url}/results/{job.id}", "type": ITEM_TYPE},
+        {"rel": "root", "href": f"{root_url}/", "type": "text/html"},
+    ]
     return build_item(job, lambda asset: f"{root_url}/results/{job.id}/assets/{asset.name}", links)
 
 
@@ -36,22 +42,33 @@ def asset(context: RequestContext, id: str, name: str) -> ResponseReturnValue:
     job_asset = _find_asset(context, id, name)
     if request.method == "HEAD" and _is_remote(context, job_asset):
         # What is signed is signed for GET.
-        headers = {"Content-Length": str(job_asset.size), "Accept-Ranges": "bytes", "ETag": f'"{job_asset.sha256}"'}
+        headers = {
+            "Content-Length": str(job_asset.size),
+            "Accept-Ranges": "bytes",
+            "ETag": f'"{job_asset.sha256}"',
+        }
         return Response(headers=headers, content_type=job_asset.media_type)
     link = context.backend.assets.signed_url(job_asset.path, LINK_LIFETIME_S, _download_name(id, job_asset))
-    return _send_asset(context, id, job_asset) if link is None else Response(status=307, headers={"Location": link, "Cache-Control": "no-store"})
+    return (
+        _send_asset(context, id, job_asset)
+        if link is None
+        else Response(status=307, headers={"Location": link, "Cache-Control": "no-store"})
+    )
 
 
 def link(context: RequestContext, id: str, name: str) -> ResponseReturnValue:
     """Where a file can be read, and for how many seconds without saying who asks.
 
-    A page of another origin than this API's needs it: browsers do not say which origin it is when they are sent on to a third
+    A page of another origin than this API's needs it: browsers do not say which origin it is when they are
+    sent on to a third
     (Fetch standard, section 4.4, tainted origin), and the bucket would not answer to that.
     """
     job_asset = _find_asset(context, id, name)
     signed = context.backend.assets.signed_url(job_asset.path, LINK_LIFETIME_S, _download_name(id, job_asset))
     here = f"{request.url_root.rstrip('/')}/results/{id}/assets/{job_asset.name}"
-    return {"href": signed or here, "seconds": LINK_LIFETIME_S if signed else None}, {"Cache-Control": "no-store"}
+    return {"href": signed or here, "seconds": LINK_LIFETIME_S if signed else None}, {
+        "Cache-Control": "no-store"
+    }
 
 
 def _find_asset(context: RequestContext, id: str, name: str) -> Asset:
@@ -75,8 +92,19 @@ def _send_asset(context: RequestContext, id: str, job_asset: Asset) -> Response:
     """The file, or the range of it that is asked for; its ETag is its checksum, for it never changes."""
     assets = context.backend.assets
     try:
-        content = BytesIO(assets.read(job_asset.path)) if _is_remote(context, job_asset) else assets.locate(job_asset.path)
-        answer = send_file(content, job_asset.media_type, etag=job_asset.sha256, conditional=True, max_age=86_400, download_name=_download_name(id, job_asset))
+        content = (
+            BytesIO(assets.read(job_asset.path))
+            if _is_remote(context, job_asset)
+            else assets.locate(job_asset.path)
+        )
+        answer = send_file(
+            content,
+            job_asset.media_type,
+            etag=job_asset.sha256,
+            conditional=True,
+            max_age=86_400,
+            download_name=_download_name(id, job_asset),
+        )
     except FileNotFoundError:
         raise NotFoundError(f"asset {job_asset.name!r} of job {id!r} is not there any more") from None
     answer.headers["Accept-Ranges"] = "bytes"

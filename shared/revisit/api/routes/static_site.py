@@ -5,8 +5,14 @@ from pathlib import Path
 from flask import Flask, abort, request, send_from_directory
 from flask.typing import ResponseReturnValue
 
-MEDIA_TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".json": "application/json",
-            ".txt": "text/plain"}
+MEDIA_TYPES = {
+    ".html": "text/html",
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".svg": "image/svg+xml",
+    ".json": "application/json",
+    ".txt": "text/plain",
+}
 """What is served, and as what, whatever the computer's own tables say."""
 
 
@@ -14,7 +20,10 @@ def register_static_site(app: Flask, web_dir: Path) -> None:
     """Serve the folder, where there is one."""
 
     def file(name: str = "index.html") -> ResponseReturnValue:
-        if request.path == "/" and request.accept_mimetypes.best_match(["text/html", "application/json"]) == "application/json":
+        if (
+            request.path == "/"
+            and request.accept_mimetypes.best_match(["text/html", "application/json"]) == "application/json"
+        ):
             from revisit.api.routes.processes import landing
 
             return landing(), {"Vary": "Accept"}

@@ -58,7 +58,8 @@ class CreateSubscriptionBody(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class PreviewSubscriptionBody(CreateSubscriptionBody, kw_only=True, forbid_unknown_fields=True):
-    """Body of POST /subscriptions/preview: what would be posted to /subscriptions, as far as it is decided."""
+    """Body of POST /subscriptions/preview: what would be posted to /subscriptions, as far as it is
+    decided."""
 
     name: str = "preview"
     begin: str | None = msgspec.field(default=None, name="from")
@@ -90,17 +91,35 @@ def recipe_from_body(body: Any) -> Recipe:
 def create(context: RequestContext) -> Response:
     def work() -> ResponseReturnValue:
         body = context.decode_body(CreateSubscriptionBody)
-        channels = [*(Channel("webhook", url) for url in body.webhooks), *(Channel("file", name) for name in body.files)]
+        channels = [
+            *(Channel("webhook", url) for url in body.webhooks),
+            *(Channel("file", name) for name in body.files),
+        ]
         if body.files:
             context.require_operator()
         subscription = create_subscription(
-            context.backend, parse_aoi(body.aoi, body.repair, context.owner_id), body.name, recipe_from_body(body), body.level,  # type: ignore[arg-type]  # checked there
-            body.max_cloud, body.min_clear, channels, parse_period_start(body.backfill), context.owner_id)
+            context.backend,
+            parse_aoi(body.aoi, body.repair, context.owner_id),
+            body.name,
+            recipe_from_body(body),
+            body.level,  # type: ignore[arg-type]  # checked there
+            body.max_cloud,
+            body.min_clear,
+            channels,
+            parse_period_start(body.backfill),
+            context.owner_id,
+        )
         return documents.subscription(subscription), 201, {"Location": f"/subscriptions/{subscription.id}"}
 
     def with_secrets(document: dict[str, Any]) -> dict[str, Any]:
         secrets = _webhook_secrets(context, document["subscription"])
-        return {**document, "channels": [{**way, "secret": secrets[way["id"]]} if way["id"] in secrets else way for way in document["channels"]]}
+        return {
+            **document,
+            "channels": [
+                {**way, "secret": secrets[way["id"]]} if way["id"] in secrets else way
+                for way in document["channels"]
+            ],
+        }
 
     return run_idempotent(context, work, with_secrets)
 
@@ -108,35 +127,79 @@ def create(context: RequestContext) -> Response:
 @read_only
 def preview(context: RequestContext) -> ResponseReturnValue:
     body = context.decode_body(PreviewSubscriptionBody)
-    draft = Subscription("", body.name.strip() or "preview", {}, (), recipe_from_body(body), context.backend.now(), context.owner_id, body.level,  # type: ignore[arg-type]  # checked there
-                        body.max_cloud, body.min_clear)
-    return documents.subscription_preview(preview_subscription(context.backend, parse_aoi(body.aoi, body.repair, context.owner_id), draft, parse_period_start(body.begin)))
+    draft = Subscription(
+        "",
+        body.name.strip() or "preview",
+        {},
+        (),
+        recipe_from_body(body),
+        context.backend.now(),
+        context.owner_id,
+        body.level,  # type: ignore[arg-type]  # checked there
+        body.max_cloud,
+        body.min_clear,
+    )
+    return documents.subscription_preview(
+        preview_subscription(
+            context.backend,
+            parse_aoi(body.aoi, body.repair, context.owner_id),
+            draft,
+            parse_period_start(body.begin),
+        )
+    )
 
 
 def list_(context: RequestContext) -> ResponseReturnValue:
     subscriptions = list_subscriptions(context.backend, context.owner_id)
     next_passes = next_passes_service(context.backend, subscriptions)
-    return {"subscriptions": [documents.subscription(with_last_alert(context.backend, one), next_pass=next_passes.get(one.id)) for one in subscriptions]}
+    return {
+        "subscriptions": [
+            documents.subscription(with_last_alert(context.backend, one), next_pass=next_passes.get(one.id))
+            for one in subscriptions
+        ]
+    }
 
 
 def show(context: RequestContext, id: str) -> Response:
     subscription = with_last_alert(context.backend, get_subscription(context.backend, id, context.owner_id))
-    return _with_etag(documents.subscription(subscription, next_pass=next_passes_service(context.backend, [subscription]).get(subscription.id)), subscription)
+    return _with_etag(
+        documents.subscription(
+            subscription, next_pass=next_passes_service(context.backend, [subscription]).get(subscription.id)
+        ),
+        subscription,
+    )
 
 
 def update(context: RequestContext, id: str) -> Response:
-    # When the next pass comes is not told here, nor when one is made: the catalog is not asked where something has just been written.
+    # When the next pass comes is not told here, nor when one is made: the catalog is not asked where
+    # something has just been written.
     body = context.decode_body(UpdateSubscriptionBody)
     if body.files:
         context.require_operator()
-    changes = {name: value for name, value in msgspec.structs.asdict(body).items() if value is not UNSET and name not in ("aoi", "repair")}
+    changes = {
+        name: value
+        for name, value in msgspec.structs.asdict(body).items()
+        if value is not UNSET and name not in ("aoi", "repair")
+    }
     if not isinstance(body.aoi, UnsetType):
         changes["aoi"] = parse_aoi(body.aoi, body.repair, context.owner_id)
     if not changes:
         raise InvalidInputError("nothing is to be different; name a field, such as state, name or max_cloud")
-    channel_ids_before = {channel.id for channel in get_subscription(context.backend, id, context.owner_id).channels}
-    updated = update_subscription(context.backend, id, SubscriptionUpdate(**changes), context.owner_id, _if_match_revisions())
-    new_secrets = {way: secret for way, secret in _webhook_secrets(context, updated.id).items() if way not in channel_ids_before} if body.webhooks else {}
+    channel_ids_before = {
+        channel.id for channel in get_subscription(context.backend, id, context.owner_id).channels
+    }
+    updated = update_subscription(
+        context.backend, id, SubscriptionUpdate(**changes), context.owner_id, _if_match_revisions()
+    )
+    new_secrets = (
+        {
+            way: secret
+            for way, secret in _webhook_secrets(context, updated.id).items()
+            if way not in channel_ids_before
+        }
+        if body.webhooks
+        else {}
+    )
     response = _with_etag(documents.subscription(updated, new_secrets), updated)
     if new_secrets:
         response.headers["Cache-Control"] = "no-store"
@@ -149,7 +212,8 @@ def delete(context: RequestContext, id: str) -> ResponseReturnValue:
 
 
 def _with_etag(document: dict[str, Any], subscription: Subscription) -> Response:
-    """A subscription with its tag: before the point what If-Match is held to, which alerts that come do not change."""
+    """A subscription with its tag: before the point what If-Match is held to, which alerts that come do not
+    change."""
     response = make_response(document)
     response.set_etag(f"{revision(subscription)}.{sha256(response.get_data()).hexdigest()[:16]}")
     return response
@@ -164,6 +228,7 @@ def _if_match_revisions() -> set[str] | None:
 
 def renew_feed(context: RequestContext, id: str) -> Response:
     """A new secret address, told here and with the subscription; the one before ends at once."""
+
     def work() -> ResponseReturnValue:
         document = documents.subscription(rotate_feed_token(context.backend, id, context.owner_id))
         return {name: document[name] for name in ("subscription", "feed", "calendar")}
@@ -178,15 +243,26 @@ def end_feed(context: RequestContext, id: str) -> ResponseReturnValue:
 
 def rotate_secret(context: RequestContext, id: str, channel: str) -> Response:
     """A new secret for a webhook, told this once; the one before signs until the moment that is told too."""
+
     def work() -> ResponseReturnValue:
         subscription, webhook = rotate_secret_service(context.backend, id, channel, context.owner_id)
-        return {"subscription": subscription.id, "channel": webhook.id, "target": webhook.target, "before_until": documents.json_time(webhook.rotated[-1] + SECRET_OVERLAP)}
+        return {
+            "subscription": subscription.id,
+            "channel": webhook.id,
+            "target": webhook.target,
+            "before_until": documents.json_time(webhook.rotated[-1] + SECRET_OVERLAP),
+        }
 
-    return run_idempotent(context, work, lambda told: {**told, "secret": _webhook_secrets(context, told["subscription"]).get(told["channel"])})
+    return run_idempotent(
+        context,
+        work,
+        lambda told: {**told, "secret": _webhook_secrets(context, told["subscription"]).get(told["channel"])},
+    )
 
 
 def _webhook_secrets(context: RequestContext, id: str) -> dict[str, str]:
-    """The present secrets of a subscription's webhooks; none where it has ended since the answer that tells them was first given."""
+    """The present secrets of a subscription's webhooks; none where it has ended since the answer that tells
+    them was first given."""
     subscription = context.backend.records.get(Subscription, id)
     return webhook_secrets(context.backend, subscription) if subscription else {}
 
@@ -208,8 +284,11 @@ def series(context: RequestContext, id: str) -> ResponseReturnValue:
         raise InvalidInputError(f"format {form[:40]!r} is not offered; choose json or csv")
     rows = [documents.observation(seen) for seen in get_series(context.backend, id, index, context.owner_id)]
     if form == "csv":
-        return Response(documents.to_csv(rows, documents.OBSERVATION_COLUMNS), content_type="text/csv; charset=utf-8; header=present",
-                        headers={"Content-Disposition": 'attachment; filename="series.csv"'})
+        return Response(
+            documents.to_csv(rows, documents.OBSERVATION_COLUMNS),
+            content_type="text/csv; charset=utf-8; header=present",
+            headers={"Content-Disposition": 'attachment; filename="series.csv"'},
+        )
     return {"id": id, "index": index, "observations": rows}
 
 

@@ -17,7 +17,8 @@ from revisit.ports.sources import Source
 TTL_S, EMPTY_TTL_S = 3600.0, 60.0
 """What a source tells is kept so long, and that it has nothing to tell."""
 MAX_FILES = 100_000
-"""Files that are kept in mind, at 0.6 kB each: those of 1,000 products as SAFE, or of more as STAC items; 60 MB."""
+"""Files that are kept in mind, at 0.6 kB each: those of 1,000 products as SAFE, or of more as STAC items; 60
+MB."""
 
 _PREVIEW_NAME = re.compile(r"(-ql|preview|thumbnail|quicklook)[^/]*\.(jpe?g|png)$", re.IGNORECASE)
 
@@ -35,12 +36,21 @@ class ProductFiles:
 
     @classmethod
     def from_source(cls, files: Iterable[SourceFile], bands: Mapping[str, BandFile]) -> Self:
-        """As a source tells: a band on a disk of ours that is none of the files is left out, since nobody could have it."""
+        """As a source tells: a band on a disk of ours that is none of the files is left out, since nobody
+        could have it."""
         files = tuple(files)
         paths = {file.href: file.path for file in files if not is_url(file.href)}
-        located = {band: file if is_url(file.href) else replace(file, href=paths.get(file.href) or paths.get(os.path.realpath(file.href), ""))
-                  for band, file in bands.items()}
-        return cls(files, {band: file for band, file in located.items() if file.href}, next((file for file in files if _PREVIEW_NAME.search(file.path)), None))
+        located = {
+            band: file
+            if is_url(file.href)
+            else replace(file, href=paths.get(file.href) or paths.get(os.path.realpath(file.href), ""))
+            for band, file in bands.items()
+        }
+        return cls(
+            files,
+            {band: file for band, file in located.items() if file.href},
+            next((file for file in files if _PREVIEW_NAME.search(file.path)), None),
+        )
 
 
 class TtlCache:

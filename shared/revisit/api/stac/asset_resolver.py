@@ -1,4 +1,5 @@
-"""What sources tell of their products: each product asked of once an hour, many side by side, and nobody waited for longer than there is patience."""
+"""What sources tell of their products: each product asked of once an hour, many side by side, and nobody
+waited for longer than there is patience."""
 
 import logging
 from collections.abc import Callable, Iterable
@@ -33,7 +34,9 @@ def get_product_files(backend: Backend, product: Product) -> ProductFiles:
     return product_files
 
 
-def resolve_assets(backend: Backend, products: Iterable[Product], timeout_s: float, force: bool = False) -> dict[CacheKey, ProductFiles]:
+def resolve_assets(
+    backend: Backend, products: Iterable[Product], timeout_s: float, force: bool = False
+) -> dict[CacheKey, ProductFiles]:
     """What the sources of products say of them in a time; what they say later is kept for the next who asks.
 
     Args:

@@ -1,6 +1,7 @@
 """One source and those who wait for it: it is asked side by side, and what waits is bounded.
 
-The threads are its own, so that a source that hangs keeps nobody else waiting; they are daemons, so that a question under way keeps no server
+The threads are its own, so that a source that hangs keeps nobody else waiting; they are daemons, so that a
+question under way keeps no server
 from ending.
 """
 
@@ -21,9 +22,11 @@ from revisit.ports.sources import Source
 MAX_THREADS = 8
 """Questions to one source at a time."""
 MAX_WAITING = 200
-"""Products of one source that are asked of or wait for it, two pages of them; of what comes then nothing is asked."""
+"""Products of one source that are asked of or wait for it, two pages of them; of what comes then nothing is
+asked."""
 CIRCUIT_OPEN_S = 60.0
-"""A source that told nothing while somebody waited is not asked for pages so long: each of them would wait in vain."""
+"""A source that told nothing while somebody waited is not asked for pages so long: each of them would wait in
+vain."""
 
 log = logging.getLogger("revisit")
 
@@ -57,8 +60,11 @@ class AssetWorker:
         self._thread_count = 0
         self._last_answer_at = self._circuit_open_until = 0.0
 
-    def submit(self, products: Iterable[tuple[CacheKey, Product]], deadline: float, force: bool) -> list[AssetRequest]:
-        """The questions for these products; none for those that are too many, or where it is to be left alone."""
+    def submit(
+        self, products: Iterable[tuple[CacheKey, Product]], deadline: float, force: bool
+    ) -> list[AssetRequest]:
+        """The questions for these products; none for those that are too many, or where it is to be left
+        alone."""
         requests, new_requests = [], []
         with self._lock:
             if not force and monotonic() < self._circuit_open_until:
@@ -73,9 +79,9 @@ class AssetWorker:
                 request.deadline = max(request.deadline, deadline)
                 requests.append(request)
             size = getattr(self.source, "batch_size", 1)
-            groups = [new_requests[first:first + size] for first in range(0, len(new_requests), size)]
+            groups = [new_requests[first : first + size] for first in range(0, len(new_requests), size)]
             self._queue.extend(groups)
-            for _ in groups[:MAX_THREADS - self._thread_count]:
+            for _ in groups[: MAX_THREADS - self._thread_count]:
                 self._thread_count += 1
                 self._start_thread()
         return requests
@@ -85,13 +91,19 @@ class AssetWorker:
         with self._lock:
             if self._last_answer_at < since:
                 self._circuit_open_until = monotonic() + CIRCUIT_OPEN_S
-                log.warning("%s tells nothing of its products; for %g s they are shown without their bands", self.spec, CIRCUIT_OPEN_S)
+                log.warning(
+                    "%s tells nothing of its products; for %g s they are shown without their bands",
+                    self.spec,
+                    CIRCUIT_OPEN_S,
+                )
 
     def _make_room(self) -> bool:
         """Whether there is room again once those are gone for whom nobody waits any more."""
         for group in self._queue:
             self._expire(group)
-        self._queue = deque(waiting for group in self._queue if (waiting := [one for one in group if not one.done.is_set()]))
+        self._queue = deque(
+            waiting for group in self._queue if (waiting := [one for one in group if not one.done.is_set()])
+        )
         return len(self._pending) < MAX_WAITING
 
     def _expire(self, group: Iterable[AssetRequest]) -> None:
@@ -110,7 +122,8 @@ class AssetWorker:
 
     def _run(self) -> None:
         with ExitStack() as on_crash:
-            # What nobody foresaw ends this thread and is printed; a page has more than what one source tells, so another goes on.
+            # What nobody foresaw ends this thread and is printed; a page has more than what one source tells,
+            # so another goes on.
             on_crash.callback(self._start_thread)
             while group := self._take_group():
                 self._process_group([question for question in group if not question.done.is_set()])
@@ -152,7 +165,10 @@ class AssetWorker:
         if files_of_several is None or len(products) < 2:
             return {}
         try:
-            return {id: ProductFiles.from_source(files, bands) for id, (files, bands) in files_of_several(products).items()}
+            return {
+                id: ProductFiles.from_source(files, bands)
+                for id, (files, bands) in files_of_several(products).items()
+            }
         except PermanentError as error:
             log.info("%s does not tell of several products at once: %s", self.spec, error)
             return {}
@@ -162,5 +178,3 @@ class AssetWorker:
         self._last_answer_at, self._circuit_open_until = monotonic(), 0.0
         with self._lock:
             self._finish(request)
-
-

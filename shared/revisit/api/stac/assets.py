@@ -1,4 +1,5 @@
-"""The files of an item: those that its source tells of, as its assets, and handed out where they lie on this computer's own disk."""
+"""The files of an item: those that its source tells of, as its assets, and handed out where they lie on this
+computer's own disk."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,25 +22,44 @@ from revisit.stac import item_search, product_item
 from revisit.stac.item_search import SearchHit
 
 ITEM_TIMEOUT_S, PAGE_TIMEOUT_S = 8.0, 3.0
-"""An item, and a page of them, is shown without bands where its source takes longer; what it says is kept for the next who asks."""
+"""An item, and a page of them, is shown without bands where its source takes longer; what it says is kept for
+the next who asks."""
 MAX_RESOLVED = 100
-"""Products of a page that are asked of: a larger one would outlast the patience at all but the fastest sources, and weigh megabytes."""
+"""Products of a page that are asked of: a larger one would outlast the patience at all but the fastest
+sources, and weigh megabytes."""
 
-_IMAGE_MEDIA_TYPES = {".jp2": "image/jp2", ".tif": "image/tiff", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png"}
+_IMAGE_MEDIA_TYPES = {
+    ".jp2": "image/jp2",
+    ".tif": "image/tiff",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".png": "image/png",
+}
 
 
 def item_assets(context: RequestContext, product: Product) -> dict[str, Any]:
     """All assets of a product; the known ones only where its source does not answer in time."""
-    return _build_assets(product, asset_resolver.resolve_assets(context.backend, [product], ITEM_TIMEOUT_S, force=True).get(asset_resolver.cache_key(context.backend, product)))
+    return _build_assets(
+        product,
+        asset_resolver.resolve_assets(context.backend, [product], ITEM_TIMEOUT_S, force=True).get(
+            asset_resolver.cache_key(context.backend, product)
+        ),
+    )
 
 
 def page_assets(context: RequestContext, hits: Sequence[SearchHit]) -> list[dict[str, Any] | None]:
-    """All assets of each product of a page, as `assets`; None of what has others, and where the products are too many."""
+    """All assets of each product of a page, as `assets`; None of what has others, and where the products are
+    too many."""
     products = [one.product for one in hits if not one.job]
     if len(products) > MAX_RESOLVED:
         return [None] * len(hits)
     resolved = asset_resolver.resolve_assets(context.backend, products, PAGE_TIMEOUT_S)
-    return [None if one.job else _build_assets(one.product, resolved.get(asset_resolver.cache_key(context.backend, one.product))) for one in hits]
+    return [
+        None
+        if one.job
+        else _build_assets(one.product, resolved.get(asset_resolver.cache_key(context.backend, one.product)))
+        for one in hits
+    ]
 
 
 def _build_assets(product: Product, product_files: ProductFiles | None) -> dict[str, Any]:
@@ -47,10 +67,21 @@ def _build_assets(product: Product, product_files: ProductFiles | None) -> dict[
     known = known_assets(product, item_href)
     if product_files is None:
         return known
-    documents = known | product_item.band_assets(product, {band: replace(file, href=_file_url(item_href, file.href, file.href)) for band, file in product_files.bands.items()})
+    documents = known | product_item.band_assets(
+        product,
+        {
+            band: replace(file, href=_file_url(item_href, file.href, file.href))
+            for band, file in product_files.bands.items()
+        },
+    )
     if preview := product_files.preview:
         kind = _IMAGE_MEDIA_TYPES[Path(preview.path).suffix.lower()]
-        documents["thumbnail"] = {"href": _file_url(item_href, preview.href, preview.path), "type": kind, "title": "Quicklook", "roles": ["thumbnail"]}
+        documents["thumbnail"] = {
+            "href": _file_url(item_href, preview.href, preview.path),
+            "type": kind,
+            "title": "Quicklook",
+            "roles": ["thumbnail"],
+        }
     return documents
 
 
@@ -59,10 +90,19 @@ def list_files(context: RequestContext, id: str, item: str) -> Response:
     item_href = item_url(hit)
     if hit.job:
         root = item_href.partition("/stac/")[0]
-        job_files = [SourceFile(file.path.rpartition("/")[2], f"{root}/results/{hit.job.id}/assets/{file.name}", file.size, f"sha256:{file.sha256}")
-                for file in hit.job.assets]
+        job_files = [
+            SourceFile(
+                file.path.rpartition("/")[2],
+                f"{root}/results/{hit.job.id}/assets/{file.name}",
+                file.size,
+                f"sha256:{file.sha256}",
+            )
+            for file in hit.job.assets
+        ]
         return _file_list(hit.job, job_files, item_href)
-    return _file_list(hit.product, asset_resolver.get_product_files(context.backend, hit.product).files, item_href)
+    return _file_list(
+        hit.product, asset_resolver.get_product_files(context.backend, hit.product).files, item_href
+    )
 
 
 def get_file(context: RequestContext, id: str, item: str, path: str) -> ResponseReturnValue:
@@ -71,12 +111,20 @@ def get_file(context: RequestContext, id: str, item: str, path: str) -> Response
     files = () if hit.job else asset_resolver.get_product_files(context.backend, hit.product).files
     file = next((file for file in files if file.path == path), None)
     if file is None:
-        raise NotFoundError(f"{item[:200]} has no file {path[:200]!r}; the list of its files names those it has")
+        raise NotFoundError(
+            f"{item[:200]} has no file {path[:200]!r}; the list of its files names those it has"
+        )
     if is_url(file.href):
         raise NotFoundError(f"{path[:200]} lies at its source: {file.href}")
     kind = _IMAGE_MEDIA_TYPES.get(Path(path).suffix.lower())
     try:
-        response = send_file(file.href, kind or "application/octet-stream", as_attachment=kind is None, conditional=True, max_age=0)
+        response = send_file(
+            file.href,
+            kind or "application/octet-stream",
+            as_attachment=kind is None,
+            conditional=True,
+            max_age=0,
+        )
     except FileNotFoundError:
         raise NotFoundError(f"{path[:200]} is not there any more") from None
     response.headers["Accept-Ranges"] = "bytes"
@@ -84,8 +132,20 @@ def get_file(context: RequestContext, id: str, item: str, path: str) -> Response
 
 
 def _file_list(record: Product | Job, files: Any, item_href: str) -> Response:
-    return json_response({"product": record.id, "files": [{"path": file.path, "href": _file_url(item_href, file.href, file.path), "size": file.size, "checksum": file.checksum}
-                                               for file in files]})
+    return json_response(
+        {
+            "product": record.id,
+            "files": [
+                {
+                    "path": file.path,
+                    "href": _file_url(item_href, file.href, file.path),
+                    "size": file.size,
+                    "checksum": file.checksum,
+                }
+                for file in files
+            ],
+        }
+    )
 
 
 def _file_url(item_href: str, href: str, path: str) -> str:

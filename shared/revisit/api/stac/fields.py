@@ -9,7 +9,14 @@ from revisit.errors import InvalidInputError
 MAX_FIELDS = 100
 _REQUIRED_FIELDS = (("type",), ("stac_version",), ("id",), ("collection",))
 """Without these an item leads nowhere."""
-_DEFAULT_FIELDS = (*_REQUIRED_FIELDS, ("geometry",), ("bbox",), ("links",), ("assets",), ("properties", "datetime"))
+_DEFAULT_FIELDS = (
+    *_REQUIRED_FIELDS,
+    ("geometry",),
+    ("bbox",),
+    ("links",),
+    ("assets",),
+    ("properties", "datetime"),
+)
 """What the extension recommends where a request names nothing."""
 
 
@@ -22,23 +29,35 @@ class FieldSelection:
     exclude: tuple[tuple[str, ...], ...] = ()
 
     @classmethod
-    def from_lists(cls, include: Sequence[str] | None, exclude: Sequence[str] | None, include_unset: bool) -> Self:
+    def from_lists(
+        cls, include: Sequence[str] | None, exclude: Sequence[str] | None, include_unset: bool
+    ) -> Self:
         """As a request names them; what is included is shown although it, or what it is part of, is excluded.
 
         Args:
-            silent: Whether the request says nothing of what to include, not even that it is nothing in particular.
+            silent: Whether the request says nothing of what to include, not even that it is nothing in
+                particular.
         """
         included, excluded = list(include or ()), list(exclude or ())
         if len(included) + len(excluded) > MAX_FIELDS:
             raise InvalidInputError(f"fields are {MAX_FIELDS} at most")
         included_paths, excluded_paths = tuple(map(_parse_path, included)), tuple(map(_parse_path, excluded))
         if included_paths:
-            return cls((*_REQUIRED_FIELDS, *included_paths), tuple(path for path in excluded_paths if not any(one[:len(path)] == path for one in included_paths)))
+            return cls(
+                (*_REQUIRED_FIELDS, *included_paths),
+                tuple(
+                    path
+                    for path in excluded_paths
+                    if not any(one[: len(path)] == path for one in included_paths)
+                ),
+            )
         return cls(None if include_unset and excluded_paths else _DEFAULT_FIELDS, excluded_paths)
 
     def includes(self, name: str) -> bool:
         """Whether anything of a member is wanted."""
-        return (self.include is None or any(path[0] == name for path in self.include)) and (name,) not in self.exclude
+        return (self.include is None or any(path[0] == name for path in self.include)) and (
+            name,
+        ) not in self.exclude
 
     def apply(self, item: dict[str, Any]) -> dict[str, Any]:
         """An item with the members that are wanted only."""
@@ -56,7 +75,11 @@ def _parse_path(name: str) -> tuple[str, ...]:
     """Names of properties may have dots, which nobody's here do."""
     parts = tuple(name.split("."))
     # Properties may be named without saying that they are.
-    return ("properties", *parts) if ":" in parts[0] or parts[0] in ("datetime", "platform", "constellation", "instruments", "gsd") else parts
+    return (
+        ("properties", *parts)
+        if ":" in parts[0] or parts[0] in ("datetime", "platform", "constellation", "instruments", "gsd")
+        else parts
+    )
 
 
 def _copy_path(item: dict[str, Any], target: dict[str, Any], path: tuple[str, ...]) -> None:

@@ -30,27 +30,55 @@ def items(context: RequestContext, id: str) -> Response:
     if id not in (*COLLECTIONS.values(), RESULTS_COLLECTION):
         raise NotFoundError(f"there is no collection {id[:80]!r}; /stac/collections lists them")
     collection = f"{root_url()}/collections/{id}"
-    return _item_page(context, search_from_query(id), f"{collection}/items", [link("collection", collection), link("parent", collection)])
+    return _item_page(
+        context,
+        search_from_query(id),
+        f"{collection}/items",
+        [link("collection", collection), link("parent", collection)],
+    )
 
 
 def item(context: RequestContext, id: str, item: str) -> Response:
     hit = item_search.get_item(context.backend, id, item, context.owner_id)
-    return json_response(item_document(hit, None if hit.job else files.item_assets(context, hit.product)), GEOJSON_TYPE)
+    return json_response(
+        item_document(hit, None if hit.job else files.item_assets(context, hit.product)), GEOJSON_TYPE
+    )
 
 
-def _item_page(context: RequestContext, search: SearchRequest, url: str, extra_links: list[dict[str, Any]] | None = None) -> Response:
-    page = find_sorted_page(context.backend, search.query, search.sort, context.owner_id, search.limit, search.after)
+def _item_page(
+    context: RequestContext, search: SearchRequest, url: str, extra_links: list[dict[str, Any]] | None = None
+) -> Response:
+    page = find_sorted_page(
+        context.backend, search.query, search.sort, context.owner_id, search.limit, search.after
+    )
     links = [*root_links(_self_url(url), GEOJSON_TYPE), *(extra_links or [])]
     if page.next:
         links.append(_next_link(search, url, page.next))
-    assets_by_hit = files.page_assets(context, page.items) if search.fields.includes("assets") else [None] * len(page.items)
-    features = [search.fields.apply(item_document(*one)) for one in zip(page.items, assets_by_hit, strict=True)]
+    assets_by_hit = (
+        files.page_assets(context, page.items)
+        if search.fields.includes("assets")
+        else [None] * len(page.items)
+    )
+    features = [
+        search.fields.apply(item_document(*one)) for one in zip(page.items, assets_by_hit, strict=True)
+    ]
     matched = {} if page.matched is None else {"numberMatched": page.matched}
-    return json_response({"type": "FeatureCollection", "features": features, "links": links, "numberReturned": len(features), **matched}, GEOJSON_TYPE)
+    return json_response(
+        {
+            "type": "FeatureCollection",
+            "features": features,
+            "links": links,
+            "numberReturned": len(features),
+            **matched,
+        },
+        GEOJSON_TYPE,
+    )
 
 
 def _self_url(url: str) -> str:
-    return f"{url}?{request.query_string.decode()}" if request.method == "GET" and request.query_string else url
+    return (
+        f"{url}?{request.query_string.decode()}" if request.method == "GET" and request.query_string else url
+    )
 
 
 def _next_link(search: SearchRequest, url: str, token: str) -> dict[str, Any]:
@@ -58,7 +86,9 @@ def _next_link(search: SearchRequest, url: str, token: str) -> dict[str, Any]:
     if request.method == "GET":
         kept_query = [(name, text) for name, text in request.args.items(multi=True) if name != "token"]
         return link("next", f"{url}?{urlencode([*kept_query, ('token', token)])}", GEOJSON_TYPE, method="GET")
-    body = {name: value for name, value in msgspec.to_builtins(search.body).items() if value is not None} | {"token": token}
+    body = {name: value for name, value in msgspec.to_builtins(search.body).items() if value is not None} | {
+        "token": token
+    }
     return link("next", url, GEOJSON_TYPE, method="POST", body=body)
 
 

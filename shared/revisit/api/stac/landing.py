@@ -17,20 +17,40 @@ from revisit.stac.search_query import RESULTS_COLLECTION
 _STAC_API = "https://api.stacspec.org/v1.0.0"
 _OGC = "http://www.opengis.net/spec"
 CONFORMS_TO = (
-    f"{_STAC_API}/core", f"{_STAC_API}/collections", f"{_STAC_API}/ogcapi-features", f"{_STAC_API}/item-search", f"{_STAC_API}/browseable",
-    f"{_STAC_API}/item-search#fields", f"{_STAC_API}/item-search#sort", "https://api.stacspec.org/v1.0.0-rc.3/item-search#filter",
-    f"{_STAC_API}/ogcapi-features#fields", f"{_STAC_API}/ogcapi-features#sort",
-    f"{_OGC}/ogcapi-features-1/1.0/conf/core", f"{_OGC}/ogcapi-features-1/1.0/conf/geojson", f"{_OGC}/ogcapi-features-1/1.0/conf/oas30",
-    f"{_OGC}/ogcapi-features-3/1.0/conf/filter", f"{_OGC}/ogcapi-features-3/1.0/conf/features-filter",
-    f"{_OGC}/cql2/1.0/conf/cql2-text", f"{_OGC}/cql2/1.0/conf/cql2-json", f"{_OGC}/cql2/1.0/conf/basic-cql2",
-    f"{_OGC}/cql2/1.0/conf/advanced-comparison-operators", f"{_OGC}/cql2/1.0/conf/basic-spatial-functions",
-    f"{_OGC}/cql2/1.0/conf/basic-spatial-functions-plus", f"{_OGC}/cql2/1.0/conf/spatial-functions",
+    f"{_STAC_API}/core",
+    f"{_STAC_API}/collections",
+    f"{_STAC_API}/ogcapi-features",
+    f"{_STAC_API}/item-search",
+    f"{_STAC_API}/browseable",
+    f"{_STAC_API}/item-search#fields",
+    f"{_STAC_API}/item-search#sort",
+    "https://api.stacspec.org/v1.0.0-rc.3/item-search#filter",
+    f"{_STAC_API}/ogcapi-features#fields",
+    f"{_STAC_API}/ogcapi-features#sort",
+    f"{_OGC}/ogcapi-features-1/1.0/conf/core",
+    f"{_OGC}/ogcapi-features-1/1.0/conf/geojson",
+    f"{_OGC}/ogcapi-features-1/1.0/conf/oas30",
+    f"{_OGC}/ogcapi-features-3/1.0/conf/filter",
+    f"{_OGC}/ogcapi-features-3/1.0/conf/features-filter",
+    f"{_OGC}/cql2/1.0/conf/cql2-text",
+    f"{_OGC}/cql2/1.0/conf/cql2-json",
+    f"{_OGC}/cql2/1.0/conf/basic-cql2",
+    f"{_OGC}/cql2/1.0/conf/advanced-comparison-operators",
+    f"{_OGC}/cql2/1.0/conf/basic-spatial-functions",
+    f"{_OGC}/cql2/1.0/conf/basic-spatial-functions-plus",
+    f"{_OGC}/cql2/1.0/conf/spatial-functions",
 )
 """Conformance classes, each held by a test."""
 
 _COLLECTION_TEXTS: dict[Level, tuple[str, str]] = {
-    "L1C": ("Sentinel-2 L1C", "Top-of-atmosphere reflectance of Sentinel-2; one Item a product: one tile, sensing time and processing baseline."),
-    "L2A": ("Sentinel-2 L2A", "Surface reflectance of Sentinel-2 and its scene classification; one Item a product: one tile, sensing time and baseline."),
+    "L1C": (
+        "Sentinel-2 L1C",
+        "Top-of-atmosphere reflectance of Sentinel-2; one Item a product: one tile, sensing time and processing baseline.",
+    ),
+    "L2A": (
+        "Sentinel-2 L2A",
+        "Surface reflectance of Sentinel-2 and its scene classification; one Item a product: one tile, sensing time and baseline.",
+    ),
 }
 _SCHEMA_MEDIA_TYPE = "application/schema+json"
 QUERYABLES_REL = "http://www.opengis.net/def/rel/ogc/1.0/queryables"
@@ -39,19 +59,30 @@ QUERYABLES_REL = "http://www.opengis.net/def/rel/ogc/1.0/queryables"
 def landing(context: RequestContext) -> Response:
     del context
     search = f"{root_url()}/search"
-    return json_response({
-        "type": "Catalog", "stac_version": "1.1.0", "id": "revisit", "title": "Revisit",
-        "description": "Sentinel-2 products known to Revisit, and what it made of them for you.",
-        "conformsTo": list(CONFORMS_TO),
-        "links": [
-            *root_links(root_url()), link("data", f"{root_url()}/collections"), link("conformance", f"{root_url()}/conformance"),
-            link("search", search, "application/geo+json", method="GET", title="Search"),
-            link("search", search, "application/geo+json", method="POST", title="Search"),
-            link(QUERYABLES_REL, f"{root_url()}/queryables", _SCHEMA_MEDIA_TYPE),
-            link("service-desc", f"{root_url().removesuffix('/stac')}/openapi.json"), link("service-doc", f"{root_url().removesuffix('/stac')}/docs", "text/html"),
-            *(link("child", f"{root_url()}/collections/{one['id']}", title=one["title"]) for one in _collections()),
-        ],
-    })
+    return json_response(
+        {
+            "type": "Catalog",
+            "stac_version": "1.1.0",
+            "id": "revisit",
+            "title": "Revisit",
+            "description": "Sentinel-2 products known to Revisit, and what it made of them for you.",
+            "conformsTo": list(CONFORMS_TO),
+            "links": [
+                *root_links(root_url()),
+                link("data", f"{root_url()}/collections"),
+                link("conformance", f"{root_url()}/conformance"),
+                link("search", search, "application/geo+json", method="GET", title="Search"),
+                link("search", search, "application/geo+json", method="POST", title="Search"),
+                link(QUERYABLES_REL, f"{root_url()}/queryables", _SCHEMA_MEDIA_TYPE),
+                link("service-desc", f"{root_url().removesuffix('/stac')}/openapi.json"),
+                link("service-doc", f"{root_url().removesuffix('/stac')}/docs", "text/html"),
+                *(
+                    link("child", f"{root_url()}/collections/{one['id']}", title=one["title"])
+                    for one in _collections()
+                ),
+            ],
+        }
+    )
 
 
 def conformance(context: RequestContext) -> Response:
@@ -66,7 +97,9 @@ def collections(context: RequestContext) -> Response:
 
 def collection(context: RequestContext, id: str) -> Response:
     del context
-    return json_response(next((one for one in _collections() if one["id"] == id), None) or _raise_not_found(id))
+    return json_response(
+        next((one for one in _collections() if one["id"] == id), None) or _raise_not_found(id)
+    )
 
 
 def queryables(context: RequestContext, id: str = "") -> ResponseReturnValue:
@@ -74,13 +107,23 @@ def queryables(context: RequestContext, id: str = "") -> ResponseReturnValue:
     del context
     if id and id not in (*COLLECTIONS.values(), RESULTS_COLLECTION):
         _raise_not_found(id)
-    known = {one.name: one for one in PROPERTIES.values() if id in ("", RESULTS_COLLECTION) or not one.results_only}
-    types = {"text": {"type": "string"}, "number": {"type": "number"}, "instant": {"type": "string"},
-             "geometry": {"$ref": "https://geojson.org/schema/Geometry.json"}}
+    known = {
+        one.name: one for one in PROPERTIES.values() if id in ("", RESULTS_COLLECTION) or not one.results_only
+    }
+    types = {
+        "text": {"type": "string"},
+        "number": {"type": "number"},
+        "instant": {"type": "string"},
+        "geometry": {"$ref": "https://geojson.org/schema/Geometry.json"},
+    }
     schema = {
-        "$schema": "https://json-schema.org/draft/2020-12/schema", "$id": f"{root_url()}/{f'collections/{id}/' if id else ''}queryables", "type": "object",
-        "title": f"What {id or 'all collections'} can be filtered by", "properties": {name: {"title": one.title, **types[one.kind], **one.schema}
-                                                                                      for name, one in known.items()},
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"{root_url()}/{f'collections/{id}/' if id else ''}queryables",
+        "type": "object",
+        "title": f"What {id or 'all collections'} can be filtered by",
+        "properties": {
+            name: {"title": one.title, **types[one.kind], **one.schema} for name, one in known.items()
+        },
         "additionalProperties": False,
     }
     return json_response(schema, _SCHEMA_MEDIA_TYPE)
@@ -91,36 +134,95 @@ def _raise_not_found(id: str) -> Any:
 
 
 def _collections() -> list[dict[str, Any]]:
-    return [*(_product_collection(level) for level in reversed(_COLLECTION_TEXTS)), _collection_document(RESULTS_COLLECTION, "Results", "What Revisit made for you: one Item a finished job.", {
-        "platform": [], "constellation": ["sentinel-2"], "instruments": ["msi"]})]
+    return [
+        *(_product_collection(level) for level in reversed(_COLLECTION_TEXTS)),
+        _collection_document(
+            RESULTS_COLLECTION,
+            "Results",
+            "What Revisit made for you: one Item a finished job.",
+            {"platform": [], "constellation": ["sentinel-2"], "instruments": ["msi"]},
+        ),
+    ]
 
 
 def _product_collection(level: Level) -> dict[str, Any]:
     title, description = _COLLECTION_TEXTS[level]
-    bands = [name for name in BANDS if (level == "L2A" and name != "B10") or (name in SPECTRAL_BANDS and level == "L1C")]
-    assets = {name: {"title": name, "type": "image/jp2", "roles": ["data"], "gsd": BANDS[name].resolution_m,
-                     "bands": [{"name": name} | ({"eo:common_name": BANDS[name].common_name} if name in SPECTRAL_BANDS else {})]} for name in bands}
-    document = _collection_document(COLLECTIONS[level], title, description, {"constellation": ["sentinel-2"], "instruments": ["msi"], "gsd": [10, 20, 60],
-                                                          "s2:product_type": [f"S2MSI{level[1:]}"]})
+    bands = [
+        name
+        for name in BANDS
+        if (level == "L2A" and name != "B10") or (name in SPECTRAL_BANDS and level == "L1C")
+    ]
+    assets = {
+        name: {
+            "title": name,
+            "type": "image/jp2",
+            "roles": ["data"],
+            "gsd": BANDS[name].resolution_m,
+            "bands": [
+                {"name": name}
+                | ({"eo:common_name": BANDS[name].common_name} if name in SPECTRAL_BANDS else {})
+            ],
+        }
+        for name in bands
+    }
+    document = _collection_document(
+        COLLECTIONS[level],
+        title,
+        description,
+        {
+            "constellation": ["sentinel-2"],
+            "instruments": ["msi"],
+            "gsd": [10, 20, 60],
+            "s2:product_type": [f"S2MSI{level[1:]}"],
+        },
+    )
     return document | {
-        "keywords": ["sentinel", "copernicus", "esa", "satellite", level.lower()], "item_assets": assets,
-        "providers": [{"name": "ESA", "roles": ["producer", "processor", "licensor"], "url": "https://sentinels.copernicus.eu"},
-                      {"name": "Revisit", "roles": ["host"]}],
+        "keywords": ["sentinel", "copernicus", "esa", "satellite", level.lower()],
+        "item_assets": assets,
+        "providers": [
+            {
+                "name": "ESA",
+                "roles": ["producer", "processor", "licensor"],
+                "url": "https://sentinels.copernicus.eu",
+            },
+            {"name": "Revisit", "roles": ["host"]},
+        ],
     }
 
 
-def _collection_document(id: str, title: str, description: str, summaries: dict[str, list[Any]]) -> dict[str, Any]:
+def _collection_document(
+    id: str, title: str, description: str, summaries: dict[str, list[Any]]
+) -> dict[str, Any]:
     collection_url = f"{root_url()}/collections/{id}"
     return {
-        "type": "Collection", "stac_version": "1.1.0", "stac_extensions": [], "id": id, "title": title, "description": description,
+        "type": "Collection",
+        "stac_version": "1.1.0",
+        "stac_extensions": [],
+        "id": id,
+        "title": title,
+        "description": description,
         "license": "other",
-        "extent": {"spatial": {"bbox": [[-180.0, -90.0, 180.0, 90.0]]}, "temporal": {"interval": [["2015-06-23T00:00:00Z", None]]}},
+        "extent": {
+            "spatial": {"bbox": [[-180.0, -90.0, 180.0, 90.0]]},
+            "temporal": {"interval": [["2015-06-23T00:00:00Z", None]]},
+        },
         "summaries": {name: values for name, values in summaries.items() if values},
         "links": [
-            *root_links(collection_url), link("parent", root_url()), link("items", f"{collection_url}/items", "application/geo+json"),
+            *root_links(collection_url),
+            link("parent", root_url()),
+            link("items", f"{collection_url}/items", "application/geo+json"),
             link(QUERYABLES_REL, f"{collection_url}/queryables", _SCHEMA_MEDIA_TYPE),
-            *([link("license", "https://sentinels.copernicus.eu/documents/247904/690755/Sentinel_Data_Legal_Notice", "application/pdf")]
-              if id != RESULTS_COLLECTION else []),
+            *(
+                [
+                    link(
+                        "license",
+                        "https://sentinels.copernicus.eu/documents/247904/690755/Sentinel_Data_Legal_Notice",
+                        "application/pdf",
+                    )
+                ]
+                if id != RESULTS_COLLECTION
+                else []
+            ),
         ],
     }
 

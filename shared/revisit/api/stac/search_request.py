@@ -42,7 +42,11 @@ class Fields(msgspec.Struct, forbid_unknown_fields=True):
     exclude: list[str] | None = None
 
 
-class SearchBody(msgspec.Struct, forbid_unknown_fields=True, rename={"filter_lang": "filter-lang", "filter_crs": "filter-crs"}):
+class SearchBody(
+    msgspec.Struct,
+    forbid_unknown_fields=True,
+    rename={"filter_lang": "filter-lang", "filter_crs": "filter-crs"},
+):
     """A search as a JSON body; as parameters of an address each is a text."""
 
     collections: list[str] | None = None
@@ -95,18 +99,29 @@ def search_from_query(collection: str = "", ignored: tuple[str, ...] = ()) -> Se
     for name in request.args:
         # pystac-client names the collection besides.
         if name not in known | set(ignored) and (name, request.args[name]) != ("collections", collection):
-            raise InvalidInputError(f"there is no parameter {name[:40]!r}; there are {', '.join(sorted(known))}")
+            raise InvalidInputError(
+                f"there is no parameter {name[:40]!r}; there are {', '.join(sorted(known))}"
+            )
         if len(request.args.getlist(name)) > 1:
             raise InvalidInputError(f"{name} is given twice; separate several by commas")
     body = SearchBody(
-        collections=[collection] if collection else _split(arguments.get("collections")), ids=_split(arguments.get("ids")), tiles=_split(arguments.get("tiles")),
-        bbox=[_parse_number("bbox", text) for text in arguments["bbox"].split(",")] if "bbox" in arguments else None,
-        intersects=_parse_json("intersects", arguments.get("intersects")), datetime=arguments.get("datetime"),
-        limit=_parse_int("limit", arguments["limit"]) if "limit" in arguments else None, filter=arguments.get("filter"), filter_lang=arguments.get("filter-lang"),
-        filter_crs=arguments.get("filter-crs"), sortby=_parse_sortby(arguments.get("sortby")),
+        collections=[collection] if collection else _split(arguments.get("collections")),
+        ids=_split(arguments.get("ids")),
+        tiles=_split(arguments.get("tiles")),
+        bbox=[_parse_number("bbox", text) for text in arguments["bbox"].split(",")]
+        if "bbox" in arguments
+        else None,
+        intersects=_parse_json("intersects", arguments.get("intersects")),
+        datetime=arguments.get("datetime"),
+        limit=_parse_int("limit", arguments["limit"]) if "limit" in arguments else None,
+        filter=arguments.get("filter"),
+        filter_lang=arguments.get("filter-lang"),
+        filter_crs=arguments.get("filter-crs"),
+        sortby=_parse_sortby(arguments.get("sortby")),
         fields=_parse_fields(request.args["fields"]) if "fields" in request.args else msgspec.UNSET,
         newest=_parse_bool("newest", arguments["newest"]) if "newest" in arguments else None,
-        coverage=_parse_number("coverage", arguments["coverage"]) if "coverage" in arguments else None, token=arguments.get("token"),
+        coverage=_parse_number("coverage", arguments["coverage"]) if "coverage" in arguments else None,
+        token=arguments.get("token"),
     )
     if body.filter is not None and body.filter_lang == "cql2-json":
         body.filter = _parse_json("filter", body.filter)
@@ -126,14 +141,37 @@ def parse_search(body: SearchBody) -> SearchRequest:
     if body.coverage is not None and not 0 <= body.coverage <= 100:
         raise InvalidInputError(f"coverage is a percentage from 0 to 100, not {body.coverage:g}")
     start, end = _parse_datetime(body.datetime)
-    area = parse_bbox(body.bbox) if body.bbox is not None else parse_geometry(body.intersects) if body.intersects is not None else None
-    query = ItemQuery(tuple(body.collections or ()), tuple(body.ids or ()), tuple(Tile.parse(tile).id for tile in body.tiles or ()), area, start, end,
-                    _parse_filter(body), bool(body.newest), body.coverage)
+    area = (
+        parse_bbox(body.bbox)
+        if body.bbox is not None
+        else parse_geometry(body.intersects)
+        if body.intersects is not None
+        else None
+    )
+    query = ItemQuery(
+        tuple(body.collections or ()),
+        tuple(body.ids or ()),
+        tuple(Tile.parse(tile).id for tile in body.tiles or ()),
+        area,
+        start,
+        end,
+        _parse_filter(body),
+        bool(body.newest),
+        body.coverage,
+    )
     if body.collections and not {RESULTS_COLLECTION, *COLLECTIONS.values()} & set(body.collections):
-        raise InvalidInputError(f"there is no collection {', '.join(body.collections)[:80]!r}; choose from {', '.join((*COLLECTIONS.values(), RESULTS_COLLECTION))}")
+        raise InvalidInputError(
+            f"there is no collection {', '.join(body.collections)[:80]!r}; choose from {', '.join((*COLLECTIONS.values(), RESULTS_COLLECTION))}"
+        )
     sort = tuple(parse_sort_key(one.field, one.direction) for one in body.sortby or ())
     fields = body.fields
-    selection = FieldSelection() if fields is msgspec.UNSET else FieldSelection.from_lists(fields.include or None, fields.exclude, include_unset=fields.include is msgspec.UNSET)
+    selection = (
+        FieldSelection()
+        if fields is msgspec.UNSET
+        else FieldSelection.from_lists(
+            fields.include or None, fields.exclude, include_unset=fields.include is msgspec.UNSET
+        )
+    )
     return SearchRequest(query, min(limit, MAX_LIMIT), body.token or "", sort, selection, body)
 
 
@@ -141,12 +179,16 @@ def _parse_filter(body: SearchBody) -> Any:
     if body.filter is None:
         return None
     if body.filter_crs not in (None, "http://www.opengis.net/def/crs/OGC/1.3/CRS84"):
-        raise InvalidInputError("shapes of a filter are in lon/lat degrees: leave filter-crs out, or say http://www.opengis.net/def/crs/OGC/1.3/CRS84")
+        raise InvalidInputError(
+            "shapes of a filter are in lon/lat degrees: leave filter-crs out, or say http://www.opengis.net/def/crs/OGC/1.3/CRS84"
+        )
     language = body.filter_lang or ("cql2-text" if isinstance(body.filter, str) else "cql2-json")
     if language not in ("cql2-text", "cql2-json"):
         raise InvalidInputError(f"filter-lang is cql2-text or cql2-json, not {language[:40]!r}")
     if (language == "cql2-text") != isinstance(body.filter, str):
-        raise InvalidInputError(f"the filter is not {language}: text is written in quotes, JSON as an object with op and args")
+        raise InvalidInputError(
+            f"the filter is not {language}: text is written in quotes, JSON as an object with op and args"
+        )
     return parse_cql2_text(body.filter) if language == "cql2-text" else parse_cql2_json(body.filter)
 
 
@@ -156,12 +198,16 @@ def _parse_datetime(text: str | None) -> tuple[Any, Any]:
         return None, None
     parts = text.split("/")
     if any(part not in ("", "..") and not _INSTANT.fullmatch(part) for part in parts):
-        raise InvalidInputError(f"datetime is an instant with its offset, such as 2024-06-01T00:00:00Z, or an interval of two, not {text[:80]!r}")
+        raise InvalidInputError(
+            f"datetime is an instant with its offset, such as 2024-06-01T00:00:00Z, or an interval of two, not {text[:80]!r}"
+        )
     if len(parts) == 1 and parts[0] not in ("", ".."):
         return parse_instant(text.upper()), parse_instant(text.upper())
     begin, end = (None if part in ("", "..") else part for part in parts) if len(parts) == 2 else (None, None)
     if begin is None and end is None:
-        raise InvalidInputError(f"datetime is an instant or an interval such as 2024-06-01T00:00:00Z/.., not {text[:80]!r}")
+        raise InvalidInputError(
+            f"datetime is an instant or an interval such as 2024-06-01T00:00:00Z/.., not {text[:80]!r}"
+        )
     start, stop = begin and parse_instant(begin.upper()), end and parse_instant(end.upper())
     if start and stop and start > stop:
         raise InvalidInputError(f"the period {text[:80]!r} ends before it begins; exchange the two")
@@ -205,7 +251,13 @@ def _parse_json(name: str, text: str | None) -> Any:
 
 def _parse_sortby(text: str | None) -> list[Sort] | None:
     # A plus sign that is not escaped comes as a space.
-    return None if text is None else [Sort(part.lstrip("+-"), "desc" if part.startswith("-") else "asc") for part in _split(text) or ()]
+    return (
+        None
+        if text is None
+        else [
+            Sort(part.lstrip("+-"), "desc" if part.startswith("-") else "asc") for part in _split(text) or ()
+        ]
+    )
 
 
 def _parse_fields(text: str) -> Fields:

@@ -39,12 +39,23 @@ def item_document(hit: SearchHit, assets: Mapping[str, Any] | None = None) -> di
     collection = RESULTS_COLLECTION if job else product_item.COLLECTIONS[product.level]
     collection_url = f"{root_url()}/collections/{collection}"
     self_url = item_url(hit)
-    links = [*root_links(self_url, GEOJSON_TYPE), link("parent", collection_url), link("collection", collection_url)]
+    links = [
+        *root_links(self_url, GEOJSON_TYPE),
+        link("parent", collection_url),
+        link("collection", collection_url),
+    ]
     if job:
-        return result_item.build_result_item(job, lambda asset: f"{request.url_root.rstrip('/')}/results/{job.id}/assets/{asset.name}", links, RESULTS_COLLECTION)
+        return result_item.build_result_item(
+            job,
+            lambda asset: f"{request.url_root.rstrip('/')}/results/{job.id}/assets/{asset.name}",
+            links,
+            RESULTS_COLLECTION,
+        )
     if product.source.startswith("stac:") and product.href:
         links.append(link("via", product.href, GEOJSON_TYPE))
-    return product_item.build_product_item(product, links, known_assets(product, self_url) if assets is None else assets)
+    return product_item.build_product_item(
+        product, links, known_assets(product, self_url) if assets is None else assets
+    )
 
 
 def item_url(hit: SearchHit) -> str:
@@ -55,5 +66,19 @@ def item_url(hit: SearchHit) -> str:
 def known_assets(product: Product, item_href: str) -> dict[str, Any]:
     """The way to the files of a product."""
     if product.href.startswith("https://") and not product.source.startswith("stac:"):
-        return {"product": {"href": product.href, "title": "Folder of the product", "roles": ["data"], **product_item.alternate_fields(product.href)}}
-    return {"product": {"href": f"{item_href}/files", "type": "application/json", "title": "Files of the product", "roles": ["metadata"]}}
+        return {
+            "product": {
+                "href": product.href,
+                "title": "Folder of the product",
+                "roles": ["data"],
+                **product_item.alternate_fields(product.href),
+            }
+        }
+    return {
+        "product": {
+            "href": f"{item_href}/files",
+            "type": "application/json",
+            "title": "Files of the product",
+            "roles": ["metadata"],
+        }
+    }

@@ -9,16 +9,24 @@ from revisit.api.stac.serializer import GEOJSON_TYPE, item_document, json_respon
 from revisit.errors import InvalidInputError
 from revisit.stac import search_export, search_statistics
 
-FORMATS = {"csv": "text/csv; charset=utf-8", "geojson": GEOJSON_TYPE, "parquet": "application/vnd.apache.parquet"}
+FORMATS = {
+    "csv": "text/csv; charset=utf-8",
+    "geojson": GEOJSON_TYPE,
+    "parquet": "application/vnd.apache.parquet",
+}
 
 
 def statistics(context: RequestContext) -> Response:
-    return json_response(search_statistics.summarize_search(context.backend, search_from_query().query, context.owner_id))
+    return json_response(
+        search_statistics.summarize_search(context.backend, search_from_query().query, context.owner_id)
+    )
 
 
 @read_only
 def post_statistics(context: RequestContext) -> Response:
-    return json_response(search_statistics.summarize_search(context.backend, search_from_body(context).query, context.owner_id))
+    return json_response(
+        search_statistics.summarize_search(context.backend, search_from_body(context).query, context.owner_id)
+    )
 
 
 def export(context: RequestContext) -> Response:
@@ -31,8 +39,18 @@ def export(context: RequestContext) -> Response:
     elif form == "parquet":
         body = search_export.items_to_geoparquet([item_document(one) for one in found])
     else:
-        body = msgspec.json.encode({"type": "FeatureCollection", "features": [item_document(one) for one in found], "numberReturned": len(found)})
-    return Response(body, content_type=FORMATS[form], headers={"Content-Disposition": f'attachment; filename="revisit.{form}"'})
+        body = msgspec.json.encode(
+            {
+                "type": "FeatureCollection",
+                "features": [item_document(one) for one in found],
+                "numberReturned": len(found),
+            }
+        )
+    return Response(
+        body,
+        content_type=FORMATS[form],
+        headers={"Content-Disposition": f'attachment; filename="revisit.{form}"'},
+    )
 
 
 ROUTES = (

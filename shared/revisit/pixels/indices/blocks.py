@@ -1,4 +1,5 @@
-"""Indices over whole scenes, block by block: from DN to float32 in one pass that stays in the processor's cache."""
+"""Indices over whole scenes, block by block: from DN to float32 in one pass that stays in the processor's
+cache."""
 
 import os
 from collections.abc import Mapping
@@ -11,7 +12,8 @@ from revisit.errors import InvalidInputError
 from revisit.pixels.indices.index import Index
 
 BLOCK_PIXELS = 131_072
-"""Pixels a block: its bands and temporaries, 512 KiB each in float32, stay in the cache, and Python's share of the time is small."""
+"""Pixels a block: its bands and temporaries, 512 KiB each in float32, stay in the cache, and Python's share
+of the time is small."""
 MIN_THREADED_PIXELS = 1_000_000
 """Pixels from which a second thread pays, and float32."""
 
@@ -32,13 +34,16 @@ def compute_masked(
         dn: Band name -> DN as stored, all of one shape (height, width); 0 is no data.
         scaling: Band name -> (scale, offset) of reflectance = DN * scale + offset.
         keep: True where a pixel is wanted, same shape; None wants all.
-        scl: Scene classification on the same grid; pixels that are not clear by it are left out. None masks nothing.
+        scl: Scene classification on the same grid; pixels that are not clear by it are left out. None masks
+            nothing.
         threads: How many at most; by default one a processor, and one alone for small scenes.
-        precision: Of the arithmetic. By default np.float64 up to a million pixels, where time is no matter, and np.float32 above:
+        precision: Of the arithmetic. By default np.float64 up to a million pixels, where time is no matter,
+            and np.float32 above:
             for a normalised difference that is within 1e-6 wherever the reflectances add up to more than 0.1.
 
     Returns:
-        Float32, same shape; NaN where a band has no data, the pixel is not wanted or the formula divides by zero; nothing clipped.
+        Float32, same shape; NaN where a band has no data, the pixel is not wanted or the formula divides by
+        zero; nothing clipped.
         Beyond input and output it takes about 3 MiB a thread.
 
     Raises:
@@ -47,13 +52,17 @@ def compute_masked(
     from revisit.pixels.masks import is_clear
 
     if missing := [band for band in index.bands if band not in dn]:
-        raise InvalidInputError(f"{index.name} needs band {missing[0]}, and there is only {', '.join(dn) or 'none'}")
+        raise InvalidInputError(
+            f"{index.name} needs band {missing[0]}, and there is only {', '.join(dn) or 'none'}"
+        )
     bands = {letter: dn[band] for letter, band in index.letters.items()}
     scales = {letter: scaling[band] for letter, band in index.letters.items()}
     shape = next(iter(bands.values())).shape
     layers = [layer for layer in (*bands.values(), keep, scl) if layer is not None]
     if len(shape) != 2 or any(layer.shape != shape for layer in layers):
-        raise InvalidInputError(f"{index.name} needs its bands and mask on one grid, and their shapes are {[layer.shape for layer in layers]}")
+        raise InvalidInputError(
+            f"{index.name} needs its bands and mask on one grid, and their shapes are {[layer.shape for layer in layers]}"
+        )
     out = np.empty(shape, np.float32)
     rows = max(1, BLOCK_PIXELS // max(1, shape[1]))
     formula, constants = index.parsed, index.constants
@@ -94,10 +103,13 @@ def compute_masked(
     return out
 
 
-def reflectance(dn: NDArray[Any], scale: float, offset: float, out: NDArray[np.floating[Any]] | None = None) -> NDArray[np.floating[Any]]:
+def reflectance(
+    dn: NDArray[Any], scale: float, offset: float, out: NDArray[np.floating[Any]] | None = None
+) -> NDArray[np.floating[Any]]:
     """Reflectance = DN * scale + offset, in float64 or the dtype of `out`.
 
-    Where the offset is a whole number of DN, as it is in every product, it is added before scaling: reflectances that cancel each
+    Where the offset is a whole number of DN, as it is in every product, it is added before scaling:
+    reflectances that cancel each
     other then add up to 0 and not to 1e-17, by which an index would divide.
     """
     made: NDArray[np.floating[Any]] = np.empty(dn.shape, np.float64) if out is None else out
@@ -111,7 +123,10 @@ def reflectance(dn: NDArray[Any], scale: float, offset: float, out: NDArray[np.f
     return made
 
 
-def _write_valid(values: NDArray[np.float32], valid: NDArray[np.bool_], bits: NDArray[np.int32], out: NDArray[np.float32]) -> None:
-    """Write the valid values, and NaN elsewhere: all bits set is a NaN, and OR needs no branch a pixel as `where` does."""
+def _write_valid(
+    values: NDArray[np.float32], valid: NDArray[np.bool_], bits: NDArray[np.int32], out: NDArray[np.float32]
+) -> None:
+    """Write the valid values, and NaN elsewhere: all bits set is a NaN, and OR needs no branch a pixel as
+    `where` does."""
     np.subtract(valid.view(np.int8), 1, out=bits)
     np.bitwise_or(values.view(np.int32), bits, out=out.view(np.int32))

@@ -1,6 +1,7 @@
 """Formulas: arithmetic over named arrays, read from text and nothing else.
 
-A formula holds numbers, names, + - * / ** and the functions named here; whatever else Python allows is refused when it is read.
+A formula holds numbers, names, + - * / ** and the functions named here; whatever else Python allows is
+refused when it is read.
 """
 
 import ast
@@ -17,7 +18,8 @@ from revisit.errors import InvalidInputError
 
 type Value = NDArray[Any] | float
 type _Node = Callable[[Mapping[str, Value], list[NDArray[Any]]], tuple[Value, bool]]
-"""Takes the values by name and spare arrays; gives a value, and whether it is a temporary that may be written over."""
+"""Takes the values by name and spare arrays; gives a value, and whether it is a temporary that may be written
+over."""
 
 MAX_LENGTH = 1000
 """Characters; the longest formula of the catalogue has 180."""
@@ -25,11 +27,20 @@ MAX_DEPTH = 60
 """Operations within operations."""
 
 FUNCTIONS: dict[str, tuple[Any, int]] = {
-    "sqrt": (np.sqrt, 1), "abs": (np.abs, 1), "exp": (np.exp, 1), "log": (np.log, 1), "min": (np.minimum, 2), "max": (np.maximum, 2),
+    "sqrt": (np.sqrt, 1),
+    "abs": (np.abs, 1),
+    "exp": (np.exp, 1),
+    "log": (np.log, 1),
+    "min": (np.minimum, 2),
+    "max": (np.maximum, 2),
 }
 """Name -> what it is and how many arguments it takes."""
 
-_BINARY_OPERATORS: dict[type[ast.operator], Any] = {ast.Add: np.add, ast.Sub: np.subtract, ast.Mult: np.multiply}
+_BINARY_OPERATORS: dict[type[ast.operator], Any] = {
+    ast.Add: np.add,
+    ast.Sub: np.subtract,
+    ast.Mult: np.multiply,
+}
 _FAST_POWERS: dict[float, Any] = {2.0: np.square, 0.5: np.sqrt}
 
 
@@ -47,9 +58,11 @@ class Expression:
 
         Args:
             values: By name.
-            spare: Arrays of the same shape and dtype to write into, one of which may be the result; others are made as needed.
+            spare: Arrays of the same shape and dtype to write into, one of which may be the result; others
+                are made as needed.
 
-        The arithmetic is that of the arrays' dtype. Division by zero and a negative power of zero give NaN, as do the root and
+        The arithmetic is that of the arrays' dtype. Division by zero and a negative power of zero give NaN,
+        as do the root and
         the logarithm of a negative number.
         """
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -103,10 +116,14 @@ def _compile(node: ast.AST, text: str, names: dict[str, None], depth: int) -> _N
         case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]) if name in FUNCTIONS:
             function, count = FUNCTIONS[name]
             if len(arguments) != count:
-                raise InvalidInputError(f"{name} takes {count} value{'s' * (count > 1)}, not {len(arguments)}, in the formula {text!r}")
+                raise InvalidInputError(
+                    f"{name} takes {count} value{'s' * (count > 1)}, not {len(arguments)}, in the formula {text!r}"
+                )
             return _apply(function, *map(part, arguments))
-    raise InvalidInputError(f"{ast.unparse(node)!r} in the formula {text!r} is not arithmetic; use numbers, bands, + - * / ** "
-                   f"and {', '.join(FUNCTIONS)}")
+    raise InvalidInputError(
+        f"{ast.unparse(node)!r} in the formula {text!r} is not arithmetic; use numbers, bands, + - * / ** "
+        f"and {', '.join(FUNCTIONS)}"
+    )
 
 
 def _constant(number: float, text: str) -> _Node:
@@ -127,7 +144,8 @@ def _apply(function: Any, *parts: _Node) -> _Node:
 
 
 def _call_into(function: Any, spare: list[NDArray[Any]], *operands: tuple[Value, bool]) -> tuple[Value, bool]:
-    """Writes into a temporary operand or a spare array where there is one, so that the same few blocks stay in the cache."""
+    """Writes into a temporary operand or a spare array where there is one, so that the same few blocks stay
+    in the cache."""
     arguments = [value for value, _ in operands]
     arrays = [value for value in arguments if isinstance(value, np.ndarray)]
     if not arrays:

@@ -24,7 +24,8 @@ class Index:
     reference: str
     """Where it was published: DOI or URL."""
     domain: tuple[float | None, float | None]
-    """Lowest and highest value for reflectance from 0 to 1; None where there is no bound. Nothing is clipped to it."""
+    """Lowest and highest value for reflectance from 0 to 1; None where there is no bound. Nothing is clipped
+    to it."""
     meaning: str
     """What a high value says."""
 
@@ -51,17 +52,21 @@ class Index:
         """The index of every pixel.
 
         Args:
-            reflectance: Band name -> reflectance (not DN), all of one shape; the arithmetic is float64 whatever comes in.
+            reflectance: Band name -> reflectance (not DN), all of one shape; the arithmetic is float64
+                whatever comes in.
             dtype: Of the result.
 
         Returns:
-            An array of the bands' shape; NaN where a band is NaN or the formula divides by zero. Nothing is clipped.
+            An array of the bands' shape; NaN where a band is NaN or the formula divides by zero. Nothing is
+            clipped.
 
         Raises:
             InvalidInputError: A band is missing, or the shapes differ.
         """
         if missing := [band for band in self.bands if band not in reflectance]:
-            raise InvalidInputError(f"{self.name} needs band {missing[0]}, and there is only {', '.join(reflectance) or 'none'}")
+            raise InvalidInputError(
+                f"{self.name} needs band {missing[0]}, and there is only {', '.join(reflectance) or 'none'}"
+            )
         shapes = {band: np.shape(reflectance[band]) for band in self.bands}
         if len(set(shapes.values())) > 1:
             raise InvalidInputError(f"{self.name} needs its bands on one grid, and their shapes are {shapes}")

@@ -14,13 +14,16 @@ _END_OF_CODESTREAM = b"\xff\xd9"
 
 
 def classify_error(file: BandFile, error: Exception, dataset: Any = None) -> PermanentError | TransientError:
-    """Judge an error of opening or reading. GDAL says the same of a missing file and a broken server, so the server is asked again.
+    """Judge an error of opening or reading. GDAL says the same of a missing file and a broken server, so the
+    server is asked again.
 
     Args:
         dataset: The open dataset, if it was reading that failed.
     """
     text = _clean_message(str(error.__cause__ or error), file)
-    unreadable = PermanentError(f"band {file.band} cannot be read as {file.driver} ({text}): {redact_url(file.href)}")
+    unreadable = PermanentError(
+        f"band {file.band} cannot be read as {file.driver} ({text}): {redact_url(file.href)}"
+    )
     if not is_remote(file.href):
         if not Path(file.href).is_file():
             return PermanentError(f"the file of band {file.band} is gone: {redact_url(file.href)}")
@@ -63,21 +66,26 @@ def _is_complete(file: BandFile, dataset: Any, size: int, end: bytes) -> bool:
     height, width = dataset.block_shapes[0]
     for row in range(-(-dataset.height // height)):
         for column in range(-(-dataset.width // width)):
-            offset, length = (dataset.get_tag_item(f"BLOCK_{what}_{column}_{row}", "TIFF", 1) for what in ("OFFSET", "SIZE"))
+            offset, length = (
+                dataset.get_tag_item(f"BLOCK_{what}_{column}_{row}", "TIFF", 1) for what in ("OFFSET", "SIZE")
+            )
             if int(offset or 0) + int(length or 0) > size:
                 return False
     return True
 
 
 def _probe(url: str) -> tuple[int, int, bytes]:
-    """Status, size and last two bytes of an address asked once more, without following redirects; status 0 if no answer comes."""
+    """Status, size and last two bytes of an address asked once more, without following redirects; status 0 if
+    no answer comes."""
     from http.client import HTTPConnection, HTTPException, HTTPSConnection
 
     parts = urlsplit(url)
     kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
     connection = kind(parts.hostname or "", parts.port, timeout=float(os.environ["GDAL_HTTP_CONNECTTIMEOUT"]))
     try:
-        connection.request("GET", parts.path + (f"?{parts.query}" if parts.query else ""), headers={"Range": "bytes=-2"})
+        connection.request(
+            "GET", parts.path + (f"?{parts.query}" if parts.query else ""), headers={"Range": "bytes=-2"}
+        )
         answer = connection.getresponse()
         end = answer.read(2) if answer.status == 206 else b""
         return answer.status, int((answer.getheader("Content-Range") or "/0").rpartition("/")[2]), end

@@ -1,7 +1,8 @@
 """GDAL, set up with its doors shut before it is first used.
 
 VRT in disguise reads any file or address, and /vsicurl waits for ever by default
-(https://gdal.org/en/stable/user/configoptions.html, https://gdal.org/en/stable/user/virtual_file_systems.html).
+(https://gdal.org/en/stable/user/configoptions.html,
+https://gdal.org/en/stable/user/virtual_file_systems.html).
 """
 
 import os
@@ -19,7 +20,8 @@ _FORCED_OPTIONS = {
     "GDAL_HTTP_NETRC": "NO",
     # What was not there a moment ago may have been stored since, by us: GDAL would remember the absence.
     "CPL_VSIL_CURL_NON_CACHED": "/vsigs/",
-    # With more, tiles of a JPEG 2000 that cannot be decoded come out as zeros and nothing is raised; bands are read side by side instead.
+    # With more, tiles of a JPEG 2000 that cannot be decoded come out as zeros and nothing is raised; bands
+    # are read side by side instead.
     "GDAL_NUM_THREADS": "1",
 }
 _DEFAULT_OPTIONS = {
@@ -48,7 +50,8 @@ def configure_gdal() -> None:
 def gcs_options() -> dict[str, str]:
     """Settings under which /vsigs/ is opened: how GDAL finds Cloud Storage, and its token there.
 
-    It fetches the token itself, from Google's metadata server, but does not take Cloud Run for a machine of Google's
+    It fetches the token itself, from Google's metadata server, but does not take Cloud Run for a machine of
+    Google's
     (https://gdal.org/en/stable/user/virtual_file_systems.html, CPL_MACHINE_IS_GCE).
     """
     if host := os.environ.get("STORAGE_EMULATOR_HOST"):
@@ -58,7 +61,8 @@ def gcs_options() -> dict[str, str]:
 
 @cache
 def load_rasterio() -> Any:
-    """The rasterio module, after GDAL's settings have been put where GDAL reads them: drivers register once."""
+    """The rasterio module, after GDAL's settings have been put where GDAL reads them: drivers register
+    once."""
     configure_gdal()
     import rasterio
     import rasterio._err

@@ -23,8 +23,13 @@ def aoi_mask(grid: Grid, aoi_geometry: dict[str, Any]) -> npt.NDArray[np.bool_]:
     if aoi.is_empty:
         return np.zeros(grid.shape, bool)
     library = load_rasterio()
-    # Part by part: GDAL fills a whole multipolygon by the even-odd rule, which would empty what two parts share.
+    # Part by part: GDAL fills a whole multipolygon by the even-odd rule, which would empty what two parts
+    # share.
     burnt = library.features.rasterize(
-        list(shapely.get_parts(aoi)), out_shape=grid.shape, transform=library.Affine(*grid.transform), all_touched=False, dtype="uint8"
+        list(shapely.get_parts(aoi)),
+        out_shape=grid.shape,
+        transform=library.Affine(*grid.transform),
+        all_touched=False,
+        dtype="uint8",
     )
     return np.asarray(burnt, np.uint8).view(np.bool_)

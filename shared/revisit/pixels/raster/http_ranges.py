@@ -15,7 +15,14 @@ from revisit.errors import PermanentError, TransientError
 from revisit.pixels.raster.errors import redact_url
 
 _CHUNK_BYTES = 1 << 18
-_GDAL_HTTP_OPTIONS = ("GDAL_HTTP_HEADERS", "GDAL_HTTP_HEADER_FILE", "GDAL_HTTP_AUTH", "GDAL_HTTP_USERPWD", "GDAL_HTTP_BEARER", "GDAL_HTTP_PROXY")
+_GDAL_HTTP_OPTIONS = (
+    "GDAL_HTTP_HEADERS",
+    "GDAL_HTTP_HEADER_FILE",
+    "GDAL_HTTP_AUTH",
+    "GDAL_HTTP_USERPWD",
+    "GDAL_HTTP_BEARER",
+    "GDAL_HTTP_PROXY",
+)
 _thread_local = threading.local()
 
 
@@ -31,12 +38,17 @@ class ByteRange:
 
 
 def can_read_directly(href: str) -> bool:
-    """Whether an address can be asked by us: no proxy, no header set up for GDAL alone, and certificates to judge it by."""
+    """Whether an address can be asked by us: no proxy, no header set up for GDAL alone, and certificates to
+    judge it by."""
     parts = urlsplit(href)
     if any(os.environ.get(name) for name in _GDAL_HTTP_OPTIONS):
         return False
     # Their number is not known where they lie in a folder, one a file: they are looked up when needed.
-    if parts.scheme == "https" and not _tls_context().cert_store_stats()["x509_ca"] and not ssl.get_default_verify_paths().capath:
+    if (
+        parts.scheme == "https"
+        and not _tls_context().cert_store_stats()["x509_ca"]
+        and not ssl.get_default_verify_paths().capath
+    ):
         return False
     return parts.scheme not in getproxies() or bool(proxy_bypass(parts.hostname or ""))
 
@@ -46,7 +58,8 @@ def fetch_range(href: str, first: int, last: int) -> ByteRange:
 
     Raises:
         TransientError: It does not answer, or not well, or stops in the middle.
-        PermanentError: There is no such file, it is not for us, it has moved, or the server sends whole files only.
+        PermanentError: There is no such file, it is not for us, it has moved, or the server sends whole files
+            only.
     """
     for fresh in (False, True):
         connection, reused = _get_connection(href, fresh)
@@ -57,12 +70,16 @@ def fetch_range(href: str, first: int, last: int) -> ByteRange:
             raise TransientError(f"the server does not answer in time: {redact_url(href)}") from None
         except ssl.SSLCertVerificationError as error:
             _drop_connection(href)
-            raise PermanentError(f"the server's certificate is not good ({error.verify_message}): {redact_url(href)}") from None
+            raise PermanentError(
+                f"the server's certificate is not good ({error.verify_message}): {redact_url(href)}"
+            ) from None
         except (OSError, HTTPException) as error:
             _drop_connection(href)
             if reused:
                 continue
-            raise TransientError(f"the server does not answer ({type(error).__name__}): {redact_url(href)}") from None
+            raise TransientError(
+                f"the server does not answer ({type(error).__name__}): {redact_url(href)}"
+            ) from None
         except (PermanentError, TransientError):
             _drop_connection(href)
             raise
@@ -79,7 +96,9 @@ def _request_range(connection: HTTPConnection, href: str, first: int, last: int)
     if status in (408, 425, 429) or status >= 500:
         raise TransientError(f"the server answers {status}: {redact_url(href)}")
     if 300 <= status < 400:
-        raise PermanentError(f"the server answers {status}, that it is elsewhere; redirects are not followed: {redact_url(href)}")
+        raise PermanentError(
+            f"the server answers {status}, that it is elsewhere; redirects are not followed: {redact_url(href)}"
+        )
     if status >= 400:
         raise PermanentError(f"the server answers {status}: {redact_url(href)}")
     told = answer.getheader("Content-Range") or ""
@@ -98,7 +117,9 @@ def _request_range(connection: HTTPConnection, href: str, first: int, last: int)
             raise TimeoutError
     if not answer.isclosed() and answer.read(1):
         raise PermanentError(f"the server sends more than it was asked for: {redact_url(href)}")
-    return ByteRange(content, size, answer.getheader("ETag") or answer.getheader("Last-Modified") or str(size))
+    return ByteRange(
+        content, size, answer.getheader("ETag") or answer.getheader("Last-Modified") or str(size)
+    )
 
 
 def _get_connection(href: str, fresh: bool) -> tuple[HTTPConnection, bool]:
@@ -112,7 +133,9 @@ def _get_connection(href: str, fresh: bool) -> tuple[HTTPConnection, bool]:
         return held[place], True
     patience = min(float(os.environ["GDAL_HTTP_LOW_SPEED_TIME"]), float(os.environ["GDAL_HTTP_TIMEOUT"]))
     if parts.scheme == "https":
-        held[place] = HTTPSConnection(parts.hostname or "", parts.port, timeout=patience, context=_tls_context())
+        held[place] = HTTPSConnection(
+            parts.hostname or "", parts.port, timeout=patience, context=_tls_context()
+        )
     else:
         held[place] = HTTPConnection(parts.hostname or "", parts.port, timeout=patience)
     return held[place], False

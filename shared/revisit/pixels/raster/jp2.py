@@ -24,7 +24,9 @@ def write_jp2(path: str | os.PathLike[str], array: npt.NDArray[Any], grid: Grid,
         PermanentError: It cannot be written.
     """
     if array.shape != grid.shape:
-        raise InvalidInputError(f"an array of shape {array.shape} does not lie on a grid of {grid.shape} (height, width)")
+        raise InvalidInputError(
+            f"an array of shape {array.shape} does not lie on a grid of {grid.shape} (height, width)"
+        )
     library = load_rasterio()
     profile = {
         "driver": "JP2OpenJPEG", "width": grid.width, "height": grid.height, "count": 1, "dtype": array.dtype.name, "crs": grid.crs,
@@ -35,4 +37,6 @@ def write_jp2(path: str | os.PathLike[str], array: npt.NDArray[Any], grid: Grid,
         with library.open(path, "w", **profile) as file:
             file.write(array, 1)
     except (library.errors.RasterioError, library._err.CPLE_BaseError) as error:
-        raise PermanentError(f"{os.fspath(path)} cannot be written as JPEG 2000: {error.__cause__ or error}") from None
+        raise PermanentError(
+            f"{os.fspath(path)} cannot be written as JPEG 2000: {error.__cause__ or error}"
+        ) from None

@@ -1,4 +1,5 @@
-"""Opening the band files of products: with a stated driver, from an address that was looked at, and of a size that was checked."""
+"""Opening the band files of products: with a stated driver, from an address that was looked at, and of a size
+that was checked."""
 
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -88,15 +89,19 @@ class GdalBand:
     def _compressed_size(self, rows: slice, columns: slice) -> int:
         """Bytes of the blocks that a window touches."""
         high, wide = self.block
-        return sum(int(self.dataset.get_tag_item(f"BLOCK_SIZE_{column}_{row}", "TIFF", 1) or 0)
-                   for row in range(rows.start // high, -(-rows.stop // high)) for column in range(columns.start // wide, -(-columns.stop // wide)))
+        return sum(
+            int(self.dataset.get_tag_item(f"BLOCK_SIZE_{column}_{row}", "TIFF", 1) or 0)
+            for row in range(rows.start // high, -(-rows.stop // high))
+            for column in range(columns.start // wide, -(-columns.stop // wide))
+        )
 
     def close(self) -> None:
         self.dataset.close()
 
 
 def open_band(file: BandFile) -> BandReader:
-    """Open one band for reading; its address, size, type, blocks and CRS have been checked, no pixel has been read.
+    """Open one band for reading; its address, size, type, blocks and CRS have been checked, no pixel has been
+    read.
 
     Raises:
         PermanentError: The address is not one of ours, nothing is there, or it is not a band of Sentinel-2.
@@ -147,22 +152,33 @@ def _gdal_path(file: BandFile) -> str:
     """What GDAL is given for a band file.
 
     Raises:
-        PermanentError: It is neither an absolute path nor an http address of a raster, or the driver is not one of ours.
+        PermanentError: It is neither an absolute path nor an http address of a raster, or the driver is not
+            one of ours.
     """
     href = file.href
     if file.driver not in DRIVERS:
-        raise PermanentError(f"band {file.band} wants the driver {file.driver!r}; only {' and '.join(DRIVERS)} are opened")
+        raise PermanentError(
+            f"band {file.band} wants the driver {file.driver!r}; only {' and '.join(DRIVERS)} are opened"
+        )
     if is_remote(href):
         parts = urlsplit(href)
         if parts.username or parts.password or not parts.hostname or any(ord(c) <= 32 for c in href):
-            raise PermanentError(f"band {file.band} has an address with a user name or without a host: {redact_url(href)}")
+            raise PermanentError(
+                f"band {file.band} has an address with a user name or without a host: {redact_url(href)}"
+            )
         name, path = parts.path, f"/vsicurl/{href}"
-    elif href.startswith("/") and not href.startswith(("/vsi", "//")) and not any(c in href for c in "<>\0\n"):
+    elif (
+        href.startswith("/") and not href.startswith(("/vsi", "//")) and not any(c in href for c in "<>\0\n")
+    ):
         name, path = href, href
     else:
-        raise PermanentError(f"band {file.band} is neither an absolute local path nor an http address: {href[:100]!r}")
+        raise PermanentError(
+            f"band {file.band} is neither an absolute local path nor an http address: {href[:100]!r}"
+        )
     if not name.lower().endswith(DRIVERS[file.driver]):
-        raise PermanentError(f"band {file.band} is to be read as {file.driver} but its name does not end in {DRIVERS[file.driver][0]}: {redact_url(href)}")
+        raise PermanentError(
+            f"band {file.band} is to be read as {file.driver} but its name does not end in {DRIVERS[file.driver][0]}: {redact_url(href)}"
+        )
     return path
 
 
@@ -170,9 +186,13 @@ def _check_header(file: BandFile, band: BandReader) -> None:
     """Refuse what its header declares before anything is decoded."""
     where = f"band {file.band} ({redact_url(file.href)})"
     if band.grid.width * band.grid.height > MAX_PIXELS:
-        raise PermanentError(f"{where} declares {band.grid.width} x {band.grid.height} pixels; a Sentinel-2 band has at most 10980 x 10980")
+        raise PermanentError(
+            f"{where} declares {band.grid.width} x {band.grid.height} pixels; a Sentinel-2 band has at most 10980 x 10980"
+        )
     if band.dtype not in DTYPES:
         raise PermanentError(f"{where} holds {band.dtype} values; {', '.join(DTYPES)} are read")
     rows, columns = band.block
     if rows * columns * np.dtype(band.dtype).itemsize > MAX_BLOCK_BYTES:
-        raise PermanentError(f"{where} has blocks of {columns} x {rows} pixels; write it again with blocks of 512 or 1024")
+        raise PermanentError(
+            f"{where} has blocks of {columns} x {rows} pixels; write it again with blocks of 512 or 1024"
+        )

@@ -22,11 +22,16 @@ COLORMAP = (
     (0.85, (58, 140, 66)),
     (1.00, (8, 72, 46)),
 )
-"""Colours from the lowest to the highest value: violet over sand to green, ever darker away from the middle."""
+"""Colours from the lowest to the highest value: violet over sand to green, ever darker away from the
+middle."""
 
 
 def write_preview(
-    path: str | os.PathLike[str], array: npt.NDArray[Any], mask: npt.NDArray[np.bool_], minimum: float, maximum: float
+    path: str | os.PathLike[str],
+    array: npt.NDArray[Any],
+    mask: npt.NDArray[np.bool_],
+    minimum: float,
+    maximum: float,
 ) -> None:
     """Write one value as colours.
 
@@ -60,7 +65,8 @@ def write_rgb_preview(
     mask: npt.NDArray[np.bool_],
     maximum: float = 0.3,
 ) -> None:
-    """Write three reflectances as true colour; `maximum` is white. Shapes and errors as for `write_preview`."""
+    """Write three reflectances as true colour; `maximum` is white. Shapes and errors as for
+    `write_preview`."""
     if any(band.shape != mask.shape for band in (red, green, blue)):
         raise InvalidInputError(f"bands of shape {red.shape} do not fit a mask of shape {mask.shape}")
     bands = np.stack([_downsample(band) for band in (red, green, blue)]).astype(np.float32)
@@ -79,15 +85,26 @@ def _color_table() -> npt.NDArray[np.uint8]:
     """The ramp in 256 levels: shape (3, 256)."""
     levels = np.linspace(0, 1, 256)
     places = [place for place, _ in COLORMAP]
-    return np.stack([np.interp(levels, places, [colour[band] for _, colour in COLORMAP]) for band in range(3)]).round().astype(np.uint8)
+    return (
+        np.stack([np.interp(levels, places, [colour[band] for _, colour in COLORMAP]) for band in range(3)])
+        .round()
+        .astype(np.uint8)
+    )
 
 
-def _write_png(path: str | os.PathLike[str], colors: npt.NDArray[np.uint8], visible: npt.NDArray[np.bool_]) -> None:
+def _write_png(
+    path: str | os.PathLike[str], colors: npt.NDArray[np.uint8], visible: npt.NDArray[np.bool_]
+) -> None:
     library = load_rasterio()
     height, width = visible.shape
     with library.io.MemoryFile(ext=".png") as memory:
         # PNG keeps no place; one is given only because rasterio warns where there is none.
-        shape = {"width": width, "height": height, "count": 4, "transform": library.Affine(1, 0, 0, 0, -1, height)}
+        shape = {
+            "width": width,
+            "height": height,
+            "count": 4,
+            "transform": library.Affine(1, 0, 0, 0, -1, height),
+        }
         with memory.open(driver="PNG", dtype="uint8", zlevel=6, **shape) as file:
             file.write(np.concatenate([np.where(visible, colors, 0), visible[np.newaxis] * np.uint8(255)]))
         content = bytes(memory.getbuffer())

@@ -25,11 +25,14 @@ class CogMetadata:
     tags: dict[str, str]
 
 
-def read_cog(path: str | os.PathLike[str], bands: tuple[str, ...] | None = None) -> tuple[dict[str, npt.NDArray[Any]], Grid, CogMetadata]:
+def read_cog(
+    path: str | os.PathLike[str], bands: tuple[str, ...] | None = None
+) -> tuple[dict[str, npt.NDArray[Any]], Grid, CogMetadata]:
     """Read a file that `write_cog` made.
 
     Args:
-        path: Local path of the asset, or one below /vsigs/: of that, only the ranges are read that hold the bands.
+        path: Local path of the asset, or one below /vsigs/: of that, only the ranges are read that hold the
+            bands.
         bands: Names to read; all when None.
 
     Returns:
@@ -41,7 +44,10 @@ def read_cog(path: str | os.PathLike[str], bands: tuple[str, ...] | None = None)
     """
     library, place = load_rasterio(), os.fspath(path)
     try:
-        with library.Env(**gcs_options()) if _is_remote(place) else nullcontext(), library.open(place, driver="GTiff", sharing=False) as file:
+        with (
+            library.Env(**gcs_options()) if _is_remote(place) else nullcontext(),
+            library.open(place, driver="GTiff", sharing=False) as file,
+        ):
             names = [name or f"band {number}" for number, name in enumerate(file.descriptions, 1)]
             if missing := [band for band in bands or () if band not in names]:
                 raise PermanentError(f"{path} has no band {', '.join(missing)}; it has {', '.join(names)}")
@@ -49,8 +55,16 @@ def read_cog(path: str | os.PathLike[str], bands: tuple[str, ...] | None = None)
             pixels = file.read([names.index(name) + 1 for name in wanted]) if wanted else ()
             a, b, c, d, e, f = file.transform[:6]
             grid = Grid(f"EPSG:{file.crs.to_epsg()}", (a, b, c, d, e, f), file.width, file.height)
-            scale, offset = dict(zip(names, file.scales, strict=True)), dict(zip(names, file.offsets, strict=True))
-            meta = CogMetadata(scale, offset, file.nodata, {key: value for key, value in file.tags().items() if key not in _GDAL_TAGS})
+            scale, offset = (
+                dict(zip(names, file.scales, strict=True)),
+                dict(zip(names, file.offsets, strict=True)),
+            )
+            meta = CogMetadata(
+                scale,
+                offset,
+                file.nodata,
+                {key: value for key, value in file.tags().items() if key not in _GDAL_TAGS},
+            )
     except (library.errors.RasterioError, library._err.CPLE_BaseError) as error:
         raise _to_error(place, str(error.__cause__ or error)) from None
     return dict(zip(wanted, pixels, strict=True)), grid, meta

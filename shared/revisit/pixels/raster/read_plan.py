@@ -29,7 +29,8 @@ class BandArrays:
 
     grid: Grid
     dn: dict[str, npt.NDArray[Any]]
-    """By band name: shape (height, width) of the grid, the numbers of the file in its dtype; its nodata where there is none."""
+    """By band name: shape (height, width) of the grid, the numbers of the file in its dtype; its nodata where
+    there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +52,21 @@ class ReadPlan:
     ) -> Self:
         """Open the bands and lay the grid; no pixel is read.
 
-        The grid is the native one of the finest of `bands` that holds reflectance, its origin kept, cut to the AOI's bounds and to
+        The grid is the native one of the finest of `bands` that holds reflectance, its origin kept, cut to
+        the AOI's bounds and to
         the product's extent. With `resolution_m` the pixels are counted from that same origin.
 
         Args:
             files: By band name; those of bands not asked for are not touched.
             aoi_geometry: GeoJSON Polygon or MultiPolygon, lon/lat degrees.
-            bands: Names to open; all files when None. SCL takes no part in the choice of grid unless it is alone.
-            resampling: "bilinear" or "nearest", where a band meets a finer grid; a coarser one averages. Classes are always nearest.
+            bands: Names to open; all files when None. SCL takes no part in the choice of grid unless it is
+                alone.
+            resampling: "bilinear" or "nearest", where a band meets a finer grid; a coarser one averages.
+                Classes are always nearest.
 
         Raises:
-            PermanentError: A band is missing or unreadable, the CRSs differ, or the AOI lies outside the product or takes too many pixels.
+            PermanentError: A band is missing or unreadable, the CRSs differ, or the AOI lies outside the
+                product or takes too many pixels.
             TransientError: A server does not answer, or not well.
         """
         names = list(dict.fromkeys(files if bands is None else bands))
@@ -69,7 +74,9 @@ class ReadPlan:
             raise PermanentError(f"the product has no band {', '.join(missing)}; it has {', '.join(files)}")
         if not names:
             raise PermanentError("no band is asked for")
-        opened = dict(zip(names, _run_all(lambda name: open_band(files[name]), names, preload_projection), strict=True))
+        opened = dict(
+            zip(names, _run_all(lambda name: open_band(files[name]), names, preload_projection), strict=True)
+        )
         plan = None
         try:
             plan = cls._build(opened, aoi_geometry, resolution_m, resampling)
@@ -79,17 +86,29 @@ class ReadPlan:
         return plan
 
     @classmethod
-    def _build(cls, opened: dict[str, BandReader], aoi_geometry: dict[str, Any], resolution_m: float | None, resampling: str) -> Self:
-        deciding = [band for name, band in opened.items() if not _is_classification(name)] or list(opened.values())
+    def _build(
+        cls,
+        opened: dict[str, BandReader],
+        aoi_geometry: dict[str, Any],
+        resolution_m: float | None,
+        resampling: str,
+    ) -> Self:
+        deciding = [band for name, band in opened.items() if not _is_classification(name)] or list(
+            opened.values()
+        )
         native = min(deciding, key=lambda band: band.grid.resolution_m).grid
         for band in opened.values():
             if band.grid.crs != native.crs:
-                raise PermanentError(f"band {band.file.band} is in {band.grid.crs}, the others are in {native.crs}")
+                raise PermanentError(
+                    f"band {band.file.band} is in {band.grid.crs}, the others are in {native.crs}"
+                )
         whole = native if resolution_m is None else native.with_resolution(resolution_m)
         aoi = project_aoi(native, aoi_geometry)
         grid = None if aoi.is_empty else whole.crop(aoi.bounds)
         if grid is None:
-            raise PermanentError(f"the AOI lies outside the product, which covers {native.bounds} in {native.crs}")
+            raise PermanentError(
+                f"the AOI lies outside the product, which covers {native.bounds} in {native.crs}"
+            )
         if grid.width * grid.height > MAX_PIXELS:
             raise PermanentError(
                 f"the AOI takes {grid.width} x {grid.height} pixels of {grid.resolution_m:g} m, more than {MAX_PIXELS:,}; "
@@ -106,16 +125,23 @@ class ReadPlan:
         """
         names = list(dict.fromkeys(self._bands if bands is None else bands))
         if unopened := [name for name in names if name not in self._bands]:
-            raise PermanentError(f"band {', '.join(unopened)} is not part of the plan, which has {', '.join(self._bands)}")
+            raise PermanentError(
+                f"band {', '.join(unopened)} is not part of the plan, which has {', '.join(self._bands)}"
+            )
         self._check_size([self._bands[name] for name in names])
-        return BandArrays(self.grid, dict(zip(names, _run_all(lambda name: self._read_band(self._bands[name]), names), strict=True)))
+        return BandArrays(
+            self.grid,
+            dict(zip(names, _run_all(lambda name: self._read_band(self._bands[name]), names), strict=True)),
+        )
 
     def _check_size(self, bands: list[BandReader]) -> None:
         """Refuse before decoding: whole blocks are decoded, and the result is held beside them."""
         total = 0
         for band in bands:
             rows, columns = source_window(band.grid, self.grid)
-            total += (self.grid.width * self.grid.height + (rows.stop - rows.start) * (columns.stop - columns.start)) * np.dtype(band.dtype).itemsize
+            total += (
+                self.grid.width * self.grid.height + (rows.stop - rows.start) * (columns.stop - columns.start)
+            ) * np.dtype(band.dtype).itemsize
         if total > MAX_DECODED_BYTES:
             raise PermanentError(
                 f"{len(bands)} bands of {self.grid.width} x {self.grid.height} pixels need {total / 1e9:.1f} GB, more than "
@@ -129,7 +155,12 @@ class ReadPlan:
             return np.full(target.shape, band.file.nodata, band.dtype)
         pixels = band.read(rows, columns)
         a, b, x, d, e, y = source.transform
-        read = Grid(source.crs, (a, b, x + a * columns.start, d, e, y + e * rows.start), pixels.shape[1], pixels.shape[0])
+        read = Grid(
+            source.crs,
+            (a, b, x + a * columns.start, d, e, y + e * rows.start),
+            pixels.shape[1],
+            pixels.shape[0],
+        )
         if read == target:
             return pixels
         return resample_pixels(pixels, read, target, band.file.nodata, self._resampling_for(band))
@@ -141,7 +172,8 @@ class ReadPlan:
 
     @property
     def bytes_read(self) -> int | None:
-        """Taken of the files so far, as they lie there, compressed; None where what reads one of them does not tell."""
+        """Taken of the files so far, as they lie there, compressed; None where what reads one of them does
+        not tell."""
         taken = [band.bytes_read for band in self._bands.values()]
         return None if None in taken else sum(count for count in taken if count is not None)
 
@@ -152,7 +184,9 @@ class ReadPlan:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
 
@@ -174,12 +208,16 @@ def _is_classification(band: str) -> bool:
 
 @cache
 def _thread_pool() -> ThreadPoolExecutor:
-    """Threads that wait for files, kept between reads: a new thread begins with memory of its own that must be paged in."""
+    """Threads that wait for files, kept between reads: a new thread begins with memory of its own that must
+    be paged in."""
     return ThreadPoolExecutor(_MAX_THREADS, thread_name_prefix="band")
 
 
-def _run_all[T](work: Callable[[str], T], names: Sequence[str], meanwhile: Callable[[], None] | None = None) -> list[T]:
-    """Run the work for every name, a thread each; the first failure in their order is raised when all have ended."""
+def _run_all[T](
+    work: Callable[[str], T], names: Sequence[str], meanwhile: Callable[[], None] | None = None
+) -> list[T]:
+    """Run the work for every name, a thread each; the first failure in their order is raised when all have
+    ended."""
     if len(names) == 1:
         return [work(names[0])]
     futures = [_thread_pool().submit(work, name) for name in names]

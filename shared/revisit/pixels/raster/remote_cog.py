@@ -1,6 +1,7 @@
 """COGs over HTTP without GDAL: the header once, then the tiles needed, all at the same time.
 
-A band costs one request for its header the first time and one for every run of neighbouring tiles; GDAL asks for the size before
+A band costs one request for its header the first time and one for every run of neighbouring tiles; GDAL asks
+for the size before
 and waits for one run after the other.
 """
 
@@ -91,7 +92,10 @@ class RemoteBand:
         work: list[Future[None]] = []
         for done in as_completed(asked):
             if not done.exception():
-                work += [_decode_pool().submit(self._decode_tile_into, out, rows, columns, *place, raw) for place, raw in _split_run(done.result(), asked[done])]
+                work += [
+                    _decode_pool().submit(self._decode_tile_into, out, rows, columns, *place, raw)
+                    for place, raw in _split_run(done.result(), asked[done])
+                ]
         wait(work)
         try:
             for answer in asked:
@@ -100,7 +104,9 @@ class RemoteBand:
                 tile.result()
         except _ChangedError:
             _drop_head(self.file.href)
-            raise TransientError(f"band {self.file.band} was replaced while it was read: {redact_url(self.file.href)}") from None
+            raise TransientError(
+                f"band {self.file.band} was replaced while it was read: {redact_url(self.file.href)}"
+            ) from None
         return out
 
     def close(self) -> None:
@@ -111,25 +117,40 @@ class RemoteBand:
         band, runs = self.head.layout, list[list[tuple[int, int, int, int]]]()
         most = 2 * band.tile[0] * band.tile[1] * np.dtype(band.dtype).itemsize + 1024
         for offset, length, row, column in sorted(
-            (band.offsets[row * band.tiles_across + column], band.counts[row * band.tiles_across + column], row, column) for row, column in tiles
+            (
+                band.offsets[row * band.tiles_across + column],
+                band.counts[row * band.tiles_across + column],
+                row,
+                column,
+            )
+            for row, column in tiles
         ):
             if offset + length > self.head.size or length > most:
-                raise PermanentError(f"band {self.file.band} is cut off or lies about its tiles: {redact_url(self.file.href)}")
+                raise PermanentError(
+                    f"band {self.file.band} is cut off or lies about its tiles: {redact_url(self.file.href)}"
+                )
             last = runs[-1][-1] if runs else (-_MAX_GAP_BYTES - 1, 0, 0, 0)
-            if offset - (last[0] + last[1]) <= _MAX_GAP_BYTES and offset + length - runs[-1][0][0] <= _MAX_RUN_BYTES:
+            if (
+                offset - (last[0] + last[1]) <= _MAX_GAP_BYTES
+                and offset + length - runs[-1][0][0] <= _MAX_RUN_BYTES
+            ):
                 runs[-1].append((offset, length, row, column))
             else:
                 runs.append([(offset, length, row, column)])
         return runs
 
     def _fetch_run(self, run: list[tuple[int, int, int, int]]) -> memoryview:
-        part = _with_band_name(self.file, lambda: fetch_range(self.file.href, run[0][0], run[-1][0] + run[-1][1] - 1))
+        part = _with_band_name(
+            self.file, lambda: fetch_range(self.file.href, run[0][0], run[-1][0] + run[-1][1] - 1)
+        )
         self.read_sizes.append(len(part.content))
         if part.version != self.head.version:
             raise _ChangedError
         return memoryview(part.content)
 
-    def _decode_tile_into(self, out: npt.NDArray[Any], rows: slice, columns: slice, row: int, column: int, raw: memoryview) -> None:
+    def _decode_tile_into(
+        self, out: npt.NDArray[Any], rows: slice, columns: slice, row: int, column: int, raw: memoryview
+    ) -> None:
         band = self.head.layout
         tile = decode_tile(band, raw, f"band {self.file.band} ({redact_url(self.file.href)})")
         high, wide = band.tile
@@ -137,7 +158,9 @@ class RemoteBand:
         first_row, last_row = max(rows.start, top), min(rows.stop, top + high)
         first, last = max(columns.start, left), min(columns.stop, left + wide)
         piece = undo_predictor(band, tile[first_row - top : last_row - top, : last - left])[:, first - left :]
-        out[first_row - rows.start : last_row - rows.start, first - columns.start : last - columns.start] = piece
+        out[first_row - rows.start : last_row - rows.start, first - columns.start : last - columns.start] = (
+            piece
+        )
 
 
 def open_remote(file: BandFile) -> RemoteBand | None:
@@ -145,7 +168,8 @@ def open_remote(file: BandFile) -> RemoteBand | None:
 
     Raises:
         TransientError: The server does not answer, or not well.
-        PermanentError: There is no such file, it is not for us, it has moved, or its server sends whole files only.
+        PermanentError: There is no such file, it is not for us, it has moved, or its server sends whole files
+            only.
     """
     if not can_read_directly(file.href):
         return None
@@ -178,10 +202,15 @@ def _drop_head(href: str) -> None:
         _head_cache().pop(href, None)
 
 
-def _split_run(content: memoryview, run: list[tuple[int, int, int, int]]) -> list[tuple[tuple[int, int], memoryview]]:
+def _split_run(
+    content: memoryview, run: list[tuple[int, int, int, int]]
+) -> list[tuple[tuple[int, int], memoryview]]:
     """The tiles of a run as (row, column) and what is compressed of each."""
     begin = run[0][0]
-    return [((row, column), content[offset - begin : offset - begin + length]) for offset, length, row, column in run]
+    return [
+        ((row, column), content[offset - begin : offset - begin + length])
+        for offset, length, row, column in run
+    ]
 
 
 def _with_band_name[T](file: BandFile, work: Callable[[], T]) -> T:
@@ -211,5 +240,6 @@ def _fetch_pool() -> ThreadPoolExecutor:
 
 @cache
 def _decode_pool() -> ThreadPoolExecutor:
-    """As many threads as cores: each one more would have memory of its own paged in, and none would be done sooner."""
+    """As many threads as cores: each one more would have memory of its own paged in, and none would be done
+    sooner."""
     return ThreadPoolExecutor(os.cpu_count() or 2, thread_name_prefix="decode")

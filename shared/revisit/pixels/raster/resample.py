@@ -1,6 +1,7 @@
 """From one grid to another in the same CRS: pixels repeated, interpolated or averaged, no data kept apart.
 
-Weights are rounded to fractions of a power of two, so that sums come out the same whichever window a pixel is worked in.
+Weights are rounded to fractions of a power of two, so that sums come out the same whichever window a pixel is
+worked in.
 """
 
 from collections.abc import Callable
@@ -37,8 +38,10 @@ def resample_pixels(pixels: Pixels, source: Grid, target: Grid, nodata: int, met
     Args:
         pixels: Shape (height, width) of `source`.
         nodata: The value that means none; it is never mixed into others, and pixels without data keep it.
-        how: "nearest", the source pixel in which the target's centre lies; "bilinear", from the four around it, or as many as have
-            data, where the nearest has; "average", by the ground shared, where at least half of the target's has data.
+        how: "nearest", the source pixel in which the target's centre lies; "bilinear", from the four around
+            it, or as many as have
+            data, where the nearest has; "average", by the ground shared, where at least half of the target's
+            has data.
     """
     step = target.resolution_m / source.resolution_m
     row, column = source.offset_of(target)
@@ -60,7 +63,9 @@ def resample_pixels(pixels: Pixels, source: Grid, target: Grid, nodata: int, met
     return out
 
 
-def _nearest_indices(offset: float, step: float, count: int, size: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
+def _nearest_indices(
+    offset: float, step: float, count: int, size: int
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
     """Index of the source pixel that holds each target centre, and whether there is such a pixel."""
     index = np.floor(offset + (np.arange(count) + 0.5) * step + _TOLERANCE).astype(np.intp)
     return index.clip(0, size - 1), (index >= 0) & (index < size)
@@ -85,7 +90,9 @@ def _interpolate(
         slab = pixels[top : int(below.max()) + 1]
         valid = slab != nodata
 
-        def between(values: Pixels, above: Any = above - top, below: Any = below - top, to_below: Any = to_below) -> Pixels:
+        def between(
+            values: Pixels, above: Any = above - top, below: Any = below - top, to_below: Any = to_below
+        ) -> Pixels:
             lines = values[above] * (1 - to_below)[:, None] + values[below] * to_below[:, None]
             mixed: Pixels = lines[:, left] * (1 - to_right) + lines[:, right] * to_right
             return mixed
@@ -101,9 +108,15 @@ def _interpolate(
         out[start:stop] = np.where(here, np.where(mixed == nodata, mixed + 1, mixed), nodata)
 
 
-def _neighbours(offset: float, step: float, count: int, size: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.float32]]:
-    """The two source pixels around each target centre and the weight of the second; at the rim both are the last one."""
-    place = np.rint((offset + (np.arange(count) + 0.5) * step - 0.5) * _INTERPOLATION_PRECISION) / _INTERPOLATION_PRECISION
+def _neighbours(
+    offset: float, step: float, count: int, size: int
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.float32]]:
+    """The two source pixels around each target centre and the weight of the second; at the rim both are the
+    last one."""
+    place = (
+        np.rint((offset + (np.arange(count) + 0.5) * step - 0.5) * _INTERPOLATION_PRECISION)
+        / _INTERPOLATION_PRECISION
+    )
     first = np.floor(place)
     weight = (place - first).astype(np.float32)
     index = first.astype(np.intp)
@@ -129,9 +142,14 @@ def _average(pixels: Pixels, row: float, column: float, step: float, nodata: int
     return out
 
 
-def _make_span_sum(offset: float, step: float, count: int, size: int) -> Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]:
-    """Sums along the first axis over each target pixel's span; whole numbers stay exact, so running totals may be subtracted."""
-    edges = (np.rint((offset + np.arange(count + 1) * step) * _AVERAGE_PRECISION) / _AVERAGE_PRECISION).clip(0, size)
+def _make_span_sum(
+    offset: float, step: float, count: int, size: int
+) -> Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]:
+    """Sums along the first axis over each target pixel's span; whole numbers stay exact, so running totals
+    may be subtracted."""
+    edges = (np.rint((offset + np.arange(count + 1) * step) * _AVERAGE_PRECISION) / _AVERAGE_PRECISION).clip(
+        0, size
+    )
     index = np.minimum(np.floor(edges), max(size - 1, 0)).astype(np.intp)
     share = (edges - index)[:, None]
 

@@ -1,4 +1,5 @@
-"""The plain kind of GeoTIFF that Sentinel-2 archives hold: one tiled DEFLATE band. Its header, and a tile's pixels.
+"""The plain kind of GeoTIFF that Sentinel-2 archives hold: one tiled DEFLATE band. Its header, and a tile's
+pixels.
 
 Whatever is not of that kind is left to GDAL. TIFF 6.0 (Adobe, 1992), BigTIFF, GeoTIFF 1.1 (OGC 19-008).
 """
@@ -44,7 +45,8 @@ class Layout:
 
 
 def parse_layout(head: bytes | bytearray) -> Layout | None:
-    """Read the first directory of a file from its beginning; None if it is not all there or not of the plain kind."""
+    """Read the first directory of a file from its beginning; None if it is not all there or not of the plain
+    kind."""
     try:
         tags = _read_tags(head)
         return _layout_of_tags(tags) if tags else None
@@ -85,10 +87,22 @@ def undo_predictor(tile_layout: Layout, rows: npt.NDArray[Any]) -> npt.NDArray[A
 def _read_tags(head: bytes | bytearray) -> dict[int, tuple[Any, ...]] | None:
     if head[:4] == b"II*\0":
         (start,) = struct.unpack_from("<I", head, 4)
-        (count,), start, entry, inline, number = struct.unpack_from("<H", head, start), start + 2, 12, 4, "<HHI"
+        (count,), start, entry, inline, number = (
+            struct.unpack_from("<H", head, start),
+            start + 2,
+            12,
+            4,
+            "<HHI",
+        )
     elif head[:8] == b"II+\0\x08\0\0\0":
         (start,) = struct.unpack_from("<Q", head, 8)
-        (count,), start, entry, inline, number = struct.unpack_from("<Q", head, start), start + 8, 20, 8, "<HHQ"
+        (count,), start, entry, inline, number = (
+            struct.unpack_from("<Q", head, start),
+            start + 8,
+            20,
+            8,
+            "<HHQ",
+        )
     else:
         return None
     if count > 200:
@@ -129,7 +143,9 @@ def _layout_of_tags(tags: dict[int, tuple[Any, ...]]) -> Layout | None:
     )
     if not usual or dtype is None:
         return None
-    grid = Grid(f"EPSG:{geokeys[_PROJECTED_CRS]}", (scale[0], 0.0, tie[3], 0.0, -scale[1], tie[4]), width, height)
+    grid = Grid(
+        f"EPSG:{geokeys[_PROJECTED_CRS]}", (scale[0], 0.0, tie[3], 0.0, -scale[1], tie[4]), width, height
+    )
     expected = -(-width // tile[1]) * -(-height // tile[0])
     offsets, counts = tags[_OFFSETS], tags[_COUNTS]
     if len(offsets) != expected or len(counts) != expected:

@@ -1,4 +1,5 @@
-"""Cloud Optimized GeoTIFFs that browsers read: DEFLATE with predictor, 512 blocks, overviews, scale and offset beside the numbers."""
+"""Cloud Optimized GeoTIFFs that browsers read: DEFLATE with predictor, 512 blocks, overviews, scale and
+offset beside the numbers."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -50,11 +51,25 @@ def write_cog(
     """
     bands = array[np.newaxis] if array.ndim == 2 else array
     if bands.ndim != 3 or bands.shape[1:] != grid.shape:
-        raise InvalidInputError(f"an array of shape {array.shape} does not lie on a grid of {grid.shape} (height, width)")
+        raise InvalidInputError(
+            f"an array of shape {array.shape} does not lie on a grid of {grid.shape} (height, width)"
+        )
     count = len(bands)
     if len(band_names) != count:
         raise InvalidInputError(f"{count} bands cannot be named {', '.join(band_names)}")
-    write_bytes(path, _encode_cog(bands, grid, nodata, band_names, _per_band(scale, count), _per_band(offset, count), tags or {}, overview_resampling))
+    write_bytes(
+        path,
+        _encode_cog(
+            bands,
+            grid,
+            nodata,
+            band_names,
+            _per_band(scale, count),
+            _per_band(offset, count),
+            tags or {},
+            overview_resampling,
+        ),
+    )
 
 
 def _encode_cog(
@@ -88,7 +103,8 @@ def _encode_cog(
     options = {
         "compress": "deflate",
         "predictor": "FLOATING_POINT" if bands.dtype.kind == "f" else "STANDARD",
-        # Differences of measured values hardly repeat: level 1 came out 0.5 to 5 % smaller than level 6 on real bands and indices, in
+        # Differences of measured values hardly repeat: level 1 came out 0.5 to 5 % smaller than level 6 on
+        # real bands and indices, in
         # two thirds of the time. Classes do repeat.
         "level": 6 if bands.dtype.itemsize == 1 else 1,
         "blocksize": BLOCK_SIZE,
@@ -104,15 +120,20 @@ def _encode_cog(
                 file.descriptions = tuple(names)
                 file.scales, file.offsets = tuple(scales), tuple(offsets)
                 file.update_tags(**tags)
-                # Made here, they need not pass through a compressed file of their own as they do when the COG driver makes them.
+                # Made here, they need not pass through a compressed file of their own as they do when the COG
+                # driver makes them.
                 if factors := _overview_factors(max(width, height)):
                     file.build_overviews(factors, library.enums.Resampling[overview_resampling])
             library.shutil.copy(source.name, memory.name, driver="COG", **options)
             content = bytes(memory.getbuffer())
     except (library.errors.RasterioError, library._err.CPLE_BaseError) as error:
-        raise PermanentError(f"the bands {', '.join(names)} cannot be written as a COG: {error.__cause__ or error}") from None
+        raise PermanentError(
+            f"the bands {', '.join(names)} cannot be written as a COG: {error.__cause__ or error}"
+        ) from None
     if len(content) < 16 or content[:2] not in (b"II", b"MM"):
-        raise TransientError(f"GDAL made no file of the bands {', '.join(names)}; there may be too little memory")
+        raise TransientError(
+            f"GDAL made no file of the bands {', '.join(names)}; there may be too little memory"
+        )
     return content
 
 

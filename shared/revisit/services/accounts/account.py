@@ -38,8 +38,14 @@ def export_account(backend: Backend, owner: str) -> dict[str, Any]:
         "subscriptions": [{**documents.subscription(one), "feed": None, "calendar": None} for one in watched],
         "orders": [documents.order_summary(one) for one in ordered],
         "jobs": [documents.job(one) for one in find_all(records, Job, owner=owner)],
-        "alerts": [documents.alert(line) for one in watched for line in find_all(records, Alert, subscription=one.id)],
-        "deliveries": [documents.delivery(way) for one in watched for way in find_all(records, Delivery, subscription=one.id)],
+        "alerts": [
+            documents.alert(line) for one in watched for line in find_all(records, Alert, subscription=one.id)
+        ],
+        "deliveries": [
+            documents.delivery(way)
+            for one in watched
+            for way in find_all(records, Delivery, subscription=one.id)
+        ],
         "keys": [documents.api_key(one, now) for one in find_all(records, ApiKey, owner=owner)],
     }
 
@@ -47,26 +53,38 @@ def export_account(backend: Backend, owner: str) -> dict[str, Any]:
 def delete_account(backend: Backend, owner: str) -> dict[str, Any]:
     """End an account: every record and every file of it is deleted; returns how many of each kind.
 
-    Asked again where it was cut off, it goes on: a job's files go before its record, and those that watch go last.
+    Asked again where it was cut off, it goes on: a job's files go before its record, and those that watch go
+    last.
 
     Raises:
         ConflictError: It is the owner of what is made without signing in.
         TransientError: A store does not answer; some is deleted.
     """
     if owner == "local":
-        raise ConflictError("here nobody signs in, so there is no account to delete; stop the server and remove the data folder")
+        raise ConflictError(
+            "here nobody signs in, so there is no account to delete; stop the server and remove the data folder"
+        )
     gone: dict[str, int] = {}
     for key in find_all(backend.records, ApiKey, owner=owner):
         _delete_records(backend, [key], gone)
     for _ in range(MAX_ROUNDS):
-        # Those that watch are silenced first, so that nothing new comes of them, and deleted last, so that a repeat finds the rest.
+        # Those that watch are silenced first, so that nothing new comes of them, and deleted last, so that a
+        # repeat finds the rest.
         watched = list(find_all(backend.records, Subscription, owner=owner))
         for one in watched:
             backend.commit(partial(_mark_deleted, id=one.id), completes_event=False)
         ordered = list(find_all(backend.records, Order, owner=owner))
         jobs = list(find_all(backend.records, Job, owner=owner))
         for kind in (Delivery, Alert):
-            _delete_records(backend, (record for one in watched for record in find_all(backend.records, kind, subscription=one.id)), gone)
+            _delete_records(
+                backend,
+                (
+                    record
+                    for one in watched
+                    for record in find_all(backend.records, kind, subscription=one.id)
+                ),
+                gone,
+            )
         _remove_files(backend, jobs, gone)
         _delete_records(backend, jobs, gone)
         _delete_records(backend, ordered, gone)
@@ -96,7 +114,7 @@ def _remove_files(backend: Backend, jobs: list[Job], counts: dict[str, int]) -> 
 def _delete_records(backend: Backend, records: Iterable[Any], counts: dict[str, int]) -> None:
     there = list(records)
     for start in range(0, len(there), MAX_RECORDS_PER_COMMIT):
-        chunk = there[start:start + MAX_RECORDS_PER_COMMIT]
+        chunk = there[start : start + MAX_RECORDS_PER_COMMIT]
         backend.commit(partial(_delete_in_commit, records=chunk), completes_event=False)
         for record in chunk:
             name = type(record).__name__.lower()

@@ -4,7 +4,14 @@ import secrets
 from collections.abc import Sequence
 from datetime import timedelta
 
-from revisit.domain.api_key import MAX_LIFETIME, MAX_OPERATOR_LIFETIME, ApiKey, format_key, hash_secret, parse_key
+from revisit.domain.api_key import (
+    MAX_LIFETIME,
+    MAX_OPERATOR_LIFETIME,
+    ApiKey,
+    format_key,
+    hash_secret,
+    parse_key,
+)
 from revisit.errors import InvalidInputError, NotFoundError, UnauthenticatedError
 from revisit.ports.backend import Backend, Commit
 from revisit.ports.pagination import find_all
@@ -15,7 +22,13 @@ DUMMY_DIGEST = hash_secret(secrets.token_urlsafe(32))
 """What an id that is none is compared with, so that it takes as long as one that is."""
 
 
-def create_key(backend: Backend, name: str, scopes: Sequence[str] = ("read",), days: int | None = None, owner: str = "local") -> tuple[ApiKey, str]:
+def create_key(
+    backend: Backend,
+    name: str,
+    scopes: Sequence[str] = ("read",),
+    days: int | None = None,
+    owner: str = "local",
+) -> tuple[ApiKey, str]:
     """A new key, and its text, which nobody can tell again.
 
     Args:
@@ -23,13 +36,16 @@ def create_key(backend: Backend, name: str, scopes: Sequence[str] = ("read",), d
         days: How long it is good for; as long as its scopes allow where not given.
 
     Raises:
-        InvalidInputError: A name, scope or number of days that makes no sense, or as many keys as the plan allows.
+        InvalidInputError: A name, scope or number of days that makes no sense, or as many keys as the plan
+            allows.
         QuotaExceededError: As many were made today as may be in a day.
     """
     now, id, secret = backend.now(), secrets.token_hex(6), secrets.token_urlsafe(32)
     longest = MAX_OPERATOR_LIFETIME if "operator" in scopes else MAX_LIFETIME
     if days is not None and not 1 <= days <= longest.days:
-        raise InvalidInputError(f"a key with scope {' and '.join(scopes)} is good for 1 to {longest.days} days, not {days}")
+        raise InvalidInputError(
+            f"a key with scope {' and '.join(scopes)} is good for 1 to {longest.days} days, not {days}"
+        )
     span = longest if days is None else timedelta(days=days)
     made = ApiKey(id, owner, name.strip(), hash_secret(secret), tuple(dict.fromkeys(scopes)), now, now + span)
     most = limits_of(owner).keys
@@ -41,7 +57,9 @@ def create_key(backend: Backend, name: str, scopes: Sequence[str] = ("read",), d
 
 def list_keys(backend: Backend, owner: str = "local") -> list[ApiKey]:
     """All keys of an owner, the newest first."""
-    return sorted(find_all(backend.records, ApiKey, owner=owner), key=lambda key: (key.created, key.id), reverse=True)
+    return sorted(
+        find_all(backend.records, ApiKey, owner=owner), key=lambda key: (key.created, key.id), reverse=True
+    )
 
 
 def revoke_key(backend: Backend, id: str, owner: str = "local") -> ApiKey:
@@ -55,7 +73,15 @@ def revoke_key(backend: Backend, id: str, owner: str = "local") -> ApiKey:
         raise NotFoundError(f"there is no key {id!r}; see `revisit keys list`")
     if found.revoked:
         return found
-    return backend.commit(lambda commit: _put_key(commit, (commit.get(ApiKey, id) or found).with_changes(revoked=backend.now())), completes_event=False) or found
+    return (
+        backend.commit(
+            lambda commit: _put_key(
+                commit, (commit.get(ApiKey, id) or found).with_changes(revoked=backend.now())
+            ),
+            completes_event=False,
+        )
+        or found
+    )
 
 
 def authenticate_key(backend: Backend, key: str) -> ApiKey:
@@ -71,9 +97,14 @@ def authenticate_key(backend: Backend, key: str) -> ApiKey:
         secrets.compare_digest(hash_secret(secret), DUMMY_DIGEST)
         raise UnauthenticatedError("this key is none of ours; make one with `revisit keys create`")
     if not found.verify(secret, now):
-        raise UnauthenticatedError("this key does not open anything: it is wrong, revoked or over; make another")
+        raise UnauthenticatedError(
+            "this key does not open anything: it is wrong, revoked or over; make another"
+        )
     if found.used != now.date():
-        backend.commit(lambda commit: _put_key(commit, (commit.get(ApiKey, id) or found).with_changes(used=now.date())), completes_event=False)
+        backend.commit(
+            lambda commit: _put_key(commit, (commit.get(ApiKey, id) or found).with_changes(used=now.date())),
+            completes_event=False,
+        )
     return found
 
 

@@ -22,7 +22,8 @@ type GetRecord = Callable[[type[Any], str], Any]
 
 
 def reserve_jobs(commit: Commit, order: Order, count: int, now: datetime) -> Usage | None:
-    """The owner's usage with an order of so many acquisitions, to be put with it; None where the plan is not limited.
+    """The owner's usage with an order of so many acquisitions, to be put with it; None where the plan is not
+    limited.
 
     An order that was counted today is counted anew, so that what was taken for it beforehand is set right.
 
@@ -37,13 +38,18 @@ def reserve_jobs(commit: Commit, order: Order, count: int, now: datetime) -> Usa
         _check_daily_jobs(usage, count, limits.jobs_a_day, now)
     running = usage.running
     if not order.subscription and count:
-        running = _check_running_orders(commit.get, tuple(id for id in running if id != order.id), limits.orders_running)
+        running = _check_running_orders(
+            commit.get, tuple(id for id in running if id != order.id), limits.orders_running
+        )
         running = (*running, order.id)
     return replace(usage, jobs={**usage.jobs, order.id: count} if count else usage.jobs, running=running)
 
 
-def reserve_subscription(commit: Commit, subscription: Subscription, order_id: str, count: int, now: datetime) -> Usage | None:
-    """The owner's usage with a new subscription and the jobs of its past, to be put with it; None where the plan is not limited.
+def reserve_subscription(
+    commit: Commit, subscription: Subscription, order_id: str, count: int, now: datetime
+) -> Usage | None:
+    """The owner's usage with a new subscription and the jobs of its past, to be put with it; None where the
+    plan is not limited.
 
     Args:
         order: Id of the order its past will be.
@@ -60,8 +66,14 @@ def reserve_subscription(commit: Commit, subscription: Subscription, order_id: s
     webhooks = tuple(channel.id for channel in subscription.channels if channel.kind == "webhook")
     usage = replace(usage, watching={**usage.watching, subscription.id: webhooks})
     if _limit_exceeded_reason(usage, limits):
-        usage = replace(usage, watching={id: channels for id, channels in usage.watching.items()
-                                         if id == subscription.id or _is_live(commit.get(Subscription, id))})
+        usage = replace(
+            usage,
+            watching={
+                id: channels
+                for id, channels in usage.watching.items()
+                if id == subscription.id or _is_live(commit.get(Subscription, id))
+            },
+        )
     if reason := _limit_exceeded_reason(usage, limits):
         raise InvalidInputError(reason)
     if order_id and count:
@@ -74,14 +86,20 @@ def reserve_key(commit: Commit, owner: str, now: datetime) -> Usage | None:
     """The owner's usage with one more key, to be put with it; None where the plan is not limited.
 
     Raises:
-        QuotaExceededError: As many have been made today as a day has: each is a record, whether or not it is revoked.
+        QuotaExceededError: As many have been made today as a day has: each is a record, whether or not it is
+            revoked.
     """
     limit = limits_of(owner).keys_a_day
     if limit is None:
         return None
     usage = _read_usage(commit.get, owner, now)
     if usage.keys >= limit:
-        raise QuotaExceededError(f"{usage.keys} keys have been made today, as many as may be in a day; go on after midnight UTC", limit, usage.keys, _seconds_to_midnight(now))
+        raise QuotaExceededError(
+            f"{usage.keys} keys have been made today, as many as may be in a day; go on after midnight UTC",
+            limit,
+            usage.keys,
+            _seconds_to_midnight(now),
+        )
     return replace(usage, keys=usage.keys + 1)
 
 
@@ -92,8 +110,14 @@ def get_usage(backend: Backend, owner: str) -> dict[str, Any]:
     now, get = backend.now(), backend.records.get
     usage = _read_usage(get, owner, now)
     live = {id: channels for id, channels in usage.watching.items() if _is_live(get(Subscription, id))}
-    return {"subscriptions": len(live), "webhooks": len(replace(usage, watching=live).webhooks), "jobs_a_day": usage.jobs_today, "keys_a_day": usage.keys,
-            "orders_running": len(_open_orders(get, usage.running)), "day_ends": _next_midnight(now)}
+    return {
+        "subscriptions": len(live),
+        "webhooks": len(replace(usage, watching=live).webhooks),
+        "jobs_a_day": usage.jobs_today,
+        "keys_a_day": usage.keys,
+        "orders_running": len(_open_orders(get, usage.running)),
+        "day_ends": _next_midnight(now),
+    }
 
 
 def quota_exceeded_reason(backend: Backend, owner: str, count: int) -> str:
@@ -118,16 +142,25 @@ def _read_usage(get: GetRecord, owner: str, now: datetime) -> Usage:
 
 def _check_daily_jobs(usage: Usage, count: int, limit: int, now: datetime) -> None:
     if usage.jobs_today + count > limit:
-        raise QuotaExceededError(f"this would be {count:,} acquisitions with {usage.jobs_today:,} of today's {limit:,} used; shorten the period, "
-                      "or go on after midnight UTC", limit, usage.jobs_today, _seconds_to_midnight(now))
+        raise QuotaExceededError(
+            f"this would be {count:,} acquisitions with {usage.jobs_today:,} of today's {limit:,} used; shorten the period, "
+            "or go on after midnight UTC",
+            limit,
+            usage.jobs_today,
+            _seconds_to_midnight(now),
+        )
 
 
 def _check_running_orders(get: GetRecord, orders: tuple[str, ...], limit: int) -> tuple[str, ...]:
     if len(orders) >= limit:
         orders = _open_orders(get, orders)
     if len(orders) >= limit:
-        raise QuotaExceededError(f"{len(orders)} orders are being worked, as many as may be at once ({limit}); ask again when one has ended", limit,
-                      len(orders), RETRY_AFTER_S)
+        raise QuotaExceededError(
+            f"{len(orders)} orders are being worked, as many as may be at once ({limit}); ask again when one has ended",
+            limit,
+            len(orders),
+            RETRY_AFTER_S,
+        )
     return orders
 
 

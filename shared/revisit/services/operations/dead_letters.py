@@ -31,7 +31,8 @@ def get_dead_letter(backend: Backend, id: str) -> DeadLetter:
 def replay_dead_letter(backend: Backend, id: str) -> DeadLetter:
     """Send a dead letter's event again, as if it had just happened, and put the letter away; one commit.
 
-    Functions that had handled the event already take no notice of it. A job that was closed as failed is opened and begun anew
+    Functions that had handled the event already take no notice of it. A job that was closed as failed is
+    opened and begun anew
     from its first step, since what it made before may be gone.
 
     Raises:
@@ -47,7 +48,11 @@ def replay_dead_letter(backend: Backend, id: str) -> DeadLetter:
     def work(transaction: Transaction) -> None:
         if transaction.get(DeadLetter, id) is None:
             return
-        job = transaction.get(Job, envelope.event.subject) if isinstance(envelope.event, JobStarted | JobExtracted) else None
+        job = (
+            transaction.get(Job, envelope.event.subject)
+            if isinstance(envelope.event, JobStarted | JobExtracted)
+            else None
+        )
         if job is None or job.state != "failed":
             transaction.delete(DeadLetter, id)
             transaction.send(wire.reset_for_replay(envelope, backend.now()))
@@ -58,7 +63,9 @@ def replay_dead_letter(backend: Backend, id: str) -> DeadLetter:
         for order in orders:
             transaction.put(order.with_changes(open=order.open + 1))
         transaction.delete(DeadLetter, id)
-        transaction.send(wire.Envelope(JobStarted(anew.id, anew.lane, anew.again), backend.now(), path=(JobStarted.topic,)))
+        transaction.send(
+            wire.Envelope(JobStarted(anew.id, anew.lane, anew.again), backend.now(), path=(JobStarted.topic,))
+        )
 
     backend.records.transact(work)
     return letter

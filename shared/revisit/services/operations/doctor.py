@@ -25,7 +25,8 @@ MAX_ORDER_WRITE_TIME = timedelta(hours=1)
 MAX_QUEUE_AGE_S = 900.0
 """A message that waits longer makes an alert late; those of a backfill may (terraform/watch.tf)."""
 MAX_OUTBOX_AGE_S = 300.0
-"""Events are published right after they are committed, and by the next tick at the latest; an older one waits in vain."""
+"""Events are published right after they are committed, and by the next tick at the latest; an older one waits
+in vain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,13 @@ class Finding:
     message: str
 
 
-def check_installation(data: Path, make_backend: Callable[[], Backend], check_data: Callable[[Path], list[str]], reach_sources: bool = True, rebuild: bool = False) -> list[Finding]:
+def check_installation(
+    data: Path,
+    make_backend: Callable[[], Backend],
+    check_data: Callable[[Path], list[str]],
+    reach_sources: bool = True,
+    rebuild: bool = False,
+) -> list[Finding]:
     """Check it all; a check that cannot be made is a finding too.
 
     Args:
@@ -49,7 +56,14 @@ def check_installation(data: Path, make_backend: Callable[[], Backend], check_da
     """
     findings = [check_versions(), check_disk_space(data)]
     if not data.exists():
-        return [*findings, Finding("data folder", False, f"there is no data folder {data}; `revisit serve --data {data}` makes one")]
+        return [
+            *findings,
+            Finding(
+                "data folder",
+                False,
+                f"there is no data folder {data}; `revisit serve --data {data}` makes one",
+            ),
+        ]
     try:
         backend = make_backend()
         findings.append(Finding("data folder", True, f"{data} can be written"))
@@ -57,9 +71,16 @@ def check_installation(data: Path, make_backend: Callable[[], Backend], check_da
         return [*findings, Finding("data folder", False, f"{error}")]
     if rebuild:
         findings.append(rebuild_catalog(backend))
-    findings += [check_clock(backend), *check_records(data, check_data), *check_catalog(backend), *check_orders(backend)]
+    findings += [
+        check_clock(backend),
+        *check_records(data, check_data),
+        *check_catalog(backend),
+        *check_orders(backend),
+    ]
     if reach_sources:
-        findings += check_sources(backend, backend.sources, "no source is refreshed; name one with `revisit serve --source SPEC`")
+        findings += check_sources(
+            backend, backend.sources, "no source is refreshed; name one with `revisit serve --source SPEC`"
+        )
     return findings
 
 
@@ -71,17 +92,30 @@ def check_deployment(backend: Backend, reach_sources: bool = True) -> list[Findi
         reach_sources: Whether the sources are asked whether they answer.
     """
     told = Finding("versions", True, f"Revisit {__version__} on Python {platform.python_version()}")
-    findings = [told, *check_port("messages", backend.bus, "every topic and subscription is there"),
-                *check_port("results", backend.assets, "the bucket of results is there, in its region, and open"), *check_catalog(backend)]
+    findings = [
+        told,
+        *check_port("messages", backend.bus, "every topic and subscription is there"),
+        *check_port("results", backend.assets, "the bucket of results is there, in its region, and open"),
+        *check_catalog(backend),
+    ]
     try:
         letters = backend.records.count(DeadLetter)
         findings.append(Finding("records", True, "the records answer"))
     except (PermanentError, TransientError) as error:
         return [*findings, Finding("records", False, f"{error}")]
-    findings += [check_clock(backend), check_dead_letters(letters), check_outbox(backend), check_queue(backend), *check_orders(backend)]
+    findings += [
+        check_clock(backend),
+        check_dead_letters(letters),
+        check_outbox(backend),
+        check_queue(backend),
+        *check_orders(backend),
+    ]
     if reach_sources:
-        findings += check_sources(backend, backend.sources or tuple(state.id for state in find_all(backend.records, SourceState)),
-                            "no source has been refreshed yet; the variable sources of Terraform names them")
+        findings += check_sources(
+            backend,
+            backend.sources or tuple(state.id for state in find_all(backend.records, SourceState)),
+            "no source has been refreshed yet; the variable sources of Terraform names them",
+        )
     return findings
 
 
@@ -98,8 +132,12 @@ def check_dead_letters(count: int) -> Finding:
     """What waits for somebody to look at it."""
     if not count:
         return Finding("dead letters", True, "there is no dead letter")
-    return Finding("dead letters", False, f"{count:,} dead letter{'s' if count > 1 else ''}: `revisit dead-letters list` tells why; mend the "
-                   "cause, then `revisit dead-letters replay --all`")
+    return Finding(
+        "dead letters",
+        False,
+        f"{count:,} dead letter{'s' if count > 1 else ''}: `revisit dead-letters list` tells why; mend the "
+        "cause, then `revisit dead-letters replay --all`",
+    )
 
 
 def check_outbox(backend: Backend) -> Finding:
@@ -110,8 +148,12 @@ def check_outbox(backend: Backend) -> Finding:
         return Finding("outbox", False, f"{error}")
     if oldest <= MAX_OUTBOX_AGE_S:
         return Finding("outbox", True, "no event waits in the outbox to be published")
-    return Finding("outbox", False, f"an event has waited in the outbox for {oldest / 60:.0f} minutes: see that the Scheduler job "
-                   "revisit-deliveries-due runs and what the log of revisit-deliver says, for its ticks publish what was left behind")
+    return Finding(
+        "outbox",
+        False,
+        f"an event has waited in the outbox for {oldest / 60:.0f} minutes: see that the Scheduler job "
+        "revisit-deliveries-due runs and what the log of revisit-deliver says, for its ticks publish what was left behind",
+    )
 
 
 def check_queue(backend: Backend) -> Finding:
@@ -120,11 +162,19 @@ def check_queue(backend: Backend) -> Finding:
     if told.note:
         return Finding("queue", True, told.note)
     count = sum(depth.ready for depth in told.depths)
-    late = max((depth for depth in told.depths if depth.lane == "live"), key=lambda depth: depth.oldest_s, default=None)
+    late = max(
+        (depth for depth in told.depths if depth.lane == "live"),
+        key=lambda depth: depth.oldest_s,
+        default=None,
+    )
     if late is None or late.oldest_s <= MAX_QUEUE_AGE_S:
         return Finding("queue", True, f"Pub/Sub holds {count:,} messages, of which none is late")
-    return Finding("queue", False, f"Pub/Sub has held a message for {late.function} for {late.oldest_s / 60:.0f} minutes, {count:,} in all: "
-                   f"see whether revisit-{late.function} runs, and what its log says")
+    return Finding(
+        "queue",
+        False,
+        f"Pub/Sub has held a message for {late.function} for {late.oldest_s / 60:.0f} minutes, {count:,} in all: "
+        f"see whether revisit-{late.function} runs, and what its log says",
+    )
 
 
 def check_versions() -> Finding:
@@ -132,7 +182,11 @@ def check_versions() -> Finding:
     sqlite = _sqlite_version()
     told = f"Revisit {__version__} on Python {platform.python_version()} with SQLite {sqlite}"
     if tuple(int(part) for part in sqlite.split(".")) < (3, 51, 3):
-        return Finding("versions", False, f"{told}; SQLite 3.51.3 or newer is needed, as older ones can damage a shared file: update apsw")
+        return Finding(
+            "versions",
+            False,
+            f"{told}; SQLite 3.51.3 or newer is needed, as older ones can damage a shared file: update apsw",
+        )
     return Finding("versions", True, told)
 
 
@@ -146,15 +200,25 @@ def check_disk_space(data: Path) -> Finding:
     place = next(folder for folder in (data.absolute(), *data.absolute().parents) if folder.exists())
     free = shutil.disk_usage(place).free
     told = f"{free / 1024**3:.1f} GiB are free on the disk of {data}"
-    return Finding("disk", True, told) if free >= MIN_FREE_BYTES else Finding("disk", False, f"{told}; make room before results are lost")
+    return (
+        Finding("disk", True, told)
+        if free >= MIN_FREE_BYTES
+        else Finding("disk", False, f"{told}; make room before results are lost")
+    )
 
 
 def check_clock(backend: Backend) -> Finding:
     """The computer's clock against what is on record: nothing can have happened later than now."""
     now = backend.now()
-    latest = max((state.refreshed for state in find_all(backend.records, SourceState) if state.refreshed), default=None)
+    latest = max(
+        (state.refreshed for state in find_all(backend.records, SourceState) if state.refreshed), default=None
+    )
     if latest and latest > now + timedelta(minutes=5):
-        return Finding("clock", False, f"the clock says {now:%Y-%m-%d %H:%M} UTC, yet a refresh was made at {latest:%Y-%m-%d %H:%M}: set the clock")
+        return Finding(
+            "clock",
+            False,
+            f"the clock says {now:%Y-%m-%d %H:%M} UTC, yet a refresh was made at {latest:%Y-%m-%d %H:%M}: set the clock",
+        )
     return Finding("clock", True, f"the clock says {now:%Y-%m-%d %H:%M} UTC")
 
 
@@ -174,7 +238,8 @@ def check_catalog(backend: Backend) -> Iterator[Finding]:
 
 
 def rebuild_catalog(backend: Backend) -> Finding:
-    """Make the catalog's index again from its log; where products were lost for good, have the sources read again."""
+    """Make the catalog's index again from its log; where products were lost for good, have the sources read
+    again."""
     products = backend.catalog()
     rebuild = getattr(products, "rebuild", None)
     if rebuild is None:
@@ -194,7 +259,11 @@ def rebuild_catalog(backend: Backend) -> Finding:
             commit.put(replace(state, listing={}))
 
     backend.commit(forget, completes_event=False)
-    return Finding("rebuild", False, f"{told}; {lost:,} rows of its log are lost: `revisit refresh` now reads every source from its beginning")
+    return Finding(
+        "rebuild",
+        False,
+        f"{told}; {lost:,} rows of its log are lost: `revisit refresh` now reads every source from its beginning",
+    )
 
 
 def check_records(data: Path, check_data: Callable[[Path], list[str]]) -> Iterator[Finding]:
@@ -218,10 +287,18 @@ def check_orders(backend: Backend) -> Iterator[Finding]:
         missing = sum(job not in known for job in order.jobs)
         if missing and backend.now() - order.created > MAX_ORDER_WRITE_TIME:
             wrong += 1
-            yield Finding("orders", False, f"order {order.id} lacks {missing} of its {len(order.jobs)} jobs: place the same order again to complete it")
+            yield Finding(
+                "orders",
+                False,
+                f"order {order.id} lacks {missing} of its {len(order.jobs)} jobs: place the same order again to complete it",
+            )
         elif not missing and order.open != open_jobs.get(order.id, 0):
             wrong += 1
-            yield Finding("orders", False, f"order {order.id} counts {order.open} open jobs where {open_jobs.get(order.id, 0)} are")
+            yield Finding(
+                "orders",
+                False,
+                f"order {order.id} counts {order.open} open jobs where {open_jobs.get(order.id, 0)} are",
+            )
     if not wrong:
         yield Finding("orders", True, f"every order counts its jobs rightly, of {len(known):,} in all")
 
@@ -243,4 +320,6 @@ def check_sources(backend: Backend, specs: Sequence[str], empty_message: str) ->
         elif state is None or state.refreshed is None:
             yield Finding("sources", True, f"{source.spec} has not been listed yet")
         else:
-            yield Finding("sources", True, f"{source.spec} was refreshed at {state.refreshed:%Y-%m-%d %H:%M} UTC")
+            yield Finding(
+                "sources", True, f"{source.spec} was refreshed at {state.refreshed:%Y-%m-%d %H:%M} UTC"
+            )

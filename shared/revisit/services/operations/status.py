@@ -34,7 +34,8 @@ def get_status(backend: Backend) -> dict[str, Any]:
 
 
 def queue_status(backend: Backend) -> dict[str, Any]:
-    """Messages waiting, in hand and waiting for another attempt, and how long the oldest has been there; where a service carries them,
+    """Messages waiting, in hand and waiting for another attempt, and how long the oldest has been there;
+    where a service carries them,
     what it holds among them, as it was at `as_of`, or a note why that is not known."""
     carried = backend.bus.statistics()
     depths: dict[tuple[str, str], QueueDepth] = {}
@@ -47,8 +48,14 @@ def queue_status(backend: Backend) -> dict[str, Any]:
         "delayed": sum(depth.delayed for depth in depths.values()),
         "oldest_s": round(max((depth.oldest_s for depth in depths.values()), default=0.0), 1),
         "functions": [
-            {"function": depth.function, "lane": depth.lane, "ready": depth.ready, "leased": depth.leased, "delayed": depth.delayed,
-             "oldest_s": round(depth.oldest_s, 1)}
+            {
+                "function": depth.function,
+                "lane": depth.lane,
+                "ready": depth.ready,
+                "leased": depth.leased,
+                "delayed": depth.delayed,
+                "oldest_s": round(depth.oldest_s, 1),
+            }
             for _, depth in sorted(depths.items())
         ],
         "as_of": json_time(carried.measured_at),
@@ -57,8 +64,13 @@ def queue_status(backend: Backend) -> dict[str, Any]:
 
 
 def _add_depths(one: QueueDepth, other: QueueDepth) -> QueueDepth:
-    return replace(one, ready=one.ready + other.ready, leased=one.leased + other.leased, delayed=one.delayed + other.delayed,
-                   oldest_s=max(one.oldest_s, other.oldest_s))
+    return replace(
+        one,
+        ready=one.ready + other.ready,
+        leased=one.leased + other.leased,
+        delayed=one.delayed + other.delayed,
+        oldest_s=max(one.oldest_s, other.oldest_s),
+    )
 
 
 def source_statuses(backend: Backend) -> list[dict[str, Any]]:
@@ -70,14 +82,16 @@ def source_statuses(backend: Backend) -> list[dict[str, Any]]:
     for spec in dict.fromkeys((*refreshed, *sorted(fresh), *sorted(known))):
         entry, state = fresh.get(spec), known.get(spec)
         latest = entry.last_sensing if entry else None
-        told.append({
-            "source": spec,
-            "products": entry.rows if entry else 0,
-            "last_sensing": json_time(entry.last_sensing) if entry else None,
-            "last_published": json_time(entry.last_published) if entry else None,
-            "lag_hours": round((backend.now() - latest).total_seconds() / 3600, 1) if latest else None,
-            "refreshed": json_time(state.refreshed) if state else None,
-            "rejected": state.rejections if state else 0,
-            "error": (state.error or None) if state else None,
-        })
+        told.append(
+            {
+                "source": spec,
+                "products": entry.rows if entry else 0,
+                "last_sensing": json_time(entry.last_sensing) if entry else None,
+                "last_published": json_time(entry.last_published) if entry else None,
+                "lag_hours": round((backend.now() - latest).total_seconds() / 3600, 1) if latest else None,
+                "refreshed": json_time(state.refreshed) if state else None,
+                "rejected": state.rejections if state else 0,
+                "error": (state.error or None) if state else None,
+            }
+        )
     return told

@@ -13,10 +13,13 @@ from revisit.services.orders.create import get_order
 
 
 def cancel_order(backend: Backend, id: str, owner: str = "local") -> Order:
-    """End an order: its open jobs are skipped, with the reason; jobs that a subscription or another order waits for go on.
+    """End an order: its open jobs are skipped, with the reason; jobs that a subscription or another order
+    waits for go on.
 
-    The first commit marks the order, so that from then on none of its jobs begins, and what is under way ends as skipped; it and those
-    that follow close the jobs. A crash in between leaves jobs that a repeat closes, or their own handlers. An order that has finished
+    The first commit marks the order, so that from then on none of its jobs begins, and what is under way ends
+    as skipped; it and those
+    that follow close the jobs. A crash in between leaves jobs that a repeat closes, or their own handlers. An
+    order that has finished
     stays as it is.
 
     Raises:
@@ -25,10 +28,15 @@ def cancel_order(backend: Backend, id: str, owner: str = "local") -> Order:
     """
     found = get_order(backend, id, owner)
     if found.subscription:
-        raise ConflictError(f"order {id} is the past of subscription {found.subscription}, which waits for its jobs; delete the subscription instead")
+        raise ConflictError(
+            f"order {id} is the past of subscription {found.subscription}, which waits for its jobs; delete the subscription instead"
+        )
     jobs = found.jobs
     for start in range(0, max(len(jobs), 1), MAX_JOBS_PER_COMMIT):
-        backend.commit(partial(_cancel_jobs, id=id, jobs=jobs[start:start + MAX_JOBS_PER_COMMIT], backend=backend), completes_event=False)
+        backend.commit(
+            partial(_cancel_jobs, id=id, jobs=jobs[start : start + MAX_JOBS_PER_COMMIT], backend=backend),
+            completes_event=False,
+        )
     return backend.get_record(Order, id)
 
 
@@ -46,7 +54,13 @@ def _cancel_jobs(commit: Commit, id: str, jobs: Sequence[str], backend: Backend)
                 others[other] = commit.get(Order, other)
     # Planned, and never written: it was cancelled while it was being placed.
     missing = {job for job, found in there.items() if found is None}
-    over = [job for job in there.values() if job and job.state not in FINISHED_STATES and is_cancelled(job, (others[other] for other in job.orders))]
+    over = [
+        job
+        for job in there.values()
+        if job
+        and job.state not in FINISHED_STATES
+        and is_cancelled(job, (others[other] for other in job.orders))
+    ]
     for one in others.values():
         ended = sum(one.id in job.orders for job in over) if one else 0
         if one and one.id == id:

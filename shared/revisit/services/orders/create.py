@@ -27,16 +27,27 @@ MAX_JOBS_PER_COMMIT = 200
 """Jobs written in one commit."""
 
 
-def order_acquisitions(backend: Backend, aoi: AOI | None, recipe: Recipe, source: str = "", start: datetime | None = None, end: datetime | None = None,
-          owner: str = "local", **conditions: Any) -> Order:
+def order_acquisitions(
+    backend: Backend,
+    aoi: AOI | None,
+    recipe: Recipe,
+    source: str = "",
+    start: datetime | None = None,
+    end: datetime | None = None,
+    owner: str = "local",
+    **conditions: Any,
+) -> Order:
     """Have every acquisition over an AOI in a period worked; `conditions` are the rest of a `Wish`."""
-    return create_order(backend, OrderRequest(recipe, aoi, source=source, start=start, end=end, owner=owner, **conditions))
+    return create_order(
+        backend, OrderRequest(recipe, aoi, source=source, start=start, end=end, owner=owner, **conditions)
+    )
 
 
 def create_order(backend: Backend, request: OrderRequest, reply: str = "") -> Order:
     """Have a wish worked.
 
-    The same order over the same products is the same record: a repeat completes it where a crash left it, answers with it where it
+    The same order over the same products is the same record: a repeat completes it where a crash left it,
+    answers with it where it
     is finished, and works it anew only where jobs of it failed or it was cancelled.
 
     Args:
@@ -46,24 +57,55 @@ def create_order(backend: Backend, request: OrderRequest, reply: str = "") -> Or
         The order; without jobs, and so finished, where there is no product.
 
     Raises:
-        InvalidInputError: An index or source that does not exist, a period that runs backwards, an AOI or an order that is too large.
-        QuotaExceededError: More acquisitions than are left of the owner's day, or more orders than may run at once.
+        InvalidInputError: An index or source that does not exist, a period that runs backwards, an AOI or an
+            order that is too large.
+        QuotaExceededError: More acquisitions than are left of the owner's day, or more orders than may run at
+            once.
         TransientError: The source does not answer.
     """
     choice = select_products(backend, request)
     request, products = choice.request, choice.products
     if reason := oversize_reason(products, request.resolved_aoi.geometry, request.recipe):
         raise InvalidInputError(reason)
-    expected = estimate_jobs(products, choice.matched_count, request.resolved_aoi.geometry, request.recipe, is_deployed(backend)).record_fields
+    expected = estimate_jobs(
+        products, choice.matched_count, request.resolved_aoi.geometry, request.recipe, is_deployed(backend)
+    ).record_fields
     id = _next_order_id(backend, choice.identity)
-    asked = Order(id, request.resolved_aoi.geometry, request.recipe, backend.now(), owner=request.owner, start=request.start, end=request.end, source=request.source,
-                  level=request.level, max_cloud=request.max_cloud, min_clear=request.min_clear, products=request.products, estimate=expected, reply=reply)
+    asked = Order(
+        id,
+        request.resolved_aoi.geometry,
+        request.recipe,
+        backend.now(),
+        owner=request.owner,
+        start=request.start,
+        end=request.end,
+        source=request.source,
+        level=request.level,
+        max_cloud=request.max_cloud,
+        min_clear=request.min_clear,
+        products=request.products,
+        estimate=expected,
+        reply=reply,
+    )
     lane: Lane = "live" if len(products) <= MAX_LIVE_JOBS else "backfill"
-    return write_order(backend, asked, [
-        Job(id=job_id(id, product.id if request.products else product.acquisition, request.recipe), product=product, aoi=asked.aoi,
-            recipe=request.recipe, created=asked.created, owner=request.owner, orders=(id,), lane=lane, min_clear=request.min_clear)
-        for product in products
-    ])
+    return write_order(
+        backend,
+        asked,
+        [
+            Job(
+                id=job_id(id, product.id if request.products else product.acquisition, request.recipe),
+                product=product,
+                aoi=asked.aoi,
+                recipe=request.recipe,
+                created=asked.created,
+                owner=request.owner,
+                orders=(id,),
+                lane=lane,
+                min_clear=request.min_clear,
+            )
+            for product in products
+        ],
+    )
 
 
 def is_deployed(backend: Backend) -> bool:
@@ -72,15 +114,19 @@ def is_deployed(backend: Backend) -> bool:
 
 
 def write_order(backend: Backend, order: Order, jobs: Sequence[Job]) -> Order:
-    """Write an order and its jobs; a job that somebody else has begun already is left to him and taken off the order.
+    """Write an order and its jobs; a job that somebody else has begun already is left to him and taken off
+    the order.
 
-    The first commit holds the order with all its jobs counted, the others the jobs that did not fit: a crash in between leaves an
+    The first commit holds the order with all its jobs counted, the others the jobs that did not fit: a crash
+    in between leaves an
     order that a repeat completes.
     """
     order = replace(order, jobs=tuple(job.id for job in jobs), open=len(jobs))
     for start in range(0, max(len(jobs), 1), MAX_JOBS_PER_COMMIT):
-        chunk = jobs[start:start + MAX_JOBS_PER_COMMIT]
-        backend.commit(partial(_write_jobs, order=order, jobs=chunk, now=backend.now()), completes_event=False)
+        chunk = jobs[start : start + MAX_JOBS_PER_COMMIT]
+        backend.commit(
+            partial(_write_jobs, order=order, jobs=chunk, now=backend.now()), completes_event=False
+        )
     return _remove_missing_jobs(backend, order.id, {job.id for job in jobs})
 
 
@@ -110,12 +156,16 @@ def _write_jobs(commit: Commit, order: Order, jobs: Sequence[Job], now: datetime
 
 
 def _remove_missing_jobs(backend: Backend, id: str, planned: set[str]) -> Order:
-    """The order as it is now; less those of its jobs that were planned before a crash and are no longer wanted by anything."""
+    """The order as it is now; less those of its jobs that were planned before a crash and are no longer
+    wanted by anything."""
     order = backend.get_record(Order, id)
     doubtful = [job for job in order.jobs if job not in planned]
     missing = {job for job in doubtful if backend.records.get(Job, job) is None}
     if missing:
-        backend.commit(lambda commit: commit.put(_without_jobs(commit.get(Order, id) or order, missing)), completes_event=False)
+        backend.commit(
+            lambda commit: commit.put(_without_jobs(commit.get(Order, id) or order, missing)),
+            completes_event=False,
+        )
     return backend.get_record(Order, id)
 
 
@@ -125,13 +175,16 @@ def _without_jobs(order: Order, job_ids: set[str]) -> Order:
 
 
 def _next_order_id(backend: Backend, identity: tuple[str, ...]) -> str:
-    """The first id of an order like this that is unused, still worked, or has ended without a failure and uncancelled."""
+    """The first id of an order like this that is unused, still worked, or has ended without a failure and
+    uncancelled."""
     for attempt in count():
         id = derive_id("order", *identity, str(attempt))
         stored = backend.records.get(Order, id)
         if stored is None:
             return id
-        if not stored.cancelled and (stored.open or not backend.records.find(Job, orders=id, state="failed", limit=1)):
+        if not stored.cancelled and (
+            stored.open or not backend.records.find(Job, orders=id, state="failed", limit=1)
+        ):
             return id
     raise AssertionError("count() does not end")
 
@@ -150,18 +203,25 @@ def get_order(backend: Backend, id: str, owner: str = "local") -> Order:
 
 def list_orders(backend: Backend, owner: str = "local") -> list[Order]:
     """All orders of an owner, the newest first."""
-    return sorted(find_all(backend.records, Order, owner=owner), key=lambda order: (order.created, order.id), reverse=True)
+    return sorted(
+        find_all(backend.records, Order, owner=owner),
+        key=lambda order: (order.created, order.id),
+        reverse=True,
+    )
 
 
 def estimate_order(backend: Backend, request: OrderRequest) -> Estimate:
     """The estimate of a wish, and why it would be refused if it would.
 
     Raises:
-        InvalidInputError: What is asked makes no sense, as `create_order` would say; what of a day's or of the running orders is not left is told in `refused`.
+        InvalidInputError: What is asked makes no sense, as `create_order` would say; what of a day's or of
+            the running orders is not left is told in `refused`.
         TransientError: The source does not answer.
     """
     choice = select_products(backend, request)
     geometry, recipe = choice.request.resolved_aoi.geometry, choice.request.recipe
     expected = estimate_jobs(choice.products, choice.matched_count, geometry, recipe, is_deployed(backend))
-    refused = oversize_reason(choice.products, geometry, recipe) or quota_exceeded_reason(backend, request.owner, expected.jobs)
+    refused = oversize_reason(choice.products, geometry, recipe) or quota_exceeded_reason(
+        backend, request.owner, expected.jobs
+    )
     return replace(expected, refused=refused or None)

@@ -14,8 +14,12 @@ def resolve_recipe(recipe: Recipe) -> Recipe:
     return recipe.with_indices(tuple(dict.fromkeys(resolve(name) for name in recipe.indices)))
 
 
-def build_recipe(indices: tuple[str, ...] = (), bands: tuple[str, ...] = (), resolution_m: float | None = None,
-              resampling: str = "bilinear") -> Recipe:
+def build_recipe(
+    indices: tuple[str, ...] = (),
+    bands: tuple[str, ...] = (),
+    resolution_m: float | None = None,
+    resampling: str = "bilinear",
+) -> Recipe:
     """The recipe of the index and band names given; NDVI where there are none.
 
     Raises:

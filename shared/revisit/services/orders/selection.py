@@ -1,4 +1,5 @@
-"""Which products an order means: the best of each acquisition over a place in a period, or exactly those that are named."""
+"""Which products an order means: the best of each acquisition over a place in a period, or exactly those that
+are named."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -35,7 +36,8 @@ class OrderRequest:
     products: tuple[str, ...] = ()
     """Exactly these; the place is the AOI, else their tile."""
     source: str = ""
-    """SPEC of the only source to take products from; what it has over the place is brought into the catalog first."""
+    """SPEC of the only source to take products from; what it has over the place is brought into the catalog
+    first."""
     start: datetime | None = None
     """Sensed at or after."""
     end: datetime | None = None
@@ -75,18 +77,31 @@ class ProductSelection:
     def identity(self) -> tuple[str, ...]:
         """All that makes it another order; conditions that are not given add nothing."""
         wish = self.request
-        conditions = (("tile", wish.tile), ("level", wish.level), ("max_cloud", wish.max_cloud), ("min_clear", wish.min_clear),
-                      ("named", len(wish.products) or None))
-        return (wish.owner, wish.resolved_aoi.id, wish.recipe.id, wish.source, _format_time(wish.start), _format_time(wish.end),
-                *(f"{name}={value}" for name, value in conditions if value not in (None, "")),
-                *(f"{product.id} {product.version}" for product in self.products))
+        conditions = (
+            ("tile", wish.tile),
+            ("level", wish.level),
+            ("max_cloud", wish.max_cloud),
+            ("min_clear", wish.min_clear),
+            ("named", len(wish.products) or None),
+        )
+        return (
+            wish.owner,
+            wish.resolved_aoi.id,
+            wish.recipe.id,
+            wish.source,
+            _format_time(wish.start),
+            _format_time(wish.end),
+            *(f"{name}={value}" for name, value in conditions if value not in (None, "")),
+            *(f"{product.id} {product.version}" for product in self.products),
+        )
 
 
 def select_products(backend: Backend, request: OrderRequest) -> ProductSelection:
     """Check a wish, and find its products.
 
     Raises:
-        InvalidInputError: A place, index, source, period, percentage or product that makes no sense, or more than the plan allows.
+        InvalidInputError: A place, index, source, period, percentage or product that makes no sense, or more
+            than the plan allows.
         TransientError: The source does not answer.
     """
     limits = limits_of(request.owner)
@@ -99,12 +114,24 @@ def select_products(backend: Backend, request: OrderRequest) -> ProductSelection
         return ProductSelection(request, tuple(found), len(found))
     check_period(request.start, request.end, backend.now(), limits)
     check_start(request.start, limits)
-    request = replace(request, source=sync_sources(backend, request.resolved_aoi, request.start, request.end, request.source))
-    query = Query((request.tile,) if request.tile else (), start=request.start, end=request.end, max_cloud=request.max_cloud, level=request.level, source=request.source)
+    request = replace(
+        request,
+        source=sync_sources(backend, request.resolved_aoi, request.start, request.end, request.source),
+    )
+    query = Query(
+        (request.tile,) if request.tile else (),
+        start=request.start,
+        end=request.end,
+        max_cloud=request.max_cloud,
+        level=request.level,
+        source=request.source,
+    )
     known = products_over(backend, request.resolved_aoi, query)
     products = select_best_products(known, request.level)
     if len(products) > limits.jobs:
-        raise InvalidInputError(f"the order means {len(products):,} acquisitions, more than the {limits.jobs:,} allowed; shorten the period")
+        raise InvalidInputError(
+            f"the order means {len(products):,} acquisitions, more than the {limits.jobs:,} allowed; shorten the period"
+        )
     return ProductSelection(request, tuple(products), len(known))
 
 
@@ -113,7 +140,9 @@ def _check_request(request: OrderRequest) -> None:
         if value is not None and not 0 <= value <= 100:
             raise InvalidInputError(f"{name} is a percentage from 0 to 100, not {value:g}")
     if request.level is not None and request.level not in LEVELS:
-        raise InvalidInputError(f"level {str(request.level)[:40]!r} does not exist; choose {' or '.join(LEVELS)}")
+        raise InvalidInputError(
+            f"level {str(request.level)[:40]!r} does not exist; choose {' or '.join(LEVELS)}"
+        )
     if request.aoi is not None and request.tile:
         raise InvalidInputError("an AOI and a tile are given; give the one that is meant")
     if not request.products:
@@ -123,7 +152,9 @@ def _check_request(request: OrderRequest) -> None:
         raise InvalidInputError(f"products are named, so {given[0]} would choose nothing; leave it out")
     most = min(MAX_NAMED_PRODUCTS, limits_of(request.owner).jobs)
     if len(request.products) > most:
-        raise InvalidInputError(f"{len(request.products):,} products are named, more than the {most:,} allowed; order them in parts")
+        raise InvalidInputError(
+            f"{len(request.products):,} products are named, more than the {most:,} allowed; order them in parts"
+        )
 
 
 def _resolve_aoi(request: OrderRequest, area_km2: float) -> OrderRequest:
@@ -145,9 +176,13 @@ def _common_tile(products: tuple[str, ...]) -> str:
     """The tile that named products are of; empty where none are named."""
     tiles = {name.tile for name in map(_parse_name, products) if name}
     if len(tiles) > 1:
-        raise InvalidInputError(f"the products named are of {len(tiles)} tiles ({', '.join(sorted(tiles)[:5])}); give an AOI that says where to cut them")
+        raise InvalidInputError(
+            f"the products named are of {len(tiles)} tiles ({', '.join(sorted(tiles)[:5])}); give an AOI that says where to cut them"
+        )
     if products and not tiles:
-        raise InvalidInputError(f"the tile of product {products[0][:100]!r} cannot be told from its name; give an AOI or a tile")
+        raise InvalidInputError(
+            f"the tile of product {products[0][:100]!r} cannot be told from its name; give an AOI or a tile"
+        )
     return tiles.pop() if tiles else ""
 
 
@@ -162,26 +197,42 @@ def _select_named_products(backend: Backend, request: OrderRequest) -> list[Prod
     wanted = tuple(dict.fromkeys(request.products))
     if request.source:
         moments = [name.datatake for id in wanted if (name := _parse_name(id))]
-        start, end = (min(moments) - MAX_DATATAKE_OFFSET, max(moments) + MAX_DATATAKE_OFFSET) if len(moments) == len(wanted) else (None, None)
-        request = replace(request, source=sync_sources(backend, request.resolved_aoi, start, end, request.source))
+        start, end = (
+            (min(moments) - MAX_DATATAKE_OFFSET, max(moments) + MAX_DATATAKE_OFFSET)
+            if len(moments) == len(wanted)
+            else (None, None)
+        )
+        request = replace(
+            request, source=sync_sources(backend, request.resolved_aoi, start, end, request.source)
+        )
     found = _find_by_id(backend, wanted, request.source)
     shape = request.resolved_aoi.shape
     shapely.prepare(shape)
     for id in wanted:
         if id not in found:
-            raise InvalidInputError(f"product {id[:100]!r} is not in the catalog; see `revisit search`, or name the source to bring it in from")
+            raise InvalidInputError(
+                f"product {id[:100]!r} is not in the catalog; see `revisit search`, or name the source to bring it in from"
+            )
         if not shape.intersects(product_footprint(found[id])):
-            raise InvalidInputError(f"product {id!r} does not touch the AOI; leave it out, or draw the AOI where it is")
+            raise InvalidInputError(
+                f"product {id!r} does not touch the AOI; leave it out, or draw the AOI where it is"
+            )
     return sorted(found.values(), key=lambda product: (product.sensing_time, product.id))
 
 
 def _find_by_id(backend: Backend, ids: tuple[str, ...], source: str) -> dict[str, Product]:
-    """Products by id: those of one tile together, since each question to a catalog is paid for; others one by one."""
+    """Products by id: those of one tile together, since each question to a catalog is paid for; others one by
+    one."""
     catalog, found = backend.catalog(), dict[str, Product]()
     parsed = {id: name for id in ids if (name := _parse_name(id))}
     for tile in sorted({name.tile for name in parsed.values()}):
         moments = [name.datatake for name in parsed.values() if name.tile == tile]
-        query = Query((tile,), start=min(moments) - MAX_DATATAKE_OFFSET, end=max(moments) + MAX_DATATAKE_OFFSET, source=source)
+        query = Query(
+            (tile,),
+            start=min(moments) - MAX_DATATAKE_OFFSET,
+            end=max(moments) + MAX_DATATAKE_OFFSET,
+            source=source,
+        )
         for product in search_all(catalog, query):
             rival = found.get(product.id)
             if product.id in parsed and (rival is None or product.rank > rival.rank):

@@ -12,6 +12,7 @@ from revisit.ports.backend import Backend
 type Fetch = Callable[[SourceFile, Path, Callable[[int], None]], bool]
 """Downloads a file to a path, reporting the bytes that arrive; returns whether anything had to be fetched."""
 
+
 @dataclass(frozen=True, slots=True)
 class DownloadResult:
     """What came of bringing one product."""
@@ -22,7 +23,8 @@ class DownloadResult:
     downloaded: int
     """Those that were not there before."""
     missing: tuple[str, ...] = ()
-    """Paths of files that the product names and the source does not have: manifests of some products of 2018 name files of another."""
+    """Paths of files that the product names and the source does not have: manifests of some products of 2018
+    name files of another."""
 
 
 def get_product(backend: Backend, id: str, source: str = "") -> Product:
@@ -33,7 +35,9 @@ def get_product(backend: Backend, id: str, source: str = "") -> Product:
     """
     found = backend.catalog().get(id.removesuffix(".SAFE"), source)
     if found is None:
-        raise NotFoundError(f"the catalog knows no product {id[:200]!r}; `revisit search` finds those it knows")
+        raise NotFoundError(
+            f"the catalog knows no product {id[:200]!r}; `revisit search` finds those it knows"
+        )
     return found
 
 
@@ -50,14 +54,30 @@ def list_files(backend: Backend, product: Product, bands: Iterable[str] = ()) ->
     wanted = list(dict.fromkeys(bands))
     if not wanted:
         return found
-    chosen = {band: min((file for file in found if file.band == band), key=lambda file: _resolution_distance(file, band), default=None) for band in wanted}
+    chosen = {
+        band: min(
+            (file for file in found if file.band == band),
+            key=lambda file: _resolution_distance(file, band),
+            default=None,
+        )
+        for band in wanted
+    }
     if missing := [band for band, file in chosen.items() if file is None]:
         there = ", ".join(band for band in BANDS if any(file.band == band for file in found))
-        raise InvalidInputError(f"{product.id} has no {', '.join(missing)}; it has {there or 'no band at all'}")
+        raise InvalidInputError(
+            f"{product.id} has no {', '.join(missing)}; it has {there or 'no band at all'}"
+        )
     return [file for file in chosen.values() if file]
 
 
-def download_product(backend: Backend, product: Product, folder: Path, fetch: Fetch, bands: Iterable[str] = (), on_progress: Callable[[SourceFile, int], None] = lambda *_: None) -> DownloadResult:
+def download_product(
+    backend: Backend,
+    product: Product,
+    folder: Path,
+    fetch: Fetch,
+    bands: Iterable[str] = (),
+    on_progress: Callable[[SourceFile, int], None] = lambda *_: None,
+) -> DownloadResult:
     """Bring the files of a product; what is there in full stays as it is, what was cut off is gone on with.
 
     Args:

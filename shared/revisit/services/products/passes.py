@@ -1,4 +1,5 @@
-"""The next pass over each of many subscriptions, for one question to the catalog (`foreseeing` tells all of one place)."""
+"""The next pass over each of many subscriptions, for one question to the catalog (`foreseeing` tells all of
+one place)."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,7 +10,14 @@ from weakref import WeakKeyDictionary
 
 from revisit.domain.aoi import AOI
 from revisit.domain.matching import match_aois
-from revisit.domain.passes import HISTORY_WINDOW, MAX_CATALOG_AGE, MAX_UNSEEN, REPEAT_CYCLE, Pass, predict_passes
+from revisit.domain.passes import (
+    HISTORY_WINDOW,
+    MAX_CATALOG_AGE,
+    MAX_UNSEEN,
+    REPEAT_CYCLE,
+    Pass,
+    predict_passes,
+)
 from revisit.domain.product import Product
 from revisit.domain.subscription import Subscription
 from revisit.errors import InvalidInputError, PermanentError, TransientError
@@ -25,11 +33,13 @@ MAX_SUBSCRIPTIONS = 500
 MAX_WATCHED_TILES = 200
 """Of them together, that the catalog is asked of."""
 CACHE_TTL = timedelta(minutes=30)
-"""A list that is asked for again and again asks the catalog no oftener: a question to BigQuery takes a second, and is paid."""
+"""A list that is asked for again and again asks the catalog no oftener: a question to BigQuery takes a
+second, and is paid."""
 FAILURE_CACHE_TTL = timedelta(minutes=1)
 """A catalog that did not answer is asked again after so long."""
 CATALOG_TIMEOUT_S = 3.0
-"""What is watched is told after so long without what the catalog has not said; it is told with the next list."""
+"""What is watched is told after so long without what the catalog has not said; it is told with the next
+list."""
 
 type _CacheEntries = dict[tuple[str, ...], tuple[datetime, Future[list[Product]]]]
 
@@ -38,7 +48,8 @@ _executor = ThreadPoolExecutor(4, "passes")
 
 
 def next_passes(backend: Backend, subscriptions: Sequence[Subscription]) -> dict[str, datetime]:
-    """When each subscription's AOI is next seen, by its id; those are left out of whose passes nothing is known, or that are too many.
+    """When each subscription's AOI is next seen, by its id; those are left out of whose passes nothing is
+    known, or that are too many.
 
     None is told where the catalog does not answer in time: subscriptions are listed all the same.
     """
@@ -56,14 +67,17 @@ def next_passes(backend: Backend, subscriptions: Sequence[Subscription]) -> dict
         return {}
     found: dict[str, datetime] = {}
     for watcher in told:
-        seen = _latest_touching(AOI.from_normalized(watcher.aoi), (product for tile in watcher.tiles for product in known[tile]))
+        seen = _latest_touching(
+            AOI.from_normalized(watcher.aoi), (product for tile in watcher.tiles for product in known[tile])
+        )
         if coming := predict_passes(seen, now, now + REPEAT_CYCLE):
             found[watcher.id] = coming[0].expected
     return found
 
 
 def _add_tiles(subscription: Subscription, tiles: set[str]) -> bool:
-    """Whether all its tiles are asked of too: by some of them the next pass could be missed. They are added to what is asked."""
+    """Whether all its tiles are asked of too: by some of them the next pass could be missed. They are added
+    to what is asked."""
     if len(tiles.union(subscription.tiles)) > MAX_WATCHED_TILES:
         return False
     tiles.update(subscription.tiles)
@@ -71,7 +85,8 @@ def _add_tiles(subscription: Subscription, tiles: set[str]) -> bool:
 
 
 def _latest_touching(aoi: AOI, products: Iterable[Product]) -> Iterator[Product]:
-    """The latest product of each platform, orbit and tile that touches the AOI: what the next pass is reckoned from."""
+    """The latest product of each platform, orbit and tile that touches the AOI: what the next pass is
+    reckoned from."""
     found: set[Any] = set()
     for product in sorted(products, key=lambda product: product.sensing_time, reverse=True):
         key = product.platform, product.relative_orbit, product.tile
@@ -105,7 +120,11 @@ def _cache_ttl(answer: Future[list[Product]]) -> timedelta:
 
 
 def _query_catalog(catalog: Catalog, tiles: tuple[str, ...], now: datetime) -> list[Product]:
-    return list(search_all(catalog, Query(tiles, start=now - MAX_UNSEEN - REPEAT_CYCLE, end=now, limit=RECENT_PAGE_SIZE)))
+    return list(
+        search_all(
+            catalog, Query(tiles, start=now - MAX_UNSEEN - REPEAT_CYCLE, end=now, limit=RECENT_PAGE_SIZE)
+        )
+    )
 
 
 MAX_DAYS = 90
@@ -114,7 +133,9 @@ RECENT_PAGE_SIZE = 5_000
 """Products asked of the catalog at once: more than a tile has in the past that is learnt from."""
 
 
-def upcoming_passes(backend: Backend, aoi: AOI | None = None, tiles: tuple[str, ...] = (), days: int = 30) -> list[Pass]:
+def upcoming_passes(
+    backend: Backend, aoi: AOI | None = None, tiles: tuple[str, ...] = (), days: int = 30
+) -> list[Pass]:
     """Passes over an AOI, or over tiles, in the days to come, by time.
 
     Raises:
@@ -126,7 +147,9 @@ def upcoming_passes(backend: Backend, aoi: AOI | None = None, tiles: tuple[str, 
     if aoi is None and not tiles:
         raise InvalidInputError("passes need a place: give an AOI or a tile such as 32TQM")
     if (count := len(tiles or (aoi.tiles if aoi else ()))) > MAX_WATCHED_TILES:
-        raise InvalidInputError(f"passes are foreseen for {MAX_WATCHED_TILES} tiles at once, and these are {count}; divide the place")
+        raise InvalidInputError(
+            f"passes are foreseen for {MAX_WATCHED_TILES} tiles at once, and these are {count}; divide the place"
+        )
     now = backend.now()
     query = Query(tiles, start=now - MAX_CATALOG_AGE - HISTORY_WINDOW, end=now, limit=RECENT_PAGE_SIZE)
     seen = search_all(backend.catalog(), query) if aoi is None else products_over(backend, aoi, query)

@@ -17,8 +17,17 @@ MAX_PRODUCTS = 10_000
 """Products of one search."""
 
 
-def search_products(backend: Backend, aoi: AOI | None = None, tile: str = "", start: datetime | None = None, end: datetime | None = None,
-           max_cloud: float | None = None, level: Level | None = None, source: str = "", limit: int = 100) -> list[Product]:
+def search_products(
+    backend: Backend,
+    aoi: AOI | None = None,
+    tile: str = "",
+    start: datetime | None = None,
+    end: datetime | None = None,
+    max_cloud: float | None = None,
+    level: Level | None = None,
+    source: str = "",
+    limit: int = 100,
+) -> list[Product]:
     """Products by sensing time, the oldest first.
 
     Args:
@@ -57,4 +66,13 @@ def products_over(backend: Backend, aoi: AOI, query: Query, limit: int | None = 
         limit: At most this many; None takes all.
     """
     query = replace(query, tiles=query.tiles or tuple(aoi.tiles), bounds=aoi.bounds)
-    return list(islice((product for product in search_all(backend.catalog(), query) if match_aois(product, {"aoi": aoi})), limit))
+    return list(
+        islice(
+            (
+                product
+                for product in search_all(backend.catalog(), query)
+                if match_aois(product, {"aoi": aoi})
+            ),
+            limit,
+        )
+    )

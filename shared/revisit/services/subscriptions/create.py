@@ -35,13 +35,24 @@ MAX_PUBLICATION_DELAY = timedelta(days=10)
 """A product is published this long after its sensing at most; what comes later is a reprocessing."""
 
 
-def create_subscription(backend: Backend, aoi: AOI, name: str, recipe: Recipe, level: Level = "L2A", max_cloud: float | None = None,
-              min_clear: float | None = None, channels: Sequence[Channel] = (), backfill: datetime | None = None,
-              owner: str = "local") -> Subscription:
+def create_subscription(
+    backend: Backend,
+    aoi: AOI,
+    name: str,
+    recipe: Recipe,
+    level: Level = "L2A",
+    max_cloud: float | None = None,
+    min_clear: float | None = None,
+    channels: Sequence[Channel] = (),
+    backfill: datetime | None = None,
+    owner: str = "local",
+) -> Subscription:
     """Watch an AOI, and work its past from `backfill` on.
 
-    The same owner, name, AOI and recipe are the same subscription: asked for again with the same conditions it is answered with,
-    its backfill completed if a crash left it undone; one that was deleted lives again, and its log goes on. One that began like this
+    The same owner, name, AOI and recipe are the same subscription: asked for again with the same conditions
+    it is answered with,
+    its backfill completed if a crash left it undone; one that was deleted lives again, and its log goes on.
+    One that began like this
     and was changed since is another.
 
     Args:
@@ -50,7 +61,8 @@ def create_subscription(backend: Backend, aoi: AOI, name: str, recipe: Recipe, l
         channels: Where alerts go; what each webhook is signed with, `webhook_secrets` tells.
 
     Raises:
-        InvalidInputError: A name, index, percentage, address, period or AOI that makes no sense, or more than the plan allows.
+        InvalidInputError: A name, index, percentage, address, period or AOI that makes no sense, or more than
+            the plan allows.
         ConflictError: It exists with other conditions.
         QuotaExceededError: Its past holds more acquisitions than are left of the owner's day.
         PermanentError: There is no key to sign a webhook with.
@@ -62,12 +74,24 @@ def create_subscription(backend: Backend, aoi: AOI, name: str, recipe: Recipe, l
     check_period(backfill, None, backend.now(), limits)
     id = subscription_id(owner, name.strip(), aoi, recipe)
     asked = Subscription(
-        id=id, name=name.strip(), aoi=aoi.geometry, tiles=tuple(aoi.tiles), recipe=recipe, created=backend.now(), owner=owner,
-        level=level, max_cloud=max_cloud, min_clear=min_clear, channels=tuple(prepare_channel(channel) for channel in channels),
-        backfill=backfill, feed_token=new_feed_token(id),
+        id=id,
+        name=name.strip(),
+        aoi=aoi.geometry,
+        tiles=tuple(aoi.tiles),
+        recipe=recipe,
+        created=backend.now(),
+        owner=owner,
+        level=level,
+        max_cloud=max_cloud,
+        min_clear=min_clear,
+        channels=tuple(prepare_channel(channel) for channel in channels),
+        backfill=backfill,
+        feed_token=new_feed_token(id),
     )
     if len(asked.channels) > limits.channels:
-        raise InvalidInputError(f"a subscription has at most {limits.channels} channels, not {len(asked.channels)}")
+        raise InvalidInputError(
+            f"a subscription has at most {limits.channels} channels, not {len(asked.channels)}"
+        )
     if any(channel.kind == "webhook" for channel in asked.channels):
         backend.webhook_key()
     if limits.jobs_a_day is None:
@@ -76,9 +100,14 @@ def create_subscription(backend: Backend, aoi: AOI, name: str, recipe: Recipe, l
     if backfill is not None:
         sync_sources(backend, aoi, backfill, None)
         past = len(_past_products(backend, asked, _backfill_query(asked)))
-    made = backend.commit(lambda commit: _write_subscription(commit, asked, past), completes_event=False) or asked
+    made = (
+        backend.commit(lambda commit: _write_subscription(commit, asked, past), completes_event=False)
+        or asked
+    )
     if made.backfill is not None:
-        _write_backfill_order(backend, made, BACKFILL_CAUSE, format_rfc3339(made.created), _backfill_query(made))
+        _write_backfill_order(
+            backend, made, BACKFILL_CAUSE, format_rfc3339(made.created), _backfill_query(made)
+        )
     return made
 
 
@@ -92,22 +121,46 @@ def _write_subscription(commit: Commit, subscription: Subscription, past_count: 
     attempt = 0
     while there is not None and not there.has_same_definition(subscription):
         attempt += 1
-        id = subscription_id(subscription.owner, subscription.name, AOI.from_normalized(subscription.aoi), subscription.recipe, attempt)
+        id = subscription_id(
+            subscription.owner,
+            subscription.name,
+            AOI.from_normalized(subscription.aoi),
+            subscription.recipe,
+            attempt,
+        )
         subscription = subscription.with_changes(id=id, feed_token=new_feed_token(id))
         there = commit.get(Subscription, id)
     if there is None:
         made = subscription
     elif there.state == "deleted":
-        made = subscription.with_changes(alerts=there.alerts, last_sensing=there.last_sensing, last_alert=there.last_alert,
-                             feed_token=there.feed_token or subscription.feed_token)
-    elif differing := [field for field in ("level", "max_cloud", "min_clear", "backfill") if getattr(there, field) != getattr(subscription, field)]:
-        raise ConflictError(f"subscription {subscription.name!r} over this AOI exists with another {differing[0]} "
-                       f"({getattr(there, differing[0])}); delete it first or choose another name")
+        made = subscription.with_changes(
+            alerts=there.alerts,
+            last_sensing=there.last_sensing,
+            last_alert=there.last_alert,
+            feed_token=there.feed_token or subscription.feed_token,
+        )
+    elif differing := [
+        field
+        for field in ("level", "max_cloud", "min_clear", "backfill")
+        if getattr(there, field) != getattr(subscription, field)
+    ]:
+        raise ConflictError(
+            f"subscription {subscription.name!r} over this AOI exists with another {differing[0]} "
+            f"({getattr(there, differing[0])}); delete it first or choose another name"
+        )
     elif {channel.id for channel in there.channels} != {channel.id for channel in subscription.channels}:
-        raise ConflictError(f"subscription {subscription.name!r} over this AOI exists with other channels; delete it first or choose another name")
+        raise ConflictError(
+            f"subscription {subscription.name!r} over this AOI exists with other channels; delete it first or choose another name"
+        )
     else:
         return there
-    usage = reserve_subscription(commit, made, _backfill_order_id(made, BACKFILL_CAUSE, format_rfc3339(made.created)), past_count, made.created)
+    usage = reserve_subscription(
+        commit,
+        made,
+        _backfill_order_id(made, BACKFILL_CAUSE, format_rfc3339(made.created)),
+        past_count,
+        made.created,
+    )
     if usage:
         commit.put(usage)
     commit.put(made)
@@ -117,7 +170,9 @@ def _write_subscription(commit: Commit, subscription: Subscription, past_count: 
 def _check_subscription_limit(backend: Backend, subscription: Subscription, limit: int) -> None:
     if backend.records.count(Subscription, owner=subscription.owner) < limit:
         return
-    others = [there for there in list_subscriptions(backend, subscription.owner) if there.id != subscription.id]
+    others = [
+        there for there in list_subscriptions(backend, subscription.owner) if there.id != subscription.id
+    ]
     if len(others) >= limit:
         raise InvalidInputError(f"{len(others)} subscriptions are the most allowed; delete one first")
 
@@ -151,7 +206,9 @@ def get_subscription(backend: Backend, id: str, owner: str = "local") -> Subscri
     named = [there for there in list_subscriptions(backend, owner) if there.name == id]
     if len(named) == 1:
         return named[0]
-    several = f"; {len(named)} have that name, so give the id" if named else "; see `revisit subscriptions list`"
+    several = (
+        f"; {len(named)} have that name, so give the id" if named else "; see `revisit subscriptions list`"
+    )
     raise NotFoundError(f"there is no subscription {id!r}{several}")
 
 
@@ -168,7 +225,10 @@ def pause_subscription(backend: Backend, id: str, owner: str = "local") -> Subsc
 
 def resume_subscription(backend: Backend, id: str, owner: str = "local") -> Subscription:
     """Go on, and work what was published meanwhile."""
-    return catch_up(backend, update_subscription_record(backend, id, owner, lambda _, there: there.with_changes(state="active")))
+    return catch_up(
+        backend,
+        update_subscription_record(backend, id, owner, lambda _, there: there.with_changes(state="active")),
+    )
 
 
 def catch_up(backend: Backend, subscription: Subscription) -> Subscription:
@@ -177,35 +237,66 @@ def catch_up(backend: Backend, subscription: Subscription) -> Subscription:
         return subscription
     since, now = subscription.paused, backend.now()
     _republish_finished_jobs(backend, subscription, since)
-    _write_backfill_order(backend, subscription, "resume", format_rfc3339(since), Query(start=since - MAX_PUBLICATION_DELAY, end=now),
-              lambda product: (product.published or product.sensing_time) >= since)
+    _write_backfill_order(
+        backend,
+        subscription,
+        "resume",
+        format_rfc3339(since),
+        Query(start=since - MAX_PUBLICATION_DELAY, end=now),
+        lambda product: (product.published or product.sensing_time) >= since,
+    )
     # Paused again meanwhile: what was published since the first pause is still to be seen to.
-    return update_subscription_record(backend, subscription.id, subscription.owner, lambda _, there: there.with_changes(paused=None) if there.state == "active" else there)
+    return update_subscription_record(
+        backend,
+        subscription.id,
+        subscription.owner,
+        lambda _, there: there.with_changes(paused=None) if there.state == "active" else there,
+    )
 
 
 def _republish_finished_jobs(backend: Backend, subscription: Subscription, since: datetime) -> None:
     """Say again that jobs are done which ended while nobody was to be alerted of them."""
     for job in find_all(backend.records, Job, subscription=subscription.id, state="done"):
         # What had ended a while before it was paused was told of long ago.
-        if job.finished and job.finished >= since - MAX_PUBLICATION_DELAY and backend.records.get(Alert, alert_id(subscription.id, job.acquisition)) is None:
-            backend.commit(partial(Commit.emit, event=JobFinished(job.id, job.lane, job.again)), completes_event=False)
+        if (
+            job.finished
+            and job.finished >= since - MAX_PUBLICATION_DELAY
+            and backend.records.get(Alert, alert_id(subscription.id, job.acquisition)) is None
+        ):
+            backend.commit(
+                partial(Commit.emit, event=JobFinished(job.id, job.lane, job.again)), completes_event=False
+            )
 
 
-def delete_subscription(backend: Backend, id: str, owner: str = "local", expected_revisions: Collection[str] | None = None) -> Subscription:
+def delete_subscription(
+    backend: Backend, id: str, owner: str = "local", expected_revisions: Collection[str] | None = None
+) -> Subscription:
     """End it for good: nothing is started, alerted or delivered for it any more.
 
     Args:
         expected: As for `update_subscription_record`.
     """
-    return update_subscription_record(backend, id, owner, lambda _, there: there.with_changes(state="deleted", paused=None), expected_revisions)
+    return update_subscription_record(
+        backend,
+        id,
+        owner,
+        lambda _, there: there.with_changes(state="deleted", paused=None),
+        expected_revisions,
+    )
 
 
-def update_subscription_record(backend: Backend, id: str, owner: str, change: Callable[[Commit, Subscription], Subscription],
-                  expected_revisions: Collection[str] | None = None) -> Subscription:
+def update_subscription_record(
+    backend: Backend,
+    id: str,
+    owner: str,
+    change: Callable[[Commit, Subscription], Subscription],
+    expected_revisions: Collection[str] | None = None,
+) -> Subscription:
     """Change what a subscription is at the moment of writing.
 
     Args:
-        change: Gives the changed one from the present one; it reads first, and may then put what goes with it.
+        change: Gives the changed one from the present one; it reads first, and may then put what goes with
+            it.
         expected: Revisions, one of which it must have; None takes any.
 
     Raises:
@@ -219,7 +310,9 @@ def update_subscription_record(backend: Backend, id: str, owner: str, change: Ca
         if there is None or there.state == "deleted":
             raise NotFoundError(f"subscription {id!r} has been deleted meanwhile")
         if expected_revisions is not None and revision(there) not in expected_revisions:
-            raise PreconditionFailedError(f"subscription {there.name!r} has been changed since it was read; read it again, and then say what is to be different")
+            raise PreconditionFailedError(
+                f"subscription {there.name!r} has been changed since it was read; read it again, and then say what is to be different"
+            )
         changed = change(commit, there)
         if changed != there:
             commit.put(changed)
@@ -230,34 +323,79 @@ def update_subscription_record(backend: Backend, id: str, owner: str, change: Ca
 
 def revision(subscription: Subscription) -> str:
     """Changes with whatever of a subscription can be changed; that alerts come does not count."""
-    return sha256(encode(subscription.with_changes(alerts=0, last_sensing=None, last_alert=None))).hexdigest()[:16]
+    return sha256(
+        encode(subscription.with_changes(alerts=0, last_sensing=None, last_alert=None))
+    ).hexdigest()[:16]
 
 
 def _backfill_query(subscription: Subscription) -> Query:
     return Query(start=subscription.backfill, end=subscription.created)
 
 
-def _past_products(backend: Backend, subscription: Subscription, query: Query, predicate: Callable[[Product], bool] = lambda _: True) -> list[Product]:
+def _past_products(
+    backend: Backend,
+    subscription: Subscription,
+    query: Query,
+    predicate: Callable[[Product], bool] = lambda _: True,
+) -> list[Product]:
     """The best products of a part of a subscription's past that meet its conditions."""
-    known = products_over(backend, AOI.from_normalized(subscription.aoi), replace(query, level=subscription.level, max_cloud=subscription.max_cloud))
-    products = [product for product in select_best_products(known, subscription.level) if predicate(product) and not subscription.rejection_reason(product)]
+    known = products_over(
+        backend,
+        AOI.from_normalized(subscription.aoi),
+        replace(query, level=subscription.level, max_cloud=subscription.max_cloud),
+    )
+    products = [
+        product
+        for product in select_best_products(known, subscription.level)
+        if predicate(product) and not subscription.rejection_reason(product)
+    ]
     most = limits_of(subscription.owner).jobs
     if len(products) > most:
-        raise InvalidInputError(f"the past of {subscription.name!r} holds {len(products):,} acquisitions, more than the {most:,} allowed; begin it later")
+        raise InvalidInputError(
+            f"the past of {subscription.name!r} holds {len(products):,} acquisitions, more than the {most:,} allowed; begin it later"
+        )
     return products
 
 
-def _write_backfill_order(backend: Backend, subscription: Subscription, cause: str, moment: str, query: Query,
-              predicate: Callable[[Product], bool] = lambda _: True) -> Order:
-    """An order over a part of a subscription's past, in the lane that delays nothing; its jobs are those that live news would make."""
-    asked = Order(_backfill_order_id(subscription, cause, moment), subscription.aoi, subscription.recipe, backend.now(), owner=subscription.owner,
-                  start=query.start, end=query.end, subscription=subscription.id)
-    return write_order(backend, asked, [
-        Job(id=job_id(subscription.id, product.acquisition, subscription.recipe), product=product, aoi=subscription.aoi, recipe=subscription.recipe,
-            created=asked.created, owner=subscription.owner, subscription=subscription.id, orders=(asked.id,), lane="backfill",
-            min_clear=subscription.min_clear)
-        for product in _past_products(backend, subscription, query, predicate)
-    ])
+def _write_backfill_order(
+    backend: Backend,
+    subscription: Subscription,
+    cause: str,
+    moment: str,
+    query: Query,
+    predicate: Callable[[Product], bool] = lambda _: True,
+) -> Order:
+    """An order over a part of a subscription's past, in the lane that delays nothing; its jobs are those that
+    live news would make."""
+    asked = Order(
+        _backfill_order_id(subscription, cause, moment),
+        subscription.aoi,
+        subscription.recipe,
+        backend.now(),
+        owner=subscription.owner,
+        start=query.start,
+        end=query.end,
+        subscription=subscription.id,
+    )
+    return write_order(
+        backend,
+        asked,
+        [
+            Job(
+                id=job_id(subscription.id, product.acquisition, subscription.recipe),
+                product=product,
+                aoi=subscription.aoi,
+                recipe=subscription.recipe,
+                created=asked.created,
+                owner=subscription.owner,
+                subscription=subscription.id,
+                orders=(asked.id,),
+                lane="backfill",
+                min_clear=subscription.min_clear,
+            )
+            for product in _past_products(backend, subscription, query, predicate)
+        ],
+    )
 
 
 def _backfill_order_id(subscription: Subscription, cause: str, moment: str) -> str:

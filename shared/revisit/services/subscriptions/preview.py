@@ -1,4 +1,5 @@
-"""What a wish would mean, told before anything is saved: of an AOI its extent and passes, of a subscription what its past would have brought."""
+"""What a wish would mean, told before anything is saved: of an AOI its extent and passes, of a subscription
+what its past would have brought."""
 
 from datetime import datetime, timedelta
 
@@ -29,8 +30,6 @@ MAX_JOBS_PER_RECORD = 500
 """Of each of them."""
 
 
-
-
 def summarize_aoi(backend: Backend, aoi: AOI, tiles: tuple[str, ...] = ()) -> AoiSummary:
     """Of an AOI.
 
@@ -39,19 +38,43 @@ def summarize_aoi(backend: Backend, aoi: AOI, tiles: tuple[str, ...] = ()) -> Ao
     """
     coming = upcoming_passes(backend, aoi, tiles) if len(tiles or aoi.tiles) <= MAX_WATCHED_TILES else []
     tiles = tiles or aoi.tiles
-    return AoiSummary(aoi, tiles, float(len(coming)) if coming else None, coming[0].expected if coming else None, _estimate_pass_bytes(backend, aoi, tiles))
+    return AoiSummary(
+        aoi,
+        tiles,
+        float(len(coming)) if coming else None,
+        coming[0].expected if coming else None,
+        _estimate_pass_bytes(backend, aoi, tiles),
+    )
 
 
 def _estimate_pass_bytes(backend: Backend, aoi: AOI, tiles: tuple[str, ...]) -> int:
-    """What the estimate of an order tells of one pass over all of the AOI's tiles: whole blocks, compressed as the source packs them.
+    """What the estimate of an order tells of one pass over all of the AOI's tiles: whole blocks, compressed
+    as the source packs them.
     Of very many tiles some are looked at."""
     from revisit.pixels.read_estimate import estimate_jobs
 
     source, now = next(iter(backend.sources), ""), backend.now()
-    looked_at = tiles[::max(1, -(-len(tiles) // MAX_WATCHED_TILES))]
-    whole = [Product(id=tile, source=source, level="L2A", platform="S2A", tile=tile, sensing_time=now, datatake="", west=bounds[0], south=bounds[1],
-                     east=bounds[2], north=bounds[3]) for tile in looked_at for bounds in [bounds_of(Tile.parse(tile).footprint)]]
-    read = estimate_jobs(whole, len(whole), aoi.geometry, Recipe(indices=("NDVI",)), deployed=False).bytes_read
+    looked_at = tiles[:: max(1, -(-len(tiles) // MAX_WATCHED_TILES))]
+    whole = [
+        Product(
+            id=tile,
+            source=source,
+            level="L2A",
+            platform="S2A",
+            tile=tile,
+            sensing_time=now,
+            datatake="",
+            west=bounds[0],
+            south=bounds[1],
+            east=bounds[2],
+            north=bounds[3],
+        )
+        for tile in looked_at
+        for bounds in [bounds_of(Tile.parse(tile).footprint)]
+    ]
+    read = estimate_jobs(
+        whole, len(whole), aoi.geometry, Recipe(indices=("NDVI",)), deployed=False
+    ).bytes_read
     return read if looked_at == tiles else round(read * len(tiles) / len(looked_at))
 
 
@@ -64,42 +87,66 @@ def summarize_tile(backend: Backend, tile: str) -> AoiSummary:
     from shapely.geometry import mapping
 
     meant = Tile.parse(tile)
-    return summarize_aoi(backend, AOI.parse(dict(mapping(meant.footprint)), 2 * TILE_SIDE_M**2 / 1e6), (meant.id,))
+    return summarize_aoi(
+        backend, AOI.parse(dict(mapping(meant.footprint)), 2 * TILE_SIDE_M**2 / 1e6), (meant.id,)
+    )
 
 
-
-
-def preview_subscription(backend: Backend, aoi: AOI, subscription: Subscription, start: datetime | None = None) -> SubscriptionPreview:
-    """Judge what the catalog knows over an AOI by the conditions of a subscription that need not have been saved.
+def preview_subscription(
+    backend: Backend, aoi: AOI, subscription: Subscription, start: datetime | None = None
+) -> SubscriptionPreview:
+    """Judge what the catalog knows over an AOI by the conditions of a subscription that need not have been
+    saved.
 
     Args:
         start: Sensed at or after; a year ago where nobody says.
 
     Raises:
-        InvalidInputError: The AOI or the period is larger than the plan allows, or holds more products than are looked at.
+        InvalidInputError: The AOI or the period is larger than the plan allows, or holds more products than
+            are looked at.
     """
     now, limits = backend.now(), limits_of(subscription.owner)
     start = start or now - DEFAULT_PERIOD
     check_area(aoi, limits)
     check_period(start, None, now, limits)
-    known = products_over(backend, aoi, Query(start=start, end=now, level=subscription.level, limit=PAGE_SIZE), MAX_PRODUCTS + 1)
+    known = products_over(
+        backend, aoi, Query(start=start, end=now, level=subscription.level, limit=PAGE_SIZE), MAX_PRODUCTS + 1
+    )
     if len(known) > MAX_PRODUCTS:
-        raise InvalidInputError(f"since {start:%Y-%m-%d} there are more than the {MAX_PRODUCTS:,} products over the AOI that are looked at; begin later")
+        raise InvalidInputError(
+            f"since {start:%Y-%m-%d} there are more than the {MAX_PRODUCTS:,} products over the AOI that are looked at; begin later"
+        )
     fired: list[Product] = []
     cloudy: list[Product] = []
     for product in select_best_products(known, subscription.level):
         (cloudy if subscription.rejection_reason(product) else fired).append(product)
-    clear, looked_at = _count_clear(backend, aoi, subscription) if subscription.min_clear is not None else (0, 0)
-    return SubscriptionPreview(start, now, tuple(fired), tuple(cloudy), clear, looked_at, subscription.min_clear)
+    clear, looked_at = (
+        _count_clear(backend, aoi, subscription) if subscription.min_clear is not None else (0, 0)
+    )
+    return SubscriptionPreview(
+        start, now, tuple(fired), tuple(cloudy), clear, looked_at, subscription.min_clear
+    )
 
 
 def _count_clear(backend: Backend, aoi: AOI, subscription: Subscription) -> tuple[int, int]:
-    """Of the acquisitions whose pixels over the very same AOI were looked at for this owner, how many were clear enough, and of how many."""
+    """Of the acquisitions whose pixels over the very same AOI were looked at for this owner, how many were
+    clear enough, and of how many."""
     records, owner = backend.records, subscription.owner
-    jobs = [job for one in records.find(Subscription, owner=owner, limit=MAX_RECORDS_SCANNED) if one.aoi == aoi.geometry
-            for job in records.find(Job, subscription=one.id, limit=MAX_JOBS_PER_RECORD)]
-    jobs += [job for one in records.find(Order, owner=owner, limit=MAX_RECORDS_SCANNED) if one.aoi == aoi.geometry
-             for job in records.find(Job, orders=one.id, limit=MAX_JOBS_PER_RECORD)]
-    seen = {job.acquisition: 100 * job.cover.clear_fraction for job in jobs
-            if job.aoi == aoi.geometry and job.cover and job.cover.valid and job.cover.mask != "none"}
+    jobs = [
+        job
+        for one in records.find(Subscription, owner=owner, limit=MAX_RECORDS_SCANNED)
+        if one.aoi == aoi.geometry
+        for job in records.find(Job, subscription=one.id, limit=MAX_JOBS_PER_RECORD)
+    ]
+    jobs += [
+        job
+        for one in records.find(Order, owner=owner, limit=MAX_RECORDS_SCANNED)
+        if one.aoi == aoi.geometry
+        for job in records.find(Job, orders=one.id, limit=MAX_JOBS_PER_RECORD)
+    ]
+    seen = {
+        job.acquisition: 100 * job.cover.clear_fraction
+        for job in jobs
+        if job.aoi == aoi.geometry and job.cover and job.cover.valid and job.cover.mask != "none"
+    }
     return sum(percent >= (subscription.min_clear or 0) for percent in seen.values()), len(seen)

@@ -25,7 +25,9 @@ class DeliveryPage:
     """To go on after; empty at the end."""
 
 
-def list_deliveries(backend: Backend, id: str, owner: str = "local", state: str = "", after: str = "", limit: int = 100) -> DeliveryPage:
+def list_deliveries(
+    backend: Backend, id: str, owner: str = "local", state: str = "", after: str = "", limit: int = 100
+) -> DeliveryPage:
     """The deliveries of a subscription, the newest first.
 
     Args:
@@ -39,20 +41,28 @@ def list_deliveries(backend: Backend, id: str, owner: str = "local", state: str 
     if state and state not in DELIVERY_STATES:
         raise InvalidInputError(f"state {state[:40]!r} does not exist; choose {', '.join(DELIVERY_STATES)}")
     watcher = get_subscription(backend, id, owner)
-    there = sorted(find_all(backend.records, Delivery, subscription=watcher.id), key=lambda way: (way.created, way.id), reverse=True)
+    there = sorted(
+        find_all(backend.records, Delivery, subscription=watcher.id),
+        key=lambda way: (way.created, way.id),
+        reverse=True,
+    )
     first = 0
     if after:
         first = next((place for place, way in enumerate(there, 1) if way.id == after), 0)
         if not first:
-            raise InvalidInputError(f"{after[:80]!r} is no place to go on from; give the `next` of the page before")
+            raise InvalidInputError(
+                f"{after[:80]!r} is no place to go on from; give the `next` of the page before"
+            )
     found = [way for way in there[first:] if not state or way.state == state]
     return DeliveryPage(found[:limit], found[limit - 1].id if len(found) > limit else "")
 
 
 def redeliver(backend: Backend, id: str, owner: str = "local") -> Delivery:
-    """Have a delivery tried once more by the next tick, with the id it has had, so that its receiver can tell it from another.
+    """Have a delivery tried once more by the next tick, with the id it has had, so that its receiver can tell
+    it from another.
 
-    The attempts so far stay, and the schedule goes on where it stood. One that is tried within the next minute anyway is let be: it
+    The attempts so far stay, and the schedule goes on where it stood. One that is tried within the next
+    minute anyway is let be: it
     may be under way, and must not be sent by two at once.
 
     Raises:
@@ -64,7 +74,9 @@ def redeliver(backend: Backend, id: str, owner: str = "local") -> Delivery:
     if watcher is None or watcher.owner != owner or watcher.state == "deleted":
         raise NotFoundError(f"there is no delivery {id!r}; see `revisit subscriptions deliveries`")
     now = backend.now()
-    return backend.commit(lambda commit: _schedule_retry(commit, id, now), completes_event=False) or backend.get_record(Delivery, id)
+    return backend.commit(
+        lambda commit: _schedule_retry(commit, id, now), completes_event=False
+    ) or backend.get_record(Delivery, id)
 
 
 def _schedule_retry(commit: Commit, id: str, now: datetime) -> Delivery:
@@ -76,9 +88,13 @@ def _schedule_retry(commit: Commit, id: str, now: datetime) -> Delivery:
     if reason := undeliverable_reason(watcher, channel):
         raise ConflictError(f"delivery {id} cannot be tried again: {reason}")
     if len(there.attempts) >= MAX_ATTEMPTS:
-        raise ConflictError(f"delivery {id} has been tried {len(there.attempts)} times, which is enough; the alert log has the alert")
+        raise ConflictError(
+            f"delivery {id} has been tried {len(there.attempts)} times, which is enough; the alert log has the alert"
+        )
     if there.state == "due" and there.due is not None and there.due <= now + CLAIM_LEASE:
         return there
-    again = there.with_changes(state="due", due=now, claim=there.claim + 1)  # what comes late of an attempt before changes nothing
+    again = there.with_changes(
+        state="due", due=now, claim=there.claim + 1
+    )  # what comes late of an attempt before changes nothing
     commit.put(again)
     return again

@@ -53,12 +53,16 @@ def get_series(backend: Backend, id: str, index: str, owner: str = "local") -> l
         jobs = [job for job in jobs if job.aoi == place]
     name = _resolve_index_or_band(index)
     if jobs and not any(name in job.recipe.indices or name in job.recipe.bands for job in jobs):
-        held = ", ".join(dict.fromkeys(name for job in jobs for name in (*job.recipe.indices, *job.recipe.bands)))
+        held = ", ".join(
+            dict.fromkeys(name for job in jobs for name in (*job.recipe.indices, *job.recipe.bands))
+        )
         raise InvalidInputError(f"{id} has no {name}; its recipe holds {held}")
     return series_of(jobs, name)
 
 
-def list_alerts(backend: Backend, id: str, after: int = 0, owner: str = "local", limit: int | None = None) -> list[Alert]:
+def list_alerts(
+    backend: Backend, id: str, after: int = 0, owner: str = "local", limit: int | None = None
+) -> list[Alert]:
     """The alerts of a subscription with a number greater than `after`, in order.
 
     Raises:
@@ -75,7 +79,11 @@ def with_last_alert(backend: Backend, subscription: Subscription) -> Subscriptio
     if not subscription.alerts or subscription.last_alert is not None:
         return subscription
     last = list_alerts(backend, subscription.id, subscription.alerts - 1, subscription.owner)
-    return subscription.with_changes(last_sensing=last[-1].sensing_time, last_alert=last[-1].created) if last else subscription
+    return (
+        subscription.with_changes(last_sensing=last[-1].sensing_time, last_alert=last[-1].created)
+        if last
+        else subscription
+    )
 
 
 def sort_by_time(jobs: Iterable[Job]) -> list[Job]:

@@ -1,6 +1,8 @@
-"""Subscriptions changed: what is not named stays, and the id, the log, its numbers and the feed's address do in any case.
+"""Subscriptions changed: what is not named stays, and the id, the log, its numbers and the feed's address do
+in any case.
 
-Jobs under way are finished as they were begun, and alerted of; what is published from now on is judged and worked by the changed
+Jobs under way are finished as they were begun, and alerted of; what is published from now on is judged and
+worked by the changed
 subscription. Of one acquisition there is one alert, whatever is changed: nothing of the past is worked anew.
 """
 
@@ -21,7 +23,12 @@ from revisit.errors import ConflictError, InvalidInputError, NotFoundError
 from revisit.ports.backend import Backend, Commit
 from revisit.services.accounts.limits import check_area, limits_of
 from revisit.services.accounts.quotas import reserve_subscription
-from revisit.services.subscriptions.create import catch_up, new_feed_token, prepare_channel, update_subscription_record
+from revisit.services.subscriptions.create import (
+    catch_up,
+    new_feed_token,
+    prepare_channel,
+    update_subscription_record,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +54,15 @@ class SubscriptionUpdate:
         return {name: value for name in fields if (value := getattr(self, name)) is not UNSET}
 
 
-def update_subscription(backend: Backend, id: str, update: SubscriptionUpdate, owner: str = "local", expected_revisions: Collection[str] | None = None) -> Subscription:
-    """Change a subscription, all at once or nothing; resumed, it catches up with what was published meanwhile.
+def update_subscription(
+    backend: Backend,
+    id: str,
+    update: SubscriptionUpdate,
+    owner: str = "local",
+    expected_revisions: Collection[str] | None = None,
+) -> Subscription:
+    """Change a subscription, all at once or nothing; resumed, it catches up with what was published
+    meanwhile.
 
     Args:
         expected: Revisions, one of which it must have; None takes any.
@@ -56,17 +70,22 @@ def update_subscription(backend: Backend, id: str, update: SubscriptionUpdate, o
     Raises:
         NotFoundError: There is no such subscription.
         PreconditionFailedError: It has another revision.
-        InvalidInputError: A name, state, index, percentage, address or AOI that makes no sense, or more than the plan allows.
+        InvalidInputError: A name, state, index, percentage, address or AOI that makes no sense, or more than
+            the plan allows.
         ConflictError: Another subscription is just what this one would be.
         PermanentError: There is no key to sign a webhook with.
     """
     if update.state not in ("active", "paused", UNSET):
-        raise InvalidInputError(f"state {str(update.state)[:40]!r} cannot be asked for; choose active or paused, or delete the subscription")
+        raise InvalidInputError(
+            f"state {str(update.state)[:40]!r} cannot be asked for; choose active or paused, or delete the subscription"
+        )
     if isinstance(update.aoi, AOI):
         check_area(update.aoi, limits_of(owner))
     asked: dict[str, list[Channel]] = {}
     if not isinstance(update.webhooks, UnsetType):
-        asked["webhook"] = [prepare_channel(Channel("webhook", url)) for url in dict.fromkeys(update.webhooks)]
+        asked["webhook"] = [
+            prepare_channel(Channel("webhook", url)) for url in dict.fromkeys(update.webhooks)
+        ]
     if not isinstance(update.files, UnsetType):
         asked["file"] = [prepare_channel(Channel("file", name)) for name in dict.fromkeys(update.files)]
     if asked.get("webhook"):
@@ -85,7 +104,9 @@ def update_subscription(backend: Backend, id: str, update: SubscriptionUpdate, o
     return catch_up(backend, changed) if update.state == "active" else changed
 
 
-def _apply_update(current: Subscription, update: SubscriptionUpdate, requested: dict[str, list[Channel]], now: datetime) -> Subscription:
+def _apply_update(
+    current: Subscription, update: SubscriptionUpdate, requested: dict[str, list[Channel]], now: datetime
+) -> Subscription:
     recipe = _merge_recipe(current.recipe, update)
     plain = update.changed_fields("level", "max_cloud", "min_clear")
     if isinstance(update.name, str):
@@ -105,10 +126,13 @@ def _merge_recipe(current: Recipe, update: SubscriptionUpdate) -> Recipe:
     return resolve_recipe(replace(current, **different)) if different else current
 
 
-def _merge_channels(current: Subscription, requested: dict[str, list[Channel]], now: datetime) -> tuple[Channel, ...]:
+def _merge_channels(
+    current: Subscription, requested: dict[str, list[Channel]], now: datetime
+) -> tuple[Channel, ...]:
     """Those of a kind that is not named stay; one that is named and was there keeps its secrets."""
     known = {channel.id: channel for channel in current.channels}
-    # A webhook that was taken away and comes again must not be signed with what it was before: its secrets have later numbers than
+    # A webhook that was taken away and comes again must not be signed with what it was before: its secrets
+    # have later numbers than
     # any can have had (five a day at most).
     later = 10 + int((now - current.created).total_seconds())
 
@@ -118,25 +142,38 @@ def _merge_channels(current: Subscription, requested: dict[str, list[Channel]], 
             return replace(before, state="live", reason="")
         return replace(channel, generation=later) if channel.kind == "webhook" else channel
 
-    return tuple(channel for kind in ("webhook", "file")
-                 for channel in (map(kept, requested[kind]) if kind in requested else [one for one in current.channels if one.kind == kind]))
+    return tuple(
+        channel
+        for kind in ("webhook", "file")
+        for channel in (
+            map(kept, requested[kind])
+            if kind in requested
+            else [one for one in current.channels if one.kind == kind]
+        )
+    )
 
 
 def _check_unique(commit: Commit, changed: Subscription) -> None:
     place = AOI.from_normalized(changed.aoi)
     for attempt in count():
-        twin = commit.get(Subscription, subscription_id(changed.owner, changed.name, place, changed.recipe, attempt))
+        twin = commit.get(
+            Subscription, subscription_id(changed.owner, changed.name, place, changed.recipe, attempt)
+        )
         if twin is None:
             return
         if twin.id == changed.id or twin.state == "deleted" or not twin.has_same_definition(changed):
             continue
-        raise ConflictError(f"there is another subscription {changed.name!r} with this AOI and recipe; choose another name, or delete one of them")
+        raise ConflictError(
+            f"there is another subscription {changed.name!r} with this AOI and recipe; choose another name, or delete one of them"
+        )
 
 
 def _check_channels(commit: Commit, changed: Subscription, now: datetime) -> None:
     limits = limits_of(changed.owner)
     if len(changed.channels) > limits.channels:
-        raise InvalidInputError(f"a subscription has at most {limits.channels} channels, not {len(changed.channels)}")
+        raise InvalidInputError(
+            f"a subscription has at most {limits.channels} channels, not {len(changed.channels)}"
+        )
     if usage := reserve_subscription(commit, changed, "", 0, now):
         commit.put(usage)
 
@@ -147,7 +184,9 @@ def rotate_feed_token(backend: Backend, id: str, owner: str = "local") -> Subscr
     Raises:
         NotFoundError: There is no such subscription.
     """
-    return update_subscription_record(backend, id, owner, lambda _, there: there.with_changes(feed_token=new_feed_token(there.id)))
+    return update_subscription_record(
+        backend, id, owner, lambda _, there: there.with_changes(feed_token=new_feed_token(there.id))
+    )
 
 
 def revoke_feed_token(backend: Backend, id: str, owner: str = "local") -> Subscription:
@@ -165,11 +204,18 @@ def webhook_secrets(backend: Backend, subscription: Subscription) -> dict[str, s
     Raises:
         PermanentError: There is no key that they are derived from.
     """
-    return {channel.id: derive_secret(backend.webhook_key() if channel.generation else b"", subscription, channel, channel.generation)
-            for channel in subscription.channels if channel.kind == "webhook"}
+    return {
+        channel.id: derive_secret(
+            backend.webhook_key() if channel.generation else b"", subscription, channel, channel.generation
+        )
+        for channel in subscription.channels
+        if channel.kind == "webhook"
+    }
 
 
-def rotate_secret(backend: Backend, id: str, channel: str, owner: str = "local") -> tuple[Subscription, Channel]:
+def rotate_secret(
+    backend: Backend, id: str, channel: str, owner: str = "local"
+) -> tuple[Subscription, Channel]:
     """Give a webhook a new secret; what it is sent within the next day is signed with the one before too.
 
     Args:
@@ -186,7 +232,9 @@ def rotate_secret(backend: Backend, id: str, channel: str, owner: str = "local")
 
     def work(_: Commit, there: Subscription) -> Subscription:
         rotated = _find_webhook(there, channel).rotate(now)
-        return there.with_changes(channels=tuple(rotated if one.id == rotated.id else one for one in there.channels))
+        return there.with_changes(
+            channels=tuple(rotated if one.id == rotated.id else one for one in there.channels)
+        )
 
     changed = update_subscription_record(backend, id, owner, work)
     return changed, _find_webhook(changed, channel)
@@ -196,6 +244,10 @@ def _find_webhook(subscription: Subscription, channel: str) -> Channel:
     for one in subscription.channels:
         if channel in (one.id, one.target):
             if one.kind != "webhook":
-                raise ConflictError(f"{one.target} is a file, which is not signed; only a webhook has a secret")
+                raise ConflictError(
+                    f"{one.target} is a file, which is not signed; only a webhook has a secret"
+                )
             return one
-    raise NotFoundError(f"subscription {subscription.name!r} has no channel {channel!r}; see `revisit subscriptions show {subscription.id} --json`")
+    raise NotFoundError(
+        f"subscription {subscription.name!r} has no channel {channel!r}; see `revisit subscriptions show {subscription.id} --json`"
+    )

@@ -1,4 +1,5 @@
-"""A filter as a tree of tests. Negation stands at the tests only: De Morgan's rules hold for what is unknown too (SQL's null)."""
+"""A filter as a tree of tests. Negation stands at the tests only: De Morgan's rules hold for what is unknown
+too (SQL's null)."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -6,7 +7,9 @@ from typing import Any, Literal
 from revisit.domain.product_filter import ComparisonOperator
 from revisit.stac.cql2.queryables import Property
 
-type Relation = Literal["s_contains", "s_crosses", "s_disjoint", "s_equals", "s_intersects", "s_overlaps", "s_touches", "s_within"]
+type Relation = Literal[
+    "s_contains", "s_crosses", "s_disjoint", "s_equals", "s_intersects", "s_overlaps", "s_touches", "s_within"
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,17 @@ from typing import Any
 
 from revisit.domain.clock import parse_instant
 from revisit.domain.product_filter import compare, matches_like
-from revisit.stac.cql2.ast import And, Comparison, Constant, Filter, InList, IsNull, Or, PatternMatch, SpatialPredicate
+from revisit.stac.cql2.ast import (
+    And,
+    Comparison,
+    Constant,
+    Filter,
+    InList,
+    IsNull,
+    Or,
+    PatternMatch,
+    SpatialPredicate,
+)
 
 
 def evaluate(filter: Filter, values: Mapping[str, Any], shape: Callable[[], Any]) -> bool:

@@ -11,7 +11,18 @@ import msgspec
 from revisit.domain.clock import parse_instant
 from revisit.domain.product_filter import COMPARISON_OPERATORS, NEGATED_OPERATORS, ComparisonOperator
 from revisit.errors import InvalidInputError
-from revisit.stac.cql2.ast import And, Comparison, Constant, Filter, InList, IsNull, Or, PatternMatch, Relation, SpatialPredicate
+from revisit.stac.cql2.ast import (
+    And,
+    Comparison,
+    Constant,
+    Filter,
+    InList,
+    IsNull,
+    Or,
+    PatternMatch,
+    Relation,
+    SpatialPredicate,
+)
 from revisit.stac.cql2.queryables import PROPERTIES, Property, find_property
 from revisit.stac.search_area import parse_bbox, parse_geometry
 
@@ -33,7 +44,9 @@ _SWAPPED_OPERATORS = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "=", "<>"
 """A comparison read from right to left."""
 _REPEATED_MINUS = re.compile(r"-(\s*-){6}")
 """Each is parsed within the one before it: some thousand take the stack, and the process with it."""
-_TOO_DEEP_MESSAGE = "the filter is nested too deeply; compare a property with a value, which needs no arithmetic"
+_TOO_DEEP_MESSAGE = (
+    "the filter is nested too deeply; compare a property with a value, which needs no arithmetic"
+)
 _OPEN_INTERVAL_SPAN = timedelta(days=400_000)
 
 
@@ -46,11 +59,17 @@ def parse_cql2_text(text: str) -> Filter:
     import cql2
 
     if len(text) > MAX_TEXT:
-        raise InvalidInputError(f"a filter has {MAX_TEXT:,} signs at most, not {len(text):,}; write it as CQL2 JSON, which may be longer")
+        raise InvalidInputError(
+            f"a filter has {MAX_TEXT:,} signs at most, not {len(text):,}; write it as CQL2 JSON, which may be longer"
+        )
     if _bracket_depth(text) > MAX_BRACKETS:
-        raise InvalidInputError(f"brackets of a filter stand {MAX_BRACKETS} deep at most; write it as CQL2 JSON, which may be deeper")
+        raise InvalidInputError(
+            f"brackets of a filter stand {MAX_BRACKETS} deep at most; write it as CQL2 JSON, which may be deeper"
+        )
     if _REPEATED_MINUS.search(text):
-        raise InvalidInputError("minus signs of a filter stand alone before a number; where many in a row are part of a text, write it as CQL2 JSON")
+        raise InvalidInputError(
+            "minus signs of a filter stand alone before a number; where many in a row are part of a text, write it as CQL2 JSON"
+        )
     try:
         return _FilterParser().parse(cql2.parse_text(text).to_json())
     except (cql2.ParseError, cql2.ValidationError) as error:
@@ -71,7 +90,9 @@ def parse_cql2_json(value: Any) -> Filter:
         raise InvalidInputError("a filter in CQL2 JSON is an object with op and args")
     text = msgspec.json.encode(value).decode()
     if len(text) > MAX_JSON:
-        raise InvalidInputError(f"a filter in CQL2 JSON has {MAX_JSON:,} signs at most, not {len(text):,}; ask in several searches")
+        raise InvalidInputError(
+            f"a filter in CQL2 JSON has {MAX_JSON:,} signs at most, not {len(text):,}; ask in several searches"
+        )
     try:
         return _FilterParser().parse(cql2.parse_json(text).to_json())
     except (cql2.ParseError, cql2.ValidationError, ValueError) as error:
@@ -104,12 +125,16 @@ class _FilterParser:
         self._shapes += op in _SPATIAL_OPERATORS
         self._values += len(args[1]) if op == "in" and len(args) == 2 and isinstance(args[1], list) else 0
         if self._shapes > MAX_SHAPES or self._values > MAX_VALUES:
-            raise InvalidInputError(f"a filter has {MAX_SHAPES} shapes at most, and {MAX_VALUES} values in lists")
+            raise InvalidInputError(
+                f"a filter has {MAX_SHAPES} shapes at most, and {MAX_VALUES} values in lists"
+            )
         for names, work in _OPERATOR_PARSERS:
             if op in names:
                 return work(op, args, holds)
-        raise InvalidInputError(f"{op[:40]!r} is not known here; use and, or, not, {', '.join(COMPARISON_OPERATORS)}, between, in, like, isNull, s_intersects and its like, "
-                       "t_after, t_before, t_during, t_intersects, t_equals, t_disjoint")
+        raise InvalidInputError(
+            f"{op[:40]!r} is not known here; use and, or, not, {', '.join(COMPARISON_OPERATORS)}, between, in, like, isNull, s_intersects and its like, "
+            "t_after, t_before, t_during, t_intersects, t_equals, t_disjoint"
+        )
 
 
 def _parse_comparison(op: str, args: list[Any], holds: bool) -> Filter:
@@ -144,7 +169,9 @@ def _parse_like(op: str, args: list[Any], holds: bool) -> Filter:
     about, pattern = _two_arguments(op, args)
     of = _parse_property(about)
     if of.kind != "text" or not isinstance(pattern, str):
-        raise InvalidInputError(f"like compares a text with a pattern in quotes, and {of.name} is {_kind_phrase(of)}")
+        raise InvalidInputError(
+            f"like compares a text with a pattern in quotes, and {of.name} is {_kind_phrase(of)}"
+        )
     found: list[str | None] = []
     signs = iter(pattern)
     for sign in signs:
@@ -181,26 +208,47 @@ def _parse_temporal(op: str, args: list[Any], holds: bool) -> Filter:
         raise InvalidInputError(f"{op} is about an instant, and {about.name} is {_kind_phrase(about)}")
     begin, end = _parse_interval(about, right)
     tests: dict[str, tuple[tuple[ComparisonOperator, datetime], ...]] = {
-        "t_after": ((">", end),), "t_before": (("<", begin),), "t_during": ((">", begin), ("<", end)), "t_equals": ((">=", begin), ("<=", end)),
-        "t_intersects": ((">=", begin), ("<=", end)), "t_disjoint": (("<", begin), (">", end))}
+        "t_after": ((">", end),),
+        "t_before": (("<", begin),),
+        "t_during": ((">", begin), ("<", end)),
+        "t_equals": ((">=", begin), ("<=", end)),
+        "t_intersects": ((">=", begin), ("<=", end)),
+        "t_disjoint": (("<", begin), (">", end)),
+    }
     if op == "t_equals" and begin != end:
         return IsNull(about, missing=False) if not holds else Constant(False)
-    parts = tuple(Comparison(about, sign if holds else NEGATED_OPERATORS[sign], moment) for sign, moment in tests[op])
+    parts = tuple(
+        Comparison(about, sign if holds else NEGATED_OPERATORS[sign], moment) for sign, moment in tests[op]
+    )
     return Or(parts) if (op == "t_disjoint") == holds else And(parts)
 
 
 _OPERATOR_PARSERS: tuple[tuple[tuple[str, ...], Callable[[str, list[Any], bool], Filter]], ...] = (
-    (COMPARISON_OPERATORS, _parse_comparison), (("between",), _parse_between), (("in",), _parse_in), (("like",), _parse_like), (("isNull",), _parse_is_null), (_SPATIAL_OPERATORS, _parse_spatial),
+    (COMPARISON_OPERATORS, _parse_comparison),
+    (("between",), _parse_between),
+    (("in",), _parse_in),
+    (("like",), _parse_like),
+    (("isNull",), _parse_is_null),
+    (_SPATIAL_OPERATORS, _parse_spatial),
     (("t_after", "t_before", "t_during", "t_intersects", "t_equals", "t_disjoint"), _parse_temporal),
 )
 
 
 def _parse_operation(value: Any) -> tuple[str, list[Any]]:
-    if isinstance(value, dict) and isinstance(value.get("op"), str) and isinstance(value.get("args"), list) and value["args"]:
+    if (
+        isinstance(value, dict)
+        and isinstance(value.get("op"), str)
+        and isinstance(value.get("args"), list)
+        and value["args"]
+    ):
         return value["op"], value["args"]
     if _is_property(value):
-        raise InvalidInputError(f"{value['property'][:40]!r} alone says neither yes nor no; compare it with something")
-    raise InvalidInputError(f"{str(value)[:60]} says neither yes nor no; a filter compares properties with values")
+        raise InvalidInputError(
+            f"{value['property'][:40]!r} alone says neither yes nor no; compare it with something"
+        )
+    raise InvalidInputError(
+        f"{str(value)[:60]} says neither yes nor no; a filter compares properties with values"
+    )
 
 
 def _two_arguments(op: str, args: list[Any]) -> tuple[Any, Any]:
@@ -218,13 +266,20 @@ def _parse_property(value: Any) -> Property:
         raise InvalidInputError(f"{str(value)[:60]} is no property; compare a property with a value")
     found = find_property(value["property"])
     if found is None:
-        raise InvalidInputError(f"{value['property'][:60]!r} cannot be filtered by; choose from {', '.join(PROPERTIES)}")
+        raise InvalidInputError(
+            f"{value['property'][:60]!r} cannot be filtered by; choose from {', '.join(PROPERTIES)}"
+        )
     return found
 
 
 def _parse_value(prop: Property, value: Any) -> Any:
     """A value as the property's own are."""
-    if prop.kind == "number" and isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+    if (
+        prop.kind == "number"
+        and isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+    ):
         return float(value)
     if prop.kind == "text" and isinstance(value, str):
         return value
@@ -234,17 +289,26 @@ def _parse_value(prop: Property, value: Any) -> Any:
 
 
 def _parse_instant(value: Any) -> datetime:
-    text = next((value[key] for key in ("timestamp", "date") if key in value), None) if isinstance(value, dict) else value
+    text = (
+        next((value[key] for key in ("timestamp", "date") if key in value), None)
+        if isinstance(value, dict)
+        else value
+    )
     if isinstance(text, str):
         return parse_instant(text)
-    raise InvalidInputError(f"{str(value)[:60]} is no instant; write TIMESTAMP('2024-06-01T10:30:00Z') or DATE('2024-06-01')")
+    raise InvalidInputError(
+        f"{str(value)[:60]} is no instant; write TIMESTAMP('2024-06-01T10:30:00Z') or DATE('2024-06-01')"
+    )
 
 
 def _parse_interval(prop: Property, value: Any) -> tuple[datetime, datetime]:
     ends = value.get("interval") if isinstance(value, dict) else None
     if isinstance(ends, list) and len(ends) == 2:
         epoch = parse_instant("2020-01-01")
-        begin, end = (epoch - _OPEN_INTERVAL_SPAN if ends[0] == ".." else _parse_instant(ends[0])), (epoch + _OPEN_INTERVAL_SPAN if ends[1] == ".." else _parse_instant(ends[1]))
+        begin, end = (
+            (epoch - _OPEN_INTERVAL_SPAN if ends[0] == ".." else _parse_instant(ends[0])),
+            (epoch + _OPEN_INTERVAL_SPAN if ends[1] == ".." else _parse_instant(ends[1])),
+        )
         if begin > end:
             raise InvalidInputError(f"the interval {str(ends)[:80]} ends before it begins; exchange the two")
         return begin, end
@@ -253,7 +317,9 @@ def _parse_interval(prop: Property, value: Any) -> tuple[datetime, datetime]:
 
 
 def _parse_bbox(value: Any) -> list[float]:
-    if isinstance(value, list) and all(isinstance(one, int | float) and not isinstance(one, bool) and math.isfinite(one) for one in value):
+    if isinstance(value, list) and all(
+        isinstance(one, int | float) and not isinstance(one, bool) and math.isfinite(one) for one in value
+    ):
         return [float(one) for one in value]
     raise InvalidInputError("a bbox is a list of numbers")
 

@@ -1,4 +1,5 @@
-"""What the catalog's columns hold of every product that a filter says yes to; there may be more such products."""
+"""What the catalog's columns hold of every product that a filter says yes to; there may be more such
+products."""
 
 import re
 from typing import Any
@@ -16,7 +17,17 @@ from revisit.domain.product_filter import (
     compare,
     matches_like,
 )
-from revisit.stac.cql2.ast import And, Comparison, Constant, Filter, InList, IsNull, Or, PatternMatch, SpatialPredicate
+from revisit.stac.cql2.ast import (
+    And,
+    Comparison,
+    Constant,
+    Filter,
+    InList,
+    IsNull,
+    Or,
+    PatternMatch,
+    SpatialPredicate,
+)
 from revisit.stac.product_item import COLLECTIONS, MISSION
 from revisit.stac.search_area import area_bounds
 
@@ -24,8 +35,14 @@ _PLATFORMS = {f"S2{letter.upper()}": f"sentinel-2{letter}" for letter in "abcdef
 _ACQUISITION_PATTERN = re.compile(r"(S2[A-Z])_(\d{8}T\d{6})_T(\d{2}[A-Z]{3})")
 _BASELINE_PATTERN = re.compile(r"(\d\d)\.(\d\d)")
 _GRID_PREFIX = "MGRS-"
-_COLUMNS: dict[str, Any] = {"id": "id", "s2:mgrs_tile": "tile", "eo:cloud_cover": "cloud_cover", "sat:relative_orbit": "relative_orbit",
-                          "datetime": "sensing_time", "published": "published"}
+_COLUMNS: dict[str, Any] = {
+    "id": "id",
+    "s2:mgrs_tile": "tile",
+    "eo:cloud_cover": "cloud_cover",
+    "sat:relative_orbit": "relative_orbit",
+    "datetime": "sensing_time",
+    "published": "published",
+}
 """Properties that a column holds as they are."""
 
 type _Predicate = Comparison | InList | PatternMatch | IsNull
@@ -41,7 +58,9 @@ def pushdown_condition(filter: Filter) -> ProductFilter:
         case Constant(said):
             return BooleanLiteral(said)
         case SpatialPredicate(relation, shape, holds):
-            return BoundsOverlap(area_bounds(shape)) if (relation != "s_disjoint") == holds else BooleanLiteral()
+            return (
+                BoundsOverlap(area_bounds(shape)) if (relation != "s_disjoint") == holds else BooleanLiteral()
+            )
     name = filter.property.name
     if filter.property.results_only:
         return BooleanLiteral(isinstance(filter, IsNull) and filter.missing)
@@ -105,9 +124,13 @@ def _grid_code_condition(filter: _Predicate) -> ProductFilter:
         case Comparison(_, "=", _):
             return BooleanLiteral(False)
         case InList(_, values, among):
-            return ColumnIn("tile", tuple(value.removeprefix(_GRID_PREFIX) for value in values if value.startswith(_GRID_PREFIX)), among)
-        case PatternMatch(_, pattern, fit) if pattern[:len(_GRID_PREFIX)] == tuple(_GRID_PREFIX):
-            text = _like_pattern(pattern[len(_GRID_PREFIX):])
+            return ColumnIn(
+                "tile",
+                tuple(value.removeprefix(_GRID_PREFIX) for value in values if value.startswith(_GRID_PREFIX)),
+                among,
+            )
+        case PatternMatch(_, pattern, fit) if pattern[: len(_GRID_PREFIX)] == tuple(_GRID_PREFIX):
+            text = _like_pattern(pattern[len(_GRID_PREFIX) :])
             return BooleanLiteral() if text is None else ColumnLike("tile", text, fit)
     return BooleanLiteral()
 
@@ -134,7 +157,13 @@ def _acquisition_equals(acquisition: str) -> ProductFilter:
     found = _ACQUISITION_PATTERN.fullmatch(acquisition)
     if not found:
         return BooleanLiteral(False)
-    return all_of((ColumnComparison("tile", "=", found[3]), ColumnComparison("platform", "=", found[1]), ColumnComparison("datatake", "=", found[2])))
+    return all_of(
+        (
+            ColumnComparison("tile", "=", found[3]),
+            ColumnComparison("platform", "=", found[1]),
+            ColumnComparison("datatake", "=", found[2]),
+        )
+    )
 
 
 def _like_pattern(pattern: tuple[str | None, ...]) -> str | None:
