@@ -87,9 +87,9 @@ def cold_seconds(address: str, side: int, reader: str, geometry: dict) -> float:
     """Seconds of a new interpreter that imports and reads once, and may keep what it compiles of Python, as
     installed programs do."""
     call = {
-        "ours": f"ours({address!r}, {geometry!r})",
-        "odc": f"odc({address!r}, {side})",
-        "threads": f"threads({address!r})",
+        "ours": f"read_revisit({address!r}, {geometry!r})",
+        "odc": f"read_odc({address!r}, {side})",
+        "threads": f"read_rasterio({address!r})",
     }[reader]
     surroundings = {
         name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"

@@ -282,7 +282,7 @@ def test_a_scene_with_a_band_on_another_grid_is_refused():
 
 
 def test_the_engine_imports_nothing_heavy_but_numpy():
-    code = "import sys, revisit.indices; print(*{name.split('.')[0] for name in sys.modules})"
+    code = "import sys, revisit.pixels.indices; print(*{name.split('.')[0] for name in sys.modules})"
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.split()

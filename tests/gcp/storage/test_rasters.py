@@ -169,7 +169,7 @@ class MetadataServer(BaseHTTPRequestHandler):
         pass
 
 
-READING = "import sys; from revisit.raster.stored import read_cog; print(read_cog(sys.argv[1], ('B02',))[0]['B02'].sum())"
+READING = "import sys; from revisit.pixels.raster.read_cog import read_cog; print(read_cog(sys.argv[1], ('B02',))[0]['B02'].sum())"
 
 
 def test_gdal_reads_a_private_bucket_with_the_token_of_the_machine_on_cloud_run(

@@ -226,13 +226,13 @@ def test_a_bomb_is_refused_at_once_and_takes_no_memory(folder):
     assert (folder / "bomb.tif").stat().st_size < 5_000_000
     said = child(f"""
         import resource
-        read({{"B02": BandFile("B02", {str(folder / "good.tif")!r}, "GTiff")}}, AOI)
+        read_bands({{"B02": BandFile("B02", {str(folder / "good.tif")!r}, "GTiff")}}, AOI)
         def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         before, begun = peak(), time.perf_counter()
         attempt({str(folder / "bomb.tif")!r})
         print("megabytes", int(peak() - before), "milliseconds", int((time.perf_counter() - begun) * 1000))
     """)
-    assert "GiveUp band B02" in said and "declares 200000 x 200000 pixels" in said
+    assert "PermanentError band B02" in said and "declares 200000 x 200000 pixels" in said
     words = said.split()
     assert int(words[words.index("megabytes") + 1]) < 50
 
@@ -280,7 +280,7 @@ def test_a_server_that_hangs_is_left_in_time(server, name, driver):
         GDAL_HTTP_CONNECTTIMEOUT="1",
         GDAL_HTTP_RETRY_DELAY="0.1",
     )
-    assert said.startswith("Retry") and "does not answer" in said
+    assert said.startswith("TransientError") and "does not answer" in said
     assert time.monotonic() - begun < 30
 
 
@@ -325,13 +325,13 @@ def child(script, **environment):
     begin = textwrap.dedent(f"""
         import os, time
         from revisit.domain.bands import BandFile
-        from revisit.errors import GiveUp, Retry
+        from revisit.errors import PermanentError, TransientError
         from revisit.pixels.raster.read_plan import read_bands
         AOI = {AOI!r}
         def attempt(href, driver="GTiff"):
             try:
                 read_bands({{"B02": BandFile("B02", href, driver)}}, AOI)
-            except (GiveUp, Retry) as error:
+            except (PermanentError, TransientError) as error:
                 print(type(error).__name__, error)
     """)
     ran = subprocess.run(

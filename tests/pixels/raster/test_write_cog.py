@@ -91,20 +91,20 @@ def test_a_file_that_may_not_grow_leaves_nothing(tmp_path):
     script = textwrap.dedent(f"""
         import resource, sys
         import numpy as np
-        from revisit.errors import GiveUp, Retry
+        from revisit.errors import PermanentError, TransientError
         from revisit.pixels.raster.grid import Grid
         from revisit.pixels.raster.write_cog import write_cog
         resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
         try:
             write_cog({str(tmp_path / "x.tif")!r}, np.random.default_rng(1).integers(0, 9999, (500, 500)).astype("int16"),
                       Grid("EPSG:32631", (10.0, 0.0, 6e5, 0.0, -10.0, 5e6), 500, 500), 0, ["a"])
-        except (GiveUp, Retry) as error:
+        except (PermanentError, TransientError) as error:
             print(type(error).__name__, error)
     """)
     said = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
     ).stdout
-    assert said.startswith("GiveUp") and "cannot be written: File too large" in said
+    assert said.startswith("PermanentError") and "cannot be written: File too large" in said
     assert list(tmp_path.iterdir()) == []
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] != 50_000
 
