@@ -47,8 +47,8 @@ class BucketIndex:
     def list_products(
         self,
         state: dict[str, Any],
-        missing_mask: Callable[[Any], Any],
-        now: datetime,  # noqa: ARG002
+        missing_mask: Callable[[Any], Any],  # noqa: ARG002
+        now: datetime,
     ) -> Listing:
         """What the index has and the catalog lacks; see `Source.listing`. Which that is, BigQuery finds out
         without being asked id by id."""
