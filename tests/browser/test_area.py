@@ -78,8 +78,8 @@ def test_a_place_is_typed_as_a_tile_as_coordinates_or_as_a_country(visit):
     }
     found = page.evaluate(
         """async (texts) => {
-      const { coordinates } = await import("./reading.js");
-      return texts.map((text) => coordinates(text));
+      const { parsePositions } = await import("./views/geometry_input.js");
+      return texts.map((text) => parsePositions(text));
     }""",
         list(written),
     )

@@ -152,10 +152,10 @@ def test_the_pixels_on_the_map_are_those_of_the_file(result, expected, tmp_path)
         values, transform, crs = file.read(1), file.transform, file.crs
     read = page.evaluate(
         """async ([item, path]) => {
-        const { Raster } = await import("./raster.js");
+        const { Raster } = await import("./map/cog_reader.js");
         const asset = (await (await fetch(item)).json()).assets.NDVI;
         const raster = await Raster.open(path, asset, [0]);
-        const whole = await raster.window(raster.extent, raster.size);
+        const whole = await raster.readWindow(raster.extent, raster.size);
         return { code: raster.code, extent: whole.extent, values: [...whole.values[0]].map((one) =>
         (Number.isNaN(one) ? null : one)), width: whole.width };
     }""",

@@ -38,7 +38,7 @@ def test_no_view_breaks_the_policy_or_a_rule_of_accessibility(visit, axe, size):
             wait_until(page, "() => !document.querySelector('#view [aria-busy]')")
             page.locator(".months summary").click()
         judge(view)
-    page.evaluate("import('./signing.js').then(({ account }) => account.open())")
+    page.evaluate("import('./lib/sign_in.js').then(({ account }) => account.open())")
     page.locator("dialog[open]").wait_for()
     judge("signing in")
     page.keyboard.press("Escape")

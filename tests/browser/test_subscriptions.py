@@ -182,7 +182,7 @@ def test_going_back_closes_what_lies_over_the_page_and_keeps_what_was_half_typed
     page.keyboard.press("Escape")
     assert change() == "Half"
     page.keyboard.press("Escape")
-    page.evaluate("import('./signing.js').then(({ account }) => account.open())")
+    page.evaluate("import('./lib/sign_in.js').then(({ account }) => account.open())")
     page.locator("dialog[open]").wait_for()
     page.go_back()
     page.locator("#view h1", has_text="Status").wait_for()

@@ -1,7 +1,7 @@
 // Drawing on the map and changing what is there, with fingers as with a mouse; a bar over the map says how to go on.
 
-import { h, show } from "./dom.js";
-import { looks, theMap, written } from "./map.js";
+import { h, replaceContent } from "../lib/dom.js";
+import { styles, getMap, toGeoJSON } from "./map.js";
 
 const { ol } = globalThis;
 const KINDS = {
@@ -11,42 +11,42 @@ const KINDS = {
 };
 
 // Args: the layer with the AOI; `drawn` takes the GeoJSON geometry of a new shape, `changed` those of all shapes of the layer.
-export function drawing(layer, drawn, changed, say) {
-  const map = theMap();
+export function createDrawing(layer, onDrawn, onChanged, announce) {
+  const map = getMap();
   let draw = null;
   let kind = null;
   const bar = h("div", { class: "bar", hidden: true });
   const buttons = Object.entries(KINDS).map(([name, [title]]) => h("button", { type: "button", "aria-pressed": "false", "data-kind": name,
-    onclick: () => (kind === name ? cancel() : begin(name)) }, title));
+    onclick: () => (kind === name ? cancel() : startDrawing(name)) }, title));
   const modify = new ol.interaction.Modify({ source: layer.getSource(), pixelTolerance: 12,
-    style: () => looks.aoi(), deleteCondition: (event) => ol.events.condition.altKeyOnly(event) && ol.events.condition.singleClick(event) });
-  modify.on("modifyend", () => changed(layer.getSource().getFeatures().map(written)));
+    style: () => styles.aoi(), deleteCondition: (event) => ol.events.condition.altKeyOnly(event) && ol.events.condition.singleClick(event) });
+  modify.on("modifyend", () => onChanged(layer.getSource().getFeatures().map(toGeoJSON)));
   map.addInteraction(modify);
   map.getTargetElement().after(bar);
 
-  function begin(name) {
+  function startDrawing(name) {
     cancel();
     kind = name;
     modify.setActive(false);
-    draw = new ol.interaction.Draw({ ...KINDS[name][1](), source: null, style: () => looks.aoi(), stopClick: true, clickTolerance: 8 });
+    draw = new ol.interaction.Draw({ ...KINDS[name][1](), source: null, style: () => styles.aoi(), stopClick: true, clickTolerance: 8 });
     draw.on("drawend", ({ feature }) => {
-      const made = written(feature);
+      const made = toGeoJSON(feature);
       // The click that ended it must not also be one on the map.
       setTimeout(() => {
         cancel();
-        drawn(made);
+        onDrawn(made);
       });
     });
     map.addInteraction(draw);
-    show(bar, h("span", {}, KINDS[name][2]),
+    replaceContent(bar, h("span", {}, KINDS[name][2]),
       name === "polygon" ? h("button", { type: "button", onclick: () => draw.finishDrawing() }, "Finish") : null,
       name === "polygon" ? h("button", { type: "button", onclick: () => draw.removeLastPoint() }, "Back one") : null,
       h("button", { type: "button", onclick: cancel }, "Cancel"));
     bar.hidden = false;
     // On a phone the buttons are below the map.
     map.getTargetElement().parentElement.scrollIntoView({ block: "nearest" });
-    mark();
-    say(`Drawing a ${name}. ${KINDS[name][2]} Escape ends it.`);
+    updateButtons();
+    announce(`Drawing a ${name}. ${KINDS[name][2]} Escape ends it.`);
   }
 
   function cancel() {
@@ -54,18 +54,18 @@ export function drawing(layer, drawn, changed, say) {
     draw = kind = null;
     bar.hidden = true;
     modify.setActive(editable);
-    mark();
+    updateButtons();
   }
 
-  const mark = () => buttons.forEach((one) => one.setAttribute("aria-pressed", String(one.dataset.kind === kind)));
-  const escape = (event) => event.key === "Escape" && draw && cancel();
-  document.addEventListener("keydown", escape);
+  const updateButtons = () => buttons.forEach((one) => one.setAttribute("aria-pressed", String(one.dataset.kind === kind)));
+  const onEscape = (event) => event.key === "Escape" && draw && cancel();
+  document.addEventListener("keydown", onEscape);
   let editable = true;
 
   return {
     buttons,
     // Whether the shapes that are there may be changed.
-    allow(yes) {
+    setEditable(yes) {
       editable = yes;
       modify.setActive(yes && !draw);
     },
@@ -73,7 +73,7 @@ export function drawing(layer, drawn, changed, say) {
       cancel();
       map.removeInteraction(modify);
       bar.remove();
-      document.removeEventListener("keydown", escape);
+      document.removeEventListener("keydown", onEscape);
     },
   };
 }

@@ -2,7 +2,7 @@
 
 const loaded = new Map();
 
-function once(url, make) {
+function loadOnce(url, make) {
   if (!loaded.has(url)) {
     loaded.set(url, new Promise((resolve, reject) => {
       const element = make();
@@ -18,15 +18,15 @@ function once(url, make) {
   return loaded.get(url);
 }
 
-const script = (url) => once(url, () => Object.assign(document.createElement("script"), { src: url }));
-const sheet = (url) => once(url, () => Object.assign(document.createElement("link"), { rel: "stylesheet", href: url }));
+const loadScript = (url) => loadOnce(url, () => Object.assign(document.createElement("script"), { src: url }));
+const loadStylesheet = (url) => loadOnce(url, () => Object.assign(document.createElement("link"), { rel: "stylesheet", href: url }));
 
-export async function geotiff() {
-  await script("vendor/geotiff-3.0.5/geotiff.js");
+export async function loadGeotiff() {
+  await loadScript("vendor/geotiff-3.0.5/geotiff.js");
   return globalThis.GeoTIFF;
 }
 
-export async function uPlot() {
-  await Promise.all([script("vendor/uplot-1.6.32/uPlot.iife.min.js"), sheet("vendor/uplot-1.6.32/uPlot.min.css")]);
+export async function loadUPlot() {
+  await Promise.all([loadScript("vendor/uplot-1.6.32/uPlot.iife.min.js"), loadStylesheet("vendor/uplot-1.6.32/uPlot.min.css")]);
   return globalThis.uPlot;
 }

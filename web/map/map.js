@@ -2,44 +2,44 @@
 //
 // Geometries are GeoJSON in lon/lat degrees everywhere outside this file; the map itself is in EPSG:3857.
 
-import { countries } from "./land.js";
-import { kept, keep } from "./state.js";
+import { countries } from "./countries.js";
+import { load, store } from "../lib/state.js";
 
 const { ol } = globalThis;
-const WEB = "EPSG:3857";
-const format = ol ? new ol.format.GeoJSON({ dataProjection: "EPSG:4326", featureProjection: WEB }) : null;
+const MAP_PROJECTION = "EPSG:3857";
+const geojsonFormat = ol ? new ol.format.GeoJSON({ dataProjection: "EPSG:4326", featureProjection: MAP_PROJECTION }) : null;
 
 // Colours of style.css as the map's own, renewed when the device goes dark or light.
-const dark = matchMedia("(prefers-color-scheme: dark)");
+const darkQuery = matchMedia("(prefers-color-scheme: dark)");
 const colours = {};
-function mix() {
+function readColours() {
   const root = getComputedStyle(document.documentElement);
   for (const name of ["land", "coast", "line", "ink", "soft", "paper", "accent", "wash", "warn", "mark", "mark-wash"]) {
     colours[name] = root.getPropertyValue(`--${name}`).trim();
   }
 }
-mix();
+readColours();
 
 const stroke = (color, width, lineDash) => new ol.style.Stroke({ color, width, lineDash });
 const fill = (color) => new ol.style.Fill({ color });
 const dot = (radius, inside, around) => new ol.style.Circle({ radius, fill: fill(inside), stroke: stroke(around, 2) });
 
 // How features look: each is made anew for each drawing, since colours may have changed.
-export const looks = {
+export const styles = {
   aoi: () => new ol.style.Style({ stroke: stroke(colours.mark, 2.5), fill: fill(colours["mark-wash"]), image: dot(5, colours.mark, colours.paper) }),
   corner: () => new ol.style.Style({ image: dot(4.5, colours.paper, colours.mark),
     geometry: (feature) => new ol.geom.MultiPoint(corners(feature.getGeometry())) }),
   wrong: () => [[colours.paper, 8], [colours.ink, 3.5]].map(([color, width], place) => new ol.style.Style({ zIndex: 9 + place,
     image: new ol.style.RegularShape({ points: 4, radius: 12, radius2: 0, angle: Math.PI / 4, stroke: stroke(color, width) }) })),
-  footprint: (feature, resolution) => seen(feature, resolution, new ol.style.Style({ stroke: stroke(colours.accent, 1), fill: fill("rgba(0,0,0,0.001)"),
+  footprint: (feature, resolution) => dotWhenSmall(feature, resolution, new ol.style.Style({ stroke: stroke(colours.accent, 1), fill: fill("rgba(0,0,0,0.001)"),
     image: dot(4, colours.accent, colours.paper) })),
-  pointed: (feature, resolution) => seen(feature, resolution, new ol.style.Style({ stroke: stroke(colours.accent, 3), fill: fill(colours.wash), zIndex: 5,
+  pointed: (feature, resolution) => dotWhenSmall(feature, resolution, new ol.style.Style({ stroke: stroke(colours.accent, 3), fill: fill(colours.wash), zIndex: 5,
     image: dot(7, colours.accent, colours.paper) })),
   tile: () => new ol.style.Style({ stroke: stroke(colours.soft, 1, [5, 5]) }),
 };
 
 // From far away a shape is a dot in its middle.
-function seen(feature, resolution, style) {
+function dotWhenSmall(feature, resolution, style) {
   const extent = feature.getGeometry().getExtent();
   if (Math.max(ol.extent.getWidth(extent), ol.extent.getHeight(extent)) < 10 * resolution) style.setGeometry(new ol.geom.Point(ol.extent.getCenter(extent)));
   return style;
@@ -54,41 +54,41 @@ function corners(geometry) {
 export const lonLat = (position) => ol.proj.toLonLat(position);
 
 // GeoJSON features of an AOI, a Feature or a FeatureCollection; what cannot be read or has no place is none.
-export function features(geojson) {
+export function parseFeatures(geojson) {
   try {
-    return geojson ? format.readFeatures(geojson).filter((one) => one.getGeometry()?.getExtent().every(Number.isFinite)) : [];
+    return geojson ? geojsonFormat.readFeatures(geojson).filter((one) => one.getGeometry()?.getExtent().every(Number.isFinite)) : [];
   } catch {
     return [];
   }
 }
 
-export const written = (feature) => format.writeGeometryObject(feature.getGeometry(), { decimals: 7, rightHanded: true });
+export const toGeoJSON = (feature) => geojsonFormat.writeGeometryObject(feature.getGeometry(), { decimals: 7, rightHanded: true });
 
 let map = null;
-let base = null;
-let grid = null;
+let baseLayer = null;
+let graticuleLayer = null;
 
 // The map, made when it is first wanted.
-export function theMap() {
+export function getMap() {
   if (map) return map;
   if (!ol) throw new Error("the map's library was not loaded");
-  base = new ol.layer.Vector({ source: new ol.source.Vector(), style: () => new ol.style.Style({ fill: fill(colours.land), stroke: stroke(colours.coast, 1) }) });
-  grid = graticule();
-  const last = kept("seen", { center: [12, 40], zoom: 2.4 });
+  baseLayer = new ol.layer.Vector({ source: new ol.source.Vector(), style: () => new ol.style.Style({ fill: fill(colours.land), stroke: stroke(colours.coast, 1) }) });
+  graticuleLayer = graticule();
+  const last = load("seen", { center: [12, 40], zoom: 2.4 });
   map = new ol.Map({
     target: "map",
-    layers: [base, grid],
+    layers: [baseLayer, graticuleLayer],
     controls: [new ol.control.Zoom({ zoomInTipLabel: "Zoom in", zoomOutTipLabel: "Zoom out" }), new ol.control.ScaleLine()],
     view: new ol.View({ center: ol.proj.fromLonLat(last.center), zoom: last.zoom, minZoom: 1, maxZoom: 19, enableRotation: false,
       extent: [-4e7, -2e7, 4e7, 2e7], showFullExtent: true }),
   });
-  map.on("moveend", () => keep("seen", { center: lonLat(map.getView().getCenter()), zoom: map.getView().getZoom() }));
-  countries().then((all) => base.getSource().addFeatures(all.flatMap(features)), () => null);
-  dark.addEventListener("change", () => {
-    mix();
-    map.removeLayer(grid);
-    grid = graticule();
-    map.getLayers().insertAt(1, grid);
+  map.on("moveend", () => store("seen", { center: lonLat(map.getView().getCenter()), zoom: map.getView().getZoom() }));
+  countries().then((all) => baseLayer.getSource().addFeatures(all.flatMap(parseFeatures)), () => null);
+  darkQuery.addEventListener("change", () => {
+    readColours();
+    map.removeLayer(graticuleLayer);
+    graticuleLayer = graticule();
+    map.getLayers().insertAt(1, graticuleLayer);
     for (const layer of map.getLayers().getArray()) layer.changed();
   });
   return map;
@@ -98,45 +98,45 @@ function graticule() {
   const label = (place) => new ol.style.Text({ font: `${Math.round(0.7 * parseFloat(getComputedStyle(document.documentElement).fontSize))}px system-ui, sans-serif`, fill: fill(colours.soft), stroke: stroke(colours.paper, 3), ...place });
   return new ol.layer.Graticule({ strokeStyle: stroke(colours.line, 1), showLabels: true, wrapX: true, targetSize: 140,
     lonLabelStyle: label({ textBaseline: "top" }), latLabelStyle: label({ textAlign: "start" }), lonLabelPosition: 0.985, latLabelPosition: 0.01,
-    latLabelFormatter: (lat) => degrees(lat, "N", "S"), lonLabelFormatter: (lon) => degrees(lon, "E", "W"),
+    latLabelFormatter: (lat) => formatDegrees(lat, "N", "S"), lonLabelFormatter: (lon) => formatDegrees(lon, "E", "W"),
     intervals: [90, 45, 30, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01] });
 }
 
-const degrees = (value, plus, minus) => `${Math.abs(Number(value.toFixed(2)))}°${Math.abs(value) < 1e-9 ? "" : value > 0 ? plus : minus}`;
+const formatDegrees = (value, plus, minus) => `${Math.abs(Number(value.toFixed(2)))}°${Math.abs(value) < 1e-9 ? "" : value > 0 ? plus : minus}`;
 
 // A layer over the base map; `look` is one of `looks` or a function of a feature.
-export function layer(look, zIndex = 1) {
+export function addLayer(look, zIndex = 1) {
   const made = new ol.layer.Vector({ source: new ol.source.Vector(), style: look, zIndex });
-  theMap().addLayer(made);
+  getMap().addLayer(made);
   return made;
 }
 
 // Fill a layer with GeoJSON; returns its features.
 export function fillLayer(made, ...all) {
-  const found = all.flatMap(features);
+  const found = all.flatMap(parseFeatures);
   made.getSource().clear();
   made.getSource().addFeatures(found);
   return found;
 }
 
-export function drop(...layers) {
-  for (const one of layers) if (one) theMap().removeLayer(one);
+export function removeLayers(...layers) {
+  for (const one of layers) if (one) getMap().removeLayer(one);
 }
 
 // Look at a GeoJSON geometry, from no nearer than a field.
-export function look(geojson, { calm = false } = {}) {
+export function zoomTo(geojson, { calm = false } = {}) {
   const extent = ol.extent.createEmpty();
-  for (const feature of features(geojson)) ol.extent.extend(extent, feature.getGeometry().getExtent());
+  for (const feature of parseFeatures(geojson)) ol.extent.extend(extent, feature.getGeometry().getExtent());
   if (ol.extent.isEmpty(extent) && !(extent[0] <= extent[2])) return;
   const still = calm || matchMedia("(prefers-reduced-motion: reduce)").matches;
-  theMap().getView().fit(extent, { padding: [48, 48, 48, 48], maxZoom: 16, duration: still ? 0 : 250 });
+  getMap().getView().fit(extent, { padding: [48, 48, 48, 48], maxZoom: 16, duration: still ? 0 : 250 });
 }
 
 // Square kilometres on the sphere: what is shown where no server says better.
-export const roughArea = (geojson) => features(geojson).reduce((sum, one) => sum + ol.sphere.getArea(one.getGeometry()) / 1e6, 0);
+export const approximateAreaKm2 = (geojson) => parseFeatures(geojson).reduce((sum, one) => sum + ol.sphere.getArea(one.getGeometry()) / 1e6, 0);
 
 // A circle in degrees around a position: every direction has its own length of a degree on the ellipsoid (WGS84).
-export function around([lon, lat], metres) {
+export function circleAround([lon, lat], metres) {
   const phi = (lat * Math.PI) / 180;
   const bent = 1 - 0.00669437999 * Math.sin(phi) ** 2;
   const up = (metres / ((6378137 * (1 - 0.00669437999)) / bent ** 1.5)) * (180 / Math.PI);

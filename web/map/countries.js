@@ -1,25 +1,25 @@
 // Countries of the world from TopoJSON (its specification, sections 2.1.1 and 2.1.4): the base map, and names to look a place up by.
 
 const FILE = "vendor/world-atlas-2.0.2/countries-110m.json";
-let loading = null;
+let pending = null;
 
 // GeoJSON features with a `name`; the file is fetched once.
 export function countries() {
-  loading ??= fetch(FILE).then((answer) => {
+  pending ??= fetch(FILE).then((answer) => {
     if (!answer.ok) throw new Error(`${FILE} answers ${answer.status}`);
     return answer.json();
   }).then((topology) => {
-    const arcs = topology.arcs.map((arc) => positions(arc, topology.transform));
+    const arcs = topology.arcs.map((arc) => decodeArc(arc, topology.transform));
     return topology.objects.countries.geometries.map((one) => ({ type: "Feature", properties: { name: one.properties.name },
-      geometry: { type: one.type, coordinates: one.type === "Polygon" ? polygon(one.arcs, arcs) : one.arcs.map((part) => polygon(part, arcs)) } }));
+      geometry: { type: one.type, coordinates: one.type === "Polygon" ? joinArcs(one.arcs, arcs) : one.arcs.map((part) => joinArcs(part, arcs)) } }));
   });
-  loading.catch(() => {
-    loading = null;
+  pending.catch(() => {
+    pending = null;
   });
-  return loading;
+  return pending;
 }
 
-function positions(arc, { scale, translate }) {
+function decodeArc(arc, { scale, translate }) {
   let x = 0;
   let y = 0;
   return arc.map(([right, up]) => {
@@ -30,13 +30,13 @@ function positions(arc, { scale, translate }) {
 }
 
 // A ring is arcs end to end, each without the point that the one before it ended at; ~3 is arc 3 backwards.
-const polygon = (rings, arcs) => rings.map((ring) => unrolled(ring.flatMap((number, place) => {
+const joinArcs = (rings, arcs) => rings.map((ring) => unwrapLongitudes(ring.flatMap((number, place) => {
   const arc = number < 0 ? arcs[~number].toReversed() : arcs[number];
   return place ? arc.slice(1) : arc;
 })));
 
 // Longitudes go on beyond 180 instead of jumping; a ring around a pole is led there and back.
-function unrolled(ring) {
+function unwrapLongitudes(ring) {
   let turn = 0;
   const made = ring.map(([lon, lat], place) => {
     const jump = place ? lon - ring[place - 1][0] : 0;
@@ -50,19 +50,19 @@ function unrolled(ring) {
 }
 
 // Few countries are called on a small map what their people call them in a search box.
-const ALSO = { usa: "United States of America", us: "United States of America", uk: "United Kingdom", "great britain": "United Kingdom",
+const ALIASES = { usa: "United States of America", us: "United States of America", uk: "United Kingdom", "great britain": "United Kingdom",
   "czech republic": "Czechia", "ivory coast": "Côte d'Ivoire", "north macedonia": "Macedonia", "south sudan": "S. Sudan",
   "central african republic": "Central African Rep.", "democratic republic of the congo": "Dem. Rep. Congo", congo: "Congo",
   "dominican republic": "Dominican Rep.", "bosnia and herzegovina": "Bosnia and Herz.", "equatorial guinea": "Eq. Guinea",
   "solomon islands": "Solomon Is.", "western sahara": "W. Sahara", eswatini: "eSwatini", swaziland: "eSwatini", burma: "Myanmar" };
 
-const plain = (text) => text.normalize("NFD").replace(/[\u0300-\u036f]/g, "").toLowerCase().replace(/^the /, "").replace(/\s+/g, " ").trim();
+const normalizeName = (text) => text.normalize("NFD").replace(/[\u0300-\u036f]/g, "").toLowerCase().replace(/^the /, "").replace(/\s+/g, " ").trim();
 
 // The country that a text names, whole or by a beginning that only one has; else null.
-export function named(all, text) {
-  const wanted = plain(ALSO[plain(text)] ?? text);
+export function findCountry(all, text) {
+  const wanted = normalizeName(ALIASES[normalizeName(text)] ?? text);
   if (wanted.length < 3) return null;
-  const exact = all.find((one) => plain(one.properties.name) === wanted);
-  const begun = all.filter((one) => plain(one.properties.name).startsWith(wanted));
+  const exact = all.find((one) => normalizeName(one.properties.name) === wanted);
+  const begun = all.filter((one) => normalizeName(one.properties.name).startsWith(wanted));
   return exact ?? (begun.length === 1 ? begun[0] : null);
 }

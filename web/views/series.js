@@ -1,32 +1,32 @@
 // The chart of a series: mean and standard deviation of an index through time, the clear fraction beneath, and what was passed over.
 // The same numbers stand in a table, and the slider of dates is the chart for the keyboard.
 
-import { h, table } from "./dom.js";
-import { uPlot } from "./vendored.js";
-import * as words from "./words.js";
+import { h, table } from "../lib/dom.js";
+import { loadUPlot } from "../lib/lazy_vendor.js";
+import * as format from "../lib/format.js";
 
 const HEIGHT = 260;
-const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const cssColour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 // `missed` are the moments (ms) of acquisitions that gave no value; `choose(job)` is called when one that did is clicked.
 // Returns { elements, mark(job), end() }.
-export async function series(observations, missed, index, choose) {
-  const Plot = await uPlot();
+export async function seriesChart(observations, missed, index, onChoose) {
+  const Plot = await loadUPlot();
   const seen = observations.filter((one) => one.mean !== null).map((one) => ({ ...one, at: Date.parse(one.datetime) / 1000 }));
   const readout = h("p", { class: "readout" });
-  const box = h("div", { class: "plot", role: "img", "aria-label": `${index} through time, ${words.many(seen.length, "observation")}; the table below has the same numbers` });
+  const box = h("div", { class: "plot", role: "img", "aria-label": `${index} through time, ${format.plural(seen.length, "observation")}; the table below has the same numbers` });
   let current = null;
   let plot = null;
 
-  const tell = (one) => readout.replaceChildren(...(one ? [h("strong", {}, words.date(one.datetime)),
-    ` ${index} ${words.value(one.mean)} ± ${words.value(one.std)}, ${words.percent(one.clear_fraction)} clear, ${words.many(one.count, "pixel")}`] : ["No observation on this date."]));
+  const tell = (one) => readout.replaceChildren(...(one ? [h("strong", {}, format.date(one.datetime)),
+    ` ${index} ${format.decimal(one.mean)} ± ${format.decimal(one.std)}, ${format.percent(one.clear_fraction)} clear, ${format.plural(one.count, "pixel")}`] : ["No observation on this date."]));
   const data = [seen.map((one) => one.at), seen.map((one) => one.mean + one.std), seen.map((one) => one.mean - one.std), seen.map((one) => one.mean), seen.map((one) => one.clear_fraction)];
   const draw = () => {
     plot?.destroy();
     plot = new Plot(options(Math.max(box.clientWidth, 240)), data, box);
   };
   const options = (width) => {
-    const [ink, soft, line, accent, wash] = ["--ink", "--soft", "--line", "--accent", "--wash"].map(colour);
+    const [ink, soft, line, accent, wash] = ["--ink", "--soft", "--line", "--accent", "--wash"].map(cssColour);
     // Letters grow with those of the page, which are larger on a large screen.
     const em = parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
     const font = `${Math.round(12 * em)}px system-ui, sans-serif`;
@@ -34,12 +34,12 @@ export async function series(observations, missed, index, choose) {
     return {
       width, height: Math.round(HEIGHT * em), tzDate: (at) => Plot.tzDate(new Date(at * 1000), "Etc/UTC"), legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false }, points: { show: false } },
-      scales: { x: { time: true, range: (_, low, high) => span(low, high, missed) }, share: { range: [0, 4] }, y: { range: (_, low, high) => around(low, high) } },
+      scales: { x: { time: true, range: (_, low, high) => timeRange(low, high, missed) }, share: { range: [0, 4] }, y: { range: (_, low, high) => valueRange(low, high) } },
       series: [{}, { stroke: "transparent", points: { show: false } }, { stroke: "transparent", points: { show: false } },
         { stroke: accent, width: 2, points: { show: true, size: 7, fill: accent, stroke: accent } },
         { scale: "share", stroke: soft, fill: line, width: 1, points: { show: false }, paths: Plot.paths.bars({ size: [0.6, 8] }) }],
       bands: [{ series: [1, 2], fill: wash }],
-      axes: [{ ...axis, size: 50 * em, space: 70 * em, values: (_, splits, __, ___, step) => splits.map((at) => label(at, step)) }, { ...axis, size: 52 * em, values: (_, splits) => splits.map((value) => words.value(value, splits.length > 1 && splits[1] - splits[0] < 0.1 ? 2 : 1)) }],
+      axes: [{ ...axis, size: 50 * em, space: 70 * em, values: (_, splits, __, ___, step) => splits.map((at) => tickLabel(at, step)) }, { ...axis, size: 52 * em, values: (_, splits) => splits.map((value) => format.decimal(value, splits.length > 1 && splits[1] - splits[0] < 0.1 ? 2 : 1)) }],
       hooks: {
         draw: [(shown) => {
           const { ctx, bbox } = shown;
@@ -68,14 +68,14 @@ export async function series(observations, missed, index, choose) {
   };
   box.addEventListener("click", () => {
     const one = seen[plot?.cursor.idx];
-    if (one) choose(one.job);
+    if (one) onChoose(one.job);
   });
   const dark = matchMedia("(prefers-color-scheme: dark)");
   dark.addEventListener("change", draw);
   const watching = new ResizeObserver(draw);
   watching.observe(box);
   return {
-    elements: [readout, box, h("p", { class: "note" }, "The line is the mean over the clear pixels, the band one standard deviation. Bars beneath are the clear fraction; short strokes are acquisitions that gave no value."), numbers(seen, index)],
+    elements: [readout, box, h("p", { class: "note" }, "The line is the mean over the clear pixels, the band one standard deviation. Bars beneath are the clear fraction; short strokes are acquisitions that gave no value."), valueTable(seen, index)],
     mark(job) {
       current = job;
       tell(seen.find((one) => one.job === job));
@@ -90,7 +90,7 @@ export async function series(observations, missed, index, choose) {
 }
 
 // A little room on either side; whatever was passed over is inside.
-function span(low, high, missed) {
+function timeRange(low, high, missed) {
   const all = [low, high, ...missed.map((at) => at / 1000)].filter((at) => at !== null && at !== undefined);
   if (!all.length) return [0, 1];
   const [first, last] = [Math.min(...all), Math.max(...all)];
@@ -99,27 +99,27 @@ function span(low, high, missed) {
 }
 
 // Days, months or years, as far apart as there is room.
-const DAY = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", timeZone: "UTC" });
-const MONTH = new Intl.DateTimeFormat("en-GB", { month: "short", timeZone: "UTC" });
-function label(at, step) {
+const DAY_FORMAT = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", timeZone: "UTC" });
+const MONTH_FORMAT = new Intl.DateTimeFormat("en-GB", { month: "short", timeZone: "UTC" });
+function tickLabel(at, step) {
   const date = new Date(at * 1000);
-  if (step < 25 * 86_400) return DAY.format(date);
-  return date.getUTCMonth() ? MONTH.format(date) : String(date.getUTCFullYear());
+  if (step < 25 * 86_400) return DAY_FORMAT.format(date);
+  return date.getUTCMonth() ? MONTH_FORMAT.format(date) : String(date.getUTCFullYear());
 }
 
 // Room for the bars beneath.
-function around(low, high) {
+function valueRange(low, high) {
   if (low === null || high === null) return [0, 1];
   const reach = Math.max(high - low, 0.02);
   return [low - 0.35 * reach, high + 0.08 * reach];
 }
 
-function numbers(seen, index) {
+function valueTable(seen, index) {
   return h("details", {}, h("summary", { "data-key": "numbers" }, "The same as numbers"),
     h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `${index} as numbers` },
       table(`${index} over the clear pixels of the area`,
         [["Sensed"], ["Mean", "number"], ["Std", "number"], ["Min", "number"], ["Median", "number"], ["Max", "number"], ["Pixels", "number"], ["Clear", "number"]],
-        seen.map((one) => h("tr", {}, h("th", { scope: "row" }, words.date(one.datetime)),
-          [one.mean, one.std, one.min, one.median, one.max].map((value) => h("td", { class: "number" }, words.value(value))),
-          h("td", { class: "number" }, words.count(one.count)), h("td", { class: "number" }, words.percent(one.clear_fraction)))))));
+        seen.map((one) => h("tr", {}, h("th", { scope: "row" }, format.date(one.datetime)),
+          [one.mean, one.std, one.min, one.median, one.max].map((value) => h("td", { class: "number" }, format.decimal(value))),
+          h("td", { class: "number" }, format.count(one.count)), h("td", { class: "number" }, format.percent(one.clear_fraction)))))));
 }

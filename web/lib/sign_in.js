@@ -1,30 +1,30 @@
 // Signing in: by e-mail and password where config.js says where they are exchanged, else by a token or key. Neither leaves this tab.
 
 import { Problem, token } from "./api.js";
-import { signIn } from "./config.js";
-import { byId, dialog, h } from "./dom.js";
-import { forget } from "./state.js";
+import { signIn } from "../config.js";
+import { byId, openDialog, h } from "./dom.js";
+import { clearStored } from "./state.js";
 
-let then = () => null;
+let afterSignIn = () => null;
 
 export const account = {
   // Shows the button where there is something to sign in to.
-  begin(signed, afterwards) {
-    then = afterwards;
+  init(signed, afterwards) {
+    afterSignIn = afterwards;
     const button = byId("account");
     button.hidden = !signed && !signIn;
     button.textContent = signed ? "Sign out" : "Sign in";
-    button.addEventListener("click", () => (token() ? account.end() : account.open()));
+    button.addEventListener("click", () => (token() ? account.signOut() : account.open()));
   },
   // A server that asks who it is has spoken.
-  asked() {
+  showSignIn() {
     const button = byId("account");
     button.hidden = false;
     button.textContent = token() ? "Sign out" : "Sign in";
   },
-  end() {
+  signOut() {
     sessionStorage.clear();
-    forget();
+    clearStored();
     location.hash = "";
     location.reload();
   },
@@ -34,15 +34,15 @@ export const account = {
       event.preventDefault();
       const given = new FormData(event.target);
       try {
-        sessionStorage.setItem("token", given.get("token")?.trim() || await exchange(given.get("email"), given.get("password")));
+        sessionStorage.setItem("token", given.get("token")?.trim() || await exchangePassword(given.get("email"), given.get("password")));
         box.close();
-        account.asked();
-        then();
+        account.showSignIn();
+        afterSignIn();
       } catch (error) {
         wrong.textContent = error.message;
       }
     };
-    const box = dialog({ "aria-labelledby": "signing-title" },
+    const box = openDialog({ "aria-labelledby": "signing-title" },
       h("h2", { id: "signing-title" }, "Sign in"),
       signIn ? h("form", { onsubmit: enter },
         field("E-mail", { name: "email", type: "email", autocomplete: "username", required: true }),
@@ -59,7 +59,7 @@ export const account = {
 
 const field = (label, attributes) => h("label", { class: "field" }, h("span", {}, label), h("input", attributes));
 
-async function exchange(email, password) {
+async function exchangePassword(email, password) {
   let answer;
   try {
     answer = await fetch(signIn, { method: "POST", headers: { "Content-Type": "application/json" },

@@ -1,32 +1,32 @@
 // A new subscription over the place in hand, with what it would have brought in the past.
 
-import { Problem, post } from "./api.js";
-import { complain, h, show, table, trouble } from "./dom.js";
-import { known, over } from "./extent.js";
-import { recipeFields, ticked } from "./recipes.js";
-import { aoi, keep, kept, shape } from "./state.js";
-import * as words from "./words.js";
+import { Problem, post } from "../lib/api.js";
+import { appendError, h, replaceContent, table, errorBox } from "../lib/dom.js";
+import { ensureSummary, areaLine } from "./aoi_summary.js";
+import { recipeFields, readRecipe } from "./recipe_input.js";
+import { aoi, store, load, geometryOf } from "../lib/state.js";
+import * as format from "../lib/format.js";
 
-const PAUSE = 400;
+const DEBOUNCE_MS = 400;
 
-export async function subscribing(place, route) {
+export async function newSubscriptionPage(place, route) {
   place.append(h("h1", {}, "Watch a place"));
   if (!aoi()) {
     place.append(h("div", { class: "empty stack" }, h("p", {}, "A subscription watches one place: each clear pass writes an alert, with its picture, numbers and files."),
       h("p", {}, h("a", { href: "#place", class: "button first" }, "Choose a place"))));
     return {};
   }
-  await known(route.signal);
-  const before = { name: aoi().name || "", level: "L2A", min_clear: 60, indices: ["NDVI"], bands: [], ...kept("watch-wish") };
+  await ensureSummary(route.signal);
+  const before = { name: aoi().name || "", level: "L2A", min_clear: 60, indices: ["NDVI"], bands: [], ...load("watch-wish") };
   const past = h("div", { class: "card", "aria-live": "polite" });
   let waiting = null;
   const form = h("form", { class: "order-form", oninput: () => {
-    keep("watch-wish", wish(form));
+    store("watch-wish", readForm(form));
     clearTimeout(waiting);
-    waiting = setTimeout(() => reckon(form, route, past), PAUSE);
+    waiting = setTimeout(() => updatePreview(form, route, past), DEBOUNCE_MS);
   }, onsubmit: (event) => {
     event.preventDefault();
-    subscribe(form, route, past, place);
+    createSubscription(form, route, past, place);
   } });
   const number = (name, label, note) => h("label", { class: "field" }, h("span", {}, label),
     h("input", { name, type: "number", min: 0, max: 100, value: before[name] ?? "", placeholder: "any" }), h("small", {}, note));
@@ -41,60 +41,60 @@ export async function subscribing(place, route) {
     h("label", { class: "field" }, h("span", {}, "Webhooks, an https address a line"), h("textarea", { name: "webhooks", rows: 2 }, (before.webhooks ?? []).join("\n")),
       h("small", {}, "Alerts are posted there, signed (Standard Webhooks). There is a feed in any case."))),
   h("div", { class: "sticky" }, past));
-  place.append(over(), form);
-  reckon(form, route, past);
+  place.append(areaLine(), form);
+  updatePreview(form, route, past);
   return {};
 }
 
-function wish(form) {
+function readForm(form) {
   const given = Object.fromEntries([...new FormData(form)].filter(([name, value]) => value !== "" && !["indices", "bands", "webhooks"].includes(name)));
   for (const name of ["max_cloud", "min_clear"]) given[name] = name in given ? Number(given[name]) : null;
   const hooks = form.elements.webhooks.value.split(/\s+/).filter(Boolean);
-  return { ...given, ...ticked(form), ...(hooks.length ? { webhooks: hooks } : {}) };
+  return { ...given, ...readRecipe(form), ...(hooks.length ? { webhooks: hooks } : {}) };
 }
 
-const body = (form) => ({ ...wish(form), aoi: shape(aoi()) });
+const subscriptionBody = (form) => ({ ...readForm(form), aoi: geometryOf(aoi()) });
 
-let asked = 0;
-async function reckon(form, route, past) {
-  const mine = ++asked;
-  const { name, webhooks, ...wanted } = body(form);
+let previewTurn = 0;
+async function updatePreview(form, route, past) {
+  const mine = ++previewTurn;
+  const { name, webhooks, ...wanted } = subscriptionBody(form);
   try {
     const told = await post("subscriptions/preview", { ...wanted, ...(wanted.backfill ? { from: wanted.backfill } : {}) }, { signal: route.signal });
-    if (mine !== asked) return undefined;
+    if (mine !== previewTurn) return undefined;
     const { acquisitions, would_have_fired: fired } = told;
-    return show(past, h("h2", {}, acquisitions ? `Would have alerted ${words.count(fired)} ${fired === 1 ? "time" : "times"}` : "Nothing is known of its past"),
-      h("p", {}, acquisitions ? `Of ${words.many(acquisitions, "acquisition")} from ${words.date(told.from)} to ${words.date(told.to)}, ${words.count(told.too_cloudy)} were too cloudy.`
-        : `No acquisition since ${words.date(told.from)} is in the catalog; it is watched from now on all the same.`),
-      acquisitions && told.judged ? h("p", { class: "note" }, words.sentence(told.judged)) : null,
+    return replaceContent(past, h("h2", {}, acquisitions ? `Would have alerted ${format.count(fired)} ${fired === 1 ? "time" : "times"}` : "Nothing is known of its past"),
+      h("p", {}, acquisitions ? `Of ${format.plural(acquisitions, "acquisition")} from ${format.date(told.from)} to ${format.date(told.to)}, ${format.count(told.too_cloudy)} were too cloudy.`
+        : `No acquisition since ${format.date(told.from)} is in the catalog; it is watched from now on all the same.`),
+      acquisitions && told.judged ? h("p", { class: "note" }, format.toSentence(told.judged)) : null,
       acquisitions ? h("details", {}, h("summary", {}, "Month by month"), h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Month by month" },
         table("Alerts there would have been", [["Month"], ["Alerts", "number"], ["Acquisitions", "number"]], told.months.map((one) => h("tr", {}, h("th", { scope: "row" }, one.month),
-          h("td", { class: "number" }, words.count(one.fired)), h("td", { class: "number" }, words.count(one.passed))))))) : null,
-      submit());
+          h("td", { class: "number" }, format.count(one.fired)), h("td", { class: "number" }, format.count(one.passed))))))) : null,
+      submitButton());
   } catch (error) {
-    if (error.name === "AbortError" || mine !== asked) return undefined;
+    if (error.name === "AbortError" || mine !== previewTurn) return undefined;
     if (!(error instanceof Problem)) throw error;
-    return show(past, trouble(error, () => reckon(form, route, past)), submit());
+    return replaceContent(past, errorBox(error, () => updatePreview(form, route, past)), submitButton());
   }
 }
 
-const submit = () => h("p", { class: "row" }, h("button", { class: "first", "data-key": "watch" }, "Watch it"));
+const submitButton = () => h("p", { class: "row" }, h("button", { class: "first", "data-key": "watch" }, "Watch it"));
 
-async function subscribe(form, route, past, place) {
+async function createSubscription(form, route, past, place) {
   const pressed = form.querySelector("[data-key=watch]");
   if (pressed) pressed.disabled = true;
   try {
-    const made = await post("subscriptions", body(form), { signal: route.signal });
-    keep("watch-wish", null);
+    const made = await post("subscriptions", subscriptionBody(form), { signal: route.signal });
+    store("watch-wish", null);
     const secrets = made.channels.filter(({ secret }) => secret);
-    if (!secrets.length) return route.go(`watch/${made.subscription}`);
+    if (!secrets.length) return route.navigate(`watch/${made.subscription}`);
     // They are told this once.
-    return show(place, h("h1", {}, `${made.name} is watched`), h("div", { class: "card" }, h("p", {}, "What is posted is signed with these secrets. They are shown once: keep them now."),
+    return replaceContent(place, h("h1", {}, `${made.name} is watched`), h("div", { class: "card" }, h("p", {}, "What is posted is signed with these secrets. They are shown once: keep them now."),
       secrets.map((way) => h("p", {}, way.target, h("br"), h("code", {}, way.secret))), h("p", {}, h("a", { class: "button first", href: `#watch/${encodeURIComponent(made.subscription)}` }, "I have kept them"))));
   } catch (error) {
     if (error.name === "AbortError") return undefined;
     if (!(error instanceof Problem)) throw error;
     if (pressed) pressed.disabled = false;
-    return complain(past, error);
+    return appendError(past, error);
   }
 }

@@ -1,7 +1,7 @@
 // Colours for values: ramps, true colour, and the legend of a ramp.
 
-import { h } from "./dom.js";
-import * as words from "./words.js";
+import { h } from "../lib/dom.js";
+import * as format from "../lib/format.js";
 
 const LEVELS = 256;
 
@@ -12,11 +12,11 @@ const RAMPS = {
   Viridis: [[0, 68, 1, 84], [0.25, 59, 82, 139], [0.5, 33, 145, 140], [0.75, 94, 201, 98], [1, 253, 231, 37]],
   Grey: [[0, 20, 20, 20], [1, 245, 245, 245]],
 };
-const NAMES = Object.keys(RAMPS);
+const RAMP_NAMES = Object.keys(RAMPS);
 
-const tables = new Map();
-function table(name) {
-  if (!tables.has(name)) {
+const rampTables = new Map();
+function rampTable(name) {
+  if (!rampTables.has(name)) {
     const anchors = RAMPS[name] ?? RAMPS.Earth;
     const made = new Uint8ClampedArray(3 * LEVELS);
     for (let level = 0; level < LEVELS; level += 1) {
@@ -26,9 +26,9 @@ function table(name) {
       const share = other[0] > one[0] ? (place - one[0]) / (other[0] - one[0]) : 0;
       for (let band = 0; band < 3; band += 1) made[3 * level + band] = one[band + 1] + share * (other[band + 1] - one[band + 1]);
     }
-    tables.set(name, made);
+    rampTables.set(name, made);
   }
-  return tables.get(name);
+  return rampTables.get(name);
 }
 
 // A window's values as a picture: one band by a ramp from `low` to `high`, three as red, green and blue. NaN is seen through.
@@ -38,13 +38,13 @@ export function paint({ values, width, height }, { ramp, low, high }) {
   canvas.height = height;
   const context = canvas.getContext("2d");
   const picture = context.createImageData(width, height);
-  if (values.length === 3) light(values, picture.data, high);
-  else colour(values[0], picture.data, table(ramp), low, high);
+  if (values.length === 3) paintTrueColour(values, picture.data, high);
+  else paintRamp(values[0], picture.data, rampTable(ramp), low, high);
   context.putImageData(picture, 0, 0);
   return canvas;
 }
 
-function colour(values, out, colours, low, high) {
+function paintRamp(values, out, colours, low, high) {
   const steps = (LEVELS - 1) / (high - low);
   for (let place = 0; place < values.length; place += 1) {
     const value = values[place];
@@ -57,7 +57,7 @@ function colour(values, out, colours, low, high) {
   }
 }
 
-function light(bands, out, white) {
+function paintTrueColour(bands, out, white) {
   for (let place = 0; place < bands[0].length; place += 1) {
     if (bands.some((values) => Number.isNaN(values[place]))) continue;
     bands.forEach((values, band) => {
@@ -69,8 +69,8 @@ function light(bands, out, white) {
 
 // The legend: the ramp between its ends, which can be typed.
 export function legend(name, { ramp, low, high }, change) {
-  const canvas = h("canvas", { width: LEVELS, height: 1, role: "img", "aria-label": `${name} from ${words.value(low, 2)} to ${words.value(high, 2)}` });
-  const colours = table(ramp);
+  const canvas = h("canvas", { width: LEVELS, height: 1, role: "img", "aria-label": `${name} from ${format.decimal(low, 2)} to ${format.decimal(high, 2)}` });
+  const colours = rampTable(ramp);
   const picture = canvas.getContext("2d").createImageData(LEVELS, 1);
   for (let level = 0; level < LEVELS; level += 1) picture.data.set([...colours.subarray(3 * level, 3 * level + 3), 255], 4 * level);
   canvas.getContext("2d").putImageData(picture, 0, 0);
@@ -83,5 +83,5 @@ export function legend(name, { ramp, low, high }, change) {
     } });
   return h("div", { class: "legend" }, end("low", "Lower", low), canvas, end("high", "Upper", high),
     h("select", { "aria-label": "Colours", "data-key": "ramp", onchange: (event) => change({ ramp: event.target.value }) },
-      NAMES.map((one) => h("option", { value: one, selected: one === ramp }, one))));
+      RAMP_NAMES.map((one) => h("option", { value: one, selected: one === ramp }, one))));
 }

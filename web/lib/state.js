@@ -5,9 +5,9 @@
 // `called(aoi)` what to call it.
 
 const PREFIX = "revisit.";
-const MOST_UNDO = 50;
+const MAX_UNDO = 50;
 
-export function kept(key, otherwise = null) {
+export function load(key, otherwise = null) {
   try {
     return JSON.parse(localStorage.getItem(PREFIX + key)) ?? otherwise;
   } catch {
@@ -15,7 +15,7 @@ export function kept(key, otherwise = null) {
   }
 }
 
-export function keep(key, value) {
+export function store(key, value) {
   try {
     if (value === null) localStorage.removeItem(PREFIX + key);
     else localStorage.setItem(PREFIX + key, JSON.stringify(value));
@@ -24,46 +24,46 @@ export function keep(key, value) {
   }
 }
 
-export function forget() {
+export function clearStored() {
   for (const key of Object.keys(localStorage)) if (key.startsWith(PREFIX)) localStorage.removeItem(key);
 }
 
-let current = kept("aoi");
-let past = kept("aoi-past", []);
+let currentAoi = load("aoi");
+let undoStack = load("aoi-past", []);
 const listeners = new Set();
 
-export const aoi = () => current;
-export const shape = (one) => one?.seen?.aoi ?? one?.given ?? null;
-export const called = (one) => (one.tile ? `tile ${one.tile}` : one.name || "your area");
-export const undoable = () => past.length > 0;
+export const aoi = () => currentAoi;
+export const geometryOf = (one) => one?.seen?.aoi ?? one?.given ?? null;
+export const aoiLabel = (one) => (one.tile ? `tile ${one.tile}` : one.name || "your area");
+export const canUndo = () => undoStack.length > 0;
 
 // Take another AOI in hand, null for none; what it replaces can be had back by undo().
-export function take(next) {
-  past = [...past, current].slice(-MOST_UNDO);
-  put(next);
+export function setAoi(next) {
+  undoStack = [...undoStack, currentAoi].slice(-MAX_UNDO);
+  replaceAoi(next);
 }
 
 // Say more about the one in hand, such as the server's answer or its name.
-export function amend(changes) {
-  if (current) put({ ...current, ...changes });
+export function updateAoi(changes) {
+  if (currentAoi) replaceAoi({ ...currentAoi, ...changes });
 }
 
 export function undo() {
-  if (!past.length) return;
-  const before = past.at(-1);
-  past = past.slice(0, -1);
-  put(before);
+  if (!undoStack.length) return;
+  const before = undoStack.at(-1);
+  undoStack = undoStack.slice(0, -1);
+  replaceAoi(before);
 }
 
 // Call back at each change; returns what ends that.
-export function listen(tell) {
+export function onAoiChange(tell) {
   listeners.add(tell);
   return () => listeners.delete(tell);
 }
 
-function put(next) {
-  current = next;
-  keep("aoi", current);
-  keep("aoi-past", past);
-  for (const tell of listeners) tell(current);
+function replaceAoi(next) {
+  currentAoi = next;
+  store("aoi", currentAoi);
+  store("aoi-past", undoStack);
+  for (const tell of listeners) tell(currentAoi);
 }
