@@ -1,7 +1,7 @@
 locals {
   # One schema is one table.
-  tables   = toset([for file in fileset("${path.module}/schemas", "*.json") : trimsuffix(file, ".json")])
-  by_month = { product = { field = "sensing_time", clustering = ["tile", "source", "level"] } }
+  tables             = toset([for file in fileset("${path.module}/schemas", "*.json") : trimsuffix(file, ".json")])
+  partitioned_tables = { product = { field = "sensing_time", clustering = ["tile", "source", "level"] } }
 
   # Who finds products, and who adds those that an order recalls from a source.
   catalog_users = toset(["api", "refresh"])
@@ -19,12 +19,12 @@ resource "google_bigquery_table" "this" {
   for_each            = local.tables
   dataset_id          = google_bigquery_dataset.catalog.dataset_id
   table_id            = each.key
-  clustering          = try(local.by_month[each.key].clustering, null)
+  clustering          = try(local.partitioned_tables[each.key].clustering, null)
   deletion_protection = var.protected
   schema              = file("${path.module}/schemas/${each.key}.json")
 
   dynamic "time_partitioning" {
-    for_each = contains(keys(local.by_month), each.key) ? [local.by_month[each.key]] : []
+    for_each = contains(keys(local.partitioned_tables), each.key) ? [local.partitioned_tables[each.key]] : []
     content {
       type  = "MONTH"
       field = time_partitioning.value.field

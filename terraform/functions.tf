@@ -10,10 +10,10 @@ locals {
     deliver = { memory = "512Mi", timeout = 300, concurrency = 4, max_instances = 10 }
     api     = { memory = "1Gi", timeout = 120, concurrency = 16, max_instances = 10 }
   }
-  public = toset(["api"])
+  public_functions = toset(["api"])
 
   # Cloud Run's own names for a service's address, known before it is made.
-  addresses = {
+  function_urls = {
     for name in keys(local.functions) : name => "https://revisit-${name}-${data.google_project.this.number}.${var.region}.run.app"
   }
   environment = {
@@ -22,7 +22,7 @@ locals {
     # they start.
     OPENBLAS_NUM_THREADS = "1"
 
-    REVISIT_BASE_URL  = local.addresses["api"]
+    REVISIT_BASE_URL  = local.function_urls["api"]
     REVISIT_BUCKET    = google_storage_bucket.results.name
     REVISIT_DATABASE  = google_firestore_database.this.name
     REVISIT_DATASET   = google_bigquery_dataset.catalog.dataset_id
@@ -36,7 +36,7 @@ locals {
 
   _archive = jsondecode(file("${path.module}/archive.json"))
   _shared  = "${path.module}/../shared"
-  vendored = setsubtract(
+  vendored_files = setsubtract(
     toset(flatten([for pattern in local._archive.include : tolist(fileset(local._shared, pattern))])),
     toset(flatten([for pattern in local._archive.exclude : tolist(fileset(local._shared, pattern))])),
   )
@@ -64,7 +64,7 @@ data "archive_file" "function" {
     }
   }
   dynamic "source" {
-    for_each = local.vendored
+    for_each = local.vendored_files
     content {
       filename = source.key
       content  = file("${local._shared}/${source.key}")
@@ -165,14 +165,14 @@ resource "google_cloudfunctions2_function" "this" {
     available_cpu                    = "1"
     available_memory                 = each.value.memory
     environment_variables            = merge(local.environment, { THREADS = tostring(each.value.concurrency) })
-    ingress_settings                 = contains(local.public, each.key) ? "ALLOW_ALL" : "ALLOW_INTERNAL_ONLY"
+    ingress_settings                 = contains(local.public_functions, each.key) ? "ALLOW_ALL" : "ALLOW_INTERNAL_ONLY"
     max_instance_count               = each.value.max_instances
     max_instance_request_concurrency = each.value.concurrency
     service_account_email            = google_service_account.function[each.key].email
     timeout_seconds                  = each.value.timeout
 
     dynamic "secret_environment_variables" {
-      for_each = contains(local.signers, each.key) ? [google_secret_manager_secret_version.signing_key.version] : []
+      for_each = contains(local.signing_key_users, each.key) ? [google_secret_manager_secret_version.signing_key.version] : []
       content {
         key        = "REVISIT_SIGNING_KEY"
         project_id = data.google_project.this.number
@@ -188,12 +188,12 @@ resource "google_cloudfunctions2_function" "this" {
     google_artifact_registry_repository_iam_member.build,
     google_project_iam_member.build_logs,
     google_project_iam_member.build_source,
-    google_secret_manager_secret_iam_member.signer,
+    google_secret_manager_secret_iam_member.signing_key_user,
   ]
 }
 
 resource "google_cloud_run_v2_service_iam_member" "public" {
-  for_each = local.public
+  for_each = local.public_functions
   location = var.region
   name     = google_cloudfunctions2_function.this[each.key].name
   role     = "roles/run.invoker"
@@ -202,8 +202,13 @@ resource "google_cloud_run_v2_service_iam_member" "public" {
 }
 
 # URLs of results are signed through IAM, so that there is no key to lose.
-resource "google_service_account_iam_member" "signer" {
+resource "google_service_account_iam_member" "url_signer" {
   service_account_id = "projects/${var.project}/serviceAccounts/${google_service_account.function["api"].email}"
   role               = "roles/iam.serviceAccountTokenCreator"
   member             = google_service_account.function["api"].member
+}
+
+moved {
+  from = google_service_account_iam_member.signer
+  to   = google_service_account_iam_member.url_signer
 }

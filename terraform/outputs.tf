@@ -1,6 +1,6 @@
 output "api_url" {
   description = "Where the API is."
-  value       = local.addresses["api"]
+  value       = local.function_urls["api"]
 }
 
 output "buckets" {
@@ -29,7 +29,7 @@ output "dataset" {
 
 output "functions" {
   description = "Addresses of the functions; all but the API's answer Pub/Sub alone."
-  value       = local.addresses
+  value       = local.function_urls
 }
 
 output "project" {
@@ -50,5 +50,5 @@ output "sign_in_key" {
 
 output "site_url" {
   description = "Where the page is."
-  value       = "${local.site}/index.html"
+  value       = "${local.site_url}/index.html"
 }

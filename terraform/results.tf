@@ -1,8 +1,8 @@
 locals {
   # Pages that may read results and ask the API.
-  origins = setunion([local.site], var.sites)
+  origins = setunion([local.site_url], var.sites)
 
-  results_users = {
+  results_roles = {
     api     = "roles/storage.objectViewer"
     extract = "roles/storage.objectUser"
     index   = "roles/storage.objectUser"
@@ -42,7 +42,7 @@ resource "google_storage_bucket" "results" {
 }
 
 resource "google_storage_bucket_iam_member" "results" {
-  for_each = local.results_users
+  for_each = local.results_roles
   bucket   = google_storage_bucket.results.name
   role     = each.value
   member   = google_service_account.function[each.key].member
@@ -50,7 +50,7 @@ resource "google_storage_bucket_iam_member" "results" {
 
 # Whoever writes looks first whether the bucket lies in the region that is meant.
 resource "google_storage_bucket_iam_member" "results_region" {
-  for_each = toset([for name, role in local.results_users : name if role == "roles/storage.objectUser"])
+  for_each = toset([for name, role in local.results_roles : name if role == "roles/storage.objectUser"])
   bucket   = google_storage_bucket.results.name
   role     = "roles/storage.legacyBucketReader"
   member   = google_service_account.function[each.key].member

@@ -1,14 +1,14 @@
 locals {
-  ticks = {
-    "catalog.refresh" = { schedule = "*/15 * * * *", about = "asks every source what is new" }
-    "deliveries.due"  = { schedule = "* * * * *", about = "tries again what waits, and publishes what a crash left" }
+  schedules = {
+    "catalog.refresh" = { schedule = "*/15 * * * *", description = "asks every source what is new" }
+    "deliveries.due"  = { schedule = "* * * * *", description = "tries again what waits, and publishes what a crash left" }
   }
 }
 
-resource "google_cloud_scheduler_job" "tick" {
-  for_each    = local.ticks
+resource "google_cloud_scheduler_job" "schedule" {
+  for_each    = local.schedules
   name        = replace("revisit-${each.key}", ".", "-")
-  description = "Revisit: ${each.value.about}"
+  description = "Revisit: ${each.value.description}"
   region      = var.region
   schedule    = each.value.schedule
   time_zone   = "Etc/UTC"
@@ -19,4 +19,9 @@ resource "google_cloud_scheduler_job" "tick" {
     data       = base64encode(jsonencode({ data = {}, type = "io.revisit.${each.key}" }))
     attributes = { lane = "live", type = "io.revisit.${each.key}" }
   }
+}
+
+moved {
+  from = google_cloud_scheduler_job.tick
+  to   = google_cloud_scheduler_job.schedule
 }

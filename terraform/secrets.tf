@@ -3,7 +3,7 @@
 # state and no plan. Functions are handed it by Secret Manager as they start.
 
 locals {
-  signers = toset(["api", "deliver"])
+  signing_key_users = toset(["api", "deliver"])
 }
 
 resource "google_secret_manager_secret" "signing_key" {
@@ -27,9 +27,14 @@ resource "google_secret_manager_secret_version" "signing_key" {
   deletion_policy        = var.protected ? "DISABLE" : "DELETE"
 }
 
-resource "google_secret_manager_secret_iam_member" "signer" {
-  for_each  = local.signers
+resource "google_secret_manager_secret_iam_member" "signing_key_user" {
+  for_each  = local.signing_key_users
   secret_id = google_secret_manager_secret.signing_key.secret_id
   role      = "roles/secretmanager.secretAccessor"
   member    = google_service_account.function[each.key].member
+}
+
+moved {
+  from = google_secret_manager_secret_iam_member.signer
+  to   = google_secret_manager_secret_iam_member.signing_key_user
 }

@@ -3,19 +3,19 @@
 
 locals {
   topics = {
-    "catalog.refresh" = { hearers = ["refresh"], publishers = ["api"] }
-    "deliveries.due"  = { hearers = ["deliver"], publishers = [] }
-    "job.extracted"   = { hearers = ["index"], publishers = ["extract"] }
-    "job.finished"    = { hearers = ["deliver"], publishers = ["api", "extract", "index"] }
-    "job.started"     = { hearers = ["extract"], publishers = ["api", "notify"] }
-    "product.new"     = { hearers = ["notify"], publishers = ["refresh"] }
+    "catalog.refresh" = { functions = ["refresh"], publishers = ["api"] }
+    "deliveries.due"  = { functions = ["deliver"], publishers = [] }
+    "job.extracted"   = { functions = ["index"], publishers = ["extract"] }
+    "job.finished"    = { functions = ["deliver"], publishers = ["api", "extract", "index"] }
+    "job.started"     = { functions = ["extract"], publishers = ["api", "notify"] }
+    "product.new"     = { functions = ["notify"], publishers = ["refresh"] }
   }
 
   # Jobs of a backfill have a subscription of their own: what is new does not
   # wait behind them, and its oldest message tells how late alerts are.
   subscriptions = merge([
     for topic, of in local.topics : merge([
-      for function in of.hearers : startswith(topic, "job.") ? {
+      for function in of.functions : startswith(topic, "job.") ? {
         "${function}.${topic}"          = { function = function, topic = topic, filter = "attributes.lane != \"backfill\"" }
         "${function}.${topic}.backfill" = { function = function, topic = topic, filter = "attributes.lane = \"backfill\"" }
         } : {

@@ -384,11 +384,11 @@ def test_the_estimate_covers_nothing_of_the_form(visit, size):
     assert (
         page.evaluate("""() => {
       const { left, right, top, bottom } = document.querySelector(".sticky").getBoundingClientRect();
-      return [...document.querySelectorAll(".order-form > .stack :is(input, legend, summary)")].filter((one)
-      => {
-        const box = one.getBoundingClientRect();
-        return one.checkVisibility() && box.left < right && box.right > left && box.top < bottom && box.bottom
-        > top;
+      const shown = [...document.querySelectorAll(".order-form > .stack :is(input, legend, summary)")];
+      return shown.filter((field) => {
+        const box = field.getBoundingClientRect();
+        const covered = box.left < right && box.right > left && box.top < bottom && box.bottom > top;
+        return field.checkVisibility() && covered;
       }).length;
     }""")
         == 0

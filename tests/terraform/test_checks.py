@@ -25,8 +25,8 @@ PLANTED = [
     (
         "the public everywhere",
         "functions.tf",
-        'public = toset(["api"])',
-        'public = toset(["api", "extract"])',
+        'public_functions = toset(["api"])',
+        'public_functions = toset(["api", "extract"])',
         'public["extract"] lets the public in',
     ),
     (
@@ -81,8 +81,8 @@ PLANTED = [
     (
         "a key for everybody",
         "secrets.tf",
-        'signers = toset(["api", "deliver"])',
-        "signers = toset(keys(local.functions))",
+        'signing_key_users = toset(["api", "deliver"])',
+        "signing_key_users = toset(keys(local.functions))",
         "not on the list: revisit-notify  roles/secretmanager.secretAccessor  secret revisit-signing-key",
     ),
     (

@@ -94,7 +94,7 @@ def _passes(text: str | None, attributes: dict[str, str]) -> bool:
 
 
 def test_ticks_are_events_that_the_code_reads(plan: Plan):
-    ticks = plan.resources_by_key("google_cloud_scheduler_job", "tick")
+    ticks = plan.resources_by_key("google_cloud_scheduler_job", "schedule")
     assert set(ticks) == set(SCHEDULED_TOPICS.values())
     for topic, job in ticks.items():
         [target] = job["pubsub_target"]

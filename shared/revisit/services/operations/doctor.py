@@ -23,7 +23,7 @@ MAX_ORDER_WRITE_TIME = timedelta(hours=1)
 """An order whose jobs were not all written is given so long before it counts as cut short."""
 
 MAX_QUEUE_AGE_S = 900.0
-"""A message that waits longer makes an alert late; those of a backfill may (terraform/watch.tf)."""
+"""A message that waits longer makes an alert late; those of a backfill may (terraform/monitoring.tf)."""
 MAX_OUTBOX_AGE_S = 300.0
 """Events are published right after they are committed, and by the next tick at the latest; an older one waits
 in vain."""

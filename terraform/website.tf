@@ -1,7 +1,7 @@
 locals {
   # The bucket's own name as host is an origin of its own: on the common host
   # the pages of every other bucket could read what this one keeps.
-  site = "https://${var.project}-revisit-site.storage.googleapis.com"
+  site_url = "https://${var.project}-revisit-site.storage.googleapis.com"
 
   media_types = {
     css  = "text/css"
@@ -11,8 +11,8 @@ locals {
     svg  = "image/svg+xml"
     txt  = "text/plain"
   }
-  pages   = setsubtract(fileset("${path.module}/../web", "**"), ["config.js"])
-  sign_in = [for key in google_identity_platform_config.this.client[*].api_key : "https://identitytoolkit.googleapis.com/v1/accounts:signInWithPassword?key=${key}"]
+  site_files   = setsubtract(fileset("${path.module}/../web", "**"), ["config.js"])
+  sign_in_urls = [for key in google_identity_platform_config.this.client[*].api_key : "https://identitytoolkit.googleapis.com/v1/accounts:signInWithPassword?key=${key}"]
 }
 
 resource "google_storage_bucket" "site" {
@@ -41,7 +41,7 @@ resource "google_storage_bucket_iam_member" "site" {
 }
 
 resource "google_storage_bucket_object" "page" {
-  for_each      = local.pages
+  for_each      = local.site_files
   name          = each.key
   bucket        = google_storage_bucket.site.name
   source        = "${path.module}/../web/${each.key}"
@@ -57,7 +57,7 @@ resource "google_storage_bucket_object" "config" {
   cache_control = "no-cache"
   content       = <<-EOT
     // Where this page's API is, where results are read, and where users sign in.
-    export const api = ${jsonencode("${local.addresses["api"]}/")};
+    export const api = ${jsonencode("${local.function_urls["api"]}/")};
     export const files = ["https://storage.googleapis.com"];
     export { signIn } from "./sign-in.js";
   EOT
@@ -71,6 +71,6 @@ resource "google_storage_bucket_object" "sign_in" {
   cache_control = "no-cache"
   content       = <<-EOT
     // Where an e-mail address and a password are exchanged for a token. The key tells the project and opens nothing.
-    export const signIn = ${jsonencode(join("", local.sign_in))};
+    export const signIn = ${jsonencode(join("", local.sign_in_urls))};
   EOT
 }

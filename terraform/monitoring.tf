@@ -2,41 +2,41 @@
 # this metric counts them.
 
 locals {
-  _handled      = "metric.type=\"logging.googleapis.com/user/${google_logging_metric.handled.name}\" AND resource.type=\"cloud_run_revision\""
-  _subscription = "resource.type=\"pubsub_subscription\" AND metric.type=\"pubsub.googleapis.com/subscription"
-  _live         = "^(${join("|", [for name, of in local.subscriptions : replace(name, ".", "\\\\.") if !endswith(name, ".backfill")])})$"
-  _requests     = "resource.type=\"cloud_run_revision\" AND metric.type=\"run.googleapis.com/request_count\" AND resource.label.service_name=monitoring.regex.full_match(\"revisit-.*\")"
+  _handled_metric       = "metric.type=\"logging.googleapis.com/user/${google_logging_metric.handled.name}\" AND resource.type=\"cloud_run_revision\""
+  _subscription_metric  = "resource.type=\"pubsub_subscription\" AND metric.type=\"pubsub.googleapis.com/subscription"
+  _live_subscriptions   = "^(${join("|", [for name, of in local.subscriptions : replace(name, ".", "\\\\.") if !endswith(name, ".backfill")])})$"
+  _request_count_metric = "resource.type=\"cloud_run_revision\" AND metric.type=\"run.googleapis.com/request_count\" AND resource.label.service_name=monitoring.regex.full_match(\"revisit-.*\")"
 
-  alerts = {
+  alert_policies = {
     dead-letters = {
-      about     = "Messages were not handled in 8 attempts."
+      summary   = "Messages were not handled in 8 attempts."
       remedy    = "`revisit dead-letters list` tells which and why; mend the cause, then `revisit dead-letters replay`."
       severity  = "ERROR"
-      filter    = "${local._subscription}/dead_letter_message_count\""
+      filter    = "${local._subscription_metric}/dead_letter_message_count\""
       aligner   = "ALIGN_DELTA", reducer = "REDUCE_SUM", group_by = ["resource.label.subscription_id"]
       threshold = 0, duration = "0s"
     }
     dead-letters-waiting = {
-      about     = "Dead letters are not taken into the records: deliver does not run."
+      summary   = "Dead letters are not taken into the records: deliver does not run."
       remedy    = "Look at the log of revisit-deliver and at the Scheduler job revisit-deliveries-due."
       severity  = "CRITICAL"
-      filter    = "${local._subscription}/num_undelivered_messages\" AND resource.label.subscription_id=\"${google_pubsub_subscription.dead_letters.name}\""
+      filter    = "${local._subscription_metric}/num_undelivered_messages\" AND resource.label.subscription_id=\"${google_pubsub_subscription.dead_letters.name}\""
       aligner   = "ALIGN_MIN", reducer = "REDUCE_SUM", group_by = []
       threshold = 0, duration = "600s"
     }
     given-up = {
-      about     = "A function gave events up."
+      summary   = "A function gave events up."
       remedy    = "`revisit dead-letters list`, and the reasons of failed jobs in `revisit status`."
       severity  = "WARNING"
-      filter    = "${local._handled} AND metric.label.outcome=\"gave up\""
+      filter    = "${local._handled_metric} AND metric.label.outcome=\"gave up\""
       aligner   = "ALIGN_DELTA", reducer = "REDUCE_SUM", group_by = ["metric.label.function"]
       threshold = 0, duration = "0s"
     }
     late = {
-      about     = "A message has waited 15 minutes: alerts are late."
+      summary   = "A message has waited 15 minutes: alerts are late."
       remedy    = "Look whether the function is at its max_instances, or fails: its log tells."
       severity  = "ERROR"
-      filter    = "${local._subscription}/oldest_unacked_message_age\" AND resource.label.subscription_id=monitoring.regex.full_match(\"${local._live}\")"
+      filter    = "${local._subscription_metric}/oldest_unacked_message_age\" AND resource.label.subscription_id=monitoring.regex.full_match(\"${local._live_subscriptions}\")"
       aligner   = "ALIGN_MAX", reducer = "REDUCE_MAX", group_by = ["resource.label.subscription_id"]
       threshold = 900, duration = "60s"
     }
@@ -49,7 +49,7 @@ resource "google_logging_metric" "handled" {
   filter      = "resource.type=\"cloud_run_revision\" AND jsonPayload.function:* AND jsonPayload.outcome:*"
   label_extractors = {
     function = "EXTRACT(jsonPayload.function)"
-    outcome  = "REGEXP_EXTRACT(jsonPayload.outcome, \"^(done|repeated|gave up|Retry)\")"
+    outcome  = "REGEXP_EXTRACT(jsonPayload.outcome, \"^(done|repeated|gave up|TransientError)\")"
   }
   depends_on = [google_project_service.this]
 
@@ -70,18 +70,18 @@ resource "google_monitoring_notification_channel" "email" {
 }
 
 locals {
-  channels = [for channel in google_monitoring_notification_channel.email : channel.id]
+  notification_channels = [for channel in google_monitoring_notification_channel.email : channel.id]
 }
 
 resource "google_monitoring_alert_policy" "threshold" {
-  for_each              = local.alerts
+  for_each              = local.alert_policies
   display_name          = "Revisit: ${each.key}"
   combiner              = "OR"
-  notification_channels = local.channels
+  notification_channels = local.notification_channels
   severity              = each.value.severity
 
   conditions {
-    display_name = each.value.about
+    display_name = each.value.summary
     condition_threshold {
       filter          = each.value.filter
       comparison      = "COMPARISON_GT"
@@ -96,7 +96,7 @@ resource "google_monitoring_alert_policy" "threshold" {
     }
   }
   documentation {
-    content = "${each.value.about} ${each.value.remedy}"
+    content = "${each.value.summary} ${each.value.remedy}"
   }
   depends_on = [google_project_service.this]
 }
@@ -104,14 +104,14 @@ resource "google_monitoring_alert_policy" "threshold" {
 resource "google_monitoring_alert_policy" "errors" {
   display_name          = "Revisit: errors"
   combiner              = "OR"
-  notification_channels = local.channels
+  notification_channels = local.notification_channels
   severity              = "ERROR"
 
   conditions {
     display_name = "More than 5 % of a function's requests end in an error."
     condition_threshold {
-      filter             = "${local._requests} AND metric.label.response_code_class=\"5xx\""
-      denominator_filter = local._requests
+      filter             = "${local._request_count_metric} AND metric.label.response_code_class=\"5xx\""
+      denominator_filter = local._request_count_metric
       comparison         = "COMPARISON_GT"
       threshold_value    = 0.05
       duration           = "600s"
@@ -140,13 +140,13 @@ resource "google_monitoring_alert_policy" "errors" {
 resource "google_monitoring_alert_policy" "source_stale" {
   display_name          = "Revisit: source stale"
   combiner              = "OR"
-  notification_channels = local.channels
+  notification_channels = local.notification_channels
   severity              = "WARNING"
 
   conditions {
     display_name = "No refresh of all sources was done for 3 hours."
     condition_absent {
-      filter   = "${local._handled} AND metric.label.function=\"refresh\" AND metric.label.outcome=\"done\""
+      filter   = "${local._handled_metric} AND metric.label.function=\"refresh\" AND metric.label.outcome=\"done\""
       duration = "10800s"
       aggregations {
         alignment_period     = "300s"
@@ -164,7 +164,7 @@ resource "google_monitoring_alert_policy" "source_stale" {
 resource "google_monitoring_alert_policy" "source_silent" {
   display_name          = "Revisit: source silent"
   combiner              = "OR"
-  notification_channels = local.channels
+  notification_channels = local.notification_channels
   severity              = "WARNING"
 
   conditions {
@@ -221,7 +221,7 @@ resource "google_billing_budget" "month" {
     }
   }
   dynamic "all_updates_rule" {
-    for_each = var.alert_email == null ? [] : [local.channels]
+    for_each = var.alert_email == null ? [] : [local.notification_channels]
     content {
       monitoring_notification_channels = all_updates_rule.value
     }
