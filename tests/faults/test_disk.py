@@ -38,8 +38,8 @@ from samples import NOON, SQUARE_AOI, alert, delivery, envelope, subscription
 # assets
 
 
-def test_an_asset_whose_writer_is_killed_is_whole_or_not_there(tmp_path, elsewhere):
-    told = elsewhere("kill_while_storing", str(tmp_path), 50, 1)
+def test_an_asset_whose_writer_is_killed_is_whole_or_not_there(tmp_path, run_in_child):
+    told = run_in_child("kill_while_storing", str(tmp_path), 50, 1)
     assert told == {"kills": 50, "ended": 0}
     visible = [path for path in tmp_path.rglob("*") if path.is_file() and WORK_FOLDER not in path.parts]
     assert visible, "how many there are is a matter of the computer's speed"
@@ -117,8 +117,8 @@ def test_records_that_do_not_fit_on_the_disk_are_refused_and_the_others_kept(sma
 # records
 
 
-def test_a_disk_that_takes_no_more_stops_writing_and_nothing_else(tmp_path, elsewhere):
-    written, there, later, refusal = elsewhere("fill_disk", str(tmp_path), 300_000)
+def test_a_disk_that_takes_no_more_stops_writing_and_nothing_else(tmp_path, run_in_child):
+    written, there, later, refusal = run_in_child("fill_disk", str(tmp_path), 300_000)
     assert written == there > 5 and later == there + 1
     assert str(tmp_path) in refusal and "disk" in refusal
     assert check_data(tmp_path) == []
@@ -149,7 +149,7 @@ def test_a_copy_made_at_any_moment_opens_and_holds_what_was_committed(tmp_path):
     [lambda data: None, lambda data: local_backend(data).records._database.close()],
     ids=["empty", "in use"],
 )
-def test_a_folder_that_may_not_be_written_is_refused_by_name(tmp_path, elsewhere, make):
+def test_a_folder_that_may_not_be_written_is_refused_by_name(tmp_path, run_in_child, make):
     data = tmp_path / "data"
     data.mkdir()
     make(data)
@@ -157,7 +157,7 @@ def test_a_folder_that_may_not_be_written_is_refused_by_name(tmp_path, elsewhere
         if folder.owner() == data.owner() and folder.stat().st_mode & 0o005 != 0o005:
             folder.chmod(0o755)
     data.chmod(0o555)
-    told = elsewhere("use_without_permission", str(data))
+    told = run_in_child("use_without_permission", str(data))
     data.chmod(0o755)
     assert len(told) >= 3
     assert all(

@@ -75,16 +75,16 @@ def backend_factory(request: pytest.FixtureRequest) -> Iterator[BackendFactory]:
 
 
 @pytest.fixture
-def backend(place: BackendFactory) -> Backend:
-    return place.open()
+def backend(backend_factory: BackendFactory) -> Backend:
+    return backend_factory.open()
 
 
 @pytest.fixture
-def clock(place: BackendFactory) -> StoppedClock:
-    return place.clock
+def clock(backend_factory: BackendFactory) -> StoppedClock:
+    return backend_factory.clock
 
 
 @pytest.fixture
-def queued(place: BackendFactory, backend: Backend) -> Callable[[], list[Envelope]]:
+def queued(backend_factory: BackendFactory, backend: Backend) -> Callable[[], list[Envelope]]:
     """The events that are on their way."""
-    return lambda: place.queued(backend)
+    return lambda: backend_factory.queued(backend)

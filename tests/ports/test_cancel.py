@@ -117,12 +117,12 @@ def test_jobs_that_another_order_or_a_subscription_waits_for_go_on(backend):
     assert states(backend, [kept]) == ["done"] and backend.get_record(Order, watched.id).open == 0
 
 
-def test_handlers_that_end_jobs_while_they_are_cancelled_count_each_once(place, queued):
-    count = {"local": 24, "gcp": 6}[place.name]
-    backend = place.open()
+def test_handlers_that_end_jobs_while_they_are_cancelled_count_each_once(backend_factory, queued):
+    count = {"local": 24, "gcp": 6}[backend_factory.name]
+    backend = backend_factory.open()
     order, jobs = placed(backend, count)
     with ThreadPoolExecutor(4) as pool:
-        cancelled = pool.submit(cancel_order, place.open(), order.id)
+        cancelled = pool.submit(cancel_order, backend_factory.open(), order.id)
         for job in jobs:
             pool.submit(ends, backend, job)
     assert cancelled.result().state in ("cancelled", "finished")

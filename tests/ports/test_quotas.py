@@ -42,11 +42,11 @@ ASKING, ROOM = 50, 10
 """How many ask at once, and for how ASKING places."""
 
 
-def test_no_more_jobs_are_begun_in_a_day_than_the_plan_has(place, monkeypatch):
+def test_no_more_jobs_are_begun_in_a_day_than_the_plan_has(backend_factory, monkeypatch):
     monkeypatch.setitem(
         limits.PLANS, "free", replace(limits.PLANS["free"], jobs_a_day=ROOM, orders_running=ASKING)
     )
-    backend = place.open()
+    backend = backend_factory.open()
     with ThreadPoolExecutor(ASKING) as pool:
         came = list(pool.map(lambda number: order_of_one(backend, str(number)), range(ASKING)))
     assert came.count("placed") == ROOM and came.count(f"{ROOM} of {ROOM}") == ASKING - ROOM
@@ -54,16 +54,16 @@ def test_no_more_jobs_are_begun_in_a_day_than_the_plan_has(place, monkeypatch):
     assert sum(backend.records.get(Usage, usage_id("ann")).jobs.values()) == ROOM
 
 
-def test_no_more_orders_run_at_once_than_the_plan_has(place):
-    backend = place.open()
+def test_no_more_orders_run_at_once_than_the_plan_has(backend_factory):
+    backend = backend_factory.open()
     with ThreadPoolExecutor(ASKING) as pool:
         came = list(pool.map(lambda number: order_of_one(backend, str(number)), range(ASKING)))
     assert came.count("placed") == 2 and came.count("2 of 2") == ASKING - 2
 
 
-def test_no_more_is_watched_at_once_than_the_plan_has(place, monkeypatch):
+def test_no_more_is_watched_at_once_than_the_plan_has(backend_factory, monkeypatch):
     monkeypatch.setitem(limits.PLANS, "free", replace(limits.PLANS["free"], subscriptions=ROOM))
-    backend, field = place.open(), AOI.from_normalized(FIELD)
+    backend, field = backend_factory.open(), AOI.from_normalized(FIELD)
 
     def watch(number: int) -> bool:
         try:

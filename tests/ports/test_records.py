@@ -43,9 +43,9 @@ def test_kinds_do_not_share_ids(backend):
     assert isinstance(backend.records.get(Subscription, "same"), Subscription)
 
 
-def test_records_outlive_the_process_that_wrote_them(place):
-    put(place.open(), subscription())
-    assert place.open().records.get(Subscription, "sub_1") == subscription()
+def test_records_outlive_the_process_that_wrote_them(backend_factory):
+    put(backend_factory.open(), subscription())
+    assert backend_factory.open().records.get(Subscription, "sub_1") == subscription()
 
 
 def test_find_takes_records_whose_fields_equal_all_values(backend):

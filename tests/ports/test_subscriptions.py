@@ -52,9 +52,9 @@ def test_an_area_drawn_anew_is_found_by_its_tiles_alone(backend, watcher):
         update_subscription(backend, watcher.id, SubscriptionUpdate(aoi=AOI.parse(FIELD)))
 
 
-def test_of_many_who_read_the_same_one_changes_it(place, watcher):
+def test_of_many_who_read_the_same_one_changes_it(backend_factory, watcher):
     threads = 16
-    backends = [place.open() for _ in range(threads)]
+    backends = [backend_factory.open() for _ in range(threads)]
 
     def rename(number: int) -> str:
         try:

@@ -11,8 +11,8 @@ from revisit.domain.subscription import Subscription
 from samples import alert, delivery, envelope, subscription
 
 
-def test_threads_that_count_up_one_record_lose_nothing(place):
-    backend = place.open()
+def test_threads_that_count_up_one_record_lose_nothing(backend_factory):
+    backend = backend_factory.open()
     backend.records.transact(lambda transaction: transaction.put(subscription()))
 
     def count_up(transaction):
@@ -28,7 +28,7 @@ def test_threads_that_count_up_one_record_lose_nothing(place):
     # Half of the threads share a backend, the others have their own: both are how workers live.
     threads = [
         threading.Thread(target=work, args=(records,))
-        for records in [backend.records, place.open().records] * crowd
+        for records in [backend.records, backend_factory.open().records] * crowd
     ][:crowd]
     for thread in threads:
         thread.start()
@@ -104,9 +104,9 @@ def test_the_result_of_work_is_handed_back(backend):
     assert backend.records.transact(lambda transaction: 42) == 42
 
 
-def test_a_mark_is_set_once_and_for_all_who_ask(place):
-    place.open().records.transact(lambda transaction: transaction.add_dedupe_key("deliver:event_1"))
-    other = place.open().records
+def test_a_mark_is_set_once_and_for_all_who_ask(backend_factory):
+    backend_factory.open().records.transact(lambda transaction: transaction.add_dedupe_key("deliver:event_1"))
+    other = backend_factory.open().records
     assert other.transact(lambda transaction: transaction.has_dedupe_key("deliver:event_1"))
     assert not other.transact(lambda transaction: transaction.has_dedupe_key("deliver:event_2"))
     other.transact(lambda transaction: transaction.add_dedupe_key("deliver:event_1"))

@@ -87,7 +87,7 @@ def test_a_file_from_another_disk_is_stored_too(assets):
 def test_what_a_dead_process_left_is_cleared_and_what_a_living_one_works_on_is_not(assets):
     own = made(assets)
     code = (
-        "import sys, pathlib, os; from revisit.local.folder import FolderAssets\n"
+        "import sys, pathlib, os; from revisit.adapters.local.asset_folder import FolderAssets\n"
         "folder = FolderAssets(pathlib.Path(sys.argv[1])).workspace(); (folder / 'half').write_bytes(b'x'); print(folder, flush=True); {}"
     )
     dead = subprocess.run(

@@ -93,13 +93,13 @@ WRITER = """
 import sys
 from pathlib import Path
 sys.path[:0] = sys.argv[4:]
-from catalog_samples import many
+from catalog_samples import random_products
 from revisit.ports.catalog_schema import to_table
 from revisit.adapters.local import catalog
 catalog.MAX_UNINDEXED_ROWS = 40
 folder, first, step = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 while True:
-    catalog.LocalCatalog(folder).add(to_table(many(step, first)))
+    catalog.LocalCatalog(folder).add(to_table(random_products(step, first)))
     print(first + step, flush=True)
     first += step
 """

@@ -301,7 +301,7 @@ def test_a_forked_process_has_a_connection_of_its_own(tmp_path):
 import os, pathlib, sys
 from revisit.adapters.local.backend import local_backend, local_queue
 from revisit.domain.events import JobStarted
-from revisit.ports.envelope import Envelope
+from revisit.ports.cloudevents import Envelope
 backend = local_backend(pathlib.Path(sys.argv[1]))
 queue = local_queue(backend)
 backend.records.transact(lambda transaction: [transaction.send(Envelope(JobStarted(job), backend.now())) for
