@@ -1,4 +1,4 @@
-"""The command line: sentences on stderr, results on stdout, exit codes; and every kind of bad input."""
+"""The command line: results on stdout, messages on stderr, exit codes, and invalid input."""
 
 import json
 import os
@@ -62,8 +62,8 @@ def field(tmp_path):
     return str(file)
 
 
-def refused(capsys, *arguments: str, code: int = 2) -> str:
-    """The one line on stderr of a command that is refused; nothing is on stdout."""
+def rejected(capsys, *arguments: str, code: int = 2) -> str:
+    """The one line on stderr of a command that is rejected; stdout is empty."""
     assert run(arguments) == code
     out, err = capsys.readouterr()
     assert out == "" and err.count("\n") == 1 and err.startswith("revisit: ") and "Traceback" not in err
@@ -71,7 +71,7 @@ def refused(capsys, *arguments: str, code: int = 2) -> str:
 
 
 @pytest.mark.parametrize(
-    ("area", "says"),
+    ("area", "message"),
     [
         ("", "not valid JSON"),
         ("{}", "no GeoJSON type"),
@@ -87,15 +87,15 @@ def refused(capsys, *arguments: str, code: int = 2) -> str:
         (" " * 1_000_001, "1,000,000 at most"),
     ],
 )
-def test_an_area_that_is_none_is_refused(data, tmp_path, capsys, area, says):
+def test_an_invalid_area_is_rejected(data, tmp_path, capsys, area, message):
     file = tmp_path / "bad.geojson"
     file.write_text(area)
-    assert says in refused(capsys, "order", "--aoi", str(file))
+    assert message in rejected(capsys, "order", "--aoi", str(file))
     assert not data.exists()
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "message"),
     [
         (["search", "--tile", "99ZZZ"], "'99ZZZ' is not a tile"),
         (["search", "--tile", "32TZZ"], "32TZZ"),
@@ -108,7 +108,7 @@ def test_an_area_that_is_none_is_refused(data, tmp_path, capsys, area, says):
             ["search", "--tile", "32TNR", "--from", "2024-06-02", "--to", "2024-06-01"],
             "exchange the two dates",
         ),
-        (["search", "--tile", "32TNR", "--json", "--csv"], "exclude each other"),
+        (["search", "--tile", "32TNR", "--json", "--csv"], "use either --json or --csv"),
         (["order", "--aoi", "FIELD", "--index", "NDVY"], "did you mean NDVI"),
         (["order", "--aoi", "FIELD", "--bands", "B13"], "there is no band 'B13'"),
         (["order", "--aoi", "FIELD", "--bands", "SCL"], "not a reflectance band"),
@@ -130,23 +130,25 @@ def test_an_area_that_is_none_is_refused(data, tmp_path, capsys, area, says):
         (["series", "job_1"], "no job 'job_1'"),
         (["dead-letters", "show", "x"], "no dead letter 'x'"),
         (["dead-letters", "replay"], "--all"),
-        (["refresh"], "no source is remembered"),
+        (["refresh"], "no source is configured"),
         (["serve", "--source", "pigeon:post"], "'pigeon:post' is not a source"),
         (["serve", "--port", "70000"], "--port"),
         (["fly"], "No such command 'fly'"),
         (["status", "--loud"], "--loud"),
     ],
 )
-def test_nonsense_is_refused_in_one_line(data, field, capsys, arguments, says):
-    assert says in refused(capsys, *[field if argument == "FIELD" else argument for argument in arguments])
+def test_invalid_input_is_rejected_in_one_line(data, field, capsys, arguments, message):
+    assert message in rejected(
+        capsys, *[field if argument == "FIELD" else argument for argument in arguments]
+    )
 
 
-def test_a_data_folder_that_cannot_be_made_is_refused(tmp_path, capsys):
+def test_a_data_folder_that_cannot_be_created_is_rejected(tmp_path, capsys):
     (tmp_path / "file").write_text("")
-    assert "cannot be made" in refused(capsys, "status", "--data", str(tmp_path / "file" / "data"))
+    assert "cannot be made" in rejected(capsys, "status", "--data", str(tmp_path / "file" / "data"))
 
 
-def test_a_data_folder_of_a_newer_revisit_is_refused(data, capsys):
+def test_a_data_folder_of_a_newer_revisit_is_rejected(data, capsys):
     local_backend(data)
     subprocess.run(
         [
@@ -157,30 +159,30 @@ def test_a_data_folder_of_a_newer_revisit_is_refused(data, capsys):
         ],
         check=True,
     )
-    assert "from a newer Revisit" in refused(capsys, "status")
+    assert "from a newer Revisit" in rejected(capsys, "status")
 
 
-def test_a_port_in_use_is_refused(data, capsys):
+def test_a_port_in_use_is_rejected(data, capsys):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        assert f"port {port} on 127.0.0.1 cannot be used" in refused(capsys, "serve", "--port", str(port))
+        assert f"port {port} on 127.0.0.1 cannot be used" in rejected(capsys, "serve", "--port", str(port))
 
 
-def test_a_repaired_area_is_taken_on_request(data, tmp_path, capsys):
+def test_an_invalid_area_is_repaired_on_request(data, tmp_path, capsys):
     (tmp_path / "bow.geojson").write_text(json.dumps(BOW_TIE))
     assert run(["order", "--aoi", str(tmp_path / "bow.geojson"), "--repair", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["aoi"]["type"] == "MultiPolygon"
 
 
-def test_an_order_over_nothing_says_so_and_is_well_done(data, field, capsys):
+def test_an_order_without_matching_products_says_so_and_succeeds(data, field, capsys):
     assert run(["order", "--aoi", field, "--wait", "--json"]) == 0
     out, err = capsys.readouterr()
     assert (
         json.loads(out)["jobs"] == []
         and json.loads(out)["state"] == "finished"
-        and "no product is known" in err
+        and "no products match" in err
     )
 
 
@@ -195,12 +197,12 @@ def test_search_prints_a_table_json_or_csv(backend, field, capsys):
         "PRODUCT",
     ]
     assert run(["search", "--tile", "T32TNR", "--json"]) == 0
-    assert [one["cloud_cover"] for one in json.loads(capsys.readouterr().out)["products"]] == [10.0, None]
+    assert [row["cloud_cover"] for row in json.loads(capsys.readouterr().out)["products"]] == [10.0, None]
     assert run(["search", "--tile", "32TNR", "--csv"]) == 0
     assert capsys.readouterr().out.splitlines()[0].startswith("product,acquisition,tile,level")
 
 
-def test_a_subscription_lives_its_life_on_the_command_line(backend, field, capsys):
+def test_a_subscription_is_created_paused_resumed_shown_and_deleted(backend, field, capsys):
     add_to_catalog(backend, product(1))
     assert (
         run(
@@ -228,11 +230,11 @@ def test_a_subscription_lives_its_life_on_the_command_line(backend, field, capsy
     assert json.loads(capsys.readouterr().out) == {"subscriptions": []}
 
 
-def test_an_order_with_a_failed_job_ends_with_code_one(backend, field, capsys):
+def test_an_order_with_a_failed_job_exits_with_code_1(backend, field, capsys):
     add_to_catalog(backend, product(1))
     assert run(["order", "--aoi", field, "--json"]) == 0
-    placed = json.loads(capsys.readouterr().out)
-    job = list_jobs(backend, placed["order"])[0]
+    created = json.loads(capsys.readouterr().out)
+    job = list_jobs(backend, created["order"])[0]
     ended = job.with_changes(
         state="done",
         finished=backend.now(),
@@ -242,7 +244,7 @@ def test_an_order_with_a_failed_job_ends_with_code_one(backend, field, capsys):
     backend.commit(lambda commit: finish(commit, ended), completes_event=False)
     assert run(["order", "--aoi", field, "--json"]) == 0
     again = json.loads(capsys.readouterr().out)
-    assert again["order"] == placed["order"] and again["jobs"][0]["indices"]["NDVI"]["mean"] == 0.123456789
+    assert again["order"] == created["order"] and again["jobs"][0]["indices"]["NDVI"]["mean"] == 0.123456789
     assert set(again["jobs"][0]) >= {
         "acquisition",
         "datetime",
@@ -253,7 +255,7 @@ def test_an_order_with_a_failed_job_ends_with_code_one(backend, field, capsys):
         "indices",
         "item",
     }
-    assert run(["series", placed["order"], "--index", "NDVI", "--csv"]) == 0
+    assert run(["series", created["order"], "--index", "NDVI", "--csv"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 2
     add_to_catalog(backend, product(2))
     assert run(["order", "--aoi", field, "--wait", "--json"]) == 1
@@ -265,7 +267,7 @@ def test_an_order_with_a_failed_job_ends_with_code_one(backend, field, capsys):
     )
 
 
-def test_status_and_doctor_tell_as_json(backend, capsys):
+def test_status_and_doctor_print_json(backend, capsys):
     assert run(["status", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["version"] == __version__
     assert run(["doctor", "--json"]) == 0
@@ -279,7 +281,7 @@ def test_doctor_finds_an_order_whose_jobs_are_missing(backend, data, capsys):
 
     from revisit.domain.recipe import Recipe
 
-    cut = Order(
+    incomplete = Order(
         "order_1",
         FIELD,
         Recipe(indices=("NDVI",)),
@@ -287,19 +289,19 @@ def test_doctor_finds_an_order_whose_jobs_are_missing(backend, data, capsys):
         jobs=("job_1", "job_2"),
         open=2,
     )
-    backend.commit(lambda commit: commit.put(cut), completes_event=False)
+    backend.commit(lambda commit: commit.put(incomplete), completes_event=False)
     assert run(["doctor"]) == 1
     assert (
         "PROBLEM  order order_1 lacks 2 of its 2 jobs: place the same order again" in capsys.readouterr().out
     )
 
 
-def test_doctor_makes_nothing_where_there_is_nothing(data, capsys):
+def test_doctor_does_not_create_a_data_folder(data, capsys):
     assert run(["doctor"]) == 1
     assert f"there is no data folder {data}" in capsys.readouterr().out and not data.exists()
 
 
-def test_replaying_all_letters_goes_on_past_one_that_cannot_be_sent(backend, capsys):
+def test_replaying_all_dead_letters_continues_past_one_that_cannot_be_replayed(backend, capsys):
     good = Envelope(JobStarted("job_1"), backend.now()).encode().decode()
     for id, body in (("a", "{}"), ("b", good)):
         letter = DeadLetter(id, "extract", "job.started", "no memory", backend.now(), 8, body)
@@ -319,8 +321,8 @@ def test_control_characters_of_a_name_do_not_reach_the_terminal(backend, field, 
     assert "\x1b" not in out and "\x07" not in out and "\u202e" not in out and "owned" in out
 
 
-def test_the_data_folder_may_be_named_before_or_after_the_command(tmp_path, monkeypatch, capsys):
-    # Emulators that other tests have started would ask for a project.
+def test_the_data_folder_may_be_given_before_or_after_the_command(tmp_path, monkeypatch, capsys):
+    # Emulators that other tests started would require a project.
     for name in ("REVISIT_DATA", *(name for name in os.environ if name.endswith("_EMULATOR_HOST"))):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "xdg"))
@@ -345,15 +347,18 @@ def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
     )
 
 
-def test_version_and_help_need_no_heavy_library():
+def test_version_and_help_import_no_heavy_library():
     heavy = ("numpy", "shapely", "duckdb", "pyarrow", "rasterio", "flask", "apsw", "rich", "msgspec")
-    program = f"import sys; from revisit.cli import run; run(['--help']); print([name for name in {heavy} if name in sys.modules])"
+    program = (
+        "import sys; from revisit.cli import run; run(['--help']); "
+        f"print([name for name in {heavy} if name in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert done.stdout.rstrip().endswith("[]"), done.stdout[-200:]
     assert command("--version").stdout == f"revisit {__version__}\n"
 
 
-def test_completion_is_offered_for_shells():
+def test_shell_completion_is_available():
     assert (
         "_REVISIT_COMPLETE"
         in command("--show-completion", _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1", SHELL="bash").stdout
@@ -361,7 +366,7 @@ def test_completion_is_offered_for_shells():
     )
 
 
-def test_a_reader_of_stdout_that_goes_away_is_no_traceback(tmp_path):
+def test_a_closed_pipe_causes_no_traceback(tmp_path):
     program = shlex.join(
         [
             sys.executable,
@@ -380,10 +385,10 @@ def test_a_reader_of_stdout_that_goes_away_is_no_traceback(tmp_path):
     )
 
 
-def test_a_source_named_by_a_relative_path_is_refreshed_under_its_one_true_name(data, tmp_path, monkeypatch):
+def test_a_source_with_a_relative_path_is_stored_with_its_absolute_path(data, tmp_path, monkeypatch):
     from revisit.cli import serve
 
-    class Served:
+    class FakeServer:
         url = "http://127.0.0.1:9"
 
         def __init__(self, folder, sources=(), **_):
@@ -399,22 +404,22 @@ def test_a_source_named_by_a_relative_path_is_refreshed_under_its_one_true_name(
         def wait(self, stop):
             return stop.is_set()
 
-    over = threading.Event()
-    over.set()
-    monkeypatch.setattr(serve, "_stop_on_signals", lambda: over)
-    monkeypatch.setattr("revisit.embedded.server.EmbeddedServer", Served)
+    stopped = threading.Event()
+    stopped.set()
+    monkeypatch.setattr(serve, "_stop_on_signals", lambda: stopped)
+    monkeypatch.setattr("revisit.embedded.server.EmbeddedServer", FakeServer)
     assert run(["serve", "--source", "folder:archive"]) == 0
 
 
-def test_make_run_names_a_data_folder_whose_path_holds_a_space():
-    told = subprocess.run(
+def test_make_run_passes_a_data_folder_whose_path_holds_a_space():
+    done = subprocess.run(
         ["make", "--dry-run", "run", "DATA=/tmp/a folder", "PORT=1"],
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
         check=True,
     )
-    assert shlex.split(told.stdout.splitlines()[-1]) == [
+    assert shlex.split(done.stdout.splitlines()[-1]) == [
         ".venv/bin/revisit",
         "demo",
         "--data",

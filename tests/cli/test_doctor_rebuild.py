@@ -1,5 +1,4 @@
-"""`revisit doctor --rebuild`: a catalog whose files are damaged is mended, and what cannot be is read from
-the sources again."""
+"""`revisit doctor --rebuild`: damaged catalog files are rebuilt, or read from the sources again."""
 
 import pytest
 
@@ -14,7 +13,7 @@ from revisit.ports.system_records import SourceState
 
 @pytest.fixture
 def data(tmp_path, monkeypatch):
-    """A data folder whose catalog has 28 products in its index, and a source that was listed once."""
+    """A data folder whose catalog holds 28 indexed products, with one source that was listed once."""
     folder = tmp_path / "data"
     monkeypatch.setenv("REVISIT_DATA", str(folder))
     backend = local_backend(folder)
@@ -37,7 +36,7 @@ def listing(folder) -> dict:
     return local_backend(folder).records.get(SourceState, "folder:/archive").listing
 
 
-def garble(folder, pattern: str) -> None:
+def corrupt(folder, pattern: str) -> None:
     for path in (folder / "catalog").glob(pattern):
         path.write_bytes(b"\x5a" * path.stat().st_size)
 
@@ -46,8 +45,8 @@ def garble(folder, pattern: str) -> None:
     "pattern",
     ["log/*.parquet", "index-*/*.part/sensed", "index-*/*.part/rows.arrow", "index-*/*.part/facts.json"],
 )
-def test_doctor_tells_of_a_garbled_catalog_and_mends_it(data, pattern, capsys):
-    garble(data, pattern)
+def test_doctor_reports_a_corrupt_catalog_and_rebuilds_it(data, pattern, capsys):
+    corrupt(data, pattern)
     assert run(["doctor", "--offline"]) == 1
     assert "`revisit doctor --rebuild`" in capsys.readouterr().out
     assert run(["doctor", "--offline", "--rebuild"]) == 0
@@ -57,9 +56,9 @@ def test_doctor_tells_of_a_garbled_catalog_and_mends_it(data, pattern, capsys):
     assert run(["doctor", "--offline"]) == 0
 
 
-def test_where_products_are_lost_for_good_the_sources_are_read_again(data, capsys):
-    garble(data, "log/*")
-    garble(data, "index-*/*.part/*")
+def test_the_sources_are_read_again_when_products_are_lost(data, capsys):
+    corrupt(data, "log/*")
+    corrupt(data, "index-*/*.part/*")
     assert run(["doctor", "--offline", "--rebuild"]) == 1
     assert (
         "28 rows of its log are lost: `revisit refresh` now reads every source from its beginning"
@@ -71,7 +70,7 @@ def test_where_products_are_lost_for_good_the_sources_are_read_again(data, capsy
     assert run(["doctor", "--offline"]) == 0
 
 
-def test_there_is_nothing_to_rebuild_in_a_folder_that_is_not_there(tmp_path, monkeypatch, capsys):
+def test_rebuild_does_not_create_a_missing_data_folder(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("REVISIT_DATA", str(tmp_path / "nowhere"))
     assert run(["doctor", "--rebuild"]) == 1
     assert "there is no data folder" in capsys.readouterr().out

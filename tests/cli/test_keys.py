@@ -1,5 +1,4 @@
-"""`revisit keys` and `revisit account`: a key on stdout once, and afterwards what is known of it; all that is
-a user's."""
+"""`revisit keys` and `revisit account`: API keys, and export and deletion of a user's data."""
 
 import json
 
@@ -16,29 +15,28 @@ def data(tmp_path, monkeypatch):
     return tmp_path / "data"
 
 
-def test_a_key_is_printed_once_opens_the_api_and_is_revoked(data, capsys):
+def test_a_key_is_printed_once_authenticates_and_is_revoked(data, capsys):
     assert run(["keys", "create", "--name", "laptop", "--scope", "read,write", "--days", "30"]) == 0
     out, err = capsys.readouterr()
     key = out.strip()
-    assert key.startswith("rvt_") and out.count("\n") == 1 and "never shown again" in err and key not in err
+    assert key.startswith("rvt_") and out.count("\n") == 1 and "not shown again" in err and key not in err
     client = create_app(local_backend(data), token="sesame").test_client()
-    bearing = {"Authorization": f"Bearer {key}"}
-    assert client.get("/subscriptions", headers=bearing).status_code == 200
+    headers = {"Authorization": f"Bearer {key}"}
+    assert client.get("/subscriptions", headers=headers).status_code == 200
     assert run(["keys", "list", "--json"]) == 0
     out = capsys.readouterr().out
-    [told] = json.loads(out)["keys"]
-    assert (told["name"], told["scopes"], told["state"]) == ("laptop", ["read", "write"], "live") and told[
-        "used"
-    ]
-    assert key.split("_", 2)[2] not in out and key.split("_")[1] == told["key"]
-    assert run(["keys", "revoke", told["key"]]) == 0
-    assert client.get("/subscriptions", headers=bearing).status_code == 401
+    [listed] = json.loads(out)["keys"]
+    assert (listed["name"], listed["scopes"], listed["state"]) == ("laptop", ["read", "write"], "live")
+    assert listed["used"]
+    assert key.split("_", 2)[2] not in out and key.split("_")[1] == listed["key"]
+    assert run(["keys", "revoke", listed["key"]]) == 0
+    assert client.get("/subscriptions", headers=headers).status_code == 401
     assert run(["keys", "list"]) == 0
     out = capsys.readouterr().out
     assert out.splitlines()[1].split("\t")[:3] == ["laptop", "revoked", "read write"]
 
 
-def test_keys_of_another_owner_are_made_and_listed_for_him(data, capsys):
+def test_keys_are_created_and_listed_per_owner(data, capsys):
     assert run(["keys", "create", "--name", "bot", "--owner", "ann", "--json"]) == 0
     made = json.loads(capsys.readouterr().out)
     assert made["secret"].startswith(f"rvt_{made['key']}_") and made["scopes"] == ["read"]
@@ -50,7 +48,7 @@ def test_keys_of_another_owner_are_made_and_listed_for_him(data, capsys):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "message"),
     [
         (["--name", ""], "1 to 100 characters"),
         (["--name", "x", "--scope", "root"], "scope 'root' does not exist; choose of read, write, operator"),
@@ -60,13 +58,13 @@ def test_keys_of_another_owner_are_made_and_listed_for_him(data, capsys):
         ([], "--name"),
     ],
 )
-def test_a_wish_that_makes_no_sense_is_refused_in_one_line(data, capsys, arguments, says):
+def test_an_invalid_key_request_is_rejected_in_one_line(data, capsys, arguments, message):
     assert run(["keys", "create", *arguments]) == 2
     out, err = capsys.readouterr()
-    assert out == "" and says in err and err.count("\n") == 1
+    assert out == "" and message in err and err.count("\n") == 1
 
 
-def test_a_users_account_is_exported_and_deleted_when_that_is_said(data, capsys):
+def test_an_account_is_exported_and_deleted_only_with_yes(data, capsys):
     for owner in ("ann", "bob"):
         assert run(["keys", "create", "--name", "bot", "--owner", owner]) == 0
     capsys.readouterr()
@@ -74,7 +72,8 @@ def test_a_users_account_is_exported_and_deleted_when_that_is_said(data, capsys)
     assert [key["name"] for key in json.loads(capsys.readouterr().out)["keys"]] == ["bot"]
     assert run(["account", "delete", "--owner", "ann"]) == 2
     assert (
-        capsys.readouterr().err == "revisit: this would delete 1 keys of 'ann' for good; add --yes to do it\n"
+        capsys.readouterr().err
+        == "revisit: this would permanently delete 1 keys of 'ann'; add --yes to do it\n"
     )
     assert run(["account", "delete", "--owner", "ann", "--yes", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"deleted": {"apikey": 1, "usage": 1}}

@@ -1,4 +1,4 @@
-"""`revisit order` on real pixels: counts, shares and statistics as an independent script found them."""
+"""`revisit order` on real pixels: counts, shares and statistics equal those of an independent script."""
 
 import json
 import os
@@ -15,7 +15,7 @@ SITES = ("gfmap_31UES", "gfmap_31UFS", "majortom_33NZA", "earthsearch_29RKH", "e
 
 
 def revisit(*arguments: str, data: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
-    """Run the command as a user does."""
+    """Run the command in a process of its own."""
     environment = {**os.environ, "REVISIT_DATA": str(data), "NO_COLOR": "1"}
     done = subprocess.run(
         [*REVISIT, *arguments], capture_output=True, text=True, env=environment, timeout=120
@@ -60,7 +60,7 @@ def test_an_order_over_real_pixels_gives_the_numbers_of_an_independent_script(si
 
 
 def compare(found: dict | None, expected: dict | None, what: str) -> None:
-    """Counts equal, values to 1e-6."""
+    """Counts are equal, values agree to 1e-6."""
     assert (found is None) == (expected is None), what
     if found is None or expected is None:
         return

@@ -1,4 +1,4 @@
-"""`revisit order --estimate`, `orders` and `passes`, as a user has them."""
+"""`revisit order --estimate`, `revisit orders` and `revisit passes`."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -28,23 +28,23 @@ def backend(tmp_path, monkeypatch):
     return backend
 
 
-def told(capsys, *arguments: str, code: int = 0) -> tuple[str, str]:
+def run_command(capsys, *arguments: str, code: int = 0) -> tuple[str, str]:
     assert run(arguments) == code
     out, err = capsys.readouterr()
     assert "Traceback" not in err
     return out, err
 
 
-def test_an_estimate_says_what_an_order_would_take_and_begins_nothing(backend, capsys):
-    out, err = told(
+def test_an_estimate_starts_nothing(backend, capsys):
+    out, err = run_command(
         capsys, "order", "--aoi", "field.geojson", "--estimate", "--level", "l2a", "--max-cloud", "50"
     )
     rows = dict(line.split("\t") for line in out.splitlines())
-    # 0.02 by 0.02 degrees at 45.3 N: about 1,570 by 2,220 m, somewhat more as its sides are not those of the
+    # 0.02 by 0.02 degrees at 45.3 N: about 1,570 by 2,220 m, and more since its sides are not parallel to the
     # grid.
     assert rows["acquisitions"] == "1" and rows["pixels"] == "35,234" and "US dollars" not in rows
     assert "blocks of 1024 pixels are read whole" in err and not backend.records.find(Order)
-    value = json.loads(told(capsys, "order", "--tile", "32TNR", "--estimate", "--json")[0])
+    value = json.loads(run_command(capsys, "order", "--tile", "32TNR", "--estimate", "--json")[0])
     assert (value["jobs"], value["pixels"], value["refused"]) == (3, 3 * 10_980**2, None)
 
 
@@ -59,8 +59,8 @@ def test_an_estimate_says_what_an_order_would_take_and_begins_nothing(backend, c
         (("--aoi", "field.geojson", "--product", product(1).id, "--product", product(3, "L1C").id), [1, 3]),
     ],
 )
-def test_an_order_takes_the_products_that_its_options_mean(backend, capsys, options, products):
-    id = told(capsys, "order", *options, "--min-clear", "30")[0].strip()
+def test_an_order_selects_the_products_that_match_its_options(backend, capsys, options, products):
+    id = run_command(capsys, "order", *options, "--min-clear", "30")[0].strip()
     jobs = list_jobs(backend, id)
     assert [job.product.sensing_time.day for job in jobs] == products and {job.min_clear for job in jobs} == {
         30
@@ -68,7 +68,7 @@ def test_an_order_takes_the_products_that_its_options_mean(backend, capsys, opti
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("options", "message"),
     [
         ((), "give --aoi FILE, --tile such as 32TQM, or --product ID"),
         (("--tile", "32TNR", "--aoi", "field.geojson"), "give the one that is meant"),
@@ -91,17 +91,22 @@ def test_an_order_takes_the_products_that_its_options_mean(backend, capsys, opti
         (("--tile", "32TNR", "--bands", "B02,B03,B04,B08,B11,B12"), "in 6 bands more than one job can hold"),
     ],
 )
-def test_an_order_that_makes_no_sense_is_refused_in_one_line(backend, capsys, options, says):
-    out, err = told(capsys, "order", *options, code=2)
-    assert out == "" and err.count("\n") == 1 and says in err and not backend.records.find(Order)
+def test_an_invalid_order_is_rejected_in_one_line(backend, capsys, options, message):
+    out, err = run_command(capsys, "order", *options, code=2)
+    assert out == "" and err.count("\n") == 1 and message in err and not backend.records.find(Order)
 
 
-def test_an_order_is_listed_shown_and_taken_back(backend, capsys):
-    id = told(capsys, "order", "--aoi", "field.geojson")[0].strip()
+def test_an_order_is_listed_shown_and_cancelled(backend, capsys):
+    id = run_command(capsys, "order", "--aoi", "field.geojson")[0].strip()
     job = list_jobs(backend, id)[0]
     end_job(backend, job, cover=Cover(10, 8, 6), spent=JobCost(35_234, 1_000_000, 2.5))
-    assert told(capsys, "orders", "list")[0].splitlines()[1].split("\t")[:4] == [id, "running", "2", "3"]
-    shown = json.loads(told(capsys, "orders", "show", id, "--json")[0])
+    assert run_command(capsys, "orders", "list")[0].splitlines()[1].split("\t")[:4] == [
+        id,
+        "running",
+        "2",
+        "3",
+    ]
+    shown = json.loads(run_command(capsys, "orders", "show", id, "--json")[0])
     assert shown["progress"] == {
         "total": 3,
         "open": 2,
@@ -112,20 +117,22 @@ def test_an_order_is_listed_shown_and_taken_back(backend, capsys):
     }
     assert shown["actual"] == {"pixels": 35_234, "bytes_read": 1_000_000, "bytes_written": 0, "seconds": 2.5}
     assert shown["estimate"]["pixels"] == 3 * 35_234
-    out, err = told(capsys, "orders", "cancel", id)
+    out, err = run_command(capsys, "orders", "cancel", id)
     assert "state\tcancelled" in out and err.count("skipped: the order was cancelled") == 2
-    assert [one.state for one in list_orders(backend)] == ["cancelled"]
-    assert "there is no order 'order_none'" in told(capsys, "orders", "cancel", "order_none", code=2)[1]
+    assert [order.state for order in list_orders(backend)] == ["cancelled"]
+    assert (
+        "there is no order 'order_none'" in run_command(capsys, "orders", "cancel", "order_none", code=2)[1]
+    )
 
 
-def test_an_order_that_had_finished_is_not_taken_back(backend, capsys):
-    id = told(capsys, "order", "--product", product(1).id)[0].strip()
+def test_a_finished_order_cannot_be_cancelled(backend, capsys):
+    id = run_command(capsys, "order", "--product", product(1).id)[0].strip()
     end_job(backend, list_jobs(backend, id)[0], cover=Cover(10, 8, 6))
-    out, err = told(capsys, "orders", "cancel", id)
-    assert "state\tfinished" in out and "had finished before" in err
+    out, err = run_command(capsys, "orders", "cancel", id)
+    assert "state\tfinished" in out and "was already finished" in err
 
 
-def test_passes_are_told_as_a_table_and_as_a_calendar(backend, capsys):
+def test_passes_are_printed_as_a_table_and_as_a_calendar(backend, capsys):
     last = system_clock().replace(microsecond=0) - timedelta(days=4)
     add_to_catalog(
         backend,
@@ -141,11 +148,14 @@ def test_passes_are_told_as_a_table_and_as_a_calendar(backend, capsys):
             for days in (0, 10, 20)
         ),
     )
-    out, _ = told(capsys, "passes", "--aoi", "field.geojson", "--days", "10")
+    out, _ = run_command(capsys, "passes", "--aoi", "field.geojson", "--days", "10")
     expected = last + timedelta(days=10)
     assert out.splitlines()[1].split("\t") == [f"{expected:%Y-%m-%d %H:%M}", "S2B", "65", "32TNR", "3"]
     (entry,) = icalendar.Calendar.from_ical(
-        told(capsys, "passes", "--tile", "32TNR", "--days", "10", "--ics")[0]
+        run_command(capsys, "passes", "--tile", "32TNR", "--days", "10", "--ics")[0]
     ).walk("VEVENT")
     assert entry.decoded("dtstart") == expected.astimezone(UTC) and isinstance(expected, datetime)
-    assert "choose one" in told(capsys, "passes", "--tile", "32TNR", "--ics", "--json", code=2)[1]
+    assert (
+        "use either --json or --ics"
+        in run_command(capsys, "passes", "--tile", "32TNR", "--ics", "--json", code=2)[1]
+    )

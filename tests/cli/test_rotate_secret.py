@@ -1,4 +1,4 @@
-"""`revisit subscriptions rotate-secret`: a webhook's new secret, told this once."""
+"""`revisit subscriptions rotate-secret`: a webhook gets a new signing secret, shown once."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -22,54 +22,55 @@ def data(tmp_path, monkeypatch, capsys):
     assert (
         run(["subscribe", "--aoi", str(file), "--name", "lake", "--webhook", HOOK, "--file", "a.jsonl"]) == 0
     )
-    assert f"{HOOK} is signed with {present(tmp_path / 'data')}; keep it" in capsys.readouterr().err
+    assert f"{HOOK} is signed with {current_secret(tmp_path / 'data')}; save it" in capsys.readouterr().err
     return tmp_path / "data"
 
 
-def present(data) -> str:
+def current_secret(data) -> str:
     backend = local_backend(data)
     [secret] = webhook_secrets(backend, get_subscription(backend, "lake")).values()
     return secret
 
 
-def test_a_secret_is_told_when_the_webhook_is_made_and_when_it_is_rotated(data, capsys):
-    first = present(data)
+def test_a_secret_is_shown_at_creation_and_at_rotation_only(data, capsys):
+    first = current_secret(data)
     assert run(["subscriptions", "rotate-secret", "lake", HOOK]) == 0
     out, err = capsys.readouterr()
-    assert out == f"{present(data)}\n" and out.strip() != first
+    assert out == f"{current_secret(data)}\n" and out.strip() != first
     assert (
-        f"{HOOK} is signed with it from now on, until {datetime.now(UTC) + timedelta(days=1):%Y-%m-%d}" in err
+        f"{HOOK} is signed with this secret from now on, and also with the previous one until "
+        f"{datetime.now(UTC) + timedelta(days=1):%Y-%m-%d}" in err
     )
     assert run(["subscriptions", "show", "lake", "--json"]) == 0 and "whsec_" not in capsys.readouterr().out
 
 
-def test_it_is_told_as_json(data, capsys):
+def test_the_new_secret_is_printed_as_json(data, capsys):
     backend = local_backend(data)
     assert run(["subscriptions", "rotate-secret", "lake", HOOK, "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    watcher = get_subscription(backend, "lake")
-    assert (told["subscription"], told["channel"], told["target"], told["secret"]) == (
-        watcher.id,
-        watcher.channels[0].id,
+    document = json.loads(capsys.readouterr().out)
+    subscription = get_subscription(backend, "lake")
+    assert (document["subscription"], document["channel"], document["target"], document["secret"]) == (
+        subscription.id,
+        subscription.channels[0].id,
         HOOK,
-        present(data),
+        current_secret(data),
     )
     assert (
         timedelta(hours=23, minutes=59)
-        < datetime.fromisoformat(told["before_until"]) - datetime.now(UTC)
+        < datetime.fromisoformat(document["before_until"]) - datetime.now(UTC)
         <= timedelta(hours=24)
     )
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "message"),
     [
         (["lake", "a.jsonl"], "a.jsonl is a file, which is not signed"),
         (["lake", "https://elsewhere.example/"], "has no channel 'https://elsewhere.example/'"),
         (["pond", HOOK], "there is no subscription 'pond'"),
     ],
 )
-def test_what_has_no_secret_is_refused_in_one_line(data, capsys, arguments, says):
+def test_a_channel_without_a_secret_is_rejected_in_one_line(data, capsys, arguments, message):
     assert run(["subscriptions", "rotate-secret", *arguments]) == 2
     out, err = capsys.readouterr()
-    assert out == "" and err.startswith("revisit: ") and err.count("\n") == 1 and says in err
+    assert out == "" and err.startswith("revisit: ") and err.count("\n") == 1 and message in err

@@ -1,4 +1,4 @@
-"""`revisit subscriptions preview, change, feed, deliveries, redeliver`, as a user types them."""
+"""`revisit subscriptions`: preview, change, feed, deliveries and redeliver."""
 
 import json
 
@@ -25,7 +25,7 @@ def backend(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def watcher(backend, capsys) -> Subscription:
+def subscription(backend, capsys) -> Subscription:
     assert (
         run(
             ["subscribe", "--aoi", "field.geojson", "--name", "field", "--max-cloud", "40", "--webhook", HOOK]
@@ -36,25 +36,25 @@ def watcher(backend, capsys) -> Subscription:
     return get_subscription(backend, "field")
 
 
-def told(capsys, *arguments: str) -> str:
+def run_command(capsys, *arguments: str) -> str:
     assert run(["subscriptions", *arguments]) == 0
     return capsys.readouterr().out
 
 
-def test_a_preview_tells_months_and_saves_nothing(backend, capsys):
+def test_a_preview_counts_by_month_and_saves_nothing(backend, capsys):
     add_to_catalog(backend, product(1, cloud=5), product(2, cloud=50), product(3, month=5, cloud=10))
-    past = json.loads(
-        told(
+    result = json.loads(
+        run_command(
             capsys, "preview", "--aoi", "field.geojson", "--from", "2024-05-01", "--max-cloud", "20", "--json"
         )
     )
-    assert (past["acquisitions"], past["would_have_fired"], past["months"][1]) == (
+    assert (result["acquisitions"], result["would_have_fired"], result["months"][1]) == (
         3,
         2,
         {"month": "2024-06", "fired": 1, "passed": 2},
     )
     assert (
-        told(
+        run_command(
             capsys, "preview", "--aoi", "field.geojson", "--from", "2024-06-01", "--max-cloud", "20"
         ).splitlines()[1]
         == "2024-06\t1\t2"
@@ -62,9 +62,9 @@ def test_a_preview_tells_months_and_saves_nothing(backend, capsys):
     assert backend.records.count(Subscription) == 0
 
 
-def test_what_is_named_is_changed(backend, watcher, capsys):
+def test_only_the_given_options_are_changed(backend, subscription, capsys):
     changed = json.loads(
-        told(
+        run_command(
             capsys,
             "change",
             "field",
@@ -87,7 +87,7 @@ def test_what_is_named_is_changed(backend, watcher, capsys):
         changed["max_cloud"],
         changed["min_clear"],
         changed["level"],
-    ) == (watcher.id, "lake", None, 30, "L1C")
+    ) == (subscription.id, "lake", None, 30, "L1C")
     assert changed["recipe"]["indices"] == ["EVI"] and changed["channels"][0]["target"] == HOOK
     assert (
         run(["subscriptions", "change", "lake", "--webhook", HOOK, "--webhook", f"{HOOK}/2", "--file", "log"])
@@ -100,60 +100,60 @@ def test_what_is_named_is_changed(backend, watcher, capsys):
         f"{HOOK}/2",
         "log",
     ]
-    told(capsys, "change", "lake", "--no-webhook", "--no-file")
+    run_command(capsys, "change", "lake", "--no-webhook", "--no-file")
     assert get_subscription(backend, "lake").channels == ()
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "message"),
     [
-        ([], "nothing is to be different"),
-        (["--max-cloud", "much"], "'much' is no percentage"),
+        ([], "nothing to change"),
+        (["--max-cloud", "much"], "'much' is not a percentage"),
         (["--level", "L9"], "L9"),
         (["--aoi", "none.json"], "cannot be read"),
     ],
 )
-def test_a_change_that_makes_no_sense_is_refused_in_one_line(watcher, capsys, arguments, says):
+def test_an_invalid_change_is_rejected_in_one_line(subscription, capsys, arguments, message):
     assert run(["subscriptions", "change", "field", *arguments]) == 2
     out, err = capsys.readouterr()
-    assert out == "" and err.count("\n") == 1 and says in err
+    assert out == "" and err.count("\n") == 1 and message in err
 
 
-def test_a_feed_gets_a_new_address_or_none(backend, watcher, capsys):
-    feed, calendar = told(capsys, "feed", "field").splitlines()
+def test_feed_addresses_are_replaced_or_removed(backend, subscription, capsys):
+    feed, calendar = run_command(capsys, "feed", "field").splitlines()
     assert (
         feed == f"/feeds/{get_subscription(backend, 'field').feed_token}.atom"
         and calendar == feed.replace(".atom", ".ics")
     )
-    assert watcher.feed_token not in feed
-    assert json.loads(told(capsys, "feed", "field", "--end", "--json")) == {
-        "subscription": watcher.id,
+    assert subscription.feed_token not in feed
+    assert json.loads(run_command(capsys, "feed", "field", "--end", "--json")) == {
+        "subscription": subscription.id,
         "feed": None,
         "calendar": None,
     }
 
 
-def test_deliveries_are_listed_and_tried_again(backend, watcher, capsys):
+def test_deliveries_are_listed_and_sent_again(backend, subscription, capsys):
     assert run(["subscriptions", "deliveries", "field"]) == 0
-    assert "nothing was carried" in capsys.readouterr().err
-    seen = product(1)
+    assert "no delivery yet" in capsys.readouterr().err
+    first = product(1)
     done = Job(
-        job_id(watcher.id, seen.acquisition, watcher.recipe),
-        seen,
-        watcher.aoi,
-        watcher.recipe,
+        job_id(subscription.id, first.acquisition, subscription.recipe),
+        first,
+        subscription.aoi,
+        subscription.recipe,
         backend.now(),
-        subscription=watcher.id,
+        subscription=subscription.id,
         state="done",
         cover=Cover(10, 10, 8),
     )
     backend.commit(lambda commit: commit.put(done), completes_event=False)
-    [waiting] = create_deliveries(done.id, backend)
-    failed = waiting.with_changes(state="failed", due=None, attempts=(Attempt(backend.now(), "410"),))
+    [delivery] = create_deliveries(done.id, backend)
+    failed = delivery.with_changes(state="failed", due=None, attempts=(Attempt(backend.now(), "410"),))
     backend.commit(lambda commit: commit.put(failed), completes_event=False)
-    row = told(capsys, "deliveries", "field", "--state", "failed").splitlines()[1].split("\t")
-    assert row[1:4] == ["failed", "1", "410"] and row[-2:] == [HOOK, waiting.id]
-    assert run(["subscriptions", "redeliver", waiting.id]) == 0
-    assert waiting.id in capsys.readouterr().err
-    assert backend.records.get(Delivery, waiting.id).state == "due"
+    row = run_command(capsys, "deliveries", "field", "--state", "failed").splitlines()[1].split("\t")
+    assert row[1:4] == ["failed", "1", "410"] and row[-2:] == [HOOK, delivery.id]
+    assert run(["subscriptions", "redeliver", delivery.id]) == 0
+    assert delivery.id in capsys.readouterr().err
+    assert backend.records.get(Delivery, delivery.id).state == "due"
     assert run(["subscriptions", "redeliver", "delivery_none"]) == 2

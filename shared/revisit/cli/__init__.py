@@ -1,7 +1,6 @@
-"""The command `revisit`: results on stdout, progress and sentences on stderr.
+"""The command `revisit`: results go to stdout, progress and messages to stderr.
 
-Exit codes: 0 well done; 1 a job failed, or try again later; 2 what was asked makes no sense: one line on
-stderr.
+Exit codes: 0 success; 1 a job failed, or a transient error; 2 invalid input. Errors are one line on stderr.
 """
 
 import os
@@ -12,23 +11,21 @@ from revisit.errors import PermanentError, TransientError
 
 
 def main() -> None:
-    """The entry point."""
+    """Run the command line and exit."""
     code = run(sys.argv[1:])
     try:
         sys.stdout.flush()
         sys.stderr.flush()
     except BrokenPipeError:
         code = code or 1
-    # Without the interpreter's own end, which takes the libraries down under threads that may still be at
-    # work. Stdout is flushed,
-    # and whatever is kept is on the disk since its commit.
+    # Skip the interpreter's shutdown: it unloads libraries under threads that may still be running. Stdout is
+    # flushed, and all records are on disk since their commit.
     os._exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command; returns its exit code."""
-    # Typer carries its own copy of Click, whose errors have no public name; `tests/cli` sees when they
-    # change.
+    """Run one command and return its exit code."""
+    # Typer bundles its own copy of Click, whose errors have no public name; `tests/cli` notices a change.
     from typer import Abort
     from typer._click.exceptions import ClickException, NoArgsIsHelpError
 
@@ -46,11 +43,8 @@ def run(arguments: Sequence[str]) -> int:
     except PermanentError as error:
         return _print_error(str(error), 2)
     except TransientError as error:
-        # A server tries again by itself; who typed a command does it.
-        return _print_error(
-            f"{str(error).removesuffix('; it is tried again later').removesuffix('; it is read again later')}; try again later",
-            1,
-        )
+        # A server retries by itself; on the command line the user does.
+        return _print_error(f"{_strip_retry_note(str(error))}; try again later", 1)
     except KeyboardInterrupt:
         return _print_error("stopped", 130)
     except BrokenPipeError:
@@ -58,6 +52,21 @@ def run(arguments: Sequence[str]) -> int:
     except OSError as error:
         return _print_error(f"{error.filename or 'the system'}: {error.strerror or error}", 1)
     return code if isinstance(code, int) else 0
+
+
+_RETRY_NOTES = (
+    "; it is tried again later",
+    "; it is read again later",
+    "; it is retried later",
+    "; it is read again at the next refresh",
+)
+"""Endings of transient errors that promise an automatic retry."""
+
+
+def _strip_retry_note(message: str) -> str:
+    for note in _RETRY_NOTES:
+        message = message.removesuffix(note)
+    return message
 
 
 def _print_error(message: str, code: int) -> int:

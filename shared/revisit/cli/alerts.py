@@ -1,4 +1,4 @@
-"""Commands about what a subscription sent: alerts, deliveries, feed addresses and signing secrets."""
+"""Commands about what a subscription sends: alerts, deliveries, the feed and webhook signing secrets."""
 
 from typing import Annotated, Any
 
@@ -15,156 +15,26 @@ from revisit.cli.console import (
 from revisit.cli.options import Data, Json, Project, SubscriptionId, open_backend
 
 
-def feed(
-    id: SubscriptionId,
-    end: Annotated[bool, typer.Option("--end", help="Take the address away instead.")] = False,
-    json: Json = False,
-    data: Data = None,
-    project: Project = None,
-) -> None:
-    """Give the feed and the calendar a new secret address; the one before ends."""
-    from revisit.presenters import documents as told
-    from revisit.services.subscriptions.update import revoke_feed_token, rotate_feed_token
-
-    value = told.subscription(
-        (revoke_feed_token if end else rotate_feed_token)(open_backend(data, project), id)
-    )
-    if json:
-        print_json({name: value[name] for name in ("subscription", "feed", "calendar")})
-    elif end:
-        print_message(
-            f"the feed and the calendar of {value['name']} have no address any more; `revisit subscriptions feed` makes another"
-        )
-    else:
-        print(value["feed"])
-        print(value["calendar"])
-
-
-def deliveries(
-    id: SubscriptionId,
-    state: Annotated[
-        str,
-        typer.Option(
-            "--state", help="Only those that are due, delivered or failed.", metavar="S", show_default=False
-        ),
-    ] = "",
-    limit: Annotated[
-        int, typer.Option("--limit", help="At most so many, the newest.", metavar="N", min=1, max=10_000)
-    ] = 100,
-    json: Json = False,
-    data: Data = None,
-    project: Project = None,
-) -> None:
-    """List what was carried outward, with its attempts."""
-    from revisit.presenters import documents as told
-    from revisit.services.subscriptions.redeliver import list_deliveries as carried
-
-    rows = [
-        told.delivery(way) for way in carried(open_backend(data, project), id, state=state, limit=limit).items
-    ]
-    if json:
-        print_json({"deliveries": rows})
-        return
-    print_table(
-        ("CREATED", "STATE", "TRIED", "LAST", "DUE", "TARGET", "DELIVERY"),
-        [
-            (
-                format_minute(row["created"]),
-                row["state"],
-                len(row["attempts"]),
-                row["attempts"][-1]["outcome"] if row["attempts"] else None,
-                format_minute(row["due"]) if row["due"] else None,
-                row["target"],
-                row["delivery"],
-            )
-            for row in rows
-        ],
-        ("TRIED",),
-        optional=("TARGET", "CREATED"),
-    )
-    if not rows:
-        print_message(
-            "nothing was carried outward yet; `revisit subscriptions change --webhook URL` says where to"
-        )
-
-
-def redeliver(
-    delivery: Annotated[
-        str, typer.Argument(help="Id of the delivery, as `deliveries` lists it.", metavar="DELIVERY")
-    ],
-    json: Json = False,
-    data: Data = None,
-    project: Project = None,
-) -> None:
-    """Have a delivery tried once more."""
-    from revisit.presenters import documents as told
-    from revisit.services.subscriptions.redeliver import redeliver as again
-
-    value = told.delivery(again(open_backend(data, project), delivery))
-    if json:
-        print_json(value)
-    else:
-        print_message(
-            f"{value['delivery']} to {value['target']} is due {format_minute(value['due'])}; a server or a deployment carries it within a minute"
-        )
-
-
-def rotate_secret(
-    id: SubscriptionId,
-    channel: Annotated[
-        str, typer.Argument(help="Address of the webhook, or the channel's id.", metavar="CHANNEL")
-    ],
-    json: Json = False,
-    data: Data = None,
-    project: Project = None,
-) -> None:
-    """Sign what a webhook is sent with a new secret, and for a day with the one before too."""
-    from revisit.domain.subscription import SECRET_OVERLAP
-    from revisit.presenters import documents as told
-    from revisit.services.subscriptions.update import rotate_secret as rotate
-    from revisit.services.subscriptions.update import webhook_secrets
-
-    backend = open_backend(data, project)
-    watcher, way = rotate(backend, id, channel)
-    secret, until = (
-        webhook_secrets(backend, watcher)[way.id],
-        told.json_time(way.rotated[-1] + SECRET_OVERLAP),
-    )
-    if json:
-        print_json(
-            {
-                "subscription": watcher.id,
-                "channel": way.id,
-                "target": way.target,
-                "before_until": until,
-                "secret": secret,
-            }
-        )
-    else:
-        print(secret)
-        print_message(
-            f"{way.target} is signed with it from now on, until {format_minute(until)} with the one before too; it is shown by this command only"
-        )
-
-
 def alerts(
     id: SubscriptionId,
-    after: Annotated[int, typer.Option("--after", help="Only those with a higher number.", metavar="N")] = 0,
+    after: Annotated[int, typer.Option("--after", help="Only alerts with a higher number.", metavar="N")] = 0,
     json: Json = False,
     data: Data = None,
     project: Project = None,
 ) -> None:
     """List the alerts of a subscription."""
-    from revisit.presenters import documents as told
-    from revisit.services.subscriptions.results import list_alerts as log
+    from revisit.presenters import documents
+    from revisit.services.subscriptions.results import list_alerts
 
-    rows: list[dict[str, Any]] = [told.alert(line) for line in log(open_backend(data, project), id, after)]
+    rows: list[dict[str, Any]] = [
+        documents.alert(record) for record in list_alerts(open_backend(data, project), id, after)
+    ]
     if json:
         print_json({"alerts": rows})
         return
     indices = list(dict.fromkeys(name for row in rows for name in row["indices"]))
     print_table(
-        ("NO", "SENSED", "CLEAR", "COVERED", *indices, "ACQUISITION", "JOB"),
+        ("NO", "SENSED", "CLEAR", "COVERAGE", *indices, "ACQUISITION", "JOB"),
         [
             (
                 row["number"],
@@ -177,8 +47,151 @@ def alerts(
             )
             for row in rows
         ],
-        ("NO", "CLEAR", "COVERED", *indices),
-        optional=("ACQUISITION", "COVERED"),
+        ("NO", "CLEAR", "COVERAGE", *indices),
+        optional=("ACQUISITION", "COVERAGE"),
     )
     if not rows:
         print_message("no alert yet" if not after else f"no alert after number {after}")
+
+
+def feed(
+    id: SubscriptionId,
+    end: Annotated[bool, typer.Option("--end", help="Remove the feed and the calendar instead.")] = False,
+    json: Json = False,
+    data: Data = None,
+    project: Project = None,
+) -> None:
+    """Replace the secret feed and calendar addresses."""
+    from revisit.presenters import documents
+    from revisit.services.subscriptions.update import revoke_feed_token, rotate_feed_token
+
+    change = revoke_feed_token if end else rotate_feed_token
+    value = documents.subscription(change(open_backend(data, project), id))
+    if json:
+        print_json({name: value[name] for name in ("subscription", "feed", "calendar")})
+    elif end:
+        print_message(
+            f"the feed and the calendar of {value['name']} are removed; "
+            "`revisit subscriptions feed` creates new addresses"
+        )
+    else:
+        print(value["feed"])
+        print(value["calendar"])
+
+
+def deliveries(
+    id: SubscriptionId,
+    state: Annotated[
+        str,
+        typer.Option(
+            "--state",
+            help="Only deliveries in this state: due, delivered or failed.",
+            metavar="S",
+            show_default=False,
+        ),
+    ] = "",
+    limit: Annotated[
+        int, typer.Option("--limit", help="Maximum number, newest first.", metavar="N", min=1, max=10_000)
+    ] = 100,
+    json: Json = False,
+    data: Data = None,
+    project: Project = None,
+) -> None:
+    """List deliveries to webhooks and files, with their attempts."""
+    from revisit.presenters import documents
+    from revisit.services.subscriptions.redeliver import list_deliveries
+
+    page = list_deliveries(open_backend(data, project), id, state=state, limit=limit)
+    rows = [documents.delivery(record) for record in page.items]
+    if json:
+        print_json({"deliveries": rows})
+        return
+    print_table(
+        ("CREATED", "STATE", "ATTEMPTS", "LAST", "DUE", "TARGET", "DELIVERY"),
+        [
+            (
+                format_minute(row["created"]),
+                row["state"],
+                len(row["attempts"]),
+                row["attempts"][-1]["outcome"] if row["attempts"] else None,
+                format_minute(row["due"]) if row["due"] else None,
+                row["target"],
+                row["delivery"],
+            )
+            for row in rows
+        ],
+        ("ATTEMPTS",),
+        optional=("TARGET", "CREATED"),
+    )
+    if not rows:
+        print_message("no delivery yet; `revisit subscriptions change --webhook URL` adds a webhook")
+
+
+def redeliver(
+    delivery: Annotated[
+        str, typer.Argument(help="Delivery id, from `revisit subscriptions deliveries`.", metavar="DELIVERY")
+    ],
+    json: Json = False,
+    data: Data = None,
+    project: Project = None,
+) -> None:
+    """Send a delivery again."""
+    from revisit.presenters import documents
+    from revisit.services.subscriptions import redeliver
+
+    value = documents.delivery(redeliver.redeliver(open_backend(data, project), delivery))
+    if json:
+        print_json(value)
+    else:
+        print_message(
+            f"{value['delivery']} to {value['target']} is due at {format_minute(value['due'])}; "
+            "a running server or deployment sends it within a minute"
+        )
+
+
+def rotate_secret(
+    id: SubscriptionId,
+    channel: Annotated[
+        str, typer.Argument(help="URL of the webhook, or id of the channel.", metavar="CHANNEL")
+    ],
+    json: Json = False,
+    data: Data = None,
+    project: Project = None,
+) -> None:
+    """Replace a webhook's signing secret; the previous one stays valid for a day."""
+    from revisit.domain.subscription import SECRET_OVERLAP
+    from revisit.presenters import documents
+    from revisit.services.subscriptions import update
+
+    backend = open_backend(data, project)
+    subscription, webhook = update.rotate_secret(backend, id, channel)
+    secret = update.webhook_secrets(backend, subscription)[webhook.id]
+    until = documents.json_time(webhook.rotated[-1] + SECRET_OVERLAP)
+    if json:
+        print_json(
+            {
+                "subscription": subscription.id,
+                "channel": webhook.id,
+                "target": webhook.target,
+                "before_until": until,
+                "secret": secret,
+            }
+        )
+    else:
+        print(secret)
+        print_message(
+            f"{webhook.target} is signed with this secret from now on, and also with the previous one until "
+            f"{format_minute(until)}; save it, it is not shown again"
+        )
+
+
+def print_new_secrets(targets: dict[str, str], secrets: dict[str, str]) -> None:
+    """Print the signing secrets of new webhooks on stderr.
+
+    Args:
+        targets: Channel id -> URL.
+        secrets: Channel id -> signing secret.
+    """
+    for id, target in targets.items():
+        if id in secrets:
+            print_message(f"{target} is signed with {secrets[id]}; save it, it is not shown again")

@@ -1,4 +1,7 @@
-"""All commands; what each needs is imported when it runs, so that --help is quick."""
+"""The Typer app with all commands.
+
+Commands import what they need when they run, so that --help is fast.
+"""
 
 import os
 from pathlib import Path
@@ -12,7 +15,7 @@ from revisit.cli.options import project_of
 
 app = typer.Typer(
     name="revisit",
-    help="Watch places on Earth through Sentinel-2: be told of each clear pass, with maps, indices and numbers.",
+    help="Watch areas with Sentinel-2: alerts, maps, indices and statistics for each clear acquisition.",
     epilog="Start with: revisit demo",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -32,14 +35,14 @@ def _common_options(
     data: Annotated[
         Path | None,
         typer.Option(
-            "--data", help="Data folder of the command that follows.", metavar="DIR", show_default=False
+            "--data", help="Data folder for the command that follows.", metavar="DIR", show_default=False
         ),
     ] = None,
     project: Annotated[
         str | None,
         typer.Option(
             "--project",
-            help="Google Cloud project of the command that follows.",
+            help="Google Cloud project for the command that follows.",
             metavar="ID",
             show_default=False,
         ),

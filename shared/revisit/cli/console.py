@@ -1,5 +1,4 @@
-"""What people see: tables on stdout, sentences and progress on stderr; machines get JSON or CSV on stdout and
-nothing else."""
+"""Output for the terminal: tables, JSON and CSV on stdout, messages and progress on stderr."""
 
 import json
 import sys
@@ -17,26 +16,28 @@ if TYPE_CHECKING:
 
 
 def strip_control_characters(value: Any) -> str:
-    """A text without characters that would steer a terminal."""
+    """Replace characters that control a terminal."""
     return "".join(
-        one if one in "\n\t" or not unicodedata.category(one).startswith("C") else "\N{REPLACEMENT CHARACTER}"
-        for one in str(value)
+        character
+        if character in "\n\t" or not unicodedata.category(character).startswith("C")
+        else "\N{REPLACEMENT CHARACTER}"
+        for character in str(value)
     )
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on stdout."""
+    """Print one JSON document on stdout."""
     print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
 
 
 def print_csv(text: str) -> None:
-    """CSV on stdout, its line ends as they are."""
+    """Print CSV on stdout with its own line endings."""
     sys.stdout.flush()
     sys.stdout.buffer.write(text.encode())
 
 
 def print_message(message: str) -> None:
-    """One line on stderr."""
+    """Print one line on stderr."""
     print(strip_control_characters(message), file=sys.stderr)
 
 
@@ -46,13 +47,13 @@ def print_table(
     numeric: Sequence[str] = (),
     optional: Sequence[str] = (),
 ) -> None:
-    """A table on stdout: drawn for a terminal, separated by tabs for a pipe; without a header where no column
-    has a name.
+    """Print a table on stdout: aligned on a terminal, tab-separated in a pipe.
 
     Args:
-        numeric: Columns set to the right.
-        spare: Columns left out, the first named first, where the terminal is too narrow to show them
-            unbroken.
+        columns: Column names.
+        rows: One sequence of cells per row.
+        numeric: Names of right-aligned columns.
+        optional: Names of columns to leave out, in this order, on a terminal too narrow for all columns.
     """
     named = any(columns)
     if not sys.stdout.isatty():
@@ -68,9 +69,9 @@ def print_table(
 
     widths = {
         name: max(
-            len(name), *(cell_len(strip_control_characters(format_cell(row[place]))) for row in rows), 0
+            len(name), *(cell_len(strip_control_characters(format_cell(row[position]))) for row in rows), 0
         )
-        for place, name in enumerate(columns)
+        for position, name in enumerate(columns)
     }
     kept = list(columns)
     for name in optional:
@@ -84,28 +85,29 @@ def print_table(
         show_header=named,
         header_style="bold",
     )
-    places = [place for place, name in enumerate(columns) if name in kept]
-    for place in places:
+    positions = [position for position, name in enumerate(columns) if name in kept]
+    for position in positions:
         table.add_column(
-            columns[place],
-            justify="right" if columns[place] in numeric else "left",
+            columns[position],
+            justify="right" if columns[position] in numeric else "left",
             overflow="fold",
-            min_width=min(widths[columns[place]], _MAX_UNFOLDED_WIDTH) if named else None,
+            min_width=min(widths[columns[position]], _MAX_UNFOLDED_WIDTH) if named else None,
         )
     for row in rows:
         table.add_row(
             *(
                 Text(
-                    strip_control_characters(format_cell(row[place])), style=_STYLES.get(str(row[place]), "")
+                    strip_control_characters(format_cell(row[position])),
+                    style=_STYLES.get(str(row[position]), ""),
                 )
-                for place in places
+                for position in positions
             )
         )
     stdout_console().print(table)
 
 
 _MAX_UNFOLDED_WIDTH = 34
-"""Characters of a cell that are not folded: a moment, a number, an id."""
+"""Cells up to this many characters are never wrapped: times, numbers, ids."""
 _STYLES = {
     "done": "green",
     "failed": "red",
@@ -118,30 +120,30 @@ _STYLES = {
 
 
 def format_cell(cell: Any) -> str:
-    """A cell as people read it."""
+    """A table cell; numbers have four significant digits."""
     if cell is None:
         return "-"
     return f"{cell:.4g}" if isinstance(cell, float) else str(cell)
 
 
 def format_value(value: float | None) -> str:
-    """An index or a reflectance as people read it, its decimals one below the other."""
+    """An index or reflectance with four decimals, so that a column lines up."""
     return "-" if value is None else f"{value:.4f}"
 
 
 def format_minute(moment: str | None) -> str | None:
-    """An instant to the minute: 2024-06-01 10:30, UTC."""
+    """A UTC instant to the minute, such as 2024-06-01 10:30."""
     return moment[:16].replace("T", " ") if moment else None
 
 
 def format_percent(share: float | None) -> str:
-    """A share from 0 to 1 as people read it."""
+    """A share from 0 to 1 as a percentage."""
     return "-" if share is None else f"{100 * share:.1f} %"
 
 
 @cache
 def stdout_console() -> "Console":
-    """Standard output, with colours where it is a terminal and NO_COLOR is not set."""
+    """The console of standard output, in colour on a terminal unless NO_COLOR is set."""
     from rich.console import Console
 
     return Console(highlight=False)
@@ -149,7 +151,7 @@ def stdout_console() -> "Console":
 
 @cache
 def stderr_console() -> "Console":
-    """Standard error."""
+    """The console of standard error."""
     from rich.console import Console
 
     return Console(stderr=True, highlight=False)
@@ -157,7 +159,7 @@ def stderr_console() -> "Console":
 
 @contextmanager
 def show_status(message: str) -> Iterator[None]:
-    """Show that something takes its time, on a terminal only."""
+    """Show a spinner with a message while the block runs, on a terminal only."""
     if not sys.stderr.isatty():
         yield
         return
@@ -167,7 +169,7 @@ def show_status(message: str) -> Iterator[None]:
 
 @contextmanager
 def show_progress(message: str, total: int) -> Iterator["Progress | None"]:
-    """A bar on stderr that fills from 0 to `total`; None where stderr is no terminal."""
+    """Show a progress bar from 0 to `total` on stderr; yields None if stderr is not a terminal."""
     if not sys.stderr.isatty():
         yield None
         return
@@ -187,15 +189,15 @@ def show_progress(message: str, total: int) -> Iterator["Progress | None"]:
 
 @contextmanager
 def show_transfer(name: str) -> "Iterator[Callable[[SourceFile, int], None]]":
-    """Show on a terminal how many bytes have come; to a pipe, one line a file once it is there."""
+    """Show the bytes received so far; in a pipe, print one line per finished file."""
     if not sys.stderr.isatty():
-        seen: dict[str, int] = {}
+        received: dict[str, int] = {}
 
-        def count(file: "SourceFile", more: int) -> None:
-            seen[file.path] = seen.get(file.path, 0) + more
+        def count(file: "SourceFile", size: int) -> None:
+            received[file.path] = received.get(file.path, 0) + size
 
         yield count
-        for path, size in seen.items():
+        for path, size in received.items():
             print_message(f"{path}  {size:,} bytes")
         return
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
@@ -210,7 +212,7 @@ def show_transfer(name: str) -> "Iterator[Callable[[SourceFile, int], None]]":
     ) as bar:
         task = bar.add_task(strip_control_characters(name), total=None)
 
-        def advance(file: "SourceFile", more: int) -> None:
-            bar.update(task, advance=more, description=strip_control_characters(file.path.rpartition("/")[2]))
+        def advance(file: "SourceFile", size: int) -> None:
+            bar.update(task, advance=size, description=strip_control_characters(file.path.rpartition("/")[2]))
 
         yield advance

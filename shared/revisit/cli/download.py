@@ -1,4 +1,4 @@
-"""`revisit download`: files of products, whole or by bands."""
+"""Command `revisit download`: whole products, or some of their bands."""
 
 from pathlib import Path
 from typing import Annotated
@@ -16,16 +16,16 @@ def register(app: typer.Typer) -> None:
 
 
 def download(
-    product: Annotated[list[str], typer.Argument(help="Ids of products, as `revisit search` prints them.")],
+    product: Annotated[list[str], typer.Argument(help="Product ids, from `revisit search`.")],
     to: Annotated[
-        Path, typer.Option("--to", help="Folder that they go into, each in one of its own.", metavar="DIR")
+        Path, typer.Option("--to", help="Target folder; each product gets its own subfolder.", metavar="DIR")
     ] = Path(),
     bands: Bands = "",
     source: Annotated[
         str,
         typer.Option(
             "--source",
-            help="SPEC of the source to take them from, where several know them.",
+            help="Source to download from, if several have the product.",
             metavar="SPEC",
             show_default=False,
         ),
@@ -34,44 +34,40 @@ def download(
     data: Data = None,
     project: Project = None,
 ) -> None:
-    """Bring products to this computer: the whole tree, or the bands named. Said again, it goes on where it
-    was cut off."""
+    """Download whole products or some bands; run again to resume."""
     from revisit.adapters.sources.download import download_file
     from revisit.domain.bands import band_name
-    from revisit.services.products.download import download_product as bring
-    from revisit.services.products.download import get_product
+    from revisit.services.products.download import download_product, get_product
 
     backend = open_backend(data, project)
-    wanted = [band_name(band) for band in split_names(bands)]
-    found = []
-    for known in [get_product(backend, id, source) for id in product]:
-        with show_transfer(known.id) as told:
-            found.append(bring(backend, known, to, download_file, wanted, told))
+    band_names = [band_name(band) for band in split_names(bands)]
+    results = []
+    for record in [get_product(backend, id, source) for id in product]:
+        with show_transfer(record.id) as on_progress:
+            results.append(download_product(backend, record, to, download_file, band_names, on_progress))
     if json:
         print_json(
             {
                 "products": [
                     {
-                        "product": one.product,
-                        "folder": str(one.folder),
-                        "files": one.files,
-                        "brought": one.downloaded,
-                        "missing": list(one.missing),
+                        "product": result.product,
+                        "folder": str(result.folder),
+                        "files": result.files,
+                        "brought": result.downloaded,
+                        "missing": list(result.missing),
                     }
-                    for one in found
+                    for result in results
                 ]
             }
         )
     else:
         print_table(
-            ("PRODUCT", "FILES", "BROUGHT", "FOLDER"),
-            [(one.product, one.files, one.downloaded, one.folder) for one in found],
-            ("FILES", "BROUGHT"),
+            ("PRODUCT", "FILES", "DOWNLOADED", "FOLDER"),
+            [(result.product, result.files, result.downloaded, result.folder) for result in results],
+            ("FILES", "DOWNLOADED"),
         )
-    for one in found:
-        for path in one.missing[:5]:
-            print_message(f"{one.product} names {path}, which its source does not have")
-    if any(one.missing for one in found):
-        raise PermanentError(
-            "not all files that the products name are at their source; the others are there in full"
-        )
+    for result in results:
+        for path in result.missing[:5]:
+            print_message(f"{result.product} lists {path}, which its source does not have")
+    if any(result.missing for result in results):
+        raise PermanentError("some files are missing at the source; all other files are complete")

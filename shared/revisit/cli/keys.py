@@ -1,5 +1,4 @@
-"""`revisit keys` and `revisit account`: what programs carry in their owner's place, and all that is an
-owner's."""
+"""Commands `revisit keys` and `revisit account`: API keys, and export and deletion of a user's data."""
 
 from typing import Annotated
 
@@ -12,7 +11,7 @@ Owner = Annotated[
     str,
     typer.Option(
         "--owner",
-        help="Id of the user whose keys they are; in a deployment the uid of their account.",
+        help="Id of the user who owns the keys; in a deployment, the uid of the account.",
         metavar="UID",
     ),
 ]
@@ -20,34 +19,33 @@ Owner = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    many = typer.Typer(
-        no_args_is_help=True,
-        rich_markup_mode=None,
-        help="Create, list and revoke keys for programs that ask the API.",
-    )
+    keys = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Create, list and revoke API keys.")
     for command, name in ((create, "create"), (list_, "list"), (revoke, "revoke")):
-        many.command(name)(command)
-    app.add_typer(many, name="keys")
-    whole = typer.Typer(
-        no_args_is_help=True, rich_markup_mode=None, help="Export and delete all that is a user's."
+        keys.command(name)(command)
+    app.add_typer(keys, name="keys")
+    account = typer.Typer(
+        no_args_is_help=True, rich_markup_mode=None, help="Export or delete all data of a user."
     )
-    whole.command("export")(export)
-    whole.command("delete")(delete)
-    app.add_typer(whole, name="account")
+    account.command("export")(export)
+    account.command("delete")(delete)
+    app.add_typer(account, name="account")
 
 
 def create(
-    name: Annotated[str, typer.Option("--name", help="What you call it.", metavar="T", show_default=False)],
+    name: Annotated[str, typer.Option("--name", help="Name.", metavar="T", show_default=False)],
     scope: Annotated[
         str,
         typer.Option(
-            "--scope", help="What it is good for: read, write, operator, separated by commas.", metavar="A,B"
+            "--scope", help="Scopes of the key: read, write, operator; comma-separated.", metavar="A,B"
         ),
     ] = "read",
     days: Annotated[
         int | None,
         typer.Option(
-            "--days", help="How long; else as long as its scope allows.", metavar="N", show_default=False
+            "--days",
+            help="Days until it expires; default: the maximum for its scopes.",
+            metavar="N",
+            show_default=False,
         ),
     ] = None,
     owner: Owner = "local",
@@ -55,18 +53,19 @@ def create(
     data: Data = None,
     project: Project = None,
 ) -> None:
-    """Make a key and print it, this once."""
+    """Create a key (shown once)."""
     from revisit.presenters import documents
     from revisit.services.accounts.keys import create_key
 
     backend = open_backend(data, project)
-    made, text = create_key(backend, name, split_names(scope), days, owner)
+    key, secret = create_key(backend, name, split_names(scope), days, owner)
     if json:
-        print_json({**documents.api_key(made, backend.now()), "secret": text})
+        print_json({**documents.api_key(key, backend.now()), "secret": secret})
     else:
-        print(text)
+        print(secret)
         print_message(
-            f"send it as Authorization: Bearer ...; good for {' and '.join(made.scopes)} until {made.expires:%Y-%m-%d}; keep it, it is never shown again"
+            f"send it as `Authorization: Bearer KEY`; scopes {', '.join(key.scopes)}; "
+            f"expires {key.expires:%Y-%m-%d}; save it, it is not shown again"
         )
 
 
@@ -76,7 +75,7 @@ def list_(owner: Owner = "local", json: Json = False, data: Data = None, project
     from revisit.services.accounts.keys import list_keys
 
     backend = open_backend(data, project)
-    rows = [documents.api_key(one, backend.now()) for one in list_keys(backend, owner)]
+    rows = [documents.api_key(key, backend.now()) for key in list_keys(backend, owner)]
     if json:
         print_json({"keys": rows})
         return
@@ -97,70 +96,69 @@ def list_(owner: Owner = "local", json: Json = False, data: Data = None, project
         optional=("CREATED", "USED"),
     )
     if not rows:
-        print_message("there is none; `revisit keys create` makes one")
+        print_message("no keys; `revisit keys create` creates one")
 
 
 def revoke(
-    id: Annotated[str, typer.Argument(help="Id of the key, as `revisit keys list` tells it.", metavar="KEY")],
+    id: Annotated[str, typer.Argument(help="Id of the key, from `revisit keys list`.", metavar="KEY")],
     owner: Owner = "local",
     json: Json = False,
     data: Data = None,
     project: Project = None,
 ) -> None:
-    """Have a key open nothing any more."""
+    """Revoke a key."""
     from revisit.presenters import documents
     from revisit.services.accounts.keys import revoke_key
 
     backend = open_backend(data, project)
-    done = revoke_key(backend, id, owner)
+    key = revoke_key(backend, id, owner)
     if json:
-        print_json(documents.api_key(done, backend.now()))
+        print_json(documents.api_key(key, backend.now()))
     else:
-        print_message(f"key {done.name} opens nothing any more")
+        print_message(f"key {key.name} is revoked")
 
 
 def export(owner: Owner = "local", data: Data = None, project: Project = None) -> None:
-    """Print all that is kept of a user, as JSON."""
-    from revisit.services.accounts.account import export_account as tell
+    """Print all data of a user as JSON."""
+    from revisit.services.accounts.account import export_account
 
-    print_json(tell(open_backend(data, project), owner))
+    print_json(export_account(open_backend(data, project), owner))
 
 
 def delete(
     owner: Annotated[
         str,
         typer.Option(
-            "--owner", help="Id of the user: the uid of their account.", metavar="UID", show_default=False
+            "--owner", help="Id of the user: the uid of the account.", metavar="UID", show_default=False
         ),
     ],
     yes: Annotated[
-        bool, typer.Option("--yes", help="Do it; without this it is only said what would be done.")
+        bool, typer.Option("--yes", help="Delete; without it, only show what would be deleted.")
     ] = False,
     json: Json = False,
     data: Data = None,
     project: Project = None,
 ) -> None:
-    """Delete every record and every file of a user."""
+    """Delete all records and files of a user."""
     from revisit.errors import InvalidInputError
-    from revisit.services.accounts.account import delete_account
-    from revisit.services.accounts.account import export_account as tell
+    from revisit.services.accounts.account import delete_account, export_account
 
     backend = open_backend(data, project)
     if not yes:
-        told = {
+        counts = {
             name: len(value)
-            for name, value in tell(backend, owner).items()
+            for name, value in export_account(backend, owner).items()
             if isinstance(value, list) and value
         }
         raise InvalidInputError(
-            f"this would delete {_format_counts(told)} of {owner!r} for good; add --yes to do it"
+            f"this would permanently delete {_format_counts(counts)} of {owner!r}; add --yes to do it"
         )
-    done = delete_account(backend, owner)
+    deleted = delete_account(backend, owner)
     if json:
-        print_json(done)
+        print_json(deleted)
         return
-    print_message(f"deleted {_format_counts(done['deleted'])}")
+    print_message(f"deleted {_format_counts(deleted['deleted'])}")
 
 
-def _format_counts(numbers: dict[str, int]) -> str:
-    return ", ".join(f"{count} {name}" for name, count in numbers.items()) or "nothing"
+def _format_counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.items()) or "nothing"

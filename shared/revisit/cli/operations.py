@@ -1,4 +1,4 @@
-"""`revisit status`, `doctor` and `dead-letters`: how things stand, and putting them right."""
+"""Commands `revisit status`, `revisit doctor` and `revisit dead-letters`."""
 
 from typing import Annotated, Any
 
@@ -18,14 +18,14 @@ Id = Annotated[str, typer.Argument(help="Id of the dead letter.", metavar="ID")]
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    letters = typer.Typer(
+    group = typer.Typer(
         no_args_is_help=True,
         rich_markup_mode=None,
-        help="List, show and replay messages that could not be handled.",
+        help="List, show and replay messages that failed too often.",
     )
     for command, name in ((list_, "list"), (show, "show"), (replay, "replay")):
-        letters.command(name)(command)
-    app.add_typer(letters, name="dead-letters")
+        group.command(name)(command)
+    app.add_typer(group, name="dead-letters")
     app.command()(status)
     app.command()(doctor)
 
@@ -40,15 +40,15 @@ def list_(json: Json = False, data: Data = None, project: Project = None) -> Non
         print_json({"dead_letters": rows})
         return
     print_table(
-        ("AT", "FUNCTION", "TRIES", "REASON", "ID"),
+        ("AT", "FUNCTION", "ATTEMPTS", "REASON", "ID"),
         [
             (format_minute(row["at"]), row["function"], row["attempts"], row["reason"], row["id"])
             for row in rows
         ],
-        ("TRIES",),
+        ("ATTEMPTS",),
     )
     if not rows:
-        print_message("there is none")
+        print_message("no dead letters")
 
 
 def show(id: Id, json: Json = False, data: Data = None, project: Project = None) -> None:
@@ -65,43 +65,43 @@ def show(id: Id, json: Json = False, data: Data = None, project: Project = None)
 
 def replay(
     id: Annotated[
-        str, typer.Argument(help="Id of the dead letter; none with --all.", metavar="ID", show_default=False)
+        str,
+        typer.Argument(help="Id of the dead letter; leave out with --all.", metavar="ID", show_default=False),
     ] = "",
     replay_all: Annotated[bool, typer.Option("--all", help="Replay all of them.")] = False,
     json: Json = False,
     data: Data = None,
     project: Project = None,
 ) -> None:
-    """Send a dead letter's event again."""
+    """Publish the event of a dead letter again."""
     from revisit.errors import ConflictError, InvalidInputError
-    from revisit.services.operations.dead_letters import list_dead_letters
-    from revisit.services.operations.dead_letters import replay_dead_letter as again
+    from revisit.services.operations.dead_letters import list_dead_letters, replay_dead_letter
 
     if bool(id) == replay_all:
-        raise InvalidInputError("name one dead letter, or --all of them")
+        raise InvalidInputError("give the id of one dead letter, or --all")
     backend = open_backend(data, project)
-    sent, kept = [], []
-    for one in [id] if id else [letter.id for letter in list_dead_letters(backend)]:
+    replayed, kept = [], []
+    for letter_id in [id] if id else [letter.id for letter in list_dead_letters(backend)]:
         try:
-            sent.append(again(backend, one).id)
+            replayed.append(replay_dead_letter(backend, letter_id).id)
         except ConflictError as error:
             if id:
                 raise
             kept.append(str(error))
     if json:
-        print_json({"replayed": sent, "kept": kept})
-    print_message(f"{len(sent)} sent again" + (f", {len(kept)} kept: {kept[0]}" if kept else ""))
+        print_json({"replayed": replayed, "kept": kept})
+    print_message(f"{len(replayed)} replayed" + (f", {len(kept)} kept: {kept[0]}" if kept else ""))
     if kept:
         raise typer.Exit(1)
 
 
 def status(json: Json = False, data: Data = None, project: Project = None) -> None:
-    """Tell how things stand."""
+    """Show the current state: queue, jobs, sources, deliveries and dead letters."""
     from revisit.embedded.lock import server_url
-    from revisit.services.operations.status import get_status as stand
+    from revisit.services.operations.status import get_status
 
     deployment = project_of(data, project)
-    value = stand(open_backend(data, project))
+    value = get_status(open_backend(data, project))
     if deployment is None:
         value["data"], value["server"] = str(data_folder(data)), server_url(data_folder(data))
     else:
@@ -110,19 +110,19 @@ def status(json: Json = False, data: Data = None, project: Project = None) -> No
         print_json(value)
         return
     queue = value["queue"]
-    place = (
+    location = (
         [("project", deployment)]
         if deployment
         else [
             ("data folder", value["data"]),
-            ("served at", value["server"] or "nowhere; `revisit serve` starts"),
+            ("server", value["server"] or "not running; `revisit serve` starts it"),
         ]
     )
     print_table(
         ("", ""),
         [
             ("version", value["version"]),
-            *place,
+            *location,
             ("queue", _format_queue(queue)),
             ("subscriptions", _format_counts(value["subscriptions"])),
             ("jobs", _format_counts(value["jobs"])),
@@ -135,14 +135,14 @@ def status(json: Json = False, data: Data = None, project: Project = None) -> No
         ("SOURCE", "PRODUCTS", "LATEST SENSING", "LAG", "REFRESHED", "ERROR"),
         [
             (
-                one["source"],
-                one["products"],
-                format_minute(one["last_sensing"]),
-                _format_hours(one["lag_hours"]),
-                format_minute(one["refreshed"]),
-                one["error"],
+                source["source"],
+                source["products"],
+                format_minute(source["last_sensing"]),
+                _format_hours(source["lag_hours"]),
+                format_minute(source["refreshed"]),
+                source["error"],
             )
-            for one in value["sources"]
+            for source in value["sources"]
         ],
         ("PRODUCTS", "LAG"),
         optional=("REFRESHED",),
@@ -152,10 +152,13 @@ def status(json: Json = False, data: Data = None, project: Project = None) -> No
 
 
 def _format_queue(queue: dict[str, Any]) -> str:
-    then = f" (Pub/Sub's part as of {format_minute(queue['as_of'])})" if queue["as_of"] else ""
+    measured = f" (Pub/Sub figures as of {format_minute(queue['as_of'])})" if queue["as_of"] else ""
     if not queue["ready"] + queue["leased"] + queue["delayed"]:
-        return f"empty{then}"
-    return f"{queue['ready']:,} ready, {queue['leased']:,} in hand, {queue['delayed']:,} to be tried again, the oldest {queue['oldest_s']:g} s old{then}"
+        return f"empty{measured}"
+    return (
+        f"{queue['ready']:,} ready, {queue['leased']:,} leased, {queue['delayed']:,} waiting for a retry, "
+        f"oldest {queue['oldest_s']:g} s{measured}"
+    )
 
 
 def _format_hours(hours: float | None) -> str | None:
@@ -169,32 +172,40 @@ def _format_counts(values: dict[str, int]) -> str:
 
 
 def doctor(
-    offline: Annotated[bool, typer.Option("--offline", help="Do not ask the sources.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Skip the checks that use the network.")] = False,
     rebuild: Annotated[
-        bool, typer.Option("--rebuild", help="Make the catalog's index again from its log first.")
+        bool, typer.Option("--rebuild", help="First rebuild the catalog's index from its log.")
     ] = False,
     json: Json = False,
     data: Data = None,
     project: Project = None,
 ) -> None:
-    """Look for everything that may be wrong; exit code 1 if something is."""
+    """Check the installation and the data; exit code 1 if a check fails."""
     from revisit.adapters.local.integrity_check import check_data
     from revisit.errors import InvalidInputError
-    from revisit.services.operations.doctor import check_deployment
-    from revisit.services.operations.doctor import check_installation as examine
+    from revisit.services.operations.doctor import check_deployment, check_installation
 
     if project_of(data, project) is None:
-        findings = examine(data_folder(data), lambda: open_backend(data), check_data, not offline, rebuild)
+        findings = check_installation(
+            data_folder(data), lambda: open_backend(data), check_data, not offline, rebuild
+        )
     elif rebuild:
-        raise InvalidInputError("a deployment's catalog has no index to be made again; leave out --rebuild")
+        raise InvalidInputError(
+            "--rebuild is for a data folder; the catalog of a deployment has no index to rebuild"
+        )
     else:
         findings = check_deployment(open_backend(data, project), not offline)
     if json:
         print_json(
-            {"findings": [{"check": one.check, "ok": one.ok, "sentence": one.message} for one in findings]}
+            {
+                "findings": [
+                    {"check": finding.check, "ok": finding.ok, "sentence": finding.message}
+                    for finding in findings
+                ]
+            }
         )
     else:
-        for one in findings:
-            print(f"{'ok     ' if one.ok else 'PROBLEM'}  {strip_control_characters(one.message)}")
-    if not all(one.ok for one in findings):
+        for finding in findings:
+            print(f"{'ok     ' if finding.ok else 'PROBLEM'}  {strip_control_characters(finding.message)}")
+    if not all(finding.ok for finding in findings):
         raise typer.Exit(1)

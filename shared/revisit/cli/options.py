@@ -1,4 +1,4 @@
-"""Options that several commands share, and what they are read into."""
+"""Options that several commands share, and the functions that read them."""
 
 import os
 import sys
@@ -30,7 +30,7 @@ Project = Annotated[
     str | None,
     typer.Option(
         "--project",
-        help="Google Cloud project whose deployment is meant; else REVISIT_PROJECT, where no data folder is named.",
+        help="Google Cloud project of a deployment; else REVISIT_PROJECT, unless a data folder is given.",
         metavar="ID",
         show_default=False,
     ),
@@ -41,7 +41,7 @@ Aoi = Annotated[
     str,
     typer.Option(
         "--aoi",
-        help="GeoJSON (or WKT) file of the area of interest; - reads standard input.",
+        help="Area of interest: a GeoJSON or WKT file; - reads standard input.",
         metavar="FILE",
         show_default=False,
     ),
@@ -49,7 +49,7 @@ Aoi = Annotated[
 Repair = Annotated[
     bool,
     typer.Option(
-        "--repair", help="Mend an area that crosses itself or leaves the map instead of refusing it."
+        "--repair", help="Fix an area that crosses itself or leaves the map, instead of rejecting it."
     ),
 ]
 From = Annotated[
@@ -63,7 +63,7 @@ Index = Annotated[
     str,
     typer.Option(
         "--index",
-        help="Spectral indices, separated by commas; NDVI where neither index nor band is named.",
+        help="Spectral indices, comma-separated; NDVI if neither indices nor bands are given.",
         metavar="A,B",
         show_default=False,
     ),
@@ -72,7 +72,7 @@ Bands = Annotated[
     str,
     typer.Option(
         "--bands",
-        help="Bands to deliver as they are, separated by commas.",
+        help="Bands to deliver as reflectance, comma-separated.",
         metavar="A,B",
         show_default=False,
     ),
@@ -81,7 +81,7 @@ MaxCloud = Annotated[
     float | None,
     typer.Option(
         "--max-cloud",
-        help="Percent of cloud over the whole product at most.",
+        help="Maximum scene cloud cover, percent.",
         metavar="P",
         show_default=False,
     ),
@@ -90,20 +90,19 @@ MinClear = Annotated[
     float | None,
     typer.Option(
         "--min-clear",
-        help="Percent of the area's valid pixels that must be clear.",
+        help="Minimum clear share of the area's valid pixels, percent.",
         metavar="P",
         show_default=False,
     ),
 ]
 SubscriptionId = Annotated[
-    str, typer.Argument(help="Id of the subscription, or its name.", metavar="SUBSCRIPTION")
+    str, typer.Argument(help="Id or name of the subscription.", metavar="SUBSCRIPTION")
 ]
 LevelName = Annotated[str, typer.Option("--level", help="L1C or L2A.", metavar="L", show_default=False)]
 
 
 def data_folder(data: Path | None) -> Path:
-    """The data folder: as the option says, else REVISIT_DATA, else the user's own place for data (XDG base
-    directories)."""
+    """The data folder: the option, else REVISIT_DATA, else revisit/ in the XDG data directory."""
     named = data or os.environ.get("REVISIT_DATA")
     if named:
         return Path(named).expanduser()
@@ -111,23 +110,20 @@ def data_folder(data: Path | None) -> Path:
 
 
 def project_of(data: Path | None, project: str | None) -> str | None:
-    """The Google Cloud project whose deployment is meant, None where a data folder is: an option goes before
-    the environment.
+    """The Google Cloud project to use, None to use a data folder; options override the environment.
 
     Raises:
-        InvalidInputError: Both are meant.
+        InvalidInputError: A project and a data folder are both given.
     """
     if data is not None and project is not None:
-        raise InvalidInputError(
-            "--data names a folder of this computer and --project a deployment; give the one that is meant"
-        )
+        raise InvalidInputError("use either --data (a folder on this computer) or --project (a deployment)")
     if data is not None or project is not None:
         return project
     named = os.environ.get("REVISIT_PROJECT")
     if os.environ.get("REVISIT_DATA"):
         if named:
             raise InvalidInputError(
-                "both REVISIT_DATA and REVISIT_PROJECT are set; unset the one that is not meant, or say --data or --project"
+                "REVISIT_DATA and REVISIT_PROJECT are both set; unset one, or give --data or --project"
             )
         return None
     if named is None:
@@ -136,61 +132,68 @@ def project_of(data: Path | None, project: str | None) -> str | None:
 
 
 def _reject_emulators() -> None:
-    """Whoever starts an emulator means a deployment; without its project what they ask for would go to their
-    own data folder."""
+    """Reject an emulator without a project: the command would silently use the local data folder.
+
+    Raises:
+        InvalidInputError: An emulator's variable is set, and neither a project nor a data folder is.
+    """
     from revisit.adapters.gcp.settings import EMULATOR_VARIABLES
 
     if emulator := next((name for name in EMULATOR_VARIABLES if os.environ.get(name)), None):
         raise InvalidInputError(
-            f"{emulator} names an emulator but REVISIT_PROJECT is not set: set it to the id of a project, or name a data folder with --data"
+            f"{emulator} is set but REVISIT_PROJECT is not; "
+            "set it to a project id, or give a data folder with --data"
         )
 
 
 def open_backend(data: Path | None, project: str | None = None) -> "Backend":
-    """The backend of the deployment that is meant, else of the data folder, which is made where it is
-    missing."""
-    deployed = project_of(data, project)
-    if deployed is None:
+    """The backend of the deployment or of the data folder, which is created if it does not exist."""
+    project_id = project_of(data, project)
+    if project_id is None:
         from revisit.adapters.local.backend import local_backend
 
         return local_backend(data_folder(data))
     from revisit.adapters.gcp.backend import gcp_backend
     from revisit.adapters.gcp.settings import read_settings
 
-    return gcp_backend(read_settings({**os.environ, "REVISIT_PROJECT": deployed}))
+    return gcp_backend(read_settings({**os.environ, "REVISIT_PROJECT": project_id}))
 
 
 def local_data_folder(data: Path | None, command: str) -> Path:
-    """The data folder, for what a deployment does by itself.
+    """The data folder, for commands that make no sense for a deployment.
 
     Raises:
-        InvalidInputError: A deployment is meant.
+        InvalidInputError: REVISIT_PROJECT selects a deployment.
     """
     if project_of(data, None) is not None:
         raise InvalidInputError(
-            f"`revisit {command}` works on this computer, and REVISIT_PROJECT names a deployment, which runs by itself; "
-            "name a data folder with --data"
+            f"`revisit {command}` runs on this computer, but REVISIT_PROJECT selects a deployment; "
+            "give a data folder with --data"
         )
     return data_folder(data)
 
 
 def url_builder(backend: "Backend") -> "UrlBuilder":
-    """Files on this computer."""
+    """Links of results as paths or URIs of their files."""
     from revisit.domain.job import Job
     from revisit.presenters.documents import UrlBuilder
 
     def item(job: Job) -> str | None:
-        kept = job.asset("item")
-        return backend.assets.locate(kept.path) if kept else None
+        asset = job.asset("item")
+        return backend.assets.locate(asset.path) if asset else None
 
     return UrlBuilder(item, lambda _, asset: backend.assets.locate(asset.path))
 
 
 def read_aoi(file: str, repair: bool = False) -> "AOI":
-    """The area in a GeoJSON file.
+    """The area of interest in a GeoJSON or WKT file.
+
+    Args:
+        file: Path, or - for standard input.
+        repair: Fix an invalid geometry instead of rejecting it.
 
     Raises:
-        InvalidInputError: The file cannot be read, or does not hold an area.
+        InvalidInputError: The file cannot be read, or holds no area.
     """
     from revisit.domain.aoi import AOI
     from revisit.geo.geojson import MAX_BYTES
@@ -201,41 +204,51 @@ def read_aoi(file: str, repair: bool = False) -> "AOI":
             document = stream.read(MAX_BYTES + 1)
     except OSError as error:
         raise InvalidInputError(
-            f"the AOI {file!r} cannot be read ({error.strerror}); name a GeoJSON file"
+            f"the AOI file {file!r} cannot be read ({error.strerror}); give a GeoJSON or WKT file"
         ) from None
     return (AOI.parse_repaired if repair else AOI.parse)(document, limits_of("local").area_km2)
 
 
 def split_names(text: str) -> tuple[str, ...]:
-    """Names separated by commas."""
+    """The names of a comma-separated list."""
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def read_recipe(index: str, bands: str) -> "Recipe":
-    """The recipe of --index and --bands."""
+    """The recipe given by --index and --bands."""
     from revisit.services.orders.resolve_recipe import build_recipe
 
     return build_recipe(split_names(index), split_names(bands))
 
 
 def parse_start(text: str) -> datetime | None:
-    """The beginning of a period."""
+    """The start of a date range; None for an empty text."""
     from revisit.domain.clock import parse_instant
 
     return parse_instant(text) if text else None
 
 
 def parse_end(text: str) -> datetime | None:
-    """The end of a period; a day is meant whole."""
+    """The end of a date range, None for an empty text; a day includes its last instant."""
     from revisit.domain.clock import parse_end_instant
 
     return parse_end_instant(text) if text else None
 
 
 def read_level(text: str) -> "Level | None":
-    """A level, in capitals or not."""
+    """A processing level in upper or lower case; None for an empty text."""
     from revisit.domain.product import LEVELS
 
     if text and text.upper() not in LEVELS:
         raise InvalidInputError(f"level {text!r} does not exist; choose {' or '.join(LEVELS)}")
     return cast("Level | None", text.upper() or None)
+
+
+def reject_both(first: str, first_given: bool, second: str, second_given: bool) -> None:
+    """Reject two options that exclude each other.
+
+    Raises:
+        InvalidInputError: Both are given.
+    """
+    if first_given and second_given:
+        raise InvalidInputError(f"use either {first} or {second}")

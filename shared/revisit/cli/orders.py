@@ -18,6 +18,7 @@ from revisit.cli.console import (
     show_status,
 )
 from revisit.cli.options import (
+    Aoi,
     Bands,
     Data,
     From,
@@ -43,6 +44,7 @@ from revisit.cli.results import print_jobs
 from revisit.errors import InvalidInputError, TransientError
 
 if TYPE_CHECKING:
+    from revisit.domain.order import Order
     from revisit.ports.backend import Backend
 
 Id = Annotated[str, typer.Argument(help="Id of an order.", metavar="ID")]
@@ -51,92 +53,90 @@ Id = Annotated[str, typer.Argument(help="Id of an order.", metavar="ID")]
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(order)
-    many = typer.Typer(help="Show orders, or take one back.", no_args_is_help=True)
+    group = typer.Typer(help="List, show and cancel orders.", no_args_is_help=True)
     for command, name in ((list_, "list"), (show, "show"), (cancel, "cancel")):
-        many.command(name)(command)
-    app.add_typer(many, name="orders")
+        group.command(name)(command)
+    app.add_typer(group, name="orders")
 
 
 def list_(json: Json = False, data: Data = None, project: Project = None) -> None:
-    """List orders, the newest first."""
+    """List orders, newest first."""
     from revisit.presenters import documents
     from revisit.services.orders.create import list_orders
 
-    placed = [documents.order_summary(one) for one in list_orders(open_backend(data, project))]
+    rows = [documents.order_summary(record) for record in list_orders(open_backend(data, project))]
     if json:
-        print_json({"orders": placed})
+        print_json({"orders": rows})
     else:
         print_table(
-            ("ORDER", "STATE", "OPEN", "OF", "PLACED", "RECIPE"),
+            ("ORDER", "STATE", "OPEN", "JOBS", "CREATED", "RECIPE"),
             [
                 (
-                    one["order"],
-                    one["state"],
-                    one["open"],
-                    one["total"],
-                    format_minute(one["created"]),
-                    _format_recipe(one),
+                    row["order"],
+                    row["state"],
+                    row["open"],
+                    row["total"],
+                    format_minute(row["created"]),
+                    _format_recipe(row),
                 )
-                for one in placed
+                for row in rows
             ],
-            ("OPEN", "OF"),
+            ("OPEN", "JOBS"),
         )
 
 
 def show(id: Id, json: Json = False, data: Data = None, project: Project = None) -> None:
-    """Show how far an order is, what was expected of it and what it took."""
-    from revisit.presenters import orders
+    """Show the progress, estimate and usage of an order."""
     from revisit.services.orders.create import get_order
-    from revisit.services.subscriptions.results import list_jobs
 
     backend = open_backend(data, project)
-    placed = get_order(backend, id)
-    _print_order(
-        orders.order_details(placed, list_jobs(backend, id), backend.now(), url_builder(backend)), json
-    )
+    _print_order(_order_details(backend, get_order(backend, id)), json)
 
 
 def cancel(id: Id, json: Json = False, data: Data = None, project: Project = None) -> None:
-    """Take an order back: what of it has not ended is not worked."""
-    from revisit.presenters import orders
-    from revisit.services.orders.cancel import cancel_order as take_back
-    from revisit.services.subscriptions.results import list_jobs
+    """Cancel an order; finished results are kept."""
+    from revisit.services.orders.cancel import cancel_order
 
     backend = open_backend(data, project)
-    over = take_back(backend, id)
-    _print_order(
-        orders.order_details(over, list_jobs(backend, id), backend.now(), url_builder(backend)), json
-    )
-    if not over.cancelled:
-        print_message(f"order {id} had finished before; nothing of it was left to take back")
+    cancelled = cancel_order(backend, id)
+    _print_order(_order_details(backend, cancelled), json)
+    if not cancelled.cancelled:
+        print_message(f"order {id} was already finished; nothing was cancelled")
+
+
+def _order_details(backend: "Backend", record: "Order") -> dict[str, Any]:
+    from revisit.presenters import orders
+    from revisit.services.subscriptions.results import list_jobs
+
+    return orders.order_details(record, list_jobs(backend, record.id), backend.now(), url_builder(backend))
 
 
 def _print_order(document: dict[str, Any], json: bool) -> None:
     if json:
         print_json(document)
         return
-    far, expected, took = document["progress"], document["estimate"] or {}, document["actual"]
+    progress, estimate, usage = document["progress"], document["estimate"] or {}, document["actual"]
     print_table(
         ("", ""),
         [
             ("order", document["order"]),
             ("state", document["state"]),
-            ("placed", format_minute(document["created"])),
+            ("created", format_minute(document["created"])),
             ("age in seconds", document["age_s"]),
-            ("done", far["done"]),
-            ("skipped", far["skipped"]),
-            ("failed", far["failed"]),
-            ("open", far["open"]),
-            ("worked", format_percent(far["share"])),
+            ("done", progress["done"]),
+            ("skipped", progress["skipped"]),
+            ("failed", progress["failed"]),
+            ("open", progress["open"]),
+            ("processed", format_percent(progress["share"])),
         ],
     )
     print_table(
-        ("", "EXPECTED", "SO FAR"),
+        ("", "ESTIMATE", "USAGE"),
         [
-            (name.replace("_", " "), _format_count(expected.get(name)), _format_count(took[name]))
+            (name.replace("_", " "), _format_count(estimate.get(name)), _format_count(usage[name]))
             for name in ("pixels", "bytes_read", "bytes_written", "seconds")
         ],
-        ("EXPECTED", "SO FAR"),
+        ("ESTIMATE", "USAGE"),
     )
     for job in document["jobs"]:
         if job["reason"]:
@@ -152,43 +152,30 @@ def _format_recipe(document: dict[str, Any]) -> str:
 
 
 POLL_INTERVAL_S = 2.0
-"""Between two looks at an order that a deployment works: each is a read that is paid for."""
+"""Seconds between two reads of an order in a deployment; each read is billed."""
 
 
 def order(
-    aoi: Annotated[
-        str,
-        typer.Option(
-            "--aoi",
-            help="GeoJSON file of the area of interest; - reads standard input.",
-            metavar="FILE",
-            show_default=False,
-        ),
-    ] = "",
+    aoi: Aoi = "",
     tile: Annotated[
         str,
         typer.Option(
             "--tile",
-            help="The whole of a tile, such as 32TQM, in place of an area.",
+            help="A whole MGRS tile, such as 32TQM, instead of an area.",
             metavar="TILE",
             show_default=False,
         ),
     ] = "",
     product: Annotated[
         list[str] | None,
-        typer.Option(
-            "--product",
-            help="Exactly this product; may be given again and again.",
-            metavar="ID",
-            show_default=False,
-        ),
+        typer.Option("--product", help="Only this product; repeatable.", metavar="ID", show_default=False),
     ] = None,
     source: Annotated[
         str,
         typer.Option(
             "--source",
-            help="The only source to take products from: folder:PATH, google-index:PATH-or-URL or "
-            "stac:URL#collection. Else all that are known.",
+            help="Only products of this source: folder:PATH, google-index:PATH-or-URL "
+            "or stac:URL#collection.",
             metavar="SPEC",
             show_default=False,
         ),
@@ -201,25 +188,23 @@ def order(
         float | None,
         typer.Option(
             "--resolution",
-            help="Pixel size of the result in metres; else that of the finest band.",
+            help="Pixel size of the result in metres; default: that of the finest band.",
             metavar="M",
             show_default=False,
         ),
     ] = None,
     resampling: Annotated[
-        str, typer.Option("--resampling", help="bilinear or nearest.", metavar="HOW")
+        str, typer.Option("--resampling", help="bilinear or nearest.", metavar="METHOD")
     ] = "bilinear",
     level: LevelName = "",
     max_cloud: MaxCloud = None,
     min_clear: MinClear = None,
-    estimate: Annotated[
-        bool, typer.Option("--estimate", help="Say what it would take, and parse_start nothing.")
-    ] = False,
+    estimate: Annotated[bool, typer.Option("--estimate", help="Estimate only; don't start.")] = False,
     wait: Annotated[
         bool,
         typer.Option(
             "--wait/--no-wait",
-            help="Wait until it is finished, show_status it here if nothing serves the data folder; a deployment works it itself.",
+            help="Wait for the results; process the order here if no server or deployment does.",
         ),
     ] = False,
     timeout: Annotated[
@@ -231,19 +216,18 @@ def order(
     data: Data = None,
     project: Project = None,
 ) -> None:
-    """Work every acquisition over an area in a period, once."""
+    """Process every acquisition over an area in a date range."""
     from revisit.embedded.lock import server_url
-    from revisit.presenters import orders as shown_orders
+    from revisit.presenters import orders
     from revisit.services.orders.create import create_order, estimate_order
     from revisit.services.orders.resolve_recipe import build_recipe
     from revisit.services.orders.selection import OrderRequest
-    from revisit.services.subscriptions.results import list_jobs as jobs_of
 
     if not (aoi or tile or product):
         raise InvalidInputError(
-            "an order needs a place: give --aoi FILE, --tile such as 32TQM, or --product ID"
+            "an order needs an area: give --aoi FILE, --tile such as 32TQM, or --product ID"
         )
-    wish = OrderRequest(
+    request = OrderRequest(
         build_recipe(split_names(index), split_names(bands), resolution, resampling),
         read_aoi(aoi, repair) if aoi else None,
         tile,
@@ -258,37 +242,40 @@ def order(
     backend = open_backend(data, project)
     if estimate:
         with show_status("Finding products"):
-            _print_estimate(shown_orders.estimate(estimate_order(backend, wish)), json)
+            document = orders.estimate(estimate_order(backend, request))
+        _print_estimate(document, json)
         return
     with show_status("Finding products"):
-        placed = create_order(backend, wish)
-    if not placed.jobs:
+        created = create_order(backend, request)
+    if not created.jobs:
         print_message(
-            "no product is known over this area in this period; check --from, --to and --source, or `revisit refresh`"
+            "no products match; check --from, --to and --source, or update the catalog with `revisit refresh`"
         )
-    if wait and placed.open:
-        _wait_until_done(
-            backend, None if project_of(data, project) else data_folder(data), placed.id, timeout
-        )
-    now = backend.get_record(type(placed), placed.id)
-    value = shown_orders.order_details(now, jobs_of(backend, now.id), backend.now(), url_builder(backend))
+    folder = None if project_of(data, project) else data_folder(data)
+    if wait and created.open:
+        _wait_until_done(backend, folder, created.id, timeout)
+    current = backend.get_record(type(created), created.id)
+    value = _order_details(backend, current)
     if json:
         print_json(value)
     else:
-        print(placed.id)
+        print(current.id)
         if wait:
             print_jobs(value["jobs"])
-        elif now.jobs:
+        elif current.jobs:
             print_message(
-                f"{len(now.jobs)} acquisitions, {now.open} still to be worked; --wait waits for them, `revisit results {now.id}` shows them"
+                f"{len(current.jobs)} acquisitions, {current.open} still to process; --wait waits for them, "
+                f"`revisit results {current.id}` shows them"
             )
-            if now.open and project_of(data, project) is None and server_url(data_folder(data)) is None:
+            if current.open and folder is not None and server_url(folder) is None:
                 print_message(
-                    "nothing is serving this data folder: order again with --wait, or start `revisit serve`"
+                    "no server is running for this data folder: "
+                    "start `revisit serve`, or order again with --wait"
                 )
-    if now.open and wait:
+    if current.open and wait:
         raise TransientError(
-            f"order {now.id} has {now.open} of {len(now.jobs)} jobs unfinished after {timeout:g} s"
+            f"{current.open} of {len(current.jobs)} jobs of order {current.id} are "
+            f"unfinished after {timeout:g} s"
         )
     if any(job["state"] == "failed" for job in value["jobs"]):
         raise typer.Exit(1)
@@ -304,28 +291,29 @@ def _print_estimate(document: dict[str, Any], json: bool) -> None:
         ("pixels", f"{document['pixels']:,}"),
         ("bytes read", f"{document['bytes_read']:,}"),
         ("bytes written", f"{document['bytes_written']:,}"),
-        ("seconds of work", document["seconds"]),
+        ("processing seconds", document["seconds"]),
     ]
     print_table(
         ("", ""),
         rows if document["cost_usd"] is None else [*rows, ("US dollars", f"{document['cost_usd']:.4f}")],
     )
-    for sentence in document["assumptions"]:
-        print_message(sentence)
+    for assumption in document["assumptions"]:
+        print_message(assumption)
     if document["refused"]:
         raise InvalidInputError(document["refused"])
 
 
 def _wait_until_done(backend: "Backend", data: Path | None, id: str, timeout: float | None) -> None:
-    """Until an order has no open job, or the time is over.
+    """Wait until an order has no open job, or the time is over.
 
     Args:
-        data: Where it is worked here if nothing serves it; None where a deployment works it.
+        data: Data folder, in which the order is processed here if no server runs; None for a deployment.
+        timeout: Longest wait in seconds; None waits without limit.
     """
     from revisit.domain.order import Order
 
     total = len(backend.get_record(Order, id).jobs)
-    with show_progress("Working", total) as bar:
+    with show_progress("Processing", total) as bar:
 
         def done() -> bool:
             open_jobs = backend.get_record(Order, id).open

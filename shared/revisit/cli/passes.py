@@ -1,4 +1,4 @@
-"""`revisit passes`: when the satellites come next."""
+"""Command `revisit passes`: predicted passes of the satellites over an area."""
 
 import sys
 from typing import Annotated
@@ -6,8 +6,17 @@ from typing import Annotated
 import typer
 
 from revisit.cli.console import format_minute, print_json, print_message, print_table
-from revisit.cli.options import Data, Json, Project, Repair, open_backend, read_aoi, split_names
-from revisit.errors import InvalidInputError
+from revisit.cli.options import (
+    Aoi,
+    Data,
+    Json,
+    Project,
+    Repair,
+    open_backend,
+    read_aoi,
+    reject_both,
+    split_names,
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -16,59 +25,50 @@ def register(app: typer.Typer) -> None:
 
 
 def passes(
-    aoi: Annotated[
-        str,
-        typer.Option(
-            "--aoi",
-            help="GeoJSON file of the area of interest; - reads standard input.",
-            metavar="FILE",
-            show_default=False,
-        ),
-    ] = "",
+    aoi: Aoi = "",
     tile: Annotated[
         str,
         typer.Option(
             "--tile",
-            help="Tiles, separated by commas, in place of an area.",
+            help="MGRS tiles instead of an area, comma-separated.",
             metavar="A,B",
             show_default=False,
         ),
     ] = "",
-    days: Annotated[int, typer.Option("--days", help="How far ahead.", metavar="N")] = 30,
+    days: Annotated[int, typer.Option("--days", help="Days to look ahead.", metavar="N")] = 30,
     ics: Annotated[bool, typer.Option("--ics", help="Print a calendar (iCalendar).")] = False,
     repair: Repair = False,
     json: Json = False,
     data: Data = None,
     project: Project = None,
 ) -> None:
-    """Show when the satellites are expected next, learnt from the catalog."""
+    """Predict the next passes from the products in the catalog."""
     from revisit.presenters.documents import expected_pass
     from revisit.services.products.passes import upcoming_passes
 
-    if json and ics:
-        raise InvalidInputError("--json and --ics exclude each other; choose one")
+    reject_both("--json", json, "--ics", ics)
     backend = open_backend(data, project)
-    coming = upcoming_passes(backend, read_aoi(aoi, repair) if aoi else None, split_names(tile), days)
+    predicted = upcoming_passes(backend, read_aoi(aoi, repair) if aoi else None, split_names(tile), days)
     if ics:
         from revisit.delivery.icalendar import render_calendar
 
-        sys.stdout.buffer.write(render_calendar(coming, f"Sentinel-2 over {tile or aoi}", backend.now()))
+        sys.stdout.buffer.write(render_calendar(predicted, f"Sentinel-2 over {tile or aoi}", backend.now()))
     elif json:
-        print_json({"passes": [expected_pass(one) for one in coming]})
+        print_json({"passes": [expected_pass(item) for item in predicted]})
     else:
         print_table(
-            ("EXPECTED", "PLATFORM", "ORBIT", "TILES", "LEARNT FROM"),
+            ("EXPECTED", "PLATFORM", "ORBIT", "TILES", "BASED ON"),
             [
                 (
-                    format_minute(expected_pass(one)["expected"]),
-                    one.platform,
-                    one.relative_orbit,
-                    ",".join(one.tiles),
-                    one.learnt_from,
+                    format_minute(expected_pass(item)["expected"]),
+                    item.platform,
+                    item.relative_orbit,
+                    ",".join(item.tiles),
+                    item.learnt_from,
                 )
-                for one in coming
+                for item in predicted
             ],
-            ("ORBIT", "LEARNT FROM"),
+            ("ORBIT", "BASED ON"),
         )
-    if not coming:
-        print_message("the catalog knows no platform that passed here lately; see `revisit status`")
+    if not predicted:
+        print_message("the catalog has no recent pass over this area to predict from; see `revisit status`")

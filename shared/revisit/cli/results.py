@@ -1,5 +1,4 @@
-"""Commands `revisit results` and `revisit series`: the jobs of an order or subscription, and an index over
-time."""
+"""Commands `revisit results` and `revisit series`: jobs with their statistics, and an index over time."""
 
 from typing import Annotated, Any
 
@@ -14,8 +13,7 @@ from revisit.cli.console import (
     print_message,
     print_table,
 )
-from revisit.cli.options import Csv, Data, Json, Project, open_backend, url_builder
-from revisit.errors import InvalidInputError
+from revisit.cli.options import Csv, Data, Json, Project, open_backend, reject_both, url_builder
 
 Id = Annotated[
     str,
@@ -29,10 +27,26 @@ def register(app: typer.Typer) -> None:
     app.command()(series)
 
 
+def results(id: Id, json: Json = False, data: Data = None, project: Project = None) -> None:
+    """Show the results of an order, a subscription or a job."""
+    from revisit.presenters import documents
+    from revisit.services.subscriptions.results import list_jobs
+
+    backend = open_backend(data, project)
+    jobs = [documents.job(record, url_builder(backend)) for record in list_jobs(backend, id)]
+    if json:
+        print_json({"jobs": jobs})
+        return
+    print_jobs(jobs)
+    if len(jobs) == 1:
+        print_table(("ASSET", "FILE"), [(name, asset["href"]) for name, asset in jobs[0]["assets"].items()])
+
+
 def print_jobs(jobs: list[dict[str, Any]]) -> None:
+    """Print jobs as a table on stdout, and the reason and notes of each on stderr."""
     names = list(dict.fromkeys(name for job in jobs for name in (*job["indices"], *job["bands"])))
     print_table(
-        ("SENSED", "STATE", "CLEAR", "COVERED", *names, "ACQUISITION", "JOB"),
+        ("SENSED", "STATE", "CLEAR", "COVERAGE", *names, "ACQUISITION", "JOB"),
         [
             (
                 format_minute(job["datetime"]),
@@ -48,48 +62,31 @@ def print_jobs(jobs: list[dict[str, Any]]) -> None:
             )
             for job in jobs
         ],
-        ("CLEAR", "COVERED", *names),
-        optional=("ACQUISITION", "COVERED"),
+        ("CLEAR", "COVERAGE", *names),
+        optional=("ACQUISITION", "COVERAGE"),
     )
     for job in jobs:
-        for sentence in (job["reason"], *job["notes"]):
-            if sentence:
-                print_message(f"{job['acquisition']} {job['state']}: {sentence}")
-
-
-def results(id: Id, json: Json = False, data: Data = None, project: Project = None) -> None:
-    """Show what came of an order, a subscription or a job."""
-    from revisit.presenters import documents
-    from revisit.services.subscriptions.results import list_jobs as jobs_of
-
-    backend = open_backend(data, project)
-    jobs = [documents.job(job, url_builder(backend)) for job in jobs_of(backend, id)]
-    if json:
-        print_json({"jobs": jobs})
-        return
-    print_jobs(jobs)
-    if len(jobs) == 1:
-        print_table(("ASSET", "FILE"), [(name, asset["href"]) for name, asset in jobs[0]["assets"].items()])
+        for note in (job["reason"], *job["notes"]):
+            if note:
+                print_message(f"{job['acquisition']} {job['state']}: {note}")
 
 
 def series(
     id: Id,
     index: Annotated[
-        str,
-        typer.Option("--index", help="Spectral index, or a band that was asked for by name.", metavar="NAME"),
+        str, typer.Option("--index", help="Spectral index, or a band of the recipe.", metavar="NAME")
     ] = "NDVI",
     csv: Csv = False,
     json: Json = False,
     data: Data = None,
     project: Project = None,
 ) -> None:
-    """Show an index through time."""
+    """Show an index over time."""
     from revisit.presenters import documents
-    from revisit.services.subscriptions.results import get_series as through_time
+    from revisit.services.subscriptions.results import get_series
 
-    if json and csv:
-        raise InvalidInputError("--json and --csv exclude each other; choose one")
-    rows = [documents.observation(seen) for seen in through_time(open_backend(data, project), id, index)]
+    reject_both("--json", json, "--csv", csv)
+    rows = [documents.observation(value) for value in get_series(open_backend(data, project), id, index)]
     if json:
         print_json({"id": id, "index": index, "observations": rows})
     elif csv:

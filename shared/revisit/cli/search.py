@@ -1,4 +1,4 @@
-"""`revisit refresh` and `revisit search`: what products there are."""
+"""Commands `revisit refresh` and `revisit search`: the catalog of products."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +21,7 @@ from revisit.cli.options import (
     parse_start,
     read_aoi,
     read_level,
+    reject_both,
 )
 from revisit.errors import InvalidInputError
 
@@ -35,7 +36,7 @@ def register(app: typer.Typer) -> None:
 
 
 _MAX_REJECTIONS_PRINTED = 3
-"""Rejections told in words."""
+"""Rejections printed per source; --json lists more."""
 
 
 def refresh(
@@ -43,8 +44,8 @@ def refresh(
         list[str] | None,
         typer.Option(
             "--source",
-            help="folder:PATH, google-index:PATH-or-URL or stac:URL#collection; "
-            "repeat for several. Else all that the data folder remembers.",
+            help="folder:PATH, google-index:PATH-or-URL or stac:URL#collection; repeatable. "
+            "Default: all known sources.",
             metavar="SPEC",
         ),
     ] = None,
@@ -52,45 +53,44 @@ def refresh(
     data: Data = None,
     project: Project = None,
 ) -> None:
-    """Ask the sources what is new."""
+    """List the sources and add new products to the catalog."""
     from revisit.chain.refresh import refresh_source
 
     backend = open_backend(data, project)
     specs = tuple(source or backend.sources)
     if not specs:
-        raise InvalidInputError("no source is remembered; name one with --source, such as folder:PATH")
-    found = []
+        raise InvalidInputError("no source is configured; give one with --source, such as folder:PATH")
+    results = []
     for spec in specs:
         with show_status(f"Listing {spec}"):
-            found.append(refresh_source(backend, spec))
+            results.append(refresh_source(backend, spec))
     if json:
-        print_json({"sources": [_refreshed_document(one) for one in found]})
+        print_json({"sources": [_refresh_document(result) for result in results]})
         return
     print_table(
         ("SOURCE", "READ", "NEW", "REJECTED"),
-        [(one.source, one.rows, one.new, one.rejection_count) for one in found],
+        [(result.source, result.rows, result.new, result.rejection_count) for result in results],
         ("READ", "NEW", "REJECTED"),
     )
-    for one in found:
-        for name, reason in one.rejection_examples[:_MAX_REJECTIONS_PRINTED]:
+    for result in results:
+        for name, reason in result.rejection_examples[:_MAX_REJECTIONS_PRINTED]:
             print_message(f"rejected {name}: {reason}")
-        if one.rejection_count > _MAX_REJECTIONS_PRINTED:
-            print_message(
-                f"and {one.rejection_count - _MAX_REJECTIONS_PRINTED:,} more of {one.source}; --json lists more of them"
-            )
-        if one.unfinished:
-            print_message(f"{one.source} is not read to the end yet; the next refresh goes on with it")
+        more = result.rejection_count - _MAX_REJECTIONS_PRINTED
+        if more > 0:
+            print_message(f"and {more:,} more rejected products of {result.source}; --json lists more")
+        if result.unfinished:
+            print_message(f"the listing of {result.source} is incomplete; the next refresh continues it")
 
 
-def _refreshed_document(refreshed: "RefreshResult") -> dict[str, Any]:
+def _refresh_document(result: "RefreshResult") -> dict[str, Any]:
     return {
-        "source": refreshed.source,
-        "read": refreshed.rows,
-        "new": refreshed.new,
-        "rejected": refreshed.rejection_count,
-        "unchanged": refreshed.unchanged,
-        "unfinished": refreshed.unfinished,
-        "rejections": [{"row": name, "reason": reason} for name, reason in refreshed.rejection_examples[:20]],
+        "source": result.source,
+        "read": result.rows,
+        "new": result.new,
+        "rejected": result.rejection_count,
+        "unchanged": result.unchanged,
+        "unfinished": result.unfinished,
+        "rejections": [{"row": name, "reason": reason} for name, reason in result.rejection_examples[:20]],
     }
 
 
@@ -103,21 +103,20 @@ def search(
     until: To = "",
     max_cloud: MaxCloud = None,
     level: LevelName = "",
-    limit: Annotated[int, typer.Option("--limit", help="Products at most.")] = 100,
+    limit: Annotated[int, typer.Option("--limit", help="Maximum number of products.")] = 100,
     repair: Repair = False,
     json: Json = False,
     csv: Csv = False,
     data: Data = None,
     project: Project = None,
 ) -> None:
-    """Find products by place, time and cloud."""
+    """Search the catalog by area, date and cloud cover."""
     from revisit.presenters import documents
-    from revisit.services.products.search import search_products as find
+    from revisit.services.products.search import search_products
 
-    if json and csv:
-        raise InvalidInputError("--json and --csv exclude each other; choose one")
+    reject_both("--json", json, "--csv", csv)
     area = read_aoi(aoi, repair) if aoi else None
-    products = find(
+    products = search_products(
         open_backend(data, project),
         area,
         tile,
@@ -148,6 +147,6 @@ def search(
             ("CLOUD %",),
         )
     if not rows:
-        print_message("no product is known there; `revisit refresh` asks the sources")
+        print_message("no products match; `revisit refresh` updates the catalog from the sources")
     elif len(rows) == limit:
-        print_message(f"the first {limit} are shown; --limit shows more")
+        print_message(f"{limit} shown; raise --limit for more")

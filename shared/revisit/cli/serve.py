@@ -1,4 +1,4 @@
-"""`revisit serve` and `revisit demo`: the whole suite on this computer."""
+"""Commands `revisit serve` and `revisit demo`: all functions, the API and the page in one process."""
 
 import signal
 from pathlib import Path
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from threading import Event
 
 Port = Annotated[
-    int, typer.Option("--port", help="On 127.0.0.1; 0 takes a free one.", min=0, max=65535, metavar="N")
+    int, typer.Option("--port", help="Port on 127.0.0.1; 0 takes a free one.", min=0, max=65535, metavar="N")
 ]
 
 
@@ -31,16 +31,16 @@ def serve(
         list[str] | None,
         typer.Option(
             "--source",
-            help="folder:PATH, google-index:PATH-or-URL or stac:URL#collection; repeat "
-            "for several. Else those the data folder remembers.",
+            help="folder:PATH, google-index:PATH-or-URL or stac:URL#collection; repeatable. "
+            "Default: the sources of the last run.",
             metavar="SPEC",
         ),
     ] = None,
     workers: Annotated[
-        int, typer.Option("--workers", help="Processes for raster work.", min=1, max=64, metavar="N")
+        int, typer.Option("--workers", help="Processes for raster jobs.", min=1, max=64, metavar="N")
     ] = 2,
 ) -> None:
-    """Watch, work and answer until stopped: the chain, the API and the page."""
+    """Run the service (processing, API, web page) until stopped."""
     from revisit.adapters.local.backend import remember_sources
     from revisit.adapters.sources import open_source
     from revisit.embedded.server import EmbeddedServer
@@ -49,28 +49,28 @@ def serve(
     folder: Path = local_data_folder(data, "serve")
     if source:
         remember_sources(folder, tuple(open_source(spec).spec for spec in source))
-    with EmbeddedServer(folder, port=port, workers=workers) as suite:
-        print_message(f"Revisit serves {folder} at {suite.url} (stop with Ctrl-C)")
-        suite.wait(stop)
-    print_message("stopped; what was under way goes on with the next start")
+    with EmbeddedServer(folder, port=port, workers=workers) as server:
+        print_message(f"Revisit serves {folder} at {server.url} (stop with Ctrl-C)")
+        server.wait(stop)
+    print_message("stopped; unfinished jobs continue at the next start")
 
 
 def demo(
     data: Data = None,
     port: Port = 8787,
-    once: Annotated[bool, typer.Option("--once", help="End when the archive has been worked.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Exit when the archive is processed.")] = False,
     json: Json = False,
 ) -> None:
-    """Make a small realistic archive and watch it: nothing is downloaded."""
+    """Generate a small realistic archive and watch it; downloads nothing."""
     from revisit.demo.runner import run_live, run_once
 
     folder = local_data_folder(data, "demo")
     if not once:
         run_live(folder, port, print_message, _stop_on_signals())
         return
-    made = run_once(folder, print_message)
+    outcome = run_once(folder, print_message)
     if json:
-        print_json(made)
+        print_json(outcome)
     else:
         print_table(
             ("SENSED", "STATE", "CLEAR", "NDVI", "REASON"),
@@ -82,25 +82,26 @@ def demo(
                     row["NDVI"],
                     row["reason"],
                 )
-                for row in made["dates"]
+                for row in outcome["dates"]
             ],
         )
+        verdict = "equal" if outcome["right"] else "DIFFER FROM"
         print_message(
-            f"{made['alerts']} alerts; the numbers {'equal' if made['right'] else 'DIFFER FROM'} what the season was made of"
+            f"{outcome['alerts']} alerts; the values {verdict} those that the archive was made from"
         )
-    raise typer.Exit(0 if made["right"] else 1)
+    raise typer.Exit(0 if outcome["right"] else 1)
 
 
 def _stop_on_signals() -> "Event":
-    """Set by Ctrl-C or a request to end."""
+    """An event that SIGINT (Ctrl-C) and SIGTERM set."""
     from threading import Event
 
     stop = Event()
 
-    def ask(number: int, frame: FrameType | None) -> None:
+    def handle(number: int, frame: FrameType | None) -> None:
         del number, frame
         stop.set()
 
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, ask)
+        signal.signal(number, handle)
     return stop

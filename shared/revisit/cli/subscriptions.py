@@ -1,4 +1,4 @@
-"""`revisit subscribe`, `list_subscriptions` and `alerts`: what is watched, and what came of it."""
+"""Commands `revisit subscribe`, `revisit subscriptions` and `revisit alerts`."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -48,10 +48,8 @@ if TYPE_CHECKING:
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(subscribe)
-    many = typer.Typer(
-        no_args_is_help=True,
-        rich_markup_mode=None,
-        help="List, show, change, pause, resume and delete subscriptions, preview one, and see to what they send.",
+    group = typer.Typer(
+        no_args_is_help=True, rich_markup_mode=None, help="Manage subscriptions, their feeds and deliveries."
     )
     for command, name in (
         (list_, "list"),
@@ -66,14 +64,14 @@ def register(app: typer.Typer) -> None:
         (alerts.redeliver, "redeliver"),
         (alerts.rotate_secret, "rotate-secret"),
     ):
-        many.command(name)(command)
-    app.add_typer(many, name="subscriptions")
+        group.command(name)(command)
+    app.add_typer(group, name="subscriptions")
     app.command()(alerts.alerts)
 
 
 def subscribe(
     aoi: Aoi,
-    name: Annotated[str, typer.Option("--name", help="What you call it.", metavar="T", show_default=False)],
+    name: Annotated[str, typer.Option("--name", help="Name.", metavar="T", show_default=False)],
     index: Index = "",
     bands: Bands = "",
     level: LevelName = "L2A",
@@ -81,16 +79,16 @@ def subscribe(
     min_clear: MinClear = None,
     webhook: Annotated[
         list[str] | None,
-        typer.Option("--webhook", help="Post alerts there, signed; repeat for several.", metavar="URL"),
+        typer.Option("--webhook", help="Post signed alerts to this URL; repeatable.", metavar="URL"),
     ] = None,
     file: Annotated[
         list[str] | None,
-        typer.Option("--file", help="Append alerts to this file below the data folder.", metavar="NAME"),
+        typer.Option("--file", help="Append alerts to this file in the data folder.", metavar="NAME"),
     ] = None,
     backfill: Annotated[
         str,
         typer.Option(
-            "--backfill", help="Also work the past from this day on.", metavar="DATE", show_default=False
+            "--backfill", help="Also process acquisitions since this day.", metavar="DATE", show_default=False
         ),
     ] = "",
     repair: Repair = False,
@@ -98,19 +96,18 @@ def subscribe(
     data: Data = None,
     project: Project = None,
 ) -> None:
-    """Watch an area."""
+    """Watch an area: create a subscription."""
     from revisit.domain.subscription import Channel
-    from revisit.presenters import documents as told
-    from revisit.services.subscriptions.create import create_subscription as watch
+    from revisit.presenters import documents
+    from revisit.services.subscriptions.create import create_subscription
     from revisit.services.subscriptions.update import webhook_secrets
 
-    channels = [Channel("webhook", url) for url in webhook or ()] + [
-        Channel("file", target) for target in file or ()
-    ]
+    channels = [Channel("webhook", url) for url in webhook or ()]
+    channels += [Channel("file", path) for path in file or ()]
     area, recipe = read_aoi(aoi, repair), read_recipe(index, bands)
     backend = open_backend(data, project)
     with show_status("Subscribing"):
-        made = watch(
+        created = create_subscription(
             backend,
             area,
             name,
@@ -121,16 +118,12 @@ def subscribe(
             channels,
             parse_start(backfill),
         )
-    secrets = webhook_secrets(backend, made)
+    secrets = webhook_secrets(backend, created)
     if json:
-        print_json(told.subscription(made, secrets))
+        print_json(documents.subscription(created, secrets))
     else:
-        print(made.id)
-        for channel in made.channels:
-            if channel.id in secrets:
-                print_message(
-                    f"{channel.target} is signed with {secrets[channel.id]}; keep it, it is shown by this command only"
-                )
+        print(created.id)
+        alerts.print_new_secrets({channel.id: channel.target for channel in created.channels}, secrets)
     if project_of(data, project) is None:
         _print_server_hint(data)
 
@@ -139,36 +132,38 @@ def _print_server_hint(data: "Path | None") -> None:
     from revisit.embedded.lock import server_url
 
     if server_url(data_folder(data)) is None:
-        print_message("nothing is serving this data folder: `revisit serve` keeps watching")
+        print_message(
+            "no server is running for this data folder; start `revisit serve` to process new products"
+        )
 
 
 def list_(json: Json = False, data: Data = None, project: Project = None) -> None:
     """List all subscriptions."""
-    from revisit.presenters import documents as told
+    from revisit.presenters import documents
     from revisit.services.subscriptions.create import list_subscriptions
 
-    there = list_subscriptions(open_backend(data, project))
+    subscriptions = list_subscriptions(open_backend(data, project))
     if json:
-        print_json({"subscriptions": [told.subscription(one) for one in there]})
+        print_json({"subscriptions": [documents.subscription(record) for record in subscriptions]})
         return
     print_table(
         ("NAME", "STATE", "ALERTS", "TILES", "INDICES", "SUBSCRIPTION"),
         [
             (
-                one.name,
-                one.state,
-                one.alerts,
-                " ".join(one.tiles),
-                " ".join((*one.recipe.indices, *one.recipe.bands)),
-                one.id,
+                record.name,
+                record.state,
+                record.alerts,
+                " ".join(record.tiles),
+                " ".join((*record.recipe.indices, *record.recipe.bands)),
+                record.id,
             )
-            for one in there
+            for record in subscriptions
         ],
         ("ALERTS",),
         optional=("TILES", "INDICES"),
     )
-    if not there:
-        print_message("nothing is watched yet; `revisit subscribe` begins")
+    if not subscriptions:
+        print_message("no subscriptions yet; `revisit subscribe` creates one")
 
 
 def show(id: SubscriptionId, json: Json = False, data: Data = None, project: Project = None) -> None:
@@ -179,42 +174,44 @@ def show(id: SubscriptionId, json: Json = False, data: Data = None, project: Pro
 
 
 def pause(id: SubscriptionId, json: Json = False, data: Data = None, project: Project = None) -> None:
-    """Begin nothing new for it."""
-    from revisit.services.subscriptions.create import pause_subscription as rest
+    """Pause a subscription: no new jobs."""
+    from revisit.services.subscriptions.create import pause_subscription
 
-    _print_result(rest(open_backend(data, project), id), json)
+    _print_result(pause_subscription(open_backend(data, project), id), json)
 
 
 def resume(id: SubscriptionId, json: Json = False, data: Data = None, project: Project = None) -> None:
-    """Go on, and catch up with what was published meanwhile."""
-    from revisit.services.subscriptions.create import resume_subscription as go_on
+    """Resume a subscription and process what was published meanwhile."""
+    from revisit.services.subscriptions.create import resume_subscription
 
-    _print_result(go_on(open_backend(data, project), id), json)
+    _print_result(resume_subscription(open_backend(data, project), id), json)
 
 
 def delete(id: SubscriptionId, json: Json = False, data: Data = None, project: Project = None) -> None:
-    """End it."""
-    from revisit.services.subscriptions.create import delete_subscription as end
+    """Delete a subscription; results and alerts are kept until they expire."""
+    from revisit.services.subscriptions.create import delete_subscription
 
-    _print_result(end(open_backend(data, project), id), json)
+    _print_result(delete_subscription(open_backend(data, project), id), json)
 
 
 def _print_result(record: "Subscription", json: bool) -> None:
     if json:
-        from revisit.presenters import documents as told
+        from revisit.presenters import documents
 
-        print_json(told.subscription(record))
+        print_json(documents.subscription(record))
     else:
-        print_subscription(record)
+        _print_subscription(record)
 
 
-def print_subscription(record: "Subscription") -> None:
+def _print_subscription(record: "Subscription") -> None:
     """A subscription as a table of its fields."""
-    from revisit.presenters import documents as told
+    from revisit.presenters import documents
 
-    value = told.subscription(record)
+    value = documents.subscription(record)
     last = value.pop("last_alert")
-    value["last_alert"] = f"number {last['number']}, seen {format_minute(last['datetime'])}" if last else None
+    value["last_alert"] = (
+        f"number {last['number']}, sensed {format_minute(last['datetime'])}" if last else None
+    )
     recipe, channels = value.pop("recipe"), value.pop("channels")
     value |= {
         "aoi": value["aoi"]["type"],
@@ -238,7 +235,7 @@ def preview(
         str,
         typer.Option(
             "--from",
-            help="From this day on; a year ago where none is named.",
+            help="First day of the preview; default: a year ago.",
             metavar="DATE",
             show_default=False,
         ),
@@ -248,14 +245,14 @@ def preview(
     data: Data = None,
     project: Project = None,
 ) -> None:
-    """Tell what watching an area would have brought, by what the catalog knows."""
+    """Show how many alerts a subscription would have made, from the catalog."""
     from revisit.domain.recipe import Recipe
     from revisit.domain.subscription import Subscription
-    from revisit.presenters import documents as told
+    from revisit.presenters import documents
     from revisit.services.subscriptions.preview import preview_subscription
 
     backend = open_backend(data, project)
-    wish = Subscription(
+    draft = Subscription(
         "",
         "preview",
         {},
@@ -266,31 +263,33 @@ def preview(
         max_cloud=max_cloud,
         min_clear=min_clear,
     )
-    past = preview_subscription(backend, read_aoi(aoi, repair), wish, parse_start(since))
+    result = preview_subscription(backend, read_aoi(aoi, repair), draft, parse_start(since))
     if json:
-        print_json(told.subscription_preview(past))
+        print_json(documents.subscription_preview(result))
         return
-    print_table(("MONTH", "ALERTS", "ACQUISITIONS"), past.monthly_counts, ("ALERTS", "ACQUISITIONS"))
-    share = (
-        f", of which about {format_percent(past.clear_share)} clear enough"
-        if past.clear_share is not None
+    print_table(("MONTH", "ALERTS", "ACQUISITIONS"), result.monthly_counts, ("ALERTS", "ACQUISITIONS"))
+    clear = (
+        f", about {format_percent(result.clear_share)} of them clear enough"
+        if result.clear_share is not None
         else ""
     )
+    matching = len(result.matching)
     print_message(
-        f"since {past.start:%Y-%m-%d} {len(past.matching):,} of {len(past.matching) + len(past.too_cloudy):,} acquisitions would have made an alert{share}: {past.clear_note}"
+        f"{matching:,} of {matching + len(result.too_cloudy):,} acquisitions since {result.start:%Y-%m-%d} "
+        f"match{clear}: {result.clear_note}"
     )
 
 
 def change(
     id: SubscriptionId,
     name: Annotated[
-        str | None, typer.Option("--name", help="What you call it.", metavar="T", show_default=False)
+        str | None, typer.Option("--name", help="New name.", metavar="T", show_default=False)
     ] = None,
     aoi: Annotated[
         str,
         typer.Option(
             "--aoi",
-            help="GeoJSON (or WKT) file of the area to watch from now on; - reads standard input.",
+            help="New area: a GeoJSON or WKT file; - reads standard input.",
             metavar="FILE",
             show_default=False,
         ),
@@ -302,7 +301,7 @@ def change(
         str,
         typer.Option(
             "--max-cloud",
-            help="Percent of cloud over the whole product at most, or any.",
+            help="Maximum scene cloud cover, percent, or any.",
             metavar="P",
             show_default=False,
         ),
@@ -311,37 +310,38 @@ def change(
         str,
         typer.Option(
             "--min-clear",
-            help="Percent of the area's valid pixels that must be clear, or any.",
+            help="Minimum clear share of the area's valid pixels, percent, or any.",
             metavar="P",
             show_default=False,
         ),
     ] = "",
     webhook: Annotated[
         list[str] | None,
-        typer.Option(
-            "--webhook", help="Post alerts there and nowhere else; repeat for several.", metavar="URL"
-        ),
+        typer.Option("--webhook", help="Post alerts to this URL only; repeatable.", metavar="URL"),
     ] = None,
     file: Annotated[
         list[str] | None,
-        typer.Option("--file", help="Append alerts to this file and no other.", metavar="NAME"),
+        typer.Option("--file", help="Append alerts to this file only; repeatable.", metavar="NAME"),
     ] = None,
-    no_webhook: Annotated[bool, typer.Option("--no-webhook", help="Post alerts nowhere.")] = False,
-    no_file: Annotated[bool, typer.Option("--no-file", help="Append alerts to no file.")] = False,
+    no_webhook: Annotated[bool, typer.Option("--no-webhook", help="Remove all webhooks.")] = False,
+    no_file: Annotated[bool, typer.Option("--no-file", help="Remove all files.")] = False,
     repair: Repair = False,
     json: Json = False,
     data: Data = None,
     project: Project = None,
 ) -> None:
-    """Change what is named; all else stays, and so do the id, the alerts and the feed."""
+    """Change the given options of a subscription; id, alerts and feed stay."""
     from msgspec import UNSET
 
-    from revisit.presenters import documents as told
+    from revisit.presenters import documents
     from revisit.services.subscriptions.create import get_subscription
-    from revisit.services.subscriptions.update import SubscriptionUpdate, webhook_secrets
-    from revisit.services.subscriptions.update import update_subscription as alter
+    from revisit.services.subscriptions.update import (
+        SubscriptionUpdate,
+        update_subscription,
+        webhook_secrets,
+    )
 
-    wanted = SubscriptionUpdate(
+    requested = SubscriptionUpdate(
         name=UNSET if name is None else name,
         aoi=read_aoi(aoi, repair) if aoi else UNSET,
         indices=split_names(index) or UNSET,
@@ -352,29 +352,22 @@ def change(
         webhooks=() if no_webhook else tuple(webhook) if webhook else UNSET,
         files=() if no_file else tuple(file) if file else UNSET,
     )
-    if wanted == SubscriptionUpdate():
-        raise InvalidInputError("nothing is to be different; name what is, such as --max-cloud 30")
+    if requested == SubscriptionUpdate():
+        raise InvalidInputError("nothing to change; give an option, such as --max-cloud 30")
     backend = open_backend(data, project)
-    before = {channel.id for channel in get_subscription(backend, id).channels}
-    changed = alter(backend, id, wanted)
-    secrets = (
-        {way: secret for way, secret in webhook_secrets(backend, changed).items() if way not in before}
-        if webhook
-        else {}
-    )
+    known = {channel.id for channel in get_subscription(backend, id).channels}
+    changed = update_subscription(backend, id, requested)
+    secrets = webhook_secrets(backend, changed) if webhook else {}
+    secrets = {channel_id: secret for channel_id, secret in secrets.items() if channel_id not in known}
     if json:
-        print_json(told.subscription(changed, secrets))
+        print_json(documents.subscription(changed, secrets))
         return
-
-    print_subscription(changed)
-    for channel in changed.channels:
-        if channel.id in secrets:
-            print_message(
-                f"{channel.target} is signed with {secrets[channel.id]}; keep it, it is shown by this command only"
-            )
+    _print_subscription(changed)
+    alerts.print_new_secrets({channel.id: channel.target for channel in changed.channels}, secrets)
 
 
 def _parse_limit(text: str) -> "float | UnsetType | None":
+    """A percentage; None for `any`, unset where the option is not given."""
     from msgspec import UNSET
 
     if not text:
@@ -385,5 +378,5 @@ def _parse_limit(text: str) -> "float | UnsetType | None":
         return float(text)
     except ValueError:
         raise InvalidInputError(
-            f"{text[:40]!r} is no percentage; give a number from 0 to 100, or any"
+            f"{text[:40]!r} is not a percentage; give a number from 0 to 100, or any"
         ) from None
