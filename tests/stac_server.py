@@ -45,7 +45,7 @@ class Server:
                 self.reply(None)
 
             def reply(self, body: Any) -> None:
-                outer.asked.append((self.command, self.path, body))
+                outer.requests.append((self.command, self.path, body))
                 scripted = outer.script.pop(0) if outer.script else None
                 status, content, headers = (
                     scripted(body) if callable(scripted) else scripted

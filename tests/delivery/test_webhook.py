@@ -246,7 +246,7 @@ def test_redirects_are_not_followed(status):
 def test_a_receiver_that_never_answers_is_left_in_time(act):
     with receiver(act) as told:
         begun = time.monotonic()
-        answered = post_to(told, seconds=0.5)
+        answered = post_to(told, timeout_s=0.5)
         # Not a measurement: a byte now and then would keep us without an end.
         assert time.monotonic() - begun < 10
     assert not answered.delivered and answered.status == 0
@@ -268,7 +268,7 @@ def test_a_receiver_that_answered_may_send_any_body(act, monkeypatch):
     monkeypatch.setattr(webhook_client, "RESPONSE_BODY_TIMEOUT_S", 0.2)
     with receiver(act) as told:
         begun = time.monotonic()
-        assert post_to(told, seconds=20).outcome == "200"
+        assert post_to(told, timeout_s=20).outcome == "200"
         # Not a measurement: who answered has a moment for the body, not all the time there is.
         assert time.monotonic() - begun < 10
 

@@ -38,9 +38,9 @@ def both_pages(request):
 
 def test_two_pages_are_sixteen_products(server, source, both_pages):
     server.answer = both_pages
-    listing = source.listing({}, all_unseen, NOW)
+    listing = source.list_products({}, all_unseen, NOW)
     found = listed_products(listing)
-    assert (len(found), listing.rows, listing.rejections) == (16, 16, 0)
+    assert (len(found), listing.rows, listing.rejection_count) == (16, 16, 0)
     assert {product.tile for product in found} == {"32TMT", "32TNT", "32UMU", "32UNU"}
     assert all(product.source == f"stac:{server.url}#sentinel-2-l2a" == source.spec for product in found)
     assert len({product.acquisition for product in found}) == 8
@@ -51,9 +51,9 @@ def test_two_pages_are_sixteen_products(server, source, both_pages):
 
 def test_a_second_listing_adds_nothing_and_reads_from_a_day_before_the_watermark(server, source):
     server.answer = answer_two_pages
-    first = source.listing({}, all_unseen, NOW)
+    first = source.list_products({}, all_unseen, NOW)
     known = {product.id for product in listed_products(first)}
-    second = source.listing(
+    second = source.list_products(
         first.state, lambda ids: np.array([id not in known for id in ids]), NOW + timedelta(hours=1)
     )
     assert listed_products(second) == []
@@ -65,13 +65,13 @@ def test_a_second_listing_adds_nothing_and_reads_from_a_day_before_the_watermark
 
 def test_all_of_the_last_ten_days_is_read_once_a_day(server, source):
     server.answer = answer_two_pages
-    first = source.listing({}, all_unseen, NOW)
+    first = source.list_products({}, all_unseen, NOW)
     listed_products(first)
-    next_day = source.listing(first.state, all_unseen, NOW + timedelta(hours=25))
+    next_day = source.list_products(first.state, all_unseen, NOW + timedelta(hours=25))
     listed_products(next_day)
     assert server.bodies[3]["datetime"] == "2020-02-26T13:00:00Z/.."
     assert next_day.state["swept"] == "2020-03-07T13:00:00Z"
-    long_after = source.listing(first.state, all_unseen, NOW + timedelta(days=30))
+    long_after = source.list_products(first.state, all_unseen, NOW + timedelta(days=30))
     listed_products(long_after)
     assert server.bodies[6]["datetime"] == "2020-03-04T10:37:41Z/.."
 
@@ -90,8 +90,8 @@ def test_a_first_listing_may_begin_further_back(server, source):
 ])  # fmt: skip
 def test_every_recorded_answer_is_understood(server, source, name, count):
     server.script = [json_response({**load_recording(name), "links": []})]
-    listing = source.listing({}, all_unseen, datetime(2026, 1, 1, tzinfo=UTC))
-    assert (len(listed_products(listing)), listing.rejections) == (count, 0)
+    listing = source.list_products({}, all_unseen, datetime(2026, 1, 1, tzinfo=UTC))
+    assert (len(listed_products(listing)), listing.rejection_count) == (count, 0)
 
 
 def test_next_pages_by_token_and_by_query_string_are_asked_of_the_same_address(server, source):
@@ -108,11 +108,11 @@ def test_next_pages_by_token_and_by_query_string_are_asked_of_the_same_address(s
         json_response({**pages[1], "links": [get]}),
         json_response(feature_collection([])),
     ]
-    assert len(listed_products(source.listing({}, all_unseen, datetime(2026, 1, 1, tzinfo=UTC)))) == 2
+    assert len(listed_products(source.list_products({}, all_unseen, datetime(2026, 1, 1, tzinfo=UTC)))) == 2
     assert server.bodies[1]["token"] == "next:S2A_MSIL2A_20230216T150721_R082_T19PHS_20230217T082924"
     assert server.bodies[2]["next"] == "abc"
     assert "evil" not in server.bodies[2]
-    assert {path for _, path, _ in server.asked} == {"/search"}
+    assert {path for _, path, _ in server.requests} == {"/search"}
 
 
 def test_bands_are_read_from_the_item(server, source):
@@ -122,7 +122,7 @@ def test_bands_are_read_from_the_item(server, source):
         if path == f"/collections/sentinel-2-l2a/items/{item['id']}"
         else answer_two_pages(path, body)
     )
-    first = listed_products(source.listing({}, all_unseen, NOW))[0]
+    first = listed_products(source.list_products({}, all_unseen, NOW))[0]
     assert first.href == f"{server.url}/collections/sentinel-2-l2a/items/{item['id']}"
     files = source.bands(first)
     assert (
@@ -162,7 +162,7 @@ def test_a_product_of_elsewhere_is_refused_without_a_request(server, source):
     for href in ("http://127.0.0.1:9/item", f"{server.url}.evil.example/x", "file:///etc/passwd", ""):
         with pytest.raises(PermanentError, match="is not an item of"):
             source.bands(Product("x", source.spec, "L2A", "S2A", "32TMT", NOW, "", 0, 0, 0, 0, href=href))
-    assert server.asked == []
+    assert server.requests == []
 
 
 def test_an_item_on_two_pages_is_listed_once(server, source, monkeypatch):
@@ -172,7 +172,7 @@ def test_an_item_on_two_pages_is_listed_once(server, source, monkeypatch):
         json_response(feature_collection([make_item(1), make_item(2), make_item(3)], links=[link])),
         json_response(feature_collection([make_item(3), make_item(2), make_item(4)])),
     ]
-    listing = source.listing({}, all_unseen, NOW)
+    listing = source.list_products({}, all_unseen, NOW)
     assert [product.id[-5] for product in listed_products(listing)] == ["1", "2", "3", "4"]
     assert listing.rows == 4
     assert server.bodies[1]["datetime"] == server.bodies[0]["datetime"]
@@ -183,7 +183,7 @@ def test_one_small_question_tells_whether_the_collection_is_there(server, source
     server.answer = lambda path, body: (404, b"", {})
     with pytest.raises(PermanentError, match="check the address and the collection"):
         source.check()
-    assert [asked[:2] for asked in server.asked] == [("GET", "/collections/sentinel-2-l2a")] * 2
+    assert [asked[:2] for asked in server.requests] == [("GET", "/collections/sentinel-2-l2a")] * 2
 
 
 def test_the_default_live_source_is_one():

@@ -123,9 +123,9 @@ def test_a_server_that_is_silent_or_gone_is_a_retry(monkeypatch, waits):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         source = StacApi(f"http://127.0.0.1:{silent.getsockname()[1]}#c", waits.append)
         with pytest.raises(TransientError, match="does not answer in time"):
-            source._http.json("POST", f"{source.url}/search", {})
+            source._http.request_json("POST", f"{source.url}/search", {})
     with pytest.raises(TransientError, match="cannot be reached"):
-        source._http.json("POST", f"{source.url}/search", {})
+        source._http.request_json("POST", f"{source.url}/search", {})
 
 
 @pytest.mark.parametrize(("status", "headers", "message"), [
