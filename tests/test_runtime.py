@@ -81,7 +81,7 @@ def test_giving_up_is_recorded_where_the_function_says_and_nowhere_else(backend)
 
     noted = []
     entry, _ = handler_of(
-        JobStarted, does=refuse, give_up=lambda event, backend, reason: noted.append((event.job, reason))
+        JobStarted, does=refuse, on_failure=lambda event, backend, reason: noted.append((event.job, reason))
     )
     push(entry, wire.Envelope(JobStarted("job_1"), NOW))
     assert noted == [("job_1", "no")]
@@ -94,7 +94,9 @@ def test_anything_else_is_redelivered_until_the_attempts_run_out(backend, error)
         raise error
 
     noted = []
-    entry, _ = handler_of(JobStarted, does=fail, give_up=lambda event, backend, reason: noted.append(reason))
+    entry, _ = handler_of(
+        JobStarted, does=fail, on_failure=lambda event, backend, reason: noted.append(reason)
+    )
     for attempt in range(1, 8):
         with pytest.raises(type(error)):
             push(entry, wire.Envelope(JobStarted("job_1"), NOW), attempt)
@@ -136,7 +138,7 @@ def test_what_no_handler_should_see_goes_to_the_dead_letters_with_its_reason(bac
 
 def test_an_event_that_a_function_does_not_hear_is_none_that_it_can_note_as_failed(backend):
     noted = []
-    entry, _ = handler_of(JobStarted, give_up=lambda event, backend, reason: noted.append(event.job))
+    entry, _ = handler_of(JobStarted, on_failure=lambda event, backend, reason: noted.append(event.job))
     push(entry, wire.Envelope(ProductNew("S2A_x"), NOW))
     assert noted == []
     assert "not an event this function hears" in letters(backend)[0].reason

@@ -254,7 +254,7 @@ class Buckets:
                 key: value for key, value in (found.client_fields | changes).items() if value is not None
             }
             self._objects[bucket][name] = replace(
-                found, stated=stated, metageneration=found.metageneration + 1
+                found, client_fields=stated, metageneration=found.metageneration + 1
             )
             return self._objects[bucket][name]
 

@@ -274,7 +274,7 @@ def test_a_load_that_takes_longer_than_a_function_is_taken_up_and_its_last_days_
     first = bucket.put(name, index_csv(*map(sensed, ("20230115", "20240310", "20240828"))))
     set_running_answers(host, 10)
     found = refresh_source(home, spec(name))
-    assert (found.unfinished, found.new, listed().list_products["load"]["generation"]) == (
+    assert (found.unfinished, found.new, listed().listing["load"]["generation"]) == (
         True,
         0,
         str(first),
@@ -285,12 +285,12 @@ def test_a_load_that_takes_longer_than_a_function_is_taken_up_and_its_last_days_
     later = bucket.put(
         name, index_csv(*map(sensed, ("20230115", "20240310", "20240828", "20230220", "20240829")))
     )
-    batches = home.source(spec(name)).list_products(listed().list_products, None, home.now()).batches
+    batches = home.source(spec(name)).list_products(listed().listing, None, home.now()).batches
     assert home.catalog().add(next(batches)) == 1
     batches.close()  # as where the function is killed
     monkeypatch.setattr(google_index_load, "TIME_BUDGET_S", -1.0)
     found = refresh_source(home, spec(name))
-    assert (found.unfinished, found.new, listed().first, listed().list_products["load"]["rows"]) == (
+    assert (found.unfinished, found.new, listed().first, listed().listing["load"]["rows"]) == (
         True,
         0,
         None,
@@ -299,7 +299,7 @@ def test_a_load_that_takes_longer_than_a_function_is_taken_up_and_its_last_days_
     monkeypatch.setattr(google_index_load, "TIME_BUDGET_S", 200.0)
     found = refresh_source(home, spec(name))
     assert (found.unfinished, found.new, found.rows, len(jobs())) == (False, 2, 3, 1)
-    assert (listed().first, listed().rows, listed().list_products) == (
+    assert (listed().first, listed().rows, listed().listing) == (
         home.now(),
         3,
         {"mark": str(first), "rows": 3},
@@ -307,7 +307,7 @@ def test_a_load_that_takes_longer_than_a_function_is_taken_up_and_its_last_days_
     assert [product.id[11:19] for product in home.records.find(Product)] == ["20240828"]
     # What is new in a feed that is known is announced, however old.
     found = refresh_source(home, spec(name))
-    assert (found.new, len(jobs()), listed().list_products) == (2, 2, {"mark": str(later), "rows": 5})
+    assert (found.new, len(jobs()), listed().listing) == (2, 2, {"mark": str(later), "rows": 5})
     assert {product.id[11:19] for product in home.records.find(Product)} == {
         "20240828",
         "20230220",

@@ -123,13 +123,13 @@ def test_certificates_are_kept_for_as_long_as_they_say():
         verify = create_authenticator(Settings(PROJECT), CertificateCache(server.url, lambda: now[-1])).verify
         for _ in range(3):
             verify(GOOGLE.sign(firebase_claims(PROJECT)))
-        assert server.request_log == 1
+        assert server.request_count == 1
         now.append(now[0] + timedelta(seconds=599))
         verify(GOOGLE.sign(firebase_claims(PROJECT)))
-        assert server.request_log == 1
+        assert server.request_count == 1
         now.append(now[0] + timedelta(seconds=600))
         verify(GOOGLE.sign(firebase_claims(PROJECT)))
-        assert server.request_log == 2
+        assert server.request_count == 2
 
 
 def test_certificates_that_cannot_be_had_are_no_verdict_on_a_token_and_are_asked_for_again():

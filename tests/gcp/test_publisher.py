@@ -33,7 +33,7 @@ class PubSub(BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.asked.append((self.path, body["messages"]))
+        self.server.request_log.append((self.path, body["messages"]))
         statuses = self.server.statuses.get(self.path.rpartition("/")[2].removesuffix(":publish"), [])
         status = statuses.pop(0) if statuses else 200
         answer = json.dumps(
@@ -115,8 +115,8 @@ def test_a_service_that_does_not_answer_is_given_up_in_time(monkeypatch, caplog)
 
 def test_publishing_loads_no_client_for_streams(server):
     code = (
-        "import sys; from revisit.gcp.publisher import Publisher; from revisit.gcp.settings import Settings; from samples import envelope\n"
-        "from revisit.events import JobStarted; print(Publisher(Settings('revisit-lakes')).publish([envelope(JobStarted('job_1'))]))\n"
+        "import sys; from revisit.adapters.gcp.publisher import Publisher; from revisit.adapters.gcp.settings import Settings; from samples import envelope\n"
+        "from revisit.domain.events import JobStarted; print(Publisher(Settings('revisit-lakes')).publish([envelope(JobStarted('job_1'))]))\n"
         "print(sorted({name.rpartition('.')[0] for name in sys.modules} & {'google.pubsub_v1', 'google.cloud.pubsub_v1', 'opentelemetry'}))"
     )
     ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT / "tests", capture_output=True, text=True)

@@ -70,8 +70,8 @@ BACKENDS = {"local": local_factory, "gcp": gcp_factory}
 
 @pytest.fixture(params=BACKENDS)
 def backend_factory(request: pytest.FixtureRequest) -> Iterator[BackendFactory]:
-    with BACKENDS[request.param](request) as place:
-        yield place
+    with BACKENDS[request.param](request) as factory:
+        yield factory
 
 
 @pytest.fixture

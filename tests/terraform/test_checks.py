@@ -98,18 +98,18 @@ PLANTED = [
 @pytest.mark.parametrize(
     ("file", "was", "becomes", "finding"), [each[1:] for each in PLANTED], ids=[each[0] for each in PLANTED]
 )
-def test_what_is_planted_is_found(file, was, becomes, finding, planted: Terraform):
-    path = planted.folder / file
+def test_what_is_planted_is_found(file, was, becomes, finding, scratch_deployment: Terraform):
+    path = scratch_deployment.folder / file
     assert was in path.read_text()
     path.write_text(path.read_text().replace(was, becomes))
-    plan = planted.plan()
+    plan = scratch_deployment.plan()
     assert any(finding in found for check in checks.CHECKS for found in check(plan))
 
 
-def test_a_missing_dead_letter_is_found(planted: Terraform):
-    path = planted.folder / "topics.tf"
+def test_a_missing_dead_letter_is_found(scratch_deployment: Terraform):
+    path = scratch_deployment.folder / "topics.tf"
     path.write_text(re.sub(r"  dead_letter_policy \{.*?\n  \}\n", "", path.read_text(), flags=re.DOTALL))
-    assert "deliver.job.finished has no dead letters" in checks.unbounded_retries(planted.plan())
+    assert "deliver.job.finished has no dead letters" in checks.unbounded_retries(scratch_deployment.plan())
 
 
 @pytest.mark.parametrize(
@@ -133,18 +133,20 @@ def test_a_missing_dead_letter_is_found(planted: Terraform):
         ("    entry_point       = each.key\n", "    entry_point       = each.keyy\n", "keyy"),
     ],
 )
-def test_an_error_that_only_the_providers_schema_tells_is_found(was, becomes, said, planted: Terraform):
-    path = planted.folder / "functions.tf"
+def test_an_error_that_only_the_providers_schema_tells_is_found(
+    was, becomes, said, scratch_deployment: Terraform
+):
+    path = scratch_deployment.folder / "functions.tf"
     assert was in path.read_text()
     path.write_text(path.read_text().replace(was, becomes))
-    ran = planted("validate")
+    ran = scratch_deployment("validate")
     assert ran.status != 0
     assert said in " ".join(re.sub(r"[│╷╵]", "", ran.output).split())
 
 
-def test_a_false_assertion_of_terraforms_own_tests_is_seen(planted: Terraform):
-    path = planted.folder / "topics.tf"
+def test_a_false_assertion_of_terraforms_own_tests_is_seen(scratch_deployment: Terraform):
+    path = scratch_deployment.folder / "topics.tf"
     path.write_text(path.read_text().replace("/topics/${each.value.topic}", "/topics/other"))
-    ran = planted("test")
+    ran = scratch_deployment("test")
     assert ran.status != 0
     assert "A push goes elsewhere" in ran.output

@@ -24,7 +24,7 @@ FUNCTIONS = sorted(path.parent.name for path in (ROOT / "functions").glob("*/mai
 
 def test_files_are_formatted_and_valid(deployment: Terraform):
     formatted = deployment("fmt", "-check", "-diff", "-recursive")
-    assert (formatted.status, formatted.said) == (0, "")
+    assert (formatted.status, formatted.output) == (0, "")
     assert deployment("validate").status == 0
 
 
@@ -148,7 +148,7 @@ def test_those_who_sign_are_handed_the_key_and_nobody_else(plan: Plan):
     signing = {
         name
         for name in FUNCTIONS
-        if SHARED / "revisit" / "signing_key.py"
+        if SHARED / "revisit" / "domain" / "webhook_secret.py"
         in reachable_files(
             ROOT / "functions" / name / "main.py", excluded=("revisit.adapters.gcp", "revisit.adapters.local")
         )

@@ -154,7 +154,7 @@ def test_iam_that_does_not_answer_is_asked_again_and_then_given_up_for_now(asset
     busy.answers = [503]
     assert (
         "X-Goog-Signature=" in BucketAssets(settings, signer=signer(busy)).signed_url(PATH, 60)
-        and busy.asked == 2
+        and busy.request_count == 2
     )
     busy.stop()
     with pytest.raises(TransientError, match="IAM does not"):
