@@ -34,10 +34,10 @@ def deliver(backend: Backend, on_step: Callable[[str], None] = lambda point: Non
     """
     event = backend.cause.event
     if isinstance(event, DeliveriesDue):
-        return backend.commit(partial(_write_delivery, id=event.at, reached=on_step))
+        return backend.commit(partial(_write_delivery, id=event.at, on_step=on_step))
     wish, acquisition = event.job.split("|")
     return backend.commit(
-        partial(_write_alert_and_event, wish=wish, acquisition=acquisition, reached=on_step)
+        partial(_write_alert_and_event, subscription=wish, acquisition=acquisition, on_step=on_step)
     )
 
 
@@ -77,7 +77,7 @@ def deliver_naively(backend: Backend, on_step: Callable[[str], None] = lambda po
         return None
     wish, acquisition = event.job.split("|")
     written = backend.commit(
-        partial(_write_alert, wish=wish, acquisition=acquisition, reached=on_step), completes_event=False
+        partial(_write_alert, subscription=wish, acquisition=acquisition, on_step=on_step), completes_event=False
     )
     on_step("written")
     backend.records.transact(lambda transaction: transaction.add_dedupe_key(mark))
@@ -123,7 +123,7 @@ def handle_queued(
     history = os.open(data / HISTORY_FILE, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     while leased := queue.lease(["deliver"]):
         on_step("leased")
-        handle(backend, leased[0], partial(deliver, reached=on_step), history)
+        handle(backend, leased[0], partial(deliver, on_step=on_step), history)
         on_step("committed")
         queue.ack(leased[0])
         on_step("acknowledged")

@@ -39,9 +39,9 @@ def test_one_event_handled_100_times_by_16_threads_has_one_effect(tmp_path):
 
 
 @pytest.fixture
-def emptied(memory):
+def emptied(memory_folder):
     """A backend that is emptied by each call."""
-    backend = local_backend(memory)
+    backend = local_backend(memory_folder)
 
     def empty():
         with backend.records._database.transaction(durable=False) as connection:
@@ -117,8 +117,8 @@ def test_the_state_tells_a_lost_alert_from_a_found_one(emptied):
     assert play(emptied(), JOBS) != play(emptied(), JOBS[1:])
 
 
-def test_a_poison_message_becomes_a_dead_letter_after_8_attempts_while_others_flow(memory):
-    backend = local_backend(memory)
+def test_a_poison_message_becomes_a_dead_letter_after_8_attempts_while_others_flow(memory_folder):
+    backend = local_backend(memory_folder)
     queue = local_queue(backend)
     backend.records.transact(lambda transaction: transaction.put(subscription("sub_0")))
     poison = queue.put_raw("deliver", b"poison")
@@ -161,13 +161,13 @@ def test_a_poison_message_becomes_a_dead_letter_after_8_attempts_while_others_fl
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Pacific/Chatham", "America/St_Johns"])
-def test_while_the_clock_jumps_and_workers_vanish_each_event_has_its_one_effect(memory, monkeypatch, zone):
+def test_while_the_clock_jumps_and_workers_vanish_each_event_has_its_one_effect(memory_folder, monkeypatch, zone):
     monkeypatch.setenv("TZ", zone)
     time.tzset()
     clock, chance = StoppedClock(), random.Random(zone)
     # A leap day, and the night in which clocks are changed.
     clock.present = clock.present.replace(month=2, day=29, hour=23)
-    backend = local_backend(memory, now=clock)
+    backend = local_backend(memory_folder, now=clock)
     queue = local_queue(backend)
     backend.records.transact(lambda transaction: transaction.put(subscription("sub_0")))
     names = [pair_job_id("sub_0", f"{number}") for number in range(100)]

@@ -22,8 +22,8 @@ from revisit.ports.cloudevents import decode
 from samples import envelope, subscription
 
 
-def test_of_2000_events_told_2600_times_to_workers_that_are_killed_none_is_lost_or_doubled(memory):
-    verdict = run_with_kills(memory / "data", events=2000, duplicates=0.3, send_duration_s=6)
+def test_of_2000_events_told_2600_times_to_workers_that_are_killed_none_is_lost_or_doubled(memory_folder):
+    verdict = run_with_kills(memory_folder / "data", events=2000, duplicates=0.3, send_duration_s=6)
     figure(
         "F1 quick",
         f"{verdict.events} events told {verdict.sent} times, {verdict.kills} kills, {verdict.lost} lost, {verdict.doubled} doubled",
@@ -32,10 +32,10 @@ def test_of_2000_events_told_2600_times_to_workers_that_are_killed_none_is_lost_
     assert verdict.sent == 2600 and verdict.kills >= 20
 
 
-def test_the_judge_finds_the_faults_of_a_handler_that_commits_three_times(memory):
+def test_the_judge_finds_the_faults_of_a_handler_that_commits_three_times(memory_folder):
     for seed in range(5):
         verdict = run_with_kills(
-            memory / f"{seed}",
+            memory_folder / f"{seed}",
             "three commits",
             events=600,
             seed=seed,
@@ -118,7 +118,7 @@ def wait_until_stopped(process: int) -> None:
         time.sleep(0.01)
 
 
-def test_8_processes_that_make_one_data_folder_at_once_all_find_it_whole(memory):
-    processes = [start("count_up", str(memory / "data"), 10) for _ in range(8)]
+def test_8_processes_that_make_one_data_folder_at_once_all_find_it_whole(memory_folder):
+    processes = [start("count_up", str(memory_folder / "data"), 10) for _ in range(8)]
     assert [json.loads(process.communicate()[0]) for process in processes] == ["done"] * 8
-    assert local_backend(memory / "data").records.get(Subscription, "sub_0").alerts == 80
+    assert local_backend(memory_folder / "data").records.get(Subscription, "sub_0").alerts == 80

@@ -321,7 +321,7 @@ def test_ticks_do_not_pile_up_while_a_source_is_away(tmp_path, site, monkeypatch
     def away(*_):
         raise TransientError("the disk of the archive does not answer")
 
-    monkeypatch.setattr("revisit.adapters.sources.folder.Folder.listing", away)
+    monkeypatch.setattr("revisit.adapters.sources.folder.Folder.list_products", away)
     assert [refresh(backend, f"2026-05-01T10:3{minute}:00Z") for minute in range(3)] == [1, 1, 1]
     assert (
         backend.records.get(SourceState, backend.sources[0]).error

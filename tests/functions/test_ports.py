@@ -22,7 +22,7 @@ from revisit.ports.topology import PORTS, TRIGGER_TOPICS
 from revisit.services.subscriptions.create import create_subscription
 
 SITE = "gfmap_31UES"
-OF_SOURCE = {"listing": "listing", "history": "listing", "check": "listing", "bands": "bands"}
+OF_SOURCE = {"list_products": "listing", "history": "listing", "check": "listing", "bands": "bands"}
 
 
 @dataclass(frozen=True)
