@@ -40,7 +40,7 @@ def expected(operation: Operation, who: str) -> int:
 @pytest.fixture(scope="module")
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
     """One that nobody changes."""
-    return make_deployment(tmp_path_factory.mktemp("world") / "data")
+    return make_deployment(tmp_path_factory.mktemp("deployment") / "data")
 
 
 def ask(
@@ -76,41 +76,41 @@ def check(operation: Operation, who: str, answer: TestResponse) -> None:
 
 
 @pytest.mark.parametrize("operation", READING, ids=str)
-def test_a_route_that_reads_answers_everybody_as_it_should(world, operation):
-    client = world.client
+def test_a_route_that_reads_answers_everybody_as_it_should(deployment, operation):
+    client = deployment.client
     for who in WHO:
-        check(operation, who, ask(world, client, operation, who))
+        check(operation, who, ask(deployment, client, operation, who))
 
 
 @pytest.mark.parametrize("who", WHO)
 @pytest.mark.parametrize("operation", CHANGING, ids=str)
-def test_a_route_that_changes_something_answers_everybody_as_it_should(world, tmp_path, operation, who):
+def test_a_route_that_changes_something_answers_everybody_as_it_should(deployment, tmp_path, operation, who):
     # Where it is refused nothing is changed, as the next one to come shows.
-    here = world if expected(operation, who) >= 400 else world.copy(tmp_path / "data")
+    here = deployment if expected(operation, who) >= 400 else deployment.copy(tmp_path / "data")
     check(operation, who, ask(here, here.client, operation, who))
 
 
 @pytest.mark.parametrize("operation", [one for one in ALL if one.who == "mine"], ids=str)
-def test_what_is_anothers_is_answered_as_what_never_was(world, operation):
+def test_what_is_anothers_is_answered_as_what_never_was(deployment, operation):
     """Nobody learns from an answer which ids there are."""
     name = operation.path.split("/{")[0].rpartition("/")[2]
-    there = world.path_values[name]
+    there = deployment.path_values[name]
     never = there.partition("_")[0] + "_none" if "_" in there else "none"
-    client = world.client
+    client = deployment.client
     told, untold = (
-        ask(world, client, operation, "other"),
-        ask(world, client, operation, "other", {**world.path_values, name: never}),
+        ask(deployment, client, operation, "other"),
+        ask(deployment, client, operation, "other", {**deployment.path_values, name: never}),
     )
     assert told.status_code == untold.status_code == 404
     assert told.json["detail"].replace(there, never) == untold.json["detail"]
 
 
-def test_nobody_we_know_learns_nothing_but_that_they_are_unknown(world):
+def test_nobody_we_know_learns_nothing_but_that_they_are_unknown(deployment):
     """Whatever they ask for, whether it is there or not, and whatever they send."""
-    client, told = world.client, set()
+    client, told = deployment.client, set()
     for operation in ALL:
         if operation.who != "open":
-            for things in (world.path_values, {}):
+            for things in (deployment.path_values, {}):
                 for body in (
                     {"json": operation.example},
                     {"data": b"[" * 2_000_000, "content_type": "application/json"},
@@ -132,17 +132,17 @@ def test_nobody_we_know_learns_nothing_but_that_they_are_unknown(world):
     assert len(told) == 1
 
 
-def test_what_each_sees_in_lists_is_their_own(world):
-    client = world.client
+def test_what_each_sees_in_lists_is_their_own(deployment):
+    client = deployment.client
     for operation in ALL:
         if operation.path in ("/subscriptions", "/orders", "/keys") and operation.method == "GET":
             name = operation.path.removeprefix("/")
             assert (
-                ask(world, client, operation, "other").json[name]
-                == ask(world, client, operation, "operator").json[name]
+                ask(deployment, client, operation, "other").json[name]
+                == ask(deployment, client, operation, "operator").json[name]
                 == []
             )
-            assert len(ask(world, client, operation, "owner").json[name]) >= 1
+            assert len(ask(deployment, client, operation, "owner").json[name]) >= 1
 
 
 def test_the_matrix_is_as_large_as_the_specification():

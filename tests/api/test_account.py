@@ -97,7 +97,7 @@ def test_who_asks_is_told(client, backend):
     }
 
 
-def test_an_export_holds_all_that_is_ones_own_and_nothing_that_opens_anything(client, backend, lives):
+def test_an_export_holds_all_that_is_ones_own_and_nothing_that_opens_anything(client, backend, owned_records):
     answer = client.get("/me/export", headers=ANN)
     told = answer.json
     assert {
@@ -107,7 +107,7 @@ def test_an_export_holds_all_that_is_ones_own_and_nothing_that_opens_anything(cl
         job.id for job in find_all(backend.records, Job) if job.owner == UID
     }
     assert (
-        told["alerts"][0]["job"] == lives[0].id
+        told["alerts"][0]["job"] == owned_records[0].id
         and told["deliveries"][0]["target"] == "https://hooks.example.com/x"
     )
     assert (
@@ -118,13 +118,13 @@ def test_an_export_holds_all_that_is_ones_own_and_nothing_that_opens_anything(cl
     )
 
 
-def test_an_account_that_is_deleted_leaves_nothing_of_its_uid_in_any_record(client, backend, lives):
+def test_an_account_that_is_deleted_leaves_nothing_of_its_uid_in_any_record(client, backend, owned_records):
     feed = client.get("/subscriptions", headers=ANN).json["subscriptions"][0]["feed"]
     bobs = client.get("/me/export", headers=BOB).json
     left_over = backend.assets.workspace() / "half"
     left_over.write_bytes(UID.encode())
     backend.assets.store(
-        left_over, f"{job_folder(lives[0].id)}/bands-of-a-run-that-was-cut-off.tif", "image/tiff"
+        left_over, f"{job_folder(owned_records[0].id)}/bands-of-a-run-that-was-cut-off.tif", "image/tiff"
     )
     done = client.delete("/me", headers=ANN)
     assert done.json == {
@@ -147,19 +147,19 @@ def test_an_account_that_is_deleted_leaves_nothing_of_its_uid_in_any_record(clie
         for file in backend.assets.root.rglob("*")
         if file.is_file()
     }
-    assert held == {Path(lives[1].assets[0].path): b"bob"}
+    assert held == {Path(owned_records[1].assets[0].path): b"bob"}
     assert client.get(feed).status_code == 404
     assert client.get("/me/export", headers=BOB).json == bobs
     assert client.get("/subscriptions", headers=ANN).json == {"subscriptions": []}
     assert client.delete("/me", headers=ANN).json == {"deleted": {}}
 
 
-def test_what_is_under_way_when_an_account_ends_comes_to_nothing(client, backend, lives):
+def test_what_is_under_way_when_an_account_ends_comes_to_nothing(client, backend, owned_records):
     waiting = [job for job in find_all(backend.records, Job, state="started") if job.owner == UID]
     client.delete("/me", headers=ANN)
     for job in waiting:
         end_job(backend, job)
-    assert create_deliveries(lives[1].id, backend) == [] and not [
+    assert create_deliveries(owned_records[1].id, backend) == [] and not [
         job for job in find_all(backend.records, Job) if job.owner == UID
     ]
 

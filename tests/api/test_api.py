@@ -381,7 +381,7 @@ def test_a_fault_of_ours_tells_nothing_but_its_id(client, backend, monkeypatch):
     def broken(*_, **__):
         raise RuntimeError("the secret of the house")
 
-    monkeypatch.setattr("revisit.services.orders.create.list_orders", broken)
+    monkeypatch.setattr("revisit.api.routes.orders.list_orders", broken)
     answer = client.get("/orders")
     assert answer.status_code == 500 and "secret" not in answer.text and answer.json["request_id"]
 

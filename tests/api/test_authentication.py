@@ -321,7 +321,7 @@ def test_no_log_line_tells_a_key_or_a_token(client, backend, capsys, monkeypatch
     configure_logging()
     try:
         key = key_of(client, scopes=["read", "write"])
-        monkeypatch.setattr("revisit.services.orders.create.list_orders", broken)
+        monkeypatch.setattr("revisit.api.routes.orders.list_orders", broken)
         assert client.get("/orders", headers=bearing(key)).status_code == 500
         assert client.get("/orders", headers=bearing(key + "x")).status_code == 401
         assert client.get("/orders", headers=ANN).status_code == 500

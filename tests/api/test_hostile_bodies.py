@@ -76,11 +76,11 @@ def bodies(operation: Operation) -> Iterator[tuple[str, bytes, dict[str, str]]]:
 
 
 @pytest.mark.parametrize("operation", TAKING, ids=str)
-def test_any_body_is_answered(world, tmp_path, monkeypatch, operation):
+def test_any_body_is_answered(deployment, tmp_path, monkeypatch, operation):
     monkeypatch.setitem(PLANS, "free", PLANS["local"])
-    here = world if operation.read_only else world.copy(tmp_path / "data")
+    here = deployment if operation.read_only else deployment.copy(tmp_path / "data")
     client = create_app(here.backend, authenticate=lambda _: Principal("ann", operator=True)).test_client()
-    address = operation.address(world.path_values)
+    address = operation.address(deployment.path_values)
     client.open(
         address, method=operation.method, json=operation.example
     )  # what is loaded at the first request is no matter here
@@ -111,10 +111,12 @@ def test_any_body_is_answered(world, tmp_path, monkeypatch, operation):
 
 
 @pytest.mark.parametrize("operation", TAKING, ids=str)
-def test_a_body_that_is_too_large_is_refused_before_it_is_read(world, operation):
-    client = create_app(world.backend, authenticate=lambda _: Principal("ann", operator=True)).test_client()
+def test_a_body_that_is_too_large_is_refused_before_it_is_read(deployment, operation):
+    client = create_app(
+        deployment.backend, authenticate=lambda _: Principal("ann", operator=True)
+    ).test_client()
     answer = client.open(
-        operation.address(world.path_values),
+        operation.address(deployment.path_values),
         method=operation.method,
         data=b'{"' + b" " * hostile_inputs.MAX_BYTES,
         headers={"Content-Type": "application/json"},

@@ -21,12 +21,12 @@ ANN = {**BOSS, "Authorization": "Bearer ann"}
 
 @pytest.fixture(scope="module")
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
-    return make_deployment(tmp_path_factory.mktemp("world") / "data")
+    return make_deployment(tmp_path_factory.mktemp("deployment") / "data")
 
 
 @pytest.mark.parametrize("operation", HEEDING, ids=str)
-def test_the_same_request_is_worked_once_and_another_with_its_key_refused(world, tmp_path, operation):
-    here = world.copy(tmp_path / "data")
+def test_the_same_request_is_worked_once_and_another_with_its_key_refused(deployment, tmp_path, operation):
+    here = deployment.copy(tmp_path / "data")
     client, address = here.client, operation.address(here.path_values)
     headers = BOSS if operation.who == "whole" else ANN
     first, again = (
@@ -46,8 +46,10 @@ def test_the_same_request_is_worked_once_and_another_with_its_key_refused(world,
 
 
 @pytest.mark.parametrize("operation", HEEDING, ids=str)
-def test_a_key_is_heeded_by_its_owners_requests_only_and_only_where_it_is_one(world, tmp_path, operation):
-    here = world.copy(tmp_path / "data")
+def test_a_key_is_heeded_by_its_owners_requests_only_and_only_where_it_is_one(
+    deployment, tmp_path, operation
+):
+    here = deployment.copy(tmp_path / "data")
     client, address = here.client, operation.address(here.path_values)
     headers = BOSS if operation.who == "whole" else ANN
     for bad in ("", "a b", "x" * 256, "\u00fc"):
@@ -70,9 +72,9 @@ def test_a_key_is_heeded_by_its_owners_requests_only_and_only_where_it_is_one(wo
 
 
 def test_of_the_same_request_sent_twice_at_once_one_is_worked_and_the_other_told_to_wait(
-    world, tmp_path, monkeypatch
+    deployment, tmp_path, monkeypatch
 ):
-    here = world.copy(tmp_path / "data")
+    here = deployment.copy(tmp_path / "data")
     operation = next(one for one in HEEDING if str(one) == "POST /orders")
     send = partial(here.client.post, "/orders", json=operation.example, headers=ANN)
     fulfil, second = orders.create_order, []
@@ -91,8 +93,10 @@ def test_of_the_same_request_sent_twice_at_once_one_is_worked_and_the_other_told
     assert (first.status_code, send().data) == (202, first.data)
 
 
-def test_what_failed_or_died_while_it_was_worked_is_worked_by_the_next_request(world, tmp_path, monkeypatch):
-    here = world.copy(tmp_path / "data")
+def test_what_failed_or_died_while_it_was_worked_is_worked_by_the_next_request(
+    deployment, tmp_path, monkeypatch
+):
+    here = deployment.copy(tmp_path / "data")
     operation = next(one for one in HEEDING if str(one) == "POST /orders")
     send = partial(here.client.post, "/orders", json=operation.example, headers=ANN)
 

@@ -62,9 +62,9 @@ def schema(tmp_path, monkeypatch):
     """What is asked, of an application in this process: Ann, who looks after the whole too, and whose plan
     has no limits."""
     monkeypatch.setitem(PLANS, "free", PLANS["local"])
-    world = make_deployment(tmp_path / "data")
-    made = schemathesis.openapi.from_dict(leading(world), config=SchemathesisConfig.from_dict(CONFIG))
-    made.app = create_app(world.backend, authenticate=lambda _: Principal("ann", operator=True))
+    deployment = make_deployment(tmp_path / "data")
+    made = schemathesis.openapi.from_dict(leading(deployment), config=SchemathesisConfig.from_dict(CONFIG))
+    made.app = create_app(deployment.backend, authenticate=lambda _: Principal("ann", operator=True))
     return made
 
 

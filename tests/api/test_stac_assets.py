@@ -23,10 +23,7 @@ from revisit.adapters.local.backend import local_backend
 from revisit.adapters.sources import open_source, stac_item
 from revisit.adapters.sources.stac_api import StacApi
 from revisit.api import create_app
-from revisit.api.stac import asset_cache as told
-from revisit.api.stac import asset_resolver as telling
-from revisit.api.stac import asset_worker as teller
-from revisit.api.stac import assets as files
+from revisit.api.stac import asset_cache, asset_resolver, asset_worker, assets
 from revisit.domain.bands import BANDS, BandFile, SourceFile
 from revisit.errors import PermanentError, TransientError
 from revisit.ports.catalog import Query
@@ -131,17 +128,18 @@ def test_items_of_a_search_over_the_real_archive_carry_their_bands_as_the_single
             for item in found
         }
         for id in ("sentinel-2-l1c", "sentinel-2-l2a"):
-            assets = {item.id: item.to_dict()["assets"] for item in found if item.collection_id == id}
+            assets_by_item = {item.id: item.to_dict()["assets"] for item in found if item.collection_id == id}
             of_collection = client.get_collection(id)
-            assert assets == {item.id: item.to_dict()["assets"] for item in of_collection.get_items()}
-            one = next(iter(assets))
-            assert assets[one] == of_collection.get_item(one).to_dict()["assets"]
+            assert assets_by_item == {item.id: item.to_dict()["assets"] for item in of_collection.get_items()}
+            one = next(iter(assets_by_item))
+            assert assets_by_item[one] == of_collection.get_item(one).to_dict()["assets"]
             pixels = {
                 Path(asset.href).stem: Path(asset.get_absolute_href()) for asset in kept[one].assets.values()
             }
-            for name in set(assets[one]) & set(BANDS):
+            for name in set(assets_by_item[one]) & set(BANDS):
                 assert (
-                    requests.get(assets[one][name]["href"], timeout=30).content == pixels[name].read_bytes()
+                    requests.get(assets_by_item[one][name]["href"], timeout=30).content
+                    == pixels[name].read_bytes()
                 )
 
 
@@ -289,7 +287,7 @@ def test_a_stac_api_that_does_not_search_by_ids_is_asked_of_each_product(tmp_pat
 def test_a_page_waits_for_a_source_that_hangs_no_longer_than_it_has_patience_and_shows_the_bands_of_the_others(
     client, backend, sources, monkeypatch
 ):
-    monkeypatch.setattr(files, "PAGE_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(assets, "PAGE_TIMEOUT_S", 1.0)
     away, there = several(20, "folder:/away"), several(20, "folder:/there", tile="31UFS")
     add_to_catalog(backend, *away, *there)
     sources("folder:/away").free.clear()
@@ -302,7 +300,7 @@ def test_a_page_waits_for_a_source_that_hangs_no_longer_than_it_has_patience_and
     begun = time.monotonic()
     assert set(with_bands(search(client))) == {one.id for one in there}
     assert time.monotonic() - begun < 0.9
-    assert len(sources("folder:/away").asked) == teller.MAX_THREADS
+    assert len(sources("folder:/away").asked) == asset_worker.MAX_THREADS
     sources("folder:/away").free.set()
     until = time.monotonic() + 20
     while len(with_bands(search(client))) < 40 and time.monotonic() < until:
@@ -319,7 +317,7 @@ def test_a_source_that_fails_keeps_no_page_waiting(client, backend, sources):
     assert with_bands(search(client)) == []
     sources("folder:/one").refuses = RuntimeError("nobody thought of this")
     assert with_bands(search(client)) == []
-    assert time.monotonic() - begun < files.PAGE_TIMEOUT_S
+    assert time.monotonic() - begun < assets.PAGE_TIMEOUT_S
     sources("folder:/one").refuses = None
     assert len(with_bands(search(client))) == 20
 
@@ -333,30 +331,33 @@ def test_however_much_is_asked_of_a_source_that_hangs_so_many_threads_wait_for_i
     begun = time.monotonic()
     askers = [
         threading.Thread(
-            target=telling.resolve_assets, args=(backend, several(100, "folder:/hangs", tile=tile), 2.0)
+            target=asset_resolver.resolve_assets,
+            args=(backend, several(100, "folder:/hangs", tile=tile), 2.0),
         )
         for tile in ("32TNR", "31UFS", "32TQM", "29RKH")
     ]
     for asker in askers:
         asker.start()
     time.sleep(0.5)
-    assert threading.active_count() - before <= teller.MAX_THREADS + len(askers)
-    assert len(telling._worker(sources, "folder:/hangs")._pending) <= teller.MAX_WAITING
-    assert len(telling.resolve_assets(backend, other, 2.0)) == 50
+    assert threading.active_count() - before <= asset_worker.MAX_THREADS + len(askers)
+    assert len(asset_resolver._worker(sources, "folder:/hangs")._pending) <= asset_worker.MAX_WAITING
+    assert len(asset_resolver.resolve_assets(backend, other, 2.0)) == 50
     for asker in askers:
         asker.join()
     assert time.monotonic() - begun < 5
-    assert len(hanging.asked) == teller.MAX_THREADS
+    assert len(hanging.asked) == asset_worker.MAX_THREADS
     # One product alone may be asked of all the same, and there is room for it, since nobody waits for the
     # others any more.
     one = several(1, "folder:/hangs", tile="36NXF")
-    assert telling.resolve_assets(backend, one, 0.1, force=True) == {}
+    assert asset_resolver.resolve_assets(backend, one, 0.1, force=True) == {}
     hanging.free.set()
-    assert len(telling.resolve_assets(backend, one, 10.0, force=True)) == 1
+    assert len(asset_resolver.resolve_assets(backend, one, 10.0, force=True)) == 1
 
 
 def test_what_is_kept_of_what_was_told_is_bounded_by_its_files(backend, sources, monkeypatch):
-    monkeypatch.setattr(told, "MAX_FILES", 30)
+    monkeypatch.setattr(asset_cache, "MAX_FILES", 30)
     some = several(40)
-    assert len(telling.resolve_assets(backend, some, 5.0)) == 40
-    assert sum(telling._cache(telling.cache_key(backend, one)) is not None for one in some) == 10
+    assert len(asset_resolver.resolve_assets(backend, some, 5.0)) == 40
+    assert (
+        sum(asset_resolver._cache(asset_resolver.cache_key(backend, one)) is not None for one in some) == 10
+    )

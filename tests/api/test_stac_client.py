@@ -33,8 +33,8 @@ def stac_deployment(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def client(there):
-    return pystac_client.Client.open(there.url, headers={"Authorization": f"Bearer {TOKEN}"})
+def client(stac_deployment):
+    return pystac_client.Client.open(stac_deployment.url, headers={"Authorization": f"Bearer {TOKEN}"})
 
 
 def ids(search) -> list[str]:
@@ -48,9 +48,9 @@ def by_time(products) -> list[str]:
     ]
 
 
-def test_the_landing_page_needs_the_token_too(there):
+def test_the_landing_page_needs_the_token_too(stac_deployment):
     with pytest.raises(pystac_client.exceptions.APIError, match="token"):
-        pystac_client.Client.open(there.url)
+        pystac_client.Client.open(stac_deployment.url)
 
 
 def test_collections_are_found(client):
@@ -60,7 +60,9 @@ def test_collections_are_found(client):
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize(("limit", "year"), [(7, "2019"), (1000, "2015/..")])
-def test_pages_of_any_size_give_every_product_once_the_latest_first(client, there, method, limit, year):
+def test_pages_of_any_size_give_every_product_once_the_latest_first(
+    client, stac_deployment, method, limit, year
+):
     since = datetime(int(year[:4]), 1, 1, tzinfo=UTC)
     until = since.replace(month=4) if year == "2019" else datetime(2030, 1, 1, tzinfo=UTC)
     found = ids(
@@ -75,7 +77,7 @@ def test_pages_of_any_size_give_every_product_once_the_latest_first(client, ther
     inside = shapely.box(*HERE)
     assert found == by_time(
         one
-        for one in there.products
+        for one in stac_deployment.products
         if since <= one.sensing_time <= until and product_footprint(one).intersects(inside)
     )
     assert max(Counter(found).values()) == 1
@@ -127,19 +129,19 @@ FILTERS = {
 
 
 @pytest.mark.parametrize("text", FILTERS)
-def test_a_filter_in_text_finds_what_it_means(client, there, text):
+def test_a_filter_in_text_finds_what_it_means(client, stac_deployment, text):
     found = ids(
         client.search(
             collections=["sentinel-2-l1c", "sentinel-2-l2a"], filter=text, filter_lang="cql2-text", limit=1000
         )
     )
-    expected = by_time(one for one in there.products if FILTERS[text](one))
+    expected = by_time(one for one in stac_deployment.products if FILTERS[text](one))
     assert found == expected
     assert expected
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_a_filter_in_json_finds_what_it_means(client, there, method):
+def test_a_filter_in_json_finds_what_it_means(client, stac_deployment, method):
     options = (
         {"filter": CLOUDY, "filter_lang": "cql2-json"}
         if method == "POST"
@@ -148,13 +150,13 @@ def test_a_filter_in_json_finds_what_it_means(client, there, method):
     found = ids(client.search(method=method, collections=["sentinel-2-l2a"], limit=1000, **options))
     assert found == by_time(
         one
-        for one in there.products
+        for one in stac_deployment.products
         if one.level == "L2A" and one.cloud_cover is not None and one.cloud_cover > 40
     )
 
 
-def test_ids_and_periods_and_shapes_find_what_they_name(client, there):
-    some = [there.products[5], there.products[900], there.products[-1]]
+def test_ids_and_periods_and_shapes_find_what_they_name(client, stac_deployment):
+    some = [stac_deployment.products[5], stac_deployment.products[900], stac_deployment.products[-1]]
     assert ids(
         client.search(ids=[one.id for one in some], collections=["sentinel-2-l1c", "sentinel-2-l2a"])
     ) == by_time(some)
@@ -162,16 +164,16 @@ def test_ids_and_periods_and_shapes_find_what_they_name(client, there):
     found = ids(client.search(datetime=period, collections=["sentinel-2-l1c"], limit=1000))
     assert found == by_time(
         one
-        for one in there.products
+        for one in stac_deployment.products
         if one.level == "L1C" and MIDDLE <= one.sensing_time < datetime(2020, 1, 1, tzinfo=UTC)
     )
     assert ids(client.search(datetime=f"../{iso(MIDDLE)}", limit=1000)) == by_time(
-        one for one in there.products if one.sensing_time <= MIDDLE
+        one for one in stac_deployment.products if one.sensing_time <= MIDDLE
     )
     here = {"type": "LineString", "coordinates": [[9.31, 45.31], [9.311, 45.311]]}
-    assert set(ids(client.search(intersects=here))) == {one.id for one in there.products[-3:]} | set(
-        there.jobs
-    )
+    assert set(ids(client.search(intersects=here))) == {
+        one.id for one in stac_deployment.products[-3:]
+    } | set(stac_deployment.jobs)
     line, point, box = (
         {**here, "type": "MultiPoint"},
         {"type": "Point", "coordinates": [9.31, 45.31]},
@@ -181,18 +183,20 @@ def test_ids_and_periods_and_shapes_find_what_they_name(client, there):
         len(ids(client.search(intersects=line)))
         == len(ids(client.search(intersects=point)))
         == len(ids(client.search(bbox=box)))
-        == 3 + len(there.jobs)
+        == 3 + len(stac_deployment.jobs)
     )
 
 
-def test_across_the_antimeridian_nothing_is_found_that_lies_on_the_other_side_of_the_earth(client, there):
+def test_across_the_antimeridian_nothing_is_found_that_lies_on_the_other_side_of_the_earth(
+    client, stac_deployment
+):
     assert ids(client.search(bbox=[179, -20, -179, 10])) == []
     around = ids(client.search(bbox=[170, 40, 6, 60], collections=["sentinel-2-l2a"], limit=1000))
-    assert len(around) == sum(one.level == "L2A" and one.tile == "31UFS" for one in there.products)
+    assert len(around) == sum(one.level == "L2A" and one.tile == "31UFS" for one in stac_deployment.products)
 
 
-def test_only_the_newest_of_each_acquisition_is_found_on_request(client, there):
-    everything = [one for one in there.products if one.tile == "31UFS"]
+def test_only_the_newest_of_each_acquisition_is_found_on_request(client, stac_deployment):
+    everything = [one for one in stac_deployment.products if one.tile == "31UFS"]
     for collections, level in ((["sentinel-2-l2a"], "L2A"), (["sentinel-2-l1c", "sentinel-2-l2a"], None)):
         page = client.search(
             method="GET", collections=collections, filter="s2:mgrs_tile = '31UFS'", limit=300
@@ -202,12 +206,15 @@ def test_only_the_newest_of_each_acquisition_is_found_on_request(client, there):
     assert len(select_best_products(everything)) < len(everything) / 2
 
 
-def test_results_are_found_by_whoever_they_are_of(client, there):
+def test_results_are_found_by_whoever_they_are_of(client, stac_deployment):
     found = list(client.search(collections=["results"]).items())
-    assert sorted(item.id for item in found) == sorted(there.jobs)
-    assert ids(client.search(filter="revisit:clear_fraction > 0.5")) == there.jobs[:1]
-    assert ids(client.search(filter="revisit:state = 'skipped'")) == there.jobs[:0:-1]
-    assert client.get_collection("results").get_item(there.jobs[0]).properties["revisit:state"] == "done"
+    assert sorted(item.id for item in found) == sorted(stac_deployment.jobs)
+    assert ids(client.search(filter="revisit:clear_fraction > 0.5")) == stac_deployment.jobs[:1]
+    assert ids(client.search(filter="revisit:state = 'skipped'")) == stac_deployment.jobs[:0:-1]
+    assert (
+        client.get_collection("results").get_item(stac_deployment.jobs[0]).properties["revisit:state"]
+        == "done"
+    )
 
 
 @pytest.mark.parametrize(
@@ -221,7 +228,7 @@ def test_results_are_found_by_whoever_they_are_of(client, there):
         "-s2:mgrs_tile",
     ],
 )
-def test_items_are_sorted_through_all_pages(client, there, sortby):
+def test_items_are_sorted_through_all_pages(client, stac_deployment, sortby):
     fields = {
         "properties.eo:cloud_cover": lambda one: one.cloud_cover,
         "id": lambda one: one.id,
@@ -230,7 +237,7 @@ def test_items_are_sorted_through_all_pages(client, there, sortby):
         "published": lambda one: one.published,
         "s2:mgrs_tile": lambda one: one.tile,
     }
-    expected = sorted(there.products, key=lambda one: (one.sensing_time, one.id), reverse=True)
+    expected = sorted(stac_deployment.products, key=lambda one: (one.sensing_time, one.id), reverse=True)
     if sortby == "+datetime":
         expected.reverse()
     for key in reversed(sortby.split(",")):
@@ -288,7 +295,7 @@ def test_the_lines_of_the_readme_work_word_for_word(tmp_path, capsys):
     [lines] = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
     with serve_stac(tmp_path, token="") as made:
         exec(compile(lines.replace("http://127.0.0.1:8788/stac", made.url), "README.md", "exec"), {})
-    # Of the products of the world there, the one that states its cloud cover.
+    # Of the products of the world stac_deployment, the one that states its cloud cover.
     assert capsys.readouterr().out == "['S2A_MSIL2A_20240602T101600_N0510_R065_T32TNR_20240602T101600']\n"
 
 
@@ -296,7 +303,7 @@ def test_the_lines_of_the_readme_work_word_for_word(tmp_path, capsys):
 # files
 
 
-def test_an_item_has_its_bands_and_the_files_that_lie_here_are_handed_out(there, client, tmp_path):
+def test_an_item_has_its_bands_and_the_files_that_lie_here_are_handed_out(stac_deployment, client, tmp_path):
     real = shared_data("safe", "S2A_MSIL1C_20180101T105441_N0206_R051_T31TDH_20180101T124911.SAFE")
     shutil.copytree(real, tmp_path / "archive" / real.name)
     for table in (
@@ -304,7 +311,7 @@ def test_an_item_has_its_bands_and_the_files_that_lie_here_are_handed_out(there,
         .list_products({}, lambda ids: np.ones(len(ids), bool), NOW)
         .batches
     ):
-        there.backend.catalog().add(table)
+        stac_deployment.backend.catalog().add(table)
     item = client.get_collection("sentinel-2-l1c").get_item(real.stem)
     headers = {"Authorization": f"Bearer {TOKEN}"}
     band = item.assets["B01"]
@@ -338,13 +345,13 @@ def test_an_item_has_its_bands_and_the_files_that_lie_here_are_handed_out(there,
         )
 
 
-def test_bands_of_googles_bucket_are_named_by_https_and_by_gs(there):
+def test_bands_of_googles_bucket_are_named_by_https_and_by_gs(stac_deployment):
     made = product(
         9, source="google-index:https://storage.googleapis.com/gcp-public-data-sentinel-2/L2/index.csv.gz"
     )
     folder = f"https://storage.googleapis.com/gcp-public-data-sentinel-2/L2/tiles/32/T/NR/{made.id}.SAFE"
-    add_to_catalog(there.backend, replace(made, href=folder))
-    client = there.app.test_client()
+    add_to_catalog(stac_deployment.backend, replace(made, href=folder))
+    client = stac_deployment.app.test_client()
     headers = {"Authorization": f"Bearer {TOKEN}"}
     [found] = client.get(f"/stac/search?ids={made.id}", headers=headers, base_url="http://localhost").json[
         "features"
@@ -372,7 +379,7 @@ def test_bands_of_googles_bucket_are_named_by_https_and_by_gs(there):
             }
 
     item = (
-        create_app(replace(there.backend, source=lambda _: Bucket()))
+        create_app(replace(stac_deployment.backend, source=lambda _: Bucket()))
         .test_client()
         .get(f"/stac/collections/sentinel-2-l2a/items/{made.id}")
         .json
@@ -390,13 +397,13 @@ def test_bands_of_googles_bucket_are_named_by_https_and_by_gs(there):
     }
 
 
-def test_an_item_is_shown_without_bands_where_its_source_does_not_answer(there):
+def test_an_item_is_shown_without_bands_where_its_source_does_not_answer(stac_deployment):
     class Away:
         def files(self, _):
             raise TransientError("it is away")
 
-    one = there.products[0]
-    app = create_app(replace(there.backend, source=lambda _: Away()))
+    one = stac_deployment.products[0]
+    app = create_app(replace(stac_deployment.backend, source=lambda _: Away()))
     answer = app.test_client().get(f"/stac/collections/sentinel-2-{one.level.lower()}/items/{one.id}")
     assert (answer.status_code, set(answer.json["assets"])) == (200, {"product"})
     assert (

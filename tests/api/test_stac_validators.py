@@ -50,24 +50,26 @@ def stac_deployment(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def get(there):
+def get(stac_deployment):
     with requests.Session() as session:
         session.headers["Authorization"] = f"Bearer {TOKEN}"
-        yield lambda path, **parameters: session.get(there.url + path, params=parameters, timeout=60)
+        yield lambda path, **parameters: session.get(
+            stac_deployment.url + path, params=parameters, timeout=60
+        )
 
 
 @pytest.fixture(scope="module")
-def post(there):
+def post(stac_deployment):
     return lambda path, body: requests.post(
-        there.url + path, json=body, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=60
+        stac_deployment.url + path, json=body, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=60
     )
 
 
-def test_the_validator_of_stac_apis_finds_no_error_but_its_own(there, monkeypatch):
+def test_the_validator_of_stac_apis_finds_no_error_but_its_own(stac_deployment, monkeypatch):
     serve_schemas_offline(monkeypatch)
     nothing = QueryConfig(*[None] * len(QueryConfig.__dataclass_fields__))
     _, errors = validate_api(
-        there.url,
+        stac_deployment.url,
         JUDGED,
         "sentinel-2-l2a",
         json.dumps(FIELD),
@@ -92,7 +94,7 @@ def test_the_validator_of_stac_apis_finds_no_error_but_its_own(there, monkeypatc
     }
 
 
-def test_everything_is_what_stac_pydantic_takes_for_stac(get, there):
+def test_everything_is_what_stac_pydantic_takes_for_stac(get, stac_deployment):
     LandingPage.model_validate(get("").json())
     Conformance.model_validate(get("/conformance").json())
     collections = Collections.model_validate(get("/collections").json()).collections
@@ -102,7 +104,7 @@ def test_everything_is_what_stac_pydantic_takes_for_stac(get, there):
         assert items.headers["Content-Type"] == "application/geo+json"
         for item in ItemCollection.model_validate(items.json()).features:
             assert item.collection == one.id
-    Item.model_validate(get(f"/collections/results/items/{there.jobs[0]}").json())
+    Item.model_validate(get(f"/collections/results/items/{stac_deployment.jobs[0]}").json())
 
 
 def test_it_answers_as_qgis_asks(get, post):
@@ -189,7 +191,7 @@ def test_what_is_not_there_is_404(get):
 def test_results_are_their_owners_alone_and_products_are_everybodys(tmp_path):
     made = make_deployment(tmp_path / "data")
     job = made.path_values["results"]
-    for who, there in (("ann", [job]), ("bob", []), ("boss", [])):
+    for who, visible in (("ann", [job]), ("bob", []), ("boss", [])):
         headers = {"Authorization": f"Bearer {who}"}
         found = [
             [item["id"] for item in answer.json["features"]]
@@ -199,16 +201,16 @@ def test_results_are_their_owners_alone_and_products_are_everybodys(tmp_path):
                 made.client.get("/stac/collections/results/items", headers=headers),
             )
         ]
-        assert found == [there] * 3
+        assert found == [visible] * 3
         assert made.client.get(f"/stac/collections/results/items/{job}", headers=headers).status_code == (
-            200 if there else 404
+            200 if visible else 404
         )
         assert made.client.get(
             f"/stac/collections/results/items/{job}/files", headers=headers
-        ).status_code == (200 if there else 404)
+        ).status_code == (200 if visible else 404)
         assert made.client.get("/stac/search/statistics?collections=results", headers=headers).json[
             "count"
-        ] == len(there)
+        ] == len(visible)
         assert (
             len(made.client.get("/stac/search?collections=sentinel-2-l2a", headers=headers).json["features"])
             == 2
@@ -219,11 +221,11 @@ def test_results_are_their_owners_alone_and_products_are_everybodys(tmp_path):
 # numbers and files
 
 
-def test_statistics_are_those_of_what_a_search_finds(get, post, there):
+def test_statistics_are_those_of_what_a_search_finds(get, post, stac_deployment):
     box = shapely.box(4.6, 50.9, 5.0, 51.1)
     inside = [
         one
-        for one in there.products
+        for one in stac_deployment.products
         if product_footprint(one).intersects(box) and one.level == "L2A" and one.sensing_time.year == 2018
     ]
     told = get(
@@ -275,11 +277,11 @@ def test_statistics_are_those_of_what_a_search_finds(get, post, there):
     )
 
 
-def test_coverage_is_of_the_area_that_is_asked_about(get, there):
+def test_coverage_is_of_the_area_that_is_asked_about(get, stac_deployment):
     wide = "3.5,50.5,5.5,51.5"
     shares = {
         one.id: shapely.box(3.5, 50.5, 5.5, 51.5).intersection(product_footprint(one)).area / 2
-        for one in there.products
+        for one in stac_deployment.products
     }
     found = {
         item["id"]
@@ -292,7 +294,9 @@ def test_coverage_is_of_the_area_that_is_asked_about(get, there):
             collections="sentinel-2-l1c",
         ).json()["features"]
     }
-    about = {one.id for one in there.products if one.level == "L1C" and one.sensing_time.year >= 2019}
+    about = {
+        one.id for one in stac_deployment.products if one.level == "L1C" and one.sensing_time.year >= 2019
+    }
     # Degrees are not square kilometres, to a few in a thousand over one degree of latitude.
     assert {id for id in about if shares[id] > 0.31} <= found <= {id for id in about if shares[id] > 0.29}
     assert 0 < len(found) < len(about)

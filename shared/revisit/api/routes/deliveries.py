@@ -6,8 +6,7 @@ from flask.typing import ResponseReturnValue
 from revisit.api.http.idempotency import run_idempotent
 from revisit.api.http.request_context import RequestContext
 from revisit.presenters import documents
-from revisit.services.subscriptions.redeliver import list_deliveries
-from revisit.services.subscriptions.redeliver import redeliver as redeliver_service
+from revisit.services.subscriptions.redeliver import list_deliveries, redeliver
 
 MAX_DELIVERIES = 500
 """Of one answer."""
@@ -21,14 +20,14 @@ def list_(context: RequestContext, id: str) -> ResponseReturnValue:
     return {"deliveries": [documents.delivery(way) for way in found.items], "next": found.next or None}
 
 
-def redeliver(context: RequestContext, id: str) -> Response:
+def retry(context: RequestContext, id: str) -> Response:
     def work() -> ResponseReturnValue:
-        return documents.delivery(redeliver_service(context.backend, id, context.owner_id)), 202
+        return documents.delivery(redeliver(context.backend, id, context.owner_id)), 202
 
     return run_idempotent(context, work)
 
 
 ROUTES = (
     ("GET", "/subscriptions/<id>/deliveries", list_),
-    ("POST", "/deliveries/<id>/redeliver", redeliver),
+    ("POST", "/deliveries/<id>/redeliver", retry),
 )

@@ -29,8 +29,7 @@ def atom(context: RequestContext, token: str) -> Response:
 
 
 def calendar(context: RequestContext, token: str) -> Response:
-    from revisit.delivery.icalendar import MEDIA_TYPE
-    from revisit.delivery.icalendar import render_calendar as render_calendar
+    from revisit.delivery.icalendar import MEDIA_TYPE, render_calendar
 
     subscription = _find_subscription(context, token)
     passes = upcoming_passes(context.backend, AOI.from_normalized(subscription.aoi), days=MAX_DAYS)

@@ -27,14 +27,14 @@ def show(context: RequestContext, id: str) -> Response:
 
 def result_item(job: Job) -> dict[str, Any]:
     """A finished job as a STAC Item whose files are found here."""
-    from revisit.stac.result_item import build_result_item as build_item
+    from revisit.stac.result_item import build_result_item
 
     root_url = request.url_root.rstrip("/")
     links = [
         {"rel": "self", "href": f"{root_url}/results/{job.id}", "type": ITEM_TYPE},
         {"rel": "root", "href": f"{root_url}/", "type": "text/html"},
     ]
-    return build_item(job, lambda asset: f"{root_url}/results/{job.id}/assets/{asset.name}", links)
+    return build_result_item(job, lambda asset: f"{root_url}/results/{job.id}/assets/{asset.name}", links)
 
 
 def asset(context: RequestContext, id: str, name: str) -> ResponseReturnValue:

@@ -16,7 +16,7 @@ from revisit.domain.subscription import SECRET_OVERLAP, Channel, Subscription
 from revisit.errors import InvalidInputError
 from revisit.presenters import documents
 from revisit.services.orders.resolve_recipe import build_recipe
-from revisit.services.products.passes import next_passes as next_passes_service
+from revisit.services.products.passes import next_passes
 from revisit.services.subscriptions.create import (
     create_subscription,
     delete_subscription,
@@ -30,10 +30,10 @@ from revisit.services.subscriptions.update import (
     SubscriptionUpdate,
     revoke_feed_token,
     rotate_feed_token,
+    rotate_secret,
     update_subscription,
     webhook_secrets,
 )
-from revisit.services.subscriptions.update import rotate_secret as rotate_secret_service
 
 MAX_ALERTS = MAX_RESULTS = 1000
 """Of one answer; the alerts that come first, the results that came last."""
@@ -151,10 +151,10 @@ def preview(context: RequestContext) -> ResponseReturnValue:
 
 def list_(context: RequestContext) -> ResponseReturnValue:
     subscriptions = list_subscriptions(context.backend, context.owner_id)
-    next_passes = next_passes_service(context.backend, subscriptions)
+    expected = next_passes(context.backend, subscriptions)
     return {
         "subscriptions": [
-            documents.subscription(with_last_alert(context.backend, one), next_pass=next_passes.get(one.id))
+            documents.subscription(with_last_alert(context.backend, one), next_pass=expected.get(one.id))
             for one in subscriptions
         ]
     }
@@ -164,7 +164,7 @@ def show(context: RequestContext, id: str) -> Response:
     subscription = with_last_alert(context.backend, get_subscription(context.backend, id, context.owner_id))
     return _with_etag(
         documents.subscription(
-            subscription, next_pass=next_passes_service(context.backend, [subscription]).get(subscription.id)
+            subscription, next_pass=next_passes(context.backend, [subscription]).get(subscription.id)
         ),
         subscription,
     )
@@ -241,11 +241,11 @@ def end_feed(context: RequestContext, id: str) -> ResponseReturnValue:
     return "", 204
 
 
-def rotate_secret(context: RequestContext, id: str, channel: str) -> Response:
+def renew_secret(context: RequestContext, id: str, channel: str) -> Response:
     """A new secret for a webhook, told this once; the one before signs until the moment that is told too."""
 
     def work() -> ResponseReturnValue:
-        subscription, webhook = rotate_secret_service(context.backend, id, channel, context.owner_id)
+        subscription, webhook = rotate_secret(context.backend, id, channel, context.owner_id)
         return {
             "subscription": subscription.id,
             "channel": webhook.id,
@@ -301,7 +301,7 @@ ROUTES = (
     ("DELETE", "/subscriptions/<id>", delete),
     ("POST", "/subscriptions/<id>/feed", renew_feed),
     ("DELETE", "/subscriptions/<id>/feed", end_feed),
-    ("POST", "/subscriptions/<id>/channels/<channel>/secret", rotate_secret),
+    ("POST", "/subscriptions/<id>/channels/<channel>/secret", renew_secret),
     ("GET", "/subscriptions/<id>/alerts", alerts),
     ("GET", "/subscriptions/<id>/results", results),
     ("GET", "/subscriptions/<id>/series", series),

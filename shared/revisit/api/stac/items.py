@@ -7,7 +7,7 @@ import msgspec
 from flask import Response, request
 
 from revisit.api.http.request_context import RequestContext, read_only
-from revisit.api.stac import assets as files
+from revisit.api.stac import assets
 from revisit.api.stac.search_request import SearchRequest, search_from_body, search_from_query
 from revisit.api.stac.serializer import GEOJSON_TYPE, item_document, json_response, link, root_links, root_url
 from revisit.errors import NotFoundError
@@ -41,7 +41,7 @@ def items(context: RequestContext, id: str) -> Response:
 def item(context: RequestContext, id: str, item: str) -> Response:
     hit = item_search.get_item(context.backend, id, item, context.owner_id)
     return json_response(
-        item_document(hit, None if hit.job else files.item_assets(context, hit.product)), GEOJSON_TYPE
+        item_document(hit, None if hit.job else assets.item_assets(context, hit.product)), GEOJSON_TYPE
     )
 
 
@@ -55,7 +55,7 @@ def _item_page(
     if page.next:
         links.append(_next_link(search, url, page.next))
     assets_by_hit = (
-        files.page_assets(context, page.items)
+        assets.page_assets(context, page.items)
         if search.fields.includes("assets")
         else [None] * len(page.items)
     )

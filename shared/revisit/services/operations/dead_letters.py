@@ -4,7 +4,7 @@ from revisit.domain.events import JobExtracted, JobStarted
 from revisit.domain.job import Job
 from revisit.domain.order import Order
 from revisit.errors import ConflictError, NotFoundError, PermanentError
-from revisit.ports import cloudevents as wire
+from revisit.ports import cloudevents
 from revisit.ports.backend import Backend
 from revisit.ports.pagination import find_all
 from revisit.ports.records import Transaction
@@ -41,7 +41,7 @@ def replay_dead_letter(backend: Backend, id: str) -> DeadLetter:
     """
     letter = get_dead_letter(backend, id)
     try:
-        envelope = wire.decode(letter.body.encode())
+        envelope = cloudevents.decode(letter.body.encode())
     except PermanentError as error:
         raise ConflictError(f"dead letter {id!r} cannot be sent again: {error}") from None
 
@@ -55,7 +55,7 @@ def replay_dead_letter(backend: Backend, id: str) -> DeadLetter:
         )
         if job is None or job.state != "failed":
             transaction.delete(DeadLetter, id)
-            transaction.send(wire.reset_for_replay(envelope, backend.now()))
+            transaction.send(cloudevents.reset_for_replay(envelope, backend.now()))
             return
         orders = [order for order in (transaction.get(Order, waiting) for waiting in job.orders) if order]
         anew = job.with_changes(state="started", reason="", finished=None, again=job.again + 1)
@@ -64,7 +64,9 @@ def replay_dead_letter(backend: Backend, id: str) -> DeadLetter:
             transaction.put(order.with_changes(open=order.open + 1))
         transaction.delete(DeadLetter, id)
         transaction.send(
-            wire.Envelope(JobStarted(anew.id, anew.lane, anew.again), backend.now(), path=(JobStarted.topic,))
+            cloudevents.Envelope(
+                JobStarted(anew.id, anew.lane, anew.again), backend.now(), path=(JobStarted.topic,)
+            )
         )
 
     backend.records.transact(work)

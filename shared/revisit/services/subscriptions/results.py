@@ -4,8 +4,7 @@ from collections.abc import Iterable
 
 from revisit.domain.alert import Alert
 from revisit.domain.job import Job
-from revisit.domain.series import Observation
-from revisit.domain.series import build_series as series_of
+from revisit.domain.series import Observation, build_series
 from revisit.domain.subscription import Subscription
 from revisit.errors import InvalidInputError, NotFoundError
 from revisit.ports.backend import Backend
@@ -57,7 +56,7 @@ def get_series(backend: Backend, id: str, index: str, owner: str = "local") -> l
             dict.fromkeys(name for job in jobs for name in (*job.recipe.indices, *job.recipe.bands))
         )
         raise InvalidInputError(f"{id} has no {name}; its recipe holds {held}")
-    return series_of(jobs, name)
+    return build_series(jobs, name)
 
 
 def list_alerts(
