@@ -2,10 +2,11 @@
 PYTHON ?= $(firstword $(foreach name,python3.12 python3.13 python3.14 python3 python,$(shell $(name) -c 'import sys; sys.version_info >= (3, 12) and print("$(name)")' 2>/dev/null)) python3.12)
 VENV := .venv
 BIN := $(VENV)/bin
+BIOME := node_modules/.bin/biome
 DATA ?= $(CURDIR)/data
 PORT ?= 8787
 
-.PHONY: run test setup setup-test check bench lock vendor clean
+.PHONY: run test setup setup-test check check-web format-web bench lock vendor clean
 
 run: setup  ## the demo: an archive, a subscription with its past, the live chain, the page
 	@$(BIN)/revisit demo --data "$(DATA)" --port $(PORT)
@@ -13,9 +14,22 @@ run: setup  ## the demo: an archive, a subscription with its past, the live chai
 test: setup-test check  ## everything CI checks; prints the figures at the end
 	@$(BIN)/python tests/run.py
 
-check: setup-test
+check: setup-test check-web
 	@$(BIN)/ruff check shared functions tests bench
 	@$(BIN)/mypy
+
+check-web:  ## format and lint of the page's files; needs Node.js and npm
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory node_modules/stamp && $(BIOME) check --error-on-warnings --max-diagnostics=20; \
+		elif [ "$$REVISIT_REQUIRE_ALL" = 1 ]; then echo "check-web: npm is required here and missing"; exit 1; \
+		else echo "check-web: skipped, npm is missing (install Node.js to check web/)"; fi
+
+format-web: node_modules/stamp  ## rewrite the page's files in the common format
+	@$(BIOME) check --write
+
+# What checks the page's files, and no part of it. Its binaries come inside their packages: no script of a package runs.
+node_modules/stamp: package.json package-lock.json
+	@npm ci --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
 
 setup: $(VENV)/runtime.stamp
 
@@ -57,4 +71,4 @@ vendor: setup-test  ## fetch the page's libraries anew after a change of locks/v
 	@$(BIN)/python tests/vendor.py
 
 clean:
-	@rm -rf $(VENV) .venv-bqemulator .venv-terraform .venv-functions .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf $(VENV) .venv-bqemulator .venv-terraform .venv-functions node_modules .mypy_cache .pytest_cache .ruff_cache

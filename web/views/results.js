@@ -4,7 +4,7 @@
 //   const shown = results({ path, recipe, aoi, name }, route);      path such as "orders/ID"
 //   place.append(shown.element); await shown.update(jobs); shown.end();
 
-import { Problem, apiUrl, resolveFile, get, downloadFile } from "../lib/api.js";
+import { Problem, resolveFile, get, downloadFile } from "../lib/api.js";
 import { h, replaceContent, table, errorBox } from "../lib/dom.js";
 import { legend } from "../map/colormap.js";
 import { Raster } from "../map/cog_reader.js";

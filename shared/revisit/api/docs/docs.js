@@ -76,7 +76,7 @@ function curl(method, path, operation, parameters, body) {
 }
 
 // Asks it, with what stands in the fields.
-function trial(path, operation, parameters) {
+function trial(path, parameters) {
   const fields = parameters.map((each) => ({ each, field: make("input", { value: each.in === "path" ? (each.example ?? "") : "", placeholder: each.schema?.default ?? "" }) }));
   const output = make("pre", { role: "status", hidden: "" });
   const form = make("form", {}, ...fields.filter(({ each }) => each.in !== "header").map(({ each, field }) => make("label", {}, each.name, field)), make("button", {}, "Try it"));
@@ -128,7 +128,7 @@ function operationOf(method, path, operation) {
   if (parameters.length) inside.append(make("h3", {}, "Parameters"), table(parameters.map((each) => [each.required ? each.name : `${each.name}?`, words(each.schema), each.description])));
   if (body) inside.append(make("h3", {}, "Body"), shape(followed(body.schema)));
   inside.append(make("h3", {}, "Answers"), answers(operation), make("h3", {}, "From a shell"), make("pre", { tabindex: "0" }, curl(method, path, operation, parameters, body)));
-  if (method === "GET") inside.append(make("h3", {}, "From here"), ...trial(path, operation, parameters));
+  if (method === "GET") inside.append(make("h3", {}, "From here"), ...trial(path, parameters));
   const element = make("details", { id: operation.operationId }, make("summary", {}, make("span", { class: "method" }, method), make("code", {}, path), make("span", {}, operation.summary)), inside);
   drawn.push([element, `${method} ${path} ${operation.operationId} ${operation.summary} ${operation.description ?? ""} ${body ? JSON.stringify(followed(body.schema)) : ""}`.toLowerCase()]);
   return element;
