@@ -15,10 +15,10 @@
 // has no tab). What must outlive a reload lies in the address or in state.js, which also holds the AOI in hand; map.js has the map and
 // draws whatever its `layer()` is given; dom.js makes elements and never markup; api.js asks the server and throws Problem.
 
-import { Problem, token, onUnauthenticated, onConnectionChange } from "./lib/api.js";
-import { byId, h, replaceContent, errorBox } from "./lib/dom.js";
-import { defaultView } from "./views/default_view.js";
+import { onConnectionChange, onUnauthenticated, Problem, token } from "./lib/api.js";
+import { byId, errorBox, h, replaceContent } from "./lib/dom.js";
 import { account } from "./lib/sign_in.js";
+import { defaultView } from "./views/default_view.js";
 
 const VIEWS = {
   place: ["Place", () => import("./views/area.js")],
@@ -84,8 +84,14 @@ async function openView() {
 
 function showError(place, error) {
   if (!(error instanceof Problem) && !/dynamically imported|module/.test(error.message)) console.error(error);
-  const told = error instanceof Problem ? error : new Problem(navigator.onLine ? "This part of the page could not be loaded or shown; try again, or reload the page."
-    : "There is no network just now, and this part of the page was not loaded yet. It comes once you are back.");
+  const told =
+    error instanceof Problem
+      ? error
+      : new Problem(
+          navigator.onLine
+            ? "This part of the page could not be loaded or shown; try again, or reload the page."
+            : "There is no network just now, and this part of the page was not loaded yet. It comes once you are back.",
+        );
   place.append(errorBox(told, reopen, told.status === 401 ? account.open : null));
 }
 
@@ -99,7 +105,11 @@ function navigate(hash) {
 
 function replaceParams(params) {
   const query = new URLSearchParams(params).toString();
-  history.replaceState(null, "", `#${[route.name, ...route.rest].map(encodeURIComponent).join("/")}${query ? `?${query}` : ""}`);
+  history.replaceState(
+    null,
+    "",
+    `#${[route.name, ...route.rest].map(encodeURIComponent).join("/")}${query ? `?${query}` : ""}`,
+  );
   route.params = new URLSearchParams(query);
 }
 
@@ -108,8 +118,22 @@ function announce(text) {
 }
 
 function renderTabs(current) {
-  replaceContent(byId("tabs"), Object.entries(VIEWS).filter(([, [title]]) => title).map(([name, [title]]) => h("li", {},
-    h("a", { href: `#${name}`, "data-key": name, "aria-current": name === current ? "page" : null }, title))));
+  replaceContent(
+    byId("tabs"),
+    Object.entries(VIEWS)
+      .filter(([, [title]]) => title)
+      .map(([name, [title]]) =>
+        h(
+          "li",
+          {},
+          h(
+            "a",
+            { href: `#${name}`, "data-key": name, "aria-current": name === current ? "page" : null },
+            title,
+          ),
+        ),
+      ),
+  );
 }
 
 // How the network fares: nothing is said while all is well.
@@ -118,9 +142,15 @@ let unreachable = false;
 let unauthenticated = false;
 function updateNotice() {
   const waiting = oldestPendingMs && performance.now() - oldestPendingMs > SLOW_ANSWER_MS;
-  const text = !navigator.onLine ? "No network. What you did is kept; this goes on by itself once you are back."
-    : unauthenticated && !token() ? "Sign in to go on; what you did is kept."
-    : unreachable ? "The server does not answer; asking again by itself." : waiting ? "Still waiting for the server …" : "";
+  const text = !navigator.onLine
+    ? "No network. What you did is kept; this goes on by itself once you are back."
+    : unauthenticated && !token()
+      ? "Sign in to go on; what you did is kept."
+      : unreachable
+        ? "The server does not answer; asking again by itself."
+        : waiting
+          ? "Still waiting for the server …"
+          : "";
   if (byId("notice").textContent !== text) byId("notice").textContent = text;
   document.body.classList.toggle("lost", unreachable || !navigator.onLine);
 }
@@ -146,15 +176,18 @@ async function poll() {
     await new Promise((resume) => setTimeout(resume, pollDelayMs));
     if (document.hidden || !activeView?.refresh) continue;
     const mine = route;
-    await activeView.refresh(mine).then(() => {
-      pollDelayMs = POLL_MS;
-    }, (error) => {
-      if (error.name === "AbortError" || route !== mine) return;
-      pollDelayMs = Math.min(pollDelayMs * 2, MAX_POLL_MS);
-      // One view's fault must not end the asking of all.
-      if (!(error instanceof Problem)) console.error(error);
-      else announce(`${error.message} Asking again in ${pollDelayMs / 1000} s.`);
-    });
+    await activeView.refresh(mine).then(
+      () => {
+        pollDelayMs = POLL_MS;
+      },
+      (error) => {
+        if (error.name === "AbortError" || route !== mine) return;
+        pollDelayMs = Math.min(pollDelayMs * 2, MAX_POLL_MS);
+        // One view's fault must not end the asking of all.
+        if (!(error instanceof Problem)) console.error(error);
+        else announce(`${error.message} Asking again in ${pollDelayMs / 1000} s.`);
+      },
+    );
   }
 }
 

@@ -4,7 +4,11 @@ import { api, files, signIn } from "../config.js";
 import { toSentence } from "./format.js";
 
 // A bucket sends no policy with the page. The one in index.html cannot know which hosts are asked, so that this narrows it to those.
-const connectHosts = [...new Set([api, signIn, ...(files ?? [])].filter(Boolean).map((url) => new URL(url, location.href).origin))];
+const connectHosts = [
+  ...new Set(
+    [api, signIn, ...(files ?? [])].filter(Boolean).map((url) => new URL(url, location.href).origin),
+  ),
+];
 if (globalThis.document) {
   const policy = document.createElement("meta");
   policy.httpEquiv = "Content-Security-Policy";
@@ -32,11 +36,15 @@ export class Problem extends Error {
   }
 }
 
-export const get = (path, signal) => request(path, { cache: "no-cache", signal }).then((answer) => answer.json());
+export const get = (path, signal) =>
+  request(path, { cache: "no-cache", signal }).then((answer) => answer.json());
 
 // The answer to a body, and where it says that what it made is.
 export async function send(method, path, body, { signal, more = {} } = {}) {
-  const sent = body === undefined ? {} : { body: JSON.stringify(body), headers: { "Content-Type": "application/json", ...more } };
+  const sent =
+    body === undefined
+      ? {}
+      : { body: JSON.stringify(body), headers: { "Content-Type": "application/json", ...more } };
   const answer = await request(path, { method, signal, headers: more, ...sent });
   return answer.status === 204 ? null : answer.json();
 }
@@ -57,7 +65,11 @@ export async function downloadFile(path, name, signal) {
 const etags = new Map();
 export async function getIfChanged(path, signal) {
   const known = etags.get(path);
-  const answer = await request(path, { headers: known ? { "If-None-Match": known } : {}, cache: "no-store", signal }, [304]);
+  const answer = await request(
+    path,
+    { headers: known ? { "If-None-Match": known } : {}, cache: "no-store", signal },
+    [304],
+  );
   if (answer.status === 304) return null;
   const value = await answer.json();
   etags.set(path, answer.headers.get("ETag"));
@@ -75,7 +87,8 @@ export async function resolveFile(path) {
 export async function loadImage(path, image, signal) {
   const answer = await request(path, { signal });
   const url = URL.createObjectURL(await answer.blob());
-  for (const end of ["load", "error"]) image.addEventListener(end, () => URL.revokeObjectURL(url), { once: true });
+  for (const end of ["load", "error"])
+    image.addEventListener(end, () => URL.revokeObjectURL(url), { once: true });
   image.src = url;
 }
 
@@ -86,7 +99,8 @@ const openRequests = new Map();
 function notifyConnection(state, question, begun) {
   if (begun) openRequests.set(question, begun);
   else openRequests.delete(question);
-  for (const watcher of onConnectionChange) watcher(state, openRequests.size ? Math.min(...openRequests.values()) : 0);
+  for (const watcher of onConnectionChange)
+    watcher(state, openRequests.size ? Math.min(...openRequests.values()) : 0);
 }
 
 // Each of these is called when the server wants to know who asks.
@@ -103,8 +117,11 @@ export async function request(path, options = {}, also = []) {
   } catch (error) {
     notifyConnection(error.name === "AbortError" ? null : false, question);
     if (error.name === "AbortError") throw error;
-    throw new Problem(navigator.onLine ? "The server does not answer. Is it running? What you did here is kept; try again." :
-      "There is no network just now. What you did here is kept; try again once you are back.");
+    throw new Problem(
+      navigator.onLine
+        ? "The server does not answer. Is it running? What you did here is kept; try again."
+        : "There is no network just now. What you did here is kept; try again once you are back.",
+    );
   }
   notifyConnection(true, question);
   if (answer.status === 401 && sent === token()) {
@@ -121,6 +138,9 @@ async function toProblem(answer) {
     const said = await answer.json();
     return new Problem(toSentence(said.detail ?? said.title ?? answer.statusText), answer.status, said);
   } catch {
-    return new Problem(`The server answered ${answer.status} ${answer.statusText}; try again, and look at revisit status if it stays so.`, answer.status);
+    return new Problem(
+      `The server answered ${answer.status} ${answer.statusText}; try again, and look at revisit status if it stays so.`,
+      answer.status,
+    );
   }
 }

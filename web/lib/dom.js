@@ -30,17 +30,35 @@ export function byId(id) {
 export function replaceContent(element, ...children) {
   const key = element.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
   element.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined));
-  if (key !== undefined) element.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus({ preventScroll: true });
+  if (key !== undefined)
+    element.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus({ preventScroll: true });
 }
 
 // What went wrong, in a sentence that says what to do, with a button that does it.
 export function errorBox(error, retry, signIn = null) {
-  return h("div", { class: "trouble", role: "alert" }, h("p", {}, error.message), h("p", { class: "row" },
-    signIn ? h("button", { type: "button", class: "first", onclick: signIn }, "Sign in") : null,
-    retry ? h("button", { type: "button", onclick: (event) => {
-      event.target.closest(".trouble").remove();
-      retry();
-    } }, "Try again") : null));
+  return h(
+    "div",
+    { class: "trouble", role: "alert" },
+    h("p", {}, error.message),
+    h(
+      "p",
+      { class: "row" },
+      signIn ? h("button", { type: "button", class: "first", onclick: signIn }, "Sign in") : null,
+      retry
+        ? h(
+            "button",
+            {
+              type: "button",
+              onclick: (event) => {
+                event.target.closest(".trouble").remove();
+                retry();
+              },
+            },
+            "Try again",
+          )
+        : null,
+    ),
+  );
 }
 
 // The same beneath what an element holds, in place of what it said there before.
@@ -59,8 +77,19 @@ export function openDialog(attributes, ...children) {
 }
 
 export function table(caption, columns, rows, attributes = {}) {
-  return h("table", attributes,
+  return h(
+    "table",
+    attributes,
     h("caption", {}, caption),
-    h("thead", {}, h("tr", {}, columns.map(([title, kind]) => h("th", { scope: "col", class: kind }, title)))),
-    h("tbody", {}, rows));
+    h(
+      "thead",
+      {},
+      h(
+        "tr",
+        {},
+        columns.map(([title, kind]) => h("th", { scope: "col", class: kind }, title)),
+      ),
+    ),
+    h("tbody", {}, rows),
+  );
 }

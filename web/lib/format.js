@@ -1,15 +1,38 @@
 // Numbers and dates as people read them. Days are UTC: a pass belongs to the day the satellite says.
 
-const DAY_FORMAT = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
-const TIME_FORMAT = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", timeZone: "UTC" });
-const YEAR_TIME_FORMAT = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", timeZone: "UTC" });
+const DAY_FORMAT = new Intl.DateTimeFormat("en-GB", {
+  day: "numeric",
+  month: "short",
+  year: "numeric",
+  timeZone: "UTC",
+});
+const TIME_FORMAT = new Intl.DateTimeFormat("en-GB", {
+  day: "numeric",
+  month: "short",
+  hour: "2-digit",
+  minute: "2-digit",
+  timeZone: "UTC",
+});
+const YEAR_TIME_FORMAT = new Intl.DateTimeFormat("en-GB", {
+  day: "numeric",
+  month: "short",
+  year: "numeric",
+  hour: "2-digit",
+  minute: "2-digit",
+  timeZone: "UTC",
+});
 const WHOLE_FORMAT = new Intl.NumberFormat("en-GB");
 
 export const date = (text) => (text ? DAY_FORMAT.format(new Date(text)) : "–");
-export const time = (text) => (text ? `${(text.slice(0, 4) === new Date().toISOString().slice(0, 4) ? TIME_FORMAT : YEAR_TIME_FORMAT).format(new Date(text))} UTC` : "–");
+export const time = (text) =>
+  text
+    ? `${(text.slice(0, 4) === new Date().toISOString().slice(0, 4) ? TIME_FORMAT : YEAR_TIME_FORMAT).format(new Date(text))} UTC`
+    : "–";
 export const count = (number) => WHOLE_FORMAT.format(number);
-export const percent = (share) => (share === null || share === undefined ? "–" : `${Math.round(share * 100)} %`);
-export const decimal = (number, digits = 3) => (number === null || number === undefined ? "–" : number.toFixed(digits).replace("-", "−"));
+export const percent = (share) =>
+  share === null || share === undefined ? "–" : `${Math.round(share * 100)} %`;
+export const decimal = (number, digits = 3) =>
+  number === null || number === undefined ? "–" : number.toFixed(digits).replace("-", "−");
 export const plural = (number, one, more = `${one}s`) => `${count(number)} ${number === 1 ? one : more}`;
 
 export function duration(seconds) {
@@ -32,7 +55,8 @@ export function km2(area) {
   return `${area < 100 ? area.toFixed(1) : count(Math.round(area))} km²`;
 }
 
-export const lonLat = ([lon, lat]) => `${Math.abs(lat).toFixed(4)}° ${lat < 0 ? "S" : "N"}, ${Math.abs(lon).toFixed(4)}° ${lon < 0 ? "W" : "E"}`;
+export const lonLat = ([lon, lat]) =>
+  `${Math.abs(lat).toFixed(4)}° ${lat < 0 ? "S" : "N"}, ${Math.abs(lon).toFixed(4)}° ${lon < 0 ? "W" : "E"}`;
 
 export const capitalize = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 

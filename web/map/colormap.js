@@ -8,9 +8,26 @@ const LEVELS = 256;
 // Anchors are [place from 0 to 1, red, green, blue]. Earth is what the previews are made with; Viridis (Smith and van der Walt, CC0) tells
 // values apart for people who see fewer colours, and in grey print.
 const RAMPS = {
-  Earth: [[0, 68, 45, 96], [0.2, 122, 84, 92], [0.4, 198, 152, 98], [0.55, 240, 225, 160], [0.7, 158, 196, 96], [0.85, 58, 140, 66], [1, 8, 72, 46]],
-  Viridis: [[0, 68, 1, 84], [0.25, 59, 82, 139], [0.5, 33, 145, 140], [0.75, 94, 201, 98], [1, 253, 231, 37]],
-  Grey: [[0, 20, 20, 20], [1, 245, 245, 245]],
+  Earth: [
+    [0, 68, 45, 96],
+    [0.2, 122, 84, 92],
+    [0.4, 198, 152, 98],
+    [0.55, 240, 225, 160],
+    [0.7, 158, 196, 96],
+    [0.85, 58, 140, 66],
+    [1, 8, 72, 46],
+  ],
+  Viridis: [
+    [0, 68, 1, 84],
+    [0.25, 59, 82, 139],
+    [0.5, 33, 145, 140],
+    [0.75, 94, 201, 98],
+    [1, 253, 231, 37],
+  ],
+  Grey: [
+    [0, 20, 20, 20],
+    [1, 245, 245, 245],
+  ],
 };
 const RAMP_NAMES = Object.keys(RAMPS);
 
@@ -24,7 +41,8 @@ function rampTable(name) {
       const upper = anchors.findIndex(([at]) => at >= place);
       const [one, other] = [anchors[Math.max(upper - 1, 0)], anchors[upper]];
       const share = other[0] > one[0] ? (place - one[0]) / (other[0] - one[0]) : 0;
-      for (let band = 0; band < 3; band += 1) made[3 * level + band] = one[band + 1] + share * (other[band + 1] - one[band + 1]);
+      for (let band = 0; band < 3; band += 1)
+        made[3 * level + band] = one[band + 1] + share * (other[band + 1] - one[band + 1]);
     }
     rampTables.set(name, made);
   }
@@ -69,19 +87,45 @@ function paintTrueColour(bands, out, white) {
 
 // The legend: the ramp between its ends, which can be typed.
 export function legend(name, { ramp, low, high }, change) {
-  const canvas = h("canvas", { width: LEVELS, height: 1, role: "img", "aria-label": `${name} from ${format.decimal(low, 2)} to ${format.decimal(high, 2)}` });
+  const canvas = h("canvas", {
+    width: LEVELS,
+    height: 1,
+    role: "img",
+    "aria-label": `${name} from ${format.decimal(low, 2)} to ${format.decimal(high, 2)}`,
+  });
   const colours = rampTable(ramp);
   const picture = canvas.getContext("2d").createImageData(LEVELS, 1);
-  for (let level = 0; level < LEVELS; level += 1) picture.data.set([...colours.subarray(3 * level, 3 * level + 3), 255], 4 * level);
+  for (let level = 0; level < LEVELS; level += 1)
+    picture.data.set([...colours.subarray(3 * level, 3 * level + 3), 255], 4 * level);
   canvas.getContext("2d").putImageData(picture, 0, 0);
-  const end = (key, label, value) => h("input", { type: "number", step: 0.05, value: Number(value.toFixed(3)), "aria-label": `${label} end of the colours`, "data-key": key,
-    onchange: (event) => {
-      const typed = event.target.valueAsNumber;
-      const next = key === "low" ? [typed, high] : [low, typed];
-      if (Number.isFinite(typed) && next[0] < next[1]) change({ low: next[0], high: next[1] });
-      else event.target.value = Number(value.toFixed(3));
-    } });
-  return h("div", { class: "legend" }, end("low", "Lower", low), canvas, end("high", "Upper", high),
-    h("select", { "aria-label": "Colours", "data-key": "ramp", onchange: (event) => change({ ramp: event.target.value }) },
-      RAMP_NAMES.map((one) => h("option", { value: one, selected: one === ramp }, one))));
+  const end = (key, label, value) =>
+    h("input", {
+      type: "number",
+      step: 0.05,
+      value: Number(value.toFixed(3)),
+      "aria-label": `${label} end of the colours`,
+      "data-key": key,
+      onchange: (event) => {
+        const typed = event.target.valueAsNumber;
+        const next = key === "low" ? [typed, high] : [low, typed];
+        if (Number.isFinite(typed) && next[0] < next[1]) change({ low: next[0], high: next[1] });
+        else event.target.value = Number(value.toFixed(3));
+      },
+    });
+  return h(
+    "div",
+    { class: "legend" },
+    end("low", "Lower", low),
+    canvas,
+    end("high", "Upper", high),
+    h(
+      "select",
+      {
+        "aria-label": "Colours",
+        "data-key": "ramp",
+        onchange: (event) => change({ ramp: event.target.value }),
+      },
+      RAMP_NAMES.map((one) => h("option", { value: one, selected: one === ramp }, one)),
+    ),
+  );
 }

@@ -5,14 +5,23 @@ let pending = null;
 
 // GeoJSON features with a `name`; the file is fetched once.
 export function countries() {
-  pending ??= fetch(FILE).then((answer) => {
-    if (!answer.ok) throw new Error(`${FILE} answers ${answer.status}`);
-    return answer.json();
-  }).then((topology) => {
-    const arcs = topology.arcs.map((arc) => decodeArc(arc, topology.transform));
-    return topology.objects.countries.geometries.map((one) => ({ type: "Feature", properties: { name: one.properties.name },
-      geometry: { type: one.type, coordinates: one.type === "Polygon" ? joinArcs(one.arcs, arcs) : one.arcs.map((part) => joinArcs(part, arcs)) } }));
-  });
+  pending ??= fetch(FILE)
+    .then((answer) => {
+      if (!answer.ok) throw new Error(`${FILE} answers ${answer.status}`);
+      return answer.json();
+    })
+    .then((topology) => {
+      const arcs = topology.arcs.map((arc) => decodeArc(arc, topology.transform));
+      return topology.objects.countries.geometries.map((one) => ({
+        type: "Feature",
+        properties: { name: one.properties.name },
+        geometry: {
+          type: one.type,
+          coordinates:
+            one.type === "Polygon" ? joinArcs(one.arcs, arcs) : one.arcs.map((part) => joinArcs(part, arcs)),
+        },
+      }));
+    });
   pending.catch(() => {
     pending = null;
   });
@@ -30,10 +39,15 @@ function decodeArc(arc, { scale, translate }) {
 }
 
 // A ring is arcs end to end, each without the point that the one before it ended at; ~3 is arc 3 backwards.
-const joinArcs = (rings, arcs) => rings.map((ring) => unwrapLongitudes(ring.flatMap((number, place) => {
-  const arc = number < 0 ? arcs[~number].toReversed() : arcs[number];
-  return place ? arc.slice(1) : arc;
-})));
+const joinArcs = (rings, arcs) =>
+  rings.map((ring) =>
+    unwrapLongitudes(
+      ring.flatMap((number, place) => {
+        const arc = number < 0 ? arcs[~number].toReversed() : arcs[number];
+        return place ? arc.slice(1) : arc;
+      }),
+    ),
+  );
 
 // Longitudes go on beyond 180 instead of jumping; a ring around a pole is led there and back.
 function unwrapLongitudes(ring) {
@@ -50,13 +64,36 @@ function unwrapLongitudes(ring) {
 }
 
 // Few countries are called on a small map what their people call them in a search box.
-const ALIASES = { usa: "United States of America", us: "United States of America", uk: "United Kingdom", "great britain": "United Kingdom",
-  "czech republic": "Czechia", "ivory coast": "Côte d'Ivoire", "north macedonia": "Macedonia", "south sudan": "S. Sudan",
-  "central african republic": "Central African Rep.", "democratic republic of the congo": "Dem. Rep. Congo", congo: "Congo",
-  "dominican republic": "Dominican Rep.", "bosnia and herzegovina": "Bosnia and Herz.", "equatorial guinea": "Eq. Guinea",
-  "solomon islands": "Solomon Is.", "western sahara": "W. Sahara", eswatini: "eSwatini", swaziland: "eSwatini", burma: "Myanmar" };
+const ALIASES = {
+  usa: "United States of America",
+  us: "United States of America",
+  uk: "United Kingdom",
+  "great britain": "United Kingdom",
+  "czech republic": "Czechia",
+  "ivory coast": "Côte d'Ivoire",
+  "north macedonia": "Macedonia",
+  "south sudan": "S. Sudan",
+  "central african republic": "Central African Rep.",
+  "democratic republic of the congo": "Dem. Rep. Congo",
+  congo: "Congo",
+  "dominican republic": "Dominican Rep.",
+  "bosnia and herzegovina": "Bosnia and Herz.",
+  "equatorial guinea": "Eq. Guinea",
+  "solomon islands": "Solomon Is.",
+  "western sahara": "W. Sahara",
+  eswatini: "eSwatini",
+  swaziland: "eSwatini",
+  burma: "Myanmar",
+};
 
-const normalizeName = (text) => text.normalize("NFD").replace(/[\u0300-\u036f]/g, "").toLowerCase().replace(/^the /, "").replace(/\s+/g, " ").trim();
+const normalizeName = (text) =>
+  text
+    .normalize("NFD")
+    .replace(/[\u0300-\u036f]/g, "")
+    .toLowerCase()
+    .replace(/^the /, "")
+    .replace(/\s+/g, " ")
+    .trim();
 
 // The country that a text names, whole or by a beginning that only one has; else null.
 export function findCountry(all, text) {

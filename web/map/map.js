@@ -2,19 +2,33 @@
 //
 // Geometries are GeoJSON in lon/lat degrees everywhere outside this file; the map itself is in EPSG:3857.
 
-import { countries } from "./countries.js";
 import { load, store } from "../lib/state.js";
+import { countries } from "./countries.js";
 
 const { ol } = globalThis;
 const MAP_PROJECTION = "EPSG:3857";
-const geojsonFormat = ol ? new ol.format.GeoJSON({ dataProjection: "EPSG:4326", featureProjection: MAP_PROJECTION }) : null;
+const geojsonFormat = ol
+  ? new ol.format.GeoJSON({ dataProjection: "EPSG:4326", featureProjection: MAP_PROJECTION })
+  : null;
 
 // Colours of style.css as the map's own, renewed when the device goes dark or light.
 const darkQuery = matchMedia("(prefers-color-scheme: dark)");
 const colours = {};
 function readColours() {
   const root = getComputedStyle(document.documentElement);
-  for (const name of ["land", "coast", "line", "ink", "soft", "paper", "accent", "wash", "warn", "mark", "mark-wash"]) {
+  for (const name of [
+    "land",
+    "coast",
+    "line",
+    "ink",
+    "soft",
+    "paper",
+    "accent",
+    "wash",
+    "warn",
+    "mark",
+    "mark-wash",
+  ]) {
     colours[name] = root.getPropertyValue(`--${name}`).trim();
   }
 }
@@ -22,32 +36,79 @@ readColours();
 
 const stroke = (color, width, lineDash) => new ol.style.Stroke({ color, width, lineDash });
 const fill = (color) => new ol.style.Fill({ color });
-const dot = (radius, inside, around) => new ol.style.Circle({ radius, fill: fill(inside), stroke: stroke(around, 2) });
+const dot = (radius, inside, around) =>
+  new ol.style.Circle({ radius, fill: fill(inside), stroke: stroke(around, 2) });
 
 // How features look: each is made anew for each drawing, since colours may have changed.
 export const styles = {
-  aoi: () => new ol.style.Style({ stroke: stroke(colours.mark, 2.5), fill: fill(colours["mark-wash"]), image: dot(5, colours.mark, colours.paper) }),
-  corner: () => new ol.style.Style({ image: dot(4.5, colours.paper, colours.mark),
-    geometry: (feature) => new ol.geom.MultiPoint(corners(feature.getGeometry())) }),
-  wrong: () => [[colours.paper, 8], [colours.ink, 3.5]].map(([color, width], place) => new ol.style.Style({ zIndex: 9 + place,
-    image: new ol.style.RegularShape({ points: 4, radius: 12, radius2: 0, angle: Math.PI / 4, stroke: stroke(color, width) }) })),
-  footprint: (feature, resolution) => dotWhenSmall(feature, resolution, new ol.style.Style({ stroke: stroke(colours.accent, 1), fill: fill("rgba(0,0,0,0.001)"),
-    image: dot(4, colours.accent, colours.paper) })),
-  pointed: (feature, resolution) => dotWhenSmall(feature, resolution, new ol.style.Style({ stroke: stroke(colours.accent, 3), fill: fill(colours.wash), zIndex: 5,
-    image: dot(7, colours.accent, colours.paper) })),
+  aoi: () =>
+    new ol.style.Style({
+      stroke: stroke(colours.mark, 2.5),
+      fill: fill(colours["mark-wash"]),
+      image: dot(5, colours.mark, colours.paper),
+    }),
+  corner: () =>
+    new ol.style.Style({
+      image: dot(4.5, colours.paper, colours.mark),
+      geometry: (feature) => new ol.geom.MultiPoint(corners(feature.getGeometry())),
+    }),
+  wrong: () =>
+    [
+      [colours.paper, 8],
+      [colours.ink, 3.5],
+    ].map(
+      ([color, width], place) =>
+        new ol.style.Style({
+          zIndex: 9 + place,
+          image: new ol.style.RegularShape({
+            points: 4,
+            radius: 12,
+            radius2: 0,
+            angle: Math.PI / 4,
+            stroke: stroke(color, width),
+          }),
+        }),
+    ),
+  footprint: (feature, resolution) =>
+    dotWhenSmall(
+      feature,
+      resolution,
+      new ol.style.Style({
+        stroke: stroke(colours.accent, 1),
+        fill: fill("rgba(0,0,0,0.001)"),
+        image: dot(4, colours.accent, colours.paper),
+      }),
+    ),
+  pointed: (feature, resolution) =>
+    dotWhenSmall(
+      feature,
+      resolution,
+      new ol.style.Style({
+        stroke: stroke(colours.accent, 3),
+        fill: fill(colours.wash),
+        zIndex: 5,
+        image: dot(7, colours.accent, colours.paper),
+      }),
+    ),
   tile: () => new ol.style.Style({ stroke: stroke(colours.soft, 1, [5, 5]) }),
 };
 
 // From far away a shape is a dot in its middle.
 function dotWhenSmall(feature, resolution, style) {
   const extent = feature.getGeometry().getExtent();
-  if (Math.max(ol.extent.getWidth(extent), ol.extent.getHeight(extent)) < 10 * resolution) style.setGeometry(new ol.geom.Point(ol.extent.getCenter(extent)));
+  if (Math.max(ol.extent.getWidth(extent), ol.extent.getHeight(extent)) < 10 * resolution)
+    style.setGeometry(new ol.geom.Point(ol.extent.getCenter(extent)));
   return style;
 }
 
 function corners(geometry) {
   const kind = geometry.getType();
-  const rings = kind === "Polygon" ? geometry.getCoordinates() : kind === "MultiPolygon" ? geometry.getCoordinates().flat() : [];
+  const rings =
+    kind === "Polygon"
+      ? geometry.getCoordinates()
+      : kind === "MultiPolygon"
+        ? geometry.getCoordinates().flat()
+        : [];
   return rings.flat().length > 40 ? [] : rings.flatMap((ring) => ring.slice(0, -1));
 }
 
@@ -56,13 +117,18 @@ export const lonLat = (position) => ol.proj.toLonLat(position);
 // GeoJSON features of an AOI, a Feature or a FeatureCollection; what cannot be read or has no place is none.
 export function parseFeatures(geojson) {
   try {
-    return geojson ? geojsonFormat.readFeatures(geojson).filter((one) => one.getGeometry()?.getExtent().every(Number.isFinite)) : [];
+    return geojson
+      ? geojsonFormat
+          .readFeatures(geojson)
+          .filter((one) => one.getGeometry()?.getExtent().every(Number.isFinite))
+      : [];
   } catch {
     return [];
   }
 }
 
-export const toGeoJSON = (feature) => geojsonFormat.writeGeometryObject(feature.getGeometry(), { decimals: 7, rightHanded: true });
+export const toGeoJSON = (feature) =>
+  geojsonFormat.writeGeometryObject(feature.getGeometry(), { decimals: 7, rightHanded: true });
 
 let map = null;
 let baseLayer = null;
@@ -72,18 +138,36 @@ let graticuleLayer = null;
 export function getMap() {
   if (map) return map;
   if (!ol) throw new Error("the map's library was not loaded");
-  baseLayer = new ol.layer.Vector({ source: new ol.source.Vector(), style: () => new ol.style.Style({ fill: fill(colours.land), stroke: stroke(colours.coast, 1) }) });
+  baseLayer = new ol.layer.Vector({
+    source: new ol.source.Vector(),
+    style: () => new ol.style.Style({ fill: fill(colours.land), stroke: stroke(colours.coast, 1) }),
+  });
   graticuleLayer = graticule();
   const last = load("seen", { center: [12, 40], zoom: 2.4 });
   map = new ol.Map({
     target: "map",
     layers: [baseLayer, graticuleLayer],
-    controls: [new ol.control.Zoom({ zoomInTipLabel: "Zoom in", zoomOutTipLabel: "Zoom out" }), new ol.control.ScaleLine()],
-    view: new ol.View({ center: ol.proj.fromLonLat(last.center), zoom: last.zoom, minZoom: 1, maxZoom: 19, enableRotation: false,
-      extent: [-4e7, -2e7, 4e7, 2e7], showFullExtent: true }),
+    controls: [
+      new ol.control.Zoom({ zoomInTipLabel: "Zoom in", zoomOutTipLabel: "Zoom out" }),
+      new ol.control.ScaleLine(),
+    ],
+    view: new ol.View({
+      center: ol.proj.fromLonLat(last.center),
+      zoom: last.zoom,
+      minZoom: 1,
+      maxZoom: 19,
+      enableRotation: false,
+      extent: [-4e7, -2e7, 4e7, 2e7],
+      showFullExtent: true,
+    }),
   });
-  map.on("moveend", () => store("seen", { center: lonLat(map.getView().getCenter()), zoom: map.getView().getZoom() }));
-  countries().then((all) => baseLayer.getSource().addFeatures(all.flatMap(parseFeatures)), () => null);
+  map.on("moveend", () =>
+    store("seen", { center: lonLat(map.getView().getCenter()), zoom: map.getView().getZoom() }),
+  );
+  countries().then(
+    (all) => baseLayer.getSource().addFeatures(all.flatMap(parseFeatures)),
+    () => null,
+  );
   darkQuery.addEventListener("change", () => {
     readColours();
     map.removeLayer(graticuleLayer);
@@ -95,14 +179,30 @@ export function getMap() {
 }
 
 function graticule() {
-  const label = (place) => new ol.style.Text({ font: `${Math.round(0.7 * parseFloat(getComputedStyle(document.documentElement).fontSize))}px system-ui, sans-serif`, fill: fill(colours.soft), stroke: stroke(colours.paper, 3), ...place });
-  return new ol.layer.Graticule({ strokeStyle: stroke(colours.line, 1), showLabels: true, wrapX: true, targetSize: 140,
-    lonLabelStyle: label({ textBaseline: "top" }), latLabelStyle: label({ textAlign: "start" }), lonLabelPosition: 0.985, latLabelPosition: 0.01,
-    latLabelFormatter: (lat) => formatDegrees(lat, "N", "S"), lonLabelFormatter: (lon) => formatDegrees(lon, "E", "W"),
-    intervals: [90, 45, 30, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01] });
+  const label = (place) =>
+    new ol.style.Text({
+      font: `${Math.round(0.7 * parseFloat(getComputedStyle(document.documentElement).fontSize))}px system-ui, sans-serif`,
+      fill: fill(colours.soft),
+      stroke: stroke(colours.paper, 3),
+      ...place,
+    });
+  return new ol.layer.Graticule({
+    strokeStyle: stroke(colours.line, 1),
+    showLabels: true,
+    wrapX: true,
+    targetSize: 140,
+    lonLabelStyle: label({ textBaseline: "top" }),
+    latLabelStyle: label({ textAlign: "start" }),
+    lonLabelPosition: 0.985,
+    latLabelPosition: 0.01,
+    latLabelFormatter: (lat) => formatDegrees(lat, "N", "S"),
+    lonLabelFormatter: (lon) => formatDegrees(lon, "E", "W"),
+    intervals: [90, 45, 30, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01],
+  });
 }
 
-const formatDegrees = (value, plus, minus) => `${Math.abs(Number(value.toFixed(2)))}°${Math.abs(value) < 1e-9 ? "" : value > 0 ? plus : minus}`;
+const formatDegrees = (value, plus, minus) =>
+  `${Math.abs(Number(value.toFixed(2)))}°${Math.abs(value) < 1e-9 ? "" : value > 0 ? plus : minus}`;
 
 // A layer over the base map; `look` is one of `looks` or a function of a feature.
 export function addLayer(look, zIndex = 1) {
@@ -129,11 +229,14 @@ export function zoomTo(geojson, { calm = false } = {}) {
   for (const feature of parseFeatures(geojson)) ol.extent.extend(extent, feature.getGeometry().getExtent());
   if (ol.extent.isEmpty(extent) && !(extent[0] <= extent[2])) return;
   const still = calm || matchMedia("(prefers-reduced-motion: reduce)").matches;
-  getMap().getView().fit(extent, { padding: [48, 48, 48, 48], maxZoom: 16, duration: still ? 0 : 250 });
+  getMap()
+    .getView()
+    .fit(extent, { padding: [48, 48, 48, 48], maxZoom: 16, duration: still ? 0 : 250 });
 }
 
 // Square kilometres on the sphere: what is shown where no server says better.
-export const approximateAreaKm2 = (geojson) => parseFeatures(geojson).reduce((sum, one) => sum + ol.sphere.getArea(one.getGeometry()) / 1e6, 0);
+export const approximateAreaKm2 = (geojson) =>
+  parseFeatures(geojson).reduce((sum, one) => sum + ol.sphere.getArea(one.getGeometry()) / 1e6, 0);
 
 // A circle in degrees around a position: every direction has its own length of a degree on the ellipsoid (WGS84).
 export function circleAround([lon, lat], metres) {
@@ -141,7 +244,8 @@ export function circleAround([lon, lat], metres) {
   const bent = 1 - 0.00669437999 * Math.sin(phi) ** 2;
   const up = (metres / ((6378137 * (1 - 0.00669437999)) / bent ** 1.5)) * (180 / Math.PI);
   const right = (metres / ((6378137 / Math.sqrt(bent)) * Math.cos(phi))) * (180 / Math.PI);
-  const ring = Array.from({ length: 48 }, (_, place) => (place / 24) * Math.PI)
-    .map((turn) => [lon + right * Math.cos(turn), lat + up * Math.sin(turn)].map((value) => Number(value.toFixed(7))));
+  const ring = Array.from({ length: 48 }, (_, place) => (place / 24) * Math.PI).map((turn) =>
+    [lon + right * Math.cos(turn), lat + up * Math.sin(turn)].map((value) => Number(value.toFixed(7))),
+  );
   return { type: "Polygon", coordinates: [[...ring, ring[0]]] };
 }

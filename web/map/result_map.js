@@ -5,15 +5,19 @@
 //   shown.swipe(share)                           where the second begins, from 0 (left edge) to 1
 //   shown.end()
 
-import { paint } from "./colormap.js";
 import * as format from "../lib/format.js";
+import { paint } from "./colormap.js";
 
 const { ol } = globalThis;
 
 export function resultMap(element, tell) {
   const aoi = new ol.layer.Vector({ source: new ol.source.Vector(), zIndex: 5, style: outlineStyle });
   const mark = new ol.layer.Vector({ source: new ol.source.Vector(), zIndex: 6, style: markStyle });
-  const map = new ol.Map({ target: element, layers: [aoi, mark], controls: [new ol.control.Zoom(), new ol.control.ScaleLine({ minWidth: 70 })] });
+  const map = new ol.Map({
+    target: element,
+    layers: [aoi, mark],
+    controls: [new ol.control.Zoom(), new ol.control.ScaleLine({ minWidth: 70 })],
+  });
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const renew = () => [aoi, mark].forEach((layer) => layer.changed());
   dark.addEventListener("change", renew);
@@ -23,17 +27,38 @@ export function resultMap(element, tell) {
   let asking = new AbortController();
 
   const show = (first, second, look, outline) => {
-    const moved = first && (map.getView().getProjection().getCode() !== first.code || !containsCentre(first.extent, map.getView()));
+    const moved =
+      first &&
+      (map.getView().getProjection().getCode() !== first.code ||
+        !containsCentre(first.extent, map.getView()));
     asking.abort();
     layers.forEach((layer) => map.removeLayer(layer));
     seen = { first, second, look };
-    layers = [first, second].filter(Boolean).map((raster, place) => imageLayer(raster, look, place ? () => share : null));
+    layers = [first, second]
+      .filter(Boolean)
+      .map((raster, place) => imageLayer(raster, look, place ? () => share : null));
     layers.forEach((layer) => map.addLayer(layer));
     if (first && moved) {
-      map.setView(new ol.View({ projection: first.code, enableRotation: false, extent: expandExtent(first.extent, 1), showFullExtent: true, maxResolution: longestSide(first.extent) / 100, minResolution: first.size / 80 }));
+      map.setView(
+        new ol.View({
+          projection: first.code,
+          enableRotation: false,
+          extent: expandExtent(first.extent, 1),
+          showFullExtent: true,
+          maxResolution: longestSide(first.extent) / 100,
+          minResolution: first.size / 80,
+        }),
+      );
       map.getView().fit(first.extent, { padding: [12, 12, 12, 12] });
       aoi.getSource().clear();
-      aoi.getSource().addFeatures(new ol.format.GeoJSON().readFeatures(outline, { dataProjection: "EPSG:4326", featureProjection: first.code }));
+      aoi
+        .getSource()
+        .addFeatures(
+          new ol.format.GeoJSON().readFeatures(outline, {
+            dataProjection: "EPSG:4326",
+            featureProjection: first.code,
+          }),
+        );
     }
     mark.getSource().clear();
   };
@@ -44,19 +69,27 @@ export function resultMap(element, tell) {
     asking = new AbortController();
     const { signal } = asking;
     const { first, second, look } = seen;
-    const told = second && position[0] > map.getCoordinateFromPixel([share * map.getSize()[0], 0])[0] ? second : first;
+    const told =
+      second && position[0] > map.getCoordinateFromPixel([share * map.getSize()[0], 0])[0] ? second : first;
     mark.getSource().clear();
     const corner = first.extent;
-    const middle = [corner[0] + (Math.floor((position[0] - corner[0]) / first.size) + 0.5) * first.size, corner[3] - (Math.floor((corner[3] - position[1]) / first.size) + 0.5) * first.size];
+    const middle = [
+      corner[0] + (Math.floor((position[0] - corner[0]) / first.size) + 0.5) * first.size,
+      corner[3] - (Math.floor((corner[3] - position[1]) / first.size) + 0.5) * first.size,
+    ];
     mark.getSource().addFeature(new ol.Feature(new ol.geom.Point(middle)));
     try {
       // The other date may lie in the grid of the zone beside.
       const values = await told.valueAt(ol.proj.transform(position, first.code, told.code), signal);
       if (signal.aborted) return;
       const where = format.lonLat(ol.proj.transform(middle, first.code, "EPSG:4326"));
-      tell(!values ? `Nothing here: ${where} lies beside the result.`
-        : values.some(Number.isNaN) ? `No clear pixel here, ${where}.`
-          : `${look.names.map((name, place) => `${name} ${format.decimal(values[place], 4)}`).join(", ")} at ${where}.`);
+      tell(
+        !values
+          ? `Nothing here: ${where} lies beside the result.`
+          : values.some(Number.isNaN)
+            ? `No clear pixel here, ${where}.`
+            : `${look.names.map((name, place) => `${name} ${format.decimal(values[place], 4)}`).join(", ")} at ${where}.`,
+      );
     } catch {
       if (!signal.aborted) tell("The value could not be read; try again.");
     }
@@ -85,12 +118,21 @@ export function resultMap(element, tell) {
 }
 
 function imageLayer(raster, look, from) {
-  const source = new ol.source.Image({ projection: raster.code, interpolate: false, loader: async (extent, resolution) => {
-    const read = await raster.readWindow(extent, resolution);
-    if (!read) return { image: document.createElement("canvas"), extent };
-    const [west, south, east, north] = read.extent;
-    return { image: paint(read, look), extent: read.extent, resolution: [(east - west) / read.width, (north - south) / read.height], pixelRatio: 1 };
-  } });
+  const source = new ol.source.Image({
+    projection: raster.code,
+    interpolate: false,
+    loader: async (extent, resolution) => {
+      const read = await raster.readWindow(extent, resolution);
+      if (!read) return { image: document.createElement("canvas"), extent };
+      const [west, south, east, north] = read.extent;
+      return {
+        image: paint(read, look),
+        extent: read.extent,
+        resolution: [(east - west) / read.width, (north - south) / read.height],
+        pixelRatio: 1,
+      };
+    },
+  });
   const layer = new ol.layer.Image({ source, opacity: look.opacity, zIndex: from ? 2 : 1 });
   if (from) {
     layer.on("prerender", ({ context, frameState }) => {
@@ -111,8 +153,17 @@ function imageLayer(raster, look, from) {
 }
 
 const cssColour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-const outlineStyle = () => new ol.style.Style({ stroke: new ol.style.Stroke({ color: cssColour("--mark"), width: 2 }) });
-const markStyle = () => new ol.style.Style({ image: new ol.style.RegularShape({ points: 4, radius: 9, radius2: 0, stroke: new ol.style.Stroke({ color: cssColour("--ink"), width: 2 }) }) });
+const outlineStyle = () =>
+  new ol.style.Style({ stroke: new ol.style.Stroke({ color: cssColour("--mark"), width: 2 }) });
+const markStyle = () =>
+  new ol.style.Style({
+    image: new ol.style.RegularShape({
+      points: 4,
+      radius: 9,
+      radius2: 0,
+      stroke: new ol.style.Stroke({ color: cssColour("--ink"), width: 2 }),
+    }),
+  });
 
 const longestSide = ([west, south, east, north]) => Math.max(east - west, north - south);
 

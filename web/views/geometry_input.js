@@ -16,28 +16,41 @@ export async function readText(text, metres) {
   const trimmed = text.trim();
   if (!trimmed) throw new Problem(HELP);
   if (/^[{[]/.test(trimmed)) return fromGeoJSON(parseJson(trimmed), metres);
-  if (trimmed.startsWith("<")) return fromFeatures(new ol.format.KML({ extractStyles: false }), trimmed, metres, "KML");
-  if (/^SRID=(?!4326;)/i.test(trimmed)) throw new Problem(`${trimmed.slice(0, 12).split(";")[0]} is another projection; give the shape in lon/lat degrees (EPSG:4326).`);
+  if (trimmed.startsWith("<"))
+    return fromFeatures(new ol.format.KML({ extractStyles: false }), trimmed, metres, "KML");
+  if (/^SRID=(?!4326;)/i.test(trimmed))
+    throw new Problem(
+      `${trimmed.slice(0, 12).split(";")[0]} is another projection; give the shape in lon/lat degrees (EPSG:4326).`,
+    );
   if (/^(SRID=\d+;)?\s*(MULTI)?(POINT|LINESTRING|POLYGON)|^GEOMETRYCOLLECTION/i.test(trimmed)) {
     return fromFeatures(new ol.format.WKT(), trimmed.replace(/^SRID=4326;/i, ""), metres, "WKT");
   }
   const tile = /^T?(\d{1,2}[C-HJ-NP-X][A-HJ-NP-Z][A-HJ-NP-V])$/i.exec(trimmed.replace(/\s/g, ""));
   if (tile) return { given: null, name: "", tile: tile[1].toUpperCase().padStart(5, "0") };
   const positions = parsePositions(trimmed);
-  if (positions?.length === 1) return { given: circlesAround(positions, metres), points: positions, name: "", tile: null };
+  if (positions?.length === 1)
+    return { given: circlesAround(positions, metres), points: positions, name: "", tile: null };
   if (positions) return { given: fromPositions(positions), name: "", tile: null };
   const country = findCountry(await countries(), trimmed);
   if (country) return { given: country.geometry, name: country.properties.name, tile: null, country: true };
-  throw new Problem(`“${trimmed.length > 60 ? `${trimmed.slice(0, 60)}…` : trimmed}” is no place known here. ${HELP}`);
+  throw new Problem(
+    `“${trimmed.length > 60 ? `${trimmed.slice(0, 60)}…` : trimmed}” is no place known here. ${HELP}`,
+  );
 }
 
 export async function readFile(file, metres) {
-  if (file.size > MAX_BYTES) throw new Problem(`${file.name} has ${Math.round(file.size / 1e6)} MB, 20 MB at most; cut it down to your fields.`);
+  if (file.size > MAX_BYTES)
+    throw new Problem(
+      `${file.name} has ${Math.round(file.size / 1e6)} MB, 20 MB at most; cut it down to your fields.`,
+    );
   const bytes = new Uint8Array(await file.arrayBuffer());
   const bare = file.name.replace(/\.[^.]*$/, "");
-  if (bytes[0] === 0x50 && bytes[1] === 0x4b) return { name: bare, ...await fromShapefile(bytes, metres, file.name) };
+  if (bytes[0] === 0x50 && bytes[1] === 0x4b)
+    return { name: bare, ...(await fromShapefile(bytes, metres, file.name)) };
   if (/\.(shp|dbf|shx|prj)$/i.test(file.name)) {
-    throw new Problem(`${file.name} is one part of a shapefile; put its .shp, .dbf and .prj into a zip and open that.`);
+    throw new Problem(
+      `${file.name} is one part of a shapefile; put its .shp, .dbf and .prj into a zip and open that.`,
+    );
   }
   const read = await readText(new TextDecoder().decode(bytes).replace(/^\ufeff/, ""), metres);
   return { ...read, name: read.name || bare };
@@ -47,7 +60,9 @@ function parseJson(text) {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new Problem(`This looks like GeoJSON and cannot be read: ${error.message}. Look for a missing comma or bracket there.`);
+    throw new Problem(
+      `This looks like GeoJSON and cannot be read: ${error.message}. Look for a missing comma or bracket there.`,
+    );
   }
 }
 
@@ -63,16 +78,32 @@ function fromGeoJSON(value, metres) {
   };
   collect(value, 0);
   if (!found.some((one) => Array.isArray(one.coordinates) && one.coordinates.length)) {
-    throw new Problem("No polygon or point was found in this GeoJSON; it wants a type and coordinates, [lon, lat] each.");
+    throw new Problem(
+      "No polygon or point was found in this GeoJSON; it wants a type and coordinates, [lon, lat] each.",
+    );
   }
   const name = nameOf(value.features?.length === 1 ? value.features[0].properties : value.properties);
-  const points = found.flatMap((one) => (!Array.isArray(one.coordinates) ? [] : one.type === "Point" ? [one.coordinates] : one.type === "MultiPoint" ? one.coordinates : []));
+  const points = found.flatMap((one) =>
+    !Array.isArray(one.coordinates)
+      ? []
+      : one.type === "Point"
+        ? [one.coordinates]
+        : one.type === "MultiPoint"
+          ? one.coordinates
+          : [],
+  );
   if (!points.length) return { given: value, name, tile: null };
   const others = found.filter((one) => !/Point$/.test(one.type));
-  return { given: circlesAround(points, metres, others), points: others.length ? null : points.map((at) => at.slice(0, 2)), name, tile: null };
+  return {
+    given: circlesAround(points, metres, others),
+    points: others.length ? null : points.map((at) => at.slice(0, 2)),
+    name,
+    tile: null,
+  };
 }
 
-const nameOf = (properties) => String(properties?.name ?? properties?.Name ?? properties?.NAME ?? "").slice(0, 100);
+const nameOf = (properties) =>
+  String(properties?.name ?? properties?.Name ?? properties?.NAME ?? "").slice(0, 100);
 
 function fromFeatures(format, text, metres, what) {
   let all;
@@ -82,16 +113,25 @@ function fromFeatures(format, text, metres, what) {
     all = [];
   }
   const geojson = new ol.format.GeoJSON();
-  const geometries = all.filter((one) => one.getGeometry()).map((one) => dropHeights(geojson.writeGeometryObject(one.getGeometry())));
-  if (!geometries.length) throw new Problem(`No polygon or point was found in this ${what}; check that it is whole.`);
+  const geometries = all
+    .filter((one) => one.getGeometry())
+    .map((one) => dropHeights(geojson.writeGeometryObject(one.getGeometry())));
+  if (!geometries.length)
+    throw new Problem(`No polygon or point was found in this ${what}; check that it is whole.`);
   const found = fromGeoJSON({ type: "GeometryCollection", geometries }, metres);
   const single = all.length === 1 ? all[0].getProperties() : {};
-  return { ...found, given: found.given.geometries ? mergeGeometries(found.given.geometries) : found.given, name: nameOf(single) };
+  return {
+    ...found,
+    given: found.given.geometries ? mergeGeometries(found.given.geometries) : found.given,
+    name: nameOf(single),
+  };
 }
 
 // KML has heights, which nobody needs here.
-const dropHeights = (geometry) => (geometry.geometries ? { ...geometry, geometries: geometry.geometries.map(dropHeights) }
-  : { ...geometry, coordinates: firstTwo(geometry.coordinates) });
+const dropHeights = (geometry) =>
+  geometry.geometries
+    ? { ...geometry, geometries: geometry.geometries.map(dropHeights) }
+    : { ...geometry, coordinates: firstTwo(geometry.coordinates) };
 const firstTwo = (value) => (typeof value[0] === "number" ? value.slice(0, 2) : value.map(firstTwo));
 
 async function fromShapefile(bytes, metres, name) {
@@ -100,64 +140,118 @@ async function fromShapefile(bytes, metres, name) {
   try {
     layers = [await shp(bytes.buffer)].flat();
   } catch (error) {
-    throw new Problem(`${name} cannot be read as a zipped shapefile (${error.message}); it needs a .shp and a .prj, at the top of the zip.`);
+    throw new Problem(
+      `${name} cannot be read as a zipped shapefile (${error.message}); it needs a .shp and a .prj, at the top of the zip.`,
+    );
   }
   const all = layers.flatMap((layer) => layer.features ?? []).filter((one) => one.geometry);
   if (!all.length) throw new Problem(`${name} holds no shape; export the layer again.`);
-  const worst = all.flatMap((one) => one.geometry.coordinates.flat(Infinity)).find((number) => Math.abs(number) > 360);
-  if (worst) throw new Problem(`${name} has coordinates such as ${worst}, which are no degrees; add its .prj to the zip.`);
-  const read = fromGeoJSON({ type: "FeatureCollection", features: all.map(({ geometry, properties }) => ({ type: "Feature", properties: { name: nameOf(properties) }, geometry: roundGeometry(geometry) })) }, metres);
+  const worst = all
+    .flatMap((one) => one.geometry.coordinates.flat(Infinity))
+    .find((number) => Math.abs(number) > 360);
+  if (worst)
+    throw new Problem(
+      `${name} has coordinates such as ${worst}, which are no degrees; add its .prj to the zip.`,
+    );
+  const read = fromGeoJSON(
+    {
+      type: "FeatureCollection",
+      features: all.map(({ geometry, properties }) => ({
+        type: "Feature",
+        properties: { name: nameOf(properties) },
+        geometry: roundGeometry(geometry),
+      })),
+    },
+    metres,
+  );
   return read.name ? read : { given: read.given, points: read.points, tile: null };
 }
 
-const roundGeometry = (geometry) => ({ type: geometry.type, coordinates: roundCoordinates(geometry.coordinates) });
-const roundCoordinates = (value) => (typeof value === "number" ? Number(value.toFixed(7)) : value.map(roundCoordinates));
+const roundGeometry = (geometry) => ({
+  type: geometry.type,
+  coordinates: roundCoordinates(geometry.coordinates),
+});
+const roundCoordinates = (value) =>
+  typeof value === "number" ? Number(value.toFixed(7)) : value.map(roundCoordinates);
 
 const isPosition = (at) => Math.abs(at?.[0]) <= 180 && Math.abs(at?.[1]) <= 85;
 
 // The ground around points, beside other geometries.
 export function circlesAround(points, metres, others = []) {
-  if (points.length > MAX_POINTS) throw new Problem(`There are ${points.length} points, ${MAX_POINTS} at most in one AOI; open fewer at once.`);
+  if (points.length > MAX_POINTS)
+    throw new Problem(
+      `There are ${points.length} points, ${MAX_POINTS} at most in one AOI; open fewer at once.`,
+    );
   if (points.some((at) => !isPosition(at))) {
-    throw new Problem(`A point lies at ${points.find((at) => !isPosition(at))}; points are [lon, lat] in degrees, up to 85 north and south.`);
+    throw new Problem(
+      `A point lies at ${points.find((at) => !isPosition(at))}; points are [lon, lat] in degrees, up to 85 north and south.`,
+    );
   }
   return mergeGeometries([...others, ...points.map((point) => circleAround(point, metres))]);
 }
 
-export const mergeGeometries = (geometries) => (geometries.length === 1 ? geometries[0]
-  : { type: "FeatureCollection", features: geometries.map((geometry) => ({ type: "Feature", properties: {}, geometry })) });
+export const mergeGeometries = (geometries) =>
+  geometries.length === 1
+    ? geometries[0]
+    : {
+        type: "FeatureCollection",
+        features: geometries.map((geometry) => ({ type: "Feature", properties: {}, geometry })),
+      };
 
 // One position is a circle, two are corners of a box, three and more a polygon.
 function fromPositions(positions) {
   if (positions.length === 2) {
     const [[a, b], [c, d]] = positions;
     const [west, east, south, north] = [Math.min(a, c), Math.max(a, c), Math.min(b, d), Math.max(b, d)];
-    return { type: "Polygon", coordinates: [[[west, south], [east, south], [east, north], [west, north], [west, south]]] };
+    return {
+      type: "Polygon",
+      coordinates: [
+        [
+          [west, south],
+          [east, south],
+          [east, north],
+          [west, north],
+          [west, south],
+        ],
+      ],
+    };
   }
   return { type: "Polygon", coordinates: [[...positions, positions[0]]] };
 }
 
 // Positions as people write them, a line or a semicolon apart: latitude first, unless letters say otherwise. Null where it is no such text.
 export function parsePositions(text) {
-  const lines = text.split(/[\n;]+/).map((line) => line.trim()).filter(Boolean);
+  const lines = text
+    .split(/[\n;]+/)
+    .map((line) => line.trim())
+    .filter(Boolean);
   const found = lines.map(parsePosition);
   if (found.every(Boolean)) return found;
   return null;
 }
 
 const NUMBER = String.raw`([-+−]?\d{1,3}(?:[.,]\d+)?)\s*°?\s*(?:(\d{1,2}(?:[.,]\d+)?)\s*['′’]\s*)?(?:(\d{1,2}(?:[.,]\d+)?)\s*(?:["″”]|'')\s*)?`;
-const PAIR = new RegExp(String.raw`^([NSEWO])?\s*${NUMBER}\s*([NSEWO])?\s*[,/\s]\s*([NSEWO])?\s*${NUMBER}\s*([NSEWO])?$`, "i");
+const PAIR = new RegExp(
+  String.raw`^([NSEWO])?\s*${NUMBER}\s*([NSEWO])?\s*[,/\s]\s*([NSEWO])?\s*${NUMBER}\s*([NSEWO])?$`,
+  "i",
+);
 
 function parsePosition(line) {
   // "45,8 9,2" has decimal commas; "45.8,9.2" and "45, 9" have a comma between.
-  const found = PAIR.exec(line.replace(/^\(|\)$|^\[|\]$/g, "").replace(/(\d)([NSEW])(?=[\s,]*[-\d])/i, "$1 $2 ").trim());
+  const found = PAIR.exec(
+    line
+      .replace(/^\(|\)$|^\[|\]$/g, "")
+      .replace(/(\d)([NSEW])(?=[\s,]*[-\d])/i, "$1 $2 ")
+      .trim(),
+  );
   if (!found) return null;
   const [, before, d1, m1, s1, behind, before2, d2, m2, s2, behind2] = found;
   const first = toDegrees(d1, m1, s1, before ?? behind);
   const second = toDegrees(d2, m2, s2, before2 ?? behind2);
   const swapped = /[EWO]/i.test(before ?? behind ?? "") || /[NS]/i.test(before2 ?? behind2 ?? "");
   const [lat, lon] = swapped ? [second, first] : [first, second];
-  if (Math.abs(lat) > 90 || Math.abs(lon) > 180) throw new Problem(`${line}: latitude comes first and is at most 90, longitude at most 180.`);
+  if (Math.abs(lat) > 90 || Math.abs(lon) > 180)
+    throw new Problem(`${line}: latitude comes first and is at most 90, longitude at most 180.`);
   return [lon, lat];
 }
 
@@ -172,6 +266,14 @@ export function toText(geojson) {
   const geometry = geojson?.type === "Feature" ? geojson.geometry : geojson;
   if (geometry?.type !== "Polygon" || geometry.coordinates?.length !== 1) return null;
   const [ring] = geometry.coordinates;
-  if (!Array.isArray(ring) || ring.length > 60 || !ring.every((at) => Array.isArray(at) && at.every(Number.isFinite))) return null;
-  return ring.slice(0, -1).map(([lon, lat]) => `${lat}, ${lon}`).join("\n");
+  if (
+    !Array.isArray(ring) ||
+    ring.length > 60 ||
+    !ring.every((at) => Array.isArray(at) && at.every(Number.isFinite))
+  )
+    return null;
+  return ring
+    .slice(0, -1)
+    .map(([lon, lat]) => `${lat}, ${lon}`)
+    .join("\n");
 }

@@ -15,14 +15,53 @@ const fetchRecipes = () => {
 // A fieldset each for indices and bands. `chosen` has indices and bands that are ticked at first; `change` is called at each tick.
 export async function recipeFields(chosen, change) {
   const { indices, bands } = await fetchRecipes();
-  const tick = (name, value, about) => h("label", { class: "check tick" },
-    h("input", { type: "checkbox", name, value, checked: chosen[name].includes(value), onchange: change }), h("span", {}, h("b", {}, value), about));
+  const tick = (name, value, about) =>
+    h(
+      "label",
+      { class: "check tick" },
+      h("input", { type: "checkbox", name, value, checked: chosen[name].includes(value), onchange: change }),
+      h("span", {}, h("b", {}, value), about),
+    );
   return [
-    h("fieldset", { class: "ticks-of" }, h("legend", {}, "Indices"), indices.map((one) => tick("indices", one.name, h("span", { class: "note" },
-      h("span", { class: "what" }, one.title), one.meaning ? ` High: ${one.meaning}. ` : " ", h("code", {}, expandFormula(one)))))),
-    h("details", {}, h("summary", {}, "Bands as well"),
-      h("fieldset", { class: "ticks-of few" }, h("legend", { class: "unseen" }, "Bands"), bands.map((one) => tick("bands", one.name,
-        h("span", { class: "note" }, ` ${one.title}${one.wavelength_nm ? `, ${Math.round(one.wavelength_nm)} nm` : ""}, ${one.resolution_m} m`))))),
+    h(
+      "fieldset",
+      { class: "ticks-of" },
+      h("legend", {}, "Indices"),
+      indices.map((one) =>
+        tick(
+          "indices",
+          one.name,
+          h(
+            "span",
+            { class: "note" },
+            h("span", { class: "what" }, one.title),
+            one.meaning ? ` High: ${one.meaning}. ` : " ",
+            h("code", {}, expandFormula(one)),
+          ),
+        ),
+      ),
+    ),
+    h(
+      "details",
+      {},
+      h("summary", {}, "Bands as well"),
+      h(
+        "fieldset",
+        { class: "ticks-of few" },
+        h("legend", { class: "unseen" }, "Bands"),
+        bands.map((one) =>
+          tick(
+            "bands",
+            one.name,
+            h(
+              "span",
+              { class: "note" },
+              ` ${one.title}${one.wavelength_nm ? `, ${Math.round(one.wavelength_nm)} nm` : ""}, ${one.resolution_m} m`,
+            ),
+          ),
+        ),
+      ),
+    ),
   ];
 }
 

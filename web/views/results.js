@@ -4,15 +4,15 @@
 //   const shown = results({ path, recipe, aoi, name }, route);      path such as "orders/ID"
 //   place.append(shown.element); await shown.update(jobs); shown.end();
 
-import { Problem, resolveFile, get, downloadFile } from "../lib/api.js";
-import { h, replaceContent, table, errorBox } from "../lib/dom.js";
-import { legend } from "../map/colormap.js";
-import { Raster } from "../map/cog_reader.js";
-import { recipeNames } from "./recipe_input.js";
-import { resultMap } from "../map/result_map.js";
-import { seriesChart } from "./series.js";
-import { store, load } from "../lib/state.js";
+import { downloadFile, get, Problem, resolveFile } from "../lib/api.js";
+import { errorBox, h, replaceContent, table } from "../lib/dom.js";
 import * as format from "../lib/format.js";
+import { load, store } from "../lib/state.js";
+import { Raster } from "../map/cog_reader.js";
+import { legend } from "../map/colormap.js";
+import { resultMap } from "../map/result_map.js";
+import { recipeNames } from "./recipe_input.js";
+import { seriesChart } from "./series.js";
 
 const TRUE_COLOUR = "True colour";
 const RED_GREEN_BLUE = ["B04", "B03", "B02"];
@@ -21,7 +21,9 @@ const MAX_OPEN_RASTERS = 16;
 
 export function resultsPanel(target, route) {
   const all = recipeNames(target.recipe);
-  const choices = RED_GREEN_BLUE.every((band) => target.recipe.bands.includes(band)) ? [...all, TRUE_COLOUR] : all;
+  const choices = RED_GREEN_BLUE.every((band) => target.recipe.bands.includes(band))
+    ? [...all, TRUE_COLOUR]
+    : all;
   const rasters = new Map();
   let jobs = [];
   let map = null;
@@ -34,8 +36,10 @@ export function resultsPanel(target, route) {
 
   const value = () => (choices.includes(route.params.get("value")) ? route.params.get("value") : choices[0]);
   const hasPixels = (one) => one.state === "done" && one.clear_pixels > 0;
-  const selectedJob = () => jobs.find((one) => one.job === route.params.get("job")) ?? jobs.findLast(hasPixels) ?? jobs.at(-1);
-  const comparedJob = () => jobs.find((one) => one.job === route.params.get("with") && hasPixels(one)) ?? null;
+  const selectedJob = () =>
+    jobs.find((one) => one.job === route.params.get("job")) ?? jobs.findLast(hasPixels) ?? jobs.at(-1);
+  const comparedJob = () =>
+    jobs.find((one) => one.job === route.params.get("with") && hasPixels(one)) ?? null;
   const change = (changes) => {
     const params = Object.fromEntries(route.params);
     for (const [key, text] of Object.entries(changes)) {
@@ -47,16 +51,49 @@ export function resultsPanel(target, route) {
   };
 
   const head = h("div", { class: "row apart" });
-  const field = h("div", { class: "result-map", tabindex: "0", role: "application", "aria-describedby": "result-help",
-    "aria-label": "The result's pixels; arrow keys move, plus and minus zoom, Enter reads the value in the middle" });
+  const field = h("div", {
+    class: "result-map",
+    tabindex: "0",
+    role: "application",
+    "aria-describedby": "result-help",
+    "aria-label":
+      "The result's pixels; arrow keys move, plus and minus zoom, Enter reads the value in the middle",
+  });
   const stage = h("div", { class: "stage" }, field);
   const said = h("p", { class: "readout", role: "status" });
-  const swipe = h("input", { type: "range", min: 0, max: 100, value: 50, "aria-label": "Where the second date begins", oninput: (event) => map?.swipe(event.target.value / 100) });
-  const opacity = h("input", { type: "range", min: 0, max: 100, value: 100, oninput: (event) => map?.opacity(event.target.value / 100) });
-  const slider = h("input", { type: "range", min: 0, step: 1, "aria-label": "Date", "data-key": "date", oninput: (event) => change({ job: jobs[event.target.value].job }) });
+  const swipe = h("input", {
+    type: "range",
+    min: 0,
+    max: 100,
+    value: 50,
+    "aria-label": "Where the second date begins",
+    oninput: (event) => map?.swipe(event.target.value / 100),
+  });
+  const opacity = h("input", {
+    type: "range",
+    min: 0,
+    max: 100,
+    value: 100,
+    oninput: (event) => map?.opacity(event.target.value / 100),
+  });
+  const slider = h("input", {
+    type: "range",
+    min: 0,
+    step: 1,
+    "aria-label": "Date",
+    "data-key": "date",
+    oninput: (event) => change({ job: jobs[event.target.value].job }),
+  });
   const ticks = h("canvas", { class: "ticks", height: 10, "aria-hidden": "true" });
   const when = h("output", { class: "when", "aria-live": "polite" });
-  const dates = h("div", { class: "dates" }, stepButton(-1, "Earlier"), h("div", {}, slider, ticks), stepButton(1, "Later"), when);
+  const dates = h(
+    "div",
+    { class: "dates" },
+    stepButton(-1, "Earlier"),
+    h("div", {}, slider, ticks),
+    stepButton(1, "Later"),
+    when,
+  );
   const under = h("div", { class: "row under" });
   const chart = h("div", { class: "stack" });
   const files = h("div", { class: "stack" });
@@ -67,10 +104,19 @@ export function resultsPanel(target, route) {
   wide.observe(ticks);
 
   function stepButton(by, label) {
-    return h("button", { type: "button", "aria-label": label, "data-key": label, onclick: () => {
-      const next = jobs[jobs.indexOf(selectedJob()) + by];
-      if (next) change({ job: next.job });
-    } }, by < 0 ? "‹" : "›");
+    return h(
+      "button",
+      {
+        type: "button",
+        "aria-label": label,
+        "data-key": label,
+        onclick: () => {
+          const next = jobs[jobs.indexOf(selectedJob()) + by];
+          if (next) change({ job: next.job });
+        },
+      },
+      by < 0 ? "‹" : "›",
+    );
   }
 
   // One stroke a date under the slider: high where there is a result, low and pale where it was passed over.
@@ -84,7 +130,9 @@ export function resultsPanel(target, route) {
     const style = getComputedStyle(document.documentElement);
     jobs.forEach((one, place) => {
       const x = jobs.length > 1 ? 9 + (place / (jobs.length - 1)) * (width - 18) : width / 2;
-      context.fillStyle = style.getPropertyValue(hasPixels(one) ? "--accent" : one.state === "failed" ? "--warn" : "--edge");
+      context.fillStyle = style.getPropertyValue(
+        hasPixels(one) ? "--accent" : one.state === "failed" ? "--warn" : "--edge",
+      );
       context.fillRect((x - 1) * scale, 0, 2 * scale, (hasPixels(one) ? 10 : 5) * scale);
     });
   }
@@ -96,7 +144,13 @@ export function resultsPanel(target, route) {
 
   async function render() {
     const one = selectedJob();
-    const state = JSON.stringify([value(), one?.job, comparedJob()?.job, display, jobs.map((each) => [each.job, each.state])]);
+    const state = JSON.stringify([
+      value(),
+      one?.job,
+      comparedJob()?.job,
+      display,
+      jobs.map((each) => [each.job, each.state]),
+    ]);
     if (state === renderedKey) return;
     renderedKey = state;
     renderTurn += 1;
@@ -116,23 +170,56 @@ export function resultsPanel(target, route) {
     replaceContent(when, h("strong", {}, format.date(one.datetime)), ` ${outcomeText(one)}`);
     drawTicks();
     renderAcquisitions(one);
-    await Promise.all([renderPixels(one, stale).catch(unlessStale), renderChart(one, stale).catch(unlessStale)]);
+    await Promise.all([
+      renderPixels(one, stale).catch(unlessStale),
+      renderChart(one, stale).catch(unlessStale),
+    ]);
   }
 
   function outcomeText(one) {
     if (hasPixels(one)) return `${format.percent(one.clear_fraction)} clear`;
-    if (one.state === "done") return one.clear_fraction === null || one.clear_fraction < MIN_CLEAR_SHARE ? "no clear pixel" : "nothing to see";
+    if (one.state === "done")
+      return one.clear_fraction === null || one.clear_fraction < MIN_CLEAR_SHARE
+        ? "no clear pixel"
+        : "nothing to see";
     return `${one.state}: ${one.reason ?? "no reason is known"}`;
   }
 
   function picker() {
-    return [h("label", { class: "inline" }, "Show", h("select", { "data-key": "value", onchange: (event) => {
-      delete display.low;
-      delete display.high;
-      change({ value: event.target.value });
-    } }, choices.map((name) => h("option", { value: name, selected: name === value() }, name)))),
-    h("label", { class: "inline" }, "Compare with", h("select", { "data-key": "with", onchange: (event) => change({ with: event.target.value || null }) },
-      h("option", { value: "" }, "nothing"), jobs.filter(hasPixels).map((each) => h("option", { value: each.job, selected: each === comparedJob() }, format.date(each.datetime)))))];
+    return [
+      h(
+        "label",
+        { class: "inline" },
+        "Show",
+        h(
+          "select",
+          {
+            "data-key": "value",
+            onchange: (event) => {
+              delete display.low;
+              delete display.high;
+              change({ value: event.target.value });
+            },
+          },
+          choices.map((name) => h("option", { value: name, selected: name === value() }, name)),
+        ),
+      ),
+      h(
+        "label",
+        { class: "inline" },
+        "Compare with",
+        h(
+          "select",
+          { "data-key": "with", onchange: (event) => change({ with: event.target.value || null }) },
+          h("option", { value: "" }, "nothing"),
+          jobs
+            .filter(hasPixels)
+            .map((each) =>
+              h("option", { value: each.job, selected: each === comparedJob() }, format.date(each.datetime)),
+            ),
+        ),
+      ),
+    ];
   }
 
   async function openRaster(one) {
@@ -172,38 +259,105 @@ export function resultsPanel(target, route) {
     const [first, second] = await Promise.all([openRaster(one), compared ? openRaster(compared) : null]);
     if (stale()) return;
     map ??= resultMap(field, (text) => replaceContent(said, text));
-    const look = { ...valueRange(), ...display, opacity: opacity.value / 100, names: value() === TRUE_COLOUR ? ["red", "green", "blue"] : [value()] };
+    const look = {
+      ...valueRange(),
+      ...display,
+      opacity: opacity.value / 100,
+      names: value() === TRUE_COLOUR ? ["red", "green", "blue"] : [value()],
+    };
     if (value() === TRUE_COLOUR) look.high = 0.3;
     map.show(first, second, look, target.aoi);
     map.swipe(swipe.value / 100);
     replaceContent(said, "Click a pixel, or press Enter on the map, for its value.");
-    replaceContent(under, value() === TRUE_COLOUR ? null : legend(value(), look, (changes) => {
-      display = { ...display, ...changes };
-      store("looks", { ramp: display.ramp });
-      render().catch(showError);
-    }), h("label", { class: "inline" }, "Opacity", opacity), h("button", { type: "button", class: "small", onclick: () => map.value() }, "Value in the middle"));
-    renderFiles(one, Object.entries(one.assets).filter(([, asset]) => asset.type.startsWith("image/tiff")));
+    replaceContent(
+      under,
+      value() === TRUE_COLOUR
+        ? null
+        : legend(value(), look, (changes) => {
+            display = { ...display, ...changes };
+            store("looks", { ramp: display.ramp });
+            render().catch(showError);
+          }),
+      h("label", { class: "inline" }, "Opacity", opacity),
+      h("button", { type: "button", class: "small", onclick: () => map.value() }, "Value in the middle"),
+    );
+    renderFiles(
+      one,
+      Object.entries(one.assets).filter(([, asset]) => asset.type.startsWith("image/tiff")),
+    );
   }
 
   // The same colours mean the same on every date: two standard deviations around the means, within what occurs.
   function valueRange() {
-    const seen = jobs.filter(hasPixels).map((one) => one.indices[value()] ?? one.bands[value()]).filter((one) => one?.count);
+    const seen = jobs
+      .filter(hasPixels)
+      .map((one) => one.indices[value()] ?? one.bands[value()])
+      .filter((one) => one?.count);
     if (!seen.length) return { low: 0, high: 1 };
-    const low = Math.max(Math.min(...seen.map((one) => one.min)), Math.min(...seen.map((one) => one.mean - 2 * one.std)));
-    const high = Math.min(Math.max(...seen.map((one) => one.max)), Math.max(...seen.map((one) => one.mean + 2 * one.std)));
+    const low = Math.max(
+      Math.min(...seen.map((one) => one.min)),
+      Math.min(...seen.map((one) => one.mean - 2 * one.std)),
+    );
+    const high = Math.min(
+      Math.max(...seen.map((one) => one.max)),
+      Math.max(...seen.map((one) => one.mean + 2 * one.std)),
+    );
     const unit = high - low > 0.2 ? 20 : 100;
-    return { low: Math.floor(low * unit) / unit, high: Math.max(Math.ceil(high * unit), Math.floor(low * unit) + 1) / unit };
+    return {
+      low: Math.floor(low * unit) / unit,
+      high: Math.max(Math.ceil(high * unit), Math.floor(low * unit) + 1) / unit,
+    };
   }
 
   // The files of a date, none of one that was passed over, and what there is of all of them.
   function renderFiles(one, tiffs) {
     const stem = `${one.acquisition}`;
     const index = value() === TRUE_COLOUR ? all[0] : value();
-    replaceContent(files, h("p", { class: "row" }, tiffs.map(([name, asset]) => h("button", { type: "button", class: "small", onclick: () => downloadAsset(asset.href, `${stem}-${name}.tif`) }, `${name}.tif`, h("span", { class: "note" }, ` ${format.fileSize(asset.size)}`))),
-      tiffs.length ? h("button", { type: "button", class: "small", onclick: () => downloadFile(one.item, `${stem}.json`).catch(showError) }, "STAC item") : null,
-      h("button", { type: "button", class: "small", onclick: () => downloadFile(`${target.path}/series?index=${encodeURIComponent(index)}&format=csv`, `${index}.csv`).catch(showError) }, "Series as CSV"),
-      h("button", { type: "button", class: "small", onclick: copyLink }, "Copy link")),
-    one.notes.length ? h("p", { class: "note" }, one.notes.join(" ")) : null);
+    replaceContent(
+      files,
+      h(
+        "p",
+        { class: "row" },
+        tiffs.map(([name, asset]) =>
+          h(
+            "button",
+            {
+              type: "button",
+              class: "small",
+              onclick: () => downloadAsset(asset.href, `${stem}-${name}.tif`),
+            },
+            `${name}.tif`,
+            h("span", { class: "note" }, ` ${format.fileSize(asset.size)}`),
+          ),
+        ),
+        tiffs.length
+          ? h(
+              "button",
+              {
+                type: "button",
+                class: "small",
+                onclick: () => downloadFile(one.item, `${stem}.json`).catch(showError),
+              },
+              "STAC item",
+            )
+          : null,
+        h(
+          "button",
+          {
+            type: "button",
+            class: "small",
+            onclick: () =>
+              downloadFile(
+                `${target.path}/series?index=${encodeURIComponent(index)}&format=csv`,
+                `${index}.csv`,
+              ).catch(showError),
+          },
+          "Series as CSV",
+        ),
+        h("button", { type: "button", class: "small", onclick: copyLink }, "Copy link"),
+      ),
+      one.notes.length ? h("p", { class: "note" }, one.notes.join(" ")) : null,
+    );
   }
 
   async function downloadAsset(path, name) {
@@ -231,10 +385,20 @@ export function resultsPanel(target, route) {
     const index = value() === TRUE_COLOUR ? all[0] : value();
     const key = JSON.stringify([index, jobs.map((each) => [each.job, each.state])]);
     if (key !== chartKey) {
-      const { observations } = await get(`${target.path}/series?index=${encodeURIComponent(index)}`, route.signal);
+      const { observations } = await get(
+        `${target.path}/series?index=${encodeURIComponent(index)}`,
+        route.signal,
+      );
       if (stale()) return;
       const seen = new Set(observations.filter((each) => each.mean !== null).map((each) => each.job));
-      const made = seen.size ? await seriesChart(observations, jobs.filter((each) => !seen.has(each.job)).map((each) => Date.parse(each.datetime)), index, (job) => change({ job })) : null;
+      const made = seen.size
+        ? await seriesChart(
+            observations,
+            jobs.filter((each) => !seen.has(each.job)).map((each) => Date.parse(each.datetime)),
+            index,
+            (job) => change({ job }),
+          )
+        : null;
       if (stale()) {
         made?.end();
         return;
@@ -242,28 +406,70 @@ export function resultsPanel(target, route) {
       graph?.end();
       graph = made;
       chartKey = key;
-      replaceContent(chart, made ? [h("h2", {}, `${index} through time`), ...made.elements] : h("p", { class: "empty" }, `No clear observation of ${index} yet.`));
+      replaceContent(
+        chart,
+        made
+          ? [h("h2", {}, `${index} through time`), ...made.elements]
+          : h("p", { class: "empty" }, `No clear observation of ${index} yet.`),
+      );
     }
     graph?.mark(one.job);
   }
 
   function renderAcquisitions(one) {
     const index = value() === TRUE_COLOUR ? all[0] : value();
-    const rows = [...jobs].reverse().map((each) => h("tr", { class: each === one ? "looked" : null },
-      h("th", { scope: "row" }, h("button", { type: "button", class: "plain", "data-key": each.job, "aria-pressed": String(each === one), onclick: () => change({ job: each.job }) }, format.date(each.datetime))),
-      h("td", { class: "number" }, format.percent(each.clear_fraction)),
-      h("td", { class: "number" }, format.decimal((each.indices[index] ?? each.bands[index])?.mean)),
-      h("td", {}, h("span", { class: `state ${each.state}` }, each.state)),
-      h("td", { class: "why" }, [each.reason, ...each.notes].filter(Boolean).join("; "))));
-    replaceContent(list, h("div", { class: "scroll tall", tabindex: "0", role: "region", "aria-label": "Acquisitions" },
-      table("Acquisitions, the newest first", [["Sensed"], ["Clear", "number"], [index, "number"], ["State"], ["Why"]], rows)));
+    const rows = [...jobs]
+      .reverse()
+      .map((each) =>
+        h(
+          "tr",
+          { class: each === one ? "looked" : null },
+          h(
+            "th",
+            { scope: "row" },
+            h(
+              "button",
+              {
+                type: "button",
+                class: "plain",
+                "data-key": each.job,
+                "aria-pressed": String(each === one),
+                onclick: () => change({ job: each.job }),
+              },
+              format.date(each.datetime),
+            ),
+          ),
+          h("td", { class: "number" }, format.percent(each.clear_fraction)),
+          h("td", { class: "number" }, format.decimal((each.indices[index] ?? each.bands[index])?.mean)),
+          h("td", {}, h("span", { class: `state ${each.state}` }, each.state)),
+          h("td", { class: "why" }, [each.reason, ...each.notes].filter(Boolean).join("; ")),
+        ),
+      );
+    replaceContent(
+      list,
+      h(
+        "div",
+        { class: "scroll tall", tabindex: "0", role: "region", "aria-label": "Acquisitions" },
+        table(
+          "Acquisitions, the newest first",
+          [["Sensed"], ["Clear", "number"], [index, "number"], ["State"], ["Why"]],
+          rows,
+        ),
+      ),
+    );
   }
 
   function showError(error) {
     if (error.name === "AbortError") return;
     renderedKey = "";
     if (!(error instanceof Problem)) console.error(error);
-    replaceContent(said, errorBox(error instanceof Problem ? error : new Problem("The result could not be read; try again."), () => render().catch(showError)));
+    replaceContent(
+      said,
+      errorBox(
+        error instanceof Problem ? error : new Problem("The result could not be read; try again."),
+        () => render().catch(showError),
+      ),
+    );
   }
 
   return {

@@ -21,10 +21,17 @@ function make(name, attributes = {}, ...children) {
 }
 
 // A text whose `words` are code.
-const prose = (text) => make("span", {}, ...(text ?? "").split("`").map((part, at) => (at % 2 ? make("code", {}, part) : part)));
+const prose = (text) =>
+  make("span", {}, ...(text ?? "").split("`").map((part, at) => (at % 2 ? make("code", {}, part) : part)));
 
 // What a $ref stands for.
-const followed = (item) => (item?.$ref ? item.$ref.slice(2).split("/").reduce((at, name) => at[name], known) : item);
+const followed = (item) =>
+  item?.$ref
+    ? item.$ref
+        .slice(2)
+        .split("/")
+        .reduce((at, name) => at[name], known)
+    : item;
 
 // A schema in a few words, as links where it has a name.
 function words(schema) {
@@ -36,15 +43,34 @@ function words(schema) {
   if (schema.const !== undefined) return JSON.stringify(schema.const);
   if (schema.enum) return schema.enum.map((value) => JSON.stringify(value)).join(" | ");
   const parts = schema.oneOf ?? schema.anyOf ?? schema.allOf;
-  if (parts && !schema.properties) return make("span", {}, ...parts.flatMap((part, at) => (at ? [" | ", words(part)] : [words(part)])));
+  if (parts && !schema.properties)
+    return make("span", {}, ...parts.flatMap((part, at) => (at ? [" | ", words(part)] : [words(part)])));
   if (schema.type === "array") return make("span", {}, "list of ", words(schema.items));
   const kind = [schema.type ?? "anything"].flat().join(" | ");
-  const bounds = ["format", "pattern", "minimum", "maximum", "minLength", "maxLength", "default"].filter((name) => schema[name] !== undefined && schema[name] !== "");
+  const bounds = ["format", "pattern", "minimum", "maximum", "minLength", "maxLength", "default"].filter(
+    (name) => schema[name] !== undefined && schema[name] !== "",
+  );
   return [kind, ...bounds.map((name) => `${name} ${schema[name]}`)].join(", ");
 }
 
 function table(rows) {
-  return make("table", {}, make("tbody", {}, ...rows.map(([name, kind, told]) => make("tr", {}, make("th", { scope: "row" }, make("code", {}, name)), make("td", {}, kind), make("td", {}, prose(told))))));
+  return make(
+    "table",
+    {},
+    make(
+      "tbody",
+      {},
+      ...rows.map(([name, kind, told]) =>
+        make(
+          "tr",
+          {},
+          make("th", { scope: "row" }, make("code", {}, name)),
+          make("td", {}, kind),
+          make("td", {}, prose(told)),
+        ),
+      ),
+    ),
+  );
 }
 
 function members(schema) {
@@ -59,27 +85,60 @@ function members(schema) {
 
 function shape(schema) {
   const { properties, required } = members(schema);
-  const rows = Object.entries(properties).map(([name, kind]) => [required.includes(name) ? name : `${name}?`, words(kind), kind.description ?? followed(kind).description]);
+  const rows = Object.entries(properties).map(([name, kind]) => [
+    required.includes(name) ? name : `${name}?`,
+    words(kind),
+    kind.description ?? followed(kind).description,
+  ]);
   return rows.length ? table(rows) : make("p", {}, words(schema));
 }
 
 const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
-const example = (parameter) => parameter.example ?? followed(parameter.schema)?.examples?.[0] ?? `{${parameter.name}}`;
+const example = (parameter) =>
+  parameter.example ?? followed(parameter.schema)?.examples?.[0] ?? `{${parameter.name}}`;
 
 function curl(method, path, operation, parameters, body) {
-  const filled = parameters.filter((each) => each.in === "path").reduce((at, each) => at.replace(`{${each.name}}`, example(each)), path);
-  const query = parameters.filter((each) => each.in === "query" && each.required).map((each) => `${each.name}=${encodeURIComponent(example(each))}`).join("&");
-  const parts = ["curl", ...(method === "GET" ? [] : ["-X", method]), quoted(`${base}${filled}${query ? `?${query}` : ""}`)];
+  const filled = parameters
+    .filter((each) => each.in === "path")
+    .reduce((at, each) => at.replace(`{${each.name}}`, example(each)), path);
+  const query = parameters
+    .filter((each) => each.in === "query" && each.required)
+    .map((each) => `${each.name}=${encodeURIComponent(example(each))}`)
+    .join("&");
+  const parts = [
+    "curl",
+    ...(method === "GET" ? [] : ["-X", method]),
+    quoted(`${base}${filled}${query ? `?${query}` : ""}`),
+  ];
   if (operation.security?.length !== 0) parts.push("\\\n  -H", '"Authorization: Bearer $TOKEN"');
-  if (body) parts.push("\\\n  -H", "'Content-Type: application/json'", "\\\n  -d", quoted(JSON.stringify(body.example ?? {})));
+  if (body)
+    parts.push(
+      "\\\n  -H",
+      "'Content-Type: application/json'",
+      "\\\n  -d",
+      quoted(JSON.stringify(body.example ?? {})),
+    );
   return parts.join(" ");
 }
 
 // Asks it, with what stands in the fields.
 function trial(path, parameters) {
-  const fields = parameters.map((each) => ({ each, field: make("input", { value: each.in === "path" ? (each.example ?? "") : "", placeholder: each.schema?.default ?? "" }) }));
+  const fields = parameters.map((each) => ({
+    each,
+    field: make("input", {
+      value: each.in === "path" ? (each.example ?? "") : "",
+      placeholder: each.schema?.default ?? "",
+    }),
+  }));
   const output = make("pre", { role: "status", hidden: "" });
-  const form = make("form", {}, ...fields.filter(({ each }) => each.in !== "header").map(({ each, field }) => make("label", {}, each.name, field)), make("button", {}, "Try it"));
+  const form = make(
+    "form",
+    {},
+    ...fields
+      .filter(({ each }) => each.in !== "header")
+      .map(({ each, field }) => make("label", {}, each.name, field)),
+    make("button", {}, "Try it"),
+  );
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     let address = base + path;
@@ -90,8 +149,12 @@ function trial(path, parameters) {
     }
     output.hidden = false;
     try {
-      const answer = await fetch(query.size ? `${address}?${query}` : address, { headers: token.value ? { Authorization: `Bearer ${token.value}` } : {} });
-      const text = /json|text|xml|csv/.test(answer.headers.get("Content-Type") ?? "") ? await answer.text() : "(no text)";
+      const answer = await fetch(query.size ? `${address}?${query}` : address, {
+        headers: token.value ? { Authorization: `Bearer ${token.value}` } : {},
+      });
+      const text = /json|text|xml|csv/.test(answer.headers.get("Content-Type") ?? "")
+        ? await answer.text()
+        : "(no text)";
       output.textContent = `${answer.status} ${answer.headers.get("Content-Type") ?? ""}\n${pretty(text).slice(0, 50_000)}`;
     } catch (error) {
       output.textContent = `No answer: ${error.message}`;
@@ -111,43 +174,106 @@ function pretty(text) {
 // Statuses that are answered alike share a line.
 function answers(operation) {
   const alike = Map.groupBy(Object.entries(operation.responses), ([, answer]) => JSON.stringify(answer));
-  return table([...alike.values()].map((same) => {
-    const { description, content } = followed(same[0][1]);
-    const kinds = Object.entries(content ?? {}).flatMap(([type, { schema }]) => [schema ? words(schema) : "", ` ${type} `]);
-    return [same.map(([status]) => status).join(" "), make("span", {}, ...kinds), description];
-  }));
+  return table(
+    [...alike.values()].map((same) => {
+      const { description, content } = followed(same[0][1]);
+      const kinds = Object.entries(content ?? {}).flatMap(([type, { schema }]) => [
+        schema ? words(schema) : "",
+        ` ${type} `,
+      ]);
+      return [same.map(([status]) => status).join(" "), make("span", {}, ...kinds), description];
+    }),
+  );
 }
 
 const drawn = [];
 function operationOf(method, path, operation) {
   const parameters = (operation.parameters ?? []).map(followed);
   const body = operation.requestBody?.content["application/json"];
-  const inside = make("div", {}, ...(operation.description ? [make("p", {}, prose(operation.description))] : []));
+  const inside = make(
+    "div",
+    {},
+    ...(operation.description ? [make("p", {}, prose(operation.description))] : []),
+  );
   if (operation["x-in-person"]) inside.append(make("p", { class: "note" }, "Not with a key: sign in."));
-  if (operation["x-who"] === "whole") inside.append(make("p", { class: "note" }, "For those who run the service."));
-  if (parameters.length) inside.append(make("h3", {}, "Parameters"), table(parameters.map((each) => [each.required ? each.name : `${each.name}?`, words(each.schema), each.description])));
+  if (operation["x-who"] === "whole")
+    inside.append(make("p", { class: "note" }, "For those who run the service."));
+  if (parameters.length)
+    inside.append(
+      make("h3", {}, "Parameters"),
+      table(
+        parameters.map((each) => [
+          each.required ? each.name : `${each.name}?`,
+          words(each.schema),
+          each.description,
+        ]),
+      ),
+    );
   if (body) inside.append(make("h3", {}, "Body"), shape(followed(body.schema)));
-  inside.append(make("h3", {}, "Answers"), answers(operation), make("h3", {}, "From a shell"), make("pre", { tabindex: "0" }, curl(method, path, operation, parameters, body)));
+  inside.append(
+    make("h3", {}, "Answers"),
+    answers(operation),
+    make("h3", {}, "From a shell"),
+    make("pre", { tabindex: "0" }, curl(method, path, operation, parameters, body)),
+  );
   if (method === "GET") inside.append(make("h3", {}, "From here"), ...trial(path, parameters));
-  const element = make("details", { id: operation.operationId }, make("summary", {}, make("span", { class: "method" }, method), make("code", {}, path), make("span", {}, operation.summary)), inside);
-  drawn.push([element, `${method} ${path} ${operation.operationId} ${operation.summary} ${operation.description ?? ""} ${body ? JSON.stringify(followed(body.schema)) : ""}`.toLowerCase()]);
+  const element = make(
+    "details",
+    { id: operation.operationId },
+    make(
+      "summary",
+      {},
+      make("span", { class: "method" }, method),
+      make("code", {}, path),
+      make("span", {}, operation.summary),
+    ),
+    inside,
+  );
+  drawn.push([
+    element,
+    `${method} ${path} ${operation.operationId} ${operation.summary} ${operation.description ?? ""} ${body ? JSON.stringify(followed(body.schema)) : ""}`.toLowerCase(),
+  ]);
   return element;
 }
 
 document.getElementById("version").textContent = `Version ${known.info.version}, OpenAPI ${known.openapi}:`;
-document.getElementById("about").append(...known.info.description.split("\n\n").map((text) => make("p", {}, prose(text.replaceAll("*", "")))));
+document
+  .getElementById("about")
+  .append(
+    ...known.info.description.split("\n\n").map((text) => make("p", {}, prose(text.replaceAll("*", "")))),
+  );
 for (const { name, description } of known.tags) {
-  const section = make("section", { "aria-label": name }, make("h2", {}, name), make("p", { class: "note" }, description));
+  const section = make(
+    "section",
+    { "aria-label": name },
+    make("h2", {}, name),
+    make("p", { class: "note" }, description),
+  );
   for (const [path, methods] of Object.entries(known.paths)) {
-    for (const [method, operation] of Object.entries(methods)) if (operation.tags?.[0] === name) section.append(operationOf(method.toUpperCase(), path, operation));
+    for (const [method, operation] of Object.entries(methods))
+      if (operation.tags?.[0] === name) section.append(operationOf(method.toUpperCase(), path, operation));
   }
   document.getElementById("operations").append(section);
 }
 for (const { const: type, title, description } of known.components.schemas.ProblemType.oneOf) {
-  document.getElementById("problems").append(make("dt", { id: type.split("#")[1] ?? "blank" }, title, " ", make("code", {}, type)), make("dd", {}, prose(description)));
+  document
+    .getElementById("problems")
+    .append(
+      make("dt", { id: type.split("#")[1] ?? "blank" }, title, " ", make("code", {}, type)),
+      make("dd", {}, prose(description)),
+    );
 }
 for (const [name, schema] of Object.entries(known.components.schemas)) {
-  document.getElementById("schemas").append(make("details", { id: `schema-${name}` }, make("summary", {}, make("code", {}, name)), make("div", {}, make("p", {}, prose(schema.description)), shape(schema))));
+  document
+    .getElementById("schemas")
+    .append(
+      make(
+        "details",
+        { id: `schema-${name}` },
+        make("summary", {}, make("code", {}, name)),
+        make("div", {}, make("p", {}, prose(schema.description)), shape(schema)),
+      ),
+    );
 }
 
 const found = document.getElementById("found");
@@ -158,7 +284,8 @@ function search(text) {
     element.hidden = !wanted.every((word) => told.includes(word));
     count += !element.hidden;
   }
-  for (const section of document.querySelectorAll("main section")) section.hidden = !section.querySelector("details:not([hidden])");
+  for (const section of document.querySelectorAll("main section"))
+    section.hidden = !section.querySelector("details:not([hidden])");
   found.textContent = wanted.length ? `${count} of ${drawn.length} operations` : `${drawn.length} operations`;
 }
 document.getElementById("search").addEventListener("input", (event) => search(event.target.value));
