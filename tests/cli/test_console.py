@@ -64,7 +64,7 @@ def test_a_transient_error_asks_the_user_to_try_again(monkeypatch, capsys):
     from revisit.errors import TransientError
 
     def fail(*arguments, **options):
-        raise TransientError("https://example.com does not answer; it is tried again later")
+        raise TransientError("https://example.com does not answer; it is retried later")
 
     monkeypatch.setattr(app, "app", fail)
     assert cli.run(["refresh"]) == 1

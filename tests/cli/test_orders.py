@@ -76,7 +76,7 @@ def test_an_order_selects_the_products_that_match_its_options(backend, capsys, o
             ("--product", product(1).id, "--product", product(4, tile="32TNS").id),
             "are of 2 tiles (32TNR, 32TNS)",
         ),
-        (("--product", "S2A_x"), "cannot be told from its name"),
+        (("--product", "S2A_x"), "cannot be read from its name"),
         (
             (
                 "--aoi",

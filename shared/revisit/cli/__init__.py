@@ -4,10 +4,14 @@ Exit codes: 0 success; 1 a job failed, or a transient error; 2 invalid input. Er
 """
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 
 from revisit.errors import PermanentError, TransientError
+
+_RETRY_NOTE = re.compile(r"; it is \w+( again)? later$")
+"""Ending of a transient error that promises an automatic retry."""
 
 
 def main() -> None:
@@ -44,7 +48,7 @@ def run(arguments: Sequence[str]) -> int:
         return _print_error(str(error), 2)
     except TransientError as error:
         # A server retries by itself; on the command line the user does.
-        return _print_error(f"{_strip_retry_note(str(error))}; try again later", 1)
+        return _print_error(f"{_RETRY_NOTE.sub("", str(error))}; try again later", 1)
     except KeyboardInterrupt:
         return _print_error("stopped", 130)
     except BrokenPipeError:
@@ -52,21 +56,6 @@ def run(arguments: Sequence[str]) -> int:
     except OSError as error:
         return _print_error(f"{error.filename or 'the system'}: {error.strerror or error}", 1)
     return code if isinstance(code, int) else 0
-
-
-_RETRY_NOTES = (
-    "; it is tried again later",
-    "; it is read again later",
-    "; it is retried later",
-    "; it is read again at the next refresh",
-)
-"""Endings of transient errors that promise an automatic retry."""
-
-
-def _strip_retry_note(message: str) -> str:
-    for note in _RETRY_NOTES:
-        message = message.removesuffix(note)
-    return message
 
 
 def _print_error(message: str, code: int) -> int:

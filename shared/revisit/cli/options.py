@@ -160,7 +160,7 @@ def open_backend(data: Path | None, project: str | None = None) -> "Backend":
 
 
 def local_data_folder(data: Path | None, command: str) -> Path:
-    """The data folder, for commands that make no sense for a deployment.
+    """The data folder, for commands that a deployment does not need.
 
     Raises:
         InvalidInputError: REVISIT_PROJECT selects a deployment.

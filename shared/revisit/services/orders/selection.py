@@ -181,7 +181,7 @@ def _common_tile(products: tuple[str, ...]) -> str:
         )
     if products and not tiles:
         raise InvalidInputError(
-            f"the tile of product {products[0][:100]!r} cannot be told from its name; give an AOI or a tile"
+            f"the tile of product {products[0][:100]!r} cannot be read from its name; give an AOI or a tile"
         )
     return tiles.pop() if tiles else ""
 
