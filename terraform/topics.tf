@@ -7,7 +7,8 @@ locals {
     "deliveries.due"  = { functions = ["deliver"], publishers = [] }
     "job.extracted"   = { functions = ["index"], publishers = ["extract"] }
     "job.finished"    = { functions = ["deliver"], publishers = ["api", "extract", "index"] }
-    "job.started"     = { functions = ["extract"], publishers = ["api", "notify"] }
+    "job.started"     = { functions = ["extract"], publishers = ["api", "notify", "refresh"] }
+    "order.created"   = { functions = ["refresh"], publishers = ["api"] }
     "product.new"     = { functions = ["notify"], publishers = ["refresh"] }
   }
 

@@ -1,11 +1,25 @@
-"""catalog.refresh: ask a source what is new, keep it in the catalog, announce it."""
+"""catalog.refresh: list a source, add what is new to the catalog, publish it.
+
+order.created: list the sources of an order, select its products, start its jobs.
+"""
 
 from revisit.chain.refresh import record_failure, refresh_sources
-from revisit.domain.events import RefreshDue
+from revisit.domain.events import OrderCreated, RefreshDue
 from revisit.runtime import on
+from revisit.services.orders.complete import complete_order, fail_order
 
 
-@on(RefreshDue, on_failure=record_failure)
+def record_reason(event, backend, reason):
+    if isinstance(event, OrderCreated):
+        fail_order(backend, event.order, reason)
+    else:
+        record_failure(event, backend, reason)
+
+
+@on(RefreshDue, OrderCreated, on_failure=record_reason)
 def refresh(event, backend):
-    refresh_sources(backend, [event.source] if event.source else backend.sources)
-    backend.mark_done()
+    if isinstance(event, OrderCreated):
+        complete_order(backend, event.order)
+    else:
+        refresh_sources(backend, [event.source] if event.source else backend.sources)
+        backend.mark_done()

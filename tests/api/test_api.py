@@ -315,7 +315,7 @@ UTM = {
         ("/orders", {"aoi": FIELD, "start": "yesterday"}, "'yesterday' is not a date"),
         ("/orders", {"aoi": FIELD, "colour": "red"}, "colour"),
         ("/orders", {}, "give an AOI, a tile such as 32TQM, or products"),
-        ("/orders", {"aoi": FIELD, "tile": "32TNR"}, "give the one that is meant"),
+        ("/orders", {"aoi": FIELD, "tile": "32TNR"}, "give either an AOI or a tile, not both"),
         ("/orders", {"tile": "32TZZ"}, "32TZZ"),
         ("/orders", {"aoi": FIELD, "products": ["S2A_none"]}, "'S2A_none' is not in the catalog"),
         (

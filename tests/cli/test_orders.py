@@ -71,7 +71,7 @@ def test_an_order_selects_the_products_that_match_its_options(backend, capsys, o
     ("options", "message"),
     [
         ((), "give --aoi FILE, --tile such as 32TQM, or --product ID"),
-        (("--tile", "32TNR", "--aoi", "field.geojson"), "give the one that is meant"),
+        (("--tile", "32TNR", "--aoi", "field.geojson"), "give either an AOI or a tile, not both"),
         (
             ("--product", product(1).id, "--product", product(4, tile="32TNS").id),
             "are of 2 tiles (32TNR, 32TNS)",

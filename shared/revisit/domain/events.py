@@ -75,6 +75,24 @@ class ProductNew(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class OrderCreated(Event):
+    """An order was accepted whose products are still to be selected."""
+
+    topic: ClassVar[str] = "order.created"
+    order: str
+    selections: int = 1
+    """The order's `selections`: requesting the selection again is another fact."""
+
+    @property
+    def subject(self) -> str:
+        return self.order
+
+    @property
+    def version(self) -> str:
+        return str(self.selections)
+
+
+@dataclass(frozen=True, slots=True)
 class _JobEvent(Event):
     job: str
     lane: Lane = "live"
@@ -130,6 +148,6 @@ class DeliveriesDue(Event):
 
 EVENTS: dict[str, type[Event]] = {
     event.topic: event
-    for event in (RefreshDue, ProductNew, JobStarted, JobExtracted, JobFinished, DeliveriesDue)
+    for event in (RefreshDue, ProductNew, OrderCreated, JobStarted, JobExtracted, JobFinished, DeliveriesDue)
 }
 """Every topic and the event that is published on it."""

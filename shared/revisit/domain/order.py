@@ -1,4 +1,4 @@
-"""A one-off request over a period; a subscription's backfill is an order too."""
+"""An order: a one-off request over a period or a list of products. A backfill is an order too."""
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -7,13 +7,16 @@ from typing import Any, Literal
 from revisit.domain.product import Level
 from revisit.domain.recipe import Recipe
 
-State = Literal["running", "finished", "cancelled"]
+State = Literal["selecting", "running", "finished", "failed", "cancelled"]
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One request and the jobs made of it; it is finished when none of them is open, unless it was cancelled
-    before."""
+    """One request and its jobs: finished when no job is open, unless it was cancelled before.
+
+    An order whose sources must be listed first is `selecting`: its products are selected and its jobs are
+    written by the chain.
+    """
 
     id: str
     aoi: dict[str, Any]
@@ -30,7 +33,7 @@ class Order:
     source: str = ""
     """SPEC of the only source to take products from; empty takes all."""
     subscription: str = ""
-    """Id of the subscription whose past this is; empty for an order of its own."""
+    """Id of the subscription this backfills; empty for a one-off order."""
     level: Level | None = None
     """The only level wanted; None prefers L2A."""
     max_cloud: float | None = None
@@ -40,24 +43,58 @@ class Order:
     products: tuple[str, ...] = ()
     """Ids of exactly the products wanted; empty takes the best of each acquisition in the period."""
     estimate: dict[str, Any] = field(default_factory=dict)
-    """What was expected of it before it ran (`Estimate`); empty where nobody reckoned."""
+    """The `Estimate` made when its products were selected; empty where there is none."""
     cancelled: datetime | None = None
-    """Since when it is wanted no more."""
+    """When it was cancelled."""
     finished: datetime | None = None
-    """When the last of its jobs ended; None while one is open, and where there was none."""
+    """When its last job ended; None while one is open, and for an order without jobs."""
     reply: str = ""
-    """How OGC API Processes is to answer with its results: "raw" or "document", "value" or "reference"."""
+    """Form of the results in OGC API Processes: "raw" or "document", then "value" or "reference"."""
+    tile: str = ""
+    """MGRS id where the whole tile was ordered; only its own products are taken then."""
+    published_since: datetime | None = None
+    """Take only products published at or after this; set where a resumed subscription catches up."""
+    selecting: bool = False
+    """Whether the chain still has to select its products or to write jobs of them."""
+    selections: int = 0
+    """How often the selection was requested; tells the events of two requests apart."""
+    selection: str = ""
+    """Digest of the products selected last; empty until the chain has selected any."""
+    reason: str = ""
+    """Why its products could not be selected."""
 
     @property
     def state(self) -> State:
         if self.cancelled:
             return "cancelled"
+        if self.selecting:
+            return "selecting"
+        if self.reason and not self.jobs:
+            return "failed"
         return "running" if self.open else "finished"
 
+    @property
+    def is_active(self) -> bool:
+        """Whether it is still selecting or has open jobs; a cancelled order can have open jobs."""
+        return self.open > 0 or (self.selecting and not self.cancelled)
+
     def close_jobs(self, count: int, now: datetime | None) -> "Order":
-        """With so many open jobs less, which ended now."""
+        """The order with `count` fewer open jobs, which ended at `now`."""
         left = max(self.open - count, 0)
         return self.with_changes(open=left, finished=self.finished if left or not count else now)
+
+    def extend(self, planned: "Order") -> "Order":
+        """The order with the jobs, estimate and selection of `planned` added to its own."""
+        added = tuple(job for job in planned.jobs if job not in set(self.jobs))
+        return self.with_changes(
+            jobs=self.jobs + added,
+            open=self.open + len(added),
+            finished=None if added else self.finished,
+            estimate=planned.estimate or self.estimate,
+            source=planned.source or self.source,
+            selection=planned.selection,
+            reason="",
+        )
 
     def with_changes(self, **changes: Any) -> "Order":
         """The same order with some fields changed."""

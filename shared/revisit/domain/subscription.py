@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
+from revisit.domain.clock import format_rfc3339
 from revisit.domain.ids import derive_id
 from revisit.domain.product import LEVELS, Level, Product
 from revisit.domain.recipe import Recipe
@@ -145,3 +146,15 @@ def subscription_id(owner: str, name: str, aoi: "AOI", recipe: Recipe, attempt: 
             ids.
     """
     return derive_id("sub", owner, name, aoi.id, recipe.id, *([str(attempt)] if attempt else []))
+
+
+def past_order_id(subscription: Subscription, cause: str, moment: datetime) -> str:
+    """Id of an order over a part of a subscription's past; a repeat for the same cause is the same order."""
+    return derive_id("order", subscription.id, cause, format_rfc3339(moment))
+
+
+def backfill_order_id(subscription: Subscription) -> str | None:
+    """Id of the order that backfills a subscription; None where it has no backfill."""
+    if subscription.backfill is None:
+        return None
+    return past_order_id(subscription, "backfill", subscription.created)

@@ -1,7 +1,7 @@
 """Which function hears which events and uses which ports; one folder under functions/ each."""
 
 TRIGGER_TOPICS: dict[str, str] = {
-    "refresh": "catalog.refresh",
+    "refresh": "order.created",
     "notify": "product.new",
     "extract": "job.started",
     "index": "job.extracted",
@@ -10,7 +10,7 @@ TRIGGER_TOPICS: dict[str, str] = {
 """Function -> the topic that starts it."""
 
 SCHEDULED_TOPICS: dict[str, str] = {"refresh": "catalog.refresh", "deliver": "deliveries.due"}
-"""Function -> the scheduler's topic it also hears."""
+"""Function -> the topic of the scheduler that also starts it."""
 
 PORTS: dict[str, tuple[str, ...]] = {
     "refresh": ("records", "catalog", "listing"),

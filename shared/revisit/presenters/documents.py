@@ -20,7 +20,7 @@ from revisit.domain.preview import AoiSummary, SubscriptionPreview
 from revisit.domain.product import Product
 from revisit.domain.recipe import Recipe
 from revisit.domain.series import Observation
-from revisit.domain.subscription import Channel, Subscription
+from revisit.domain.subscription import Channel, Subscription, backfill_order_id
 from revisit.ports.system_records import DeadLetter
 from revisit.presenters import documents
 
@@ -111,6 +111,7 @@ def order_summary(order: Order) -> dict[str, Any]:
     return {
         "order": order.id,
         "state": order.state,
+        "reason": order.reason or None,
         "total": len(order.jobs),
         "open": order.open,
         "recipe": recipe(order.recipe),
@@ -149,6 +150,7 @@ def subscription(
         "min_clear": record.min_clear,
         "channels": [channel(one, (secrets or {}).get(one.id, "")) for one in record.channels],
         "backfill": json_time(record.backfill),
+        "backfill_order": backfill_order_id(record),
         "created": json_time(record.created),
         "paused": json_time(record.paused),
         "alerts": record.alerts,

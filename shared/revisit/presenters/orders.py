@@ -58,13 +58,19 @@ def progress(order: Order, jobs: Sequence[Job]) -> dict[str, Any]:
         "total": total,
         "open": total - ended,
         **{state: states[state] for state in FINISHED_STATES},
-        "share": documents.json_number(ended / total) if total else 1.0,
+        "share": documents.json_number(ended / total)
+        if total
+        else 0.0
+        if order.state == "selecting"
+        else 1.0,
     }
 
 
 def age_s(order: Order, now: datetime) -> float:
     """Seconds from its beginning to its end, or to now."""
-    until = now if order.state == "running" else order.cancelled or order.finished or order.created
+    until = (
+        now if order.state in ("selecting", "running") else order.cancelled or order.finished or order.created
+    )
     return round(max((until - order.created).total_seconds(), 0.0), 1)
 
 

@@ -112,7 +112,7 @@ def _order_events(context: RequestContext, initial_order: Order) -> Iterator[byt
                     **orders.order_status(order, jobs, context.backend.now()),
                 },
             )
-        if order.state != "running" and not order.open:
+        if not order.is_active:
             yield _event("end", {"order": order.id, "state": order.state})
             return
         if time.monotonic() - last_sent >= HEARTBEAT_INTERVAL_S:

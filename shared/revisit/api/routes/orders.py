@@ -72,9 +72,8 @@ def order_request_from_body(context: RequestContext, body: CreateOrderBody) -> O
 
 def create(context: RequestContext) -> Response:
     def work() -> ResponseReturnValue:
-        order = create_order(
-            context.backend, order_request_from_body(context, context.decode_body(CreateOrderBody))
-        )
+        body = context.decode_body(CreateOrderBody)
+        order = create_order(context.backend, order_request_from_body(context, body), defer_listing=True)
         return documents.order_summary(order), 202, {"Location": f"/orders/{order.id}"}
 
     return run_idempotent(context, work)
@@ -130,7 +129,7 @@ def _order_response(context: RequestContext, id: str) -> Response:
         order, list_jobs(context.backend, order.id, context.owner_id), context.backend.now()
     )
     response = make_response(document)
-    if order.state == "running":
+    if order.state in ("selecting", "running"):
         response.headers["Retry-After"] = str(orders.retry_after_s(order))
         response.set_etag(
             sha256(msgspec.json.encode({**document, "age_s": None})).hexdigest()[:40], weak=True

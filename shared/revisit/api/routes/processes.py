@@ -101,7 +101,10 @@ def execute(context: RequestContext, id: str) -> ResponseReturnValue:
         body = context.decode_body(ExecuteBody)
         order_body = _decode_inputs(body.inputs)
         order = create_order(
-            context.backend, order_request_from_body(context, order_body), _reply_format(body)
+            context.backend,
+            order_request_from_body(context, order_body),
+            _reply_format(body),
+            defer_listing=True,
         )
         preference_headers = (
             {"Preference-Applied": "respond-async"}
@@ -205,7 +208,7 @@ def jobs(context: RequestContext) -> ResponseReturnValue:
 @_with_ogc_errors
 def job(context: RequestContext, id: str) -> ResponseReturnValue:
     order = _get_order(context, id)
-    return _status_info(context, order), {"Retry-After": "1"} if order.open else {}
+    return _status_info(context, order), {"Retry-After": "1"} if order.is_active else {}
 
 
 @_with_ogc_errors
@@ -218,6 +221,8 @@ def results(context: RequestContext, id: str) -> ResponseReturnValue:
     order = _get_order(context, id)
     status = _status_info(context, order)["status"]
     if status == "failed":
+        if order.reason:
+            raise InvalidInputError(f"no products could be selected: {order.reason}")
         raise InvalidInputError(
             f"every acquisition failed, the first one because {_first_failure_reason(context, order)}"
         )
@@ -254,26 +259,36 @@ def _status_info(context: RequestContext, order: Order) -> dict[str, Any]:
     links = [_link(job_url, "self"), _link(f"{_root_url()}/jobs", "up")]
     if status == "successful":
         links.append(_link(f"{job_url}/results", RESULTS_REL))
-    ended = order.cancelled or (None if order.open else order.finished or order.created)
+    ended = order.cancelled or (None if order.is_active else order.finished or order.created)
     info = {
         "processID": PROCESS_ID,
         "type": "process",
         "jobID": order.id,
         "status": status,
-        "message": f"{job_count - order.open} of {job_count} acquisitions have ended",
+        "message": _message(order),
         "created": documents.json_time(order.created),
         "started": documents.json_time(order.created) if status != "accepted" else None,
         "finished": documents.json_time(ended),
         "updated": documents.json_time(ended or order.created),
-        "progress": round(100 * (job_count - order.open) / job_count) if job_count else 100,
+        "progress": round(100 * (job_count - order.open) / job_count)
+        if job_count
+        else 100 * (not order.selecting),
         "links": links,
     }
     return {name: value for name, value in info.items() if value is not None}
 
 
+def _message(order: Order) -> str:
+    if order.selecting:
+        return "its products are being selected"
+    return order.reason or f"{len(order.jobs) - order.open} of {len(order.jobs)} acquisitions have ended"
+
+
 def _status_code(context: RequestContext, order: Order) -> str:
     if order.cancelled:
         return "dismissed"
+    if order.state in ("selecting", "failed"):
+        return "accepted" if order.selecting else "failed"
     if order.open:
         return "running" if order.open < len(order.jobs) else "accepted"
     failed = context.backend.records.count(Job, orders=order.id, state="failed") if order.jobs else 0
@@ -282,11 +297,11 @@ def _status_code(context: RequestContext, order: Order) -> str:
 
 def _first_failure_reason(context: RequestContext, order: Order) -> str:
     first = context.backend.records.find(Job, orders=order.id, state="failed", limit=1)
-    return first[0].reason if first else "nobody knows"
+    return first[0].reason if first else "no reason recorded"
 
 
 def _duration_s(context: RequestContext, order: Order) -> float:
-    until = order.cancelled or (context.backend.now() if order.open else order.finished or order.created)
+    until = order.cancelled or (context.backend.now() if order.is_active else order.finished or order.created)
     return (until - order.created).total_seconds()
 
 

@@ -15,7 +15,7 @@ from revisit.domain.recipe import Recipe
 from revisit.domain.subscription import SECRET_OVERLAP, Channel, Subscription
 from revisit.errors import InvalidInputError
 from revisit.presenters import documents
-from revisit.services.orders.resolve_recipe import build_recipe
+from revisit.services.orders.resolve_recipe import build_recipe, resolve_recipe
 from revisit.services.products.passes import next_passes
 from revisit.services.subscriptions.create import (
     create_subscription,
@@ -108,6 +108,7 @@ def create(context: RequestContext) -> Response:
             channels,
             parse_period_start(body.backfill),
             context.owner_id,
+            defer_listing=True,
         )
         return documents.subscription(subscription), 201, {"Location": f"/subscriptions/{subscription.id}"}
 
@@ -132,7 +133,7 @@ def preview(context: RequestContext) -> ResponseReturnValue:
         body.name.strip() or "preview",
         {},
         (),
-        recipe_from_body(body),
+        resolve_recipe(recipe_from_body(body)),
         context.backend.now(),
         context.owner_id,
         body.level,  # type: ignore[arg-type]  # checked there

@@ -21,28 +21,48 @@ RETRY_AFTER_S = 30
 type GetRecord = Callable[[type[Any], str], Any]
 
 
-def reserve_jobs(commit: Commit, order: Order, count: int, now: datetime) -> Usage | None:
-    """The owner's usage with an order of so many acquisitions, to be put with it; None where the plan is not
-    limited.
+def reserve_jobs(
+    commit: Commit, order: Order, count: int, now: datetime, extends: bool = False
+) -> Usage | None:
+    """The owner's usage including an order's acquisitions, to be written with it; None without a quota.
 
-    An order that was counted today is counted anew, so that what was taken for it beforehand is set right.
+    An order that was counted today is counted again, which corrects what was reserved for it.
+
+    Args:
+        count: Acquisitions of the order, or those added to it.
+        extends: Whether `count` is added to what was counted for the order today.
 
     Raises:
-        QuotaExceededError: It would be more acquisitions than a day has, or more orders than may run at once.
+        QuotaExceededError: More acquisitions than a day has, or more orders than may run at once.
     """
     limits = limits_of(order.owner)
     if limits.jobs_a_day is None or limits.orders_running is None:
         return None
     usage = _read_usage(commit.get, order.owner, now)
-    if order.id not in usage.jobs:
+    if extends or order.id not in usage.jobs:
         _check_daily_jobs(usage, count, limits.jobs_a_day, now)
-    running = usage.running
-    if not order.subscription and count:
-        running = _check_running_orders(
-            commit.get, tuple(id for id in running if id != order.id), limits.orders_running
-        )
-        running = (*running, order.id)
-    return replace(usage, jobs={**usage.jobs, order.id: count} if count else usage.jobs, running=running)
+    if not count:
+        return usage
+    total = count + (usage.jobs.get(order.id, 0) if extends else 0)
+    usage = replace(usage, jobs={**usage.jobs, order.id: total})
+    return usage if order.subscription else _with_running(commit, usage, order.id, limits.orders_running)
+
+
+def reserve_running_order(commit: Commit, order: Order, now: datetime) -> Usage | None:
+    """The owner's usage including a running order whose acquisitions are not known yet; None without a quota.
+
+    Raises:
+        QuotaExceededError: More orders than may run at once.
+    """
+    limits = limits_of(order.owner)
+    if limits.jobs_a_day is None or limits.orders_running is None:
+        return None
+    return _with_running(commit, _read_usage(commit.get, order.owner, now), order.id, limits.orders_running)
+
+
+def _with_running(commit: Commit, usage: Usage, id: str, limit: int) -> Usage:
+    others = tuple(other for other in usage.running if other != id)
+    return replace(usage, running=(*_check_running_orders(commit.get, others, limit), id))
 
 
 def reserve_subscription(
@@ -165,7 +185,7 @@ def _check_running_orders(get: GetRecord, orders: tuple[str, ...], limit: int) -
 
 
 def _open_orders(get: GetRecord, orders: Iterable[str]) -> tuple[str, ...]:
-    return tuple(id for id in orders if (found := get(Order, id)) is not None and found.open)
+    return tuple(id for id in orders if (order := get(Order, id)) is not None and order.is_active)
 
 
 def _limit_exceeded_reason(usage: Usage, limits: Limits) -> str:

@@ -42,10 +42,10 @@ def cancel_order(backend: Backend, id: str, owner: str = "local") -> Order:
 
 def _cancel_jobs(commit: Commit, id: str, jobs: Sequence[str], backend: Backend) -> None:
     order = commit.get(Order, id)
-    if order is None or (not order.open and not order.cancelled):
+    if order is None or not (order.is_active or order.cancelled):
         return
     now = backend.now()
-    order = order.with_changes(cancelled=order.cancelled or now)
+    order = order.with_changes(cancelled=order.cancelled or now, selecting=False)
     there = {job: commit.get(Job, job) for job in jobs}
     others: dict[str, Order | None] = {id: order}
     for job in there.values():

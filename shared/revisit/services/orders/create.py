@@ -1,30 +1,37 @@
-"""Orders: one job for each acquisition over an AOI within a period."""
+"""Creation of orders: one job for each acquisition over an AOI within a period."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from itertools import count
+from itertools import batched, count
 from typing import Any
 
 from revisit.domain.aoi import AOI
-from revisit.domain.events import JobStarted
+from revisit.domain.events import JobStarted, OrderCreated
 from revisit.domain.ids import derive_id
 from revisit.domain.job import Job, Lane, job_id
 from revisit.domain.order import Order
+from revisit.domain.product import Product
 from revisit.domain.recipe import Recipe
 from revisit.errors import InvalidInputError, NotFoundError
 from revisit.pixels.read_estimate import Estimate, estimate_jobs, oversize_reason
 from revisit.ports.backend import Backend, Commit
 from revisit.ports.pagination import find_all
-from revisit.services.accounts.quotas import quota_exceeded_reason, reserve_jobs
-from revisit.services.orders.selection import OrderRequest, select_products
+from revisit.services.accounts.quotas import quota_exceeded_reason, reserve_jobs, reserve_running_order
+from revisit.services.orders.selection import (
+    OrderRequest,
+    ProductSelection,
+    select_products,
+    validate_request,
+)
+from revisit.services.products.backfill import needs_listing
 
 MAX_LIVE_JOBS = 50
-"""Orders of up to so many jobs are worked at once, larger ones behind what is live."""
+"""Jobs up to which an order runs in the live lane; larger orders run behind live work."""
 
 MAX_JOBS_PER_COMMIT = 200
-"""Jobs written in one commit."""
+"""Jobs written in one commit, each with its event; Firestore takes 500 writes."""
 
 
 def order_acquisitions(
@@ -37,41 +44,77 @@ def order_acquisitions(
     owner: str = "local",
     **conditions: Any,
 ) -> Order:
-    """Have every acquisition over an AOI in a period worked; `conditions` are the rest of a `Wish`."""
+    """Order every acquisition over an AOI in a period; `conditions` are further fields of `OrderRequest`."""
     return create_order(
         backend, OrderRequest(recipe, aoi, source=source, start=start, end=end, owner=owner, **conditions)
     )
 
 
-def create_order(backend: Backend, request: OrderRequest, reply: str = "") -> Order:
-    """Have a wish worked.
+def create_order(
+    backend: Backend, request: OrderRequest, reply: str = "", defer_listing: bool = False
+) -> Order:
+    """Create an order and start its jobs.
 
-    The same order over the same products is the same record: a repeat completes it where a crash left it,
-    answers with it where it
-    is finished, and works it anew only where jobs of it failed or it was cancelled.
+    The same request over the same products is the same order: a repeat completes what a crash left undone,
+    returns a finished order as it is, and makes a new one only after a job failed or the order was cancelled.
 
     Args:
-        reply: How its results are to be answered with, where it was asked for through OGC API Processes.
+        reply: Form of the results where it was requested through OGC API Processes.
+        defer_listing: Ask no source here. Where one has to be listed first, the order is returned in state
+            `selecting`, and the chain selects its products.
 
     Returns:
-        The order; without jobs, and so finished, where there is no product.
+        The order; finished and without jobs where there is no product.
 
     Raises:
-        InvalidInputError: An index or source that does not exist, a period that runs backwards, an AOI or an
-            order that is too large.
-        QuotaExceededError: More acquisitions than are left of the owner's day, or more orders than may run at
-            once.
+        InvalidInputError: An index, source, period or AOI is invalid, or the order exceeds the plan.
+        QuotaExceededError: More acquisitions than are left of the owner's day, or too many orders running.
         TransientError: The source does not answer.
     """
-    choice = select_products(backend, request)
-    request, products = choice.request, choice.products
-    if reason := oversize_reason(products, request.resolved_aoi.geometry, request.recipe):
+    request = validate_request(backend, request)
+    names_products_only = bool(request.products) and not request.source
+    if defer_listing and not names_products_only and needs_listing(backend, request.source):
+        return _defer_selection(backend, request, reply)
+    selection = select_products(backend, request)
+    planned = _new_order(backend, selection.request, _next_order_id(backend, selection), reply)
+    return write_order(backend, *plan_jobs(backend, planned, selection))
+
+
+def plan_jobs(backend: Backend, order: Order, selection: ProductSelection) -> tuple[Order, list[Job]]:
+    """The order with its estimate and selection, and the jobs to write for it.
+
+    Raises:
+        InvalidInputError: A job would be too large for one function.
+    """
+    aoi, products = selection.request.resolved_aoi, selection.products
+    if reason := oversize_reason(products, aoi.geometry, order.recipe):
         raise InvalidInputError(reason)
-    expected = estimate_jobs(
-        products, choice.matched_count, request.resolved_aoi.geometry, request.recipe, is_deployed(backend)
-    ).record_fields
-    id = _next_order_id(backend, choice.identity)
-    asked = Order(
+    estimate = estimate_jobs(
+        products, selection.matched_count, aoi.geometry, order.recipe, is_deployed(backend)
+    )
+    planned = order.with_changes(
+        source=selection.request.source, estimate=estimate.record_fields, selection=selection.digest
+    )
+    return planned, [_job(planned, product, len(products)) for product in products]
+
+
+def _job(order: Order, product: Product, job_count: int) -> Job:
+    lane: Lane = "live" if job_count <= MAX_LIVE_JOBS else "backfill"
+    return Job(
+        id=job_id(order.id, product.id if order.products else product.acquisition, order.recipe),
+        product=product,
+        aoi=order.aoi,
+        recipe=order.recipe,
+        created=order.created,
+        owner=order.owner,
+        orders=(order.id,),
+        lane=lane,
+        min_clear=order.min_clear,
+    )
+
+
+def _new_order(backend: Backend, request: OrderRequest, id: str, reply: str) -> Order:
+    return Order(
         id,
         request.resolved_aoi.geometry,
         request.recipe,
@@ -84,125 +127,169 @@ def create_order(backend: Backend, request: OrderRequest, reply: str = "") -> Or
         max_cloud=request.max_cloud,
         min_clear=request.min_clear,
         products=request.products,
-        estimate=expected,
         reply=reply,
-    )
-    lane: Lane = "live" if len(products) <= MAX_LIVE_JOBS else "backfill"
-    return write_order(
-        backend,
-        asked,
-        [
-            Job(
-                id=job_id(id, product.id if request.products else product.acquisition, request.recipe),
-                product=product,
-                aoi=asked.aoi,
-                recipe=request.recipe,
-                created=asked.created,
-                owner=request.owner,
-                orders=(id,),
-                lane=lane,
-                min_clear=request.min_clear,
-            )
-            for product in products
-        ],
+        tile=request.tile,
     )
 
 
 def is_deployed(backend: Backend) -> bool:
-    """Whether somebody is paid for the work: a home without a disk of its own is Google's."""
+    """Whether the work is billed: a backend without a disk of its own is a deployment."""
     return backend.channel_folder is None
 
 
-def write_order(backend: Backend, order: Order, jobs: Sequence[Job]) -> Order:
-    """Write an order and its jobs; a job that somebody else has begun already is left to him and taken off
-    the order.
+def _defer_selection(backend: Backend, request: OrderRequest, reply: str) -> Order:
+    """Write the order in state `selecting` and leave the rest to the chain.
 
-    The first commit holds the order with all its jobs counted, the others the jobs that did not fit: a crash
-    in between leaves an
-    order that a repeat completes.
+    A repeat returns an order that is selecting or running, and selects again for one that has finished.
+    """
+    if request.source:
+        request = replace(request, source=backend.source(request.source).spec)
+    id = next(
+        id
+        for id in _deferred_ids(request)
+        if (stored := backend.records.get(Order, id)) is None or _is_reusable(backend, stored)
+    )
+    new = _new_order(backend, request, id, reply)
+    return backend.commit(partial(_request_selection, new=new), completes_event=False) or new
+
+
+def _request_selection(commit: Commit, new: Order) -> Order:
+    stored = commit.get(Order, new.id)
+    if stored is not None and (stored.is_active or stored.cancelled):
+        return stored
+    order = stored or new
+    order = order.with_changes(selecting=True, selections=order.selections + 1, reply=new.reply)
+    usage = reserve_running_order(commit, order, new.created)
+    if usage:
+        commit.put(usage)
+    commit.put(order)
+    commit.emit(OrderCreated(order.id, order.selections))
+    return order
+
+
+def _deferred_ids(request: OrderRequest) -> Iterator[str]:
+    return (derive_id("order", *request.identity, "selecting", str(attempt)) for attempt in count())
+
+
+def write_order(backend: Backend, order: Order, jobs: Sequence[Job], completes_event: bool = False) -> Order:
+    """Write an order and its jobs; a job that exists for another reason is left to it.
+
+    The first commit counts all jobs in the order, later ones write the jobs that did not fit. After a crash
+    in between, a repeat completes the order: jobs that were counted and are no longer selected are dropped.
+
+    Args:
+        completes_event: Whether the last commit completes the handling of the backend's cause.
     """
     order = replace(order, jobs=tuple(job.id for job in jobs), open=len(jobs))
-    for start in range(0, max(len(jobs), 1), MAX_JOBS_PER_COMMIT):
-        chunk = jobs[start : start + MAX_JOBS_PER_COMMIT]
+    batches: list[tuple[Job, ...]] = list(batched(jobs, MAX_JOBS_PER_COMMIT)) or [()]
+    for number, batch in enumerate(batches, 1):
+        is_last = number == len(batches)
+        dropped = unwritten_jobs(backend, order.id, set(order.jobs)) if is_last else frozenset()
         backend.commit(
-            partial(_write_jobs, order=order, jobs=chunk, now=backend.now()), completes_event=False
+            partial(
+                _write_batch,
+                planned=order,
+                jobs=batch,
+                dropped=dropped,
+                closes=is_last,
+                now=backend.now(),
+            ),
+            completes_event=completes_event and is_last,
         )
-    return _remove_missing_jobs(backend, order.id, {job.id for job in jobs})
+    return backend.get_record(Order, order.id)
 
 
-def _write_jobs(commit: Commit, order: Order, jobs: Sequence[Job], now: datetime) -> None:
-    stored = commit.get(Order, order.id)
+def _write_batch(
+    commit: Commit,
+    planned: Order,
+    jobs: Sequence[Job],
+    dropped: frozenset[str],
+    closes: bool,
+    now: datetime,
+) -> None:
+    stored = commit.get(Order, planned.id)
     if stored and stored.cancelled:
         return
-    known = stored or order
-    expected = set(known.jobs)
+    is_new_plan = stored is None or (stored.selecting and stored.selection != planned.selection)
+    order = planned if stored is None else stored.extend(planned) if is_new_plan else stored
+    expected = set(order.jobs)
     elsewhere, new = set(), []
     for job in jobs:
         if job.id not in expected:
             continue
-        there = commit.get(Job, job.id)
-        if there is None:
+        existing = commit.get(Job, job.id)
+        if existing is None:
             new.append(job)
-        elif order.id not in there.orders:
+        elif order.id not in existing.orders:
             elsewhere.add(job.id)
-    usage = reserve_jobs(commit, known, len(expected - elsewhere), now) if stored is None else None
+    usage = None
+    if is_new_plan:
+        known = set(stored.jobs) if stored else set()
+        added = len(set(planned.jobs) - known - elsewhere)
+        usage = reserve_jobs(commit, order, added, now, extends=bool(known))
+    order = without_jobs(replace(order, reply=planned.reply or order.reply), elsewhere | dropped)
+    if closes and order.selecting:
+        ended = order.finished or (now if order.jobs and not order.open else None)
+        order = order.with_changes(selecting=False, finished=ended)
     if usage:
         commit.put(usage)
-    if stored is None or elsewhere or (order.reply and stored.reply != order.reply):
-        commit.put(_without_jobs(replace(known, reply=order.reply or known.reply), elsewhere))
+    if order != stored:
+        commit.put(order)
     for job in new:
         commit.put(job)
         commit.emit(JobStarted(job.id, job.lane))
 
 
-def _remove_missing_jobs(backend: Backend, id: str, planned: set[str]) -> Order:
-    """The order as it is now; less those of its jobs that were planned before a crash and are no longer
-    wanted by anything."""
-    order = backend.get_record(Order, id)
-    doubtful = [job for job in order.jobs if job not in planned]
-    missing = {job for job in doubtful if backend.records.get(Job, job) is None}
-    if missing:
-        backend.commit(
-            lambda commit: commit.put(_without_jobs(commit.get(Order, id) or order, missing)),
-            completes_event=False,
-        )
-    return backend.get_record(Order, id)
+def unwritten_jobs(backend: Backend, id: str, planned: set[str]) -> frozenset[str]:
+    """Jobs that an order counts, that were never written, and that are not planned any more."""
+    order = backend.records.get(Order, id)
+    counted = (job for job in (order.jobs if order else ()) if job not in planned)
+    return frozenset(job for job in counted if backend.records.get(Job, job) is None)
 
 
-def _without_jobs(order: Order, job_ids: set[str]) -> Order:
+def without_jobs(order: Order, job_ids: set[str] | frozenset[str]) -> Order:
+    """The order without these jobs, which were counted as open."""
     kept = tuple(job for job in order.jobs if job not in job_ids)
     return replace(order, jobs=kept, open=max(order.open - (len(order.jobs) - len(kept)), 0))
 
 
-def _next_order_id(backend: Backend, identity: tuple[str, ...]) -> str:
-    """The first id of an order like this that is unused, still worked, or has ended without a failure and
-    uncancelled."""
-    for attempt in count():
-        id = derive_id("order", *identity, str(attempt))
+def _next_order_id(backend: Backend, selection: ProductSelection) -> str:
+    """Id of the order of this selection that can be reused, else the first unused one."""
+    for id in _deferred_ids(selection.request):
         stored = backend.records.get(Order, id)
         if stored is None:
+            break
+        if stored.selection == selection.digest and _is_reusable(backend, stored):
             return id
-        if not stored.cancelled and (
-            stored.open or not backend.records.find(Job, orders=id, state="failed", limit=1)
-        ):
+    for attempt in count():
+        id = derive_id("order", *selection.identity, str(attempt))
+        stored = backend.records.get(Order, id)
+        if stored is None or _is_reusable(backend, stored):
             return id
     raise AssertionError("count() does not end")
+
+
+def _is_reusable(backend: Backend, order: Order) -> bool:
+    """Whether an order is active, or has ended without a failure and uncancelled."""
+    if order.state in ("cancelled", "failed"):
+        return False
+    return order.is_active or not backend.records.find(Job, orders=order.id, state="failed", limit=1)
 
 
 def get_order(backend: Backend, id: str, owner: str = "local") -> Order:
     """An order of this owner.
 
     Raises:
-        NotFoundError: There is none of that id, or it is another's.
+        NotFoundError: There is none with that id, or it is another owner's.
     """
-    found = backend.records.get(Order, id)
-    if found is None or found.owner != owner:
+    order = backend.records.get(Order, id)
+    if order is None or order.owner != owner:
         raise NotFoundError(f"there is no order {id!r}; an order's id begins with order_")
-    return found
+    return order
 
 
 def list_orders(backend: Backend, owner: str = "local") -> list[Order]:
-    """All orders of an owner, the newest first."""
+    """All orders of an owner, newest first."""
     return sorted(
         find_all(backend.records, Order, owner=owner),
         key=lambda order: (order.created, order.id),
@@ -211,17 +298,18 @@ def list_orders(backend: Backend, owner: str = "local") -> list[Order]:
 
 
 def estimate_order(backend: Backend, request: OrderRequest) -> Estimate:
-    """The estimate of a wish, and why it would be refused if it would.
+    """The estimate of an order request, with the reason in `refused` where it would be refused.
 
     Raises:
-        InvalidInputError: What is asked makes no sense, as `create_order` would say; what of a day's or of
-            the running orders is not left is told in `refused`.
+        InvalidInputError: The request is invalid; what exceeds today's quota is stated in `refused`.
         TransientError: The source does not answer.
     """
-    choice = select_products(backend, request)
-    geometry, recipe = choice.request.resolved_aoi.geometry, choice.request.recipe
-    expected = estimate_jobs(choice.products, choice.matched_count, geometry, recipe, is_deployed(backend))
-    refused = oversize_reason(choice.products, geometry, recipe) or quota_exceeded_reason(
-        backend, request.owner, expected.jobs
+    selection = select_products(backend, validate_request(backend, request))
+    geometry, recipe = selection.request.resolved_aoi.geometry, selection.request.recipe
+    estimate = estimate_jobs(
+        selection.products, selection.matched_count, geometry, recipe, is_deployed(backend)
     )
-    return replace(expected, refused=refused or None)
+    refused = oversize_reason(selection.products, geometry, recipe) or quota_exceeded_reason(
+        backend, request.owner, estimate.jobs
+    )
+    return replace(estimate, refused=refused or None)

@@ -1,17 +1,8 @@
-"""Recipes as users write them, at the door."""
+"""Recipes built from the names that users write, and resolved to the index table's own names."""
 
 from revisit.domain.recipe import Recipe
 
-
-def resolve_recipe(recipe: Recipe) -> Recipe:
-    """The same recipe under the table's own index names, so that aliases and spellings make no second job.
-
-    Raises:
-        InvalidInputError: There is no such index; the sentence names those that are spelt alike.
-    """
-    from revisit.pixels.indices import resolve
-
-    return recipe.with_indices(tuple(dict.fromkeys(resolve(name) for name in recipe.indices)))
+DEFAULT_INDICES = ("NDVI",)
 
 
 def build_recipe(
@@ -20,12 +11,20 @@ def build_recipe(
     resolution_m: float | None = None,
     resampling: str = "bilinear",
 ) -> Recipe:
-    """The recipe of the index and band names given; NDVI where there are none.
+    """The recipe of the names given, NDVI where there are none; index names are not resolved yet.
 
     Raises:
-        InvalidInputError: A name is unknown.
+        InvalidInputError: A band does not exist, or another value is out of range.
+    """
+    return Recipe(bands, indices if indices or bands else DEFAULT_INDICES, resolution_m, resampling)
+
+
+def resolve_recipe(recipe: Recipe) -> Recipe:
+    """The recipe under the table's own index names, so that an alias makes no second job.
+
+    Raises:
+        InvalidInputError: An index does not exist; the message suggests similar names.
     """
     from revisit.pixels.indices import resolve
 
-    names = indices if indices or bands else ("NDVI",)
-    return Recipe(bands, tuple(dict.fromkeys(resolve(name) for name in names)), resolution_m, resampling)
+    return recipe.with_indices(tuple(dict.fromkeys(resolve(name) for name in recipe.indices)))

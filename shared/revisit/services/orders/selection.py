@@ -1,8 +1,9 @@
-"""Which products an order means: the best of each acquisition over a place in a period, or exactly those that
-are named."""
+"""Order requests, and selection of their products: the best of each acquisition, or exactly those named."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from hashlib import sha256
 
 from revisit.domain.aoi import AOI
 from revisit.domain.clock import format_rfc3339
@@ -20,24 +21,23 @@ from revisit.services.products.backfill import sync_sources
 from revisit.services.products.search import products_over
 
 MAX_NAMED_PRODUCTS = 500
-"""Products of one order that are named."""
+"""Products that one order may name."""
 MAX_DATATAKE_OFFSET = timedelta(hours=1)
-"""A tile is sensed within this of the start of its datatake."""
+"""Longest time between the start of a datatake and the sensing of a tile."""
 
 
 @dataclass(frozen=True, slots=True)
 class OrderRequest:
-    """What is asked for: a place, and which of what was seen of it."""
+    """A request for an order: an area, and which products over it to process."""
 
     recipe: Recipe
     aoi: AOI | None = None
     tile: str = ""
-    """The whole of it; with an AOI, none."""
+    """MGRS id; the whole tile is ordered. Excludes `aoi` until `validate_request` has set both."""
     products: tuple[str, ...] = ()
-    """Exactly these; the place is the AOI, else their tile."""
+    """Ids of exactly the products to process; the area is the AOI, else their common tile."""
     source: str = ""
-    """SPEC of the only source to take products from; what it has over the place is brought into the catalog
-    first."""
+    """SPEC of the only source to take products from; empty takes all."""
     start: datetime | None = None
     """Sensed at or after."""
     end: datetime | None = None
@@ -45,75 +45,109 @@ class OrderRequest:
     level: Level | None = None
     """The only level wanted; None prefers L2A."""
     max_cloud: float | None = None
-    """Percent over the whole product at most."""
+    """Maximum cloud cover of the whole product, percent."""
     min_clear: float | None = None
-    """Percent of the AOI's valid pixels that must be clear."""
+    """Minimum share of the AOI's valid pixels that must be clear, percent."""
     owner: str = "local"
+
+    def __post_init__(self) -> None:
+        for name, value in (("max_cloud", self.max_cloud), ("min_clear", self.min_clear)):
+            if value is not None and not 0 <= value <= 100:
+                raise InvalidInputError(f"{name} is a percentage from 0 to 100, not {value:g}")
+        if self.level is not None and self.level not in LEVELS:
+            raise InvalidInputError(
+                f"level {str(self.level)[:40]!r} does not exist; choose {' or '.join(LEVELS)}"
+            )
 
     @property
     def resolved_aoi(self) -> AOI:
-        """The AOI, once `select_products` has seen to it.
+        """The AOI.
 
         Raises:
-            InvalidInputError: There is none.
+            InvalidInputError: The request names no area.
         """
         if self.aoi is None:
-            raise InvalidInputError("an order needs a place: give an AOI, a tile such as 32TQM, or products")
+            raise InvalidInputError("an order needs an area: give an AOI, a tile such as 32TQM, or products")
         return self.aoi
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """Everything that makes it another order; conditions that are not set add nothing."""
+        conditions = (
+            ("tile", self.tile),
+            ("level", self.level),
+            ("max_cloud", self.max_cloud),
+            ("min_clear", self.min_clear),
+            ("named", len(self.products) or None),
+        )
+        return (
+            self.owner,
+            self.resolved_aoi.id,
+            self.recipe.id,
+            self.source,
+            _format_time(self.start),
+            _format_time(self.end),
+            *(f"{name}={value}" for name, value in conditions if value not in (None, "")),
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class ProductSelection:
-    """What a wish comes to."""
+    """The products of an order request."""
 
     request: OrderRequest
-    """With its place, and names as the tables have them."""
+    """With the source's own SPEC."""
     products: tuple[Product, ...]
-    """One a job, by sensing time."""
+    """One per job, by sensing time."""
     matched_count: int
     """Products that met the conditions before the best of each acquisition was taken."""
 
     @property
     def identity(self) -> tuple[str, ...]:
-        """All that makes it another order; conditions that are not given add nothing."""
-        wish = self.request
-        conditions = (
-            ("tile", wish.tile),
-            ("level", wish.level),
-            ("max_cloud", wish.max_cloud),
-            ("min_clear", wish.min_clear),
-            ("named", len(wish.products) or None),
-        )
-        return (
-            wish.owner,
-            wish.resolved_aoi.id,
-            wish.recipe.id,
-            wish.source,
-            _format_time(wish.start),
-            _format_time(wish.end),
-            *(f"{name}={value}" for name, value in conditions if value not in (None, "")),
-            *(f"{product.id} {product.version}" for product in self.products),
-        )
+        """The request's identity and its products'."""
+        return (*self.request.identity, *map(_product_version, self.products))
+
+    @property
+    def digest(self) -> str:
+        """Changes with any product."""
+        return selection_digest(self.products)
+
+
+def selection_digest(products: Iterable[Product]) -> str:
+    """Digest of the ids and versions of products, hexadecimal."""
+    return sha256("\n".join(map(_product_version, products)).encode()).hexdigest()[:32]
+
+
+def validate_request(backend: Backend, request: OrderRequest) -> OrderRequest:
+    """Check a request against the owner's plan; resolve its index names and its area. No source is asked.
+
+    Raises:
+        InvalidInputError: An index, area, period or product name is invalid, or exceeds the plan.
+    """
+    limits = limits_of(request.owner)
+    if request.aoi is not None and request.tile:
+        raise InvalidInputError("give either an AOI or a tile, not both")
+    if request.products:
+        _check_named_products(request)
+    request = _resolve_aoi(replace(request, recipe=resolve_recipe(request.recipe)), limits.area_km2)
+    check_area(request.resolved_aoi, limits)
+    if not request.products:
+        check_period(request.start, request.end, backend.now(), limits)
+        check_start(request.start, limits)
+    return request
 
 
 def select_products(backend: Backend, request: OrderRequest) -> ProductSelection:
-    """Check a wish, and find its products.
+    """List the sources of a validated request and select its products.
 
     Raises:
-        InvalidInputError: A place, index, source, period, percentage or product that makes no sense, or more
-            than the plan allows.
-        TransientError: The source does not answer.
+        InvalidInputError: A product is not in the catalog, or there are more than the plan allows.
+        TransientError: A source does not answer.
     """
     limits = limits_of(request.owner)
-    request = replace(request, recipe=resolve_recipe(request.recipe))
-    _check_request(request)
-    request = _resolve_aoi(request, limits.area_km2)
-    check_area(request.resolved_aoi, limits)
     if request.products:
         found = _select_named_products(backend, request)
         return ProductSelection(request, tuple(found), len(found))
-    check_period(request.start, request.end, backend.now(), limits)
-    check_start(request.start, limits)
     request = replace(
         request,
         source=sync_sources(backend, request.resolved_aoi, request.start, request.end, request.source),
@@ -126,58 +160,50 @@ def select_products(backend: Backend, request: OrderRequest) -> ProductSelection
         level=request.level,
         source=request.source,
     )
-    known = products_over(backend, request.resolved_aoi, query)
-    products = select_best_products(known, request.level)
+    matching = products_over(backend, request.resolved_aoi, query)
+    products = select_best_products(matching, request.level)
     if len(products) > limits.jobs:
         raise InvalidInputError(
-            f"the order means {len(products):,} acquisitions, more than the {limits.jobs:,} allowed; shorten the period"
+            f"the order has {len(products):,} acquisitions, more than the {limits.jobs:,} allowed;"
+            " shorten the period"
         )
-    return ProductSelection(request, tuple(products), len(known))
+    return ProductSelection(request, tuple(products), len(matching))
 
 
-def _check_request(request: OrderRequest) -> None:
-    for name, value in (("max_cloud", request.max_cloud), ("min_clear", request.min_clear)):
-        if value is not None and not 0 <= value <= 100:
-            raise InvalidInputError(f"{name} is a percentage from 0 to 100, not {value:g}")
-    if request.level is not None and request.level not in LEVELS:
-        raise InvalidInputError(
-            f"level {str(request.level)[:40]!r} does not exist; choose {' or '.join(LEVELS)}"
-        )
-    if request.aoi is not None and request.tile:
-        raise InvalidInputError("an AOI and a tile are given; give the one that is meant")
-    if not request.products:
-        return
+def _check_named_products(request: OrderRequest) -> None:
     given = [name for name in ("start", "end", "level", "max_cloud") if getattr(request, name) is not None]
     if given:
         raise InvalidInputError(f"products are named, so {given[0]} would choose nothing; leave it out")
     most = min(MAX_NAMED_PRODUCTS, limits_of(request.owner).jobs)
     if len(request.products) > most:
         raise InvalidInputError(
-            f"{len(request.products):,} products are named, more than the {most:,} allowed; order them in parts"
+            f"{len(request.products):,} products are named, more than the {most:,} allowed;"
+            " order them in parts"
         )
 
 
 def _resolve_aoi(request: OrderRequest, area_km2: float) -> OrderRequest:
-    """The wish with an AOI: its own, or its tile's footprint."""
+    """The request with an AOI: its own, or its tile's footprint."""
     tile = "" if request.aoi is not None else request.tile or _common_tile(request.products)
     if not tile:
         return request
     from shapely.geometry import mapping
 
-    there = Tile.parse(tile)
+    parsed = Tile.parse(tile)
     try:
-        aoi = AOI.parse(mapping(there.footprint), area_km2)
+        aoi = AOI.parse(mapping(parsed.footprint), area_km2)
     except InvalidInputError as error:
-        raise InvalidInputError(f"the whole of tile {there.id} is too much: {error}") from None
-    return replace(request, aoi=aoi, tile=there.id)
+        raise InvalidInputError(f"the whole of tile {parsed.id} is too much: {error}") from None
+    return replace(request, aoi=aoi, tile=parsed.id)
 
 
 def _common_tile(products: tuple[str, ...]) -> str:
-    """The tile that named products are of; empty where none are named."""
+    """The tile of the named products; empty where none are named."""
     tiles = {name.tile for name in map(_parse_name, products) if name}
     if len(tiles) > 1:
         raise InvalidInputError(
-            f"the products named are of {len(tiles)} tiles ({', '.join(sorted(tiles)[:5])}); give an AOI that says where to cut them"
+            f"the named products are of {len(tiles)} tiles ({', '.join(sorted(tiles)[:5])});"
+            " give an AOI to cut them to"
         )
     if products and not tiles:
         raise InvalidInputError(
@@ -187,10 +213,10 @@ def _common_tile(products: tuple[str, ...]) -> str:
 
 
 def _select_named_products(backend: Backend, request: OrderRequest) -> list[Product]:
-    """The products named, by sensing time.
+    """The named products, by sensing time.
 
     Raises:
-        InvalidInputError: One is not known, or does not touch the place.
+        InvalidInputError: One is not in the catalog, or does not touch the area.
     """
     import shapely
 
@@ -211,7 +237,7 @@ def _select_named_products(backend: Backend, request: OrderRequest) -> list[Prod
     for id in wanted:
         if id not in found:
             raise InvalidInputError(
-                f"product {id[:100]!r} is not in the catalog; see `revisit search`, or name the source to bring it in from"
+                f"product {id[:100]!r} is not in the catalog; see `revisit search`, or name its source"
             )
         if not shape.intersects(product_footprint(found[id])):
             raise InvalidInputError(
@@ -221,8 +247,7 @@ def _select_named_products(backend: Backend, request: OrderRequest) -> list[Prod
 
 
 def _find_by_id(backend: Backend, ids: tuple[str, ...], source: str) -> dict[str, Product]:
-    """Products by id: those of one tile together, since each question to a catalog is paid for; others one by
-    one."""
+    """Products by id: one query per tile, since each catalog query is billed; the others one by one."""
     catalog, found = backend.catalog(), dict[str, Product]()
     parsed = {id: name for id in ids if (name := _parse_name(id))}
     for tile in sorted({name.tile for name in parsed.values()}):
@@ -249,6 +274,10 @@ def _parse_name(id: str) -> ProductName | None:
         return ProductName.parse(id)
     except PermanentError:
         return None
+
+
+def _product_version(product: Product) -> str:
+    return f"{product.id} {product.version}"
 
 
 def _format_time(moment: datetime | None) -> str:

@@ -1,8 +1,8 @@
-"""Seeing that the catalog knows what the sources have over an AOI, before it is asked."""
+"""Listing of sources over an AOI and a period, so that the catalog holds what they have."""
 
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from revisit.domain.aoi import AOI
 from revisit.ports.backend import Backend
@@ -11,23 +11,38 @@ from revisit.ports.sources import Source
 from revisit.ports.system_records import SourceState
 
 
+def needs_listing(backend: Backend, source: str = "") -> bool:
+    """Whether `sync_sources` would ask a source: one with a history, a named folder, or one never listed.
+
+    Raises:
+        InvalidInputError: The SPEC names no source.
+    """
+    if source:
+        named = backend.source(source)
+        return named.announces_all or _has_history(named) or not _is_listed(backend, named)
+    return any(
+        _has_history(each) or not _is_listed(backend, each) for each in map(backend.source, backend.sources)
+    )
+
+
 def sync_sources(
     backend: Backend, aoi: AOI, start: datetime | None, end: datetime | None, source: str = ""
 ) -> str:
-    """Bring into the catalog what its sources had over an AOI in a period; returns the SPEC as the source
-    itself writes it.
+    """Bring into the catalog what the sources have over an AOI in a period.
 
-    A source that answers questions about a place and a period is asked just that. A folder named is listed
-    every time, since that
-    is cheap and its owner has just filled it; what has never been listed is listed as a whole.
+    A source with a history is asked for that AOI and period only. A named folder is listed every time: it is
+    cheap, and its owner may just have filled it. A source that was never listed is listed completely.
 
     Args:
-        source: SPEC of the only one wanted; empty sees to all that are refreshed.
+        source: SPEC of the only source to list; empty lists all that are refreshed.
+
+    Returns:
+        The SPEC as the source itself writes it; empty where `source` is.
 
     Raises:
         InvalidInputError: The SPEC names no source.
         TransientError: A source does not answer.
-        PermanentError: It is not what the SPEC says.
+        PermanentError: A source is not what its SPEC says.
     """
     if source:
         return _sync_source(backend, backend.source(source), aoi, start, end, relist=True)
@@ -41,15 +56,22 @@ def _sync_source(
 ) -> str:
     from revisit.chain.refresh import refresh_source
 
-    history: Any = getattr(source, "history", None)
-    if history is not None:
-        catalog = backend.catalog()
-        listing = history(
+    if _has_history(source):
+        catalog, with_history = backend.catalog(), cast(Any, source)
+        listing = with_history.history(
             Query(tuple(aoi.tiles), bounds=aoi.bounds, start=start, end=end),
             partial(catalog.missing_mask, source.spec),
         )
         for batch in listing.batches:
             catalog.add(batch)
-    elif (source.announces_all and relist) or backend.records.get(SourceState, source.spec) is None:
+    elif (source.announces_all and relist) or not _is_listed(backend, source):
         refresh_source(backend, source.spec)
     return source.spec
+
+
+def _has_history(source: Source) -> bool:
+    return getattr(source, "history", None) is not None
+
+
+def _is_listed(backend: Backend, source: Source) -> bool:
+    return backend.records.get(SourceState, source.spec) is not None

@@ -1,4 +1,4 @@
-"""Subscriptions: made, paused, resumed, deleted, and their past worked."""
+"""Create, pause, resume and delete subscriptions, and order their backfill."""
 
 import secrets
 from collections.abc import Callable, Collection, Sequence
@@ -9,14 +9,18 @@ from hashlib import sha256
 
 from revisit.domain.alert import Alert, alert_id
 from revisit.domain.aoi import AOI
-from revisit.domain.clock import format_rfc3339
-from revisit.domain.events import JobFinished
-from revisit.domain.ids import derive_id
+from revisit.domain.events import JobFinished, OrderCreated
 from revisit.domain.job import Job, job_id
 from revisit.domain.order import Order
 from revisit.domain.product import Level, Product, select_best_products
 from revisit.domain.recipe import Recipe
-from revisit.domain.subscription import Channel, Subscription, subscription_id
+from revisit.domain.subscription import (
+    Channel,
+    Subscription,
+    backfill_order_id,
+    past_order_id,
+    subscription_id,
+)
 from revisit.errors import ConflictError, InvalidInputError, NotFoundError, PreconditionFailedError
 from revisit.ports.backend import Backend, Commit
 from revisit.ports.catalog import Query
@@ -26,13 +30,12 @@ from revisit.services.accounts.limits import check_area, check_period, limits_of
 from revisit.services.accounts.quotas import reserve_subscription
 from revisit.services.orders.create import write_order
 from revisit.services.orders.resolve_recipe import resolve_recipe
-from revisit.services.products.backfill import sync_sources
+from revisit.services.orders.selection import selection_digest
+from revisit.services.products.backfill import needs_listing, sync_sources
 from revisit.services.products.search import products_over
 
-BACKFILL_CAUSE = "backfill"
-"""What the order over a subscription's past from its beginning is called for."""
 MAX_PUBLICATION_DELAY = timedelta(days=10)
-"""A product is published this long after its sensing at most; what comes later is a reprocessing."""
+"""Longest time from sensing to first publication; what comes later is a reprocessing."""
 
 
 def create_subscription(
@@ -46,34 +49,35 @@ def create_subscription(
     channels: Sequence[Channel] = (),
     backfill: datetime | None = None,
     owner: str = "local",
+    defer_listing: bool = False,
 ) -> Subscription:
-    """Watch an AOI, and work its past from `backfill` on.
+    """Create a subscription, and order its backfill where `backfill` is given.
 
-    The same owner, name, AOI and recipe are the same subscription: asked for again with the same conditions
-    it is answered with,
-    its backfill completed if a crash left it undone; one that was deleted lives again, and its log goes on.
-    One that began like this
-    and was changed since is another.
+    The same owner, name, AOI and recipe are the same subscription: a repeat with the same conditions returns
+    it, and completes a backfill that a crash left undone. A deleted one becomes active again and continues
+    its alert log. One that started like this and was changed since is another subscription.
 
     Args:
-        max_cloud: Percent over the whole product at most.
-        min_clear: Percent of the AOI's valid pixels that must be clear.
-        channels: Where alerts go; what each webhook is signed with, `webhook_secrets` tells.
+        max_cloud: Maximum cloud cover of the whole product, percent.
+        min_clear: Minimum share of the AOI's valid pixels that must be clear, percent.
+        channels: Where alerts are delivered; `webhook_secrets` returns the secrets of webhooks.
+        backfill: Start of the backfill, by sensing time.
+        defer_listing: Ask no source here. Where one has to be listed first, the backfill is an order in state
+            `selecting`, whose products the chain selects.
 
     Raises:
-        InvalidInputError: A name, index, percentage, address, period or AOI that makes no sense, or more than
-            the plan allows.
+        InvalidInputError: A name, index, percentage, address, period or AOI is invalid, or exceeds the plan.
         ConflictError: It exists with other conditions.
-        QuotaExceededError: Its past holds more acquisitions than are left of the owner's day.
-        PermanentError: There is no key to sign a webhook with.
-        TransientError: A source that its past is asked of does not answer; nothing has been written.
+        QuotaExceededError: The backfill holds more acquisitions than are left of the owner's day.
+        PermanentError: There is no key to sign webhooks with.
+        TransientError: A source does not answer; nothing has been written.
     """
     limits = limits_of(owner)
     recipe = resolve_recipe(recipe)
     check_area(aoi, limits)
     check_period(backfill, None, backend.now(), limits)
     id = subscription_id(owner, name.strip(), aoi, recipe)
-    asked = Subscription(
+    requested = Subscription(
         id=id,
         name=name.strip(),
         aoi=aoi.geometry,
@@ -88,38 +92,46 @@ def create_subscription(
         backfill=backfill,
         feed_token=new_feed_token(id),
     )
-    if len(asked.channels) > limits.channels:
+    if len(requested.channels) > limits.channels:
         raise InvalidInputError(
-            f"a subscription has at most {limits.channels} channels, not {len(asked.channels)}"
+            f"a subscription has at most {limits.channels} channels, not {len(requested.channels)}"
         )
-    if any(channel.kind == "webhook" for channel in asked.channels):
-        backend.webhook_key()
+    if any(channel.kind == "webhook" for channel in requested.channels):
+        backend.webhook_key()  # refuses before anything is written where there is none
     if limits.jobs_a_day is None:
-        _check_subscription_limit(backend, asked, limits.subscriptions)
-    past = 0
-    if backfill is not None:
+        _check_subscription_limit(backend, requested, limits.subscriptions)
+    defers = backfill is not None and defer_listing and needs_listing(backend)
+    products: list[Product] = []
+    if backfill is not None and not defers:
         sync_sources(backend, aoi, backfill, None)
-        past = len(_past_products(backend, asked, _backfill_query(asked)))
-    made = (
-        backend.commit(lambda commit: _write_subscription(commit, asked, past), completes_event=False)
-        or asked
-    )
-    if made.backfill is not None:
-        _write_backfill_order(
-            backend, made, BACKFILL_CAUSE, format_rfc3339(made.created), _backfill_query(made)
+        products = _past_products(backend, requested, Query(start=backfill, end=requested.created))
+    created = (
+        backend.commit(
+            lambda commit: _write_subscription(commit, requested, len(products), defers),
+            completes_event=False,
         )
-    return made
+        or requested
+    )
+    if created.backfill is not None and not defers:
+        order = _backfill_order(created)
+        if created != requested:
+            products = _past_products(backend, created, Query(start=order.start, end=order.end))
+        write_order(backend, *_plan(order, created, products))
+    return created
 
 
 def new_feed_token(id: str) -> str:
-    """What the address of a subscription's feed ends in: the id finds it, the rest nobody guesses."""
+    """The last part of a feed's address: the subscription's id and a secret."""
     return f"{id}-{secrets.token_urlsafe(24)}"
 
 
-def _write_subscription(commit: Commit, subscription: Subscription, past_count: int) -> Subscription:
-    there = commit.get(Subscription, subscription.id)
+def _write_subscription(
+    commit: Commit, subscription: Subscription, backfill_count: int, defers_backfill: bool
+) -> Subscription:
+    """Write a subscription, or return the one that exists; with it its backfill where that is deferred."""
+    existing = commit.get(Subscription, subscription.id)
     attempt = 0
-    while there is not None and not there.has_same_definition(subscription):
+    while existing is not None and not existing.has_same_definition(subscription):
         attempt += 1
         id = subscription_id(
             subscription.owner,
@@ -129,42 +141,54 @@ def _write_subscription(commit: Commit, subscription: Subscription, past_count: 
             attempt,
         )
         subscription = subscription.with_changes(id=id, feed_token=new_feed_token(id))
-        there = commit.get(Subscription, id)
-    if there is None:
-        made = subscription
-    elif there.state == "deleted":
-        made = subscription.with_changes(
-            alerts=there.alerts,
-            last_sensing=there.last_sensing,
-            last_alert=there.last_alert,
-            feed_token=there.feed_token or subscription.feed_token,
-        )
-    elif differing := [
-        field
-        for field in ("level", "max_cloud", "min_clear", "backfill")
-        if getattr(there, field) != getattr(subscription, field)
-    ]:
-        raise ConflictError(
-            f"subscription {subscription.name!r} over this AOI exists with another {differing[0]} "
-            f"({getattr(there, differing[0])}); delete it first or choose another name"
-        )
-    elif {channel.id for channel in there.channels} != {channel.id for channel in subscription.channels}:
-        raise ConflictError(
-            f"subscription {subscription.name!r} over this AOI exists with other channels; delete it first or choose another name"
-        )
+        existing = commit.get(Subscription, id)
+    if existing is not None and existing.state != "deleted":
+        _check_same_conditions(existing, subscription)
+        created, usage = existing, None
     else:
-        return there
-    usage = reserve_subscription(
-        commit,
-        made,
-        _backfill_order_id(made, BACKFILL_CAUSE, format_rfc3339(made.created)),
-        past_count,
-        made.created,
-    )
+        created = subscription if existing is None else _revived(subscription, existing)
+        usage = reserve_subscription(
+            commit, created, backfill_order_id(created) or "", backfill_count, created.created
+        )
+    order = _backfill_order(created) if defers_backfill else None
+    if order is not None and commit.get(Order, order.id) is not None:
+        order = None
     if usage:
         commit.put(usage)
-    commit.put(made)
-    return made
+    if created != existing:
+        commit.put(created)
+    if order is not None:
+        commit.put(order.with_changes(selecting=True, selections=1))
+        commit.emit(OrderCreated(order.id, 1))
+    return created
+
+
+def _revived(subscription: Subscription, deleted: Subscription) -> Subscription:
+    """A subscription that continues the alert log and the feed of a deleted one."""
+    return subscription.with_changes(
+        alerts=deleted.alerts,
+        last_sensing=deleted.last_sensing,
+        last_alert=deleted.last_alert,
+        feed_token=deleted.feed_token or subscription.feed_token,
+    )
+
+
+def _check_same_conditions(existing: Subscription, requested: Subscription) -> None:
+    differing = [
+        field
+        for field in ("level", "max_cloud", "min_clear", "backfill")
+        if getattr(existing, field) != getattr(requested, field)
+    ]
+    if differing:
+        raise ConflictError(
+            f"subscription {requested.name!r} over this AOI exists with another {differing[0]} "
+            f"({getattr(existing, differing[0])}); delete it first or choose another name"
+        )
+    if {channel.id for channel in existing.channels} != {channel.id for channel in requested.channels}:
+        raise ConflictError(
+            f"subscription {requested.name!r} over this AOI exists with other channels;"
+            " delete it first or choose another name"
+        )
 
 
 def _check_subscription_limit(backend: Backend, subscription: Subscription, limit: int) -> None:
@@ -232,25 +256,21 @@ def resume_subscription(backend: Backend, id: str, owner: str = "local") -> Subs
 
 
 def catch_up(backend: Backend, subscription: Subscription) -> Subscription:
-    """Work what was published while one that is active again was paused."""
+    """Process what was published while a subscription that is active again was paused."""
     if subscription.paused is None:
         return subscription
     since, now = subscription.paused, backend.now()
     _republish_finished_jobs(backend, subscription, since)
-    _write_backfill_order(
-        backend,
-        subscription,
-        "resume",
-        format_rfc3339(since),
-        Query(start=since - MAX_PUBLICATION_DELAY, end=now),
-        lambda product: (product.published or product.sensing_time) >= since,
-    )
-    # Paused again meanwhile: what was published since the first pause is still to be seen to.
+    start = since - MAX_PUBLICATION_DELAY
+    order = _past_order(subscription, "resume", since, start, now).with_changes(published_since=since)
+    products = _past_products(backend, subscription, Query(start=start, end=now), since)
+    write_order(backend, *_plan(order, subscription, products))
+    # Paused again meanwhile: what was published since the first pause still has to be processed.
     return update_subscription_record(
         backend,
         subscription.id,
         subscription.owner,
-        lambda _, there: there.with_changes(paused=None) if there.state == "active" else there,
+        lambda _, current: current.with_changes(paused=None) if current.state == "active" else current,
     )
 
 
@@ -328,75 +348,83 @@ def revision(subscription: Subscription) -> str:
     ).hexdigest()[:16]
 
 
-def _backfill_query(subscription: Subscription) -> Query:
-    return Query(start=subscription.backfill, end=subscription.created)
+def plan_backfill(backend: Backend, order: Order) -> tuple[Order, list[Job]]:
+    """List the sources of a subscription's order in state `selecting`; return it with the jobs to write.
+
+    Raises:
+        InvalidInputError: It has more acquisitions than the plan allows.
+        TransientError: A source does not answer.
+    """
+    subscription = backend.records.get(Subscription, order.subscription)
+    if subscription is None or subscription.state == "deleted":
+        return order, []
+    # Its conditions apply even if it was paused meanwhile: nothing else would select the past again.
+    subscription = subscription.with_changes(state="active", aoi=order.aoi, recipe=order.recipe)
+    sync_sources(backend, AOI.from_normalized(order.aoi), order.start, None)
+    query = Query(start=order.start, end=order.end)
+    return _plan(order, subscription, _past_products(backend, subscription, query, order.published_since))
 
 
 def _past_products(
-    backend: Backend,
-    subscription: Subscription,
-    query: Query,
-    predicate: Callable[[Product], bool] = lambda _: True,
+    backend: Backend, subscription: Subscription, query: Query, published_since: datetime | None = None
 ) -> list[Product]:
-    """The best products of a part of a subscription's past that meet its conditions."""
-    known = products_over(
+    """The best products of a period that meet a subscription's conditions."""
+    matching = products_over(
         backend,
         AOI.from_normalized(subscription.aoi),
         replace(query, level=subscription.level, max_cloud=subscription.max_cloud),
     )
     products = [
         product
-        for product in select_best_products(known, subscription.level)
-        if predicate(product) and not subscription.rejection_reason(product)
+        for product in select_best_products(matching, subscription.level)
+        if (published_since is None or (product.published or product.sensing_time) >= published_since)
+        and not subscription.rejection_reason(product)
     ]
     most = limits_of(subscription.owner).jobs
     if len(products) > most:
         raise InvalidInputError(
-            f"the past of {subscription.name!r} holds {len(products):,} acquisitions, more than the {most:,} allowed; begin it later"
+            f"the backfill of {subscription.name!r} has {len(products):,} acquisitions,"
+            f" more than the {most:,} allowed; start it later"
         )
     return products
 
 
-def _write_backfill_order(
-    backend: Backend,
-    subscription: Subscription,
-    cause: str,
-    moment: str,
-    query: Query,
-    predicate: Callable[[Product], bool] = lambda _: True,
+def _backfill_order(subscription: Subscription) -> Order:
+    return _past_order(
+        subscription, "backfill", subscription.created, subscription.backfill, subscription.created
+    )
+
+
+def _past_order(
+    subscription: Subscription, cause: str, moment: datetime, start: datetime | None, end: datetime
 ) -> Order:
-    """An order over a part of a subscription's past, in the lane that delays nothing; its jobs are those that
-    live news would make."""
-    asked = Order(
-        _backfill_order_id(subscription, cause, moment),
+    """An order over a part of a subscription's past."""
+    return Order(
+        past_order_id(subscription, cause, moment),
         subscription.aoi,
         subscription.recipe,
-        backend.now(),
+        end,
         owner=subscription.owner,
-        start=query.start,
-        end=query.end,
+        start=start,
+        end=end,
         subscription=subscription.id,
     )
-    return write_order(
-        backend,
-        asked,
-        [
-            Job(
-                id=job_id(subscription.id, product.acquisition, subscription.recipe),
-                product=product,
-                aoi=subscription.aoi,
-                recipe=subscription.recipe,
-                created=asked.created,
-                owner=subscription.owner,
-                subscription=subscription.id,
-                orders=(asked.id,),
-                lane="backfill",
-                min_clear=subscription.min_clear,
-            )
-            for product in _past_products(backend, subscription, query, predicate)
-        ],
-    )
 
 
-def _backfill_order_id(subscription: Subscription, cause: str, moment: str) -> str:
-    return derive_id("order", subscription.id, cause, moment)
+def _plan(order: Order, subscription: Subscription, products: Sequence[Product]) -> tuple[Order, list[Job]]:
+    """The order with its selection, and its jobs in the backfill lane: those that live news would make."""
+    return order.with_changes(selection=selection_digest(products)), [
+        Job(
+            id=job_id(subscription.id, product.acquisition, subscription.recipe),
+            product=product,
+            aoi=subscription.aoi,
+            recipe=subscription.recipe,
+            created=order.created,
+            owner=subscription.owner,
+            subscription=subscription.id,
+            orders=(order.id,),
+            lane="backfill",
+            min_clear=subscription.min_clear,
+        )
+        for product in products
+    ]
