@@ -1,4 +1,4 @@
-"""docs/deploy.md: its commands are well formed and name what exists, and its sums are right."""
+"""docs/deploy.md: commands are well formed and name things that exist, and the costs add up."""
 
 import ast
 import re
@@ -39,7 +39,7 @@ def test_commands_name_variables_outputs_and_files_that_exist():
 
 
 def test_commands_of_gcloud_exist_with_their_options():
-    """Held against the tree that gcloud's own completion goes by."""
+    """Checked against the command tree of gcloud's own completion."""
     gcloud = shutil.which("gcloud")
     file = (
         Path(gcloud).resolve().parents[1] / "data" / "cli" / "gcloud_completions.py"
@@ -69,28 +69,28 @@ def test_commands_of_gcloud_exist_with_their_options():
     sorted(set(re.findall(r"^revisit ([a-z-]+(?: (?:create|list)\b)?)", "\n".join(COMMANDS), re.MULTILINE))),
 )
 def test_commands_of_revisit_exist(words):
-    told = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-m", "revisit", *words.split(), "--help"], text=True, capture_output=True
     )
-    assert told.returncode == 0, told.stderr
+    assert done.returncode == 0, done.stderr
     options = {
         option
         for line in "\n".join(COMMANDS).splitlines()
         if line.startswith(f"revisit {words}")
         for option in re.findall(r" (--[a-z-]+)", line)
     }
-    assert all(option in told.stdout for option in options), options
+    assert all(option in done.stdout for option in options), options
 
 
 def test_jobs_secrets_and_buckets_are_those_of_terraform():
-    everything = "\n".join(path.read_text() for path in (ROOT / "terraform").glob("*.tf"))
-    assert 'replace("revisit-${each.key}", ".", "-")' in everything
+    terraform = "\n".join(path.read_text() for path in (ROOT / "terraform").glob("*.tf"))
+    assert 'replace("revisit-${each.key}", ".", "-")' in terraform
     assert "revisit-catalog-refresh" in PAGE
-    assert '"catalog.refresh" = { schedule' in everything
-    made = set(re.findall(r'^  secret_id +(?:=) "(revisit-[\w-]+)"', everything, re.MULTILINE))
-    assert made == {"revisit-signing-key"}
-    assert set(re.findall(r"--secret=([\w-]+)", PAGE)) == made
-    services = re.search(r"services = toset\(\[(.*?)\]\)", everything, re.DOTALL)[1].count('"') // 2
+    assert '"catalog.refresh" = { schedule' in terraform
+    secrets = set(re.findall(r'^  secret_id +(?:=) "(revisit-[\w-]+)"', terraform, re.MULTILINE))
+    assert secrets == {"revisit-signing-key"}
+    assert set(re.findall(r"--secret=([\w-]+)", PAGE)) == secrets
+    services = re.search(r"services = toset\(\[(.*?)\]\)", terraform, re.DOTALL)[1].count('"') // 2
     assert f"All {services} services" in PAGE
 
 
@@ -98,15 +98,17 @@ def test_the_deploying_account_gets_the_roles_that_are_listed():
     listed = set(re.findall(r"`roles/([\w.]+)`", PAGE[: PAGE.index("## Deploy\n")])) - {
         "billing.costsManager"
     }
-    given = set(re.search(r"for role in (.*?); do", PAGE, re.DOTALL)[1].replace("\\", "").split())
-    assert given - listed == {"logging.logWriter"}  # a build writes its log; a person at a terminal does not
-    assert listed <= given
+    granted = set(re.search(r"for role in (.*?); do", PAGE, re.DOTALL)[1].replace("\\", "").split())
+    assert granted - listed == {
+        "logging.logWriter"
+    }  # a build writes its log; a person at a terminal does not
+    assert listed <= granted
     account = yaml.safe_load((ROOT / "cloudbuild.yaml").read_text())["serviceAccount"]
     assert "service-accounts create revisit-deploy" in PAGE
     assert "/revisit-deploy@" in account
 
 
-def test_the_sums_are_right():
+def test_the_costs_add_up():
     rows = [
         [cell.strip() for cell in line.strip("|\n").split("|")]
         for line in PAGE[PAGE.index("| what | quantity") :].splitlines()[2:]
@@ -125,7 +127,7 @@ def test_the_sums_are_right():
     assert f"{20 * 2 * (0.000024 + 2 * 0.0000025) * 3600:.2f} dollars an hour" in PAGE
 
 
-def test_the_bound_of_an_hour_is_that_of_the_defaults():
+def test_the_hourly_maximum_follows_from_the_defaults():
     functions = (ROOT / "terraform" / "functions.tf").read_text()
     assert re.search(
         r'variable "backlog_max_instances".*?default += 20\n',
