@@ -1,4 +1,4 @@
-"""What is run in a process of its own, to be killed, stopped, or put on a disk that is full."""
+"""Tasks that run in a child process: they are killed, stopped or given a full disk."""
 
 import hashlib
 import json
@@ -14,55 +14,53 @@ from pathlib import Path
 from typing import Any
 
 from faults.crash_points import crash_at_each_point, crash_at_each_write, record_operations
-from faults.event_handlers import HANDLERS, deliver, handle_until_killed
+from faults.deliver_worker import handle_until_killed, observed_backend, push
 from faults.processes import fork, kill
 from revisit.adapters.local.asset_folder import FolderAssets
 from revisit.adapters.local.backend import local_backend, local_queue, remember_sources
 from revisit.adapters.local.integrity_check import check_data
 from revisit.domain.subscription import Subscription
+from revisit.embedded.function_host import FunctionHost
 from revisit.errors import PermanentError, TransientError
-from revisit.ports.cloudevents import decode
 from samples import subscription
 
 
 def kill_workers_in_turn(
-    data: str, variant: str, seed: int, workers: int, between_ms: tuple[float, float], lease_s: float
+    data: str, variant: str, seed: int, workers: int, between_ms: tuple[float, float]
 ) -> dict[str, int]:
     """Keep so many workers alive and kill one after the other, until stdin is closed.
 
     Returns:
         How many were killed, and how many ended by themselves, which none should.
     """
-    chance, told = random.Random(seed), {"kills": 0, "ended": 0}
-    alive = [
-        fork(partial(handle_until_killed, Path(data), HANDLERS[variant], lease_s)) for _ in range(workers)
-    ]
+    chance, counts = random.Random(seed), {"kills": 0, "ended": 0}
+    work = partial(handle_until_killed, Path(data), variant)
+    alive = [fork(work) for _ in range(workers)]
     while not select.select([sys.stdin], [], [], chance.uniform(*between_ms) / 1e3)[0]:
         number = chance.randrange(workers)
-        kill(alive[number], told)
-        alive[number] = fork(partial(handle_until_killed, Path(data), HANDLERS[variant], lease_s))
+        kill(alive[number], counts)
+        alive[number] = fork(work)
     for child in alive:
-        kill(child, told)
-    return told
+        kill(child, counts)
+    return counts
 
 
-def stall_with_lease(data: str, lease_s: float) -> list[Any]:
-    """Lease a message, be stopped, and once continued try to do the work: says what came of the commit and of
-    the acknowledgement."""
+def stall_with_lease(data: str, lease_s: float) -> list[bool]:
+    """Lease a message, stop, and once continued handle it.
+
+    Returns:
+        Whether the queue still took an acknowledgement, a release and an extension.
+    """
     backend = local_backend(Path(data))
-    queue = local_queue(backend)
+    queue, observed = local_queue(backend), observed_backend(backend, Path(data))
     [message] = queue.lease(["deliver"], 1, lease_s)
     os.kill(os.getpid(), signal.SIGSTOP)
-    return [
-        deliver(backend.with_cause(decode(message.body), "deliver")),
-        queue.ack(message),
-        queue.nack(message, "late"),
-        queue.extend(message),
-    ]
+    push(FunctionHost(observed), message)
+    return [queue.ack(message), queue.nack(message, "late"), queue.extend(message)]
 
 
 def stop_in_transaction(data: str) -> str:
-    """Be stopped within a transaction."""
+    """Stop within a transaction."""
 
     def stop(transaction: Any) -> None:
         transaction.put(subscription("sub_held"))
@@ -73,7 +71,7 @@ def stop_in_transaction(data: str) -> str:
 
 
 def count_up(data: str, times: int) -> str:
-    """Count one record up, making the data folder where it is missing."""
+    """Increment a counter in one record; create the data folder if it is missing."""
 
     def once(transaction: Any) -> None:
         found = transaction.get(Subscription, "sub_0") or subscription("sub_0")
@@ -86,7 +84,7 @@ def count_up(data: str, times: int) -> str:
 
 
 def store_files(data: str, seed: int) -> None:
-    """Store files of every size, each under a name made of its content, until killed."""
+    """Store files of every size, each named by the hash of its content, until killed."""
     chance = random.Random(seed)
     assets = FolderAssets(Path(data))
     while True:
@@ -98,18 +96,17 @@ def store_files(data: str, seed: int) -> None:
 
 
 def kill_while_storing(folder: str, kills: int, seed: int) -> dict[str, int]:
-    """Kill the one that stores, again and again."""
-    chance, told = random.Random(seed), {"kills": 0, "ended": 0}
+    """Kill processes that store files, one after the other."""
+    chance, counts = random.Random(seed), {"kills": 0, "ended": 0}
     for number in range(kills):
         child = fork(partial(store_files, folder, number))
         time.sleep(chance.uniform(0.002, 0.03))
-        kill(child, told)
-    return told
+        kill(child, counts)
+    return counts
 
 
 def fill_disk(data: str, max_bytes: int) -> list[Any]:
-    """Write into a data folder on a disk that takes no file longer than `most` bytes, then on one that
-    does."""
+    """Write into a data folder on a disk that takes no file longer than `max_bytes`, then on one that does."""
     backend = local_backend(Path(data))
     written, refusal = 0, ""
     resource.setrlimit(resource.RLIMIT_FSIZE, (max_bytes, resource.RLIM_INFINITY))
@@ -123,18 +120,18 @@ def fill_disk(data: str, max_bytes: int) -> list[Any]:
             written += 1
         except TransientError as error:
             refusal = str(error)
-    there = backend.records.count(Subscription)
+    kept = backend.records.count(Subscription)
     resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     backend.records.transact(lambda transaction: transaction.put(subscription("sub_after")))
-    return [written, there, backend.records.count(Subscription), refusal]
+    return [written, kept, backend.records.count(Subscription), refusal]
 
 
 def use_without_permission(data: str) -> list[str]:
-    """What one who may not write there is told."""
+    """The messages that a user without write permission gets."""
     if os.geteuid() == 0:
         os.setegid(65534)
         os.seteuid(65534)
-    told = []
+    messages = []
     for attempt in (
         lambda: local_backend(Path(data)),
         lambda: remember_sources(Path(data), ("folder:x",)),
@@ -143,12 +140,12 @@ def use_without_permission(data: str) -> list[str]:
         try:
             attempt()
         except PermanentError as error:
-            told.append(str(error))
-    return [*told, *check_data(Path(data))]
+            messages.append(str(error))
+    return [*messages, *check_data(Path(data))]
 
 
 def commit_until_killed(data: str) -> None:
-    """Commit one subscription after the other, saying the number of each once it is committed."""
+    """Commit one subscription after the other and print the number of each once it is committed."""
     backend = local_backend(Path(data))
     backend.records._database.connection().execute("PRAGMA wal_autocheckpoint=20")
     for number in range(1_000_000):
@@ -159,8 +156,8 @@ def commit_until_killed(data: str) -> None:
 
 
 TASKS = {
-    role.__name__: role
-    for role in (
+    task.__name__: task
+    for task in (
         kill_workers_in_turn,
         crash_at_each_point,
         crash_at_each_write,

@@ -1,4 +1,4 @@
-"""Where the faults happen."""
+"""Fixtures for tests that inject faults."""
 
 import json
 import shutil
@@ -14,7 +14,7 @@ from faults.processes import start
 
 @pytest.fixture
 def memory_folder(tmp_path: Path) -> Iterator[Path]:
-    """A folder in memory where there is one: for faults that are played, not waited for."""
+    """A folder in memory if the machine has one: these faults are simulated, so the disk need not be real."""
     shared = Path("/dev/shm")
     folder = Path(tempfile.mkdtemp(prefix="revisit-test-", dir=shared)) if shared.is_dir() else tmp_path
     yield folder
@@ -23,12 +23,12 @@ def memory_folder(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def run_in_child() -> Callable[..., Any]:
-    """Runs one of the `roles` in a process of its own, and gives its result."""
+    """Runs one of `child_tasks` in a child process and returns its result."""
 
     def run(task: str, *arguments: Any) -> Any:
         with start(task, *arguments) as process:
-            told = process.stdout.read()
+            output = process.stdout.read()
         assert process.returncode == 0
-        return json.loads(told)
+        return json.loads(output)
 
     return run

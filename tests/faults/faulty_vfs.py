@@ -1,8 +1,7 @@
-"""A disk that stops the process at a chosen write, as kill -9 or as a power cut does.
+"""A SQLite VFS that ends the process at a chosen write, as kill -9 or a power cut does.
 
-It sits between SQLite and the file system (sqlite.org/vfs.html): every write, sync and truncation of the
-database and its log is
-counted, and what was not yet synced can be taken back.
+It wraps the file system (sqlite.org/vfs.html): it counts every write, sync and truncation of the database and
+its write-ahead log, and can undo what was not yet synced.
 """
 
 import os
@@ -11,18 +10,19 @@ from typing import Any, Literal
 import apsw
 
 CrashMode = Literal["kill", "torn", "power"]
-"""Before the write; in the midst of it; before it, and everything not synced is gone too."""
+"""kill: before the write. torn: after half of it. power: before it, and unsynced writes are undone."""
 
 KILLED_STATUS = 137
 
 
 class FaultyDisk:
-    """Counts what is done to it and ends the process at one of its operations."""
+    """Counts operations and ends the process at one of them."""
 
     def __init__(self, crash_at: int = 0, mode: CrashMode = "kill") -> None:
         """
         Args:
-            at: Number of the operation, from 1; 0 only counts.
+            crash_at: Number of the operation, from 1; 0 only counts.
+            mode: How the process ends.
         """
         self.crash_at, self.mode = crash_at, mode
         self.operations: list[str] = []
@@ -30,17 +30,17 @@ class FaultyDisk:
         self._vfs = _FaultyVfs(self)
 
     def mount(self) -> "FaultyDisk":
-        """Use it for all databases opened from now on in this process."""
+        """Use this disk for all databases that this process opens from now on."""
         apsw.set_default_vfs("faulty")
         return self
 
     def count_operation(self, operation: str) -> bool:
-        """Count an operation; whether it is the last one."""
+        """Count an operation; returns whether the process is to end at it."""
         self.operations.append(operation)
         return len(self.operations) == self.crash_at
 
     def crash(self) -> None:
-        """Stop the process here."""
+        """End the process."""
         if self.mode == "power":
             for file, _, offset, before, size in reversed(self.unsynced):
                 apsw.VFSFile.xWrite(file, before, offset)

@@ -1,4 +1,4 @@
-"""Processes that can be stopped, killed and waited for; each runs one function of `roles`."""
+"""Processes that can be stopped, killed and waited for; each runs one function of `child_tasks`."""
 
 import json
 import os
@@ -14,7 +14,7 @@ TESTS = Path(__file__).parents[1]
 
 
 def start(task: str, *arguments: Any, **options: Any) -> "subprocess.Popen[str]":
-    """Run a function of `roles` in a process of its own, which prints its result as JSON."""
+    """Start a child process that runs one of `child_tasks` and prints its result as JSON."""
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])])
     }
@@ -28,7 +28,7 @@ def start(task: str, *arguments: Any, **options: Any) -> "subprocess.Popen[str]"
 
 
 def fork(run: Callable[[], Any]) -> int:
-    """Run something in a copy of this process; returns its number."""
+    """Run a function in a fork of this process; returns the process id."""
     child = os.fork()
     if child:
         return child
@@ -41,12 +41,12 @@ def fork(run: Callable[[], Any]) -> int:
 
 
 def kill(child: int, counts: dict[str, int]) -> None:
-    """kill -9, and count whether that is what ended it."""
+    """Send SIGKILL, and count whether that ended the child or it had ended before."""
     os.kill(child, signal.SIGKILL)
     status = os.waitpid(child, 0)[1]
     counts["kills" if os.WIFSIGNALED(status) else "ended"] += 1
 
 
 def wait(child: int) -> int:
-    """Its exit status, once it has ended."""
+    """Wait for a child to end; returns its exit status."""
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
