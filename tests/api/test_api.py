@@ -20,7 +20,7 @@ from revisit.domain.clock import format_rfc3339
 from revisit.domain.events import JobStarted
 from revisit.domain.job import Cover, Job, Statistics
 from revisit.ports.cloudevents import Envelope
-from revisit.ports.system_records import Answered, DeadLetter
+from revisit.ports.system_records import DeadLetter, IdempotencyRecord
 from revisit.services.subscriptions.results import list_jobs
 
 ROOT = Path(__file__).parents[2]
@@ -255,7 +255,7 @@ def test_answers_kept_for_a_key_are_forgotten_in_time_however_rarely_one_comes(c
             ).status_code
             == 201
         )
-    assert backend.records.count(Answered) < 30
+    assert backend.records.count(IdempotencyRecord) < 30
 
 
 def test_dead_letters_are_listed_and_replayed(client, backend):

@@ -9,7 +9,7 @@ import pytest
 from openapi_operations import operations
 from revisit.api.routes import orders
 from revisit.errors import TransientError
-from revisit.ports.system_records import Answered
+from revisit.ports.system_records import IdempotencyRecord
 from tenant_samples import Deployment, make_deployment
 
 HEEDING = [
@@ -103,12 +103,12 @@ def test_what_failed_or_died_while_it_was_worked_is_worked_by_the_next_request(
     begun = []
 
     def broken(*_):
-        begun.extend(here.backend.records.find(Answered))
+        begun.extend(here.backend.records.find(IdempotencyRecord))
         raise TransientError("away")
 
     with monkeypatch.context() as patch:
         patch.setattr(orders, "create_order", broken)
-        assert (send().status_code, here.backend.records.count(Answered)) == (503, 0)
+        assert (send().status_code, here.backend.records.count(IdempotencyRecord)) == (503, 0)
     [left] = begun
     here.backend.commit(
         lambda commit: commit.put(left), completes_event=False

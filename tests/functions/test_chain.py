@@ -22,7 +22,7 @@ from revisit.domain.product import Product
 from revisit.domain.recipe import Recipe
 from revisit.errors import PermanentError, TransientError
 from revisit.ports.catalog_schema import to_table
-from revisit.ports.system_records import Announced, DeadLetter, SourceState
+from revisit.ports.system_records import CatalogCursor, DeadLetter, SourceState
 from revisit.services.operations.status import get_status
 from revisit.services.orders.create import get_order, order_acquisitions
 from revisit.services.subscriptions.create import create_subscription, pause_subscription, resume_subscription
@@ -192,7 +192,7 @@ def test_news_that_a_crash_left_unannounced_is_announced_by_the_next_refresh(bac
         {}, lambda ids: backend.catalog().missing_mask(source.spec, ids), backend.now()
     ).batches:
         backend.catalog().add(batch)
-    assert backend.records.get(Announced, "catalog") is None
+    assert backend.records.get(CatalogCursor, "catalog") is None
     refresh(backend)
     assert len(alerts_of(backend, watch)) == 3
 

@@ -16,7 +16,7 @@ from revisit.adapters.gcp.settings import Settings
 from revisit.domain.audit_record import Audit
 from revisit.domain.delivery import Delivery, Receiver
 from revisit.ports.record_types import KINDS, RETENTION, collection_name
-from revisit.ports.system_records import Answered
+from revisit.ports.system_records import IdempotencyRecord
 from samples import NOON
 
 DECLARED = json.loads((ROOT / "terraform" / "firestore.indexes.json").read_text())
@@ -132,7 +132,7 @@ def test_what_is_not_kept_for_ever_states_when_it_goes_and_nothing_else_does(goo
             ),
             NOON.replace(month=7),
         ),
-        (Answered("answer_1", "", 200, {}, "", NOON), NOON.replace(day=2)),
+        (IdempotencyRecord("answer_1", "", 200, {}, "", NOON), NOON.replace(day=2)),
         (Receiver("x.example", 1, NOON, NOON), None),
     ]
     gcp_backend(settings).records.transact(

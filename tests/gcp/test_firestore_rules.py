@@ -27,7 +27,7 @@ from revisit.domain.recipe import Recipe
 from revisit.domain.subscription import Channel, Subscription
 from revisit.domain.usage import Usage
 from revisit.ports.record_types import KINDS, collection_name
-from revisit.ports.system_records import Announced, Answered, DeadLetter, SourceState
+from revisit.ports.system_records import CatalogCursor, DeadLetter, IdempotencyRecord, SourceState
 
 RULES = Path(__file__).parents[2] / "terraform" / "firestore.rules"
 NDVI = Recipe(indices=("NDVI",))
@@ -76,14 +76,14 @@ def of(owner: str) -> list[Any]:
         ),
         ApiKey(f"key{owner}", owner, "laptop", "0" * 64, ("read",), NOW, NOW.replace(year=NOW.year + 1)),
         Usage(f"usage_{owner}", owner, NOW.date()),
-        Answered(f"answer_{owner}", "", 200, {}, "", NOW, owner),
+        IdempotencyRecord(f"answer_{owner}", "", 200, {}, "", NOW, owner),
     ]
 
 
 OF_THE_HOUSE = [
     SEEN,
     SourceState("folder"),
-    Announced(),
+    CatalogCursor(),
     DeadLetter("letter_1", "extract", "job.started", "x", NOW, 1, ""),
     Audit("line_1", NOW, "", "", "", "", 200, "", ""),
     Receiver("host", 1, NOW, NOW),

@@ -7,7 +7,8 @@ from revisit.domain.delivery import Delivery
 from revisit.domain.order import Order
 from revisit.domain.recipe import Recipe
 from revisit.domain.subscription import Subscription
-from revisit.ports.system_records import Announced, SourceState
+from revisit.ports.record_types import COLLECTION_NAMES, KINDS, KINDS_BY_NAME
+from revisit.ports.system_records import CatalogCursor, SourceState
 from samples import NOON, SQUARE_AOI, alert, delivery, subscription
 
 
@@ -23,13 +24,13 @@ def test_a_record_is_read_back_as_it_was_written(backend):
         alert(),
         delivery(),
         SourceState("folder:/ä b", {"etag": "x", "n": [1, 2]}),
-        Announced(cursor=7),
+        CatalogCursor(cursor=7),
     )
     assert backend.records.get(Subscription, "sub_1") == wish
     assert backend.records.get(Alert, alert().id) == alert()
     assert backend.records.get(Delivery, "delivery_1") == delivery()
     assert backend.records.get(SourceState, "folder:/ä b").listing == {"etag": "x", "n": [1, 2]}
-    assert backend.records.get(Announced, "catalog") == Announced(cursor=7)
+    assert backend.records.get(CatalogCursor, "catalog") == CatalogCursor(cursor=7)
 
 
 def test_what_was_never_written_is_none(backend):
@@ -154,3 +155,27 @@ def test_counting_agrees_with_finding(backend):
     assert backend.records.count(Delivery, state="due") == 3
     assert backend.records.count(Delivery, state="failed", host="a.org") == 2
     assert backend.records.count(Subscription) == 0
+
+
+def test_stored_names_do_not_depend_on_the_names_of_classes():
+    assert set(COLLECTION_NAMES) == set(KINDS) and len(KINDS_BY_NAME) == len(KINDS)
+    assert set(KINDS_BY_NAME) == STORED_NAMES
+
+
+STORED_NAMES = {
+    "subscription",
+    "order",
+    "job",
+    "alert",
+    "delivery",
+    "receiver",
+    "product",
+    "sourcestate",
+    "announced",
+    "deadletter",
+    "answered",
+    "apikey",
+    "usage",
+    "audit",
+}
+"""Collections of data that exists. A new kind adds one; none is ever renamed."""

@@ -16,7 +16,7 @@ from revisit.domain.product import Product
 from revisit.domain.subscription import Subscription
 from revisit.errors import PermanentError, TransientError
 from revisit.ports.backend import Backend, Commit
-from revisit.ports.system_records import Announced, SourceState
+from revisit.ports.system_records import CatalogCursor, SourceState
 
 NEWS_WINDOW = timedelta(days=10)
 """What a feed's first listing announces reaches this far back; the rest of it is history, found by orders."""
@@ -149,7 +149,7 @@ def publish_new_products(backend: Backend) -> int:
     """
     is_news, past, announced = *_news_filter(backend), 0
     while True:
-        cursor = (backend.records.get(Announced, "catalog") or Announced()).cursor
+        cursor = (backend.records.get(CatalogCursor, "catalog") or CatalogCursor()).cursor
         products, reached = backend.catalog().read_additions(cursor, min_sensing_times=past)
         if reached == cursor:
             return announced
@@ -193,8 +193,8 @@ def _publish_products(commit: Commit, products: list[Product]) -> None:
 
 
 def _advance_cursor(commit: Commit, current: int, new: int) -> None:
-    if (commit.get(Announced, "catalog") or Announced()).cursor == current:
-        commit.put(Announced(cursor=new))
+    if (commit.get(CatalogCursor, "catalog") or CatalogCursor()).cursor == current:
+        commit.put(CatalogCursor(cursor=new))
 
 
 def _news_filter(backend: Backend) -> tuple[Callable[[Product], bool], dict[str, datetime]]:

@@ -1,7 +1,4 @@
-"""Which values are kept as records, what they are found by, and how they become text.
-
-A backend keeps each as a document of its kind; the fields named here are the only ones a `find` may ask for.
-"""
+"""Record kinds: stored names, indexed fields, retention, and the JSON codec."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,7 +14,29 @@ from revisit.domain.order import Order
 from revisit.domain.product import Product
 from revisit.domain.subscription import Subscription
 from revisit.domain.usage import Usage
-from revisit.ports.system_records import Announced, Answered, DeadLetter, SourceState
+from revisit.ports.system_records import CatalogCursor, DeadLetter, IdempotencyRecord, SourceState
+
+COLLECTION_NAMES: dict[type[Any], str] = {
+    Subscription: "subscription",
+    Order: "order",
+    Job: "job",
+    Alert: "alert",
+    Delivery: "delivery",
+    Receiver: "receiver",
+    Product: "product",
+    SourceState: "sourcestate",
+    CatalogCursor: "announced",
+    DeadLetter: "deadletter",
+    IdempotencyRecord: "answered",
+    ApiKey: "apikey",
+    Usage: "usage",
+    Audit: "audit",
+}
+"""Each kind of record and the name of its collection. Existing data is stored under these names: a class may be
+renamed, its collection may not."""
+
+KINDS_BY_NAME = {name: kind for kind, name in COLLECTION_NAMES.items()}
+"""Kinds by the name of their collection."""
 
 KINDS: dict[type[Any], tuple[str, ...]] = {
     Subscription: ("owner", "state", "tiles"),
@@ -28,54 +47,54 @@ KINDS: dict[type[Any], tuple[str, ...]] = {
     Receiver: (),
     Product: (),
     SourceState: (),
-    Announced: (),
+    CatalogCursor: (),
     DeadLetter: ("function",),
-    Answered: ("owner",),
+    IdempotencyRecord: ("owner",),
     ApiKey: ("owner",),
     Usage: (),
     Audit: (),
 }
-"""Each kind of record and its indexed fields."""
+"""Each kind of record and its indexed fields, the only ones that `find` accepts."""
 
 RETENTION: dict[type[Any], tuple[str, timedelta]] = {
-    Answered: ("at", timedelta(days=1)),
+    IdempotencyRecord: ("at", timedelta(days=1)),
     Audit: ("at", timedelta(days=400)),
     Delivery: ("created", timedelta(days=30)),
 }
-"""Kinds that are not kept for ever: from the moment in that field on, for so long (rules.md R10, D1, D2). A
-delivery is over after four
-days, and that it was made is known by its alert; who looks back over a year at what was changed finds it in
-the book."""
-
-KINDS_BY_NAME = {kind.__name__.lower(): kind for kind in KINDS}
-"""Kinds by the name of their collection."""
+"""Kinds that expire: the field that holds the start, and how long after it. Attempts end after four days; the
+alert, which does not expire, keeps a delivery from being made again. The audit log covers more than a year."""
 
 
 def collection_name(kind: type[Any]) -> str:
     """The collection of a kind."""
-    return kind.__name__.lower()
+    return COLLECTION_NAMES[kind]
 
 
 def encode(record: Any) -> bytes:
-    """A record as JSON."""
+    """Encode a record as JSON."""
     return msgspec.json.encode(record)
 
 
 def decode[T](text: bytes | str, kind: type[T]) -> T:
-    """A record from JSON; fields that are missing take their defaults, so that older records are read."""
+    """Decode a record from JSON; missing fields take their defaults, so that older records can be read.
+
+    Raises:
+        msgspec.MsgspecError: The text is not JSON, or not a record of this kind.
+    """
     return msgspec.json.decode(text, type=kind)
 
 
 def expires_at(record: Any) -> datetime | None:
-    """From when on a record may be taken away; None where it stays."""
-    if (lasting := RETENTION.get(type(record))) is None:
+    """When a record may be deleted; None if it does not expire."""
+    if (retention := RETENTION.get(type(record))) is None:
         return None
-    moment: datetime = getattr(record, lasting[0])
-    return moment + lasting[1]
+    field, duration = retention
+    start: datetime = getattr(record, field)
+    return start + duration
 
 
 def indexed_values(record: Any) -> dict[str, tuple[str, ...]]:
-    """The values a record is found by: field -> one or more texts."""
+    """The indexed values of a record: field -> one or more texts."""
     values = {}
     for name in KINDS[type(record)]:
         value = getattr(record, name)

@@ -1,5 +1,4 @@
-"""What Revisit remembers of its own work: dead letters, answers given, sources asked, how far news was
-announced."""
+"""Records of Revisit's own work: dead letters, idempotency records, source states, the catalog cursor."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -8,30 +7,29 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A message that will not be tried again, kept for a person to see and replay."""
+    """A message that is not tried again, kept for an operator to inspect and replay."""
 
     id: str
-    """Of the message: the event's id and the function's name."""
+    """The event's id and the function's name."""
     function: str
     topic: str
     reason: str
     at: datetime
     attempts: int
     body: str
-    """The event as it travelled (base64 where it is not text)."""
+    """The event as it was received (base64 if it is not text)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
-    """What the API answered to a request that carried an Idempotency-Key: the same request gets the same
-    answer for a day."""
+class IdempotencyRecord:
+    """The API's response to a request with an idempotency key, returned again to the same request for a day."""
 
     id: str
     """Derived from the owner and the key."""
     request: str
     """SHA-256 of method, path, query and body, hexadecimal."""
     status: int
-    """0 while the request is being worked."""
+    """HTTP status; 0 while the request is in progress."""
     headers: dict[str, str]
     body: str
     at: datetime
@@ -40,25 +38,25 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class SourceState:
-    """What Revisit remembers of one source between refreshes."""
+    """The state of one source between refreshes."""
 
     id: str
     """The SPEC."""
     listing: dict[str, Any] = field(default_factory=dict)
-    """As the source's last `Listing.state`."""
+    """The source's last `Listing.state`."""
     refreshed: datetime | None = None
     rows: int = 0
-    """Products it had at its last full listing."""
+    """Products in its last full listing."""
     rejections: int = 0
     error: str = ""
-    """Why the last refresh failed; empty if it did not."""
+    """Why the last refresh failed; empty if it succeeded."""
     first: datetime | None = None
-    """When it was first listed to the end."""
+    """When its first full listing ended."""
 
 
 @dataclass(frozen=True, slots=True)
-class Announced:
-    """How far into the catalog's log news has been announced."""
+class CatalogCursor:
+    """Position in the catalog's log up to which new products have been published."""
 
     id: str = "catalog"
     cursor: int = 0

@@ -15,7 +15,7 @@ from revisit.domain.alert import Alert
 from revisit.domain.job import Job
 from revisit.domain.subscription import Subscription
 from revisit.errors import InvalidInputError, PermanentError, TransientError
-from revisit.ports.record_types import KINDS_BY_NAME, decode, indexed_values
+from revisit.ports.record_types import KINDS_BY_NAME, collection_name, decode, indexed_values
 from revisit.ports.system_records import DeadLetter
 
 MAX_FINDINGS = 20
@@ -127,14 +127,14 @@ def _check_webhook_key(connection: apsw.Connection, data: Path) -> Iterator[str]
 
 def _check_dead_letters(connection: apsw.Connection) -> Iterator[str]:
     count = connection.execute(
-        "SELECT count(*) FROM record WHERE kind = ?", (DeadLetter.__name__.lower(),)
+        "SELECT count(*) FROM record WHERE kind = ?", (collection_name(DeadLetter),)
     ).get
     if count:
         yield f"{count} dead letter{'s wait' if count > 1 else ' waits'} for a look: `revisit dead-letters list`"
 
 
 def _read_all[T](connection: apsw.Connection, kind: type[T]) -> Iterator[T]:
-    for (body,) in connection.execute("SELECT body FROM record WHERE kind = ?", (kind.__name__.lower(),)):
+    for (body,) in connection.execute("SELECT body FROM record WHERE kind = ?", (collection_name(kind),)):
         try:
             yield decode(body, kind)
         except (msgspec.MsgspecError, InvalidInputError):

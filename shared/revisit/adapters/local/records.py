@@ -1,4 +1,4 @@
-"""Records as JSON documents in SQLite, found by the fields that `revisit.records.KINDS` names."""
+"""Records as JSON documents in SQLite, found by the fields that `revisit.ports.record_types.KINDS` names."""
 
 import contextlib
 from collections.abc import Callable

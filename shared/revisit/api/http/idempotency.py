@@ -16,7 +16,7 @@ from revisit.domain.ids import derive_id
 from revisit.errors import InvalidInputError, TransientError
 from revisit.ports.backend import Backend
 from revisit.ports.records import Transaction
-from revisit.ports.system_records import Answered
+from revisit.ports.system_records import IdempotencyRecord
 
 RETENTION = timedelta(hours=24)
 IN_PROGRESS = 0
@@ -53,18 +53,18 @@ def run_idempotent(
     id = derive_id("answer", context.owner_id, key)
     digest = sha256(f"{request.method} {request.full_path}\n".encode() + request.get_data()).hexdigest()
     if previous := _reserve(
-        backend, Answered(id, digest, IN_PROGRESS, {}, "", backend.now(), context.owner_id), key
+        backend, IdempotencyRecord(id, digest, IN_PROGRESS, {}, "", backend.now(), context.owner_id), key
     ):
         return _with_secrets(Response(previous.body, previous.status, previous.headers), add_secrets)
     with ExitStack() as undo:
-        undo.callback(backend.records.transact, lambda transaction: transaction.delete(Answered, id))
+        undo.callback(backend.records.transact, lambda transaction: transaction.delete(IdempotencyRecord, id))
         response = make_response(work())
         undo.pop_all()
     now = backend.now()
     stored_headers = {
         name: response.headers[name] for name in ("Content-Type", "Location") if name in response.headers
     }
-    answer = Answered(
+    answer = IdempotencyRecord(
         id,
         digest,
         response.status_code,
@@ -76,24 +76,24 @@ def run_idempotent(
     # Ids are as good as random, so that of those after any one the outdated are met sooner or later.
     outdated = [
         old
-        for old in backend.records.find(Answered, after=id, limit=_PURGE_BATCH)
+        for old in backend.records.find(IdempotencyRecord, after=id, limit=_PURGE_BATCH)
         if now - old.at >= RETENTION
     ]
 
     def store_answer(transaction: Transaction) -> None:
         for old in outdated:
-            transaction.delete(Answered, old.id)
+            transaction.delete(IdempotencyRecord, old.id)
         transaction.put(answer)
 
     backend.records.transact(store_answer)
     return _with_secrets(response, add_secrets)
 
 
-def _reserve(backend: Backend, reservation: Answered, key: str) -> Answered | None:
+def _reserve(backend: Backend, reservation: IdempotencyRecord, key: str) -> IdempotencyRecord | None:
     """The answer that was given before, or None where the work is now this request's."""
 
-    def work(transaction: Transaction) -> Answered | None:
-        previous = transaction.get(Answered, reservation.id)
+    def work(transaction: Transaction) -> IdempotencyRecord | None:
+        previous = transaction.get(IdempotencyRecord, reservation.id)
         age = reservation.at - previous.at if previous else RETENTION
         if previous is None or age >= RETENTION:
             transaction.put(reservation)

@@ -6,7 +6,7 @@ from flask.typing import ResponseReturnValue
 
 from revisit import __version__
 from revisit.api.http.request_context import RequestContext
-from revisit.ports.system_records import Announced
+from revisit.ports.system_records import CatalogCursor
 from revisit.presenters import documents
 from revisit.services.accounts import quotas
 from revisit.services.accounts.limits import limits_of
@@ -15,7 +15,7 @@ from revisit.services.operations.status import get_status
 
 def health(context: RequestContext) -> ResponseReturnValue:
     """Whether requests are answered and records can be read."""
-    context.backend.records.get(Announced, "catalog")
+    context.backend.records.get(CatalogCursor, "catalog")
     return {"status": "ok", "version": __version__}
 
 

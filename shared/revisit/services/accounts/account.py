@@ -16,7 +16,8 @@ from revisit.domain.usage import Usage, usage_id
 from revisit.errors import ConflictError
 from revisit.ports.backend import Backend, Commit
 from revisit.ports.pagination import find_all
-from revisit.ports.system_records import Answered
+from revisit.ports.record_types import collection_name
+from revisit.ports.system_records import IdempotencyRecord
 from revisit.presenters import documents
 
 MAX_RECORDS_PER_COMMIT = 150
@@ -91,7 +92,7 @@ def delete_account(backend: Backend, owner: str) -> dict[str, Any]:
         _delete_records(backend, watched, gone)
         if not watched and not ordered and not jobs:
             break
-    _delete_records(backend, find_all(backend.records, Answered, owner=owner), gone)
+    _delete_records(backend, find_all(backend.records, IdempotencyRecord, owner=owner), gone)
     if usage := backend.records.get(Usage, usage_id(owner)):
         _delete_records(backend, [usage], gone)
     return {"deleted": gone}
@@ -117,7 +118,7 @@ def _delete_records(backend: Backend, records: Iterable[Any], counts: dict[str, 
         chunk = there[start : start + MAX_RECORDS_PER_COMMIT]
         backend.commit(partial(_delete_in_commit, records=chunk), completes_event=False)
         for record in chunk:
-            name = type(record).__name__.lower()
+            name = collection_name(type(record))
             counts[name] = counts.get(name, 0) + 1
 
 
