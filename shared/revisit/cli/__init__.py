@@ -48,7 +48,7 @@ def run(arguments: Sequence[str]) -> int:
         return _print_error(str(error), 2)
     except TransientError as error:
         # A server retries by itself; on the command line the user does.
-        return _print_error(f"{_RETRY_NOTE.sub("", str(error))}; try again later", 1)
+        return _print_error(f"{_RETRY_NOTE.sub('', str(error))}; try again later", 1)
     except KeyboardInterrupt:
         return _print_error("stopped", 130)
     except BrokenPipeError:

@@ -121,6 +121,7 @@ def _print_order(document: dict[str, Any], json: bool) -> None:
         [
             ("order", document["order"]),
             ("state", document["state"]),
+            *([("reason", document["reason"])] if document["reason"] else []),
             ("created", format_minute(document["created"])),
             ("age in seconds", document["age_s"]),
             ("done", progress["done"]),
@@ -252,7 +253,7 @@ def order(
             "no products match; check --from, --to and --source, or update the catalog with `revisit refresh`"
         )
     folder = None if project_of(data, project) else data_folder(data)
-    if wait and created.open:
+    if wait and created.is_active:
         _wait_until_done(backend, folder, created.id, timeout)
     current = backend.get_record(type(created), created.id)
     value = _order_details(backend, current)
@@ -272,11 +273,14 @@ def order(
                     "no server is running for this data folder: "
                     "start `revisit serve`, or order again with --wait"
                 )
-    if current.open and wait:
+    if current.is_active and wait:
         raise TransientError(
             f"{current.open} of {len(current.jobs)} jobs of order {current.id} are "
             f"unfinished after {timeout:g} s"
         )
+    if current.state == "failed":
+        print_message(f"order {current.id} failed: {current.reason}")
+        raise typer.Exit(1)
     if any(job["state"] == "failed" for job in value["jobs"]):
         raise typer.Exit(1)
 
@@ -304,33 +308,48 @@ def _print_estimate(document: dict[str, Any], json: bool) -> None:
 
 
 def _wait_until_done(backend: "Backend", data: Path | None, id: str, timeout: float | None) -> None:
-    """Wait until an order has no open job, or the time is over.
+    """Wait until an order has ended, or the time is over.
+
+    A running server reports the progress by server-sent events. Without one, or if its events break off, the
+    order is polled.
 
     Args:
         data: Data folder, in which the order is processed here if no server runs; None for a deployment.
         timeout: Longest wait in seconds; None waits without limit.
     """
+    from revisit.cli.order_events import follow_order
     from revisit.domain.order import Order
+    from revisit.embedded.lock import server_url
 
-    total = len(backend.get_record(Order, id).jobs)
-    with show_progress("Processing", total) as bar:
+    deadline_s = math.inf if timeout is None else time.monotonic() + timeout
+    with show_progress("Processing", len(backend.get_record(Order, id).jobs)) as bar:
+
+        def show(total: int, open_jobs: int) -> None:
+            if bar is not None:
+                bar.update(bar.task_ids[0], total=total, completed=total - open_jobs)
 
         def done() -> bool:
-            open_jobs = backend.get_record(Order, id).open
-            if bar is not None:
-                bar.update(bar.task_ids[0], completed=total - open_jobs)
-            return open_jobs == 0
+            record = backend.get_record(Order, id)
+            show(len(record.jobs), record.open)
+            return not record.is_active
 
         if data is None:
-            _poll_until_done(done, timeout)
+            _poll_until_done(done, deadline_s)
+            return
+        url = server_url(data) or ""
+        if url.startswith("http") and follow_order(
+            url,
+            id,
+            data,
+            lambda event: show(event["progress"]["total"], event["progress"]["open"]),
+            deadline_s,
+        ):
             return
         from revisit.embedded.server import run_until
 
-        run: Callable[..., bool] = run_until
-        run(backend, data, done, *([timeout] if timeout is not None else []))
+        run_until(backend, data, done, max(0.0, deadline_s - time.monotonic()))
 
 
-def _poll_until_done(done: Callable[[], bool], timeout: float | None) -> None:
-    until = math.inf if timeout is None else time.monotonic() + timeout
-    while not done() and time.monotonic() < until:
-        time.sleep(min(POLL_INTERVAL_S, max(until - time.monotonic(), 0)))
+def _poll_until_done(done: Callable[[], bool], deadline_s: float) -> None:
+    while not done() and time.monotonic() < deadline_s:
+        time.sleep(min(POLL_INTERVAL_S, max(deadline_s - time.monotonic(), 0)))
