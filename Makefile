@@ -6,16 +6,20 @@ BIOME := node_modules/.bin/biome
 DATA ?= $(CURDIR)/data
 PORT ?= 8787
 
-.PHONY: run test setup setup-test check check-web format-web bench lock vendor clean
+.PHONY: run test test-thorough setup setup-test check check-web format-web bench bench-quick lock vendor clean
 
 run: setup  ## the demo: an archive, a subscription with its past, the live chain, the page
 	@$(BIN)/revisit demo --data "$(DATA)" --port $(PORT)
 
-test: setup-test check  ## everything CI checks; prints the figures at the end
+test: setup-test  ## everything CI checks: `make check` beside the tests; prints the figures at the end
 	@$(BIN)/python tests/run.py
 
+test-thorough: setup-test  ## the same with every property tried on its full number of examples
+	@HYPOTHESIS_PROFILE=thorough $(BIN)/python tests/run.py
+
 check: setup-test check-web
-	@$(BIN)/ruff check shared functions tests bench
+	@$(BIN)/ruff check shared functions tests bench locks
+	@$(BIN)/ruff format --quiet --check shared functions tests bench locks
 	@$(BIN)/mypy
 
 check-web:  ## format and lint of the page's files; needs Node.js and npm
@@ -35,34 +39,42 @@ setup: $(VENV)/runtime.stamp
 
 setup-test: $(VENV)/test.stamp .venv-bqemulator/stamp .venv-terraform/stamp
 
-$(VENV)/runtime.stamp: locks/runtime.txt pyproject.toml | $(BIN)/python
-	@echo "Setting up Revisit (a minute the first time) ..."
-	@$(BIN)/python -m pip install --quiet --require-hashes -r locks/tools.txt
-	@$(BIN)/python -m pip install --quiet --no-compile --require-hashes -r locks/runtime.txt
-	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
-	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib shared >/dev/null || true  # on all cores at once
+# LC_ALL: pip prints and reads paths in the locale's encoding.
+$(VENV)/runtime.stamp: locks/runtime.txt locks/tools.txt locks/uv.txt pyproject.toml | $(BIN)/python
+	@echo "[2/3] Revisit's packages (a minute the first time)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/tools.txt -r locks/uv.txt
+	@$(BIN)/python locks/install.py locks/runtime.txt $(VENV)
+	@echo "[3/3] Revisit itself"
+	@LC_ALL=C.UTF-8 $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(BIN)/python locks/link.py
+	@$(BIN)/python -m compileall -q -j 0 shared >/dev/null || true
 	@touch $@
 
-$(VENV)/test.stamp: locks/test.txt locks/uv.txt $(VENV)/runtime.stamp
-	@$(BIN)/python -m pip install --quiet --require-hashes -r locks/uv.txt
-	@$(BIN)/python -m uv pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r locks/test.txt
+$(VENV)/test.stamp: locks/test.txt $(VENV)/runtime.stamp
+	@echo "[tests 1/3] The tests' packages"
+	@$(BIN)/python locks/install.py locks/test.txt $(VENV)
 	@touch $@
 
-# What stands in for BigQuery and for Terraform's providers pins libraries that the suite has in other versions.
+# bqemulator (BigQuery) and Terraform's providers need other versions of libraries than the suite.
+.venv-bqemulator/stamp: STEP = 2/3
+.venv-terraform/stamp: STEP = 3/3
 .venv-%/stamp: locks/%.txt | $(VENV)/test.stamp
-	@echo "Setting up $* for the tests ..."
-	@$(BIN)/python -m venv .venv-$*
-	@$(BIN)/python -m uv pip install --quiet --python .venv-$*/bin/python --require-hashes --compile-bytecode -r $<
+	@echo "[tests $(STEP)] A virtual environment for $*"
+	@$(BIN)/python -m venv --without-pip .venv-$*
+	@$(BIN)/python locks/install.py $< .venv-$*
 	@touch $@
 
 $(BIN)/python:
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 12))' 2>/dev/null \
 		|| { echo "Revisit needs Python 3.12 or newer: install it, or name one with make PYTHON=/path/to/python3.12"; exit 2; }
+	@echo "[1/3] A virtual environment in $(VENV), with $$("$(PYTHON)" --version)"
 	@"$(PYTHON)" -m venv $(VENV)
 
 bench: setup-test  ## every benchmark at its full size (an hour, and 12 GB below bench-data/)
-	@for file in bench/*.py; do name=$$(basename $$file .py); \
-		grep -q 'arguments(' $$file && [ $$name != common ] && $(BIN)/python -m bench.$$name; done; true
+	@$(BIN)/python -m bench
+
+bench-quick: setup-test  ## every benchmark at a small size; fails where one breaks, not where one misses its goal
+	@$(BIN)/python -m bench --quick
 
 lock: setup-test  ## renew the pins after a change of locks/*.in
 	@$(BIN)/python tests/lock.py

@@ -1,65 +1,68 @@
-"""`make test`: the tests, then every benchmark at its quick size, then the figures on one line each."""
+"""`make test`: the tests, with `make check` beside them, then the figures that tests measure.
+
+Arguments are passed on to pytest, and replace the check.
+"""
 
 import os
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
+WORKERS = (os.cpu_count() or 2) + 1
+"""One more than there are cores, since tests of servers mostly wait for them."""
 
 
 def main() -> int:
-    """Run it all; the tests decide the exit status, and a benchmark that breaks does too (one that misses its
-    goal does not)."""
-    figures: list[str] = []
-    broken: list[str] = []
+    """Run both; returns 0 when both pass."""
+    begun = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        measured = Path(folder) / "figures"
-        os.environ["REVISIT_FIGURES"] = str(measured)
-        # One more than there are cores: what tests servers mostly waits for them.
-        tests = _run(
-            [
-                sys.executable,
-                "-m",
-                "pytest",
-                "-n",
-                str((os.cpu_count() or 2) + 1),
-                "--dist",
-                "loadfile",
-                "--no-loadscope-reorder",
-                *sys.argv[1:],
-            ],
-            [],
-        )
-        figures += measured.read_text().splitlines() if measured.exists() else []
-    if tests == 0 and not sys.argv[1:]:
-        for name in _benchmarks():
-            print(f"\n== bench/{name}.py --quick", flush=True)
-            if _run([sys.executable, "-m", f"bench.{name}", "--quick"], figures):
-                broken.append(name)
-    print("\n== Figures")
-    print("\n".join(figures) or "none")
-    if broken:
-        print(f"Broken benchmarks: {', '.join(broken)}")
-    return tests or bool(broken)
+        figures = Path(folder) / "figures"
+        with (Path(folder) / "check").open("w+") as output, _check(output, not sys.argv[1:]) as check:
+            tests = subprocess.call(
+                [
+                    *(sys.executable, "-m", "pytest", "--numprocesses", str(WORKERS)),
+                    *("--dist", "loadgroup", "--no-loadscope-reorder", "--durations", "20"),
+                    *sys.argv[1:],
+                ],
+                cwd=ROOT,
+                env={**os.environ, "REVISIT_FIGURES": str(figures)},
+            )
+            checked = check.wait() if check else 0
+            output.seek(0)
+            if check:
+                print(f"\n== make check\n{output.read().strip() or 'nothing found'}")
+        print("\n== Figures of the tests")
+        print(figures.read_text().strip() if figures.exists() else "none")
+    print(f"\n{(time.monotonic() - begun) / 60:.1f} minutes")
+    return tests or checked
 
 
-def _benchmarks() -> list[str]:
-    return sorted(
-        path.stem
-        for path in (ROOT / "bench").glob("*.py")
-        if "figure(" in path.read_text() and path.stem != "common"
+@contextmanager
+def _check(output: object, wanted: bool) -> Iterator["subprocess.Popen[str] | None"]:
+    """Run `make check` at a low priority, its output kept for the end."""
+    if not wanted:
+        yield None
+        return
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    process = subprocess.Popen(
+        ["nice", "make", "--no-print-directory", "check"],
+        cwd=ROOT,
+        env=inherited,
+        stdin=subprocess.DEVNULL,
+        stdout=output,  # type: ignore[call-overload]
+        stderr=subprocess.STDOUT,
     )
-
-
-def _run(command: list[str], figures: list[str]) -> int:
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        for line in process.stdout or ():
-            print(line, end="", flush=True)
-            if line.startswith("FIGURE "):
-                figures.append(line.rstrip())
-    return process.returncode
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait()
 
 
 if __name__ == "__main__":

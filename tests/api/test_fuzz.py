@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from products import FIELD, NOW
+from profiles import examples
 from revisit.adapters.local.backend import local_backend
 from revisit.api import create_app
 from revisit.errors import UnauthenticatedError
@@ -65,7 +66,9 @@ LIKELY = st.sampled_from(
         True,
     ]
 )
-QUIET = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUIET = settings(
+    max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 
 
 @pytest.fixture(scope="module")

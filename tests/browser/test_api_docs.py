@@ -72,7 +72,7 @@ def test_each_type_of_problem_leads_to_where_it_is_told_of(docs):
 
 def test_a_line_for_a_shell_does_what_it_says(docs):
     if shutil.which("curl") is None:
-        skip_or_fail("curl, which the page's lines run")
+        skip_or_fail("curl")
     page = docs().page
     page.evaluate("document.querySelectorAll('details').forEach((each) => each.open = true)")
     for id in ("health", "limits", "areaExtent"):

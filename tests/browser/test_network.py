@@ -220,7 +220,9 @@ def test_a_late_refusal_of_an_earlier_token_leaves_the_one_that_came_meanwhile(v
     page.unroute("**/status")
     page.evaluate("sessionStorage.setItem('token', 'over')")
     assert (
-        page.evaluate("import('./lib/api.js').then(({ get }) => get('status')).catch((error) => error.status)")
+        page.evaluate(
+            "import('./lib/api.js').then(({ get }) => get('status')).catch((error) => error.status)"
+        )
         == 401
     )
     assert page.evaluate("sessionStorage.getItem('token')") is None

@@ -12,6 +12,7 @@ from shapely.geometry import mapping, shape
 
 from aoi_shapes import NO_AREA_LIMIT_KM2, parse_error, polygon
 from data import shared_data
+from profiles import examples
 from revisit.domain.aoi import AOI
 from revisit.errors import InvalidInputError
 from revisit.geo.mgrs_tile import Tile
@@ -89,7 +90,7 @@ def stars(draw):
     return polygon([*ring, ring[0]])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(stars())
 def test_reading_a_normalised_aoi_again_changes_nothing(document):
     try:
@@ -100,7 +101,7 @@ def test_reading_a_normalised_aoi_again_changes_nothing(document):
     assert AOI.parse(json.dumps(aoi.geometry)).id == aoi.id
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(stars())
 def test_the_tiles_under_an_aoi_cover_it(document):
     try:
@@ -133,7 +134,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(JSON | st.binary(max_size=60) | st.text(max_size=60))
 def test_anything_else_is_refused_with_a_sentence_and_nothing_worse(document):
     try:
@@ -142,7 +143,7 @@ def test_anything_else_is_refused_with_a_sentence_and_nothing_worse(document):
         assert len(str(refusal)) < 400
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.lists(st.tuples(LON, LAT), min_size=3, max_size=8))
 def test_a_random_ring_is_read_as_valid_or_refused(ring):
     for read in (AOI.parse, AOI.parse_repaired):

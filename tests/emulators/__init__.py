@@ -1,7 +1,6 @@
-"""Google's emulators, each a process of its own on a free port of 127.0.0.1, started when first asked for,
-ended with the tests.
+"""Google's emulators, each a separate process on a free port of 127.0.0.1.
 
-A test takes a project of its own (`new_project`), so that none sees what another wrote.
+Tests stay apart by their projects (`new_project`); `emulators.shared` runs one set for all of them.
 """
 
 import os
@@ -10,7 +9,7 @@ import socket
 import subprocess
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,43 +21,42 @@ PATIENCE_S = 60
 
 
 def new_project() -> str:
-    """The id of a project that nobody has used."""
+    """The id of a new project."""
     return f"demo-{uuid.uuid4().hex[:16]}"
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on."""
+    """A port of 127.0.0.1 without a listener."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         return int(taken.getsockname()[1])
 
 
 def is_listening(port: int) -> bool:
-    """Whether somebody answers on a port of 127.0.0.1."""
+    """Whether a port of 127.0.0.1 accepts connections."""
     with socket.socket() as caller:
         caller.settimeout(0.5)
         return caller.connect_ex(("127.0.0.1", port)) == 0
 
 
 def die_with_parent(command: Sequence[str | Path]) -> list[str]:
-    """A command whose process is killed when the one that starts it dies, however that happens.
+    """A command whose process is killed when the thread that starts it ends, however that happens.
 
-    Not by a `preexec_fn`: among the threads of other libraries a fork may wait for ever, which what starts a
-    program alone does not.
+    Not with a `preexec_fn`: that forks among the threads of other libraries, whose locks may stay held.
     """
     return ["setpriv", "--pdeathsig", "KILL", "--", *map(str, command)]
 
 
 @dataclass
 class Emulator:
-    """A server that stands in for one of Google's services."""
+    """A local replacement for one of Google's services."""
 
     command: Callable[[int], Sequence[str | Path]]
-    """What starts it on a port."""
+    """The command that serves on a port."""
     variable: str
-    """The environment variable by which clients find it."""
+    """The environment variable under which clients find it."""
     host_format: str = "127.0.0.1:{port}"
-    """How the variable names the place."""
+    """The value of the variable."""
     log: Path | None = None
     port: int = field(default_factory=free_port)
     process: "subprocess.Popen[bytes] | None" = None
@@ -68,18 +66,27 @@ class Emulator:
         return self.host_format.format(port=self.port)
 
     def start(self) -> "Emulator":
-        """Start it, on the same port as before where it was stopped."""
+        """Start it and wait until it listens; on the same port as before where it was stopped."""
+        self.launch()
+        return self.wait()
+
+    def launch(self, environment: Mapping[str, str] | None = None) -> None:
+        """Start its process, with some variables besides those of this one."""
         with (self.log or Path(os.devnull)).open("ab") as output:
             self.process = subprocess.Popen(
                 die_with_parent(self.command(self.port)),
+                env={**os.environ, **(environment or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
             )
+
+    def wait(self) -> "Emulator":
+        """Wait until it listens."""
         until = time.monotonic() + PATIENCE_S
         while not is_listening(self.port):
-            assert self.process.poll() is None, (
-                f"{self.variable}: the emulator ended with {self.process.returncode}"
+            assert self.process and self.process.poll() is None, (
+                f"{self.variable}: the emulator ended with {self.process and self.process.returncode}"
             )
             assert time.monotonic() < until, (
                 f"{self.variable}: the emulator does not listen after {PATIENCE_S} s"
@@ -88,36 +95,36 @@ class Emulator:
         return self
 
     def stop(self) -> None:
-        """End it by its own pid."""
+        """Kill it by its process id."""
         if self.process and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
 
 
 def cloud_sdk() -> Path:
-    """Root of the gcloud CLI, whose components hold the emulators."""
+    """The root of the gcloud CLI, whose components include the emulators."""
     named = os.environ.get("CLOUDSDK")
     found = shutil.which("gcloud")
     candidates = [Path(named)] if named else [Path(found).resolve().parents[1]] if found else []
     for root in (*candidates, Path("/usr/lib/google-cloud-sdk")):
         if (root / "platform").is_dir():
             return root
-    skip_or_fail("the gcloud CLI with its emulators")
+    skip_or_fail("gcloud", "the emulators")
     raise AssertionError
 
 
 def _java() -> str:
     if found := shutil.which("java"):
         return found
-    skip_or_fail("java, which the emulators run on,")
+    skip_or_fail("java")
     raise AssertionError
 
 
 def firestore(rules: Path | None = None) -> Emulator:
-    """Firestore; with rules, which it then enforces for everyone but servers."""
+    """Firestore; it enforces `rules`, if given, for all clients but servers."""
     jar = cloud_sdk() / "platform" / "cloud-firestore-emulator" / "cloud-firestore-emulator.jar"
     if not jar.exists():
-        skip_or_fail("the Firestore emulator (gcloud components install cloud-firestore-emulator)")
+        skip_or_fail("the Firestore emulator")
     java = _java()
     return Emulator(
         lambda port: [
@@ -143,7 +150,7 @@ def pubsub() -> Emulator:
         (cloud_sdk() / "platform" / "pubsub-emulator" / "lib").glob("cloud-pubsub-emulator-*-all.jar")
     )
     if not jars:
-        skip_or_fail("the Pub/Sub emulator (gcloud components install pubsub-emulator)")
+        skip_or_fail("the Pub/Sub emulator")
     java = _java()
     return Emulator(
         lambda port: [java, "-Xmx512m", "-jar", jars[-1], "--host=127.0.0.1", f"--port={port}"],

@@ -5,6 +5,7 @@ import json
 import shutil
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,9 +33,13 @@ _PYTHON = ROOT / ".venv-bqemulator" / "bin" / "python"
 
 @dataclass
 class BigQueryEmulator(Emulator):
-    """The emulator, and the folder that it takes for its home."""
+    """The emulator, and the folder that serves as its home while it runs."""
 
-    home: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="bqemulator-")))
+    home: Path = field(default=Path(), init=False)
+
+    def launch(self, environment: Mapping[str, str] | None = None) -> None:
+        self.home = Path(tempfile.mkdtemp(prefix="bqemulator-"))
+        super().launch(environment)
 
     def stop(self) -> None:
         super().stop()
@@ -44,7 +49,7 @@ class BigQueryEmulator(Emulator):
 def bigquery(log: Path | None = None) -> BigQueryEmulator:
     """BigQuery."""
     if not _PYTHON.exists():
-        skip_or_fail("bqemulator in .venv-bqemulator (make it with `make setup-test`)")
+        skip_or_fail("bqemulator in .venv-bqemulator")
     emulator = BigQueryEmulator(
         lambda port: [
             sys.executable,
@@ -64,20 +69,24 @@ def bigquery(log: Path | None = None) -> BigQueryEmulator:
     return emulator
 
 
-def set_faults(host: str, *faults: dict[str, Any]) -> None:
-    """Have queries fail: each fault is of `times` queries whose text matches the regular expression `text`;
-    `status`, `status_phrase`, `message`."""
-    call_json(f"{host}/_server/faults", list(faults))
+def set_faults(host: str, project: str, *faults: dict[str, Any]) -> None:
+    """Make queries of a project fail.
+
+    Args:
+        faults: Each has `times`, how many queries fail; `text`, a regular expression that their text matches;
+            and the answer's `status`, `reason` and `message`.
+    """
+    call_json(f"{host}/_server/faults/{project}", list(faults))
 
 
-def recorded_jobs(host: str) -> list[dict[str, Any]]:
-    """The jobs so far: path and body."""
-    return list(call_json(f"{host}/_server/asked"))
+def recorded_jobs(host: str, project: str) -> list[dict[str, Any]]:
+    """The jobs of a project so far: path and body."""
+    return list(call_json(f"{host}/_server/requests/{project}"))
 
 
-def set_running_answers(host: str, answers: int) -> None:
-    """Have so many answers yet say that a load job is still running."""
-    call_json(f"{host}/_server/running", answers)
+def set_running_answers(host: str, project: str, answers: int) -> None:
+    """Report the load jobs of a project as running in that many more answers."""
+    call_json(f"{host}/_server/running/{project}", answers)
 
 
 def create_catalog(settings: Settings) -> None:

@@ -39,8 +39,8 @@ class LoadJobs:
 
     def __init__(self) -> None:
         self.jobs: dict[str, dict[str, Any]] = {}
-        self.running_answers = 0
-        """So many answers yet say that a job is still running."""
+        self.running_answers: dict[str, int] = {}
+        """By project, how many more answers report a job as running."""
         self._uploads: dict[str, tuple[dict[str, Any], bytearray]] = {}
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
@@ -83,8 +83,9 @@ class LoadJobs:
         """A job as it stands."""
         with self._lock:
             job = self.jobs[id]
-            if self.running_answers > 0:
-                self.running_answers -= 1
+            project = job.get("jobReference", {}).get("projectId", "")
+            if self.running_answers.get(project, 0) > 0:
+                self.running_answers[project] -= 1
                 return {**job, "status": {"state": "RUNNING"}, "statistics": {}}
             return job
 

@@ -38,8 +38,7 @@ home, rest, grpc = sys.argv[1:]
 # DuckDB looks for the extension in its home, and may fetch nothing from elsewhere.
 os.environ["HOME"] = home
 for found in Path(duckdb_extension_spatial.__file__).parent.rglob("spatial.duckdb_extension"):
-    folder = Path(home, ".duckdb", "extensions", found.parent.name, duckdb.sql("PRAGMA
-    platform").fetchone()[0])
+    folder = Path(home, ".duckdb", "extensions", found.parent.name, duckdb.sql("PRAGMA platform").fetchone()[0])
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(found, folder)
 from bqemulator.cli import main
@@ -54,7 +53,8 @@ class State:
 
     def __init__(self, behind: int) -> None:
         self.backend_port = behind
-        self.faults: list[dict[str, Any]] = []
+        self.faults: dict[str, list[dict[str, Any]]] = {}
+        """By project."""
         self.requests: list[dict[str, Any]] = []
         self.loads = LoadJobs()
         self.parameters = 0
@@ -125,7 +125,7 @@ class Handler(BaseHTTPRequestHandler):
             and "/jobs" in path + "/jobs" * path.endswith("/queries")
         ):
             self._record(path, asked)
-            if fault := self._next_fault(query["query"] if query else json.dumps(asked)):
+            if fault := self._next_fault(_project_of(path), query["query"] if query else json.dumps(asked)):
                 self._respond(
                     fault["status"],
                     {},
@@ -152,20 +152,24 @@ class Handler(BaseHTTPRequestHandler):
 
     def _control(self, path: str, body: bytes) -> None:
         state = self.server.state
+        _, _, command, project = path.split("/")
+        answer: Any = {}
         with state.lock:
-            if path.endswith("/faults"):
-                state.faults = json.loads(body)
-            elif path.endswith("/running"):
-                state.loads.running_answers = json.loads(body)
-            self._respond(200, {}, state.requests if path.endswith("/asked") else {})
+            if command == "faults":
+                state.faults[project] = json.loads(body)
+            elif command == "running":
+                state.loads.running_answers[project] = json.loads(body)
+            elif command == "requests":
+                answer = [each for each in state.requests if _project_of(each["path"]) == project]
+        self._respond(200, {}, answer)
 
     def _record(self, path: str, body: dict[str, Any]) -> None:
         with self.server.state.lock:
             self.server.state.requests.append({"path": path, "body": body})
 
-    def _next_fault(self, text: str) -> dict[str, Any] | None:
+    def _next_fault(self, project: str, text: str) -> dict[str, Any] | None:
         with self.server.state.lock:
-            for fault in self.server.state.faults:
+            for fault in self.server.state.faults.get(project, ()):
                 if fault["times"] > 0 and re.search(fault["text"], text):
                     fault["times"] -= 1
                     return fault
@@ -218,7 +222,7 @@ class Handler(BaseHTTPRequestHandler):
     # lending a hand
 
     def _run_query(self, path: str, text: str, parameters: list[dict[str, Any]] = []) -> None:  # noqa: B006
-        project = path.split("/projects/")[1].split("/")[0]
+        project = _project_of(path)
         body = {
             "query": text,
             "useLegacySql": False,
@@ -259,6 +263,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: Any) -> None:
         pass
+
+
+def _project_of(path: str) -> str:
+    return path.partition("/projects/")[2].partition("/")[0]
 
 
 def _query_of(path: str, body: Any) -> dict[str, Any] | None:

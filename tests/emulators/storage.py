@@ -77,7 +77,7 @@ def call_json(url: str, body: Any = None) -> Any:
     request = urllib.request.Request(
         url, None if body is None else json.dumps(body).encode(), {"Content-Type": "application/json"}
     )
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         return json.loads(answer.read() or b"null")
 
 

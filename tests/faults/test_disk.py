@@ -63,7 +63,7 @@ def small_disk(tmp_path):
         == 0
     )
     if not mounted:
-        skip_or_fail("root, who alone can mount a small disk,")
+        skip_or_fail("root")
     yield place
     subprocess.run(["umount", "-l", str(place)], check=True)
 

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from faults.deliver_worker import channel_lines, finished_job, push, watched
+from profiles import examples
 from revisit.adapters.local.backend import local_backend, local_queue
 from revisit.adapters.local.queue import MAX_ATTEMPTS
 from revisit.domain.alert import Alert
@@ -101,7 +102,7 @@ def work_off(queue, host, leased):
 
 
 @settings(
-    max_examples=1000,
+    max_examples=examples(1000),
     deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

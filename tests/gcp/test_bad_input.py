@@ -149,7 +149,8 @@ def test_a_table_of_another_schema_is_refused_at_the_first_use_and_taken_once_it
     create_client(settings).delete_table(table)
     create_client(settings).create_table(bigquery.Table(table, columns))
     catalog, rows = gcp_backend(settings).catalog(), to_table([product(1)])
-    before = len(recorded_jobs(google["BIGQUERY_EMULATOR_HOST"].host))
+    host = google["BIGQUERY_EMULATOR_HOST"].host
+    before = len(recorded_jobs(host, settings.project))
     for use in (
         catalog.freshness,
         lambda: catalog.search(Query(tiles=("32TNR",))),
@@ -158,9 +159,7 @@ def test_a_table_of_another_schema_is_refused_at_the_first_use_and_taken_once_it
         with pytest.raises(PermanentError) as refused:
             use()
         assert str(refused.value) == f"table {table} {words}"
-    assert len(recorded_jobs(google["BIGQUERY_EMULATOR_HOST"].host)) == before, (
-        "no query was sent, and nothing staged"
-    )
+    assert len(recorded_jobs(host, settings.project)) == before, "no query was sent, and nothing staged"
     create_client(settings).delete_table(table)
     create_client(settings).create_table(
         bigquery.Table(table, [bigquery.SchemaField("next_position", "INTEGER")])

@@ -169,7 +169,7 @@ def test_every_query_says_what_it_may_cost(google, products):
     catalog.read_additions(0)
     catalog.freshness()
     host = google["BIGQUERY_EMULATOR_HOST"].host
-    bodies = [one["body"] for one in recorded_jobs(host) if f"/projects/{settings.project}/" in one["path"]]
+    bodies = [one["body"] for one in recorded_jobs(host, settings.project)]
     told = [body.get("configuration", {}).get("query", body) for body in bodies]
     ours = [query for query in told if "query" in query and not query["query"].startswith("CREATE TABLE")]
     assert len(ours) >= 6
@@ -185,25 +185,20 @@ def test_the_history_of_many_months_is_passed_over_without_being_read(google, pr
     assert catalog.add(to_table(history)) == len(history)
     since = history[-1].sensing_time
     host = google["BIGQUERY_EMULATOR_HOST"].host
-    before = len(recorded_jobs(host))
+    before = len(recorded_jobs(host, settings.project))
     assert catalog.read_additions(0, limit=1, min_sensing_times={products[0].source: since}) == (
         history[-1:],
         len(history),
     )
-    questions = [
-        one["body"] for one in recorded_jobs(host)[before:] if f"/projects/{settings.project}/" in one["path"]
-    ]
+    questions = [one["body"] for one in recorded_jobs(host, settings.project)[before:]]
     assert len({(product.sensing_time.year, product.sensing_time.month) for product in history}) > 10
     assert len(questions) == 2, "of the account of the additions, and of the products of the last month"
 
 
 def loads(google, settings: Settings) -> list[dict]:
     """The load jobs of a project."""
-    bodies = [
-        one["body"]
-        for one in recorded_jobs(google["BIGQUERY_EMULATOR_HOST"].host)
-        if f"/projects/{settings.project}/" in one["path"]
-    ]
+    host = google["BIGQUERY_EMULATOR_HOST"].host
+    bodies = [one["body"] for one in recorded_jobs(host, settings.project)]
     return [body["configuration"]["load"] for body in bodies if "load" in body.get("configuration", {})]
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from chain_runner import drain
 from emulators.function_process import CRASH_POINTS
+from emulators.shared import private_emulators
 from figures import figure
 from gcp.deployment import (
     SITES,
@@ -33,6 +34,14 @@ from revisit.ports.system_records import DeadLetter
 from revisit.ports.topology import TRIGGER_TOPICS
 
 pytestmark = pytest.mark.timeout(900)
+SERVICES = ("PUBSUB_EMULATOR_HOST", "FIRESTORE_EMULATOR_HOST")
+
+
+@pytest.fixture(scope="module")
+def google(google):
+    """The shared emulators, with Pub/Sub and Firestore replaced by private ones, which the tests suspend."""
+    with private_emulators(*SERVICES) as private:
+        yield google | private
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +105,6 @@ def test_kills_duplicates_and_outages_lose_nothing_and_double_nothing(google, em
     assert not letters
 
 
-SERVICES = ("PUBSUB_EMULATOR_HOST", "FIRESTORE_EMULATOR_HOST")
 OUTAGE_S = 30
 
 

@@ -59,20 +59,25 @@ def bucket(google):
 
 
 @pytest.fixture(scope="module")
-def backend(google):
+def settings(google):
     settings = Settings(new_project())
     create_catalog(settings)
+    return settings
+
+
+@pytest.fixture(scope="module")
+def backend(settings):
     return gcp_backend(settings, StoppedClock(datetime(2024, 9, 1, tzinfo=UTC)))
 
 
 @pytest.fixture
-def jobs(google, backend):
-    """The load jobs that are begun from here on."""
+def jobs(google, settings):
+    """The load jobs that start during the test."""
     host = google["BIGQUERY_EMULATOR_HOST"].host
-    before = len(recorded_jobs(host))
+    before = len(recorded_jobs(host, settings.project))
     return lambda: [
         one["body"]["configuration"]["load"]
-        for one in recorded_jobs(host)[before:]
+        for one in recorded_jobs(host, settings.project)[before:]
         if "load" in one["body"].get("configuration", {})
     ]
 
@@ -258,7 +263,7 @@ def sensed(day: str) -> dict[str, str]:
 
 
 def test_a_load_that_takes_longer_than_a_function_is_taken_up_and_its_last_days_announced(
-    google, backend, bucket, jobs, tmp_path, monkeypatch
+    google, settings, backend, bucket, jobs, tmp_path, monkeypatch
 ):
     home = replace(
         local_backend(tmp_path / "data", now=backend.now), catalog=backend.catalog, source=backend.source
@@ -272,7 +277,7 @@ def test_a_load_that_takes_longer_than_a_function_is_taken_up_and_its_last_days_
         return home.records.get(SourceState, spec(name)) or SourceState(spec(name))
 
     first = bucket.put(name, index_csv(*map(sensed, ("20230115", "20240310", "20240828"))))
-    set_running_answers(host, 10)
+    set_running_answers(host, settings.project, 10)
     found = refresh_source(home, spec(name))
     assert (found.unfinished, found.new, listed().listing["load"]["generation"]) == (
         True,
@@ -281,7 +286,7 @@ def test_a_load_that_takes_longer_than_a_function_is_taken_up_and_its_last_days_
     )
     assert (listed().first, listed().refreshed, listed().rows) == (None, None, 0)
     # It goes on meanwhile, and is finished before what was written after it is looked at.
-    set_running_answers(host, 0)
+    set_running_answers(host, settings.project, 0)
     later = bucket.put(
         name, index_csv(*map(sensed, ("20230115", "20240310", "20240828", "20230220", "20240829")))
     )
@@ -365,11 +370,12 @@ def test_an_index_cut_off_is_refused_whole_and_loaded_anew(backend, bucket, jobs
     assert known(backend, "cut/index.csv.gz") == {}
 
 
-def test_a_bucket_that_lies_elsewhere_is_said_to(google, backend, bucket):
+def test_a_bucket_in_another_location_is_reported(google, settings, backend, bucket):
     bucket.put("far/index.csv.gz", index_csv(index_row()))
     said = "Cannot read and write in different locations: source: US, destination: europe-west1"
     set_faults(
         google["BIGQUERY_EMULATOR_HOST"].host,
+        settings.project,
         {"text": "far/index.csv.gz", "times": 1, "status": 400, "reason": "invalid", "message": said},
     )
     with pytest.raises(

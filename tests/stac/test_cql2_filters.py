@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from catalog_samples import duckdb_with, real_products
 from figures import figure
+from profiles import examples
 from revisit.adapters.gcp import catalog_sql as sql
 from revisit.adapters.gcp.month_partitions import Period
 from revisit.adapters.local.catalog import LocalCatalog
@@ -238,7 +239,7 @@ COUNTED = {"filters": 0, "found": 0}
 
 
 @settings(
-    max_examples=60,
+    max_examples=examples(60),
     deadline=None,
     suppress_health_check=[
         HealthCheck.function_scoped_fixture,

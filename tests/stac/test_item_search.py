@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from products import FIELD, NOW, product
+from profiles import examples
 from revisit.adapters.local.backend import local_backend
 from revisit.domain.job import Job
 from revisit.domain.product import select_best_products
@@ -57,7 +58,7 @@ def pages(backend, wanted, limit, find=search_page, keys=None):
         after = one.next
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     PRODUCTS,
     st.integers(1, 5),

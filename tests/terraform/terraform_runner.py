@@ -15,7 +15,7 @@ from import_graph import ROOT
 
 HERE = Path(__file__).parent
 PYTHON = ROOT / ".venv-terraform" / "bin" / "python"
-"""Of `make setup-terraform`."""
+"""Of `make setup-test`."""
 ARGUMENTS = {
     "alert_email": "ops@lakes.example",
     "billing_account": "012345-678901-ABCDEF",
@@ -32,7 +32,7 @@ def run_providers() -> Iterator[str]:
     if not shutil.which("terraform"):
         skip_or_fail("terraform")
     if not PYTHON.exists():
-        skip_or_fail(".venv-terraform (`make setup-terraform`)")
+        skip_or_fail("Terraform's providers in .venv-terraform")
     with subprocess.Popen(
         [PYTHON, HERE / "provider.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:

@@ -16,7 +16,7 @@ CHECKOV = PYTHON.with_name("checkov")
 def look(folder: Path) -> dict:
     """Everything that checkov says of a folder, asking nobody else."""
     if not CHECKOV.exists():
-        skip_or_fail("checkov in .venv-terraform (`make setup-terraform`)")
+        skip_or_fail("checkov in .venv-terraform")
     ran = subprocess.run(
         [
             CHECKOV,

@@ -47,7 +47,7 @@ def test_commands_of_gcloud_exist_with_their_options():
         else Path("/nowhere")
     )
     if not file.is_file():
-        skip_or_fail("gcloud's table of commands")
+        skip_or_fail("gcloud", "its table of commands")
     tree = ast.literal_eval(file.read_text().partition("STATIC_COMPLETION_CLI_TREE = ")[2])
     text = re.sub(r"\\\n", " ", "\n".join([*COMMANDS, *re.findall(r"`(gcloud [^`]+)`", PAGE)]))
     calls = re.findall(r"gcloud ((?:[a-z][a-z0-9-]* ?)+)([^\n|)#]*)", text)

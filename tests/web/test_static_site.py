@@ -136,7 +136,7 @@ def test_the_libraries_are_the_packages_own_files_each_with_its_licence():
 def test_the_page_asks_the_server_it_came_from_or_the_one_that_config_names(api, page, path, asked, tmp_path):
     node = shutil.which("node")
     if node is None:
-        skip_or_fail("node, which runs the page's script")
+        skip_or_fail("node")
     (tmp_path / "api.mjs").write_text(
         (WEB / "lib" / "api.js")
         .read_text()

@@ -28,6 +28,7 @@ from catalog_samples import (
     product,
     random_products,
 )
+from profiles import examples
 from revisit.adapters.local.catalog import LocalCatalog
 from revisit.domain.product import Product
 from revisit.errors import PermanentError, TransientError
@@ -370,7 +371,9 @@ a_query = st.builds(
     st.integers(1, 7),
     st.integers(0, 4),
 )
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_a_search_finds_what_looking_at_every_product_finds(
     tmp_path_factory, batches, queries, limit, compacted
 ):

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data import shared_data
+from profiles import examples
 from revisit.adapters.sources import stac_item
 from revisit.adapters.sources.allowed_hosts import require_allowed_url
 from revisit.adapters.sources.stated_footprint import parse_footprint
@@ -344,7 +345,7 @@ def paths(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return found
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(data=st.data())
 def test_nonsense_anywhere_in_an_item_is_a_product_or_a_stated_refusal(data):
     item = copy.deepcopy(

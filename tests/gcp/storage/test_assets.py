@@ -246,7 +246,7 @@ def small_disk(tmp_path, monkeypatch):
             ["mount", "-t", "tmpfs", "-o", "size=1m,nr_inodes=12", "tmpfs", str(place)], capture_output=True
         ).returncode
     ):
-        skip_or_fail("root, who alone can mount a small disk,")
+        skip_or_fail("root")
     monkeypatch.setattr(tempfile, "tempdir", str(place))
     yield place
     subprocess.run(["umount", "-l", str(place)], check=True)

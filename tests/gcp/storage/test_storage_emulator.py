@@ -151,7 +151,7 @@ def test_the_head_of_an_object_says_what_clients_need(server, bucket):
 
 def test_the_gcloud_cli_copies_there_and_back_and_lists(server, tmp_path):
     if not shutil.which("gcloud"):
-        skip_or_fail("the gcloud CLI")
+        skip_or_fail("gcloud")
     name, content = create_bucket(server.host, f"{new_project()}-b"), os.urandom(9_000_001)
     (tmp_path / "up").write_bytes(content)
     there = {name: value for name, value in os.environ.items() if name != "STORAGE_EMULATOR_HOST"} | {
