@@ -16,13 +16,14 @@ from standardwebhooks import Webhook
 from revisit.delivery import webhook_client
 from revisit.delivery.url_guard import Endpoint, check_url, resolve
 from revisit.delivery.webhook import payload, signed_headers, verify
-from revisit.delivery.webhook_client import parse_retry_after, post
+from revisit.delivery.webhook_client import post
 from revisit.domain.alert import Alert, alert_id
 from revisit.domain.job import Cover, Statistics
 from revisit.domain.recipe import Recipe
 from revisit.domain.subscription import Subscription
 from revisit.domain.webhook_secret import new_key
 from revisit.errors import InvalidInputError
+from revisit.net.http_client import parse_retry_after
 from webhook_receiver import answer, answer_after, dribble, flood, hang, receiver, reset
 
 NOW = datetime(2024, 7, 1, 12, tzinfo=UTC)
@@ -279,6 +280,26 @@ def test_no_more_of_a_body_is_read_than_64_kb():
     taken = []
     _drain(taken.append(1) or chunk for chunk in cycle([b"x" * 1024]))
     assert MAX_RESPONSE_BYTES == 65536 and len(taken) == 64
+
+
+@pytest.mark.parametrize("location", ["https://[", "//\xff", "http://a:port/", ""])
+def test_a_redirect_to_no_address_is_a_redirect_all_the_same(location):
+    with receiver(
+        lambda connection, told: connection.sendall(
+            b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: "
+            + location.encode("latin-1")
+            + b"\r\n\r\n"
+        )
+    ) as told:
+        assert post_to(told).outcome == "302: redirects are not followed"
+
+
+def test_the_path_is_sent_as_it_was_checked():
+    with receiver() as told:
+        for target in ("/a/../b/./c?x=%2e&y='|", "//double", "/%7Euser/~user;v=1"):
+            endpoint = check_url(f"http://{told.host_and_port}{target}", {told.host_and_port})
+            assert post(endpoint, {}, BODY, NOW).delivered
+            assert told.requests[-1][0][""] == f"POST {target} HTTP/1.1"
 
 
 def test_a_connection_dropped_is_a_failure():

@@ -1,5 +1,4 @@
-"""ID tokens are let in only if Google signed them for this very project, of somebody, and they are not over
-(rules.md A1)."""
+"""ID tokens are accepted only if Google signed them for this project and user, and they have not expired."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -40,7 +40,7 @@ AGES = {
 }
 FIGURES = {UNDELIVERED_METRIC: WAITS, OLDEST_AGE_METRIC: AGES}
 AT = "2024-06-01T11:58:00Z"
-UNKNOWN = "what Pub/Sub holds is not known: "
+UNKNOWN = "queue depths are unknown: "
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ def test_one_answer_serves_all_who_ask_within_half_a_minute(played, clock):
                 "grant it roles/monitoring.viewer",
             ),
         ),
-        ((200, {"unit": "1"}), ("no figures of project demo-lakes of the last 10 minutes",)),
+        ((200, {"unit": "1"}), ("no figures of the last 10 minutes for project demo-lakes",)),
         (
             (
                 429,
@@ -120,7 +120,7 @@ def test_one_answer_serves_all_who_ask_within_half_a_minute(played, clock):
         ((404, error_body(404, "NOT_FOUND", "The project was deleted.")), ("The project was deleted.",)),
         (
             (200, {"timeSeries": [{"points": [{"interval": {}, "value": {"doubleValue": 1.0}}]}]}),
-            ("not as they were", "update Revisit"),
+            ("has an unknown form", "update Revisit"),
         ),
     ],
 )
@@ -196,6 +196,4 @@ def test_doctor_takes_a_live_message_that_waits_long_for_a_problem_and_one_of_a_
 
 def test_where_emulators_stand_in_it_is_said_that_nobody_knows(google):
     told = gcp_backend(Settings(new_project())).bus.statistics()
-    assert told == BusStatistics(
-        note=f"{UNKNOWN}emulators stand in for Google's services, and Cloud Monitoring sees none of them"
-    )
+    assert told == BusStatistics(note=f"{UNKNOWN}Cloud Monitoring does not measure emulators")

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -105,7 +106,7 @@ def test_what_may_mend_is_tried_again_and_what_will_not_is_left_without_the_othe
 
 def test_a_service_that_does_not_answer_is_given_up_in_time(monkeypatch, caplog):
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", f"127.0.0.1:{free_port()}")
-    monkeypatch.setattr(publishing, "PUBLISH_TIMEOUT_S", 0.6)
+    monkeypatch.setattr(publishing, "RETRY", replace(publishing.RETRY, max_elapsed_s=0.6))
     assert Publisher(Settings("revisit-lakes")).publish([envelope(JobStarted("job_1"))]) == [False]
     assert (
         "job.started job_1 waits in the outbox: Pub/Sub does not answer for the topic job.started of project revisit-lakes"

@@ -127,7 +127,7 @@ def test_what_is_cut_off_in_the_middle_is_gone_on_with(server, tmp_path):
     ]
     assert sum(counted) == len(content)
     assert [one.name for one in (tmp_path / "to").iterdir()] == ["B02.jp2"]
-    assert download_file(file, tmp_path / "to" / "B02.jp2", wait=at_once) is False
+    assert download_file(file, tmp_path / "to" / "B02.jp2", sleep=at_once) is False
     assert len(server.asked) == 4, "what is there in full is not asked for again"
 
 
@@ -136,10 +136,10 @@ def test_what_one_run_left_the_next_goes_on_with(server, tmp_path):
     (server.root / "x").write_bytes(content)
     file, target = SourceFile("x", f"{server.url}/x"), tmp_path / "x"
     server.cuts, server.after = 7, 0
-    with pytest.raises(TransientError, match="go on"):
-        download_file(file, target, wait=at_once)
+    with pytest.raises(TransientError, match="run the download again to resume"):
+        download_file(file, target, sleep=at_once)
     server.cuts, server.after = 1, 200_000
-    assert download_file(file, target, wait=at_once)
+    assert download_file(file, target, sleep=at_once)
     assert target.read_bytes() == content
     assert server.asked[-1] == ("x", "bytes=200000-")
     part = target.with_name("x.part")
@@ -148,7 +148,7 @@ def test_what_one_run_left_the_next_goes_on_with(server, tmp_path):
         json.dumps({"version": f'"{hashlib.sha256(content).hexdigest()[:16]}"'})
     )
     target.unlink()
-    assert download_file(file, target, wait=at_once), "a part that is whole is only given its name"
+    assert download_file(file, target, sleep=at_once), "a part that is whole is only given its name"
     assert target.read_bytes() == content
 
 
@@ -160,14 +160,14 @@ def test_a_file_that_changed_meanwhile_is_begun_anew(server, tmp_path):
     def change(_: float) -> None:
         (server.root / "x").write_bytes(b"new!" * 100_000)
 
-    assert download_file(file, target, wait=change)
+    assert download_file(file, target, sleep=change)
     assert target.read_bytes() == b"new!" * 100_000
 
 
 def test_without_a_mark_of_the_file_it_is_begun_anew(server, tmp_path):
     (server.root / "x").write_bytes(b"abcd" * 100_000)
     server.cuts, server.after, server.etag = 1, 1000, False
-    assert download_file(SourceFile("x", f"{server.url}/x"), tmp_path / "x", wait=at_once)
+    assert download_file(SourceFile("x", f"{server.url}/x"), tmp_path / "x", sleep=at_once)
     assert (tmp_path / "x").read_bytes() == b"abcd" * 100_000
     assert server.asked == [("x", None), ("x", None)]
 
@@ -183,7 +183,7 @@ def test_without_a_mark_of_the_file_it_is_begun_anew(server, tmp_path):
 def test_what_is_not_what_the_source_says_is_refused_and_removed(server, tmp_path, size, checksum, sentence):
     (server.root / "x").write_bytes(b"12345")
     with pytest.raises(PermanentError, match=sentence):
-        download_file(SourceFile("x", f"{server.url}/x", size, checksum), tmp_path / "x", wait=at_once)
+        download_file(SourceFile("x", f"{server.url}/x", size, checksum), tmp_path / "x", sleep=at_once)
     assert not (tmp_path / "x").exists()
 
 
@@ -196,7 +196,7 @@ def test_a_server_that_is_busy_is_asked_six_times_with_growing_waits_between(ser
 
     server.answer, waited = busy, []
     with pytest.raises(TransientError, match="503"):
-        download_file(SourceFile("x", f"{server.url}/x"), tmp_path / "x", wait=waited.append)
+        download_file(SourceFile("x", f"{server.url}/x"), tmp_path / "x", sleep=waited.append)
     assert waited == [1, 2, 4, 8, 16] and len(server.asked) == 6
 
 
@@ -217,9 +217,9 @@ def test_what_googles_storage_states_is_checked(server, tmp_path):
 
     server.answer = lying
     with pytest.raises(PermanentError, match="checksum"):
-        download_file(SourceFile("x", f"{server.url}/x"), tmp_path / "x", wait=at_once)
+        download_file(SourceFile("x", f"{server.url}/x"), tmp_path / "x", sleep=at_once)
     server.answer = real
-    assert download_file(SourceFile("x", f"{server.url}/x"), tmp_path / "x", wait=at_once)
+    assert download_file(SourceFile("x", f"{server.url}/x"), tmp_path / "x", sleep=at_once)
 
 
 def test_the_manifests_of_real_products_name_their_files_and_what_is_there_has_the_checksums_they_state():

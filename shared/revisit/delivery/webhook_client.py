@@ -1,48 +1,41 @@
-"""Posts to a stranger: to the address that was checked, over in 15 seconds whatever is there, believing
-nothing it answers."""
+"""HTTP client of webhooks: one signed POST to an address that the SSRF guard has checked."""
 
-import re
 import ssl
-import time
 from collections.abc import Iterable
 from concurrent.futures import Future
+from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
 from threading import Thread
-from typing import Any
+from typing import TYPE_CHECKING
 
-import httpcore
-
-from revisit import __version__
 from revisit.delivery.url_guard import Endpoint, Resolver, resolve, system_resolver
 from revisit.errors import InvalidInputError, TransientError
+from revisit.net.http_client import create_client, parse_retry_after
+
+if TYPE_CHECKING:
+    from revisit.net.pinned_transport import Deadline, PinnedTransport
 
 TIMEOUT_S = 15.0
-"""For name, connection, handshake, request and the head of the answer together."""
+"""For resolving, connecting, the TLS handshake, the request and the response's headers together."""
 
 MAX_RESPONSE_BYTES = 64 * 1024
-"""Bytes read of an answer's body; nothing in it matters."""
+"""Bytes of a response's body that are read; their content is ignored."""
 
 RESPONSE_BODY_TIMEOUT_S = 1.0
-"""How long a receiver that has answered may take to send its body."""
-
-MAX_ADDRESSES = 4
-"""Of one name, tried one after the other."""
-
-MAX_RETRY_AFTER = timedelta(hours=24)
+"""Longest that a receiver may take to send the body of its response."""
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptResult:
-    """What came of one try."""
+    """How one delivery attempt ended."""
 
     outcome: str
-    """"200", "timeout", "refused: ...": one short line."""
+    """One short line: "200", "timeout: ...", "refused: ..."."""
     status: int = 0
-    """HTTP status; 0 where there was no answer."""
+    """HTTP status; 0 without a response."""
     retry_after: timedelta | None = None
-    """How long the receiver asks to be left alone."""
+    """Delay that the receiver asks for (Retry-After)."""
 
     @property
     def delivered(self) -> bool:
@@ -50,7 +43,7 @@ class AttemptResult:
 
     @property
     def gone(self) -> bool:
-        """Whether the receiver wants nothing any more."""
+        """Whether the receiver wants no further deliveries (410)."""
         return self.status == 410
 
 
@@ -64,177 +57,97 @@ def post(
     timeout_s: float = TIMEOUT_S,
     ssl_context: ssl.SSLContext | None = None,
 ) -> AttemptResult:
-    """Post once; every way it can end is an answer.
+    """Send one POST request; every failure is a result, none is raised.
 
     Args:
-        endpoint: As `addresses.check_url` gave it; its addresses are judged here, and only the one judged is
-            connected to.
-        headers: As `signed_headers` gave them.
+        endpoint: As `url_guard.check_url` returns it. Its addresses are checked here, and only a checked
+            address is connected to.
+        headers: As `webhook.signed_headers` returns them.
         body: JSON.
-        now: The present, to read a Retry-After that names a date.
-        resolver: Finds the addresses of a name.
-        seconds: For everything together.
-        trust: Certificates to trust; None trusts the public ones.
+        now: Present, to read a Retry-After that holds a date.
+        resolver: Resolves the host's name.
+        timeout_s: For everything together.
+        ssl_context: Certificates to trust; None trusts the public ones.
     """
-    deadline = _Deadline(timeout_s)
+    import httpx
+
+    from revisit.net.pinned_transport import Deadline, PinnedTransport
+
+    deadline = Deadline(timeout_s)
     try:
         addresses = _resolve_in_time(deadline, endpoint, resolver)
-        with httpcore.ConnectionPool(
-            ssl_context=ssl_context, max_connections=1, network_backend=_PinnedBackend(addresses, deadline)
-        ) as pool:
-            return _send_request(pool, endpoint, headers, body, now, deadline)
+        with PinnedTransport(addresses, deadline, ssl_context) as transport:
+            return _send_request(transport, endpoint, headers, body, now, deadline)
     except InvalidInputError as error:
         return AttemptResult(f"refused: {error}")
     except TransientError as error:
         return AttemptResult(f"no connection: {error}")
-    except httpcore.TimeoutException:
+    except httpx.TimeoutException:
         return AttemptResult(f"timeout: no answer within {timeout_s:g} s")
-    except (httpcore.NetworkError, httpcore.ProtocolError) as error:
-        return AttemptResult(_one_line(f"no connection: {error or type(error).__name__}"))
-
-
-def parse_retry_after(text: str, now: datetime) -> timedelta | None:
-    """Read a Retry-After header: seconds or an HTTP date, at most 24 h; None where it says neither."""
-    if re.fullmatch(r"\s*\d{1,9}\s*", text):
-        wait = timedelta(seconds=int(text))
-    else:
-        try:
-            until = parsedate_to_datetime(text)
-        except ValueError:
-            return None
-        wait = (until if until.tzinfo else until.replace(tzinfo=UTC)) - now
-    return min(max(wait, timedelta(0)), MAX_RETRY_AFTER)
+    except httpx.TransportError as error:
+        return AttemptResult(_one_line(f"no connection: {str(error) or type(error).__name__}"))
 
 
 def _send_request(
-    pool: httpcore.ConnectionPool,
+    transport: "PinnedTransport",
     endpoint: Endpoint,
     headers: dict[str, str],
     body: bytes,
     now: datetime,
-    deadline: "_Deadline",
+    deadline: "Deadline",
 ) -> AttemptResult:
-    url = httpcore.URL(scheme=endpoint.scheme, host=endpoint.host, port=endpoint.port, target=endpoint.target)
-    sent = {
-        "Content-Type": "application/json",
-        "User-Agent": f"Revisit/{__version__}",
-        "Accept-Encoding": "identity",
-        "Connection": "close",
-        **headers,
-    }
-    with pool.stream("POST", url, headers=list(sent.items()), content=body) as response:
-        answered = AttemptResult(str(response.status), response.status)
-        if 300 <= response.status < 400:
-            answered = AttemptResult(f"{response.status}: redirects are not followed", response.status)
-        if response.status in (429, 503):
-            asked = next((value for name, value in response.headers if name.lower() == b"retry-after"), b"")
-            answered = AttemptResult(
-                str(response.status), response.status, parse_retry_after(asked.decode("latin-1"), now)
-            )
-        deadline.shorten(RESPONSE_BODY_TIMEOUT_S)
-        _drain(response.iter_stream())
-    return answered
+    fixed = {"Content-Type": "application/json", "Accept-Encoding": "identity", "Connection": "close"}
+    with create_client(transport=transport) as client:
+        request = client.build_request(
+            "POST",
+            f"{endpoint.scheme}://{endpoint.host}:{endpoint.port}",
+            headers={**fixed, **headers},
+            content=body,
+            # The deadline bounds every step.
+            timeout=None,
+            # As the guard checked it: httpx would normalize the path of a URL.
+            extensions={"target": endpoint.target.encode("ascii")},
+        )
+        # Not by the client, which parses the Location of a redirect and fails on a broken one.
+        with closing(transport.handle_request(request)) as response:
+            status = response.status_code
+            outcome = f"{status}: redirects are not followed" if 300 <= status < 400 else str(status)
+            retry_after = response.headers.get("retry-after", "") if status in (429, 503) else ""
+            deadline.shorten(RESPONSE_BODY_TIMEOUT_S)
+            _drain(response.iter_raw())
+    return AttemptResult(outcome, status, parse_retry_after(retry_after, now))
 
 
 def _drain(chunks: Iterable[bytes]) -> None:
-    """Let the receiver finish its answer, within reason; what happens here does not change what it
-    answered."""
+    """Read the body up to the limits, so that the receiver can finish; failures do not change the result."""
+    import httpx
+
     size = 0
     try:
         for chunk in chunks:
             size += len(chunk)
             if size >= MAX_RESPONSE_BYTES:
                 return
-    except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError):
+    except httpx.TransportError:
         return
 
 
-def _resolve_in_time(deadline: "_Deadline", endpoint: Endpoint, resolver: Resolver) -> tuple[str, ...]:
-    """`resolve`, given up when time is over: the system's resolver knows no time-out."""
+def _resolve_in_time(deadline: "Deadline", endpoint: Endpoint, resolver: Resolver) -> tuple[str, ...]:
+    """`resolve` within the deadline, since the system's resolver has no time-out."""
     answer: Future[tuple[str, ...]] = Future()
 
-    def ask() -> None:
+    def run() -> None:
         try:
             answer.set_result(resolve(endpoint, resolver))
         except (InvalidInputError, TransientError) as error:
             answer.set_exception(error)
 
-    Thread(target=ask, daemon=True, name="resolve").start()
+    Thread(target=run, daemon=True, name="resolve").start()
     try:
-        return answer.result(deadline.remaining())
+        return answer.result(deadline.remaining_s())
     except TimeoutError:
         raise TransientError(f"{endpoint.host} was not resolved in time") from None
 
 
 def _one_line(text: str) -> str:
     return " ".join(text.split())[:200]
-
-
-class _Deadline:
-    """One end for many steps: a receiver that sends a byte now and then does not move it."""
-
-    def __init__(self, seconds: float) -> None:
-        self._end = time.monotonic() + seconds
-
-    def shorten(self, seconds: float) -> None:
-        self._end = min(self._end, time.monotonic() + seconds)
-
-    def remaining(self, limit: float | None = None) -> float:
-        left = self._end - time.monotonic()
-        if left <= 0:
-            raise httpcore.TimeoutException("time is over")
-        return left if limit is None else min(left, limit)
-
-
-class _PinnedBackend(httpcore.NetworkBackend):
-    """Connects to the addresses that were checked, whatever the name resolves to by now; SNI and Host keep
-    the name."""
-
-    def __init__(self, addresses: tuple[str, ...], deadline: _Deadline) -> None:
-        self._addresses, self._deadline = addresses[:MAX_ADDRESSES], deadline
-
-    def connect_tcp(
-        self,
-        host: str,  # noqa: ARG002
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Any = None,
-    ) -> httpcore.NetworkStream:
-        failures: list[Exception] = []
-        for address in self._addresses:
-            share = self._deadline.remaining(timeout) / (len(self._addresses) - len(failures))
-            try:
-                stream = httpcore.SyncBackend().connect_tcp(
-                    address, port, share, local_address, socket_options
-                )
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-                failures.append(error)
-            else:
-                return _DeadlineStream(stream, self._deadline)
-        raise failures[0]
-
-
-class _DeadlineStream(httpcore.NetworkStream):
-    def __init__(self, stream: httpcore.NetworkStream, deadline: _Deadline) -> None:
-        self._stream, self._deadline = stream, deadline
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, self._deadline.remaining(timeout))
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._stream.write(buffer, self._deadline.remaining(timeout))
-
-    def close(self) -> None:
-        self._stream.close()
-
-    def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.NetworkStream:
-        return _DeadlineStream(
-            self._stream.start_tls(ssl_context, server_hostname, self._deadline.remaining(timeout)),
-            self._deadline,
-        )
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._stream.get_extra_info(info)

@@ -1,5 +1,6 @@
 """stac:URL#collection against servers that fail, and answers that are not as they should be."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -251,7 +252,7 @@ def test_a_refresh_survives_every_fault_with_its_rows_and_its_watermark(server, 
     from revisit.chain.refresh import refresh_source
     from revisit.ports.system_records import SourceState
 
-    monkeypatch.setattr(json_client, "RETRY_DELAYS_S", (0.0, 0.0))
+    monkeypatch.setattr(json_client, "RETRY", replace(json_client.RETRY, first_delay_s=0.0))
     monkeypatch.setattr(stac_api, "PAGE_SIZE", 30)
     clock = [NOW]
     spec = f"stac:{server.url}#sentinel-2-l2a"

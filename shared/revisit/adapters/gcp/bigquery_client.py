@@ -1,8 +1,9 @@
-"""The only caller of BigQuery: every query has a limit of what it may cost, and every failure is a
-sentence."""
+"""BigQuery client: every query has a cost limit and a time-out, and every failure becomes one sentence.
 
-import random
-import time
+Google's library keeps its own transport and its own retries of single requests (`REQUEST_RETRY`); transactions that
+lose against a concurrent one are repeated here.
+"""
+
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cached_property
@@ -15,29 +16,30 @@ from google.cloud import bigquery
 from revisit.adapters.gcp.bigquery_settings import INCOMING_COLUMNS, REQUEST_RETRY
 from revisit.adapters.gcp.catalog_check import check
 from revisit.adapters.gcp.catalog_sql import Statement, Tables
-from revisit.adapters.gcp.errors import translate_errors
+from revisit.adapters.gcp.errors import TRANSIENT_REASONS, translate_errors
 from revisit.adapters.gcp.settings import Settings
 from revisit.errors import PermanentError, TransientError
+from revisit.net.retry import RetryPolicy
 
 if TYPE_CHECKING:
     from google.cloud.bigquery import Client
 
 MAX_QUERY_BYTES = 2 * 10**9
-"""What one query may read, and so cost; a load of a whole index names its own limit."""
+"""Bytes that one query may read and be charged for; loading a whole index sets its own limit."""
 QUERY_TIMEOUT_S = 60.0
-"""Longest a question may take, its tries included."""
-CONTENTION_TIMEOUT_S = 120.0
-"""An addition that others get in the way of is not begun again later than this."""
+"""Longest that a query may take, retries included."""
+CONTENTION_RETRY = RetryPolicy(first_delay_s=0.5, max_delay_s=8.0, max_elapsed_s=120.0, full_jitter=True)
+"""For a transaction that a concurrent one aborted. Random delays let one of the competitors through."""
 REQUIRED_ROLES = "roles/bigquery.dataEditor on the dataset and roles/bigquery.jobUser on the project"
 LABELS = {"suite": "revisit"}
 
 
 class QueryTooLargeError(PermanentError):
-    """The query would read more than it may; nothing was read and nothing is charged."""
+    """The query would read more than its limit; nothing was read or charged."""
 
 
 class _ContentionError(TransientError):
-    """Another transaction was quicker."""
+    """A concurrent transaction committed first."""
 
 
 def create_client(settings: Settings) -> "Client":
@@ -51,7 +53,7 @@ def create_client(settings: Settings) -> "Client":
 
 
 class QueryRunner:
-    """Asks BigQuery about one dataset."""
+    """Runs statements on one dataset."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -59,18 +61,18 @@ class QueryRunner:
         self.tables = Tables(*(self.quote_table(name) for name in ("product", "addition", "turn")))
 
     def quote_table(self, table: str) -> str:
-        """A table of the dataset as a text has it."""
+        """A table of the dataset, quoted for SQL."""
         return f"`{self.dataset}.{table}`"
 
     @cached_property
     def client(self) -> "Client":
-        """Made on first use, and handed out once the dataset lies where it should and its tables are those
-        that the texts know: four
-        small requests, which cost nothing, before anything is read or written.
+        """Made on first use, after checking the dataset's location and the columns of its tables (four small
+        requests, free of charge).
 
         Raises:
             TransientError: BigQuery does not answer.
-            PermanentError: They are not, or the account may not see them.
+            PermanentError: Location or columns differ from what the statements expect, or the account lacks
+                access.
         """
         if faults := check(self, self._settings.location):
             raise PermanentError(faults[0])
@@ -78,25 +80,29 @@ class QueryRunner:
 
     @cached_property
     def unchecked_client(self) -> "Client":
-        """For whoever looks whether all is well."""
+        """The client without the check; for the check itself."""
         return create_client(self._settings)
 
     def run(
         self, statement: Statement, max_bytes: int = MAX_QUERY_BYTES, timeout_s: float = QUERY_TIMEOUT_S
     ) -> list[dict[str, Any]]:
-        """The rows of the answer.
+        """Run a statement.
 
         Args:
-            limit: Bytes the query may read.
-            seconds: How long it may take.
+            statement: Text and parameters.
+            max_bytes: Bytes that it may read.
+            timeout_s: Longest time, retries included.
+
+        Returns:
+            The rows of the result.
 
         Raises:
-            TooMuch: It would read more.
+            QueryTooLargeError: It would read more.
             TransientError: BigQuery does not answer.
-            PermanentError: It refuses, or the tables are not those that Revisit knows.
+            PermanentError: BigQuery refuses, or the tables are not those that Revisit expects.
         """
         config = bigquery.QueryJobConfig(
-            query_parameters=[_parameter(*one) for one in statement.values.items()],
+            query_parameters=[_parameter(name, value) for name, value in statement.values.items()],
             maximum_bytes_billed=max_bytes,
             use_legacy_sql=False,
             labels=LABELS,
@@ -108,25 +114,16 @@ class QueryRunner:
     def transact(
         self, statement: Statement, max_bytes: int = MAX_QUERY_BYTES, timeout_s: float = QUERY_TIMEOUT_S
     ) -> list[dict[str, Any]]:
-        """As `ask`, begun anew where another transaction was quicker."""
-        until, longest = time.monotonic() + CONTENTION_TIMEOUT_S, 0.5
-        while True:
-            try:
-                return self.run(statement, max_bytes, timeout_s)
-            except _ContentionError:
-                if time.monotonic() > until:
-                    raise
-                # A different wait for each lets one of them through.
-                time.sleep(random.uniform(0, longest))  # noqa: S311
-                longest = min(2 * longest, 8.0)
+        """`run`, repeated after a conflict with a concurrent transaction."""
+        return CONTENTION_RETRY.call(lambda: self.run(statement, max_bytes, timeout_s), _ContentionError)
 
     def translate_errors(self) -> "_ErrorTranslator":
-        """Say in one sentence why BigQuery did not do what was asked."""
+        """A context that translates BigQuery's errors to one sentence each."""
         return _ErrorTranslator(self._settings)
 
 
 class _ErrorTranslator:
-    """What BigQuery answers when it does not, as one of the two ways to fail."""
+    """Translates BigQuery's errors to transient and permanent errors."""
 
     def __init__(self, settings: Settings) -> None:
         self._dataset = f"{settings.project}.{settings.dataset}"
@@ -142,26 +139,26 @@ class _ErrorTranslator:
         self._common.__exit__(kind, error, trace)
 
     def _translate(self, error: exceptions.GoogleAPICallError) -> Exception | None:
-        message, reasons = str(error.message), {one.get("reason") for one in error.errors or ()}
+        message, reasons = str(error.message), {each.get("reason") for each in error.errors or ()}
         if "aborted due to concurrent update" in message or "write-write conflict" in message:
             return _ContentionError(
-                f"others are adding to the dataset {self._dataset}; it is tried again later"
+                f"concurrent transactions keep changing the dataset {self._dataset}; it is tried again later"
             )
         if "bytesBilledLimitExceeded" in reasons or "exceeded limit for bytes billed" in message.lower():
             return QueryTooLargeError(
-                f"BigQuery would read more than it may for this question to {self._dataset}; name a shorter period or a tile"
+                f"this query would read more of {self._dataset} than its limit allows; name a shorter period or a tile"
             )
-        if reasons & {"rateLimitExceeded", "quotaExceeded", "jobRateLimitExceeded", "backendError"}:
-            return TransientError(f"BigQuery has no room for {self._dataset} just now: {message[:200]}")
+        if reasons & TRANSIENT_REASONS:
+            return TransientError(f"BigQuery cannot serve {self._dataset} now: {message[:200]}")
         if isinstance(error, exceptions.NotFound):
             return PermanentError(
-                f"BigQuery finds no such thing in {self._location} ({message.splitlines()[0][:200]}); run `terraform apply`, "
-                "or set REVISIT_DATASET and REVISIT_LOCATION as it printed them"
+                f"BigQuery finds nothing in {self._location} ({message.splitlines()[0][:200]}); run "
+                "`terraform apply`, or set REVISIT_DATASET and REVISIT_LOCATION to its outputs"
             )
         if isinstance(error, exceptions.BadRequest):
             return PermanentError(
-                f"BigQuery cannot do what was asked of {self._dataset}: {message.splitlines()[0][:300]}; "
-                "if its tables are of another version, run `terraform apply`"
+                f"BigQuery refuses a query of {self._dataset}: {message.splitlines()[0][:300]}; "
+                "if its tables have another version, run `terraform apply`"
             )
         return None
 

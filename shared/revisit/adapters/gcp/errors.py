@@ -1,4 +1,4 @@
-"""What Google's services answer when they do not, as one of the two ways to fail."""
+"""Errors of Google's services, translated to transient and permanent errors."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,9 +7,11 @@ from google.api_core import exceptions
 from google.auth.exceptions import DefaultCredentialsError, RefreshError, TransportError
 
 from revisit.errors import PermanentError, TransientError
+from revisit.net.retry import TRANSIENT_EXCEPTIONS
 
-TRANSIENT_ERRORS = (
+TRANSIENT_ERRORS: tuple[type[Exception], ...] = (
     exceptions.Aborted,
+    exceptions.Cancelled,
     exceptions.DeadlineExceeded,
     exceptions.GatewayTimeout,
     exceptions.BadGateway,
@@ -18,11 +20,24 @@ TRANSIENT_ERRORS = (
     exceptions.TooManyRequests,
     exceptions.RetryError,
     exceptions.Unknown,
-    exceptions.Cancelled,
     TransportError,
-    ConnectionError,
-    TimeoutError,
+    *TRANSIENT_EXCEPTIONS,
 )
+"""Google's classes for the statuses of `net.retry`, and those that only gRPC has (Aborted, Cancelled)."""
+TRANSIENT_REASONS = frozenset(
+    (
+        "backendError",
+        "internalError",
+        "jobBackendError",
+        "jobInternalError",
+        "jobRateLimitExceeded",
+        "rateLimitExceeded",
+        "quotaExceeded",
+        "stopped",
+        "timeout",
+    )
+)
+"""Reasons of BigQuery (https://cloud.google.com/bigquery/docs/error-messages) after which a retry may succeed."""
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from google.cloud import bigquery
 from revisit.adapters.gcp import google_index_sql as sql
 from revisit.adapters.gcp.bigquery_client import LABELS, QueryRunner
 from revisit.adapters.gcp.catalog_sql import create_staging_table, freshness
+from revisit.adapters.gcp.errors import TRANSIENT_REASONS
 from revisit.adapters.gcp.google_index_object import GoogleIndexObject
 from revisit.adapters.gcp.month_partitions import SENSING_MARGIN
 from revisit.adapters.gcp.settings import Settings
@@ -45,18 +46,6 @@ PARSE_TIMEOUT_S = 240.0
 MAX_CHUNK_ROWS = 1_000_000
 MAX_CHUNK_MONTHS = 12
 """Rows and months taken in by one transaction, but for a month that has more."""
-TRANSIENT_REASONS = frozenset(
-    (
-        "backendError",
-        "internalError",
-        "jobBackendError",
-        "jobInternalError",
-        "rateLimitExceeded",
-        "quotaExceeded",
-        "stopped",
-        "timeout",
-    )
-)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
-"""What Pub/Sub holds, by subscription, as Cloud Monitoring has measured it; Pub/Sub itself tells nobody.
+"""Queue depths of Pub/Sub subscriptions from Cloud Monitoring, since Pub/Sub itself does not report them.
 
+The session is google-auth's own (`AuthorizedSession`), since it also renews the access token.
 https://cloud.google.com/monitoring/api/ref_v3/rest/v3/projects.timeSeries/list
 """
 
@@ -30,28 +31,29 @@ OLDEST_AGE_METRIC = "pubsub.googleapis.com/subscription/oldest_unacked_message_a
 """Both are measured once a minute and can be read up to four minutes later
 (https://cloud.google.com/monitoring/api/metrics_gcp_p_z#gcp-pubsub)."""
 LOOKBACK = timedelta(minutes=10)
-"""Figures older than this are none."""
+"""Older measurements are ignored."""
 CACHE_TTL = timedelta(seconds=30)
-"""One answer serves all who ask within it, and so does one that did not come: a page asks every few
-seconds."""
+"""For figures and for failures alike: the page polls every few seconds."""
 TIMEOUT_S = 5.0
-"""Longest that one answer may take."""
+"""Longest that one response may take."""
 MAX_PAGES = 20
-"""Read at most of one metric; a page has a thousand series, and a subscription one."""
+"""Pages read of one metric; a page has 1,000 series, and each subscription is one series."""
 LANE_SUFFIXES: tuple[tuple[Lane, str], ...] = (("live", ""), ("backfill", ".backfill"))
-"""What each lane's subscription ends in, where the lanes have one each."""
+"""Suffix of each lane's subscription, where the lanes have separate ones."""
 
 
 class Monitoring:
-    """Asks for the figures of one project's subscriptions."""
+    """Reads the figures of one project's subscriptions."""
 
     def __init__(
         self, settings: Settings, now: Clock, session: "AuthorizedSession | None" = None, url: str = API_URL
     ) -> None:
         """
         Args:
-            session: Asks in somebody's name; the account at work if not given.
-            url: Where Cloud Monitoring is, other than at Google in tests.
+            settings: Project, and whether emulators are used.
+            now: Clock.
+            session: Authorized session; None uses the application default credentials.
+            url: Base URL of Cloud Monitoring, for tests.
         """
         self._project, self._emulated, self._now, self._url = (
             settings.project,
@@ -64,7 +66,7 @@ class Monitoring:
         self._cached: tuple[datetime, BusStatistics] | None = None
 
     def statistics(self) -> BusStatistics:
-        """What is published and not yet handled, by function and lane; where that cannot be learnt, why."""
+        """Messages published and not yet handled, by function and lane; or the reason why that is unknown."""
         with self._lock:
             if self._cached is None or self._now() - self._cached[0] >= CACHE_TTL:
                 self._cached = (self._now(), self._fetch_statistics())
@@ -72,20 +74,19 @@ class Monitoring:
 
     def _fetch_statistics(self) -> BusStatistics:
         if self._emulated and self._session is None:
-            return BusStatistics(
-                note="what Pub/Sub holds is not known: emulators stand in for Google's services, and Cloud Monitoring sees none of them"
-            )
+            return BusStatistics(note="queue depths are unknown: Cloud Monitoring does not measure emulators")
         try:
-            with translate_errors("Cloud Monitoring", f"what Pub/Sub holds in project {self._project}", ROLE):
+            with translate_errors("Cloud Monitoring", f"the queue depths of project {self._project}", ROLE):
                 waiting, ages = (
                     dict(self._latest_points(UNDELIVERED_METRIC)),
                     dict(self._latest_points(OLDEST_AGE_METRIC)),
                 )
         except (PermanentError, TransientError, exceptions.GoogleAPICallError) as error:
-            return BusStatistics(note=f"what Pub/Sub holds is not known: {error}")
+            return BusStatistics(note=f"queue depths are unknown: {error}")
         if not waiting:
             return BusStatistics(
-                note=f"what Pub/Sub holds is not known: Cloud Monitoring has no figures of project {self._project} of the last 10 minutes"
+                note="queue depths are unknown: Cloud Monitoring has no figures of the last 10 minutes for "
+                f"project {self._project}"
             )
         carriers = {
             f"{function}.{topic}{ending}": (function, lane)
@@ -103,7 +104,7 @@ class Monitoring:
         return BusStatistics(depths, max(figure.at for figure in waiting.values()))
 
     def _latest_points(self, metric: str) -> "Iterator[tuple[str, _Point]]":
-        """The newest figure of each subscription."""
+        """The latest figure of each subscription."""
         now = self._now()
         parameters = {
             "filter": f'metric.type = "{metric}" AND resource.type = "pubsub_subscription"',
@@ -112,42 +113,42 @@ class Monitoring:
             "pageSize": "1000",
         }
         for _ in range(MAX_PAGES):
-            answer = self._get(parameters)
+            response = self._get(parameters)
             try:
-                # Points come the newest first.
+                # Points are sorted from the latest to the earliest.
                 yield from [
                     (series["resource"]["labels"]["subscription_id"], _parse_point(series["points"][0]))
-                    for series in answer.get("timeSeries", ())
+                    for series in response.get("timeSeries", ())
                     if series["points"]
                 ]
             except (KeyError, TypeError, ValueError) as error:
                 raise PermanentError(
-                    f"Cloud Monitoring's figures of {metric} are not as they were ({type(error).__name__}: {error}); update Revisit"
+                    f"Cloud Monitoring's response for {metric} has an unknown form "
+                    f"({type(error).__name__}: {error}); update Revisit"
                 ) from error
-            if not (next_token := answer.get("nextPageToken")):
+            if not (next_token := response.get("nextPageToken")):
                 return
             parameters["pageToken"] = next_token
 
     def _get(self, parameters: dict[str, str]) -> dict[str, Any]:
         try:
-            answer = self._authorized_session().request(
+            response = self._authorized_session().request(
                 "GET",
                 f"{self._url}/projects/{self._project}/timeSeries",
                 params=parameters,
                 timeout=TIMEOUT_S,
                 max_allowed_time=TIMEOUT_S,
             )
-            body = answer.json() if "json" in answer.headers.get("Content-Type", "") else {}
+            body = response.json() if "json" in response.headers.get("Content-Type", "") else {}
         except OSError as error:
-            # What the library below raises has a base class of Python's own; its text names addresses and no
-            # cause.
+            # requests raises subclasses of OSError, whose texts hold addresses and no cause.
             raise TransientError(
                 f"Cloud Monitoring does not answer within {TIMEOUT_S:g} s ({type(error).__name__})"
             ) from error
-        if answer.status_code != 200:
+        if response.status_code != 200:
             raise exceptions.from_http_status(
-                answer.status_code,
-                str(body.get("error", {}).get("message") or answer.reason).partition("\n")[0][:300],
+                response.status_code,
+                str(body.get("error", {}).get("message") or response.reason).partition("\n")[0][:300],
             )
         return dict(body)
 

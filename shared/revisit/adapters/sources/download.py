@@ -1,86 +1,91 @@
-"""A file of a source brought to this computer: gone on with where it was cut off, and only called complete
-once it is what it should be."""
+"""Downloads a file of a source: resumes after an interruption, and checks size and checksum before it counts
+as complete."""
 
 import base64
 import hashlib
 import json
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from time import sleep
 from typing import TYPE_CHECKING, Any
 
 from revisit.domain.bands import SourceFile
 from revisit.errors import NotFoundError, PermanentError, TransientError
+from revisit.net.http_client import create_client, send
+from revisit.net.retry import AttemptFailedError, RetryPolicy, is_transient_status
 
 if TYPE_CHECKING:
     import httpx
 
-CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 10.0, 60.0
-RETRY_DELAYS_S = (1.0, 2.0, 4.0, 8.0, 16.0)
-"""Between tries that got nothing; one that got something begins anew."""
-TRANSIENT_STATUSES = (408, 425, 429, 500, 502, 503, 504)
+RETRY = RetryPolicy(first_delay_s=1.0, max_attempts=6)
+"""Attempts that bring no byte: five retries after 1, 2, 4, 8 and 16 s. Progress starts the count again."""
 CHUNK_BYTES = 1 << 20
 
 type ProgressCallback = Callable[[int], None]
-"""Told how many bytes more are there; less than nothing where some are given up."""
+"""Called with the number of bytes that have arrived; negative where bytes are discarded."""
 
 
 def download_file(
     file: SourceFile,
     target: Path,
     on_progress: ProgressCallback = lambda _: None,
-    wait: Callable[[float], None] = sleep,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> bool:
-    """Bring a file; what is there in full stays as it is.
+    """Download a file; a complete one stays as it is.
 
     Args:
-        target: Where it goes; beside it, while it is unfinished, lies a file of the same name and `.part`.
-        told: Told of the bytes as they come.
-        wait: Lets seconds pass between two tries.
+        file: What to download, from a URL or a path.
+        target: Path of the downloaded file. An unfinished download is kept beside it as `NAME.part`.
+        on_progress: Called with the bytes as they arrive.
+        sleep: Waits for some seconds between two attempts.
 
     Returns:
-        Whether anything was brought.
+        Whether anything was downloaded.
 
     Raises:
         NotFoundError: The source has no such file.
-        TransientError: It does not answer; what came is kept.
-        PermanentError: It is not what the source says it is, or cannot be written.
+        TransientError: The server does not answer; the bytes that arrived are kept.
+        PermanentError: The file is not what the source states, or cannot be written.
     """
     if _is_complete(file, target):
         on_progress(target.stat().st_size)
         return False
-    part, mark = target.with_name(f"{target.name}.part"), target.with_name(f"{target.name}.part.json")
+    part, version_file = target.with_name(f"{target.name}.part"), target.with_name(f"{target.name}.part.json")
     with _translate_write_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         if file.href.startswith(("https://", "http://")):
-            stated = _download(file, part, mark, on_progress, wait)
+            stated = _download(file, part, version_file, on_progress, sleep)
         else:
             stated = None
             _copy(file, part, on_progress)
         for checksum in (file.checksum, stated):
             if checksum and _checksum(part, checksum.partition(":")[0]) != checksum:
                 part.unlink()
-                mark.unlink(missing_ok=True)
+                version_file.unlink(missing_ok=True)
                 raise PermanentError(
-                    f"{file.href} is not what its source says: the checksum is not {checksum}; it was removed, try again"
+                    f"{file.href} does not have the checksum {checksum} that its source states; "
+                    "the download was removed, try again"
                 )
         with part.open("rb") as opened:
             os.fsync(opened.fileno())
         part.replace(target)
-        mark.unlink(missing_ok=True)
+        version_file.unlink(missing_ok=True)
     return True
 
 
 def _expected_size(file: SourceFile) -> int | None:
-    """Bytes it must have. Manifests of 2018 state sizes that are wrong beside checksums that are right
-    (MTD_MSIL2A.xml: 892 instead of 52,056)."""
+    """Size in bytes that the download must have; None where a checksum decides.
+
+    Manifests of 2018 state wrong sizes beside right checksums (MTD_MSIL2A.xml: 892 instead of 52,056).
+    """
     return None if file.checksum else file.size
 
 
 def _is_complete(file: SourceFile, target: Path) -> bool:
-    """Whether it is there already: of the right size, and of the right checksum where one is known."""
+    """Whether the file exists with the right size, and the right checksum where one is known."""
     if not target.is_file() or (file.size is None and file.checksum is None):
         return False
     if _expected_size(file) not in (None, target.stat().st_size):
@@ -93,57 +98,66 @@ def _download(
     part: Path,
     version_file: Path,
     on_progress: ProgressCallback,
-    wait: Callable[[float], None],
+    sleep: Callable[[float], None],
 ) -> str | None:
-    """Bring the rest of a file, try after try; returns the checksum that the server states."""
-    import httpx
-
-    tries, reason = 0, ""
-    if part.is_file():
-        on_progress(part.stat().st_size)
-    with httpx.Client(
-        timeout=httpx.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
-        follow_redirects=False,
-        headers={"user-agent": "revisit"},
-    ) as client:
-        while tries <= len(RETRY_DELAYS_S):
-            before = part.stat().st_size if part.is_file() else 0
+    """Download what is missing, with retries; returns the checksum that the server states."""
+    on_progress(_size(part))
+    with create_client() as client:
+        attempt = partial(_attempt, client, file, part, version_file, on_progress)
+        while True:
             try:
-                return _download_rest(client, file, part, version_file, on_progress)
-            except httpx.TransportError as error:
-                reason = f"breaks off ({type(error).__name__})"
-            except _AttemptFailedError as busy:
-                reason = str(busy)
-            after = part.stat().st_size if part.is_file() else 0
-            tries = 0 if after > before else tries + 1
-            if tries <= len(RETRY_DELAYS_S):
-                wait(RETRY_DELAYS_S[max(tries - 1, 0)])
-    raise TransientError(f"{file.href} {reason}; what has come is kept, say it again to go on")
+                return RETRY.call(attempt, sleep=sleep)
+            except _InterruptedError:
+                sleep(RETRY.first_delay_s)
+            except AttemptFailedError as failure:
+                raise TransientError(
+                    f"{file.href} {failure}; what has arrived is kept, run the download again to resume"
+                ) from None
+
+
+def _attempt(
+    client: "httpx.Client", file: SourceFile, part: Path, version_file: Path, on_progress: ProgressCallback
+) -> str | None:
+    before = _size(part)
+    try:
+        return _download_rest(client, file, part, version_file, on_progress)
+    except AttemptFailedError as failure:
+        if _size(part) > before:
+            raise _InterruptedError(str(failure)) from None
+        raise
+
+
+class _InterruptedError(Exception):
+    """An attempt broke off after it had brought some bytes."""
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0
 
 
 def _download_rest(
     client: "httpx.Client", file: SourceFile, part: Path, version_file: Path, on_progress: ProgressCallback
 ) -> str | None:
-    """One try to bring what is missing."""
-    have, version = part.stat().st_size if part.is_file() else 0, _read_version(version_file)
+    """One attempt to download what is missing."""
+    have, version = _size(part), _read_version(version_file)
     headers = {"range": f"bytes={have}-", "if-range": version} if have and version else {}
     if not headers and have:
-        # Nothing says that the rest would be of the same file.
+        # Without a version the rest may belong to another file.
         on_progress(-have)
         have = 0
-    with client.stream("GET", file.href, headers={**headers, "accept-encoding": "identity"}) as response:
+    with send(client, "GET", file.href, {**headers, "accept-encoding": "identity"}) as response:
         status = response.status_code
         if status in (404, 410):
-            raise NotFoundError(f"{file.href} is not there ({status})")
-        if status in TRANSIENT_STATUSES:
-            raise _AttemptFailedError(f"answers {status}")
+            raise NotFoundError(f"{file.href} does not exist ({status})")
+        if is_transient_status(status):
+            raise AttemptFailedError(f"answers {status}")
         whole = _total_bytes(response)
         if status == 416 and whole is not None and whole == have:
             return _stated_checksum(response)
         if status not in (200, 206):
-            raise PermanentError(f"{file.href} answers {status}; check whether its source is open to all")
+            raise PermanentError(f"{file.href} answers {status}; check whether its source is public")
         if status == 206 and not response.headers.get("content-range", "").startswith(f"bytes {have}-"):
-            raise PermanentError(f"{file.href} answers with another part than was asked for")
+            raise PermanentError(f"{file.href} answers with another byte range than requested")
         if status == 200 and have:
             on_progress(-have)
             have = 0
@@ -155,24 +169,20 @@ def _download_rest(
         with part.open("r+b" if have else "wb") as out:
             out.seek(have)
             out.truncate()
-            # As they come: what is gathered to pieces of a size is lost where the answer breaks off.
-            for piece in response.iter_raw():
-                have += len(piece)
+            # Chunks as they arrive: chunks of a fixed size would lose the last bytes before an interruption.
+            for chunk in response.iter_raw():
+                have += len(chunk)
                 if limit is not None and have > limit:
-                    raise PermanentError(f"{file.href} is longer than {limit:,} bytes, as it should be")
-                out.write(piece)
-                on_progress(len(piece))
+                    raise PermanentError(f"{file.href} is longer than the expected {limit:,} bytes")
+                out.write(chunk)
+                on_progress(len(chunk))
         if limit is not None and have < limit:
-            raise _AttemptFailedError(f"ends after {have:,} of {limit:,} bytes")
+            raise AttemptFailedError(f"ends after {have:,} of {limit:,} bytes")
         return _stated_checksum(response)
 
 
-class _AttemptFailedError(Exception):
-    """One try came to nothing; the next may do better."""
-
-
 def _total_bytes(response: "httpx.Response") -> int | None:
-    """Bytes of the whole file."""
+    """Size of the whole file in bytes."""
     text = (
         response.headers.get("content-range", "").rpartition("/")[2]
         if response.status_code != 200
@@ -182,7 +192,7 @@ def _total_bytes(response: "httpx.Response") -> int | None:
 
 
 def _stated_checksum(response: "httpx.Response") -> str | None:
-    """The checksum that Google's storage states of an object that was put there in one piece."""
+    """The MD5 that Cloud Storage states of an object that was not composed of parts."""
     for entry in response.headers.get("x-goog-hash", "").split(","):
         name, _, value = entry.strip().partition("=")
         if name == "md5":
@@ -192,8 +202,10 @@ def _stated_checksum(response: "httpx.Response") -> str | None:
 
 
 def _write_version(version_file: Path, response: "httpx.Response") -> None:
-    """Remember which version of the file the bytes are of: a weak ETag does not say that they are the same
-    (RFC 9110, section 13.1.5)."""
+    """Remember which version of the file the bytes belong to.
+
+    A weak ETag does not promise equal bytes (RFC 9110, section 13.1.5).
+    """
     etag = response.headers.get("etag", "")
     version_file.write_text(
         json.dumps({"version": etag if etag.startswith('"') else response.headers.get("last-modified", "")})
@@ -202,28 +214,28 @@ def _write_version(version_file: Path, response: "httpx.Response") -> None:
 
 def _read_version(version_file: Path) -> str:
     with suppress(OSError, ValueError):
-        found: Any = json.loads(version_file.read_text())
-        return str(found.get("version", "")) if isinstance(found, dict) else ""
+        stored: Any = json.loads(version_file.read_text())
+        return str(stored.get("version", "")) if isinstance(stored, dict) else ""
     return ""
 
 
 def _copy(file: SourceFile, part: Path, on_progress: ProgressCallback) -> None:
     if not Path(file.href).is_file():
-        raise NotFoundError(f"{file.href} is not there any more")
+        raise NotFoundError(f"{file.href} no longer exists")
     with Path(file.href).open("rb") as source, part.open("wb") as out:
-        while piece := source.read(CHUNK_BYTES):
-            out.write(piece)
-            on_progress(len(piece))
+        while chunk := source.read(CHUNK_BYTES):
+            out.write(chunk)
+            on_progress(len(chunk))
     if _expected_size(file) not in (None, part.stat().st_size):
-        raise TransientError(f"{file.href} was changed while it was copied; say it again")
+        raise TransientError(f"{file.href} changed while it was copied; run the download again")
 
 
 def _checksum(path: Path, algorithm: str) -> str:
-    made = hashlib.new({"sha3-256": "sha3_256"}.get(algorithm, algorithm), usedforsecurity=False)
+    digest = hashlib.new({"sha3-256": "sha3_256"}.get(algorithm, algorithm), usedforsecurity=False)
     with path.open("rb") as opened:
-        while piece := opened.read(CHUNK_BYTES):
-            made.update(piece)
-    return f"{algorithm}:{made.hexdigest()}"
+        while chunk := opened.read(CHUNK_BYTES):
+            digest.update(chunk)
+    return f"{algorithm}:{digest.hexdigest()}"
 
 
 @contextmanager
@@ -231,4 +243,6 @@ def _translate_write_errors(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise PermanentError(f"{target} cannot be written: {error.strerror}; what has come is kept") from None
+        raise PermanentError(
+            f"{target} cannot be written: {error.strerror}; what has arrived is kept"
+        ) from None

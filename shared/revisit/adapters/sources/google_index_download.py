@@ -1,5 +1,4 @@
-"""The text of an index file, from the disk or a server, unpacked while it is read; nothing at all if it has
-not changed."""
+"""Reads Google's index file from a disk or a server, decompressed on the fly, and only when it has changed."""
 
 import io
 import os
@@ -11,66 +10,71 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from revisit.errors import NotFoundError, PermanentError, TransientError
+from revisit.net.http_client import create_client, send
+from revisit.net.retry import AttemptFailedError, is_transient_status
 
 if TYPE_CHECKING:
     import httpx
 
-CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 10.0, 60.0
-"""Time-outs: to connect, between two reads."""
+READ_TIMEOUT_S = 60.0
+"""Longest wait for the next bytes of the file."""
 BUFFER_BYTES = 1 << 20
 _GZIP_MAGIC = b"\x1f\x8b"
-_TRANSIENT_STATUSES = (408, 425, 429)
 
 
 @dataclass(frozen=True, slots=True)
 class OpenIndex:
-    """A file that is being read."""
+    """An index file that is being read."""
 
     text: IO[bytes]
-    """Unpacked."""
-    mark: str
-    """Its ETag or the like: the same as long as it does not change; empty where the server states none."""
+    """Decompressed."""
+    version: str
+    """ETag, modification date, or size and mtime; empty where the server states none."""
 
 
 def is_url(location: str) -> bool:
-    """Whether it is read from a server."""
+    """Whether the location is read over HTTP."""
     return location.startswith(("https://", "http://"))
 
 
 @contextmanager
-def open_index(location: str, mark: str = "") -> Iterator[OpenIndex | None]:
-    """The file, or None if it still has the mark.
+def open_index(location: str, known_version: str = "") -> Iterator[OpenIndex | None]:
+    """The file, or None if it still has the known version.
+
+    Args:
+        location: Path or URL.
+        known_version: `OpenIndex.version` of the previous read.
 
     Raises:
         TransientError: The server does not answer; also while the file is read.
-        PermanentError: There is no such file, or it may not be read.
+        PermanentError: There is no such file, or it cannot be read.
     """
     with ExitStack() as stack:
         if is_url(location):
-            found = stack.enter_context(_open_url(location, mark))
+            opened = stack.enter_context(_open_url(location, known_version))
         else:
-            found = stack.enter_context(_open_file(Path(location), mark))
-        if found is None:
+            opened = stack.enter_context(_open_file(Path(location), known_version))
+        if opened is None:
             yield None
             return
-        raw, now = found
+        raw, version = opened
         buffered = io.BufferedReader(raw, BUFFER_BYTES)
         if buffered.peek(2)[:2] == _GZIP_MAGIC:
             from isal import igzip
 
-            unpacked: Any = igzip.IGzipFile
-            yield OpenIndex(stack.enter_context(unpacked(fileobj=buffered)), now)
+            gunzip: Any = igzip.IGzipFile
+            yield OpenIndex(stack.enter_context(gunzip(fileobj=buffered)), version)
         else:
-            yield OpenIndex(buffered, now)
+            yield OpenIndex(buffered, version)
 
 
 def fetch_bytes(url: str, max_bytes: int) -> bytes:
     """A small file from a server.
 
     Raises:
-        NotFoundError: There is none.
+        NotFoundError: It does not exist.
         TransientError: The server does not answer.
-        PermanentError: It refuses, or sends more than `limit` bytes.
+        PermanentError: The server refuses, or sends more than `max_bytes`.
     """
     content = b""
     with _stream_response(url, {}) as response:
@@ -82,22 +86,22 @@ def fetch_bytes(url: str, max_bytes: int) -> bytes:
 
 
 @contextmanager
-def _open_file(path: Path, mark: str) -> Iterator[tuple[io.RawIOBase, str] | None]:
+def _open_file(path: Path, known_version: str) -> Iterator[tuple[io.RawIOBase, str] | None]:
     try:
         file = path.open("rb", buffering=0)
     except FileNotFoundError:
-        raise PermanentError(f"there is no index file {path}; fetch it or name another") from None
+        raise PermanentError(f"there is no index file {path}; download it or name another") from None
     except OSError as error:
         raise PermanentError(f"the index file {path} cannot be read: {error.strerror}") from None
     with file:
         status = os.fstat(file.fileno())
-        now = f"{status.st_size}-{status.st_mtime_ns}"
-        yield None if now == mark else (file, now)
+        version = f"{status.st_size}-{status.st_mtime_ns}"
+        yield None if version == known_version else (file, version)
 
 
 @contextmanager
-def _open_url(url: str, mark: str) -> Iterator[tuple[io.RawIOBase, str] | None]:
-    kind, _, value = mark.partition(" ")
+def _open_url(url: str, known_version: str) -> Iterator[tuple[io.RawIOBase, str] | None]:
+    kind, _, value = known_version.partition(" ")
     conditions = {"etag": {"if-none-match": value}, "date": {"if-modified-since": value}}.get(kind, {})
     with _stream_response(url, conditions) as response:
         if response.status_code == 304:
@@ -112,46 +116,44 @@ def _open_url(url: str, mark: str) -> Iterator[tuple[io.RawIOBase, str] | None]:
 
 @contextmanager
 def _stream_response(url: str, headers: dict[str, str]) -> "Iterator[httpx.Response]":
-    import httpx
+    """A response of status 200 or 304.
 
-    # The file is packed itself; packing it once more on its way would only cost.
-    headers = {"user-agent": "revisit", "accept-encoding": "identity", **headers}
+    Raises:
+        NotFoundError: 404.
+        TransientError: A transient status, no response, or one that breaks off.
+        PermanentError: Any other status.
+    """
+    # The file is compressed already; a content encoding on top would only cost time.
+    headers = {"accept-encoding": "identity", **headers}
     try:
-        with _client().stream(
-            "GET", url, headers=headers, timeout=httpx.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
-        ) as response:
-            if response.status_code == 404:
-                raise NotFoundError(f"{url} is not there; check the address")
-            if response.status_code >= 500 or response.status_code in _TRANSIENT_STATUSES:
-                raise TransientError(f"{url} answers {response.status_code}; it is tried again later")
-            if response.status_code not in (200, 304):
+        with send(_shared_client(READ_TIMEOUT_S), "GET", url, headers) as response:
+            status = response.status_code
+            if status == 404:
+                raise NotFoundError(f"{url} does not exist (404); check the address")
+            if is_transient_status(status):
+                raise TransientError(f"{url} answers {status}; it is tried again later")
+            if status not in (200, 304):
                 raise PermanentError(
-                    f"{url} answers {response.status_code}{_redirect_note(response)}; check the address of the source"
+                    f"{url} answers {status}{_redirect_note(response)}; check the address of the source"
                 )
             yield response
-    except (httpx.TransportError, httpx.DecodingError) as error:
-        raise TransientError(
-            f"{url} does not answer or breaks off ({type(error).__name__}); it is tried again later"
-        ) from None
-    except httpx.InvalidURL:
-        raise PermanentError(f"{url!r} is not an address") from None
+    except AttemptFailedError as failure:
+        raise TransientError(f"{url} {failure}; it is tried again later") from None
 
 
 @cache
-def _client() -> "httpx.Client":
-    """One for all: to make one, and to greet a server anew, takes longer than asking for a small file, of
-    which a page of products has a hundred."""
-    import httpx
-
-    return httpx.Client()
+def _shared_client(read_timeout_s: float) -> "httpx.Client":
+    """One client per process: creating a client and connecting takes longer than requesting a small file, of
+    which a page of products needs a hundred."""
+    return create_client(read_timeout_s)
 
 
-def _redirect_note(response: Any) -> str:
-    return f" and leads to {response.headers['location']}" if "location" in response.headers else ""
+def _redirect_note(response: "httpx.Response") -> str:
+    return f" and redirects to {response.headers['location']}" if "location" in response.headers else ""
 
 
 class ChunkReader(io.RawIOBase):
-    """Pieces of bytes as a file."""
+    """A file object over chunks of bytes."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self._chunks = iter(chunks)
@@ -162,10 +164,10 @@ class ChunkReader(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         while not self._pending:
-            piece = next(self._chunks, None)
-            if piece is None:
+            chunk = next(self._chunks, None)
+            if chunk is None:
                 return 0
-            self._pending = memoryview(piece)
+            self._pending = memoryview(chunk)
         count = min(len(buffer), len(self._pending))
         buffer[:count] = self._pending[:count]
         self._pending = self._pending[count:]

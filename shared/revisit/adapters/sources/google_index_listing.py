@@ -67,7 +67,7 @@ class GoogleIndexFile:
             before = f", where it had {state['rows']} rows before" if state.get("rows") else ""
             raise PermanentError(f"the index {self.location} lists no product{before}; nothing was changed")
         listing.state = {
-            "mark": file.mark,
+            "mark": file.version,
             "rows": listing.rows,
             "witnesses": seen[:: max(1, len(seen) // MAX_WITNESSES)],
         }

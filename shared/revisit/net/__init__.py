@@ -1,0 +1,1 @@
+"""HTTP clients, the pinned-address transport and the retry policy."""
