@@ -1,7 +1,6 @@
-"""How every benchmark measures: cases interleaved round by round, medians, ratios taken within a round.
+"""How every benchmark measures: cases interleaved in rounds, medians, ratios within a round.
 
-Each file here prints a table and, for CI, one `FIGURE` line per goal. `--quick` runs a size that fits the
-test time.
+Each file here prints a table and, for CI, one `FIGURE` line per goal. `--quick` runs a smaller size.
 """
 
 import argparse
@@ -13,13 +12,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 DATA = Path(os.environ.get("BENCH_DATA", Path(__file__).parent.parent / "bench-data"))
-"""Generated inputs are kept here between runs; nothing in it is committed."""
+"""Folder of generated inputs, kept between runs and not committed."""
 
 
 def arguments(purpose: str, **extra: dict) -> argparse.Namespace:
     """The command line shared by all benchmarks."""
     parser = argparse.ArgumentParser(description=purpose)
-    parser.add_argument("--quick", action="store_true", help="a size that fits the test time")
+    parser.add_argument("--quick", action="store_true", help="a smaller size, seconds to a minute")
     for name, options in extra.items():
         parser.add_argument(f"--{name}", **options)
     DATA.mkdir(parents=True, exist_ok=True)
@@ -27,14 +26,18 @@ def arguments(purpose: str, **extra: dict) -> argparse.Namespace:
 
 
 def rounds(
-    cases: dict[str, Callable[[], object]], count: int = 5, warm: bool = True
+    cases: dict[str, Callable[[], object]],
+    count: int = 5,
+    warm: bool = True,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, list[float]]:
-    """Seconds of each case in each round; within a round every case runs once, in a turning order.
+    """Seconds of each case in each round; a round runs every case once, in rotating order.
 
     Args:
-        cases: What to measure by name; the first one is the peer or floor that ratios are taken to.
-        count: Rounds counted.
-        warm: Whether one uncounted round goes before.
+        cases: What to measure, by name; the first is the peer or floor that ratios refer to.
+        count: Measured rounds.
+        warm: Whether one more round runs before, unmeasured.
+        clock: Returns seconds; `time.process_time` measures CPU time.
     """
     names = list(cases)
     seconds: dict[str, list[float]] = {name: [] for name in names}
@@ -42,15 +45,15 @@ def rounds(
         start = max(turn, 0) % len(names)
         for name in names[start:] + names[:start]:
             gc.collect()
-            begun = time.perf_counter()
+            begun = clock()
             cases[name]()
             if turn >= 0:
-                seconds[name].append(time.perf_counter() - begun)
+                seconds[name].append(clock() - begun)
     return seconds
 
 
 def table(seconds: dict[str, list[float]]) -> dict[str, float]:
-    """Print medians and the median of the in-round ratios to the first case; returns those ratios."""
+    """Print the medians, and the median of each case's ratio to the first case within a round; return those."""
     base = next(iter(seconds))
     ratios = {}
     for name, values in seconds.items():
