@@ -14,11 +14,11 @@ import pytest
 import rasterio
 import rasterio.warp
 
+from band_reading import read_bands
 from data import shared_data
 from revisit.domain.bands import BandFile
 from revisit.errors import PermanentError, TransientError
 from revisit.pixels.raster.grid import Grid
-from revisit.pixels.raster.read_plan import read_bands
 from revisit.pixels.raster.write_cog import write_cog
 
 SECRET = b"root:x:0:0:a line that must stay where it is"
@@ -130,7 +130,7 @@ def test_a_description_of_other_files_is_no_raster_whatever_its_name(folder, ser
     ],
 )
 def test_only_absolute_paths_and_web_addresses_are_opened(href):
-    assert "neither an absolute local path nor an http address" in refused(href)
+    assert "neither an absolute local path nor an HTTP URL" in refused(href)
 
 
 def test_an_address_with_a_user_or_without_a_host_is_refused_without_repeating_the_password():
@@ -323,10 +323,11 @@ def test_every_raster_is_opened_with_a_stated_driver():
 def child(script, **environment):
     """Run a script in a fresh interpreter; what it printed."""
     begin = textwrap.dedent(f"""
-        import os, time
+        import os, sys, time
         from revisit.domain.bands import BandFile
         from revisit.errors import PermanentError, TransientError
-        from revisit.pixels.raster.read_plan import read_bands
+        sys.path.insert(0, {str(Path(__file__).parents[2])!r})
+        from band_reading import read_bands
         AOI = {AOI!r}
         def attempt(href, driver="GTiff"):
             try:

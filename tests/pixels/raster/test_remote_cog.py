@@ -15,11 +15,12 @@ from rasterio.windows import Window
 from data import shared_data
 from revisit.domain.bands import BandFile
 from revisit.errors import PermanentError, TransientError
-from revisit.pixels.raster import remote_cog
+from revisit.pixels.raster import open_band as open_band_module
 from revisit.pixels.raster.gdal import load_rasterio as prepared
 from revisit.pixels.raster.grid import Grid
+from revisit.pixels.raster.http_settings import HttpSettings
 from revisit.pixels.raster.open_band import open_band
-from revisit.pixels.raster.remote_cog import RemoteBand
+from revisit.pixels.raster.remote_cog import RemoteBand, RemoteCogReader
 from revisit.pixels.raster.tiff_header import decode_tile, parse_layout
 from revisit.pixels.raster.write_cog import write_cog
 
@@ -60,8 +61,12 @@ def server(folder):
 
 
 @pytest.fixture(autouse=True)
-def nothing_remembered():
-    remote_cog.clear_cache()
+def reader(monkeypatch):
+    """A reader that has no header cached, used wherever none is passed."""
+    reader = RemoteCogReader(HttpSettings.from_environment())
+    monkeypatch.setattr(open_band_module, "_shared_reader", lambda: reader)
+    yield reader
+    reader.close()
 
 
 def requests(server):
@@ -158,7 +163,6 @@ def test_other_kinds_of_tiff_read_the_same_whoever_reads_them(folder, server, ch
     ) as file:
         file.write(values, 1)
     assert (band(server, "kind.tif").read(slice(0, 300), slice(0, 300)) == values).all()
-    remote_cog.clear_cache()
 
 
 def test_a_server_that_sends_whole_files_only_is_given_up(server):

@@ -1,13 +1,13 @@
-"""Pixels on disk and over HTTP: the only part of Revisit that knows GDAL.
+"""Reads and writes rasters: the only package that uses GDAL.
 
-grid      where the pixels of an array lie, and which of them are in an AOI
-gdal      GDAL set up with its doors shut
-opening   every band file is opened there
-failure   what GDAL's errors mean
-remote    COGs over HTTP without GDAL: ranges, tiff
-reader    bands of a product over an AOI on one grid
-resample  from one grid of a CRS to another
-writer    Cloud Optimized GeoTIFFs
-stored    ... read back
-preview   PNGs to look at
+band_reader    the interface of an open band
+open_band      opens a band file, after checking its address and header
+remote_cog     COGs over HTTP without GDAL, on http_ranges and tiff_header
+read_plan      bands of a product over an AOI on one grid
+resample       from one grid to another in the same CRS
+grid           which pixels are inside an AOI
+write_cog      writes Cloud Optimized GeoTIFFs; read_cog reads them back
+preview        writes PNG previews
+jp2            writes JPEG 2000, for the demo
+gdal           GDAL's configuration; errors classifies what it raises
 """

@@ -1,13 +1,18 @@
-"""GDAL, set up with its doors shut before it is first used.
+"""GDAL, configured with limits before it is first used.
 
-VRT in disguise reads any file or address, and /vsicurl waits for ever by default
+Without them a VRT under another name reads any file or address, and /vsicurl waits without a limit
 (https://gdal.org/en/stable/user/configoptions.html,
 https://gdal.org/en/stable/user/virtual_file_systems.html).
+
+The limits are set as environment variables, not with `rasterio.Env`: off the main thread, Env sets options for
+the calling thread alone, and the time-outs must hold on every thread that reads, those of GDAL included.
 """
 
 import os
 from functools import cache
 from typing import Any
+
+from revisit.pixels.raster.http_settings import HttpSettings
 
 _FORCED_OPTIONS = {
     "GDAL_SKIP": "VRT GTI WMS WMTS STACIT STACTA HTTP",
@@ -18,21 +23,17 @@ _FORCED_OPTIONS = {
     "GDAL_MAX_BAND_COUNT": "64",
     "GDAL_PAM_ENABLED": "NO",
     "GDAL_HTTP_NETRC": "NO",
-    # What was not there a moment ago may have been stored since, by us: GDAL would remember the absence.
+    # GDAL caches that an object does not exist; we may have stored it since.
     "CPL_VSIL_CURL_NON_CACHED": "/vsigs/",
-    # With more, tiles of a JPEG 2000 that cannot be decoded come out as zeros and nothing is raised; bands
-    # are read side by side instead.
+    # With more threads, GDAL returns zeros for JPEG 2000 tiles that cannot be decoded and raises nothing.
+    # We read bands in parallel instead.
     "GDAL_NUM_THREADS": "1",
 }
 _DEFAULT_OPTIONS = {
-    "GDAL_HTTP_CONNECTTIMEOUT": "10",
-    "GDAL_HTTP_TIMEOUT": "60",
-    "GDAL_HTTP_LOW_SPEED_TIME": "15",
     "GDAL_HTTP_LOW_SPEED_LIMIT": "100",
     "GDAL_HTTP_MAX_RETRY": "1",
-    "GDAL_HTTP_RETRY_DELAY": "0.5",
     "GDAL_HTTP_TCP_KEEPALIVE": "YES",
-    # A number below 100,000 would be read as megabytes: these are bytes whichever way they are read.
+    # GDAL reads a number below 100,000 as megabytes and a larger one as bytes.
     "GDAL_CACHEMAX": str(128 * 2**20),
     "CPL_VSIL_CURL_CACHE_SIZE": str(32 * 2**20),
     "VSI_CACHE": "NO",
@@ -41,18 +42,17 @@ _DEFAULT_OPTIONS = {
 
 @cache
 def configure_gdal() -> None:
-    """Put the settings into the environment; the limits among them hold for our own requests too."""
+    """Set GDAL's options for the whole process; those of `_DEFAULT_OPTIONS` only where they are unset."""
     os.environ.update(_FORCED_OPTIONS)
-    for name, value in _DEFAULT_OPTIONS.items():
-        os.environ.setdefault(name, value)
+    for name, value in (_DEFAULT_OPTIONS | HttpSettings.from_environment().gdal_options).items():
+        os.environ[name] = os.environ.get(name) or value
 
 
 def gcs_options() -> dict[str, str]:
-    """Settings under which /vsigs/ is opened: how GDAL finds Cloud Storage, and its token there.
+    """Options under which /vsigs/ is opened: the endpoint of Cloud Storage and how GDAL authenticates.
 
-    It fetches the token itself, from Google's metadata server, but does not take Cloud Run for a machine of
-    Google's
-    (https://gdal.org/en/stable/user/virtual_file_systems.html, CPL_MACHINE_IS_GCE).
+    GDAL fetches the token itself from the metadata server, but does not recognise Cloud Run as a Google
+    machine (https://gdal.org/en/stable/user/virtual_file_systems.html, CPL_MACHINE_IS_GCE).
     """
     if host := os.environ.get("STORAGE_EMULATOR_HOST"):
         return {"CPL_GS_ENDPOINT": f"{host.rstrip('/')}/", "GS_NO_SIGN_REQUEST": "YES"}
@@ -61,13 +61,24 @@ def gcs_options() -> dict[str, str]:
 
 @cache
 def load_rasterio() -> Any:
-    """The rasterio module, after GDAL's settings have been put where GDAL reads them: drivers register
-    once."""
+    """The rasterio module, imported after `configure_gdal`: GDAL registers its drivers once."""
     configure_gdal()
     import rasterio
-    import rasterio._err
     import rasterio.features
     import rasterio.io
     import rasterio.shutil
 
     return rasterio
+
+
+@cache
+def gdal_errors() -> tuple[type[Exception], ...]:
+    """What rasterio raises when GDAL fails, for an `except`.
+
+    `rasterio.shutil.copy` raises GDAL's own errors, and rasterio names their base class in a private module
+    only.
+    """
+    from rasterio._err import CPLE_BaseError
+    from rasterio.errors import RasterioError
+
+    return RasterioError, CPLE_BaseError

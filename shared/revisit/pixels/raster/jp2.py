@@ -6,7 +6,7 @@ from typing import Any
 import numpy.typing as npt
 
 from revisit.errors import InvalidInputError, PermanentError
-from revisit.pixels.raster.gdal import load_rasterio
+from revisit.pixels.raster.gdal import gdal_errors, load_rasterio
 from revisit.pixels.raster.grid import Grid
 
 
@@ -36,7 +36,7 @@ def write_jp2(path: str | os.PathLike[str], array: npt.NDArray[Any], grid: Grid,
     try:
         with library.open(path, "w", **profile) as file:
             file.write(array, 1)
-    except (library.errors.RasterioError, library._err.CPLE_BaseError) as error:
+    except gdal_errors() as error:
         raise PermanentError(
             f"{os.fspath(path)} cannot be written as JPEG 2000: {error.__cause__ or error}"
         ) from None

@@ -1,8 +1,9 @@
-"""Opening the band files of products: with a stated driver, from an address that was looked at, and of a size
-that was checked."""
+"""Opens the band files of products: with a stated driver, from a checked address, within a checked size."""
 
+import threading
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from functools import cache
+from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -10,59 +11,23 @@ import numpy.typing as npt
 
 from revisit.domain.bands import BandFile
 from revisit.errors import PermanentError
-from revisit.pixels.raster.errors import classify_error, is_remote, redact_url
-from revisit.pixels.raster.gdal import configure_gdal, load_rasterio
+from revisit.pixels.raster.band_reader import BandReader
+from revisit.pixels.raster.errors import classify_error
+from revisit.pixels.raster.gdal import gdal_errors, load_rasterio
 from revisit.pixels.raster.grid import Grid
-from revisit.pixels.raster.remote_cog import open_remote
+from revisit.pixels.raster.http_settings import HttpSettings
+from revisit.pixels.raster.limits import MAX_BLOCK_BYTES, MAX_PIXELS
+from revisit.pixels.raster.remote_cog import RemoteCogReader
+from revisit.pixels.raster.urls import is_remote, redact_url
 
-MAX_PIXELS = 12_000**2
-"""Of one band: a Sentinel-2 band has at most 10,980 x 10,980."""
-MAX_BLOCK_BYTES = 64 * 2**20
-"""Of one tile or strip: it is decoded whole."""
 DRIVERS = {"GTiff": (".tif", ".tiff"), "JP2OpenJPEG": (".jp2",)}
-"""Drivers allowed and the file names that belong to them."""
+"""Drivers that may be used, and the suffixes of their files."""
 DTYPES = ("uint8", "uint16", "int16")
-
-
-class BandReader(Protocol):
-    """A band whose header has been read and checked."""
-
-    @property
-    def file(self) -> BandFile: ...
-
-    @property
-    def grid(self) -> Grid:
-        """All of its pixels."""
-        ...
-
-    @property
-    def dtype(self) -> str: ...
-
-    @property
-    def block(self) -> tuple[int, int]:
-        """Height and width of what is decoded at once."""
-        ...
-
-    @property
-    def bytes_read(self) -> int | None:
-        """Taken of the file so far, as it lies there, compressed; None where what reads it does not tell."""
-        ...
-
-    def read(self, rows: slice, columns: slice) -> npt.NDArray[Any]:
-        """The numbers of a window within the grid.
-
-        Raises:
-            PermanentError: The file is broken.
-            TransientError: The server does not answer, or not well.
-        """
-        ...
-
-    def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class GdalBand:
-    """One band, open in GDAL."""
+    """A band open in GDAL; implements `BandReader`."""
 
     file: BandFile
     grid: Grid
@@ -73,50 +38,52 @@ class GdalBand:
 
     @property
     def bytes_read(self) -> int | None:
-        """The blocks decoded of a TIFF; of JPEG 2000 the driver does not tell where its tiles lie."""
+        """Of a TIFF, the blocks decoded; None for JPEG 2000, whose driver does not say where its tiles are."""
         return sum(self.read_sizes) if self.dataset.driver == "GTiff" else None
 
     def read(self, rows: slice, columns: slice) -> npt.NDArray[Any]:
-        library = load_rasterio()
+        """As `BandReader.read`."""
         try:
-            read = self.dataset.read(1, window=((rows.start, rows.stop), (columns.start, columns.stop)))
-        except (library.errors.RasterioError, library._err.CPLE_BaseError) as error:
+            pixels = self.dataset.read(1, window=((rows.start, rows.stop), (columns.start, columns.stop)))
+        except gdal_errors() as error:
             raise classify_error(self.file, error, self.dataset) from None
         if self.dataset.driver == "GTiff":
             self.read_sizes.append(self._compressed_size(rows, columns))
-        return np.asarray(read)
+        return np.asarray(pixels)
 
     def _compressed_size(self, rows: slice, columns: slice) -> int:
         """Bytes of the blocks that a window touches."""
-        high, wide = self.block
+        height, width = self.block
         return sum(
             int(self.dataset.get_tag_item(f"BLOCK_SIZE_{column}_{row}", "TIFF", 1) or 0)
-            for row in range(rows.start // high, -(-rows.stop // high))
-            for column in range(columns.start // wide, -(-columns.stop // wide))
+            for row in range(rows.start // height, -(-rows.stop // height))
+            for column in range(columns.start // width, -(-columns.stop // width))
         )
 
     def close(self) -> None:
+        """Close the dataset."""
         self.dataset.close()
 
 
-def open_band(file: BandFile) -> BandReader:
-    """Open one band for reading; its address, size, type, blocks and CRS have been checked, no pixel has been
-    read.
+def open_band(file: BandFile, remote: RemoteCogReader | None = None) -> BandReader:
+    """Open one band; its address, size, dtype, blocks and CRS are checked, no pixel is read.
+
+    Args:
+        remote: Reads COGs over HTTP; the process's shared reader if None.
 
     Raises:
-        PermanentError: The address is not one of ours, nothing is there, or it is not a band of Sentinel-2.
-        TransientError: The server does not answer, or not well.
+        PermanentError: The address is not allowed, the file does not exist, or it is no Sentinel-2 band.
+        TransientError: The server does not answer, fails, or breaks off.
     """
     path = _gdal_path(file)
-    configure_gdal()
     band: BandReader | None = None
     if is_remote(file.href) and file.driver == "GTiff":
-        band = open_remote(file)
+        band = (remote or _shared_reader()).open(file)
     if band is None:
         library = load_rasterio()
         try:
             dataset = library.open(path, driver=file.driver, sharing=False)
-        except (library.errors.RasterioError, library._err.CPLE_BaseError) as error:
+        except gdal_errors() as error:
             raise classify_error(file, error) from None
         band = _wrap_dataset(file, dataset)
     try:
@@ -127,21 +94,36 @@ def open_band(file: BandFile) -> BandReader:
     return band
 
 
+_shared_reader_lock = threading.Lock()
+
+
+def _shared_reader() -> RemoteCogReader:
+    """The reader of this process: connections and headers are used again by later reads."""
+    with _shared_reader_lock:
+        return _make_shared_reader()
+
+
+@cache
+def _make_shared_reader() -> RemoteCogReader:
+    return RemoteCogReader(HttpSettings.from_environment())
+
+
 def _wrap_dataset(file: BandFile, dataset: Any) -> GdalBand:
-    where = f"band {file.band} ({redact_url(file.href)})"
+    """Check what GDAL opened; closes it if it is refused."""
+    label = f"band {file.band} ({redact_url(file.href)})"
     try:
         if dataset.driver != file.driver:
-            raise PermanentError(f"{where} was opened as {dataset.driver}, not as {file.driver}")
+            raise PermanentError(f"{label} was opened as {dataset.driver}, not as {file.driver}")
         if dataset.count != 1:
-            raise PermanentError(f"{where} holds {dataset.count} layers; a file of one band is expected")
+            raise PermanentError(f"{label} holds {dataset.count} layers; a file of one band is expected")
         code = dataset.crs.to_epsg() if dataset.crs else None
         if code is None or not dataset.crs.is_projected:
-            raise PermanentError(f"{where} is not in a projected CRS with an EPSG code")
+            raise PermanentError(f"{label} is not in a projected CRS with an EPSG code")
         a, b, c, d, e, f = dataset.transform[:6]
         try:
             grid = Grid(f"EPSG:{code}", (a, b, c, d, e, f), dataset.width, dataset.height)
         except PermanentError as error:
-            raise PermanentError(f"{where}: {error}") from None
+            raise PermanentError(f"{label}: {error}") from None
     except PermanentError:
         dataset.close()
         raise
@@ -149,22 +131,23 @@ def _wrap_dataset(file: BandFile, dataset: Any) -> GdalBand:
 
 
 def _gdal_path(file: BandFile) -> str:
-    """What GDAL is given for a band file.
+    """The path under which GDAL opens a band file.
 
     Raises:
-        PermanentError: It is neither an absolute path nor an http address of a raster, or the driver is not
-            one of ours.
+        PermanentError: The address is neither an absolute path nor an HTTP URL of a raster, or the driver is
+            not allowed.
     """
     href = file.href
     if file.driver not in DRIVERS:
         raise PermanentError(
-            f"band {file.band} wants the driver {file.driver!r}; only {' and '.join(DRIVERS)} are opened"
+            f"band {file.band} needs the driver {file.driver!r}; only {' and '.join(DRIVERS)} are opened"
         )
     if is_remote(href):
         parts = urlsplit(href)
         if parts.username or parts.password or not parts.hostname or any(ord(c) <= 32 for c in href):
             raise PermanentError(
-                f"band {file.band} has an address with a user name or without a host: {redact_url(href)}"
+                f"band {file.band} has a URL with a user name, with a space or without a host: "
+                f"{redact_url(href)}"
             )
         name, path = parts.path, f"/vsicurl/{href}"
     elif (
@@ -173,26 +156,28 @@ def _gdal_path(file: BandFile) -> str:
         name, path = href, href
     else:
         raise PermanentError(
-            f"band {file.band} is neither an absolute local path nor an http address: {href[:100]!r}"
+            f"band {file.band} is neither an absolute local path nor an HTTP URL: {href[:100]!r}"
         )
     if not name.lower().endswith(DRIVERS[file.driver]):
         raise PermanentError(
-            f"band {file.band} is to be read as {file.driver} but its name does not end in {DRIVERS[file.driver][0]}: {redact_url(href)}"
+            f"band {file.band} is to be read as {file.driver}, but its name does not end in "
+            f"{DRIVERS[file.driver][0]}: {redact_url(href)}"
         )
     return path
 
 
 def _check_header(file: BandFile, band: BandReader) -> None:
-    """Refuse what its header declares before anything is decoded."""
-    where = f"band {file.band} ({redact_url(file.href)})"
+    """Refuse by the header, before anything is decoded."""
+    label = f"band {file.band} ({redact_url(file.href)})"
     if band.grid.width * band.grid.height > MAX_PIXELS:
         raise PermanentError(
-            f"{where} declares {band.grid.width} x {band.grid.height} pixels; a Sentinel-2 band has at most 10980 x 10980"
+            f"{label} declares {band.grid.width} x {band.grid.height} pixels; "
+            "a Sentinel-2 band has at most 10980 x 10980"
         )
     if band.dtype not in DTYPES:
-        raise PermanentError(f"{where} holds {band.dtype} values; {', '.join(DTYPES)} are read")
+        raise PermanentError(f"{label} holds {band.dtype} values; {', '.join(DTYPES)} are read")
     rows, columns = band.block
     if rows * columns * np.dtype(band.dtype).itemsize > MAX_BLOCK_BYTES:
         raise PermanentError(
-            f"{where} has blocks of {columns} x {rows} pixels; write it again with blocks of 512 or 1024"
+            f"{label} has blocks of {columns} x {rows} pixels; write it again with blocks of 512 or 1024"
         )

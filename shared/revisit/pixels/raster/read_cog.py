@@ -9,7 +9,7 @@ from typing import Any
 import numpy.typing as npt
 
 from revisit.errors import PermanentError, TransientError
-from revisit.pixels.raster.gdal import gcs_options, load_rasterio
+from revisit.pixels.raster.gdal import gcs_options, gdal_errors, load_rasterio
 from revisit.pixels.raster.grid import Grid
 
 
@@ -65,7 +65,7 @@ def read_cog(
                 file.nodata,
                 {key: value for key, value in file.tags().items() if key not in _GDAL_TAGS},
             )
-    except (library.errors.RasterioError, library._err.CPLE_BaseError) as error:
+    except gdal_errors() as error:
         raise _to_error(place, str(error.__cause__ or error)) from None
     return dict(zip(wanted, pixels, strict=True)), grid, meta
 

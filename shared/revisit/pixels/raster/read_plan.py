@@ -1,4 +1,4 @@
-"""Bands of a product over an AOI, all on one grid."""
+"""Reads bands of a product over an AOI, all on one grid."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -12,30 +12,34 @@ import numpy.typing as npt
 
 from revisit.domain.bands import SPECTRAL_BANDS, BandFile
 from revisit.errors import PermanentError
+from revisit.pixels.raster.band_reader import BandReader
 from revisit.pixels.raster.grid import Grid, preload_projection, project_aoi
-from revisit.pixels.raster.open_band import MAX_PIXELS, BandReader, open_band
+from revisit.pixels.raster.limits import MAX_DECODED_BYTES, MAX_PIXELS
+from revisit.pixels.raster.open_band import open_band
+from revisit.pixels.raster.remote_cog import RemoteCogReader
 from revisit.pixels.raster.resample import resample_pixels, source_window
 
-MAX_DECODED_BYTES = 2 * 10**9
-"""Bytes of pixels that one read may hold at once, source and result."""
 _CONTINUOUS_LAYERS = ("AOT", "WVP")
-"""Layers that hold amounts rather than classes."""
+"""Layers that are no reflectance and hold quantities, not classes."""
 _MAX_THREADS = 16
 
 
 @dataclass(frozen=True, slots=True)
 class BandArrays:
-    """Bands over an AOI."""
+    """The pixels of bands over an AOI."""
 
     grid: Grid
     dn: dict[str, npt.NDArray[Any]]
-    """By band name: shape (height, width) of the grid, the numbers of the file in its dtype; its nodata where
-    there is none."""
+    """Digital numbers by band name: shape (height, width) of the grid, dtype of the file (uint8, uint16 or int16).
+
+    Pixels without data hold the file's `nodata`, 0 in most products. Pixels outside the AOI but inside the grid
+    are read like the others.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class ReadPlan:
-    """Open bands and the grid they will be read on. Close it, or use it in a `with`."""
+    """Open bands and the grid they will be read on; a context manager that closes the bands."""
 
     grid: Grid
     resampling: str
@@ -49,34 +53,35 @@ class ReadPlan:
         bands: Iterable[str] | None = None,
         resolution_m: float | None = None,
         resampling: str = "bilinear",
+        remote: RemoteCogReader | None = None,
     ) -> Self:
-        """Open the bands and lay the grid; no pixel is read.
+        """Open the bands and choose the grid; no pixel is read.
 
-        The grid is the native one of the finest of `bands` that holds reflectance, its origin kept, cut to
-        the AOI's bounds and to
-        the product's extent. With `resolution_m` the pixels are counted from that same origin.
+        The grid is that of the finest band among `bands` that holds reflectance, with its origin, cropped to
+        the AOI's bounds and to the product's extent. With `resolution_m`, pixels are counted from the same
+        origin.
 
         Args:
-            files: By band name; those of bands not asked for are not touched.
+            files: By band name; files of other bands than `bands` are not opened.
             aoi_geometry: GeoJSON Polygon or MultiPolygon, lon/lat degrees.
-            bands: Names to open; all files when None. SCL takes no part in the choice of grid unless it is
-                alone.
-            resampling: "bilinear" or "nearest", where a band meets a finer grid; a coarser one averages.
-                Classes are always nearest.
+            bands: Names to open; all files if None. SCL decides the grid only if it is the only band.
+            resolution_m: Pixel size in metres; the finest band's if None.
+            resampling: "bilinear" or "nearest", for bands coarser than the grid; bands finer than the grid are
+                averaged. Classes are always resampled by nearest neighbour.
+            remote: Reads COGs over HTTP; the process's shared reader if None.
 
         Raises:
-            PermanentError: A band is missing or unreadable, the CRSs differ, or the AOI lies outside the
-                product or takes too many pixels.
-            TransientError: A server does not answer, or not well.
+            PermanentError: A band is missing or unreadable, the CRSs differ, or the AOI is outside the product
+                or takes too many pixels.
+            TransientError: A server does not answer, fails, or breaks off.
         """
         names = list(dict.fromkeys(files if bands is None else bands))
         if missing := [name for name in names if name not in files]:
             raise PermanentError(f"the product has no band {', '.join(missing)}; it has {', '.join(files)}")
         if not names:
-            raise PermanentError("no band is asked for")
-        opened = dict(
-            zip(names, _run_all(lambda name: open_band(files[name]), names, preload_projection), strict=True)
-        )
+            raise PermanentError("no band is named; name at least one")
+        bands_opened = _run_all(lambda name: open_band(files[name], remote), names, preload_projection)
+        opened = dict(zip(names, bands_opened, strict=True))
         plan = None
         try:
             plan = cls._build(opened, aoi_geometry, resolution_m, resampling)
@@ -93,10 +98,10 @@ class ReadPlan:
         resolution_m: float | None,
         resampling: str,
     ) -> Self:
-        deciding = [band for name, band in opened.items() if not _is_classification(name)] or list(
+        reflectance = [band for name, band in opened.items() if not _is_classification(name)] or list(
             opened.values()
         )
-        native = min(deciding, key=lambda band: band.grid.resolution_m).grid
+        native = min(reflectance, key=lambda band: band.grid.resolution_m).grid
         for band in opened.values():
             if band.grid.crs != native.crs:
                 raise PermanentError(
@@ -107,21 +112,24 @@ class ReadPlan:
         grid = None if aoi.is_empty else whole.crop(aoi.bounds)
         if grid is None:
             raise PermanentError(
-                f"the AOI lies outside the product, which covers {native.bounds} in {native.crs}"
+                f"the AOI is outside the product, which covers {native.bounds} in {native.crs}"
             )
         if grid.width * grid.height > MAX_PIXELS:
             raise PermanentError(
-                f"the AOI takes {grid.width} x {grid.height} pixels of {grid.resolution_m:g} m, more than {MAX_PIXELS:,}; "
-                "ask for a smaller AOI or a coarser resolution_m"
+                f"the AOI takes {grid.width} x {grid.height} pixels of {grid.resolution_m:g} m, "
+                f"more than {MAX_PIXELS:,}; ask for a smaller AOI or a coarser resolution_m"
             )
         return cls(grid, resampling, opened)
 
     def read(self, bands: Sequence[str] | None = None) -> BandArrays:
-        """Read bands on the grid, a thread each.
+        """Read bands on the grid, in parallel.
+
+        Args:
+            bands: Names among those opened; all of them if None.
 
         Raises:
-            PermanentError: A file is broken, or more pixels are asked for than fit.
-            TransientError: A server does not answer, or not well.
+            PermanentError: A file is corrupt, a band was not opened, or the pixels exceed MAX_DECODED_BYTES.
+            TransientError: A server does not answer, fails, or breaks off.
         """
         names = list(dict.fromkeys(self._bands if bands is None else bands))
         if unopened := [name for name in names if name not in self._bands]:
@@ -135,7 +143,7 @@ class ReadPlan:
         )
 
     def _check_size(self, bands: list[BandReader]) -> None:
-        """Refuse before decoding: whole blocks are decoded, and the result is held beside them."""
+        """Refuse before decoding what does not fit: the source window and the result are held together."""
         total = 0
         for band in bands:
             rows, columns = source_window(band.grid, self.grid)
@@ -144,8 +152,8 @@ class ReadPlan:
             ) * np.dtype(band.dtype).itemsize
         if total > MAX_DECODED_BYTES:
             raise PermanentError(
-                f"{len(bands)} bands of {self.grid.width} x {self.grid.height} pixels need {total / 1e9:.1f} GB, more than "
-                f"{MAX_DECODED_BYTES / 1e9:.0f} GB; ask for a smaller AOI, fewer bands or a coarser resolution_m"
+                f"{len(bands)} bands of {self.grid.width} x {self.grid.height} pixels need {total / 1e9:.1f} GB, "
+                f"more than {MAX_DECODED_BYTES / 1e9:.0f} GB; ask for a smaller AOI, fewer bands or a coarser resolution_m"
             )
 
     def _read_band(self, band: BandReader) -> npt.NDArray[Any]:
@@ -172,10 +180,13 @@ class ReadPlan:
 
     @property
     def bytes_read(self) -> int | None:
-        """Taken of the files so far, as they lie there, compressed; None where what reads one of them does
-        not tell."""
-        taken = [band.bytes_read for band in self._bands.values()]
-        return None if None in taken else sum(count for count in taken if count is not None)
+        """Compressed bytes read from the files so far; None if one of the readers cannot tell."""
+        total = 0
+        for band in self._bands.values():
+            if band.bytes_read is None:
+                return None
+            total += band.bytes_read
+        return total
 
     def close(self) -> None:
         """Close the files."""
@@ -190,34 +201,23 @@ class ReadPlan:
         self.close()
 
 
-def read_bands(
-    files: Mapping[str, BandFile],
-    aoi_geometry: dict[str, Any],
-    resolution_m: float | None = None,
-    resampling: str = "bilinear",
-    bands: Iterable[str] | None = None,
-) -> BandArrays:
-    """Read bands over an AOI in one go; see `ReadPlan.open` for what the arguments mean."""
-    with ReadPlan.open(files, aoi_geometry, bands, resolution_m, resampling) as plan:
-        return plan.read()
-
-
 def _is_classification(band: str) -> bool:
     return band not in SPECTRAL_BANDS and band not in _CONTINUOUS_LAYERS
 
 
 @cache
 def _thread_pool() -> ThreadPoolExecutor:
-    """Threads that wait for files, kept between reads: a new thread begins with memory of its own that must
-    be paged in."""
+    """Threads that wait for files. They are kept between reads: each new thread pages in memory of its own."""
     return ThreadPoolExecutor(_MAX_THREADS, thread_name_prefix="band")
 
 
 def _run_all[T](
     work: Callable[[str], T], names: Sequence[str], meanwhile: Callable[[], None] | None = None
 ) -> list[T]:
-    """Run the work for every name, a thread each; the first failure in their order is raised when all have
-    ended."""
+    """Run the work for every name in parallel, and `meanwhile` on this thread.
+
+    Once all have ended, raises the first failure in the order of the names.
+    """
     if len(names) == 1:
         return [work(names[0])]
     futures = [_thread_pool().submit(work, name) for name in names]

@@ -1,7 +1,6 @@
-"""The plain kind of GeoTIFF that Sentinel-2 archives hold: one tiled DEFLATE band. Its header, and a tile's
-pixels.
+"""The header and the tiles of the plain GeoTIFFs that Sentinel-2 archives hold: one tiled DEFLATE band.
 
-Whatever is not of that kind is left to GDAL. TIFF 6.0 (Adobe, 1992), BigTIFF, GeoTIFF 1.1 (OGC 19-008).
+GDAL reads every other kind. TIFF 6.0 (Adobe, 1992), BigTIFF, GeoTIFF 1.1 (OGC 19-008).
 """
 
 import struct
@@ -21,32 +20,40 @@ _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _SAMPLES, _PREDICTOR = 256, 257, 258, 259,
 _TILE_WIDTH, _TILE_HEIGHT, _OFFSETS, _COUNTS, _FORMAT = 322, 323, 324, 325, 339
 _SCALE, _TIEPOINT, _MATRIX, _GEOKEYS = 33550, 33922, 34264, 34735
 _FILL_ORDER, _RASTER_TYPE, _PROJECTED_CRS = 266, 1025, 3072
+_MAX_TAGS = 200
+"""A directory that claims more is taken for garbage."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where the tiles of a band lie in its file, and what they hold."""
+    """Position, size and encoding of a band's tiles in its file."""
 
     grid: Grid
     dtype: str
     tile: tuple[int, int]
-    """Height, width."""
+    """Height and width, pixels."""
     predictor: int
-    """1, none; 2, each number is the difference to its left neighbour."""
+    """1, none; 2, each value is stored as the difference to its left neighbour."""
     offsets: tuple[int, ...]
-    """Of the tiles, row by row; bytes."""
+    """Bytes from the start of the file to each tile, row by row."""
     counts: tuple[int, ...]
-    """Bytes; 0 is a tile that was never written."""
+    """Compressed bytes of each tile; 0 for a tile that was never written (sparse)."""
 
     @property
     def tiles_across(self) -> int:
-        """Tiles in a row."""
+        """Tiles in a row of tiles."""
         return -(-self.grid.width // self.tile[1])
 
 
 def parse_layout(head: bytes | bytearray) -> Layout | None:
-    """Read the first directory of a file from its beginning; None if it is not all there or not of the plain
-    kind."""
+    """Parse the first image file directory of a TIFF.
+
+    Args:
+        head: The first bytes of the file.
+
+    Returns:
+        None if `head` does not hold the whole directory, or if the file is not of the plain kind.
+    """
     try:
         tags = _read_tags(head)
         return _layout_of_tags(tags) if tags else None
@@ -55,79 +62,85 @@ def parse_layout(head: bytes | bytearray) -> Layout | None:
 
 
 def decode_tile(tile_layout: Layout, raw: bytes | memoryview, label: str) -> npt.NDArray[Any]:
-    """The numbers of one tile, shape `band.tile`.
+    """Decompress one tile; memory is bounded by the size that the header declares.
+
+    Args:
+        raw: The compressed tile, a zlib stream.
+        label: Names the tile's file in errors.
+
+    Returns:
+        Shape `tile_layout.tile`, little-endian, read-only; a predictor is not undone yet.
 
     Raises:
-        PermanentError: It does not hold as many bytes as it should, or not what its checksum says.
+        PermanentError: The tile is corrupt, or is longer or shorter than declared.
     """
     from isal import igzip_lib, isal_zlib
 
     dtype = np.dtype(tile_layout.dtype).newbyteorder("<")
     size = tile_layout.tile[0] * tile_layout.tile[1] * dtype.itemsize
-    inflating = isal_zlib.decompressobj()
+    inflater = isal_zlib.decompressobj()
     try:
-        content = inflating.decompress(raw, size)
-        if not inflating.eof:
-            # The checksum follows the last byte that was asked for.
-            content += inflating.decompress(inflating.unconsumed_tail, 1)
+        content = inflater.decompress(raw, size)
+        if not inflater.eof:
+            # The checksum after the last pixel has not been read yet.
+            content += inflater.decompress(inflater.unconsumed_tail, 1)
     except igzip_lib.IsalError as error:  # type: ignore[misc]  # its stub declares a function
         raise PermanentError(f"a tile of {label} cannot be decoded ({error})") from None
-    if len(content) != size or not inflating.eof:
+    if len(content) != size or not inflater.eof:
         raise PermanentError(f"a tile of {label} does not hold the {size} bytes its header declares")
     return np.frombuffer(content, dtype).reshape(tile_layout.tile)
 
 
 def undo_predictor(tile_layout: Layout, rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Undo the predictor on rows that begin with the tile's first column."""
+    """Undo the predictor.
+
+    Args:
+        rows: Shape (rows, columns), beginning with the tile's first column.
+
+    Returns:
+        Same shape, native byte order where there is a predictor.
+    """
     if tile_layout.predictor == 1:
         return rows
     return np.add.accumulate(rows, axis=1, dtype=np.dtype(tile_layout.dtype))
 
 
 def _read_tags(head: bytes | bytearray) -> dict[int, tuple[Any, ...]] | None:
+    """The tags of the first directory and their values; None if it is no little-endian TIFF or BigTIFF."""
     if head[:4] == b"II*\0":
-        (start,) = struct.unpack_from("<I", head, 4)
-        (count,), start, entry, inline, number = (
-            struct.unpack_from("<H", head, start),
-            start + 2,
-            12,
-            4,
-            "<HHI",
-        )
+        pointer, count_format, entry_format, entry_size, inline_size = "<I", "<H", "<HHI", 12, 4
+        (directory,) = struct.unpack_from("<I", head, 4)
     elif head[:8] == b"II+\0\x08\0\0\0":
-        (start,) = struct.unpack_from("<Q", head, 8)
-        (count,), start, entry, inline, number = (
-            struct.unpack_from("<Q", head, start),
-            start + 8,
-            20,
-            8,
-            "<HHQ",
-        )
+        pointer, count_format, entry_format, entry_size, inline_size = "<Q", "<Q", "<HHQ", 20, 8
+        (directory,) = struct.unpack_from("<Q", head, 8)
     else:
         return None
-    if count > 200:
+    (count,) = struct.unpack_from(count_format, head, directory)
+    if count > _MAX_TAGS:
         return None
     tags: dict[int, tuple[Any, ...]] = {}
-    for place in range(start, start + count * entry, entry):
-        tag, kind, length = struct.unpack_from(number, head, place)
+    first = directory + struct.calcsize(count_format)
+    for entry in range(first, first + count * entry_size, entry_size):
+        tag, kind, length = struct.unpack_from(entry_format, head, entry)
         if kind not in _TYPE_SIZES or length > len(head):
             continue
-        value = place + struct.calcsize(number)
-        if length * _TYPE_SIZES[kind] > inline:
-            (value,) = struct.unpack_from("<I" if inline == 4 else "<Q", head, value)
-        tags[tag] = struct.unpack_from(f"<{length}{_TYPE_CODES[kind]}", head, value)
+        position = entry + struct.calcsize(entry_format)
+        if length * _TYPE_SIZES[kind] > inline_size:
+            (position,) = struct.unpack_from(pointer, head, position)
+        tags[tag] = struct.unpack_from(f"<{length}{_TYPE_CODES[kind]}", head, position)
     return tags
 
 
 def _layout_of_tags(tags: dict[int, tuple[Any, ...]]) -> Layout | None:
+    """The layout that tags describe; None unless it is of the plain kind."""
     width, height = tags[_WIDTH][0], tags[_HEIGHT][0]
     tile = tags[_TILE_HEIGHT][0], tags[_TILE_WIDTH][0]
     dtype = _DTYPES.get((tags[_BITS][0], tags.get(_FORMAT, (1,))[0]))
     predictor = tags.get(_PREDICTOR, (1,))[0]
     keys = tags[_GEOKEYS]
-    geokeys = {keys[at]: keys[at + 3] for at in range(4, len(keys) - 3, 4) if keys[at + 1] == 0}
+    geokeys = {keys[i]: keys[i + 3] for i in range(4, len(keys) - 3, 4) if keys[i + 1] == 0}
     scale, tie = tags[_SCALE], tags[_TIEPOINT]
-    usual = (
+    plain = (
         dtype is not None
         and len(tags[_BITS]) == tags.get(_SAMPLES, (1,))[0] == 1
         and tags[_COMPRESSION][0] in (8, 32946)
@@ -141,7 +154,7 @@ def _layout_of_tags(tags: dict[int, tuple[Any, ...]]) -> Layout | None:
         and tile[0] > 0
         and tile[1] > 0
     )
-    if not usual or dtype is None:
+    if not plain or dtype is None:
         return None
     grid = Grid(
         f"EPSG:{geokeys[_PROJECTED_CRS]}", (scale[0], 0.0, tie[3], 0.0, -scale[1], tie[4]), width, height

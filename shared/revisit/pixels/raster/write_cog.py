@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from revisit.atomic_write import write_bytes
 from revisit.errors import InvalidInputError, PermanentError, TransientError
-from revisit.pixels.raster.gdal import load_rasterio
+from revisit.pixels.raster.gdal import gdal_errors, load_rasterio
 from revisit.pixels.raster.grid import Grid
 from revisit.pixels.raster.preview import write_preview, write_rgb_preview
 
@@ -126,7 +126,7 @@ def _encode_cog(
                     file.build_overviews(factors, library.enums.Resampling[overview_resampling])
             library.shutil.copy(source.name, memory.name, driver="COG", **options)
             content = bytes(memory.getbuffer())
-    except (library.errors.RasterioError, library._err.CPLE_BaseError) as error:
+    except gdal_errors() as error:
         raise PermanentError(
             f"the bands {', '.join(names)} cannot be written as a COG: {error.__cause__ or error}"
         ) from None
