@@ -56,7 +56,7 @@ resource "google_storage_bucket_object" "config" {
   content_type  = local.media_types.js
   cache_control = "no-cache"
   content       = <<-EOT
-    // Where this page's API is, where results are read, and where users sign in.
+    // The API, the origins of result files, and the sign-in service of this deployment.
     export const api = ${jsonencode("${local.function_urls["api"]}/")};
     export const files = ["https://storage.googleapis.com"];
     export { signIn } from "./sign-in.js";
@@ -70,7 +70,7 @@ resource "google_storage_bucket_object" "sign_in" {
   content_type  = local.media_types.js
   cache_control = "no-cache"
   content       = <<-EOT
-    // Where an e-mail address and a password are exchanged for a token. The key tells the project and opens nothing.
+    // The address that exchanges e-mail and password for a token. The key identifies the project and grants nothing.
     export const signIn = ${jsonencode(join("", local.sign_in_urls))};
   EOT
 }

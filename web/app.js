@@ -1,19 +1,23 @@
-// The shell: which view is shown, how the network fares, who is signed in.
+// The shell: the active view, the network state, the account.
 //
-// A view is one ES module with this interface. The shell imports it when its address, #NAME/REST?PARAMS, is first opened.
+// A view is an ES module that the shell imports when its address #NAME/REST?PARAMS first opens:
 //
-//   export const title = "Search";           its name in the tab and in the document's title
-//   export const wide = true;                optional: takes the whole width, and no map is shown beside it
+//   export const title = "Search";       name of the tab and of the document
+//   export const wide = true;            optional: use the whole width, without the map
 //   export async function enter(place, route)
-//                                            fill `place`, an empty element. What it throws is shown there with a button to try again.
-//   export async function refresh(route)       optional: called every two seconds while the page is looked at, less often while it fails
-//   export function leave()                  optional: another view comes; take what was put on the map off it
+//                                        fill `place`, an empty element; an error it throws is shown there
 //
-// `route` is { name, rest, params, signal, announce(text), navigate(hash), replaceParams(params) }: `rest` the decoded parts of the address behind the name,
-// `params` a URLSearchParams, `signal` aborted when the view is left (hand it to get, post and so on), `announce` speaks to screen readers, `navigate`
-// opens another view, `replaceParams` writes other params into the address without entering anew. To add a view, add a line to VIEWS (a null title
-// has no tab). What must outlive a reload lies in the address or in state.js, which also holds the AOI in hand; map.js has the map and
-// draws whatever its `layer()` is given; dom.js makes elements and never markup; api.js asks the server and throws Problem.
+// `route` has:
+//
+//   name, rest, params                   the view, the decoded path segments after it, URLSearchParams
+//   signal                               aborted when the user leaves the view; pass it to get, post, ...
+//   announce(text)                       have screen readers speak a text
+//   navigate(hash)                       open another view
+//   replaceParams(params)                change the address without entering the view again
+//   onLeave(callback)                    release what the view added outside `place`, such as map layers
+//   onRefresh(callback)                  an async function called every POLL_MS while the page is visible
+//
+// To add a view, add a line to VIEWS. State that survives a reload belongs in the address or in lib/state.js.
 
 import { onConnectionChange, onUnauthenticated, Problem, token } from "./lib/api.js";
 import { byId, errorBox, h, replaceContent } from "./lib/dom.js";
@@ -28,13 +32,13 @@ const VIEWS = {
   status: ["Status", () => import("./views/status.js")],
 };
 const POLL_MS = 2000;
-const MAX_POLL_MS = 30000;
+const MAX_POLL_MS = 30_000;
 const SLOW_ANSWER_MS = 2000;
 
-let activeView = null;
-let moduleMissing = false;
 let route = null;
+let refresh = null;
 let viewAbort = new AbortController();
+let moduleMissing = false;
 let pollDelayMs = POLL_MS;
 
 function parseHash() {
@@ -49,30 +53,45 @@ function parseHash() {
   return { name, rest, params: new URLSearchParams(query) };
 }
 
-async function openView() {
-  const wanted = parseHash();
-  if (!(wanted.name in VIEWS)) return navigate(await defaultView());
-  activeView?.leave?.();
+function makeRoute(parsed) {
   viewAbort.abort();
   viewAbort = new AbortController();
-  activeView = null;
-  const mine = { ...wanted, signal: viewAbort.signal, announce, navigate, replaceParams };
+  const { signal } = viewAbort;
+  return {
+    ...parsed,
+    signal,
+    announce,
+    navigate,
+    replaceParams,
+    // A view that was left while it still loads is released at once.
+    onLeave: (callback) =>
+      signal.aborted ? callback() : signal.addEventListener("abort", callback, { once: true }),
+    onRefresh: (callback) => {
+      if (!signal.aborted) refresh = callback;
+    },
+  };
+}
+
+async function openView() {
+  const parsed = parseHash();
+  if (!(parsed.name in VIEWS)) return navigate(await defaultView());
+  refresh = null;
+  const mine = makeRoute(parsed);
   route = mine;
-  renderTabs(wanted.name);
+  renderTabs(mine.name);
   const place = byId("view");
   moduleMissing = true;
-  const inside = place.contains(document.activeElement);
-  replaceContent(place, h("p", { class: "waiting", "aria-busy": "true" }, "One moment …"));
-  // The link that was followed is gone; the keyboard goes on from where it led.
-  if (inside) place.focus({ preventScroll: true });
+  const focused = place.contains(document.activeElement);
+  replaceContent(place, h("p", { class: "waiting", "aria-busy": "true" }, "Loading …"));
+  // The link that was followed is gone, so the focus moves to what it opened.
+  if (focused) place.focus({ preventScroll: true });
   try {
-    const module = await VIEWS[wanted.name][1]();
+    const module = await VIEWS[mine.name][1]();
     if (route !== mine) return undefined;
     moduleMissing = false;
     document.title = `${module.title} · Revisit`;
     document.body.classList.toggle("wide", module.wide === true);
-    activeView = module;
-    const fresh = h("div", { class: `view ${wanted.name}` });
+    const fresh = h("div", { class: `view ${mine.name}` });
     place.replaceChildren(fresh);
     await module.enter(fresh, mine);
     pollDelayMs = POLL_MS;
@@ -84,18 +103,18 @@ async function openView() {
 
 function showError(place, error) {
   if (!(error instanceof Problem) && !/dynamically imported|module/.test(error.message)) console.error(error);
-  const told =
+  const shown =
     error instanceof Problem
       ? error
       : new Problem(
           navigator.onLine
-            ? "This part of the page could not be loaded or shown; try again, or reload the page."
-            : "There is no network just now, and this part of the page was not loaded yet. It comes once you are back.",
+            ? "This view could not be loaded. Try again, or reload the page."
+            : "There is no network connection, and this view was not loaded before. It opens once you are online.",
         );
-  place.append(errorBox(told, reopen, told.status === 401 ? account.open : null));
+  place.append(errorBox(shown, reopen, shown.status === 401 ? account.open : null));
 }
 
-// A browser may remember that a module could not be had; only the page as a whole asks for it again. What was done is kept.
+// A browser may cache that a module failed to load; only a reload of the page asks for it again.
 const reopen = () => (moduleMissing ? location.reload() : openView());
 
 function navigate(hash) {
@@ -104,12 +123,9 @@ function navigate(hash) {
 }
 
 function replaceParams(params) {
+  const path = [route.name, ...route.rest].map(encodeURIComponent).join("/");
   const query = new URLSearchParams(params).toString();
-  history.replaceState(
-    null,
-    "",
-    `#${[route.name, ...route.rest].map(encodeURIComponent).join("/")}${query ? `?${query}` : ""}`,
-  );
+  history.replaceState(null, "", `#${path}${query ? `?${query}` : ""}`);
   route.params = new URLSearchParams(query);
 }
 
@@ -118,46 +134,36 @@ function announce(text) {
 }
 
 function renderTabs(current) {
+  const tab = (name, title) =>
+    h("a", { href: `#${name}`, "data-key": name, "aria-current": name === current ? "page" : null }, title);
   replaceContent(
     byId("tabs"),
-    Object.entries(VIEWS)
-      .filter(([, [title]]) => title)
-      .map(([name, [title]]) =>
-        h(
-          "li",
-          {},
-          h(
-            "a",
-            { href: `#${name}`, "data-key": name, "aria-current": name === current ? "page" : null },
-            title,
-          ),
-        ),
-      ),
+    Object.entries(VIEWS).map(([name, [title]]) => h("li", {}, tab(name, title))),
   );
 }
 
-// How the network fares: nothing is said while all is well.
+// The state of the network; empty while all is well.
 let oldestPendingMs = 0;
 let unreachable = false;
 let unauthenticated = false;
-function updateNotice() {
+
+function noticeText() {
+  if (!navigator.onLine) return "No network. Your changes are kept; the page continues once you are online.";
+  if (unauthenticated && !token()) return "Sign in to continue; your changes are kept.";
+  if (unreachable) return "The server does not answer; retrying automatically.";
   const waiting = oldestPendingMs && performance.now() - oldestPendingMs > SLOW_ANSWER_MS;
-  const text = !navigator.onLine
-    ? "No network. What you did is kept; this goes on by itself once you are back."
-    : unauthenticated && !token()
-      ? "Sign in to go on; what you did is kept."
-      : unreachable
-        ? "The server does not answer; asking again by itself."
-        : waiting
-          ? "Still waiting for the server …"
-          : "";
+  return waiting ? "Still waiting for the server …" : "";
+}
+
+function updateNotice() {
+  const text = noticeText();
   if (byId("notice").textContent !== text) byId("notice").textContent = text;
   document.body.classList.toggle("lost", unreachable || !navigator.onLine);
 }
 
-onConnectionChange.push((state, pending) => {
-  if (state !== null) unreachable = !state;
-  oldestPendingMs = pending;
+onConnectionChange.push((reachable, oldestStart) => {
+  if (reachable !== null) unreachable = !reachable;
+  oldestPendingMs = oldestStart;
   updateNotice();
 });
 onUnauthenticated.push(() => {
@@ -174,32 +180,30 @@ addEventListener("online", () => {
 async function poll() {
   for (;;) {
     await new Promise((resume) => setTimeout(resume, pollDelayMs));
-    if (document.hidden || !activeView?.refresh) continue;
+    if (document.hidden || !refresh) continue;
     const mine = route;
-    await activeView.refresh(mine).then(
-      () => {
-        pollDelayMs = POLL_MS;
-      },
-      (error) => {
-        if (error.name === "AbortError" || route !== mine) return;
-        pollDelayMs = Math.min(pollDelayMs * 2, MAX_POLL_MS);
-        // One view's fault must not end the asking of all.
-        if (!(error instanceof Problem)) console.error(error);
-        else announce(`${error.message} Asking again in ${pollDelayMs / 1000} s.`);
-      },
-    );
+    try {
+      await refresh();
+      pollDelayMs = POLL_MS;
+    } catch (error) {
+      if (error.name === "AbortError" || route !== mine) continue;
+      pollDelayMs = Math.min(pollDelayMs * 2, MAX_POLL_MS);
+      // An error of one view must not end polling for all.
+      if (!(error instanceof Problem)) console.error(error);
+      else announce(`${error.message} Trying again in ${pollDelayMs / 1000} s.`);
+    }
   }
 }
+
+// Load the other views once the page is idle, so that they open without a network.
+const preloadViews = () => Object.values(VIEWS).forEach(([, load]) => load().catch(() => null));
 
 byId("skip").addEventListener("click", (event) => {
   event.preventDefault();
   byId("view").focus();
 });
-// Once there is time, the other views are loaded as well, so that they open without a network.
-const preloadViews = () => Object.values(VIEWS).forEach(([, load]) => load().catch(() => null));
-
 addEventListener("hashchange", () => {
-  for (const one of document.querySelectorAll("dialog[open]")) one.close("left");
+  for (const box of document.querySelectorAll("dialog[open]")) box.close("left");
   openView();
 });
 account.init(Boolean(token()), openView);

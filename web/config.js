@@ -1,7 +1,9 @@
-// Where the API is, ending in "/"; empty where it is the server that this page came from. A deployment writes this file anew.
+// Settings of this deployment; a deployment replaces this file.
+
+// The address of the API, ending in "/"; empty for the server that this page came from.
 export const api = "";
-// Where an e-mail address and a password are exchanged for a token (Identity Toolkit, accounts:signInWithPassword); empty where users
-// have a token or a key.
+// The address that exchanges e-mail and password for a token (Identity Toolkit, accounts:signInWithPassword);
+// empty where users sign in with a token or an API key.
 export const signIn = "";
-// Where an answer may send the page on to read a file: origins, apart from the API's own.
+// Further origins from which files of results are read.
 export const files = [];

@@ -48,9 +48,9 @@ def show(page, text: str) -> dict[str, str]:
 def test_a_place_is_typed_as_a_tile_as_coordinates_or_as_a_country(visit):
     made = visit()
     page = made.open("place")
-    assert "Nothing chosen yet" in page.locator(".card").inner_text()
+    assert "Search, draw or upload an area" in page.locator(".card").inner_text()
     assert show(page, "t31ues")["Tile"] == "31UES"
-    page.get_by_label("Ground around each point").fill("1000")
+    page.get_by_label("Buffer around points (m)").fill("1000")
     # A regular polygon of 48 corners in a circle of 1 km.
     circle = show(page, "51.3 N 4.2 E")
     assert square_km(circle["Area"]) == pytest.approx(24 * math.sin(math.tau / 48), abs=0.05)
@@ -59,7 +59,7 @@ def test_a_place_is_typed_as_a_tile_as_coordinates_or_as_a_country(visit):
     assert 2300 < square_km(facts(page)["Area"]) < 2800  # 2,586 km2, its outline of the smallest scale
     page.get_by_label("Tile, coordinates or country").fill("Francia")
     page.get_by_role("button", name="Show").click()
-    assert "is no place known here" in page.locator(".said").inner_text()
+    assert "No match for" in page.locator(".said").inner_text()
     assert "Luxembourg" in page.locator(".card h2").inner_text()
     written = {
         "45.8 N 9.2 E": [[9.2, 45.8]],
@@ -106,11 +106,11 @@ def test_a_shape_is_drawn_changed_and_undone(visit):
     wait_until(
         page, "(before) => JSON.parse(localStorage['revisit.aoi']).seen?.area_km2 > before * 1.05", triangle
     )
-    assert facts(page)["Corners"] == "3"
+    assert facts(page)["Vertices"] == "3"
     page.get_by_role("button", name="Undo").click()
     assert square_km(facts(page)["Area"]) == triangle
     page.keyboard.press("Control+z")
-    assert facts(page)["Corners"] == "48"
+    assert facts(page)["Vertices"] == "48"
     assert made.errors == []
 
 
@@ -118,7 +118,7 @@ def test_fingers_draw_a_box_on_a_phone(visit):
     page = visit("phone", touch=True).open("place?at=51.3,4.2")
     facts(page)
     page.get_by_role("button", name="Box").tap()
-    assert page.locator(".bar").text_content() == "Click one corner, then the one across.Cancel"
+    assert page.locator(".bar").text_content() == "Click one corner, then the opposite one.Cancel"
     box = page.locator("#map").bounding_box()
     for x, y in ((0.3, 0.5), (0.7, 0.8)):
         page.touchscreen.tap(box["x"] + box["width"] * x, box["y"] + box["height"] * y)
@@ -161,9 +161,9 @@ def test_a_file_is_opened_in_each_form_and_points_get_the_ground_that_is_asked_f
         )
         found = facts(page)
         assert square_km(found["Area"]) == pytest.approx(geodesic_km2(FIELD), rel=0.01), kind
-        assert found["Corners"] == "4" and page.get_by_label("Name").input_value() == "North field", kind
+        assert found["Vertices"] == "4" and page.get_by_label("Name").input_value() == "North field", kind
         page.get_by_role("button", name="Clear").click()
-    page.get_by_label("Ground around each point").fill("200")
+    page.get_by_label("Buffer around points (m)").fill("200")
     stations = shapefile([[4.2, 51.3], [4.3, 51.35]], 1)
     page.locator("input[type=file]").set_input_files(
         {"name": "stations.zip", "mimeType": "application/zip", "buffer": stations}
@@ -171,8 +171,8 @@ def test_a_file_is_opened_in_each_form_and_points_get_the_ground_that_is_asked_f
     one = 24 * math.sin(math.tau / 48) * 0.2**2
     assert square_km(facts(page)["Area"]) == pytest.approx(2 * one, abs=0.002)
     assert facts(page)["Parts"] == "2"
-    page.get_by_label("Ground around each point").fill("400")
-    page.get_by_label("Ground around each point").press("Enter")
+    page.get_by_label("Buffer around points (m)").fill("400")
+    page.get_by_label("Buffer around points (m)").press("Enter")
     wait_until(page, "JSON.parse(localStorage['revisit.aoi']).seen?.area_km2 > 0.9")
     assert square_km(facts(page)["Area"]) == pytest.approx(8 * one, abs=0.01)
 
@@ -329,7 +329,7 @@ def test_text_that_is_hardly_a_shape_is_refused_or_told_of_and_the_page_goes_on(
         page.locator("#text").fill(text)
         page.get_by_role("button", name="Use this text").click()
         page.locator(".said .trouble", has_text=said).wait_for()
-        assert "Nothing chosen yet" in page.locator(".card").inner_text(), text
+        assert "Search, draw or upload an area" in page.locator(".card").inner_text(), text
     for coordinates in (
         [[1, 2]],
         [[None, "x"]],

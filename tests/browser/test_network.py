@@ -57,7 +57,7 @@ def test_a_slow_server_is_waited_for_and_the_page_says_so(visit):
     )
     page.get_by_label("Tile, coordinates or country").fill("51.3, 4.2")
     page.keyboard.press("Enter")
-    assert "asking what it would mean" in page.locator(".card").inner_text()
+    assert "checking" in page.locator(".card").inner_text()
     before = page.locator("#where").bounding_box()
     page.locator("#notice", has_text="Still waiting").wait_for()
     assert page.locator("#where").bounding_box() == before
@@ -177,7 +177,7 @@ def guarded(tmp_path) -> Iterator[Callable[[str], str]]:
 def test_a_token_is_asked_for_kept_for_the_tab_and_given_up(visit, guarded):
     made = visit(url=guarded((WEB / "config.js").read_text()))
     page = made.open("place?at=51.3,4.2")
-    page.locator("#notice", has_text="Sign in to go on").wait_for()
+    page.locator("#notice", has_text="Sign in to continue").wait_for()
     page.get_by_role("banner").get_by_role("button", name="Sign in").click()
     page.get_by_label("Token or API key").fill("good")
     page.get_by_role("button", name="Use it").click()
@@ -239,7 +239,7 @@ def test_an_e_mail_address_and_a_password_are_exchanged_for_a_token(visit, guard
     page.get_by_label("E-mail").fill("ann@lakes.example")
     page.get_by_label("Password").fill("wrong")
     page.keyboard.press("Enter")
-    page.locator("dialog .wrong", has_text="do not belong together").wait_for()
+    page.locator("dialog .wrong", has_text="do not match").wait_for()
     page.get_by_label("Password").fill("secret")
     page.keyboard.press("Enter")
     page.locator(".figures-row").wait_for()

@@ -110,14 +110,14 @@ def test_what_an_order_would_take_is_told_before_and_what_it_took_afterwards(vis
     page.locator("input[name=indices][value=NDVI]").check()
     wait_until(page, "() => document.querySelector('button[data-key=order]:not(:disabled)') !== null")
     placed(page)
-    page.locator("summary", has_text="What it took").click()
+    page.locator("summary", has_text="Usage").click()
     assert "expected" in page.locator("#view .card .facts").inner_text()
     assert page.locator(".results .tall tbody tr").count() == len(later)
 
 
 def test_the_series_is_that_of_an_independent_script_on_the_page_and_as_csv(result, expected):
     _, page, _ = result
-    page.locator("summary", has_text="The same as numbers").click()
+    page.locator("summary", has_text="Show as table").click()
     rows = page.evaluate(
         "[...document.querySelectorAll('.results details table tbody tr')].map((row) => [...row.children].map((one) => one.textContent.replace('\\u2212', '-')))"
     )
@@ -206,7 +206,7 @@ def test_before_the_first_result_nothing_waits_to_be_moved(visit, order):
 
     made.page.route(f"**/orders/{order}", open_still)
     page = made.open(f"order/{order}")
-    page.locator(".readout", has_text="Nothing has been worked yet").wait_for()
+    page.locator(".readout", has_text="No results yet").wait_for()
     assert (
         page.evaluate(
             "[...document.querySelectorAll('.results input, .results select, .results button')].filter((one) => one.checkVisibility()).length"
@@ -234,7 +234,7 @@ def test_two_dates_lie_side_by_side_and_colours_can_be_chosen(result):
     assert page.get_by_role("button", name="Earlier").bounding_box() == there and swipe.is_disabled()
     assert page.locator(".results .row button.small").all_inner_texts() == ["Series as CSV", "Copy link"]
     chosen(page, "26 Dec 2023")
-    page.get_by_label("Compare with").select_option(label="nothing")
+    page.get_by_label("Compare with").select_option(label="none")
     page.get_by_role("combobox", name="Colours").select_option("Grey")
     wait_until(
         page,
@@ -260,19 +260,19 @@ def test_what_is_overtaken_is_neither_drawn_nor_kept_as_something_else(result):
     for one in held:
         one.continue_()
     page.wait_for_timeout(500)
-    assert page.locator(".results h2").inner_text() == "NDVI through time"
+    assert page.locator(".results h2").inner_text() == "NDVI over time"
     page.get_by_label("Show").select_option("B02")
-    page.locator(".results h2", has_text="B02 through time").wait_for()
+    page.locator(".results h2", has_text="B02 over time").wait_for()
 
     def value() -> str:
-        page.get_by_role("button", name="Value in the middle").click()
+        page.get_by_role("button", name="Value at centre").click()
         return wait_until(
             page, "() => /^B02 (.*) at /.exec(document.querySelector('.results .readout').textContent)?.[1]"
         )
 
     kept = value()
     page.reload()
-    page.locator(".results h2", has_text="B02 through time").wait_for()
+    page.locator(".results h2", has_text="B02 over time").wait_for()
     assert value() == kept
     assert made.violations == [] and made.errors == []
 
@@ -287,7 +287,7 @@ def test_a_result_breaks_no_rule_of_accessibility(visit, axe, order, size, schem
         page,
         "() => document.querySelector('.legend') !== null && document.querySelector('.plot canvas') !== null",
     )
-    page.locator("summary", has_text="What it took").click()
+    page.locator("summary", has_text="Usage").click()
     found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")["violations"]
     assert [(one["id"], [node["html"][:160] for node in one["nodes"]]) for one in found] == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
@@ -401,7 +401,7 @@ def test_a_product_that_was_found_is_ordered_alone(visit, expected):
     page = open_with_site_field(made, "#search", "Search")
     line = page.locator(".found > li", has_text="26 Dec 2023")
     line.locator("button").first.click()
-    line.get_by_role("link", name="Order from this product").click()
+    line.get_by_role("link", name="Process this product").click()
     page.locator(".sticky h2", has_text="1 acquisition").wait_for()
     assert page.locator("input[name=start]").count() == 0
     id = page.locator("#view .card code").first.inner_text()
@@ -422,7 +422,7 @@ def test_what_a_search_found_is_ordered_with_its_conditions(visit, expected):
     made = visit()
     page = open_with_site_field(made, "#search", "Search")
     page.goto(f"{made.url}/#search?from=2023-12-01&cloud=50")
-    page.get_by_role("link", name="Order these").click()
+    page.get_by_role("link", name="Process these").click()
     page.locator(".sticky h2", has_text="1 acquisition").wait_for()  # the clear day of December
     wished = [page.locator(f"input[name={name}]").input_value() for name in ("start", "end", "max_cloud")]
     assert wished == ["2023-12-01", "", "50"]

@@ -56,7 +56,7 @@ def test_conditions_find_what_the_archive_holds_and_stay_in_the_address(visit, i
     assert len(listed(page)) == len(items)
     page.get_by_label("From", exact=True).fill("2023-10-15")
     page.get_by_label("To", exact=True).fill("2023-12-15")
-    page.get_by_label("Cloud over the product").fill("50")
+    page.get_by_label("Scene cloud cover").fill("50")
     page.get_by_role("button", name="Search").click()
     wanted = [
         one
@@ -69,7 +69,7 @@ def test_conditions_find_what_the_archive_holds_and_stay_in_the_address(visit, i
     before = listed(page)
     page.reload()
     assert listed(page) == before and page.get_by_label("From", exact=True).input_value() == "2023-10-15"
-    page.get_by_role("button", name="Any time, any cloud").click()
+    page.get_by_role("button", name="Clear filters").click()
     wait_until(page, f"() => document.querySelectorAll('.found > li').length === {len(items)}")
     assert made.errors == []
 
@@ -82,8 +82,8 @@ def test_what_was_found_is_counted_and_exported(visit, items):
         )
     )
     assert told["Products"] == str(len(items))
-    assert told["Cloud, mean"] == f"{sum(map(cloud, items.values())) / len(items):.0f} %"
-    assert told["Revisited every"] == "5 days"
+    assert told["Mean cloud cover"] == f"{sum(map(cloud, items.values())) / len(items):.0f} %"
+    assert told["Median revisit"] == "5 days"
     months = {one["properties"]["datetime"][:7] for one in items.values()}
     page.locator(".months summary").click()
     rows = dict(
@@ -123,7 +123,7 @@ def test_a_product_opens_by_the_keyboard_and_hands_out_its_bands(visit, items):
     id = inside.locator(".id").inner_text()
     assert id in items
     assert (
-        inside.get_by_role("link", name="Order from this product").get_attribute("href")
+        inside.get_by_role("link", name="Process this product").get_attribute("href")
         == f"#order?products={id}"
     )
     with page.expect_download() as saved:
@@ -233,7 +233,7 @@ def test_a_search_that_is_overtaken_by_another_is_drawn_no_more(visit, items):
     held: list = []
     page.route("**/stac/search", lambda route: route.continue_() if held else held.append(route))
     for most in (80, 20):
-        page.get_by_label("Cloud over the product").fill(str(most))
+        page.get_by_label("Scene cloud cover").fill(str(most))
         page.get_by_role("button", name="Search").click()
     few = sum(cloud(one) <= 20 for one in items.values())
     wait_until(page, f"() => document.querySelectorAll('.found > li').length === {few}")
@@ -248,6 +248,6 @@ def test_no_area_searches_everything_and_nothing_found_teaches(visit):
     page = made.open("search?from=2030-01-01")
     wait_until(page, "() => document.querySelector('.empty li') !== null")
     assert "longer period" in page.locator(".empty").inner_text()
-    page.get_by_role("button", name="Any time, any cloud").last.click()
+    page.get_by_role("button", name="Clear filters").last.click()
     assert len(listed(page)) > 30
-    assert "everything known" in page.locator(".told-line").inner_text()
+    assert "whole catalogue" in page.locator(".told-line").inner_text()

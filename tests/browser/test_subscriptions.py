@@ -97,7 +97,7 @@ def test_a_subscription_with_its_past_writes_the_alerts_that_the_archive_says(vi
     assert len(entries) == len(clear)
     with urllib.request.urlopen(calendar) as answer:
         assert answer.read().startswith(b"BEGIN:VCALENDAR")
-    page.get_by_role("button", name="New addresses").click()
+    page.get_by_role("button", name="Replace the addresses").click()
     wait_until(
         page,
         "(old) => { const link = document.querySelector('.area details a'); return link && link.href !== old; }",
@@ -116,10 +116,10 @@ def test_what_it_would_have_brought_is_told_before_anything_is_saved(visit):
     page = here(made)
     before = page.request.get(f"{made.url}/subscriptions").json()["subscriptions"]
     # The archive ends years before now.
-    assert "Nothing is known of its past" in page.locator(".sticky .card").inner_text()
-    page.get_by_label("Work its past from").fill("2023-01-01")
+    assert "No images in the catalogue yet" in page.locator(".sticky .card").inner_text()
+    page.get_by_label("Include images since").fill("2023-01-01")
     dates = json.loads((shared_data("archive") / "expected.json").read_text())["sites"][SITE]["dates"]
-    page.locator(".sticky .card", has_text=f"Of {len(dates)} acquisitions from 1 Jan 2023").wait_for()
+    page.locator(".sticky .card", has_text=f"{len(dates)} acquisitions from 1 Jan 2023").wait_for()
     page.get_by_label("Name", exact=True).fill("kept over a reload")
     page.wait_for_timeout(300)
     page.reload()

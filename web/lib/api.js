@@ -1,9 +1,11 @@
-// Asks the server; a token in the page's address (#token=...) or one that was typed is sent along, and lies nowhere but in this tab.
+// Requests to the API. The token comes from the page's address (#token=...) or from the sign-in dialog, is
+// sent as a bearer token, and is kept in this tab's session storage only.
 
 import { api, files, signIn } from "../config.js";
 import { toSentence } from "./format.js";
 
-// A bucket sends no policy with the page. The one in index.html cannot know which hosts are asked, so that this narrows it to those.
+// A page served from a bucket has no policy header. The policy in index.html cannot name the hosts, so this
+// one restricts requests to those of config.js.
 const connectHosts = [
   ...new Set(
     [api, signIn, ...(files ?? [])].filter(Boolean).map((url) => new URL(url, location.href).origin),
@@ -16,7 +18,7 @@ if (globalThis.document) {
   document.head.append(policy);
 }
 
-// Where something of the server's is, whichever server that is.
+// The address of a path of the API.
 export const apiUrl = (path) => new URL(path.replace(/^\//, ""), new URL(api, location.href)).href;
 
 const hashToken = new URLSearchParams(location.hash.slice(1)).get("token");
@@ -27,10 +29,11 @@ if (hashToken) {
 export const token = () => sessionStorage.getItem("token");
 export const authHeaders = () => (token() ? { Authorization: `Bearer ${token()}` } : {});
 
-// What the server refused, in its own words; `status` is HTTP's, 0 where no server answered, and `more` the problem's other members.
+// An error answer of the API, or no answer. `status` is the HTTP status, 0 without an answer; `more` holds
+// the members of the problem document.
 export class Problem extends Error {
-  constructor(sentence, status = 0, more = {}) {
-    super(sentence);
+  constructor(message, status = 0, more = {}) {
+    super(message);
     this.status = status;
     this.more = more;
   }
@@ -39,7 +42,7 @@ export class Problem extends Error {
 export const get = (path, signal) =>
   request(path, { cache: "no-cache", signal }).then((answer) => answer.json());
 
-// The answer to a body, and where it says that what it made is.
+// The JSON answer to a request with a body; null for 204. `more` are further headers.
 export async function send(method, path, body, { signal, more = {} } = {}) {
   const sent =
     body === undefined
@@ -51,7 +54,7 @@ export async function send(method, path, body, { signal, more = {} } = {}) {
 
 export const post = (path, body, options) => send("POST", path, body, options);
 
-// A file, saved under a name as a link would; links of its own would not carry the token.
+// Download a file under a name. A plain link would not carry the token.
 export async function downloadFile(path, name, signal) {
   const answer = await request(path, { signal });
   const link = document.createElement("a");
@@ -61,7 +64,7 @@ export async function downloadFile(path, name, signal) {
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
-// What is at a path if it has changed since it was last asked for, else null.
+// The JSON at a path if its ETag changed since the last call, else null.
 const etags = new Map();
 export async function getIfChanged(path, signal) {
   const known = etags.get(path);
@@ -76,14 +79,15 @@ export async function getIfChanged(path, signal) {
   return value;
 }
 
-// Where a file of a result is read: at the server itself, or at an address of its own for some seconds. A browser that were sent on there
-// would not say which page asks, and a bucket answers no page it does not know.
+// Where a file of a result is read: at the API, or at a signed address that is valid for `seconds`. The page
+// asks for the address instead of following a redirect: after a redirect the browser sends no origin, and a
+// bucket answers only origins that it knows.
 export async function resolveFile(path) {
   const { href, seconds } = await get(`${path}/link`);
   return seconds ? { href, seconds, sameServer: false } : { href: apiUrl(path), seconds, sameServer: true };
 }
 
-// Fills an <img> with a picture of the server's. What it is read from is freed as soon as it is read.
+// Load a picture of the API into an <img>; its object URL is revoked once it is read.
 export async function loadImage(path, image, signal) {
   const answer = await request(path, { signal });
   const url = URL.createObjectURL(await answer.blob());
@@ -92,42 +96,43 @@ export async function loadImage(path, image, signal) {
   image.src = url;
 }
 
-// How asking goes: each of these is called with whether the server answered, null where a question was given up or has only begun, and since
-// when the oldest question that is still open has been so, 0 where none is.
+// Callbacks (reachable, oldestStart): `reachable` is true after an answer, false after a network error, null
+// when a request begins or is aborted; `oldestStart` is when the oldest open request began
+// (performance.now()), 0 if none is.
 export const onConnectionChange = [];
 const openRequests = new Map();
-function notifyConnection(state, question, begun) {
-  if (begun) openRequests.set(question, begun);
-  else openRequests.delete(question);
-  for (const watcher of onConnectionChange)
-    watcher(state, openRequests.size ? Math.min(...openRequests.values()) : 0);
+function notifyConnection(reachable, id, start) {
+  if (start) openRequests.set(id, start);
+  else openRequests.delete(id);
+  for (const callback of onConnectionChange)
+    callback(reachable, openRequests.size ? Math.min(...openRequests.values()) : 0);
 }
 
-// Each of these is called when the server wants to know who asks.
+// Callbacks when the API answers 401.
 export const onUnauthenticated = [];
 
-// The answer itself, where it is a good one.
+// The response where its status is 2xx or one of `also`; otherwise throws Problem.
 export async function request(path, options = {}, also = []) {
-  const question = Symbol(path);
-  const sent = token();
+  const id = Symbol(path);
+  const sentToken = token();
   let answer;
-  notifyConnection(null, question, performance.now());
+  notifyConnection(null, id, performance.now());
   try {
     answer = await fetch(apiUrl(path), { ...options, headers: { ...authHeaders(), ...options.headers } });
   } catch (error) {
-    notifyConnection(error.name === "AbortError" ? null : false, question);
+    notifyConnection(error.name === "AbortError" ? null : false, id);
     if (error.name === "AbortError") throw error;
     throw new Problem(
       navigator.onLine
-        ? "The server does not answer. Is it running? What you did here is kept; try again."
-        : "There is no network just now. What you did here is kept; try again once you are back.",
+        ? "The server does not answer. Check that it is running and try again; your changes are kept."
+        : "There is no network connection. Try again once you are online; your changes are kept.",
     );
   }
-  notifyConnection(true, question);
-  if (answer.status === 401 && sent === token()) {
-    // Whatever token there was is over, or none of this server's; one that came meanwhile may be good.
+  notifyConnection(true, id);
+  if (answer.status === 401 && sentToken === token()) {
+    // The token that was sent is invalid. One that was entered meanwhile may be valid and stays.
     sessionStorage.removeItem("token");
-    for (const say of onUnauthenticated) say();
+    for (const callback of onUnauthenticated) callback();
   }
   if (answer.ok || also.includes(answer.status)) return answer;
   throw await toProblem(answer);
@@ -135,11 +140,12 @@ export async function request(path, options = {}, also = []) {
 
 async function toProblem(answer) {
   try {
-    const said = await answer.json();
-    return new Problem(toSentence(said.detail ?? said.title ?? answer.statusText), answer.status, said);
+    const document = await answer.json();
+    const message = toSentence(document.detail ?? document.title ?? answer.statusText);
+    return new Problem(message, answer.status, document);
   } catch {
     return new Problem(
-      `The server answered ${answer.status} ${answer.statusText}; try again, and look at revisit status if it stays so.`,
+      `The server answered ${answer.status} ${answer.statusText}. Try again; if it persists, run revisit status.`,
       answer.status,
     );
   }

@@ -1,13 +1,16 @@
-// Elements from data. Text only ever becomes text: nothing that somebody wrote is read as markup.
+// DOM elements made from data. Text is only ever added as text: user input is never parsed as markup.
 
 const SVG = "http://www.w3.org/2000/svg";
 
-// An element with attributes and children; children are elements or text, null is left out.
+const isContent = (child) => child !== null && child !== undefined;
+
+// An element with attributes (on... are listeners) and children: elements, text or nested lists; null is left
+// out.
 export function h(name, attributes = {}, ...children) {
   return build(document.createElement(name), attributes, children);
 }
 
-// The same in SVG.
+// The same for SVG.
 export function svg(name, attributes = {}, ...children) {
   return build(document.createElementNS(SVG, name), attributes, children);
 }
@@ -18,7 +21,7 @@ function build(element, attributes, children) {
     if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
     else element.setAttribute(key, value === true ? "" : String(value));
   }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  element.append(...children.flat().filter(isContent));
   return element;
 }
 
@@ -26,70 +29,102 @@ export function byId(id) {
   return document.getElementById(id);
 }
 
-// Replace what an element holds, keeping the keyboard where it was: on the element of the same data-key.
+// Replace an element's children. Focus stays on the element with the same data-key.
 export function replaceContent(element, ...children) {
   const key = element.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
-  element.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined));
+  element.replaceChildren(...children.flat().filter(isContent));
   if (key !== undefined)
     element.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus({ preventScroll: true });
 }
 
-// What went wrong, in a sentence that says what to do, with a button that does it.
+// Buttons and inputs of one line.
+export const row = (...children) => h("p", { class: "row" }, ...children);
+
+export const button = (label, onclick, attributes = {}) =>
+  h("button", { type: "button", onclick, ...attributes }, label);
+
+// A button that is disabled while `work(event)` runs.
+export function workButton(label, work, attributes = {}) {
+  return button(
+    label,
+    async (event) => {
+      const { currentTarget } = event;
+      currentTarget.disabled = true;
+      try {
+        await work(event);
+      } finally {
+        currentTarget.disabled = false;
+      }
+    },
+    attributes,
+  );
+}
+
+// A labelled form control with an optional explanation below it.
+export const field = (label, control, note = null) =>
+  h("label", { class: "field" }, h("span", {}, label), control, note && h("small", {}, note));
+
+// A select; `options` are [value, text].
+export const select = (attributes, options, chosen) =>
+  h(
+    "select",
+    attributes,
+    options.map(([value, text]) => h("option", { value, selected: value === chosen }, text)),
+  );
+
+// Names and values; entries that are null are left out.
+export const facts = (entries) =>
+  h(
+    "dl",
+    { class: "facts" },
+    entries.filter(Boolean).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))),
+  );
+
+// A region that scrolls by itself and can be reached by the keyboard.
+export const scrollRegion = (label, children, kind = "scroll") =>
+  h("div", { class: kind, tabindex: "0", role: "region", "aria-label": label }, children);
+
+export const rowHeader = (...children) => h("th", { scope: "row" }, ...children);
+export const cell = (...children) => h("td", {}, ...children);
+export const numberCell = (...children) => h("td", { class: "number" }, ...children);
+
+// `columns` are [title, class of its cells].
+export function table(caption, columns, rows, attributes = {}) {
+  const heads = columns.map(([title, kind]) => h("th", { scope: "col", class: kind }, title));
+  return h(
+    "table",
+    attributes,
+    h("caption", {}, caption),
+    h("thead", {}, h("tr", {}, heads)),
+    h("tbody", {}, rows),
+  );
+}
+
+// An error with the buttons that may resolve it.
 export function errorBox(error, retry, signIn = null) {
+  const again = (event) => {
+    event.target.closest(".trouble").remove();
+    retry();
+  };
   return h(
     "div",
     { class: "trouble", role: "alert" },
     h("p", {}, error.message),
-    h(
-      "p",
-      { class: "row" },
-      signIn ? h("button", { type: "button", class: "first", onclick: signIn }, "Sign in") : null,
-      retry
-        ? h(
-            "button",
-            {
-              type: "button",
-              onclick: (event) => {
-                event.target.closest(".trouble").remove();
-                retry();
-              },
-            },
-            "Try again",
-          )
-        : null,
-    ),
+    row(signIn && button("Sign in", signIn, { class: "first" }), retry && button("Try again", again)),
   );
 }
 
-// The same beneath what an element holds, in place of what it said there before.
+// Show an error below the content of an element, replacing an earlier one.
 export function appendError(element, error) {
   element.querySelector(":scope > .trouble")?.remove();
   element.append(errorBox(error, null));
 }
 
-// A dialog over the page until it is closed, by app.js where another view comes: its returnValue is "left" then.
+// A modal dialog. When another view opens, app.js closes it with the returnValue "left".
 export function openDialog(attributes, ...children) {
-  const made = h("dialog", attributes, ...children);
-  made.addEventListener("close", () => made.remove());
-  document.body.append(made);
-  made.showModal();
-  return made;
-}
-
-export function table(caption, columns, rows, attributes = {}) {
-  return h(
-    "table",
-    attributes,
-    h("caption", {}, caption),
-    h(
-      "thead",
-      {},
-      h(
-        "tr",
-        {},
-        columns.map(([title, kind]) => h("th", { scope: "col", class: kind }, title)),
-      ),
-    ),
-    h("tbody", {}, rows),
-  );
+  const box = h("dialog", attributes, ...children);
+  box.addEventListener("close", () => box.remove());
+  document.body.append(box);
+  box.showModal();
+  return box;
 }

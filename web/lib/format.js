@@ -1,4 +1,4 @@
-// Numbers and dates as people read them. Days are UTC: a pass belongs to the day the satellite says.
+// Numbers, dates and sentences as text. Dates are UTC, as in the product's sensing time.
 
 const DAY_FORMAT = new Intl.DateTimeFormat("en-GB", {
   day: "numeric",
@@ -24,10 +24,14 @@ const YEAR_TIME_FORMAT = new Intl.DateTimeFormat("en-GB", {
 const WHOLE_FORMAT = new Intl.NumberFormat("en-GB");
 
 export const date = (text) => (text ? DAY_FORMAT.format(new Date(text)) : "–");
-export const time = (text) =>
-  text
-    ? `${(text.slice(0, 4) === new Date().toISOString().slice(0, 4) ? TIME_FORMAT : YEAR_TIME_FORMAT).format(new Date(text))} UTC`
-    : "–";
+
+// Date and time; the year only where it is not the current one.
+export function time(text) {
+  if (!text) return "–";
+  const thisYear = text.slice(0, 4) === new Date().toISOString().slice(0, 4);
+  return `${(thisYear ? TIME_FORMAT : YEAR_TIME_FORMAT).format(new Date(text))} UTC`;
+}
+
 export const count = (number) => WHOLE_FORMAT.format(number);
 export const percent = (share) =>
   share === null || share === undefined ? "–" : `${Math.round(share * 100)} %`;
@@ -42,6 +46,7 @@ export function duration(seconds) {
   return `${Math.round(seconds / 86400)} days`;
 }
 
+// Decimal units (1 kB = 1,000 bytes).
 export function fileSize(bytes) {
   if (bytes === null || bytes === undefined) return "–";
   const power = Math.min(4, Math.floor(Math.log10(Math.max(bytes, 1)) / 3));
@@ -60,5 +65,5 @@ export const lonLat = ([lon, lat]) =>
 
 export const capitalize = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
-// With a capital at its beginning and a full stop at its end.
+// With a capital letter at the beginning and a full stop at the end.
 export const toSentence = (text) => `${capitalize(text)}${/[.!?]$/.test(text) ? "" : "."}`;

@@ -1,4 +1,4 @@
-// Libraries that are classic scripts and bring a stylesheet: each is loaded once, when something first needs it.
+// Vendored libraries that are classic scripts or stylesheets, each loaded once, when it is first needed.
 
 const loaded = new Map();
 

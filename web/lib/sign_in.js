@@ -1,26 +1,27 @@
-// Signing in: by e-mail and password where config.js says where they are exchanged, else by a token or key. Neither leaves this tab.
+// Sign-in by e-mail and password where config.js names the service that exchanges them, else by a token or
+// API key. The token stays in this tab's session storage.
 
 import { signIn } from "../config.js";
 import { Problem, token } from "./api.js";
-import { byId, h, openDialog } from "./dom.js";
+import { button, byId, field, h, openDialog, row } from "./dom.js";
 import { clearStored } from "./state.js";
 
 let afterSignIn = () => null;
 
 export const account = {
-  // Shows the button where there is something to sign in to.
-  init(signed, afterwards) {
+  // Show the account button where there is something to sign in to.
+  init(signedIn, afterwards) {
     afterSignIn = afterwards;
-    const button = byId("account");
-    button.hidden = !signed && !signIn;
-    button.textContent = signed ? "Sign out" : "Sign in";
-    button.addEventListener("click", () => (token() ? account.signOut() : account.open()));
+    const toggle = byId("account");
+    toggle.hidden = !signedIn && !signIn;
+    toggle.textContent = signedIn ? "Sign out" : "Sign in";
+    toggle.addEventListener("click", () => (token() ? account.signOut() : account.open()));
   },
-  // A server that asks who it is has spoken.
+  // Show the account button after the API has answered 401 or a token was entered.
   showSignIn() {
-    const button = byId("account");
-    button.hidden = false;
-    button.textContent = token() ? "Sign out" : "Sign in";
+    const toggle = byId("account");
+    toggle.hidden = false;
+    toggle.textContent = token() ? "Sign out" : "Sign in";
   },
   signOut() {
     sessionStorage.clear();
@@ -30,14 +31,13 @@ export const account = {
   },
   open() {
     const wrong = h("p", { class: "wrong", role: "alert" });
-    const enter = async (event) => {
+    const submit = async (event) => {
       event.preventDefault();
       const given = new FormData(event.target);
       try {
-        sessionStorage.setItem(
-          "token",
-          given.get("token")?.trim() || (await exchangePassword(given.get("email"), given.get("password"))),
-        );
+        const entered = given.get("token")?.trim();
+        const next = entered || (await exchangePassword(given.get("email"), given.get("password")));
+        sessionStorage.setItem("token", next);
         box.close();
         account.showSignIn();
         afterSignIn();
@@ -48,50 +48,41 @@ export const account = {
     const box = openDialog(
       { "aria-labelledby": "signing-title" },
       h("h2", { id: "signing-title" }, "Sign in"),
-      signIn
-        ? h(
-            "form",
-            { onsubmit: enter },
-            field("E-mail", { name: "email", type: "email", autocomplete: "username", required: true }),
-            field("Password", {
-              name: "password",
-              type: "password",
-              autocomplete: "current-password",
-              required: true,
-            }),
-            h("button", { class: "first" }, "Sign in"),
-          )
-        : null,
-      h(
-        "form",
-        { onsubmit: enter },
-        field(signIn ? "Or a token or API key" : "Token or API key", {
-          name: "token",
-          type: "password",
-          autocomplete: "off",
-          required: true,
-        }),
-        h(
-          "p",
-          { class: "note" },
-          "It is kept for this tab only. ",
-          h("code", {}, "revisit keys create"),
-          " makes a key.",
-        ),
-        h(
-          "p",
-          { class: "row" },
-          h("button", { class: signIn ? "" : "first" }, "Use it"),
-          h("button", { type: "button", onclick: () => box.close() }, "Cancel"),
-        ),
-      ),
+      signIn ? passwordForm(submit) : null,
+      tokenForm(submit, () => box.close()),
       wrong,
     );
   },
 };
 
-const field = (label, attributes) =>
-  h("label", { class: "field" }, h("span", {}, label), h("input", attributes));
+const passwordForm = (onsubmit) =>
+  h(
+    "form",
+    { onsubmit },
+    field("E-mail", input({ name: "email", type: "email", autocomplete: "username" })),
+    field("Password", input({ name: "password", type: "password", autocomplete: "current-password" })),
+    h("button", { class: "first" }, "Sign in"),
+  );
+
+const tokenForm = (onsubmit, cancel) =>
+  h(
+    "form",
+    { onsubmit },
+    field(
+      signIn ? "Or a token or API key" : "Token or API key",
+      input({ name: "token", type: "password", autocomplete: "off" }),
+    ),
+    h(
+      "p",
+      { class: "note" },
+      "Kept for this tab only. Create a key with ",
+      h("code", {}, "revisit keys create"),
+      ".",
+    ),
+    row(h("button", { class: signIn ? "" : "first" }, "Use it"), button("Cancel", cancel)),
+  );
+
+const input = (attributes) => h("input", { required: true, ...attributes });
 
 async function exchangePassword(email, password) {
   let answer;
@@ -102,13 +93,13 @@ async function exchangePassword(email, password) {
       body: JSON.stringify({ email, password, returnSecureToken: true }),
     });
   } catch {
-    throw new Problem("The sign-in service does not answer; check the network and try again.");
+    throw new Problem("The sign-in service does not answer. Check the network and try again.");
   }
-  const said = await answer.json().catch(() => ({}));
-  if (said.idToken) return said.idToken;
+  const body = await answer.json().catch(() => ({}));
+  if (body.idToken) return body.idToken;
   throw new Problem(
-    /TOO_MANY/.test(said.error?.message)
-      ? "Too many attempts; wait a few minutes and try again."
-      : "This e-mail address and password do not belong together; check both.",
+    /TOO_MANY/.test(body.error?.message)
+      ? "Too many attempts. Wait a few minutes and try again."
+      : "The e-mail address and the password do not match. Check both.",
   );
 }

@@ -1,8 +1,9 @@
-// What must outlive a reload: kept in this browser, told to whoever listens.
+// State that survives a reload, kept in this browser's local storage: form values, the map's view, and the
+// current AOI.
 //
-// The AOI in hand is { given, name, tile, seen }: `given` is GeoJSON as it was drawn, pasted or opened, valid or not; `tile` the id where a
-// whole tile was asked for; `seen` the server's answer about it (POST /aoi), null until it is known to be valid. `shape(aoi)` is what to use,
-// `called(aoi)` what to call it.
+// The current AOI is { given, name, tile, seen }: `given` is GeoJSON as drawn, pasted or opened, valid or
+// not; `tile` the id of a whole tile; `seen` the API's summary of it (POST /aoi), null until it is known to
+// be valid.
 
 const PREFIX = "revisit.";
 const MAX_UNDO = 50;
@@ -20,7 +21,7 @@ export function store(key, value) {
     if (value === null) localStorage.removeItem(PREFIX + key);
     else localStorage.setItem(PREFIX + key, JSON.stringify(value));
   } catch {
-    // A full or forbidden store: the page works on, a reload forgets.
+    // Storage is full or disabled: the page works, but a reload forgets.
   }
 }
 
@@ -33,37 +34,37 @@ let undoStack = load("aoi-past", []);
 const listeners = new Set();
 
 export const aoi = () => currentAoi;
-export const geometryOf = (one) => one?.seen?.aoi ?? one?.given ?? null;
-export const aoiLabel = (one) => (one.tile ? `tile ${one.tile}` : one.name || "your area");
+export const geometryOf = (area) => area?.seen?.aoi ?? area?.given ?? null;
+export const aoiLabel = (area) => (area.tile ? `tile ${area.tile}` : area.name || "your area");
 export const canUndo = () => undoStack.length > 0;
 
-// Take another AOI in hand, null for none; what it replaces can be had back by undo().
+// Replace the current AOI, null for none; undo() restores the previous one.
 export function setAoi(next) {
   undoStack = [...undoStack, currentAoi].slice(-MAX_UNDO);
   replaceAoi(next);
 }
 
-// Say more about the one in hand, such as the server's answer or its name.
+// Change members of the current AOI, such as its summary or its name, without an undo step.
 export function updateAoi(changes) {
   if (currentAoi) replaceAoi({ ...currentAoi, ...changes });
 }
 
 export function undo() {
   if (!undoStack.length) return;
-  const before = undoStack.at(-1);
+  const previous = undoStack.at(-1);
   undoStack = undoStack.slice(0, -1);
-  replaceAoi(before);
+  replaceAoi(previous);
 }
 
-// Call back at each change; returns what ends that.
-export function onAoiChange(tell) {
-  listeners.add(tell);
-  return () => listeners.delete(tell);
+// Call back at each change of the AOI; returns a function that removes the listener.
+export function onAoiChange(listener) {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
 }
 
 function replaceAoi(next) {
   currentAoi = next;
   store("aoi", currentAoi);
   store("aoi-past", undoStack);
-  for (const tell of listeners) tell(currentAoi);
+  for (const listener of listeners) listener(currentAoi);
 }

@@ -1,13 +1,16 @@
-// Pixels of a result's GeoTIFF, read by ranges: the overview that fits what is looked at, and single values.
+// Pixels of a result's cloud-optimized GeoTIFF, read by range requests: the overview that fits the view, or
+// one pixel.
 //
-// A `Raster` has `code` (EPSG:326xx or 327xx), `extent` [west, south, east, north] in metres, `size` of a pixel in metres, and asks the server
-// only for the blocks it needs. Values are the physical ones: scale and offset of the item's raster:bands are applied, NaN is no data.
+// A `Raster` has `code` (EPSG:326xx or 327xx), `extent` [west, south, east, north] in metres and `size`, the
+// edge of a pixel in metres. Values are physical: scale and offset of the item's raster:bands are applied; no
+// data is NaN.
 
 import { authHeaders, resolveFile } from "../lib/api.js";
 import { loadGeotiff } from "../lib/lazy_vendor.js";
 
 export class Raster {
-  // `path` of the file at the API; `asset` of the result's STAC Item, which describes it; `bands` the places of those wanted in the file.
+  // Args: `path` of the file at the API; `asset` of the result's STAC Item; `bands`, indices of bands in the
+  // file.
   static async open(path, asset, bands) {
     const [library, file] = await Promise.all([loadGeotiff(), resolveFile(path)]);
     const tiff = await library.fromUrl(file.href, {
@@ -37,8 +40,8 @@ export class Raster {
     this.scaling = bands.map((band) => ({ scale: 1, offset: 0, ...asset["raster:bands"]?.[band] }));
   }
 
-  // Values over an extent, of the coarsest overview that is no coarser than `resolution` metres: { values: one Float32Array a band, width,
-  // height, extent }; null where the extent lies beside the file.
+  // Values over an extent from the coarsest overview of at most `resolution` metres a pixel: { values: one
+  // Float32Array of width * height per band, width, height, extent }; null outside the file.
   async readWindow(extent, resolution, signal) {
     const [west, south, east, north] = this.extent;
     const image =
@@ -59,7 +62,7 @@ export class Raster {
     };
   }
 
-  // The values of the pixel at a position in metres, one a band; null beside the file.
+  // The values of the pixel at a position in metres, one per band; null outside the file.
   async valueAt([x, y], signal) {
     const column = Math.floor((x - this.extent[0]) / this.size);
     const row = Math.floor((this.extent[3] - y) / this.size);

@@ -1,12 +1,12 @@
-// Colours for values: ramps, true colour, and the legend of a ramp.
+// Colours of pixel values: colour ramps, true colour, and the legend of a ramp.
 
 import { h } from "../lib/dom.js";
 import * as format from "../lib/format.js";
 
 const LEVELS = 256;
 
-// Anchors are [place from 0 to 1, red, green, blue]. Earth is what the previews are made with; Viridis (Smith and van der Walt, CC0) tells
-// values apart for people who see fewer colours, and in grey print.
+// Anchors are [position from 0 to 1, red, green, blue]. Earth is the ramp of the previews; Viridis (Smith and
+// van der Walt, CC0) stays readable with colour blindness and in greyscale print.
 const RAMPS = {
   Earth: [
     [0, 68, 45, 96],
@@ -49,7 +49,8 @@ function rampTable(name) {
   return rampTables.get(name);
 }
 
-// A window's values as a picture: one band by a ramp from `low` to `high`, three as red, green and blue. NaN is seen through.
+// A window of values as a canvas: one band by a ramp from `low` to `high`, three as red, green and blue. NaN
+// is transparent.
 export function paint({ values, width, height }, { ramp, low, high }) {
   const canvas = document.createElement("canvas");
   canvas.width = width;
@@ -85,7 +86,7 @@ function paintTrueColour(bands, out, white) {
   }
 }
 
-// The legend: the ramp between its ends, which can be typed.
+// The legend: the ramp between its limits, which can be edited.
 export function legend(name, { ramp, low, high }, change) {
   const canvas = h("canvas", {
     width: LEVELS,
@@ -103,7 +104,7 @@ export function legend(name, { ramp, low, high }, change) {
       type: "number",
       step: 0.05,
       value: Number(value.toFixed(3)),
-      "aria-label": `${label} end of the colours`,
+      "aria-label": `${label} limit of the colours`,
       "data-key": key,
       onchange: (event) => {
         const typed = event.target.valueAsNumber;

@@ -1,9 +1,10 @@
-// Countries of the world from TopoJSON (its specification, sections 2.1.1 and 2.1.4): the base map, and names to look a place up by.
+// Country outlines for the base map and for finding a country by name, decoded from TopoJSON (specification,
+// sections 2.1.1 and 2.1.4).
 
 const FILE = "vendor/world-atlas-2.0.2/countries-110m.json";
 let pending = null;
 
-// GeoJSON features with a `name`; the file is fetched once.
+// GeoJSON features with a `name`. The file is fetched once.
 export function countries() {
   pending ??= fetch(FILE)
     .then((answer) => {
@@ -38,7 +39,7 @@ function decodeArc(arc, { scale, translate }) {
   });
 }
 
-// A ring is arcs end to end, each without the point that the one before it ended at; ~3 is arc 3 backwards.
+// A ring is a chain of arcs that share their end points; ~3 is arc 3 reversed.
 const joinArcs = (rings, arcs) =>
   rings.map((ring) =>
     unwrapLongitudes(
@@ -49,7 +50,8 @@ const joinArcs = (rings, arcs) =>
     ),
   );
 
-// Longitudes go on beyond 180 instead of jumping; a ring around a pole is led there and back.
+// Unwrap longitudes so that a ring continues beyond 180 instead of jumping; a ring around a pole goes through
+// the pole.
 function unwrapLongitudes(ring) {
   let turn = 0;
   const made = ring.map(([lon, lat], place) => {
@@ -63,7 +65,7 @@ function unwrapLongitudes(ring) {
   return [...made, [last[0], pole], [first[0], pole], first];
 }
 
-// Few countries are called on a small map what their people call them in a search box.
+// Common names of countries that the map abbreviates or names differently.
 const ALIASES = {
   usa: "United States of America",
   us: "United States of America",
@@ -95,7 +97,7 @@ const normalizeName = (text) =>
     .replace(/\s+/g, " ")
     .trim();
 
-// The country that a text names, whole or by a beginning that only one has; else null.
+// The country with this name or with this unique prefix; else null.
 export function findCountry(all, text) {
   const wanted = normalizeName(ALIASES[normalizeName(text)] ?? text);
   if (wanted.length < 3) return null;

@@ -1,28 +1,25 @@
-// Drawing on the map and changing what is there, with fingers as with a mouse; a bar over the map says how to go on.
+// Drawing and editing shapes on the map by mouse or touch, with a bar of instructions over the map.
 
 import { h, replaceContent } from "../lib/dom.js";
 import { getMap, styles, toGeoJSON } from "./map.js";
 
 const { ol } = globalThis;
 const KINDS = {
-  polygon: [
-    "Polygon",
-    () => ({ type: "Polygon" }),
-    "Click corner by corner; click the first one again to close.",
-  ],
+  polygon: ["Polygon", () => ({ type: "Polygon" }), "Click to add points; click the first point to finish."],
   box: [
     "Box",
     () => ({ type: "Circle", geometryFunction: ol.interaction.Draw.createBox() }),
-    "Click one corner, then the one across.",
+    "Click one corner, then the opposite one.",
   ],
   circle: [
     "Circle",
     () => ({ type: "Circle", geometryFunction: ol.interaction.Draw.createRegularPolygon(48) }),
-    "Click the middle, then the edge.",
+    "Click the centre, then the edge.",
   ],
 };
 
-// Args: the layer with the AOI; `drawn` takes the GeoJSON geometry of a new shape, `changed` those of all shapes of the layer.
+// Args: `layer` holds the AOI; `onDrawn(geometry)` gets the GeoJSON geometry of a new shape,
+// `onChanged(geometries)` those of all shapes after an edit; `announce(text)` speaks to screen readers.
 export function createDrawing(layer, onDrawn, onChanged, announce) {
   const map = getMap();
   let draw = null;
@@ -64,7 +61,7 @@ export function createDrawing(layer, onDrawn, onChanged, announce) {
     });
     draw.on("drawend", ({ feature }) => {
       const made = toGeoJSON(feature);
-      // The click that ended it must not also be one on the map.
+      // The click that finished the shape must not also select something on the map.
       setTimeout(() => {
         cancel();
         onDrawn(made);
@@ -78,15 +75,15 @@ export function createDrawing(layer, onDrawn, onChanged, announce) {
         ? h("button", { type: "button", onclick: () => draw.finishDrawing() }, "Finish")
         : null,
       name === "polygon"
-        ? h("button", { type: "button", onclick: () => draw.removeLastPoint() }, "Back one")
+        ? h("button", { type: "button", onclick: () => draw.removeLastPoint() }, "Undo last point")
         : null,
       h("button", { type: "button", onclick: cancel }, "Cancel"),
     );
     bar.hidden = false;
-    // On a phone the buttons are below the map.
+    // On a phone the buttons are below the map, so bring the map into view.
     map.getTargetElement().parentElement.scrollIntoView({ block: "nearest" });
     updateButtons();
-    announce(`Drawing a ${name}. ${KINDS[name][2]} Escape ends it.`);
+    announce(`Drawing a ${name}. ${KINDS[name][2]} Press Escape to cancel.`);
   }
 
   function cancel() {
@@ -105,7 +102,7 @@ export function createDrawing(layer, onDrawn, onChanged, announce) {
 
   return {
     buttons,
-    // Whether the shapes that are there may be changed.
+    // Whether existing shapes can be edited.
     setEditable(yes) {
       editable = yes;
       modify.setActive(yes && !draw);

@@ -1,6 +1,6 @@
-// The map: an outline of the land, lines of longitude and latitude, a scale, and layers that views fill. No network is needed for any of it.
+// The map: land, graticule, scale bar, and the layers that views add. It needs no network.
 //
-// Geometries are GeoJSON in lon/lat degrees everywhere outside this file; the map itself is in EPSG:3857.
+// Outside this module geometries are GeoJSON in lon/lat degrees; the map itself uses EPSG:3857.
 
 import { load, store } from "../lib/state.js";
 import { countries } from "./countries.js";
@@ -11,7 +11,7 @@ const geojsonFormat = ol
   ? new ol.format.GeoJSON({ dataProjection: "EPSG:4326", featureProjection: MAP_PROJECTION })
   : null;
 
-// Colours of style.css as the map's own, renewed when the device goes dark or light.
+// The colours of style.css for the map's styles, read again when the colour scheme changes.
 const darkQuery = matchMedia("(prefers-color-scheme: dark)");
 const colours = {};
 function readColours() {
@@ -39,7 +39,7 @@ const fill = (color) => new ol.style.Fill({ color });
 const dot = (radius, inside, around) =>
   new ol.style.Circle({ radius, fill: fill(inside), stroke: stroke(around, 2) });
 
-// How features look: each is made anew for each drawing, since colours may have changed.
+// Styles of features, as functions, since the colours change with the colour scheme.
 export const styles = {
   aoi: () =>
     new ol.style.Style({
@@ -93,7 +93,7 @@ export const styles = {
   tile: () => new ol.style.Style({ stroke: stroke(colours.soft, 1, [5, 5]) }),
 };
 
-// From far away a shape is a dot in its middle.
+// A shape smaller than 10 pixels is drawn as a dot at its centre.
 function dotWhenSmall(feature, resolution, style) {
   const extent = feature.getGeometry().getExtent();
   if (Math.max(ol.extent.getWidth(extent), ol.extent.getHeight(extent)) < 10 * resolution)
@@ -114,7 +114,7 @@ function corners(geometry) {
 
 export const lonLat = (position) => ol.proj.toLonLat(position);
 
-// GeoJSON features of an AOI, a Feature or a FeatureCollection; what cannot be read or has no place is none.
+// OpenLayers features of any GeoJSON; invalid or empty geometries are left out.
 export function parseFeatures(geojson) {
   try {
     return geojson
@@ -134,10 +134,10 @@ let map = null;
 let baseLayer = null;
 let graticuleLayer = null;
 
-// The map, made when it is first wanted.
+// The map, created on first use.
 export function getMap() {
   if (map) return map;
-  if (!ol) throw new Error("the map's library was not loaded");
+  if (!ol) throw new Error("the map library was not loaded");
   baseLayer = new ol.layer.Vector({
     source: new ol.source.Vector(),
     style: () => new ol.style.Style({ fill: fill(colours.land), stroke: stroke(colours.coast, 1) }),
@@ -204,14 +204,14 @@ function graticule() {
 const formatDegrees = (value, plus, minus) =>
   `${Math.abs(Number(value.toFixed(2)))}°${Math.abs(value) < 1e-9 ? "" : value > 0 ? plus : minus}`;
 
-// A layer over the base map; `look` is one of `looks` or a function of a feature.
+// Add a vector layer over the base map; `look` is one of `styles` or a style function.
 export function addLayer(look, zIndex = 1) {
   const made = new ol.layer.Vector({ source: new ol.source.Vector(), style: look, zIndex });
   getMap().addLayer(made);
   return made;
 }
 
-// Fill a layer with GeoJSON; returns its features.
+// Replace a layer's features with GeoJSON; returns them.
 export function fillLayer(made, ...all) {
   const found = all.flatMap(parseFeatures);
   made.getSource().clear();
@@ -223,7 +223,7 @@ export function removeLayers(...layers) {
   for (const one of layers) if (one) getMap().removeLayer(one);
 }
 
-// Look at a GeoJSON geometry, from no nearer than a field.
+// Fit the view to a GeoJSON geometry, at most to zoom level 16.
 export function zoomTo(geojson, { calm = false } = {}) {
   const extent = ol.extent.createEmpty();
   for (const feature of parseFeatures(geojson)) ol.extent.extend(extent, feature.getGeometry().getExtent());
@@ -234,11 +234,12 @@ export function zoomTo(geojson, { calm = false } = {}) {
     .fit(extent, { padding: [48, 48, 48, 48], maxZoom: 16, duration: still ? 0 : 250 });
 }
 
-// Square kilometres on the sphere: what is shown where no server says better.
+// Area in km² on the sphere, shown until the API has answered.
 export const approximateAreaKm2 = (geojson) =>
   parseFeatures(geojson).reduce((sum, one) => sum + ol.sphere.getArea(one.getGeometry()) / 1e6, 0);
 
-// A circle in degrees around a position: every direction has its own length of a degree on the ellipsoid (WGS84).
+// A circle in degrees around a position; the length of a degree differs north and east on the ellipsoid
+// (WGS84).
 export function circleAround([lon, lat], metres) {
   const phi = (lat * Math.PI) / 180;
   const bent = 1 - 0.00669437999 * Math.sin(phi) ** 2;

@@ -1,16 +1,17 @@
-// One result on a map of its own, in the UTM grid of its pixels; a second one can be swiped over it.
+// A map of one result in the UTM grid of its pixels; a second result can be swiped over it.
 //
-//   const shown = resultMap(element, tell);      `tell(text)` gets the value under the pointer or the middle
-//   shown.show(first, second, look, outline)      Rasters (second null for none), { ramp, low, high, opacity }, GeoJSON of the AOI
-//   shown.swipe(share)                           where the second begins, from 0 (left edge) to 1
-//   shown.end()
+//   const map = resultMap(element, report);     report(text) gets the value that was clicked or at the centre
+//   map.show(first, second, display, outline)   Rasters (second or null), { ramp, low, high, opacity, names },
+//                                               GeoJSON of the AOI
+//   map.swipe(share)                            where the second begins: 0 is the left edge, 1 the right
+//   map.end()
 
 import * as format from "../lib/format.js";
 import { paint } from "./colormap.js";
 
 const { ol } = globalThis;
 
-export function resultMap(element, tell) {
+export function resultMap(element, report) {
   const aoi = new ol.layer.Vector({ source: new ol.source.Vector(), zIndex: 5, style: outlineStyle });
   const mark = new ol.layer.Vector({ source: new ol.source.Vector(), zIndex: 6, style: markStyle });
   const map = new ol.Map({
@@ -24,14 +25,14 @@ export function resultMap(element, tell) {
   let seen = { first: null, second: null, look: null };
   let layers = [];
   let share = 0.5;
-  let asking = new AbortController();
+  let request = new AbortController();
 
   const show = (first, second, look, outline) => {
     const moved =
       first &&
       (map.getView().getProjection().getCode() !== first.code ||
         !containsCentre(first.extent, map.getView()));
-    asking.abort();
+    request.abort();
     layers.forEach((layer) => map.removeLayer(layer));
     seen = { first, second, look };
     layers = [first, second]
@@ -51,47 +52,45 @@ export function resultMap(element, tell) {
       );
       map.getView().fit(first.extent, { padding: [12, 12, 12, 12] });
       aoi.getSource().clear();
-      aoi
-        .getSource()
-        .addFeatures(
-          new ol.format.GeoJSON().readFeatures(outline, {
-            dataProjection: "EPSG:4326",
-            featureProjection: first.code,
-          }),
-        );
+      aoi.getSource().addFeatures(
+        new ol.format.GeoJSON().readFeatures(outline, {
+          dataProjection: "EPSG:4326",
+          featureProjection: first.code,
+        }),
+      );
     }
     mark.getSource().clear();
   };
 
   const value = async (position) => {
     if (!seen.first) return;
-    asking.abort();
-    asking = new AbortController();
-    const { signal } = asking;
+    request.abort();
+    request = new AbortController();
+    const { signal } = request;
     const { first, second, look } = seen;
-    const told =
+    const raster =
       second && position[0] > map.getCoordinateFromPixel([share * map.getSize()[0], 0])[0] ? second : first;
     mark.getSource().clear();
     const corner = first.extent;
-    const middle = [
+    const centre = [
       corner[0] + (Math.floor((position[0] - corner[0]) / first.size) + 0.5) * first.size,
       corner[3] - (Math.floor((corner[3] - position[1]) / first.size) + 0.5) * first.size,
     ];
-    mark.getSource().addFeature(new ol.Feature(new ol.geom.Point(middle)));
+    mark.getSource().addFeature(new ol.Feature(new ol.geom.Point(centre)));
     try {
-      // The other date may lie in the grid of the zone beside.
-      const values = await told.valueAt(ol.proj.transform(position, first.code, told.code), signal);
+      // The second result may be in the neighbouring UTM zone.
+      const values = await raster.valueAt(ol.proj.transform(position, first.code, raster.code), signal);
       if (signal.aborted) return;
-      const where = format.lonLat(ol.proj.transform(middle, first.code, "EPSG:4326"));
-      tell(
+      const where = format.lonLat(ol.proj.transform(centre, first.code, "EPSG:4326"));
+      report(
         !values
-          ? `Nothing here: ${where} lies beside the result.`
+          ? `Outside the result: ${where}.`
           : values.some(Number.isNaN)
-            ? `No clear pixel here, ${where}.`
+            ? `No clear pixel at ${where}.`
             : `${look.names.map((name, place) => `${name} ${format.decimal(values[place], 4)}`).join(", ")} at ${where}.`,
       );
     } catch {
-      if (!signal.aborted) tell("The value could not be read; try again.");
+      if (!signal.aborted) report("The value could not be read. Try again.");
     }
   };
   map.on("click", (event) => value(event.coordinate));
@@ -110,7 +109,7 @@ export function resultMap(element, tell) {
       layers.forEach((layer) => layer.setOpacity(next));
     },
     end() {
-      asking.abort();
+      request.abort();
       dark.removeEventListener("change", renew);
       map.setTarget(null);
     },

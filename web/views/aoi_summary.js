@@ -1,105 +1,85 @@
-// What an AOI would mean, as the server tells it before anything is saved; and where a shape is wrong.
+// The summary of an AOI: its size, tiles and revisit as the API states them, and its errors with their
+// positions.
 
 import { get, post } from "../lib/api.js";
-import { h } from "../lib/dom.js";
+import { button, facts, h, row } from "../lib/dom.js";
 import * as format from "../lib/format.js";
 import { aoi, aoiLabel, updateAoi } from "../lib/state.js";
 
-export const fetchSummary = (one, signal) =>
-  one.tile
-    ? get(`aoi?tile=${encodeURIComponent(one.tile)}`, signal)
-    : post("aoi", { aoi: one.given }, { signal });
+const MAX_TILES_SHOWN = 6;
+const MAX_ERRORS_SHOWN = 12;
 
-// Has the server say what it has not said yet of the AOI in hand, such as one of another tab or a tile in the address.
+export const fetchSummary = (area, signal) =>
+  area.tile
+    ? get(`aoi?tile=${encodeURIComponent(area.tile)}`, signal)
+    : post("aoi", { aoi: area.given }, { signal });
+
+// Fetch the summary of the current AOI where it is missing, such as for a tile in the address.
 export async function ensureSummary(signal) {
-  const one = aoi();
-  if (!one || one.seen) return;
-  const seen = await fetchSummary(one, signal);
-  if (one === aoi()) updateAoi({ seen, given: one.tile ? seen.aoi : one.given });
+  const area = aoi();
+  if (!area || area.seen) return;
+  const seen = await fetchSummary(area, signal);
+  if (area === aoi()) updateAoi({ seen, given: area.tile ? seen.aoi : area.given });
 }
 
-// Over what a view works, and the way to another place.
-export function areaLine(otherwise) {
-  const one = aoi();
+// One line that names the current AOI, or says what is used without one, with a link to change it.
+export function areaLine(withoutAoi) {
+  const area = aoi();
   return h(
     "p",
     { class: "told-line" },
-    `Over ${one ? aoiLabel(one) : otherwise}. `,
-    h("a", { href: "#place" }, one ? "Change the place" : "Choose a place"),
+    `${area ? `Area: ${aoiLabel(area)}` : withoutAoi}. `,
+    h("a", { href: "#place" }, area ? "Change the place" : "Choose a place"),
   );
 }
 
-// The server's answer as elements.
 export function renderSummary(seen) {
-  const facts = [
+  return facts([
     ["Area", format.km2(seen.area_km2)],
-    ["Corners", format.count(seen.vertices)],
+    ["Vertices", format.count(seen.vertices)],
     seen.parts > 1 ? ["Parts", format.count(seen.parts)] : null,
+    [seen.tiles.length === 1 ? "Tile" : "Tiles", tileList(seen.tiles)],
     [
-      seen.tiles.length === 1 ? "Tile" : "Tiles",
-      seen.tiles.length > 6
-        ? `${seen.tiles.slice(0, 6).join(", ")} and ${seen.tiles.length - 6} more`
-        : seen.tiles.join(", "),
-    ],
-    [
-      "Passes a month",
-      seen.passes_per_month === null ? "not known yet" : format.decimal(seen.passes_per_month, 1),
+      "Passes per month",
+      seen.passes_per_month === null ? "unknown" : format.decimal(seen.passes_per_month, 1),
     ],
     seen.next_pass ? ["Next pass", format.time(seen.next_pass)] : null,
-    ["Pixels of 10 m", format.count(seen.pixels_10m)],
+    ["10 m pixels", format.count(seen.pixels_10m)],
     ["Read per pass", `about ${format.fileSize(seen.bytes_per_pass)}`],
-  ];
-  return h(
-    "dl",
-    { class: "facts" },
-    facts.filter(Boolean).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))),
-  );
+  ]);
 }
 
-// Repairing is a button here.
-const withoutRepairOption = (text) =>
-  text.replace(/,? or ask for (it|the AOI) to be repaired \(--repair\)/, "").replace(/ \(--repair\)/g, "");
+function tileList(tiles) {
+  const shown = tiles.slice(0, MAX_TILES_SHOWN).join(", ");
+  return tiles.length > MAX_TILES_SHOWN ? `${shown} and ${tiles.length - MAX_TILES_SHOWN} more` : shown;
+}
 
-// What is wrong, place by place, with what can be done about it: `focus` looks at a place, `repair` and `retry` are null where they cannot help.
+// The message names the command line's option; on the page repair is a button.
+const withoutRepairOption = (text) => text.replace(/[,;]? or [^,;.]*--repair\)?|\s*\(--repair\)/g, "");
+
+// The errors of an AOI, each with its position. `focus(position)` moves the map there; `repair`, `retry` and
+// `undo` are null where they do not apply.
 export function renderErrors(error, { focus, repair, retry, undo }) {
-  const places = (error.more.errors ?? []).filter((one) => one.at);
+  const located = (error.more.errors ?? []).filter((each) => each.at).slice(0, MAX_ERRORS_SHOWN);
+  const line = (each) =>
+    h(
+      "li",
+      {},
+      button(format.lonLat(each.at), () => focus(each.at), { class: "plain" }),
+      `: ${withoutRepairOption(each.why).replace(/^the AOI /, "")}`,
+    );
   return h(
     "div",
     { class: "trouble", role: "alert" },
     h("p", {}, withoutRepairOption(error.message)),
-    places.length
-      ? h(
-          "ul",
-          { class: "places" },
-          places
-            .slice(0, 12)
-            .map((one) =>
-              h(
-                "li",
-                {},
-                h(
-                  "button",
-                  { type: "button", class: "plain", onclick: () => focus(one.at) },
-                  format.lonLat(one.at),
-                ),
-                `: ${withoutRepairOption(one.why).replace(/^the AOI /, "")}`,
-              ),
-            ),
-        )
-      : null,
-    h(
-      "p",
-      { class: "row" },
-      repair ? h("button", { type: "button", class: "first", onclick: repair }, "Repair it") : null,
-      retry ? h("button", { type: "button", onclick: retry }, "Try again") : null,
-      undo ? h("button", { type: "button", onclick: undo }, "Undo") : null,
+    located.length ? h("ul", { class: "places" }, located.map(line)) : null,
+    row(
+      repair && button("Repair it", repair, { class: "first" }),
+      retry && button("Try again", retry),
+      undo && button("Undo", undo),
     ),
     repair
-      ? h(
-          "p",
-          { class: "note" },
-          "Repairing keeps all that the shape encloses and shows you the result; undo brings yours back.",
-        )
+      ? h("p", { class: "note" }, "Repair keeps everything the shape encloses; undo restores yours.")
       : null,
   );
 }

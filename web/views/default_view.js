@@ -1,4 +1,5 @@
-// Where the page opens: at what is watched, and where nothing is, at choosing a place.
+// The view that opens without an address: the subscriptions, or the choice of a place where there are none
+// yet.
 
 import { get } from "../lib/api.js";
 

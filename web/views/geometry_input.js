@@ -1,6 +1,7 @@
-// A place out of what people type, paste or open: GeoJSON, WKT, KML, a zipped shapefile, a tile, coordinates, a country.
+// An AOI from text or a file: GeoJSON, WKT, KML, a zipped shapefile, a tile, coordinates or a country name.
 //
-// What is read is { given, name, tile, country }: `given` GeoJSON whose points have become circles. Whether it is a valid AOI the server says.
+// The readers return { given, name, tile, points, country }: `given` is GeoJSON in which points are replaced
+// by circles, and `points` the original positions. The API decides whether it is a valid AOI.
 
 import { Problem } from "../lib/api.js";
 import { countries, findCountry } from "../map/countries.js";
@@ -11,7 +12,7 @@ const MAX_BYTES = 20_000_000;
 const MAX_POINTS = 50;
 const HELP = "Type a tile (31UES), coordinates (51.3 N 4.2 E), or a country; or paste GeoJSON, WKT or KML.";
 
-// Args: the text; how many metres of ground around each point are wanted.
+// `metres` is the buffer around points.
 export async function readText(text, metres) {
   const trimmed = text.trim();
   if (!trimmed) throw new Problem(HELP);
@@ -20,7 +21,7 @@ export async function readText(text, metres) {
     return fromFeatures(new ol.format.KML({ extractStyles: false }), trimmed, metres, "KML");
   if (/^SRID=(?!4326;)/i.test(trimmed))
     throw new Problem(
-      `${trimmed.slice(0, 12).split(";")[0]} is another projection; give the shape in lon/lat degrees (EPSG:4326).`,
+      `${trimmed.slice(0, 12).split(";")[0]} is another projection; use lon/lat degrees (EPSG:4326).`,
     );
   if (/^(SRID=\d+;)?\s*(MULTI)?(POINT|LINESTRING|POLYGON)|^GEOMETRYCOLLECTION/i.test(trimmed)) {
     return fromFeatures(new ol.format.WKT(), trimmed.replace(/^SRID=4326;/i, ""), metres, "WKT");
@@ -33,15 +34,13 @@ export async function readText(text, metres) {
   if (positions) return { given: fromPositions(positions), name: "", tile: null };
   const country = findCountry(await countries(), trimmed);
   if (country) return { given: country.geometry, name: country.properties.name, tile: null, country: true };
-  throw new Problem(
-    `“${trimmed.length > 60 ? `${trimmed.slice(0, 60)}…` : trimmed}” is no place known here. ${HELP}`,
-  );
+  throw new Problem(`No match for “${trimmed.length > 60 ? `${trimmed.slice(0, 60)}…` : trimmed}”. ${HELP}`);
 }
 
 export async function readFile(file, metres) {
   if (file.size > MAX_BYTES)
     throw new Problem(
-      `${file.name} has ${Math.round(file.size / 1e6)} MB, 20 MB at most; cut it down to your fields.`,
+      `${file.name} has ${Math.round(file.size / 1e6)} MB; the limit is 20 MB. Keep only your areas.`,
     );
   const bytes = new Uint8Array(await file.arrayBuffer());
   const bare = file.name.replace(/\.[^.]*$/, "");
@@ -49,7 +48,7 @@ export async function readFile(file, metres) {
     return { name: bare, ...(await fromShapefile(bytes, metres, file.name)) };
   if (/\.(shp|dbf|shx|prj)$/i.test(file.name)) {
     throw new Problem(
-      `${file.name} is one part of a shapefile; put its .shp, .dbf and .prj into a zip and open that.`,
+      `${file.name} is one part of a shapefile; put its .shp, .dbf and .prj into a zip file and open that.`,
     );
   }
   const read = await readText(new TextDecoder().decode(bytes).replace(/^\ufeff/, ""), metres);
@@ -61,12 +60,12 @@ function parseJson(text) {
     return JSON.parse(text);
   } catch (error) {
     throw new Problem(
-      `This looks like GeoJSON and cannot be read: ${error.message}. Look for a missing comma or bracket there.`,
+      `This looks like GeoJSON but cannot be read: ${error.message}. Check for a missing comma or bracket.`,
     );
   }
 }
 
-// Polygons go to the server as they are, so that it can say what is wrong with them; only points are changed.
+// Polygons are passed on unchanged, so that the API can report their errors; points become circles.
 function fromGeoJSON(value, metres) {
   const found = [];
   const collect = (one, depth) => {
@@ -79,7 +78,7 @@ function fromGeoJSON(value, metres) {
   collect(value, 0);
   if (!found.some((one) => Array.isArray(one.coordinates) && one.coordinates.length)) {
     throw new Problem(
-      "No polygon or point was found in this GeoJSON; it wants a type and coordinates, [lon, lat] each.",
+      "No polygon or point was found in this GeoJSON. A geometry needs a type and coordinates, each [lon, lat].",
     );
   }
   const name = nameOf(value.features?.length === 1 ? value.features[0].properties : value.properties);
@@ -117,7 +116,7 @@ function fromFeatures(format, text, metres, what) {
     .filter((one) => one.getGeometry())
     .map((one) => dropHeights(geojson.writeGeometryObject(one.getGeometry())));
   if (!geometries.length)
-    throw new Problem(`No polygon or point was found in this ${what}; check that it is whole.`);
+    throw new Problem(`No polygon or point was found in this ${what}. Check that it is complete.`);
   const found = fromGeoJSON({ type: "GeometryCollection", geometries }, metres);
   const single = all.length === 1 ? all[0].getProperties() : {};
   return {
@@ -127,7 +126,7 @@ function fromFeatures(format, text, metres, what) {
   };
 }
 
-// KML has heights, which nobody needs here.
+// KML has heights, which an AOI does not use.
 const dropHeights = (geometry) =>
   geometry.geometries
     ? { ...geometry, geometries: geometry.geometries.map(dropHeights) }
@@ -141,17 +140,17 @@ async function fromShapefile(bytes, metres, name) {
     layers = [await shp(bytes.buffer)].flat();
   } catch (error) {
     throw new Problem(
-      `${name} cannot be read as a zipped shapefile (${error.message}); it needs a .shp and a .prj, at the top of the zip.`,
+      `${name} cannot be read as a zipped shapefile (${error.message}); it needs a .shp and a .prj at the top level of the zip file.`,
     );
   }
   const all = layers.flatMap((layer) => layer.features ?? []).filter((one) => one.geometry);
-  if (!all.length) throw new Problem(`${name} holds no shape; export the layer again.`);
+  if (!all.length) throw new Problem(`${name} contains no shape. Export the layer again.`);
   const worst = all
     .flatMap((one) => one.geometry.coordinates.flat(Infinity))
     .find((number) => Math.abs(number) > 360);
   if (worst)
     throw new Problem(
-      `${name} has coordinates such as ${worst}, which are no degrees; add its .prj to the zip.`,
+      `${name} has coordinates such as ${worst}, which are not degrees; add its .prj to the zip file.`,
     );
   const read = fromGeoJSON(
     {
@@ -176,15 +175,15 @@ const roundCoordinates = (value) =>
 
 const isPosition = (at) => Math.abs(at?.[0]) <= 180 && Math.abs(at?.[1]) <= 85;
 
-// The ground around points, beside other geometries.
+// Circles around points, together with other geometries.
 export function circlesAround(points, metres, others = []) {
   if (points.length > MAX_POINTS)
     throw new Problem(
-      `There are ${points.length} points, ${MAX_POINTS} at most in one AOI; open fewer at once.`,
+      `There are ${points.length} points; one AOI has at most ${MAX_POINTS}. Open fewer at once.`,
     );
   if (points.some((at) => !isPosition(at))) {
     throw new Problem(
-      `A point lies at ${points.find((at) => !isPosition(at))}; points are [lon, lat] in degrees, up to 85 north and south.`,
+      `A point is at ${points.find((at) => !isPosition(at))}; points are [lon, lat] in degrees, at most 85 north or south.`,
     );
   }
   return mergeGeometries([...others, ...points.map((point) => circleAround(point, metres))]);
@@ -198,7 +197,7 @@ export const mergeGeometries = (geometries) =>
         features: geometries.map((geometry) => ({ type: "Feature", properties: {}, geometry })),
       };
 
-// One position is a circle, two are corners of a box, three and more a polygon.
+// Two positions are the corners of a box, three or more a polygon.
 function fromPositions(positions) {
   if (positions.length === 2) {
     const [[a, b], [c, d]] = positions;
@@ -219,7 +218,8 @@ function fromPositions(positions) {
   return { type: "Polygon", coordinates: [[...positions, positions[0]]] };
 }
 
-// Positions as people write them, a line or a semicolon apart: latitude first, unless letters say otherwise. Null where it is no such text.
+// Positions separated by lines or semicolons, latitude first unless letters (N, E) say otherwise; null for
+// other text.
 export function parsePositions(text) {
   const lines = text
     .split(/[\n;]+/)
@@ -237,7 +237,7 @@ const PAIR = new RegExp(
 );
 
 function parsePosition(line) {
-  // "45,8 9,2" has decimal commas; "45.8,9.2" and "45, 9" have a comma between.
+  // "45,8 9,2" has decimal commas; in "45.8,9.2" and "45, 9" the comma is a separator.
   const found = PAIR.exec(
     line
       .replace(/^\(|\)$|^\[|\]$/g, "")
@@ -251,7 +251,7 @@ function parsePosition(line) {
   const swapped = /[EWO]/i.test(before ?? behind ?? "") || /[NS]/i.test(before2 ?? behind2 ?? "");
   const [lat, lon] = swapped ? [second, first] : [first, second];
   if (Math.abs(lat) > 90 || Math.abs(lon) > 180)
-    throw new Problem(`${line}: latitude comes first and is at most 90, longitude at most 180.`);
+    throw new Problem(`${line}: latitude comes first and is at most 90; longitude is at most 180.`);
   return [lon, lat];
 }
 
@@ -261,7 +261,7 @@ function toDegrees(whole, minutes, seconds, letter) {
   return plain(whole) < 0 || /^[-−]/.test(whole) || /[SW]/i.test(letter ?? "") ? -size : size;
 }
 
-// The corners of a polygon without holes as text that reads back as itself; null for other shapes.
+// The vertices of a polygon without holes as text that readText reads back; null for other shapes.
 export function toText(geojson) {
   const geometry = geojson?.type === "Feature" ? geojson.geometry : geojson;
   if (geometry?.type !== "Polygon" || geometry.coordinates?.length !== 1) return null;

@@ -1,6 +1,6 @@
-// How many products each month has, as bars; the stronger their colour, the less cloud.
+// Products per month as bars whose shade shows the mean cloud cover, with the same numbers as a table.
 
-import { h, svg, table } from "../lib/dom.js";
+import { h, numberCell, rowHeader, scrollRegion, svg, table } from "../lib/dom.js";
 import * as format from "../lib/format.js";
 
 const HEIGHT = 64;
@@ -8,96 +8,90 @@ const WIDTH = 360;
 const MAX_MONTHS = 120;
 const MIN_BARS = 12;
 
+// `all` are { month: "2024-05", count, cloud_cover }, cloud cover in percent or null; null below two months.
 export function monthHistogram(all) {
   if (all.length < 2) return null;
-  const filled = fillMissingMonths(all).slice(-MAX_MONTHS);
-  const most = Math.max(...filled.map((one) => one.count));
-  const step = WIDTH / Math.max(filled.length, MIN_BARS);
-  const bars = filled.map((one, place) =>
-    svg(
-      "g",
-      {},
-      svg("title", {}, `${one.month}: ${format.plural(one.count, "product")}${cloudText(one)}`),
-      svg("rect", {
-        x: (place * step + step * 0.1).toFixed(2),
-        y: (HEIGHT - (one.count / most) * HEIGHT).toFixed(2),
-        width: (step * 0.8).toFixed(2),
-        height: ((one.count / most) * HEIGHT).toFixed(2),
-        class: `bar-${cloudClass(one)}`,
-      }),
-    ),
-  );
+  const months = fillMissingMonths(all).slice(-MAX_MONTHS);
+  const highest = Math.max(...months.map(({ count }) => count));
+  const ends = [months[0].month, months.at(-1).month];
+  const label = `Bars of ${format.plural(months.length, "month")} from ${ends[0]} to ${ends[1]}, at most ${format.plural(highest, "product")} per month`;
   return h(
     "figure",
     { class: "months" },
-    h("figcaption", {}, "Products a month; the stronger the colour, the less cloud"),
+    h("figcaption", {}, "Products per month (darker = less cloud)"),
     svg(
       "svg",
-      {
-        viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
-        preserveAspectRatio: "none",
-        role: "img",
-        "aria-label": `Bars of ${format.plural(filled.length, "month")} from ${filled[0].month} to ${filled.at(-1).month}, at most ${format.plural(most, "product")} in one`,
-      },
-      bars,
+      { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": label },
+      bars(months, highest),
     ),
     h(
       "p",
-      { class: filled.length < MIN_BARS ? "ends near" : "ends", "aria-hidden": "true" },
-      h("span", {}, filled[0].month),
-      h("span", {}, filled.at(-1).month),
+      { class: months.length < MIN_BARS ? "ends near" : "ends", "aria-hidden": "true" },
+      ends.map((month) => h("span", {}, month)),
     ),
     h(
       "details",
       {},
-      h("summary", {}, "The same as numbers"),
-      h(
-        "div",
-        { class: "scroll", tabindex: "0", role: "region", "aria-label": "Products a month as numbers" },
-        table(
-          "Products a month",
-          [["Month"], ["Products", "number"], ["Cloud, mean", "number"]],
-          all.map((one) =>
-            h(
-              "tr",
-              {},
-              h("th", { scope: "row" }, one.month),
-              h("td", { class: "number" }, format.count(one.count)),
-              h(
-                "td",
-                { class: "number" },
-                one.cloud_cover === null ? "–" : `${format.decimal(one.cloud_cover, 0)} %`,
-              ),
-            ),
-          ),
-        ),
-      ),
+      h("summary", {}, "Show as table"),
+      scrollRegion("Products per month as a table", [monthTable(all)]),
     ),
   );
 }
 
-const cloudText = (one) =>
-  one.cloud_cover === null || one.cloud_cover === undefined ? "" : `, ${Math.round(one.cloud_cover)} % cloud`;
+function bars(months, highest) {
+  const step = WIDTH / Math.max(months.length, MIN_BARS);
+  return months.map((month, index) => {
+    const height = (month.count / highest) * HEIGHT;
+    return svg(
+      "g",
+      {},
+      svg("title", {}, `${month.month}: ${format.plural(month.count, "product")}${cloudText(month)}`),
+      svg("rect", {
+        x: (index * step + step * 0.1).toFixed(2),
+        y: (HEIGHT - height).toFixed(2),
+        width: (step * 0.8).toFixed(2),
+        height: height.toFixed(2),
+        class: `bar-${cloudClass(month)}`,
+      }),
+    );
+  });
+}
 
-const cloudClass = (one) =>
-  one.cloud_cover === null || one.cloud_cover === undefined
-    ? "unknown"
-    : one.cloud_cover < 25
-      ? "clear"
-      : one.cloud_cover < 60
-        ? "some"
-        : "cloudy";
+const monthTable = (months) =>
+  table(
+    "Products per month",
+    [["Month"], ["Products", "number"], ["Mean cloud cover", "number"]],
+    months.map(({ month, count, cloud_cover: cloud }) =>
+      h(
+        "tr",
+        {},
+        rowHeader(month),
+        numberCell(format.count(count)),
+        numberCell(cloud === null ? "–" : `${format.decimal(cloud, 0)} %`),
+      ),
+    ),
+  );
 
-// Months in which nothing was sensed are there as well.
+const isUnknown = ({ cloud_cover: cloud }) => cloud === null || cloud === undefined;
+
+const cloudText = (month) => (isUnknown(month) ? "" : `, ${Math.round(month.cloud_cover)} % cloud`);
+
+function cloudClass(month) {
+  if (isUnknown(month)) return "unknown";
+  if (month.cloud_cover < 25) return "clear";
+  return month.cloud_cover < 60 ? "some" : "cloudy";
+}
+
+// Add the months without products.
 function fillMissingMonths(all) {
-  const known = new Map(all.map((one) => [one.month, one]));
+  const known = new Map(all.map((each) => [each.month, each]));
   const names = [...known.keys()].sort();
-  const made = [];
+  const months = [];
   let [year, month] = names[0].split("-").map(Number);
-  for (let name = names[0]; name <= names.at(-1) && made.length < 1200; ) {
-    made.push(known.get(name) ?? { month: name, count: 0, cloud_cover: null });
+  for (let name = names[0]; name <= names.at(-1) && months.length < 1200; ) {
+    months.push(known.get(name) ?? { month: name, count: 0, cloud_cover: null });
     [year, month] = month === 12 ? [year + 1, 1] : [year, month + 1];
     name = `${year}-${String(month).padStart(2, "0")}`;
   }
-  return made;
+  return months;
 }

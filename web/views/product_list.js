@@ -1,12 +1,17 @@
-// Products that were found: a list and their footprints on the map, which point at each other; opened, one shows its picture and its files.
+// The products of a search as a list and as footprints on the map, linked both ways. An opened product shows
+// its quicklook and its files.
 
-import { apiUrl, downloadFile, get, loadImage, Problem } from "../lib/api.js";
-import { errorBox, h } from "../lib/dom.js";
+import { apiUrl, downloadFile, get, loadImage } from "../lib/api.js";
+import { button, errorBox, h, row, workButton } from "../lib/dom.js";
 import * as format from "../lib/format.js";
+import { attempt } from "../lib/latest.js";
 import { addLayer, getMap, parseFeatures, removeLayers, styles, zoomTo } from "../map/map.js";
 
-// Args: the element to fill; the first page, a STAC ItemCollection; `more` fetches the page of a next link; `fit`, whether to look at all of them.
-export function productList(place, first, more, route, fit) {
+const HIT_TOLERANCE_PX = 5;
+
+// Args: `place` to fill; `first`, a STAC ItemCollection; `loadNext(link)` fetches the page of a next link;
+// `fit`, whether to zoom the map to all of them. Returns { end() }.
+export function productList(place, first, loadNext, route, fit) {
   const { ol } = globalThis;
   const rows = new Map();
   let highlighted = new Set();
@@ -20,51 +25,32 @@ export function productList(place, first, more, route, fit) {
   const foot = h("p", { class: "row" });
   place.append(count, list, foot);
   addPage(first);
-  if (fit)
-    zoomTo({
-      type: "FeatureCollection",
-      features: first.features.map(({ geometry }) => ({ type: "Feature", properties: {}, geometry })),
-    });
+  const plain = ({ geometry }) => ({ type: "Feature", properties: {}, geometry });
+  if (fit) zoomTo({ type: "FeatureCollection", features: first.features.map(plain) });
 
   function addPage(page) {
     for (const item of page.features) {
       if (rows.has(item.id)) continue;
       rows.set(item.id, renderRow(item));
       list.append(rows.get(item.id).element);
-      for (const feature of parseFeatures({
-        type: "Feature",
-        id: item.id,
-        properties: {},
-        geometry: item.geometry,
-      }))
-        shapes.getSource().addFeature(feature);
+      const { id, geometry } = item;
+      shapes.getSource().addFeatures(parseFeatures({ type: "Feature", id, properties: {}, geometry }));
     }
     const next = page.links?.find((link) => link.rel === "next");
-    const all = page.numberMatched ?? (next ? null : rows.size);
-    count.textContent =
-      all === null
-        ? `The newest ${format.count(rows.size)}`
-        : rows.size < all
-          ? `${format.count(rows.size)} of ${format.plural(all, "product")}, the newest first`
-          : `${format.plural(rows.size, "product")}, the newest first`;
-    foot.replaceChildren(
-      ...(next
-        ? [h("button", { type: "button", onclick: (event) => loadMore(event.target, next) }, "Show more")]
-        : []),
-    );
+    count.textContent = countText(rows.size, page.numberMatched ?? (next ? null : rows.size));
+    foot.replaceChildren(...(next ? [button("Show more", (event) => loadMore(event.target, next))] : []));
   }
 
-  async function loadMore(button, next) {
-    button.disabled = true;
+  function loadMore(pressed, next) {
+    pressed.disabled = true;
     const before = rows.size;
-    try {
-      addPage(await more(next));
-      [...rows.values()][before]?.button.focus();
-    } catch (error) {
-      if (error.name === "AbortError") return;
-      if (!(error instanceof Problem)) throw error;
-      foot.replaceChildren(errorBox(error, () => loadMore(button, next)));
-    }
+    return attempt(
+      async () => {
+        addPage(await loadNext(next));
+        [...rows.values()][before]?.toggleButton.focus();
+      },
+      (problem) => foot.replaceChildren(errorBox(problem, () => loadMore(pressed, next))),
+    );
   }
 
   function highlight(ids) {
@@ -76,62 +62,38 @@ export function productList(place, first, more, route, fit) {
   }
 
   function renderRow(item) {
-    const told = item.properties;
-    const inside = h("div", { class: "inside", hidden: true });
-    const button = h(
+    const details = h("div", { class: "inside", hidden: true });
+    const on = () => highlight(new Set([item.id]));
+    const off = () => highlight(new Set());
+    const toggleButton = h(
       "button",
       {
         type: "button",
         "aria-expanded": "false",
-        onclick: () => toggle(item, button, inside, route),
-        onfocus: () => highlight(new Set([item.id])),
-        onblur: () => highlight(new Set()),
+        onclick: () => toggle(item, toggleButton, details, route),
+        onfocus: on,
+        onblur: off,
       },
-      h("span", { class: "when" }, format.date(told.datetime)),
-      h(
-        "span",
-        { class: "what" },
-        [
-          platformName(told.platform),
-          told["grid:code"]?.replace("MGRS-", ""),
-          told["s2:processing_baseline"] ? `N${told["s2:processing_baseline"].replace(".", "")}` : null,
-        ]
-          .filter(Boolean)
-          .join(" · "),
-      ),
-      h(
-        "span",
-        { class: "cloud" },
-        told["eo:cloud_cover"] === undefined || told["eo:cloud_cover"] === null
-          ? "cloud unknown"
-          : `${Math.round(told["eo:cloud_cover"])} % cloud`,
-      ),
+      rowText(item.properties),
     );
-    const element = h(
-      "li",
-      { onpointerenter: () => highlight(new Set([item.id])), onpointerleave: () => highlight(new Set()) },
-      button,
-      inside,
-    );
-    return { element, button };
+    const element = h("li", { onpointerenter: on, onpointerleave: off }, toggleButton, details);
+    return { element, toggleButton };
   }
 
   const map = getMap();
-  const featureIdsAt = (event) =>
-    new Set(
-      map
-        .getFeaturesAtPixel(event.pixel, { layerFilter: (one) => one === shapes, hitTolerance: 5 })
-        .map((one) => one.getId()),
-    );
+  const featureIdsAt = ({ pixel }) => {
+    const options = { layerFilter: (layer) => layer === shapes, hitTolerance: HIT_TOLERANCE_PX };
+    return new Set(map.getFeaturesAtPixel(pixel, options).map((feature) => feature.getId()));
+  };
   const moveListener = map.on("pointermove", (event) => !event.dragging && highlight(featureIdsAt(event)));
   const clickListener = map.on("singleclick", (event) => {
-    const there = featureIdsAt(event);
-    const id = [...rows.keys()].find((one) => there.has(one));
+    const hits = featureIdsAt(event);
+    const id = [...rows.keys()].find((each) => hits.has(each));
     if (!id) return;
-    const { button } = rows.get(id);
-    if (button.getAttribute("aria-expanded") === "false") button.click();
-    button.focus();
-    button.scrollIntoView({ block: "center" });
+    const { toggleButton } = rows.get(id);
+    if (toggleButton.getAttribute("aria-expanded") === "false") toggleButton.click();
+    toggleButton.focus();
+    toggleButton.scrollIntoView({ block: "center" });
   });
 
   return {
@@ -142,94 +104,98 @@ export function productList(place, first, more, route, fit) {
   };
 }
 
+function countText(shown, all) {
+  if (all === null) return `${format.count(shown)} products (newest first)`;
+  const total = format.plural(all, "product");
+  return shown < all ? `${format.count(shown)} of ${total} (newest first)` : `${total} (newest first)`;
+}
+
+function rowText(properties) {
+  const { datetime, platform, "grid:code": grid, "eo:cloud_cover": cloud } = properties;
+  const baseline = properties["s2:processing_baseline"];
+  const parts = [
+    platformName(platform),
+    grid?.replace("MGRS-", ""),
+    baseline ? `N${baseline.replace(".", "")}` : null,
+  ];
+  return [
+    h("span", { class: "when" }, format.date(datetime)),
+    h("span", { class: "what" }, parts.filter(Boolean).join(" · ")),
+    h(
+      "span",
+      { class: "cloud" },
+      cloud === undefined || cloud === null ? "cloud unknown" : `${Math.round(cloud)} % cloud`,
+    ),
+  ];
+}
+
 const platformName = (platform) =>
   platform
     ? platform.replace(/^sentinel-(\d)(\w)$/i, (_, number, letter) => `S${number}${letter.toUpperCase()}`)
     : null;
 
-async function toggle(item, button, inside, route) {
-  const opening = inside.hidden;
-  inside.hidden = !opening;
-  button.setAttribute("aria-expanded", String(opening));
-  if (!opening || inside.childElementCount) return;
-  await loadDetails(item, inside, route);
+async function toggle(item, toggleButton, details, route) {
+  const opening = details.hidden;
+  details.hidden = !opening;
+  toggleButton.setAttribute("aria-expanded", String(opening));
+  if (opening && !details.childElementCount) await loadDetails(item, details, route);
 }
 
-async function loadDetails(item, inside, route) {
-  const told = item.properties;
+function loadDetails(item, details, route) {
+  const { datetime, "sat:relative_orbit": orbit } = item.properties;
   const files = h(
     "div",
     { class: "stack" },
-    h("p", { class: "note", "aria-busy": "true" }, "Asking the source for its files …"),
+    h("p", { class: "note", "aria-busy": "true" }, "Listing the files …"),
   );
-  inside.replaceChildren(
+  const order = h(
+    "a",
+    { class: "button small", href: `#order?products=${encodeURIComponent(item.id)}` },
+    "Process this product",
+  );
+  details.replaceChildren(
     quicklook(item, route) ?? "",
     h("p", { class: "note id" }, item.id),
-    h(
-      "p",
-      { class: "note" },
-      [
-        format.time(told.datetime),
-        told["sat:relative_orbit"] ? `relative orbit ${told["sat:relative_orbit"]}` : null,
-      ]
-        .filter(Boolean)
-        .join(", "),
-    ),
-    h(
-      "p",
-      { class: "row" },
-      h(
-        "a",
-        { class: "button small", href: `#order?products=${encodeURIComponent(item.id)}` },
-        "Order from this product",
-      ),
-    ),
+    h("p", { class: "note" }, `${format.time(datetime)}${orbit ? `, relative orbit ${orbit}` : ""}`),
+    row(order),
     files,
   );
-  try {
-    const whole = await get(
-      `stac/collections/${encodeURIComponent(item.collection)}/items/${encodeURIComponent(item.id)}`,
-      route.signal,
-    );
-    if (!inside.querySelector(".quicklook")) inside.prepend(quicklook(whole, route) ?? "");
-    files.replaceChildren(...assetLinks(await listAssets(whole, route), item.id, route));
-  } catch (error) {
-    if (error.name === "AbortError") return;
-    if (!(error instanceof Problem)) throw error;
-    files.replaceChildren(errorBox(error, () => loadDetails(item, inside, route)));
-  }
+  const path = `stac/collections/${encodeURIComponent(item.collection)}/items/${encodeURIComponent(item.id)}`;
+  return attempt(
+    async () => {
+      const whole = await get(path, route.signal);
+      if (!details.querySelector(".quicklook")) details.prepend(quicklook(whole, route) ?? "");
+      files.replaceChildren(...assetLinks(await listAssets(whole, route), item.id, route));
+    },
+    (problem) => files.replaceChildren(errorBox(problem, () => loadDetails(item, details, route))),
+  );
 }
 
-// The assets of an item; where its files lie behind one more question, those by their names.
+// The assets of an item; those of a product whose files are listed on request, by their names.
 async function listAssets(item, { signal }) {
   const { product, ...assets } = item.assets;
   if (product?.type !== "application/json") return item.assets;
-  if (Object.values(assets).some((one) => one.roles?.includes("data"))) return assets;
+  if (Object.values(assets).some((asset) => asset.roles?.includes("data"))) return assets;
   const { files } = await get(apiPath(product.href), signal);
-  return {
-    ...assets,
-    ...Object.fromEntries(
-      files.map((one) => [
-        one.path.split("/").at(-1),
-        {
-          href: one.href,
-          title: one.path,
-          size: one.size,
-          roles: [/(_B\w\w|_SCL|_TCI|^B\w\w|^SCL)[^/]*\.(jp2|tiff?)$/i.test(one.path) ? "data" : "metadata"],
-        },
-      ]),
-    ),
-  };
+  return { ...assets, ...Object.fromEntries(files.map(fileAsset)) };
 }
+
+const BAND_FILE = /(_B\w\w|_SCL|_TCI|^B\w\w|^SCL)[^/]*\.(jp2|tiff?)$/i;
+
+const fileAsset = ({ path, href, size }) => [
+  path.split("/").at(-1),
+  { href, title: path, size, roles: [BAND_FILE.test(path) ? "data" : "metadata"] },
+];
 
 function quicklook(item, { signal }) {
   const asset = item.assets?.thumbnail ?? item.assets?.preview ?? item.assets?.overview;
   if (!asset || !/^image\/(png|jpe?g|webp)/.test(asset.type ?? "")) return null;
+  const missing = () => h("p", { class: "note quicklook" }, "The quicklook could not be loaded.");
   const image = h("img", {
     class: "quicklook",
     alt: `Quicklook of ${format.date(item.properties.datetime)}`,
     referrerpolicy: "no-referrer",
-    onerror: () => image.replaceWith(h("p", { class: "note quicklook" }, "Its quicklook cannot be loaded.")),
+    onerror: () => image.replaceWith(missing()),
   });
   if (isOwnServer(asset.href))
     loadImage(apiPath(asset.href), image, signal).catch(() => image.dispatchEvent(new Event("error")));
@@ -238,72 +204,57 @@ function quicklook(item, { signal }) {
 }
 
 const isOwnServer = (href) => new URL(href, location.href).origin === new URL(apiUrl("")).origin;
-const apiPath = (href) => {
+
+function apiPath(href) {
   const url = new URL(href, location.href);
   return url.pathname + url.search;
-};
+}
 
-// Bands and whatever else the product has; what this server hands out is fetched with the token, the rest is plain links.
+const isWebLink = ([, { href }]) =>
+  URL.canParse(href, location.href) && /^https?:/.test(new URL(href, location.href).protocol);
+const isBand = ([, { roles, type }]) => roles?.includes("data") || /tiff|jp2/.test(type ?? "");
+
+// Bands and other files. Files of the API are downloaded with the token; others are plain links.
 function assetLinks(assets, id, route) {
-  const all = Object.entries(assets).filter(
-    ([, asset]) =>
-      URL.canParse(asset.href, location.href) && /^https?:/.test(new URL(asset.href, location.href).protocol),
-  );
-  const band = ([, asset]) => asset.roles?.includes("data") || /tiff|jp2/.test(asset.type ?? "");
-  const list = (entries) =>
+  const all = Object.entries(assets).filter(isWebLink);
+  const groups = [
+    ["Bands", all.filter(isBand)],
+    ["Other files", all.filter((entry) => !isBand(entry))],
+  ].filter(([, entries]) => entries.length);
+  if (!groups.length) {
+    const hint = "The source offers no download links. Process the product, or use revisit download.";
+    return [h("p", { class: "note" }, hint)];
+  }
+  return groups.flatMap(([heading, entries]) => [
+    h("h2", { class: "small" }, heading),
     h(
       "ul",
       { class: "files" },
-      entries.map(([name, asset]) =>
-        h(
-          "li",
-          {},
-          isOwnServer(asset.href)
-            ? h(
-                "button",
-                {
-                  type: "button",
-                  class: "plain",
-                  title: asset.title ?? null,
-                  onclick: (event) => downloadAsset(event.target, asset, id, route),
-                },
-                name,
-              )
-            : h("a", { href: asset.href, rel: "noreferrer", title: asset.title ?? null }, name),
-          asset.size ? h("span", { class: "note" }, ` ${format.fileSize(asset.size)}`) : null,
-        ),
-      ),
-    );
-  const bands = all.filter(band),
-    others = all.filter((entry) => !band(entry));
-  return [
-    bands.length ? h("h2", { class: "small" }, "Bands") : null,
-    bands.length ? list(bands) : null,
-    others.length ? h("h2", { class: "small" }, "Other files") : null,
-    others.length ? list(others) : null,
-    all.length
-      ? null
-      : h(
-          "p",
-          { class: "note" },
-          "Its source hands out no files by link; order a result, or use revisit download.",
-        ),
-  ].filter(Boolean);
+      entries.map((entry) => assetLine(entry, id, route)),
+    ),
+  ]);
 }
 
-async function downloadAsset(button, asset, id, route) {
-  button.disabled = true;
-  try {
-    await downloadFile(
-      apiPath(asset.href),
-      `${id}_${new URL(asset.href, location.href).pathname.split("/").at(-1)}`,
-      route.signal,
-    );
-  } catch (error) {
-    if (error.name === "AbortError") return;
-    if (!(error instanceof Problem)) throw error;
-    button.after(h("span", { class: "wrong" }, ` ${error.message}`));
-  } finally {
-    button.disabled = false;
-  }
+function assetLine([name, asset], id, route) {
+  const title = asset.title ?? null;
+  const link = isOwnServer(asset.href)
+    ? workButton(name, (event) => downloadAsset(event.currentTarget, asset, id, route), {
+        class: "plain",
+        title,
+      })
+    : h("a", { href: asset.href, rel: "noreferrer", title }, name);
+  return h(
+    "li",
+    {},
+    link,
+    asset.size ? h("span", { class: "note" }, ` ${format.fileSize(asset.size)}`) : null,
+  );
+}
+
+function downloadAsset(pressed, asset, id, { signal }) {
+  const file = new URL(asset.href, location.href).pathname.split("/").at(-1);
+  return attempt(
+    () => downloadFile(apiPath(asset.href), `${id}_${file}`, signal),
+    (problem) => pressed.after(h("span", { class: "wrong" }, ` ${problem.message}`)),
+  );
 }

@@ -1,4 +1,4 @@
-// What can be made of the pixels: indices by name with formula and meaning, and bands; a part of a form, and what was chosen in it.
+// The part of a form that chooses a recipe: spectral indices with formula and meaning, and single bands.
 
 import { get } from "../lib/api.js";
 import { h } from "../lib/dom.js";
@@ -12,68 +12,57 @@ const fetchRecipes = () => {
   return recipesRequest;
 };
 
-// A fieldset each for indices and bands. `chosen` has indices and bands that are ticked at first; `change` is called at each tick.
-export async function recipeFields(chosen, change) {
+// Fieldsets of indices and bands; `chosen` holds the names of those that are checked: { indices, bands }.
+export async function recipeFields(chosen) {
   const { indices, bands } = await fetchRecipes();
-  const tick = (name, value, about) =>
-    h(
-      "label",
-      { class: "check tick" },
-      h("input", { type: "checkbox", name, value, checked: chosen[name].includes(value), onchange: change }),
-      h("span", {}, h("b", {}, value), about),
-    );
   return [
     h(
       "fieldset",
       { class: "ticks-of" },
       h("legend", {}, "Indices"),
-      indices.map((one) =>
-        tick(
-          "indices",
-          one.name,
-          h(
-            "span",
-            { class: "note" },
-            h("span", { class: "what" }, one.title),
-            one.meaning ? ` High: ${one.meaning}. ` : " ",
-            h("code", {}, expandFormula(one)),
-          ),
-        ),
-      ),
+      indices.map((index) => checkbox("indices", index.name, chosen, indexText(index))),
     ),
     h(
       "details",
       {},
-      h("summary", {}, "Bands as well"),
+      h("summary", {}, "Add single bands"),
       h(
         "fieldset",
         { class: "ticks-of few" },
         h("legend", { class: "unseen" }, "Bands"),
-        bands.map((one) =>
-          tick(
-            "bands",
-            one.name,
-            h(
-              "span",
-              { class: "note" },
-              ` ${one.title}${one.wavelength_nm ? `, ${Math.round(one.wavelength_nm)} nm` : ""}, ${one.resolution_m} m`,
-            ),
-          ),
-        ),
+        bands.map((band) => checkbox("bands", band.name, chosen, bandText(band))),
       ),
     ),
   ];
 }
 
-// The formula with the bands themselves in place of the letters that stand for them.
+const checkbox = (name, value, chosen, text) =>
+  h(
+    "label",
+    { class: "check tick" },
+    h("input", { type: "checkbox", name, value, checked: chosen[name].includes(value) }),
+    h("span", {}, h("b", {}, value), h("span", { class: "note" }, text)),
+  );
+
+const indexText = (index) => [
+  h("span", { class: "what" }, index.title),
+  index.meaning ? ` High: ${index.meaning}. ` : " ",
+  h("code", {}, expandFormula(index)),
+];
+
+function bandText({ title, wavelength_nm: wavelength, resolution_m: resolution }) {
+  return ` ${title}${wavelength ? `, ${Math.round(wavelength)} nm` : ""}, ${resolution} m`;
+}
+
+// The formula with band names in place of its letters.
 function expandFormula({ formula, letters }) {
   return formula.replace(/[A-Za-z]\w*/g, (word) => letters[word] ?? word);
 }
 
-// What a recipe makes, by name.
+// The names of a recipe's indices and bands.
 export const recipeNames = (recipe) => [...recipe.indices, ...recipe.bands];
 
-// What is ticked in a form, as an order or a subscription takes it.
+// The recipe that is checked in a form.
 export function readRecipe(form) {
   const data = new FormData(form);
   return { indices: data.getAll("indices"), bands: data.getAll("bands") };

@@ -1,57 +1,99 @@
-// The chart of a series: mean and standard deviation of an index through time, the clear fraction beneath, and what was passed over.
-// The same numbers stand in a table, and the slider of dates is the chart for the keyboard.
+// The chart of a series: mean and standard deviation of an index over time, the clear share below, and ticks
+// for acquisitions without a value. The same numbers are in a table; for the keyboard, the date slider
+// replaces the chart.
 
-import { h, table } from "../lib/dom.js";
+import { h, numberCell, rowHeader, scrollRegion, table } from "../lib/dom.js";
 import * as format from "../lib/format.js";
 import { loadUPlot } from "../lib/lazy_vendor.js";
 
 const HEIGHT = 260;
-const cssColour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const MIN_WIDTH = 240;
+const DAY_S = 86_400;
+const NOTE =
+  "Line: mean over the clear pixels; band: one standard deviation; bars: clear share; short ticks: no clear pixels.";
 
-// `missed` are the moments (ms) of acquisitions that gave no value; `choose(job)` is called when one that did is clicked.
-// Returns { elements, mark(job), end() }.
+// Args: `missed` are the times (ms) of acquisitions without a value; `onChoose(job)` is called when an
+// observation is clicked. Returns { elements, mark(job), end() }.
 export async function seriesChart(observations, missed, index, onChoose) {
   const Plot = await loadUPlot();
   const seen = observations
-    .filter((one) => one.mean !== null)
-    .map((one) => ({ ...one, at: Date.parse(one.datetime) / 1000 }));
-  const readout = h("p", { class: "readout" });
-  const box = h("div", {
-    class: "plot",
-    role: "img",
-    "aria-label": `${index} through time, ${format.plural(seen.length, "observation")}; the table below has the same numbers`,
-  });
-  let current = null;
-  let plot = null;
+    .filter(({ mean }) => mean !== null)
+    .map((each) => ({ ...each, at: Date.parse(each.datetime) / 1000 }));
+  return new SeriesChart(Plot, seen, missed, index, onChoose);
+}
 
-  const tell = (one) =>
-    readout.replaceChildren(
-      ...(one
-        ? [
-            h("strong", {}, format.date(one.datetime)),
-            ` ${index} ${format.decimal(one.mean)} ± ${format.decimal(one.std)}, ${format.percent(one.clear_fraction)} clear, ${format.plural(one.count, "pixel")}`,
-          ]
-        : ["No observation on this date."]),
-    );
-  const data = [
-    seen.map((one) => one.at),
-    seen.map((one) => one.mean + one.std),
-    seen.map((one) => one.mean - one.std),
-    seen.map((one) => one.mean),
-    seen.map((one) => one.clear_fraction),
-  ];
-  const draw = () => {
-    plot?.destroy();
-    plot = new Plot(options(Math.max(box.clientWidth, 240)), data, box);
-  };
-  const options = (width) => {
-    const [ink, soft, line, accent, wash] = ["--ink", "--soft", "--line", "--accent", "--wash"].map(
-      cssColour,
-    );
-    // Letters grow with those of the page, which are larger on a large screen.
+class SeriesChart {
+  constructor(Plot, seen, missed, index, onChoose) {
+    Object.assign(this, { Plot, seen, missed, index });
+    this.current = null;
+    this.plot = null;
+    this.readout = h("p", { class: "readout" });
+    const label = `${index} over time, ${format.plural(seen.length, "observation")}; the table below has the same numbers`;
+    this.box = h("div", { class: "plot", role: "img", "aria-label": label });
+    this.box.addEventListener("click", () => {
+      const clicked = seen[this.plot?.cursor.idx];
+      if (clicked) onChoose(clicked.job);
+    });
+    this.draw = this.draw.bind(this);
+    this.dark = matchMedia("(prefers-color-scheme: dark)");
+    this.dark.addEventListener("change", this.draw);
+    this.resizes = new ResizeObserver(this.draw);
+    this.resizes.observe(this.box);
+    this.elements = [this.readout, this.box, h("p", { class: "note" }, NOTE), valueTable(seen, index)];
+  }
+
+  get marked() {
+    return this.seen.find(({ job }) => job === this.current);
+  }
+
+  mark(job) {
+    this.current = job;
+    this.showObservation(this.marked);
+    this.plot?.redraw(false);
+  }
+
+  end() {
+    this.resizes.disconnect();
+    this.dark.removeEventListener("change", this.draw);
+    this.plot?.destroy();
+  }
+
+  draw() {
+    this.plot?.destroy();
+    const { seen } = this;
+    const data = [
+      seen.map(({ at }) => at),
+      seen.map(({ mean, std }) => mean + std),
+      seen.map(({ mean, std }) => mean - std),
+      seen.map(({ mean }) => mean),
+      seen.map(({ clear_fraction: clear }) => clear),
+    ];
+    this.plot = new this.Plot(this.options(Math.max(this.box.clientWidth, MIN_WIDTH)), data, this.box);
+  }
+
+  showObservation(each) {
+    if (!each) {
+      this.readout.replaceChildren("No observation on this date.");
+      return;
+    }
+    const value = `${this.index} ${format.decimal(each.mean)} ± ${format.decimal(each.std)}`;
+    const clear = `${format.percent(each.clear_fraction)} clear, ${format.plural(each.count, "pixel")}`;
+    this.readout.replaceChildren(h("strong", {}, format.date(each.datetime)), ` ${value}, ${clear}`);
+  }
+
+  options(width) {
+    const { Plot, missed } = this;
+    const [soft, line, accent, wash] = ["--soft", "--line", "--accent", "--wash"].map(cssColour);
+    // Fonts scale with those of the page, which are larger on a large screen.
     const em = parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
     const font = `${Math.round(12 * em)}px system-ui, sans-serif`;
     const axis = { stroke: soft, font, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 } };
+    const hidden = { stroke: "transparent", points: { show: false } };
+    const points = { show: true, size: 7, fill: accent, stroke: accent };
+    const bars = { stroke: soft, fill: line, width: 1, paths: Plot.paths.bars({ size: [0.6, 8] }) };
+    const timeLabels = (_, splits, __, ___, step) => splits.map((at) => tickLabel(at, step));
+    const digits = (splits) => (splits.length > 1 && splits[1] - splits[0] < 0.1 ? 2 : 1);
+    const valueLabels = (_, splits) => splits.map((value) => format.decimal(value, digits(splits)));
     return {
       width,
       height: Math.round(HEIGHT * em),
@@ -65,166 +107,96 @@ export async function seriesChart(observations, missed, index, onChoose) {
       },
       series: [
         {},
-        { stroke: "transparent", points: { show: false } },
-        { stroke: "transparent", points: { show: false } },
-        { stroke: accent, width: 2, points: { show: true, size: 7, fill: accent, stroke: accent } },
-        {
-          scale: "share",
-          stroke: soft,
-          fill: line,
-          width: 1,
-          points: { show: false },
-          paths: Plot.paths.bars({ size: [0.6, 8] }),
-        },
+        hidden,
+        hidden,
+        { stroke: accent, width: 2, points },
+        { scale: "share", points: { show: false }, ...bars },
       ],
       bands: [{ series: [1, 2], fill: wash }],
       axes: [
-        {
-          ...axis,
-          size: 50 * em,
-          space: 70 * em,
-          values: (_, splits, __, ___, step) => splits.map((at) => tickLabel(at, step)),
-        },
-        {
-          ...axis,
-          size: 52 * em,
-          values: (_, splits) =>
-            splits.map((value) =>
-              format.decimal(value, splits.length > 1 && splits[1] - splits[0] < 0.1 ? 2 : 1),
-            ),
-        },
+        { ...axis, size: 50 * em, space: 70 * em, values: timeLabels },
+        { ...axis, size: 52 * em, values: valueLabels },
       ],
       hooks: {
-        draw: [
-          (shown) => {
-            const { ctx, bbox } = shown;
-            ctx.save();
-            ctx.strokeStyle = soft;
-            for (const at of missed) {
-              const x = shown.valToPos(at / 1000, "x", true);
-              ctx.beginPath();
-              ctx.moveTo(x, bbox.top + bbox.height);
-              ctx.lineTo(x, bbox.top + bbox.height - 8 * devicePixelRatio);
-              ctx.stroke();
-            }
-            const one = seen.find(({ job }) => job === current);
-            if (one) {
-              ctx.strokeStyle = ink;
-              ctx.lineWidth = 2 * devicePixelRatio;
-              ctx.beginPath();
-              ctx.arc(
-                shown.valToPos(one.at, "x", true),
-                shown.valToPos(one.mean, "y", true),
-                6 * devicePixelRatio,
-                0,
-                7,
-              );
-              ctx.stroke();
-            }
-            ctx.restore();
-          },
-        ],
+        draw: [(plot) => this.drawMarks(plot)],
         setCursor: [
-          ({ cursor }) =>
-            tell(
-              seen[cursor.idx] && cursor.left >= 0
-                ? seen[cursor.idx]
-                : seen.find(({ job }) => job === current),
-            ),
+          ({ cursor: { idx, left } }) => this.showObservation((left >= 0 && this.seen[idx]) || this.marked),
         ],
       },
     };
-  };
-  box.addEventListener("click", () => {
-    const one = seen[plot?.cursor.idx];
-    if (one) onChoose(one.job);
-  });
-  const dark = matchMedia("(prefers-color-scheme: dark)");
-  dark.addEventListener("change", draw);
-  const watching = new ResizeObserver(draw);
-  watching.observe(box);
-  return {
-    elements: [
-      readout,
-      box,
-      h(
-        "p",
-        { class: "note" },
-        "The line is the mean over the clear pixels, the band one standard deviation. Bars beneath are the clear fraction; short strokes are acquisitions that gave no value.",
-      ),
-      valueTable(seen, index),
-    ],
-    mark(job) {
-      current = job;
-      tell(seen.find((one) => one.job === job));
-      plot?.redraw(false);
-    },
-    end() {
-      watching.disconnect();
-      dark.removeEventListener("change", draw);
-      plot?.destroy();
-    },
-  };
+  }
+
+  // The ticks of acquisitions without a value, and a ring around the marked observation.
+  drawMarks(plot) {
+    const { ctx, bbox } = plot;
+    const bottom = bbox.top + bbox.height;
+    ctx.save();
+    ctx.strokeStyle = cssColour("--soft");
+    for (const at of this.missed) {
+      const x = plot.valToPos(at / 1000, "x", true);
+      ctx.beginPath();
+      ctx.moveTo(x, bottom);
+      ctx.lineTo(x, bottom - 8 * devicePixelRatio);
+      ctx.stroke();
+    }
+    const { marked } = this;
+    if (marked) {
+      const [x, y] = [plot.valToPos(marked.at, "x", true), plot.valToPos(marked.mean, "y", true)];
+      ctx.strokeStyle = cssColour("--ink");
+      ctx.lineWidth = 2 * devicePixelRatio;
+      ctx.beginPath();
+      ctx.arc(x, y, 6 * devicePixelRatio, 0, 2 * Math.PI);
+      ctx.stroke();
+    }
+    ctx.restore();
+  }
 }
 
-// A little room on either side; whatever was passed over is inside.
+const cssColour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+// The range of the observations and of the acquisitions without a value, with a margin of 3 % or half a day.
 function timeRange(low, high, missed) {
   const all = [low, high, ...missed.map((at) => at / 1000)].filter((at) => at !== null && at !== undefined);
   if (!all.length) return [0, 1];
   const [first, last] = [Math.min(...all), Math.max(...all)];
-  const more = Math.max((last - first) * 0.03, 43_200);
-  return [first - more, last + more];
+  const margin = Math.max((last - first) * 0.03, DAY_S / 2);
+  return [first - margin, last + margin];
 }
 
-// Days, months or years, as far apart as there is room.
+// Leaves room for the bars below the line.
+function valueRange(low, high) {
+  if (low === null || high === null) return [0, 1];
+  const span = Math.max(high - low, 0.02);
+  return [low - 0.35 * span, high + 0.08 * span];
+}
+
+// Labels of days, months or years, by the distance of the ticks (s).
 const DAY_FORMAT = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", timeZone: "UTC" });
 const MONTH_FORMAT = new Intl.DateTimeFormat("en-GB", { month: "short", timeZone: "UTC" });
 function tickLabel(at, step) {
   const date = new Date(at * 1000);
-  if (step < 25 * 86_400) return DAY_FORMAT.format(date);
+  if (step < 25 * DAY_S) return DAY_FORMAT.format(date);
   return date.getUTCMonth() ? MONTH_FORMAT.format(date) : String(date.getUTCFullYear());
 }
 
-// Room for the bars beneath.
-function valueRange(low, high) {
-  if (low === null || high === null) return [0, 1];
-  const reach = Math.max(high - low, 0.02);
-  return [low - 0.35 * reach, high + 0.08 * reach];
-}
-
 function valueTable(seen, index) {
+  const columns = ["Mean", "Std", "Min", "Median", "Max", "Pixels", "Clear"].map((name) => [name, "number"]);
+  const row = (each) =>
+    h(
+      "tr",
+      {},
+      rowHeader(format.date(each.datetime)),
+      [each.mean, each.std, each.min, each.median, each.max].map((value) =>
+        numberCell(format.decimal(value)),
+      ),
+      numberCell(format.count(each.count)),
+      numberCell(format.percent(each.clear_fraction)),
+    );
+  const caption = `${index} over the clear pixels of the area`;
   return h(
     "details",
     {},
-    h("summary", { "data-key": "numbers" }, "The same as numbers"),
-    h(
-      "div",
-      { class: "scroll", tabindex: "0", role: "region", "aria-label": `${index} as numbers` },
-      table(
-        `${index} over the clear pixels of the area`,
-        [
-          ["Sensed"],
-          ["Mean", "number"],
-          ["Std", "number"],
-          ["Min", "number"],
-          ["Median", "number"],
-          ["Max", "number"],
-          ["Pixels", "number"],
-          ["Clear", "number"],
-        ],
-        seen.map((one) =>
-          h(
-            "tr",
-            {},
-            h("th", { scope: "row" }, format.date(one.datetime)),
-            [one.mean, one.std, one.min, one.median, one.max].map((value) =>
-              h("td", { class: "number" }, format.decimal(value)),
-            ),
-            h("td", { class: "number" }, format.count(one.count)),
-            h("td", { class: "number" }, format.percent(one.clear_fraction)),
-          ),
-        ),
-      ),
-    ),
+    h("summary", { "data-key": "numbers" }, "Show as table"),
+    scrollRegion(`${index} as a table`, [table(caption, [["Sensed"], ...columns], seen.map(row))]),
   );
 }

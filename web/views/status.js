@@ -1,70 +1,67 @@
-// How the machine behind it does: what is queued, done and delivered, and how its sources answer.
+// The view of the service's state: queue, results, deliveries and sources.
 
 import { getIfChanged } from "../lib/api.js";
-import { h } from "../lib/dom.js";
+import { cell, h, numberCell, scrollRegion, table } from "../lib/dom.js";
 import * as format from "../lib/format.js";
 
 export const title = "Status";
 export const wide = true;
 
-let container = null;
+// Shown while the first request of a visit is open, or while it fails.
 let lastStatus = null;
 
-export async function enter(element, route) {
-  container = h("div", { class: "stack wide-apart" });
-  element.append(h("h1", {}, "Status"), container);
-  if (lastStatus) render();
-  await refresh(route);
+export async function enter(place, route) {
+  const container = h("div", { class: "stack wide-apart" });
+  place.append(h("h1", {}, "Status"), container);
+  let shown = null;
+  const show = () => {
+    const key = JSON.stringify(lastStatus);
+    if (!lastStatus || shown === key) return;
+    shown = key;
+    container.replaceChildren(...renderStatus(lastStatus));
+  };
+  const refresh = async () => {
+    lastStatus = (await getIfChanged("status", route.signal)) ?? lastStatus;
+    show();
+  };
+  route.onRefresh(refresh);
+  show();
+  await refresh();
 }
 
-export async function refresh({ signal }) {
-  const status = await getIfChanged("status", signal);
-  if (status) lastStatus = status;
-  render();
-}
-
-function render() {
-  const key = JSON.stringify(lastStatus);
-  if (!lastStatus || container.dataset.drawn === key) return;
-  container.dataset.drawn = key;
-  container.replaceChildren(
-    h(
-      "p",
-      { class: "pulse" },
-      h("span", {
-        class: failingSources(lastStatus).length ? "dot lost" : isBusy(lastStatus) ? "dot busy" : "dot",
-        "aria-hidden": "true",
-      }),
-      summaryLine(lastStatus),
-    ),
-    ...renderStatus(lastStatus),
-  );
-}
-
-const isBusy = (status) => status.queue.ready + status.queue.leased > 0;
-
-const failingSources = (status) => status.sources.filter((source) => source.error);
-
-function summaryLine(status) {
-  const silent = failingSources(status).length,
-    queued = status.queue.ready + status.queue.leased;
-  const work = silent
-    ? `${format.plural(silent, "source")} cannot be asked: see below`
-    : queued
-      ? `${format.plural(queued, "message")} under way`
-      : "nothing to do just now";
-  return `${format.plural(status.subscriptions.active, "area")} watched, ${format.plural(status.alerts, "alert")} so far, ${work}`;
-}
-
-// The figures of the queue and of what came out of it, the sources, the version.
 function renderStatus(status) {
-  const { queue, jobs } = status;
+  return [
+    summaryLine(status),
+    h("dl", { class: "figures-row" }, figures(status).map(figure)),
+    status.queue.note ? h("p", { class: "note" }, format.toSentence(status.queue.note)) : null,
+    scrollRegion("Sources", [sourceTable(status.sources)]),
+    h("p", { class: "note" }, `Revisit ${status.version}`),
+  ].filter(Boolean);
+}
+
+function summaryLine({ sources, queue, subscriptions, alerts }) {
+  const failing = sources.filter(({ error }) => error).length;
+  const queued = queue.ready + queue.leased;
+  const dot = failing ? "dot lost" : queued ? "dot busy" : "dot";
+  const work = failing
+    ? `${format.plural(failing, "source")} with errors (see below)`
+    : queued
+      ? `${format.plural(queued, "message")} in progress`
+      : "idle";
+  const watched = `${format.plural(subscriptions.active, "area")} watched`;
+  const text = `${watched}, ${format.plural(alerts, "alert")} so far, ${work}`;
+  return h("p", { class: "pulse" }, h("span", { class: dot, "aria-hidden": "true" }), text);
+}
+
+// Name, figure, note.
+function figures({ queue, jobs, deliveries, dead_letters: deadLetters }) {
   const waiting = queue.ready + queue.leased + queue.delayed;
-  const figures = [
+  const oldest = waiting ? `the oldest ${format.duration(queue.oldest_s)} old` : "empty";
+  return [
     [
       "In the queue",
       format.count(waiting),
-      `${waiting ? `the oldest ${format.duration(queue.oldest_s)} old` : "empty"}${queue.as_of ? `, as of ${format.time(queue.as_of)}` : ""}`,
+      `${oldest}${queue.as_of ? `, as of ${format.time(queue.as_of)}` : ""}`,
     ],
     [
       "Results",
@@ -73,67 +70,33 @@ function renderStatus(status) {
     ],
     [
       "Deliveries",
-      format.count(status.deliveries.delivered),
-      `${format.count(status.deliveries.due)} due, ${format.count(status.deliveries.failed)} failed`,
+      format.count(deliveries.delivered),
+      `${format.count(deliveries.due)} due, ${format.count(deliveries.failed)} failed`,
     ],
-    [
-      "Put aside",
-      format.count(status.dead_letters),
-      status.dead_letters ? "revisit dead-letters list" : "no message was lost",
-    ],
+    ["Failed messages", format.count(deadLetters), deadLetters ? "see revisit dead-letters list" : "none"],
   ];
-  return [
-    h(
-      "dl",
-      { class: "figures-row" },
-      figures.map(([name, figure, note]) =>
-        h("div", {}, h("dt", {}, name), h("dd", {}, h("b", {}, figure), h("span", {}, note))),
-      ),
-    ),
-    queue.note ? h("p", { class: "note" }, format.toSentence(queue.note)) : null,
-    h(
-      "div",
-      { class: "scroll", tabindex: "0", role: "region", "aria-label": "Sources" },
-      h(
-        "table",
-        {},
-        h("caption", {}, "Sources"),
-        h(
-          "thead",
-          {},
-          h(
-            "tr",
-            {},
-            h("th", { scope: "col" }, "Source"),
-            h("th", { scope: "col", class: "number" }, "Products"),
-            h("th", { scope: "col" }, "Latest sensing"),
-            h("th", { scope: "col" }, "Asked"),
-            h("th", { scope: "col" }, "State"),
-          ),
-        ),
-        h(
-          "tbody",
-          {},
-          status.sources.length
-            ? status.sources.map((one) =>
-                h(
-                  "tr",
-                  {},
-                  h("th", { scope: "row", class: "path" }, one.source),
-                  h("td", { class: "number" }, format.count(one.products)),
-                  h("td", {}, format.date(one.last_sensing)),
-                  h("td", {}, format.time(one.refreshed)),
-                  h(
-                    "td",
-                    { class: one.error ? "wrong" : "" },
-                    one.error ?? (one.refreshed ? "fine" : "not asked yet"),
-                  ),
-                ),
-              )
-            : h("tr", {}, h("td", { colspan: 5 }, "No source yet: revisit serve --source folder:PATH")),
-        ),
-      ),
-    ),
-    h("p", { class: "note" }, `Revisit ${status.version}`),
-  ].filter(Boolean);
 }
+
+const figure = ([name, value, note]) =>
+  h("div", {}, h("dt", {}, name), h("dd", {}, h("b", {}, value), h("span", {}, note)));
+
+function sourceTable(sources) {
+  const columns = [["Source"], ["Products", "number"], ["Latest sensing"], ["Last checked"], ["State"]];
+  const empty = h(
+    "tr",
+    {},
+    h("td", { colspan: 5 }, "No sources yet. Add one: revisit serve --source folder:PATH"),
+  );
+  return table("Sources", columns, sources.length ? sources.map(sourceRow) : [empty]);
+}
+
+const sourceRow = ({ source, products, last_sensing: sensed, refreshed, error }) =>
+  h(
+    "tr",
+    {},
+    h("th", { scope: "row", class: "path" }, source),
+    numberCell(format.count(products)),
+    cell(format.date(sensed)),
+    cell(format.time(refreshed)),
+    h("td", { class: error ? "wrong" : "" }, error ?? (refreshed ? "OK" : "not checked yet")),
+  );

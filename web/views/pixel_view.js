@@ -1,0 +1,156 @@
+// The pixels of a result on a map, a second date to swipe over them, the legend, and the value under the
+// pointer.
+
+import { get, Problem } from "../lib/api.js";
+import { button, h, replaceContent } from "../lib/dom.js";
+import * as format from "../lib/format.js";
+import { load, store } from "../lib/state.js";
+import { Raster } from "../map/cog_reader.js";
+import { legend } from "../map/colormap.js";
+import { resultMap } from "../map/result_map.js";
+import { hasPixels, outcomeText, RED_GREEN_BLUE, TRUE_COLOUR } from "./result_selection.js";
+
+const MAX_OPEN_RASTERS = 16;
+// Reflectance that is white in true colour.
+const TRUE_COLOUR_WHITE = 0.3;
+const MAP_LABEL =
+  "The result's pixels; arrow keys move, plus and minus zoom, Enter reads the value at the centre";
+
+export class PixelView {
+  // `onChange()` is called when colours or their limits were changed.
+  constructor(selection, aoi, onChange) {
+    this.selection = selection;
+    this.aoi = aoi;
+    this.onChange = onChange;
+    this.map = null;
+    this.rasters = new RasterCache(selection.recipe);
+    this.display = { ramp: "Earth", ...load("looks") };
+    this.field = h("div", {
+      class: "result-map",
+      tabindex: "0",
+      role: "application",
+      "aria-describedby": "result-help",
+      "aria-label": MAP_LABEL,
+    });
+    this.stage = h("div", { class: "stage" }, this.field);
+    const range = (attributes) => h("input", { type: "range", min: 0, max: 100, ...attributes });
+    this.swipe = range({
+      value: 50,
+      "aria-label": "Where the second date begins",
+      oninput: (event) => this.map?.swipe(event.target.value / 100),
+    });
+    this.opacity = range({ value: 100, oninput: (event) => this.map?.opacity(event.target.value / 100) });
+    this.readout = h("p", { class: "readout", role: "status" });
+    this.controls = h("div", { class: "row under" });
+  }
+
+  say(...content) {
+    replaceContent(this.readout, ...content);
+  }
+
+  // The limits of the legend belong to one value.
+  forgetLimits() {
+    delete this.display.low;
+    delete this.display.high;
+  }
+
+  async show(signal) {
+    const { job, compared, value } = this.selection;
+    // The slider keeps its place on dates without pixels, so that the buttons below it do not move.
+    this.swipe.hidden = !compared;
+    this.swipe.disabled = !hasPixels(job);
+    this.field.classList.toggle("void", !hasPixels(job));
+    if (!hasPixels(job)) {
+      this.map?.show(null, null, null, this.aoi);
+      this.say(`${format.date(job.datetime)}: ${outcomeText(job)}.`);
+      replaceContent(this.controls);
+      return;
+    }
+    const [first, second] = await Promise.all([
+      this.rasters.open(job, value),
+      compared ? this.rasters.open(compared, value) : null,
+    ]);
+    signal.throwIfAborted();
+    this.map ??= resultMap(this.field, (text) => this.say(text));
+    const display = this.currentDisplay(value);
+    this.map.show(first, second, display, this.aoi);
+    this.map.swipe(this.swipe.value / 100);
+    this.say("Click a pixel for its value, or press Enter on the map for the one at the centre.");
+    replaceContent(
+      this.controls,
+      value === TRUE_COLOUR ? null : legend(value, display, (changes) => this.changeDisplay(changes)),
+      h("label", { class: "inline" }, "Opacity", this.opacity),
+      button("Value at centre", () => this.map.value(), { class: "small" }),
+    );
+  }
+
+  currentDisplay(value) {
+    const opacity = this.opacity.value / 100;
+    const display = { ...valueRange(this.selection.jobs, value), ...this.display, opacity };
+    return value === TRUE_COLOUR
+      ? { ...display, high: TRUE_COLOUR_WHITE, names: ["red", "green", "blue"] }
+      : { ...display, names: [value] };
+  }
+
+  changeDisplay(changes) {
+    this.display = { ...this.display, ...changes };
+    store("looks", { ramp: this.display.ramp });
+    this.onChange();
+  }
+
+  close() {
+    this.map?.end();
+  }
+}
+
+// The open rasters by job and value, the oldest dropped first: each keeps the blocks that were read from it.
+class RasterCache {
+  constructor(recipe) {
+    this.recipe = recipe;
+    this.rasters = new Map();
+  }
+
+  async open(job, value) {
+    const key = `${job.job} ${value}`;
+    if (this.rasters.has(key) && !this.rasters.get(key).isStale()) return this.rasters.get(key);
+    const raster = await this.read(job, value);
+    this.rasters.delete(key);
+    this.rasters.set(key, raster);
+    if (this.rasters.size > MAX_OPEN_RASTERS) this.rasters.delete(this.rasters.keys().next().value);
+    return raster;
+  }
+
+  async read(job, value) {
+    const item = await get(job.item);
+    const isIndex = this.recipe.indices.includes(value);
+    const name = isIndex ? value : "bands";
+    const asset = item.assets[name];
+    if (!asset) throw new Problem(`This result has no ${value}; its notes give the reason.`);
+    const wanted = value === TRUE_COLOUR ? RED_GREEN_BLUE : [value];
+    const bands = isIndex ? [0] : wanted.map((band) => asset.bands.findIndex((each) => each.name === band));
+    return Raster.open(job.assets[name].href, asset, bands);
+  }
+}
+
+// Limits of the colours, the same for all dates: two standard deviations around the means, within the values
+// that occur.
+function valueRange(jobs, value) {
+  const statistics = jobs
+    .filter(hasPixels)
+    .map((job) => job.indices[value] ?? job.bands[value])
+    .filter((each) => each?.count);
+  if (!statistics.length) return { low: 0, high: 1 };
+  const least = (of) => Math.min(...statistics.map(of));
+  const most = (of) => Math.max(...statistics.map(of));
+  const low = Math.max(
+    least(({ min }) => min),
+    least(({ mean, std }) => mean - 2 * std),
+  );
+  const high = Math.min(
+    most(({ max }) => max),
+    most(({ mean, std }) => mean + 2 * std),
+  );
+  const steps = high - low > 0.2 ? 20 : 100;
+  const first = Math.floor(low * steps);
+  return { low: first / steps, high: Math.max(Math.ceil(high * steps), first + 1) / steps };
+}

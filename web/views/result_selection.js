@@ -1,0 +1,70 @@
+// What a results panel shows: the value, the date, and a date to compare with. The choice is part of the
+// address, so that it can be shared and survives a reload.
+
+import * as format from "../lib/format.js";
+import { recipeNames } from "./recipe_input.js";
+
+export const TRUE_COLOUR = "True colour";
+export const RED_GREEN_BLUE = ["B04", "B03", "B02"];
+const MIN_CLEAR_SHARE = 0.02;
+
+export const hasPixels = (job) => job.state === "done" && job.clear_pixels > 0;
+
+// Such as "87 % clear", or why there is nothing to show.
+export function outcomeText(job) {
+  if (hasPixels(job)) return `${format.percent(job.clear_fraction)} clear`;
+  if (job.state !== "done") return `${job.state}: ${job.reason ?? "no reason recorded"}`;
+  return job.clear_fraction === null || job.clear_fraction < MIN_CLEAR_SHARE ? "no clear pixel" : "no data";
+}
+
+export class Selection {
+  // `onChange()` is called after the address has changed.
+  constructor(recipe, route, onChange) {
+    this.recipe = recipe;
+    this.route = route;
+    this.onChange = onChange;
+    // The finished jobs by sensing time.
+    this.jobs = [];
+  }
+
+  get values() {
+    const names = recipeNames(this.recipe);
+    return RED_GREEN_BLUE.every((band) => this.recipe.bands.includes(band)) ? [...names, TRUE_COLOUR] : names;
+  }
+
+  get value() {
+    const value = this.route.params.get("value");
+    return this.values.includes(value) ? value : this.values[0];
+  }
+
+  // The index or band whose statistics go with the value: the first one for true colour.
+  get statistic() {
+    return this.value === TRUE_COLOUR ? this.values[0] : this.value;
+  }
+
+  get job() {
+    const id = this.route.params.get("job");
+    return this.jobs.find(({ job }) => job === id) ?? this.jobs.findLast(hasPixels) ?? this.jobs.at(-1);
+  }
+
+  get compared() {
+    const id = this.route.params.get("with");
+    return this.jobs.find((each) => each.job === id && hasPixels(each)) ?? null;
+  }
+
+  // Change params of the address; null removes one.
+  change(changes) {
+    const params = { ...Object.fromEntries(this.route.params), ...changes };
+    this.route.replaceParams(Object.fromEntries(Object.entries(params).filter(([, text]) => text !== null)));
+    this.onChange();
+  }
+
+  choose(job) {
+    this.change({ job: job.job });
+  }
+
+  step(by) {
+    const next = this.jobs[this.jobs.indexOf(this.job) + by];
+    if (next) this.choose(next);
+  }
+}
