@@ -43,9 +43,9 @@ pyarrow.array(numpy.zeros(1))
 ---
 catalog, source = LocalCatalog(Path(CATALOG)), GoogleIndex(INDEX)
 source.spec = SPEC
-listing = source.listing({}, lambda ids: catalog.unseen(SPEC, ids), datetime.now(UTC))
+listing = source.list_products({}, lambda ids: catalog.missing_mask(SPEC, ids), datetime.now(UTC))
 found = sum(catalog.add(batch) for batch in listing.batches)
-assert listing.rows == ROWS and listing.rejections == 0, (listing.rows, listing.rejected[:3])
+assert listing.rows == ROWS and listing.rejection_count == 0, (listing.rows, listing.rejection_examples[:3])
 """
 
 ANTI_JOIN_PROGRAM = """

@@ -19,15 +19,16 @@ from revisit.adapters.gcp.catalog import BigQueryCatalog
 from revisit.adapters.gcp.month_partitions import Period
 from revisit.adapters.gcp.settings import Settings
 from revisit.adapters.local.catalog import LocalCatalog
-from revisit.domain.product_filter import (
+from revisit.domain.filters import (
     And,
-    BooleanLiteral,
     BoundsOverlap,
-    ColumnComparison,
-    ColumnIn,
-    ColumnIsNull,
-    ColumnLike,
+    Comparison,
+    Constant,
+    InList,
+    IsNull,
+    Like,
     Or,
+    parse_like_pattern,
 )
 from revisit.ports.catalog import Query
 from revisit.ports.catalog_query import parse_page_token, tiles_to_search
@@ -88,7 +89,7 @@ def queries(products):
         Query(latest_first=True, tiles=(products[0].tile,), end=middle, max_cloud=40),
         Query(ids=(products[3].id, products[-1].id, "x")),
         *(
-            Query(condition=condition, latest_first=number % 2 == 1)
+            Query(conditions=(condition,), latest_first=number % 2 == 1)
             for number, condition in enumerate(conditions(products))
         ),
     ]
@@ -97,19 +98,19 @@ def queries(products):
 def conditions(products):
     """One of each kind, and all of them together."""
     kinds = [
-        ColumnComparison("relative_orbit", ">=", 51.0),
-        ColumnComparison("sensing_time", "<", products[100].sensing_time),
-        ColumnComparison("platform", "<>", "S2A"),
-        ColumnComparison("cloud_cover", "<=", 12.5),
-        ColumnIn("baseline", ("0500", "0301")),
-        ColumnIn("level", ("L1C",), is_in=False),
-        ColumnIsNull("published", is_null=False),
-        ColumnIsNull("size"),
-        ColumnLike("id", "S2B%L2A_2018%"),
-        ColumnLike("tile", "31U_S", is_match=False),
+        Comparison("relative_orbit", ">=", 51.0),
+        Comparison("sensing_time", "<", products[100].sensing_time),
+        Comparison("platform", "<>", "S2A"),
+        Comparison("cloud_cover", "<=", 12.5),
+        InList("baseline", ("0500", "0301")),
+        InList("level", ("L1C",), is_in=False),
+        IsNull("published", is_null=False),
+        IsNull("size"),
+        Like("id", parse_like_pattern("S2B%L2A_2018%")),
+        Like("tile", parse_like_pattern("31U_S"), is_match=False),
         BoundsOverlap((4.6, 50.9, 5.0, 51.1)),
-        BooleanLiteral(False),
-        ColumnIn("tile", ()),
+        Constant(False),
+        InList("tile", ()),
     ]
     return [
         *kinds,

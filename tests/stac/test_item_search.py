@@ -136,5 +136,5 @@ def test_results_among_what_is_found_are_those_of_whoever_asks_and_not_without_e
     monkeypatch.setattr(item_search, "MAX_SCANNED", 2)
     assert ids(ids=("job_ann2",)) == ["job_ann2"]
     assert ids(collections=("sentinel-2-l2a",)) == []
-    with pytest.raises(InvalidInputError, match="more than 2 results of yours"):
+    with pytest.raises(InvalidInputError, match="more than 2 results would have to be read"):
         ids()

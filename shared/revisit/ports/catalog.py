@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
+from revisit.domain.filters import Filter
 from revisit.domain.product import Level, Product
-from revisit.domain.product_filter import ProductFilter
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,8 +32,8 @@ class Query:
     """SPEC; empty means any."""
     ids: tuple[str, ...] = ()
     """Only these; empty means any."""
-    condition: ProductFilter | None = None
-    """What else their columns must hold."""
+    conditions: tuple[Filter, ...] = ()
+    """Predicates on columns that must all hold."""
     latest_first: bool = False
     """Whether the order runs backward."""
     after: str = ""

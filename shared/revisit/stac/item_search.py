@@ -1,15 +1,16 @@
-"""Items found in the catalog and among one's own results: exactly, in order, page by page, one question to
-the catalog at a time."""
+"""Search for items among the products of the catalog and an owner's results, a page at a time by keyset."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from heapq import merge
 from itertools import islice
 from typing import Any, Self
 
 from revisit.domain.aoi import AOI
-from revisit.domain.clock import format_rfc3339
+from revisit.domain.clock import format_rfc3339, parse_instant
+from revisit.domain.filters import evaluate
 from revisit.domain.footprint import product_footprint
 from revisit.domain.job import FINISHED_STATES, Job
 from revisit.domain.product import Product
@@ -17,7 +18,7 @@ from revisit.errors import InvalidInputError, NotFoundError
 from revisit.ports.backend import Backend
 from revisit.ports.catalog_query import parse_page_token
 from revisit.ports.pagination import find_all
-from revisit.stac.cql2 import evaluate
+from revisit.stac.cql2 import PROPERTIES, push_down
 from revisit.stac.search_area import covered_share
 from revisit.stac.search_query import (
     MAX_SENSING_SPREAD,
@@ -28,14 +29,14 @@ from revisit.stac.search_query import (
 )
 
 MAX_ITEMS = 10_000
-"""Items that one question may have to hold at once, to be sorted, counted or exported."""
+"""Items that one request may hold in memory to sort, count or export them."""
 MAX_SCANNED = 50_000
-"""Products that may be looked at for one page."""
+"""Products that may be read for one page."""
 
 
 @dataclass(frozen=True, slots=True)
 class SearchHit:
-    """One item found: a product, or a job of whoever asks."""
+    """An item found: a product, or a finished job of the owner."""
 
     product: Product
     job: Job | None = None
@@ -46,16 +47,16 @@ class SearchHit:
 
     @property
     def sort_key(self) -> tuple[datetime, str, str]:
-        """Where it stands in the order of a search."""
+        """Key of the default order of a search."""
         return self.product.sensing_time, self.id, "" if self.job else self.product.source
 
     @property
     def shape(self) -> Any:
-        """Its geometry, as a shapely one."""
+        """Its geometry as a shapely geometry."""
         return AOI.from_normalized(self.job.aoi).shape if self.job else product_footprint(self.product)
 
     def values(self) -> Mapping[str, Any]:
-        """What it can be filtered and sorted by."""
+        """Its properties with its id and collection."""
         from revisit.stac import product_item, result_item
 
         if self.job:
@@ -70,19 +71,38 @@ class SearchHit:
             "collection": product_item.COLLECTIONS[self.product.level],
         }
 
+    def getter(self) -> Callable[[str], Any]:
+        """Lookup of queryables by name, for `filters.evaluate`; builds the properties only when one needs them."""
+        properties: Mapping[str, Any] | None = None
+
+        def get(name: str) -> Any:
+            nonlocal properties
+            known = PROPERTIES[name]
+            if known.kind == "geometry":
+                return self.shape
+            if known.column and not self.job:
+                return getattr(self.product, known.column)
+            if properties is None:
+                properties = self.values()
+            value = properties.get(name)
+            return parse_instant(value) if known.kind == "instant" and value is not None else value
+
+        return get
+
 
 @dataclass(frozen=True, slots=True)
 class SearchPage:
-    """Some items, and where to go on."""
+    """A page of items."""
 
     items: tuple[SearchHit, ...]
     next: str = ""
+    """Token of the page that follows; empty at the end."""
     matched: int | None = None
-    """How many there are in all, where that costs nothing to say."""
+    """Number of all items that match, where it is known without further reads."""
 
     @classmethod
     def of(cls, hits: list[SearchHit], limit: int, is_first: bool) -> Self:
-        """A page of one more than fit, where there are more."""
+        """A page of the first `limit` hits; one more hit means that another page follows."""
         items = tuple(hits[:limit])
         return cls(
             items,
@@ -92,7 +112,7 @@ class SearchPage:
 
 
 def page_token(hit: SearchHit) -> str:
-    """Where a page that ends with it ends."""
+    """Keyset token of the page that follows this item."""
     moment, id, source = hit.sort_key
     return f"{format_rfc3339(moment)}|{id}|{source}"
 
@@ -101,11 +121,11 @@ def search_page(backend: Backend, query: ItemQuery, owner: str, limit: int, afte
     """Items by (datetime, id).
 
     Args:
-        owner: Whose results are among them.
-        after: The `next` of the page before.
+        owner: Id of the account whose results are searched too.
+        after: `next` of the previous page.
 
     Raises:
-        InvalidInputError: What is wanted makes no sense, or too much would have to be looked at.
+        InvalidInputError: The query is contradictory, or too many products would have to be read.
     """
     return SearchPage.of(
         list(islice(find_items(backend, query, owner, after, limit), limit + 1)), limit, not after
@@ -118,32 +138,25 @@ def find_items(
     """Items in the order of a search.
 
     Args:
-        hint: About how many will be taken.
+        size_hint: About how many items the caller takes.
+
+    Raises:
+        InvalidInputError: As for `search_page`.
     """
     if query.coverage is not None and (query.shape is None or not query.shape.area):
         raise InvalidInputError(
-            "coverage is a percentage of an area: give bbox or intersects with an area too"
+            "coverage is a percentage of an area; give bbox or intersects with an area too"
         )
     products = (SearchHit(product) for product in _find_products(backend, query, after, size_hint))
     results = _find_results(backend, query, owner, after) if query.includes_results else []
-    waiting = next(products, None)
-    for result in results:
-        while waiting is not None and (
-            waiting.sort_key > result.sort_key if query.latest_first else waiting.sort_key < result.sort_key
-        ):
-            yield waiting
-            waiting = next(products, None)
-        yield result
-    if waiting is not None:
-        yield waiting
-        yield from products
+    yield from merge(products, results, key=lambda hit: hit.sort_key, reverse=query.latest_first)
 
 
 def get_item(backend: Backend, collection: str, id: str, owner: str) -> SearchHit:
     """One item by its id.
 
     Raises:
-        NotFoundError: There is none in this collection, or it is another's.
+        NotFoundError: The collection has no such item, or the item belongs to another owner.
     """
     from revisit.stac.product_item import COLLECTIONS
 
@@ -157,17 +170,17 @@ def get_item(backend: Backend, collection: str, id: str, owner: str) -> SearchHi
             return SearchHit(product)
     else:
         raise NotFoundError(f"there is no collection {collection[:80]!r}; /stac/collections lists them")
-    raise NotFoundError(f"collection {collection} has no item {id[:200]!r}; a search finds those it has")
+    raise NotFoundError(f"collection {collection} has no item {id[:200]!r}; search it with /stac/search")
 
 
 def matches_query(hit: SearchHit, query: ItemQuery) -> bool:
-    """Whether an item is wanted, by all that is known of it."""
+    """Whether an item meets every condition of a query, `newest` aside."""
     if (query.ids and hit.id not in query.ids) or (query.tiles and hit.product.tile not in query.tiles):
         return False
     moment = hit.product.sensing_time
     if (query.start and moment < query.start) or (query.end and moment > query.end):
         return False
-    if query.filter is not None and not evaluate(query.filter, hit.values(), lambda: hit.shape):
+    if query.filter is not None and not evaluate(query.filter, hit.getter()):
         return False
     if query.shape is None:
         return True
@@ -182,47 +195,52 @@ def _find_products(backend: Backend, query: ItemQuery, after: str, size_hint: in
 
     if query.shape is not None:
         shapely.prepare(query.shape)
+    # The catalog has answered the conditions that it knows exactly. With `newest` it has not: those apply to the
+    # best product of each acquisition.
+    remaining = query
+    if query.filter is not None and not query.newest:
+        remaining = replace(query, filter=push_down(query.filter).residual)
     last = parse_page_token(after) if after else None
     for product in (
         _scan_best_products(backend, query, after, size_hint)
         if query.newest
         else _scan_catalog(backend, query, after, size_hint)
     ):
-        # The same product of another source stands beside it.
+        # The same product from another source follows directly.
         if (last is None or (product.sensing_time, product.id) != last[:2]) and matches_query(
-            SearchHit(product), query
+            SearchHit(product), remaining
         ):
             last = sort_key(product)
             yield product
 
 
-def _scan_catalog(backend: Backend, wanted: ItemQuery, after: str, size_hint: int) -> Iterator[Product]:
-    """All products that may be wanted, in order."""
-    asked = build_catalog_query(wanted)
-    if asked is None:
+def _scan_catalog(backend: Backend, query: ItemQuery, after: str, size_hint: int) -> Iterator[Product]:
+    """Products that may match, in order."""
+    catalog_query = build_catalog_query(query)
+    if catalog_query is None:
         return
-    # One question more costs more than some products that are not needed.
-    limit, looked_at, catalog = (
-        min(max(size_hint + size_hint // 4 + 1, 20), MAX_ITEMS + 1),
-        0,
-        backend.catalog(),
-    )
+    # A second query costs more than some products too many.
+    limit = min(max(size_hint + size_hint // 4 + 1, 20), MAX_ITEMS + 1)
+    scanned, catalog = 0, backend.catalog()
     while True:
-        found = catalog.search(replace(asked, after=after, limit=limit))
-        yield from found.products
-        looked_at += len(found.products)
-        if not found.next:
+        page = catalog.search(replace(catalog_query, after=after, limit=limit))
+        yield from page.products
+        scanned += len(page.products)
+        if not page.next:
             return
-        if looked_at >= MAX_SCANNED:
+        if scanned >= MAX_SCANNED:
             raise InvalidInputError(
-                f"more than {MAX_SCANNED:,} products would have to be looked at for this; name a smaller place or a shorter period"
+                f"more than {MAX_SCANNED:,} products would have to be read for this search; name a smaller place "
+                "or a shorter period"
             )
-        after, limit = found.next, min(4 * limit, MAX_ITEMS + 1)
+        after, limit = page.next, min(4 * limit, MAX_ITEMS + 1)
 
 
 def _scan_best_products(backend: Backend, query: ItemQuery, after: str, size_hint: int) -> Iterator[Product]:
-    """The best product of each acquisition, in order: those of one are near one another in time, whatever
-    else is wanted of them."""
+    """The best product of each acquisition, in order.
+
+    Products of one acquisition are at most `MAX_SENSING_SPREAD` apart, so few are held in memory.
+    """
     if query.ids:
         named = list(_scan_catalog(backend, replace(query, newest=False), "", size_hint))
         if not named:
@@ -241,27 +259,27 @@ def _scan_best_products(backend: Backend, query: ItemQuery, after: str, size_hin
     best: dict[str, Product] = {}
     waiting: deque[Product] = deque()
 
-    def ripe(until: datetime | None) -> Iterator[Product]:
-        """Those before which and beside which no other product can come any more."""
+    def settled(until: datetime | None) -> Iterator[Product]:
+        """Products whose acquisition can get no better product in the rest of the scan."""
         while waiting and (until is None or abs(waiting[0].sensing_time - until) > MAX_SENSING_SPREAD):
             product = waiting.popleft()
-            ahead = last is None or (
+            is_after = last is None or (
                 sort_key(product) < last if query.latest_first else sort_key(product) > last
             )
-            if ahead and sort_key(product) == sort_key(best[product.acquisition]):
+            if is_after and sort_key(product) == sort_key(best[product.acquisition]):
                 yield product
 
     for product in _scan_catalog(backend, query, "", size_hint):
-        yield from ripe(product.sensing_time)
+        yield from settled(product.sensing_time)
         rival = best.get(product.acquisition)
         if rival is None or product.rank > rival.rank:
             best[product.acquisition] = product
         waiting.append(product)
-    yield from ripe(None)
+    yield from settled(None)
 
 
 def _find_results(backend: Backend, query: ItemQuery, owner: str, after: str) -> list[SearchHit]:
-    """Finished jobs of an owner, in the order of a search."""
+    """Results of an owner, in the order of a search."""
     last = parse_page_token(after) if after else None
     jobs = (
         list(_find_jobs(backend, query.ids))
@@ -270,7 +288,8 @@ def _find_results(backend: Backend, query: ItemQuery, owner: str, after: str) ->
     )
     if len(jobs) > MAX_SCANNED:
         raise InvalidInputError(
-            f"there are more than {MAX_SCANNED:,} results of yours to look at; name the collections to search, or the ids of results"
+            f"more than {MAX_SCANNED:,} results would have to be read for this search; name the collections to search, "
+            "or the ids of results"
         )
     results = [
         found
@@ -288,7 +307,7 @@ def _find_results(backend: Backend, query: ItemQuery, owner: str, after: str) ->
 
 
 def _find_jobs(backend: Backend, ids: Iterable[str]) -> Iterator[Job]:
-    """Jobs among the items named; products have names of their own."""
+    """Jobs among the items with these ids."""
     for id in dict.fromkeys(ids):
         if id.startswith("job_") and (job := backend.records.get(Job, id)):
             yield job

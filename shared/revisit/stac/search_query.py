@@ -1,54 +1,44 @@
-"""What a search of the catalog asks for, and what that is in the catalog's own terms."""
+"""Query of an item search, and its translation into a query of the catalog."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
+from revisit.domain.filters import Comparison, Constant, Filter, InList
 from revisit.domain.product import LEVELS, Level, Product
-from revisit.domain.product_filter import (
-    And,
-    BooleanLiteral,
-    ColumnComparison,
-    ColumnIn,
-    ProductFilter,
-    all_of,
-)
 from revisit.ports.catalog import Query
 
-if TYPE_CHECKING:
-    from revisit.stac.cql2 import Filter
-
 RESULTS_COLLECTION = "results"
-"""The collection of what an owner's own jobs made."""
+"""Collection of the results of an owner's own jobs."""
 MAX_SENSING_SPREAD = timedelta(hours=1)
-"""Products of one acquisition are not sensed farther apart, whatever their sources take for that moment."""
+"""Upper bound of the differences between the sensing times that sources state for products of one acquisition."""
 _ACQUISITION_COLUMNS = ("level", "platform", "tile", "datatake", "relative_orbit")
-"""Columns that all reprocessings of one acquisition share, but for the level, which is judged before they are
-compared."""
+"""Columns with one value for all reprocessings of an acquisition. The level differs between its products, but a
+search compares only products of the levels it asks for."""
 
 
 @dataclass(frozen=True, slots=True)
 class ItemQuery:
-    """Which items to find; every condition given must hold."""
+    """Items to find; every condition given must hold."""
 
     collections: tuple[str, ...] = ()
     """Ids; empty means all."""
     ids: tuple[str, ...] = ()
     tiles: tuple[str, ...] = ()
     shape: Any = None
-    """A shapely geometry that the footprint touches, and that `coverage` is of."""
+    """A shapely geometry that the footprint intersects; `coverage` is relative to it."""
     start: datetime | None = None
     end: datetime | None = None
-    filter: "Filter | None" = None
+    filter: Filter | None = None
     newest: bool = False
-    """Whether only the best product of each acquisition is wanted."""
+    """Whether to return only the best product of each acquisition."""
     coverage: float | None = None
-    """Percent of the shape's area that the footprint covers at least."""
+    """Minimum percent of the shape's area that the footprint covers."""
     latest_first: bool = True
 
     @property
     def levels(self) -> tuple[Level, ...]:
-        """Those of the products wanted; none where only results are."""
+        """Levels of the products wanted; empty where only results are."""
         from revisit.stac.product_item import COLLECTIONS
 
         return tuple(
@@ -61,15 +51,19 @@ class ItemQuery:
 
 
 def build_catalog_query(query: ItemQuery) -> Query | None:
-    """What the catalog is asked: all that is wanted is among the answers. None where nothing can be."""
-    from revisit.stac.cql2 import pushdown_condition
+    """Query whose answer contains every product wanted, or None where no product can match.
+
+    With `newest` it contains every product of the acquisitions wanted, since the best one of each is chosen
+    before the other conditions apply.
+    """
+    from revisit.stac.cql2 import push_down
     from revisit.stac.search_area import area_bounds
 
     levels = query.levels
-    condition = pushdown_condition(query.filter) if query.filter is not None else BooleanLiteral()
+    conditions = push_down(query.filter).conditions if query.filter is not None else ()
     if query.newest:
-        condition = _acquisition_condition(condition)
-    asked = Query(
+        conditions = tuple(part for part in conditions if _is_of_acquisition(part) or part == Constant(False))
+    catalog_query = Query(
         query.tiles,
         bounds=area_bounds(query.shape) if query.shape is not None else None,
         ids=() if query.newest else query.ids,
@@ -78,84 +72,59 @@ def build_catalog_query(query: ItemQuery) -> Query | None:
         level=levels[0] if len(levels) == 1 else None,
         latest_first=query.latest_first,
     )
-    if not levels or condition == BooleanLiteral(False):
+    if not levels or Constant(False) in conditions:
         return None
-    return _push_down(asked, condition)
+    return _use_index_fields(catalog_query, conditions)
 
 
-def _acquisition_condition(condition: ProductFilter) -> ProductFilter:
-    """What is left of a condition that either all reprocessings of an acquisition meet or none."""
-    kept = [
-        part
-        for part in _parts(condition)
-        if isinstance(part, ColumnComparison | ColumnIn) and part.column in _ACQUISITION_COLUMNS
-    ]
-    return all_of(kept)
+def _is_of_acquisition(condition: Filter) -> bool:
+    """Whether all reprocessings of an acquisition meet the condition, or none."""
+    return isinstance(condition, Comparison | InList) and condition.name in _ACQUISITION_COLUMNS
 
 
-def _parts(condition: ProductFilter) -> tuple[ProductFilter, ...]:
-    return condition.parts if isinstance(condition, And) else (condition,)
+def _use_index_fields(query: Query, conditions: tuple[Filter, ...]) -> Query | None:
+    """Move conditions into the fields of a query that catalogs have an index for: tiles, ids, times and level.
 
-
-def _push_down(query: Query, condition: ProductFilter) -> Query | None:
-    """The query with what of the condition it can say itself: catalogs look first at tiles, times and ids."""
-    tiles, ids, start, end, level = (
-        set(query.tiles) or None,
-        set(query.ids) or None,
-        query.start,
-        query.end,
-        query.level,
-    )
-    for part in _parts(condition):
+    Returns:
+        None where the conditions contradict each other.
+    """
+    names: dict[str, set[str] | None] = {"tile": set(query.tiles) or None, "id": set(query.ids) or None}
+    start, end, level = query.start, query.end, query.level
+    rest: list[Filter] = []
+    for part in conditions:
         match part:
-            case ColumnComparison("tile" | "id" as column, "=", value):
-                named: Any = {value}
-            case ColumnIn("tile" | "id" as column, values, True):
-                named = set(values)
-            case ColumnIn("level", (value,), True):
-                if level not in (None, value):
-                    return None
-                level = cast(Level, value)
-                continue
-            case ColumnComparison("sensing_time", sign, value) if sign != "<>":
-                moment = cast(datetime, value)
-                if sign in (">", ">=", "="):
-                    start = max(start or moment, moment)
-                if sign in ("<", "<=", "="):
-                    end = min(end or moment, moment)
-                continue
+            case Comparison("tile" | "id" as column, "=", str(word)):
+                wanted = {word}
+            case InList("tile" | "id" as column, values, True):
+                wanted = {str(value) for value in values}
             case _:
+                rest.append(part)
+                match part:
+                    case InList("level", (value,), True):
+                        if level not in (None, value):
+                            return None
+                        level = cast(Level, value)
+                    case Comparison("sensing_time", operator, datetime() as instant) if operator != "<>":
+                        if operator in (">", ">=", "="):
+                            start = max(start or instant, instant)
+                        if operator in ("<", "<=", "="):
+                            end = min(end or instant, instant)
                 continue
-        if column == "tile":
-            tiles = named if tiles is None else tiles & named
-        else:
-            ids = named if ids is None else ids & named
-        if not named or tiles == set() or ids == set():
+        known = names[column]
+        names[column] = wanted if known is None else known & wanted
+        if not names[column]:
             return None
-    rest = all_of(
-        part
-        for part in _parts(condition)
-        if not (
-            isinstance(part, ColumnComparison | ColumnIn)
-            and part.column in ("tile", "id")
-            and _is_positive(part)
-        )
-    )
     return replace(
         query,
-        tiles=tuple(sorted(tiles or ())),
-        ids=tuple(sorted(ids or ())),
+        tiles=tuple(sorted(names["tile"] or ())),
+        ids=tuple(sorted(names["id"] or ())),
         start=start,
         end=end,
         level=level,
-        condition=None if rest == BooleanLiteral() else rest,
+        conditions=tuple(rest),
     )
 
 
-def _is_positive(part: ColumnComparison | ColumnIn) -> bool:
-    return part.operator == "=" if isinstance(part, ColumnComparison) else part.is_in
-
-
 def sort_key(product: Product) -> tuple[datetime, str, str]:
-    """Where a product stands in the order of a search."""
+    """Key of the default order of a search."""
     return product.sensing_time, product.id, product.source

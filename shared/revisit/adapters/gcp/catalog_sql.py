@@ -13,7 +13,7 @@ from typing import Any
 
 from revisit.adapters.gcp.filter_sql import to_sql
 from revisit.adapters.gcp.month_partitions import Period
-from revisit.domain.product_filter import BoundsOverlap
+from revisit.domain.filters import BoundsOverlap
 from revisit.ports.catalog import Query
 from revisit.ports.catalog_schema import SCHEMA
 
@@ -124,8 +124,7 @@ def search(
     if query.ids:
         values["ids"] = list(query.ids)
         parts.append("id IN (SELECT * FROM UNNEST(@ids))")
-    if query.condition:
-        parts.append(to_sql(query.condition, values))
+    parts += [to_sql(condition, values) for condition in query.conditions]
     if after:
         values |= {"after_time": after[0], "after_id": after[1], "after_source": after[2]}
         parts.append(_KEYSET_BACKWARD if query.latest_first else _KEYSET_FORWARD)

@@ -1,25 +1,25 @@
-"""A condition over the columns of a part, as a numpy mask: of what is not among the columns it says yes, and
-the product itself is looked at."""
+"""Column predicates as numpy masks over the search columns of an index segment."""
 
 import math
 from typing import TYPE_CHECKING, Any
 
 from revisit.domain.clock import epoch_micros
-from revisit.domain.product import LEVELS
-from revisit.domain.product_filter import (
+from revisit.domain.filters import (
     And,
-    BooleanLiteral,
     BoundsOverlap,
-    ColumnComparison,
-    ColumnIn,
-    ColumnIsNull,
-    ColumnLike,
+    Comparison,
+    Constant,
+    Filter,
+    InList,
+    IsNull,
+    Like,
     Or,
-    ProductFilter,
+    SpatialPredicate,
     bounds_overlap,
     compare,
-    matches_like,
+    evaluate,
 )
+from revisit.domain.product import LEVELS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,16 +27,17 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 UNITS_PER_DEGREE = 10_000_000
-"""Bounds are kept in units of a ten-millionth of a degree (1 cm), rounded outward."""
+"""Bounds are stored in ten-millionths of a degree (1 cm), rounded outward."""
 UNKNOWN_PLATFORM = 255
-"""Stands for a platform that is not named S2 and a letter."""
+"""Code of a platform whose name is not S2 and a letter."""
 NO_BASELINE, NONSTANDARD_BASELINE = 65_535, 65_534
-"""Stand for none, and for one that is not of four digits."""
+"""Codes of a missing baseline, and of one that does not have four digits."""
 NO_ORBIT = 0
+"""Code of a missing relative orbit."""
 
 
 def quantize_bounds(bounds: tuple[float, float, float, float]) -> tuple[int, int, int, int]:
-    """Bounds in the units of the columns, rounded outward."""
+    """Bounds in the units of the stored columns, rounded outward."""
     west, south, east, north = bounds
     return (
         math.floor(west * UNITS_PER_DEGREE),
@@ -47,7 +48,7 @@ def quantize_bounds(bounds: tuple[float, float, float, float]) -> tuple[int, int
 
 
 def encode_platforms(names: Any) -> Any:
-    """Platforms as the column has them: the letter's number, of a pyarrow array of names."""
+    """Codes of platforms: the number of the letter, for a pyarrow array of names."""
     import pyarrow.compute as pc
 
     letters = pc.struct_field(pc.extract_regex(names, r"^S2(?P<letter>[A-Z])$"), "letter")
@@ -56,7 +57,7 @@ def encode_platforms(names: Any) -> Any:
 
 
 def encode_baselines(names: Any) -> Any:
-    """Baselines as the column has them, of a pyarrow array of texts and nulls."""
+    """Codes of baselines, for a pyarrow array of texts and nulls."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -74,12 +75,14 @@ def _platform_letters() -> Any:
     return pa.array([chr(number) for number in range(ord("A"), ord("Z") + 1)])
 
 
-def row_mask(condition: ProductFilter, arrays: "dict[str, Array]", row_indices: Any, count: int) -> Any:
-    """Which rows may meet a condition; all that do are among them.
+def row_mask(condition: Filter, arrays: "dict[str, Array]", row_indices: Any, count: int) -> Any:
+    """Rows that may meet a condition, as a numpy mask; every row that does is among them.
+
+    Columns that the arrays lack count as met: the caller evaluates the condition on the product.
 
     Args:
-        here: A slice or numbers of rows.
-        count: How many they are.
+        row_indices: A slice or an array of row numbers.
+        count: How many rows that is.
     """
     import numpy as np
 
@@ -88,28 +91,30 @@ def row_mask(condition: ProductFilter, arrays: "dict[str, Array]", row_indices: 
             return np.logical_and.reduce([row_mask(part, arrays, row_indices, count) for part in parts])
         case Or(parts):
             return np.logical_or.reduce([row_mask(part, arrays, row_indices, count) for part in parts])
-        case BooleanLiteral(holds):
+        case Constant(holds):
             return np.full(count, holds)
         case BoundsOverlap(bounds):
             return bounds_overlap(
                 quantize_bounds(bounds),
                 *(arrays[name][row_indices] for name in ("west", "south", "east", "north")),
             )
-    match condition.column:
+        case SpatialPredicate():
+            return np.ones(count, bool)
+    match condition.name:
         case "cloud_cover":
-            held = arrays["cloud"][row_indices]
-            return _mask_numbers(condition, held, np.isnan(held))
+            column = arrays["cloud"][row_indices]
+            return _mask_numbers(condition, column, np.isnan(column))
         case "sensing_time":
             return _mask_numbers(
                 condition, arrays["sensed"][row_indices], np.zeros(count, bool), epoch_micros
             )
         case "relative_orbit":
-            held = arrays["orbit"][row_indices]
-            return _mask_numbers(condition, held, held == NO_ORBIT)
+            column = arrays["orbit"][row_indices]
+            return _mask_numbers(condition, column, column == NO_ORBIT)
         case "level":
             return _mask_words(condition, LEVELS)[arrays["level"][row_indices]]
         case "platform":
-            # One more, for those not named so.
+            # The last entry is for platforms with another name.
             names = [f"S2{letter}" for letter in _platform_letters().to_pylist()]
             return np.append(_mask_words(condition, names), True)[
                 np.minimum(arrays["platform"][row_indices], len(names))
@@ -127,44 +132,38 @@ def row_mask(condition: ProductFilter, arrays: "dict[str, Array]", row_indices: 
             )
             return _mask_words(condition, [tile.decode() for tile in arrays["tiles"].tolist()])[numbers]
         case "baseline":
-            held = arrays["baseline"][row_indices]
-            if isinstance(condition, ColumnIsNull):
-                return (held == NO_BASELINE) == condition.is_null
-            numbers, which = np.unique(held, return_inverse=True)
-            told = _mask_words(condition, [f"{number:04d}" for number in numbers.tolist()])
-            return (np.where(numbers == NONSTANDARD_BASELINE, True, told) & (numbers != NO_BASELINE))[which]
+            column = arrays["baseline"][row_indices]
+            if isinstance(condition, IsNull):
+                return (column == NO_BASELINE) == condition.is_null
+            numbers, inverse = np.unique(column, return_inverse=True)
+            passing = _mask_words(condition, [f"{number:04d}" for number in numbers.tolist()])
+            return (np.where(numbers == NONSTANDARD_BASELINE, True, passing) & (numbers != NO_BASELINE))[
+                inverse
+            ]
     return np.ones(count, bool)
 
 
 def _mask_numbers(
-    condition: "ColumnComparison | ColumnIn | ColumnIsNull | ColumnLike",
+    condition: Comparison | InList | IsNull | Like,
     column: "Array",
     missing: "Array",
     convert: Any = float,
 ) -> Any:
-    """Of a column of numbers, and where it holds none."""
+    """Mask of a numeric column, given where it has no value."""
     import numpy as np
 
     match condition:
-        case ColumnIsNull(_, empty):
-            return missing == empty
-        case ColumnComparison(_, sign, value):
-            return compare(sign, column, convert(value)) & ~missing
-        case ColumnIn(_, values, among):
-            return (np.isin(column, [convert(value) for value in values]) == among) & ~missing
+        case IsNull(_, is_null):
+            return missing == is_null
+        case Comparison(_, operator, value):
+            return compare(operator, column, convert(value)) & ~missing
+        case InList(_, values, is_in):
+            return (np.isin(column, [convert(value) for value in values]) == is_in) & ~missing
     return np.ones(len(column), bool)
 
 
-def _mask_words(condition: "ColumnComparison | ColumnIn | ColumnIsNull | ColumnLike", words: Any) -> Any:
-    """Which words of a column meet what is wanted of it."""
+def _mask_words(condition: Comparison | InList | IsNull | Like, words: Any) -> Any:
+    """Mask of the distinct words of a text column."""
     import numpy as np
 
-    match condition:
-        case ColumnIsNull(_, empty):
-            return np.full(len(words), not empty)
-        case ColumnComparison(_, sign, value):
-            return np.array([compare(sign, word, value) for word in words], bool)
-        case ColumnIn(_, values, among):
-            return np.array([(word in values) == among for word in words], bool)
-        case ColumnLike(_, pattern, fit):
-            return np.array([matches_like(word, pattern) == fit for word in words], bool)
+    return np.array([evaluate(condition, {condition.name: word}.get) for word in words], bool)

@@ -21,8 +21,8 @@ from revisit.adapters.local.catalog_filter import (
     row_mask,
 )
 from revisit.adapters.local.catalog_log import CatalogDamagedError, stored_schema
+from revisit.domain.filters import Filter, bounds_overlap
 from revisit.domain.product import LEVELS
-from revisit.domain.product_filter import ProductFilter, bounds_overlap
 
 if TYPE_CHECKING:
     import numpy as np
@@ -81,7 +81,7 @@ class ColumnQuery:
     bounds: tuple[int, int, int, int] | None
     ids: "Array | None" = None
     """Hashes of (source, id); None means any."""
-    condition: ProductFilter | None = None
+    conditions: tuple[Filter, ...] = ()
 
 
 class IndexSegment:
@@ -212,8 +212,8 @@ class IndexSegment:
                 good &= bounds_overlap(
                     query.bounds, a["west"][here], a["south"][here], a["east"][here], a["north"][here]
                 )
-            if query.condition:
-                good &= row_mask(query.condition, a, here, count)
+            for condition in query.conditions:
+                good &= row_mask(condition, a, here, count)
             found.append(np.flatnonzero(good) + here.start if isinstance(here, slice) else here[good])
         rows = np.concatenate(found) if found else np.empty(0, np.int64)
         return rows[~np.isin(rows, self._dropped)] if len(self._dropped) else rows

@@ -4,6 +4,7 @@ memory."""
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -14,8 +15,8 @@ from revisit.adapters.local.catalog_segment import ColumnQuery, IndexSegment
 from revisit.adapters.local.row_hashes import hash_rows
 from revisit.adapters.local.segment_files import SegmentFile
 from revisit.domain.clock import epoch_micros as _micros
+from revisit.domain.filters import bounds_overlap, evaluate
 from revisit.domain.product import LEVELS, Product
-from revisit.domain.product_filter import bounds_overlap, matches_filter
 from revisit.ports.catalog import Freshness, Query
 from revisit.ports.catalog_query import parse_page_token, sort_key
 from revisit.ports.catalog_schema import SCHEMA
@@ -70,7 +71,7 @@ class CatalogSnapshot:
             query.source,
             quantize_bounds(query.bounds) if query.bounds else None,
             self._hash_ids(query.ids, query.source) if query.ids else None,
-            query.condition,
+            query.conditions,
         )
         parts = self._segments
         found = [part.find(conditions) for part in parts]
@@ -242,9 +243,9 @@ def _matches(product: Product, query: Query, after: tuple[datetime, str, str] | 
         query.bounds, product.west, product.south, product.east, product.north
     ):
         return False
-    if (query.ids and product.id not in query.ids) or (
-        query.condition and not matches_filter(query.condition, product)
-    ):
+    if query.ids and product.id not in query.ids:
+        return False
+    if not all(evaluate(condition, partial(getattr, product)) for condition in query.conditions):
         return False
     return after is None or (sort_key(product) < after if query.latest_first else sort_key(product) > after)
 

@@ -1,4 +1,7 @@
-"""CQL2 text and JSON to a tree of tests, or a sentence why not."""
+"""Parsers of CQL2 text and CQL2 JSON into a filter tree.
+
+The `cql2` library parses; this module checks names, kinds and limits.
+"""
 
 import math
 import re
@@ -9,41 +12,45 @@ from typing import Any, cast, get_args
 import msgspec
 
 from revisit.domain.clock import parse_instant
-from revisit.domain.product_filter import COMPARISON_OPERATORS, NEGATED_OPERATORS, ComparisonOperator
-from revisit.errors import InvalidInputError
-from revisit.stac.cql2.ast import (
+from revisit.domain.filters import (
+    COMPARISON_OPERATORS,
+    NEGATED_OPERATORS,
     And,
     Comparison,
+    ComparisonOperator,
     Constant,
     Filter,
     InList,
     IsNull,
+    Like,
     Or,
-    PatternMatch,
-    Relation,
     SpatialPredicate,
+    SpatialRelation,
+    parse_like_pattern,
 )
+from revisit.errors import InvalidInputError
 from revisit.stac.cql2.queryables import PROPERTIES, Property, find_property
 from revisit.stac.search_area import parse_bbox, parse_geometry
 
 MAX_TEXT = 4_000
-"""Signs of a filter as text: the parser goes back and forth in brackets that do not end well."""
+"""Characters of a CQL2 text filter: the parser backtracks where brackets are not closed."""
 MAX_JSON = 100_000
-"""Bytes of one as JSON, which take 0.1 s."""
+"""Characters of a CQL2 JSON filter; parsing that many takes 0.1 s."""
 MAX_BRACKETS = 6
-"""Within one another, in text."""
+"""Nesting depth of brackets in CQL2 text."""
 MAX_DEPTH = 20
+"""Nesting depth of operators."""
 MAX_COMPARISONS = 50
 MAX_VALUES = 500
-"""Of all lists."""
+"""Values in all lists of a filter."""
 MAX_SHAPES = 5
-"""Of 2,000 vertices each, to be found sound or not."""
+"""Geometries of a filter; each may have 2,000 vertices and is validated."""
 
-_SPATIAL_OPERATORS: tuple[Relation, ...] = get_args(Relation.__value__)
+_SPATIAL_OPERATORS: tuple[SpatialRelation, ...] = get_args(SpatialRelation.__value__)
 _SWAPPED_OPERATORS = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "=", "<>": "<>"}
-"""A comparison read from right to left."""
+"""The operator of a comparison whose arguments are exchanged."""
 _REPEATED_MINUS = re.compile(r"-(\s*-){6}")
-"""Each is parsed within the one before it: some thousand take the stack, and the process with it."""
+"""The parser recurses for each minus sign: some thousand overflow the stack and end the process."""
 _TOO_DEEP_MESSAGE = (
     "the filter is nested too deeply; compare a property with a value, which needs no arithmetic"
 )
@@ -51,24 +58,24 @@ _OPEN_INTERVAL_SPAN = timedelta(days=400_000)
 
 
 def parse_cql2_text(text: str) -> Filter:
-    """A filter written as CQL2 text.
+    """Parse a filter written as CQL2 text.
 
     Raises:
-        InvalidInputError: It is none, asks for what is not known, or is beyond a limit.
+        InvalidInputError: The text is not CQL2, names an unknown property or operator, or exceeds a limit.
     """
     import cql2
 
     if len(text) > MAX_TEXT:
         raise InvalidInputError(
-            f"a filter has {MAX_TEXT:,} signs at most, not {len(text):,}; write it as CQL2 JSON, which may be longer"
+            f"the filter has {len(text):,} characters, more than {MAX_TEXT:,}; write it as CQL2 JSON, which may be longer"
         )
     if _bracket_depth(text) > MAX_BRACKETS:
         raise InvalidInputError(
-            f"brackets of a filter stand {MAX_BRACKETS} deep at most; write it as CQL2 JSON, which may be deeper"
+            f"brackets of the filter are nested more than {MAX_BRACKETS} deep; write it as CQL2 JSON, which may be deeper"
         )
     if _REPEATED_MINUS.search(text):
         raise InvalidInputError(
-            "minus signs of a filter stand alone before a number; where many in a row are part of a text, write it as CQL2 JSON"
+            "the filter has several minus signs in a row; write one before a number, or write the filter as CQL2 JSON"
         )
     try:
         return _FilterParser().parse(cql2.parse_text(text).to_json())
@@ -79,10 +86,10 @@ def parse_cql2_text(text: str) -> Filter:
 
 
 def parse_cql2_json(value: Any) -> Filter:
-    """A filter written as CQL2 JSON, decoded.
+    """Parse a filter written as CQL2 JSON, already decoded.
 
     Raises:
-        InvalidInputError: As `parse_cql2_text`.
+        InvalidInputError: As for `parse_cql2_text`.
     """
     import cql2
 
@@ -91,10 +98,12 @@ def parse_cql2_json(value: Any) -> Filter:
     text = msgspec.json.encode(value).decode()
     if len(text) > MAX_JSON:
         raise InvalidInputError(
-            f"a filter in CQL2 JSON has {MAX_JSON:,} signs at most, not {len(text):,}; ask in several searches"
+            f"the filter has {len(text):,} characters, more than {MAX_JSON:,}; split it into several searches"
         )
     try:
-        return _FilterParser().parse(cql2.parse_json(text).to_json())
+        cql2.parse_json(text)
+        # The library's own form is not used: its numbers differ from those given in the last binary digit.
+        return _FilterParser().parse(value)
     except (cql2.ParseError, cql2.ValidationError, ValueError) as error:
         raise InvalidInputError(f"the filter is not CQL2 JSON: {_parser_message(str(error))}") from None
     except RecursionError:
@@ -102,15 +111,17 @@ def parse_cql2_json(value: Any) -> Filter:
 
 
 class _FilterParser:
-    """Reads one filter, and counts what it takes."""
+    """Translates the JSON form of one filter and counts its comparisons, list values and geometries."""
 
     def __init__(self) -> None:
         self._comparisons = self._values = self._shapes = 0
 
     def parse(self, value: Any, holds: bool = True, depth: int = 0) -> Filter:
-        """What a value says, or its opposite."""
+        """Filter for a JSON value, negated where `holds` is False."""
         if depth > MAX_DEPTH:
-            raise InvalidInputError(f"a filter is {MAX_DEPTH} deep at most")
+            raise InvalidInputError(
+                f"the filter is nested more than {MAX_DEPTH} deep; split it into several searches"
+            )
         if isinstance(value, bool):
             return Constant(value == holds)
         op, args = _parse_operation(value)
@@ -121,93 +132,96 @@ class _FilterParser:
             return self.parse(args[0], not holds, depth + 1)
         self._comparisons += 1
         if self._comparisons > MAX_COMPARISONS:
-            raise InvalidInputError(f"a filter makes {MAX_COMPARISONS} comparisons at most")
+            raise InvalidInputError(
+                f"the filter has more than {MAX_COMPARISONS} comparisons; split it into several searches"
+            )
         self._shapes += op in _SPATIAL_OPERATORS
         self._values += len(args[1]) if op == "in" and len(args) == 2 and isinstance(args[1], list) else 0
         if self._shapes > MAX_SHAPES or self._values > MAX_VALUES:
             raise InvalidInputError(
-                f"a filter has {MAX_SHAPES} shapes at most, and {MAX_VALUES} values in lists"
+                f"the filter has more than {MAX_SHAPES} geometries or {MAX_VALUES} list values; split it into several searches"
             )
-        for names, work in _OPERATOR_PARSERS:
+        for names, parse in _OPERATOR_PARSERS:
             if op in names:
-                return work(op, args, holds)
+                return parse(op, args, holds)
         raise InvalidInputError(
-            f"{op[:40]!r} is not known here; use and, or, not, {', '.join(COMPARISON_OPERATORS)}, between, in, like, isNull, s_intersects and its like, "
-            "t_after, t_before, t_during, t_intersects, t_equals, t_disjoint"
+            f"the operator {op[:40]!r} is not supported; use and, or, not, {', '.join(COMPARISON_OPERATORS)}, between, in, "
+            f"like, isNull, {', '.join(_SPATIAL_OPERATORS)}, t_after, t_before, t_during, t_intersects, t_equals, t_disjoint"
         )
 
 
 def _parse_comparison(op: str, args: list[Any], holds: bool) -> Filter:
     left, right = _two_arguments(op, args)
-    sign = cast(ComparisonOperator, op)
+    operator = cast(ComparisonOperator, op)
     if not _is_property(left) and _is_property(right):
-        left, right, sign = right, left, cast(ComparisonOperator, _SWAPPED_OPERATORS[op])
-    about = _parse_property(left)
-    if about.kind == "geometry":
-        raise InvalidInputError("geometry is compared with s_intersects and its like")
-    return Comparison(about, sign if holds else NEGATED_OPERATORS[sign], _parse_value(about, right))
+        left, right, operator = right, left, cast(ComparisonOperator, _SWAPPED_OPERATORS[op])
+    prop = _parse_property(left)
+    if prop.kind == "geometry":
+        raise InvalidInputError(
+            "geometry cannot be compared with a value; use s_intersects or another spatial operator"
+        )
+    return Comparison(
+        prop.name, operator if holds else NEGATED_OPERATORS[operator], _parse_value(prop, right)
+    )
 
 
 def _parse_between(_: str, args: list[Any], holds: bool) -> Filter:
     if len(args) == 2 and isinstance(args[1], list):
         args = [args[0], *args[1]]
     if len(args) != 3:
-        raise InvalidInputError("between takes a property and two values")
+        raise InvalidInputError(f"between takes a property and two values, not {len(args)} arguments")
     low, high = _parse_comparison(">=", args[:2], holds), _parse_comparison("<=", [args[0], args[2]], holds)
     return And((low, high)) if holds else Or((low, high))
 
 
 def _parse_in(op: str, args: list[Any], holds: bool) -> Filter:
-    about, values = _two_arguments(op, args)
+    left, values = _two_arguments(op, args)
     if not isinstance(values, list) or not values:
         raise InvalidInputError("in takes a property and a list of values")
-    of = _parse_property(about)
-    return InList(of, tuple(_parse_value(of, value) for value in values), holds)
+    prop = _parse_property(left)
+    return InList(prop.name, tuple(_parse_value(prop, value) for value in values), holds)
 
 
 def _parse_like(op: str, args: list[Any], holds: bool) -> Filter:
-    about, pattern = _two_arguments(op, args)
-    of = _parse_property(about)
-    if of.kind != "text" or not isinstance(pattern, str):
+    left, pattern = _two_arguments(op, args)
+    prop = _parse_property(left)
+    if prop.kind != "text" or not isinstance(pattern, str):
         raise InvalidInputError(
-            f"like compares a text with a pattern in quotes, and {of.name} is {_kind_phrase(of)}"
+            f"like compares a text with a pattern in quotes, and {prop.name} is {_kind_phrase(prop)}"
         )
-    found: list[str | None] = []
-    signs = iter(pattern)
-    for sign in signs:
-        if sign == "\\":
-            found.append(next(signs, "\\"))
-        else:
-            found.append("" if sign == "%" else None if sign == "_" else sign)
-    return PatternMatch(of, tuple(found), holds)
+    return Like(prop.name, parse_like_pattern(pattern), holds)
 
 
 def _parse_is_null(_: str, args: list[Any], holds: bool) -> Filter:
     if len(args) != 1:
-        raise InvalidInputError("isNull takes one property")
-    return IsNull(_parse_property(args[0]), holds)
+        raise InvalidInputError(f"isNull takes one property, not {len(args)} arguments")
+    prop = _parse_property(args[0])
+    return Constant(not holds) if prop.kind == "geometry" else IsNull(prop.name, holds)
 
 
 def _parse_spatial(op: str, args: list[Any], holds: bool) -> Filter:
     left, right = _two_arguments(op, args)
-    turned = not _is_property(left) and _is_property(right)
-    if turned:
+    swapped = not _is_property(left) and _is_property(right)
+    if swapped:
         left, right = right, left
-    if _parse_property(left).kind != "geometry":
-        raise InvalidInputError(f"{op} is about geometry")
+    prop = _parse_property(left)
+    if prop.kind != "geometry":
+        raise InvalidInputError(f"{op} takes the property geometry, and {prop.name} is {_kind_phrase(prop)}")
     if not isinstance(right, dict):
-        raise InvalidInputError(f"{op} takes geometry and a shape")
+        raise InvalidInputError(
+            f"{op} takes the property geometry and a GeoJSON geometry or bbox, not {str(right)[:60]}"
+        )
     shape = parse_bbox(_parse_bbox(right["bbox"])) if "bbox" in right else parse_geometry(right)
-    return SpatialPredicate(cast(Relation, op), shape, holds, turned)
+    return SpatialPredicate(cast(SpatialRelation, op), shape, holds, swapped)
 
 
 def _parse_temporal(op: str, args: list[Any], holds: bool) -> Filter:
     left, right = _two_arguments(op, args)
-    about = _parse_property(left)
-    if about.kind != "instant":
-        raise InvalidInputError(f"{op} is about an instant, and {about.name} is {_kind_phrase(about)}")
-    begin, end = _parse_interval(about, right)
-    tests: dict[str, tuple[tuple[ComparisonOperator, datetime], ...]] = {
+    prop = _parse_property(left)
+    if prop.kind != "instant":
+        raise InvalidInputError(f"{op} compares an instant, and {prop.name} is {_kind_phrase(prop)}")
+    begin, end = _parse_interval(prop, right)
+    comparisons: dict[str, tuple[tuple[ComparisonOperator, datetime], ...]] = {
         "t_after": ((">", end),),
         "t_before": (("<", begin),),
         "t_during": ((">", begin), ("<", end)),
@@ -216,9 +230,10 @@ def _parse_temporal(op: str, args: list[Any], holds: bool) -> Filter:
         "t_disjoint": (("<", begin), (">", end)),
     }
     if op == "t_equals" and begin != end:
-        return IsNull(about, missing=False) if not holds else Constant(False)
+        return Constant(False) if holds else IsNull(prop.name, is_null=False)
     parts = tuple(
-        Comparison(about, sign if holds else NEGATED_OPERATORS[sign], moment) for sign, moment in tests[op]
+        Comparison(prop.name, operator if holds else NEGATED_OPERATORS[operator], moment)
+        for operator, moment in comparisons[op]
     )
     return Or(parts) if (op == "t_disjoint") == holds else And(parts)
 
@@ -244,11 +259,9 @@ def _parse_operation(value: Any) -> tuple[str, list[Any]]:
         return value["op"], value["args"]
     if _is_property(value):
         raise InvalidInputError(
-            f"{value['property'][:40]!r} alone says neither yes nor no; compare it with something"
+            f"the property {value['property'][:40]!r} is not a condition; compare it with a value"
         )
-    raise InvalidInputError(
-        f"{str(value)[:60]} says neither yes nor no; a filter compares properties with values"
-    )
+    raise InvalidInputError(f"{str(value)[:60]} is not a condition; compare a property with a value")
 
 
 def _two_arguments(op: str, args: list[Any]) -> tuple[Any, Any]:
@@ -263,17 +276,17 @@ def _is_property(value: Any) -> bool:
 
 def _parse_property(value: Any) -> Property:
     if not _is_property(value):
-        raise InvalidInputError(f"{str(value)[:60]} is no property; compare a property with a value")
+        raise InvalidInputError(f"{str(value)[:60]} is not a property; compare a property with a value")
     found = find_property(value["property"])
     if found is None:
         raise InvalidInputError(
-            f"{value['property'][:60]!r} cannot be filtered by; choose from {', '.join(PROPERTIES)}"
+            f"items cannot be filtered by {value['property'][:60]!r}; choose from {', '.join(PROPERTIES)}"
         )
     return found
 
 
 def _parse_value(prop: Property, value: Any) -> Any:
-    """A value as the property's own are."""
+    """Convert a JSON value to the kind of the property."""
     if (
         prop.kind == "number"
         and isinstance(value, int | float)
@@ -285,7 +298,7 @@ def _parse_value(prop: Property, value: Any) -> Any:
         return value
     if prop.kind == "instant":
         return _parse_instant(value)
-    raise InvalidInputError(f"{prop.name} is {_kind_phrase(prop)}, and {str(value)[:60]} is none")
+    raise InvalidInputError(f"{prop.name} is {_kind_phrase(prop)}, and {str(value)[:60]} is not")
 
 
 def _parse_instant(value: Any) -> datetime:
@@ -297,7 +310,7 @@ def _parse_instant(value: Any) -> datetime:
     if isinstance(text, str):
         return parse_instant(text)
     raise InvalidInputError(
-        f"{str(value)[:60]} is no instant; write TIMESTAMP('2024-06-01T10:30:00Z') or DATE('2024-06-01')"
+        f"{str(value)[:60]} is not an instant; write TIMESTAMP('2024-06-01T10:30:00Z') or DATE('2024-06-01')"
     )
 
 
@@ -310,7 +323,7 @@ def _parse_interval(prop: Property, value: Any) -> tuple[datetime, datetime]:
             (epoch + _OPEN_INTERVAL_SPAN if ends[1] == ".." else _parse_instant(ends[1])),
         )
         if begin > end:
-            raise InvalidInputError(f"the interval {str(ends)[:80]} ends before it begins; exchange the two")
+            raise InvalidInputError(f"the interval {str(ends)[:80]} ends before it begins; exchange its ends")
         return begin, end
     moment = _parse_value(prop, value)
     return moment, moment
@@ -318,31 +331,36 @@ def _parse_interval(prop: Property, value: Any) -> tuple[datetime, datetime]:
 
 def _parse_bbox(value: Any) -> list[float]:
     if isinstance(value, list) and all(
-        isinstance(one, int | float) and not isinstance(one, bool) and math.isfinite(one) for one in value
+        isinstance(number, int | float) and not isinstance(number, bool) and math.isfinite(number)
+        for number in value
     ):
-        return [float(one) for one in value]
-    raise InvalidInputError("a bbox is a list of numbers")
+        return [float(number) for number in value]
+    raise InvalidInputError(
+        f"{str(value)[:60]} is not a bbox; write a list of numbers: west, south, east, north"
+    )
 
 
 def _kind_phrase(prop: Property) -> str:
-    return {"text": "a text", "number": "a number", "instant": "an instant", "geometry": "a shape"}[prop.kind]
+    return {"text": "a text", "number": "a number", "instant": "an instant", "geometry": "a geometry"}[
+        prop.kind
+    ]
 
 
 def _bracket_depth(text: str) -> int:
-    """How deep brackets stand in one another, what is in quotes aside."""
-    deep = most = 0
+    """Nesting depth of the brackets outside quotes."""
+    depth = deepest = 0
     quote = ""
-    for sign in text:
+    for character in text:
         if quote:
-            quote = "" if sign == quote else quote
-        elif sign in "'\"":
-            quote = sign
-        elif sign in "()":
-            deep += 1 if sign == "(" else -1
-            most = max(most, deep)
-    return most
+            quote = "" if character == quote else quote
+        elif character in "'\"":
+            quote = character
+        elif character in "()":
+            depth += 1 if character == "(" else -1
+            deepest = max(deepest, depth)
+    return deepest
 
 
 def _parser_message(message: str) -> str:
-    """Where the parser stopped, in one line."""
+    """The parser's message in one line."""
     return " ".join(message.split())[:200]

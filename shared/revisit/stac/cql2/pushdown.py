@@ -1,33 +1,26 @@
-"""What the catalog's columns hold of every product that a filter says yes to; there may be more such
-products."""
+"""Pushdown of a CQL2 filter to predicates on the catalog's columns."""
 
 import re
+from dataclasses import dataclass
 from typing import Any
 
-from revisit.domain.product_filter import (
-    BooleanLiteral,
-    BoundsOverlap,
-    ColumnComparison,
-    ColumnIn,
-    ColumnIsNull,
-    ColumnLike,
-    ProductFilter,
-    all_of,
-    any_of,
-    compare,
-    matches_like,
-)
-from revisit.stac.cql2.ast import (
+from revisit.domain.filters import (
     And,
+    BoundsOverlap,
     Comparison,
     Constant,
     Filter,
     InList,
     IsNull,
+    Like,
     Or,
-    PatternMatch,
     SpatialPredicate,
+    all_of,
+    any_of,
+    conjuncts,
+    evaluate,
 )
+from revisit.stac.cql2.queryables import PROPERTIES
 from revisit.stac.product_item import COLLECTIONS, MISSION
 from revisit.stac.search_area import area_bounds
 
@@ -35,139 +28,139 @@ _PLATFORMS = {f"S2{letter.upper()}": f"sentinel-2{letter}" for letter in "abcdef
 _ACQUISITION_PATTERN = re.compile(r"(S2[A-Z])_(\d{8}T\d{6})_T(\d{2}[A-Z]{3})")
 _BASELINE_PATTERN = re.compile(r"(\d\d)\.(\d\d)")
 _GRID_PREFIX = "MGRS-"
-_COLUMNS: dict[str, Any] = {
-    "id": "id",
-    "s2:mgrs_tile": "tile",
+_NULLABLE = {
     "eo:cloud_cover": "cloud_cover",
     "sat:relative_orbit": "relative_orbit",
-    "datetime": "sensing_time",
     "published": "published",
+    "s2:processing_baseline": "baseline",
 }
-"""Properties that a column holds as they are."""
-
-type _Predicate = Comparison | InList | PatternMatch | IsNull
+"""Properties that a product may lack, with their columns."""
 
 
-def pushdown_condition(filter: Filter) -> ProductFilter:
-    """A condition that every product meets that passes the filter."""
+@dataclass(frozen=True, slots=True)
+class Pushdown:
+    """A filter in two parts: what the catalog answers, and what remains to evaluate for each product."""
+
+    conditions: tuple[Filter, ...]
+    """Predicates on columns that every passing product meets."""
+    residual: Filter
+    """What a product that meets the conditions must still pass; `Constant()` where they are exact."""
+
+
+def push_down(filter: Filter) -> Pushdown:
+    """Split a filter into predicates on columns and a residual."""
+    conditions, residual = [], []
+    for part in _flatten(filter):
+        condition, is_exact = _translate(part)
+        conditions.append(condition)
+        if not is_exact:
+            residual.append(part)
+    return Pushdown(conjuncts(all_of(conditions)), all_of(residual))
+
+
+def _flatten(filter: Filter) -> list[Filter]:
+    if isinstance(filter, And):
+        return [inner for part in filter.parts for inner in _flatten(part)]
+    return [filter]
+
+
+def _translate(filter: Filter) -> tuple[Filter, bool]:
+    """Condition on columns that is implied by the filter, and whether it also implies the filter."""
     match filter:
-        case And(parts):
-            return all_of(pushdown_condition(part) for part in parts)
-        case Or(parts):
-            return any_of(pushdown_condition(part) for part in parts)
-        case Constant(said):
-            return BooleanLiteral(said)
+        case And(parts) | Or(parts):
+            translated = [_translate(part) for part in parts]
+            combine = all_of if isinstance(filter, And) else any_of
+            return combine(condition for condition, _ in translated), all(exact for _, exact in translated)
+        case Constant() | BoundsOverlap():
+            return filter, True
         case SpatialPredicate(relation, shape, holds):
-            return (
-                BoundsOverlap(area_bounds(shape)) if (relation != "s_disjoint") == holds else BooleanLiteral()
-            )
-    name = filter.property.name
-    if filter.property.results_only:
-        return BooleanLiteral(isinstance(filter, IsNull) and filter.missing)
-    if isinstance(filter, IsNull):
-        return _null_condition(name, filter.missing)
-    if name in _COLUMNS:
-        return _column_condition(_COLUMNS[name], filter)
-    if name == "platform":
-        return _enum_condition("platform", _PLATFORMS, filter)
-    if name in ("constellation", "mission"):
-        return BooleanLiteral(_matches(MISSION, filter))
-    if name == "collection":
-        return _enum_condition("level", dict(COLLECTIONS), filter)
-    if name == "grid:code":
-        return _grid_code_condition(filter)
-    if name == "s2:processing_baseline":
-        return _baseline_condition(filter)
-    return _acquisition_condition(filter)
+            if (relation != "s_disjoint") == holds:
+                return BoundsOverlap(area_bounds(shape)), False
+            return Constant(), False
+        case IsNull(name, is_null):
+            if PROPERTIES[name].results_only:
+                return Constant(is_null), True
+            return (IsNull(_NULLABLE[name], is_null) if name in _NULLABLE else Constant(not is_null)), True
+    name = filter.name
+    if PROPERTIES[name].results_only:
+        return Constant(False), True
+    if PROPERTIES[name].column:
+        return _rename(filter, PROPERTIES[name].column)
+    match name:
+        case "platform":
+            return _among(filter, "platform", _PLATFORMS), True
+        case "collection":
+            return _among(filter, "level", dict(COLLECTIONS)), True
+        case "constellation" | "mission":
+            return Constant(evaluate(filter, lambda _: MISSION)), True
+        case "grid:code":
+            return _translate_grid_code(filter)
+        case "s2:processing_baseline":
+            return _translate_baseline(filter), False
+    return _translate_acquisition(filter)
 
 
-def _null_condition(name: str, missing: bool) -> ProductFilter:
-    column = {"s2:processing_baseline": "baseline"}.get(name) or _COLUMNS.get(name)
-    if column in ("cloud_cover", "relative_orbit", "published", "baseline"):
-        return ColumnIsNull(column, missing)  # type: ignore[arg-type]  # one of Column
-    return BooleanLiteral(not missing)
-
-
-def _column_condition(column: Any, filter: _Predicate) -> ProductFilter:
+def _rename(filter: Comparison | InList | Like, column: str) -> tuple[Filter, bool]:
+    """The same predicate on a column that holds the same value."""
     match filter:
-        case Comparison(_, sign, value):
-            return ColumnComparison(column, sign, value)
-        case InList(_, values, among):
-            return ColumnIn(column, values, among)
-        case PatternMatch(_, pattern, fit):
-            text = _like_pattern(pattern)
-            return BooleanLiteral() if text is None else ColumnLike(column, text, fit)
-    raise AssertionError(filter)
+        case Comparison(_, operator, value):
+            return Comparison(column, operator, value), True
+        case InList(_, values, is_in):
+            return InList(column, values, is_in), True
+        case Like(_, pattern, is_match):
+            # BigQuery and DuckDB have no common way to escape a wildcard.
+            if any(character in ("%", "_", "\\") for character in pattern):
+                return Constant(), False
+            return Like(column, pattern, is_match), True
 
 
-def _enum_condition(column: Any, labels: dict[Any, str], filter: _Predicate) -> ProductFilter:
-    """Of a column of few words: those that pass are named."""
-    passing = tuple(held for held, word in labels.items() if _matches(word, filter))
-    return BooleanLiteral(bool(passing)) if len(passing) in (0, len(labels)) else ColumnIn(column, passing)
+def _among(filter: Comparison | InList | Like, column: str, labels: dict[Any, str]) -> Filter:
+    """Values of a column with few distinct values whose labels pass."""
+    passing = tuple(value for value, label in labels.items() if evaluate(filter, {filter.name: label}.get))
+    return Constant(bool(passing)) if len(passing) in (0, len(labels)) else InList(column, passing)
 
 
-def _matches(text: str, filter: _Predicate) -> bool:
+def _translate_grid_code(filter: Comparison | InList | Like) -> tuple[Filter, bool]:
     match filter:
-        case Comparison(_, sign, value):
-            return bool(compare(sign, text, value))
-        case InList(_, values, among):
-            return (text in values) == among
-        case PatternMatch(_, pattern, fit):
-            return matches_like(text, pattern) == fit
-    raise AssertionError(filter)
-
-
-def _grid_code_condition(filter: _Predicate) -> ProductFilter:
-    match filter:
-        case Comparison(_, sign, value) if value.startswith(_GRID_PREFIX):
-            return ColumnComparison("tile", sign, value.removeprefix(_GRID_PREFIX))
+        case Comparison(_, operator, str(value)) if value.startswith(_GRID_PREFIX):
+            return Comparison("tile", operator, value.removeprefix(_GRID_PREFIX)), True
         case Comparison(_, "=", _):
-            return BooleanLiteral(False)
-        case InList(_, values, among):
-            return ColumnIn(
-                "tile",
-                tuple(value.removeprefix(_GRID_PREFIX) for value in values if value.startswith(_GRID_PREFIX)),
-                among,
-            )
-        case PatternMatch(_, pattern, fit) if pattern[: len(_GRID_PREFIX)] == tuple(_GRID_PREFIX):
-            text = _like_pattern(pattern[len(_GRID_PREFIX) :])
-            return BooleanLiteral() if text is None else ColumnLike("tile", text, fit)
-    return BooleanLiteral()
+            return Constant(False), True
+        case InList(_, values, is_in):
+            codes = [str(value) for value in values if str(value).startswith(_GRID_PREFIX)]
+            return InList("tile", tuple(code.removeprefix(_GRID_PREFIX) for code in codes), is_in), True
+        case Like(_, pattern, is_match) if pattern[: len(_GRID_PREFIX)] == tuple(_GRID_PREFIX):
+            return _rename(Like("", pattern[len(_GRID_PREFIX) :], is_match), "tile")
+    return Constant(), False
 
 
-def _baseline_condition(filter: _Predicate) -> ProductFilter:
+def _translate_baseline(filter: Comparison | InList | Like) -> Filter:
     match filter:
-        case Comparison(_, sign, value) if found := _BASELINE_PATTERN.fullmatch(value):
-            return ColumnComparison("baseline", sign, found[1] + found[2])
-        case InList(_, values, among) if all(_BASELINE_PATTERN.fullmatch(value) for value in values):
-            return ColumnIn("baseline", tuple(value.replace(".", "") for value in values), among)
-    return ColumnIsNull("baseline", is_null=False)
+        case Comparison(_, operator, str(value)) if _BASELINE_PATTERN.fullmatch(value):
+            return Comparison("baseline", operator, value.replace(".", ""))
+        case InList(_, values, is_in) if all(_BASELINE_PATTERN.fullmatch(str(value)) for value in values):
+            return InList("baseline", tuple(str(value).replace(".", "") for value in values), is_in)
+    return IsNull("baseline", is_null=False)
 
 
-def _acquisition_condition(filter: _Predicate) -> ProductFilter:
+def _translate_acquisition(filter: Comparison | InList | Like) -> tuple[Filter, bool]:
     match filter:
         case Comparison(_, "=", value):
-            return _acquisition_equals(value)
+            return _acquisition_equals(str(value)), True
         case InList(_, values, True):
-            return any_of(_acquisition_equals(value) for value in values)
-    return BooleanLiteral()
+            return any_of(_acquisition_equals(str(value)) for value in values), True
+    return Constant(), False
 
 
-def _acquisition_equals(acquisition: str) -> ProductFilter:
+def _acquisition_equals(acquisition: str) -> Filter:
     found = _ACQUISITION_PATTERN.fullmatch(acquisition)
     if not found:
-        return BooleanLiteral(False)
+        return Constant(False)
+    platform, datatake, tile = found.groups()
     return all_of(
         (
-            ColumnComparison("tile", "=", found[3]),
-            ColumnComparison("platform", "=", found[1]),
-            ColumnComparison("datatake", "=", found[2]),
+            Comparison("tile", "=", tile),
+            Comparison("platform", "=", platform),
+            Comparison("datatake", "=", datatake),
         )
     )
-
-
-def _like_pattern(pattern: tuple[str | None, ...]) -> str | None:
-    """As `ColumnLike` has it, or None where that cannot say it."""
-    if any(sign in ("%", "_", "\\") for sign in pattern):
-        return None
-    return "".join("_" if sign is None else sign or "%" for sign in pattern)

@@ -1,4 +1,4 @@
-"""What a filter may be about, and a search sorted by."""
+"""Queryables: the properties that a search can filter and sort by."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -6,20 +6,22 @@ from typing import Any, Literal
 
 @dataclass(frozen=True, slots=True)
 class Property:
-    """One property of items that can be filtered by."""
+    """A property of items that a search can filter and sort by."""
 
     name: str
-    """As an Item has it."""
+    """Its name in an Item."""
     kind: Literal["text", "number", "instant", "geometry"]
     title: str
     schema: dict[str, Any]
-    """What JSON Schema says of its values, its type aside."""
+    """JSON Schema of its values, without the type."""
     results_only: bool = False
-    """Whether no product has it."""
+    """Whether only results have it, no product."""
+    column: str = ""
+    """Field of `Product` and column of the catalog that holds the same value; empty where there is none."""
 
 
 _TEXTS = (
-    Property("id", "text", "Id of the item", {}),
+    Property("id", "text", "Id of the item", {}, column="id"),
     Property(
         "collection",
         "text",
@@ -30,7 +32,7 @@ _TEXTS = (
     Property("constellation", "text", "Constellation", {"enum": ["sentinel-2"]}),
     Property("mission", "text", "Mission", {"enum": ["sentinel-2"]}),
     Property("grid:code", "text", "MGRS tile, as MGRS-32TQM", {"pattern": "^MGRS-[0-9]{2}[A-Z]{3}$"}),
-    Property("s2:mgrs_tile", "text", "MGRS tile, as 32TQM", {"pattern": "^[0-9]{2}[A-Z]{3}$"}),
+    Property("s2:mgrs_tile", "text", "MGRS tile, as 32TQM", {"pattern": "^[0-9]{2}[A-Z]{3}$"}, column="tile"),
     Property(
         "s2:processing_baseline",
         "text",
@@ -40,46 +42,58 @@ _TEXTS = (
     Property(
         "revisit:acquisition",
         "text",
-        "What the satellite saw once: its levels and reprocessings share it",
+        "Acquisition: shared by its levels and reprocessings",
         {},
     ),
     Property(
         "revisit:state",
         "text",
-        "How a result ended",
+        "Final state of a result",
         {"enum": ["done", "skipped", "failed"]},
         results_only=True,
     ),
-    Property("revisit:product", "text", "Product that a result was made from", {}, results_only=True),
+    Property("revisit:product", "text", "Product that a result was computed from", {}, results_only=True),
 )
 _NUMBERS = (
-    Property("eo:cloud_cover", "number", "Cloud cover in percent", {"minimum": 0, "maximum": 100}),
-    Property("sat:relative_orbit", "number", "Relative orbit", {"minimum": 1, "maximum": 143}),
+    Property(
+        "eo:cloud_cover",
+        "number",
+        "Cloud cover in percent",
+        {"minimum": 0, "maximum": 100},
+        column="cloud_cover",
+    ),
+    Property(
+        "sat:relative_orbit",
+        "number",
+        "Relative orbit",
+        {"minimum": 1, "maximum": 143},
+        column="relative_orbit",
+    ),
     Property(
         "revisit:clear_fraction",
         "number",
-        "Share of the area that was clear",
+        "Clear share of the seen part of the area",
         {"minimum": 0, "maximum": 1},
         results_only=True,
     ),
     Property(
         "revisit:coverage",
         "number",
-        "Share of the area that was seen",
+        "Seen share of the area",
         {"minimum": 0, "maximum": 1},
         results_only=True,
     ),
 )
 _INSTANTS = (
-    Property("datetime", "instant", "When it was sensed", {"format": "date-time"}),
-    Property("published", "instant", "When it was published", {"format": "date-time"}),
+    Property("datetime", "instant", "Sensing time", {"format": "date-time"}, column="sensing_time"),
+    Property("published", "instant", "Publication time", {"format": "date-time"}, column="published"),
 )
-GEOMETRY = Property("geometry", "geometry", "Footprint, or the area of a result", {})
+GEOMETRY = Property("geometry", "geometry", "Footprint of a product, or area of a result", {})
 
-PROPERTIES: dict[str, Property] = {one.name: one for one in (*_TEXTS, *_NUMBERS, *_INSTANTS, GEOMETRY)}
+PROPERTIES: dict[str, Property] = {known.name: known for known in (*_TEXTS, *_NUMBERS, *_INSTANTS, GEOMETRY)}
 """By name."""
 
 
 def find_property(name: str) -> Property | None:
-    """A property by its name, with or without what says that it is one of an Item's properties."""
+    """A property by its name, with or without the prefix "properties."."""
     return PROPERTIES.get(name) or PROPERTIES.get(name.removeprefix("properties."))
