@@ -108,4 +108,7 @@ def webhook_ids(receiver):
 
 
 def channel_lines(backend, name="alerts"):
-    return [json.loads(line) for line in (backend.channel_folder / f"{name}.jsonl").read_text().splitlines()]
+    return [
+        json.loads(line)
+        for line in (backend.settings.channel_folder / f"{name}.jsonl").read_text().splitlines()
+    ]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from flask.testing import FlaskClient
 
+from backends import with_settings
 from products import FIELD, NOW, add_to_catalog, end_job, product
 from revisit.adapters.local.backend import local_backend
 from revisit.api import create_app
@@ -58,7 +59,7 @@ def _verify(token: str) -> Claims:
 
 
 def _backend(folder: Path) -> Backend:
-    return replace(local_backend(folder, (SOURCE,), lambda: NOW), authenticator=Authenticator(_verify))
+    return with_settings(local_backend(folder, (SOURCE,), lambda: NOW), authenticator=Authenticator(_verify))
 
 
 def make_deployment(folder: Path) -> Deployment:

@@ -3,12 +3,12 @@
 import io
 import json
 import time
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from flask import Flask
 
+from backends import with_settings
 from revisit import runtime
 from revisit.adapters.gcp.backend import MAX_EVENT_AGE
 from revisit.adapters.local.backend import local_backend
@@ -147,7 +147,7 @@ def test_an_event_that_a_function_does_not_hear_is_none_that_it_can_note_as_fail
 def test_an_old_event_is_put_aside_where_the_backend_says_what_is_old(backend):
     entry, calls = handler_of(JobStarted)
     old = wire.Envelope(JobStarted("job_1"), NOW - timedelta(hours=21))
-    runtime.use_backend(replace(backend, max_age=MAX_EVENT_AGE))
+    runtime.use_backend(with_settings(backend, max_event_age=MAX_EVENT_AGE))
     push(entry, old)
     assert calls == []
     assert "21:00:00 old" in letters(backend)[0].reason

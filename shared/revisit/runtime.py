@@ -183,9 +183,9 @@ def _check_guards(
     event, age = envelope.event, backend.now() - envelope.time
     if not isinstance(event, event_types):
         raise PermanentError(f"{event.topic} is not an event this function hears")
-    if backend.max_age is not None and age > backend.max_age:
+    if backend.settings.max_event_age is not None and age > backend.settings.max_event_age:
         raise PermanentError(
-            f"the event is {age} old, more than {backend.max_age}; replay it if it still matters"
+            f"the event is {age} old, more than {backend.settings.max_event_age}; replay it if it still matters"
         )
     if envelope.hops > MAX_HOPS:
         raise PermanentError(f"the event went through {envelope.hops} handlers, more than {MAX_HOPS}: a loop")

@@ -1,12 +1,12 @@
 """An account as a whole: told, ended without a trace, and the book of who changed what."""
 
 import json
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from backends import with_settings
 from products import FIELD, NOW, add_to_catalog, end_job, product
 from revisit.adapters.local.backend import local_backend
 from revisit.api import all_routes, create_app
@@ -35,7 +35,7 @@ def verify(token: str) -> Claims:
 
 @pytest.fixture
 def backend(tmp_path, clock):
-    return replace(
+    return with_settings(
         local_backend(tmp_path / "data", ("folder:/archive",), lambda: clock[-1]),
         authenticator=Authenticator(verify),
     )

@@ -1,11 +1,11 @@
 """Who may ask a deployment for what: ID tokens, keys, scopes, and pages of other origins."""
 
 import logging
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from backends import with_settings
 from products import FIELD, NOW, add_to_catalog, product
 from revisit.adapters.local.backend import local_backend
 from revisit.api import create_app
@@ -41,7 +41,7 @@ def verify(token: str) -> Claims:
 
 @pytest.fixture
 def backend(backend):
-    return replace(backend, authenticator=Authenticator(verify, (SITE,)))
+    return with_settings(backend, authenticator=Authenticator(verify, (SITE,)))
 
 
 def bearing(token: str) -> dict[str, str]:
@@ -170,7 +170,7 @@ def test_a_key_stands_for_its_owner_is_shown_once_and_only_its_hash_is_kept(clie
     secret = key.split("_", 2)[2]
     assert [one["name"] for one in listed.json["keys"]] == ["laptop"] and secret not in listed.text
     assert secret.encode() not in b"".join(
-        file.read_bytes() for file in backend.channel_folder.parent.glob("revisit.db*")
+        file.read_bytes() for file in backend.settings.channel_folder.parent.glob("revisit.db*")
     )
 
 
@@ -179,7 +179,7 @@ def test_a_key_sent_with_an_idempotency_key_is_not_kept_with_the_answer(client, 
         "secret"
     ]
     assert key.encode() not in b"".join(
-        file.read_bytes() for file in backend.channel_folder.parent.glob("revisit.db*")
+        file.read_bytes() for file in backend.settings.channel_folder.parent.glob("revisit.db*")
     )
 
 

@@ -1,12 +1,12 @@
 """Whatever is sent, the answer is an answer: never a server error, never a traceback."""
 
 import json
-from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from backends import with_settings
 from products import FIELD, NOW
 from profiles import examples
 from revisit.adapters.local.backend import local_backend
@@ -140,7 +140,7 @@ def deployed(tmp_path_factory):
         raise UnauthenticatedError("sign in again")
 
     return create_app(
-        replace(
+        with_settings(
             local_backend(tmp_path_factory.mktemp("data"), (), lambda: NOW),
             authenticator=Authenticator(verify),
         )

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from backends import with_settings
 from products import FIELD, NOW, add_to_catalog, end_job, product
 from revisit.api import create_app
 from revisit.api.http.request_context import Principal
@@ -40,7 +41,7 @@ def test_an_estimate_is_told_before_anything_is_written_and_kept_with_the_order(
 def test_in_a_deployment_an_estimate_has_its_price(backend):
     """2 jobs of 4 s and a little, a vCPU and 2 GiB each, and what is written, by the prices of
     docs/deploy.md."""
-    client = create_app(replace(backend, channel_folder=None)).test_client()
+    client = create_app(with_settings(backend, on_google_cloud=True)).test_client()
     told = client.post("/orders/estimate", json=WISH).json
     seconds = told["seconds"] * (0.000024 + 2 * 0.0000025)
     rest = (

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from backends import with_settings
 from products import FIELD, NOW, add_to_catalog, end_job, product
 from revisit.adapters.local.backend import local_backend
 from revisit.api import create_app
@@ -92,7 +93,9 @@ def test_a_question_that_is_posted_is_no_change(tmp_path):
             raise UnauthenticatedError("sign in again")
         return Claims("ann")
 
-    backend = replace(local_backend(tmp_path / "data", (), lambda: NOW), authenticator=Authenticator(verify))
+    backend = with_settings(
+        local_backend(tmp_path / "data", (), lambda: NOW), authenticator=Authenticator(verify)
+    )
     client = create_app(backend).test_client()
     key = {"Authorization": f"Bearer {create_key(backend, 'reader', ['read'], owner='ann')[1]}"}
     for path in ("/aoi", "/subscriptions/preview"):

@@ -7,12 +7,13 @@ and writes passes through the records port, which notes every step.
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from backends import with_adapters
 from revisit.adapters.local.backend import local_backend, local_queue
 from revisit.delivery import file_channel
 from revisit.domain.alert import Alert
@@ -204,7 +205,8 @@ def observed_backend(
 ) -> Backend:
     """The backend of a data folder, whose commits go into the folder's history."""
     history = os.open(data / HISTORY_FILE, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    return replace(backend, records=ObservedRecords(VARIANTS[variant](backend.records), on_step, history))
+    records = ObservedRecords(VARIANTS[variant](backend.records), on_step, history)
+    return with_adapters(backend, records=lambda: records)
 
 
 def push(host: FunctionHost, message: Message) -> None:

@@ -76,7 +76,7 @@ def state_of(backend):
         for subscription in find(Subscription)
     ]
     deliveries = sorted(encode(delivery) for delivery in find(Delivery))
-    sent = sorted(json.loads(line)["id"] for line in channel_lines(backend.channel_folder.parent))
+    sent = sorted(json.loads(line)["id"] for line in channel_lines(backend.settings.channel_folder.parent))
     return hashlib.sha256(repr((lines, numbers, deliveries, sent)).encode()).hexdigest()
 
 

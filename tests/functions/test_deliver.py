@@ -3,12 +3,12 @@
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from standardwebhooks import Webhook
 
+from backends import with_settings
 from delivery_samples import (
     NOW,
     SECRET,
@@ -116,7 +116,7 @@ def test_a_delivery_that_cannot_be_signed_waits_and_is_no_failure_of_its_receive
         ),
     )
     (delivery,) = create_deliveries(add_finished_job(backend).id, backend)
-    dispatch([delivery], replace(backend, webhook_key=no_key))
+    dispatch([delivery], with_settings(backend, webhook_key=no_key))
     (after,) = list_deliveries(backend)
     assert (after.state, after.attempts) == ("due", ()) and after.due > clock[-1]
     assert backend.records.find(Receiver) == []

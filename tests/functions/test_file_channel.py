@@ -1,11 +1,11 @@
 """Alerts appended to a file of the data folder."""
 
 import json
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from backends import with_settings
 from delivery_samples import (
     NOW,
     add_finished_job,
@@ -31,18 +31,18 @@ def test_a_file_channel_appends_one_line_an_alert(backend, push):
 def test_what_is_sent_links_to_the_server_that_sends_it(backend):
     add_subscription(backend, "alerts")
     made = add_finished_job(backend)
-    dispatch(create_deliveries(made.id, backend), replace(backend, base_url="http://127.0.0.1:9/"))
+    dispatch(create_deliveries(made.id, backend), with_settings(backend, base_url="http://127.0.0.1:9/"))
     assert channel_lines(backend)[0]["data"]["item"] == f"http://127.0.0.1:9/results/{made.id}"
 
 
 def test_a_line_cut_short_by_a_crash_spoils_no_other(backend, push):
     add_subscription(backend, "alerts")
-    backend.channel_folder.mkdir()
-    (backend.channel_folder / "alerts.jsonl").write_text('{"id": "alert_cut')
+    backend.settings.channel_folder.mkdir()
+    (backend.settings.channel_folder / "alerts.jsonl").write_text('{"id": "alert_cut')
     push(JobFinished(add_finished_job(backend).id))
-    assert (backend.channel_folder / "alerts.jsonl").read_text().splitlines()[1:] == [
+    assert (backend.settings.channel_folder / "alerts.jsonl").read_text().splitlines()[1:] == [
         json.dumps(
-            json.loads((backend.channel_folder / "alerts.jsonl").read_text().splitlines()[1]),
+            json.loads((backend.settings.channel_folder / "alerts.jsonl").read_text().splitlines()[1]),
             separators=(",", ":"),
             ensure_ascii=False,
         )
@@ -51,10 +51,10 @@ def test_a_line_cut_short_by_a_crash_spoils_no_other(backend, push):
 
 def test_a_folder_that_cannot_be_written_now_is_tried_again(backend, push, tick):
     add_subscription(backend, "alerts")
-    backend.channel_folder.write_text("in the way")
+    backend.settings.channel_folder.write_text("in the way")
     push(JobFinished(add_finished_job(backend).id))
     assert list_deliveries(backend)[0].attempts[0].outcome.startswith("not written: ")
-    backend.channel_folder.unlink()
+    backend.settings.channel_folder.unlink()
     tick(NOW + timedelta(seconds=7))
     assert len(channel_lines(backend)) == 1
 
@@ -64,13 +64,13 @@ def test_a_file_channel_lies_among_the_channels(backend, name):
     add_subscription(backend, channels=(Channel("file", name),))
     dispatch(create_deliveries(add_finished_job(backend).id, backend), backend)
     assert list_deliveries(backend)[0].attempts[0].outcome.startswith("refused: ")
-    assert not backend.channel_folder.exists()
+    assert not backend.settings.channel_folder.exists()
 
 
 def test_a_file_channel_follows_no_link(backend, tmp_path):
     add_subscription(backend, "alerts")
-    backend.channel_folder.mkdir()
-    (backend.channel_folder / "alerts.jsonl").symlink_to(tmp_path / "elsewhere")
+    backend.settings.channel_folder.mkdir()
+    (backend.settings.channel_folder / "alerts.jsonl").symlink_to(tmp_path / "elsewhere")
     dispatch(create_deliveries(add_finished_job(backend).id, backend), backend)
     assert (
         list_deliveries(backend)[0].attempts[0].outcome.startswith("not written")
@@ -79,9 +79,8 @@ def test_a_file_channel_follows_no_link(backend, tmp_path):
 
 
 def test_without_a_disk_a_file_channel_says_so(backend):
-    from dataclasses import replace
 
     add_subscription(backend, "alerts")
-    diskless = replace(backend, channel_folder=None)
+    diskless = with_settings(backend, channel_folder=None)
     dispatch(create_deliveries(add_finished_job(backend).id, diskless), diskless)
     assert "no disk" in list_deliveries(backend)[0].attempts[0].outcome

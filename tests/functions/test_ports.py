@@ -38,6 +38,31 @@ class Watched:
 
 
 @dataclass(frozen=True)
+class ObservedAdapters:
+    """Adapters that note which of them is used."""
+
+    backend: Backend
+    note: Callable[[str], None]
+
+    @property
+    def catalog(self) -> Any:
+        self.note("catalog")
+        return self.backend.catalog()
+
+    @property
+    def records(self) -> Any:
+        return Watched(self.backend.records, lambda _: self.note("records"))
+
+    @property
+    def assets(self) -> Any:
+        return Watched(self.backend.assets, lambda _: self.note("assets"))
+
+    @property
+    def bus(self) -> Any:
+        return Watched(self.backend.bus, lambda _: self.note("bus"))
+
+
+@dataclass(frozen=True)
 class WatchedBackend(Backend):
     """Hands each handler a backend that notes which ports the handler uses."""
 
@@ -54,27 +79,12 @@ class WatchedBackend(Backend):
                 self.source(spec), lambda name: note(OF_SOURCE[name]) if name in OF_SOURCE else None
             )
 
-        def catalog() -> Any:
-            note("catalog")
-            return self.catalog()
-
         def verify(token: str) -> Claims:
             note("sign_in")
             return Claims(token, operator=True)
 
-        ports = {
-            name: Watched(getattr(self, name), lambda _, name=name: note(name))
-            for name in ("records", "assets", "bus")
-        }
-        return Backend(
-            catalog,
-            source=source,
-            sources=self.sources,
-            now=self.now,
-            channel_folder=self.channel_folder,
-            authenticator=Authenticator(verify),
-            **ports,
-        )
+        settings = replace(self.settings, authenticator=Authenticator(verify))
+        return Backend(ObservedAdapters(self, note), source, self.sources, self.now, settings)
 
 
 @pytest.fixture(scope="module")

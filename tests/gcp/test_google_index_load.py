@@ -11,6 +11,7 @@ import pytest
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
 
+from backends import with_adapters
 from data import shared_data
 from emulators import new_project
 from emulators.bigquery import create_catalog, recorded_jobs, set_faults, set_running_answers
@@ -265,8 +266,9 @@ def sensed(day: str) -> dict[str, str]:
 def test_a_load_that_takes_longer_than_a_function_is_taken_up_and_its_last_days_announced(
     google, settings, backend, bucket, jobs, tmp_path, monkeypatch
 ):
-    home = replace(
-        local_backend(tmp_path / "data", now=backend.now), catalog=backend.catalog, source=backend.source
+    home = with_adapters(
+        replace(local_backend(tmp_path / "data", now=backend.now), source=backend.source),
+        catalog=backend.catalog,
     )
     home.commit(lambda commit: commit.put(subscription(tiles=("32TQM",))), completes_event=False)
     name, host = "slow/index.csv.gz", google["BIGQUERY_EMULATOR_HOST"].host

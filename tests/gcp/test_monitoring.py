@@ -1,12 +1,11 @@
 """What Pub/Sub holds is told as Cloud Monitoring has measured it, and where that is not to be had, status
 tells all else and why."""
 
-from dataclasses import replace
-
 import pytest
 from google.auth.transport.requests import AuthorizedSession
 from google.oauth2.credentials import Credentials
 
+from backends import with_adapters
 from emulators import free_port, new_project
 from emulators.monitoring import TOKEN, MonitoringServer, error_body
 from revisit.adapters.gcp.backend import gcp_backend
@@ -156,7 +155,7 @@ def backend(google, played, clock, monkeypatch):
     monitoring = Asked(settings, clock, AuthorizedSession(Credentials(TOKEN)), played.url)
     clock.advance(60)
     bus = PubSubBus(settings, Outbox(create_client(settings), lambda _: [], clock), clock, monitoring)
-    return replace(backend, bus=bus)
+    return with_adapters(backend, bus=lambda: bus)
 
 
 def test_status_adds_what_pubsub_holds_to_what_waits_in_the_outbox(backend):

@@ -3,11 +3,12 @@ still."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 
 import pytest
 
+from backends import with_adapters
 from emulators import new_project
 from revisit.ports.backend import Backend
 from revisit.ports.cloudevents import Envelope, decode
@@ -60,7 +61,7 @@ def gcp_factory(request: pytest.FixtureRequest) -> Iterator[BackendFactory]:
 
     def opened() -> Backend:
         backend = gcp_backend(settings, clock)
-        return replace(backend, catalog=lambda: (tables(), backend.catalog())[1])
+        return with_adapters(backend, catalog=lambda: (tables(), backend.catalog())[1])
 
     yield BackendFactory("gcp", opened, clock, lambda _: pull_events(settings.project))
 

@@ -6,12 +6,12 @@ import hashlib
 import hmac
 import stat
 import threading
-from dataclasses import replace
 from datetime import timedelta
 
 import msgspec
 import pytest
 
+from backends import with_settings
 from products import FIELD, NOW
 from revisit.adapters.gcp.backend import gcp_backend
 from revisit.adapters.gcp.settings import Settings, read_settings
@@ -54,7 +54,7 @@ def watch(backend, *channels: Channel, name: str = "field") -> Subscription:
 
 
 def alive(backend, watcher: Subscription, clock) -> list[str]:
-    return active_secrets(backend.webhook_key, watcher, watcher.channels[0], clock[-1])
+    return active_secrets(backend.settings.webhook_key, watcher, watcher.channels[0], clock[-1])
 
 
 def test_a_secret_is_the_hmac_of_what_the_webhook_is():
@@ -176,15 +176,20 @@ def test_a_data_folder_has_a_key_that_its_user_alone_reads_made_when_it_is_neede
     assert not file.exists()
     watch(backend)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert backend.webhook_key() == base64.b64decode(file.read_text()) and len(backend.webhook_key()) == 32
-    assert local_backend(tmp_path / "data").webhook_key() == backend.webhook_key()
+    assert (
+        backend.settings.webhook_key() == base64.b64decode(file.read_text())
+        and len(backend.settings.webhook_key()) == 32
+    )
+    assert local_backend(tmp_path / "data").settings.webhook_key() == backend.settings.webhook_key()
     assert check_data(tmp_path / "data") == []
 
 
 def test_several_who_need_the_key_at_once_make_one(tmp_path):
     keys: list[bytes] = []
     backends = [local_backend(tmp_path / "data") for _ in range(8)]
-    threads = [threading.Thread(target=lambda one=one: keys.append(one.webhook_key())) for one in backends]
+    threads = [
+        threading.Thread(target=lambda one=one: keys.append(one.settings.webhook_key())) for one in backends
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -219,7 +224,7 @@ def test_what_is_no_key_is_refused_and_not_told(tmp_path, text):
     with pytest.raises(
         InvalidInputError, match=r"signing\.key holds no key to sign webhooks with"
     ) as refused:
-        local_backend(tmp_path / "data").webhook_key()
+        local_backend(tmp_path / "data").settings.webhook_key()
     assert not text or text not in str(refused.value).replace("openssl", "")
 
 
@@ -234,7 +239,7 @@ def test_a_deployment_is_given_its_key_by_a_variable_that_no_log_shows():
 
 
 def test_where_there_is_no_key_nothing_that_would_be_signed_is_made(backend):
-    keyless = replace(backend, webhook_key=gcp_backend(Settings("revisit-lakes")).webhook_key)
+    keyless = with_settings(backend, webhook_key=gcp_backend(Settings("revisit-lakes")).settings.webhook_key)
     with pytest.raises(PermanentError, match="REVISIT_SIGNING_KEY is not set.*secrets versions access"):
         watch(keyless)
     assert backend.records.count(Subscription) == 0

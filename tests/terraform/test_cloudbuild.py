@@ -5,13 +5,13 @@ import re
 import subprocess
 import sys
 import threading
-from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import yaml
 from werkzeug.serving import make_server
 
+from backends import with_settings
 from import_graph import ROOT
 from revisit.adapters.local.backend import local_backend
 from revisit.api import create_app
@@ -161,7 +161,7 @@ def test_smoke_finds_the_real_api_as_it_should_be(tmp_path):
     def unknown(token):
         raise UnauthenticatedError("sign in again")
 
-    backend = replace(local_backend(tmp_path / "data"), authenticator=Authenticator(unknown))
+    backend = with_settings(local_backend(tmp_path / "data"), authenticator=Authenticator(unknown))
     server = make_server("127.0.0.1", 0, create_app(backend, web=tmp_path / "no-page"), threaded=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     address = f"http://127.0.0.1:{server.server_port}"

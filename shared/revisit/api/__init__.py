@@ -53,9 +53,9 @@ def create_app(
     app = Flask("revisit", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of Flask's own provider
-    allowed_origins = backend.authenticator.allowed_origins if backend.authenticator else ()
+    allowed_origins = backend.settings.authenticator.allowed_origins if backend.settings.authenticator else ()
     if hosts is None:
-        hosts = () if backend.authenticator else LOCAL_HOSTS
+        hosts = () if backend.settings.authenticator else LOCAL_HOSTS
     security_headers.register_security(app, hosts, token or _read_token(data), allowed_origins)
     cors.register_cors(app, allowed_origins)
     audit_log.register_audit(app, backend)

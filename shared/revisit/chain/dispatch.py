@@ -349,9 +349,11 @@ def send(claimed: Claim, backend: Backend, network: Network) -> AttemptResult:
         PermanentError: There is no key to sign with.
     """
     delivery, channel = claimed.delivery, claimed.channel
-    body = webhook.payload(backend.get_record(Alert, delivery.alert), claimed.subscription, backend.base_url)
+    body = webhook.payload(
+        backend.get_record(Alert, delivery.alert), claimed.subscription, backend.settings.base_url
+    )
     secrets = (
-        active_secrets(backend.webhook_key, claimed.subscription, channel, backend.now())
+        active_secrets(backend.settings.webhook_key, claimed.subscription, channel, backend.now())
         if channel.kind == "webhook"
         else []
     )
@@ -368,10 +370,10 @@ def send(claimed: Claim, backend: Backend, network: Network) -> AttemptResult:
 
 
 def _append_to_file(channel: Channel, body: bytes, backend: Backend) -> AttemptResult:
-    if backend.channel_folder is None:
+    if backend.settings.channel_folder is None:
         return AttemptResult("refused: there is no disk to keep the file of this channel on; use a webhook")
     try:
-        file_channel.append(backend.channel_folder, channel.target, body)
+        file_channel.append(backend.settings.channel_folder, channel.target, body)
     except OSError as error:
         return AttemptResult(f"not written: {error}")
     return AttemptResult("written", 200)

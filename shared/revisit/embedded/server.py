@@ -65,7 +65,8 @@ class EmbeddedServer:
         self._server: Any = _create_server(self.backend, data, port)
         self.url = f"http://127.0.0.1:{self._server.effective_port}"
         write_url(self._lock, self.url)
-        self.backend = replace(self.backend, base_url=os.environ.get("REVISIT_BASE_URL", self.url))
+        settings = replace(self.backend.settings, base_url=os.environ.get("REVISIT_BASE_URL", self.url))
+        self.backend = replace(self.backend, settings=settings)
         configure_log_file(data, log_level, rotate=True)
         self._stop_event = threading.Event()
         self._processes: list[subprocess.Popen[bytes]] = []

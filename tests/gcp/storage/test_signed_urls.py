@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from backends import with_adapters
 from emulators.iam import TOKEN, Iam, MetadataServer
 from emulators.storage import call_json, create_bucket, storage
 from products import FIELD, NOW, add_to_catalog, end_job, product
@@ -203,7 +204,7 @@ def test_a_user_s_own_account_does_not_sign_and_is_told_what_does(monkeypatch, t
 @pytest.fixture
 def backend(tmp_path, assets):
     """Records on a disk, assets in the bucket."""
-    return replace(local_backend(tmp_path / "data", (), lambda: NOW), assets=assets)
+    return with_adapters(local_backend(tmp_path / "data", (), lambda: NOW), assets=lambda: assets)
 
 
 @pytest.fixture
@@ -257,7 +258,7 @@ def test_the_head_of_a_result_is_told_without_an_address(backend, job, iam):
 
 
 def test_where_nobody_signs_the_api_hands_the_file_out_itself(backend, job, settings, assets):
-    unsigned = replace(backend, assets=BucketAssets(assets._settings))
+    unsigned = with_adapters(backend, assets=lambda: BucketAssets(assets._settings))
     client, path = create_app(unsigned).test_client(), f"/results/{job.id}/assets/NDVI"
     answer = client.get(path, headers={"Range": "bytes=4-7"})
     assert (answer.status_code, answer.data, answer.headers["Content-Range"]) == (

@@ -1,17 +1,18 @@
-"""Makes the backend of one deployment on Google Cloud."""
+"""Creates the backend of a deployment on Google Cloud."""
 
-from collections.abc import Callable
 from datetime import timedelta
-from functools import cache, cached_property, partial
-from typing import TYPE_CHECKING, Any
+from functools import cached_property, partial
+from typing import TYPE_CHECKING
 
 from revisit.adapters.gcp.id_tokens import create_authenticator
 from revisit.adapters.gcp.settings import SIGNING_KEY_VARIABLE, Settings, read_settings
 from revisit.domain.clock import Clock, system_clock
 from revisit.errors import PermanentError
 from revisit.ports.assets import Assets
-from revisit.ports.backend import Backend
+from revisit.ports.backend import Backend, BackendSettings
 from revisit.ports.catalog import Catalog
+from revisit.ports.event_bus import Bus
+from revisit.ports.records import Records
 from revisit.ports.sources import Source
 
 if TYPE_CHECKING:
@@ -20,66 +21,67 @@ if TYPE_CHECKING:
     from revisit.adapters.gcp.outbox import Outbox
 
 MAX_EVENT_AGE = timedelta(hours=20)
-"""Older events are put aside: Pub/Sub itself lets go of them after 24 h, and would do so without a word."""
+"""Older events become dead letters; Pub/Sub drops messages after 24 h and records nothing."""
 
 
-def gcp_backend(named: Settings | None = None, now: Clock = system_clock) -> Backend:
-    """The backend of a deployment; nothing is asked of Google before it is first used.
+def gcp_backend(settings: Settings | None = None, now: Clock = system_clock) -> Backend:
+    """The backend of a deployment; no request is sent before first use.
 
     Args:
-        named: As the environment says if not given.
-        now: The present.
+        settings: None reads them from the environment.
+        now: The clock.
 
     Raises:
-        InvalidInputError: The environment lacks a variable, or names something that cannot be.
+        InvalidInputError: An environment variable is missing or invalid.
     """
-    deployment = named or read_settings()
-    adapters = _Adapters(deployment, now)
-
-    @cache
-    def catalog() -> Catalog:
-        from revisit.adapters.gcp.catalog import BigQueryCatalog
-
-        return BigQueryCatalog(deployment, now)
-
+    settings = settings or read_settings()
     return Backend(
-        catalog,
-        _lazy_proxy(lambda: adapters.records),
-        _lazy_proxy(lambda: adapters.assets),
-        _lazy_proxy(lambda: adapters.bus),
-        partial(_open_source, deployment),
-        deployment.sources,
-        now,
-        webhook_key=partial(_require_signing_key, deployment),
-        base_url=deployment.base_url,
-        max_age=MAX_EVENT_AGE,
-        authenticator=create_authenticator(deployment),
+        GcpAdapters(settings, now),
+        source=partial(_open_source, settings),
+        sources=settings.sources,
+        now=now,
+        settings=BackendSettings(
+            on_google_cloud=True,
+            webhook_key=partial(_require_signing_key, settings),
+            base_url=settings.base_url,
+            max_event_age=MAX_EVENT_AGE,
+            authenticator=create_authenticator(settings),
+        ),
     )
 
 
-class _Adapters:
-    """The adapters of one deployment, each made when it is first asked for."""
+class GcpAdapters:
+    """The adapters of one deployment, each created on first access.
+
+    A function that does not use a port does not import its client library and need not install it.
+    """
 
     def __init__(self, settings: Settings, now: Clock) -> None:
         self._settings, self._now = settings, now
 
     @cached_property
-    def records(self) -> Any:
+    def catalog(self) -> Catalog:
+        from revisit.adapters.gcp.catalog import BigQueryCatalog
+
+        return BigQueryCatalog(self._settings, self._now)
+
+    @cached_property
+    def records(self) -> Records:
         from revisit.adapters.gcp.records import FirestoreRecords
 
         return FirestoreRecords(self._client, self._outbox, self._settings, self._now)
-
-    @cached_property
-    def bus(self) -> Any:
-        from revisit.adapters.gcp.event_bus import PubSubBus
-
-        return PubSubBus(self._settings, self._outbox, self._now)
 
     @cached_property
     def assets(self) -> Assets:
         from revisit.adapters.gcp.assets import BucketAssets
 
         return BucketAssets(self._settings)
+
+    @cached_property
+    def bus(self) -> Bus:
+        from revisit.adapters.gcp.event_bus import PubSubBus
+
+        return PubSubBus(self._settings, self._outbox, self._now)
 
     @cached_property
     def _client(self) -> "Client":
@@ -98,21 +100,10 @@ class _Adapters:
 def _require_signing_key(settings: Settings) -> bytes:
     if not settings.webhook_key:
         raise PermanentError(
-            f"{SIGNING_KEY_VARIABLE} is not set, and webhooks are not signed without; set it to what "
-            "`gcloud secrets versions access latest --secret=revisit-signing-key` prints"
+            f"{SIGNING_KEY_VARIABLE} is not set, and webhooks cannot be signed without it; set it to the output of "
+            "`gcloud secrets versions access latest --secret=revisit-signing-key`"
         )
     return settings.webhook_key
-
-
-def _lazy_proxy(make: Callable[[], Any]) -> Any:
-    """Stands for an adapter until it is first used: a function that never asks for one need not even install
-    its library."""
-
-    class Later:
-        def __getattr__(self, name: str) -> Any:
-            return getattr(make(), name)
-
-    return Later()
 
 
 def _open_source(settings: Settings, spec: str) -> Source:

@@ -2,7 +2,8 @@
 
 import logging
 import os
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
 
 import msgspec
@@ -16,8 +17,11 @@ from revisit.adapters.local.wakeup import Wakeup
 from revisit.adapters.local.webhook_key import load_webhook_key
 from revisit.domain.clock import Clock, system_clock
 from revisit.errors import InvalidInputError
-from revisit.ports.backend import Backend
+from revisit.ports.assets import Assets
+from revisit.ports.backend import Backend, BackendSettings
 from revisit.ports.catalog import Catalog
+from revisit.ports.event_bus import Bus
+from revisit.ports.records import Records
 from revisit.ports.sources import Source
 
 DATABASE = "revisit.db"
@@ -47,23 +51,29 @@ def local_backend(data: Path, sources: tuple[str, ...] = (), now: Clock = system
     queue = LocalQueue(database, now, bell)
     queue.recover()
 
-    @cache
-    def catalog() -> Catalog:
-        from revisit.adapters.local.catalog import LocalCatalog
-
-        return LocalCatalog(data / CATALOG)
-
     return Backend(
-        catalog,
-        LocalRecords(database, now, bell),
-        FolderAssets(data / ASSETS),
-        queue,
+        LocalAdapters(data / CATALOG, LocalRecords(database, now, bell), FolderAssets(data / ASSETS), queue),
         _open_source,
         tuple(dict.fromkeys((*remembered_sources(database), *sources))),
         now,
-        channel_folder=data / "channels",
-        webhook_key=cache(lambda: load_webhook_key(data)),
+        BackendSettings(channel_folder=data / "channels", webhook_key=cache(lambda: load_webhook_key(data))),
     )
+
+
+@dataclass(frozen=True)
+class LocalAdapters:
+    """The adapters of one data folder; the catalog is opened on first access."""
+
+    catalog_folder: Path
+    records: Records
+    assets: Assets
+    bus: Bus
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        from revisit.adapters.local.catalog import LocalCatalog
+
+        return LocalCatalog(self.catalog_folder)
 
 
 def local_queue(backend: Backend) -> LocalQueue:

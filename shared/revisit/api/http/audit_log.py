@@ -18,7 +18,7 @@ def register_audit(app: Flask, backend: Backend) -> None:
     """Write the line when the answer is ready. One that cannot be written makes the answer 503, and the
     request is sent again:
     ids are derived, so that it changes nothing twice."""
-    if backend.authenticator is None:
+    if backend.settings.authenticator is None:
         return
 
     def write_audit_record(response: Response) -> Response:

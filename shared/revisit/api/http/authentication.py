@@ -22,13 +22,13 @@ def make_authenticator(backend: Backend) -> RequestAuthenticator:
         credential = bearer_token()
         if credential.startswith(KEY_PREFIX):
             return _principal_of_key(backend, credential)
-        if backend.authenticator is None:
+        if backend.settings.authenticator is None:
             return local_principal(request)
         if not credential:
             raise UnauthenticatedError(
                 "sign in and send the ID token, or send a key: Authorization: Bearer ..."
             )
-        claims = backend.authenticator.verify(credential)
+        claims = backend.settings.authenticator.verify(credential)
         if claims.uid == "local":
             # The owner of what is made without signing in, who has no limits.
             raise UnauthenticatedError("an account may not be called 'local'; sign in as another")

@@ -90,7 +90,7 @@ def plan_jobs(backend: Backend, order: Order, selection: ProductSelection) -> tu
     if reason := oversize_reason(products, aoi.geometry, order.recipe):
         raise InvalidInputError(reason)
     estimate = estimate_jobs(
-        products, selection.matched_count, aoi.geometry, order.recipe, is_deployed(backend)
+        products, selection.matched_count, aoi.geometry, order.recipe, backend.settings.on_google_cloud
     )
     planned = order.with_changes(
         source=selection.request.source, estimate=estimate.record_fields, selection=selection.digest
@@ -130,11 +130,6 @@ def _new_order(backend: Backend, request: OrderRequest, id: str, reply: str) -> 
         reply=reply,
         tile=request.tile,
     )
-
-
-def is_deployed(backend: Backend) -> bool:
-    """Whether the work is billed: a backend without a disk of its own is a deployment."""
-    return backend.channel_folder is None
 
 
 def _defer_selection(backend: Backend, request: OrderRequest, reply: str) -> Order:
@@ -307,7 +302,7 @@ def estimate_order(backend: Backend, request: OrderRequest) -> Estimate:
     selection = select_products(backend, validate_request(backend, request))
     geometry, recipe = selection.request.resolved_aoi.geometry, selection.request.recipe
     estimate = estimate_jobs(
-        selection.products, selection.matched_count, geometry, recipe, is_deployed(backend)
+        selection.products, selection.matched_count, geometry, recipe, backend.settings.on_google_cloud
     )
     refused = oversize_reason(selection.products, geometry, recipe) or quota_exceeded_reason(
         backend, request.owner, estimate.jobs

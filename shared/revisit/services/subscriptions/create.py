@@ -97,7 +97,7 @@ def create_subscription(
             f"a subscription has at most {limits.channels} channels, not {len(requested.channels)}"
         )
     if any(channel.kind == "webhook" for channel in requested.channels):
-        backend.webhook_key()  # refuses before anything is written where there is none
+        backend.settings.webhook_key()  # refuses before anything is written where there is none
     if limits.jobs_a_day is None:
         _check_subscription_limit(backend, requested, limits.subscriptions)
     defers = backfill is not None and defer_listing and needs_listing(backend)

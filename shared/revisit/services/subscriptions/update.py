@@ -89,7 +89,7 @@ def update_subscription(
     if not isinstance(update.files, UnsetType):
         asked["file"] = [prepare_channel(Channel("file", name)) for name in dict.fromkeys(update.files)]
     if asked.get("webhook"):
-        backend.webhook_key()
+        backend.settings.webhook_key()
     now = backend.now()
 
     def work(commit: Commit, there: Subscription) -> Subscription:
@@ -206,7 +206,10 @@ def webhook_secrets(backend: Backend, subscription: Subscription) -> dict[str, s
     """
     return {
         channel.id: derive_secret(
-            backend.webhook_key() if channel.generation else b"", subscription, channel, channel.generation
+            backend.settings.webhook_key() if channel.generation else b"",
+            subscription,
+            channel,
+            channel.generation,
         )
         for channel in subscription.channels
         if channel.kind == "webhook"
@@ -227,7 +230,7 @@ def rotate_secret(
         ConflictError: The channel is a file, or got as many secrets as one can be told in a day.
         PermanentError: There is no key to derive it from; nothing has been written.
     """
-    backend.webhook_key()
+    backend.settings.webhook_key()
     now = backend.now()
 
     def work(_: Commit, there: Subscription) -> Subscription:
