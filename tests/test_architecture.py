@@ -26,7 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "geo": {""},
     "net": {""},
     "domain": {"", "geo"},
-    "pixels": {"", "geo", "domain"},
+    "pixels": {"", "geo", "net", "domain"},
     "ports": {"", "geo", "domain"},
     "delivery": {"", "domain", "net"},
     "adapters": {"", "geo", "net", "domain", "ports"},

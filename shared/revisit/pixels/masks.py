@@ -1,4 +1,4 @@
-"""Which pixels are clear: the scene classification (SCL) over an AOI.
+"""Masks of valid and clear pixels, and cover counts, from the scene classification (SCL).
 
 Classes are those of Sen2Cor (ESA, Sentinel-2 Products Specification Document, L2A scene classification).
 """
@@ -25,10 +25,10 @@ CLASSES: dict[int, str] = {
     10: "thin cirrus",
     11: "snow or ice",
 }
-"""Number in the SCL -> what it stands for."""
+"""Value in the SCL -> its class."""
 
 MASK_VERSION = "SCL-1"
-"""Of the rules below; in every receipt, and raised when they change."""
+"""Version of the rules below; every receipt states it. Raise it when they change."""
 
 INVALID_CLASSES = (0, 1)
 CLEAR_CLASSES = (4, 5, 6, 7, 11)
@@ -44,14 +44,20 @@ def _lookup_table(classes: tuple[int, ...]) -> NDArray[np.bool_]:
 
 
 KNOWN_TABLE = _lookup_table(tuple(number for number in CLASSES if number not in INVALID_CLASSES))
-"""Indexed by SCL number: True where the class is known and has data; numbers that are no class are not."""
+"""Shape (256,), indexed by SCL value: True if it is a class with data; False for values that are no class."""
 CLEAR_TABLE = _lookup_table(CLEAR_CLASSES)
-"""Indexed by SCL number: True where the class is clear."""
+"""Shape (256,), indexed by SCL value: True if the class is clear."""
 
 
 def is_clear(scl: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """`CLEAR[scl]` for uint8, ten times as fast: comparisons run many pixels at a time, where a table is
-    looked up one by one."""
+    """`CLEAR_TABLE[scl]`, ten times as fast: comparisons are vectorised and table look-ups are not.
+
+    Args:
+        scl: uint8, any shape.
+
+    Returns:
+        bool, same shape.
+    """
     first, last = CLEAR_CLASSES[0], CLEAR_CLASSES[-2]
     clear: NDArray[np.bool_] = (scl - np.uint8(first)) <= last - first  # wraps around below the first
     clear |= scl == CLEAR_CLASSES[-1]
@@ -61,12 +67,15 @@ def is_clear(scl: NDArray[np.uint8]) -> NDArray[np.bool_]:
 def valid_mask(
     scl: NDArray[np.uint8] | None, aoi: NDArray[np.bool_], has_data: NDArray[np.bool_] | None = None
 ) -> NDArray[np.bool_]:
-    """Pixels of the AOI that have data and, where there is an SCL, a known class.
+    """Pixels of the AOI that have data and, if there is an SCL, a known class.
 
     Args:
-        scl: Scene classification on the job's grid, or None.
+        scl: Scene classification on the job's grid, uint8, shape (height, width); None if there is none.
         aoi: True where the pixel's centre is inside the AOI, same shape.
-        has_data: True where the DN is not 0 in any band read; None asks for nothing.
+        has_data: True where every band read has data, same shape; None if that is not required.
+
+    Returns:
+        bool, same shape.
 
     Raises:
         InvalidInputError: The shapes differ.
@@ -81,8 +90,10 @@ def valid_mask(
 def clear_mask(
     scl: NDArray[np.uint8] | None, aoi: NDArray[np.bool_], has_data: NDArray[np.bool_] | None = None
 ) -> NDArray[np.bool_]:
-    """Pixels of the AOI that statistics are made of: valid and of a clear class; all valid ones without an
-    SCL."""
+    """Pixels of the AOI that statistics use: valid and of a clear class; without an SCL, all valid ones.
+
+    Arguments, shapes and errors as for `valid_mask`.
+    """
     valid = valid_mask(scl, aoi, has_data)
     if scl is not None:
         valid &= CLEAR_TABLE[scl]
@@ -92,7 +103,7 @@ def clear_mask(
 def count_cover(
     scl: NDArray[np.uint8] | None, aoi: NDArray[np.bool_], has_data: NDArray[np.bool_] | None = None
 ) -> Cover:
-    """Count what lies over the AOI; arguments as for `valid_mask`."""
+    """Count the pixels of the AOI by kind of cover; arguments and errors as for `valid_mask`."""
     valid = valid_mask(scl, aoi, has_data)
     inside, count = int(np.count_nonzero(aoi)), int(np.count_nonzero(valid))
     if scl is None:
@@ -113,22 +124,25 @@ def count_cover(
 
 
 def has_data(dn: Mapping[str, NDArray[np.uint16]], nodata: Mapping[str, int] | int = 0) -> NDArray[np.bool_]:
-    """True where no band says no data.
+    """Where every band has data.
 
     Args:
-        dn: Band name -> DN, all of one shape.
-        nodata: The DN that means no data, of all bands or by band name.
+        dn: Band name -> DN, all of one shape (height, width).
+        nodata: The DN that means no data: one for all bands, or by band name.
+
+    Returns:
+        bool, same shape.
 
     Raises:
         InvalidInputError: There is no band, or the shapes differ.
     """
     if not dn:
-        raise InvalidInputError("there is no band to look for data in")
+        raise InvalidInputError("no band is given; give at least one")
     _check_same_shape(*dn.values())
-    found = np.ones(next(iter(dn.values())).shape, np.bool_)
+    valid = np.ones(next(iter(dn.values())).shape, np.bool_)
     for band, stored in dn.items():
-        found &= stored != (nodata if isinstance(nodata, int) else nodata[band])
-    return found
+        valid &= stored != (nodata if isinstance(nodata, int) else nodata[band])
+    return valid
 
 
 def _check_same_shape(*layers: NDArray[np.generic] | None) -> None:

@@ -1,6 +1,7 @@
-"""What an order will take: pixels by arithmetic, bytes by measured compression, cost by published prices.
+"""Estimates of an order: its pixels, bytes, seconds and cost.
 
-Pixels are exact where a product has its whole tile; bytes and seconds are measured averages, and say so.
+Pixels are exact where a product covers its whole tile. Bytes and seconds are measured averages; cost follows
+published prices. `Estimate.assumptions` states this to the user.
 """
 
 import math
@@ -15,11 +16,7 @@ from revisit.domain.recipe import Recipe
 from revisit.geo.mgrs_tile import TILE_SIDE_M, Tile
 from revisit.geo.utm_grid import Grid, projected_bounds, projection
 from revisit.pixels.indices import index
-
-MAX_PIXELS = 12_000**2
-"""Of one job's grid, as `revisit.pixels.raster.open_band` has it."""
-MAX_DECODED_BYTES = 2 * 10**9
-"""Bytes of pixels of one read, as `revisit.pixels.raster.read_plan` has it."""
+from revisit.pixels.raster.limits import MAX_DECODED_BYTES, MAX_PIXELS
 
 PRICES = {
     "vCPU-second": 0.000024,
@@ -30,67 +27,67 @@ PRICES = {
     "100,000 Firestore writes": 0.18,
     "1,000 objects written": 0.005,
 }
-"""US dollars, region Tier 1, without free quantities; the pages they are from are named in docs/deploy.md."""
+"""US dollars, region Tier 1, without the free tier; docs/deploy.md names the price pages."""
 
 RETENTION_MONTHS = 3
-"""Results are kept 90 days."""
+"""Months that results are kept: 90 days."""
 MEMORY_GIB = 2
-"""Of `extract` and `index`, a vCPU each."""
+"""Memory of `extract` and of `index`, which have one vCPU each."""
 
 COG_BYTES, JP2_BYTES, CLASS_BYTES = 1.6, 0.75, 0.1
-"""Compressed bytes of a pixel. Measured: real reflectance as DEFLATE COG 1.3 to 2.0, as JPEG 2000 0.74, a
-scene classification 0.03 to 0.3."""
+"""Compressed bytes of a pixel, measured: reflectance in a DEFLATE COG 1.3 to 2.0, in JPEG 2000 0.74; scene
+classification 0.03 to 0.3."""
 WRITTEN_JOB_BYTES, WRITTEN_BYTES, WRITTEN_INDEX_BYTES = 10_000, 1.7, 2.0
-"""Of a job's Item, preview and headers, of a pixel and band (DEFLATE, uint16), and of a pixel and index
-(float32), overviews among them."""
+"""Bytes written: for each job (Item, preview, headers), for each pixel and band (DEFLATE, uint16), and for
+each pixel and index (float32); overviews included."""
 BLOCK_SIDE = {"jp2": {10: 1024, 20: 640, 60: 192}, "tif": {10: 1024, 20: 1024, 60: 1024}}
-"""Side of what is read at once, by pixel size: as ESA packs JPEG 2000, and as Earth Search writes COGs."""
+"""Side of a block in pixels, by file format and pixel size: ESA's JPEG 2000 and Earth Search's COGs."""
 
 JOB_S, MEGAPIXEL_S, MEGABYTE_S = 0.3, 0.09, 0.03
-"""Seconds that a job takes whatever its size, that a million pixels of a band or index take, and a million
-bytes read from a disk: as
-one core takes that has nothing else to do."""
+"""Seconds on one idle core: for each job, for each million pixels of a band or index, and for each million
+bytes read from disk."""
 REMOTE_JOB_S, REMOTE_MEGABYTE_S = 4.0, 0.1
-"""The same of a source that is asked over the network, whose answers are waited for."""
+"""The same for a source that is read over the network, waiting included."""
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What is expected."""
+    """What an order is expected to take."""
 
     products: int
-    """Known ones that meet the conditions, the levels and reprocessings of one acquisition each counted."""
+    """Known products that match the conditions; levels and reprocessings of an acquisition count
+    separately."""
     jobs: int
-    """Acquisitions that will be worked."""
+    """Acquisitions that will be processed."""
     pixels: int
-    """Of the jobs' grids: the squares around the AOI, each pixel once however many bands there are."""
+    """Pixels of the jobs' grids, which are the rectangles around the AOI; bands do not multiply them."""
     bytes_read: int
-    """Of the source, compressed, in whole blocks."""
+    """Compressed bytes read from the source, in whole blocks."""
     bytes_written: int
     seconds: float
-    """Of work, all jobs together; several are worked at once."""
+    """Processing time summed over all jobs; several run in parallel."""
     cost_usd: float | None
-    """None on one's own computer."""
+    """None if the suite does not run on Google Cloud."""
     assumptions: tuple[str, ...]
     refused: str | None = None
-    """Why the order would not be taken; None where it would."""
+    """Why the order would be refused; None if it would be accepted."""
 
     @property
     def record_fields(self) -> dict[str, Any]:
-        """What an order's record keeps of it."""
+        """The fields that are stored in the order's record."""
         return {name: value for name, value in asdict(self).items() if name not in ("assumptions", "refused")}
 
 
 def estimate_jobs(
     products: Iterable[Product], matching: int, aoi: dict[str, Any], recipe: Recipe, deployed: bool
 ) -> Estimate:
-    """What jobs over these products take.
+    """Estimate the jobs of an order.
 
     Args:
-        products: One a job.
-        known: Products that meet the conditions, of which these are the best.
+        products: One for each job.
+        matching: Number of products that match the conditions; `products` are the best of them.
         aoi: GeoJSON geometry, lon/lat degrees.
-        deployed: Whether Google Cloud works it, and is paid.
+        deployed: Whether the jobs run on Google Cloud, at its prices.
     """
     chosen, shape = list(products), _to_shapely(aoi)
     windows: dict[tuple[str, int], Grid | None] = {}
@@ -115,7 +112,7 @@ def estimate_jobs(
 
 
 def oversize_reason(products: Iterable[Product], aoi: dict[str, Any], recipe: Recipe) -> str:
-    """Why a job of an order could not be worked for its size; empty where each can."""
+    """Why a job of an order is too large to process; empty if none is."""
     windows: dict[tuple[str, int], Grid | None] = {}
     shape = _to_shapely(aoi)
     for product in products:
@@ -125,20 +122,21 @@ def oversize_reason(products: Iterable[Product], aoi: dict[str, Any], recipe: Re
         count, bands = grid.width * grid.height, len(bands_of(recipe, product))
         if count > MAX_PIXELS or 2 * 2 * bands * count > MAX_DECODED_BYTES:
             return (
-                f"the AOI takes {grid.width} x {grid.height} pixels of {grid.resolution_m:g} m in tile {product.tile}, in {bands} bands "
-                "more than one job can hold; ask for a smaller AOI, fewer bands or a coarser resolution_m"
+                f"the AOI takes {grid.width} x {grid.height} pixels of {grid.resolution_m:g} m in tile "
+                f"{product.tile}, in {bands} bands more than one job can hold; "
+                "ask for a smaller AOI, fewer bands or a coarser resolution_m"
             )
     return ""
 
 
 def bands_of(recipe: Recipe, product: Product) -> tuple[str, ...]:
-    """The bands that a job reads of a product, its classification apart."""
+    """The bands that a job reads from a product, without the scene classification."""
     wanted = dict.fromkeys([*(band for name in recipe.indices for band in index(name).bands), *recipe.bands])
     return tuple(band for band in wanted if product.level == "L1C" or band != "B10")
 
 
 def finest_resolution_m(recipe: Recipe, product: Product) -> int:
-    """The pixel size whose grid the job takes."""
+    """Pixel size, in metres, of the job's grid."""
     return min((BANDS[band].resolution_m for band in bands_of(recipe, product)), default=10)
 
 
@@ -148,18 +146,20 @@ def _parse_tile(id: str) -> Tile:
 
 
 def _to_shapely(aoi: dict[str, Any]) -> Any:
-    """Made once, whatever the number of tiles."""
+    """The AOI as a shapely geometry."""
     from shapely.geometry import shape
 
     return shape(aoi)
 
 
 def aoi_grid(tile: str, aoi: Any, native_m: int, resolution_m: float | None = None) -> Grid | None:
-    """The grid of an AOI in a tile, as the reader lays it over a product of the whole tile; None where they
-    do not meet.
+    """The grid that `ReadPlan` uses for an AOI and a product of the whole tile; None if they are disjoint.
 
     Args:
+        tile: MGRS id, such as "31TCJ".
         aoi: As for `project_aoi`.
+        native_m: Pixel size of the finest band, metres.
+        resolution_m: Pixel size of the grid, metres; `native_m` if None.
     """
     whole = _tile_grid(tile, native_m)
     wanted = whole if resolution_m is None else whole.with_resolution(resolution_m)
@@ -170,7 +170,7 @@ def aoi_grid(tile: str, aoi: Any, native_m: int, resolution_m: float | None = No
 def _job_grid(
     grids: dict[tuple[str, int], Grid | None], product: Product, aoi: Any, recipe: Recipe
 ) -> Grid | None:
-    """The grid of a job; the products of a tile mostly share it."""
+    """The grid of a job, cached in `grids`: most products of a tile share it."""
     key = product.tile, finest_resolution_m(recipe, product)
     if key not in grids:
         grids[key] = aoi_grid(product.tile, aoi, key[1], recipe.resolution_m)
@@ -191,14 +191,14 @@ def _job_size(product: Product, grid: Grid | None, recipe: Recipe) -> tuple[int,
         return 0, 0.0, 0.0
     bands, packed = bands_of(recipe, product), "jp2" if product.source.startswith("google-index:") else "tif"
     per_pixel = JP2_BYTES if packed == "jp2" else COG_BYTES
-    there = _extent(product, grid.crs)
+    extent = _extent(product, grid.crs)
     read = sum(
-        per_pixel * _decoded_pixels(product.tile, grid, there, BANDS[band].resolution_m, packed)
+        per_pixel * _decoded_pixels(product.tile, grid, extent, BANDS[band].resolution_m, packed)
         for band in bands
     )
     count, classes = grid.width * grid.height, 0.0
     if product.level == "L2A":
-        read += CLASS_BYTES * _decoded_pixels(product.tile, grid, there, 20, packed)
+        read += CLASS_BYTES * _decoded_pixels(product.tile, grid, extent, 20, packed)
         classes = CLASS_BYTES * count
     return (
         count,
@@ -212,20 +212,22 @@ def _job_size(product: Product, grid: Grid | None, recipe: Recipe) -> tuple[int,
 def _decoded_pixels(
     tile: str, grid: Grid, extent: tuple[float, ...], resolution_m: int, file_format: str
 ) -> int:
-    """Pixels of a band that are decoded for a grid: its blocks, as far as the product has data."""
+    """Pixels of a band that are decoded for a grid: whole blocks, within the product's data."""
     west, _, _, north = _parse_tile(tile).bounds_utm
     side = BLOCK_SIDE[file_format][resolution_m] * resolution_m
     left, bottom, right, top = grid.bounds
     columns = (west + (left - west) // side * side, west + math.ceil((right - west) / side) * side)
     rows = (north - (north - top) // side * side, north - math.ceil((north - bottom) / side) * side)
-    wide = min(columns[1], extent[2], west + TILE_SIDE_M) - max(columns[0], extent[0])
-    high = min(rows[0], extent[3]) - max(rows[1], extent[1], north - TILE_SIDE_M)
-    return max(round(wide / resolution_m), 0) * max(round(high / resolution_m), 0)
+    width_m = min(columns[1], extent[2], west + TILE_SIDE_M) - max(columns[0], extent[0])
+    height_m = min(rows[0], extent[3]) - max(rows[1], extent[1], north - TILE_SIDE_M)
+    return max(round(width_m / resolution_m), 0) * max(round(height_m / resolution_m), 0)
 
 
 def _extent(product: Product, crs: str) -> tuple[float, ...]:
-    """Bounds of a product in metres, by the corners of those it has in degrees: a little too wide, and cut to
-    its tile afterwards."""
+    """West, south, east, north of a product in metres.
+
+    They contain its corners in degrees, and so are slightly too wide; the caller crops them to the tile.
+    """
     west, south, east, north = product.west, product.south, product.east, product.north
     if west > east or east - west > 180:
         return (-math.inf, -math.inf, math.inf, math.inf)
@@ -234,7 +236,7 @@ def _extent(product: Product, crs: str) -> tuple[float, ...]:
 
 
 def _cost(jobs: int, seconds: float, written: float, indices: int) -> float:
-    """US dollars of what a deployment is charged for."""
+    """US dollars for a deployment."""
     files = jobs * (4 + indices)
     return round(
         seconds * (PRICES["vCPU-second"] + MEMORY_GIB * PRICES["GiB-second"])
@@ -247,13 +249,19 @@ def _cost(jobs: int, seconds: float, written: float, indices: int) -> float:
 
 
 def _assumptions(deployed: bool) -> tuple[str, ...]:
-    told = (
-        f"blocks of {BLOCK_SIDE['tif'][10]} pixels are read whole, at {COG_BYTES} bytes a pixel of reflectance in a GeoTIFF and {JP2_BYTES} in JPEG 2000",
-        f"results take {WRITTEN_BYTES} bytes a pixel and band and {WRITTEN_INDEX_BYTES} a pixel and index; every acquisition is taken to be clear",
-        "seconds are those of all jobs together; several are worked at once",
+    measured = (
+        (
+            f"blocks of {BLOCK_SIDE['tif'][10]} pixels are read whole, at {COG_BYTES} bytes a pixel of "
+            f"reflectance in a GeoTIFF and {JP2_BYTES} in JPEG 2000"
+        ),
+        (
+            f"results take {WRITTEN_BYTES} bytes a pixel and band and {WRITTEN_INDEX_BYTES} a pixel and index; "
+            "every acquisition is assumed to be clear"
+        ),
+        "seconds are the sum over all jobs; several run in parallel",
     )
-    paid = (
-        f"prices of region Tier 1 without free quantities: 1 vCPU and {MEMORY_GIB} GiB a job, results kept {30 * RETENTION_MONTHS} days; "
-        "compare docs/deploy.md with the provider's pages"
+    priced = (
+        f"prices of region Tier 1 without the free tier: 1 vCPU and {MEMORY_GIB} GiB a job, results kept "
+        f"{30 * RETENTION_MONTHS} days; compare docs/deploy.md with the provider's pages"
     )
-    return (*told, paid) if deployed else told
+    return (*measured, priced) if deployed else measured

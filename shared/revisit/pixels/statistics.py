@@ -1,4 +1,4 @@
-"""Numbers that sum up an index or a band over the clear pixels of an AOI."""
+"""Statistics of an index or a band over the clear pixels of an AOI."""
 
 from typing import Any
 
@@ -10,15 +10,15 @@ from revisit.errors import InvalidInputError
 
 
 def compute_statistics(values: NDArray[Any], mask: NDArray[np.bool_] | None = None) -> Statistics:
-    """Sum up the finite values where the mask is True, each with equal weight, in float64.
+    """Summarise the finite values where the mask is True, with equal weights, in float64.
 
     Args:
-        values: Of any shape; NaN and infinity are left out.
+        values: Any shape and dtype; NaN and infinity are left out.
         mask: True where a value counts, same shape; None counts all.
 
     Returns:
-        Unrounded; std with ddof 0, the median of an even count the mean of the middle two. Only the count
-        where it is 0.
+        Unrounded. The standard deviation has ddof 0; the median of an even count is the mean of the middle
+        two. If no value counts, only the count (0) is set.
 
     Raises:
         InvalidInputError: The shapes differ.

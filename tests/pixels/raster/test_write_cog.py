@@ -77,11 +77,11 @@ def test_reading_back_names_what_is_missing_or_broken(tmp_path):
 
 
 def test_arrays_grids_and_names_that_do_not_fit_are_refused(tmp_path):
-    with pytest.raises(InvalidInputError, match="does not lie on a grid"):
+    with pytest.raises(InvalidInputError, match="does not fit a grid"):
         write_cog(tmp_path / "x.tif", noise(10, 10), GRID, None, ["a"])
-    with pytest.raises(InvalidInputError, match="1 bands cannot be named a, b"):
+    with pytest.raises(InvalidInputError, match="1 bands need 1 names, not a, b"):
         write_cog(tmp_path / "x.tif", noise(700, 1100), GRID, None, ["a", "b"])
-    with pytest.raises(InvalidInputError, match="2 scales"):
+    with pytest.raises(InvalidInputError, match="need 1 scales or offsets, not 2"):
         write_cog(tmp_path / "x.tif", noise(700, 1100), GRID, None, ["a"], [1.0, 2.0])
     assert list(tmp_path.iterdir()) == []
 
@@ -156,7 +156,7 @@ def test_values_beyond_the_ends_look_like_the_ends(tmp_path):
 
 
 def test_a_preview_of_nothing_is_refused(tmp_path):
-    with pytest.raises(InvalidInputError, match="from 1 to 1"):
+    with pytest.raises(InvalidInputError, match="minimum 1 must be below its maximum 1"):
         write_preview(tmp_path / "x.png", np.ones((3, 3)), np.ones((3, 3), bool), 1, 1)
     with pytest.raises(InvalidInputError, match="does not fit a mask"):
         write_preview(tmp_path / "x.png", np.ones((3, 3)), np.ones((3, 4), bool), 0, 1)

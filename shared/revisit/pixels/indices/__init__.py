@@ -1,5 +1,7 @@
-"""Spectral indices: one value a pixel from the reflectance of some bands, under the names of the Awesome
-Spectral Indices catalogue."""
+"""Spectral indices: one value for each pixel, computed from the reflectance of some bands.
+
+Names follow the Awesome Spectral Indices catalogue.
+"""
 
 from revisit.pixels.indices.blocks import compute_masked, reflectance
 from revisit.pixels.indices.index import Index, index, names, resolve

@@ -1,8 +1,8 @@
-"""The table of spectral indices: facts only, so that a longer catalogue can take its place.
+"""The table of spectral indices.
 
 Names, formulas, letters and constants are those of the Awesome Spectral Indices catalogue (Montero et al.
-2023,
-https://doi.org/10.1038/s41597-023-02096-0); an index that it lacks says where its formula is documented.
+2023, https://doi.org/10.1038/s41597-023-02096-0). For an index that it lacks, the reference documents the
+formula.
 """
 
 BAND_OF = {
@@ -19,10 +19,10 @@ BAND_OF = {
     "S1": "B11",
     "S2": "B12",
 }
-"""Letter of a formula -> band of the product."""
+"""Letter in a formula -> band name."""
 
 CONSTANTS = {"g": 2.5, "C1": 6.0, "C2": 7.5, "L": 1.0}
-"""Constant of a formula -> the catalogue's default."""
+"""Constant in a formula -> the catalogue's default value."""
 
 type Row = tuple[str, str, str, str, tuple[float | None, float | None], str]
 
@@ -60,7 +60,7 @@ ROWS: dict[str, Row] = {
             "(G - S1) / (G + S1)",
             "https://doi.org/10.1080/01431160600589179",
             (-1.0, 1.0),
-            "open water, built-up land kept apart",
+            "open water, kept apart from built-up land",
         ),
         (
             "EVI",
@@ -110,7 +110,7 @@ ROWS: dict[str, Row] = {
             (0.0, 1.0),
             "bright ground",
         ),
-        # Not in the catalogue: as documented by Sen2Chain.
+        # Not in the catalogue; documented by Sen2Chain.
         (
             "BIBG",
             "Brightness Index, blue and green",
@@ -145,5 +145,5 @@ ALIASES = {
     "BIGR": "BIXS",
     "MSAVI2": "MSAVI",
 }
-"""Other names in use, the first four Sen2Chain's. Its IRECI is IRECI-NIR here, for the catalogue's IRECI is
-another formula."""
+"""Other names in use; the first four are Sen2Chain's. Sen2Chain's IRECI is IRECI-NIR here, since the
+catalogue's IRECI has another formula."""

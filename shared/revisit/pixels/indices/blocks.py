@@ -1,5 +1,4 @@
-"""Indices over whole scenes, block by block: from DN to float32 in one pass that stays in the processor's
-cache."""
+"""Indices over whole scenes, block by block: from DN to float32 in one pass within the CPU cache."""
 
 import os
 from collections.abc import Mapping
@@ -12,10 +11,10 @@ from revisit.errors import InvalidInputError
 from revisit.pixels.indices.index import Index
 
 BLOCK_PIXELS = 131_072
-"""Pixels a block: its bands and temporaries, 512 KiB each in float32, stay in the cache, and Python's share
-of the time is small."""
+"""Pixels of a block: each array takes 512 KiB in float32, so that all fit the cache, and Python's overhead is
+small."""
 MIN_THREADED_PIXELS = 1_000_000
-"""Pixels from which a second thread pays, and float32."""
+"""Pixels from which several threads and float32 are faster."""
 
 
 def compute_masked(
@@ -27,24 +26,24 @@ def compute_masked(
     threads: int | None = None,
     precision: type[np.floating[Any]] | None = None,
 ) -> NDArray[np.float32]:
-    """An index of every clear pixel of a scene, straight from its DN.
+    """Compute an index of every clear pixel of a scene, from its DN.
+
+    Needs about 3 MiB of memory a thread beside input and output.
 
     Args:
-        index: What to compute.
-        dn: Band name -> DN as stored, all of one shape (height, width); 0 is no data.
+        index: The index to compute.
+        dn: Band name -> DN as stored (uint16), all of one shape (height, width); 0 is no data.
         scaling: Band name -> (scale, offset) of reflectance = DN * scale + offset.
-        keep: True where a pixel is wanted, same shape; None wants all.
-        scl: Scene classification on the same grid; pixels that are not clear by it are left out. None masks
-            nothing.
-        threads: How many at most; by default one a processor, and one alone for small scenes.
-        precision: Of the arithmetic. By default np.float64 up to a million pixels, where time is no matter,
-            and np.float32 above:
-            for a normalised difference that is within 1e-6 wherever the reflectances add up to more than 0.1.
+        keep: True where a pixel is computed, same shape; None computes all.
+        scl: Scene classification, uint8, same shape; pixels of a class that is not clear become NaN. None
+            masks nothing.
+        threads: At most so many; by default one for each CPU, and a single one for small scenes.
+        precision: Dtype of the arithmetic. By default np.float64 up to a million pixels and np.float32 above;
+            a normalised difference is then within 1e-6 wherever the reflectances sum to more than 0.1.
 
     Returns:
-        Float32, same shape; NaN where a band has no data, the pixel is not wanted or the formula divides by
-        zero; nothing clipped.
-        Beyond input and output it takes about 3 MiB a thread.
+        float32, same shape; NaN where a band has no data, where the pixel is masked by `keep` or `scl`, and
+        where the formula divides by zero. Values are not clipped.
 
     Raises:
         InvalidInputError: A band is missing, or the shapes differ.
@@ -53,7 +52,7 @@ def compute_masked(
 
     if missing := [band for band in index.bands if band not in dn]:
         raise InvalidInputError(
-            f"{index.name} needs band {missing[0]}, and there is only {', '.join(dn) or 'none'}"
+            f"{index.name} needs band {missing[0]}; the bands given are {', '.join(dn) or 'none'}"
         )
     bands = {letter: dn[band] for letter, band in index.letters.items()}
     scales = {letter: scaling[band] for letter, band in index.letters.items()}
@@ -61,7 +60,7 @@ def compute_masked(
     layers = [layer for layer in (*bands.values(), keep, scl) if layer is not None]
     if len(shape) != 2 or any(layer.shape != shape for layer in layers):
         raise InvalidInputError(
-            f"{index.name} needs its bands and mask on one grid, and their shapes are {[layer.shape for layer in layers]}"
+            f"{index.name} needs bands and mask of one shape; theirs are {[layer.shape for layer in layers]}"
         )
     out = np.empty(shape, np.float32)
     rows = max(1, BLOCK_PIXELS // max(1, shape[1]))
@@ -106,27 +105,35 @@ def compute_masked(
 def reflectance(
     dn: NDArray[Any], scale: float, offset: float, out: NDArray[np.floating[Any]] | None = None
 ) -> NDArray[np.floating[Any]]:
-    """Reflectance = DN * scale + offset, in float64 or the dtype of `out`.
+    """Reflectance = DN * scale + offset.
 
-    Where the offset is a whole number of DN, as it is in every product, it is added before scaling:
-    reflectances that cancel each
-    other then add up to 0 and not to 1e-17, by which an index would divide.
+    An offset that is a whole number of DN, as in every product, is added before scaling: reflectances that
+    cancel each other then sum to exactly 0, and an index gives NaN instead of dividing by 1e-17.
+
+    Args:
+        dn: Any shape; pixels without data are scaled like others, so mask them.
+        out: Receives the result, same shape; a new float64 array if None.
+
+    Returns:
+        Shape of `dn`, dtype of `out`.
     """
-    made: NDArray[np.floating[Any]] = np.empty(dn.shape, np.float64) if out is None else out
+    result: NDArray[np.floating[Any]] = np.empty(dn.shape, np.float64) if out is None else out
     steps = round(offset / scale)
     if abs(steps * scale - offset) > 1e-9:
-        np.multiply(dn, scale, out=made, dtype=made.dtype)
-        made += offset
-        return made
-    np.add(dn, steps, out=made, dtype=made.dtype)
-    made *= scale
-    return made
+        np.multiply(dn, scale, out=result, dtype=result.dtype)
+        result += offset
+        return result
+    np.add(dn, steps, out=result, dtype=result.dtype)
+    result *= scale
+    return result
 
 
 def _write_valid(
     values: NDArray[np.float32], valid: NDArray[np.bool_], bits: NDArray[np.int32], out: NDArray[np.float32]
 ) -> None:
-    """Write the valid values, and NaN elsewhere: all bits set is a NaN, and OR needs no branch a pixel as
-    `where` does."""
+    """Write the valid values, and NaN elsewhere.
+
+    All bits set is a NaN, so an OR does it without the branch for each pixel that `where` takes.
+    """
     np.subtract(valid.view(np.int8), 1, out=bits)
     np.bitwise_or(values.view(np.int32), bits, out=out.view(np.int32))

@@ -1,7 +1,6 @@
-"""Formulas: arithmetic over named arrays, read from text and nothing else.
+"""Formulas: arithmetic over named arrays, parsed from text without `eval`.
 
-A formula holds numbers, names, + - * / ** and the functions named here; whatever else Python allows is
-refused when it is read.
+A formula may hold numbers, names, + - * / ** and the functions of `FUNCTIONS`; the parser refuses all else.
 """
 
 import ast
@@ -18,13 +17,13 @@ from revisit.errors import InvalidInputError
 
 type Value = NDArray[Any] | float
 type _Node = Callable[[Mapping[str, Value], list[NDArray[Any]]], tuple[Value, bool]]
-"""Takes the values by name and spare arrays; gives a value, and whether it is a temporary that may be written
-over."""
+"""Takes the values by name and a stack of spare arrays; returns a value, and whether it is a temporary that
+may be overwritten."""
 
 MAX_LENGTH = 1000
-"""Characters; the longest formula of the catalogue has 180."""
+"""Characters of a formula; the longest of the catalogue has 180."""
 MAX_DEPTH = 60
-"""Operations within operations."""
+"""Levels of nested operations."""
 
 FUNCTIONS: dict[str, tuple[Any, int]] = {
     "sqrt": (np.sqrt, 1),
@@ -34,7 +33,7 @@ FUNCTIONS: dict[str, tuple[Any, int]] = {
     "min": (np.minimum, 2),
     "max": (np.maximum, 2),
 }
-"""Name -> what it is and how many arguments it takes."""
+"""Name -> numpy function and number of arguments."""
 
 _BINARY_OPERATORS: dict[type[ast.operator], Any] = {
     ast.Add: np.add,
@@ -46,24 +45,24 @@ _FAST_POWERS: dict[float, Any] = {2.0: np.square, 0.5: np.sqrt}
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """A formula ready to be computed."""
+    """A parsed formula; call it to compute."""
 
     text: str
     names: tuple[str, ...]
-    """Bands and constants it asks for, in the order they first appear."""
+    """Bands and constants of the formula, in order of first appearance."""
     _root: _Node
 
     def __call__(self, values: Mapping[str, Value], spare: list[NDArray[Any]] | None = None) -> Value:
-        """Compute it over arrays of one shape and scalars; the arrays given are left as they are.
+        """Compute the formula in the dtype of its arrays, elementwise.
 
         Args:
-            values: By name.
-            spare: Arrays of the same shape and dtype to write into, one of which may be the result; others
-                are made as needed.
+            values: By name: scalars, and float arrays of one shape, which are not modified.
+            spare: Arrays of the same shape and dtype that may be overwritten; the result may be one of them.
+                More are allocated as needed.
 
-        The arithmetic is that of the arrays' dtype. Division by zero and a negative power of zero give NaN,
-        as do the root and
-        the logarithm of a negative number.
+        Returns:
+            NaN for a division by zero, a negative power of zero, and the root or logarithm of a negative
+            number.
         """
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             return self._root(values, [] if spare is None else spare)[0]
@@ -71,10 +70,11 @@ class Expression:
 
 @lru_cache(maxsize=1024)
 def parse_expression(text: str) -> Expression:
-    """Read a formula such as "(N - R) / (N + R)".
+    """Parse a formula such as "(N - R) / (N + R)".
 
     Raises:
-        InvalidInputError: It is no formula, too long, or holds something other than arithmetic.
+        InvalidInputError: The text is no formula, is too long or nested too deeply, or holds something other
+            than arithmetic.
     """
     if len(text) > MAX_LENGTH:
         raise InvalidInputError(f"a formula has at most {MAX_LENGTH} characters, not {len(text)}")
@@ -82,15 +82,13 @@ def parse_expression(text: str) -> Expression:
         tree = ast.parse(text.strip(), mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise InvalidInputError(f"{text!r} is not a formula such as (N - R) / (N + R)") from None
-    found: dict[str, None] = {}
-    return Expression(text, *_names_and_root(_compile(tree.body, text, found, 0), found))
-
-
-def _names_and_root(root: _Node, names: dict[str, None]) -> tuple[tuple[str, ...], _Node]:
-    return tuple(names), root
+    names: dict[str, None] = {}
+    root = _compile(tree.body, text, names, 0)
+    return Expression(text, tuple(names), root)
 
 
 def _compile(node: ast.AST, text: str, names: dict[str, None], depth: int) -> _Node:
+    """The function that computes a node; adds the names it uses to `names`, whose keys keep their order."""
     if depth > MAX_DEPTH:
         raise InvalidInputError(f"a formula nests at most {MAX_DEPTH} operations")
 
@@ -117,7 +115,8 @@ def _compile(node: ast.AST, text: str, names: dict[str, None], depth: int) -> _N
             function, count = FUNCTIONS[name]
             if len(arguments) != count:
                 raise InvalidInputError(
-                    f"{name} takes {count} value{'s' * (count > 1)}, not {len(arguments)}, in the formula {text!r}"
+                    f"{name} takes {count} value{'s' * (count > 1)}, not {len(arguments)}, "
+                    f"in the formula {text!r}"
                 )
             return _apply(function, *map(part, arguments))
     raise InvalidInputError(
@@ -144,8 +143,8 @@ def _apply(function: Any, *parts: _Node) -> _Node:
 
 
 def _call_into(function: Any, spare: list[NDArray[Any]], *operands: tuple[Value, bool]) -> tuple[Value, bool]:
-    """Writes into a temporary operand or a spare array where there is one, so that the same few blocks stay
-    in the cache."""
+    """Call a numpy function; it writes into a temporary operand or a spare array, so that few arrays are used
+    and they stay in the cache."""
     arguments = [value for value, _ in operands]
     arrays = [value for value in arguments if isinstance(value, np.ndarray)]
     if not arrays:
@@ -174,12 +173,12 @@ def _power(left: _Node, right: _Node) -> _Node:
     return run
 
 
-def _replace_invalid(wrong: Any, value: Value, temporary: bool) -> tuple[Value, bool]:
-    """The value with NaN where it is wrong; that is almost never anywhere, so it is seldom copied."""
-    if not np.any(wrong):
+def _replace_invalid(invalid: Any, value: Value, temporary: bool) -> tuple[Value, bool]:
+    """The value with NaN where it is invalid; copied only if it is invalid anywhere, which is rare."""
+    if not np.any(invalid):
         return value, temporary
     if not isinstance(value, np.ndarray):
         return math.nan, False
     value = value if temporary else value.copy()
-    np.copyto(value, math.nan, where=wrong)
+    np.copyto(value, math.nan, where=invalid)
     return value, True

@@ -1,4 +1,4 @@
-"""One spectral index: its formula, what it needs and what it means."""
+"""Spectral indices by name: formula, bands and meaning."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,50 +14,50 @@ from revisit.pixels.indices.expression import Expression, parse_expression
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """One row of the table."""
+    """A spectral index."""
 
     name: str
-    """Of the Awesome Spectral Indices catalogue where it is in there: NDVI."""
+    """Such as "NDVI": the Awesome Spectral Indices catalogue's, if it has the index."""
     long_name: str
     expression: str
-    """Formula over the catalogue's band letters (N is B08) and constants."""
+    """Formula of the catalogue's band letters (N is B08) and constants."""
     reference: str
-    """Where it was published: DOI or URL."""
+    """DOI or URL of its publication."""
     domain: tuple[float | None, float | None]
-    """Lowest and highest value for reflectance from 0 to 1; None where there is no bound. Nothing is clipped
-    to it."""
+    """Lowest and highest value for reflectance from 0 to 1; None if unbounded. Values are not clipped to
+    it."""
     meaning: str
-    """What a high value says."""
+    """What a high value means."""
 
     @property
     def parsed(self) -> Expression:
+        """The formula, ready to be computed."""
         return parse_expression(self.expression)
 
     @property
     def letters(self) -> dict[str, str]:
-        """Band letter of the formula -> band name: {"N": "B08", "R": "B04"}."""
+        """Band letter in the formula -> band name, such as {"N": "B08", "R": "B04"}."""
         return {name: BAND_OF[name] for name in self.parsed.names if name in BAND_OF}
 
     @property
     def constants(self) -> dict[str, float]:
-        """Constants of the formula and their values."""
+        """Constant in the formula -> its value."""
         return {name: CONSTANTS[name] for name in self.parsed.names if name not in BAND_OF}
 
     @property
     def bands(self) -> tuple[str, ...]:
-        """The bands it is computed from, in the order of the formula: ("B08", "B04")."""
+        """The bands of the formula in its order, such as ("B08", "B04")."""
         return tuple(self.letters.values())
 
     def compute(self, reflectance: Mapping[str, NDArray[Any]], dtype: DTypeLike = np.float64) -> NDArray[Any]:
-        """The index of every pixel.
+        """Compute the index of every pixel, in float64.
 
         Args:
-            reflectance: Band name -> reflectance (not DN), all of one shape; the arithmetic is float64
-                whatever comes in.
-            dtype: Of the result.
+            reflectance: Band name -> reflectance (not DN), all of one shape, any float dtype.
+            dtype: Dtype of the result.
 
         Returns:
-            An array of the bands' shape; NaN where a band is NaN or the formula divides by zero. Nothing is
+            Shape of the bands; NaN where a band is NaN or the formula divides by zero. Values are not
             clipped.
 
         Raises:
@@ -65,27 +65,27 @@ class Index:
         """
         if missing := [band for band in self.bands if band not in reflectance]:
             raise InvalidInputError(
-                f"{self.name} needs band {missing[0]}, and there is only {', '.join(reflectance) or 'none'}"
+                f"{self.name} needs band {missing[0]}; the bands given are {', '.join(reflectance) or 'none'}"
             )
         shapes = {band: np.shape(reflectance[band]) for band in self.bands}
         if len(set(shapes.values())) > 1:
-            raise InvalidInputError(f"{self.name} needs its bands on one grid, and their shapes are {shapes}")
+            raise InvalidInputError(f"{self.name} needs bands of one shape; theirs are {shapes}")
         values = {letter: np.asarray(reflectance[band], np.float64) for letter, band in self.letters.items()}
         return np.asarray(self.parsed({**values, **self.constants}), dtype)
 
 
 def index(name: str) -> Index:
-    """The index of that name or alias, in capitals or not: "ndvi", "NDWIGAO".
+    """The index of a name or alias, such as "ndvi" or "NDWIGAO"; case does not matter.
 
     Raises:
-        InvalidInputError: There is none; the sentence names those that are spelt alike.
+        InvalidInputError: There is none; the message suggests similar names.
     """
     row = ROWS[resolve(name)]
     return Index(*row)
 
 
 def resolve(name: str) -> str:
-    """The name in the table of an index given by name or alias: "ndwigao" is NDMI.
+    """The name in the table of a name or alias, such as "NDMI" for "ndwigao".
 
     Raises:
         InvalidInputError: There is none.
@@ -102,5 +102,5 @@ def resolve(name: str) -> str:
 
 
 def names() -> tuple[str, ...]:
-    """All indices of the table."""
+    """The names of all indices."""
     return tuple(ROWS)

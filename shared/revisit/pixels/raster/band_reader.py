@@ -42,8 +42,8 @@ class BandReader(Protocol):
             columns: The same from the left.
 
         Returns:
-            Shape (height, width) of the window, dtype `dtype`: a file holds one band, so there is no band axis.
-            The stored numbers; pixels without data hold `file.nodata`.
+            Shape (height, width) of the window, dtype `dtype`: a file holds one band, so there is no band
+            axis. The stored numbers; pixels without data hold `file.nodata`.
 
         Raises:
             PermanentError: The file is corrupt.

@@ -23,6 +23,8 @@ def classify_error(file: BandFile, error: Exception, dataset: Any = None) -> Per
     Args:
         dataset: The open rasterio dataset if reading failed; None if opening failed.
     """
+    from revisit.net.retry import is_transient_status
+
     text = _clean_message(str(error.__cause__ or error), file)
     unreadable = PermanentError(
         f"band {file.band} cannot be read as {file.driver} ({text}): {redact_url(file.href)}"
@@ -33,7 +35,7 @@ def classify_error(file: BandFile, error: Exception, dataset: Any = None) -> Per
         return unreadable
     with RangeClient(HttpSettings.from_environment()) as client:
         status, size, end = client.probe(file.href)
-    if status in (0, 408, 425, 429) or status >= 500:
+    if status == 0 or is_transient_status(status):
         reason = f"answers {status}" if status else "does not answer"
         return TransientError(f"the server of band {file.band} {reason}: {redact_url(file.href)}")
     if status >= 300:

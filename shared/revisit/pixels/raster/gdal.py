@@ -4,8 +4,8 @@ Without them a VRT under another name reads any file or address, and /vsicurl wa
 (https://gdal.org/en/stable/user/configoptions.html,
 https://gdal.org/en/stable/user/virtual_file_systems.html).
 
-The limits are set as environment variables, not with `rasterio.Env`: off the main thread, Env sets options for
-the calling thread alone, and the time-outs must hold on every thread that reads, those of GDAL included.
+The limits are set as environment variables, not with `rasterio.Env`: off the main thread, Env sets options
+for the calling thread alone, and the time-outs must hold on every thread that reads, those of GDAL included.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Which pixels of a grid are in an AOI; the grid itself is `revisit.grid`."""
+"""AOI masks on pixel grids; `revisit.geo.utm_grid` has the grids."""
 
 from typing import Any
 
@@ -12,10 +12,13 @@ __all__ = ["Bounds", "Grid", "aoi_mask", "count_aoi_pixels", "preload_projection
 
 
 def aoi_mask(grid: Grid, aoi_geometry: dict[str, Any]) -> npt.NDArray[np.bool_]:
-    """Which pixels have their centre inside an AOI: shape (height, width), True inside.
+    """Pixels whose centre is inside an AOI.
 
     Args:
-        aoi_geometry: GeoJSON Polygon or MultiPolygon, lon/lat degrees; holes are outside.
+        aoi_geometry: GeoJSON Polygon or MultiPolygon, lon/lat degrees; its holes are outside.
+
+    Returns:
+        bool, shape (height, width) of the grid; True inside.
     """
     import shapely
 
@@ -23,13 +26,13 @@ def aoi_mask(grid: Grid, aoi_geometry: dict[str, Any]) -> npt.NDArray[np.bool_]:
     if aoi.is_empty:
         return np.zeros(grid.shape, bool)
     library = load_rasterio()
-    # Part by part: GDAL fills a whole multipolygon by the even-odd rule, which would empty what two parts
-    # share.
-    burnt = library.features.rasterize(
+    # One part at a time: GDAL fills a multipolygon by the even-odd rule, so an overlap of two parts would be
+    # outside.
+    burned = library.features.rasterize(
         list(shapely.get_parts(aoi)),
         out_shape=grid.shape,
         transform=library.Affine(*grid.transform),
         all_touched=False,
         dtype="uint8",
     )
-    return np.asarray(burnt, np.uint8).view(np.bool_)
+    return np.asarray(burned, np.uint8).view(np.bool_)

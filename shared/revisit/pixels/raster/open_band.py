@@ -38,7 +38,8 @@ class GdalBand:
 
     @property
     def bytes_read(self) -> int | None:
-        """Of a TIFF, the blocks decoded; None for JPEG 2000, whose driver does not say where its tiles are."""
+        """Of a TIFF, the blocks decoded; None for JPEG 2000, whose driver does not say where its tiles
+        are."""
         return sum(self.read_sizes) if self.dataset.driver == "GTiff" else None
 
     def read(self, rows: slice, columns: slice) -> npt.NDArray[Any]:

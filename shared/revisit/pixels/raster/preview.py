@@ -1,4 +1,4 @@
-"""Small PNGs to look at: colours, and nothing where there is nothing to see."""
+"""Writes PNG previews, transparent where there is no value."""
 
 import os
 from typing import Any
@@ -11,7 +11,7 @@ from revisit.errors import InvalidInputError
 from revisit.pixels.raster.gdal import load_rasterio
 
 MAX_SIDE = 512
-"""Pixels of the long side at most."""
+"""Pixels of a preview's longer side, at most."""
 
 COLORMAP = (
     (0.00, (68, 45, 96)),
@@ -22,8 +22,8 @@ COLORMAP = (
     (0.85, (58, 140, 66)),
     (1.00, (8, 72, 46)),
 )
-"""Colours from the lowest to the highest value: violet over sand to green, ever darker away from the
-middle."""
+"""Position from lowest to highest value -> red, green, blue: violet, sand, green, darker towards both
+ends."""
 
 
 def write_preview(
@@ -33,28 +33,31 @@ def write_preview(
     minimum: float,
     maximum: float,
 ) -> None:
-    """Write one value as colours.
+    """Write one layer in the colours of `COLORMAP`.
 
     Args:
-        array: Shape (height, width).
-        mask: Same shape; True where the value is to be seen. NaN is never seen.
-        minimum: Value of the ramp's first colour; lower ones look like it.
-        maximum: Value of its last.
+        path: In an existing folder; a file of that name is replaced.
+        array: Shape (height, width), any dtype.
+        mask: bool, same shape; False is transparent, as are NaN and infinity.
+        minimum: Value of the first colour; lower values have it too.
+        maximum: Value of the last colour; higher values have it too.
 
     Raises:
         InvalidInputError: The shapes differ, or minimum is not below maximum.
         TransientError: The disk is full.
-        PermanentError: The folder does not take files.
+        PermanentError: The folder does not exist or is read-only.
     """
     if array.ndim != 2 or array.shape != mask.shape:
         raise InvalidInputError(f"a preview of shape {array.shape} does not fit a mask of shape {mask.shape}")
     if not minimum < maximum:
-        raise InvalidInputError(f"a preview from {minimum} to {maximum} shows nothing")
-    small, seen = _downsample(array), _downsample(mask)
-    seen = seen & np.isfinite(small)
-    place = np.clip((np.where(seen, small, minimum).astype(np.float32) - minimum) / (maximum - minimum), 0, 1)
-    level = np.rint(place * 255).astype(np.uint8)
-    _write_png(path, _color_table()[:, level], seen)
+        raise InvalidInputError(f"a preview's minimum {minimum} must be below its maximum {maximum}")
+    small = _downsample(array)
+    visible = _downsample(mask) & np.isfinite(small)
+    position = np.clip(
+        (np.where(visible, small, minimum).astype(np.float32) - minimum) / (maximum - minimum), 0, 1
+    )
+    level = np.rint(position * 255).astype(np.uint8)
+    _write_png(path, _color_table()[:, level], visible)
 
 
 def write_rgb_preview(
@@ -65,28 +68,38 @@ def write_rgb_preview(
     mask: npt.NDArray[np.bool_],
     maximum: float = 0.3,
 ) -> None:
-    """Write three reflectances as true colour; `maximum` is white. Shapes and errors as for
-    `write_preview`."""
+    """Write three bands as a colour image.
+
+    Args:
+        red: Reflectance, shape (height, width), float; NaN is transparent.
+        green: Same shape.
+        blue: Same shape.
+        mask: bool, same shape; False is transparent.
+        maximum: Reflectance of full brightness.
+
+    Raises:
+        As `write_preview`.
+    """
     if any(band.shape != mask.shape for band in (red, green, blue)):
         raise InvalidInputError(f"bands of shape {red.shape} do not fit a mask of shape {mask.shape}")
     bands = np.stack([_downsample(band) for band in (red, green, blue)]).astype(np.float32)
-    seen = _downsample(mask) & np.isfinite(bands).all(axis=0)
-    light = np.clip(np.where(seen, bands, 0) / maximum, 0, 1) ** np.float32(0.8)
-    _write_png(path, np.rint(light * 255).astype(np.uint8), seen)
+    visible = _downsample(mask) & np.isfinite(bands).all(axis=0)
+    brightness = np.clip(np.where(visible, bands, 0) / maximum, 0, 1) ** np.float32(0.8)
+    _write_png(path, np.rint(brightness * 255).astype(np.uint8), visible)
 
 
 def _downsample(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Every n-th pixel, so that the long side fits."""
+    """Every n-th pixel, so that the longer side has at most MAX_SIDE."""
     step = -(-max(array.shape) // MAX_SIDE)
     return array[step // 2 :: step, step // 2 :: step]
 
 
 def _color_table() -> npt.NDArray[np.uint8]:
-    """The ramp in 256 levels: shape (3, 256)."""
+    """`COLORMAP` in 256 levels: shape (3, 256)."""
     levels = np.linspace(0, 1, 256)
-    places = [place for place, _ in COLORMAP]
+    positions = [position for position, _ in COLORMAP]
     return (
-        np.stack([np.interp(levels, places, [colour[band] for _, colour in COLORMAP]) for band in range(3)])
+        np.stack([np.interp(levels, positions, [color[band] for _, color in COLORMAP]) for band in range(3)])
         .round()
         .astype(np.uint8)
     )
@@ -98,7 +111,7 @@ def _write_png(
     library = load_rasterio()
     height, width = visible.shape
     with library.io.MemoryFile(ext=".png") as memory:
-        # PNG keeps no place; one is given only because rasterio warns where there is none.
+        # PNG stores no transform; rasterio warns if none is given.
         shape = {
             "width": width,
             "height": height,

@@ -30,10 +30,11 @@ class BandArrays:
 
     grid: Grid
     dn: dict[str, npt.NDArray[Any]]
-    """Digital numbers by band name: shape (height, width) of the grid, dtype of the file (uint8, uint16 or int16).
+    """Digital numbers by band name: shape (height, width) of the grid, dtype of the file (uint8, uint16 or
+    int16).
 
-    Pixels without data hold the file's `nodata`, 0 in most products. Pixels outside the AOI but inside the grid
-    are read like the others.
+    Pixels without data hold the file's `nodata`, 0 in most products. Pixels outside the AOI but inside the
+    grid are read like the others.
     """
 
 
@@ -66,13 +67,13 @@ class ReadPlan:
             aoi_geometry: GeoJSON Polygon or MultiPolygon, lon/lat degrees.
             bands: Names to open; all files if None. SCL decides the grid only if it is the only band.
             resolution_m: Pixel size in metres; the finest band's if None.
-            resampling: "bilinear" or "nearest", for bands coarser than the grid; bands finer than the grid are
-                averaged. Classes are always resampled by nearest neighbour.
+            resampling: "bilinear" or "nearest", for bands coarser than the grid; bands finer than the grid
+                are averaged. Classes are always resampled by nearest neighbour.
             remote: Reads COGs over HTTP; the process's shared reader if None.
 
         Raises:
-            PermanentError: A band is missing or unreadable, the CRSs differ, or the AOI is outside the product
-                or takes too many pixels.
+            PermanentError: A band is missing or unreadable, the CRSs differ, or the AOI is outside the
+                product or takes too many pixels.
             TransientError: A server does not answer, fails, or breaks off.
         """
         names = list(dict.fromkeys(files if bands is None else bands))
@@ -152,8 +153,9 @@ class ReadPlan:
             ) * np.dtype(band.dtype).itemsize
         if total > MAX_DECODED_BYTES:
             raise PermanentError(
-                f"{len(bands)} bands of {self.grid.width} x {self.grid.height} pixels need {total / 1e9:.1f} GB, "
-                f"more than {MAX_DECODED_BYTES / 1e9:.0f} GB; ask for a smaller AOI, fewer bands or a coarser resolution_m"
+                f"{len(bands)} bands of {self.grid.width} x {self.grid.height} pixels "
+                f"need {total / 1e9:.1f} GB, more than {MAX_DECODED_BYTES / 1e9:.0f} GB; "
+                "ask for a smaller AOI, fewer bands or a coarser resolution_m"
             )
 
     def _read_band(self, band: BandReader) -> npt.NDArray[Any]:
@@ -207,7 +209,8 @@ def _is_classification(band: str) -> bool:
 
 @cache
 def _thread_pool() -> ThreadPoolExecutor:
-    """Threads that wait for files. They are kept between reads: each new thread pages in memory of its own."""
+    """Threads that wait for files. They are kept between reads: each new thread pages in memory of its
+    own."""
     return ThreadPoolExecutor(_MAX_THREADS, thread_name_prefix="band")
 
 

@@ -3,9 +3,10 @@
 A band costs one request for its header the first time, and one for each run of neighbouring tiles. Libraries
 were compared in bench/window (5 km, 7 bands, 20 ms a request, two cores; medians of rounds, this reader = 1):
 
-- async-geotiff with obstore: 1.9 to 2.6 times as slow and 2.6 times the CPU time. It also follows redirects to
-  hosts that were not checked, decompresses a tile of 2 MB to several GB, cannot read sparse tiles, and does not
-  notice that a file was replaced between header and tiles.
+- async-geotiff with obstore: 1.9 to 2.6 times as slow and 2.6 times the CPU time. It also follows redirects
+to
+  hosts that were not checked, decompresses a tile of 2 MB to several GB, cannot read sparse tiles, and does
+  not notice that a file was replaced between header and tiles.
 - GDAL through rasterio, a thread a band: 1.7 times as slow, and a HEAD request more a band.
 - GDAL's WarpedVRT, a thread a band: 1.9 times as slow.
 """

@@ -1,7 +1,10 @@
-"""From one grid to another in the same CRS: pixels repeated, interpolated or averaged, no data kept apart.
+"""Resamples pixels between grids of one CRS; pixels without data are never mixed in.
 
-Weights are rounded to fractions of a power of two, so that sums come out the same whichever window a pixel is
-worked in.
+Weights are rounded to fractions of a power of two. Sums are then exact, so a pixel has the same value in
+whichever window it is computed: an AOI read alone equals the same AOI cut from a larger read
+(test_pixels_do_not_depend_on_the_window_they_are_read_in). GDAL's resampling does not promise this, and
+differs by up to 1 DN (bench/window); reading through WarpedVRT also takes 1.9 times as long as `remote_cog`
+does.
 """
 
 from collections.abc import Callable
@@ -17,11 +20,12 @@ _TOLERANCE = 1e-6
 _INTERPOLATION_PRECISION = 2.0**12
 _AVERAGE_PRECISION = 2.0**10
 _CHUNK_ROWS = 256
-"""Of the target worked at a time: the memory needed beside source and target stays small."""
+"""Target rows computed at a time, which bounds the memory needed beside source and target."""
 
 
 def source_window(source: Grid, target: Grid) -> tuple[slice, slice]:
-    """Rows and columns of the source that target pixels can depend on, empty where they do not meet."""
+    """The window of the source that target pixels depend on; its slices are empty if the grids are
+    disjoint."""
     spans = []
     for offset, count, size in zip(source.offset_of(target), target.shape, source.shape, strict=True):
         step = target.resolution_m / source.resolution_m
@@ -33,15 +37,18 @@ def source_window(source: Grid, target: Grid) -> tuple[slice, slice]:
 
 
 def resample_pixels(pixels: Pixels, source: Grid, target: Grid, nodata: int, method: str) -> Pixels:
-    """Pixels of `source` on the grid `target`, same dtype, shape (height, width) of the target.
+    """Resample pixels from the grid `source` to the grid `target`.
 
     Args:
-        pixels: Shape (height, width) of `source`.
-        nodata: The value that means none; it is never mixed into others, and pixels without data keep it.
-        how: "nearest", the source pixel in which the target's centre lies; "bilinear", from the four around
-            it, or as many as have
-            data, where the nearest has; "average", by the ground shared, where at least half of the target's
-            has data.
+        pixels: Shape (height, width) of `source`, an integer dtype.
+        nodata: The value of pixels without data; it is never mixed into other values.
+        method: "nearest": the source pixel that contains the target pixel's centre. "bilinear": the four
+            source pixels around it, or those of them with data, if the nearest has data. "average": the mean
+            weighted by shared area, if at least half of the target pixel has data. Where the grids make a
+            method meaningless (bilinear to a coarser grid, average to a finer one), nearest is used.
+
+    Returns:
+        Shape (height, width) of `target`, dtype of `pixels`; `nodata` where there is no value.
     """
     step = target.resolution_m / source.resolution_m
     row, column = source.offset_of(target)
@@ -66,7 +73,8 @@ def resample_pixels(pixels: Pixels, source: Grid, target: Grid, nodata: int, met
 def _nearest_indices(
     offset: float, step: float, count: int, size: int
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
-    """Index of the source pixel that holds each target centre, and whether there is such a pixel."""
+    """For each target pixel, the index of the source pixel that contains its centre, and whether there is
+    one."""
     index = np.floor(offset + (np.arange(count) + 0.5) * step + _TOLERANCE).astype(np.intp)
     return index.clip(0, size - 1), (index >= 0) & (index < size)
 
@@ -102,23 +110,23 @@ def _interpolate(
             continue
         weights = between(valid.astype(np.float32))
         sums = between(np.where(valid, slab, 0).astype(np.float32))
-        here = valid[rows[start:stop] - top][:, columns]
-        mixed = np.rint(np.divide(sums, weights, out=np.zeros_like(sums), where=here & (weights > 0)))
-        # A mean that happens to equal the mark of no data is moved off it by one.
-        out[start:stop] = np.where(here, np.where(mixed == nodata, mixed + 1, mixed), nodata)
+        has_data = valid[rows[start:stop] - top][:, columns]
+        mixed = np.rint(np.divide(sums, weights, out=np.zeros_like(sums), where=has_data & (weights > 0)))
+        # A mean that equals `nodata` would be taken for no data: it becomes one more.
+        out[start:stop] = np.where(has_data, np.where(mixed == nodata, mixed + 1, mixed), nodata)
 
 
 def _neighbours(
     offset: float, step: float, count: int, size: int
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.float32]]:
-    """The two source pixels around each target centre and the weight of the second; at the rim both are the
-    last one."""
-    place = (
+    """For each target centre, the two source pixels around it and the weight of the second; at the edge both
+    are the outermost pixel."""
+    position = (
         np.rint((offset + (np.arange(count) + 0.5) * step - 0.5) * _INTERPOLATION_PRECISION)
         / _INTERPOLATION_PRECISION
     )
-    first = np.floor(place)
-    weight = (place - first).astype(np.float32)
+    first = np.floor(position)
+    weight = (position - first).astype(np.float32)
     index = first.astype(np.intp)
     return index.clip(0, size - 1), (index + 1).clip(0, size - 1), weight
 
@@ -134,10 +142,10 @@ def _average(pixels: Pixels, row: float, column: float, step: float, nodata: int
         slab = pixels[top:bottom]
         down = _make_span_sum(begin - top, step, stop - start, bottom - top)
         valid = slab != nodata
-        ground = across(down(valid.astype(np.float64)).T).T
+        area = across(down(valid.astype(np.float64)).T).T
         sums = across(down(np.where(valid, slab, 0).astype(np.float64)).T).T
-        enough = ground >= 0.5 * step * step * (1 - 1e-3)
-        mixed = np.rint(np.divide(sums, ground, out=np.zeros_like(sums), where=enough))
+        enough = area >= 0.5 * step * step * (1 - 1e-3)
+        mixed = np.rint(np.divide(sums, area, out=np.zeros_like(sums), where=enough))
         out[start:stop] = np.where(enough, np.where(mixed == nodata, mixed + 1, mixed), nodata)
     return out
 
@@ -145,8 +153,10 @@ def _average(pixels: Pixels, row: float, column: float, step: float, nodata: int
 def _make_span_sum(
     offset: float, step: float, count: int, size: int
 ) -> Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]:
-    """Sums along the first axis over each target pixel's span; whole numbers stay exact, so running totals
-    may be subtracted."""
+    """A function that sums along the first axis over each target pixel's span.
+
+    It subtracts running totals, which is exact since the values are whole numbers.
+    """
     edges = (np.rint((offset + np.arange(count + 1) * step) * _AVERAGE_PRECISION) / _AVERAGE_PRECISION).clip(
         0, size
     )

@@ -1,5 +1,5 @@
-"""Cloud Optimized GeoTIFFs that browsers read: DEFLATE with predictor, 512 blocks, overviews, scale and
-offset beside the numbers."""
+"""Writes Cloud Optimized GeoTIFFs that browsers can read: DEFLATE with predictor, blocks of 512,
+overviews."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -31,32 +31,32 @@ def write_cog(
     tags: Mapping[str, str] | None = None,
     overview_resampling: str = "average",
 ) -> None:
-    """Write an array as a COG; afterwards the file is whole and on disk, or not there.
+    """Write an array as a COG, atomically: on failure there is no file, or the previous one.
 
     Args:
-        path: Its folder exists; a file of that name is replaced.
+        path: In an existing folder; a file of that name is replaced.
         array: Shape (bands, height, width) or (height, width); integers of up to 32 bits, float32 or float64.
-        grid: Where its pixels lie.
-        nodata: The value that means none, or None.
-        band_names: One description a band.
-        scale: value = number * scale + offset, for all bands or one each.
-        offset: As for scale.
-        tags: Text kept in the file's metadata.
-        overview_resampling: How smaller pictures are made: "average", or "nearest" for classes.
+        grid: Grid of the pixels, shape (height, width).
+        nodata: The number of pixels without data, NaN for floats; None if every pixel has data.
+        band_names: One description for each band.
+        scale: value = number * scale + offset; one for all bands, or one for each.
+        offset: Like `scale`.
+        tags: Stored in the file's metadata.
+        overview_resampling: "average", or "nearest" for classes.
 
     Raises:
-        InvalidInputError: Array, grid and names do not fit one another.
+        InvalidInputError: Array, grid and names do not match.
         TransientError: The disk is full.
-        PermanentError: The folder is missing, read-only, or does not take files of that size.
+        PermanentError: The folder does not exist, is read-only, or cannot hold a file of that size.
     """
     bands = array[np.newaxis] if array.ndim == 2 else array
     if bands.ndim != 3 or bands.shape[1:] != grid.shape:
         raise InvalidInputError(
-            f"an array of shape {array.shape} does not lie on a grid of {grid.shape} (height, width)"
+            f"an array of shape {array.shape} does not fit a grid of {grid.shape} (height, width)"
         )
     count = len(bands)
     if len(band_names) != count:
-        raise InvalidInputError(f"{count} bands cannot be named {', '.join(band_names)}")
+        raise InvalidInputError(f"{count} bands need {count} names, not {', '.join(band_names)}")
     write_bytes(
         path,
         _encode_cog(
@@ -82,7 +82,7 @@ def _encode_cog(
     tags: Mapping[str, str],
     overview_resampling: str,
 ) -> bytes:
-    """The file's bytes: made in memory, where a full disk cannot cut them short."""
+    """The bytes of the file, encoded in memory, where a full disk cannot truncate them unnoticed."""
     library = load_rasterio()
     count, height, width = bands.shape
     plain = {
@@ -103,9 +103,8 @@ def _encode_cog(
     options = {
         "compress": "deflate",
         "predictor": "FLOATING_POINT" if bands.dtype.kind == "f" else "STANDARD",
-        # Differences of measured values hardly repeat: level 1 came out 0.5 to 5 % smaller than level 6 on
-        # real bands and indices, in
-        # two thirds of the time. Classes do repeat.
+        # On real bands and indices, level 1 gave files 0.5 to 5 % smaller than level 6, in two thirds of the
+        # time: differences of measured values hardly repeat. Classes do.
         "level": 6 if bands.dtype.itemsize == 1 else 1,
         "blocksize": BLOCK_SIZE,
         "overview_resampling": overview_resampling,
@@ -120,8 +119,7 @@ def _encode_cog(
                 file.descriptions = tuple(names)
                 file.scales, file.offsets = tuple(scales), tuple(offsets)
                 file.update_tags(**tags)
-                # Made here, they need not pass through a compressed file of their own as they do when the COG
-                # driver makes them.
+                # Overviews built here skip the compressed temporary file of the COG driver.
                 if factors := _overview_factors(max(width, height)):
                     file.build_overviews(factors, library.enums.Resampling[overview_resampling])
             library.shutil.copy(source.name, memory.name, driver="COG", **options)
@@ -132,13 +130,13 @@ def _encode_cog(
         ) from None
     if len(content) < 16 or content[:2] not in (b"II", b"MM"):
         raise TransientError(
-            f"GDAL made no file of the bands {', '.join(names)}; there may be too little memory"
+            f"GDAL wrote no file for the bands {', '.join(names)}; there may be too little memory"
         )
     return content
 
 
 def _overview_factors(side: int) -> list[int]:
-    """2, 4, ... until the picture fits one block."""
+    """2, 4, ... until the image fits into one block."""
     factors = list[int]()
     while side > BLOCK_SIZE << len(factors):
         factors.append(2 << len(factors))
@@ -148,6 +146,6 @@ def _overview_factors(side: int) -> list[int]:
 def _per_band(value: float | Sequence[float], count: int) -> Sequence[float]:
     if isinstance(value, Sequence):
         if len(value) != count:
-            raise InvalidInputError(f"{len(value)} scales or offsets do not fit {count} bands")
+            raise InvalidInputError(f"{count} bands need {count} scales or offsets, not {len(value)}")
         return value
     return (value,) * count
