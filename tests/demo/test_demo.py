@@ -1,4 +1,4 @@
-"""The demo's archive: real formats, invented pixels, and a truth to compare with."""
+"""The demo archive: real formats, invented pixels, and expected values."""
 
 import json
 import subprocess
@@ -65,11 +65,11 @@ def farm(archive: Path) -> dict:
 # passes
 
 
-def test_a_unit_comes_back_on_the_same_orbit_after_multiples_of_ten_days_and_its_twin_five_days_later():
+def test_a_satellite_repeats_its_orbit_after_multiples_of_ten_days_and_its_twin_five_days_later():
     epoch = {
         "S2A": datetime(2022, 1, 20, tzinfo=UTC),
         "S2B": datetime(2022, 1, 25, tzinfo=UTC),
-    }  # both seen on orbit 51
+    }  # both on orbit 51
     for seen in ACQUISITIONS:
         day = seen.datatake.replace(hour=0, minute=0, second=0)
         if seen.relative_orbit == 8:
@@ -84,7 +84,7 @@ def test_absolute_and_relative_orbits_agree():
         assert (seen.absolute_orbit - known[seen.platform] + 51 - seen.relative_orbit) % 143 == 0
 
 
-def test_names_are_products_names_and_baselines_change_with_the_date():
+def test_names_are_valid_and_baselines_change_with_the_date():
     for seen in ACQUISITIONS:
         name = ProductName.parse(seen.name)
         assert name.tile == TILE
@@ -107,7 +107,7 @@ def test_the_sun_is_low_in_december_and_high_in_june():
 # archive
 
 
-def test_the_folder_source_finds_every_product_as_the_truth_has_it(archive, products):
+def test_the_folder_source_lists_every_product_with_its_expected_metadata(archive, products):
     dates = truth(archive)
     assert set(products) == {date["product"] for date in dates}
     assert len(dates) == 12
@@ -138,7 +138,7 @@ def test_offsets_come_from_the_products_own_metadata(source, products):
         assert set(files) == {*BANDS} - {"B10", "AOT", "WVP"}
 
 
-def test_what_our_reader_finds_over_the_aoi_is_the_generators_truth(archive, source, products):
+def test_values_read_over_the_aoi_equal_those_of_the_generator(archive, source, products):
     aoi = farm(archive)
     for date in truth(archive):
         files = source.bands(products[date["product"]])
@@ -198,13 +198,13 @@ def test_gdals_own_sentinel_2_driver_opens_the_safe_products(archive):
         assert any("10m" in name for name in dataset.subdatasets)
 
 
-def test_the_archive_says_that_it_is_synthetic(archive):
+def test_the_archive_states_that_it_is_synthetic(archive):
     assert "Synthetic" in (archive / "README.md").read_text()
     assert "Synthetic" in json.loads((archive / "catalog.json").read_text())["description"]
 
 
 # ------------------------------------------------------------------------------------------------------------
-# being made
+# generation
 
 
 def test_a_second_call_changes_nothing(archive):
@@ -213,7 +213,7 @@ def test_a_second_call_changes_nothing(archive):
     assert {path: path.stat().st_mtime_ns for path in archive.rglob("*")} == before
 
 
-def test_it_stands_alone_in_its_place_when_it_is_made(archive):
+def test_generation_leaves_no_other_file_behind(archive):
     assert [path.name for path in archive.parent.iterdir()] == [archive.name]
 
 
@@ -228,14 +228,14 @@ def test_the_same_seed_gives_the_same_pixels_and_another_one_others(place):
     assert (first != other).mean() > 0.5
 
 
-def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path):
+def test_a_folder_with_other_content_is_not_changed(tmp_path):
     (tmp_path / "thesis.txt").write_text("irreplaceable")
-    with pytest.raises(InvalidInputError, match="holds something other than the demo's archive"):
+    with pytest.raises(InvalidInputError, match="holds something other than the demo archive"):
         make_archive(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
-def test_a_run_killed_in_the_middle_leaves_no_archive(tmp_path):
+def test_a_killed_run_leaves_no_archive(tmp_path):
     place = tmp_path / "archive"
     code = (
         f"from pathlib import Path; from revisit.demo import make_archive; make_archive(Path({str(place)!r}))"
@@ -251,7 +251,7 @@ def test_a_run_killed_in_the_middle_leaves_no_archive(tmp_path):
 # pixels
 
 
-def test_clouds_are_white_and_shadows_dark_in_the_very_pixels_classified_so(place):
+def test_clouds_are_white_and_shadows_dark_in_the_pixels_classified_as_such(place):
     seen = next(seen for seen in ACQUISITIONS if seen.datatake.month == 5 and seen.cloud_share < 0.5)
     scene = make_scene(place, seen, [1, 7])
     blue, nir = (

@@ -1,5 +1,4 @@
-"""A small archive of synthetic Sentinel-2 products to try Revisit on: one place, a season, real formats,
-invented pixels."""
+"""A synthetic archive to try Revisit on: one area, one season, real formats, invented pixels."""
 
 from revisit.demo.archive import make_archive
 

@@ -1,10 +1,8 @@
-"""When the satellites came by: twelve acquisitions of tile 31TCJ from November 2021 to September 2022.
+"""The twelve acquisitions of the demo: tile 31TCJ from November 2021 to September 2022.
 
-Every unit repeats its orbits every 10 days (143 orbits), S2B five days after S2A. Relative orbit 51 sees the
-whole tile; 43 orbits, three
-days, before it comes orbit 8, whose swath begins inside the tile. Products before 2022-01-25 have baseline
-03.01 and no radiometric offset,
-those after it 04.00 and -1000.
+Each satellite repeats its orbits every 10 days (143 orbits), S2B five days after S2A. Relative orbit 51 sees
+the whole tile. Orbit 8, three days (43 orbits) earlier, sees only a part: its swath begins inside the tile.
+Products before 2022-01-25 have baseline 03.01 and no radiometric offset, later ones 04.00 and -1000.
 """
 
 import math
@@ -16,18 +14,18 @@ from revisit.domain.product import ProductName
 TILE = "31TCJ"
 EPSG = 32631
 WEST_M, NORTH_M = 373_800, 4_813_620
-"""Upper left corner of the crop: the tile's own (300000, 4900020) plus whole pixels of 60 m."""
+"""Upper left corner of the crop: that of the tile, (300000, 4900020), plus whole pixels of 60 m."""
 SIZE = 900
-"""Pixels of 10 m a side."""
+"""Width and height in pixels of 10 m."""
 LON, LAT = 1.48, 43.43
-"""Middle of the crop, degrees."""
+"""Centre of the crop, degrees."""
 SEASON_START = datetime(2021, 11, 1, tzinfo=UTC)
 """Day 0 of the season."""
 
 
 @dataclass(frozen=True, slots=True)
 class Acquisition:
-    """One acquisition, the weather it met, and how its product is packed."""
+    """One acquisition, its weather, and the format of its product."""
 
     datatake: datetime
     platform: str
@@ -36,7 +34,7 @@ class Acquisition:
     package: str
     """"SAFE" or "COG"."""
     cloud_share: float
-    """Share of the sky with clouds, about."""
+    """Approximate share of the sky with clouds."""
     aoi_cloud_bias: float
     """How much cloudier than elsewhere it is over the AOI; negative is clearer."""
     haze: float = 0.0
@@ -48,12 +46,12 @@ class Acquisition:
 
     @property
     def offset(self) -> int:
-        """DN to add to get reflectance x 10,000."""
+        """Offset in DN: reflectance x 10,000 is DN plus this."""
         return -1000 if self.baseline >= "0400" else 0
 
     @property
     def sensing_time(self) -> datetime:
-        """Of this tile: it comes some minutes after the datatake began over Scandinavia."""
+        """Sensing time of the tile, some minutes after the datatake began over Scandinavia."""
         return self.datatake + timedelta(minutes=4, seconds=53, milliseconds=127)
 
     @property
@@ -62,12 +60,12 @@ class Acquisition:
 
     @property
     def day(self) -> int:
-        """Of the season, from `SEASON_START`."""
+        """Day of the season, counted from `SEASON_START`."""
         return (self.datatake - SEASON_START).days
 
     @property
     def name(self) -> str:
-        """The product's."""
+        """Name of the product."""
         return str(
             ProductName(
                 self.platform, "L2A", self.datatake, self.baseline, self.relative_orbit, TILE, self.generated
@@ -80,8 +78,8 @@ class Acquisition:
 
     @property
     def sun_angles(self) -> tuple[float, float]:
-        """Zenith and azimuth in degrees (declination by day of year, hour angle by longitude; within a
-        degree)."""
+        """Zenith and azimuth in degrees, to within a degree: declination by day of year, hour angle
+        by longitude."""
         day = self.sensing_time.timetuple().tm_yday
         declination = math.radians(-23.44) * math.cos(2 * math.pi * (day + 10) / 365)
         hours = self.sensing_time.hour + self.sensing_time.minute / 60 + LON / 15 - 12

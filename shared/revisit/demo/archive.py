@@ -1,5 +1,4 @@
-"""The demo's folder: written beside its place and renamed when it is whole, so that it is complete or not
-there."""
+"""The folder of the demo archive, written beside its final path and renamed when complete."""
 
 import errno
 import fcntl
@@ -26,40 +25,42 @@ from revisit.errors import InvalidInputError, PermanentError, TransientError
 from revisit.pixels.masks import CLEAR_CLASSES
 
 GENERATOR_VERSION = 1
-"""Of what is generated; raised when it changes, so that older archives are made anew."""
+"""Version of the generator; raise it on a change, so that older archives are generated again."""
 NOTICE = (
-    "Synthetic: no satellite took these pictures. Place, crops and clouds are invented by Revisit's demo, and each product holds a crop of "
-    "9 km of its tile only (see proj:shape). Formats, names, orbits and dates follow the mission's rules."
+    "Synthetic: no satellite took these pictures. The demo invents landscape, crops and clouds, and each "
+    "product holds only a crop of 9 km of its tile (see proj:shape). Formats, names, orbits and dates follow "
+    "the mission's rules."
 )
 README = f"""# Revisit's demo archive
 
 {NOTICE}
 
-Twelve acquisitions of tile {TILE} from November 2021 to September 2022, in reach of `folder:` as a source:
+Twelve acquisitions of tile {TILE} from November 2021 to September 2022; as a source, use `folder:`:
 
 - `catalog.json`, `sentinel-2-l2a/`: six of them as COGs with STAC 1.1 items;
 - `safe/`: the other six as .SAFE products with JPEG 2000 bands;
-- `aoi.geojson`: a farm to watch;
-- `truth.json`: how much of it was clear on each date, and its NDVI, from the generator's own model.
+- `aoi.geojson`: the farm to watch;
+- `truth.json`: its clear share and NDVI on each date, from the generator's own model.
 
-Products before 2022-01-25 have baseline 03.01 and no offset; later ones 04.00 and -1000. On 2022-07-06 the swath ends within the AOI.
+Products before 2022-01-25 have baseline 03.01 and no offset; later ones 04.00 and -1000.
+On 2022-07-06 the swath ends within the AOI.
 """
 
 
 def make_archive(folder: Path, seed: int = 1) -> Path:
-    """Make the demo's archive unless it is there; takes about ten seconds, and nothing the next time.
+    """Generate the demo archive unless it exists; takes about ten seconds.
 
     Args:
-        folder: Where to; replaced if it holds such an archive of another seed or version.
+        folder: Target; replaced if it holds a demo archive of another seed or version.
         seed: The same seed gives the same pixels.
 
     Returns:
-        The folder: a source as `folder:<folder>`.
+        The folder, which is a source as `folder:<folder>`.
 
     Raises:
         InvalidInputError: The folder holds something else.
         TransientError: The disk is full.
-        PermanentError: The place cannot be written to.
+        PermanentError: The folder cannot be written.
     """
     folder = Path(folder).absolute()
     try:
@@ -70,10 +71,10 @@ def make_archive(folder: Path, seed: int = 1) -> Path:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise TransientError(
-                f"there is no room for the demo's archive in {folder}; it takes 80 MB"
+                f"the disk is too full for the demo archive in {folder}; it needs 80 MB"
             ) from None
         raise PermanentError(
-            f"the demo's archive cannot be written to {folder}: {error.strerror}; name another folder"
+            f"the demo archive cannot be written to {folder} ({error.strerror}); choose another folder"
         ) from None
     return folder
 
@@ -86,7 +87,7 @@ def _is_current(folder: Path, seed: int) -> bool:
         return bool((truth["generator"], truth["seed"]) == (GENERATOR_VERSION, seed))
     except (FileNotFoundError, NotADirectoryError, KeyError, TypeError, msgspec.DecodeError):
         raise InvalidInputError(
-            f"{folder} holds something other than the demo's archive; name another folder"
+            f"{folder} holds something other than the demo archive; choose another folder"
         ) from None
 
 
@@ -139,8 +140,8 @@ def _write_archive(root: Path, seed: int) -> None:
 
 
 def _truth(scene: Scene, aoi_mask: NDArray[np.bool_]) -> dict[str, Any]:
-    """What can be known of the AOI on a date; NDVI as the pixels stored have it, and as the ground has it
-    without weather."""
+    """The expected values of the AOI on a date: NDVI of the stored pixels, and NDVI of the ground without
+    weather."""
     seen, offset = scene.acquisition, scene.acquisition.offset
     classes = scene.layers["SCL"].repeat(2, 0).repeat(2, 1)
     red, nir = (scene.layers[band].astype(np.float64) for band in ("B04", "B08"))
@@ -165,7 +166,7 @@ def _truth(scene: Scene, aoi_mask: NDArray[np.bool_]) -> dict[str, Any]:
 
 
 def _aoi_geometry(landscape: Landscape) -> dict[str, Any]:
-    """The watched farm's outline within its roads, lon/lat degrees."""
+    """Outline of the farm, without the roads around it, lon/lat degrees."""
     import shapely
     from pyproj import Transformer
 
@@ -181,7 +182,7 @@ def _aoi_geometry(landscape: Landscape) -> dict[str, Any]:
 
 
 def _aoi_mask(aoi: dict[str, Any]) -> NDArray[np.bool_]:
-    """Which 10 m pixels have their centre in the AOI, whose edges are straight in lon/lat."""
+    """Mask of the 10 m pixels whose centre is in the AOI; the AOI's edges are straight in lon/lat."""
     import shapely
     from pyproj import Transformer
 
@@ -192,7 +193,7 @@ def _aoi_mask(aoi: dict[str, Any]) -> NDArray[np.bool_]:
 
 @contextmanager
 def _folder_lock(folder: Path) -> Iterator[None]:
-    """One process at a time works in a folder; the others wait."""
+    """Let one process at a time write to a folder; others wait."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)

@@ -1,7 +1,7 @@
-"""What the ground reflects on a day of the season: crops that grow and are harvested, soil, water, roofs.
+"""Reflectance of the ground by day of the season: crops that grow and are harvested, soil, water, roofs.
 
-Reflectances are round numbers of the usual spectra of such surfaces; days count from
-`matches_query.SEASON_START`.
+Reflectances are rounded values of typical spectra of such surfaces. Days count from
+`acquisitions.SEASON_START`.
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ ROOF = _spectrum(0.090, 0.110, 0.150, 0.210, 0.230, 0.240, 0.250, 0.260, 0.270, 
 ASPHALT = _spectrum(0.075, 0.085, 0.095, 0.105, 0.110, 0.115, 0.120, 0.125, 0.130, 0.135, 0.150, 0.140)
 PALE = _spectrum(0.220, 0.250, 0.270, 0.290, 0.295, 0.300, 0.305, 0.310, 0.315, 0.310, 0.300, 0.270)
 BLOOM = _spectrum(0.000, 0.000, 0.090, 0.085, 0.060, 0.030, 0.020, 0.020, 0.020, 0.020, 0.010, 0.010)
-"""Rape in flower, on top of its leaves."""
+"""Oilseed rape in flower, above its leaves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,23 +36,23 @@ class Crop:
     """How a crop covers the ground through the season."""
 
     share: float
-    """Of the parcels."""
+    """Share of the parcels."""
     growth_day: float
-    """Day on which its growth is half done."""
+    """Day on which half of its growth is done."""
     decline_day: float
-    """Day on which it is half ripe or cut."""
+    """Day on which it is half ripe, or cut."""
     durations: tuple[float, float]
-    """Days in which it grows and ripens, about."""
+    """Approximate number of days in which it grows and ripens."""
     max_cover: float
-    """Share of the ground under leaves at its height."""
+    """Largest share of the ground under leaves."""
     winter_cover: float = 0.0
-    """The same before growth begins."""
+    """The same share before growth begins."""
     bloom_day: float = 0.0
-    """Day of flowering; 0 is never seen."""
+    """Day of flowering; 0 means no visible flowers."""
     drought_loss: float = 0.0
-    """How much drought takes from it in August."""
+    """Share of its leaves lost to drought in August."""
     cut_interval_days: float = 0.0
-    """Days between two cuts; 0 is never."""
+    """Days between two cuts; 0 means it is never cut."""
 
 
 CROPS = {
@@ -72,9 +72,9 @@ def leaf_cover(crop: Crop, day: float, shift: NDArray[np.float32]) -> NDArray[np
     """Share of the ground under green leaves, 0 to 1.
 
     Args:
-        crop: Which.
-        day: Of the season.
-        shift: Days by which a parcel is behind the others, one value a parcel.
+        crop: The crop.
+        day: Day of the season.
+        shift: Days by which each parcel is late, shape (parcels,).
     """
     grown = 1 / (1 + np.exp(-(day - crop.growth_day - shift) / crop.durations[0] * 1.8))
     ripe = 1 / (1 + np.exp(-(day - crop.decline_day - shift) / crop.durations[1] * 1.8))
@@ -90,13 +90,13 @@ def leaf_cover(crop: Crop, day: float, shift: NDArray[np.float32]) -> NDArray[np
 def crop_spectra(
     crop: Crop, day: float, shift: NDArray[np.float32], tone: NDArray[np.float32]
 ) -> tuple[Spectrum, NDArray[np.float32]]:
-    """Reflectance of parcels and their leaf cover: shapes (parcels, bands) and (parcels,).
+    """Reflectance and leaf cover of parcels, shapes (parcels, bands) and (parcels,).
 
     Args:
-        crop: What grows there.
-        day: Of the season.
-        shift: Days behind the others, one a parcel.
-        tone: Brightness of its soil, about 1.
+        crop: The crop of all these parcels.
+        day: Day of the season.
+        shift: Days by which each parcel is late, shape (parcels,).
+        tone: Brightness of each parcel's soil, about 1.
     """
     green = leaf_cover(crop, day, shift)
     since_ripe = day - crop.decline_day - shift
@@ -111,7 +111,7 @@ def crop_spectra(
 
 
 def forest_spectrum(day: float) -> Spectrum:
-    """Oaks: bare until April, brown from November."""
+    """Reflectance of oaks: bare until April, brown from November."""
     leaves = 1 / (1 + np.exp(-(day - 165) / 7)) / (1 + np.exp((day - 375) / 10)) + 0.55 / (
         1 + np.exp((day - 25) / 8)
     )

@@ -1,7 +1,6 @@
-"""An invented place: farm blocks cut into parcels, a river with its woods, lakes, a town with villages and
-roads.
+"""An invented landscape: farm blocks cut into parcels, a river with woods, lakes, a town and roads.
 
-It is a map of units, each of which reflects the same on a day: one unit a parcel, and a few for all else.
+It is a map of units with uniform reflectance on each day: one unit per parcel, and a few for everything else.
 """
 
 from dataclasses import dataclass
@@ -16,42 +15,42 @@ from revisit.demo.noise import Field, random_field
 
 PIXEL_M = 10.0
 BLOCK_SPACING_M = 1350.0
-"""Distance between the middles of two farm blocks."""
+"""Distance in metres between the centres of two farm blocks."""
 AOI_POINT_M = (4600.0, 3700.0)
-"""The block around this point, metres down and right of the corner, is the AOI's."""
+"""Point in the block that is the AOI, metres down and right of the corner."""
 AOI_CROPS = {"wheat": 0.52, "barley": 0.10, "rape": 0.14, "maize": 0.08, "sunflower": 0.10, "grass": 0.06}
-"""What its farmer grows: mostly winter crops, so that its green comes and goes once."""
+"""Crops of that block, mostly winter crops, so that its green rises and falls once."""
 FIXED_UNITS = ("river", "lake", "forest", "road", "roof", "garden", "pale", "hedge")
-"""Units that are no parcels, by number."""
+"""Units other than parcels, by number."""
 WATER_UNITS = (0, 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Landscape:
-    """What lies where, and how parcels differ; parcels are units from `len(FIXED)` on."""
+    """The map of units and the properties of parcels; parcels are units from `len(FIXED)` on."""
 
     units: NDArray[np.int32]
-    """Unit of every 10 m pixel, (height, width)."""
+    """Unit of each 10 m pixel, (height, width)."""
     block: NDArray[np.int32]
-    """Farm block of every pixel."""
+    """Farm block of each pixel."""
     crops: NDArray[np.int8]
-    """Crop of every parcel, as its place in `CROPS`."""
+    """Crop of each parcel, as an index into `CROPS`."""
     shift: NDArray[np.float32]
-    """Days by which a parcel is behind the others."""
+    """Days by which each parcel is late."""
     tone: NDArray[np.float32]
-    """Brightness of a parcel's soil, about 1."""
+    """Brightness of each parcel's soil, about 1."""
     light: Field
     """Brightness by slope and texture, about 1."""
     vigour: Field
-    """How well things grow within a parcel, about 0."""
+    """Variation of growth within a parcel, about 0."""
 
     @property
     def aoi_block(self) -> NDArray[np.bool_]:
-        """The farm block that the demo watches."""
+        """The farm block that the demo subscription watches."""
         return np.asarray(self.block == self.block[_pixel_at(AOI_POINT_M)])
 
     def reflectance(self, day: float) -> NDArray[np.float32]:
-        """Of every pixel, shape (bands, height, width)."""
+        """Reflectance of every pixel, shape (bands, height, width)."""
         spectra, slack = self._unit_spectra(day)
         made: NDArray[np.float32] = np.empty((len(BANDS), *self.units.shape), np.float32)
         growing = self.vigour * slack[self.units]
@@ -97,7 +96,7 @@ def _pixel_at(point_m: tuple[float, float]) -> tuple[int, int]:
 
 
 def make_landscape(random: np.random.Generator) -> Landscape:
-    """A place of `SIZE` pixels of 10 m a side."""
+    """Generate a landscape of `SIZE` x `SIZE` pixels of 10 m."""
     down, right = np.mgrid[0:SIZE, 0:SIZE].astype(np.float32) * PIXEL_M + PIXEL_M / 2
     bent = [40 * random_field(random, SIZE, 90, 3.5) for _ in range(2)]
     block, edge = _make_blocks(random, down + bent[0], right + bent[1])
@@ -157,7 +156,7 @@ def _make_blocks(random: np.random.Generator, down: Field, right: Field) -> tupl
 def _make_parcels(
     random: np.random.Generator, block: NDArray[np.int32], down: Field, right: Field
 ) -> tuple[NDArray[np.int32], int]:
-    """Parcel of every pixel and how many there are: strips across each block, cut to pieces."""
+    """Parcel of every pixel and the number of parcels: strips across each block, cut into pieces."""
     blocks = int(block.max()) + 1
     turn = random.uniform(0, np.pi, blocks).astype(np.float32)
     width, length = (
@@ -176,7 +175,7 @@ def _make_parcels(
 def _draw_settlements(
     random: np.random.Generator, units: NDArray[np.int32], down: Field, right: Field
 ) -> None:
-    """A town, villages and farms, and a road that leads through."""
+    """Draw a town, villages and farms, and a road through them."""
     ragged = random_field(random, SIZE, 30)
     density = np.zeros_like(down)
     for y, x, radius in (
@@ -211,8 +210,7 @@ def _draw_settlements(
 def _lot_chances(
     random: np.random.Generator, down: Field, right: Field, deep: float, wide: float
 ) -> NDArray[np.float64]:
-    """A chance from 0 to 1 for every pixel, the same all over a building lot of that many metres along the
-    streets."""
+    """A random value from 0 to 1 per pixel, constant over a building lot of the given size in metres."""
     row, column = (
         ((down * 0.92 + right * 0.39) // deep).astype(int),
         ((right * 0.92 - down * 0.39) // wide).astype(int),
@@ -222,7 +220,7 @@ def _lot_chances(
 
 
 def _draw_water(random: np.random.Generator, units: NDArray[np.int32], down: Field, right: Field) -> None:
-    """A river that winds from the south-west to the north-east between trees, and three lakes."""
+    """Draw a river that winds from south-west to north-east between trees, and three lakes."""
     along, across = (right + 0.55 * down) / 1.14, (down - 0.55 * right) / 1.14
     bend = (
         4050

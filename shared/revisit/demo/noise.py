@@ -1,4 +1,4 @@
-"""Random fields with the roughness of nature: clouds, hills, patches of soil."""
+"""Random fields with natural roughness for clouds, hills and patches of soil."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,12 +7,12 @@ Field = NDArray[np.float32]
 
 
 def random_field(random: np.random.Generator, size: int, scale: float, roughness: float = 2.0) -> Field:
-    """A field of mean 0 and standard deviation 1 that repeats at its edges.
+    """A random field of mean 0 and standard deviation 1 that is periodic at its edges.
 
     Args:
-        random: Where its accidents come from.
-        size: Pixels a side.
-        scale: Size of its largest features in pixels.
+        random: Source of randomness.
+        size: Width and height in pixels.
+        scale: Size of the largest features in pixels.
         roughness: Exponent by which power falls with frequency: 1.5 is ragged, 4 is smooth.
     """
     frequency = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None, :])
@@ -23,7 +23,7 @@ def random_field(random: np.random.Generator, size: int, scale: float, roughness
 
 
 def smooth(array: Field) -> Field:
-    """What the optics do: every pixel sees a little of its neighbours. Shape (..., height, width)."""
+    """Blur each pixel with its neighbours, as optics do; shape (..., height, width)."""
     padded = np.pad(array, [(0, 0)] * (array.ndim - 2) + [(1, 1), (1, 1)], mode="edge")
     height, width = array.shape[-2:]
     rows = 0.2 * padded[..., :height, :] + 0.6 * padded[..., 1 : height + 1, :] + 0.2 * padded[..., 2:, :]
@@ -32,6 +32,7 @@ def smooth(array: Field) -> Field:
 
 
 def downsample(array: NDArray[np.floating], factor: int) -> NDArray[np.floating]:
-    """Means of squares of `factor` pixels a side; shape (..., height, width), both multiples of it."""
+    """Means of squares of `factor` x `factor` pixels; shape (..., height, width), both multiples of
+    `factor`."""
     *front, height, width = array.shape
     return array.reshape(*front, height // factor, factor, width // factor, factor).mean((-3, -1))

@@ -1,5 +1,4 @@
-"""The demo: a season over a farm. Its past is worked as a backfill; its last passes arrive while you look
-on."""
+"""The demo: a backfill over one season of a farm, then its last acquisitions arriving live."""
 
 import json
 import os
@@ -29,66 +28,70 @@ from revisit.services.subscriptions.create import create_subscription
 NAME = "Demo farm"
 RECIPE = Recipe(indices=("NDVI", "NDMI"))
 MIN_CLEAR = 50.0
-"""Percent of the farm."""
+"""Minimum clear share of the farm, percent."""
 LIVE_COUNT = 3
-"""Acquisitions that arrive while the demo runs."""
+"""Number of acquisitions that arrive while the demo runs."""
 LIVE_INTERVAL_S = 12
 BACKFILL_START = datetime(2015, 6, 23, tzinfo=UTC)
-"""Sentinel-2A's launch: the whole past."""
+"""Launch of Sentinel-2A, the start of the backfill."""
 TOLERANCE = 1e-6
 
 
 def run_live(data: Path, port: int, report: Callable[[str], None], stop: Event) -> None:
-    """Serve the demo in a data folder until `stop` is set; a second run goes on where the first one ended.
+    """Serve the demo in a data folder until `stop` is set; a second run continues where the first one ended.
 
     Args:
-        say: Prints a line for the user.
+        data: The data folder.
+        port: Port on 127.0.0.1.
+        report: Prints a line for the user.
+        stop: Ends the demo.
     """
-    _, watch, arriving, truth = _prepare(data, report)
-    with EmbeddedServer(data, port=port) as suite:
+    _, subscription, arriving, truth = _prepare(data, report)
+    area_km2 = AOI.from_normalized(subscription.aoi).area_km2
+    with EmbeddedServer(data, port=port) as server:
         report(
-            f"\n  Watching {NAME!r} ({AOI.from_normalized(watch.aoi).area_km2:.1f} km2): {len(truth) - len(arriving)} past acquisitions are being worked, "
-            f"{len(arriving)} will arrive now, one every {LIVE_INTERVAL_S} s.\n\n  Look on at  {suite.url}  (stop with Ctrl-C)\n"
+            f"\n  Watching {NAME!r} ({area_km2:.1f} km2): processing {len(truth) - len(arriving)} past "
+            f"acquisitions; {len(arriving)} more arrive live, one every {LIVE_INTERVAL_S} s.\n\n"
+            f"  Open  {server.url}  (stop with Ctrl-C)\n"
         )
         if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
-            webbrowser.open(suite.url)
+            webbrowser.open(server.url)
         for publish in arriving:
-            if suite.wait(stop, LIVE_INTERVAL_S):
+            if server.wait(stop, LIVE_INTERVAL_S):
                 break
-            report(f"a new product arrives: {publish()}")
-        suite.wait(stop)
+            report(f"new product: {publish()}")
+        server.wait(stop)
 
 
 def run_once(data: Path, report: Callable[[str], None]) -> dict[str, Any]:
-    """Work the whole season and compare it with what the archive was made of.
+    """Process the whole season and compare it with the values that the archive was made from.
 
     Returns:
-        "alerts": how many; "right": whether every number is as it should be; "dates": a row for each
-        acquisition.
+        "alerts": their number; "right": whether every value is as expected; "dates": a row per acquisition.
     """
-    backend, watch, arriving, truth = _prepare(data, report)
-    report(f"working {len(truth) - len(arriving)} past acquisitions, then {len(arriving)} that arrive ...")
+    backend, subscription, arriving, truth = _prepare(data, report)
+    report(f"processing {len(truth) - len(arriving)} past acquisitions, then {len(arriving)} new ones ...")
     for publish in arriving:
         publish()
     backend.commit(
         lambda commit: commit.emit(RefreshDue(format_rfc3339(backend.now()))), completes_event=False
     )
 
-    def worked() -> bool:
-        jobs = backend.records.find(Job, subscription=watch.id)
+    def processed() -> bool:
+        jobs = backend.records.find(Job, subscription=subscription.id)
         return (
             len(jobs) == len(truth)
             and all(job.state in FINISHED_STATES for job in jobs)
             and not backend.bus.depth()
         )
 
-    run_until(backend, data, worked)
-    jobs = {job.acquisition: job for job in backend.records.find(Job, subscription=watch.id)}
-    numbers = sorted(alert.number for alert in backend.records.find(Alert, subscription=watch.id))
+    run_until(backend, data, processed)
+    jobs = {job.acquisition: job for job in backend.records.find(Job, subscription=subscription.id)}
+    numbers = sorted(alert.number for alert in backend.records.find(Alert, subscription=subscription.id))
     rows = [_compare_job(jobs[date["acquisition"]], date) for date in truth]
     done = sum(row["state"] == "done" for row in rows)
     return {
-        "subscription": watch.id,
+        "subscription": subscription.id,
         "alerts": len(numbers),
         "dates": rows,
         "right": all(row["right"] for row in rows) and numbers == list(range(1, done + 1)),
@@ -98,7 +101,7 @@ def run_once(data: Path, report: Callable[[str], None]) -> dict[str, Any]:
 def _prepare(
     data: Path, report: Callable[[str], None]
 ) -> tuple[Backend, Subscription, list[Callable[[], str]], list[dict[str, Any]]]:
-    report("making a season of Sentinel-2 over one farm (synthetic, nothing is downloaded) ...")
+    report("generating a season of Sentinel-2 over one farm (synthetic, nothing is downloaded) ...")
     season = make_archive(data / "demo" / "season")
     truth = json.loads((season / "truth.json").read_text())["dates"]
     arriving = _publish_past(season, data / "demo" / "archive", truth)
@@ -116,8 +119,8 @@ def _prepare(
 
 
 def _publish_past(season: Path, source_folder: Path, truth: list[dict[str, Any]]) -> list[Callable[[], str]]:
-    """Put all but the last products where they are watched; returns what puts each of the others there, one
-    at a time."""
+    """Publish all but the last products to the watched folder; returns functions that publish one of the
+    rest each."""
     source_folder.mkdir(parents=True, exist_ok=True)
     packages = {
         path.name.removesuffix(".SAFE"): path
@@ -137,7 +140,7 @@ def _publish_past(season: Path, source_folder: Path, truth: list[dict[str, Any]]
 
 
 def _publish_package(package: Path, source_folder: Path) -> str:
-    """Let a product appear in the watched folder, whole at once."""
+    """Move a product into the watched folder atomically."""
     if not (source_folder / package.name).exists():
         unfinished = source_folder.parent / f".{package.name}"
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -147,7 +150,7 @@ def _publish_package(package: Path, source_folder: Path) -> str:
 
 
 def _compare_job(job: Job, date: dict[str, Any]) -> dict[str, Any]:
-    """A job beside what is known of its date."""
+    """A job beside the expected values of its date."""
     clear = job.cover.clear_fraction if job.cover else 0.0
     found = job.indices.get("NDVI")
     wanted = date["NDVI"]

@@ -1,5 +1,7 @@
-"""Scenes as .SAFE products in ESA's compact form (Sentinel-2 Products Specification Document 14): the parts
-that readers need."""
+"""Writer of .SAFE products in ESA's compact format: the parts that readers need.
+
+Source: Sentinel-2 Products Specification Document, issue 14.
+"""
 
 from datetime import datetime
 from hashlib import sha3_256
@@ -15,9 +17,19 @@ _BLOCK_SIZES = {10: 1024, 20: 640, 60: 192}
 _BAND_IDS = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12")
 _SCHEMA = "https://psd-14.sentinel2.eo.esa.int/PSD"
 _QUALITY_CLASSES = {
-    "NODATA_PIXEL": 0, "SATURATED_DEFECTIVE_PIXEL": 1, "DARK_FEATURES": 2, "CLOUD_SHADOW": 3, "VEGETATION": 4, "NOT_VEGETATED": 5,
-    "WATER": 6, "UNCLASSIFIED": 7, "MEDIUM_PROBA_CLOUDS": 8, "HIGH_PROBA_CLOUDS": 9, "THIN_CIRRUS": 10, "SNOW_ICE": 11,
-}  # fmt: skip
+    "NODATA_PIXEL": 0,
+    "SATURATED_DEFECTIVE_PIXEL": 1,
+    "DARK_FEATURES": 2,
+    "CLOUD_SHADOW": 3,
+    "VEGETATION": 4,
+    "NOT_VEGETATED": 5,
+    "WATER": 6,
+    "UNCLASSIFIED": 7,
+    "MEDIUM_PROBA_CLOUDS": 8,
+    "HIGH_PROBA_CLOUDS": 9,
+    "THIN_CIRRUS": 10,
+    "SNOW_ICE": 11,
+}
 
 
 def write_safe(root: Path, scene: Scene) -> None:
@@ -28,7 +40,8 @@ def write_safe(root: Path, scene: Scene) -> None:
     images = []
     for band, layer in scene.layers.items():
         for resolution in (20, 60) if band == "SCL" else (BANDS[band].resolution_m,):
-            image = f"{granule}/IMG_DATA/R{resolution}m/T{TILE}_{_format_compact(seen.datatake)}_{band}_{resolution}m"
+            stem = f"T{TILE}_{_format_compact(seen.datatake)}_{band}_{resolution}m"
+            image = f"{granule}/IMG_DATA/R{resolution}m/{stem}"
             images.append(image)
             path = product / f"{image}.jp2"
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -77,7 +90,7 @@ def _product_xml(scene: Scene, images: list[str]) -> str:
       <GENERATION_TIME>{_format_time(seen.generated)}</GENERATION_TIME>
       <PREVIEW_IMAGE_URL>Not applicable</PREVIEW_IMAGE_URL>
       <PREVIEW_GEO_INFO>Not applicable</PREVIEW_GEO_INFO>
-      <Datatake datatakeIdentifier="G{seen.platform}_{_format_compact(seen.datatake)}_{seen.absolute_orbit:06d}_N{dotted}">
+      <Datatake datatakeIdentifier="{_datatake_id(seen)}_N{dotted}">
         <SPACECRAFT_NAME>Sentinel-2{seen.platform[2]}</SPACECRAFT_NAME>
         <DATATAKE_TYPE>INS-NOBS</DATATAKE_TYPE>
         <DATATAKE_SENSING_START>{_format_time(seen.datatake)}</DATATAKE_SENSING_START>
@@ -89,7 +102,8 @@ def _product_xml(scene: Scene, images: list[str]) -> str:
       </Query_Options>
       <Product_Organisation>
         <Granule_List>
-          <Granule datastripIdentifier="{_pdi_id(seen, "DS")}" granuleIdentifier="{_pdi_id(seen, "TL")}" imageFormat="JPEG2000">
+          <Granule datastripIdentifier="{_pdi_id(seen, "DS")}"
+                   granuleIdentifier="{_pdi_id(seen, "TL")}" imageFormat="JPEG2000">
 {files}
           </Granule>
         </Granule_List>
@@ -194,7 +208,8 @@ def _tile_xml(scene: Scene) -> str:
 
 def _size_xml(pixel_grid: Grid) -> str:
     return (
-        f'      <Size resolution="{pixel_grid.resolution_m:.0f}">\n        <NROWS>{pixel_grid.height}</NROWS>\n'
+        f'      <Size resolution="{pixel_grid.resolution_m:.0f}">\n'
+        f"        <NROWS>{pixel_grid.height}</NROWS>\n"
         f"        <NCOLS>{pixel_grid.width}</NCOLS>\n      </Size>"
     )
 
@@ -202,7 +217,8 @@ def _size_xml(pixel_grid: Grid) -> str:
 def _position_xml(pixel_grid: Grid) -> str:
     side = f"{pixel_grid.resolution_m:.0f}"
     return (
-        f'      <Geoposition resolution="{side}">\n        <ULX>{WEST_M}</ULX>\n        <ULY>{NORTH_M}</ULY>\n'
+        f'      <Geoposition resolution="{side}">\n'
+        f"        <ULX>{WEST_M}</ULX>\n        <ULY>{NORTH_M}</ULY>\n"
         f"        <XDIM>{side}</XDIM>\n        <YDIM>-{side}</YDIM>\n      </Geoposition>"
     )
 
@@ -211,7 +227,7 @@ def _datastrip_xml(acquisition: Acquisition) -> str:
     return f"""<?xml version="1.0" encoding="UTF-8" standalone="no"?>
 <n1:Level-2A_DataStrip_ID xmlns:n1="{_SCHEMA}/S2_PDI_Level-2A_Datastrip_Metadata.xsd">
   <n1:General_Info>
-    <Datatake_Info datatakeIdentifier="G{acquisition.platform}_{_format_compact(acquisition.datatake)}_{acquisition.absolute_orbit:06d}">
+    <Datatake_Info datatakeIdentifier="{_datatake_id(acquisition)}">
       <SPACECRAFT_NAME>Sentinel-2{acquisition.platform[2]}</SPACECRAFT_NAME>
       <SENSING_ORBIT_NUMBER>{acquisition.relative_orbit}</SENSING_ORBIT_NUMBER>
     </Datatake_Info>
@@ -227,7 +243,8 @@ def _manifest_xml(product: Path) -> str:
         if path.is_file()
     )
     return f"""<?xml version="1.0" encoding="UTF-8" standalone="no"?>
-<xfdu:XFDU xmlns:xfdu="urn:ccsds:schema:xfdu:1" version="esa/safe/sentinel/1.1/sentinel-2/msi/archive_l2a_user_product">
+<xfdu:XFDU xmlns:xfdu="urn:ccsds:schema:xfdu:1"
+           version="esa/safe/sentinel/1.1/sentinel-2/msi/archive_l2a_user_product">
   <dataObjectSection>
 {objects}
   </dataObjectSection>
@@ -252,7 +269,15 @@ def _pdi_id(acquisition: Acquisition, kind: str) -> str:
         if kind == "DS"
         else f"A{acquisition.absolute_orbit:06d}_T{TILE}"
     )
-    return f"{acquisition.platform}_OPER_MSI_L2A_{kind}_2APS_{_format_compact(acquisition.generated)}_{middle}_N{acquisition.baseline[:2]}.{acquisition.baseline[2:]}"
+    generated, baseline = _format_compact(acquisition.generated), acquisition.baseline
+    return (
+        f"{acquisition.platform}_OPER_MSI_L2A_{kind}_2APS_{generated}_{middle}_N{baseline[:2]}.{baseline[2:]}"
+    )
+
+
+def _datatake_id(acquisition: Acquisition) -> str:
+    datatake = _format_compact(acquisition.datatake)
+    return f"G{acquisition.platform}_{datatake}_{acquisition.absolute_orbit:06d}"
 
 
 def _format_compact(moment: datetime) -> str:

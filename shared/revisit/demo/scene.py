@@ -1,5 +1,4 @@
-"""The pixels of one pass as a product holds them: DN of every band in its own resolution, and the scene
-classification."""
+"""The pixels of one acquisition: DN of every band in its own resolution, and the scene classification."""
 
 from dataclasses import dataclass
 
@@ -16,23 +15,24 @@ from revisit.pixels.masks import CLOUD_CLASSES
 from revisit.pixels.raster.grid import Grid
 
 SWATH_EDGE = (372_540.0, 4_790_220.0, 0.25459)
-"""A point of the western edge of orbit 8's swath and its slope east per north, metres of the tile's CRS."""
+"""A point on the western edge of orbit 8's swath, metres in the tile's CRS, and the edge's slope (east per
+north)."""
 NO_DATA = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What one product holds."""
+    """The content of one product."""
 
     acquisition: Acquisition
     layers: dict[str, NDArray[np.uint16] | NDArray[np.uint8]]
     """Band name -> DN, or classes for SCL, (height, width) in the band's own resolution."""
     ground_ndvi: NDArray[np.float32]
-    """Of the ground without weather, at 10 m."""
+    """NDVI of the ground without weather, at 10 m."""
 
     @property
     def class_percent(self) -> dict[int, float]:
-        """Class of the SCL -> percent of the pixels with data; 0 is percent of all."""
+        """SCL class -> percent of the pixels with data; for class 0, percent of all pixels."""
         counts = np.bincount(self.layers["SCL"].ravel(), minlength=12)
         valid = counts[1:].sum()
         return {0: float(100 * counts[0] / counts.sum())} | {
@@ -41,12 +41,12 @@ class Scene:
 
     @property
     def cloud_cover(self) -> float:
-        """Percent, as ESA counts it: medium and high probability and thin cirrus."""
+        """Scene cloud cover in percent, as ESA defines it: medium and high probability and thin cirrus."""
         return sum(self.class_percent[number] for number in CLOUD_CLASSES)
 
 
 def make_scene(landscape: Landscape, acquisition: Acquisition, seed: list[int]) -> Scene:
-    """What a pass sees of a place; the same seed gives the same clouds."""
+    """Render an acquisition of a landscape; the same seed gives the same clouds."""
     random = np.random.default_rng(seed)
     rows, columns = np.nonzero(landscape.aoi_block)
     ground = smooth(landscape.reflectance(acquisition.day))
@@ -67,8 +67,7 @@ def make_scene(landscape: Landscape, acquisition: Acquisition, seed: list[int]) 
 
 
 def inside_swath(size: int) -> NDArray[np.bool_]:
-    """Which pixels of a crop of `size` pixels a side orbit 8 sees: whole squares of 60 m, the same in every
-    resolution."""
+    """Mask of the pixels that orbit 8 sees in a crop of `size` x `size` pixels, in whole squares of 60 m."""
     down, right = np.mgrid[0 : SIZE // 6, 0 : SIZE // 6] * 60 + 30
     x, y, slope = SWATH_EDGE
     found = WEST_M + right > x + (NORTH_M - down - y) * slope
@@ -77,14 +76,14 @@ def inside_swath(size: int) -> NDArray[np.bool_]:
 
 
 def band_grid(band: str) -> Grid:
-    """Where a band's pixels lie."""
+    """Grid of a band's pixels."""
     side = float(BANDS[band].resolution_m)
     pixels = SIZE * 10 // BANDS[band].resolution_m
     return Grid(f"EPSG:{EPSG}", (side, 0.0, WEST_M, 0.0, -side, NORTH_M), pixels, pixels)
 
 
 def footprint(acquisition: Acquisition) -> list[list[float]]:
-    """Ring in lon/lat degrees, counter-clockwise, of the part of the crop with data."""
+    """Ring around the part of the crop with data, counter-clockwise, lon/lat degrees."""
     from pyproj import Transformer
 
     west, south, east, north = WEST_M, NORTH_M - SIZE * 10, WEST_M + SIZE * 10, NORTH_M

@@ -1,4 +1,4 @@
-"""Scenes as COGs with STAC 1.1 items in a static catalog, as Earth Search names their parts."""
+"""Writer of COGs with STAC 1.1 Items in a static catalog, with the asset names of Earth Search."""
 
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ EXTENSIONS = [
 
 
 def write_item(root: Path, scene: Scene) -> None:
-    """Write one scene below the catalog's root."""
+    """Write one scene below the root of the catalog."""
     folder = root / COLLECTION / scene.acquisition.name
     folder.mkdir(parents=True)
     assets = {}
@@ -49,7 +49,7 @@ def write_item(root: Path, scene: Scene) -> None:
 
 
 def write_catalog(root: Path, notice: str) -> None:
-    """Write the catalog and the collection that hold the items."""
+    """Write the catalog and the collection of the items."""
     items = [seen.name for seen in ACQUISITIONS if seen.package == "COG"]
     rings = [footprint(seen) for seen in ACQUISITIONS if seen.package == "COG"]
     bounds = [pick(point[axis] for ring in rings for point in ring) for pick in (min, max) for axis in (0, 1)]
@@ -89,24 +89,47 @@ def _item(scene: Scene, assets: dict[str, Any]) -> dict[str, Any]:
     zenith, azimuth = seen.sun_angles
     box = [min(x for x, _ in ring), min(y for _, y in ring), max(x for x, _ in ring), max(y for _, y in ring)]
     return {
-        "type": "Feature", "stac_version": "1.1.0", "stac_extensions": EXTENSIONS, "id": seen.name, "collection": COLLECTION,
-        "geometry": {"type": "Polygon", "coordinates": [ring]}, "bbox": box,
+        "type": "Feature",
+        "stac_version": "1.1.0",
+        "stac_extensions": EXTENSIONS,
+        "id": seen.name,
+        "collection": COLLECTION,
+        "geometry": {"type": "Polygon", "coordinates": [ring]},
+        "bbox": box,
         "properties": {
-            "datetime": format_rfc3339(seen.sensing_time), "created": format_rfc3339(seen.generated), "description": "Synthetic pixels.",
-            "platform": f"sentinel-2{seen.platform[2].lower()}", "constellation": "sentinel-2", "instruments": ["msi"],
-            "eo:cloud_cover": round(scene.cloud_cover, 6), "grid:code": f"MGRS-{TILE}", "mgrs:utm_zone": int(TILE[:2]),
-            "mgrs:latitude_band": TILE[2], "mgrs:grid_square": TILE[3:], "proj:code": f"EPSG:{EPSG}",
-            "sat:relative_orbit": seen.relative_orbit, "sat:absolute_orbit": seen.absolute_orbit, "sat:orbit_state": "descending",
-            "processing:level": "L2A", "view:sun_azimuth": round(azimuth, 3), "view:sun_elevation": round(90 - zenith, 3),
-            "s2:product_uri": f"{seen.name}.SAFE", "s2:processing_baseline": f"{seen.baseline[:2]}.{seen.baseline[2:]}",
-            "s2:generation_time": format_rfc3339(seen.generated), "s2:product_type": "S2MSI2A",
+            "datetime": format_rfc3339(seen.sensing_time),
+            "created": format_rfc3339(seen.generated),
+            "description": "Synthetic pixels.",
+            "platform": f"sentinel-2{seen.platform[2].lower()}",
+            "constellation": "sentinel-2",
+            "instruments": ["msi"],
+            "eo:cloud_cover": round(scene.cloud_cover, 6),
+            "grid:code": f"MGRS-{TILE}",
+            "mgrs:utm_zone": int(TILE[:2]),
+            "mgrs:latitude_band": TILE[2],
+            "mgrs:grid_square": TILE[3:],
+            "proj:code": f"EPSG:{EPSG}",
+            "sat:relative_orbit": seen.relative_orbit,
+            "sat:absolute_orbit": seen.absolute_orbit,
+            "sat:orbit_state": "descending",
+            "processing:level": "L2A",
+            "view:sun_azimuth": round(azimuth, 3),
+            "view:sun_elevation": round(90 - zenith, 3),
+            "s2:product_uri": f"{seen.name}.SAFE",
+            "s2:processing_baseline": f"{seen.baseline[:2]}.{seen.baseline[2:]}",
+            "s2:generation_time": format_rfc3339(seen.generated),
+            "s2:product_type": "S2MSI2A",
             "s2:datatake_id": f"G{seen.platform}_{seen.datatake:%Y%m%dT%H%M%S}_{seen.absolute_orbit:06d}"
-                              f"_N{seen.baseline[:2]}.{seen.baseline[2:]}",
+            f"_N{seen.baseline[:2]}.{seen.baseline[2:]}",
             "s2:nodata_pixel_percentage": round(scene.class_percent[0], 6),
         },
-        "links": [_link("root", "../../catalog.json"), _link("parent", "../collection.json"), _link("collection", "../collection.json")],
+        "links": [
+            _link("root", "../../catalog.json"),
+            _link("parent", "../collection.json"),
+            _link("collection", "../collection.json"),
+        ],
         "assets": assets,
-    }  # fmt: skip
+    }
 
 
 def _asset(band: str, scene: Scene) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Clouds and their shadows over the place, and what a classifier makes of them."""
+"""Clouds with their shadows, and the scene classification of them."""
 
 import math
 from dataclasses import dataclass
@@ -11,21 +11,21 @@ from revisit.demo.growth import BANDS, Spectrum
 from revisit.demo.noise import Field, downsample, random_field, smooth
 
 PAD = 110
-"""Pixels of 20 m around the place: clouds there throw their shadows into it."""
+"""Margin around the landscape in pixels of 20 m: clouds there cast shadows into it."""
 CLOUD_BASE_M = 1100.0
-"""Of cloud bases above the ground."""
+"""Height of cloud bases above the ground."""
 CLOUD_SPECTRUM = np.array(
     (0.62, 0.60, 0.59, 0.60, 0.61, 0.62, 0.63, 0.64, 0.64, 0.52, 0.42, 0.33), np.float32
 )
 SHADOW_TRANSMISSION: Spectrum = np.array(
     (0.62, 0.60, 0.54, 0.50, 0.47, 0.44, 0.42, 0.40, 0.38, 0.38, 0.34, 0.33), np.float32
 )
-"""What is left of the light in a full shadow, by band: the blue sky still shines."""
+"""Share of the light left in a full shadow, by band: the blue sky still shines."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sky:
-    """The weather of one pass on the 20 m grid, (height, width)."""
+    """The weather of one acquisition on the 20 m grid, (height, width)."""
 
     cloud: Field
     """Thickness, 0 to 1."""
@@ -33,7 +33,7 @@ class Sky:
     """Depth, 0 to 1."""
 
     def apply_to(self, ground: NDArray[np.float32]) -> NDArray[np.float32]:
-        """What the satellite sees of the ground, shape (bands, height, width) at 10 m."""
+        """Reflectance as the satellite sees it, shape (bands, height, width) at 10 m."""
         cloud, shadow = (
             smooth(smooth(layer.repeat(2, 0).repeat(2, 1))) for layer in (self.cloud, self.shadow)
         )
@@ -46,12 +46,11 @@ class Sky:
         return seen
 
     def classify(self, ground: NDArray[np.float32], water: NDArray[np.bool_]) -> NDArray[np.uint8]:
-        """The scene classification at 20 m: the truth about clouds and shadows, and what the ground looks
-        like elsewhere.
+        """The scene classification at 20 m: true clouds and shadows, elsewhere the class of the ground.
 
         Args:
             ground: Reflectance without weather at 10 m.
-            water: Water at 10 m.
+            water: Water mask at 10 m.
         """
         red, nir = (downsample(ground[BANDS.index(band)], 2) for band in ("B04", "B08"))
         found = np.where((nir - red) / (nir + red) > 0.42, 4, 5)
@@ -63,12 +62,12 @@ class Sky:
 
 
 def make_sky(acquisition: Acquisition, random: np.random.Generator, center: tuple[float, float]) -> Sky:
-    """The weather of a pass.
+    """Generate the weather of an acquisition.
 
     Args:
-        seen: Gives the amount of clouds and the sun.
-        random: Gives their shapes.
-        middle: Row and column at 20 m of the AOI, over which the pass asks for more or fewer clouds.
+        acquisition: Sets the amount of clouds and the position of the sun.
+        random: Source of randomness for their shapes.
+        center: Row and column at 20 m of the AOI, over which the acquisition has more or fewer clouds.
     """
     half = SIZE // 2
     size = half + 2 * PAD
