@@ -26,9 +26,14 @@ ENFORCED = (
     "README.md",
     "SECURITY.md",
     "docs/",
+    "shared/revisit/atomic_write.py",
     "shared/revisit/cli/",
+    "shared/revisit/demo/",
+    "shared/revisit/geo/",
+    "shared/revisit/presenters/",
     "tests/cli/",
     "tests/data_folders/",
+    "tests/demo/",
     "tests/domain/test_asyncapi.py",
     "tests/terraform/test_deploy_docs.py",
     "tests/test_docs.py",
@@ -170,6 +175,36 @@ def test_a_module_docstring_says_in_one_line_what_the_module_holds(path):
     assert not docstring_faults(path)
 
 
+def undocumented_arguments(source: str) -> list[str]:
+    """Names under `Args:` that are no parameters of their function."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef):
+            section = re.search(r"^Args:\n((?: .*\n?|\n)+)", ast.get_docstring(node) or "", re.MULTILINE)
+            documented = re.findall(r"^    \*{0,2}(\w+):", section[1], re.MULTILINE) if section else []
+            arguments = node.args
+            names = {
+                argument.arg
+                for argument in (
+                    *arguments.posonlyargs,
+                    *arguments.args,
+                    *arguments.kwonlyargs,
+                    *(each for each in (arguments.vararg, arguments.kwarg) if each),
+                )
+            }
+            found += [f"{node.name}({name})" for name in documented if name not in names]
+    return found
+
+
+@pytest.mark.parametrize("path", [path for path in ENFORCED if path.startswith("shared/")])
+def test_documented_arguments_exist(path):
+    assert not [
+        f"{name}: {found}"
+        for name in tracked_files({".py"})
+        if name.startswith(path) and (found := undocumented_arguments((ROOT / name).read_text()))
+    ]
+
+
 if __name__ == "__main__":
     paths = tuple(sys.argv[1:]) or ("",)
     for name in tracked_files():
@@ -177,3 +212,6 @@ if __name__ == "__main__":
             print(*findings_in(name), sep="\n", end="\n" if findings_in(name) else "")
     for path in paths:
         print(*docstring_faults(path), sep="\n")
+    for name in tracked_files({".py"}):
+        if name.startswith(paths) and (arguments := undocumented_arguments((ROOT / name).read_text())):
+            print(f"{name}: Args names no parameter: {', '.join(arguments)}")

@@ -1,4 +1,4 @@
-"""Files that outlast a power cut: whole and on disk, or not there."""
+"""Durable, atomic writes of files: complete and on disk, or not there."""
 
 import contextlib
 import errno
@@ -9,7 +9,7 @@ from revisit.errors import PermanentError, TransientError
 
 
 def fsync_path(path: Path) -> None:
-    """Make what was written into a file, or what was named in a folder, outlast a power cut.
+    """Flush a file's content, or a folder's entries, to disk, so that they survive a power failure.
 
     Raises:
         OSError: The disk is full or failing.
@@ -22,11 +22,11 @@ def fsync_path(path: Path) -> None:
 
 
 def write_bytes(path: str | os.PathLike[str], content: bytes | memoryview) -> None:
-    """Put bytes into a file, durably: under another name first, so that no reader meets half of it.
+    """Write a file durably under a temporary name, then rename it, so that no reader sees a part of it.
 
     Raises:
         TransientError: The disk is full.
-        PermanentError: The folder is missing, read-only, or does not take files of that size.
+        PermanentError: The folder is missing, read-only, or does not accept files of that size.
     """
     target = Path(path)
     part = target.with_name(f".{target.name}.part")

@@ -1,15 +1,13 @@
-"""Edges of polygons in lon/lat degrees, with points put on them before they are projected or measured."""
+"""Densified edges and geodesic areas of polygons in lon/lat degrees."""
 
 from typing import Any
 
 
 def segmentize(shape: Any, max_segment_deg: float) -> Any:
-    """A polygon or multipolygon whose edges are no longer than `step` degrees: the very points of
-    `shapely.segmentize`.
+    """Add points to edges longer than `max_segment_deg`; the same points as `shapely.segmentize`.
 
-    GEOS judges every polygon that it has put points on, which of a star of 2,000 vertices takes longer than
-    all else that is asked of
-    it; here they are only put there.
+    GEOS validates every polygon after it has added points. For a star of 2,000 vertices, that takes longer
+    than all other work on an AOI, so this function only adds the points.
     """
     import numpy as np
     import shapely
@@ -20,7 +18,7 @@ def segmentize(shape: Any, max_segment_deg: float) -> Any:
     vertices = np.asarray(vertices, float)
     along = np.diff(vertices, axis=0, append=vertices[-1:])
     length = np.sqrt(along[:, 0] * along[:, 0] + along[:, 1] * along[:, 1])
-    # From the last vertex of a ring no edge goes on to the next ring.
+    # There is no edge from the last vertex of a ring to the next ring.
     length[offsets[0][1:] - 1] = 0.0
     pieces = np.maximum(np.ceil(length / max_segment_deg), 1.0)
     whole = np.where(length > 0, length, 1.0)
@@ -34,8 +32,8 @@ def segmentize(shape: Any, max_segment_deg: float) -> Any:
 
 
 def geodesic_areas_m2(shape: Any) -> list[float]:
-    """Square metres of each polygon of a shape on the WGS84 ellipsoid, holes taken off; its edges are taken
-    for geodesics."""
+    """Area in m2 of each polygon of a shape on the WGS84 ellipsoid, without holes; edges count as
+    geodesics."""
     import shapely
     from pyproj import Geod
 

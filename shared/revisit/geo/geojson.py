@@ -1,4 +1,4 @@
-"""Reading polygons out of GeoJSON that strangers write: limits first, then shape, then numbers."""
+"""Parser of untrusted GeoJSON polygons: checks limits first, then structure, then numbers."""
 
 import math
 import re
@@ -10,17 +10,17 @@ from revisit.errors import InvalidGeometryError
 from revisit.geo.wkt import is_wkt, read_wkt
 
 MAX_BYTES = 1_000_000
-"""Of a document."""
+"""Maximum size of a document."""
 MAX_VERTICES = 2_000
-"""Of all polygons together."""
+"""Maximum number of vertices of all polygons."""
 MAX_POLYGONS = 50
 MAX_HOLES = 10
-"""In one polygon."""
+"""Maximum number of holes in one polygon."""
 MAX_NESTING = 8
-"""Collections within collections."""
+"""Maximum depth of nested collections."""
 
 Ring = list[tuple[float, float]]
-"""Lon, lat pairs in degrees; closed, no point twice in a row."""
+"""Lon, lat pairs in degrees; closed, without repeated positions."""
 Polygon = list[Ring]
 """The outer ring first, then the holes."""
 
@@ -30,10 +30,10 @@ _LON_LAT_CRS = re.compile(
 
 
 def parse_document(document: str | bytes | dict[str, Any]) -> dict[str, Any]:
-    """A GeoJSON object from text, or as it is; text may also be well-known text.
+    """A GeoJSON object from text, bytes or a dict; text may also be WKT.
 
     Raises:
-        InvalidGeometryError: Too large, or not a JSON object.
+        InvalidGeometryError: It is too large, or not a JSON object.
     """
     if isinstance(document, str | bytes):
         size = len(document) if isinstance(document, bytes) else len(document.encode(errors="replace"))
@@ -66,14 +66,14 @@ def parse_document(document: str | bytes | dict[str, Any]) -> dict[str, Any]:
 
 
 def extract_polygons(document: dict[str, Any], wrap_longitudes: bool = False) -> list[list[Polygon]]:
-    """The polygons of every geometry in a GeoJSON object: one in a Polygon, some in a MultiPolygon.
+    """The polygons of every geometry in a GeoJSON object, one list per geometry.
 
     Args:
         document: Geometry, Feature, FeatureCollection or GeometryCollection.
-        wrap: Whether longitudes beyond 180 degrees are brought back instead of refused.
+        wrap_longitudes: Wrap longitudes beyond 180 degrees instead of rejecting them.
 
     Raises:
-        InvalidGeometryError: It holds anything but polygons, or is beyond a limit.
+        InvalidGeometryError: It contains anything other than polygons, or exceeds a limit.
     """
     found: list[list[Any]] = []
     _collect_polygons(document, found, 0)
@@ -87,7 +87,8 @@ def extract_polygons(document: dict[str, Any], wrap_longitudes: bool = False) ->
     vertices = sum(_count_vertices(rings) for geometry in found for rings in geometry)
     if vertices > MAX_VERTICES:
         raise InvalidGeometryError(
-            f"the AOI has {vertices:,} vertices, {MAX_VERTICES:,} at most; simplify it, for instance to the 10 m of a pixel"
+            f"the AOI has {vertices:,} vertices, {MAX_VERTICES:,} at most; simplify it, for instance to the "
+            "10 m of a pixel"
         )
     return [
         [[_parse_ring(ring, wrap_longitudes) for ring in rings] for rings in geometry] for geometry in found
@@ -95,7 +96,8 @@ def extract_polygons(document: dict[str, Any], wrap_longitudes: bool = False) ->
 
 
 def _count_vertices(rings: Any) -> int:
-    """Positions of a polygon not counting those that close a ring; refuses what is no list of rings."""
+    """Number of positions of a polygon without those that close a ring; rejects anything but a list of
+    rings."""
     if (
         not isinstance(rings, list | tuple)
         or not rings
@@ -138,7 +140,8 @@ def _collect_polygons(item: Any, collected: list[list[Any]], depth: int) -> None
         raise InvalidGeometryError(f"a {kind} has no area; draw the AOI as a polygon")
     else:
         raise InvalidGeometryError(
-            f"type {_quote_value(kind)} is no GeoJSON type; write a Polygon, MultiPolygon, Feature or FeatureCollection"
+            f"type {_quote_value(kind)} is no GeoJSON type; write a Polygon, MultiPolygon, Feature or "
+            "FeatureCollection"
         )
 
 
@@ -156,7 +159,8 @@ def _require_lon_lat_crs(crs: Any) -> None:
     name = str(properties.get("name")) if isinstance(properties, dict) else str(crs)
     if not _LON_LAT_CRS.fullmatch(name.replace("::", ":").strip()):
         raise InvalidGeometryError(
-            f"the AOI is in {_quote_value(name)}; GeoJSON is in lon/lat degrees (WGS84, EPSG:4326), so convert it first"
+            f"the AOI is in {_quote_value(name)}; GeoJSON is in lon/lat degrees (WGS84, EPSG:4326), so "
+            "convert it first"
         )
 
 
@@ -170,7 +174,8 @@ def _parse_ring(positions: list[Any], wrap_longitudes: bool) -> Ring:
         ring.append(ring[0])
     if len(ring) < 4:
         raise InvalidGeometryError(
-            f"a ring of the AOI has {len(set(ring))} different points, which enclose nothing; a polygon needs three at least"
+            f"a ring of the AOI has {len(set(ring))} different points, which enclose nothing; a polygon "
+            "needs three at least"
         )
     return ring
 
@@ -198,19 +203,23 @@ def _parse_position(position: Any, wrap_longitudes: bool) -> tuple[float, float]
         )
     if abs(lat) > 90 and abs(lon) <= 90 and abs(lat) <= 180:
         raise InvalidGeometryError(
-            f"latitude {_quote_value(lat)} is beyond 90 degrees; GeoJSON positions are [lon, lat], longitude first"
+            f"latitude {_quote_value(lat)} is beyond 90 degrees; GeoJSON positions are [lon, lat], longitude "
+            "first"
         )
     if abs(lat) > 90:
         raise InvalidGeometryError(
             f"latitude {_quote_value(lat)} is beyond 90 degrees; check the AOI's coordinates"
         )
-    turned = (lon + 180) % 360 - 180
-    sentence = f"longitude {_quote_value(lon)} is beyond 180 degrees; write {turned:.10g}, or ask for the AOI to be repaired (--repair)"
-    raise InvalidGeometryError(sentence, ((turned, float(lat)), sentence))
+    wrapped = (lon + 180) % 360 - 180
+    message = (
+        f"longitude {_quote_value(lon)} is beyond 180 degrees; write {wrapped:.10g}, "
+        "or ask for the AOI to be repaired (--repair)"
+    )
+    raise InvalidGeometryError(message, ((wrapped, float(lat)), message))
 
 
 def _quote_value(value: Any) -> str:
-    """A value as it may be quoted in a sentence."""
+    """A value as quoted in an error message, shortened."""
     if isinstance(value, str):
         return repr(value if len(value) <= 60 else value[:57] + "...")
     if value is None or isinstance(value, bool | float):

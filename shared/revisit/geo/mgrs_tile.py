@@ -1,12 +1,10 @@
-"""Tiles: the squares of 109.8 km in UTM that every product is cut to, named after MGRS squares.
+"""Tiles: the UTM squares of 109.8 km that every product is cut to, named after MGRS squares.
 
-What the grid's rules say is computed: zone, row and column from the letters, and the corner: 100 km squares
-of the zone's
-grid, the west edge moved down and the north edge up to a multiple of 60 m (the coarsest pixel). Which squares
-exist, and
-which see land, is in `tile_list`.
+Zone, row and column follow from the letters of an id. The corner is that of a 100 km square of the zone's
+grid, with the west edge moved down and the north edge up to a multiple of 60 m, the coarsest pixel. Which
+squares exist, and which see land, is in `mgrs_tiles`.
 
-Edges are straight in UTM and curved in lon/lat: a footprint has as many vertices as keep it within 1 m of the
+Edges are straight in UTM and curved in lon/lat: a footprint has enough vertices to stay within 1 m of the
 square.
 """
 
@@ -27,16 +25,16 @@ if TYPE_CHECKING:
     from shapely import MultiPolygon, Polygon, STRtree
 
 TILE_SIDE_M = 109_800
-"""Length of a tile's edge."""
+"""Length of a tile's edge in metres."""
 COLUMNS_PER_ZONE = 8
-"""Squares of 100 km side by side in a zone."""
+"""Columns of 100 km squares in a zone."""
 
 _TILE_ID = re.compile(r"T?(?P<zone>\d{1,2})(?P<band>[C-HJ-NP-X])(?P<column>[A-HJ-NP-Z])(?P<row>[A-HJ-NP-V])")
 _COLUMN_LETTERS = ("STUVWXYZ", "ABCDEFGH", "JKLMNPQR")
-"""Of zones whose number leaves 0, 1, 2 when divided by 3."""
+"""Column letters of zones whose number leaves 0, 1, 2 when divided by 3."""
 _ROW_LETTERS = "ABCDEFGHJKLMNPQRSTUV"
 _EVEN_ZONE_SHIFT = 5
-"""Even zones begin their rows with F."""
+"""Row letters; even zones start their rows with F."""
 _FIRST_ROW_OF_LATITUDE_BAND = {
     "C": 7,
     "D": 20,
@@ -60,7 +58,7 @@ _FIRST_ROW_OF_LATITUDE_BAND = {
     "X": 180,
     "end": ROWS_PER_ZONE,
 }
-"""Row in which each latitude band begins, as `tile_list` counts rows; every row belongs to one band."""
+"""First row of each latitude band, counted as in `mgrs_tiles`; every row belongs to one band."""
 _LATITUDE_BANDS = [name for name in _FIRST_ROW_OF_LATITUDE_BAND if name != "end"]
 _LATITUDE_BAND_OF_ROW = [
     next(
@@ -71,7 +69,7 @@ _LATITUDE_BAND_OF_ROW = [
     for row in range(ROWS_PER_ZONE)
 ]
 _MAX_INDIVIDUAL_FOOTPRINTS = 64
-"""Footprints that are looked up or drawn one by one; they are kept."""
+"""Number of footprints kept in the cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,57 +77,59 @@ class Tile:
     """One tile of the Sentinel-2 grid."""
 
     id: str
-    """Without the T: 32TQM."""
+    """Id without the T, such as 32TQM."""
     zone: int
     """UTM zone, 1 to 60."""
     epsg: int
-    """32601 to 32660 north of the equator, 32701 to 32760 south of it."""
+    """EPSG code: 32601 to 32660 north of the equator, 32701 to 32760 south of it."""
     bounds_utm: tuple[int, int, int, int]
     """West, south, east, north in metres of its CRS."""
     land: bool
-    """Whether it sees land."""
+    """Whether it contains land."""
 
     @classmethod
     def parse(cls, text: str) -> "Tile":
         """A tile by its id, with or without the T.
 
         Raises:
-            InvalidInputError: No tile is called so.
+            InvalidInputError: There is no such tile.
         """
         found = _TILE_ID.fullmatch(text.strip().upper())
         if not found:
             raise InvalidInputError(
-                f"{text[:40]!r} is not a tile; a tile is a UTM zone, a latitude band and two letters, such as 32TQM"
+                f"{text[:40]!r} is not a tile; a tile is a UTM zone, a latitude band and two letters, such "
+                "as 32TQM"
             )
         place = _square_from_letters(int(found["zone"]), found["band"], found["column"], found["row"])
         if place is None or not _bit_is_set(existence_bitmap(), *place):
             raise InvalidInputError(
-                f"there is no tile {text.strip()!r} in the Sentinel-2 grid; check its letters on a map of the tiles"
+                f"there is no tile {text.strip()!r} in the Sentinel-2 grid; check its letters on a map of "
+                "the tiles"
             )
         return _make_tile(*place)
 
     @property
     def footprint(self) -> "Polygon | MultiPolygon":
-        """Its square in lon/lat degrees, within 1 m; in two parts where it crosses the antimeridian."""
+        """The square in lon/lat degrees, within 1 m; in two parts where it crosses the antimeridian."""
         return _footprint(*_square_from_id(self.id))
 
 
 @cache
 def tile_ids() -> tuple[str, ...]:
-    """Every tile of the grid, zone by zone from south to north."""
+    """Ids of all tiles, zone by zone from south to north."""
     return tuple(_tile_id(*place) for place in _existing_squares())
 
 
 def tiles_under(shape: Any) -> tuple[str, ...]:
     """Ids of the tiles whose footprint intersects a shapely geometry in lon/lat degrees, sorted.
 
-    The geometry lies within 180 degrees west and east: split at the antimeridian where it crosses.
+    The geometry must be within 180 degrees west and east, split at the antimeridian where it crosses it.
     """
     return _filter_intersecting(shape, [_existing_squares()[index] for index in _candidate_squares(shape)])
 
 
 def tiles_under_up_to(shape: Any, limit: int) -> tuple[str, ...] | None:
-    """As `tiles_under`, but None at once where more than `most` lie near: drawing thousands exactly takes
+    """As `tiles_under`, but None if more than `limit` tiles are near: testing thousands exactly takes
     seconds."""
     near = _candidate_squares(shape)
     return (
@@ -140,7 +140,7 @@ def tiles_under_up_to(shape: Any, limit: int) -> tuple[str, ...] | None:
 
 
 def filter_tiles_under(ids: Iterable[str], shape: Any) -> tuple[str, ...]:
-    """Those of the tiles whose footprint intersects the geometry, sorted; what is no tile is none of them."""
+    """The tile ids whose footprint intersects the geometry, sorted; ids of no tile are dropped."""
     named = (_TILE_ID.fullmatch(id) for id in ids)
     places = (
         _square_from_letters(int(found["zone"]), found["band"], found["column"], found["row"])
@@ -151,7 +151,7 @@ def filter_tiles_under(ids: Iterable[str], shape: Any) -> tuple[str, ...]:
 
 
 def _candidate_squares(shape: Any) -> "NDArray[np.int64]":
-    """The places whose boxes intersect the geometry: all under it, and some beside it."""
+    """Squares whose bounding box intersects the geometry; a superset of the result."""
     import numpy as np
     import shapely
 
@@ -179,7 +179,8 @@ def _filter_intersecting(shape: Any, squares: list[tuple[int, int, int]]) -> tup
 
 
 def _footprints(squares: list[tuple[int, int, int]]) -> "NDArray[np.object_]":
-    """As `_footprint` of each, a row of the grid at once: one by one ten thousand take half a second."""
+    """As `_footprint` for each square, a row of the grid at a time; ten thousand single calls take half a
+    second."""
     import numpy as np
     import shapely
 
@@ -196,7 +197,7 @@ def _footprints(squares: list[tuple[int, int, int]]) -> "NDArray[np.object_]":
 
 
 def existence_bitmap() -> bytes:
-    """One byte for each zone and row: which columns exist."""
+    """One byte per zone and row, whose bits say which columns exist."""
     return _bitmaps()[0]
 
 
@@ -211,7 +212,7 @@ def _bit_is_set(bitmap: bytes, zone: int, row: int, column: int) -> bool:
 
 @lru_cache(maxsize=1 << 16)
 def _square_from_letters(zone: int, latitude_band: str, column: str, row: str) -> tuple[int, int, int] | None:
-    """Zone, row and column as `tile_list` counts them; None where no square of the zone has these letters."""
+    """Zone, row and column as counted in `mgrs_tiles`; None if no square of the zone has these letters."""
     if not 1 <= zone <= 60 or column not in _COLUMN_LETTERS[zone % 3]:
         return None
     first, end = (
@@ -248,9 +249,9 @@ def _make_tile(zone: int, row: int, column: int) -> Tile:
 
 
 def _utm_bounds(row: int, column: int) -> tuple[int, int, int, int]:
-    """West, south, east, north in metres: the same in every zone."""
+    """West, south, east, north in metres, the same in every zone."""
     west = (column + 1) * 100_000 // 60 * 60
-    # Rounded from the equator, wherever the hemisphere's false northing puts it.
+    # Rounded relative to the equator, not to the false northing of the hemisphere.
     from_equator = -((SOUTHERN_ROWS - row - 1) * 100_000 // 60 * 60)
     north = from_equator + (0 if row >= SOUTHERN_ROWS else 10_000_000)
     return west, north - TILE_SIDE_M, west + TILE_SIDE_M, north
@@ -271,7 +272,7 @@ def _existing_squares() -> list[tuple[int, int, int]]:
 
 @cache
 def _utm_projections() -> "dict[bool, Proj]":
-    """UTM of zone 31 to lon/lat: the other zones are the same, 6 degrees apart."""
+    """Projection from UTM zone 31 to lon/lat; other zones are the same, 6 degrees apart."""
     from pyproj import Proj
 
     return {
@@ -296,12 +297,12 @@ def _to_lonlat_rings(bounds: "NDArray[np.float64]", steps: int, north: bool) -> 
 
 @lru_cache(maxsize=ROWS_PER_ZONE)
 def _dense_row_rings(row: int) -> "NDArray[np.float64]":
-    """Boundaries of the squares of a row in zone 31: lon/lat degrees, counter-clockwise and closed, shape
+    """Boundaries of the squares of a row in zone 31, lon/lat degrees, counter-clockwise, closed,
     (COLUMNS, n, 2)."""
     import numpy as np
 
-    # A chord of L metres leaves a parallel by L * L / (8 * R) * tan(latitude): 237 m * tan(latitude) for a
-    # whole edge.
+    # A chord of L metres deviates from a parallel by L * L / (8 * R) * tan(latitude): 237 m * tan(latitude)
+    # for a whole edge.
     steps = 4 + math.ceil(math.sqrt(300 * _max_latitude_tangent(row)))
     return _to_lonlat_rings(
         np.array([_utm_bounds(row, column) for column in range(COLUMNS_PER_ZONE)], float),
@@ -311,12 +312,12 @@ def _dense_row_rings(row: int) -> "NDArray[np.float64]":
 
 
 def _max_latitude_tangent(row: int) -> float:
-    """Tangent of the row's highest latitude, no less than the truth: 100 km are 0.9 degrees."""
+    """Upper bound of the tangent of the row's highest latitude: 100 km are at most 0.9 degrees."""
     return math.tan(math.radians(abs(row + 0.5 - SOUTHERN_ROWS) * 0.9 + 0.9))
 
 
 def _shift_east(ring: "NDArray[np.float64]", degrees: float) -> "NDArray[np.float64]":
-    """The ring moved eastward."""
+    """The ring moved east by some degrees."""
     turned = ring.copy()
     turned[:, 0] += degrees
     return turned
@@ -339,7 +340,7 @@ def _footprint(zone: int, row: int, column: int) -> "Polygon | MultiPolygon":
 
 @cache
 def _square_tree() -> "tuple[list[tuple[int, int, int]], NDArray[np.int64], STRtree]":
-    """All places, and a tree of boxes around their footprints with the place each box is of."""
+    """All squares, and a tree of the boxes around their footprints with the square of each box."""
     import numpy as np
     import shapely
 
@@ -349,23 +350,21 @@ def _square_tree() -> "tuple[list[tuple[int, int, int]], NDArray[np.int64], STRt
 
 
 def tile_outlines(margin: float) -> "tuple[NDArray[np.float64], NDArray[np.int64]]":
-    """Boundaries of all tiles, grown or shrunk by the error of drawing them, and more.
+    """Outlines of all tiles in few vertices, grown or shrunk by the error of straight edges.
 
     Args:
-        margin: How many times the farthest that a straight edge in lon/lat between two corners leaves the
-            square; negative
-            shrinks. 100 m are added to that.
+        margin: Multiple of the largest distance between a straight edge in lon/lat and the square, plus 100
+            m; negative shrinks.
 
     Returns:
-        Rings of 17 lon/lat degrees, shape (n, 17, 2), and which of `tile_ids` each is of, shape (n,); tiles
-        over the
-        antimeridian have one ring on either side, both beyond 180.
+        Rings of 17 lon/lat degrees, shape (n, 17, 2), and the position in `tile_ids` of each, shape (n,). A
+        tile across the antimeridian has one ring on either side, both beyond 180.
     """
     return _repeat_in_all_zones(_zone_31_rings(margin))
 
 
 def tile_outline(tile: Tile, margin: float) -> "list[NDArray[np.float64]]":
-    """The rings of one tile among `tile_outlines`: two for those over the antimeridian."""
+    """The rings of one tile in `tile_outlines`: two for a tile across the antimeridian."""
     import numpy as np
 
     _, row, _ = _square_from_id(tile.id)
@@ -380,12 +379,12 @@ def tile_outline(tile: Tile, margin: float) -> "list[NDArray[np.float64]]":
 
 
 def _growth_m(row: int, margin: float) -> float:
-    """Metres that a square of this row is grown by for a margin."""
+    """Metres by which a square of this row grows for a margin."""
     return margin * 240 * _max_latitude_tangent(row) + math.copysign(100, margin)
 
 
 def _zone_31_rings(margin: float) -> "NDArray[np.float64]":
-    """Rings of all squares in zone 31, grown as for `tile_outlines`: shape (ROWS * COLUMNS, 17, 2)."""
+    """Rings of all squares in zone 31, grown as for `tile_outlines`, shape (ROWS * COLUMNS, 17, 2)."""
     import numpy as np
 
     bounds = np.array(
@@ -405,8 +404,8 @@ def _zone_31_rings(margin: float) -> "NDArray[np.float64]":
 def _repeat_in_all_zones(
     zone_31_points: "NDArray[np.float64]",
 ) -> "tuple[NDArray[np.float64], NDArray[np.int64]]":
-    """Lon/lat points (ROWS * COLUMNS, k, 2) of zone 31 for every tile, and those over the antimeridian on
-    either side."""
+    """Lon/lat points of zone 31, shape (ROWS * COLUMNS, k, 2), for every tile; twice across the
+    antimeridian."""
     import numpy as np
 
     at = np.array(_existing_squares())

@@ -1,22 +1,17 @@
-"""Which Sentinel-2 tiles exist, and which of them see land: the two facts about the grid that follow from no
-rule.
+"""Table of the Sentinel-2 tiles that exist and of those that contain land.
 
-From ESA's published tiling grid (the Sentinel-2 tiling-grid KML and its list of land tiles), facts only: for
-each UTM zone
-1 to 60 and each row of 100 km (the southern ones 0 to 99 from their false origin, then the northern ones 0 to
-93) one byte,
-whose bit k says whether the square of column k exists; then as many bytes for land. Deflated, in base 85.
-It is a module rather than a data file so that it travels wherever the code does.
-`tests/geo/test_mgrs_tile.py` compares
-every tile, corner and polygon with the published grid.
+Facts from ESA's published tiling grid (the tiling-grid KML and its list of land tiles), which follow from no
+rule. For each UTM zone 1 to 60 and each row of 100 km (the southern rows 0 to 99 from their false origin,
+then the northern rows 0 to 93) one byte, whose bit k says whether the square of column k exists; then as many
+bytes for land. Deflated, in base 85. It is a module and not a data file, so that every function's archive
+contains it. `tests/geo/test_mgrs_tile.py` compares every tile, corner and polygon with the published grid.
 """
 
 import base64
 import zlib
 
 SOUTHERN_ROWS = 100
-"""Rows of 100 km south of the equator, counted from the false northing of 10,000 km; the northern ones
-follow."""
+"""Rows of 100 km south of the equator, counted from the false northing of 10,000 km; northern rows follow."""
 ROWS_PER_ZONE = 194
 """All rows of a zone."""
 

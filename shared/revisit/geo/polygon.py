@@ -1,5 +1,4 @@
-"""Polygons made of rings: sound or refused, split at the antimeridian, rounded; shapely geometries in lon/lat
-degrees."""
+"""Valid polygons from rings, split at the antimeridian and rounded; shapely geometries in lon/lat degrees."""
 
 import math
 from collections.abc import Iterable
@@ -10,24 +9,26 @@ from revisit.errors import GeometryFault, InvalidGeometryError
 from revisit.geo.geojson import Polygon, Ring
 
 DECIMALS = 7
-"""Of a degree: 1 cm."""
+"""Decimals of a degree: 1e-7 degrees are about 1 cm."""
 PRECISION_GRID_DEG = 10.0**-DECIMALS
 MAX_ANTIMERIDIAN_CROSSINGS = 100
-"""Edges of one polygon over the antimeridian."""
+"""Maximum number of edges of one polygon that cross the antimeridian."""
 MAX_EDGE_CROSSINGS = 5_000
-"""Crossings of edges that are worked out: 20 ms in a union, 0.2 s in a repair; 2,000 vertices could have a
-million, which takes minutes."""
+"""Maximum number of crossings of edges: they take 20 ms in a union and 0.2 s in a repair.
+
+2,000 vertices can have a million crossings, which would take minutes.
+"""
 
 _EDGES_PER_BATCH = 128
-"""Edges that are held against all others at once."""
+"""Edges compared with all later edges at a time."""
 MAX_VERTICES_SEARCHED = 600
-"""Vertices of a shape in which all places that are wrong are looked for, not the first only."""
+"""Maximum number of vertices for which all faults are located, not only the first."""
 MAX_REPORTED_FAULTS = 20
-"""Of them told."""
+"""Maximum number of faults reported."""
 
 
 def build_polygon(rings: Polygon) -> Any:
-    """One polygon, valid, split at the antimeridian and rounded; a shapely polygon or multipolygon."""
+    """One valid polygon, split at the antimeridian and rounded; a shapely polygon or multipolygon."""
     import shapely
 
     shape = _to_shapely(rings)
@@ -43,8 +44,8 @@ def build_polygon(rings: Polygon) -> Any:
         require_valid(_align_holes(unrolled))
         shape = _split_at_antimeridian(shape)
     else:
-        # A ring around a pole does not close when unrolled; whichever way round it was drawn, the smaller
-        # side is meant.
+        # A ring around a pole does not close when unwrapped; whatever its direction, the smaller side is
+        # inside.
         shape = _split_at_antimeridian(shape)
         require_valid(shape)
         if share_of_earth(shape) > 0.5:
@@ -54,10 +55,10 @@ def build_polygon(rings: Polygon) -> Any:
 
 
 def make_valid(rings: Polygon) -> Any:
-    """One polygon that encloses whatever the rings do; a shapely polygon or multipolygon.
+    """Repair one polygon: everything that its rings enclose, as a shapely polygon or multipolygon.
 
     Raises:
-        InvalidGeometryError: It cannot be mended: a tangle around a pole.
+        InvalidGeometryError: It crosses itself around a pole, which cannot be repaired.
     """
     import shapely
 
@@ -78,13 +79,13 @@ def make_valid(rings: Polygon) -> Any:
         )
         for turn in worlds
     ]
-    # What lies on one side of the antimeridian has been noded as it was cut; a union of it alone takes as
-    # long as the mending.
+    # The part on one side of the antimeridian was noded when it was cut; a union of it alone would take as
+    # long as the repair.
     return round_coordinates(parts[0] if len(parts) == 1 else shapely.union_all(parts))
 
 
 def build_multipolygon(polygons: list[Any]) -> Any:
-    """The polygons of one geometry, which may touch in points only."""
+    """Combine the polygons of one geometry, which may touch in points only."""
     import shapely
 
     if len(polygons) == 1:
@@ -93,17 +94,18 @@ def build_multipolygon(polygons: list[Any]) -> Any:
     if not shape.is_valid:
         what = "parts of the AOI overlap or share an edge"
         raise InvalidGeometryError(
-            f"{what}{_format_position(_first_invalid_position(shape))}; merge them, or ask for the AOI to be repaired (--repair)",
+            f"{what}{_format_position(_first_invalid_position(shape))}; merge them, or ask for the AOI to be "
+            "repaired (--repair)",
             *_find_faults(shape, what),
         )
     return shape
 
 
 def limit_crossings(rings: list[Ring]) -> None:
-    """Bound the work of unions and repairs, which grows with the crossings of the edges.
+    """Limit the work of unions and repairs, which grows with the number of crossing edges.
 
     Raises:
-        InvalidGeometryError: They cross too often.
+        InvalidGeometryError: Too many edges cross.
     """
     if _exceeds_crossings(MAX_EDGE_CROSSINGS, *_edge_endpoints(rings)):
         raise InvalidGeometryError(
@@ -112,7 +114,7 @@ def limit_crossings(rings: list[Ring]) -> None:
 
 
 def _edge_endpoints(rings: Iterable[Any]) -> tuple[Any, Any]:
-    """Where each edge starts and ends: arrays of lon, lat."""
+    """Start and end of each edge: arrays of lon, lat."""
     import numpy as np
 
     points = [np.asarray(ring, float)[:, :2] for ring in rings]
@@ -120,17 +122,18 @@ def _edge_endpoints(rings: Iterable[Any]) -> tuple[Any, Any]:
 
 
 def _exceeds_crossings(limit: int, start: Any, end: Any) -> bool:
-    """Whether more pairs of edges cross than that, in the middle of both. Some edges at a time are held
-    against all after them, so
-    that of a million crossings the first thousands suffice; a tree of their boxes would find two million
-    pairs where edges are long."""
+    """Whether more than `limit` pairs of edges cross, both in their middle.
+
+    Some edges at a time are compared with all later ones, so that of a million crossings the first thousands
+    suffice. A tree of their boxes would find two million pairs for long edges.
+    """
     import numpy as np
 
     (x, y), (to_x, to_y) = start.T.copy(), end.T.copy()
     along_x, along_y = to_x - x, to_y - y
 
     def parts(one: Any, other: Any) -> Any:
-        """Whether an edge has another's ends on different sides."""
+        """Whether the ends of the other edge are on different sides of an edge."""
         begins = along_x[one] * (y[other] - y[one]) - along_y[one] * (x[other] - x[one])
         ends = along_x[one] * (to_y[other] - y[one]) - along_y[one] * (to_x[other] - x[one])
         return ((begins < 0) & (ends > 0)) | ((begins > 0) & (ends < 0))
@@ -153,8 +156,7 @@ def _exceeds_crossings(limit: int, start: Any, end: Any) -> bool:
 
 
 def _find_crossings(rings: Iterable[Any]) -> tuple[Any, Any]:
-    """Pairs of edges that cross, in the middle of both: two arrays of (start, end) in lon, lat, shape (n, 2,
-    2)."""
+    """Pairs of edges that cross in their middle: two arrays of (start, end) in lon, lat, shape (n, 2, 2)."""
     import numpy as np
     import shapely
 
@@ -164,7 +166,7 @@ def _find_crossings(rings: Iterable[Any]) -> tuple[Any, Any]:
     one, other = one[one < other], other[one < other]
 
     def side(edge: Any, of: Any) -> Any:
-        """On which side of each edge each point lies."""
+        """Side of each edge on which each point is."""
         along, to = end[edge] - start[edge], of - start[edge]
         return np.sign(along[:, 0] * to[:, 1] - along[:, 1] * to[:, 0])
 
@@ -176,20 +178,20 @@ def _find_crossings(rings: Iterable[Any]) -> tuple[Any, Any]:
 
 
 def round_coordinates(shape: Any) -> Any:
-    """Coordinates to their last decimal; where that folds a valid shape over, it is noded on the grid of that
-    decimal."""
+    """Round coordinates to their last decimal; a shape that this makes invalid is noded on the grid of
+    that decimal."""
     import numpy as np
     import shapely
 
     near = shapely.transform(shape, lambda at: np.round(at, DECIMALS) + 0.0)
     if near.is_valid:
         return shapely.remove_repeated_points(near)
-    with np.errstate(all="ignore"):  # what GEOS leaves in the flags of the processor says nothing
+    with np.errstate(all="ignore"):  # GEOS leaves meaningless flags in the floating-point status
         return shapely.set_precision(shape, PRECISION_GRID_DEG)
 
 
 def _to_shapely(rings: Polygon) -> Any:
-    """Ring by ring: `shapely.Polygon` looks at every position of them."""
+    """Ring by ring: `shapely.Polygon` inspects every position."""
     import numpy as np
     import shapely
 
@@ -209,7 +211,7 @@ def _split_at_antimeridian(shape: Any) -> Any:
 
 
 def share_of_earth(shape: Any) -> float:
-    """Roughly: on the cylinder of equal areas, edges straight."""
+    """Approximate share of the Earth's surface, on the equal-area cylinder with straight edges."""
     import numpy as np
     import shapely
 
@@ -220,22 +222,23 @@ def share_of_earth(shape: Any) -> float:
 
 
 def _count_antimeridian_crossings(rings: Polygon) -> int:
-    """How many edges cross the antimeridian."""
+    """Number of edges that cross the antimeridian."""
     turns = sum(_crosses_antimeridian(a[0], b[0]) for ring in rings for a, b in pairwise(ring))
     if turns > MAX_ANTIMERIDIAN_CROSSINGS:
         raise InvalidGeometryError(
-            f"the AOI crosses the antimeridian {turns:,} times, {MAX_ANTIMERIDIAN_CROSSINGS} at most; check its longitudes"
+            f"the AOI crosses the antimeridian {turns:,} times, {MAX_ANTIMERIDIAN_CROSSINGS} at most; check "
+            "its longitudes"
         )
     return turns
 
 
 def _crosses_antimeridian(a: float, b: float) -> bool:
-    """Whether an edge crosses the antimeridian: over half the world, but not from edge to edge of the map."""
+    """Whether an edge crosses the antimeridian: it spans more than 180 degrees, but not from -180 to 180."""
     return 180 < abs(a - b) < 360
 
 
 def _unwrap_ring(ring: Ring) -> Ring:
-    """The ring with longitudes that go on beyond 180 instead of jumping."""
+    """The ring with longitudes that continue beyond 180 instead of jumping."""
     turn, unrolled = 0.0, [ring[0]]
     for (before, _), (lon, lat) in pairwise(ring):
         if _crosses_antimeridian(before, lon):
@@ -245,12 +248,12 @@ def _unwrap_ring(ring: Ring) -> Ring:
 
 
 def _is_closed(unwrapped: Ring) -> bool:
-    """Whether an unrolled ring ends where it begins: not so around a pole."""
+    """Whether an unwrapped ring ends where it starts; a ring around a pole does not."""
     return abs(unwrapped[0][0] - unwrapped[-1][0]) < 180
 
 
 def _align_holes(unwrapped: Polygon) -> Any:
-    """An unrolled polygon whose holes are turned to where its outer ring is."""
+    """An unwrapped polygon with its holes moved by full turns to its outer ring."""
     outer, *holes = unwrapped
     west, east = min(at[0] for at in outer), max(at[0] for at in outer)
     turned = []
@@ -263,10 +266,10 @@ def _align_holes(unwrapped: Polygon) -> Any:
 
 
 def require_valid(shape: Any) -> None:
-    """Name what is wrong with a shape, and where.
+    """Report what is wrong with a shape, and where.
 
     Raises:
-        InvalidGeometryError: It is not valid.
+        InvalidGeometryError: It is invalid.
     """
     import shapely
 
@@ -282,13 +285,14 @@ def require_valid(shape: Any) -> None:
         "Duplicate Rings": "has the same ring twice",
     }.get(reason, f"is not a valid polygon ({reason.lower()})")
     raise InvalidGeometryError(
-        f"the AOI {what}{_format_position(_first_invalid_position(shape))}; redraw it there, or ask for it to be repaired (--repair)",
+        f"the AOI {what}{_format_position(_first_invalid_position(shape))}; redraw it there, or ask for it "
+        "to be repaired (--repair)",
         *_find_faults(shape, f"the AOI {what}"),
     )
 
 
 def _first_invalid_position(shape: Any) -> tuple[float, float] | None:
-    """Where a shape is invalid first of all."""
+    """The first position at which a shape is invalid."""
     import shapely
 
     place = shapely.is_valid_reason(shape).rstrip("]").partition("[")[2].split()
@@ -296,13 +300,12 @@ def _first_invalid_position(shape: Any) -> tuple[float, float] | None:
 
 
 def _format_position(position: tuple[float, float] | None) -> str:
-    """A place in a sentence: " at lon 11.5, lat 45.5"."""
+    """A position as a part of a sentence: " at lon 11.5, lat 45.5"."""
     return f" at lon {position[0]:.10g}, lat {position[1]:.10g}" if position else ""
 
 
 def _find_faults(shape: Any, description: str) -> list[GeometryFault]:
-    """Every place where a shape is invalid, as far as they can be told quickly: the first, and where edges
-    cross."""
+    """Positions at which a shape is invalid: the first, and where edges cross if that is quick to compute."""
     import numpy as np
     import shapely
 
@@ -326,5 +329,5 @@ def _find_faults(shape: Any, description: str) -> list[GeometryFault]:
 
 
 def _normalize_position(lon: float, lat: float) -> tuple[float, float]:
-    """A place to the last decimal, brought back between 180 degrees west and east."""
+    """A position rounded to the last decimal, with the longitude wrapped to -180 to 180 degrees."""
     return round(lon if abs(lon) <= 180 else (lon + 180) % 360 - 180, DECIMALS), round(lat, DECIMALS)

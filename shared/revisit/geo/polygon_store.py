@@ -1,8 +1,7 @@
-"""Many small polygons kept flat: coordinates as integers of 1e-7 degrees, which is what an AOI is rounded to.
+"""Compact store of many small polygons, with coordinates as integers of 1e-7 degrees, the rounding of an AOI.
 
-A polygon of one ring takes 8 bytes a vertex and 6 besides; as a GEOS object it would take 0.8 kB. The others,
-with holes
-or parts, are kept as shapely geometries.
+A polygon of one ring takes 8 bytes per vertex plus 6; as a GEOS object it would take 0.8 kB. Polygons with
+holes or parts are kept as shapely geometries.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -13,15 +12,15 @@ if TYPE_CHECKING:
 
 UNITS_PER_DEGREE = 10_000_000
 _MAX_FLAT_VERTICES = 1 << 15
-"""Of a polygon kept flat."""
+"""Maximum number of vertices of a polygon in the flat arrays."""
 _MAX_INDIVIDUAL_BUILDS = 3
-"""Polygons that are sooner made one by one."""
+"""Number of polygons up to which building them one by one is faster."""
 _MAX_GROWTH_BYTES = 1 << 20
-"""Bytes that a column grows by at most, so that no addition waits long."""
+"""Maximum growth of a column in bytes, which bounds the duration of an addition."""
 
 
 class PolygonStore:
-    """Polygons by slot: a small number that is used again once its polygon is gone."""
+    """Polygons by slot: a small number that is reused after its polygon is dropped."""
 
     def __init__(self) -> None:
         self._vertices = _Column(2, "int32")
@@ -32,7 +31,7 @@ class PolygonStore:
         self._free_runs: dict[int, list[int]] = {}
 
     def put(self, shapes: "NDArray[np.object_]") -> "NDArray[np.int64]":
-        """Keep valid lon/lat geometries rounded to 1e-7 degrees; returns their slots."""
+        """Store valid lon/lat geometries rounded to 1e-7 degrees; returns their slots."""
         import numpy as np
         import shapely
 
@@ -42,7 +41,7 @@ class PolygonStore:
             & (shapely.get_num_coordinates(shapes) <= _MAX_FLAT_VERTICES)
         )
         coordinates, owner = shapely.get_coordinates(shapes[simple], return_index=True)
-        # Rings are kept open: the last position is the first one again.
+        # Rings are stored open: the last position equals the first.
         last = np.append(owner[1:] != owner[:-1], True) if len(owner) else np.zeros(0, bool)
         vertices = np.rint(coordinates[~last] * UNITS_PER_DEGREE).astype(np.int32)
         counts = np.where(simple, shapely.get_num_coordinates(shapes) - 1, 0)
@@ -58,7 +57,7 @@ class PolygonStore:
         return slots
 
     def _put_in_free_slot(self, shape: Any, vertices: "NDArray[np.int32]") -> "NDArray[np.int64]":
-        """Use again what removed polygons left."""
+        """Reuse the space of dropped polygons."""
         import numpy as np
 
         slot = self._free_slots.pop() if self._free_slots else len(self._start)
@@ -78,7 +77,7 @@ class PolygonStore:
         return np.array([slot])
 
     def drop(self, slot: int) -> None:
-        """Forget one; its slot and its room are used again."""
+        """Drop a polygon; its slot and space are reused."""
         count = int(self._count.rows[slot, 0])
         if count:
             self._free_runs.setdefault(count, []).append(int(self._start.rows[slot, 0]))
@@ -87,7 +86,7 @@ class PolygonStore:
         self._free_slots.append(slot)
 
     def shapes(self, slots: "NDArray[np.int64]") -> "NDArray[np.object_]":
-        """Each as a shapely geometry."""
+        """The polygons of some slots as shapely geometries."""
         import numpy as np
 
         if not self._unflattened:
@@ -99,7 +98,7 @@ class PolygonStore:
         return made
 
     def _flat_shapes(self, slots: "NDArray[np.int64]") -> "NDArray[np.object_]":
-        """Those of one ring."""
+        """The polygons of one ring."""
         import numpy as np
         import shapely
 
@@ -122,7 +121,7 @@ class PolygonStore:
 
 
 class _Column:
-    """Rows of numbers that grow in place, in small steps."""
+    """Rows of numbers that grow in place in small steps."""
 
     def __init__(self, width: int, dtype: str) -> None:
         import numpy as np
@@ -135,14 +134,15 @@ class _Column:
 
     @property
     def rows(self) -> "NDArray[Any]":
-        """Those in use; not to be held while others are added."""
+        """The rows in use; do not keep the view across an addition."""
         return self._buffer[: self._used]
 
     def extend(self, rows: "NDArray[Any]") -> None:
         needed = self._used + len(rows)
         if needed > len(self._buffer):
             step = min(len(self._buffer) // 4, _MAX_GROWTH_BYTES // self._buffer[0].nbytes)
-            # The memory is moved by its pages where it is large, not copied (realloc); nobody else holds it.
+            # realloc moves large blocks by their pages and does not copy them; no other reference to them
+            # exists.
             self._buffer.resize((needed + step, self._buffer.shape[1]), refcheck=False)
         self._buffer[self._used : needed] = rows
         self._used = needed

@@ -1,4 +1,4 @@
-"""Where the pixels of an array lie, and what of an AOI lies on them."""
+"""Pixel grids in UTM, and the projection of an AOI to them."""
 
 import math
 from collections.abc import Callable
@@ -16,29 +16,27 @@ Bounds = tuple[float, float, float, float]
 """West, south, east, north."""
 
 _EDGE_STEP = 0.005
-"""Degrees between the points put on an AOI's edges: a parallel departs from its chord by < 4 mm over this
-length."""
+"""Degrees between points added to an AOI's edges: a parallel then deviates from its chord by < 4 mm."""
 _MAX_STEPS = 20_000
-"""Where edges are longer together than 200 degrees they get larger steps: of 600 degrees, which 2,000
-vertices can have, 14 cm."""
+"""Length of all edges in degrees above which the step grows: at 600 degrees the deviation is 14 cm."""
 _ROUNDING_SHARE = 1e-5
-"""Share of an AOI that may be missing from a grid by rounding alone."""
+"""Share of an AOI that may be missing from a grid because of rounding."""
 _PIXEL_TOLERANCE = 1e-6
-"""Share of a pixel below which a bound is on a pixel's edge: what floating point does to metres."""
+"""Share of a pixel within which a bound counts as on a pixel's edge: floating-point error of metres."""
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """North-up square pixels in a projected CRS."""
+    """A grid of north-up square pixels in a projected CRS."""
 
     crs: str
-    """"EPSG:32631"."""
+    """CRS, such as "EPSG:32631"."""
     transform: tuple[float, float, float, float, float, float]
     """a, b, c, d, e, f of x = a col + b row + c, y = d col + e row + f; b and d are 0, e is -a."""
     width: int
-    """Pixels."""
+    """Width in pixels."""
     height: int
-    """Pixels."""
+    """Height in pixels."""
 
     def __post_init__(self) -> None:
         a, b, _, d, e, _ = self.transform
@@ -54,7 +52,7 @@ class Grid:
 
     @property
     def resolution_m(self) -> float:
-        """Length of a pixel's side."""
+        """Edge length of a pixel in metres."""
         return self.transform[0]
 
     @property
@@ -64,14 +62,14 @@ class Grid:
         return west, north + e * self.height, west + a * self.width, north
 
     def with_resolution(self, resolution_m: float) -> "Grid":
-        """Pixels of another size from the same corner over at least the same ground."""
+        """A grid with another pixel size from the same corner, covering at least the same area."""
         _, _, west, _, _, north = self.transform
         width = math.ceil(self.width * self.resolution_m / resolution_m - _PIXEL_TOLERANCE)
         height = math.ceil(self.height * self.resolution_m / resolution_m - _PIXEL_TOLERANCE)
         return Grid(self.crs, (resolution_m, 0.0, west, 0.0, -resolution_m, north), width, height)
 
     def crop(self, bounds: Bounds) -> "Grid | None":
-        """The pixels of this grid that the bounds touch; None if they touch none."""
+        """The part of this grid that the bounds touch; None if they touch no pixel."""
         a, _, x, _, e, y = self.transform
         west, south, east, north = bounds
         left = max(math.floor((west - x) / a + _PIXEL_TOLERANCE), 0)
@@ -88,30 +86,28 @@ class Grid:
         )
 
     def offset_of(self, other: "Grid") -> tuple[float, float]:
-        """Row and column of this grid at which the upper left corner of the other one lies."""
+        """Row and column in this grid of the other grid's upper left corner."""
         a, _, x, _, e, y = self.transform
         return (other.transform[5] - y) / e, (other.transform[2] - x) / a
 
 
 def preload_projection() -> None:
-    """Load what `project_aoi` needs: a tenth of a second the first time, best spent while servers are being
-    waited for."""
+    """Import what `project_aoi` needs, which takes 0.1 s; call it while waiting for a server."""
     import pyproj  # noqa: F401
     import shapely  # noqa: F401
 
 
 def project_aoi(grid: Grid, aoi: Any) -> Any:
-    """The part of an AOI near a grid, in the grid's CRS: a shapely geometry of polygons, empty if there is
-    none.
+    """The part of an AOI near a grid, in the grid's CRS: a shapely geometry of polygons, possibly empty.
 
-    Edges are straight in lon/lat (RFC 7946), so points are put on them before they are projected. What lies
-    far from the grid is
-    cut away first: UTM coordinates a quarter of the globe off are not numbers. Parts on both sides of the
-    antimeridian come together.
+    Edges are straight in lon/lat (RFC 7946), so points are added to them before the projection. Parts far
+    from the grid are clipped first, because UTM coordinates a quarter of the globe away are not finite. Parts
+    on both sides of the antimeridian are merged.
 
     Args:
-        aoi: GeoJSON Polygon or MultiPolygon, or the shapely geometry of it, which those have who ask of many
-            grids; lon/lat degrees.
+        grid: The grid.
+        aoi: GeoJSON Polygon or MultiPolygon in lon/lat degrees, or its shapely geometry for use with many
+            grids.
     """
     import shapely
 
@@ -120,10 +116,10 @@ def project_aoi(grid: Grid, aoi: Any) -> Any:
 
 
 def projected_bounds(grid: Grid, aoi: Any, full_grid: Grid) -> Bounds | None:
-    """The bounds of `project_aoi`, or some that hold a whole grid as they do; None where nothing lies near.
+    """Bounds of `project_aoi`, or larger ones that contain the whole grid as well; None if nothing is near.
 
-    The vertices alone mostly tell that a grid is held; what lies between them is looked at only where they do
-    not.
+    The vertices alone usually show that a grid is contained; the edges between them are densified only
+    otherwise.
     """
     import shapely
 
@@ -140,7 +136,7 @@ def projected_bounds(grid: Grid, aoi: Any, full_grid: Grid) -> Bounds | None:
 
 
 def _clip_near_grid(grid: Grid, aoi: Any) -> Any:
-    """The part of an AOI near a grid, in lon/lat degrees: polygons, on one side of the antimeridian."""
+    """The part of an AOI near a grid, in lon/lat degrees: polygons on one side of the antimeridian."""
     import shapely
 
     west, south, east, north = _lonlat_bounds(grid)
@@ -161,20 +157,20 @@ def _clip_near_grid(grid: Grid, aoi: Any) -> Any:
 
 
 def _projector(grid: Grid) -> Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]:
-    """From lon/lat degrees to the grid's CRS."""
+    """Projection from lon/lat degrees to the grid's CRS."""
     return lambda xy: np.column_stack(projection(grid.crs).transform(xy[:, 0], xy[:, 1]))
 
 
 def count_aoi_pixels(grid: Grid, aoi_geometry: dict[str, Any], inside_count: int) -> int:
-    """How many pixels the whole AOI has, those beyond the grid included.
+    """Number of pixels of the whole AOI, including those beyond the grid.
 
-    What lies beyond is reckoned by area, for the grid's projection does not reach everywhere: exact where the
-    AOI lies within the
-    grid, else good to a few pixels in ten thousand.
+    The part beyond the grid is estimated by area, because the projection does not reach everywhere. The
+    result is exact for an AOI within the grid, otherwise accurate to a few pixels in ten thousand.
 
     Args:
+        grid: The grid.
         aoi_geometry: GeoJSON Polygon or MultiPolygon, lon/lat degrees.
-        inside: How many have their centre in the AOI and lie on the grid.
+        inside_count: Number of the grid's pixels whose centre is in the AOI.
     """
     import shapely
 
@@ -196,13 +192,12 @@ def count_aoi_pixels(grid: Grid, aoi_geometry: dict[str, Any], inside_count: int
 
 
 def _segmentize_edges(shape: Any) -> Any:
-    """The same shape in lon/lat degrees, fit to be projected."""
+    """The shape in lon/lat degrees with its edges densified for a projection."""
     return segmentize(shape, max(_EDGE_STEP, shape.length / _MAX_STEPS))
 
 
 def _lonlat_bounds(grid: Grid) -> Bounds:
-    """A box in degrees around a grid with some air; longitudes run on beyond 180 where it crosses the
-    antimeridian."""
+    """A box in degrees around a grid, with a margin; longitudes continue beyond 180 at the antimeridian."""
     west, south, east, north = grid.bounds
     along = np.linspace(0.0, 1.0, 21)
     x = np.concatenate([west + (east - west) * along] * 2 + [np.full(21, west), np.full(21, east)])
@@ -217,7 +212,7 @@ def _lonlat_bounds(grid: Grid) -> Bounds:
 
 @cache
 def projection(crs: str) -> Any:
-    """From lon/lat degrees to a CRS; by pyproj, which is there sooner than GDAL."""
+    """Projection from lon/lat degrees to a CRS, by pyproj, which loads faster than GDAL."""
     import pyproj
 
     try:

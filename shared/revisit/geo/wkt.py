@@ -1,5 +1,4 @@
-"""Polygons written as well-known text (OGC 06-103r4), as databases and GIS print them: lon before lat, with
-or without SRID=4326."""
+"""Parser of well-known text (OGC 06-103r4): POLYGON and MULTIPOLYGON, lon before lat, optional SRID=4326."""
 
 import re
 from typing import Any
@@ -8,8 +7,8 @@ import msgspec
 
 from revisit.errors import InvalidGeometryError
 
-# No two blanks beside one another may both be many: where nothing follows, their ends would be tried for each
-# of their beginnings.
+# No two adjacent patterns match many blanks both: on a mismatch, a regular expression would try every split
+# between them.
 _HEAD = re.compile(
     r"(?:SRID\s*=\s*(?P<srid>\d{1,9})\s*;\s*)?(?P<kind>MULTIPOLYGON|POLYGON)(?:\s*(?:ZM|Z|M))?\s*(?=[(E])",
     re.IGNORECASE,
@@ -18,18 +17,19 @@ _POSITION = re.compile(r"[^(),]+")
 
 
 def is_wkt(text: str) -> bool:
-    """Whether a text begins like a polygon's."""
+    """Whether a text starts like WKT of a polygon."""
     return _HEAD.match(text.lstrip()) is not None
 
 
 def read_wkt(text: str, max_positions: int) -> dict[str, Any]:
-    """The GeoJSON geometry of a POLYGON or MULTIPOLYGON; what its numbers are worth is not looked at.
+    """The GeoJSON geometry of a POLYGON or MULTIPOLYGON; values are not checked.
 
     Args:
-        most: Positions at most.
+        text: Well-known text.
+        max_positions: Maximum number of positions.
 
     Raises:
-        InvalidGeometryError: It is in other coordinates, too long, or breaks off.
+        InvalidGeometryError: It has another SRID, is too long, or is incomplete.
     """
     text = text.lstrip()
     head = _HEAD.match(text)
@@ -44,7 +44,8 @@ def read_wkt(text: str, max_positions: int) -> dict[str, Any]:
     body = text[head.end() :].strip()
     if (count := body.count(",") + 1) > max_positions:
         raise InvalidGeometryError(
-            f"the AOI has {count:,} vertices, {max_positions:,} at most; simplify it, for instance to the 10 m of a pixel"
+            f"the AOI has {count:,} vertices, {max_positions:,} at most; simplify it, for instance to the 10 "
+            "m of a pixel"
         )
     if body.upper() == "EMPTY":
         raise InvalidGeometryError("the AOI is empty; give at least one polygon")
@@ -56,7 +57,8 @@ def read_wkt(text: str, max_positions: int) -> dict[str, Any]:
         }
     except (ValueError, RecursionError):
         raise InvalidGeometryError(
-            "the AOI's well-known text breaks off or holds what is no number; write POLYGON((lon lat, lon lat, ...))"
+            "the AOI's well-known text breaks off or holds what is no number; write POLYGON((lon lat, lon "
+            "lat, ...))"
         ) from None
 
 

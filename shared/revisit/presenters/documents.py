@@ -1,4 +1,4 @@
-"""Records as plain JSON values: what the API answers with and `--json` prints.
+"""Records as plain JSON values, for responses of the API and for `--json`.
 
 Numbers have 9 significant digits, shares run from 0 to 1, instants are RFC 3339 with Z.
 """
@@ -26,17 +26,17 @@ from revisit.presenters import documents
 
 
 def json_number(value: float | None) -> float | None:
-    """A number to 9 significant digits; None where it is not finite."""
+    """A number rounded to 9 significant digits; None if it is not finite."""
     return float(f"{value:.9g}") if value is not None and isfinite(value) else None
 
 
 def json_time(value: datetime | None) -> str | None:
-    """An instant as text."""
+    """An instant as RFC 3339 text."""
     return format_rfc3339(value) if value else None
 
 
 def statistics(values: Statistics) -> dict[str, Any]:
-    """Of one index or band."""
+    """Statistics of one index or band."""
     return {
         "count": values.count,
         **{name: json_number(getattr(values, name)) for name in ("mean", "std", "min", "max", "median")},
@@ -44,7 +44,7 @@ def statistics(values: Statistics) -> dict[str, Any]:
 
 
 def cover(value: Cover | None) -> dict[str, Any]:
-    """What lay over the AOI; nulls where no pixel was read."""
+    """Coverage and clear share of the AOI; nulls if no pixel was read."""
     if value is None:
         return {"coverage": None, "clear_fraction": None}
     return {
@@ -62,21 +62,21 @@ def cover(value: Cover | None) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class UrlBuilder:
-    """Where a reader finds what a job made."""
+    """Links to the STAC Item and the assets of a job."""
 
     item: Callable[[Job], str | None]
-    """Of a finished job's STAC Item."""
+    """Link to the STAC Item of a finished job."""
     asset: Callable[[Job, Asset], str]
 
 
 API_URLS = UrlBuilder(
     lambda done: f"/results/{done.id}", lambda done, asset: f"/results/{done.id}/assets/{asset.name}"
 )
-"""Paths of the API."""
+"""Links as paths of the API."""
 
 
 def job(record: Job, urls: UrlBuilder = API_URLS) -> dict[str, Any]:
-    """A job and what came of it."""
+    """A job with its results."""
     return {
         "job": record.id,
         "acquisition": record.acquisition,
@@ -135,8 +135,9 @@ def subscription(
     """A subscription.
 
     Args:
-        next_pass: When a satellite is expected over it, where that is known.
-        secrets: Of its webhooks, by the channel's id, where they are told: when it is made.
+        record: The subscription.
+        secrets: Channel id -> signing secret, for webhooks whose secret is shown: at creation.
+        next_pass: Predicted time of the next pass, if known.
     """
     return {
         "subscription": record.id,
@@ -162,7 +163,7 @@ def subscription(
 
 
 def last_alert(record: Subscription) -> dict[str, Any] | None:
-    """Of a subscription's log the last line in short."""
+    """The last alert of a subscription, in short."""
     if record.last_alert is None:
         return None
     return {
@@ -173,15 +174,15 @@ def last_alert(record: Subscription) -> dict[str, Any] | None:
 
 
 def channel(record: Channel, secret: str = "") -> dict[str, Any]:
-    """A channel, its secret only where it is told."""
-    told = {
+    """A channel, with its secret only if one is given."""
+    document = {
         "id": record.id,
         "kind": record.kind,
         "target": record.target,
         "state": record.state,
         "reason": record.reason or None,
     }
-    return {**told, "secret": secret} if secret else told
+    return {**document, "secret": secret} if secret else document
 
 
 def alert(record: Alert) -> dict[str, Any]:
@@ -220,7 +221,7 @@ def delivery(record: Delivery) -> dict[str, Any]:
 
 
 def observation(value: Observation) -> dict[str, Any]:
-    """One value of a series; flat, so that it is also a row of CSV."""
+    """One observation of a series; flat, so that it is also a row of CSV."""
     return {
         "datetime": json_time(value.sensing_time),
         "acquisition": value.acquisition,
@@ -283,7 +284,7 @@ PRODUCT_COLUMNS = (
 
 def dead_letter(record: DeadLetter, body: bool = False) -> dict[str, Any]:
     """A dead letter."""
-    told = {
+    document = {
         "id": record.id,
         "function": record.function,
         "topic": record.topic,
@@ -291,11 +292,11 @@ def dead_letter(record: DeadLetter, body: bool = False) -> dict[str, Any]:
         "at": json_time(record.at),
         "attempts": record.attempts,
     }
-    return {**told, "body": record.body} if body else told
+    return {**document, "body": record.body} if body else document
 
 
 def api_key(record: ApiKey, now: datetime) -> dict[str, Any]:
-    """A key, without what opens anything."""
+    """An API key without its secret."""
     state = "revoked" if record.revoked else "live" if record.is_usable(now) else "over"
     return {
         "key": record.id,
@@ -309,7 +310,7 @@ def api_key(record: ApiKey, now: datetime) -> dict[str, Any]:
 
 
 def aoi_summary(summary: AoiSummary) -> dict[str, Any]:
-    """What an AOI would take."""
+    """Size, tiles and expected cost of an AOI."""
     return {
         "aoi": summary.aoi.geometry,
         "area_km2": json_number(summary.aoi.area_km2),
@@ -325,7 +326,7 @@ def aoi_summary(summary: AoiSummary) -> dict[str, Any]:
 
 
 def subscription_preview(preview: SubscriptionPreview) -> dict[str, Any]:
-    """What a subscription would have done."""
+    """Past acquisitions that match a subscription, by month."""
     return {
         "from": json_time(preview.start),
         "to": json_time(preview.end),
@@ -343,8 +344,8 @@ def subscription_preview(preview: SubscriptionPreview) -> dict[str, Any]:
 
 
 def to_csv(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> str:
-    """Rows as CSV with a header (RFC 4180); a text that a spreadsheet would take for a formula is quoted by
-    an apostrophe."""
+    """Rows as CSV with a header (RFC 4180). An apostrophe protects a text that a spreadsheet would run as
+    a formula."""
     import csv
     from io import StringIO
 
@@ -360,7 +361,7 @@ def _escape_formula(value: Any) -> Any:
 
 
 def expected_pass(predicted: Pass) -> dict[str, Any]:
-    """One that is expected, to the second."""
+    """A predicted pass, to the second."""
     return {
         "expected": documents.json_time(predicted.expected.replace(microsecond=0)),
         "platform": predicted.platform,

@@ -1,4 +1,4 @@
-"""An order as plain JSON values: how far it is, what was expected of it and what it took."""
+"""Orders as plain JSON values: progress, estimate and usage."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from revisit.presenters import documents
 from revisit.presenters.documents import API_URLS, UrlBuilder
 
 MIN_RETRY_AFTER_S, MAX_RETRY_AFTER_S = 1, 10
-"""When to ask again: after one second where a job is left, after ten where many are."""
+"""Range of Retry-After: one second if one job is open, ten if many are."""
 JOBS_PER_SECOND = 5
 
 
@@ -24,12 +24,12 @@ def order_details(
         **documents.order_summary(order),
         **conditions(order),
         **order_status(order, jobs, now),
-        "jobs": [documents.job(one, urls) for one in jobs],
+        "jobs": [documents.job(job, urls) for job in jobs],
     }
 
 
 def conditions(order: Order) -> dict[str, Any]:
-    """What was asked of the products."""
+    """The conditions that products of the order must meet."""
     return {
         "level": order.level,
         "max_cloud": order.max_cloud,
@@ -39,7 +39,7 @@ def conditions(order: Order) -> dict[str, Any]:
 
 
 def order_status(order: Order, jobs: Sequence[Job], now: datetime) -> dict[str, Any]:
-    """How far an order is and what it took, without its jobs."""
+    """Progress and usage of an order, without its jobs."""
     return {
         "cancelled": documents.json_time(order.cancelled),
         "progress": progress(order, jobs),
@@ -50,7 +50,7 @@ def order_status(order: Order, jobs: Sequence[Job], now: datetime) -> dict[str, 
 
 
 def progress(order: Order, jobs: Sequence[Job]) -> dict[str, Any]:
-    """How many of an order's jobs are where; jobs that are not written yet are open."""
+    """Number of jobs by state; jobs that are not written yet count as open."""
     states = Counter(job.state for job in jobs)
     ended = sum(states[state] for state in FINISHED_STATES)
     total = len(order.jobs)
@@ -67,7 +67,7 @@ def progress(order: Order, jobs: Sequence[Job]) -> dict[str, Any]:
 
 
 def age_s(order: Order, now: datetime) -> float:
-    """Seconds from its beginning to its end, or to now."""
+    """Seconds from its creation to its end, or until now."""
     until = (
         now if order.state in ("selecting", "running") else order.cancelled or order.finished or order.created
     )
@@ -75,11 +75,11 @@ def age_s(order: Order, now: datetime) -> float:
 
 
 def actual(jobs: Sequence[Job]) -> dict[str, Any]:
-    """What the jobs took so far; bytes are null where a reader does not tell them."""
-    worked = [job for job in jobs if job.spent.pixels]
-    read = [job.spent.bytes_read for job in worked]
+    """Usage of the jobs so far; bytes are null if a reader does not count them."""
+    processed = [job for job in jobs if job.spent.pixels]
+    read = [job.spent.bytes_read for job in processed]
     return {
-        "pixels": sum(job.spent.pixels for job in worked),
+        "pixels": sum(job.spent.pixels for job in processed),
         "bytes_read": None if None in read else sum(count for count in read if count is not None),
         "bytes_written": sum(asset.size for job in jobs for asset in job.assets),
         "seconds": round(sum(job.spent.seconds for job in jobs), 2),
@@ -87,10 +87,10 @@ def actual(jobs: Sequence[Job]) -> dict[str, Any]:
 
 
 def estimate(expected: Estimate) -> dict[str, Any]:
-    """What is expected, before it runs."""
+    """An estimate, before the order runs."""
     return {**expected.record_fields, "assumptions": list(expected.assumptions), "refused": expected.refused}
 
 
 def retry_after_s(order: Order) -> int:
-    """After how many seconds asking again is worth while."""
+    """Seconds after which a client should poll again."""
     return min(max(order.open // JOBS_PER_SECOND, MIN_RETRY_AFTER_S), MAX_RETRY_AFTER_S)
