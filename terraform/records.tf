@@ -7,7 +7,7 @@ locals {
   }
   firestore_indexes = {
     for index in local._firestore.indexes :
-    "${index.collectionGroup}.${join(".", [for field in index.fields : field.fieldPath])}" => index
+    "${index.collectionGroup}.${join(".", [for field in index.fields : try(field.order, "") == "DESCENDING" ? "${field.fieldPath}-desc" : field.fieldPath])}" => index
   }
 }
 

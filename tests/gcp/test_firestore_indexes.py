@@ -15,14 +15,23 @@ from revisit.adapters.gcp.records import create_client
 from revisit.adapters.gcp.settings import Settings
 from revisit.domain.audit_record import Audit
 from revisit.domain.delivery import Delivery, Receiver
-from revisit.ports.record_types import KINDS, RETENTION, collection_name
+from revisit.ports.record_types import KINDS, RETENTION, SORTED_LISTS, collection_name
 from revisit.ports.system_records import IdempotencyRecord
 from samples import NOON
 
+DESCENDING = 2
+"""StructuredQuery.Direction of Firestore's protocol."""
 DECLARED = json.loads((ROOT / "terraform" / "firestore.indexes.json").read_text())
-ASKING = ("find", "every", "count")
+ASKING = ("find", "find_all", "count", "find_sorted", "find_page", "find_all_sorted")
+OPTIONS = {"after", "limit", "sort", "descending"}
 OF_KINDS = {"Job": "job", **{kind.__name__: collection_name(kind) for kind in KINDS}}
+SORT_KEYS = {sort for lists in SORTED_LISTS.values() for _, sort in lists}
 PLURAL = {("subscription", "tiles"), ("job", "orders")}
+
+
+def directed(field: str, descending: bool) -> str:
+    """A field as it is sorted by."""
+    return f"{field} DESC" if descending else field
 
 
 def queries() -> Iterator[tuple[str, str, frozenset[str]]]:
@@ -34,7 +43,10 @@ def queries() -> Iterator[tuple[str, str, frozenset[str]]]:
             name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
             if name not in ASKING:
                 continue
-            fields = frozenset(word.arg for word in call.keywords if word.arg) - {"after", "limit"}
+            values = {word.arg: word.value for word in call.keywords if word.arg}
+            fields = frozenset(values) - OPTIONS
+            if isinstance(values.get("sort"), ast.Constant):
+                fields |= {directed(ast.literal_eval(values["sort"]), "descending" in values)}
             named = next(
                 (
                     OF_KINDS[argument.id]
@@ -49,7 +61,12 @@ def queries() -> Iterator[tuple[str, str, frozenset[str]]]:
 def lacking(asked: Iterable[tuple[str, str, frozenset[str]]], declared: dict[str, Any]) -> list[str]:
     """The queries that no index answers, with the place that asks them."""
     composite = {
-        (index["collectionGroup"], frozenset(field["fieldPath"] for field in index["fields"]))
+        (
+            index["collectionGroup"],
+            frozenset(
+                directed(field["fieldPath"], field.get("order") == "DESCENDING") for field in index["fields"]
+            ),
+        )
         for index in declared["indexes"]
     }
     exempted = {
@@ -84,12 +101,15 @@ def test_an_index_that_is_taken_away_is_missed_by_the_name_of_its_query(gone):
     assert any(f": {index['collectionGroup']} by " in line for line in lacking(queries(), less))
 
 
-def test_lists_are_indexed_by_what_they_contain_and_all_else_in_order():
+def test_fields_of_several_values_are_indexed_by_what_they_contain_and_sort_keys_last():
     for index in DECLARED["indexes"]:
-        for field in index["fields"]:
+        for number, field in enumerate(index["fields"], 1):
             plural = (index["collectionGroup"], field["fieldPath"]) in PLURAL
+            newest_first = field["fieldPath"] in SORT_KEYS and field.get("order") == "DESCENDING"
+            assert not newest_first or number == len(index["fields"])
+            order = "DESCENDING" if newest_first else "ASCENDING"
             assert (field.get("arrayConfig"), field.get("order")) == (
-                ("CONTAINS", None) if plural else (None, "ASCENDING")
+                ("CONTAINS", None) if plural else (None, order)
             )
 
 
@@ -156,7 +176,11 @@ def test_what_is_really_sent_for_each_of_them_has_its_index(google, monkeypatch)
         made = real(query)
         filters = made.where.composite_filter.filters or [made.where]
         fields = {one.field_filter.field.field_path for one in filters} - {""}
-        orders = {order.field.field_path for order in made.order_by} - {"__name__"}
+        orders = {
+            directed(order.field.field_path, order.direction == DESCENDING)
+            for order in made.order_by
+            if order.field.field_path != "__name__"
+        }
         sent.append(("sent", made.from_[0].collection_id, frozenset(fields | orders)))
         return made
 
@@ -166,10 +190,12 @@ def test_what_is_really_sent_for_each_of_them_has_its_index(google, monkeypatch)
     asked = {(collection, fields) for _, collection, fields in queries() if collection}
     for collection, fields in asked:
         known = dict.fromkeys(fields & set(KINDS[by_name[collection]]), "x")
-        assert (
-            backend.records.find(by_name[collection], **known) == []
-            and backend.records.count(by_name[collection], **known) == 0
-        )
+        records, kind = backend.records, by_name[collection]
+        if sort := next(iter(fields - known.keys()), ""):
+            name, _, direction = sort.partition(" ")
+            assert records.find_sorted(kind, name, descending=bool(direction), **known) == []
+        else:
+            assert records.find(kind, **known) == [] and records.count(kind, **known) == 0
     backend.bus.publish_pending()
     assert backend.bus.depth() == []
     assert {query[1:] for query in sent} >= asked | {("outbox", frozenset({"at"}))}

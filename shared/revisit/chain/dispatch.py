@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import takewhile
 from threading import BoundedSemaphore
 
 from revisit.delivery import file_channel, webhook, webhook_client
@@ -27,7 +28,7 @@ from revisit.domain.subscription import Channel, Subscription
 from revisit.domain.webhook_secret import active_secrets
 from revisit.errors import PermanentError
 from revisit.ports.backend import Backend, Commit
-from revisit.ports.pagination import find_all
+from revisit.ports.pagination import find_all_sorted
 
 RETRY_DELAYS = tuple(
     timedelta(seconds=seconds) for seconds in (0, 5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
@@ -265,14 +266,10 @@ def _record_attempt(
 
 
 def due_deliveries(backend: Backend) -> list[Delivery]:
-    """Deliveries whose moment has come, those first that wait longest; also what a crash left behind."""
+    """Deliveries that are due, longest overdue first; includes those that a crash left behind."""
     now = backend.now()
-    found = (
-        delivery
-        for delivery in find_all(backend.records, Delivery, state="due")
-        if delivery.due and delivery.due <= now
-    )
-    return sorted(found, key=lambda delivery: (delivery.due or now, delivery.created))
+    waiting = find_all_sorted(backend.records, Delivery, sort="due", state="due")
+    return list(takewhile(lambda delivery: delivery.due is not None and delivery.due <= now, waiting))
 
 
 def dispatch(

@@ -65,7 +65,7 @@ def finish(commit: Commit, job: Job) -> None:
         job = as_cancelled(was, job.finished)
     commit.put(job.with_changes(orders=was.orders))
     for order in orders:
-        commit.put(order.close_jobs(1, job.finished))
+        commit.put(order.close_jobs(1, job.finished, failed=job.state == "failed"))
     commit.emit(JobFinished(job.id, job.lane, job.again))
 
 

@@ -62,6 +62,8 @@ class Order:
     """Digest of the products selected last; empty until the chain has selected any."""
     reason: str = ""
     """Why its products could not be selected."""
+    failed_jobs: int | None = None
+    """How many of its jobs failed; None in an order of an earlier version, which did not count them."""
 
     @property
     def state(self) -> State:
@@ -78,10 +80,19 @@ class Order:
         """Whether it is still selecting or has open jobs; a cancelled order can have open jobs."""
         return self.open > 0 or (self.selecting and not self.cancelled)
 
-    def close_jobs(self, count: int, now: datetime | None) -> "Order":
-        """The order with `count` fewer open jobs, which ended at `now`."""
+    def close_jobs(self, count: int, now: datetime | None, failed: int = 0) -> "Order":
+        """The order with `count` fewer open jobs, which ended at `now`; `failed` of them failed."""
         left = max(self.open - count, 0)
-        return self.with_changes(open=left, finished=self.finished if left or not count else now)
+        return self.with_changes(
+            open=left,
+            finished=self.finished if left or not count else now,
+            failed_jobs=None if self.failed_jobs is None else self.failed_jobs + failed,
+        )
+
+    def reopen_failed_job(self) -> "Order":
+        """The order with one open job more, which had failed."""
+        failed = None if self.failed_jobs is None else max(self.failed_jobs - 1, 0)
+        return self.with_changes(open=self.open + 1, failed_jobs=failed)
 
     def extend(self, planned: "Order") -> "Order":
         """The order with the jobs, estimate and selection of `planned` added to its own."""

@@ -1,6 +1,7 @@
 """Record kinds: stored names, indexed fields, retention, and the JSON codec."""
 
-from datetime import datetime, timedelta
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -56,6 +57,18 @@ KINDS: dict[type[Any], tuple[str, ...]] = {
 }
 """Each kind of record and its indexed fields, the only ones that `find` accepts."""
 
+SORTED_LISTS: dict[type[Any], tuple[tuple[tuple[str, ...], str], ...]] = {
+    Order: ((("owner",), "created"), (("owner", "subscription"), "created")),
+    Job: ((("orders",), "sensing_time"), (("subscription",), "sensing_time")),
+    Alert: ((("subscription",), "number"),),
+    Delivery: (
+        (("subscription",), "created"),
+        (("state", "subscription"), "created"),
+        (("state",), "due"),
+    ),
+}
+"""Lists that the store pages by an index: the indexed fields they are found by, and their sort key."""
+
 RETENTION: dict[type[Any], tuple[str, timedelta]] = {
     IdempotencyRecord: ("at", timedelta(days=1)),
     Audit: ("at", timedelta(days=400)),
@@ -91,6 +104,35 @@ def expires_at(record: Any) -> datetime | None:
     field, duration = retention
     start: datetime = getattr(record, field)
     return start + duration
+
+
+def sort_key(record: Any, name: str) -> str | None:
+    """A value that lists are sorted by, as text that sorts alike; None leaves the record out of the list."""
+    value = record.product.sensing_time if name == "sensing_time" else getattr(record, name)
+    if value is None:
+        return None
+    if isinstance(value, int):
+        return number_key(value)
+    return f"{value.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}"
+
+
+def number_key(value: int) -> str:
+    """A whole number as a sort key."""
+    return f"{value:012d}"
+
+
+def sort_keys(record: Any) -> dict[str, str]:
+    """The sort keys of a record by name."""
+    names = {name for _, name in SORTED_LISTS.get(type(record), ())}
+    return {name: key for name in sorted(names) if (key := sort_key(record, name)) is not None}
+
+
+def check_sorted_list(kind: type[Any], fields: Iterable[str], sort: str) -> None:
+    """Refuse a sorted query that no index answers."""
+    if (tuple(sorted(fields)), sort) not in SORTED_LISTS.get(kind, ()):
+        raise ValueError(
+            f"no list of {collection_name(kind)} by {', '.join(sorted(fields))} sorted by {sort}"
+        )
 
 
 def indexed_values(record: Any) -> dict[str, tuple[str, ...]]:

@@ -22,6 +22,25 @@ class RecordReader(Protocol):
         """
         ...
 
+    def find_sorted[T](
+        self,
+        kind: type[T],
+        sort: str,
+        *,
+        after: tuple[str, str] | None = None,
+        limit: int = 100,
+        descending: bool = False,
+        **fields: Any,
+    ) -> list[T]:
+        """A page of one of the `SORTED_LISTS`: its cost follows the page (keyset pagination).
+
+        Args:
+            sort: The list's sort key; records of one key are sorted by id.
+            after: Sort key and id of the last record of the previous page; an empty id skips its whole key.
+            fields: Values that the list's indexed fields must equal.
+        """
+        ...
+
     def count(self, kind: type[Any], **fields: Any) -> int:
         """How many records `find` would give, page after page."""
         ...

@@ -5,6 +5,7 @@ Firestore's, and beside it the
 fields it is found by and the owner that the security rules go by.
 """
 
+import contextlib
 import random
 import threading
 import time
@@ -25,12 +26,23 @@ from revisit.adapters.gcp.settings import Settings
 from revisit.domain.clock import Clock
 from revisit.errors import PermanentError, TransientError
 from revisit.ports.cloudevents import Envelope
-from revisit.ports.record_types import KINDS, collection_name, decode, encode, expires_at, indexed_values
+from revisit.ports.record_types import (
+    KINDS,
+    SORTED_LISTS,
+    check_sorted_list,
+    collection_name,
+    decode,
+    encode,
+    expires_at,
+    indexed_values,
+    sort_keys,
+)
 
 if TYPE_CHECKING:
     from google.cloud.firestore import Client, CollectionReference, DocumentReference, DocumentSnapshot
 
 MARK_COLLECTION = "mark"
+SETTING_COLLECTION = "setting"
 MARK_TTL = timedelta(days=30)
 """Firestore's own TTL takes them away after that, within a day or so."""
 EXPIRES_FIELD = "expires"
@@ -68,6 +80,8 @@ class FirestoreRecords:
         self._now = now
         self._thread_state = threading.local()
         """Whether this thread is in a transaction."""
+        self._has_sort_keys = False
+        """Whether all documents are known to carry their sort keys."""
 
     def get[T](self, kind: type[T], id: str) -> T | None:
         with self._translate_errors():
@@ -81,6 +95,53 @@ class FirestoreRecords:
         with self._translate_errors():
             found = list(query.stream(timeout=TIMEOUT_S, retry=_RETRY))
         return [record for record in (_decode_snapshot(one, kind) for one in found) if record is not None]
+
+    def find_sorted[T](
+        self,
+        kind: type[T],
+        sort: str,
+        *,
+        after: tuple[str, str] | None = None,
+        limit: int = 100,
+        descending: bool = False,
+        **fields: Any,
+    ) -> list[T]:
+        check_sorted_list(kind, fields, sort)
+        self._add_sort_keys()
+        direction = firestore.Query.DESCENDING if descending else firestore.Query.ASCENDING
+        query = self._build_query(kind, fields).order_by(sort, direction=direction)
+        query = query.order_by("__name__", direction=direction).limit(limit)
+        if after is not None:
+            key, id = after
+            position = {"__name__": document(self._client, collection_name(kind), id)} if id else {}
+            query = query.start_after({sort: key, **position})
+        with self._translate_errors():
+            found = list(query.stream(timeout=TIMEOUT_S, retry=_RETRY))
+        return [record for record in (_decode_snapshot(each, kind) for each in found) if record is not None]
+
+    def _add_sort_keys(self) -> None:
+        """Write the sort keys of documents of an earlier version, once for each database."""
+        if self._has_sort_keys:
+            return
+        lists = str(sorted((collection_name(kind), names) for kind, names in SORTED_LISTS.items()))
+        setting = document(self._client, SETTING_COLLECTION, "sorted lists")
+        with self._translate_errors():
+            found = setting.get(timeout=TIMEOUT_S, retry=_RETRY)
+            if not found.exists or found.get("lists") != lists:
+                for kind in SORTED_LISTS:
+                    self._add_sort_keys_of(kind)
+                setting.set({"lists": lists}, timeout=TIMEOUT_S)
+        self._has_sort_keys = True
+
+    def _add_sort_keys_of(self, kind: type[Any]) -> None:
+        for snapshot in self._client.collection(collection_name(kind)).stream():
+            record = _decode_snapshot(snapshot, kind)
+            keys = sort_keys(record)
+            if keys.items() <= (snapshot.to_dict() or {}).items():
+                continue
+            # One that is changed meanwhile is written with its sort keys.
+            with contextlib.suppress(exceptions.FailedPrecondition, exceptions.NotFound):
+                snapshot.reference.update(keys, _precondition(snapshot), timeout=TIMEOUT_S)
 
     def count(self, kind: type[Any], **fields: Any) -> int:
         with self._translate_errors():
@@ -302,7 +363,13 @@ def fields_of(record: Any) -> dict[str, Any]:
     }
     owner = {"owner": record.owner} if hasattr(record, "owner") else {}
     moment = expires_at(record)
-    return {**found, **owner, **({EXPIRES_FIELD: moment} if moment else {}), "body": encode(record).decode()}
+    return {
+        **found,
+        **sort_keys(record),
+        **owner,
+        **({EXPIRES_FIELD: moment} if moment else {}),
+        "body": encode(record).decode(),
+    }
 
 
 _tuple_fields_by_kind: dict[type[Any], frozenset[str]] = {}

@@ -9,13 +9,14 @@ import msgspec
 
 from revisit.adapters.local.backend import ASSETS, DATABASE
 from revisit.adapters.local.filesystem import network_filesystem
+from revisit.adapters.local.records import index_entries
 from revisit.adapters.local.sqlite import Database
 from revisit.adapters.local.webhook_key import KEY_FILE, is_readable_by_others
 from revisit.domain.alert import Alert
 from revisit.domain.job import Job
 from revisit.domain.subscription import Subscription
 from revisit.errors import InvalidInputError, PermanentError, TransientError
-from revisit.ports.record_types import KINDS_BY_NAME, collection_name, decode, indexed_values
+from revisit.ports.record_types import KINDS_BY_NAME, collection_name, decode
 from revisit.ports.system_records import DeadLetter
 
 MAX_FINDINGS = 20
@@ -80,9 +81,7 @@ def _check_records(connection: apsw.Connection) -> Iterator[str]:
         except (msgspec.MsgspecError, InvalidInputError) as error:
             yield f"{kind} {id!r} cannot be read: {error}"
             continue
-        if {
-            (field, value) for field, values in indexed_values(record).items() for value in values
-        } != known.pop((kind, id), set()):
+        if index_entries(record) != known.pop((kind, id), set()):
             yield f"{kind} {id!r} is not found by what it holds; write it again"
     for kind, id in known:
         yield f"{kind} {id!r} is found but not there"

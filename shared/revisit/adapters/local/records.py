@@ -1,8 +1,9 @@
 """Records as JSON documents in SQLite, found by the fields that `revisit.ports.record_types.KINDS` names."""
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from itertools import product
 from typing import Any
 
 import apsw
@@ -14,7 +15,17 @@ from revisit.adapters.local.wakeup import Wakeup
 from revisit.domain.clock import Clock
 from revisit.errors import PermanentError
 from revisit.ports.cloudevents import Envelope
-from revisit.ports.record_types import KINDS, KINDS_BY_NAME, collection_name, decode, encode, indexed_values
+from revisit.ports.record_types import (
+    KINDS,
+    KINDS_BY_NAME,
+    SORTED_LISTS,
+    check_sorted_list,
+    collection_name,
+    decode,
+    encode,
+    indexed_values,
+    sort_keys,
+)
 
 MARK_RETENTION = timedelta(days=30)
 
@@ -38,6 +49,35 @@ class LocalRecords:
             return [
                 _decode_record(body, kind)
                 for (body,) in connection.execute(f"SELECT body {statement} LIMIT ?", (*values, after, limit))
+            ]
+
+    def find_sorted[T](
+        self,
+        kind: type[T],
+        sort: str,
+        *,
+        after: tuple[str, str] | None = None,
+        limit: int = 100,
+        descending: bool = False,
+        **fields: Any,
+    ) -> list[T]:
+        check_sorted_list(kind, fields, sort)
+        list_name = _list_name(tuple(sorted(fields)), sort)
+        prefix = _list_value([str(fields[name]) for name in sorted(fields)])
+        first, last = (prefix, ""), (f"{prefix}{_LAST_CHARACTER}", "")
+        if after is not None:
+            key, id = f"{prefix}{after[0]}", after[1]
+            if descending:
+                last = (key, id)
+            else:
+                first = (key, id or _LAST_CHARACTER)
+        statement = _SORTED_SQL.format(order="DESC" if descending else "ASC")
+        with self._database.read_connection() as connection:
+            return [
+                _decode_record(body, kind)
+                for (body,) in connection.execute(
+                    statement, (collection_name(kind), list_name, *first, *last, limit)
+                )
             ]
 
     def count(self, kind: type[Any], **fields: Any) -> int:
@@ -119,7 +159,7 @@ def write_record(connection: apsw.Connection, record: Any) -> None:
         "INSERT INTO record (kind, id, body) VALUES (?, ?, ?) ON CONFLICT (kind, id) DO UPDATE SET body = excluded.body",
         (kind, record.id, encode(record).decode()),
     )
-    wanted = {(field, value) for field, values in indexed_values(record).items() for value in values}
+    wanted = index_entries(record)
     known = set(
         connection.execute(
             "SELECT field, value FROM record_index WHERE kind = ? AND id = ?", (kind, record.id)
@@ -137,10 +177,32 @@ def write_record(connection: apsw.Connection, record: Any) -> None:
         )
 
 
+def index_entries(record: Any) -> set[tuple[str, str]]:
+    """What a record is found by: fields with their values, and sorted lists with values and sort key."""
+    values, keys = indexed_values(record), sort_keys(record)
+    return {(field, value) for field in values for value in values[field]} | {
+        (_list_name(fields, sort), _list_value(combination) + keys[sort])
+        for fields, sort in SORTED_LISTS.get(type(record), ())
+        if sort in keys
+        for combination in product(*(values[name] for name in fields))
+    }
+
+
+def _list_name(fields: tuple[str, ...], sort: str) -> str:
+    return f"{'+'.join(fields)}>{sort}"
+
+
+def _list_value(values: Iterable[str]) -> str:
+    """Values before the sort key; the separator is in no value (an id, an owner or a state)."""
+    return "".join(f"{value}\x1f" for value in values)
+
+
 def _reindex_records(database: Database) -> None:
     """Have every record be found by the fields of today, where the folder was written when these were
     others."""
-    fields = msgspec.json.encode({collection_name(kind): names for kind, names in KINDS.items()}).decode()
+    fields = msgspec.json.encode(
+        {collection_name(kind): [*names, *SORTED_LISTS.get(kind, ())] for kind, names in KINDS.items()}
+    ).decode()
     with database.read_connection() as connection:
         if connection.execute("SELECT 1 FROM setting WHERE name = 'found by' AND value = ?", (fields,)).get:
             return
@@ -176,6 +238,15 @@ def _decode_record[T](body: str, kind: type[T]) -> T:
         ) from error
 
 
+_LAST_CHARACTER = "\U0010ffff"
+"""Sorts after every other character."""
+_SORTED_SQL = (
+    "SELECT body FROM record_index AS lead CROSS JOIN record"
+    " ON record.kind = lead.kind AND record.id = lead.id"
+    " WHERE lead.kind = ? AND lead.field = ?"
+    " AND (lead.value, lead.id) > (?, ?) AND (lead.value, lead.id) < (?, ?)"
+    " ORDER BY lead.value {order}, lead.id {order} LIMIT ?"
+)
 _ALL_SQL = "FROM record WHERE kind = ? AND id > ? ORDER BY id"
 _FIELDS_SQL = (
     "FROM record_index AS lead CROSS JOIN record ON record.kind = lead.kind AND record.id = lead.id"

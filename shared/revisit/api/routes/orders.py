@@ -18,15 +18,14 @@ from revisit.api.http.request_context import (
 from revisit.api.routes.aoi_input import parse_aoi
 from revisit.api.routes.results import ITEM_TYPE, result_item
 from revisit.api.routes.subscriptions import recipe_from_body, results, series
-from revisit.domain.job import FINISHED_STATES
 from revisit.domain.order import Order
 from revisit.errors import InvalidInputError
 from revisit.ports.system_records import SourceState
 from revisit.presenters import documents, orders
 from revisit.services.orders.cancel import cancel_order
-from revisit.services.orders.create import create_order, estimate_order, get_order, list_orders
+from revisit.services.orders.create import create_order, estimate_order, get_order, list_order_page
 from revisit.services.orders.selection import OrderRequest
-from revisit.services.subscriptions.results import list_jobs
+from revisit.services.subscriptions.results import list_ended_jobs, list_jobs
 
 MAX_ORDERS = 500
 """Of one answer."""
@@ -106,11 +105,8 @@ def validate_source(context: RequestContext, spec: str) -> str:
 
 def list_(context: RequestContext) -> ResponseReturnValue:
     limit = context.query_int("limit", 50, 1, MAX_ORDERS)
-    return {
-        "orders": [
-            documents.order_summary(one) for one in list_orders(context.backend, context.owner_id)[:limit]
-        ]
-    }
+    page = list_order_page(context.backend, context.owner_id, limit, request.args.get("after", ""))
+    return {"orders": [documents.order_summary(order) for order in page.items], "next": page.next or None}
 
 
 def show(context: RequestContext, id: str) -> Response:
@@ -138,39 +134,32 @@ def _order_response(context: RequestContext, id: str) -> Response:
 
 
 def items(context: RequestContext, id: str) -> Response:
-    """The jobs that have ended as STAC Items, by time: the skipped ones too, which say why."""
+    """The jobs that have ended as STAC Items by time, including skipped ones, which state the reason."""
     order = get_order(context.backend, id, context.owner_id)
-    found = item_collection(
-        context,
-        order,
-        context.query_int("limit", MAX_ITEMS, 1, MAX_ITEMS),
-        context.query_int("after", 0, 0, 10**9),
-    )
-    return Response(msgspec.json.encode(found), content_type=ITEM_TYPE)
+    limit = context.query_int("limit", MAX_ITEMS, 1, MAX_ITEMS)
+    collection = item_collection(context, order, limit, request.args.get("after", ""))
+    return Response(msgspec.json.encode(collection), content_type=ITEM_TYPE)
 
 
 def item_collection(
-    context: RequestContext, order: Order, limit: int = MAX_ITEMS, after: int = 0
+    context: RequestContext, order: Order, limit: int = MAX_ITEMS, after: str = ""
 ) -> dict[str, Any]:
-    """A part of what came of an order, and the way to the next part."""
-    ended = [
-        job for job in list_jobs(context.backend, order.id, context.owner_id) if job.state in FINISHED_STATES
-    ]
-    here = f"{request.url_root.rstrip('/')}/orders/{order.id}"
+    """A page of an order's results after the job with the id `after`, with a link to the next page."""
+    order_url = f"{request.url_root.rstrip('/')}/orders/{order.id}"
     links = [
-        {"rel": "self", "href": f"{here}/items", "type": ITEM_TYPE},
-        {"rel": "collection", "href": here, "type": "application/json"},
+        {"rel": "self", "href": f"{order_url}/items", "type": ITEM_TYPE},
+        {"rel": "collection", "href": order_url, "type": "application/json"},
     ]
-    if after + limit < len(ended):
-        links.append(
-            {"rel": "next", "href": f"{here}/items?limit={limit}&after={after + limit}", "type": ITEM_TYPE}
-        )
-    features = [result_item(job) for job in ended[after : after + limit]]
+    page = list_ended_jobs(context.backend, order, limit, after)
+    if page.next:
+        next_url = f"{order_url}/items?limit={limit}&after={page.next}"
+        links.append({"rel": "next", "href": next_url, "type": ITEM_TYPE})
+    features = [result_item(job) for job in page.items]
     return {
         "type": "FeatureCollection",
         "features": features,
         "links": links,
-        "numberMatched": len(ended),
+        "numberMatched": len(order.jobs) - order.open,
         "numberReturned": len(features),
     }
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import wraps
 from typing import Any
+from urllib.parse import urlencode
 
 import msgspec
 from flask import Response, request
@@ -31,7 +32,7 @@ from revisit.domain.order import Order
 from revisit.errors import InvalidInputError, NotFoundError
 from revisit.presenters import documents
 from revisit.services.orders.cancel import cancel_order
-from revisit.services.orders.create import create_order, get_order, list_orders
+from revisit.services.orders.create import create_order, get_order, list_own_orders
 
 CONFORMANCE_BASE = "http://www.opengis.net/spec/ogcapi-processes-1/1.0/conf"
 CONFORMANCE = tuple(
@@ -171,38 +172,30 @@ def jobs(context: RequestContext) -> ResponseReturnValue:
         context.query_int(name, bound, 0, 10**9)
         for name, bound in (("minDuration", 0), ("maxDuration", 10**9))
     )
-    found: list[dict[str, Any]] = []
-    after, next_position = context.query_int("after", 0, 0, 10**6), 0
-    for position, order in enumerate(list_orders(context.backend, context.owner_id)):
-        if (
-            position < after
-            or order.subscription
-            or (types and "process" not in types)
-            or (ids and PROCESS_ID not in ids)
-        ):
+    found: list[Order] = []
+    after, has_more = request.args.get("after", ""), False
+    wanted = (not types or "process" in types) and (not ids or PROCESS_ID in ids)
+    for order in list_own_orders(context.backend, context.owner_id, after, limit + 1) if wanted else ():
+        if until and order.created > until:
             continue
-        if (
-            (since and order.created < since)
-            or (until and order.created > until)
-            or not shortest <= _duration_s(context, order) <= longest
-        ):
+        if since and order.created < since:
+            break
+        if not shortest <= _duration_s(context, order) <= longest:
             continue
-        status = _status_info(context, order)
-        if not statuses or status["status"] in statuses:
-            if len(found) == limit:
-                next_position = position
-                break
-            found.append(status)
+        if statuses and _status_code(context, order) not in statuses:
+            continue
+        if len(found) == limit:
+            has_more = True
+            break
+        found.append(order)
     links = [_link(request.url, "self")]
-    if next_position:
-        from urllib.parse import urlencode
-
+    if has_more:
         kept_query = [
             (name, text) for name, text in request.args.items(multi=True) if name not in ("limit", "after")
         ]
-        next_query = [*kept_query, ("limit", limit), ("after", next_position)]
+        next_query = [*kept_query, ("limit", limit), ("after", found[-1].id)]
         links.append(_link(f"{_root_url()}/jobs?{urlencode(next_query)}", "next"))
-    return {"jobs": found, "links": links}
+    return {"jobs": [_status_info(context, order) for order in found], "links": links}
 
 
 @_with_ogc_errors
@@ -291,7 +284,9 @@ def _status_code(context: RequestContext, order: Order) -> str:
         return "accepted" if order.selecting else "failed"
     if order.open:
         return "running" if order.open < len(order.jobs) else "accepted"
-    failed = context.backend.records.count(Job, orders=order.id, state="failed") if order.jobs else 0
+    failed = order.failed_jobs
+    if failed is None:  # an order of an earlier version
+        failed = context.backend.records.count(Job, orders=order.id, state="failed") if order.jobs else 0
     return "failed" if failed and failed == len(order.jobs) else "successful"
 
 

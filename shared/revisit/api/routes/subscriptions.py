@@ -25,7 +25,7 @@ from revisit.services.subscriptions.create import (
     revision,
 )
 from revisit.services.subscriptions.preview import preview_subscription
-from revisit.services.subscriptions.results import get_series, list_alerts, list_jobs, with_last_alert
+from revisit.services.subscriptions.results import get_series, list_alerts, list_latest_jobs, with_last_alert
 from revisit.services.subscriptions.update import (
     SubscriptionUpdate,
     revoke_feed_token,
@@ -276,7 +276,8 @@ def alerts(context: RequestContext, id: str) -> ResponseReturnValue:
 
 def results(context: RequestContext, id: str) -> ResponseReturnValue:
     limit = context.query_int("limit", MAX_RESULTS, 1, MAX_RESULTS)
-    return {"jobs": [documents.job(job) for job in list_jobs(context.backend, id, context.owner_id)[-limit:]]}
+    latest = list_latest_jobs(context.backend, id, context.owner_id, limit)
+    return {"jobs": [documents.job(job) for job in latest]}
 
 
 def series(context: RequestContext, id: str) -> ResponseReturnValue:

@@ -61,7 +61,7 @@ def replay_dead_letter(backend: Backend, id: str) -> DeadLetter:
         anew = job.with_changes(state="started", reason="", finished=None, again=job.again + 1)
         transaction.put(anew)
         for order in orders:
-            transaction.put(order.with_changes(open=order.open + 1))
+            transaction.put(order.reopen_failed_job())
         transaction.delete(DeadLetter, id)
         transaction.send(
             cloudevents.Envelope(

@@ -17,7 +17,7 @@ from revisit.domain.recipe import Recipe
 from revisit.errors import InvalidInputError, NotFoundError
 from revisit.pixels.read_estimate import Estimate, estimate_jobs, oversize_reason
 from revisit.ports.backend import Backend, Commit
-from revisit.ports.pagination import find_all
+from revisit.ports.pagination import Page, find_all_sorted, find_page
 from revisit.services.accounts.quotas import quota_exceeded_reason, reserve_jobs, reserve_running_order
 from revisit.services.orders.selection import (
     OrderRequest,
@@ -129,6 +129,7 @@ def _new_order(backend: Backend, request: OrderRequest, id: str, reply: str) -> 
         products=request.products,
         reply=reply,
         tile=request.tile,
+        failed_jobs=0,
     )
 
 
@@ -285,11 +286,44 @@ def get_order(backend: Backend, id: str, owner: str = "local") -> Order:
 
 def list_orders(backend: Backend, owner: str = "local") -> list[Order]:
     """All orders of an owner, newest first."""
-    return sorted(
-        find_all(backend.records, Order, owner=owner),
-        key=lambda order: (order.created, order.id),
-        reverse=True,
+    return list(find_all_sorted(backend.records, Order, sort="created", descending=True, owner=owner))
+
+
+def list_order_page(backend: Backend, owner: str, limit: int, after: str = "") -> Page[Order]:
+    """A page of an owner's orders, newest first, after the order with the id `after`.
+
+    Raises:
+        InvalidInputError: `after` is not an order of this owner.
+    """
+    return find_page(
+        backend.records, Order, sort="created", descending=True, after=after, limit=limit, owner=owner
     )
+
+
+def list_own_orders(backend: Backend, owner: str, after: str = "", page_size: int = 100) -> Iterator[Order]:
+    """An owner's orders without backfills, newest first, after the order with the id `after`.
+
+    Args:
+        page_size: Orders read at once.
+
+    Raises:
+        InvalidInputError: `after` is not such an order.
+    """
+    while True:
+        page = find_page(
+            backend.records,
+            Order,
+            sort="created",
+            descending=True,
+            after=after,
+            limit=page_size,
+            owner=owner,
+            subscription="",
+        )
+        yield from page.items
+        if not page.next:
+            return
+        after = page.next
 
 
 def estimate_order(backend: Backend, request: OrderRequest) -> Estimate:

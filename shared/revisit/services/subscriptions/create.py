@@ -408,6 +408,7 @@ def _past_order(
         start=start,
         end=end,
         subscription=subscription.id,
+        failed_jobs=0,
     )
 
 

@@ -1,6 +1,5 @@
 """What was carried outward of a subscription, and one more try where it was in vain."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from revisit.chain.dispatch import CLAIM_LEASE, undeliverable_reason
@@ -8,7 +7,7 @@ from revisit.domain.delivery import Delivery
 from revisit.domain.subscription import Subscription
 from revisit.errors import ConflictError, InvalidInputError, NotFoundError
 from revisit.ports.backend import Backend, Commit
-from revisit.ports.pagination import find_all
+from revisit.ports.pagination import Page, find_page
 from revisit.services.subscriptions.create import get_subscription
 
 DELIVERY_STATES = ("due", "delivered", "failed")
@@ -16,23 +15,14 @@ MAX_ATTEMPTS = 50
 """Of one delivery, whoever asked for them: each stays in its record, and knocks at somebody's door."""
 
 
-@dataclass(frozen=True, slots=True)
-class DeliveryPage:
-    """A page of them, the newest first."""
-
-    items: list[Delivery]
-    next: str
-    """To go on after; empty at the end."""
-
-
 def list_deliveries(
     backend: Backend, id: str, owner: str = "local", state: str = "", after: str = "", limit: int = 100
-) -> DeliveryPage:
-    """The deliveries of a subscription, the newest first.
+) -> Page[Delivery]:
+    """A page of a subscription's deliveries, newest first.
 
     Args:
-        state: Only those that are due, delivered or failed; empty takes all.
-        after: The `next` of the page before.
+        state: "due", "delivered" or "failed" for those only; empty takes all.
+        after: The `next` of the previous page.
 
     Raises:
         NotFoundError: There is no such subscription.
@@ -40,21 +30,27 @@ def list_deliveries(
     """
     if state and state not in DELIVERY_STATES:
         raise InvalidInputError(f"state {state[:40]!r} does not exist; choose {', '.join(DELIVERY_STATES)}")
-    watcher = get_subscription(backend, id, owner)
-    there = sorted(
-        find_all(backend.records, Delivery, subscription=watcher.id),
-        key=lambda way: (way.created, way.id),
-        reverse=True,
+    subscription = get_subscription(backend, id, owner)
+    if state:
+        return find_page(
+            backend.records,
+            Delivery,
+            sort="created",
+            descending=True,
+            after=after,
+            limit=limit,
+            subscription=subscription.id,
+            state=state,
+        )
+    return find_page(
+        backend.records,
+        Delivery,
+        sort="created",
+        descending=True,
+        after=after,
+        limit=limit,
+        subscription=subscription.id,
     )
-    first = 0
-    if after:
-        first = next((place for place, way in enumerate(there, 1) if way.id == after), 0)
-        if not first:
-            raise InvalidInputError(
-                f"{after[:80]!r} is no place to go on from; give the `next` of the page before"
-            )
-    found = [way for way in there[first:] if not state or way.state == state]
-    return DeliveryPage(found[:limit], found[limit - 1].id if len(found) > limit else "")
 
 
 def redeliver(backend: Backend, id: str, owner: str = "local") -> Delivery:

@@ -1,14 +1,14 @@
 """What came of orders and subscriptions: jobs, alerts, series."""
 
-from collections.abc import Iterable
-
 from revisit.domain.alert import Alert
-from revisit.domain.job import Job
+from revisit.domain.job import FINISHED_STATES, Job
+from revisit.domain.order import Order
 from revisit.domain.series import Observation, build_series
 from revisit.domain.subscription import Subscription
 from revisit.errors import InvalidInputError, NotFoundError
 from revisit.ports.backend import Backend
-from revisit.ports.pagination import find_all
+from revisit.ports.pagination import PAGE_SIZE, Page, find_all_sorted, find_page
+from revisit.ports.record_types import number_key
 from revisit.services.orders.create import get_order
 from revisit.services.subscriptions.create import get_subscription
 
@@ -21,9 +21,51 @@ def list_jobs(backend: Backend, id: str, owner: str = "local") -> list[Job]:
     """
     if id.startswith("job_"):
         return [get_job(backend, id, owner)]
+    records = backend.records
     if id.startswith("order_"):
-        return sort_by_time(find_all(backend.records, Job, orders=get_order(backend, id, owner).id))
-    return sort_by_time(find_all(backend.records, Job, subscription=get_subscription(backend, id, owner).id))
+        order = get_order(backend, id, owner)
+        return list(find_all_sorted(records, Job, sort="sensing_time", orders=order.id))
+    subscription = get_subscription(backend, id, owner)
+    return list(find_all_sorted(records, Job, sort="sensing_time", subscription=subscription.id))
+
+
+def list_latest_jobs(backend: Backend, id: str, owner: str, limit: int) -> list[Job]:
+    """The `limit` jobs of an order or subscription with the latest sensing times, in their order.
+
+    Raises:
+        NotFoundError: The id is neither, or another owner's.
+    """
+    records = backend.records
+    if id.startswith("job_"):
+        return [get_job(backend, id, owner)]
+    if id.startswith("order_"):
+        order = get_order(backend, id, owner)
+        found = records.find_sorted(Job, sort="sensing_time", descending=True, limit=limit, orders=order.id)
+    else:
+        subscription = get_subscription(backend, id, owner)
+        found = records.find_sorted(
+            Job, sort="sensing_time", descending=True, limit=limit, subscription=subscription.id
+        )
+    return found[::-1]
+
+
+def list_ended_jobs(backend: Backend, order: Order, limit: int, after: str = "") -> Page[Job]:
+    """A page of the jobs of an order that have ended, by sensing time, after the job with the id `after`.
+
+    Raises:
+        InvalidInputError: `after` is not a job of this order.
+    """
+    ended: list[Job] = []
+    while True:
+        page = find_page(backend.records, Job, sort="sensing_time", after=after, limit=limit, orders=order.id)
+        for job in page.items:
+            if len(ended) == limit:
+                return Page(ended, ended[-1].id)
+            if job.state in FINISHED_STATES:
+                ended.append(job)
+        if not page.next:
+            return Page(ended)
+        after = page.next
 
 
 def get_job(backend: Backend, id: str, owner: str = "local") -> Job:
@@ -69,25 +111,30 @@ def list_alerts(
     """
     if after < 0:
         raise InvalidInputError(f"alerts are numbered from 1, so none comes after {after}; give 0 for all")
-    there = find_all(backend.records, Alert, subscription=get_subscription(backend, id, owner).id)
-    return sorted((alert for alert in there if alert.number > after), key=lambda alert: alert.number)[:limit]
+    subscription = get_subscription(backend, id, owner)
+    alerts: list[Alert] = []
+    while limit is None or len(alerts) < limit:
+        size = PAGE_SIZE if limit is None else min(limit - len(alerts), PAGE_SIZE)
+        found = backend.records.find_sorted(
+            Alert, sort="number", after=(number_key(after), ""), limit=size, subscription=subscription.id
+        )
+        alerts += found
+        if len(found) < size:
+            break
+        after = found[-1].number
+    return alerts
 
 
 def with_last_alert(backend: Backend, subscription: Subscription) -> Subscription:
     """The subscription with when its latest alert came, which a record of an earlier version does not say."""
     if not subscription.alerts or subscription.last_alert is not None:
         return subscription
-    last = list_alerts(backend, subscription.id, subscription.alerts - 1, subscription.owner)
+    last = list_alerts(backend, subscription.id, subscription.alerts - 1, subscription.owner, limit=1)
     return (
         subscription.with_changes(last_sensing=last[-1].sensing_time, last_alert=last[-1].created)
         if last
         else subscription
     )
-
-
-def sort_by_time(jobs: Iterable[Job]) -> list[Job]:
-    """Jobs by sensing time."""
-    return sorted(jobs, key=lambda job: (job.product.sensing_time, job.id))
 
 
 def _resolve_index_or_band(name: str) -> str:
