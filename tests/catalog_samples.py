@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 import shapely
 
 from data import shared_data
-from revisit.domain.product import Product, ProductName
+from revisit.domain.product import Product
+from revisit.domain.product_name import ProductName
 from revisit.errors import InvalidInputError
 from revisit.geo.mgrs_tile import Tile
 from revisit.ports.catalog import Page

@@ -18,7 +18,7 @@ from revisit.demo.acquisitions import ACQUISITIONS, TILE
 from revisit.demo.landscape import Landscape, make_landscape
 from revisit.demo.scene import make_scene
 from revisit.domain.bands import BANDS
-from revisit.domain.product import ProductName
+from revisit.domain.product_name import ProductName
 from revisit.errors import InvalidInputError
 from revisit.geo.mgrs_tile import Tile
 from revisit.pixels.indices import index

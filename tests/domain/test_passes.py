@@ -9,7 +9,8 @@ from data import shared_data
 from figures import figure
 from products import product
 from revisit.domain.passes import predict_passes
-from revisit.domain.product import Product, ProductName
+from revisit.domain.product import Product
+from revisit.domain.product_name import ProductName
 
 TILE = "31UFS"
 NOW = datetime(2024, 7, 1, tzinfo=UTC)

@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from revisit.domain.product import ProductName
+from revisit.domain.product_name import ProductName
 
 TILE = "31TCJ"
 EPSG = 32631

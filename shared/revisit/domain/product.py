@@ -1,121 +1,11 @@
-"""Products, their names, and the acquisitions they are levels and reprocessings of.
+"""Products, and the acquisitions that they are levels and reprocessings of."""
 
-The compact name (since 2016-12-06) is MMM_MSIXXX_YYYYMMDDHHMMSS_Nxxyy_ROOO_Txxxxx_<discriminator>; the old
-one is
-MMM_CCCC_MSIXXX_<site and creation>_ROOO_V<start>_<stop>. Source: ESA, Sentinel-2 Products Specification
-Document.
-"""
-
-import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from revisit.errors import InvalidInputError
-
 Level = Literal["L1C", "L2A"]
 LEVELS: tuple[Level, ...] = ("L1C", "L2A")
-
-_TIMESTAMP_FORMAT = "%Y%m%dT%H%M%S"
-_COMPACT_NAME = re.compile(
-    r"(?P<platform>S2[A-Z])_MSI(?P<level>L1C|L2A)_(?P<datatake>\d{8}T\d{6})_N(?P<baseline>\d{4})_R(?P<orbit>\d{3})"
-    r"_T(?P<tile>\d{2}[C-HJ-NP-X][A-Z]{2})_(?P<discriminator>\d{8}T\d{6})"
-)
-_OLD_NAME = re.compile(
-    r"(?P<platform>S2[A-Z])_(?P<file_class>[A-Z]{4})_PRD_MSI(?P<level>L1C|L2A)_(?P<centre>[A-Z0-9]{4})_(?P<created>\d{8}T\d{6})"
-    r"_R(?P<orbit>\d{3})_V(?P<start>\d{8}T\d{6})_(?P<stop>\d{8}T\d{6})"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class ProductName:
-    """A compact product name, taken apart; `str` prints it back unchanged."""
-
-    platform: str
-    """S2A, S2B, S2C, ... S2Z."""
-    level: Level
-    datatake: datetime
-    """Start of the datatake, UTC."""
-    baseline: str
-    """Four digits: 0511."""
-    relative_orbit: int
-    """1 to 143."""
-    tile: str
-    """MGRS tile without the T: 32TQM."""
-    discriminator: datetime
-    """Tells reprocessings apart; earlier or later than the datatake."""
-
-    @classmethod
-    def parse(cls, name: str) -> "ProductName":
-        """Read a compact name, with or without .SAFE.
-
-        Raises:
-            InvalidInputError: The name is not one.
-        """
-        found = _COMPACT_NAME.fullmatch(name.removesuffix(".SAFE"))
-        if not found:
-            raise InvalidInputError(
-                f"{name!r} is not a compact Sentinel-2 product name such as "
-                "S2A_MSIL2A_20180327T105019_N0207_R051_T31UFS_20180327T134916"
-            )
-        return cls(
-            found["platform"],
-            _parse_level(found["level"]),
-            _parse_timestamp(found["datatake"]),
-            found["baseline"],
-            int(found["orbit"]),
-            found["tile"],
-            _parse_timestamp(found["discriminator"]),
-        )
-
-    def __str__(self) -> str:
-        return (
-            f"{self.platform}_MSI{self.level}_{self.datatake:{_TIMESTAMP_FORMAT}}_N{self.baseline}_R{self.relative_orbit:03d}"
-            f"_T{self.tile}_{self.discriminator:{_TIMESTAMP_FORMAT}}"
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class OldProductName:
-    """A product name from before 2016-12-06: many tiles in one package; `str` prints it back unchanged."""
-
-    platform: str
-    file_class: str
-    """OPER, TEST, USER, ..."""
-    level: Level
-    centre: str
-    """Processing centre: PDMC, EPAE, ..."""
-    created: datetime
-    relative_orbit: int
-    start: datetime
-    stop: datetime
-
-    @classmethod
-    def parse(cls, name: str) -> "OldProductName":
-        """Read an old name, with or without .SAFE.
-
-        Raises:
-            InvalidInputError: The name is not one.
-        """
-        found = _OLD_NAME.fullmatch(name.removesuffix(".SAFE"))
-        if not found:
-            raise InvalidInputError(f"{name!r} is not an old-format Sentinel-2 product name")
-        return cls(
-            found["platform"],
-            found["file_class"],
-            _parse_level(found["level"]),
-            found["centre"],
-            _parse_timestamp(found["created"]),
-            int(found["orbit"]),
-            _parse_timestamp(found["start"]),
-            _parse_timestamp(found["stop"]),
-        )
-
-    def __str__(self) -> str:
-        return (
-            f"{self.platform}_{self.file_class}_PRD_MSI{self.level}_{self.centre}_{self.created:{_TIMESTAMP_FORMAT}}"
-            f"_R{self.relative_orbit:03d}_V{self.start:{_TIMESTAMP_FORMAT}}_{self.stop:{_TIMESTAMP_FORMAT}}"
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,14 +83,3 @@ def select_best_products(products: list[Product], level: Level | None = None) ->
         if rival is None or product.rank > rival.rank:
             chosen[product.acquisition] = product
     return sorted(chosen.values(), key=lambda product: (product.sensing_time, product.id))
-
-
-def _parse_timestamp(stamp: str) -> datetime:
-    try:
-        return datetime.strptime(stamp, _TIMESTAMP_FORMAT).replace(tzinfo=UTC)
-    except ValueError:
-        raise InvalidInputError(f"{stamp!r} in a product name is not a moment in time") from None
-
-
-def _parse_level(text: str) -> Level:
-    return "L1C" if text == "L1C" else "L2A"

@@ -13,7 +13,7 @@ import pytest
 from data import shared_data
 from revisit.adapters.sources import safe, strict_xml
 from revisit.domain.bands import BANDS, SPECTRAL_BANDS
-from revisit.domain.product import OldProductName, ProductName
+from revisit.domain.product_name import OldProductName, ProductName
 from revisit.errors import NotFoundError, PermanentError
 
 SOURCE = "folder:/archive"

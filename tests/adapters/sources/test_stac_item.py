@@ -17,7 +17,8 @@ from revisit.adapters.sources import stac_item
 from revisit.adapters.sources.allowed_hosts import require_allowed_url
 from revisit.adapters.sources.stated_footprint import parse_footprint
 from revisit.domain.bands import BANDS, BandFile
-from revisit.domain.product import Product, ProductName
+from revisit.domain.product import Product
+from revisit.domain.product_name import ProductName
 from revisit.errors import PermanentError
 from revisit.ports.catalog_schema import to_products, to_table
 

@@ -117,7 +117,7 @@ class GoogleIndexLoader:
                 job = self._runner.client.get_job(load.job)
                 self._runner.client.get_table(f"{self._runner.dataset}.{_staging_table(load)}")
                 if load.rows is not None:
-                    self._runner.client.get_table(f"{self._runner.dataset}.{_staging_table(load)}_new")
+                    self._runner.client.get_table(f"{self._runner.dataset}.{_staging_table(load)}_parsed")
             except exceptions.NotFound:
                 return None
         return None if job.error_result else load
@@ -233,7 +233,7 @@ class GoogleIndexLoader:
             taken, months = months[:count], months[count:]
             first, end = taken[0]["month"], _next_month(taken[-1]["month"])
             text, values = sql.select_rows(self._new_rows_table(load), first, end)
-            has_bounds = not any(month["untold"] for month in taken)
+            has_bounds = not any(month["without_day"] for month in taken)
             yield (
                 StagedProducts(
                     text,
@@ -257,11 +257,11 @@ class GoogleIndexLoader:
         )
 
     def _new_rows_table(self, load: Load) -> str:
-        return self._runner.quote_table(f"{_staging_table(load)}_new")
+        return self._runner.quote_table(f"{_staging_table(load)}_parsed")
 
     def _drop_tables(self, load: Load) -> None:
         with self._runner.translate_errors():
-            for table in (_staging_table(load), f"{_staging_table(load)}_new"):
+            for table in (_staging_table(load), f"{_staging_table(load)}_parsed"):
                 self._runner.client.delete_table(f"{self._runner.dataset}.{table}", not_found_ok=True)
 
 

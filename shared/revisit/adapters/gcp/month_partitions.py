@@ -1,36 +1,30 @@
-"""Periods of sensing times: what an id tells of them, and how they are cut where one is too much to read at
-once."""
+"""Periods of sensing times: derived from product ids, and halved where one query would read too much."""
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-LAUNCH = datetime(2015, 6, 1, tzinfo=UTC)
-"""Nothing was sensed before: Sentinel-2A was launched on 2015-06-23."""
-SENSING_MARGIN = timedelta(days=2)
-"""The moment in an id is that of the datatake or of the day; of the tile it is minutes, or hours, from it."""
-MIN_PERIOD = timedelta(days=31)
-"""A partition is a month: what is shorter reads no less."""
+from revisit.domain.product_name import parse_id
 
-_COMPACT = re.compile(r"S2[A-Z]_MSIL(?:1C|2A)_(?P<day>\d{8})T\d{6}_N\d{4}_R\d{3}_T(?P<tile>\d{2}[A-Z]{3})_")
-_OLD = re.compile(
-    r"S2[A-Z]_[A-Z]{4}_PRD_MSIL(?:1C|2A)_[A-Z0-9]{4}_\d{8}T\d{6}_R\d{3}_V(?P<day>\d{8})T\d{6}_\d{8}T\d{6}_T(?P<tile>\d{2}[A-Z]{3})$"
-)
-_STAC = re.compile(r"S2[A-Z]_(?P<tile>\d{2}[A-Z]{3})_(?P<day>\d{8})_\d+_L(?:1C|2A)$")
+LAUNCH = datetime(2015, 6, 1, tzinfo=UTC)
+"""Earlier than any product: Sentinel-2A was launched on 2015-06-23."""
+SENSING_MARGIN = timedelta(days=2)
+"""The date of an id is that of the datatake; the tile's sensing time differs by minutes or hours."""
+MIN_PERIOD = timedelta(days=31)
+"""The tables are partitioned by month, so a shorter period reads no less."""
 
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """From one sensing time to another, both included."""
+    """Sensing times from `start` to `end`, both included."""
 
     start: datetime | None = None
-    """None: from the beginning."""
+    """None: unbounded."""
     end: datetime | None = None
-    """None: without end."""
+    """None: unbounded."""
 
     def halves(self, now: datetime) -> "tuple[Period, Period] | None":
-        """Its earlier and its later half, or None where it is too short to be cut."""
+        """Its earlier and its later half; None where it is shorter than a partition."""
         first, last = self.start or LAUNCH, self.end or max(now, LAUNCH + 2 * MIN_PERIOD)
         if last - first <= MIN_PERIOD:
             return None
@@ -39,29 +33,17 @@ class Period:
 
 
 def parse_period(ids: Iterable[str]) -> Period:
-    """The period in which products of these ids were sensed; open where an id does not tell."""
+    """The period in which products of these ids were sensed; unbounded where an id states no date."""
     days = []
     for id in ids:
-        day = _parse_day(id)
-        if day is None:
+        parts = parse_id(id)
+        if parts is None:
             return Period()
-        days.append(day)
+        days.append(datetime(parts.day.year, parts.day.month, parts.day.day, tzinfo=UTC))
     return Period(min(days) - SENSING_MARGIN, max(days) + SENSING_MARGIN) if days else Period()
 
 
 def parse_tile(id: str) -> str | None:
-    """The tile that an id names, or None."""
-    found = _match_id(id)
-    return found["tile"] if found else None
-
-
-def _match_id(id: str) -> "re.Match[str] | None":
-    return _COMPACT.match(id) or _OLD.match(id) or _STAC.match(id)
-
-
-def _parse_day(id: str) -> datetime | None:
-    found = _match_id(id)
-    try:
-        return datetime.strptime(found["day"], "%Y%m%d").replace(tzinfo=UTC) if found else None
-    except ValueError:
-        return None
+    """The tile that an id states, or None."""
+    parts = parse_id(id)
+    return parts.tile if parts else None

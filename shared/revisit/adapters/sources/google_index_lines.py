@@ -12,6 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from typing import IO, TYPE_CHECKING, Any
 
+from revisit.domain.product_name import COMPACT_LENGTH
+
 if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
@@ -28,7 +30,7 @@ UNFILTERED_CHUNKS = 8
 """Chunks that are not looked into after one in which most lines are new, as in a first import."""
 MAX_PREFIX_BYTES = 80
 """Bytes before the name at most; a granule's has up to 63."""
-NAME_BYTES = len("S2A_MSIL2A_20180327T105019_N0207_R051_T31UFS_20180327T134916")
+NAME_BYTES = COMPACT_LENGTH
 """Bytes of a product's name since 2016, which is all of its id; older names need their tile."""
 NEWLINE, CARRIAGE_RETURN, QUOTE, COMMA = b'\n\r",'
 

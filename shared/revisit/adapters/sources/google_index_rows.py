@@ -10,6 +10,13 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from revisit.domain.product_name import (
+    COMPACT_LENGTH,
+    COMPACT_PATTERN,
+    DATATAKE_PATTERN,
+    OLD_MARK,
+    OLD_PATTERN,
+)
 from revisit.errors import InvalidInputError, PermanentError
 from revisit.ports.catalog_schema import SCHEMA
 
@@ -38,15 +45,9 @@ KNOWN_COLUMNS = frozenset((*USED_COLUMNS, "GRANULE_ID", "GEOMETRIC_QUALITY_FLAG"
 
 BUCKET_URI = "gs://gcp-public-data-sentinel-2/"
 
-COMPACT_NAME_PATTERN = (
-    r"^(?P<platform>S2[A-Z])_MSI(?P<level>L1C|L2A)_(?P<datatake>\d{8}T\d{6})_N(?P<baseline>\d{4})_R(?P<orbit>\d{3})"
-    r"_T(?P<tile>\d{2}[A-Z]{3})_\d{8}T\d{6}$"
-)
-OLD_NAME_PATTERN = (
-    r"^(?P<platform>S2[A-Z])_[A-Z]{4}_PRD_MSI(?P<level>L1C|L2A)_[A-Z0-9]{4}_\d{8}T\d{6}_R(?P<orbit>\d{3})"
-    r"_V\d{8}T\d{6}_\d{8}T\d{6}$"
-)
-DATATAKE_PATTERN = r"^GS2[A-Z]_(?P<datatake>\d{8}T\d{6})_\d{6}_N(?P<major>\d{2})\.(?P<minor>\d{2})$"
+COMPACT_NAME_PATTERN = f"^{COMPACT_PATTERN}$"
+OLD_NAME_PATTERN = f"^{OLD_PATTERN}$"
+DATATAKE_ID_PATTERN = f"^{DATATAKE_PATTERN}$"
 TILE_PATTERN = r"^T?\d{1,2}[C-HJ-NP-X][A-HJ-NP-Z][A-HJ-NP-V]$"
 BASE_URL_PATTERN = (
     r"^gs://gcp-public-data-sentinel-2/(L2/)?tiles/\d{1,2}/[C-X]/[A-Z]{2}/[A-Za-z0-9_]+(\.SAFE)?/?$"
@@ -89,13 +90,11 @@ def product_ids(rows: "pa.Table | pa.RecordBatch") -> "pa.Array":
     import pyarrow.compute as pc
 
     names = pc.fill_null(rows["PRODUCT_ID"], "")
-    if pc.all(
-        pc.equal(pc.binary_length(names), len("S2A_MSIL2A_20180327T105019_N0207_R051_T31UFS_20180327T134916"))
-    ).as_py():
+    if pc.all(pc.equal(pc.binary_length(names), COMPACT_LENGTH)).as_py():
         return names
     names = pc.replace_substring_regex(names, r"\.SAFE$", "")
     return pc.if_else(
-        pc.match_substring(names, "_PRD_MSI"),
+        pc.match_substring(names, OLD_MARK),
         pc.binary_join_element_wise(names, _tile_ids(rows), "_T"),
         names,
     )
@@ -121,7 +120,7 @@ def parse_products(rows: "pa.Table", source: str, root: str) -> "tuple[pa.Table,
         "PRODUCT_ID",
         "is not the name of a Sentinel-2 product",
     )
-    datatake = pc.extract_regex(pc.fill_null(rows["DATATAKE_IDENTIFIER"], ""), DATATAKE_PATTERN)
+    datatake = pc.extract_regex(pc.fill_null(rows["DATATAKE_IDENTIFIER"], ""), DATATAKE_ID_PATTERN)
 
     def part(of: Any, field: str) -> Any:
         return pc.struct_field(of, field)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from revisit.adapters.sources import strict_xml as xml
 from revisit.adapters.sources.safe_metadata import (
     DRIVERS,
+    IMAGE_PATTERN,
     Granule,
     Metadata,
     ReadFile,
@@ -23,15 +24,15 @@ from revisit.adapters.sources.safe_metadata import (
 from revisit.adapters.sources.stated_footprint import parse_footprint, tile_bounds
 from revisit.domain.bands import BANDS, BandFile
 from revisit.domain.clock import parse_instant
-from revisit.domain.product import OldProductName, Product, ProductName
+from revisit.domain.product import Product
+from revisit.domain.product_name import TIMESTAMP_FORMAT, OldProductName, ProductName, parse_name
 from revisit.errors import InvalidInputError, NotFoundError, PermanentError
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
 _METADATA = re.compile(r"MTD_MSIL(1C|2A)\.xml|S2[A-Z]_[A-Z]{4}_MTD_SAFL(1C|2A)_\S+\.xml")
-_IMAGE = re.compile(r"_(B\d\d|B8A|SCL|AOT|WVP)(?:_(\d\d)m)?$")
-_DATATAKE_FORMAT = "%Y%m%dT%H%M%S"
+_IMAGE = re.compile(f"{IMAGE_PATTERN}$")
 
 
 def is_metadata(name: str) -> bool:
@@ -56,12 +57,12 @@ def bands_of(root: str, read: ReadFile, tile: str = "") -> dict[str, BandFile]:
     files: dict[str, tuple[int, BandFile]] = {}
     for path in granule.images:
         found = _IMAGE.search(PurePosixPath(path).stem)
-        if not found or found[1] not in BANDS:
+        if not found or found["band"] not in BANDS:
             continue
-        band, driver = found[1], DRIVERS[PurePosixPath(path).suffix]
+        band, driver = found["band"], DRIVERS[PurePosixPath(path).suffix]
         scale, offset = metadata.scale_and_offset(band)
         native = BANDS[band].resolution_m
-        distance = abs(int(found[2] or native) - native)
+        distance = abs(int(found["resolution"] or native) - native)
         if band not in files or distance < files[band][0]:
             files[band] = (
                 distance,
@@ -91,13 +92,13 @@ def products_of(root: str, read: ReadFile, source: str) -> list[Product]:
 
 def _build_product(metadata: Metadata, granule: Granule, root: str, read: ReadFile, source: str) -> Product:
     tile = _read_tile_metadata(granule, read)
-    compact = None
-    try:
-        compact = ProductName.parse(metadata.name)
-    except InvalidInputError:
-        old = OldProductName.parse(metadata.name)
-    name: ProductName | OldProductName = compact or old
-    start = compact.datatake if compact else _parse_time(metadata.root, "DATATAKE_SENSING_START") or old.start
+    name = parse_name(metadata.name)
+    compact = name if isinstance(name, ProductName) else None
+    start = (
+        _parse_time(metadata.root, "DATATAKE_SENSING_START") or name.start
+        if isinstance(name, OldProductName)
+        else name.datatake
+    )
     sensing_time = (
         (_parse_time(tile, "SENSING_TIME") if tile is not None else None)
         or _parse_time(metadata.root, "PRODUCT_START_TIME")
@@ -112,7 +113,7 @@ def _build_product(metadata: Metadata, granule: Granule, root: str, read: ReadFi
         platform=name.platform,
         tile=granule.tile,
         sensing_time=sensing_time,
-        datatake=f"{start:{_DATATAKE_FORMAT}}",
+        datatake=f"{start:{TIMESTAMP_FORMAT}}",
         west=west, south=south, east=east, north=north,
         cloud_cover=_cloud_cover(metadata.root, tile),
         relative_orbit=name.relative_orbit,

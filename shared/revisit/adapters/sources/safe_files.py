@@ -8,7 +8,7 @@ from pathlib import Path
 
 from revisit.adapters.sources import metadata_file
 from revisit.adapters.sources import strict_xml as xml
-from revisit.adapters.sources.safe_metadata import ReadFile
+from revisit.adapters.sources.safe_metadata import IMAGE_PATTERN, ReadFile
 from revisit.domain.bands import BANDS, SourceFile
 from revisit.errors import NotFoundError, PermanentError
 
@@ -16,8 +16,8 @@ MANIFEST = "manifest.safe"
 MAX_FILES = 5_000
 """Files of a product; those of the form before 2016-12-06 have many tiles."""
 
-_BAND = re.compile(r"/IMG_DATA/(?:.*/)?[^/]*_(B\d\d|B8A|SCL|AOT|WVP)(?:_\d\dm)?\.(?:jp2|tif)$")
-"""Masks are called after bands too."""
+_BAND = re.compile(rf"/IMG_DATA/(?:.*/)?[^/]*{IMAGE_PATTERN}\.(?:jp2|tif)$")
+"""Only below IMG_DATA: the names of masks hold band names too."""
 _PATH = re.compile(r"(?:\./)?((?:[A-Za-z0-9_\-][A-Za-z0-9._\-]*/)*[A-Za-z0-9_\-][A-Za-z0-9._\-]*)")
 _ALGORITHMS = {"MD5": ("md5", 32), "SHA3-256": ("sha3-256", 64), "SHA-256": ("sha256", 64)}
 
@@ -85,7 +85,7 @@ def resolve_inside(path: Path, root: Path) -> Path:
 def band_of(path: str) -> str | None:
     """Which band a file is the image of, by its name."""
     found = _BAND.search(path)
-    return found[1] if found and found[1] in BANDS else None
+    return found["band"] if found and found["band"] in BANDS else None
 
 
 def _read_manifest(read: ReadFile) -> dict[str, tuple[int | None, str | None]]:

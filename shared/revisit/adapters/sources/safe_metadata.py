@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from revisit.adapters.sources import strict_xml as xml
 from revisit.domain.bands import SPECTRAL_BANDS
-from revisit.domain.product import LEVELS, Level, OldProductName, ProductName
+from revisit.domain.product import LEVELS, Level
+from revisit.domain.product_name import TILE_PATTERN, OldProductName, parse_name
 from revisit.errors import InvalidInputError, NotFoundError, PermanentError
 
 if TYPE_CHECKING:
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 DRIVERS = {".jp2": "JP2OpenJPEG", ".tif": "GTiff"}
 """GDAL drivers by the suffix of an image."""
 
-_TILE = re.compile(r"_T(\d{2}[C-HJ-NP-X][A-HJ-NP-Z]{2})(?=_|$)")
+IMAGE_PATTERN = r"_(?P<band>B[0-9]{2}|B8A|SCL|AOT|WVP)(?:_(?P<resolution>[0-9]{2})m)?"
+"""End of an image's name, without the suffix."""
+_TILE = re.compile(rf"_T({TILE_PATTERN})(?=_|$)")
 
 type ReadFile = Callable[[str], bytes]
 """Reads a file by its path relative to the product; raises NotFound where there is none, Retry where nothing
@@ -135,11 +138,10 @@ def load_metadata(root: str, read: ReadFile) -> Metadata:
 
 def _product_id(name: str, root: "Element") -> str:
     for text in (name, xml.find_text(root, "PRODUCT_URI") or "", xml.find_text(root, "PRODUCT_URI_2A") or ""):
-        for kind in (ProductName, OldProductName):
-            try:
-                return str(kind.parse(text))
-            except InvalidInputError:
-                continue
+        try:
+            return str(parse_name(text))
+        except InvalidInputError:
+            continue
     raise PermanentError(f"neither the folder's name {name!r} nor its PRODUCT_URI is a product's name")
 
 

@@ -13,19 +13,22 @@ from typing import Any
 from revisit.adapters.sources.stated_footprint import parse_bounds, parse_footprint
 from revisit.domain.bands import BANDS, SPECTRAL_BANDS, BandFile, SourceFile, band_name
 from revisit.domain.clock import parse_instant
-from revisit.domain.product import Level, Product, ProductName
+from revisit.domain.product import Level, Product
+from revisit.domain.product_name import (
+    TIMESTAMP_FORMAT,
+    ProductName,
+    is_sentinel_2_id,
+    parse_datatake_id,
+    parse_short_id,
+)
 from revisit.errors import InvalidInputError, PermanentError
 
 OFFSET_BASELINE = "0400"
 """From this baseline on a product may carry a radiometric offset, so silence about it is not taken for
 zero."""
 
-_DATATAKE_FORMAT = "%Y%m%dT%H%M%S"
 _TILE = re.compile(r"(?:MGRS-)?T?(\d{1,2})([C-HJ-NP-X][A-HJ-NP-Z]{2})")
-_SHORT_ID = re.compile(r"(S2[A-Z])_T?(\d{1,2}[C-HJ-NP-X][A-HJ-NP-Z]{2})_\d{8}\S*_(L1C|L2A)\b")
 _VALID_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:\-]{0,199}")
-_MSI_ID = re.compile(r"S2[A-Z]_MSI")
-_DATATAKE = re.compile(r"GS2[A-Z]_(\d{8}T\d{6})_\d{6}_N(\d{2})\.?(\d{2})")
 _UNSAFE_NAME_CHARACTERS = re.compile(r"[^A-Za-z0-9._\-]|^\.+")
 _SHA256_MULTIHASH = re.compile(r"1220[0-9a-f]{64}")
 """As a multihash."""
@@ -47,11 +50,7 @@ def is_sentinel_2(item: dict[str, Any]) -> bool:
     properties = item.get("properties")
     properties = properties if isinstance(properties, dict) else {}
     words = f"{properties.get('constellation')} {properties.get('platform')} {item.get('collection')}".lower()
-    return bool(
-        re.search(r"sentinel[- _]?s?2", words)
-        or _SHORT_ID.match(str(item.get("id")))
-        or _MSI_ID.match(str(item.get("id")))
-    )
+    return bool(re.search(r"sentinel[- _]?s?2", words) or is_sentinel_2_id(str(item.get("id"))))
 
 
 def product_of(item: dict[str, Any], source: str, href: str) -> Product:
@@ -73,21 +72,21 @@ def product_of(item: dict[str, Any], source: str, href: str) -> Product:
     if not isinstance(properties, dict):
         raise PermanentError("the item has no properties")
     name = _product_name(item, properties)
-    shortened = _SHORT_ID.match(id)
+    short_id = parse_short_id(id)
     sensing_time = _parse_time(properties, "datetime", "start_datetime")
     if sensing_time is None:
         raise PermanentError("the item states no datetime")
     shape, box = parse_footprint(item["geometry"]) if item.get("geometry") else (None, None)
     west, south, east, north = box or parse_bounds(item.get("bbox"))
-    datatake = _DATATAKE.fullmatch(str(properties.get("s2:datatake_id")))
+    datatake = parse_datatake_id(str(properties.get("s2:datatake_id")))
     return Product(
         id=id.removesuffix(".SAFE"),
         source=source,
         level=_level(item, properties, name),
-        platform=_platform(properties, name, shortened),
-        tile=_tile(properties, name, shortened),
+        platform=_platform(properties, name, short_id),
+        tile=_tile(properties, name, short_id),
         sensing_time=sensing_time,
-        datatake=f"{name.datatake:{_DATATAKE_FORMAT}}" if name else datatake[1] if datatake else f"{sensing_time:{_DATATAKE_FORMAT}}",
+        datatake=f"{name.datatake:{TIMESTAMP_FORMAT}}" if name else datatake or f"{sensing_time:{TIMESTAMP_FORMAT}}",
         west=west, south=south, east=east, north=north,
         cloud_cover=_cloud_cover(properties),
         relative_orbit=_positive_int(properties.get("sat:relative_orbit"), 143) or (name.relative_orbit if name else None),
@@ -200,18 +199,18 @@ def _level(item: dict[str, Any], properties: dict[str, Any], name: ProductName |
     raise PermanentError("the item tells neither L1C nor L2A")
 
 
-def _platform(properties: dict[str, Any], name: ProductName | None, short_id: re.Match[str] | None) -> str:
+def _platform(properties: dict[str, Any], name: ProductName | None, short_id: tuple[str, str] | None) -> str:
     stated = re.fullmatch(r"(?:sentinel[- ]?|s)2([a-z])", str(properties.get("platform")).strip().lower())
     if stated:
         return "S2" + stated[1].upper()
     if name:
         return name.platform
     if short_id:
-        return short_id[1]
+        return short_id[0]
     raise PermanentError(f"the platform {properties.get('platform')!r} is not a unit of Sentinel-2")
 
 
-def _tile(properties: dict[str, Any], name: ProductName | None, short_id: re.Match[str] | None) -> str:
+def _tile(properties: dict[str, Any], name: ProductName | None, short_id: tuple[str, str] | None) -> str:
     """The product's name comes first: a grid:code of Earth Search v0 was seen to be another tile's."""
     if name:
         return name.tile
@@ -226,7 +225,7 @@ def _tile(properties: dict[str, Any], name: ProductName | None, short_id: re.Mat
         properties.get("s2:mgrs_tile"),
         *pieces,
         properties.get("grid:code"),
-        short_id and short_id[2],
+        short_id and short_id[1],
     ):
         found = _TILE.fullmatch(str(text))
         if found and 1 <= int(found[1]) <= 60:

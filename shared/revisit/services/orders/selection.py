@@ -8,7 +8,8 @@ from hashlib import sha256
 from revisit.domain.aoi import AOI
 from revisit.domain.clock import format_rfc3339
 from revisit.domain.footprint import product_footprint
-from revisit.domain.product import LEVELS, Level, Product, ProductName, select_best_products
+from revisit.domain.product import LEVELS, Level, Product, select_best_products
+from revisit.domain.product_name import ProductName
 from revisit.domain.recipe import Recipe
 from revisit.errors import InvalidInputError, PermanentError
 from revisit.geo.mgrs_tile import Tile
