@@ -1,16 +1,16 @@
 locals {
-  # One schema is one table.
+  # Each schema file is one table.
   tables             = toset([for file in fileset("${path.module}/schemas", "*.json") : trimsuffix(file, ".json")])
   partitioned_tables = { product = { field = "sensing_time", clustering = ["tile", "source", "level"] } }
 
-  # Who finds products, and who adds those that an order recalls from a source.
+  # Functions that add products: refresh, and the API for those an order fetches from a source.
   catalog_users = toset(["api", "refresh"])
 }
 
 resource "google_bigquery_dataset" "catalog" {
   dataset_id                 = "revisit"
   location                   = var.region
-  description                = "All products that Revisit knows"
+  description                = "The product catalog of Revisit"
   delete_contents_on_destroy = !var.protected
   depends_on                 = [google_project_service.this]
 }
@@ -39,7 +39,7 @@ resource "google_bigquery_dataset_iam_member" "catalog" {
   member     = google_service_account.function[each.key].member
 }
 
-# To run a query at all is a role of the project.
+# Running a query needs a role on the project, not on the dataset.
 resource "google_project_iam_member" "catalog" {
   for_each = local.catalog_users
   project  = var.project

@@ -1,5 +1,5 @@
-# One folder under functions/ is one function. What each may touch stands
-# beside the resource it touches.
+# The functions: one folder under functions/ is one function. Its permissions
+# are granted beside the resource that they concern.
 
 locals {
   functions = {
@@ -12,14 +12,14 @@ locals {
   }
   public_functions = toset(["api"])
 
-  # Cloud Run's own names for a service's address, known before it is made.
+  # Cloud Run's deterministic service URLs, known before the services exist.
   function_urls = {
     for name in keys(local.functions) : name => "https://revisit-${name}-${data.google_project.this.number}.${var.region}.run.app"
   }
   environment = {
     LOG_EXECUTION_ID = "true"
-    # Nothing here multiplies matrices: NumPy's threads would only cost CPU as
-    # they start.
+    # No function multiplies matrices: NumPy's threads would only cost CPU time
+    # at start-up.
     OPENBLAS_NUM_THREADS = "1"
 
     REVISIT_BASE_URL  = local.function_urls["api"]
@@ -83,7 +83,7 @@ resource "google_storage_bucket" "code" {
 
 resource "google_storage_bucket_object" "code" {
   for_each = local.functions
-  # Named by its hash: other code is another object, and so another deployment.
+  # Named by its hash, so that changed code is a new object and is deployed.
   name   = "${each.key}-${data.archive_file.function[each.key].output_md5}.zip"
   bucket = google_storage_bucket.code.name
   source = data.archive_file.function[each.key].output_path
@@ -133,9 +133,9 @@ resource "google_project_iam_member" "build_source" {
   project = var.project
   role    = "roles/storage.objectViewer"
   member  = google_service_account.build.member
-  # Cloud Functions copies the archive into a bucket that it makes itself.
+  # Cloud Functions copies the archive into a bucket of its own.
   condition {
-    title      = "sources of functions only"
+    title      = "function sources only"
     expression = "resource.name.startsWith(\"projects/_/buckets/gcf-v2-sources-\") || resource.name.startsWith(\"projects/_/buckets/${google_storage_bucket.code.name}\")"
   }
 }
@@ -177,8 +177,8 @@ resource "google_cloudfunctions2_function" "this" {
         key        = "REVISIT_SIGNING_KEY"
         project_id = data.google_project.this.number
         secret     = google_secret_manager_secret.signing_key.secret_id
-        # Never "latest": instances that started at different times would sign
-        # with different keys.
+        # Not "latest": instances that started at different times would sign with
+        # different keys.
         version = secret_environment_variables.value
       }
     }
@@ -197,11 +197,11 @@ resource "google_cloud_run_v2_service_iam_member" "public" {
   location = var.region
   name     = google_cloudfunctions2_function.this[each.key].name
   role     = "roles/run.invoker"
-  # Who asks is told by the token that the API itself checks.
+  # The API authenticates requests itself, by their token.
   member = "allUsers"
 }
 
-# URLs of results are signed through IAM, so that there is no key to lose.
+# URLs of results are signed through IAM, so that no key file exists.
 resource "google_service_account_iam_member" "url_signer" {
   service_account_id = "projects/${var.project}/serviceAccounts/${google_service_account.function["api"].email}"
   role               = "roles/iam.serviceAccountTokenCreator"

@@ -1,5 +1,5 @@
 resource "google_identity_platform_config" "this" {
-  # Google's own handler of sign-ins, and the pages.
+  # Google's sign-in handler and the websites.
   authorized_domains = sort(setunion(
     ["${var.project}.firebaseapp.com"],
     [for origin in local.origins : split(":", trimprefix(trimprefix(origin, "https://"), "http://"))[0]],
@@ -11,13 +11,13 @@ resource "google_identity_platform_config" "this" {
     allow_duplicate_emails = false
     email {
       enabled           = true
-      password_required = false # a link by mail will do
+      password_required = false # a sign-in link by e-mail is enough
     }
   }
 }
 
-# The client's secret is put into Secret Manager by hand (docs/deploy.md). The
-# provider keeps it in the state besides, hence the state's own bucket.
+# The client secret is added to Secret Manager by hand (docs/deploy.md). The
+# provider also stores it in the state, so the state has a bucket of its own.
 data "google_secret_manager_secret_version" "google_sign_in" {
   for_each = toset(var.google_sign_in == null ? [] : ["revisit-google-sign-in"])
   secret   = each.key

@@ -1,5 +1,5 @@
-# What the functions say of each event is one structured line (runtime.py);
-# this metric counts them.
+# Alert policies, the dashboard and the budget. The functions write one
+# structured log line per event (runtime.py), which the metric `handled` counts.
 
 locals {
   _handled_metric       = "metric.type=\"logging.googleapis.com/user/${google_logging_metric.handled.name}\" AND resource.type=\"cloud_run_revision\""
@@ -9,32 +9,32 @@ locals {
 
   alert_policies = {
     dead-letters = {
-      summary   = "Messages were not handled in 8 attempts."
-      remedy    = "`revisit dead-letters list` tells which and why; mend the cause, then `revisit dead-letters replay`."
+      summary   = "Messages failed 8 delivery attempts and became dead letters."
+      remedy    = "Run `revisit dead-letters list` for the messages and reasons; fix the cause, then run `revisit dead-letters replay`."
       severity  = "ERROR"
       filter    = "${local._subscription_metric}/dead_letter_message_count\""
       aligner   = "ALIGN_DELTA", reducer = "REDUCE_SUM", group_by = ["resource.label.subscription_id"]
       threshold = 0, duration = "0s"
     }
     dead-letters-waiting = {
-      summary   = "Dead letters are not taken into the records: deliver does not run."
-      remedy    = "Look at the log of revisit-deliver and at the Scheduler job revisit-deliveries-due."
+      summary   = "Dead letters are not stored in the records: deliver does not run."
+      remedy    = "Check the log of revisit-deliver and the Scheduler job revisit-deliveries-due."
       severity  = "CRITICAL"
       filter    = "${local._subscription_metric}/num_undelivered_messages\" AND resource.label.subscription_id=\"${google_pubsub_subscription.dead_letters.name}\""
       aligner   = "ALIGN_MIN", reducer = "REDUCE_SUM", group_by = []
       threshold = 0, duration = "600s"
     }
     given-up = {
-      summary   = "A function gave events up."
-      remedy    = "`revisit dead-letters list`, and the reasons of failed jobs in `revisit status`."
+      summary   = "A function failed events permanently."
+      remedy    = "Run `revisit dead-letters list`, and see the reasons of failed jobs in `revisit status`."
       severity  = "WARNING"
       filter    = "${local._handled_metric} AND metric.label.outcome=\"gave up\""
       aligner   = "ALIGN_DELTA", reducer = "REDUCE_SUM", group_by = ["metric.label.function"]
       threshold = 0, duration = "0s"
     }
     late = {
-      summary   = "A message has waited 15 minutes: alerts are late."
-      remedy    = "Look whether the function is at its max_instances, or fails: its log tells."
+      summary   = "A message has been waiting for 15 minutes: alerts are late."
+      remedy    = "Check in its log whether the function is at max_instances or fails."
       severity  = "ERROR"
       filter    = "${local._subscription_metric}/oldest_unacked_message_age\" AND resource.label.subscription_id=monitoring.regex.full_match(\"${local._live_subscriptions}\")"
       aligner   = "ALIGN_MAX", reducer = "REDUCE_MAX", group_by = ["resource.label.subscription_id"]
@@ -108,7 +108,7 @@ resource "google_monitoring_alert_policy" "errors" {
   severity              = "ERROR"
 
   conditions {
-    display_name = "More than 5 % of a function's requests end in an error."
+    display_name = "More than 5 % of a function's requests fail."
     condition_threshold {
       filter             = "${local._request_count_metric} AND metric.label.response_code_class=\"5xx\""
       denominator_filter = local._request_count_metric
@@ -130,13 +130,13 @@ resource "google_monitoring_alert_policy" "errors" {
     }
   }
   documentation {
-    content = "A function answers with errors, so its messages are tried again. Its log tells the reason."
+    content = "A function answers with errors, so its messages are redelivered. The reason is in its log."
   }
   depends_on = [google_project_service.this]
 }
 
-# A refresh that fails for one source ends in "gave up", so done means all. One
-# that answers and has nothing new any more says so itself (refreshing.py).
+# A refresh that fails for one source is not "done", so done means all sources. A
+# source that answers without new products is reported below (chain/refresh.py).
 resource "google_monitoring_alert_policy" "source_stale" {
   display_name          = "Revisit: source stale"
   combiner              = "OR"
@@ -144,7 +144,7 @@ resource "google_monitoring_alert_policy" "source_stale" {
   severity              = "WARNING"
 
   conditions {
-    display_name = "No refresh of all sources was done for 3 hours."
+    display_name = "No refresh of all sources has succeeded for 3 hours."
     condition_absent {
       filter   = "${local._handled_metric} AND metric.label.function=\"refresh\" AND metric.label.outcome=\"done\""
       duration = "10800s"
@@ -156,7 +156,7 @@ resource "google_monitoring_alert_policy" "source_stale" {
     }
   }
   documentation {
-    content = "A source does not answer, or is not what it was. `revisit status` tells which and how old its news is; `revisit doctor` asks each."
+    content = "A source does not answer, or its format has changed. `revisit status` shows each source and its latest product; `revisit doctor` checks each source."
   }
   depends_on = [google_project_service.this]
 }
@@ -168,7 +168,7 @@ resource "google_monitoring_alert_policy" "source_silent" {
   severity              = "WARNING"
 
   conditions {
-    display_name = "A source answers, and its latest sensing is more than 48 hours ago."
+    display_name = "A source answers, but its latest product was sensed more than 48 hours ago."
     condition_matched_log {
       filter           = "resource.type=\"cloud_run_revision\" AND jsonPayload.silent_hours>48"
       label_extractors = { source = "EXTRACT(jsonPayload.source)" }
@@ -176,18 +176,18 @@ resource "google_monitoring_alert_policy" "source_silent" {
   }
   alert_strategy {
     auto_close = "86400s"
-    # It is said again at each refresh.
+    # Each refresh logs it again.
     notification_rate_limit {
       period = "86400s"
     }
   }
   documentation {
-    content = "A source has stopped without an error. `revisit status` tells how old its news is; name another in the variable sources."
+    content = "A source has stopped publishing without an error. `revisit status` shows its latest product; configure another source in the variable `sources`."
   }
   depends_on = [google_project_service.this]
 }
 
-# GET /status tells what Pub/Sub holds, which Monitoring alone knows.
+# GET /status shows the backlog of Pub/Sub, which only Monitoring reports.
 resource "google_project_iam_member" "status" {
   project = var.project
   role    = "roles/monitoring.viewer"

@@ -1,10 +1,10 @@
 output "api_url" {
-  description = "Where the API is."
+  description = "URL of the API."
   value       = local.function_urls["api"]
 }
 
 output "buckets" {
-  description = "Buckets by what they hold."
+  description = "Names of the buckets, by content."
   value = {
     code    = google_storage_bucket.code.name
     results = google_storage_bucket.results.name
@@ -13,7 +13,7 @@ output "buckets" {
 }
 
 output "dashboard_url" {
-  description = "Where the dashboard is."
+  description = "URL of the dashboard."
   value       = "https://console.cloud.google.com/monitoring/dashboards/builder/${reverse(split("/", google_monitoring_dashboard.this.id))[0]}?project=${var.project}"
 }
 
@@ -28,27 +28,27 @@ output "dataset" {
 }
 
 output "functions" {
-  description = "Addresses of the functions; all but the API's answer Pub/Sub alone."
+  description = "URLs of the functions; all but the API accept requests from Pub/Sub only."
   value       = local.function_urls
 }
 
 output "project" {
-  description = "Project that all of it lies in."
+  description = "Id of the project."
   value       = var.project
 }
 
 output "service_accounts" {
-  description = "Accounts that the functions run as."
+  description = "Service accounts of the functions."
   value       = { for name, account in google_service_account.function : name => account.email }
 }
 
 output "sign_in_key" {
-  description = "Key by which programs sign users in at Identity Platform; it tells the project and opens nothing."
+  description = "API key with which programs sign users in at Identity Platform; it identifies the project and grants nothing."
   value       = one(google_identity_platform_config.this.client[*].api_key)
   sensitive   = true
 }
 
 output "site_url" {
-  description = "Where the page is."
+  description = "URL of the website."
   value       = "${local.site_url}/index.html"
 }

@@ -1,6 +1,6 @@
 locals {
-  # In the form that Firebase's own tools read: a test holds it against the
-  # queries that the code makes.
+  # In the format of Firebase's tools. A test compares it with the queries of
+  # the code.
   _firestore = jsondecode(file("${path.module}/firestore.indexes.json"))
   firestore_fields = {
     for field in local._firestore.fieldOverrides : "${field.collectionGroup}.${field.fieldPath}" => field
@@ -22,14 +22,14 @@ resource "google_firestore_database" "this" {
   depends_on                        = [google_project_service.this]
 }
 
-# Firestore knows no role for one database, but a condition for one.
+# Firestore has no role for a single database, so a condition restricts it.
 resource "google_project_iam_member" "records" {
   for_each = local.functions
   project  = var.project
   role     = "roles/datastore.user"
   member   = google_service_account.function[each.key].member
   condition {
-    title      = "database of Revisit only"
+    title      = "Revisit database only"
     expression = "resource.name == \"projects/${var.project}/databases/${google_firestore_database.this.name}\""
   }
 }
@@ -75,7 +75,7 @@ resource "google_firestore_field" "this" {
   }
 }
 
-# --- what the page may read by itself
+# --- what a page may read directly
 
 resource "google_firebaserules_ruleset" "records" {
   source {

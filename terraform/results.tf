@@ -1,5 +1,5 @@
 locals {
-  # Pages that may read results and ask the API.
+  # Origins whose pages may call the API and read results.
   origins = setunion([local.site_url], var.sites)
 
   results_roles = {
@@ -9,8 +9,8 @@ locals {
   }
 }
 
-# No versions are kept: a name says what is in the file, so that nothing is
-# ever written twice.
+# No object versioning: names are derived from the content, so that no object is
+# overwritten.
 resource "google_storage_bucket" "results" {
   name                        = "${var.project}-revisit-results"
   location                    = var.region
@@ -48,7 +48,7 @@ resource "google_storage_bucket_iam_member" "results" {
   member   = google_service_account.function[each.key].member
 }
 
-# Whoever writes looks first whether the bucket lies in the region that is meant.
+# Before it writes, a function checks that the bucket is in the configured region.
 resource "google_storage_bucket_iam_member" "results_region" {
   for_each = toset([for name, role in local.results_roles : name if role == "roles/storage.objectUser"])
   bucket   = google_storage_bucket.results.name
@@ -56,11 +56,11 @@ resource "google_storage_bucket_iam_member" "results_region" {
   member   = google_service_account.function[each.key].member
 }
 
-# Who ends their account takes their results with them. Google has no role that
-# deletes and does not write.
+# Deleting an account deletes its results. Google has no role that deletes but
+# does not write.
 resource "google_project_iam_custom_role" "remover" {
   role_id     = "revisitRemover"
-  title       = "Revisit: removes results"
+  title       = "Revisit: deletes results"
   permissions = ["storage.objects.delete"]
 }
 

@@ -1,7 +1,7 @@
 locals {
   schedules = {
-    "catalog.refresh" = { schedule = "*/15 * * * *", description = "asks every source what is new" }
-    "deliveries.due"  = { schedule = "* * * * *", description = "tries again what waits, and publishes what a crash left" }
+    "catalog.refresh" = { schedule = "*/15 * * * *", description = "lists new products of every source" }
+    "deliveries.due"  = { schedule = "* * * * *", description = "retries due deliveries and publishes outbox events left by a crash" }
   }
 }
 
@@ -15,7 +15,7 @@ resource "google_cloud_scheduler_job" "schedule" {
 
   pubsub_target {
     topic_name = "${local.topic_path}/${google_pubsub_topic.event[each.key].name}"
-    # The moment of the tick is that of its publishing.
+    # The event's time is its publish time.
     data       = base64encode(jsonencode({ data = {}, type = "io.revisit.${each.key}" }))
     attributes = { lane = "live", type = "io.revisit.${each.key}" }
   }

@@ -1,6 +1,6 @@
-# The key that the secrets of webhooks are derived from. It is made up while it
-# is written, by an argument that Terraform passes on and forgets: it is in no
-# state and no plan. Functions are handed it by Secret Manager as they start.
+# The key that webhook secrets are derived from. It is generated in a write-only
+# argument, so that it is in no state and no plan. Functions get it from Secret
+# Manager at start-up.
 
 locals {
   signing_key_users = toset(["api", "deliver"])
@@ -8,7 +8,7 @@ locals {
 
 resource "google_secret_manager_secret" "signing_key" {
   secret_id           = "revisit-signing-key"
-  annotations         = { about = "Key that the signing secrets of webhooks are derived from" }
+  annotations         = { about = "Key that webhook signing secrets are derived from" }
   deletion_protection = var.protected
   depends_on          = [google_project_service.this]
   replication {
@@ -20,8 +20,8 @@ resource "google_secret_manager_secret" "signing_key" {
 
 resource "google_secret_manager_secret_version" "signing_key" {
   secret = google_secret_manager_secret.signing_key.id
-  # 32 bytes of 384 random bits, in base64. Another key is only made where the
-  # number changes; the one before is kept, so that a slip can be undone.
+  # 32 bytes, hashed from 384 random bits, in base64. A new key is generated only
+  # when the number changes; the previous version is kept for a rollback.
   secret_data_wo         = base64sha256("${uuid()}${uuid()}${uuid()}")
   secret_data_wo_version = var.signing_key_number
   deletion_policy        = var.protected ? "DISABLE" : "DELETE"

@@ -8,6 +8,6 @@ locals {
 resource "google_project_service" "this" {
   for_each = local.services
   service  = "${each.key}.googleapis.com"
-  # Others may use them too, and what they keep would be lost.
+  # Other software in the project may use them, and its data would be lost.
   disable_on_destroy = false
 }

@@ -1,5 +1,5 @@
 # A topic carries one kind of event (shared/revisit/domain/events.py); a push
-# subscription carries it to one function that hears it (wiring.py).
+# subscription delivers it to one function (shared/revisit/ports/topology.py).
 
 locals {
   topics = {
@@ -12,8 +12,8 @@ locals {
     "product.new"     = { functions = ["notify"], publishers = ["refresh"] }
   }
 
-  # Jobs of a backfill have a subscription of their own: what is new does not
-  # wait behind them, and its oldest message tells how late alerts are.
+  # Backfill jobs have a subscription of their own: new jobs do not wait behind
+  # them, and the oldest message of the live one shows how late alerts are.
   subscriptions = merge([
     for topic, of in local.topics : merge([
       for function in of.functions : startswith(topic, "job.") ? {
@@ -25,7 +25,7 @@ locals {
     ]...)
   ]...)
 
-  # What a crash left in the outbox is published by deliver, whatever it is.
+  # deliver sweeps the outbox, so it publishes events of every topic.
   publishers = merge([
     for topic, of in local.topics : { for function in toset(concat(of.publishers, ["deliver"])) : "${function}.${topic}" => { function = function, topic = topic } }
   ]...)
@@ -50,11 +50,11 @@ resource "google_pubsub_topic_iam_member" "publisher" {
   member   = google_service_account.function[each.value.function].member
 }
 
-# --- the one who calls
+# --- the caller
 
 resource "google_service_account" "trigger" {
   account_id   = "revisit-trigger"
-  display_name = "Revisit: in whose name Pub/Sub calls the functions"
+  display_name = "Revisit: calls the functions on behalf of Pub/Sub"
   depends_on   = [google_project_service.this]
 }
 
@@ -71,12 +71,13 @@ resource "google_pubsub_subscription" "push" {
   name     = each.key
   topic    = google_pubsub_topic.event[each.value.topic].name
   filter   = each.value.filter
-  # Longer than the function may take, or it would be called again meanwhile.
+  # Longer than the function's timeout, or the message would be redelivered while
+  # it is processed.
   ack_deadline_seconds       = local.functions[each.value.function].timeout + 60
   message_retention_duration = "86400s"
 
   push_config {
-    # The path tells functions-framework the topic.
+    # functions-framework reads the topic from the path.
     push_endpoint = "${google_cloudfunctions2_function.this[each.value.function].service_config[0].uri}/projects/${var.project}/topics/${each.value.topic}"
     oidc_token {
       audience              = google_cloudfunctions2_function.this[each.value.function].service_config[0].uri
@@ -121,8 +122,8 @@ resource "google_pubsub_topic_iam_member" "forwarder" {
   member = local.pubsub_agent
 }
 
-# deliver takes them into the records every minute, where `revisit dead-letters`
-# shows and replays them.
+# deliver stores them in the records every minute, where `revisit dead-letters`
+# lists and replays them.
 resource "google_pubsub_subscription" "dead_letters" {
   name                       = "dead-letters"
   topic                      = google_pubsub_topic.dead_letters.name

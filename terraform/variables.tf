@@ -1,11 +1,11 @@
 variable "alert_email" {
-  description = "Address that operational alerts are mailed to; null mails nobody."
+  description = "E-mail address for operational alerts; null for none."
   type        = string
   default     = null
 }
 
 variable "backlog_max_instances" {
-  description = "Most instances of extract, and of index, that work at once; it bounds what a flood of jobs can cost."
+  description = "Maximum instances of extract and of index each; bounds the cost of a large backlog."
   type        = number
   default     = 20
   validation {
@@ -15,7 +15,7 @@ variable "backlog_max_instances" {
 }
 
 variable "billing_account" {
-  description = "Billing account (012345-678901-ABCDEF) that a budget is set on; null sets none."
+  description = "Billing account (012345-678901-ABCDEF) for a budget; null for none."
   type        = string
   default     = null
 }
@@ -27,29 +27,29 @@ variable "database" {
 }
 
 variable "google_sign_in" {
-  description = "Client id of the OAuth client for signing in with Google; null offers e-mail only."
+  description = "Client id of the OAuth client for sign-in with Google; null for sign-in by e-mail only."
   type        = string
   default     = null
 }
 
 variable "keep_results_days" {
-  description = "Days after which files that jobs made are deleted."
+  description = "Days after which result files are deleted."
   type        = number
   default     = 90
   validation {
     condition     = var.keep_results_days >= 2
-    error_message = "keep_results_days is ${var.keep_results_days}: give 2 or more, since a first alert may take a day to be delivered."
+    error_message = "keep_results_days is ${var.keep_results_days}: use 2 or more, since delivery of a first alert may take a day."
   }
 }
 
 variable "monthly_budget" {
-  description = "Spending a month, in the billing account's currency, of which 50, 90 and 100 % are announced."
+  description = "Monthly budget in the billing account's currency; alerts are sent at 50, 90 and 100 %."
   type        = number
   default     = 50
 }
 
 variable "operators" {
-  description = "Verified e-mail addresses of those who may look after the whole: dead letters, sources."
+  description = "Verified e-mail addresses of operators, who may manage dead letters and sources."
   type        = set(string)
   default     = []
 }
@@ -59,48 +59,48 @@ variable "project" {
   type        = string
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{4,28}[a-z0-9]$", var.project))
-    error_message = "project ${jsonencode(var.project)} is no project id (6 to 30 small letters, digits, hyphens): see `gcloud projects list`, column PROJECT_ID."
+    error_message = "project ${jsonencode(var.project)} is not a project id (6 to 30 lower-case letters, digits, hyphens): see `gcloud projects list`, column PROJECT_ID."
   }
 }
 
 variable "protected" {
-  description = "Whether database, tables and buckets with content are kept from being destroyed."
+  description = "Whether the database, tables and non-empty buckets are protected from deletion."
   type        = bool
   default     = true
 }
 
 variable "region" {
-  description = "Region that everything lies in."
+  description = "Region of all resources."
   type        = string
   default     = "europe-west1"
   validation {
     condition     = can(regex("^[a-z]+-[a-z]+[0-9]+$", var.region))
-    error_message = "region ${jsonencode(var.region)} is no region, such as europe-west1: see `gcloud compute regions list`."
+    error_message = "region ${jsonencode(var.region)} is not a region such as europe-west1: see `gcloud compute regions list`."
   }
 }
 
 variable "signing_key_number" {
-  description = "Number of the key that webhooks are signed with; with another number it is another key, and every webhook's secret is another."
+  description = "Number of the webhook signing key; a new number generates a new key and changes the secret of every webhook."
   type        = number
   default     = 1
 }
 
 variable "sites" {
-  description = "Further origins whose pages may ask the API and read results, such as https://fields.example."
+  description = "Further origins whose pages may call the API and read results, such as https://fields.example."
   type        = set(string)
   default     = []
   validation {
     condition     = alltrue([for site in var.sites : can(regex("^https://[^/*]+$|^http://localhost(:[0-9]+)?$", site))])
-    error_message = "sites are exact origins, https://NAME without a path: a * would let any page ask."
+    error_message = "sites are exact origins, https://NAME without a path; * would allow every page."
   }
 }
 
 variable "sources" {
-  description = "Where products are found (SPECs, see README.md), asked every 15 minutes."
+  description = "Product sources (SPECs, see README.md), checked every 15 minutes."
   type        = list(string)
   default     = ["stac:https://earth-search.aws.element84.com/v1#sentinel-2-l2a"]
   validation {
     condition     = length(var.sources) > 0 && alltrue([for spec in var.sources : can(regex("^(google-index|stac):\\S+$", spec))])
-    error_message = "sources are SPECs without blanks, google-index:gs://BUCKET/NAME, google-index:URL or stac:URL#collection; there is no folder in the cloud."
+    error_message = "sources are SPECs without spaces: google-index:gs://BUCKET/NAME, google-index:URL or stac:URL#collection; a folder works on one computer only."
   }
 }

@@ -4,8 +4,7 @@ terraform {
     archive = { source = "hashicorp/archive", version = "~> 2.7" }
     google  = { source = "hashicorp/google", version = "~> 6.50" }
   }
-  # The state lies in a versioned bucket of its own (docs/deploy.md); init names
-  # it: terraform init -backend-config=bucket=PROJECT-revisit-state
+  # The state is in a versioned bucket of its own (docs/deploy.md), given to init: terraform init -backend-config=bucket=PROJECT-revisit-state
   backend "gcs" {
     prefix = "revisit"
   }
@@ -14,8 +13,8 @@ terraform {
 provider "google" {
   project = var.project
   region  = var.region
-  # Identity Platform and budgets count a person's requests against this
-  # project, where the API is enabled, rather than gcloud's own.
+  # Charge requests to Identity Platform and budgets to this project, where those
+  # APIs are enabled, instead of gcloud's default project.
   billing_project       = var.project
   user_project_override = true
 }

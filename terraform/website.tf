@@ -1,6 +1,6 @@
 locals {
-  # The bucket's own name as host is an origin of its own: on the common host
-  # the pages of every other bucket could read what this one keeps.
+  # The bucket name as host is a separate origin. On the shared host, pages of
+  # every other bucket would have the same origin.
   site_url = "https://${var.project}-revisit-site.storage.googleapis.com"
 
   media_types = {
@@ -35,7 +35,7 @@ resource "google_storage_bucket" "site" {
 
 resource "google_storage_bucket_iam_member" "site" {
   bucket = google_storage_bucket.site.name
-  # Reads files, and cannot list them.
+  # Reads objects but cannot list them.
   role   = "roles/storage.legacyObjectReader"
   member = "allUsers"
 }
@@ -49,7 +49,7 @@ resource "google_storage_bucket_object" "page" {
   cache_control = "no-cache"
 }
 
-# The only file that differs from one deployment to the next.
+# The only file that differs between deployments.
 resource "google_storage_bucket_object" "config" {
   name          = "config.js"
   bucket        = google_storage_bucket.site.name
@@ -63,7 +63,7 @@ resource "google_storage_bucket_object" "config" {
   EOT
 }
 
-# Apart, since the key is not known before the first apply.
+# A separate object, since the key is unknown before the first apply.
 resource "google_storage_bucket_object" "sign_in" {
   name          = "sign-in.js"
   bucket        = google_storage_bucket.site.name

@@ -1,5 +1,4 @@
-# What only shows once addresses are known; the plan itself is tested by
-# tests/terraform.
+# Tests that need applied addresses; tests/terraform tests the plan.
 
 mock_provider "archive" {}
 
@@ -31,13 +30,13 @@ run "pubsub_calls_each_function_at_its_own_address" {
       for name, push in google_pubsub_subscription.push : push.push_config[0].push_endpoint
       == "${google_cloudfunctions2_function.this[local.subscriptions[name].function].service_config[0].uri}/projects/revisit-lakes/topics/${local.subscriptions[name].topic}"
     ])
-    error_message = "A push goes elsewhere than to the function that hears the topic."
+    error_message = "A push goes elsewhere than to the function of its topic."
   }
   assert {
     condition = alltrue([
       for push in google_pubsub_subscription.push : startswith(push.push_config[0].push_endpoint, push.push_config[0].oidc_token[0].audience)
     ])
-    error_message = "A token is made out to another service than the one called."
+    error_message = "The token's audience is another service than the one called."
   }
 }
 
@@ -52,13 +51,13 @@ run "the_page_knows_the_api" {
   }
 }
 
-run "those_who_sign_are_handed_the_key_that_was_made_and_the_state_keeps_none" {
+run "functions_that_sign_get_the_generated_key_and_the_state_has_none" {
   assert {
     condition = toset([
       for function in google_cloudfunctions2_function.this : function.service_config[0].secret_environment_variables[0].version
       if length(function.service_config[0].secret_environment_variables) > 0
     ]) == toset([google_secret_manager_secret_version.signing_key.version])
-    error_message = "A function signs with another version of the key than the one made."
+    error_message = "A function signs with another version of the key than the generated one."
   }
   assert {
     condition     = google_secret_manager_secret_version.signing_key.secret_data_wo == null && google_secret_manager_secret_version.signing_key.secret_data == null
@@ -66,14 +65,14 @@ run "those_who_sign_are_handed_the_key_that_was_made_and_the_state_keeps_none" {
   }
 }
 
-run "nothing_is_mailed_or_billed_that_was_not_asked_for" {
+run "no_alert_channel_or_budget_exists_by_default" {
   assert {
     condition     = length(google_monitoring_notification_channel.email) + length(google_billing_budget.month) == 0
-    error_message = "A channel or a budget is made though neither address nor account was given."
+    error_message = "A channel or a budget exists although neither an address nor an account was given."
   }
 }
 
-run "an_empty_project_is_refused" {
+run "an_empty_project_is_rejected" {
   command = plan
   variables {
     project = ""
@@ -81,7 +80,7 @@ run "an_empty_project_is_refused" {
   expect_failures = [var.project]
 }
 
-run "a_region_that_is_none_is_refused" {
+run "an_invalid_region_is_rejected" {
   command = plan
   variables {
     region = "EU"
@@ -89,7 +88,7 @@ run "a_region_that_is_none_is_refused" {
   expect_failures = [var.region]
 }
 
-run "a_folder_is_no_source_in_the_cloud" {
+run "a_folder_source_is_rejected" {
   command = plan
   variables {
     sources = ["folder:/data"]
@@ -97,7 +96,7 @@ run "a_folder_is_no_source_in_the_cloud" {
   expect_failures = [var.sources]
 }
 
-run "any_page_is_no_site" {
+run "a_wildcard_site_is_rejected" {
   command = plan
   variables {
     sites = ["*"]

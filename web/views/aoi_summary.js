@@ -28,7 +28,7 @@ export function areaLine(withoutAoi) {
   return h(
     "p",
     { class: "told-line" },
-    `${area ? `Area: ${aoiLabel(area)}` : withoutAoi}. `,
+    `For ${area ? aoiLabel(area) : withoutAoi}. `,
     h("a", { href: "#place" }, area ? "Change the place" : "Choose a place"),
   );
 }

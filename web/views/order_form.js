@@ -16,12 +16,7 @@ export async function newOrderPage(place, route) {
   place.append(h("h1", {}, "Order"));
   if (aoi() || products.length) {
     const { form, update } = await orderForm(route, products);
-    place.append(
-      areaLine("Area: the whole tile"),
-      products.length ? productNotice(products) : "",
-      form,
-      list,
-    );
+    place.append(areaLine("the whole tile"), products.length ? productNotice(products) : "", form, list);
     update();
   } else {
     place.append(noAreaNotice(), list);

@@ -75,7 +75,11 @@ export class PixelView {
     const display = this.currentDisplay(value);
     this.map.show(first, second, display, this.aoi);
     this.map.swipe(this.swipe.value / 100);
-    this.say("Click a pixel for its value, or press Enter on the map for the one at the centre.");
+    this.say(
+      matchMedia("(any-pointer: fine)").matches
+        ? "Click a pixel for its value, or press Enter on the map for the one at the centre."
+        : "Tap a pixel for its value.",
+    );
     replaceContent(
       this.controls,
       value === TRUE_COLOUR ? null : legend(value, display, (changes) => this.changeDisplay(changes)),

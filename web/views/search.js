@@ -47,7 +47,7 @@ export async function enter(place, route) {
   route.onLeave(() => view.close());
   place.append(
     h("h1", {}, "Search"),
-    areaLine("Area: the whole catalogue"),
+    areaLine("the whole catalogue"),
     filterForm(route, () => view.search()),
     view.summary,
     view.results,
