@@ -40,6 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli": {
         "",
         "geo",
+        "net",
         "domain",
         "ports",
         "adapters",

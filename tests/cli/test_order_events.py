@@ -13,7 +13,7 @@ from products import FIELD, add_to_catalog, end_job, product
 from revisit.adapters.local.backend import local_backend
 from revisit.api import create_app
 from revisit.api.routes import event_stream
-from revisit.cli import run
+from revisit.cli import order_events, run
 from revisit.cli.order_events import follow_order
 from revisit.domain.job import Cover
 from revisit.embedded import server as embedded_server
@@ -105,7 +105,7 @@ def test_a_stream_that_the_server_closes_is_opened_again(backend, data, monkeypa
 
 
 @contextmanager
-def scripted_server(chunks: list[bytes], silent_s: float = 0.0):
+def scripted_server(chunks: list[bytes], silent_s: float = 0.0, pause_s: float = 0.0):
     """A server that sends these bytes after the headers, then closes; yields its URL and the requests."""
     requests = []
 
@@ -118,6 +118,7 @@ def scripted_server(chunks: list[bytes], silent_s: float = 0.0):
             self.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
             for chunk in chunks:
                 self.wfile.write(chunk)
+                time.sleep(pause_s)
             time.sleep(silent_s)
 
     with ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
@@ -147,19 +148,29 @@ PROGRESS = b'event: progress\ndata: {"progress": {"total": 2, "open": 1}}\n\n'
 )
 def test_a_broken_stream_ends_without_an_error(tmp_path, chunks):
     with scripted_server(chunks) as (url, _):
-        assert not follow_order(url, "order_1", tmp_path, lambda _: None, time.monotonic() + 5)
+        assert not follow_order(url, "order_1", tmp_path, lambda _: None, time.monotonic() + 20)
 
 
-def test_a_silent_stream_ends_at_the_deadline(tmp_path):
-    started = time.monotonic()
+def test_a_silent_stream_ends(tmp_path, monkeypatch):
+    monkeypatch.setattr(order_events, "SILENCE_TIMEOUT_S", 0.2)
     with scripted_server([chunk(PROGRESS)], silent_s=2) as (url, _):
-        assert not follow_order(url, "order_1", tmp_path, lambda _: None, time.monotonic() + 0.3)
+        started = time.monotonic()
+        assert not follow_order(url, "order_1", tmp_path, lambda _: None, inf)
         assert time.monotonic() - started < 2
+
+
+def test_a_stream_ends_before_the_deadline(tmp_path, monkeypatch):
+    monkeypatch.setattr(order_events, "POLLED_TAIL_S", 0.5)
+    shown = []
+    with scripted_server([chunk(PROGRESS), *[chunk(b": heartbeat\n")] * 40], pause_s=0.05) as (url, _):
+        deadline = time.monotonic() + 1
+        assert not follow_order(url, "order_1", tmp_path, shown.append, deadline)
+        assert time.monotonic() < deadline and len(shown) == 1
 
 
 def test_the_token_of_the_data_folder_is_sent(tmp_path):
     (tmp_path / "token").write_text("sesame\n")
     with scripted_server([chunk(b"event: end\ndata: {}\n\n"), chunk(b"")]) as (url, requests):
-        assert follow_order(url, "order_1", tmp_path, lambda _: None, time.monotonic() + 5)
+        assert follow_order(url, "order_1", tmp_path, lambda _: None, time.monotonic() + 20)
     assert requests[0][0] == "GET /orders/order_1/events HTTP/1.1"
     assert "Authorization: Bearer sesame" in requests[0]

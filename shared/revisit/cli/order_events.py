@@ -3,13 +3,13 @@
 import json
 import time
 from collections.abc import Callable, Iterator
-from http.client import HTTPConnection, HTTPException, HTTPResponse
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 SILENCE_TIMEOUT_S = 15.0
 """Longest wait for a line; the server sends a heartbeat every 5 s."""
+POLLED_TAIL_S = 6.0
+"""Time before the deadline that is left to the caller, who polls: longer than a heartbeat's interval."""
 
 
 def follow_order(
@@ -25,14 +25,17 @@ def follow_order(
         deadline_s: On the clock of `time.monotonic`.
 
     Returns:
-        Whether the order has ended; False if the server sends no events, stops, or the deadline has passed.
+        Whether the order has ended; False if the server sends no events, stops, or the deadline is near.
         The caller then polls.
     """
+    from revisit.errors import PermanentError
+    from revisit.net.retry import AttemptFailedError
+
     try:
-        while time.monotonic() < deadline_s:
+        while time.monotonic() < deadline_s - POLLED_TAIL_S:
             # The server closes a stream after some minutes; like a browser, connect again.
             received = False
-            for event, value in _stream_events(url, id, data, deadline_s):
+            for event, value in _stream_events(url, id, data, deadline_s - POLLED_TAIL_S):
                 received = True
                 if event == "progress":
                     on_progress(value)
@@ -40,43 +43,29 @@ def follow_order(
                     return True
             if not received:
                 return False
-    except (OSError, HTTPException, ValueError):
+    except (AttemptFailedError, PermanentError, ValueError):
         return False
     return False
 
 
 def _stream_events(url: str, id: str, data: Path, deadline_s: float) -> Iterator[tuple[str, dict[str, Any]]]:
     """The name and data of each event of one stream; none if the server refuses it."""
-    address = urlsplit(url)
-    # Not through a proxy: the server is on this computer.
-    connection = HTTPConnection(address.hostname or "", address.port, timeout=_timeout(deadline_s))
-    try:
-        token = data / "token"
-        headers = {"Authorization": f"Bearer {token.read_text().strip()}"} if token.is_file() else {}
-        connection.request("GET", f"/orders/{id}/events", headers=headers)
-        sock = connection.sock
-        response = connection.getresponse()
-        if response.status != 200:
+    from revisit.net.http_client import create_client, send
+
+    token = data / "token"
+    headers = {"Authorization": f"Bearer {token.read_text().strip()}"} if token.is_file() else {}
+    with (
+        create_client(SILENCE_TIMEOUT_S, use_proxy=False) as client,
+        send(client, "GET", f"{url}/orders/{id}/events", headers) as response,
+    ):
+        if response.status_code != 200:
             return
         name = ""
-        while time.monotonic() < deadline_s:
-            sock.settimeout(_timeout(deadline_s))
-            line = _read_line(response)
-            if line is None:
+        for line in response.iter_lines():
+            if time.monotonic() >= deadline_s:
                 return
             field, _, value = line.partition(": ")
             if field == "event":
                 name = value
             elif field == "data":
                 yield name, json.loads(value)
-    finally:
-        connection.close()
-
-
-def _read_line(response: HTTPResponse) -> str | None:
-    line = response.readline()
-    return line.decode().rstrip("\r\n") if line else None
-
-
-def _timeout(deadline_s: float) -> float:
-    return max(0.01, min(SILENCE_TIMEOUT_S, deadline_s - time.monotonic()))

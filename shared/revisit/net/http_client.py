@@ -27,13 +27,16 @@ MAX_RETRY_AFTER = timedelta(hours=24)
 
 
 def create_client(
-    read_timeout_s: float = READ_TIMEOUT_S, transport: "httpx.BaseTransport | None" = None
+    read_timeout_s: float = READ_TIMEOUT_S,
+    transport: "httpx.BaseTransport | None" = None,
+    use_proxy: bool = True,
 ) -> "httpx.Client":
     """A client that keeps connections alive and follows no redirect.
 
     Args:
         read_timeout_s: Longest wait for the next bytes of a response.
         transport: Sends the requests; None sends them by httpx, through the proxy that the environment names.
+        use_proxy: Whether that proxy is used; not for servers on this computer.
     """
     import httpx
 
@@ -42,6 +45,7 @@ def create_client(
         follow_redirects=False,
         headers={"user-agent": USER_AGENT},
         transport=transport,
+        trust_env=use_proxy,
     )
 
 
