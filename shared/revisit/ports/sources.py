@@ -1,13 +1,13 @@
-"""Ports for where products are found and read."""
+"""Port for sources of products, and the optional abilities of a source."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from revisit.domain.bands import BandFile, SourceFile
 from revisit.domain.product import Product
-from revisit.ports.catalog import StagedProducts
+from revisit.ports.catalog import Query, StagedProducts
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -15,66 +15,67 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Listing:
-    """What a source has, batch by batch; the other fields are right once `batches` is used up."""
+    """What a source lists, batch by batch; the other fields are valid once `batches` is exhausted."""
 
     batches: "Iterator[pa.Table | StagedProducts]"
-    """Products that the catalog had not seen, of `revisit.catalog_schema.SCHEMA`; never all in memory at
-    once."""
+    """Products that the catalog lacks, of `revisit.ports.catalog_schema.SCHEMA`; read one at a time."""
     rows: int = 0
     """Products read, known ones included."""
     rejection_examples: list[tuple[str, str]] = field(default_factory=list)
-    """(row or name, reason) of what could not be understood: at most the first 1,000; the refresh goes on
-    without them."""
+    """(row or name, reason) of at most the first 1,000 rows that could not be read."""
     rejection_count: int = 0
-    """How many there were in all."""
+    """Rows that could not be read; they do not stop the listing."""
     unchanged: bool = False
-    """Nothing was read because nothing changed (ETag)."""
+    """Whether nothing was read because nothing changed (ETag)."""
     unfinished: bool = False
-    """There is more, for which there was no time: the next listing goes on, and says how many rows there
-    are."""
+    """Whether time ran out: the next listing continues and states how many rows there are."""
     state: dict[str, Any] = field(default_factory=dict)
-    """To be given back at the next listing: watermark, ETag. Only stored after the batches are."""
+    """Input of the next listing: watermark, ETag. Stored only after all batches are."""
 
 
 class Source(Protocol):
-    """Where products are found and their bands read."""
+    """Lists products and locates their files."""
 
-    spec: str
-    """As the user wrote it: folder:PATH, google-index:PATH-or-URL, stac:URL#collection."""
-    announces_all: bool
-    """Whether its first listing is news as a whole (a folder) or history but for the last 10 days (a
-    feed)."""
+    @property
+    def spec(self) -> str:
+        """Canonical SPEC: folder:PATH, google-index:PATH-or-URL, stac:URL#collection."""
+        ...
+
+    @property
+    def announces_all(self) -> bool:
+        """Whether every product of the first listing is new (a folder), or only those of the last 10 days
+        (a feed)."""
+        ...
 
     def list_products(
         self, state: dict[str, Any], missing_mask: "Callable[[Any], Any]", now: datetime
     ) -> Listing:
-        """What is there now and the catalog has not seen.
+        """List the products that the catalog lacks.
 
         Args:
-            state: Of the listing before; empty the first time. Feeds read on from its watermark less 24 h,
-                and all of the last
-                10 days once a day.
-            unseen: Takes ids, gives the numpy bool array of those the catalog lacks.
-            now: The present.
+            state: `Listing.state` of the previous listing; empty the first time. Feeds continue at its
+                watermark less 24 h, and read the last 10 days again once a day.
+            missing_mask: Takes ids and returns a numpy bool array of those that the catalog lacks.
+            now: The current time.
 
         Raises:
-            TransientError: The source does not answer, or is cut off in the middle.
-            PermanentError: It is not what the SPEC says, its columns changed, or it is empty where it was not
-                before.
+            TransientError: The source does not answer or the transfer breaks off.
+            PermanentError: The source does not match its SPEC, its columns changed, or it is empty although
+                it was not before.
         """
         ...
 
     def check(self) -> None:
-        """Ask it one small question, as `revisit doctor` does.
+        """Send one small request, as `revisit doctor` does.
 
         Raises:
-            TransientError: It does not answer.
-            PermanentError: It is not there, or not what the SPEC says.
+            TransientError: The source does not answer.
+            PermanentError: The source does not exist or does not match its SPEC.
         """
         ...
 
     def bands(self, product: Product) -> dict[str, BandFile]:
-        """The band files of a product by band name (B02, SCL), with scale and offset from its own metadata.
+        """The band files of a product by band name (B02, SCL), with scale and offset from its metadata.
 
         Raises:
             TransientError: The source does not answer.
@@ -83,10 +84,50 @@ class Source(Protocol):
         ...
 
     def files(self, product: Product) -> list[SourceFile]:
-        """All files of a product, with sizes and checksums where the source states them.
+        """All files of a product, with sizes and checksums if the source states them.
 
         Raises:
             TransientError: The source does not answer.
-            PermanentError: There is no such product, or it names files outside the source.
+            PermanentError: The product does not exist, or names files outside the source.
+        """
+        ...
+
+
+@runtime_checkable
+class SupportsHistory(Protocol):
+    """A source that can be searched by place and period, so that it need not be listed as a whole."""
+
+    def history(self, query: Query, missing_mask: "Callable[[Any], Any]") -> Listing:
+        """List the products of a place and period that the catalog lacks, however old.
+
+        Args:
+            query: Bounds or tiles (one of them is required), start and end; other conditions are ignored.
+            missing_mask: As for `Source.list_products`.
+
+        Raises:
+            InvalidInputError: The query has neither bounds nor tiles.
+            TransientError: The source does not answer.
+            PermanentError: There are too many products.
+        """
+        ...
+
+
+@runtime_checkable
+class SupportsBatchFiles(Protocol):
+    """A source that describes the files of several products in one request."""
+
+    @property
+    def batch_size(self) -> int:
+        """Most products of one request."""
+        ...
+
+    def files_and_bands(
+        self, products: Sequence[Product]
+    ) -> dict[str, tuple[list[SourceFile], dict[str, BandFile]]]:
+        """`Source.files` and `Source.bands` by product id; products that are not found are left out.
+
+        Raises:
+            TransientError: The source does not answer.
+            PermanentError: The source does not support such requests.
         """
         ...

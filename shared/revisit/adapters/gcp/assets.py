@@ -128,8 +128,8 @@ class BucketAssets:
                 f"there is no room for unfinished files below {tempfile.gettempdir()}: {error.strerror or error}"
             ) from error
 
-    def check(self) -> None:
-        """See that the bucket is there, where it should be, and open to this account.
+    def check(self) -> list[str]:
+        """Check that the bucket exists in its region and that this account may use it; see `SupportsCheck`.
 
         Raises:
             TransientError: Cloud Storage does not answer.
@@ -145,6 +145,7 @@ class BucketAssets:
             raise PermanentError(
                 f"REVISIT_BUCKET {name!r} refuses this account {', '.join(refused)}; grant it {USER_ROLE}"
             )
+        return []
 
     # ----------------------------------------------------------------------------------------------------------------
     # steps

@@ -8,16 +8,15 @@ from ending.
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from time import monotonic
 
 from revisit.api.stac.asset_cache import CacheKey, ProductFiles, TtlCache, fetch_product_files
-from revisit.domain.bands import BandFile, SourceFile
 from revisit.domain.product import Product
 from revisit.errors import PermanentError, TransientError
-from revisit.ports.sources import Source
+from revisit.ports.sources import Source, SupportsBatchFiles
 
 MAX_THREADS = 8
 """Questions to one source at a time."""
@@ -29,8 +28,6 @@ CIRCUIT_OPEN_S = 60.0
 vain."""
 
 log = logging.getLogger("revisit")
-
-type _FilesOfSeveral = Callable[[Sequence[Product]], dict[str, tuple[list[SourceFile], dict[str, BandFile]]]]
 
 
 @dataclass(slots=True)
@@ -78,7 +75,7 @@ class AssetWorker:
                     new_requests.append(request)
                 request.deadline = max(request.deadline, deadline)
                 requests.append(request)
-            size = getattr(self.source, "batch_size", 1)
+            size = self.source.batch_size if isinstance(self.source, SupportsBatchFiles) else 1
             groups = [new_requests[first : first + size] for first in range(0, len(new_requests), size)]
             self._queue.extend(groups)
             for _ in groups[: MAX_THREADS - self._thread_count]:
@@ -161,13 +158,12 @@ class AssetWorker:
 
     def _fetch_several(self, products: Sequence[Product]) -> dict[str, ProductFiles]:
         """What one question tells of several products, where the source can be asked so."""
-        files_of_several: _FilesOfSeveral | None = getattr(self.source, "files_and_bands", None)
-        if files_of_several is None or len(products) < 2:
+        if not isinstance(self.source, SupportsBatchFiles) or len(products) < 2:
             return {}
         try:
             return {
                 id: ProductFiles.from_source(files, bands)
-                for id, (files, bands) in files_of_several(products).items()
+                for id, (files, bands) in self.source.files_and_bands(products).items()
             }
         except PermanentError as error:
             log.info("%s does not tell of several products at once: %s", self.spec, error)

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from revisit import __version__
 from revisit.domain.job import FINISHED_STATES, Job
 from revisit.domain.order import Order
 from revisit.errors import PermanentError, TransientError
 from revisit.ports.backend import Backend, Commit
+from revisit.ports.health import SupportsCheck, SupportsRebuild
 from revisit.ports.pagination import find_all
 from revisit.ports.system_records import DeadLetter, SourceState
 
@@ -119,10 +119,10 @@ def check_deployment(backend: Backend, reach_sources: bool = True) -> list[Findi
     return findings
 
 
-def check_port(check: str, port: Any, ok_message: str) -> list[Finding]:
-    """What a port finds wrong with its own place, told or raised."""
+def check_port(check: str, port: object, ok_message: str) -> list[Finding]:
+    """The faults that an adapter finds in its own service, returned or raised."""
     try:
-        troubles = list(port.check() or ())
+        troubles = port.check() if isinstance(port, SupportsCheck) else []
     except (PermanentError, TransientError) as error:
         troubles = [str(error)]
     return [Finding(check, False, trouble) for trouble in troubles] or [Finding(check, True, ok_message)]
@@ -226,8 +226,7 @@ def check_catalog(backend: Backend) -> Iterator[Finding]:
     """Whether the catalog can be read, and is whole."""
     try:
         products = backend.catalog()
-        check = getattr(products, "check", None)
-        troubles = list(check() or ()) if check else []
+        troubles = products.check() if isinstance(products, SupportsCheck) else []
         rows = 0 if troubles else sum(entry.rows for entry in products.freshness())
     except (PermanentError, TransientError) as error:
         yield Finding("catalog", False, f"the catalog cannot be read: {error}")
@@ -241,11 +240,10 @@ def rebuild_catalog(backend: Backend) -> Finding:
     """Make the catalog's index again from its log; where products were lost for good, have the sources read
     again."""
     products = backend.catalog()
-    rebuild = getattr(products, "rebuild", None)
-    if rebuild is None:
+    if not isinstance(products, SupportsRebuild):
         return Finding("rebuild", True, "this catalog has no index to be made again")
     try:
-        lost = rebuild()
+        lost = products.rebuild()
         rows = sum(entry.rows for entry in products.freshness())
     except (PermanentError, TransientError) as error:
         return Finding("rebuild", False, f"the catalog cannot be made again: {error}")

@@ -2,12 +2,11 @@
 
 from datetime import datetime
 from functools import partial
-from typing import Any, cast
 
 from revisit.domain.aoi import AOI
 from revisit.ports.backend import Backend
 from revisit.ports.catalog import Query
-from revisit.ports.sources import Source
+from revisit.ports.sources import Source, SupportsHistory
 from revisit.ports.system_records import SourceState
 
 
@@ -19,9 +18,10 @@ def needs_listing(backend: Backend, source: str = "") -> bool:
     """
     if source:
         named = backend.source(source)
-        return named.announces_all or _has_history(named) or not _is_listed(backend, named)
+        return named.announces_all or isinstance(named, SupportsHistory) or not _is_listed(backend, named)
     return any(
-        _has_history(each) or not _is_listed(backend, each) for each in map(backend.source, backend.sources)
+        isinstance(each, SupportsHistory) or not _is_listed(backend, each)
+        for each in map(backend.source, backend.sources)
     )
 
 
@@ -56,9 +56,9 @@ def _sync_source(
 ) -> str:
     from revisit.chain.refresh import refresh_source
 
-    if _has_history(source):
-        catalog, with_history = backend.catalog(), cast(Any, source)
-        listing = with_history.history(
+    if isinstance(source, SupportsHistory):
+        catalog = backend.catalog()
+        listing = source.history(
             Query(tuple(aoi.tiles), bounds=aoi.bounds, start=start, end=end),
             partial(catalog.missing_mask, source.spec),
         )
@@ -67,10 +67,6 @@ def _sync_source(
     elif (source.announces_all and relist) or not _is_listed(backend, source):
         refresh_source(backend, source.spec)
     return source.spec
-
-
-def _has_history(source: Source) -> bool:
-    return getattr(source, "history", None) is not None
 
 
 def _is_listed(backend: Backend, source: Source) -> bool:
