@@ -284,3 +284,23 @@ def test_the_suite_pins_exactly_what_it_imports():
 def test_no_pin_names_a_registry():
     for path in [*(ROOT / "locks").iterdir(), *(ROOT / "functions").glob("*/requirements.txt")]:
         assert not re.search(r"https?://|index[-]url", path.read_text()), path
+
+
+def test_only_the_runtime_catches_every_exception():
+    """errors.py: elsewhere a caught error is translated, recorded, or skips one of many."""
+    broad = {"Exception", "BaseException"}
+    places = set()
+    for path in [*SHARED.rglob("*.py"), *(ROOT / "functions").glob("*/main.py")]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            match node:
+                case ast.ExceptHandler(type=None):
+                    caught = broad
+                case ast.ExceptHandler(type=kinds):
+                    caught = {ast.unparse(kind) for kind in getattr(kinds, "elts", [kinds])}
+                case ast.Call(func=function, args=kinds) if ast.unparse(function).endswith("suppress"):
+                    caught = {ast.unparse(kind) for kind in kinds}
+                case _:
+                    continue
+            if caught & broad:
+                places.add(path.relative_to(ROOT).as_posix())
+    assert places == {"shared/revisit/runtime.py"}

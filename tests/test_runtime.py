@@ -6,7 +6,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from flask import Flask
+from flask import Flask, current_app
 
 from backends import with_settings
 from revisit import runtime
@@ -22,10 +22,10 @@ NOW = datetime(2026, 5, 1, 10, 30, tzinfo=UTC)
 
 @pytest.fixture
 def backend(tmp_path):
-    backend = local_backend(tmp_path / "data", now=lambda: NOW)
-    runtime.use_backend(backend)
-    yield backend
-    runtime._backend.clear()
+    backend, app = local_backend(tmp_path / "data", now=lambda: NOW), Flask(__name__)
+    runtime.use_backend(app, backend)
+    with app.app_context():
+        yield backend
 
 
 def push(entry, envelope, attempt=1):
@@ -118,7 +118,7 @@ def test_a_message_whose_workers_all_died_is_put_aside_without_another_try(backe
 @pytest.mark.parametrize(
     ("envelope", "reason"),
     [
-        (wire.Envelope(ProductNew("S2A_x"), NOW), "not an event this function hears"),
+        (wire.Envelope(ProductNew("S2A_x"), NOW), "this function does not handle product.new"),
         (wire.Envelope(JobStarted("job_1"), NOW, hops=9), "9 handlers"),
         (
             wire.Envelope(
@@ -141,17 +141,17 @@ def test_an_event_that_a_function_does_not_hear_is_none_that_it_can_note_as_fail
     entry, _ = handler_of(JobStarted, on_failure=lambda event, backend, reason: noted.append(event.job))
     push(entry, wire.Envelope(ProductNew("S2A_x"), NOW))
     assert noted == []
-    assert "not an event this function hears" in letters(backend)[0].reason
+    assert "this function does not handle product.new" in letters(backend)[0].reason
 
 
 def test_an_old_event_is_put_aside_where_the_backend_says_what_is_old(backend):
     entry, calls = handler_of(JobStarted)
     old = wire.Envelope(JobStarted("job_1"), NOW - timedelta(hours=21))
-    runtime.use_backend(with_settings(backend, max_event_age=MAX_EVENT_AGE))
+    runtime.use_backend(current_app, with_settings(backend, max_event_age=MAX_EVENT_AGE))
     push(entry, old)
     assert calls == []
     assert "21:00:00 old" in letters(backend)[0].reason
-    runtime.use_backend(backend)
+    runtime.use_backend(current_app, backend)
     push(entry, old)
     assert calls == [JobStarted("job_1")]
 
@@ -225,3 +225,12 @@ def test_a_line_names_the_request_it_belongs_to_as_cloud_logging_reads_it(header
     assert within["logging.googleapis.com/trace"] == f"projects/a-project/traces/{'ab' * 16}"
     assert within.get("logging.googleapis.com/spanId") == span
     assert "logging.googleapis.com/trace" not in outside
+
+
+def test_each_application_has_its_own_backend(backend, tmp_path):
+    entry, _ = handler_of(JobStarted)
+    other, app = local_backend(tmp_path / "other", now=lambda: NOW), Flask(__name__)
+    runtime.use_backend(app, other)
+    with app.app_context():
+        push(entry, b"junk")
+    assert (len(letters(backend)), len(letters(other))) == (0, 1)

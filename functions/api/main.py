@@ -1,19 +1,21 @@
-"""api: answers over HTTP what users ask."""
+"""HTTP: answers API requests."""
 
 from io import BytesIO
 
 import functions_framework
-from flask import Response
+from flask import Request, Response, current_app
 
 from revisit.api import create_app
 from revisit.runtime import current_backend
 
-APP = []
+EXTENSION = "revisit.api"
 
 
 @functions_framework.http
-def api(request):
-    if not APP:
-        APP.append(create_app(current_backend()))
-    # The framework reads the body too, so the application is given its own copy.
-    return Response.from_app(APP[0], {**request.environ, "wsgi.input": BytesIO(request.get_data())})
+def api(request: Request) -> Response:
+    extensions = current_app.extensions
+    if EXTENSION not in extensions:
+        extensions.setdefault(EXTENSION, create_app(current_backend()))
+    # functions-framework consumes the body, so the application gets a copy.
+    environment = {**request.environ, "wsgi.input": BytesIO(request.get_data())}
+    return Response.from_app(extensions[EXTENSION], environment)

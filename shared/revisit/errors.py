@@ -1,73 +1,82 @@
-"""The two ways to fail: the world may mend, or it will not.
+"""Error types: transient (a retry may succeed) and permanent.
 
     Exception
-    ├── Retry        try again later: the message is redelivered
-    └── PermanentError       trying again cannot help: the reason is recorded, nothing is redelivered
-        ├── InvalidInputError     what was asked makes no sense: HTTP 422, exit code 2
-        │   └── InvalidGeometryError     an AOI that is no sound polygon on Earth, with the places where it is
-        not
-        ├── NotFound     no such thing, or not yours: HTTP 404, exit code 2
-        ├── Conflict     what was asked contradicts what is there: HTTP 409, exit code 2
-        ├── Stale        what is to be changed is not as it was when it was read: HTTP 412, exit code 2
-        ├── Unknown      nobody we know is asking: HTTP 401, exit code 2
-        └── TooMany      more than the plan allows for now: HTTP 429, exit code 2
+    ├── TransientError                    a retry may succeed: the message is redelivered
+    └── PermanentError                    a retry cannot succeed: the reason is recorded
+        ├── InvalidInputError             invalid input: HTTP 422, exit code 2
+        │   └── InvalidGeometryError      an invalid AOI, with the position of each fault
+        ├── NotFoundError                 missing, or owned by another user: HTTP 404, exit code 2
+        ├── ConflictError                 contradicts the current state: HTTP 409, exit code 2
+        ├── PreconditionFailedError       changed since it was read: HTTP 412, exit code 2
+        ├── UnauthenticatedError          missing, invalid or expired credentials: HTTP 401, exit code 2
+        └── QuotaExceededError            above a limit of the plan: HTTP 429, exit code 2
 
-Every message is one sentence that names the value and the remedy. Only `runtime.on`, the API's one error
-table and the
-command line catch them.
+Every message is one sentence that names the value and the remedy.
+
+`runtime.on`, the API's error table and the command line turn these errors into answers. Elsewhere, catch an error
+only to translate it, to record it, or to skip one of many; never to hide it. `except Exception` is for
+`runtime.on` alone.
 """
 
 type GeometryFault = tuple[tuple[float, float] | None, str]
-"""Where something is wrong, lon/lat degrees, None where that is no place; and what."""
+"""Position of a fault (longitude, latitude in degrees; None if it has no position) and its description."""
 
 
 class TransientError(Exception):
-    """The world may mend: a time-out, a server error, a record not there yet."""
+    """A failure that a retry may fix: a time-out, a server error, a record that is not written yet."""
 
 
 class PermanentError(Exception):
-    """It will not mend: bad pixels, a missing band, a refused address."""
+    """A failure that a retry cannot fix: a damaged file, a missing band, a refused address."""
 
 
 class InvalidInputError(PermanentError):
-    """What was asked makes no sense."""
+    """Invalid input."""
 
 
 class InvalidGeometryError(InvalidInputError):
-    """An AOI that is no sound polygon on Earth."""
+    """An AOI that is not a valid polygon on Earth.
+
+    Args:
+        message: One sentence for all faults.
+        errors: Each fault; the message without a position if none is given.
+    """
 
     def __init__(self, message: str, *errors: "GeometryFault") -> None:
         super().__init__(message)
         self.errors = errors or ((None, message),)
-        """Each place that is wrong, and why."""
         self.repairable = False
-        """Whether a repair was tried, and made a sound polygon of it."""
+        """Whether a repair was tried and resulted in a valid polygon."""
 
 
 class NotFoundError(PermanentError):
-    """There is no such thing, or it is not yours."""
+    """The object does not exist, or belongs to another user."""
 
 
 class ConflictError(PermanentError):
-    """What was asked contradicts what is there."""
+    """The request contradicts the current state."""
 
 
 class PreconditionFailedError(PermanentError):
-    """What is to be changed has been changed since it was read."""
+    """The object has changed since it was read."""
 
 
 class UnauthenticatedError(PermanentError):
-    """Nobody we know is asking: no token or key, or not one of ours, or one that is over."""
+    """Missing, invalid or expired credentials."""
 
 
 class QuotaExceededError(PermanentError):
-    """More than the plan allows for now."""
+    """A request above a limit of the plan.
+
+    Args:
+        message: One sentence that names the limit.
+        limit: The plan's limit.
+        used: How much of it is used.
+        retry_after_s: Seconds until a retry may succeed.
+    """
 
     def __init__(self, message: str, limit: int, used: int, retry_after_s: int) -> None:
         super().__init__(message)
         self.limit = limit
-        """Of the plan."""
         self.used = used
-        """Of it already."""
         self.retry_after_s = retry_after_s
-        """Seconds after which asking again is worth while."""

@@ -1,14 +1,12 @@
-"""Turns a message into a call of a handler, and what the handler did into an answer: 200 is done, 500 is try
-again.
+"""Runs handlers: decodes a message, guards against repeats and loops, and turns errors into answers.
 
     @on(JobStarted)
-    def extract(event, backend): ...
+    def extract(event: JobStarted, backend: Backend) -> None: ...
 
-Guards come first: an event already handled is a no-op, and one that is too old, went through too many
-handlers, came round in
-a circle or was tried too often is put aside with its reason. What a handler raises decides the rest:
-`PermanentError` is recorded and
-done, anything else is redelivered until the attempts run out.
+HTTP 200 acknowledges a message, 500 has it redelivered. An event that was handled already is acknowledged without
+effect. An event that is too old, passed through too many handlers, caused itself or was tried too often becomes a
+dead letter with its reason. A `PermanentError` is recorded and acknowledged; any other error is redelivered until
+the attempts are used up.
 """
 
 import json
@@ -24,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import functions_framework
-from flask import has_request_context, request
+from flask import Flask, current_app, has_request_context, request
 
 from revisit.domain.clock import format_rfc3339
 from revisit.domain.events import Event
@@ -37,58 +35,62 @@ MAX_ATTEMPTS = 8
 MAX_HOPS = 8
 
 ATTEMPT_ATTRIBUTE = "googclient_deliveryattempt"
-"""Message attribute that carries the attempt in a CloudEvent (the name Google's own clients use); a push
-tells it beside the message."""
+"""Message attribute with the delivery attempt in a CloudEvent, named as in Google's client libraries; a push
+request has it beside the message."""
+
+BACKEND_EXTENSION = "revisit.backend"
+"""Key of the backend among the Flask application's extensions."""
 
 log = logging.getLogger("revisit")
-log.addHandler(logging.NullHandler())  # silent until `configure_logging` says otherwise
+log.addHandler(logging.NullHandler())  # silent until `configure_logging` is called
 
-type Handler = Callable[[Any, Backend], None]
-type FailureHandler = Callable[[Any, Backend, str], None]
-
-_backend: list[Backend] = []
+type Handler[E: Event] = Callable[[E, Backend], None]
+type FailureHandler[E: Event] = Callable[[E, Backend, str], None]
 
 
-def use_backend(backend: Backend) -> None:
-    """Handle all events of this process with this backend."""
-    _backend[:] = [backend]
+def use_backend(app: Flask, backend: Backend) -> None:
+    """Handle all events of a functions-framework application with this backend."""
+    app.extensions[BACKEND_EXTENSION] = backend
 
 
 def current_backend() -> Backend:
-    """The backend of this process: the one given to `use`, else the one the environment names.
+    """The backend of the current application: the one given to `use_backend`, else the environment's.
 
     Raises:
-        PermanentError: The environment names none.
+        PermanentError: The environment names no backend.
     """
-    if not _backend:
+    backend: Backend | None = current_app.extensions.get(BACKEND_EXTENSION)
+    if backend is None:
         try:
-            use_backend(backend_from_environment())
+            backend = backend_from_environment()
         except PermanentError as error:
-            # Nobody is told of the answer but Pub/Sub, which tries again until it is put right or the message
-            # is dead.
+            # Only Pub/Sub sees the answer, and retries until the configuration is fixed or the message is dead.
             configure_logging()
             log.critical("%s", error)
             raise
-    return _backend[0]
+        # Another thread may have been faster; both then use its backend.
+        backend = current_app.extensions.setdefault(BACKEND_EXTENSION, backend)
+    return backend
 
 
 def backend_from_environment() -> Backend:
-    """The backend that the environment names: a data folder by REVISIT_DATA, or a Google Cloud project by
-    REVISIT_PROJECT.
+    """The backend that the environment names: a data folder (REVISIT_DATA) or a Google Cloud project
+    (REVISIT_PROJECT).
 
     Raises:
-        PermanentError: It names none, or both, or one that cannot be.
+        PermanentError: The environment names neither or both, or the name is invalid.
     """
     data, project = os.environ.get("REVISIT_DATA"), os.environ.get("REVISIT_PROJECT")
     if data and project:
-        raise PermanentError("both REVISIT_DATA and REVISIT_PROJECT are set; unset the one that is not meant")
+        raise PermanentError("REVISIT_DATA and REVISIT_PROJECT are both set; unset one of them")
     if data:
         from revisit.adapters.local.backend import local_backend
 
         return local_backend(Path(data))
     if project is None and not any(name.endswith("_EMULATOR_HOST") for name in os.environ):
         raise PermanentError(
-            "no backend: set REVISIT_DATA to a data folder, or REVISIT_PROJECT to the id of a Google Cloud project"
+            "no backend is configured; set REVISIT_DATA to a data folder, or REVISIT_PROJECT to a Google Cloud "
+            "project id"
         )
     from revisit.adapters.gcp.backend import gcp_backend
 
@@ -96,19 +98,18 @@ def backend_from_environment() -> Backend:
     return gcp_backend()
 
 
-def on(
-    *event_types: type[Event], on_failure: FailureHandler | None = None
-) -> Callable[[Handler], Callable[[Any], None]]:
-    """Make a handler the entry point of a function.
+def on[E: Event](
+    *event_types: type[E], on_failure: FailureHandler[E] | None = None
+) -> Callable[[Handler[E]], Callable[[Any], None]]:
+    """Decorator that makes a handler the entry point of a function.
 
     Args:
-        kinds: The events it hears; any other is put aside.
-        give_up: Called in the handler's place when it cannot succeed, to record the reason where a user looks
-            for it. Without
-            it, and for what nobody foresaw, the message goes to the dead letters.
+        event_types: The events it handles; any other becomes a dead letter.
+        on_failure: Called with the reason when the handler cannot succeed, to record it where a user sees it.
+            Without it, and for unexpected errors, the message becomes a dead letter.
     """
 
-    def register(handler: Handler) -> Callable[[Any], None]:
+    def register(handler: Handler[E]) -> Callable[[Any], None]:
         @wraps(handler)
         def entry(cloud_event: Any) -> None:
             _handle(cloud_event, event_types, handler, on_failure)
@@ -122,10 +123,10 @@ def on(
 def _handle(
     cloud_event: Any,
     event_types: tuple[type[Event], ...],
-    handler: Handler,
-    on_failure: FailureHandler | None,
+    handler: Handler[Any],
+    on_failure: FailureHandler[Any] | None,
 ) -> None:
-    backend, name, begun = current_backend(), handler.__name__, time.perf_counter()
+    backend, name, started_s = current_backend(), handler.__name__, time.perf_counter()
     message = _pubsub_message(cloud_event)
     attempt = _delivery_attempt(message)
     envelope: wire.Envelope | None = None
@@ -140,14 +141,20 @@ def _handle(
         handler(envelope.event, backend)
     except PermanentError as error:
         outcome = f"gave up: {error}"
-        heard = envelope is not None and isinstance(envelope.event, event_types)
+        handled = envelope is not None and isinstance(envelope.event, event_types)
         _record_failure(
-            backend, cloud_event["id"], message, envelope, str(error), attempt, on_failure if heard else None
+            backend,
+            cloud_event["id"],
+            message,
+            envelope,
+            str(error),
+            attempt,
+            on_failure if handled else None,
         )
     except Exception as error:
         outcome = f"{type(error).__name__}: {error}"
         if not isinstance(error, TransientError):
-            log.exception("%s did not foresee this", name)
+            log.exception("unexpected error in %s", name)
         if attempt < MAX_ATTEMPTS:
             raise
         outcome = f"gave up after {attempt} attempts: {outcome}"
@@ -155,22 +162,22 @@ def _handle(
             backend, cloud_event["id"], message, envelope, outcome, attempt, on_failure, unexpected=True
         )
     finally:
-        _log_outcome(name, envelope, outcome, attempt, begun)
+        _log_outcome(name, envelope, outcome, attempt, started_s)
 
 
 def _pubsub_message(cloud_event: Any) -> dict[str, Any]:
-    """The Pub/Sub message that the CloudEvent was made of; empty where there was none."""
+    """The Pub/Sub message in a CloudEvent; empty if there is none."""
     message = cloud_event.data.get("message") if isinstance(cloud_event.data, dict) else None
     return message if isinstance(message, dict) else {}
 
 
 def _delivery_attempt(message: dict[str, Any]) -> int:
-    """Which delivery of the message this is, 1 where nobody counts."""
-    told = (message.get("attributes") or {}).get(ATTEMPT_ATTRIBUTE)
-    if told is None and has_request_context() and request.is_json:
+    """The delivery attempt of a message, from 1; 1 if it is not stated."""
+    attempt = (message.get("attributes") or {}).get(ATTEMPT_ATTRIBUTE)
+    if attempt is None and has_request_context() and request.is_json:
         body = request.get_json(silent=True)
-        told = body.get("deliveryAttempt") if isinstance(body, dict) else None
-    return int(str(told)) if str(told or "").isdigit() else 1
+        attempt = body.get("deliveryAttempt") if isinstance(body, dict) else None
+    return int(str(attempt)) if str(attempt or "").isdigit() else 1
 
 
 def _already_done(backend: Backend) -> bool:
@@ -180,20 +187,20 @@ def _already_done(backend: Backend) -> bool:
 def _check_guards(
     envelope: wire.Envelope, event_types: tuple[type[Event], ...], attempt: int, backend: Backend
 ) -> None:
-    event, age = envelope.event, backend.now() - envelope.time
+    event, age, max_age = envelope.event, backend.now() - envelope.time, backend.settings.max_event_age
     if not isinstance(event, event_types):
-        raise PermanentError(f"{event.topic} is not an event this function hears")
-    if backend.settings.max_event_age is not None and age > backend.settings.max_event_age:
-        raise PermanentError(
-            f"the event is {age} old, more than {backend.settings.max_event_age}; replay it if it still matters"
-        )
+        raise PermanentError(f"this function does not handle {event.topic} events")
+    if max_age is not None and age > max_age:
+        raise PermanentError(f"the event is {age} old, more than {max_age}; replay it if it is still needed")
     if envelope.hops > MAX_HOPS:
-        raise PermanentError(f"the event went through {envelope.hops} handlers, more than {MAX_HOPS}: a loop")
+        raise PermanentError(
+            f"the event passed through {envelope.hops} handlers, more than {MAX_HOPS}: a loop"
+        )
     if envelope.path.count(event.topic) > 1:
-        raise PermanentError(f"{event.topic} caused itself by way of {' > '.join(envelope.path)}: a loop")
+        raise PermanentError(f"{event.topic} caused itself through {' > '.join(envelope.path)}: a loop")
     if attempt > MAX_ATTEMPTS:
         raise PermanentError(
-            f"every one of {MAX_ATTEMPTS} attempts ended without an answer; the work may need more memory than there is"
+            f"all {MAX_ATTEMPTS} attempts ended without an answer; the function may need more memory"
         )
 
 
@@ -204,7 +211,7 @@ def _record_failure(
     envelope: wire.Envelope | None,
     reason: str,
     attempt: int,
-    on_failure: FailureHandler | None,
+    on_failure: FailureHandler[Any] | None,
     unexpected: bool = False,
 ) -> None:
     if envelope and on_failure:
@@ -246,7 +253,7 @@ def _log_outcome(
 
 
 class JsonFormatter(logging.Formatter):
-    """Log records as one JSON object a line, in the fields Cloud Logging reads."""
+    """Formats log records as one JSON object per line, with the fields of Cloud Logging."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -262,7 +269,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def _request_trace() -> dict[str, str]:
-    """Which request a line belongs to, in the fields by which Cloud Logging puts lines beside their request
+    """Fields that link a log line to its request
     (https://cloud.google.com/logging/docs/structured-logging)."""
     project = os.environ.get("REVISIT_PROJECT")
     if not project or not has_request_context():
@@ -285,7 +292,7 @@ _CLOUD_TRACE = re.compile(r"(?P<trace>[0-9a-f]{32})(?:/(?P<span>\d{1,20}))?")
 
 
 def configure_logging(stream: Any = None, level: int = logging.INFO) -> None:
-    """Write the log as JSON lines."""
+    """Write the log as JSON lines, to stdout unless a stream is given."""
     handler = logging.StreamHandler(stream or sys.stdout)
     handler.setFormatter(JsonFormatter())
     log.handlers[:] = [handler]

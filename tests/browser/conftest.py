@@ -11,7 +11,6 @@ from data import shared_data, skip_or_fail
 from revisit.adapters.local.backend import local_backend
 from revisit.chain.refresh import refresh_source
 from revisit.embedded.server import EmbeddedServer
-from revisit.runtime import use_backend
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
@@ -120,8 +119,6 @@ def contexts(browser) -> "Callable[..., BrowserContext]":
 @pytest.fixture
 def visit(suite, contexts) -> Iterator[Callable[..., PageVisit]]:
     """Opens a page in a browser that has kept nothing."""
-    # Tests of functions in this process may have lent them another backend since.
-    use_backend(suite.backend)
     pages = []
 
     def make(size: str = "desk", scheme: str = "light", touch: bool = False, url: str = "") -> PageVisit:

@@ -6,12 +6,12 @@ import functions_framework
 import pytest
 
 from delivery_samples import NOW
-from revisit import runtime
 from revisit.adapters.local.backend import local_backend
 from revisit.delivery.url_guard import ALLOW_VARIABLE
 from revisit.domain.events import DeliveriesDue
 from revisit.ports import cloudevents
 from revisit.ports.cloudevents import Envelope
+from revisit.runtime import use_backend
 
 MAIN = Path(__file__).parents[2] / "functions" / "deliver" / "main.py"
 
@@ -30,8 +30,9 @@ def backend(tmp_path, clock):
 @pytest.fixture
 def push(backend, clock):
     """Sends an event to the function as Pub/Sub would; gives the HTTP status."""
-    runtime.use_backend(backend)
-    client = functions_framework.create_app("deliver", str(MAIN)).test_client()
+    app = functions_framework.create_app("deliver", str(MAIN))
+    use_backend(app, backend)
+    client = app.test_client()
 
     def send(event, attempt=1):
         body = cloudevents.push_body(
@@ -39,8 +40,7 @@ def push(backend, clock):
         )
         return client.post("/projects/p/topics/deliver", json=body).status_code
 
-    yield send
-    runtime._backend.clear()
+    return send
 
 
 @pytest.fixture

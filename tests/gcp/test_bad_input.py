@@ -64,7 +64,7 @@ def bare(monkeypatch, tmp_path):
         ),
         (
             {"REVISIT_PROJECT": "demo-lakes", "REVISIT_DATA": "/tmp/x"},
-            ("both REVISIT_DATA and REVISIT_PROJECT are set", "unset"),
+            ("REVISIT_DATA and REVISIT_PROJECT are both set", "unset"),
         ),
     ],
 )
@@ -248,7 +248,7 @@ def test_what_is_not_ours_too_old_or_lost_its_way_is_put_aside_with_its_reason(f
         ),
         (
             cloudevents.push_body(Envelope(JobStarted("job_1"), NOON), "s", "3", 1),
-            "job.started is not an event this function hears",
+            "this function does not handle job.started events",
         ),
         (
             cloudevents.push_body(Envelope(new, NOON - timedelta(hours=20, seconds=1)), "s", "4", 1),
@@ -256,7 +256,7 @@ def test_what_is_not_ours_too_old_or_lost_its_way_is_put_aside_with_its_reason(f
         ),
         (
             cloudevents.push_body(Envelope(ProductNew("Q"), NOON, hops=9), "s", "5", 1),
-            "the event went through 9 handlers, more than 8: a loop",
+            "the event passed through 9 handlers, more than 8: a loop",
         ),
     ]
     for count, (body, reason) in enumerate(cases, 1):
@@ -286,7 +286,7 @@ def test_a_binary_cloud_event_is_read_like_the_push_it_stands_for(function):
         if name != "deliveryAttempt"
     }
     status, [(reason, _)] = function(body, **binary("google.cloud.pubsub.topic.v1.messagePublished"))
-    assert (status, reason) == (200, "job.started is not an event this function hears")
+    assert (status, reason) == (200, "this function does not handle job.started events")
 
 
 def test_an_event_of_ours_is_read_from_a_binary_cloud_event(function):

@@ -1,4 +1,4 @@
-"""Hosts functions as functions-framework does and posts them what Pub/Sub would."""
+"""Hosts functions as functions-framework does and posts them Pub/Sub push requests."""
 
 import threading
 from pathlib import Path
@@ -13,14 +13,14 @@ from revisit.ports.event_bus import Message
 from revisit.runtime import ATTEMPT_ATTRIBUTE, use_backend
 
 FUNCTIONS_FOLDER = Path(__file__).parents[3] / "functions"
-"""One folder a function."""
+"""One folder per function."""
 
 
 class FunctionHost:
-    """The functions of one process; each is loaded when its first message comes."""
+    """The functions of one backend; each is loaded on its first message."""
 
     def __init__(self, backend: Backend) -> None:
-        use_backend(backend)
+        self._backend = backend
         self._apps: dict[str, Any] = {}
         self._load_lock = threading.Lock()
 
@@ -28,23 +28,23 @@ class FunctionHost:
         """Post a message to its function.
 
         Returns:
-            HTTP status, where 2xx means it is done, and the answer's text.
+            HTTP status (2xx acknowledges the message) and the text of the response.
         """
-        answer = (
+        response = (
             self._app(message.function)
             .test_client()
             .post(f"/projects/embedded/topics/{message.function}", json=_push_body(message))
         )
-        return answer.status_code, answer.get_data(as_text=True)
+        return response.status_code, response.get_data(as_text=True)
 
     def _app(self, function: str) -> Any:
-        # functions-framework registers through module globals, so two functions must not load at once.
+        # functions-framework registers functions in module globals, so only one may load at a time.
         with self._load_lock:
             if function not in self._apps:
-                self._apps[function] = functions_framework.create_app(
-                    function, str(FUNCTIONS_FOLDER / function / "main.py")
-                )
-                self._apps[function].logger.disabled = True  # the runtime has logged what went wrong
+                app = functions_framework.create_app(function, str(FUNCTIONS_FOLDER / function / "main.py"))
+                app.logger.disabled = True  # the runtime logs the errors
+                use_backend(app, self._backend)
+                self._apps[function] = app
             return self._apps[function]
 
 
@@ -55,7 +55,7 @@ def _push_body(message: Message) -> dict[str, Any]:
             cloudevents.decode(message.body), subscription, message.id, message.attempt
         )
     except PermanentError:
-        # Not ours: let the function itself say so, as it would in the cloud.
+        # Not an event: the function rejects it, as it does in the cloud.
         body = cloudevents.raw_push_body(message.body, subscription, message.id, message.attempt)
     body["message"]["attributes"][ATTEMPT_ATTRIBUTE] = str(message.attempt)
     return body

@@ -227,9 +227,12 @@ class BucketAssets:
                 )
 
     def _delete_upload(self, upload: "Blob") -> None:
-        """What cannot be removed now, the bucket removes after a day."""
-        with contextlib.suppress(Exception):
-            upload.delete(timeout=_timeout(self._timeout_s), retry=None)
+        """Delete an unfinished upload; the bucket's lifecycle rule deletes after a day what this cannot."""
+        try:
+            with _translate_storage_errors(f"the upload {upload.name}", USER_ROLE):
+                upload.delete(timeout=_timeout(self._timeout_s), retry=None)
+        except (TransientError, PermanentError, exceptions.GoogleAPICallError) as error:
+            log.info("the upload %s is left to the bucket's lifecycle rule: %s", upload.name, error)
 
     # ----------------------------------------------------------------------------------------------------------------
     # parts
