@@ -20,12 +20,12 @@ from revisit.domain.filters import (
     conjuncts,
     evaluate,
 )
+from revisit.domain.product_name import parse_acquisition_id
 from revisit.stac.cql2.queryables import PROPERTIES
 from revisit.stac.product_item import COLLECTIONS, MISSION
 from revisit.stac.search_area import area_bounds
 
 _PLATFORMS = {f"S2{letter.upper()}": f"sentinel-2{letter}" for letter in "abcdefghijklmnopqrstuvwxyz"}
-_ACQUISITION_PATTERN = re.compile(r"(S2[A-Z])_(\d{8}T\d{6})_T(\d{2}[A-Z]{3})")
 _BASELINE_PATTERN = re.compile(r"(\d\d)\.(\d\d)")
 _GRID_PREFIX = "MGRS-"
 _NULLABLE = {
@@ -153,10 +153,10 @@ def _translate_acquisition(filter: Comparison | InList | Like) -> tuple[Filter, 
 
 
 def _acquisition_equals(acquisition: str) -> Filter:
-    found = _ACQUISITION_PATTERN.fullmatch(acquisition)
-    if not found:
+    parts = parse_acquisition_id(acquisition)
+    if parts is None:
         return Constant(False)
-    platform, datatake, tile = found.groups()
+    platform, datatake, tile = parts
     return all_of(
         (
             Comparison("tile", "=", tile),
