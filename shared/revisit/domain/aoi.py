@@ -13,7 +13,9 @@ import msgspec
 
 from revisit.domain.ids import derive_id
 from revisit.errors import InvalidGeometryError
+from revisit.geo.bounds import Bounds, bounds_of
 from revisit.geo.densify import geodesic_areas_m2, segmentize
+from revisit.geo.equal_area import share_of_earth
 from revisit.geo.geojson import (
     MAX_HOLES,
     MAX_POLYGONS,
@@ -30,7 +32,6 @@ from revisit.geo.polygon import (
     limit_crossings,
     make_valid,
     round_coordinates,
-    share_of_earth,
 )
 
 MAX_AREA_KM2 = 10_000
@@ -141,7 +142,7 @@ class AOI:
         return shape(self.geometry)
 
     @cached_property
-    def bounds(self) -> tuple[float, float, float, float]:
+    def bounds(self) -> Bounds:
         """West, south, east, north in degrees, the narrowest way round; west > east when it spans the
         antimeridian."""
         return bounds_of(self.shape)
@@ -187,22 +188,6 @@ class AOI:
         made = cls(_to_geojson(shapely.orient_polygons(shapely.normalize(shape))))
         vars(made)["area_km2"] = area
         return made
-
-
-def bounds_of(shape: Any) -> tuple[float, float, float, float]:
-    """As the bounds of an AOI, of any polygons split at the antimeridian."""
-    import shapely
-
-    _, south, _, north = shape.bounds
-    spans = sorted((west, east) for west, _, east, _ in shapely.bounds(shapely.get_parts(shape)).tolist())
-    west, east, widest = spans[0][0], max(span[1] for span in spans), 0.0
-    widest = west + 360 - east
-    reached = spans[0][1]
-    for start, end in spans[1:]:
-        if start - reached > widest:
-            west, east, widest = start, reached, start - reached
-        reached = max(reached, end)
-    return west, south, east, north
 
 
 def _build_polygons(polygons: list[Polygon], faults: list[InvalidGeometryError]) -> list[Any]:

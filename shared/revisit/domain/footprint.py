@@ -6,6 +6,7 @@ from typing import Any
 
 from revisit.domain.product import Product
 from revisit.errors import InvalidInputError
+from revisit.geo.bounds import box_polygon
 from revisit.geo.mgrs_tile import Tile, tile_outline
 from revisit.geo.polygon import make_valid
 
@@ -31,14 +32,7 @@ def product_footprint(product: Product) -> Any:
         if shapely.contains_xy(_tile_hull(product.tile), shapely.get_coordinates(stated)).all():
             return stated
     else:
-        boxes = (
-            [(product.west, product.east)]
-            if product.west <= product.east
-            else [(product.west, 180.0), (-180.0, product.east)]
-        )
-        stated = shapely.union_all(
-            [shapely.box(west, product.south, east, product.north) for west, east in boxes]
-        )
+        stated = box_polygon((product.west, product.south, product.east, product.north))
     tile = Tile.parse(product.tile).footprint
     within = shapely.intersection(stated, tile)
     return tile if within.area == 0 else within

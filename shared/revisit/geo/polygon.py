@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 from revisit.errors import GeometryFault, InvalidGeometryError
+from revisit.geo.equal_area import share_of_earth
 from revisit.geo.geojson import Polygon, Ring
 
 DECIMALS = 7
@@ -208,17 +209,6 @@ def _split_at_antimeridian(shape: Any) -> Any:
         raise InvalidGeometryError(
             "the AOI cannot be split at the antimeridian; draw its parts east and west of 180 degrees"
         ) from None
-
-
-def share_of_earth(shape: Any) -> float:
-    """Approximate share of the Earth's surface, on the equal-area cylinder with straight edges."""
-    import numpy as np
-    import shapely
-
-    cylinder = shapely.transform(
-        shape, lambda at: np.stack([at[:, 0] / 360, np.sin(np.radians(at[:, 1])) / 2], axis=1)
-    )
-    return float(cylinder.area)
 
 
 def _count_antimeridian_crossings(rings: Polygon) -> int:

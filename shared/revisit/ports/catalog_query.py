@@ -7,6 +7,7 @@ from typing import Any
 from revisit.domain.clock import format_rfc3339, parse_instant
 from revisit.domain.product import Product
 from revisit.errors import InvalidInputError
+from revisit.geo.bounds import box_polygon
 from revisit.ports.catalog import Query
 
 MAX_TILES = 500
@@ -55,11 +56,7 @@ def tiles_to_search(query: Query) -> tuple[str, ...] | None:
 
 
 def _box(bounds: tuple[float, float, float, float]) -> Any:
-    import shapely
-
     west, south, east, north = bounds
     if not (-180 <= west <= 180 and -180 <= east <= 180 and -90 <= south <= north <= 90):
         raise InvalidInputError(f"{bounds} are no bounds; give west, south, east, north in degrees")
-    if west <= east:
-        return shapely.box(west, south, east, north)
-    return shapely.union(shapely.box(west, south, 180.0, north), shapely.box(-180.0, south, east, north))
+    return box_polygon(bounds)

@@ -15,11 +15,11 @@ from revisit.domain.footprint import product_footprint
 from revisit.domain.job import FINISHED_STATES, Job
 from revisit.domain.product import Product
 from revisit.errors import InvalidInputError, NotFoundError
+from revisit.geo.equal_area import covered_share
 from revisit.ports.backend import Backend
 from revisit.ports.catalog_query import parse_page_token
 from revisit.ports.pagination import find_all
 from revisit.stac.cql2 import PROPERTIES, push_down
-from revisit.stac.search_area import covered_share
 from revisit.stac.search_query import (
     MAX_SENSING_SPREAD,
     RESULTS_COLLECTION,

@@ -14,6 +14,7 @@ from revisit.domain.bands import BANDS, SPECTRAL_BANDS, BandFile
 from revisit.domain.clock import format_rfc3339
 from revisit.domain.product import Level, Product
 from revisit.errors import InvalidInputError
+from revisit.geo.bounds import split_box
 from revisit.geo.mgrs_tile import Tile
 from revisit.stac.result_item import EXTENSIONS
 
@@ -119,7 +120,7 @@ def product_geometry(product: Product) -> dict[str, Any]:
     west, south, east, north = product.west, product.south, product.east, product.north
     rings = [
         [[[left, south], [right, south], [right, north], [left, north], [left, south]]]
-        for left, right in ([(west, east)] if west <= east else [(west, 180.0), (-180.0, east)])
+        for left, _, right, _ in split_box((west, south, east, north))
     ]
     return (
         {"type": "Polygon", "coordinates": rings[0]}

@@ -7,6 +7,7 @@ from typing import Any
 
 from revisit.domain.aoi import AOI
 from revisit.errors import InvalidGeometryError
+from revisit.geo.bounds import split_box
 from revisit.geo.geojson import MAX_VERTICES
 from revisit.geo.polygon import MAX_ANTIMERIDIAN_CROSSINGS, limit_crossings
 
@@ -88,44 +89,7 @@ def parse_bbox(numbers: Sequence[float]) -> Any:
         raise InvalidGeometryError(
             f"the bbox begins at {south:g} degrees of latitude, north of where it ends ({north:g}); write west, south, east, north"
         )
-    if west <= east:
-        return _make_box(west, south, east, north)
-    return shapely.union(_make_box(west, south, 180.0, north), _make_box(-180.0, south, east, north))
-
-
-def area_bounds(shape: Any) -> tuple[float, float, float, float]:
-    """West, south, east, north; west > east where its parts lie on both sides of the antimeridian and not
-    between."""
-    import shapely
-
-    parts = shapely.bounds(shapely.get_parts(shape))
-    west, south, east, north = parts[:, 0].min(), parts[:, 1].min(), parts[:, 2].max(), parts[:, 3].max()
-    if west == -180 and east == 180:
-        # The widest stretch of longitudes without a part of it.
-        at, gap = -180.0, (0.0, west, east)
-        for left, right in sorted(zip(parts[:, 0], parts[:, 2], strict=True)):
-            if left - at > gap[0]:
-                gap = (left - at, left, at)
-            at = max(at, right)
-        _, west, east = gap
-    return float(west), float(south), float(east), float(north)
-
-
-def covered_share(shape: Any, cover: Any) -> float:
-    """Which share of a shape's area another covers, on a sphere, edges straight in lon/lat; 0 where it has
-    none."""
-    import numpy as np
-    import shapely
-
-    def cylinder(part: Any) -> float:
-        return float(
-            shapely.transform(
-                part, lambda at: np.stack([at[:, 0], np.sin(np.radians(at[:, 1]))], axis=1)
-            ).area
-        )
-
-    whole = cylinder(shape)
-    return cylinder(shapely.intersection(shape, cover)) / whole if whole else 0.0
+    return shapely.union_all([_make_box(*box) for box in split_box((west, south, east, north))])
 
 
 def _make_box(west: float, south: float, east: float, north: float) -> Any:

@@ -56,8 +56,8 @@ def build_catalog_query(query: ItemQuery) -> Query | None:
     With `newest` it contains every product of the acquisitions wanted, since the best one of each is chosen
     before the other conditions apply.
     """
+    from revisit.geo.bounds import bounds_of
     from revisit.stac.cql2 import push_down
-    from revisit.stac.search_area import area_bounds
 
     levels = query.levels
     conditions = push_down(query.filter).conditions if query.filter is not None else ()
@@ -65,7 +65,7 @@ def build_catalog_query(query: ItemQuery) -> Query | None:
         conditions = tuple(part for part in conditions if _is_of_acquisition(part) or part == Constant(False))
     catalog_query = Query(
         query.tiles,
-        bounds=area_bounds(query.shape) if query.shape is not None else None,
+        bounds=bounds_of(query.shape) if query.shape is not None else None,
         ids=() if query.newest else query.ids,
         start=query.start and query.start - MAX_SENSING_SPREAD * query.newest,
         end=query.end and query.end + MAX_SENSING_SPREAD * query.newest,

@@ -211,18 +211,14 @@ def _repair_antimeridian_bounds(table: "pa.Table") -> "pa.Table":
 def tile_west_east(tile: str) -> tuple[float, float] | None:
     """West and east of a tile's footprint, west > east across the antimeridian; None where there is no such
     tile."""
-    import shapely
-
+    from revisit.geo.bounds import bounds_of
     from revisit.geo.mgrs_tile import Tile
 
     try:
-        parts = shapely.get_parts(Tile.parse(tile).footprint)
+        west, _, east, _ = bounds_of(Tile.parse(tile).footprint)
     except InvalidInputError:
         return None
-    bounds = shapely.bounds(parts)
-    if len(parts) == 1:
-        return float(bounds[0, 0]), float(bounds[0, 2])
-    return float(bounds[bounds[:, 0] > 0, 0].min()), float(bounds[bounds[:, 2] < 0, 2].max())
+    return west, east
 
 
 class _RowChecker:

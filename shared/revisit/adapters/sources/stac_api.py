@@ -23,6 +23,7 @@ from revisit.domain.bands import BandFile, SourceFile
 from revisit.domain.clock import format_rfc3339, parse_instant
 from revisit.domain.product import Product
 from revisit.errors import InvalidInputError, PermanentError
+from revisit.geo.bounds import bounds_of, split_box
 from revisit.ports.catalog import Query
 from revisit.ports.sources import Listing
 
@@ -312,13 +313,9 @@ def _bounding_boxes(query: Query) -> list[list[float]]:
     if query.bounds is None:
         from revisit.geo.mgrs_tile import Tile
 
-        return [list(part.bounds) for tile in query.tiles for part in _parts(Tile.parse(tile).footprint)]
-    west, south, east, north = query.bounds
-    return (
-        [[west, south, east, north]]
-        if west <= east
-        else [[west, south, 180.0, north], [-180.0, south, east, north]]
-    )
+        boxes = (split_box(bounds_of(Tile.parse(tile).footprint)) for tile in query.tiles)
+        return [list(box) for pair in boxes for box in pair]
+    return [list(box) for box in split_box(query.bounds)]
 
 
 def _join_url(base: str, href: str) -> str:
@@ -326,7 +323,3 @@ def _join_url(base: str, href: str) -> str:
         return urljoin(base, href)
     except ValueError:
         raise PermanentError(f"{href!r} is not an address") from None
-
-
-def _parts(shape: Any) -> list[Any]:
-    return list(getattr(shape, "geoms", [shape]))

@@ -4,9 +4,7 @@ import math
 from typing import Any
 
 from revisit.errors import PermanentError
-
-Bounds = tuple[float, float, float, float]
-"""West, south, east, north in degrees; west > east across the antimeridian."""
+from revisit.geo.bounds import Bounds
 
 
 def parse_footprint(geometry: Any) -> tuple[dict[str, Any], Bounds]:

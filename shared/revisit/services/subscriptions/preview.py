@@ -3,7 +3,7 @@ what its past would have brought."""
 
 from datetime import datetime, timedelta
 
-from revisit.domain.aoi import AOI, bounds_of
+from revisit.domain.aoi import AOI
 from revisit.domain.job import Job
 from revisit.domain.order import Order
 from revisit.domain.preview import AoiSummary, SubscriptionPreview
@@ -11,6 +11,7 @@ from revisit.domain.product import Product, select_best_products
 from revisit.domain.recipe import Recipe
 from revisit.domain.subscription import Subscription
 from revisit.errors import InvalidInputError
+from revisit.geo.bounds import bounds_of
 from revisit.geo.mgrs_tile import TILE_SIDE_M, Tile
 from revisit.ports.backend import Backend
 from revisit.ports.catalog import Query

@@ -21,9 +21,9 @@ from revisit.domain.filters import (
     evaluate,
 )
 from revisit.domain.product_name import parse_acquisition_id
+from revisit.geo.bounds import bounds_of
 from revisit.stac.cql2.queryables import PROPERTIES
 from revisit.stac.product_item import COLLECTIONS, MISSION
-from revisit.stac.search_area import area_bounds
 
 _PLATFORMS = {f"S2{letter.upper()}": f"sentinel-2{letter}" for letter in "abcdefghijklmnopqrstuvwxyz"}
 _BASELINE_PATTERN = re.compile(r"(\d\d)\.(\d\d)")
@@ -75,7 +75,7 @@ def _translate(filter: Filter) -> tuple[Filter, bool]:
             return filter, True
         case SpatialPredicate(relation, shape, holds):
             if (relation != "s_disjoint") == holds:
-                return BoundsOverlap(area_bounds(shape)), False
+                return BoundsOverlap(bounds_of(shape)), False
             return Constant(), False
         case IsNull(name, is_null):
             if PROPERTIES[name].results_only:
