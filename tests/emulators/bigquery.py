@@ -97,6 +97,13 @@ def create_catalog(settings: Settings) -> None:
         client.query(statement).result()
 
 
+def empty_catalog(settings: Settings) -> None:
+    """Delete all rows of the tables."""
+    dataset = f"{settings.project}.{settings.dataset}"
+    statements = [f"TRUNCATE TABLE `{dataset}.{name}`" for name in LAYOUTS]
+    create_client(settings).query("; ".join(statements)).result()
+
+
 def table_ddl(dataset: str) -> list[str]:
     """DDL of the tables in `terraform/schemas`."""
     found = []

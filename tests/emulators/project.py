@@ -1,4 +1,8 @@
-"""What Terraform lays out in a project, laid out in the emulators: topics and subscriptions."""
+"""A project in the emulators: the topics and subscriptions that Terraform creates, and what is in them."""
+
+import os
+import urllib.request
+from datetime import UTC, datetime, timedelta
 
 from google.cloud import pubsub_v1
 from google.protobuf.duration_pb2 import Duration
@@ -62,6 +66,24 @@ def pull_events(project: str) -> list[Envelope]:
                 )
     subscriber.close()
     return found
+
+
+def discard_events(project: str) -> None:
+    """Drop the events that are on their way."""
+    subscriber, end = pubsub_v1.SubscriberClient(), datetime.now(UTC) + timedelta(minutes=1)
+    for topic in EVENTS:
+        for function in functions_for(topic):
+            path = subscriber.subscription_path(project, subscription_name(function, topic))
+            subscriber.seek(request={"subscription": path, "time": end})
+    subscriber.close()
+
+
+def delete_documents(project: str) -> None:
+    """Delete everything in the project's Firestore."""
+    host = os.environ["FIRESTORE_EMULATOR_HOST"]
+    url = f"http://{host}/emulator/v1/projects/{project}/databases/(default)/documents"
+    with urllib.request.urlopen(urllib.request.Request(url, method="DELETE"), timeout=60) as answer:
+        answer.read()
 
 
 def publish(project: str, topic: str, data: bytes, **attributes: str) -> str:

@@ -1,15 +1,16 @@
 """The backends that are put to the questions of this folder, each empty and with a clock that stands
 still."""
 
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
 
 import pytest
 
 from backends import with_adapters
-from emulators import new_project
+from emulators import Emulator, new_project
+from revisit.adapters.gcp.settings import Settings
 from revisit.ports.backend import Backend
 from revisit.ports.cloudevents import Envelope, decode
 from revisit.ports.topology import TRIGGER_TOPICS
@@ -43,25 +44,54 @@ def local_factory(request: pytest.FixtureRequest) -> Iterator[BackendFactory]:
     )
 
 
+class GcpProject:
+    """One project in the emulators for a module, emptied for each of its tests."""
+
+    def __init__(self, storage_host: str) -> None:
+        from emulators.project import create_topics
+
+        self.settings = Settings(new_project())
+        self._storage_host, self._catalog = storage_host, False
+        create_topics(self.settings.project)
+
+    def emptied(self) -> Settings:
+        """The project without records, events and products, with a new bucket."""
+        from emulators.bigquery import empty_catalog
+        from emulators.project import delete_documents, discard_events
+        from emulators.storage import create_bucket
+
+        delete_documents(self.settings.project)
+        discard_events(self.settings.project)
+        if self._catalog:
+            empty_catalog(self.settings)
+        bucket = create_bucket(self._storage_host, f"{self.settings.project}-{uuid.uuid4().hex[:8]}")
+        return replace(self.settings, bucket=bucket)
+
+    def create_catalog(self) -> None:
+        """Create the catalog's tables before their first use; most tests need none."""
+        from emulators.bigquery import create_catalog
+
+        if not self._catalog:
+            create_catalog(self.settings)
+            self._catalog = True
+
+
+@pytest.fixture(scope="module")
+def gcp_project(google: dict[str, Emulator]) -> GcpProject:
+    return GcpProject(google["STORAGE_EMULATOR_HOST"].host)
+
+
 @contextmanager
 def gcp_factory(request: pytest.FixtureRequest) -> Iterator[BackendFactory]:
-    from emulators.bigquery import create_catalog
-    from emulators.project import create_topics, pull_events
-    from emulators.storage import create_bucket
+    from emulators.project import pull_events
     from revisit.adapters.gcp.backend import gcp_backend
-    from revisit.adapters.gcp.settings import Settings
 
-    google = request.getfixturevalue("google")
-    clock, settings = StoppedClock(), Settings(new_project())
-    create_topics(settings.project)
-    create_bucket(google["STORAGE_EMULATOR_HOST"].host, settings.bucket)
-    tables = cache(
-        lambda: create_catalog(settings)
-    )  # few questions are about them, and they take a while to make
+    project: GcpProject = request.getfixturevalue("gcp_project")
+    clock, settings = StoppedClock(), project.emptied()
 
     def opened() -> Backend:
         backend = gcp_backend(settings, clock)
-        return with_adapters(backend, catalog=lambda: (tables(), backend.catalog())[1])
+        return with_adapters(backend, catalog=lambda: (project.create_catalog(), backend.catalog())[1])
 
     yield BackendFactory("gcp", opened, clock, lambda _: pull_events(settings.project))
 
