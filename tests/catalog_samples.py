@@ -1,6 +1,7 @@
-"""Products as a catalog holds them, real ones and such as a test thinks of."""
+"""Products as a catalog holds them: single ones, made catalogues and a real one."""
 
 import random
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import duckdb
@@ -8,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import shapely
 
-from data import shared_data
+from data import has_shared_data, shared_data
 from revisit.domain.product import Product
 from revisit.domain.product_name import ProductName
 from revisit.errors import InvalidInputError
@@ -20,6 +21,7 @@ TURIN, ROME, TAVEUNI, SUVA = "32TLQ", "33TTG", "01KAB", "60KYG"
 """01KAB reaches across the antimeridian, 60KYG lies west of it and overlaps it."""
 STAC_SOURCE, FOLDER_SOURCE = "stac:https://example.org/v1#sentinel-2-l2a", "folder:/archive"
 TILES = (TURIN, ROME, TAVEUNI, SUVA, "32TMQ")
+CATALOGUE_SOURCE = "stac:https://catalogue.dataspace.copernicus.eu#Sentinel2"
 START = datetime(2024, 6, 1, 10, 30, tzinfo=UTC)
 
 
@@ -86,8 +88,59 @@ def duckdb_with(products: list[Product]) -> duckdb.DuckDBPyConnection:
     return connection
 
 
+def sample_products() -> list[Product]:
+    """Some 2,300 products of many tiles and years: the real ones where the shared data is, else made ones."""
+    return real_products() if has_shared_data("catalog", "cdse_products.parquet") else made_products()
+
+
+def made_products() -> list[Product]:
+    """2,244 products in the shape of the real ones: one tile through five years, and one further tile.
+
+    Each acquisition has both levels, each level two processings, each footprint the edge of another swath.
+    """
+    rng = random.Random(7)
+    first = datetime(2018, 3, 27, 10, 50, 19, tzinfo=UTC)
+    acquisitions = [("31UFS", first + timedelta(days=3 * turn)) for turn in range(-220, 340)]
+    acquisitions.append(("34TES", first + timedelta(days=100)))
+    return [
+        made
+        for number, (tile, sensed) in enumerate(acquisitions)
+        for made in _made_acquisition(tile, sensed, "S2A" if number % 2 else "S2B", rng)
+    ]
+
+
+def _made_acquisition(tile: str, sensed: datetime, platform: str, rng: random.Random) -> Iterator[Product]:
+    outline = Tile.parse(tile).footprint
+    west, south, east, north = shapely.bounds(outline)
+    edge = west + (east - west) * rng.uniform(-0.3, 0.9)
+    footprint = shapely.intersection(outline, shapely.box(edge, south, east, north))
+    bounds = dict(zip(("west", "south", "east", "north"), map(float, shapely.bounds(footprint)), strict=True))
+    cloud = round(rng.uniform(0, 100), 6)
+    for baseline, delay in (("0206", timedelta(hours=3)), ("0500", timedelta(days=1900))):
+        for level in ("L1C", "L2A"):
+            made = sensed + delay
+            name = ProductName.parse(
+                f"{platform}_MSI{level}_{sensed:%Y%m%dT%H%M%S}_N{baseline}_R051_T{tile}_{made:%Y%m%dT%H%M%S}"
+            )
+            yield Product(
+                id=str(name),
+                source=CATALOGUE_SOURCE,
+                level=level,
+                platform=platform,
+                tile=tile,
+                sensing_time=sensed + timedelta(milliseconds=24),
+                datatake=f"{sensed:%Y%m%dT%H%M%S}",
+                cloud_cover=cloud,
+                relative_orbit=name.relative_orbit,
+                baseline=baseline,
+                published=made + timedelta(hours=2),
+                footprint=shapely.geometry.mapping(footprint),
+                **bounds,
+            )
+
+
 def real_products() -> list[Product]:
-    """2,271 products as a real catalogue tells of them, reprocessed ones among them."""
+    """2,271 products of a real catalogue, reprocessed ones among them."""
     products = []
     for row in pq.read_table(shared_data("catalog", "cdse_products.parquet")).to_pylist():
         try:
@@ -99,7 +152,7 @@ def real_products() -> list[Product]:
         products.append(
             Product(
                 id=str(name),
-                source="stac:https://catalogue.dataspace.copernicus.eu#Sentinel2",
+                source=CATALOGUE_SOURCE,
                 level=name.level,
                 platform=name.platform,
                 tile=name.tile,

@@ -43,8 +43,16 @@ def skip_or_fail(requirement: str, detail: str = "") -> None:
 
 def shared_data(*parts: str) -> Path:
     """A file or folder of the real Sentinel-2 data beside the checkout, which tests compare with."""
-    root = Path(os.environ.get("REVISIT_SHARED", Path(__file__).parents[2] / "shared")) / "data"
-    path = root.joinpath(*parts)
+    path = _data_folder().joinpath(*parts)
     if not path.exists():
         skip_or_fail("shared data", "/".join(parts))
     return path
+
+
+def has_shared_data(*parts: str) -> bool:
+    """Whether that file or folder is there; where everything is required, a missing one fails the test."""
+    return REQUIRED or _data_folder().joinpath(*parts).exists()
+
+
+def _data_folder() -> Path:
+    return Path(os.environ.get("REVISIT_SHARED", Path(__file__).parents[2] / "shared")) / "data"

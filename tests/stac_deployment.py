@@ -8,7 +8,7 @@ from pathlib import Path
 
 from werkzeug.serving import make_server
 
-from catalog_samples import real_products
+from catalog_samples import sample_products
 from products import FIELD, end_job, product
 from revisit.adapters.local.backend import local_backend
 from revisit.api import create_app
@@ -41,7 +41,7 @@ class StacDeployment:
 @contextmanager
 def serve_stac(folder: Path, token: str = TOKEN) -> Iterator[StacDeployment]:
     backend = local_backend(folder / "data", now=StoppedClock())
-    products = [*real_products(), product(1, cloud=None), product(2), product(3, "L1C")]
+    products = [*sample_products(), product(1, cloud=None), product(2), product(3, "L1C")]
     backend.catalog().add(to_table(products))
     placed = order_acquisitions(backend, AOI.parse(FIELD), Recipe(indices=("NDVI",)), "", None, None)
     jobs = []

@@ -12,7 +12,7 @@ import shapely
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from catalog_samples import duckdb_with, real_products
+from catalog_samples import duckdb_with, sample_products
 from figures import figure
 from profiles import examples
 from revisit.adapters.gcp import catalog_sql as sql
@@ -45,7 +45,7 @@ def products():
         else replace(one, relative_orbit=None, baseline=None, published=None)
         if number % 11 == 0
         else one
-        for number, one in enumerate(real_products()[::3])
+        for number, one in enumerate(sample_products()[::3])
     ]
 
 
@@ -76,7 +76,7 @@ def by_duck(duck, question: sql.Statement) -> set[str]:
 @cache
 def values() -> dict[str, list]:
     """Of each property: those that products have, and some that none has."""
-    some = real_products()[::97]
+    some = sample_products()[::97]
     return {
         "id": [one.id for one in some] + ["x", "S2A"],
         "platform": ["sentinel-2a", "sentinel-2b", "sentinel-2c", "landsat", "sentinel"],
@@ -99,7 +99,7 @@ def values() -> dict[str, list]:
 
 @cache
 def footprints() -> dict:
-    return {one.id: product_footprint(one) for one in real_products()[::3]}
+    return {one.id: product_footprint(one) for one in sample_products()[::3]}
 
 
 def seen(one):
