@@ -2,15 +2,17 @@
 of skipped tests."""
 
 import os
+import re
+import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 import profiles
-from data import REMEDIES
-from emulators import Emulator
+from data import REMEDIES, REQUIRED
+from emulators import Emulator, missing_for_emulators
 from emulators.shared import ADDRESS_VARIABLE, EmulatorOwner, shared_emulators
 
 HERE = Path(__file__).parent
@@ -34,6 +36,13 @@ would be made once per worker otherwise.
 """
 TOGETHER = ("terraform/test_ch", "terraform/test_plan")
 """Modules that share a plan stay with one worker."""
+PROGRAMS: dict[str, Callable[[], str | None]] = {
+    "google": missing_for_emulators,
+    "rules_emulator": missing_for_emulators,
+    "browser": lambda: None if shutil.which("chromium") else "chromium",
+    "reattach": lambda: None if shutil.which("terraform") else "terraform",
+}
+"""By fixture, the program that is missing for it, if one is."""
 OWNER = pytest.StashKey[EmulatorOwner]()
 
 # Arrow's memory pool would start a thread whose locks stay held in a forked process.
@@ -41,11 +50,7 @@ os.environ.setdefault("JE_ARROW_MALLOC_CONF", "background_thread:false")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--without",
-        default="",
-        help="comma-separated tools whose tests are left out: emulators, browser",
-    )
+    parser.addoption("--max-skips", type=int, help="fail if more tests than that are skipped")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -63,13 +68,44 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Order the modules and keep each with one worker; within a module, tests keep their order."""
-    without = set(filter(None, config.getoption("--without").split(",")))
-    items[:] = [item for item in items if not without & _tools(item)]
+    """Order the modules and keep each with one worker; within a module, tests keep their order.
+
+    Where a program is missing, one skipped test stands for all tests of a module that need it.
+    """
     items.sort(key=lambda item: _rank(_name(item)))
+    kept = items if REQUIRED else _collapse(items)
+    if len(kept) < len(items):
+        items[:] = kept
     for item in items:
         if not _name(item).startswith(SPLIT):
             item.add_marker(pytest.mark.xdist_group(_group(_name(item))))
+
+
+def _collapse(items: list[pytest.Item]) -> list[pytest.Item]:
+    lacking: dict[tuple[str, str], list[pytest.Item]] = {}
+    missing = {fixture: reason for fixture, find in PROGRAMS.items() if (reason := find())}
+    kept = []
+    for item in items:
+        reason = next((reason for fixture, reason in missing.items() if _uses(item, fixture)), None)
+        if reason is None:
+            kept.append(item)
+        else:
+            group = lacking.setdefault((_name(item), reason), [])
+            if not group:
+                kept.append(item)
+            group.append(item)
+    for (_, reason), group in lacking.items():
+        group[0].add_marker(pytest.mark.skip(reason=f"{reason} is missing: {len(group)} tests of the module"))
+    return kept
+
+
+def _uses(item: pytest.Item, fixture: str) -> bool:
+    parameters = (
+        item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+    )
+    if fixture == "google" and parameters.get("backend_factory") == "gcp":
+        return True
+    return fixture in getattr(item, "fixturenames", ())
 
 
 def _name(item: pytest.Item) -> str:
@@ -84,27 +120,43 @@ def _group(name: str) -> str:
     return "terraform" if name.startswith(TOGETHER) else name.removesuffix(".py")
 
 
-def _tools(item: pytest.Item) -> set[str]:
-    """What `--without` may leave out, as far as a test uses it."""
-    fixtures = getattr(item, "fixturenames", ())
-    parameter = getattr(item, "callspec", None) and item.callspec.params.get("backend_factory")  # type: ignore[attr-defined]
-    emulated = "google" in fixtures or parameter == "gcp" or _name(item).startswith(("gcp/", "deploy/"))
-    return {name for name, used in (("emulators", emulated), ("browser", "browser" in fixtures)) if used}
-
-
+@pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """List the skipped tests by reason, with how to get what they lack."""
-    reasons = [
+    reasons = _skip_reasons(terminalreporter)
+    skips: Counter[str] = Counter()
+    tests: Counter[str] = Counter()
+    for reason in reasons:
+        requirement, _, detail = reason.partition(" is missing")
+        several = re.fullmatch(r": (\d+) tests of the module", detail)
+        skips[requirement] += 1
+        tests[requirement] += int(several[1]) if several else 1
+    if reasons:
+        terminalreporter.section(f"{len(reasons)} skips, which stand for {tests.total()} tests")
+        terminalreporter.line(f"{'skips':>5} {'tests':>6}  {'missing':<36}  how to get it")
+        for requirement, count in tests.most_common():
+            terminalreporter.line(
+                f"{skips[requirement]:>5} {count:>6}  {requirement:<36}  {REMEDIES.get(requirement, '')}"
+            )
+
+
+def _skip_reasons(terminalreporter: pytest.TerminalReporter) -> list[str]:
+    reports = terminalreporter.stats.get("skipped", ())
+    return [
         report.longrepr[2].removeprefix("Skipped: ")
-        for report in terminalreporter.stats.get("skipped", ())
+        for report in reports
         if isinstance(report.longrepr, tuple)
     ]
-    counts = Counter(reason.partition(" is missing")[0] for reason in reasons)
-    if counts:
-        terminalreporter.section(f"{len(reasons)} tests were skipped")
-        terminalreporter.line(f"{'tests':>6}  {'missing':<42}  how to get it")
-        for requirement, count in counts.most_common():
-            terminalreporter.line(f"{count:>6}  {requirement:<42}  {REMEDIES.get(requirement, '')}")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail the run if more tests are skipped than it may."""
+    limit = session.config.getoption("--max-skips")
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if limit is not None and reporter and len(_skip_reasons(reporter)) > limit:
+        reporter.write_line(f"\nmore than {limit} tests were skipped")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(scope="session")

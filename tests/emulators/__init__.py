@@ -101,31 +101,44 @@ class Emulator:
             self.process.wait()
 
 
-def cloud_sdk() -> Path:
+def missing_for_emulators() -> str | None:
+    """The program that the emulators of Firestore and Pub/Sub lack, as `data.REMEDIES` names it, if any."""
+    root = _cloud_sdk()
+    if root is None:
+        return "gcloud"
+    if not _firestore_jar(root).exists():
+        return "the Firestore emulator"
+    if not _pubsub_jars(root):
+        return "the Pub/Sub emulator"
+    return None if shutil.which("java") else "java"
+
+
+def _cloud_sdk() -> Path | None:
     """The root of the gcloud CLI, whose components include the emulators."""
     named = os.environ.get("CLOUDSDK")
     found = shutil.which("gcloud")
     candidates = [Path(named)] if named else [Path(found).resolve().parents[1]] if found else []
-    for root in (*candidates, Path("/usr/lib/google-cloud-sdk")):
-        if (root / "platform").is_dir():
-            return root
-    skip_or_fail("gcloud", "the emulators")
-    raise AssertionError
+    return next((root for root in candidates if (root / "platform").is_dir()), None)
 
 
-def _java() -> str:
-    if found := shutil.which("java"):
-        return found
-    skip_or_fail("java")
-    raise AssertionError
+def _firestore_jar(root: Path) -> Path:
+    return root / "platform" / "cloud-firestore-emulator" / "cloud-firestore-emulator.jar"
+
+
+def _pubsub_jars(root: Path) -> list[Path]:
+    return sorted((root / "platform" / "pubsub-emulator" / "lib").glob("cloud-pubsub-emulator-*-all.jar"))
+
+
+def _java_and_sdk() -> tuple[str, Path]:
+    if missing := missing_for_emulators():
+        skip_or_fail(missing)
+    return str(shutil.which("java")), _cloud_sdk() or Path()
 
 
 def firestore(rules: Path | None = None) -> Emulator:
     """Firestore; it enforces `rules`, if given, for all clients but servers."""
-    jar = cloud_sdk() / "platform" / "cloud-firestore-emulator" / "cloud-firestore-emulator.jar"
-    if not jar.exists():
-        skip_or_fail("the Firestore emulator")
-    java = _java()
+    java, root = _java_and_sdk()
+    jar = _firestore_jar(root)
     return Emulator(
         lambda port: [
             java,
@@ -146,13 +159,9 @@ def firestore(rules: Path | None = None) -> Emulator:
 
 def pubsub() -> Emulator:
     """Pub/Sub."""
-    jars = sorted(
-        (cloud_sdk() / "platform" / "pubsub-emulator" / "lib").glob("cloud-pubsub-emulator-*-all.jar")
-    )
-    if not jars:
-        skip_or_fail("the Pub/Sub emulator")
-    java = _java()
+    java, root = _java_and_sdk()
+    jar = _pubsub_jars(root)[-1]
     return Emulator(
-        lambda port: [java, "-Xmx512m", "-jar", jars[-1], "--host=127.0.0.1", f"--port={port}"],
+        lambda port: [java, "-Xmx512m", "-jar", jar, "--host=127.0.0.1", f"--port={port}"],
         "PUBSUB_EMULATOR_HOST",
     )

@@ -48,7 +48,7 @@ def bare(monkeypatch, tmp_path):
         ({"REVISIT_PROJECT": "No Project"}, ("REVISIT_PROJECT 'No Project'", "gcloud projects list")),
         (
             {"FIRESTORE_EMULATOR_HOST": "127.0.0.1:1"},
-            ("FIRESTORE_EMULATOR_HOST", "REVISIT_PROJECT is not set", "set it to the id"),
+            ("FIRESTORE_EMULATOR_HOST is set but REVISIT_PROJECT is not", "set it to a project id"),
         ),
         (
             {"PUBSUB_EMULATOR_HOST": "127.0.0.1:1", "REVISIT_PROJECT": ""},

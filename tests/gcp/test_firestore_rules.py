@@ -91,7 +91,7 @@ OF_THE_HOUSE = [
 
 
 @pytest.fixture(scope="module")
-def emulator():
+def rules_emulator():
     running = firestore(RULES).start()
     try:
         yield running
@@ -144,19 +144,19 @@ class Firestore:
 
 
 @pytest.fixture(scope="module")
-def store(emulator):
+def store(rules_emulator):
     """Records of every kind of ann, bob and the house, written by the suite's own adapter."""
     from revisit.adapters.gcp.backend import gcp_backend
     from revisit.adapters.gcp.settings import Settings
 
     project = new_project()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FIRESTORE_EMULATOR_HOST", emulator.host)
+        patch.setenv("FIRESTORE_EMULATOR_HOST", rules_emulator.host)
         records = gcp_backend(Settings(project), lambda: NOW).records
         for record in [*of("ann"), *of("bob"), *of("local"), *OF_THE_HOUSE]:
             records.transact(lambda transaction, record=record: transaction.put(record))
         records.transact(lambda transaction: transaction.add_dedupe_key("handled"))
-    return Firestore(emulator.host, project)
+    return Firestore(rules_emulator.host, project)
 
 
 def test_the_records_written_are_of_every_kind_there_is():
@@ -273,12 +273,12 @@ def test_a_page_writes_nothing_by_a_batch_or_a_transaction(store):
     assert store.ask("GET", "/order/order_ann", "ann")[1]["fields"]["body"]["stringValue"] != "{}"
 
 
-def load(emulator, project: str, text: str) -> list[str]:
+def load(rules_emulator, project: str, text: str) -> list[str]:
     """Put rules in the place of others; what the emulator finds wrong with them, be it no more than a
     function that there is not."""
     body = json.dumps({"rules": {"files": [{"name": "firestore.rules", "content": text}]}}).encode()
     request = urllib.request.Request(
-        f"http://{emulator.host}/emulator/v1/projects/{project}:securityRules",
+        f"http://{rules_emulator.host}/emulator/v1/projects/{project}:securityRules",
         body,
         {"Content-Type": "application/json"},
         method="PUT",
@@ -290,8 +290,8 @@ def load(emulator, project: str, text: str) -> list[str]:
         return [error.read().decode()]
 
 
-def test_the_rules_are_read_without_fault_and_ones_with_a_fault_are_noticed(emulator):
-    assert load(emulator, new_project(), RULES.read_text()) == []
+def test_the_rules_are_read_without_fault_and_ones_with_a_fault_are_noticed(rules_emulator):
+    assert load(rules_emulator, new_project(), RULES.read_text()) == []
     for was, becomes in (
         ("if mine();", "if ours();"),
         ("return ", "retrun "),
@@ -299,7 +299,7 @@ def test_the_rules_are_read_without_fault_and_ones_with_a_fault_are_noticed(emul
         ("service cloud.firestore", "allow everything"),
     ):
         assert was in RULES.read_text() and load(
-            emulator, new_project(), RULES.read_text().replace(was, becomes, 1)
+            rules_emulator, new_project(), RULES.read_text().replace(was, becomes, 1)
         ), was
 
 
@@ -320,10 +320,10 @@ def test_the_rules_are_read_without_fault_and_ones_with_a_fault_are_noticed(emul
         ("allow read, write: if false", "allow read: if request.auth != null", "keys"),
     ],
 )
-def test_each_part_of_the_rules_keeps_something_out(emulator, store, was, becomes, opened):
+def test_each_part_of_the_rules_keeps_something_out(rules_emulator, store, was, becomes, opened):
     """Rules without it let in what the tests above find shut: it is not something else that shuts it."""
     assert was in RULES.read_text()
-    assert load(emulator, store.project, RULES.read_text().replace(was, becomes)) == []
+    assert load(rules_emulator, store.project, RULES.read_text().replace(was, becomes)) == []
     try:
         let_in = {
             "another's": lambda: store.get(Order, "order_ann", "bob"),
@@ -338,4 +338,4 @@ def test_each_part_of_the_rules_keeps_something_out(emulator, store, was, become
         }[opened]()
         assert let_in == 200
     finally:
-        load(emulator, store.project, RULES.read_text())
+        load(rules_emulator, store.project, RULES.read_text())
