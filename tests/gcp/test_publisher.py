@@ -87,7 +87,7 @@ def test_events_of_a_topic_go_in_one_request_as_they_are_read_again(server, publ
 
 
 def test_more_events_than_one_request_takes_go_in_several(server, publisher, monkeypatch):
-    monkeypatch.setattr(publishing, "MAX_BATCH_EVENTS", 2)
+    monkeypatch.setattr(publishing, "MAX_EVENTS_PER_REQUEST", 2)
     assert publisher.publish([envelope(JobStarted(f"job_{number}")) for number in range(5)]) == [True] * 5
     assert [len(messages) for _, messages in server.request_log] == [2, 2, 1]
 

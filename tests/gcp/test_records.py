@@ -132,7 +132,7 @@ def test_fields_that_a_record_no_longer_has_are_gone_from_its_document(records, 
     assert records.find(Subscription, state="paused") and not records.find(Subscription, state="active")
 
 
-def test_who_is_overtaken_for_too_long_is_told_to_come_again(records, monkeypatch):
+def test_a_transaction_that_always_conflicts_is_a_transient_error(records, monkeypatch):
     monkeypatch.setattr(firestore, "TRANSACTION_TIMEOUT_S", 0.5)
     numbers = iter(range(1_000))
 
@@ -141,6 +141,6 @@ def test_who_is_overtaken_for_too_long_is_told_to_come_again(records, monkeypatc
         meanwhile(lambda: put(records, subscription(alerts=next(numbers))))
         transaction.put(there.with_changes(name="late") if there else subscription(name="late"))
 
-    with pytest.raises(TransientError, match="others were quicker for 0.5 s"):
+    with pytest.raises(TransientError, match="concurrent transactions committed first for 0.5 s"):
         records.transact(work)
     assert records.get(Subscription, "sub_1").name == "Lake"

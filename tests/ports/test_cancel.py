@@ -134,7 +134,7 @@ def test_handlers_that_end_jobs_while_they_are_cancelled_count_each_once(backend
 def test_a_crash_in_the_middle_leaves_jobs_that_their_handlers_close_or_a_repeat(
     backend, queued, monkeypatch
 ):
-    monkeypatch.setattr(cancelling, "MAX_JOBS_PER_COMMIT", 1)
+    monkeypatch.setattr(cancelling, "MAX_RECORDS_PER_COMMIT", 1)
     order, jobs = placed(backend, 3)
     commits = iter([type(backend).commit])
 
@@ -158,7 +158,7 @@ def test_a_crash_in_the_middle_leaves_jobs_that_their_handlers_close_or_a_repeat
 
 
 def test_an_order_that_is_cancelled_while_it_is_placed_begins_nothing_more(backend, queued, monkeypatch):
-    monkeypatch.setattr(create, "MAX_JOBS_PER_COMMIT", 1)
+    monkeypatch.setattr(create, "MAX_RECORDS_PER_COMMIT", 1)
     whole, between = type(backend).commit, []
 
     def commit(self, work, completes_event=True):

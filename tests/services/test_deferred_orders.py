@@ -148,7 +148,7 @@ def test_handling_the_event_again_changes_nothing(backend):
 @pytest.mark.parametrize("commits", [1, 2, 3, 4])
 def test_a_crash_after_any_commit_is_completed_by_redelivery(backend, source, monkeypatch, commits):
     """The source lists another product before the event is delivered again."""
-    monkeypatch.setattr(create, "MAX_JOBS_PER_COMMIT", 1)
+    monkeypatch.setattr(create, "MAX_RECORDS_PER_COMMIT", 1)
     source.days = [2, 3, 4, 5]
     order, commit, batches = deferred(backend), type(backend).commit, []
 

@@ -105,7 +105,7 @@ def test_an_order_with_a_failed_job_is_worked_anew_when_repeated(backend, field)
 
 
 def test_a_repeat_completes_an_order_that_a_crash_cut_short(backend, field, monkeypatch):
-    monkeypatch.setattr("revisit.services.orders.create.MAX_JOBS_PER_COMMIT", 2)
+    monkeypatch.setattr("revisit.services.orders.create.MAX_RECORDS_PER_COMMIT", 2)
     add_to_catalog(backend, *(product(day) for day in range(1, 8)))
     commits = []
 

@@ -14,12 +14,10 @@ from revisit.domain.job import FINISHED_STATES, Asset, Job
 from revisit.domain.order import Order
 from revisit.errors import TransientError
 from revisit.ports.backend import Backend, Commit
+from revisit.ports.batch_sizes import MAX_RECORDS_PER_COMMIT
 
 CANCELLED_REASON = "the order was cancelled"
 """Why a job was skipped that its order is not to have."""
-
-MAX_JOBS_PER_COMMIT = 150
-"""Jobs begun in one commit; Firestore takes 500 writes."""
 
 
 def start_jobs(backend: Backend, jobs: Iterable[Job], completes_event: bool = True) -> int:
@@ -33,7 +31,7 @@ def start_jobs(backend: Backend, jobs: Iterable[Job], completes_event: bool = Tr
     jobs = list(jobs)
     begun = 0
     while jobs or completes_event:
-        batch, jobs = jobs[:MAX_JOBS_PER_COMMIT], jobs[MAX_JOBS_PER_COMMIT:]
+        batch, jobs = jobs[:MAX_RECORDS_PER_COMMIT], jobs[MAX_RECORDS_PER_COMMIT:]
         begun += (
             backend.commit(partial(_start_batch, jobs=batch), completes_event=completes_event and not jobs)
             or 0

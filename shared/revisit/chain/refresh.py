@@ -16,13 +16,12 @@ from revisit.domain.product import Product
 from revisit.domain.subscription import Subscription
 from revisit.errors import PermanentError, TransientError
 from revisit.ports.backend import Backend, Commit
+from revisit.ports.batch_sizes import MAX_RECORDS_PER_COMMIT
 from revisit.ports.system_records import CatalogCursor, SourceState
 
 NEWS_WINDOW = timedelta(days=10)
 """What a feed's first listing announces reaches this far back; the rest of it is history, found by orders."""
 
-MAX_PRODUCTS_PER_COMMIT = 150
-"""Products announced in one commit; each is a record and an event."""
 
 STALE_AFTER = timedelta(hours=48)
 """The mission senses at every hour and publishes within a day: a feed whose latest sensing is older than this
@@ -154,9 +153,9 @@ def publish_new_products(backend: Backend) -> int:
         if reached == cursor:
             return announced
         news = [product for product in products if is_news(product)]
-        for start in range(0, len(news), MAX_PRODUCTS_PER_COMMIT):
+        for start in range(0, len(news), MAX_RECORDS_PER_COMMIT):
             backend.commit(
-                partial(_publish_products, products=news[start : start + MAX_PRODUCTS_PER_COMMIT]),
+                partial(_publish_products, products=news[start : start + MAX_RECORDS_PER_COMMIT]),
                 completes_event=False,
             )
         backend.commit(partial(_advance_cursor, current=cursor, new=reached), completes_event=False)

@@ -15,6 +15,7 @@ from revisit.adapters.gcp.errors import translate_errors
 from revisit.domain.clock import Clock
 from revisit.errors import TransientError
 from revisit.ports import cloudevents
+from revisit.ports.batch_sizes import MAX_OUTBOX_ROWS_PER_COMMIT
 from revisit.ports.cloudevents import Envelope
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ STALE_AFTER = timedelta(seconds=60)
 """Older rows were left behind: whoever wrote them is done publishing or dead."""
 ROW_TTL = timedelta(days=30)
 """No row stays longer, published or not (TTL)."""
-MAX_BATCH_ROWS = 400
 TIMEOUT_S = 20.0
 """Longest a question may take, its tries included: the client's own patience is minutes."""
 
@@ -73,8 +73,8 @@ class Outbox:
         published = [
             row for row, sent in zip(rows, self._publish([row.envelope for row in rows]), strict=True) if sent
         ]
-        for start in range(0, len(published), MAX_BATCH_ROWS):
-            self._remove(published[start : start + MAX_BATCH_ROWS])
+        for start in range(0, len(published), MAX_OUTBOX_ROWS_PER_COMMIT):
+            self._remove(published[start : start + MAX_OUTBOX_ROWS_PER_COMMIT])
         return len(published)
 
     def sweep(self) -> int:
@@ -86,7 +86,7 @@ class Outbox:
                     self._client.collection(OUTBOX_COLLECTION)
                     .where(filter=FieldFilter("at", "<=", before))
                     .order_by("at")
-                    .limit(MAX_BATCH_ROWS)
+                    .limit(MAX_OUTBOX_ROWS_PER_COMMIT)
                 )
                 rows = [
                     OutboxRow(cloudevents.decode(found.get("body")), found.update_time)
@@ -94,7 +94,7 @@ class Outbox:
                 ]
             out = self.flush(rows)
             swept += out
-            if len(rows) < MAX_BATCH_ROWS or out < len(rows):
+            if len(rows) < MAX_OUTBOX_ROWS_PER_COMMIT or out < len(rows):
                 return swept
 
     def pending(self) -> list[tuple[str, str, datetime]]:

@@ -16,6 +16,7 @@ from revisit.adapters.gcp.errors import TRANSIENT_ERRORS, translate_errors
 from revisit.adapters.gcp.settings import Settings
 from revisit.errors import PermanentError, TransientError
 from revisit.net.retry import RetryPolicy
+from revisit.ports.batch_sizes import MAX_EVENTS_PER_REQUEST
 from revisit.ports.cloudevents import Envelope
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 RETRY = RetryPolicy(first_delay_s=0.2, max_delay_s=4.0, max_elapsed_s=15.0, full_jitter=True)
 ATTEMPT_TIMEOUT_S = 5.0
 """Longest that one attempt may wait for a response."""
-MAX_BATCH_EVENTS = 500
-"""Events in one request; Pub/Sub accepts 1,000 and 10 MB."""
 SCOPE = "https://www.googleapis.com/auth/pubsub"
 
 log = logging.getLogger("revisit")
@@ -48,8 +47,8 @@ class Publisher:
             positions_by_topic.setdefault(envelope.event.topic, []).append(position)
         published = [False] * len(envelopes)
         for topic, positions in positions_by_topic.items():
-            for start in range(0, len(positions), MAX_BATCH_EVENTS):
-                batch = positions[start : start + MAX_BATCH_EVENTS]
+            for start in range(0, len(positions), MAX_EVENTS_PER_REQUEST):
+                batch = positions[start : start + MAX_EVENTS_PER_REQUEST]
                 if self._publish_batch(topic, [envelopes[position] for position in batch]):
                     for position in batch:
                         published[position] = True

@@ -6,9 +6,7 @@ fields it is found by and the owner that the security rules go by.
 """
 
 import contextlib
-import random
 import threading
-import time
 import typing
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -25,6 +23,7 @@ from revisit.adapters.gcp.outbox import Outbox, OutboxRow
 from revisit.adapters.gcp.settings import Settings
 from revisit.domain.clock import Clock
 from revisit.errors import PermanentError, TransientError
+from revisit.net.retry import RetryPolicy
 from revisit.ports.cloudevents import Envelope
 from revisit.ports.record_types import (
     KINDS,
@@ -153,20 +152,14 @@ class FirestoreRecords:
         that fail."""
         if getattr(self._thread_state, "transaction", False):
             raise RuntimeError("a transaction within a transaction is refused; do all of it in one")
-        until, longest = time.monotonic() + TRANSACTION_TIMEOUT_S, 0.1
-        while True:
-            with self._translate_errors():
-                try:
-                    result, rows = self._attempt(work)
-                    break
-                except TransactionConflictError as error:
-                    if time.monotonic() > until:
-                        raise exceptions.Aborted(
-                            f"others were quicker for {TRANSACTION_TIMEOUT_S:g} s"
-                        ) from error
-            # A different wait for each; whoever was quicker is done.
-            time.sleep(random.uniform(0, longest))  # noqa: S311
-            longest = min(2 * longest, 1.0)
+        contention = RetryPolicy(0.1, max_delay_s=1.0, max_elapsed_s=TRANSACTION_TIMEOUT_S, full_jitter=True)
+        with self._translate_errors():
+            try:
+                result, rows = contention.call(lambda: self._attempt(work), TransactionConflictError)
+            except TransactionConflictError as error:
+                raise exceptions.Aborted(
+                    f"concurrent transactions committed first for {TRANSACTION_TIMEOUT_S:g} s"
+                ) from error
         if rows:
             self._outbox.flush(rows)
         return result

@@ -15,13 +15,12 @@ from revisit.domain.subscription import Subscription
 from revisit.domain.usage import Usage, usage_id
 from revisit.errors import ConflictError
 from revisit.ports.backend import Backend, Commit
+from revisit.ports.batch_sizes import MAX_RECORDS_PER_COMMIT
 from revisit.ports.pagination import find_all
 from revisit.ports.record_types import collection_name
 from revisit.ports.system_records import IdempotencyRecord
 from revisit.presenters import documents
 
-MAX_RECORDS_PER_COMMIT = 150
-"""Records deleted in one commit; Firestore takes 500 writes."""
 REMOVE_THREADS = 8
 """Jobs whose files are removed side by side: a store far away takes its time for each."""
 MAX_ROUNDS = 3

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from functools import partial
 
-from revisit.chain.job_lifecycle import MAX_JOBS_PER_COMMIT, as_cancelled, is_cancelled
+from revisit.chain.job_lifecycle import as_cancelled, is_cancelled
 from revisit.domain.events import JobFinished
 from revisit.domain.job import FINISHED_STATES, Job
 from revisit.domain.order import Order
 from revisit.errors import ConflictError
 from revisit.ports.backend import Backend, Commit
+from revisit.ports.batch_sizes import MAX_RECORDS_PER_COMMIT
 from revisit.services.orders.create import get_order
 
 
@@ -32,9 +33,9 @@ def cancel_order(backend: Backend, id: str, owner: str = "local") -> Order:
             f"order {id} is the past of subscription {found.subscription}, which waits for its jobs; delete the subscription instead"
         )
     jobs = found.jobs
-    for start in range(0, max(len(jobs), 1), MAX_JOBS_PER_COMMIT):
+    for start in range(0, max(len(jobs), 1), MAX_RECORDS_PER_COMMIT):
         backend.commit(
-            partial(_cancel_jobs, id=id, jobs=jobs[start : start + MAX_JOBS_PER_COMMIT], backend=backend),
+            partial(_cancel_jobs, id=id, jobs=jobs[start : start + MAX_RECORDS_PER_COMMIT], backend=backend),
             completes_event=False,
         )
     return backend.get_record(Order, id)

@@ -17,6 +17,7 @@ from revisit.domain.recipe import Recipe
 from revisit.errors import InvalidInputError, NotFoundError
 from revisit.pixels.read_estimate import Estimate, estimate_jobs, oversize_reason
 from revisit.ports.backend import Backend, Commit
+from revisit.ports.batch_sizes import MAX_RECORDS_PER_COMMIT
 from revisit.ports.pagination import Page, find_all_sorted, find_page
 from revisit.services.accounts.quotas import quota_exceeded_reason, reserve_jobs, reserve_running_order
 from revisit.services.orders.selection import (
@@ -29,9 +30,6 @@ from revisit.services.products.backfill import needs_listing
 
 MAX_LIVE_JOBS = 50
 """Jobs up to which an order runs in the live lane; larger orders run behind live work."""
-
-MAX_JOBS_PER_COMMIT = 200
-"""Jobs written in one commit, each with its event; Firestore takes 500 writes."""
 
 
 def order_acquisitions(
@@ -177,7 +175,7 @@ def write_order(backend: Backend, order: Order, jobs: Sequence[Job], completes_e
         completes_event: Whether the last commit completes the handling of the backend's cause.
     """
     order = replace(order, jobs=tuple(job.id for job in jobs), open=len(jobs))
-    batches: list[tuple[Job, ...]] = list(batched(jobs, MAX_JOBS_PER_COMMIT)) or [()]
+    batches: list[tuple[Job, ...]] = list(batched(jobs, MAX_RECORDS_PER_COMMIT)) or [()]
     for number, batch in enumerate(batches, 1):
         is_last = number == len(batches)
         dropped = unwritten_jobs(backend, order.id, set(order.jobs)) if is_last else frozenset()
