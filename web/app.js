@@ -109,7 +109,7 @@ function showError(place, error) {
       : new Problem(
           navigator.onLine
             ? "This view could not be loaded. Try again, or reload the page."
-            : "There is no network connection, and this view was not loaded before. It opens once you are online.",
+            : "There is no network connection. This view opens once you are online.",
         );
   place.append(errorBox(shown, reopen, shown.status === 401 ? account.open : null));
 }

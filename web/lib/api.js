@@ -145,7 +145,7 @@ async function toProblem(answer) {
     return new Problem(message, answer.status, document);
   } catch {
     return new Problem(
-      `The server answered ${answer.status} ${answer.statusText}. Try again; if it persists, run revisit status.`,
+      `The server answered ${answer.status} ${answer.statusText}. Try again, or run revisit status.`,
       answer.status,
     );
   }

@@ -33,16 +33,15 @@ export function followOrder(path, first, route, show) {
     while (isOpen(order) && !route.signal.aborted) {
       await untilVisible(route.signal);
       const signal = AbortSignal.any([route.signal, hiddenSignal()]);
-      try {
-        await readStream(signal);
-      } catch (error) {
-        // A deployment without streams answers 404: polling is all there is.
-        if (error.status === 404) return;
-        // A lost connection is a TypeError of the reader; both it and a Problem are retried.
-        if (!signal.aborted && !(error instanceof Problem || error instanceof TypeError)) throw error;
-      } finally {
-        streaming = false;
-      }
+      const error = await readStream(signal).then(
+        () => null,
+        (reason) => reason,
+      );
+      streaming = false;
+      // A deployment without streams answers 404: the order is polled.
+      if (error?.status === 404) return;
+      // A Problem, such as a lost connection or 503 while all streams are taken, is retried.
+      if (error && !signal.aborted && !(error instanceof Problem)) throw error;
       await new Promise((resume) => setTimeout(resume, RECONNECT_MS));
     }
   }
@@ -58,7 +57,7 @@ export function followOrder(path, first, route, show) {
 
 function mergeJob(jobs, job) {
   const others = jobs.filter((each) => each.job !== job.job);
-  return [...others, job].sort((one, other) => one.datetime.localeCompare(other.datetime));
+  return [...others, job].sort((first, second) => first.datetime.localeCompare(second.datetime));
 }
 
 // A stream holds a thread of the server, so it is closed while the page is hidden.

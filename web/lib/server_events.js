@@ -1,7 +1,7 @@
 // Server-sent events read with fetch. EventSource cannot send an Authorization header, and a token must never
 // be part of an address.
 
-import { request } from "./api.js";
+import { Problem, request } from "./api.js";
 
 // Yields { event, data } of a stream, `data` parsed from JSON; ends where the server closes the connection.
 // Throws Problem where there is no stream, such as 404 of a deployment without streams or 503 when all are
@@ -12,7 +12,7 @@ export async function* serverEvents(path, signal) {
   let buffer = "";
   try {
     for (;;) {
-      const { value, done } = await reader.read();
+      const { value, done } = await reader.read().catch(toProblem);
       if (done) return;
       buffer += value.replaceAll("\r", "");
       const blocks = buffer.split("\n\n");
@@ -22,6 +22,11 @@ export async function* serverEvents(path, signal) {
   } finally {
     reader.cancel().catch(() => null);
   }
+}
+
+// A lost connection is a TypeError of the reader.
+function toProblem(error) {
+  throw error instanceof TypeError ? new Problem("The connection to the server was lost.") : error;
 }
 
 // One block of lines. Comments, such as heartbeats, and blocks without data are null.

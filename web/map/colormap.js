@@ -35,16 +35,16 @@ const rampTables = new Map();
 function rampTable(name) {
   if (!rampTables.has(name)) {
     const anchors = RAMPS[name] ?? RAMPS.Earth;
-    const made = new Uint8ClampedArray(3 * LEVELS);
+    const colours = new Uint8ClampedArray(3 * LEVELS);
     for (let level = 0; level < LEVELS; level += 1) {
       const place = level / (LEVELS - 1);
       const upper = anchors.findIndex(([at]) => at >= place);
-      const [one, other] = [anchors[Math.max(upper - 1, 0)], anchors[upper]];
-      const share = other[0] > one[0] ? (place - one[0]) / (other[0] - one[0]) : 0;
+      const [below, above] = [anchors[Math.max(upper - 1, 0)], anchors[upper]];
+      const share = above[0] > below[0] ? (place - below[0]) / (above[0] - below[0]) : 0;
       for (let band = 0; band < 3; band += 1)
-        made[3 * level + band] = one[band + 1] + share * (other[band + 1] - one[band + 1]);
+        colours[3 * level + band] = below[band + 1] + share * (above[band + 1] - below[band + 1]);
     }
-    rampTables.set(name, made);
+    rampTables.set(name, colours);
   }
   return rampTables.get(name);
 }
@@ -126,7 +126,7 @@ export function legend(name, { ramp, low, high }, change) {
         "data-key": "ramp",
         onchange: (event) => change({ ramp: event.target.value }),
       },
-      RAMP_NAMES.map((one) => h("option", { value: one, selected: one === ramp }, one)),
+      RAMP_NAMES.map((each) => h("option", { value: each, selected: each === ramp }, each)),
     ),
   );
 }

@@ -13,13 +13,15 @@ export function countries() {
     })
     .then((topology) => {
       const arcs = topology.arcs.map((arc) => decodeArc(arc, topology.transform));
-      return topology.objects.countries.geometries.map((one) => ({
+      return topology.objects.countries.geometries.map((country) => ({
         type: "Feature",
-        properties: { name: one.properties.name },
+        properties: { name: country.properties.name },
         geometry: {
-          type: one.type,
+          type: country.type,
           coordinates:
-            one.type === "Polygon" ? joinArcs(one.arcs, arcs) : one.arcs.map((part) => joinArcs(part, arcs)),
+            country.type === "Polygon"
+              ? joinArcs(country.arcs, arcs)
+              : country.arcs.map((part) => joinArcs(part, arcs)),
         },
       }));
     });
@@ -54,15 +56,15 @@ const joinArcs = (rings, arcs) =>
 // the pole.
 function unwrapLongitudes(ring) {
   let turn = 0;
-  const made = ring.map(([lon, lat], place) => {
+  const unwrapped = ring.map(([lon, lat], place) => {
     const jump = place ? lon - ring[place - 1][0] : 0;
     if (Math.abs(jump) > 180) turn -= 360 * Math.sign(jump);
     return [lon + turn, lat];
   });
-  const [first, last] = [made[0], made.at(-1)];
-  if (Math.abs(last[0] - first[0]) < 180) return made;
+  const [first, last] = [unwrapped[0], unwrapped.at(-1)];
+  if (Math.abs(last[0] - first[0]) < 180) return unwrapped;
   const pole = last[1] < 0 ? -90 : 90;
-  return [...made, [last[0], pole], [first[0], pole], first];
+  return [...unwrapped, [last[0], pole], [first[0], pole], first];
 }
 
 // Common names of countries that the map abbreviates or names differently.
@@ -99,9 +101,9 @@ const normalizeName = (text) =>
 
 // The country with this name or with this unique prefix; else null.
 export function findCountry(all, text) {
-  const wanted = normalizeName(ALIASES[normalizeName(text)] ?? text);
-  if (wanted.length < 3) return null;
-  const exact = all.find((one) => normalizeName(one.properties.name) === wanted);
-  const begun = all.filter((one) => normalizeName(one.properties.name).startsWith(wanted));
-  return exact ?? (begun.length === 1 ? begun[0] : null);
+  const target = normalizeName(ALIASES[normalizeName(text)] ?? text);
+  if (target.length < 3) return null;
+  const exact = all.find((country) => normalizeName(country.properties.name) === target);
+  const byPrefix = all.filter((country) => normalizeName(country.properties.name).startsWith(target));
+  return exact ?? (byPrefix.length === 1 ? byPrefix[0] : null);
 }

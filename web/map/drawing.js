@@ -60,11 +60,11 @@ export function createDrawing(layer, onDrawn, onChanged, announce) {
       clickTolerance: 8,
     });
     draw.on("drawend", ({ feature }) => {
-      const made = toGeoJSON(feature);
+      const geometry = toGeoJSON(feature);
       // The click that finished the shape must not also select something on the map.
       setTimeout(() => {
         cancel();
-        onDrawn(made);
+        onDrawn(geometry);
       });
     });
     map.addInteraction(draw);
@@ -95,7 +95,7 @@ export function createDrawing(layer, onDrawn, onChanged, announce) {
   }
 
   const updateButtons = () =>
-    buttons.forEach((one) => one.setAttribute("aria-pressed", String(one.dataset.kind === kind)));
+    buttons.forEach((each) => each.setAttribute("aria-pressed", String(each.dataset.kind === kind)));
   const onEscape = (event) => event.key === "Escape" && draw && cancel();
   document.addEventListener("keydown", onEscape);
   let editable = true;

@@ -120,7 +120,7 @@ export function parseFeatures(geojson) {
     return geojson
       ? geojsonFormat
           .readFeatures(geojson)
-          .filter((one) => one.getGeometry()?.getExtent().every(Number.isFinite))
+          .filter((feature) => feature.getGeometry()?.getExtent().every(Number.isFinite))
       : [];
   } catch {
     return [];
@@ -204,23 +204,23 @@ function graticule() {
 const formatDegrees = (value, plus, minus) =>
   `${Math.abs(Number(value.toFixed(2)))}°${Math.abs(value) < 1e-9 ? "" : value > 0 ? plus : minus}`;
 
-// Add a vector layer over the base map; `look` is one of `styles` or a style function.
-export function addLayer(look, zIndex = 1) {
-  const made = new ol.layer.Vector({ source: new ol.source.Vector(), style: look, zIndex });
-  getMap().addLayer(made);
-  return made;
+// Add a vector layer over the base map; `style` is one of `styles` or a style function.
+export function addLayer(style, zIndex = 1) {
+  const layer = new ol.layer.Vector({ source: new ol.source.Vector(), style, zIndex });
+  getMap().addLayer(layer);
+  return layer;
 }
 
 // Replace a layer's features with GeoJSON; returns them.
-export function fillLayer(made, ...all) {
-  const found = all.flatMap(parseFeatures);
-  made.getSource().clear();
-  made.getSource().addFeatures(found);
-  return found;
+export function fillLayer(layer, ...all) {
+  const added = all.flatMap(parseFeatures);
+  layer.getSource().clear();
+  layer.getSource().addFeatures(added);
+  return added;
 }
 
 export function removeLayers(...layers) {
-  for (const one of layers) if (one) getMap().removeLayer(one);
+  for (const layer of layers) if (layer) getMap().removeLayer(layer);
 }
 
 // Fit the view to a GeoJSON geometry, at most to zoom level 16.
@@ -236,7 +236,7 @@ export function zoomTo(geojson, { calm = false } = {}) {
 
 // Area in km² on the sphere, shown until the API has answered.
 export const approximateAreaKm2 = (geojson) =>
-  parseFeatures(geojson).reduce((sum, one) => sum + ol.sphere.getArea(one.getGeometry()) / 1e6, 0);
+  parseFeatures(geojson).reduce((sum, feature) => sum + ol.sphere.getArea(feature.getGeometry()) / 1e6, 0);
 
 // A circle in degrees around a position; the length of a degree differs north and east on the ellipsoid
 // (WGS84).

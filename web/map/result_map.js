@@ -1,154 +1,163 @@
 // A map of one result in the UTM grid of its pixels; a second result can be swiped over it.
-//
-//   const map = resultMap(element, report);     report(text) gets the value that was clicked or at the centre
-//   map.show(first, second, display, outline)   Rasters (second or null), { ramp, low, high, opacity, names },
-//                                               GeoJSON of the AOI
-//   map.swipe(share)                            where the second begins: 0 is the left edge, 1 the right
-//   map.end()
 
 import * as format from "../lib/format.js";
 import { paint } from "./colormap.js";
 
 const { ol } = globalThis;
 
-export function resultMap(element, report) {
-  const aoi = new ol.layer.Vector({ source: new ol.source.Vector(), zIndex: 5, style: outlineStyle });
-  const mark = new ol.layer.Vector({ source: new ol.source.Vector(), zIndex: 6, style: markStyle });
-  const map = new ol.Map({
-    target: element,
-    layers: [aoi, mark],
-    controls: [new ol.control.Zoom(), new ol.control.ScaleLine({ minWidth: 70 })],
-  });
-  const dark = matchMedia("(prefers-color-scheme: dark)");
-  const renew = () => [aoi, mark].forEach((layer) => layer.changed());
-  dark.addEventListener("change", renew);
-  let seen = { first: null, second: null, look: null };
-  let layers = [];
-  let share = 0.5;
-  let request = new AbortController();
+export class ResultMap {
+  // `report(text)` gets the value of the pixel that was clicked or is at the centre.
+  constructor(element, report) {
+    this.report = report;
+    this.outline = new ol.layer.Vector({ source: new ol.source.Vector(), zIndex: 5, style: outlineStyle });
+    this.mark = new ol.layer.Vector({ source: new ol.source.Vector(), zIndex: 6, style: markStyle });
+    this.map = new ol.Map({
+      target: element,
+      layers: [this.outline, this.mark],
+      controls: [new ol.control.Zoom(), new ol.control.ScaleLine({ minWidth: 70 })],
+    });
+    this.shown = { first: null, second: null, display: null };
+    this.layers = [];
+    // Where the second result begins: 0 is the left edge, 1 the right.
+    this.share = 0.5;
+    this.request = new AbortController();
+    this.closing = new AbortController();
+    const { signal } = this.closing;
+    const restyle = () => [this.outline, this.mark].forEach((layer) => layer.changed());
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", restyle, { signal });
+    this.map.on("click", (event) => this.reportValue(event.coordinate));
+    const onKeydown = (event) => event.key === "Enter" && this.reportCentre();
+    element.addEventListener("keydown", onKeydown, { signal });
+  }
 
-  const show = (first, second, look, outline) => {
-    const moved =
-      first &&
-      (map.getView().getProjection().getCode() !== first.code ||
-        !containsCentre(first.extent, map.getView()));
-    request.abort();
-    layers.forEach((layer) => map.removeLayer(layer));
-    seen = { first, second, look };
-    layers = [first, second]
+  // Args: Rasters, `second` or both may be null; { ramp, low, high, opacity, names }; GeoJSON of the AOI.
+  show(first, second, display, aoi) {
+    this.request.abort();
+    this.layers.forEach((layer) => this.map.removeLayer(layer));
+    this.shown = { first, second, display };
+    this.layers = [first, second]
       .filter(Boolean)
-      .map((raster, place) => imageLayer(raster, look, place ? () => share : null));
-    layers.forEach((layer) => map.addLayer(layer));
-    if (first && moved) {
-      map.setView(
-        new ol.View({
-          projection: first.code,
-          enableRotation: false,
-          extent: expandExtent(first.extent, 1),
-          showFullExtent: true,
-          maxResolution: longestSide(first.extent) / 100,
-          minResolution: first.size / 80,
-        }),
-      );
-      map.getView().fit(first.extent, { padding: [12, 12, 12, 12] });
-      aoi.getSource().clear();
-      aoi.getSource().addFeatures(
-        new ol.format.GeoJSON().readFeatures(outline, {
-          dataProjection: "EPSG:4326",
-          featureProjection: first.code,
-        }),
-      );
-    }
-    mark.getSource().clear();
-  };
+      .map((raster, index) => imageLayer(raster, display, index ? () => this.share : null));
+    this.layers.forEach((layer) => this.map.addLayer(layer));
+    if (first && !this.isInView(first)) this.moveTo(first, aoi);
+    this.mark.getSource().clear();
+  }
 
-  const value = async (position) => {
-    if (!seen.first) return;
-    request.abort();
-    request = new AbortController();
-    const { signal } = request;
-    const { first, second, look } = seen;
-    const raster =
-      second && position[0] > map.getCoordinateFromPixel([share * map.getSize()[0], 0])[0] ? second : first;
-    mark.getSource().clear();
-    const corner = first.extent;
-    const centre = [
-      corner[0] + (Math.floor((position[0] - corner[0]) / first.size) + 0.5) * first.size,
-      corner[3] - (Math.floor((corner[3] - position[1]) / first.size) + 0.5) * first.size,
-    ];
-    mark.getSource().addFeature(new ol.Feature(new ol.geom.Point(centre)));
+  isInView({ code, extent }) {
+    const view = this.map.getView();
+    return view.getProjection().getCode() === code && containsCentre(extent, view);
+  }
+
+  moveTo({ code, extent, size }, aoi) {
+    const view = new ol.View({
+      projection: code,
+      enableRotation: false,
+      extent: expandExtent(extent, 1),
+      showFullExtent: true,
+      maxResolution: longestSide(extent) / 100,
+      minResolution: size / 80,
+    });
+    this.map.setView(view);
+    view.fit(extent, { padding: [12, 12, 12, 12] });
+    const projections = { dataProjection: "EPSG:4326", featureProjection: code };
+    this.outline.getSource().clear();
+    this.outline.getSource().addFeatures(new ol.format.GeoJSON().readFeatures(aoi, projections));
+  }
+
+  swipe(share) {
+    this.share = share;
+    this.layers.forEach((layer) => layer.changed());
+  }
+
+  setOpacity(opacity) {
+    this.layers.forEach((layer) => layer.setOpacity(opacity));
+  }
+
+  reportCentre() {
+    return this.reportValue(this.map.getView().getCenter());
+  }
+
+  // Mark the pixel at a position of the view, and report its value.
+  async reportValue(position) {
+    const { first } = this.shown;
+    if (!first) return;
+    this.request.abort();
+    this.request = new AbortController();
+    const { signal } = this.request;
+    const raster = this.rasterAt(position);
+    const centre = pixelCentre(first, position);
+    this.mark.getSource().clear();
+    this.mark.getSource().addFeature(new ol.Feature(new ol.geom.Point(centre)));
     try {
       // The second result may be in the neighbouring UTM zone.
       const values = await raster.valueAt(ol.proj.transform(position, first.code, raster.code), signal);
       if (signal.aborted) return;
-      const where = format.lonLat(ol.proj.transform(centre, first.code, "EPSG:4326"));
-      report(
-        !values
-          ? `Outside the result: ${where}.`
-          : values.some(Number.isNaN)
-            ? `No clear pixel at ${where}.`
-            : `${look.names.map((name, place) => `${name} ${format.decimal(values[place], 4)}`).join(", ")} at ${where}.`,
-      );
+      this.report(this.valueText(values, ol.proj.transform(centre, first.code, "EPSG:4326")));
     } catch {
-      if (!signal.aborted) report("The value could not be read. Try again.");
+      if (!signal.aborted) this.report("The value could not be read. Try again.");
     }
-  };
-  map.on("click", (event) => value(event.coordinate));
-  element.addEventListener("keydown", (event) => {
-    if (event.key === "Enter") value(map.getView().getCenter());
-  });
+  }
 
-  return {
-    show,
-    value: () => value(map.getView().getCenter()),
-    swipe(next) {
-      share = next;
-      layers.forEach((layer) => layer.changed());
-    },
-    opacity(next) {
-      layers.forEach((layer) => layer.setOpacity(next));
-    },
-    end() {
-      request.abort();
-      dark.removeEventListener("change", renew);
-      map.setTarget(null);
-    },
-  };
+  rasterAt([x]) {
+    const { first, second } = this.shown;
+    const [swipeX] = this.map.getCoordinateFromPixel([this.share * this.map.getSize()[0], 0]);
+    return second && x > swipeX ? second : first;
+  }
+
+  valueText(values, position) {
+    const where = format.lonLat(position);
+    if (!values) return `Outside the result: ${where}.`;
+    if (values.some(Number.isNaN)) return `No clear pixel at ${where}.`;
+    const { names } = this.shown.display;
+    return `${names.map((name, index) => `${name} ${format.decimal(values[index], 4)}`).join(", ")} at ${where}.`;
+  }
+
+  close() {
+    this.request.abort();
+    this.closing.abort();
+    this.map.setTarget(null);
+  }
 }
 
-function imageLayer(raster, look, from) {
+function imageLayer(raster, display, swipeShare) {
   const source = new ol.source.Image({
     projection: raster.code,
     interpolate: false,
-    loader: async (extent, resolution) => {
-      const read = await raster.readWindow(extent, resolution);
-      if (!read) return { image: document.createElement("canvas"), extent };
-      const [west, south, east, north] = read.extent;
-      return {
-        image: paint(read, look),
-        extent: read.extent,
-        resolution: [(east - west) / read.width, (north - south) / read.height],
-        pixelRatio: 1,
-      };
-    },
+    loader: (extent, resolution) => loadImage(raster, display, extent, resolution),
   });
-  const layer = new ol.layer.Image({ source, opacity: look.opacity, zIndex: from ? 2 : 1 });
-  if (from) {
-    layer.on("prerender", ({ context, frameState }) => {
-      const [width, height] = frameState.size.map((side) => side * frameState.pixelRatio);
-      context.save();
-      context.beginPath();
-      context.rect(from() * width, 0, width, height);
-      context.clip();
-    });
-    layer.on("postrender", ({ context, frameState }) => {
-      context.restore();
-      const [width, height] = frameState.size.map((side) => side * frameState.pixelRatio);
-      context.fillStyle = cssColour("--ink");
-      context.fillRect(from() * width - 1, 0, 2, height);
-    });
-  }
+  const layer = new ol.layer.Image({ source, opacity: display.opacity, zIndex: swipeShare ? 2 : 1 });
+  if (swipeShare) addSwipe(layer, swipeShare);
   return layer;
+}
+
+async function loadImage(raster, display, extent, resolution) {
+  const window = await raster.readWindow(extent, resolution);
+  if (!window) return { image: document.createElement("canvas"), extent };
+  const [west, south, east, north] = window.extent;
+  return {
+    image: paint(window, display),
+    extent: window.extent,
+    resolution: [(east - west) / window.width, (north - south) / window.height],
+    pixelRatio: 1,
+  };
+}
+
+// Draw only right of the share of the width, with a line where the layer begins.
+function addSwipe(layer, share) {
+  const canvasSize = ({ size, pixelRatio }) => size.map((side) => side * pixelRatio);
+  layer.on("prerender", ({ context, frameState }) => {
+    const [width, height] = canvasSize(frameState);
+    context.save();
+    context.beginPath();
+    context.rect(share() * width, 0, width, height);
+    context.clip();
+  });
+  layer.on("postrender", ({ context, frameState }) => {
+    const [width, height] = canvasSize(frameState);
+    context.restore();
+    context.fillStyle = cssColour("--ink");
+    context.fillRect(share() * width - 1, 0, 2, height);
+  });
 }
 
 const cssColour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -164,11 +173,16 @@ const markStyle = () =>
     }),
   });
 
+function pixelCentre({ extent: [west, , , north], size }, [x, y]) {
+  const centre = (metres) => (Math.floor(metres / size) + 0.5) * size;
+  return [west + centre(x - west), north - centre(north - y)];
+}
+
 const longestSide = ([west, south, east, north]) => Math.max(east - west, north - south);
 
 function expandExtent([west, south, east, north], share) {
-  const more = share * longestSide([west, south, east, north]);
-  return [west - more, south - more, east + more, north + more];
+  const margin = share * longestSide([west, south, east, north]);
+  return [west - margin, south - margin, east + margin, north + margin];
 }
 
 function containsCentre(extent, view) {

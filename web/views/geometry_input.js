@@ -67,32 +67,32 @@ function parseJson(text) {
 
 // Polygons are passed on unchanged, so that the API can report their errors; points become circles.
 function fromGeoJSON(value, metres) {
-  const found = [];
-  const collect = (one, depth) => {
-    if (depth > 8 || !one || typeof one !== "object") return;
-    if (Array.isArray(one.features)) one.features.forEach((each) => collect(each, depth + 1));
-    else if (Array.isArray(one.geometries)) one.geometries.forEach((each) => collect(each, depth + 1));
-    else if (one.type === "Feature") collect(one.geometry, depth + 1);
-    else found.push(one);
+  const geometries = [];
+  const collect = (node, depth) => {
+    if (depth > 8 || !node || typeof node !== "object") return;
+    if (Array.isArray(node.features)) node.features.forEach((each) => collect(each, depth + 1));
+    else if (Array.isArray(node.geometries)) node.geometries.forEach((each) => collect(each, depth + 1));
+    else if (node.type === "Feature") collect(node.geometry, depth + 1);
+    else geometries.push(node);
   };
   collect(value, 0);
-  if (!found.some((one) => Array.isArray(one.coordinates) && one.coordinates.length)) {
+  if (!geometries.some((each) => Array.isArray(each.coordinates) && each.coordinates.length)) {
     throw new Problem(
-      "No polygon or point was found in this GeoJSON. A geometry needs a type and coordinates, each [lon, lat].",
+      "No polygon or point was found in this GeoJSON. It needs a type and coordinates [lon, lat].",
     );
   }
   const name = nameOf(value.features?.length === 1 ? value.features[0].properties : value.properties);
-  const points = found.flatMap((one) =>
-    !Array.isArray(one.coordinates)
+  const points = geometries.flatMap((each) =>
+    !Array.isArray(each.coordinates)
       ? []
-      : one.type === "Point"
-        ? [one.coordinates]
-        : one.type === "MultiPoint"
-          ? one.coordinates
+      : each.type === "Point"
+        ? [each.coordinates]
+        : each.type === "MultiPoint"
+          ? each.coordinates
           : [],
   );
   if (!points.length) return { given: value, name, tile: null };
-  const others = found.filter((one) => !/Point$/.test(one.type));
+  const others = geometries.filter((each) => !/Point$/.test(each.type));
   return {
     given: circlesAround(points, metres, others),
     points: others.length ? null : points.map((at) => at.slice(0, 2)),
@@ -113,8 +113,8 @@ function fromFeatures(format, text, metres, what) {
   }
   const geojson = new ol.format.GeoJSON();
   const geometries = all
-    .filter((one) => one.getGeometry())
-    .map((one) => dropHeights(geojson.writeGeometryObject(one.getGeometry())));
+    .filter((each) => each.getGeometry())
+    .map((each) => dropHeights(geojson.writeGeometryObject(each.getGeometry())));
   if (!geometries.length)
     throw new Problem(`No polygon or point was found in this ${what}. Check that it is complete.`);
   const found = fromGeoJSON({ type: "GeometryCollection", geometries }, metres);
@@ -143,10 +143,10 @@ async function fromShapefile(bytes, metres, name) {
       `${name} cannot be read as a zipped shapefile (${error.message}); it needs a .shp and a .prj at the top level of the zip file.`,
     );
   }
-  const all = layers.flatMap((layer) => layer.features ?? []).filter((one) => one.geometry);
+  const all = layers.flatMap((layer) => layer.features ?? []).filter((each) => each.geometry);
   if (!all.length) throw new Problem(`${name} contains no shape. Export the layer again.`);
   const worst = all
-    .flatMap((one) => one.geometry.coordinates.flat(Infinity))
+    .flatMap((each) => each.geometry.coordinates.flat(Infinity))
     .find((number) => Math.abs(number) > 360);
   if (worst)
     throw new Problem(

@@ -7,7 +7,7 @@ import * as format from "../lib/format.js";
 import { load, store } from "../lib/state.js";
 import { Raster } from "../map/cog_reader.js";
 import { legend } from "../map/colormap.js";
-import { resultMap } from "../map/result_map.js";
+import { ResultMap } from "../map/result_map.js";
 import { hasPixels, outcomeText, RED_GREEN_BLUE, TRUE_COLOUR } from "./result_selection.js";
 
 const MAX_OPEN_RASTERS = 16;
@@ -39,7 +39,7 @@ export class PixelView {
       "aria-label": "Where the second date begins",
       oninput: (event) => this.map?.swipe(event.target.value / 100),
     });
-    this.opacity = range({ value: 100, oninput: (event) => this.map?.opacity(event.target.value / 100) });
+    this.opacity = range({ value: 100, oninput: (event) => this.map?.setOpacity(event.target.value / 100) });
     this.readout = h("p", { class: "readout", role: "status" });
     this.controls = h("div", { class: "row under" });
   }
@@ -71,7 +71,7 @@ export class PixelView {
       compared ? this.rasters.open(compared, value) : null,
     ]);
     signal.throwIfAborted();
-    this.map ??= resultMap(this.field, (text) => this.say(text));
+    this.map ??= new ResultMap(this.field, (text) => this.say(text));
     const display = this.currentDisplay(value);
     this.map.show(first, second, display, this.aoi);
     this.map.swipe(this.swipe.value / 100);
@@ -84,7 +84,7 @@ export class PixelView {
       this.controls,
       value === TRUE_COLOUR ? null : legend(value, display, (changes) => this.changeDisplay(changes)),
       h("label", { class: "inline" }, "Opacity", this.opacity),
-      button("Value at centre", () => this.map.value(), { class: "small" }),
+      button("Value at centre", () => this.map.reportCentre(), { class: "small" }),
     );
   }
 
@@ -103,7 +103,7 @@ export class PixelView {
   }
 
   close() {
-    this.map?.end();
+    this.map?.close();
   }
 }
 
@@ -130,8 +130,8 @@ class RasterCache {
     const name = isIndex ? value : "bands";
     const asset = item.assets[name];
     if (!asset) throw new Problem(`This result has no ${value}; its notes give the reason.`);
-    const wanted = value === TRUE_COLOUR ? RED_GREEN_BLUE : [value];
-    const bands = isIndex ? [0] : wanted.map((band) => asset.bands.findIndex((each) => each.name === band));
+    const names = value === TRUE_COLOUR ? RED_GREEN_BLUE : [value];
+    const bands = isIndex ? [0] : names.map((band) => asset.bands.findIndex((each) => each.name === band));
     return Raster.open(job.assets[name].href, asset, bands);
   }
 }

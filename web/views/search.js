@@ -279,18 +279,30 @@ function readFilters(form) {
 function searchBody(params) {
   const area = aoi();
   const body = { collections: [COLLECTIONS[params.get("level")] ?? COLLECTIONS.L2A] };
-  const [from, to] = [params.get("from"), params.get("to")];
-  if (from || to) body.datetime = `${from ? `${from}T00:00:00Z` : ".."}/${to ? `${to}T23:59:59Z` : ".."}`;
+  const period = datetimeRange(params.get("from"), params.get("to"));
+  if (period) body.datetime = period;
   if (area?.tile) body.tiles = [area.tile];
   else if (area) body.intersects = geometryOf(area);
-  const filters = [];
-  const [cloud, platform] = [params.get("cloud"), params.get("platform")];
-  if (cloud) filters.push({ op: "<=", args: [{ property: "eo:cloud_cover" }, Number(cloud)] });
-  if (platform) filters.push({ op: "=", args: [{ property: "platform" }, platform] });
+  const filters = propertyFilters(params);
   if (filters.length) body.filter = filters.length > 1 ? { op: "and", args: filters } : filters[0];
   if (params.get("coverage") && area) body.coverage = Number(params.get("coverage"));
   if (params.get("newest") !== "no") body.newest = true;
   return body;
+}
+
+function datetimeRange(from, to) {
+  if (!from && !to) return null;
+  return `${from ? `${from}T00:00:00Z` : ".."}/${to ? `${to}T23:59:59Z` : ".."}`;
+}
+
+// CQL2 JSON.
+function propertyFilters(params) {
+  const comparison = (op, property, text, cast = String) =>
+    text ? [{ op, args: [{ property }, cast(text)] }] : [];
+  return [
+    ...comparison("<=", "eo:cloud_cover", params.get("cloud"), Number),
+    ...comparison("=", "platform", params.get("platform")),
+  ];
 }
 
 function exportQuery(name, body) {

@@ -16,22 +16,22 @@ const NOTE =
 // observation is clicked. Returns { elements, mark(job), end() }.
 export async function seriesChart(observations, missed, index, onChoose) {
   const Plot = await loadUPlot();
-  const seen = observations
+  const observed = observations
     .filter(({ mean }) => mean !== null)
     .map((each) => ({ ...each, at: Date.parse(each.datetime) / 1000 }));
-  return new SeriesChart(Plot, seen, missed, index, onChoose);
+  return new SeriesChart(Plot, observed, missed, index, onChoose);
 }
 
 class SeriesChart {
-  constructor(Plot, seen, missed, index, onChoose) {
-    Object.assign(this, { Plot, seen, missed, index });
+  constructor(Plot, observed, missed, index, onChoose) {
+    Object.assign(this, { Plot, observed, missed, index });
     this.current = null;
     this.plot = null;
     this.readout = h("p", { class: "readout" });
-    const label = `${index} over time, ${format.plural(seen.length, "observation")}; the table below has the same numbers`;
+    const label = `${index} over time, ${format.plural(observed.length, "observation")}; the table below has the same numbers`;
     this.box = h("div", { class: "plot", role: "img", "aria-label": label });
     this.box.addEventListener("click", () => {
-      const clicked = seen[this.plot?.cursor.idx];
+      const clicked = observed[this.plot?.cursor.idx];
       if (clicked) onChoose(clicked.job);
     });
     this.draw = this.draw.bind(this);
@@ -39,11 +39,11 @@ class SeriesChart {
     this.dark.addEventListener("change", this.draw);
     this.resizes = new ResizeObserver(this.draw);
     this.resizes.observe(this.box);
-    this.elements = [this.readout, this.box, h("p", { class: "note" }, NOTE), valueTable(seen, index)];
+    this.elements = [this.readout, this.box, h("p", { class: "note" }, NOTE), valueTable(observed, index)];
   }
 
   get marked() {
-    return this.seen.find(({ job }) => job === this.current);
+    return this.observed.find(({ job }) => job === this.current);
   }
 
   mark(job) {
@@ -60,13 +60,13 @@ class SeriesChart {
 
   draw() {
     this.plot?.destroy();
-    const { seen } = this;
+    const { observed } = this;
     const data = [
-      seen.map(({ at }) => at),
-      seen.map(({ mean, std }) => mean + std),
-      seen.map(({ mean, std }) => mean - std),
-      seen.map(({ mean }) => mean),
-      seen.map(({ clear_fraction: clear }) => clear),
+      observed.map(({ at }) => at),
+      observed.map(({ mean, std }) => mean + std),
+      observed.map(({ mean, std }) => mean - std),
+      observed.map(({ mean }) => mean),
+      observed.map(({ clear_fraction: clear }) => clear),
     ];
     this.plot = new this.Plot(this.options(Math.max(this.box.clientWidth, MIN_WIDTH)), data, this.box);
   }
@@ -120,7 +120,8 @@ class SeriesChart {
       hooks: {
         draw: [(plot) => this.drawMarks(plot)],
         setCursor: [
-          ({ cursor: { idx, left } }) => this.showObservation((left >= 0 && this.seen[idx]) || this.marked),
+          ({ cursor: { idx, left } }) =>
+            this.showObservation((left >= 0 && this.observed[idx]) || this.marked),
         ],
       },
     };
@@ -179,7 +180,7 @@ function tickLabel(at, step) {
   return date.getUTCMonth() ? MONTH_FORMAT.format(date) : String(date.getUTCFullYear());
 }
 
-function valueTable(seen, index) {
+function valueTable(observed, index) {
   const columns = ["Mean", "Std", "Min", "Median", "Max", "Pixels", "Clear"].map((name) => [name, "number"]);
   const row = (each) =>
     h(
@@ -197,6 +198,6 @@ function valueTable(seen, index) {
     "details",
     {},
     h("summary", { "data-key": "numbers" }, "Show as table"),
-    scrollRegion(`${index} as a table`, [table(caption, [["Sensed"], ...columns], seen.map(row))]),
+    scrollRegion(`${index} as a table`, [table(caption, [["Sensed"], ...columns], observed.map(row))]),
   );
 }

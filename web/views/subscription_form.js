@@ -42,9 +42,9 @@ export async function newSubscriptionPage(place, route) {
     label: "Watch it",
     key: "watch",
     send: async (filled) => {
-      const made = await post("subscriptions", subscriptionBody(filled), { signal: route.signal });
+      const created = await post("subscriptions", subscriptionBody(filled), { signal: route.signal });
       store("watch-wish", null);
-      showCreated(place, made, route);
+      showCreated(place, created, route);
     },
   });
   place.append(areaLine(""), form);
@@ -136,13 +136,13 @@ function monthTable(months) {
   return scrollRegion("Month by month", [table("Alerts per month", columns, rows)]);
 }
 
-function showCreated(place, made, route) {
-  const secrets = made.channels.filter(({ secret }) => secret);
-  if (!secrets.length) return route.navigate(`watch/${made.subscription}`);
-  const href = `#watch/${encodeURIComponent(made.subscription)}`;
+function showCreated(place, created, route) {
+  const secrets = created.channels.filter(({ secret }) => secret);
+  if (!secrets.length) return route.navigate(`watch/${created.subscription}`);
+  const href = `#watch/${encodeURIComponent(created.subscription)}`;
   return replaceContent(
     place,
-    h("h1", {}, `Watching ${made.name}`),
+    h("h1", {}, `Watching ${created.name}`),
     h(
       "div",
       { class: "card" },

@@ -141,15 +141,9 @@ function trial(path, parameters) {
   );
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    let address = base + path;
-    const query = new URLSearchParams();
-    for (const { each, field } of fields) {
-      if (each.in === "path") address = address.replace(`{${each.name}}`, encodeURIComponent(field.value));
-      else if (each.in === "query" && field.value) query.set(each.name, field.value);
-    }
     output.hidden = false;
     try {
-      const answer = await fetch(query.size ? `${address}?${query}` : address, {
+      const answer = await fetch(requestUrl(path, fields), {
         headers: token.value ? { Authorization: `Bearer ${token.value}` } : {},
       });
       const text = /json|text|xml|csv/.test(answer.headers.get("Content-Type") ?? "")
@@ -161,6 +155,17 @@ function trial(path, parameters) {
     }
   });
   return [form, output];
+}
+
+// The address of a request, from the fields of its path and query parameters.
+function requestUrl(path, fields) {
+  let address = base + path;
+  const query = new URLSearchParams();
+  for (const { each, field } of fields) {
+    if (each.in === "path") address = address.replace(`{${each.name}}`, encodeURIComponent(field.value));
+    else if (each.in === "query" && field.value) query.set(each.name, field.value);
+  }
+  return query.size ? `${address}?${query}` : address;
 }
 
 function pretty(text) {
