@@ -78,9 +78,9 @@ class Operation:
 def operations() -> list[Operation]:
     """Every one, by its path."""
     return [
-        Operation(method.upper(), path, told)
+        Operation(method.upper(), path, operation)
         for path, methods in sorted(openapi.specification()["paths"].items())
-        for method, told in methods.items()
+        for method, operation in methods.items()
     ]
 
 

@@ -20,16 +20,16 @@ HOOK, HOOK_2 = "https://hooks.example.com/one", "https://hooks.example.com/two"
 
 def add_job(backend, subscription: str, product) -> Job:
     """The job that news of a product means for a subscription, as notify begins it."""
-    watcher = backend.records.get(Subscription, subscription)
+    watched = backend.records.get(Subscription, subscription)
     job = Job(
-        job_id(subscription, product.acquisition, watcher.recipe),
+        job_id(subscription, product.acquisition, watched.recipe),
         product,
-        watcher.aoi,
-        watcher.recipe,
+        watched.aoi,
+        watched.recipe,
         NOW,
-        watcher.owner,
+        watched.owner,
         subscription,
-        min_clear=watcher.min_clear,
+        min_clear=watched.min_clear,
     )
     backend.commit(lambda commit: commit.put(job), completes_event=False)
     return job

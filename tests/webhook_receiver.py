@@ -35,16 +35,16 @@ class Receiver:
 @contextmanager
 def receiver(*script, tls=None):
     """A receiver on a free port of this computer, until the block ends."""
-    told = Receiver(list(script) or [answer(200)])
+    hook = Receiver(list(script) or [answer(200)])
     listener = socket.create_server(("127.0.0.1", 0))
     listener.settimeout(0.1)
-    told.port = listener.getsockname()[1]
-    thread = threading.Thread(target=_accept, args=(listener, told, tls), daemon=True)
+    hook.port = listener.getsockname()[1]
+    thread = threading.Thread(target=_accept, args=(listener, hook, tls), daemon=True)
     thread.start()
     try:
-        yield told
+        yield hook
     finally:
-        told.stopped.set()
+        hook.stopped.set()
         thread.join()
         listener.close()
 
@@ -53,7 +53,7 @@ def answer(status, body=b"", **headers):
     """Answer with a status."""
     head = f"HTTP/1.1 {status} Whatever\r\nContent-Length: {len(body)}\r\n"
     head += "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
-    return lambda connection, told: connection.sendall(head.encode() + b"\r\n" + body)
+    return lambda connection, hook: connection.sendall(head.encode() + b"\r\n" + body)
 
 
 @contextmanager

@@ -97,17 +97,17 @@ def test_what_is_anothers_is_answered_as_what_never_was(deployment, operation):
     there = deployment.path_values[name]
     never = there.partition("_")[0] + "_none" if "_" in there else "none"
     client = deployment.client
-    told, untold = (
+    result, hidden = (
         ask(deployment, client, operation, "other"),
         ask(deployment, client, operation, "other", {**deployment.path_values, name: never}),
     )
-    assert told.status_code == untold.status_code == 404
-    assert told.json["detail"].replace(there, never) == untold.json["detail"]
+    assert result.status_code == hidden.status_code == 404
+    assert result.json["detail"].replace(there, never) == hidden.json["detail"]
 
 
 def test_nobody_we_know_learns_nothing_but_that_they_are_unknown(deployment):
     """Whatever they ask for, whether it is there or not, and whatever they send."""
-    client, told = deployment.client, set()
+    client, result = deployment.client, set()
     for operation in ALL:
         if operation.who != "open":
             for things in (deployment.path_values, {}):
@@ -122,14 +122,14 @@ def test_nobody_we_know_learns_nothing_but_that_they_are_unknown(deployment):
                         "Allow",
                         "Last-Modified",
                     } & set(answer.headers.keys()), operation
-                    told.add(
+                    result.add(
                         tuple(
                             value
                             for name, value in answer.json.items()
                             if name not in ("instance", "request_id")
                         )
                     )
-    assert len(told) == 1
+    assert len(result) == 1
 
 
 def test_what_each_sees_in_lists_is_their_own(deployment):

@@ -99,16 +99,17 @@ def test_who_asks_is_told(client, backend):
 
 def test_an_export_holds_all_that_is_ones_own_and_nothing_that_opens_anything(client, backend, owned_records):
     answer = client.get("/me/export", headers=ANN)
-    told = answer.json
+    document = answer.json
     assert {
-        name: len(told[name]) for name in ("subscriptions", "orders", "jobs", "alerts", "deliveries", "keys")
+        name: len(document[name])
+        for name in ("subscriptions", "orders", "jobs", "alerts", "deliveries", "keys")
     } == {"subscriptions": 1, "orders": 2, "jobs": 4, "alerts": 1, "deliveries": 1, "keys": 1}
-    assert {job["job"] for job in told["jobs"]} == {
+    assert {job["job"] for job in document["jobs"]} == {
         job.id for job in find_all(backend.records, Job) if job.owner == UID
     }
     assert (
-        told["alerts"][0]["job"] == owned_records[0].id
-        and told["deliveries"][0]["target"] == "https://hooks.example.com/x"
+        document["alerts"][0]["job"] == owned_records[0].id
+        and document["deliveries"][0]["target"] == "https://hooks.example.com/x"
     )
     assert (
         "whsec_" not in answer.text
@@ -215,14 +216,18 @@ def test_the_book_tells_people_and_keys_apart_and_is_read_by_time(client, backen
     for step, headers in enumerate((ANN, BOB, {"Authorization": f"Bearer {key}"})):
         clock.append(NOW + timedelta(minutes=step))
         client.delete("/subscriptions/none", headers=headers)
-    told = client.get("/audit", headers=BOSS).json["audit"]
-    assert [line["at"][14:16] for line in told] == ["00", "01", "02"]
-    assert told[0]["who"] == told[2]["who"] != told[1]["who"] and [line["key"] for line in told] == [
+    document = client.get("/audit", headers=BOSS).json["audit"]
+    assert [line["at"][14:16] for line in document] == ["00", "01", "02"]
+    assert document[0]["who"] == document[2]["who"] != document[1]["who"] and [
+        line["key"] for line in document
+    ] == [
         None,
         None,
         made.id,
     ]
-    assert client.get(f"/audit?after={told[0]['id']}&limit=1", headers=BOSS).json["audit"] == [told[1]]
+    assert client.get(f"/audit?after={document[0]['id']}&limit=1", headers=BOSS).json["audit"] == [
+        document[1]
+    ]
 
 
 def test_reading_and_whoever_is_not_known_write_no_line(client, backend):

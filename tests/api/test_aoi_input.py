@@ -11,19 +11,19 @@ from subscription_samples import BOW_TIE
 
 
 def test_an_area_is_told_by_its_size_parts_and_tiles(client):
-    told = client.post("/aoi", json={"aoi": FIELD}).json
+    document = client.post("/aoi", json={"aoi": FIELD}).json
     # 0.02 degrees each way at 45.31 N: 1.5683 by 2.2229 km by the closed forms of the radii of curvature.
-    assert told["area_km2"] == pytest.approx(1.5683 * 2.2229, rel=1e-3)
-    assert (told["vertices"], told["parts"], told["tiles"], told["bounds"]) == (
+    assert document["area_km2"] == pytest.approx(1.5683 * 2.2229, rel=1e-3)
+    assert (document["vertices"], document["parts"], document["tiles"], document["bounds"]) == (
         4,
         1,
         ["32TNR"],
         [9.3, 45.3, 9.32, 45.32],
     )
-    assert told["pixels_10m"] == pytest.approx(156.83 * 222.29, rel=1e-3)
+    assert document["pixels_10m"] == pytest.approx(156.83 * 222.29, rel=1e-3)
     # Two blocks of 1,024 pixels a side in two bands, 1.6 bytes a pixel; and some of the classes.
-    assert told["bytes_per_pass"] == pytest.approx(2 * 2 * 1024**2 * 1.6, rel=0.05)
-    assert told["aoi"]["coordinates"][0][0] == told["aoi"]["coordinates"][0][-1]
+    assert document["bytes_per_pass"] == pytest.approx(2 * 2 * 1024**2 * 1.6, rel=0.05)
+    assert document["aoi"]["coordinates"][0][0] == document["aoi"]["coordinates"][0][-1]
 
 
 def test_several_polygons_of_a_collection_with_heights_become_one_area(client):
@@ -45,11 +45,11 @@ def test_several_polygons_of_a_collection_with_heights_become_one_area(client):
             },
         }
 
-    told = client.post(
+    document = client.post(
         "/aoi", json={"aoi": {"type": "FeatureCollection", "features": [square(9, 12.5), square(9.5, 3)]}}
     ).json
-    assert (told["aoi"]["type"], told["parts"], told["vertices"]) == ("MultiPolygon", 2, 8)
-    assert {len(at) for rings in told["aoi"]["coordinates"] for at in rings[0]} == {2}
+    assert (document["aoi"]["type"], document["parts"], document["vertices"]) == ("MultiPolygon", 2, 8)
+    assert {len(at) for rings in document["aoi"]["coordinates"] for at in rings[0]} == {2}
 
 
 @pytest.mark.parametrize(
@@ -87,11 +87,11 @@ def test_a_text_that_is_no_polygon_is_refused(client, text, says):
 
 
 def test_a_tile_is_told_as_an_area_is(client):
-    told = client.get("/aoi?tile=t32tnr").json
-    assert (told["tiles"], told["parts"]) == (["32TNR"], 1)
-    assert told["area_km2"] == pytest.approx(109.8**2, rel=2e-3) and told["pixels_10m"] == pytest.approx(
-        10_980**2, rel=2e-3
-    )
+    document = client.get("/aoi?tile=t32tnr").json
+    assert (document["tiles"], document["parts"]) == (["32TNR"], 1)
+    assert document["area_km2"] == pytest.approx(109.8**2, rel=2e-3) and document[
+        "pixels_10m"
+    ] == pytest.approx(10_980**2, rel=2e-3)
     assert client.get("/aoi?tile=01KAA").json["bounds"][0] > client.get("/aoi?tile=01KAA").json["bounds"][2]
     assert client.get("/aoi?tile=99XXX").status_code == client.get("/aoi").status_code == 422
 
@@ -114,10 +114,10 @@ def test_every_place_that_is_wrong_is_told(client):
             [[9, 45], [9.1, 45.1], [9.1, 45], [9, 45.1], [9.3, 45.1], [9.2, 45], [9.2, 45.2], [9, 45]]
         ],
     }
-    told = client.post("/aoi", json={"aoi": zigzag}).json
+    document = client.post("/aoi", json={"aoi": zigzag}).json
     # (9, 45)-(9.1, 45.1) and (9.2, 45.2)-(9, 45) lie on one another; the rest by hand from the four pairs of
     # edges that cross.
-    assert {tuple(error["at"]) for error in told["errors"]} >= {(9.05, 45.05), (9.2, 45.1)}
+    assert {tuple(error["at"]) for error in document["errors"]} >= {(9.05, 45.05), (9.2, 45.1)}
     far = {
         "type": "MultiPolygon",
         "coordinates": [

@@ -50,9 +50,9 @@ def worked(client, backend) -> Job:
 def test_health_limits_and_status_answer(client):
     assert client.get("/health").json["status"] == "ok"
     assert client.get("/limits").json["subscriptions"] == 10_000
-    told = client.get("/status").json
-    assert told["jobs"] == {"started": 0, "extracted": 0, "done": 0, "skipped": 0, "failed": 0}
-    assert told["queue"]["ready"] == 0 and told["dead_letters"] == 0
+    document = client.get("/status").json
+    assert document["jobs"] == {"started": 0, "extracted": 0, "done": 0, "skipped": 0, "failed": 0}
+    assert document["queue"]["ready"] == 0 and document["dead_letters"] == 0
 
 
 def test_status_is_not_sent_again_while_nothing_changes(client, backend):
@@ -124,8 +124,8 @@ def test_an_order_is_accepted_and_tells_how_far_it_is(client, backend):
 
 def test_a_job_tells_its_numbers_to_nine_digits(client, backend):
     job = worked(client, backend)
-    told = client.get(f"/orders/{job.orders[0]}").json["jobs"][0]
-    assert told["indices"]["NDVI"] == {
+    document = client.get(f"/orders/{job.orders[0]}").json["jobs"][0]
+    assert document["indices"]["NDVI"] == {
         "count": 6,
         "mean": 0.333333333,
         "std": 0.125,
@@ -133,13 +133,13 @@ def test_a_job_tells_its_numbers_to_nine_digits(client, backend):
         "max": 0.5,
         "median": 0.25,
     }
-    assert (told["coverage"], told["clear_fraction"], told["item"], told["notes"]) == (
+    assert (document["coverage"], document["clear_fraction"], document["item"], document["notes"]) == (
         0.8,
         0.75,
         f"/results/{job.id}",
         ["a note"],
     )
-    assert backend.assets.locate("jobs") not in json.dumps(told)
+    assert backend.assets.locate("jobs") not in json.dumps(document)
 
 
 def test_a_result_is_a_stac_item_that_leads_to_its_files(client, backend):

@@ -114,9 +114,9 @@ def test_limits_are_told_with_what_is_used_of_them(client):
         "/subscriptions", json={**WATCH, "webhooks": ["https://hooks.example.com/x"]}, headers=ANN
     )
     assert made.status_code == 201
-    told = client.get("/limits", headers=ANN).json
+    document = client.get("/limits", headers=ANN).json
     assert {
-        name: told[name]
+        name: document[name]
         for name in ("subscriptions", "area_km2", "days", "jobs_a_day", "orders_running", "webhooks")
     } == {
         "subscriptions": 20,
@@ -127,9 +127,9 @@ def test_limits_are_told_with_what_is_used_of_them(client):
         "webhooks": 5,
     }
     assert (
-        told["used"]
+        document["used"]
         == {"subscriptions": 1, "webhooks": 1, "jobs_a_day": 0, "keys_a_day": 0, "orders_running": 0}
-        and told["day_ends"] == "2024-07-02T00:00:00Z"
+        and document["day_ends"] == "2024-07-02T00:00:00Z"
     )
     assert client.get("/limits", headers=BOB).json["used"]["subscriptions"] == 0
 

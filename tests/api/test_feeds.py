@@ -20,8 +20,8 @@ def test_a_new_address_of_the_feed_ends_the_one_before_at_once(client):
     assert client.get(here).json["feed"] == renewed["feed"]
     assert client.delete(f"{here}/feed").status_code == 204
     assert client.get(renewed["feed"]).status_code == 404
-    told = client.get(here).json
-    assert (told["feed"], told["calendar"]) == (None, None)
+    document = client.get(here).json
+    assert (document["feed"], document["calendar"]) == (None, None)
     assert client.get(client.post(f"{here}/feed").json["feed"]).status_code == 200
 
 
@@ -48,8 +48,8 @@ def test_passes_over_an_area_are_learnt_from_the_catalog(client, backend):
     assert client.post("/aoi", json={"aoi": FIELD}).json["next_pass"] is None
     seen(backend)
     # By hand: S2A on July 4, 14, 24; S2B on July 9, 19, 29; S2C does not reach the field.
-    told = client.post("/aoi", json={"aoi": FIELD}).json
-    assert (told["next_pass"], told["passes_per_month"]) == ("2024-07-04T10:16:00Z", 6)
+    document = client.post("/aoi", json={"aoi": FIELD}).json
+    assert (document["next_pass"], document["passes_per_month"]) == ("2024-07-04T10:16:00Z", 6)
     assert client.get("/aoi?tile=32TNR").json["passes_per_month"] == 9
 
 
@@ -108,8 +108,11 @@ def test_the_catalog_is_asked_once_for_a_list_and_a_list_is_told_without_it(
 
     monkeypatch.setattr(type(backend.catalog()), "search", broken)
     client.post("/subscriptions", json={**SUBSCRIPTION_BODY, "name": "far", "aoi": DISTANT_FIELD})
-    told = client.get("/subscriptions")
-    assert told.status_code == 200 and [one["next_pass"] for one in told.json["subscriptions"]] == [None] * 6
+    response = client.get("/subscriptions")
+    assert (
+        response.status_code == 200
+        and [one["next_pass"] for one in response.json["subscriptions"]] == [None] * 6
+    )
     monkeypatch.setattr(type(backend.catalog()), "search", search)
     clock.append(NOW + timedelta(minutes=2))
     assert [one["next_pass"] for one in client.get("/subscriptions").json["subscriptions"]].count(
@@ -138,9 +141,9 @@ def test_the_calendar_tells_the_passes_of_three_months(client, backend):
     made = client.post(
         "/subscriptions", json={**SUBSCRIPTION_BODY, "name": "field; of wheat, \u00e4cker"}
     ).json
-    told = client.get(made["calendar"])
-    assert told.content_type == "text/calendar; charset=utf-8"
-    calendar = icalendar.Calendar.from_ical(told.data)
+    response = client.get(made["calendar"])
+    assert response.content_type == "text/calendar; charset=utf-8"
+    calendar = icalendar.Calendar.from_ical(response.data)
     entries = calendar.walk("VEVENT")
     # July 4 to September 29: nine of each platform.
     assert len(entries) == 18 and entries[0]["dtstart"].dt.isoformat() == "2024-07-04T10:16:00+00:00"

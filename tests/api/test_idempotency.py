@@ -113,8 +113,8 @@ def test_what_failed_or_died_while_it_was_worked_is_worked_by_the_next_request(
     here.backend.commit(
         lambda commit: commit.put(left), completes_event=False
     )  # as a process leaves it that is killed
-    told = send()
-    assert told.status_code == 503 and "is being worked" in told.json["detail"]
+    response = send()
+    assert response.status_code == 503 and "is being worked" in response.json["detail"]
     here.backend.commit(
         lambda commit: commit.put(replace(left, at=left.at - timedelta(seconds=121))), completes_event=False
     )

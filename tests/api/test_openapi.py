@@ -104,12 +104,12 @@ def test_a_body_is_decoded_into_what_the_specification_says(operation, struct_of
     struct = struct_of(operation)
     own = msgspec.json.schema_components([struct])[1]
     said = own[struct.__name__]
-    told = resolve_ref(operation.schema)
+    document = resolve_ref(operation.schema)
     fields = {field.encode_name: field for field in msgspec.structs.fields(struct)}
-    assert set(told["properties"]) == set(fields)
-    assert set(told.get("required", ())) == {name for name, field in fields.items() if field.required}
-    assert told["additionalProperties"] is False
-    for name, schema in told["properties"].items():
+    assert set(document["properties"]) == set(fields)
+    assert set(document.get("required", ())) == {name for name, field in fields.items() if field.required}
+    assert document["additionalProperties"] is False
+    for name, schema in document["properties"].items():
         held = said["properties"][name]
         assert json_types(schema) == json_types(held, own), f"{operation} {name}"
         assert {bound: schema.get(bound) for bound in BOUNDS if bound in held} == {
@@ -156,17 +156,17 @@ def test_the_example_of_a_body_is_what_its_schema_takes(operation):
 
 
 def test_every_type_of_problem_is_told_of():
-    told = resolve_ref({"$ref": "#/components/schemas/ProblemType"})["oneOf"]
+    document = resolve_ref({"$ref": "#/components/schemas/ProblemType"})["oneOf"]
     raised = {
         (f"{problems.TYPE_URL_PREFIX}{type}", title, str(status))
         for _, status, type, title in problems.ERROR_RESPONSES
     }
     assert {
         (one["const"], one["title"], one["description"][:3])
-        for one in told
+        for one in document
         if one["const"] != problems.BLANK_TYPE
     } == raised
-    assert [one["const"] for one in told].count(problems.BLANK_TYPE) == 1
+    assert [one["const"] for one in document].count(problems.BLANK_TYPE) == 1
 
 
 @pytest.mark.parametrize(

@@ -24,34 +24,40 @@ def backend(backend):
 
 
 def test_an_estimate_is_told_before_anything_is_written_and_kept_with_the_order(client, backend):
-    told = client.post("/orders/estimate", json=WISH).json
-    assert (told["products"], told["jobs"], told["pixels"], told["cost_usd"], told["refused"]) == (
+    document = client.post("/orders/estimate", json=WISH).json
+    assert (
+        document["products"],
+        document["jobs"],
+        document["pixels"],
+        document["cost_usd"],
+        document["refused"],
+    ) == (
         3,
         2,
         2 * 35_234,
         None,
         None,
     )
-    assert len(told["assumptions"]) == 3 and not backend.records.find(Order)
+    assert len(document["assumptions"]) == 3 and not backend.records.find(Order)
     placed = client.post("/orders", json=WISH)
     kept = client.get(placed.headers["Location"]).json["estimate"]
-    assert kept == {name: value for name, value in told.items() if name not in ("assumptions", "refused")}
+    assert kept == {name: value for name, value in document.items() if name not in ("assumptions", "refused")}
 
 
 def test_in_a_deployment_an_estimate_has_its_price(backend):
     """2 jobs of 4 s and a little, a vCPU and 2 GiB each, and what is written, by the prices of
     docs/deploy.md."""
     client = create_app(with_settings(backend, on_google_cloud=True)).test_client()
-    told = client.post("/orders/estimate", json=WISH).json
-    seconds = told["seconds"] * (0.000024 + 2 * 0.0000025)
+    document = client.post("/orders/estimate", json=WISH).json
+    seconds = document["seconds"] * (0.000024 + 2 * 0.0000025)
     rest = (
         6 / 1e6 * 0.40
-        + told["bytes_written"] / 2**30 * 3 * 0.02
+        + document["bytes_written"] / 2**30 * 3 * 0.02
         + 2 * 12 * (0.06 + 0.18) / 1e5
         + 2 * 5 / 1e3 * 0.005
     )
-    assert told["cost_usd"] == pytest.approx(seconds + rest, rel=0.02)
-    assert told["seconds"] > 8 and len(told["assumptions"]) == 4
+    assert document["cost_usd"] == pytest.approx(seconds + rest, rel=0.02)
+    assert document["seconds"] > 8 and len(document["assumptions"]) == 4
 
 
 @pytest.mark.parametrize(

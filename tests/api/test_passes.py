@@ -29,8 +29,8 @@ def backend(backend):
     ],
 )
 def test_passes_over_a_tile_or_an_aoi_are_told_as_json_and_as_a_calendar(client, ask):
-    told = ask(client, "").json["passes"]
-    assert told == [
+    document = ask(client, "").json["passes"]
+    assert document == [
         {
             "expected": f"2024-07-{day:02d}T10:16:00Z",
             "platform": "S2A",
@@ -74,20 +74,20 @@ def test_what_makes_no_sense_is_refused_in_a_sentence(client, query, says):
 
 
 def test_recipes_are_the_tables_of_bands_and_indices(client):
-    told = client.get("/recipes").json
-    ndvi = next(one for one in told["indices"] if one["name"] == "NDVI")
+    document = client.get("/recipes").json
+    ndvi = next(one for one in document["indices"] if one["name"] == "NDVI")
     assert (ndvi["formula"], ndvi["letters"], ndvi["bands"]) == (
         "(N - R) / (N + R)",
         {"N": "B08", "R": "B04"},
         ["B08", "B04"],
     )
-    assert next(one for one in told["indices"] if one["name"] == "EVI")["constants"] == {
+    assert next(one for one in document["indices"] if one["name"] == "EVI")["constants"] == {
         "g": 2.5,
         "C1": 6.0,
         "C2": 7.5,
         "L": 1.0,
     }
-    assert [one["name"] for one in told["bands"]] == [
+    assert [one["name"] for one in document["bands"]] == [
         "B01",
         "B02",
         "B03",
@@ -102,6 +102,6 @@ def test_recipes_are_the_tables_of_bands_and_indices(client):
         "B11",
         "B12",
     ]
-    assert {"name": "B08", "title": "Near infrared", "wavelength_nm": 832.8, "resolution_m": 10} in told[
+    assert {"name": "B08", "title": "Near infrared", "wavelength_nm": 832.8, "resolution_m": 10} in document[
         "bands"
     ]

@@ -30,17 +30,17 @@ def test_the_past_is_judged_by_what_the_catalog_knows(client, backend, clock):
         product(4, tile="32TPR", west=20.0, east=21.0),
         replace(product(1), published=NOW, cloud_cover=7.0),
     )
-    told = client.post(
+    document = client.post(
         "/subscriptions/preview", json={"aoi": FIELD, "max_cloud": 20, "from": "2024-05-01"}
     ).json
-    assert (told["from"], told["to"]) == ("2024-05-01T00:00:00Z", "2024-07-01T12:00:00Z")
-    assert (told["acquisitions"], told["would_have_fired"], told["too_cloudy"]) == (4, 3, 1)
-    assert told["months"] == [
+    assert (document["from"], document["to"]) == ("2024-05-01T00:00:00Z", "2024-07-01T12:00:00Z")
+    assert (document["acquisitions"], document["would_have_fired"], document["too_cloudy"]) == (4, 3, 1)
+    assert document["months"] == [
         {"month": "2024-05", "fired": 1, "passed": 1},
         {"month": "2024-06", "fired": 2, "passed": 3},
         {"month": "2024-07", "fired": 0, "passed": 0},
     ]
-    assert told["first"] == "2024-05-09T10:16:00Z"
+    assert document["first"] == "2024-05-09T10:16:00Z"
     assert (
         client.post("/subscriptions/preview", json={"aoi": FIELD, "level": "L1C"}).json["would_have_fired"]
         == 1
@@ -55,11 +55,11 @@ def test_what_pixels_decide_is_told_by_those_that_were_looked_at(client, backend
     placed = client.post("/orders", json={"aoi": FIELD, "start": "2024-06-01"}).json["order"]
     for number, job in enumerate(list_jobs(backend, placed)):
         end_job(backend, job, cover=Cover(100, 100, 10 * number))  # 0, 10, ... 90 % clear
-    told = client.post("/subscriptions/preview", json=wish).json
+    document = client.post("/subscriptions/preview", json=wish).json
     assert (
-        told["clear_share"] == 0.5
-        and told["would_have_fired"] == 10
-        and "about 5 would have fired" in told["judged"]
+        document["clear_share"] == 0.5
+        and document["would_have_fired"] == 10
+        and "about 5 would have fired" in document["judged"]
     )
     assert (
         client.post("/subscriptions/preview", json={**wish, "aoi": BOW_TIE, "repair": True}).json[

@@ -40,18 +40,26 @@ def link(document: dict, rel: str) -> str:
     return urlsplit(found).path
 
 
-def check_status(told: dict, status: str) -> None:
+def check_status(status_info: dict, status: str) -> None:
     """statusInfo.yaml: required members, their kinds, and the links of 7.12 and 7.13."""
-    assert told["status"] == status in STATUSES and told["type"] == "process" and told["processID"] == "order"
     assert (
-        isinstance(told["jobID"], str) and isinstance(told["progress"], int) and 0 <= told["progress"] <= 100
+        status_info["status"] == status in STATUSES
+        and status_info["type"] == "process"
+        and status_info["processID"] == "order"
+    )
+    assert (
+        isinstance(status_info["jobID"], str)
+        and isinstance(status_info["progress"], int)
+        and 0 <= status_info["progress"] <= 100
     )
     assert all(
-        told[name].endswith("Z") for name in ("created", "started", "finished", "updated") if name in told
+        status_info[name].endswith("Z")
+        for name in ("created", "started", "finished", "updated")
+        if name in status_info
     )
-    assert ("finished" in told) == (status in ("successful", "failed", "dismissed"))
-    assert link(told, "self") == f"/jobs/{told['jobID']}"
-    assert any(each["rel"] == f"{REL}/results" for each in told["links"]) == (status == "successful")
+    assert ("finished" in status_info) == (status in ("successful", "failed", "dismissed"))
+    assert link(status_info, "self") == f"/jobs/{status_info['jobID']}"
+    assert any(each["rel"] == f"{REL}/results" for each in status_info["links"]) == (status == "successful")
 
 
 def test_a_client_finds_its_way_from_the_root_to_the_process(client):
@@ -69,11 +77,11 @@ def test_a_client_finds_its_way_from_the_root_to_the_process(client):
         "value",
         "reference",
     ]
-    told = client.get(link(summary, "self")).json
-    assert link(told, f"{REL}/execute") == "/processes/order/execution"
+    document = client.get(link(summary, "self")).json
+    assert link(document, f"{REL}/execute") == "/processes/order/execution"
     assert (
-        told["inputs"]["aoi"]["schema"]["format"] == "geojson-geometry"
-        and told["outputs"]["items"]["schema"]["contentMediaType"] == "application/geo+json"
+        document["inputs"]["aoi"]["schema"]["format"] == "geojson-geometry"
+        and document["outputs"]["items"]["schema"]["contentMediaType"] == "application/geo+json"
     )
     assert client.get(link(root.json, f"{REL}/job-list")).json["jobs"] == []
 
@@ -129,14 +137,14 @@ def test_a_job_is_accepted_runs_succeeds_and_has_results(client, backend):
 def test_results_come_in_the_form_that_was_asked_for(client, backend, body, status, media_type):
     id = execute(client, **body).json["jobID"]
     finish(backend, id, "done", "skipped")
-    told = client.get(f"/jobs/{id}/results")
-    assert told.status_code == status
+    response = client.get(f"/jobs/{id}/results")
+    assert response.status_code == status
     if status == 204:
-        assert told.headers["Link"].startswith(f"<http://localhost/orders/{id}/items>; rel=")
+        assert response.headers["Link"].startswith(f"<http://localhost/orders/{id}/items>; rel=")
     elif media_type == "application/json":
-        assert told.json["items"]["href"] == f"http://localhost/orders/{id}/items"
+        assert response.json["items"]["href"] == f"http://localhost/orders/{id}/items"
     else:
-        assert told.mimetype == media_type and told.json["numberReturned"] == 2
+        assert response.mimetype == media_type and response.json["numberReturned"] == 2
 
 
 def test_a_job_is_dismissed_and_one_that_failed_says_why(client, backend):
@@ -148,8 +156,8 @@ def test_a_job_is_dismissed_and_one_that_failed_says_why(client, backend):
     assert again != id
     finish(backend, again, "failed", "failed")
     check_status(client.get(f"/jobs/{again}").json, "failed")
-    told = client.get(f"/jobs/{again}/results")
-    assert told.status_code == 422 and "B04 cannot be read" in told.json["detail"]
+    response = client.get(f"/jobs/{again}/results")
+    assert response.status_code == 422 and "B04 cannot be read" in response.json["detail"]
 
 
 def test_what_is_not_there_has_the_standards_types(client):
@@ -158,11 +166,11 @@ def test_what_is_not_there_has_the_standards_types(client):
         ("/jobs/order_none", "no-such-job"),
         ("/jobs/order_none/results", "no-such-job"),
     ):
-        told = client.get(path)
+        response = client.get(path)
         assert (
-            told.status_code == 404
-            and told.content_type == "application/problem+json"
-            and told.json["type"] == f"{EXCEPTION}/{kind}"
+            response.status_code == 404
+            and response.content_type == "application/problem+json"
+            and response.json["type"] == f"{EXCEPTION}/{kind}"
         )
     assert (
         client.post("/processes/none/execution", json={"inputs": {}}).json["type"]
@@ -184,8 +192,8 @@ def test_what_is_not_there_has_the_standards_types(client):
     ],
 )
 def test_an_execution_that_makes_no_sense_is_refused_in_a_sentence(client, inputs, body, says):
-    told = client.post("/processes/order/execution", json={"inputs": inputs, **body})
-    assert told.status_code == 422 and says in told.json["detail"]
+    response = client.post("/processes/order/execution", json={"inputs": inputs, **body})
+    assert response.status_code == 422 and says in response.json["detail"]
 
 
 def test_the_list_of_jobs_is_narrowed_as_the_standard_has_it(client, backend, clock):
@@ -197,10 +205,10 @@ def test_the_list_of_jobs_is_narrowed_as_the_standard_has_it(client, backend, cl
     ).json["jobID"]
 
     def ids(query: str) -> list[str]:
-        told = client.get(f"/jobs?{query}").json
-        for job in told["jobs"]:
+        document = client.get(f"/jobs?{query}").json
+        for job in document["jobs"]:
             check_status(job, job["status"])
-        return [job["jobID"] for job in told["jobs"]]
+        return [job["jobID"] for job in document["jobs"]]
 
     assert ids("") == [second, first]
     assert (

@@ -78,9 +78,9 @@ def judged(schema) -> tuple[Counter[str], Counter[int], list[str]]:
         elif isinstance(event, events.ScenarioFinished):
             asked[event.label] += len(event.recorder.cases)
             answered.update(
-                told.response.status_code
-                for told in event.recorder.interactions.values()
-                if told.response is not None
+                interaction.response.status_code
+                for interaction in event.recorder.interactions.values()
+                if interaction.response is not None
             )
             wrong += [
                 f"{event.label} {check.name}: {check.failure_info.failure}\n{check.failure_info.code_sample}"

@@ -82,11 +82,11 @@ def test_the_validator_of_stac_apis_finds_no_error_but_its_own(stac_deployment, 
         None,
         open_assets_urls=False,
     )
-    told = [str(error) for error in errors]
-    ours = [error for error in told if SAYS_COLLECTIONS_AS_A_TEXT not in error]
+    found = [str(error) for error in errors]
+    ours = [error for error in found if SAYS_COLLECTIONS_AS_A_TEXT not in error]
     figure(
         "stac: stac-api-validator",
-        f"{len(JUDGED)} conformance classes, {len(ours)} errors, and {len(told) - len(ours)} over what it sends wrongly itself",
+        f"{len(JUDGED)} conformance classes, {len(ours)} errors, and {len(found) - len(ours)} over what it sends wrongly itself",
     )
     assert not ours
     assert {name for name in JUDGED if name.startswith("item-search") or name == "core"} <= {
@@ -228,14 +228,14 @@ def test_statistics_are_those_of_what_a_search_finds(get, post, stac_deployment)
         for one in stac_deployment.products
         if product_footprint(one).intersects(box) and one.level == "L2A" and one.sensing_time.year == 2018
     ]
-    told = get(
+    document = get(
         "/search/statistics",
         bbox=HERE,
         collections="sentinel-2-l2a",
         datetime="2018-01-01T00:00:00Z/2018-12-31T23:59:59Z",
     ).json()
     assert (
-        told
+        document
         == post(
             "/search/statistics",
             {
@@ -245,18 +245,18 @@ def test_statistics_are_those_of_what_a_search_finds(get, post, stac_deployment)
             },
         ).json()
     )
-    assert (told["count"], told["complete"], told["size"]) == (len(inside), True, None)
-    assert told["cloud_cover"] == {
+    assert (document["count"], document["complete"], document["size"]) == (len(inside), True, None)
+    assert document["cloud_cover"] == {
         "mean": pytest.approx(fmean(one.cloud_cover for one in inside), rel=1e-8),
         "known": len(inside),
     }
     march = [one.cloud_cover for one in inside if one.sensing_time.month == 3]
-    assert told["months"][2] == {
+    assert document["months"][2] == {
         "month": "2018-03",
         "count": len(march),
         "cloud_cover": pytest.approx(fmean(march), rel=1e-8),
     }
-    assert sum(told["platforms"].values()) == len(inside)
+    assert sum(document["platforms"].values()) == len(inside)
     seen = sorted(
         {
             (one.platform, one.datatake): one.sensing_time
@@ -264,10 +264,10 @@ def test_statistics_are_those_of_what_a_search_finds(get, post, stac_deployment)
         }.values()
     )
     gaps = [later - earlier for earlier, later in pairwise(seen)]
-    assert told["revisit"]["median_days"] == pytest.approx(
+    assert document["revisit"]["median_days"] == pytest.approx(
         median(gap / timedelta(days=1) for gap in gaps), rel=1e-8
     )
-    assert told["revisit"]["longest_days"] == pytest.approx(max(gaps) / timedelta(days=1), rel=1e-8)
+    assert document["revisit"]["longest_days"] == pytest.approx(max(gaps) / timedelta(days=1), rel=1e-8)
     nothing = get("/search/statistics", bbox="0,0,1,1").json()
     assert (nothing["count"], nothing["size"], nothing["months"], nothing["revisit"]["median_days"]) == (
         0,
@@ -333,8 +333,8 @@ def test_geoparquet_is_read_back_by_others_as_the_items_that_it_is_of(get, tmp_p
     file = tmp_path / "found.parquet"
     file.write_bytes(get("/search/export", format="parquet", **asked).content)
     rows = pq.read_table(file)
-    told = json.loads(rows.schema.metadata[b"geo"])
-    assert (told["version"], told["columns"]["geometry"]["encoding"]) == ("1.1.0", "WKB")
+    document = json.loads(rows.schema.metadata[b"geo"])
+    assert (document["version"], document["columns"]["geometry"]["encoding"]) == ("1.1.0", "WKB")
     shapes = shapely.from_wkb(rows["geometry"].to_pylist())
     assert [
         shapely.equals_exact(shape, shapely.geometry.shape(item["geometry"]))

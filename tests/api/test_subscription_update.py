@@ -161,16 +161,16 @@ def test_changes_at_the_same_time_undo_none_of_one_another(client, backend):
                 lambda part: create_app(backend).test_client().patch(here, json=part), parts
             )
         } == {200}
-    told = client.get(here).json
+    document = client.get(here).json
     assert (
-        told["name"],
-        told["level"],
-        told["max_cloud"],
-        told["min_clear"],
-        told["recipe"]["bands"],
-        told["aoi"],
+        document["name"],
+        document["level"],
+        document["max_cloud"],
+        document["min_clear"],
+        document["recipe"]["bands"],
+        document["aoi"],
     ) == ("lake", "L1C", 7, 8, ["B02"], NEARBY_FIELD)
-    assert {way["target"] for way in told["channels"]} == {HOOK, "log"}
+    assert {way["target"] for way in document["channels"]} == {HOOK, "log"}
 
 
 def test_a_webhook_that_is_added_tells_its_secret_once_and_never_has_that_of_before(client):
@@ -204,8 +204,8 @@ def test_a_disabled_webhook_that_is_named_gets_alerts_again(client, backend):
     there = backend.records.get(Subscription, made["subscription"])
     dead = replace(there.channels[0], state="disabled", reason="410")
     backend.commit(lambda commit: commit.put(there.with_changes(channels=(dead,))), completes_event=False)
-    told = client.patch(f"/subscriptions/{there.id}", json={"webhooks": [HOOK]}).json["channels"][0]
-    assert (told["state"], told["reason"]) == ("live", None) and "secret" not in told
+    document = client.patch(f"/subscriptions/{there.id}", json={"webhooks": [HOOK]}).json["channels"][0]
+    assert (document["state"], document["reason"]) == ("live", None) and "secret" not in document
 
 
 def test_a_change_and_a_pause_are_one(client, backend):

@@ -60,8 +60,8 @@ def test_what_reads_is_tried_from_the_page(docs):
     wait_until(page, "() => document.getElementById('limits').open")
     page.locator("#limits button").click()
     wait_until(page, "() => document.querySelector('#limits [role=status]').textContent.startsWith('200')")
-    told = page.locator("#limits [role=status]").text_content()
-    assert json.loads(told.partition("\n")[2])["subscriptions"] == 10_000
+    result = page.locator("#limits [role=status]").text_content()
+    assert json.loads(result.partition("\n")[2])["subscriptions"] == 10_000
 
 
 def test_each_type_of_problem_leads_to_where_it_is_told_of(docs):

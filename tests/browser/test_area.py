@@ -321,11 +321,11 @@ def test_text_that_is_hardly_a_shape_is_refused_or_told_of_and_the_page_goes_on(
         '{"type": "Point", "coordinates": null}',
         '{"type": "GeometryCollection", "geometries": [null]}',
     )
-    told = dict.fromkeys(none, "No polygon or point was found in this GeoJSON") | {
+    result = dict.fromkeys(none, "No polygon or point was found in this GeoJSON") | {
         '{"type": "MultiPoint", "coordinates": [null]}': "points are [lon, lat] in degrees",
         "SRID=32631;POLYGON((0 0, 1 0, 1 1, 0 0))": "SRID=32631 is another projection",
     }
-    for text, said in told.items():
+    for text, said in result.items():
         page.locator("#text").fill(text)
         page.get_by_role("button", name="Use this text").click()
         page.locator(".said .trouble", has_text=said).wait_for()

@@ -88,12 +88,12 @@ def asked(page, path: str) -> dict:
 
 def test_what_an_order_would_take_is_told_before_and_what_it_took_afterwards(visit, expected):
     page = here(visit())
-    told = dict(
+    found = dict(
         page.evaluate(
             "[...document.querySelectorAll('.sticky .facts > div')].map((one) => [one.children[0].textContent, one.children[1].textContent])"
         )
     )
-    assert told["Products"] == str(len(expected["dates"]))
+    assert found["Products"] == str(len(expected["dates"]))
     page.get_by_label("From", exact=True).fill("2023-12-01")
     later = [one for one in expected["dates"] if one["date"] >= "2023-12-01"]
     wait_until(
@@ -172,8 +172,8 @@ def test_the_pixels_on_the_map_are_those_of_the_file(result, expected, tmp_path)
     box = page.locator(".result-map").bounding_box()
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     wait_until(page, "() => /^NDVI .* at /.test(document.querySelector('.results .readout').textContent)")
-    told = page.locator(".results > .stack > .readout").first.inner_text()
-    value, _, where = told.replace("\u2212", "-").removeprefix("NDVI ").rstrip(".").partition(" at ")
+    found = page.locator(".results > .stack > .readout").first.inner_text()
+    value, _, where = found.replace("\u2212", "-").removeprefix("NDVI ").rstrip(".").partition(" at ")
     north, east = (float(part.split("°")[0]) for part in where.split(", "))
     x, y = Transformer.from_crs("OGC:CRS84", crs, always_xy=True).transform(east, north)
     row, column = rasterio.transform.rowcol(transform, x, y)

@@ -76,14 +76,14 @@ def test_conditions_find_what_the_archive_holds_and_stay_in_the_address(visit, i
 
 def test_what_was_found_is_counted_and_exported(visit, items):
     page = here(visit())
-    told = dict(
+    found = dict(
         page.evaluate(
             "[...document.querySelectorAll('.card .facts > div')].map((one) => [one.children[0].textContent, one.children[1].textContent])"
         )
     )
-    assert told["Products"] == str(len(items))
-    assert told["Mean cloud cover"] == f"{sum(map(cloud, items.values())) / len(items):.0f} %"
-    assert told["Median revisit"] == "5 days"
+    assert found["Products"] == str(len(items))
+    assert found["Mean cloud cover"] == f"{sum(map(cloud, items.values())) / len(items):.0f} %"
+    assert found["Median revisit"] == "5 days"
     months = {one["properties"]["datetime"][:7] for one in items.values()}
     page.locator(".months summary").click()
     rows = dict(

@@ -56,9 +56,13 @@ def an_alert(**changes) -> Alert:
     return Alert(**fields)
 
 
-def post_to(told, headers=None, **options):
+def post_to(hook, headers=None, **options):
     return post(
-        check_url(told.url, {told.host_and_port}), headers or {"webhook-id": "1"}, BODY, NOW, **options
+        check_url(hook.url, {hook.host_and_port}),
+        headers or {"webhook-id": "1"},
+        BODY,
+        NOW,
+        **options,
     )
 
 
@@ -192,16 +196,16 @@ def test_the_payload_is_the_same_bytes_every_time_and_strict_json():
 
 def test_the_very_bytes_signed_are_sent_and_the_receiver_verifies_them():
     secret, body = new_secret(), payload(an_alert(), the_subscription("F\u00e4ld \u2603"))
-    with receiver() as told:
+    with receiver() as hook:
         sent = post(
-            check_url(told.url, {told.host_and_port}),
+            check_url(hook.url, {hook.host_and_port}),
             signed_headers(secret, "msg_1", now(), body),
             body,
             now(),
         )
         assert sent.delivered and sent.outcome == "200"
-        headers, received = told.requests[0]
-    assert headers[""] == "POST /hook HTTP/1.1" and headers["host"] == told.host_and_port
+        headers, received = hook.requests[0]
+    assert headers[""] == "POST /hook HTTP/1.1" and headers["host"] == hook.host_and_port
     assert headers["content-type"] == "application/json" and headers["user-agent"].startswith("Revisit/")
     assert received == body
     assert Webhook(secret).verify(received, headers)["data"]["name"] == "F\u00e4ld \u2603"
@@ -209,14 +213,14 @@ def test_the_very_bytes_signed_are_sent_and_the_receiver_verifies_them():
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
 def test_every_2xx_is_delivered(status):
-    with receiver(answer(status)) as told:
-        assert post_to(told).delivered
+    with receiver(answer(status)) as hook:
+        assert post_to(hook).delivered
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 410, 429, 500, 503, 599])
 def test_no_other_answer_is_delivered(status):
-    with receiver(answer(status)) as told:
-        answered = post_to(told)
+    with receiver(answer(status)) as hook:
+        answered = post_to(hook)
     assert (answered.delivered, answered.gone, answered.status, answered.outcome) == (
         False,
         status == 410,
@@ -227,9 +231,9 @@ def test_no_other_answer_is_delivered(status):
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_redirects_are_not_followed(status):
-    with receiver() as elsewhere, receiver(answer(status, Location=elsewhere.url)) as told:
-        answered = post_to(told)
-        assert (elsewhere.connections, told.connections) == (0, 1)
+    with receiver() as elsewhere, receiver(answer(status, Location=elsewhere.url)) as hook:
+        answered = post_to(hook)
+        assert (elsewhere.connections, hook.connections) == (0, 1)
     assert not answered.delivered and answered.outcome == f"{status}: redirects are not followed"
 
 
@@ -240,14 +244,14 @@ def test_redirects_are_not_followed(status):
         dribble(b"HTTP/1.1 200 OK\r\nX-Slow: "),
         dribble(b""),
         flood(b"HTTP/1.1 200 OK\r\nX-Endless: "),
-        lambda connection, told: flood(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 50)(connection, told),
+        lambda connection, hook: flood(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 50)(connection, hook),
     ],
     ids=["hangs", "dribbles a header", "dribbles rubbish", "floods the head", "hints without an end"],
 )
 def test_a_receiver_that_never_answers_is_left_in_time(act):
-    with receiver(act) as told:
+    with receiver(act) as hook:
         begun = time.monotonic()
-        answered = post_to(told, timeout_s=0.5)
+        answered = post_to(hook, timeout_s=0.5)
         # Not a measurement: a byte now and then would keep us without an end.
         assert time.monotonic() - begun < 10
     assert not answered.delivered and answered.status == 0
@@ -260,16 +264,16 @@ def test_a_receiver_that_never_answers_is_left_in_time(act):
         dribble(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"),
         flood(b"HTTP/1.1 200 OK\r\n\r\n"),
         answer(200, b"x" * 1_000_000),
-        lambda connection, told: connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx"),
+        lambda connection, hook: connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx"),
         answer(200, b"\x1f\x8b" + b"\0" * 100, Content_Encoding="gzip"),
     ],
     ids=["dribbles the body", "endless body", "1 MB", "cut off", "broken gzip"],
 )
 def test_a_receiver_that_answered_may_send_any_body(act, monkeypatch):
     monkeypatch.setattr(webhook_client, "RESPONSE_BODY_TIMEOUT_S", 0.2)
-    with receiver(act) as told:
+    with receiver(act) as hook:
         begun = time.monotonic()
-        assert post_to(told, timeout_s=20).outcome == "200"
+        assert post_to(hook, timeout_s=20).outcome == "200"
         # Not a measurement: who answered has a moment for the body, not all the time there is.
         assert time.monotonic() - begun < 10
 
@@ -285,40 +289,40 @@ def test_no_more_of_a_body_is_read_than_64_kb():
 @pytest.mark.parametrize("location", ["https://[", "//\xff", "http://a:port/", ""])
 def test_a_redirect_to_no_address_is_a_redirect_all_the_same(location):
     with receiver(
-        lambda connection, told: connection.sendall(
+        lambda connection, hook: connection.sendall(
             b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: "
             + location.encode("latin-1")
             + b"\r\n\r\n"
         )
-    ) as told:
-        assert post_to(told).outcome == "302: redirects are not followed"
+    ) as hook:
+        assert post_to(hook).outcome == "302: redirects are not followed"
 
 
 def test_the_path_is_sent_as_it_was_checked():
-    with receiver() as told:
+    with receiver() as hook:
         for target in ("/a/../b/./c?x=%2e&y='|", "//double", "/%7Euser/~user;v=1"):
-            endpoint = check_url(f"http://{told.host_and_port}{target}", {told.host_and_port})
+            endpoint = check_url(f"http://{hook.host_and_port}{target}", {hook.host_and_port})
             assert post(endpoint, {}, BODY, NOW).delivered
-            assert told.requests[-1][0][""] == f"POST {target} HTTP/1.1"
+            assert hook.requests[-1][0][""] == f"POST {target} HTTP/1.1"
 
 
 def test_a_connection_dropped_is_a_failure():
-    with receiver(reset) as told:
-        assert post_to(told).outcome.startswith("no connection")
+    with receiver(reset) as hook:
+        assert post_to(hook).outcome.startswith("no connection")
 
 
 def test_nobody_there_is_a_failure():
-    with receiver() as told:
+    with receiver() as hook:
         pass
-    assert post_to(told).outcome.startswith("no connection")
+    assert post_to(hook).outcome.startswith("no connection")
 
 
 @pytest.mark.parametrize(
     "rubbish", [b"\x00\xff\r\n\r\n", b"HTTP/9.9 banana\r\n\r\n", b"SSH-2.0-OpenSSH_9.2\r\n", b""]
 )
 def test_an_answer_that_is_not_http_is_a_failure(rubbish):
-    with receiver(lambda connection, told: connection.sendall(rubbish)) as told:
-        answered = post_to(told)
+    with receiver(lambda connection, hook: connection.sendall(rubbish)) as hook:
+        answered = post_to(hook)
     assert answered.outcome.startswith("no connection") and "\n" not in answered.outcome
 
 
@@ -337,8 +341,8 @@ def test_an_answer_that_is_not_http_is_a_failure(rubbish):
 )
 def test_retry_after_is_seconds_or_a_date_and_at_most_a_day(text, seconds):
     assert parse_retry_after(text, NOW) == timedelta(seconds=seconds)
-    with receiver(answer(429, Retry_After=text.strip())) as told:
-        assert post_to(told).retry_after == timedelta(seconds=seconds)
+    with receiver(answer(429, Retry_After=text.strip())) as hook:
+        assert post_to(hook).retry_after == timedelta(seconds=seconds)
 
 
 @pytest.mark.parametrize("text", ["", "soon", "-5", "1e9", "1.5", "9" * 400, "Mon, 99 Jul 2024 12:10:00 GMT"])
@@ -351,17 +355,17 @@ def test_a_retry_after_that_says_nothing_is_ignored(text):
 
 
 def test_a_name_that_turns_inward_after_it_was_checked_is_never_connected_to():
-    with receiver() as told:
+    with receiver() as hook:
         answers = iter(
             [["93.184.215.14"], ["127.0.0.1"], ["93.184.215.14", "127.0.0.1"], ["::ffff:127.0.0.1"], ["::1"]]
         )
-        endpoint = Endpoint("https", "rebinding.example.com", told.port, "/")
+        endpoint = Endpoint("https", "rebinding.example.com", hook.port, "/")
         assert resolve(endpoint, lambda host, port: next(answers)) == ("93.184.215.14",)
         for _ in range(4):
             assert post(
                 endpoint, {}, BODY, NOW, resolver=lambda host, port: next(answers)
             ).outcome.startswith("refused: rebinding")
-        assert told.connections == 0
+        assert hook.connections == 0
 
 
 def test_the_address_checked_is_the_one_connected_to(monkeypatch):
@@ -371,24 +375,24 @@ def test_the_address_checked_is_the_one_connected_to(monkeypatch):
         asked.append(host)
         return ["127.0.0.1"] if len(asked) == 1 else pytest.fail("the name was looked up again")
 
-    with receiver() as told:
-        endpoint = Endpoint("http", "no-such-name.invalid", told.port, "/h", local=True)
+    with receiver() as hook:
+        endpoint = Endpoint("http", "no-such-name.invalid", hook.port, "/h", local=True)
         assert post(endpoint, {}, BODY, NOW, resolver=resolver).delivered
-        assert told.requests[0][0]["host"] == f"no-such-name.invalid:{told.port}"
+        assert hook.requests[0][0]["host"] == f"no-such-name.invalid:{hook.port}"
     assert asked == ["no-such-name.invalid"]
 
 
 def test_a_proxy_of_the_environment_is_not_asked(monkeypatch):
-    with receiver() as proxy, receiver() as told:
+    with receiver() as proxy, receiver() as hook:
         for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, proxy.url)
-        assert post_to(told).delivered
+        assert post_to(hook).delivered
         assert proxy.connections == 0
 
 
 def test_the_next_address_of_a_name_is_tried_when_one_does_not_answer():
-    with receiver() as told:
-        endpoint = Endpoint("http", "two.example.com", told.port, "/", local=True)
+    with receiver() as hook:
+        endpoint = Endpoint("http", "two.example.com", hook.port, "/", local=True)
         assert post(
             endpoint, {}, BODY, NOW, resolver=lambda host, port: ["127.0.0.77", "127.0.0.1"], timeout_s=5
         ).delivered
@@ -449,21 +453,21 @@ def test_https_keeps_the_name_for_sni_host_and_certificate(certificate):
     server, trust = tls_pair(certificate)
     names = []
     server.sni_callback = lambda connection, name, context: names.append(name)
-    with receiver(tls=server) as told:
-        endpoint = Endpoint("https", "hooks.example.com", told.port, "/h", local=True)
+    with receiver(tls=server) as hook:
+        endpoint = Endpoint("https", "hooks.example.com", hook.port, "/h", local=True)
         assert post(
             endpoint, {}, BODY, NOW, resolver=lambda host, port: ["127.0.0.1"], ssl_context=trust
         ).delivered
         assert names == ["hooks.example.com"]
-        assert told.requests[0][0]["host"] == f"hooks.example.com:{told.port}"
+        assert hook.requests[0][0]["host"] == f"hooks.example.com:{hook.port}"
 
 
 def test_https_to_another_name_or_an_unknown_certificate_is_refused(certificate):
     server, trust = tls_pair(certificate)
-    with receiver(tls=server) as told:
+    with receiver(tls=server) as hook:
         for host, trusted in (("other.example.com", trust), ("hooks.example.com", None)):
             answered = post(
-                Endpoint("https", host, told.port, "/", local=True),
+                Endpoint("https", host, hook.port, "/", local=True),
                 {},
                 BODY,
                 NOW,
@@ -471,12 +475,12 @@ def test_https_to_another_name_or_an_unknown_certificate_is_refused(certificate)
                 resolver=lambda host, port: ["127.0.0.1"],
             )
             assert "certificate" in answered.outcome.lower() and not answered.delivered
-        assert not told.requests
+        assert not hook.requests
 
 
 def test_a_tls_handshake_that_hangs_is_left_in_time():
-    with receiver(answer_after(5, hang)) as told:
-        endpoint = Endpoint("https", "hooks.example.com", told.port, "/", local=True)
+    with receiver(answer_after(5, hang)) as hook:
+        endpoint = Endpoint("https", "hooks.example.com", hook.port, "/", local=True)
         assert post(
             endpoint, {}, BODY, NOW, resolver=lambda host, port: ["127.0.0.1"], timeout_s=0.3
         ).outcome.startswith("timeout")

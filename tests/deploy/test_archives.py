@@ -76,7 +76,7 @@ class Deployment:
         with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.read()
 
-    def told(self) -> str:
+    def report(self) -> str:
         """How things stand."""
         letters = [
             f"{letter.function}: {letter.reason}"
@@ -122,7 +122,7 @@ def wait(until, deployment: Deployment) -> None:
     """Wait for something to come true."""
     end = time.monotonic() + PATIENCE_S
     while not until():
-        assert time.monotonic() < end, deployment.told()
+        assert time.monotonic() < end, deployment.report()
         time.sleep(0.2)
 
 
@@ -176,7 +176,7 @@ def test_an_installed_function_does_its_work_when_pubsub_calls_it(function, aler
     lines = deployment.functions[function].lines()
     heard = {table[function] for table in (TRIGGER_TOPICS, SCHEDULED_TOPICS) if function in table}
     assert {line["event"] for line in lines} == heard
-    assert {line["outcome"] for line in lines} <= {"done", "repeated"}, deployment.told()
+    assert {line["outcome"] for line in lines} <= {"done", "repeated"}, deployment.report()
 
 
 def test_nothing_was_given_up(alerts, deployment):
@@ -245,13 +245,13 @@ def test_figures_of_an_installed_function(function, alerts, deployment, installe
 IMPORTS = """
 import json, sys, time
 begun, cpu = time.perf_counter(), time.process_time()
-def told():
+def sizes():
     return [1e3 * (time.perf_counter() - begun), 1e3 * (time.process_time() - cpu), len(sys.modules)]
 import main
-first = told()
+first = sizes()
 import contextlib, importlib
 for name in open(sys.argv[1]).read().split():
     with contextlib.suppress(ImportError, AttributeError):
         importlib.import_module(name)
-print(json.dumps(first + told()))
+print(json.dumps(first + sizes()))
 """

@@ -40,14 +40,14 @@ def history() -> list[Product]:
 def test_of_five_years_of_real_passes_nearly_all_were_foreseen_within_a_minute(history):
     """Every ten days from mid 2017 on, when both satellites flew: learnt from before the day, compared with
     what came after it."""
-    came, foreseen, right, told = 0, 0, 0, 0
+    came, foreseen, right, result = 0, 0, 0, 0
     day = datetime(2017, 7, 1, tzinfo=UTC)
     while day < datetime(2020, 12, 20, tzinfo=UTC):
         ahead = day + timedelta(days=10)
         coming = predict_passes(
             [one for one in history if one.tile == TILE and one.sensing_time <= day], day, ahead
         )
-        told += len(coming)
+        result += len(coming)
         real: dict[tuple[str, int], datetime] = {}
         for one in history:
             if one.tile == TILE and day < one.sensing_time <= ahead and one.relative_orbit is not None:
@@ -61,9 +61,9 @@ def test_of_five_years_of_real_passes_nearly_all_were_foreseen_within_a_minute(h
     figure(
         "passes foreseen within 1 min, of those that came", f"{right} of {came} ({100 * right / came:.1f} %)"
     )
-    figure("passes foreseen that came within 1 min", f"{right} of {told} ({100 * right / told:.1f} %)")
+    figure("passes foreseen that came within 1 min", f"{right} of {result} ({100 * right / result:.1f} %)")
     assert came > 450
-    assert right / came >= 0.95 and right / told >= 0.95
+    assert right / came >= 0.95 and right / result >= 0.95
 
 
 def test_a_platform_that_stopped_is_expected_no_more_and_its_successor_is():

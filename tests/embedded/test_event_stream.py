@@ -61,11 +61,11 @@ def test_a_listener_hears_each_change_and_the_end(backend, url):
     id = httpx.post(f"{url}/orders", json={"aoi": FIELD}).json()["order"]
     first, second = list_jobs(backend, id)
     with heard(url, id) as events:
-        name, told = next(events)
-        assert (name, told["state"], told["progress"]["open"]) == ("progress", "running", 2)
+        name, result = next(events)
+        assert (name, result["state"], result["progress"]["open"]) == ("progress", "running", 2)
         end_job(backend, first, cover=Cover(10, 8, 6))
-        name, told = next(events)
-        assert (name, told["job"], told["state"]) == ("job", first.id, "done")
+        name, result = next(events)
+        assert (name, result["job"], result["state"]) == ("job", first.id, "done")
         assert next(events)[1]["progress"] == {
             "total": 2,
             "open": 1,

@@ -86,7 +86,7 @@ class MetadataServer:
     (https://cloud.google.com/compute/docs/metadata/predefined-metadata-keys)."""
 
     def __init__(self, email: str) -> None:
-        told = {
+        found = {
             "/": "ok",
             "/computeMetadata/v1/project/project-id": "a-project",
             "/computeMetadata/v1/universe/universe-domain": "googleapis.com",
@@ -104,8 +104,8 @@ class MetadataServer:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 path = self.path.partition("?")[0]
-                known = path in told and (path == "/" or self.headers.get("Metadata-Flavor") == "Google")
-                _send(self, 200 if known else 404, told.get(path))
+                known = path in found and (path == "/" or self.headers.get("Metadata-Flavor") == "Google")
+                _send(self, 200 if known else 404, found.get(path))
 
             def log_message(self, *_: Any) -> None:
                 pass

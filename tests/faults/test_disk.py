@@ -39,8 +39,8 @@ from samples import NOON, SQUARE_AOI, alert, delivery, envelope, subscription
 
 
 def test_an_asset_whose_writer_is_killed_is_whole_or_not_there(tmp_path, run_in_child):
-    told = run_in_child("kill_while_storing", str(tmp_path), 50, 1)
-    assert told == {"kills": 50, "ended": 0}
+    result = run_in_child("kill_while_storing", str(tmp_path), 50, 1)
+    assert result == {"kills": 50, "ended": 0}
     visible = [path for path in tmp_path.rglob("*") if path.is_file() and WORK_FOLDER not in path.parts]
     assert visible, "how many there are is a matter of the computer's speed"
     assert [path for path in visible if hashlib.sha256(path.read_bytes()).hexdigest() != path.stem] == []
@@ -157,11 +157,11 @@ def test_a_folder_that_may_not_be_written_is_refused_by_name(tmp_path, run_in_ch
         if folder.owner() == data.owner() and folder.stat().st_mode & 0o005 != 0o005:
             folder.chmod(0o755)
     data.chmod(0o555)
-    told = run_in_child("use_without_permission", str(data))
+    result = run_in_child("use_without_permission", str(data))
     data.chmod(0o755)
-    assert len(told) >= 3
+    assert len(result) >= 3
     assert all(
-        (str(data) in sentence and "written" in sentence) or "missing" in sentence for sentence in told
+        (str(data) in sentence and "written" in sentence) or "missing" in sentence for sentence in result
     )
 
 

@@ -264,11 +264,11 @@ def test_a_source_that_fails_keeps_no_other_waiting_and_its_reason_stays_with_it
     archive = f"folder:{site[0]}"
     backend = local_backend(tmp_path / "data", ("folder:missing", archive))
     refresh(backend)
-    told = {
+    found = {
         source["source"]: (source["products"] > 0, source["error"])
         for source in get_status(backend)["sources"]
     }
-    assert told == {
+    assert found == {
         archive: (True, None),
         f"folder:{tmp_path}/missing": (
             False,

@@ -35,12 +35,12 @@ from webhook_receiver import answer, receiver
 
 
 def test_a_finished_job_becomes_an_alert_that_the_receiver_can_verify(backend, push, allow):
-    with receiver() as told:
-        allow(told)
-        add_subscription(backend, told)
+    with receiver() as hook:
+        allow(hook)
+        add_subscription(backend, hook)
         job = add_finished_job(backend)
         assert push(JobFinished(job.id)) == 200
-        ((headers, body),) = told.requests
+        ((headers, body),) = hook.requests
     (alert,), (delivery,) = list_alerts(backend), list_deliveries(backend)
     assert (alert.number, alert.job, alert.backfill, get_subscription(backend).alerts) == (
         1,
@@ -63,32 +63,34 @@ def test_a_finished_job_becomes_an_alert_that_the_receiver_can_verify(backend, p
 
 def test_a_webhook_verifies_by_the_library_at_the_real_time(tmp_path, monkeypatch):
     backend = local_backend(tmp_path / "now")
-    with receiver(answer(500), answer(200)) as told:
-        monkeypatch.setenv(ALLOW_VARIABLE, told.host_and_port)
-        add_subscription(backend, told)
+    with receiver(answer(500), answer(200)) as hook:
+        monkeypatch.setenv(ALLOW_VARIABLE, hook.host_and_port)
+        add_subscription(backend, hook)
         (delivery,) = create_deliveries(add_finished_job(backend).id, backend)
         dispatch([delivery], backend)
         later = local_backend(tmp_path / "now", (), lambda: datetime.now(UTC) + timedelta(seconds=10))
         dispatch(due_deliveries(later), later)
-        read = [Webhook(SECRET).verify(body, headers) for headers, body in told.requests]
-    assert read[0] == read[1] and len(set(webhook_ids(told))) == 1
+        read = [Webhook(SECRET).verify(body, headers) for headers, body in hook.requests]
+    assert read[0] == read[1] and len(set(webhook_ids(hook))) == 1
 
 
 def test_a_receiver_verifies_by_either_secret_while_one_replaces_the_other_and_then_by_the_new_one(
     backend, clock, push, allow
 ):
-    with receiver() as told:
-        allow(told)
-        watcher = add_subscription(backend)
-        put_records(backend, watcher.with_changes(channels=(Channel("webhook", told.url, generation=1),)))
+    with receiver() as hook:
+        allow(hook)
+        subscription = add_subscription(backend)
+        put_records(
+            backend, subscription.with_changes(channels=(Channel("webhook", hook.url, generation=1),))
+        )
         told_secrets = [
             webhook_secrets(backend, get_subscription(backend)),
-            webhook_secrets(backend, rotate_secret(backend, "sub_1", told.url)[0]),
+            webhook_secrets(backend, rotate_secret(backend, "sub_1", hook.url)[0]),
         ]
         for number, hours in ((1, 0), (2, 23), (3, 25)):
             clock.append(NOW + timedelta(hours=hours))
             assert push(JobFinished(add_finished_job(backend, number).id)) == 200
-        sent = list(told.requests)
+        sent = list(hook.requests)
     (old,), (new,) = (secrets.values() for secrets in told_secrets)
     holds = [
         [
@@ -171,13 +173,13 @@ def test_an_alert_of_the_past_says_so(backend, push):
 
 
 def test_a_repeated_event_changes_nothing_and_sends_nothing(backend, push, allow):
-    with receiver() as told:
-        allow(told)
-        add_subscription(backend, told, "alerts")
+    with receiver() as hook:
+        allow(hook)
+        add_subscription(backend, hook, "alerts")
         event = JobFinished(add_finished_job(backend).id)
         for attempt in range(1, 6):
             assert push(event, attempt) == 200
-        assert len(told.requests) == len(channel_lines(backend)) == len(list_alerts(backend)) == 1
+        assert len(hook.requests) == len(channel_lines(backend)) == len(list_alerts(backend)) == 1
 
 
 def test_a_reprocessed_product_alerts_once(backend, push):
@@ -207,17 +209,17 @@ def test_numbers_run_without_a_gap_though_jobs_finish_at_once(backend):
 
 
 def test_a_thousand_races_of_delete_and_alert_leave_no_late_alert(backend, allow):
-    with receiver() as told, ThreadPoolExecutor(2) as pool:
-        allow(told)
+    with receiver() as hook, ThreadPoolExecutor(2) as pool:
+        allow(hook)
         ends = []
         for number in range(1000):
             name = f"sub_{number}"
-            add_subscription(backend, told, id=name)
+            add_subscription(backend, hook, id=name)
             job, start = add_finished_job(backend, number, name), threading.Barrier(2)
 
             def ending(name=name, start=start):
                 start.wait()
-                return delete_subscription(backend, name).alerts, len(told.requests)
+                return delete_subscription(backend, name).alerts, len(hook.requests)
 
             def alerting(job=job, start=start):
                 start.wait()
@@ -229,7 +231,7 @@ def test_a_thousand_races_of_delete_and_alert_leave_no_late_alert(backend, allow
             assert len(list_alerts(backend, name)) == known, (
                 "an alert was written after the delete was answered"
             )
-            assert len(told.requests) - sent <= 1, "more than the one post that was under way"
+            assert len(hook.requests) - sent <= 1, "more than the one post that was under way"
             ends.append(known)
         assert set(ends) == {0, 1}, "the races went one way only"
         dispatch(due_deliveries(backend), backend)
@@ -237,13 +239,13 @@ def test_a_thousand_races_of_delete_and_alert_leave_no_late_alert(backend, allow
 
 
 def test_a_delivery_that_waits_ends_with_its_subscription(backend, push, tick, allow):
-    with receiver(answer(500)) as told:
-        allow(told)
-        add_subscription(backend, told)
+    with receiver(answer(500)) as hook:
+        allow(hook)
+        add_subscription(backend, hook)
         push(JobFinished(add_finished_job(backend).id))
         delete_subscription(backend, "sub_1")
         tick(NOW + timedelta(minutes=1))
-        assert len(told.requests) == 1
+        assert len(hook.requests) == 1
     (delivery,) = list_deliveries(backend)
     assert (delivery.state, delivery.attempts[-1].outcome) == (
         "failed",

@@ -24,29 +24,29 @@ from webhook_receiver import answer, answer_after, hang, receiver
 
 
 def test_what_a_crash_left_between_commit_and_send_is_carried_by_the_tick(backend, tick, allow):
-    with receiver() as told:
-        allow(told)
-        add_subscription(backend, told, "alerts")
+    with receiver() as hook:
+        allow(hook)
+        add_subscription(backend, hook, "alerts")
         assert len(create_deliveries(add_finished_job(backend).id, backend)) == 2
-        assert not told.requests
+        assert not hook.requests
         tick()
         tick()
-        assert len(told.requests) == len(channel_lines(backend)) == 1
+        assert len(hook.requests) == len(channel_lines(backend)) == 1
     assert {delivery.state for delivery in list_deliveries(backend)} == {"delivered"}
 
 
 def test_what_a_crash_left_between_send_and_record_is_sent_again_under_the_same_id(backend, tick, allow):
-    with receiver() as told:
-        allow(told)
-        add_subscription(backend, told, "alerts")
+    with receiver() as hook:
+        allow(hook)
+        add_subscription(backend, hook, "alerts")
         for delivery in create_deliveries(add_finished_job(backend).id, backend):
             dispatch_module.send(claim(delivery.id, backend), backend, Network())
         tick(NOW + timedelta(seconds=59))
-        assert len(told.requests) == 1
+        assert len(hook.requests) == 1
         tick(NOW + timedelta(seconds=60))
         tick(NOW + timedelta(seconds=300))
-        assert len(told.requests) == 2 and len(set(webhook_ids(told))) == 1
-        assert told.requests[0][1] == told.requests[1][1]
+        assert len(hook.requests) == 2 and len(set(webhook_ids(hook))) == 1
+        assert hook.requests[0][1] == hook.requests[1][1]
     first, second = channel_lines(backend)
     assert first == second
 
@@ -64,12 +64,12 @@ dispatch(create_deliveries(sys.argv[2], backend), backend)
 def test_a_carrier_killed_while_it_posts_is_followed_by_the_tick(tmp_path, allow):
     now = [datetime.now(UTC)]
     backend = local_backend(tmp_path / "data", (), lambda: now[-1])
-    with receiver(hang, answer(200)) as told:
-        allow(told)
-        add_subscription(backend, told)
+    with receiver(hang, answer(200)) as hook:
+        allow(hook)
+        add_subscription(backend, hook)
         job = add_finished_job(backend)
         carrier = subprocess.Popen([sys.executable, "-c", CARRIER, str(tmp_path / "data"), job.id])
-        while not told.requests:
+        while not hook.requests:
             assert carrier.poll() is None
             time.sleep(0.01)
         carrier.kill()
@@ -78,18 +78,18 @@ def test_a_carrier_killed_while_it_posts_is_followed_by_the_tick(tmp_path, allow
         assert (waiting.state, waiting.claim, waiting.attempts) == ("due", 1, ())
         now.append(waiting.due)
         dispatch(due_deliveries(backend), backend)
-        assert len(told.requests) == 2 and set(webhook_ids(told)) == {waiting.id}
+        assert len(hook.requests) == 2 and set(webhook_ids(hook)) == {waiting.id}
     assert list_deliveries(backend)[0].state == "delivered" and len(list_alerts(backend)) == 1
 
 
 def test_of_two_carriers_at_once_one_sends(backend, allow):
-    with receiver(answer_after(0.05, answer(200))) as told:
-        allow(told)
-        add_subscription(backend, told)
+    with receiver(answer_after(0.05, answer(200))) as hook:
+        allow(hook)
+        add_subscription(backend, hook)
         waiting = [create_deliveries(add_finished_job(backend, number).id, backend)[0] for number in range(8)]
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(lambda _: dispatch(waiting, backend), range(4)))
-        assert told.connections == len(set(webhook_ids(told))) == 8
+        assert hook.connections == len(set(webhook_ids(hook))) == 8
 
 
 def test_the_record_of_an_overtaken_claim_changes_nothing(backend, clock):

@@ -64,8 +64,8 @@ def test_pixels_are_foreseen_exactly_and_bytes_within_a_factor_of_two(tmp_path, 
     drain(backend)
     jobs = list_jobs(backend, placed.id)
     assert {job.state for job in jobs} == {"done"}
-    told = orders.order_details(backend.get_record(Order, placed.id), jobs, backend.now())
-    took, foreseen = told["actual"], told["estimate"]
+    result = orders.order_details(backend.get_record(Order, placed.id), jobs, backend.now())
+    took, foreseen = result["actual"], result["estimate"]
     assert foreseen == {**expected.record_fields} and foreseen["cost_usd"] is None
     assert foreseen["jobs"] == len(jobs)
     assert (
@@ -134,15 +134,15 @@ def test_a_tile_means_its_own_products_only_and_a_least_clear_share_skips(tmp_pa
         ),
     )
     drain(backend)
-    told = {job.product.id: (job.state, job.reason) for job in list_jobs(backend, placed.id)}
-    assert list(told) == [
+    found = {job.product.id: (job.state, job.reason) for job in list_jobs(backend, placed.id)}
+    assert list(found) == [
         "S2B_31UES_20231007_L2A_crop",
         "S2A_31UES_20231012_L2A_crop",
         "S2B_31UES_20231017_L2A_crop",
         "S2A_31UES_20231022_L2A_crop",
     ]
-    assert told.pop("S2A_31UES_20231022_L2A_crop") == ("done", "")
-    assert {(state, reason.endswith("is clear, less than 50 %")) for state, reason in told.values()} == {
+    assert found.pop("S2A_31UES_20231022_L2A_crop") == ("done", "")
+    assert {(state, reason.endswith("is clear, less than 50 %")) for state, reason in found.values()} == {
         ("skipped", True)
     }
 

@@ -25,12 +25,12 @@ from webhook_receiver import answer, answer_after, hang, receiver
 
 
 def test_a_receiver_that_is_gone_is_disabled_and_the_others_are_not(backend, push, allow):
-    with receiver(answer(410)) as gone, receiver() as told:
-        allow(gone, told)
-        add_subscription(backend, gone, told, "alerts")
+    with receiver(answer(410)) as gone, receiver() as hook:
+        allow(gone, hook)
+        add_subscription(backend, gone, hook, "alerts")
         push(JobFinished(add_finished_job(backend, 1).id))
         push(JobFinished(add_finished_job(backend, 2).id))
-        assert (gone.connections, told.connections, len(channel_lines(backend))) == (1, 2, 2)
+        assert (gone.connections, hook.connections, len(channel_lines(backend))) == (1, 2, 2)
     states = [(channel.state, channel.reason) for channel in get_subscription(backend).channels]
     assert states == [
         ("disabled", "the receiver answered 410 Gone at 2024-02-28T22:30:00Z"),
@@ -43,9 +43,9 @@ def test_a_receiver_that_is_gone_is_disabled_and_the_others_are_not(backend, pus
 
 
 def test_a_channel_that_failed_for_five_days_is_disabled_with_its_reason(backend, push, tick, clock, allow):
-    with receiver(answer(500)) as told:
-        allow(told)
-        add_subscription(backend, told, "alerts")
+    with receiver(answer(500)) as hook:
+        allow(hook)
+        add_subscription(backend, hook, "alerts")
         day = 0
         while get_subscription(backend).channels[0].state == "live":
             assert day < 12
@@ -53,10 +53,10 @@ def test_a_channel_that_failed_for_five_days_is_disabled_with_its_reason(backend
             for hour in range(24):
                 tick(NOW + timedelta(days=day, hours=hour))
             day += 1
-        ended, seen = clock[-1] - NOW, len(told.requests)
+        ended, seen = clock[-1] - NOW, len(hook.requests)
         push(JobFinished(add_finished_job(backend, 20).id))
         tick(clock[-1] + timedelta(days=3))
-        assert len(told.requests) == seen
+        assert len(hook.requests) == seen
     assert timedelta(days=5) <= ended <= timedelta(days=6.5)
     channel, file = get_subscription(backend).channels
     assert channel.reason.startswith(
@@ -71,9 +71,9 @@ def test_a_channel_that_failed_for_five_days_is_disabled_with_its_reason(backend
 
 
 def test_a_channel_that_was_mended_in_between_is_not_disabled(backend, push, tick, allow):
-    with receiver(*[answer(500)] * 3, answer(200), answer(500)) as told:
-        allow(told)
-        add_subscription(backend, told)
+    with receiver(*[answer(500)] * 3, answer(200), answer(500)) as hook:
+        allow(hook)
+        add_subscription(backend, hook)
         push(JobFinished(add_finished_job(backend, 1).id))
         for hour in range(3):
             tick(NOW + timedelta(hours=hour + 1))
@@ -87,19 +87,19 @@ def test_a_channel_that_was_mended_in_between_is_not_disabled(backend, push, tic
 
 
 def test_after_ten_failures_in_a_row_a_host_is_probed_every_five_minutes(backend, push, tick, clock, allow):
-    with receiver(answer(500)) as told:
-        allow(told)
-        add_subscription(backend, told)
+    with receiver(answer(500)) as hook:
+        allow(hook)
+        add_subscription(backend, hook)
         for number in range(12):
             create_deliveries(add_finished_job(backend, number).id, backend)
         tick()
         # Of 4 side by side, 3 may be under way when the tenth fails.
-        assert 10 <= len(told.requests) <= 13
-        opened = len(told.requests)
+        assert 10 <= len(hook.requests) <= 13
+        opened = len(hook.requests)
         for second in range(5, 1800, 5):
             tick(NOW + timedelta(seconds=second))
-        assert len(told.requests) - opened == 5
-        told.script[:] = [answer(200)]
+        assert len(hook.requests) - opened == 5
+        hook.script[:] = [answer(200)]
         tick(NOW + timedelta(seconds=1800))
         assert len(list_deliveries(backend, state="delivered")) >= 1
         for hours in range(1, 9):
@@ -109,39 +109,39 @@ def test_after_ten_failures_in_a_row_a_host_is_probed_every_five_minutes(backend
 
 
 def test_a_failing_host_is_left_to_the_tick_so_that_no_handler_waits_for_it(backend, push, tick, allow):
-    with receiver(answer(500), answer(200)) as told:
-        allow(told)
-        add_subscription(backend, told)
+    with receiver(answer(500), answer(200)) as hook:
+        allow(hook)
+        add_subscription(backend, hook)
         push(JobFinished(add_finished_job(backend, 1).id))
         push(JobFinished(add_finished_job(backend, 2).id))
-        assert told.connections == 1
+        assert hook.connections == 1
         tick()
-        assert told.connections == 2
+        assert hook.connections == 2
     assert [delivery.state for delivery in list_deliveries(backend)].count("delivered") == 1
 
 
 def test_at_most_four_posts_are_under_way_at_one_host_whoever_carries(backend, allow, monkeypatch):
     monkeypatch.setattr(dispatch_module, "HOST_SLOT_TIMEOUT_S", 30)
-    with receiver(answer_after(0.05, answer(200))) as told:
-        allow(told)
-        add_subscription(backend, told)
+    with receiver(answer_after(0.05, answer(200))) as hook:
+        allow(hook)
+        add_subscription(backend, hook)
         waiting = [
             create_deliveries(add_finished_job(backend, number).id, backend)[0] for number in range(24)
         ]
         with ThreadPoolExecutor(3) as pool:
             list(pool.map(lambda part: dispatch(part, backend), (waiting[:8], waiting[8:16], waiting[16:])))
-        assert told.max_waiting == 4 and told.connections == 24
+        assert hook.max_waiting == 4 and hook.connections == 24
 
 
 def test_a_slow_host_delays_no_other(backend, allow):
     reached = threading.Event()
 
-    def wait_for_the_others(connection, told):
-        answer(200 if reached.wait(10) else 500)(connection, told)
+    def wait_for_the_others(connection, hook):
+        answer(200 if reached.wait(10) else 500)(connection, hook)
 
-    def tell_when_all_came(connection, told):
-        answer(200)(connection, told)
-        if len(told.requests) == 12:
+    def tell_when_all_came(connection, hook):
+        answer(200)(connection, hook)
+        if len(hook.requests) == 12:
             reached.set()
 
     with receiver(wait_for_the_others) as slow, receiver(tell_when_all_came) as fast:
@@ -166,8 +166,8 @@ def test_in_the_suite_receivers_that_hang_hold_up_no_other(tmp_path, allow):
         EmbeddedServer(tmp_path / "data", port=0, workers=0) as suite,
     ):
         allow(slow, fast)
-        for name, told in (("sub_slow", slow), ("sub_fast", fast)):
-            add_subscription(suite.backend, told, id=name)
+        for name, hook in (("sub_slow", slow), ("sub_fast", fast)):
+            add_subscription(suite.backend, hook, id=name)
             for number in range(4):
                 job = add_finished_job(suite.backend, number, name)
                 suite.backend.commit(
@@ -182,10 +182,10 @@ def test_in_the_suite_receivers_that_hang_hold_up_no_other(tmp_path, allow):
 
 def test_a_webhook_to_this_computer_that_nobody_allowed_is_not_sent(backend, push, monkeypatch):
     monkeypatch.delenv(ALLOW_VARIABLE, raising=False)
-    with receiver() as told:
-        add_subscription(backend, told)
+    with receiver() as hook:
+        add_subscription(backend, hook)
         push(JobFinished(add_finished_job(backend).id))
-        assert told.connections == 0
+        assert hook.connections == 0
     (attempt,) = list_deliveries(backend)[0].attempts
     assert (
         attempt.outcome.startswith("refused: webhook 'http://127.0.0.1:")

@@ -29,9 +29,9 @@ from webhook_receiver import answer, receiver
 def test_a_delivery_that_is_asked_for_again_has_the_same_id_and_its_attempts(
     backend, push, tick, clock, allow
 ):
-    with receiver(answer(410), answer(200)) as told:
-        allow(told)
-        add_subscription(backend, told)
+    with receiver(answer(410), answer(200)) as hook:
+        allow(hook)
+        add_subscription(backend, hook)
         add_finished_job(backend)
         assert push(JobFinished("job_sub_1_1")) == 200
         [dead] = list_deliveries(backend)
@@ -39,7 +39,7 @@ def test_a_delivery_that_is_asked_for_again_has_the_same_id_and_its_attempts(
         with pytest.raises(ConflictError, match="the channel is disabled: the receiver answered 410"):
             redeliver(backend, dead.id)
         put_records(
-            backend, get_subscription(backend).with_changes(channels=(Channel("webhook", told.url, SECRET),))
+            backend, get_subscription(backend).with_changes(channels=(Channel("webhook", hook.url, SECRET),))
         )
         clock.append(NOW + timedelta(days=9))
         assert redeliver(backend, dead.id).due == clock[-1]
@@ -48,14 +48,14 @@ def test_a_delivery_that_is_asked_for_again_has_the_same_id_and_its_attempts(
         assert (again.state, [attempt.outcome for attempt in again.attempts]) == ("delivered", ["410", "200"])
         redeliver(backend, dead.id)  # delivered, and wanted once more all the same
         tick()
-    assert webhook_ids(told) == [dead.id] * 3
-    assert len({body for _, body in told.requests}) == 1
+    assert webhook_ids(hook) == [dead.id] * 3
+    assert len({body for _, body in hook.requests}) == 1
 
 
 def test_one_that_used_its_schedule_up_is_tried_once_more_and_stays_failed(backend, tick, clock, allow):
-    with receiver(answer(500)) as told:
-        allow(told)
-        add_subscription(backend, told)
+    with receiver(answer(500)) as hook:
+        allow(hook)
+        add_subscription(backend, hook)
         add_finished_job(backend)
         [waiting] = create_deliveries("job_sub_1_1", backend)
         spent = waiting.with_changes(
@@ -65,22 +65,22 @@ def test_one_that_used_its_schedule_up_is_tried_once_more_and_stays_failed(backe
         redeliver(backend, spent.id)
         tick()
         [tried] = list_deliveries(backend)
-        assert (tried.state, len(tried.attempts), told.connections) == ("failed", len(RETRY_HOURS) + 1, 1)
+        assert (tried.state, len(tried.attempts), hook.connections) == ("failed", len(RETRY_HOURS) + 1, 1)
         put_records(backend, tried.with_changes(attempts=tried.attempts * 5))
         with pytest.raises(ConflictError, match="55 times"):
             redeliver(backend, tried.id)
 
 
 def test_one_that_is_under_way_is_not_sent_by_two(backend, tick, clock, allow):
-    with receiver() as told:
-        allow(told)
-        add_subscription(backend, told)
+    with receiver() as hook:
+        allow(hook)
+        add_subscription(backend, hook)
         add_finished_job(backend)
         [waiting] = create_deliveries("job_sub_1_1", backend)
         taken = claim(waiting.id, backend)
         assert redeliver(backend, waiting.id) == taken.delivery
         tick()
-        assert told.connections == 0
+        assert hook.connections == 0
         assert record_attempt(taken, AttemptResult("200", 200), backend).state == "delivered"
         assert redeliver(backend, waiting.id).state == "due"
         assert record_attempt(taken, AttemptResult("200", 200), backend) is None
@@ -89,9 +89,9 @@ def test_one_that_is_under_way_is_not_sent_by_two(backend, tick, clock, allow):
 def test_one_that_waits_for_hours_is_tried_at_the_next_tick_and_goes_on_where_its_schedule_stood(
     backend, push, tick, clock, allow
 ):
-    with receiver(answer(500)) as told:
-        allow(told)
-        add_subscription(backend, told)
+    with receiver(answer(500)) as hook:
+        allow(hook)
+        add_subscription(backend, hook)
         add_finished_job(backend)
         push(JobFinished("job_sub_1_1"))
         [waiting] = list_deliveries(backend)
@@ -99,11 +99,11 @@ def test_one_that_waits_for_hours_is_tried_at_the_next_tick_and_goes_on_where_it
             backend, waiting.with_changes(due=NOW + timedelta(hours=5), attempts=waiting.attempts * 5)
         )
         tick(NOW + timedelta(minutes=10))
-        assert told.connections == 1
+        assert hook.connections == 1
         redeliver(backend, waiting.id)
         tick()
         [tried] = list_deliveries(backend)
-        assert (told.connections, len(tried.attempts)) == (2, 6)
+        assert (hook.connections, len(tried.attempts)) == (2, 6)
         assert timedelta(hours=8) <= tried.due - clock[-1] <= timedelta(hours=12)  # before the seventh
 
 

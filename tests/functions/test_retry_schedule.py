@@ -23,17 +23,17 @@ from webhook_receiver import answer, hang, receiver, reset
 
 
 def test_ten_attempts_are_made_at_the_times_of_the_schedule(backend, push, tick, clock, allow):
-    with receiver(answer(500)) as told:
-        allow(told)
-        add_subscription(backend, told)
+    with receiver(answer(500)) as hook:
+        allow(hook)
+        add_subscription(backend, hook)
         push(JobFinished(add_finished_job(backend).id))
         while next_due := list_deliveries(backend)[0].due:
             tick(next_due - timedelta(seconds=1))
-            seen = len(told.requests)
+            seen = len(hook.requests)
             tick(next_due)
-            assert len(told.requests) == seen + 1
+            assert len(hook.requests) == seen + 1
         tick(clock[-1] + timedelta(days=30))
-        assert len(told.requests) == 10 and len(set(webhook_ids(told))) == 1
+        assert len(hook.requests) == 10 and len(set(webhook_ids(hook))) == 1
     (delivery,) = list_deliveries(backend)
     times = [attempt.at for attempt in delivery.attempts]
     assert delivery.state == "failed" and times[0] == NOW
@@ -55,12 +55,12 @@ def test_the_schedule_and_the_signature_know_no_zone(backend, allow, clock, zone
     time.tzset()
     try:
         clock.append(datetime(2024, 3, 10, 6, 59, 58, tzinfo=UTC))  # New York leaps forward two seconds later
-        with receiver(answer(500)) as told:
-            allow(told)
-            add_subscription(backend, told)
+        with receiver(answer(500)) as hook:
+            allow(hook)
+            add_subscription(backend, hook)
             (delivery,) = create_deliveries(add_finished_job(backend).id, backend)
             dispatch([delivery], backend)
-            ((headers, body),) = told.requests
+            ((headers, body),) = hook.requests
         wait = list_deliveries(backend)[0].due - clock[-1]
         assert timedelta(seconds=4) <= wait <= timedelta(seconds=6)
         assert headers["webhook-timestamp"] == "1710053998"
@@ -74,15 +74,15 @@ def test_the_schedule_and_the_signature_know_no_zone(backend, allow, clock, zone
     "jump", [timedelta(hours=1), timedelta(hours=-1), timedelta(days=1), timedelta(days=-1)], ids=str
 )
 def test_a_clock_that_jumps_loses_and_doubles_nothing(backend, push, tick, allow, jump):
-    with receiver(answer(500), answer(200)) as told:
-        allow(told)
-        add_subscription(backend, told)
+    with receiver(answer(500), answer(200)) as hook:
+        allow(hook)
+        add_subscription(backend, hook)
         push(JobFinished(add_finished_job(backend).id))
         tick(NOW + jump)
         tick(NOW + jump + timedelta(seconds=30))
         tick(NOW + timedelta(seconds=30))
         tick(NOW + timedelta(days=2))
-        assert len(told.requests) == 2
+        assert len(hook.requests) == 2
     assert list_deliveries(backend)[0].state == "delivered" and len(list_alerts(backend)) == 1
 
 
@@ -98,9 +98,9 @@ def test_a_clock_that_jumps_loses_and_doubles_nothing(backend, push, tick, allow
 )
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_receiver_that_asks_for_time_gets_it(backend, push, allow, status, asked, waits):
-    with receiver(answer(status, Retry_After=asked)) as told:
-        allow(told)
-        add_subscription(backend, told)
+    with receiver(answer(status, Retry_After=asked)) as hook:
+        allow(hook)
+        add_subscription(backend, hook)
         push(JobFinished(add_finished_job(backend).id))
     wait = (list_deliveries(backend)[0].due - NOW).total_seconds()
     assert wait == waits if waits > 5 else 4 <= wait <= 6
@@ -112,13 +112,13 @@ def test_a_receiver_that_asks_for_time_gets_it(backend, push, allow, status, ask
     ids=["500", "redirect", "reset", "hang", "404"],
 )
 def test_every_failure_is_tried_again(backend, allow, act, clock):
-    with receiver(act, answer(200)) as told:
-        allow(told)
-        add_subscription(backend, told)
+    with receiver(act, answer(200)) as hook:
+        allow(hook)
+        add_subscription(backend, hook)
         dispatch(create_deliveries(add_finished_job(backend).id, backend), backend, Network(timeout_s=0.3))
         (delivery,) = list_deliveries(backend)
         assert delivery.state == "due" and len(delivery.attempts) == 1
         clock.append(delivery.due)
         dispatch(due_deliveries(backend), backend)
     (delivery,) = list_deliveries(backend)
-    assert delivery.state == "delivered" and len(set(webhook_ids(told))) == 1
+    assert delivery.state == "delivered" and len(set(webhook_ids(hook))) == 1

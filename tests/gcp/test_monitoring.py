@@ -61,14 +61,14 @@ def asked(played: MonitoringServer, clock, url: str = "", token: str = TOKEN) ->
 @pytest.mark.parametrize("page", [1000, 2])
 def test_each_subscription_of_ours_is_told_by_function_and_lane(played, clock, page):
     played.page = page
-    told = asked(played, clock).statistics()
-    assert set(told.depths) == {
+    statistics = asked(played, clock).statistics()
+    assert set(statistics.depths) == {
         QueueDepth("extract", "live", 3, 0, 0, 42.0),
         QueueDepth("extract", "backfill", 120, 0, 0, 86_000.0),
         QueueDepth("deliver", "live", 2, 0, 0, 5.0),
         QueueDepth("deliver", "live", 1, 0, 0, 0.0),
     }, "the newest figure of each, none that is somebody else's"
-    assert (told.measured_at.isoformat(), told.note) == ("2024-06-01T11:58:00+00:00", "")
+    assert (statistics.measured_at.isoformat(), statistics.note) == ("2024-06-01T11:58:00+00:00", "")
     assert len(played.queries) == (2 if page == 1000 else 4 + 2)
     assert {query["filter"] for query in played.queries} == {
         f'metric.type = "{metric}" AND resource.type = "pubsub_subscription"' for metric in FIGURES
@@ -125,9 +125,13 @@ def test_one_answer_serves_all_who_ask_within_half_a_minute(played, clock):
 )
 def test_where_monitoring_tells_nothing_one_sentence_says_why(played, clock, answer, words):
     played.error_answer = answer
-    told = asked(played, clock).statistics()
-    assert told == BusStatistics(note=told.note) and told.note.startswith(UNKNOWN) and "\n" not in told.note
-    assert all(word in told.note for word in words), told.note
+    statistics = asked(played, clock).statistics()
+    assert (
+        statistics == BusStatistics(note=statistics.note)
+        and statistics.note.startswith(UNKNOWN)
+        and "\n" not in statistics.note
+    )
+    assert all(word in statistics.note for word in words), statistics.note
 
 
 def test_who_does_not_answer_or_does_not_know_us_is_said_so(played, clock):
@@ -194,5 +198,5 @@ def test_doctor_takes_a_live_message_that_waits_long_for_a_problem_and_one_of_a_
 
 
 def test_where_emulators_stand_in_it_is_said_that_nobody_knows(google):
-    told = gcp_backend(Settings(new_project())).bus.statistics()
-    assert told == BusStatistics(note=f"{UNKNOWN}Cloud Monitoring does not measure emulators")
+    statistics = gcp_backend(Settings(new_project())).bus.statistics()
+    assert statistics == BusStatistics(note=f"{UNKNOWN}Cloud Monitoring does not measure emulators")

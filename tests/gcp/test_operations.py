@@ -68,7 +68,7 @@ def whole(settings, google):
     return settings
 
 
-def told(capsys, *arguments: str) -> tuple[int, dict]:
+def run_command(capsys, *arguments: str) -> tuple[int, dict]:
     """Exit code, and what was printed as JSON."""
     capsys.readouterr()
     code = run([*arguments, "--json"])
@@ -77,7 +77,7 @@ def told(capsys, *arguments: str) -> tuple[int, dict]:
 
 def problems(capsys) -> tuple[int, list[str]]:
     """Exit code of doctor, and what it finds wrong."""
-    code, value = told(capsys, "doctor", "--offline")
+    code, value = run_command(capsys, "doctor", "--offline")
     return code, [one["sentence"] for one in value["findings"] if not one["ok"]]
 
 
@@ -171,7 +171,7 @@ def test_doctor_tells_of_an_event_that_waits_in_the_outbox_since_a_day_in_2024(w
 def test_status_tells_of_the_project_and_counts_its_dead_letters(whole, capsys):
     publish(whole.project, DEAD_LETTER_TOPIC, b"\xff not ours", **{SOURCE: "extract.job.started", TRIES: "8"})
     sweep(gcp_backend(whole))
-    code, value = told(capsys, "status")
+    code, value = run_command(capsys, "status")
     assert (code, value["project"], value["dead_letters"]) == (0, whole.project, 1)
     assert "data" not in value and "server" not in value
     assert problems(capsys) == (
@@ -203,27 +203,27 @@ def test_what_pubsub_gave_up_is_listed_shown_and_sent_again_none_lost_and_none_d
     )
     sweep(backend)
 
-    letters = told(capsys, "dead-letters", "list")[1]["dead_letters"]
+    letters = run_command(capsys, "dead-letters", "list")[1]["dead_letters"]
     assert {one["id"] for one in letters} == {f"{event.id}:deliver" for event in events} | {
         f"{garbled}:extract"
     }
     assert {(one["attempts"], one["reason"]) for one in letters} == {
         (8, "given up after 8 attempts: each ended in an error or without an answer")
     }
-    code, shown = told(capsys, "dead-letters", "show", f"{garbled}:extract")
+    code, shown = run_command(capsys, "dead-letters", "show", f"{garbled}:extract")
     assert (code, shown["function"], shown["body"]) == (0, "extract", "/yBub3Qgb3Vycw==")
 
-    code, value = told(capsys, "dead-letters", "replay", "--all")
+    code, value = run_command(capsys, "dead-letters", "replay", "--all")
     assert (code, len(value["replayed"]), len(value["kept"])) == (1, 25, 1), (
         "what is no event of ours stays to be looked at"
     )
     assert sorted(sent.event.subject for sent in pull_events(settings.project)) == sorted(
         event.subject for event in events
     )
-    assert [one["id"] for one in told(capsys, "dead-letters", "list")[1]["dead_letters"]] == [
+    assert [one["id"] for one in run_command(capsys, "dead-letters", "list")[1]["dead_letters"]] == [
         f"{garbled}:extract"
     ]
-    assert told(capsys, "dead-letters", "replay", "--all")[1]["replayed"] == []
+    assert run_command(capsys, "dead-letters", "replay", "--all")[1]["replayed"] == []
     assert len(pull_events(settings.project)) == 25
 
 
@@ -263,8 +263,8 @@ def test_a_service_that_is_away_is_told_of_in_one_sentence_within_20_s_and_what_
     }
     outcomes = {}
     for case, process in asked.items():
-        told, said = process.communicate(timeout=90)
-        outcomes[case] = process.returncode, float(told.splitlines()[-1]), said
+        run_command, said = process.communicate(timeout=90)
+        outcomes[case] = process.returncode, float(run_command.splitlines()[-1]), said
     silent = {
         case: outcomes.pop(case)
         for case in [
@@ -354,7 +354,7 @@ def test_what_a_function_fails_at_every_time_is_put_aside_by_pubsub_itself_and_d
         # deliver's tick, as the Scheduler sends it every minute
         wait(lambda: sweep(backend) or backend.records.count(DeadLetter) == 1, 60)
         took = time.monotonic() - begun
-        [letter] = told(capsys, "dead-letters", "list")[1]["dead_letters"]
+        [letter] = run_command(capsys, "dead-letters", "list")[1]["dead_letters"]
         assert (letter["id"], letter["function"], letter["attempts"]) == (
             f"{JobStarted(job.id).id}:extract",
             "extract",
@@ -367,11 +367,11 @@ def test_what_a_function_fails_at_every_time_is_put_aside_by_pubsub_itself_and_d
         assert pushed.answers == [500] * TRIED
         failed = backend.records.get(Job, job.id)
         assert (failed.state, failed.reason) == ("failed", letter["reason"])
-        shown = told(capsys, "dead-letters", "show", letter["id"])[1]
+        shown = run_command(capsys, "dead-letters", "show", letter["id"])[1]
         assert json.loads(shown["body"])["data"]["job"] == job.id
 
         source.mended = True
-        assert told(capsys, "dead-letters", "replay", letter["id"])[1] == {
+        assert run_command(capsys, "dead-letters", "replay", letter["id"])[1] == {
             "replayed": [letter["id"]],
             "kept": [],
         }
@@ -384,7 +384,7 @@ def test_what_a_function_fails_at_every_time_is_put_aside_by_pubsub_itself_and_d
         assert pushed.others == {"job.extracted": 1, "job.finished": 1}, (
             "the failure was told once, and so was the success"
         )
-        assert told(capsys, "dead-letters", "list")[1]["dead_letters"] == []
+        assert run_command(capsys, "dead-letters", "list")[1]["dead_letters"] == []
         figure(
             "poison over emulators",
             f"{TRIED} answers 500, among the dead letters {took:.0f} s after it was sent; replayed, done once",

@@ -53,11 +53,11 @@ def test_the_points_on_edges_are_those_that_geos_puts_there(name, step):
 
 @pytest.mark.parametrize("name", SHAPES)
 def test_the_areas_of_a_shape_are_those_that_pyproj_tells_of_its_polygons(name):
-    told = [
+    found = [
         abs(Geod(ellps="WGS84").geometry_area_perimeter(shapely.orient_polygons(part))[0])
         for part in shapely.get_parts(SHAPES[name])
     ]
-    assert geodesic_areas_m2(SHAPES[name]) == pytest.approx(told, rel=1e-12)
+    assert geodesic_areas_m2(SHAPES[name]) == pytest.approx(found, rel=1e-12)
 
 
 def test_holes_are_taken_off_whichever_way_round_they_are_drawn():

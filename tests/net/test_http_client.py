@@ -47,7 +47,10 @@ def test_a_failure_to_connect_or_to_read_may_be_tried_again(error, reason):
 
 @pytest.mark.parametrize("url", ["https://example.org:port/", "ftp://example.org/", "no address", ""])
 def test_what_is_not_an_address_is_refused(url):
-    with pytest.raises(PermanentError, match="is not an http or https address"), send(create_client(), "GET", url):
+    with (
+        pytest.raises(PermanentError, match="is not an http or https address"),
+        send(create_client(), "GET", url),
+    ):
         pass
 
 

@@ -76,8 +76,8 @@ def test_an_account_is_told_as_a_whole_and_ended_without_a_trace(backend):
     ann = "annEr5VhGk2WqYxTzB8sLm0cP1d3"
     live(backend, ann)
     live(backend, "bob")
-    told = export_account(backend, ann)
-    assert {name: len(value) for name, value in told.items() if isinstance(value, list)} == {
+    result = export_account(backend, ann)
+    assert {name: len(value) for name, value in result.items() if isinstance(value, list)} == {
         "subscriptions": 1,
         "orders": 1,
         "jobs": 3,
@@ -85,7 +85,7 @@ def test_an_account_is_told_as_a_whole_and_ended_without_a_trace(backend):
         "deliveries": 1,
         "keys": 1,
     }
-    assert "bob" not in json.dumps(told)
+    assert "bob" not in json.dumps(result)
     assert delete_account(backend, ann) == {
         "deleted": {
             "apikey": 1,

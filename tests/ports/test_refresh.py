@@ -59,6 +59,6 @@ def test_a_product_that_comes_later_than_the_overlap_is_found_within_a_day_and_a
         assert refresh_source(backend, spec).new == late + 1
     # What carries events may bring one twice, under the same id.
     events = {envelope.id: envelope.event for envelope in queued()}
-    told = [event.product for event in events.values() if isinstance(event, ProductNew)]
-    assert sorted(told) == sorted(item["id"] for item in items)
-    assert len(told) == 4
+    found = [event.product for event in events.values() if isinstance(event, ProductNew)]
+    assert sorted(found) == sorted(item["id"] for item in items)
+    assert len(found) == 4

@@ -33,26 +33,32 @@ FAR = {
 
 
 @pytest.fixture
-def watcher(backend) -> Subscription:
+def subscription(backend) -> Subscription:
     return create_subscription(
         backend, AOI.parse(FIELD), "field", NDVI, max_cloud=40.0, channels=[Channel("file", "log")]
     )
 
 
-def test_an_area_drawn_anew_is_found_by_its_tiles_alone(backend, watcher):
-    changed = update_subscription(backend, watcher.id, SubscriptionUpdate(aoi=AOI.parse(FAR), max_cloud=None))
-    assert (changed.id, changed.feed_token, changed.max_cloud) == (watcher.id, watcher.feed_token, None)
+def test_an_area_drawn_anew_is_found_by_its_tiles_alone(backend, subscription):
+    changed = update_subscription(
+        backend, subscription.id, SubscriptionUpdate(aoi=AOI.parse(FAR), max_cloud=None)
+    )
+    assert (changed.id, changed.feed_token, changed.max_cloud) == (
+        subscription.id,
+        subscription.feed_token,
+        None,
+    )
     assert backend.records.find(Subscription, tiles="32TNR", state="active") == []
     assert backend.records.find(Subscription, tiles=changed.tiles[0], state="active") == [changed]
     again = create_subscription(
         backend, AOI.parse(FIELD), "field", NDVI, max_cloud=40.0, channels=[Channel("file", "log")]
     )
-    assert again.id != watcher.id
+    assert again.id != subscription.id
     with pytest.raises(ConflictError, match="another subscription"):
-        update_subscription(backend, watcher.id, SubscriptionUpdate(aoi=AOI.parse(FIELD)))
+        update_subscription(backend, subscription.id, SubscriptionUpdate(aoi=AOI.parse(FIELD)))
 
 
-def test_of_many_who_read_the_same_one_changes_it(backend_factory, watcher):
+def test_of_many_who_read_the_same_one_changes_it(backend_factory, subscription):
     threads = 16
     backends = [backend_factory.open() for _ in range(threads)]
 
@@ -60,36 +66,38 @@ def test_of_many_who_read_the_same_one_changes_it(backend_factory, watcher):
         try:
             return update_subscription(
                 backends[number],
-                watcher.id,
+                subscription.id,
                 SubscriptionUpdate(name=f"field {number}"),
-                expected_revisions=[revision(watcher)],
+                expected_revisions=[revision(subscription)],
             ).name
         except PreconditionFailedError:
             return ""
 
     with ThreadPoolExecutor(threads) as pool:
         names = [name for name in pool.map(rename, range(threads)) if name]
-    assert names == [get_subscription(backends[0], watcher.id).name]
+    assert names == [get_subscription(backends[0], subscription.id).name]
 
 
-def test_a_feed_has_the_latest_address_or_none(backend, watcher):
-    renewed = rotate_feed_token(backend, watcher.id)
-    assert renewed.feed_token.startswith(f"{watcher.id}-") and renewed.feed_token != watcher.feed_token
+def test_a_feed_has_the_latest_address_or_none(backend, subscription):
+    renewed = rotate_feed_token(backend, subscription.id)
     assert (
-        revoke_feed_token(backend, watcher.id).feed_token
-        == get_subscription(backend, watcher.id).feed_token
+        renewed.feed_token.startswith(f"{subscription.id}-") and renewed.feed_token != subscription.feed_token
+    )
+    assert (
+        revoke_feed_token(backend, subscription.id).feed_token
+        == get_subscription(backend, subscription.id).feed_token
         == ""
     )
 
 
-def test_deliveries_are_paged_from_the_newest_and_tried_again_once(backend, clock, watcher):
-    [channel] = watcher.channels
+def test_deliveries_are_paged_from_the_newest_and_tried_again_once(backend, clock, subscription):
+    [channel] = subscription.channels
     for number in range(5):
         made = backend.now() + timedelta(minutes=number)
         failed = Delivery(
             f"delivery_{number}",
             f"alert_{number}",
-            watcher.id,
+            subscription.id,
             channel.id,
             "log",
             made,
@@ -98,8 +106,8 @@ def test_deliveries_are_paged_from_the_newest_and_tried_again_once(backend, cloc
             "failed",
         )
         backend.commit(lambda commit, failed=failed: commit.put(failed), completes_event=False)
-    first = list_deliveries(backend, watcher.id, limit=3)
-    rest = list_deliveries(backend, watcher.id, after=first.next, limit=3)
+    first = list_deliveries(backend, subscription.id, limit=3)
+    rest = list_deliveries(backend, subscription.id, after=first.next, limit=3)
     assert [[way.id[-1] for way in part.items] for part in (first, rest)] == [
         ["4", "3", "2"],
         ["1", "0"],
@@ -111,12 +119,12 @@ def test_deliveries_are_paged_from_the_newest_and_tried_again_once(backend, cloc
     assert redeliver(backend, "delivery_3") == taken.delivery and claim("delivery_3", backend) is None
     with pytest.raises(NotFoundError):
         redeliver(backend, "delivery_3", "ann")
-    update_subscription(backend, watcher.id, SubscriptionUpdate(files=()))
+    update_subscription(backend, subscription.id, SubscriptionUpdate(files=()))
     with pytest.raises(ConflictError, match="the channel was removed"):
         redeliver(backend, "delivery_4")
 
 
-def test_the_past_and_the_next_pass_are_told_by_the_catalog(backend, watcher):
+def test_the_past_and_the_next_pass_are_told_by_the_catalog(backend, subscription):
     def seen(days: float, platform: str = "S2A", cloud: float = 10.0) -> Product:
         at = backend.now() - timedelta(days=days)
         stamp = f"{at:%Y%m%dT%H%M%S}"
@@ -129,23 +137,23 @@ def test_the_past_and_the_next_pass_are_told_by_the_catalog(backend, watcher):
         )
 
     add_to_catalog(backend, seen(3), seen(13, cloud=60.0), seen(23), seen(7, "S2B"), seen(400))
-    past = preview_subscription(backend, AOI.parse(FIELD), watcher)
+    past = preview_subscription(backend, AOI.parse(FIELD), subscription)
     assert (len(past.matching), len(past.too_cloudy), past.start) == (
         3,
         1,
         backend.now() - timedelta(days=365),
     )
-    assert next_passes(backend, [watcher]) == {watcher.id: backend.now() + timedelta(days=3)}
+    assert next_passes(backend, [subscription]) == {subscription.id: backend.now() + timedelta(days=3)}
     beside = tuple(f"{zone:02d}TNR" for zone in range(1, 61))
     wide = [
-        watcher.with_changes(id=f"wide_{number}", tiles=tuple(f"{tile[:4]}{number}" for tile in beside))
+        subscription.with_changes(id=f"wide_{number}", tiles=tuple(f"{tile[:4]}{number}" for tile in beside))
         for number in "ABC"
     ]
-    torn = watcher.with_changes(id="torn", tiles=("32TNR", *(f"{tile[:4]}D" for tile in beside)))
-    assert next_passes(backend, [*wide, torn, watcher]).keys() == {watcher.id}, (
+    torn = subscription.with_changes(id="torn", tiles=("32TNR", *(f"{tile[:4]}D" for tile in beside)))
+    assert next_passes(backend, [*wide, torn, subscription]).keys() == {subscription.id}, (
         "by one of its tiles alone no pass is told"
     )
     extent = summarize_aoi(backend, AOI.parse(FIELD))
     assert (extent.next_pass, extent.passes_per_month) == (backend.now() + timedelta(days=3), 6.0)
     with pytest.raises(InvalidInputError, match="has not come yet"):
-        preview_subscription(backend, AOI.parse(FIELD), watcher, backend.now() + timedelta(days=1))
+        preview_subscription(backend, AOI.parse(FIELD), subscription, backend.now() + timedelta(days=1))

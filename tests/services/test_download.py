@@ -278,20 +278,20 @@ def test_the_tree_of_a_real_product_is_brought_from_a_server_and_what_is_not_the
     backend = local_backend(tmp_path / "data")
     made = indexed(server, backend)
     server.cuts, server.after = 2, 20_000
-    told = []
+    found = []
     came = download_product(
         backend,
         get_product(backend, made.id),
         tmp_path / "to",
         download_file,
-        on_progress=lambda file, more: told.append((file.path, more)),
+        on_progress=lambda file, more: found.append((file.path, more)),
     )
     original = shared_data("safe", *SAFE.split("/"))
     there = {str(path.relative_to(original)) for path in original.rglob("*") if path.is_file()}
     assert {str(path.relative_to(came.folder)) for path in came.folder.rglob("*") if path.is_file()} == there
     assert all((came.folder / path).read_bytes() == (original / path).read_bytes() for path in there)
     assert (came.files, came.downloaded, len(came.missing)) == (87, len(there), 87 - len(there))
-    assert sum(more for _, more in told) == sum((original / path).stat().st_size for path in there)
+    assert sum(more for _, more in found) == sum((original / path).stat().st_size for path in there)
     with pytest.raises(NotFoundError, match="B02_10m"):
         download_product(backend, made, tmp_path / "to", download_file, ["B02"])
 

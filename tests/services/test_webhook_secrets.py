@@ -53,8 +53,8 @@ def watch(backend, *channels: Channel, name: str = "field") -> Subscription:
     )
 
 
-def alive(backend, watcher: Subscription, clock) -> list[str]:
-    return active_secrets(backend.settings.webhook_key, watcher, watcher.channels[0], clock[-1])
+def alive(backend, subscription: Subscription, clock) -> list[str]:
+    return active_secrets(backend.settings.webhook_key, subscription, subscription.channels[0], clock[-1])
 
 
 def test_a_secret_is_the_hmac_of_what_the_webhook_is():
@@ -72,10 +72,12 @@ def test_no_two_webhooks_have_the_same_secret(backend, clock):
     clock.append(NOW + timedelta(hours=1))
     delete_subscription(backend, other.id)
     anew = watch(backend, name="meadow")
-    told = [
-        secret for watcher in (both, other, anew) for secret in webhook_secrets(backend, watcher).values()
+    found = [
+        secret
+        for subscription in (both, other, anew)
+        for secret in webhook_secrets(backend, subscription).values()
     ]
-    assert (anew.id, len(told), len(set(told))) == (other.id, 4, 4)
+    assert (anew.id, len(found), len(set(found))) == (other.id, 4, 4)
     assert webhook_secrets(backend, watch(backend, name="meadow")) == webhook_secrets(backend, anew)
 
 
@@ -86,8 +88,10 @@ def test_a_secret_lies_nowhere_neither_in_records_nor_in_answers_kept_for_a_repe
     [channel] = made.json["channels"]
     here = f"{made.headers['Location']}/channels/{channel['id']}/secret"
     rotated = client.post(here, headers={"Idempotency-Key": "two"})
-    told = {channel["secret"], rotated.json["secret"]}
-    assert len(told) == 2 and made.headers["Cache-Control"] == rotated.headers["Cache-Control"] == "no-store"
+    document = {channel["secret"], rotated.json["secret"]}
+    assert (
+        len(document) == 2 and made.headers["Cache-Control"] == rotated.headers["Cache-Control"] == "no-store"
+    )
     assert client.post(here, headers={"Idempotency-Key": "two"}).json == rotated.json
     assert (
         client.post("/subscriptions", json=wish, headers=once).json["channels"][0]["secret"]
@@ -112,17 +116,17 @@ def test_a_new_secret_and_the_one_before_sign_for_a_day_and_then_the_new_one_alo
 
 
 def test_however_often_it_is_rotated_no_secret_told_within_a_day_stops_signing(backend, clock):
-    watcher, told = watch(backend), []
+    subscription, result = watch(backend), []
     for hour in range(4):
         clock.append(NOW + timedelta(hours=hour))
-        told += webhook_secrets(backend, watcher).values()
-        watcher, channel = rotate_secret(backend, "field", watcher.channels[0].id)
-    assert alive(backend, watcher, clock)[1:] == told[::-1]
+        result += webhook_secrets(backend, subscription).values()
+        subscription, channel = rotate_secret(backend, "field", subscription.channels[0].id)
+    assert alive(backend, subscription, clock)[1:] == result[::-1]
     with pytest.raises(ConflictError, match="got 4 new secrets within a day"):
         rotate_secret(backend, "field", HOOK)
     clock.append(NOW + timedelta(hours=24))
-    watcher, channel = rotate_secret(backend, "field", HOOK)
-    assert (channel.generation, len(channel.rotated), len(alive(backend, watcher, clock))) == (6, 4, 5)
+    subscription, channel = rotate_secret(backend, "field", HOOK)
+    assert (channel.generation, len(channel.rotated), len(alive(backend, subscription, clock))) == (6, 4, 5)
 
 
 def test_what_has_no_secret_is_not_rotated(backend):

@@ -12,8 +12,8 @@ SMALL = '{"include": ["revisit/__init__.py"], "exclude": []}'
 
 @pytest.fixture(scope="session")
 def reattach():
-    with run_providers() as told:
-        yield told
+    with run_providers() as result:
+        yield result
 
 
 @pytest.fixture

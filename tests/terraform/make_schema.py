@@ -73,23 +73,23 @@ class Generated:
         settable = {match[1]: match for match in SETTABLE.finditer(table)}
         attributes, blocks = {}, {}
         for name in sorted(declared.keys() | settable.keys()):
-            told, flags = settable.get(name), _flags(declared.get(name))
-            if told is None:
+            result, flags = settable.get(name), _flags(declared.get(name))
+            if result is None:
                 attributes[name] = [self._type_read(declared[name][5]), flags]
-            elif told[3] == "true":
-                blocks[name] = self._nested(told, flags, declared[name][5] if name in declared else "")
+            elif result[3] == "true":
+                blocks[name] = self._nested(result, flags, declared[name][5] if name in declared else "")
             else:
-                attributes[name] = [_type_set(told[4], told[5]), flags]
+                attributes[name] = [_type_set(result[4], result[5]), flags]
         return {"attributes": attributes} | ({"blocks": blocks} if blocks else {})
 
-    def _nested(self, told: re.Match[str], flags: str, code: str) -> dict[str, Any]:
-        reader = re.search(r"(\w+)ToHclTerraform\b", told[2])[1]
+    def _nested(self, result: re.Match[str], flags: str, code: str) -> dict[str, Any]:
+        reader = re.search(r"(\w+)ToHclTerraform\b", result[2])[1]
         name = reader[0].upper() + reader[1:]
         inner = self.block(self.sections[f"{reader}ToHclTerraform"], f"{name}OutputReference")
-        if told[4] == "struct":
+        if result[4] == "struct":
             return {"nesting": "single"} | inner
         return {
-            "nesting": told[4],
+            "nesting": result[4],
             "min": int("r" in flags),
             "max": int(f"new {name}OutputReference(this" in code),
         } | inner
@@ -112,7 +112,7 @@ def _flags(declared: re.Match[str] | None) -> str:
     """r required, o optional, c computed."""
     if declared is None:
         return "o"
-    computed, optional, required = (told == "true" for told in declared.group(2, 3, 4))
+    computed, optional, required = (flag == "true" for flag in declared.group(2, 3, 4))
     return "r" if required else "o" * optional + "c" * computed
 
 

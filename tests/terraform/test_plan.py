@@ -213,7 +213,7 @@ def test_environment_is_what_the_settings_read(plan: Plan):
 
 
 def test_indexes_and_lifetimes_of_records_are_all_planned(plan: Plan):
-    told = json.loads((TERRAFORM / "firestore.indexes.json").read_text())
+    document = json.loads((TERRAFORM / "firestore.indexes.json").read_text())
     planned = [
         (
             index["collection"],
@@ -232,7 +232,7 @@ def test_indexes_and_lifetimes_of_records_are_all_planned(plan: Plan):
                     for field in index["fields"]
                 ],
             )
-            for index in told["indexes"]
+            for index in document["indexes"]
         ),
         key=str,
     )
@@ -240,8 +240,10 @@ def test_indexes_and_lifetimes_of_records_are_all_planned(plan: Plan):
         (field["collection"], field["field"]): field
         for field in plan.resources("google_firestore_field").values()
     }
-    assert set(fields) == {(field["collectionGroup"], field["fieldPath"]) for field in told["fieldOverrides"]}
-    for field in told["fieldOverrides"]:
+    assert set(fields) == {
+        (field["collectionGroup"], field["fieldPath"]) for field in document["fieldOverrides"]
+    }
+    for field in document["fieldOverrides"]:
         values = fields[field["collectionGroup"], field["fieldPath"]]
         assert bool(values["ttl_config"]) == field.get("ttl", False)
         assert [len(config["indexes"]) for config in values["index_config"]] == (

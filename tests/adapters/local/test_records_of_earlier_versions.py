@@ -22,5 +22,5 @@ def test_what_was_written_when_records_were_found_by_other_fields_is_found_by_th
         connection.execute("UPDATE setting SET value = '{}' WHERE name = 'found by'")
     for _ in range(2):
         assert local_backend(tmp_path).records.find(Job, owner="ann") == [job]
-    told = check_data(tmp_path)
-    assert not [line for line in told if "job_1" in line], "nor by what it was found by once"
+    result = check_data(tmp_path)
+    assert not [line for line in result if "job_1" in line], "nor by what it was found by once"

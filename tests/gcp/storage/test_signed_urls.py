@@ -241,9 +241,9 @@ def test_who_may_read_a_result_is_sent_on_to_the_bucket_and_nobody_else(backend,
 
 
 def test_a_page_of_another_origin_asks_for_the_address_itself(backend, job):
-    told = create_app(backend).test_client().get(f"/results/{job.id}/assets/NDVI/link")
-    assert told.json["seconds"] == BROWSER_LIFETIME_S and told.headers["Cache-Control"] == "no-store"
-    assert get(told.json["href"])[:2] == (200, CONTENT)
+    response = create_app(backend).test_client().get(f"/results/{job.id}/assets/NDVI/link")
+    assert response.json["seconds"] == BROWSER_LIFETIME_S and response.headers["Cache-Control"] == "no-store"
+    assert get(response.json["href"])[:2] == (200, CONTENT)
 
 
 def test_the_head_of_a_result_is_told_without_an_address(backend, job, iam):
@@ -352,8 +352,8 @@ def test_pages_neither_write_nor_send_what_was_not_foreseen(assets):
 
 
 def test_the_bucket_tells_its_own_cors(server, bucket_name):
-    told = call_json(f"{server.host}/storage/v1/b/{bucket_name}")["cors"]
-    assert told[0]["origin"] == [SITE] and set(told[0]["method"]) == {"GET", "HEAD"} and len(told) == 1
+    result = call_json(f"{server.host}/storage/v1/b/{bucket_name}")["cors"]
+    assert result[0]["origin"] == [SITE] and set(result[0]["method"]) == {"GET", "HEAD"} and len(result) == 1
     assert {"Range", "Content-Range", "Content-Length", "ETag", "Accept-Ranges"} <= set(
-        told[0]["responseHeader"]
+        result[0]["responseHeader"]
     )
