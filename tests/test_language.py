@@ -29,6 +29,7 @@ ENFORCED = (
     "shared/revisit/atomic_write.py",
     "shared/revisit/cli/",
     "shared/revisit/demo/",
+    "shared/revisit/domain/",
     "shared/revisit/geo/",
     "shared/revisit/presenters/",
     "tests/cli/",

@@ -51,7 +51,7 @@ def test_the_past_is_judged_by_what_the_catalog_knows(client, backend, clock):
 def test_what_pixels_decide_is_told_by_those_that_were_looked_at(client, backend):
     add_to_catalog(backend, *[product(day) for day in range(1, 11)])
     wish = {"aoi": FIELD, "min_clear": 50}
-    assert "seen in its pixels only" in client.post("/subscriptions/preview", json=wish).json["judged"]
+    assert "known only from its pixels" in client.post("/subscriptions/preview", json=wish).json["judged"]
     placed = client.post("/orders", json={"aoi": FIELD, "start": "2024-06-01"}).json["order"]
     for number, job in enumerate(list_jobs(backend, placed)):
         end_job(backend, job, cover=Cover(100, 100, 10 * number))  # 0, 10, ... 90 % clear
@@ -59,7 +59,7 @@ def test_what_pixels_decide_is_told_by_those_that_were_looked_at(client, backend
     assert (
         document["clear_share"] == 0.5
         and document["would_have_fired"] == 10
-        and "about 5 would have fired" in document["judged"]
+        and "about 5 alerts" in document["judged"]
     )
     assert (
         client.post("/subscriptions/preview", json={**wish, "aoi": BOW_TIE, "repair": True}).json[

@@ -1,4 +1,4 @@
-"""One numbered line in a subscription's log: it has a new clear acquisition."""
+"""Alerts: numbered entries in a subscription's log, one per new clear acquisition."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +9,7 @@ from revisit.domain.job import Cover, Statistics
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """Written once, never changed; numbers of one subscription run from 1 without a gap."""
+    """One alert, written once and never changed; numbers of a subscription run from 1 without a gap."""
 
     id: str
     subscription: str
@@ -22,13 +22,14 @@ class Alert:
     cover: Cover
     indices: dict[str, Statistics]
     backfill: bool = False
-    """Whether it belongs to the subscription's past."""
+    """Whether it comes from the subscription's backfill."""
     reason: str = ""
-    """What could not be judged, such as a cloud limit without a mask."""
+    """What could not be checked, such as a cloud limit without a mask."""
     owner: str = "local"
-    """The subscription's."""
+    """Owner of the subscription."""
 
 
 def alert_id(subscription: str, acquisition: str) -> str:
-    """One alert per subscription and acquisition, whatever is reprocessed or redelivered."""
+    """One alert per subscription and acquisition, even if a product is reprocessed or a message
+    redelivered."""
     return derive_id("alert", subscription, acquisition)

@@ -1,8 +1,8 @@
-"""AOIs: polygons of interest in lon/lat degrees, checked and normalised once, when they come in.
+"""AOIs: polygons of interest in lon/lat degrees, validated and normalised once, on input.
 
-Normalised means: split at the antimeridian (straight edges in lon/lat, as RFC 7946 has them), rounded to 7
-decimals (1 cm),
-outer rings counter-clockwise, parts and starting points in a fixed order. The same shape has the same id.
+A normalised AOI is split at the antimeridian (straight edges in lon/lat, RFC 7946), rounded to 7 decimals
+(1 cm), has counter-clockwise outer rings, and its parts and start points in a fixed order. The same shape has
+the same id.
 """
 
 from dataclasses import dataclass
@@ -35,29 +35,28 @@ from revisit.geo.polygon import (
 )
 
 MAX_AREA_KM2 = 10_000
-"""What one AOI may cover unless the plan says otherwise: about one tile."""
+"""Default maximum area of one AOI, about one tile; plans may set another."""
 EARTH_KM2 = 510_065_622
 MAX_REPAIR_VERTICES = 500
-"""Vertices of an AOI that is mended on request."""
+"""Maximum number of vertices of an AOI that can be repaired."""
 
 
 @dataclass(frozen=True)
 class AOI:
-    """A polygon or multipolygon of interest; made by `parse`, or by `of` from what `parse` made."""
+    """A polygon or multipolygon of interest; made by `parse`, or by `from_normalized` from a stored one."""
 
     geometry: dict[str, Any]
     """GeoJSON Polygon or MultiPolygon, lon/lat degrees, normalised."""
 
     @classmethod
     def parse(cls, document: str | bytes | dict[str, Any], max_area_km2: float = MAX_AREA_KM2) -> "AOI":
-        """Read a GeoJSON geometry, Feature or FeatureCollection; the polygons of several geometries become
-        their union.
+        """Parse a GeoJSON geometry, Feature or FeatureCollection; several geometries become their union.
 
-        Rings left open are closed, repeated points and elevations dropped; anything else wrong is refused,
-        never mended.
+        Open rings are closed, repeated points and elevations dropped. Any other fault is rejected, never
+        repaired.
 
         Raises:
-            InvalidGeometryError: It is not a polygon on Earth, crosses itself, or is beyond a limit.
+            InvalidGeometryError: It is not a polygon on Earth, crosses itself, or exceeds a limit.
         """
         found = extract_polygons(parse_document(document))
         faults: list[InvalidGeometryError] = []
@@ -75,9 +74,10 @@ class AOI:
     def parse_repaired(
         cls, document: str | bytes | dict[str, Any], max_area_km2: float = MAX_AREA_KM2
     ) -> "AOI":
-        """Like `parse`, on the user's request also mending: longitudes are wrapped, overlapping parts merged,
-        and of
-        a ring that crosses itself everything it encloses is kept (shapely's make_valid, method "structure").
+        """Parse as `parse`, and repair faults at the user's request.
+
+        Longitudes are wrapped, overlapping parts merged, and a ring that crosses itself becomes everything
+        that it encloses (shapely's make_valid, method "structure").
 
         Raises:
             InvalidGeometryError: As `parse`, and above 500 vertices or 5,000 crossings.
@@ -90,7 +90,8 @@ class AOI:
         every = [ring for rings in polygons for ring in rings]
         if sum(len(ring) - 1 for ring in every) > MAX_REPAIR_VERTICES:
             raise InvalidGeometryError(
-                f"an AOI of more than {MAX_REPAIR_VERTICES} vertices is too large to repair; simplify it first"
+                f"an AOI of more than {MAX_REPAIR_VERTICES} vertices is too large to repair; simplify it "
+                "first"
             )
         limit_crossings(every)
         return cls._from_shapes([make_valid(rings) for rings in polygons], max_area_km2)
@@ -99,8 +100,7 @@ class AOI:
     def parse_or_repair(
         cls, document: str | bytes | dict[str, Any], repair: bool, max_area_km2: float = MAX_AREA_KM2
     ) -> "AOI":
-        """`parse_repaired` where that is asked for, else `parse`, whose refusal tells whether a repair would
-        help.
+        """`parse_repaired` if `repair` is set, else `parse`, whose error says whether a repair would help.
 
         Raises:
             InvalidGeometryError: As these.
@@ -110,7 +110,7 @@ class AOI:
         try:
             return cls.parse(document, max_area_km2)
         except InvalidGeometryError as error:
-            # Of what is wrong with no place in particular nothing can be mended.
+            # A fault without a coordinate cannot be repaired.
             error.repairable = any(place for place, _ in error.errors) and cls._is_repairable(
                 document, max_area_km2
             )
@@ -126,35 +126,35 @@ class AOI:
 
     @classmethod
     def from_normalized(cls, geometry: dict[str, Any]) -> "AOI":
-        """Trust a geometry that `parse` normalised, as read back from a record."""
+        """An AOI from a geometry that `parse` has normalised, as read from a record; it is not
+        checked again."""
         return cls(geometry)
 
     @cached_property
     def id(self) -> str:
-        """Derived from the normalised geometry."""
+        """Id derived from the normalised geometry."""
         return derive_id("aoi", msgspec.json.encode(self.geometry, order="sorted").decode())
 
     @cached_property
     def shape(self) -> Any:
-        """As a shapely geometry."""
+        """The geometry as a shapely object."""
         from shapely.geometry import shape
 
         return shape(self.geometry)
 
     @cached_property
     def bounds(self) -> Bounds:
-        """West, south, east, north in degrees, the narrowest way round; west > east when it spans the
-        antimeridian."""
+        """West, south, east, north in degrees, the narrowest box; west > east across the antimeridian."""
         return bounds_of(self.shape)
 
     @cached_property
     def area_km2(self) -> float:
-        """On the WGS84 ellipsoid; edges are straight in lon/lat."""
+        """Area on the WGS84 ellipsoid; edges are straight in lon/lat."""
         return _area_km2(self.shape)
 
     @cached_property
     def tiles(self) -> tuple[str, ...]:
-        """Ids of the tiles it touches, sorted."""
+        """Ids of the tiles that it touches, sorted."""
         return tiles_under(self.shape)
 
     def __hash__(self) -> int:
@@ -175,15 +175,17 @@ class AOI:
         ):
             if count > limit:
                 raise InvalidGeometryError(
-                    f"put together the AOI has {count:,} {what}, {limit:,} at most; simplify it or split it into several"
+                    f"put together the AOI has {count:,} {what}, {limit:,} at most; simplify it or split it "
+                    "into several"
                 )
-        # Parts that are sound, and sound together, are so without those of no area: that takes longest, and
-        # is not asked again.
+        # Parts that are valid alone and together remain so without parts of no area; validating again would
+        # take longest.
         shape = parts[0] if len(parts) == 1 else shapely.multipolygons(parts)
         area = _area_km2(shape)
         if area > max_area_km2:
             raise InvalidGeometryError(
-                f"the AOI covers {area:,.0f} km2, {max_area_km2:,.0f} km2 at most; draw a smaller one or split it"
+                f"the AOI covers {area:,.0f} km2, {max_area_km2:,.0f} km2 at most; draw a smaller one or "
+                "split it"
             )
         made = cls(_to_geojson(shapely.orient_polygons(shapely.normalize(shape))))
         vars(made)["area_km2"] = area
@@ -191,7 +193,7 @@ class AOI:
 
 
 def _build_polygons(polygons: list[Polygon], faults: list[InvalidGeometryError]) -> list[Any]:
-    """The sound ones of the polygons of a geometry; what is wrong with the others goes to `faults`."""
+    """The valid polygons of a geometry; errors of the others are appended to `faults`."""
     shapes = []
     for rings in polygons:
         try:
@@ -208,15 +210,15 @@ def _count_rings(parts: list[Any]) -> int:
 
 
 def _area_km2(shape: Any) -> float:
-    # Of what is more than half of the Earth the geodesic area is that of the rest.
+    # For more than half of the Earth, the geodesic area is that of the complement.
     if (share := share_of_earth(shape)) > 1 / 4:
         return share * EARTH_KM2
-    # The geodesic between two vertices is not the edge; over 0.1 degrees it is, to 1e-5 of any area.
+    # The geodesic between two vertices is not the edge; over 0.1 degrees it is, to 1e-5 of the area.
     return sum(geodesic_areas_m2(segmentize(shape, max(0.1, shape.length / 20_000)))) / 1e6
 
 
 def _to_geojson(shape: Any) -> dict[str, Any]:
-    """As GeoJSON: lists instead of tuples, and coordinates to their last decimal."""
+    """GeoJSON with lists instead of tuples, and coordinates rounded to their last decimal."""
     import shapely
 
     polygons = [

@@ -1,4 +1,4 @@
-"""A key that a program carries in its owner's place: what is kept of it opens nothing."""
+"""API keys: a program acts for its owner with one; only the hash of the secret is stored."""
 
 import hmac
 from dataclasses import dataclass, replace
@@ -9,29 +9,29 @@ from typing import Any
 from revisit.errors import InvalidInputError
 
 KEY_PREFIX = "rvt_"
-"""By which people, logs and scanners of source code recognise one."""
+"""Prefix by which people, log filters and secret scanners recognise a key."""
 SCOPES = ("read", "write", "operator")
-"""What a key may be good for: looking, making and changing, looking after the whole."""
+"""Scopes: read, create and change, operate the deployment."""
 MAX_LIFETIME = timedelta(days=365)
 MAX_OPERATOR_LIFETIME = timedelta(days=90)
-"""A key for the whole outlives the day its owner stops looking after it by so long at most."""
+"""Maximum lifetime of a key with the scope operator: it would outlive its owner's role."""
 
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """One key: rvt_<id>_<secret>, of which the secret is shown once and never kept."""
+    """One key, `rvt_<id>_<secret>`; the secret is shown once and never stored."""
 
     id: str
     owner: str
     name: str
-    """What its owner calls it: "laptop"."""
+    """Name given by the owner, such as "laptop"."""
     sha256: str
-    """Of the secret, hexadecimal."""
+    """SHA-256 of the secret, hexadecimal."""
     scopes: tuple[str, ...]
     created: datetime
     expires: datetime
     used: date | None = None
-    """The last day it was used."""
+    """The last day on which it was used."""
     revoked: datetime | None = None
 
     def __post_init__(self) -> None:
@@ -50,12 +50,12 @@ class ApiKey:
             )
 
     def verify(self, secret: str, now: datetime) -> bool:
-        """Whether this is its secret, and it is neither revoked nor over."""
+        """Whether this is its secret, and the key is neither revoked nor expired."""
         same = hmac.compare_digest(hash_secret(secret), self.sha256)
         return same and self.revoked is None and now < self.expires
 
     def is_usable(self, now: datetime) -> bool:
-        """Whether it may still be used."""
+        """Whether it is neither revoked nor expired."""
         return self.revoked is None and now < self.expires
 
     def with_changes(self, **changes: Any) -> "ApiKey":
@@ -64,17 +64,17 @@ class ApiKey:
 
 
 def format_key(id: str, secret: str) -> str:
-    """The key as its owner carries it."""
+    """The key as its owner sends it."""
     return f"{KEY_PREFIX}{id}_{secret}"
 
 
 def parse_key(key: str) -> tuple[str, str]:
-    """Its id and its secret; both empty where it is no key."""
+    """Id and secret of a key; both empty if the text is not a key."""
     id, _, secret = key.removeprefix(KEY_PREFIX).partition("_")
     return (id, secret) if key.startswith(KEY_PREFIX) and id and secret else ("", "")
 
 
 def hash_secret(secret: str) -> str:
-    """What is kept of a secret. It has 256 random bits, so that no slow hash need guard it against
+    """The stored hash of a secret. A secret has 256 random bits, so no slow hash is needed against
     guessing."""
     return sha256(secret.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""One line of the book that is only ever added to: who changed what, and when."""
+"""Entries of the append-only audit log: who changed what, and when."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,32 +8,32 @@ from revisit.domain.ids import derive_id
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """One request that changes something, whatever came of it."""
+    """One request that changes something, whatever its result."""
 
     id: str
-    """Begins with the moment, so that lines follow one another by it."""
+    """Starts with the time, so that entries sort by it."""
     at: datetime
     who: str
-    """Derived from the owner, so that it tells people apart and says nothing of them once they are gone."""
+    """Pseudonym of the user: distinguishes users, and identifies nobody after the account is deleted."""
     key: str
-    """Id of the key that was sent; empty where they came themselves."""
+    """Id of the API key; empty for an ID token."""
     what: str
-    """Method and route: "DELETE /subscriptions/<id>"."""
+    """Method and route, such as "DELETE /subscriptions/<id>"."""
     about: str
-    """The path asked for."""
+    """The requested path."""
     status: int
-    """HTTP."""
+    """HTTP status."""
     origin: str
-    """Derived from the address it came from."""
+    """Pseudonym of the client's address."""
     request: str
-    """Id of the request, as its answer told it."""
+    """Id of the request, as in its response."""
 
 
 def audit_id(at: datetime, request: str) -> str:
-    """Sorts by time."""
+    """An id that sorts by time."""
     return f"{at:%Y%m%dT%H%M%S%f}-{request}"
 
 
 def pseudonymize(kind: str, value: str) -> str:
-    """The same for the same name, always."""
+    """A pseudonym: the same for the same value."""
     return derive_id(kind, value)

@@ -1,4 +1,4 @@
-"""The spectral bands of the MultiSpectral Instrument, and where the file of one lies.
+"""Bands of the MultiSpectral Instrument, and the files of a product's bands.
 
 Wavelengths are those of Sentinel-2A (ESA, Sentinel-2 Spectral Response Functions, COPE-GSEG-EOPG-TN-15-0007).
 """
@@ -10,18 +10,18 @@ from revisit.errors import InvalidInputError
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """One band of the instrument, or a layer that comes with its products."""
+    """One band of the instrument, or a layer delivered with its products."""
 
     name: str
-    """As in the product: B02, B8A, SCL."""
+    """Name in the product: B02, B8A, SCL."""
     common_name: str
-    """Of the STAC eo extension: blue, nir08; the lower-case name for layers."""
+    """Common name of the STAC eo extension, such as blue or nir08; for layers the lower-case name."""
     resolution_m: int
-    """Native ground sampling: 10, 20 or 60."""
+    """Native ground sampling distance: 10, 20 or 60."""
     wavelength_nm: float | None = None
     """Central wavelength; None for layers."""
     earth_search: str | None = None
-    """Asset key of Earth Search v1, where it is not the common name."""
+    """Asset key of Earth Search v1, if it differs from the common name."""
 
 
 BANDS: dict[str, Band] = {
@@ -47,7 +47,7 @@ BANDS: dict[str, Band] = {
 }
 
 SPECTRAL_BANDS = tuple(name for name, band in BANDS.items() if band.wavelength_nm is not None)
-"""Names of the bands that hold reflectance, in wavelength order of the product."""
+"""Names of the reflectance bands in order of wavelength."""
 
 BAND_TITLES = {
     "B01": "Coastal aerosol",
@@ -64,7 +64,7 @@ BAND_TITLES = {
     "B11": "Short-wave infrared 1",
     "B12": "Short-wave infrared 2",
 }
-"""What each spectral band is for."""
+"""Use of each spectral band."""
 
 _BY_ALIAS = {
     alias.lower(): band.name
@@ -74,10 +74,10 @@ _BY_ALIAS = {
 
 
 def band_name(alias: str) -> str:
-    """The product's name of a band given by that name, its common name or an Earth Search key: "nir" is B08.
+    """Name of a band by that name, its common name or its Earth Search key: "nir" is B08.
 
     Raises:
-        InvalidInputError: No band is called so.
+        InvalidInputError: There is no such band.
     """
     try:
         return _BY_ALIAS[alias.strip().lower()]
@@ -87,33 +87,33 @@ def band_name(alias: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class BandFile:
-    """Where the pixels of one band of one product lie, and what their numbers mean."""
+    """Location and scaling of the pixels of one band of one product."""
 
     band: str
-    """B02, SCL, ..."""
+    """Name of the band: B02, SCL, ..."""
     href: str
     """Absolute local path, or https URL below the root of the product's source; never user input."""
     driver: str
-    """The GDAL driver to open it with: "GTiff" or "JP2OpenJPEG"."""
+    """GDAL driver that opens it: "GTiff" or "JP2OpenJPEG"."""
     scale: float = 0.0001
     """Reflectance = DN * scale + offset; 1 for classes."""
     offset: float = 0.0
-    """In reflectance, -0.1 for the usual RADIO_ADD_OFFSET of -1000; from the product's metadata, never from
+    """Offset in reflectance, -0.1 for the usual RADIO_ADD_OFFSET of -1000; from the metadata, never from
     the date."""
     nodata: int = 0
-    """The DN that means no data."""
+    """DN that means no data."""
 
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """One file of a product as its source keeps it."""
+    """One file of a product as stored by its source."""
 
     path: str
-    """Below the product's folder, '/'-separated."""
+    """Path below the product's folder, '/'-separated."""
     href: str
     """Absolute local path, or https URL below the root of the product's source."""
     size: int | None = None
     checksum: str | None = None
-    """Algorithm and value: md5:..., sha256:..., sha3-256:..., in hexadecimal digits."""
+    """Algorithm and value, such as md5:..., sha256:... or sha3-256:..., in hexadecimal digits."""
     band: str | None = None
-    """B02, SCL, ... where it is the image of one."""
+    """Name of the band if it is the image of one: B02, SCL, ..."""

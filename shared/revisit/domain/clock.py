@@ -1,4 +1,4 @@
-"""The present, and instants as text: UTC, aware, RFC 3339 with Z."""
+"""Current time, and instants as text: UTC, aware, RFC 3339 with Z."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -7,20 +7,20 @@ from revisit.errors import InvalidInputError
 
 
 class Clock(Protocol):
-    """Asked for the present, so that tests can say what time it is."""
+    """Returns the current time; tests pass one that they set."""
 
     def __call__(self) -> datetime:
-        """Now, UTC and aware."""
+        """The current time, UTC and aware."""
         ...
 
 
 def system_clock() -> datetime:
-    """The computer's clock: the one place that reads it."""
+    """Time of the computer's clock; no other code reads it."""
     return datetime.now(UTC)
 
 
 def parse_instant(text: str) -> datetime:
-    """Read an RFC 3339 instant or a plain date (its first moment, UTC).
+    """Parse an RFC 3339 instant, or a date as its first instant in UTC.
 
     Raises:
         InvalidInputError: The text is neither.
@@ -35,14 +35,13 @@ def parse_instant(text: str) -> datetime:
 
 
 def parse_end_instant(text: str) -> datetime:
-    """Like `parse_instant`, but a plain date means the end of that day: periods given by days include
-    both."""
+    """As `parse_instant`, but a date means the end of that day: date ranges include both days."""
     read = parse_instant(text)
     return read if len(text) > len("2024-06-01") else read + timedelta(days=1, microseconds=-1)
 
 
 def format_rfc3339(moment: datetime) -> str:
-    """Print an instant as 2024-06-01T10:30:00Z (fractions only where there are any)."""
+    """Format an instant as 2024-06-01T10:30:00Z, with a fraction only if there is one."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
@@ -51,5 +50,5 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 def epoch_micros(moment: datetime) -> int:
-    """Microseconds since 1970, exactly."""
+    """Microseconds since 1970, exact."""
     return (moment - _EPOCH) // _MICROSECOND

@@ -1,4 +1,4 @@
-"""Carrying one alert to one channel, with its attempts."""
+"""Deliveries of alerts to channels, with their attempts."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -11,7 +11,7 @@ State = Literal["due", "delivered", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try."""
+    """One attempt of a delivery."""
 
     at: datetime
     outcome: str
@@ -20,7 +20,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """At least once, with an id that stays the same over all attempts."""
+    """Delivery of one alert to one channel, at least once; its id is the same for all attempts."""
 
     id: str
     alert: str
@@ -28,18 +28,18 @@ class Delivery:
     channel: str
     """Id of the channel in the subscription."""
     target: str
-    """Where to, as the channel stood when the alert was written."""
+    """Address of the channel when the alert was written."""
     created: datetime
     due: datetime | None
-    """When it is to be tried next; None when it is over."""
+    """Time of the next attempt; None when it has ended."""
     attempts: tuple[Attempt, ...] = ()
     state: State = "due"
     claim: int = 0
-    """Fencing number: a result is only recorded by the holder of the latest claim."""
+    """Fencing token: only the holder of the latest claim may record a result."""
     host: str = ""
-    """The receiving host: failures in a row are counted by it."""
+    """Host of the receiver; consecutive failures are counted per host."""
     owner: str = "local"
-    """The subscription's."""
+    """Owner of the subscription."""
 
     def with_changes(self, **changes: Any) -> "Delivery":
         """The same delivery with some fields changed."""
@@ -48,17 +48,17 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
-    """How a receiving host, or one channel on it, fails: written with its first failure, deleted with its
-    next success."""
+    """Failures of a host, or of one channel on it: written at the first failure, deleted at the next
+    success."""
 
     id: str
     """The host, or the id of the channel."""
     failures: int
-    """In a row."""
+    """Number of consecutive failures."""
     since: datetime
-    """Of the first of them."""
+    """Time of the first of them."""
     probe: datetime
-    """A host that failed too often is not tried before."""
+    """No attempt before this time: the circuit breaker of the host is open."""
 
 
 def delivery_id(alert: str, channel: str) -> str:

@@ -1,6 +1,6 @@
-"""What has happened: past-tense facts that carry ids; the record is the truth.
+"""Events: past-tense facts that carry ids; the record is the truth.
 
-Each event's `topic` is where it is published; `wire` turns one into a CloudEvent and back.
+An event is published on its `topic`; `ports.cloudevents` encodes and decodes it.
 """
 
 from dataclasses import dataclass
@@ -12,18 +12,18 @@ from revisit.domain.job import Lane
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Any fact; its `subject` and `version` say which, so its id is derived."""
+    """Base of all events; `subject` and `version` identify the fact, and its id is derived from them."""
 
     topic: ClassVar[str]
 
     @property
     def subject(self) -> str:
-        """Id of what it happened to."""
+        """Id of the record that the event is about."""
         raise TypeError(f"{type(self).__name__} names no subject")
 
     @property
     def version(self) -> str:
-        """Tells two facts about one subject apart."""
+        """Distinguishes two events about the same subject."""
         return ""
 
     @property
@@ -38,13 +38,13 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class RefreshDue(Event):
-    """It is time to ask the sources what is new."""
+    """The sources are due for a refresh."""
 
     topic: ClassVar[str] = "catalog.refresh"
     at: str
-    """The tick it belongs to, RFC 3339."""
+    """Time of the tick, RFC 3339."""
     source: str = ""
-    """SPEC of the one source meant; empty means all."""
+    """SPEC of the source to refresh; empty means all sources."""
 
     @property
     def subject(self) -> str:
@@ -57,13 +57,13 @@ class RefreshDue(Event):
 
 @dataclass(frozen=True, slots=True)
 class ProductNew(Event):
-    """A product that somebody may wait for is in the catalog for the first time, or anew."""
+    """A product was added to the catalog, or must be matched again."""
 
     topic: ClassVar[str] = "product.new"
     product: str
-    """Id; the product itself is a record."""
+    """Id of the product; the product itself is a record."""
     published: str = ""
-    """Its `version`."""
+    """The product's `version`."""
 
     @property
     def subject(self) -> str:
@@ -81,7 +81,7 @@ class OrderCreated(Event):
     topic: ClassVar[str] = "order.created"
     order: str
     selections: int = 1
-    """The order's `selections`: requesting the selection again is another fact."""
+    """The order's `selections`: a repeated selection is a new event."""
 
     @property
     def subject(self) -> str:
@@ -98,7 +98,7 @@ class _JobEvent(Event):
     lane: Lane = "live"
     """The lane of the job."""
     again: int = 0
-    """The job's `reset_for_replay`: what is begun anew is another fact."""
+    """The job's `again`: a job that starts again is a new event."""
 
     @property
     def subject(self) -> str:
@@ -111,28 +111,28 @@ class _JobEvent(Event):
 
 @dataclass(frozen=True, slots=True)
 class JobStarted(_JobEvent):
-    """Somebody wants an acquisition worked."""
+    """A job was created for an acquisition."""
 
     topic: ClassVar[str] = "job.started"
 
 
 @dataclass(frozen=True, slots=True)
 class JobExtracted(_JobEvent):
-    """The bands of a job are cut out and stored."""
+    """The bands of a job were cut out and stored."""
 
     topic: ClassVar[str] = "job.extracted"
 
 
 @dataclass(frozen=True, slots=True)
 class JobFinished(_JobEvent):
-    """A job is done, skipped or failed."""
+    """A job ended as done, skipped or failed."""
 
     topic: ClassVar[str] = "job.finished"
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveriesDue(Event):
-    """It is time to look for deliveries whose moment has come."""
+    """Pending deliveries and outbox entries are due for a check."""
 
     topic: ClassVar[str] = "deliveries.due"
     at: str
@@ -150,4 +150,4 @@ EVENTS: dict[str, type[Event]] = {
     event.topic: event
     for event in (RefreshDue, ProductNew, OrderCreated, JobStarted, JobExtracted, JobFinished, DeliveriesDue)
 }
-"""Every topic and the event that is published on it."""
+"""Topic -> the event published on it."""

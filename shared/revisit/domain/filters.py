@@ -1,8 +1,9 @@
 """Filter tree over named values, used by CQL2 searches and by both catalogs.
 
-A leaf names a value: a STAC property in a filter that a user wrote, a column of `domain.product.Product` in the
-predicates that a catalog answers. Unknown values follow SQL: neither a predicate nor its negation holds for a
-missing value. The tree has no `not`; De Morgan's laws hold for unknown values too, so the parser negates leaves.
+A leaf names a value: a STAC property in a filter that a user wrote, a column of `domain.product.Product` in
+the predicates that a catalog answers. Unknown values follow SQL: neither a predicate nor its negation holds
+for a missing value. The tree has no `not`; De Morgan's laws hold for unknown values too, so the parser
+negates leaves.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -157,9 +158,9 @@ def evaluate(filter: "Filter", get: Callable[[str], Any]) -> bool:
     """Whether an item passes a filter.
 
     The `cql2` library parses filters but does not evaluate them. Measured with cql2 0.6.0 on 500 products,
-    `Expr.matches` takes 27 to 88 us per item against 1 to 24 us here, because it converts the whole item to JSON
-    for each call. It also raises where the result is unknown, compares DATE with TIMESTAMP as texts, and reads a
-    BBOX across the antimeridian as its complement.
+    `Expr.matches` takes 27 to 88 us per item against 1 to 24 us here, because it converts the whole item to
+    JSON for each call. It also raises where the result is unknown, compares DATE with TIMESTAMP as texts, and
+    reads a BBOX across the antimeridian as its complement.
 
     Args:
         get: Returns the value of a name, None where it is missing; times as datetime, "geometry" as a shapely

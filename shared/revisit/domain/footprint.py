@@ -1,4 +1,4 @@
-"""Footprints: where a product has valid pixels, as shapely geometries in lon/lat degrees."""
+"""Footprints: the area of a product's valid pixels, as shapely geometries in lon/lat degrees."""
 
 import math
 from functools import lru_cache
@@ -11,19 +11,19 @@ from revisit.geo.mgrs_tile import Tile, tile_outline
 from revisit.geo.polygon import make_valid
 
 RIM_MARGIN = 1.4
-"""Width of the rim as `tile_outlines` measures it: a footprint drawn by its corners leaves the square by
-1."""
+"""Width of the rim around a tile, as `tile_outlines` measures it: a footprint drawn by its corners exceeds
+the square by 1.
+"""
 _MAX_VERTICES = 1_000
-"""Of a footprint that is made sound; those of real products have a dozen."""
+"""Maximum number of vertices of a footprint that is repaired; those of real products have a dozen."""
 
 
 def product_footprint(product: Product) -> Any:
-    """Where a product has valid pixels: a shapely geometry in lon/lat degrees, split at the antimeridian.
+    """The area of a product's valid pixels: a shapely geometry in lon/lat degrees, split at the antimeridian.
 
-    The footprint its source states, or else its bounds within the tile. What lies beyond the tile's rim is
-    cut off (old
-    packages state that of many tiles together); a footprint that misses its own tile says nothing, and the
-    tile is taken.
+    This is the footprint that the source states, otherwise the product's bounds, within the tile's rim: old
+    packages state the footprint of many tiles together. If the footprint misses its own tile, the tile is
+    used.
     """
     import shapely
 
@@ -39,11 +39,10 @@ def product_footprint(product: Product) -> Any:
 
 
 def _parse_footprint(geometry: dict[str, Any]) -> Any:
-    """A footprint as a catalogue states it, made sound: over the antimeridian, crossing itself; None where it
-    is no shape.
+    """A footprint as a catalog states it, made valid; None if it is not a polygon.
 
-    One that is too intricate to be made sound is filled out to its convex hull: better a product too many
-    than one missed.
+    A footprint that is too complex to repair becomes its convex hull: a product too many is better than one
+    missed.
     """
     import shapely
     from shapely.errors import ShapelyError
@@ -68,12 +67,12 @@ def _parse_footprint(geometry: dict[str, Any]) -> Any:
     ]
     try:
         return shapely.union_all([make_valid(rings) for rings in polygons])
-    except InvalidInputError:  # a tangle around a pole
+    except InvalidInputError:  # edges that cross around a pole
         return None
 
 
 def _has_edge_over_half_globe(geometry: Any) -> bool:
-    """Whether an edge goes over more than half the world."""
+    """Whether an edge spans more than 180 degrees."""
     import shapely
 
     return any(
@@ -85,7 +84,7 @@ def _has_edge_over_half_globe(geometry: Any) -> bool:
 
 @lru_cache(maxsize=4096)
 def _tile_hull(id: str) -> Any:
-    """The outline around one tile; both sides where it lies over the antimeridian."""
+    """The outline around one tile; on both sides if it crosses the antimeridian."""
     import shapely
 
     hull = shapely.union_all(shapely.convex_hull(shapely.polygons(tile_outline(Tile.parse(id), RIM_MARGIN))))

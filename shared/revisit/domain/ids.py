@@ -1,4 +1,4 @@
-"""Ids derived from what a thing is, so that a repeated event changes nothing (never random for an effect)."""
+"""Ids derived from content, so that a repeated event changes nothing; never random."""
 
 from hashlib import sha256
 
@@ -6,13 +6,13 @@ from revisit.errors import InvalidInputError
 
 
 def derive_id(kind: str, *parts: str) -> str:
-    """A short id of `kind` from its identifying parts: the same parts give the same id, always.
+    """A short id of `kind` from its identifying parts: the same parts always give the same id.
 
-    120 bits of SHA-256; parts are joined by a character that no part contains, so ("a", "bc") and ("ab", "c")
-    differ.
+    It has 120 bits of SHA-256. Parts are joined by a character that no part contains, so ("a", "bc") and
+    ("ab", "c") differ.
 
     Raises:
-        InvalidInputError: A part holds that character, or half of one that UTF-8 cannot carry.
+        InvalidInputError: A part contains that character, or a lone surrogate, which UTF-8 cannot encode.
     """
     try:
         digest = sha256("\x1f".join((kind, *parts)).encode()).hexdigest()
@@ -22,6 +22,7 @@ def derive_id(kind: str, *parts: str) -> str:
         ) from None
     if any("\x1f" in part for part in parts):
         raise InvalidInputError(
-            f"{next(part for part in parts if '\x1f' in part)[:80]!r} holds a control character; write it without"
+            f"{next(part for part in parts if '\x1f' in part)[:80]!r} holds a control character; write it "
+            "without"
         )
     return f"{kind}_{digest[:30]}"

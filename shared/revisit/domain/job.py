@@ -1,4 +1,4 @@
-"""The work for one acquisition over one AOI with one recipe."""
+"""Jobs: the processing of one acquisition for one AOI and one recipe."""
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -15,21 +15,21 @@ Lane = Literal["live", "backfill"]
 
 @dataclass(frozen=True, slots=True)
 class Cover:
-    """What lies over the AOI, counted in pixels of the job's grid whose centre is inside it."""
+    """Pixels of the job's grid whose centre is inside the AOI, counted by class."""
 
     aoi: int
-    """All of the AOI, whether or not the product reaches that far."""
+    """All pixels of the AOI, including those beyond the product."""
     valid: int
-    """With data in every band read and a known class."""
+    """Pixels with data in every band that is read, and a known class."""
     clear: int
-    """Valid, and vegetation, bare, water, unclassified or snow (SCL 4, 5, 6, 7, 11); all valid ones without a
-    mask."""
+    """Valid and vegetation, bare, water, unclassified or snow (SCL 4, 5, 6, 7, 11); all valid pixels
+    without a mask."""
     cloud: int = 0
-    """Valid, and cloud of medium or high probability or thin cirrus (SCL 8, 9, 10)."""
+    """Valid and cloud of medium or high probability, or thin cirrus (SCL 8, 9, 10)."""
     shadow: int = 0
-    """Valid, and cloud shadow or topographic shadow (SCL 2, 3)."""
+    """Valid and cloud shadow or topographic shadow (SCL 2, 3)."""
     snow: int = 0
-    """Valid, and snow or ice (SCL 11)."""
+    """Valid and snow or ice (SCL 11)."""
     mask: Literal["SCL", "none"] = "SCL"
 
     @property
@@ -45,7 +45,7 @@ class Cover:
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """Of a value over the clear pixels of the AOI, equal weights; only the count where it is 0."""
+    """Statistics over the clear pixels of the AOI, with equal weights; only the count if it is 0."""
 
     count: int
     mean: float | None = None
@@ -58,17 +58,17 @@ class Statistics:
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """A file a job made."""
+    """A file that a job made."""
 
     name: str
     """Key in the job's item: "bands", "NDVI", "preview"."""
     path: str
-    """Where the backend keeps it, relative to the assets' root."""
+    """Path relative to the root of the assets."""
     media_type: str
     size: int
-    """Bytes."""
+    """Size in bytes."""
     sha256: str
-    """Hexadecimal."""
+    """SHA-256, hexadecimal."""
     roles: tuple[str, ...] = ("data",)
     about: dict[str, Any] = field(default_factory=dict)
     """STAC fields that describe the pixels: proj:shape, raster:bands, ..."""
@@ -76,19 +76,19 @@ class Asset:
 
 @dataclass(frozen=True, slots=True)
 class JobCost:
-    """What the work took; no part of the receipt, since equal results may cost differently."""
+    """Cost of a job; not a part of the receipt, because equal results may differ in it."""
 
     pixels: int = 0
-    """Of the job's grid, each counted once however many bands there are."""
+    """Pixels of the job's grid, each counted once whatever the number of bands."""
     bytes_read: int | None = None
-    """Of the source, as they lie there, compressed; None where what reads them does not tell."""
+    """Compressed bytes read from the source; None if the reader does not count them."""
     seconds: float = 0.0
-    """In the functions that worked on its pixels."""
+    """Seconds in the functions that process its pixels."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One job from its start to its end; the record holds all that the functions need to know of it."""
+    """One job from start to end; the record holds everything that the functions need."""
 
     id: str
     product: Product
@@ -98,27 +98,27 @@ class Job:
     created: datetime
     owner: str = "local"
     subscription: str = ""
-    """Id of the subscription it serves; empty for an order of its own."""
+    """Id of its subscription; empty for a one-off order."""
     orders: tuple[str, ...] = ()
-    """Ids of the orders that wait for it."""
+    """Ids of the orders that include it."""
     lane: Lane = "live"
     again: int = 0
-    """How often it was begun anew after it had failed."""
+    """Number of restarts after a failure."""
     min_clear: float | None = None
-    """Percent of the valid pixels that must be clear, else the job is skipped."""
+    """Minimum clear share of the valid pixels in percent; below it the job is skipped."""
     state: State = "started"
     reason: str = ""
-    """Why it was skipped or failed, or what could not be judged."""
+    """Why it was skipped or failed, or what could not be checked."""
     finished: datetime | None = None
     cover: Cover | None = None
     assets: tuple[Asset, ...] = ()
     indices: dict[str, Statistics] = field(default_factory=dict)
     bands: dict[str, Statistics] = field(default_factory=dict)
-    """Reflectance of the bands asked for by name."""
+    """Statistics of the reflectance of the recipe's bands."""
     notes: tuple[str, ...] = ()
-    """Sentences a reader of the result must know, such as an index whose bands the product lacks."""
+    """Notes for readers of the result, such as an index whose bands the product lacks."""
     receipt: dict[str, Any] = field(default_factory=dict)
-    """What went in: hrefs, checksums, scales, offsets, mask, code version, parameters."""
+    """The receipt: hrefs, checksums, scales, offsets, mask, code version, parameters."""
     spent: JobCost = JobCost()
 
     @property
@@ -126,7 +126,7 @@ class Job:
         return self.product.acquisition
 
     def asset(self, name: str) -> Asset | None:
-        """The asset of that name, or None."""
+        """The asset with that name, or None."""
         return next((asset for asset in self.assets if asset.name == name), None)
 
     def with_changes(self, **changes: Any) -> "Job":
@@ -135,6 +135,6 @@ class Job:
 
 
 def job_id(requester_id: str, acquisition: str, recipe: Recipe) -> str:
-    """One job per subscription (or order), acquisition and recipe: a reprocessed product makes no second
-    one."""
+    """Id of the job of a subscription or order, acquisition and recipe; a reprocessed product gives the
+    same id."""
     return derive_id("job", requester_id, acquisition, recipe.id)

@@ -129,7 +129,7 @@ class AoiIndex:
 
         Args:
             tiles: The tile of each footprint.
-            seen: Shapely geometries as `footprint` gives them.
+            footprints: Shapely geometries as `footprint` gives them.
 
         Returns:
             Indices of footprints and slots of AOIs, in pairs, in no order; `id_of` names the slots.

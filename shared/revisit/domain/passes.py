@@ -1,8 +1,7 @@
-"""When a satellite comes again, learnt from when it came: each flies over the same ground by the same
-relative orbit every ten days.
+"""Prediction of passes: a satellite returns on the same relative orbit every ten days.
 
-No orbit elements and no acquisition plan are needed; what a plan leaves out, or a manoeuvre moves, is not
-foreseen.
+The prediction needs no orbital elements and no acquisition plan. It cannot foresee acquisitions that the plan
+leaves out, or manoeuvres.
 """
 
 from collections import defaultdict
@@ -13,45 +12,47 @@ from datetime import datetime, timedelta
 from revisit.domain.product import Product
 
 REPEAT_CYCLE = timedelta(days=10)
-"""143 orbits."""
+"""Duration of the repeat cycle of 143 orbits."""
 MAX_UNSEEN = timedelta(days=25)
-"""A platform that was not seen on an orbit for two cycles and a half comes there no more."""
+"""A platform that was not seen on an orbit for 2.5 repeat cycles is not predicted there."""
 HISTORY_WINDOW = timedelta(days=60)
-"""Of the past, before the newest product known."""
+"""Length of the history used, before the newest known product."""
 MAX_CATALOG_AGE = timedelta(days=90)
-"""From a catalog that ends longer ago nothing is foreseen."""
+"""Maximum age of the newest product; an older catalog gives no prediction."""
 DRIFT_DAMPING = 0.8
-"""Share of a drift that each cycle keeps of the one before: the orbit is let drift and corrected, and some
-sources state the start of the
-datatake, which the plan moves. Measured on five years of one tile: 99 % of the next passes within a minute,
-96 % without it."""
+"""Share of the last drift that each cycle keeps.
+
+The orbit drifts and is corrected, and some sources state the start of the datatake, which the plan moves.
+Measured on five years of one tile: 99 % of the next passes are within a minute, 96 % without this term.
+"""
 MAX_DRIFT = timedelta(minutes=5)
 SAME_PASS_WINDOW = timedelta(minutes=5)
-"""Tiles of one pass are sensed one after the other within this; the next orbit comes 100 minutes later."""
+"""Maximum time between the tiles of one pass; the next orbit comes 100 minutes later."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """One that is expected."""
+    """One predicted pass."""
 
     expected: datetime
-    """When the first of the tiles is sensed."""
+    """Sensing time of the first of the tiles."""
     platform: str
     relative_orbit: int
     tiles: tuple[str, ...]
     learnt_from: int
-    """Passes that were seen of this platform on this orbit."""
+    """Number of known passes of this platform on this orbit."""
     last: datetime
-    """The latest of them."""
+    """Time of the latest of them."""
 
 
 def predict_passes(products: Iterable[Product], now: datetime, until: datetime) -> list[Pass]:
-    """Passes after now, by time.
+    """Predicted passes after now, by time.
 
     Args:
-        products: Seen over the place, of any level; from `HISTORY_WINDOW` before the newest of them is
+        products: Products of the area, of any level; those since `HISTORY_WINDOW` before the newest are
             enough.
-        until: The last moment asked for.
+        now: Current time.
+        until: End of the prediction.
     """
     seen: defaultdict[tuple[str, int, str], set[datetime]] = defaultdict(set)
     for product in products:
@@ -77,7 +78,7 @@ def predict_passes(products: Iterable[Product], now: datetime, until: datetime) 
 
 
 def _deduplicate(moments: Iterable[datetime]) -> list[datetime]:
-    """One moment a pass, by time: what is stated for two levels or baselines of it differs by seconds."""
+    """One time per pass, sorted: times stated by two levels or baselines of it differ by seconds."""
     sensed: list[datetime] = []
     for moment in sorted(moments):
         if not sensed or moment - sensed[-1] > REPEAT_CYCLE / 2:
@@ -95,7 +96,7 @@ def _last_drift(sensed: list[datetime]) -> timedelta:
 
 
 def _group_into_passes(predictions: list[tuple[datetime, str, int, str, int, datetime]]) -> list[Pass]:
-    """One pass of the tiles that are sensed in it."""
+    """Merge predictions for tiles that are sensed in one pass."""
     passes: list[Pass] = []
     for moment, platform, orbit, tile, count, last in sorted(
         predictions, key=lambda one: (one[1], one[2], one[0], one[3])

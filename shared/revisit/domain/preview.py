@@ -1,4 +1,4 @@
-"""What a subscription would have brought, and the extent of an area."""
+"""Preview of a subscription, and summary of an area."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -8,24 +8,24 @@ from revisit.domain.aoi import AOI
 from revisit.domain.product import Product
 
 MIN_CLEAR_SAMPLES = 5
-"""Acquisitions whose pixels were looked at, of which a share can be told."""
+"""Minimum number of processed acquisitions for a clear share to be stated."""
 
 
 @dataclass(frozen=True, slots=True)
 class AoiSummary:
-    """What an AOI would take."""
+    """Size, tiles and expected cost of an AOI."""
 
     aoi: AOI
     tiles: tuple[str, ...]
     passes_per_month: float | None
-    """Passes expected within 30 days; None where too little is known to learn from."""
+    """Passes expected within 30 days; None if the catalog has too little to predict from."""
     next_pass: datetime | None
     bytes_per_pass: int
-    """Read of the source for NDVI, about."""
+    """Approximate bytes read from the source for NDVI."""
 
     @property
     def vertices(self) -> int:
-        """Not counting those that close a ring."""
+        """Number of vertices without those that close a ring."""
         polygons = (
             [self.aoi.geometry["coordinates"]]
             if self.aoi.geometry["type"] == "Polygon"
@@ -44,30 +44,29 @@ class AoiSummary:
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionPreview:
-    """What a subscription would have done since a day, as far as the catalog knows."""
+    """Past acquisitions of the catalog that match a subscription, since a day."""
 
     start: datetime
     end: datetime
     matching: tuple[Product, ...]
-    """Acquisitions that meet every condition judged without pixels, each by its best product."""
+    """Acquisitions that meet all conditions checked without pixels, each by its best product."""
     too_cloudy: tuple[Product, ...]
-    """Those over which the product states more cloud than wanted."""
+    """Acquisitions whose product states more cloud than allowed."""
     clear_count: int
-    """Of the acquisitions below, those that were clear enough."""
+    """Number of the `examined_count` acquisitions that were clear enough."""
     examined_count: int
-    """Acquisitions whose pixels over the very same AOI were looked at before, by whatever subscription or
-    order."""
+    """Number of acquisitions already processed over the same AOI, by any subscription or order."""
     min_clear: float | None
 
     @property
     def first_sensing(self) -> datetime | None:
-        """When the first acquisition known was sensed: what the catalog lacks before it cannot be told."""
+        """Sensing time of the first known acquisition; earlier ones are not in the catalog."""
         return min((product.sensing_time for product in (*self.matching, *self.too_cloudy)), default=None)
 
     @property
     def clear_share(self) -> float | None:
-        """Of the acquisitions that were clear enough, 0 to 1; None where too few were looked at, or nobody
-        asks."""
+        """Share of acquisitions that were clear enough, 0 to 1; None if too few are processed, or
+        without a clear limit."""
         return (
             self.clear_count / self.examined_count
             if self.min_clear is not None and self.examined_count >= MIN_CLEAR_SAMPLES
@@ -76,19 +75,23 @@ class SubscriptionPreview:
 
     @property
     def clear_note(self) -> str:
-        """What is known of the condition that needs pixels, in a sentence."""
+        """What is known about the clear limit, which needs pixels, as a sentence."""
         if self.min_clear is None:
-            return "no least share of clear pixels is asked for; an acquisition without any clear pixel would not have fired"
+            return "no minimum clear share is set; an acquisition without a clear pixel would have made no alert"
         if self.clear_share is None:
-            return f"whether {self.min_clear:g} % of the AOI was clear is seen in its pixels only, so fewer would have fired"
+            return (
+                f"whether {self.min_clear:g} % of the AOI was clear is known only from its pixels, "
+                "so there would have been fewer alerts"
+            )
         return (
-            f"of {self.examined_count:,} acquisitions of this AOI whose pixels were looked at, {self.clear_count:,} had {self.min_clear:g} % clear, "
-            f"so about {round(self.clear_share * len(self.matching)):,} would have fired"
+            f"of {self.examined_count:,} processed acquisitions of this AOI, "
+            f"{self.clear_count:,} had {self.min_clear:g} % clear, "
+            f"so there would have been about {round(self.clear_share * len(self.matching)):,} alerts"
         )
 
     @property
     def monthly_counts(self) -> list[tuple[str, int, int]]:
-        """Each month of the period, how many acquisitions would have fired in it, and how many there were."""
+        """Each month of the period, the number of matching acquisitions in it, and of all."""
         fired = Counter(f"{product.sensing_time:%Y-%m}" for product in self.matching)
         passed = fired + Counter(f"{product.sensing_time:%Y-%m}" for product in self.too_cloudy)
         first, last = (moment.year * 12 + moment.month - 1 for moment in (self.start, self.end))

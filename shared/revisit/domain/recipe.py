@@ -1,4 +1,4 @@
-"""What to make of the pixels."""
+"""Recipes: what to make of the pixels."""
 
 import re
 from dataclasses import dataclass, replace
@@ -10,24 +10,26 @@ from revisit.errors import InvalidInputError
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Bands to cut out and indices to compute; later also clusters and composites."""
+    """Bands to deliver and indices to compute."""
 
     bands: tuple[str, ...] = ()
-    """Bands to deliver as they are, besides those the indices need."""
+    """Bands to deliver as reflectance, besides those that the indices need."""
     indices: tuple[str, ...] = ()
-    """Names of the Awesome Spectral Indices catalogue: NDVI, EVI."""
+    """Names from the Awesome Spectral Indices catalogue, such as NDVI or EVI."""
     resolution_m: float | None = None
-    """Pixel size of the result; None keeps the native grid of the finest band read."""
+    """Pixel size of the result; None keeps the native grid of the finest band that is read."""
     resampling: str = "bilinear"
-    """How reflectance meets a finer grid: "bilinear" or "nearest"; a coarser one averages. Classes are always
-    nearest."""
+    """Resampling of reflectance to a finer grid, "bilinear" or "nearest"; to a coarser one it is averaged.
+    Classes are always resampled by nearest neighbour.
+    """
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "bands", tuple(dict.fromkeys(band_name(band) for band in self.bands)))
         object.__setattr__(self, "indices", tuple(dict.fromkeys(self.indices)))
         if unknown := [band for band in self.bands if band not in SPECTRAL_BANDS]:
             raise InvalidInputError(
-                f"band {unknown[0]} is a layer, not a reflectance band; choose from {', '.join(SPECTRAL_BANDS)}"
+                f"band {unknown[0]} is a layer, not a reflectance band; choose from "
+                f"{', '.join(SPECTRAL_BANDS)}"
             )
         if bad := [name for name in self.indices if not re.fullmatch(r"[A-Za-z0-9_\-]{1,30}", name)]:
             raise InvalidInputError(f"{bad[0]!r} is not the name of a spectral index")
@@ -42,7 +44,7 @@ class Recipe:
 
     @property
     def id(self) -> str:
-        """Derived from everything that changes the result; the order of names does not."""
+        """Id derived from everything that changes the result; the order of names does not."""
         return derive_id(
             "recipe",
             ",".join(sorted(self.bands)),

@@ -1,4 +1,4 @@
-"""The values of an index over an AOI through time."""
+"""Series: the values of an index over an AOI over time."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,14 +14,14 @@ class Observation:
     acquisition: str
     job: str
     clear_fraction: float
-    """Share of the AOI's valid pixels that were clear, 0 to 1."""
+    """Share of the AOI's valid pixels that are clear, 0 to 1."""
     coverage: float
-    """Share of the AOI that had data, 0 to 1."""
+    """Share of the AOI that has data, 0 to 1."""
     statistics: Statistics
 
 
 def build_series(jobs: list[Job], index: str) -> list[Observation]:
-    """Observations of one index (or band) from finished jobs, oldest first; jobs without a clear pixel give
+    """Observations of one index or band from finished jobs, oldest first; jobs without a clear pixel give
     none."""
     observations = []
     for job in jobs:

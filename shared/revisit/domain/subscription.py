@@ -1,4 +1,4 @@
-"""Who watches which AOI, under which conditions, and wants which recipe."""
+"""Subscriptions: an AOI that is watched, with conditions, recipe and channels."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -16,51 +16,51 @@ if TYPE_CHECKING:
 State = Literal["active", "paused", "deleted"]
 
 SECRET_OVERLAP = timedelta(hours=24)
-"""So long the secret before still signs once a webhook has got another: time enough to tell the receiver."""
+"""Time for which a replaced secret still signs, so that the receiver can be changed."""
 MAX_SECRETS = 5
-"""Of one webhook at once; each adds 48 bytes to a header."""
+"""Maximum number of valid secrets of one webhook; each adds 48 bytes to a header."""
 
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """A way alerts are carried outward."""
+    """Where alerts are delivered."""
 
     kind: Literal["webhook", "file"]
-    """"webhook" posts by Standard Webhooks; "file" appends JSON lines below the data folder."""
+    """"webhook" posts by Standard Webhooks; "file" appends JSON lines in the data folder."""
     target: str
-    """The https URL, or the file's name."""
+    """The https URL, or the name of the file."""
     secret: str = ""
-    """whsec_... of a webhook made before secrets were derived: its generation 0."""
+    """Secret (whsec_...) of a webhook created before secrets were derived: its generation 0."""
     state: Literal["live", "disabled"] = "live"
     reason: str = ""
     """Why it is disabled."""
     generation: int = 0
-    """Number of the present secret, which `revisit.signing_key` derives; 0 where there is none or it is in
+    """Number of the current secret, which `domain.webhook_secret` derives; 0 if there is none or it is in
     the record."""
     rotated: tuple[datetime, ...] = ()
-    """When the secrets before the present one were replaced, the latest last; those long past are
-    forgotten."""
+    """Times at which previous secrets were replaced, latest last; those that no longer matter are dropped."""
 
     @property
     def id(self) -> str:
-        """The same target is the same channel, whatever its secret."""
+        """Id derived from kind and target, whatever the secret."""
         return derive_id("channel", self.kind, self.target)
 
     def active_generations(self, now: datetime) -> list[int]:
-        """Numbers of the secrets that sign, the present one first."""
+        """Numbers of the secrets that sign, the current one first."""
         before = sum(now - moment < SECRET_OVERLAP for moment in self.rotated)
         return list(range(self.generation, self.generation - before - 1, -1))
 
     def rotate(self, now: datetime) -> "Channel":
-        """The same channel with a new secret; the one before goes on signing for a day.
+        """The same channel with a new secret; the previous one still signs for a day.
 
         Raises:
-            ConflictError: So many were made today that the receiver could not be told of them all.
+            ConflictError: Too many secrets were created today; the receiver could not follow.
         """
         recent = tuple(moment for moment in self.rotated if now - moment < SECRET_OVERLAP)
         if len(recent) >= MAX_SECRETS - 1:
             raise ConflictError(
-                f"{self.target} got {len(recent)} new secrets within a day; give its receiver the last one, or wait until tomorrow"
+                f"{self.target} got {len(recent)} new secrets within a day; give its receiver the last one, "
+                "or wait until tomorrow"
             )
         rotated = replace(self, generation=self.generation + 1, rotated=(*recent, now))
         return rotated if 0 in rotated.active_generations(now) else replace(rotated, secret="")
@@ -68,36 +68,36 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """One standing wish; its record is the truth that every function goes by."""
+    """A standing request for results over an AOI; all functions go by this record."""
 
     id: str
     name: str
     aoi: dict[str, Any]
-    """GeoJSON geometry, lon/lat degrees, as `AOI` normalised it (split at the antimeridian)."""
+    """GeoJSON geometry, lon/lat degrees, as normalised by `AOI` (split at the antimeridian)."""
     tiles: tuple[str, ...]
-    """MGRS tiles that the AOI touches: how notify finds the subscription."""
+    """MGRS tiles that the AOI touches, by which notify finds the subscription."""
     recipe: Recipe
     created: datetime
     owner: str = "local"
     level: Level = "L2A"
     max_cloud: float | None = None
-    """Percent over the whole product at most; a product that does not state its own passes."""
+    """Maximum scene cloud cover in percent; a product that states none passes."""
     min_clear: float | None = None
-    """Percent of the AOI's valid pixels that must be clear; None takes any."""
+    """Minimum clear share of the AOI's valid pixels in percent; None accepts any."""
     channels: tuple[Channel, ...] = ()
     state: State = "active"
     backfill: datetime | None = None
-    """The past is worked from here on; None starts with what is published next."""
+    """Start of the backfill; None starts with the next published product."""
     alerts: int = 0
-    """Number of the latest alert: the log's length."""
+    """Number of the latest alert."""
     feed_token: str = ""
-    """What the secret address of its Atom feed ends in: its id and a secret."""
+    """Secret part of the feed's address: the id and a random token."""
     paused: datetime | None = None
-    """Since when; None once what was published meanwhile has been taken up."""
+    """Time of the pause; None once the products published meanwhile have been processed."""
     last_sensing: datetime | None = None
-    """When what the latest alert tells of was seen."""
+    """Sensing time of the latest alert."""
     last_alert: datetime | None = None
-    """When the latest alert was written."""
+    """Time at which the latest alert was written."""
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.name.strip()) <= 200:
@@ -111,7 +111,7 @@ class Subscription:
                 raise InvalidInputError(f"{label} is a percentage from 0 to 100, not {value}")
 
     def rejection_reason(self, product: Product) -> str | None:
-        """Why the product does not meet the conditions judged without pixels; None where it does."""
+        """Why a product does not meet the conditions checked without pixels; None if it does."""
         if self.state != "active":
             return f"the subscription is {self.state}"
         if product.level != self.level:
@@ -125,12 +125,11 @@ class Subscription:
         return None
 
     def pause(self, moment: datetime) -> "Subscription":
-        """The same subscription at rest, since that moment where it was not so before."""
+        """The subscription paused, since that moment unless it was paused before."""
         return self.with_changes(state="paused", paused=self.paused or moment)
 
     def has_same_definition(self, other: "Subscription") -> bool:
-        """Whether both are called the same and ask the same of the same AOI: what the id is derived from when
-        one is made."""
+        """Whether name, AOI and recipe are equal: what the id is derived from at creation."""
         return (self.name, self.aoi, self.recipe.id) == (other.name, other.aoi, other.recipe.id)
 
     def with_changes(self, **changes: Any) -> "Subscription":
@@ -139,11 +138,14 @@ class Subscription:
 
 
 def subscription_id(owner: str, name: str, aoi: "AOI", recipe: Recipe, attempt: int = 0) -> str:
-    """The same wish of the same owner is the same subscription.
+    """Id of a subscription; the same request of the same owner gives the same id.
 
     Args:
-        attempt: How many that began like this have been changed into something else since, and kept their
-            ids.
+        owner: Id of the user.
+        name: Name of the subscription.
+        aoi: Area of interest.
+        recipe: Recipe.
+        attempt: Number of subscriptions that had this definition, were changed since, and keep their ids.
     """
     return derive_id("sub", owner, name, aoi.id, recipe.id, *([str(attempt)] if attempt else []))
 

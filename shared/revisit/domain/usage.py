@@ -1,4 +1,4 @@
-"""What one owner has used of a plan; kept only for those whose plan is limited."""
+"""Usage of a plan by one owner; stored only for plans with limits."""
 
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
@@ -8,22 +8,22 @@ from revisit.domain.ids import derive_id
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Read and written with what it counts, in one commit, so that no two requests take the same last
-    place."""
+    """Usage of one owner, read and written in the same commit as what it counts, so two requests cannot both
+    take the last slot.
+    """
 
     id: str
     owner: str
     day: date
-    """UTC; a new day begins with no jobs and no keys."""
+    """Day in UTC; a new day starts with no jobs and no keys."""
     jobs: dict[str, int] = field(default_factory=dict)
-    """Order -> acquisitions it took of the day's."""
+    """Order -> number of acquisitions that it took of the day's quota."""
     keys: int = 0
-    """Made this day."""
+    """Number of keys created on this day."""
     running: tuple[str, ...] = ()
-    """Orders that may still be worked; those that are over are taken off when their places are wanted."""
+    """Orders that may be running; finished ones are removed when a slot is needed."""
     watching: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """Subscription -> its webhook channels; those that were deleted are taken off when their places are
-    wanted."""
+    """Subscription -> its webhook channels; deleted ones are removed when a slot is needed."""
 
     @property
     def jobs_today(self) -> int:
@@ -31,7 +31,7 @@ class Usage:
 
     @property
     def webhooks(self) -> frozenset[str]:
-        """Different ones, however many subscriptions share them."""
+        """Number of different webhooks, however many subscriptions share them."""
         return frozenset(channel for channels in self.watching.values() for channel in channels)
 
     def for_day(self, day: date) -> "Usage":
@@ -40,10 +40,10 @@ class Usage:
 
 
 def usage_id(owner: str) -> str:
-    """One record an owner."""
+    """Id of the one record of an owner."""
     return derive_id("usage", owner)
 
 
 def new_usage(owner: str, now: datetime) -> Usage:
-    """Of somebody who has asked for nothing yet."""
+    """Usage of an owner without any request."""
     return Usage(usage_id(owner), owner, now.date())

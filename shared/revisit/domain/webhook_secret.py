@@ -1,5 +1,4 @@
-"""The one key that the secrets of all webhooks are derived from, so that none of them is kept anywhere
-(rules.md H1)."""
+"""Webhook signing secrets, derived from one key, so that no secret is stored."""
 
 import base64
 import hmac
@@ -16,18 +15,19 @@ KEY_BYTES = 32
 
 
 def new_key() -> str:
-    """A key as text: 32 random bytes in base64."""
+    """A new key as text: 32 random bytes in base64."""
     return base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
 
 
 def parse_key(text: str, location: str) -> bytes:
-    """Read a key. What the text is stays untold: sentences are written into logs.
+    """Parse a key. Error messages never contain it, because they are logged.
 
     Args:
-        place: Where it stands: "REVISIT_SIGNING_KEY".
+        text: The key in base64.
+        location: Where it is from, for the error message: "REVISIT_SIGNING_KEY".
 
     Raises:
-        InvalidInputError: It is none.
+        InvalidInputError: It is not a key.
     """
     try:
         key = base64.b64decode(text.strip(), validate=True)
@@ -35,15 +35,18 @@ def parse_key(text: str, location: str) -> bytes:
         key = b""
     if len(key) < KEY_BYTES:
         raise InvalidInputError(
-            f"{location} holds no key to sign webhooks with, which is {KEY_BYTES} random bytes or more in base64; put the one back that was "
+            f"{location} holds no key to sign webhooks with, which is {KEY_BYTES} random bytes or more in "
+            "base64; put the one back that was "
             "there, or a new one (`openssl rand -base64 32`), with which every webhook gets another secret"
         )
     return key
 
 
 def derive_secret(key: bytes, subscription: Subscription, channel: Channel, generation: int) -> str:
-    """A secret of a webhook: whsec_ and 32 bytes in base64. A subscription that was deleted and is made anew
-    has others than before."""
+    """A secret of a webhook: whsec_ and 32 bytes in base64.
+
+    A subscription that is deleted and created again has other secrets than before.
+    """
     if not generation:
         return channel.secret
     text = "|".join(
@@ -55,10 +58,13 @@ def derive_secret(key: bytes, subscription: Subscription, channel: Channel, gene
 def active_secrets(
     load_key: Callable[[], bytes], subscription: Subscription, channel: Channel, now: datetime
 ) -> list[str]:
-    """All secrets that a webhook's receiver may go by at present, the newest first; each of them signs.
+    """All secrets with which a webhook is signed at present, newest first.
 
     Args:
-        key: Gives the key; not asked where only what a record of an earlier version holds is to sign.
+        load_key: Returns the key; not called if only the secret of an old record is needed.
+        subscription: The subscription.
+        channel: Its webhook.
+        now: Current time.
     """
     return [
         secret
