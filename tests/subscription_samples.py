@@ -1,7 +1,7 @@
 """What is watched over a field, jobs of it and their alerts; and areas beside it."""
 
 from products import FIELD, NOW, end_job
-from revisit.chain.dispatch import create_deliveries
+from revisit.chain.delivery_ledger import create_deliveries
 from revisit.domain.job import Cover, Job, Statistics, job_id
 from revisit.domain.subscription import Subscription
 

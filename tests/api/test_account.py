@@ -11,7 +11,7 @@ from products import FIELD, NOW, add_to_catalog, end_job, product
 from revisit.adapters.local.backend import local_backend
 from revisit.api import all_routes, create_app
 from revisit.api.http import request_context
-from revisit.chain.dispatch import create_deliveries
+from revisit.chain.delivery_ledger import create_deliveries
 from revisit.chain.job_lifecycle import job_folder
 from revisit.domain.audit_record import Audit, pseudonymize
 from revisit.domain.job import Cover, Job, Statistics

@@ -6,7 +6,7 @@ import pytest
 
 from products import FIELD, add_to_catalog, product
 from revisit.adapters.local.backend import local_backend
-from revisit.chain.dispatch import create_deliveries
+from revisit.chain.delivery_ledger import create_deliveries
 from revisit.cli import run
 from revisit.domain.delivery import Attempt, Delivery
 from revisit.domain.job import Cover, Job, job_id

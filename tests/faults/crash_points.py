@@ -17,7 +17,7 @@ from faults.faulty_vfs import KILLED_STATUS, CrashMode, FaultyDisk
 from faults.processes import fork, wait
 from revisit.adapters.local.backend import local_backend, local_queue
 from revisit.chain import dispatch, outbox_sweep  # noqa: F401
-from revisit.chain.dispatch import create_deliveries
+from revisit.chain.delivery_ledger import create_deliveries
 from revisit.domain.events import JobFinished
 from revisit.embedded.function_host import FunctionHost
 from revisit.ports.backend import Backend

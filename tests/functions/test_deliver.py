@@ -23,7 +23,8 @@ from delivery_samples import (
     webhook_ids,
 )
 from revisit.adapters.local.backend import local_backend
-from revisit.chain.dispatch import create_deliveries, dispatch, due_deliveries
+from revisit.chain.delivery_ledger import create_deliveries, due_deliveries
+from revisit.chain.dispatch import dispatch
 from revisit.delivery.url_guard import ALLOW_VARIABLE
 from revisit.domain.delivery import Receiver
 from revisit.domain.events import JobFinished

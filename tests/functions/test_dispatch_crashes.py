@@ -18,7 +18,8 @@ from delivery_samples import (
 )
 from revisit.adapters.local.backend import local_backend
 from revisit.chain import dispatch as dispatch_module
-from revisit.chain.dispatch import Network, claim, create_deliveries, dispatch, due_deliveries, record_attempt
+from revisit.chain.delivery_ledger import claim, create_deliveries, due_deliveries, record_attempt
+from revisit.chain.dispatch import Network, dispatch
 from revisit.delivery.webhook_client import AttemptResult
 from webhook_receiver import answer, answer_after, hang, receiver
 
@@ -54,7 +55,8 @@ def test_what_a_crash_left_between_send_and_record_is_sent_again_under_the_same_
 CARRIER = """
 import sys
 from pathlib import Path
-from revisit.chain.dispatch import create_deliveries, dispatch
+from revisit.chain.delivery_ledger import create_deliveries
+from revisit.chain.dispatch import dispatch
 from revisit.adapters.local.backend import local_backend
 backend = local_backend(Path(sys.argv[1]))
 dispatch(create_deliveries(sys.argv[2], backend), backend)

@@ -14,7 +14,8 @@ from delivery_samples import (
     list_alerts,
     list_deliveries,
 )
-from revisit.chain.dispatch import create_deliveries, dispatch
+from revisit.chain.delivery_ledger import create_deliveries
+from revisit.chain.dispatch import dispatch
 from revisit.domain.events import JobFinished
 from revisit.domain.subscription import Channel
 

@@ -16,7 +16,8 @@ from delivery_samples import (
     list_deliveries,
 )
 from revisit.chain import dispatch as dispatch_module
-from revisit.chain.dispatch import Network, create_deliveries, dispatch, due_deliveries
+from revisit.chain.delivery_ledger import create_deliveries, due_deliveries
+from revisit.chain.dispatch import Network, dispatch
 from revisit.delivery.url_guard import ALLOW_VARIABLE
 from revisit.domain.delivery import Receiver
 from revisit.domain.events import JobFinished

@@ -16,7 +16,7 @@ from delivery_samples import (
     put_records,
     webhook_ids,
 )
-from revisit.chain.dispatch import claim, create_deliveries, record_attempt
+from revisit.chain.delivery_ledger import claim, create_deliveries, record_attempt
 from revisit.delivery.webhook_client import AttemptResult
 from revisit.domain.delivery import Attempt
 from revisit.domain.events import JobFinished

@@ -17,7 +17,9 @@ from delivery_samples import (
     list_deliveries,
     webhook_ids,
 )
-from revisit.chain.dispatch import Network, create_deliveries, dispatch, due_deliveries, retry_delay
+from revisit.chain.delivery_ledger import create_deliveries, due_deliveries
+from revisit.chain.delivery_policy import retry_delay
+from revisit.chain.dispatch import Network, dispatch
 from revisit.domain.events import JobFinished
 from webhook_receiver import answer, hang, receiver, reset
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from products import FIELD, add_to_catalog, product
-from revisit.chain.dispatch import claim
+from revisit.chain.delivery_ledger import claim
 from revisit.domain.aoi import AOI
 from revisit.domain.delivery import Attempt, Delivery
 from revisit.domain.product import Product

@@ -1,10 +1,11 @@
-"""How jobs begin, keep what they make, and end: each step one commit, and none of them happens twice."""
+"""The life of a job: start, assets, end. Each step is one commit and happens once."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from hashlib import file_digest
+from itertools import batched
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -17,31 +18,31 @@ from revisit.ports.backend import Backend, Commit
 from revisit.ports.batch_sizes import MAX_RECORDS_PER_COMMIT
 
 CANCELLED_REASON = "the order was cancelled"
-"""Why a job was skipped that its order is not to have."""
+"""Reason of a job that is skipped because its orders were cancelled."""
 
 
 def start_jobs(backend: Backend, jobs: Iterable[Job], completes_event: bool = True) -> int:
-    """Begin every job that is not there yet; returns how many began.
+    """Start every job that does not exist yet.
 
     Args:
-        jobs: As they are to be written; one whose id is known stays as it is, so a reprocessed product begins
-            nothing.
-        completes_event: Whether this completes the handling of the backend's cause.
+        backend: Holds the records.
+        jobs: The jobs; one whose id exists stays as it is, so a reprocessed product starts nothing.
+        completes_event: Whether the last commit completes the handling of the backend's cause.
+
+    Returns:
+        How many jobs were started.
     """
-    jobs = list(jobs)
-    begun = 0
-    while jobs or completes_event:
-        batch, jobs = jobs[:MAX_RECORDS_PER_COMMIT], jobs[MAX_RECORDS_PER_COMMIT:]
-        begun += (
-            backend.commit(partial(_start_batch, jobs=batch), completes_event=completes_event and not jobs)
-            or 0
-        )
-        if not jobs:
-            break
-    return begun
+    batches = list(batched(jobs, MAX_RECORDS_PER_COMMIT))
+    if completes_event and not batches:
+        batches = [()]
+    started = 0
+    for number, batch in enumerate(batches, 1):
+        completes = completes_event and number == len(batches)
+        started += backend.commit(partial(_start_batch, jobs=batch), completes_event=completes) or 0
+    return started
 
 
-def _start_batch(commit: Commit, jobs: list[Job]) -> int:
+def _start_batch(commit: Commit, jobs: Sequence[Job]) -> int:
     new = [job for job in jobs if commit.get(Job, job.id) is None]
     for job in new:
         commit.put(job)
@@ -50,10 +51,9 @@ def _start_batch(commit: Commit, jobs: list[Job]) -> int:
 
 
 def finish(commit: Commit, job: Job) -> None:
-    """Write a finished job, count it off its orders, and say that it finished; nothing where it had finished
-    before.
+    """Write a finished job, count it in its orders and emit job.finished; a no-op if it had finished before.
 
-    What nobody wants any more is skipped, however far it came.
+    A job whose orders were cancelled is skipped, however far it came.
     """
     was = commit.get(Job, job.id)
     if was is None or was.state in FINISHED_STATES:
@@ -68,7 +68,7 @@ def finish(commit: Commit, job: Job) -> None:
 
 
 def is_cancelled(job: Job, orders: Iterable[Order | None]) -> bool:
-    """Whether nobody waits for a job any more: no subscription, and each of its orders is cancelled."""
+    """Whether a job is no longer needed: it has no subscription, and all of its orders are cancelled."""
     orders = list(orders)
     return (
         not job.subscription
@@ -78,12 +78,12 @@ def is_cancelled(job: Job, orders: Iterable[Order | None]) -> bool:
 
 
 def as_cancelled(job: Job, finished: datetime | None) -> Job:
-    """A job that was cancelled."""
+    """The job, skipped because its orders were cancelled."""
     return job.with_changes(state="skipped", reason=CANCELLED_REASON, finished=finished)
 
 
 def close_if_cancelled(backend: Backend, job: Job) -> bool:
-    """Close a job that nobody wants any more, before work is put into it; returns whether it is one."""
+    """Skip a job that is no longer needed before any work is done; returns whether it was skipped."""
     if not is_cancelled(job, (backend.records.get(Order, id) for id in job.orders)):
         return False
     backend.commit(partial(finish, job=as_cancelled(job, backend.now())))
@@ -91,7 +91,7 @@ def close_if_cancelled(backend: Backend, job: Job) -> bool:
 
 
 def mark_extracted(commit: Commit, job: Job) -> None:
-    """Write a job whose bands are cut out, and say so; nothing where it has ended meanwhile."""
+    """Write a job whose bands are stored and emit job.extracted; a no-op if it has ended meanwhile."""
     was = commit.get(Job, job.id)
     if was is None or was.state != "started":
         return
@@ -108,13 +108,16 @@ def store_asset(
     roles: tuple[str, ...] = ("data",),
     stac_fields: dict[str, Any] | None = None,
 ) -> Asset:
-    """Make a file of a job and keep it under a name that its content decides, so that a second run keeps the
-    same.
+    """Write a file of a job and store it under a content-addressed name, so that a second run stores the same.
 
     Args:
+        backend: Stores the asset.
+        job: The job that the file belongs to.
         name: Key of the asset, with the file's suffix: "bands.tif".
         write: Writes the file at the path it is given.
-        about: STAC fields that describe it.
+        media_type: MIME type.
+        roles: STAC roles of the asset.
+        stac_fields: STAC fields that describe the asset.
 
     Raises:
         TransientError: The disk is full or fails.
@@ -140,13 +143,12 @@ def store_asset(
 
 
 def job_folder(job_id: str) -> str:
-    """Where all files of a job lie, and no others."""
+    """The folder of a job's files, which holds no others."""
     return f"jobs/{job_id}"
 
 
 def fail(event: Any, backend: Backend, reason: str) -> None:
-    """Close the job of an event as failed, with its reason: what `extract` and `index` do when they give
-    up."""
+    """Mark the job of an event as failed, with the reason; the failure handler of `extract` and `index`."""
     job = backend.records.get(Job, event.job)
     if job is not None:
         failed = job.with_changes(state="failed", reason=reason, finished=backend.now())

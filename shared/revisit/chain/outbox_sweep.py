@@ -1,5 +1,4 @@
-"""What is done at every turn of the clock for what got stuck: events a crash left unpublished, messages that
-nobody ever answered."""
+"""Sweep of the transactional outbox and of the bus's dead letters, at every tick."""
 
 from revisit.chain import job_lifecycle
 from revisit.domain.events import JobExtracted, JobStarted
@@ -10,14 +9,13 @@ from revisit.ports.system_records import DeadLetter
 
 
 def sweep(backend: Backend) -> None:
-    """Publish what is left in the outbox, and put on record what the bus gave up."""
+    """Publish events that a crash left in the outbox, and record the bus's dead letters."""
     backend.bus.publish_pending()
     backend.bus.collect_dead_letters(lambda letter: record_dead_letter(letter, backend))
 
 
 def record_dead_letter(letter: DeadLetter, backend: Backend) -> None:
-    """Keep a message that was tried too often where its user looks: with its job, and among the dead
-    letters."""
+    """Record a dead letter, and fail its job if it belongs to one, so that the job's user sees the reason."""
     backend.commit(lambda commit: commit.put(letter), completes_event=False)
     try:
         event = cloudevents.decode(letter.body.encode()).event

@@ -2,7 +2,8 @@
 
 from datetime import datetime
 
-from revisit.chain.dispatch import CLAIM_LEASE, undeliverable_reason
+from revisit.chain.delivery_ledger import CLAIM_LEASE
+from revisit.chain.delivery_policy import undeliverable_reason
 from revisit.domain.delivery import Delivery
 from revisit.domain.subscription import Subscription
 from revisit.errors import ConflictError, InvalidInputError, NotFoundError

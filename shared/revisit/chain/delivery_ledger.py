@@ -1,0 +1,208 @@
+"""Delivery records: alerts with their deliveries, claims, and the results of attempts, each in one commit."""
+
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+from heapq import heappush, heappushpop
+
+from revisit.chain.delivery_policy import (
+    CIRCUIT_THRESHOLD,
+    PROBE_INTERVAL,
+    apply_attempt,
+    circuit_open,
+    count_failure,
+    disable_reason,
+    undeliverable_reason,
+)
+from revisit.delivery.webhook_client import AttemptResult
+from revisit.domain.alert import Alert, alert_id
+from revisit.domain.delivery import Attempt, Delivery, Receiver, delivery_id
+from revisit.domain.job import Cover, Job
+from revisit.domain.subscription import Channel, Subscription
+from revisit.ports.backend import Backend, Commit
+from revisit.ports.pagination import find_all
+
+CLAIM_LEASE = timedelta(seconds=60)
+"""How long a claim keeps a delivery from other workers: four times the time-out of one POST request."""
+
+MAX_DUE_PER_HOST = 1000
+"""Due deliveries of one host that one tick takes; the rest waits for the next tick."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to try one delivery now. The number in `delivery.claim` is its fencing token."""
+
+    delivery: Delivery
+    subscription: Subscription
+    channel: Channel
+
+
+def create_deliveries(job: str, backend: Backend) -> list[Delivery]:
+    """Create the alert of a finished job and one delivery per live channel.
+
+    Returns:
+        The deliveries; empty if the job gives no alert, or its alert exists.
+
+    Raises:
+        NotFoundError: There is no such job.
+    """
+    finished = backend.get_record(Job, job)
+    if finished.state != "done" or not finished.subscription:
+        return []
+    # The alert's derived id is the dedupe key. With the event's own, a job that finished while its subscription
+    # was paused could give no alert after the subscription is resumed.
+    return (
+        backend.commit(partial(_create_deliveries, job=finished, now=backend.now()), completes_event=False)
+        or []
+    )
+
+
+def _create_deliveries(commit: Commit, job: Job, now: datetime) -> list[Delivery]:
+    subscription = commit.get(Subscription, job.subscription)
+    id = alert_id(job.subscription, job.acquisition)
+    existing = commit.get(Alert, id)
+    if subscription is None or subscription.state != "active" or existing:
+        return []
+    number = subscription.alerts + 1
+    deliveries = [
+        Delivery(
+            delivery_id(id, channel.id),
+            id,
+            subscription.id,
+            channel.id,
+            channel.target,
+            now,
+            now,
+            host=_channel_host(channel),
+            owner=subscription.owner,
+        )
+        for channel in subscription.channels
+        if channel.state == "live"
+    ]
+    commit.put(
+        subscription.with_changes(alerts=number, last_sensing=job.product.sensing_time, last_alert=now)
+    )
+    commit.put(
+        Alert(
+            id,
+            subscription.id,
+            number,
+            job.id,
+            job.acquisition,
+            job.product.id,
+            job.product.sensing_time,
+            now,
+            job.cover or Cover(0, 0, 0, mask="none"),
+            job.indices,
+            job.lane == "backfill",
+            job.reason,
+            subscription.owner,
+        )
+    )
+    for delivery in deliveries:
+        commit.put(delivery)
+    return deliveries
+
+
+def claim(delivery: str, backend: Backend) -> Claim | None:
+    """Claim a delivery for one attempt; None if it is claimed by another worker, not due, or finished."""
+    return backend.commit(partial(_claim, id=delivery, now=backend.now()), completes_event=False)
+
+
+def _claim(commit: Commit, id: str, now: datetime) -> Claim | None:
+    delivery = commit.get(Delivery, id)
+    if delivery is None or delivery.state != "due" or delivery.due is None or delivery.due > now:
+        return None
+    subscription = commit.get(Subscription, delivery.subscription)
+    receiver = commit.get(Receiver, delivery.host) if delivery.host else None
+    channel = _find_channel(subscription, delivery)
+    if subscription is None or channel is None or undeliverable_reason(subscription, channel):
+        ended = Attempt(now, f"not sent: {undeliverable_reason(subscription, channel)}")
+        commit.put(delivery.with_changes(state="failed", due=None, attempts=(*delivery.attempts, ended)))
+        return None
+    if circuit_open(receiver, now):
+        return None
+    if receiver and receiver.failures >= CIRCUIT_THRESHOLD:
+        commit.put(replace(receiver, probe=now + PROBE_INTERVAL))
+    claimed = delivery.with_changes(claim=delivery.claim + 1, due=now + CLAIM_LEASE)
+    commit.put(claimed)
+    return Claim(claimed, subscription, channel)
+
+
+def record_attempt(claimed: Claim, result: AttemptResult, backend: Backend) -> Delivery | None:
+    """Record the result of an attempt; None if a later claim has replaced this one (fencing token)."""
+    return backend.commit(
+        partial(_record_attempt, claimed=claimed.delivery, result=result, now=backend.now()),
+        completes_event=False,
+    )
+
+
+def _record_attempt(
+    commit: Commit, claimed: Delivery, result: AttemptResult, now: datetime
+) -> Delivery | None:
+    delivery = commit.get(Delivery, claimed.id)
+    if delivery is None or delivery.claim != claimed.claim or delivery.state != "due":
+        return None
+    subscription = commit.get(Subscription, delivery.subscription)
+    receivers = {id: commit.get(Receiver, id) for id in (delivery.host, delivery.channel) if id}
+    tried = apply_attempt(delivery, result, now)
+    commit.put(tried)
+    for id, receiver in receivers.items():
+        if not result.delivered:
+            commit.put(count_failure(id, receiver, now))
+        elif receiver:
+            commit.delete(Receiver, id)
+    reason = "" if result.delivered else disable_reason(tried, result, receivers[delivery.channel], now)
+    if reason and subscription:
+        commit.put(
+            subscription.with_changes(
+                channels=tuple(
+                    replace(channel, state="disabled", reason=reason)
+                    if channel.id == delivery.channel
+                    else channel
+                    for channel in subscription.channels
+                )
+            )
+        )
+    return tried
+
+
+def due_deliveries(backend: Backend) -> list[Delivery]:
+    """Deliveries that are due, longest waiting first; at most `MAX_DUE_PER_HOST` of one host.
+
+    Includes deliveries whose worker crashed. The records are read page by page, so memory is bounded by the
+    number of hosts, and a host with a long backlog does not crowd out the others.
+    """
+    now = backend.now()
+    by_host: defaultdict[str, list[tuple[float, str, Delivery]]] = defaultdict(list)
+    for delivery in find_all(backend.records, Delivery, state="due"):
+        if delivery.due and delivery.due <= now:
+            # A heap whose first entry is the one that has waited the shortest.
+            entry = (-delivery.due.timestamp(), delivery.id, delivery)
+            heap = by_host[host_or_target(delivery)]
+            if len(heap) < MAX_DUE_PER_HOST:
+                heappush(heap, entry)
+            else:
+                heappushpop(heap, entry)
+    found = (delivery for heap in by_host.values() for _, _, delivery in heap)
+    return sorted(found, key=lambda delivery: (delivery.due or now, delivery.created))
+
+
+def host_or_target(delivery: Delivery) -> str:
+    """What shares the limit of concurrent sends: the receiving host, or the file."""
+    return delivery.host or delivery.target
+
+
+def _find_channel(subscription: Subscription | None, delivery: Delivery) -> Channel | None:
+    channels = subscription.channels if subscription else ()
+    return next((channel for channel in channels if channel.id == delivery.channel), None)
+
+
+def _channel_host(channel: Channel) -> str:
+    return (
+        channel.target.partition("://")[2].partition("/")[0].lower().removesuffix(":443")
+        if channel.kind == "webhook"
+        else ""
+    )
