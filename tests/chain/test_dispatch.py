@@ -14,9 +14,13 @@ from samples import NOON, delivery
 
 def test_a_host_has_no_more_slots_than_the_limit_and_another_host_has_its_own():
     slots = HostSlots(2)
-    with slots.take("a.org", 0), slots.take("a.org", 0):
-        with slots.take("a.org", 0.01) as third, slots.take("b.org", 0) as other:
-            assert (third, other) == (False, True)
+    with (
+        slots.take("a.org", 0),
+        slots.take("a.org", 0),
+        slots.take("a.org", 0.01) as third,
+        slots.take("b.org", 0) as other,
+    ):
+        assert (third, other) == (False, True)
     with slots.take("a.org", 0) as free:
         assert free
 

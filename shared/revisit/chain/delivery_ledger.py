@@ -1,10 +1,9 @@
 """Delivery records: alerts with their deliveries, claims, and the results of attempts, each in one commit."""
 
-from collections import defaultdict
+from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
-from heapq import heappush, heappushpop
 
 from revisit.chain.delivery_policy import (
     CIRCUIT_THRESHOLD,
@@ -21,7 +20,7 @@ from revisit.domain.delivery import Attempt, Delivery, Receiver, delivery_id
 from revisit.domain.job import Cover, Job
 from revisit.domain.subscription import Channel, Subscription
 from revisit.ports.backend import Backend, Commit
-from revisit.ports.pagination import find_all
+from revisit.ports.pagination import find_all_sorted
 
 CLAIM_LEASE = timedelta(seconds=60)
 """How long a claim keeps a delivery from other workers: four times the time-out of one POST request."""
@@ -170,24 +169,21 @@ def _record_attempt(
 
 
 def due_deliveries(backend: Backend) -> list[Delivery]:
-    """Deliveries that are due, longest waiting first; at most `MAX_DUE_PER_HOST` of one host.
+    """Deliveries that are due, longest overdue first; at most `MAX_DUE_PER_HOST` of one host.
 
-    Includes deliveries whose worker crashed. The records are read page by page, so memory is bounded by the
-    number of hosts, and a host with a long backlog does not crowd out the others.
+    Includes deliveries whose worker crashed. The records are read page by page up to the first that is not due,
+    and a host with a long backlog does not crowd out the others.
     """
-    now = backend.now()
-    by_host: defaultdict[str, list[tuple[float, str, Delivery]]] = defaultdict(list)
-    for delivery in find_all(backend.records, Delivery, state="due"):
-        if delivery.due and delivery.due <= now:
-            # A heap whose first entry is the one that has waited the shortest.
-            entry = (-delivery.due.timestamp(), delivery.id, delivery)
-            heap = by_host[host_or_target(delivery)]
-            if len(heap) < MAX_DUE_PER_HOST:
-                heappush(heap, entry)
-            else:
-                heappushpop(heap, entry)
-    found = (delivery for heap in by_host.values() for _, _, delivery in heap)
-    return sorted(found, key=lambda delivery: (delivery.due or now, delivery.created))
+    now, by_host = backend.now(), Counter[str]()
+    found = []
+    for delivery in find_all_sorted(backend.records, Delivery, sort="due", state="due"):
+        if delivery.due is None or delivery.due > now:
+            break
+        host = host_or_target(delivery)
+        if by_host[host] < MAX_DUE_PER_HOST:
+            by_host[host] += 1
+            found.append(delivery)
+    return found
 
 
 def host_or_target(delivery: Delivery) -> str:

@@ -1,15 +1,15 @@
-"""Asking a source what is new, putting it into the catalog, and announcing it.
+"""Refresh of the catalog from its sources, and publication of new products.
 
-The catalog is a log, and how far it has been announced is a record: a crash between the two loses nothing,
-since the next
-refresh announces what is left, and announces nothing twice, since ids are derived.
+The catalog is a log, and the position up to which it is published is a record. A crash between the two loses
+nothing, since the next refresh publishes what is left, and publishes nothing twice, since ids are derived.
 """
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache, partial
+from itertools import batched
 
 from revisit.domain.events import ProductNew, RefreshDue
 from revisit.domain.product import Product
@@ -20,64 +20,60 @@ from revisit.ports.batch_sizes import MAX_RECORDS_PER_COMMIT
 from revisit.ports.system_records import CatalogCursor, SourceState
 
 NEWS_WINDOW = timedelta(days=10)
-"""What a feed's first listing announces reaches this far back; the rest of it is history, found by orders."""
-
+"""Age of the oldest sensing that a feed's first listing publishes; orders find what is older."""
 
 STALE_AFTER = timedelta(hours=48)
-"""The mission senses at every hour and publishes within a day: a feed whose latest sensing is older than this
-has stopped."""
+"""A feed whose latest sensing is older has stopped: the mission senses every hour and publishes within a day."""
 
 log = logging.getLogger("revisit")
 
 
 @dataclass(frozen=True, slots=True)
 class RefreshResult:
-    """What one refresh of one source found."""
+    """Result of one refresh of one source."""
 
     source: str
     rows: int
     """Products read from the source."""
     new: int
-    """Of them, those the catalog lacked."""
+    """Products that the catalog lacked."""
     rejection_count: int
-    """Rows that could not be understood."""
+    """Rows that could not be read."""
     rejection_examples: tuple[tuple[str, str], ...]
-    """The first of them with their reasons."""
+    """(row or name, reason) of the first rejected rows."""
     unchanged: bool
-    """Nothing was read, because the source says nothing changed."""
+    """Whether nothing was read because the source states that nothing changed."""
     unfinished: bool = False
-    """There is more, which the next refresh goes on with."""
+    """Whether time ran out; the next refresh continues."""
 
 
 def refresh_sources(backend: Backend, specs: Iterable[str]) -> None:
-    """Refresh several sources; one that fails keeps none of the others waiting, and its reason is kept with
-    it.
+    """Refresh several sources; if one fails, its error is recorded and the others are still refreshed.
 
     Raises:
-        PermanentError: One of them failed. Whether or not it may mend, the next tick asks it again: a tick
-            tried again besides would only
-            pile up while a source is away.
+        PermanentError: A source failed. Also for a transient failure: the next tick asks the source again, and
+            redelivered ticks would only pile up while it is down.
     """
     failures: list[str] = []
-    answered: list[str] = []
+    refreshed: list[str] = []
     for spec in specs:
         try:
-            answered.append(refresh_source(backend, spec).source)
+            refreshed.append(refresh_source(backend, spec).source)
         except (TransientError, PermanentError) as error:
             _save_error(backend, spec, str(error))
             failures.append(str(error))
-    report_stale_sources(backend, answered)
+    report_stale_sources(backend, refreshed)
     if failures:
         raise PermanentError("; ".join(failures))
 
 
 def refresh_source(backend: Backend, spec: str) -> RefreshResult:
-    """Bring the catalog up to date with one source and announce the news.
+    """Add a source's new products to the catalog and publish them.
 
     Raises:
-        TransientError: The source does not answer; what was added stays, and is found and announced next
-            time.
-        PermanentError: The source is not what its SPEC says, or is empty where it was not before.
+        TransientError: The source does not answer; products that were added stay, and are published by the next
+            refresh.
+        PermanentError: The source does not match its SPEC, or is empty although it was not before.
     """
     source, catalog = backend.source(spec), backend.catalog()
     spec = source.spec
@@ -86,10 +82,12 @@ def refresh_source(backend: Backend, spec: str) -> RefreshResult:
     new = sum(catalog.add(batch) for batch in listing.batches)
     whole = not (listing.unchanged or listing.unfinished)
     if before.rows and not listing.rows and whole:
-        raise PermanentError(f"{spec} lists nothing although it had {before.rows} products; is it complete?")
+        raise PermanentError(
+            f"{spec} lists no products although it had {before.rows}; check that it is complete"
+        )
     publish_new_products(backend)
     rows = listing.rows if whole else before.rows
-    # Until it was listed to the end once, what is old is history.
+    # Before the first full listing ends, old products are history.
     refreshed, first = (
         (before.refreshed, before.first)
         if listing.unfinished
@@ -117,8 +115,7 @@ def refresh_source(backend: Backend, spec: str) -> RefreshResult:
 
 
 def report_stale_sources(backend: Backend, specs: Iterable[str]) -> None:
-    """Log which feeds answer but have had nothing new for long: no error would ever tell. A deployment mails
-    it to whom it may concern."""
+    """Log the feeds that answer but list nothing new, which raises no error; deployments alert on this line."""
     feeds = [spec for spec in specs if not backend.source(spec).announces_all]
     latest = {entry.source: entry.last_sensing for entry in backend.catalog().freshness()} if feeds else {}
     for spec in feeds:
@@ -126,7 +123,7 @@ def report_stale_sources(backend: Backend, specs: Iterable[str]) -> None:
         if sensed is not None and backend.now() - sensed > STALE_AFTER:
             hours = round((backend.now() - sensed).total_seconds() / 3600)
             log.warning(
-                "the latest sensing that %s lists is %d hours ago",
+                "the latest sensing in %s is %d hours old",
                 spec,
                 hours,
                 extra={"line": {"source": spec, "silent_hours": hours}},
@@ -134,32 +131,28 @@ def report_stale_sources(backend: Backend, specs: Iterable[str]) -> None:
 
 
 def record_failure(event: RefreshDue, backend: Backend, reason: str) -> None:
-    """Remember why the refresh of a source failed, for `status` and `doctor`; the next tick tries again."""
+    """Record why the refresh of a source failed, for `status` and `doctor`; the next tick tries again."""
     if event.source:
         _save_error(backend, event.source, reason)
 
 
 def publish_new_products(backend: Backend) -> int:
-    """Emit product.new for every product that was added since the last announcement and lies on a watched
-    tile.
+    """Emit product.new for the products added since the last publication that are on a watched tile.
 
     Returns:
-        How many were announced.
+        How many products were published.
     """
-    is_news, past, announced = *_news_filter(backend), 0
+    is_new, min_sensing_times, published = *_new_product_filter(backend), 0
     while True:
         cursor = (backend.records.get(CatalogCursor, "catalog") or CatalogCursor()).cursor
-        products, reached = backend.catalog().read_additions(cursor, min_sensing_times=past)
+        products, reached = backend.catalog().read_additions(cursor, min_sensing_times=min_sensing_times)
         if reached == cursor:
-            return announced
-        news = [product for product in products if is_news(product)]
-        for start in range(0, len(news), MAX_RECORDS_PER_COMMIT):
-            backend.commit(
-                partial(_publish_products, products=news[start : start + MAX_RECORDS_PER_COMMIT]),
-                completes_event=False,
-            )
+            return published
+        new = [product for product in products if is_new(product)]
+        for batch in batched(new, MAX_RECORDS_PER_COMMIT):
+            backend.commit(partial(_publish_products, products=batch), completes_event=False)
         backend.commit(partial(_advance_cursor, current=cursor, new=reached), completes_event=False)
-        announced += len(news)
+        published += len(new)
 
 
 def _save_error(backend: Backend, spec: str, reason: str) -> None:
@@ -169,7 +162,7 @@ def _save_error(backend: Backend, spec: str, reason: str) -> None:
 
 
 def normalize_spec(backend: Backend, spec: str) -> str:
-    """A SPEC as its source writes it itself; of one that cannot be opened, as it was given."""
+    """The canonical form of a SPEC; unchanged if its source cannot be opened."""
     try:
         return backend.source(spec).spec
     except PermanentError:
@@ -181,11 +174,11 @@ def _put_state(commit: Commit, state: SourceState) -> None:
 
 
 def _put_error(commit: Commit, spec: str, reason: str) -> None:
-    """Say what went wrong, and leave what another refresh has learnt meanwhile."""
+    """Record the error and keep the rest of the state, which another refresh may have changed meanwhile."""
     commit.put(replace(commit.get(SourceState, spec) or SourceState(spec), error=reason))
 
 
-def _publish_products(commit: Commit, products: list[Product]) -> None:
+def _publish_products(commit: Commit, products: Sequence[Product]) -> None:
     for product in products:
         commit.put(product)
         commit.emit(ProductNew(product.id, product.version))
@@ -196,9 +189,9 @@ def _advance_cursor(commit: Commit, current: int, new: int) -> None:
         commit.put(CatalogCursor(cursor=new))
 
 
-def _news_filter(backend: Backend) -> tuple[Callable[[Product], bool], dict[str, datetime]]:
-    """What tells news from history, and since when the products of feeds whose first listing this is are news
-    at all."""
+def _new_product_filter(backend: Backend) -> tuple[Callable[[Product], bool], dict[str, datetime]]:
+    """Whether a product is to be published, and by SPEC the oldest sensing time of feeds in their first
+    listing."""
     oldest = backend.now() - NEWS_WINDOW
 
     @cache
@@ -206,16 +199,16 @@ def _news_filter(backend: Backend) -> tuple[Callable[[Product], bool], dict[str,
         return bool(backend.records.find(Subscription, tiles=tile, state="active", limit=1))
 
     @cache
-    def all_is_news(spec: str) -> bool:
+    def publishes_all(spec: str) -> bool:
         state = backend.records.get(SourceState, spec)
         return bool(state and state.first) or _announces_all(backend, spec)
 
-    def is_news(product: Product) -> bool:
-        return watched(product.tile) and (product.sensing_time >= oldest or all_is_news(product.source))
+    def is_new(product: Product) -> bool:
+        return watched(product.tile) and (product.sensing_time >= oldest or publishes_all(product.source))
 
-    # Tens of millions of products may be history: the catalog need not even read them.
-    return is_news, {
-        entry.source: oldest for entry in backend.catalog().freshness() if not all_is_news(entry.source)
+    # History may be tens of millions of products, which the catalog need not read.
+    return is_new, {
+        entry.source: oldest for entry in backend.catalog().freshness() if not publishes_all(entry.source)
     }
 
 
@@ -223,5 +216,5 @@ def _announces_all(backend: Backend, spec: str) -> bool:
     try:
         return backend.source(spec).announces_all
     except PermanentError:
-        # One that another place opened, or an older version: what it brought long ago is no news.
+        # A source of another installation or an older version: its old products are history.
         return False
