@@ -61,7 +61,6 @@ def farm(archive: Path) -> dict:
     return json.loads((archive / "aoi.geojson").read_text())["geometry"]
 
 
-# ----------------------------------------------------------------------------------------------------------------
 # passes
 
 
@@ -103,7 +102,6 @@ def test_the_sun_is_low_in_december_and_high_in_june():
     assert all(130 < seen.sun_angles[1] < 180 for seen in ACQUISITIONS)
 
 
-# ---------------------------------------------------------------------------------------------------------------
 # archive
 
 
@@ -203,7 +201,6 @@ def test_the_archive_states_that_it_is_synthetic(archive):
     assert "Synthetic" in json.loads((archive / "catalog.json").read_text())["description"]
 
 
-# ------------------------------------------------------------------------------------------------------------
 # generation
 
 
@@ -247,7 +244,6 @@ def test_a_killed_run_leaves_no_archive(tmp_path):
     assert not place.exists()
 
 
-# ----------------------------------------------------------------------------------------------------------------
 # pixels
 
 

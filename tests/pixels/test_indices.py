@@ -1,4 +1,4 @@
-"""Spectral indices against the catalogue's own implementation, another program's files and values by hand."""
+"""Spectral indices against spyndex, another program's files and hand-computed values."""
 
 import math
 import subprocess
@@ -16,12 +16,12 @@ from revisit.pixels.indices.expression import parse_expression
 
 BANDS = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B11", "B12")
 SEN2CHAIN = {"BIBG", "BIRNIR", "IRECI-NIR"}
-"""Not in the catalogue: checked by hand only."""
+"""Not in the catalogue: checked by hand-computed values only."""
 BARBELLINO = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12")
 
 
 def some_reflectance(seed: int, shape: tuple[int, ...] = (40, 50)) -> dict[str, np.ndarray]:
-    """Plausible reflectance, some of it slightly negative."""
+    """Random reflectance, some of it slightly negative."""
     random = np.random.default_rng(seed)
     return {band: random.uniform(-0.02, 1.1, shape) for band in BANDS}
 
@@ -34,7 +34,7 @@ def read(*path: str) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", [name for name in names() if name not in SEN2CHAIN])
-def test_an_index_equals_what_the_catalogues_own_program_computes(name):
+def test_an_index_equals_what_spyndex_computes(name):
     bands = some_reflectance(3)
     known = index(name)
     parameters = {letter: bands[band] for letter, band in known.letters.items()} | known.constants
@@ -65,7 +65,7 @@ def test_constants_are_those_of_the_catalogue():
         ("BIRNIR", math.sqrt((0.05**2 + 0.4**2) / 2)),
     ],
 )
-def test_an_index_of_a_green_field_is_what_the_formula_gives_by_hand(name, expected):
+def test_an_index_of_a_green_field_equals_the_value_by_hand(name, expected):
     field = {
         "B02": 0.04,
         "B03": 0.08,
@@ -81,13 +81,13 @@ def test_an_index_of_a_green_field_is_what_the_formula_gives_by_hand(name, expec
     assert value == pytest.approx([expected], rel=1e-12)
 
 
-def test_every_index_has_a_hand_value_above():
-    marks = test_an_index_of_a_green_field_is_what_the_formula_gives_by_hand.pytestmark
+def test_every_index_has_a_value_by_hand():
+    marks = test_an_index_of_a_green_field_equals_the_value_by_hand.pytestmark
     assert {case[0] for case in marks[0].args[1]} == set(names())
 
 
 @pytest.mark.parametrize(("name", "file"), [("NDVI", "NDVI"), ("MSAVI2", "MSAVI2")])
-def test_an_index_of_a_real_product_equals_another_programs_on_every_pixel(name, file):
+def test_an_index_of_a_real_product_equals_another_programs(name, file):
     dn = read("S2A2A_20170703_022_Barbellino_BOA_10.tif")
     expected = read(f"S2A2A_20170703_022_Barbellino_{file}_10.tif")[0]
     known = expected != np.iinfo(expected.dtype).min
@@ -109,25 +109,25 @@ def test_an_index_of_a_real_product_equals_another_programs_on_every_pixel(name,
         ("BIGR", "BIXS"),
     ],
 )
-def test_an_index_is_found_by_its_other_names(alias, name):
+def test_an_index_is_found_by_its_aliases(alias, name):
     assert resolve(alias) == name
     assert index(alias).name == name
 
 
 @pytest.mark.parametrize(("wrong", "close"), [("NDVII", "NDVI"), ("MNDW", "MNDWI"), ("EVI2X", "EVI")])
-def test_an_unknown_index_is_refused_naming_those_spelt_alike(wrong, close):
+def test_an_unknown_index_is_refused_with_similar_names(wrong, close):
     with pytest.raises(
         InvalidInputError, match=f"there is no spectral index '{wrong}'; did you mean .*{close}"
     ):
         index(wrong)
 
 
-def test_an_index_nothing_is_like_is_refused_naming_all():
+def test_an_unknown_index_without_similar_names_is_refused_with_all_names():
     with pytest.raises(InvalidInputError, match="choose from NDVI, NDWI"):
         index("zzzzzzz")
 
 
-def test_bands_are_named_as_in_the_product_in_the_order_of_the_formula():
+def test_bands_have_the_products_names_in_the_order_of_the_formula():
     assert index("EVI").bands == ("B08", "B04", "B02")
     assert index("NBR").bands == ("B08", "B12")
 
@@ -145,7 +145,7 @@ def test_division_by_zero_gives_nan_and_nothing_is_clipped():
     assert values[2] == pytest.approx(2.0)
 
 
-def test_input_arrays_stay_as_they_are():
+def test_input_arrays_are_not_modified():
     bands = some_reflectance(5)
     before = {band: layer.copy() for band, layer in bands.items()}
     bands["B04"][0] = before["B04"][0] = -bands["B08"][0]  # divisions by zero
@@ -154,7 +154,6 @@ def test_input_arrays_stay_as_they_are():
     assert all((bands[band] == before[band]).all() for band in BANDS)
 
 
-# -------------------------------------------------------------------------------------------------------------
 # formulas
 
 
@@ -220,7 +219,6 @@ def test_text_that_is_not_plain_arithmetic_is_refused(text):
         parse_expression(text)
 
 
-# ---------------------------------------------------------------------------------------------------------
 # whole scenes
 
 
@@ -234,21 +232,21 @@ def noisy_scene() -> tuple[dict[str, np.ndarray], dict[str, tuple[float, float]]
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3, None])
-def test_a_scene_by_blocks_equals_the_same_in_one_piece(threads, monkeypatch):
+def test_a_scene_computed_in_blocks_equals_the_whole(threads, monkeypatch):
     monkeypatch.setattr("revisit.pixels.indices.blocks.BLOCK_PIXELS", 500)
     dn, scaling, keep, scl = noisy_scene()
-    found = compute_masked(index("EVI"), dn, scaling, keep, scl, threads)
+    masked = compute_masked(index("EVI"), dn, scaling, keep, scl, threads)
     whole = index("EVI").compute(
         {band: layer * scaling[band][0] + scaling[band][1] for band, layer in dn.items()}
     )
     clear = keep & np.isin(scl, [4, 5, 6, 7, 11]) & (dn["B04"] != 0)
-    assert found.dtype == np.float32
-    np.testing.assert_allclose(found[clear], whole[clear].astype(np.float32), rtol=1e-6)
-    assert np.isnan(found[~clear]).all()
+    assert masked.dtype == np.float32
+    np.testing.assert_allclose(masked[clear], whole[clear].astype(np.float32), rtol=1e-6)
+    assert np.isnan(masked[~clear]).all()
 
 
 @pytest.mark.parametrize("name", ["NDVI", "BIRNIR"])
-def test_single_precision_differs_in_the_seventh_digit_only(name):
+def test_single_precision_is_within_one_millionth(name):
     dn, scaling, _, _ = noisy_scene()
     exact, quick = (
         compute_masked(index(name), dn, scaling, precision=kind) for kind in (np.float64, np.float32)
@@ -258,7 +256,7 @@ def test_single_precision_differs_in_the_seventh_digit_only(name):
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
-def test_reflectances_that_cancel_each_other_give_nan_not_a_huge_number(kind):
+def test_reflectances_that_cancel_each_other_give_nan(kind):
     dn = {
         "B04": np.array([[900, 993, 400]], np.uint16),
         "B08": np.array([[1100, 1007, 1600]], np.uint16),
@@ -266,13 +264,13 @@ def test_reflectances_that_cancel_each_other_give_nan_not_a_huge_number(kind):
     assert np.isnan(compute_masked(index("NDVI"), dn, dict.fromkeys(dn, (1e-4, -0.1)), precision=kind)).all()
 
 
-def test_an_offset_that_is_no_whole_number_of_dn_is_added_as_it_is():
+def test_an_offset_that_is_no_whole_number_of_dn_is_exact():
     assert reflectance(np.array([0, 1000], np.uint16), 0.001, -0.00035).tolist() == pytest.approx(
         [-0.00035, 0.99965], rel=1e-12
     )
 
 
-def test_a_scene_with_a_band_on_another_grid_is_refused():
+def test_a_scene_with_a_band_of_another_shape_is_refused():
     dn = {"B04": np.ones((4, 4), np.uint16), "B08": np.ones((2, 2), np.uint16)}
     scaling = dict.fromkeys(dn, (1e-4, 0.0))
     with pytest.raises(InvalidInputError, match="of one shape"):
@@ -281,7 +279,7 @@ def test_a_scene_with_a_band_on_another_grid_is_refused():
         compute_masked(index("NDMI"), dn, scaling)
 
 
-def test_the_engine_imports_nothing_heavy_but_numpy():
+def test_the_indices_import_no_large_library_but_numpy():
     code = "import sys, revisit.pixels.indices; print(*{name.split('.')[0] for name in sys.modules})"
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True

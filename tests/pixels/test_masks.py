@@ -1,4 +1,4 @@
-"""What is valid and what is clear, by the scene classification."""
+"""Valid and clear pixels by the scene classification."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ def test_one_pixel_of_every_class_is_counted_once():
     assert count_cover(ALL, INSIDE) == Cover(aoi=12, valid=10, clear=5, cloud=3, shadow=2, snow=1)
 
 
-def test_clear_are_vegetation_bare_water_unclassified_and_snow():
+def test_vegetation_bare_water_unclassified_and_snow_are_clear():
     assert [CLASSES[number] for number in ALL[clear_mask(ALL, INSIDE)]] == [
         "vegetation",
         "bare",
@@ -41,13 +41,13 @@ def test_pixels_without_data_in_a_band_are_not_valid():
     assert count_cover(ALL, INSIDE, data) == Cover(aoi=12, valid=8, clear=4, cloud=2, shadow=2, snow=1)
 
 
-def test_no_data_may_be_another_number_in_each_band():
+def test_nodata_may_differ_between_bands():
     dn = {"B04": np.array([0, 1, 2], np.uint16), "B08": np.array([0, 1, 2], np.uint16)}
     assert has_data(dn).tolist() == [False, True, True]
     assert has_data(dn, {"B04": 2, "B08": 1}).tolist() == [True, False, False]
 
 
-def test_comparisons_and_table_agree_on_every_number():
+def test_comparisons_and_table_agree_on_every_value():
     every = np.arange(256, dtype=np.uint8)
     assert (is_clear(every) == CLEAR_TABLE).all()
 
@@ -58,7 +58,7 @@ def test_without_a_classification_every_valid_pixel_is_clear():
     assert (clear_mask(None, INSIDE, data) == data).all()
 
 
-def test_a_number_that_is_no_class_is_neither_valid_nor_clear():
+def test_a_value_that_is_no_class_is_neither_valid_nor_clear():
     odd = np.full((2, 2), 200, np.uint8)
     assert not valid_mask(odd, np.ones((2, 2), np.bool_)).any()
     assert not CLEAR_TABLE[12:].any()
@@ -69,12 +69,12 @@ def test_an_aoi_without_a_pixel_has_no_coverage():
     assert (empty.aoi, empty.coverage, empty.clear_fraction) == (0, 0.0, 0.0)
 
 
-def test_layers_stay_as_they_are():
+def test_input_layers_are_not_modified():
     clear_mask(ALL, INSIDE, INSIDE)
     assert INSIDE.all()
 
 
-def test_layers_on_different_grids_are_refused():
+def test_layers_of_different_shapes_are_refused():
     with pytest.raises(InvalidInputError, match=r"on one grid.*\(2, 2\).*\(3, 4\)"):
         count_cover(ALL, np.ones((2, 2), np.bool_))
     with pytest.raises(InvalidInputError, match="no band"):

@@ -1,4 +1,4 @@
-"""Estimates by hand calculation, and prices by the page that names them."""
+"""Estimates against hand-computed values, and prices against docs/deploy.md."""
 
 import pyproj
 import pytest
@@ -31,7 +31,7 @@ IN_DOCS = {
 """Each price, and its row and unit in docs/deploy.md."""
 
 
-def test_prices_are_those_of_the_page_on_deploying():
+def test_prices_equal_those_of_the_deployment_guide():
     rows = {
         cells[0]: cells
         for line in (ROOT / "docs" / "deploy.md").read_text().splitlines()
@@ -41,7 +41,7 @@ def test_prices_are_those_of_the_page_on_deploying():
     assert all(rows[row][2] == unit for row, unit in IN_DOCS.values())
 
 
-def test_the_window_is_the_pixels_that_the_aoi_touches_in_the_tiles_own_grid():
+def test_the_window_holds_the_pixels_of_the_tiles_grid_that_the_aoi_touches():
     """The corners of the field, 10 m pixels counted by hand from the north-west corner of tile 32TNR at
     (499980, 5100000)."""
     x, y = pyproj.Transformer.from_crs(4326, 32632, always_xy=True).transform(
@@ -55,10 +55,12 @@ def test_the_window_is_the_pixels_that_the_aoi_touches_in_the_tiles_own_grid():
     assert aoi_grid("31TDH", FIELD, 10) is None
 
 
-def test_whole_blocks_are_read_of_each_band_as_the_source_has_them():
-    """The field is columns 2353 to 2511 and rows 8145 to 8367 of 10 m: two blocks of 1024, for row 8192
-    begins another,
-    as 4096 does of 20 m; of 640 pixels of 20 m it is one, rows 3840 to 4479."""
+def test_whole_blocks_of_each_band_are_read():
+    """The field is columns 2353 to 2511 and rows 8145 to 8367 of 10 m.
+
+    That is two blocks of 1024, since one begins at row 8192, and at row 4096 of 20 m. Of the blocks of 640
+    pixels of 20 m it is one, rows 3840 to 4479.
+    """
 
     def read(source: str, *bands: str) -> int:
         return estimate_jobs(
@@ -80,7 +82,7 @@ def test_whole_blocks_are_read_of_each_band_as_the_source_has_them():
         (Recipe(bands=("B02",), resolution_m=5), False),
     ],
 )
-def test_a_whole_tile_fits_one_job_as_long_as_its_bands_fit_its_memory(recipe, fits):
+def test_a_whole_tile_fits_one_job_if_its_bands_fit_in_memory(recipe, fits):
     from shapely.geometry import mapping
 
     from revisit.geo.mgrs_tile import Tile
@@ -100,12 +102,12 @@ COMB = {
         ]
     ],
 }
-"""Over some tiles, of which it holds none and leaves none out."""
+"""Touches some tiles and covers none of them."""
 
 
 @pytest.mark.parametrize("resolution_m", [None, 35.0])
 @pytest.mark.parametrize("name", ["a star", "a comb", "a hair around the world", "a hair across the world"])
-def test_the_window_of_an_aoi_in_a_tile_is_that_of_every_point_on_its_edges(name, resolution_m):
+def test_the_window_of_an_aoi_is_that_of_all_points_on_its_edges(name, resolution_m):
     aoi = AOI.parse({**dict(hostile_inputs.hostile_shapes()), "a comb": COMB}[name], 1e6)
     for tile in map(Tile.parse, aoi.tiles[:12]):
         west, _, _, north = tile.bounds_utm

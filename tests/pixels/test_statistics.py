@@ -1,4 +1,4 @@
-"""Statistics of real pixels against numbers that an independent script made."""
+"""Statistics of real pixels against values of an independent script."""
 
 import json
 
@@ -13,12 +13,12 @@ from revisit.pixels.masks import clear_mask, count_cover, has_data
 from revisit.pixels.statistics import compute_statistics
 
 KEYS = {"blue": "B02", "green": "B03", "red": "B04", "nir": "B08"}
-"""Bands that the reference counts valid pixels by; B01 alone where there is no red."""
+"""Bands by which the reference counts valid pixels; B01 alone where there is no red."""
 
 
-def test_numbers_by_hand():
-    summed = compute_statistics(np.array([[4, 1], [3, 10]], np.int16))
-    assert summed == Statistics(
+def test_statistics_equal_values_by_hand():
+    result = compute_statistics(np.array([[4, 1], [3, 10]], np.int16))
+    assert result == Statistics(
         4, 4.5, pytest.approx(np.sqrt((0.25 + 12.25 + 2.25 + 30.25) / 4)), 1.0, 10.0, 3.5
     )
 
@@ -31,7 +31,7 @@ def test_only_finite_values_inside_the_mask_count():
 
 
 @pytest.mark.parametrize("values", [np.array([]), np.array([np.nan, -np.inf])])
-def test_without_a_value_there_is_only_the_count(values):
+def test_without_a_value_only_the_count_is_set(values):
     assert compute_statistics(values) == Statistics(0)
 
 
@@ -46,7 +46,6 @@ def test_a_mask_of_another_shape_is_refused():
         compute_statistics(np.ones((2, 2)), np.ones(4, np.bool_))
 
 
-# -------------------------------------------------------------------------------------------------------------
 # real pixels
 
 
@@ -54,7 +53,7 @@ SITES = ["gfmap_31UES", "gfmap_31UFS", "majortom_33NZA", "earthsearch_29RKH", "e
 
 
 def scene(site: str, item: str):
-    """DN, scaling and SCL of an archived item on the grid of its red band, and the AOI's pixels."""
+    """DN, scaling and SCL of an archived item on the grid of its red band, and the AOI mask."""
     import rasterio
     from pyproj import Transformer
     from rasterio.features import geometry_mask
@@ -95,7 +94,7 @@ def close(found: Statistics, expected: dict) -> bool:
 
 
 @pytest.mark.parametrize("site", SITES)
-def test_counts_and_statistics_of_the_archive_are_found_again(site):
+def test_counts_and_statistics_equal_those_of_the_reference(site):
     dates = json.loads(shared_data("archive", "expected.json").read_text())["sites"][site]["dates"]
     compared = 0
     for date in dates:

@@ -255,8 +255,8 @@ def _assumptions(deployed: bool) -> tuple[str, ...]:
             f"reflectance in a GeoTIFF and {JP2_BYTES} in JPEG 2000"
         ),
         (
-            f"results take {WRITTEN_BYTES} bytes a pixel and band and {WRITTEN_INDEX_BYTES} a pixel and index; "
-            "every acquisition is assumed to be clear"
+            f"results take {WRITTEN_BYTES} bytes a pixel and band and {WRITTEN_INDEX_BYTES} a pixel and "
+            "index; every acquisition is assumed to be clear"
         ),
         "seconds are the sum over all jobs; several run in parallel",
     )

@@ -1,10 +1,10 @@
-"""A web server for rasters that misbehaves as its path says; run in a process of its own, because GDAL may
-hold the GIL.
+"""A web server for rasters with faults; it runs in its own process, because GDAL may hold the GIL.
 
-/ok/NAME       the file, with ranges        /404/NAME, /403/NAME, /500/NAME   that status
-/hang/NAME     never an answer              /cut/NAME      the connection ends in the middle of a body
-/moved/NAME    redirects to /ok/NAME        /whole/NAME    the file, whatever range is asked for
-/short/NAME    ranges that end a byte early /count         how many requests there were, not counting this
+The path selects the fault:
+/ok/NAME       none: the file, with ranges  /404/NAME, /403/NAME, /500/NAME   that status
+/hang/NAME     no answer                    /cut/NAME      the connection ends in the middle of a body
+/moved/NAME    a redirect to /ok/NAME       /whole/NAME    the whole file, whatever range is requested
+/short/NAME    ranges that end a byte early /count         the number of requests, without this one
 """
 
 import socket

@@ -1,3 +1,5 @@
+"""Pixel grids and AOI masks, against pyproj and shapely and the counts of real sites."""
+
 import json
 
 import numpy as np
@@ -13,8 +15,8 @@ ZONE_31 = Grid("EPSG:32631", (10.0, 0.0, 600000.0, 0.0, -10.0, 5000000.0), 300, 
 
 
 def lonlat(grid, points):
-    back = pyproj.Transformer.from_crs(grid.crs, "EPSG:4326", always_xy=True)
-    return [list(back.transform(*point)) for point in points]
+    to_degrees = pyproj.Transformer.from_crs(grid.crs, "EPSG:4326", always_xy=True)
+    return [list(to_degrees.transform(*point)) for point in points]
 
 
 def box(grid, west, south, east, north):
@@ -22,7 +24,7 @@ def box(grid, west, south, east, north):
 
 
 def by_centres(grid, geometry, crs=None):
-    """Another route to the mask: pixel centres as points, the polygon densified and projected by pyproj."""
+    """The mask computed another way: pixel centres as points in the densified, projected polygon."""
     forward = pyproj.Transformer.from_crs("EPSG:4326", crs or grid.crs, always_xy=True)
     dense = shapely.segmentize(shapely.geometry.shape(geometry), 0.0005)
     polygon = shapely.transform(dense, lambda xy: np.column_stack(forward.transform(xy[:, 0], xy[:, 1])))
@@ -37,7 +39,7 @@ def test_bounds_shape_and_resolution_follow_from_the_transform():
     assert ZONE_31.resolution_m == 10.0
 
 
-def test_a_grid_that_is_turned_or_empty_is_refused():
+def test_a_rotated_or_empty_grid_is_refused():
     with pytest.raises(PermanentError, match="north-up"):
         Grid("EPSG:32631", (10.0, 1.0, 0.0, 0.0, -10.0, 0.0), 5, 5)
     with pytest.raises(PermanentError, match="0 x 5"):
@@ -52,25 +54,25 @@ def test_cropping_keeps_the_grid_lines_and_every_pixel_touched():
     assert cut.transform == (10.0, 0.0, pytest.approx(825227.364339148, abs=1e-9), 0.0, -10.0, 4750.0)
 
 
-def test_cropping_to_its_own_bounds_changes_nothing_and_outside_there_is_none():
+def test_cropping_to_the_own_bounds_changes_nothing_and_outside_them_gives_none():
     assert ZONE_31.crop(ZONE_31.bounds) == ZONE_31
     assert ZONE_31.crop((603000.0, 4998000.0, 604000.0, 5000000.0)) is None
 
 
-def test_another_resolution_keeps_the_corner_and_covers_the_ground():
+def test_another_resolution_keeps_the_corner_and_covers_the_same_area():
     assert ZONE_31.with_resolution(70).shape == (29, 43)
     assert ZONE_31.with_resolution(70).transform[2::3] == (600000.0, 5000000.0)
     assert ZONE_31.with_resolution(20).shape == (100, 150)
 
 
-def test_a_pixel_is_inside_when_its_centre_is():
+def test_a_pixel_is_inside_if_its_centre_is():
     ring = box(
         ZONE_31, 600104, 4999896, 600136, 4999904
     )  # 3.2 pixels by 0.8; centres at 105, 115, 125, 135 and at 4999895 or 905
     assert aoi_mask(ZONE_31, {"type": "Polygon", "coordinates": [ring]}).sum() == 0
     ring = box(ZONE_31, 600104, 4999894, 600136, 4999904)
     mask = aoi_mask(ZONE_31, {"type": "Polygon", "coordinates": [ring]})
-    assert [tuple(place) for place in np.argwhere(mask)] == [(10, 10), (10, 11), (10, 12), (10, 13)]
+    assert [tuple(pixel) for pixel in np.argwhere(mask)] == [(10, 10), (10, 11), (10, 12), (10, 13)]
 
 
 def test_holes_are_outside_and_every_part_of_a_multipolygon_is_inside():
@@ -83,9 +85,12 @@ def test_holes_are_outside_and_every_part_of_a_multipolygon_is_inside():
     assert aoi_mask(ZONE_31, geometry).sum() == 10 * 10 - 4 * 4 + 10 * 10
 
 
-def test_parts_that_share_ground_do_not_cancel():
-    one, two = box(ZONE_31, 600000, 4999900, 600100, 5000000), box(ZONE_31, 600050, 4999900, 600150, 5000000)
-    assert aoi_mask(ZONE_31, {"type": "MultiPolygon", "coordinates": [[one], [two]]}).sum() == 15 * 10
+def test_overlapping_parts_are_inside():
+    first, second = (
+        box(ZONE_31, 600000, 4999900, 600100, 5000000),
+        box(ZONE_31, 600050, 4999900, 600150, 5000000),
+    )
+    assert aoi_mask(ZONE_31, {"type": "MultiPolygon", "coordinates": [[first], [second]]}).sum() == 15 * 10
 
 
 def test_a_long_edge_is_straight_in_degrees_rather_than_in_metres():
@@ -100,7 +105,7 @@ def test_a_long_edge_is_straight_in_degrees_rather_than_in_metres():
     assert 0 < mask.sum() < chord.area / 100**2
 
 
-def test_an_aoi_across_the_antimeridian_is_whole_on_either_side():
+def test_an_aoi_across_the_antimeridian_is_masked_on_both_sides():
     tile = Grid("EPSG:32701", (60.0, 0.0, 99960.0, 0.0, -60.0, 8200000.0), 1830, 1830)
     west, east = (
         [[179.2, -17.0], [180.0, -17.0], [180.0, -16.8], [179.2, -16.8], [179.2, -17.0]],
@@ -121,7 +126,7 @@ def test_an_aoi_across_the_antimeridian_is_whole_on_either_side():
     assert (mask == by_centres(tile, joined)).all()
 
 
-def test_an_aoi_with_parts_all_over_the_world_only_counts_near_the_grid():
+def test_parts_of_an_aoi_far_from_the_grid_do_not_count():
     near = box(ZONE_31, 600000, 4999900, 600100, 5000000)
     far = [[-120.0, -40.0], [-60.0, -40.0], [-60.0, 40.0], [-120.0, 40.0], [-120.0, -40.0]]
     assert aoi_mask(ZONE_31, {"type": "MultiPolygon", "coordinates": [[near], [far]]}).sum() == 100
@@ -130,7 +135,7 @@ def test_an_aoi_with_parts_all_over_the_world_only_counts_near_the_grid():
     assert aoi_mask(ZONE_31, {"type": "Polygon", "coordinates": [globe]}).all()
 
 
-def test_the_masks_of_real_sites_have_the_reference_counts():
+def test_masks_of_real_sites_have_the_reference_counts():
     archive = shared_data("archive")
     sites = json.loads((archive / "expected.json").read_text())["sites"]
     for name, site in sites.items():

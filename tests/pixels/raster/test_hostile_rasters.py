@@ -1,5 +1,4 @@
-"""Hostile, broken and vanished rasters: each is made here, refused in a sentence, and never gives away what
-lies outside it."""
+"""Hostile, corrupt and missing rasters are refused with one sentence, and never disclose other files."""
 
 import os
 import subprocess
@@ -21,7 +20,7 @@ from revisit.errors import PermanentError, TransientError
 from revisit.pixels.raster.grid import Grid
 from revisit.pixels.raster.write_cog import write_cog
 
-SECRET = b"root:x:0:0:a line that must stay where it is"
+SECRET = b"root:x:0:0:a line that must not be disclosed"
 SIDE = 900
 GRID = Grid("EPSG:32631", (10.0, 0.0, 600000.0, 0.0, -10.0, 5000000.0), SIDE, SIDE)
 AOI = {
@@ -32,13 +31,14 @@ AOI = {
 VRT = """<VRTDataset rasterXSize="{side}" rasterYSize="{side}"><SRS>EPSG:32631</SRS>
 <GeoTransform>600000, 10, 0, 5000000, 0, -10</GeoTransform>
 <VRTRasterBand dataType="UInt16" band="1">{source}</VRTRasterBand></VRTDataset>"""
-SIMPLE = "<SimpleSource><SourceFilename relativeToVRT='0'>{name}</SourceFilename><SourceBand>1</SourceBand></SimpleSource>"
-RAW = """<VRTDataset rasterXSize="4" rasterYSize="4"><VRTRasterBand dataType="Byte" band="1" subClass="VRTRawRasterBand">
-<SourceFilename
+SIMPLE = """<SimpleSource><SourceFilename relativeToVRT='0'>{name}</SourceFilename><SourceBand>1</SourceBand>
+</SimpleSource>"""
+RAW = """<VRTDataset rasterXSize="4" rasterYSize="4">
+<VRTRasterBand dataType="Byte" band="1" subClass="VRTRawRasterBand"><SourceFilename
 relativeToVRT="0">{name}</SourceFilename><ImageOffset>0</ImageOffset><PixelOffset>1</PixelOffset>
 <LineOffset>4</LineOffset></VRTRasterBand></VRTDataset>"""
-WMS = """<GDAL_WMS><Service name="TMS"><ServerUrl>{url}/ok/${{z}}/${{x}}/${{y}}.png</ServerUrl></Service><DataWindow>
-<UpperLeftX>600000</UpperLeftX><UpperLeftY>5000000</UpperLeftY><LowerRightX>609000</LowerRightX><LowerRightY>4991000</LowerRightY>
+WMS = """<GDAL_WMS><Service name="TMS"><ServerUrl>{url}/ok/${{z}}/${{x}}/${{y}}.png</ServerUrl></Service>
+<DataWindow><UpperLeftX>600000</UpperLeftX><UpperLeftY>5000000</UpperLeftY><LowerRightX>609000</LowerRightX><LowerRightY>4991000</LowerRightY>
 <SizeX>900</SizeX><SizeY>900</SizeY></DataWindow><Projection>EPSG:32631</Projection><BandsCount>1</BandsCount></GDAL_WMS>"""
 
 
@@ -48,7 +48,7 @@ def pixels(seed=1):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A good file, and others next to it made from it."""
+    """A folder with a good file and corrupt ones made from it."""
     folder = tmp_path_factory.mktemp("rasters")
     write_cog(folder / "good.tif", pixels(), GRID, 0, ["B02"])
     whole = (folder / "good.tif").read_bytes()
@@ -62,7 +62,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def server(folder):
-    """Address of the misbehaving server."""
+    """Address of `faulty_raster_server`."""
     script = Path(__file__).with_name("faulty_raster_server.py")
     with subprocess.Popen(
         [sys.executable, str(script), str(folder)],
@@ -80,7 +80,7 @@ def requests(server):
 
 
 def refused(href, driver="GTiff", error=PermanentError):
-    """The sentence with which it is refused."""
+    """The message of the error with which a file is refused."""
     with pytest.raises(error) as caught:
         read_bands({"B02": BandFile("B02", str(href), driver)}, AOI)
     sentence = str(caught.value)
@@ -90,7 +90,7 @@ def refused(href, driver="GTiff", error=PermanentError):
 
 @pytest.mark.parametrize("suffix", ["tif", "jp2"])
 @pytest.mark.parametrize("kind", ["raw", "local", "remote", "wms"])
-def test_a_description_of_other_files_is_no_raster_whatever_its_name(folder, server, kind, suffix):
+def test_a_description_of_other_files_is_refused_under_a_raster_name(folder, server, kind, suffix):
     text = {
         "raw": RAW.format(name=folder / "secret.txt"),
         "local": VRT.format(side=SIDE, source=SIMPLE.format(name=folder / "good.tif")),
@@ -104,7 +104,7 @@ def test_a_description_of_other_files_is_no_raster_whatever_its_name(folder, ser
         sentence = refused(href, "GTiff" if suffix == "tif" else "JP2OpenJPEG")
         assert "cannot be read as" in sentence and "root:x" not in sentence
     fetched = requests(server) - before
-    assert fetched <= 4, "only the disguised file itself may be asked for"
+    assert fetched <= 4, "only the disguised file itself may be requested"
 
 
 @pytest.mark.parametrize(
@@ -129,17 +129,17 @@ def test_a_description_of_other_files_is_no_raster_whatever_its_name(folder, ser
         "/tmp/../tmp/<x>.tif",
     ],
 )
-def test_only_absolute_paths_and_web_addresses_are_opened(href):
+def test_only_absolute_paths_and_http_urls_are_opened(href):
     assert "neither an absolute local path nor an HTTP URL" in refused(href)
 
 
-def test_an_address_with_a_user_or_without_a_host_is_refused_without_repeating_the_password():
+def test_a_url_with_a_user_or_without_a_host_is_refused_without_its_password():
     assert "hunter2" not in refused("https://me:hunter2@127.0.0.1/x.tif")
     refused("https:///x.tif")
     refused("http://127.0.0.1/a b.tif")
 
 
-def test_names_and_drivers_that_do_not_belong_together_are_refused(folder, server):
+def test_a_name_that_does_not_match_its_driver_is_refused(folder, server):
     before = requests(server)
     for href in (
         "/etc/passwd",
@@ -158,13 +158,13 @@ def test_a_file_of_another_format_is_refused(folder):
     assert "cannot be read as GTiff" in refused(folder / "empty.tif")
 
 
-def test_a_truncated_file_is_refused_here_and_over_http(folder, server):
+def test_a_truncated_file_is_refused_from_disk_and_over_http(folder, server):
     for name in ("cut.tif", "head.tif"):
         assert "cannot be read as GTiff" in refused(folder / name)
         assert "cut off" in refused(f"{server}/ok/{name}") or name == "head.tif"
 
 
-def test_a_jpeg_2000_that_ends_early_gives_no_zeros(folder, server):
+def test_a_truncated_jpeg_2000_is_refused_rather_than_read_as_zeros(folder, server):
     product = shared_data("safe", "S2A_MSIL1C_20180101T105441_N0206_R051_T31TDH_20180101T124911.SAFE")
     whole = next(product.rglob("*_B01.jp2")).read_bytes()
     (folder / "cut.jp2").write_bytes(whole[:-3000])
@@ -179,7 +179,7 @@ def test_a_jpeg_2000_that_ends_early_gives_no_zeros(folder, server):
             read_bands({"B01": BandFile("B01", str(href), "JP2OpenJPEG")}, aoi)
 
 
-def test_headers_that_declare_too_much_are_refused(folder):
+def test_a_header_with_too_many_layers_a_wrong_dtype_or_large_blocks_is_refused(folder):
     shape = {
         "driver": "GTiff",
         "count": 1,
@@ -202,7 +202,7 @@ def test_headers_that_declare_too_much_are_refused(folder):
         assert sentence in refused(folder / f"{name}.tif")
 
 
-def test_a_bomb_is_refused_at_once_and_takes_no_memory(folder):
+def test_a_decompression_bomb_is_refused_without_allocating_memory(folder):
     profile = {
         "count": 1,
         "width": 200_000,
@@ -224,7 +224,7 @@ def test_a_bomb_is_refused_at_once_and_takes_no_memory(folder):
     ):
         pass
     assert (folder / "bomb.tif").stat().st_size < 5_000_000
-    said = child(f"""
+    output = child(f"""
         import resource
         read_bands({{"B02": BandFile("B02", {str(folder / "good.tif")!r}, "GTiff")}}, AOI)
         def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -232,8 +232,8 @@ def test_a_bomb_is_refused_at_once_and_takes_no_memory(folder):
         attempt({str(folder / "bomb.tif")!r})
         print("megabytes", int(peak() - before), "milliseconds", int((time.perf_counter() - begun) * 1000))
     """)
-    assert "PermanentError band B02" in said and "declares 200000 x 200000 pixels" in said
-    words = said.split()
+    assert "PermanentError band B02" in output and "declares 200000 x 200000 pixels" in output
+    words = output.split()
     assert int(words[words.index("megabytes") + 1]) < 50
 
 
@@ -248,20 +248,20 @@ def test_a_bomb_is_refused_at_once_and_takes_no_memory(folder):
         (503, TransientError),
     ],
 )
-def test_what_a_server_says_decides_whether_to_try_again(server, status, error):
+def test_the_status_of_an_answer_decides_whether_an_error_is_transient(server, status, error):
     sentence = refused(f"{server}/{status}/good.tif?sig=HUSH", error=error)
     assert f"answers {status}" in sentence and "HUSH" not in sentence
 
 
-def test_a_server_that_is_not_there_is_tried_again():
+def test_an_unreachable_server_is_a_transient_error():
     assert "does not answer" in refused("http://127.0.0.1:1/good.tif?sig=HUSH", error=TransientError)
 
 
-def test_an_answer_cut_off_in_the_middle_is_tried_again(server):
+def test_an_answer_that_is_cut_off_is_a_transient_error(server):
     assert "was cut off" in refused(f"{server}/cut/good.tif", error=TransientError)
 
 
-def test_a_secret_in_an_address_is_in_no_sentence(folder, server):
+def test_a_secret_in_a_url_is_in_no_message(folder, server):
     for name in ("good.tif", "cut.tif"):
         (folder / "plain.tif").write_bytes((folder / name).read_bytes())
         address = f"{server}/ok/plain.tif?X-Signature=HUSH&b=c"
@@ -272,20 +272,20 @@ def test_a_secret_in_an_address_is_in_no_sentence(folder, server):
 
 
 @pytest.mark.parametrize(("name", "driver"), [("good.tif", "GTiff"), ("good.jp2", "JP2OpenJPEG")])
-def test_a_server_that_hangs_is_left_in_time(server, name, driver):
+def test_a_server_that_hangs_times_out(server, name, driver):
     begun = time.monotonic()
-    said = child(
+    output = child(
         f"attempt('{server}/hang/{name}', '{driver}')",
         GDAL_HTTP_TIMEOUT="1",
         GDAL_HTTP_CONNECTTIMEOUT="1",
         GDAL_HTTP_RETRY_DELAY="0.1",
     )
-    assert said.startswith("TransientError") and "does not answer" in said
+    assert output.startswith("TransientError") and "does not answer" in output
     assert time.monotonic() - begun < 30
 
 
 def test_gdal_has_limits_before_it_is_first_used():
-    said = child(
+    output = child(
         """
         from revisit.pixels.raster.gdal import load_rasterio
         library = load_rasterio()
@@ -299,7 +299,7 @@ def test_gdal_has_limits_before_it_is_first_used():
     """,
         GDAL_SKIP="",
     )
-    assert said.split("\n")[:2] == ["[] True True", ""]
+    assert output.split("\n")[:2] == ["[] True True", ""]
 
 
 def test_every_raster_is_opened_with_a_stated_driver():
@@ -321,7 +321,7 @@ def test_every_raster_is_opened_with_a_stated_driver():
 
 
 def child(script, **environment):
-    """Run a script in a fresh interpreter; what it printed."""
+    """What a script prints in a new interpreter."""
     begin = textwrap.dedent(f"""
         import os, sys, time
         from revisit.domain.bands import BandFile

@@ -1,3 +1,5 @@
+"""Bands of a product on one grid, against rasterio and GDAL's resampling."""
+
 import json
 from dataclasses import replace
 
@@ -19,7 +21,7 @@ WEST, NORTH = 600000.0, 5000040.0
 
 
 def band(folder, name, resolution, side, dtype="uint16", values=None, crs="EPSG:32631", west=WEST):
-    """A tiled band file of side x side pixels whose corner is that of its tile."""
+    """Write a tiled band file of side x side pixels at the tile's upper left corner."""
     if values is None:
         values = np.random.default_rng(len(name) + resolution).integers(
             1, 12 if dtype == "uint8" else 9000, (side, side)
@@ -43,9 +45,9 @@ def band(folder, name, resolution, side, dtype="uint16", values=None, crs="EPSG:
 
 
 def aoi(west, south, east, north, crs=32631):
-    """A box in metres from the tile's corner (y down) as GeoJSON, a hair smaller so that its edges lie within
-    the pixels meant."""
-    back = pyproj.Transformer.from_crs(crs, 4326, always_xy=True)
+    """A box in metres from the tile's corner, y down, as GeoJSON; 1 cm smaller, to touch no further
+    pixels."""
+    to_degrees = pyproj.Transformer.from_crs(crs, 4326, always_xy=True)
     west, east, south, north = (
         WEST + west + 0.01,
         WEST + east - 0.01,
@@ -53,7 +55,7 @@ def aoi(west, south, east, north, crs=32631):
         NORTH - north - 0.01,
     )
     ring = [(west, south), (east, south), (east, north), (west, north), (west, south)]
-    return {"type": "Polygon", "coordinates": [[back.transform(*point) for point in ring]]}
+    return {"type": "Polygon", "coordinates": [[to_degrees.transform(*point) for point in ring]]}
 
 
 @pytest.fixture
@@ -68,9 +70,10 @@ def pixels(file):
         return dataset.read(1)
 
 
-def test_bands_on_the_grid_come_out_bit_for_bit(tile):
+def test_bands_of_the_grids_resolution_are_read_bit_for_bit(tile):
     window = read_bands(tile, aoi(300, 700, 650, 410), bands=["B02", "B04"])
-    # 300..650 m is columns 30..65; 410..700 m down is rows 41..70; the box leans in UTM by less than a pixel.
+    # 300..650 m is columns 30..65; 410..700 m down is rows 41..70; the box is rotated in UTM by less than a
+    # pixel.
     assert window.grid.transform == (10.0, 0.0, WEST + 300, 0.0, -10.0, NORTH - 410)
     assert window.grid.shape == (29, 35)
     for name in ("B02", "B04"):
@@ -78,18 +81,18 @@ def test_bands_on_the_grid_come_out_bit_for_bit(tile):
         assert window.dn[name].dtype == np.uint16
 
 
-def test_the_finest_band_asked_for_sets_the_grid(tile):
+def test_the_finest_band_read_sets_the_grid(tile):
     assert read_bands(tile, aoi(300, 700, 650, 410), bands=["B11", "B01"]).grid.resolution_m == 20
     assert read_bands(tile, aoi(300, 700, 650, 410), bands=["B01"]).grid.resolution_m == 60
     assert read_bands(tile, aoi(300, 700, 650, 410), bands=["B01", "B02"]).grid.resolution_m == 10
 
 
-def test_the_scene_classification_takes_the_grid_of_the_bands_and_sets_it_only_alone(tile):
+def test_the_scene_classification_sets_the_grid_only_if_it_is_read_alone(tile):
     assert read_bands(tile, aoi(300, 700, 650, 410), bands=["SCL", "B01"]).grid.resolution_m == 60
     assert read_bands(tile, aoi(300, 700, 650, 410), bands=["SCL"]).grid.resolution_m == 20
 
 
-def test_one_plan_reads_the_classification_first_and_the_bands_after_on_the_same_grid(tile):
+def test_a_plan_reads_the_classification_and_then_the_bands_on_the_same_grid(tile):
     with ReadPlan.open(tile, aoi(300, 700, 650, 410), bands=["B02", "B11", "SCL"]) as plan:
         first = plan.read(["SCL"])
         rest = plan.read(["B02", "B11"])
@@ -99,7 +102,7 @@ def test_one_plan_reads_the_classification_first_and_the_bands_after_on_the_same
     assert (first.dn["SCL"] == repeated[41:70, 30:65]).all()
 
 
-def test_coarse_bands_are_interpolated_as_gdal_does_away_from_the_rim(tile):
+def test_coarse_bands_are_interpolated_as_gdal_does_away_from_the_edge(tile):
     window = read_bands(tile, aoi(300, 700, 650, 410))
     for name in ("B11", "B01"):
         with rasterio.open(tile[name].href, driver="GTiff") as file:
@@ -113,7 +116,7 @@ def test_coarse_bands_are_interpolated_as_gdal_does_away_from_the_rim(tile):
         assert np.abs(window.dn[name].astype(int) - peer).max() <= 1
 
 
-def test_a_window_is_a_part_of_the_whole_whatever_its_edges(tile):
+def test_a_window_equals_the_same_part_of_the_whole(tile):
     whole = read_bands(tile, aoi(0, 2400, 2400, 0))
     part = read_bands(tile, aoi(310, 690, 650, 430))
     assert whole.grid.shape == (240, 240)
@@ -144,15 +147,15 @@ def test_an_odd_origin_is_kept(tmp_path):
     assert window.grid.transform[2] == pytest.approx(WEST + 7.364339148 + 290, abs=1e-6)
 
 
-def test_an_aoi_beyond_the_rim_is_cut_to_the_product(tile):
+def test_an_aoi_beyond_the_edge_is_cropped_to_the_product(tile):
     window = read_bands(tile, aoi(-500, 100, 100, -500), bands=["B02"])
     assert window.grid.bounds == (WEST, NORTH - 100, WEST + 100, NORTH)
 
 
-def test_an_aoi_outside_the_product_is_given_up_with_its_bounds(tile):
-    for place in (aoi(2500, 2600, 2600, 2500), aoi(900000, 2600, 900100, 2500)):
+def test_an_aoi_outside_the_product_is_refused_with_the_products_bounds(tile):
+    for outside in (aoi(2500, 2600, 2600, 2500), aoi(900000, 2600, 900100, 2500)):
         with pytest.raises(PermanentError, match="AOI is outside the product"):
-            read_bands(tile, place)
+            read_bands(tile, outside)
 
 
 def test_a_band_the_product_lacks_is_named(tile):
@@ -160,18 +163,18 @@ def test_a_band_the_product_lacks_is_named(tile):
         read_bands(tile, aoi(300, 700, 650, 410), bands=["B08"])
 
 
-def test_bands_of_different_zones_do_not_mix(tile, tmp_path):
+def test_bands_of_different_zones_are_refused(tile, tmp_path):
     tile["B08"] = band(tmp_path, "B08", 10, 240, crs="EPSG:32632")
     with pytest.raises(PermanentError, match="B08 is in EPSG:32632"):
         read_bands(tile, aoi(300, 700, 650, 410))
 
 
-def test_degrees_are_not_metres(tmp_path):
+def test_a_band_in_degrees_is_refused(tmp_path):
     with pytest.raises(PermanentError, match="projected"):
         read_bands({"B02": band(tmp_path, "B02", 10, 10, crs="EPSG:4326")}, aoi(300, 700, 650, 410))
 
 
-def test_more_pixels_than_fit_are_refused_before_any_is_decoded(tmp_path):
+def test_more_pixels_than_fit_in_memory_are_refused_before_any_is_decoded(tmp_path):
     path = tmp_path / "B02.tif"
     profile = {
         "count": 1,
@@ -194,13 +197,13 @@ def test_more_pixels_than_fit_are_refused_before_any_is_decoded(tmp_path):
     assert read_bands({"B02": files["B02"]}, aoi(50, 90, 90, 50)).dn["B02"].max() == 0
 
 
-def test_a_grid_too_fine_for_its_aoi_is_refused_before_anybody_allocates_it(tmp_path):
+def test_a_grid_of_too_many_pixels_is_refused_before_it_is_allocated(tmp_path):
     coarse = {"B01": band(tmp_path, "B01", 600, 183)}
     with pytest.raises(PermanentError, match=r"109800 x 109800 pixels of 1 m.*coarser resolution_m"):
         ReadPlan.open(coarse, aoi(0, 109800, 109800, 0), resolution_m=1)
 
 
-def test_a_file_that_vanishes_between_plan_and_read_is_still_read_or_given_up(tile, tmp_path):
+def test_a_file_deleted_after_the_plan_is_read_and_a_later_plan_is_refused(tile, tmp_path):
     with ReadPlan.open(tile, aoi(300, 700, 650, 410), bands=["B02"]) as plan:
         (tmp_path / "B02.tif").unlink()
         assert plan.read().dn["B02"].shape == (29, 35)
@@ -208,7 +211,7 @@ def test_a_file_that_vanishes_between_plan_and_read_is_still_read_or_given_up(ti
         read_bands(tile, aoi(300, 700, 650, 410), bands=["B02"])
 
 
-def test_real_products_come_out_as_rasterio_reads_them():
+def test_real_products_are_read_as_rasterio_reads_them():
     archive = shared_data("archive")
     for item in sorted(archive.glob("sentinel-2-l2a/*/*.json"))[::5] + sorted(
         archive.glob("sentinel-2-l2a/*33NZA*/*.json")
@@ -222,11 +225,11 @@ def test_real_products_come_out_as_rasterio_reads_them():
         for name, file in files.items():
             with rasterio.open(file.href, driver="GTiff") as dataset:
                 if dataset.res[0] == window.grid.resolution_m:
-                    there = from_bounds(*window.grid.bounds, transform=dataset.transform).round()
-                    assert (window.dn[name] == dataset.read(1, window=there)).all(), (item.name, name)
+                    expected = from_bounds(*window.grid.bounds, transform=dataset.transform).round()
+                    assert (window.dn[name] == dataset.read(1, window=expected)).all(), (item.name, name)
 
 
-def test_a_real_jpeg_2000_comes_out_as_rasterio_reads_it():
+def test_a_real_jpeg_2000_is_read_as_rasterio_reads_it():
     folder = shared_data("safe", "S2A_MSIL1C_20180101T105441_N0206_R051_T31TDH_20180101T124911.SAFE")
     file = BandFile("B01", str(next(folder.rglob("*_B01.jp2"))), "JP2OpenJPEG")
     site = json.loads(shared_data("archive", "aoi", "eodag_31TDH.geojson").read_text())

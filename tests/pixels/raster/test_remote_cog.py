@@ -1,4 +1,4 @@
-"""COGs over HTTP, read without GDAL, beside the same files read by GDAL from disk."""
+"""COGs read over HTTP without GDAL, against the same files read by GDAL from disk."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ from data import shared_data
 from revisit.domain.bands import BandFile
 from revisit.errors import PermanentError, TransientError
 from revisit.pixels.raster import open_band as open_band_module
-from revisit.pixels.raster.gdal import load_rasterio as prepared
+from revisit.pixels.raster.gdal import load_rasterio
 from revisit.pixels.raster.grid import Grid
 from revisit.pixels.raster.http_settings import HttpSettings
 from revisit.pixels.raster.open_band import open_band
@@ -29,7 +29,7 @@ SIDE = 1300
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    prepared()
+    load_rasterio()
     folder = tmp_path_factory.mktemp("remote")
     grid = Grid("EPSG:32631", (10.0, 0.0, 600000.0, 0.0, -10.0, 5000040.0), SIDE, SIDE)
     for name, dtype, low, high in (
@@ -95,33 +95,33 @@ def on_disk(path, rows, columns):
         ((512, 1024), (0, 512)),
     ],
 )
-def test_windows_come_out_as_gdal_reads_them_from_disk(folder, server, name, rows, columns):
-    found = band(server, f"{name}.tif")
-    assert isinstance(found, RemoteBand)
-    read = found.read(slice(*rows), slice(*columns))
+def test_windows_are_read_as_gdal_reads_them_from_disk(folder, server, name, rows, columns):
+    opened = band(server, f"{name}.tif")
+    assert isinstance(opened, RemoteBand)
+    read = opened.read(slice(*rows), slice(*columns))
     assert (read == on_disk(folder / f"{name}.tif", slice(*rows), slice(*columns))).all()
-    assert read.dtype == found.dtype and read.dtype.isnative
+    assert read.dtype == opened.dtype and read.dtype.isnative
 
 
-def test_real_cogs_come_out_as_gdal_reads_them(folder, server):
+def test_real_cogs_are_read_as_gdal_reads_them(folder, server):
     archive = shared_data("archive")
     for item in ("S2A_29RKH_20200219_0_L2A", "S2B_31UFS_20230427_L2A_crop"):
         for path in sorted((archive / "sentinel-2-l2a" / item).glob("*.tif")):
             (folder / f"{item}_{path.name}").write_bytes(path.read_bytes())
-            found = band(server, f"{item}_{path.name}")
-            assert isinstance(found, RemoteBand), path.name
+            opened = band(server, f"{item}_{path.name}")
+            assert isinstance(opened, RemoteBand), path.name
             with rasterio.open(path, driver="GTiff") as file:
-                assert (found.grid.crs, found.grid.transform, found.grid.shape) == (
+                assert (opened.grid.crs, opened.grid.transform, opened.grid.shape) == (
                     f"EPSG:{file.crs.to_epsg()}",
                     tuple(file.transform[:6]),
                     file.shape,
                 )
-                assert (found.read(slice(0, file.height), slice(0, file.width)) == file.read(1)).all(), (
+                assert (opened.read(slice(0, file.height), slice(0, file.width)) == file.read(1)).all(), (
                     path.name
                 )
 
 
-def test_a_header_is_asked_for_once_and_neighbouring_tiles_together(server):
+def test_a_header_is_requested_once_and_neighbouring_tiles_together(server):
     before = requests(server)
     band(server, "u2.tif").read(slice(0, 500), slice(0, 500))
     assert requests(server) - before == 2
@@ -141,7 +141,7 @@ def test_a_header_is_asked_for_once_and_neighbouring_tiles_together(server):
         {"compress": "deflate", "sparse_ok": True},
     ],
 )
-def test_other_kinds_of_tiff_read_the_same_whoever_reads_them(folder, server, changes):
+def test_other_kinds_of_tiff_give_the_same_pixels(folder, server, changes):
     profile = {
         "width": 300,
         "height": 300,
@@ -165,7 +165,7 @@ def test_other_kinds_of_tiff_read_the_same_whoever_reads_them(folder, server, ch
     assert (band(server, "kind.tif").read(slice(0, 300), slice(0, 300)) == values).all()
 
 
-def test_a_server_that_sends_whole_files_only_is_given_up(server):
+def test_a_server_that_sends_whole_files_only_is_refused(server):
     with pytest.raises(PermanentError, match="does not send parts"):
         band(server, "u1.tif", "whole")
 
@@ -177,46 +177,46 @@ def test_a_redirect_is_not_followed(server):
     assert requests(server) - before == 1
 
 
-def test_an_answer_shorter_than_asked_for_is_tried_again(server):
+def test_an_answer_shorter_than_its_range_is_a_transient_error(server):
     with pytest.raises(TransientError, match="cut off"):
         band(server, "u2.tif", "short")
 
 
-def test_a_file_replaced_between_header_and_tiles_is_tried_again_with_its_new_header(folder, server):
+def test_a_file_replaced_after_its_header_was_read_is_a_transient_error(folder, server):
     (folder / "new.tif").write_bytes((folder / "u2.tif").read_bytes())
-    found = band(server, "new.tif")
+    opened = band(server, "new.tif")
     (folder / "new.tif").write_bytes((folder / "i2.tif").read_bytes())
     with pytest.raises(TransientError, match="was replaced"):
-        found.read(slice(0, 500), slice(0, 500))
+        opened.read(slice(0, 500), slice(0, 500))
     assert band(server, "new.tif").dtype == "int16"
 
 
-def test_a_tile_that_was_changed_is_found_out(folder, server):
+def test_a_corrupt_tile_is_detected(folder, server):
     content = bytearray((folder / "u2.tif").read_bytes())
-    plain = parse_layout(bytes(content[:16384]))
-    for place in (plain.counts[0] // 2, plain.counts[0] - 2):
+    layout = parse_layout(bytes(content[:16384]))
+    for position in (layout.counts[0] // 2, layout.counts[0] - 2):
         bad = content.copy()
-        bad[plain.offsets[0] + place] ^= 0x55
+        bad[layout.offsets[0] + position] ^= 0x55
         (folder / "bad.tif").write_bytes(bad)
         with pytest.raises(PermanentError, match="a tile of band B02"):
             band(server, "bad.tif").read(slice(0, 500), slice(0, 500))
 
 
-def test_a_header_that_promises_bytes_beyond_the_end_is_refused(folder, server):
+def test_a_tile_beyond_the_end_of_the_file_is_refused(folder, server):
     content = (folder / "u2.tif").read_bytes()
     (folder / "cut.tif").write_bytes(content[: len(content) * 2 // 3])
     with pytest.raises(PermanentError, match="cut off"):
         band(server, "cut.tif").read(slice(0, SIDE), slice(0, SIDE))
 
 
-def test_a_tile_that_swells_is_not_let_swell():
+def test_a_tile_that_decompresses_to_another_size_is_refused():
     import zlib
 
-    plain = layout_of_one_tile()
+    layout = layout_of_one_tile()
     with pytest.raises(PermanentError, match="does not hold"):
-        decode_tile(plain, zlib.compress(bytes(50_000_000)), "it")
+        decode_tile(layout, zlib.compress(bytes(50_000_000)), "it")
     with pytest.raises(PermanentError, match="does not hold"):
-        decode_tile(plain, zlib.compress(bytes(10)), "it")
+        decode_tile(layout, zlib.compress(bytes(10)), "it")
 
 
 def layout_of_one_tile():
@@ -227,34 +227,34 @@ def layout_of_one_tile():
 
 
 @given(st.data())
-def test_a_garbled_header_is_no_header_or_another_but_never_a_crash(folder, data):
+def test_a_corrupt_header_never_raises(folder, data):
     head = bytearray((folder / "u1.tif").read_bytes()[:2000])
-    for place in data.draw(st.lists(st.integers(0, 600), max_size=8)):
-        head[place] = data.draw(st.integers(0, 255))
+    for position in data.draw(st.lists(st.integers(0, 600), max_size=8)):
+        head[position] = data.draw(st.integers(0, 255))
     parse_layout(bytes(head[: data.draw(st.integers(0, 2000))]))
 
 
 @given(st.binary(max_size=400))
-def test_garbage_for_a_tile_is_given_up(raw):
+def test_a_tile_of_random_bytes_is_refused(raw):
     with pytest.raises(PermanentError):
         decode_tile(layout_of_one_tile(), raw, "it")
 
 
-def test_bytes_read_are_the_header_and_the_tiles_as_gdal_says_they_lie_there(folder, server):
-    """From disk the same tiles are counted, and no header."""
+def test_bytes_read_are_those_of_the_header_and_the_tiles(folder, server):
+    """From disk, only the tiles are counted."""
     with rasterio.open(folder / "u2.tif", driver="GTiff") as file:
         tiles = sum(
             int(file.get_tag_item(f"BLOCK_SIZE_{column}_{row}", "TIFF", 1))
             for row in (1, 2)
             for column in (0, 1)
         )
-    found = band(server, "u2.tif")
-    assert found.bytes_read == 16 * 1024
-    found.read(slice(512, 1300), slice(0, 600))
-    gaps = found.bytes_read - 16 * 1024 - tiles
-    assert 0 <= gaps <= 4 * 4096, "what lies between neighbouring tiles is read along with them"
+    opened = band(server, "u2.tif")
+    assert opened.bytes_read == 16 * 1024
+    opened.read(slice(512, 1300), slice(0, 600))
+    gaps = opened.bytes_read - 16 * 1024 - tiles
+    assert 0 <= gaps <= 4 * 4096, "the gaps between neighbouring tiles are read along with them"
     again = band(server, "u2.tif")
-    assert again.bytes_read == 0, "its header is remembered"
+    assert again.bytes_read == 0, "its header is cached"
     local = open_band(BandFile("B02", str(folder / "u2.tif"), "GTiff"))
     local.read(slice(512, 1300), slice(0, 600))
     assert local.bytes_read == tiles

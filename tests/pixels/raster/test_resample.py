@@ -1,3 +1,5 @@
+"""Resampling by hand-computed values, and its independence of the window."""
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -33,16 +35,16 @@ def test_no_data_is_never_mixed_in_and_never_spreads():
     assert out[0].tolist() == [100, 100, 0, 0, 300, 300]
 
 
-def test_a_mean_that_equals_the_mark_of_no_data_is_moved_off_it():
+def test_a_mean_that_equals_nodata_is_changed_by_one():
     out = resample_pixels(
         np.array([[-100, 100, -100]], np.int16), grid(20, 3, 1), grid(60, 1, 1, north=20.0), -33, "average"
     )
-    assert out.tolist() == [[-33]]  # a third of the target's ground has data: less than half
+    assert out.tolist() == [[-33]]  # a third of the target's area has data: less than half
     out = resample_pixels(np.array([[-1, 0, 1]] * 3, np.int16), grid(20, 3, 3), grid(60, 1, 1), 0, "average")
     assert out.tolist() == [[1]]
 
 
-def test_nearest_takes_the_pixel_the_centre_lies_in():
+def test_nearest_takes_the_pixel_that_contains_the_centre():
     square = np.arange(1, 10, dtype=np.uint8).reshape(3, 3)
     assert (
         resample_pixels(square, grid(20, 3, 3), grid(10, 6, 6), 0, "nearest").tolist()
@@ -51,7 +53,7 @@ def test_nearest_takes_the_pixel_the_centre_lies_in():
     assert resample_pixels(square, grid(20, 3, 3), grid(60, 1, 1), 0, "nearest").tolist() == [[5]]
 
 
-def test_averages_are_by_ground_shared():
+def test_averages_are_weighted_by_shared_area():
     row = np.array([[10, 20, 30, 40]] * 4, np.uint16)
     assert resample_pixels(row, grid(10, 4, 4), grid(20, 2, 2), 0, "average").tolist() == [[15, 35]] * 2
     # 15 m pixels: all of 10 and half of 20; half of 20 and all of 30.
@@ -61,7 +63,7 @@ def test_averages_are_by_ground_shared():
     )
 
 
-def test_an_average_needs_data_on_half_of_the_ground():
+def test_an_average_needs_data_on_half_of_the_area():
     pixels = np.array([[0, 50], [0, 70]], np.uint16)
     assert resample_pixels(pixels, grid(10, 2, 2), grid(20, 1, 1), 0, "average").tolist() == [[60]]
     pixels[0, 1] = 0
@@ -109,7 +111,7 @@ def test_pixels_do_not_depend_on_the_window_they_are_read_in(fine, coarse, how):
     check()
 
 
-def test_long_targets_are_worked_in_strips_without_seams():
+def test_long_targets_have_no_seams_between_strips():
     ramp = np.repeat(np.arange(1, 401, dtype=np.uint16)[:, None] * 100, 3, axis=1)
     out = resample_pixels(ramp, grid(20, 3, 400), grid(10, 6, 800), 0, "bilinear")
     assert (np.diff(out[1:-1, 0].astype(int)) == 50).all()

@@ -1,5 +1,4 @@
-"""Writes Cloud Optimized GeoTIFFs that browsers can read: DEFLATE with predictor, blocks of 512,
-overviews."""
+"""Writes Cloud Optimized GeoTIFFs that browsers can read: DEFLATE with predictor, blocks of 512."""
 
 import os
 from collections.abc import Mapping, Sequence
