@@ -1,4 +1,4 @@
-"""Resampling by hand-computed values, and its independence of the window."""
+"""Resampled pixels against hand-computed values, and their independence of the window."""
 
 import numpy as np
 import pytest
