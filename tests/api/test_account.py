@@ -10,12 +10,11 @@ from backends import with_settings
 from products import FIELD, NOW, add_to_catalog, end_job, product
 from revisit.adapters.local.backend import local_backend
 from revisit.api import all_routes, create_app
-from revisit.api.http import request_context
 from revisit.chain.delivery_ledger import create_deliveries
 from revisit.chain.job_lifecycle import job_folder
 from revisit.domain.audit_record import Audit, pseudonymize
 from revisit.domain.job import Cover, Job, Statistics
-from revisit.errors import UnauthenticatedError
+from revisit.errors import TransientError, UnauthenticatedError
 from revisit.ports.authenticator import Authenticator, Claims
 from revisit.ports.pagination import find_all
 from revisit.ports.record_types import KINDS
@@ -183,11 +182,7 @@ def lines(backend) -> list[Audit]:
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [
-        (method, path)
-        for method, path, route in all_routes()
-        if method != "GET" and route not in request_context._READ_ONLY_ROUTES
-    ],
+    [(route.method, route.path) for route in all_routes() if not route.reads],
 )
 def test_every_route_that_changes_something_writes_exactly_one_line_whatever_comes_of_it(
     client, backend, method, path
@@ -235,3 +230,21 @@ def test_reading_and_whoever_is_not_known_write_no_line(client, backend):
     client.delete("/subscriptions/none")
     client.delete("/subscriptions/none", headers={"Authorization": "Bearer nobody"})
     assert lines(backend) == []
+
+
+def test_a_request_whose_audit_record_cannot_be_written_is_answered_503_and_recorded_when_repeated(
+    client, backend, monkeypatch
+):
+    commit = type(backend).commit
+
+    def fail_to_audit(self, work, completes_event=True):
+        if "entry" in work.__code__.co_freevars:
+            raise TransientError("the disk is full")
+        return commit(self, work, completes_event)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(backend), "commit", fail_to_audit)
+        refused = client.delete("/subscriptions/none", headers=ANN)
+    assert (refused.status_code, refused.json["detail"]) == (503, "the disk is full")
+    client.delete("/subscriptions/none", headers=ANN)
+    assert [line.status for line in lines(backend)] == [404]

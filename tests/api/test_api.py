@@ -381,7 +381,7 @@ def test_a_fault_of_ours_tells_nothing_but_its_id(client, backend, monkeypatch):
     def broken(*_, **__):
         raise RuntimeError("the secret of the house")
 
-    monkeypatch.setattr("revisit.api.routes.orders.list_orders", broken)
+    monkeypatch.setattr("revisit.api.routes.orders.list_order_page", broken)
     answer = client.get("/orders")
     assert answer.status_code == 500 and "secret" not in answer.text and answer.json["request_id"]
 
@@ -465,7 +465,8 @@ def test_one_owner_sees_nothing_of_another(backend):
         assert theirs.get(path).status_code == 404, path
     assert theirs.patch(made, json={"state": "paused"}).status_code == theirs.delete(made).status_code == 404
     assert theirs.get("/subscriptions").json == {"subscriptions": []} and theirs.get("/orders").json == {
-        "orders": []
+        "orders": [],
+        "next": None,
     }
     for path in ("/status", "/dead-letters"):
         assert theirs.get(path).status_code == 403

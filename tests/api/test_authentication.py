@@ -321,7 +321,7 @@ def test_no_log_line_tells_a_key_or_a_token(client, backend, capsys, monkeypatch
     configure_logging()
     try:
         key = key_of(client, scopes=["read", "write"])
-        monkeypatch.setattr("revisit.api.routes.orders.list_orders", broken)
+        monkeypatch.setattr("revisit.api.routes.orders.list_order_page", broken)
         assert client.get("/orders", headers=bearing(key)).status_code == 500
         assert client.get("/orders", headers=bearing(key + "x")).status_code == 401
         assert client.get("/orders", headers=ANN).status_code == 500
@@ -354,7 +354,7 @@ def test_whoever_is_refused_leaves_a_line_in_the_log_that_tells_where_from_but_n
         )
     ]
     assert [line["request_id"] for _, line in lines] == [answer.headers["X-Request-Id"] for answer in answers]
-    assert {message for message, _ in lines} == {"nobody we know asks for /subscriptions/<id>"}
+    assert {message for message, _ in lines} == {"unauthenticated request for /subscriptions/<id>"}
     assert lines[0][1]["origin"] == lines[1][1]["origin"] != lines[2][1]["origin"]
     assert "guessed" not in repr(lines) and "203.0.113" not in repr(lines) and "sub_1" not in repr(lines)
 

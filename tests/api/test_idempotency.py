@@ -79,17 +79,17 @@ def test_of_the_same_request_sent_twice_at_once_one_is_worked_and_the_other_told
     send = partial(here.client.post, "/orders", json=operation.example, headers=ANN)
     fulfil, second = orders.create_order, []
 
-    def slow(*given):
+    def slow(*given, **options):
         if not second:
             second.append(send())
-        return fulfil(*given)
+        return fulfil(*given, **options)
 
     monkeypatch.setattr(orders, "create_order", slow)
     first = send()
     assert (second[0].status_code, second[0].headers["Retry-After"]) == (
         503,
         "5",
-    ) and "is being worked" in second[0].json["detail"]
+    ) and "still in progress" in second[0].json["detail"]
     assert (first.status_code, send().data) == (202, first.data)
 
 
@@ -102,7 +102,7 @@ def test_what_failed_or_died_while_it_was_worked_is_worked_by_the_next_request(
 
     begun = []
 
-    def broken(*_):
+    def broken(*_, **__):
         begun.extend(here.backend.records.find(IdempotencyRecord))
         raise TransientError("away")
 
@@ -114,7 +114,7 @@ def test_what_failed_or_died_while_it_was_worked_is_worked_by_the_next_request(
         lambda commit: commit.put(left), completes_event=False
     )  # as a process leaves it that is killed
     response = send()
-    assert response.status_code == 503 and "is being worked" in response.json["detail"]
+    assert response.status_code == 503 and "still in progress" in response.json["detail"]
     here.backend.commit(
         lambda commit: commit.put(replace(left, at=left.at - timedelta(seconds=121))), completes_event=False
     )

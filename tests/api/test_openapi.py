@@ -14,7 +14,7 @@ from referencing.jsonschema import DRAFT202012
 from openapi_operations import Operation, json_types, openapi_path, operations, resolve_ref
 from revisit.adapters.local.backend import local_backend
 from revisit.api import all_routes, create_app
-from revisit.api.http import openapi, problems, request_context, security_headers
+from revisit.api.http import openapi, problems, security_headers
 from revisit.api.http.request_context import RequestContext
 from revisit.errors import InvalidInputError
 
@@ -30,9 +30,10 @@ def test_the_specification_is_sound_by_the_judgement_of_its_validator():
 
 
 def test_every_route_is_specified_and_what_is_specified_is_a_route():
-    assert sorted(f"{method} {openapi_path(path)}" for method, path, _ in all_routes()) == sorted(
-        map(str, ALL)
-    )
+    assert sorted(
+        f"{method} {openapi_path(path)}"
+        for method, path in ((route.method, route.path) for route in all_routes())
+    ) == sorted(map(str, ALL))
 
 
 def test_every_operation_has_a_name_of_its_own_a_summary_and_a_known_tag():
@@ -58,11 +59,7 @@ def test_what_is_everybodys_is_just_what_the_guards_let_in():
 
 
 def test_the_routes_that_only_ask_are_said_to():
-    marked = {
-        f"{method} {openapi_path(path)}"
-        for method, path, function in all_routes()
-        if function in request_context._READ_ONLY_ROUTES
-    }
+    marked = {f"{route.method} {openapi_path(route.path)}" for route in all_routes() if route.read_only}
     assert {str(one) for one in ALL if one.definition.get("x-asks")} == marked
 
 

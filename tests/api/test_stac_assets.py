@@ -23,7 +23,8 @@ from revisit.adapters.local.backend import local_backend
 from revisit.adapters.sources import open_source, stac_item
 from revisit.adapters.sources.stac_api import StacApi
 from revisit.api import create_app
-from revisit.api.stac import asset_cache, asset_resolver, asset_worker, assets
+from revisit.api.stac import asset_resolver, assets
+from revisit.api.stac.asset_resolver import AssetResolver, cache_key
 from revisit.domain.bands import BANDS, BandFile, SourceFile
 from revisit.errors import PermanentError, TransientError
 from revisit.ports.catalog import Query
@@ -300,7 +301,7 @@ def test_a_page_waits_for_a_source_that_hangs_no_longer_than_it_has_patience_and
     begun = time.monotonic()
     assert set(with_bands(search(client))) == {one.id for one in there}
     assert time.monotonic() - begun < 0.9
-    assert len(sources("folder:/away").asked) == asset_worker.MAX_THREADS
+    assert len(sources("folder:/away").asked) == asset_resolver.MAX_THREADS
     sources("folder:/away").free.set()
     until = time.monotonic() + 20
     while len(with_bands(search(client))) < 40 and time.monotonic() < until:
@@ -325,39 +326,38 @@ def test_a_source_that_fails_keeps_no_page_waiting(client, backend, sources):
 def test_however_much_is_asked_of_a_source_that_hangs_so_many_threads_wait_for_it_and_the_next_one_answers(
     backend, sources
 ):
+    resolver = AssetResolver(backend.source)
     hanging, other = sources("folder:/hangs"), several(50, "folder:/other")
     hanging.free.clear()
     before = threading.active_count()
     begun = time.monotonic()
     askers = [
         threading.Thread(
-            target=asset_resolver.resolve_assets,
-            args=(backend, several(100, "folder:/hangs", tile=tile), 2.0),
+            target=resolver.resolve,
+            args=(several(100, "folder:/hangs", tile=tile), 2.0),
         )
         for tile in ("32TNR", "31UFS", "32TQM", "29RKH")
     ]
     for asker in askers:
         asker.start()
     time.sleep(0.5)
-    assert threading.active_count() - before <= asset_worker.MAX_THREADS + len(askers)
-    assert len(asset_resolver._worker(sources, "folder:/hangs")._pending) <= asset_worker.MAX_WAITING
-    assert len(asset_resolver.resolve_assets(backend, other, 2.0)) == 50
+    assert threading.active_count() - before <= asset_resolver.MAX_THREADS + len(askers)
+    assert resolver.pending_count("folder:/hangs") <= asset_resolver.MAX_WAITING
+    assert len(resolver.resolve(other, 2.0)) == 50
     for asker in askers:
         asker.join()
     assert time.monotonic() - begun < 5
-    assert len(hanging.asked) == asset_worker.MAX_THREADS
+    assert len(hanging.asked) == asset_resolver.MAX_THREADS
     # One product alone may be asked of all the same, and there is room for it, since nobody waits for the
     # others any more.
     one = several(1, "folder:/hangs", tile="36NXF")
-    assert asset_resolver.resolve_assets(backend, one, 0.1, force=True) == {}
+    assert resolver.resolve(one, 0.1, force=True) == {}
     hanging.free.set()
-    assert len(asset_resolver.resolve_assets(backend, one, 10.0, force=True)) == 1
+    assert len(resolver.resolve(one, 10.0, force=True)) == 1
 
 
-def test_what_is_kept_of_what_was_told_is_bounded_by_its_files(backend, sources, monkeypatch):
-    monkeypatch.setattr(asset_cache, "MAX_FILES", 30)
+def test_the_cache_is_bounded_by_its_files(backend, sources):
+    resolver = AssetResolver(backend.source, max_files=30)
     some = several(40)
-    assert len(asset_resolver.resolve_assets(backend, some, 5.0)) == 40
-    assert (
-        sum(asset_resolver._cache(asset_resolver.cache_key(backend, one)) is not None for one in some) == 10
-    )
+    assert len(resolver.resolve(some, 5.0)) == 40
+    assert sum(bool(resolver._cached(cache_key(one))) for one in some) == 10

@@ -14,7 +14,7 @@ from revisit.domain.product import Product
 from revisit.domain.recipe import Recipe
 from revisit.domain.subscription import Channel, Subscription
 from revisit.errors import ConflictError, InvalidInputError, NotFoundError, PreconditionFailedError
-from revisit.services.products.passes import next_passes
+from revisit.services.products.passes import RecentProducts, next_passes
 from revisit.services.subscriptions.create import create_subscription, get_subscription, revision
 from revisit.services.subscriptions.preview import preview_subscription, summarize_aoi
 from revisit.services.subscriptions.redeliver import list_deliveries, redeliver
@@ -143,16 +143,18 @@ def test_the_past_and_the_next_pass_are_told_by_the_catalog(backend, subscriptio
         1,
         backend.now() - timedelta(days=365),
     )
-    assert next_passes(backend, [subscription]) == {subscription.id: backend.now() + timedelta(days=3)}
+    assert next_passes(RecentProducts(backend), [subscription], backend.now()) == {
+        subscription.id: backend.now() + timedelta(days=3)
+    }
     beside = tuple(f"{zone:02d}TNR" for zone in range(1, 61))
     wide = [
         subscription.with_changes(id=f"wide_{number}", tiles=tuple(f"{tile[:4]}{number}" for tile in beside))
         for number in "ABC"
     ]
     torn = subscription.with_changes(id="torn", tiles=("32TNR", *(f"{tile[:4]}D" for tile in beside)))
-    assert next_passes(backend, [*wide, torn, subscription]).keys() == {subscription.id}, (
-        "by one of its tiles alone no pass is told"
-    )
+    assert next_passes(RecentProducts(backend), [*wide, torn, subscription], backend.now()).keys() == {
+        subscription.id
+    }, "by one of its tiles alone no pass is told"
     extent = summarize_aoi(backend, AOI.parse(FIELD))
     assert (extent.next_pass, extent.passes_per_month) == (backend.now() + timedelta(days=3), 6.0)
     with pytest.raises(InvalidInputError, match="has not come yet"):

@@ -1,4 +1,4 @@
-"""The HTTP API and the page, as a Flask application over a backend."""
+"""The HTTP API and the web page, as a Flask application over a backend."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -12,11 +12,10 @@ if TYPE_CHECKING:
     from revisit.api.http.request_context import RequestAuthenticator, Route
 
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")
-"""Names of this computer; a page elsewhere that has itself resolved to it does not know them (DNS
-rebinding)."""
+"""Host names of this computer; a page of another host cannot send them (protection from DNS rebinding)."""
 
 MAX_BODY_BYTES = 1_000_000
-"""Bytes of a request."""
+"""Largest request body."""
 
 
 def create_app(
@@ -31,42 +30,40 @@ def create_app(
     """Make the application.
 
     Args:
-        backend: What it answers from.
-        data: The data folder; a file `token` in it is the token, where none is given.
-        token: Where there is one, every request but those for the page, /health and feeds carries it:
-            Authorization: Bearer.
-        hosts: What a request's Host may be, ports aside; empty means any, where the platform routes by it. By
-            default this computer's
-            names, and any in a deployment that users sign in to.
-        identify: Tells who asks; by default what the backend's users sign in with, and where they do not sign
-            in whoever is let in
-            is the owner of this computer.
-        web: Folder of the page; by default the one of this checkout, where there is one.
+        data: The data folder; its file `token` holds the token where none is given.
+        token: Every request must carry it (Authorization: Bearer), except for the page, /health and feeds;
+            empty requires none.
+        hosts: Host names that requests may name, without ports; empty allows any, where the platform routes
+            by it. By default those of this computer, and any in a deployment that users sign in to.
+        authenticate: Returns who sent a request; by default users sign in as the backend's settings say, and
+            without sign-in everybody is the owner of this computer.
+        web: Folder of the page; by default that of this checkout, if it has one.
     """
     from flask import Flask
 
-    from revisit.api.http import audit_log, cors, problems, security_headers
+    from revisit.api.http import cors, problems, security_headers
     from revisit.api.http.authentication import make_authenticator
-    from revisit.api.http.request_context import add_routes
+    from revisit.api.http.pipeline import add_routes
+    from revisit.api.resources import make_resources
     from revisit.api.routes import static_site
 
     app = Flask("revisit", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
-    app.json.sort_keys = False  # type: ignore[attr-defined]  # of Flask's own provider
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # an attribute of Flask's default provider
     allowed_origins = backend.settings.authenticator.allowed_origins if backend.settings.authenticator else ()
     if hosts is None:
         hosts = () if backend.settings.authenticator else LOCAL_HOSTS
     security_headers.register_security(app, hosts, token or _read_token(data), allowed_origins)
     cors.register_cors(app, allowed_origins)
-    audit_log.register_audit(app, backend)
     problems.register_error_handlers(app)
-    add_routes(app, all_routes(), backend, authenticate or make_authenticator(backend))
+    authenticate = authenticate or make_authenticator(backend)
+    add_routes(app, all_routes(), backend, authenticate, make_resources(backend))
     static_site.register_static_site(app, web or Path(__file__).parents[3] / "web")
     return app
 
 
 def all_routes() -> "list[Route]":
-    """Every route but those of the page."""
+    """All routes except those of the page."""
     from revisit.api import stac
     from revisit.api.http import audit_log, openapi
     from revisit.api.routes import (

@@ -1,1 +1,1 @@
-"""What every request passes: authentication, scope, idempotency, audit, errors."""
+"""What every request passes: security headers, CORS, authentication, audit, errors, scope, idempotency."""

@@ -1,74 +1,78 @@
-"""Every request of somebody known that changes something leaves one line (rules.md D2), where users sign
-in."""
+"""The audit log: one record for each request that may change something, where users sign in."""
 
-from flask import Flask, Response, g, request
+from collections.abc import Callable
+
+from flask import Response, after_this_request, request
 from flask.typing import ResponseReturnValue
 
-from revisit.api.http.request_context import RequestContext
-from revisit.api.http.security_headers import SAFE_METHODS, client_pseudonym
+from revisit.api.http.request_context import RequestContext, Route
+from revisit.api.http.security_headers import client_pseudonym, request_id
 from revisit.domain.audit_record import Audit, audit_id, pseudonymize
 from revisit.domain.clock import format_rfc3339
-from revisit.ports.backend import Backend
 
 MAX_ENTRIES = 500
-"""Lines of one answer."""
+"""Entries of one page."""
 
 
-def register_audit(app: Flask, backend: Backend) -> None:
-    """Write the line when the answer is ready. One that cannot be written makes the answer 503, and the
-    request is sent again:
-    ids are derived, so that it changes nothing twice."""
-    if backend.settings.authenticator is None:
-        return
+def audit_request(context: RequestContext, proceed: Callable[[RequestContext], Response]) -> Response:
+    """Record the request once it is answered, whether it succeeds or fails."""
+    if context.backend.settings.authenticator is not None and not context.route.reads:
+        after_this_request(AuditWriter(context))
+    return proceed(context)
 
-    def write_audit_record(response: Response) -> Response:
-        context: RequestContext | None = g.get("context")
-        if (
-            context is not None
-            and request.method not in SAFE_METHODS
-            and not g.get("read_only")
-            and not g.get("audit_written")
-        ):
-            g.audit_written = True
-            now, rule = backend.now(), request.url_rule.rule if request.url_rule else ""
-            entry = Audit(
-                audit_id(now, g.request_id),
-                now,
-                pseudonymize("owner", context.owner_id),
-                context.principal.key_id,
-                f"{request.method} {rule}",
-                request.path,
-                response.status_code,
-                client_pseudonym(),
-                g.request_id,
-            )
-            backend.commit(lambda commit: commit.put(entry), completes_event=False)
+
+class AuditWriter:
+    """Writes the audit record of one request when its answer is ready.
+
+    If the record cannot be written, the answer is 503 and the client sends the request again: ids are
+    derived, so a repeat changes nothing twice.
+    """
+
+    def __init__(self, context: RequestContext) -> None:
+        self._context = context
+        self._called = False
+
+    def __call__(self, response: Response) -> Response:
+        if self._called:  # the answer to a failure to write the record
+            return response
+        self._called = True
+        now, route = self._context.backend.now(), self._context.route
+        entry = Audit(
+            audit_id(now, request_id()),
+            now,
+            pseudonymize("owner", self._context.owner_id),
+            self._context.principal.key_id,
+            f"{route.method} {route.path}",
+            request.path,
+            response.status_code,
+            client_pseudonym(),
+            request_id(),
+        )
+        self._context.backend.commit(lambda commit: commit.put(entry), completes_event=False)
         return response
-
-    app.after_request(write_audit_record)
 
 
 def list_(context: RequestContext) -> ResponseReturnValue:
-    """Lines by time, the oldest first, from after the one named."""
+    """A page of entries by time, oldest first."""
     context.require_operator()
     limit = context.query_int("limit", 100, 1, MAX_ENTRIES)
     entries = context.backend.records.find(Audit, after=request.args.get("after", "")[:200], limit=limit)
     return {
         "audit": [
             {
-                "id": line.id,
-                "at": format_rfc3339(line.at),
-                "who": line.who,
-                "key": line.key or None,
-                "what": line.what,
-                "about": line.about,
-                "status": line.status,
-                "origin": line.origin,
-                "request": line.request,
+                "id": entry.id,
+                "at": format_rfc3339(entry.at),
+                "who": entry.who,
+                "key": entry.key or None,
+                "what": entry.what,
+                "about": entry.about,
+                "status": entry.status,
+                "origin": entry.origin,
+                "request": entry.request,
             }
-            for line in entries
+            for entry in entries
         ]
     }
 
 
-ROUTES = (("GET", "/audit", list_),)
+ROUTES = (Route("GET", "/audit", list_),)

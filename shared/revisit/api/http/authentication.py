@@ -1,4 +1,4 @@
-"""Who asks: whoever an ID token or a key says; on one's own computer whoever is let in."""
+"""Authentication: ID tokens and API keys; a server on one's own computer has a single principal."""
 
 from flask import Request
 
@@ -10,11 +10,11 @@ from revisit.ports.backend import Backend
 from revisit.services.accounts.keys import authenticate_key
 
 ANONYMOUS = Principal("", scopes=frozenset(("read",)))
-"""Asks for what is everybody's."""
+"""Principal of public routes."""
 
 
 def make_authenticator(backend: Backend) -> RequestAuthenticator:
-    """Tells who sent a request; raises Unknown where it is nobody we know."""
+    """Return the function that authenticates requests; it raises `UnauthenticatedError`."""
 
     def authenticate(request: Request) -> Principal:
         if is_public():
@@ -30,7 +30,7 @@ def make_authenticator(backend: Backend) -> RequestAuthenticator:
             )
         claims = backend.settings.authenticator.verify(credential)
         if claims.uid == "local":
-            # The owner of what is made without signing in, who has no limits.
+            # "local" owns what is created without signing in, and has no quota.
             raise UnauthenticatedError("an account may not be called 'local'; sign in as another")
         return Principal(claims.uid, claims.operator)
 

@@ -1,7 +1,6 @@
-"""Which pages of other origins may ask (CORS, Fetch standard section 3.2): those of the deployment's own
-sites, named exactly.
+"""CORS (Fetch standard, section 3.2): pages of the deployment's own sites, named exactly, may send requests.
 
-No cookie is ever read, so that no page can act for a user without holding their token.
+The API reads no cookies, so a page can act for a user only with that user's token.
 """
 
 from collections.abc import Collection
@@ -11,16 +10,16 @@ from flask import Flask, Response, request
 ALLOWED_METHODS = "GET, HEAD, POST, PATCH, DELETE"
 ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Range"
 EXPOSED_HEADERS = (
-    "Location, ETag, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, X-Request-Id, Accept-Ranges, Content-Range, "
-    "Content-Length, Content-Disposition, WWW-Authenticate"
+    "Location, ETag, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, X-Request-Id, "
+    "Accept-Ranges, Content-Range, Content-Length, Content-Disposition, WWW-Authenticate"
 )
-"""Headers of an answer that a page may read."""
+"""Response headers that a page may read."""
 PREFLIGHT_MAX_AGE_S = "3600"
-"""How long a browser need not ask again whether it may."""
+"""How long a browser may cache the answer to a preflight request."""
 
 
 def register_cors(app: Flask, allowed_origins: Collection[str]) -> None:
-    """Answer the browsers of these sites' users; those of others get no word of permission."""
+    """Answer preflight requests of these origins, and add CORS headers for them."""
     if not allowed_origins:
         return
 

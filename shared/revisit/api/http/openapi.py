@@ -21,7 +21,7 @@ from flask import Response
 from flask.typing import ResponseReturnValue
 
 from revisit import __version__
-from revisit.api.http.request_context import RequestContext
+from revisit.api.http.request_context import RequestContext, Route
 from revisit.errors import NotFoundError
 
 PARTS_DIR = Path(__file__).parents[1] / "openapi"
@@ -107,7 +107,7 @@ def _add_common_responses(path: str, method: str, operation: dict[str, Any]) -> 
 
 
 ROUTES = (
-    ("GET", "/openapi.json", show),
-    ("GET", "/docs", docs_page),
-    ("GET", "/docs/<file>", docs_page),
+    Route("GET", "/openapi.json", show),
+    Route("GET", "/docs", docs_page),
+    Route("GET", "/docs/<file>", docs_page),
 )

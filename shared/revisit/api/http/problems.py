@@ -1,14 +1,14 @@
-"""Errors as problem details (RFC 9457): the one table from what was raised to what is answered."""
+"""Errors as problem details (RFC 9457): one table from error type to status, problem type and title."""
 
 import json
 import logging
 from typing import Any
 
-from flask import Flask, Response, g, request
-from werkzeug.exceptions import HTTPException
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException, InternalServerError
 
 from revisit.api.http.request_context import InvalidBodyError
-from revisit.api.http.security_headers import client_pseudonym, status_phrase
+from revisit.api.http.security_headers import client_pseudonym, request_id, status_phrase
 from revisit.errors import (
     ConflictError,
     InvalidGeometryError,
@@ -22,85 +22,90 @@ from revisit.errors import (
 )
 
 ERROR_RESPONSES: tuple[tuple[type[Exception], int, str, str], ...] = (
-    (NotFoundError, 404, "not-found", "No such thing"),
-    (ConflictError, 409, "conflict", "Contradicts what is there"),
-    (PreconditionFailedError, 412, "stale", "Changed meanwhile"),
-    (UnauthenticatedError, 401, "unknown", "Who is asking"),
-    (QuotaExceededError, 429, "too-many", "Too much at once"),
-    (InvalidGeometryError, 422, "bad-shape", "That is no sound polygon"),
-    (InvalidInputError, 422, "bad-input", "That makes no sense"),
-    (PermanentError, 422, "cannot-be-done", "Cannot be done"),
-    (TransientError, 503, "later", "Try again later"),
+    (NotFoundError, 404, "not-found", "Not found"),
+    (ConflictError, 409, "conflict", "Conflict"),
+    (PreconditionFailedError, 412, "stale", "Precondition failed"),
+    (UnauthenticatedError, 401, "unknown", "Unauthenticated"),
+    (QuotaExceededError, 429, "too-many", "Quota exceeded"),
+    (InvalidGeometryError, 422, "bad-shape", "Invalid geometry"),
+    (InvalidInputError, 422, "bad-input", "Invalid input"),
+    (PermanentError, 422, "cannot-be-done", "Cannot be processed"),
+    (TransientError, 503, "later", "Temporarily unavailable"),
 )
-"""Error, status, type, title: the first line that fits. What else is raised is our fault, and 500."""
+"""Error, status, type and title; the first row that matches applies. Every other error is a bug: 500."""
 
 TYPE_URL_PREFIX = "/docs#"
-"""Where each type is told of, which is also what it is known by."""
+"""Where each problem type is documented; part of its identifier."""
 STAC_PREFIX = "/stac"
 BLANK_TYPE = "about:blank"
-"""The type of what the status says all about (RFC 9457, section 4.2.1)."""
+"""Type of a problem that its status says all about (RFC 9457, section 4.2.1)."""
 
 MEDIA_TYPE = "application/problem+json"
 
 MAX_TEXT_LENGTH = 1_000
-"""Characters of a sentence: a value of 900 kB that was sent is not sent back."""
+"""Longest detail in characters: a value of 900 kB is not sent back."""
 MAX_FAULTS = 20
-"""Told of one body."""
+"""Faults listed for one body."""
 
 log = logging.getLogger("revisit")
 
 
+class OgcNotFoundError(NotFoundError):
+    """Not found, with a problem type that an OGC standard defines."""
+
+    def __init__(self, type_url: str, message: str) -> None:
+        super().__init__(message)
+        self.type_url = type_url
+
+
 def register_error_handlers(app: Flask) -> None:
-    """Answer every error as a problem."""
+    """Answer every error as problem details, those outside the pipeline too, such as an unknown path."""
+    app.register_error_handler(Exception, error_response)
 
-    def handle_error(error: Exception) -> Response:
-        if isinstance(error, UnauthenticatedError):
-            log.warning(
-                "nobody we know asks for %s",
-                request.url_rule.rule if request.url_rule else "",
-                extra={"line": {"request_id": g.get("request_id", ""), "origin": client_pseudonym()}},
-            )
-        for kind, status, type, title in ERROR_RESPONSES:
-            if isinstance(error, kind):
-                # STAC API and OGC API Features have no other status for a question that makes no sense.
-                status = 400 if status == 422 and request.path.startswith(STAC_PREFIX) else status
-                return problem(
-                    status,
-                    title,
-                    str(error),
-                    _error_headers(error),
-                    _extra_members(error),
-                    TYPE_URL_PREFIX + type,
-                )
-        if isinstance(error, HTTPException):
-            status = error.code or 500
-            headers = {
-                name: value
-                for name, value in error.get_headers()
-                if name in ("Allow", "Retry-After", "WWW-Authenticate")
-            }
-            if status == 401:
-                headers.setdefault("WWW-Authenticate", "Bearer")
-            return problem(status, status_phrase(status), error.description or status_phrase(status), headers)
-        log.error(
-            "%s %s failed",
-            request.method,
-            request.path,
-            exc_info=error,
-            extra={"line": {"request_id": g.get("request_id", "")}},
+
+def error_response(error: Exception) -> Response:
+    """The problem details of an error."""
+    if isinstance(error, InternalServerError) and isinstance(error.original_exception, Exception):
+        error = error.original_exception  # raised after the handler, while the answer was completed
+    if isinstance(error, UnauthenticatedError):
+        log.warning(
+            "unauthenticated request for %s",
+            request.url_rule.rule if request.url_rule else "",
+            extra={"line": {"request_id": request_id(), "origin": client_pseudonym()}},
         )
-        return problem(
-            500,
-            "Something went wrong here",
-            "The fault is ours and has been noted; the request's id finds it in the log.",
-            {},
-        )
+    for error_type, status, type, title in ERROR_RESPONSES:
+        if isinstance(error, error_type):
+            # STAC API and OGC API Features define 400 for invalid parameters, not 422.
+            status = 400 if status == 422 and request.path.startswith(STAC_PREFIX) else status
+            type_url = error.type_url if isinstance(error, OgcNotFoundError) else TYPE_URL_PREFIX + type
+            return problem(status, title, str(error), _headers(error), _extra_members(error), type_url)
+    if isinstance(error, HTTPException):
+        status = error.code or 500
+        headers = {
+            name: value
+            for name, value in error.get_headers()
+            if name in ("Allow", "Retry-After", "WWW-Authenticate")
+        }
+        if status == 401:
+            headers.setdefault("WWW-Authenticate", "Bearer")
+        return problem(status, status_phrase(status), error.description or status_phrase(status), headers)
+    log.error(
+        "%s %s failed",
+        request.method,
+        request.path,
+        exc_info=error,
+        extra={"line": {"request_id": request_id()}},
+    )
+    return problem(
+        500,
+        "Internal error",
+        "The server failed to handle this request; quote its request_id when you report the error.",
+        {},
+    )
 
-    app.register_error_handler(Exception, handle_error)
 
-
-def _error_headers(error: Exception) -> dict[str, str]:
-    """What a client needs beside the sentence."""
+def _headers(error: Exception) -> dict[str, str]:
+    """Headers that go with an error."""
     if isinstance(error, QuotaExceededError):
         return {
             "Retry-After": str(error.retry_after_s),
@@ -114,17 +119,15 @@ def _error_headers(error: Exception) -> dict[str, str]:
 
 
 def _extra_members(error: Exception) -> dict[str, Any]:
-    """What a page shows beside the sentence: where a shape is wrong, which member of a body."""
+    """Members that locate the fault: coordinates of a geometry, or a member of the body."""
     if isinstance(error, InvalidGeometryError):
         return {
             "errors": [{"at": at, "why": why} for at, why in error.errors[:MAX_FAULTS]],
             "repairable": error.repairable,
         }
-    return (
-        {"errors": [{"pointer": error.pointer, "why": error.reason}]}
-        if isinstance(error, InvalidBodyError)
-        else {}
-    )
+    if isinstance(error, InvalidBodyError):
+        return {"errors": [{"pointer": error.pointer, "why": error.reason}]}
+    return {}
 
 
 def problem(
@@ -135,14 +138,14 @@ def problem(
     extra_members: dict[str, Any] | None = None,
     type: str = BLANK_TYPE,
 ) -> Response:
-    """One problem."""
+    """A response with problem details."""
     body = {
         "type": type,
         "title": title,
         "status": status,
         "detail": _truncate(detail),
         "instance": _truncate(request.path),
-        "request_id": g.get("request_id", ""),
+        "request_id": request_id(),
         **(extra_members or {}),
     }
     return Response(
@@ -154,9 +157,7 @@ def problem(
 
 
 def _truncate(text: str) -> str:
-    """A sentence without the middle of what is too long in it: its end is the remedy."""
-    return (
-        text
-        if len(text) <= MAX_TEXT_LENGTH
-        else f"{text[: MAX_TEXT_LENGTH * 2 // 3]} ... {text[-MAX_TEXT_LENGTH // 4 :]}"
-    )
+    """A long sentence without its middle; its end states the remedy."""
+    if len(text) <= MAX_TEXT_LENGTH:
+        return text
+    return f"{text[: MAX_TEXT_LENGTH * 2 // 3]} ... {text[-MAX_TEXT_LENGTH // 4 :]}"

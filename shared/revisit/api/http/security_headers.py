@@ -1,10 +1,10 @@
-"""What every request must pass, and what every answer carries."""
+"""Checks of host, origin and server token before every route, and security headers on every answer."""
 
 import hmac
 from collections.abc import Collection
 from uuid import uuid4
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, request
 from werkzeug.exceptions import Forbidden, Unauthorized
 from werkzeug.http import HTTP_STATUS_CODES
 
@@ -16,9 +16,10 @@ QUICKLOOK_ORIGINS = (
     "https://sentinel-cogs.s3.us-west-2.amazonaws.com",
     "https://roda.sentinel-hub.com",
 )
-"""Where quicklooks of products lie: pictures may come from there, and nothing else from anywhere else."""
+"""Origins of product quicklooks: images may be loaded from them, and nothing else from other origins."""
 CONTENT_SECURITY_POLICY = (
-    f"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob: {' '.join(QUICKLOOK_ORIGINS)}; connect-src 'self'; font-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; "
+    f"img-src 'self' data: blob: {' '.join(QUICKLOOK_ORIGINS)}; connect-src 'self'; font-src 'self'; "
     "worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 SECURITY_HEADERS = {
@@ -32,30 +33,31 @@ SECURITY_HEADERS = {
 }
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 PUBLIC_RULES = ("/", "/<path:name>", "/health", "/openapi.json", "/docs", "/docs/<file>")
-"""Rules of what is everybody's."""
+"""URL rules that need no credentials."""
 
 
 def register_security(
     app: Flask, hosts: Collection[str], token: str, allowed_origins: Collection[str] = ()
 ) -> None:
-    """Put the guards before every route, and the headers on every answer.
+    """Check every request before its route, and add the headers to every answer.
 
     Args:
-        sites: Origins whose pages may change things too, with a token or key of their user: no browser adds
-            those by itself.
+        hosts: Host names that requests may name; empty allows any.
+        token: Token that requests must carry; empty requires none.
+        allowed_origins: Other origins whose pages may change data, with the user's token or key: no browser
+            sends these by itself.
     """
 
     def check_request() -> None:
-        g.request_id = uuid4().hex[:16]
         if hosts and _host_name(request.host) not in hosts:
-            raise Forbidden(f"the request is for {request.host[:80]!r}, which this server is not called")
+            raise Forbidden(f"{request.host[:80]!r} is not a host name of this server")
         if (
             request.method not in SAFE_METHODS
             and not _same_origin()
             and not (request.headers.get("Origin") in allowed_origins and bearer_token())
         ):
-            raise Forbidden("a page of another origin may not change anything here")
-        # A key is looked up where the route asks who it is.
+            raise Forbidden("pages of other origins may not change data on this server")
+        # API keys are verified by authentication.
         if token and not is_public() and not _has_token(token) and not bearer_token().startswith(KEY_PREFIX):
             raise Unauthorized("send the token of this server: Authorization: Bearer ...")
 
@@ -64,7 +66,7 @@ def register_security(
             response.headers.setdefault(name, value)
         if request.is_secure:
             response.headers["Strict-Transport-Security"] = "max-age=31536000"
-        response.headers["X-Request-Id"] = g.get("request_id", "")
+        response.headers["X-Request-Id"] = request_id()
         response.headers.setdefault("Cache-Control", "no-cache")
         if (
             request.method in ("GET", "HEAD")
@@ -80,7 +82,7 @@ def register_security(
 
 
 def _host_name(text: str) -> str:
-    """The name without its port."""
+    """A host without its port."""
     if text.startswith("["):
         return text.partition("]")[0] + "]"
     return text.partition(":")[0].lower()
@@ -94,22 +96,19 @@ def _same_origin() -> bool:
 
 
 def is_public() -> bool:
-    """Whether what is asked for is everybody's: the page, the health, the specification, and feeds, whose
-    address is the secret."""
+    """Whether the route needs no credentials: page, health, specification, and feeds with secret addresses."""
     rule = request.url_rule.rule if request.url_rule else ""
     return rule in PUBLIC_RULES or rule.startswith("/feeds/")
 
 
 def bearer_token() -> str:
-    """The token or key that was sent; never one of the address, which logs and histories keep."""
+    """The token or key in the Authorization header; never read from the URL, which logs and browsers keep."""
     scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
     return credentials.strip() if scheme.lower() == "bearer" else ""
 
 
 def client_pseudonym() -> str:
-    """Tells addresses that requests come from apart without telling them. Google's front end puts the one it
-    saw behind whatever
-    the sender wrote there."""
+    """Pseudonym of the client's address. Google's front end appends the address it saw to X-Forwarded-For."""
     return pseudonymize(
         "origin",
         request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip() or request.remote_addr or "",
@@ -118,6 +117,12 @@ def client_pseudonym() -> str:
 
 def _has_token(token: str) -> bool:
     return hmac.compare_digest(bearer_token().encode(), token.encode())
+
+
+def request_id() -> str:
+    """Id of the current request, in its answer and in the log."""
+    known: str = request.environ.setdefault("revisit.request_id", uuid4().hex[:16])
+    return known
 
 
 def status_phrase(status: int) -> str:

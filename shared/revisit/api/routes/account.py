@@ -2,7 +2,7 @@
 
 from flask.typing import ResponseReturnValue
 
-from revisit.api.http.request_context import RequestContext
+from revisit.api.http.request_context import RequestContext, Route
 from revisit.services.accounts.account import delete_account, export_account
 
 
@@ -29,7 +29,7 @@ def delete(context: RequestContext) -> ResponseReturnValue:
 
 
 ROUTES = (
-    ("GET", "/me", show),
-    ("GET", "/me/export", export),
-    ("DELETE", "/me", delete),
+    Route("GET", "/me", show),
+    Route("GET", "/me/export", export),
+    Route("DELETE", "/me", delete),
 )

@@ -6,7 +6,7 @@ import msgspec
 from flask import request
 from flask.typing import ResponseReturnValue
 
-from revisit.api.http.request_context import RequestContext, read_only
+from revisit.api.http.request_context import RequestContext, Route
 from revisit.domain.aoi import AOI
 from revisit.errors import InvalidInputError
 from revisit.presenters import documents
@@ -26,7 +26,6 @@ def parse_aoi(value: dict[str, Any] | str, repair: bool, owner: str) -> AOI:
     return AOI.parse_or_repair(value, repair, limits_of(owner).area_km2)
 
 
-@read_only
 def preview(context: RequestContext) -> ResponseReturnValue:
     body = context.decode_body(PreviewAoiBody)
     return documents.aoi_summary(
@@ -43,6 +42,6 @@ def preview_tile(context: RequestContext) -> ResponseReturnValue:
 
 
 ROUTES = (
-    ("POST", "/aoi", preview),
-    ("GET", "/aoi", preview_tile),
+    Route("POST", "/aoi", preview, read_only=True),
+    Route("GET", "/aoi", preview_tile),
 )

@@ -1,12 +1,11 @@
-"""/dead-letters and /refresh: for those who run the service."""
+"""/dead-letters and /refresh, for operators of the service."""
 
 from urllib.parse import quote
 
 from flask import request
 from flask.typing import ResponseReturnValue
 
-from revisit.api.http.idempotency import run_idempotent
-from revisit.api.http.request_context import RequestContext
+from revisit.api.http.request_context import RequestContext, Route
 from revisit.api.routes.orders import validate_source
 from revisit.domain.clock import format_rfc3339
 from revisit.domain.events import RefreshDue
@@ -32,27 +31,23 @@ def show(context: RequestContext, id: str) -> ResponseReturnValue:
 
 def replay(context: RequestContext, id: str) -> ResponseReturnValue:
     context.require_operator()
-    return run_idempotent(context, lambda: ({"replayed": replay_dead_letter(context.backend, id).id}, 202))
+    return {"replayed": replay_dead_letter(context.backend, id).id}, 202
 
 
 def refresh(context: RequestContext) -> ResponseReturnValue:
-    """Have the sources asked for what is new."""
+    """Request a refresh of one source or of all."""
     context.require_operator()
-
-    def work() -> ResponseReturnValue:
-        spec = validate_source(context, request.args.get("source", ""))
-        if not spec and not context.backend.sources:
-            raise InvalidInputError("no source is refreshed here; start the server with --source SPEC")
-        event = RefreshDue(format_rfc3339(context.backend.now()), spec)
-        context.backend.commit(lambda commit: commit.emit(event), completes_event=False)
-        return {"asked": spec or "all sources", "at": event.at}, 202
-
-    return run_idempotent(context, work)
+    spec = validate_source(context, request.args.get("source", ""))
+    if not spec and not context.backend.sources:
+        raise InvalidInputError("this server has no sources to refresh; start it with --source SPEC")
+    event = RefreshDue(format_rfc3339(context.backend.now()), spec)
+    context.backend.commit(lambda commit: commit.emit(event), completes_event=False)
+    return {"asked": spec or "all sources", "at": event.at}, 202
 
 
 ROUTES = (
-    ("GET", "/dead-letters", list_),
-    ("GET", "/dead-letters/<id>", show),
-    ("POST", "/dead-letters/<id>/replay", replay),
-    ("POST", "/refresh", refresh),
+    Route("GET", "/dead-letters", list_),
+    Route("GET", "/dead-letters/<id>", show),
+    Route("POST", "/dead-letters/<id>/replay", replay, idempotent=True),
+    Route("POST", "/refresh", refresh, idempotent=True),
 )

@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 from flask import Flask, Response, current_app
 
-from revisit.api.http.request_context import RequestContext
+from revisit.api.http.request_context import RequestContext, Route
 from revisit.domain.order import Order
 from revisit.errors import NotFoundError, TransientError
 from revisit.presenters import documents, orders
@@ -125,4 +125,4 @@ def _event(name: str, data: dict[str, Any]) -> bytes:
     return f"event: {name}\ndata: ".encode() + msgspec.json.encode(data) + b"\n\n"
 
 
-ROUTES = (("GET", "/orders/<id>/events", events),)
+ROUTES = (Route("GET", "/orders/<id>/events", events),)

@@ -5,7 +5,7 @@ import hmac
 
 from flask import Response, request
 
-from revisit.api.http.request_context import RequestContext
+from revisit.api.http.request_context import RequestContext, Route
 from revisit.delivery import atom_feed
 from revisit.domain.aoi import AOI
 from revisit.domain.subscription import Subscription
@@ -51,6 +51,6 @@ def _find_subscription(context: RequestContext, token: str) -> Subscription:
 
 
 ROUTES = (
-    ("GET", "/feeds/<token>.atom", atom),
-    ("GET", "/feeds/<token>.ics", calendar),
+    Route("GET", "/feeds/<token>.atom", atom),
+    Route("GET", "/feeds/<token>.ics", calendar),
 )

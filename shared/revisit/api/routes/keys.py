@@ -3,7 +3,7 @@
 import msgspec
 from flask.typing import ResponseReturnValue
 
-from revisit.api.http.request_context import Names, RequestContext
+from revisit.api.http.request_context import Names, RequestContext, Route
 from revisit.presenters import documents
 from revisit.services.accounts.keys import create_key, list_keys, revoke_key
 
@@ -42,7 +42,7 @@ def revoke(context: RequestContext, id: str) -> ResponseReturnValue:
 
 
 ROUTES = (
-    ("POST", "/keys", create),
-    ("GET", "/keys", list_),
-    ("DELETE", "/keys/<id>", revoke),
+    Route("POST", "/keys", create),
+    Route("GET", "/keys", list_),
+    Route("DELETE", "/keys/<id>", revoke),
 )

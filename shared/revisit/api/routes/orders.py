@@ -1,4 +1,4 @@
-"""/orders: what was seen of a place, worked once."""
+"""/orders: create, estimate, list, show and cancel orders, and read their results."""
 
 from hashlib import sha256
 from typing import Any
@@ -7,13 +7,12 @@ import msgspec
 from flask import Response, make_response, request
 from flask.typing import ResponseReturnValue
 
-from revisit.api.http.idempotency import run_idempotent
 from revisit.api.http.request_context import (
     Names,
     RequestContext,
+    Route,
     parse_period_end,
     parse_period_start,
-    read_only,
 )
 from revisit.api.routes.aoi_input import parse_aoi
 from revisit.api.routes.results import ITEM_TYPE, result_item
@@ -62,23 +61,19 @@ def order_request_from_body(context: RequestContext, body: CreateOrderBody) -> O
         validate_source(context, body.source),
         parse_period_start(body.start),
         parse_period_end(body.end),
-        body.level,  # type: ignore[arg-type]  # the level is checked there
+        body.level,  # type: ignore[arg-type]  # checked by OrderRequest
         body.max_cloud,
         body.min_clear,
         context.owner_id,
     )
 
 
-def create(context: RequestContext) -> Response:
-    def work() -> ResponseReturnValue:
-        body = context.decode_body(CreateOrderBody)
-        order = create_order(context.backend, order_request_from_body(context, body), defer_listing=True)
-        return documents.order_summary(order), 202, {"Location": f"/orders/{order.id}"}
-
-    return run_idempotent(context, work)
+def create(context: RequestContext) -> ResponseReturnValue:
+    request = order_request_from_body(context, context.decode_body(CreateOrderBody))
+    order = create_order(context.backend, request, defer_listing=True)
+    return documents.order_summary(order), 202, {"Location": f"/orders/{order.id}"}
 
 
-@read_only
 def estimate(context: RequestContext) -> ResponseReturnValue:
     return orders.estimate(
         estimate_order(
@@ -165,12 +160,12 @@ def item_collection(
 
 
 ROUTES = (
-    ("POST", "/orders", create),
-    ("POST", "/orders/estimate", estimate),
-    ("GET", "/orders", list_),
-    ("GET", "/orders/<id>", show),
-    ("DELETE", "/orders/<id>", cancel),
-    ("GET", "/orders/<id>/results", results),
-    ("GET", "/orders/<id>/items", items),
-    ("GET", "/orders/<id>/series", series),
+    Route("POST", "/orders", create, idempotent=True),
+    Route("POST", "/orders/estimate", estimate, read_only=True),
+    Route("GET", "/orders", list_),
+    Route("GET", "/orders/<id>", show),
+    Route("DELETE", "/orders/<id>", cancel),
+    Route("GET", "/orders/<id>/results", results),
+    Route("GET", "/orders/<id>/items", items),
+    Route("GET", "/orders/<id>/series", series),
 )

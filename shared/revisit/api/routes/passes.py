@@ -6,7 +6,7 @@ import msgspec
 from flask import Response, request
 from flask.typing import ResponseReturnValue
 
-from revisit.api.http.request_context import RequestContext, read_only
+from revisit.api.http.request_context import RequestContext, Route
 from revisit.api.routes.aoi_input import parse_aoi
 from revisit.domain.passes import Pass
 from revisit.errors import InvalidInputError
@@ -33,7 +33,6 @@ def list_for_tiles(context: RequestContext) -> ResponseReturnValue:
     )
 
 
-@read_only
 def list_for_aoi(context: RequestContext) -> ResponseReturnValue:
     body = context.decode_body(ListPassesBody)
     return _passes_response(
@@ -64,6 +63,6 @@ def _passes_response(context: RequestContext, passes: list[Pass], area_name: str
 
 
 ROUTES = (
-    ("GET", "/passes", list_for_tiles),
-    ("POST", "/passes", list_for_aoi),
+    Route("GET", "/passes", list_for_tiles),
+    Route("POST", "/passes", list_for_aoi, read_only=True),
 )

@@ -4,9 +4,7 @@ result is what came of one.
 Ids of jobs are those of orders. What Revisit calls a job, the work for one acquisition, is not seen here.
 """
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
-from functools import wraps
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,9 +12,8 @@ import msgspec
 from flask import Response, request
 from flask.typing import ResponseReturnValue
 
-from revisit.api.http.idempotency import run_idempotent
-from revisit.api.http.problems import problem
-from revisit.api.http.request_context import RequestContext, parse_period_end, parse_period_start
+from revisit.api.http.problems import OgcNotFoundError
+from revisit.api.http.request_context import RequestContext, Route, parse_period_end, parse_period_start
 from revisit.api.routes.orders import CreateOrderBody, item_collection, order_request_from_body
 from revisit.api.routes.process_description import (
     INPUTS,
@@ -55,27 +52,6 @@ class ExecuteBody(msgspec.Struct, forbid_unknown_fields=True):
     mode: str = "async"
 
 
-class _OgcNotFoundError(Exception):
-    """What the standard has an exception type of its own for."""
-
-    def __init__(self, type: str, message: str) -> None:
-        super().__init__(message)
-        self.type = type
-
-
-def _with_ogc_errors[**P](route: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseReturnValue]:
-    """A route that tells what is missing by the standard's own types."""
-
-    @wraps(route)
-    def answer(*given: P.args, **named: P.kwargs) -> ResponseReturnValue:
-        try:
-            return route(*given, **named)
-        except _OgcNotFoundError as error:
-            return problem(404, "No such thing", str(error), {}, type=f"{EXCEPTION_TYPE_BASE}/{error.type}")
-
-    return answer
-
-
 def conformance(context: RequestContext) -> ResponseReturnValue:
     del context
     return {"conformsTo": list(CONFORMANCE)}
@@ -87,43 +63,35 @@ def processes(context: RequestContext) -> ResponseReturnValue:
     return {"processes": [summary(here)], "links": [_link(f"{here}/processes", "self")]}
 
 
-@_with_ogc_errors
 def process(context: RequestContext, id: str) -> ResponseReturnValue:
     del context
     _check_process_id(id)
     return description(_root_url())
 
 
-@_with_ogc_errors
 def execute(context: RequestContext, id: str) -> ResponseReturnValue:
     _check_process_id(id)
+    body = context.decode_body(ExecuteBody)
+    order_body = _decode_inputs(body.inputs)
+    order = create_order(
+        context.backend,
+        order_request_from_body(context, order_body),
+        _reply_format(body),
+        defer_listing=True,
+    )
+    headers = {"Location": f"{_root_url()}/jobs/{order.id}"}
+    if "respond-async" in request.headers.get("Prefer", ""):
+        headers["Preference-Applied"] = "respond-async"
+    return _status_info(context, order), 201, headers
 
-    def work() -> ResponseReturnValue:
-        body = context.decode_body(ExecuteBody)
-        order_body = _decode_inputs(body.inputs)
-        order = create_order(
-            context.backend,
-            order_request_from_body(context, order_body),
-            _reply_format(body),
-            defer_listing=True,
-        )
-        preference_headers = (
-            {"Preference-Applied": "respond-async"}
-            if "respond-async" in request.headers.get("Prefer", "")
-            else {}
-        )
-        return (
-            _status_info(context, order),
-            201,
-            {"Location": f"{_root_url()}/jobs/{order.id}", **preference_headers},
-        )
 
-    return run_idempotent(context, work)
+def _ogc_not_found(type: str, message: str) -> OgcNotFoundError:
+    return OgcNotFoundError(f"{EXCEPTION_TYPE_BASE}/{type}", message)
 
 
 def _check_process_id(id: str) -> None:
     if id != PROCESS_ID:
-        raise _OgcNotFoundError("no-such-process", f"there is no process {id[:100]!r}; there is {PROCESS_ID}")
+        raise _ogc_not_found("no-such-process", f"there is no process {id[:100]!r}; there is {PROCESS_ID}")
 
 
 def _decode_inputs(inputs: dict[str, Any]) -> CreateOrderBody:
@@ -198,18 +166,15 @@ def jobs(context: RequestContext) -> ResponseReturnValue:
     return {"jobs": [_status_info(context, order) for order in found], "links": links}
 
 
-@_with_ogc_errors
 def job(context: RequestContext, id: str) -> ResponseReturnValue:
     order = _get_order(context, id)
     return _status_info(context, order), {"Retry-After": "1"} if order.is_active else {}
 
 
-@_with_ogc_errors
 def dismiss(context: RequestContext, id: str) -> ResponseReturnValue:
     return _status_info(context, cancel_order(context.backend, _get_order(context, id).id, context.owner_id))
 
 
-@_with_ogc_errors
 def results(context: RequestContext, id: str) -> ResponseReturnValue:
     order = _get_order(context, id)
     status = _status_info(context, order)["status"]
@@ -220,7 +185,7 @@ def results(context: RequestContext, id: str) -> ResponseReturnValue:
             f"every acquisition failed, the first one because {_first_failure_reason(context, order)}"
         )
     if status != "successful":
-        raise _OgcNotFoundError(
+        raise _ogc_not_found(
             "result-not-ready", f"job {order.id} is {status}; its results are there when it is successful"
         )
     form, _, transmission_mode = (order.reply or "document value").partition(" ")
@@ -242,7 +207,7 @@ def _get_order(context: RequestContext, id: str) -> Order:
     try:
         return get_order(context.backend, id, context.owner_id)
     except NotFoundError:
-        raise _OgcNotFoundError("no-such-job", f"there is no job {id!r}; GET /jobs names yours") from None
+        raise _ogc_not_found("no-such-job", f"there is no job {id!r}; GET /jobs names yours") from None
 
 
 def _status_info(context: RequestContext, order: Order) -> dict[str, Any]:
@@ -310,7 +275,8 @@ def _parse_interval(text: str) -> tuple[datetime | None, datetime | None]:
     open_ended = ("", "..")
     since: datetime | None = None if first in open_ended else parse_period_start(first)
     if not slash:
-        return since, max(parse_period_end(first), since + timedelta(seconds=1)) if since else None
+        end = parse_period_end(first)
+        return since, max(end, since + timedelta(seconds=1)) if since and end else None
     return since, None if last in open_ended else parse_period_end(last)
 
 
@@ -333,13 +299,13 @@ def landing() -> dict[str, Any]:
 
 
 ROUTES = (
-    ("GET", "/conformance", conformance),
-    ("GET", "/processes", processes),
-    ("GET", "/processes/conformance", conformance),
-    ("GET", "/processes/<id>", process),
-    ("POST", "/processes/<id>/execution", execute),
-    ("GET", "/jobs", jobs),
-    ("GET", "/jobs/<id>", job),
-    ("DELETE", "/jobs/<id>", dismiss),
-    ("GET", "/jobs/<id>/results", results),
+    Route("GET", "/conformance", conformance),
+    Route("GET", "/processes", processes),
+    Route("GET", "/processes/conformance", conformance),
+    Route("GET", "/processes/<id>", process),
+    Route("POST", "/processes/<id>/execution", execute, idempotent=True),
+    Route("GET", "/jobs", jobs),
+    Route("GET", "/jobs/<id>", job),
+    Route("DELETE", "/jobs/<id>", dismiss),
+    Route("GET", "/jobs/<id>/results", results),
 )

@@ -4,7 +4,7 @@ from typing import Any
 
 from flask.typing import ResponseReturnValue
 
-from revisit.api.http.request_context import RequestContext
+from revisit.api.http.request_context import RequestContext, Route
 from revisit.domain.bands import BAND_TITLES, BANDS, SPECTRAL_BANDS
 from revisit.pixels.indices import Index, index, names
 
@@ -41,5 +41,5 @@ def _index(one: Index) -> dict[str, Any]:
     }
 
 
-ROUTES = (("GET", "/recipes", show),)
+ROUTES = (Route("GET", "/recipes", show),)
 """Everybody's."""

@@ -6,7 +6,7 @@ from typing import Any
 from flask import Response, request, send_file
 from flask.typing import ResponseReturnValue
 
-from revisit.api.http.request_context import RequestContext
+from revisit.api.http.request_context import RequestContext, Route
 from revisit.domain.job import Asset, Job
 from revisit.errors import NotFoundError
 from revisit.services.subscriptions.results import get_job
@@ -113,7 +113,7 @@ def _send_asset(context: RequestContext, id: str, job_asset: Asset) -> Response:
 
 
 ROUTES = (
-    ("GET", "/results/<id>", show),
-    ("GET", "/results/<id>/assets/<name>", asset),
-    ("GET", "/results/<id>/assets/<name>/link", link),
+    Route("GET", "/results/<id>", show),
+    Route("GET", "/results/<id>/assets/<name>", asset),
+    Route("GET", "/results/<id>/assets/<name>/link", link),
 )

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from flask.typing import ResponseReturnValue
 
 from revisit import __version__
-from revisit.api.http.request_context import RequestContext
+from revisit.api.http.request_context import RequestContext, Route
 from revisit.ports.system_records import CatalogCursor
 from revisit.presenters import documents
 from revisit.services.accounts import quotas
@@ -31,7 +31,7 @@ def limits(context: RequestContext) -> ResponseReturnValue:
 
 
 ROUTES = (
-    ("GET", "/health", health),
-    ("GET", "/status", status),
-    ("GET", "/limits", limits),
+    Route("GET", "/health", health),
+    Route("GET", "/status", status),
+    Route("GET", "/limits", limits),
 )

@@ -8,8 +8,7 @@ from flask import Response, make_response, request
 from flask.typing import ResponseReturnValue
 from msgspec import UNSET, UnsetType
 
-from revisit.api.http.idempotency import run_idempotent
-from revisit.api.http.request_context import Names, RequestContext, parse_period_start, read_only
+from revisit.api.http.request_context import Names, RequestContext, Route, parse_period_start
 from revisit.api.routes.aoi_input import parse_aoi
 from revisit.domain.recipe import Recipe
 from revisit.domain.subscription import SECRET_OVERLAP, Channel, Subscription
@@ -88,44 +87,40 @@ def recipe_from_body(body: Any) -> Recipe:
     return build_recipe(body.indices, body.bands, body.resolution_m, body.resampling)
 
 
-def create(context: RequestContext) -> Response:
-    def work() -> ResponseReturnValue:
-        body = context.decode_body(CreateSubscriptionBody)
-        channels = [
-            *(Channel("webhook", url) for url in body.webhooks),
-            *(Channel("file", name) for name in body.files),
-        ]
-        if body.files:
-            context.require_operator()
-        subscription = create_subscription(
-            context.backend,
-            parse_aoi(body.aoi, body.repair, context.owner_id),
-            body.name,
-            recipe_from_body(body),
-            body.level,  # type: ignore[arg-type]  # checked there
-            body.max_cloud,
-            body.min_clear,
-            channels,
-            parse_period_start(body.backfill),
-            context.owner_id,
-            defer_listing=True,
-        )
-        return documents.subscription(subscription), 201, {"Location": f"/subscriptions/{subscription.id}"}
-
-    def with_secrets(document: dict[str, Any]) -> dict[str, Any]:
-        secrets = _webhook_secrets(context, document["subscription"])
-        return {
-            **document,
-            "channels": [
-                {**way, "secret": secrets[way["id"]]} if way["id"] in secrets else way
-                for way in document["channels"]
-            ],
-        }
-
-    return run_idempotent(context, work, with_secrets)
+def create(context: RequestContext) -> ResponseReturnValue:
+    body = context.decode_body(CreateSubscriptionBody)
+    if body.files:
+        context.require_operator()
+    channels = [
+        *(Channel("webhook", url) for url in body.webhooks),
+        *(Channel("file", name) for name in body.files),
+    ]
+    subscription = create_subscription(
+        context.backend,
+        parse_aoi(body.aoi, body.repair, context.owner_id),
+        body.name,
+        recipe_from_body(body),
+        body.level,  # type: ignore[arg-type]  # checked by Subscription
+        body.max_cloud,
+        body.min_clear,
+        channels,
+        parse_period_start(body.backfill),
+        context.owner_id,
+        defer_listing=True,
+    )
+    return documents.subscription(subscription), 201, {"Location": f"/subscriptions/{subscription.id}"}
 
 
-@read_only
+def add_channel_secrets(context: RequestContext, document: dict[str, Any]) -> dict[str, Any]:
+    """The answer to POST /subscriptions with the secret of each webhook."""
+    secrets = _webhook_secrets(context, document["subscription"])
+    channels = [
+        {**channel, "secret": secrets[channel["id"]]} if channel["id"] in secrets else channel
+        for channel in document["channels"]
+    ]
+    return {**document, "channels": channels}
+
+
 def preview(context: RequestContext) -> ResponseReturnValue:
     body = context.decode_body(PreviewSubscriptionBody)
     draft = Subscription(
@@ -136,7 +131,7 @@ def preview(context: RequestContext) -> ResponseReturnValue:
         resolve_recipe(recipe_from_body(body)),
         context.backend.now(),
         context.owner_id,
-        body.level,  # type: ignore[arg-type]  # checked there
+        body.level,  # type: ignore[arg-type]  # checked by Subscription
         body.max_cloud,
         body.min_clear,
     )
@@ -152,7 +147,7 @@ def preview(context: RequestContext) -> ResponseReturnValue:
 
 def list_(context: RequestContext) -> ResponseReturnValue:
     subscriptions = list_subscriptions(context.backend, context.owner_id)
-    expected = next_passes(context.backend, subscriptions)
+    expected = next_passes(context.resources.recent_products, subscriptions, context.backend.now())
     return {
         "subscriptions": [
             documents.subscription(with_last_alert(context.backend, one), next_pass=expected.get(one.id))
@@ -163,11 +158,9 @@ def list_(context: RequestContext) -> ResponseReturnValue:
 
 def show(context: RequestContext, id: str) -> Response:
     subscription = with_last_alert(context.backend, get_subscription(context.backend, id, context.owner_id))
+    expected = next_passes(context.resources.recent_products, [subscription], context.backend.now())
     return _with_etag(
-        documents.subscription(
-            subscription, next_pass=next_passes(context.backend, [subscription]).get(subscription.id)
-        ),
-        subscription,
+        documents.subscription(subscription, next_pass=expected.get(subscription.id)), subscription
     )
 
 
@@ -227,14 +220,10 @@ def _if_match_revisions() -> set[str] | None:
     return {tag.partition(".")[0] for tag in request.if_match.as_set(include_weak=True)}
 
 
-def renew_feed(context: RequestContext, id: str) -> Response:
-    """A new secret address, told here and with the subscription; the one before ends at once."""
-
-    def work() -> ResponseReturnValue:
-        document = documents.subscription(rotate_feed_token(context.backend, id, context.owner_id))
-        return {name: document[name] for name in ("subscription", "feed", "calendar")}
-
-    return run_idempotent(context, work)
+def renew_feed(context: RequestContext, id: str) -> ResponseReturnValue:
+    """Replace the secret addresses of feed and calendar; the old ones stop working."""
+    document = documents.subscription(rotate_feed_token(context.backend, id, context.owner_id))
+    return {name: document[name] for name in ("subscription", "feed", "calendar")}
 
 
 def end_feed(context: RequestContext, id: str) -> ResponseReturnValue:
@@ -242,23 +231,21 @@ def end_feed(context: RequestContext, id: str) -> ResponseReturnValue:
     return "", 204
 
 
-def renew_secret(context: RequestContext, id: str, channel: str) -> Response:
-    """A new secret for a webhook, told this once; the one before signs until the moment that is told too."""
+def renew_secret(context: RequestContext, id: str, channel: str) -> ResponseReturnValue:
+    """Replace the secret of a webhook; the old one still signs until `before_until`."""
+    subscription, webhook = rotate_secret(context.backend, id, channel, context.owner_id)
+    return {
+        "subscription": subscription.id,
+        "channel": webhook.id,
+        "target": webhook.target,
+        "before_until": documents.json_time(webhook.rotated[-1] + SECRET_OVERLAP),
+    }
 
-    def work() -> ResponseReturnValue:
-        subscription, webhook = rotate_secret(context.backend, id, channel, context.owner_id)
-        return {
-            "subscription": subscription.id,
-            "channel": webhook.id,
-            "target": webhook.target,
-            "before_until": documents.json_time(webhook.rotated[-1] + SECRET_OVERLAP),
-        }
 
-    return run_idempotent(
-        context,
-        work,
-        lambda told: {**told, "secret": _webhook_secrets(context, told["subscription"]).get(told["channel"])},
-    )
+def add_renewed_secret(context: RequestContext, document: dict[str, Any]) -> dict[str, Any]:
+    """The answer to a rotation with the new secret."""
+    secrets = _webhook_secrets(context, document["subscription"])
+    return {**document, "secret": secrets.get(document["channel"])}
 
 
 def _webhook_secrets(context: RequestContext, id: str) -> dict[str, str]:
@@ -295,16 +282,22 @@ def series(context: RequestContext, id: str) -> ResponseReturnValue:
 
 
 ROUTES = (
-    ("POST", "/subscriptions", create),
-    ("POST", "/subscriptions/preview", preview),
-    ("GET", "/subscriptions", list_),
-    ("GET", "/subscriptions/<id>", show),
-    ("PATCH", "/subscriptions/<id>", update),
-    ("DELETE", "/subscriptions/<id>", delete),
-    ("POST", "/subscriptions/<id>/feed", renew_feed),
-    ("DELETE", "/subscriptions/<id>/feed", end_feed),
-    ("POST", "/subscriptions/<id>/channels/<channel>/secret", renew_secret),
-    ("GET", "/subscriptions/<id>/alerts", alerts),
-    ("GET", "/subscriptions/<id>/results", results),
-    ("GET", "/subscriptions/<id>/series", series),
+    Route("POST", "/subscriptions", create, idempotent=True, add_secrets=add_channel_secrets),
+    Route("POST", "/subscriptions/preview", preview, read_only=True),
+    Route("GET", "/subscriptions", list_),
+    Route("GET", "/subscriptions/<id>", show),
+    Route("PATCH", "/subscriptions/<id>", update),
+    Route("DELETE", "/subscriptions/<id>", delete),
+    Route("POST", "/subscriptions/<id>/feed", renew_feed, idempotent=True),
+    Route("DELETE", "/subscriptions/<id>/feed", end_feed),
+    Route(
+        "POST",
+        "/subscriptions/<id>/channels/<channel>/secret",
+        renew_secret,
+        idempotent=True,
+        add_secrets=add_renewed_secret,
+    ),
+    Route("GET", "/subscriptions/<id>/alerts", alerts),
+    Route("GET", "/subscriptions/<id>/results", results),
+    Route("GET", "/subscriptions/<id>/series", series),
 )

@@ -1,5 +1,4 @@
-"""The files of an item: those that its source tells of, as its assets, and handed out where they lie on this
-computer's own disk."""
+"""The assets and files of an item: listed by its source, and served where they are on a local disk."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,9 +9,9 @@ from urllib.parse import quote
 from flask import Response, send_file
 from flask.typing import ResponseReturnValue
 
-from revisit.api.http.request_context import RequestContext
-from revisit.api.stac import asset_resolver
-from revisit.api.stac.asset_cache import ProductFiles, is_url
+from revisit.api.http.request_context import RequestContext, Route
+from revisit.api.stac.asset_resolver import cache_key
+from revisit.api.stac.product_files import ProductFiles, is_url
 from revisit.api.stac.serializer import item_url, json_response, known_assets
 from revisit.domain.bands import SourceFile
 from revisit.domain.job import Job
@@ -22,11 +21,9 @@ from revisit.stac import item_search, product_item
 from revisit.stac.item_search import SearchHit
 
 ITEM_TIMEOUT_S, PAGE_TIMEOUT_S = 8.0, 3.0
-"""An item, and a page of them, is shown without bands where its source takes longer; what it says is kept for
-the next who asks."""
+"""Longest wait for the sources of an item and of a page; later answers are used by the next request."""
 MAX_RESOLVED = 100
-"""Products of a page that are asked of: a larger one would outlast the patience at all but the fastest
-sources, and weigh megabytes."""
+"""Products of a page whose assets are resolved: more would exceed the wait, and weigh megabytes."""
 
 _IMAGE_MEDIA_TYPES = {
     ".jp2": "image/jp2",
@@ -38,27 +35,19 @@ _IMAGE_MEDIA_TYPES = {
 
 
 def item_assets(context: RequestContext, product: Product) -> dict[str, Any]:
-    """All assets of a product; the known ones only where its source does not answer in time."""
-    return _build_assets(
-        product,
-        asset_resolver.resolve_assets(context.backend, [product], ITEM_TIMEOUT_S, force=True).get(
-            asset_resolver.cache_key(context.backend, product)
-        ),
-    )
+    """All assets of a product; without bands where its source does not answer in time."""
+    resolved = context.resources.assets.resolve([product], ITEM_TIMEOUT_S, force=True)
+    return _build_assets(product, resolved.get(cache_key(product)))
 
 
 def page_assets(context: RequestContext, hits: Sequence[SearchHit]) -> list[dict[str, Any] | None]:
-    """All assets of each product of a page, as `assets`; None of what has others, and where the products are
-    too many."""
+    """All assets of each product of a page; None for results, and for every item of a page too large."""
     products = [one.product for one in hits if not one.job]
     if len(products) > MAX_RESOLVED:
         return [None] * len(hits)
-    resolved = asset_resolver.resolve_assets(context.backend, products, PAGE_TIMEOUT_S)
+    resolved = context.resources.assets.resolve(products, PAGE_TIMEOUT_S)
     return [
-        None
-        if one.job
-        else _build_assets(one.product, resolved.get(asset_resolver.cache_key(context.backend, one.product)))
-        for one in hits
+        None if one.job else _build_assets(one.product, resolved.get(cache_key(one.product))) for one in hits
     ]
 
 
@@ -100,22 +89,18 @@ def list_files(context: RequestContext, id: str, item: str) -> Response:
             for file in hit.job.assets
         ]
         return _file_list(hit.job, job_files, item_href)
-    return _file_list(
-        hit.product, asset_resolver.get_product_files(context.backend, hit.product).files, item_href
-    )
+    return _file_list(hit.product, context.resources.assets.get(hit.product).files, item_href)
 
 
 def get_file(context: RequestContext, id: str, item: str, path: str) -> ResponseReturnValue:
-    """A file on this computer's own disk, or the range of it that is asked for."""
+    """A file on a local disk, or the requested range of it."""
     hit = item_search.get_item(context.backend, id, item, context.owner_id)
-    files = () if hit.job else asset_resolver.get_product_files(context.backend, hit.product).files
+    files = () if hit.job else context.resources.assets.get(hit.product).files
     file = next((file for file in files if file.path == path), None)
     if file is None:
-        raise NotFoundError(
-            f"{item[:200]} has no file {path[:200]!r}; the list of its files names those it has"
-        )
+        raise NotFoundError(f"{item[:200]} has no file {path[:200]!r}; see the list of its files")
     if is_url(file.href):
-        raise NotFoundError(f"{path[:200]} lies at its source: {file.href}")
+        raise NotFoundError(f"{path[:200]} is at its source: {file.href}")
     kind = _IMAGE_MEDIA_TYPES.get(Path(path).suffix.lower())
     try:
         response = send_file(
@@ -126,7 +111,7 @@ def get_file(context: RequestContext, id: str, item: str, path: str) -> Response
             max_age=0,
         )
     except FileNotFoundError:
-        raise NotFoundError(f"{path[:200]} is not there any more") from None
+        raise NotFoundError(f"file {path[:200]} no longer exists") from None
     response.headers["Accept-Ranges"] = "bytes"
     return response
 
@@ -149,11 +134,11 @@ def _file_list(record: Product | Job, files: Any, item_href: str) -> Response:
 
 
 def _file_url(item_href: str, href: str, path: str) -> str:
-    """Where a client finds a file."""
+    """The URL of a file."""
     return href if is_url(href) else f"{item_href}/files/{quote(path)}"
 
 
 ROUTES = (
-    ("GET", "/stac/collections/<id>/items/<item>/files", list_files),
-    ("GET", "/stac/collections/<id>/items/<item>/files/<path:path>", get_file),
+    Route("GET", "/stac/collections/<id>/items/<item>/files", list_files),
+    Route("GET", "/stac/collections/<id>/items/<item>/files/<path:path>", get_file),
 )

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 import msgspec
 from flask import Response, request
 
-from revisit.api.http.request_context import RequestContext, read_only
+from revisit.api.http.request_context import RequestContext, Route
 from revisit.api.stac import assets
 from revisit.api.stac.search_request import SearchRequest, search_from_body, search_from_query
 from revisit.api.stac.serializer import GEOJSON_TYPE, item_document, json_response, link, root_links, root_url
@@ -21,7 +21,6 @@ def search(context: RequestContext) -> Response:
     return _item_page(context, search_from_query(), f"{root_url()}/search")
 
 
-@read_only
 def post_search(context: RequestContext) -> Response:
     return _item_page(context, search_from_body(context), f"{root_url()}/search")
 
@@ -93,8 +92,8 @@ def _next_link(search: SearchRequest, url: str, token: str) -> dict[str, Any]:
 
 
 ROUTES = (
-    ("GET", "/stac/search", search),
-    ("POST", "/stac/search", post_search),
-    ("GET", "/stac/collections/<id>/items", items),
-    ("GET", "/stac/collections/<id>/items/<item>", item),
+    Route("GET", "/stac/search", search),
+    Route("POST", "/stac/search", post_search, read_only=True),
+    Route("GET", "/stac/collections/<id>/items", items),
+    Route("GET", "/stac/collections/<id>/items/<item>", item),
 )

@@ -5,7 +5,7 @@ from typing import Any
 from flask import Response
 from flask.typing import ResponseReturnValue
 
-from revisit.api.http.request_context import RequestContext
+from revisit.api.http.request_context import RequestContext, Route
 from revisit.api.stac.serializer import json_response, link, root_links, root_url
 from revisit.domain.bands import BANDS, SPECTRAL_BANDS
 from revisit.domain.product import Level
@@ -228,10 +228,10 @@ def _collection_document(
 
 
 ROUTES = (
-    ("GET", "/stac", landing),
-    ("GET", "/stac/conformance", conformance),
-    ("GET", "/stac/collections", collections),
-    ("GET", "/stac/collections/<id>", collection),
-    ("GET", "/stac/queryables", queryables),
-    ("GET", "/stac/collections/<id>/queryables", queryables),
+    Route("GET", "/stac", landing),
+    Route("GET", "/stac/conformance", conformance),
+    Route("GET", "/stac/collections", collections),
+    Route("GET", "/stac/collections/<id>", collection),
+    Route("GET", "/stac/queryables", queryables),
+    Route("GET", "/stac/collections/<id>/queryables", queryables),
 )

@@ -3,7 +3,7 @@
 import msgspec
 from flask import Response, request
 
-from revisit.api.http.request_context import RequestContext, read_only
+from revisit.api.http.request_context import RequestContext, Route
 from revisit.api.stac.search_request import search_from_body, search_from_query
 from revisit.api.stac.serializer import GEOJSON_TYPE, item_document, json_response
 from revisit.errors import InvalidInputError
@@ -22,7 +22,6 @@ def statistics(context: RequestContext) -> Response:
     )
 
 
-@read_only
 def post_statistics(context: RequestContext) -> Response:
     return json_response(
         search_statistics.summarize_search(context.backend, search_from_body(context).query, context.owner_id)
@@ -54,7 +53,7 @@ def export(context: RequestContext) -> Response:
 
 
 ROUTES = (
-    ("GET", "/stac/search/statistics", statistics),
-    ("POST", "/stac/search/statistics", post_statistics),
-    ("GET", "/stac/search/export", export),
+    Route("GET", "/stac/search/statistics", statistics),
+    Route("POST", "/stac/search/statistics", post_statistics, read_only=True),
+    Route("GET", "/stac/search/export", export),
 )

@@ -16,7 +16,7 @@ from revisit.geo.mgrs_tile import TILE_SIDE_M, Tile
 from revisit.ports.backend import Backend
 from revisit.ports.catalog import Query
 from revisit.services.accounts.limits import check_area, check_period, limits_of
-from revisit.services.products.passes import MAX_WATCHED_TILES, upcoming_passes
+from revisit.services.products.passes import MAX_TILES, upcoming_passes
 from revisit.services.products.search import products_over
 
 DEFAULT_PERIOD = timedelta(days=365)
@@ -37,7 +37,7 @@ def summarize_aoi(backend: Backend, aoi: AOI, tiles: tuple[str, ...] = ()) -> Ao
     Args:
         tiles: Those meant, where not all that the AOI touches are.
     """
-    coming = upcoming_passes(backend, aoi, tiles) if len(tiles or aoi.tiles) <= MAX_WATCHED_TILES else []
+    coming = upcoming_passes(backend, aoi, tiles) if len(tiles or aoi.tiles) <= MAX_TILES else []
     tiles = tiles or aoi.tiles
     return AoiSummary(
         aoi,
@@ -55,7 +55,7 @@ def _estimate_pass_bytes(backend: Backend, aoi: AOI, tiles: tuple[str, ...]) -> 
     from revisit.pixels.read_estimate import estimate_jobs
 
     source, now = next(iter(backend.sources), ""), backend.now()
-    looked_at = tiles[:: max(1, -(-len(tiles) // MAX_WATCHED_TILES))]
+    looked_at = tiles[:: max(1, -(-len(tiles) // MAX_TILES))]
     whole = [
         Product(
             id=tile,
