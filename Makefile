@@ -32,7 +32,7 @@ format-web: node_modules/stamp  ## rewrite the page's files in the common format
 
 # What checks the page's files, and no part of it. Its binaries come inside their packages: no script of a package runs.
 node_modules/stamp: package.json package-lock.json
-	@npm ci --ignore-scripts --no-audit --no-fund --silent
+	@npm ci --ignore-scripts --no-audit --no-fund --silent || { echo "npm cannot install biome: is there a network?"; exit 1; }
 	@touch $@
 
 setup: $(VENV)/runtime.stamp

@@ -1,4 +1,4 @@
-"""The embedded suite over the real archive, and one browser to look at it with."""
+"""The embedded server over the real archive, and one browser."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -34,7 +34,7 @@ window.violations.push(`${event.violatedDirective}: ${event.blockedURI}`));
 
 @pytest.fixture(scope="session")
 def suite(tmp_path_factory) -> Iterator[EmbeddedServer]:
-    """The suite, its catalog filled from the archive."""
+    """The server, its catalog filled from the archive."""
     data, spec = tmp_path_factory.mktemp("suite"), f"folder:{shared_data('archive')}"
     backend = local_backend(data, (spec,))
     refresh_source(backend, spec)
@@ -44,7 +44,7 @@ def suite(tmp_path_factory) -> Iterator[EmbeddedServer]:
 
 @pytest.fixture(scope="module")
 def browser() -> "Iterator[Browser]":
-    """Debian's Chromium."""
+    """Chromium of the system."""
     found = shutil.which("chromium")
     if found is None:
         skip_or_fail("chromium")
@@ -57,19 +57,19 @@ def browser() -> "Iterator[Browser]":
 
 
 class PageVisit:
-    """A page of the browser, and what went wrong on it."""
+    """A page of the browser, with its dialogs and errors."""
 
     def __init__(self, page: "Page", url: str) -> None:
         self.page, self.url = page, url
         self.dialogs: list[str] = []
         self.errors: list[str] = []
         page.on("dialog", self._dialog)
-        # That a server refused something the page tells itself.
+        # The page itself reports an error answer of the server.
         page.on(
             "console",
-            lambda said: (
-                self.errors.append(said.text)
-                if said.type == "error" and "Failed to load resource" not in said.text
+            lambda message: (
+                self.errors.append(message.text)
+                if message.type == "error" and "Failed to load resource" not in message.text
                 else None
             ),
         )
@@ -80,14 +80,14 @@ class PageVisit:
         dialog.dismiss()
 
     def open(self, view: str = "") -> "Page":
-        """Open a view and wait until it is filled."""
+        """Open a view and wait for its heading."""
         self.page.goto(f"{self.url}/#{view}")
         self.page.locator("#view h1").wait_for()
         return self.page
 
     @property
     def violations(self) -> list[str]:
-        """What the content security policy forbade."""
+        """Violations of the content security policy."""
         return self.page.evaluate("window.violations") + [
             text for text in self.errors if "Content Security Policy" in text
         ]
@@ -95,12 +95,12 @@ class PageVisit:
 
 @pytest.fixture(scope="module")
 def contexts(browser) -> "Callable[..., BrowserContext]":
-    """Browsers of a size, a colour scheme and a way of pointing, each made once: they keep the compiled
-    libraries."""
-    made: dict[tuple, Any] = {}
+    """Browser contexts by size, colour scheme and touch, each created once, so that compiled scripts stay
+    cached."""
+    created: dict[tuple, Any] = {}
 
     def of(size: str, scheme: str, touch: bool) -> "BrowserContext":
-        if (size, scheme, touch) not in made:
+        if (size, scheme, touch) not in created:
             width, height = SIZES[size]
             context = browser.new_context(
                 viewport={"width": width, "height": height},
@@ -110,15 +110,15 @@ def contexts(browser) -> "Callable[..., BrowserContext]":
             )
             context.set_default_timeout(15_000)
             context.add_init_script(RECORD_VIOLATIONS)
-            made[size, scheme, touch] = context
-        return made[size, scheme, touch]
+            created[size, scheme, touch] = context
+        return created[size, scheme, touch]
 
     return of
 
 
 @pytest.fixture
 def visit(suite, contexts) -> Iterator[Callable[..., PageVisit]]:
-    """Opens a page in a browser that has kept nothing."""
+    """Opens a page with empty storage."""
     pages = []
 
     def make(size: str = "desk", scheme: str = "light", touch: bool = False, url: str = "") -> PageVisit:
@@ -136,7 +136,7 @@ def visit(suite, contexts) -> Iterator[Callable[..., PageVisit]]:
 
 @pytest.fixture(scope="session")
 def axe() -> str:
-    """The accessibility judge, as a script."""
+    """The accessibility checker axe, as a script."""
     import axe_playwright_python
 
     return (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()

@@ -1,5 +1,4 @@
-"""The page of the specification in a browser: all of it drawn, searched, tried, and its lines for a shell
-run."""
+"""The API documentation in a browser: operations, search, trials and shell examples."""
 
 import json
 import os
@@ -20,18 +19,18 @@ def docs(visit):
     """Opens the page and waits until it is drawn."""
 
     def opened(size: str = "desk", at: str = ""):
-        made = visit(size)
-        made.page.goto(f"{made.url}/docs{at}")
-        made.page.locator("main details").first.wait_for()
-        return made
+        session = visit(size)
+        session.page.goto(f"{session.url}/docs{at}")
+        session.page.locator("main details").first.wait_for()
+        return session
 
     return opened
 
 
 @pytest.mark.parametrize("size", ["desk", "phone"])
-def test_the_page_breaks_no_policy_and_no_rule_of_accessibility(docs, axe, size):
-    made = docs(size)
-    page = made.page
+def test_the_api_docs_break_no_content_policy_and_no_accessibility_rule(docs, axe, size):
+    session = docs(size)
+    page = session.page
     page.evaluate(axe)
     page.evaluate("document.querySelectorAll('details').forEach((each) => each.open = true)")
     for scheme in ("light", "dark"):
@@ -39,10 +38,10 @@ def test_the_page_breaks_no_policy_and_no_rule_of_accessibility(docs, axe, size)
         found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")["violations"]
         assert [(one["id"], [node["html"][:160] for node in one["nodes"][:3]]) for one in found] == [], scheme
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    assert made.violations == [] and made.errors == [] and made.dialogs == []
+    assert session.violations == [] and session.errors == [] and session.dialogs == []
 
 
-def test_every_operation_is_drawn_and_found(docs):
+def test_every_operation_is_shown_and_can_be_searched(docs):
     page = docs().page
     drawn = page.locator("main summary").evaluate_all(
         "all => all.map((each) => [...each.children].slice(0, 2).map((part) => part.textContent).join(' '))"
@@ -55,7 +54,7 @@ def test_every_operation_is_drawn_and_found(docs):
     assert page.locator("#found").text_content() == f"0 of {len(operations())} operations"
 
 
-def test_what_reads_is_tried_from_the_page(docs):
+def test_operations_that_read_can_be_tried_on_the_page(docs):
     page = docs(at="#limits").page
     wait_until(page, "() => document.getElementById('limits').open")
     page.locator("#limits button").click()
@@ -64,13 +63,13 @@ def test_what_reads_is_tried_from_the_page(docs):
     assert json.loads(result.partition("\n")[2])["subscriptions"] == 10_000
 
 
-def test_each_type_of_problem_leads_to_where_it_is_told_of(docs):
+def test_each_problem_type_links_to_its_description(docs):
     page = docs().page
     for _, _, type, title in problems.ERROR_RESPONSES:
         assert title in page.locator(f"#{type}").text_content()
 
 
-def test_a_line_for_a_shell_does_what_it_says(docs):
+def test_a_shell_example_runs_as_printed(docs):
     if shutil.which("curl") is None:
         skip_or_fail("curl")
     page = docs().page

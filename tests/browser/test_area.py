@@ -1,5 +1,4 @@
-"""Choosing a place as a user would: typed, drawn, pasted, opened; what it would mean is held against pyproj
-and arithmetic."""
+"""The choice of an area: typed, drawn, pasted or opened. Its summary is compared with pyproj."""
 
 import json
 import math
@@ -10,7 +9,7 @@ from io import BytesIO
 import pytest
 from pyproj import Geod, Transformer
 
-from page_actions import wait_until
+from page_actions import read_facts, wait_until
 
 FIELD = [[4.20, 51.30], [4.25, 51.30], [4.25, 51.33], [4.20, 51.33], [4.20, 51.30]]
 BOW_TIE = {
@@ -24,14 +23,10 @@ def geodesic_km2(ring) -> float:
 
 
 def facts(page) -> dict[str, str]:
-    """What the card says, once the server has spoken."""
+    """The facts of the card, once the server has answered."""
     page.locator(".card .facts").wait_for()
     wait_until(page, "!document.querySelector('.card [aria-busy]')")
-    return dict(
-        page.evaluate(
-            "[...document.querySelectorAll('.card .facts > div')].map((one) => [one.children[0].textContent, one.children[1].textContent])"
-        )
-    )
+    return read_facts(page, ".card")
 
 
 def square_km(text: str) -> float:
@@ -46,8 +41,8 @@ def show(page, text: str) -> dict[str, str]:
 
 
 def test_a_place_is_typed_as_a_tile_as_coordinates_or_as_a_country(visit):
-    made = visit()
-    page = made.open("place")
+    session = visit()
+    page = session.open("place")
     assert "Search, draw or upload an area" in page.locator(".card").inner_text()
     assert show(page, "t31ues")["Tile"] == "31UES"
     page.get_by_label("Buffer around points (m)").fill("1000")
@@ -85,12 +80,12 @@ def test_a_place_is_typed_as_a_tile_as_coordinates_or_as_a_country(visit):
     )
     for (text, wanted), read in zip(written.items(), found, strict=True):
         assert read == (wanted and [pytest.approx(at) for at in wanted]), text
-    assert made.errors == []
+    assert session.errors == []
 
 
-def test_a_shape_is_drawn_changed_and_undone(visit):
-    made = visit()
-    page = made.open("place?at=51.3,4.2")
+def test_a_shape_is_drawn_edited_and_undone(visit):
+    session = visit()
+    page = session.open("place?at=51.3,4.2")
     facts(page)
     page.get_by_role("button", name="Polygon").click()
     box = page.locator("#map").bounding_box()
@@ -111,10 +106,10 @@ def test_a_shape_is_drawn_changed_and_undone(visit):
     assert square_km(facts(page)["Area"]) == triangle
     page.keyboard.press("Control+z")
     assert facts(page)["Vertices"] == "48"
-    assert made.errors == []
+    assert session.errors == []
 
 
-def test_fingers_draw_a_box_on_a_phone(visit):
+def test_a_box_is_drawn_by_touch_on_a_phone(visit):
     page = visit("phone", touch=True).open("place?at=51.3,4.2")
     facts(page)
     page.get_by_role("button", name="Box").tap()
@@ -127,7 +122,7 @@ def test_fingers_draw_a_box_on_a_phone(visit):
     assert page.evaluate("document.documentElement.scrollWidth") == 360
 
 
-def test_an_invalid_shape_is_shown_where_it_is_wrong_and_repaired(visit):
+def test_an_invalid_shape_is_marked_at_its_error_and_repaired(visit):
     page = visit().open("place")
     page.get_by_text("Paste or edit as text").click()
     page.locator("#text").fill(json.dumps(BOW_TIE))
@@ -149,7 +144,7 @@ def test_an_invalid_shape_is_shown_where_it_is_wrong_and_repaired(visit):
     trouble.wait_for()
 
 
-def test_a_file_is_opened_in_each_form_and_points_get_the_ground_that_is_asked_for(visit):
+def test_a_file_of_each_format_is_opened_and_points_get_the_chosen_buffer(visit):
     page = visit().open("place")
     for kind, make in FILES.items():
         page.locator("input[type=file]").set_input_files(
@@ -177,7 +172,7 @@ def test_a_file_is_opened_in_each_form_and_points_get_the_ground_that_is_asked_f
     assert square_km(facts(page)["Area"]) == pytest.approx(8 * one, abs=0.01)
 
 
-def test_a_file_is_dropped_on_the_page_and_kept_when_it_is_loaded_anew_and_others_are_refused(visit):
+def test_a_dropped_file_survives_a_reload_and_unreadable_files_are_rejected(visit):
     page = visit().open("place")
     page.evaluate(
         """(text) => {
@@ -190,7 +185,10 @@ def test_a_file_is_dropped_on_the_page_and_kept_when_it_is_loaded_anew_and_other
     )
     before = facts(page)
     page.evaluate(
-        "document.querySelector('#map').dispatchEvent(new DragEvent('dragover', { dataTransfer: new DataTransfer(), bubbles: true, cancelable: true }))"
+        """() => {
+          const options = { dataTransfer: new DataTransfer(), bubbles: true, cancelable: true };
+          document.querySelector("#map").dispatchEvent(new DragEvent("dragover", options));
+        }"""
     )
     assert page.locator("body.dragging").count() == 1
     page.get_by_role("navigation").get_by_role("link", name="Status").click()
@@ -250,7 +248,8 @@ def geojson() -> bytes:
 def kml() -> bytes:
     ring = " ".join(f"{lon},{lat},0" for lon, lat in FIELD)
     return (
-        f'<?xml version="1.0"?><kml xmlns="http://www.opengis.net/kml/2.2"><Document><Placemark><name>North field</name><Polygon><outerBoundaryIs><LinearRing>'
+        '<?xml version="1.0"?><kml xmlns="http://www.opengis.net/kml/2.2"><Document><Placemark>'
+        "<name>North field</name><Polygon><outerBoundaryIs><LinearRing>"
         f"<coordinates>{ring}</coordinates></LinearRing></outerBoundaryIs></Polygon></Placemark></Document></kml>"
     ).encode()
 
@@ -306,9 +305,9 @@ UTM31 = (
 FILES = {"geojson": geojson, "kml": kml, "wkt": wkt, "shapefile": lambda: shapefile(FIELD, 5)}
 
 
-def test_text_that_is_hardly_a_shape_is_refused_or_told_of_and_the_page_goes_on(visit):
-    made = visit()
-    page = made.open("place")
+def test_malformed_shapes_are_rejected_with_a_message_and_the_page_keeps_working(visit):
+    session = visit()
+    page = session.open("place")
     page.get_by_text("Paste or edit as text").click()
     none = (
         "[]",
@@ -321,11 +320,11 @@ def test_text_that_is_hardly_a_shape_is_refused_or_told_of_and_the_page_goes_on(
         '{"type": "Point", "coordinates": null}',
         '{"type": "GeometryCollection", "geometries": [null]}',
     )
-    result = dict.fromkeys(none, "No polygon or point was found in this GeoJSON") | {
+    messages = dict.fromkeys(none, "No polygon or point was found in this GeoJSON") | {
         '{"type": "MultiPoint", "coordinates": [null]}': "points are [lon, lat] in degrees",
         "SRID=32631;POLYGON((0 0, 1 0, 1 1, 0 0))": "SRID=32631 is another projection",
     }
-    for text, said in result.items():
+    for text, said in messages.items():
         page.locator("#text").fill(text)
         page.get_by_role("button", name="Use this text").click()
         page.locator(".said .trouble", has_text=said).wait_for()
@@ -361,4 +360,4 @@ def test_text_that_is_hardly_a_shape_is_refused_or_told_of_and_the_page_goes_on(
     page.reload()
     page.locator(".card .trouble").wait_for()
     assert show(page, "51.3 N 4.2 E")["Tile"] == "31UES"
-    assert made.errors == [] and made.dialogs == []
+    assert session.errors == [] and session.dialogs == []

@@ -1,5 +1,5 @@
-"""What the page says and keeps while the network fails or is slow, when nobody is signed in, and from a
-bucket that sends no policy."""
+"""What the page shows and keeps while the network fails or is slow, without sign-in, and from a bucket that
+sends no policy."""
 
 import json
 import threading
@@ -19,9 +19,9 @@ WEB = Path(__file__).parents[2] / "web"
 HOSTILE = '<img src=x onerror=alert(1)>"><script>alert(2)</script>'
 
 
-def test_without_a_network_nothing_is_lost_and_all_goes_on_when_it_is_back(visit):
-    made = visit()
-    page = made.open("place?at=51.3,4.2")
+def test_nothing_is_lost_offline_and_the_page_continues_once_online(visit):
+    session = visit()
+    page = session.open("place?at=51.3,4.2")
     page.locator(".card .facts").wait_for()
     page.wait_for_load_state("networkidle")
     page.context.set_offline(True)
@@ -36,7 +36,7 @@ def test_without_a_network_nothing_is_lost_and_all_goes_on_when_it_is_back(visit
     )
 
 
-def test_a_server_that_is_gone_is_named_and_asked_again(visit):
+def test_an_unreachable_server_is_reported_and_can_be_retried(visit):
     page = visit().open("place")
     page.route("**/aoi", lambda route: route.abort())
     page.get_by_label("Tile, coordinates or country").fill("51.3, 4.2")
@@ -47,7 +47,7 @@ def test_a_server_that_is_gone_is_named_and_asked_again(visit):
     page.locator(".card .facts").wait_for()
 
 
-def test_a_slow_server_is_waited_for_and_the_page_says_so(visit):
+def test_the_page_says_that_it_waits_for_a_slow_server(visit):
     page = visit().open("place")
     page.wait_for_load_state("networkidle")
     network = page.context.new_cdp_session(page)
@@ -65,21 +65,21 @@ def test_a_slow_server_is_waited_for_and_the_page_says_so(visit):
     wait_until(page, "() => document.getElementById('notice').textContent === ''")
 
 
-def test_where_the_map_cannot_be_had_the_views_without_one_open(visit):
-    made = visit()
-    page = made.page
+def test_views_without_a_map_open_where_the_map_library_fails_to_load(visit):
+    session = visit()
+    page = session.page
     page.route("**/ol.js", lambda route: route.abort())
     for view in ("place", "search"):
-        page.goto(f"{made.url}/#{view}")
+        page.goto(f"{session.url}/#{view}")
         page.reload()
         page.locator(".trouble").wait_for()
         page.get_by_role("navigation").get_by_role("link", name="Status").click()
         page.locator("#view h1", has_text="Status").wait_for()
 
 
-def test_what_strangers_write_is_only_ever_text(visit):
-    made = visit()
-    page = made.open("place")
+def test_user_input_is_only_shown_as_text(visit):
+    session = visit()
+    page = session.open("place")
     field = {
         "type": "Feature",
         "properties": {"name": HOSTILE},
@@ -93,7 +93,7 @@ def test_what_strangers_write_is_only_ever_text(visit):
     page.keyboard.press("Enter")
     page.locator(".said .trouble", has_text="<img src=x").wait_for()
 
-    def twisted(route) -> None:
+    def hostile_answer(route) -> None:
         answer = route.fetch()
         found = answer.json()
         for item in found["features"][:1]:
@@ -105,14 +105,14 @@ def test_what_strangers_write_is_only_ever_text(visit):
             }
         route.fulfill(response=answer, json=found)
 
-    page.route("**/stac/search", twisted)
+    page.route("**/stac/search", hostile_answer)
     page.route(
         "**/stac/collections/**",
         lambda route: route.fulfill(
             status=502, content_type="application/problem+json", json={"detail": HOSTILE}
         ),
     )
-    page.goto(f"{made.url}/#search")
+    page.goto(f"{session.url}/#search")
     page.get_by_role("link", name="Choose a place").or_(
         page.get_by_role("link", name="Change the place")
     ).wait_for()
@@ -127,16 +127,15 @@ def test_what_strangers_write_is_only_ever_text(visit):
             status=500, content_type="application/problem+json", json={"detail": HOSTILE}
         ),
     )
-    page.goto(f"{made.url}/#status")
+    page.goto(f"{session.url}/#status")
     page.locator("#view .trouble", has_text="<img src=x").wait_for()
-    assert made.dialogs == [] and made.violations == []
+    assert session.dialogs == [] and session.violations == []
     assert page.locator("#view img, #view script").count() == 0
 
 
 @pytest.fixture
-def guarded(tmp_path) -> Iterator[Callable[[str], str]]:
-    """Starts a server with a token, whose config.js is as given and which exchanges one password; yields what
-    starts it."""
+def protected_server(tmp_path) -> Iterator[Callable[[str], str]]:
+    """A function that starts a server with a token, a given config.js and one password that it exchanges."""
     servers = []
 
     def start(config: str) -> str:
@@ -174,16 +173,16 @@ def guarded(tmp_path) -> Iterator[Callable[[str], str]]:
         server.close()
 
 
-def test_a_token_is_asked_for_kept_for_the_tab_and_given_up(visit, guarded):
-    made = visit(url=guarded((WEB / "config.js").read_text()))
-    page = made.open("place?at=51.3,4.2")
+def test_a_token_is_requested_kept_for_the_tab_and_removed_at_sign_out(visit, protected_server):
+    session = visit(url=protected_server((WEB / "config.js").read_text()))
+    page = session.open("place?at=51.3,4.2")
     page.locator("#notice", has_text="Sign in to continue").wait_for()
     page.get_by_role("banner").get_by_role("button", name="Sign in").click()
     page.get_by_label("Token or API key").fill("good")
     page.get_by_role("button", name="Use it").click()
     page.locator(".card .facts").wait_for()
     page.evaluate("sessionStorage.clear()")
-    made.open("status")
+    session.open("status")
     page.locator("#view").get_by_role("button", name="Sign in").click()
     page.get_by_label("Token or API key").fill("bad")
     page.get_by_role("button", name="Use it").click()
@@ -201,22 +200,22 @@ def test_a_token_is_asked_for_kept_for_the_tab_and_given_up(visit, guarded):
     assert page.evaluate("sessionStorage.length") == 0
 
 
-def test_a_late_refusal_of_an_earlier_token_leaves_the_one_that_came_meanwhile(visit, guarded):
-    made = visit(url=guarded((WEB / "config.js").read_text()))
-    page = made.open("place")
-    held: list = []
-    page.route("**/status", lambda route: held.append(route))
+def test_a_late_401_for_an_earlier_token_keeps_the_current_one(visit, protected_server):
+    session = visit(url=protected_server((WEB / "config.js").read_text()))
+    page = session.open("place")
+    held_requests: list = []
+    page.route("**/status", lambda route: held_requests.append(route))
     page.evaluate("""async () => {
       sessionStorage.setItem("token", "over");
       window.late = import("./lib/api.js").then(({ get }) => get("status")).catch((error) => error.status);
     }""")
-    while not held:
+    while not held_requests:
         page.wait_for_timeout(20)
     page.evaluate("sessionStorage.setItem('token', 'good')")
-    held[0].continue_()
+    held_requests[0].continue_()
     assert page.evaluate("window.late") == 401
     assert page.evaluate("sessionStorage.getItem('token')") == "good"
-    # A refusal of the token that is in hand still ends it.
+    # A 401 for the current token removes it.
     page.unroute("**/status")
     page.evaluate("sessionStorage.setItem('token', 'over')")
     assert (
@@ -228,13 +227,15 @@ def test_a_late_refusal_of_an_earlier_token_leaves_the_one_that_came_meanwhile(v
     assert page.evaluate("sessionStorage.getItem('token')") is None
 
 
-def test_an_e_mail_address_and_a_password_are_exchanged_for_a_token(visit, guarded):
-    made = visit(
-        url=guarded(
-            'export const api = "";\nexport const signIn = "/v1/accounts:signInWithPassword?key=k";\nexport const files = [];\n'
+def test_an_e_mail_address_and_a_password_are_exchanged_for_a_token(visit, protected_server):
+    session = visit(
+        url=protected_server(
+            'export const api = "";\n'
+            'export const signIn = "/v1/accounts:signInWithPassword?key=k";\n'
+            "export const files = [];\n"
         )
     )
-    page = made.open("status")
+    page = session.open("status")
     page.get_by_role("banner").get_by_role("button", name="Sign in").click()
     page.get_by_label("E-mail").fill("ann@lakes.example")
     page.get_by_label("Password").fill("wrong")
@@ -243,15 +244,19 @@ def test_an_e_mail_address_and_a_password_are_exchanged_for_a_token(visit, guard
     page.get_by_label("Password").fill("secret")
     page.keyboard.press("Enter")
     page.locator(".figures-row").wait_for()
-    assert made.violations == []
+    assert session.violations == []
 
 
 class Bucket(SimpleHTTPRequestHandler):
-    """Files as they are, without a header of ours."""
+    """Static files without extra headers."""
 
     def do_GET(self) -> None:
         if self.path == "/config.js":
-            body = b'export const api = "https://api.example/";\nexport const signIn = "https://identity.example/x";\nexport const files = ["https://files.example"];\n'
+            body = (
+                b'export const api = "https://api.example/";\n'
+                b'export const signIn = "https://identity.example/x";\n'
+                b'export const files = ["https://files.example"];\n'
+            )
             self.send_response(200)
             self.send_header("Content-Type", "text/javascript")
             self.send_header("Content-Length", str(len(body)))
@@ -261,18 +266,18 @@ class Bucket(SimpleHTTPRequestHandler):
             super().do_GET()
 
     def log_message(self, *arguments) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
-def test_from_a_bucket_the_page_asks_only_the_hosts_of_its_config(visit):
+def test_a_page_from_a_bucket_requests_only_the_hosts_of_its_config(visit):
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Bucket, directory=WEB)) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        made = visit(url=f"http://127.0.0.1:{server.server_address[1]}")
-        page = made.open("place")
+        session = visit(url=f"http://127.0.0.1:{server.server_address[1]}")
+        page = session.open("place")
         page.get_by_label("Tile, coordinates or country").fill("Belgium")
         page.keyboard.press("Enter")
         page.locator(".card .trouble", has_text="does not answer").wait_for()
-        assert made.violations == []
+        assert session.violations == []
         page.evaluate("""async () => {
           for (const url of ["https://api.example/x", "https://files.example/x", "https://identity.example/x",
           "https://elsewhere.example/x"]) await fetch(url).catch(() => null);

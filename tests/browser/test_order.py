@@ -1,5 +1,4 @@
-"""Ordering as a user would: what it takes before it is placed, progress, and the result, its numbers held to
-the archive's and to the files themselves."""
+"""Orders: the estimate, the progress and the results, compared with the archive and with the files."""
 
 import csv
 import hashlib
@@ -15,23 +14,23 @@ import rasterio
 from pyproj import Transformer
 
 from data import shared_data
-from page_actions import SITE, open_with_site_field, wait_until
+from page_actions import SITE, open_with_site_field, read_facts, read_rows, wait_until
 
 
 @pytest.fixture(scope="module")
 def expected() -> dict:
-    """The site as an independent script found it."""
+    """The values of an independent script for the site."""
     return json.loads((shared_data("archive") / "expected.json").read_text())["sites"][SITE]
 
 
-def here(made):
-    """The form of an order, with the site's field as the place."""
-    page = open_with_site_field(made, "#order", "Order")
+def open_order_form(session):
+    """Open the form of an order over the site's field."""
+    page = open_with_site_field(session, "#order", "Order")
     wait_until(page, "() => document.querySelector('button[data-key=order]:not(:disabled)') !== null")
     return page
 
 
-def placed(page) -> str:
+def place_order(page) -> str:
     """Place the order of the form and wait for its results; returns its id."""
     page.get_by_role("button", name="Order", exact=True).click()
     page.locator("#view h1", has_text="Order of").wait_for()
@@ -42,58 +41,54 @@ def placed(page) -> str:
     return page.url.partition("#order/")[2].partition("?")[0]
 
 
-def chosen(page, date: str) -> None:
-    """Look at a date by its line in the table."""
+def choose_date(page, date: str) -> None:
+    """Choose a date by its row in the table."""
     page.locator(".results .tall button", has_text=date).first.click()
     wait_until(page, "(text) => document.querySelector('.when strong').textContent === text", date)
 
 
 @pytest.fixture(scope="module")
 def order(suite) -> str:
-    """An order of NDVI and the colours that is done."""
-    wish = {
+    """A finished order of NDVI and the bands of true colour."""
+    body = {
         "aoi": json.loads(shared_data("archive", "aoi", f"{SITE}.geojson").read_text()),
         "indices": ["NDVI"],
         "bands": ["B02", "B03", "B04"],
     }
     request = urllib.request.Request(
-        f"{suite.url}/orders", json.dumps(wish).encode(), {"Content-Type": "application/json"}
+        f"{suite.url}/orders", json.dumps(body).encode(), {"Content-Type": "application/json"}
     )
     with urllib.request.urlopen(request) as answer:
-        made = json.load(answer)["order"]
+        order_id = json.load(answer)["order"]
     end = time.monotonic() + 120
     while True:
-        with urllib.request.urlopen(f"{suite.url}/orders/{made}") as answer:
+        with urllib.request.urlopen(f"{suite.url}/orders/{order_id}") as answer:
             if json.load(answer)["state"] == "finished":
-                return made
+                return order_id
         assert time.monotonic() < end
         time.sleep(0.2)
 
 
 @pytest.fixture
 def result(visit, order):
-    """It, looked at, and how it was visited."""
-    made = visit()
-    page = made.open(f"order/{order}")
+    """The visit, the page and the id of the finished order."""
+    session = visit()
+    page = session.open(f"order/{order}")
     wait_until(
         page,
         "() => document.querySelector('.legend') !== null && document.querySelector('.plot canvas') !== null",
     )
-    return made, page, order
+    return session, page, order
 
 
-def asked(page, path: str) -> dict:
+def fetch_json(page, path: str) -> dict:
     return page.request.get(f"{page.url.partition('#')[0]}{path.lstrip('/')}").json()
 
 
-def test_what_an_order_would_take_is_told_before_and_what_it_took_afterwards(visit, expected):
-    page = here(visit())
-    found = dict(
-        page.evaluate(
-            "[...document.querySelectorAll('.sticky .facts > div')].map((one) => [one.children[0].textContent, one.children[1].textContent])"
-        )
-    )
-    assert found["Products"] == str(len(expected["dates"]))
+def test_an_order_shows_its_estimate_before_and_its_usage_afterwards(visit, expected):
+    page = open_order_form(visit())
+    facts = read_facts(page, ".sticky")
+    assert facts["Products"] == str(len(expected["dates"]))
     page.get_by_label("From", exact=True).fill("2023-12-01")
     later = [one for one in expected["dates"] if one["date"] >= "2023-12-01"]
     wait_until(
@@ -109,18 +104,19 @@ def test_what_an_order_would_take_is_told_before_and_what_it_took_afterwards(vis
     wait_until(page, "() => document.querySelector('button[data-key=order]').disabled")
     page.locator("input[name=indices][value=NDVI]").check()
     wait_until(page, "() => document.querySelector('button[data-key=order]:not(:disabled)') !== null")
-    placed(page)
+    place_order(page)
     page.locator("summary", has_text="Usage").click()
     assert "expected" in page.locator("#view .card .facts").inner_text()
     assert page.locator(".results .tall tbody tr").count() == len(later)
 
 
-def test_the_series_is_that_of_an_independent_script_on_the_page_and_as_csv(result, expected):
+def test_the_series_matches_an_independent_script_on_the_page_and_as_csv(result, expected):
     _, page, _ = result
     page.locator("summary", has_text="Show as table").click()
-    rows = page.evaluate(
-        "[...document.querySelectorAll('.results details table tbody tr')].map((row) => [...row.children].map((one) => one.textContent.replace('\\u2212', '-')))"
-    )
+    rows = [
+        [text.replace("\u2212", "-") for text in row]
+        for row in read_rows(page, ".results details table tbody tr")
+    ]
     clear = [one for one in expected["dates"] if one.get("NDVI", {}).get("count")]
     assert [[float(row[1]), float(row[2]), int(row[6].replace(",", ""))] for row in rows] == [
         [
@@ -138,10 +134,10 @@ def test_the_series_is_that_of_an_independent_script_on_the_page_and_as_csv(resu
 
 
 def test_the_pixels_on_the_map_are_those_of_the_file(result, expected, tmp_path):
-    made, page, order = result
-    chosen(page, "22 Oct 2023")
+    session, page, order = result
+    choose_date(page, "22 Oct 2023")
     done = next(
-        job for job in asked(page, f"orders/{order}")["jobs"] if job["datetime"].startswith("2023-10-22")
+        job for job in fetch_json(page, f"orders/{order}")["jobs"] if job["datetime"].startswith("2023-10-22")
     )
     with page.expect_download() as saved:
         page.get_by_role("button", name="NDVI.tif").click()
@@ -168,20 +164,20 @@ def test_the_pixels_on_the_map_are_those_of_the_file(result, expected, tmp_path)
     assert read["code"] == crs.to_string() and read["extent"] == pytest.approx(
         rasterio.transform.array_bounds(*values.shape, transform)
     )
-    # A click tells the value of the pixel it falls into.
+    # A click shows the value of its pixel.
     box = page.locator(".result-map").bounding_box()
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     wait_until(page, "() => /^NDVI .* at /.test(document.querySelector('.results .readout').textContent)")
-    found = page.locator(".results > .stack > .readout").first.inner_text()
-    value, _, where = found.replace("\u2212", "-").removeprefix("NDVI ").rstrip(".").partition(" at ")
+    readout = page.locator(".results > .stack > .readout").first.inner_text()
+    value, _, where = readout.replace("\u2212", "-").removeprefix("NDVI ").rstrip(".").partition(" at ")
     north, east = (float(part.split("°")[0]) for part in where.split(", "))
     x, y = Transformer.from_crs("OGC:CRS84", crs, always_xy=True).transform(east, north)
     row, column = rasterio.transform.rowcol(transform, x, y)
     assert values[row, column] == pytest.approx(float(value), abs=5.1e-5)
-    assert made.violations == [] and made.errors == []
+    assert session.violations == [] and session.errors == []
 
 
-def test_dates_that_gave_nothing_are_on_the_slider_with_their_reason(result, expected):
+def test_dates_without_pixels_are_on_the_slider_with_their_reason(result, expected):
     _, page, _ = result
     slider = page.get_by_role("slider", name="Date")
     assert int(slider.get_attribute("max")) == len(expected["dates"]) - 1
@@ -197,43 +193,48 @@ def test_dates_that_gave_nothing_are_on_the_slider_with_their_reason(result, exp
     assert page.url == shared
 
 
-def test_before_the_first_result_nothing_waits_to_be_moved(visit, order):
-    made = visit()
+def test_no_controls_are_shown_before_the_first_result(visit, order):
+    session = visit()
 
     def open_still(route) -> None:
         answer = route.fetch()
         route.fulfill(response=answer, json=answer.json() | {"jobs": []})
 
-    made.page.route(f"**/orders/{order}", open_still)
-    page = made.open(f"order/{order}")
+    session.page.route(f"**/orders/{order}", open_still)
+    page = session.open(f"order/{order}")
     page.locator(".readout", has_text="No results yet").wait_for()
     assert (
         page.evaluate(
-            "[...document.querySelectorAll('.results input, .results select, .results button')].filter((one) => one.checkVisibility()).length"
+            """[...document.querySelectorAll(".results :is(input, select, button)")].filter((control) =>
+            control.checkVisibility()).length"""
         )
         == 0
     )
 
 
-def test_two_dates_lie_side_by_side_and_colours_can_be_chosen(result):
-    made, page, _ = result
-    chosen(page, "26 Dec 2023")
+def test_two_dates_can_be_compared_and_colours_chosen(result):
+    session, page, _ = result
+    choose_date(page, "26 Dec 2023")
     page.get_by_label("Compare with").select_option(label="22 Oct 2023")
     swipe = page.get_by_role("slider", name="Where the second date begins")
     swipe.wait_for()
-    at = "() => { const canvas = document.querySelector('.result-map canvas'); return [...canvas.getContext('2d').getImageData(canvas.width / 2 - 40, canvas.height / 2, 1, 1).data]; }"
+    at = """() => {
+      const canvas = document.querySelector(".result-map canvas");
+      const [x, y] = [canvas.width / 2 - 40, canvas.height / 2];
+      return [...canvas.getContext("2d").getImageData(x, y, 1, 1).data];
+    }"""
     swipe.fill("100")
     wait_until(page, f"() => ({at})()[3] > 0")
     first = page.evaluate(at)
     swipe.fill("0")
     wait_until(page, f"(first) => ({at})().join() !== first.join()", first)
-    # On a date that gave nothing all stays where it was, and what there is of the others can be had.
-    there = page.get_by_role("button", name="Earlier").bounding_box()
-    chosen(page, "21 Dec 2023")
+    # On a date without pixels the layout stays, and the files of all dates are offered.
+    position = page.get_by_role("button", name="Earlier").bounding_box()
+    choose_date(page, "21 Dec 2023")
     page.locator(".readout", has_text="no clear pixel").wait_for()
-    assert page.get_by_role("button", name="Earlier").bounding_box() == there and swipe.is_disabled()
+    assert page.get_by_role("button", name="Earlier").bounding_box() == position and swipe.is_disabled()
     assert page.locator(".results .row button.small").all_inner_texts() == ["Series as CSV", "Copy link"]
-    chosen(page, "26 Dec 2023")
+    choose_date(page, "26 Dec 2023")
     page.get_by_label("Compare with").select_option(label="none")
     page.get_by_role("combobox", name="Colours").select_option("Grey")
     wait_until(
@@ -242,22 +243,22 @@ def test_two_dates_lie_side_by_side_and_colours_can_be_chosen(result):
     )
     page.get_by_label("Show").select_option("True colour")
     wait_until(page, "() => document.querySelector('.legend') === null")
-    assert made.violations == [] and made.errors == []
+    assert session.violations == [] and session.errors == []
 
 
-def test_what_is_overtaken_is_neither_drawn_nor_kept_as_something_else(result):
-    made, page, _ = result
-    held: list = []
+def test_answers_to_an_earlier_choice_are_neither_drawn_nor_cached_for_another(result):
+    session, page, _ = result
+    held_requests: list = []
     page.route(
         re.compile(r"/results/[^/?]+$|/series\?index=B02"),
-        lambda route: route.continue_() if len(held) == 2 else held.append(route),
+        lambda route: route.continue_() if len(held_requests) == 2 else held_requests.append(route),
     )
     page.get_by_label("Show").select_option("B02")
     page.wait_for_timeout(300)
     page.get_by_label("Show").select_option("NDVI")
     page.wait_for_timeout(100)
-    assert len(held) == 2
-    for one in held:
+    assert len(held_requests) == 2
+    for one in held_requests:
         one.continue_()
     page.wait_for_timeout(500)
     assert page.locator(".results h2").inner_text() == "NDVI over time"
@@ -274,15 +275,15 @@ def test_what_is_overtaken_is_neither_drawn_nor_kept_as_something_else(result):
     page.reload()
     page.locator(".results h2", has_text="B02 over time").wait_for()
     assert value() == kept
-    assert made.violations == [] and made.errors == []
+    assert session.violations == [] and session.errors == []
 
 
 @pytest.mark.parametrize("size", ["desk", "phone"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_result_breaks_no_rule_of_accessibility(visit, axe, order, size, scheme):
-    made = visit(size, scheme)
-    made.page.add_init_script(axe)
-    page = made.open(f"order/{order}")
+def test_a_result_breaks_no_accessibility_rule(visit, axe, order, size, scheme):
+    session = visit(size, scheme)
+    session.page.add_init_script(axe)
+    page = session.open(f"order/{order}")
     wait_until(
         page,
         "() => document.querySelector('.legend') !== null && document.querySelector('.plot canvas') !== null",
@@ -291,10 +292,10 @@ def test_a_result_breaks_no_rule_of_accessibility(visit, axe, order, size, schem
     found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")["violations"]
     assert [(one["id"], [node["html"][:160] for node in one["nodes"]]) for one in found] == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    assert made.violations == [] and made.errors == []
+    assert session.violations == [] and session.errors == []
 
 
-def test_projections_of_the_map_are_those_of_proj(visit):
+def test_projections_of_the_map_match_proj(visit):
     page = visit().open("place")
     for code, points in (
         ("EPSG:32631", [[4.2619508, 51.3103975], [0.1, 0.0], [5.9, 83.9], [3.0, 45.0]]),
@@ -311,15 +312,15 @@ def test_projections_of_the_map_are_those_of_proj(visit):
             assert place == pytest.approx(transform.transform(*point), abs=0.05), (code, point)
 
 
-def test_an_order_can_be_cancelled_and_one_that_is_not_there_says_so(visit):
-    made = visit()
-    page = made.page
-    page.goto(f"{made.url}/#order/order_none")
+def test_an_order_can_be_cancelled_and_an_unknown_order_is_reported(visit):
+    session = visit()
+    page = session.page
+    page.goto(f"{session.url}/#order/order_none")
     page.locator(".trouble").wait_for()
     assert "order_none" in page.locator(".trouble").inner_text()
     page.get_by_role("link", name="All orders").click()
     page.locator("#view", has_text="An order cuts bands and indices out").wait_for()
-    page = here(made)
+    page = open_order_form(session)
     page.locator("input[name=indices][value=EVI]").check()
     wait_until(page, "() => document.querySelector('button[data-key=order]:not(:disabled)') !== null")
     page.get_by_role("button", name="Order", exact=True).click()
@@ -330,10 +331,10 @@ def test_an_order_can_be_cancelled_and_one_that_is_not_there_says_so(visit):
     wait_until(page, "() => document.querySelector('[data-key=cancel]') === null")
 
 
-def test_a_whole_way_by_the_keyboard_alone(visit):
-    """From a typed place over the search and the order to the value of a pixel."""
-    made = visit()
-    page = made.open("place")
+def test_search_order_and_result_work_by_keyboard_alone(visit):
+    """From a typed place by search and order to the value of a pixel."""
+    session = visit()
+    page = session.open("place")
 
     def reach(selector: str, most: int = 120) -> None:
         for _ in range(most):
@@ -348,7 +349,7 @@ def test_a_whole_way_by_the_keyboard_alone(visit):
     page.locator("#view a[href='#search']").wait_for()
     reach("#view a[href='#search']")
     page.keyboard.press("Enter")
-    # What was pressed is gone; the keyboard is in what it led to.
+    # The pressed link is gone; the focus is in the view that it opened.
     assert page.evaluate("document.activeElement.id") == "view"
     page.locator(".found > li").first.wait_for()
     page.locator("#skip").focus()
@@ -375,12 +376,12 @@ def test_a_whole_way_by_the_keyboard_alone(visit):
     reach("[data-key=date]")
     page.keyboard.press("ArrowLeft")
     wait_until(page, "(text) => document.querySelector('.when').textContent !== text", before)
-    assert made.violations == [] and made.errors == []
+    assert session.violations == [] and session.errors == []
 
 
 @pytest.mark.parametrize("size", ["desk", "phone"])
 def test_the_estimate_covers_nothing_of_the_form(visit, size):
-    page = here(visit(size))
+    page = open_order_form(visit(size))
     assert (
         page.evaluate("""() => {
       const { left, right, top, bottom } = document.querySelector(".sticky").getBoundingClientRect();
@@ -396,9 +397,9 @@ def test_the_estimate_covers_nothing_of_the_form(visit, size):
     assert page.get_by_label("From", exact=True).bounding_box()["width"] > 120
 
 
-def test_a_product_that_was_found_is_ordered_alone(visit, expected):
-    made = visit()
-    page = open_with_site_field(made, "#search", "Search")
+def test_a_single_product_from_a_search_can_be_ordered(visit, expected):
+    session = visit()
+    page = open_with_site_field(session, "#search", "Search")
     line = page.locator(".found > li", has_text="26 Dec 2023")
     line.locator("button").first.click()
     line.get_by_role("link", name="Process this product").click()
@@ -406,29 +407,27 @@ def test_a_product_that_was_found_is_ordered_alone(visit, expected):
     assert page.locator("input[name=start]").count() == 0
     id = page.locator("#view .card code").first.inner_text()
     assert id.startswith("S2") and "20231226" in id
-    placed(page)
-    rows = page.evaluate(
-        "[...document.querySelectorAll('.results .tall tbody tr')].map((row) => [...row.children].map((one) => one.textContent))"
-    )
+    place_order(page)
+    rows = read_rows(page, ".results .tall tbody tr")
     mean = next(one["NDVI"]["mean"] for one in expected["dates"] if one["date"] == "2023-12-26")
     assert [(row[0], float(row[2])) for row in rows] == [("26 Dec 2023", pytest.approx(mean, abs=5.1e-4))]
-    # The next order is by conditions again.
-    made.open("order")
+    # The next order uses conditions again.
+    session.open("order")
     page.locator(".sticky h2", has_text=f"{len(expected['dates'])} acquisitions").wait_for()
-    assert made.errors == []
+    assert session.errors == []
 
 
-def test_what_a_search_found_is_ordered_with_its_conditions(visit, expected):
-    made = visit()
-    page = open_with_site_field(made, "#search", "Search")
-    page.goto(f"{made.url}/#search?from=2023-12-01&cloud=50")
+def test_a_search_is_ordered_with_its_conditions(visit, expected):
+    session = visit()
+    page = open_with_site_field(session, "#search", "Search")
+    page.goto(f"{session.url}/#search?from=2023-12-01&cloud=50")
     page.get_by_role("link", name="Process these").click()
     page.locator(".sticky h2", has_text="1 acquisition").wait_for()  # the clear day of December
-    wished = [page.locator(f"input[name={name}]").input_value() for name in ("start", "end", "max_cloud")]
-    assert wished == ["2023-12-01", "", "50"]
+    values = [page.locator(f"input[name={name}]").input_value() for name in ("start", "end", "max_cloud")]
+    assert values == ["2023-12-01", "", "50"]
     page.locator("input[name=max_cloud]").fill("")
     later = sum(one["date"] >= "2023-12-01" for one in expected["dates"])
     page.locator(".sticky h2", has_text=f"{later} acquisitions").wait_for()
     page.reload()
     page.locator(".sticky h2", has_text=f"{later} acquisitions").wait_for()
-    assert made.errors == []
+    assert session.errors == []

@@ -37,23 +37,23 @@ def record_requests(page, path: str) -> list[str]:
 
 
 def test_an_order_is_followed_by_its_event_stream_without_polling(visit, new_order):
-    made = visit()
-    page = made.open("status")
+    session = visit()
+    page = session.open("status")
     order = new_order("EVI")
     requested = record_requests(page, f"/orders/{order}")
-    made.open(f"order/{order}")
+    session.open(f"order/{order}")
     wait_until(page, FINISHED, patience_s=90)
     assert sum(url.endswith("/events") for url in requested) == 1
     # Once for the view, once when the stream begins, once when it ends.
     assert sum(url.endswith(order) for url in requested) <= 3
     page.wait_for_timeout(2500)
     assert sum(url.endswith(order) for url in requested) <= 3
-    assert made.violations == [] and made.errors == []
+    assert session.violations == [] and session.errors == []
 
 
 def test_an_order_is_polled_where_the_deployment_has_no_streams(visit, new_order):
-    made = visit()
-    page = made.open("status")
+    session = visit()
+    page = session.open("status")
     page.route(
         "**/orders/*/events",
         lambda route: route.fulfill(
@@ -62,15 +62,15 @@ def test_an_order_is_polled_where_the_deployment_has_no_streams(visit, new_order
     )
     order = new_order("NDRE")
     requested = record_requests(page, f"/orders/{order}")
-    made.open(f"order/{order}")
+    session.open(f"order/{order}")
     wait_until(page, FINISHED, patience_s=90)
     assert sum(url.endswith("/events") for url in requested) == 1
-    assert made.errors == []
+    assert session.errors == []
 
 
-def test_a_stream_that_breaks_is_read_again_and_the_token_stays_out_of_the_address(visit, new_order):
-    made = visit()
-    page = made.open("status")
+def test_a_broken_stream_is_reopened_and_the_token_stays_out_of_the_address(visit, new_order):
+    session = visit()
+    page = session.open("status")
     order = new_order("MSAVI")
     page.evaluate("sessionStorage.setItem('token', 'secret-token')")
     running = {"state": "running", "finished": None, "cancelled": None}
@@ -95,28 +95,32 @@ def test_a_stream_that_breaks_is_read_again_and_the_token_stays_out_of_the_addre
     page.route(f"**/orders/{order}", unfinished)
     page.route(f"**/orders/{order}/series*", lambda route: route.fulfill(json={"observations": []}))
     page.route(f"**/orders/{order}/events", stream)
-    made.open(f"order/{order}")
+    session.open(f"order/{order}")
     wait_until(page, FINISHED, patience_s=90)
     assert len(streams) >= 2
     assert {request.headers["authorization"] for request in streams} == {"Bearer secret-token"}
     assert not [request.url for request in streams if "secret-token" in request.url]
 
 
-def test_an_order_whose_products_are_being_selected_says_so(visit, new_order):
-    made = visit()
-    page = made.page
+def test_an_order_shows_that_its_products_are_being_selected_and_why_none_were(visit, new_order):
+    session = visit()
+    page = session.page
     order = new_order("NDVI")
+    changes: dict = {"state": "selecting", "reason": None}
 
     def selecting(route) -> None:
         answer = route.fetch()
         progress = {"total": 0, "open": 0, "done": 0, "skipped": 0, "failed": 0, "share": 0}
-        route.fulfill(
-            response=answer, json=answer.json() | {"state": "selecting", "jobs": [], "progress": progress}
-        )
+        route.fulfill(response=answer, json=answer.json() | {"jobs": [], "progress": progress} | changes)
 
     page.route(f"**/orders/{order}", selecting)
     page.route(f"**/orders/{order}/events", lambda route: route.fulfill(status=404, json={"detail": "none"}))
-    made.open(f"order/{order}")
+    session.open(f"order/{order}")
     page.locator("#view .card", has_text="Selecting products …").wait_for()
     page.locator(".readout", has_text="No results yet").wait_for()
-    assert page.get_by_role("button", name="Cancel").is_visible() and made.errors == []
+    assert page.get_by_role("button", name="Cancel").is_visible()
+    changes |= {"state": "finished", "reason": "the source does not answer"}
+    page.reload()
+    page.locator("#view .card", has_text="Finished: nothing to process.").wait_for()
+    page.locator("#view .card", has_text="The source does not answer.").wait_for()
+    assert session.errors == []

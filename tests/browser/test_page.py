@@ -10,13 +10,13 @@ from page_actions import wait_until
 VIEWS = ("place", "place?at=51.311,4.264", "search", "order", "watch", "watch/new", "status")
 FIRST_LOAD_KB, IDLE_MS = 450, 1500
 SEEN: list[str] = []
-"""Pages judged so far, of all sizes and colours."""
+"""Pages checked so far, of all sizes and colour schemes."""
 
 
 @pytest.mark.parametrize("size", ["desk", "phone"])
-def test_no_view_breaks_the_policy_or_a_rule_of_accessibility(visit, axe, size):
-    made = visit(size)
-    page = made.page
+def test_no_view_breaks_the_content_policy_or_an_accessibility_rule(visit, axe, size):
+    session = visit(size)
+    page = session.page
     page.add_init_script(axe)
 
     def judge(what: str) -> None:
@@ -31,7 +31,7 @@ def test_no_view_breaks_the_policy_or_a_rule_of_accessibility(visit, axe, size):
         SEEN.append(what)
 
     for view in VIEWS:
-        made.open(view)
+        session.open(view)
         wait_until(page, "() => !document.querySelector('#view [aria-busy]')")
         if view == "search":
             page.locator(".found > li > button").first.click()
@@ -42,10 +42,10 @@ def test_no_view_breaks_the_policy_or_a_rule_of_accessibility(visit, axe, size):
     page.locator("dialog[open]").wait_for()
     judge("signing in")
     page.keyboard.press("Escape")
-    made.open("place?at=nowhere%20at%20all")
+    session.open("place?at=nowhere%20at%20all")
     page.locator(".trouble").wait_for()
     judge("an error")
-    assert made.violations == [] and made.errors == []
+    assert session.violations == [] and session.errors == []
     figure(
         "page, in a browser",
         f"{len(SEEN)} pages, each light and dark, of two sizes so far: 0 violations of the policy, 0 of axe",
@@ -53,19 +53,18 @@ def test_no_view_breaks_the_policy_or_a_rule_of_accessibility(visit, axe, size):
 
 
 def test_the_first_load_is_small_and_soon_idle(visit):
-    made = visit()
+    session = visit()
     answers = []
-    made.page.on("response", lambda answer: answers.append(answer))
-    made.open()
-    wait_until(made.page, "() => new Promise((done) => requestIdleCallback(() => done(true)))")
-    idle = made.page.evaluate("performance.now()")
-    loaded = made.page.evaluate(
-        "performance.getEntriesByType('paint').find((one) => one.name === 'first-contentful-paint')?.startTime"
-    )
-    made.page.wait_for_load_state("networkidle")
+    session.page.on("response", lambda answer: answers.append(answer))
+    session.open()
+    wait_until(session.page, "() => new Promise((done) => requestIdleCallback(() => done(true)))")
+    idle = session.page.evaluate("performance.now()")
+    loaded = session.page.evaluate("performance.getEntriesByName('first-contentful-paint')[0]?.startTime")
+    session.page.wait_for_load_state("networkidle")
     size = sum(len(gzip.compress(one.body(), 9)) for one in answers if one.ok) / 1000
     figure(
         "page, first load in a browser",
-        f"{size:.0f} kB gz of {FIRST_LOAD_KB}, first paint {loaded:.0f} ms, idle after {idle:.0f} ms of {IDLE_MS}",
+        f"{size:.0f} kB gz of {FIRST_LOAD_KB}, first paint {loaded:.0f} ms, "
+        f"idle after {idle:.0f} ms of {IDLE_MS}",
     )
     assert size <= FIRST_LOAD_KB

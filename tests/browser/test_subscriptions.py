@@ -1,5 +1,4 @@
-"""Watching as a user would: what it would have brought, the log with deliveries, pausing, changing, feed and
-calendar, deleting; names that are markup."""
+"""Subscriptions: preview, alert log, deliveries, pause, change, feed, calendar, deletion; hostile names."""
 
 import json
 import urllib.request
@@ -8,20 +7,20 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from data import shared_data
-from page_actions import SITE, open_with_site_field, wait_until
+from page_actions import SITE, open_with_site_field, read_facts, read_rows, wait_until
 
 NASTY = '<img src=x onerror="alert(1)"><script>alert(2)</script>\u202e'
 
 
-def here(made):
-    """The form of a subscription, with the site's field as the place."""
-    page = open_with_site_field(made, "#watch/new", "Watch a place")
+def open_form(session):
+    """Open the form of a subscription over the site's field."""
+    page = open_with_site_field(session, "#watch/new", "Watch a place")
     wait_until(page, "() => document.querySelector('button[data-key=watch]') !== null")
     return page
 
 
-def watched(page, name: str, **fields: str) -> str:
-    """Fill the form in and press the button; returns the subscription's id."""
+def create_subscription(page, name: str, **fields: str) -> str:
+    """Fill in and submit the form; returns the subscription's id."""
     page.get_by_label("Name", exact=True).fill(name)
     for label, value in fields.items():
         page.locator(f"[name={label}]").fill(value)
@@ -33,11 +32,7 @@ def watched(page, name: str, **fields: str) -> str:
 
 
 def facts(page) -> dict[str, str]:
-    return dict(
-        page.evaluate(
-            "[...document.querySelectorAll('.area .facts > div')].map((one) => [one.children[0].textContent, one.children[1].textContent])"
-        )
-    )
+    return read_facts(page, ".area")
 
 
 @pytest.fixture(scope="module")
@@ -47,30 +42,29 @@ def clear() -> list[dict]:
     return [one for one in dates if one["clear_fraction"] >= 0.6]
 
 
-def test_a_subscription_with_its_past_writes_the_alerts_that_the_archive_says(visit, clear):
-    made = visit()
-    page = here(made)
-    id = watched(page, "Polder", min_clear="60", backfill="2023-01-01")
+def test_a_subscription_with_backfill_writes_the_alerts_expected_from_the_archive(visit, clear):
+    session = visit()
+    page = open_form(session)
+    id = create_subscription(page, "Polder", min_clear="60", backfill="2023-01-01")
     wait_until(
         page,
         f"() => document.querySelectorAll('[aria-label=\"Log of alerts\"] tbody tr').length === {len(clear)}",
         patience_s=90,
     )
-    rows = page.evaluate(
-        "[...document.querySelectorAll('[aria-label=\"Log of alerts\"] tbody tr')].map((row) => [...row.children].map((one) => one.textContent))"
-    )
+    rows = read_rows(page, "[aria-label='Log of alerts'] tbody tr")
     assert sorted(float(row[4]) for row in rows) == [
         pytest.approx(value, abs=5.1e-4) for value in sorted(one["NDVI"]["mean"] for one in clear)
     ]
-    # What is said above the log was asked for a moment before it.
+    # The facts above the log are requested before the log.
     wait_until(
         page,
-        "(count) => [...document.querySelectorAll('.area .facts > div')].some((one) => one.textContent === `Alerts${count}`)",
+        """(count) => [...document.querySelectorAll(".area .facts > div")].some((fact) =>
+        fact.textContent === `Alerts${count}`)""",
         len(clear),
         patience_s=30,
     )
     assert facts(page)["Alerts"] == str(len(clear)) and facts(page)["State"] == "active"
-    # Why an acquisition was passed over can be read without moving the table.
+    # The reason of a skipped acquisition is visible without scrolling.
     assert page.evaluate(
         "(table => table.scrollWidth <= table.clientWidth)(document.querySelector('.results .tall'))"
     )
@@ -100,7 +94,7 @@ def test_a_subscription_with_its_past_writes_the_alerts_that_the_archive_says(vi
     page.get_by_role("button", name="Replace the addresses").click()
     wait_until(
         page,
-        "(old) => { const link = document.querySelector('.area details a'); return link && link.href !== old; }",
+        "(old) => (document.querySelector('.area details a')?.href ?? old) !== old",
         feed,
     )
     with pytest.raises(urllib.error.HTTPError, match="404"):
@@ -108,14 +102,14 @@ def test_a_subscription_with_its_past_writes_the_alerts_that_the_archive_says(vi
     page.get_by_role("button", name="Delete …").click()
     page.locator("dialog").get_by_role("button", name="Delete").click()
     wait_until(page, "(id) => !document.querySelector(`.areas [data-key='${id}']`)", id)
-    assert made.violations == [] and made.errors == []
+    assert session.violations == [] and session.errors == []
 
 
-def test_what_it_would_have_brought_is_told_before_anything_is_saved(visit):
-    made = visit()
-    page = here(made)
-    before = page.request.get(f"{made.url}/subscriptions").json()["subscriptions"]
-    # The archive ends years before now.
+def test_alerts_are_previewed_before_anything_is_saved(visit):
+    session = visit()
+    page = open_form(session)
+    before = page.request.get(f"{session.url}/subscriptions").json()["subscriptions"]
+    # The archive ends years ago.
     assert "No images in the catalogue yet" in page.locator(".sticky .card").inner_text()
     page.get_by_label("Include images since").fill("2023-01-01")
     dates = json.loads((shared_data("archive") / "expected.json").read_text())["sites"][SITE]["dates"]
@@ -127,18 +121,18 @@ def test_what_it_would_have_brought_is_told_before_anything_is_saved(visit):
     page.locator("textarea[name=webhooks]").fill("http://169.254.169.254/latest")
     page.get_by_role("button", name="Watch it").click()
     page.locator(".trouble").first.wait_for()
-    # Said once, however often it is tried.
+    # The error is shown once, however often the form is submitted.
     with page.expect_response("**/subscriptions"):
         page.get_by_role("button", name="Watch it").click()
     wait_until(page, "() => !document.querySelector('[data-key=watch]').disabled")
     assert page.locator(".trouble").count() == 1
-    assert page.request.get(f"{made.url}/subscriptions").json()["subscriptions"] == before
+    assert page.request.get(f"{session.url}/subscriptions").json()["subscriptions"] == before
 
 
 def test_names_that_are_markup_are_only_text(visit):
-    made = visit()
-    page = here(made)
-    watched(page, NASTY)
+    session = visit()
+    page = open_form(session)
+    create_subscription(page, NASTY)
     assert (
         NASTY.strip() in page.locator(".area h2").first.inner_text()
         or "onerror" in page.locator(".area h2").first.inner_text()
@@ -147,25 +141,25 @@ def test_names_that_are_markup_are_only_text(visit):
     assert "onerror" in page.locator("dialog h2").inner_text()
     page.locator("dialog").get_by_role("button", name="Delete").click()
     wait_until(page, "() => !document.querySelector('dialog[open]')")
-    page.goto(f"{made.url}/#order/{NASTY}")
+    page.goto(f"{session.url}/#order/{NASTY}")
     page.locator(".trouble").wait_for()
-    assert made.dialogs == [] and made.violations == []
+    assert session.dialogs == [] and session.violations == []
 
 
-def test_going_back_closes_what_lies_over_the_page_and_keeps_what_was_half_typed(visit, suite):
-    wish = {
+def test_going_back_closes_dialogs_and_keeps_unsaved_values(visit, suite):
+    body = {
         "name": "Half",
         "indices": ["NDVI"],
         "aoi": json.loads(shared_data("archive", "aoi", f"{SITE}.geojson").read_text()),
     }
     request = urllib.request.Request(
-        f"{suite.url}/subscriptions", json.dumps(wish).encode(), {"Content-Type": "application/json"}
+        f"{suite.url}/subscriptions", json.dumps(body).encode(), {"Content-Type": "application/json"}
     )
     with urllib.request.urlopen(request) as answer:
         id = json.load(answer)["subscription"]
-    made = visit()
-    page = made.open("status")
-    made.open(f"watch/{id}")
+    session = visit()
+    page = session.open("status")
+    session.open(f"watch/{id}")
     name = page.locator("dialog input[name=name]")
 
     def change() -> str:
@@ -186,5 +180,5 @@ def test_going_back_closes_what_lies_over_the_page_and_keeps_what_was_half_typed
     page.locator("dialog[open]").wait_for()
     page.go_back()
     page.locator("#view h1", has_text="Status").wait_for()
-    assert page.locator("dialog").count() == 0 and made.errors == []
+    assert page.locator("dialog").count() == 0 and session.errors == []
     page.request.delete(f"{suite.url}/subscriptions/{id}")

@@ -1,4 +1,4 @@
-"""The page as files: nothing inline, nothing from elsewhere, text only as text."""
+"""The files of the page: no inline code, nothing from other hosts, text only as text."""
 
 import gzip
 import json
@@ -19,7 +19,7 @@ from vendor import LIST, VENDOR, checksums
 WEB = Path(__file__).parents[2] / "web"
 SCRIPTS = sorted(path for path in WEB.rglob("*.js") if VENDOR not in path.parents)
 LATER = ("geotiff", "shpjs", "uplot")
-"""Libraries that the first load does without."""
+"""Libraries that are loaded on demand."""
 FIRST_LOAD_KB = 450
 
 
@@ -41,7 +41,7 @@ def tags():
     return parser.found
 
 
-def test_the_page_holds_no_script_or_style_of_its_own_and_loads_none_from_elsewhere(tags):
+def test_the_page_has_no_inline_script_or_style_and_loads_none_from_other_hosts(tags):
     assert not [tag for tag, attributes in tags if tag == "style" or "style" in attributes]
     assert not [attributes for _, attributes in tags if any(name.startswith("on") for name in attributes)]
     loaded = [
@@ -52,10 +52,11 @@ def test_the_page_holds_no_script_or_style_of_its_own_and_loads_none_from_elsewh
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: str(path.relative_to(WEB)))
-def test_a_script_makes_no_markup_of_text_and_runs_none(script):
+def test_a_script_neither_parses_text_as_markup_nor_evaluates_it(script):
     text = script.read_text()
     assert not re.search(
-        r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function|setAttribute\(\"style|srcdoc|(?<!\bol)\.style\.",
+        r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function"
+        r"|setAttribute\(\"style|srcdoc|(?<!\bol)\.style\.",
         text,
     )
     imports = re.findall(r'(?:from |import\()"([^"]+)"', text)
@@ -64,13 +65,13 @@ def test_a_script_makes_no_markup_of_text_and_runs_none(script):
     assert all((WEB / name).is_file() for name in re.findall(r'"(vendor/[^"]+)"', text))
 
 
-def test_every_element_a_script_looks_for_is_on_the_page(tags):
+def test_every_element_id_in_a_script_is_on_the_page(tags):
     ids = {attributes["id"] for _, attributes in tags if "id" in attributes}
     wanted = {name for script in SCRIPTS for name in re.findall(r'byId\("([^"]+)"\)', script.read_text())}
     assert wanted and wanted <= ids
 
 
-def test_the_page_is_served_with_its_types_and_nothing_beside_it(tmp_path):
+def test_the_page_is_served_with_media_types_and_nothing_outside_web(tmp_path):
     client = create_app(local_backend(tmp_path)).test_client()
     assert client.get("/").content_type == "text/html; charset=utf-8"
     assert client.get("/app.js").content_type == "text/javascript; charset=utf-8"
@@ -92,7 +93,7 @@ def test_the_first_load_is_small():
     assert size <= FIRST_LOAD_KB
 
 
-def test_the_libraries_are_the_packages_own_files_each_with_its_licence():
+def test_vendored_libraries_are_unchanged_package_files_with_their_licences():
     assert (VENDOR / LIST).read_text() == checksums(VENDOR)
     wanted = json.loads((WEB.parent / "locks" / "vendor.json").read_text())
     assert {f"{one['package']}-{one['version']}" for one in wanted} == {
@@ -110,7 +111,7 @@ def test_the_libraries_are_the_packages_own_files_each_with_its_licence():
 
 
 @pytest.mark.parametrize(
-    ("api", "page", "path", "asked"),
+    ("api", "page", "path", "requested"),
     [
         ("", "http://127.0.0.1:8787/", "status", "http://127.0.0.1:8787/status"),
         (
@@ -133,7 +134,7 @@ def test_the_libraries_are_the_packages_own_files_each_with_its_licence():
         ),
     ],
 )
-def test_the_page_asks_the_server_it_came_from_or_the_one_that_config_names(api, page, path, asked, tmp_path):
+def test_the_page_calls_its_own_server_or_the_api_of_its_config(api, page, path, requested, tmp_path):
     node = shutil.which("node")
     if node is None:
         skip_or_fail("node")
@@ -148,12 +149,15 @@ def test_the_page_asks_the_server_it_came_from_or_the_one_that_config_names(api,
         (WEB / "config.js").read_text().replace('api = ""', f"api = {json.dumps(api)}")
     )
     program = (
-        f"globalThis.location = new URL({json.dumps(page)}); globalThis.sessionStorage = {{ getItem: () => null, setItem: () => null }};"
+        f"globalThis.location = new URL({json.dumps(page)});"
+        "globalThis.sessionStorage = { getItem: () => null, setItem: () => null };"
         "globalThis.history = { replaceState: () => null };"
-        "const asked = []; globalThis.fetch = async (url) => { asked.push(url); return { ok: true, json: () => ({}) }; };"
-        f"const {{ get }} = await import({json.dumps(str(tmp_path / 'api.mjs'))}); await get({json.dumps(path)}); console.log(asked.join());"
+        "const requested = [];"
+        "globalThis.fetch = async (url) => { requested.push(url); return { ok: true, json: () => ({}) }; };"
+        f"const {{ get }} = await import({json.dumps(str(tmp_path / 'api.mjs'))});"
+        f"await get({json.dumps(path)}); console.log(requested.join());"
     )
     done = subprocess.run(
         [str(node), "--input-type=module", "--eval", program], capture_output=True, text=True, timeout=60
     )
-    assert (done.returncode, done.stdout.strip()) == (0, asked), done.stderr
+    assert (done.returncode, done.stdout.strip()) == (0, requested), done.stderr

@@ -58,6 +58,7 @@ function renderProgress(order, cancel) {
       h("span", {}, h("b", {}, stateText(order)), outcomeText(order)),
       isOpen(order) ? workButton("Cancel", cancel, { class: "small", "data-key": "cancel" }) : null,
     ),
+    order.reason ? h("p", { class: "wrong" }, format.toSentence(order.reason)) : null,
     state === "running"
       ? h("progress", { max: 1, value: progress.share, "aria-label": "Share of the order that is processed" })
       : null,
