@@ -77,7 +77,7 @@ class SubscriptionPreview:
     def clear_note(self) -> str:
         """What is known about the clear limit, which needs pixels, as a sentence."""
         if self.min_clear is None:
-            return "no minimum clear share is set; an acquisition without a clear pixel would have made no alert"
+            return "no minimum clear share is set, so also passes without a clear pixel are counted as alerts"
         if self.clear_share is None:
             return (
                 f"whether {self.min_clear:g} % of the AOI was clear is known only from its pixels, "
