@@ -33,6 +33,8 @@ ENFORCED = (
     "shared/revisit/geo/",
     "shared/revisit/pixels/",
     "shared/revisit/presenters/",
+    "shared/revisit/services/accounts/",
+    "shared/revisit/services/operations/",
     "tests/cli/",
     "tests/data_folders/",
     "tests/demo/",

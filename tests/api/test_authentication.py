@@ -285,7 +285,7 @@ def test_a_key_or_token_in_an_address_is_not_looked_at(client):
         ({"name": ""}, "1 to 100 characters"),
         ({"name": "x" * 101}, "1 to 100 characters"),
         ({"name": "x", "scopes": ["root"]}, "'root'"),
-        ({"name": "x", "scopes": []}, "good for something"),
+        ({"name": "x", "scopes": []}, "needs at least one scope"),
         ({"name": "x", "days": 366}, "1 to 365 days"),
         ({"name": "x", "days": 0}, "1 to 365 days"),
         ({"name": "x", "days": 10**30}, "days"),

@@ -171,7 +171,7 @@ def test_what_the_plan_does_not_allow_is_told_before_and_refused_then(backend, m
     wish = {**WISH, "start": "2024-06-01"}
     first = client.post("/orders", json=wish).json["order"]
     waiting = client.post("/orders", json={**wish, "indices": ["NDWI"], "end": "2024-06-01"})
-    assert waiting.status_code == 429 and "as many as may be at once (1)" in waiting.json["detail"]
+    assert waiting.status_code == 429 and "the maximum (1)" in waiting.json["detail"]
     client.delete(f"/orders/{first}")
     assert (
         "2 of today's 3 used"

@@ -106,7 +106,7 @@ def test_an_invalid_area_is_rejected(data, tmp_path, capsys, area, message):
         (["search", "--tile", "32TNR", "--from", "2024-13-01"], "'2024-13-01' is not a date"),
         (
             ["search", "--tile", "32TNR", "--from", "2024-06-02", "--to", "2024-06-01"],
-            "exchange the two dates",
+            "swap the two dates",
         ),
         (["search", "--tile", "32TNR", "--json", "--csv"], "use either --json or --csv"),
         (["order", "--aoi", "FIELD", "--index", "NDVY"], "did you mean NDVI"),
@@ -308,7 +308,7 @@ def test_replaying_all_dead_letters_continues_past_one_that_cannot_be_replayed(b
         backend.commit(lambda commit, letter=letter: commit.put(letter), completes_event=False)
     assert run(["dead-letters", "replay", "--all", "--json"]) == 1
     out, err = capsys.readouterr()
-    assert json.loads(out)["replayed"] == ["b"] and "1 kept: dead letter 'a' cannot be sent again" in err
+    assert json.loads(out)["replayed"] == ["b"] and "1 kept: dead letter 'a' cannot be replayed" in err
     assert run(["dead-letters", "list", "--json"]) == 0
     assert [letter["id"] for letter in json.loads(capsys.readouterr().out)["dead_letters"]] == ["a"]
 

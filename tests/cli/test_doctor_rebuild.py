@@ -50,7 +50,7 @@ def test_doctor_reports_a_corrupt_catalog_and_rebuilds_it(data, pattern, capsys)
     assert run(["doctor", "--offline"]) == 1
     assert "`revisit doctor --rebuild`" in capsys.readouterr().out
     assert run(["doctor", "--offline", "--rebuild"]) == 0
-    assert "the catalog's index was made again and holds 28 products" in capsys.readouterr().out
+    assert "the catalog's index was rebuilt and holds 28 products" in capsys.readouterr().out
     assert rows(data) == (28, 28)
     assert listing(data) == {"mark": "1"}
     assert run(["doctor", "--offline"]) == 0

@@ -51,8 +51,11 @@ def test_keys_are_created_and_listed_per_owner(data, capsys):
     ("arguments", "message"),
     [
         (["--name", ""], "1 to 100 characters"),
-        (["--name", "x", "--scope", "root"], "scope 'root' does not exist; choose of read, write, operator"),
-        (["--name", "x", "--scope", ""], "good for something"),
+        (
+            ["--name", "x", "--scope", "root"],
+            "scope 'root' does not exist; choose from read, write, operator",
+        ),
+        (["--name", "x", "--scope", ""], "needs at least one scope"),
         (["--name", "x", "--days", "366"], "1 to 365 days"),
         (["--name", "x", "--scope", "operator", "--days", "91"], "1 to 90 days"),
         ([], "--name"),
@@ -80,4 +83,4 @@ def test_an_account_is_exported_and_deleted_only_with_yes(data, capsys):
     assert run(["account", "export", "--owner", "bob"]) == 0
     assert len(json.loads(capsys.readouterr().out)["keys"]) == 1
     assert run(["account", "delete", "--owner", "local", "--yes"]) == 2
-    assert "nobody signs in" in capsys.readouterr().err
+    assert "there are no accounts here" in capsys.readouterr().err

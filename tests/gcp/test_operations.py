@@ -177,7 +177,7 @@ def test_status_tells_of_the_project_and_counts_its_dead_letters(whole, capsys):
     assert problems(capsys) == (
         1,
         [
-            "1 dead letter: `revisit dead-letters list` tells why; mend the cause, then `revisit dead-letters replay --all`"
+            "1 dead letter: `revisit dead-letters list` shows why; fix the cause, then `revisit dead-letters replay --all`"
         ],
     )
 

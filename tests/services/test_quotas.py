@@ -84,7 +84,7 @@ def test_the_same_order_again_is_not_counted_again(backend, field):
 
 def test_an_order_that_was_over_makes_room_for_the_next(backend, field):
     first, _ = days_of(backend, field, 1, 1), days_of(backend, field, 2, 2)
-    with pytest.raises(QuotaExceededError, match="2 orders are being worked"):
+    with pytest.raises(QuotaExceededError, match="2 orders are running"):
         days_of(backend, field, 3, 3)
     assert get_usage(backend, "ann")["orders_running"] == 2
     work_off(backend, first)
@@ -99,7 +99,7 @@ def test_what_would_be_refused_is_told_as_it_would_be_said_then(backend, field):
     assert (
         quota_exceeded_reason(backend, "ann", 1)
         == str(said.value)
-        == "2 orders are being worked, as many as may be at once (2); ask again when one has ended"
+        == "2 orders are running, the maximum (2); ask again when one has ended"
     )
     assert (
         quota_exceeded_reason(backend, "ann", 0),

@@ -487,7 +487,7 @@ def test_a_replayed_dead_letter_is_sent_once_and_put_away(backend):
     assert [one.id for one in list_dead_letters(backend)] == ["odd"]
     with pytest.raises(NotFoundError):
         replay_dead_letter(backend, "letter")
-    with pytest.raises(ConflictError, match="cannot be sent again"):
+    with pytest.raises(ConflictError, match="cannot be replayed"):
         replay_dead_letter(backend, "odd")
 
 

@@ -39,14 +39,14 @@ class ApiKey:
             raise InvalidInputError(f"a key's name has 1 to 100 characters, not {len(self.name.strip())}")
         if unknown := [scope for scope in self.scopes if scope not in SCOPES]:
             raise InvalidInputError(
-                f"scope {unknown[0][:40]!r} does not exist; choose of {', '.join(SCOPES)}"
+                f"scope {unknown[0][:40]!r} does not exist; choose from {', '.join(SCOPES)}"
             )
         if not self.scopes:
-            raise InvalidInputError(f"a key is good for something; choose of {', '.join(SCOPES)}")
+            raise InvalidInputError(f"a key needs at least one scope; choose from {', '.join(SCOPES)}")
         longest = MAX_OPERATOR_LIFETIME if "operator" in self.scopes else MAX_LIFETIME
         if not timedelta(0) < self.expires - self.created <= longest:
             raise InvalidInputError(
-                f"a key with scope {' and '.join(self.scopes)} is good for 1 to {longest.days} days"
+                f"a key with scope {' and '.join(self.scopes)} is valid for 1 to {longest.days} days"
             )
 
     def verify(self, secret: str, now: datetime) -> bool:

@@ -1,4 +1,4 @@
-"""All that is an owner's: told as a whole, and ended for good (rules.md D1)."""
+"""Export and deletion of all data of an owner."""
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -22,13 +22,14 @@ from revisit.ports.system_records import IdempotencyRecord
 from revisit.presenters import documents
 
 REMOVE_THREADS = 8
-"""Jobs whose files are removed side by side: a store far away takes its time for each."""
+"""Number of jobs whose files are deleted concurrently, because each request to a remote store takes its time.
+"""
 MAX_ROUNDS = 3
-"""Functions at work while an account ends may still write what they had begun; so often is looked for it."""
+"""Passes over the records: functions that run during the deletion may still write."""
 
 
 def export_account(backend: Backend, owner: str) -> dict[str, Any]:
-    """All that is kept of an owner, as JSON values, but for what opens anything."""
+    """All data of an owner as JSON values, without secrets."""
     records, now = backend.records, backend.now()
     watched = list(find_all(records, Subscription, owner=owner))
     ordered = list(find_all(records, Order, owner=owner))
@@ -51,25 +52,26 @@ def export_account(backend: Backend, owner: str) -> dict[str, Any]:
 
 
 def delete_account(backend: Backend, owner: str) -> dict[str, Any]:
-    """End an account: every record and every file of it is deleted; returns how many of each kind.
+    """Delete an account with all its records and files; returns the number of each kind.
 
-    Asked again where it was cut off, it goes on: a job's files go before its record, and those that watch go
-    last.
+    A repeat continues an interrupted deletion: the files of a job are deleted before its record,
+    subscriptions last.
 
     Raises:
-        ConflictError: It is the owner of what is made without signing in.
-        TransientError: A store does not answer; some is deleted.
+        ConflictError: It is the owner of records that are created without authentication.
+        TransientError: A store does not answer; a part is deleted.
     """
     if owner == "local":
         raise ConflictError(
-            "here nobody signs in, so there is no account to delete; stop the server and remove the data folder"
+            "there are no accounts here, because users do not sign in; "
+            "stop the server and delete the data folder"
         )
     gone: dict[str, int] = {}
     for key in find_all(backend.records, ApiKey, owner=owner):
         _delete_records(backend, [key], gone)
     for _ in range(MAX_ROUNDS):
-        # Those that watch are silenced first, so that nothing new comes of them, and deleted last, so that a
-        # repeat finds the rest.
+        # Subscriptions are marked as deleted first, so that they start no new jobs, and are deleted last, so
+        # that a repeat finds the rest.
         watched = list(find_all(backend.records, Subscription, owner=owner))
         for one in watched:
             backend.commit(partial(_mark_deleted, id=one.id), completes_event=False)
@@ -104,7 +106,7 @@ def _mark_deleted(commit: Commit, id: str) -> None:
 
 
 def _remove_files(backend: Backend, jobs: list[Job], counts: dict[str, int]) -> None:
-    """All that lies in the jobs' folders, be it named by their records or left by a run that was cut off."""
+    """Delete all files in the folders of jobs, including those that an interrupted run left."""
     with ThreadPoolExecutor(REMOVE_THREADS, "remove") as pool:
         removed = sum(pool.map(backend.assets.remove, [job_folder(job.id) for job in jobs]))
     if removed:

@@ -1,4 +1,4 @@
-"""Keys for programs: made and shown once, listed, revoked, and asked whose they are."""
+"""API keys: creation, listing, revocation and authentication."""
 
 import secrets
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from revisit.services.accounts.limits import limits_of
 from revisit.services.accounts.quotas import reserve_key
 
 DUMMY_DIGEST = hash_secret(secrets.token_urlsafe(32))
-"""What an id that is none is compared with, so that it takes as long as one that is."""
+"""Dummy hash for unknown ids, so that looking one up takes as long as a known one."""
 
 
 def create_key(
@@ -29,22 +29,24 @@ def create_key(
     days: int | None = None,
     owner: str = "local",
 ) -> tuple[ApiKey, str]:
-    """A new key, and its text, which nobody can tell again.
+    """Create a key; returns its record and the key itself, which is not stored.
 
     Args:
-        scopes: Of read, write and operator.
-        days: How long it is good for; as long as its scopes allow where not given.
+        backend: The backend.
+        name: Name given by the owner.
+        scopes: Scopes among read, write and operator.
+        days: Days until it expires; None takes the maximum for its scopes.
+        owner: Id of the owner.
 
     Raises:
-        InvalidInputError: A name, scope or number of days that makes no sense, or as many keys as the plan
-            allows.
-        QuotaExceededError: As many were made today as may be in a day.
+        InvalidInputError: A name, scope or number of days is invalid, or the plan allows no more keys.
+        QuotaExceededError: Too many keys were created today.
     """
     now, id, secret = backend.now(), secrets.token_hex(6), secrets.token_urlsafe(32)
     longest = MAX_OPERATOR_LIFETIME if "operator" in scopes else MAX_LIFETIME
     if days is not None and not 1 <= days <= longest.days:
         raise InvalidInputError(
-            f"a key with scope {' and '.join(scopes)} is good for 1 to {longest.days} days, not {days}"
+            f"a key with scope {' and '.join(scopes)} is valid for 1 to {longest.days} days, not {days}"
         )
     span = longest if days is None else timedelta(days=days)
     made = ApiKey(id, owner, name.strip(), hash_secret(secret), tuple(dict.fromkeys(scopes)), now, now + span)
@@ -56,17 +58,17 @@ def create_key(
 
 
 def list_keys(backend: Backend, owner: str = "local") -> list[ApiKey]:
-    """All keys of an owner, the newest first."""
+    """All keys of an owner, newest first."""
     return sorted(
         find_all(backend.records, ApiKey, owner=owner), key=lambda key: (key.created, key.id), reverse=True
     )
 
 
 def revoke_key(backend: Backend, id: str, owner: str = "local") -> ApiKey:
-    """Have a key open nothing any more; one that was revoked before stays so.
+    """Revoke a key; a revoked one stays revoked.
 
     Raises:
-        NotFoundError: There is none of that id, or it is another's.
+        NotFoundError: There is no key with that id, or it belongs to another owner.
     """
     found = backend.records.get(ApiKey, id)
     if found is None or found.owner != owner:
@@ -85,21 +87,19 @@ def revoke_key(backend: Backend, id: str, owner: str = "local") -> ApiKey:
 
 
 def authenticate_key(backend: Backend, key: str) -> ApiKey:
-    """The key's record, and so whose it is; the day of its use is noted, once a day.
+    """The record of a key, which names its owner; the day of use is recorded once a day.
 
     Raises:
-        UnauthenticatedError: It is none of ours, was revoked, or is over.
+        UnauthenticatedError: The key is unknown, revoked or expired.
     """
     id, secret = parse_key(key)
     found = backend.records.get(ApiKey, id) if id.isalnum() and id.isascii() and len(id) <= 40 else None
     now = backend.now()
     if found is None:
         secrets.compare_digest(hash_secret(secret), DUMMY_DIGEST)
-        raise UnauthenticatedError("this key is none of ours; make one with `revisit keys create`")
+        raise UnauthenticatedError("unknown API key; create one with `revisit keys create`")
     if not found.verify(secret, now):
-        raise UnauthenticatedError(
-            "this key does not open anything: it is wrong, revoked or over; make another"
-        )
+        raise UnauthenticatedError("this API key is wrong, revoked or expired; create another")
     if found.used != now.date():
         backend.commit(
             lambda commit: _put_key(commit, (commit.get(ApiKey, id) or found).with_changes(used=now.date())),

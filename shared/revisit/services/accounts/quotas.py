@@ -1,6 +1,6 @@
-"""Places that a plan has few of, taken in the same commit as what takes them (rules.md Q2, Q3).
+"""Quotas of a plan, reserved in the same commit as what uses them.
 
-What is over is looked for only where its place is wanted, so that nothing need be written when an order ends.
+Expired reservations are removed only when a slot is needed, so the end of an order needs no write.
 """
 
 from collections.abc import Callable, Iterable
@@ -16,7 +16,7 @@ from revisit.ports.backend import Backend, Commit
 from revisit.services.accounts.limits import Limits, limits_of
 
 RETRY_AFTER_S = 30
-"""When to ask again where an order has to end first."""
+"""Retry-After in seconds if a running order must end first."""
 
 type GetRecord = Callable[[type[Any], str], Any]
 
@@ -68,16 +68,21 @@ def _with_running(commit: Commit, usage: Usage, id: str, limit: int) -> Usage:
 def reserve_subscription(
     commit: Commit, subscription: Subscription, order_id: str, count: int, now: datetime
 ) -> Usage | None:
-    """The owner's usage with a new subscription and the jobs of its past, to be put with it; None where the
-    plan is not limited.
+    """The owner's usage with a new subscription and the jobs of its backfill, to be written with them.
 
     Args:
-        order: Id of the order its past will be.
-        count: Acquisitions of it.
+        commit: The current commit.
+        subscription: The new subscription.
+        order_id: Id of the order of its backfill.
+        count: Acquisitions of that order.
+        now: Current time.
+
+    Returns:
+        The usage; None without a quota.
 
     Raises:
-        InvalidInputError: There are as many subscriptions or webhooks as the plan allows.
-        QuotaExceededError: Its past holds more acquisitions than are left of the day's.
+        InvalidInputError: The plan allows no more subscriptions or webhooks.
+        QuotaExceededError: The backfill has more acquisitions than are left of the day.
     """
     limits = limits_of(subscription.owner)
     if limits.jobs_a_day is None:
@@ -103,11 +108,10 @@ def reserve_subscription(
 
 
 def reserve_key(commit: Commit, owner: str, now: datetime) -> Usage | None:
-    """The owner's usage with one more key, to be put with it; None where the plan is not limited.
+    """The owner's usage with one more key, to be written with it; None without a quota.
 
     Raises:
-        QuotaExceededError: As many have been made today as a day has: each is a record, whether or not it is
-            revoked.
+        QuotaExceededError: Too many keys were created today; each is a record, even if it is revoked.
     """
     limit = limits_of(owner).keys_a_day
     if limit is None:
@@ -124,7 +128,7 @@ def reserve_key(commit: Commit, owner: str, now: datetime) -> Usage | None:
 
 
 def get_usage(backend: Backend, owner: str) -> dict[str, Any]:
-    """What GET /limits tells of the owner's usage; nothing where nothing is counted."""
+    """The owner's usage as shown by GET /limits; empty without a quota."""
     if limits_of(owner).jobs_a_day is None:
         return {}
     now, get = backend.now(), backend.records.get
@@ -141,7 +145,7 @@ def get_usage(backend: Backend, owner: str) -> dict[str, Any]:
 
 
 def quota_exceeded_reason(backend: Backend, owner: str, count: int) -> str:
-    """Why one more order of so many acquisitions would not be taken now; empty where it would."""
+    """Why an order of that many acquisitions would be rejected now; empty if it would not."""
     limits, get, now = limits_of(owner), backend.records.get, backend.now()
     if limits.jobs_a_day is None or limits.orders_running is None:
         return ""
@@ -163,7 +167,8 @@ def _read_usage(get: GetRecord, owner: str, now: datetime) -> Usage:
 def _check_daily_jobs(usage: Usage, count: int, limit: int, now: datetime) -> None:
     if usage.jobs_today + count > limit:
         raise QuotaExceededError(
-            f"this would be {count:,} acquisitions with {usage.jobs_today:,} of today's {limit:,} used; shorten the period, "
+            f"this would be {count:,} acquisitions with {usage.jobs_today:,} of today's {limit:,} used; "
+            "shorten the period, "
             "or go on after midnight UTC",
             limit,
             usage.jobs_today,
@@ -176,7 +181,7 @@ def _check_running_orders(get: GetRecord, orders: tuple[str, ...], limit: int) -
         orders = _open_orders(get, orders)
     if len(orders) >= limit:
         raise QuotaExceededError(
-            f"{len(orders)} orders are being worked, as many as may be at once ({limit}); ask again when one has ended",
+            f"{len(orders)} orders are running, the maximum ({limit}); ask again when one has ended",
             limit,
             len(orders),
             RETRY_AFTER_S,
@@ -192,7 +197,10 @@ def _limit_exceeded_reason(usage: Usage, limits: Limits) -> str:
     if len(usage.watching) > limits.subscriptions:
         return f"{len(usage.watching) - 1} subscriptions are the most allowed; delete one first"
     if limits.webhooks is not None and len(usage.webhooks) > limits.webhooks:
-        return f"{limits.webhooks} different webhooks are the most allowed, over all subscriptions; use one of those again, or delete one first"
+        return (
+            f"{limits.webhooks} different webhooks are the most allowed, over all subscriptions; "
+            "use one of those again, or delete one first"
+        )
     return ""
 
 
@@ -201,7 +209,7 @@ def _is_live(subscription: Subscription | None) -> bool:
 
 
 def _seconds_to_midnight(now: datetime) -> int:
-    """Seconds until a new day."""
+    """Seconds until the next day in UTC."""
     return int((_next_midnight(now) - now).total_seconds()) + 1
 
 

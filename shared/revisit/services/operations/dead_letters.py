@@ -1,4 +1,4 @@
-"""Messages put aside: seen, and sent again once their cause is mended."""
+"""Dead letters: list, show and replay of messages that failed too often."""
 
 from revisit.domain.events import JobExtracted, JobStarted
 from revisit.domain.job import Job
@@ -12,15 +12,15 @@ from revisit.ports.system_records import DeadLetter
 
 
 def list_dead_letters(backend: Backend) -> list[DeadLetter]:
-    """All of them, the oldest first."""
+    """All dead letters, oldest first."""
     return sorted(find_all(backend.records, DeadLetter), key=lambda letter: (letter.at, letter.id))
 
 
 def get_dead_letter(backend: Backend, id: str) -> DeadLetter:
-    """One of them.
+    """A dead letter by its id.
 
     Raises:
-        NotFoundError: There is none of that id.
+        NotFoundError: There is no dead letter with that id.
     """
     found = backend.records.get(DeadLetter, id)
     if found is None:
@@ -29,21 +29,21 @@ def get_dead_letter(backend: Backend, id: str) -> DeadLetter:
 
 
 def replay_dead_letter(backend: Backend, id: str) -> DeadLetter:
-    """Send a dead letter's event again, as if it had just happened, and put the letter away; one commit.
+    """Publish the event of a dead letter as if it had just happened, and delete the dead letter, in one
+    commit.
 
-    Functions that had handled the event already take no notice of it. A job that was closed as failed is
-    opened and begun anew
-    from its first step, since what it made before may be gone.
+    Functions that have already handled the event ignore it. A failed job starts again from its first step,
+    because its earlier files may be gone.
 
     Raises:
         NotFoundError: There is no such dead letter.
-        ConflictError: It holds no event of ours, so there is nothing to send.
+        ConflictError: It is not an event of Revisit, so it cannot be published.
     """
     letter = get_dead_letter(backend, id)
     try:
         envelope = cloudevents.decode(letter.body.encode())
     except PermanentError as error:
-        raise ConflictError(f"dead letter {id!r} cannot be sent again: {error}") from None
+        raise ConflictError(f"dead letter {id!r} cannot be replayed: {error}") from None
 
     def work(transaction: Transaction) -> None:
         if transaction.get(DeadLetter, id) is None:
@@ -58,14 +58,16 @@ def replay_dead_letter(backend: Backend, id: str) -> DeadLetter:
             transaction.send(cloudevents.reset_for_replay(envelope, backend.now()))
             return
         orders = [order for order in (transaction.get(Order, waiting) for waiting in job.orders) if order]
-        anew = job.with_changes(state="started", reason="", finished=None, again=job.again + 1)
-        transaction.put(anew)
+        restarted = job.with_changes(state="started", reason="", finished=None, again=job.again + 1)
+        transaction.put(restarted)
         for order in orders:
             transaction.put(order.reopen_failed_job())
         transaction.delete(DeadLetter, id)
         transaction.send(
             cloudevents.Envelope(
-                JobStarted(anew.id, anew.lane, anew.again), backend.now(), path=(JobStarted.topic,)
+                JobStarted(restarted.id, restarted.lane, restarted.again),
+                backend.now(),
+                path=(JobStarted.topic,),
             )
         )
 

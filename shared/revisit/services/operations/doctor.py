@@ -1,4 +1,4 @@
-"""A look at everything that may be wrong with an installation and its data; one sentence a finding."""
+"""Checks of an installation or deployment and its data; one sentence per finding."""
 
 import platform
 import shutil
@@ -18,20 +18,22 @@ from revisit.ports.pagination import find_all
 from revisit.ports.system_records import DeadLetter, SourceState
 
 MIN_FREE_BYTES = 2 * 1024**3
-"""Bytes free on the data folder's disk below which doctor warns."""
+"""Free bytes on the data folder's disk below which doctor warns."""
 MAX_ORDER_WRITE_TIME = timedelta(hours=1)
-"""An order whose jobs were not all written is given so long before it counts as cut short."""
+"""Time within which all jobs of an order are written; later, missing jobs are a fault."""
 
 MAX_QUEUE_AGE_S = 900.0
-"""A message that waits longer makes an alert late; those of a backfill may (terraform/monitoring.tf)."""
+"""Age of a live message in seconds from which alerts are late (terraform/monitoring.tf); backfills may be
+older."""
 MAX_OUTBOX_AGE_S = 300.0
-"""Events are published right after they are committed, and by the next tick at the latest; an older one waits
-in vain."""
+"""Age of an unpublished event in seconds that indicates a fault: events are published after their commit, at
+the latest with the next tick.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found."""
+    """Result of one check."""
 
     check: str
     ok: bool
@@ -45,14 +47,14 @@ def check_installation(
     reach_sources: bool = True,
     rebuild: bool = False,
 ) -> list[Finding]:
-    """Check it all; a check that cannot be made is a finding too.
+    """Check a data folder; a check that cannot run is a finding too.
 
     Args:
         data: The data folder.
-        opened: Makes the backend; what it raises is a finding.
-        check_data: Returns what is wrong with the files of a data folder, one sentence each.
-        reach_sources: Whether the sources are asked whether they answer.
-        mend: Whether the catalog's index is made again before it is checked.
+        make_backend: Makes the backend; an error that it raises is a finding.
+        check_data: Returns the faults of the files of a data folder, one sentence each.
+        reach_sources: Whether to check that the sources answer.
+        rebuild: Whether to rebuild the catalog's index first.
     """
     findings = [check_versions(), check_disk_space(data)]
     if not data.exists():
@@ -61,7 +63,7 @@ def check_installation(
             Finding(
                 "data folder",
                 False,
-                f"there is no data folder {data}; `revisit serve --data {data}` makes one",
+                f"there is no data folder {data}; `revisit serve --data {data}` creates one",
             ),
         ]
     try:
@@ -85,17 +87,18 @@ def check_installation(
 
 
 def check_deployment(backend: Backend, reach_sources: bool = True) -> list[Finding]:
-    """Check a deployment; a check that cannot be made is a finding too.
+    """Check a deployment; a check that cannot run is a finding too.
 
     Args:
-        backend: Of the deployment; nothing is written.
-        reach_sources: Whether the sources are asked whether they answer.
+        backend: Backend of the deployment; nothing is written.
+        reach_sources: Whether to check that the sources answer.
     """
-    told = Finding("versions", True, f"Revisit {__version__} on Python {platform.python_version()}")
     findings = [
-        told,
-        *check_port("messages", backend.bus, "every topic and subscription is there"),
-        *check_port("results", backend.assets, "the bucket of results is there, in its region, and open"),
+        Finding("versions", True, f"Revisit {__version__} on Python {platform.python_version()}"),
+        *check_port("messages", backend.bus, "every topic and subscription exists"),
+        *check_port(
+            "results", backend.assets, "the bucket of results exists, in its region, and is accessible"
+        ),
         *check_catalog(backend),
     ]
     try:
@@ -120,7 +123,7 @@ def check_deployment(backend: Backend, reach_sources: bool = True) -> list[Findi
 
 
 def check_port(check: str, port: object, ok_message: str) -> list[Finding]:
-    """The faults that an adapter finds in its own service, returned or raised."""
+    """The faults that an adapter reports of its service, returned or raised."""
     try:
         troubles = port.check() if isinstance(port, SupportsCheck) else []
     except (PermanentError, TransientError) as error:
@@ -129,19 +132,19 @@ def check_port(check: str, port: object, ok_message: str) -> list[Finding]:
 
 
 def check_dead_letters(count: int) -> Finding:
-    """What waits for somebody to look at it."""
+    """Whether there are dead letters."""
     if not count:
-        return Finding("dead letters", True, "there is no dead letter")
+        return Finding("dead letters", True, "there are no dead letters")
     return Finding(
         "dead letters",
         False,
-        f"{count:,} dead letter{'s' if count > 1 else ''}: `revisit dead-letters list` tells why; mend the "
+        f"{count:,} dead letter{'s' if count > 1 else ''}: `revisit dead-letters list` shows why; fix the "
         "cause, then `revisit dead-letters replay --all`",
     )
 
 
 def check_outbox(backend: Backend) -> Finding:
-    """Whether what was committed is also published."""
+    """Whether committed events are published."""
     try:
         oldest = max((depth.oldest_s for depth in backend.bus.depth()), default=0.0)
     except (PermanentError, TransientError) as error:
@@ -152,18 +155,19 @@ def check_outbox(backend: Backend) -> Finding:
         "outbox",
         False,
         f"an event has waited in the outbox for {oldest / 60:.0f} minutes: see that the Scheduler job "
-        "revisit-deliveries-due runs and what the log of revisit-deliver says, for its ticks publish what was left behind",
+        "revisit-deliveries-due runs and what the log of revisit-deliver says, for its ticks publish what "
+        "was left behind",
     )
 
 
 def check_queue(backend: Backend) -> Finding:
-    """What the service that carries messages holds; not to know it is no fault of the deployment's."""
-    told = backend.bus.statistics()
-    if told.note:
-        return Finding("queue", True, told.note)
-    count = sum(depth.ready for depth in told.depths)
+    """Whether messages wait too long in Pub/Sub; if that is unknown, it is not a fault."""
+    statistics = backend.bus.statistics()
+    if statistics.note:
+        return Finding("queue", True, statistics.note)
+    count = sum(depth.ready for depth in statistics.depths)
     late = max(
-        (depth for depth in told.depths if depth.lane == "live"),
+        (depth for depth in statistics.depths if depth.lane == "live"),
         key=lambda depth: depth.oldest_s,
         default=None,
     )
@@ -172,43 +176,45 @@ def check_queue(backend: Backend) -> Finding:
     return Finding(
         "queue",
         False,
-        f"Pub/Sub has held a message for {late.function} for {late.oldest_s / 60:.0f} minutes, {count:,} in all: "
+        f"Pub/Sub has held a message for {late.function} for {late.oldest_s / 60:.0f} minutes, {count:,} in "
+        "all: "
         f"see whether revisit-{late.function} runs, and what its log says",
     )
 
 
 def check_versions() -> Finding:
-    """Of what Revisit stands on; SQLite above all, which keeps the records."""
+    """Versions of Revisit, Python and SQLite, which holds the records."""
     sqlite = _sqlite_version()
-    told = f"Revisit {__version__} on Python {platform.python_version()} with SQLite {sqlite}"
+    versions = f"Revisit {__version__} on Python {platform.python_version()} with SQLite {sqlite}"
     if tuple(int(part) for part in sqlite.split(".")) < (3, 51, 3):
         return Finding(
             "versions",
             False,
-            f"{told}; SQLite 3.51.3 or newer is needed, as older ones can damage a shared file: update apsw",
+            f"{versions}; SQLite 3.51.3 or newer is needed, because older ones can damage a shared file: "
+            "update apsw",
         )
-    return Finding("versions", True, told)
+    return Finding("versions", True, versions)
 
 
 def _sqlite_version() -> str:
-    """Of the one that comes with apsw, whose own version begins with it."""
+    """Version of the SQLite in apsw, whose own version starts with it."""
     return ".".join(version("apsw").split(".")[:3])
 
 
 def check_disk_space(data: Path) -> Finding:
-    """Space on the disk of the data folder."""
+    """Free space on the disk of the data folder."""
     place = next(folder for folder in (data.absolute(), *data.absolute().parents) if folder.exists())
     free = shutil.disk_usage(place).free
-    told = f"{free / 1024**3:.1f} GiB are free on the disk of {data}"
+    space = f"{free / 1024**3:.1f} GiB are free on the disk of {data}"
     return (
-        Finding("disk", True, told)
+        Finding("disk", True, space)
         if free >= MIN_FREE_BYTES
-        else Finding("disk", False, f"{told}; make room before results are lost")
+        else Finding("disk", False, f"{space}; free some space before results are lost")
     )
 
 
 def check_clock(backend: Backend) -> Finding:
-    """The computer's clock against what is on record: nothing can have happened later than now."""
+    """Whether no record is later than the computer's clock."""
     now = backend.now()
     latest = max(
         (state.refreshed for state in find_all(backend.records, SourceState) if state.refreshed), default=None
@@ -217,13 +223,14 @@ def check_clock(backend: Backend) -> Finding:
         return Finding(
             "clock",
             False,
-            f"the clock says {now:%Y-%m-%d %H:%M} UTC, yet a refresh was made at {latest:%Y-%m-%d %H:%M}: set the clock",
+            f"the clock says {now:%Y-%m-%d %H:%M} UTC, but a refresh ended at {latest:%Y-%m-%d %H:%M}: "
+            "set the clock",
         )
     return Finding("clock", True, f"the clock says {now:%Y-%m-%d %H:%M} UTC")
 
 
 def check_catalog(backend: Backend) -> Iterator[Finding]:
-    """Whether the catalog can be read, and is whole."""
+    """Whether the catalog can be read and is complete."""
     try:
         products = backend.catalog()
         troubles = products.check() if isinstance(products, SupportsCheck) else []
@@ -233,23 +240,23 @@ def check_catalog(backend: Backend) -> Iterator[Finding]:
         return
     yield from (Finding("catalog", False, str(trouble)) for trouble in troubles)
     if not troubles:
-        yield Finding("catalog", True, f"the catalog knows {rows:,} products")
+        yield Finding("catalog", True, f"the catalog has {rows:,} products")
 
 
 def rebuild_catalog(backend: Backend) -> Finding:
-    """Make the catalog's index again from its log; where products were lost for good, have the sources read
-    again."""
+    """Rebuild the catalog's index from its log; if rows of the log are lost, reset the listings of all
+    sources."""
     products = backend.catalog()
     if not isinstance(products, SupportsRebuild):
-        return Finding("rebuild", True, "this catalog has no index to be made again")
+        return Finding("rebuild", True, "this catalog has no index to rebuild")
     try:
         lost = products.rebuild()
         rows = sum(entry.rows for entry in products.freshness())
     except (PermanentError, TransientError) as error:
-        return Finding("rebuild", False, f"the catalog cannot be made again: {error}")
-    told = f"the catalog's index was made again and holds {rows:,} products"
+        return Finding("rebuild", False, f"the catalog cannot be rebuilt: {error}")
+    rebuilt = f"the catalog's index was rebuilt and holds {rows:,} products"
     if not lost:
-        return Finding("rebuild", True, told)
+        return Finding("rebuild", True, rebuilt)
     states = list(find_all(backend.records, SourceState))
 
     def forget(commit: Commit) -> None:
@@ -260,20 +267,21 @@ def rebuild_catalog(backend: Backend) -> Finding:
     return Finding(
         "rebuild",
         False,
-        f"{told}; {lost:,} rows of its log are lost: `revisit refresh` now reads every source from its beginning",
+        f"{rebuilt}; {lost:,} rows of its log are lost: `revisit refresh` now reads every source from its "
+        "beginning",
     )
 
 
 def check_records(data: Path, check_data: Callable[[Path], list[str]]) -> Iterator[Finding]:
-    """Whether the database is whole, every record can be read, and every file is there in its full length."""
+    """Whether the database is intact, each record can be read, and each file exists in full length."""
     troubles = check_data(data)
     yield from (Finding("records", False, trouble) for trouble in troubles)
     if not troubles:
-        yield Finding("records", True, "the records are whole, and so are the files they name")
+        yield Finding("records", True, "the records and the files that they name are complete")
 
 
 def check_orders(backend: Backend) -> Iterator[Finding]:
-    """Whether every order has its jobs and counts the open ones rightly."""
+    """Whether each order has its jobs and the right number of open ones."""
     open_jobs: dict[str, int] = {}
     known: set[str] = set()
     for job in find_all(backend.records, Job):
@@ -288,21 +296,24 @@ def check_orders(backend: Backend) -> Iterator[Finding]:
             yield Finding(
                 "orders",
                 False,
-                f"order {order.id} lacks {missing} of its {len(order.jobs)} jobs: place the same order again to complete it",
+                f"order {order.id} lacks {missing} of its {len(order.jobs)} jobs: place the same order again "
+                "to complete it",
             )
         elif not missing and order.open != open_jobs.get(order.id, 0):
             wrong += 1
             yield Finding(
                 "orders",
                 False,
-                f"order {order.id} counts {order.open} open jobs where {open_jobs.get(order.id, 0)} are",
+                f"order {order.id} counts {order.open} open jobs but has {open_jobs.get(order.id, 0)}",
             )
     if not wrong:
-        yield Finding("orders", True, f"every order counts its jobs rightly, of {len(known):,} in all")
+        yield Finding(
+            "orders", True, f"every order has its jobs, {len(known):,} in total, and counts them correctly"
+        )
 
 
 def check_sources(backend: Backend, specs: Sequence[str], empty_message: str) -> Iterator[Finding]:
-    """Whether each source answers to one small question; and how its last refresh ended."""
+    """Whether each source answers, and how its last refresh ended."""
     if not specs:
         yield Finding("sources", True, empty_message)
     for spec in specs:

@@ -1,4 +1,4 @@
-"""How things stand: the queue, the sources, the jobs."""
+"""Status of queue, sources, jobs, alerts and deliveries."""
 
 from dataclasses import replace
 from typing import Any
@@ -19,7 +19,7 @@ JOB_STATES = ("started", "extracted", *FINISHED_STATES)
 
 
 def get_status(backend: Backend) -> dict[str, Any]:
-    """What `revisit status` and GET /status tell; all of it plain JSON values."""
+    """The status that `revisit status` and GET /status show, as plain JSON values."""
     count = backend.records.count
     return {
         "version": __version__,
@@ -34,9 +34,11 @@ def get_status(backend: Backend) -> dict[str, Any]:
 
 
 def queue_status(backend: Backend) -> dict[str, Any]:
-    """Messages waiting, in hand and waiting for another attempt, and how long the oldest has been there;
-    where a service carries them,
-    what it holds among them, as it was at `as_of`, or a note why that is not known."""
+    """Number of messages that are ready, leased or delayed, and the age of the oldest.
+
+    In a deployment this includes the messages in Pub/Sub, as measured at `as_of`, or a note why they are
+    unknown.
+    """
     carried = backend.bus.statistics()
     depths: dict[tuple[str, str], QueueDepth] = {}
     for depth in (*backend.bus.depth(), *carried.depths):
@@ -74,15 +76,15 @@ def _add_depths(one: QueueDepth, other: QueueDepth) -> QueueDepth:
 
 
 def source_statuses(backend: Backend) -> list[dict[str, Any]]:
-    """Each source that is refreshed or has been: how current it is, and what its last refresh met."""
+    """Each source with its freshness and the result of its last refresh."""
     fresh = {entry.source: entry for entry in backend.catalog().freshness()}
     known = {state.id: state for state in find_all(backend.records, SourceState)}
-    told = []
+    statuses = []
     refreshed = [normalize_spec(backend, spec) for spec in backend.sources]
     for spec in dict.fromkeys((*refreshed, *sorted(fresh), *sorted(known))):
         entry, state = fresh.get(spec), known.get(spec)
         latest = entry.last_sensing if entry else None
-        told.append(
+        statuses.append(
             {
                 "source": spec,
                 "products": entry.rows if entry else 0,
@@ -94,4 +96,4 @@ def source_statuses(backend: Backend) -> list[dict[str, Any]]:
                 "error": (state.error or None) if state else None,
             }
         )
-    return told
+    return statuses
