@@ -1,9 +1,7 @@
-"""Made-up products for the catalog's benchmarks: as many as asked for, always the same, on the real land
-tiles.
+"""Reproducible synthetic products on the real land tiles for the catalog's benchmarks.
 
-Each row follows from its number alone; ids, addresses and values look like those of Google's index. Tiles,
-times and clouds
-are drawn evenly, in no order.
+Each row follows from its number; ids, URLs and values look like those of Google's index. Tiles, times and cloud
+covers are uniform and in no order.
 """
 
 from functools import cache
@@ -56,7 +54,7 @@ from ({_NAMED_ROWS_SQL})
 
 
 def products(first: int, end: int) -> pa.Table:
-    """Rows of the catalog by number."""
+    """Rows of the catalog with these numbers."""
     from revisit.ports.catalog_schema import SCHEMA
 
     return (
@@ -68,7 +66,7 @@ def products(first: int, end: int) -> pa.Table:
 
 
 def write_index(path: Path, rows: int) -> None:
-    """The same products as an index.csv.gz of Google's."""
+    """Write the same products as an index.csv.gz in Google's format."""
     unfinished = path.with_suffix(".unfinished")
     engine = _duckdb_with_tiles()
     engine.execute("set preserve_insertion_order=false")
@@ -79,7 +77,7 @@ def write_index(path: Path, rows: int) -> None:
 
 
 def land_tiles() -> pa.Table:
-    """Tiles that see land, with their bounds; west is east of east where they cross the antimeridian."""
+    """Tiles over land with their bounds; west > east where a tile crosses the antimeridian."""
     import shapely
 
     from revisit.geo.mgrs_tile import Tile, tile_ids

@@ -1,11 +1,8 @@
-"""Search among millions of products: by tile, by polygon, from a cold start; against DuckDB over the sorted
-table of the same rows.
+"""Search among millions of products by tile, by polygon and from a cold start.
 
-A query asks for one tile, one year and at most 20 % cloud, and gets whole `Product`s; the polygon is a box of
-0.2 degrees that the
-tiles are first found for. Through the API the same is asked as CQL2 and answered as STAC Items, the polygon
-judged exactly; without
-their assets, as the page asks, since those are the sources' to tell.
+Peers are DuckDB over a sorted table and over sorted Parquet files of the same rows. A query names one tile, one year
+and at most 20 % cloud, and returns whole `Product`s; the polygon is a box of 0.2 degrees. Through the API the same
+query is a CQL2 filter, answered as STAC Items without assets, which would need requests to their sources.
 """
 
 import os
@@ -34,17 +31,17 @@ COLD_START_PROGRAM = """
 import sys, time
 begun = time.perf_counter()
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
-from revisit.adapters.local.catalog import LocalCatalog
 from revisit.ports.catalog import Query
-LocalCatalog(Path(sys.argv[1])).search(Query(tiles=(sys.argv[2],), start=datetime(2023, 1, 1, tzinfo=UTC),
-max_cloud=20))
+catalog = getattr(import_module(sys.argv[1]), sys.argv[2])(Path(sys.argv[3]))
+catalog.search(Query(tiles=("32TQM",), start=datetime(2023, 1, 1, tzinfo=UTC), max_cloud=20))
 print(time.perf_counter() - begun)
 """
 
 
 def fill_catalog(rows: int) -> Path:
-    """A catalog of so many rows whose index is one part."""
+    """Folder of a catalog with this many rows, indexed in one segment."""
     from bench.catalog_rows import products
     from revisit.adapters.local.catalog import LocalCatalog
 
@@ -59,7 +56,7 @@ def fill_catalog(rows: int) -> Path:
 
 
 def sorted_table(folder: Path) -> Path:
-    """The peer: the same rows in a DuckDB table sorted by tile and time."""
+    """A peer: the same rows in a DuckDB table sorted by tile and time."""
     import duckdb
 
     path = folder.with_suffix(".duckdb")
@@ -74,9 +71,31 @@ def sorted_table(folder: Path) -> Path:
     return path
 
 
+def parquet_parts(folder: Path) -> Path:
+    """A peer: the same rows in Parquet files sorted by tile and time."""
+    from bench.duckdb_catalog import write_parts
+
+    path = folder.with_suffix(".parts")
+    if not path.exists():
+        unfinished = path.with_suffix(".unfinished")
+        write_parts(sorted((folder / "log").glob("*.parquet")), unfinished)
+        unfinished.rename(path)
+    return path
+
+
+def cold_start(catalog: type, folder: Path) -> float:
+    """Seconds to the first answer of a new process, imports included; the median of five."""
+    root = Path(__file__).parents[1]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join((str(root / "shared"), str(root)))}
+    command = [sys.executable, "-c", COLD_START_PROGRAM, catalog.__module__, catalog.__name__, str(folder)]
+    return statistics.median(
+        float(subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout)
+        for _ in range(5)
+    )
+
+
 def api_client(catalog: "LocalCatalog") -> "FlaskClient":
-    """A client of the whole application in this process, whose catalog this is: guards, parsing, searching,
-    items, JSON."""
+    """A test client of the whole application with this catalog."""
     from dataclasses import replace
 
     from revisit.adapters.local.backend import local_backend
@@ -86,7 +105,7 @@ def api_client(catalog: "LocalCatalog") -> "FlaskClient":
 
 
 def time_queries(query: Callable[[], object], count: int) -> list[float]:
-    """Of `count` questions, one by one, after some that do not count."""
+    """Milliseconds of `count` queries in sequence, after a warm-up."""
     for _ in range(count // 10):
         query()
     found = []
@@ -101,6 +120,7 @@ def main() -> None:
     import duckdb
 
     from bench.catalog_rows import land_tiles
+    from bench.duckdb_catalog import DuckDBCatalog, searched_bytes
     from revisit.adapters.local.catalog import LocalCatalog
     from revisit.ports.catalog import Query
 
@@ -114,22 +134,35 @@ def main() -> None:
         LocalCatalog(folder),
         duckdb.connect(str(sorted_table(folder)), read_only=True, config={"threads": 2}),
     )
+    parts = parquet_parts(folder)
+    parquet = DuckDBCatalog(parts)
     tiles = land_tiles().to_pylist()
     draw = random.Random(5)
 
-    def by_tile() -> tuple:
-        return catalog.search(
-            Query(tiles=(draw.choice(tiles)["tile"],), start=START, end=END, max_cloud=CLOUD)
-        ).products
+    def tile_query() -> Query:
+        return Query(tiles=(draw.choice(tiles)["tile"],), start=START, end=END, max_cloud=CLOUD)
 
-    def by_polygon() -> tuple:
+    def polygon_query() -> Query:
         tile = draw.choice(tiles)
         west, south = tile["west"] + draw.uniform(0.2, 0.8), tile["south"] + draw.uniform(0.1, 0.6)
         if west > 179:
             west -= 2
-        return catalog.search(
-            Query(bounds=(west, south, west + 0.2, south + 0.2), start=START, end=END, max_cloud=CLOUD)
-        ).products
+        return Query(bounds=(west, south, west + 0.2, south + 0.2), start=START, end=END, max_cloud=CLOUD)
+
+    def by_tile() -> tuple:
+        return catalog.search(tile_query()).products
+
+    def by_polygon() -> tuple:
+        return catalog.search(polygon_query()).products
+
+    def parquet_by_tile() -> list:
+        return parquet.search(tile_query())
+
+    def parquet_by_polygon() -> list:
+        return parquet.search(polygon_query())
+
+    for query in (tile_query(), polygon_query()):
+        assert {one.id for one in catalog.search(query).products} == {one.id for one in parquet.search(query)}
 
     def by_duckdb() -> list:
         return peer.execute(
@@ -168,6 +201,8 @@ def main() -> None:
         "by tile": by_tile,
         "by polygon": by_polygon,
         "DuckDB table sorted by tile": by_duckdb,
+        "DuckDB over Parquet, by tile": parquet_by_tile,
+        "DuckDB over Parquet, by polygon": parquet_by_polygon,
         "through the API, by tile": api_by_tile,
         "through the API, by polygon": api_by_polygon,
     }
@@ -194,19 +229,7 @@ def main() -> None:
         statistics.median(own) / statistics.median(tile)
         for own, tile in zip(found["DuckDB table sorted by tile"], found["by tile"], strict=True)
     )
-    shared = str(Path(__file__).parents[1] / "shared")
-    cold = statistics.median(
-        float(
-            subprocess.run(
-                [sys.executable, "-c", COLD_START_PROGRAM, str(folder), "32TQM"],
-                capture_output=True,
-                text=True,
-                check=True,
-                env=os.environ | {"PYTHONPATH": shared},
-            ).stdout
-        )
-        for _ in range(5)
-    )
+    cold, cold_parquet = cold_start(LocalCatalog, folder), cold_start(DuckDBCatalog, parts)
     from revisit.adapters.local.catalog_segment import COLUMNS
 
     (part,) = folder.glob("index-*/*.part")
@@ -222,6 +245,18 @@ def main() -> None:
         ratio <= 1.5,
     )
     figure("search by tile, faster than DuckDB's sorted table", f"{faster:.1f}x", ">= 1x", faster >= 1)
+    slower = p50["DuckDB over Parquet, by tile"] / p50["by tile"]
+    print(
+        f"  DuckDB over sorted Parquet files: {slower:.0f}x the time by tile, "
+        f"{p50['DuckDB over Parquet, by polygon'] / p50['by polygon']:.0f}x by polygon; cold start {cold_parquet:.2f} s; "
+        f"{searched_bytes(parts) / rows:.0f} B a row"
+    )
+    figure(
+        "search by tile, faster than DuckDB over sorted Parquet files",
+        f"{slower:.0f}x",
+        ">= 1.2x",
+        slower >= 1.2,
+    )
     figure(
         "search through the API by tile, 50 items of STAC",
         f"p50 {p50['through the API, by tile']:.1f} ms, p99 {p99['through the API, by tile']:.1f} ms "

@@ -30,8 +30,8 @@ from revisit.domain.filters import (
     Or,
     parse_like_pattern,
 )
-from revisit.ports.catalog import Query
-from revisit.ports.catalog_query import parse_page_token, tiles_to_search
+from revisit.ports.catalog import OrderBy, Query
+from revisit.ports.catalog_query import page_token, parse_position, tiles_to_search
 from revisit.ports.catalog_schema import from_row, to_products, to_table
 from samples import StoppedClock
 
@@ -89,6 +89,12 @@ def queries(products):
         Query(latest_first=True, tiles=(products[0].tile,), end=middle, max_cloud=40),
         Query(ids=(products[3].id, products[-1].id, "x")),
         *(
+            Query(order_by=order, latest_first=latest_first, limit=9, after=after)
+            for order in ((OrderBy("cloud_cover"),), (OrderBy("tile", True), OrderBy("relative_orbit")))
+            for latest_first in (True, False)
+            for after in ("", page_token(products[7], order))
+        ),
+        *(
             Query(conditions=(condition,), latest_first=number % 2 == 1)
             for number, condition in enumerate(conditions(products))
         ),
@@ -127,7 +133,7 @@ def test_the_same_text_finds_the_same_in_bigquery_in_duckdb_and_in_the_local_cat
     found = 0
     for query in queries(products):
         pages = [catalog.search(query), local.search(query)]
-        after = parse_page_token(query.after) if query.after else None
+        after = parse_position(query.after, query.order_by) if query.after else None
         question = sql.search(
             TABLES, query, tiles_to_search(query), after, Period(query.start, query.end), query.limit
         )

@@ -1,6 +1,7 @@
 """The same questions to every catalog."""
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pyarrow as pa
 import pytest
@@ -13,6 +14,7 @@ from catalog_samples import (
     START,
     SUVA,
     TAVEUNI,
+    TILES,
     TURIN,
     add_products,
     bounds_of,
@@ -23,7 +25,7 @@ from catalog_samples import (
 from figures import figure
 from revisit.domain.product import select_best_products
 from revisit.errors import InvalidInputError
-from revisit.ports.catalog import Page, Query
+from revisit.ports.catalog import OrderBy, Page, Query
 from revisit.ports.catalog_schema import to_table
 
 
@@ -234,6 +236,56 @@ def test_pages_follow_one_another_without_a_gap_while_the_catalog_grows(catalog)
     assert seen == [f"p-{number:03d}" for number in range(100) if number % 2 == 0 or number > 40]
 
 
+@pytest.mark.parametrize(
+    "order_by",
+    [
+        (OrderBy("cloud_cover"),),
+        (OrderBy("cloud_cover", descending=True), OrderBy("tile")),
+        (OrderBy("tile", descending=True), OrderBy("relative_orbit")),
+        (OrderBy("relative_orbit", descending=True), OrderBy("sensing_time"), OrderBy("cloud_cover")),
+    ],
+    ids=["cloud", "cloud-tile", "tile-orbit", "orbit-time-cloud"],
+)
+@pytest.mark.parametrize("latest_first", [True, False])
+def test_pages_in_the_order_of_other_columns_are_one_list(catalog, order_by, latest_first):
+    products = [
+        product(
+            number % 4,
+            id=f"p-{number:02d}",
+            tile=TILES[number % 3],
+            source=FOLDER_SOURCE if number % 5 else STAC_SOURCE,
+            cloud_cover=None if number % 7 == 0 else float(number % 3),
+            relative_orbit=None if number % 4 == 0 else 1 + number % 2,
+        )
+        for number in range(30)
+    ]
+    add_products(catalog, *products)
+    query = Query(order_by=order_by, latest_first=latest_first, limit=4, tiles=TILES[:2])
+    found, page = [], catalog.search(query)
+    found += page.products
+    while page.next:
+        page = catalog.search(replace(query, after=page.next))
+        found += page.products
+
+    def key(one):
+        values = [getattr(one, key.column) for key in order_by]
+        ordered = [
+            (value is None, 0 if value is None else _reverse(value) if key.descending else value)
+            for key, value in zip(order_by, values, strict=True)
+        ]
+        ties = (one.sensing_time, one.id, one.source)
+        return (*ordered, *(map(_reverse, ties) if latest_first else ties))
+
+    assert found == sorted((one for one in products if one.tile in TILES[:2]), key=key)
+
+
+def _reverse(value):
+    """A value whose order is the opposite of that of the given one."""
+    if isinstance(value, str):
+        return [-ord(letter) for letter in value]
+    return -(value.timestamp() if isinstance(value, datetime) else value)
+
+
 def test_the_same_id_at_the_same_time_in_two_sources_is_on_two_pages(catalog):
     add_products(catalog, product(), product(source=FOLDER_SOURCE))
     first = catalog.search(Query(limit=1))
@@ -247,6 +299,9 @@ def test_the_same_id_at_the_same_time_in_two_sources_is_on_two_pages(catalog):
     [
         Query(after="nowhere"),
         Query(after="2024-13-01|a|b"),
+        Query(after="2024-06-01|a|b", order_by=(OrderBy("tile"),)),
+        Query(after='[5, "2024-06-01T00:00:00Z", "a", "b"]', order_by=(OrderBy("tile"),)),
+        Query(after='["2024-06-01T00:00:00Z", "a", "b"]', order_by=(OrderBy("cloud_cover"),)),
         Query(limit=0),
         Query(bounds=(0, 50, 1, 40)),
         Query(bounds=(0, 0, 200, 1)),

@@ -294,8 +294,13 @@ def test_the_pushdown_and_its_residual_select_what_the_filter_selects(products, 
         assert (meets and evaluate(pushed.residual, get)) == evaluate(filter, get)
 
 
+def _compares_instants_as_texts(tree: str) -> bool:
+    """Whether the library compares instants as texts in this filter: dates, and timestamps in `between` and `in`."""
+    return "'date'" in tree or ("'timestamp'" in tree and ("'between'" in tree or "'in'" in tree))
+
+
 @SEARCHES
-@given(FILTERS.filter(lambda tree: "'date'" not in str(tree)))
+@given(FILTERS.filter(lambda tree: not _compares_instants_as_texts(str(tree))))
 def test_the_library_agrees_where_it_knows_an_answer(products, tree):
     expression = cql2.Expr(tree)
     for one in products[::40]:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from products import FIELD, NOW, product
 from profiles import examples
 from revisit.adapters.local.backend import local_backend
+from revisit.adapters.local.catalog_segment import IndexSegment
 from revisit.domain.job import Job
 from revisit.domain.product import select_best_products
 from revisit.domain.recipe import Recipe
@@ -19,7 +20,7 @@ from revisit.ports.catalog_schema import to_table
 from revisit.stac import item_search
 from revisit.stac.cql2 import parse_cql2_text
 from revisit.stac.item_search import search_page
-from revisit.stac.search_query import ItemQuery
+from revisit.stac.search_query import ItemQuery, sort_key
 from revisit.stac.sorted_search import SortKey, find_sorted_page
 
 PRODUCTS = st.lists(
@@ -85,6 +86,14 @@ def test_pages_of_any_size_are_one_list(tmp_path_factory, products, limit, lates
         newest=newest, latest_first=latest_first, filter=parse_cql2_text(text) if text else None
     )
     assert pages(backend, wanted, limit) == expected
+    for descending in (False, True):
+        sign = -1 if descending else 1
+        by_cloud = sorted(
+            sorted(expected, key=sort_key, reverse=True),
+            key=lambda one: (one.cloud_cover is None, sign * (one.cloud_cover or 0)),
+        )
+        keys = [SortKey("eo:cloud_cover", descending)]
+        assert pages(backend, wanted, limit, keys=keys) == by_cloud
     keys = [SortKey("eo:cloud_cover", descending=True), SortKey("id")]
     by_cloud = sorted(
         sorted(expected, key=lambda one: one.id),
@@ -93,6 +102,40 @@ def test_pages_of_any_size_are_one_list(tmp_path_factory, products, limit, lates
     assert [one.id for one in pages(backend, replace(wanted, latest_first=True), limit, keys=keys)] == [
         one.id for one in by_cloud
     ]
+
+
+@pytest.mark.parametrize("name", ["eo:cloud_cover", "sat:relative_orbit", "s2:mgrs_tile"])
+def test_the_first_page_of_a_sorted_search_reads_as_many_rows_of_a_large_catalog_as_of_a_small_one(
+    tmp_path, monkeypatch, name
+):
+    rows = []
+
+    def fetch(segment, numbers):
+        rows.append(len(numbers))
+        return fetched(segment, numbers)
+
+    fetched = IndexSegment.fetch
+    monkeypatch.setattr(IndexSegment, "fetch", fetch)
+    reads = []
+    for count in (200, 2000):
+        backend = local_backend(tmp_path / str(count), now=lambda: NOW)
+        backend.catalog().add(
+            to_table(
+                replace(
+                    product(1),
+                    id=f"p{number}",
+                    sensing_time=NOW - timedelta(minutes=number),
+                    cloud_cover=number * 100 / count,
+                    relative_orbit=1 + number % 100,
+                )
+                for number in range(count)
+            )
+        )
+        rows.clear()
+        page = find_sorted_page(backend, ItemQuery(), [SortKey(name, descending=True)], "local", 10)
+        assert len(page.items) == 10 and page.next
+        reads.append(sum(rows))
+    assert reads[1] <= 1.2 * reads[0] < 100
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
-"""Port for the catalog of products."""
+"""Port of the product catalog: queries, pages and the `Catalog` Protocol."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from revisit.domain.filters import Filter
 from revisit.domain.product import Level, Product
@@ -12,21 +12,33 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+type SortColumn = Literal["sensing_time", "cloud_cover", "relative_orbit", "tile"]
+"""Columns that every catalog can sort a search by."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderBy:
+    """One key of the order of a search; products without a value come last in either direction."""
+
+    column: SortColumn
+    descending: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Which products to find; every condition given must hold."""
+    """Products to find; every condition given must hold."""
 
     tiles: tuple[str, ...] = ()
     """MGRS tiles; empty means any."""
     bounds: tuple[float, float, float, float] | None = None
-    """West, south, east, north in degrees; west > east crosses the antimeridian. Bounds overlap, exact
-    geometry is the caller's."""
+    """West, south, east, north in degrees; west > east crosses the antimeridian. Only bounds are compared; the caller
+    tests exact geometry."""
     start: datetime | None = None
     """Sensed at or after."""
     end: datetime | None = None
     """Sensed at or before."""
     max_cloud: float | None = None
-    """Percent; products that do not state their cloud cover are found too."""
+    """Percent; products without a stated cloud cover are found too."""
     level: Level | None = None
     source: str = ""
     """SPEC; empty means any."""
@@ -35,83 +47,90 @@ class Query:
     conditions: tuple[Filter, ...] = ()
     """Predicates on columns that must all hold."""
     latest_first: bool = False
-    """Whether the order runs backward."""
+    """Whether the order is descending; with `order_by` this applies to (sensing_time, id, source), which breaks ties."""
+    order_by: tuple[OrderBy, ...] = ()
+    """Keys that precede (sensing_time, id, source)."""
     after: str = ""
-    """The `next` of the page before."""
+    """`next` of the previous page."""
     limit: int = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Products by (sensing_time, id, source), forward or backward, and where to go on."""
+    """Products in the order of the query."""
 
     products: tuple[Product, ...]
     next: str = ""
-    """Give it as `after` to get what follows; empty at the end."""
+    """Keyset token: pass it as `after` to get the next page; empty at the end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """How current one source is."""
+    """How current the products of a source are."""
 
     source: str
     rows: int
-    """Products known from it."""
+    """Number of products of the source."""
     last_sensing: datetime | None = None
     last_published: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StagedProducts:
-    """Products that lie where the catalog does, and need not travel: from a source of the same home, for its
-    catalog only."""
+    """Products that are already stored beside the catalog, for a source and a catalog of the same backend."""
 
     sql: str
-    """What stands for them in that catalog's language."""
+    """Query in the catalog's SQL dialect that returns them."""
     parameters: Mapping[str, Any]
-    """That go with the text."""
+    """Parameters of the query."""
     rows: int
     start: datetime | None
     end: datetime | None
-    """In which they, and all versions of them, were sensed; None where that is not known."""
+    """Period in which they and all their versions were sensed; None where it is unknown."""
 
 
 class Catalog(Protocol):
-    """All products known, found by tile, place, time and cloud; a log that can also be read in the order it
-    grew.
+    """All known products, searched by tile, place, time and cloud cover, and read as a log in the order of additions.
 
-    Batches are pyarrow tables of `revisit.catalog_schema.SCHEMA`: many million rows pass here, one Python
-    object each would not do.
+    Batches are pyarrow tables of `catalog_schema.SCHEMA`: with millions of rows, one Python object each is too slow.
     """
 
     def missing_mask(self, source: str, ids: "pa.Array | Sequence[str]") -> "Any":
-        """Which of the ids are not in the catalog from this source: a numpy bool array of the same length."""
+        """Numpy bool array, True for each id that the catalog does not have from this source."""
         ...
 
     def add(self, batch: "pa.Table | StagedProducts") -> int:
-        """Merge products by (source, id, published), durably, all or nothing; returns how many were new.
-        Never appends twice."""
+        """Merge products by (source, id, published), durably and atomically; returns the number of new rows.
+
+        Idempotent: products that are in the catalog already are not added again.
+        """
         ...
 
     def get(self, product: str, source: str = "") -> Product | None:
-        """The product of that id, the one published last where there are several."""
+        """Product with this id; of several versions, the one published last."""
         ...
 
     def search(self, query: Query) -> Page:
-        """Products that meet the query, in its order; stable under additions between two pages."""
+        """A page of products that meet the query, in its order.
+
+        Keyset pagination: additions between two pages neither repeat nor hide a product.
+
+        Raises:
+            InvalidInputError: A tile, the bounds or `after` is invalid.
+        """
         ...
 
     def read_additions(
         self, cursor: int, limit: int = 10_000, min_sensing_times: Mapping[str, datetime] | None = None
     ) -> "tuple[list[Product], int]":
-        """Products in the order they were added, and the cursor to go on from; 0 is the beginning.
+        """Products in the order of their addition, and the cursor of the next call.
 
         Args:
-            past: Source and a moment: its products sensed before it are passed over, at a small part of what
-                reading them costs.
+            cursor: 0 for the first call.
+            min_sensing_times: By source; products sensed before are skipped, which costs far less than reading them.
         """
         ...
 
     def freshness(self) -> list[Freshness]:
-        """One entry a source."""
+        """One entry per source."""
         ...

@@ -17,7 +17,8 @@ from revisit.domain.product import Product
 from revisit.errors import InvalidInputError, NotFoundError
 from revisit.geo.equal_area import covered_share
 from revisit.ports.backend import Backend
-from revisit.ports.catalog_query import parse_page_token
+from revisit.ports.catalog import Catalog, OrderBy, Query
+from revisit.ports.catalog_query import parse_position
 from revisit.ports.pagination import find_all
 from revisit.stac.cql2 import PROPERTIES, push_down
 from revisit.stac.search_query import (
@@ -148,7 +149,7 @@ def find_items(
             "coverage is a percentage of an area; give bbox or intersects with an area too"
         )
     products = (SearchHit(product) for product in _find_products(backend, query, after, size_hint))
-    results = _find_results(backend, query, owner, after) if query.includes_results else []
+    results = _results_after(backend, query, owner, after) if query.includes_results else []
     yield from merge(products, results, key=lambda hit: hit.sort_key, reverse=query.latest_first)
 
 
@@ -191,40 +192,85 @@ def matches_query(hit: SearchHit, query: ItemQuery) -> bool:
 
 
 def _find_products(backend: Backend, query: ItemQuery, after: str, size_hint: int) -> Iterator[Product]:
-    import shapely
-
-    if query.shape is not None:
-        shapely.prepare(query.shape)
-    # The catalog has answered the conditions that it knows exactly. With `newest` it has not: those apply to the
-    # best product of each acquisition.
-    remaining = query
-    if query.filter is not None and not query.newest:
-        remaining = replace(query, filter=push_down(query.filter).residual)
-    last = parse_page_token(after) if after else None
+    """Products that match, in the default order."""
+    remaining = _prepare(query)
+    last = _last_key(after)
+    last_shown = last and last[:2]
     for product in (
         _scan_best_products(backend, query, after, size_hint)
         if query.newest
         else _scan_catalog(backend, query, after, size_hint)
     ):
         # The same product from another source follows directly.
-        if (last is None or (product.sensing_time, product.id) != last[:2]) and matches_query(
-            SearchHit(product), remaining
-        ):
-            last = sort_key(product)
+        key = product.sensing_time, product.id
+        if key != last_shown and matches_query(SearchHit(product), remaining):
+            last_shown = key
             yield product
 
 
-def _scan_catalog(backend: Backend, query: ItemQuery, after: str, size_hint: int) -> Iterator[Product]:
-    """Products that may match, in order."""
+def find_sorted_products(
+    backend: Backend, query: ItemQuery, order_by: tuple[OrderBy, ...], after: str, size_hint: int
+) -> Iterator[Product]:
+    """Products that match, in an order of the catalog; `query.newest` does not apply.
+
+    Args:
+        after: Keyset token of the catalog in this order.
+        size_hint: About how many products the caller takes.
+    """
     catalog_query = build_catalog_query(query)
     if catalog_query is None:
         return
+    remaining, catalog = _prepare(query), backend.catalog()
+    for page in _scan_pages(catalog, replace(catalog_query, order_by=order_by), after, size_hint):
+        matches = [product for product in page if matches_query(SearchHit(product), remaining)]
+        if not matches:
+            continue
+        # The same product from another source may have other values and so be on another page: one is shown.
+        ids = tuple(sorted({product.id for product in matches}))
+        sources: dict[tuple[datetime, str], str] = {}
+        for versions in _scan_pages(catalog, replace(catalog_query, ids=ids), "", len(ids)):
+            for version in versions:
+                if matches_query(SearchHit(version), remaining):
+                    sources.setdefault((version.sensing_time, version.id), version.source)
+        for product in matches:
+            if sources.get((product.sensing_time, product.id), product.source) == product.source:
+                yield product
+
+
+def _prepare(query: ItemQuery) -> ItemQuery:
+    """The conditions that remain to evaluate for each product that the catalog returns.
+
+    The catalog answers the predicates that it has columns for exactly. With `newest` it has not: they apply to the
+    best product of each acquisition.
+    """
+    import shapely
+
+    if query.shape is not None:
+        shapely.prepare(query.shape)
+    if query.filter is None or query.newest:
+        return query
+    return replace(query, filter=push_down(query.filter).residual)
+
+
+def _scan_catalog(backend: Backend, query: ItemQuery, after: str, size_hint: int) -> Iterator[Product]:
+    """Products that may match, in the default order."""
+    catalog_query = build_catalog_query(query)
+    if catalog_query is not None:
+        for products in _scan_pages(backend.catalog(), catalog_query, after, size_hint):
+            yield from products
+
+
+def _scan_pages(catalog: Catalog, query: Query, after: str, size_hint: int) -> Iterator[tuple[Product, ...]]:
+    """Pages of the catalog, each larger than the previous one.
+
+    Raises:
+        InvalidInputError: Too many products would have to be read.
+    """
     # A second query costs more than some products too many.
-    limit = min(max(size_hint + size_hint // 4 + 1, 20), MAX_ITEMS + 1)
-    scanned, catalog = 0, backend.catalog()
+    limit, scanned = min(max(size_hint + size_hint // 4 + 1, 20), MAX_ITEMS + 1), 0
     while True:
-        page = catalog.search(replace(catalog_query, after=after, limit=limit))
-        yield from page.products
+        page = catalog.search(replace(query, after=after, limit=limit))
+        yield page.products
         scanned += len(page.products)
         if not page.next:
             return
@@ -249,7 +295,7 @@ def _scan_best_products(backend: Backend, query: ItemQuery, after: str, size_hin
         query = replace(
             query, ids=(), tiles=tuple({product.tile for product in named}), start=min(times), end=max(times)
         )
-    last = parse_page_token(after) if after else None
+    last = _last_key(after)
     if last:
         query = (
             replace(query, end=last[0] + MAX_SENSING_SPREAD)
@@ -278,9 +324,25 @@ def _scan_best_products(backend: Backend, query: ItemQuery, after: str, size_hin
     yield from settled(None)
 
 
-def _find_results(backend: Backend, query: ItemQuery, owner: str, after: str) -> list[SearchHit]:
-    """Results of an owner, in the order of a search."""
-    last = parse_page_token(after) if after else None
+def _results_after(backend: Backend, query: ItemQuery, owner: str, after: str) -> list[SearchHit]:
+    """Results of an owner, in the default order of a search."""
+    last = _last_key(after)
+    results = sorted(
+        find_results(backend, query, owner), key=lambda hit: hit.sort_key, reverse=query.latest_first
+    )
+    return [
+        hit
+        for hit in results
+        if last is None or (hit.sort_key < last if query.latest_first else hit.sort_key > last)
+    ]
+
+
+def find_results(backend: Backend, query: ItemQuery, owner: str) -> list[SearchHit]:
+    """Results of an owner that match, in no order.
+
+    Raises:
+        InvalidInputError: Too many results would have to be read.
+    """
     jobs = (
         list(_find_jobs(backend, query.ids))
         if query.ids
@@ -291,19 +353,20 @@ def _find_results(backend: Backend, query: ItemQuery, owner: str, after: str) ->
             f"more than {MAX_SCANNED:,} results would have to be read for this search; name the collections to search, "
             "or the ids of results"
         )
-    results = [
-        found
+    return [
+        hit
         for job in jobs
         if job.owner == owner
         and job.state in FINISHED_STATES
-        and matches_query(found := SearchHit(job.product, job), query)
+        and matches_query(hit := SearchHit(job.product, job), query)
     ]
-    results.sort(key=lambda found: found.sort_key, reverse=query.latest_first)
-    return [
-        found
-        for found in results
-        if last is None or (found.sort_key < last if query.latest_first else found.sort_key > last)
-    ]
+
+
+def _last_key(after: str) -> tuple[datetime, str, str] | None:
+    if not after:
+        return None
+    position = parse_position(after)
+    return position.sensing_time, position.id, position.source
 
 
 def _find_jobs(backend: Backend, ids: Iterable[str]) -> Iterator[Job]:

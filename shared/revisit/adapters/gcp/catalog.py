@@ -16,7 +16,7 @@ from revisit.adapters.gcp.settings import Settings
 from revisit.domain.clock import Clock
 from revisit.domain.product import Product
 from revisit.ports.catalog import Freshness, Page, Query, StagedProducts
-from revisit.ports.catalog_query import page_token, parse_page_token, tiles_to_search
+from revisit.ports.catalog_query import page_token, parse_position, sort_products, tiles_to_search
 from revisit.ports.catalog_schema import from_row
 
 if TYPE_CHECKING:
@@ -101,33 +101,31 @@ class BigQueryCatalog:
             InvalidInputError: A tile, the bounds or `after` make no sense.
         """
         tiles = tiles_to_search(query)
-        after = parse_page_token(query.after) if query.after else None
+        after = parse_position(query.after, query.order_by) if query.after else None
         id_period = parse_period(query.ids) if query.ids else Period()
-        starts = [
-            moment
-            for moment in (query.start, id_period.start, after and not query.latest_first and after[0])
-            if moment
-        ]
-        ends = [
-            moment
-            for moment in (query.end, id_period.end, after and query.latest_first and after[0])
-            if moment
-        ]
-        period = Period(max(starts, default=None), min(ends, default=None))
+        starts, ends = [query.start, id_period.start], [query.end, id_period.end]
+        if after and not query.order_by:
+            (ends if query.latest_first else starts).append(after.sensing_time)
+        period = Period(max(filter(None, starts), default=None), min(filter(None, ends), default=None))
         if tiles == () or (period.start and period.end and period.start > period.end):
             return Page(())
         max_rows = query.limit + 1
         found: list[Product] = []
         for _, row in self._rows_in_period(
             period,
-            lambda period: sql.search(self._tables, query, tiles, after, period, max_rows - len(found)),
+            lambda period: sql.search(
+                self._tables, query, tiles, after, period, max_rows - len(found) * (not query.order_by)
+            ),
             query.latest_first,
         ):
             found.append(from_row(row))
-            if len(found) == max_rows:
+            # In another order than by time, the first rows may be in any part of the period.
+            if len(found) == max_rows and not query.order_by:
                 break
+        if query.order_by:
+            found = sort_products(found, query)
         products = tuple(found[: query.limit])
-        return Page(products, page_token(products[-1]) if len(found) > query.limit else "")
+        return Page(products, page_token(products[-1], query.order_by) if len(found) > query.limit else "")
 
     def read_additions(
         self, cursor: int, limit: int = 10_000, min_sensing_times: Mapping[str, datetime] | None = None

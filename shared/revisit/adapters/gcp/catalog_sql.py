@@ -9,14 +9,16 @@ known period says so by `sensing_time`, which the table is partitioned by.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
 from revisit.adapters.gcp.filter_sql import to_sql
 from revisit.adapters.gcp.month_partitions import Period
 from revisit.domain.filters import BoundsOverlap
-from revisit.ports.catalog import Query
+from revisit.ports.catalog import OrderBy, Query, SortColumn
+from revisit.ports.catalog_query import Position
 from revisit.ports.catalog_schema import SCHEMA
 
+_SORT_COLUMNS: tuple[str, ...] = get_args(SortColumn.__value__)
 PRODUCT_COLUMNS = ", ".join(SCHEMA.names)
 EXPIRATION_OPTIONS = "OPTIONS (expiration_timestamp = TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 1 DAY))"
 """Of a table for rows on their way: BigQuery itself lets go of it, should a crash leave it behind."""
@@ -98,15 +100,15 @@ def search(
     tables: Tables,
     query: Query,
     tiles: Sequence[str] | None,
-    after: tuple[datetime, str, str] | None,
+    after: Position | None,
     period: Period,
     limit: int,
 ) -> Statement:
-    """Products that meet the query within a period, by (sensing_time, id, source), forward or backward."""
+    """Products that meet the query within a period, in its order, after a position."""
     values: dict[str, Any] = {"limit": limit}
     parts = ["NOT replaced", *period_conditions(period, values)]
     if tiles is not None:
-        # Named one by one, not as an array: BigQuery looks only into the blocks of a constant's tile.
+        # One parameter per tile, not an array: BigQuery prunes clustered blocks only for constants.
         named = {f"tile_{number}": tile for number, tile in enumerate(tiles)}
         values |= named
         parts.append(f"tile IN ({', '.join(f'@{name}' for name in named)})" if named else "FALSE")
@@ -126,17 +128,39 @@ def search(
         parts.append("id IN (SELECT * FROM UNNEST(@ids))")
     parts += [to_sql(condition, values) for condition in query.conditions]
     if after:
-        values |= {"after_time": after[0], "after_id": after[1], "after_source": after[2]}
-        parts.append(_KEYSET_BACKWARD if query.latest_first else _KEYSET_FORWARD)
-    order = "sensing_time DESC, id DESC, source DESC" if query.latest_first else "sensing_time, id, source"
+        parts.append(_keyset_condition(query, after, values))
+    keys = [f"{_column(key)}{' DESC' * key.descending} NULLS LAST" for key in query.order_by]
+    keys += [f"{column}{' DESC' * query.latest_first}" for column in ("sensing_time", "id", "source")]
     return Statement(
-        f"SELECT {PRODUCT_COLUMNS} FROM {tables.product} WHERE {_join_conditions(parts)} ORDER BY {order} LIMIT @limit",
+        f"SELECT {PRODUCT_COLUMNS} FROM {tables.product} WHERE {_join_conditions(parts)} "
+        f"ORDER BY {', '.join(keys)} LIMIT @limit",
         values,
     )
 
 
-_KEYSET_FORWARD = "(sensing_time > @after_time OR (sensing_time = @after_time AND (id > @after_id OR (id = @after_id AND source > @after_source))))"
-_KEYSET_BACKWARD = "(sensing_time < @after_time OR (sensing_time = @after_time AND (id < @after_id OR (id = @after_id AND source < @after_source))))"
+def _keyset_condition(query: Query, after: Position, values: dict[str, Any]) -> str:
+    """Condition of the rows that follow a position in the order of the query."""
+    operator = "<" if query.latest_first else ">"
+    values |= {"after_time": after.sensing_time, "after_id": after.id, "after_source": after.source}
+    condition = f"source {operator} @after_source"
+    for column, name in (("id", "after_id"), ("sensing_time", "after_time")):
+        condition = f"({column} {operator} @{name} OR ({column} = @{name} AND {condition}))"
+    for number, (key, value) in reversed(list(enumerate(zip(query.order_by, after.values, strict=True)))):
+        column = _column(key)
+        if value is None:
+            condition = f"({column} IS NULL AND {condition})"
+        else:
+            name = f"after_{number}"
+            values[name] = float(value) if isinstance(value, int) else value
+            condition = (
+                f"({column} {'<' if key.descending else '>'} @{name} OR {column} IS NULL "
+                f"OR ({column} = @{name} AND {condition}))"
+            )
+    return condition
+
+
+def _column(key: OrderBy) -> str:
+    return _SORT_COLUMNS[_SORT_COLUMNS.index(key.column)]
 
 
 def freshness(tables: Tables) -> Statement:

@@ -123,7 +123,7 @@ class LocalCatalog:
         """
         found = self._current_snapshot().search(query, tiles_to_search(query), query.limit + 1)
         products = tuple(found[: query.limit])
-        return Page(products, page_token(products[-1]) if len(found) > query.limit else "")
+        return Page(products, page_token(products[-1], query.order_by) if len(found) > query.limit else "")
 
     def read_additions(
         self, cursor: int, limit: int = 10_000, min_sensing_times: Mapping[str, datetime] | None = None

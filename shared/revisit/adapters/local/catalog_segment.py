@@ -23,6 +23,7 @@ from revisit.adapters.local.catalog_filter import (
 from revisit.adapters.local.catalog_log import CatalogDamagedError, stored_schema
 from revisit.domain.filters import Filter, bounds_overlap
 from revisit.domain.product import LEVELS
+from revisit.ports.catalog import SortColumn
 
 if TYPE_CHECKING:
     import numpy as np
@@ -218,9 +219,21 @@ class IndexSegment:
         rows = np.concatenate(found) if found else np.empty(0, np.int64)
         return rows[~np.isin(rows, self._dropped)] if len(self._dropped) else rows
 
-    def sensing_times(self, rows: "Array") -> "Array":
-        """When rows were sensed, microseconds since 1970."""
-        return self._arrays["sensed"][rows]
+    def sort_values(self, column: SortColumn, rows: "Array") -> "Array":
+        """Values of rows to sort by, NaN where one is missing; times in microseconds since 1970."""
+        import numpy as np
+
+        arrays = self._arrays
+        match column:
+            case "sensing_time":
+                return arrays["sensed"][rows]
+            case "cloud_cover":
+                return arrays["cloud"][rows]
+            case "relative_orbit":
+                orbits = arrays["orbit"][rows]
+                return np.where(orbits == NO_ORBIT, np.nan, orbits).astype(np.float64)
+            case "tile":
+                return arrays["tiles"][np.searchsorted(arrays["starts"], rows, "right") - 1]
 
     def fetch(self, rows: "Array") -> "pa.Table":
         """Rows by their numbers, in any order.

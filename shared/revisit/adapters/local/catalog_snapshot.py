@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -17,8 +17,8 @@ from revisit.adapters.local.segment_files import SegmentFile
 from revisit.domain.clock import epoch_micros as _micros
 from revisit.domain.filters import bounds_overlap, evaluate
 from revisit.domain.product import LEVELS, Product
-from revisit.ports.catalog import Freshness, Query
-from revisit.ports.catalog_query import parse_page_token, sort_key
+from revisit.ports.catalog import Freshness, OrderBy, Query
+from revisit.ports.catalog_query import Position, parse_position, sort_products
 from revisit.ports.catalog_schema import SCHEMA
 
 if TYPE_CHECKING:
@@ -50,18 +50,20 @@ class CatalogSnapshot:
         self._disk_count = len(self._segments)
 
     def search(self, query: Query, tiles: tuple[str, ...] | None, limit: int) -> list[Product]:
-        """Products that meet the query, by (sensing_time, id, source), forward or backward; `limit` of them
-        at most.
+        """The first products that meet the query, in its order.
+
+        Masks and sort keys are computed for the search columns only; whole rows are read for the page alone.
 
         Args:
-            tiles: Those to look on; None means any.
+            tiles: Tiles to search; None means any.
+            limit: Number of products at most.
         """
         import numpy as np
 
-        after = parse_page_token(query.after) if query.after else None
+        after = parse_position(query.after, query.order_by) if query.after else None
         starts, ends = [query.start] if query.start else [], [query.end] if query.end else []
-        if after:
-            (ends if query.latest_first else starts).append(after[0])
+        if after and not query.order_by:
+            (ends if query.latest_first else starts).append(after.sensing_time)
         conditions = ColumnQuery(
             None if tiles is None else tuple(tile.encode() for tile in tiles),
             _micros(max(starts)) if starts else None,
@@ -73,37 +75,41 @@ class CatalogSnapshot:
             self._hash_ids(query.ids, query.source) if query.ids else None,
             query.conditions,
         )
-        parts = self._segments
-        found = [part.find(conditions) for part in parts]
-        times = np.concatenate(
-            [part.sensing_times(rows) for part, rows in zip(parts, found, strict=True)]
-            or [np.empty(0, np.int64)]
-        )
-        if query.latest_first:
-            times = -times
-        owners = np.repeat(np.arange(len(parts)), [len(rows) for rows in found])
-        numbers = np.concatenate(found or [np.empty(0, np.int64)])
-        order = np.argsort(times, kind="stable") if len(times) <= 4 * limit else _smallest(times, 4 * limit)
+        segments = self._segments
+        matches = [segment.find(conditions) for segment in segments]
+        owners = np.repeat(np.arange(len(segments)), [len(rows) for rows in matches])
+        numbers = np.concatenate(matches or [np.empty(0, np.int64)])
+        orders = (*query.order_by, OrderBy("sensing_time", query.latest_first))
+        lasts = (*after.values, after.sensing_time) if after else (None,) * len(orders)
+        pairs = list(zip(segments, matches, strict=True))
+        sort_keys = [_sort_key(pairs, *key) for key in zip(orders, lasts, strict=True)]
+        keys = [key for key, _ in sort_keys]
+        if after and query.order_by:
+            follows, ties = np.zeros(len(numbers), bool), np.ones(len(numbers), bool)
+            for key, bound in sort_keys:
+                follows |= ties & (key > bound)
+                ties &= key == bound
+            rest = np.flatnonzero(follows | ties)
+            owners, numbers, keys = owners[rest], numbers[rest], [key[rest] for key in keys]
         chosen: list[Product] = []
+        order = _first_in_order(keys, 4 * limit)
         at = 0
-        while at < len(times) and len(chosen) < limit:
+        while at < len(numbers) and len(chosen) < limit:
             if at == len(order):
-                order = np.argsort(times, kind="stable")
-            # All that were sensed at one moment are needed to put them in order.
-            to = min(at + limit - len(chosen), len(order)) - 1
-            to = int(np.searchsorted(times[order], times[order[to]], "right"))
+                order = _first_in_order(keys, len(numbers))
+            # Rows with equal keys are all read: id and source decide between them.
+            end = _end_of_ties(keys, order, min(at + limit - len(chosen), len(order)) - 1)
+            page = order[at:end]
             products = [
                 product
-                for number, part in enumerate(parts)
-                if len(own := order[at:to][owners[order[at:to]] == number])
-                for product in products_of(part.fetch(numbers[own]))
+                for number, segment in enumerate(segments)
+                if len(own := page[owners[page] == number])
+                for product in products_of(segment.fetch(numbers[own]))
             ]
-            chosen += sorted(
-                (product for product in products if _matches(product, query, after)),
-                key=sort_key,
-                reverse=query.latest_first,
+            chosen += sort_products(
+                (product for product in products if _matches(product, query, after)), query
             )
-            at = to
+            at = end
         return chosen[:limit]
 
     def get(self, product: str, source: str) -> Product | None:
@@ -238,7 +244,7 @@ def version_rank(version: tuple[int | None, int]) -> tuple[bool, int, int]:
     return published is not None, published or 0, position
 
 
-def _matches(product: Product, query: Query, after: tuple[datetime, str, str] | None) -> bool:
+def _matches(product: Product, query: Query, after: Position | None) -> bool:
     if query.bounds and not bounds_overlap(
         query.bounds, product.west, product.south, product.east, product.north
     ):
@@ -247,15 +253,53 @@ def _matches(product: Product, query: Query, after: tuple[datetime, str, str] | 
         return False
     if not all(evaluate(condition, partial(getattr, product)) for condition in query.conditions):
         return False
-    return after is None or (sort_key(product) < after if query.latest_first else sort_key(product) > after)
+    if after is None or product.sensing_time != after.sensing_time:
+        return True
+    if any(
+        getattr(product, key.column) != value for key, value in zip(query.order_by, after.values, strict=True)
+    ):
+        return True
+    name, last = (product.id, product.source), (after.id, after.source)
+    return name < last if query.latest_first else name > last
 
 
-def _smallest(times: "NDArray[np.int64]", count: int) -> "NDArray[np.int64]":
-    """Where the least of the times are, in order: `count` of them and all that equal the last."""
+def _sort_key(
+    matches: "list[tuple[IndexSegment, NDArray[np.int64]]]", order: OrderBy, last: Any
+) -> "tuple[NDArray[np.float64], float]":
+    """Sort key of each row found, ascending with missing values last, and that of the last value read."""
     import numpy as np
 
-    least = np.flatnonzero(times <= np.partition(times, count - 1)[count - 1])
-    return least[np.argsort(times[least], kind="stable")]
+    parts = [segment.sort_values(order.column, rows) for segment, rows in matches]
+    values = np.concatenate(parts) if parts else np.empty(0)
+    if order.column == "tile":
+        words, values = np.unique(values, return_inverse=True)
+        if last is not None:
+            place = int(np.searchsorted(words, last.encode()))
+            last = place if place < len(words) and words[place] == last.encode() else place - 0.5
+    elif isinstance(last, datetime):
+        last = _micros(last)
+    sign = -1.0 if order.descending else 1.0
+    key = sign * values
+    key[np.isnan(key)] = np.inf
+    return key, np.inf if last is None else sign * last
+
+
+def _first_in_order(keys: "list[NDArray[np.float64]]", count: int) -> "NDArray[np.int64]":
+    """The rows with the smallest keys, sorted: `count` of them and all whose first key equals that of the last."""
+    import numpy as np
+
+    rows = np.arange(len(keys[0]))
+    if count < len(rows):
+        rows = np.flatnonzero(keys[0] <= np.partition(keys[0], count - 1)[count - 1])
+    return rows[np.lexsort([key[rows] for key in reversed(keys)])]
+
+
+def _end_of_ties(keys: "list[NDArray[np.float64]]", order: "NDArray[np.int64]", last: int) -> int:
+    """One after the last place in the order whose keys equal those at `last`."""
+    import numpy as np
+
+    ties = np.logical_and.reduce([key[order[last:]] == key[order[last]] for key in keys])
+    return last + (len(ties) if ties.all() else int(ties.argmin()))
 
 
 def _to_datetime(micros: int) -> datetime:
