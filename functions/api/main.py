@@ -3,7 +3,8 @@
 from io import BytesIO
 
 import functions_framework
-from flask import Request, Response, current_app
+from flask import Request, current_app
+from werkzeug import Response
 
 from revisit.api import create_app
 from revisit.runtime import current_backend

@@ -1,4 +1,4 @@
-"""product.new: find the subscriptions that wait for this product, and start a job for each."""
+"""product.new: starts a job for each subscription that the product serves."""
 
 from revisit.chain.job_lifecycle import start_jobs
 from revisit.domain.aoi import AOI
@@ -13,27 +13,27 @@ from revisit.runtime import on
 
 
 @on(ProductNew)
-def notify(event, backend):
+def notify(event: ProductNew, backend: Backend) -> None:
     product = backend.get_record(Product, event.product)
-    watching = find_all(backend.records, Subscription, tiles=product.tile, state="active")
-    waiting = {
+    on_tile = find_all(backend.records, Subscription, tiles=product.tile, state="active")
+    candidates = {
         subscription.id: subscription
-        for subscription in watching
+        for subscription in on_tile
         if not subscription.rejection_reason(product)
     }
-    # Nobody waits for most products: what compares shapes is not even imported then.
-    touched = (
+    # Most products have no candidates: the geometry library is then not even imported.
+    matched = (
         match_aois(
-            product, {id: AOI.from_normalized(subscription.aoi) for id, subscription in waiting.items()}
+            product, {id: AOI.from_normalized(subscription.aoi) for id, subscription in candidates.items()}
         )
-        if waiting
+        if candidates
         else []
     )
-    start_jobs(backend, [job_for(waiting[id], product, backend) for id in touched])
+    start_jobs(backend, [job_for(candidates[id], product, backend) for id in matched])
 
 
 def job_for(subscription: Subscription, product: Product, backend: Backend) -> Job:
-    """The job that a product means for a subscription."""
+    """The job that a product requires for a subscription."""
     return Job(
         id=job_id(subscription.id, product.acquisition, subscription.recipe),
         product=product,

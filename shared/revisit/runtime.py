@@ -44,8 +44,11 @@ BACKEND_EXTENSION = "revisit.backend"
 log = logging.getLogger("revisit")
 log.addHandler(logging.NullHandler())  # silent until `configure_logging` is called
 
-type Handler[E: Event] = Callable[[E, Backend], None]
-type FailureHandler[E: Event] = Callable[[E, Backend, str], None]
+type Handler = Callable[[Any, Backend], None]
+"""Takes an event of one of the types it is registered for."""
+
+type FailureHandler = Callable[[Any, Backend, str], None]
+"""Takes such an event and the reason."""
 
 
 def use_backend(app: Flask, backend: Backend) -> None:
@@ -98,9 +101,9 @@ def backend_from_environment() -> Backend:
     return gcp_backend()
 
 
-def on[E: Event](
-    *event_types: type[E], on_failure: FailureHandler[E] | None = None
-) -> Callable[[Handler[E]], Callable[[Any], None]]:
+def on(
+    *event_types: type[Event], on_failure: FailureHandler | None = None
+) -> Callable[[Handler], Callable[[Any], None]]:
     """Decorator that makes a handler the entry point of a function.
 
     Args:
@@ -109,7 +112,7 @@ def on[E: Event](
             Without it, and for unexpected errors, the message becomes a dead letter.
     """
 
-    def register(handler: Handler[E]) -> Callable[[Any], None]:
+    def register(handler: Handler) -> Callable[[Any], None]:
         @wraps(handler)
         def entry(cloud_event: Any) -> None:
             _handle(cloud_event, event_types, handler, on_failure)
@@ -123,8 +126,8 @@ def on[E: Event](
 def _handle(
     cloud_event: Any,
     event_types: tuple[type[Event], ...],
-    handler: Handler[Any],
-    on_failure: FailureHandler[Any] | None,
+    handler: Handler,
+    on_failure: FailureHandler | None,
 ) -> None:
     backend, name, started_s = current_backend(), handler.__name__, time.perf_counter()
     message = _pubsub_message(cloud_event)
@@ -211,7 +214,7 @@ def _record_failure(
     envelope: wire.Envelope | None,
     reason: str,
     attempt: int,
-    on_failure: FailureHandler[Any] | None,
+    on_failure: FailureHandler | None,
     unexpected: bool = False,
 ) -> None:
     if envelope and on_failure:

@@ -8,7 +8,7 @@ from hashlib import file_digest
 from itertools import batched
 from pathlib import Path
 from secrets import token_hex
-from typing import Any
+from typing import Any, Protocol
 
 from revisit.domain.events import JobExtracted, JobFinished, JobStarted
 from revisit.domain.job import FINISHED_STATES, Asset, Job
@@ -140,6 +140,35 @@ def store_asset(
     finally:
         unfinished.unlink(missing_ok=True)
     return replace(asset, name=stem, roles=roles, about=stac_fields or {})
+
+
+class Raster(Protocol):
+    """A raster that can be written as one file."""
+
+    @property
+    def media_type(self) -> str: ...
+
+    @property
+    def stac_fields(self) -> dict[str, Any]:
+        """The STAC fields that describe the pixels."""
+        ...
+
+    def write(self, path: Path) -> None:
+        """Write the file."""
+        ...
+
+
+def store_raster(backend: Backend, job: Job, name: str, raster: Raster, role: str) -> Asset:
+    """Store a raster as the asset `name` with the roles "data" and `role`; errors as for `store_asset`."""
+    return store_asset(
+        backend,
+        job,
+        f"{name}.tif",
+        raster.write,
+        raster.media_type,
+        ("data", role),
+        raster.stac_fields,
+    )
 
 
 def job_folder(job_id: str) -> str:
