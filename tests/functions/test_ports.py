@@ -1,5 +1,4 @@
-"""Each function uses the ports that `revisit.wiring.PORTS` says, which decide on the libraries it is deployed
-with."""
+"""Each function uses the ports in `topology.PORTS`, which decide on the libraries it is deployed with."""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -22,19 +21,26 @@ from revisit.ports.topology import PORTS, TRIGGER_TOPICS
 from revisit.services.subscriptions.create import create_subscription
 
 SITE = "gfmap_31UES"
-OF_SOURCE = {"list_products": "listing", "history": "listing", "check": "listing", "bands": "bands"}
+PORT_OF_METHOD = {
+    "list_products": "listing",
+    "history": "listing",
+    "check": "listing",
+    "files": "listing",
+    "bands": "bands",
+}
+"""Method of a source -> the port that it belongs to."""
 
 
 @dataclass(frozen=True)
 class Watched:
     """A port that notes when it is used."""
 
-    answer: Any
+    port: Any
     note: Callable[[str], None]
 
     def __getattr__(self, name: str) -> Any:
         self.note(name)
-        return getattr(self.answer, name)
+        return getattr(self.port, name)
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,7 @@ class ObservedAdapters:
 
 @dataclass(frozen=True)
 class WatchedBackend(Backend):
-    """Hands each handler a backend that notes which ports the handler uses."""
+    """Gives each handler a backend that notes which ports the handler uses."""
 
     used: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
 
@@ -76,7 +82,7 @@ class WatchedBackend(Backend):
 
         def source(spec: str) -> Any:
             return Watched(
-                self.source(spec), lambda name: note(OF_SOURCE[name]) if name in OF_SOURCE else None
+                self.source(spec), lambda name: note(PORT_OF_METHOD[name]) if name in PORT_OF_METHOD else None
             )
 
         def verify(token: str) -> Claims:
@@ -89,7 +95,7 @@ class WatchedBackend(Backend):
 
 @pytest.fixture(scope="module")
 def backend(tmp_path_factory):
-    """A backend after the chain has run: a site is watched, its source refreshed, what is due delivered."""
+    """A backend after the chain has run: a subscription, a refresh, the jobs and the deliveries."""
     archive = shared_data("archive")
     local = local_backend(tmp_path_factory.mktemp("ports") / "data", (f"folder:{archive}",))
     watched = WatchedBackend(**{name: getattr(local, name) for name in Backend.__dataclass_fields__})
@@ -106,11 +112,11 @@ def backend(tmp_path_factory):
 
 
 @pytest.mark.parametrize("function", TRIGGER_TOPICS)
-def test_a_function_uses_just_the_ports_it_is_said_to(function, backend):
+def test_a_function_uses_exactly_its_declared_ports(function, backend):
     assert backend.used[function] == set(PORTS[function])
 
 
-def test_the_api_uses_just_the_ports_it_is_said_to(backend):
+def test_the_api_uses_exactly_its_declared_ports(backend):
     client = create_app(backend.seen_by("api")).test_client()
     guest = {"Authorization": "Bearer guest"}
     aoi = AOI.parse((shared_data("archive") / "aoi" / f"{SITE}.geojson").read_bytes()).geometry
@@ -129,4 +135,6 @@ def test_the_api_uses_just_the_ports_it_is_said_to(backend):
     asset = client.get(f"/results/{done['job']}/assets/NDVI", headers=guest)
     assert asset.status_code == 200
     assert client.get("/status", headers=guest).status_code == 200
+    [item] = client.get("/stac/search?limit=1&collections=sentinel-2-l2a", headers=guest).json["features"]
+    assert item["assets"], "the source states the files of a product"
     assert backend.used["api"] == set(PORTS["api"])

@@ -1,4 +1,4 @@
-"""Which function hears which events and uses which ports; one folder under functions/ each."""
+"""Topology of the chain: which events trigger a function, and which ports it uses."""
 
 TRIGGER_TOPICS: dict[str, str] = {
     "refresh": "order.created",
@@ -7,10 +7,10 @@ TRIGGER_TOPICS: dict[str, str] = {
     "index": "job.extracted",
     "deliver": "job.finished",
 }
-"""Function -> the topic that starts it."""
+"""Function -> the topic that triggers it."""
 
 SCHEDULED_TOPICS: dict[str, str] = {"refresh": "catalog.refresh", "deliver": "deliveries.due"}
-"""Function -> the topic of the scheduler that also starts it."""
+"""Function -> the scheduler's topic that also triggers it."""
 
 PORTS: dict[str, tuple[str, ...]] = {
     "refresh": ("records", "catalog", "listing"),
@@ -18,27 +18,25 @@ PORTS: dict[str, tuple[str, ...]] = {
     "extract": ("records", "assets", "bands"),
     "index": ("records", "assets"),
     "deliver": ("records", "bus"),
-    "api": ("records", "bus", "catalog", "assets", "listing", "sign_in"),
+    "api": ("records", "bus", "catalog", "assets", "listing", "bands", "sign_in"),
 }
-"""Function -> the ports it uses, and so the libraries that are installed with it. A source answers two: its
-listing, and the bands of
-its products."""
+"""Function -> the ports it uses, which decide on the libraries it is deployed with. A source has two: the
+listing of its products, and their bands."""
 
 LAST_STAGE_FIRST = tuple(reversed(TRIGGER_TOPICS))
-"""Workers that serve several functions take messages in this order, so that what is begun is finished before
-more is begun."""
+"""Order in which a worker for several functions takes messages: jobs under way finish before others start."""
 
 PIXEL_FUNCTIONS = tuple(name for name in LAST_STAGE_FIRST if name in ("extract", "index"))
-"""Functions that work on pixels: the embedded suite runs them in processes of their own."""
+"""Functions that process pixels; the embedded server runs them in separate processes."""
 
 
 def functions_for(topic: str) -> tuple[str, ...]:
-    """Functions that an event on this topic goes to."""
+    """The functions that an event on this topic triggers."""
     return tuple(
         dict.fromkeys(
             name
             for table in (TRIGGER_TOPICS, SCHEDULED_TOPICS)
-            for name, heard in table.items()
-            if heard == topic
+            for name, trigger in table.items()
+            if trigger == topic
         )
     )
