@@ -107,7 +107,7 @@ export function createDrawing(layer, onDrawn, onChanged, announce) {
       editable = yes;
       modify.setActive(yes && !draw);
     },
-    end() {
+    close() {
       cancel();
       map.removeInteraction(modify);
       bar.remove();

@@ -173,7 +173,7 @@ class AreaView {
   close() {
     this.stopListening?.();
     document.body.classList.remove("dragging");
-    this.pen.end();
+    this.pen.close();
     removeLayers(this.layer, this.marks);
   }
 

@@ -10,7 +10,7 @@ import { addLayer, getMap, parseFeatures, removeLayers, styles, zoomTo } from ".
 const HIT_TOLERANCE_PX = 5;
 
 // Args: `place` to fill; `first`, a STAC ItemCollection; `loadNext(link)` fetches the page of a next link;
-// `fit`, whether to zoom the map to all of them. Returns { end() }.
+// `fit`, whether to zoom the map to all of them. Returns { close() }.
 export function productList(place, first, loadNext, route, fit) {
   const { ol } = globalThis;
   const rows = new Map();
@@ -97,7 +97,7 @@ export function productList(place, first, loadNext, route, fit) {
   });
 
   return {
-    end() {
+    close() {
       ol.Observable.unByKey([moveListener, clickListener]);
       removeLayers(shapes);
     },

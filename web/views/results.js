@@ -123,9 +123,9 @@ class ResultsPanel {
       const path = `${this.path}/series?index=${encodeURIComponent(statistic)}`;
       const { observations } = await get(path, signal);
       const chart = await this.makeChart(observations);
-      if (signal.aborted) chart?.end();
+      if (signal.aborted) chart?.close();
       signal.throwIfAborted();
-      this.chart?.end();
+      this.chart?.close();
       this.chart = chart;
       this.chartKey = key;
       const empty = h("p", { class: "empty" }, `No clear observation of ${statistic} yet.`);
@@ -170,7 +170,7 @@ class ResultsPanel {
   close() {
     this.slider.close();
     this.pixels.close();
-    this.chart?.end();
+    this.chart?.close();
   }
 }
 

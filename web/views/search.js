@@ -74,7 +74,7 @@ class SearchView {
   }
 
   close() {
-    this.list?.end();
+    this.list?.close();
     removeLayers(this.layer);
   }
 
@@ -90,7 +90,7 @@ class SearchView {
       this.showArea();
     }
     const body = searchBody(this.route.params);
-    this.list?.end();
+    this.list?.close();
     this.list = null;
     replaceContent(this.summary);
     replaceContent(this.results, h("p", { class: "empty", "aria-busy": "true" }, "Searching …"));

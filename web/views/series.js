@@ -13,7 +13,7 @@ const NOTE =
   "Line: mean over the clear pixels; band: one standard deviation; bars: clear share; short ticks: no clear pixels.";
 
 // Args: `missed` are the times (ms) of acquisitions without a value; `onChoose(job)` is called when an
-// observation is clicked. Returns { elements, mark(job), end() }.
+// observation is clicked. Returns { elements, mark(job), close() }.
 export async function seriesChart(observations, missed, index, onChoose) {
   const Plot = await loadUPlot();
   const observed = observations
@@ -52,7 +52,7 @@ class SeriesChart {
     this.plot?.redraw(false);
   }
 
-  end() {
+  close() {
     this.resizes.disconnect();
     this.dark.removeEventListener("change", this.draw);
     this.plot?.destroy();
