@@ -24,11 +24,11 @@ locals {
       aligner   = "ALIGN_MIN", reducer = "REDUCE_SUM", group_by = []
       threshold = 0, duration = "600s"
     }
-    given-up = {
+    failed-events = {
       summary   = "A function failed events permanently."
       remedy    = "Run `revisit dead-letters list`, and see the reasons of failed jobs in `revisit status`."
       severity  = "WARNING"
-      filter    = "${local._handled_metric} AND metric.label.outcome=\"gave up\""
+      filter    = "${local._handled_metric} AND metric.label.outcome=\"failed\""
       aligner   = "ALIGN_DELTA", reducer = "REDUCE_SUM", group_by = ["metric.label.function"]
       threshold = 0, duration = "0s"
     }
@@ -45,11 +45,11 @@ locals {
 
 resource "google_logging_metric" "handled" {
   name        = "revisit_handled"
-  description = "Events handled, by function and outcome"
-  filter      = "resource.type=\"cloud_run_revision\" AND jsonPayload.function:* AND jsonPayload.outcome:*"
+  description = "Events handled, by function and outcome (done, repeated, retried, failed)"
+  filter      = "resource.type=\"cloud_run_revision\" AND jsonPayload.function:* AND jsonPayload.result:*"
   label_extractors = {
     function = "EXTRACT(jsonPayload.function)"
-    outcome  = "REGEXP_EXTRACT(jsonPayload.outcome, \"^(done|repeated|gave up|TransientError)\")"
+    outcome  = "EXTRACT(jsonPayload.result)"
   }
   depends_on = [google_project_service.this]
 
@@ -226,4 +226,9 @@ resource "google_billing_budget" "month" {
       monitoring_notification_channels = all_updates_rule.value
     }
   }
+}
+
+moved {
+  from = google_monitoring_alert_policy.threshold["given-up"]
+  to   = google_monitoring_alert_policy.threshold["failed-events"]
 }

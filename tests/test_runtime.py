@@ -191,11 +191,13 @@ def test_every_run_writes_one_line_of_json(backend, capsys):
     runtime.configure_logging()
     push(entry, wire.Envelope(JobStarted("job_1"), NOW))
     line = json.loads(capsys.readouterr().out)
-    assert (line["severity"], line["function"], line["event"], line["subject"], line["outcome"]) == (
+    keys = ("severity", "function", "event", "subject", "result", "outcome")
+    assert tuple(line[key] for key in keys) == (
         "INFO",
         "tried",
         "job.started",
         "job_1",
+        "done",
         "done",
     )
 

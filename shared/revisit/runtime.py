@@ -19,7 +19,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import functions_framework
 from flask import Flask, current_app, has_request_context, request
@@ -40,6 +40,9 @@ request has it beside the message."""
 
 BACKEND_EXTENSION = "revisit.backend"
 """Key of the backend among the Flask application's extensions."""
+
+type Result = Literal["done", "repeated", "retried", "failed"]
+"""How a function ended with an event; the metric `handled` of terraform/monitoring.tf counts by it."""
 
 log = logging.getLogger("revisit")
 log.addHandler(logging.NullHandler())  # silent until `configure_logging` is called
@@ -133,17 +136,18 @@ def _handle(
     message = _pubsub_message(cloud_event)
     attempt = _delivery_attempt(message)
     envelope: wire.Envelope | None = None
+    result: Result = "done"
     outcome = "done"
     try:
         envelope = wire.from_cloud_event(cloud_event)
         backend = backend.with_cause(envelope, name)
         if _already_done(backend):
-            outcome = "repeated"
+            result = outcome = "repeated"
             return
         _check_guards(envelope, event_types, attempt, backend)
         handler(envelope.event, backend)
     except PermanentError as error:
-        outcome = f"gave up: {error}"
+        result, outcome = "failed", f"gave up: {error}"
         handled = envelope is not None and isinstance(envelope.event, event_types)
         _record_failure(
             backend,
@@ -155,17 +159,17 @@ def _handle(
             on_failure if handled else None,
         )
     except Exception as error:
-        outcome = f"{type(error).__name__}: {error}"
+        result, outcome = "retried", f"{type(error).__name__}: {error}"
         if not isinstance(error, TransientError):
             log.exception("unexpected error in %s", name)
         if attempt < MAX_ATTEMPTS:
             raise
-        outcome = f"gave up after {attempt} attempts: {outcome}"
+        result, outcome = "failed", f"gave up after {attempt} attempts: {outcome}"
         _record_failure(
             backend, cloud_event["id"], message, envelope, outcome, attempt, on_failure, unexpected=True
         )
     finally:
-        _log_outcome(name, envelope, outcome, attempt, started_s)
+        _log_outcome(name, envelope, result, outcome, attempt, started_s)
 
 
 def _pubsub_message(cloud_event: Any) -> dict[str, Any]:
@@ -234,9 +238,14 @@ def _record_failure(
 
 
 def _log_outcome(
-    function: str, envelope: wire.Envelope | None, outcome: str, attempt: int, started_s: float
+    function: str,
+    envelope: wire.Envelope | None,
+    result: Result,
+    outcome: str,
+    attempt: int,
+    started_s: float,
 ) -> None:
-    severity = logging.INFO if outcome in ("done", "repeated") else logging.WARNING
+    severity = logging.INFO if result in ("done", "repeated") else logging.WARNING
     log.log(
         severity,
         "%s",
@@ -249,6 +258,7 @@ def _log_outcome(
                 "trace": envelope.trace or envelope.id if envelope else "",
                 "attempt": attempt,
                 "ms": round((time.perf_counter() - started_s) * 1e3, 1),
+                "result": result,
                 "outcome": outcome,
             }
         },

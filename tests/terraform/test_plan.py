@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from typing import get_args
 
 import pytest
 
@@ -350,8 +351,11 @@ def test_metrics_count_the_lines_that_functions_write(plan: Plan):
     assert runtime.JsonFormatter
     for name in re.findall(r"jsonPayload\.(\w+)", metric["filter"] + json.dumps(metric["label_extractors"])):
         assert f'"{name}":' in source
-    for outcome in re.search(r"\^\(([^)]*)\)", metric["label_extractors"]["outcome"])[1].split("|"):
-        assert outcome in source
+    results = get_args(runtime.Result.__value__)
+    assert metric["label_extractors"]["outcome"] == "EXTRACT(jsonPayload.result)"
+    policies = json.dumps(plan.resources("google_monitoring_alert_policy"))
+    named = set(re.findall(r'metric\.label\.outcome=\\*"(\w+)', policies))
+    assert named and named <= set(results)
     assert set(metric["label_extractors"]) == {
         label["key"] for label in metric["metric_descriptor"][0]["labels"]
     }
