@@ -30,6 +30,7 @@ ENFORCED = (
     "shared/revisit/cli/",
     "shared/revisit/demo/",
     "shared/revisit/domain/",
+    "shared/revisit/embedded/",
     "shared/revisit/geo/",
     "shared/revisit/pixels/",
     "shared/revisit/presenters/",

@@ -79,7 +79,7 @@ def test_a_command_ends_with_an_error_when_a_worker_dies(messages, monkeypatch, 
     monkeypatch.setattr(suite, "FunctionHost", lambda backend: SimpleNamespace(push=breaking))
     monkeypatch.setattr(suite, "server_url", lambda data: None)
     begun = time.monotonic()
-    with pytest.raises(PermanentError, match="has died of the error printed above"):
+    with pytest.raises(PermanentError, match="ended because of the error printed above"):
         suite.run_until(SimpleNamespace(bus=Queue(messages, full=0)), tmp_path, lambda: False, 20)
     assert time.monotonic() - begun < 5
 
@@ -89,7 +89,7 @@ def test_a_suite_ends_with_an_error_when_a_worker_dies(monkeypatch, tmp_path):
     monkeypatch.setattr(suite, "FunctionHost", lambda backend: SimpleNamespace(push=breaking))
     begun = time.monotonic()
     with (
-        pytest.raises(PermanentError, match="the worker of refresh has died"),
+        pytest.raises(PermanentError, match="the worker of refresh ended"),
         EmbeddedServer(tmp_path, ("folder:/nothing",), port=0, workers=0) as running,
     ):
         running.wait(threading.Event(), 20)

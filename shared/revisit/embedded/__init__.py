@@ -1,7 +1,6 @@
-"""The whole suite on one computer: the very functions that are deployed, a durable queue, workers, a clock
-that ticks, the page.
+"""The embedded server: all functions with a durable queue, workers, a scheduler, the API and the page.
 
-Only the lock is at hand here: who asks whether a server is running need not wait for Flask.
+This module imports only the lock, so that a command can check for a running server without loading Flask.
 """
 
 from revisit.embedded.lock import server_url

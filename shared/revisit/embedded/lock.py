@@ -1,4 +1,4 @@
-"""One server per data folder: who holds it, and where it answers."""
+"""The lock of a data folder: one server per folder, and its address."""
 
 import fcntl
 import json
@@ -11,12 +11,12 @@ from revisit.errors import ConflictError
 
 LOCK_FILE = "serve.lock"
 LOCK_ATTEMPTS, LOCK_RETRY_S = 6, 0.05
-"""How often and how far apart the lock is asked for: who asks `server_url` has it for a moment too."""
+"""Attempts to take the lock and seconds between them; a call of `server_url` holds it for a moment too."""
 
 
 def acquire_lock(data: Path) -> IO[str]:
-    """Take the folder's lock until the file returned is closed or the process ends; `write_url` says where it
-    answers.
+    """Take the folder's lock until the returned file is closed or the process ends; `write_url` records the
+    address.
 
     Raises:
         ConflictError: Another process serves the folder.
@@ -32,12 +32,13 @@ def acquire_lock(data: Path) -> IO[str]:
             return file
     file.close()
     raise ConflictError(
-        f"{data} is being served already at {server_url(data) or 'another address'}; use that, or stop it first"
+        f"{data} is being served already at {server_url(data) or 'another address'}; use that, or stop it "
+        "first"
     )
 
 
 def write_url(lock: IO[str], url: str) -> None:
-    """Write down where the holder of the lock answers."""
+    """Record the address of the server that holds the lock."""
     lock.write(json.dumps({"pid": os.getpid(), "url": url}))
     lock.flush()
 

@@ -1,5 +1,4 @@
-"""The suite's log: one JSON line for each event handled, in a file of the data folder that all its processes
-share."""
+"""The log file of a data folder, with one JSON line per handled event, shared by all processes."""
 
 import logging
 from pathlib import Path
@@ -8,14 +7,16 @@ from revisit.runtime import configure_logging
 
 LOG_FILE = "revisit.log"
 MAX_LOG_BYTES = 20 * 2**20
-"""Bytes; a longer one is put aside at the next start, and the one put aside before it is dropped."""
+"""Size in bytes above which the log is rotated at the next start; one old log is kept."""
 
 
 def configure_log_file(data: Path, level: int = logging.INFO, rotate: bool = False) -> None:
-    """Send this process's log to the folder's file; lines are appended whole.
+    """Write this process's log to the folder's file; lines are appended whole.
 
     Args:
-        fresh: Whether this is the start of the suite, the one moment to put a long log aside.
+        data: The data folder.
+        level: Minimum level.
+        rotate: Whether to rotate a long log; set at the start of the server.
     """
     path = data / LOG_FILE
     if rotate and path.exists() and path.stat().st_size > MAX_LOG_BYTES:

@@ -1,4 +1,4 @@
-"""The clock that ticks: what Cloud Scheduler does, in a thread."""
+"""The scheduler thread, which replaces Cloud Scheduler."""
 
 import threading
 from collections.abc import Callable
@@ -18,7 +18,7 @@ DELIVERIES_INTERVAL_S = 5
 
 
 class Scheduler:
-    """Emits ticks; a tick's id is its rounded moment, so two schedulers emit no more than one."""
+    """Emits ticks; the id of a tick is its rounded time, so that two schedulers emit each tick once."""
 
     def __init__(self, backend: Backend, stop: threading.Event) -> None:
         self.thread = threading.Thread(target=self._run, daemon=True, name="scheduler")
@@ -27,9 +27,7 @@ class Scheduler:
 
     def _run(self) -> None:
         while not self._stop_event.is_set():
-            with suppress(
-                TransientError
-            ):  # a full disk may be given room; the tick after it makes up for this one
+            with suppress(TransientError):  # the disk may be full; the next tick makes up for this one
                 self._emit_due_ticks()
             self._stop_event.wait(1)
 

@@ -1,5 +1,4 @@
-"""The suite as one service: light functions here, raster functions in processes of their own, the API and
-page beside them."""
+"""The embedded server: light functions in threads, pixel functions in processes, the API and the page."""
 
 import logging
 import math
@@ -25,23 +24,24 @@ from revisit.ports.topology import LAST_STAGE_FIRST, PIXEL_FUNCTIONS, TRIGGER_TO
 
 LIGHT_FUNCTIONS = tuple(name for name in TRIGGER_TOPICS if name not in PIXEL_FUNCTIONS)
 SHUTDOWN_TIMEOUT_S = 8
-"""How long a suite that is told to end waits for what is under way."""
+"""Longest wait for running work at shutdown."""
 DRAIN_TIMEOUT_S = 5
-"""How long a command that has what it waited for goes on with what follows from it, such as alerts."""
+"""Longest wait of a finished command for events that follow, such as alerts."""
 REQUEST_THREADS = 8
-"""Threads that answer requests, besides those that are held by whoever listens."""
+"""Threads that answer requests, besides those that event streams occupy."""
 FUNCTION_THREADS = {"deliver": 6}
-"""Threads of a function that waits for strangers: of one slow receiver it makes at most 4 wait."""
+"""Threads of functions that wait for other hosts; one slow receiver occupies at most 4 of them."""
 MAX_BODY_FACTOR = 16
-"""Times the API's limit: up to there the API itself refuses, in its own words; beyond, the server does."""
+"""Multiple of the API's body limit: up to there the API rejects a request with its own message, above the
+server does."""
 LOOK_S = 0.5
-"""How often a suite that waits sees to it that all of it still runs."""
+"""Interval at which a waiting server checks that all its parts still run."""
 MAX_QUEUE_FAILURES = 5
-"""Failures of the queue in a row, a second apart, after which a command waits no longer."""
+"""Consecutive failures of the queue, a second apart, after which a command stops waiting."""
 
 
 class EmbeddedServer:
-    """Runs while its `with` block does; killed at any moment and started again, it carries on."""
+    """Runs inside its `with` block; after a crash, the next start continues the work."""
 
     def __init__(
         self,
@@ -51,13 +51,14 @@ class EmbeddedServer:
         workers: int = 2,
         log_level: int = logging.INFO,
     ) -> None:
-        """
+        """Open the data folder and its port.
+
         Args:
-            data: The data folder; one server each.
-            sources: SPECs to refresh from now on, besides those the folder remembers.
-            port: On 127.0.0.1; 0 takes a free one.
-            workers: Processes for raster work.
-            log_level: Of what goes to the folder's log.
+            data: The data folder; it has one server at a time.
+            sources: SPECs to refresh from now on, besides those stored in the folder.
+            port: Port on 127.0.0.1; 0 takes a free one.
+            workers: Number of processes for pixel functions.
+            log_level: Minimum level of the folder's log.
         """
         self.data, self._workers, self._log_level = data, workers, log_level
         self.backend = local_backend(data, sources)
@@ -71,7 +72,7 @@ class EmbeddedServer:
         self._stop_event = threading.Event()
         self._processes: list[subprocess.Popen[bytes]] = []
         self._broken = False
-        """Whether a worker process ended because its thread died: another would too."""
+        """Whether a worker process ended because its thread died; another one would too."""
 
     def __enter__(self) -> "EmbeddedServer":
         host = FunctionHost(self.backend)
@@ -82,9 +83,9 @@ class EmbeddedServer:
         ]
         self._threads.append(Scheduler(self.backend, self._stop_event).thread)
         self._supervisor = threading.Thread(
-            target=self._supervise_workers, daemon=True, name="keeper of the worker processes"
+            target=self._supervise_workers, daemon=True, name="supervisor of the worker processes"
         )
-        self._api = threading.Thread(target=self._server.run, daemon=True, name="server of the API")
+        self._api = threading.Thread(target=self._server.run, daemon=True, name="API server")
         for thread in (*self._threads, self._supervisor, self._api):
             thread.start()
         return self
@@ -93,10 +94,10 @@ class EmbeddedServer:
         """Wait until `stop` is set or the time is over.
 
         Returns:
-            Whether it is set.
+            Whether `stop` is set.
 
         Raises:
-            PermanentError: A part of the suite ended by itself.
+            PermanentError: A part of the server ended by itself.
         """
         until = time.monotonic() + most_s
         while not stop.wait(max(0.0, min(LOOK_S, until - time.monotonic()))):
@@ -110,8 +111,8 @@ class EmbeddedServer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # What is under way may finish within a few seconds; what does not is handed out again at the next
-        # start, as after a kill.
+        # Running work may finish within a few seconds; the rest is leased again after the next start, as
+        # after a crash.
         self._stop_event.set()
         until = time.monotonic() + SHUTDOWN_TIMEOUT_S
         self._supervisor.join()
@@ -156,25 +157,25 @@ def _create_server(backend: Backend, data: Path, port: int) -> Any:
         )
     except OSError as error:
         raise InvalidInputError(
-            f"port {port} on 127.0.0.1 cannot be used ({error.strerror}); choose another with --port, or 0 for any"
+            f"port {port} on 127.0.0.1 cannot be used ({error.strerror}); choose another with --port, or 0 "
+            "for any"
         ) from None
 
 
 def run_until(backend: Backend, data: Path, done: Callable[[], bool], timeout_s: float = math.inf) -> bool:
-    """See to it that the chain runs until `done` says so: by the server of the folder if there is one, else
-    in this process.
+    """Run the chain until `done` returns true: by the folder's server if one runs, otherwise in this process.
 
     Args:
-        backend: On the data folder.
+        backend: Backend of the data folder.
         data: The data folder.
-        done: Asked often; cheap.
-        patience_s: Longest wait.
+        done: Called often, so it must be cheap.
+        timeout_s: Longest wait.
 
     Returns:
         Whether it was done in time.
 
     Raises:
-        TransientError: The data folder's disk is full or fails, and has been so for a while.
+        TransientError: The data folder's disk is full or failing, and stays so.
         PermanentError: A worker ended by itself.
     """
     stop = threading.Event()
@@ -182,10 +183,11 @@ def run_until(backend: Backend, data: Path, done: Callable[[], bool], timeout_s:
     until = time.monotonic() + timeout_s
     try:
         while not (finished := done()) and time.monotonic() < until:
-            # Looked for again and again: a server may be stopped while its work is waited for.
+            # Checked repeatedly, because a server may stop while this command waits for it.
             if not workers and server_url(data) is None:
                 host = FunctionHost(backend)
-                # Two threads of everything: reading pixels and arithmetic on them leave the interpreter free.
+                # Two threads for all functions: reading pixels and array arithmetic release the interpreter
+                # lock.
                 workers = [Worker(backend, host, LAST_STAGE_FIRST, stop) for _ in range(2)]
                 for worker in workers:
                     worker.thread.start()

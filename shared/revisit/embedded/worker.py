@@ -1,5 +1,4 @@
-"""Workers: lease a message, push it to its function, answer the queue; as threads, or as a process of their
-own."""
+"""Workers lease a message, push it to its function and acknowledge it, in threads or processes."""
 
 import argparse
 import logging
@@ -25,15 +24,15 @@ if TYPE_CHECKING:
 LEASE_S = 120
 HEARTBEAT_INTERVAL_S = 30
 DIED = 70
-"""Exit status of a worker process whose thread ended before it was told to."""
+"""Exit status of a worker process whose thread ended by itself."""
 RETRY_INTERVAL_S = 1
-"""Between two tries while the queue's disk is full, or fails."""
+"""Seconds between two attempts while the queue's disk is full or failing."""
 
 
 class Worker:
-    """Works off the messages of some functions, one at a time, until told to stop.
+    """Processes messages of some functions, one at a time, until `stop` is set.
 
-    It holds its thread and is none: a name of ours would hide one of the library's own.
+    It holds a thread and does not inherit from Thread, whose private names an attribute could hide.
     """
 
     def __init__(
@@ -45,9 +44,9 @@ class Worker:
         self._queue = cast("LocalQueue", backend.bus)
         self._host, self._functions, self._stop_event = host, tuple(functions), stop
         self.last_error: TransientError | None = None
-        """Why the queue cannot be used just now."""
+        """The error of the queue at present; None if it works."""
         self.failures = 0
-        """How often in a row it could not."""
+        """Number of consecutive failures of the queue."""
 
     def _work(self) -> None:
         while not self._stop_event.is_set():
@@ -58,7 +57,7 @@ class Worker:
                 self._handle(message)
 
     def _retry[T](self, operation: Callable[[], T]) -> T | None:
-        """Ask until the queue's disk answers; None if told to stop before it does."""
+        """Retry until the queue's disk works; None if `stop` is set first."""
         while True:
             try:
                 answer = operation()
@@ -84,12 +83,12 @@ class Worker:
 
     def _renew_lease(self, message: Message, handled: threading.Event) -> None:
         while not handled.wait(HEARTBEAT_INTERVAL_S):
-            with suppress(TransientError):  # the next beat may do; the lease outlasts three
+            with suppress(TransientError):  # the next renewal may succeed; a lease lasts for three
                 self._queue.extend(message, LEASE_S)
 
 
 def alive(*threads: threading.Thread) -> None:
-    """See to it that threads that are to run until they are told to stop still do.
+    """Check that threads which run until `stop` still do.
 
     Raises:
         PermanentError: One has ended by itself; Python has printed why.
@@ -100,23 +99,22 @@ def alive(*threads: threading.Thread) -> None:
 
 
 def died(who: str) -> str:
-    """What is said of a worker that ended before it was told to."""
-    return f"the {who} has died of the error printed above; what was under way goes on with the next start"
+    """Error message for a worker that ended by itself."""
+    return f"the {who} ended because of the error printed above; unfinished work continues at the next start"
 
 
 def start_worker_process(
     data: Path, functions: Sequence[str], log_level: int = logging.INFO
 ) -> "subprocess.Popen[bytes]":
-    """Start a worker process for some functions; it ends when this process does, however it ends."""
+    """Start a worker process for some functions; it ends with this process, however that ends."""
     program = "from revisit.embedded.worker import main; main()"
     command = [sys.executable, "-c", program, str(data), *functions, "--log-level", str(log_level)]
     return subprocess.Popen(command, stdin=subprocess.PIPE)
 
 
 def _exit_with_parent() -> None:
-    # The parent holds the other end of this pipe; a killed parent closes it. Read without a buffer, whose
-    # lock would be in the way
-    # when the interpreter ends first.
+    # The parent holds the other end of this pipe, and its end closes it, even on SIGKILL. Read without a
+    # buffer, whose lock would block the interpreter's shutdown.
     os.read(sys.stdin.fileno(), 1)
     os._exit(0)
 

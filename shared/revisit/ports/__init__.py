@@ -1,1 +1,1 @@
-"""Protocols of what the suite needs of its environment."""
+"""Protocols of the services that Revisit needs, one per ability."""

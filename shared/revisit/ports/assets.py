@@ -7,11 +7,10 @@ from revisit.domain.job import Asset
 
 
 class Assets(Protocol):
-    """Files that jobs made, under content-addressed names; visible whole or not at all."""
+    """Files of jobs under content-addressed names; a file is visible completely or not at all."""
 
     def store(self, file: Path, path: str, media_type: str) -> Asset:
-        """Move a finished local file in under `path` (relative, '/'-separated). There already: the same
-        success.
+        """Move a finished local file to `path` (relative, '/'-separated). Succeeds if it is already there.
 
         Raises:
             TransientError: The disk is full or the store does not answer; nothing is visible.
@@ -19,44 +18,43 @@ class Assets(Protocol):
         ...
 
     def locate(self, path: str) -> str:
-        """Where GDAL reads it: a local path or a /vsigs/ path."""
+        """Path for GDAL: a local path or a /vsigs/ path."""
         ...
 
     def read(self, path: str) -> bytes:
-        """The whole file.
+        """The content of a file.
 
         Raises:
-            NotFoundError: There is none.
+            NotFoundError: There is no such file.
         """
         ...
 
     def signed_url(self, path: str, valid_s: float, name: str = "") -> str | None:
-        """An address that lets its bearer read this one asset for a while; None where the API hands it out
-        itself.
+        """A URL with which anyone can read this asset for some time; None if the API serves the file itself.
 
-        Whoever asks has been found to have a right to it. The address is a secret: it is not written into a
-        log.
+        The caller has checked that the user may read it. The URL is a secret and must not be logged.
 
         Args:
-            seconds: How long it holds, a day at most.
-            name: What the file is called where it is saved.
+            path: Path of the asset.
+            valid_s: Seconds for which the URL is valid, a day at most.
+            name: File name for saving it.
 
         Raises:
-            TransientError: Whoever signs it does not answer.
+            TransientError: The signing service does not answer.
             PermanentError: The account may not sign.
         """
         ...
 
     def remove(self, path: str) -> int:
-        """Take a file, or all that lies below a folder, away for good; returns how many files. What is not
-        there is gone already.
+        """Delete a file, or everything below a folder; returns the number of files. A missing one counts as
+        deleted.
 
         Raises:
-            TransientError: The disk fails or the store does not answer; some may be gone.
+            TransientError: The disk fails or the store does not answer; some files may be deleted.
         """
         ...
 
     def workspace(self) -> Path:
-        """A local folder for unfinished files, on the same disk where there is one; left-overs are cleared at
-        start."""
+        """A local folder for unfinished files, on the same disk if possible; left-over files are
+        deleted at start."""
         ...

@@ -1,5 +1,4 @@
-"""How a deployment knows its users: what it learns of them from an ID token, and from which pages they may
-come."""
+"""Authenticator port: verifies ID tokens of a deployment, and lists the allowed CORS origins."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,23 +6,23 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a verified ID token says of who sent it."""
+    """What a verified ID token states about its user."""
 
     uid: str
-    """The owner of all that they make."""
+    """Id of the user, the owner of everything they create."""
     email: str = ""
     email_verified: bool = False
-    """Whether the address is theirs; nobody is written to at one that may not be."""
+    """Whether the e-mail address is verified; no e-mail is sent to an unverified one."""
     operator: bool = False
-    """Whether they look after the whole."""
+    """Whether the user operates the deployment."""
 
 
 @dataclass(frozen=True, slots=True)
 class Authenticator:
-    """The door of a deployment."""
+    """ID-token verifier and allowed CORS origins."""
 
     verify: Callable[[str], Claims]
-    """Of an ID token; raises Unknown where it is not one of ours, Retry where that cannot be told at
-    present."""
+    """Verifies an ID token. Raises UnauthenticatedError for an invalid one, TransientError if it cannot
+    be verified now."""
     allowed_origins: tuple[str, ...] = ()
-    """Origins of pages that may ask the API: https://watch.example.org."""
+    """Origins of pages that may call the API, such as https://watch.example.org."""

@@ -3,8 +3,8 @@
 MAX_RECORDS_PER_COMMIT = 150
 """Records written or deleted in one commit.
 
-Firestore accepts 500 writes per commit, and a record may bring up to two more: an event in the outbox, and an index
-entry or a counter.
+Firestore accepts 500 writes per commit, and a record may bring up to two more: an event in the outbox, and an
+index entry or a counter.
 """
 MAX_OUTBOX_ROWS_PER_COMMIT = 400
 """Outbox rows read, published and deleted together; each is one of the 500 writes."""

@@ -1,4 +1,4 @@
-"""The catalog's columns: plain ones that BigQuery and DuckDB both know, and products to and from them."""
+"""Columns of the catalog, which BigQuery and DuckDB both support, and conversion of products."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -30,7 +30,7 @@ SCHEMA = pa.schema(
         ("footprint", pa.string()),
     ]
 )
-"""One row a product; `footprint` is GeoJSON text or null."""
+"""One row per product; `footprint` is GeoJSON text or null."""
 
 
 def to_table(products: Iterable[Product]) -> pa.Table:

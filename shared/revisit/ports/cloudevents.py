@@ -1,6 +1,6 @@
-"""Events as they travel: CloudEvents 1.0 in structured JSON, inside the body of a Pub/Sub push.
+"""Codec of events: CloudEvents 1.0 in structured JSON, as the data of a Pub/Sub push.
 
-Attributes repeat what subscribers filter by, so that none has to open the body.
+Message attributes repeat what subscriptions filter by, so that they need not decode the body.
 """
 
 import base64
@@ -17,22 +17,22 @@ from revisit.errors import InvalidInputError, PermanentError
 
 TYPE_PREFIX = "io.revisit."
 SCHEDULED_EVENTS = (RefreshDue, DeliveriesDue)
-"""Events that a clock sends."""
+"""Events that a scheduler sends."""
 
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """One event on its way."""
+    """One event with its context."""
 
     event: Event
     time: datetime
-    """When it happened, UTC."""
+    """Time of the event, UTC."""
     hops: int = 0
-    """How many handlers its cause went through."""
+    """Number of handlers that the chain of causes has passed through."""
     trace: str = ""
-    """Id of the first cause, shared by all that follows from it."""
+    """Id of the first event in the chain of causes, shared by all that follow."""
     path: tuple[str, ...] = ()
-    """Topics of its causes, the first one first."""
+    """Topics of the causes, the first one first."""
 
     @property
     def id(self) -> str:
@@ -43,11 +43,11 @@ class Envelope:
         return self.event.lane
 
     def follow_up(self, event: Event, now: datetime) -> "Envelope":
-        """The envelope of an event that a handler of this one causes."""
+        """The envelope of an event that the handler of this one emits."""
         return Envelope(event, now, self.hops + 1, self.trace or self.id, (*self.path, self.event.topic))
 
     def encode(self) -> bytes:
-        """The CloudEvent as JSON, keys in a fixed order."""
+        """The CloudEvent as JSON, with keys in a fixed order."""
         id = self.id
         return msgspec.json.encode(
             {
@@ -67,7 +67,7 @@ class Envelope:
 
     @property
     def attributes(self) -> dict[str, str]:
-        """Message attributes, all text."""
+        """Message attributes, all of them text."""
         return {
             "type": TYPE_PREFIX + self.event.topic,
             "subject": self.event.subject,
@@ -78,15 +78,15 @@ class Envelope:
 
 
 def decode(body: bytes, published: datetime | None = None) -> Envelope:
-    """Read `Envelope.encode` back.
+    """Decode the result of `Envelope.encode`.
 
     Args:
-        published: When the queue took it in. A tick of Cloud Scheduler's is the same bytes every time and
-            states no time: this is
-            its time and, as a redelivered one keeps it, what tells it from others.
+        body: The JSON.
+        published: Time of publication. A tick of Cloud Scheduler has the same bytes each time and states no
+            time; this is its time, which a redelivery keeps and which distinguishes it from other ticks.
 
     Raises:
-        PermanentError: It is not a CloudEvent of ours.
+        PermanentError: It is not a CloudEvent of Revisit.
     """
     try:
         raw = msgspec.json.decode(body, type=_CloudEvent)
@@ -104,19 +104,19 @@ def decode(body: bytes, published: datetime | None = None) -> Envelope:
 
 
 def scheduler_message(topic: str, **data: str) -> bytes:
-    """What Cloud Scheduler publishes at each turn, always the same."""
+    """The message that Cloud Scheduler publishes at each tick, always the same."""
     return msgspec.json.encode({"type": TYPE_PREFIX + topic, "data": data})
 
 
 def push_body(envelope: Envelope, subscription: str, message_id: str, attempt: int) -> dict[str, Any]:
-    """What Pub/Sub posts to a push subscriber (documented form, Cloud Pub/Sub "Receive push messages")."""
+    """The request body that Pub/Sub posts to a push subscription (Cloud Pub/Sub, "Receive push messages")."""
     body = raw_push_body(envelope.encode(), subscription, message_id, attempt)
     body["message"] |= {"attributes": envelope.attributes, "publishTime": format_rfc3339(envelope.time)}
     return body
 
 
 def raw_push_body(data: bytes, subscription: str, message_id: str, attempt: int) -> dict[str, Any]:
-    """The push of any bytes, whether or not they are an event of ours."""
+    """The push body of any bytes, event or not."""
     return {
         "message": {
             "data": base64.b64encode(data).decode(),
@@ -130,10 +130,10 @@ def raw_push_body(data: bytes, subscription: str, message_id: str, attempt: int)
 
 
 def from_push(message: dict[str, Any]) -> Envelope:
-    """Read the `message` of a push body, or of the CloudEvent that functions-framework makes of one.
+    """Decode the `message` of a push body, or of the CloudEvent that functions-framework makes of it.
 
     Raises:
-        PermanentError: There is no event of ours in it.
+        PermanentError: It contains no event of Revisit.
     """
     try:
         body = base64.b64decode(message["data"], validate=True)
@@ -147,13 +147,12 @@ def from_push(message: dict[str, Any]) -> Envelope:
 
 
 def from_cloud_event(cloud_event: Any) -> Envelope:
-    """Read the CloudEvent that functions-framework makes of a request: of a Pub/Sub push in either form, or
-    of an event of ours
-    sent as it is
+    """Decode the CloudEvent that functions-framework makes of a request: a Pub/Sub push in either form, or an
+    event sent directly
     (https://github.com/cloudevents/spec/blob/main/cloudevents/bindings/http-protocol-binding.md).
 
     Raises:
-        PermanentError: There is no event of ours in it.
+        PermanentError: It contains no event of Revisit.
     """
     data = cloud_event.data
     if isinstance(data, dict) and isinstance(data.get("message"), dict):
@@ -177,5 +176,5 @@ class _CloudEvent(msgspec.Struct):
 
 
 def reset_for_replay(envelope: Envelope, now: datetime) -> Envelope:
-    """The same event sent anew, as a replayed dead letter is: young again, its hops forgotten."""
+    """The event as a replay sends it: with the current time, and without its chain of causes."""
     return replace(envelope, time=now, hops=0, path=())

@@ -1,4 +1,4 @@
-"""Port for events on the way."""
+"""Event bus port: publishes outbox events, reports queues, collects dead letters."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,61 +11,60 @@ from revisit.ports.system_records import DeadLetter
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One event on its way to one function."""
+    """One event for one function."""
 
     id: str
     function: str
     """Name of the function's folder."""
     body: bytes
-    """`Envelope.encode`."""
+    """The result of `Envelope.encode`."""
     attempt: int
-    """1 at the first delivery; also the fencing number of the lease."""
+    """1 at the first delivery; also the fencing token of the lease."""
     lane: Lane
 
 
 @dataclass(frozen=True, slots=True)
 class QueueDepth:
-    """What one function has before it, in one lane."""
+    """Messages for one function in one lane."""
 
     function: str
     lane: Lane
     ready: int
     leased: int
     delayed: int
-    """Waiting for their next attempt."""
+    """Messages waiting for a retry."""
     oldest_s: float
-    """Age of the oldest message, seconds."""
+    """Age of the oldest message in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class BusStatistics:
-    """What a service that carries messages says it holds."""
+    """Figures of the message service about what it holds."""
 
     depths: tuple[QueueDepth, ...] = ()
-    """All that is not yet answered for counts as ready."""
+    """Messages that are not acknowledged; all count as ready."""
     measured_at: datetime | None = None
-    """Of the figures, where they are not of now."""
+    """Time of the figures, if they are not current."""
     note: str = ""
-    """Why there are none; empty where there are."""
+    """Why there are no figures; empty if there are."""
 
 
 class Bus(Protocol):
-    """Carries what the outbox holds to the functions that want it."""
+    """Carries events from the outbox to the functions that subscribe to them."""
 
     def publish_pending(self) -> int:
-        """Publish what a crash left in the outbox; returns how many."""
+        """Publish what a crash left in the outbox; returns the number of events."""
         ...
 
     def collect_dead_letters(self, save: Callable[[DeadLetter], None]) -> int:
-        """Hand over what the bus gave up by itself, since nobody ever answered; each is let go once `keep`
-        returns. Returns how many."""
+        """Pass messages that the bus dead-lettered to `save`, and delete each when it returns;
+        returns their number."""
         ...
 
     def depth(self) -> list[QueueDepth]:
-        """What is queued, by function and lane; where a service carries it, what that does not have yet."""
+        """Queued messages by function and lane; for a message service, only those not yet published."""
         ...
 
     def statistics(self) -> BusStatistics:
-        """What such a service holds. It is asked for what it says of itself, and not in vain: where it does
-        not answer, that is noted."""
+        """Figures of the message service; if it does not answer, a note says so."""
         ...

@@ -1,4 +1,4 @@
-"""All that matches, page by page: records, and products of the catalog."""
+"""Pagination over records and catalog, by keyset."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ PAGE_SIZE = 1000
 
 
 def find_all[T](records: RecordReader, kind: type[T], **fields: Any) -> Iterator[T]:
-    """Every record of a kind whose indexed fields equal the values given, by id."""
+    """All records of a kind whose indexed fields equal the given values, by id."""
     after = ""
     while True:
         page = records.find(kind, after=after, limit=PAGE_SIZE, **fields)
@@ -85,8 +85,8 @@ def _id(record: Any) -> str:
 
 
 def search_all(catalog: Catalog, query: Query) -> Iterator[Product]:
-    """Every product that meets the query, in its order; its limit is that of a page. No page is asked for
-    before it is needed."""
+    """All products that match the query, in its order, read page by page on demand; its limit is the page
+    size."""
     while True:
         page = catalog.search(query)
         yield from page.products

@@ -33,8 +33,9 @@ COLLECTION_NAMES: dict[type[Any], str] = {
     Usage: "usage",
     Audit: "audit",
 }
-"""Each kind of record and the name of its collection. Existing data is stored under these names: a class may be
-renamed, its collection may not."""
+"""Each kind of record and the name of its collection. Existing data is stored under these names: a class may
+be renamed, its collection may not.
+"""
 
 KINDS_BY_NAME = {name: kind for kind, name in COLLECTION_NAMES.items()}
 """Kinds by the name of their collection."""
@@ -75,7 +76,8 @@ RETENTION: dict[type[Any], tuple[str, timedelta]] = {
     Delivery: ("created", timedelta(days=30)),
 }
 """Kinds that expire: the field that holds the start, and how long after it. Attempts end after four days; the
-alert, which does not expire, keeps a delivery from being made again. The audit log covers more than a year."""
+alert, which does not expire, keeps a delivery from being made again. The audit log covers more than a year.
+"""
 
 
 def collection_name(kind: type[Any]) -> str:

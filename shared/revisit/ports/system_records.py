@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A message that is not tried again, kept for an operator to inspect and replay."""
+    """A message that is not retried, kept for an operator to inspect and replay."""
 
     id: str
     """The event's id and the function's name."""
@@ -22,7 +22,7 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyRecord:
-    """The API's response to a request with an idempotency key, returned again to the same request for a day."""
+    """The response to a request with an idempotency key, returned to the same request for a day."""
 
     id: str
     """Derived from the owner and the key."""
