@@ -91,6 +91,12 @@ def test_a_server_that_stops_in_the_middle_of_an_answer_times_out(server):
         client.fetch(href, 0, 3)
 
 
+def test_a_thread_keeps_a_bounded_number_of_connections():
+    with RangeClient(HttpSettings()) as client:
+        connections = [client._connection(f"http://host{number}/x.tif")[0] for number in range(9)]
+        assert client._connections == set(connections[1:])
+
+
 def test_the_header_cache_drops_the_header_that_was_not_used_for_longest():
     grid = Grid("EPSG:32631", (10.0, 0.0, 600000.0, 0.0, -10.0, 5000040.0), 16, 16)
     header = Header(Layout(grid, "uint16", (16, 16), 1, (0,), (0,)), 100, "v1")

@@ -20,6 +20,8 @@ from revisit.pixels.raster.http_settings import HttpSettings
 from revisit.pixels.raster.urls import redact_url
 
 _CHUNK_BYTES = 1 << 18
+_MAX_CONNECTIONS = 8
+"""Servers to which a thread keeps a connection; a further one takes the place of the oldest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +146,8 @@ class RangeClient:
         server = f"{parts.scheme}://{parts.netloc}"
         if server in kept:
             return kept[server], True
+        if len(kept) >= _MAX_CONNECTIONS:
+            self._drop_connection(next(iter(kept)))
         timeout_s = min(self._settings.idle_timeout_s, self._settings.total_timeout_s)
         host = parts.hostname or ""
         kept[server] = (
