@@ -53,7 +53,8 @@ def rounds(
 
 
 def table(seconds: dict[str, list[float]]) -> dict[str, float]:
-    """Print the medians, and the median of each case's ratio to the first case within a round; return those."""
+    """Print each case's median, and the median of its ratio to the first case within a round; return
+    those."""
     base = next(iter(seconds))
     ratios = {}
     for name, values in seconds.items():

@@ -1,8 +1,7 @@
-"""The durable queue against the floor of the disk it lies on: what a message costs, and how long it takes to
-reach its handler.
+"""Throughput and latency of the durable queue, against the floor of its disk.
 
-Floor: appending the same bytes to a file and fdatasync, one by one. Every figure of ours is with
-    synchronous=FULL.
+The floor is to append the same bytes to a file and call fdatasync, one message at a time. All figures of the
+queue are with synchronous=FULL.
 """
 
 import json
@@ -30,19 +29,19 @@ import time
 from revisit.domain.events import JobFinished
 from revisit.runtime import on
 
-BEGUN = {}
+STARTED = {}
 
 @on(JobFinished)
 def deliver(event, backend):
-    BEGUN[event.job] = time.monotonic()
+    STARTED[event.job] = time.monotonic()
 """
-"""A function's main.py: it is loaded by functions-framework and posted push bodies, as the real ones are."""
+"""A function's main.py: functions-framework loads it and posts push bodies to it, as in production."""
 
 
 def main() -> None:
     extra = {
-        "consume": {"metavar": "FOLDER", "help": "used by the bench itself"},
-        "push": {"metavar": "FOLDER", "help": "used by the bench itself"},
+        "consume": {"metavar": "FOLDER", "help": "internal: used by the benchmark"},
+        "push": {"metavar": "FOLDER", "help": "internal: used by the benchmark"},
     }
     options = arguments("Durable queue: puts, leases, latency", **extra)
     if options.consume:
@@ -57,7 +56,7 @@ def main() -> None:
         put = put_ratio(Path(folder), 25, turns)
         print("put + lease + ack, 100 at once")
         batched = batch_rate(Path(folder) / "batched", 5_000 if options.quick else 20_000)
-        print("event committed -> handler begins")
+        print("event committed -> handler starts")
         within = measure_latency(Path(folder) / "within", pulses, across=False)
         across = measure_latency(Path(folder) / "across", pulses, across=True)
         pushed = measure_latency(Path(folder) / "pushed", pulses, across=True, function=FUNCTION)
@@ -65,7 +64,7 @@ def main() -> None:
     figure(
         "batched put+lease+ack",
         f"{batched:,.0f}/s",
-        ">= 5x the emulator's 10,000/s (as measured once; it is not run here)",
+        ">= 5x the emulator's 10,000/s (measured once, not in this run)",
         batched >= 50_000,
     )
     figure(
@@ -89,8 +88,10 @@ def main() -> None:
 
 
 def put_ratio(folder: Path, count: int, turns: int) -> float:
-    """Ratio of our rate to the floor's, in short rounds: others write to this disk too, and a stall of it
-    hits one of both only."""
+    """Ratio of the queue's rate to the floor's.
+
+    Rounds are short, since other processes write to the disk too, and a stall should fall into one case only.
+    """
     floor = os.open(folder / "floor", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
     queue = local_queue(local_backend(folder / "puts"))
     serial = iter(range(10**9))
@@ -105,14 +106,14 @@ def put_ratio(folder: Path, count: int, turns: int) -> float:
             queue.put_raw("deliver", b"%09d%s" % (next(serial), MESSAGE[9:]))
 
     for _ in range(2000 // count):
-        put()  # until the log has its length, as it has after a second of use
+        put()  # grows the write-ahead log to the size it has in use
 
     ratios = table(rounds({"append + fdatasync": append, "queue put": put}, turns))
     return 1 / ratios["queue put"]
 
 
 def batch_rate(folder: Path, count: int) -> float:
-    """Messages a second that are put, leased and acknowledged, a hundred at once."""
+    """Messages a second that are put, leased and acknowledged in batches of 100."""
     backend = local_backend(folder)
     queue = local_queue(backend)
     rates = []
@@ -136,13 +137,16 @@ def batch_rate(folder: Path, count: int) -> float:
 
 
 def measure_latency(folder: Path, event_count: int, across: bool, function: str = "") -> tuple[float, float]:
-    """Milliseconds from the end of the commit to the begin of the handler: median and 99th percentile.
+    """Milliseconds from the start of a commit to the start of the handler: median and 99th percentile.
 
     Args:
-        function: Source of a main.py that a worker process handles the events by.
+        folder: Of the queue; created.
+        event_count: Events to send.
+        across: Whether the handler runs in another process.
+        function: Source of the main.py by which that process handles the events; empty for a bare consumer.
     """
     backend = local_backend(folder)
-    begun: dict[str, float] = {}
+    started: dict[str, float] = {}
     if across:
         if function:
             (folder / "deliver").mkdir()
@@ -152,24 +156,23 @@ def measure_latency(folder: Path, event_count: int, across: bool, function: str 
             consumer.stdout.readline()
             sent = send(backend, event_count)
             consumer.stdin.close()
-            begun = json.loads(consumer.stdout.read())
+            started = json.loads(consumer.stdout.read())
     else:
         over = threading.Event()
-        thread = threading.Thread(target=receive, args=(backend, begun, over))
+        thread = threading.Thread(target=receive, args=(backend, started, over))
         thread.start()
         sent = send(backend, event_count)
         over.set()
         thread.join()
-    waits = sorted((begun[job] - moment) * 1e3 for job, moment in sent.items())
+    waits = sorted((started[job] - moment) * 1e3 for job, moment in sent.items())
     median, late = waits[len(waits) // 2], waits[int(len(waits) * 0.99)]
-    print(
-        f"  {'pushed' if function else 'two processes' if across else 'one process':14s} p50 {median:8.3f} ms   p99 {late:8.3f} ms   longest {waits[-1]:8.3f} ms"
-    )
+    name = "pushed" if function else "two processes" if across else "one process"
+    print(f"  {name:14s} p50 {median:8.3f} ms   p99 {late:8.3f} ms   longest {waits[-1]:8.3f} ms")
     return median, late
 
 
 def send(backend: Backend, event_count: int) -> dict[str, float]:
-    """Commit one event after the other, and note when each commit was begun: its disk's sync counts too."""
+    """Commit events one by one; returns when each commit was started, so that its sync to disk counts."""
     sent = {}
     for number in range(event_count):
         job = f"job_{number}"
@@ -182,34 +185,33 @@ def send(backend: Backend, event_count: int) -> dict[str, float]:
     return sent
 
 
-def receive(backend: Backend, begun: dict[str, float], over: threading.Event) -> None:
-    """Lease and acknowledge, and note when each handler would begin."""
+def receive(backend: Backend, started: dict[str, float], over: threading.Event) -> None:
+    """Lease and acknowledge until `over`; writes to `started` when each handler would start."""
     from revisit.ports.cloudevents import decode
 
     queue = local_queue(backend)
     while not over.is_set():
         for message in queue.lease(["deliver"]):
-            begun[decode(message.body).event.subject] = time.monotonic()
+            started[decode(message.body).event.subject] = time.monotonic()
             queue.ack(message)
         queue.wait(0.5)
 
 
 def consume(folder: Path) -> None:
-    """The other process: until stdin is closed."""
-    begun: dict[str, float] = {}
+    """The other process, as a bare consumer, until stdin is closed."""
+    started: dict[str, float] = {}
     over = threading.Event()
-    thread = threading.Thread(target=receive, args=(local_backend(folder), begun, over))
+    thread = threading.Thread(target=receive, args=(local_backend(folder), started, over))
     thread.start()
     print("ready", flush=True)
     sys.stdin.read()
     over.set()
     thread.join()
-    print(json.dumps(begun), flush=True)
+    print(json.dumps(started), flush=True)
 
 
 def push(folder: Path) -> None:
-    """The other process as the suite runs it: a worker that posts each message to its function, until stdin
-    is closed."""
+    """The other process, as a worker that posts each message to its function, until stdin is closed."""
     from revisit.embedded import function_host
     from revisit.embedded.worker import Worker
 
@@ -223,7 +225,7 @@ def push(folder: Path) -> None:
     sys.stdin.read()
     over.set()
     worker.thread.join()
-    print(json.dumps(sys.modules["main"].BEGUN), flush=True)
+    print(json.dumps(sys.modules["main"].STARTED), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
-"""An HTTP/1.1 file server with ranges, keep-alive and a stated delay before each answer; run in a process of
-its own.
+"""An HTTP/1.1 file server with ranges, keep-alive and a fixed delay before each answer, in its own process.
 
-`GET /__stats` answers requests and bytes since it was last asked.
+`GET /__stats` returns the requests and bytes since its last call.
 """
 
 import asyncio
@@ -51,16 +50,16 @@ class Server:
             self.open[name] = os.open(self.root / name, os.O_RDONLY), (self.root / name).stat().st_size
         file, size = self.open[name]
         first, last, status = 0, size - 1, "200 OK"
-        if (wanted := headers.get("range", "")).startswith("bytes="):
-            low, _, high = wanted[6:].partition("-")
+        if (requested := headers.get("range", "")).startswith("bytes="):
+            low, _, high = requested[6:].partition("-")
             first, last = (
                 (int(low), min(int(high or last), last)) if low else (max(size - int(high), 0), last)
             )
             status = "206 Partial Content"
-        about = f'Content-Length: {last - first + 1}\r\nAccept-Ranges: bytes\r\nETag: "{size}"\r\n'
+        fields = f'Content-Length: {last - first + 1}\r\nAccept-Ranges: bytes\r\nETag: "{size}"\r\n'
         if status.startswith("206"):
-            about += f"Content-Range: bytes {first}-{last}/{size}\r\n"
-        writer.write(f"HTTP/1.1 {status}\r\n{about}\r\n".encode())
+            fields += f"Content-Range: bytes {first}-{last}/{size}\r\n"
+        writer.write(f"HTTP/1.1 {status}\r\n{fields}\r\n".encode())
         if method == "GET":
             self.bytes += last - first + 1
             while first <= last:
@@ -78,7 +77,7 @@ async def serve(root: Path, delay: float) -> None:
 
 @contextmanager
 def run_server(root: Path, delay_ms: float) -> Iterator[str]:
-    """The address of a server over `root`, ended afterwards."""
+    """Run a server over `root` and yield its address."""
     command = [sys.executable, __file__, str(root), str(delay_ms)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
@@ -89,7 +88,7 @@ def run_server(root: Path, delay_ms: float) -> Iterator[str]:
 
 
 def read_counters(address: str) -> dict[str, int]:
-    """Requests and bytes since last asked."""
+    """Requests and bytes since the last call."""
     with urllib.request.urlopen(f"{address}/__stats", timeout=10) as answer:
         return json.load(answer)
 

@@ -1,9 +1,8 @@
 """NDVI and cloud mask over a scene, against spyndex and a numpy mask; peak memory; import time.
 
-The peer does what its users do: reflectance in float32, the index, then NaN where the SCL is not clear. Ours
-does the same from the
-same DN and SCL and also leaves out pixels without data; the third case is ours in float64, as smaller windows
-are computed.
+The peer computes reflectance in float32, the index, then NaN where the SCL is not clear. Revisit starts from
+the same DN and SCL, and also masks pixels without data. The third case is Revisit in float64, the precision
+of smaller windows.
 """
 
 import subprocess
@@ -21,7 +20,7 @@ SCALE, OFFSET = 1e-4, -0.1
 
 
 def scene(size: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """DN of red and near infrared, and an SCL of every class at 20 m repeated to 10 m."""
+    """DN of red and near infrared, and an SCL of all classes, 20 m pixels repeated to 10 m."""
     random = np.random.default_rng(0)
     dn = {
         "B04": random.integers(1200, 5000, (size, size), dtype=np.uint16),
@@ -47,15 +46,18 @@ def by_revisit(dn: dict[str, np.ndarray], scl: np.ndarray, precision: type | Non
 
 
 def peak_memory(size: int) -> float:
-    """Most memory taken beyond the input, in sizes of the output; measured in a process of its own by the
-    high-water mark."""
+    """Peak memory beyond the input, as a multiple of the output's size; measured in a new process."""
     code = (
         "import resource; from bench.spectral_index import by_revisit, scene\n"
         "small = scene(512); by_revisit(*small)\n"
-        f"given = scene({size})\n"
+        f"dn_and_scl = scene({size})\n"
         "import pathlib; pathlib.Path('/proc/self/clear_refs').write_text('5')\n"
-        "def status(key): return int(next(l for l in open('/proc/self/status') if l.startswith(key)).split()[1]) * 1024\n"
-        "before = status('VmRSS'); out = by_revisit(*given); print((status('VmHWM') - before) / out.nbytes)"
+        "def status(key):\n"
+        "    line = next(line for line in open('/proc/self/status') if line.startswith(key))\n"
+        "    return int(line.split()[1]) * 1024\n"
+        "before = status('VmRSS')\n"
+        "out = by_revisit(*dn_and_scl)\n"
+        "print((status('VmHWM') - before) / out.nbytes)"
     )
     return float(
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
@@ -63,16 +65,16 @@ def peak_memory(size: int) -> float:
 
 
 def measure_imports() -> dict[str, float]:
-    """Seconds from the start of a process until it has imported something: medians of seven."""
+    """Seconds to start a process and import a module: medians of seven."""
 
-    def run(what: str):
-        return lambda: subprocess.run([sys.executable, "-c", what], check=True)
+    def run(code: str):
+        return lambda: subprocess.run([sys.executable, "-c", code], check=True)
 
     print("process start and import")
     seconds = rounds(
         {
-            name: run(what)
-            for name, what in {
+            name: run(code)
+            for name, code in {
                 "python alone": "pass",
                 "numpy": "import numpy",
                 "revisit.pixels.indices": "import revisit.pixels.indices",
@@ -86,7 +88,7 @@ def measure_imports() -> dict[str, float]:
 
 
 def measure_speedup(count: int) -> float:
-    """How many times as fast as the peer over a full scene, after the two are seen to agree."""
+    """How many times faster than the peer over a full scene; both must agree."""
     dn, scl = scene(FULL)
     expected, found = by_spyndex(dn, scl), by_revisit(dn, scl)
     assert np.array_equal(np.isnan(found), np.isnan(expected))

@@ -32,7 +32,8 @@ from bench.window_readers import (
 
 
 def scene(side: int) -> Path:
-    """The folder of a tile in the form that Earth Search publishes: COGs of 1024 blocks, DEFLATE, predictor 2.
+    """The folder of a tile in the form that Earth Search publishes: COGs of 1024 blocks, DEFLATE, predictor
+    2.
 
     The pixels are fields, relief and noise.
     """
@@ -74,8 +75,8 @@ def scene(side: int) -> Path:
 
 
 def aoi() -> dict:
-    """The window as an AOI, 2 m smaller on each side: its edges are straight in degrees, and so cross no other
-    pixels."""
+    """The window as an AOI, 2 m smaller on each side: its edges are straight in degrees, and so cross no
+    other pixels."""
     from pyproj import Transformer
 
     to_degrees = Transformer.from_crs(32631, 4326, always_xy=True)
