@@ -18,8 +18,8 @@ test-thorough: setup-test  ## the same with every property tried on its full num
 	@HYPOTHESIS_PROFILE=thorough $(BIN)/python tests/run.py
 
 check: setup-test check-web
-	@$(BIN)/ruff check shared functions tests bench locks
-	@$(BIN)/ruff format --quiet --check shared functions tests bench locks
+	@$(BIN)/ruff check shared functions tests bench locks .ci
+	@$(BIN)/ruff format --quiet --check shared functions tests bench locks .ci
 	@$(BIN)/mypy
 
 check-web:  ## format and lint of the page's files; needs Node.js and npm
