@@ -88,7 +88,7 @@ def _other_pythons() -> Iterator[Path]:
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """This environment without what a stranger's lacks: the shared data, the optional programs, a locale."""
+    """This environment without the shared data, the optional programs and a locale."""
     folder.mkdir(parents=True)
     for place in reversed(os.environ.get("PATH", os.defpath).split(os.pathsep)):
         for program in Path(place).glob("*") if Path(place).is_dir() else ():

@@ -11,7 +11,7 @@ def drain(backend: Backend, functions: Iterable[str] = TRIGGER_TOPICS, max_pushe
     """Push what is queued to its functions, one by one, until the queue is empty; returns how many pushes it
     took.
 
-    A failed attempt is repeated at once, so that what is given up is given up within the call.
+    A failed attempt is retried immediately, so a message that keeps failing is dead-lettered within the call.
     """
     host, pushes = FunctionHost(backend), 0
     while leased := backend.bus.lease(tuple(functions), 1):

@@ -1,4 +1,4 @@
-"""A subscription that tells receivers and files, its finished jobs, and what came of them."""
+"""A subscription with webhook and file channels, its finished jobs, and their deliveries."""
 
 import json
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Bodies that are sent to hurt (rules.md J1, J2 and section 4.3): each at most 1 MB, and made for the place
+"""Malicious request bodies: each at most 1 MB, and made for the place
 it is sent to."""
 
 import gzip
@@ -176,7 +176,7 @@ def hostile_shapes() -> Iterator[tuple[str, Any]]:
         ),
     )
     yield "a zigzag", _polygon(_zigzag(2000))
-    yield "a zigzag to be mended", _polygon(_zigzag(500))
+    yield "a zigzag to repair", _polygon(_zigzag(500))
     yield (
         "a rose",
         _polygon(

@@ -22,7 +22,7 @@ COMPILE = [
 
 
 def main() -> None:
-    """Write every lock file anew; `upgrade` as an argument also moves to the newest versions."""
+    """Write every lock file again; `upgrade` as an argument also moves to the newest versions."""
     upgrade = ["--upgrade"] if "upgrade" in sys.argv else []
     _compile("runtime.in", LOCKS / "runtime.txt", upgrade)
     _compile("test.in", LOCKS / "test.txt", [*upgrade, "--constraint", "runtime.txt"])

@@ -30,7 +30,7 @@ def load_schema(url: str) -> dict[str, Any]:
 
 
 def serve_schemas_offline(patch: pytest.MonkeyPatch) -> None:
-    """Hand out schemas instead of fetching them; whatever else is asked for is fetched."""
+    """Hand out schemas instead of fetching them; any other URL is fetched."""
     from stac_validator import utilities
 
     fetch = utilities.fetch_and_parse_file

@@ -196,7 +196,7 @@ def listed_products(listing: Listing) -> list[Product]:
 
 
 def make_item(number: int, day: datetime = NOW) -> dict[str, Any]:
-    """An item of our own, told apart by its number."""
+    """An item that differs from others by its number."""
     item = item_of("32TMT", PASSES[0][0], 1)
     item["id"] = f"S2A_32TMT_20200305_{number}_L2A"
     item["properties"]["datetime"] = day.isoformat()

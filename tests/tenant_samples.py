@@ -1,4 +1,4 @@
-"""A deployment with people in it: records of every kind that are Ann's, and who may come to see them."""
+"""A deployment with several users: records of every kind that are Ann's, and which users may see them."""
 
 import shutil
 from dataclasses import dataclass, replace

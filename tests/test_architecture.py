@@ -174,7 +174,7 @@ def test_folders_are_the_functions_that_events_reach():
     assert {port for ports in PORTS.values() for port in ports} == set(PORT_MODULES)
 
 
-def test_every_topic_has_a_hearer_and_every_hearer_a_topic():
+def test_every_topic_has_a_subscriber_and_every_subscriber_a_topic():
     assert set(TRIGGER_TOPICS.values()) | set(SCHEDULED_TOPICS.values()) == set(EVENTS)
 
 

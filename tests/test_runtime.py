@@ -64,7 +64,7 @@ def test_an_event_reaches_its_handler_once_however_often_it_is_delivered(backend
     assert calls == [JobStarted("job_1")]
 
 
-def test_giving_up_is_a_dead_letter_with_its_reason_and_no_redelivery(backend):
+def test_a_permanent_error_is_a_dead_letter_with_its_reason_and_no_redelivery(backend):
     def refuse(event, backend):
         raise PermanentError("band B99 is not there")
 
@@ -75,7 +75,7 @@ def test_giving_up_is_a_dead_letter_with_its_reason_and_no_redelivery(backend):
     assert wire.decode(letter.body.encode()).event == JobStarted("job_1")
 
 
-def test_giving_up_is_recorded_where_the_function_says_and_nowhere_else(backend):
+def test_a_permanent_error_is_recorded_by_the_failure_handler_and_nowhere_else(backend):
     def refuse(event, backend):
         raise PermanentError("no")
 
@@ -108,7 +108,7 @@ def test_anything_else_is_redelivered_until_the_attempts_run_out(backend, error)
     assert type(error).__name__ in letter.reason
 
 
-def test_a_message_whose_workers_all_died_is_put_aside_without_another_try(backend):
+def test_a_message_whose_workers_all_died_is_dead_lettered_without_another_attempt(backend):
     entry, calls = handler_of(JobStarted)
     push(entry, wire.Envelope(JobStarted("job_1"), NOW), attempt=9)
     assert calls == []
@@ -144,7 +144,7 @@ def test_an_event_that_a_function_does_not_hear_is_none_that_it_can_note_as_fail
     assert "this function does not handle product.new" in letters(backend)[0].reason
 
 
-def test_an_old_event_is_put_aside_where_the_backend_says_what_is_old(backend):
+def test_an_event_older_than_the_backends_limit_is_dead_lettered(backend):
     entry, calls = handler_of(JobStarted)
     old = wire.Envelope(JobStarted("job_1"), NOW - timedelta(hours=21))
     runtime.use_backend(current_app, with_settings(backend, max_event_age=MAX_EVENT_AGE))
@@ -182,8 +182,8 @@ def test_the_log_tells_the_time_in_utc_wherever_the_computer_is(backend, capsys,
     finally:
         monkeypatch.undo()
         time.tzset()
-    told = datetime.fromisoformat(json.loads(capsys.readouterr().out)["time"])
-    assert abs(datetime.now(UTC) - told) < timedelta(minutes=1)
+    logged = datetime.fromisoformat(json.loads(capsys.readouterr().out)["time"])
+    assert abs(datetime.now(UTC) - logged) < timedelta(minutes=1)
 
 
 def test_every_run_writes_one_line_of_json(backend, capsys):
@@ -212,17 +212,17 @@ def test_every_run_writes_one_line_of_json(backend, capsys):
 )
 def test_a_line_names_the_request_it_belongs_to_as_cloud_logging_reads_it(headers, span, monkeypatch):
     monkeypatch.setenv("REVISIT_PROJECT", "a-project")
-    told = io.StringIO()
+    output = io.StringIO()
     handlers, level = runtime.log.handlers[:], runtime.log.level
     try:
-        runtime.configure_logging(told)
+        runtime.configure_logging(output)
         with Flask("any").test_request_context(headers=headers):
             runtime.log.warning("within")
         runtime.log.warning("outside")
     finally:
         runtime.log.handlers[:] = handlers
         runtime.log.setLevel(level)
-    within, outside = map(json.loads, told.getvalue().splitlines())
+    within, outside = map(json.loads, output.getvalue().splitlines())
     assert (within["severity"], within["message"]) == ("WARNING", "within")
     assert within["logging.googleapis.com/trace"] == f"projects/a-project/traces/{'ab' * 16}"
     assert within.get("logging.googleapis.com/spanId") == span

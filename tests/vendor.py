@@ -1,4 +1,4 @@
-"""`make vendor`: fetch the page's libraries anew, as locks/vendor.json names them, and write the list of
+"""`make vendor`: fetch the page's libraries, as locks/vendor.json names them, and write the list of
 their checksums.
 
 Each is the package's own built file, unchanged. `npm pack` holds a package against the registry's checksum
@@ -28,7 +28,7 @@ def checksums(folder: Path) -> str:
 
 
 def main() -> int:
-    """Write web/vendor/ anew."""
+    """Write web/vendor/ from scratch."""
     npm = shutil.which("npm")
     if npm is None:
         print("npm is missing: install Node.js, whose npm fetches the page's libraries")

@@ -12,7 +12,7 @@ from revisit.embedded.server import run_until
 from revisit.errors import ConflictError
 
 
-def test_a_folder_has_one_server_whose_address_others_are_told(tmp_path):
+def test_a_folder_has_one_server_whose_address_others_learn(tmp_path):
     with acquire_lock(tmp_path) as lock:
         write_url(lock, "http://127.0.0.1:9")
         assert server_url(tmp_path) == "http://127.0.0.1:9"

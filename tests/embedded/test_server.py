@@ -169,7 +169,7 @@ def test_a_second_server_on_the_folder_and_a_taken_port_are_one_sentence(archive
         assert first.stop() == 0
 
 
-def test_an_order_is_worked_by_the_running_server(archive, tmp_path):
+def test_the_running_server_processes_an_order(archive, tmp_path):
     watched, _, aoi = archive
     server = Server(tmp_path / "data", watched)
     try:
@@ -204,7 +204,7 @@ def test_a_body_that_is_too_large_is_a_problem_like_any_other(tmp_path):
     assert (refused.value.code, refused.value.headers["Content-Type"]) == (413, "application/problem+json")
 
 
-def test_a_server_told_to_end_does_not_wait_for_a_backlog(archive, tmp_path):
+def test_a_server_that_is_stopped_does_not_wait_for_a_backlog(archive, tmp_path):
     watched, _, aoi = archive
     data = tmp_path / "data"
     backend = local_backend(data)

@@ -1,4 +1,4 @@
-"""A worker outlives what its queue's disk meets; whoever waits for one that has died is told."""
+"""A worker survives faults of its queue's disk; a process that waits for a dead worker reports it."""
 
 import subprocess
 import sys
@@ -118,7 +118,7 @@ def test_a_worker_process_whose_thread_dies_says_so_in_its_status(tmp_path):
         assert "ZeroDivisionError" in process.stderr.read()
 
 
-def test_a_suite_that_waits_is_told_to_stop_or_has_waited_long_enough(tmp_path):
+def test_a_server_waits_until_it_is_stopped_or_its_time_is_over(tmp_path):
     stop = threading.Event()
     with EmbeddedServer(tmp_path, port=0, workers=0) as running:
         assert running.wait(stop, 0.05) is False

@@ -114,7 +114,9 @@ class LoadJobs:
         asked, so_far = self._uploads[number]
         place, _, total = headers["content-range"].removeprefix("bytes ").partition("/")
         if place != "*":
-            assert int(place.partition("-")[0]) == len(so_far), "a piece that does not follow the one before"
+            assert int(place.partition("-")[0]) == len(so_far), (
+                "a piece that does not follow the previous one"
+            )
             so_far += body
         if total == "*" or len(so_far) < int(total):
             return 308, {"range": f"bytes=0-{len(so_far) - 1}"} if so_far else {}, {}

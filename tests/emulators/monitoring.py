@@ -1,5 +1,5 @@
-"""Cloud Monitoring, as far as `timeSeries.list` goes: plays series in the published form, some a page, to
-whoever bears the token.
+"""Cloud Monitoring, as far as `timeSeries.list` goes: plays series in the published form, page by page, for
+requests that bear the token.
 
 https://cloud.google.com/monitoring/api/ref_v3/rest/v3/projects.timeSeries/list
 """

@@ -75,7 +75,7 @@ def continue_upload(call: "Handler", bucket: str) -> None:
         call.headers.get("Content-Range", f"bytes 0-{len(call.body) - 1}/{len(call.body)}"),
     )
     if not match:
-        raise StorageError(400, "invalid", "The Content-Range makes no sense.")
+        raise StorageError(400, "invalid", "The Content-Range is invalid.")
     if match[1] is not None:
         if int(match[1]) > len(content):
             raise StorageError(

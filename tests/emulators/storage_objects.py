@@ -206,7 +206,7 @@ class Buckets:
         client_fields: dict[str, Any],
         query: dict[str, str],
     ) -> StoredObject:
-        """Copy within the server; what is not stated anew is what the source has."""
+        """Copy within the server; fields that the request leaves out are those of the source."""
         with self._lock:
             of_source = {
                 key.replace("Source", "", 1): value

@@ -2,7 +2,7 @@
 tests depend on.
 
 Preconditions, generations, ranges, a bucket's CORS and V4 signatures are as Google's pages state them;
-accounts are not asked for, but in
+accounts are not checked, but in
 a bucket of `publicAccessPrevention: enforced`, whose objects the XML API gives to signed requests and bearers
 of tokens only.
 `POST /_server/faults` has requests fail or wait.
@@ -166,7 +166,7 @@ class Handler(BaseHTTPRequestHandler):
         self.json(stored.resource(self.base))
 
     def media(self, stored: StoredObject, extra: dict[str, str] | None = None) -> None:
-        """An object's bytes, or the range that is asked for."""
+        """An object's bytes, or the requested range."""
         size = len(stored.content)
         headers = {
             "Content-Type": stored.client_fields.get("contentType", "application/octet-stream"),
@@ -258,12 +258,13 @@ class Handler(BaseHTTPRequestHandler):
                 "NoSuchKey" if "object" in str(error) else "NoSuchBucket",
                 "The specified key does not exist.",
             ) from None
-        wishes = {
+        overrides = {
             "response-content-disposition": "Content-Disposition",
             "response-content-type": "Content-Type",
         }
         self.media(
-            found, {wishes[key]: value for key, value in self.query.items() if key in wishes} | self._cors()
+            found,
+            {overrides[key]: value for key, value in self.query.items() if key in overrides} | self._cors(),
         )
 
     def _is_private(self, bucket: str) -> bool:

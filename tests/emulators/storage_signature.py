@@ -34,7 +34,7 @@ def verify(method: str, path: str, query: str, headers: dict[str, str], keys: di
         keys: Public keys in PEM by the e-mail of their account.
 
     Raises:
-        Refused: The signature is not of this very request, has expired, or is of a stranger.
+        Refused: The signature is of another request, has expired, or is of an unknown account.
     """
     given = dict(parse_qsl(query, keep_blank_values=True))
     try:

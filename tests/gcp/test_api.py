@@ -1,4 +1,4 @@
-"""The deployed api, in a process of its own over Firestore: who signs in with which token, and what comes of
+"""The deployed API, in a separate process over Firestore: who signs in with which token, and the answers to
 keys."""
 
 import json

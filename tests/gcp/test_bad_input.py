@@ -76,7 +76,7 @@ def test_an_environment_that_cannot_be_is_refused_in_one_line(bare, capsys, envi
     assert said.count("\n") == 1 and all(word in said for word in words), said
 
 
-def test_whoever_has_no_account_is_told_how_to_get_one(bare, capsys):
+def test_the_error_without_an_account_says_how_to_get_one(bare, capsys):
     bare.setenv("REVISIT_PROJECT", "demo-lakes")
     assert run(["status"]) == 2
     said = capsys.readouterr().err
@@ -105,7 +105,7 @@ class _Refusing(grpc.GenericRpcHandler):
         (["doctor", "--offline", "--json"], 1, "grant it roles/pubsub.viewer"),
     ],
 )
-def test_an_account_without_the_right_is_told_the_role_it_needs(
+def test_the_error_of_an_account_without_the_right_names_the_role_it_needs(
     google, monkeypatch, capsys, arguments, code, role
 ):
     server = grpc.server(ThreadPoolExecutor(2), handlers=[_Refusing()])
@@ -119,8 +119,11 @@ def test_an_account_without_the_right_is_told_the_role_it_needs(
         assert run(arguments) == code
     finally:
         server.stop(None)
-    told = capsys.readouterr()
-    assert role in told.out + told.err and "Missing or insufficient permissions." in told.out + told.err
+    printed = capsys.readouterr()
+    assert (
+        role in printed.out + printed.err
+        and "Missing or insufficient permissions." in printed.out + printed.err
+    )
 
 
 # ----------------------------------------------------------------------------------------------------------------
@@ -217,7 +220,7 @@ def test_a_function_without_a_project_says_so_in_one_line_of_its_log_and_handles
 
 @pytest.fixture
 def function(google, monkeypatch):
-    """notify over Firestore: posts to it, and gives what it put aside."""
+    """notify over Firestore: posts to it, and returns its dead letters."""
     clock = StoppedClock()
     backend = gcp_backend(Settings(new_project()), clock)
     monkeypatch.setattr(runtime, "_backend", [backend])
@@ -238,7 +241,7 @@ def function(google, monkeypatch):
     return post
 
 
-def test_what_is_not_ours_too_old_or_lost_its_way_is_put_aside_with_its_reason(function):
+def test_a_message_that_is_not_ours_too_old_or_misrouted_is_dead_lettered_with_its_reason(function):
     new = ProductNew("P")
     cases = [
         (cloudevents.raw_push_body(b"\xff\x00", "s", "1", 1), "the message is not a CloudEvent of ours"),
@@ -262,7 +265,7 @@ def test_what_is_not_ours_too_old_or_lost_its_way_is_put_aside_with_its_reason(f
     for count, (body, reason) in enumerate(cases, 1):
         status, letters = function(body)
         assert (status, len(letters)) == (200, count), "it is not sent again, which would change nothing"
-        assert [told for told, _ in letters if told.startswith(reason)], (reason, letters)
+        assert [text for text, _ in letters if text.startswith(reason)], (reason, letters)
 
 
 def test_the_attempt_of_a_classic_push_is_known(function):

@@ -177,8 +177,8 @@ def test_every_query_says_what_it_may_cost(google, products):
     catalog.freshness()
     host = google["BIGQUERY_EMULATOR_HOST"].host
     bodies = [one["body"] for one in recorded_jobs(host, settings.project)]
-    told = [body.get("configuration", {}).get("query", body) for body in bodies]
-    ours = [query for query in told if "query" in query and not query["query"].startswith("CREATE TABLE")]
+    requests = [body.get("configuration", {}).get("query", body) for body in bodies]
+    ours = [query for query in requests if "query" in query and not query["query"].startswith("CREATE TABLE")]
     assert len(ours) >= 6
     assert {int(query.get("maximumBytesBilled", 0)) for query in ours} == {MAX_QUERY_BYTES}
     assert all(query.get("useLegacySql") is False for query in ours)

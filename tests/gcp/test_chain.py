@@ -60,7 +60,7 @@ def embedded(tmp_path_factory):
 def test_kills_duplicates_and_outages_lose_nothing_and_double_nothing(google, embedded, tmp_path):
     crashes = tmp_path / "crashes"
     crashes.mkdir()
-    # One event may meet every point there is, and each costs it an attempt: that dead ones are put aside is
+    # One event may meet every point there is, and each costs it an attempt: dead-lettering is
     # another test.
     with run_deployment(
         google, tmp_path / "logs", attempts=2 * len(CRASH_POINTS), REVISIT_TEST_CRASHES=str(crashes)

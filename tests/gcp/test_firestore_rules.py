@@ -1,7 +1,7 @@
 """What a page may read of Firestore by itself: its user's own, nothing of others, no keys; and it may write
 nothing.
 
-The emulator enforces the rules that Terraform deploys; who asks is told by a token that nobody signed
+The emulator enforces the rules that Terraform deploys; an unsigned token names the user
 (cloud.google.com/firestore,
 "Unit test security rules").
 """
@@ -80,7 +80,7 @@ def of(owner: str) -> list[Any]:
     ]
 
 
-OF_THE_HOUSE = [
+SYSTEM_RECORDS = [
     SEEN,
     SourceState("folder"),
     CatalogCursor(),
@@ -145,7 +145,7 @@ class Firestore:
 
 @pytest.fixture(scope="module")
 def store(rules_emulator):
-    """Records of every kind of ann, bob and the house, written by the suite's own adapter."""
+    """Records of every kind of ann, bob and the system, written by the suite's own adapter."""
     from revisit.adapters.gcp.backend import gcp_backend
     from revisit.adapters.gcp.settings import Settings
 
@@ -153,14 +153,14 @@ def store(rules_emulator):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FIRESTORE_EMULATOR_HOST", rules_emulator.host)
         records = gcp_backend(Settings(project), lambda: NOW).records
-        for record in [*of("ann"), *of("bob"), *of("local"), *OF_THE_HOUSE]:
+        for record in [*of("ann"), *of("bob"), *of("local"), *SYSTEM_RECORDS]:
             records.transact(lambda transaction, record=record: transaction.put(record))
         records.transact(lambda transaction: transaction.add_dedupe_key("handled"))
     return Firestore(rules_emulator.host, project)
 
 
 def test_the_records_written_are_of_every_kind_there_is():
-    assert {type(record) for record in [*of("ann"), *OF_THE_HOUSE]} == set(KINDS)
+    assert {type(record) for record in [*of("ann"), *SYSTEM_RECORDS]} == set(KINDS)
 
 
 @pytest.mark.parametrize("record", of("ann"), ids=lambda record: collection_name(type(record)))
@@ -182,8 +182,8 @@ def test_a_user_lists_their_own_by_naming_themselves_and_nothing_else(store, kin
     ] == [403] * 5
 
 
-def test_what_the_house_keeps_for_itself_is_read_by_nobody(store):
-    for record in OF_THE_HOUSE:
+def test_system_records_are_read_by_nobody(store):
+    for record in SYSTEM_RECORDS:
         assert store.ask("GET", f"/{collection_name(type(record))}/{record.id}", "ann")[0] == 403
     for collection in ("mark", "outbox", "anything"):
         assert store.ask("GET", f"/{collection}/handled", "ann")[0] == 403

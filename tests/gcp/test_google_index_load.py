@@ -1,5 +1,5 @@
 """An index loaded by BigQuery itself: the same products, refusals and rejections as by the lines of the file,
-and no load is begun in vain or lost."""
+and no load is started twice or lost."""
 
 import gzip
 import json
@@ -238,7 +238,7 @@ def test_strange_rows_are_taken_or_refused_as_by_the_lines_of_the_file(backend, 
     assert len(same) == 26
     assert same == {one for one in listing.rejection_examples if not one[0].startswith("gs://")}
     assert len([one for one in listing.rejection_examples if one[0].startswith("gs://")]) == 2
-    # Written anew, it adds nothing; what was refused is refused again.
+    # Written again, it adds nothing; what was refused is refused again.
     later = bucket.put(L1C, content)
     again, new = refresh(backend, L1C, listing.state)
     assert (again.rows, new, again.rejection_count, again.state["mark"]) == (
@@ -358,7 +358,7 @@ def test_an_index_without_rows_is_an_error_until_it_has_some(backend, bucket):
         refresh(backend, "nowhere.csv.gz")
 
 
-def test_an_index_cut_off_is_refused_whole_and_loaded_anew(backend, bucket, jobs):
+def test_an_index_cut_off_is_refused_whole_and_loaded_again(backend, bucket, jobs):
     whole = gzip.compress(index_csv(*map(index_row, range(3000, 3300))))
     bucket.put("cut/index.csv.gz", whole[: len(whole) // 2])
     for turn in (1, 2):

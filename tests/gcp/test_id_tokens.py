@@ -11,8 +11,8 @@ from revisit.errors import InvalidInputError, TransientError, UnauthenticatedErr
 from revisit.ports.authenticator import Claims
 
 PROJECT = "revisit-lakes"
-GOOGLE, STRANGER = Signer(), Signer()
-"""The stranger signs under the same key id."""
+GOOGLE, IMPOSTOR = Signer(), Signer()
+"""The impostor signs under the same key id."""
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +49,8 @@ REFUSED = {
     "it is of nobody": lambda: GOOGLE.sign(firebase_claims(PROJECT, sub="")),
     "it is of no text": lambda: GOOGLE.sign(firebase_claims(PROJECT, sub=7)),
     "it comes from the future": lambda: GOOGLE.sign(firebase_claims(PROJECT, issued_s=60)),
-    "another key signed it": lambda: STRANGER.sign(firebase_claims(PROJECT)),
-    "a key that we do not know signed it": lambda: STRANGER.sign(firebase_claims(PROJECT), kid="key-2"),
+    "another key signed it": lambda: IMPOSTOR.sign(firebase_claims(PROJECT)),
+    "a key that we do not know signed it": lambda: IMPOSTOR.sign(firebase_claims(PROJECT), kid="key-2"),
     "it was changed after it was signed": lambda: _with_claims_of(
         GOOGLE.sign(firebase_claims(PROJECT)), GOOGLE.sign(firebase_claims(PROJECT, "user-2"))
     ),
@@ -88,7 +88,7 @@ def test_it_is_the_audience_that_keeps_the_tokens_of_other_projects_out(verify, 
 
     monkeypatch.setattr(id_token, "verify_firebase_token", careless)
     with pytest.warns(UserWarning, match="audience"):
-        assert verify(GOOGLE.sign(firebase_claims("other-project", "stranger"))).uid == "stranger"
+        assert verify(GOOGLE.sign(firebase_claims("other-project", "other"))).uid == "other"
     assert given == [PROJECT]
 
 
@@ -131,7 +131,7 @@ def test_certificates_are_kept_for_as_long_as_they_say():
         assert server.request_count == 2
 
 
-def test_certificates_that_cannot_be_had_are_no_verdict_on_a_token_and_are_asked_for_again():
+def test_unavailable_certificates_are_a_transient_error_and_requested_again():
     with serve_certificates(GOOGLE) as server:
         verify = create_authenticator(Settings(PROJECT), CertificateCache(server.url)).verify
         server.answers["status"] = 503

@@ -76,7 +76,7 @@ def test_what_a_crash_left_unpublished_is_published_by_the_sweeper_within_90_s(
         send(backend, JobStarted("job_1"))
     assert pull_events(settings.project) == [] and waiting(backend) == 1
     clock.advance(59)
-    assert backend.bus.publish_pending() == 0, "whoever wrote it may be publishing it just now"
+    assert backend.bus.publish_pending() == 0, "its writer may still be publishing it"
     clock.advance(31)
     assert backend.bus.publish_pending() == 1
     assert [sent.event for sent in pull_events(settings.project)] == [JobStarted("job_1")]
@@ -114,8 +114,8 @@ def test_an_event_sent_again_while_the_first_is_being_crossed_out_stays(
         monkeypatch.setattr(Publisher, "publish", real)
         with dying(monkeypatch, Outbox, "flush"):
             clock.advance(1)
-            anew = reset_for_replay(envelopes[0], backend.now())
-            gcp_backend(settings, clock).records.transact(lambda transaction: transaction.send(anew))
+            again = reset_for_replay(envelopes[0], backend.now())
+            gcp_backend(settings, clock).records.transact(lambda transaction: transaction.send(again))
         return out
 
     monkeypatch.setattr(Publisher, "publish", slow)
@@ -139,7 +139,7 @@ def test_a_topic_that_is_away_keeps_its_events_and_no_others(backend, settings, 
     assert backend.bus.publish_pending() == 1 and waiting(backend) == 0
 
 
-def test_what_pubsub_gave_up_is_handed_over_and_let_go_once_it_is_kept(backend, settings):
+def test_dead_letters_of_pubsub_are_handed_over_and_acknowledged_once_they_are_saved(backend, settings):
     body = envelope(JobStarted("job_1")).encode()
     about = {
         "CloudPubSubDeadLetterSourceSubscription": "extract.job.started",

@@ -1,4 +1,4 @@
-"""Events are published by the JSON API as Google documents it: a request a topic, tried again where that may
+"""Events are published by the JSON API as Google documents it: a request per topic, retried where that may
 help."""
 
 import base64
@@ -30,7 +30,7 @@ REFUSED = {
 
 
 class PubSub(BaseHTTPRequestHandler):
-    """Answers each topic's requests with the statuses it is told, then with 200."""
+    """Answers each topic's requests with the given statuses, then with 200."""
 
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -92,7 +92,7 @@ def test_more_events_than_one_request_takes_go_in_several(server, publisher, mon
     assert [len(messages) for _, messages in server.request_log] == [2, 2, 1]
 
 
-def test_what_may_mend_is_tried_again_and_what_will_not_is_left_without_the_others(server, publisher, caplog):
+def test_transient_errors_are_retried_and_a_permanent_one_affects_no_other_topic(server, publisher, caplog):
     server.statuses |= {"job.started": [503, 429, 500], "job.finished": [403]}
     sent = [envelope(JobFinished("job_1")), envelope(JobStarted("job_2")), envelope(JobFinished("job_3"))]
     assert publisher.publish(sent) == [False, True, False]
@@ -104,7 +104,7 @@ def test_what_may_mend_is_tried_again_and_what_will_not_is_left_without_the_othe
     )
 
 
-def test_a_service_that_does_not_answer_is_given_up_in_time(monkeypatch, caplog):
+def test_a_service_that_does_not_answer_ends_in_a_time_out(monkeypatch, caplog):
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", f"127.0.0.1:{free_port()}")
     monkeypatch.setattr(publishing, "RETRY", replace(publishing.RETRY, max_elapsed_s=0.6))
     assert Publisher(Settings("revisit-lakes")).publish([envelope(JobStarted("job_1"))]) == [False]

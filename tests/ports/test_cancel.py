@@ -1,5 +1,4 @@
-"""An order taken back before, while and after its jobs are worked: nothing rises again, no event is lost or
-doubled (rules.md R2)."""
+"""An order cancelled before, while and after its jobs run: no job restarts, no event is lost or doubled."""
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor

@@ -98,17 +98,17 @@ def test_the_same_product_in_two_sources_is_two_rows(catalog):
     assert catalog.get("product-000", FOLDER_SOURCE).source == FOLDER_SOURCE
 
 
-def test_a_product_published_anew_replaces_its_former_self(catalog):
-    first, anew = (
+def test_a_product_published_again_replaces_its_former_self(catalog):
+    first, updated = (
         product(published=START, cloud_cover=5.0),
         product(published=START + timedelta(days=9), cloud_cover=80.0),
     )
     add_products(catalog, first, product(1))
-    assert add_products(catalog, anew) == 1
-    assert catalog.get(first.id) == anew
-    assert catalog.search(Query(tiles=(TURIN,))).products == (anew, product(1))
+    assert add_products(catalog, updated) == 1
+    assert catalog.get(first.id) == updated
+    assert catalog.search(Query(tiles=(TURIN,))).products == (updated, product(1))
     assert page_ids(catalog.search(Query(max_cloud=20))) == ["product-001"]
-    assert catalog.read_additions(0) == ([first, product(1), anew], 3)
+    assert catalog.read_additions(0) == ([first, product(1), updated], 3)
     assert [entry.rows for entry in catalog.freshness()] == [2]
 
 
@@ -121,7 +121,7 @@ def test_an_older_version_that_comes_late_stays_behind(catalog):
     assert [entry.rows for entry in catalog.freshness()] == [1]
 
 
-def test_freshness_is_told_by_source(catalog):
+def test_freshness_is_listed_by_source(catalog):
     add_products(
         catalog,
         product(3, published=START),
@@ -308,7 +308,7 @@ def test_the_same_id_at_the_same_time_in_two_sources_is_on_two_pages(catalog):
         Query(bounds=(float("nan"), 0, 1, 1)),
     ],
 )
-def test_a_query_that_makes_no_sense_is_refused(catalog, query):
+def test_an_invalid_query_is_refused(catalog, query):
     with pytest.raises(InvalidInputError):
         catalog.search(query)
 

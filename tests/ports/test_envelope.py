@@ -110,7 +110,7 @@ def test_events_of_the_first_release_are_read_for_ever(golden):
         b'{"type": "io.revisit.job.started", "time": "2026-05-01T10:30:00", "data": {"job": "job_1"}}',
     ],
 )
-def test_what_is_no_event_of_ours_is_given_up(body):
+def test_an_unknown_event_is_a_permanent_error(body):
     with pytest.raises(PermanentError):
         cloudevents.decode(body)
     with pytest.raises(PermanentError):
@@ -118,6 +118,6 @@ def test_what_is_no_event_of_ours_is_given_up(body):
 
 
 @pytest.mark.parametrize("message", [{}, {"data": None}, {"data": 5}, {"data": "***"}, {"data": "\xe9"}])
-def test_a_push_without_data_is_given_up(message):
+def test_a_push_without_data_is_a_permanent_error(message):
     with pytest.raises(PermanentError, match="no message data"):
         cloudevents.from_push(message)

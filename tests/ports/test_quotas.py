@@ -1,4 +1,4 @@
-"""However many ask at once, exactly as ASKING are let in as the plan has places (rules.md Q2)."""
+"""However many ask at once, exactly as ASKING are let in as the plan has places."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -19,7 +19,7 @@ NDVI = Recipe(indices=("NDVI",))
 
 
 def order_of_one(backend, name: str, owner: str = "ann") -> str:
-    """An order of one acquisition; what came of it."""
+    """An order of one acquisition; returns its outcome."""
     asked = Order(f"order_{name}", FIELD, NDVI, backend.now(), owner=owner)
     seen = product(1)
     job = Job(

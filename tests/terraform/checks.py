@@ -101,7 +101,7 @@ def unbounded_retries(plan: Plan) -> list[str]:
             "minimum_backoff": "10s",
             "maximum_backoff": "600s",
         }:
-            found.append(f"{name} is tried again without a pause")
+            found.append(f"{name} is retried without a pause")
         if not push["push_config"][0]["oidc_token"] or not push["push_config"][0]["oidc_token"][0][
             "service_account_email"
         ].startswith("revisit-trigger@"):

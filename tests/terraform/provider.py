@@ -111,7 +111,7 @@ class Provider(pb_grpc.ProviderServicer):
         write-only."""
         filled = dict(value)
         for name, (kind, flags) in block["attributes"].items():
-            if "w" in flags:  # passed on, and never told again
+            if "w" in flags:  # passed on, and never reported again
                 filled[name] = None
             if "c" in flags and filled[name] is None:
                 empty = (

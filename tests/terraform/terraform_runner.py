@@ -22,7 +22,7 @@ ARGUMENTS = {
     "google_sign_in": "client",
     "project": "revisit-lakes",
 }
-"""Everything that can be left out is asked for, so that the plan shows all there is."""
+"""Every optional part is requested, so that the plan shows all there is."""
 LOCAL_BACKEND = 'terraform {\n  backend "local" {}\n}\n'
 
 

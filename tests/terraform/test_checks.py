@@ -55,7 +55,7 @@ PLANTED = [
         "topics.tf",
         'minimum_backoff = "10s"',
         'minimum_backoff = "0s"',
-        "index.job.extracted is tried again without a pause",
+        "index.job.extracted is retried without a pause",
     ),
     (
         "a deadline too short",

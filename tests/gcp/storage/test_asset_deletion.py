@@ -27,7 +27,7 @@ def test_what_is_on_its_way_into_the_bucket_is_not_removed(assets):
         assets.remove("unfinished/x")
 
 
-def test_a_store_that_does_not_answer_is_asked_again_and_then_later(assets, server):
+def test_a_store_that_does_not_answer_is_retried_now_and_then_later(assets, server):
     stored(assets, "jobs/a/NDVI.tif")
     set_faults(server.host, {"target": "NDVI", "methods": ["DELETE"], "status": 503, "times": 1})
     assert assets.remove("jobs/a") == 1

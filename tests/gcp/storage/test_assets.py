@@ -1,4 +1,4 @@
-"""What is particular to assets in a bucket; what every home of assets does is asked in tests/ports."""
+"""Assets in a bucket, where they differ from other stores; tests/ports covers what all stores do."""
 
 import hashlib
 import os
@@ -99,7 +99,7 @@ def test_a_request_whose_answer_is_lost_is_the_same_success(assets, server, buck
     assert bucket.blob("a/b.tif").download_as_bytes() == content and names(bucket) == ["a/b.tif"]
 
 
-def test_a_server_that_is_busy_for_a_moment_is_asked_again(assets, server, bucket, tmp_path):
+def test_a_server_that_is_busy_for_a_moment_is_retried(assets, server, bucket, tmp_path):
     set_faults(
         server.host,
         {"target": UPLOAD, "status": 503, "times": 1},
@@ -122,7 +122,7 @@ def test_bytes_that_changed_on_their_way_are_not_named(assets, server, bucket, t
 # failure
 
 
-def test_a_server_that_is_away_is_given_up_for_now_within_the_time_allowed(settings, tmp_path):
+def test_an_unreachable_server_is_a_transient_error_within_the_time_allowed(settings, tmp_path):
     away = storage().start()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(away.variable, away.host)
@@ -140,7 +140,7 @@ def test_a_server_that_is_away_is_given_up_for_now_within_the_time_allowed(setti
         assert file.exists()
 
 
-def test_a_server_that_takes_a_request_and_says_nothing_is_given_up_too(settings, server, tmp_path):
+def test_a_server_that_takes_a_request_and_never_answers_is_a_transient_error_too(settings, server, tmp_path):
     assets = BucketAssets(settings, timeout_s=1)
     set_faults(server.host, {"target": UPLOAD, "delay_s": 6, "times": 1})
     begun = time.monotonic()
@@ -149,7 +149,7 @@ def test_a_server_that_takes_a_request_and_says_nothing_is_given_up_too(settings
     assert time.monotonic() - begun < 5
 
 
-def test_a_refused_account_is_told_the_role_it_lacks(assets, server, tmp_path):
+def test_the_error_of_a_refused_account_names_the_role_it_lacks(assets, server, tmp_path):
     for step in (UPLOAD, NAME):
         set_faults(
             server.host,
@@ -209,7 +209,7 @@ def test_a_process_killed_while_it_stores_leaves_nothing_under_the_name(
     assert [name[: len(UPLOAD_PREFIX)] for name in names(bucket)] == left
     set_faults(server.host)
     assert assets.store(made(tmp_path, b"again"), "a/b.tif", COG).size == 5, (
-        "whoever comes next is not in the way of anything"
+        "what is left does not block the next writer"
     )
 
 
@@ -252,7 +252,7 @@ def small_disk(tmp_path, monkeypatch):
     subprocess.run(["umount", "-l", str(place)], check=True)
 
 
-def test_a_full_workspace_may_be_tried_again_and_nothing_is_in_the_bucket(settings, bucket, small_disk):
+def test_a_full_workspace_is_a_transient_error_and_nothing_is_in_the_bucket(settings, bucket, small_disk):
     from types import SimpleNamespace
 
     backend, job = SimpleNamespace(assets=BucketAssets(settings)), SimpleNamespace(id="j")
@@ -382,7 +382,7 @@ def test_a_bucket_is_looked_at_once_however_many_files_it_gets(assets, settings,
     assert first == looked[0], "before anything is written"
 
 
-def test_an_account_that_may_not_look_at_the_bucket_writes_all_the_same_and_is_told_the_role(
+def test_an_account_that_may_not_look_at_the_bucket_still_writes_and_the_warning_names_the_role(
     assets, settings, server, bucket, tmp_path, caplog
 ):
     set_faults(
