@@ -97,11 +97,14 @@ def cold_start(catalog: type, folder: Path) -> float:
 def api_client(catalog: "LocalCatalog") -> "FlaskClient":
     """A test client of the whole application with this catalog."""
     from dataclasses import replace
+    from types import SimpleNamespace
 
     from revisit.adapters.local.backend import local_backend
     from revisit.api import create_app
 
-    return create_app(replace(local_backend(DATA / "search-api"), catalog=lambda: catalog)).test_client()
+    backend = local_backend(DATA / "search-api")
+    ports = {name: getattr(backend.adapters, name) for name in ("records", "assets", "bus")}
+    return create_app(replace(backend, adapters=SimpleNamespace(catalog=catalog, **ports))).test_client()
 
 
 def time_queries(query: Callable[[], object], count: int) -> list[float]:

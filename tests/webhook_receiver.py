@@ -1,4 +1,4 @@
-"""A receiver of webhooks that does what it is told: answers, hangs, dribbles, resets, redirects."""
+"""A receiver of webhooks that follows a script: answers, hangs, dribbles, resets, redirects."""
 
 import socket
 import struct

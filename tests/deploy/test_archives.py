@@ -58,15 +58,15 @@ class Deployment:
     functions: dict[str, FunctionServer]
 
     def tick(self, topic: str) -> None:
-        """What Cloud Scheduler does."""
+        """Publish the tick that Cloud Scheduler would."""
         publish(self.settings.project, topic, cloudevents.scheduler_message(topic))
 
     def ask(self, path: str, body: Any = None) -> Any:
-        """What the API tells a user who signed in."""
+        """The API's answer to a signed-in user, decoded."""
         return json.loads(self.ask_raw(path, body))
 
     def ask_raw(self, path: str, body: Any = None) -> bytes:
-        """The bytes of the answer."""
+        """The API's answer to a signed-in user, as bytes."""
         headers = {
             "Authorization": f"Bearer {unsigned_token(firebase_claims(self.settings.project))}",
             "Content-Type": "application/json",
@@ -119,7 +119,7 @@ def deployment(google, installed, tmp_path_factory):
 
 
 def wait(until, deployment: Deployment) -> None:
-    """Wait for something to come true."""
+    """Wait until a condition holds."""
     end = time.monotonic() + PATIENCE_S
     while not until():
         assert time.monotonic() < end, deployment.report()
@@ -133,7 +133,7 @@ def aoi_of_site() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def alerts(deployment) -> list[dict[str, Any]]:
-    """What the API tells of a subscription made over it, once the chain has run."""
+    """The alerts of a subscription created over the API, once the chain has run."""
     watch = deployment.ask("/subscriptions", {"aoi": aoi_of_site(), "name": "field", "indices": ["NDVI"]})[
         "subscription"
     ]
@@ -147,7 +147,7 @@ def alerts(deployment) -> list[dict[str, Any]]:
     return deployment.ask(f"/subscriptions/{watch}/alerts")["alerts"]
 
 
-def test_a_user_of_the_installed_functions_is_told_of_every_clear_acquisition(alerts):
+def test_a_user_of_the_installed_functions_gets_an_alert_for_every_clear_acquisition(alerts):
     assert {alert["product"]: alert["clear_pixels"] for alert in alerts} == CLEAR
     assert [alert["number"] for alert in alerts] == [1, 2, 3]
 
@@ -179,7 +179,7 @@ def test_an_installed_function_does_its_work_when_pubsub_calls_it(function, aler
     assert {line["outcome"] for line in lines} <= {"done", "repeated"}, deployment.report()
 
 
-def test_nothing_was_given_up(alerts, deployment):
+def test_no_message_was_dead_lettered(alerts, deployment):
     assert not list(find_all(gcp_backend(deployment.settings).records, DeadLetter))
 
 
@@ -226,11 +226,11 @@ def memory_of(function: str) -> str:
 
 @pytest.mark.parametrize("function", PORTS)
 def test_figures_of_an_installed_function(function, alerts, deployment, installed, tmp_path):
-    """Milliseconds are medians of five fresh processes with bytecode. What the first event needs are the
-    clients, and the server too."""
+    """Milliseconds are medians of three fresh processes with bytecode. The first event needs the clients and the
+    server too."""
     names = tmp_path / "modules"
     names.write_text("\n".join(sorted(deployment.functions[function].modules())))
-    runs = [installed[function].run(IMPORTS, str(names)) for _ in range(5)]
+    runs = [installed[function].run(IMPORTS, str(names)) for _ in range(3)]
     main, cpu, modules, every_, every_cpu, every_modules = (
         statistics.median(column) for column in zip(*runs, strict=True)
     )

@@ -1,4 +1,4 @@
-"""Server-sent events of orders, from the real server: what is told, how many may listen, and that nobody else
+"""Server-sent events of orders, from the real server: the events, the limit of listeners, and that nobody else
 waits for them."""
 
 import json
@@ -119,7 +119,7 @@ def _patiently[T](ask: Callable[[], T]) -> T:
     raise AssertionError("no place came free")
 
 
-def test_a_connection_ends_after_its_time_and_where_nobody_may_listen_it_is_told(backend, monkeypatch):
+def test_a_connection_ends_after_its_time_and_a_deployment_without_streams_says_so(backend, monkeypatch):
     app = create_app(backend)
     id = app.test_client().post("/orders", json={"aoi": FIELD}).json["order"]
     refused = app.test_client().get(f"/orders/{id}/events")

@@ -18,7 +18,7 @@ TOKEN = "token-of-who-asks"
 
 
 class Iam:
-    """Signs for one account, on request of whoever bears `TOKEN`."""
+    """Signs for one account when the request bears `TOKEN`."""
 
     def __init__(self, email: str) -> None:
         self.email, self.key = email, rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -29,7 +29,7 @@ class Iam:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def write_public_key(self, file: Path) -> None:
-        """For whoever verifies: PEM by e-mail."""
+        """Write the public key in PEM by e-mail, for the storage emulator."""
         public = self.key.public_key().public_bytes(
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         )

@@ -1,5 +1,5 @@
 """What cannot be is said in one sentence that names the variable and the remedy; what is no event of ours is
-put aside with its reason."""
+dead-lettered with its reason."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""What Pub/Sub holds is told as Cloud Monitoring has measured it, and where that is not to be had, status
+"""What Pub/Sub holds is reported as Cloud Monitoring measured it; where that is unavailable, status
 tells all else and why."""
 
 import pytest
@@ -59,7 +59,7 @@ def asked(played: MonitoringServer, clock, url: str = "", token: str = TOKEN) ->
 
 
 @pytest.mark.parametrize("page", [1000, 2])
-def test_each_subscription_of_ours_is_told_by_function_and_lane(played, clock, page):
+def test_each_subscription_of_the_suite_is_listed_by_function_and_lane(played, clock, page):
     played.page = page
     statistics = asked(played, clock).statistics()
     assert set(statistics.depths) == {
@@ -67,7 +67,7 @@ def test_each_subscription_of_ours_is_told_by_function_and_lane(played, clock, p
         QueueDepth("extract", "backfill", 120, 0, 0, 86_000.0),
         QueueDepth("deliver", "live", 2, 0, 0, 5.0),
         QueueDepth("deliver", "live", 1, 0, 0, 0.0),
-    }, "the newest figure of each, none that is somebody else's"
+    }, "the newest figure of each, none of another project"
     assert (statistics.measured_at.isoformat(), statistics.note) == ("2024-06-01T11:58:00+00:00", "")
     assert len(played.queries) == (2 if page == 1000 else 4 + 2)
     assert {query["filter"] for query in played.queries} == {
@@ -197,6 +197,6 @@ def test_doctor_takes_a_live_message_that_waits_long_for_a_problem_and_one_of_a_
     )
 
 
-def test_where_emulators_stand_in_it_is_said_that_nobody_knows(google):
+def test_with_emulators_the_statistics_are_unknown(google):
     statistics = gcp_backend(Settings(new_project())).bus.statistics()
     assert statistics == BusStatistics(note=f"{UNKNOWN}Cloud Monitoring does not measure emulators")

@@ -1,4 +1,4 @@
-"""Looking after a deployment from the command line: how it stands, what was put aside, what is wrong."""
+"""Operation of a deployment from the command line: status, dead letters, doctor."""
 
 import json
 import os
@@ -241,7 +241,7 @@ sys.exit(code)
 """
 
 
-def test_a_service_that_is_away_is_told_of_in_one_sentence_within_20_s_and_what_does_without_it_still_answers(
+def test_an_unreachable_service_is_reported_in_one_sentence_within_20_s_and_the_rest_still_answers(
     google, settings
 ):
     """Ports that nobody listens on, in processes of their own side by side: none waits for another."""
@@ -321,19 +321,19 @@ class Pushed:
 
 
 class Source:
-    """The archive, which does not answer until it is mended; counts who reads bands of it."""
+    """The archive, which does not answer until it is repaired; counts who reads bands of it."""
 
     def __init__(self) -> None:
-        self._there, self.mended, self.read = open_source(archive_source()), False, 0
+        self._there, self.repaired, self.read = open_source(archive_source()), False, 0
 
     def bands(self, product):
-        if not self.mended:
+        if not self.repaired:
             raise TransientError("the source is away")
         self.read += 1
         return self._there.bands(product)
 
 
-def test_what_a_function_fails_at_every_time_is_put_aside_by_pubsub_itself_and_done_once_when_it_is_sent_again(
+def test_a_message_that_always_fails_is_dead_lettered_by_pubsub_and_processed_once_when_it_is_replayed(
     google, monkeypatch, capsys, tmp_path
 ):
     settings, pushed, source = Settings(new_project()), Pushed(), Source()
@@ -370,7 +370,7 @@ def test_what_a_function_fails_at_every_time_is_put_aside_by_pubsub_itself_and_d
         shown = run_command(capsys, "dead-letters", "show", letter["id"])[1]
         assert json.loads(shown["body"])["data"]["job"] == job.id
 
-        source.mended = True
+        source.repaired = True
         assert run_command(capsys, "dead-letters", "replay", letter["id"])[1] == {
             "replayed": [letter["id"]],
             "kept": [],
@@ -382,7 +382,7 @@ def test_what_a_function_fails_at_every_time_is_put_aside_by_pubsub_itself_and_d
         sweep(backend)
         assert (source.read, pushed.answers) == (1, [500] * TRIED + [200]), "the work was done once"
         assert pushed.others == {"job.extracted": 1, "job.finished": 1}, (
-            "the failure was told once, and so was the success"
+            "the failure was reported once, and so was the success"
         )
         assert run_command(capsys, "dead-letters", "list")[1]["dead_letters"] == []
         figure(

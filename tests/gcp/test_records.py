@@ -37,7 +37,7 @@ def meanwhile(work):
     thread.join()
 
 
-def test_whoever_stands_still_in_a_transaction_keeps_nobody_from_what_was_read(records):
+def test_a_stalled_transaction_does_not_lock_what_it_read(records):
     put(records, subscription(name="first"))
     seen, waited = [], []
 
@@ -103,7 +103,7 @@ def test_what_work_makes_of_records_that_were_never_so_at_once_does_not_count(re
         records.transact(work)
 
 
-def test_what_only_reads_is_told_nothing_that_was_never_so(records):
+def test_a_read_only_transaction_sees_one_consistent_state(records):
     put(records, subscription(alerts=1), delivery(target="1"))
     tries = []
 

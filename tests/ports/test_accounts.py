@@ -72,7 +72,7 @@ def _is_there(backend, path: str) -> bool:
         return False
 
 
-def test_an_account_is_told_as_a_whole_and_ended_without_a_trace(backend):
+def test_an_account_is_exported_as_a_whole_and_deleted_without_a_trace(backend):
     ann = "annEr5VhGk2WqYxTzB8sLm0cP1d3"
     live(backend, ann)
     live(backend, "bob")

@@ -66,8 +66,8 @@ def test_before_they_begin_all_jobs_are_skipped_with_the_reason_and_said_to_have
 
 
 def test_what_is_under_way_does_not_rise_again(backend, queued):
-    """Handlers that hold the jobs as they were before: one has cut out the bands, one is done, one gives
-    up."""
+    """Handlers that hold the jobs as they were before: one has cut out the bands, one is done, one fails
+    for good."""
     order, (cut, worked, failing) = placed(backend, 3)
     cancel_order(backend, order.id)
     backend.commit(

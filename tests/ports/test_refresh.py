@@ -17,7 +17,7 @@ NOW = datetime(2024, 6, 1, 12, tzinfo=UTC)
 
 @pytest.fixture
 def feed():
-    """A STAC API that holds `items`, and answers those of the period it is asked for."""
+    """A STAC API that holds `items`, and answers those of the requested period."""
     server = Server()
     items: list[dict] = []
 

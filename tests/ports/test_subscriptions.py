@@ -1,4 +1,4 @@
-"""What is watched, changed, foreseen and tried again, wherever it is kept."""
+"""Subscriptions, their changes, passes and deliveries, in every store."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -39,7 +39,7 @@ def subscription(backend) -> Subscription:
     )
 
 
-def test_an_area_drawn_anew_is_found_by_its_tiles_alone(backend, subscription):
+def test_an_area_drawn_again_is_found_by_its_tiles_alone(backend, subscription):
     changed = update_subscription(
         backend, subscription.id, SubscriptionUpdate(aoi=AOI.parse(FAR), max_cloud=None)
     )
@@ -90,7 +90,7 @@ def test_a_feed_has_the_latest_address_or_none(backend, subscription):
     )
 
 
-def test_deliveries_are_paged_from_the_newest_and_tried_again_once(backend, clock, subscription):
+def test_deliveries_are_paged_from_the_newest_and_retried_once(backend, clock, subscription):
     [channel] = subscription.channels
     for number in range(5):
         made = backend.now() + timedelta(minutes=number)
@@ -124,7 +124,7 @@ def test_deliveries_are_paged_from_the_newest_and_tried_again_once(backend, cloc
         redeliver(backend, "delivery_4")
 
 
-def test_the_past_and_the_next_pass_are_told_by_the_catalog(backend, subscription):
+def test_the_catalog_gives_the_past_and_the_next_pass(backend, subscription):
     def seen(days: float, platform: str = "S2A", cloud: float = 10.0) -> Product:
         at = backend.now() - timedelta(days=days)
         stamp = f"{at:%Y%m%dT%H%M%S}"
@@ -154,7 +154,7 @@ def test_the_past_and_the_next_pass_are_told_by_the_catalog(backend, subscriptio
     torn = subscription.with_changes(id="torn", tiles=("32TNR", *(f"{tile[:4]}D" for tile in beside)))
     assert next_passes(RecentProducts(backend), [*wide, torn, subscription], backend.now()).keys() == {
         subscription.id
-    }, "by one of its tiles alone no pass is told"
+    }, "by one of its tiles alone no pass is given"
     extent = summarize_aoi(backend, AOI.parse(FIELD))
     assert (extent.next_pass, extent.passes_per_month) == (backend.now() + timedelta(days=3), 6.0)
     with pytest.raises(InvalidInputError, match="has not come yet"):

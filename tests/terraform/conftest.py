@@ -18,7 +18,7 @@ def reattach():
 
 @pytest.fixture
 def scratch_deployment(reattach: str, tmp_path: Path):
-    """A deployment of one's own to spoil."""
+    """A private deployment that the test may break."""
     return make_small_deployment(tmp_path, reattach)
 
 

@@ -315,7 +315,7 @@ def test_every_file_of_the_page_is_published_as_what_it_is(plan: Plan):
     )
 
 
-def test_operations_are_told_of_what_goes_wrong(plan: Plan):
+def test_operators_are_alerted_when_something_goes_wrong(plan: Plan):
     policies = {
         policy["display_name"]: policy for policy in plan.resources("google_monitoring_alert_policy").values()
     }

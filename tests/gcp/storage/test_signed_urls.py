@@ -141,7 +141,7 @@ def test_a_name_that_would_be_a_header_of_its_own_is_refused(assets, name):
         assets.signed_url(PATH, 60, name)
 
 
-def test_an_account_that_may_not_sign_is_told_the_role_it_lacks(settings, iam):
+def test_the_error_of_an_account_that_may_not_sign_names_the_role_it_lacks(settings, iam):
     for refused in (
         signer(iam, email="other@a-project.iam.gserviceaccount.com"),
         signer(iam, token="of somebody else"),
@@ -150,7 +150,7 @@ def test_an_account_that_may_not_sign_is_told_the_role_it_lacks(settings, iam):
             BucketAssets(settings, signer=refused).signed_url(PATH, 60)
 
 
-def test_iam_that_does_not_answer_is_asked_again_and_then_given_up_for_now(assets, settings):
+def test_iam_that_does_not_answer_is_retried_and_then_a_transient_error(assets, settings):
     busy = Iam(EMAIL)
     busy.answers = [503]
     assert (
@@ -187,7 +187,7 @@ def test_on_a_machine_of_google_s_the_running_account_signs_where_no_other_is_na
         metadata.stop()
 
 
-def test_a_user_s_own_account_does_not_sign_and_is_told_what_does(monkeypatch, tmp_path):
+def test_a_user_s_own_account_does_not_sign_and_the_error_says_what_does(monkeypatch, tmp_path):
     file = tmp_path / "adc.json"
     file.write_text(
         json.dumps({"type": "authorized_user", "client_id": "c", "client_secret": "s", "refresh_token": "r"})
@@ -234,8 +234,8 @@ def test_who_may_read_a_result_is_sent_on_to_the_bucket_and_nobody_else(backend,
     ] == f'inline; filename="{job.id}-NDVI.tif"'
     assert f"X-Goog-Expires={BROWSER_LIFETIME_S}&" in answer.headers["Location"]
     before = iam.request_count
-    stranger = create_app(backend, authenticate=lambda _: Principal("mallory")).test_client()
-    assert stranger.get(path).status_code == 404 and stranger.get(f"{path}/link").status_code == 404
+    other = create_app(backend, authenticate=lambda _: Principal("mallory")).test_client()
+    assert other.get(path).status_code == 404 and other.get(f"{path}/link").status_code == 404
     assert client.get(f"/results/{job.id}/assets/EVI").status_code == 404
     assert iam.request_count == before, "nothing is signed before it is known who asks"
 
@@ -246,7 +246,7 @@ def test_a_page_of_another_origin_asks_for_the_address_itself(backend, job):
     assert get(response.json["href"])[:2] == (200, CONTENT)
 
 
-def test_the_head_of_a_result_is_told_without_an_address(backend, job, iam):
+def test_the_head_of_a_result_is_answered_without_a_signed_url(backend, job, iam):
     before = iam.request_count
     answer = create_app(backend).test_client().head(f"/results/{job.id}/assets/NDVI")
     assert (answer.status_code, answer.headers["Content-Length"], answer.headers["Content-Type"]) == (
