@@ -1,4 +1,4 @@
-"""Which AOIs a product touches, against brute force over real footprints and AOIs."""
+"""AOIs that a product's footprint intersects, compared with brute force over real footprints and AOIs."""
 
 import gzip
 import json
@@ -17,7 +17,7 @@ from data import shared_data
 from figures import figure
 from revisit.domain.aoi import AOI
 from revisit.domain.footprint import product_footprint
-from revisit.domain.matching import AoiIndex, match_aois
+from revisit.domain.matching import match_aois
 from revisit.domain.product import Product
 from revisit.errors import InvalidInputError
 
@@ -40,16 +40,9 @@ def aoi(*bounds):
     return AOI.parse(mapping(shapely.box(*bounds)), 1e9)
 
 
-def indexed(aois):
-    index = AoiIndex()
-    for id, each in aois.items():
-        index.add(id, each)
-    return index
-
-
 @pytest.fixture(scope="module")
 def real_products():
-    """Products of real catalogues: their tile and footprint as published."""
+    """Products of real catalogs, with their tile and footprint as published."""
     found = []
     cdse = pq.read_table(
         shared_data("catalog", "cdse_products.parquet"), columns=["title", "geometry"]
@@ -75,8 +68,8 @@ def real_products():
 
 @pytest.fixture(scope="module")
 def real_aois():
-    """Every shape of the shared data that is an AOI, by file and number; countries and cases of the
-    antimeridian among them."""
+    """Every shape of the shared data that is a valid AOI, by file and number, with countries and
+    antimeridian cases."""
     aois = {}
     paths = [
         shared_data("aoi", "ne_110m_countries.geojson"),
@@ -95,7 +88,7 @@ def real_aois():
 
 
 def around(products, count=400):
-    """Small AOIs on and beside the edges of products, holes and parts among them."""
+    """Small AOIs on and beside the edges of products, some with holes or several parts."""
     chance = random.Random(7)
     aois = {}
     while len(aois) < count:
@@ -117,17 +110,18 @@ def around(products, count=400):
     return aois
 
 
-def test_every_match_over_real_footprints_is_that_of_brute_force(real_products, real_aois):
+def test_matches_over_real_footprints_equal_brute_force(real_products, real_aois):
     products = random.Random(3).sample(real_products, 400)
     aois = {**real_aois, **around(products)}
     shapes = np.array([each.shape for each in aois.values()], dtype=object)
     ids = np.array(list(aois))
     pairs = 0
-    for of, found in zip(products, indexed(aois).match_many(products), strict=True):
-        seen = shape(of.footprint)
-        if not seen.is_valid or np.ptp(shapely.get_coordinates(seen)[:, 0]) > 180:
-            seen = product_footprint(of)  # over the antimeridian: judged below
-        assert found == sorted(ids[shapely.intersects(seen, shapes)]), (of.tile, seen.wkt)
+    for each in products:
+        found = match_aois(each, aois)
+        footprint = shape(each.footprint)
+        if not footprint.is_valid or np.ptp(shapely.get_coordinates(footprint)[:, 0]) > 180:
+            footprint = product_footprint(each)  # across the antimeridian: checked below
+        assert found == sorted(ids[shapely.intersects(footprint, shapes)]), (each.tile, footprint.wkt)
         pairs += len(found)
     assert pairs > 1500
     figure(
@@ -136,7 +130,7 @@ def test_every_match_over_real_footprints_is_that_of_brute_force(real_products, 
     )
 
 
-def test_footprints_over_the_antimeridian_match_on_both_sides_as_brute_force():
+def test_footprints_across_the_antimeridian_match_on_both_sides():
     grid = pq.read_table(
         shared_data("grid", "s2_mgrs_tiles.parquet"), columns=["tile", "geometry"]
     ).to_pandas()
@@ -157,13 +151,13 @@ def test_footprints_over_the_antimeridian_match_on_both_sides_as_brute_force():
         aois[f"west {number}"] = aoi(west, lat, west + 0.05, lat + 0.05)
         aois[f"east {number}"] = aoi(east - 0.05, lat, east, lat + 0.05)
     products = [product(tile, mapping(seen)) for tile, seen in chosen.items()]
-    for each, found in zip(products, indexed(aois).match_many(products), strict=True):
-        seen = shape(each.footprint)
-        assert found == sorted(id for id, one in aois.items() if seen.intersects(one.shape))
+    for each in products:
+        found, footprint = match_aois(each, aois), shape(each.footprint)
+        assert found == sorted(id for id, aoi in aois.items() if footprint.intersects(aoi.shape))
         assert found
 
 
-def test_a_footprint_that_jumps_over_the_antimeridian_is_the_one_that_is_split():
+def test_a_footprint_that_jumps_across_the_antimeridian_is_split():
     whole = product(
         "01CCV",
         {
@@ -185,18 +179,9 @@ def test_a_footprint_that_jumps_over_the_antimeridian_is_the_one_that_is_split()
         aoi(0, -72.6, 0.1, -72.5),
     )
     assert match_aois(whole, {"w": west, "e": east, "o": outside}) == ["e", "w"]
-    assert indexed({"w": west, "e": east, "o": outside}).match(whole) == ["e", "w"]
 
 
-def test_one_product_gives_the_same_as_many_and_as_touching(real_products, real_aois):
-    products = random.Random(4).sample(real_products, 20)
-    index = indexed(real_aois)
-    many = index.match_many(products)
-    for each, found in zip(products, many, strict=True):
-        assert index.match(each) == found == match_aois(each, real_aois)
-
-
-def test_an_aoi_in_a_hole_of_the_footprint_is_not_touched():
+def test_an_aoi_in_a_hole_of_the_footprint_does_not_match():
     square = shapely.box(12.0, 41.6, 12.6, 42.2).difference(shapely.box(12.2, 41.8, 12.4, 42.0))
     holed = product("32TQM", mapping(square))
     aois = {
@@ -204,13 +189,13 @@ def test_an_aoi_in_a_hole_of_the_footprint_is_not_touched():
         "edge": aoi(12.35, 41.9, 12.45, 41.95),
         "far": aoi(13, 41.8, 13.1, 41.9),
     }
-    assert match_aois(holed, aois) == indexed(aois).match(holed) == ["edge"]
+    assert match_aois(holed, aois) == ["edge"]
 
 
-def test_a_footprint_in_an_aois_hole_is_not_touched():
+def test_a_footprint_in_a_hole_of_the_aoi_does_not_match():
     ring = AOI.parse(mapping(shapely.box(11, 41, 14, 43).difference(shapely.box(11.2, 41.2, 13, 42.8))), 1e9)
     inside = product("32TQM", mapping(shapely.box(12.0, 41.6, 12.5, 42.0)))
-    assert match_aois(inside, {"ring": ring}) == indexed({"ring": ring}).match(inside) == []
+    assert match_aois(inside, {"ring": ring}) == []
 
 
 def test_without_a_footprint_the_bounds_within_the_tile_decide():
@@ -220,16 +205,13 @@ def test_without_a_footprint_the_bounds_within_the_tile_decide():
         "east": aoi(12.5, 41.6, 12.6, 41.7),
         "beyond": aoi(13.2, 41.6, 13.3, 41.7),
     }
-    for each in (match_aois, lambda of, among: indexed(among).match(of)):
-        assert each(product("32TQM", bounds=(12.2, 41.0, 14.0, 43.0)), aois) == ["east"]
-        assert each(product("32TQM", bounds=(-180, -90, 180, 90)), aois) == ["east", "west"]
-        assert each(product("32TQM", bounds=(50, 10, 51, 11)), aois) == [
-            "east",
-            "west",
-        ]  # bounds of elsewhere say nothing
+    assert match_aois(product("32TQM", bounds=(12.2, 41.0, 14.0, 43.0)), aois) == ["east"]
+    assert match_aois(product("32TQM", bounds=(-180, -90, 180, 90)), aois) == ["east", "west"]
+    # Bounds outside the tile are wrong, and ignored.
+    assert match_aois(product("32TQM", bounds=(50, 10, 51, 11)), aois) == ["east", "west"]
 
 
-def test_bounds_that_run_past_180_are_followed():
+def test_bounds_beyond_180_degrees_are_used():
     aois = {"w": aoi(178, -72.6, 178.1, -72.5), "e": aoi(-179.9, -72.6, -179.8, -72.5)}
     assert match_aois(product("01CCV", bounds=(177.5, -73, -179.6, -72)), aois) == ["e", "w"]
     assert match_aois(product("01CCV", bounds=(179, -73, -179.6, -72)), aois) == ["e"]
@@ -238,7 +220,7 @@ def test_bounds_that_run_past_180_are_followed():
 def test_a_footprint_of_many_tiles_is_cut_to_the_products_own():
     strip = product("32TQM", mapping(shapely.box(8, 38, 16, 46)))
     aois = {"in": aoi(12, 42, 12.1, 42.1), "out": aoi(9, 39, 9.1, 39.1)}
-    assert match_aois(strip, aois) == indexed(aois).match(strip) == ["in"]
+    assert match_aois(strip, aois) == ["in"]
 
 
 def test_a_footprint_that_crosses_itself_is_still_matched():
@@ -250,7 +232,7 @@ def test_a_footprint_that_crosses_itself_is_still_matched():
         },
     )
     aois = {"left": aoi(11.65, 41.85, 11.7, 41.95), "top": aoi(11.95, 42.1, 12.05, 42.15)}
-    assert match_aois(bow, aois) == indexed(aois).match(bow) == ["left"]
+    assert match_aois(bow, aois) == ["left"]
 
 
 @pytest.mark.parametrize(
@@ -265,13 +247,13 @@ def test_a_footprint_that_crosses_itself_is_still_matched():
         {"type": "MultiPolygon", "coordinates": None},
     ],
 )
-def test_a_footprint_that_is_no_shape_gives_way_to_the_bounds(nonsense):
+def test_the_bounds_replace_a_footprint_that_is_not_a_shape(nonsense):
     aois = {"west": aoi(11.6, 41.6, 11.7, 41.7), "east": aoi(12.5, 41.6, 12.6, 41.7)}
     assert match_aois(product("32TQM", nonsense, bounds=(12.2, 41.0, 14.0, 43.0)), aois) == ["east"]
 
 
-def test_a_footprint_of_endless_vertices_is_filled_out_rather_than_followed():
-    # Made sound it would take minutes: every edge crosses every other.
+def test_a_footprint_with_too_many_vertices_becomes_its_convex_hull():
+    # Its repair would take minutes: every edge crosses every other.
     chance = random.Random(6)
     tangle = [(chance.uniform(11.8, 12.4), chance.uniform(41.6, 42.2)) for _ in range(5000)]
     aois = {"in": aoi(12, 42, 12.1, 42.1), "out": aoi(12.5, 42, 12.6, 42.1)}
@@ -280,37 +262,10 @@ def test_a_footprint_of_endless_vertices_is_filled_out_rather_than_followed():
     ]
 
 
-def test_an_aoi_removed_or_replaced_is_matched_no_more_and_its_room_is_used_again():
-    chance = random.Random(11)
-    index, kept = AoiIndex(), {}
-    for step in range(600):
-        id = f"aoi {chance.randrange(80)}"
-        if chance.random() < 0.4:
-            index.remove(id)
-            kept.pop(id, None)
-        else:
-            lon, lat = chance.uniform(11, 13), chance.uniform(41, 43)
-            drawn = shapely.Point(lon, lat).buffer(chance.uniform(0.001, 0.3), quad_segs=chance.randint(1, 4))
-            if chance.random() < 0.2:
-                drawn = drawn.difference(shapely.Point(lon, lat).buffer(0.0005))
-            kept[id] = AOI.parse(mapping(drawn), 1e9)
-            index.add(id, kept[id])
-        if step % 20 == 0:
-            cut = product("32TQM", mapping(shapely.box(11.5, 41.5, chance.uniform(11.6, 12.6), 42.2)))
-            whole = product("32TQM", bounds=(-180, -90, 180, 90))
-            assert len(index) == len(kept)
-            for each in (cut, whole):
-                assert index.match(each) == match_aois(each, kept)
-    assert index._store._start.rows.shape[0] <= 90
-    index.remove("never added")
-
-
-def test_an_empty_index_matches_nothing():
-    assert AoiIndex().match(product("32TQM", bounds=(11, 41, 13, 43))) == []
-    assert AoiIndex().match_many([]) == []
+def test_no_aois_match_nothing():
+    assert match_aois(product("32TQM", bounds=(11, 41, 13, 43)), {}) == []
 
 
 def test_a_product_of_an_unknown_tile_is_refused_by_name():
-    for each in (lambda of: match_aois(of, {}), AoiIndex().match):
-        with pytest.raises(InvalidInputError, match="99TQM"):
-            each(replace(product("32TQM"), tile="99TQM"))
+    with pytest.raises(InvalidInputError, match="99TQM"):
+        match_aois(replace(product("32TQM"), tile="99TQM"), {})

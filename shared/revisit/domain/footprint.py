@@ -11,7 +11,7 @@ from revisit.geo.mgrs_tile import Tile, tile_outline
 from revisit.geo.polygon import make_valid
 
 RIM_MARGIN = 1.4
-"""Width of the rim around a tile, as `tile_outlines` measures it: a footprint drawn by its corners exceeds
+"""Width of the rim around a tile, as `tile_outline` measures it: a footprint drawn by its corners exceeds
 the square by 1.
 """
 _MAX_VERTICES = 1_000

@@ -349,22 +349,18 @@ def _square_tree() -> "tuple[list[tuple[int, int, int]], NDArray[np.int64], STRt
     return _existing_squares(), owners, shapely.STRtree(shapely.box(*boxes.reshape(-1, 4).T))
 
 
-def tile_outlines(margin: float) -> "tuple[NDArray[np.float64], NDArray[np.int64]]":
-    """Outlines of all tiles in few vertices, grown or shrunk by the error of straight edges.
+def tile_outline(tile: Tile, margin: float) -> "list[NDArray[np.float64]]":
+    """The outline of a tile in few vertices, grown or shrunk by the error of straight edges.
 
     Args:
+        tile: The tile.
         margin: Multiple of the largest distance between a straight edge in lon/lat and the square, plus 100
             m; negative shrinks.
 
     Returns:
-        Rings of 17 lon/lat degrees, shape (n, 17, 2), and the position in `tile_ids` of each, shape (n,). A
-        tile across the antimeridian has one ring on either side, both beyond 180.
+        Rings of 17 lon/lat degrees, each of shape (17, 2): one, or two for a tile across the antimeridian, one
+        on either side, both beyond 180.
     """
-    return _repeat_in_all_zones(_zone_31_rings(margin))
-
-
-def tile_outline(tile: Tile, margin: float) -> "list[NDArray[np.float64]]":
-    """The rings of one tile in `tile_outlines`: two for a tile across the antimeridian."""
     import numpy as np
 
     _, row, _ = _square_from_id(tile.id)
@@ -384,7 +380,7 @@ def _growth_m(row: int, margin: float) -> float:
 
 
 def _zone_31_rings(margin: float) -> "NDArray[np.float64]":
-    """Rings of all squares in zone 31, grown as for `tile_outlines`, shape (ROWS * COLUMNS, 17, 2)."""
+    """Rings of all squares in zone 31, grown as for `tile_outline`, shape (ROWS * COLUMNS, 17, 2)."""
     import numpy as np
 
     bounds = np.array(
