@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 from backends import with_settings
 from products import FIELD, NOW, add_to_catalog, end_job, product
-from revisit.adapters.local.backend import local_backend
+from revisit.adapters.local.backend import PIPES, local_backend
 from revisit.api import create_app
 from revisit.api.routes import event_stream
 from revisit.domain.alert import Alert, alert_id
@@ -48,7 +48,8 @@ class Deployment:
 
     def copy(self, folder: Path) -> "Deployment":
         """The same at another place, to be changed there."""
-        shutil.copytree(self.folder, folder)
+        # The pipes belong to the processes that wait, and are not copied.
+        shutil.copytree(self.folder, folder, ignore=shutil.ignore_patterns(PIPES))
         return replace(self, backend=_backend(folder), folder=folder)
 
 

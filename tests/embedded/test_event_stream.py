@@ -85,9 +85,23 @@ def test_a_listener_hears_each_change_and_the_end(backend, url):
     assert second.id == rest[0][1]["job"]
 
 
+def test_a_change_is_sent_at_once_and_an_idle_stream_reads_nothing(backend, url, monkeypatch):
+    reads = []
+    read_jobs = event_stream.list_jobs
+    monkeypatch.setattr(event_stream, "list_jobs", lambda *given: (reads.append(1), read_jobs(*given))[1])
+    id = httpx.post(f"{url}/orders", json={"aoi": FIELD}).json()["order"]
+    first, _ = list_jobs(backend, id)
+    with heard(url, id) as events:
+        next(events)
+        time.sleep(2)
+        assert len(reads) == 1, "without a commit nothing is read before the heartbeat"
+        ended = time.monotonic()
+        end_job(backend, first, cover=Cover(10, 8, 6))
+        assert next(events)[0] == "job" and time.monotonic() - ended < 1
+
+
 def test_as_many_listen_as_may_and_all_others_are_answered_meanwhile(backend, url, monkeypatch):
     monkeypatch.setattr(event_stream, "HEARTBEAT_INTERVAL_S", 0.2)
-    monkeypatch.setattr(event_stream, "POLL_INTERVAL_S", 0.1)
     id = httpx.post(f"{url}/orders", json={"aoi": FIELD}).json()["order"]
     with ExitStack() as stack:
         listeners = [stack.enter_context(heard(url, id)) for _ in range(event_stream.MAX_STREAMS)]
@@ -96,7 +110,7 @@ def test_as_many_listen_as_may_and_all_others_are_answered_meanwhile(backend, ur
         assert (
             refused.status_code == 503
             and refused.headers["Retry-After"] == "5"
-            and "as many as may at once" in refused.json()["detail"]
+            and "event streams are in use" in refused.json()["detail"]
         )
         for _ in range(20):
             begun = time.monotonic()
@@ -123,7 +137,7 @@ def test_a_connection_ends_after_its_time_and_a_deployment_without_streams_says_
     app = create_app(backend)
     id = app.test_client().post("/orders", json={"aoi": FIELD}).json["order"]
     refused = app.test_client().get(f"/orders/{id}/events")
-    assert refused.status_code == 404 and "one's own computer only" in refused.json["detail"]
+    assert refused.status_code == 404 and "offers no event stream" in refused.json["detail"]
     monkeypatch.setattr(event_stream, "MAX_STREAM_S", 0.0)
     event_stream.limit_streams(app, 1)
     for _ in range(3):

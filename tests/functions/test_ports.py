@@ -137,4 +137,11 @@ def test_the_api_uses_exactly_its_declared_ports(backend):
     assert client.get("/status", headers=guest).status_code == 200
     [item] = client.get("/stac/search?limit=1&collections=sentinel-2-l2a", headers=guest).json["features"]
     assert item["assets"], "the source states the files of a product"
+    estimate = {
+        "aoi": aoi,
+        "start": "2023-10-01",
+        "end": "2023-12-31",
+        "source": f"folder:{shared_data('archive')}",
+    }
+    assert client.post("/orders/estimate", json=estimate, headers=guest).status_code == 200
     assert backend.used["api"] == set(PORTS["api"])

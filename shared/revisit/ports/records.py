@@ -83,3 +83,14 @@ class Records(RecordReader, Protocol):
             TransientError: The store is busy or full; nothing was written.
         """
         ...
+
+    def wait_for_commit(self, last_seen: int, timeout_s: float) -> int:
+        """Wait until a commit that sends events follows the one seen last, or the time is over.
+
+        A store that cannot notify waits and then returns another number, so its callers poll. A notification
+        may be lost where a process dies, so read now and then in any case.
+
+        Args:
+            last_seen: What the previous call returned; with a time of 0 s a first call returns at once.
+        """
+        ...

@@ -7,6 +7,7 @@ fields it is found by and the owner that the security rules go by.
 
 import contextlib
 import threading
+import time
 import typing
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -50,6 +51,8 @@ TIMEOUT_S = 20.0
 """Longest a read may take, its tries included."""
 TRANSACTION_TIMEOUT_S = 30.0
 """A transaction that others get in the way of is not begun again later than this."""
+POLL_INTERVAL_S = 2.0
+"""How often a caller that waits for a commit reads again; each read is billed."""
 MAX_ID_BYTES = 1500
 """Bytes of a document's id."""
 
@@ -146,6 +149,10 @@ class FirestoreRecords:
         with self._translate_errors():
             [[answer]] = self._build_query(kind, fields).count().get(timeout=TIMEOUT_S, retry=_RETRY)
         return int(answer.value)
+
+    def wait_for_commit(self, last_seen: int, timeout_s: float) -> int:
+        time.sleep(min(timeout_s, POLL_INTERVAL_S))
+        return last_seen + 1
 
     def transact[T](self, work: Callable[["FirestoreTransaction"], T]) -> T:
         """See `Records.transact`; what it sends is published before it returns, and by the sweeper should

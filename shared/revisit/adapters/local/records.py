@@ -1,6 +1,7 @@
 """Records as JSON documents in SQLite, found by the fields that `revisit.ports.record_types.KINDS` names."""
 
 import contextlib
+import time
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from itertools import product
@@ -84,6 +85,12 @@ class LocalRecords:
         statement, values = _search_sql(kind, fields)
         with self._database.read_connection() as connection:
             return int(connection.execute(f"SELECT count(*) {statement}", (*values, "")).get)
+
+    def wait_for_commit(self, last_seen: int, timeout_s: float) -> int:
+        ends = time.monotonic() + timeout_s
+        while self._wakeup.count == last_seen and (left := ends - time.monotonic()) > 0:
+            self._wakeup.wait(last_seen, left)
+        return self._wakeup.count
 
     def transact[T](self, work: Callable[["LocalTransaction"], T]) -> T:
         with self._database.transaction() as connection:

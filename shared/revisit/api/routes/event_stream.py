@@ -1,17 +1,14 @@
-"""/orders/{id}/events: an order's progress as server-sent events, where the server is one's own.
+"""/orders/{id}/events: an order's progress as server-sent events, on one's own server.
 
-Each listener holds a thread of the server for as long as it listens: few may, and those who find no place ask
-again.
+Each stream occupies a thread of the server, so their number is limited, and a client without a place retries.
 
-    event: progress   how far the order is; at the beginning and with every change
-    event: job        an acquisition whose state changed since; what had changed before the listener came, GET
-        /orders/{id} tells
-    event: end        the order has finished or was cancelled; nothing comes after it
+    event: progress   the state of the order; sent first and after every change
+    event: job        a job whose state changed since the previous event; earlier changes are in GET /orders/{id}
+    event: end        the order finished, failed or was cancelled; nothing follows
 """
 
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
 from threading import BoundedSemaphore
 from typing import Any
 
@@ -26,21 +23,22 @@ from revisit.services.orders.create import get_order
 from revisit.services.subscriptions.results import list_jobs
 
 MAX_STREAMS = 4
-"""At once."""
-POLL_INTERVAL_S = 0.5
-LARGE_ORDER_JOBS, LARGE_ORDER_POLL_INTERVAL_S = 500, 5.0
-"""Jobs from which on an order is looked at less often, since all of them are read."""
+"""Streams at a time."""
+MIN_INTERVAL_S = 0.1
+"""Shortest time between two reads of an order."""
+LARGE_ORDER_JOBS, LARGE_ORDER_INTERVAL_S = 500, 5.0
+"""Number of jobs from which an order is read less often, since each read covers all of them."""
 HEARTBEAT_INTERVAL_S = 5.0
-"""Without news a line is sent, by which those are found out who went away without a word."""
+"""Longest time between two reads; without news a comment is sent, which detects closed connections."""
 MAX_STREAM_S = 300.0
-"""Then the connection ends, and the client, which comes again by itself, makes room for who waits."""
+"""Longest stream; the client then reconnects by itself, and others get a turn."""
 RETRY_MS = 2000
 
 _SEMAPHORE_KEY = "revisit.listeners"
 
 
 def limit_streams(app: Flask, max_streams: int) -> None:
-    """Let so many listen at once; without this none may."""
+    """Allow so many streams at a time; an application without this call offers none."""
     app.extensions[_SEMAPHORE_KEY] = BoundedSemaphore(max_streams)
 
 
@@ -49,27 +47,23 @@ def events(context: RequestContext, id: str) -> Response:
     slots: BoundedSemaphore | None = current_app.extensions.get(_SEMAPHORE_KEY)
     if slots is None:
         raise NotFoundError(
-            "events are sent by a server on one's own computer only; here ask for the order again after Retry-After seconds"
+            "this deployment offers no event stream; request the order again after Retry-After seconds"
         )
     if not slots.acquire(blocking=False):
         raise TransientError(
-            f"{MAX_STREAMS} listen already, as many as may at once; ask again in a moment, or ask for the order itself"
+            f"all {MAX_STREAMS} event streams are in use; retry in a moment, or request the order itself"
         )
-    with ExitStack() as undo:
-        undo.callback(slots.release)
-        response = Response(
-            _Stream(_order_events(context, order), slots),
-            content_type="text/event-stream",
-            headers={"Cache-Control": "no-store"},
-            direct_passthrough=True,
-        )
-        undo.pop_all()
-    return response
+    stream = _Stream(_order_events(context, order), slots)
+    return Response(
+        stream,
+        content_type="text/event-stream",
+        headers={"Cache-Control": "no-store"},
+        direct_passthrough=True,
+    )
 
 
 class _Stream:
-    """What is sent, until the listener goes away: closing it gives its place back, whether or not it was
-    begun."""
+    """The chunks of one stream; closing it frees its slot, whether or not it was started."""
 
     def __init__(self, chunks: Iterator[bytes], slots: BoundedSemaphore) -> None:
         self._chunks, self._slots, self._open = chunks, slots, True
@@ -81,19 +75,21 @@ class _Stream:
         return next(self._chunks)
 
     def close(self) -> None:
-        """Called by the server in any case."""
+        """Free the slot; the server calls this when the connection ends."""
         if self._open:
             self._open = False
             self._slots.release()
 
 
 def _order_events(context: RequestContext, initial_order: Order) -> Iterator[bytes]:
-    started = last_sent = time.monotonic()
+    records, started = context.backend.records, time.monotonic()
+    last_sent = started
     yield f"retry: {RETRY_MS}\n\n".encode()
     sent_states: dict[str, str] | None = None
     last_state: tuple[Any, ...] = ()
     while time.monotonic() - started < MAX_STREAM_S:
-        order = context.backend.records.get(Order, initial_order.id)
+        commit_seen, read_at = records.wait_for_commit(-1, 0), time.monotonic()
+        order = records.get(Order, initial_order.id)
         if order is None:
             return
         jobs = list_jobs(context.backend, order.id, context.owner_id)
@@ -104,21 +100,17 @@ def _order_events(context: RequestContext, initial_order: Order) -> Iterator[byt
                 if sent_states is not None and sent_states.get(job.id) != job.state:
                     yield _event("job", documents.job(job))
             sent_states = dict(job_states)
-            yield _event(
-                "progress",
-                {
-                    "order": order.id,
-                    "state": order.state,
-                    **orders.order_status(order, jobs, context.backend.now()),
-                },
-            )
+            status = orders.order_status(order, jobs, context.backend.now())
+            yield _event("progress", {"order": order.id, "state": order.state, **status})
         if not order.is_active:
             yield _event("end", {"order": order.id, "state": order.state})
             return
         if time.monotonic() - last_sent >= HEARTBEAT_INTERVAL_S:
             last_sent = time.monotonic()
-            yield b": nothing new\n\n"
-        time.sleep(LARGE_ORDER_POLL_INTERVAL_S if len(order.jobs) > LARGE_ORDER_JOBS else POLL_INTERVAL_S)
+            yield b": no news\n\n"
+        records.wait_for_commit(commit_seen, HEARTBEAT_INTERVAL_S)
+        interval = LARGE_ORDER_INTERVAL_S if len(order.jobs) > LARGE_ORDER_JOBS else MIN_INTERVAL_S
+        time.sleep(max(0.0, read_at + interval - time.monotonic()))
 
 
 def _event(name: str, data: dict[str, Any]) -> bytes:
