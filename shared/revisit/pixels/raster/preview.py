@@ -78,7 +78,9 @@ def write_rgb_preview(
         maximum: Reflectance of full brightness.
 
     Raises:
-        As `write_preview`.
+        InvalidInputError: The shapes differ.
+        TransientError: The disk is full.
+        PermanentError: The folder does not exist or is read-only.
     """
     if any(band.shape != mask.shape for band in (red, green, blue)):
         raise InvalidInputError(f"bands of shape {red.shape} do not fit a mask of shape {mask.shape}")
