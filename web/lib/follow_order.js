@@ -32,7 +32,8 @@ export function followOrder(path, first, route, show) {
   async function keepStreaming() {
     while (isOpen(order) && !route.signal.aborted) {
       await untilVisible(route.signal);
-      const signal = AbortSignal.any([route.signal, hiddenSignal()]);
+      const hidden = abortWhenHidden();
+      const signal = AbortSignal.any([route.signal, hidden.signal]);
       const error = await readStream(signal).then(
         () => null,
         (reason) => reason,
@@ -42,6 +43,7 @@ export function followOrder(path, first, route, show) {
       if (error?.status === 404) return;
       // A Problem, such as a lost connection or 503 while all streams are taken, is retried.
       if (error && !signal.aborted && !(error instanceof Problem)) throw error;
+      hidden.abort();
       await new Promise((resume) => setTimeout(resume, RECONNECT_MS));
     }
   }
@@ -61,12 +63,11 @@ function mergeJob(jobs, job) {
 }
 
 // A stream holds a thread of the server, so it is closed while the page is hidden.
-function hiddenSignal() {
+function abortWhenHidden() {
   const controller = new AbortController();
-  document.addEventListener("visibilitychange", () => document.hidden && controller.abort(), {
-    signal: controller.signal,
-  });
-  return controller.signal;
+  const { signal } = controller;
+  document.addEventListener("visibilitychange", () => document.hidden && controller.abort(), { signal });
+  return controller;
 }
 
 function untilVisible(signal) {
