@@ -8,7 +8,7 @@ projects.
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from multiprocessing.connection import Client, Listener
@@ -33,7 +33,8 @@ EMULATORS: dict[str, Callable[[], Emulator]] = {
 class EmulatorOwner:
     """Starts the emulators for the workers and stops them at the end of the run."""
 
-    def __init__(self) -> None:
+    def __init__(self, emulators: Mapping[str, Callable[[], Emulator]] = EMULATORS) -> None:
+        self._emulators = emulators
         self._folder = tempfile.mkdtemp(prefix="revisit-emulators-")
         self.address = str(Path(self._folder, "socket"))
         self._listener = Listener(self.address, family="AF_UNIX", backlog=64)
@@ -53,7 +54,7 @@ class EmulatorOwner:
                     connection.send(str(error))
 
     def _start(self) -> dict[str, Emulator]:
-        for name, make in EMULATORS.items():
+        for name, make in self._emulators.items():
             if name not in self._running:
                 emulator = make()
                 environment = {variable: each.host for variable, each in self._running.items()}
@@ -74,6 +75,20 @@ class EmulatorOwner:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
+def request_ports(address: str) -> dict[str, int]:
+    """The ports of an owner's emulators by their variables; the first request starts them.
+
+    Raises:
+        RuntimeError: One of them does not start.
+    """
+    with Client(address, family="AF_UNIX") as connection:
+        connection.send(True)
+        ports = connection.recv()
+    if isinstance(ports, str):
+        raise RuntimeError(f"the emulators do not start: {ports}")
+    return dict(ports)
+
+
 @contextmanager
 def shared_emulators() -> Iterator[dict[str, Emulator]]:
     """The run's emulators by their variables, which are set within the block.
@@ -82,11 +97,7 @@ def shared_emulators() -> Iterator[dict[str, Emulator]]:
     """
     # Made here first, so that a worker is the one to skip its tests where something is missing.
     made = {name: make() for name, make in EMULATORS.items()}
-    with Client(os.environ[ADDRESS_VARIABLE], family="AF_UNIX") as connection:
-        connection.send(True)
-        ports = connection.recv()
-    if isinstance(ports, str):
-        raise RuntimeError(f"the emulators do not start: {ports}")
+    ports = request_ports(os.environ[ADDRESS_VARIABLE])
     with _named({name: replace(each, port=ports[name]) for name, each in made.items()}) as running:
         yield running
 
