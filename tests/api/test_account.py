@@ -1,4 +1,4 @@
-"""An account as a whole: told, ended without a trace, and the book of who changed what."""
+"""Export and deletion of an account, and the audit log."""
 
 import json
 from datetime import timedelta
@@ -80,7 +80,7 @@ def owned_records(client, backend):
     return make_records(client, backend, ANN, UID), make_records(client, backend, BOB, "bob")
 
 
-def test_who_asks_is_told(client, backend):
+def test_me_returns_the_caller(client, backend):
     assert client.get("/me", headers=BOSS).json == {
         "owner": "boss",
         "operator": True,
@@ -184,7 +184,7 @@ def lines(backend) -> list[Audit]:
     ("method", "path"),
     [(route.method, route.path) for route in all_routes() if not route.reads],
 )
-def test_every_route_that_changes_something_writes_exactly_one_line_whatever_comes_of_it(
+def test_every_changing_route_writes_exactly_one_audit_entry_whatever_its_result(
     client, backend, method, path
 ):
     here = path.replace("<id>", "none").replace("<channel>", "none")
@@ -225,7 +225,7 @@ def test_the_book_tells_people_and_keys_apart_and_is_read_by_time(client, backen
     ]
 
 
-def test_reading_and_whoever_is_not_known_write_no_line(client, backend):
+def test_reads_and_unauthenticated_requests_write_no_audit_entry(client, backend):
     client.get("/subscriptions", headers=ANN)
     client.delete("/subscriptions/none")
     client.delete("/subscriptions/none", headers={"Authorization": "Bearer nobody"})

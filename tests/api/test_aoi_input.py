@@ -1,4 +1,4 @@
-"""Areas before they are saved: what is told of them, what is wrong with them and where."""
+"""Areas before they are saved: their size and tiles, and their faults with the places."""
 
 import json
 import math
@@ -10,7 +10,7 @@ from products import FIELD
 from subscription_samples import BOW_TIE
 
 
-def test_an_area_is_told_by_its_size_parts_and_tiles(client):
+def test_an_area_is_described_by_its_size_parts_and_tiles(client):
     document = client.post("/aoi", json={"aoi": FIELD}).json
     # 0.02 degrees each way at 45.31 N: 1.5683 by 2.2229 km by the closed forms of the radii of curvature.
     assert document["area_km2"] == pytest.approx(1.5683 * 2.2229, rel=1e-3)
@@ -86,7 +86,7 @@ def test_a_text_that_is_no_polygon_is_refused(client, text, says):
     assert refused.status_code == 422 and says in refused.json["detail"]
 
 
-def test_a_tile_is_told_as_an_area_is(client):
+def test_a_tile_is_described_like_an_area(client):
     document = client.get("/aoi?tile=t32tnr").json
     assert (document["tiles"], document["parts"]) == (["32TNR"], 1)
     assert document["area_km2"] == pytest.approx(109.8**2, rel=2e-3) and document[
@@ -96,18 +96,18 @@ def test_a_tile_is_told_as_an_area_is(client):
     assert client.get("/aoi?tile=99XXX").status_code == client.get("/aoi").status_code == 422
 
 
-def test_a_shape_that_crosses_itself_is_told_where_and_that_a_repair_helps(client):
+def test_a_shape_that_crosses_itself_is_rejected_with_the_place_and_that_a_repair_helps(client):
     refused = client.post("/aoi", json={"aoi": BOW_TIE})
     assert (refused.status_code, refused.content_type) == (422, "application/problem+json")
     assert (
         refused.json["errors"] == [{"at": [9.05, 45.05], "why": "the AOI crosses itself"}]
         and refused.json["repairable"] is True
     )
-    mended = client.post("/aoi", json={"aoi": BOW_TIE, "repair": True}).json
-    assert mended["parts"] == 2 and mended["area_km2"] == pytest.approx(43.8, rel=0.01)
+    repaired = client.post("/aoi", json={"aoi": BOW_TIE, "repair": True}).json
+    assert repaired["parts"] == 2 and repaired["area_km2"] == pytest.approx(43.8, rel=0.01)
 
 
-def test_every_place_that_is_wrong_is_told(client):
+def test_every_fault_is_reported_with_its_place(client):
     zigzag = {
         "type": "Polygon",
         "coordinates": [
@@ -164,7 +164,7 @@ def test_what_no_repair_helps_says_so(client, shape, repairable, at):
     )
 
 
-def test_an_invalid_shape_is_told_alike_where_it_would_be_watched_or_ordered(client):
+def test_an_invalid_shape_is_reported_alike_for_subscriptions_and_orders(client):
     for path, body in (("/subscriptions", {"name": "x"}), ("/subscriptions/preview", {}), ("/orders", {})):
         refused = client.post(path, json={"aoi": BOW_TIE, **body}).json
         assert (refused["errors"][0]["at"], refused["repairable"]) == ([9.05, 45.05], True)
@@ -180,7 +180,7 @@ def star(count, seed=1):
 
 
 def bombs():
-    """Bodies of up to 1 MB that are answered at once (rules.md J1)."""
+    """Bodies of up to 1 MB that are answered at once."""
     zigzag = [[round(9 + number % 2 * 0.1, 1), round(45 + number * 2e-5, 5)] for number in range(55_000)]
     circle = [
         [

@@ -86,7 +86,7 @@ def test_a_webhook_secret_is_shown_when_the_subscription_is_made_and_never_again
     assert "whsec_" not in shown.text and shown.json["channels"][0]["target"] == "https://hooks.example.com/x"
 
 
-def test_a_webhook_gets_a_new_secret_which_is_told_once_with_the_moment_the_old_one_ends(client):
+def test_a_new_webhook_secret_is_shown_once_with_the_end_of_the_old_one(client):
     made = client.post("/subscriptions", json={**WATCH, "webhooks": ["https://hooks.example.com/x"]})
     [channel] = made.json["channels"]
     here = f"{made.headers['Location']}/channels/{channel['id']}/secret"
@@ -169,7 +169,7 @@ def test_a_file_is_sent_in_ranges_and_not_again_where_it_is_known(client, backen
     assert client.get(f"/results/{job.id}/assets/EVI").status_code == 404
 
 
-def test_results_are_listed_the_latest_of_them_where_a_few_are_asked_for(client, backend):
+def test_results_are_listed_latest_first_up_to_the_limit(client, backend):
     add_to_catalog(backend, product(1), product(2))
     here = client.post("/orders", json={"aoi": FIELD}).headers["Location"]
     assert [job["datetime"][:10] for job in client.get(f"{here}/results").json["jobs"]] == [
@@ -276,7 +276,7 @@ def test_dead_letters_are_listed_and_replayed(client, backend):
     assert client.post(listed[0]["replay"], json={}).status_code == 404
 
 
-def test_a_refresh_is_asked_for_and_only_of_known_sources(tmp_path):
+def test_a_refresh_is_accepted_for_known_sources_only(tmp_path):
     backend = local_backend(tmp_path / "data", ("folder:/archive",), lambda: NOW)
     client = create_app(backend).test_client()
     assert client.post("/refresh?source=folder:/etc").status_code == 422
@@ -379,7 +379,7 @@ def test_what_is_too_large_not_json_or_not_there_is_a_problem_too(client):
 
 def test_a_fault_of_ours_tells_nothing_but_its_id(client, backend, monkeypatch):
     def broken(*_, **__):
-        raise RuntimeError("the secret of the house")
+        raise RuntimeError("the secret of the server")
 
     monkeypatch.setattr("revisit.api.routes.orders.list_order_page", broken)
     answer = client.get("/orders")
@@ -415,7 +415,7 @@ def test_a_page_of_another_origin_may_change_nothing(client):
     )
 
 
-def test_a_token_is_asked_of_everything_but_page_health_and_feeds(backend, tmp_path):
+def test_a_token_is_required_except_for_page_health_and_feeds(backend, tmp_path):
     (tmp_path / "token").write_text("sesame\n")
     client = create_app(backend, tmp_path).test_client()
     refused = client.get("/status")

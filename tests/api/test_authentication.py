@@ -51,8 +51,8 @@ def bearing(token: str) -> dict[str, str]:
 ANN, BOB, BOSS = bearing("of-ann"), bearing("of-bob"), bearing("of-boss")
 
 
-def key_of(client, headers=ANN, **wish) -> str:
-    made = client.post("/keys", json={"name": "laptop", **wish}, headers=headers)
+def key_of(client, headers=ANN, **body) -> str:
+    made = client.post("/keys", json={"name": "laptop", **body}, headers=headers)
     assert made.status_code == 201, made.text
     return made.json["secret"]
 
@@ -72,7 +72,7 @@ def key_of(client, headers=ANN, **wish) -> str:
         bearing("of-local"),
     ],
 )
-def test_whoever_is_not_known_is_told_so_in_one_sentence(client, headers):
+def test_an_unauthenticated_request_is_rejected_in_one_sentence(client, headers):
     answer = client.get("/subscriptions", headers=headers)
     assert (answer.status_code, answer.content_type, answer.headers["WWW-Authenticate"]) == (
         401,
@@ -93,7 +93,7 @@ def test_a_token_that_cannot_be_verified_at_present_is_no_refusal(client):
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
 
 
-def test_what_is_made_belongs_to_whoever_signed_in(client):
+def test_created_records_belong_to_the_signed_in_user(client):
     made = client.post("/subscriptions", json=WATCH, headers=ANN).headers["Location"]
     assert client.get(made, headers=ANN).json["name"] == "field"
     assert client.get(made, headers=BOB).status_code == 404
@@ -109,7 +109,7 @@ def test_a_request_may_be_for_any_host_where_the_platform_routes_by_it(client):
     assert client.get("/health", headers={"Host": "revisit-api-xyz.a.run.app"}).status_code == 200
 
 
-def test_limits_are_told_with_what_is_used_of_them(client):
+def test_limits_are_returned_with_the_usage(client):
     made = client.post(
         "/subscriptions", json={**WATCH, "webhooks": ["https://hooks.example.com/x"]}, headers=ANN
     )
@@ -134,7 +134,7 @@ def test_limits_are_told_with_what_is_used_of_them(client):
     assert client.get("/limits", headers=BOB).json["used"]["subscriptions"] == 0
 
 
-def test_what_is_too_much_for_now_is_told_with_when_to_ask_again(client, backend):
+def test_an_exceeded_quota_is_answered_with_retry_after(client, backend):
     add_to_catalog(backend, *(product(day) for day in range(1, 31)))
     june = {"aoi": FIELD, "start": "2024-06-01", "end": "2024-06-30"}
     assert client.post("/orders", json=june, headers=ANN).status_code == 202
@@ -280,7 +280,7 @@ def test_a_key_or_token_in_an_address_is_not_looked_at(client):
 
 
 @pytest.mark.parametrize(
-    ("wish", "says"),
+    ("body", "says"),
     [
         ({"name": ""}, "1 to 100 characters"),
         ({"name": "x" * 101}, "1 to 100 characters"),
@@ -293,8 +293,8 @@ def test_a_key_or_token_in_an_address_is_not_looked_at(client):
         ({}, "name"),
     ],
 )
-def test_a_wish_for_a_key_that_makes_no_sense_is_refused(client, wish, says):
-    answer = client.post("/keys", json=wish, headers=ANN)
+def test_an_invalid_key_request_is_rejected(client, body, says):
+    answer = client.post("/keys", json=body, headers=ANN)
     assert answer.status_code == 422 and says in answer.json["detail"]
 
 
@@ -336,9 +336,7 @@ def test_no_log_line_tells_a_key_or_a_token(client, backend, capsys, monkeypatch
     )
 
 
-def test_whoever_is_refused_leaves_a_line_in_the_log_that_tells_where_from_but_not_with_what(
-    client, monkeypatch
-):
+def test_a_rejected_request_is_logged_with_its_address_and_without_its_credentials(client, monkeypatch):
     lines = []
     keeping = logging.Handler()
     keeping.emit = lambda record: lines.append((record.getMessage(), record.line))
@@ -432,7 +430,7 @@ def test_a_site_may_change_nothing_without_its_users_token(client):
     assert client.post("/subscriptions", json=WATCH, headers={"Origin": SITE}).status_code == 403
 
 
-def test_on_ones_own_computer_no_other_origin_is_told_of(tmp_path):
+def test_a_local_server_sends_no_cors_origin(tmp_path):
     answer = (
         create_app(local_backend(tmp_path / "data")).test_client().get("/health", headers={"Origin": SITE})
     )

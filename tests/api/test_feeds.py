@@ -10,7 +10,7 @@ from revisit.errors import TransientError
 from subscription_samples import DISTANT_FIELD, HOOK, SUBSCRIPTION_BODY, add_job, finish_with_alert
 
 
-def test_a_new_address_of_the_feed_ends_the_one_before_at_once(client):
+def test_a_new_feed_address_ends_the_previous_one_at_once(client):
     made = client.post("/subscriptions", json=SUBSCRIPTION_BODY).json
     here = f"/subscriptions/{made['subscription']}"
     renewed = client.post(f"{here}/feed", headers={"Idempotency-Key": "lost"}).json
@@ -67,7 +67,7 @@ def test_what_is_watched_tells_its_next_pass_and_its_last_alert(client, backend)
     assert client.get(here).json == there["field"]
 
 
-def test_the_last_alert_is_told_of_a_record_that_does_not_say_when(client, backend):
+def test_the_last_alert_is_found_for_a_record_without_its_time(client, backend):
     here = client.post("/subscriptions", json=SUBSCRIPTION_BODY).headers["Location"]
     for day in (1, 2):
         finish_with_alert(backend, add_job(backend, here.rpartition("/")[2], product(day)))
@@ -84,9 +84,7 @@ def test_the_last_alert_is_told_of_a_record_that_does_not_say_when(client, backe
     )
 
 
-def test_the_catalog_is_asked_once_for_a_list_and_a_list_is_told_without_it(
-    client, backend, clock, monkeypatch
-):
+def test_the_catalog_is_read_once_per_list_and_a_list_works_without_it(client, backend, clock, monkeypatch):
     seen(backend)
     for number in range(5):
         client.post("/subscriptions", json={**SUBSCRIPTION_BODY, "name": f"field {number}"})
@@ -151,7 +149,7 @@ def test_the_calendar_tells_the_passes_of_three_months(client, backend):
     assert client.get(made["calendar"].replace(".ics", "x.ics")).status_code == 404
 
 
-def test_deliveries_are_told_page_by_page_with_their_attempts_and_tried_again(client, backend, clock):
+def test_deliveries_are_paged_with_their_attempts_and_retried(client, backend, clock):
     made = client.post("/subscriptions", json={**SUBSCRIPTION_BODY, "webhooks": [HOOK]}).json
     here = f"/subscriptions/{made['subscription']}"
     for day in range(1, 6):

@@ -1,4 +1,4 @@
-"""Any body of at most 1 MB is answered, by what is as specified, and soon (rules.md J1 to J3)."""
+"""Any body of at most 1 MB is answered, by what is as specified, and soon."""
 
 import gc
 import time

@@ -1,4 +1,4 @@
-"""Idempotency-Key on every route that the specification says heeds one (rules.md R10)."""
+"""Idempotency-Key on every route that the specification says heeds one."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -25,7 +25,9 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
 
 
 @pytest.mark.parametrize("operation", HEEDING, ids=str)
-def test_the_same_request_is_worked_once_and_another_with_its_key_refused(deployment, tmp_path, operation):
+def test_the_same_request_is_processed_once_and_another_with_its_key_rejected(
+    deployment, tmp_path, operation
+):
     here = deployment.copy(tmp_path / "data")
     client, address = here.client, operation.address(here.path_values)
     headers = BOSS if operation.who == "whole" else ANN
@@ -71,7 +73,7 @@ def test_a_key_is_heeded_by_its_owners_requests_only_and_only_where_it_is_one(
     assert bob.status_code == {"mine": 404, "whole": 403}.get(operation.who, operation.success)
 
 
-def test_of_the_same_request_sent_twice_at_once_one_is_worked_and_the_other_told_to_wait(
+def test_of_two_equal_concurrent_requests_one_is_processed_and_the_other_must_wait(
     deployment, tmp_path, monkeypatch
 ):
     here = deployment.copy(tmp_path / "data")
@@ -93,9 +95,7 @@ def test_of_the_same_request_sent_twice_at_once_one_is_worked_and_the_other_told
     assert (first.status_code, send().data) == (202, first.data)
 
 
-def test_what_failed_or_died_while_it_was_worked_is_worked_by_the_next_request(
-    deployment, tmp_path, monkeypatch
-):
+def test_a_request_that_failed_or_died_is_processed_by_the_next_one(deployment, tmp_path, monkeypatch):
     here = deployment.copy(tmp_path / "data")
     operation = next(one for one in HEEDING if str(one) == "POST /orders")
     send = partial(here.client.post, "/orders", json=operation.example, headers=ANN)

@@ -152,7 +152,7 @@ def test_the_example_of_a_body_is_what_its_schema_takes(operation):
 # problems
 
 
-def test_every_type_of_problem_is_told_of():
+def test_every_problem_type_is_documented():
     document = resolve_ref({"$ref": "#/components/schemas/ProblemType"})["oneOf"]
     raised = {
         (f"{problems.TYPE_URL_PREFIX}{type}", title, str(status))

@@ -1,4 +1,4 @@
-"""Orders over HTTP: what they would take, how far they are, what came of them, and taking them back."""
+"""Orders over HTTP: estimate, progress, results and cancellation."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -23,7 +23,7 @@ def backend(backend):
     return backend
 
 
-def test_an_estimate_is_told_before_anything_is_written_and_kept_with_the_order(client, backend):
+def test_an_estimate_writes_nothing_and_is_stored_with_the_order(client, backend):
     document = client.post("/orders/estimate", json=WISH).json
     assert (
         document["products"],
@@ -74,12 +74,12 @@ def test_in_a_deployment_an_estimate_has_its_price(backend):
     ],
 )
 def test_each_condition_makes_an_order_of_its_own_which_a_repeat_finds(client, more, jobs):
-    wish = {name: value for name, value in {**WISH, **more}.items() if value is not None}
-    assert client.post("/orders/estimate", json=wish).json["jobs"] == jobs
-    placed = client.post("/orders", json=wish)
+    body = {name: value for name, value in {**WISH, **more}.items() if value is not None}
+    assert client.post("/orders/estimate", json=body).json["jobs"] == jobs
+    placed = client.post("/orders", json=body)
     assert placed.status_code == 202 and placed.json["total"] == jobs, placed.text
-    assert client.post("/orders", json=wish).json["order"] == placed.json["order"]
-    other = client.post("/orders", json={**wish, "min_clear": 20}).json["order"]
+    assert client.post("/orders", json=body).json["order"] == placed.json["order"]
+    other = client.post("/orders", json={**body, "min_clear": 20}).json["order"]
     assert other != placed.json["order"]
 
 
@@ -116,13 +116,13 @@ def test_what_does_not_tell_its_bytes_leaves_the_sum_unknown(client, backend):
     assert client.get(here).json["actual"]["bytes_read"] is None
 
 
-def test_large_orders_are_to_be_asked_for_less_often(backend, client):
+def test_large_orders_have_a_longer_retry_after(backend, client):
     add_to_catalog(backend, *(product(1 + number % 28, month=1 + number // 28) for number in range(40)))
     here = client.post("/orders", json={**WISH, "end": "2024-06-30"}).headers["Location"]
     assert client.get(here).headers["Retry-After"] == "8"
 
 
-def test_an_order_is_taken_back_and_can_be_placed_anew(client, backend):
+def test_a_cancelled_order_can_be_created_again(client, backend):
     placed = client.post("/orders", json=WISH).json["order"]
     end_job(backend, list_jobs(backend, placed)[0], cover=Cover(10, 8, 6))
     over = client.delete(f"/orders/{placed}")
@@ -137,14 +137,14 @@ def test_an_order_is_taken_back_and_can_be_placed_anew(client, backend):
     assert again["order"] != placed and again["open"] == 2
 
 
-def test_the_past_of_a_subscription_is_not_taken_back_by_its_order(client):
+def test_a_backfill_cannot_be_cancelled_by_its_order(client):
     client.post("/subscriptions", json={**WISH, "name": "field", "backfill": "2024-06-01"})
     (past,) = client.get("/orders").json["orders"]
     answer = client.delete(f"/orders/{past['order']}")
     assert answer.status_code == 409 and "delete the subscription instead" in answer.json["detail"]
 
 
-def test_what_came_of_an_order_is_a_collection_of_items_page_by_page(client, backend):
+def test_the_results_of_an_order_are_an_item_collection_in_pages(client, backend):
     placed = client.post("/orders", json=WISH).json["order"]
     assert client.get(f"/orders/{placed}/items").json["features"] == []
     one, other = list_jobs(backend, placed)
@@ -165,21 +165,21 @@ def test_what_came_of_an_order_is_a_collection_of_items_page_by_page(client, bac
     )
 
 
-def test_what_the_plan_does_not_allow_is_told_before_and_refused_then(backend, monkeypatch):
+def test_what_exceeds_the_plan_is_shown_in_the_estimate_and_rejected_as_an_order(backend, monkeypatch):
     monkeypatch.setitem(limits.PLANS, "free", replace(limits.PLANS["free"], jobs_a_day=3, orders_running=1))
     client = create_app(backend, authenticate=lambda _: Principal("ann")).test_client()
-    wish = {**WISH, "start": "2024-06-01"}
-    first = client.post("/orders", json=wish).json["order"]
-    waiting = client.post("/orders", json={**wish, "indices": ["NDWI"], "end": "2024-06-01"})
+    body = {**WISH, "start": "2024-06-01"}
+    first = client.post("/orders", json=body).json["order"]
+    waiting = client.post("/orders", json={**body, "indices": ["NDWI"], "end": "2024-06-01"})
     assert waiting.status_code == 429 and "the maximum (1)" in waiting.json["detail"]
     client.delete(f"/orders/{first}")
     assert (
         "2 of today's 3 used"
-        in client.post("/orders/estimate", json={**wish, "indices": ["EVI"]}).json["refused"]
+        in client.post("/orders/estimate", json={**body, "indices": ["EVI"]}).json["refused"]
     )
     assert (
-        client.post("/orders", json={**wish, "indices": ["NDWI"], "end": "2024-06-01"}).status_code == 202
-    ), "the one taken back runs no more"
+        client.post("/orders", json={**body, "indices": ["NDWI"], "end": "2024-06-01"}).status_code == 202
+    ), "the cancelled order is not running"
     whole = client.post("/orders/estimate", json={"tile": "32TNR", "start": "2024-06-01"})
     assert (
         whole.status_code == 422

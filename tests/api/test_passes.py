@@ -28,7 +28,7 @@ def backend(backend):
         lambda client, how: client.post("/passes?" + how.removeprefix("&"), json={"aoi": FIELD, "days": 20}),
     ],
 )
-def test_passes_over_a_tile_or_an_aoi_are_told_as_json_and_as_a_calendar(client, ask):
+def test_passes_over_a_tile_or_an_aoi_are_returned_as_json_and_as_a_calendar(client, ask):
     document = ask(client, "").json["passes"]
     assert document == [
         {
@@ -68,7 +68,7 @@ def test_a_client_that_accepts_calendars_only_gets_one(client):
         ("tile=32TNR&format=xml", "choose json or ics"),
     ],
 )
-def test_what_makes_no_sense_is_refused_in_a_sentence(client, query, says):
+def test_an_invalid_request_is_rejected_in_a_sentence(client, query, says):
     answer = client.get(f"/passes?{query}")
     assert answer.status_code == 422 and says in answer.json["detail"]
 

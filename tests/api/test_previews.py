@@ -48,21 +48,21 @@ def test_the_past_is_judged_by_what_the_catalog_knows(client, backend, clock):
     assert (backend.records.count(Subscription), backend.records.count(Order)) == (0, 0)
 
 
-def test_what_pixels_decide_is_told_by_those_that_were_looked_at(client, backend):
+def test_the_clear_share_is_estimated_from_processed_acquisitions(client, backend):
     add_to_catalog(backend, *[product(day) for day in range(1, 11)])
-    wish = {"aoi": FIELD, "min_clear": 50}
-    assert "known only from its pixels" in client.post("/subscriptions/preview", json=wish).json["judged"]
+    body = {"aoi": FIELD, "min_clear": 50}
+    assert "known only from its pixels" in client.post("/subscriptions/preview", json=body).json["judged"]
     placed = client.post("/orders", json={"aoi": FIELD, "start": "2024-06-01"}).json["order"]
     for number, job in enumerate(list_jobs(backend, placed)):
         end_job(backend, job, cover=Cover(100, 100, 10 * number))  # 0, 10, ... 90 % clear
-    document = client.post("/subscriptions/preview", json=wish).json
+    document = client.post("/subscriptions/preview", json=body).json
     assert (
         document["clear_share"] == 0.5
         and document["would_have_fired"] == 10
         and "about 5 alerts" in document["judged"]
     )
     assert (
-        client.post("/subscriptions/preview", json={**wish, "aoi": BOW_TIE, "repair": True}).json[
+        client.post("/subscriptions/preview", json={**body, "aoi": BOW_TIE, "repair": True}).json[
             "clear_share"
         ]
         is None
@@ -70,7 +70,7 @@ def test_what_pixels_decide_is_told_by_those_that_were_looked_at(client, backend
 
 
 @pytest.mark.parametrize(
-    ("wish", "says"),
+    ("body", "says"),
     [
         ({"from": "2025-01-01"}, "has not come yet"),
         ({"from": "yesterday"}, "not a date"),
@@ -80,8 +80,8 @@ def test_what_pixels_decide_is_told_by_those_that_were_looked_at(client, backend
         ({"colour": 1}, "colour"),
     ],
 )
-def test_a_wish_that_makes_no_sense_is_refused_before_it_is_saved(client, wish, says):
-    refused = client.post("/subscriptions/preview", json={"aoi": FIELD, **wish})
+def test_an_invalid_preview_is_rejected(client, body, says):
+    refused = client.post("/subscriptions/preview", json={"aoi": FIELD, **body})
     assert refused.status_code == 422 and says in refused.json["detail"]
 
 

@@ -134,7 +134,7 @@ def test_a_job_is_accepted_runs_succeeds_and_has_results(client, backend):
         ({"outputs": {"items": {}}, "response": "raw"}, 200, "application/geo+json"),
     ],
 )
-def test_results_come_in_the_form_that_was_asked_for(client, backend, body, status, media_type):
+def test_results_have_the_requested_form(client, backend, body, status, media_type):
     id = execute(client, **body).json["jobID"]
     finish(backend, id, "done", "skipped")
     response = client.get(f"/jobs/{id}/results")
@@ -191,7 +191,7 @@ def test_what_is_not_there_has_the_standards_types(client):
         (INPUTS, {"outputs": {"items": {"transmissionMode": "pigeon"}}}, "value or reference"),
     ],
 )
-def test_an_execution_that_makes_no_sense_is_refused_in_a_sentence(client, inputs, body, says):
+def test_an_invalid_execution_is_rejected_in_a_sentence(client, inputs, body, says):
     response = client.post("/processes/order/execution", json={"inputs": inputs, **body})
     assert response.status_code == 422 and says in response.json["detail"]
 

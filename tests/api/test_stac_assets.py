@@ -34,7 +34,7 @@ BUCKET = "https://storage.googleapis.com/gcp-public-data-sentinel-2/L2/tiles/32/
 
 
 class Source:
-    """Of products in Google's bucket; counts what it is asked, and may be kept from answering."""
+    """A source of products in Google's bucket that counts its requests and can be made to hang."""
 
     def __init__(self, spec: str) -> None:
         self.spec = spec
@@ -86,7 +86,7 @@ def client(backend):
 
 
 def several(count: int, source: str = "folder:/one", **changes: Any):
-    """Products told apart by their ids."""
+    """Products with different ids."""
     return [product(1 + at % 28, month=1 + at // 28, source=source, **changes) for at in range(count)]
 
 
@@ -168,9 +168,7 @@ def test_items_of_a_search_name_googles_files_by_https_and_by_gs(client, backend
 # what is asked
 
 
-def test_each_product_is_asked_of_once_and_of_none_where_fields_leave_the_assets_out(
-    client, backend, sources
-):
+def test_each_product_is_requested_once_and_none_without_the_assets_field(client, backend, sources):
     add_to_catalog(backend, *several(30))
     for fields in (
         {"exclude": ["assets"]},
@@ -196,26 +194,26 @@ def test_each_product_is_asked_of_once_and_of_none_where_fields_leave_the_assets
     assert sources("folder:/one").asked == Counter(one.id for one in several(30))
 
 
-def test_of_a_page_of_more_than_a_hundred_nothing_is_asked(client, backend, sources):
+def test_a_page_of_more_than_a_hundred_requests_no_assets(client, backend, sources):
     add_to_catalog(backend, *several(101))
     assert {tuple(item["assets"]) for item in search(client, limit=1000)} == {("product",)}
     assert not sources.of
     assert len(with_bands(search(client, limit=100))) == 100
 
 
-def test_what_a_source_has_nothing_to_say_of_is_not_asked_of_by_each_page(client, backend, sources):
+def test_a_product_unknown_to_its_source_is_not_requested_by_each_page(client, backend, sources):
     add_to_catalog(backend, *several(5))
     sources("folder:/one").refuses = PermanentError("it has none")
     assert [with_bands(search(client)) for _ in range(3)] == [[]] * 3
     assert set(sources("folder:/one").asked.values()) == {1}
-    # Whoever opens the one product is answered anew.
+    # A request for the single product is answered again.
     sources("folder:/one").refuses = None
     one = several(1)[0]
     assert "B02" in client.get(f"/stac/collections/sentinel-2-l2a/items/{one.id}").json["assets"]
     assert with_bands(search(client)) == [one.id]
 
 
-def test_products_of_a_stac_api_are_asked_of_by_tens(tmp_path):
+def test_products_of_a_stac_api_are_requested_ten_at_a_time(tmp_path):
     server = Server()
     template = ITEMS[0]
     items = {
@@ -249,14 +247,14 @@ def test_products_of_a_stac_api_are_asked_of_by_tens(tmp_path):
     }
     red = template["assets"]["red"]["href"]
     assert [item["assets"]["B04"]["href"] for item in found] == [red] * 25
-    # As each is told of alone.
+    # As for each product alone.
     source = StacApi(spec.partition(":")[2])
     for one in backend.catalog().search(Query()).products[:3]:
         assert source.files_and_bands([one])[one.id] == (source.files(one), source.bands(one))
     server.http.shutdown()
 
 
-def test_a_stac_api_that_does_not_search_by_ids_is_asked_of_each_product(tmp_path):
+def test_a_stac_api_without_search_by_ids_is_requested_per_product(tmp_path):
     server = Server()
     template = ITEMS[0]
     items = {
@@ -323,29 +321,27 @@ def test_a_source_that_fails_keeps_no_page_waiting(client, backend, sources):
     assert len(with_bands(search(client))) == 20
 
 
-def test_however_much_is_asked_of_a_source_that_hangs_so_many_threads_wait_for_it_and_the_next_one_answers(
-    backend, sources
-):
+def test_a_hanging_source_occupies_a_bounded_number_of_threads_and_others_answer(backend, sources):
     resolver = AssetResolver(backend.source)
     hanging, other = sources("folder:/hangs"), several(50, "folder:/other")
     hanging.free.clear()
     before = threading.active_count()
     begun = time.monotonic()
-    askers = [
+    callers = [
         threading.Thread(
             target=resolver.resolve,
             args=(several(100, "folder:/hangs", tile=tile), 2.0),
         )
         for tile in ("32TNR", "31UFS", "32TQM", "29RKH")
     ]
-    for asker in askers:
-        asker.start()
+    for caller in callers:
+        caller.start()
     time.sleep(0.5)
-    assert threading.active_count() - before <= asset_resolver.MAX_THREADS + len(askers)
+    assert threading.active_count() - before <= asset_resolver.MAX_THREADS + len(callers)
     assert resolver.pending_count("folder:/hangs") <= asset_resolver.MAX_WAITING
     assert len(resolver.resolve(other, 2.0)) == 50
-    for asker in askers:
-        asker.join()
+    for caller in callers:
+        caller.join()
     assert time.monotonic() - begun < 5
     assert len(hanging.asked) == asset_resolver.MAX_THREADS
     # One product alone may be asked of all the same, and there is room for it, since nobody waits for the

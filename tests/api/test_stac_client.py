@@ -206,7 +206,7 @@ def test_only_the_newest_of_each_acquisition_is_found_on_request(client, stac_de
     assert len(select_best_products(everything)) < len(everything) / 2
 
 
-def test_results_are_found_by_whoever_they_are_of(client, stac_deployment):
+def test_results_are_found_by_their_owner_only(client, stac_deployment):
     found = list(client.search(collections=["results"]).items())
     assert sorted(item.id for item in found) == sorted(stac_deployment.jobs)
     assert ids(client.search(filter="revisit:clear_fraction > 0.5")) == stac_deployment.jobs[:1]

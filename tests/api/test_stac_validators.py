@@ -170,7 +170,7 @@ def test_it_answers_as_qgis_asks(get, post):
         "limit=1&limit=2",
     ],
 )
-def test_what_makes_no_sense_is_answered_400_with_a_sentence(get, asked):
+def test_an_invalid_search_is_answered_400_with_a_sentence(get, asked):
     answer = get(f"/search?{asked}")
     assert answer.status_code == 400, asked
     assert answer.headers["Content-Type"] == "application/problem+json"
@@ -277,7 +277,7 @@ def test_statistics_are_those_of_what_a_search_finds(get, post, stac_deployment)
     )
 
 
-def test_coverage_is_of_the_area_that_is_asked_about(get, stac_deployment):
+def test_coverage_is_that_of_the_requested_area(get, stac_deployment):
     wide = "3.5,50.5,5.5,51.5"
     shares = {
         one.id: shapely.box(3.5, 50.5, 5.5, 51.5).intersection(product_footprint(one)).area / 2

@@ -65,7 +65,7 @@ def test_what_is_named_is_changed_and_all_else_stays(client):
         ({"name": None}, "name"),
     ],
 )
-def test_a_change_that_makes_no_sense_changes_nothing(client, body, says):
+def test_an_invalid_change_changes_nothing(client, body, says):
     made = client.post("/subscriptions", json=SUBSCRIPTION_BODY).json
     here = f"/subscriptions/{made['subscription']}"
     refused = client.patch(here, json={**({"min_clear": 9} if body else {}), **body})
@@ -73,7 +73,7 @@ def test_a_change_that_makes_no_sense_changes_nothing(client, body, says):
     assert client.get(here).json == made
 
 
-def test_an_area_that_is_drawn_anew_keeps_id_log_and_number(client, backend):
+def test_a_changed_area_keeps_id_log_and_number(client, backend):
     made = client.post("/subscriptions", json={**SUBSCRIPTION_BODY, "webhooks": [HOOK]}).json
     here = f"/subscriptions/{made['subscription']}"
     finish_with_alert(backend, add_job(backend, made["subscription"], product(1)))

@@ -32,7 +32,7 @@ def test_nothing_is_lost_offline_and_the_page_continues_once_online(visit):
     page.locator(".conditions").wait_for()
     wait_until(page, "() => document.querySelector('.found, .empty li') !== null")
     assert (
-        "your area" in page.locator(".told-line").inner_text() and page.locator("#notice").inner_text() == ""
+        "your area" in page.locator(".hint-line").inner_text() and page.locator("#notice").inner_text() == ""
     )
 
 

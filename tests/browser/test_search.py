@@ -216,7 +216,7 @@ def test_a_tile_in_the_address_is_drawn_and_can_be_watched(visit):
     page.goto(f"{session.url}/#watch/new")
     page.reload()
     page.locator(".sticky .card").get_by_role("button", name="Watch it").wait_for()
-    assert "tile 31UFS" in page.locator(".told-line").inner_text()
+    assert "tile 31UFS" in page.locator(".hint-line").inner_text()
     assert session.errors == []
 
 
@@ -245,4 +245,4 @@ def test_without_an_area_the_whole_catalogue_is_searched_and_an_empty_result_giv
     assert "longer period" in page.locator(".empty").inner_text()
     page.get_by_role("button", name="Clear filters").last.click()
     assert len(list_rows(page)) > 30
-    assert "whole catalogue" in page.locator(".told-line").inner_text()
+    assert "whole catalogue" in page.locator(".hint-line").inner_text()

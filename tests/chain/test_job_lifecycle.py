@@ -12,7 +12,7 @@ from revisit.domain.recipe import Recipe
 from revisit.errors import TransientError
 
 
-def test_a_file_that_the_disk_has_no_room_for_is_tried_again_and_leaves_nothing(tmp_path):
+def test_a_file_too_large_for_the_disk_is_retried_and_leaves_nothing(tmp_path):
     backend = local_backend(tmp_path / "data")
     job = Job("job_1", product(1), FIELD, Recipe(indices=("NDVI",)), NOW)
 

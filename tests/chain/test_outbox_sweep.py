@@ -33,7 +33,7 @@ def job(**facts) -> Job:
 
 def letter(event, body=None) -> DeadLetter:
     text = body or Envelope(event, NOON).encode().decode()
-    return DeadLetter("event_1:index", "index", "job.extracted", "given up after 8 attempts", NOON, 8, text)
+    return DeadLetter("event_1:index", "index", "job.extracted", "failed after 8 attempts", NOON, 8, text)
 
 
 def test_a_job_whose_function_never_answered_is_failed_with_the_reason(backend):
@@ -41,7 +41,7 @@ def test_a_job_whose_function_never_answered_is_failed_with_the_reason(backend):
     for _ in range(2):
         record_dead_letter(letter(JobExtracted("job_1")), backend)
     kept = backend.get_record(Job, "job_1")
-    assert (kept.state, kept.reason, kept.finished) == ("failed", "given up after 8 attempts", NOON)
+    assert (kept.state, kept.reason, kept.finished) == ("failed", "failed after 8 attempts", NOON)
     assert [one.id for one in backend.records.find(DeadLetter)] == ["event_1:index"]
 
 

@@ -116,7 +116,7 @@ def test_a_signature_verifies_and_any_changed_byte_does_not(body, data):
 
 
 @given(st.sampled_from(["webhook-id", "webhook-timestamp", "webhook-signature"]), st.text(max_size=60))
-def test_headers_that_make_no_sense_are_refused_and_never_crash(name, value):
+def test_invalid_headers_are_rejected_and_never_crash(name, value):
     secret = new_secret()
     headers = signed_headers(secret, "msg_1", now(), BODY)
     if value.strip() != headers[name]:
@@ -177,7 +177,7 @@ def test_the_payload_says_what_happened_in_numbers():
     }
 
 
-def test_the_payload_has_no_link_where_nobody_knows_the_address():
+def test_the_payload_has_no_link_without_a_base_url():
     assert "item" not in json.loads(payload(an_alert(), the_subscription()))["data"]
 
 

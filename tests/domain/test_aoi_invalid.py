@@ -1,4 +1,4 @@
-"""AOIs that are refused, each with a sentence, and those that are mended on request."""
+"""Invalid AOIs: rejected with a sentence, and repaired on request."""
 
 import math
 import random
@@ -153,7 +153,7 @@ def test_an_edge_over_the_antimeridian_a_thousand_times_is_refused():
     assert "antimeridian" in parse_error(polygon([*zigzag, zigzag[0]]))
 
 
-def test_edges_are_refused_when_more_of_them_cross_than_are_worked_out(monkeypatch):
+def test_too_many_crossing_edges_are_rejected(monkeypatch):
     chance = random.Random(3)
     for size in (5, 40, 300):
         ring = [(11 + chance.random(), 45 + chance.random()) for _ in range(size)]
@@ -166,7 +166,7 @@ def test_edges_are_refused_when_more_of_them_cross_than_are_worked_out(monkeypat
             limit_crossings([ring])
 
 
-# What is mended on request
+# Repair on request
 
 
 def test_a_random_star_is_refused_and_repaired_only_on_request():
@@ -185,7 +185,7 @@ def test_a_random_star_is_refused_and_repaired_only_on_request():
             AOI.parse_repaired(polygon([*tangle, tangle[0]]))
 
 
-def test_a_tangle_on_a_lattice_is_mended_to_the_union_of_what_its_rings_enclose():
+def test_a_tangle_on_a_lattice_is_repaired_to_the_union_of_what_its_rings_enclose():
     chance, compared = random.Random(9), 0
     for _ in range(60):
         points = [
@@ -194,21 +194,21 @@ def test_a_tangle_on_a_lattice_is_mended_to_the_union_of_what_its_rings_enclose(
         ]
         torn = shapely.Polygon(points)
         try:
-            mended = AOI.parse_repaired(polygon([*points, points[0]]), NO_AREA_LIMIT_KM2).shape
+            repaired = AOI.parse_repaired(polygon([*points, points[0]]), NO_AREA_LIMIT_KM2).shape
         except InvalidInputError:
             continue
         whole = shapely.union_all([shapely.make_valid(torn, method="structure", keep_collapsed=False)])
-        assert shapely.symmetric_difference(mended, whole).area < 1e-7
+        assert shapely.symmetric_difference(repaired, whole).area < 1e-7
         compared += not torn.is_valid
     assert compared > 20
 
 
-def test_whatever_is_taken_or_mended_is_sound():
+def test_every_accepted_or_repaired_aoi_is_valid():
     taken = []
     for name, drawn in hostile_inputs.hostile_shapes():
         for read in (
             (AOI.parse, AOI.parse_repaired)
-            if re.search("mended|small|hair|that overlap", name)
+            if re.search("repair|small|hair|that overlap", name)
             else (AOI.parse,)
         ):
             try:

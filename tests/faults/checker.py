@@ -149,9 +149,9 @@ def check_data_folder(data: Path, jobs: list[Job]) -> Verdict:
     )
     verdict.sent_again = sum(len(lines) - 1 for lines in sent.values())
     if unexpected := alert_ids - expected_alerts:
-        verdict.faults.append(f"{len(unexpected)} alerts that no job asked for")
+        verdict.faults.append(f"{len(unexpected)} alerts without a job")
     if unexpected := delivery_ids - expected_deliveries:
-        verdict.faults.append(f"{len(unexpected)} deliveries that no alert asked for")
+        verdict.faults.append(f"{len(unexpected)} deliveries without an alert")
     if gone := {line.split()[1] for line in committed} - alert_ids - delivery_ids:
         verdict.faults.append(f"{len(gone)} records were committed and are gone")
     if waiting := [delivery for delivery in deliveries if delivery.state != "delivered"]:

@@ -293,7 +293,7 @@ def test_a_database_that_is_garbled_or_cut_anywhere_gives_sentences_and_no_trace
         assert "\n" not in str(error)
 
 
-def test_a_folder_whose_database_was_deleted_begins_anew_and_says_so(tmp_path):
+def test_a_folder_without_its_database_starts_empty_and_says_so(tmp_path):
     assert "no data folder" in check_data(tmp_path / "none")[0]
     used(tmp_path)
     (tmp_path / DATABASE).unlink()
@@ -345,7 +345,7 @@ def test_what_does_not_fit_together_is_found(tmp_path):
         backend.records.get(type(delivery()), "d8")
 
 
-def test_a_network_disk_is_told_from_a_local_one(tmp_path, monkeypatch, caplog):
+def test_a_network_disk_is_distinguished_from_a_local_one(tmp_path, monkeypatch, caplog):
     assert network_filesystem(tmp_path) == ""
     share = f"{tmp_path}/my share".replace(" ", "\\040")
     mounts = f"/dev/sda / ext4 rw 0 0\nserver:/x {share} nfs4 rw 0 0\n/dev/sdb {share}/disk ext4 rw 0 0\n"

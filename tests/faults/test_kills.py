@@ -70,8 +70,8 @@ def test_the_checker_finds_what_is_missing_and_what_is_double(tmp_path):
     verdict = check_data_folder(tmp_path, jobs)
     assert verdict.clean and not verdict.sent_again, verdict
     assert check_data_folder(tmp_path, jobs[:1]).faults == [
-        "1 alerts that no job asked for",
-        "1 deliveries that no alert asked for",
+        "1 alerts without a job",
+        "1 deliveries without an alert",
     ]
     file = tmp_path / "channels" / "sub_0.jsonl"
     lines = file.read_bytes().splitlines(keepends=True)

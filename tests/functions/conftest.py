@@ -57,4 +57,4 @@ def tick(push, clock):
 @pytest.fixture
 def allow(monkeypatch):
     """Lets webhooks go to receivers of this test."""
-    return lambda *told: monkeypatch.setenv(ALLOW_VARIABLE, ",".join(each.host_and_port for each in told))
+    return lambda *hooks: monkeypatch.setenv(ALLOW_VARIABLE, ",".join(hook.host_and_port for hook in hooks))

@@ -82,7 +82,7 @@ def test_jobs_below_the_clear_limit_are_skipped_with_their_reason(backend, site)
     assert partly.assets == ()
 
 
-def test_a_product_without_a_classification_is_worked_and_says_what_could_not_be_judged(tmp_path):
+def test_a_product_without_a_classification_is_processed_and_notes_what_could_not_be_checked(tmp_path):
     archive = shared_data("archive")
     backend = local_backend(tmp_path / "data", (f"folder:{archive}",))
     aoi = AOI.parse((archive / "aoi" / "majortom_33NZA.geojson").read_bytes())
@@ -115,7 +115,7 @@ def _products(backend):
     return backend.catalog().read_additions(0)[0]
 
 
-def test_what_ends_during_a_pause_is_told_when_it_is_over(backend, site):
+def test_jobs_that_end_during_a_pause_make_alerts_after_it(backend, site):
     watch = create_subscription(backend, site[1], "Field", NDVI)
     refresh_source(backend, backend.sources[0])
     for function in ("notify", "extract", "index"):
@@ -280,7 +280,7 @@ def test_a_source_that_fails_keeps_no_other_waiting_and_its_reason_stays_with_it
     assert [source["error"] for source in get_status(backend)["sources"]] == [None, None]
 
 
-def test_a_feed_that_answers_and_has_stopped_is_told_in_the_log_and_a_folder_never(tmp_path, site, caplog):
+def test_a_stale_feed_is_logged_and_a_folder_never(tmp_path, site, caplog):
     now = datetime(2026, 5, 1, tzinfo=UTC)
     feed, dead = "stac:https://example.com#live", "stac:https://example.com#dead"
     backend = local_backend(tmp_path / "data")

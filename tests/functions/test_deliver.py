@@ -84,7 +84,7 @@ def test_a_receiver_verifies_by_either_secret_while_one_replaces_the_other_and_t
         put_records(
             backend, subscription.with_changes(channels=(Channel("webhook", hook.url, generation=1),))
         )
-        told_secrets = [
+        shown_secrets = [
             webhook_secrets(backend, get_subscription(backend)),
             webhook_secrets(backend, rotate_secret(backend, "sub_1", hook.url)[0]),
         ]
@@ -92,7 +92,7 @@ def test_a_receiver_verifies_by_either_secret_while_one_replaces_the_other_and_t
             clock.append(NOW + timedelta(hours=hours))
             assert push(JobFinished(add_finished_job(backend, number).id)) == 200
         sent = list(hook.requests)
-    (old,), (new,) = (secrets.values() for secrets in told_secrets)
+    (old,), (new,) = (secrets.values() for secrets in shown_secrets)
     holds = [
         [
             Webhook(secret).sign(
@@ -159,7 +159,7 @@ def test_a_job_that_finished_during_a_pause_can_be_announced_after_it(backend, p
     assert [alert.number for alert in list_alerts(backend)] == [1]
 
 
-def test_a_job_nobody_knows_is_put_aside(backend, push):
+def test_an_unknown_job_is_dead_lettered(backend, push):
     assert push(JobFinished("job_lost")) == 200
     from revisit.ports.system_records import DeadLetter
 

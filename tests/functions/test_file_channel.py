@@ -50,7 +50,7 @@ def test_a_line_cut_short_by_a_crash_spoils_no_other(backend, push):
     ]
 
 
-def test_a_folder_that_cannot_be_written_now_is_tried_again(backend, push, tick):
+def test_a_folder_that_cannot_be_written_is_retried(backend, push, tick):
     add_subscription(backend, "alerts")
     backend.settings.channel_folder.write_text("in the way")
     push(JobFinished(add_finished_job(backend).id))

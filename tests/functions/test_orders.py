@@ -102,7 +102,7 @@ def test_bytes_read_of_a_folder_are_those_of_the_files_blocks(tmp_path, archive)
     assert whole - len(files) * 1500 < job.spent.bytes_read < whole
 
 
-def test_exactly_the_products_named_are_worked(tmp_path, archive):
+def test_exactly_the_named_products_are_processed(tmp_path, archive):
     folder, aois = archive
     backend = local_backend(tmp_path / "data")
     named = ("S2B_31UES_20231027_L2A_crop", "S2A_31UES_20231022_L2A_crop")
@@ -201,9 +201,7 @@ def test_a_job_that_is_cancelled_under_its_handler_stays_skipped(tmp_path, archi
     (other,) = backend.records.find(Job, subscription=watched.id)
     assert other.state == "done" and len(list_alerts(backend, watched.id)) == 1
     again = create_order(backend, OrderRequest(NDVI, aoi, source=f"folder:{folder}"))
-    assert again.id != placed.id and again.state == "running", (
-        "an order that was taken back can be placed anew"
-    )
+    assert again.id != placed.id and again.state == "running", "a cancelled order can be created again"
     backend.commit(lambda commit: commit.emit(JobExtracted(job.id, job.lane)), completes_event=False)
     monkeypatch.undo()
     drain(backend)

@@ -71,7 +71,7 @@ def test_a_channel_that_failed_for_five_days_is_disabled_with_its_reason(backend
     )
 
 
-def test_a_channel_that_was_mended_in_between_is_not_disabled(backend, push, tick, allow):
+def test_a_channel_repaired_in_between_is_not_disabled(backend, push, tick, allow):
     with receiver(*[answer(500)] * 3, answer(200), answer(500)) as hook:
         allow(hook)
         add_subscription(backend, hook)
@@ -121,7 +121,7 @@ def test_a_failing_host_is_left_to_the_tick_so_that_no_handler_waits_for_it(back
     assert [delivery.state for delivery in list_deliveries(backend)].count("delivered") == 1
 
 
-def test_at_most_four_posts_are_under_way_at_one_host_whoever_carries(backend, allow, monkeypatch):
+def test_at_most_four_posts_run_per_host_in_all_dispatchers(backend, allow, monkeypatch):
     monkeypatch.setattr(dispatch_module, "HOST_SLOT_TIMEOUT_S", 30)
     with receiver(answer_after(0.05, answer(200))) as hook:
         allow(hook)

@@ -1,4 +1,4 @@
-"""A delivery that is asked for once more."""
+"""Redelivery at the user's request."""
 
 from datetime import timedelta
 
@@ -26,9 +26,7 @@ from revisit.services.subscriptions.redeliver import redeliver
 from webhook_receiver import answer, receiver
 
 
-def test_a_delivery_that_is_asked_for_again_has_the_same_id_and_its_attempts(
-    backend, push, tick, clock, allow
-):
+def test_a_redelivery_has_the_same_id_and_keeps_its_attempts(backend, push, tick, clock, allow):
     with receiver(answer(410), answer(200)) as hook:
         allow(hook)
         add_subscription(backend, hook)

@@ -1,4 +1,4 @@
-"""When a delivery is tried again: the schedule, its jitter, and what a receiver asks for."""
+"""Retries of a delivery: the schedule, its jitter, and Retry-After."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -113,7 +113,7 @@ def test_a_receiver_that_asks_for_time_gets_it(backend, push, allow, status, ask
     [answer(500), answer(302, Location="/"), reset, hang, answer(404)],
     ids=["500", "redirect", "reset", "hang", "404"],
 )
-def test_every_failure_is_tried_again(backend, allow, act, clock):
+def test_every_failure_is_retried(backend, allow, act, clock):
     with receiver(act, answer(200)) as hook:
         allow(hook)
         add_subscription(backend, hook)

@@ -139,7 +139,7 @@ def test_a_hole_keeps_the_tile_within_it_out():
     assert "32TQM" not in tiles_under(ring)
 
 
-def test_tiles_named_are_told_apart_by_whether_the_shape_touches_them():
+def test_named_tiles_are_filtered_by_whether_the_shape_touches_them():
     tile = Tile.parse("32TQM")
     named = {"32TQM", "32TPM", "01CCV", "32TQQ0", "99TQM", ""}
     assert filter_tiles_under(named, tile.footprint.centroid.buffer(0.1)) == ("32TQM",)

@@ -34,7 +34,7 @@ def test_a_redirect_is_an_answer_and_not_followed():
         (httpx.DecodingError("x"), r"breaks off \(DecodingError\)"),
     ],
 )
-def test_a_failure_to_connect_or_to_read_may_be_tried_again(error, reason):
+def test_a_failure_to_connect_or_to_read_can_be_retried(error, reason):
     def handler(request):
         raise error
 

@@ -68,7 +68,7 @@ def test_full_jitter_spreads_the_delays_from_zero_to_their_length():
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 507, 520, 529])
-def test_a_transient_status_may_mend(status):
+def test_a_transient_status_is_retried(status):
     assert is_transient_status(status)
 
 

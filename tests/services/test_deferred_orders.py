@@ -194,7 +194,7 @@ def test_a_repeat_of_a_finished_order_adds_what_its_sources_have_since(backend, 
     assert create_order(backend, request()).id == order.id, "the same products are the same order"
 
 
-def test_a_source_that_does_not_answer_is_asked_again_and_then_fails_the_order(client, backend, source):
+def test_a_silent_source_is_retried_and_then_fails_the_order(client, backend, source):
     source.error = TransientError("stac.example does not answer")
     order = deferred(backend)
     with pytest.raises(TransientError):
@@ -205,7 +205,7 @@ def test_a_source_that_does_not_answer_is_asked_again_and_then_fails_the_order(c
     assert (shown["state"], shown["reason"]) == ("failed", "stac.example does not answer")
     assert client.get(f"/jobs/{order.id}").json["status"] == "failed"
     source.error = None
-    assert deferred(backend).id != order.id, "a failed order is ordered anew"
+    assert deferred(backend).id != order.id, "a failed order is created again"
 
 
 def test_more_than_the_plan_allows_fails_the_order_with_the_reason(backend, source):

@@ -1,4 +1,4 @@
-"""What a plan has few of: counted with what takes it, given back when that is over, and told."""
+"""Quotas of a plan: reserved with what uses them, released afterwards, and shown."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -59,7 +59,7 @@ def work_off(backend, placed: Order, state: str = "done") -> None:
         end_job(backend, job, state)
 
 
-def test_a_days_acquisitions_are_counted_over_all_orders_and_begin_anew_at_midnight(backend, field, clock):
+def test_daily_acquisitions_are_counted_over_all_orders_and_reset_at_midnight(backend, field, clock):
     work_off(backend, days_of(backend, field, 1, 30))
     work_off(backend, days_of(backend, field, 1, 19))
     with pytest.raises(
@@ -92,7 +92,7 @@ def test_an_order_that_was_over_makes_room_for_the_next(backend, field):
     days_of(backend, field, 3, 3)
 
 
-def test_what_would_be_refused_is_told_as_it_would_be_said_then(backend, field):
+def test_an_estimate_states_the_rejection_that_the_order_would_get(backend, field):
     first, second = days_of(backend, field, 1, 1), days_of(backend, field, 2, 2)
     with pytest.raises(QuotaExceededError) as said:
         days_of(backend, field, 3, 3)
@@ -143,7 +143,7 @@ def test_a_subscriptions_past_is_counted_with_it_or_nothing_is_written(backend, 
     assert backend.records.count(Subscription) == 0 and backend.records.count(Order) == 1
     create_subscription(backend, field, "field", NDVI, backfill=june(11), owner="ann")
     assert get_usage(backend, "ann")["jobs_a_day"] == 50
-    # The past is worked behind all else, and is no running order; asked for again it is the same.
+    # A backfill runs behind live work and is not a running order; repeating the request gives the same one.
     assert get_usage(backend, "ann")["orders_running"] == 0
     create_subscription(backend, field, "field", NDVI, backfill=june(11), owner="ann")
     assert get_usage(backend, "ann")["jobs_a_day"] == 50 and backend.records.count(Job) == 50

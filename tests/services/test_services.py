@@ -96,7 +96,7 @@ def test_the_same_order_is_the_same_record_until_there_is_more_to_work(backend, 
     assert order_acquisitions(backend, field, NDVI).id != first.id
 
 
-def test_an_order_with_a_failed_job_is_worked_anew_when_repeated(backend, field):
+def test_an_order_with_a_failed_job_is_processed_again_when_repeated(backend, field):
     add_to_catalog(backend, product(1))
     first = order_acquisitions(backend, field, NDVI)
     end_job(backend, list_jobs(backend, first.id)[0], "failed", reason="B04.tif ends in the middle")
@@ -142,7 +142,7 @@ class Past:
         return Listing(iter([to_table(there).filter(pa.array(unseen([one.id for one in there])))]))
 
 
-def test_a_source_is_asked_for_the_past_of_the_place_and_period(backend, field):
+def test_a_source_with_a_history_is_queried_by_area_and_period(backend, field):
     past = Past()
     backend = replace(backend, source=lambda spec: past, sources=(past.spec,))
     start = datetime(2024, 6, 1, tzinfo=UTC)
@@ -199,7 +199,7 @@ def test_large_orders_wait_behind_live_work(backend, field, monkeypatch):
         ({"source": "carrier-pigeon:here"}, "carrier-pigeon"),
     ],
 )
-def test_an_order_that_makes_no_sense_writes_nothing(backend, field, asked, sentence):
+def test_an_invalid_order_writes_nothing(backend, field, asked, sentence):
     add_to_catalog(backend, product(1))
     with pytest.raises(InvalidInputError, match=sentence):
         order_acquisitions(backend, **{"aoi": field, "recipe": NDVI, **asked})
@@ -302,7 +302,7 @@ def test_a_webhook_gets_its_first_secret_and_keeps_it(backend, field):
         ({"backfill": datetime(2030, 1, 1, tzinfo=UTC)}, "has not come yet"),
     ],
 )
-def test_a_subscription_that_makes_no_sense_writes_nothing(backend, field, asked, sentence):
+def test_an_invalid_subscription_writes_nothing(backend, field, asked, sentence):
     with pytest.raises(InvalidInputError, match=sentence):
         create_subscription(backend, **{"aoi": field, "name": "field", "recipe": NDVI, **asked})
     assert count(backend, Subscription) == 0
@@ -330,7 +330,7 @@ def test_resuming_works_what_was_published_during_the_pause(backend, field, cloc
     assert resume_subscription(backend, made.id) == active and count(backend, Job) == 2
 
 
-def test_what_ended_long_before_a_pause_is_not_told_anew_after_it(backend, field, clock):
+def test_jobs_that_ended_long_before_a_pause_make_no_new_alerts(backend, field, clock):
     made, other = (
         create_subscription(backend, field, "field", NDVI),
         create_subscription(backend, field, "other", NDVI),
@@ -428,7 +428,7 @@ def test_a_search_finds_what_truly_touches_the_aoi(backend, field):
         {"tile": "32TNR", "limit": 0},
     ],
 )
-def test_a_search_that_makes_no_sense_is_refused(backend, asked):
+def test_an_invalid_search_is_rejected(backend, asked):
     with pytest.raises(InvalidInputError):
         search_products(backend, **asked)
 
@@ -491,7 +491,7 @@ def test_a_replayed_dead_letter_is_sent_once_and_put_away(backend):
         replay_dead_letter(backend, "odd")
 
 
-def test_a_failed_job_is_opened_and_begun_anew_by_its_dead_letter(backend, field):
+def test_replaying_a_dead_letter_restarts_a_failed_job(backend, field):
     add_to_catalog(backend, product(1))
     placed = order_acquisitions(backend, field, NDVI)
     job = list_jobs(backend, placed.id)[0]
@@ -502,8 +502,8 @@ def test_a_failed_job_is_opened_and_begun_anew_by_its_dead_letter(backend, field
         )
         backend.commit(lambda commit, letter=letter: commit.put(letter), completes_event=False)
     replay_dead_letter(backend, JobStarted(job.id).id)
-    anew = backend.get_record(Job, job.id)
-    assert (anew.state, anew.reason, anew.again, backend.get_record(Order, placed.id).open) == (
+    again = backend.get_record(Job, job.id)
+    assert (again.state, again.reason, again.again, backend.get_record(Order, placed.id).open) == (
         "started",
         "",
         1,
@@ -511,6 +511,6 @@ def test_a_failed_job_is_opened_and_begun_anew_by_its_dead_letter(backend, field
     )
     assert JobStarted(job.id, again=1).id != JobStarted(job.id).id
     replay_dead_letter(backend, JobExtracted(job.id).id)
-    assert backend.get_record(Job, job.id) == anew and backend.get_record(Order, placed.id).open == 1
-    end_job(backend, anew)
+    assert backend.get_record(Job, job.id) == again and backend.get_record(Order, placed.id).open == 1
+    end_job(backend, again)
     assert backend.get_record(Order, placed.id).state == "finished"

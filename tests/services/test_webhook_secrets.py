@@ -71,14 +71,14 @@ def test_no_two_webhooks_have_the_same_secret(backend, clock):
     other = watch(backend, name="meadow")
     clock.append(NOW + timedelta(hours=1))
     delete_subscription(backend, other.id)
-    anew = watch(backend, name="meadow")
+    again = watch(backend, name="meadow")
     found = [
         secret
-        for subscription in (both, other, anew)
+        for subscription in (both, other, again)
         for secret in webhook_secrets(backend, subscription).values()
     ]
-    assert (anew.id, len(found), len(set(found))) == (other.id, 4, 4)
-    assert webhook_secrets(backend, watch(backend, name="meadow")) == webhook_secrets(backend, anew)
+    assert (again.id, len(found), len(set(found))) == (other.id, 4, 4)
+    assert webhook_secrets(backend, watch(backend, name="meadow")) == webhook_secrets(backend, again)
 
 
 def test_a_secret_lies_nowhere_neither_in_records_nor_in_answers_kept_for_a_repeat(backend, tmp_path, clock):
@@ -102,7 +102,7 @@ def test_a_secret_lies_nowhere_neither_in_records_nor_in_answers_kept_for_a_repe
     assert "whsec_" not in client.get("/me/export").text + client.get(made.headers["Location"]).text
 
 
-def test_a_new_secret_and_the_one_before_sign_for_a_day_and_then_the_new_one_alone(backend, clock):
+def test_old_and_new_secret_sign_for_a_day_and_then_the_new_one_alone(backend, clock):
     first = watch(backend)
     old = webhook_secrets(backend, first)[first.channels[0].id]
     clock.append(NOW + timedelta(hours=5))
@@ -115,7 +115,7 @@ def test_a_new_secret_and_the_one_before_sign_for_a_day_and_then_the_new_one_alo
         assert alive(backend, rotated, clock) == secrets
 
 
-def test_however_often_it_is_rotated_no_secret_told_within_a_day_stops_signing(backend, clock):
+def test_no_secret_shown_within_a_day_stops_signing_however_often_it_is_rotated(backend, clock):
     subscription, result = watch(backend), []
     for hour in range(4):
         clock.append(NOW + timedelta(hours=hour))
@@ -222,7 +222,7 @@ def test_doctor_misses_a_key_that_is_gone_or_open_to_others(backend, tmp_path):
 @pytest.mark.parametrize(
     "text", ["", "short", "c2hvcnQ=", "\u00fc" * 60, base64.b64encode(bytes(range(31))).decode()]
 )
-def test_what_is_no_key_is_refused_and_not_told(tmp_path, text):
+def test_an_invalid_key_is_rejected_and_not_shown(tmp_path, text):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "signing.key").write_text(text)
     with pytest.raises(

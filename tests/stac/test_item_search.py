@@ -156,7 +156,7 @@ def test_what_is_no_place_to_go_on_from_is_refused(tmp_path, after):
         find_sorted_page(backend, ItemQuery(), [SortKey("eo:cloud_cover"), SortKey("id")], "local", 1, after)
 
 
-def test_results_among_what_is_found_are_those_of_whoever_asks_and_not_without_end(tmp_path, monkeypatch):
+def test_a_search_finds_only_the_callers_results_in_pages(tmp_path, monkeypatch):
     backend = local_backend(tmp_path, now=lambda: NOW)
     jobs = [
         Job(

@@ -15,7 +15,7 @@ export async function attempt(work, onProblem) {
   }
 }
 
-// A function of which only the latest call counts: each call aborts the one before.
+// A function of which only the latest call counts: each call aborts the previous one.
 //
 // Args: `work(signal, ...args)` hands `signal` to its requests, and calls `signal.throwIfAborted()` before it
 // draws what it waited for in several steps; `onProblem(problem, retry)`; `outer`, a signal that ends all

@@ -27,7 +27,7 @@ export function areaLine(withoutAoi) {
   const area = aoi();
   return h(
     "p",
-    { class: "told-line" },
+    { class: "hint-line" },
     `For ${area ? aoiLabel(area) : withoutAoi}. `,
     h("a", { href: "#place" }, area ? "Change the place" : "Choose a place"),
   );

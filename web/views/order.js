@@ -17,7 +17,7 @@ export const enter = (place, route) => (route.rest[0] ? orderPage(place, route) 
 async function orderPage(place, route) {
   const path = `orders/${encodeURIComponent(route.rest[0])}`;
   const heading = h("h1", {}, "Order");
-  const line = h("p", { class: "told-line" }, h("a", { href: "#order" }, "All orders"));
+  const line = h("p", { class: "hint-line" }, h("a", { href: "#order" }, "All orders"));
   place.append(heading, line);
   const first = await get(path, route.signal);
   const head = h("div", { class: "stack" });

@@ -173,7 +173,7 @@ class SubscriptionPanel {
     const remove = () => openDeleteDialog(subscription, path, route);
     return [
       h("h2", {}, name),
-      h("p", { class: "told" }, conditionText(subscription)),
+      h("p", { class: "hint" }, conditionText(subscription)),
       facts([
         ["State", state],
         ["Last alert", alert ? `No. ${alert.number}, sensed ${format.date(alert.datetime)}` : "none yet"],

@@ -113,7 +113,7 @@ def test_what_a_dead_process_left_is_cleared_and_what_a_living_one_works_on_is_n
     ]
 
 
-def test_a_process_is_told_from_a_later_one_of_the_same_number():
+def test_a_process_is_distinguished_from_a_later_one_with_the_same_pid():
     host, pid, start = process_identity.process_name().rsplit(".", 2)
     assert not process_identity.has_ended(process_identity.process_name())
     assert process_identity.has_ended(f"{host}.{pid}.{int(start) - 1}")

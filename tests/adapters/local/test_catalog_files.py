@@ -212,7 +212,7 @@ HARMS = ("truncated", "garbled", "deleted")
 
 
 @pytest.mark.parametrize("harm", HARMS)
-def test_any_one_damaged_file_is_named_and_mended(tmp_path, harm):
+def test_a_damaged_file_is_reported_and_repaired(tmp_path, harm):
     pattern = tmp_path / "pattern"
     expected = counts(seeded(pattern))
     assert expected == (131, 130, [130])
@@ -246,10 +246,10 @@ def test_any_one_damaged_file_is_named_and_mended(tmp_path, harm):
         except PermanentError as refused:
             assert "doctor" in str(refused)
         assert local(folder).rebuild() == 0, victim
-        mended = local(folder)
-        assert counts(mended) == expected, victim
-        assert mended.check() == []
-        assert add_products(mended, *random_products(130)) == 0
+        repaired = local(folder)
+        assert counts(repaired) == expected, victim
+        assert repaired.check() == []
+        assert add_products(repaired, *random_products(130)) == 0
 
 
 def test_a_catalog_without_an_index_makes_it_again(folder, monkeypatch):

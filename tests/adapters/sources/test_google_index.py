@@ -216,7 +216,7 @@ def test_a_tile_with_one_digit_is_the_same_tile(tmp_path):
         ({"BASE_URL": "file:///etc/passwd"}, "below"),
     ],
 )
-def test_a_row_that_makes_no_sense_is_kept_aside_and_the_others_go_on(tmp_path, cells, reason):
+def test_an_invalid_row_is_rejected_and_the_others_are_read(tmp_path, cells, reason):
     listing, products = list_products(
         write_index(tmp_path, index_csv(index_row(1), index_row(0, **cells), index_row(2)))
     )

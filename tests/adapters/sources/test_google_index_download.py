@@ -1,4 +1,4 @@
-"""Google's index over https: the file asked for only when it has changed, servers in trouble, and the bands
+"""Google's index over https: the file is downloaded only if it has changed, servers in trouble, and the bands
 beside it."""
 
 import gzip
@@ -116,9 +116,7 @@ def test_an_unchanged_etag_costs_no_byte(tmp_path, upstream):
         ("302", PermanentError, "redirects to http://169.254.169.254/"),
     ],
 )
-def test_a_server_in_trouble_is_asked_again_and_one_that_refuses_is_not(
-    upstream, monkeypatch, fault, error, said
-):
+def test_a_failing_server_is_retried_and_a_refusing_one_is_not(upstream, monkeypatch, fault, error, said):
     monkeypatch.setattr("revisit.adapters.sources.google_index_download.READ_TIMEOUT_S", 0.5)
     upstream.files["/index.csv.gz"] = gzip.compress(index_csv(*map(index_row, range(9000))))
     upstream.fault = fault
@@ -126,7 +124,7 @@ def test_a_server_in_trouble_is_asked_again_and_one_that_refuses_is_not(
         list_products(GoogleIndex(f"{upstream.url}/index.csv.gz"))
 
 
-def test_a_server_that_is_not_there_is_asked_again():
+def test_a_missing_server_is_retried():
     with served(BaseHTTPRequestHandler) as url:
         pass
     with pytest.raises(TransientError, match="cannot be reached"):
