@@ -1,4 +1,4 @@
-"""Every route of the specification against everybody who may come: what is another's is not
+"""Every route of the specification against everybody who may come: what is another user's is not
 there.
 
 What each is answered follows from `x-who` and `x-in-person` of the operation (`revisit.api.http.openapi`),

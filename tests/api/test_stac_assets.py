@@ -165,7 +165,7 @@ def test_items_of_a_search_name_googles_files_by_https_and_by_gs(client, backend
 
 
 # -------------------------------------------------------------------------------------------------------------
-# what is asked
+# requests
 
 
 def test_each_product_is_requested_once_and_none_without_the_assets_field(client, backend, sources):

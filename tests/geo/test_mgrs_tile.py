@@ -105,7 +105,7 @@ def test_tiles_under_a_shape_are_those_whose_published_polygons_intersect_it(gri
         drawn = (
             drawn.difference(at.buffer(drawn.bounds[2] - at.x - 0.001)) if chance.random() < 0.3 else drawn
         )
-        # Published edges leave the squares by up to 237 m times the tangent of the latitude: what lies within
+        # Published edges leave the squares by up to 237 m times the tangent of the latitude: what is within
         # is not asked.
         slack = 0.0022 * (1 + math.tan(math.radians(min(89, max(map(abs, drawn.bounds[1::2]))))))
         near = tree.query(drawn, predicate="intersects")

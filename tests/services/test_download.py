@@ -128,10 +128,10 @@ def test_what_is_cut_off_in_the_middle_is_gone_on_with(server, tmp_path):
     assert sum(counted) == len(content)
     assert [one.name for one in (tmp_path / "to").iterdir()] == ["B02.jp2"]
     assert download_file(file, tmp_path / "to" / "B02.jp2", sleep=at_once) is False
-    assert len(server.asked) == 4, "what is there in full is not asked for again"
+    assert len(server.asked) == 4, "a complete file is not requested again"
 
 
-def test_what_one_run_left_the_next_goes_on_with(server, tmp_path):
+def test_a_second_run_resumes_the_first(server, tmp_path):
     content = b"0123456789" * 50_000
     (server.root / "x").write_bytes(content)
     file, target = SourceFile("x", f"{server.url}/x"), tmp_path / "x"
@@ -152,7 +152,7 @@ def test_what_one_run_left_the_next_goes_on_with(server, tmp_path):
     assert target.read_bytes() == content
 
 
-def test_a_file_that_changed_meanwhile_is_begun_anew(server, tmp_path):
+def test_a_file_that_changed_meanwhile_is_downloaded_from_the_start(server, tmp_path):
     (server.root / "x").write_bytes(b"old " * 100_000)
     file, target = SourceFile("x", f"{server.url}/x"), tmp_path / "x"
     server.cuts, server.after = 1, 1000
@@ -164,7 +164,7 @@ def test_a_file_that_changed_meanwhile_is_begun_anew(server, tmp_path):
     assert target.read_bytes() == b"new!" * 100_000
 
 
-def test_without_a_mark_of_the_file_it_is_begun_anew(server, tmp_path):
+def test_a_file_without_an_etag_is_downloaded_from_the_start(server, tmp_path):
     (server.root / "x").write_bytes(b"abcd" * 100_000)
     server.cuts, server.after, server.etag = 1, 1000, False
     assert download_file(SourceFile("x", f"{server.url}/x"), tmp_path / "x", sleep=at_once)
@@ -187,7 +187,7 @@ def test_what_is_not_what_the_source_says_is_refused_and_removed(server, tmp_pat
     assert not (tmp_path / "x").exists()
 
 
-def test_a_server_that_is_busy_is_asked_six_times_with_growing_waits_between(server, tmp_path):
+def test_a_busy_server_is_tried_six_times_with_growing_delays(server, tmp_path):
     def busy(handler):
         server.asked.append(handler.path)
         handler.send_response(503)
@@ -274,7 +274,7 @@ def indexed(server: Server, backend, name: str = ID):
     return made
 
 
-def test_the_tree_of_a_real_product_is_brought_from_a_server_and_what_is_not_there_is_told(server, tmp_path):
+def test_the_files_of_a_real_product_are_downloaded_and_missing_ones_reported(server, tmp_path):
     backend = local_backend(tmp_path / "data")
     made = indexed(server, backend)
     server.cuts, server.after = 2, 20_000

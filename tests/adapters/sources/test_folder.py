@@ -181,7 +181,7 @@ def test_a_product_added_later_is_found_without_reading_the_others(tmp_path, mon
     assert (opened, after.rows) == (["c"], 2)
 
 
-def test_an_item_written_anew_is_read_again(tmp_path):
+def test_a_rewritten_item_is_read_again(tmp_path):
     path = item(tmp_path / "a", "first")
     source = folder(tmp_path)
     _, before = read(source)

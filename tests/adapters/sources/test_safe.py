@@ -320,7 +320,7 @@ def test_deep_and_huge_and_broken_xml_is_refused():
     (("2022-12-06T13:54:52.000Z", "yesterday"), "not an instant"),
     (("<Granule ", "<Other "), None),
 ])  # fmt: skip
-def test_metadata_that_makes_no_sense_is_refused_with_the_reason(change, message):
+def test_invalid_metadata_is_rejected_with_the_reason(change, message):
     text = metadata([IMAGE]).replace(*change)
     if change[0] == "<Granule ":
         text, message = text.replace("</Granule>", "</Other>"), "lists no granule"

@@ -94,7 +94,7 @@ def test_every_recorded_answer_is_understood(server, source, name, count):
     assert (len(listed_products(listing)), listing.rejection_count) == (count, 0)
 
 
-def test_next_pages_by_token_and_by_query_string_are_asked_of_the_same_address(server, source):
+def test_next_pages_by_token_and_by_query_string_are_requested_from_the_same_address(server, source):
     """Planetary Computer's next link carries a token in its body, eodag's a query string; neither address is
     followed."""
     pages = [load_recording("rustac_search-page-1.json"), load_recording("rustac_search-page-2.json")]
@@ -216,7 +216,7 @@ def test_the_past_of_a_place_is_found_without_touching_the_watermark(server, sou
     assert listing.state == {}
 
 
-def test_a_place_across_the_antimeridian_is_asked_for_in_two_boxes(server, source):
+def test_an_area_across_the_antimeridian_is_requested_in_two_boxes(server, source):
     items = {
         "type": "FeatureCollection",
         "features": load_recording("earthsearch_v0_100_items.json.gz")["features"],
@@ -232,7 +232,7 @@ def test_a_place_across_the_antimeridian_is_asked_for_in_two_boxes(server, sourc
     assert "datetime" not in server.bodies[0]
 
 
-def test_the_past_of_a_tile_is_asked_for_by_its_footprint(server, source):
+def test_the_history_of_a_tile_is_requested_by_its_footprint(server, source):
     server.answer = answer_two_pages
     found = listed_products(source.history(Query(tiles=("32TNT",)), all_unseen))
     assert {product.tile for product in found} == {"32TNT"}
@@ -242,7 +242,7 @@ def test_the_past_of_a_tile_is_asked_for_by_its_footprint(server, source):
     assert 0.95 < north - south < 1.05
 
 
-def test_the_past_is_asked_for_by_place(source):
+def test_the_history_is_requested_by_area(source):
     with pytest.raises(InvalidInputError, match="give bounds or tiles"):
         source.history(Query(start=NOW), all_unseen)
 

@@ -56,7 +56,7 @@ def test_a_fault_that_stays_is_a_retry_after_ever_smaller_pages(server, source, 
     assert listing.state == {}
 
 
-def test_pages_too_large_for_the_server_are_asked_for_smaller(server, source):
+def test_pages_too_large_for_the_server_are_requested_smaller(server, source):
     """Earth Search's answers fail above a size (DS-10); here above 100 items."""
 
     def picky(path: str, body: Any) -> Answer:

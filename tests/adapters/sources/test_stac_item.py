@@ -288,7 +288,7 @@ def test_properties_are_read_as_they_are_written(properties, field, value):
     ({"platform": "landsat-8"}, "is not a unit of Sentinel-2"),
     ({"grid:code": "MGRS-99ZZZ"}, "no MGRS tile"),
 ])  # fmt: skip
-def test_an_item_that_makes_no_sense_is_refused_with_the_reason(change, message):
+def test_an_invalid_item_is_rejected_with_the_reason(change, message):
     with pytest.raises(PermanentError, match=message):
         product(minimal(**change))
 
@@ -306,7 +306,7 @@ def test_an_id_that_is_no_plain_word_is_refused(id):
         [[[10**400, 0], [-179, 0], [-179, 1], [179, 1], [179, 0]]],
     ],
 )
-def test_a_footprint_that_cannot_be_split_or_reckoned_with_is_refused(coordinates):
+def test_a_footprint_that_cannot_be_split_or_computed_with_is_rejected(coordinates):
     with pytest.raises(PermanentError, match="the footprint"):
         product(minimal() | {"geometry": {"type": "Polygon", "coordinates": coordinates}})
 
