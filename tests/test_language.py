@@ -49,7 +49,7 @@ ENFORCED = (
 """Paths in which no banned word may stand."""
 MAX_SUMMARY = 110
 GERUND = re.compile(r"[A-Z][a-z]+ing\b")
-NO_GERUNDS = {"Nothing", "String", "Everything", "Processing", "Monitoring", "Rendering"}
+NO_GERUNDS = {"Everything", "Matching", "Monitoring", "Nothing", "Processing", "Rendering", "String"}
 """Nouns that end like a gerund and may open a module docstring."""
 
 
