@@ -82,7 +82,7 @@ def test_the_error_without_an_account_says_how_to_get_one(bare, capsys):
     said = capsys.readouterr().err
     assert (
         said.count("\n") == 1
-        and "no Google account" in said
+        and "no Google credentials" in said
         and "gcloud auth application-default login" in said
     )
 
@@ -178,7 +178,7 @@ def test_a_catalog_that_is_not_there_or_lies_elsewhere_is_refused_at_the_first_u
     settings = Settings(new_project())
     with pytest.raises(
         PermanentError,
-        match=f"BigQuery finds no such thing in europe-west1 .*{settings.project}.*run `terraform apply`, or set REVISIT_DATASET",
+        match=f"BigQuery finds nothing in europe-west1 .*{settings.project}.*run `terraform apply`, or set REVISIT_DATASET",
     ):
         gcp_backend(settings).catalog().freshness()
     elsewhere = bigquery.Dataset(f"{settings.project}.revisit")

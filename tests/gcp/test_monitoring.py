@@ -139,7 +139,7 @@ def test_who_does_not_answer_or_does_not_know_us_is_said_so(played, clock):
         "does not answer within 5 s (ConnectionError)"
         in asked(played, clock, f"http://127.0.0.1:{free_port()}/v3").statistics().note
     )
-    assert "no Google account" in asked(played, clock, token="over").statistics().note, (
+    assert "no Google credentials" in asked(played, clock, token="over").statistics().note, (
         "401, and no way to a new token"
     )
 

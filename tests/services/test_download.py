@@ -259,7 +259,7 @@ def test_a_manifest_that_leads_elsewhere_is_refused():
         ".hidden/x",
     ):
         manifest = f'<x><byteStream size="1"><fileLocation href="{href}"/><checksum checksumName="MD5">{"0" * 32}</checksum></byteStream></x>'.encode()
-        with pytest.raises(PermanentError, match="no path in the product"):
+        with pytest.raises(PermanentError, match="not a path in the product"):
             safe_files.list_manifest("https://example.org/x", lambda _, manifest=manifest: manifest)
 
 

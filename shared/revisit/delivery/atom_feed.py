@@ -1,7 +1,6 @@
-"""The Atom feed of a subscription: its log of alerts, for any reader that polls.
+"""Atom feed of a subscription's alerts.
 
-Format: RFC 4287. An entry's id is a tag URI (RFC 4151), so that it stays the same wherever the feed is served
-    from.
+Format: RFC 4287. An entry's id is a tag URI (RFC 4151), which does not depend on where the feed is served.
 """
 
 import re
@@ -17,19 +16,19 @@ from revisit.domain.subscription import Subscription
 ATOM_NAMESPACE = "http://www.w3.org/2005/Atom"
 MEDIA_TYPE = "application/atom+xml"
 MAX_ENTRIES = 100
-"""Entries in a feed at most: the latest ones."""
+"""Entries of a feed: the latest alerts."""
 
 _INVALID_XML_CHARS = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML 1.0 (section 2.2) cannot hold, not even escaped."""
+"""Characters that XML 1.0 (section 2.2) does not allow, not even escaped."""
 
 
 def render_feed(subscription: Subscription, alerts: Iterable[Alert], base_url: str) -> bytes:
     """The feed as an XML document in UTF-8.
 
     Args:
-        subscription: Whose feed it is; its `new_feed_token` is part of the address.
-        alerts: In any order; the latest 100 are shown, newest first.
-        base_url: Where the API is reached, for links.
+        subscription: Its `feed_token` is part of the address.
+        alerts: In any order; the latest 100 are listed, newest first.
+        base_url: Public URL of the API, for links.
     """
     shown = sorted(alerts, key=lambda alert: alert.number, reverse=True)[:MAX_ENTRIES]
     updated = max((alert.created for alert in shown), default=subscription.created)
@@ -47,7 +46,7 @@ def render_feed(subscription: Subscription, alerts: Iterable[Alert], base_url: s
 
 
 def feed_url(subscription: Subscription, base_url: str) -> str:
-    """Where the feed is; who knows it may read it."""
+    """Address of the feed. It is secret: everyone who has it can read the feed."""
     return f"{base_url.rstrip('/')}/feeds/{subscription.feed_token}.atom"
 
 
@@ -70,10 +69,11 @@ def _entry(subscription: Subscription, alert: Alert, base_url: str) -> ET.Elemen
 
 
 def alert_summary(alert: Alert) -> str:
-    """An alert in one sentence a figure."""
+    """An alert in plain text, one sentence per figure."""
+    coverage, clear = _format_percent(alert.cover.coverage), _format_percent(alert.cover.clear_fraction)
     sentences = [
         f"{alert.product}, sensed {format_rfc3339(alert.sensing_time)}.",
-        f"{_format_percent(alert.cover.coverage)} of the AOI has data, {_format_percent(alert.cover.clear_fraction)} of it is clear.",
+        f"{coverage} of the AOI has data, {clear} of it is clear.",
     ]
     sentences += [_index_summary(name, values) for name, values in sorted(alert.indices.items())]
     if alert.reason:
@@ -94,7 +94,7 @@ def _format_percent(share: float) -> str:
 
 
 def _tag_uri(subscription: Subscription, id: str) -> str:
-    """A tag URI: an authority we speak for, the day the subscription began, and the id."""
+    """A tag URI: our authority, the day on which the subscription was created, and the id."""
     return f"tag:revisit.invalid,{subscription.created:%Y-%m-%d}:{id}"
 
 

@@ -1,5 +1,4 @@
-"""The channel of one's own computer: alerts as JSON lines at the end of a file, on disk before they count as
-delivered."""
+"""File channel: appends alerts as JSON lines to a local file, durably."""
 
 import os
 import re
@@ -10,25 +9,32 @@ from revisit.errors import InvalidInputError
 
 
 def check_name(name: str) -> str:
-    """The name of a channel's file, without folder; the ending .jsonl may be left out.
+    """Validate the name of a channel's file, without folder; the suffix .jsonl is optional.
 
     Raises:
-        InvalidInputError: It would lie elsewhere than among the channels.
+        InvalidInputError: The name is not a plain file name.
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
         raise InvalidInputError(
-            f"{name[:100]!r} is not a file channel's name; use letters, digits, dots, dashes and underscores, such as alerts"
+            f"{name[:100]!r} is not a file channel's name; "
+            "use letters, digits, dots, dashes and underscores, such as alerts"
         )
     return name
 
 
 def append(folder: Path, name: str, line: bytes) -> None:
-    """Add one line to FOLDER/NAME[.jsonl], durably; lines of several writers never mix, and one cut short by
-    a crash is closed off.
+    """Append one line to FOLDER/NAME.jsonl and sync it to disk.
+
+    Lines of concurrent writers never mix, and a line that a crash cut short is terminated.
+
+    Args:
+        folder: Folder of the channels; created if missing.
+        name: As for `check_name`.
+        line: JSON without a line end.
 
     Raises:
-        InvalidInputError: The name is none.
-        OSError: The disk is full or not to be written to.
+        InvalidInputError: The name is invalid.
+        OSError: The disk is full or not writable.
     """
     path = folder / f"{check_name(name).removesuffix('.jsonl')}.jsonl"
     folder.mkdir(parents=True, exist_ok=True)
@@ -39,7 +45,7 @@ def append(folder: Path, name: str, line: bytes) -> None:
         torn = size and os.pread(handle, 1, size - 1) != b"\n"
         text = (b"\n" if torn else b"") + line + b"\n"
         if os.write(handle, text) != len(text):
-            raise OSError(f"{path} took only a part of the line; is the disk full?")
+            raise OSError(f"only a part of the line was written to {path}; check whether the disk is full")
         os.fsync(handle)
     finally:
         os.close(handle)

@@ -1,9 +1,8 @@
-"""Where never to post: a receiver is public, named and reached by https; the address checked is the one
-connected to.
+"""SSRF guard of webhooks: receivers are public hosts, named by a host name and reached by https.
 
-Names are judged when a subscription is made, their addresses at every attempt. `ipaddress.is_global` alone
-would let NAT64, 6to4
-and multicast addresses pass, which lead inside again.
+Names are checked when a subscription is created, their addresses at every attempt; `net.pinned_transport`
+connects to the checked address. `ipaddress.is_global` alone would accept NAT64, 6to4 and multicast addresses,
+which can lead into private networks.
 """
 
 import os
@@ -18,10 +17,11 @@ from revisit.errors import InvalidInputError, TransientError
 
 type Address = IPv4Address | IPv6Address
 type Resolver = Callable[[str, int], list[str]]
-"""(host, port) -> its addresses as text; raises OSError where there are none."""
+"""(host, port) -> IP addresses as text; raises OSError without any."""
 
 ALLOW_VARIABLE = "REVISIT_WEBHOOK_ALLOW"
-"""Environment: receivers on this very computer that plain http may go to, "localhost:9000,127.0.0.1:9001"."""
+"""Environment variable: receivers on this computer that plain http may go to,
+"localhost:9000,127.0.0.1:9001"."""
 
 MAX_URL_LENGTH = 2048
 HTTPS_PORT = 443
@@ -38,46 +38,46 @@ PRIVATE_SUFFIXES = (
     "onion",
     "invalid",
 )
-"""Last labels of names that are never public (RFC 6761, RFC 6762, RFC 8375, cloud metadata names)."""
+"""Top-level labels that are never public (RFC 6761, RFC 6762, RFC 8375, cloud metadata names)."""
 
 GLOBAL_UNICAST = IPv6Network("2000::/3")
-"""All that is assigned of the open internet's IPv6 (IANA, Internet Protocol Version 6 Address Space)."""
+"""The assigned public IPv6 addresses (IANA, Internet Protocol Version 6 Address Space)."""
 
 TUNNEL_NETWORKS = (IPv6Network("2002::/16"), IPv6Network("2001::/32"))
-"""6to4 and Teredo lie in it and carry an IPv4 address within; NAT64, mapped and compatible addresses lie
-outside."""
+"""6to4 and Teredo: within `GLOBAL_UNICAST`, but each holds an IPv4 address. NAT64, mapped and compatible
+addresses are outside of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A URL that passed; what is sent is built from these parts, never from the text again."""
+    """The parts of a checked URL; requests are built from them, never from the text."""
 
     scheme: str
     host: str
-    """Lower case, ASCII; an IPv6 address in its brackets."""
+    """Lower case, ASCII; an IPv6 address in brackets."""
     port: int
     target: str
     """Path and query."""
     local: bool = False
-    """Named in REVISIT_WEBHOOK_ALLOW: it must then be a loopback address."""
+    """Whether it is listed in REVISIT_WEBHOOK_ALLOW; it must then have a loopback address."""
 
 
 def allowed_local_receivers() -> frozenset[str]:
-    """Receivers on this computer, as host:port, that the environment allows."""
+    """Receivers on this computer that the environment allows, as host:port."""
     return frozenset(
         entry.strip().lower() for entry in os.environ.get(ALLOW_VARIABLE, "").split(",") if entry.strip()
     )
 
 
 def check_url(url: str, allowed: Collection[str] | None = None) -> Endpoint:
-    """Where a webhook URL leads.
+    """Check a webhook URL.
 
     Args:
-        url: As a user wrote it.
-        allowed: host:port of receivers on this computer; None asks the environment.
+        url: As the user wrote it.
+        allowed: host:port of receivers on this computer; None reads the environment.
 
     Raises:
-        InvalidInputError: It must never be posted to.
+        InvalidInputError: The URL is not that of a public receiver.
     """
     split = _parse_url(url)
     host, port = _parse_host(url, split), _parse_port(url, split)
@@ -89,16 +89,15 @@ def check_url(url: str, allowed: Collection[str] | None = None) -> Endpoint:
         return Endpoint(split.scheme, host, port, target, local=True)
     if split.scheme != "https":
         raise InvalidInputError(
-            f"webhook {_shorten(url)} is not https; use https, or for a receiver on this computer set {ALLOW_VARIABLE}={host}:{port}"
+            f"webhook {_shorten(url)} is not https; use https, or for a receiver on this computer set "
+            f"{ALLOW_VARIABLE}={host}:{port}"
         )
     if port != HTTPS_PORT:
         raise InvalidInputError(
-            f"webhook {_shorten(url)} asks for port {port}; https on {HTTPS_PORT} is the only one"
+            f"webhook {_shorten(url)} uses port {port}; only port {HTTPS_PORT} is allowed"
         )
     if ":" in host or re.fullmatch(r"\d+|0x[0-9a-f]*", host.rpartition(".")[2]):
-        raise InvalidInputError(
-            f"webhook {_shorten(url)} names an address instead of a host; use the public name of its host"
-        )
+        raise InvalidInputError(f"webhook {_shorten(url)} has an IP address; use the public name of its host")
     labels = host.split(".")
     if (
         len(labels) < 2
@@ -112,16 +111,20 @@ def check_url(url: str, allowed: Collection[str] | None = None) -> Endpoint:
 
 
 def system_resolver(host: str, port: int) -> list[str]:
-    """All addresses the computer knows for a name."""
+    """All addresses that the operating system resolves a name to."""
     return [str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
 
 
 def resolve(endpoint: Endpoint, resolver: Resolver = system_resolver) -> tuple[str, ...]:
-    """The addresses to connect to, in the resolver's order, given that all of them may be posted to.
+    """The addresses to connect to, in the resolver's order.
+
+    Args:
+        endpoint: As `check_url` returns it.
+        resolver: Resolves the host's name.
 
     Raises:
         TransientError: The name has no address now.
-        InvalidInputError: One of its addresses lies inside a network; none is used then.
+        InvalidInputError: One of the addresses is not public; then none is used.
     """
     try:
         found = [
@@ -139,7 +142,7 @@ def resolve(endpoint: Endpoint, resolver: Resolver = system_resolver) -> tuple[s
 
 
 def is_public(address: Address) -> bool:
-    """Whether an address belongs to the open internet, and to one receiver."""
+    """Whether an address is a public unicast address."""
     if isinstance(address, IPv6Address) and (
         address not in GLOBAL_UNICAST or any(address in net for net in TUNNEL_NETWORKS)
     ):
@@ -152,11 +155,12 @@ def is_public(address: Address) -> bool:
 def _parse_url(url: str) -> SplitResult:
     if len(url) > MAX_URL_LENGTH:
         raise InvalidInputError(
-            f"webhook {_shorten(url)} has {len(url)} characters; {MAX_URL_LENGTH} are the most"
+            f"webhook {_shorten(url)} has {len(url)} characters, {MAX_URL_LENGTH} at most"
         )
     if not url.isascii() or re.search(r"[\x00-\x20\x7f\\]", url):
         raise InvalidInputError(
-            f"webhook {_shorten(url)} holds a blank, backslash or non-ASCII character; write the host in punycode, the rest in %XX"
+            f"webhook {_shorten(url)} contains a space, backslash or non-ASCII character; "
+            "write the host in punycode and the rest in %XX"
         )
     try:
         split = urlsplit(url)
@@ -164,10 +168,10 @@ def _parse_url(url: str) -> SplitResult:
     except ValueError as error:
         raise InvalidInputError(f"webhook {_shorten(url)} is not a URL: {error}") from None
     if not hostname or not split.netloc:
-        raise InvalidInputError(f"webhook {_shorten(url)} names no host; write https://host/path")
+        raise InvalidInputError(f"webhook {_shorten(url)} has no host; write https://host/path")
     if "@" in split.netloc:
         raise InvalidInputError(
-            f"webhook {_shorten(url)} carries a user name; leave it out, the signature says who is calling"
+            f"webhook {_shorten(url)} contains a user name; remove it, receivers verify the signature instead"
         )
     return split
 
@@ -176,7 +180,8 @@ def _parse_host(url: str, split: SplitResult) -> str:
     host = split.hostname or ""
     if host.endswith(".") or "%" in host or len(host) > 253:
         raise InvalidInputError(
-            f"webhook {_shorten(url)}: {host[:80]!r} is not a plain host name; write it without escapes and without a dot at its end"
+            f"webhook {_shorten(url)}: {host[:80]!r} is not a plain host name; "
+            "write it without escapes and without a final dot"
         )
     return f"[{host}]" if ":" in host else host
 

@@ -1,4 +1,4 @@
-"""What a webhook carries and how it is signed: Standard Webhooks.
+"""Payload and signature of webhooks by the Standard Webhooks specification.
 
 Source: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 """
@@ -16,12 +16,12 @@ from revisit.errors import InvalidInputError
 
 
 def payload(alert: Alert, subscription: Subscription, base_url: str = "") -> bytes:
-    """What a receiver is sent, the same bytes at every attempt.
+    """The JSON body of a webhook, the same bytes at every attempt.
 
     Args:
-        alert: What happened.
-        subscription: Whose alert it is.
-        base_url: Where the API is reached, for a link to the result's STAC Item; without it there is no link.
+        alert: The alert to send.
+        subscription: Subscription of the alert.
+        base_url: Public URL of the API, for a link to the result's STAC Item; without it there is no link.
     """
     data: dict[str, Any] = {
         "subscription": subscription.id,
@@ -54,22 +54,20 @@ def signed_headers(secret: str, id: str, timestamp: datetime, body: bytes) -> di
     """The three headers of Standard Webhooks.
 
     Args:
-        secret: One whsec_..., or several with blanks between while they are exchanged: each signs.
-        id: Stays the same over all attempts, so that a receiver can tell a repetition.
-        moment: Of this attempt, aware.
-        body: The very bytes that are sent.
+        secret: One whsec_..., or several separated by spaces during a rotation: each signs.
+        id: Idempotency key of the message, the same at every attempt.
+        timestamp: Time of this attempt, aware.
+        body: The bytes that are sent.
 
     Raises:
-        InvalidInputError: A secret is not base64.
+        InvalidInputError: There is no secret, or one is not base64.
     """
     try:
         signatures = [
             Webhook(each).sign(id, timestamp.astimezone(UTC), body.decode()) for each in secret.split()
         ]
     except (ValueError, EmptyWebhookSecretError) as error:
-        raise InvalidInputError(
-            f"a webhook secret is whsec_ and base64, which this one is not: {error}"
-        ) from None
+        raise InvalidInputError(f"the webhook secret is not whsec_ followed by base64: {error}") from None
     if not signatures:
         raise InvalidInputError("the webhook has no secret to sign with; rotate its secret")
     return {
@@ -80,13 +78,21 @@ def signed_headers(secret: str, id: str, timestamp: datetime, body: bytes) -> di
 
 
 def verify(secret: str, headers: dict[str, str], body: bytes) -> Any:
-    """What a receiver does: the payload, given that it was signed with the secret within the last five
-    minutes.
+    """Verify a webhook, as a receiver does.
+
+    Args:
+        secret: One whsec_...
+        headers: Of the request.
+        body: Of the request.
+
+    Returns:
+        The decoded payload.
 
     Raises:
-        InvalidInputError: It was not, or the headers make no sense: answer 401.
+        InvalidInputError: The signature or the headers are invalid, or older than five minutes; respond with
+            401.
     """
     try:
         return Webhook(secret).verify(body, headers)
     except (WebhookVerificationError, EmptyWebhookSecretError, ValueError) as error:
-        raise InvalidInputError(f"the webhook's signature does not hold: {error}") from None
+        raise InvalidInputError(f"the webhook's signature is invalid: {error}") from None

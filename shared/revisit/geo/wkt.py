@@ -1,7 +1,7 @@
 """Parser of well-known text (OGC 06-103r4): POLYGON and MULTIPOLYGON, lon before lat, optional SRID=4326.
 
-`shapely.from_wkt` would take 2.6 ms instead of 7.2 ms for 2,000 vertices, but it refuses the open rings that the AOI
-parser closes, knows no SRID, and does not name the invalid position in terms of an AOI.
+`shapely.from_wkt` would take 2.6 ms instead of 7.2 ms for 2,000 vertices, but it refuses the open rings that
+the AOI parser closes, knows no SRID, and does not name the invalid position in terms of an AOI.
 """
 
 import re

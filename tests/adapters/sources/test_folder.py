@@ -231,7 +231,7 @@ def test_an_emptied_folder_is_an_error_and_an_empty_one_is_not(tmp_path):
     item(tmp_path / "a", "first")
     _, before = read(source, listing.state)
     shutil.rmtree(tmp_path / "a")
-    with pytest.raises(PermanentError, match="1 products were there before"):
+    with pytest.raises(PermanentError, match="had 1 products before"):
         read(source, before.state)
     tmp_path.rmdir()
     with pytest.raises(PermanentError, match="there is no folder"):
@@ -313,7 +313,7 @@ def test_a_folder_that_may_not_be_read_is_reported_and_a_disk_that_fails_is_a_re
     products, listing = read(folder(tmp_path))
     assert ([product.id for product in products], listing.rejection_examples) == (
         ["good"],
-        [("z", "the folder may not be read; allow this user to")],
+        [("z", "the folder is not readable; grant this user access")],
     )
     outcome.pop(0)
     with pytest.raises(TransientError, match="z cannot be read: Input/output error"):
@@ -404,7 +404,7 @@ def test_a_source_on_this_computer_says_whether_it_is_there(tmp_path):
 
 @pytest.mark.parametrize("spec", ["folder:~nobody-of-that-name/x", "google-index:~nobody-of-that-name/x"])
 def test_a_home_that_is_none_is_refused(spec):
-    with pytest.raises(InvalidInputError, match="write the path out"):
+    with pytest.raises(InvalidInputError, match="write the whole path"):
         open_source(spec)
 
 

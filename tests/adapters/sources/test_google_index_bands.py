@@ -48,7 +48,7 @@ def test_nothing_outside_the_tree_is_read(tmp_path, href):
     changed = Product(
         **{name: getattr(product, name) for name in Product.__slots__} | {"href": href.format(root=tmp_path)}
     )
-    with pytest.raises(PermanentError, match="lies outside"):
+    with pytest.raises(PermanentError, match="is outside"):
         source.bands(changed)
 
 

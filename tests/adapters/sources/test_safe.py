@@ -313,7 +313,7 @@ def test_deep_and_huge_and_broken_xml_is_refused():
     (("10000</BOA", "0</BOA"), "not a number above 0"),
     (("10000</BOA", "nan</BOA"), "not a number above 0"),
     (("BOA_QUANTIFICATION_VALUE", "OTHER"), "states no quantification"),
-    (("Level-2A", "Level-3A"), "neither of L1C nor of L2A"),
+    (("Level-2A", "Level-3A"), "neither L1C nor L2A"),
     (("T31UFS_N05.09", "TXXXXX"), None),
     (("51 4 51 5 50 5 50 4 51 4", "51 4 51 5 50 5 50 4 51 nowhere"), "not a list of numbers"),
     (("51 4 51 5 50 5 50 4 51 4", "951 4 51 5 50 5 50 4 951 4"), "not a closed ring"),
@@ -333,7 +333,7 @@ def test_invalid_metadata_is_rejected_with_the_reason(change, message):
 
 def test_offsets_that_leave_bands_out_are_refused():
     one = metadata([IMAGE], extra='<BOA_ADD_OFFSET band_id="1">-1000</BOA_ADD_OFFSET>')
-    with pytest.raises(PermanentError, match="states the offset of B02, but none of B01, B03"):
+    with pytest.raises(PermanentError, match="states offsets of B02, but none of B01, B03"):
         safe.bands_of(PRODUCT, from_texts(MTD_MSIL2A__xml=one))
     with pytest.raises(PermanentError, match="BOA_ADD_OFFSET of band_id '77'"):
         safe.bands_of(

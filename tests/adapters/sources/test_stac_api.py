@@ -154,7 +154,7 @@ def test_the_apis_own_host_may_serve_the_bands_and_no_other(server, source):
     assert {band: file.href for band, file in source.bands(product).items()} == {
         "B02": f"{server.url}/B02.tif", "B04": f"{server.url}/files/B04.tif"}  # fmt: skip
     item["assets"] = {"nir": {"href": "http://127.0.0.1:9/B08.tif"}}
-    with pytest.raises(PermanentError, match="outside the places"):
+    with pytest.raises(PermanentError, match="outside the hosts"):
         source.bands(product)
 
 
@@ -250,5 +250,5 @@ def test_the_history_is_requested_by_area(source):
 def test_a_past_without_end_is_refused(server, source, monkeypatch):
     monkeypatch.setattr(stac_api, "MAX_HISTORY_PRODUCTS", 15)
     server.answer = answer_two_pages
-    with pytest.raises(PermanentError, match="ask for a shorter period"):
+    with pytest.raises(PermanentError, match="use a shorter period"):
         listed_products(source.history(Query(bounds=(9, 47, 10, 48)), all_unseen))

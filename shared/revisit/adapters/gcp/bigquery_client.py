@@ -1,7 +1,7 @@
 """BigQuery client: every query has a cost limit and a time-out, and every failure becomes one sentence.
 
-Google's library keeps its own transport and its own retries of single requests (`REQUEST_RETRY`); transactions that
-lose against a concurrent one are repeated here.
+Google's library keeps its own transport and its own retries of single requests (`REQUEST_RETRY`);
+transactions that lose against a concurrent one are repeated here.
 """
 
 from collections.abc import Mapping
@@ -142,11 +142,12 @@ class _ErrorTranslator:
         message, reasons = str(error.message), {each.get("reason") for each in error.errors or ()}
         if "aborted due to concurrent update" in message or "write-write conflict" in message:
             return _ContentionError(
-                f"concurrent transactions keep changing the dataset {self._dataset}; it is tried again later"
+                f"concurrent transactions keep changing the dataset {self._dataset}; it is retried later"
             )
         if "bytesBilledLimitExceeded" in reasons or "exceeded limit for bytes billed" in message.lower():
             return QueryTooLargeError(
-                f"this query would read more of {self._dataset} than its limit allows; name a shorter period or a tile"
+                f"this query would read more of {self._dataset} than its limit allows; "
+                "name a shorter period or a tile"
             )
         if reasons & TRANSIENT_REASONS:
             return TransientError(f"BigQuery cannot serve {self._dataset} now: {message[:200]}")

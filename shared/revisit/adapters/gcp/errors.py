@@ -37,21 +37,22 @@ TRANSIENT_REASONS = frozenset(
         "timeout",
     )
 )
-"""Reasons of BigQuery (https://cloud.google.com/bigquery/docs/error-messages) after which a retry may succeed."""
+"""Reasons of BigQuery (https://cloud.google.com/bigquery/docs/error-messages) after which a retry may
+succeed."""
 
 
 @contextmanager
 def translate_errors(service: str, resource: str, role: str) -> Iterator[None]:
-    """Say in one sentence why a service did not do what was asked.
+    """Translate errors of a service to one sentence each.
 
     Args:
         service: "Firestore", "Pub/Sub", ...
-        about: What it was asked for: "the database (default) of project p".
-        role: What the account needs to be granted where the service refuses it.
+        resource: The resource of the request: "the database (default) of project p".
+        role: Role that the account needs where the service refuses it.
 
     Raises:
-        TransientError: It may do it later.
-        PermanentError: It will not: no permission, no such thing, no account.
+        TransientError: A retry may succeed.
+        PermanentError: The account lacks permission, or there are no credentials.
     """
     try:
         yield
@@ -63,7 +64,8 @@ def translate_errors(service: str, resource: str, role: str) -> Iterator[None]:
         raise TransientError(f"{service} does not answer for {resource}: {_first_line(error)}") from error
     except (DefaultCredentialsError, RefreshError) as error:
         raise PermanentError(
-            f"there is no Google account to ask {service} with ({_first_line(error)}); run `gcloud auth application-default login`"
+            f"there are no Google credentials for {service} ({_first_line(error)}); "
+            "run `gcloud auth application-default login`"
         ) from error
 
 

@@ -1,10 +1,9 @@
-"""An index of Google's, loaded by BigQuery itself from its bucket, judged there, and taken in month by month:
-no row passes through here.
+"""Listing of an index of Google in BigQuery: load it from its bucket, parse it there, merge it month by
+month.
 
-What takes longer than a function may run goes on without it, and is taken up at the next listing: the state
-names the load, and the table
-of what the catalog lacked shrinks by what has been taken in. What was begun is finished before a newer index
-is looked at.
+No row passes through the function. Steps that take longer than the function may run continue without it: the
+state names the load job, and the table of new rows shrinks by what has been merged. The next listing resumes
+there, and a newer index is loaded only after that.
 """
 
 import hashlib
@@ -31,21 +30,17 @@ from revisit.ports.catalog import StagedProducts
 from revisit.ports.sources import Listing
 
 MAX_INDEX_BYTES = 60 * 10**9
-"""What comparing a whole index with the catalog may read: at 40 million rows some 16 GB of the index and 5 GB
-of ids."""
+"""Bytes that parsing a whole index may read: for 40 million rows 16 GB of the index and 5 GB of ids."""
 MAX_BAD_LINES = MAX_REJECTIONS
-"""Lines that are no rows: so many are passed over, as the other routes do; more, and it is another file than
-we think."""
+"""Invalid CSV lines that are skipped, as many as other sources reject; more mean a file of another kind."""
 LOAD_WAIT_S = 30.0
-"""A load that takes longer is left to itself until the next listing: packed text of some gigabytes takes
-minutes."""
+"""A load that takes longer is awaited by the next listing: some gigabytes of gzip take minutes."""
 TIME_BUDGET_S = 200.0
-"""Nothing further is begun later than this, so that two indices, and announcing, fit into a function's 540
-s."""
+"""No step starts later than this, so that two indices and publishing fit into the function's 540 s."""
 PARSE_TIMEOUT_S = 240.0
 MAX_CHUNK_ROWS = 1_000_000
 MAX_CHUNK_MONTHS = 12
-"""Rows and months taken in by one transaction, but for a month that has more."""
+"""Rows and months merged by one transaction; a single month may have more rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,29 +48,36 @@ class Load:
     """One load of an index, as the state keeps it."""
 
     job: str
-    """Id of BigQuery's job, and of the tables that belong to it."""
+    """Id of the load job, and part of the names of its tables."""
     generation: str
     columns: tuple[str, ...]
     rows: int | None = None
-    """Products it has; None until it has been compared with the catalog."""
+    """Its products; None until it has been parsed."""
     rejections: int = 0
 
 
 class GoogleIndexLoader:
-    """The listing of one index."""
+    """Lists one index."""
 
     def __init__(self, settings: Settings, file: GoogleIndexObject, spec: str, root: str) -> None:
         """
         Args:
-            spec: Of the source, which stands with each product.
-            root: What stands before a product's path in the bucket, ending in a slash.
+            settings: Project and dataset.
+            file: The index.
+            spec: SPEC of the source, stored with each product.
+            root: Prefix of a product's path in the bucket, ending in a slash.
         """
         self._runner = QueryRunner(settings)
         self._file, self._spec, self._root = file, spec, root
 
     def batches(self, state: dict[str, Any], listing: Listing, now: datetime) -> Iterator[StagedProducts]:
-        """What is new, by months, counted into `list_products`; its state is right once all is taken in, or
-        left for the next listing."""
+        """New products by groups of months.
+
+        Args:
+            state: Of the previous listing.
+            listing: Its counts and state are kept up to date; `unfinished` until everything is merged.
+            now: Present.
+        """
         until = time.monotonic() + TIME_BUDGET_S
         load = self._resumable_load(state)
         if load is None:
@@ -104,11 +106,10 @@ class GoogleIndexLoader:
         self._drop_tables(load)
         listing.unfinished, listing.state = False, {"mark": load.generation, "rows": load.rows}
 
-    # ----------------------------------------------------------------------------------------------------------------
-    # loading
+    # ---- loading
 
     def _resumable_load(self, state: dict[str, Any]) -> Load | None:
-        """The load that the listing before left, if it is still of use."""
+        """The load that the previous listing left unfinished, if its job and tables still exist."""
         if "load" not in state:
             return None
         load = Load(**{**state["load"], "columns": tuple(state["load"]["columns"])})
@@ -123,13 +124,13 @@ class GoogleIndexLoader:
         return None if job.error_result else load
 
     def _load_id(self, generation: str, now: datetime) -> str:
-        """The same for whoever lists this generation at this minute: a tick that is delivered twice loads
-        once."""
+        """Idempotency key of the load: the same generation in the same minute loads once, even if delivered
+        twice."""
         what = f"{self._runner.dataset} {self._spec} {generation} {now:%Y-%m-%dT%H:%M}"
         return f"revisit_index_{hashlib.sha256(what.encode()).hexdigest()[:24]}"
 
     def _get_or_start_job(self, load: Load) -> Any:
-        """The load job, begun if it is not there."""
+        """The load job, started if it does not exist."""
         with self._runner.translate_errors():
             try:
                 return self._runner.client.get_job(load.job)
@@ -163,7 +164,7 @@ class GoogleIndexLoader:
                 raise self._load_error(error.message) from error
 
     def _wait_for_job(self, job: Any, load: Load) -> bool:
-        """Whether it has ended well; looked at for a while."""
+        """Whether the job has succeeded; waits `LOAD_WAIT_S` at most."""
         until, pause = time.monotonic() + LOAD_WAIT_S, 0.5
         with self._runner.translate_errors():
             while not job.done():
@@ -177,14 +178,16 @@ class GoogleIndexLoader:
         return True
 
     def _load_error(self, message: Any, reason: Any = "") -> Exception:
-        sentence = f"BigQuery cannot load the index {self._file.uri} into {self._runner.dataset}: {str(message)[:300]}"
+        reason_text = str(message)[:300]
+        sentence = (
+            f"BigQuery cannot load the index {self._file.uri} into {self._runner.dataset}: {reason_text}"
+        )
         return TransientError(sentence) if reason in TRANSIENT_REASONS else PermanentError(sentence)
 
-    # --------------------------------------------------------------------------------------------------------------
-    # comparing
+    # ---- comparing
 
     def _compare_with_catalog(self, load: Load, bad_lines: int, state: dict[str, Any]) -> Load:
-        """Have the rows that the catalog lacks judged and put aside."""
+        """Parse the rows that the catalog lacks into a table of new rows."""
         raw, fresh = self._runner.quote_table(_staging_table(load)), self._new_rows_table(load)
         self._runner.run(
             sql.parse(self._runner.tables, raw, fresh, load.columns, self._spec, self._root),
@@ -197,7 +200,7 @@ class GoogleIndexLoader:
             before = f", where it had {state['rows']} rows before" if state.get("rows") else ""
             raise PermanentError(f"the index {self._file.uri} lists no product{before}; nothing was changed")
         if tiles := [row["tile"] for row in self._runner.run(sql.find_antimeridian_tiles(fresh))]:
-            # A change is counted by the whole table it is made in.
+            # BigQuery bills a change by the whole table.
             self._runner.transact(
                 sql.repair_bounds(fresh, {tile: tile_west_east(tile) for tile in tiles}),
                 MAX_INDEX_BYTES,
@@ -217,7 +220,7 @@ class GoogleIndexLoader:
         return [*refused, *lines][:MAX_REJECTIONS]
 
     def _chunks(self, load: Load) -> Iterator[tuple[StagedProducts, tuple[datetime, datetime]]]:
-        """What is left to take in, some months at a time."""
+        """The rows that are still to be merged, some months at a time."""
         months = self._runner.run(sql.count_by_month(self._new_rows_table(load)))
         while months:
             count = 1
@@ -245,12 +248,10 @@ class GoogleIndexLoader:
                 (first, end),
             )
 
-    # -------------------------------------------------------------------------------------------------------------------
-    # parts
+    # ---- parts
 
     def _has_rows(self) -> bool:
-        """Whether the catalog still has anything of this source: one that was made anew has to be filled
-        again."""
+        """Whether the catalog has products of this source; a catalog that was created again has none."""
         return any(
             row["source"] == self._spec and row["products"]
             for row in self._runner.run(freshness(self._runner.tables))
@@ -270,7 +271,7 @@ def _staging_table(load: Load) -> str:
 
 
 def _count_bad_lines(job: Any) -> int:
-    # The client has no name for it.
+    # The client has no property for it.
     return int(job._properties.get("statistics", {}).get("load", {}).get("badRecords", 0))
 
 

@@ -1,5 +1,4 @@
-"""An index of Google's as an object in a bucket: which generation of it lies there, and which columns its
-first line names."""
+"""An index of Google as an object in a bucket: its generation and its columns."""
 
 import zlib
 from functools import cached_property
@@ -16,28 +15,29 @@ if TYPE_CHECKING:
     from google.cloud.storage import Blob
 
 HEAD_BYTES = 1 << 16
-"""Bytes of the object that are read; its first line has some 250 once they are unpacked."""
+"""Bytes of the object that are read; its first line has about 250 bytes, decompressed."""
 TIMEOUT_S = 20.0
 ROLE = "roles/storage.objectViewer on its bucket"
 
 
 class GoogleIndexObject:
-    """One object, which anybody may read where it is the public one."""
+    """One object in a bucket."""
 
     def __init__(self, settings: Settings, uri: str) -> None:
         """
         Args:
+            settings: Project.
             uri: gs://BUCKET/NAME.
         """
         self.uri = uri
         self._settings = settings
 
     def generation(self) -> str:
-        """Which it is now; it changes with every upload.
+        """The current generation, which changes with every upload.
 
         Raises:
             TransientError: Cloud Storage does not answer.
-            PermanentError: There is no such object, or it may not be read.
+            PermanentError: The object does not exist, or is not readable.
         """
         blob = self._blob
         with self._translate_errors():
@@ -50,9 +50,12 @@ class GoogleIndexObject:
     def columns(self, generation: str) -> list[str]:
         """The names of its columns.
 
+        Args:
+            generation: Of the object.
+
         Raises:
-            TransientError: Another generation has come in between.
-            PermanentError: It is no index, or one of other columns than those that are known.
+            TransientError: The object has been replaced by another generation.
+            PermanentError: It is not an index, or has unknown columns.
         """
         with self._translate_errors():
             try:
@@ -99,4 +102,6 @@ def _gunzip(head: bytes, uri: str) -> bytes:
     try:
         return zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(head, HEAD_BYTES)
     except zlib.error as error:
-        raise PermanentError(f"the index {uri} cannot be unpacked ({error}); is it a gzip file?") from None
+        raise PermanentError(
+            f"the index {uri} cannot be decompressed ({error}); is it a gzip file?"
+        ) from None

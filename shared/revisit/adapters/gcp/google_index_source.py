@@ -1,5 +1,7 @@
-"""google-index:gs://BUCKET/...: an index of Google's that BigQuery itself loads from its bucket; the products
-are read as those of any other."""
+"""Source google-index:gs://BUCKET/...: an index of Google that BigQuery loads from its bucket.
+
+Products are read as those of any other index.
+"""
 
 import re
 from collections.abc import Callable
@@ -15,18 +17,18 @@ from revisit.ports.sources import Listing
 
 SPEC_PREFIX = "google-index:"
 STORAGE_URL = "https://storage.googleapis.com/"
-"""Where an object is read by an address of its own."""
+"""Prefix of the public URLs of objects."""
 _OBJECT_URI = re.compile(r"gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](/[^/*?#\[\]\s]+)+")
-"""Not one of several objects: what `*` stands for has no one generation."""
+"""One object, without wildcards, since several objects have no common generation."""
 
 
 def is_bucket_index(spec: str) -> bool:
-    """Whether a SPEC names an index by its place in a bucket."""
+    """Whether a SPEC names an index in a bucket."""
     return spec.strip().startswith(f"{SPEC_PREFIX}gs://")
 
 
 class BucketIndex:
-    """`ports.Source` on one object; its listing needs BigQuery, and its bands do not."""
+    """The source of one object; its listing needs BigQuery, its bands do not."""
 
     announces_all = False
 
@@ -50,8 +52,10 @@ class BucketIndex:
         missing_mask: Callable[[Any], Any],  # noqa: ARG002
         now: datetime,
     ) -> Listing:
-        """What the index has and the catalog lacks; see `Source.listing`. Which that is, BigQuery finds out
-        without being asked id by id."""
+        """Products of the index that the catalog lacks; see `Source.list_products`.
+
+        BigQuery compares the ids, so `missing_mask` is not used.
+        """
         from revisit.adapters.gcp.google_index_load import GoogleIndexLoader
         from revisit.adapters.gcp.google_index_object import GoogleIndexObject
 
@@ -62,7 +66,7 @@ class BucketIndex:
         return listing
 
     def check(self) -> None:
-        """Whether the object is there and begins as an index does; see `Source.check`."""
+        """Check that the object exists and starts like an index; see `Source.check`."""
         from revisit.adapters.gcp.google_index_object import GoogleIndexObject
 
         file = GoogleIndexObject(self._settings, self.uri)

@@ -1,10 +1,11 @@
 """SQL that parses a staged index of Google: the same products and refusals as `sources.google_index_rows`.
 
-Why SQL and not the Python parser, whose rows could be staged as Parquet: that parser handles 190,000 rows a second
-on one core, so 40 million rows take 210 s, decompression and upload come on top, and two indices exceed the 540 s of
-the function. BigQuery loads and parses them without the function.
+Why SQL and not the Python parser, whose rows could be staged as Parquet: that parser handles 190,000 rows a
+second on one core, so 40 million rows take 210 s, decompression and upload come on top, and two indices
+exceed the 540 s of the function. BigQuery loads and parses them without the function.
 
-Both parsers share the patterns of `domain.product_name` (RE2 runs them in both) and the offsets derived from them.
+Both parsers share the patterns of `domain.product_name` (RE2 runs them in both) and the offsets derived from
+them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -161,7 +162,8 @@ def parse(
 ) -> Statement:
     """Create a table of the rows whose id the catalog lacks.
 
-    Its columns are `bigquery_settings.INCOMING_COLUMNS`, the day that the name states, and why a row is refused.
+    Its columns are `bigquery_settings.INCOMING_COLUMNS`, the day that the name states, and why a row is
+    refused.
 
     Args:
         tables: Of the catalog.
@@ -206,7 +208,8 @@ PARTITION BY TIMESTAMP_TRUNC(sensing_time, MONTH) {EXPIRATION_OPTIONS} AS
 WITH cells AS (SELECT {cells} FROM {staging_table}),
 named AS (SELECT *, REGEXP_REPLACE(COALESCE(PRODUCT_ID, ''), @safe, '') AS name,
   REGEXP_REPLACE(MGRS_TILE, @t, '') AS bare FROM cells),
-tiled AS (SELECT *, CASE WHEN REGEXP_CONTAINS(bare, @digit) THEN CONCAT('0', bare) ELSE bare END AS tile FROM named),
+tiled AS (SELECT *,
+  CASE WHEN REGEXP_CONTAINS(bare, @digit) THEN CONCAT('0', bare) ELSE bare END AS tile FROM named),
 identified AS (SELECT *,
   CASE WHEN STRPOS(name, '{OLD_MARK}') > 0 THEN CONCAT(name, '_T', tile) ELSE name END AS id FROM tiled),
 lacking AS (SELECT t.* FROM identified AS t
@@ -223,7 +226,8 @@ made AS (SELECT {ours}, wrong, CASE WHEN wrong IS NOT NULL THEN PRODUCT_ID END A
   SAFE_CAST(CASE WHEN compact THEN {compact_day} WHEN old THEN {old_day} END AS TIMESTAMP) AS stated_day
   FROM judged)
 SELECT *, UNIX_DATE(DATE(sensing_time)) AS part,
-  ROW_NUMBER() OVER (PARTITION BY DATE(sensing_time) ORDER BY sensing_time, id, published) AS ordinal FROM made""",
+  ROW_NUMBER() OVER (PARTITION BY DATE(sensing_time) ORDER BY sensing_time, id, published) AS ordinal
+FROM made""",
         {**_PATTERNS, "source": source, "root": root, "bucket": google_index_rows.BUCKET_URI},
     )
 
@@ -286,7 +290,8 @@ def find_antimeridian_tiles(new_rows_table: str) -> Statement:
 
 
 def repair_bounds(new_rows_table: str, bounds: Mapping[str, tuple[float, float] | None]) -> Statement:
-    """Set west and east of such rows to those of their tile; of an unknown tile, swap them so that west > east."""
+    """Set west and east of such rows to those of their tile; of an unknown tile, swap them so that west >
+    east."""
     rows = [
         {"tile": tile, "west": pair and pair[0], "east": pair and pair[1]} for tile, pair in bounds.items()
     ]
@@ -300,7 +305,8 @@ WHERE f.tile = t.tile AND f.wrong IS NULL AND (f.east - f.west > 180 OR f.west >
 
 
 def count_by_month(new_rows_table: str) -> Statement:
-    """Rows still to be merged, by month: their number, and the period in which all their versions were sensed."""
+    """Rows still to be merged, by month: their number, and the period in which all their versions were
+    sensed."""
     return Statement(
         f"""SELECT TIMESTAMP_TRUNC(sensing_time, MONTH) AS month, COUNT(*) AS products,
   COUNTIF(stated_day IS NULL) AS without_day,

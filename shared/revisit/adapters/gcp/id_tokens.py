@@ -1,7 +1,7 @@
 """Verifies ID tokens of Identity Platform and Firebase: signature, audience, issuer and expiry.
 
-Claims and rules: Firebase, "Verify ID tokens using a third-party JWT library". Google signs the tokens of every
-project with the same keys, so only the audience keeps the tokens of other projects out.
+Claims and rules: Firebase, "Verify ID tokens using a third-party JWT library". Google signs the tokens of
+every project with the same keys, so only the audience keeps the tokens of other projects out.
 """
 
 import threading
@@ -25,7 +25,8 @@ CERTIFICATES_URL = "https://www.googleapis.com/robot/v1/metadata/x509/securetoke
 """Google's certificates for these tokens, by key id."""
 ISSUER = "https://securetoken.google.com/"
 DEMO_PREFIX = "demo-"
-"""Prefix of projects that do not exist (Firebase, "Local Emulator Suite"); only they accept unsigned tokens."""
+"""Prefix of projects that do not exist (Firebase, "Local Emulator Suite"); only they accept unsigned
+tokens."""
 CLOCK_SKEW_S = 10
 """Tolerated difference between two clocks."""
 TIMEOUT_S = 10.0
@@ -50,12 +51,13 @@ def create_authenticator(settings: Settings, certificates: CertificateRequest | 
     """
     if not settings.project:
         raise InvalidInputError(
-            "REVISIT_PROJECT is empty; set it to your project: without an audience no ID token can be accepted"
+            "REVISIT_PROJECT is empty; set it to your project: without an audience no ID token is accepted"
         )
     if settings.auth_emulator and not settings.project.startswith(DEMO_PREFIX):
         raise InvalidInputError(
-            f"FIREBASE_AUTH_EMULATOR_HOST is set to {settings.auth_emulator!r}, whose tokens are unsigned, but project "
-            f"{settings.project!r} may be real; unset the variable, or use a project that begins with {DEMO_PREFIX}"
+            f"FIREBASE_AUTH_EMULATOR_HOST is set to {settings.auth_emulator!r}, whose tokens are unsigned, "
+            f"but project {settings.project!r} may be real; unset the variable, or use a project that begins "
+            f"with {DEMO_PREFIX}"
         )
     read = (
         partial(_decode_emulator_token, project=settings.project)

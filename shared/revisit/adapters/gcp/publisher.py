@@ -1,6 +1,7 @@
 """Publishes events to Pub/Sub topics by the JSON API.
 
-The session is google-auth's own (`AuthorizedSession`), since it also renews the access token; retries are ours.
+The session is google-auth's own (`AuthorizedSession`), since it also renews the access token; retries are
+ours.
 """
 
 import base64

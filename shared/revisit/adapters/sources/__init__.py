@@ -1,4 +1,4 @@
-"""Where products are found and their bands read; each source is imported only when it is asked for."""
+"""Sources of products; each is imported on first use."""
 
 from pathlib import Path
 
@@ -6,13 +6,19 @@ from revisit.errors import InvalidInputError
 from revisit.ports.sources import Source
 
 EARTH_SEARCH = "stac:https://earth-search.aws.element84.com/v1#sentinel-2-l2a"
-"""The live source that needs no account."""
+"""A live source that needs no account."""
 
 _SPEC_FORMS = "write folder:PATH, google-index:PATH-or-URL or stac:URL#collection"
 
 
 def open_source(spec: str) -> Source:
-    """The source that a SPEC names; its `spec` is the canonical text, with paths made absolute.
+    """The source that a SPEC names.
+
+    Args:
+        spec: folder:PATH, google-index:PATH-or-URL or stac:URL#collection.
+
+    Returns:
+        The source; its own `spec` has absolute paths.
 
     Raises:
         InvalidInputError: The SPEC names no source.
@@ -29,7 +35,8 @@ def open_source(spec: str) -> Source:
 
         if location.startswith("gs://"):
             raise InvalidInputError(
-                f"{location!r} is loaded by BigQuery, in a deployment; here write https://storage.googleapis.com/{location[5:]}"
+                f"{location!r} is loaded by BigQuery, in a deployment; here write "
+                f"https://storage.googleapis.com/{location[5:]}"
             )
         return GoogleIndex(location if "://" in location else _absolute_path(location))
     if kind == "stac":
@@ -44,5 +51,5 @@ def _absolute_path(path: str) -> str:
         return str(Path(path).expanduser().absolute())
     except RuntimeError:
         raise InvalidInputError(
-            f"{path!r} begins with the home of a user who has none here; write the path out"
+            f"{path!r} begins with the home folder of an unknown user; write the whole path"
         ) from None

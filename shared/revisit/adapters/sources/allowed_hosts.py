@@ -1,4 +1,4 @@
-"""Which hosts band files may be read from: public buckets of Sentinel-2, and a source's own host."""
+"""Allow-list of hosts that band files are read from: public Sentinel-2 buckets, and a source's own host."""
 
 from collections.abc import Iterable
 from urllib.parse import SplitResult, urlsplit
@@ -10,7 +10,7 @@ PUBLIC_BUCKETS = (
     "https://e84-earth-search-sentinel-data.s3.us-west-2.amazonaws.com/",
     "https://storage.googleapis.com/gcp-public-data-sentinel-2/",
 )
-"""Buckets that anybody may read without an account."""
+"""Buckets that are readable without an account."""
 
 _HTTPS_URLS = {
     "s3://sentinel-cogs/": PUBLIC_BUCKETS[0],
@@ -20,14 +20,14 @@ _HTTPS_URLS = {
 
 
 def require_allowed_url(href: str, source_urls: Iterable[str] = ()) -> str:
-    """The https URL of a band file, if it lies in a public bucket or below one of a source's own addresses.
+    """The https URL of a band file in a public bucket or below a source's own URLs.
 
     Args:
-        href: An absolute URL; s3:// and gs:// of public buckets become https.
-        own: Addresses (scheme, host, path) that the user has configured as this source.
+        href: Absolute URL; s3:// and gs:// URLs of public buckets become https.
+        source_urls: URLs (scheme, host, path) that the user has configured as this source.
 
     Raises:
-        PermanentError: It lies elsewhere.
+        PermanentError: The URL is elsewhere.
     """
     for bucket, address in _HTTPS_URLS.items():
         if href.startswith(bucket):
@@ -48,7 +48,7 @@ def require_allowed_url(href: str, source_urls: Iterable[str] = ()) -> str:
             ):
                 return href
     raise PermanentError(
-        f"{href!r} lies outside the places that band files may come from{_refusal_hint(parts.netloc)}"
+        f"{href!r} is outside the hosts that band files may come from{_refusal_hint(parts.netloc)}"
     )
 
 
@@ -56,12 +56,12 @@ def _split_url(url: str) -> SplitResult:
     try:
         return urlsplit(url)
     except ValueError:
-        raise PermanentError(f"{url!r} is not an address") from None
+        raise PermanentError(f"{url!r} is not a URL") from None
 
 
 def _refusal_hint(host: str) -> str:
     if host.endswith(".blob.core.windows.net"):
-        return "; Planetary Computer hands out its files by signed address only, which is not supported: use another source"
+        return "; Planetary Computer serves files by signed URLs only; use another source"
     if host in ("sentinel-s2-l1c", "sentinel-s2-l2a"):
-        return "; that bucket makes the requester pay"
+        return "; that bucket is requester-pays"
     return ""

@@ -1,4 +1,4 @@
-"""Products as they are found, into batches of those that the catalog has not seen."""
+"""Batches of the products of a listing that the catalog lacks."""
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import batched
@@ -11,45 +11,50 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 ProductOrRejection = Product | tuple[str, str]
-"""A product, or the name of what could not be understood and the reason."""
+"""A product, or the name of an entry that could not be parsed and the reason."""
 
 BATCH_ROWS = 10_000
-"""Of one batch."""
+"""Rows of one batch."""
 
 MAX_REJECTIONS = 1_000
-"""Rejections kept with their reason; the others are counted."""
+"""Rejections that are kept with their reason; further ones are only counted."""
 
 
-def batch_unseen(entries: Iterable[ProductOrRejection], missing_mask: Callable[[Any], Any], listing: Listing, on_end: Callable[[], None],
-            batch_rows: int = BATCH_ROWS) -> "Iterator[pa.Table]":  # fmt: skip
-    """Tables of the unseen products, counting rows and rejections into `list_products`.
+def batch_unseen(
+    entries: Iterable[ProductOrRejection],
+    missing_mask: Callable[[Any], Any],
+    listing: Listing,
+    on_end: Callable[[], None],
+    batch_rows: int = BATCH_ROWS,
+) -> "Iterator[pa.Table]":
+    """Tables of the products that the catalog lacks.
 
     Args:
-        found: Read as the tables are asked for.
-        unseen: See `Source.listing`.
-        listing: Whose fields are kept up to date.
-        end: Called when `found` is used up; it may raise.
-        rows: Products in one table at most.
+        entries: Consumed while the tables are read.
+        missing_mask: See `Source.list_products`.
+        listing: Its counts of rows and rejections are kept up to date.
+        on_end: Called after the last entry; it may raise.
+        batch_rows: Products in one table at most.
     """
     from revisit.ports.catalog_schema import to_table
 
     def products() -> Iterator[Product]:
-        for one in entries:
-            if isinstance(one, Product):
+        for entry in entries:
+            if isinstance(entry, Product):
                 listing.rows += 1
-                yield one
+                yield entry
             else:
-                record_rejections(listing, [one])
+                record_rejections(listing, [entry])
 
     for batch in batched(products(), batch_rows):
-        once = list({product.id: product for product in batch}.values())
-        fresh = missing_mask([product.id for product in once])
-        if any(fresh):
-            yield to_table(product for product, new in zip(once, fresh, strict=True) if new)
+        unique = list({product.id: product for product in batch}.values())
+        missing = missing_mask([product.id for product in unique])
+        if any(missing):
+            yield to_table(product for product, new in zip(unique, missing, strict=True) if new)
     on_end()
 
 
 def record_rejections(listing: Listing, rejected: list[tuple[str, str]]) -> None:
-    """Count what could not be understood, and keep the first of it."""
+    """Count rejections, and keep the first ones with their reasons."""
     listing.rejection_count += len(rejected)
     listing.rejection_examples += rejected[: max(0, MAX_REJECTIONS - len(listing.rejection_examples))]

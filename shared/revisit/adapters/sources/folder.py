@@ -1,8 +1,7 @@
-"""folder:PATH: a static STAC catalog, a folder of STAC items, a tree of .SAFE products, or all of them side
-by side.
+"""Source folder:PATH: a static STAC catalog, STAC items, SAFE products, or a mix of them.
 
-The tree itself is walked rather than the catalog's links, so that an item without a root is found too, and no
-link leads out of it.
+The folder is walked instead of the catalog's links, so that items without a root are found and no link leads
+out.
 """
 
 import os
@@ -23,24 +22,24 @@ from revisit.errors import PermanentError, TransientError
 from revisit.ports.sources import Listing
 
 MAX_WITNESSES = 8
-"""Ids remembered of those listed last."""
+"""Ids of the last listing that are kept to detect a catalog that lost them."""
 
 _ZIP_NAME = re.compile(r"S2[A-Z]_\S+\.zip")
 
 
 @dataclass(frozen=True, slots=True)
 class _Directory:
-    """One directory with something to read."""
+    """One directory with metadata files."""
 
     path: Path
     is_product: bool
-    """Whether it is a SAFE product, otherwise its JSON files may be items."""
+    """Whether it is a SAFE product; otherwise its JSON files may be items."""
     digest: str
     """Changes when a metadata file in it is added, removed or written."""
 
 
 class Folder:
-    """Products below a local folder; a second listing reads only what changed."""
+    """Products below a local folder; a further listing reads only directories that changed."""
 
     announces_all = True
 
@@ -55,27 +54,26 @@ class Folder:
         missing_mask: "Callable[[Any], Any]",
         now: datetime,  # noqa: ARG002
     ) -> Listing:
-        """Products of directories that changed since the listing that left `state`; see `Source.listing`.
+        """Products of directories that changed since the previous listing; see `Source.list_products`.
 
-        The state holds a digest and a count per directory, and some ids by which a catalog that lost them is
-        found out.
+        The state holds a digest and a count per directory, and some ids to detect a catalog that lost them.
         """
         self.check()
         listing = Listing(batches=iter(()), state={})
         witnesses = state.get("witnesses", [])
         known = bool(witnesses) and not any(missing_mask(witnesses))
-        found = self._read_changed(
+        entries = self._read_changed(
             state.get("read", {}) if known else {}, witnesses if known else [], listing
         )
-        listing.batches = batch_unseen(found, missing_mask, listing, self._empty_check(state, listing))
+        listing.batches = batch_unseen(entries, missing_mask, listing, self._empty_check(state, listing))
         return listing
 
     def check(self) -> None:
-        """Whether the folder is there and may be read; see `Source.check`."""
+        """Check that the folder exists and is readable; see `Source.check`."""
         if not self.root.is_dir():
             raise PermanentError(f"there is no folder {self.root}; create it or name another")
         if not os.access(self.root, os.R_OK | os.X_OK):
-            raise PermanentError(f"the folder {self.root} may not be read; allow this user to")
+            raise PermanentError(f"the folder {self.root} is not readable; grant this user access")
 
     def bands(self, product: Product) -> dict[str, BandFile]:
         """The band files of a product; see `Source.bands`."""
@@ -103,18 +101,17 @@ class Folder:
             band: file for band, file in files.items() if _is_file(self._resolve_inside(Path(file.href)))
         }
         if not existing:
-            raise PermanentError(f"none of the image files of {root.name} is there")
+            raise PermanentError(f"none of the image files of {root.name} exists")
         return existing
 
     def _item_bands(self, path: Path, item: dict[str, Any]) -> dict[str, BandFile]:
         files, left_out = stac_item.band_files(item, lambda href: self._resolve_href(path, href))
         if not files:
-            why = "; ".join(dict.fromkeys(left_out.values())) or "no asset is one"
-            raise PermanentError(f"no band of {path.name} can be read: {why}")
+            reasons = "; ".join(dict.fromkeys(left_out.values())) or "no asset is a band"
+            raise PermanentError(f"no band of {path.name} can be read: {reasons}")
         return files
 
-    # ------------------------------------------------------------------------------------------------------------
-    # listing
+    # ---- listing
 
     def _read_changed(
         self, previous: dict[str, list[Any]], witnesses: list[str], listing: Listing
@@ -144,7 +141,8 @@ class Folder:
         def check() -> None:
             if not listing.rows and state.get("rows"):
                 raise PermanentError(
-                    f"{self.root} is empty, yet {state['rows']} products were there before; is its disk mounted?"
+                    f"{self.root} is empty, but had {state['rows']} products before; "
+                    "check that its disk is mounted"
                 )
             listing.state["rows"] = listing.rows
 
@@ -190,7 +188,7 @@ class Folder:
         for name in unreadable:
             yield (
                 _to_text(Path(os.path.relpath(name, self.root))),
-                "the folder may not be read; allow this user to",
+                "the folder is not readable; grant this user access",
             )
 
     def _read_directory(self, directory: _Directory) -> Iterator[ProductOrRejection]:
@@ -216,20 +214,19 @@ class Folder:
         except PermanentError as reason:
             yield os.fspath(path.relative_to(self.root)), str(reason)
 
-    # --------------------------------------------------------------------------------------------------------------
-    # files
+    # ---- files
 
     def _resolve_inside(self, path: Path) -> Path:
         try:
             resolved = path.resolve()
         except (OSError, RuntimeError, ValueError) as error:
-            raise PermanentError(f"{str(path)!r} is not a path that can be followed: {error}") from None
+            raise PermanentError(f"{str(path)!r} is not a path that can be resolved: {error}") from None
         if not resolved.is_relative_to(self._resolved_root):
             raise PermanentError(f"{path} leads out of {self.root}")
         return resolved
 
     def _resolve_href(self, item: Path, href: str) -> str:
-        """Relative paths inside the folder, and https files of the public buckets; nothing else."""
+        """The file of an href: a relative path inside the folder, or an https URL of a public bucket."""
         if "://" in href:
             return require_allowed_url(href)
         if href.startswith(("/", "~", "\\")) or ":" in href:
@@ -241,8 +238,8 @@ class Folder:
 
 
 def _is_utf8(name: str) -> bool:
-    """Whether a file's name can be written down: what is no UTF-8 comes as halves of characters (PEP 383)."""
-    return not any("\udc80" <= sign <= "\udcff" for sign in name)
+    """Whether a file's name is UTF-8; other bytes arrive as lone surrogates (PEP 383)."""
+    return not any("\udc80" <= char <= "\udcff" for char in name)
 
 
 def _to_text(path: Path) -> str:
@@ -257,7 +254,7 @@ def _is_file(path: Path) -> bool:
 
 
 def _digest(paths: list[Path]) -> str:
-    """Of names, sizes and times of change: one `stat` a file, nothing is read."""
+    """Digest of names, sizes and modification times: one `stat` per file."""
     marks = []
     for path in paths:
         try:

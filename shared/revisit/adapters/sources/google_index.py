@@ -1,5 +1,7 @@
-"""google-index:PATH-or-URL: the index.csv.gz of Google's Sentinel-2 bucket (L1C) or of its L2 folder (L2A),
-and the products beside it."""
+"""Source google-index:PATH-or-URL: an index.csv.gz of Google's Sentinel-2 bucket, and the products beside it.
+
+The index at the top of the bucket lists L1C, the one in its folder L2 lists L2A.
+"""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -17,11 +19,11 @@ if TYPE_CHECKING:
     from revisit.adapters.sources.google_index_listing import GoogleIndexFile
 
 PUBLIC_BUCKET_URL = "https://storage.googleapis.com/gcp-public-data-sentinel-2/"
-"""The bucket, which anybody may read."""
+"""The public bucket."""
 
 
 class GoogleIndex:
-    """The index at one location, and the tree of products that it lists."""
+    """One index, and the tree of products that it lists."""
 
     announces_all = False
 
@@ -31,8 +33,7 @@ class GoogleIndex:
 
     @property
     def root(self) -> str:
-        """What the paths in the bucket begin at: the folder of the index (of L1C; for L2A the one above L2),
-        ending in a slash.
+        """Prefix of the paths in the index, ending in a slash: its folder, or the parent of a folder L2.
 
         A local index without a tree beside it lists the products of the public bucket.
         """
@@ -53,17 +54,17 @@ class GoogleIndex:
         missing_mask: Callable[[Any], Any],
         now: datetime,  # noqa: ARG002
     ) -> Listing:
-        """What the index has and the catalog lacks; see `Source.listing`.
+        """Products of the index that the catalog lacks; see `Source.list_products`.
 
-        The state holds the file's mark, how many rows it had, and some ids by which a catalog that lost them
-        is found out.
+        The state holds the version of the file, its number of rows, and some ids to detect a catalog that
+        lost them.
         """
         listing = Listing(batches=iter(()), state=state)
         listing.batches = self._index_file().batches(state, missing_mask, listing)
         return listing
 
     def check(self) -> None:
-        """Whether the file is there and begins as an index does; see `Source.check`."""
+        """Check that the file exists and starts like an index; see `Source.check`."""
         self._index_file().check()
 
     def bands(self, product: Product) -> dict[str, BandFile]:
@@ -92,10 +93,10 @@ class GoogleIndex:
         return safe_files.list_folder(folder, lambda path: safe_files.resolve_inside(path, resolved_root))
 
     def _require_root(self, product: Product) -> str:
-        """The root, which the product lies below.
+        """The root, checked to contain the product.
 
         Raises:
-            PermanentError: It does not.
+            PermanentError: The product is outside of it.
         """
         root = self.root
         path = product.href.removeprefix(root)
@@ -104,11 +105,11 @@ class GoogleIndex:
             or any(part in ("", ".", "..") for part in path.split("/"))
             or any(sign in path for sign in "%?#\\")
         ):
-            raise PermanentError(f"{product.href!r} lies outside {root}, where this source's products are")
+            raise PermanentError(f"{product.href!r} is outside {root}, which contains this source's products")
         return root
 
     def _index_file(self) -> "GoogleIndexFile":
-        # Whoever reads bands only need not have what takes the lines of an index apart.
+        # Reading bands does not need the packages that parse an index.
         from revisit.adapters.sources.google_index_listing import GoogleIndexFile
 
         return GoogleIndexFile(self.location, self.spec, self.root)

@@ -1,4 +1,4 @@
-"""Reads Google's index file from a disk or a server, decompressed on the fly, and only when it has changed."""
+"""Reads Google's index file from a disk or a server, decompressed on the fly, only when it has changed."""
 
 import io
 import os
@@ -131,14 +131,14 @@ def _stream_response(url: str, headers: dict[str, str]) -> "Iterator[httpx.Respo
             if status == 404:
                 raise NotFoundError(f"{url} does not exist (404); check the address")
             if is_transient_status(status):
-                raise TransientError(f"{url} answers {status}; it is tried again later")
+                raise TransientError(f"{url} answers {status}; it is retried later")
             if status not in (200, 304):
                 raise PermanentError(
                     f"{url} answers {status}{_redirect_note(response)}; check the address of the source"
                 )
             yield response
     except AttemptFailedError as failure:
-        raise TransientError(f"{url} {failure}; it is tried again later") from None
+        raise TransientError(f"{url} {failure}; it is retried later") from None
 
 
 @cache

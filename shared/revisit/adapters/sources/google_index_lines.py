@@ -1,9 +1,7 @@
-"""Lines of an index without those whose product is known: these are told by the bytes of their name, and
-never taken apart.
+"""Filter for the lines of an index: drops known products by the bytes of their names, without parsing.
 
-Only what is certain is passed over. All else is handed on as it is: names of another length, text that is not
-ASCII, and
-everything from the first quoted text on, which may hold commas and ends of lines.
+Only certain cases are dropped. Names of another length, text that is not ASCII, and everything from the first
+quoted text on, which may hold commas and line ends, is passed on unchanged.
 """
 
 from collections import deque
@@ -21,28 +19,27 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 CHUNK_BYTES = 1 << 23
-"""Bytes unpacked at once; each costs one question to the catalog."""
+"""Bytes decompressed at once; each chunk costs one look-up in the catalog."""
 READ_AHEAD_CHUNKS = 2
-"""Chunks unpacked before they are asked for."""
+"""Chunks decompressed ahead of the reader."""
 MIN_OUTPUT_BYTES = 1 << 18
-"""Bytes of lines handed on together, about."""
+"""Approximate bytes of lines that are passed on together."""
 UNFILTERED_CHUNKS = 8
-"""Chunks that are not looked into after one in which most lines are new, as in a first import."""
+"""Chunks that are passed on unfiltered after one in which most lines are new, as in a first import."""
 MAX_PREFIX_BYTES = 80
-"""Bytes before the name at most; a granule's has up to 63."""
+"""Bytes before the name at most; a granule's name has up to 63."""
 NAME_BYTES = COMPACT_LENGTH
-"""Bytes of a product's name since 2016, which is all of its id; older names need their tile."""
+"""Bytes of a compact name, which is a whole id; older names need their tile."""
 NEWLINE, CARRIAGE_RETURN, QUOTE, COMMA = b'\n\r",'
 
 
 def read_ahead(text: IO[bytes]) -> Iterator[bytes]:
-    """All of the text, unpacked by a thread of its own while what came before is looked at; raises what
-    reading it does."""
-    with ThreadPoolExecutor(1, "unpacking") as thread:
-        coming = deque(thread.submit(text.read, CHUNK_BYTES) for _ in range(READ_AHEAD_CHUNKS))
+    """Chunks of a text, decompressed by another thread while the reader works on earlier ones."""
+    with ThreadPoolExecutor(1, "decompress") as thread:
+        pending = deque(thread.submit(text.read, CHUNK_BYTES) for _ in range(READ_AHEAD_CHUNKS))
         try:
-            while chunk := coming.popleft().result():
-                coming.append(thread.submit(text.read, CHUNK_BYTES))
+            while chunk := pending.popleft().result():
+                pending.append(thread.submit(text.read, CHUNK_BYTES))
                 yield chunk
         finally:
             thread.shutdown(cancel_futures=True)
@@ -53,25 +50,28 @@ def filter_lines(
     missing_mask: Callable[["pa.Array"], "Array"],
     on_skipped: Callable[[int, str], None],
 ) -> Iterator[Iterator[bytes]]:
-    """Texts of whole lines, each in pieces, which together are the lines that may hold something new.
+    """The lines that may hold new products.
 
     Args:
-        text: Lines in whose second column the product's name stands, cut anywhere.
-        unseen: Which ids the catalog lacks.
-        passed: Is told of how many lines were passed over, and the id of one of them.
+        text: Lines whose second column is the product's name, in chunks that are cut anywhere.
+        missing_mask: Of an array of ids, those that the catalog lacks.
+        on_skipped: Called with a number of dropped lines and the id of one of them.
+
+    Returns:
+        Texts of whole lines, each in chunks.
     """
     import numpy as np
 
     rest, kept, size, pause = b"", [b""], 0, 0
     for chunk in text:
         view = np.frombuffer(chunk, np.uint8)
-        signs = _nonzero_positions(view <= QUOTE)
-        ends = signs[view[signs] == NEWLINE]
+        specials = _nonzero_positions(view <= QUOTE)
+        ends = specials[view[specials] == NEWLINE]
         if not len(ends):
             rest += chunk
             continue
         first, last = int(ends[0]) + 1, int(ends[-1]) + 1
-        head, quotes = rest + chunk[:first], signs[view[signs] == QUOTE]
+        head, quotes = rest + chunk[:first], specials[view[specials] == QUOTE]
         if _line_has_quoted_text(head) or _has_quoted_text(view, quotes[(quotes >= first) & (quotes < last)]):
             yield chain(kept, (rest, chunk), text)
             return
@@ -104,15 +104,15 @@ def _find_new_lines(
     missing_mask: Callable[["pa.Array"], "Array"],
     on_skipped: Callable[[int, str], None],
 ) -> "Array":
-    """Numbers of the lines that are not known to the catalog; line i stands between ends i and i + 1."""
+    """Numbers of the lines that the catalog does not know; line i is between `ends` i and i + 1."""
     import numpy as np
     import pyarrow as pa
 
     starts, stops = ends[:-1] + 1, ends[1:]
     commas = _slice_fixed_width(chunk, starts, MAX_PREFIX_BYTES + 1) == COMMA
-    place = commas.argmax(axis=1)
-    begin = starts + place + 1
-    named = np.flatnonzero(commas[np.arange(len(place)), place] & (begin + NAME_BYTES < stops))
+    first_comma = commas.argmax(axis=1)
+    begin = starts + first_comma + 1
+    named = np.flatnonzero(commas[np.arange(len(first_comma)), first_comma] & (begin + NAME_BYTES < stops))
     cells = _slice_fixed_width(chunk, begin[named], NAME_BYTES + 1) == COMMA
     named = named[cells[:, NAME_BYTES] & (cells.argmax(axis=1) == NAME_BYTES)]
     new = np.ones(len(starts), bool)
@@ -130,7 +130,7 @@ def _find_new_lines(
 
 
 def _slice_fixed_width(chunk: bytes, starts: "Array", width: int) -> "Array":
-    """So many bytes from each start, one row each; zeros beyond the end."""
+    """`width` bytes from each start, shape (starts, width); zeros beyond the end."""
     import numpy as np
 
     cut = np.zeros((len(starts), width), np.uint8)
@@ -152,8 +152,7 @@ def _line_has_quoted_text(line: bytes) -> bool:
 
 
 def _has_quoted_text(view: "Array", quotes: "Array") -> bool:
-    """Whether quotes, in lines that end where the bytes do or before, are more than cells quoted though
-    empty."""
+    """Whether quotes in whole lines are anything but empty quoted cells."""
     import numpy as np
 
     if not len(quotes):
@@ -172,7 +171,7 @@ def _has_quoted_text(view: "Array", quotes: "Array") -> bool:
 
 
 def _nonzero_positions(mask: "Array") -> "Array":
-    """`np.flatnonzero` for what is rare: eight at a time."""
+    """`np.flatnonzero` for rare hits: eight bytes at a time."""
     import numpy as np
 
     whole = len(mask) // 8 * 8

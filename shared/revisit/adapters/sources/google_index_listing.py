@@ -1,8 +1,7 @@
-"""The lines of an index.csv.gz of Google's, as batches of the products that the catalog lacks.
+"""Listing of an index.csv.gz of Google: batches of the products that the catalog lacks.
 
-The whole file is read at every change, since it has no order and no date of ingestion; but only what the
-catalog lacks is
-more than looked at.
+The whole file is read at every change, since it has no order and no ingestion date; only rows that the
+catalog lacks are parsed.
 """
 
 import io
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 BATCH_ROWS = 100_000
-"""New products in one table, about."""
+"""Approximate number of new products in one table."""
 MAX_WITNESSES = 16
 MAX_HEADER_BYTES = 1 << 16
 
@@ -33,13 +32,13 @@ class GoogleIndexFile:
         """
         Args:
             location: Path or URL of the file.
-            spec: Of the source, which stands with each product.
-            root: What the paths in the bucket begin at.
+            spec: SPEC of the source, stored with each product.
+            root: Prefix of the paths in the bucket, ending in a slash.
         """
         self.location, self.spec, self.root = location, spec, root
 
     def check(self) -> None:
-        """Whether the file is there and begins as an index does."""
+        """Check that the file exists and starts like an index."""
         with open_index(self.location) as file:
             if file:
                 listing = Listing(batches=iter(()))
@@ -54,22 +53,32 @@ class GoogleIndexFile:
     def batches(
         self, state: dict[str, Any], missing_mask: Callable[[Any], Any], listing: Listing
     ) -> "Iterator[pa.Table]":
-        """What is new, batch by batch, counted into `list_products`; its state is set once all is read."""
+        """Tables of the products that the catalog lacks.
+
+        Args:
+            state: Of the previous listing.
+            missing_mask: Of an array of ids, those that the catalog lacks.
+            listing: Its counts are kept up to date; its state is set after the last table.
+
+        Raises:
+            TransientError: The server does not answer, or the file ends too early.
+            PermanentError: It is not an index, or is empty.
+        """
         witnesses = state.get("witnesses", [])
         known = bool(witnesses) and not any(missing_mask(witnesses))
         with open_index(self.location, state.get("mark", "") if known else "") as file:
             if file is None:
                 listing.unchanged = True
                 return
-            seen: list[str] = []
-            yield from self._tables(file, missing_mask, listing, seen)
+            new_witnesses: list[str] = []
+            yield from self._tables(file, missing_mask, listing, new_witnesses)
         if not listing.rows:
             before = f", where it had {state['rows']} rows before" if state.get("rows") else ""
             raise PermanentError(f"the index {self.location} lists no product{before}; nothing was changed")
         listing.state = {
             "mark": file.version,
             "rows": listing.rows,
-            "witnesses": seen[:: max(1, len(seen) // MAX_WITNESSES)],
+            "witnesses": new_witnesses[:: max(1, len(new_witnesses) // MAX_WITNESSES)],
         }
 
     def _tables(
@@ -87,12 +96,12 @@ class GoogleIndexFile:
             witnesses.extend(table["id"][:1].to_pylist())
             return table
 
-        def passed(rows: int, id: str) -> None:
+        def on_skipped(rows: int, id: str) -> None:
             listing.rows += rows
             witnesses.append(id)
 
         waiting: list[pa.RecordBatch] = []
-        for batch in self._read_batches(file.text, listing, missing_mask, passed):
+        for batch in self._read_batches(file.text, listing, missing_mask, on_skipped):
             ids = google_index_rows.product_ids(batch)
             new = pa.array(missing_mask(ids))
             listing.rows += batch.num_rows
@@ -114,7 +123,7 @@ class GoogleIndexFile:
         missing_mask: Callable[[Any], Any],
         on_skipped: Callable[[int, str], None],
     ) -> "Iterator[pa.RecordBatch]":
-        """The rows, but for those that are passed over."""
+        """Parsed rows, without the known ones that are dropped unparsed."""
         with self._translate_errors(listing):
             header, chunks = self._read_header(text), read_ahead(text)
             second = header[1] == "PRODUCT_ID"
@@ -123,33 +132,35 @@ class GoogleIndexFile:
 
     @contextmanager
     def _translate_errors(self, listing: Listing) -> Iterator[None]:
-        """Say in a sentence why the file cannot be read."""
+        """Translate errors of reading the file to one sentence each."""
         import pyarrow as pa
         from isal import igzip_lib
 
-        # Its types call the error an instance.
+        # Its type stubs declare the error as an instance.
         isal: Any = igzip_lib
-        unpacking: tuple[type[Exception], ...] = (OSError, ValueError, isal.IsalError)
+        decompression_errors: tuple[type[Exception], ...] = (OSError, ValueError, isal.IsalError)
         try:
             yield
         except EOFError:
             raise TransientError(
-                f"the index {self.location} ends in the middle of its packed data, after {listing.rows} rows; "
-                "it is read again later"
+                f"the index {self.location} ends in the middle of its compressed data, "
+                f"after {listing.rows} rows; it is read again later"
             ) from None
         except pa.ArrowInvalid as error:
             raise PermanentError(
-                f"the index {self.location} cannot be read as CSV after {listing.rows} rows: {str(error).splitlines()[0]}"
+                f"the index {self.location} cannot be read as CSV after {listing.rows} rows: "
+                f"{str(error).splitlines()[0]}"
             ) from None
-        except unpacking as error:
+        except decompression_errors as error:
             raise TransientError(
-                f"the index {self.location} cannot be unpacked after {listing.rows} rows ({error}); it is read again later"
+                f"the index {self.location} cannot be decompressed after {listing.rows} rows ({error}); "
+                "it is read again later"
             ) from None
 
     def _parse_rows(
         self, header: list[str], lines: Iterable[bytes], listing: Listing
     ) -> "Iterator[pa.RecordBatch]":
-        """Lines taken apart, a block of them at a time."""
+        """Rows of a text, one block at a time."""
         import pyarrow as pa
         import pyarrow.csv as pc
 
@@ -169,7 +180,7 @@ class GoogleIndexFile:
                 pa.PythonFile(text, "r"),
                 read_options=pc.ReadOptions(block_size=CHUNK_BYTES, column_names=header),
                 parse_options=pc.ParseOptions(invalid_row_handler=skip),
-                # Text that is not UTF-8 must spoil its own row only, so it is looked at later.
+                # Text that is not UTF-8 must spoil its own row only, so it is checked later.
                 convert_options=pc.ConvertOptions(
                     include_columns=used,
                     column_types=dict.fromkeys(used, pa.string()),

@@ -1,8 +1,6 @@
-"""Rows of Google's index.csv.gz as products: whole columns at a time, row by row only to find the one that is
-wrong.
+"""Parser of the rows of Google's index.csv.gz: whole columns at once, single rows only where one is invalid.
 
-The columns come by name, all as text. Source: the header of the files themselves; values as
-`data/google_index` quotes them.
+Columns are found by name, all as text. Source: the header of the published files.
 """
 
 import csv
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 KEY_COLUMNS = ("PRODUCT_ID", "MGRS_TILE")
-"""What a product is known by."""
+"""Columns that a product's id is made of."""
 REQUIRED_COLUMNS = (
     *KEY_COLUMNS,
     "DATATAKE_IDENTIFIER",
@@ -39,9 +37,9 @@ REQUIRED_COLUMNS = (
     "BASE_URL",
 )
 USED_COLUMNS = (*REQUIRED_COLUMNS, "TOTAL_SIZE")
-"""Columns that are read; a file may lack the size."""
+"""Columns that are read; the size is optional."""
 KNOWN_COLUMNS = frozenset((*USED_COLUMNS, "GRANULE_ID", "GEOMETRIC_QUALITY_FLAG"))
-"""Columns of the published files; others mean that the file is another one than we think."""
+"""Columns of the published files; others mean a file of another kind."""
 
 BUCKET_URI = "gs://gcp-public-data-sentinel-2/"
 
@@ -59,16 +57,20 @@ COORDINATE_COLUMNS = {
     "east": ("EAST_LON", 180),
     "north": ("NORTH_LAT", 90),
 }
-"""Our column, the file's, and how far it reaches on either side of zero."""
+"""Column of the catalog -> column of the file, and the largest absolute value in degrees."""
 
 Rejections = list[tuple[str, str]]
 
 
 def parse_header(line: bytes, location: str) -> list[str]:
-    """The names of the columns, from the first line of a file.
+    """The names of the columns.
+
+    Args:
+        line: First line of the file.
+        location: Path or URL of the file, for messages.
 
     Raises:
-        PermanentError: They are others than those that are known.
+        PermanentError: A required column is missing, or one is unknown or repeated.
     """
     names = [name.strip().upper() for name in next(csv.reader([line.decode("utf-8-sig", "replace")]), [])]
     missing = [name for name in REQUIRED_COLUMNS if name not in names]
@@ -80,13 +82,14 @@ def parse_header(line: bytes, location: str) -> list[str]:
             "names a column twice" if len(set(names)) < len(names) else "",
         ]
         raise PermanentError(
-            f"the header of {location} {' and '.join(filter(None, faults))}; it is not an index that Revisit knows"
+            f"the header of {location} {' and '.join(filter(None, faults))}; "
+            "it is not an index that Revisit knows"
         )
     return names
 
 
 def product_ids(rows: "pa.Table | pa.RecordBatch") -> "pa.Array":
-    """Ids of the products: names without .SAFE; an old name covers many tiles, so the tile is added to it."""
+    """Ids of the products: names without .SAFE; an old name covers many tiles, so its tile is appended."""
     import pyarrow.compute as pc
 
     names = pc.fill_null(rows["PRODUCT_ID"], "")
@@ -101,12 +104,15 @@ def product_ids(rows: "pa.Table | pa.RecordBatch") -> "pa.Array":
 
 
 def parse_products(rows: "pa.Table", source: str, root: str) -> "tuple[pa.Table, Rejections]":
-    """Rows as the catalog has them, and those that could not be understood with the reason.
+    """Parse rows.
 
     Args:
         rows: The columns `USED_COLUMNS`, as text.
         source: SPEC of the source.
-        root: What stands before the path in the bucket, ending in a slash.
+        root: Prefix of the paths in the bucket, ending in a slash.
+
+    Returns:
+        Products with the schema of the catalog, and the refused rows with the reason.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -170,7 +176,7 @@ def parse_products(rows: "pa.Table", source: str, root: str) -> "tuple[pa.Table,
         part(datatake, "datatake"),
         pc.strftime(columns["sensing_time"], "%Y%m%dT%H%M%S").cast(pa.string()),
     )
-    # Seconds keep their fraction in strftime.
+    # pyarrow's strftime writes seconds with their fraction.
     columns["datatake"] = pc.utf8_slice_codeunits(columns["datatake"], 0, len("20220706T085611"))
     path = pc.replace_substring_regex(
         pc.replace_substring(pc.fill_null(rows["BASE_URL"], ""), BUCKET_URI, ""), "/$", ""
@@ -183,7 +189,7 @@ def parse_products(rows: "pa.Table", source: str, root: str) -> "tuple[pa.Table,
 
 
 def _tile_ids(rows: Any) -> Any:
-    """01WCP for 1WCP, T1WCP and T01WCP."""
+    """Tiles in the form 01WCP, also for 1WCP, T1WCP and T01WCP."""
     import pyarrow.compute as pc
 
     bare = pc.replace_substring_regex(rows["MGRS_TILE"], "^T", "")
@@ -191,7 +197,7 @@ def _tile_ids(rows: Any) -> Any:
 
 
 def _repair_antimeridian_bounds(table: "pa.Table") -> "pa.Table":
-    """Bounds that reach round the globe belong to tiles at the antimeridian, which have true ones."""
+    """Replace bounds that span the globe, of tiles at the antimeridian, by the bounds of the tile."""
     import numpy as np
     import pyarrow as pa
 
@@ -209,8 +215,7 @@ def _repair_antimeridian_bounds(table: "pa.Table") -> "pa.Table":
 
 @cache
 def tile_west_east(tile: str) -> tuple[float, float] | None:
-    """West and east of a tile's footprint, west > east across the antimeridian; None where there is no such
-    tile."""
+    """West and east of a tile's footprint, west > east across the antimeridian; None for an unknown tile."""
     from revisit.geo.bounds import bounds_of
     from revisit.geo.mgrs_tile import Tile
 
@@ -222,7 +227,7 @@ def tile_west_east(tile: str) -> tuple[float, float] | None:
 
 
 class _RowChecker:
-    """Which rows are good, and what is wrong with the first thing that is wrong in the others."""
+    """Collects the valid rows, and the first fault of every other row."""
 
     def __init__(self, rows: "pa.Table") -> None:
         import numpy as np
@@ -241,27 +246,27 @@ class _RowChecker:
         self.valid &= holds
 
     def parse_numbers(self, column: str, minimum: float, maximum: float) -> Any:
-        """Numbers, null where there is none; rows whose text is none, or out of range, are rejected."""
+        """Numbers, null for empty cells; rows with another text or a value out of range are rejected."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
         if column not in self._rows.column_names:
             return pa.nulls(self._rows.num_rows, pa.float64())
         found = self._cast(column, lambda text: pc.cast(text, pa.float64()))
-        # NaN lies in no range.
+        # NaN is in no range.
         within = pc.and_(pc.greater_equal(found, minimum), pc.less_equal(found, maximum))
         self.require(pc.fill_null(within, True), column, f"is not between {minimum:g} and {maximum:g}")
         return found
 
     def parse_timestamps(self, column: str) -> Any:
-        """Instants in UTC, null where there is none; rows whose text is none are rejected."""
+        """Times in UTC, null for empty cells; rows with another text are rejected."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
         return self._cast(column, lambda text: pc.cast(text, pa.timestamp("us", "UTC")))
 
     def rejections(self) -> Rejections:
-        """(product, reason) of the rows that are not good."""
+        """(product, reason) of the refused rows."""
         import pyarrow as pa
 
         return [

@@ -46,7 +46,7 @@ class JsonClient:
         try:
             return RETRY.call(lambda: self._attempt(method, url, body), sleep=self._sleep)
         except AttemptFailedError as failure:
-            raise RetriesExhaustedError(f"{url} {failure}; it is tried again later") from None
+            raise RetriesExhaustedError(f"{url} {failure}; it is retried later") from None
 
     def _attempt(self, method: str, url: str, body: Any) -> Any:
         if self._client is None:

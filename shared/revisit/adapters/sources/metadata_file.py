@@ -1,4 +1,4 @@
-"""Metadata files on this computer: within the folder they belong to, bounded in size."""
+"""Reads local metadata files: inside their folder, bounded in size."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,12 +9,14 @@ import msgspec
 from revisit.errors import NotFoundError, PermanentError, TransientError
 
 MAX_BYTES = 20_000_000
-"""Of one."""
+"""Bytes of one file."""
 
 
 def create_reader(product: Path, root: Path) -> Callable[[str], bytes]:
-    """Reads files of a product by their path in it; none that lies outside `root`, whatever links are
-    there."""
+    """A function that reads files of a product by their relative paths.
+
+    Symbolic links that lead out of `root` are refused.
+    """
     resolved = root.resolve()
 
     def read(path: str) -> bytes:
@@ -27,12 +29,12 @@ def create_reader(product: Path, root: Path) -> Callable[[str], bytes]:
 
 
 def read_content(file: Path) -> bytes:
-    """The whole file.
+    """The whole content of a file.
 
     Raises:
-        NotFoundError: There is none.
-        PermanentError: It may not be read, or is too large.
-        TransientError: Its disk fails.
+        NotFoundError: The file does not exist.
+        PermanentError: It cannot be read, or is larger than `MAX_BYTES`.
+        TransientError: The disk fails.
     """
     try:
         with file.open("rb") as opened:
@@ -49,10 +51,10 @@ def read_content(file: Path) -> bytes:
 
 
 def read_json(file: Path) -> Any:
-    """The file's JSON.
+    """The decoded JSON of a file.
 
     Raises:
-        PermanentError: It holds none, or as `read_content`.
+        PermanentError: It is not JSON, or as `read_content`.
     """
     try:
         return msgspec.json.decode(read_content(file))

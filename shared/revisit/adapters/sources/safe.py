@@ -1,8 +1,7 @@
-"""A .SAFE product by its own metadata: which tile, when, where its bands lie and what their numbers mean.
+"""Reads a SAFE product by its metadata: tile, time, band files and their radiometry.
 
 Band paths come from the IMAGE_FILE entries of MTD_MSIL*.xml, never from manifest.safe, which names L1C files
-in many L2A products
-of 2018.
+in many L2A products of 2018.
 """
 
 import re
@@ -36,20 +35,20 @@ _IMAGE = re.compile(f"{IMAGE_PATTERN}$")
 
 
 def is_metadata(name: str) -> bool:
-    """Whether a file of this name makes its folder a product."""
+    """Whether a file of this name is the main metadata file of a product."""
     return _METADATA.fullmatch(name) is not None
 
 
 def bands_of(root: str, read: ReadFile, tile: str = "") -> dict[str, BandFile]:
-    """The band files of a product by band name, each in its native resolution or the next finest there is.
+    """The band files of a product by band name, each in the resolution closest to the native one.
 
     Args:
-        root: Absolute path or URL of the .SAFE folder, whose name is the product's.
-        read: Reads its metadata.
-        tile: Which tile of a package of the old form; may be empty for a compact one.
+        root: Absolute path or URL of the .SAFE folder, which is named like the product.
+        read: Reads its metadata files.
+        tile: Tile of a package with an old name; may be empty for a compact one.
 
     Raises:
-        PermanentError: The metadata cannot be understood, or names files outside the product.
+        PermanentError: The metadata is invalid, or names files outside the product.
         TransientError: As `read` raises it.
     """
     metadata = load_metadata(root, read)
@@ -74,10 +73,16 @@ def bands_of(root: str, read: ReadFile, tile: str = "") -> dict[str, BandFile]:
 
 
 def product_of(root: str, read: ReadFile, source: str, tile: str = "") -> Product:
-    """One tile of a package as a product; see `bands_of`.
+    """One tile of a package as a product.
+
+    Args:
+        root: As for `bands_of`.
+        read: As for `bands_of`.
+        source: SPEC of the source.
+        tile: As for `bands_of`.
 
     Raises:
-        PermanentError: The metadata cannot be understood.
+        PermanentError: The metadata is invalid.
         TransientError: As `read` raises it.
     """
     metadata = load_metadata(root, read)
@@ -85,7 +90,7 @@ def product_of(root: str, read: ReadFile, source: str, tile: str = "") -> Produc
 
 
 def products_of(root: str, read: ReadFile, source: str) -> list[Product]:
-    """Every tile of a package as a product: one for the compact form, several for the old one."""
+    """Every tile of a package as a product: one for a compact name, several for an old one."""
     metadata = load_metadata(root, read)
     return [_build_product(metadata, granule, root, read, source) for granule in metadata.granules]
 
@@ -114,14 +119,17 @@ def _build_product(metadata: Metadata, granule: Granule, root: str, read: ReadFi
         tile=granule.tile,
         sensing_time=sensing_time,
         datatake=f"{start:{TIMESTAMP_FORMAT}}",
-        west=west, south=south, east=east, north=north,
+        west=west,
+        south=south,
+        east=east,
+        north=north,
         cloud_cover=_cloud_cover(metadata.root, tile),
         relative_orbit=name.relative_orbit,
         baseline=_baseline(metadata.root, compact),
         published=_parse_time(metadata.root, "GENERATION_TIME"),
         href=root,
         footprint=shape,
-    )  # fmt: skip
+    )
 
 
 def _read_tile_metadata(granule: Granule, read: ReadFile) -> "Element | None":
@@ -138,26 +146,28 @@ def _read_tile_metadata(granule: Granule, read: ReadFile) -> "Element | None":
 def _footprint_and_bounds(
     root: "Element", tile: "Element | None", single_tile: bool
 ) -> tuple[dict[str, Any] | None, tuple[float, float, float, float]]:
-    """Footprint and bounds: of the package if it is one tile, else the tile's square."""
+    """Footprint and bounds of a package of one tile; else the bounds of the tile's square."""
     positions = (xml.find_text(root, "EXT_POS_LIST") or "").split()
     if single_tile and len(positions) >= 8:
         return parse_footprint({"type": "Polygon", "coordinates": [_parse_ring(positions)]})
     if tile is None:
-        raise PermanentError("the metadata states no footprint and the tile's own is missing")
+        raise PermanentError("the metadata states no footprint, and the metadata of the tile is missing")
     position = next((p for p in tile.iter("Geoposition") if p.get("resolution") == "10"), None)
     code = re.fullmatch(r"EPSG:(\d+)", xml.find_text(tile, "HORIZONTAL_CS_CODE") or "")
     if position is None or not code:
-        raise PermanentError("the tile's metadata states no place")
+        raise PermanentError("the metadata of the tile states no position")
     corner = [xml.find_text(position, tag) or "" for tag in ("ULX", "ULY")]
     try:
         return None, tile_bounds(int(code[1]), float(corner[0]), float(corner[1]))
     except ValueError:
-        raise PermanentError(f"the tile's corner {corner} is not understood") from None
+        raise PermanentError(f"the tile's corner {corner} is not a position in metres") from None
 
 
 def _parse_ring(positions: list[str]) -> list[list[float]]:
-    """Lon/lat from "lat lon lat lon ..." or "lat lon height ...", up to where the ring first closes: some
-    carry a tail."""
+    """Positions in lon/lat from "lat lon lat lon ..." or "lat lon height ...".
+
+    The ring ends where it first closes; some lists continue after that.
+    """
     try:
         numbers = [float(text) for text in positions]
     except ValueError:

@@ -1,5 +1,4 @@
-"""The files of a SAFE product: those in its folder, or those that its manifest.safe names, which also states
-sizes and checksums."""
+"""Lists the files of a SAFE product, from its folder or from manifest.safe, with sizes and checksums."""
 
 import os
 import re
@@ -14,7 +13,7 @@ from revisit.errors import NotFoundError, PermanentError
 
 MANIFEST = "manifest.safe"
 MAX_FILES = 5_000
-"""Files of a product; those of the form before 2016-12-06 have many tiles."""
+"""Files of a product; packages from before 2016-12-06 have many tiles."""
 
 _BAND = re.compile(rf"/IMG_DATA/(?:.*/)?[^/]*{IMAGE_PATTERN}\.(?:jp2|tif)$")
 """Only below IMG_DATA: the names of masks hold band names too."""
@@ -23,19 +22,20 @@ _ALGORITHMS = {"MD5": ("md5", 32), "SHA3-256": ("sha3-256", 64), "SHA-256": ("sh
 
 
 def list_manifest(root: str, read: ReadFile) -> list[SourceFile]:
-    """The files that the manifest of a product names, and itself.
+    """The manifest of a product and the files that it names.
 
     Args:
         root: URL of the product's folder.
+        read: Reads files of the product.
 
     Raises:
-        PermanentError: There is no manifest, or it is not understood.
+        PermanentError: The manifest is missing or invalid.
     """
     try:
         stated = _read_manifest(read)
     except NotFoundError:
         raise PermanentError(
-            f"{root} has no {MANIFEST}, which would name its files; its bands can be read all the same"
+            f"{root} has no {MANIFEST}, so its files cannot be listed; its bands can still be read"
         ) from None
     return [
         SourceFile(path, f"{root.rstrip('/')}/{path}", size, checksum, band_of(path))
@@ -47,7 +47,8 @@ def list_folder(root: Path, resolve: Callable[[Path], Path]) -> list[SourceFile]
     """The files in a product's folder.
 
     Args:
-        inside: Follows links, and refuses those that lead out of the source.
+        root: The folder.
+        resolve: Follows symbolic links, and refuses those that lead out of the source.
     """
     try:
         stated = _read_manifest(metadata_file.create_reader(root, root))
@@ -70,12 +71,12 @@ def list_folder(root: Path, resolve: Callable[[Path], Path]) -> list[SourceFile]
                     )
                 )
         if len(found) > MAX_FILES:
-            raise PermanentError(f"{root} has more than {MAX_FILES:,} files, which no product has")
+            raise PermanentError(f"{root} has more than {MAX_FILES:,} files, more than a product has")
     return found
 
 
 def resolve_inside(path: Path, root: Path) -> Path:
-    """The file that a path leads to, below a root."""
+    """The file that a path leads to, which must be below a root."""
     resolved = path.resolve()
     if not resolved.is_relative_to(root):
         raise PermanentError(f"{path} leads out of {root}")
@@ -83,7 +84,7 @@ def resolve_inside(path: Path, root: Path) -> Path:
 
 
 def band_of(path: str) -> str | None:
-    """Which band a file is the image of, by its name."""
+    """The band that a file is the image of, by its name."""
     found = _BAND.search(path)
     return found["band"] if found and found["band"] in BANDS else None
 
@@ -92,8 +93,8 @@ def _read_manifest(read: ReadFile) -> dict[str, tuple[int | None, str | None]]:
     """Sizes and checksums by path.
 
     Raises:
-        NotFoundError: There is no manifest.
-        PermanentError: It is not understood.
+        NotFoundError: The manifest is missing.
+        PermanentError: The manifest is invalid.
     """
     root = xml.parse(read(MANIFEST), MANIFEST)
     found: dict[str, tuple[int | None, str | None]] = {}
@@ -102,7 +103,8 @@ def _read_manifest(read: ReadFile) -> dict[str, tuple[int | None, str | None]]:
         path = _PATH.fullmatch((location.get("href") or "") if location is not None else "")
         if not path:
             raise PermanentError(
-                f"{MANIFEST} names a file {(location.get('href') if location is not None else None)!r}, which is no path in the product"
+                f"{MANIFEST} names a file {(location.get('href') if location is not None else None)!r}, "
+                "which is not a path in the product"
             )
         size = stream.get("size") or ""
         name, digits = _ALGORITHMS.get(
@@ -114,5 +116,5 @@ def _read_manifest(read: ReadFile) -> dict[str, tuple[int | None, str | None]]:
             f"{name}:{value}" if name and re.fullmatch(f"[0-9a-f]{{{digits}}}", value) else None,
         )
         if len(found) > MAX_FILES:
-            raise PermanentError(f"{MANIFEST} names more than {MAX_FILES:,} files, which no product has")
+            raise PermanentError(f"{MANIFEST} names more than {MAX_FILES:,} files, more than a product has")
     return found

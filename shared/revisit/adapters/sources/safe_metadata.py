@@ -1,8 +1,8 @@
-"""What MTD_MSIL*.xml says of a SAFE product: its tiles and their images, and what the numbers in them mean.
+"""Parser of MTD_MSIL*.xml, the metadata of a SAFE product: tiles, images and radiometry.
 
 Offsets come from RADIO_ADD_OFFSET or BOA_ADD_OFFSET of each band; absent means 0. Source: ESA, Sentinel-2
-Products Specification
-Document 14 (compact form) and 13 (form before 2016-12-06: many tiles in a package, IMAGE_ID without a path).
+Products Specification Document 14 (compact form) and 13 (before 2016-12-06: many tiles in a package, IMAGE_ID
+without a path).
 """
 
 import math
@@ -29,8 +29,8 @@ IMAGE_PATTERN = r"_(?P<band>B[0-9]{2}|B8A|SCL|AOT|WVP)(?:_(?P<resolution>[0-9]{2
 _TILE = re.compile(rf"_T({TILE_PATTERN})(?=_|$)")
 
 type ReadFile = Callable[[str], bytes]
-"""Reads a file by its path relative to the product; raises NotFound where there is none, Retry where nothing
-answers."""
+"""Reads a file by its path relative to the product; raises NotFoundError for a missing file, TransientError
+without a response."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +39,14 @@ class Granule:
 
     tile: str
     folder: str
-    """Relative to the product; empty where no image says it."""
+    """Relative to the product."""
     images: tuple[str, ...]
     """Paths relative to the product, with suffix."""
 
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """What MTD_MSIL*.xml says of a product."""
+    """Content of MTD_MSIL*.xml."""
 
     name: str
     level: Level
@@ -67,7 +67,7 @@ class Metadata:
         return (1.0, 0.0) if band == "SCL" else (1 / self.layer_quantifications.get(band, 1000.0), 0.0)
 
     def granule(self, tile: str = "") -> Granule:
-        """The one of a tile.
+        """The granule of a tile.
 
         Raises:
             PermanentError: The package has no such tile, or several and none is named.
@@ -81,11 +81,11 @@ class Metadata:
 
 
 def parse_metadata(content: bytes, name: str) -> Metadata:
-    """Understand the bytes of MTD_MSIL*.xml.
+    """Parse MTD_MSIL*.xml.
 
     Args:
         content: XML.
-        name: The product's, for messages, and as its id where it is one.
+        name: Name of the product's folder, for messages, and as its id where it is a product name.
 
     Raises:
         PermanentError: It is not the metadata of a Sentinel-2 product.
@@ -96,7 +96,7 @@ def parse_metadata(content: bytes, name: str) -> Metadata:
         None,
     )
     if level is None:
-        raise PermanentError(f"the metadata of {name} is neither of L1C nor of L2A")
+        raise PermanentError(f"the metadata of {name} states neither L1C nor L2A")
     quantification = _parse_positive(
         root, "BOA_QUANTIFICATION_VALUE", "L2A_BOA_QUANTIFICATION_VALUE", "QUANTIFICATION_VALUE"
     )
@@ -111,11 +111,29 @@ def parse_metadata(content: bytes, name: str) -> Metadata:
     )
     if not granules:
         raise PermanentError(f"the metadata of {name} lists no granule")
-    return Metadata(_product_id(name, root), level, granules, quantification, _parse_offsets(root),
-                    {band: value for band, value in layers.items() if value}, _parse_nodata(root), root)  # fmt: skip
+    return Metadata(
+        _product_id(name, root),
+        level,
+        granules,
+        quantification,
+        _parse_offsets(root),
+        {band: value for band, value in layers.items() if value},
+        _parse_nodata(root),
+        root,
+    )
 
 
 def load_metadata(root: str, read: ReadFile) -> Metadata:
+    """Find and parse the main metadata file of a product.
+
+    Args:
+        root: Path or URL of the product's folder.
+        read: Reads its files.
+
+    Raises:
+        NotFoundError: The folder has no such file.
+        PermanentError: The file is invalid.
+    """
     name = last_segment(root).removesuffix(".SAFE")
     candidates = [
         f"MTD_MSI{level}.xml" for level in sorted(LEVELS, key=lambda level: f"MSI{level}" not in name)
@@ -146,7 +164,7 @@ def _product_id(name: str, root: "Element") -> str:
 
 
 def _merge_by_tile(granules: Iterable[Granule]) -> tuple[Granule, ...]:
-    """One entry a tile: early L2A lists a tile once for every resolution."""
+    """One entry per tile: early L2A products list a tile once for every resolution."""
     tiles: dict[str, Granule] = {}
     for granule in granules:
         known = tiles.get(granule.tile)
@@ -172,7 +190,7 @@ def _parse_granule(element: "Element") -> Granule:
 
 
 def _image_path(text: str, granule: str, suffix: str) -> str:
-    """Path of an image relative to the product: as stated, or by the old form's rule."""
+    """Path of an image relative to the product: as stated, or by the rule of old packages."""
     text = text.strip()
     if "/" not in text:
         resolution = re.search(r"_(\d\d)m$", text)
@@ -186,7 +204,7 @@ def _image_path(text: str, granule: str, suffix: str) -> str:
         or re.search(r"[\\:%\x00-\x1f<>?#]", text)
         or path.parts[:1] != ("GRANULE",)
     ):
-        raise PermanentError(f"the metadata names the image {text!r}, which lies outside the product")
+        raise PermanentError(f"the metadata names the image {text!r}, which is outside the product")
     return str(path if path.suffix in DRIVERS else path.with_name(path.name + suffix))
 
 
@@ -209,13 +227,15 @@ def _parse_offsets(root: "Element") -> dict[str, float]:
                 offsets[names[int(element.get("band_id", ""))]] = parse_finite(element.text)
             except (ValueError, KeyError):
                 raise PermanentError(
-                    f"the {tag} of band_id {element.get('band_id')!r} is {element.text!r}, which is not understood"
+                    f"the {tag} of band_id {element.get('band_id')!r} is {element.text!r}, "
+                    "which is not a number of a known band"
                 ) from None
     if offsets and len(offsets) < len(_BANDS_BY_ID):
         missing = [band for band in _BANDS_BY_ID if band not in offsets and band != "B10"]
         if missing:
             raise PermanentError(
-                f"the metadata states the offset of {', '.join(sorted(offsets))}, but none of {', '.join(missing)}"
+                f"the metadata states offsets of {', '.join(sorted(offsets))}, "
+                f"but none of {', '.join(missing)}"
             )
     return offsets
 
@@ -249,5 +269,5 @@ def parse_finite(text: str | None) -> float:
 
 
 def last_segment(root: str) -> str:
-    """The last step of a path or URL."""
+    """The last segment of a path or URL."""
     return root.rstrip("/").rsplit("/", 1)[-1]

@@ -1,17 +1,14 @@
-"""stac:URL#collection: the products of one collection of a STAC API.
+"""Source stac:URL#collection: the products of one collection of a STAC API.
 
-Pages are asked for with httpx rather than pystac-client: how large a page is, how often it is tried again and
-how many bytes it may
-have are decided here, and the address of a next page is never followed, only its question: every request
-stays below the URL
-of the SPEC. Large pages are the common fault of such servers, so a page that fails is asked for again at half
-the size.
+Pages are requested without pystac-client, so that page size, retries and bytes are bounded here. The URL of a
+next page is never followed, only its body or query: every request stays below the URL of the SPEC. Servers
+often fail on large pages, so a page that fails is requested again at half the size.
 """
 
 import re
+import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
-from time import sleep
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urljoin, urlsplit
 
@@ -28,16 +25,16 @@ from revisit.ports.catalog import Query
 from revisit.ports.sources import Listing
 
 SWEEP_PERIOD = timedelta(days=10)
-"""Listed at first, and again once a day: products are published late and out of order."""
+"""Period of the first listing, listed again once a day: products are published late and out of order."""
 WATERMARK_OVERLAP = timedelta(hours=24)
-"""Read again before the watermark at every listing."""
+"""Overlap with the previous listing, before its watermark."""
 PAGE_SIZE = 500
-"""Items asked for at once, without their assets; halved when a page fails."""
+"""Items of one page, without their assets; halved after a page has failed."""
 MIN_PAGE_SIZE = 15
 MAX_HISTORY_PRODUCTS = 100_000
-"""Products that one question about the past may bring."""
+"""Products that one listing of the past may return."""
 BATCH_ROWS = 2_000
-"""Rows given on together, so that a long listing that is cut off has saved what came before."""
+"""Rows passed on together, so that an interrupted listing has saved most of what it has read."""
 
 _FIELDS = {
     "include": ["id", "type", "stac_version", "collection", "bbox", "geometry", "properties"],
@@ -46,20 +43,20 @@ _FIELDS = {
 
 
 class StacApi:
-    """Products of one collection; its past is asked for by place and period."""
+    """Products of one collection; its past is listed by area and period."""
 
     announces_all = False
     batch_size = 10
-    """Products that `files_and_bands` is best asked of: some hundred kilobytes of items."""
+    """Best number of products for `files_and_bands`: some hundred kilobytes of items."""
 
-    def __init__(self, location: str, wait: Callable[[float], None] = sleep) -> None:
+    def __init__(self, location: str, sleep: Callable[[float], None] = time.sleep) -> None:
         """
         Args:
             location: URL#collection.
-            wait: Lets seconds pass between two tries.
+            sleep: Waits for some seconds between two attempts.
 
         Raises:
-            InvalidInputError: The location is not one.
+            InvalidInputError: The location has another form.
         """
         url, _, collection = location.strip().partition("#")
         try:
@@ -68,7 +65,7 @@ class StacApi:
             parts = urlsplit("")
         if parts.scheme not in ("https", "http") or not parts.hostname or parts.username or parts.query:
             raise InvalidInputError(
-                f"{url!r} is not the address of a STAC API; write stac:https://host/path#collection"
+                f"{url!r} is not the URL of a STAC API; write stac:https://host/path#collection"
             )
         if not re.fullmatch(r"[\w.\-]{1,100}", collection):
             raise InvalidInputError(
@@ -78,14 +75,14 @@ class StacApi:
         self.collection = collection
         self.spec = f"stac:{self.url}#{collection}"
         self._origin = f"{parts.scheme}://{parts.netloc}/"
-        self._http = JsonClient(wait)
+        self._http = JsonClient(sleep)
 
     def list_products(
         self, state: dict[str, Any], missing_mask: "Callable[[Any], Any]", now: datetime
     ) -> Listing:
-        """What was sensed since the watermark; see `Source.listing`.
+        """Products sensed since the watermark; see `Source.list_products`.
 
-        A first listing reaches 10 days back, or to `state["from"]` (RFC 3339).
+        A first listing reaches back 10 days, or to `state["from"]` (RFC 3339).
         """
         watermark = parse_instant(state["watermark"]) if state.get("watermark") else None
         last_sweep = parse_instant(state["swept"]) if state.get("swept") else None
@@ -98,18 +95,19 @@ class StacApi:
         listing = Listing(batches=iter(()))
         latest = [watermark]
 
-        def found() -> Iterator[ProductOrRejection]:
-            for one in self._search({"datetime": _datetime_interval(start, None)}):
-                if isinstance(one, Product) and one.sensing_time <= now:
-                    latest[0] = max(latest[0] or one.sensing_time, one.sensing_time)
-                yield one
+        def entries() -> Iterator[ProductOrRejection]:
+            for entry in self._search({"datetime": _datetime_interval(start, None)}):
+                if isinstance(entry, Product) and entry.sensing_time <= now:
+                    latest[0] = max(latest[0] or entry.sensing_time, entry.sensing_time)
+                yield entry
 
-        def end() -> None:
+        def on_end() -> None:
             if not listing.rows and watermark is None:
-                self.check()  # a search in no collection finds nothing and says nothing
+                self.check()  # A search of a collection that does not exist is empty, and no error.
             if not listing.rows and watermark is not None:
                 raise PermanentError(
-                    f"{self.spec} lists nothing since {format_rfc3339(start)}, although it had a product of {format_rfc3339(watermark)}"
+                    f"{self.spec} lists nothing since {format_rfc3339(start)}, although it had a product of "
+                    f"{format_rfc3339(watermark)}"
                 )
             listing.state = {
                 "watermark": format_rfc3339(latest[0]) if latest[0] else "",
@@ -118,41 +116,41 @@ class StacApi:
             if not latest[0] and state.get("from"):
                 listing.state["from"] = state["from"]
 
-        listing.batches = batch_unseen(found(), missing_mask, listing, end, BATCH_ROWS)
+        listing.batches = batch_unseen(entries(), missing_mask, listing, on_end, BATCH_ROWS)
         return listing
 
     def history(self, query: Query, missing_mask: "Callable[[Any], Any]") -> Listing:
-        """Products of a place and a period, also of before the first listing, to be added to the catalog.
+        """Products of an area and a period, also from before the first listing, to be added to the catalog.
 
         Args:
-            query: Its bounds or tiles (one is needed), start and end; the other conditions are the catalog's
-                to judge.
-            unseen: See `Source.listing`.
+            query: Bounds or tiles (one is required), start and end; other conditions are left to the catalog.
+            missing_mask: See `Source.list_products`.
 
         Raises:
-            InvalidInputError: The query names no place.
+            InvalidInputError: The query has neither bounds nor tiles.
         """
         if query.bounds is None and not query.tiles:
-            raise InvalidInputError("the past of a source is asked for by place: give bounds or tiles")
+            raise InvalidInputError("the past of a source is listed by area; give bounds or tiles")
         period = {"datetime": _datetime_interval(query.start, query.end)} if query.start or query.end else {}
         listing = Listing(batches=iter(()))
 
-        def found() -> Iterator[ProductOrRejection]:
-            seen: set[str] = set()
+        def entries() -> Iterator[ProductOrRejection]:
+            seen_ids: set[str] = set()
             for box in _bounding_boxes(query):
-                for one in self._search({"bbox": box} | period, seen):
-                    if not isinstance(one, Product) or not query.tiles or one.tile in query.tiles:
-                        yield one
-                    if len(seen) > MAX_HISTORY_PRODUCTS:
+                for entry in self._search({"bbox": box} | period, seen_ids):
+                    if not isinstance(entry, Product) or not query.tiles or entry.tile in query.tiles:
+                        yield entry
+                    if len(seen_ids) > MAX_HISTORY_PRODUCTS:
                         raise PermanentError(
-                            f"{self.spec} has more than {MAX_HISTORY_PRODUCTS:,} products there; ask for a shorter period"
+                            f"{self.spec} has more than {MAX_HISTORY_PRODUCTS:,} products in this area; "
+                            "use a shorter period"
                         )
 
-        listing.batches = batch_unseen(found(), missing_mask, listing, lambda: None, BATCH_ROWS)
+        listing.batches = batch_unseen(entries(), missing_mask, listing, lambda: None, BATCH_ROWS)
         return listing
 
     def check(self) -> None:
-        """Whether the server has the collection; see `Source.check`."""
+        """Check that the server has the collection; see `Source.check`."""
         self._http.request_json("GET", f"{self.url}/collections/{self.collection}")
 
     def bands(self, product: Product) -> dict[str, BandFile]:
@@ -166,12 +164,12 @@ class StacApi:
     def files_and_bands(
         self, products: Sequence[Product]
     ) -> dict[str, tuple[list[SourceFile], dict[str, BandFile]]]:
-        """Files and band files of several products by their ids, from one search; those that it does not find
-        are left out.
+        """Files and band files of several products by id, from one search; products it does not find are
+        missing.
 
         Raises:
             TransientError: The server does not answer.
-            PermanentError: It does not search by ids.
+            PermanentError: The server refuses a search by ids.
         """
         wanted = {
             unquote(product.href.removeprefix(self._item_url(""))): product
@@ -202,8 +200,8 @@ class StacApi:
     def _bands(self, product: Product, item: dict[str, Any]) -> dict[str, BandFile]:
         files, left_out = stac_item.band_files(item, self._href_resolver(product))
         if not files:
-            why = "; ".join(dict.fromkeys(left_out.values())) or "no asset is one"
-            raise PermanentError(f"no band of {product.id} can be read: {why}")
+            reasons = "; ".join(dict.fromkeys(left_out.values())) or "no asset is a band"
+            raise PermanentError(f"no band of {product.id} can be read: {reasons}")
         return files
 
     def _files(self, product: Product, item: dict[str, Any]) -> list[SourceFile]:
@@ -221,13 +219,12 @@ class StacApi:
         found: dict[str, Any] = item
         return found
 
-    # -------------------------------------------------------------------------------------------------------------
-    # search
+    # ---- search
 
     def _search(
         self, parameters: dict[str, Any], seen_ids: set[str] | None = None
     ) -> Iterator[ProductOrRejection]:
-        """Products and rejections, each item once, however often the pages repeat it."""
+        """Products and rejections; items that several pages repeat come once."""
         seen_ids = set() if seen_ids is None else seen_ids
         parsed_count, rejection = 0, ("", "")
         for page in self._search_pages({"collections": [self.collection], **parameters}):
@@ -248,7 +245,7 @@ class StacApi:
                     yield product
         if rejection[1] and not parsed_count:
             raise PermanentError(
-                f"{self.spec} lists items of which none is understood, such as {rejection[0]}: {rejection[1]}"
+                f"{self.spec} lists items but none is valid, such as {rejection[0]}: {rejection[1]}"
             )
 
     def _search_pages(self, parameters: dict[str, Any]) -> Iterator[list[Any]]:
@@ -259,7 +256,7 @@ class StacApi:
             try:
                 answer = self._http.request_json("POST", f"{self.url}/search", {**body, "limit": size})
             except RetriesExhaustedError:
-                # Servers that count pages by number would skip items if the size changed underway.
+                # Servers that number their pages would skip items if the size changed.
                 if size <= MIN_PAGE_SIZE or "page" in body:
                     raise
                 size = max(size // 2, MIN_PAGE_SIZE)
@@ -273,7 +270,7 @@ class StacApi:
             body = _next_page_body(answer, parameters) if features else None
             if body is not None:
                 if str(body) in requested_bodies:
-                    raise PermanentError(f"{self.url}/search gives the same next page again and again")
+                    raise PermanentError(f"{self.url}/search links to the same next page again and again")
                 requested_bodies.add(str(body))
 
     def _item_url(self, id: str) -> str:
@@ -281,8 +278,7 @@ class StacApi:
 
 
 def _next_page_body(answer: dict[str, Any], parameters: dict[str, Any]) -> dict[str, Any] | None:
-    """The question for the page after this one: the next link's body, or its query string, put to the same
-    address."""
+    """The request body of the next page: the body of the next link, or what its query string states."""
     links = answer.get("links")
     for link in links if isinstance(links, list) else []:
         if isinstance(link, dict) and link.get("rel") == "next":
@@ -301,15 +297,17 @@ def _next_page_body(answer: dict[str, Any], parameters: dict[str, Any]) -> dict[
 
 
 def _datetime_interval(start: datetime | None, end: datetime | None) -> str:
-    """A STAC interval in whole seconds, which every server reads."""
+    """A STAC interval in whole seconds, which every server supports."""
     since = format_rfc3339(start.replace(microsecond=0)) if start else ".."
     until = format_rfc3339((end + timedelta(microseconds=999_999)).replace(microsecond=0)) if end else ".."
     return f"{since}/{until}"
 
 
 def _bounding_boxes(query: Query) -> list[list[float]]:
-    """West, south, east, north of each part; two where the antimeridian is crossed, since many servers know
-    no such box."""
+    """West, south, east, north of each part.
+
+    Boxes across the antimeridian are split, since many servers do not support them.
+    """
     if query.bounds is None:
         from revisit.geo.mgrs_tile import Tile
 
@@ -322,4 +320,4 @@ def _join_url(base: str, href: str) -> str:
     try:
         return urljoin(base, href)
     except ValueError:
-        raise PermanentError(f"{href!r} is not an address") from None
+        raise PermanentError(f"{href!r} is not a URL") from None

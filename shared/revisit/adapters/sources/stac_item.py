@@ -1,8 +1,7 @@
-"""One STAC item as a product and its band files; the same for a folder and for an API.
+"""Parser of STAC items: products and band files, for folders and APIs alike.
 
-Understood are STAC 1.0 and 1.1 with the eo, raster, grid, mgrs and s2 extensions as Earth Search v0, v1 and
-c1, Planetary Computer,
-CDSE and static catalogs write them.
+Supports STAC 1.0 and 1.1 with the eo, raster, grid, mgrs and s2 extensions as Earth Search v0, v1 and c1,
+Planetary Computer, CDSE and static catalogs write them.
 """
 
 import re
@@ -24,19 +23,19 @@ from revisit.domain.product_name import (
 from revisit.errors import InvalidInputError, PermanentError
 
 OFFSET_BASELINE = "0400"
-"""From this baseline on a product may carry a radiometric offset, so silence about it is not taken for
+"""From this baseline on a product may have a radiometric offset, so a missing statement does not mean
 zero."""
 
 _TILE = re.compile(r"(?:MGRS-)?T?(\d{1,2})([C-HJ-NP-X][A-HJ-NP-Z]{2})")
 _VALID_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:\-]{0,199}")
 _UNSAFE_NAME_CHARACTERS = re.compile(r"[^A-Za-z0-9._\-]|^\.+")
 _SHA256_MULTIHASH = re.compile(r"1220[0-9a-f]{64}")
-"""As a multihash."""
+"""The form of file:checksum."""
 _KEY_RESOLUTION = re.compile(r"_(\d{2})m$")
 
 
 def is_item(value: Any) -> bool:
-    """Whether decoded JSON is a STAC item at all."""
+    """Whether decoded JSON is a STAC item."""
     return (
         isinstance(value, dict)
         and value.get("type") == "Feature"
@@ -46,7 +45,7 @@ def is_item(value: Any) -> bool:
 
 
 def is_sentinel_2(item: dict[str, Any]) -> bool:
-    """Whether an item is of Sentinel-2 L1C or L2A; others are no business of ours."""
+    """Whether an item is a Sentinel-2 product; a folder may hold others."""
     properties = item.get("properties")
     properties = properties if isinstance(properties, dict) else {}
     words = f"{properties.get('constellation')} {properties.get('platform')} {item.get('collection')}".lower()
@@ -59,15 +58,15 @@ def product_of(item: dict[str, Any], source: str, href: str) -> Product:
     Args:
         item: Decoded JSON.
         source: SPEC of its source.
-        href: Where the item itself lies.
+        href: Path or URL of the item itself.
 
     Raises:
-        PermanentError: Something a product cannot do without is missing or makes no sense.
+        PermanentError: A required property is missing or invalid.
     """
     properties, id = item.get("properties"), item.get("id")
     if not isinstance(id, str) or not _VALID_ID.fullmatch(id):
         raise PermanentError(
-            f"the item's id {str(id)[:200]!r} is not of 1 to 200 letters, digits and . _ - :"
+            f"the item's id {str(id)[:200]!r} is not made of 1 to 200 letters, digits and . _ - :"
         )
     if not isinstance(properties, dict):
         raise PermanentError("the item has no properties")
@@ -86,15 +85,22 @@ def product_of(item: dict[str, Any], source: str, href: str) -> Product:
         platform=_platform(properties, name, short_id),
         tile=_tile(properties, name, short_id),
         sensing_time=sensing_time,
-        datatake=f"{name.datatake:{TIMESTAMP_FORMAT}}" if name else datatake or f"{sensing_time:{TIMESTAMP_FORMAT}}",
-        west=west, south=south, east=east, north=north,
+        datatake=f"{name.datatake:{TIMESTAMP_FORMAT}}"
+        if name
+        else datatake or f"{sensing_time:{TIMESTAMP_FORMAT}}",
+        west=west,
+        south=south,
+        east=east,
+        north=north,
         cloud_cover=_cloud_cover(properties),
-        relative_orbit=_positive_int(properties.get("sat:relative_orbit"), 143) or (name.relative_orbit if name else None),
+        relative_orbit=_positive_int(properties.get("sat:relative_orbit"), 143)
+        or (name.relative_orbit if name else None),
         baseline=_baseline(properties, name),
-        published=_parse_time(properties, "s2:generation_time", "published") or (name.discriminator if name else None),
+        published=_parse_time(properties, "s2:generation_time", "published")
+        or (name.discriminator if name else None),
         href=href,
         footprint=shape,
-    )  # fmt: skip
+    )
 
 
 def band_files(
@@ -102,14 +108,15 @@ def band_files(
 ) -> tuple[dict[str, BandFile], dict[str, str]]:
     """The band files of an item, and the reason for each band that is left out.
 
-    Of several files of one band the native resolution wins, then the GeoTIFF. The offset is the one in force
-    for the file: none
-    where Earth Search says that it has applied it to the COG, otherwise the one that the asset states.
+    Of several files of one band, the one in the native resolution is chosen, then a GeoTIFF. The offset is
+    the one that applies to the file: 0 where Earth Search has applied it to the COG, else the one that the
+    asset states.
 
     Args:
         item: Decoded JSON.
-        resolve: Turns an href into an absolute local path or https URL; raises PermanentError for one that
-            must not be read.
+        resolve: Returns the absolute local path or https URL of an href; raises PermanentError for one that
+            must
+            not be read.
     """
     files: dict[str, tuple[tuple[int, int], BandFile]] = {}
     left_out: dict[str, str] = {}
@@ -131,14 +138,15 @@ def band_files(
         if band not in files or rank < files[band][0]:
             files[band] = (rank, BandFile(band, href, driver, scale, offset, nodata))
     return {band: files[band][1] for band in BANDS if band in files}, {
-        b: why for b, why in left_out.items() if b not in files
+        band: reason for band, reason in left_out.items() if band not in files
     }
 
 
 def files(item: dict[str, Any], resolve: Callable[[str], str]) -> list[SourceFile]:
-    """The files that an item's assets name, but for those that lie where nothing may be read from.
+    """The files of an item's assets, without those that must not be read.
 
     Args:
+        item: Decoded JSON.
         resolve: As for `band_files`.
     """
     found: dict[str, SourceFile] = {}
@@ -165,8 +173,7 @@ def files(item: dict[str, Any], resolve: Callable[[str], str]) -> list[SourceFil
     return list(found.values())
 
 
-# -------------------------------------------------------------------------------------------------------------
-# properties
+# ---- properties
 
 
 def _product_name(item: dict[str, Any], properties: dict[str, Any]) -> ProductName | None:
@@ -196,7 +203,7 @@ def _level(item: dict[str, Any], properties: dict[str, Any], name: ProductName |
             return "L2A"
         if re.search(r"L1C|L1\b|MSI1C|LEVEL-?1", text):
             return "L1C"
-    raise PermanentError("the item tells neither L1C nor L2A")
+    raise PermanentError("the item states neither L1C nor L2A")
 
 
 def _platform(properties: dict[str, Any], name: ProductName | None, short_id: tuple[str, str] | None) -> str:
@@ -211,7 +218,7 @@ def _platform(properties: dict[str, Any], name: ProductName | None, short_id: tu
 
 
 def _tile(properties: dict[str, Any], name: ProductName | None, short_id: tuple[str, str] | None) -> str:
-    """The product's name comes first: a grid:code of Earth Search v0 was seen to be another tile's."""
+    """The tile, from the product's name first: a grid:code of Earth Search v0 may be that of another tile."""
     if name:
         return name.tile
     pieces = [
@@ -259,7 +266,7 @@ def _parse_time(properties: dict[str, Any], *keys: str) -> datetime | None:
             try:
                 return parse_instant(value)
             except (InvalidInputError, OverflowError):
-                raise PermanentError(f"{key} is {value!r}, which is not a date or instant") from None
+                raise PermanentError(f"{key} is {value!r}, which is not a date or time") from None
     return None
 
 
@@ -267,12 +274,11 @@ def _positive_int(value: Any, maximum: int) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= maximum else None
 
 
-# -----------------------------------------------------------------------------------------------------------------
-# assets
+# ---- assets
 
 
 def _band(key: str, asset: Any) -> str | None:
-    """The band an asset holds: by the name of its one band, else by its key."""
+    """The band of an asset: by the name of its only band, else by its key."""
     if not isinstance(asset, dict):
         return None
     described = _dicts(asset.get("bands")) or _dicts(asset.get("eo:bands"))
@@ -317,14 +323,16 @@ def _scale_offset_nodata(
         return scale, 0.0, nodata
     if "offset" not in stated and "scale" not in stated and (baseline or "") >= OFFSET_BASELINE:
         raise PermanentError(
-            f"the item does not state the radiometric offset of {band}, which baseline {baseline} may have"
+            f"the item states no radiometric offset of {band}, which baseline {baseline} may have"
         )
     return scale, offset, nodata
 
 
 def _stated_scaling(asset: dict[str, Any]) -> dict[str, Any]:
-    """What the asset says of its numbers: raster:bands, or in STAC 1.1 `bands`, whose common part may stand
-    on the asset itself."""
+    """Scale, offset and nodata that an asset states.
+
+    They are in raster:bands, or in STAC 1.1 in `bands`, or on the asset itself for all of its bands.
+    """
     found: dict[str, Any] = {}
     for fields in (asset, *_dicts(asset.get("bands"))[:1], *_dicts(asset.get("raster:bands"))[:1]):
         found |= {key.removeprefix("raster:"): value for key, value in fields.items()}
@@ -332,7 +340,7 @@ def _stated_scaling(asset: dict[str, Any]) -> dict[str, Any]:
 
 
 def _dicts(value: Any) -> list[dict[str, Any]]:
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
 def _number(stated: dict[str, Any], key: str, default: float) -> float:

@@ -1,4 +1,4 @@
-"""A product's footprint as GeoJSON, and its bounds; both also where it crosses the antimeridian."""
+"""Footprint and bounds of a product as its source states them, also across the antimeridian."""
 
 import math
 from typing import Any
@@ -10,7 +10,7 @@ from revisit.geo.bounds import Bounds
 def parse_footprint(geometry: Any) -> tuple[dict[str, Any], Bounds]:
     """A footprint split at the antimeridian, and its bounds.
 
-    A tile is at most some ten degrees wide (84 N), so longitudes that lie more than 180 degrees apart mean a
+    A tile is at most about ten degrees wide (at 84 N), so longitudes more than 180 degrees apart mean a
     crossing.
 
     Args:
@@ -18,7 +18,7 @@ def parse_footprint(geometry: Any) -> tuple[dict[str, Any], Bounds]:
             already.
 
     Raises:
-        PermanentError: It is no polygon of finite lon/lat degrees.
+        PermanentError: It is not a polygon of finite lon/lat degrees.
     """
     if not isinstance(geometry, dict) or geometry.get("type") not in ("Polygon", "MultiPolygon"):
         raise PermanentError("the footprint is not a polygon")
@@ -48,13 +48,16 @@ def parse_footprint(geometry: Any) -> tuple[dict[str, Any], Bounds]:
 def parse_bounds(box: Any) -> Bounds:
     """The bounds that a source states.
 
+    Args:
+        box: Four numbers, or six with heights, which are ignored.
+
     Raises:
-        PermanentError: They are not four (or six) degrees.
+        PermanentError: They are not degrees of longitude and latitude.
     """
     try:
         numbers = [float(number) for number in box]
     except (TypeError, ValueError, OverflowError):
-        raise PermanentError("neither a footprint nor bounds are stated") from None
+        raise PermanentError("the source states neither a footprint nor bounds") from None
     if len(numbers) == 6:
         numbers = [numbers[0], numbers[1], numbers[3], numbers[4]]
     if len(numbers) != 4 or not all(map(math.isfinite, numbers)) or not -90 <= numbers[1] <= numbers[3] <= 90:
@@ -84,9 +87,12 @@ def tile_bounds(epsg: int, west_m: float, north_m: float) -> Bounds:
     """Bounds of a tile's 109.8 km square.
 
     Args:
-        epsg: Of its UTM zone.
+        epsg: EPSG code of its UTM zone.
         west_m: Easting of the upper left corner.
-        north_m: Northing of it.
+        north_m: Northing of the upper left corner.
+
+    Raises:
+        PermanentError: The EPSG code is unknown.
     """
     from pyproj import Transformer
     from pyproj.exceptions import CRSError

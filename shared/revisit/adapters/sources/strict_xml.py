@@ -1,4 +1,4 @@
-"""XML of strangers: no entities, no document type, bounded in size and depth."""
+"""Parser for untrusted XML: no entities, no document type, bounded in size and depth."""
 
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError, TreeBuilder
@@ -12,8 +12,12 @@ MAX_DEPTH = 64
 def parse(content: bytes, name: str) -> Element:
     """The root element.
 
+    Args:
+        content: XML.
+        name: Name of the file, for messages.
+
     Raises:
-        PermanentError: It is not XML, or more of it than metadata ever has.
+        PermanentError: It is not XML, or is larger or deeper than metadata of a product.
     """
     from defusedxml.common import DefusedXmlException
     from defusedxml.ElementTree import DefusedXMLParser
@@ -26,7 +30,7 @@ def parse(content: bytes, name: str) -> Element:
         root: Element = parser.close()
     except DefusedXmlException as refused:
         raise PermanentError(
-            f"{name} holds a document type or entities, which metadata never does: {type(refused).__name__}"
+            f"{name} declares a document type or entities, which are refused: {type(refused).__name__}"
         ) from None
     except (ParseError, ValueError, LookupError) as error:
         raise PermanentError(f"{name} is not XML: {error}") from None
@@ -34,13 +38,13 @@ def parse(content: bytes, name: str) -> Element:
 
 
 def find_text(root: Element, tag: str) -> str | None:
-    """The text of the first element of that name below `root`, stripped; None where there is none."""
+    """The stripped text of the first element `tag` below `root`; None if there is none."""
     found = next(root.iter(tag), None)
     return found.text.strip() if found is not None and found.text else None
 
 
 class _DepthLimitedBuilder(TreeBuilder):
-    """Stops at a nesting that no metadata has."""
+    """Refuses elements nested deeper than `MAX_DEPTH`."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
