@@ -1,7 +1,7 @@
 """Reproducible synthetic products on the real land tiles for the catalog's benchmarks.
 
-Each row follows from its number; ids, URLs and values look like those of Google's index. Tiles, times and cloud
-covers are uniform and in no order.
+Each row follows from its number; ids, URLs and values look like those of Google's index. Tiles, times and
+cloud covers are uniform and in no order.
 """
 
 from functools import cache
@@ -71,7 +71,8 @@ def write_index(path: Path, rows: int) -> None:
     engine = _duckdb_with_tiles()
     engine.execute("set preserve_insertion_order=false")
     engine.execute(
-        f"copy ({_INDEX_SQL.replace('$first', '0').replace('$end', str(rows))}) to '{unfinished}' (format csv, header, compression gzip)"
+        f"copy ({_INDEX_SQL.replace('$first', '0').replace('$end', str(rows))}) to '{unfinished}' (format "
+        "csv, header, compression gzip)"
     )
     unfinished.rename(path)
 

@@ -1,7 +1,7 @@
 """Peer for the catalog's benchmarks: DuckDB over Parquet files sorted by tile and time, swapped as a whole.
 
-It answers what `ports.Catalog` asks with DuckDB alone: the SQL text of the BigQuery catalog for a search, a semi-join
-on a column of hashes for known ids, and one COPY for new rows.
+It answers what `ports.Catalog` asks with DuckDB alone: the SQL text of the BigQuery catalog for a search, a
+semi-join on a column of hashes for known ids, and one COPY for new rows.
 """
 
 import re
@@ -47,7 +47,8 @@ def write_parts(log: list[Path], folder: Path) -> None:
             files,
         )
         engine.execute(
-            f"copy (select hash(source, id) as h from read_parquet($files) order by h) to '{folder}/ids.parquet'",
+            "copy (select hash(source, id) as h from read_parquet($files) order by h) to "
+            f"'{folder}/ids.parquet'",
             files,
         )
 
@@ -97,14 +98,16 @@ class DuckDBCatalog:
         number = len(list(self.folder.glob("products*.parquet")))
         self._engine.register("batch", batch.select(SCHEMA.names))
         self._engine.execute(
-            "create or replace temp table fresh as select distinct on (h) *, hash(source, id) as h from batch "
+            "create or replace temp table fresh as select distinct on (h) *, hash(source, id) as h from "
+            "batch "
             "where hash(source, id) not in (select h from known)"
         )
         count = self._engine.execute("select count(*) from fresh").fetchall()[0][0]
         if count:
             self._engine.execute(
                 f"copy (select * exclude (h), false as replaced from fresh order by tile, sensing_time) "
-                f"to '{self.folder}/products-{number}.parquet' (format parquet, row_group_size {ROW_GROUP_ROWS})"
+                f"to '{self.folder}/products-{number}.parquet' (format parquet, row_group_size "
+                f"{ROW_GROUP_ROWS})"
             )
             self._engine.execute(
                 f"copy (select h from fresh order by h) to '{self.folder}/ids-{number}.parquet'"

@@ -1,7 +1,7 @@
 """Refresh from an index.csv.gz with 0.3 % new rows, compared with decompressing it and with two DuckDB peers.
 
-Each run is a new process, so that its peak memory counts alone; imports do not count. Ours adds the new rows durably
-to a copy of the catalog; so does the peer over sorted Parquet files, without a sync.
+Each run is a new process, so that its peak memory counts alone; imports do not count. Ours adds the new rows
+durably to a copy of the catalog; so does the peer over sorted Parquet files, without a sync.
 """
 
 import gzip
@@ -234,7 +234,8 @@ def main() -> None:
             own[0] / base[0] for own, base in zip(runs, found["isal gunzip (floor)"], strict=True)
         )
         print(
-            f"  {name:32s} {statistics.median(one[0] for one in runs):8.2f} s  {ratios[name]:6.2f} x  peak {max(one[1] for one in runs):6.0f} MB"
+            f"  {name:32s} {statistics.median(one[0] for one in runs):8.2f} s  {ratios[name]:6.2f} x  peak "
+            f"{max(one[1] for one in runs):6.0f} MB"
         )
     for name in list(cases)[1:]:
         assert {one[2] for one in found[name]} == {new}, (name, {one[2] for one in found[name]})

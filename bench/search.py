@@ -1,8 +1,9 @@
 """Search among millions of products by tile, by polygon and from a cold start.
 
-Peers are DuckDB over a sorted table and over sorted Parquet files of the same rows. A query names one tile, one year
-and at most 20 % cloud, and returns whole `Product`s; the polygon is a box of 0.2 degrees. Through the API the same
-query is a CQL2 filter, answered as STAC Items without assets, which would need requests to their sources.
+Peers are DuckDB over a sorted table and over sorted Parquet files of the same rows. A query names one tile,
+one year and at most 20 % cloud, and returns whole `Product`s; the polygon is a box of 0.2 degrees. Through
+the API the same query is a CQL2 filter, answered as STAC Items without assets, which would need requests to
+their sources.
 """
 
 import os
@@ -64,7 +65,8 @@ def sorted_table(folder: Path) -> Path:
         unfinished = path.with_suffix(".unfinished")
         with duckdb.connect(str(unfinished), config={"threads": 2, "memory_limit": "4GB"}) as engine:
             engine.execute(
-                "create table products as select * exclude (position, hides) from read_parquet($files) order by tile, sensing_time",
+                "create table products as select * exclude (position, hides) from read_parquet($files) "
+                "order by tile, sensing_time",
                 {"files": [str(file) for file in (folder / "log").glob("*.parquet")]},
             )
         unfinished.rename(path)
@@ -169,7 +171,8 @@ def main() -> None:
 
     def by_duckdb() -> list:
         return peer.execute(
-            "select * from products where tile = ? and sensing_time between ? and ? and cloud_cover <= ? order by sensing_time",
+            "select * from products where tile = ? and sensing_time between ? and ? and cloud_cover <= ? "
+            "order by sensing_time",
             [draw.choice(tiles)["tile"], START.replace(tzinfo=None), END.replace(tzinfo=None), CLOUD],
         ).fetchall()
 
@@ -251,7 +254,8 @@ def main() -> None:
     slower = p50["DuckDB over Parquet, by tile"] / p50["by tile"]
     print(
         f"  DuckDB over sorted Parquet files: {slower:.0f}x the time by tile, "
-        f"{p50['DuckDB over Parquet, by polygon'] / p50['by polygon']:.0f}x by polygon; cold start {cold_parquet:.2f} s; "
+        f"{p50['DuckDB over Parquet, by polygon'] / p50['by polygon']:.0f}x by polygon; cold start "
+        f"{cold_parquet:.2f} s; "
         f"{searched_bytes(parts) / rows:.0f} B a row"
     )
     figure(

@@ -31,8 +31,8 @@ class Query:
     tiles: tuple[str, ...] = ()
     """MGRS tiles; empty means any."""
     bounds: tuple[float, float, float, float] | None = None
-    """West, south, east, north in degrees; west > east crosses the antimeridian. Only bounds are compared; the caller
-    tests exact geometry."""
+    """West, south, east, north in degrees; west > east crosses the antimeridian. Only bounds are compared;
+    the caller tests exact geometry."""
     start: datetime | None = None
     """Sensed at or after."""
     end: datetime | None = None
@@ -47,7 +47,8 @@ class Query:
     conditions: tuple[Filter, ...] = ()
     """Predicates on columns that must all hold."""
     latest_first: bool = False
-    """Whether the order is descending; with `order_by` this applies to (sensing_time, id, source), which breaks ties."""
+    """Whether the order is descending; with `order_by` this applies to (sensing_time, id, source), which
+    breaks ties."""
     order_by: tuple[OrderBy, ...] = ()
     """Keys that precede (sensing_time, id, source)."""
     after: str = ""
@@ -90,9 +91,11 @@ class StagedProducts:
 
 
 class Catalog(Protocol):
-    """All known products, searched by tile, place, time and cloud cover, and read as a log in the order of additions.
+    """All known products, searched by tile, place, time and cloud cover, and read as a log in the order of
+    additions.
 
-    Batches are pyarrow tables of `catalog_schema.SCHEMA`: with millions of rows, one Python object each is too slow.
+    Batches are pyarrow tables of `catalog_schema.SCHEMA`: with millions of rows, one Python object each is
+    too slow.
     """
 
     def missing_mask(self, source: str, ids: "pa.Array | Sequence[str]") -> "Any":
@@ -127,7 +130,8 @@ class Catalog(Protocol):
 
         Args:
             cursor: 0 for the first call.
-            min_sensing_times: By source; products sensed before are skipped, which costs far less than reading them.
+            min_sensing_times: By source; products sensed before are skipped, which costs far less than
+                reading them.
         """
         ...
 

@@ -73,7 +73,8 @@ class SearchHit:
         }
 
     def getter(self) -> Callable[[str], Any]:
-        """Lookup of queryables by name, for `filters.evaluate`; builds the properties only when one needs them."""
+        """Lookup of queryables by name, for `filters.evaluate`; builds the properties only when one needs
+        them."""
         properties: Mapping[str, Any] | None = None
 
         def get(name: str) -> Any:
@@ -240,8 +241,8 @@ def find_sorted_products(
 def _prepare(query: ItemQuery) -> ItemQuery:
     """The conditions that remain to evaluate for each product that the catalog returns.
 
-    The catalog answers the predicates that it has columns for exactly. With `newest` it has not: they apply to the
-    best product of each acquisition.
+    The catalog answers the predicates that it has columns for exactly. With `newest` it has not: they apply
+    to the best product of each acquisition.
     """
     import shapely
 
@@ -276,7 +277,8 @@ def _scan_pages(catalog: Catalog, query: Query, after: str, size_hint: int) -> I
             return
         if scanned >= MAX_SCANNED:
             raise InvalidInputError(
-                f"more than {MAX_SCANNED:,} products would have to be read for this search; name a smaller place "
+                f"more than {MAX_SCANNED:,} products would have to be read for this search; name a smaller "
+                "place "
                 "or a shorter period"
             )
         after, limit = page.next, min(4 * limit, MAX_ITEMS + 1)
@@ -350,7 +352,8 @@ def find_results(backend: Backend, query: ItemQuery, owner: str) -> list[SearchH
     )
     if len(jobs) > MAX_SCANNED:
         raise InvalidInputError(
-            f"more than {MAX_SCANNED:,} results would have to be read for this search; name the collections to search, "
+            f"more than {MAX_SCANNED:,} results would have to be read for this search; name the collections "
+            "to search, "
             "or the ids of results"
         )
     return [

@@ -41,7 +41,8 @@ def parse_geometry(geometry: Any) -> Any:
             )
         if sum(map(_count_positions, members)) > MAX_VERTICES:
             raise InvalidGeometryError(
-                f"a collection to search in has {MAX_VERTICES:,} positions at most, all its geometries together; simplify it"
+                f"a collection to search in has {MAX_VERTICES:,} positions at most, all its geometries "
+                "together; simplify it"
             )
         drawn = [parse_geometry(one) for one in members]
         limit_crossings([*_line_coordinates(drawn)])
@@ -58,7 +59,8 @@ def parse_geometry(geometry: Any) -> Any:
             limit_crossings(lines)
             return shapely.union_all([_make_line(line) for line in lines])
     raise InvalidGeometryError(
-        f"{str(kind)[:40]!r} with such coordinates is no GeoJSON geometry of at most {MAX_PARTS} parts and {MAX_VERTICES:,} vertices"
+        f"{str(kind)[:40]!r} with such coordinates is no GeoJSON geometry of at most {MAX_PARTS} parts and "
+        f"{MAX_VERTICES:,} vertices"
     )
 
 
@@ -79,7 +81,8 @@ def parse_bbox(numbers: Sequence[float]) -> Any:
     )
     if len(numbers) == 6 and not numbers[2] <= numbers[5]:
         raise InvalidGeometryError(
-            f"the bbox is higher at its bottom ({numbers[2]:g}) than at its top ({numbers[5]:g}); exchange the two"
+            f"the bbox is higher at its bottom ({numbers[2]:g}) than at its top ({numbers[5]:g}); exchange "
+            "the two"
         )
     if not (-180 <= west <= 180 and -180 <= east <= 180 and -90 <= south <= 90 and -90 <= north <= 90):
         raise InvalidGeometryError(
@@ -87,7 +90,8 @@ def parse_bbox(numbers: Sequence[float]) -> Any:
         )
     if south > north:
         raise InvalidGeometryError(
-            f"the bbox begins at {south:g} degrees of latitude, north of where it ends ({north:g}); write west, south, east, north"
+            f"the bbox begins at {south:g} degrees of latitude, north of where it ends ({north:g}); write "
+            "west, south, east, north"
         )
     return shapely.union_all([_make_box(*box) for box in split_box((west, south, east, north))])
 
@@ -131,7 +135,8 @@ def _make_line(points: list[tuple[float, float]]) -> Any:
     turns = sum(abs(a[0] - b[0]) > 180 for a, b in pairwise(points))
     if turns > MAX_ANTIMERIDIAN_CROSSINGS:
         raise InvalidGeometryError(
-            f"a line to search along crosses the antimeridian {turns:,} times, {MAX_ANTIMERIDIAN_CROSSINGS} at most; check its longitudes"
+            f"a line to search along crosses the antimeridian {turns:,} times, {MAX_ANTIMERIDIAN_CROSSINGS} "
+            "at most; check its longitudes"
         )
     if turns:
         return antimeridian.fix_line_string(shapely.LineString(points), great_circle=False)

@@ -62,7 +62,8 @@ def find_all_items(backend: Backend, query: ItemQuery, owner: str) -> list[Searc
     found = list(islice(find_items(backend, query, owner), MAX_ITEMS + 1))
     if len(found) > MAX_ITEMS:
         raise InvalidInputError(
-            f"more than {MAX_ITEMS:,} items match, which is more than a file takes; export a smaller place or a shorter period, one after the other"
+            f"more than {MAX_ITEMS:,} items match, which is more than a file takes; export a smaller place "
+            "or a shorter period, one after the other"
         )
     return found
 

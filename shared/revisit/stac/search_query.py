@@ -11,10 +11,11 @@ from revisit.ports.catalog import Query
 RESULTS_COLLECTION = "results"
 """Collection of the results of an owner's own jobs."""
 MAX_SENSING_SPREAD = timedelta(hours=1)
-"""Upper bound of the differences between the sensing times that sources state for products of one acquisition."""
+"""Upper bound of the differences between the sensing times that sources state for products of one
+acquisition."""
 _ACQUISITION_COLUMNS = ("level", "platform", "tile", "datatake", "relative_orbit")
-"""Columns with one value for all reprocessings of an acquisition. The level differs between its products, but a
-search compares only products of the levels it asks for."""
+"""Columns with one value for all reprocessings of an acquisition. The level differs between its products, but
+a search compares only products of the levels it asks for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,8 @@ def _is_of_acquisition(condition: Filter) -> bool:
 
 
 def _use_index_fields(query: Query, conditions: tuple[Filter, ...]) -> Query | None:
-    """Move conditions into the fields of a query that catalogs have an index for: tiles, ids, times and level.
+    """Move conditions into the fields of a query that catalogs have an index for: tiles, ids, times and
+    level.
 
     Returns:
         None where the conditions contradict each other.

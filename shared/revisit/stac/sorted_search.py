@@ -1,7 +1,7 @@
 """Search for items in another order than by time, a page at a time by keyset.
 
-The catalog sorts by its own columns, so that a page reads what it shows. For other properties, and with `newest`, every
-match is read and the page is selected with a bounded heap.
+The catalog sorts by its own columns, so that a page reads what it shows. For other properties, and with
+`newest`, every match is read and the page is selected with a bounded heap.
 """
 
 from collections.abc import Iterator, Sequence
@@ -64,14 +64,16 @@ def parse_sort_key(name: str, direction: str) -> SortKey:
 def find_sorted_page(
     backend: Backend, query: ItemQuery, keys: Sequence[SortKey], owner: str, limit: int, after: str = ""
 ) -> SearchPage:
-    """A page of items in the order of the keys; the latest come first among equals and where there are no keys.
+    """A page of items in the order of the keys; the latest come first among equals and where there are no
+    keys.
 
     Args:
         owner: Id of the account whose results are searched too.
         after: `next` of the previous page.
 
     Raises:
-        InvalidInputError: Too many items match to be sorted by these keys, or `after` is not a token of this order.
+        InvalidInputError: Too many items match to be sorted by these keys, or `after` is not a token of this
+            order.
     """
     if len(keys) > MAX_SORT_KEYS:
         raise InvalidInputError(
@@ -95,7 +97,8 @@ def find_sorted_page(
         matched = len(matches)
         if matched > MAX_ITEMS:
             raise InvalidInputError(
-                f"more than {MAX_ITEMS:,} items match, too many to sort by {', '.join(key.name for key in keys)}; narrow "
+                f"more than {MAX_ITEMS:,} items match, too many to sort by "
+                f"{', '.join(key.name for key in keys)}; narrow "
                 f"the search, or sort by {', '.join(_STORED_ORDERS)} without newest"
             )
         rest = (hit for hit in matches if last is None or _compare(_cursor_of(hit, keys), last, keys) > 0)
@@ -122,7 +125,8 @@ def _read_in_order(
             value if value is None else _to_comparable(key, value)
             for key, value in zip(keys, values, strict=True)
         )
-        # The same product of another source was shown with the last one; with an empty source it does not follow.
+        # The same product of another source was shown with the last one; with an empty source it does not
+        # follow.
         token = encode_position(Position(cells, parse_instant(str(moment)), str(id), ""))
     products = (
         SearchHit(product) for product in find_sorted_products(backend, query, order_by, token, limit)

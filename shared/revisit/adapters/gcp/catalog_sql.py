@@ -50,7 +50,8 @@ class Statement:
 def create_staging_table(table: str, columns: Iterable[tuple[str, str]]) -> Statement:
     """Make a table for rows on their way: names and types."""
     return Statement(
-        f"CREATE TABLE IF NOT EXISTS {table} ({', '.join(f'{name} {kind}' for name, kind in columns)}) {EXPIRATION_OPTIONS}",
+        f"CREATE TABLE IF NOT EXISTS {table} ({', '.join(f'{name} {kind}' for name, kind in columns)}) "
+        f"{EXPIRATION_OPTIONS}",
         {},
     )
 
@@ -91,7 +92,8 @@ def get(tables: Tables, id: str, source: str, tile: str | None, period: Period) 
         values["source"] = source
         parts.append("source = @source")
     return Statement(
-        f"SELECT {PRODUCT_COLUMNS} FROM {tables.product} WHERE {_join_conditions(parts)} ORDER BY published DESC NULLS LAST, position DESC LIMIT 1",
+        f"SELECT {PRODUCT_COLUMNS} FROM {tables.product} WHERE {_join_conditions(parts)} ORDER BY "
+        "published DESC NULLS LAST, position DESC LIMIT 1",
         values,
     )
 
@@ -197,6 +199,7 @@ def read_log(
         values |= {f"past_{number}": source, f"since_{number}": moment}
         parts.append(f"(source <> @past_{number} OR sensing_time >= @since_{number})")
     return Statement(
-        f"SELECT {PRODUCT_COLUMNS}, position FROM {tables.product} WHERE {_join_conditions(parts)} ORDER BY position LIMIT @limit",
+        f"SELECT {PRODUCT_COLUMNS}, position FROM {tables.product} WHERE {_join_conditions(parts)} ORDER "
+        "BY position LIMIT @limit",
         values,
     )

@@ -1,4 +1,4 @@
-"""Assets in a folder: written aside, put in place by one step, so that each is visible whole or not at
+"""Assets in a folder: written to a temporary file and renamed, so that each is visible complete or not at
 all."""
 
 import contextlib
@@ -17,26 +17,27 @@ from revisit.domain.job import Asset
 from revisit.errors import InvalidInputError, NotFoundError, TransientError
 
 WORK_FOLDER = ".work"
-"""Folder of unfinished files, below the assets so that both are on one disk; no asset's name begins with a
+"""Folder of unfinished files, below the assets so that a rename is atomic; no asset name starts with a
 dot."""
 
 
 class FolderAssets:
-    """The Assets port on one folder; threads and processes may share it."""
+    """`ports.Assets` in one folder, shared by threads and processes."""
 
     def __init__(self, root: Path) -> None:
-        """Open the folder, making it where it is missing, and clear what processes that have ended left
-        unfinished.
+        """Open the folder, create it if it does not exist, and remove unfinished files of processes that have
+        ended.
 
         Raises:
-            InvalidInputError: The folder cannot be made or written.
+            InvalidInputError: The folder cannot be created or written.
         """
         self.root = root
         try:
             (root / WORK_FOLDER).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InvalidInputError(
-                f"the assets folder {root} cannot be written ({error.strerror}); make it writable, or name another with --data"
+                f"the assets folder {root} cannot be written ({error.strerror}); make it writable, or name "
+                "another with --data"
             ) from error
         clear_leftovers(root / WORK_FOLDER)
 
@@ -48,7 +49,7 @@ class FolderAssets:
             self._make_folders(target.parent)
             aside = file if file.stat().st_dev == self.root.stat().st_dev else self._copy(file)
             fsync_path(aside)
-            link_if_absent(aside, target)  # content-addressed: what is there already is the same
+            link_if_absent(aside, target)  # content-addressed: an existing file is the same
             fsync_path(target.parent)
             for left in {aside, file}:
                 left.unlink(missing_ok=True)
@@ -75,7 +76,7 @@ class FolderAssets:
         try:
             for folder, _, names in os.walk(target, topdown=False):
                 gone += sum(_unlink_if_exists(Path(folder, name)) for name in names)
-                with contextlib.suppress(OSError):  # another stores something there at this moment
+                with contextlib.suppress(OSError):  # another process stores a file there at this moment
                     Path(folder).rmdir()
             gone += not target.is_dir() and _unlink_if_exists(target)
             if gone:
@@ -92,13 +93,13 @@ class FolderAssets:
             return workspace(self.root / WORK_FOLDER)
 
     def signed_url(self, path: str, valid_s: float, name: str = "") -> str | None:
-        """None: the API hands the file out itself."""
+        """None: the API serves the file itself."""
         del valid_s, name
         self._target(path)
         return None
 
     def _target(self, path: str) -> Path:
-        """Where an asset lies; never outside the folder, whatever links somebody put into it."""
+        """Path of an asset; never outside the folder, whatever symbolic links it contains."""
         parts = split_asset_path(path)
         target = self.root.joinpath(*parts)
         if target.resolve() != self.root.resolve().joinpath(*parts):
@@ -114,7 +115,7 @@ class FolderAssets:
             fsync_path(made.parent)
 
     def _copy(self, file: Path) -> Path:
-        """A file of another disk, on this one."""
+        """Copy of a file from another disk."""
         copy = self.workspace() / f"{os.urandom(8).hex()}.copy"
         try:
             return Path(shutil.copyfile(file, copy))
@@ -124,7 +125,7 @@ class FolderAssets:
 
 
 def _unlink_if_exists(file: Path) -> bool:
-    """Take a file away; says whether it was there, and nobody was quicker."""
+    """Remove a file; returns False if another process removed it first."""
     try:
         file.unlink()
         return True
@@ -134,7 +135,7 @@ def _unlink_if_exists(file: Path) -> bool:
 
 @contextmanager
 def _translate_disk_errors(root: Path) -> Iterator[None]:
-    """A disk that is full, read-only or failing may mend."""
+    """Whether the error is transient: a full, read-only or failing disk may recover."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Makes the backend of one data folder."""
+"""Backend of a local data folder."""
 
 import logging
 import os
@@ -32,18 +32,18 @@ _SOURCES_SETTING = "sources"
 
 
 def local_backend(data: Path, sources: tuple[str, ...] = (), now: Clock = system_clock) -> Backend:
-    """The backend of a data folder, which is made where it is missing.
+    """Backend of a data folder, which is created if it does not exist.
 
     Args:
-        data: Holds revisit.db, catalog/, assets/ and, where a webhook is signed, signing.key.
-        sources: SPECs that a refresh asks, besides those that `remember_sources` put into the folder.
-        now: The present.
+        data: Contains revisit.db, catalog/, assets/ and, once a webhook was signed, signing.key.
+        sources: SPECs of the sources to refresh, besides those that `remember_sources` stored in the folder.
+        now: Clock.
 
     Returns:
         A backend whose `bus` is the `LocalQueue`.
 
     Raises:
-        InvalidInputError: The folder cannot be written, is from a newer Revisit, or is not one of ours.
+        InvalidInputError: The folder cannot be written, is from a newer version, or is not a data folder.
         PermanentError: Its database is damaged.
     """
     database = open_database(data)
@@ -62,7 +62,7 @@ def local_backend(data: Path, sources: tuple[str, ...] = (), now: Clock = system
 
 @dataclass(frozen=True)
 class LocalAdapters:
-    """The adapters of one data folder; the catalog is opened on first access."""
+    """Adapters of one data folder; the catalog is opened on first access."""
 
     catalog_folder: Path
     records: Records
@@ -77,17 +77,17 @@ class LocalAdapters:
 
 
 def local_queue(backend: Backend) -> LocalQueue:
-    """The queue of a local backend, for those who work it off."""
+    """Queue of a local backend, for its workers."""
     if not isinstance(backend.bus, LocalQueue):
         raise TypeError("this backend has no queue of its own")
     return backend.bus
 
 
 def open_database(data: Path) -> Database:
-    """The database of a data folder, both made where they are missing.
+    """Database of a data folder; both are created if they do not exist.
 
     Raises:
-        InvalidInputError, PermanentError: As `local_backend`.
+        InvalidInputError, PermanentError: As for `local_backend`.
     """
     try:
         data.mkdir(parents=True, exist_ok=True)
@@ -101,7 +101,8 @@ def open_database(data: Path) -> Database:
         )
     if kind := network_filesystem(data):
         logging.getLogger(__name__).warning(
-            "the data folder %s is on a network disk (%s), where a power cut or a lost connection can damage it; "
+            "the data folder %s is on a network disk (%s), where a power cut or a lost connection can "
+            "damage it; "
             "name a folder on a local disk with --data",
             data,
             kind,
@@ -110,14 +111,14 @@ def open_database(data: Path) -> Database:
 
 
 def remember_sources(data: Path, sources: tuple[str, ...]) -> tuple[str, ...]:
-    """Keep the SPECs of sources in the data folder besides those kept before, for all commands that follow;
-    returns all of them."""
+    """Add SPECs of sources to those stored in the data folder; returns all of them."""
     database = open_database(data)
     try:
         with database.transaction() as connection:
             kept = tuple(dict.fromkeys((*remembered_sources(database), *sources)))
             connection.execute(
-                "INSERT INTO setting (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                "INSERT INTO setting (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = "
+                "excluded.value",
                 (_SOURCES_SETTING, msgspec.json.encode(kept).decode()),
             )
     finally:
@@ -126,7 +127,7 @@ def remember_sources(data: Path, sources: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def remembered_sources(database: Database) -> tuple[str, ...]:
-    """The SPECs kept by `remember_sources`."""
+    """SPECs stored by `remember_sources`."""
     with database.read_connection() as connection:
         value = connection.execute("SELECT value FROM setting WHERE name = ?", (_SOURCES_SETTING,)).get
     return msgspec.json.decode(value, type=tuple[str, ...]) if value else ()

@@ -1,8 +1,7 @@
-"""The catalog on one disk: a durable log in Parquet, and an index of it that is rebuilt when it is missing.
+"""Catalog in a local folder: a durable Parquet log and an index derived from it.
 
-Several processes may read while one adds. A reader looks at the folder before each answer, which costs
-microseconds, and
-takes in what others have added.
+Several processes may read while one writes. A reader lists the folder before each answer, which takes
+microseconds, and loads what other processes have added.
 """
 
 import fcntl
@@ -39,17 +38,23 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FORMAT_VERSION = 1
-"""Of the log's files; a folder of a newer one is refused."""
+"""Format of the log files; a folder with a newer format is refused."""
 INDEX_VERSION = 2
-"""Of the index, which is made again from the log."""
+"""Format of the index; an index of another version is rebuilt from the log."""
 MAX_UNINDEXED_ROWS = 200_000
-"""Rows that may be in memory only, not yet in the index."""
+"""Rows of the log that may be held in memory without an index segment."""
 SCAN_ROWS = 4 * ROW_GROUP_ROWS
-"""Rows of the log looked at together where most are passed over."""
+"""Rows of the log that are scanned at a time where most are skipped."""
 
 
 class LocalCatalog:
     """`ports.Catalog` in a folder.
+
+    The index is an LSM tree of sorted segments, memory-mapped as plain arrays, and not DuckDB over sorted
+    Parquet files. Measured by bench/search and bench/refresh in the same run on 2 busy cores: DuckDB over
+    Parquet takes 50 times as long for a search by tile and 38 times by polygon among 500,000 rows, 33 and 61
+    times among 5 million, 2 times for a cold start and 2.3 times for a refresh; DuckDB's own table format
+    takes 3 to 15 times as long for a search.
 
     Raises:
         PermanentError: The folder was written by a newer version, or cannot be used.
@@ -60,13 +65,12 @@ class LocalCatalog:
 
         self._folder = folder
         self._log = CatalogLog(folder / "log")
-        # Hashes differ between versions of DuckDB, so an index belongs to one.
+        # Hashes differ between versions of DuckDB, so each version has its own index.
         self._index = CatalogIndex(folder / f"index-{INDEX_VERSION}-{version('duckdb')}")
         self._lock = threading.Lock()
-        """Held for moments, by who looks at `_snapshot` or carries it on."""
+        """Held briefly while `_snapshot` is read or extended."""
         self._thread_lock = threading.RLock()
-        """Held by the thread that writes, for as long as that takes; taken before `_heads_lock`, never
-        after."""
+        """Held by the writing thread until it is done; acquired before `_lock`, never after."""
         self._is_locked = False
         self._snapshot: CatalogSnapshot | None = None
         self._listing: tuple[list[str], list[str]] | None = None
@@ -75,11 +79,11 @@ class LocalCatalog:
     def missing_mask(
         self, source: str, ids: "pa.Array | pa.ChunkedArray | Sequence[str]"
     ) -> "NDArray[np.bool_]":
-        """Which of the ids the catalog does not have from this source."""
+        """Numpy bool array, True for each id that the catalog does not have from this source."""
         import pyarrow as pa
 
         column = ids if isinstance(ids, pa.Array | pa.ChunkedArray) else pa.array(ids, pa.string())
-        # One word for all rows, which is hashed once.
+        # One dictionary value for all rows, which DuckDB hashes once.
         sources = pa.DictionaryArray.from_arrays(
             pa.repeat(pa.scalar(0, pa.int8()), len(column)), pa.array([source])
         )
@@ -88,7 +92,7 @@ class LocalCatalog:
         )
 
     def add(self, batch: "pa.Table") -> int:
-        """Merge products by (source, id, published), durably, all or nothing; returns how many were new.
+        """Merge products by (source, id, published), durably and atomically; returns the number of new rows.
 
         Raises:
             TransientError: The disk is full; nothing was added.
@@ -103,7 +107,7 @@ class LocalCatalog:
                 first = view.end
                 self._log.append(rows)
                 with self._lock:
-                    # Another thread may have taken them in already, from the disk.
+                    # Another thread may have loaded the rows from the disk in the meantime.
                     if self._snapshot is view and view.end == first:
                         view.append_rows(rows)
                 if self._log.end() - view.indexed_end > MAX_UNINDEXED_ROWS:
@@ -112,14 +116,14 @@ class LocalCatalog:
         return int(rows.num_rows)
 
     def get(self, product: str, source: str = "") -> Product | None:
-        """The product of that id, the one published last where there are several."""
+        """Product with this id; of several versions, the one published last."""
         return self._current_snapshot().get(product, source)
 
     def search(self, query: Query) -> Page:
-        """Products that meet the query, in its order.
+        """A page of products that meet the query, in its order.
 
         Raises:
-            InvalidInputError: A tile, the bounds or `after` make no sense.
+            InvalidInputError: A tile, the bounds or `after` is invalid.
         """
         found = self._current_snapshot().search(query, tiles_to_search(query), query.limit + 1)
         products = tuple(found[: query.limit])
@@ -128,8 +132,10 @@ class LocalCatalog:
     def read_additions(
         self, cursor: int, limit: int = 10_000, min_sensing_times: Mapping[str, datetime] | None = None
     ) -> tuple[list[Product], int]:
-        """Products in the order they were added, later versions of one among them, and the cursor to go on
-        from; see `ports.Catalog`."""
+        """Products in the order of their addition, later versions included, and the cursor of the next call.
+
+        See `ports.Catalog`.
+        """
         import pyarrow as pa
 
         end = self._log.end()
@@ -147,27 +153,27 @@ class LocalCatalog:
         return [], cursor
 
     def freshness(self) -> list[Freshness]:
-        """One entry a source."""
+        """One entry per source."""
         return self._current_snapshot().freshness()
 
     def compact(self) -> None:
-        """Make the whole index one part, which searches are quickest on; worth it after a first refresh of
-        many million rows."""
+        """Merge the index into one segment, which is fastest to search.
+
+        Worth its time after a first refresh of many million rows.
+        """
         with self._write_lock():
             self._index.update(self._log, merge_all=True)
             self._log.merge_short_segments()
 
     def check(self) -> list[str]:
-        """What is wrong with the files, one sentence each; reads all of them."""
+        """Faults of the files, one sentence each; reads every file."""
         return check_files(self._log, self._index)
 
     def rebuild(self) -> int:
-        """Mend the log from what is left of it in the index, set aside what cannot be read, and make the
-        index again.
+        """Repair the log from what the index still has, quarantine unreadable files and rebuild the index.
 
         Returns:
-            How many products were lost for good; where there are any, the sources are to be listed as if for
-            the first time.
+            Number of products lost. If there are any, list the sources again from the beginning.
         """
         with self._write_lock():
             lost = rebuild_catalog(self._log, self._index, self._folder / "damaged")
@@ -176,7 +182,7 @@ class LocalCatalog:
             return lost
 
     def _current_snapshot(self) -> CatalogSnapshot:
-        """A view that knows all that is in the log now."""
+        """Snapshot of everything in the log now."""
         for _ in range(2):
             with self._lock:
                 names = list_names(self._log.folder), list_names(self._index.folder)
@@ -196,7 +202,7 @@ class LocalCatalog:
                         self._snapshot.end = end
                     self._listing = names
                     return self._snapshot
-            # What is derived needs no person to mend it.
+            # The index is derived data, so it is rebuilt without asking.
             with self._write_lock():
                 for other in self._folder.glob("index-*"):
                     remove(other)
@@ -206,19 +212,19 @@ class LocalCatalog:
         )
 
     def _open_snapshot(self) -> CatalogSnapshot | None:
-        """A view of the index, or None where it is of no use."""
+        """Snapshot of the index, or None where the index is missing or damaged."""
         while True:
             parts = self._index.segments()
             if self._log.end() - (parts[-1].end if parts else 0) > (4 if parts else 1) * MAX_UNINDEXED_ROWS:
-                # Without an index, as after it was deleted or DuckDB was renewed; who adds never leaves so
-                # much.
+                # The index is missing, as after its removal or an update of DuckDB: a writer never leaves so
+                # many rows.
                 return None
             try:
                 return CatalogSnapshot(parts)
             except CatalogDamagedError:
                 return None
             except FileNotFoundError:
-                # A part may have been joined with others since the folder was looked at.
+                # A segment may have been merged with others since the folder was listed.
                 if parts == self._index.segments():
                     return None
 
@@ -227,10 +233,11 @@ class LocalCatalog:
             try:
                 return list(self._log.read(first, end))
             except FileNotFoundError:
-                # Joined into a longer one since the folder was looked at.
+                # Merged into a longer file since the folder was listed.
                 continue
         raise CatalogDamagedError(
-            f"files of the catalog in {self._folder} vanish while they are read; run `revisit doctor --rebuild`"
+            f"files of the catalog in {self._folder} disappear while they are read; "
+            "run `revisit doctor --rebuild`"
         )
 
     @contextmanager
@@ -256,13 +263,13 @@ class LocalCatalog:
             text = stated.read_text().strip()
             if not text.isdigit() or int(text) > FORMAT_VERSION:
                 raise PermanentError(
-                    f"the catalog in {self._folder} has format {text!r}, this version of Revisit reads {FORMAT_VERSION}; "
-                    "use the newer version, or another folder"
+                    f"the catalog in {self._folder} has format {text!r}, and this version of Revisit reads "
+                    f"{FORMAT_VERSION}; use a newer version, or another folder"
                 )
 
 
 def _to_stored_schema(batch: "pa.Table") -> "pa.Table":
-    """A batch of `catalog_schema.SCHEMA` as the log keeps it, without positions."""
+    """A batch of `catalog_schema.SCHEMA` in the schema of the log, without positions."""
     import pyarrow as pa
 
     batch = batch.select(SCHEMA.names).cast(SCHEMA).combine_chunks()
@@ -272,7 +279,7 @@ def _to_stored_schema(batch: "pa.Table") -> "pa.Table":
 
 
 def _select_new_rows(snapshot: CatalogSnapshot, batch: "pa.Table") -> "pa.Table":
-    """The rows that the catalog lacks, with the positions they will have and what they hide."""
+    """Rows that the catalog lacks, with their future positions and the versions they supersede."""
     import numpy as np
     import pyarrow as pa
 

@@ -1,5 +1,4 @@
-"""What makes the catalog's log quick to search: sorted parts, derived from it and made again whenever they
-are missing."""
+"""Index of the catalog: sorted segments that are derived from the log and rebuilt where they are missing."""
 
 import json
 from collections.abc import Iterator
@@ -34,38 +33,38 @@ if TYPE_CHECKING:
 
 SUFFIX = ".part"
 MAX_SEGMENTS = 8
-"""Parts at most before small ones are joined."""
+"""Number of segments above which small ones are merged."""
 SPILL_FOLDER, SORTED_FILE = "spill", "ordered.parquet"
 SORT_MEMORY_LIMIT = "1GB"
-"""What sorting may use before it goes to the disk."""
+"""Memory for sorting before DuckDB spills to the disk."""
 
 
 @dataclass(frozen=True, slots=True)
 class CatalogIndex:
-    """The parts in one folder; writers hold the catalog's lock."""
+    """Segments in one folder; writers hold the lock of the catalog."""
 
     folder: Path
 
     def segments(self) -> list[SegmentFile]:
-        """Its parts in order; they cover the log from its beginning, though not to its end."""
+        """Segments in order; they cover the log from its beginning, but not always to its end."""
         return select_covering(list_segments(self.folder, SUFFIX))
 
     def discard(self) -> None:
-        """Remove all of it."""
+        """Remove the index."""
         remove(self.folder)
 
     def update(self, log: CatalogLog, merge_all: bool = False) -> None:
-        """Index the rest of the log, and join parts where there are many.
+        """Index the rest of the log, and merge segments where there are many.
 
         Args:
-            whole: Whether to make all of it one part.
+            merge_all: Whether to merge everything into one segment.
         """
         parts, end = self.segments(), log.end()
         first = done = parts[-1].end if parts else 0
         if merge_all and len(parts) + (end > done) > 1:
             first = 0
         elif len(parts) >= MAX_SEGMENTS:
-            # Each part left is at least twice as long as all that follow it together.
+            # Each segment that stays is at least twice as long as all that follow it together.
             for part in reversed(parts):
                 if part.rows >= 2 * (end - part.end):
                     break
@@ -83,20 +82,20 @@ class CatalogIndex:
 
 @contextmanager
 def _translate_duckdb_errors(folder: Path) -> Iterator[None]:
-    """Say in a sentence why the index could not be made; the log is not touched by that."""
+    """Translate errors of building the index, which leave the log intact."""
     import duckdb
 
     try:
         yield
     except duckdb.Error as error:
         raise TransientError(
-            f"the catalog's index in {folder} cannot be made ({str(error).splitlines()[0]}); no product is lost, make room "
-            "and try again"
+            f"the catalog's index in {folder} cannot be built ({str(error).splitlines()[0]}); no product is "
+            "lost, free disk space and try again"
         ) from error
 
 
 def _build_segment(folder: Path, segments: list[SegmentFile], first: int, end: int) -> None:
-    """Write all files of a part."""
+    """Write the files of a segment."""
     import duckdb
     import numpy as np
     import pyarrow.parquet as pq
@@ -104,9 +103,10 @@ def _build_segment(folder: Path, segments: list[SegmentFile], first: int, end: i
     folder.mkdir()
     rows = {"files": [str(segment.path) for segment in segments], "first": first, "end": end}
     with duckdb.connect(config={"threads": 2}) as engine:
-        # What ORDER BY says is kept all the same.
+        # ORDER BY is kept all the same.
         engine.execute(
-            "set python_enable_replacements=false; set preserve_insertion_order=false; set enable_progress_bar=false"
+            "set python_enable_replacements=false; set preserve_insertion_order=false; "
+            "set enable_progress_bar=false"
         )
         engine.execute(
             f"set memory_limit='{SORT_MEMORY_LIMIT}'; set temp_directory={_quote_path(folder / SPILL_FOLDER)}"
@@ -120,20 +120,23 @@ def _build_segment(folder: Path, segments: list[SegmentFile], first: int, end: i
         facts["freshness"] = [
             list(found)
             for found in engine.execute(
-                "select source, count(*) - count(hides), epoch_us(max(sensing_time)), epoch_us(max(published)) from read_parquet($files) "
-                "where position >= $first and position < $end group by source order by source",
+                "select source, count(*) - count(hides), epoch_us(max(sensing_time)), "
+                "epoch_us(max(published)) "
+                "from read_parquet($files) where position >= $first and position < $end group by source "
+                "order by source",
                 rows,
             ).fetchall()
         ]
         facts["sources"] = [source for source, *_ in facts["freshness"]]
         names = ", ".join(stored_schema().names)
-        # Rows that another one replaces come first, under no tile.
-        # By way of a file, which is written as it is sorted: a result would be held in memory whole.
+        # Superseded rows come first, under no tile. COPY writes to a file while sorting; a result would be
+        # held in memory as a whole.
         ordered = folder / SORTED_FILE
         engine.execute(
-            f"copy (select {names}, if(position in (from hidden), '', tile) as place, hash(source, id) as ids, "  # noqa: S608
-            "hash(source, id, published) as versions from read_parquet($files) where position >= $first and position < $end "
-            f"order by place, sensing_time) to {_quote_path(ordered)} (format parquet, compression lz4, row_group_size 65536)",
+            f"copy (select {names}, if(position in (from hidden), '', tile) as place, "  # noqa: S608
+            "hash(source, id) as ids, hash(source, id, published) as versions from read_parquet($files) "
+            "where position >= $first and position < $end order by place, sensing_time) "
+            f"to {_quote_path(ordered)} (format parquet, compression lz4, row_group_size 65536)",
             rows,
         )
     with pq.ParquetFile(ordered) as file:
@@ -154,7 +157,7 @@ def _build_segment(folder: Path, segments: list[SegmentFile], first: int, end: i
 
 
 def _quote_path(path: Path) -> str:
-    # SET and COPY take no parameters here; the path is the data folder's, which the user owns.
+    # SET and COPY take no parameters; the path is that of the data folder, which the user chooses.
     return "'" + str(path).replace("'", "''") + "'"
 
 
@@ -170,7 +173,7 @@ def checksum(path: Path) -> int:
 
 
 def _write_rows(folder: Path, batches: Any, sources: list[str], first: int, end: int) -> dict[str, Any]:
-    """Write the rows and the columns as they come, sorted; return what is to be sorted otherwise."""
+    """Write rows and columns in sorted order as they arrive; returns the arrays that need another order."""
     from contextlib import ExitStack
 
     import numpy as np
@@ -185,7 +188,7 @@ def _write_rows(folder: Path, batches: Any, sources: list[str], first: int, end:
     written = 0
     rest = None
     with ExitStack() as stack:
-        # Half as small again with zstd, yet ten times slower to unpack a group of.
+        # zstd halves the size, but decompressing a batch takes ten times as long.
         options = pa.ipc.IpcWriteOptions(compression="lz4")
         sink = stack.enter_context(pa.ipc.new_file(str(folder / ROWS_FILE), stored_schema(), options=options))
         files = {name: stack.enter_context((folder / name).open("wb")) for name in COLUMNS}

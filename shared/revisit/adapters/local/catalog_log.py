@@ -1,11 +1,8 @@
-"""The catalog's durable log: every product in the order it was added, in Parquet files; all else is derived
-from it.
+"""Durable log of the catalog: every product in the order of its addition, in Parquet files.
 
-A row's position is its number in the log, from 0, and never changes; short files are joined into longer ones.
-A row that
-makes another one obsolete names it in `hides`: the version of the same product that was the latest until
-then, or itself
-where it came late.
+Everything else is derived from the log. The position of a row is its number in the log, from 0, and never
+changes; short files are merged into longer ones. A row that supersedes another names its position in `hides`:
+that of the latest version until then, or its own where it is an older version that arrived late.
 """
 
 import errno
@@ -34,24 +31,23 @@ if TYPE_CHECKING:
 
 SUFFIX = ".parquet"
 COPY_SUFFIX = ".twin"
-"""The same file once more, until its rows are in the index too: what one damaged file takes away is still in
-another."""
+"""A second copy of a file until its rows are indexed, so that one damaged file loses nothing."""
 FULL_SEGMENT_ROWS = 1 << 20
-"""A file is not joined with others once it has so many rows."""
+"""A file with this many rows is not merged with others."""
 ROW_GROUP_ROWS = 1 << 16
-"""Rows of a Parquet row group: what is read at least."""
+"""Rows of a Parquet row group, the smallest unit that is read."""
 MAX_SHORT_SEGMENTS = 24
-"""Short files at most before they are joined."""
+"""Number of short files above which they are merged."""
 
 UTC_COLUMNS = ("sensing_time", "published")
 
 
 class CatalogDamagedError(PermanentError):
-    """A file of the catalog cannot be read."""
+    """A file of the catalog is unreadable."""
 
 
 class CatalogLog:
-    """The log in one folder; writers hold the catalog's lock."""
+    """The log in one folder; writers hold the lock of the catalog."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -61,7 +57,7 @@ class CatalogLog:
         spans = list_segments(self.folder, SUFFIX)
         chosen = select_covering(spans)
         if segments_after_gap(spans):
-            # A listing may fall between the appearance of a joined file and the removal of its parts.
+            # The listing may fall between the creation of a merged file and the removal of its parts.
             spans = list_segments(self.folder, SUFFIX)
             chosen, lost = select_covering(spans), segments_after_gap(spans)
             if lost:
@@ -78,11 +74,11 @@ class CatalogLog:
         return segments[-1].end if segments else 0
 
     def segments_between(self, first: int, end: int) -> list[SegmentFile]:
-        """The files that hold these positions."""
+        """Files that hold these positions."""
         return [segment for segment in self.segments() if segment.end > first and segment.first < end]
 
     def append(self, rows: "pa.Table") -> None:
-        """Add rows of `stored_schema` durably, all or nothing.
+        """Append rows of `stored_schema` durably and atomically.
 
         Raises:
             TransientError: The disk is full; nothing was added.
@@ -91,21 +87,21 @@ class CatalogLog:
         position = rows.column("position")
         first, end = position[0].as_py(), position[-1].as_py() + 1
         self._write(segment_file(self.folder, first, end, SUFFIX), [rows])
-        # Added from here on; a full disk only costs the spare.
+        # The rows are durable from here on; a full disk costs only the copy.
         with suppress(TransientError):
             self._write(segment_file(self.folder, first, end, COPY_SUFFIX), [rows])
 
     def read(self, first: int, end: int) -> "Iterator[pa.Table]":
-        """Rows at these positions in order, a part of a file at a time.
+        """Rows at these positions in order, one row group at a time.
 
         Raises:
-            Damaged: A file cannot be read.
+            CatalogDamagedError: A file is unreadable.
         """
         for segment in self.segments_between(first, end):
             yield from read_segment(segment, first, end)
 
     def merge_short_segments(self) -> None:
-        """Join the short files at the end of the log where there are many."""
+        """Merge the short files at the end of the log where there are many."""
         segments = self.segments()
         short = len(segments)
         while short and segments[short - 1].rows < FULL_SEGMENT_ROWS:
@@ -119,21 +115,20 @@ class CatalogLog:
         remove_obsolete(self.folder, SUFFIX)
 
     def remove_copies(self, end: int) -> None:
-        """Take note that the rows before `end` are in the index, so that twins of them are not needed."""
+        """Remove copies of rows before `end`, which are indexed."""
         for twin in list_segments(self.folder, COPY_SUFFIX):
             if twin.end <= end:
                 remove(twin.path)
 
     def restore(self, first: int, end: int, rows: "pa.Table") -> None:
-        """Put back what could be saved of a damaged or lost stretch; its positions stay taken."""
+        """Write what was recovered of a damaged or missing range; its positions stay taken."""
         self._write(segment_file(self.folder, first, end, SUFFIX), [rows])
 
     def _write(self, segment: SegmentFile, tables: "Iterator[pa.Table] | list[pa.Table]") -> None:
         import pyarrow.parquet as pq
 
         def write(path: Path) -> None:
-            # Positions are consecutive and deltas of them take no space; the other columns are words that
-            # repeat or text.
+            # Positions are consecutive, so their deltas take no space; the other columns repeat or are text.
             with pq.ParquetWriter(
                 path,
                 stored_schema(),
@@ -160,7 +155,7 @@ class CatalogLog:
 
 @contextmanager
 def translate_write_errors(folder: Path) -> Iterator[None]:
-    """Say in a sentence why a file below the folder could not be written."""
+    """Translate errors of writing below the folder into errors that name a remedy."""
     try:
         yield
     except OSError as error:
@@ -170,14 +165,14 @@ def translate_write_errors(folder: Path) -> Iterator[None]:
             ) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise PermanentError(
-                f"the catalog in {folder} cannot be written ({error.strerror}); make the folder writable or name "
-                "another with --data"
+                f"the catalog in {folder} cannot be written ({error.strerror}); make the folder writable, "
+                "or name another with --data"
             ) from error
         raise
 
 
 def drop_sensed_before(rows: "pa.Table", cutoffs: Mapping[str, datetime]) -> "pa.Table":
-    """Rows of the log without those of a source that were sensed before the moment given for it."""
+    """Rows of the log without those of a source that were sensed before its cutoff."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -191,8 +186,9 @@ def drop_sensed_before(rows: "pa.Table", cutoffs: Mapping[str, datetime]) -> "pa
 
 @cache
 def stored_schema() -> "pa.Schema":
-    """Columns of the log: those of the catalog, times as UTC without saying so, and each row's position and
-    what it hides."""
+    """Columns of the log: those of the catalog, with times in UTC and no time zone, the position of each row
+    and the position that it supersedes.
+    """
     import pyarrow as pa
 
     columns = [
@@ -205,7 +201,7 @@ def read_segment(segment: SegmentFile, first: int, end: int) -> "Iterator[pa.Tab
     """Rows of one file at these positions.
 
     Raises:
-        Damaged: It cannot be read.
+        CatalogDamagedError: The file is unreadable.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -214,7 +210,7 @@ def read_segment(segment: SegmentFile, first: int, end: int) -> "Iterator[pa.Tab
     first, end = max(first, segment.first), min(end, segment.end)
     try:
         with pq.ParquetFile(segment.path, page_checksum_verification=True) as file:
-            # Fewer rows than positions mean that some were lost.
+            # A repaired file has fewer rows than positions.
             complete, at = file.metadata.num_rows == segment.rows, segment.first
             for group in range(file.num_row_groups):
                 rows = file.metadata.row_group(group).num_rows
@@ -229,6 +225,6 @@ def read_segment(segment: SegmentFile, first: int, end: int) -> "Iterator[pa.Tab
         raise
     except (pa.ArrowException, OSError) as error:
         raise CatalogDamagedError(
-            f"the catalog's file {segment.path} is damaged ({str(error).splitlines()[0]}); run `revisit doctor --rebuild` to rebuild "
-            "the catalog"
+            f"the catalog's file {segment.path} is damaged ({str(error).splitlines()[0]}); "
+            "run `revisit doctor --rebuild` to rebuild the catalog"
         ) from error

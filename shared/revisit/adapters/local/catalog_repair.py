@@ -1,5 +1,4 @@
-"""Finding damage in the catalog's files, and mending it: the log from the index and the twins, the index from
-the log."""
+"""Check and repair of the catalog: the log from the index and the copies, the index from the log."""
 
 import json
 from pathlib import Path
@@ -22,27 +21,28 @@ if TYPE_CHECKING:
 
 
 def check_files(log: CatalogLog, index: CatalogIndex) -> list[str]:
-    """One sentence for each file that is missing or damaged."""
+    """One sentence for each missing or damaged file."""
     damaged = [
         fault
         for segment in select_covering(list_segments(log.folder, SUFFIX))
         if (fault := _log_segment_fault(segment))
     ]
     missing = [
-        f"the catalog's log in {log.folder} lacks the rows from {first} to {end}; run `revisit doctor --rebuild`"
+        f"the catalog's log in {log.folder} lacks the rows from {first} to {end}; run `revisit doctor "
+        "--rebuild`"
         for first, end in _missing_ranges(log, index, [])
     ]
     return damaged + missing + [fault for part in index.segments() if (fault := _index_segment_fault(part))]
 
 
 def rebuild_catalog(log: CatalogLog, index: CatalogIndex, quarantine: Path) -> int:
-    """Mend the log and make the index again; only for the holder of the writers' lock.
+    """Repair the log and rebuild the index; only for the holder of the write lock.
 
     Args:
-        aside: A folder for files that cannot be read.
+        quarantine: Folder for unreadable files.
 
     Returns:
-        How many rows were lost.
+        Number of rows lost.
     """
     bad = [segment for segment in list_segments(log.folder, SUFFIX) if _log_segment_fault(segment)]
     saved = [
@@ -61,7 +61,7 @@ def rebuild_catalog(log: CatalogLog, index: CatalogIndex, quarantine: Path) -> i
 def _missing_ranges(
     log: CatalogLog, index: CatalogIndex, damaged: list[SegmentFile]
 ) -> list[tuple[int, int]]:
-    """Stretches of the log that no good file holds, as far as any file knows of."""
+    """Ranges of the log that no readable file holds, up to the last position that any file names."""
     spans = [segment for segment in list_segments(log.folder, SUFFIX) if segment not in damaged]
     ends = [
         span.end
@@ -82,7 +82,7 @@ def _missing_ranges(
 
 
 def _recover_rows(log: CatalogLog, index: CatalogIndex, first: int, end: int) -> "pa.Table":
-    """Rows of a stretch from the twins and the parts that are sound, by position."""
+    """Rows of a range from the intact copies and segments, by position."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -129,7 +129,8 @@ def _index_segment_fault(segment: SegmentFile) -> str:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         return f"the catalog's index {segment.path} is damaged ({str(error).splitlines()[0]}); run `revisit doctor --rebuild` to make it again"
     return (
-        f"{', '.join(wrong)} of the catalog's index {segment.path} is damaged; run `revisit doctor --rebuild` to make it again"
+        f"{', '.join(wrong)} of the catalog's index {segment.path} is damaged; run `revisit doctor "
+        "--rebuild` to make it again"
         if wrong
         else ""
     )

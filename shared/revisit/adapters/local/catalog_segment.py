@@ -1,9 +1,7 @@
-"""A stretch of the catalog's log, sorted by tile and time: columns to search in, as plain arrays, and the
-rows they are about.
+"""Index segment: a range of the log sorted by tile and time, as search columns and packed rows.
 
-What a search looks at takes 38 bytes a row and lies uncompressed, so that an answer touches the few pages of
-a tile; the
-rows themselves are packed by the `BATCH_ROWS`. On the disk both are mapped, not read.
+The search columns take 38 bytes per row and are uncompressed, so that a search touches only the pages of its
+tile; whole rows are packed in batches of `BATCH_ROWS`. Files on the disk are memory-mapped.
 """
 
 import json
@@ -33,9 +31,9 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 BATCH_ROWS = 256
-"""Rows packed together: what is unpacked for one of them."""
+"""Rows of a batch, the smallest unit that is decompressed."""
 SUPERSEDED_TILE = b""
-"""Where rows are filed that no search finds: versions that a later one replaced."""
+"""Tile of superseded rows, which no search finds."""
 
 COLUMNS = {
     "sensed": "<i8",
@@ -50,9 +48,9 @@ COLUMNS = {
     "orbit": "u1",
     "baseline": "<u2",
 }
-"""What is searched, one entry a row: microseconds since 1970, percent or NaN, bounds, numbers of the level,
-the source, the platform (`catalog_masks`),
-the relative orbit and the baseline."""
+"""Search columns, one entry per row: microseconds since 1970, percent or NaN, bounds, and the codes of level,
+source, platform, relative orbit and baseline (see `catalog_filter`).
+"""
 LOOKUPS = {
     "tiles": "S5",
     "starts": "<i8",
@@ -62,15 +60,16 @@ LOOKUPS = {
     "hides": "<i8",
     "hiders": "<u8",
 }
-"""Tiles and where each one's rows start; sorted hashes of (source, id) and the row of each; sorted hashes of
-(source, id, published);
-positions of rows before this stretch that it replaces, with the hash of their (source, id)."""
+"""Tiles and the first row of each; sorted hashes of (source, id) and the row of each; sorted hashes of
+(source, id, published); positions of rows in earlier segments that this one supersedes, with the hashes of
+their (source, id).
+"""
 ROWS_FILE, METADATA_FILE = "rows.arrow", "facts.json"
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnQuery:
-    """What a search looks for, in the terms of the columns."""
+    """Conditions of a search in the units of the search columns."""
 
     tiles: tuple[bytes, ...] | None
     """None means any."""
@@ -86,7 +85,7 @@ class ColumnQuery:
 
 
 class IndexSegment:
-    """Sorted rows; asked by several threads at once."""
+    """Sorted rows, read by several threads at once."""
 
     def __init__(self, arrays: "dict[str, Array]", metadata: dict[str, Any], store: "_RowStore") -> None:
         import numpy as np
@@ -98,11 +97,12 @@ class IndexSegment:
         self.first: int = metadata["first"]
         self.sources: list[str] = metadata["sources"]
         self.freshness: list[list[Any]] = metadata["freshness"]
-        """Source, products, last sensing and last publication in microseconds since 1970 or None."""
+        """Source, number of products, last sensing and last publication in microseconds since 1970 or
+        None."""
 
     @classmethod
     def load(cls, folder: Path) -> "IndexSegment":
-        """A part on the disk.
+        """Load a segment from the disk.
 
         Raises:
             OSError, ValueError, KeyError: It is damaged.
@@ -119,7 +119,7 @@ class IndexSegment:
                 raise ValueError(
                     f"{path} has {path.stat().st_size} bytes instead of {count * np.dtype(kind).itemsize}"
                 )
-            # Slices of a plain array over the same pages are made faster.
+            # Slicing a plain array is faster than slicing a memmap of the same pages.
             arrays[name] = np.asarray(np.memmap(path, kind, "r")) if count else np.empty(0, kind)
         if not (np.diff(arrays["starts"]) >= 0).all() or arrays["starts"][[0, -1]].tolist() != [
             0,
@@ -133,7 +133,7 @@ class IndexSegment:
 
     @classmethod
     def from_rows(cls, rows: "pa.Table") -> "IndexSegment":
-        """A part in memory, of rows that follow one another in the log."""
+        """Build a segment in memory from consecutive rows of the log."""
         import numpy as np
         import pyarrow as pa
         import pyarrow.compute as pc
@@ -181,11 +181,8 @@ class IndexSegment:
         facts = {"rows": len(tile), "first": int(positions.min()), "sources": sources, "freshness": freshness}
         return cls(arrays, facts, _RowStore(rows))
 
-    # ----------------------------------------------------------------------------------------------------------
-    # questions
-
     def find(self, query: ColumnQuery) -> "Array":
-        """Numbers of the rows that meet the conditions, in no order."""
+        """Numbers of the rows that meet the conditions, unordered."""
         import numpy as np
 
         a = self._arrays
@@ -203,7 +200,7 @@ class IndexSegment:
                 if query.end is not None:
                     good &= a["sensed"][here] <= query.end
             if query.max_cloud is not None:
-                # NaN, a cloud cover that is not stated, is not greater than anything.
+                # NaN, an unknown cloud cover, compares as not greater.
                 good &= ~(a["cloud"][here] > query.max_cloud)
             if query.level is not None:
                 good &= a["level"][here] == query.level
@@ -236,10 +233,10 @@ class IndexSegment:
                 return arrays["tiles"][np.searchsorted(arrays["starts"], rows, "right") - 1]
 
     def fetch(self, rows: "Array") -> "pa.Table":
-        """Rows by their numbers, in any order.
+        """Rows by number, in any order.
 
         Raises:
-            Damaged: The file of the rows is.
+            CatalogDamagedError: The file of the rows is damaged.
         """
         import pyarrow as pa
 
@@ -249,23 +246,24 @@ class IndexSegment:
             return self._store.take(rows)
         except (pa.ArrowException, OSError, IndexError) as error:
             raise CatalogDamagedError(
-                f"the catalog's index is damaged ({str(error).splitlines()[0]}); run `revisit doctor --rebuild` to make it again "
+                f"the catalog's index is damaged ({str(error).splitlines()[0]}); run `revisit doctor "
+                "--rebuild` to make it again "
                 "from the catalog's log"
             ) from error
 
     def table(self) -> "pa.Table":
-        """All rows of a part in memory."""
+        """All rows of a segment in memory."""
         return self._store.table()
 
     def batches(self) -> "Iterator[pa.Table]":
-        """All rows, some at a time."""
+        """All rows, a few batches at a time."""
         import numpy as np
 
         for start in range(0, self.rows, 64 * BATCH_ROWS):
             yield self.fetch(np.arange(start, min(start + 64 * BATCH_ROWS, self.rows)))
 
     def find_by_hash(self, key_hashes: "Array") -> "Array":
-        """Numbers of the rows whose (source, id) has one of these hashes, replaced ones too."""
+        """Numbers of the rows whose (source, id) has one of these hashes, superseded rows included."""
         import numpy as np
 
         ids, places = self._arrays["ids"], self._arrays["places"]
@@ -277,13 +275,14 @@ class IndexSegment:
         return np.unique(np.concatenate(found)) if found else np.empty(0, np.int64)
 
     def contains(self, key_hashes: "Array", versions: bool = False) -> "NDArray[np.bool_]":
-        """Which hashes of (source, id), or of (source, id, published), are those of its rows."""
+        """Which of these hashes of (source, id), or of (source, id, published), belong to rows of the
+        segment."""
         import numpy as np
 
         known = self._arrays["versions" if versions else "ids"]
         if not len(known):
             return np.zeros(len(key_hashes), bool)
-        # In order, neighbours are sought on the same pages.
+        # In sorted order, neighbouring hashes are on the same pages.
         order = np.argsort(key_hashes)
         ascending = key_hashes[order]
         at = np.searchsorted(known, ascending)
@@ -292,17 +291,14 @@ class IndexSegment:
         found[order] = known[at] == ascending
         return found
 
-    # ------------------------------------------------------------------------------------------------ what
-    # came afterwards
-
     @property
     def superseded(self) -> "tuple[Array, Array]":
-        """Positions of rows of earlier parts that rows of this one replace, and the hashes of their (source,
+        """Positions of rows in earlier segments that this one supersedes, and the hashes of their (source,
         id)."""
         return self._arrays["hides"], self._arrays["hiders"]
 
     def drop(self, positions: "Array", key_hashes: "Array") -> None:
-        """Find the rows at these positions no more: a later part replaced them."""
+        """Exclude the rows at these positions from searches: a later segment supersedes them."""
         import numpy as np
 
         rows = self.find_by_hash(key_hashes)
@@ -313,7 +309,7 @@ class IndexSegment:
     def _rows_by_id(
         self, key_hashes: "Array", wanted_tiles: tuple[bytes, ...] | None
     ) -> "list[tuple[Array, int]]":
-        """Rows of the products asked for by name, on the tiles wanted."""
+        """Rows of the products with these hashes on the wanted tiles."""
         import numpy as np
 
         tiles, starts = self._arrays["tiles"], self._arrays["starts"]
@@ -327,7 +323,7 @@ class IndexSegment:
         return [(rows, len(rows))] if len(rows) else []
 
     def _row_ranges(self, query: ColumnQuery) -> list[tuple[slice, int]]:
-        """Neighbouring rows that may meet the conditions, by tile and time, and how many they are."""
+        """Ranges of rows that may meet the conditions by tile and time, and the length of each."""
         import numpy as np
 
         tiles, starts, sensed = self._arrays["tiles"], self._arrays["starts"], self._arrays["sensed"]
@@ -351,7 +347,7 @@ class IndexSegment:
 
 
 def search_columns(rows: Any, sources: list[str]) -> "dict[str, Array]":
-    """The columns to search in, of rows of `stored_schema` (a table or a batch)."""
+    """Search columns of rows of `stored_schema` (a table or a batch)."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -375,7 +371,7 @@ def search_columns(rows: Any, sources: list[str]) -> "dict[str, Array]":
 
 
 class _RowStore:
-    """Rows by number, out of a table in memory or groups of `BATCH_ROWS` in a mapped file."""
+    """Rows by number, from a table in memory or from batches of `BATCH_ROWS` in a mapped file."""
 
     def __init__(self, rows: Any) -> None:
         self._rows = rows
@@ -403,8 +399,7 @@ class _RowStore:
 
 
 def _index_array(rows: "Array") -> "pa.Array":
-    # Making an array of anything but buffers imports pandas where it is installed, which takes longer than
-    # the whole search.
+    # pa.array imports pandas where it is installed, which takes longer than a search; buffers do not.
     import numpy as np
     import pyarrow as pa
 

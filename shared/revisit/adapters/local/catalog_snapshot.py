@@ -1,5 +1,4 @@
-"""One state of the catalog, ready to be asked: the index's parts on the disk, and the newest rows in
-memory."""
+"""Snapshot of the catalog: segments on the disk and the newest rows in memory, ready to search."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,20 +28,20 @@ if TYPE_CHECKING:
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 LatestVersions = dict[tuple[str, str], tuple[int | None, int]]
-"""(source, id) -> when the version that counts was published (microseconds since 1970), and its position."""
+"""(source, id) -> publication time (microseconds since 1970) and position of the current version."""
 
 
 class CatalogSnapshot:
-    """Products up to some position of the log; `append_rows` carries it on.
+    """Products up to a position of the log; `append_rows` extends it.
 
     Raises:
-        Damaged: A part of the index cannot be read.
+        CatalogDamagedError: A segment is unreadable.
     """
 
     def __init__(self, segment_files: list[SegmentFile]) -> None:
         self.segment_files = segment_files
         self.end = self.indexed_end = segment_files[-1].end if segment_files else 0
-        """One after the last position it knows, and after the last one that is not in memory only."""
+        """One after the last position, in the snapshot and in the index on the disk."""
         self._segments: tuple[IndexSegment, ...] = ()
         for part in segment_files:
             with translate_read_errors(part):
@@ -125,11 +124,11 @@ class CatalogSnapshot:
         return best and best[1]
 
     def _matching_sources(self, source: str) -> list[str]:
-        """The one named, else all."""
+        """The named source, or all."""
         return [source] if source else sorted({known for part in self._segments for known in part.sources})
 
     def _hash_ids(self, ids: tuple[str, ...], source: str) -> "NDArray[np.uint64]":
-        """Of (source, id), in every source where none is named."""
+        """Hashes of (source, id), for every source where none is named."""
         import pyarrow as pa
 
         pairs = [(known, id) for known in self._matching_sources(source) for id in ids]
@@ -144,7 +143,7 @@ class CatalogSnapshot:
         )
 
     def contains(self, key_hashes: "NDArray[np.uint64]", versions: bool = False) -> "NDArray[np.bool_]":
-        """Which hashes of (source, id), or of (source, id, published), are in the catalog."""
+        """Which of these hashes of (source, id), or of (source, id, published), are in the catalog."""
         import numpy as np
 
         found = np.zeros(len(key_hashes), bool)
@@ -153,7 +152,7 @@ class CatalogSnapshot:
         return found
 
     def latest_versions(self, key_hashes: "NDArray[np.uint64]") -> LatestVersions:
-        """The versions that count of the products with these hashes of (source, id)."""
+        """Current versions of the products with these hashes of (source, id)."""
         import pyarrow as pa
 
         found: LatestVersions = {}
@@ -171,11 +170,11 @@ class CatalogSnapshot:
         return found
 
     def append_rows(self, rows: "pa.Table") -> None:
-        """Take in the rows of the log that follow."""
+        """Add the rows of the log that follow."""
         import pyarrow as pa
 
         if rows.num_rows:
-            # Each part in memory is at least twice as long as the next, so that there are few and each row is
+            # Each segment in memory is at least twice as long as the next: there are few, and a row is
             # sorted seldom.
             recent, kept = [rows], list(self._segments)
             while len(kept) > self._disk_count and kept[-1].rows < 2 * sum(
@@ -186,7 +185,7 @@ class CatalogSnapshot:
             self.end = rows["position"][-1].as_py() + 1
 
     def freshness(self) -> list[Freshness]:
-        """One entry a source."""
+        """One entry per source."""
         found: dict[str, Freshness] = {}
         for source, rows, sensed, published in (entry for part in self._segments for entry in part.freshness):
             before = found.get(source, Freshness(source, 0))
@@ -199,7 +198,7 @@ class CatalogSnapshot:
         return [found[source] for source in sorted(found)]
 
     def _append_segment(self, parts: tuple[IndexSegment, ...], part: IndexSegment) -> None:
-        # In one step, since others may be searching.
+        # One assignment, because other threads may be searching.
         self._segments = (*parts, part)
         positions, hashed = part.superseded
         if len(positions):
@@ -209,7 +208,7 @@ class CatalogSnapshot:
 
 @contextmanager
 def translate_read_errors(part: SegmentFile) -> Iterator[None]:
-    """Say in a sentence that a part of the index is damaged."""
+    """Translate errors of reading a segment."""
     import pyarrow as pa
 
     try:
@@ -218,13 +217,14 @@ def translate_read_errors(part: SegmentFile) -> Iterator[None]:
         raise
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
         raise CatalogDamagedError(
-            f"the catalog's index {part.path} is damaged ({str(error).splitlines()[0]}); run `revisit doctor --rebuild` to make it "
+            f"the catalog's index {part.path} is damaged ({str(error).splitlines()[0]}); run `revisit "
+            "doctor --rebuild` to make it "
             "again from the catalog's log"
         ) from error
 
 
 def products_of(rows: "pa.Table") -> list[Product]:
-    """Rows of the log as products: `Product`'s fields are the columns in order."""
+    """Rows of the log as products; the columns are in the order of the fields of `Product`."""
     import pyarrow as pa
 
     columns = {
@@ -238,8 +238,11 @@ def products_of(rows: "pa.Table") -> list[Product]:
 
 
 def version_rank(version: tuple[int | None, int]) -> tuple[bool, int, int]:
-    """What the version that counts is the greatest in, of (published, position): published at all, later,
-    added later."""
+    """Rank of a version, given (published, position); the greatest is current.
+
+    A published version precedes an unpublished one; then the later publication counts, then the later
+    addition.
+    """
     published, position = version
     return published is not None, published or 0, position
 
@@ -285,7 +288,8 @@ def _sort_key(
 
 
 def _first_in_order(keys: "list[NDArray[np.float64]]", count: int) -> "NDArray[np.int64]":
-    """The rows with the smallest keys, sorted: `count` of them and all whose first key equals that of the last."""
+    """The rows with the smallest keys, sorted: `count` of them and all whose first key equals that of the
+    last."""
     import numpy as np
 
     rows = np.arange(len(keys[0]))

@@ -1,4 +1,4 @@
-"""What a file system does and what can be asked of it."""
+"""Abilities of file systems: exclusive renames, and detection of network file systems."""
 
 import errno
 import os
@@ -18,15 +18,15 @@ NETWORK_FILESYSTEMS = (
     "fuse.glusterfs",
     "afpfs",
 )
-"""File systems whose locks cannot be trusted by a database (sqlite.org/faq.html, question 5)."""
+"""File systems whose locks a database cannot rely on (sqlite.org/faq.html, question 5)."""
 
 
 def link_if_absent(file: Path, target: Path) -> bool:
-    """Give a finished file its name, unless something has that name by now; says whether it did. `file` may
-    keep its own name too.
+    """Give a finished file its name unless the name is taken; returns whether it did. `file` may keep its
+    name too.
 
     Raises:
-        OSError: They are not on one disk, or the disk is full or failing.
+        OSError: The paths are on different disks, or the disk is full or failing.
     """
     try:
         os.link(file, target, follow_symlinks=False)
@@ -36,7 +36,7 @@ def link_if_absent(file: Path, target: Path) -> bool:
     except OSError as error:
         if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EMLINK):
             raise
-    # A disk without hard links; here two at once may both succeed.
+    # A disk without hard links; here two processes may both succeed.
     if target.exists():
         return False
     file.rename(target)
@@ -44,7 +44,7 @@ def link_if_absent(file: Path, target: Path) -> bool:
 
 
 def network_filesystem(folder: Path) -> str:
-    """The kind of network file system a folder is on; empty on a local one, or where that cannot be told."""
+    """Type of the network file system of a folder; empty for a local or an unknown one."""
     mounts = Path("/proc/self/mounts")
     if not mounts.exists():
         return ""

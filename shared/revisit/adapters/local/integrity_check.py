@@ -1,4 +1,4 @@
-"""Looks through a data folder and says what is wrong with it; changes nothing."""
+"""Integrity check of a data folder; changes nothing."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -20,27 +20,30 @@ from revisit.ports.record_types import KINDS_BY_NAME, collection_name, decode
 from revisit.ports.system_records import DeadLetter
 
 MAX_FINDINGS = 20
-"""Findings of one sort that are listed; the rest are counted."""
+"""Findings of one kind that are listed; the rest are counted."""
 
 
 def check_data(data: Path) -> list[str]:
-    """What is wrong with a data folder, a sentence each; empty where all is well."""
+    """Faults of a data folder, one sentence each; empty if there is none."""
     if not data.is_dir():
         return [f"there is no data folder {data}; `revisit serve --data {data}` makes one"]
     findings = []
     if kind := network_filesystem(data):
         findings.append(
-            f"the data folder {data} is on a network disk ({kind}), where a lost connection can damage it; move it to a local one"
+            f"the data folder {data} is on a network disk ({kind}), where a lost connection can damage it; "
+            "move it to a local one"
         )
     if is_readable_by_others(data):
         findings.append(
-            f"{data / KEY_FILE}, which webhooks are signed with, can be read by other users; `chmod 600` it and rotate the webhooks' secrets"
+            f"{data / KEY_FILE}, which webhooks are signed with, can be read by other users; `chmod 600` it "
+            "and rotate the webhooks' secrets"
         )
     file = data / DATABASE
     if not file.exists() and not file.with_name(file.name + "-wal").exists():
         return [
             *findings,
-            f"{file} is missing: no subscriptions, orders or alerts are known here; put a copy in its place if there were any",
+            f"{file} is missing: no subscriptions, orders or alerts are known here; put a copy in its "
+            "place if there were any",
         ]
     try:
         database = Database(file)
@@ -68,7 +71,7 @@ def _check_integrity(connection: apsw.Connection, file: Path) -> Iterator[str]:
 
 
 def _check_records(connection: apsw.Connection) -> Iterator[str]:
-    """Every record can be read, and is found by its own values and no others."""
+    """Check that every record can be read and is indexed by its own values only."""
     known = defaultdict(set)
     for kind, id, field, value in connection.execute("SELECT kind, id, field, value FROM record_index"):
         known[kind, id].add((field, value))
@@ -88,7 +91,7 @@ def _check_records(connection: apsw.Connection) -> Iterator[str]:
 
 
 def _check_alerts(connection: apsw.Connection) -> Iterator[str]:
-    """The alerts of a subscription are numbered from 1 without a gap."""
+    """Check that the alerts of a subscription are numbered from 1 without a gap."""
     numbers = defaultdict(list)
     for alert in _read_all(connection, Alert):
         numbers[alert.subscription].append(alert.number)
@@ -99,7 +102,7 @@ def _check_alerts(connection: apsw.Connection) -> Iterator[str]:
 
 
 def _check_assets(connection: apsw.Connection, data: Path) -> Iterator[str]:
-    """What jobs made is there in its full length."""
+    """Check that the assets of jobs exist in their full length."""
     for job in _read_all(connection, Job):
         for asset in job.assets:
             file = data / ASSETS / asset.path
@@ -110,7 +113,7 @@ def _check_assets(connection: apsw.Connection, data: Path) -> Iterator[str]:
 
 
 def _check_webhook_key(connection: apsw.Connection, data: Path) -> Iterator[str]:
-    """The key that webhooks are signed with is there."""
+    """Check that the key that signs webhooks exists."""
     signed = any(
         channel.generation
         for watcher in _read_all(connection, Subscription)
@@ -119,7 +122,8 @@ def _check_webhook_key(connection: apsw.Connection, data: Path) -> Iterator[str]
     )
     if signed and not (data / KEY_FILE).exists():
         yield (
-            f"{data / KEY_FILE} is missing, which webhooks are signed with; put a copy in its place, or rotate each webhook's secret, "
+            f"{data / KEY_FILE} is missing, which webhooks are signed with; put a copy in its place, or "
+            "rotate each webhook's secret, "
             "for a new key signs with others"
         )
 
@@ -137,7 +141,7 @@ def _read_all[T](connection: apsw.Connection, kind: type[T]) -> Iterator[T]:
         try:
             yield decode(body, kind)
         except (msgspec.MsgspecError, InvalidInputError):
-            continue  # told by `_check_records`
+            continue  # reported by `_check_records`
 
 
 def _limit_findings(findings: Iterator[str]) -> list[str]:

@@ -1,7 +1,7 @@
-"""Puts events into the queue within the transaction of their cause: one message for each function that hears
-them.
+"""Transactional outbox: queues events within the transaction of their cause, one message per subscribed
+function.
 
-On one disk outbox and queue are one table: what is committed is on its way, there is nothing left to publish.
+Locally, outbox and queue are one table, so a committed event needs no further publishing.
 """
 
 from datetime import datetime
@@ -14,7 +14,7 @@ from revisit.ports.cloudevents import Envelope
 from revisit.ports.topology import functions_for
 
 LANES: tuple[Lane, ...] = ("live", "backfill")
-"""The number of a lane in the queue is its place here; lower ones go first."""
+"""Lanes by priority; the index of a lane is its number in the queue."""
 
 
 def message_id(event: str, function: str) -> str:
@@ -23,8 +23,7 @@ def message_id(event: str, function: str) -> str:
 
 
 def enqueue(connection: apsw.Connection, envelope: Envelope, now: datetime) -> int:
-    """Queue an event for its hearers; returns for how many. Messages that are still queued are left as they
-    are."""
+    """Queue an event for its subscribed functions; returns how many. Messages still queued stay unchanged."""
     body = envelope.encode()
     id, functions = envelope.id, _subscribers_of(envelope.event.topic)
     for function in functions:
@@ -37,10 +36,11 @@ def insert(
 ) -> None:
     """Queue one message unless it is queued."""
     connection.execute(
-        "INSERT INTO queue (id, function, topic, lane, body, queued) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
+        "INSERT INTO queue (id, function, topic, lane, body, queued) VALUES (?, ?, ?, ?, ?, ?) ON "
+        "CONFLICT (id) DO NOTHING",
         (id, function, topic, LANES.index(lane), body, now.timestamp()),
     )
 
 
 _subscribers_of = cache(functions_for)
-"""Asked for each event."""
+"""Cached because each event needs it."""

@@ -1,4 +1,4 @@
-"""The durable queue: messages are leased, not taken; what a dead worker held is handed out again."""
+"""Durable message queue with leases and fencing tokens; messages of a dead worker are delivered again."""
 
 import base64
 import threading
@@ -21,40 +21,39 @@ from revisit.ports.system_records import DeadLetter
 from revisit.ports.topology import TRIGGER_TOPICS
 
 MAX_ATTEMPTS = 8
-"""After so many a message becomes a dead letter. If the eighth ended without an answer, as when its worker
-died, a ninth is handed
-out: the guard of the function puts it on record where its user looks."""
+"""Attempts after which a message becomes a dead letter. If the worker died in the eighth, a ninth attempt is
+delivered, in which the guard of the function records the failure where its user sees it.
+"""
 LEASE_S = 120.0
 MAX_DELAY_S = 900.0
-"""No lease or delay is longer; one that ends later than that was made before the clock was set back, and
-counts as over."""
+"""Longest lease or delay. One that ends later was set before the clock was set back, and counts as
+expired."""
 BACKOFF_RANGE_S = (0.2, 600.0)
 """First and longest delay after a failed attempt."""
 BACKOFF_FACTOR = 4.0
-"""Each delay is so many times the one before: eight attempts outlast a quarter of an hour without network."""
+"""Factor from one delay to the next: eight attempts outlast a quarter of an hour without network."""
 
 
 class LocalQueue:
-    """The Bus port on one file, and what workers lease messages from; threads and processes may share it."""
+    """`ports.EventBus` in one database file, and the leases of its workers; shared by threads and
+    processes."""
 
     def __init__(self, database: Database, now: Clock, wakeup: Wakeup) -> None:
         self._database = database
         self._now = now
         self._wakeup = wakeup
         self._thread_local = threading.local()
-        """What each thread last asked `lease` for."""
-
-    # ------------------------------------------------------------------------------------------------------------
-    # workers
+        """Functions of the last `lease` of each thread."""
 
     def lease(self, functions: Sequence[str], limit: int = 1, lease_s: float = LEASE_S) -> list[Message]:
-        """Take messages for some functions: live ones before any of a backfill; within a lane those of the
-        function named first, the
-        oldest first. Name the chain's end before its beginning, and what is begun is finished before more is
-        begun.
+        """Lease messages of some functions.
+
+        Live messages precede those of a backfill; within a lane, functions are served in the order given, the
+        oldest message first. List the end of the chain before its beginning, so that started work is finished
+        first.
 
         Args:
-            lease_s: After so many seconds without `extend` they are handed to others; at most 900.
+            lease_s: Seconds until the messages are delivered to other workers unless extended; at most 900.
         """
         now = self._now().timestamp()
         self._thread_local.functions = tuple(functions)
@@ -82,7 +81,7 @@ class LocalQueue:
         return leased
 
     def extend(self, message: Message, lease_s: float = LEASE_S) -> bool:
-        """Hold a leased message for another while; False if another worker has it by now."""
+        """Extend the lease of a message; False if another worker holds it by now."""
         with self._database.transaction(durable=False) as connection:
             connection.execute(
                 "UPDATE queue SET due = ? WHERE id = ? AND attempt = ? AND holder <> ''",
@@ -91,11 +90,11 @@ class LocalQueue:
             return connection.changes() == 1
 
     def ack(self, message: Message) -> bool:
-        """The message is dealt with; False (and nothing happens) if another worker has it by now."""
+        """Acknowledge a message; False and without effect if another worker holds it by now."""
         return self.ack_all([message]) == 1
 
     def ack_all(self, messages: Sequence[Message]) -> int:
-        """Like `ack`, for many at once; returns how many were this worker's."""
+        """Acknowledge many messages; returns how many this worker still held."""
         done = 0
         with self._database.transaction(durable=False) as connection:
             for message in messages:
@@ -106,8 +105,9 @@ class LocalQueue:
         return done
 
     def nack(self, message: Message, error: str, delay_s: float | None = None) -> bool:
-        """The attempt failed: try again later, or never if it was the eighth; False if another worker has it
-        by now.
+        """Return a message after a failed attempt; False if another worker holds it by now.
+
+        After the eighth attempt it becomes a dead letter.
 
         Args:
             delay_s: Seconds until the next attempt, at most 900; None grows from 0.2 s to 10 min.
@@ -125,7 +125,8 @@ class LocalQueue:
         return changed
 
     def dead_letter(self, message: Message, reason: str) -> bool:
-        """Make a leased message a dead letter, in one transaction; False if another worker has it by now."""
+        """Turn a leased message into a dead letter in one transaction; False if another worker holds it by
+        now."""
         with self._database.transaction() as connection:
             topic = connection.execute(
                 "SELECT topic FROM queue WHERE id = ? AND attempt = ?", (message.id, message.attempt)
@@ -147,13 +148,13 @@ class LocalQueue:
         return True
 
     def wait(self, timeout_s: float, functions: Sequence[str] = ()) -> bool:
-        """Sleep until a message can be leased, or the time is over; says whether there is one.
+        """Wait until a message can be leased or the time is over; returns whether there is one.
 
-        What a thread of this process queues is noticed at once, what another process queues within
+        A message queued in this process wakes the caller at once, one queued in another process within
         milliseconds.
 
         Args:
-            functions: Whose messages; those this thread last asked `lease` for if none is named.
+            functions: Whose messages; by default those of the last `lease` of this thread.
         """
         functions = functions or getattr(self._thread_local, "functions", tuple(TRIGGER_TOPICS))
         ends = time.monotonic() + timeout_s
@@ -168,8 +169,7 @@ class LocalQueue:
             self._wakeup.wait(rings, left)
 
     def recover(self) -> int:
-        """Free what processes of this host that have ended had leased, instead of waiting for the leases to
-        run out."""
+        """Release the leases of processes of this host that have ended, before they expire."""
         with self._database.read_connection() as connection:
             dead = [
                 holder
@@ -189,19 +189,16 @@ class LocalQueue:
             self._wakeup.notify()
         return freed
 
-    # -------------------------------------------------------------------------------------------------------
-    # everyone else
-
     def publish_pending(self) -> int:
-        """Outbox and queue are one table: there is nothing to publish."""
+        """Nothing to publish: outbox and queue are one table."""
         return 0
 
     def collect_dead_letters(self, save: Callable[[DeadLetter], None]) -> int:  # noqa: ARG002
-        """`dead_letter` puts what was tried too often on record at once: there is nothing to hand over."""
+        """Nothing to collect: `dead_letter` records a message in the same transaction."""
         return 0
 
     def put_raw(self, function: str, body: bytes, lane: Lane = "live") -> str:
-        """Queue bytes as they are, whatever they are; returns the message's id."""
+        """Queue bytes without checking them; returns the message's id."""
         id = message_id(derive_id("raw", function, sha256(body).hexdigest()), function)
         with self._database.transaction() as connection:
             insert(connection, id, function, "", lane, body, self._now())
@@ -209,19 +206,20 @@ class LocalQueue:
         return id
 
     def depth(self) -> list[QueueDepth]:
-        """What is queued, by function and lane."""
+        """Number of queued messages by function and lane."""
         now = self._now().timestamp()
         with self._database.read_connection() as connection:
             return [
                 QueueDepth(function, LANES[lane], ready, leased, delayed, max(0.0, now - oldest))
                 for function, lane, ready, leased, delayed, oldest in connection.execute(
-                    "SELECT function, lane, sum(due = 0), sum(due > 0 AND holder <> ''), sum(due > 0 AND holder = ''), min(queued)"
+                    "SELECT function, lane, sum(due = 0), sum(due > 0 AND holder <> ''), sum(due > 0 AND "
+                    "holder = ''), min(queued)"
                     " FROM queue GROUP BY function, lane ORDER BY function, lane"
                 )
             ]
 
     def statistics(self) -> BusStatistics:
-        """Nothing: `depth` tells all there is."""
+        """Empty: `depth` has all there is."""
         return BusStatistics()
 
     @staticmethod
@@ -231,8 +229,7 @@ class LocalQueue:
 
 
 def backoff_s(message: Message) -> float:
-    """Seconds until the attempt after this one, spread by a fifth either way so that not all come back at
-    once."""
+    """Seconds until the next attempt, with 20 % of jitter so that retries do not coincide."""
     first, longest = BACKOFF_RANGE_S
     spread = int.from_bytes(sha256(f"{message.id} {message.attempt}".encode()).digest()[:2]) / 0xFFFF
     return min(longest, first * BACKOFF_FACTOR ** (message.attempt - 1)) * (0.8 + 0.4 * spread)
@@ -250,7 +247,7 @@ def _has_ready(connection: apsw.Connection, functions: Sequence[str], now: float
 
 
 def _release_expired(connection: apsw.Connection, now: float) -> None:
-    """Make ready what has been leased or delayed for long enough."""
+    """Make messages ready whose lease or delay has expired."""
     connection.execute(
         "UPDATE queue SET due = 0, holder = '' WHERE due > 0 AND (due <= ? OR due > ?)",
         (now, now + MAX_DELAY_S),
@@ -260,13 +257,14 @@ def _release_expired(connection: apsw.Connection, now: float) -> None:
 def _next_messages(
     connection: apsw.Connection, functions: Sequence[str], limit: int
 ) -> list[tuple[int, str, str, str, int, bytes, int, str]]:
-    """The messages that are next; each function is asked for its own, so that another one's backlog is never
-    walked through."""
+    """The next messages, by one query per function, so that the backlog of another function is not
+    scanned."""
     rows = [
         row
         for function in dict.fromkeys(functions)
         for row in connection.execute(
-            "SELECT key, id, function, topic, lane, body, attempt, error FROM queue WHERE function = ? AND due = 0 ORDER BY lane, key LIMIT ?",
+            "SELECT key, id, function, topic, lane, body, attempt, error FROM queue WHERE function = ? "
+            "AND due = 0 ORDER BY lane, key LIMIT ?",
             (function, limit),
         )
     ]
@@ -275,7 +273,7 @@ def _next_messages(
 
 
 def _body_text(body: bytes) -> str:
-    """A message's body as text; base64 where it is none."""
+    """A message's body as text, in base64 where it is not UTF-8."""
     try:
         return body.decode()
     except UnicodeDecodeError:

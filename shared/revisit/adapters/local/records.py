@@ -1,4 +1,4 @@
-"""Records as JSON documents in SQLite, found by the fields that `revisit.ports.record_types.KINDS` names."""
+"""Records as JSON documents in SQLite, indexed by the fields that `ports.record_types.KINDS` names."""
 
 import contextlib
 import time
@@ -32,7 +32,7 @@ MARK_RETENTION = timedelta(days=30)
 
 
 class LocalRecords:
-    """The Records port on one file; threads and processes may share it."""
+    """`ports.Records` in one database file, shared by threads and processes."""
 
     def __init__(self, database: Database, now: Clock, wakeup: Wakeup) -> None:
         self._database = database
@@ -103,17 +103,17 @@ class LocalRecords:
 
 
 class LocalTransaction:
-    """Reads, then writes, on the connection that began the transaction."""
+    """Transaction on one connection: reads first, then writes."""
 
     def __init__(self, connection: apsw.Connection, now: datetime) -> None:
         self._connection: apsw.Connection | None = connection
         self._now = now
         self._has_written = False
         self.sent = 0
-        """Messages queued by it."""
+        """Number of messages that the transaction queued."""
 
     def close(self) -> None:
-        """After this the transaction refuses everything."""
+        """End the transaction; later calls raise."""
         self._connection = None
 
     def get[T](self, kind: type[T], id: str) -> T | None:
@@ -131,7 +131,7 @@ class LocalTransaction:
     def add_dedupe_key(self, key: str) -> None:
         connection, now = self._write_connection(), self._now.timestamp()
         connection.execute("INSERT INTO mark (id, at) VALUES (?, ?) ON CONFLICT (id) DO NOTHING", (key, now))
-        # Each new mark takes up to two outdated ones away, so that the table stays as long as 30 days are.
+        # Each new mark removes up to two expired ones, so that the table holds about 30 days of them.
         connection.execute(
             "DELETE FROM mark WHERE key IN (SELECT key FROM mark ORDER BY key LIMIT 2) AND at < ?",
             (now - MARK_RETENTION.total_seconds(),),
@@ -160,10 +160,11 @@ class LocalTransaction:
 
 
 def write_record(connection: apsw.Connection, record: Any) -> None:
-    """Write a record and what it is found by; only what changed of the latter is touched."""
+    """Write a record and the changed entries of its index."""
     kind = collection_name(type(record))
     connection.execute(
-        "INSERT INTO record (kind, id, body) VALUES (?, ?, ?) ON CONFLICT (kind, id) DO UPDATE SET body = excluded.body",
+        "INSERT INTO record (kind, id, body) VALUES (?, ?, ?) ON CONFLICT (kind, id) DO UPDATE SET body = "
+        "excluded.body",
         (kind, record.id, encode(record).decode()),
     )
     wanted = index_entries(record)
@@ -185,7 +186,7 @@ def write_record(connection: apsw.Connection, record: Any) -> None:
 
 
 def index_entries(record: Any) -> set[tuple[str, str]]:
-    """What a record is found by: fields with their values, and sorted lists with values and sort key."""
+    """Index entries of a record: fields with values, and sorted lists with values and sort key."""
     values, keys = indexed_values(record), sort_keys(record)
     return {(field, value) for field in values for value in values[field]} | {
         (_list_name(fields, sort), _list_value(combination) + keys[sort])
@@ -200,13 +201,12 @@ def _list_name(fields: tuple[str, ...], sort: str) -> str:
 
 
 def _list_value(values: Iterable[str]) -> str:
-    """Values before the sort key; the separator is in no value (an id, an owner or a state)."""
+    """Values before the sort key, each with a separator that no id, owner or state contains."""
     return "".join(f"{value}\x1f" for value in values)
 
 
 def _reindex_records(database: Database) -> None:
-    """Have every record be found by the fields of today, where the folder was written when these were
-    others."""
+    """Rebuild the index of all records where an earlier version wrote it with other fields."""
     fields = msgspec.json.encode(
         {collection_name(kind): [*names, *SORTED_LISTS.get(kind, ())] for kind, names in KINDS.items()}
     ).decode()
@@ -215,16 +215,17 @@ def _reindex_records(database: Database) -> None:
             return
     with database.transaction() as connection:
         for kind, body in list(connection.execute("SELECT kind, body FROM record")):
-            with contextlib.suppress(KeyError, msgspec.MsgspecError):  # `doctor` tells of those
+            with contextlib.suppress(KeyError, msgspec.MsgspecError):  # `doctor` reports unreadable records.
                 write_record(connection, decode(body, KINDS_BY_NAME[kind]))
         connection.execute(
-            "INSERT INTO setting (name, value) VALUES ('found by', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            "INSERT INTO setting (name, value) VALUES ('found by', ?) ON CONFLICT (name) DO UPDATE SET "
+            "value = excluded.value",
             (fields,),
         )
 
 
 def delete_record(connection: apsw.Connection, kind: type[Any], id: str) -> None:
-    """Remove a record, if it is there."""
+    """Remove a record if it exists."""
     connection.execute("DELETE FROM record WHERE kind = ? AND id = ?", (collection_name(kind), id))
     connection.execute("DELETE FROM record_index WHERE kind = ? AND id = ?", (collection_name(kind), id))
 
@@ -241,7 +242,8 @@ def _decode_record[T](body: str, kind: type[T]) -> T:
         return decode(body, kind)
     except msgspec.MsgspecError as error:
         raise PermanentError(
-            f"a record of kind {collection_name(kind)} is damaged ({error}); run `revisit doctor` to see which"
+            f"a record of kind {collection_name(kind)} is damaged ({error}); run `revisit doctor` to see "
+            "which"
         ) from error
 
 
@@ -266,14 +268,15 @@ _OTHER_FIELD_SQL = (
 
 
 def _search_sql(kind: type[Any], fields: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
-    """What finds records by fields, to stand behind a SELECT, and its parameters up to `after`."""
+    """FROM and WHERE clauses that find records by fields, and their parameters up to `after`."""
     if unknown := fields.keys() - set(KINDS[kind]):
         raise ValueError(
-            f"a {collection_name(kind)} is not found by {', '.join(sorted(unknown))}; only by {', '.join(KINDS[kind])}"
+            f"a {collection_name(kind)} is not found by {', '.join(sorted(unknown))}; only by "
+            f"{', '.join(KINDS[kind])}"
         )
     if not fields:
         return _ALL_SQL, (collection_name(kind),)
-    # Most records share a state or an owner: the other fields lead.
+    # Many records share a state or an owner, so the other fields come first.
     names = sorted(fields, key=lambda name: name in ("owner", "state"))
     statement = _FIELDS_SQL.format(others=_OTHER_FIELD_SQL * (len(names) - 1))
     return statement, (*(text for name in names for text in (name, str(fields[name]))), collection_name(kind))

@@ -1,6 +1,6 @@
-"""64-bit hashes of rows by DuckDB; the same rows give the same hash as long as DuckDB's version is the same.
+"""64-bit hashes of rows, computed by DuckDB; they are stable within one version of DuckDB.
 
-Among n products known, a new one is taken for known with a chance of n / 2^64: one in 600 billion at thirty
+With n known products, a new one is taken for known with probability n / 2^64: 1 in 600 billion for 30
 million.
 """
 
@@ -17,11 +17,10 @@ _engine_lock = threading.Lock()
 
 
 def hash_rows(expression: str, rows: "pa.Table") -> "NDArray[np.uint64]":
-    """Of some columns of rows.
+    """Hash an expression for each row.
 
     Args:
-        expression: Names of columns; never words of users.
-        rows: In any number.
+        expression: Column names; never text from users.
     """
     with _engine_lock:
         _engine().register("rows", rows)

@@ -1,10 +1,7 @@
-"""Files, or folders of files, that are named by the rows of the catalog's log which they cover:
-`<first>-<end><suffix>`.
+"""Files or folders named `<first>-<end><suffix>` after the rows of the catalog's log that they cover.
 
-Several small ones are replaced by one that covers the same rows: it appears by a rename, and from then on
-those it covers
-do not count, whether or not they are still there. So a reader needs no list of what is valid but the folder's
-own.
+Small ones are replaced by one that covers the same rows. It appears by an atomic rename; from then on the
+replaced ones are ignored, whether they still exist or not. So the listing of the folder is the manifest.
 """
 
 import os
@@ -22,7 +19,7 @@ _TEMPORARY_SUFFIX = ".tmp"
 
 @dataclass(frozen=True, slots=True, order=True)
 class SegmentFile:
-    """One file and the rows it covers."""
+    """A file and the rows that it covers."""
 
     first: int
     end: int
@@ -35,12 +32,12 @@ class SegmentFile:
 
 
 def segment_file(folder: Path, first: int, end: int, suffix: str) -> SegmentFile:
-    """The file that covers these rows, there or not."""
+    """The file for these rows, whether it exists or not."""
     return SegmentFile(first, end, folder / f"{first:012d}-{end:012d}{suffix}")
 
 
 def list_names(folder: Path) -> list[str]:
-    """Names in the folder, which need not be there: as long as they stay the same, so do the files."""
+    """Names in the folder, which may be missing: while they stay the same, so do the files."""
     try:
         return os.listdir(folder)  # noqa: PTH208 - asked at every search, where making paths would cost more than the search
     except FileNotFoundError:
@@ -48,7 +45,7 @@ def list_names(folder: Path) -> list[str]:
 
 
 def list_segments(folder: Path, suffix: str) -> list[SegmentFile]:
-    """All files of one kind, those covered by others too."""
+    """All files with this suffix, replaced ones included."""
     found = (_NAME_PATTERN.fullmatch(name) for name in list_names(folder))
     return sorted(
         SegmentFile(int(match[1]), int(match[2]), folder / match[0])
@@ -58,7 +55,7 @@ def list_segments(folder: Path, suffix: str) -> list[SegmentFile]:
 
 
 def select_covering(files: Iterable[SegmentFile]) -> list[SegmentFile]:
-    """The fewest of them that cover the rows from 0 on without a gap, in order."""
+    """The fewest files that cover the rows from 0 without a gap, in order."""
     longest: dict[int, SegmentFile] = {}
     for candidate in files:
         if candidate.end > longest.get(candidate.first, candidate).end or candidate.first not in longest:
@@ -70,17 +67,17 @@ def select_covering(files: Iterable[SegmentFile]) -> list[SegmentFile]:
 
 
 def segments_after_gap(files: Iterable[SegmentFile]) -> list[SegmentFile]:
-    """Files that begin where nothing before them ends."""
+    """Files whose first row follows no other file."""
     files = list(files)
     chosen = select_covering(files)
     return [other for other in files if other.first > (chosen[-1].end if chosen else 0)]
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
-    """Make a file, or a folder of files, that is there whole or not at all, and stays after a power cut.
+    """Create a file or a folder of files atomically and durably.
 
     Args:
-        write: Is given the path to write to.
+        write: Called with the path to write to.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}{_TEMPORARY_SUFFIX}")
@@ -94,8 +91,7 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
 
 
 def remove_obsolete(folder: Path, suffix: str) -> None:
-    """Remove what a crash left unfinished, and files whose rows others cover; only for the holder of the
-    writers' lock."""
+    """Remove unfinished files of a crash and replaced files; only for the holder of the write lock."""
     for left in folder.glob(f".*{_TEMPORARY_SUFFIX}"):
         remove(left)
     spans = list_segments(folder, suffix)
@@ -106,7 +102,7 @@ def remove_obsolete(folder: Path, suffix: str) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file, or a folder with all that is in it, if it is there."""
+    """Remove a file or a folder if it exists."""
     if path.is_dir():
         shutil.rmtree(path)
     else:

@@ -1,9 +1,8 @@
-"""The one database file of a data folder: records, marks, queue and settings, so that one transaction holds
-them all.
+"""The database file of a data folder: records, marks, queue and settings, so that one transaction spans them.
 
-Settings: write-ahead log, synchronous=FULL, 5 s of patience, no memory map, BEGIN IMMEDIATE. Through apsw,
-    whose
-SQLite has no write-ahead-log reset fault (sqlite.org/wal.html, "the WAL-reset bug", fixed in 3.51.3).
+Settings: write-ahead log, synchronous=FULL, busy timeout of 5 s, no memory map, BEGIN IMMEDIATE. apsw bundles
+a SQLite without the fault of resetting the write-ahead log (sqlite.org/wal.html, "the WAL-reset bug", fixed
+in 3.51.3).
 """
 
 import os
@@ -20,9 +19,9 @@ from revisit.atomic_write import fsync_path
 from revisit.errors import InvalidInputError, PermanentError, TransientError
 
 SCHEMA_VERSION = 1
-"""Of the tables; a folder with a higher number is from a newer Revisit."""
+"""Version of the tables; a folder with a higher number is from a newer Revisit."""
 APPLICATION_ID = 0x52767374
-"""Marks the file as ours ("Rvst")."""
+"""Application id of the file ("Rvst")."""
 BUSY_TIMEOUT_MS = 5000
 MIN_SQLITE_VERSION = (3, 51, 3)
 
@@ -70,30 +69,30 @@ CREATE TABLE setting (
 
 
 class Database:
-    """The database file of one data folder, used by many threads and many processes at once; each thread has
-    its connection."""
+    """Database file of one data folder, shared by threads and processes; each thread has its connection."""
 
     def __init__(self, file: Path) -> None:
-        """Open it, making it (but not its folder) where it is missing.
+        """Open the file, and create it (but not its folder) if it does not exist.
 
         Raises:
-            InvalidInputError: It is from a newer version, not ours, or cannot be written.
+            InvalidInputError: It is from a newer version, not a database of Revisit, or cannot be written.
             PermanentError: It is damaged.
-            TransientError: The disk is full, or the file busy for too long.
+            TransientError: The disk is full, or the file stays locked.
         """
         if tuple(int(part) for part in apsw.sqlite_lib_version().split(".")) < MIN_SQLITE_VERSION:
             raise PermanentError(
-                f"SQLite {apsw.sqlite_lib_version()} can damage a file that two processes write; install apsw 3.51.3 or newer"
+                f"SQLite {apsw.sqlite_lib_version()} can damage a file that two processes write; install "
+                "apsw 3.51.3 or newer"
             )
         self.file = file
         self._write_lock = threading.Lock()
-        """Threads of this process take turns here, without the sleeps of SQLite's own waiting."""
+        """Serialises writers of this process, which avoids the sleeps of SQLite's busy handler."""
         self._thread_local = threading.local()
         self._connections: weakref.WeakSet[apsw.Connection] = weakref.WeakSet()
         self.connection()
 
     def connection(self) -> apsw.Connection:
-        """This thread's connection; a forked process gets its own (sqlite.org/howtocorrupt.html, section
+        """Connection of this thread; a forked process opens its own (sqlite.org/howtocorrupt.html, section
         2.6)."""
         own: dict[int, apsw.Connection] = self._thread_local.__dict__.setdefault("connections", {})
         found = own.get(os.getpid())
@@ -105,21 +104,21 @@ class Database:
 
     @contextmanager
     def read_connection(self) -> Iterator[apsw.Connection]:
-        """This thread's connection, its errors put in our words."""
+        """Connection of this thread, with its errors translated."""
         with translate_errors(self.file):
             yield self.connection()
 
     @contextmanager
     def transaction(self, durable: bool = True) -> Iterator[apsw.Connection]:
-        """One serialisable transaction: committed at the end, undone by any exception.
+        """One serialisable transaction: committed at the end, rolled back by any exception.
 
         Args:
-            durable: Whether it must outlast a power cut. A lease need not: what it leaves in the log is
-                carried to the disk by
-                the next durable commit, and a lost one only means that the message is handed out again.
+            durable: Whether it must survive a power cut. A lease need not: the next durable commit syncs it
+                too,
+                and if it is lost, the message is delivered again.
 
         Raises:
-            TransientError: The file is busy for too long, or the disk is full; nothing was written.
+            TransientError: The file stays locked, or the disk is full; nothing was written.
         """
         connection = self.connection()
         if connection.in_transaction:
@@ -149,12 +148,13 @@ class Database:
 
 @contextmanager
 def translate_errors(file: Path) -> Iterator[None]:
-    """Put what SQLite says into our two errors, each naming the folder and the remedy."""
+    """Translate errors of SQLite into transient and permanent ones that name the folder and the remedy."""
     try:
         yield
     except (apsw.BusyError, apsw.LockedError) as error:
         raise TransientError(
-            f"the data folder {file.parent} is busy: another process kept it locked for {BUSY_TIMEOUT_MS / 1000:g} s"
+            f"the data folder {file.parent} is busy: another process kept it locked for "
+            f"{BUSY_TIMEOUT_MS / 1000:g} s"
         ) from error
     except apsw.FullError as error:
         raise TransientError(
@@ -162,7 +162,8 @@ def translate_errors(file: Path) -> Iterator[None]:
         ) from error
     except apsw.IOError as error:
         raise TransientError(
-            f"the disk of the data folder {file.parent} does not take what is written: {error}; see whether it is full"
+            f"the disk of the data folder {file.parent} does not take what is written: {error}; see whether "
+            "it is full"
         ) from error
     except (apsw.CorruptError, apsw.NotADBError) as error:
         raise PermanentError(
@@ -171,7 +172,8 @@ def translate_errors(file: Path) -> Iterator[None]:
         ) from error
     except (apsw.ReadOnlyError, apsw.CantOpenError, apsw.PermissionsError) as error:
         raise InvalidInputError(
-            f"the data folder {file.parent} cannot be written ({error}); make it writable, or name another with --data"
+            f"the data folder {file.parent} cannot be written ({error}); make it writable, or name another "
+            "with --data"
         ) from error
 
 
@@ -180,7 +182,8 @@ def _open_connection(file: Path) -> apsw.Connection:
         _create_file(file)
     elif not file.stat().st_size:
         raise PermanentError(
-            f"{file} has been emptied; put a copy in its place, or move the folder {file.parent} away to begin anew"
+            f"{file} has been emptied; put a copy in its place, or move the folder {file.parent} away to "
+            "begin anew"
         )
     connection = apsw.Connection(str(file), flags=apsw.SQLITE_OPEN_READWRITE)
     try:
@@ -198,12 +201,14 @@ def _configure(connection: apsw.Connection, file: Path) -> None:
         raise InvalidInputError(f"{file} is not a database of Revisit; name another folder with --data")
     if (version := _query_int(connection, "PRAGMA user_version")) > SCHEMA_VERSION:
         raise InvalidInputError(
-            f"the data folder {file.parent} is from a newer Revisit (its tables have version {version}, this one knows "
+            f"the data folder {file.parent} is from a newer Revisit (its tables have version {version}, "
+            "this one knows "
             f"{SCHEMA_VERSION}); update Revisit, or name another folder with --data"
         )
     if version < SCHEMA_VERSION:
         raise InvalidInputError(
-            f"the data folder {file.parent} is from an older Revisit (its tables have version {version}, this one knows "
+            f"the data folder {file.parent} is from an older Revisit (its tables have version {version}, "
+            "this one knows "
             f"{SCHEMA_VERSION}) that cannot be carried over; name another folder with --data"
         )
     if connection.readonly("main"):
@@ -215,12 +220,12 @@ def _configure(connection: apsw.Connection, file: Path) -> None:
 
 
 def _create_file(file: Path) -> None:
-    """Make the tables aside and put the file in place at once, so that one that is there is never half
-    made."""
+    """Create the tables in a temporary file and rename it, so that an existing file is always complete."""
     log = file.with_name(file.name + "-wal")
     if log.exists() and log.stat().st_size:
         raise PermanentError(
-            f"{file} is missing although its log {log.name} is there; put both back from a copy, or move the folder "
+            f"{file} is missing although its log {log.name} is there; put both back from a copy, or move "
+            "the folder "
             f"{file.parent} away to begin anew"
         )
     aside = file.with_name(f".{file.name}.{os.urandom(8).hex()}")
@@ -229,7 +234,8 @@ def _create_file(file: Path) -> None:
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute(
-            f"BEGIN; {SCHEMA} PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={SCHEMA_VERSION}; COMMIT"
+            f"BEGIN; {SCHEMA} PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={SCHEMA_VERSION}; "
+            "COMMIT"
         )
         connection.close()
         link_if_absent(aside, file)

@@ -1,9 +1,7 @@
-"""Wakes whoever waits for messages, in this process and in others, the moment one is queued.
+"""Wakes threads that wait for messages, in this and other processes, when one is queued.
 
-Each process that waits listens at a named pipe of its own in the data folder; who queues something writes a
-byte into all of them.
-A ring may be missed, as when its sender is killed after the commit: those who wait also look for themselves
-now and then.
+Each waiting process reads a named pipe in the data folder; a sender writes a byte into every pipe. A wake-up
+may be lost, for example when the sender is killed after its commit, so waiting threads also poll.
 """
 
 import os
@@ -14,22 +12,21 @@ from revisit.adapters.process_identity import has_ended, process_name
 
 
 class Wakeup:
-    """Counts its rings, so that none between a look and a wait is missed."""
+    """Counts wake-ups, so that none between a check and a wait is missed."""
 
     def __init__(self, folder: Path) -> None:
-        """
-        Args:
-            folder: Of the pipes; made when the first one is.
+        """Args:
+        folder: Of the pipes; created with the first one.
         """
         self._folder = folder
         self._condition = threading.Condition()
         self._listener_pid = 0
         self.count = 0
         self.max_wait_s = 0.05
-        """How long to wait for a ring before looking; shorter where pipes cannot be had."""
+        """Longest wait before polling; shorter where pipes are not available."""
 
     def notify(self) -> None:
-        """Wake all that wait, here and in other processes."""
+        """Wake all waiting threads, in this and other processes."""
         self._notify_local()
         own = self._pipe_name()
         try:
@@ -40,14 +37,14 @@ class Wakeup:
             _signal_pipe(pipe.path)
 
     def wait(self, last_count: int, timeout_s: float) -> None:
-        """Wait until it has rung more than `seen` times or the time is over, at most `max_wait_s`."""
+        """Wait until there were more than `seen` wake-ups or the time is over, at most `max_wait_s`."""
         with self._condition:
             if self._listener_pid != os.getpid():
                 self._listen()
             self._condition.wait_for(lambda: self.count != last_count, min(timeout_s, self.max_wait_s))
 
     def _pipe_name(self) -> str:
-        """Of this doorbell's pipe: a process may have several."""
+        """Number of this pipe: a process may have several."""
         return f"{process_name()}~{id(self):x}"
 
     def _notify_local(self) -> None:
@@ -65,7 +62,7 @@ class Wakeup:
                     left.unlink(missing_ok=True)
             if not pipe.exists():
                 os.mkfifo(pipe, 0o600)
-            # For reading and writing, so that it is never at its end.
+            # Opened for reading and writing, so that it never reports its end.
             descriptor = os.open(pipe, os.O_RDWR)
         except (OSError, AttributeError):
             self.max_wait_s = 0.005
@@ -81,10 +78,10 @@ def _signal_pipe(pipe: str) -> None:
     try:
         descriptor = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
     except OSError:
-        return  # nobody listens any more
+        return  # the reader is gone
     try:
         os.write(descriptor, b"!")
     except OSError:
-        pass  # full: it is being rung already
+        pass  # full: a wake-up is pending
     finally:
         os.close(descriptor)

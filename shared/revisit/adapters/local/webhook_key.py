@@ -1,5 +1,4 @@
-"""The key of a data folder that webhooks are signed with: a file that its user alone can read, made when it
-is first asked for."""
+"""Key that signs webhooks: a file in the data folder that only its owner can read, created on first use."""
 
 import contextlib
 import os
@@ -16,11 +15,11 @@ KEY_FILE = "signing.key"
 
 
 def load_webhook_key(data: Path) -> bytes:
-    """The key of a data folder.
+    """Key of a data folder.
 
     Raises:
-        InvalidInputError: What is in the file is none.
-        PermanentError: It can be neither read nor made.
+        InvalidInputError: The file does not contain a key.
+        PermanentError: The file can be neither read nor created.
     """
     file = data / KEY_FILE
     try:
@@ -29,19 +28,20 @@ def load_webhook_key(data: Path) -> bytes:
         return parse_key(file.read_text("ascii", "replace"), str(file))
     except OSError as error:
         raise PermanentError(
-            f"{file}, which webhooks are signed with, cannot be read or made ({error.strerror}); make it readable"
+            f"{file}, which webhooks are signed with, cannot be read or made ({error.strerror}); make it "
+            "readable"
         ) from error
 
 
 def is_readable_by_others(data: Path) -> bool:
-    """Whether users other than its owner can read the key."""
+    """Whether other users than its owner can read the key."""
     with contextlib.suppress(FileNotFoundError):
         return bool(stat.S_IMODE((data / KEY_FILE).stat().st_mode) & 0o077)
     return False
 
 
 def _create_key_file(file: Path) -> None:
-    """Whole or not at all; of several that make it at once, one does."""
+    """Create the key atomically; of several processes, one succeeds."""
     aside = file.with_name(f".{KEY_FILE}.{token_hex(8)}")
     try:
         with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:

@@ -67,15 +67,18 @@ def parse_cql2_text(text: str) -> Filter:
 
     if len(text) > MAX_TEXT:
         raise InvalidInputError(
-            f"the filter has {len(text):,} characters, more than {MAX_TEXT:,}; write it as CQL2 JSON, which may be longer"
+            f"the filter has {len(text):,} characters, more than {MAX_TEXT:,}; write it as CQL2 JSON, which "
+            "may be longer"
         )
     if _bracket_depth(text) > MAX_BRACKETS:
         raise InvalidInputError(
-            f"brackets of the filter are nested more than {MAX_BRACKETS} deep; write it as CQL2 JSON, which may be deeper"
+            f"brackets of the filter are nested more than {MAX_BRACKETS} deep; write it as CQL2 JSON, which "
+            "may be deeper"
         )
     if _REPEATED_MINUS.search(text):
         raise InvalidInputError(
-            "the filter has several minus signs in a row; write one before a number, or write the filter as CQL2 JSON"
+            "the filter has several minus signs in a row; write one before a number, or write the filter "
+            "as CQL2 JSON"
         )
     try:
         return _FilterParser().parse(cql2.parse_text(text).to_json())
@@ -139,14 +142,17 @@ class _FilterParser:
         self._values += len(args[1]) if op == "in" and len(args) == 2 and isinstance(args[1], list) else 0
         if self._shapes > MAX_SHAPES or self._values > MAX_VALUES:
             raise InvalidInputError(
-                f"the filter has more than {MAX_SHAPES} geometries or {MAX_VALUES} list values; split it into several searches"
+                f"the filter has more than {MAX_SHAPES} geometries or {MAX_VALUES} list values; split it "
+                "into several searches"
             )
         for names, parse in _OPERATOR_PARSERS:
             if op in names:
                 return parse(op, args, holds)
         raise InvalidInputError(
-            f"the operator {op[:40]!r} is not supported; use and, or, not, {', '.join(COMPARISON_OPERATORS)}, between, in, "
-            f"like, isNull, {', '.join(_SPATIAL_OPERATORS)}, t_after, t_before, t_during, t_intersects, t_equals, t_disjoint"
+            f"the operator {op[:40]!r} is not supported; use and, or, not, "
+            f"{', '.join(COMPARISON_OPERATORS)}, between, in, "
+            f"like, isNull, {', '.join(_SPATIAL_OPERATORS)}, t_after, t_before, t_during, t_intersects, "
+            "t_equals, t_disjoint"
         )
 
 
