@@ -19,33 +19,38 @@ select t.tile, t.west, t.south, t.east, t.north, h,
     lpad((1 + h % 143)::varchar, 3, '0') as orbit,
     lpad((500 + h % 12)::varchar, 4, '0') as baseline,
     case when h % 5 = 0 then 0.0 else round((h % 1000003) / 10000.03, 4) end as cloud
-from (select i, hash(i) as h, (hash(i + 13) % (select count(*) from tiles))::bigint as place from
-range($first, $end) r(i))
+from (select i, hash(i) as h, (hash(i + 13) % (select count(*) from tiles))::bigint as place
+    from range($first, $end) r(i))
 join tiles t on t.number = place
 """
 
 _NAMED_ROWS_SQL = f"""
 select *, sensed + to_seconds((7200 + h % 80000)::bigint) as made,
-    platform || '_MSIL2A_' || strftime(sensed, '%Y%m%dT%H%M%S') || '_N' || baseline || '_R' || orbit || '_T' || tile || '_'
-        || strftime(sensed + to_seconds((7200 + h % 80000)::bigint), '%Y%m%dT%H%M%S') as id,
+    platform || '_MSIL2A_' || strftime(sensed, '%Y%m%dT%H%M%S') || '_N' || baseline 
+        || '_R' || orbit || '_T' || tile || '_' || strftime(sensed + to_seconds((7200 + h % 80000)::bigint), '%Y%m%dT%H%M%S') as id,
     'L2/tiles/' || tile[:2] || '/' || tile[3] || '/' || tile[4:] || '/' as folder
 from ({_RANDOM_ROWS_SQL})
 """
 
 _CATALOG_SQL = f"""
-select id, '{SOURCE}' as source, 'L2A' as level, platform, tile, sensed as sensing_time, strftime(sensed, '%Y%m%dT%H%M%S') as datatake,
+select id, '{SOURCE}' as source, 'L2A' as level, platform, tile, sensed as sensing_time,
+    strftime(sensed, '%Y%m%dT%H%M%S') as datatake,
     west, south, east, north, cloud as cloud_cover, orbit::int as relative_orbit, baseline, made as published,
     (200000000 + h % 650000000)::bigint as size,
-    'https://storage.googleapis.com/gcp-public-data-sentinel-2/' || folder || id || '.SAFE' as href, null::varchar as footprint
+    'https://storage.googleapis.com/gcp-public-data-sentinel-2/' || folder || id || '.SAFE' as href,
+    null::varchar as footprint
 from ({_NAMED_ROWS_SQL})
 """
 
 _INDEX_SQL = f"""
-select 'L2A_T' || tile || '_A' || lpad((h % 40000)::varchar, 6, '0') || '_' || strftime(sensed, '%Y%m%dT%H%M%S') as GRANULE_ID,
-    id as PRODUCT_ID, 'G' || platform || '_' || strftime(sensed, '%Y%m%dT%H%M%S') || '_' || lpad((h % 40000)::varchar, 6, '0') || '_N'
+select 'L2A_T' || tile || '_A' || lpad((h % 40000)::varchar, 6, '0') || '_'
+        || strftime(sensed, '%Y%m%dT%H%M%S') as GRANULE_ID,
+    id as PRODUCT_ID, 'G' || platform || '_' || strftime(sensed, '%Y%m%dT%H%M%S') || '_'
+        || lpad((h % 40000)::varchar, 6, '0') || '_N'
         || baseline[:2] || '.' || baseline[3:] as DATATAKE_IDENTIFIER,
     tile as MGRS_TILE, strftime(sensed, '%Y-%m-%dT%H:%M:%S.%f') || 'Z' as SENSING_TIME,
-    200000000 + h % 650000000 as TOTAL_SIZE, cloud as CLOUD_COVER, case when h % 7 = 0 then '' else 'PASSED' end as GEOMETRIC_QUALITY_FLAG,
+    200000000 + h % 650000000 as TOTAL_SIZE, cloud as CLOUD_COVER,
+    case when h % 7 = 0 then '' else 'PASSED' end as GEOMETRIC_QUALITY_FLAG,
     strftime(made, '%Y-%m-%dT%H:%M:%S.%f') || 'Z' as GENERATION_TIME,
     north as NORTH_LAT, south as SOUTH_LAT, west as WEST_LON, east as EAST_LON,
     'gs://gcp-public-data-sentinel-2/' || folder || id || '.SAFE' as BASE_URL

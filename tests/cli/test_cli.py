@@ -145,7 +145,7 @@ def test_invalid_input_is_rejected_in_one_line(data, field, capsys, arguments, m
 
 def test_a_data_folder_that_cannot_be_created_is_rejected(tmp_path, capsys):
     (tmp_path / "file").write_text("")
-    assert "cannot be made" in rejected(capsys, "status", "--data", str(tmp_path / "file" / "data"))
+    assert "cannot be created" in rejected(capsys, "status", "--data", str(tmp_path / "file" / "data"))
 
 
 def test_a_data_folder_of_a_newer_revisit_is_rejected(data, capsys):

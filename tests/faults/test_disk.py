@@ -248,13 +248,13 @@ DAMAGES = {
     "from an older version": (lambda file: set_version(file, 0), "is from an older Revisit"),
     "of another program": (of_another_program, "not a database of Revisit"),
     "a text": (lambda file: file.write_text("hello " * 1000), "not a database"),
-    "emptied": (lambda file: file.write_bytes(b""), "has been emptied"),
+    "emptied": (lambda file: file.write_bytes(b""), "is empty"),
     "its first page garbled": (lambda file: garble(file, 0, 4096), "not a database"),
     "its first 100 bytes only": (
         lambda file: file.write_bytes(file.read_bytes()[:100]),
         "damaged|not a database",
     ),
-    "a folder": (lambda file: (file.unlink(), file.mkdir()), "not a database|cannot be|emptied"),
+    "a folder": (lambda file: (file.unlink(), file.mkdir()), "not a database|cannot be|is empty"),
     "gone but for its log": (
         lambda file: file.rename(file.with_name(file.name + "-wal")),
         "is missing although its log",
@@ -333,12 +333,12 @@ def test_what_does_not_fit_together_is_found(tmp_path):
     for expected in (
         "a.tif of job 'job_1' is missing",
         "b.tif of job 'job_2' has 6 bytes instead of 5",
-        "counts 301 alerts, but 300",
-        "1 dead letter waits",
-        "delivery 'd7' is not found by what it holds",
+        "counts 301 alerts, but has 300",
+        "there is 1 dead letter",
+        "delivery 'd7' is not indexed by its values",
         "delivery 'd8' cannot be read",
         "'w' is a 'wish', which this version does not know",
-        "delivery 'ghost' is found but not there",
+        "delivery 'ghost' is in the index, but has no record",
     ):
         assert expected in findings
     with pytest.raises(PermanentError, match="delivery is damaged"):

@@ -1,9 +1,9 @@
-"""A product as a STAC 1.1 Item.
+"""Products as STAC 1.1 Items.
 
-Own fields of the Item's properties:
+Properties of our own:
 
-    revisit:acquisition   id of what the satellite saw once: its levels and reprocessings share it
-    revisit:source        SPEC of the source that knows it
+    revisit:acquisition   id of the acquisition, shared by its levels and reprocessings
+    revisit:source        SPEC of the source that lists the product
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,7 +19,7 @@ from revisit.geo.mgrs_tile import Tile
 from revisit.stac.result_item import EXTENSIONS
 
 COLLECTIONS: dict[Level, str] = {"L2A": "sentinel-2-l2a", "L1C": "sentinel-2-l1c"}
-"""Where a level's products are found."""
+"""Collection of the products of each level."""
 
 MISSION = "sentinel-2"
 
@@ -36,7 +36,7 @@ _BUCKETS = {
         "s3://e84-earth-search-sentinel-data/",
     ),
 }
-"""Address of a public bucket -> what its own clients call it."""
+"""URL of a public bucket -> name and URL for the bucket's own clients."""
 _MEDIA_TYPES = {
     "JP2OpenJPEG": "image/jp2",
     "GTiff": "image/tiff; application=geotiff; profile=cloud-optimized",
@@ -51,8 +51,8 @@ def build_product_item(
     """A product as a STAC 1.1 Item.
 
     Args:
-        links: Of the place that shows it: self, root, parent, collection.
-        assets: Those known of it.
+        links: self, root, parent and collection of the API that shows it.
+        assets: Its known assets.
     """
     properties, assets = product_properties(product), assets or {}
     kinds = EXTENSIONS | _PRODUCT_EXTENSIONS
@@ -74,7 +74,7 @@ def build_product_item(
 
 
 def product_properties(product: Product) -> dict[str, Any]:
-    """The properties of a product's Item; those not known are left out."""
+    """Properties of a product's Item; unknown ones are omitted."""
     tile, code = product.tile, _epsg(product.tile)
     found: dict[str, Any] = {
         "datetime": format_rfc3339(product.sensing_time),
@@ -103,18 +103,18 @@ def product_properties(product: Product) -> dict[str, Any]:
 
 
 def stac_platform(product: Product) -> str:
-    """As STAC names it: sentinel-2a."""
+    """Platform as in STAC: sentinel-2a."""
     return product.platform.lower().replace("s2", "sentinel-2", 1)
 
 
 def stac_baseline(product: Product) -> str | None:
-    """As STAC writes it: 05.11."""
+    """Processing baseline as in STAC: 05.11."""
     text = product.baseline
     return f"{text[:2]}.{text[2:]}" if text and len(text) == 4 else text
 
 
 def product_geometry(product: Product) -> dict[str, Any]:
-    """The footprint its source states, else its bounds, in two parts where they cross the antimeridian."""
+    """Footprint as stated by the source, else the bounds, in two parts where they cross the antimeridian."""
     if product.footprint is not None:
         return product.footprint
     west, south, east, north = product.west, product.south, product.east, product.north
@@ -130,13 +130,12 @@ def product_geometry(product: Product) -> dict[str, Any]:
 
 
 def band_assets(product: Product, files: Mapping[str, BandFile]) -> dict[str, dict[str, Any]]:
-    """The band files of a product as assets, by band."""
+    """Band files of a product as assets, by band."""
     return {band: _band_asset(product, file) for band, file in files.items()}
 
 
 def alternate_fields(href: str) -> dict[str, Any]:
-    """What clients of the bucket call it, as a field of an asset; nothing where it lies in none that we
-    know."""
+    """Alternate URL of a file for the bucket's own clients; empty for an unknown bucket."""
     for address, (name, bucket) in _BUCKETS.items():
         if href.startswith(address):
             return {"alternate": {name: {"href": bucket + href.removeprefix(address)}}}
@@ -173,7 +172,7 @@ def _band_asset(product: Product, file: BandFile) -> dict[str, Any]:
 
 @lru_cache(maxsize=16_384)
 def _grid_fields(tile: str, resolution: int) -> Mapping[str, Any]:
-    """Where the pixels of a tile lie, as fields of an asset: one page says it of hundreds of bands."""
+    """Grid of a tile as asset fields; cached because a page repeats it for hundreds of bands."""
     code = _epsg(tile)
     if not code:
         return {}

@@ -1,16 +1,13 @@
-"""A finished job as a STAC 1.1 Item, and the receipt of what went into it.
+"""Finished jobs as STAC 1.1 Items, and the receipt of their inputs.
 
-Own fields of the Item's properties:
+Properties of our own:
 
     revisit:job, revisit:acquisition, revisit:product   ids
-    revisit:state, revisit:reason, revisit:notes        as in the job's record; the last two only where there
-    are any
-    revisit:coverage, revisit:clear_fraction            shares from 0 to 1, to search by
-    revisit:cover                                       pixels counted over the AOI (`Cover`), and the mask
-    they were counted by
-    revisit:indices, revisit:bands                      name -> statistics over the clear pixels of the AOI
-    (`Statistics`)
-    revisit:receipt                                     what went in (`build_receipt`)
+    revisit:state, revisit:reason, revisit:notes        of the job's record; reason and notes may be missing
+    revisit:coverage, revisit:clear_fraction            shares from 0 to 1, queryable
+    revisit:cover                                       pixel counts over the AOI (`Cover`) and the mask used
+    revisit:indices, revisit:bands                      name -> statistics of the clear pixels (`Statistics`)
+    revisit:receipt                                     inputs of the job (`build_receipt`)
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -39,7 +36,7 @@ EXTENSIONS = {
     "raster:bands": "https://stac-extensions.github.io/raster/v1.1.0/schema.json",
     "sat:": "https://stac-extensions.github.io/sat/v1.0.0/schema.json",
 }
-"""Prefix of a field -> the extension that defines it; an Item names those whose fields it has."""
+"""Prefix of a field -> the extension that defines it; an Item lists the extensions of its fields."""
 
 
 def build_result_item(
@@ -48,16 +45,16 @@ def build_result_item(
     """A finished job as a STAC 1.1 Item.
 
     Args:
-        job: Done, skipped or failed; the Item of the latter two has no assets and says why.
-        href: Where a client finds an asset.
-        links: Of the place that shows the Item: self, root, parent, collection.
-        collection: Id of the collection it belongs to; a link to that must then be among the links.
+        job: Done, skipped or failed; a skipped or failed job has no assets, but a reason.
+        href: Returns the URL of an asset for the client.
+        links: self, root, parent and collection of the API that shows it.
+        collection: Id of its collection; the links must then include one to the collection.
 
     Raises:
         ConflictError: The job is not finished.
     """
     if job.state not in FINISHED_STATES:
-        raise ConflictError(f"job {job.id} is {job.state}; it becomes an item when it is finished")
+        raise ConflictError(f"job {job.id} is {job.state}; it becomes an item when it ends")
     assets = {asset.name: _asset(asset, href(asset)) for asset in job.assets}
     properties = result_properties(job)
     made: dict[str, Any] = {
@@ -87,18 +84,18 @@ def build_receipt(
     software: Mapping[str, str] | None = None,
     **parameters: Any,
 ) -> dict[str, Any]:
-    """What goes into a job, so that anyone can make the same result again, or see why it differs.
+    """Inputs of a job, from which anyone can reproduce the result or explain a difference.
 
     Args:
         job: Its product, AOI and recipe.
         files: The band files read, by band.
         checksums: Band -> checksum of its file, where known.
         mask: "SCL" or "none".
-        software: Versions of what did the work besides Revisit: {"gdal": "3.12.2"}.
-        parameters: Whatever else changes the result, such as the grid; plain JSON values.
+        software: Versions of the software besides Revisit: {"gdal": "3.12.2"}.
+        parameters: Other parameters that change the result, such as the grid; plain JSON values.
 
     Returns:
-        Plain JSON values. `content_hash` is the SHA-256 of all the rest as JSON with sorted keys: equal
+        Plain JSON values. `content_hash` is the SHA-256 of everything else as JSON with sorted keys: equal
         receipts, equal results.
     """
     known = checksums or {}
@@ -139,14 +136,14 @@ def pixel_fields(
     bands: Mapping[str, tuple[float, float]],
     nodata: float | str | None = 0,
 ) -> dict[str, Any]:
-    """The fields of an asset that say where its pixels lie and what their numbers mean.
+    """Asset fields that state the grid of its pixels and the meaning of their values.
 
     Args:
         crs: "EPSG:32631".
         shape: (height, width).
         transform: Six numbers, from pixel (column, row) to metres.
-        bands: Name -> (scale, offset) of value = number * scale + offset, in the file's order.
-        nodata: The number that means none; "nan" for NaN.
+        bands: Name -> (scale, offset) of value = number * scale + offset, in the order of the file.
+        nodata: Number that marks missing pixels; "nan" for NaN.
     """
     named = [
         {"name": name} | ({"eo:common_name": BANDS[name].common_name} if name in SPECTRAL_BANDS else {})
@@ -166,12 +163,13 @@ def pixel_fields(
 
 
 def result_properties(job: Job) -> dict[str, Any]:
-    """The properties of a job's Item; those not known are left out."""
+    """Properties of a job's Item; unknown ones are omitted."""
     product, tile = job.product, job.product.tile
     finished = format_rfc3339(job.finished) if job.finished else None
+    made = (*job.recipe.indices, *job.recipe.bands)
     found: dict[str, Any] = {
         "datetime": format_rfc3339(product.sensing_time),
-        "title": f"{', '.join((*job.recipe.indices, *job.recipe.bands))} of {tile} on {product.sensing_time:%Y-%m-%d}",
+        "title": f"{', '.join(made)} of {tile} on {product.sensing_time:%Y-%m-%d}",
         "created": finished,
         "platform": product.platform.lower().replace("s2", "sentinel-2"),
         "constellation": "sentinel-2",

@@ -1,4 +1,4 @@
-"""A place to search in: any GeoJSON geometry, or a box, as a shapely geometry in lon/lat degrees."""
+"""Area of a search: a GeoJSON geometry or a bbox as a shapely geometry in lon/lat degrees."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -12,20 +12,21 @@ from revisit.geo.geojson import MAX_VERTICES
 from revisit.geo.polygon import MAX_ANTIMERIDIAN_CROSSINGS, limit_crossings
 
 MAX_PARTS = 50
-"""Of a collection."""
+"""Parts of a geometry collection."""
 _MAX_AREA_KM2 = 600e6
 
 
 def parse_geometry(geometry: Any) -> Any:
-    """A GeoJSON geometry; polygons as `AOI.parse` takes them, split at the antimeridian.
+    """Parse a GeoJSON geometry; polygons as in `AOI.parse`, split at the antimeridian.
 
     Raises:
-        InvalidGeometryError: It is none, not on Earth, crosses itself, or is beyond a limit.
+        InvalidGeometryError: It is not a geometry, has coordinates out of range, crosses itself, or exceeds a
+            limit.
     """
     import shapely
 
     if not isinstance(geometry, dict):
-        raise InvalidGeometryError("a place to search in is a GeoJSON geometry, with type and coordinates")
+        raise InvalidGeometryError("the area of a search is a GeoJSON geometry with type and coordinates")
     kind = geometry.get("type")
     if kind in ("Polygon", "MultiPolygon"):
         return AOI.parse(geometry, _MAX_AREA_KM2).shape
@@ -37,12 +38,11 @@ def parse_geometry(geometry: Any) -> Any:
             or any(isinstance(one, dict) and one.get("type") == kind for one in members)
         ):
             raise InvalidGeometryError(
-                f"a collection to search in has 1 to {MAX_PARTS} geometries, none of them a collection"
+                f"a geometry collection has 1 to {MAX_PARTS} geometries, none of them a collection"
             )
         if sum(map(_count_positions, members)) > MAX_VERTICES:
             raise InvalidGeometryError(
-                f"a collection to search in has {MAX_VERTICES:,} positions at most, all its geometries "
-                "together; simplify it"
+                f"the geometries of the collection have more than {MAX_VERTICES:,} positions; simplify them"
             )
         drawn = [parse_geometry(one) for one in members]
         limit_crossings([*_line_coordinates(drawn)])
@@ -59,16 +59,17 @@ def parse_geometry(geometry: Any) -> Any:
             limit_crossings(lines)
             return shapely.union_all([_make_line(line) for line in lines])
     raise InvalidGeometryError(
-        f"{str(kind)[:40]!r} with such coordinates is no GeoJSON geometry of at most {MAX_PARTS} parts and "
+        f"{str(kind)[:40]!r} with these coordinates is not a GeoJSON geometry of at most {MAX_PARTS} parts and "
         f"{MAX_VERTICES:,} vertices"
     )
 
 
 def parse_bbox(numbers: Sequence[float]) -> Any:
-    """A box of 4 numbers, or of 6 of which heights are let be; west > east crosses the antimeridian.
+    """Parse a bbox of 4 numbers, or of 6 with heights, which are ignored; west > east crosses the
+    antimeridian.
 
     Raises:
-        InvalidGeometryError: It is none.
+        InvalidGeometryError: It is not a bbox.
     """
     import shapely
 
@@ -81,12 +82,12 @@ def parse_bbox(numbers: Sequence[float]) -> Any:
     )
     if len(numbers) == 6 and not numbers[2] <= numbers[5]:
         raise InvalidGeometryError(
-            f"the bbox is higher at its bottom ({numbers[2]:g}) than at its top ({numbers[5]:g}); exchange "
-            "the two"
+            f"the lowest height of the bbox ({numbers[2]:g}) is above its highest ({numbers[5]:g}); "
+            "exchange them"
         )
     if not (-180 <= west <= 180 and -180 <= east <= 180 and -90 <= south <= 90 and -90 <= north <= 90):
         raise InvalidGeometryError(
-            "a bbox lies within 180 degrees west and east and 90 south and north: west, south, east, north"
+            "a bbox is within 180 degrees of longitude and 90 degrees of latitude; write west, south, east, north"
         )
     if south > north:
         raise InvalidGeometryError(
@@ -107,7 +108,7 @@ def _make_box(west: float, south: float, east: float, north: float) -> Any:
 
 
 def _count_positions(value: Any) -> int:
-    """Of a geometry as it is written, whatever is wrong with it."""
+    """Number of positions of a geometry, which may be invalid."""
     pending, count = [value.get("coordinates")] if isinstance(value, dict) else [], 0
     while pending:
         one = pending.pop()
@@ -118,7 +119,7 @@ def _count_positions(value: Any) -> int:
 
 
 def _line_coordinates(geometries: list[Any]) -> Iterator[Any]:
-    """The positions of each line and ring of some geometries."""
+    """Positions of each line and ring of some geometries."""
     import shapely
 
     for part in shapely.get_parts(geometries):
@@ -128,15 +129,15 @@ def _line_coordinates(geometries: list[Any]) -> Iterator[Any]:
 
 
 def _make_line(points: list[tuple[float, float]]) -> Any:
-    """A line, in parts where it crosses the antimeridian."""
+    """A line, split where it crosses the antimeridian."""
     import antimeridian
     import shapely
 
     turns = sum(abs(a[0] - b[0]) > 180 for a, b in pairwise(points))
     if turns > MAX_ANTIMERIDIAN_CROSSINGS:
         raise InvalidGeometryError(
-            f"a line to search along crosses the antimeridian {turns:,} times, {MAX_ANTIMERIDIAN_CROSSINGS} "
-            "at most; check its longitudes"
+            f"the line crosses the antimeridian {turns:,} times, more than {MAX_ANTIMERIDIAN_CROSSINGS}; "
+            "check its longitudes"
         )
     if turns:
         return antimeridian.fix_line_string(shapely.LineString(points), great_circle=False)
@@ -145,7 +146,7 @@ def _make_line(points: list[tuple[float, float]]) -> Any:
 
 def _parse_positions(value: Any, min_count: int) -> list[tuple[float, float]]:
     if not isinstance(value, list) or not min_count <= len(value) <= MAX_VERTICES:
-        raise InvalidGeometryError(f"a place to search in has {min_count} to {MAX_VERTICES:,} positions")
+        raise InvalidGeometryError(f"the area of a search has {min_count} to {MAX_VERTICES:,} positions")
     return [_parse_position(one) for one in value]
 
 

@@ -1,5 +1,4 @@
-"""Items as a file for other programs: CSV, or GeoParquet as stac-geoparquet lays it out (specification 1.0,
-GeoParquet 1.1)."""
+"""Export of items as CSV or as GeoParquet in the layout of stac-geoparquet 1.0 (GeoParquet 1.1)."""
 
 from collections.abc import Sequence
 from io import BytesIO
@@ -33,7 +32,7 @@ CSV_COLUMNS = (
     "north",
     "href",
 )
-"""Of CSV."""
+"""Columns of CSV."""
 _STRING_COLUMNS = (
     "title",
     "platform",
@@ -54,10 +53,10 @@ _NUMBER_COLUMNS = ("eo:cloud_cover", "gsd", "revisit:clear_fraction", "revisit:c
 
 
 def find_all_items(backend: Backend, query: ItemQuery, owner: str) -> list[SearchHit]:
-    """Everything that is wanted.
+    """All items that match a query.
 
     Raises:
-        InvalidInputError: It is more than one file takes.
+        InvalidInputError: There are more than one file may hold.
     """
     found = list(islice(find_items(backend, query, owner), MAX_ITEMS + 1))
     if len(found) > MAX_ITEMS:
@@ -69,7 +68,7 @@ def find_all_items(backend: Backend, query: ItemQuery, owner: str) -> list[Searc
 
 
 def items_to_csv(hits: Sequence[SearchHit]) -> str:
-    """One row an item."""
+    """Items as CSV, one row each."""
 
     def row(one: SearchHit) -> dict[str, Any]:
         west, south, east, north = _bounds(one)
@@ -86,7 +85,7 @@ def items_to_csv(hits: Sequence[SearchHit]) -> str:
 
 
 def items_to_geoparquet(items: Sequence[dict[str, Any]]) -> bytes:
-    """Items as one row each: their properties as columns, the geometry as WKB, what is nested as JSON's
+    """Items as GeoParquet, one row each: properties as columns, the geometry as WKB, nested values as
     structs."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -160,7 +159,7 @@ def items_to_geoparquet(items: Sequence[dict[str, Any]]) -> bytes:
 
 
 def _assets_column(items: Sequence[dict[str, Any]]) -> Any:
-    """A struct of those that any item has, each of the members that are texts."""
+    """Struct of the members that any item has, each a text."""
     import pyarrow as pa
 
     members = ("href", "type", "title")

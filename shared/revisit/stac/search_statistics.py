@@ -1,4 +1,4 @@
-"""What a search finds, in numbers."""
+"""Statistics of the items that a search finds."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -16,13 +16,14 @@ _DAY_S = 86_400
 
 
 def summarize_search(backend: Backend, query: ItemQuery, owner: str) -> dict[str, Any]:
-    """Counts, sizes, clouds and gaps of what is wanted; of the latest 10,000 where there is more."""
+    """Counts, sizes, cloud covers and revisit times of the items found; of the latest 10,000 where there
+    are more."""
     found = list(islice(find_items(backend, query, owner), MAX_ITEMS + 1))
     return {"complete": len(found) <= MAX_ITEMS, **summarize_items(found[:MAX_ITEMS])}
 
 
 def summarize_items(hits: Sequence[SearchHit]) -> dict[str, Any]:
-    """Of some items."""
+    """Statistics of some items."""
     sizes = [one.product.size for one in hits]
     clouds = [one.product.cloud_cover for one in hits]
     months: defaultdict[str, list[SearchHit]] = defaultdict(list)
@@ -46,8 +47,7 @@ def summarize_items(hits: Sequence[SearchHit]) -> dict[str, Any]:
 
 
 def _revisit_gaps(hits: Iterable[SearchHit]) -> dict[str, Any]:
-    """How long it took until the place was seen again: from pass to pass, however many tiles and products
-    each has."""
+    """Times between passes over the area, however many tiles and products each has."""
     passes: dict[tuple[str, str], datetime] = {}
     for one in hits:
         passed = (one.product.platform, one.product.datatake)

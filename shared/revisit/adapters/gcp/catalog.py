@@ -1,5 +1,7 @@
-"""The catalog in BigQuery: one table of every version of every product, merged into by transactions, and a
-small account of each addition."""
+"""Catalog in BigQuery: one table with every version of every product, and one with a row per addition.
+
+Transactions merge products into the table.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -25,15 +27,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_IDS_PER_QUERY = 50_000
-"""Asked about at once: a request has 10 MB at most, and an id about 100 bytes on its way."""
+"""Ids per query: a request has at most 10 MB, and an id takes about 100 bytes."""
 ADD_TIMEOUT_S = 600.0
-"""Longest that one addition may take."""
+"""Longest duration of one addition."""
 MAX_STAGED_BYTES = 20 * 10**9
-"""What adding rows that lie in BigQuery already may read: of a million of them, and of their year in the
-catalog, some 3 GB."""
+"""Bytes that adding staged rows may read: 3 GB for a million rows and a year of the catalog."""
 STAGED_TIMEOUT_S = 240.0
 MAX_ADDITIONS_PER_QUERY = 1_000
-"""Read of their account at once."""
+"""Additions read per query."""
 
 
 class BigQueryCatalog:
@@ -48,13 +49,13 @@ class BigQueryCatalog:
     def missing_mask(
         self, source: str, ids: "pa.Array | pa.ChunkedArray | Sequence[str]"
     ) -> "NDArray[np.bool_]":
-        """Which of the ids the catalog does not have from this source."""
+        """Numpy bool array, True for each id that the catalog does not have from this source."""
         import numpy as np
         import pyarrow as pa
 
         names = ids.to_pylist() if isinstance(ids, pa.Array | pa.ChunkedArray) else list(ids)
         known: set[str] = set()
-        # Those of one time together: fewer partitions are looked into.
+        # Sorted by time, so that a query reads few partitions.
         ordered = sorted(set(names), key=_by_stated_day)
         for first in range(0, len(ordered), MAX_IDS_PER_QUERY):
             chunk = ordered[first : first + MAX_IDS_PER_QUERY]
@@ -68,11 +69,13 @@ class BigQueryCatalog:
         return np.fromiter((name not in known for name in names), bool, len(names))
 
     def add(self, batch: "pa.Table | StagedProducts") -> int:
-        """Merge products by (source, id, published), all or nothing; returns how many were new.
+        """Merge products by (source, id, published), durably and atomically; returns the number of new rows.
 
         Raises:
-            TransientError: BigQuery does not answer, or others add all the time; nothing was added.
-            PermanentError: It refuses.
+            TransientError: BigQuery does not answer, or other writers keep the transaction from committing;
+                nothing
+                was added.
+            PermanentError: BigQuery rejects the query.
         """
         if isinstance(batch, StagedProducts):
             statement = merge_products(
@@ -88,17 +91,17 @@ class BigQueryCatalog:
         return int(answer["added"])
 
     def get(self, product: str, source: str = "") -> Product | None:
-        """The product of that id, the one published last where there are several."""
+        """Product with this id; of several versions, the one published last."""
         found = self._runner.run(
             sql.get(self._tables, product, source, parse_tile(product), parse_period([product]))
         )
         return from_row(found[0]) if found else None
 
     def search(self, query: Query) -> Page:
-        """Products that meet the query, in its order.
+        """A page of products that meet the query, in its order.
 
         Raises:
-            InvalidInputError: A tile, the bounds or `after` make no sense.
+            InvalidInputError: A tile, the bounds or `after` is invalid.
         """
         tiles = tiles_to_search(query)
         after = parse_position(query.after, query.order_by) if query.after else None
@@ -130,8 +133,8 @@ class BigQueryCatalog:
     def read_additions(
         self, cursor: int, limit: int = 10_000, min_sensing_times: Mapping[str, datetime] | None = None
     ) -> tuple[list[Product], int]:
-        """Products in the order they were added, later versions of one among them, and the cursor to go on
-        from."""
+        """Products in the order of their addition, later versions included, and the cursor of the next
+        call."""
         while True:
             additions = self._runner.run(sql.list_additions(self._tables, cursor, MAX_ADDITIONS_PER_QUERY))
             if not additions:
@@ -164,24 +167,23 @@ class BigQueryCatalog:
         return sql.read_log(self._tables, cursor, end, period, min_sensing_times, limit)
 
     def freshness(self) -> list[Freshness]:
-        """One entry a source."""
+        """One entry per source."""
         return [
             Freshness(row["source"], row["products"], row["last_sensing"], row["last_published"])
             for row in self._runner.run(sql.freshness(self._tables))
         ]
 
     def check(self) -> list[str]:
-        """What is wrong with the dataset and its tables, one sentence each; nothing is written."""
+        """Faults of the dataset and its tables, one sentence each; writes nothing."""
         return check(self._runner, self._location)
 
     def _rows_in_period(
         self, period: Period, make_statement: Any, latest_first: bool = False
     ) -> "Iterator[tuple[Period, dict[str, Any]]]":
-        """The rows of a period, in halves where it is too much to read at once, the earlier first, or the
-        later.
+        """Rows of a period, in halves where one query would read too much; in order of time.
 
-        BigQuery judges before it looks which blocks a tile lies in, so that a search without a period may be
-        too much by its words alone.
+        BigQuery estimates the bytes before it prunes clustered blocks, so that a search without a period may
+        exceed the limit by its estimate alone.
         """
         try:
             rows = self._runner.run(make_statement(period))
@@ -201,8 +203,8 @@ def _by_stated_day(id: str) -> tuple[datetime, str]:
 
 
 def _sensing_period(batch: "pa.Table") -> Period:
-    """The period in which all versions of these products were sensed: known where each id tells when, and
-    tells the truth."""
+    """Period that contains all versions of these products; open where an id does not state a plausible
+    time."""
     import pyarrow.compute as pc
 
     period = parse_period(batch["id"].to_pylist())
@@ -217,8 +219,8 @@ def _sensing_period(batch: "pa.Table") -> Period:
 def _end_position(
     additions: list[dict[str, Any]], cursor: int, limit: int, min_sensing_times: Mapping[str, datetime]
 ) -> int:
-    """One after the last position to read at once: whole additions, `limit` products or a little more, and
-    any number of those passed over."""
+    """One after the last position to read: whole additions, about `limit` products, and any number of
+    skipped ones."""
     end, room = cursor, limit
     for row in additions:
         if room <= 0 and row["first_position"] >= end:
@@ -227,7 +229,7 @@ def _end_position(
         if _has_products_since(row, min_sensing_times):
             room -= row["last_position"] + 1 - max(row["first_position"], cursor)
     if len(additions) == MAX_ADDITIONS_PER_QUERY and end > additions[-1]["first_position"]:
-        # More of the last addition may follow in the account.
+        # The account may list more of the last addition.
         end = max(additions[-1]["first_position"], cursor + 1)
     return int(end)
 
@@ -241,7 +243,7 @@ def _has_products_since(addition: dict[str, Any], min_sensing_times: Mapping[str
 def _periods_to_read(
     additions: list[dict[str, Any]], end: int, min_sensing_times: Mapping[str, datetime]
 ) -> list[Period]:
-    """Stretches of time in which what is wanted was sensed, in order, apart from one another."""
+    """Periods that contain the wanted products, in order and disjoint."""
     spans = sorted(
         (
             max(row["first_sensing"], min_sensing_times.get(row["source"], row["first_sensing"])),

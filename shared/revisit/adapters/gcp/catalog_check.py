@@ -1,5 +1,4 @@
-"""Whether a dataset and its tables are as Terraform makes them; asks for their descriptions only, and writes
-nothing."""
+"""Check of the dataset and its tables against what Terraform creates; reads their metadata only."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -30,18 +29,18 @@ TABLES: dict[str, dict[str, str]] = {
     },
     "turn": {"next_position": "INT64"},
 }
-"""Tables, their columns and types."""
+"""Tables with the types of their columns."""
 _TYPE_ALIASES = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
-"""Names of types as descriptions of tables have them."""
+"""Names of types in the metadata of a table."""
 REQUEST_OPTIONS: dict[str, Any] = {"retry": REQUEST_RETRY, "timeout": 15.0}
 REMEDY = "run `terraform apply`"
 
 
 def check(runner: "QueryRunner", location: str = "") -> list[str]:
-    """What is wrong, one sentence each.
+    """Faults, one sentence each.
 
     Args:
-        location: Where the dataset ought to lie.
+        location: Expected location of the dataset.
 
     Raises:
         TransientError: BigQuery does not answer.

@@ -1,9 +1,7 @@
-"""How products are merged into the catalog: one script, one transaction, the same for rows that come as
-parameters and for staged ones.
+"""Merge of products into the catalog: one script in one transaction, for rows in parameters and staged rows.
 
-Nothing is taken in twice: rows are merged by (source, id, published), and two that add at once both change
-the one row of `turn`, which
-BigQuery lets only one of them do; the other is told that its transaction is aborted and begins anew.
+Idempotent: rows are merged by (source, id, published). Two concurrent additions both update the row of
+    `turn`, so BigQuery aborts one of them, which is retried.
 """
 
 from secrets import token_hex
@@ -13,18 +11,18 @@ from revisit.adapters.gcp.month_partitions import Period
 from revisit.ports.catalog_schema import SCHEMA
 
 ORDER_COLUMNS = ("part", "ordinal")
-"""Columns of incoming rows beside the catalog's: their order is by part, then ordinal. Parts keep what is
-sorted at once small."""
+"""Columns of incoming rows besides those of the catalog: rows are ordered by part, then ordinal. Parts
+bound what is sorted at once."""
 _NO_PUBLISHED_SQL = "TIMESTAMP '0001-01-01 00:00:00+00'"
-"""Stands for no time of publication where two rows are compared."""
+"""Represents a missing publication time where two rows are compared."""
 
 
 def merge_products(tables: Tables, incoming: str, values: dict[str, object], period: Period) -> Statement:
-    """Merge the rows of a query, and return how many were new.
+    """Merge the rows of a query; returns the number of new rows.
 
     Args:
-        incoming: Gives the columns of `SCHEMA`, part and ordinal; a table's name, or a text in brackets.
-        period: In which all of them, and all versions of them, were sensed.
+        incoming: Table name or bracketed query with the columns of `SCHEMA`, part and ordinal.
+        period: Contains the sensing times of the rows and of all their versions.
     """
     values = dict(values)
     here = " AND ".join(["TRUE", *period_conditions(period, values, "p.sensing_time")])
@@ -40,29 +38,41 @@ SELECT p.source, p.id, p.published, p.position, p.replaced FROM {tables.product}
 WHERE {here} AND EXISTS (SELECT 1 FROM {incoming} AS i WHERE i.source = p.source AND i.id = p.id);
 CREATE TEMP TABLE {fresh} AS
 WITH lacking AS (
-  SELECT i.*, ROW_NUMBER() OVER (PARTITION BY i.source, i.id, COALESCE(i.published, {_NO_PUBLISHED_SQL}) ORDER BY i.part, i.ordinal) AS again
+  SELECT i.*, ROW_NUMBER() OVER (PARTITION BY i.source, i.id, COALESCE(i.published, {_NO_PUBLISHED_SQL})
+    ORDER BY i.part, i.ordinal) AS again
   FROM {incoming} AS i LEFT JOIN {known} AS k
-  ON k.source = i.source AND k.id = i.id AND COALESCE(k.published, {_NO_PUBLISHED_SQL}) = COALESCE(i.published, {_NO_PUBLISHED_SQL})
+  ON k.source = i.source AND k.id = i.id
+    AND COALESCE(k.published, {_NO_PUBLISHED_SQL}) = COALESCE(i.published, {_NO_PUBLISHED_SQL})
   WHERE k.id IS NULL),
-parts AS (SELECT part, SUM(n) OVER (ORDER BY part) - n AS before FROM (SELECT part, COUNT(*) AS n FROM lacking WHERE again = 1 GROUP BY part) AS counted)
+parts AS (SELECT part, SUM(n) OVER (ORDER BY part) - n AS before
+  FROM (SELECT part, COUNT(*) AS n FROM lacking WHERE again = 1 GROUP BY part) AS counted)
 SELECT {", ".join(f"l.{name}" for name in SCHEMA.names)},
-  CAST(t.next_position + q.before + ROW_NUMBER() OVER (PARTITION BY l.part ORDER BY l.ordinal) - 1 AS INT64) AS position
+  CAST(t.next_position + q.before
+    + ROW_NUMBER() OVER (PARTITION BY l.part ORDER BY l.ordinal) - 1 AS INT64) AS position
 FROM lacking AS l JOIN parts AS q ON q.part = l.part CROSS JOIN {tables.turn} AS t WHERE l.again = 1;
 CREATE TEMP TABLE {ranked} AS
 SELECT source, id, position, known_before,
-  ROW_NUMBER() OVER (PARTITION BY source, id ORDER BY published DESC NULLS LAST, position DESC) > 1 AS replaced,
-  ROW_NUMBER() OVER (PARTITION BY source, id ORDER BY known_before DESC, position) = 1 AND NOT known_before AS another
+  ROW_NUMBER() OVER (PARTITION BY source, id ORDER BY published DESC NULLS LAST, position DESC)
+    > 1 AS replaced,
+  ROW_NUMBER() OVER (PARTITION BY source, id ORDER BY known_before DESC, position) = 1
+    AND NOT known_before AS another
 FROM (SELECT source, id, published, position, FALSE AS known_before FROM {fresh}
-  UNION ALL SELECT source, id, published, position, TRUE AS known_before FROM {known} WHERE NOT replaced) AS versions;
+  UNION ALL SELECT source, id, published, position, TRUE AS known_before FROM {known}
+  WHERE NOT replaced) AS versions;
 MERGE INTO {tables.product} AS p USING (
-  SELECT r.position, r.replaced, {", ".join(f"f.{name}" for name in SCHEMA.names)} FROM {ranked} AS r LEFT JOIN {fresh} AS f ON f.position = r.position
+  SELECT r.position, r.replaced, {", ".join(f"f.{name}" for name in SCHEMA.names)}
+  FROM {ranked} AS r LEFT JOIN {fresh} AS f ON f.position = r.position
   WHERE r.replaced OR NOT r.known_before) AS c
 ON p.position = c.position AND {here}
 WHEN MATCHED THEN UPDATE SET replaced = TRUE
-WHEN NOT MATCHED THEN INSERT ({PRODUCT_COLUMNS}, position, replaced) VALUES ({fields}, c.position, c.replaced);
-INSERT INTO {tables.addition} (source, first_position, last_position, first_sensing, last_sensing, last_published, products)
-SELECT f.source, MIN(f.position), MAX(f.position), MIN(f.sensing_time), MAX(f.sensing_time), MAX(f.published), COUNTIF(r.another)
-FROM {fresh} AS f JOIN {ranked} AS r ON r.position = f.position GROUP BY f.source, TIMESTAMP_TRUNC(f.sensing_time, MONTH);
+WHEN NOT MATCHED THEN INSERT ({PRODUCT_COLUMNS}, position, replaced)
+  VALUES ({fields}, c.position, c.replaced);
+INSERT INTO {tables.addition}
+  (source, first_position, last_position, first_sensing, last_sensing, last_published, products)
+SELECT f.source, MIN(f.position), MAX(f.position), MIN(f.sensing_time), MAX(f.sensing_time), MAX(f.published),
+  COUNTIF(r.another)
+FROM {fresh} AS f JOIN {ranked} AS r ON r.position = f.position
+GROUP BY f.source, TIMESTAMP_TRUNC(f.sensing_time, MONTH);
 UPDATE {tables.turn} SET next_position = next_position + (SELECT COUNT(*) FROM {fresh}) WHERE TRUE;
 COMMIT TRANSACTION;
 SELECT COUNT(*) AS added FROM {fresh}""",

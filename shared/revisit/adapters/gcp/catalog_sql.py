@@ -1,9 +1,7 @@
-"""What the catalog asks BigQuery: texts that BigQuery and DuckDB both understand, and the values that go with
-them.
+"""SQL statements of the catalog, which BigQuery and DuckDB both accept.
 
-Values are only ever parameters; what is put into a text is the name of a table, or one of the texts below.
-Every question with a
-known period says so by `sensing_time`, which the table is partitioned by.
+Values are always parameters; only table names and fragments of this module are put into the text. Each query
+with a known period restricts `sensing_time`, by which the table is partitioned.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,34 +19,33 @@ from revisit.ports.catalog_schema import SCHEMA
 _SORT_COLUMNS: tuple[str, ...] = get_args(SortColumn.__value__)
 PRODUCT_COLUMNS = ", ".join(SCHEMA.names)
 EXPIRATION_OPTIONS = "OPTIONS (expiration_timestamp = TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 1 DAY))"
-"""Of a table for rows on their way: BigQuery itself lets go of it, should a crash leave it behind."""
+"""Options of a staging table, which BigQuery removes by itself if a crash leaves it behind."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """Names of the catalog's tables, as a text has them."""
+    """Names of the tables of the catalog, as they appear in SQL."""
 
     product: str
-    """Every version of every product: the columns of `catalog_schema.SCHEMA`, its position in the log,
+    """Every version of every product: the columns of `catalog_schema.SCHEMA`, its position in the log, and
     whether a later version replaced it."""
     addition: str
-    """What each addition brought, by source and month of sensing: how many products, where in the log, and
-    which times they are of."""
+    """Per addition, source and month of sensing: number of products, their positions and sensing times."""
     turn: str
-    """One row: the position that the next product gets. Who adds changes it, so that of two who add at once
-    one begins anew."""
+    """One row with the next position. Each addition updates it, so that of two concurrent transactions one
+    is aborted and retried."""
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A text with the values of its parameters."""
+    """A statement with the values of its parameters."""
 
     text: str
     values: Mapping[str, Any]
 
 
 def create_staging_table(table: str, columns: Iterable[tuple[str, str]]) -> Statement:
-    """Make a table for rows on their way: names and types."""
+    """Create a staging table with these columns and types."""
     return Statement(
         f"CREATE TABLE IF NOT EXISTS {table} ({', '.join(f'{name} {kind}' for name, kind in columns)}) "
         f"{EXPIRATION_OPTIONS}",
@@ -61,7 +58,7 @@ def _join_conditions(parts: Sequence[str]) -> str:
 
 
 def period_conditions(period: Period, values: dict[str, Any], column: str = "sensing_time") -> list[str]:
-    """Conditions that hold in a period; adds to the values of the question."""
+    """Conditions that restrict a column to a period; adds to the values of the statement."""
     parts = []
     if period.start is not None:
         values["start"] = period.start
@@ -73,7 +70,7 @@ def period_conditions(period: Period, values: dict[str, Any], column: str = "sen
 
 
 def known_ids(tables: Tables, source: str, ids: Sequence[str], period: Period) -> Statement:
-    """Those of the ids that the catalog has from this source."""
+    """Ids among these that the catalog has from this source."""
     values: dict[str, Any] = {"source": source, "ids": list(ids)}
     where = _join_conditions(
         ["source = @source", *period_conditions(period, values), "id IN (SELECT * FROM UNNEST(@ids))"]
@@ -82,7 +79,7 @@ def known_ids(tables: Tables, source: str, ids: Sequence[str], period: Period) -
 
 
 def get(tables: Tables, id: str, source: str, tile: str | None, period: Period) -> Statement:
-    """The product of an id, the one published last where there are several."""
+    """Product with this id; of several versions, the one published last."""
     values: dict[str, Any] = {"id": id}
     parts = ["id = @id", "NOT replaced", *period_conditions(period, values)]
     if tile:
@@ -166,16 +163,17 @@ def _column(key: OrderBy) -> str:
 
 
 def freshness(tables: Tables) -> Statement:
-    """What is known of each source, from the account of the additions."""
+    """Products, last sensing and last publication of each source, summed over the additions."""
     return Statement(
-        f"""SELECT source, SUM(products) AS products, MAX(last_sensing) AS last_sensing, MAX(last_published) AS last_published
+        f"""SELECT source, SUM(products) AS products, MAX(last_sensing) AS last_sensing,
+  MAX(last_published) AS last_published
 FROM {tables.addition} GROUP BY source ORDER BY source""",
         {},
     )
 
 
 def list_additions(tables: Tables, cursor: int, limit: int) -> Statement:
-    """The account of the additions from a position on."""
+    """Additions from a position on."""
     return Statement(
         f"""SELECT source, first_position, last_position, first_sensing, last_sensing FROM {tables.addition}
 WHERE last_position >= @cursor ORDER BY first_position, last_position LIMIT @limit""",
@@ -191,8 +189,8 @@ def read_log(
     min_sensing_times: Mapping[str, datetime],
     limit: int,
 ) -> Statement:
-    """Products in the order of the log, within a period, but for those of a source sensed before the moment
-    given for it."""
+    """Products in the order of the log within a period, without those of a source sensed before its
+    cutoff."""
     values: dict[str, Any] = {"cursor": cursor, "last": end - 1, "limit": limit}
     parts = ["position >= @cursor", "position <= @last", *period_conditions(period, values)]
     for number, (source, moment) in enumerate(sorted(min_sensing_times.items())):

@@ -1,5 +1,4 @@
-"""Rows on their way into the catalog: as parameters where they are few, in a table that is let go afterwards
-where they are many."""
+"""Staging of rows for the catalog: as parameters where they are few, else in a temporary table."""
 
 import io
 import uuid
@@ -20,25 +19,25 @@ if TYPE_CHECKING:
     from google.cloud.bigquery import Table
 
 MAX_PARAMETER_BYTES = 6_000_000
-"""A request has 10 MB at most, and rows are not measured to the byte."""
+"""Bytes of rows in parameters: a request has at most 10 MB, and the size of a row is estimated."""
 BYTES_PER_ROW = 1_600
-"""Bytes of a row as parameters, but for its footprint: each value is wrapped in a few words of JSON."""
+"""Estimated bytes of a row in parameters without its footprint: each value has a JSON wrapper."""
 ROWS_PER_PART = 100_000
-"""Rows that are put in order at once."""
+"""Rows that are sorted at once."""
 LOAD_TIMEOUT_S = 600.0
 
 
 @contextmanager
 def incoming_rows(runner: QueryRunner, batch: "pa.Table") -> "Iterator[tuple[str, dict[str, Any]]]":
-    """What stands for the rows of a batch in a text, and the values that go with it.
+    """SQL that stands for the rows of a batch, with its parameters.
 
     Raises:
-        TransientError, PermanentError: They could not be staged.
+        TransientError, PermanentError: The rows could not be staged.
     """
     rows = _add_order_columns(batch)
     lengths = sum(len(text or "") for text in batch["footprint"].to_pylist())
     if batch.num_rows * BYTES_PER_ROW + 2 * lengths <= MAX_PARAMETER_BYTES:
-        # The types are said once more: a column of nulls alone has none that every reader would guess.
+        # The types are stated explicitly: a column of nulls alone has none that every reader infers.
         columns = ", ".join(f"CAST(r.{name} AS {kind}) AS {name}" for name, kind in INCOMING_COLUMNS)
         yield f"(SELECT {columns} FROM UNNEST(@rows) AS r)", {"rows": rows.to_pylist()}
         return
@@ -53,7 +52,7 @@ def incoming_rows(runner: QueryRunner, batch: "pa.Table") -> "Iterator[tuple[str
         file = io.BytesIO()
         pq.write_table(rows, file, compression="snappy")
         with runner.translate_errors():
-            # Without a size it goes up in pieces, and goes on where a piece was lost.
+            # Without a size the upload is chunked and resumes where a chunk was lost.
             runner.client.load_table_from_file(
                 file, table, rewind=True, job_config=config, timeout=LOAD_TIMEOUT_S
             ).result(timeout=LOAD_TIMEOUT_S)
@@ -62,7 +61,7 @@ def incoming_rows(runner: QueryRunner, batch: "pa.Table") -> "Iterator[tuple[str
 
 @contextmanager
 def staging_table(runner: QueryRunner) -> "Iterator[Table]":
-    """A table for rows on their way, let go at the end."""
+    """A temporary staging table, removed at the end."""
     table = bigquery.Table(f"{runner.dataset}.staging_{uuid.uuid4().hex}")
     runner.run(create_staging_table(runner.quote_table(table.table_id), INCOMING_COLUMNS))
     try:
@@ -73,7 +72,7 @@ def staging_table(runner: QueryRunner) -> "Iterator[Table]":
 
 
 def _add_order_columns(batch: "pa.Table") -> "pa.Table":
-    """Rows of `bigquery_settings.INCOMING_COLUMNS`: products, and the order they came in."""
+    """Rows with `bigquery_settings.INCOMING_COLUMNS`: products and their order."""
     ordinals = pa.array(range(batch.num_rows), pa.int64())
     parts = pa.array((number // ROWS_PER_PART for number in range(batch.num_rows)), pa.int64())
     return (

@@ -104,7 +104,7 @@ class FolderAssets:
         target = self.root.joinpath(*parts)
         if target.resolve() != self.root.resolve().joinpath(*parts):
             raise InvalidInputError(
-                f"{path!r} leads through a symbolic link; assets are only kept below {self.root}"
+                f"{path!r} contains a symbolic link; assets are stored only below {self.root}"
             )
         return target
 
@@ -140,5 +140,5 @@ def _translate_disk_errors(root: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise TransientError(
-            f"an asset could not be stored below {root}: {error.strerror or error}; nothing of it is visible"
+            f"an asset could not be stored below {root}: {error.strerror or error}; no part of it is visible"
         ) from error

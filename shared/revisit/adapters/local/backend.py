@@ -93,7 +93,7 @@ def open_database(data: Path) -> Database:
         data.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InvalidInputError(
-            f"the data folder {data} cannot be made ({error.strerror}); name another with --data"
+            f"the data folder {data} cannot be created ({error.strerror}); name another with --data"
         ) from error
     if not os.access(data, os.W_OK | os.X_OK):
         raise InvalidInputError(

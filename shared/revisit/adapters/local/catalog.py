@@ -208,7 +208,7 @@ class LocalCatalog:
                     remove(other)
                 self._index.update(self._log)
         raise CatalogDamagedError(
-            f"the catalog's index in {self._folder} is damaged as soon as it is made; check the disk"
+            f"the catalog's index in {self._folder} is damaged right after it was built; check the disk"
         )
 
     def _open_snapshot(self) -> CatalogSnapshot | None:

@@ -161,7 +161,8 @@ def translate_write_errors(folder: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise TransientError(
-                f"the disk of {folder} is full; nothing was added to the catalog, make room and try again"
+                f"the disk of {folder} is full; nothing was added to the catalog, free disk space and try "
+                "again"
             ) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise PermanentError(

@@ -118,7 +118,7 @@ def _log_segment_fault(segment: SegmentFile) -> str:
     except CatalogDamagedError as damaged:
         return str(damaged)
     except FileNotFoundError:
-        return f"{segment.path} vanished while it was read"
+        return f"{segment.path} disappeared while it was read"
     return ""
 
 
@@ -127,10 +127,13 @@ def _index_segment_fault(segment: SegmentFile) -> str:
         sums = json.loads((segment.path / METADATA_FILE).read_text())["sums"]
         wrong = [name for name, stated in sums.items() if checksum(segment.path / name) != stated]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        return f"the catalog's index {segment.path} is damaged ({str(error).splitlines()[0]}); run `revisit doctor --rebuild` to make it again"
+        return (
+            f"the catalog's index {segment.path} is damaged ({str(error).splitlines()[0]}); "
+            "run `revisit doctor --rebuild` to rebuild it"
+        )
     return (
         f"{', '.join(wrong)} of the catalog's index {segment.path} is damaged; run `revisit doctor "
-        "--rebuild` to make it again"
+        "--rebuild` to rebuild it"
         if wrong
         else ""
     )

@@ -247,7 +247,7 @@ class IndexSegment:
         except (pa.ArrowException, OSError, IndexError) as error:
             raise CatalogDamagedError(
                 f"the catalog's index is damaged ({str(error).splitlines()[0]}); run `revisit doctor "
-                "--rebuild` to make it again "
+                "--rebuild` to rebuild it "
                 "from the catalog's log"
             ) from error
 

@@ -218,8 +218,7 @@ def translate_read_errors(part: SegmentFile) -> Iterator[None]:
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
         raise CatalogDamagedError(
             f"the catalog's index {part.path} is damaged ({str(error).splitlines()[0]}); run `revisit "
-            "doctor --rebuild` to make it "
-            "again from the catalog's log"
+            "doctor --rebuild` to rebuild it from the catalog's log"
         ) from error
 
 

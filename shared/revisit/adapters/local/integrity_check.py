@@ -26,7 +26,7 @@ MAX_FINDINGS = 20
 def check_data(data: Path) -> list[str]:
     """Faults of a data folder, one sentence each; empty if there is none."""
     if not data.is_dir():
-        return [f"there is no data folder {data}; `revisit serve --data {data}` makes one"]
+        return [f"there is no data folder {data}; `revisit serve --data {data}` creates one"]
     findings = []
     if kind := network_filesystem(data):
         findings.append(
@@ -67,7 +67,7 @@ def _check_integrity(connection: apsw.Connection, file: Path) -> Iterator[str]:
     for (lines,) in connection.execute("PRAGMA integrity_check(100)"):
         for line in lines.splitlines():
             if line != "ok":
-                yield f"{file} is damaged: {line}; put a copy in its place"
+                yield f"{file} is damaged: {line}; restore it from a backup"
 
 
 def _check_records(connection: apsw.Connection) -> Iterator[str]:
@@ -85,9 +85,9 @@ def _check_records(connection: apsw.Connection) -> Iterator[str]:
             yield f"{kind} {id!r} cannot be read: {error}"
             continue
         if index_entries(record) != known.pop((kind, id), set()):
-            yield f"{kind} {id!r} is not found by what it holds; write it again"
+            yield f"{kind} {id!r} is not indexed by its values; write it again"
     for kind, id in known:
-        yield f"{kind} {id!r} is found but not there"
+        yield f"{kind} {id!r} is in the index, but has no record"
 
 
 def _check_alerts(connection: apsw.Connection) -> Iterator[str]:
@@ -98,7 +98,11 @@ def _check_alerts(connection: apsw.Connection) -> Iterator[str]:
     for subscription in _read_all(connection, Subscription):
         found = sorted(numbers.get(subscription.id, []))
         if found != list(range(1, subscription.alerts + 1)):
-            yield f"subscription {subscription.id!r} counts {subscription.alerts} alerts, but {len(found)} are there, the last being number {max(found, default=0)}"
+            yield (
+                f"subscription {subscription.id!r} counts {subscription.alerts} alerts, but has "
+                f"{len(found)}, "
+                f"the last with number {max(found, default=0)}"
+            )
 
 
 def _check_assets(connection: apsw.Connection, data: Path) -> Iterator[str]:
@@ -122,9 +126,8 @@ def _check_webhook_key(connection: apsw.Connection, data: Path) -> Iterator[str]
     )
     if signed and not (data / KEY_FILE).exists():
         yield (
-            f"{data / KEY_FILE} is missing, which webhooks are signed with; put a copy in its place, or "
-            "rotate each webhook's secret, "
-            "for a new key signs with others"
+            f"{data / KEY_FILE} is missing, which webhooks are signed with; restore it from a backup, or "
+            "rotate the secret of each webhook, because a new key changes them"
         )
 
 
@@ -133,7 +136,8 @@ def _check_dead_letters(connection: apsw.Connection) -> Iterator[str]:
         "SELECT count(*) FROM record WHERE kind = ?", (collection_name(DeadLetter),)
     ).get
     if count:
-        yield f"{count} dead letter{'s wait' if count > 1 else ' waits'} for a look: `revisit dead-letters list`"
+        letters = "is 1 dead letter" if count == 1 else f"are {count} dead letters"
+        yield f"there {letters}; run `revisit dead-letters list`"
 
 
 def _read_all[T](connection: apsw.Connection, kind: type[T]) -> Iterator[T]:

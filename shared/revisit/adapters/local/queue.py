@@ -67,7 +67,8 @@ class LocalQueue:
                 connection, functions, limit
             ):
                 if attempt > MAX_ATTEMPTS:
-                    reason = f"given up after {attempt} attempts: {error or 'each time its worker died or let the lease run out'}"
+                    cause = error or "its worker died or its lease expired each time"
+                    reason = f"given up after {attempt} attempts: {cause}"
                     self._store_dead_letter(
                         connection,
                         DeadLetter(id, function, topic, reason, self._now(), attempt, _body_text(body)),

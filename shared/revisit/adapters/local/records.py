@@ -143,7 +143,7 @@ class LocalTransaction:
     def _read_connection(self) -> apsw.Connection:
         if self._has_written:
             raise RuntimeError(
-                "a transaction reads before its first write: read all that is needed, then put, mark and send"
+                "a transaction reads before its first write; read everything first, then put, mark and send"
             )
         return self._require_open()
 

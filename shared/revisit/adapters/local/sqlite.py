@@ -122,9 +122,7 @@ class Database:
         """
         connection = self.connection()
         if connection.in_transaction:
-            raise RuntimeError(
-                "a transaction was begun within a transaction; do its work in the one that is open"
-            )
+            raise RuntimeError("a transaction was started within a transaction; do its work in the open one")
         with self._write_lock, translate_errors(self.file):
             if not durable:
                 connection.execute("PRAGMA synchronous=NORMAL")
@@ -158,17 +156,16 @@ def translate_errors(file: Path) -> Iterator[None]:
         ) from error
     except apsw.FullError as error:
         raise TransientError(
-            f"the disk of the data folder {file.parent} is full: nothing was written; make room"
+            f"the disk of the data folder {file.parent} is full: nothing was written; free disk space"
         ) from error
     except apsw.IOError as error:
         raise TransientError(
-            f"the disk of the data folder {file.parent} does not take what is written: {error}; see whether "
-            "it is full"
+            f"the disk of the data folder {file.parent} refuses writes: {error}; check whether it is full"
         ) from error
     except (apsw.CorruptError, apsw.NotADBError) as error:
         raise PermanentError(
             f"{file} is damaged or not a database ({error}); run `revisit doctor --data {file.parent}`, "
-            "or put a copy in its place"
+            "or restore it from a backup"
         ) from error
     except (apsw.ReadOnlyError, apsw.CantOpenError, apsw.PermissionsError) as error:
         raise InvalidInputError(
@@ -182,8 +179,7 @@ def _open_connection(file: Path) -> apsw.Connection:
         _create_file(file)
     elif not file.stat().st_size:
         raise PermanentError(
-            f"{file} has been emptied; put a copy in its place, or move the folder {file.parent} away to "
-            "begin anew"
+            f"{file} is empty; restore it from a backup, or move the folder {file.parent} away to start again"
         )
     connection = apsw.Connection(str(file), flags=apsw.SQLITE_OPEN_READWRITE)
     try:
@@ -209,7 +205,7 @@ def _configure(connection: apsw.Connection, file: Path) -> None:
         raise InvalidInputError(
             f"the data folder {file.parent} is from an older Revisit (its tables have version {version}, "
             "this one knows "
-            f"{SCHEMA_VERSION}) that cannot be carried over; name another folder with --data"
+            f"{SCHEMA_VERSION}) that cannot be migrated; name another folder with --data"
         )
     if connection.readonly("main"):
         raise InvalidInputError(
@@ -224,9 +220,9 @@ def _create_file(file: Path) -> None:
     log = file.with_name(file.name + "-wal")
     if log.exists() and log.stat().st_size:
         raise PermanentError(
-            f"{file} is missing although its log {log.name} is there; put both back from a copy, or move "
+            f"{file} is missing although its log {log.name} exists; restore both from a backup, or move "
             "the folder "
-            f"{file.parent} away to begin anew"
+            f"{file.parent} away to start again"
         )
     aside = file.with_name(f".{file.name}.{os.urandom(8).hex()}")
     try:
