@@ -26,8 +26,9 @@ join tiles t on t.number = place
 
 _NAMED_ROWS_SQL = f"""
 select *, sensed + to_seconds((7200 + h % 80000)::bigint) as made,
-    platform || '_MSIL2A_' || strftime(sensed, '%Y%m%dT%H%M%S') || '_N' || baseline 
-        || '_R' || orbit || '_T' || tile || '_' || strftime(sensed + to_seconds((7200 + h % 80000)::bigint), '%Y%m%dT%H%M%S') as id,
+    platform || '_MSIL2A_' || strftime(sensed, '%Y%m%dT%H%M%S') || '_N' || baseline
+        || '_R' || orbit || '_T' || tile || '_'
+        || strftime(sensed + to_seconds((7200 + h % 80000)::bigint), '%Y%m%dT%H%M%S') as id,
     'L2/tiles/' || tile[:2] || '/' || tile[3] || '/' || tile[4:] || '/' as folder
 from ({_RANDOM_ROWS_SQL})
 """

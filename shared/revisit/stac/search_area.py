@@ -59,7 +59,8 @@ def parse_geometry(geometry: Any) -> Any:
             limit_crossings(lines)
             return shapely.union_all([_make_line(line) for line in lines])
     raise InvalidGeometryError(
-        f"{str(kind)[:40]!r} with these coordinates is not a GeoJSON geometry of at most {MAX_PARTS} parts and "
+        f"{str(kind)[:40]!r} with these coordinates is not a GeoJSON geometry of at most {MAX_PARTS} parts "
+        "and "
         f"{MAX_VERTICES:,} vertices"
     )
 
@@ -87,7 +88,8 @@ def parse_bbox(numbers: Sequence[float]) -> Any:
         )
     if not (-180 <= west <= 180 and -180 <= east <= 180 and -90 <= south <= 90 and -90 <= north <= 90):
         raise InvalidGeometryError(
-            "a bbox is within 180 degrees of longitude and 90 degrees of latitude; write west, south, east, north"
+            "a bbox is within 180 degrees of longitude and 90 degrees of latitude; write west, south, "
+            "east, north"
         )
     if south > north:
         raise InvalidGeometryError(

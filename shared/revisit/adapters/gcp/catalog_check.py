@@ -51,8 +51,10 @@ def check(runner: "QueryRunner", location: str = "") -> list[str]:
             dataset = runner.unchecked_client.get_dataset(runner.dataset, **REQUEST_OPTIONS)
         if location and dataset.location and dataset.location.lower() != location.lower():
             return [
-                f"the dataset {runner.dataset} lies in {dataset.location}, not in {location}; set "
-                f"REVISIT_LOCATION to {dataset.location}"
+                (
+                    f"the dataset {runner.dataset} lies in {dataset.location}, not in {location}; set "
+                    f"REVISIT_LOCATION to {dataset.location}"
+                )
             ]
         for name, columns in TABLES.items():
             with runner.translate_errors():

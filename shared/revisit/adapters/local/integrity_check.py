@@ -42,8 +42,10 @@ def check_data(data: Path) -> list[str]:
     if not file.exists() and not file.with_name(file.name + "-wal").exists():
         return [
             *findings,
-            f"{file} is missing: no subscriptions, orders or alerts are known here; put a copy in its "
-            "place if there were any",
+            (
+                f"{file} is missing: no subscriptions, orders or alerts are known here; restore it from a "
+                "backup if there were any"
+            ),
         ]
     try:
         database = Database(file)

@@ -162,7 +162,8 @@ def translate_errors(file: Path) -> Iterator[None]:
         raise TransientError(
             f"the disk of the data folder {file.parent} refuses writes: {error}; check whether it is full"
         ) from error
-    except (apsw.CorruptError, apsw.NotADBError) as error:
+    except (apsw.CorruptError, apsw.NotADBError, UnicodeDecodeError) as error:
+        # A text that is not UTF-8 was damaged on the disk.
         raise PermanentError(
             f"{file} is damaged or not a database ({error}); run `revisit doctor --data {file.parent}`, "
             "or restore it from a backup"
