@@ -1,4 +1,4 @@
-"""The Atom feed, read back by a parser."""
+"""Atom feed, read back by a parser."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -100,7 +100,7 @@ def test_ids_stay_when_the_feed_moves_or_grows():
     assert before == [after[0], after[2]]
 
 
-def test_the_summary_tells_the_numbers():
+def test_the_summary_contains_the_statistics():
     feed = read(
         the_subscription(), [an_alert(reason="min_clear could not be judged without a mask", backfill=True)]
     )
@@ -127,7 +127,7 @@ def test_a_feed_without_alerts_is_as_old_as_its_subscription():
 
 
 @given(st.text(st.characters(codec=None), min_size=1, max_size=100).filter(lambda text: text.strip()))
-def test_a_hostile_name_comes_back_as_it_was_but_for_what_xml_cannot_hold(name):
+def test_a_hostile_name_round_trips_except_for_invalid_xml_characters(name):
     feed = read(the_subscription(name), [an_alert(reason=name)])
     allowed = [
         c

@@ -1,5 +1,4 @@
-"""What a webhook carries, how it is signed, and that every way a receiver behaves is an answer within the
-time."""
+"""Webhooks: payload, signature, and a result for every way a receiver may behave."""
 
 import json
 import ssl
@@ -130,7 +129,7 @@ def test_an_old_message_is_refused():
         verify(SECRET, headers, BODY)
 
 
-def test_while_secrets_are_exchanged_both_hold():
+def test_during_a_rotation_both_secrets_verify():
     old, new = new_secret(), new_secret()
     headers = signed_headers(f"{old} {new}", "msg_1", now(), BODY)
     assert Webhook(old).verify(BODY, headers) == Webhook(new).verify(BODY, headers) == json.loads(BODY)
@@ -139,7 +138,7 @@ def test_while_secrets_are_exchanged_both_hold():
 
 
 @pytest.mark.parametrize("secret", ["", "whsec_", "whsec_!", "whsec_\u00fc"])
-def test_a_secret_that_is_none_is_refused(secret):
+def test_an_invalid_secret_is_refused(secret):
     with pytest.raises(InvalidInputError, match="secret"):
         signed_headers(secret, "msg_1", NOW, BODY)
 
@@ -194,7 +193,7 @@ def test_the_payload_is_the_same_bytes_every_time_and_strict_json():
 # the post
 
 
-def test_the_very_bytes_signed_are_sent_and_the_receiver_verifies_them():
+def test_the_signed_bytes_are_sent_and_the_receiver_verifies_them():
     secret, body = new_secret(), payload(an_alert(), the_subscription("F\u00e4ld \u2603"))
     with receiver() as hook:
         sent = post(
@@ -248,7 +247,7 @@ def test_redirects_are_not_followed(status):
     ],
     ids=["hangs", "dribbles a header", "dribbles rubbish", "floods the head", "hints without an end"],
 )
-def test_a_receiver_that_never_answers_is_left_in_time(act):
+def test_a_receiver_that_never_answers_times_out(act):
     with receiver(act) as hook:
         begun = time.monotonic()
         answered = post_to(hook, timeout_s=0.5)
@@ -287,7 +286,7 @@ def test_no_more_of_a_body_is_read_than_64_kb():
 
 
 @pytest.mark.parametrize("location", ["https://[", "//\xff", "http://a:port/", ""])
-def test_a_redirect_to_no_address_is_a_redirect_all_the_same(location):
+def test_a_redirect_to_an_invalid_address_is_reported_as_a_redirect(location):
     with receiver(
         lambda connection, hook: connection.sendall(
             b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: "
@@ -311,7 +310,7 @@ def test_a_connection_dropped_is_a_failure():
         assert post_to(hook).outcome.startswith("no connection")
 
 
-def test_nobody_there_is_a_failure():
+def test_a_refused_connection_is_a_failure():
     with receiver() as hook:
         pass
     assert post_to(hook).outcome.startswith("no connection")
@@ -346,7 +345,7 @@ def test_retry_after_is_seconds_or_a_date_and_at_most_a_day(text, seconds):
 
 
 @pytest.mark.parametrize("text", ["", "soon", "-5", "1e9", "1.5", "9" * 400, "Mon, 99 Jul 2024 12:10:00 GMT"])
-def test_a_retry_after_that_says_nothing_is_ignored(text):
+def test_an_invalid_retry_after_is_ignored(text):
     assert parse_retry_after(text, NOW) is None
 
 
@@ -354,7 +353,7 @@ def test_a_retry_after_that_says_nothing_is_ignored(text):
 # the guard
 
 
-def test_a_name_that_turns_inward_after_it_was_checked_is_never_connected_to():
+def test_a_name_rebound_to_a_private_address_is_never_connected_to():
     with receiver() as hook:
         answers = iter(
             [["93.184.215.14"], ["127.0.0.1"], ["93.184.215.14", "127.0.0.1"], ["::ffff:127.0.0.1"], ["::1"]]
@@ -382,7 +381,7 @@ def test_the_address_checked_is_the_one_connected_to(monkeypatch):
     assert asked == ["no-such-name.invalid"]
 
 
-def test_a_proxy_of_the_environment_is_not_asked(monkeypatch):
+def test_a_proxy_of_the_environment_is_not_used(monkeypatch):
     with receiver() as proxy, receiver() as hook:
         for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, proxy.url)
@@ -398,7 +397,7 @@ def test_the_next_address_of_a_name_is_tried_when_one_does_not_answer():
         ).delivered
 
 
-def test_a_name_server_that_hangs_is_left_in_time():
+def test_a_name_server_that_hangs_times_out():
     answered = post(
         check_url("https://hooks.example.com/", ()),
         {},
@@ -478,7 +477,7 @@ def test_https_to_another_name_or_an_unknown_certificate_is_refused(certificate)
         assert not hook.requests
 
 
-def test_a_tls_handshake_that_hangs_is_left_in_time():
+def test_a_tls_handshake_that_hangs_times_out():
     with receiver(answer_after(5, hang)) as hook:
         endpoint = Endpoint("https", "hooks.example.com", hook.port, "/", local=True)
         assert post(

@@ -1,4 +1,4 @@
-"""Points on edges, and areas of what they enclose: judged by GEOS and by pyproj."""
+"""Points on edges and areas, compared with GEOS and pyproj."""
 
 import numpy as np
 import pytest
@@ -39,7 +39,7 @@ _sound_hostile_shapes()
 
 @pytest.mark.parametrize("step", [0.005, 0.1, 0.7, 400.0])
 @pytest.mark.parametrize("name", SHAPES)
-def test_the_points_on_edges_are_those_that_geos_puts_there(name, step):
+def test_the_points_on_edges_are_those_of_geos(name, step):
     shape = SHAPES[name]
     step = max(step, shape.length / 20_000)
     made = segmentize(shape, step)
@@ -52,7 +52,7 @@ def test_the_points_on_edges_are_those_that_geos_puts_there(name, step):
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_the_areas_of_a_shape_are_those_that_pyproj_tells_of_its_polygons(name):
+def test_the_areas_of_a_shape_are_those_of_pyproj(name):
     found = [
         abs(Geod(ellps="WGS84").geometry_area_perimeter(shapely.orient_polygons(part))[0])
         for part in shapely.get_parts(SHAPES[name])
@@ -60,7 +60,7 @@ def test_the_areas_of_a_shape_are_those_that_pyproj_tells_of_its_polygons(name):
     assert geodesic_areas_m2(SHAPES[name]) == pytest.approx(found, rel=1e-12)
 
 
-def test_holes_are_taken_off_whichever_way_round_they_are_drawn():
+def test_holes_are_subtracted_in_either_orientation():
     whole, first, second = (
         geodesic_areas_m2(shapely.box(*bounds))[0]
         for bounds in ((11, 45, 12, 46), (11.2, 45.2, 11.3, 45.9), (11.5, 45.2, 11.7, 45.3))

@@ -12,7 +12,7 @@ def client_for(handler):
     return create_client(transport=httpx.MockTransport(handler))
 
 
-def test_a_redirect_is_an_answer_and_not_followed():
+def test_a_redirect_is_returned_and_not_followed():
     seen = []
 
     def handler(request):

@@ -75,7 +75,7 @@ def test_a_transient_status_is_retried(status):
 @pytest.mark.parametrize(
     "status", [200, 301, 304, 400, 401, 403, 404, 409, 410, 416, 422, 499, 501, 505, 600]
 )
-def test_a_permanent_status_does_not(status):
+def test_a_permanent_status_is_not_retried(status):
     assert not is_transient_status(status)
 
 

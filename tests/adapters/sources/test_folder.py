@@ -1,4 +1,4 @@
-"""folder:PATH on the real archive, on real SAFE trees, and on folders that somebody spoiled."""
+"""Source folder:PATH on the real archive, real SAFE trees, and damaged folders."""
 
 import json
 import os
@@ -116,14 +116,14 @@ def test_a_second_listing_of_the_archive_reads_nothing_and_adds_nothing(monkeypa
     assert (products, second.rows, second.state) == ([], 34, first.state)
 
 
-def test_a_catalog_that_lost_its_products_is_given_them_again():
+def test_a_catalog_that_lost_its_products_receives_them_again():
     source = folder(shared_data("archive"))
     _, first = read(source)
     products, again = read(source, first.state)
     assert (len(products), again.state) == (34, first.state)
 
 
-def test_a_catalog_that_knows_them_all_is_given_no_batch():
+def test_a_catalog_that_has_all_products_receives_no_batch():
     source = folder(shared_data("archive"))
     known = [product.id for product in read(source)[0]]
     products, listing = read(source, unseen=unseen_but(*known))
@@ -150,7 +150,7 @@ def test_a_real_safe_product_is_found_and_its_jp2_opens():
     )
 
 
-def test_a_safe_tree_and_a_catalog_lie_side_by_side(tmp_path):
+def test_a_folder_may_hold_a_safe_tree_and_a_catalog(tmp_path):
     name = "S2A_MSIL1C_20180101T105441_N0206_R051_T31TDH_20180101T124911.SAFE"
     shutil.copytree(shared_data("safe", name), tmp_path / "2018" / "01" / name)
     archive = shared_data("archive")
@@ -203,7 +203,7 @@ def test_a_safe_product_still_being_copied_is_found_when_its_images_are_there(tm
     assert len(read(source, before.state)[0]) == 1
 
 
-def test_a_broken_item_is_reported_every_time_and_stops_nothing(tmp_path):
+def test_a_broken_item_is_reported_by_every_listing_and_skipped(tmp_path):
     item(tmp_path / "a", "good")
     (tmp_path / "a" / "broken.json").write_text('{"type": "Feature", "stac')
     (tmp_path / "a" / "binary.json").write_bytes(b"\xff\xfe\0")
@@ -320,7 +320,7 @@ def test_a_folder_that_may_not_be_read_is_reported_and_a_disk_that_fails_is_a_re
         read(folder(tmp_path))
 
 
-def test_names_that_are_no_text_are_reported_and_stop_nothing(tmp_path):
+def test_names_that_are_not_utf8_are_reported_and_skipped(tmp_path):
     item(tmp_path / "good", "S2B_31UES_20240601_0_L2A")
     item(Path(os.fsdecode(bytes(tmp_path) + b"/\xff")), "S2B_31UES_20240602_0_L2A")
     (tmp_path / "good" / os.fsdecode(b"\xfe.json")).write_text("{}")
@@ -345,7 +345,7 @@ def test_a_product_may_itself_be_the_folder():
     assert (product.id, set(source.bands(product))) == (name, {"B01"})
 
 
-def test_items_of_other_missions_are_passed_over_quietly(tmp_path):
+def test_items_of_other_missions_are_skipped_silently(tmp_path):
     item(tmp_path, "LC08_L2SP", platform="landsat-8", constellation="landsat")
     path = tmp_path / "LC08_L2SP.json"
     path.write_text(path.read_text().replace("sentinel-2-l2a", "landsat-c2-l2"))
@@ -387,7 +387,7 @@ def test_a_spec_is_made_absolute(tmp_path, monkeypatch):
     assert open_source(" stac:https://example.org/v1/#a-b ").spec == "stac:https://example.org/v1#a-b"
 
 
-def test_a_source_on_this_computer_says_whether_it_is_there(tmp_path):
+def test_the_check_of_a_local_source_fails_when_it_is_missing(tmp_path):
     open_source(f"folder:{tmp_path}").check()
     (tmp_path / "index.csv").write_text("not,an,index\n")
     (tmp_path / "cut.csv.gz").write_bytes(b"\x1f\x8b\x08")
@@ -403,14 +403,14 @@ def test_a_source_on_this_computer_says_whether_it_is_there(tmp_path):
 
 
 @pytest.mark.parametrize("spec", ["folder:~nobody-of-that-name/x", "google-index:~nobody-of-that-name/x"])
-def test_a_home_that_is_none_is_refused(spec):
+def test_the_home_folder_of_an_unknown_user_is_refused(spec):
     with pytest.raises(InvalidInputError, match="write the whole path"):
         open_source(spec)
 
 
 @pytest.mark.parametrize("spec", ["", "stac:https://[#c", "folder:a\0b", "folder", "folder:", "https://example.org", "ftp:x", "/data", "stac:https://example.org", "stac:example.org#c",
                                   "stac:file:///etc/passwd#c", "stac:https://user@example.org#c", "stac:https://example.org#a/../b"])  # fmt: skip
-def test_what_is_no_source_is_refused_with_the_forms_that_are(spec):
+def test_an_invalid_source_is_refused_with_the_valid_forms(spec):
     with pytest.raises(
         InvalidInputError,
         match=r"folder:PATH, google-index:PATH-or-URL or stac:URL#collection|write stac:https?://",

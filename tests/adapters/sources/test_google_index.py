@@ -1,5 +1,4 @@
-"""Google's index of its bucket: rows of the real files, and what becomes of files that are not as they should
-be."""
+"""Google's index: rows of the real files, and invalid files."""
 
 import csv
 import gzip
@@ -34,7 +33,7 @@ from revisit.ports.catalog import Query
 @pytest.mark.parametrize(
     ("name", "rows", "level"), [("L1C_index_derived.csv", 8, "L1C"), ("L2_index_derived.csv.gz", 1000, "L2A")]
 )
-def test_every_real_row_is_taken_in_once(tmp_path, name, rows, level):
+def test_every_real_row_is_added_once(tmp_path, name, rows, level):
     catalog, source = LocalCatalog(tmp_path), GoogleIndex(str(shared_data("google_index", name)))
     listing, new = refresh_catalog(source, catalog)
     assert (listing.rows, new, listing.rejection_count, listing.rejection_examples) == (rows, rows, 0, [])
@@ -72,7 +71,7 @@ def test_every_real_row_is_taken_in_once(tmp_path, name, rows, level):
             )
 
 
-def test_a_package_of_many_tiles_is_one_product_a_tile(tmp_path):
+def test_a_package_of_many_tiles_is_one_product_per_tile(tmp_path):
     verbatim = json.loads(shared_data("google_index", "reference.json").read_text())["quoted_rows"][
         "verbatim_csv_line_L1C"
     ]
@@ -109,7 +108,7 @@ def test_a_package_of_many_tiles_is_one_product_a_tile(tmp_path):
     assert listing.rejection_count == 0
 
 
-def test_the_real_row_without_a_quality_flag_is_taken(tmp_path):
+def test_the_real_row_without_a_quality_flag_is_accepted(tmp_path):
     real = json.loads(shared_data("google_index", "reference.json").read_text())["quoted_rows"]["row_L2A"]
     _, (product,) = list_products(
         write_index(tmp_path, index_csv({name: value or "" for name, value in real.items()}))
@@ -139,7 +138,7 @@ def test_columns_are_found_by_their_names_and_text_may_be_quoted(tmp_path):
     assert listing.rejection_count == 0
 
 
-def test_satellites_to_come_are_known(tmp_path):
+def test_future_satellites_are_accepted(tmp_path):
     name = "S2D_MSIL1C_20300601T101031_N0612_R022_T32TQM_20300601T150000"
     _, (product,) = list_products(
         write_index(
@@ -156,7 +155,7 @@ def test_satellites_to_come_are_known(tmp_path):
 
 # Bounds of 01KAB by its corners in UTM zone 1 south (EPSG:32701): 99,960 to 209,760 m east, made with pyproj.
 @pytest.mark.parametrize(("west", "east"), [("-180.0", "180.0"), ("-179.9", "179.3"), ("179.3", "-179.8")])
-def test_bounds_round_the_globe_become_those_of_the_tile(tmp_path, west, east):
+def test_bounds_that_span_the_globe_become_those_of_the_tile(tmp_path, west, east):
     from pyproj import Transformer
 
     _, (product,) = list_products(
@@ -227,7 +226,7 @@ def test_an_invalid_row_is_rejected_and_the_others_are_read(tmp_path, cells, rea
     assert reason in why
 
 
-def test_lines_that_are_no_rows_are_counted(tmp_path):
+def test_invalid_lines_are_counted(tmp_path):
     lines = index_csv(*map(index_row, range(3))).splitlines(keepends=True)
     listing, products = list_products(
         write_index(
@@ -269,7 +268,7 @@ def test_only_the_first_thousand_reasons_are_kept(tmp_path):
         ),
     ],
 )
-def test_another_header_is_refused_by_name(tmp_path, columns, named):
+def test_an_unknown_header_is_refused_with_its_columns(tmp_path, columns, named):
     with pytest.raises(PermanentError, match=named):
         list_products(write_index(tmp_path, index_csv(index_row(), columns=columns)))
 
@@ -304,7 +303,7 @@ def test_a_file_cut_off_keeps_what_was_read_and_is_read_again(tmp_path):
     "harm",
     [lambda content: content[:100] + b"\x00" * 50 + content[150:], lambda content: content[:-4] + b"abcd"],
 )
-def test_a_garbled_file_is_a_sentence(tmp_path, harm):
+def test_a_garbled_file_is_refused_in_one_sentence(tmp_path, harm):
     source = write_index(tmp_path, index_csv(*map(index_row, range(3000))))
     path = Path(source.location)
     path.write_bytes(harm(path.read_bytes()))

@@ -1,4 +1,4 @@
-"""Band files beside a local index of Google's: those of its tree, and nothing else."""
+"""Band files beside a local index of Google: those of its tree, and no others."""
 
 import shutil
 
@@ -63,7 +63,7 @@ def test_a_link_that_leads_out_of_the_tree_is_not_followed(tmp_path):
         source.bands(product)
 
 
-def test_a_product_that_is_missing_is_said_to_be(tmp_path):
+def test_a_missing_product_is_reported_as_missing(tmp_path):
     (tmp_path / "tiles").mkdir()
     source = write_index(tmp_path, index_csv(index_row()))
     _, (product,) = list_products(source)

@@ -1,5 +1,4 @@
-"""Google's index over https: the file is downloaded only if it has changed, servers in trouble, and the bands
-beside it."""
+"""Google's index over HTTP: unchanged files, failing servers, and the bands beside it."""
 
 import gzip
 import threading
@@ -139,7 +138,7 @@ def test_an_object_of_a_bucket_is_for_a_deployment():
         open_source("google-index:gs://gcp-public-data-sentinel-2/L2/index.csv.gz")
 
 
-def test_an_address_that_is_not_there_is_refused(upstream):
+def test_an_index_that_does_not_exist_is_refused(upstream):
     with pytest.raises(NotFoundError, match="does not exist"):
         list_products(GoogleIndex(f"{upstream.url}/index.csv.gz"))
 
@@ -157,7 +156,7 @@ def test_bands_are_read_from_the_server_of_the_index(upstream):
         source.bands(product)
 
 
-def test_files_of_many_products_are_fetched_without_greeting_the_server_for_each():
+def test_files_of_many_products_are_downloaded_over_one_connection():
     greeted = set()
 
     class Handler(BaseHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""Lines of Google's index that are passed over unread: none that is new."""
+"""Filter of the lines of Google's index: drops known products only."""
 
 import numpy as np
 import pytest
@@ -40,7 +40,7 @@ def mixed() -> list[dict[str, str]]:
     ids=["plain", "crlf", "empty-quoted", "no-last-end", "quoted", "not-ascii", "blank-lines"],
 )
 @pytest.mark.parametrize("size", [331, 700, 20_000, 1 << 23])
-def test_no_known_row_is_new_and_no_new_row_is_passed_over(tmp_path, monkeypatch, size, change):
+def test_known_rows_are_dropped_and_new_rows_are_kept(tmp_path, monkeypatch, size, change):
     # What is taken apart comes in blocks as large as ever.
     monkeypatch.setattr(
         "revisit.adapters.sources.google_index_listing.CHUNK_BYTES", google_index_lines.CHUNK_BYTES

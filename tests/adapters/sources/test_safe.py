@@ -1,5 +1,4 @@
-"""SAFE products, judged by stactools' expected items, by real file lists, and by what the metadata files
-say."""
+"""SAFE products against stactools' expected items, real file lists and their metadata."""
 
 import csv
 import json
@@ -63,7 +62,7 @@ def real_products() -> list[Path]:
     return sorted(path.parent for path in root.rglob("MTD_MSIL*.xml"))
 
 
-def test_every_real_product_is_understood():
+def test_every_real_product_is_parsed():
     roots = real_products()
     assert len(roots) == 20
     for root in roots:
@@ -146,7 +145,7 @@ def test_the_offset_is_the_one_the_metadata_states(name, offset):
         assert (bands["AOT"].scale, bands["AOT"].offset) == (0.001, 0.0)
 
 
-def test_an_unusual_offset_is_taken_as_it_is():
+def test_an_unusual_offset_is_kept():
     folder = shared_data("safe", "stactools", "S2A_OPER_MSI_L2A_TL_VGS1_20220401T110010_A035382_T34LBQ")
     text = (folder / "product_metadata.xml").read_text()
     bands = safe.bands_of(
@@ -173,7 +172,7 @@ def test_bands_come_in_their_native_resolution():
 # file lists
 
 
-def test_band_files_lie_where_the_real_lists_of_files_have_them():
+def test_band_paths_are_those_of_the_real_file_lists():
     """The metadata is written as ESA writes it for each form; the files must be those of the list."""
     lists = sorted(shared_data("safe", "layout").glob("*.csv"))
     assert len(lists) == 20
@@ -344,7 +343,7 @@ def test_offsets_that_leave_bands_out_are_refused():
         )
 
 
-def test_offsets_go_by_the_band_that_the_metadata_numbers():
+def test_offsets_are_assigned_by_the_band_ids_of_the_metadata():
     extra = "".join(f'<BOA_ADD_OFFSET band_id="{i}">{-1000 - i}</BOA_ADD_OFFSET>' for i in range(13))
     images = [IMAGE, IMAGE.replace("B02", "B08"), IMAGE.replace("B02_10m", "B8A_20m").replace("R10m", "R20m")]
     bands = safe.bands_of(PRODUCT, from_texts(MTD_MSIL2A__xml=metadata(images, extra=extra)))
@@ -355,7 +354,7 @@ def test_offsets_go_by_the_band_that_the_metadata_numbers():
     }
 
 
-def test_a_number_in_another_script_is_none():
+def test_digits_of_another_script_are_not_a_number():
     odd = metadata(
         [IMAGE],
         extra='<Spectral_Information bandId="\u00b2" physicalBand="B2"/><Special_Values>'

@@ -1,5 +1,4 @@
-"""stac:URL#collection against answers in the shape of Earth Search's, and against recorded ones of real
-servers."""
+"""Source stac:URL#collection against responses in the form of Earth Search and recorded ones."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -88,7 +87,7 @@ def test_a_first_listing_may_begin_further_back(server, source):
     ("earthsearch_v0_100_items.json.gz", 100), ("odc_site1_strip_africa_9_items.json", 9), ("earthsearch_v1_c1_l2a_1.json", 10),
     ("eodag_earth_search_search.json", 1), ("rustac_search-page-1.json", 1), ("earthsearch_v0_1.json", 1),
 ])  # fmt: skip
-def test_every_recorded_answer_is_understood(server, source, name, count):
+def test_every_recorded_response_is_parsed(server, source, name, count):
     server.script = [json_response({**load_recording(name), "links": []})]
     listing = source.list_products({}, all_unseen, datetime(2026, 1, 1, tzinfo=UTC))
     assert (len(listed_products(listing)), listing.rejection_count) == (count, 0)
@@ -158,7 +157,7 @@ def test_the_apis_own_host_may_serve_the_bands_and_no_other(server, source):
         source.bands(product)
 
 
-def test_a_product_of_elsewhere_is_refused_without_a_request(server, source):
+def test_a_product_of_another_source_is_refused_without_a_request(server, source):
     for href in ("http://127.0.0.1:9/item", f"{server.url}.evil.example/x", "file:///etc/passwd", ""):
         with pytest.raises(PermanentError, match="is not an item of"):
             source.bands(Product("x", source.spec, "L2A", "S2A", "32TMT", NOW, "", 0, 0, 0, 0, href=href))
@@ -178,7 +177,7 @@ def test_an_item_on_two_pages_is_listed_once(server, source, monkeypatch):
     assert server.bodies[1]["datetime"] == server.bodies[0]["datetime"]
 
 
-def test_one_small_question_tells_whether_the_collection_is_there(server, source):
+def test_the_check_requests_the_collection_only(server, source):
     source.check()
     server.answer = lambda path, body: (404, b"", {})
     with pytest.raises(PermanentError, match="check the address and the collection"):
@@ -186,7 +185,7 @@ def test_one_small_question_tells_whether_the_collection_is_there(server, source
     assert [asked[:2] for asked in server.requests] == [("GET", "/collections/sentinel-2-l2a")] * 2
 
 
-def test_the_default_live_source_is_one():
+def test_the_default_live_source_is_valid():
     from revisit.adapters.sources import EARTH_SEARCH
 
     source = open_source(EARTH_SEARCH)
@@ -198,7 +197,7 @@ def test_the_default_live_source_is_one():
 # history
 
 
-def test_the_past_of_a_place_is_found_without_touching_the_watermark(server, source):
+def test_the_history_of_an_area_is_listed_without_moving_the_watermark(server, source):
     server.answer = answer_two_pages
     listing = source.history(
         Query(
@@ -247,7 +246,7 @@ def test_the_history_is_requested_by_area(source):
         source.history(Query(start=NOW), all_unseen)
 
 
-def test_a_past_without_end_is_refused(server, source, monkeypatch):
+def test_a_history_of_too_many_products_is_refused(server, source, monkeypatch):
     monkeypatch.setattr(stac_api, "MAX_HISTORY_PRODUCTS", 15)
     server.answer = answer_two_pages
     with pytest.raises(PermanentError, match="use a shorter period"):

@@ -1,4 +1,4 @@
-"""stac:URL#collection against servers that fail, and answers that are not as they should be."""
+"""Source stac:URL#collection against failing servers and invalid responses."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -36,7 +36,7 @@ FAULTS: dict[str, Answer] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
-def test_a_fault_that_passes_is_waited_for(server, source, waits, fault):
+def test_a_transient_fault_is_retried(server, source, waits, fault):
     server.answer = answer_two_pages
     server.script = [fault, fault]
     assert len(listed_products(source.list_products({}, all_unseen, NOW))) == 16
@@ -45,7 +45,7 @@ def test_a_fault_that_passes_is_waited_for(server, source, waits, fault):
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
-def test_a_fault_that_stays_is_a_retry_after_ever_smaller_pages(server, source, fault):
+def test_a_lasting_fault_is_a_transient_error_after_ever_smaller_pages(server, source, fault):
     server.answer = lambda path, body: fault
     listing = source.list_products(
         {"watermark": "2020-03-05T00:00:00Z", "swept": "2020-03-06T00:00:00Z"}, all_unseen, NOW
@@ -80,7 +80,7 @@ def test_pages_that_are_numbered_keep_their_size(server, source):
     assert {body["limit"] for body in server.bodies} == {500}
 
 
-def test_a_retry_after_that_is_no_number_is_passed_over(server, source, waits):
+def test_an_invalid_retry_after_is_ignored(server, source, waits):
     server.script = [(503, b"", {"retry-after": "\xb2"}), json_response(feature_collection([make_item(1)]))]
     assert len(listed_products(source.list_products({}, all_unseen, NOW))) == 1
     assert waits == [1.0]
@@ -106,7 +106,7 @@ def test_what_was_read_before_a_fault_is_kept_and_the_watermark_stays(server, so
     assert listing.state == {}
 
 
-def test_an_answer_too_slow_or_too_large_is_broken_off(server, source, monkeypatch):
+def test_a_response_too_slow_or_too_large_is_aborted(server, source, monkeypatch):
     monkeypatch.setattr(json_client, "MAX_RESPONSE_BYTES", 1000)
     server.answer = answer_two_pages
     with pytest.raises(TransientError, match="more than 1,000 bytes"):
@@ -117,7 +117,7 @@ def test_an_answer_too_slow_or_too_large_is_broken_off(server, source, monkeypat
         listed_products(source.list_products({}, all_unseen, NOW))
 
 
-def test_a_server_that_is_silent_or_gone_is_a_retry(monkeypatch, waits):
+def test_a_silent_or_missing_server_is_a_transient_error(monkeypatch, waits):
     import socket
 
     monkeypatch.setattr(json_client, "READ_TIMEOUT_S", 0.05)
@@ -155,13 +155,13 @@ def test_a_refusal_is_final_and_no_redirect_is_followed(server, source, waits, s
         "text",
     ],
 )
-def test_another_shape_is_loud(server, source, shape):
+def test_an_unknown_response_is_an_error(server, source, shape):
     server.answer = lambda path, body: json_response(shape)
     with pytest.raises(PermanentError, match="does not answer with a FeatureCollection"):
         listed_products(source.list_products({}, all_unseen, NOW))
 
 
-def test_items_none_of_which_is_understood_are_loud_and_single_ones_are_counted(server, source):
+def test_only_invalid_items_are_an_error_and_single_ones_are_counted(server, source):
     broken = [{"id": ["a"]}, {"type": "Feature", "id": "b", "properties": {"date": "2020"}}, None, 7]
     server.script = [json_response(feature_collection(broken))]
     with pytest.raises(PermanentError, match="none is valid"):
@@ -172,7 +172,7 @@ def test_items_none_of_which_is_understood_are_loud_and_single_ones_are_counted(
     assert listing.rejection_count == 4
 
 
-def test_nothing_where_there_was_something_is_an_error(server, source):
+def test_an_empty_listing_after_a_full_one_is_an_error(server, source):
     listing = source.list_products({}, all_unseen, NOW)
     assert listed_products(listing) == []
     assert server.requests[-1][:2] == ("GET", "/collections/sentinel-2-l2a")
@@ -213,7 +213,7 @@ def test_a_next_page_of_another_collection_is_refused(server, source):
         listed_products(source.list_products({}, all_unseen, NOW))
 
 
-def test_a_next_page_without_an_address_is_the_same_question_again(server, source):
+def test_a_next_link_without_an_address_repeats_the_search(server, source):
     link = {"rel": "next", "href": "http://[?token=x"}
     server.script = [
         json_response(feature_collection([make_item(1)], links=[link])),
@@ -223,7 +223,7 @@ def test_a_next_page_without_an_address_is_the_same_question_again(server, sourc
     assert server.bodies[1]["token"] == "x"
 
 
-def test_a_band_whose_address_is_none_is_left_out_with_the_reason(server, source):
+def test_a_band_with_an_invalid_address_is_left_out_with_the_reason(server, source):
     item = make_item(1) | {"assets": {"red": {"href": "https://[/B04.tif", "type": "image/tiff"}}}
     server.script = [json_response(item)]
     with pytest.raises(PermanentError, match="is not a URL"):
@@ -246,8 +246,7 @@ def test_a_band_whose_address_is_none_is_left_out_with_the_reason(server, source
 
 
 def test_a_refresh_survives_every_fault_with_its_rows_and_its_watermark(server, tmp_path, monkeypatch):
-    """F11: old data stays, the watermark does not move, and what was published meanwhile is found once the
-    server mends."""
+    """Data and watermark stay, and products published meanwhile are found once the server works again."""
     from revisit.adapters.local.backend import local_backend
     from revisit.chain.refresh import refresh_source
     from revisit.ports.system_records import SourceState

@@ -1,5 +1,4 @@
-"""Listing of an index of Google in BigQuery: load it from its bucket, parse it there, merge it month by
-month.
+"""Lists an index of Google by BigQuery: loads it from its bucket, parses it there, merges it by months.
 
 No row passes through the function. Steps that take longer than the function may run continue without it: the
 state names the load job, and the table of new rows shrinks by what has been merged. The next listing resumes

@@ -1,5 +1,4 @@
-"""Downloads a file of a source: resumes after an interruption, and checks size and checksum before it counts
-as complete."""
+"""Downloads a file of a source: resumable, with size and checksum verified before it is complete."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""Listing of an index.csv.gz of Google: batches of the products that the catalog lacks.
+"""Reads an index.csv.gz of Google as batches of the products that the catalog lacks.
 
 The whole file is read at every change, since it has no order and no ingestion date; only rows that the
 catalog lacks are parsed.
