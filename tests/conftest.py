@@ -1,5 +1,4 @@
-"""Fixtures and hooks of the whole test suite: emulators, order and grouping, hypothesis profiles, the table
-of skipped tests."""
+"""Fixtures and hooks of all tests: emulators, order and grouping, hypothesis profiles, skipped tests."""
 
 import os
 import re

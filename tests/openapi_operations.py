@@ -58,9 +58,8 @@ class Operation:
         """The path and the query it cannot do without.
 
         Args:
-            things: What stands for a part of the path, by the name of what comes before it; the examples of
-                the specification stand
-                for the others.
+            path_values: Values of path parameters by the preceding segment; others take the examples of the
+                specification.
         """
         examples = {each["name"]: each.get("example", "none") for each in self.parameters("path")}
         path = re.sub(
@@ -103,7 +102,7 @@ def json_types(schema: dict[str, Any], definitions: dict[str, Any] | None = None
     """JSON types that a schema takes.
 
     Args:
-        own: What its $refs name, where that is not the specification.
+        definitions: Targets of its $refs, if they are not in the specification.
     """
     schema = {
         **schema,

@@ -1,5 +1,4 @@
-"""Steps in the browser and waits. Playwright's own wait_for_function evaluates text as script, which the
-page's content security policy blocks."""
+"""Steps and waits in the browser that work under the page's content security policy."""
 
 import time
 from typing import Any

@@ -1,5 +1,4 @@
-"""STAC's own schemas, out of pystac, for validators that would fetch them; those of extensions are not at
-hand and say yes to all."""
+"""STAC's schemas from pystac, for validators that would download them; extensions accept everything."""
 
 import io
 import json

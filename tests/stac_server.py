@@ -1,5 +1,4 @@
-"""A STAC API on this computer that answers by a script, with items of our own in the shape of Earth Search
-v1.
+"""A scripted local STAC API with items in the form of Earth Search v1.
 
 Real answers are recorded in the shared data; `load_recording` looks for them, and is called by a test itself:
 where they are missing it skips the

@@ -1,5 +1,4 @@
-"""The architecture: which folder may import which, no import cycles, and functions, events and requirements
-that agree."""
+"""The architecture: folders import downward, without cycles; functions, events and pins agree."""
 
 import ast
 import re

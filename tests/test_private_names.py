@@ -1,5 +1,4 @@
-"""No class of ours hides what a library keeps for itself: a private name of ours in a class of theirs may be
-theirs in the next version."""
+"""No class hides a private name of a library's class that it inherits from."""
 
 import ast
 import importlib

@@ -1,5 +1,4 @@
-"""`make vendor`: fetch the page's libraries, as locks/vendor.json names them, and write the list of
-their checksums.
+"""`make vendor`: download of the page's libraries as in locks/vendor.json, with their checksums.
 
 Each is the package's own built file, unchanged. `npm pack` holds a package against the registry's checksum
 and runs no script of it.

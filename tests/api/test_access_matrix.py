@@ -1,5 +1,4 @@
-"""Every route of the specification against everybody who may come: what is another user's is not
-there.
+"""Every route of the specification for every kind of caller: other users' records are not found.
 
 What each is answered follows from `x-who` and `x-in-person` of the operation (`revisit.api.http.openapi`),
 what is sent from its examples.

@@ -42,8 +42,8 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
 
 @pytest.fixture(scope="module", autouse=True)
 def _bodies_are_no_garbage() -> Iterator[None]:
-    """A million lists and texts wait here to be sent; whoever answers has none of them to search for garbage
-    while an answer is timed."""
+    """Freeze a million lists and texts of the bodies, so that the garbage collector does not scan them while
+    a response is timed."""
     for pool in (hostile_inputs.TEXTS, hostile_inputs.NUMBERS, hostile_inputs.LISTS, hostile_inputs.OBJECTS):
         pool()
     gc.collect()

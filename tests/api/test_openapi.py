@@ -1,5 +1,4 @@
-"""The specification is the truth: sound by another's judgement, and what the application does is what it
-says."""
+"""The specification is valid, and the application does what it says."""
 
 import re
 from typing import Any

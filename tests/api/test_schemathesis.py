@@ -1,5 +1,4 @@
-"""The whole specification asked by schemathesis: whatever is sent, the answer is one that the specification
-tells of."""
+"""The whole specification under schemathesis: every response is one that it documents."""
 
 import copy
 from collections import Counter
@@ -59,8 +58,7 @@ def leading(deployment: Deployment) -> dict[str, Any]:
 
 @pytest.fixture
 def schema(tmp_path, monkeypatch):
-    """What is asked, of an application in this process: Ann, who looks after the whole too, and whose plan
-    has no limits."""
+    """The schema of an application in this process, with an operator as user and without plan limits."""
     monkeypatch.setitem(PLANS, "free", PLANS["local"])
     deployment = make_deployment(tmp_path / "data")
     made = schemathesis.openapi.from_dict(leading(deployment), config=SchemathesisConfig.from_dict(CONFIG))

@@ -1,5 +1,4 @@
-"""The band files of products in searches: those that their sources tell of, soon, and asked of only where
-they are wanted."""
+"""Band files of products in searches: those that the sources return in time, requested only where needed."""
 
 import threading
 import time
@@ -344,8 +343,7 @@ def test_a_hanging_source_occupies_a_bounded_number_of_threads_and_others_answer
         caller.join()
     assert time.monotonic() - begun < 5
     assert len(hanging.asked) == asset_resolver.MAX_THREADS
-    # One product alone may be asked of all the same, and there is room for it, since nobody waits for the
-    # others any more.
+    # A single product can still be requested: nobody waits for the others, so there is room for it.
     one = several(1, "folder:/hangs", tile="36NXF")
     assert resolver.resolve(one, 0.1, force=True) == {}
     hanging.free.set()

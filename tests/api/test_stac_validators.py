@@ -1,5 +1,4 @@
-"""The STAC API by the judgement of others: stac-api-validator, stac-pydantic, readers of GeoParquet; and
-asked as QGIS asks."""
+"""The STAC API under stac-api-validator, stac-pydantic, readers of GeoParquet, and requests like QGIS's."""
 
 import asyncio
 import csv

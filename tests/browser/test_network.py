@@ -1,5 +1,4 @@
-"""What the page shows and keeps while the network fails or is slow, without sign-in, and from a bucket that
-sends no policy."""
+"""The page with a failing or slow network, without sign-in, and from a bucket that sends no policy."""
 
 import json
 import threading

@@ -1,5 +1,4 @@
-"""A function as it is deployed: its archive unpacked, its own packages in a virtual environment of its own,
-nothing else on the path."""
+"""A function as it is deployed: its archive and its own packages in a virtual environment, nothing else."""
 
 import compileall
 import fcntl

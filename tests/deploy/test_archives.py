@@ -1,5 +1,4 @@
-"""Each function as Terraform vendors it: its own archive, its own packages and nothing else, driven by
-Pub/Sub and over HTTP."""
+"""Each function as Terraform packs it, with its own packages only, driven by Pub/Sub and over HTTP."""
 
 import hashlib
 import json

@@ -1,5 +1,4 @@
-"""Server-sent events of orders, from the real server: the events, the limit of listeners, and that nobody else
-waits for them."""
+"""Server-sent events of orders from the real server: the events, and the limit of streams."""
 
 import json
 import time

@@ -1,5 +1,4 @@
-"""BigQuery, played by bqemulator in a virtual environment of its own: it needs other versions of SQL
-libraries than the tests do."""
+"""BigQuery, emulated by bqemulator in its own virtual environment, since it needs other package versions."""
 
 import json
 import shutil

@@ -1,5 +1,4 @@
-"""The load jobs that bqemulator lacks: files from a bucket or from a client, Parquet or CSV, packed or not,
-read here and put into its tables.
+"""Load jobs for bqemulator: Parquet or CSV files from a bucket or a client, compressed or not.
 
 What a job states is held to as BigQuery's pages have it: rows of too few or too many cells are bad, and more
 of them than

@@ -1,5 +1,4 @@
-"""What stands before bqemulator: it lends it what BigQuery does and it does not, and keeps account of what
-was asked.
+"""A proxy in front of bqemulator that adds missing features and records requests.
 
 - Parameters in scripts: bqemulator binds them in single statements only, so they become constants, and arrays
 of structs tables.

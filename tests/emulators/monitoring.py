@@ -1,5 +1,4 @@
-"""Cloud Monitoring, as far as `timeSeries.list` goes: plays series in the published form, page by page, for
-requests that bear the token.
+"""Cloud Monitoring's `timeSeries.list`: serves series in the published form, in pages, for the token.
 
 https://cloud.google.com/monitoring/api/ref_v3/rest/v3/projects.timeSeries/list
 """

@@ -1,5 +1,4 @@
-"""Cloud Storage, played by the project's own server: the one on the registry ignores preconditions,
-signatures, HEAD and CORS."""
+"""Cloud Storage, emulated by the project's own server, with preconditions, signatures, HEAD and CORS."""
 
 import json
 import os
@@ -54,7 +53,7 @@ def create_bucket(host: str, name: str, location: str = "EUROPE-WEST1", **fields
 
     Args:
         host: `Emulator.host`.
-        about: Fields of the bucket as the JSON API has them: cors, iamConfiguration; `denied` lists
+        fields: Fields of the bucket as the JSON API has them: cors, iamConfiguration; `denied` lists
             permissions that its callers lack.
     """
     call_json(f"{host}/storage/v1/b?project=p", {"name": name, "location": location, **fields})

@@ -1,5 +1,4 @@
-"""The storage server's JSON API (https://cloud.google.com/storage/docs/json_api/v1): one function a request,
-and the table of them."""
+"""The storage server's JSON API: one function per request, and the table of them."""
 
 import json
 import re

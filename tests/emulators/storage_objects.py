@@ -1,5 +1,4 @@
-"""The buckets of the storage server, in memory: objects with generations, and the preconditions that writes
-are made under."""
+"""Buckets of the storage server in memory: objects with generations, and preconditions of writes."""
 
 import base64
 import hashlib

@@ -1,5 +1,4 @@
-"""A small server that speaks Cloud Storage's JSON API and the reading half of its XML API, honouring what
-tests depend on.
+"""A small server with Cloud Storage's JSON API and the reading half of its XML API.
 
 Preconditions, generations, ranges, a bucket's CORS and V4 signatures are as Google's pages state them;
 accounts are not checked, but in

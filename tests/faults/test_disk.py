@@ -1,5 +1,4 @@
-"""A disk that is full, read-only, cut off or damaged: nothing half made is seen, nothing committed is lost,
-and one sentence says why."""
+"""Full, read-only, disconnected and damaged disks: nothing partial is visible, nothing committed is lost."""
 
 import hashlib
 import os

@@ -1,5 +1,4 @@
-"""The whole chain over real pixels gives the numbers that an independent script computed
-(archive/expected.json)."""
+"""The whole chain over real pixels gives the values of an independent script (archive/expected.json)."""
 
 import json
 

@@ -1,5 +1,4 @@
-"""Orders over real pixels: what was expected of them, and what becomes of one that is taken back while a
-handler reads."""
+"""Orders over real pixels: their estimate, and cancellation while a handler reads."""
 
 import json
 from datetime import UTC, datetime

@@ -1,5 +1,4 @@
-"""A deployment on Google's emulators: the functions in processes of their own, and what a test does to it and
-learns of it."""
+"""A deployment on Google's emulators: functions in their own processes, and what tests do to it."""
 
 import threading
 import time

@@ -1,5 +1,4 @@
-"""The deployed API, in a separate process over Firestore: who signs in with which token, and the answers to
-keys."""
+"""The deployed API in a process of its own over Firestore: sign-in by token, and API keys."""
 
 import json
 import urllib.error

@@ -1,5 +1,4 @@
-"""What cannot be is said in one sentence that names the variable and the remedy; what is no event of ours is
-dead-lettered with its reason."""
+"""Invalid settings give one sentence with the variable and the remedy; foreign messages are dead-lettered."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor

@@ -1,5 +1,4 @@
-"""The whole chain over Google's emulators: a tick of the clock becomes alerts, with the numbers of the
-embedded run, whatever fails."""
+"""The whole chain over Google's emulators: a tick becomes alerts with the embedded values, whatever fails."""
 
 import json
 import os

@@ -1,5 +1,4 @@
-"""Every query of the code has an index: the emulator answers without one, Firestore refuses, or goes about it
-slowly."""
+"""Every query of the code has an index, which the emulator does not require and Firestore does."""
 
 import ast
 import json

@@ -1,5 +1,4 @@
-"""What a page may read of Firestore by itself: its user's own, nothing of others, no keys; and it may write
-nothing.
+"""What a page may read in Firestore: its user's own records, no others, no keys; and no writes.
 
 The emulator enforces the rules that Terraform deploys; an unsigned token names the user
 (cloud.google.com/firestore,

@@ -1,5 +1,4 @@
-"""An index loaded by BigQuery itself: the same products, refusals and rejections as by the lines of the file,
-and no load is started twice or lost."""
+"""An index loaded by BigQuery gives the products and rejections of the line parser, each load once."""
 
 import gzip
 import json

@@ -1,5 +1,4 @@
-"""What Pub/Sub holds is reported as Cloud Monitoring measured it; where that is unavailable, status
-tells all else and why."""
+"""Pub/Sub's figures come from Cloud Monitoring; without it, status reports everything else and why."""
 
 import pytest
 from google.auth.transport.requests import AuthorizedSession

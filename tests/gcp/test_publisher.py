@@ -1,5 +1,4 @@
-"""Events are published by the JSON API as Google documents it: a request per topic, retried where that may
-help."""
+"""Events are published by the JSON API as Google documents it: one request per topic, with retries."""
 
 import base64
 import json

@@ -1,5 +1,4 @@
-"""The backends that are put to the questions of this folder, each empty and with a clock that stands
-still."""
+"""The backends under test in this folder, each empty and with a stopped clock."""
 
 import uuid
 from collections.abc import Callable, Iterator

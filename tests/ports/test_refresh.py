@@ -1,5 +1,4 @@
-"""A feed refreshed on every backend: what is published late is found by the daily look back, and is news
-once."""
+"""A feed refreshed on every backend: late products are found by the daily look back, and announced once."""
 
 from datetime import UTC, datetime, timedelta
 

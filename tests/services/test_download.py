@@ -1,5 +1,4 @@
-"""Products brought to this computer: from a server that breaks off, from a folder, from one that lies; judged
-by the checksums of real manifests."""
+"""Downloads of products from interrupted servers, folders and lying servers, checked by real checksums."""
 
 import hashlib
 import json
@@ -29,8 +28,7 @@ ID = Path(SAFE).stem
 
 
 class Server:
-    """Files of a folder with ranges; after so many bytes of an answer it breaks off, as often as it is
-    told."""
+    """Serves files of a folder with ranges; breaks a response off after some bytes, a given number of times."""
 
     def __init__(self, root: Path) -> None:
         self.root, self.cuts, self.after, self.asked, self.hashes, self.etag = root, 0, 0, [], True, True

@@ -1,5 +1,4 @@
-"""What webhooks are signed with: derived from one key, kept nowhere, replaced without a break; records of
-before sign as they did."""
+"""Webhook signing secrets: derived from one key, not stored, rotated without a break; old records work."""
 
 import base64
 import hashlib

@@ -1,5 +1,4 @@
-"""Filters against real products: what the catalogs answer by their columns, and what is judged of each
-product, is what plain Python says."""
+"""Filters over real products: the catalogs and the evaluation of items agree with plain Python."""
 
 import re
 from dataclasses import replace

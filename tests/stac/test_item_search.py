@@ -1,5 +1,4 @@
-"""Pages of what is found: of any size and in either direction they are one list, also where only the newest
-of each acquisition are wanted."""
+"""Pages of a search of any size, in both directions, form one list; also with the newest per acquisition."""
 
 from dataclasses import replace
 from datetime import timedelta

@@ -1,5 +1,4 @@
-"""Stands in for the google and archive providers, so that the real terraform checks terraform/ with no
-network and no account.
+"""Fake google and archive providers, so that Terraform checks terraform/ without a network or an account.
 
 It speaks terraform's plugin protocol 6 on a port of 127.0.0.1 each, and knows the schemas below schemas/ and
 nothing else: names, types and

@@ -1,5 +1,4 @@
-"""Addresses that let their bearer read one object for a while: signed by IAM, verified by the server as
-Google's pages say."""
+"""Signed URLs for one object: signed by IAM, verified by the server as Google documents it."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""Orders taken back: what of them has not ended is not worked, and what others wait for is."""
+"""Cancellation of orders: open jobs are skipped, except those that something else needs."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -14,23 +14,22 @@ from revisit.services.orders.create import get_order
 
 
 def cancel_order(backend: Backend, id: str, owner: str = "local") -> Order:
-    """End an order: its open jobs are skipped, with the reason; jobs that a subscription or another order
-    waits for go on.
+    """Cancel an order: its open jobs are skipped, with the reason; jobs of a subscription or another order
+    continue.
 
-    The first commit marks the order, so that from then on none of its jobs begins, and what is under way ends
-    as skipped; it and those
-    that follow close the jobs. A crash in between leaves jobs that a repeat closes, or their own handlers. An
-    order that has finished
-    stays as it is.
+    The first commit marks the order, so that none of its jobs starts from then on and running ones end as
+    skipped; it and the following commits close the jobs. After a crash in between, a repeat closes the rest,
+    or their own handlers do. A finished order is not changed.
 
     Raises:
-        NotFoundError: There is none of that id, or it is another's.
-        ConflictError: It is the past of a subscription, which is what waits for its jobs.
+        NotFoundError: There is no order with that id, or it belongs to another owner.
+        ConflictError: It is the backfill of a subscription, which needs its jobs.
     """
     found = get_order(backend, id, owner)
     if found.subscription:
         raise ConflictError(
-            f"order {id} is the past of subscription {found.subscription}, which waits for its jobs; delete the subscription instead"
+            f"order {id} is the past of subscription {found.subscription}, which waits for its jobs; delete "
+            "the subscription instead"
         )
     jobs = found.jobs
     for start in range(0, max(len(jobs), 1), MAX_RECORDS_PER_COMMIT):
@@ -53,7 +52,7 @@ def _cancel_jobs(commit: Commit, id: str, jobs: Sequence[str], backend: Backend)
         for other in job.orders if job else ():
             if other not in others:
                 others[other] = commit.get(Order, other)
-    # Planned, and never written: it was cancelled while it was being placed.
+    # Planned and never written: the order was cancelled while it was being created.
     missing = {job for job, found in there.items() if found is None}
     over = [
         job

@@ -120,7 +120,8 @@ def selection_digest(products: Iterable[Product]) -> str:
 
 
 def validate_request(backend: Backend, request: OrderRequest) -> OrderRequest:
-    """Check a request against the owner's plan; resolve its index names and its area. No source is asked.
+    """Check a request against the owner's plan, and resolve its index names and area; sends no request to a
+    source.
 
     Raises:
         InvalidInputError: An index, area, period or product name is invalid, or exceeds the plan.

@@ -1,4 +1,4 @@
-"""Listing of sources over an AOI and a period, so that the catalog holds what they have."""
+"""Synchronisation of the catalog with the sources over an AOI and a period."""
 
 from datetime import datetime
 from functools import partial
@@ -28,21 +28,26 @@ def needs_listing(backend: Backend, source: str = "") -> bool:
 def sync_sources(
     backend: Backend, aoi: AOI, start: datetime | None, end: datetime | None, source: str = ""
 ) -> str:
-    """Bring into the catalog what the sources have over an AOI in a period.
+    """Add the products of the sources over an AOI and a period to the catalog.
 
-    A source with a history is asked for that AOI and period only. A named folder is listed every time: it is
-    cheap, and its owner may just have filled it. A source that was never listed is listed completely.
+    A source with a history is queried for that AOI and period only. A named folder is listed each time,
+    because that is cheap and it may just have been filled. A source that was never listed is listed
+    completely.
 
     Args:
+        backend: The backend.
+        aoi: Area of interest.
+        start: Start of the period; None is open.
+        end: End of the period; None is open.
         source: SPEC of the only source to list; empty lists all that are refreshed.
 
     Returns:
-        The SPEC as the source itself writes it; empty where `source` is.
+        The canonical SPEC of `source`; empty if `source` is.
 
     Raises:
         InvalidInputError: The SPEC names no source.
         TransientError: A source does not answer.
-        PermanentError: A source is not what its SPEC says.
+        PermanentError: A source does not match its SPEC.
     """
     if source:
         return _sync_source(backend, backend.source(source), aoi, start, end, relist=True)

@@ -1,4 +1,4 @@
-"""Files of products: which there are, and bringing them to this computer."""
+"""Download and listing of the files of products."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -10,28 +10,29 @@ from revisit.errors import InvalidInputError, NotFoundError
 from revisit.ports.backend import Backend
 
 type Fetch = Callable[[SourceFile, Path, Callable[[int], None]], bool]
-"""Downloads a file to a path, reporting the bytes that arrive; returns whether anything had to be fetched."""
+"""Downloads a file to a path and reports the bytes received; returns whether it had to be downloaded."""
 
 
 @dataclass(frozen=True, slots=True)
 class DownloadResult:
-    """What came of bringing one product."""
+    """Result of the download of one product."""
 
     product: str
     folder: Path
     files: int
     downloaded: int
-    """Those that were not there before."""
+    """Number of files downloaded; others existed already."""
     missing: tuple[str, ...] = ()
-    """Paths of files that the product names and the source does not have: manifests of some products of 2018
-    name files of another."""
+    """Paths that the product lists and the source does not have; manifests of some products of 2018 list
+    files of another product.
+    """
 
 
 def get_product(backend: Backend, id: str, source: str = "") -> Product:
     """A product by its id.
 
     Raises:
-        NotFoundError: The catalog does not know it.
+        NotFoundError: The catalog does not have it.
     """
     found = backend.catalog().get(id.removesuffix(".SAFE"), source)
     if found is None:
@@ -45,7 +46,9 @@ def list_files(backend: Backend, product: Product, bands: Iterable[str] = ()) ->
     """The files of a product.
 
     Args:
-        bands: Only the images of these, in their native resolution; empty means all files.
+        backend: The backend.
+        product: The product.
+        bands: Only the images of these bands, in their native resolution; empty means all files.
 
     Raises:
         InvalidInputError: The product has no such band.
@@ -78,17 +81,19 @@ def download_product(
     bands: Iterable[str] = (),
     on_progress: Callable[[SourceFile, int], None] = lambda *_: None,
 ) -> DownloadResult:
-    """Bring the files of a product; what is there in full stays as it is, what was cut off is gone on with.
+    """Download the files of a product; complete files stay, interrupted ones are resumed.
 
     Args:
+        backend: The backend.
+        product: The product.
+        folder: Target; the product gets its own subfolder.
         fetch: Downloads one file.
-        folder: The product's own is made below it.
-        bands: Only the images of these; empty means the whole tree.
-        told: Told how many bytes more of a file are there.
+        bands: Only the images of these bands; empty means all files.
+        on_progress: Called with a file and the number of bytes received since the last call.
 
     Raises:
-        TransientError: The source does not answer; what came is kept.
-        PermanentError: A file is not what the source says it is, or cannot be written.
+        TransientError: The source does not answer; received data is kept.
+        PermanentError: A file differs from what the source states, or cannot be written.
     """
     wanted = list_files(backend, product, bands)
     place = folder / (product.id if product.source.startswith("stac:") else f"{product.id}.SAFE")
@@ -104,7 +109,7 @@ def download_product(
 
 
 def _resolution_distance(file: SourceFile, band: str) -> tuple[int, str]:
-    """How far from the band's own resolution a file is, by its name."""
+    """Distance of a file's resolution, by its name, from the band's native one."""
     native = BANDS[band].resolution_m
     stated = next((int(text) for text in ("10", "20", "60") if f"_{text}m." in file.path), native)
     return abs(stated - native), file.path

@@ -1,4 +1,4 @@
-"""Products known, found by place, time and cloud; and those that truly touch an AOI."""
+"""Search of products by area, date and cloud, and exact filter by footprint."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -14,7 +14,7 @@ from revisit.ports.pagination import search_all
 from revisit.services.accounts.limits import check_period, limits_of
 
 MAX_PRODUCTS = 10_000
-"""Products of one search."""
+"""Maximum number of products of one search."""
 
 
 def search_products(
@@ -38,7 +38,7 @@ def search_products(
         limit: At most this many.
 
     Raises:
-        InvalidInputError: A tile, level, percentage or period that makes no sense, or neither AOI nor tile.
+        InvalidInputError: A tile, level, percentage or period is invalid, or there is neither AOI nor tile.
     """
     from revisit.geo.mgrs_tile import Tile
 

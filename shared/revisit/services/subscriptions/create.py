@@ -121,7 +121,7 @@ def create_subscription(
 
 
 def new_feed_token(id: str) -> str:
-    """The last part of a feed's address: the subscription's id and a secret."""
+    """The secret part of a feed's address: the subscription's id and a random token."""
     return f"{id}-{secrets.token_urlsafe(24)}"
 
 
@@ -202,7 +202,7 @@ def _check_subscription_limit(backend: Backend, subscription: Subscription, limi
 
 
 def prepare_channel(channel: Channel) -> Channel:
-    """A channel that alerts may be carried by; a webhook with its first secret.
+    """A validated channel; a webhook with its first secret.
 
     Raises:
         InvalidInputError: The address is private or malformed, or the file's name is none.
@@ -243,12 +243,12 @@ def list_subscriptions(backend: Backend, owner: str = "local") -> list[Subscript
 
 
 def pause_subscription(backend: Backend, id: str, owner: str = "local") -> Subscription:
-    """Start no more jobs for it until it is resumed; those under way are finished."""
+    """Pause a subscription: it starts no jobs until it is resumed; running ones finish."""
     return update_subscription_record(backend, id, owner, lambda _, there: there.pause(backend.now()))
 
 
 def resume_subscription(backend: Backend, id: str, owner: str = "local") -> Subscription:
-    """Go on, and work what was published meanwhile."""
+    """Resume a subscription and process what was published meanwhile."""
     return catch_up(
         backend,
         update_subscription_record(backend, id, owner, lambda _, there: there.with_changes(state="active")),
@@ -275,9 +275,9 @@ def catch_up(backend: Backend, subscription: Subscription) -> Subscription:
 
 
 def _republish_finished_jobs(backend: Backend, subscription: Subscription, since: datetime) -> None:
-    """Say again that jobs are done which ended while nobody was to be alerted of them."""
+    """Emit the end of jobs again that ended while the subscription was paused, so that they make alerts."""
     for job in find_all(backend.records, Job, subscription=subscription.id, state="done"):
-        # What had ended a while before it was paused was told of long ago.
+        # Jobs that ended well before the pause have made their alerts.
         if (
             job.finished
             and job.finished >= since - MAX_PUBLICATION_DELAY
@@ -291,10 +291,13 @@ def _republish_finished_jobs(backend: Backend, subscription: Subscription, since
 def delete_subscription(
     backend: Backend, id: str, owner: str = "local", expected_revisions: Collection[str] | None = None
 ) -> Subscription:
-    """End it for good: nothing is started, alerted or delivered for it any more.
+    """Delete a subscription: it starts no jobs, and makes no alerts and deliveries.
 
     Args:
-        expected: As for `update_subscription_record`.
+        backend: The backend.
+        id: Id or name of the subscription.
+        owner: Id of the owner.
+        expected_revisions: As for `update_subscription_record`.
     """
     return update_subscription_record(
         backend,
@@ -312,12 +315,12 @@ def update_subscription_record(
     change: Callable[[Commit, Subscription], Subscription],
     expected_revisions: Collection[str] | None = None,
 ) -> Subscription:
-    """Change what a subscription is at the moment of writing.
+    """Change a stored subscription in one commit.
 
     Args:
         change: Gives the changed one from the present one; it reads first, and may then put what goes with
             it.
-        expected: Revisions, one of which it must have; None takes any.
+        expected_revisions: Revisions, one of which it must have; None takes any.
 
     Raises:
         NotFoundError: There is none, or it is another's.
@@ -331,7 +334,8 @@ def update_subscription_record(
             raise NotFoundError(f"subscription {id!r} has been deleted meanwhile")
         if expected_revisions is not None and revision(there) not in expected_revisions:
             raise PreconditionFailedError(
-                f"subscription {there.name!r} has been changed since it was read; read it again, and then say what is to be different"
+                f"subscription {there.name!r} has been changed since it was read; read it again, and then "
+                "say what is to be different"
             )
         changed = change(commit, there)
         if changed != there:
@@ -342,7 +346,7 @@ def update_subscription_record(
 
 
 def revision(subscription: Subscription) -> str:
-    """Changes with whatever of a subscription can be changed; that alerts come does not count."""
+    """Revision of a subscription: it changes with every field that can be changed, not with new alerts."""
     return sha256(
         encode(subscription.with_changes(alerts=0, last_sensing=None, last_alert=None))
     ).hexdigest()[:16]

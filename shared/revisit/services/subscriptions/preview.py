@@ -1,5 +1,4 @@
-"""What a wish would mean, told before anything is saved: of an AOI its extent and passes, of a subscription
-what its past would have brought."""
+"""Preview of a subscription from the catalog, and summary of an AOI or a tile."""
 
 from datetime import datetime, timedelta
 
@@ -20,22 +19,24 @@ from revisit.services.products.passes import MAX_TILES, upcoming_passes
 from revisit.services.products.search import products_over
 
 DEFAULT_PERIOD = timedelta(days=365)
-"""Of the past that is looked at where nobody says from when."""
+"""Default length of the preview."""
 MAX_PRODUCTS = 10_000
-"""Products of the past looked at: those of 60 tiles for a year."""
+"""Maximum number of products of a preview: those of 60 tiles for a year."""
 PAGE_SIZE = 5_000
-"""Products asked of the catalog at once: in BigQuery, where every question takes a second, a year is one."""
+"""Products per catalog query: in BigQuery, where each query takes a second, a year needs one."""
 MAX_RECORDS_SCANNED = 200
-"""Subscriptions, and orders, among which those with the same AOI are looked for."""
+"""Maximum number of subscriptions and orders in which the same AOI is searched."""
 MAX_JOBS_PER_RECORD = 500
-"""Of each of them."""
+"""Maximum number of jobs read of each of them."""
 
 
 def summarize_aoi(backend: Backend, aoi: AOI, tiles: tuple[str, ...] = ()) -> AoiSummary:
-    """Of an AOI.
+    """Size, tiles and expected cost of an AOI.
 
     Args:
-        tiles: Those meant, where not all that the AOI touches are.
+        backend: The backend.
+        aoi: Area of interest.
+        tiles: Tiles to include; empty means all that the AOI touches.
     """
     coming = upcoming_passes(backend, aoi, tiles) if len(tiles or aoi.tiles) <= MAX_TILES else []
     tiles = tiles or aoi.tiles
@@ -49,9 +50,8 @@ def summarize_aoi(backend: Backend, aoi: AOI, tiles: tuple[str, ...] = ()) -> Ao
 
 
 def _estimate_pass_bytes(backend: Backend, aoi: AOI, tiles: tuple[str, ...]) -> int:
-    """What the estimate of an order tells of one pass over all of the AOI's tiles: whole blocks, compressed
-    as the source packs them.
-    Of very many tiles some are looked at."""
+    """Estimated bytes read for one pass over all tiles of the AOI, in whole compressed blocks; a sample
+    of many tiles."""
     from revisit.pixels.read_estimate import estimate_jobs
 
     source, now = next(iter(backend.sources), ""), backend.now()
@@ -80,10 +80,10 @@ def _estimate_pass_bytes(backend: Backend, aoi: AOI, tiles: tuple[str, ...]) -> 
 
 
 def summarize_tile(backend: Backend, tile: str) -> AoiSummary:
-    """Of a tile, by its id; one may be looked at although a plan allows no AOI so large.
+    """Summary of a tile by its id, even if the plan allows no AOI of that size.
 
     Raises:
-        InvalidInputError: No tile is called so.
+        InvalidInputError: There is no such tile.
     """
     from shapely.geometry import mapping
 
@@ -96,15 +96,16 @@ def summarize_tile(backend: Backend, tile: str) -> AoiSummary:
 def preview_subscription(
     backend: Backend, aoi: AOI, subscription: Subscription, start: datetime | None = None
 ) -> SubscriptionPreview:
-    """Judge what the catalog knows over an AOI by the conditions of a subscription that need not have been
-    saved.
+    """Match the products of the catalog over an AOI with the conditions of a subscription, stored or not.
 
     Args:
-        start: Sensed at or after; a year ago where nobody says.
+        backend: The backend.
+        aoi: Area of interest.
+        subscription: The conditions.
+        start: Sensed at or after; None starts a year ago.
 
     Raises:
-        InvalidInputError: The AOI or the period is larger than the plan allows, or holds more products than
-            are looked at.
+        InvalidInputError: The AOI or the period exceeds the plan, or there are too many products.
     """
     now, limits = backend.now(), limits_of(subscription.owner)
     start = start or now - DEFAULT_PERIOD
@@ -115,7 +116,8 @@ def preview_subscription(
     )
     if len(known) > MAX_PRODUCTS:
         raise InvalidInputError(
-            f"since {start:%Y-%m-%d} there are more than the {MAX_PRODUCTS:,} products over the AOI that are looked at; begin later"
+            f"since {start:%Y-%m-%d} there are more than the {MAX_PRODUCTS:,} products over the AOI that are "
+            "looked at; begin later"
         )
     fired: list[Product] = []
     cloudy: list[Product] = []
@@ -130,8 +132,8 @@ def preview_subscription(
 
 
 def _count_clear(backend: Backend, aoi: AOI, subscription: Subscription) -> tuple[int, int]:
-    """Of the acquisitions whose pixels over the very same AOI were looked at for this owner, how many were
-    clear enough, and of how many."""
+    """Of the owner's processed acquisitions over the same AOI, the number that were clear enough, and the
+    number of all."""
     records, owner = backend.records, subscription.owner
     jobs = [
         job

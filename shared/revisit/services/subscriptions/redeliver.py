@@ -1,4 +1,4 @@
-"""What was carried outward of a subscription, and one more try where it was in vain."""
+"""List and retry of a subscription's deliveries."""
 
 from datetime import datetime
 
@@ -13,7 +13,7 @@ from revisit.services.subscriptions.create import get_subscription
 
 DELIVERY_STATES = ("due", "delivered", "failed")
 MAX_ATTEMPTS = 50
-"""Of one delivery, whoever asked for them: each stays in its record, and knocks at somebody's door."""
+"""Maximum number of attempts of one delivery, automatic or requested: each is stored in its record."""
 
 
 def list_deliveries(
@@ -55,20 +55,19 @@ def list_deliveries(
 
 
 def redeliver(backend: Backend, id: str, owner: str = "local") -> Delivery:
-    """Have a delivery tried once more by the next tick, with the id it has had, so that its receiver can tell
-    it from another.
+    """Schedule one more attempt of a delivery at the next tick, with the same id, so that its receiver
+    recognises it.
 
-    The attempts so far stay, and the schedule goes on where it stood. One that is tried within the next
-    minute anyway is let be: it
-    may be under way, and must not be sent by two at once.
+    Earlier attempts stay recorded, and the schedule continues where it was. A delivery that is due within the
+    next minute is not changed: an attempt may be running, and two must not run at once.
 
     Raises:
         NotFoundError: There is no such delivery.
-        ConflictError: Its channel is disabled or gone, or it has been tried too often.
+        ConflictError: Its channel is disabled or removed, or it has too many attempts.
     """
     found = backend.records.get(Delivery, id)
-    watcher = backend.records.get(Subscription, found.subscription) if found else None
-    if watcher is None or watcher.owner != owner or watcher.state == "deleted":
+    subscription = backend.records.get(Subscription, found.subscription) if found else None
+    if subscription is None or subscription.owner != owner or subscription.state == "deleted":
         raise NotFoundError(f"there is no delivery {id!r}; see `revisit subscriptions deliveries`")
     now = backend.now()
     return backend.commit(
@@ -78,20 +77,21 @@ def redeliver(backend: Backend, id: str, owner: str = "local") -> Delivery:
 
 def _schedule_retry(commit: Commit, id: str, now: datetime) -> Delivery:
     there = commit.get(Delivery, id)
-    watcher = commit.get(Subscription, there.subscription) if there else None
-    if there is None or watcher is None:
+    subscription = commit.get(Subscription, there.subscription) if there else None
+    if there is None or subscription is None:
         raise NotFoundError(f"there is no delivery {id!r}; see `revisit subscriptions deliveries`")
-    channel = next((channel for channel in watcher.channels if channel.id == there.channel), None)
-    if reason := undeliverable_reason(watcher, channel):
-        raise ConflictError(f"delivery {id} cannot be tried again: {reason}")
+    channel = next((channel for channel in subscription.channels if channel.id == there.channel), None)
+    if reason := undeliverable_reason(subscription, channel):
+        raise ConflictError(f"delivery {id} cannot be retried: {reason}")
     if len(there.attempts) >= MAX_ATTEMPTS:
         raise ConflictError(
-            f"delivery {id} has been tried {len(there.attempts)} times, which is enough; the alert log has the alert"
+            f"delivery {id} has been tried {len(there.attempts)} times, which is enough; the alert log has "
+            "the alert"
         )
     if there.state == "due" and there.due is not None and there.due <= now + CLAIM_LEASE:
         return there
     again = there.with_changes(
         state="due", due=now, claim=there.claim + 1
-    )  # what comes late of an attempt before changes nothing
+    )  # a late result of an earlier attempt changes nothing
     commit.put(again)
     return again

@@ -1,4 +1,4 @@
-"""What came of orders and subscriptions: jobs, alerts, series."""
+"""Results of orders and subscriptions: jobs, alerts, series."""
 
 from revisit.domain.alert import Alert
 from revisit.domain.job import FINISHED_STATES, Job
@@ -14,10 +14,10 @@ from revisit.services.subscriptions.create import get_subscription
 
 
 def list_jobs(backend: Backend, id: str, owner: str = "local") -> list[Job]:
-    """The jobs of an order or subscription, or the one of that id, by sensing time.
+    """The jobs of an order or subscription, or the job with that id, by sensing time.
 
     Raises:
-        NotFoundError: The id is none of these, or another's.
+        NotFoundError: There is no record with that id, or it belongs to another owner.
     """
     if id.startswith("job_"):
         return [get_job(backend, id, owner)]
@@ -72,7 +72,7 @@ def get_job(backend: Backend, id: str, owner: str = "local") -> Job:
     """A job of this owner.
 
     Raises:
-        NotFoundError: There is none of that id, or it is another's.
+        NotFoundError: There is no job with that id, or it belongs to another owner.
     """
     found = backend.records.get(Job, id)
     if found is None or found.owner != owner:
@@ -81,15 +81,15 @@ def get_job(backend: Backend, id: str, owner: str = "local") -> Job:
 
 
 def get_series(backend: Backend, id: str, index: str, owner: str = "local") -> list[Observation]:
-    """The values of an index (or of a band asked for by name) through time, the oldest first.
+    """The values of an index, or of a band of the recipe, over time, oldest first.
 
     Raises:
-        InvalidInputError: There is no such index or band, or the recipe does not hold it.
+        InvalidInputError: There is no such index or band, or it is not in the recipe.
         NotFoundError: There is no such order, subscription or job.
     """
     jobs = list_jobs(backend, id, owner)
     if not id.startswith(("job_", "order_")):
-        # Of an AOI that was drawn anew the values of before are of another place.
+        # If the AOI was changed, earlier values are of another area.
         place = get_subscription(backend, id, owner).aoi
         jobs = [job for job in jobs if job.aoi == place]
     name = _resolve_index_or_band(index)
@@ -126,7 +126,7 @@ def list_alerts(
 
 
 def with_last_alert(backend: Backend, subscription: Subscription) -> Subscription:
-    """The subscription with when its latest alert came, which a record of an earlier version does not say."""
+    """The subscription with the time of its latest alert, which records of earlier versions do not have."""
     if not subscription.alerts or subscription.last_alert is not None:
         return subscription
     last = list_alerts(backend, subscription.id, subscription.alerts - 1, subscription.owner, limit=1)

@@ -1,9 +1,8 @@
-"""Subscriptions changed: what is not named stays, and the id, the log, its numbers and the feed's address do
-in any case.
+"""Changes of subscriptions: only given fields change; id, alert log, numbers and feed address stay.
 
-Jobs under way are finished as they were begun, and alerted of; what is published from now on is judged and
-worked by the changed
-subscription. Of one acquisition there is one alert, whatever is changed: nothing of the past is worked anew.
+Running jobs end as they started and make alerts. Products published from then on are matched and processed
+with the changed subscription. There is one alert per acquisition, whatever changes: nothing is processed
+again.
 """
 
 from collections.abc import Collection
@@ -33,7 +32,7 @@ from revisit.services.subscriptions.create import (
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionUpdate:
-    """What is to be different; UNSET stays as it is."""
+    """The fields to change; UNSET ones stay."""
 
     name: str | UnsetType = UNSET
     state: Literal["active", "paused"] | UnsetType = UNSET
@@ -46,11 +45,11 @@ class SubscriptionUpdate:
     max_cloud: float | UnsetType | None = UNSET
     min_clear: float | UnsetType | None = UNSET
     webhooks: tuple[str, ...] | UnsetType = UNSET
-    """All that there are to be. One that was disabled and is named gets alerts again."""
+    """All channels from now on; a disabled one that is listed is enabled again."""
     files: tuple[str, ...] | UnsetType = UNSET
 
     def changed_fields(self, *fields: str) -> dict[str, Any]:
-        """Those of the fields that are to be different."""
+        """The given fields among these."""
         return {name: value for name in fields if (value := getattr(self, name)) is not UNSET}
 
 
@@ -61,23 +60,26 @@ def update_subscription(
     owner: str = "local",
     expected_revisions: Collection[str] | None = None,
 ) -> Subscription:
-    """Change a subscription, all at once or nothing; resumed, it catches up with what was published
-    meanwhile.
+    """Change a subscription in one commit; a resumed one processes what was published meanwhile.
 
     Args:
-        expected: Revisions, one of which it must have; None takes any.
+        backend: The backend.
+        id: Id or name of the subscription.
+        update: The changes.
+        owner: Id of the owner.
+        expected_revisions: Revisions of which it must have one; None accepts any.
 
     Raises:
         NotFoundError: There is no such subscription.
         PreconditionFailedError: It has another revision.
-        InvalidInputError: A name, state, index, percentage, address or AOI that makes no sense, or more than
-            the plan allows.
-        ConflictError: Another subscription is just what this one would be.
+        InvalidInputError: A value is invalid or exceeds the plan.
+        ConflictError: Another subscription has the same name, AOI and recipe.
         PermanentError: There is no key to sign a webhook with.
     """
     if update.state not in ("active", "paused", UNSET):
         raise InvalidInputError(
-            f"state {str(update.state)[:40]!r} cannot be asked for; choose active or paused, or delete the subscription"
+            f"state {str(update.state)[:40]!r} is not possible; choose active or paused, or delete the "
+            "subscription"
         )
     if isinstance(update.aoi, AOI):
         check_area(update.aoi, limits_of(owner))
@@ -129,11 +131,10 @@ def _merge_recipe(current: Recipe, update: SubscriptionUpdate) -> Recipe:
 def _merge_channels(
     current: Subscription, requested: dict[str, list[Channel]], now: datetime
 ) -> tuple[Channel, ...]:
-    """Those of a kind that is not named stay; one that is named and was there keeps its secrets."""
+    """Channels of a kind that is not given stay; existing ones that are given keep their secrets."""
     known = {channel.id: channel for channel in current.channels}
-    # A webhook that was taken away and comes again must not be signed with what it was before: its secrets
-    # have later numbers than
-    # any can have had (five a day at most).
+    # A webhook that was removed and is added again must not be signed with its old secrets: the new ones have
+    # later numbers than it can have had (five a day at most).
     later = 10 + int((now - current.created).total_seconds())
 
     def kept(channel: Channel) -> Channel:
@@ -164,7 +165,8 @@ def _check_unique(commit: Commit, changed: Subscription) -> None:
         if twin.id == changed.id or twin.state == "deleted" or not twin.has_same_definition(changed):
             continue
         raise ConflictError(
-            f"there is another subscription {changed.name!r} with this AOI and recipe; choose another name, or delete one of them"
+            f"there is another subscription {changed.name!r} with this AOI and recipe; choose another name, "
+            "or delete one of them"
         )
 
 
@@ -179,7 +181,7 @@ def _check_channels(commit: Commit, changed: Subscription, now: datetime) -> Non
 
 
 def rotate_feed_token(backend: Backend, id: str, owner: str = "local") -> Subscription:
-    """Give the feed and the calendar a new secret address; who has the one before reads nothing more.
+    """Replace the secret address of feed and calendar; the previous one stops working.
 
     Raises:
         NotFoundError: There is no such subscription.
@@ -190,7 +192,7 @@ def rotate_feed_token(backend: Backend, id: str, owner: str = "local") -> Subscr
 
 
 def revoke_feed_token(backend: Backend, id: str, owner: str = "local") -> Subscription:
-    """Take the address of the feed and the calendar away; there is none until `renew_feed` makes another.
+    """Remove the address of feed and calendar; `rotate_feed_token` creates a new one.
 
     Raises:
         NotFoundError: There is no such subscription.
@@ -199,10 +201,10 @@ def revoke_feed_token(backend: Backend, id: str, owner: str = "local") -> Subscr
 
 
 def webhook_secrets(backend: Backend, subscription: Subscription) -> dict[str, str]:
-    """The present secret of each of its webhooks, by the channel's id.
+    """Channel id -> current secret of each webhook.
 
     Raises:
-        PermanentError: There is no key that they are derived from.
+        PermanentError: There is no key to derive them from.
     """
     return {
         channel.id: derive_secret(
@@ -219,16 +221,18 @@ def webhook_secrets(backend: Backend, subscription: Subscription) -> dict[str, s
 def rotate_secret(
     backend: Backend, id: str, channel: str, owner: str = "local"
 ) -> tuple[Subscription, Channel]:
-    """Give a webhook a new secret; what it is sent within the next day is signed with the one before too.
+    """Give a webhook a new secret; for a day, deliveries are signed with the previous one too.
 
     Args:
-        id: Of the subscription, or its name.
-        channel: Id of the channel, or its address.
+        backend: The backend.
+        id: Id or name of the subscription.
+        channel: Id of the channel, or its URL.
+        owner: Id of the owner.
 
     Raises:
         NotFoundError: There is no such subscription, or it has no such channel.
-        ConflictError: The channel is a file, or got as many secrets as one can be told in a day.
-        PermanentError: There is no key to derive it from; nothing has been written.
+        ConflictError: The channel is a file, or got too many secrets in a day.
+        PermanentError: There is no key to derive it from; nothing is written.
     """
     backend.settings.webhook_key()
     now = backend.now()
@@ -252,5 +256,6 @@ def _find_webhook(subscription: Subscription, channel: str) -> Channel:
                 )
             return one
     raise NotFoundError(
-        f"subscription {subscription.name!r} has no channel {channel!r}; see `revisit subscriptions show {subscription.id} --json`"
+        f"subscription {subscription.name!r} has no channel {channel!r}; see `revisit subscriptions show "
+        f"{subscription.id} --json`"
     )
