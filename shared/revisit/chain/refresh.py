@@ -131,7 +131,7 @@ def report_stale_sources(backend: Backend, specs: Iterable[str]) -> None:
 
 
 def record_failure(event: RefreshDue, backend: Backend, reason: str) -> None:
-    """Record why the refresh of a source failed, for `status` and `doctor`; the next tick tries again."""
+    """Record why the refresh of a source failed, for `status` and `doctor`; the next tick retries."""
     if event.source:
         _save_error(backend, event.source, reason)
 
