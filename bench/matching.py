@@ -1,9 +1,9 @@
-"""Matching of one product with 10,000 subscriptions on its tile, as the function `notify` does it.
+"""Match of one product with 10,000 subscriptions on its tile, as the function `notify` does it.
 
     .venv/bin/python -m bench.matching [--quick] [--subscriptions N]
 
-AOIs are polygons of 12 vertices, 0.4 to 2 km wide. The peer builds a shapely STRtree of the AOIs for each product,
-since a function starts without one.
+AOIs are polygons of 12 vertices, 0.4 to 2 km wide. The peer builds a shapely STRtree of the AOIs for each
+product, since a function starts without one.
 """
 
 import math
@@ -98,7 +98,8 @@ def main() -> None:
         print(f"  reading {options.subscriptions:,} subscriptions page by page: {read_s * 1e3:.0f} ms")
         figure(
             "matching on one tile",
-            f"{match_s * 1e3:.0f} ms for {options.subscriptions:,} AOIs, {ratio:.2f} x an STRtree built per product, "
+            f"{match_s * 1e3:.0f} ms for {options.subscriptions:,} AOIs, {ratio:.2f} x an STRtree built per "
+            "product, "
             f"ids {'equal' if same else 'DIFFERENT'}; reading their records {read_s * 1e3:.0f} ms",
             "equal; less than reading the records, <= 1.2 x STRtree",
             same and match_s < read_s and ratio <= 1.2,

@@ -37,7 +37,8 @@ def write_bytes(path: str | os.PathLike[str], content: bytes | memoryview) -> No
             os.fsync(file.fileno())
         if part.stat().st_size != len(content):
             raise TransientError(
-                f"{target} came out {part.stat().st_size} bytes long instead of {len(content)}; the disk may be full"
+                f"{target} came out {part.stat().st_size} bytes long instead of {len(content)}; the disk may "
+                "be full"
             )
         part.replace(target)
         fsync_path(target.parent)

@@ -13,8 +13,8 @@
 
 Every message is one sentence that names the value and the remedy.
 
-`runtime.on`, the API's error table and the command line turn these errors into answers. Elsewhere, catch an error
-only to translate it, to record it, or to skip one of many; never to hide it. `except Exception` is for
+`runtime.on`, the API's error table and the command line turn these errors into answers. Elsewhere, catch an
+error only to translate it, to record it, or to skip one of many; never to hide it. `except Exception` is for
 `runtime.on` alone.
 """
 

@@ -3,10 +3,10 @@
     @on(JobStarted)
     def extract(event: JobStarted, backend: Backend) -> None: ...
 
-HTTP 200 acknowledges a message, 500 has it redelivered. An event that was handled already is acknowledged without
-effect. An event that is too old, passed through too many handlers, caused itself or was tried too often becomes a
-dead letter with its reason. A `PermanentError` is recorded and acknowledged; any other error is redelivered until
-the attempts are used up.
+HTTP 200 acknowledges a message, 500 has it redelivered. An event that was handled already is acknowledged
+without effect. An event that is too old, passed through too many handlers, caused itself or was tried too
+often becomes a dead letter with its reason. A `PermanentError` is recorded and acknowledged; any other error
+is redelivered until the attempts are used up.
 """
 
 import json
@@ -70,7 +70,8 @@ def current_backend() -> Backend:
         try:
             backend = backend_from_environment()
         except PermanentError as error:
-            # Only Pub/Sub sees the answer, and retries until the configuration is fixed or the message is dead.
+            # Only Pub/Sub sees the answer, and retries until the configuration is fixed or the message is
+            # dead.
             configure_logging()
             log.critical("%s", error)
             raise
@@ -95,7 +96,8 @@ def backend_from_environment() -> Backend:
         return local_backend(Path(data))
     if project is None and not any(name.endswith("_EMULATOR_HOST") for name in os.environ):
         raise PermanentError(
-            "no backend is configured; set REVISIT_DATA to a data folder, or REVISIT_PROJECT to a Google Cloud "
+            "no backend is configured; set REVISIT_DATA to a data folder, or REVISIT_PROJECT to a Google "
+            "Cloud "
             "project id"
         )
     from revisit.adapters.gcp.backend import gcp_backend

@@ -106,7 +106,8 @@ def kill_while_storing(folder: str, kills: int, seed: int) -> dict[str, int]:
 
 
 def fill_disk(data: str, max_bytes: int) -> list[Any]:
-    """Write into a data folder on a disk that takes no file longer than `max_bytes`, then on one that does."""
+    """Write into a data folder on a disk that takes no file longer than `max_bytes`, then on one that
+    does."""
     backend = local_backend(Path(data))
     written, refusal = 0, ""
     resource.setrlimit(resource.RLIMIT_FSIZE, (max_bytes, resource.RLIM_INFINITY))

@@ -77,7 +77,8 @@ def crash_at_each_write(
 
 
 def record_operations(folder: str) -> dict[str, Any]:
-    """What a lease, a commit, the whole function and an acknowledgement do to the disk, once the log exists."""
+    """What a lease, a commit, the whole function and an acknowledgement do to the disk, once the log
+    exists."""
     data = _prepare_data(Path(folder), "operations")
     disk = FaultyDisk().mount()
     backend = local_backend(data)

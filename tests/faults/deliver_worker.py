@@ -1,7 +1,7 @@
-"""Workers that run the deployed function `deliver`, observed from outside, with hooks where a crash can happen.
+"""Workers that run the deployed function `deliver`, with hooks at every step where a crash can happen.
 
-Nothing here re-implements the function: its messages are pushed to functions/deliver/main.py, and what it reads
-and writes passes through the records port, which notes every step.
+Nothing here re-implements the function: its messages are pushed to functions/deliver/main.py, and what it
+reads and writes passes through the records port, which notes every step.
 """
 
 import os

@@ -80,7 +80,8 @@ def test_pixels_are_foreseen_exactly_and_bytes_within_a_factor_of_two(tmp_path, 
     )
     figure(
         f"estimate {site}, expected / read and written",
-        f"{foreseen['bytes_read'] / took['bytes_read']:.2f}, {foreseen['bytes_written'] / took['bytes_written']:.2f}",
+        f"{foreseen['bytes_read'] / took['bytes_read']:.2f}, "
+        f"{foreseen['bytes_written'] / took['bytes_written']:.2f}",
     )
 
 

@@ -98,7 +98,7 @@ def test_doctor_names_topic_and_subscription_that_are_missing_or_cut_off(whole, 
         1,
         [
             f"project {whole.project} has no topic product.new: run `terraform apply`",
-            f"subscription notify.product.new of project {whole.project} is cut off from topic product.new, which was made anew: run `terraform apply`",
+            f"subscription notify.product.new of project {whole.project} is cut off from topic product.new, which was created again: run `terraform apply`",
             f"project {whole.project} has no subscription index.job.extracted: run `terraform apply`",
             f"project {whole.project} has no subscription dead-letters: run `terraform apply`",
         ],
@@ -208,7 +208,7 @@ def test_what_pubsub_gave_up_is_listed_shown_and_sent_again_none_lost_and_none_d
         f"{garbled}:extract"
     }
     assert {(one["attempts"], one["reason"]) for one in letters} == {
-        (8, "given up after 8 attempts: each ended in an error or without an answer")
+        (8, "failed after 8 attempts: each ended in an error or without an answer")
     }
     code, shown = run_command(capsys, "dead-letters", "show", f"{garbled}:extract")
     assert (code, shown["function"], shown["body"]) == (0, "extract", "/yBub3Qgb3Vycw==")
@@ -361,8 +361,7 @@ def test_a_message_that_always_fails_is_dead_lettered_by_pubsub_and_processed_on
             TRIED,
         )
         assert (
-            letter["reason"]
-            == f"given up after {TRIED} attempts: each ended in an error or without an answer"
+            letter["reason"] == f"failed after {TRIED} attempts: each ended in an error or without an answer"
         )
         assert pushed.answers == [500] * TRIED
         failed = backend.records.get(Job, job.id)

@@ -1,4 +1,4 @@
-"""What is alike wherever assets are kept: the form of their paths, and folders for what is unfinished."""
+"""Paths of assets and folders for unfinished files, shared by all stores of assets."""
 
 import re
 import shutil
@@ -12,15 +12,16 @@ _COMPONENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+=@-]{0,199}")
 
 
 def split_asset_path(path: str) -> list[str]:
-    """The parts of an asset's path; none begins with a dot.
+    """The components of an asset's path; none begins with a dot.
 
     Raises:
-        InvalidInputError: It could lead elsewhere.
+        InvalidInputError: The path could lead outside the store.
     """
     parts = path.split("/")
     if not all(_COMPONENT.fullmatch(part) for part in parts):
         raise InvalidInputError(
-            f"{path!r} is not the path of an asset: use letters, digits and . _ + = @ - between single slashes"
+            f"{path!r} is not the path of an asset: use letters, digits and . _ + = @ - between single "
+            "slashes"
         )
     return parts
 
@@ -37,7 +38,7 @@ def workspace(root: Path) -> Path:
 
 
 def clear_leftovers(root: Path) -> None:
-    """Remove what processes that have ended left unfinished."""
-    for left in root.iterdir():
-        if has_ended(left.name):
-            shutil.rmtree(left, ignore_errors=True)
+    """Remove the unfinished files of processes that have ended."""
+    for folder in root.iterdir():
+        if has_ended(folder.name):
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,5 +1,4 @@
-"""Which process holds something, and whether that process still lives: what a killed one held can be freed at
-once."""
+"""Identity of a process across restarts, so that what a killed process held can be released at once."""
 
 import os
 import platform
@@ -8,13 +7,12 @@ from pathlib import Path
 
 
 def process_name() -> str:
-    """Name of the running process, unlike that of any process before: host.pid.start."""
+    """Unique name of the running process: host.pid.start."""
     return _process_name(os.getpid())
 
 
 def has_ended(process: str) -> bool:
-    """Whether the process so named is known to have ended; one on another host, or with a name that is none,
-    is not judged."""
+    """Whether a process is known to have ended; False for one on another host, and for an invalid name."""
     name, _, start = process.rpartition(".")
     host, _, pid = name.rpartition(".")
     return host == _host() and pid.isdecimal() and _start_time(int(pid)) != start
@@ -27,15 +25,15 @@ def _process_name(pid: int) -> str:
 
 @lru_cache(maxsize=1)
 def _host() -> str:
-    """The host's name, fit for a file name."""
+    """The host's name, safe for file names."""
     return (
         "".join(letter if letter.isalnum() or letter == "-" else "-" for letter in platform.node()) or "host"
     )
 
 
 def _start_time(pid: int) -> str:
-    """When the process started, in clock ticks since boot (proc(5), /proc/[pid]/stat field 22); empty if it
-    has ended."""
+    """Start of a process in clock ticks since boot (proc(5), /proc/[pid]/stat, field 22); empty if it has
+    ended."""
     try:
         state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
@@ -44,7 +42,7 @@ def _start_time(pid: int) -> str:
 
 
 def _start_time_without_proc(pid: int) -> str:
-    """Where there is no /proc only the existence of the process can be asked for."""
+    """Without /proc only the existence of a process can be checked."""
     if Path("/proc/self/stat").exists():
         return ""
     try:

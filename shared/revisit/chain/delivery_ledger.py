@@ -50,8 +50,8 @@ def create_deliveries(job: str, backend: Backend) -> list[Delivery]:
     finished = backend.get_record(Job, job)
     if finished.state != "done" or not finished.subscription:
         return []
-    # The alert's derived id is the dedupe key. With the event's own, a job that finished while its subscription
-    # was paused could give no alert after the subscription is resumed.
+    # The alert's derived id is the dedupe key. With the event's own, a job that finished while its
+    # subscription was paused could give no alert after the subscription is resumed.
     return (
         backend.commit(partial(_create_deliveries, job=finished, now=backend.now()), completes_event=False)
         or []
@@ -171,8 +171,8 @@ def _record_attempt(
 def due_deliveries(backend: Backend) -> list[Delivery]:
     """Deliveries that are due, longest overdue first; at most `MAX_DUE_PER_HOST` of one host.
 
-    Includes deliveries whose worker crashed. The records are read page by page up to the first that is not due,
-    and a host with a long backlog does not crowd out the others.
+    Includes deliveries whose worker crashed. The records are read page by page up to the first that is not
+    due, and a host with a long backlog does not crowd out the others.
     """
     now, by_host = backend.now(), Counter[str]()
     found = []

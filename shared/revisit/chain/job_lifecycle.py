@@ -108,7 +108,7 @@ def store_asset(
     roles: tuple[str, ...] = ("data",),
     stac_fields: dict[str, Any] | None = None,
 ) -> Asset:
-    """Write a file of a job and store it under a content-addressed name, so that a second run stores the same.
+    """Write a file of a job and store it under a content-addressed name, so that a rerun changes nothing.
 
     Args:
         backend: Stores the asset.

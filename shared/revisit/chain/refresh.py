@@ -23,7 +23,7 @@ NEWS_WINDOW = timedelta(days=10)
 """Age of the oldest sensing that a feed's first listing publishes; orders find what is older."""
 
 STALE_AFTER = timedelta(hours=48)
-"""A feed whose latest sensing is older has stopped: the mission senses every hour and publishes within a day."""
+"""A feed whose latest sensing is older has stopped: the mission senses hourly and publishes within a day."""
 
 log = logging.getLogger("revisit")
 
@@ -51,8 +51,8 @@ def refresh_sources(backend: Backend, specs: Iterable[str]) -> None:
     """Refresh several sources; if one fails, its error is recorded and the others are still refreshed.
 
     Raises:
-        PermanentError: A source failed. Also for a transient failure: the next tick asks the source again, and
-            redelivered ticks would only pile up while it is down.
+        PermanentError: A source failed. Also for a transient failure: the next tick asks the source again,
+            and redelivered ticks would only pile up while it is down.
     """
     failures: list[str] = []
     refreshed: list[str] = []
@@ -71,8 +71,8 @@ def refresh_source(backend: Backend, spec: str) -> RefreshResult:
     """Add a source's new products to the catalog and publish them.
 
     Raises:
-        TransientError: The source does not answer; products that were added stay, and are published by the next
-            refresh.
+        TransientError: The source does not answer; products that were added stay, and are published by
+            the next refresh.
         PermanentError: The source does not match its SPEC, or is empty although it was not before.
     """
     source, catalog = backend.source(spec), backend.catalog()
@@ -115,7 +115,7 @@ def refresh_source(backend: Backend, spec: str) -> RefreshResult:
 
 
 def report_stale_sources(backend: Backend, specs: Iterable[str]) -> None:
-    """Log the feeds that answer but list nothing new, which raises no error; deployments alert on this line."""
+    """Log the feeds that answer but list nothing new, which raises no error; deployments alert on it."""
     feeds = [spec for spec in specs if not backend.source(spec).announces_all]
     latest = {entry.source: entry.last_sensing for entry in backend.catalog().freshness()} if feeds else {}
     for spec in feeds:

@@ -7,18 +7,20 @@ from revisit.ports.cloudevents import Envelope
 
 
 class RecordReader(Protocol):
-    """Records by id and by their indexed fields (`revisit.records.KINDS`)."""
+    """Reads records by id and by their indexed fields (`record_types.KINDS`)."""
 
     def get[T](self, kind: type[T], id: str) -> T | None:
         """The record, or None."""
         ...
 
     def find[T](self, kind: type[T], after: str = "", limit: int = 1000, **fields: Any) -> list[T]:
-        """Records whose indexed fields equal the values given, by id; a field that is a tuple matches if it
-        contains the value.
+        """A page of the records whose indexed fields have the given values, by id.
 
         Args:
-            after: Id of the last record of the page before.
+            kind: Class of the records.
+            after: Id of the last record of the previous page.
+            limit: Length of the page.
+            fields: Indexed field -> value; a field that is a tuple matches if it contains the value.
         """
         ...
 
@@ -42,42 +44,41 @@ class RecordReader(Protocol):
         ...
 
     def count(self, kind: type[Any], **fields: Any) -> int:
-        """How many records `find` would give, page after page."""
+        """How many records `find` returns over all pages."""
         ...
 
 
 class Transaction(Protocol):
-    """Reads, then writes, all or nothing. Reads after the first write are refused, as Firestore refuses
-    them."""
+    """Reads, then writes, all or nothing. Reads after the first write raise RuntimeError, as in Firestore."""
 
     def get[T](self, kind: type[T], id: str) -> T | None: ...
 
     def put(self, record: Any) -> None:
-        """Write a record of a known kind, whether or not it is there."""
+        """Create or replace a record of a known kind."""
         ...
 
     def delete(self, kind: type[Any], id: str) -> None: ...
 
     def has_dedupe_key(self, key: str) -> bool:
-        """Whether a dedupe mark has been set."""
+        """Whether a dedupe key is set."""
         ...
 
     def add_dedupe_key(self, key: str) -> None:
-        """Set a dedupe mark; marks are kept 30 days."""
+        """Set a dedupe key, for 30 days."""
         ...
 
     def send(self, envelope: Envelope) -> None:
-        """Put an event into the outbox; an event of the same id that is still in it is not doubled."""
+        """Add an event to the outbox; an event with the same id that is still in it is not added twice."""
         ...
 
 
 class Records(RecordReader, Protocol):
-    """Subscriptions, orders, jobs, alerts, deliveries: small values, each written whole."""
+    """Reads records, and reads and writes them in transactions."""
 
     def transact[T](self, work: Callable[[Transaction], T]) -> T:
-        """Run `work` in one serialisable transaction; it may be run again if another one got in between, so
-        it must only read
-        and write through the transaction. What it raises undoes everything.
+        """Run `work` in one serializable transaction, which any exception rolls back.
+
+        `work` may run more than once, so it must read and write through the transaction only.
 
         Raises:
             TransientError: The store is busy or full; nothing was written.

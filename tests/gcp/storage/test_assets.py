@@ -401,5 +401,5 @@ def test_an_account_that_may_not_look_at_the_bucket_still_writes_and_the_warning
             assets.store(made(tmp_path, b"%d" % number), f"jobs/{number}/a.tif", COG)
     assert bucket.blob("jobs/0/a.tif").download_as_bytes() == b"0"
     assert [record.getMessage() for record in caplog.records] == [
-        f"whether the bucket {settings.bucket} lies in REVISIT_LOCATION is not known: grant this account roles/storage.legacyBucketReader on the bucket"
+        f"it is unknown whether the bucket {settings.bucket} is in REVISIT_LOCATION; grant this account roles/storage.legacyBucketReader on the bucket"
     ]

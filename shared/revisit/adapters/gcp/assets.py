@@ -1,5 +1,4 @@
-"""Assets in a bucket: uploaded under another name, then given their own by one request that fails where
-something has that name."""
+"""Assets in a bucket: uploaded under a temporary name, then renamed by a request that never overwrites."""
 
 import base64
 import contextlib
@@ -30,10 +29,9 @@ if TYPE_CHECKING:
     from revisit.adapters.gcp.signed_urls import UrlSigner
 
 UPLOAD_PREFIX = "unfinished/"
-"""Begins the names of uploads under way; the bucket removes what is older than a day."""
+"""Prefix of uploads in progress; the bucket deletes those older than a day."""
 CACHE_CONTROL = "private, max-age=86400, immutable"
-"""A name is of one content for ever; a shared cache must not hand it out without its right being asked
-for."""
+"""Names are content-addressed, so content never changes; shared caches must not bypass authorization."""
 USER_ROLE = "roles/storage.objectUser on the bucket"
 VIEWER_ROLE = "roles/storage.legacyBucketReader on the bucket"
 REQUIRED_PERMISSIONS = ("storage.objects.create", "storage.objects.get", "storage.objects.delete")
@@ -45,25 +43,25 @@ MULTI_REGIONS = {
     "NAM4": ("US-CENTRAL1", "US-EAST1"),
     "ASIA1": ("ASIA-NORTHEAST1", "ASIA-NORTHEAST2"),
 }
-"""What lies in a multi-region or a pair of regions (https://cloud.google.com/storage/docs/locations)."""
+"""Regions of a multi-region or dual-region (https://cloud.google.com/storage/docs/locations)."""
 EU_EXCLUDED_REGIONS = ("EUROPE-WEST2", "EUROPE-WEST6")
 """London and Zurich are not in EU."""
 log = logging.getLogger("revisit")
 
 _UPLOAD_CHUNK_BYTES = 16 * 2**20
-"""Bytes of a large upload that are sent, and kept in memory, at once."""
+"""Chunk size of a large upload, which is also the memory it takes."""
 
 
 class BucketAssets:
     """The Assets port on one bucket; threads, processes and machines may share it."""
 
     def __init__(self, settings: Settings, timeout_s: float = 60, signer: "UrlSigner | None" = None) -> None:
-        """Nothing is asked of the bucket before it is first used.
+        """No request is sent before first use.
 
         Args:
-            patience_s: How long a request is tried again.
-            signer: Signs addresses; by default in the name that the settings give, and nobody where an
-                emulator stands in.
+            settings: The deployment.
+            timeout_s: How long a request is retried, seconds.
+            signer: Signs URLs; None signs as the settings say, and not at all with an emulator.
         """
         self._settings, self._timeout_s, self._signer = settings, timeout_s, signer
         self._workspace_id = token_hex(4)
@@ -110,9 +108,8 @@ class BucketAssets:
                 self._bucket, prefix=self._validate_path(path), **self._request_options
             ):
                 if blob.name == path or blob.name.startswith(f"{path}/"):
-                    with contextlib.suppress(
-                        exceptions.NotFound
-                    ):  # another takes the same away, and is quicker
+                    # Another process may delete the same object first.
+                    with contextlib.suppress(exceptions.NotFound):
                         blob.delete(**self._request_options)
                         removed += 1
         return removed
@@ -125,7 +122,8 @@ class BucketAssets:
             return folder
         except OSError as error:
             raise TransientError(
-                f"there is no room for unfinished files below {tempfile.gettempdir()}: {error.strerror or error}"
+                f"there is no room for unfinished files below {tempfile.gettempdir()}: "
+                f"{error.strerror or error}"
             ) from error
 
     def check(self) -> list[str]:
@@ -133,7 +131,7 @@ class BucketAssets:
 
         Raises:
             TransientError: Cloud Storage does not answer.
-            PermanentError: It is not as it should be; the sentence names the variable and the remedy.
+            PermanentError: The bucket is missing, in another region or not accessible.
         """
         name = self._settings.bucket
         with _translate_storage_errors(f"the bucket {name} of REVISIT_BUCKET", VIEWER_ROLE):
@@ -141,50 +139,52 @@ class BucketAssets:
             granted = self._client.bucket(name).test_iam_permissions(
                 list(REQUIRED_PERMISSIONS), **self._request_options
             )
-        if refused := [one for one in REQUIRED_PERMISSIONS if one not in granted]:
+        if refused := [name for name in REQUIRED_PERMISSIONS if name not in granted]:
             raise PermanentError(
                 f"REVISIT_BUCKET {name!r} refuses this account {', '.join(refused)}; grant it {USER_ROLE}"
             )
         return []
 
-    # ----------------------------------------------------------------------------------------------------------------
+    # --------------------------------------------------------------------------------------------------------
     # steps
 
     def _check_location_once(self) -> None:
-        """See once, before the first file is stored, that the bucket is the one that is meant."""
+        """Check the bucket once, before the first file is stored."""
         if self._location_checked:
             return
         with _translate_storage_errors(f"the bucket {self._settings.bucket} of REVISIT_BUCKET", VIEWER_ROLE):
             try:
                 self._check_location()
             except exceptions.Forbidden:
-                # What is needed for this look alone, and perhaps was granted a moment ago, is no reason to
-                # fail a job for good.
+                # The permission is needed for this check only, and may be a recent grant: no reason to fail
+                # a job.
                 log.warning(
-                    "whether the bucket %s lies in REVISIT_LOCATION is not known: grant this account %s",
+                    "it is unknown whether the bucket %s is in REVISIT_LOCATION; grant this account %s",
                     self._settings.bucket,
                     VIEWER_ROLE,
                 )
         self._location_checked = True
 
     def _check_location(self) -> None:
-        """See that the bucket is there, and in its region."""
+        """Check that the bucket exists and is in its region."""
         name, region = self._settings.bucket, self._settings.location.upper()
         bucket = self._client.bucket(name)
         try:
             bucket.reload(**self._request_options)
         except exceptions.NotFound:
             raise PermanentError(
-                f"REVISIT_BUCKET {name!r} does not exist; run `terraform apply`, or name the bucket of your deployment"
+                f"REVISIT_BUCKET {name!r} does not exist; run `terraform apply`, or name the bucket of your "
+                "deployment"
             ) from None
         if not is_in_region(bucket, region):
             raise PermanentError(
-                f"REVISIT_BUCKET {name!r} lies in {bucket.location}, REVISIT_LOCATION is {self._settings.location!r}; "
+                f"REVISIT_BUCKET {name!r} lies in {bucket.location}, REVISIT_LOCATION is "
+                f"{self._settings.location!r}; "
                 "set one to fit the other, for results are not carried between regions"
             )
 
     def _upload(self, file: Path, content: "_FileDigest", media_type: str) -> "Blob":
-        """The file under a name of its own below `UPLOAD_PREFIX`, as whole as it is here."""
+        """Upload a file under a unique name below `UPLOAD_PREFIX`, and verify size and checksum."""
         upload = self._bucket.blob(
             f"{UPLOAD_PREFIX}{content.sha256[:16]}-{token_hex(8)}", chunk_size=_UPLOAD_CHUNK_BYTES
         )
@@ -198,11 +198,12 @@ class BucketAssets:
                 **self._request_options,
             )
         except exceptions.PreconditionFailed:
-            upload.reload(**self._request_options)  # the answer to our own request was lost, and asked again
+            upload.reload(**self._request_options)  # a retry of our own upload, whose response was lost
         if (int(upload.size), upload.crc32c) != (content.size, content.crc32c):
             self._delete_upload(upload)
             raise TransientError(
-                f"{file.name} came into the bucket {self._settings.bucket} as {upload.size} bytes of CRC32C {upload.crc32c} instead of "
+                f"{file.name} came into the bucket {self._settings.bucket} as {upload.size} bytes of CRC32C "
+                f"{upload.crc32c} instead of "
                 f"{content.size} of {content.crc32c}"
             )
         return upload
@@ -234,7 +235,7 @@ class BucketAssets:
         except (TransientError, PermanentError, exceptions.GoogleAPICallError) as error:
             log.info("the upload %s is left to the bucket's lifecycle rule: %s", upload.name, error)
 
-    # ----------------------------------------------------------------------------------------------------------------
+    # --------------------------------------------------------------------------------------------------------
     # parts
 
     @cached_property
@@ -265,7 +266,7 @@ class BucketAssets:
 
     @cached_property
     def _request_options(self) -> dict[str, Any]:
-        """What every request is given: a time for one answer, and one for all that is tried again."""
+        """Options of every request: the time-out of an attempt, and of all retries together."""
         from google.cloud.storage.retry import DEFAULT_RETRY
 
         return {"timeout": _timeout(self._timeout_s), "retry": DEFAULT_RETRY.with_timeout(self._timeout_s)}
@@ -273,7 +274,8 @@ class BucketAssets:
     def _validate_path(self, path: str) -> str:
         if split_asset_path(path)[0] == UPLOAD_PREFIX.rstrip("/"):
             raise InvalidInputError(
-                f"{path!r} is not the path of an asset: what begins with {UPLOAD_PREFIX} is removed after a day"
+                f"{path!r} is not the path of an asset: what begins with {UPLOAD_PREFIX} is removed after a "
+                "day"
             )
         return path
 
@@ -289,11 +291,13 @@ class BucketAssets:
                 yield
             except exceptions.BadRequest as error:
                 raise TransientError(
-                    f"the asset {path!r} did not come whole into the bucket {self._settings.bucket}: {error.message[:300]}"
+                    f"the asset {path!r} did not come whole into the bucket {self._settings.bucket}: "
+                    f"{error.message[:300]}"
                 ) from error
             except exceptions.NotFound as error:
                 raise PermanentError(
-                    f"REVISIT_BUCKET {self._settings.bucket!r} does not take the asset {path!r} ({error.message}); "
+                    f"REVISIT_BUCKET {self._settings.bucket!r} does not take the asset {path!r} "
+                    f"({error.message}); "
                     "see that the bucket exists"
                 ) from error
 

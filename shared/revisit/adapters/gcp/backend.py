@@ -100,7 +100,8 @@ class GcpAdapters:
 def _require_signing_key(settings: Settings) -> bytes:
     if not settings.webhook_key:
         raise PermanentError(
-            f"{SIGNING_KEY_VARIABLE} is not set, and webhooks cannot be signed without it; set it to the output of "
+            f"{SIGNING_KEY_VARIABLE} is not set, and webhooks cannot be signed without it; set it to the "
+            "output of "
             "`gcloud secrets versions access latest --secret=revisit-signing-key`"
         )
     return settings.webhook_key

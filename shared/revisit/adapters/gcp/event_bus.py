@@ -1,5 +1,4 @@
-"""The bus on Pub/Sub: one topic an event, one push subscription a hearer, and what it gave up taken in as
-dead letters."""
+"""Event bus on Pub/Sub: a topic per event type, a push subscription per function, a dead-letter topic."""
 
 import base64
 from collections.abc import Callable
@@ -24,18 +23,18 @@ if TYPE_CHECKING:
     from revisit.adapters.gcp.monitoring import Monitoring
 
 DEAD_LETTER_TOPIC = "dead-letters"
-"""Topic and subscription of what was delivered in vain too often."""
+"""Topic and subscription of messages whose delivery failed too often."""
 ACK_TIMEOUT_S = 15.0
-"""Longest that letting go of one may take."""
+"""Time-out of an acknowledgement, seconds."""
 PULL_TIMEOUT_S = 2.0
-"""How long to wait for one: Pub/Sub keeps who asks waiting where there is none."""
+"""Time-out of a pull, seconds: Pub/Sub holds the request while there are no messages."""
 SOURCE_ATTRIBUTE = "CloudPubSubDeadLetterSourceSubscription"
 DELIVERY_COUNT_ATTRIBUTE = "CloudPubSubDeadLetterSourceDeliveryCount"
 """Attributes that Pub/Sub adds to a dead letter."""
 
 
 def subscription_name(function: str, topic: str) -> str:
-    """Of the push subscription that carries a topic to a function: Terraform names them so."""
+    """Name of the push subscription from a topic to a function, as in Terraform."""
     return f"{function}.{topic}"
 
 
@@ -47,7 +46,10 @@ class PubSubBus:
     ) -> None:
         """
         Args:
-            monitoring: Knows what Pub/Sub holds; that of the project if not given.
+            settings: The deployment.
+            outbox: The transactional outbox.
+            now: The clock.
+            monitoring: Source of queue depths; None uses Cloud Monitoring.
         """
         self._settings = settings
         self._outbox = outbox
@@ -55,37 +57,36 @@ class PubSubBus:
         self._given_monitoring = monitoring
 
     def publish_pending(self) -> int:
-        """Publish what a crash left in the outbox; returns how many."""
+        """See `Bus.publish_pending`."""
         return self._outbox.sweep()
 
     def collect_dead_letters(self, save: Callable[[DeadLetter], None], limit: int = 500) -> int:
-        """Hand over what Pub/Sub delivered in vain too often; each is let go once `keep` returns. Returns how
-        many."""
-        path, kept = f"projects/{self._settings.project}/subscriptions/{DEAD_LETTER_TOPIC}", 0
+        """See `Bus.collect_dead_letters`; takes at most `limit`."""
+        path, saved = f"projects/{self._settings.project}/subscriptions/{DEAD_LETTER_TOPIC}", 0
         with translate_errors(
             "Pub/Sub",
             f"the subscription {DEAD_LETTER_TOPIC} of project {self._settings.project}",
             "roles/pubsub.subscriber",
         ):
-            while kept < limit:
+            while saved < limit:
                 try:
                     pulled = self._subscriber.pull(
                         subscription=path, max_messages=100, timeout=PULL_TIMEOUT_S, retry=None
                     ).received_messages
                 except exceptions.DeadlineExceeded:
-                    return kept
+                    return saved
                 if not pulled:
-                    return kept
-                for one in pulled:
-                    save(to_dead_letter(one.message, self._now()))
+                    return saved
+                for received in pulled:
+                    save(to_dead_letter(received.message, self._now()))
                     self._subscriber.acknowledge(
-                        subscription=path, ack_ids=[one.ack_id], timeout=ACK_TIMEOUT_S
+                        subscription=path, ack_ids=[received.ack_id], timeout=ACK_TIMEOUT_S
                     )
-                    kept += 1
-        return kept
+                    saved += 1
+        return saved
 
     def depth(self) -> list[QueueDepth]:
-        """What is committed but not yet published, by function and lane."""
+        """Events that are committed and not yet published, by function and lane."""
         waiting: dict[tuple[str, str], list[datetime]] = {}
         for topic, lane, at in self._outbox.pending():
             for function in functions_for(topic):
@@ -103,11 +104,11 @@ class PubSubBus:
         ]
 
     def statistics(self) -> BusStatistics:
-        """What Pub/Sub holds, some minutes ago; a note where nobody tells."""
+        """Queue depths of Pub/Sub, some minutes old; a note if they are unknown."""
         return self._monitoring.statistics()
 
     def check(self) -> list[str]:
-        """What is wrong with the topics and subscriptions, one sentence each."""
+        """Faults of the topics and subscriptions; see `SupportsCheck`."""
         from revisit.adapters.gcp.pubsub_check import check
 
         return check(self._settings.project, DEAD_LETTER_TOPIC)
@@ -126,7 +127,7 @@ class PubSubBus:
 
 
 def to_dead_letter(message: Any, now: datetime) -> DeadLetter:
-    """What Pub/Sub gave up, as a dead letter; its id is that which the function itself would have given
+    """A message of the dead-letter topic as a dead letter, with the id that the function would have given
     it."""
     from revisit.ports import cloudevents as wire
 
@@ -144,7 +145,7 @@ def to_dead_letter(message: Any, now: datetime) -> DeadLetter:
         id,
         function,
         topic,
-        f"given up after {attempts} attempts: each ended in an error or without an answer",
+        f"failed after {attempts} attempts: each ended in an error or without an answer",
         now,
         attempts,
         body,

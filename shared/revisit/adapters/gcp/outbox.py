@@ -1,5 +1,4 @@
-"""The outbox: events committed with their cause, published right after it, and by a sweeper where a crash got
-in between."""
+"""Transactional outbox: events are committed with their cause and published after it, or by a later sweep."""
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
@@ -23,11 +22,11 @@ if TYPE_CHECKING:
 
 OUTBOX_COLLECTION = "outbox"
 STALE_AFTER = timedelta(seconds=60)
-"""Older rows were left behind: whoever wrote them is done publishing or dead."""
+"""Older rows were left by a crash: publication after a commit takes less time."""
 ROW_TTL = timedelta(days=30)
-"""No row stays longer, published or not (TTL)."""
+"""Lifetime of a row, published or not (TTL)."""
 TIMEOUT_S = 20.0
-"""Longest a question may take, its tries included: the client's own patience is minutes."""
+"""Longest that one request may take with its retries; the client's default is minutes."""
 
 _RETRY = Retrying(initial=0.2, maximum=4.0, timeout=TIMEOUT_S)
 
@@ -40,25 +39,28 @@ class OutboxRow:
 
     envelope: Envelope
     update_time: Any
-    """When Firestore wrote it: a row written again since is another one."""
+    """Firestore's update time: a row that was written again later is a different row."""
 
 
 class Outbox:
-    """Rows of one database and the way they are published."""
+    """The outbox of one database."""
 
     def __init__(
         self, client: "Client", publish: Callable[[Sequence[Envelope]], list[bool]], now: Clock
     ) -> None:
         """
         Args:
-            publish: Gives for each envelope whether it has been published.
+            client: Of the database.
+            publish: Publishes envelopes and returns for each whether it was published.
+            now: The clock.
         """
         self._client = client
         self._publish = publish
         self._now = now
 
     def entry(self, envelope: Envelope, now: datetime) -> "tuple[DocumentReference, dict[str, Any]]":
-        """The document of an event, and what stands in it. An event that is still there is the same one."""
+        """The document of an event and its fields; an event that is still in the outbox has the same
+        document."""
         return self._client.collection(OUTBOX_COLLECTION).document(envelope.id), {
             "topic": envelope.event.topic,
             "lane": envelope.lane,
@@ -68,8 +70,11 @@ class Outbox:
         }
 
     def flush(self, rows: Sequence[OutboxRow]) -> int:
-        """Publish rows and take them away; those that cannot be published now are left for the sweeper.
-        Returns how many went out."""
+        """Publish rows and delete them; rows that cannot be published are left for the sweep.
+
+        Returns:
+            How many were published.
+        """
         published = [
             row for row, sent in zip(rows, self._publish([row.envelope for row in rows]), strict=True) if sent
         ]
@@ -78,7 +83,7 @@ class Outbox:
         return len(published)
 
     def sweep(self) -> int:
-        """Publish what was left behind; returns how many."""
+        """Publish the rows that a crash left; returns how many."""
         before, swept = self._now() - STALE_AFTER, 0
         while True:
             with translate_errors("Firestore", "the outbox", "roles/datastore.user"):
@@ -98,7 +103,7 @@ class Outbox:
                 return swept
 
     def pending(self) -> list[tuple[str, str, datetime]]:
-        """Topic, lane and time of what is in the outbox now."""
+        """Topic, lane and time of each row in the outbox."""
         with translate_errors("Firestore", "the outbox", "roles/datastore.user"):
             fields = (
                 self._client.collection(OUTBOX_COLLECTION)
@@ -108,7 +113,7 @@ class Outbox:
             return [(found.get("topic"), found.get("lane"), found.get("at")) for found in fields]
 
     def _remove(self, rows: Iterable[OutboxRow]) -> None:
-        # A row that was written again meanwhile, as a replay does, is a new one and stays.
+        # A row that was written again meanwhile, as by a replay, is a new row and stays.
         rows = list(rows)
         try:
             with translate_errors("Firestore", "the outbox", "roles/datastore.user"):
@@ -124,5 +129,5 @@ class Outbox:
                 for row in rows:
                     self._remove([row])
         except TransientError as error:
-            # Published twice is harmless: whoever hears it again takes no notice.
-            log.warning("published, but not yet out of the outbox: %s", error)
+            # Handlers ignore an event that is published twice.
+            log.warning("published events are still in the outbox: %s", error)

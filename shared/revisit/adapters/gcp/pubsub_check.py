@@ -1,5 +1,4 @@
-"""Whether a project's topics and subscriptions are as Terraform makes them; asks for their descriptions only,
-and writes nothing."""
+"""Check that a project's topics and subscriptions match Terraform's; read-only."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -11,24 +10,25 @@ from revisit.domain.events import EVENTS
 from revisit.ports.topology import functions_for
 
 TIMEOUT_S = 20.0
-"""Longest a question may take, its tries included."""
+"""Longest that one request may take with its retries, seconds."""
 ROLE = "roles/pubsub.viewer"
 REMEDY = "run `terraform apply`"
 BACKFILL_SUFFIX = ".backfill"
-"""Ends the name of the subscription that carries the backfill, where another carries all the rest."""
+"""Suffix of a subscription for the backfill lane, if the lanes have separate subscriptions."""
 
 
 def check(project: str, dead_letters: str) -> list[str]:
-    """What is wrong, one sentence each.
+    """Faults, one sentence each.
 
     Args:
-        dead_letters: Topic and subscription of what was delivered in vain.
+        project: Project id.
+        dead_letters: Name of the dead-letter topic and of its subscription.
 
     Raises:
         TransientError: Pub/Sub does not answer.
-        PermanentError: It refuses this account, or there is none.
+        PermanentError: Pub/Sub refuses this account, or there is no account.
     """
-    patience: dict[str, Any] = {
+    options: dict[str, Any] = {
         "timeout": TIMEOUT_S,
         "retry": Retrying(initial=0.2, maximum=4.0, timeout=TIMEOUT_S),
     }
@@ -36,13 +36,13 @@ def check(project: str, dead_letters: str) -> list[str]:
         from google.cloud.pubsub_v1 import PublisherClient, SubscriberClient
 
         topics = {
-            _short_name(one.name)
-            for one in PublisherClient().list_topics(request={"project": f"projects/{project}"}, **patience)
+            _short_name(found.name)
+            for found in PublisherClient().list_topics(request={"project": f"projects/{project}"}, **options)
         }
         existing = {
-            _short_name(one.name): one
-            for one in SubscriberClient().list_subscriptions(
-                request={"project": f"projects/{project}"}, **patience
+            _short_name(found.name): found
+            for found in SubscriberClient().list_subscriptions(
+                request={"project": f"projects/{project}"}, **options
             )
         }
     return [
@@ -70,13 +70,19 @@ def _check_subscriptions(project: str, existing: Mapping[str, Any], dead_letters
 def _check_subscription(
     project: str, existing: Mapping[str, Any], name: str, topic: str, is_push: bool = True
 ) -> Iterator[str]:
-    one = existing.get(name)
-    if one is None:
+    found = existing.get(name)
+    if found is None:
         yield f"project {project} has no subscription {name}: {REMEDY}"
-    elif _short_name(one.topic) != topic:
-        yield f"subscription {name} of project {project} is cut off from topic {topic}, which was made anew: {REMEDY}"
-    elif is_push and not one.push_config.push_endpoint:
-        yield f"subscription {name} of project {project} pushes to no address, so nothing it carries is handled: {REMEDY}"
+    elif _short_name(found.topic) != topic:
+        yield (
+            f"subscription {name} of project {project} is cut off from topic {topic}, "
+            f"which was created again: {REMEDY}"
+        )
+    elif is_push and not found.push_config.push_endpoint:
+        yield (
+            f"subscription {name} of project {project} pushes to no address, so nothing it carries is handled: "
+            f"{REMEDY}"
+        )
 
 
 def _short_name(path: str) -> str:

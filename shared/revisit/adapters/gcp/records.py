@@ -1,8 +1,7 @@
-"""Records as documents in Firestore: one commit holds effect, dedupe mark and outbox.
+"""Records as documents in Firestore; one commit holds effect, dedupe key and outbox rows.
 
-A document carries its record as JSON text in `decode_body`, since GeoJSON's nested arrays are no value of
-Firestore's, and beside it the
-fields it is found by and the owner that the security rules go by.
+A document has its record as JSON text in `body`, since Firestore does not accept GeoJSON's nested arrays,
+beside the indexed fields and the owner that the security rules check.
 """
 
 import contextlib
@@ -44,17 +43,17 @@ if TYPE_CHECKING:
 MARK_COLLECTION = "mark"
 SETTING_COLLECTION = "setting"
 MARK_TTL = timedelta(days=30)
-"""Firestore's own TTL takes them away after that, within a day or so."""
+"""Lifetime of a dedupe key; Firestore's TTL deletes it within a day after that."""
 EXPIRES_FIELD = "expires"
-"""The field that TTL goes by."""
+"""The field of the TTL policy."""
 TIMEOUT_S = 20.0
-"""Longest a read may take, its tries included."""
+"""Longest that a read may take with its retries, seconds."""
 TRANSACTION_TIMEOUT_S = 30.0
-"""A transaction that others get in the way of is not begun again later than this."""
+"""A transaction in conflict with others is not repeated later than this, seconds."""
 POLL_INTERVAL_S = 2.0
 """How often a caller that waits for a commit reads again; each read is billed."""
 MAX_ID_BYTES = 1500
-"""Bytes of a document's id."""
+"""Longest id of a document in UTF-8."""
 
 _RETRY = Retrying(initial=0.2, maximum=4.0, timeout=TIMEOUT_S)
 
@@ -96,7 +95,7 @@ class FirestoreRecords:
             query = query.start_after({"__name__": document(self._client, collection_name(kind), after)})
         with self._translate_errors():
             found = list(query.stream(timeout=TIMEOUT_S, retry=_RETRY))
-        return [record for record in (_decode_snapshot(one, kind) for one in found) if record is not None]
+        return [record for record in (_decode_snapshot(each, kind) for each in found) if record is not None]
 
     def find_sorted[T](
         self,
@@ -155,10 +154,9 @@ class FirestoreRecords:
         return last_seen + 1
 
     def transact[T](self, work: Callable[["FirestoreTransaction"], T]) -> T:
-        """See `Records.transact`; what it sends is published before it returns, and by the sweeper should
-        that fail."""
+        """See `Records.transact`. Events are published before it returns, or by the sweep if that fails."""
         if getattr(self._thread_state, "transaction", False):
-            raise RuntimeError("a transaction within a transaction is refused; do all of it in one")
+            raise RuntimeError("transactions cannot be nested; use one transaction")
         contention = RetryPolicy(0.1, max_delay_s=1.0, max_elapsed_s=TRANSACTION_TIMEOUT_S, full_jitter=True)
         with self._translate_errors():
             try:
@@ -177,7 +175,7 @@ class FirestoreRecords:
         try:
             result = work(transaction)
         except (PermanentError, TransientError):
-            # Of two records that were never so at the same time nothing follows.
+            # The error may come from records that never had these values at the same time.
             transaction.verify()
             raise
         finally:
@@ -188,7 +186,8 @@ class FirestoreRecords:
     def _build_query(self, kind: type[Any], fields: dict[str, Any]) -> Any:
         if unknown := fields.keys() - set(KINDS[kind]):
             raise ValueError(
-                f"a {collection_name(kind)} is not found by {', '.join(sorted(unknown))}; only by {', '.join(KINDS[kind])}"
+                f"a {collection_name(kind)} is not found by {', '.join(sorted(unknown))}; only by "
+                f"{', '.join(KINDS[kind])}"
             )
         query: Any = self._client.collection(collection_name(kind))
         for name, value in sorted(fields.items()):
@@ -204,15 +203,15 @@ class FirestoreRecords:
 
 
 class TransactionConflictError(Exception):
-    """What a transaction read was changed by another before it could write."""
+    """A document that the transaction read was changed before the transaction could commit."""
 
 
 class FirestoreTransaction:
-    """Reads, then writes, all at once and only if everything read is still as it was.
+    """A transaction with optimistic concurrency: reads, then one commit that fails if anything read has
+    changed.
 
-    Nothing is locked, as Firebase's own web client does it: whoever dies on the way holds nobody up, where a
-    transaction of the
-    server's would keep what it read from all others for a minute.
+    Like Firebase's web client it takes no locks. A worker that dies blocks nobody, while a transaction of the
+    server would lock the documents for a minute.
     """
 
     def __init__(self, client: "Client", outbox: Outbox, now: datetime) -> None:
@@ -222,11 +221,11 @@ class FirestoreTransaction:
         self._closed = False
         self._snapshots: dict[DocumentReference, DocumentSnapshot[Any]] = {}
         self._writes: dict[DocumentReference, dict[str, Any] | None] = {}
-        """Fields, or None for a document to be deleted."""
+        """Fields of a document; None deletes it."""
         self._envelopes: dict[DocumentReference, Envelope] = {}
 
     def close(self) -> None:
-        """After this it refuses everything."""
+        """End the transaction; every later call raises RuntimeError."""
         self._closed = True
 
     def get[T](self, kind: type[T], id: str) -> T | None:
@@ -254,26 +253,30 @@ class FirestoreTransaction:
         self._envelopes[reference] = envelope
 
     def verify(self) -> None:
-        """See that what was read was all so at one moment.
+        """Check that everything read was valid at one point in time.
 
         Raises:
-            Overtaken: It was not.
+            TransactionConflictError: A document has changed.
         """
         if len(self._snapshots) > 1:
             self._commit({})
 
     def commit(self) -> list[OutboxRow]:
-        """Write; returns what was put into the outbox.
+        """Write everything.
+
+        Returns:
+            The rows added to the outbox.
 
         Raises:
-            Overtaken: Something that was read has changed; nothing was written.
+            TransactionConflictError: A document that was read has changed; nothing was written.
         """
         if not self._writes:
             self.verify()
             return []
         written = dict(zip(self._writes, self._commit(self._writes), strict=False))
         return [
-            OutboxRow(envelope, written[place].update_time) for place, envelope in self._envelopes.items()
+            OutboxRow(envelope, written[reference].update_time)
+            for reference, envelope in self._envelopes.items()
         ]
 
     def _commit(self, writes: "dict[DocumentReference, dict[str, Any] | None]") -> list[Any]:
@@ -295,7 +298,7 @@ class FirestoreTransaction:
         for reference, snapshot in self._snapshots.items():
             if reference in writes:
                 continue
-            # Both change nothing; what matters is their precondition.
+            # Both operations change nothing; only their precondition matters.
             if snapshot.exists:
                 batch.update(reference, {_ABSENT_FIELD: firestore.DELETE_FIELD}, _precondition(snapshot))
             else:
@@ -332,25 +335,30 @@ class FirestoreTransaction:
 
 
 _ABSENT_FIELD = "unchanged"
-"""No document has it."""
+"""A field that no document has."""
 
 
 def _precondition(snapshot: "DocumentSnapshot[Any]") -> Any:
-    """The precondition that a document is still as it was seen, or still missing."""
+    """The precondition that a document is unchanged since it was read, or still missing."""
     return firestore.Client.write_option(
         **({"last_update_time": snapshot.update_time} if snapshot.exists else {"exists": False})
     )
 
 
 def document(client: "Client", collection: str, id: str) -> "DocumentReference":
-    """The document of an id, whatever characters it has (Firestore: "Constraints on document IDs")."""
+    """The document of an id with any characters (Firestore, "Constraints on document IDs").
+
+    Raises:
+        PermanentError: The id is empty or too long.
+    """
     documents: CollectionReference = client.collection(collection)
     name = id.replace("%", "%25").replace("/", "%2F")
     if name[:1] in (".", "_"):
         name = f"%{ord(name[0]):02X}{name[1:]}"
     if not 1 <= len(name.encode("utf-8", "replace")) <= MAX_ID_BYTES:
         raise PermanentError(
-            f"{id[:80]!r} cannot be the id of a record: it has {len(id)} characters, where 1 to {MAX_ID_BYTES} bytes are kept"
+            f"{id[:80]!r} cannot be the id of a record: it has {len(id)} characters, where 1 to "
+            f"{MAX_ID_BYTES} bytes are kept"
         )
     return documents.document(name)
 
@@ -376,7 +384,7 @@ _tuple_fields_by_kind: dict[type[Any], frozenset[str]] = {}
 
 
 def _tuple_fields(kind: type[Any]) -> frozenset[str]:
-    """The indexed fields that hold several values."""
+    """The indexed fields that are tuples."""
     if kind not in _tuple_fields_by_kind:
         hints = typing.get_type_hints(kind)
         _tuple_fields_by_kind[kind] = frozenset(

@@ -1,4 +1,4 @@
-"""What a deployment says of itself in the environment: read once, checked before anything is written."""
+"""Settings of a deployment, read from the environment and validated."""
 
 import os
 import re
@@ -14,7 +14,7 @@ EMULATOR_VARIABLES = (
     "BIGQUERY_EMULATOR_HOST",
     "STORAGE_EMULATOR_HOST",
 )
-"""Variables by which Google's own clients find a local stand-in."""
+"""Variables by which Google's client libraries find an emulator."""
 
 SIGNING_KEY_VARIABLE = "REVISIT_SIGNING_KEY"
 _PROJECT_ID = re.compile(r"[a-z][a-z0-9-]{4,28}[a-z0-9]")
@@ -28,35 +28,33 @@ _NAME_PATTERNS = {
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Where a deployment keeps its things."""
+    """Settings of one deployment."""
 
     project: str
     """REVISIT_PROJECT."""
     bucket: str = ""
-    """REVISIT_BUCKET: of what jobs make; PROJECT-revisit-results where it is not named."""
+    """REVISIT_BUCKET: bucket of the assets; by default PROJECT-revisit-results."""
     database: str = "(default)"
-    """REVISIT_DATABASE: of Firestore."""
+    """REVISIT_DATABASE: Firestore database."""
     dataset: str = "revisit"
-    """REVISIT_DATASET: of BigQuery."""
+    """REVISIT_DATASET: BigQuery dataset."""
     location: str = "europe-west1"
     """REVISIT_LOCATION: region of bucket, dataset and functions."""
     sources: tuple[str, ...] = ()
-    """REVISIT_SOURCES: SPECs that a refresh asks, separated by blanks."""
+    """REVISIT_SOURCES: SPECs that a refresh lists, separated by spaces."""
     base_url: str = ""
-    """REVISIT_BASE_URL: where the API is reached."""
+    """REVISIT_BASE_URL: public URL of the API."""
     signer: str = ""
-    """REVISIT_SIGNER: e-mail of the service account in whose name URLs are signed; the running one's where it
-    is not named."""
+    """REVISIT_SIGNER: e-mail of the service account that signs URLs; by default the running one."""
     allowed_origins: tuple[str, ...] = ()
-    """REVISIT_SITES: origins of the web page, separated by blanks, which may ask the API."""
+    """REVISIT_SITES: origins that may call the API (CORS), separated by spaces."""
     operators: tuple[str, ...] = ()
-    """REVISIT_OPERATORS: verified e-mail addresses of those who look after the whole, separated by blanks."""
+    """REVISIT_OPERATORS: verified e-mail addresses of the operators, separated by spaces."""
     webhook_key: bytes = field(default=b"", repr=False)
-    """REVISIT_SIGNING_KEY: what the secrets of webhooks are derived from; Secret Manager gives it to `api`
-    and `deliver` alone."""
+    """REVISIT_SIGNING_KEY: key that webhook secrets are derived from; Secret Manager provides it to `api` and
+    `deliver` only."""
     auth_emulator: str = ""
-    """FIREBASE_AUTH_EMULATOR_HOST: stands in for Identity Platform, in projects that are demonstrations
-    only."""
+    """FIREBASE_AUTH_EMULATOR_HOST: emulator of Identity Platform, for demonstration projects only."""
 
     def __post_init__(self) -> None:
         if not self.bucket:
@@ -64,26 +62,21 @@ class Settings:
 
     @property
     def uses_emulator(self) -> bool:
-        """Whether anything stands in for Google's services."""
+        """Whether an emulator replaces any of Google's services."""
         return any(os.environ.get(name) for name in EMULATOR_VARIABLES)
 
     @property
     def pubsub_url(self) -> str:
-        """Where Pub/Sub is asked."""
+        """Base URL of Pub/Sub."""
         emulator = os.environ.get("PUBSUB_EMULATOR_HOST")
         return f"http://{emulator}" if emulator else "https://pubsub.googleapis.com"
 
 
-def named_project(environment: Mapping[str, str] = os.environ) -> str | None:
-    """The project that the environment names, which may be the empty text; None where it names none."""
-    return environment.get("REVISIT_PROJECT")
-
-
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
-    """Read and check the environment.
+    """Read and validate the environment.
 
     Raises:
-        InvalidInputError: A variable is missing or makes no sense; the sentence names it and the remedy.
+        InvalidInputError: A variable is missing or invalid; the message names it and the remedy.
     """
     project = environment.get("REVISIT_PROJECT", "").strip()
     if not project:

@@ -1,5 +1,4 @@
-"""Addresses that let their bearer read one object for a while: V4 signatures made by IAM, so that no key is
-ever in our hands.
+"""Signed URLs of objects: V4 signatures made by IAM, so that no private key is needed.
 
 https://cloud.google.com/storage/docs/access-control/signed-urls
 """
@@ -22,34 +21,35 @@ if TYPE_CHECKING:
 
 BROWSER_LIFETIME_S = 15 * 60
 MAX_LIFETIME_S = 24 * 3600
-"""Nothing is signed for longer."""
+"""Longest lifetime of a URL, seconds."""
 ROLE = "roles/iam.serviceAccountTokenCreator on the service account that signs"
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 TIMEOUT_S = 10
 
 
 class UrlSigner:
-    """Signs in the name of one service account."""
+    """Signs URLs as one service account."""
 
     def __init__(self, email: str, credentials: Credentials, request: Callable[..., Any]) -> None:
         """
         Args:
-            email: The service account in whose name is signed.
-            credentials: Of whoever asks IAM to sign.
-            request: Carries that question: a `google.auth.transport.Request`.
+            email: The service account that signs.
+            credentials: The account that calls IAM.
+            request: Sends the call: a `google.auth.transport.Request`.
         """
         self._credentials = _IamCredentials(email, iam.Signer(request, credentials, email))
         self.email = email
 
     def signed_url(self, blob: "Blob", valid_s: float, name: str = "") -> str:
-        """The address of one object.
+        """The signed URL of one object.
 
         Args:
-            seconds: How long it holds.
-            name: What the file is called where it is saved; as in the bucket if empty.
+            blob: The object.
+            valid_s: Lifetime, seconds.
+            name: File name for saving; empty takes the object's.
 
         Raises:
-            InvalidInputError: It would hold for longer than a day, or for no time.
+            InvalidInputError: The lifetime is not 1 s to 1 day, or the name is not a file name.
             TransientError: IAM does not answer.
             PermanentError: The account may not sign.
         """
@@ -76,7 +76,7 @@ class UrlSigner:
 
 
 class _IamCredentials(Signing):
-    """What the storage library asks for a signature; it also has an e-mail."""
+    """Credentials with an e-mail address, which the storage library requires for signing."""
 
     def __init__(self, email: str, signer: iam.Signer) -> None:
         self._email, self._signer = email, signer
@@ -94,11 +94,11 @@ class _IamCredentials(Signing):
 
 
 def create_url_signer(settings: Settings) -> UrlSigner:
-    """The signer of a deployment: the account of REVISIT_SIGNER, or the one that runs.
+    """The signer of a deployment: the account of REVISIT_SIGNER, or the running one.
 
     Raises:
         TransientError: The metadata server does not answer.
-        PermanentError: There is no account, or it is not a service account and none is named.
+        PermanentError: There is no account, or it is not a service account and REVISIT_SIGNER is not set.
     """
     import google.auth
     from google.auth.transport.requests import Request
@@ -113,17 +113,19 @@ def create_url_signer(settings: Settings) -> UrlSigner:
             email = str(getattr(credentials, "service_account_email", ""))
     if "@" not in email:
         raise PermanentError(
-            "addresses are signed in the name of a service account and the account at work is none; set REVISIT_SIGNER to its e-mail"
+            "addresses are signed in the name of a service account and the account at work is none; set "
+            "REVISIT_SIGNER to its e-mail"
         )
     return UrlSigner(email, credentials, request)
 
 
 def _signing_error(email: str, error: GoogleAuthError) -> PermanentError | TransientError:
-    """IAM's answers come without a type of their own: only what names a refusal will not mend."""
+    """IAM's errors have no type: those that name a refusal are permanent, all others transient."""
     text = str(error)
-    for sign in ("PERMISSION_DENIED", "NOT_FOUND", "UNAUTHENTICATED"):
-        if sign in text:
+    for status in ("PERMISSION_DENIED", "NOT_FOUND", "UNAUTHENTICATED"):
+        if status in text:
             return PermanentError(
-                f"IAM refuses to sign as {email} ({sign}); grant {ROLE} to the account that runs, or correct REVISIT_SIGNER"
+                f"IAM refuses to sign as {email} ({status}); grant {ROLE} to the account that runs, or "
+                "correct REVISIT_SIGNER"
             )
     return TransientError(f"IAM does not sign as {email} now: {type(error).__name__}")
