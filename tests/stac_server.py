@@ -115,24 +115,66 @@ def item_of(
     west, south, east, north = map(float, Tile.parse(tile).footprint.bounds)
     folder = f"{COGS}/{tile[:2]}/{tile[2]}/{tile[3:]}/{day.year}/{day.month}/{id}"
     return {
-        "type": "Feature", "stac_version": "1.0.0", "id": id, "collection": "sentinel-2-l2a", "bbox": [west, south, east, north],
-        "geometry": {"type": "Polygon", "coordinates": [[[west, north], [west, south], [east, south], [east, north], [west, north]]]},
-        "properties": {
-            "datetime": f"{day:%Y-%m-%dT%H:%M:%S.%fZ}", "created": "2024-06-29T14:00:00.000Z", "updated": "2024-06-29T14:00:00.000Z",
-            "platform": "sentinel-2a", "constellation": "sentinel-2", "instruments": ["msi"], "eo:cloud_cover": 12.5, "proj:epsg": 32632,
-            "mgrs:utm_zone": int(tile[:2]), "mgrs:latitude_band": tile[2], "mgrs:grid_square": tile[3:], "grid:code": f"MGRS-{tile}",
-            "s2:processing_baseline": baseline, "s2:product_type": "S2MSI2A", "s2:sequence": str(sequence), "earthsearch:boa_offset_applied": sequence == 1,
-            "s2:product_uri": f"S2A_MSIL2A_{start:%Y%m%dT%H%M%S}_N{baseline.replace('.', '')}_R{orbit:03d}_T{tile}_{made_at:%Y%m%dT%H%M%S}.SAFE",
-            "s2:datatake_id": f"GS2A_{start:%Y%m%dT%H%M%S}_{absolute:06d}_N{baseline}", "s2:generation_time": f"{made_at:%Y-%m-%dT%H:%M:%S.%fZ}",
+        "type": "Feature",
+        "stac_version": "1.0.0",
+        "id": id,
+        "collection": "sentinel-2-l2a",
+        "bbox": [west, south, east, north],
+        "geometry": {
+            "type": "Polygon",
+            "coordinates": [[[west, north], [west, south], [east, south], [east, north], [west, north]]],
         },
-        "links": [{"rel": "self", "type": "application/geo+json", "href": f"https://earth-search.aws.element84.com/v1/collections/sentinel-2-l2a/items/{id}"}],
-        "assets": {name: {
-            "href": f"{folder}/{band}.tif", "type": "image/tiff; application=geotiff; profile=cloud-optimized", "title": band, "roles": ["data", "reflectance"],
-            "proj:shape": [109_800 // metres] * 2,
-            "raster:bands": [{"nodata": 0, "data_type": "uint8", "spatial_resolution": metres} if band == "SCL" else
-                             {"nodata": 0, "data_type": "uint16", "spatial_resolution": metres, "scale": 0.0001, "offset": -0.1 if sequence else 0}],
-        } for name, (band, metres) in ASSETS.items()},
-    }  # fmt: skip
+        "properties": {
+            "datetime": f"{day:%Y-%m-%dT%H:%M:%S.%fZ}",
+            "created": "2024-06-29T14:00:00.000Z",
+            "updated": "2024-06-29T14:00:00.000Z",
+            "platform": "sentinel-2a",
+            "constellation": "sentinel-2",
+            "instruments": ["msi"],
+            "eo:cloud_cover": 12.5,
+            "proj:epsg": 32632,
+            "mgrs:utm_zone": int(tile[:2]),
+            "mgrs:latitude_band": tile[2],
+            "mgrs:grid_square": tile[3:],
+            "grid:code": f"MGRS-{tile}",
+            "s2:processing_baseline": baseline,
+            "s2:product_type": "S2MSI2A",
+            "s2:sequence": str(sequence),
+            "earthsearch:boa_offset_applied": sequence == 1,
+            "s2:product_uri": f"S2A_MSIL2A_{start:%Y%m%dT%H%M%S}_N{baseline.replace('.', '')}_R{orbit:03d}"
+            f"_T{tile}_{made_at:%Y%m%dT%H%M%S}.SAFE",
+            "s2:datatake_id": f"GS2A_{start:%Y%m%dT%H%M%S}_{absolute:06d}_N{baseline}",
+            "s2:generation_time": f"{made_at:%Y-%m-%dT%H:%M:%S.%fZ}",
+        },
+        "links": [
+            {
+                "rel": "self",
+                "type": "application/geo+json",
+                "href": f"https://earth-search.aws.element84.com/v1/collections/sentinel-2-l2a/items/{id}",
+            }
+        ],
+        "assets": {
+            name: {
+                "href": f"{folder}/{band}.tif",
+                "type": "image/tiff; application=geotiff; profile=cloud-optimized",
+                "title": band,
+                "roles": ["data", "reflectance"],
+                "proj:shape": [109_800 // metres] * 2,
+                "raster:bands": [
+                    {"nodata": 0, "data_type": "uint8", "spatial_resolution": metres}
+                    if band == "SCL"
+                    else {
+                        "nodata": 0,
+                        "data_type": "uint16",
+                        "spatial_resolution": metres,
+                        "scale": 0.0001,
+                        "offset": -0.1 if sequence else 0,
+                    }
+                ],
+            }
+            for name, (band, metres) in ASSETS.items()
+        },
+    }
 
 
 ITEMS = [

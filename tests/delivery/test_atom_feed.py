@@ -107,7 +107,8 @@ def test_the_summary_contains_the_statistics():
     assert texts(feed, "a:entry/a:summary") == [
         (
             "P1, sensed 2024-07-02T12:00:00Z. 75.0 % of the AOI has data, 75.0 % of it is clear. "
-            "NDVI: mean 0.5000, from -0.2500 to 0.7500, 12,345 pixels. Note: min_clear could not be judged without a mask."
+            "NDVI: mean 0.5000, from -0.2500 to 0.7500, 12,345 pixels. "
+            "Note: min_clear could not be judged without a mask."
         )
     ]
     assert [category.get("term") for category in feed.findall("a:entry/a:category", NS)] == ["backfill"]

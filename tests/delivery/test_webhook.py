@@ -65,8 +65,7 @@ def post_to(hook, headers=None, **options):
     )
 
 
-# -------------------------------------------------------------------------------------------------------------------
-# the signature
+# ---- the signature
 
 
 def test_the_signature_is_that_of_the_specification():
@@ -143,8 +142,7 @@ def test_an_invalid_secret_is_refused(secret):
         signed_headers(secret, "msg_1", NOW, BODY)
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# the payload
+# ---- the payload
 
 
 def test_the_payload_says_what_happened_in_numbers():
@@ -189,8 +187,7 @@ def test_the_payload_is_the_same_bytes_every_time_and_strict_json():
     assert read["data"]["indices"]["EVI"]["mean"] is None and read["data"]["name"] == hostile.name
 
 
-# ------------------------------------------------------------------------------------------------------------------------
-# the post
+# ---- the post
 
 
 def test_the_signed_bytes_are_sent_and_the_receiver_verifies_them():
@@ -349,8 +346,7 @@ def test_an_invalid_retry_after_is_ignored(text):
     assert parse_retry_after(text, NOW) is None
 
 
-# --------------------------------------------------------------------------------------------------------------------
-# the guard
+# ---- the guard
 
 
 def test_a_name_rebound_to_a_private_address_is_never_connected_to():

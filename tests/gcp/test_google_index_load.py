@@ -108,8 +108,7 @@ def known(backend, name):
     return {(one.id, one.published): one for one in products if one.source == spec(name)}
 
 
-# ------------------------------------------------------------------------------------------------------------------
-# the same
+# ---- the same
 
 
 def test_every_column_of_every_real_row_is_as_by_the_lines_of_the_file(backend, bucket, jobs, tmp_path):
@@ -248,8 +247,7 @@ def test_strange_rows_are_taken_or_refused_as_by_the_lines_of_the_file(backend, 
     )
 
 
-# -----------------------------------------------------------------------------------------------------------
-# taken up again
+# ---- taken up again
 
 
 def sensed(day: str) -> dict[str, str]:
@@ -321,8 +319,7 @@ def test_a_load_that_takes_longer_than_a_function_is_taken_up_and_its_last_days_
     }
 
 
-# -------------------------------------------------------------------------------------------------------------------
-# bad input
+# ---- bad input
 
 
 @pytest.mark.parametrize(
@@ -418,7 +415,7 @@ def test_bands_are_read_by_address_from_the_bucket_of_the_index(google, backend,
         1,
         href=f"{host}/{BUCKET}/{SAFE_PATH}",
     )
-    with pytest.raises(PermanentError, match=f"lies outside https://storage.googleapis.com/{BUCKET}/"):
+    with pytest.raises(PermanentError, match=f"is outside https://storage.googleapis.com/{BUCKET}/"):
         backend.source(spec(L2A)).bands(product)
     monkeypatch.setattr(google_index_source, "STORAGE_URL", f"{host}/")
     bucket.put(f"{SAFE_PATH}/MTD_MSIL2A.xml", metadata_path().read_bytes(), packed=False)

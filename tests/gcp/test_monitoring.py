@@ -143,8 +143,7 @@ def test_who_does_not_answer_or_does_not_know_us_is_said_so(played, clock):
     )
 
 
-# ------------------------------------------------------------------------------------------------------------------
-# status
+# ---- status
 
 
 @pytest.fixture
@@ -191,8 +190,8 @@ def test_doctor_takes_a_live_message_that_waits_long_for_a_problem_and_one_of_a_
     clock.advance(30)
     found = check_queue(backend)
     assert not found.ok and found.message == (
-        "Pub/Sub has held a message for deliver for 17 minutes, 126 in all: see whether revisit-deliver runs, "
-        "and what its log says"
+        "Pub/Sub has held a message for deliver for 17 minutes, 126 in all: see whether revisit-deliver "
+        "runs, and what its log says"
     )
 
 

@@ -108,16 +108,21 @@ def test_a_service_that_does_not_answer_ends_in_a_time_out(monkeypatch, caplog):
     monkeypatch.setattr(publishing, "RETRY", replace(publishing.RETRY, max_elapsed_s=0.6))
     assert Publisher(Settings("revisit-lakes")).publish([envelope(JobStarted("job_1"))]) == [False]
     assert (
-        "job.started job_1 waits in the outbox: Pub/Sub does not answer for the topic job.started of project revisit-lakes"
-        in caplog.text
+        "job.started job_1 waits in the outbox: Pub/Sub does not answer for the topic job.started of project "
+        "revisit-lakes" in caplog.text
     )
 
 
 def test_publishing_loads_no_client_for_streams(server):
     code = (
-        "import sys; from revisit.adapters.gcp.publisher import Publisher; from revisit.adapters.gcp.settings import Settings; from samples import envelope\n"
-        "from revisit.domain.events import JobStarted; print(Publisher(Settings('revisit-lakes')).publish([envelope(JobStarted('job_1'))]))\n"
-        "print(sorted({name.rpartition('.')[0] for name in sys.modules} & {'google.pubsub_v1', 'google.cloud.pubsub_v1', 'opentelemetry'}))"
+        "import sys\n"
+        "from revisit.adapters.gcp.publisher import Publisher\n"
+        "from revisit.adapters.gcp.settings import Settings\n"
+        "from revisit.domain.events import JobStarted\n"
+        "from samples import envelope\n"
+        "print(Publisher(Settings('revisit-lakes')).publish([envelope(JobStarted('job_1'))]))\n"
+        "streaming = {'google.pubsub_v1', 'google.cloud.pubsub_v1', 'opentelemetry'}\n"
+        "print(sorted({name.rpartition('.')[0] for name in sys.modules} & streaming))"
     )
     ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT / "tests", capture_output=True, text=True)
     assert ran.stdout.split("\n")[:2] == ["[True]", "[]"], ran.stderr

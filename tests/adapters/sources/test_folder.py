@@ -55,16 +55,30 @@ def item(path: Path, id: str, band: str = "./B04.tif", **properties: Any) -> Pat
     path.mkdir(parents=True, exist_ok=True)
     (path / "B04.tif").write_bytes(b"II*\0")
     square = [[[4.0, 51.0], [5.0, 51.0], [5.0, 52.0], [4.0, 52.0], [4.0, 51.0]]]
-    (path / f"{id}.json").write_text(json.dumps({
-        "type": "Feature", "stac_version": "1.1.0", "id": id, "collection": "sentinel-2-l2a", "bbox": [4, 51, 5, 52], "links": [],
-        "geometry": {"type": "Polygon", "coordinates": square},
-        "properties": {"datetime": "2024-06-01T10:30:00Z", "platform": "sentinel-2b", "grid:code": "MGRS-31UES"} | properties,
-        "assets": {"red": {"href": band, "type": "image/tiff"}}}))  # fmt: skip
+    (path / f"{id}.json").write_text(
+        json.dumps(
+            {
+                "type": "Feature",
+                "stac_version": "1.1.0",
+                "id": id,
+                "collection": "sentinel-2-l2a",
+                "bbox": [4, 51, 5, 52],
+                "links": [],
+                "geometry": {"type": "Polygon", "coordinates": square},
+                "properties": {
+                    "datetime": "2024-06-01T10:30:00Z",
+                    "platform": "sentinel-2b",
+                    "grid:code": "MGRS-31UES",
+                }
+                | properties,
+                "assets": {"red": {"href": band, "type": "image/tiff"}},
+            }
+        )
+    )
     return path / f"{id}.json"
 
 
-# --------------------------------------------------------------------------------------------------------------
-# real data
+# ---- real data
 
 
 def test_the_real_archive_gives_its_34_products_and_none_of_sentinel_1():
@@ -80,10 +94,15 @@ def test_the_real_archive_gives_its_34_products_and_none_of_sentinel_1():
 
     gfmap = {"B02", "B03", "B04", "B08", "SCL"}, {0.0}
     bands = {
-        "31UES": gfmap, "31UFS": ({"B01", "B04", "B08", "B11", "SCL", "AOT"}, {0.0}), "31TDH": ({"B01"}, {0.0}),
+        "31UES": gfmap,
+        "31UFS": ({"B01", "B04", "B08", "B11", "SCL", "AOT"}, {0.0}),
+        "31TDH": ({"B01"}, {0.0}),
         "29RKH": ({"B02", "B03", "B04", "B05", "B08", "B8A", "B11", "B12", "SCL", "AOT"}, {0.0}),
-        "33NZA": ({"B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B11", "B12"}, {-0.1}),
-    }  # fmt: skip
+        "33NZA": (
+            {"B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B11", "B12"},
+            {-0.1},
+        ),
+    }
     assert Counter(product.tile for product in products) == {
         "31UES": 19,
         "31UFS": 12,
@@ -161,8 +180,7 @@ def test_a_folder_may_hold_a_safe_tree_and_a_catalog(tmp_path):
     assert listing.rejection_count == 0
 
 
-# ----------------------------------------------------------------------------------------------------------------
-# changes
+# ---- changes
 
 
 def test_a_product_added_later_is_found_without_reading_the_others(tmp_path, monkeypatch):
@@ -238,14 +256,27 @@ def test_an_emptied_folder_is_an_error_and_an_empty_one_is_not(tmp_path):
         read(source, before.state)
 
 
-# -----------------------------------------------------------------------------------------------------------------
-# limits
+# ---- limits
 
 
-@pytest.mark.parametrize("href", [
-    "../outside/B04.tif", "/etc/hosts.tif", "a/../../outside/B04.tif", "link/B04.tif", "http://127.0.0.1:9/B04.tif", "https://evil.example/B04.tif",
-    "/vsicurl/https://evil.example/B04.tif", "file:///etc/hosts.tif", "NETCDF:B04.tif", "B04\0.tif", "~/B04.tif", "x" * 5000 + ".tif", "loop/B04.tif",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "href",
+    [
+        "../outside/B04.tif",
+        "/etc/hosts.tif",
+        "a/../../outside/B04.tif",
+        "link/B04.tif",
+        "http://127.0.0.1:9/B04.tif",
+        "https://evil.example/B04.tif",
+        "/vsicurl/https://evil.example/B04.tif",
+        "file:///etc/hosts.tif",
+        "NETCDF:B04.tif",
+        "B04\0.tif",
+        "~/B04.tif",
+        "x" * 5000 + ".tif",
+        "loop/B04.tif",
+    ],
+)
 def test_a_band_outside_the_folder_is_refused(tmp_path, href):
     inside = tmp_path / "inside"
     item(tmp_path / "outside", "elsewhere")
@@ -374,8 +405,7 @@ def test_many_items_come_in_batches(tmp_path, monkeypatch):
     assert listing.rows == 25
 
 
-# -------------------------------------------------------------------------------------------------------------------
-# spec
+# ---- spec
 
 
 def test_a_spec_is_made_absolute(tmp_path, monkeypatch):
@@ -408,8 +438,24 @@ def test_the_home_folder_of_an_unknown_user_is_refused(spec):
         open_source(spec)
 
 
-@pytest.mark.parametrize("spec", ["", "stac:https://[#c", "folder:a\0b", "folder", "folder:", "https://example.org", "ftp:x", "/data", "stac:https://example.org", "stac:example.org#c",
-                                  "stac:file:///etc/passwd#c", "stac:https://user@example.org#c", "stac:https://example.org#a/../b"])  # fmt: skip
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "",
+        "stac:https://[#c",
+        "folder:a\0b",
+        "folder",
+        "folder:",
+        "https://example.org",
+        "ftp:x",
+        "/data",
+        "stac:https://example.org",
+        "stac:example.org#c",
+        "stac:file:///etc/passwd#c",
+        "stac:https://user@example.org#c",
+        "stac:https://example.org#a/../b",
+    ],
+)
 def test_an_invalid_source_is_refused_with_the_valid_forms(spec):
     with pytest.raises(
         InvalidInputError,

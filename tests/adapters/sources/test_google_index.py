@@ -26,8 +26,7 @@ from revisit.domain.product import Product
 from revisit.errors import PermanentError, TransientError
 from revisit.ports.catalog import Query
 
-# ------------------------------------------------------------------------------------------------------------------
-# real rows
+# ---- real rows
 
 
 @pytest.mark.parametrize(
@@ -184,8 +183,7 @@ def test_a_tile_with_one_digit_is_the_same_tile(tmp_path):
     assert (product.tile, product.west, product.east) == ("01KAB", 179.3, 179.9)
 
 
-# -------------------------------------------------------------------------------------------------------------------
-# bad input
+# ---- bad input
 
 
 @pytest.mark.parametrize(

@@ -46,15 +46,15 @@ def metadata(
     tag: str = "IMAGE_FILE",
 ) -> str:
     quantification = "BOA_QUANTIFICATION_VALUE" if level == "2A" else "QUANTIFICATION_VALUE"
+    listed = "".join(f"<{tag}>{image}</{tag}>" for image in images)
     return f"""<?xml version="1.0"?><n1:Level-{level}_User_Product xmlns:n1="urn:x">
       <PROCESSING_LEVEL>Level-{level}</PROCESSING_LEVEL><GENERATION_TIME>2022-12-06T13:54:52.000Z</GENERATION_TIME>
-      <Granule_List><Granule granuleIdentifier="{granule}">{"".join(f"<{tag}>{image}</{tag}>" for image in images)}</Granule></Granule_List>
+      <Granule_List><Granule granuleIdentifier="{granule}">{listed}</Granule></Granule_List>
       <{quantification}>10000</{quantification}>{extra}
       <EXT_POS_LIST>51 4 51 5 50 5 50 4 51 4</EXT_POS_LIST></n1:Level-{level}_User_Product>"""
 
 
-# ----------------------------------------------------------------------------------------------------------
-# real metadata
+# ---- real metadata
 
 
 def real_products() -> list[Path]:
@@ -129,12 +129,15 @@ def test_a_footprint_across_the_antimeridian_has_its_west_east_of_its_east():
     assert product.footprint["type"] == "MultiPolygon"
 
 
-@pytest.mark.parametrize(("name", "offset"), [
-    ("cdse_31UFS/S2A_MSIL2A_20221206T105431_N0509_R051_T31UFS_20221206T135452.SAFE", -0.1),
-    ("cdse_31UFS/S2B_MSIL1C_20220125T105229_N0400_R051_T31UFS_20220125T133326.SAFE", -0.1),
-    ("cdse_31UFS/S2B_MSIL2A_20210331T104619_N0300_R051_T31UFS_20210331T133112.SAFE", 0.0),
-    ("cdse_31UFS/S2B_MSIL1C_20210331T104619_N0300_R051_T31UFS_20210331T122109.SAFE", 0.0),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "offset"),
+    [
+        ("cdse_31UFS/S2A_MSIL2A_20221206T105431_N0509_R051_T31UFS_20221206T135452.SAFE", -0.1),
+        ("cdse_31UFS/S2B_MSIL1C_20220125T105229_N0400_R051_T31UFS_20220125T133326.SAFE", -0.1),
+        ("cdse_31UFS/S2B_MSIL2A_20210331T104619_N0300_R051_T31UFS_20210331T133112.SAFE", 0.0),
+        ("cdse_31UFS/S2B_MSIL1C_20210331T104619_N0300_R051_T31UFS_20210331T122109.SAFE", 0.0),
+    ],
+)
 def test_the_offset_is_the_one_the_metadata_states(name, offset):
     root = shared_data("safe", *name.split("/"))
     bands = safe.bands_of(str(root), reader(root))
@@ -168,8 +171,7 @@ def test_bands_come_in_their_native_resolution():
         assert (file.driver, file.nodata) == ("JP2OpenJPEG", 0)
 
 
-# -----------------------------------------------------------------------------------------------------------
-# file lists
+# ---- file lists
 
 
 def test_band_paths_are_those_of_the_real_file_lists():
@@ -191,9 +193,16 @@ def band_files_lie_where_listed(layout: Path) -> None:
     granules = sorted({path.split("/")[1] for path in images})
     listed = "".join(
         f'<{"Granules" if old else "Granule"} granuleIdentifier="{granule}" imageFormat="JPEG2000">'
-        + "".join(f"<IMAGE_ID>{PurePosixPath(p).stem}</IMAGE_ID>" if old else f"<IMAGE_FILE>{p.removesuffix('.jp2')}</IMAGE_FILE>"
-                  for p in images if p.split("/")[1] == granule)
-        + f"</{'Granules' if old else 'Granule'}>" for granule in granules)  # fmt: skip
+        + "".join(
+            f"<IMAGE_ID>{PurePosixPath(p).stem}</IMAGE_ID>"
+            if old
+            else f"<IMAGE_FILE>{p.removesuffix('.jp2')}</IMAGE_FILE>"
+            for p in images
+            if p.split("/")[1] == granule
+        )
+        + f"</{'Granules' if old else 'Granule'}>"
+        for granule in granules
+    )
     text = metadata([], level=level).replace(
         '<Granule granuleIdentifier="S2A_OPER_MSI_L2A_TL_X_T31UFS_N05.09"></Granule>', listed
     )
@@ -229,7 +238,8 @@ def test_every_tile_of_an_old_package_is_a_product():
     text = metadata([], level="1C").replace(
         '<Granule granuleIdentifier="S2A_OPER_MSI_L2A_TL_X_T31UFS_N05.09"></Granule>', listed
     )
-    tile = """<r><SENSING_TIME>2016-07-01T20:46:42.000Z</SENSING_TIME><HORIZONTAL_CS_CODE>EPSG:32704</HORIZONTAL_CS_CODE>
+    tile = """<r><SENSING_TIME>2016-07-01T20:46:42.000Z</SENSING_TIME>
+              <HORIZONTAL_CS_CODE>EPSG:32704</HORIZONTAL_CS_CODE>
               <Geoposition resolution="10"><ULX>699960</ULX><ULY>9800020</ULY></Geoposition>
               <CLOUDY_PIXEL_PERCENTAGE>12.5</CLOUDY_PIXEL_PERCENTAGE></r>"""
 
@@ -260,18 +270,28 @@ def test_every_tile_of_an_old_package_is_a_product():
         safe.bands_of(f"/a/{name}.SAFE", read)
 
 
-# --------------------------------------------------------------------------------------------------------------
-# bad input
+# ---- bad input
 
 PRODUCT = "/a/S2A_MSIL2A_20221206T105431_N0509_R051_T31UFS_20221206T135452.SAFE"
 IMAGE = "GRANULE/L2A_T31UFS_A1_20221206T105430/IMG_DATA/R10m/T31UFS_20221206T105431_B02_10m"
 
 
-@pytest.mark.parametrize("image", [
-    "../../../etc/passwd_B02_10m", "/etc/passwd_B02_10m", "GRANULE/../../x_B02_10m", "/vsicurl/http://127.0.0.1/x_B02_10m",
-    "https://127.0.0.1/x_B02_10m", "GRANULE/x\\..\\y_B02_10m", "GRANULE/%2e%2e/x_B02_10m", "HTML/x_B02_10m", "GRANULE/a?x=/_B02_10m",
-    "NETCDF:GRANULE/x_B02_10m", "&lt;VRTDataset&gt;/_B02_10m",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "image",
+    [
+        "../../../etc/passwd_B02_10m",
+        "/etc/passwd_B02_10m",
+        "GRANULE/../../x_B02_10m",
+        "/vsicurl/http://127.0.0.1/x_B02_10m",
+        "https://127.0.0.1/x_B02_10m",
+        "GRANULE/x\\..\\y_B02_10m",
+        "GRANULE/%2e%2e/x_B02_10m",
+        "HTML/x_B02_10m",
+        "GRANULE/a?x=/_B02_10m",
+        "NETCDF:GRANULE/x_B02_10m",
+        "&lt;VRTDataset&gt;/_B02_10m",
+    ],
+)
 def test_an_image_outside_the_product_is_refused(image):
     with pytest.raises(PermanentError, match="outside the product"):
         safe.bands_of(PRODUCT, from_texts(MTD_MSIL2A__xml=metadata([IMAGE, image])))
@@ -308,17 +328,20 @@ def test_deep_and_huge_and_broken_xml_is_refused():
             strict_xml.parse(broken, "MTD.xml")
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    (("10000</BOA", "0</BOA"), "not a number above 0"),
-    (("10000</BOA", "nan</BOA"), "not a number above 0"),
-    (("BOA_QUANTIFICATION_VALUE", "OTHER"), "states no quantification"),
-    (("Level-2A", "Level-3A"), "neither L1C nor L2A"),
-    (("T31UFS_N05.09", "TXXXXX"), None),
-    (("51 4 51 5 50 5 50 4 51 4", "51 4 51 5 50 5 50 4 51 nowhere"), "not a list of numbers"),
-    (("51 4 51 5 50 5 50 4 51 4", "951 4 51 5 50 5 50 4 951 4"), "not a closed ring"),
-    (("2022-12-06T13:54:52.000Z", "yesterday"), "not an instant"),
-    (("<Granule ", "<Other "), None),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("10000</BOA", "0</BOA"), "not a number above 0"),
+        (("10000</BOA", "nan</BOA"), "not a number above 0"),
+        (("BOA_QUANTIFICATION_VALUE", "OTHER"), "states no quantification"),
+        (("Level-2A", "Level-3A"), "neither L1C nor L2A"),
+        (("T31UFS_N05.09", "TXXXXX"), None),
+        (("51 4 51 5 50 5 50 4 51 4", "51 4 51 5 50 5 50 4 51 nowhere"), "not a list of numbers"),
+        (("51 4 51 5 50 5 50 4 51 4", "951 4 51 5 50 5 50 4 951 4"), "not a closed ring"),
+        (("2022-12-06T13:54:52.000Z", "yesterday"), "not an instant"),
+        (("<Granule ", "<Other "), None),
+    ],
+)
 def test_invalid_metadata_is_rejected_with_the_reason(change, message):
     text = metadata([IMAGE]).replace(*change)
     if change[0] == "<Granule ":

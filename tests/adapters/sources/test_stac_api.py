@@ -22,8 +22,7 @@ from stac_server import (
     make_item,
 )
 
-# --------------------------------------------------------------------------------------------------------
-# recorded answers
+# ---- recorded answers
 
 
 @pytest.fixture(params=["made", "recorded"])
@@ -83,10 +82,17 @@ def test_a_first_listing_may_begin_further_back(server, source):
     assert "from" not in listing.state
 
 
-@pytest.mark.parametrize(("name", "count"), [
-    ("earthsearch_v0_100_items.json.gz", 100), ("odc_site1_strip_africa_9_items.json", 9), ("earthsearch_v1_c1_l2a_1.json", 10),
-    ("eodag_earth_search_search.json", 1), ("rustac_search-page-1.json", 1), ("earthsearch_v0_1.json", 1),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [
+        ("earthsearch_v0_100_items.json.gz", 100),
+        ("odc_site1_strip_africa_9_items.json", 9),
+        ("earthsearch_v1_c1_l2a_1.json", 10),
+        ("eodag_earth_search_search.json", 1),
+        ("rustac_search-page-1.json", 1),
+        ("earthsearch_v0_1.json", 1),
+    ],
+)
 def test_every_recorded_response_is_parsed(server, source, name, count):
     server.script = [json_response({**load_recording(name), "links": []})]
     listing = source.list_products({}, all_unseen, datetime(2026, 1, 1, tzinfo=UTC))
@@ -133,8 +139,11 @@ def test_bands_are_read_from_the_item(server, source):
 
 def test_the_apis_own_host_may_serve_the_bands_and_no_other(server, source):
     item = make_item(1)
-    item["assets"] = {"red": {"href": "../../../files/B04.tif"}, "nir": {"href": "http://127.0.0.1:9/B08.tif"},
-                      "blue": {"href": f"{server.url}/B02.tif"}}  # fmt: skip
+    item["assets"] = {
+        "red": {"href": "../../../files/B04.tif"},
+        "nir": {"href": "http://127.0.0.1:9/B08.tif"},
+        "blue": {"href": f"{server.url}/B02.tif"},
+    }
     server.answer = lambda path, body: json_response(item)
     product = Product(
         "x",
@@ -151,7 +160,9 @@ def test_the_apis_own_host_may_serve_the_bands_and_no_other(server, source):
         href=f"{server.url}/collections/sentinel-2-l2a/items/x",
     )
     assert {band: file.href for band, file in source.bands(product).items()} == {
-        "B02": f"{server.url}/B02.tif", "B04": f"{server.url}/files/B04.tif"}  # fmt: skip
+        "B02": f"{server.url}/B02.tif",
+        "B04": f"{server.url}/files/B04.tif",
+    }
     item["assets"] = {"nir": {"href": "http://127.0.0.1:9/B08.tif"}}
     with pytest.raises(PermanentError, match="outside the hosts"):
         source.bands(product)
@@ -193,8 +204,7 @@ def test_the_default_live_source_is_valid():
     assert source.announces_all is False
 
 
-# ----------------------------------------------------------------------------------------------------------------
-# history
+# ---- history
 
 
 def test_the_history_of_an_area_is_listed_without_moving_the_watermark(server, source):

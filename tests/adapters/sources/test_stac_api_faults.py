@@ -129,11 +129,16 @@ def test_a_silent_or_missing_server_is_a_transient_error(monkeypatch, waits):
         source._http.request_json("POST", f"{source.url}/search", {})
 
 
-@pytest.mark.parametrize(("status", "headers", "message"), [
-    (301, {"location": "https://elsewhere.example"}, "has moved to https://elsewhere.example"),
-    (302, {"location": "http://169.254.169.254/"}, "has moved to"),
-    (403, {}, "asks for credentials"), (404, {}, "check the address and the collection"), (400, {}, "check the address"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("status", "headers", "message"),
+    [
+        (301, {"location": "https://elsewhere.example"}, "has moved to https://elsewhere.example"),
+        (302, {"location": "http://169.254.169.254/"}, "has moved to"),
+        (403, {}, "asks for credentials"),
+        (404, {}, "check the address and the collection"),
+        (400, {}, "check the address"),
+    ],
+)
 def test_a_refusal_is_final_and_no_redirect_is_followed(server, source, waits, status, headers, message):
     server.answer = lambda path, body: (status, b"", headers)
     with pytest.raises(PermanentError, match=message):

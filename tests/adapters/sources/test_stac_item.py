@@ -44,18 +44,43 @@ def bands(item: dict[str, Any]) -> dict[str, BandFile]:
 
 def minimal(**properties: Any) -> dict[str, Any]:
     square = [[[4.0, 51.0], [5.0, 51.0], [5.0, 52.0], [4.0, 52.0], [4.0, 51.0]]]
-    return {"type": "Feature", "stac_version": "1.1.0", "id": "local", "collection": "sentinel-2-l2a", "bbox": [4, 51, 5, 52],
-            "geometry": {"type": "Polygon", "coordinates": square}, "links": [],
-            "properties": {"datetime": "2024-06-01T10:30:00Z", "platform": "sentinel-2b", "grid:code": "MGRS-31UES"} | properties,
-            "assets": {"red": {"href": "https://sentinel-cogs.s3.us-west-2.amazonaws.com/x/B04.tif", "type": "image/tiff"}}}  # fmt: skip
+    return {
+        "type": "Feature",
+        "stac_version": "1.1.0",
+        "id": "local",
+        "collection": "sentinel-2-l2a",
+        "bbox": [4, 51, 5, 52],
+        "geometry": {"type": "Polygon", "coordinates": square},
+        "links": [],
+        "properties": {
+            "datetime": "2024-06-01T10:30:00Z",
+            "platform": "sentinel-2b",
+            "grid:code": "MGRS-31UES",
+        }
+        | properties,
+        "assets": {
+            "red": {
+                "href": "https://sentinel-cogs.s3.us-west-2.amazonaws.com/x/B04.tif",
+                "type": "image/tiff",
+            }
+        },
+    }
 
 
 FILES = {
-    "S2A_28QCH_20200714_0_L2A.json": 1, "S2B_T06VVN_pc_item.json": 1, "S2B_T37MGP_20240710_c1.json": 1, "earthsearch_v0_1.json": 1,
-    "earthsearch_v0_100_items.json.gz": 100, "earthsearch_v1_c1_l2a_1.json": 10, "earthsearch_v1_l2a_paged_1.json": 10,
-    "earthsearch_v1_l2a_paged_2.json": 6, "eodag_earth_search_search.json": 1, "odc_site1_strip_africa_9_items.json": 9,
-    "rustac_search-page-1.json": 1, "rustac_search-page-2.json": 1,
-}  # fmt: skip
+    "S2A_28QCH_20200714_0_L2A.json": 1,
+    "S2B_T06VVN_pc_item.json": 1,
+    "S2B_T37MGP_20240710_c1.json": 1,
+    "earthsearch_v0_1.json": 1,
+    "earthsearch_v0_100_items.json.gz": 100,
+    "earthsearch_v1_c1_l2a_1.json": 10,
+    "earthsearch_v1_l2a_paged_1.json": 10,
+    "earthsearch_v1_l2a_paged_2.json": 6,
+    "eodag_earth_search_search.json": 1,
+    "odc_site1_strip_africa_9_items.json": 9,
+    "rustac_search-page-1.json": 1,
+    "rustac_search-page-2.json": 1,
+}
 
 
 @pytest.mark.parametrize(("name", "count"), FILES.items())
@@ -95,8 +120,13 @@ def test_the_thousand_items_of_a_geoparquet_become_products():
     tiles = set()
     for row in rows:
         properties = {key: value for key, value in row.items() if key not in core}
-        item = {"id": row["id"], "collection": row["collection"], "geometry": shapely.geometry.mapping(shapely.from_wkb(row["geometry"])),
-                "properties": properties | {"datetime": row["datetime"].isoformat()}, "assets": row["assets"]}  # fmt: skip
+        item = {
+            "id": row["id"],
+            "collection": row["collection"],
+            "geometry": shapely.geometry.mapping(shapely.from_wkb(row["geometry"])),
+            "properties": properties | {"datetime": row["datetime"].isoformat()},
+            "assets": row["assets"],
+        }
         found = product(item)
         tiles.add(found.tile)
         assert found.cloud_cover == row["eo:cloud_cover"]
@@ -107,8 +137,7 @@ def test_the_thousand_items_of_a_geoparquet_become_products():
     assert (len(rows), len(tiles)) == (1000, 54)
 
 
-# ----------------------------------------------------------------------------------------------------------------
-# bands
+# ---- bands
 
 
 def test_earth_search_applied_the_offset_to_its_cogs_where_it_says_so():
@@ -169,14 +198,26 @@ def test_level_1c_of_earth_search_is_in_a_requester_pays_bucket():
     assert (len(files), files["B10"].driver, files["B10"].offset) == (13, "JP2OpenJPEG", -0.1)
 
 
-@pytest.mark.parametrize(("asset", "expected"), [
-    ({"raster:bands": [{"scale": 0.0001, "offset": -0.1, "nodata": 0}]}, (0.0001, -0.1, 0)),
-    ({"raster:bands": [{"scale": 0.0001}]}, (0.0001, 0.0, 0)),
-    ({"bands": [{"name": "B04", "raster:scale": 0.0001, "raster:offset": -0.2, "nodata": 7}]}, (0.0001, -0.2, 7)),
-    ({"bands": [{"name": "B04"}], "raster:scale": 0.0002, "raster:offset": -0.3, "nodata": 1}, (0.0002, -0.3, 1)),
-    ({"bands": [{"name": "B04"}], "raster:bands": [{"scale": 0.0001, "offset": -0.1}]}, (0.0001, -0.1, 0)),
-    ({}, (0.0001, 0.0, 0)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("asset", "expected"),
+    [
+        ({"raster:bands": [{"scale": 0.0001, "offset": -0.1, "nodata": 0}]}, (0.0001, -0.1, 0)),
+        ({"raster:bands": [{"scale": 0.0001}]}, (0.0001, 0.0, 0)),
+        (
+            {"bands": [{"name": "B04", "raster:scale": 0.0001, "raster:offset": -0.2, "nodata": 7}]},
+            (0.0001, -0.2, 7),
+        ),
+        (
+            {"bands": [{"name": "B04"}], "raster:scale": 0.0002, "raster:offset": -0.3, "nodata": 1},
+            (0.0002, -0.3, 1),
+        ),
+        (
+            {"bands": [{"name": "B04"}], "raster:bands": [{"scale": 0.0001, "offset": -0.1}]},
+            (0.0001, -0.1, 0),
+        ),
+        ({}, (0.0001, 0.0, 0)),
+    ],
+)
 def test_scale_and_offset_are_read_in_every_form(asset, expected):
     item = minimal()
     item["assets"]["red"] |= asset
@@ -207,27 +248,48 @@ def test_the_native_resolution_wins_and_then_the_cog():
     item = minimal()
     at = "https://sentinel-cogs.s3.us-west-2.amazonaws.com/x/"
     item["assets"] = {
-        "B02_60m": {"href": at + "B02_60m.jp2"}, "B02_10m": {"href": at + "B02_10m.jp2"}, "B02_20m": {"href": at + "B02_20m.jp2"},
-        "red-jp2": {"href": at + "B04.jp2", "bands": [{"name": "red"}]}, "red": {"href": at + "B04.tif"},
+        "B02_60m": {"href": at + "B02_60m.jp2"},
+        "B02_10m": {"href": at + "B02_10m.jp2"},
+        "B02_20m": {"href": at + "B02_20m.jp2"},
+        "red-jp2": {"href": at + "B04.jp2", "bands": [{"name": "red"}]},
+        "red": {"href": at + "B04.tif"},
         "visual": {"href": at + "TCI.tif", "bands": [{"name": "B04"}, {"name": "B03"}, {"name": "B02"}]},
-        "thumbnail": {"href": at + "p.png"}, "SCL": {"href": at + "SCL.vrt"}, "cloud": {"href": at + "CLD.tif"},
-    }  # fmt: skip
+        "thumbnail": {"href": at + "p.png"},
+        "SCL": {"href": at + "SCL.vrt"},
+        "cloud": {"href": at + "CLD.tif"},
+    }
     assert {name: file.href.removeprefix(at) for name, file in bands(item).items()} == {
         "B02": "B02_10m.jp2",
         "B04": "B04.tif",
     }
 
 
-@pytest.mark.parametrize("href", [
-    "http://sentinel-cogs.s3.us-west-2.amazonaws.com/x.tif", "https://sentinel-cogs.s3.us-west-2.amazonaws.com.evil.example/x.tif",
-    "https://evil.example/https://sentinel-cogs.s3.us-west-2.amazonaws.com/x.tif", "https://sentinel-cogs.s3.us-west-2.amazonaws.com@evil.example/x.tif",
-    "https://storage.googleapis.com/another-bucket/x.jp2", "https://storage.googleapis.com/gcp-public-data-sentinel-2/../another-bucket/x.jp2",
-    "https://storage.googleapis.com/gcp-public-data-sentinel-2/%2e%2e/x.jp2", "https://storage.googleapis.com/gcp-public-data-sentinel-2-evil/x.jp2",
-    "http://127.0.0.1/x.tif", "http://169.254.169.254/x.tif", "file:///etc/passwd.tif", "/etc/passwd.tif", "/vsicurl/https://x/y.tif", "x.tif",
-    "s3://deafrica-sentinel-2-l2a-c1-dev/x.tif", "gs://another/x.tif", "https://[::1/x.tif", "https://sentinel-cogs.s3.us-west-2.amazonaws.com/a\n.tif",
-    "https://sentinel-cogs.s3.us-west-2.amazonaws.com\\@evil.example/x.tif", "",
-    "https://sentinel-cogs.s3.us-west-2.amazonaws.com/\xe9.tif",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "href",
+    [
+        "http://sentinel-cogs.s3.us-west-2.amazonaws.com/x.tif",
+        "https://sentinel-cogs.s3.us-west-2.amazonaws.com.evil.example/x.tif",
+        "https://evil.example/https://sentinel-cogs.s3.us-west-2.amazonaws.com/x.tif",
+        "https://sentinel-cogs.s3.us-west-2.amazonaws.com@evil.example/x.tif",
+        "https://storage.googleapis.com/another-bucket/x.jp2",
+        "https://storage.googleapis.com/gcp-public-data-sentinel-2/../another-bucket/x.jp2",
+        "https://storage.googleapis.com/gcp-public-data-sentinel-2/%2e%2e/x.jp2",
+        "https://storage.googleapis.com/gcp-public-data-sentinel-2-evil/x.jp2",
+        "http://127.0.0.1/x.tif",
+        "http://169.254.169.254/x.tif",
+        "file:///etc/passwd.tif",
+        "/etc/passwd.tif",
+        "/vsicurl/https://x/y.tif",
+        "x.tif",
+        "s3://deafrica-sentinel-2-l2a-c1-dev/x.tif",
+        "gs://another/x.tif",
+        "https://[::1/x.tif",
+        "https://sentinel-cogs.s3.us-west-2.amazonaws.com/a\n.tif",
+        "https://sentinel-cogs.s3.us-west-2.amazonaws.com\\@evil.example/x.tif",
+        "",
+        "https://sentinel-cogs.s3.us-west-2.amazonaws.com/\xe9.tif",
+    ],
+)
 def test_a_band_file_elsewhere_is_refused(href):
     with pytest.raises(PermanentError):
         require_allowed_url(href)
@@ -250,8 +312,7 @@ def test_public_buckets_are_reached_by_https():
         require_allowed_url("http://127.0.0.1:8001/a.tif", ["http://127.0.0.1:8000/"])
 
 
-# -------------------------------------------------------------------------------------------------------------
-# properties
+# ---- properties
 
 
 def test_a_grid_code_that_contradicts_the_name_is_ignored():
@@ -261,33 +322,43 @@ def test_a_grid_code_that_contradicts_the_name_is_ignored():
     assert product(item).tile == "01CCV"
 
 
-@pytest.mark.parametrize(("properties", "field", "value"), [
-    ({"platform": "Sentinel-2C"}, "platform", "S2C"),
-    ({"platform": "s2z"}, "platform", "S2Z"),
-    ({"grid:code": None, "mgrs:utm_zone": 1, "mgrs:latitude_band": "C", "mgrs:grid_square": "CV"}, "tile", "01CCV"),
-    ({"grid:code": None, "s2:mgrs_tile": "06VVN"}, "tile", "06VVN"),
-    ({"eo:cloud_cover": None}, "cloud_cover", None),
-    ({"eo:cloud_cover": 140}, "cloud_cover", None),
-    ({"eo:cloud_cover": 0, "sentinel:valid_cloud_cover": False}, "cloud_cover", None),
-    ({"eo:cloud_cover": 0}, "cloud_cover", 0.0),
-    ({"processing:level": "L1C"}, "level", "L1C"),
-    ({"s2:processing_baseline": "05.11"}, "baseline", "0511"),
-    ({"s2:datatake_id": "GS2A_20230216T145731_039976_N04.00"}, "datatake", "20230216T145731"),
-    ({}, "datatake", "20240601T103000"),
-    ({}, "published", None),
-    ({"created": "2025-01-01T00:00:00Z"}, "published", None),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("properties", "field", "value"),
+    [
+        ({"platform": "Sentinel-2C"}, "platform", "S2C"),
+        ({"platform": "s2z"}, "platform", "S2Z"),
+        (
+            {"grid:code": None, "mgrs:utm_zone": 1, "mgrs:latitude_band": "C", "mgrs:grid_square": "CV"},
+            "tile",
+            "01CCV",
+        ),
+        ({"grid:code": None, "s2:mgrs_tile": "06VVN"}, "tile", "06VVN"),
+        ({"eo:cloud_cover": None}, "cloud_cover", None),
+        ({"eo:cloud_cover": 140}, "cloud_cover", None),
+        ({"eo:cloud_cover": 0, "sentinel:valid_cloud_cover": False}, "cloud_cover", None),
+        ({"eo:cloud_cover": 0}, "cloud_cover", 0.0),
+        ({"processing:level": "L1C"}, "level", "L1C"),
+        ({"s2:processing_baseline": "05.11"}, "baseline", "0511"),
+        ({"s2:datatake_id": "GS2A_20230216T145731_039976_N04.00"}, "datatake", "20230216T145731"),
+        ({}, "datatake", "20240601T103000"),
+        ({}, "published", None),
+        ({"created": "2025-01-01T00:00:00Z"}, "published", None),
+    ],
+)
 def test_properties_are_read_as_they_are_written(properties, field, value):
     assert getattr(product(minimal(**properties)), field) == value
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    ({"datetime": None}, "no datetime"),
-    ({"datetime": "yesterday"}, "not a date or time"),
-    ({"datetime": "0001-01-01T00:00:00+14:00"}, "not a date or time"),
-    ({"platform": "landsat-8"}, "is not a unit of Sentinel-2"),
-    ({"grid:code": "MGRS-99ZZZ"}, "no MGRS tile"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"datetime": None}, "no datetime"),
+        ({"datetime": "yesterday"}, "not a date or time"),
+        ({"datetime": "0001-01-01T00:00:00+14:00"}, "not a date or time"),
+        ({"platform": "landsat-8"}, "is not a unit of Sentinel-2"),
+        ({"grid:code": "MGRS-99ZZZ"}, "no MGRS tile"),
+    ],
+)
 def test_an_invalid_item_is_rejected_with_the_reason(change, message):
     with pytest.raises(PermanentError, match=message):
         product(minimal(**change))
@@ -334,8 +405,17 @@ def test_a_footprint_that_jumps_over_the_antimeridian_is_split():
     assert (beyond["type"], box) == ("MultiPolygon", (179, -10, -179, -9))
 
 
-NONSENSE = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=20), st.builds(list), st.builds(dict), st.builds(lambda: [[]]),
-                     st.lists(st.one_of(st.none(), st.integers(), st.builds(dict)), max_size=3))  # fmt: skip
+NONSENSE = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=20),
+    st.builds(list),
+    st.builds(dict),
+    st.builds(lambda: [[]]),
+    st.lists(st.one_of(st.none(), st.integers(), st.builds(dict)), max_size=3),
+)
 
 
 def paths(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
