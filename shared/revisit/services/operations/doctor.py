@@ -2,9 +2,10 @@
 
 import platform
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -40,6 +41,18 @@ class Finding:
     message: str
 
 
+def probe(check: str, call: Callable[[], Iterable[Finding]], prefix: str = "") -> list[Finding]:
+    """The findings of a check; an error that the check raises is a finding too.
+
+    Args:
+        prefix: Start of the sentence about an error.
+    """
+    try:
+        return list(call())
+    except (PermanentError, TransientError) as error:
+        return [Finding(check, False, f"{prefix}{error}")]
+
+
 def check_installation(
     data: Path,
     make_backend: Callable[[], Backend],
@@ -72,11 +85,13 @@ def check_installation(
     except (PermanentError, TransientError) as error:
         return [*findings, Finding("data folder", False, f"{error}")]
     if rebuild:
-        findings.append(rebuild_catalog(backend))
+        findings += probe(
+            "rebuild", lambda: [rebuild_catalog(backend)], prefix="the catalog cannot be rebuilt: "
+        )
     findings += [
         check_clock(backend),
         *check_records(data, check_data),
-        *check_catalog(backend),
+        *probe("catalog", lambda: check_catalog(backend), prefix="the catalog cannot be read: "),
         *check_orders(backend),
     ]
     if reach_sources:
@@ -99,17 +114,16 @@ def check_deployment(backend: Backend, reach_sources: bool = True) -> list[Findi
         *check_port(
             "results", backend.assets, "the bucket of results exists, in its region, and is accessible"
         ),
-        *check_catalog(backend),
+        *probe("catalog", lambda: check_catalog(backend), prefix="the catalog cannot be read: "),
     ]
-    try:
-        letters = backend.records.count(DeadLetter)
-        findings.append(Finding("records", True, "the records answer"))
-    except (PermanentError, TransientError) as error:
-        return [*findings, Finding("records", False, f"{error}")]
+    records = probe("records", lambda: check_record_store(backend))
+    findings += records
+    if not records[0].ok:
+        return findings
     findings += [
         check_clock(backend),
-        check_dead_letters(letters),
-        check_outbox(backend),
+        check_dead_letters(backend.records.count(DeadLetter)),
+        *probe("outbox", lambda: [check_outbox(backend)]),
         check_queue(backend),
         *check_orders(backend),
     ]
@@ -124,11 +138,18 @@ def check_deployment(backend: Backend, reach_sources: bool = True) -> list[Findi
 
 def check_port(check: str, port: object, ok_message: str) -> list[Finding]:
     """The faults that an adapter reports of its service, returned or raised."""
-    try:
+
+    def call() -> list[Finding]:
         troubles = port.check() if isinstance(port, SupportsCheck) else []
-    except (PermanentError, TransientError) as error:
-        troubles = [str(error)]
-    return [Finding(check, False, trouble) for trouble in troubles] or [Finding(check, True, ok_message)]
+        return [Finding(check, False, trouble) for trouble in troubles] or [Finding(check, True, ok_message)]
+
+    return probe(check, call)
+
+
+def check_record_store(backend: Backend) -> list[Finding]:
+    """Whether the records answer."""
+    backend.records.count(DeadLetter)
+    return [Finding("records", True, "the records answer")]
 
 
 def check_dead_letters(count: int) -> Finding:
@@ -145,10 +166,7 @@ def check_dead_letters(count: int) -> Finding:
 
 def check_outbox(backend: Backend) -> Finding:
     """Whether committed events are published."""
-    try:
-        oldest = max((depth.oldest_s for depth in backend.bus.depth()), default=0.0)
-    except (PermanentError, TransientError) as error:
-        return Finding("outbox", False, f"{error}")
+    oldest = max((depth.oldest_s for depth in backend.bus.depth()), default=0.0)
     if oldest <= MAX_OUTBOX_AGE_S:
         return Finding("outbox", True, "no event waits in the outbox to be published")
     return Finding(
@@ -231,13 +249,9 @@ def check_clock(backend: Backend) -> Finding:
 
 def check_catalog(backend: Backend) -> Iterator[Finding]:
     """Whether the catalog can be read and is complete."""
-    try:
-        products = backend.catalog()
-        troubles = products.check() if isinstance(products, SupportsCheck) else []
-        rows = 0 if troubles else sum(entry.rows for entry in products.freshness())
-    except (PermanentError, TransientError) as error:
-        yield Finding("catalog", False, f"the catalog cannot be read: {error}")
-        return
+    products = backend.catalog()
+    troubles = products.check() if isinstance(products, SupportsCheck) else []
+    rows = 0 if troubles else sum(entry.rows for entry in products.freshness())
     yield from (Finding("catalog", False, str(trouble)) for trouble in troubles)
     if not troubles:
         yield Finding("catalog", True, f"the catalog has {rows:,} products")
@@ -249,11 +263,8 @@ def rebuild_catalog(backend: Backend) -> Finding:
     products = backend.catalog()
     if not isinstance(products, SupportsRebuild):
         return Finding("rebuild", True, "this catalog has no index to rebuild")
-    try:
-        lost = products.rebuild()
-        rows = sum(entry.rows for entry in products.freshness())
-    except (PermanentError, TransientError) as error:
-        return Finding("rebuild", False, f"the catalog cannot be rebuilt: {error}")
+    lost = products.rebuild()
+    rows = sum(entry.rows for entry in products.freshness())
     rebuilt = f"the catalog's index was rebuilt and holds {rows:,} products"
     if not lost:
         return Finding("rebuild", True, rebuilt)
@@ -317,18 +328,15 @@ def check_sources(backend: Backend, specs: Sequence[str], empty_message: str) ->
     if not specs:
         yield Finding("sources", True, empty_message)
     for spec in specs:
-        try:
-            source = backend.source(spec)
-            source.check()
-            state = backend.records.get(SourceState, source.spec)
-        except (PermanentError, TransientError) as error:
-            yield Finding("sources", False, f"{error}")
-            continue
-        if state and state.error:
-            yield Finding("sources", False, f"the last refresh of {source.spec} failed: {state.error}")
-        elif state is None or state.refreshed is None:
-            yield Finding("sources", True, f"{source.spec} has not been listed yet")
-        else:
-            yield Finding(
-                "sources", True, f"{source.spec} was refreshed at {state.refreshed:%Y-%m-%d %H:%M} UTC"
-            )
+        yield from probe("sources", partial(_check_source, backend, spec))
+
+
+def _check_source(backend: Backend, spec: str) -> list[Finding]:
+    source = backend.source(spec)
+    source.check()
+    state = backend.records.get(SourceState, source.spec)
+    if state and state.error:
+        return [Finding("sources", False, f"the last refresh of {source.spec} failed: {state.error}")]
+    if state is None or state.refreshed is None:
+        return [Finding("sources", True, f"{source.spec} has not been listed yet")]
+    return [Finding("sources", True, f"{source.spec} was refreshed at {state.refreshed:%Y-%m-%d %H:%M} UTC")]
