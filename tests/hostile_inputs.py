@@ -1,5 +1,4 @@
-"""Malicious request bodies: each at most 1 MB, and made for the place
-it is sent to."""
+"""Malicious request bodies of at most 1 MB, each made for its target."""
 
 import gzip
 import json

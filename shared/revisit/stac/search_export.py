@@ -134,7 +134,7 @@ def items_to_geoparquet(items: Sequence[dict[str, Any]]) -> bytes:
         for name, column in columns.items()
         if name not in ("published", "created") or column.null_count < len(items)
     }
-    told = {
+    metadata = {
         b"geo": msgspec.json.encode(
             {
                 "version": "1.1.0",
@@ -154,7 +154,7 @@ def items_to_geoparquet(items: Sequence[dict[str, Any]]) -> bytes:
         b"stac-geoparquet": msgspec.json.encode({"version": "1.0.0"}),
     }
     file = BytesIO()
-    pq.write_table(pa.table(kept).replace_schema_metadata(told), file, compression="zstd")
+    pq.write_table(pa.table(kept).replace_schema_metadata(metadata), file, compression="zstd")
     return file.getvalue()
 
 

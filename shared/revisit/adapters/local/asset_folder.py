@@ -1,5 +1,4 @@
-"""Assets in a folder: written to a temporary file and renamed, so that each is visible complete or not at
-all."""
+"""Assets in a folder: each is written to a temporary file and renamed, so it is visible complete or not."""
 
 import contextlib
 import os

@@ -122,9 +122,9 @@ def _check_webhook_key(connection: apsw.Connection, data: Path) -> Iterator[str]
     """Check that the key that signs webhooks exists."""
     signed = any(
         channel.generation
-        for watcher in _read_all(connection, Subscription)
-        if watcher.state != "deleted"
-        for channel in watcher.channels
+        for subscription in _read_all(connection, Subscription)
+        if subscription.state != "deleted"
+        for channel in subscription.channels
     )
     if signed and not (data / KEY_FILE).exists():
         yield (

@@ -1,5 +1,4 @@
-"""Transactional outbox: queues events within the transaction of their cause, one message per subscribed
-function.
+"""Transactional outbox: queues events in the transaction of their cause, one message per function.
 
 Locally, outbox and queue are one table, so a committed event needs no further publishing.
 """

@@ -60,13 +60,13 @@ function table(rows) {
     make(
       "tbody",
       {},
-      ...rows.map(([name, kind, told]) =>
+      ...rows.map(([name, kind, description]) =>
         make(
           "tr",
           {},
           make("th", { scope: "row" }, make("code", {}, name)),
           make("td", {}, kind),
-          make("td", {}, prose(told)),
+          make("td", {}, prose(description)),
         ),
       ),
     ),
@@ -285,8 +285,8 @@ const found = document.getElementById("found");
 function search(text) {
   const wanted = text.toLowerCase().split(/\s+/).filter(Boolean);
   let count = 0;
-  for (const [element, told] of drawn) {
-    element.hidden = !wanted.every((word) => told.includes(word));
+  for (const [element, content] of drawn) {
+    element.hidden = !wanted.every((word) => content.includes(word));
     count += !element.hidden;
   }
   for (const section of document.querySelectorAll("main section"))

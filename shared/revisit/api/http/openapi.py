@@ -1,15 +1,12 @@
-"""The specification of this API (OpenAPI 3.1), which is the source of truth: put together of one piece a
-room, and served as a page too.
+"""The OpenAPI 3.1 document of the API, assembled from one file per subject, and its page.
 
-A piece tells what its routes take and give. What any route of its kind may answer besides is added here, so
-that no piece repeats it.
-Own members of an operation:
+A file describes the parameters and responses of its routes. Responses that every route of a kind can have are
+added here. Extension members of an operation:
 
-    x-who          whose it is: open (everybody's), theirs (each asker has their own), mine (of one owner; it
-    is not there for others),
-                   whole (for those who look after the whole)
-    x-in-person    refused to keys
-    x-asks         a POST that changes nothing: a key that reads is enough
+    x-who          access: open (everyone), theirs (each caller has their own), mine (one owner's; not found
+                   for others), whole (operators)
+    x-in-person    rejected for API keys
+    x-asks         a POST that changes nothing: the scope read suffices
 """
 
 from functools import cache

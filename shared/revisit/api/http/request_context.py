@@ -66,7 +66,7 @@ type RequestAuthenticator = Callable[[Request], Principal]
 
 
 def local_principal(request: Request) -> Principal:
-    """The owner of this computer, whoever sends the request."""
+    """The owner of this computer, for every request."""
     del request
     return Principal("local", operator=True)
 

@@ -35,9 +35,7 @@ def preview(context: RequestContext) -> ResponseReturnValue:
 
 def preview_tile(context: RequestContext) -> ResponseReturnValue:
     if not request.args.get("tile"):
-        raise InvalidInputError(
-            "name a tile, such as /aoi?tile=32TQM; the preview of an area is asked for with POST"
-        )
+        raise InvalidInputError("give a tile, such as /aoi?tile=32TQM; use POST for the preview of an area")
     return documents.aoi_summary(summarize_tile(context.backend, request.args["tile"]))
 
 

@@ -1,5 +1,4 @@
-"""/feeds: a subscription's alerts as Atom, and its next passes as a calendar, for whoever knows the secret
-address."""
+"""/feeds: a subscription's alerts as Atom and its next passes as a calendar, at a secret address."""
 
 import hmac
 

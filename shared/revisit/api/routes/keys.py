@@ -1,4 +1,4 @@
-"""/keys: what programs carry in their owner's place."""
+"""/keys: API keys of the caller."""
 
 import msgspec
 from flask.typing import ResponseReturnValue

@@ -43,7 +43,7 @@ def list_for_aoi(context: RequestContext) -> ResponseReturnValue:
 
 
 def _passes_response(context: RequestContext, passes: list[Pass], area_name: str) -> ResponseReturnValue:
-    """As JSON, or as a calendar where that is asked for."""
+    """As JSON, or as a calendar if requested."""
     form = request.args.get("format") or (
         "ics"
         if request.accept_mimetypes.best_match(["application/json", "text/calendar"]) == "text/calendar"

@@ -26,19 +26,19 @@ _SCHEMAS: dict[str, tuple[str, dict[str, Any]]] = {
     "source": ("SPEC of the only source to take products from", {"type": "string"}),
     "start": ("Sensed at or after", _DAY),
     "end": ("Sensed at or before", _DAY),
-    "level": ("The only level wanted; else L2A is preferred", {"type": "string", "enum": ["L1C", "L2A"]}),
-    "max_cloud": ("Percent of cloud over the whole product at most", _PERCENT),
-    "min_clear": ("Percent of the AOI's valid pixels that must be clear", _PERCENT),
-    "repair": ("Whether to mend an AOI that crosses itself", {"type": "boolean", "default": False}),
+    "level": ("Only this level; by default L2A is preferred", {"type": "string", "enum": ["L1C", "L2A"]}),
+    "max_cloud": ("Maximum scene cloud cover, percent", _PERCENT),
+    "min_clear": ("Minimum clear share of the AOI's valid pixels, percent", _PERCENT),
+    "repair": ("Whether to repair an AOI that crosses itself", {"type": "boolean", "default": False}),
 }
 INPUTS: dict[str, dict[str, Any]] = {
     name: {"title": title, "schema": schema, "minOccurs": 0, "maxOccurs": 1}
     for name, (title, schema) in _SCHEMAS.items()
 }
-"""By name; a place is given as aoi, tile or products, so that none of them must be there."""
+"""Inputs by name; the area is given by aoi, tile or products, so none of these is required."""
 OUTPUTS = {
     "items": {
-        "title": "What came of it, as STAC Items by time",
+        "title": "Results as STAC Items by time",
         "schema": {"type": "object", "contentMediaType": "application/geo+json"},
     }
 }

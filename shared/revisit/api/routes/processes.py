@@ -1,7 +1,6 @@
-"""OGC API Processes 1.0 (OGC 18-062r2) over orders: one process, `order`, whose jobs are orders and whose
-result is what came of one.
+"""OGC API - Processes 1.0 (OGC 18-062r2) over orders: one process, `order`, whose jobs are orders.
 
-Ids of jobs are those of orders. What Revisit calls a job, the work for one acquisition, is not seen here.
+Job ids are order ids. What Revisit calls a job, the processing of one acquisition, does not appear here.
 """
 
 from datetime import datetime, timedelta
@@ -124,9 +123,7 @@ def _reply_format(body: ExecuteBody) -> str:
     output = body.outputs.get("items", {})
     transmission_mode = output.get("transmissionMode", "value") if isinstance(output, dict) else None
     if transmission_mode not in TRANSMISSION_MODES:
-        raise InvalidInputError(
-            f"an output is asked for with a transmissionMode of {' or '.join(TRANSMISSION_MODES)}"
-        )
+        raise InvalidInputError(f"the transmissionMode of an output is {' or '.join(TRANSMISSION_MODES)}")
     return f"{body.response} {transmission_mode}"
 
 
@@ -289,7 +286,7 @@ def _link(href: str, rel: str) -> dict[str, str]:
 
 
 def landing() -> dict[str, Any]:
-    """What a program is told at the root, where a person is shown the page."""
+    """The landing page as JSON; browsers get the page instead."""
     here = _root_url()
     return {
         "title": "Revisit",

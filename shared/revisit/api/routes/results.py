@@ -72,7 +72,7 @@ def link(context: RequestContext, id: str, name: str) -> ResponseReturnValue:
 
 
 def _find_asset(context: RequestContext, id: str, name: str) -> Asset:
-    """An asset of whoever asks."""
+    """An asset of the caller."""
     job_asset = get_job(context.backend, id, context.owner_id).asset(name)
     if job_asset is None:
         raise NotFoundError(f"job {id!r} has no asset {name!r}; its item names those it has")
@@ -80,7 +80,7 @@ def _find_asset(context: RequestContext, id: str, name: str) -> Asset:
 
 
 def _is_remote(context: RequestContext, job_asset: Asset) -> bool:
-    """Whether it is kept elsewhere than on a disk."""
+    """Whether the asset is not on a local disk."""
     return context.backend.assets.locate(job_asset.path).startswith("/vsi")
 
 
@@ -89,7 +89,7 @@ def _download_name(id: str, job_asset: Asset) -> str:
 
 
 def _send_asset(context: RequestContext, id: str, job_asset: Asset) -> Response:
-    """The file, or the range of it that is asked for; its ETag is its checksum, for it never changes."""
+    """The file or the requested range; its ETag is its checksum, since it never changes."""
     assets = context.backend.assets
     try:
         content = (

@@ -165,8 +165,7 @@ def show(context: RequestContext, id: str) -> Response:
 
 
 def update(context: RequestContext, id: str) -> Response:
-    # When the next pass comes is not told here, nor when one is made: the catalog is not asked where
-    # something has just been written.
+    # Responses to changes have no next pass: they do not wait for the catalog.
     body = context.decode_body(UpdateSubscriptionBody)
     if body.files:
         context.require_operator()

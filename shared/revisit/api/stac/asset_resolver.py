@@ -1,4 +1,4 @@
-"""Resolution of product assets: sources are asked in parallel, answers are cached, waiting is bounded."""
+"""Resolution of product assets: parallel requests to sources, cached answers, bounded waiting."""
 
 import logging
 import threading

@@ -1,9 +1,9 @@
-"""A circuit breaker: a source that does not answer is not asked for a while."""
+"""Circuit breaker: a source that does not answer gets no requests for a while."""
 
 from time import monotonic
 
 OPEN_S = 60.0
-"""How long the circuit stays open: requests during that time would wait in vain."""
+"""Seconds for which the circuit stays open; requests would wait without an answer."""
 
 
 class CircuitBreaker:

@@ -35,8 +35,9 @@ class FieldSelection:
         """As a request names them; what is included is shown although it, or what it is part of, is excluded.
 
         Args:
-            silent: Whether the request says nothing of what to include, not even that it is nothing in
-                particular.
+            include: Paths to include; None includes the default fields.
+            exclude: Paths to exclude.
+            include_unset: Whether the request has no include list, not even an empty one.
         """
         included, excluded = list(include or ()), list(exclude or ())
         if len(included) + len(excluded) > MAX_FIELDS:

@@ -81,7 +81,7 @@ def _self_url(url: str) -> str:
 
 
 def _next_link(search: SearchRequest, url: str, token: str) -> dict[str, Any]:
-    """The way to the next page: all that was asked for, and where to go on."""
+    """Link to the next page: the same request with the token to continue after."""
     if request.method == "GET":
         kept_query = [(name, text) for name, text in request.args.items(multi=True) if name != "token"]
         return link("next", f"{url}?{urlencode([*kept_query, ('token', token)])}", GEOJSON_TYPE, method="GET")

@@ -1,4 +1,4 @@
-"""What is asked for, in the parameters of an address or in a body: the same of both."""
+"""STAC search requests, parsed from query parameters or a JSON body."""
 
 import math
 import re
@@ -20,7 +20,7 @@ from revisit.stac.search_query import RESULTS_COLLECTION, ItemQuery
 from revisit.stac.sorted_search import SortKey, parse_sort_key
 
 DEFAULT_LIMIT, MAX_LIMIT = 50, 1000
-"""Items of one page: where none is asked for, and at most."""
+"""Items per page: default and maximum."""
 MAX_IDS = 1000
 MAX_TILES = 500
 
