@@ -6,7 +6,7 @@ from google.cloud.bigquery import DEFAULT_RETRY
 from revisit.ports.catalog_schema import SCHEMA
 
 REQUEST_RETRY = DEFAULT_RETRY.with_timeout(15.0)
-"""How long one request is tried again where nobody answers: the client's own patience is ten minutes."""
+"""How long one request is retried where nobody answers: the client's own patience is ten minutes."""
 INCOMING_COLUMNS = [
     *(
         (field.name, _kind)
