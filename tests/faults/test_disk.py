@@ -33,7 +33,7 @@ from revisit.errors import InvalidInputError, PermanentError, TransientError
 from revisit.ports.system_records import DeadLetter
 from samples import NOON, SQUARE_AOI, alert, delivery, envelope, subscription
 
-# ------------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------------------------
 # assets
 
 
@@ -112,7 +112,7 @@ def test_records_that_do_not_fit_on_the_disk_are_refused_and_the_others_kept(sma
     assert check_data(small_disk / "data") == []
 
 
-# -----------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------------------------
 # records
 
 

@@ -1,4 +1,4 @@
-"""The same questions to every catalog."""
+"""Contract of `ports.Catalog`, for every adapter."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -34,7 +34,8 @@ def catalog(backend):
     return backend.catalog()
 
 
-# -------------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------------------------
+# -------
 # growing
 
 
@@ -98,7 +99,7 @@ def test_the_same_product_in_two_sources_is_two_rows(catalog):
     assert catalog.get("product-000", FOLDER_SOURCE).source == FOLDER_SOURCE
 
 
-def test_a_product_published_again_replaces_its_former_self(catalog):
+def test_a_product_published_again_replaces_its_earlier_version(catalog):
     first, updated = (
         product(published=START, cloud_cover=5.0),
         product(published=START + timedelta(days=9), cloud_cover=80.0),
@@ -112,7 +113,7 @@ def test_a_product_published_again_replaces_its_former_self(catalog):
     assert [entry.rows for entry in catalog.freshness()] == [2]
 
 
-def test_an_older_version_that_comes_late_stays_behind(catalog):
+def test_an_older_version_that_arrives_late_does_not_replace_a_newer_one(catalog):
     latest = product(published=START + timedelta(days=9))
     add_products(catalog, latest)
     assert add_products(catalog, product(published=START), product(published=None)) == 2
@@ -136,7 +137,7 @@ def test_freshness_is_listed_by_source(catalog):
     ]
 
 
-def test_the_log_is_read_on_from_where_it_was_left(catalog):
+def test_the_log_is_read_from_the_cursor_on(catalog):
     add_products(catalog, *map(product, (5, 3, 4)))
     seen, cursor = catalog.read_additions(0, limit=2)
     add_products(catalog, product(1))
@@ -145,7 +146,7 @@ def test_the_log_is_read_on_from_where_it_was_left(catalog):
     assert catalog.read_additions(end) == ([], end)
 
 
-def test_what_a_source_sensed_before_a_moment_is_passed_over_in_the_log(catalog):
+def test_the_log_skips_products_sensed_before_a_sources_cutoff(catalog):
     add_products(catalog, *(product(number) for number in (400, 3, 0)))
     add_products(catalog, product(1), product(2, source=FOLDER_SOURCE), product(40))
     past = {
@@ -181,11 +182,12 @@ def test_what_a_source_sensed_before_a_moment_is_passed_over_in_the_log(catalog)
     )
 
 
-# -------------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------------------------
+# -------
 # searching
 
 
-def test_conditions_hold_together(catalog):
+def test_all_conditions_of_a_query_apply(catalog):
     add_products(
         catalog,
         product(0, cloud_cover=10.0),
@@ -231,8 +233,7 @@ def test_pages_follow_one_another_without_a_gap_while_the_catalog_grows(catalog)
                 catalog, *(product(number // 10, id=f"p-{number:03d}") for number in range(1, 100, 2))
             )
         after = page.next
-    # What sorts before the page that was read when the catalog grew is missed, nothing else, and nothing
-    # comes twice.
+    # Products that sort before the page being read when the catalog grew are missed; none is repeated.
     assert seen == [f"p-{number:03d}" for number in range(100) if number % 2 == 0 or number > 40]
 
 
@@ -280,7 +281,7 @@ def test_pages_in_the_order_of_other_columns_are_one_list(catalog, order_by, lat
 
 
 def _reverse(value):
-    """A value whose order is the opposite of that of the given one."""
+    """Key that sorts in the opposite order of the value."""
     if isinstance(value, str):
         return [-ord(letter) for letter in value]
     return -(value.timestamp() if isinstance(value, datetime) else value)
@@ -314,7 +315,7 @@ def test_an_invalid_query_is_refused(catalog, query):
 
 
 @pytest.mark.parametrize("text", ["'); attach 'x' as y; --", "a'b", '"', "\x00", "%", "*", "€" * 50])
-def test_words_of_users_are_only_ever_values(catalog, text):
+def test_user_input_is_passed_as_parameters_only(catalog, text):
     odd = product(id=f"odd{text}", source=f"folder:{text}")
     add_products(catalog, odd, product(1))
     assert catalog.missing_mask(odd.source, [odd.id, text]).tolist() == [False, True]
@@ -324,7 +325,7 @@ def test_words_of_users_are_only_ever_values(catalog, text):
     assert catalog.get(text) is None
 
 
-def test_bounds_are_met_on_either_side_of_the_antimeridian(catalog):
+def test_bounds_match_on_both_sides_of_the_antimeridian(catalog):
     west, south, east, north = bounds_of(TAVEUNI)
     assert west > east
     middle = (south + north) / 2
@@ -350,7 +351,8 @@ def test_bounds_are_met_on_either_side_of_the_antimeridian(catalog):
         ], bounds
 
 
-# -----------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------------------------
+# -----
 # real products
 
 
@@ -370,7 +372,7 @@ def test_real_products_are_found_by_place_and_grouped_into_acquisitions(catalog)
         one.id for one in products if here.intersects(shapely.box(one.west, one.south, one.east, one.north))
     }
     assert {one.id for one in found} == expected
-    # By their names alone: what one satellite began to see of one tile at one moment.
+    # By name alone: what one satellite sensed of one tile in one datatake.
     acquisitions = {}
     for title in expected:
         platform, _, datatake, _, _, tile, _ = title.split("_")
@@ -386,5 +388,6 @@ def test_real_products_are_found_by_place_and_grouped_into_acquisitions(catalog)
         )
     figure(
         "real catalog",
-        f"{len(products)} products taken in, 0 by a second refresh, {len(found)} of them here grouped into {len(chosen)} acquisitions",
+        f"{len(products)} products taken in, 0 by a second refresh, {len(found)} of them here grouped into "
+        f"{len(chosen)} acquisitions",
     )

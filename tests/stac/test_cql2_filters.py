@@ -252,7 +252,7 @@ SEARCHES = settings(
 
 @SEARCHES
 @given(FILTERS, st.booleans())
-def test_any_filter_finds_what_it_says_of_each_product(catalog, duck, products, tree, latest_first):
+def test_any_filter_finds_the_products_that_pass_it(catalog, duck, products, tree, latest_first):
     expected = {one.id for one in products if python(tree, one) is True}
     wanted = ItemQuery(
         ("sentinel-2-l1c", "sentinel-2-l2a"), filter=parse_cql2_json(tree), latest_first=latest_first
@@ -294,7 +294,8 @@ def test_the_pushdown_and_its_residual_select_what_the_filter_selects(products, 
 
 
 def _compares_instants_as_texts(tree: str) -> bool:
-    """Whether the library compares instants as texts in this filter: dates, and timestamps in `between` and `in`."""
+    """Whether the library compares instants as texts in this filter: dates, and timestamps in `between` and
+    `in`."""
     return "'date'" in tree or ("'timestamp'" in tree and ("'between'" in tree or "'in'" in tree))
 
 
@@ -335,19 +336,20 @@ def test_a_filter_on_columns_builds_no_properties(products, monkeypatch):
 def test_many_filters_were_compared():
     figure(
         "cql2",
-        f"{COUNTED['filters']} filters drawn by chance over 757 real products: catalog, DuckDB and plain Python agree, {COUNTED['found']:,} found",
+        f"{COUNTED['filters']} filters drawn by chance over 757 real products: catalog, DuckDB and plain "
+        f"Python agree, {COUNTED['found']:,} found",
     )
     assert COUNTED["found"] > 1000
 
 
 @given(st.text("ab%_", max_size=8), st.text("ab", max_size=10))
-def test_a_pattern_fits_as_a_regular_expression_does(pattern, text):
+def test_a_like_pattern_matches_as_its_regular_expression(pattern, text):
     assert matches_like(text, parse_like_pattern(pattern)) == (
         re.fullmatch(pattern.replace("%", ".*").replace("_", "."), text) is not None
     )
 
 
-def test_a_pattern_made_to_take_long_does_not():
+def test_an_adversarial_pattern_takes_no_exponential_time():
     assert matches_like("a" * 20_000, parse_like_pattern("%a" * 300 + "b")) is False
 
 
@@ -378,7 +380,7 @@ def test_a_pattern_made_to_take_long_does_not():
         "T_OVERLAPS(datetime, INTERVAL('2020-01-01', '2021-01-01'))",
     ],
 )
-def test_what_is_no_filter_is_refused_in_a_sentence(text):
+def test_invalid_cql2_text_is_refused_in_a_sentence(text):
     with pytest.raises(InvalidInputError) as refused:
         parse_cql2_text(text)
     assert 20 < len(str(refused.value)) < 600
@@ -405,7 +407,7 @@ def test_what_is_no_filter_is_refused_in_a_sentence(text):
         {"op": "t_during", "args": [{"property": "datetime"}, {"interval": ["2021-01-01", "2020-01-01"]}]},
     ],
 )
-def test_json_that_is_no_filter_is_refused_in_a_sentence(tree):
+def test_invalid_cql2_json_is_refused_in_a_sentence(tree):
     with pytest.raises(InvalidInputError):
         parse_cql2_json(tree)
 
@@ -416,7 +418,7 @@ def test_a_number_in_json_is_compared_exactly():
 
 
 @pytest.mark.parametrize("word", ["'); ATTACH 'x' AS y; --", '" OR 1=1', "x' OR 'a'='a", "%\\", "`product`"])
-def test_words_are_only_ever_values(catalog, duck, word):
+def test_user_input_is_passed_as_parameters_only(catalog, duck, word):
     for tree in (
         {"op": "=", "args": [{"property": "id"}, word]},
         {"op": "in", "args": [{"property": "s2:mgrs_tile"}, [word]]},
@@ -432,7 +434,7 @@ def test_words_are_only_ever_values(catalog, duck, word):
         assert not {id for id in by_duck(duck, question) if word in id}
 
 
-def test_a_moment_is_compared_to_the_microsecond(products, catalog):
+def test_instants_are_compared_to_the_microsecond(products, catalog):
     moment = products[0].sensing_time
     for sign, shift, there in (
         (">", -1, True),
@@ -441,7 +443,8 @@ def test_a_moment_is_compared_to_the_microsecond(products, catalog):
         ("=", 0, True),
         ("=", 1, False),
     ):
-        text = f"datetime {sign} TIMESTAMP('{format_rfc3339(moment + timedelta(microseconds=shift))}') AND id = '{products[0].id}'"
+        instant = format_rfc3339(moment + timedelta(microseconds=shift))
+        text = f"datetime {sign} TIMESTAMP('{instant}') AND id = '{products[0].id}'"
         asked = build_catalog_query(ItemQuery(filter=parse_cql2_text(text)))
         assert (
             bool(

@@ -148,7 +148,7 @@ def test_the_first_page_of_a_sorted_search_reads_as_many_rows_of_a_large_catalog
         '[5.0, "a", "yesterday", "b"]',
     ],
 )
-def test_what_is_no_place_to_go_on_from_is_refused(tmp_path, after):
+def test_an_invalid_page_token_is_refused(tmp_path, after):
     backend = local_backend(tmp_path, now=lambda: NOW)
     backend.catalog().add(to_table([product(1), product(2, cloud=5.0)]))
     with pytest.raises(InvalidInputError):

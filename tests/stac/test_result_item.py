@@ -1,4 +1,4 @@
-"""A finished job as a STAC Item, read back by pystac; the receipt."""
+"""Finished jobs as STAC Items, read back by pystac, and their receipts."""
 
 import json
 from dataclasses import replace
@@ -80,8 +80,7 @@ def job(**changes) -> Job:
 
 
 def read(made: dict) -> pystac.Item:
-    """Through JSON and pystac's bundled core schema; extension schemas are not to be had without a
-    network."""
+    """Validated as JSON by the core schema that pystac bundles; extension schemas need a network."""
     plain = json.loads(json.dumps(made))
     pystac.Item.from_dict({**plain, "stac_extensions": []}).validate()
     return pystac.Item.from_dict(plain)
@@ -136,7 +135,7 @@ def test_every_extension_whose_fields_are_there_is_named_and_no_other():
     assert {address.split("/")[3] for address in bare} == {"grid", "mgrs", "processing", "sat"}
 
 
-def test_the_item_says_what_it_is_derived_from():
+def test_the_item_names_the_product_it_is_derived_from():
     links = made(job()).get_links("derived_from")
     assert [link.href for link in links] == ["https://example.com/product.json"]
 
@@ -182,12 +181,12 @@ def test_a_job_without_a_mask_states_no_cloud_cover():
     assert "not masked" in properties["processing:lineage"]
 
 
-def test_a_job_under_way_has_no_item():
+def test_an_unfinished_job_has_no_item():
     with pytest.raises(ConflictError, match="job_1 is extracted"):
         build_result_item(job(state="extracted"), lambda asset: asset.path)
 
 
-def test_links_and_collection_of_the_place_that_shows_it_are_taken_in():
+def test_the_item_includes_the_links_and_the_collection_of_its_api():
     links = [
         {"rel": "collection", "href": "https://example.com/collections/results", "type": "application/json"}
     ]
@@ -201,7 +200,7 @@ def test_an_aoi_across_the_antimeridian_has_a_box_across_it():
     assert made(job(aoi={"type": "MultiPolygon", "coordinates": rings})).bbox == [170, -5, -175, 5]
 
 
-def test_pixels_of_an_asset_are_described_by_place_and_number():
+def test_an_asset_states_the_grid_and_the_meaning_of_its_pixels():
     about = pixel_fields(
         "EPSG:32631",
         (20, 30),
@@ -223,11 +222,12 @@ def test_an_item_survives_its_file():
     assert json.loads(encode_item(whole)) == json.loads(json.dumps(whole))
 
 
-# ---------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------------------------
+# ---
 # receipts
 
 
-def test_a_receipt_holds_what_went_in():
+def test_a_receipt_contains_the_inputs():
     found = build_receipt(job(), FILES, {"B04": "1220ab"}, software={"gdal": "3.12"}, grid={"origin": [0, 0]})
     assert found["inputs"]["B04"] == {
         "href": "/archive/B04.tif",

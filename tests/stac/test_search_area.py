@@ -1,4 +1,4 @@
-"""Places to search in, and filters, that are refused before they take long."""
+"""Areas and filters that would take too long are refused early."""
 
 import pytest
 import shapely
@@ -42,7 +42,7 @@ def test_lines_that_cross_one_another_too_often_are_refused(lines):
         parse_geometry(lines)
 
 
-def test_lines_that_cross_now_and_then_are_taken_together():
+def test_lines_with_few_crossings_are_accepted():
     cross = [[[9, 45], [10, 46]], [[9, 46], [10, 45]]]
     assert parse_geometry({"type": "MultiLineString", "coordinates": cross}).equals(
         shapely.MultiLineString(cross)
@@ -75,7 +75,7 @@ def test_a_line_over_the_antimeridian_a_thousand_times_is_refused():
         "-" * 3_900 + "1 < eo:cloud_cover",
     ],
 )
-def test_a_row_of_minus_signs_that_would_take_the_parsers_stack_is_refused(text):
+def test_minus_signs_that_would_overflow_the_parsers_stack_are_refused(text):
     with pytest.raises(InvalidInputError, match="minus signs"):
         parse_cql2_text(text)
 

@@ -1,4 +1,4 @@
-"""Assets in a folder: no link leads out of it, and what dead processes left unfinished is cleared."""
+"""Assets in a folder: no link leads out of it, and unfinished files of dead processes are removed."""
 
 import os
 import subprocess
@@ -84,11 +84,12 @@ def test_a_file_from_another_disk_is_stored_too(assets):
     assert not list(assets.workspace().iterdir())
 
 
-def test_what_a_dead_process_left_is_cleared_and_what_a_living_one_works_on_is_not(assets):
+def test_files_of_a_dead_process_are_removed_and_those_of_a_running_one_are_kept(assets):
     own = made(assets)
     code = (
         "import sys, pathlib, os; from revisit.adapters.local.asset_folder import FolderAssets\n"
-        "folder = FolderAssets(pathlib.Path(sys.argv[1])).workspace(); (folder / 'half').write_bytes(b'x'); print(folder, flush=True); {}"
+        "folder = FolderAssets(pathlib.Path(sys.argv[1])).workspace(); (folder / "
+        "'half').write_bytes(b'x'); print(folder, flush=True); {}"
     )
     dead = subprocess.run(
         [sys.executable, "-c", code.format("os._exit(9)"), str(assets.root)],
@@ -121,7 +122,7 @@ def test_a_process_is_distinguished_from_a_later_one_with_the_same_pid():
 
 
 @pytest.mark.parametrize("name", ["elsewhere.1.2", "", "x", "..", "host.pid.start"])
-def test_a_process_elsewhere_or_a_name_that_is_none_is_not_judged(name):
+def test_a_process_of_another_host_or_an_unknown_name_counts_as_running(name):
     assert not process_identity.has_ended(name)
 
 

@@ -1,4 +1,4 @@
-"""The catalog on one disk: searches as looking at every product finds them, and what happens to its files."""
+"""Files of the local catalog: searches equal a full scan, and damage is reported and repaired."""
 
 import os
 import random
@@ -68,7 +68,7 @@ def test_many_small_batches_become_few_files_and_keep_their_order(folder, monkey
     assert not catalog.missing_mask(STAC_SOURCE, [one.id for one in products]).any()
 
 
-def test_a_version_replaced_across_parts_is_found_no_more(folder, monkeypatch):
+def test_a_version_superseded_by_another_segment_is_not_found(folder, monkeypatch):
     catalog = local(folder)
     add_products(catalog, product(published=START), product(1))
     catalog.compact()
@@ -117,7 +117,7 @@ def writer(folder: Path, first: int, step: int) -> subprocess.Popen:
     )
 
 
-def test_a_batch_is_there_whole_or_not_at_all_after_a_kill(folder):
+def test_a_batch_is_added_atomically_despite_a_kill(folder):
     done, rng = 0, random.Random(4)
     for _ in range(3):
         process = writer(folder, done, 17)
@@ -216,7 +216,7 @@ def test_a_damaged_file_is_reported_and_repaired(tmp_path, harm):
     pattern = tmp_path / "pattern"
     expected = counts(seeded(pattern))
     assert expected == (131, 130, [130])
-    # Every file is harmed in one way, those of the log in all.
+    # Every file is damaged in one way, those of the log in every way.
     for number, path in enumerate(files_of(pattern)):
         if path.suffix not in (".parquet", ".arrow") and number % len(HARMS) != HARMS.index(harm):
             continue
@@ -252,7 +252,7 @@ def test_a_damaged_file_is_reported_and_repaired(tmp_path, harm):
         assert add_products(repaired, *random_products(130)) == 0
 
 
-def test_a_catalog_without_an_index_makes_it_again(folder, monkeypatch):
+def test_a_catalog_without_an_index_rebuilds_it(folder, monkeypatch):
     monkeypatch.setattr("revisit.adapters.local.catalog.MAX_UNINDEXED_ROWS", 10)
     add_products(local(folder), *random_products(60))
     for index in folder.glob("index-*"):
@@ -268,7 +268,7 @@ def test_a_catalog_without_an_index_makes_it_again(folder, monkeypatch):
     assert local(folder).check() == []
 
 
-def test_what_is_lost_for_good_is_counted_and_can_be_added_again(folder):
+def test_lost_products_are_counted_and_can_be_added_again(folder):
     seeded(folder)
     for path in files_of(folder):
         if f"{100:012d}-{130:012d}" in path.name:
@@ -323,7 +323,8 @@ def test_a_search_in_memory_and_on_the_disk_is_the_same(folder):
     )
 
 
-# -------------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------------------------
+# -------
 # searching
 
 
@@ -374,9 +375,7 @@ a_query = st.builds(
 @settings(
     max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-def test_a_search_finds_what_looking_at_every_product_finds(
-    tmp_path_factory, batches, queries, limit, compacted
-):
+def test_a_search_finds_what_a_full_scan_finds(tmp_path_factory, batches, queries, limit, compacted):
     catalog, kept, log = LocalCatalog(tmp_path_factory.mktemp("catalog")), {}, []
     for number, batch in enumerate(batches):
         new = {(one.source, one.id, one.published): one for one in reversed(batch)}
@@ -424,7 +423,7 @@ def test_a_search_finds_what_looking_at_every_product_finds(
 
 
 def meets(one: Product, query: Query) -> bool:
-    """By shapely, in a world cut at the antimeridian."""
+    """By shapely, with geometries split at the antimeridian."""
 
     def boxes(west, south, east, north):
         spans = [(west, east)] if west <= east else [(west, 180), (-180, east)]

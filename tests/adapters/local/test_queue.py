@@ -1,4 +1,5 @@
-"""The local queue delivers messages in order, to one worker at a time, and keeps them until they are handled."""
+"""The local queue delivers messages in order, to one worker at a time, and keeps them until they are
+handled."""
 
 import subprocess
 import sys
@@ -45,7 +46,7 @@ def subjects(messages):
     return [decode(message.body).event.subject for message in messages]
 
 
-def test_a_message_goes_to_each_function_that_hears_its_event_and_to_no_other(send, queue):
+def test_a_message_goes_to_each_function_subscribed_to_its_event_and_to_no_other(send, queue):
     send(JobStarted("j"), DeliveriesDue("t"))
     assert [message.function for message in queue.lease(["extract", "index", "notify", "refresh"], 9)] == [
         "extract"
@@ -73,7 +74,7 @@ def test_live_messages_go_before_any_of_a_backfill(send, queue):
     assert subjects(queue.lease(["extract", "index"], 3)) == ["just now", "today too", "past 1"]
 
 
-def test_a_leased_message_is_handed_to_nobody_else_until_its_lease_is_over(send, queue, clock):
+def test_a_leased_message_is_delivered_to_nobody_else_until_its_lease_expires(send, queue, clock):
     send(JobStarted("a"))
     [first] = queue.lease(["extract"], lease_s=120)
     clock.advance(119)
@@ -106,7 +107,7 @@ def test_a_worker_whose_lease_went_to_another_can_change_nothing(send, queue, cl
     assert queue.depth() == []
 
 
-def test_a_worker_that_is_late_but_not_overtaken_is_heard(send, queue, clock):
+def test_a_late_worker_may_acknowledge_while_no_other_holds_the_message(send, queue, clock):
     send(JobStarted("a"), JobStarted("b"))
     late = queue.lease(["extract"], 2, lease_s=10)
     clock.advance(3600)
@@ -124,7 +125,7 @@ def test_many_are_acknowledged_at_once(send, queue):
     assert len(queue.lease(["extract"], 15)) == 5
 
 
-def test_a_failed_attempt_is_made_again_after_delays_that_outlast_a_quarter_of_an_hour(send, queue, clock):
+def test_a_failed_attempt_is_retried_with_delays_that_outlast_a_quarter_of_an_hour(send, queue, clock):
     send(JobStarted("a"))
     for attempt, expected in enumerate((0.2, 0.8, 3.2, 12.8, 51.2, 204.8, 600), 1):
         [message] = queue.lease(["extract"])
@@ -163,7 +164,7 @@ def test_the_eighth_failure_makes_a_dead_letter_with_its_error_and_its_event(sen
     assert decode(letter.body.encode()).event == JobStarted("poison")
 
 
-def test_a_message_that_kills_each_worker_is_handed_out_once_more_and_then_buried(
+def test_a_message_that_kills_each_worker_is_delivered_once_more_and_becomes_a_dead_letter(
     send, queue, backend, clock
 ):
     send(JobStarted("bomb"))
@@ -175,7 +176,7 @@ def test_a_message_that_kills_each_worker_is_handed_out_once_more_and_then_burie
     assert "worker died" in backend.records.find(DeadLetter)[0].reason
 
 
-def test_bytes_that_are_no_event_are_buried_as_they_are(queue, backend):
+def test_bytes_that_are_not_an_event_become_a_dead_letter_unchanged(queue, backend):
     text, noise = queue.put_raw("extract", b"hello"), queue.put_raw("extract", b"\xff\x00")
     for message in queue.lease(["extract"], 2):
         assert queue.dead_letter(message, "the message is not a CloudEvent of ours")
@@ -185,7 +186,7 @@ def test_bytes_that_are_no_event_are_buried_as_they_are(queue, backend):
     }
 
 
-def test_depth_tells_what_waits_by_function_and_lane(send, queue, clock):
+def test_depth_counts_messages_by_function_and_lane(send, queue, clock):
     assert queue.depth() == []
     send(JobStarted("a"), JobStarted("b"), JobStarted("c"), JobStarted("d", "backfill"))
     clock.advance(5)
@@ -241,7 +242,7 @@ def test_a_process_that_waits_is_woken_by_another_one(tmp_path):
         assert waiting.stdout.readline() == "True\n"
 
 
-def test_what_a_dead_process_had_leased_is_free_when_the_next_one_starts(tmp_path):
+def test_leases_of_a_dead_process_are_released_when_the_next_one_starts(tmp_path):
     data = tmp_path / "data"
     queue = local_queue(local_backend(data))
     for job in ("a", "b"):
@@ -251,7 +252,8 @@ def test_what_a_dead_process_had_leased_is_free_when_the_next_one_starts(tmp_pat
     [own] = queue.lease(["extract"])
     code = (
         "import os, sys, pathlib; from revisit.adapters.local.backend import local_backend, local_queue\n"
-        "queue = local_queue(local_backend(pathlib.Path(sys.argv[1]))); print(len(queue.lease(['extract'], 9)), flush=True); os._exit(9)"
+        "queue = local_queue(local_backend(pathlib.Path(sys.argv[1]))); print(len(queue.lease(['extract'], "
+        "9)), flush=True); os._exit(9)"
     )
     dead = subprocess.run([sys.executable, "-c", code, str(data)], stdout=subprocess.PIPE, text=True)
     assert (dead.returncode, dead.stdout) == (9, "1\n")
@@ -266,7 +268,8 @@ def test_a_backlog_of_others_does_not_slow_a_function_down(send, queue):
     plan = (
         queue._database.connection()
         .execute(
-            "EXPLAIN QUERY PLAN SELECT key FROM queue WHERE function = ? AND due = 0 ORDER BY lane, key LIMIT 1",
+            "EXPLAIN QUERY PLAN SELECT key FROM queue WHERE function = ? AND due = 0 ORDER BY lane, key "
+            "LIMIT 1",
             ("index",),
         )
         .fetchall()
@@ -322,9 +325,7 @@ def test_a_clock_that_is_set_back_neither_loses_nor_hides_a_message(send, queue,
     assert subjects(queue.lease(["extract"], 9)) == ["a", "b"]
 
 
-def test_a_clock_that_is_set_forward_hands_a_leased_message_out_again_and_fences_the_first_worker(
-    send, queue, clock
-):
+def test_a_clock_set_forward_redelivers_a_leased_message_and_fences_the_first_worker(send, queue, clock):
     send(JobStarted("a"))
     [first] = queue.lease(["extract"], lease_s=120)
     clock.advance(3600)

@@ -1,4 +1,4 @@
-"""Records of a data folder that an earlier Revisit wrote."""
+"""Records of a data folder that an earlier version wrote."""
 
 from products import FIELD, NOW, product
 from revisit.adapters.local.backend import DATABASE, local_backend
@@ -8,7 +8,7 @@ from revisit.domain.job import Job
 from revisit.domain.recipe import Recipe
 
 
-def test_what_was_written_when_records_were_found_by_other_fields_is_found_by_those_of_today(tmp_path):
+def test_records_written_with_another_index_are_found_by_todays_fields(tmp_path):
     job = Job("job_1", product(1), FIELD, Recipe(indices=("NDVI",)), NOW, owner="ann")
     local_backend(tmp_path).commit(lambda commit: commit.put(job), completes_event=False)
     with Database(tmp_path / DATABASE).transaction() as connection:
