@@ -1,4 +1,4 @@
-"""Staging of rows for the catalog: as parameters where they are few, else in a temporary table."""
+"""Stages rows for the catalog: as query parameters if they are few, else in a temporary table."""
 
 import io
 import uuid
