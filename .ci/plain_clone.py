@@ -1,8 +1,8 @@
 """Check of a plain clone: set-up, demo and tests without shared data, emulators and browser.
 
-The clone is made in a folder whose name holds a space and an umlaut, with a PATH without the optional programs
-and with LC_ALL=C. The first further Python of the machine, or the default one where there is no other, runs all
-tests of that form; every other Python runs the folders of `FAST`.
+The clone is made in a folder whose name holds a space and an umlaut, with a PATH without the optional
+programs and with LC_ALL=C. The first further Python of the machine, or the default one where there is no
+other, runs all tests of that form; every other Python runs the folders of `FAST`.
 """
 
 import glob

@@ -6,8 +6,10 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 import profiles
 from data import REMEDIES, REQUIRED
@@ -67,7 +69,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Order the modules and keep each with one worker; within a module, tests keep their order.
+    """Order the modules; within one, tests keep their order.
 
     Where a program is missing, one skipped test stands for all tests of a module that need it.
     """
@@ -75,9 +77,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     kept = items if REQUIRED else _collapse(items)
     if len(kept) < len(items):
         items[:] = kept
-    for item in items:
-        if not _name(item).startswith(SPLIT):
-            item.add_marker(pytest.mark.xdist_group(_group(_name(item))))
+
+
+class ModuleScheduling(LoadScopeScheduling):
+    """Gives each group of tests to one worker, in the order of the collection."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        name = nodeid.partition("::")[0].removeprefix("tests/")
+        if name.startswith(SPLIT):
+            return nodeid
+        return "terraform" if name.startswith(TOGETHER) else name
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ModuleScheduling:
+    """Schedule by module whatever `--dist` says."""
+    return ModuleScheduling(config, log)
 
 
 def _collapse(items: list[pytest.Item]) -> list[pytest.Item]:
@@ -113,10 +128,6 @@ def _name(item: pytest.Item) -> str:
 
 def _rank(name: str) -> int:
     return next((place for place, start in enumerate(SLOW_FIRST) if name.startswith(start)), len(SLOW_FIRST))
-
-
-def _group(name: str) -> str:
-    return "terraform" if name.startswith(TOGETHER) else name.removesuffix(".py")
 
 
 @pytest.hookimpl(trylast=True)

@@ -18,7 +18,7 @@ REMEDIES = {
     "node": "install Node.js 20 or newer",
     "a second disk": "mount another file system on /dev/shm",
     "root": "run the tests as root; only root can mount a small disk",
-    "shared data": "put the project's data folder beside the checkout as ../shared, or name it in REVISIT_SHARED",
+    "shared data": "put the data folder beside the checkout as ../shared, or name it in REVISIT_SHARED",
     "terraform": "install Terraform 1.11 or newer",
     "the Firestore emulator": "gcloud components install cloud-firestore-emulator",
     "the Pub/Sub emulator": "gcloud components install pubsub-emulator",

@@ -45,7 +45,8 @@ IMAGES = "GRANULE/L2A_T31UFS_A025531_20220125T105232/IMG_DATA"
 
 
 def index_row(number: int = 0, tile: str = "32TQM", **cells: str) -> dict[str, str]:
-    name = f"S2A_MSIL2A_202406{1 + number % 28:02d}T101031_N0510_R022_T{tile}_202406{1 + number % 28:02d}T{150000 + number}"
+    day = f"202406{1 + number % 28:02d}"
+    name = f"S2A_MSIL2A_{day}T101031_N0510_R022_T{tile}_{day}T{150000 + number}"
     return {
         "GRANULE_ID": "L2A_T32TQM_A046700_20240601T101559",
         "PRODUCT_ID": name,

@@ -26,7 +26,7 @@ def main() -> int:
             tests = subprocess.call(
                 [
                     *(sys.executable, "-m", "pytest", "--numprocesses", str(WORKERS)),
-                    *("--dist", "loadgroup", "--no-loadscope-reorder", "--durations", "20"),
+                    *("--dist", "loadscope", "--no-loadscope-reorder", "--durations", "20"),
                     *sys.argv[1:],
                 ],
                 cwd=ROOT,

@@ -50,7 +50,8 @@ def api(outputs: dict[str, object]) -> list[str]:
         status, _, body = _get(f"{outputs['api_url']}{path}", wanted)
         if status != wanted:
             wrong.append(
-                f"{outputs['api_url']}{path} answers {status}, not {wanted}: {body[:200].decode(errors='replace')}"
+                f"{outputs['api_url']}{path} answers {status}, not {wanted}: "
+                f"{body[:200].decode(errors='replace')}"
             )
     functions = outputs["functions"]
     assert isinstance(functions, dict)

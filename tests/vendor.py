@@ -44,7 +44,8 @@ def main() -> int:
             licences = [(package / one["licence"]).read_text()]
             for within, licence in one.get("holds", {}).items():
                 licences.append(
-                    f"{within.partition('@')[0]}, which it holds:\n\n{(_fetch(npm, within, Path(folder)) / licence).read_text()}"
+                    f"{within.partition('@')[0]}, which it "
+                    f"holds:\n\n{(_fetch(npm, within, Path(folder)) / licence).read_text()}"
                 )
             (target / "LICENSE.txt").write_text("\n----\n\n".join(licences))
         (made / LIST).write_text(checksums(made))

@@ -225,8 +225,8 @@ def memory_of(function: str) -> str:
 
 @pytest.mark.parametrize("function", PORTS)
 def test_figures_of_an_installed_function(function, alerts, deployment, installed, tmp_path):
-    """Milliseconds are medians of three fresh processes with bytecode. The first event needs the clients and the
-    server too."""
+    """Milliseconds are medians of three fresh processes with bytecode. The first event needs the clients and
+    the server too."""
     names = tmp_path / "modules"
     names.write_text("\n".join(sorted(deployment.functions[function].modules())))
     runs = [installed[function].run(IMPORTS, str(names)) for _ in range(3)]
@@ -235,9 +235,12 @@ def test_figures_of_an_installed_function(function, alerts, deployment, installe
     )
     figure(
         f"deployed {function}",
-        f"{installed[function].size / 1e6:.0f} MB installed; main.py imported in {main:.0f} ms ({cpu:.0f} ms CPU, {modules:.0f} "
-        f"modules), with all its first event needs in {every_:.0f} ms ({every_cpu:.0f} ms CPU, {every_modules:.0f} modules); "
-        f"{deployment.functions[function].memory() / 1e6:.0f} MB of memory after it, of {memory_of(function)} given",
+        f"{installed[function].size / 1e6:.0f} MB installed; main.py imported in {main:.0f} ms ({cpu:.0f} "
+        f"ms CPU, {modules:.0f} "
+        f"modules), with all its first event needs in {every_:.0f} ms ({every_cpu:.0f} ms CPU, "
+        f"{every_modules:.0f} modules); "
+        f"{deployment.functions[function].memory() / 1e6:.0f} MB of memory after it, of "
+        f"{memory_of(function)} given",
     )
 
 

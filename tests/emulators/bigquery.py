@@ -26,7 +26,10 @@ LAYOUTS = {
 TYPES = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
 """Types of a schema as DDL has them: the emulator takes FLOAT for one of 32 bits."""
 
-_START = f"import sys; sys.path.insert(0, {str(Path(__file__).parents[1])!r}); from emulators.bigquery_server import main; main()"
+_START = (
+    f"import sys; sys.path.insert(0, {str(Path(__file__).parents[1])!r}); "
+    "from emulators.bigquery_server import main; main()"
+)
 _PYTHON = ROOT / ".venv-bqemulator" / "bin" / "python"
 
 
@@ -108,7 +111,8 @@ def table_ddl(dataset: str) -> list[str]:
     found = []
     for name, layout in LAYOUTS.items():
         columns = ", ".join(
-            f"{column['name']} {TYPES.get(column['type'], column['type'])}{' NOT NULL' if column['mode'] == 'REQUIRED' else ''}"
+            f"{column['name']} {TYPES.get(column['type'], column['type'])}"
+            + (" NOT NULL" if column["mode"] == "REQUIRED" else "")
             for column in json.loads((SCHEMAS / f"{name}.json").read_text())
         )
         found.append(f"CREATE TABLE `{dataset}.{name}` ({columns}) {layout}")

@@ -170,7 +170,8 @@ def _parse_rows(
     if len(bad) > int(load.get("maxBadRecords") or 0):
         raise LoadJobError(
             "invalid",
-            f"Error while reading data, error message: CSV table encountered too many errors, giving up. Rows: {len(rows) + len(bad)}; "
+            f"Error while reading data, error message: CSV table encountered too many errors, giving up. "
+            f"Rows: {len(rows) + len(bad)}; "
             f"errors: {len(bad)}.",
         )
     return rows, bad
@@ -200,8 +201,8 @@ def _parse_csv(load: dict[str, Any], content: bytes) -> Iterator[dict[str, Any]]
             yield {
                 "reason": "invalid",
                 "location": "",
-                "message": f"Error while reading data, error message: line {number + 1} has {len(cells)} columns "
-                f"instead of {len(names)}",
+                "message": f"Error while reading data, error message: line {number + 1} has "
+                f"{len(cells)} columns instead of {len(names)}",
             }
 
 

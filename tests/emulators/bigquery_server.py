@@ -37,7 +37,8 @@ home, rest, grpc = sys.argv[1:]
 # DuckDB looks for the extension in its home, and may fetch nothing from elsewhere.
 os.environ["HOME"] = home
 for found in Path(duckdb_extension_spatial.__file__).parent.rglob("spatial.duckdb_extension"):
-    folder = Path(home, ".duckdb", "extensions", found.parent.name, duckdb.sql("PRAGMA platform").fetchone()[0])
+    platform = duckdb.sql("PRAGMA platform").fetchone()[0]
+    folder = Path(home, ".duckdb", "extensions", found.parent.name, platform)
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(found, folder)
 from bqemulator.cli import main
@@ -217,7 +218,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    # ---------------------------------------------------------------------------------------------------------
+    # ---------------------------------------------------------------------------------------------
     # lending a hand
 
     def _run_query(self, path: str, text: str, parameters: list[dict[str, Any]] = []) -> None:  # noqa: B006
@@ -247,7 +248,8 @@ class Handler(BaseHTTPRequestHandler):
                 table = f"`{dataset}.parameter_{self.server.state.parameters}`"
                 self._run_query(
                     path,
-                    f"CREATE TABLE {table} AS SELECT {', '.join(f'r.{field["name"]}' for field in kind['arrayType']['structTypes'])} "
+                    f"CREATE TABLE {table} AS SELECT "
+                    f"{', '.join(f'r.{field["name"]}' for field in kind['arrayType']['structTypes'])} "
                     f"FROM UNNEST(@{name}) AS r",
                     [parameter],
                 )

@@ -12,7 +12,10 @@ from typing import Any
 from data import skip_or_fail
 from emulators import Emulator
 
-_START = f"import sys; sys.path.insert(0, {str(Path(__file__).parents[1])!r}); from emulators.storage_server import main; main()"
+_START = (
+    f"import sys; sys.path.insert(0, {str(Path(__file__).parents[1])!r}); "
+    "from emulators.storage_server import main; main()"
+)
 
 
 @dataclass

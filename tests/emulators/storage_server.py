@@ -124,7 +124,7 @@ class Handler(BaseHTTPRequestHandler):
         """The JSON body."""
         return dict(json.loads(self.body or b"{}"))
 
-    # -------------------------------------------------------------------------------------------------------------
+    # ---------------------------------------------------------------------------------------------
     # answers
 
     def answer(self, status: int, content: bytes = b"", headers: dict[str, str] | None = None) -> None:
@@ -209,7 +209,10 @@ class Handler(BaseHTTPRequestHandler):
         if error.status == 304:
             self.answer(304)
         elif self.xml:
-            text = f"<?xml version='1.0' encoding='UTF-8'?><Error><Code>{error.reason}</Code><Message>{error}</Message></Error>"
+            text = (
+                "<?xml version='1.0' encoding='UTF-8'?>"
+                f"<Error><Code>{error.reason}</Code><Message>{error}</Message></Error>"
+            )
             self.answer(
                 error.status, text.encode(), {"Content-Type": "application/xml; charset=UTF-8"} | self._cors()
             )
@@ -217,7 +220,7 @@ class Handler(BaseHTTPRequestHandler):
             why = {"message": str(error), "domain": "global", "reason": error.reason}
             self.json({"error": {"code": error.status, "message": str(error), "errors": [why]}}, error.status)
 
-    # -------------------------------------------------------------------------------------------------------------
+    # ---------------------------------------------------------------------------------------------
     # XML API
 
     def _answer_xml(self) -> None:

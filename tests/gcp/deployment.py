@@ -103,7 +103,8 @@ class Deployment:
             f"{letter.function}: {letter.reason}" for letter in find_all(self.backend.records, DeadLetter)
         ]
         return (
-            f"jobs {dict(states)}, {self.backend.records.count(Alert)} alerts, {self.count_unpublished()} rows in {OUTBOX_COLLECTION}, dead letters {letters[:3]}"
+            f"jobs {dict(states)}, {self.backend.records.count(Alert)} alerts, {self.count_unpublished()} "
+            f"rows in {OUTBOX_COLLECTION}, dead letters {letters[:3]}"
             + "".join(f"\n{line}" for line in self._unfinished())
         )
 

@@ -94,8 +94,10 @@ def test_kills_duplicates_and_outages_lose_nothing_and_double_nothing(google, em
     events = sum(echo.message_counts.values())
     figure(
         "chain over emulators under faults",
-        f"{events} events, {len(died)} kills -9 at named points, {echo.injected} duplicates injected, Pub/Sub and Firestore stopped for {OUTAGE_S} s each: "
-        f"{lost} lost, {double} duplicate alerts, {len(letters)} dead letters; all done {recovered:.0f} s after the last outage",
+        f"{events} events, {len(died)} kills -9 at named points, {echo.injected} duplicates injected, "
+        f"Pub/Sub and Firestore stopped for {OUTAGE_S} s each: "
+        f"{lost} lost, {double} duplicate alerts, {len(letters)} dead letters; all done {recovered:.0f} s "
+        f"after the last outage",
     )
     assert (lost, double) == (0, 0)
     assert differences(found, embedded) == []
@@ -142,7 +144,8 @@ def test_work_goes_on_where_it_was_after_pubsub_and_firestore_have_been_away(goo
         )
     figure(
         "chain over emulators after an outage",
-        f"Pub/Sub and Firestore both stopped for {OUTAGE_S} s with {before} of {wanted[0]} jobs done; all done {recovered:.0f} s after it",
+        f"Pub/Sub and Firestore both stopped for {OUTAGE_S} s with {before} of {wanted[0]} jobs done; all "
+        f"done {recovered:.0f} s after it",
     )
 
 
@@ -171,7 +174,8 @@ def test_a_tick_becomes_the_same_numbers_bit_for_bit_as_on_one_computer(chained,
     assert count_duplicate_alerts(deployment.backend) == 0
     figure(
         "chain over emulators",
-        f"{len(embedded['jobs'])} jobs, {len(embedded['alerts'])} alerts equal to the embedded run bit for bit, in {took:.0f} s",
+        f"{len(embedded['jobs'])} jobs, {len(embedded['alerts'])} alerts equal to the embedded run bit for "
+        f"bit, in {took:.0f} s",
     )
 
 

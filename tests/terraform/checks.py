@@ -87,7 +87,8 @@ def unbounded_retries(plan: Plan) -> list[str]:
         timeout = functions[name.partition(".")[0]]["service_config"][0]["timeout_seconds"]
         if not timeout < push["ack_deadline_seconds"] <= LONGEST_PUSH_S:
             found.append(
-                f"{name} is called again after {push['ack_deadline_seconds']} s, though it may take {timeout} s"
+                f"{name} is called again after {push['ack_deadline_seconds']} s, though it may take "
+                f"{timeout} s"
             )
         if not push["dead_letter_policy"] or not push["dead_letter_policy"][0]["dead_letter_topic"].endswith(
             "/topics/dead-letters"

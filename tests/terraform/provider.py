@@ -85,7 +85,8 @@ class Provider(pb_grpc.ProviderServicer):
             return pb.PlanResourceChange.Response(planned_state=request.proposed_new_state)
         if request.type_name == "google_service_account":
             # So does the provider itself: the address follows from the name.
-            email = f"{proposed['account_id']}@{proposed['project'] or self.arguments['project']}.iam.gserviceaccount.com"
+            project = proposed["project"] or self.arguments["project"]
+            email = f"{proposed['account_id']}@{project}.iam.gserviceaccount.com"
             proposed |= {"email": email, "member": f"serviceAccount:{email}"}
         planned = self._fill_computed(
             self.schema["resources"][request.type_name], proposed, lambda name: UNKNOWN

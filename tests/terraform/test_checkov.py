@@ -64,7 +64,8 @@ def test_checkov_finds_what_is_accepted_and_nothing_else(said):
     left = len(found(said) - accepted())
     figure(
         "checkov",
-        f"{summary['passed']} passed, {left} findings, {len(accepted())} accepted with a reason ({summary['failed']} resources)",
+        f"{summary['passed']} passed, {left} findings, {len(accepted())} accepted with a reason "
+        f"({summary['failed']} resources)",
     )
 
 

@@ -62,6 +62,10 @@ def check_data(data: Path) -> list[str]:
         database.close()
     except (PermanentError, TransientError) as error:
         findings.append(str(error))
+    except UnicodeDecodeError as error:
+        findings.append(
+            f"{file} is damaged: it holds text that is no UTF-8 ({error.reason}); put a copy in its place"
+        )
     return findings
 
 
