@@ -38,7 +38,7 @@ _PROBLEM, _UNAVAILABLE, _NOT_MODIFIED = (
 
 @cache
 def specification() -> dict[str, Any]:
-    """All pieces as one document."""
+    """The merged document."""
     merged: dict[str, Any] = _read_part("base.json")
     for file in sorted(path.name for path in PARTS_DIR.glob("*.json") if path.name != "base.json"):
         part = _read_part(file)
@@ -56,7 +56,7 @@ def specification() -> dict[str, Any]:
 
 @cache
 def specification_json() -> bytes:
-    """The specification as it is sent."""
+    """The document as JSON."""
     return msgspec.json.encode(specification())
 
 
@@ -68,7 +68,7 @@ def show(context: RequestContext) -> Response:
 def docs_page(context: RequestContext, file: str = "docs.html") -> ResponseReturnValue:
     del context
     if file not in DOCS_MEDIA_TYPES:
-        raise NotFoundError(f"the page of the specification has no file {file[:80]!r}")
+        raise NotFoundError(f"the API reference has no file {file[:80]!r}")
     return Response((DOCS_DIR / file).read_bytes(), content_type=DOCS_MEDIA_TYPES[file])
 
 
@@ -79,14 +79,17 @@ def _read_part(name: str) -> Any:
 def _add_unique(target: dict[str, Any], new: dict[str, Any], file: str) -> None:
     if duplicates := target.keys() & new.keys():
         raise ValueError(
-            f"{file} names {', '.join(sorted(duplicates))}, which another piece of the specification has"
+            f"{file} names {', '.join(sorted(duplicates))}, which another file of the specification has too"
         )
     target |= new
 
 
 def _add_common_responses(path: str, method: str, operation: dict[str, Any]) -> dict[str, Any]:
-    """An operation with the answers that any of its kind may give; those it tells of itself stand."""
-    common = {"403": _PROBLEM, "503": _UNAVAILABLE}  # another Host, no right; something does not answer
+    """An operation with the responses common to its kind; its own responses take precedence."""
+    common = {
+        "403": _PROBLEM,
+        "503": _UNAVAILABLE,
+    }  # wrong host or missing permission; a source or store does not answer
     if method == "get":
         common["304"] = _NOT_MODIFIED
     if operation["x-who"] != "open":

@@ -96,7 +96,7 @@ def _same_origin() -> bool:
 
 
 def is_public() -> bool:
-    """Whether the route needs no credentials: page, health, specification, and feeds with secret addresses."""
+    """Whether the route needs no credentials: page, health, specification, feeds with secret addresses."""
     rule = request.url_rule.rule if request.url_rule else ""
     return rule in PUBLIC_RULES or rule.startswith("/feeds/")
 
@@ -108,7 +108,7 @@ def bearer_token() -> str:
 
 
 def client_pseudonym() -> str:
-    """Pseudonym of the client's address. Google's front end appends the address it saw to X-Forwarded-For."""
+    """Pseudonym of the client's address, which Google's front end appends to X-Forwarded-For."""
     return pseudonymize(
         "origin",
         request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip() or request.remote_addr or "",

@@ -1,4 +1,4 @@
-"""/me: who asks, all that is theirs, and its end."""
+"""/me: the principal of the request, export and deletion of the account."""
 
 from flask.typing import ResponseReturnValue
 

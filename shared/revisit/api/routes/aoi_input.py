@@ -1,4 +1,4 @@
-"""/aoi: what an area would mean, before anything is saved."""
+"""/aoi: previews of an area or a tile, and the AOIs of request bodies."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ class PreviewAoiBody(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def parse_aoi(value: dict[str, Any] | str, repair: bool, owner: str) -> AOI:
-    """The AOI of a body: GeoJSON, as an object or as text, or WKT."""
+    """The AOI of a body: GeoJSON as an object or as text, or WKT."""
     return AOI.parse_or_repair(value, repair, limits_of(owner).area_km2)
 
 

@@ -3,7 +3,7 @@
 Each stream occupies a thread of the server, so their number is limited, and a client without a place retries.
 
     event: progress   the state of the order; sent first and after every change
-    event: job        a job whose state changed since the previous event; earlier changes are in GET /orders/{id}
+    event: job        a job whose state changed since the previous event; GET /orders/{id} has the others
     event: end        the order finished, failed or was cancelled; nothing follows
 """
 

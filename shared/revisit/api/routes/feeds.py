@@ -45,7 +45,7 @@ def _find_subscription(context: RequestContext, token: str) -> Subscription:
         or subscription.state == "deleted"
         or not hmac.compare_digest(subscription.feed_token.encode(), token.encode())
     ):
-        raise NotFoundError("there is no such feed; its address is part of the subscription")
+        raise NotFoundError("there is no such feed; its current address is shown with the subscription")
     return subscription
 
 

@@ -17,7 +17,7 @@ class CreateKeyBody(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def create(context: RequestContext) -> ResponseReturnValue:
-    """Make a key. An Idempotency-Key is not heeded: what it would keep is the key itself."""
+    """Create a key; not idempotent, since the stored answer would contain the secret."""
     context.reject_api_key()
     body = context.decode_body(CreateKeyBody)
     if "operator" in body.scopes:

@@ -27,7 +27,7 @@ from revisit.services.orders.selection import OrderRequest
 from revisit.services.subscriptions.results import list_ended_jobs, list_jobs
 
 MAX_ORDERS = 500
-"""Of one answer."""
+"""Orders of one page."""
 MAX_ITEMS = 1000
 
 
@@ -51,7 +51,7 @@ class CreateOrderBody(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def order_request_from_body(context: RequestContext, body: CreateOrderBody) -> OrderRequest:
-    """What a body asks for."""
+    """The order request of a body."""
     aoi = parse_aoi(body.aoi, body.repair, context.owner_id) if body.aoi is not None else None
     return OrderRequest(
         recipe_from_body(body),
@@ -83,17 +83,18 @@ def estimate(context: RequestContext) -> ResponseReturnValue:
 
 
 def validate_source(context: RequestContext, spec: str) -> str:
-    """A SPEC that this server refreshes or has refreshed: what comes over the network opens no other places.
+    """A SPEC that this server refreshes or has refreshed; requests cannot open other sources.
 
     Raises:
-        InvalidInputError: It is none of these.
+        InvalidInputError: It is neither.
     """
     if not spec:
         return spec
     known = (*context.backend.sources, *(state.id for state in context.backend.records.find(SourceState)))
     if spec not in known:
         raise InvalidInputError(
-            f"source {spec[:200]!r} is none of this server's; choose from {', '.join(dict.fromkeys(known)) or 'none so far'}"
+            f"source {spec[:200]!r} is none of this server's;"
+            f" choose from {', '.join(dict.fromkeys(known)) or 'none so far'}"
         )
     return spec
 
@@ -114,7 +115,7 @@ def cancel(context: RequestContext, id: str) -> Response:
 
 
 def _order_response(context: RequestContext, id: str) -> Response:
-    """An order, with a tag that changes when anything but its age does."""
+    """An order with an ETag that changes with everything but its age."""
     order = get_order(context.backend, id, context.owner_id)
     document = orders.order_details(
         order, list_jobs(context.backend, order.id, context.owner_id), context.backend.now()

@@ -1,4 +1,4 @@
-"""/passes: when the satellites come next."""
+"""/passes: predicted passes over tiles or an AOI."""
 
 from typing import Any
 

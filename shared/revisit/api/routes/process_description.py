@@ -1,4 +1,4 @@
-"""What OGC API Processes tells of the process `order`, and of the API at its root."""
+"""The OGC API Processes description of the process `order`, and the links of the landing page."""
 
 from typing import Any
 
@@ -8,19 +8,19 @@ EXECUTE_REL = "http://www.opengis.net/def/rel/ogc/1.0/execute"
 
 _PERCENT = {"type": "number", "minimum": 0, "maximum": 100}
 _NAMES = {"type": "array", "items": {"type": "string"}}
-_DAY = {"type": "string", "description": "A day, or an instant of RFC 3339."}
+_DAY = {"type": "string", "description": "A date, or an RFC 3339 instant."}
 _SCHEMAS: dict[str, tuple[str, dict[str, Any]]] = {
     "aoi": (
-        "Where to cut: a GeoJSON geometry or Feature, lon/lat degrees",
+        "Area of interest: a GeoJSON geometry or Feature, longitude and latitude in degrees",
         {"type": "object", "format": "geojson-geometry"},
     ),
-    "tile": ("MGRS id of a tile that is wanted whole", {"type": "string"}),
-    "products": ("Ids of exactly the products wanted", _NAMES),
-    "indices": ("Spectral indices; NDVI where neither indices nor bands are named", _NAMES),
-    "bands": ("Bands to deliver as they are", _NAMES),
+    "tile": ("MGRS id of a tile to process completely", {"type": "string"}),
+    "products": ("Ids of exactly the products to process", _NAMES),
+    "indices": ("Spectral indices; NDVI by default, unless bands are named", _NAMES),
+    "bands": ("Bands to deliver as reflectance", _NAMES),
     "resolution_m": ("Pixel size of the result", {"type": "number", "minimum": 1, "maximum": 10_000}),
     "resampling": (
-        "How reflectance meets a finer grid",
+        "Resampling of reflectance to a finer grid",
         {"type": "string", "enum": ["bilinear", "nearest"], "default": "bilinear"},
     ),
     "source": ("SPEC of the only source to take products from", {"type": "string"}),
@@ -45,13 +45,13 @@ OUTPUTS = {
 
 
 def summary(root: str) -> dict[str, Any]:
-    """The standard's processSummary."""
+    """The processSummary of the standard."""
     here = f"{root}/processes/{PROCESS_ID}"
     return {
         "id": PROCESS_ID,
         "version": "1.0.0",
         "title": "Order",
-        "description": "Has what Sentinel-2 saw of a place worked: bands cut out, indices computed, clouds masked.",
+        "description": "Processes Sentinel-2 acquisitions over an area: bands, indices, cloud masks.",
         "jobControlOptions": ["async-execute", "dismiss"],
         "outputTransmission": list(TRANSMISSION_MODES),
         "links": [
@@ -62,22 +62,22 @@ def summary(root: str) -> dict[str, Any]:
 
 
 def description(root: str) -> dict[str, Any]:
-    """The standard's process: the summary, and what goes in and comes out."""
+    """The process of the standard: its summary, inputs and outputs."""
     return {**summary(root), "inputs": INPUTS, "outputs": OUTPUTS}
 
 
 def landing_links(root: str) -> list[dict[str, str]]:
-    """Of the landing page."""
+    """Links of the landing page."""
     return [
         {"href": f"{root}/", "rel": "self", "type": "application/json", "title": "This document"},
-        {"href": f"{root}/", "rel": "alternate", "type": "text/html", "title": "The page"},
+        {"href": f"{root}/", "rel": "alternate", "type": "text/html", "title": "Web page"},
         {
             "href": f"{root}/openapi.json",
             "rel": "service-desc",
             "type": "application/vnd.oai.openapi+json;version=3.1",
-            "title": "Specification",
+            "title": "OpenAPI document",
         },
-        {"href": f"{root}/docs", "rel": "service-doc", "type": "text/html", "title": "Specification to read"},
+        {"href": f"{root}/docs", "rel": "service-doc", "type": "text/html", "title": "API reference"},
         {
             "href": f"{root}/conformance",
             "rel": "http://www.opengis.net/def/rel/ogc/1.0/conformance",

@@ -39,7 +39,7 @@ EXCEPTION_TYPE_BASE = "http://www.opengis.net/def/exceptions/ogcapi-processes-1/
 RESULTS_REL = "http://www.opengis.net/def/rel/ogc/1.0/results"
 STATUSES = ("accepted", "running", "successful", "failed", "dismissed")
 MAX_JOBS = 100
-"""Of one answer."""
+"""Jobs of one page."""
 
 
 class ExecuteBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -94,7 +94,7 @@ def _check_process_id(id: str) -> None:
 
 
 def _decode_inputs(inputs: dict[str, Any]) -> CreateOrderBody:
-    """What the inputs ask for: values as they are, or qualified as {"value": ...}."""
+    """The order body of the inputs: plain values, or qualified ones such as {"value": ...}."""
     plain: dict[str, Any] = {}
     for name, stated in inputs.items():
         if name not in INPUTS:
@@ -102,20 +102,18 @@ def _decode_inputs(inputs: dict[str, Any]) -> CreateOrderBody:
                 f"process {PROCESS_ID} has no input {name[:100]!r}; it has {', '.join(INPUTS)}"
             )
         if isinstance(stated, dict) and "href" in stated:
-            raise InvalidInputError(
-                f"input {name} is given as a link, and links are not followed; send its value"
-            )
+            raise InvalidInputError(f"input {name} is a link, and links are not followed; send its value")
         value = stated["value"] if isinstance(stated, dict) and "value" in stated else stated
         many = INPUTS[name]["schema"].get("type") == "array"
         plain[name] = [value] if many and not isinstance(value, list) else value
     try:
         return msgspec.convert(plain, CreateOrderBody)
     except msgspec.ValidationError as error:
-        raise InvalidInputError(f"the inputs are not what process {PROCESS_ID} takes: {error}") from None
+        raise InvalidInputError(f"the inputs of process {PROCESS_ID} are invalid: {error}") from None
 
 
 def _reply_format(body: ExecuteBody) -> str:
-    """How the results are to be answered with, as the order's record keeps it."""
+    """Form of the results, as the order stores it."""
     if body.response not in ("raw", "document"):
         raise InvalidInputError(f"response {body.response[:40]!r} is not offered; choose raw or document")
     if unknown := [name for name in body.outputs if name != "items"]:
@@ -208,7 +206,7 @@ def _get_order(context: RequestContext, id: str) -> Order:
 
 
 def _status_info(context: RequestContext, order: Order) -> dict[str, Any]:
-    """An order as the standard's statusInfo."""
+    """An order as a statusInfo of the standard."""
     job_url, job_count = f"{_root_url()}/jobs/{order.id}", len(order.jobs)
     status = _status_code(context, order)
     links = [_link(job_url, "self"), _link(f"{_root_url()}/jobs", "up")]
@@ -267,7 +265,7 @@ def _query_list(name: str) -> list[str]:
 
 
 def _parse_interval(text: str) -> tuple[datetime | None, datetime | None]:
-    """A datetime parameter: an instant, or two with a slash between them, of which one may be open."""
+    """A datetime parameter: an instant, or an interval with a slash, of which one end may be open."""
     first, slash, last = text.partition("/")
     open_ended = ("", "..")
     since: datetime | None = None if first in open_ended else parse_period_start(first)
@@ -290,7 +288,7 @@ def landing() -> dict[str, Any]:
     here = _root_url()
     return {
         "title": "Revisit",
-        "description": "Watches places on Earth through Sentinel-2.",
+        "description": "Monitors areas on Earth with Sentinel-2.",
         "links": landing_links(here),
     }
 

@@ -1,4 +1,4 @@
-"""/recipes: the bands and indices that a recipe is made of."""
+"""/recipes: the bands and indices of recipes."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ def show(context: RequestContext) -> ResponseReturnValue:
 
 
 def _index(one: Index) -> dict[str, Any]:
-    """An index; its formula with the names of bands in place of the catalogue's letters."""
+    """An index with the band of each letter of its formula."""
     low, high = one.domain
     return {
         "name": one.name,
@@ -42,4 +42,3 @@ def _index(one: Index) -> dict[str, Any]:
 
 
 ROUTES = (Route("GET", "/recipes", show),)
-"""Everybody's."""

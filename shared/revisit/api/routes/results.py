@@ -1,4 +1,4 @@
-"""/results: a job as a STAC Item, and the files it made."""
+"""/results: a finished job as a STAC Item, and its files."""
 
 from io import BytesIO
 from typing import Any
@@ -13,7 +13,7 @@ from revisit.services.subscriptions.results import get_job
 
 ITEM_TYPE = "application/geo+json"
 LINK_LIFETIME_S = 15 * 60
-"""How long an address holds that lets its bearer read a file without being asked who it is."""
+"""Lifetime of a signed URL, which gives access to a file without credentials."""
 
 
 def show(context: RequestContext, id: str) -> Response:
@@ -26,7 +26,7 @@ def show(context: RequestContext, id: str) -> Response:
 
 
 def result_item(job: Job) -> dict[str, Any]:
-    """A finished job as a STAC Item whose files are found here."""
+    """A finished job as a STAC Item whose assets link to this API."""
     from revisit.stac.result_item import build_result_item
 
     root_url = request.url_root.rstrip("/")
@@ -38,10 +38,10 @@ def result_item(job: Job) -> dict[str, Any]:
 
 
 def asset(context: RequestContext, id: str, name: str) -> ResponseReturnValue:
-    """A file, or the way to it where it is kept elsewhere."""
+    """A file, or a redirect to a signed URL where it is stored remotely."""
     job_asset = _find_asset(context, id, name)
     if request.method == "HEAD" and _is_remote(context, job_asset):
-        # What is signed is signed for GET.
+        # Signed URLs are valid for GET only.
         headers = {
             "Content-Length": str(job_asset.size),
             "Accept-Ranges": "bytes",
@@ -57,11 +57,10 @@ def asset(context: RequestContext, id: str, name: str) -> ResponseReturnValue:
 
 
 def link(context: RequestContext, id: str, name: str) -> ResponseReturnValue:
-    """Where a file can be read, and for how many seconds without saying who asks.
+    """The URL of a file that needs no credentials, and its lifetime in seconds.
 
-    A page of another origin than this API's needs it: browsers do not say which origin it is when they are
-    sent on to a third
-    (Fetch standard, section 4.4, tainted origin), and the bucket would not answer to that.
+    Pages of another origin need it: after a redirect to a third origin browsers send an opaque origin (Fetch
+    standard, section 4.4, tainted origin), which the bucket does not allow.
     """
     job_asset = _find_asset(context, id, name)
     signed = context.backend.assets.signed_url(job_asset.path, LINK_LIFETIME_S, _download_name(id, job_asset))
@@ -75,7 +74,7 @@ def _find_asset(context: RequestContext, id: str, name: str) -> Asset:
     """An asset of the caller."""
     job_asset = get_job(context.backend, id, context.owner_id).asset(name)
     if job_asset is None:
-        raise NotFoundError(f"job {id!r} has no asset {name!r}; its item names those it has")
+        raise NotFoundError(f"job {id!r} has no asset {name!r}; see the assets of its Item")
     return job_asset
 
 
@@ -106,7 +105,7 @@ def _send_asset(context: RequestContext, id: str, job_asset: Asset) -> Response:
             download_name=_download_name(id, job_asset),
         )
     except FileNotFoundError:
-        raise NotFoundError(f"asset {job_asset.name!r} of job {id!r} is not there any more") from None
+        raise NotFoundError(f"asset {job_asset.name!r} of job {id!r} no longer exists") from None
     answer.headers["Accept-Ranges"] = "bytes"
     answer.headers["Cache-Control"] = "private, max-age=86400, immutable"
     return answer

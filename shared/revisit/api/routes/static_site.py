@@ -1,4 +1,4 @@
-"""The page: the files of web/, as they are, at the root."""
+"""The web page: the files of web/, served at the root."""
 
 from pathlib import Path
 
@@ -13,11 +13,11 @@ MEDIA_TYPES = {
     ".json": "application/json",
     ".txt": "text/plain",
 }
-"""What is served, and as what, whatever the computer's own tables say."""
+"""Served suffixes and their media types, independent of the computer's MIME tables."""
 
 
 def register_static_site(app: Flask, web_dir: Path) -> None:
-    """Serve the folder, where there is one."""
+    """Serve the files of a folder."""
 
     def file(name: str = "index.html") -> ResponseReturnValue:
         if (

@@ -14,7 +14,7 @@ from revisit.services.operations.status import get_status
 
 
 def health(context: RequestContext) -> ResponseReturnValue:
-    """Whether requests are answered and records can be read."""
+    """Check that the service answers and its records can be read."""
     context.backend.records.get(CatalogCursor, "catalog")
     return {"status": "ok", "version": __version__}
 

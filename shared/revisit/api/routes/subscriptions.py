@@ -1,4 +1,4 @@
-"""/subscriptions: who watches what."""
+"""/subscriptions: create, change, list and delete subscriptions; alerts, results and series."""
 
 from hashlib import sha256
 from typing import Any
@@ -35,7 +35,7 @@ from revisit.services.subscriptions.update import (
 )
 
 MAX_ALERTS = MAX_RESULTS = 1000
-"""Of one answer; the alerts that come first, the results that came last."""
+"""Entries of one page."""
 
 
 class CreateSubscriptionBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -57,15 +57,14 @@ class CreateSubscriptionBody(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class PreviewSubscriptionBody(CreateSubscriptionBody, kw_only=True, forbid_unknown_fields=True):
-    """Body of POST /subscriptions/preview: what would be posted to /subscriptions, as far as it is
-    decided."""
+    """Body of POST /subscriptions/preview: a possibly incomplete body of POST /subscriptions."""
 
     name: str = "preview"
     begin: str | None = msgspec.field(default=None, name="from")
 
 
 class UpdateSubscriptionBody(msgspec.Struct, forbid_unknown_fields=True):
-    """Body of PATCH /subscriptions/{id}: what is not named stays; null takes a limit away."""
+    """Body of PATCH /subscriptions/{id}: omitted members stay; null removes a limit."""
 
     name: str | UnsetType = UNSET
     state: str | UnsetType = UNSET
@@ -83,7 +82,7 @@ class UpdateSubscriptionBody(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def recipe_from_body(body: Any) -> Recipe:
-    """The recipe a body names; NDVI where it names nothing."""
+    """The recipe of a body; NDVI by default."""
     return build_recipe(body.indices, body.bands, body.resolution_m, body.resampling)
 
 
@@ -177,7 +176,7 @@ def update(context: RequestContext, id: str) -> Response:
     if not isinstance(body.aoi, UnsetType):
         changes["aoi"] = parse_aoi(body.aoi, body.repair, context.owner_id)
     if not changes:
-        raise InvalidInputError("nothing is to be different; name a field, such as state, name or max_cloud")
+        raise InvalidInputError("nothing to change; name a member such as state, name or max_cloud")
     channel_ids_before = {
         channel.id for channel in get_subscription(context.backend, id, context.owner_id).channels
     }
@@ -186,9 +185,9 @@ def update(context: RequestContext, id: str) -> Response:
     )
     new_secrets = (
         {
-            way: secret
-            for way, secret in _webhook_secrets(context, updated.id).items()
-            if way not in channel_ids_before
+            id: secret
+            for id, secret in _webhook_secrets(context, updated.id).items()
+            if id not in channel_ids_before
         }
         if body.webhooks
         else {}
@@ -205,15 +204,14 @@ def delete(context: RequestContext, id: str) -> ResponseReturnValue:
 
 
 def _with_etag(document: dict[str, Any], subscription: Subscription) -> Response:
-    """A subscription with its tag: before the point what If-Match is held to, which alerts that come do not
-    change."""
+    """A subscription with its ETag; the part before the point is its revision, which new alerts keep."""
     response = make_response(document)
     response.set_etag(f"{revision(subscription)}.{sha256(response.get_data()).hexdigest()[:16]}")
     return response
 
 
 def _if_match_revisions() -> set[str] | None:
-    """The revisions that If-Match names; None where it takes any."""
+    """The revisions in If-Match; None where it accepts any."""
     if "If-Match" not in request.headers or request.if_match.star_tag:
         return None
     return {tag.partition(".")[0] for tag in request.if_match.as_set(include_weak=True)}
@@ -248,8 +246,7 @@ def add_renewed_secret(context: RequestContext, document: dict[str, Any]) -> dic
 
 
 def _webhook_secrets(context: RequestContext, id: str) -> dict[str, str]:
-    """The present secrets of a subscription's webhooks; none where it has ended since the answer that tells
-    them was first given."""
+    """The current webhook secrets; none if the subscription was deleted since the stored answer."""
     subscription = context.backend.records.get(Subscription, id)
     return webhook_secrets(context.backend, subscription) if subscription else {}
 

@@ -1,4 +1,4 @@
-"""Which members of items are shown: the fields extension."""
+"""The STAC fields extension: which members of items are included."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from revisit.errors import InvalidInputError
 
 MAX_FIELDS = 100
 _REQUIRED_FIELDS = (("type",), ("stac_version",), ("id",), ("collection",))
-"""Without these an item leads nowhere."""
+"""Members that every item keeps."""
 _DEFAULT_FIELDS = (
     *_REQUIRED_FIELDS,
     ("geometry",),
@@ -17,22 +17,22 @@ _DEFAULT_FIELDS = (
     ("assets",),
     ("properties", "datetime"),
 )
-"""What the extension recommends where a request names nothing."""
+"""Members that the extension recommends as the default."""
 
 
 @dataclass(frozen=True, slots=True)
 class FieldSelection:
-    """Members by their path, such as properties.datetime."""
+    """Included and excluded members by path, such as properties.datetime."""
 
     include: tuple[tuple[str, ...], ...] | None = None
-    """None means all."""
+    """None includes all."""
     exclude: tuple[tuple[str, ...], ...] = ()
 
     @classmethod
     def from_lists(
         cls, include: Sequence[str] | None, exclude: Sequence[str] | None, include_unset: bool
     ) -> Self:
-        """As a request names them; what is included is shown although it, or what it is part of, is excluded.
+        """Fields of a request; an included member stays although it, or its parent, is excluded.
 
         Args:
             include: Paths to include; None includes the default fields.
@@ -41,7 +41,7 @@ class FieldSelection:
         """
         included, excluded = list(include or ()), list(exclude or ())
         if len(included) + len(excluded) > MAX_FIELDS:
-            raise InvalidInputError(f"fields are {MAX_FIELDS} at most")
+            raise InvalidInputError(f"at most {MAX_FIELDS} fields are allowed")
         included_paths, excluded_paths = tuple(map(_parse_path, included)), tuple(map(_parse_path, excluded))
         if included_paths:
             return cls(
@@ -55,13 +55,13 @@ class FieldSelection:
         return cls(None if include_unset and excluded_paths else _DEFAULT_FIELDS, excluded_paths)
 
     def includes(self, name: str) -> bool:
-        """Whether anything of a member is wanted."""
+        """Whether any part of a member is included."""
         return (self.include is None or any(path[0] == name for path in self.include)) and (
             name,
         ) not in self.exclude
 
     def apply(self, item: dict[str, Any]) -> dict[str, Any]:
-        """An item with the members that are wanted only."""
+        """An item with its included members only."""
         filtered = item
         if self.include is not None:
             filtered = {}
@@ -73,9 +73,9 @@ class FieldSelection:
 
 
 def _parse_path(name: str) -> tuple[str, ...]:
-    """Names of properties may have dots, which nobody's here do."""
+    """The parts of a path; property names here contain no dots."""
     parts = tuple(name.split("."))
-    # Properties may be named without saying that they are.
+    # Properties may be named without the prefix "properties.".
     return (
         ("properties", *parts)
         if ":" in parts[0] or parts[0] in ("datetime", "platform", "constellation", "instruments", "gsd")

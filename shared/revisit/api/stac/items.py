@@ -1,4 +1,4 @@
-"""Items found, page by page, and one by one."""
+"""Item search, the items of collections, and single items."""
 
 from typing import Any
 from urllib.parse import urlencode

@@ -45,11 +45,11 @@ CONFORMS_TO = (
 _COLLECTION_TEXTS: dict[Level, tuple[str, str]] = {
     "L1C": (
         "Sentinel-2 L1C",
-        "Top-of-atmosphere reflectance of Sentinel-2; one Item a product: one tile, sensing time and processing baseline.",
+        "Top-of-atmosphere reflectance; one Item per product: one tile, sensing time and baseline.",
     ),
     "L2A": (
         "Sentinel-2 L2A",
-        "Surface reflectance of Sentinel-2 and its scene classification; one Item a product: one tile, sensing time and baseline.",
+        "Surface reflectance and scene classification; one Item per product, as in Sentinel-2 L1C.",
     ),
 }
 _SCHEMA_MEDIA_TYPE = "application/schema+json"

@@ -36,7 +36,7 @@ class Sort(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Fields(msgspec.Struct, forbid_unknown_fields=True):
-    """Members of items to show, and not to show."""
+    """Members of items to include and to exclude."""
 
     include: list[str] | msgspec.UnsetType | None = msgspec.UNSET
     exclude: list[str] | None = None
@@ -68,7 +68,7 @@ class SearchBody(
 
 @dataclass(frozen=True, slots=True)
 class SearchRequest:
-    """A search understood."""
+    """A validated search."""
 
     query: ItemQuery
     limit: int
@@ -76,14 +76,14 @@ class SearchRequest:
     sort: tuple[SortKey, ...]
     fields: FieldSelection
     body: SearchBody
-    """As it was put."""
+    """The body as it was sent."""
 
 
 BODY_FIELDS = tuple(msgspec.structs.fields(SearchBody))
 
 
 def search_from_body(context: RequestContext) -> SearchRequest:
-    """The search of a request's body."""
+    """The search in a request body."""
     return parse_search(context.decode_body(SearchBody))
 
 
@@ -97,13 +97,13 @@ def search_from_query(collection: str = "", ignored: tuple[str, ...] = ()) -> Se
     arguments = {name: text for name, text in request.args.items() if text}
     known = {field.encode_name for field in BODY_FIELDS} - ({"collections"} if collection else set())
     for name in request.args:
-        # pystac-client names the collection besides.
+        # pystac-client also sends the collection.
         if name not in known | set(ignored) and (name, request.args[name]) != ("collections", collection):
             raise InvalidInputError(
                 f"there is no parameter {name[:40]!r}; there are {', '.join(sorted(known))}"
             )
         if len(request.args.getlist(name)) > 1:
-            raise InvalidInputError(f"{name} is given twice; separate several by commas")
+            raise InvalidInputError(f"{name} is given twice; separate several values by commas")
     body = SearchBody(
         collections=[collection] if collection else _split(arguments.get("collections")),
         ids=_split(arguments.get("ids")),
@@ -129,12 +129,12 @@ def search_from_query(collection: str = "", ignored: tuple[str, ...] = ()) -> Se
 
 
 def parse_search(body: SearchBody) -> SearchRequest:
-    """A search, or a sentence why not."""
+    """Validate a search body."""
     if body.bbox is not None and body.intersects is not None:
-        raise InvalidInputError("bbox and intersects exclude each other; give one place")
+        raise InvalidInputError("bbox and intersects exclude each other; give one of them")
     for name, maximum in (("ids", MAX_IDS), ("tiles", MAX_TILES), ("collections", 10)):
         if len(getattr(body, name) or ()) > maximum:
-            raise InvalidInputError(f"{name} are {maximum:,} at most")
+            raise InvalidInputError(f"at most {maximum:,} {name} are allowed")
     limit = DEFAULT_LIMIT if body.limit is None else body.limit
     if limit < 1:
         raise InvalidInputError(f"limit is a whole number from 1 to {MAX_LIMIT:,}, not {limit}")
@@ -161,7 +161,8 @@ def parse_search(body: SearchBody) -> SearchRequest:
     )
     if body.collections and not {RESULTS_COLLECTION, *COLLECTIONS.values()} & set(body.collections):
         raise InvalidInputError(
-            f"there is no collection {', '.join(body.collections)[:80]!r}; choose from {', '.join((*COLLECTIONS.values(), RESULTS_COLLECTION))}"
+            f"there is no collection {', '.join(body.collections)[:80]!r};"
+            f" choose from {', '.join((*COLLECTIONS.values(), RESULTS_COLLECTION))}"
         )
     sort = tuple(parse_sort_key(one.field, one.direction) for one in body.sortby or ())
     fields = body.fields
@@ -199,7 +200,8 @@ def _parse_datetime(text: str | None) -> tuple[Any, Any]:
     parts = text.split("/")
     if any(part not in ("", "..") and not _INSTANT.fullmatch(part) for part in parts):
         raise InvalidInputError(
-            f"datetime is an instant with its offset, such as 2024-06-01T00:00:00Z, or an interval of two, not {text[:80]!r}"
+            "datetime is an instant with its offset, such as 2024-06-01T00:00:00Z, or an interval of two,"
+            f" not {text[:80]!r}"
         )
     if len(parts) == 1 and parts[0] not in ("", ".."):
         return parse_instant(text.upper()), parse_instant(text.upper())
@@ -210,7 +212,7 @@ def _parse_datetime(text: str | None) -> tuple[Any, Any]:
         )
     start, stop = begin and parse_instant(begin.upper()), end and parse_instant(end.upper())
     if start and stop and start > stop:
-        raise InvalidInputError(f"the period {text[:80]!r} ends before it begins; exchange the two")
+        raise InvalidInputError(f"the period {text[:80]!r} ends before it begins; swap the two instants")
     return start, stop
 
 

@@ -1,4 +1,4 @@
-"""What is found, as items with their links."""
+"""Search hits as STAC Items with their links."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,12 +15,12 @@ GEOJSON_TYPE = "application/geo+json"
 
 
 def root_url() -> str:
-    """Address of the landing page."""
+    """URL of the landing page."""
     return f"{request.url_root.rstrip('/')}/stac"
 
 
 def json_response(value: Any, media_type: str = "application/json") -> Response:
-    """A value as JSON."""
+    """A JSON response."""
     return Response(msgspec.json.encode(value), content_type=media_type)
 
 
@@ -29,12 +29,12 @@ def link(rel: str, href: str, media_type: str = "application/json", **members: A
 
 
 def root_links(self_url: str, media_type: str = "application/json") -> list[dict[str, Any]]:
-    """Those that everything has."""
+    """Links of every document."""
     return [link("self", self_url, media_type), link("root", root_url())]
 
 
 def item_document(hit: SearchHit, assets: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """An item; with the assets that are known without a question to its source, unless others are given."""
+    """An item, with the given assets or those that are known without a request to its source."""
     job, product = hit.job, hit.product
     collection = RESULTS_COLLECTION if job else product_item.COLLECTIONS[product.level]
     collection_url = f"{root_url()}/collections/{collection}"
@@ -59,12 +59,13 @@ def item_document(hit: SearchHit, assets: Mapping[str, Any] | None = None) -> di
 
 
 def item_url(hit: SearchHit) -> str:
-    """Of an item."""
-    return f"{root_url()}/collections/{RESULTS_COLLECTION if hit.job else product_item.COLLECTIONS[hit.product.level]}/items/{hit.id}"
+    """URL of an item."""
+    collection = RESULTS_COLLECTION if hit.job else product_item.COLLECTIONS[hit.product.level]
+    return f"{root_url()}/collections/{collection}/items/{hit.id}"
 
 
 def known_assets(product: Product, item_href: str) -> dict[str, Any]:
-    """The way to the files of a product."""
+    """Assets known from the catalog: the product and its list of files."""
     if product.href.startswith("https://") and not product.source.startswith("stac:"):
         return {
             "product": {

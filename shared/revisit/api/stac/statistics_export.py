@@ -1,4 +1,4 @@
-"""What a search finds in numbers, and as a file."""
+"""Statistics and file export of a search."""
 
 import msgspec
 from flask import Response, request
