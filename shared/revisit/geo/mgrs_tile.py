@@ -358,8 +358,8 @@ def tile_outline(tile: Tile, margin: float) -> "list[NDArray[np.float64]]":
             m; negative shrinks.
 
     Returns:
-        Rings of 17 lon/lat degrees, each of shape (17, 2): one, or two for a tile across the antimeridian, one
-        on either side, both beyond 180.
+        Rings of 17 lon/lat degrees, each of shape (17, 2): one, or two for a tile across the antimeridian,
+        one on either side, both beyond 180.
     """
     import numpy as np
 
