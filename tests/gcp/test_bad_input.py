@@ -191,7 +191,6 @@ def test_a_catalog_that_is_not_there_or_lies_elsewhere_is_refused_at_the_first_u
 
 
 def test_a_function_without_a_project_says_so_in_one_line_of_its_log_and_handles_nothing(bare, capsys):
-    bare.setattr(runtime, "_backend", [])
     bare.setattr(runtime.log, "handlers", list(runtime.log.handlers))
     bare.setenv("REVISIT_PROJECT", "")
     function = functions_framework.create_app(
@@ -218,14 +217,15 @@ def test_a_function_without_a_project_says_so_in_one_line_of_its_log_and_handles
 
 
 @pytest.fixture
-def function(google, monkeypatch):
+def function(google):
     """notify over Firestore: posts to it, and returns its dead letters."""
     clock = StoppedClock()
     backend = gcp_backend(Settings(new_project()), clock)
-    monkeypatch.setattr(runtime, "_backend", [backend])
-    client = functions_framework.create_app(
+    app = functions_framework.create_app(
         "notify", str(ROOT / "functions" / "notify" / "main.py"), "cloudevent"
-    ).test_client()
+    )
+    runtime.use_backend(app, backend)
+    client = app.test_client()
 
     def post(body, **headers):
         answer = client.post(

@@ -296,7 +296,7 @@ class Pushed:
         """Of extract, in order."""
         self.others: Counter[str] = Counter()
         """Topics of the rest."""
-        self._extract = functions_framework.create_app(
+        self.extract = functions_framework.create_app(
             "extract", str(ROOT / "functions" / "extract" / "main.py"), "cloudevent"
         )
         self._server = make_server("127.0.0.1", free_port(), self._take, threaded=True)
@@ -314,7 +314,7 @@ class Pushed:
             self.answers.append(int(status.split()[0]))
             return start_response(status, *more)
 
-        return self._extract(environ, note)
+        return self.extract(environ, note)
 
     def stop(self) -> None:
         self._server.shutdown()
@@ -341,7 +341,7 @@ def test_a_message_that_always_fails_is_dead_lettered_by_pubsub_and_processed_on
     monkeypatch.delenv("REVISIT_DATA", raising=False)
     create_bucket(google["STORAGE_EMULATOR_HOST"].host, settings.bucket)
     backend = replace(gcp_backend(settings), source=lambda _: source)
-    monkeypatch.setattr(runtime, "_backend", [backend])
+    runtime.use_backend(pushed.extract, backend)
     try:
         create_topics(
             settings.project,
