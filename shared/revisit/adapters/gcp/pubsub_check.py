@@ -80,8 +80,8 @@ def _check_subscription(
         )
     elif is_push and not found.push_config.push_endpoint:
         yield (
-            f"subscription {name} of project {project} pushes to no address, so nothing it carries is handled: "
-            f"{REMEDY}"
+            f"subscription {name} of project {project} pushes to no address, "
+            f"so nothing it carries is handled: {REMEDY}"
         )
 
 
