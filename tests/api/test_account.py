@@ -168,7 +168,7 @@ def test_where_nobody_signs_in_there_is_no_account_to_delete(tmp_path):
     client = create_app(local_backend(tmp_path / "data")).test_client()
     client.post("/subscriptions", json={"aoi": FIELD, "name": "field"})
     refused = client.delete("/me")
-    assert refused.status_code == 409 and "remove the data folder" in refused.json["detail"]
+    assert refused.status_code == 409 and "delete the data folder" in refused.json["detail"]
     assert len(client.get("/me/export").json["subscriptions"]) == 1
 
 

@@ -48,7 +48,7 @@ def test_what_is_named_is_changed_and_all_else_stays(client):
 @pytest.mark.parametrize(
     ("body", "says"),
     [
-        ({}, "nothing is to be different"),
+        ({}, "nothing to change"),
         ({"name": " "}, "1 to 200"),
         ({"state": "deleted"}, "deleted"),
         ({"max_cloud": 101}, "percentage"),
