@@ -94,7 +94,7 @@ def test_the_command_line_lists_all_records(earlier, capsys):
 
 def test_doctor_finds_no_damage(earlier):
     [finding] = check_data(earlier.folder / "data")
-    assert finding.startswith("1 dead letter")
+    assert finding.startswith("there is 1 dead letter")
 
 
 def test_the_api_serves_the_records_and_results(earlier, client):
