@@ -15,6 +15,19 @@ def test_one_pixel_of_every_class_is_counted_once():
     assert count_cover(ALL, INSIDE) == Cover(aoi=12, valid=10, clear=5, cloud=3, shadow=2, snow=1)
 
 
+def test_every_class_counts_for_its_own_kind_of_cover():
+    # Class k has 2^k pixels, so that each sum stands for one set of classes.
+    scl = np.repeat(np.arange(12, dtype=np.uint8), 2 ** np.arange(12))
+    assert count_cover(scl, np.ones(scl.shape, np.bool_)) == Cover(
+        aoi=0b1111_1111_1111,
+        valid=0b1111_1111_1100,
+        clear=0b1000_1111_0000,
+        cloud=0b0111_0000_0000,
+        shadow=0b0000_0000_1100,
+        snow=0b1000_0000_0000,
+    )
+
+
 def test_vegetation_bare_water_unclassified_and_snow_are_clear():
     assert [CLASSES[number] for number in ALL[clear_mask(ALL, INSIDE)]] == [
         "vegetation",
@@ -59,8 +72,8 @@ def test_without_a_classification_every_valid_pixel_is_clear():
 
 
 def test_a_value_that_is_no_class_is_neither_valid_nor_clear():
-    odd = np.full((2, 2), 200, np.uint8)
-    assert not valid_mask(odd, np.ones((2, 2), np.bool_)).any()
+    unknown = np.arange(12, 256, dtype=np.uint8)
+    assert not valid_mask(unknown, np.ones(unknown.shape, np.bool_)).any()
     assert not CLEAR_TABLE[12:].any()
 
 
@@ -79,3 +92,8 @@ def test_layers_of_different_shapes_are_refused():
         count_cover(ALL, np.ones((2, 2), np.bool_))
     with pytest.raises(InvalidInputError, match="no band"):
         has_data({})
+
+
+def test_bands_of_different_shapes_are_refused_although_they_broadcast():
+    with pytest.raises(InvalidInputError, match=r"on one grid.*\(1, 4\).*\(3, 4\)"):
+        has_data({"B04": np.ones((3, 4), np.uint16), "B08": np.ones((1, 4), np.uint16)})
