@@ -7,6 +7,7 @@ from functools import partial
 import pytest
 
 from openapi_operations import operations
+from products import FIELD, NOW, add_to_catalog, product
 from revisit.api.routes import orders
 from revisit.errors import TransientError
 from revisit.ports.system_records import IdempotencyRecord
@@ -119,3 +120,102 @@ def test_a_request_that_failed_or_died_is_processed_by_the_next_one(deployment, 
         lambda commit: commit.put(replace(left, at=left.at - timedelta(seconds=121))), completes_event=False
     )
     assert send().status_code == 202
+
+
+ORDER = {"aoi": FIELD, "start": "2024-06-01", "end": "2024-06-02"}
+DAY = timedelta(hours=24)
+SECOND = timedelta(seconds=1)
+
+
+@pytest.fixture
+def place(backend, client):
+    """Places one small order with a key."""
+    add_to_catalog(backend, product(1))
+    return lambda key="one", **changes: client.post(
+        "/orders", json=ORDER | changes, headers={"Idempotency-Key": key}
+    )
+
+
+@pytest.fixture
+def reservation(backend, place, monkeypatch):
+    """The record of a request that is in progress."""
+    records = []
+
+    def fail(*_, **__):
+        records.extend(backend.records.find(IdempotencyRecord))
+        raise TransientError("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(orders, "create_order", fail)
+        assert place().status_code == 503
+    [reserved] = records
+    return reserved
+
+
+def put(backend, *records):
+    def work(transaction):
+        for record in records:
+            transaction.put(record)
+
+    backend.records.transact(work)
+
+
+def test_a_key_is_free_again_after_exactly_a_day(place, clock):
+    first = place()
+    clock.append(NOW + DAY - SECOND)
+    assert place().data == first.data and place(end="2024-06-03").status_code == 422
+    clock.append(NOW + DAY)
+    assert place(end="2024-06-03").status_code == 202
+
+
+def test_a_request_in_progress_has_two_minutes_before_a_repeat_takes_over(
+    backend, place, reservation, clock, monkeypatch
+):
+    # Records of earlier releases hold the status 0 too.
+    assert (reservation.status, reservation.at) == (0, NOW)
+    put(backend, reservation)
+    clock.append(NOW + timedelta(seconds=120) - SECOND)
+    assert place().status_code == 503
+    clock.append(NOW + timedelta(seconds=120))
+    create_order, concurrent = orders.create_order, []
+
+    def create_slowly(*args, **options):
+        if not concurrent:
+            concurrent.append(place().status_code)
+        return create_order(*args, **options)
+
+    monkeypatch.setattr(orders, "create_order", create_slowly)
+    assert (place().status_code, concurrent) == (202, [503])
+
+
+def test_a_reservation_is_held_until_its_answer_is_stored(backend, place, monkeypatch):
+    statuses, find = [], type(backend.records).find
+
+    def find_and_look(records, kind, *args, **options):
+        if kind is IdempotencyRecord:
+            statuses.extend(record.status for record in find(records, kind))
+        return find(records, kind, *args, **options)
+
+    monkeypatch.setattr(type(backend.records), "find", find_and_look)
+    assert place().status_code == 202
+    assert statuses == [0]
+    assert [record.status for record in find(backend.records, IdempotencyRecord)] == [202]
+
+
+def test_each_stored_answer_purges_up_to_twenty_expired_ones(backend, place, reservation):
+    kept = replace(reservation, id="answer_z00", at=NOW - DAY + SECOND, status=202)
+    expired = [replace(kept, id=f"answer_z{number}", at=NOW - DAY) for number in range(10, 60)]
+    put(backend, kept, *expired)
+    assert place().status_code == 202
+    # Twenty records were read: the one that is kept, and nineteen expired ones.
+    assert backend.records.count(IdempotencyRecord) == 1 + 50 - 19 + 1
+    assert backend.records.get(IdempotencyRecord, kept.id) == kept
+
+
+@pytest.mark.parametrize("key", ["!", "~", "x" * 255])
+def test_the_shortest_the_longest_and_the_outermost_characters_make_a_key(place, key):
+    first = place(key)
+    assert first.status_code == 202
+    again = place(key)
+    assert (again.data, again.content_type) == (first.data, first.content_type)
+    assert again.headers["Location"] == first.headers["Location"]

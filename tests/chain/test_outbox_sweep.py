@@ -2,10 +2,11 @@
 
 import pytest
 
+from backends import with_adapters
 from products import FIELD, product
 from revisit.adapters.local.backend import local_backend
-from revisit.chain.outbox_sweep import record_dead_letter
-from revisit.domain.events import JobExtracted, ProductNew
+from revisit.chain.outbox_sweep import record_dead_letter, sweep
+from revisit.domain.events import DeliveriesDue, JobExtracted, ProductNew
 from revisit.domain.job import Job
 from revisit.domain.recipe import Recipe
 from revisit.ports.cloudevents import Envelope
@@ -57,3 +58,32 @@ def test_a_job_that_ended_meanwhile_stays_as_it_is(backend):
 def test_what_belongs_to_no_job_is_kept_as_a_dead_letter_only(backend, body):
     record_dead_letter(letter(None, body), backend)
     assert [one.body for one in backend.records.find(DeadLetter)] == [body]
+
+
+class InterruptedBus:
+    """A bus after a crash: it holds one event to publish and one dead letter."""
+
+    def __init__(self, dead_letter: DeadLetter):
+        self.dead_letters = [dead_letter]
+        self.unpublished = 1
+
+    def publish_pending(self):
+        self.unpublished = 0
+
+    def collect_dead_letters(self, save):
+        while self.dead_letters:
+            save(self.dead_letters[0])
+            self.dead_letters.pop(0)
+
+
+def test_a_sweep_publishes_what_is_pending_and_records_dead_letters(backend):
+    bus = InterruptedBus(letter(JobExtracted("job_1")))
+    sweep(with_adapters(backend, bus=lambda: bus))
+    assert (bus.unpublished, bus.dead_letters) == (0, [])
+    assert [each.reason for each in backend.records.find(DeadLetter)] == ["failed after 8 attempts"]
+
+
+def test_a_recorded_dead_letter_does_not_complete_the_tick_that_found_it(backend):
+    tick = backend.with_cause(Envelope(DeliveriesDue("now"), NOON), "deliver")
+    record_dead_letter(letter(None, "not ours"), tick)
+    assert tick.commit(lambda commit: "the rest of the tick") == "the rest of the tick"
