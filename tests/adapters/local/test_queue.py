@@ -1,4 +1,4 @@
-"""The local queue delivers messages in order, to one worker at a time, and keeps them until they are handled."""
+"""The local queue delivers messages in order, to one worker at a time, until they are handled."""
 
 import subprocess
 import sys
