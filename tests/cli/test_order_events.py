@@ -27,7 +27,6 @@ def data(tmp_path, monkeypatch):
     monkeypatch.setenv("REVISIT_DATA", str(tmp_path / "data"))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "field.geojson").write_text(json.dumps(FIELD))
-    monkeypatch.setattr(event_stream, "POLL_INTERVAL_S", 0.05)
     return tmp_path / "data"
 
 
