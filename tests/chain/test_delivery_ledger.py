@@ -263,6 +263,22 @@ def test_an_alert_has_a_delivery_for_each_live_channel(backend, clock):
     assert backend.get_record(Subscription, "sub_1").alerts == 7
 
 
+@pytest.mark.parametrize(
+    "fields", [{"state": "failed"}, {"state": "extracted"}, {"subscription": ""}], ids=str
+)
+def test_a_job_without_a_result_for_a_subscription_gets_no_deliveries(backend, fields):
+    watch(backend, FILE)
+    assert create_deliveries(finished_job(backend, **fields).id, backend) == []
+    assert not backend.records.find(Alert) and not backend.records.find(Delivery)
+
+
+@pytest.mark.parametrize("state", ["paused", "deleted"])
+def test_a_subscription_that_is_not_active_gets_no_deliveries(backend, state):
+    before = watch(backend, FILE, state=state)
+    assert create_deliveries(finished_job(backend).id, backend) == []
+    assert not backend.records.find(Alert) and backend.get_record(Subscription, "sub_1") == before
+
+
 def test_an_alert_of_a_job_without_cover_says_that_nothing_was_masked(backend):
     watch(backend, FILE)
     create_deliveries(finished_job(backend, cover=None).id, backend)

@@ -167,6 +167,11 @@ def test_each_delivery_is_sent_once_with_the_resolver_and_the_time_out_of_the_ne
     assert states(backend) == [("delivered", 1)] * 3
 
 
+def test_a_dispatch_of_nothing_does_nothing(backend, posts):
+    dispatch(iter(()), backend)
+    assert not posts.urls
+
+
 def test_four_requests_to_a_host_run_at_once_and_no_more(backend, posts):
     posts.barrier = threading.Barrier(4)
     dispatch(add_due(backend, *["a.org"] * 8), backend, Network(slots=HostSlots(100)))

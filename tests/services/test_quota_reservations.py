@@ -107,8 +107,9 @@ def test_an_order_takes_one_place_and_needs_a_free_one(backend, known):
             return reserve(backend, reserve_jobs, order(), 1).running
         return reserve(backend, reserve_running_order, order()).running
 
-    put(backend, order("order_a", open=1), order("order_b", open=1), order("order_ended"))
-    assert run(()) == ("order_1",)
+    running = (order(f"order_{name}", open=1) for name in "1ab")
+    put(backend, *running, order("order_ended"))
+    assert run(()) == run(("order_1",)) == ("order_1",)
     assert run(("order_1", "order_a")) == ("order_a", "order_1")
     with pytest.raises(QuotaExceededError, match="2 orders are running, the maximum") as rejected:
         run(("order_a", "order_b"))
@@ -164,6 +165,12 @@ def test_the_webhooks_of_all_subscriptions_count_once_each(backend):
     assert reserve(
         backend, reserve_subscription, replace(added, channels=(webhook("f"), *added.channels)), "", 0
     )
+
+
+def test_a_plan_without_a_limit_of_webhooks_allows_any_number(backend, monkeypatch):
+    monkeypatch.setitem(limits.PLANS, "free", replace(limits.PLANS["free"], webhooks=None))
+    watched = subscription(owner=OWNER, channels=tuple(webhook(name) for name in "abcdef"))
+    assert len(reserve(backend, reserve_subscription, watched, "", 0).webhooks) == 6
 
 
 def test_the_last_key_of_a_day_is_reserved_and_one_more_is_rejected(backend, clock):
