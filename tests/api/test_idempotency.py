@@ -219,3 +219,9 @@ def test_the_shortest_the_longest_and_the_outermost_characters_make_a_key(place,
     again = place(key)
     assert (again.data, again.content_type) == (first.data, first.content_type)
     assert again.headers["Location"] == first.headers["Location"]
+
+
+def test_a_route_that_takes_no_key_stores_nothing(backend, client):
+    assert client.get("/limits", headers={"Idempotency-Key": "one"}).status_code == 200
+    assert client.get("/status", headers={"Idempotency-Key": "not a key"}).status_code == 200
+    assert not backend.records.find(IdempotencyRecord)

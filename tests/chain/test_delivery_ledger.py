@@ -18,9 +18,11 @@ from revisit.chain.delivery_ledger import (
 from revisit.delivery.webhook_client import AttemptResult
 from revisit.domain.alert import Alert
 from revisit.domain.delivery import Attempt, Delivery, Receiver
+from revisit.domain.events import DeliveriesDue
 from revisit.domain.job import Cover, Job
 from revisit.domain.recipe import Recipe
 from revisit.domain.subscription import Channel, Subscription
+from revisit.ports.cloudevents import Envelope
 from samples import NOON, StoppedClock, delivery, subscription
 
 HOST = "hooks.example.com"
@@ -179,6 +181,17 @@ def test_a_replaced_claim_records_nothing(backend, clock):
     assert record_attempt(second, DELIVERED, backend) == stored(backend)
     assert record_attempt(second, FAILED, backend) is None
     assert stored(backend).state == "delivered" and receivers(backend) == {}
+
+
+def test_all_deliveries_of_a_tick_are_claimed_and_recorded_before_it_is_complete(backend):
+    watch(backend)
+    finished_job(backend)
+    tick = backend.with_cause(Envelope(DeliveriesDue("now"), NOON), "deliver")
+    assert create_deliveries("job_1", tick)
+    for id in ("delivery_1", "delivery_2"):
+        due(backend, id=id)
+        assert record_attempt(claim(id, tick), DELIVERED, tick).state == "delivered"
+    assert tick.commit(lambda commit: "the rest of the tick") == "the rest of the tick"
 
 
 def test_a_failure_counts_for_the_host_and_the_channel_and_a_success_clears_both(backend, clock):

@@ -1,6 +1,7 @@
 """Dispatch: limits for each host and each tick, what reaches the channel, and what ends a host's turn."""
 
 import threading
+import time
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -40,14 +41,15 @@ def test_a_released_slot_goes_to_a_thread_that_waits():
 
     def wait():
         waiting.set()
-        with slots.take("a.org", 10) as taken:
+        with slots.take("a.org", 3600) as taken:
             results.append(taken)
 
-    thread = threading.Thread(target=wait)
+    thread = threading.Thread(target=wait, daemon=True)
     with slots.take("a.org", 0):
         thread.start()
         assert waiting.wait(10)
-    thread.join()
+        time.sleep(0.05)
+    thread.join(60)
     assert results == [True]
 
 
@@ -225,6 +227,23 @@ def test_a_delivery_that_another_worker_claimed_is_passed_over(backend, posts):
     assert claim(waiting[0].id, backend)
     dispatch(waiting, backend)
     assert states(backend) == [("due", 0), ("delivered", 1)]
+
+
+def test_a_lane_that_finds_its_queue_emptied_ends(backend, posts, monkeypatch):
+    first: set[int] = set()
+
+    def wait_for_the_first_lane(receiver, now):
+        if first <= {threading.get_ident()}:
+            first.add(threading.get_ident())
+        else:
+            give_up = time.monotonic() + 30
+            while len(posts.urls) < 2 and time.monotonic() < give_up:
+                time.sleep(0.01)
+        return False
+
+    monkeypatch.setattr(dispatch_module, "circuit_open", wait_for_the_first_lane)
+    dispatch(add_due(backend, "a.org", "a.org"), backend)
+    assert states(backend) == [("delivered", 1)] * 2
 
 
 def test_without_a_key_to_sign_with_a_host_waits_and_files_are_written(backend, posts, caplog):
