@@ -285,6 +285,11 @@ def test_a_job_without_a_result_for_a_subscription_gets_no_deliveries(backend, f
     assert not backend.records.find(Alert) and not backend.records.find(Delivery)
 
 
+def test_a_job_of_an_unknown_subscription_gets_no_deliveries(backend):
+    assert create_deliveries(finished_job(backend).id, backend) == []
+    assert not backend.records.find(Alert)
+
+
 @pytest.mark.parametrize("state", ["paused", "deleted"])
 def test_a_subscription_that_is_not_active_gets_no_deliveries(backend, state):
     before = watch(backend, FILE, state=state)

@@ -236,8 +236,8 @@ def test_a_lane_that_finds_its_queue_emptied_ends(backend, posts, monkeypatch):
         if first <= {threading.get_ident()}:
             first.add(threading.get_ident())
         else:
-            give_up = time.monotonic() + 30
-            while len(posts.urls) < 2 and time.monotonic() < give_up:
+            deadline = time.monotonic() + 30
+            while len(posts.urls) < 2 and time.monotonic() < deadline:
                 time.sleep(0.01)
         return False
 
