@@ -179,9 +179,10 @@ export function getMap() {
 }
 
 function graticule() {
+  const fontSize = parseFloat(getComputedStyle(document.documentElement).fontSize);
   const label = (place) =>
     new ol.style.Text({
-      font: `${Math.round(0.7 * parseFloat(getComputedStyle(document.documentElement).fontSize))}px system-ui, sans-serif`,
+      font: `${Math.round(0.7 * fontSize)}px system-ui, sans-serif`,
       fill: fill(colours.soft),
       stroke: stroke(colours.paper, 3),
       ...place,

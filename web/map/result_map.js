@@ -109,7 +109,8 @@ export class ResultMap {
     if (!values) return `Outside the result: ${where}.`;
     if (values.some(Number.isNaN)) return `No clear pixel at ${where}.`;
     const { names } = this.shown.display;
-    return `${names.map((name, index) => `${name} ${format.decimal(values[index], 4)}`).join(", ")} at ${where}.`;
+    const parts = names.map((name, index) => `${name} ${format.decimal(values[index], 4)}`);
+    return `${parts.join(", ")} at ${where}.`;
   }
 
   close() {

@@ -11,7 +11,8 @@ const DEBOUNCE_MS = 400;
 //   signal            ends all requests
 //   onInput(form)     called at each change, before the estimate
 //   estimate(form, signal)
-//                     resolves to { content, ready }: elements for the card, and whether the form may be submitted
+//                     resolves to { content, ready }: elements for the card, and whether the form may be
+//                     submitted
 //   required          whether a failed estimate disables the submit button
 //   label, key        text and data-key of the submit button
 //   send(form)        submits the form

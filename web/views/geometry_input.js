@@ -140,7 +140,8 @@ async function fromShapefile(bytes, metres, name) {
     layers = [await shp(bytes.buffer)].flat();
   } catch (error) {
     throw new Problem(
-      `${name} cannot be read as a zipped shapefile (${error.message}); it needs a .shp and a .prj at the top level of the zip file.`,
+      `${name} cannot be read as a zipped shapefile (${error.message}). ` +
+        "It needs a .shp and a .prj at the top level of the zip file.",
     );
   }
   const all = layers.flatMap((layer) => layer.features ?? []).filter((each) => each.geometry);
@@ -183,7 +184,8 @@ export function circlesAround(points, metres, others = []) {
     );
   if (points.some((at) => !isPosition(at))) {
     throw new Problem(
-      `A point is at ${points.find((at) => !isPosition(at))}; points are [lon, lat] in degrees, at most 85 north or south.`,
+      `A point is at ${points.find((at) => !isPosition(at))}; ` +
+        "points are [lon, lat] in degrees, at most 85 north or south.",
     );
   }
   return mergeGeometries([...others, ...points.map((point) => circleAround(point, metres))]);
@@ -230,7 +232,10 @@ export function parsePositions(text) {
   return null;
 }
 
-const NUMBER = String.raw`([-+−]?\d{1,3}(?:[.,]\d+)?)\s*°?\s*(?:(\d{1,2}(?:[.,]\d+)?)\s*['′’]\s*)?(?:(\d{1,2}(?:[.,]\d+)?)\s*(?:["″”]|'')\s*)?`;
+const DEGREES = String.raw`([-+−]?\d{1,3}(?:[.,]\d+)?)\s*°?\s*`;
+const MINUTES = String.raw`(?:(\d{1,2}(?:[.,]\d+)?)\s*['′’]\s*)?`;
+const SECONDS = String.raw`(?:(\d{1,2}(?:[.,]\d+)?)\s*(?:["″”]|'')\s*)?`;
+const NUMBER = `${DEGREES}${MINUTES}${SECONDS}`;
 const PAIR = new RegExp(
   String.raw`^([NSEWO])?\s*${NUMBER}\s*([NSEWO])?\s*[,/\s]\s*([NSEWO])?\s*${NUMBER}\s*([NSEWO])?$`,
   "i",

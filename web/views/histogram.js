@@ -14,7 +14,9 @@ export function monthHistogram(all) {
   const months = fillMissingMonths(all).slice(-MAX_MONTHS);
   const highest = Math.max(...months.map(({ count }) => count));
   const ends = [months[0].month, months.at(-1).month];
-  const label = `Bars of ${format.plural(months.length, "month")} from ${ends[0]} to ${ends[1]}, at most ${format.plural(highest, "product")} per month`;
+  const label =
+    `Bars of ${format.plural(months.length, "month")} from ${ends[0]} to ${ends[1]}, ` +
+    `at most ${format.plural(highest, "product")} per month`;
   return h(
     "figure",
     { class: "months" },

@@ -10,7 +10,8 @@ const HEIGHT = 260;
 const MIN_WIDTH = 240;
 const DAY_S = 86_400;
 const NOTE =
-  "Line: mean over the clear pixels; band: one standard deviation; bars: clear share; short ticks: no clear pixels.";
+  "Line: mean over the clear pixels; band: one standard deviation; bars: clear share; " +
+  "short ticks: no clear pixels.";
 
 // Args: `missed` are the times (ms) of acquisitions without a value; `onChoose(job)` is called when an
 // observation is clicked. Returns { elements, mark(job), close() }.
@@ -28,7 +29,9 @@ class SeriesChart {
     this.current = null;
     this.plot = null;
     this.readout = h("p", { class: "readout" });
-    const label = `${index} over time, ${format.plural(observed.length, "observation")}; the table below has the same numbers`;
+    const label =
+      `${index} over time, ${format.plural(observed.length, "observation")}; ` +
+      "the table below has the same numbers";
     this.box = h("div", { class: "plot", role: "img", "aria-label": label });
     this.box.addEventListener("click", () => {
       const clicked = observed[this.plot?.cursor.idx];

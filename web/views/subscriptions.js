@@ -16,7 +16,8 @@ export const wide = true;
 
 const MAX_LOG_LINES = 200;
 const EXAMPLE_COMMAND =
-  'revisit subscribe --aoi field.geojson --name "My field" \\\n  --index NDVI --min-clear 60 --backfill 2024-04-01';
+  'revisit subscribe --aoi field.geojson --name "My field" \\\n' +
+  "  --index NDVI --min-clear 60 --backfill 2024-04-01";
 
 export const enter = (place, route) =>
   route.rest[0] === "new" ? newSubscriptionPage(place, route) : subscriptionsPage(place, route);

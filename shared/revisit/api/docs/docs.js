@@ -1,4 +1,5 @@
-// Draws the specification: every operation with what it takes and gives, a curl line, and a way to try what only reads.
+// Renders the specification: parameters and responses of every operation, a curl command, and a form that sends
+// read-only requests.
 
 const token = document.getElementById("token");
 const here = new URLSearchParams(location.hash.slice(1)).get("token");
@@ -146,10 +147,9 @@ function trial(path, parameters) {
       const answer = await fetch(requestUrl(path, fields), {
         headers: token.value ? { Authorization: `Bearer ${token.value}` } : {},
       });
-      const text = /json|text|xml|csv/.test(answer.headers.get("Content-Type") ?? "")
-        ? await answer.text()
-        : "(no text)";
-      output.textContent = `${answer.status} ${answer.headers.get("Content-Type") ?? ""}\n${pretty(text).slice(0, 50_000)}`;
+      const type = answer.headers.get("Content-Type") ?? "";
+      const text = /json|text|xml|csv/.test(type) ? await answer.text() : "(no text)";
+      output.textContent = `${answer.status} ${type}\n${pretty(text).slice(0, 50_000)}`;
     } catch (error) {
       output.textContent = `No answer: ${error.message}`;
     }
@@ -234,10 +234,15 @@ function operationOf(method, path, operation) {
     ),
     inside,
   );
-  drawn.push([
-    element,
-    `${method} ${path} ${operation.operationId} ${operation.summary} ${operation.description ?? ""} ${body ? JSON.stringify(followed(body.schema)) : ""}`.toLowerCase(),
-  ]);
+  const searched = [
+    method,
+    path,
+    operation.operationId,
+    operation.summary,
+    operation.description ?? "",
+    body ? JSON.stringify(followed(body.schema)) : "",
+  ];
+  drawn.push([element, searched.join(" ").toLowerCase()]);
   return element;
 }
 
