@@ -477,10 +477,13 @@ def test_the_deployed_function_answers_by_the_same_application(tmp_path):
     """In a process of its own, as the framework keeps one backend and one set of functions a process."""
     program = (
         "import functions_framework, json;"
-        f"client = functions_framework.create_app('api', {str(ROOT / 'functions/api/main.py')!r}).test_client();"
+        f"app = functions_framework.create_app('api', {str(ROOT / 'functions/api/main.py')!r});"
+        "client = app.test_client();"
         "made = client.post('/subscriptions', json=json.loads(input()));"
-        "print(json.dumps([client.get('/health').json, made.status_code, client.get(made.headers['Location']).json['name'],"
-        " client.get('/nowhere').content_type, client.get('/health', headers={'Host': 'evil.example'}).status_code]))"
+        "stored = client.get(made.headers['Location']);"
+        "refused = client.get('/health', headers={'Host': 'evil.example'});"
+        "print(json.dumps([client.get('/health').json, made.status_code, stored.json['name'],"
+        " client.get('/nowhere').content_type, refused.status_code]))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program],

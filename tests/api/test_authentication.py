@@ -157,7 +157,7 @@ def test_an_exceeded_quota_is_answered_with_retry_after(client, backend):
     assert client.post("/orders", json={**june, "end": "2024-06-02"}, headers=BOB).status_code == 202
 
 
-# -----------------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------------------------
 # keys
 
 
@@ -374,7 +374,7 @@ def test_on_ones_own_computer_a_key_is_good_beside_the_token_and_for_its_scopes_
     assert client.post("/subscriptions", json=WATCH, headers=bearing("sesame")).status_code == 201
 
 
-# --------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------------------------
 # other origins
 
 

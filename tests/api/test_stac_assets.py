@@ -163,7 +163,7 @@ def test_items_of_a_search_name_googles_files_by_https_and_by_gs(client, backend
     assert any("alternate-assets" in schema for schema in found["stac_extensions"])
 
 
-# -------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------------------------
 # requests
 
 
@@ -278,11 +278,11 @@ def test_a_stac_api_without_search_by_ids_is_requested_per_product(tmp_path):
     server.http.shutdown()
 
 
-# --------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------------------------
 # what hangs
 
 
-def test_a_page_waits_for_a_source_that_hangs_no_longer_than_it_has_patience_and_shows_the_bands_of_the_others(
+def test_a_page_waits_for_a_source_that_hangs_only_until_its_timeout_and_shows_the_bands_of_the_others(
     client, backend, sources, monkeypatch
 ):
     monkeypatch.setattr(assets, "PAGE_TIMEOUT_S", 1.0)

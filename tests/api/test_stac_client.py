@@ -105,9 +105,9 @@ FILTERS = {
         one.cloud_cover is not None and (20 <= one.cloud_cover <= 30 or one.cloud_cover == 100)
     ),
     "datetime >= TIMESTAMP('2019-07-01T00:00:00Z')": lambda one: one.sensing_time >= MIDDLE,
-    "T_DURING(datetime, INTERVAL('2019-07-01T00:00:00Z', '..')) AND published < DATE('2021-01-01')": lambda one: (
-        one.sensing_time > MIDDLE and one.published < datetime(2021, 1, 1, tzinfo=UTC)
-    ),
+    (
+        "T_DURING(datetime, INTERVAL('2019-07-01T00:00:00Z', '..')) AND published < DATE('2021-01-01')"
+    ): lambda one: one.sensing_time > MIDDLE and one.published < datetime(2021, 1, 1, tzinfo=UTC),
     "collection = 'sentinel-2-l1c' AND platform LIKE '%b'": lambda one: (
         one.level == "L1C" and one.platform == "S2B"
     ),
@@ -299,7 +299,7 @@ def test_the_lines_of_the_readme_work_word_for_word(tmp_path, capsys):
     assert capsys.readouterr().out == "['S2A_MSIL2A_20240602T101600_N0510_R065_T32TNR_20240602T101600']\n"
 
 
-# ---------------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------------------------
 # files
 
 

@@ -85,7 +85,8 @@ def test_the_validator_of_stac_apis_finds_no_error_but_its_own(stac_deployment, 
     ours = [error for error in found if SAYS_COLLECTIONS_AS_A_TEXT not in error]
     figure(
         "stac: stac-api-validator",
-        f"{len(JUDGED)} conformance classes, {len(ours)} errors, and {len(found) - len(ours)} over what it sends wrongly itself",
+        f"{len(JUDGED)} conformance classes, {len(ours)} errors, "
+        f"and {len(found) - len(ours)} over what it sends wrongly itself",
     )
     assert not ours
     assert {name for name in JUDGED if name.startswith("item-search") or name == "core"} <= {

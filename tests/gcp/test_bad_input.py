@@ -125,7 +125,7 @@ def test_the_error_of_an_account_without_the_right_names_the_role_it_needs(
     )
 
 
-# ----------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------------------------
 # at start
 
 
@@ -177,7 +177,8 @@ def test_a_catalog_that_is_not_there_or_lies_elsewhere_is_refused_at_the_first_u
     settings = Settings(new_project())
     with pytest.raises(
         PermanentError,
-        match=f"BigQuery finds nothing in europe-west1 .*{settings.project}.*run `terraform apply`, or set REVISIT_DATASET",
+        match=f"BigQuery finds nothing in europe-west1 .*{settings.project}.*"
+        "run `terraform apply`, or set REVISIT_DATASET",
     ):
         gcp_backend(settings).catalog().freshness()
     elsewhere = bigquery.Dataset(f"{settings.project}.revisit")
@@ -185,7 +186,8 @@ def test_a_catalog_that_is_not_there_or_lies_elsewhere_is_refused_at_the_first_u
     create_client(settings).create_dataset(elsewhere)
     with pytest.raises(
         PermanentError,
-        match=f"{settings.project}.revisit lies in us-east1, not in europe-west1; set REVISIT_LOCATION to us-east1",
+        match=f"{settings.project}.revisit lies in us-east1, not in europe-west1; "
+        "set REVISIT_LOCATION to us-east1",
     ):
         gcp_backend(settings).catalog().freshness()
 
@@ -212,7 +214,7 @@ def test_a_function_without_a_project_says_so_in_one_line_of_its_log_and_handles
     )
 
 
-# ----------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------------------------
 # messages
 
 

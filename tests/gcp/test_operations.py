@@ -98,7 +98,10 @@ def test_doctor_names_topic_and_subscription_that_are_missing_or_cut_off(whole, 
         1,
         [
             f"project {whole.project} has no topic product.new: run `terraform apply`",
-            f"subscription notify.product.new of project {whole.project} is cut off from topic product.new, which was created again: run `terraform apply`",
+            (
+                f"subscription notify.product.new of project {whole.project} is cut off from "
+                "topic product.new, which was created again: run `terraform apply`"
+            ),
             f"project {whole.project} has no subscription index.job.extracted: run `terraform apply`",
             f"project {whole.project} has no subscription dead-letters: run `terraform apply`",
         ],
@@ -119,8 +122,14 @@ def test_doctor_misses_the_backfill_of_a_subscription_that_leaves_it_out_and_an_
     assert problems(capsys) == (
         1,
         [
-            f"subscription extract.job.started of project {whole.project} pushes to no address, so nothing it carries is handled: run `terraform apply`",
-            f"project {whole.project} has no subscription extract.job.started.backfill: run `terraform apply`",
+            (
+                f"subscription extract.job.started of project {whole.project} pushes to no address, "
+                "so nothing it carries is handled: run `terraform apply`"
+            ),
+            (
+                f"project {whole.project} has no subscription extract.job.started.backfill: "
+                "run `terraform apply`"
+            ),
         ],
     )
 
@@ -138,9 +147,9 @@ def test_doctor_tells_of_a_table_of_another_version(whole, capsys):
 def test_doctor_tells_of_a_dataset_and_a_bucket_that_are_not_there(settings, capsys):
     code, found = problems(capsys)
     assert code == 1 and len(found) == 2
-    assert (
-        found[0]
-        == f"REVISIT_BUCKET {settings.bucket!r} does not exist; run `terraform apply`, or name the bucket of your deployment"
+    assert found[0] == (
+        f"REVISIT_BUCKET {settings.bucket!r} does not exist; "
+        "run `terraform apply`, or name the bucket of your deployment"
     )
     assert f"{settings.project}.revisit" in found[1] and "terraform apply" in found[1]
 
@@ -177,7 +186,10 @@ def test_status_tells_of_the_project_and_counts_its_dead_letters(whole, capsys):
     assert problems(capsys) == (
         1,
         [
-            "1 dead letter: `revisit dead-letters list` shows why; fix the cause, then `revisit dead-letters replay --all`"
+            (
+                "1 dead letter: `revisit dead-letters list` shows why; "
+                "fix the cause, then `revisit dead-letters replay --all`"
+            )
         ],
     )
 
@@ -386,7 +398,8 @@ def test_a_message_that_always_fails_is_dead_lettered_by_pubsub_and_processed_on
         assert run_command(capsys, "dead-letters", "list")[1]["dead_letters"] == []
         figure(
             "poison over emulators",
-            f"{TRIED} answers 500, among the dead letters {took:.0f} s after it was sent; replayed, done once",
+            f"{TRIED} answers 500, among the dead letters {took:.0f} s after it was sent; "
+            "replayed, done once",
         )
     finally:
         pushed.stop()

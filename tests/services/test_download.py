@@ -28,7 +28,7 @@ ID = Path(SAFE).stem
 
 
 class Server:
-    """Serves files of a folder with ranges; breaks a response off after some bytes, a given number of times."""
+    """Serves files of a folder with ranges and cuts off a given number of responses after some bytes."""
 
     def __init__(self, root: Path) -> None:
         self.root, self.cuts, self.after, self.asked, self.hashes, self.etag = root, 0, 0, [], True, True
@@ -73,10 +73,8 @@ class Server:
         if etag:
             handler.send_header("ETag", etag)
         if self.hashes:
-            handler.send_header(
-                "x-goog-hash",
-                f"crc32c=AAAAAA==,md5={b64encode(hashlib.md5(content, usedforsecurity=False).digest()).decode()}",
-            )
+            md5 = b64encode(hashlib.md5(content, usedforsecurity=False).digest()).decode()
+            handler.send_header("x-goog-hash", f"crc32c=AAAAAA==,md5={md5}")
         handler.end_headers()
         if self.cuts and len(content) - first > self.after and file.name != "manifest.safe":
             self.cuts -= 1
@@ -256,7 +254,10 @@ def test_a_manifest_that_leads_elsewhere_is_refused():
         "a\\b",
         ".hidden/x",
     ):
-        manifest = f'<x><byteStream size="1"><fileLocation href="{href}"/><checksum checksumName="MD5">{"0" * 32}</checksum></byteStream></x>'.encode()
+        manifest = (
+            f'<x><byteStream size="1"><fileLocation href="{href}"/>'
+            f'<checksum checksumName="MD5">{"0" * 32}</checksum></byteStream></x>'
+        ).encode()
         with pytest.raises(PermanentError, match="not a path in the product"):
             safe_files.list_manifest("https://example.org/x", lambda _, manifest=manifest: manifest)
 

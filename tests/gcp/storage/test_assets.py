@@ -33,7 +33,7 @@ def names(bucket) -> list[str]:
     return [blob.name for blob in bucket.list_blobs()]
 
 
-# --------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------------------------
 # one upload
 
 
@@ -118,7 +118,7 @@ def test_bytes_that_changed_on_their_way_are_not_named(assets, server, bucket, t
     assert assets.store(file, "a/b.tif", COG).size == 14
 
 
-# ------------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------------------------
 # failure
 
 
@@ -216,8 +216,11 @@ def test_a_process_killed_while_it_stores_leaves_nothing_under_the_name(
 def test_what_killed_processes_left_in_the_workspace_is_cleared(settings, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     code = (
-        "import sys, os; from revisit.adapters.gcp.assets import BucketAssets; from revisit.adapters.gcp.settings import Settings\n"
-        "file = BucketAssets(Settings(sys.argv[1])).workspace() / 'half'; file.write_bytes(b'x'); print(file, flush=True); os.kill(os.getpid(), 9)"
+        "import sys, os\n"
+        "from revisit.adapters.gcp.assets import BucketAssets\n"
+        "from revisit.adapters.gcp.settings import Settings\n"
+        "file = BucketAssets(Settings(sys.argv[1])).workspace() / 'half'\n"
+        "file.write_bytes(b'x'); print(file, flush=True); os.kill(os.getpid(), 9)"
     )
     child = subprocess.run(
         [sys.executable, "-c", code, settings.project],
@@ -277,7 +280,7 @@ def test_a_full_workspace_is_a_transient_error_and_nothing_is_in_the_bucket(sett
     )
 
 
-# --------------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------------------------
 # check
 
 
@@ -306,7 +309,8 @@ def test_a_bucket_elsewhere_than_the_deployment_is_refused(server, location, reg
     else:
         with pytest.raises(
             PermanentError,
-            match=f"REVISIT_BUCKET '{settings.bucket}' lies in {location}, REVISIT_LOCATION is '{region}'; set one",
+            match=f"REVISIT_BUCKET '{settings.bucket}' lies in {location}, "
+            f"REVISIT_LOCATION is '{region}'; set one",
         ):
             BucketAssets(settings).check()
 
@@ -332,7 +336,8 @@ def test_a_bucket_that_is_missing_or_closed_is_refused_in_one_sentence_before_an
     create_bucket(server.host, settings.bucket, denied=["storage.objects.create"])
     with pytest.raises(
         PermanentError,
-        match=r"REVISIT_BUCKET .* refuses this account storage\.objects\.create; grant it roles/storage\.objectUser",
+        match=r"REVISIT_BUCKET .* refuses this account storage\.objects\.create; "
+        r"grant it roles/storage\.objectUser",
     ):
         BucketAssets(settings).check()
     set_faults(
@@ -401,5 +406,8 @@ def test_an_account_that_may_not_look_at_the_bucket_still_writes_and_the_warning
             assets.store(made(tmp_path, b"%d" % number), f"jobs/{number}/a.tif", COG)
     assert bucket.blob("jobs/0/a.tif").download_as_bytes() == b"0"
     assert [record.getMessage() for record in caplog.records] == [
-        f"it is unknown whether the bucket {settings.bucket} is in REVISIT_LOCATION; grant this account roles/storage.legacyBucketReader on the bucket"
+        (
+            f"it is unknown whether the bucket {settings.bucket} is in REVISIT_LOCATION; "
+            "grant this account roles/storage.legacyBucketReader on the bucket"
+        )
     ]
