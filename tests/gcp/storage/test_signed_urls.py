@@ -16,10 +16,11 @@ from emulators.storage import call_json, create_bucket, storage
 from products import FIELD, NOW, add_to_catalog, end_job, product
 from revisit.adapters.gcp.assets import BucketAssets
 from revisit.adapters.gcp.settings import Settings
-from revisit.adapters.gcp.signed_urls import BROWSER_LIFETIME_S, MAX_LIFETIME_S, UrlSigner, create_url_signer
+from revisit.adapters.gcp.signed_urls import MAX_LIFETIME_S, UrlSigner, create_url_signer
 from revisit.adapters.local.backend import local_backend
 from revisit.api import create_app
 from revisit.api.http.request_context import Principal
+from revisit.api.routes.results import LINK_LIFETIME_S
 from revisit.domain.job import Cover
 from revisit.errors import InvalidInputError, PermanentError, TransientError
 from revisit.services.subscriptions.results import list_jobs
@@ -97,19 +98,19 @@ def get(url: str, method: str = "GET", **headers: str) -> tuple[int, bytes, dict
 
 
 def test_a_signed_address_is_read_and_named_and_needs_no_account(assets):
-    status, body, headers = get(assets.signed_url(PATH, BROWSER_LIFETIME_S, "field-NDVI.tif"))
+    status, body, headers = get(assets.signed_url(PATH, LINK_LIFETIME_S, "field-NDVI.tif"))
     assert (status, body, headers["content-type"]) == (200, CONTENT, "image/tiff")
     assert headers["content-disposition"] == 'inline; filename="field-NDVI.tif"'
-    assert get(assets.signed_url(PATH, BROWSER_LIFETIME_S), Range="bytes=-8")[:2] == (206, CONTENT[-8:])
+    assert get(assets.signed_url(PATH, LINK_LIFETIME_S), Range="bytes=-8")[:2] == (206, CONTENT[-8:])
 
 
 def test_an_address_lets_its_bearer_read_one_object_in_one_way_only(assets):
-    url = assets.signed_url(PATH, BROWSER_LIFETIME_S)
+    url = assets.signed_url(PATH, LINK_LIFETIME_S)
     plain, _, query = url.partition("?")
     assert get(plain)[0] == 403, "the bucket is not open"
     assert get(f"{plain.replace(plain.rpartition('/')[2], 'other.tif')}?{query}")[0] == 403
     assert get(url, "HEAD")[0] == 403, "it was signed for GET"
-    assert get(url.replace(f"Expires={BROWSER_LIFETIME_S}", f"Expires={MAX_LIFETIME_S}"))[0] == 403, (
+    assert get(url.replace(f"Expires={LINK_LIFETIME_S}", f"Expires={MAX_LIFETIME_S}"))[0] == 403, (
         "its time is signed too"
     )
     for position in (-1, -200):
@@ -231,7 +232,7 @@ def test_who_may_read_a_result_is_sent_on_to_the_bucket_and_nobody_else(backend,
     assert (status, body) == (200, CONTENT) and headers[
         "content-disposition"
     ] == f'inline; filename="{job.id}-NDVI.tif"'
-    assert f"X-Goog-Expires={BROWSER_LIFETIME_S}&" in answer.headers["Location"]
+    assert f"X-Goog-Expires={LINK_LIFETIME_S}&" in answer.headers["Location"]
     before = iam.request_count
     other = create_app(backend, authenticate=lambda _: Principal("mallory")).test_client()
     assert other.get(path).status_code == 404 and other.get(f"{path}/link").status_code == 404
@@ -241,7 +242,7 @@ def test_who_may_read_a_result_is_sent_on_to_the_bucket_and_nobody_else(backend,
 
 def test_a_page_of_another_origin_asks_for_the_address_itself(backend, job):
     response = create_app(backend).test_client().get(f"/results/{job.id}/assets/NDVI/link")
-    assert response.json["seconds"] == BROWSER_LIFETIME_S and response.headers["Cache-Control"] == "no-store"
+    assert response.json["seconds"] == LINK_LIFETIME_S and response.headers["Cache-Control"] == "no-store"
     assert get(response.json["href"])[:2] == (200, CONTENT)
 
 

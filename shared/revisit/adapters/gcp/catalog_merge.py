@@ -10,9 +10,6 @@ from revisit.adapters.gcp.catalog_sql import PRODUCT_COLUMNS, Statement, Tables,
 from revisit.adapters.gcp.month_partitions import Period
 from revisit.ports.catalog_schema import SCHEMA
 
-ORDER_COLUMNS = ("part", "ordinal")
-"""Columns of incoming rows besides those of the catalog: rows are ordered by part, then ordinal. Parts
-bound what is sorted at once."""
 _NO_PUBLISHED_SQL = "TIMESTAMP '0001-01-01 00:00:00+00'"
 """Represents a missing publication time where two rows are compared."""
 
@@ -21,7 +18,8 @@ def merge_products(tables: Tables, incoming: str, values: dict[str, object], per
     """Merge the rows of a query; returns the number of new rows.
 
     Args:
-        incoming: Table name or bracketed query with the columns of `SCHEMA`, part and ordinal.
+        incoming: Table name or bracketed query with the columns of `SCHEMA`, part and ordinal. Rows are
+            ordered by part, then ordinal; parts bound what is sorted at once.
         period: Contains the sensing times of the rows and of all their versions.
     """
     values = dict(values)

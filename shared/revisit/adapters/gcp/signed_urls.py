@@ -19,7 +19,6 @@ from revisit.errors import InvalidInputError, PermanentError, TransientError
 if TYPE_CHECKING:
     from google.cloud.storage import Blob
 
-BROWSER_LIFETIME_S = 15 * 60
 MAX_LIFETIME_S = 24 * 3600
 """Longest lifetime of a URL, seconds."""
 ROLE = "roles/iam.serviceAccountTokenCreator on the service account that signs"
@@ -55,11 +54,11 @@ class UrlSigner:
         """
         if not 1 <= valid_s <= MAX_LIFETIME_S:
             raise InvalidInputError(
-                f"an address of an asset holds for 1 to {MAX_LIFETIME_S} seconds, not for {valid_s:g}"
+                f"the URL of an asset is valid for 1 to {MAX_LIFETIME_S} seconds, not for {valid_s:g}"
             )
         saved = name or str(blob.name).rpartition("/")[2]
         if not (saved.isascii() and saved.isprintable()) or any(letter in saved for letter in '"\\/'):
-            raise InvalidInputError(f"{saved!r} is not a name for a file that is saved")
+            raise InvalidInputError(f"{saved!r} is not a file name")
         with translate_errors("IAM", f"a signature of {self.email}", ROLE):
             try:
                 return str(
@@ -113,8 +112,8 @@ def create_url_signer(settings: Settings) -> UrlSigner:
             email = str(getattr(credentials, "service_account_email", ""))
     if "@" not in email:
         raise PermanentError(
-            "addresses are signed in the name of a service account and the account at work is none; set "
-            "REVISIT_SIGNER to its e-mail"
+            "only a service account can sign URLs, and the current account is not one; to sign as a service "
+            "account, set REVISIT_SIGNER to its e-mail"
         )
     return UrlSigner(email, credentials, request)
 
