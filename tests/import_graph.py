@@ -1,4 +1,4 @@
-"""Who imports whom in this house, read from the source."""
+"""Graph of the imports between the modules, read from the source."""
 
 import ast
 import sys
@@ -128,9 +128,8 @@ PORT_MODULES: dict[str, tuple[str, ...]] = {
     "bands": ("revisit.adapters.sources",),
     "sign_in": ("revisit.adapters.gcp.id_tokens",),
 }
-"""Port -> the modules (or what their names begin with) that only those who use it come to. Records are
-committed with events, which are
-published right away."""
+"""Port -> the modules, or the beginnings of their names, that only its users import. Records are committed
+with events, which are published right away."""
 
 
 def unused_modules(function: str) -> tuple[str, ...]:

@@ -173,7 +173,7 @@ def test_where_nobody_signs_in_there_is_no_account_to_delete(tmp_path):
 
 
 # ------------------------------------------------------------------------------------------------------------
-# the book
+# audit log
 
 
 def lines(backend) -> list[Audit]:

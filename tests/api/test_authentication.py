@@ -303,7 +303,7 @@ def test_there_are_only_so_many_keys_and_a_revoked_one_makes_room(backend, clock
     with pytest.raises(InvalidInputError, match="20 keys are the most allowed"):
         create_key(backend, "one more", owner="ann")
     revoke_key(backend, made[0].id, "ann")
-    with pytest.raises(QuotaExceededError, match="20 keys have been made today"):
+    with pytest.raises(QuotaExceededError, match="20 keys have been created today"):
         create_key(backend, "one more", owner="ann")
     clock.append(NOW + timedelta(hours=12))
     create_key(backend, "one more", owner="ann")

@@ -86,7 +86,7 @@ def test_an_invalid_preview_is_rejected(client, body, says):
 
 
 def test_a_question_that_is_posted_is_no_change(tmp_path):
-    """A key that reads is enough, and the book has no line of it."""
+    """The scope read is enough, and the audit log has no entry of it."""
 
     def verify(token):
         if token != "ann":

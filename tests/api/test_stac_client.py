@@ -295,7 +295,7 @@ def test_the_lines_of_the_readme_work_word_for_word(tmp_path, capsys):
     [lines] = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
     with serve_stac(tmp_path, token="") as made:
         exec(compile(lines.replace("http://127.0.0.1:8788/stac", made.url), "README.md", "exec"), {})
-    # Of the products of the world stac_deployment, the one that states its cloud cover.
+    # The one product of `stac_deployment` that states its cloud cover.
     assert capsys.readouterr().out == "['S2A_MSIL2A_20240602T101600_N0510_R065_T32TNR_20240602T101600']\n"
 
 

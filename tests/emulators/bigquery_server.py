@@ -219,7 +219,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     # ---------------------------------------------------------------------------------------------
-    # lending a hand
+    # features that bqemulator lacks
 
     def _run_query(self, path: str, text: str, parameters: list[dict[str, Any]] = []) -> None:  # noqa: B006
         project = _project_of(path)

@@ -1,4 +1,4 @@
-"""Crashes at every step of a delivery, and several carriers at once."""
+"""Crashes at every step of a delivery, and several workers at once."""
 
 import subprocess
 import sys

@@ -81,7 +81,7 @@ class Deployment:
         return sum(self.backend.records.count(Job, state=state) for state in FINISHED_STATES)
 
     def wait(self, until: Callable[[], bool], seconds: float, what: str) -> float:
-        """Wait for something; returns for how long. A tick of the sweeper's comes every few seconds
+        """Wait for something; returns for how long. A tick of the sweep follows every few seconds
         meanwhile."""
         begun = ticked = time.monotonic()
         while not until():

@@ -1,4 +1,4 @@
-"""What is committed is published: right away, or by the sweeper where a crash or an outage got in between."""
+"""What is committed is published: right away, or by the sweep where a crash or an outage got in between."""
 
 from contextlib import contextmanager
 

@@ -1,4 +1,4 @@
-"""Transactions on Firestore lock nothing: what was read and is no longer so has them begun again."""
+"""Transactions on Firestore lock nothing: they run again if a record that they read has changed."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""However many ask at once, exactly as ASKING are let in as the plan has places."""
+"""Quotas under concurrent requests: as many are accepted as the plan has places, and no more."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -39,7 +39,7 @@ def order_of_one(backend, name: str, owner: str = "ann") -> str:
 
 
 ASKING, ROOM = 50, 10
-"""How many ask at once, and for how ASKING places."""
+"""Concurrent requests, and the places that they compete for."""
 
 
 def test_no_more_jobs_are_begun_in_a_day_than_the_plan_has(backend_factory, monkeypatch):

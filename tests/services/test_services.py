@@ -128,7 +128,7 @@ def test_a_repeat_completes_an_order_that_a_crash_cut_short(backend, field, monk
 
 
 class Past:
-    """A source that tells of the past of a place, as a STAC API does."""
+    """A source that lists the past of a place, as a STAC API does."""
 
     spec = "stac:https://stac.example/v1#sentinel-2-l2a"
     announces_all = False

@@ -35,9 +35,9 @@ def parse_key(text: str, location: str) -> bytes:
         key = b""
     if len(key) < KEY_BYTES:
         raise InvalidInputError(
-            f"{location} holds no key to sign webhooks with, which is {KEY_BYTES} random bytes or more in "
-            "base64; put the one back that was "
-            "there, or a new one (`openssl rand -base64 32`), with which every webhook gets another secret"
+            f"{location} holds no key to sign webhooks with: it needs {KEY_BYTES} or more random bytes in "
+            "base64; restore the previous key, or set a new one (`openssl rand -base64 32`), which changes "
+            "the secret of every webhook"
         )
     return key
 

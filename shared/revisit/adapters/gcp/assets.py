@@ -145,9 +145,6 @@ class BucketAssets:
             )
         return []
 
-    # --------------------------------------------------------------------------------------------------------
-    # steps
-
     def _check_location_once(self) -> None:
         """Check the bucket once, before the first file is stored."""
         if self._location_checked:
@@ -202,15 +199,13 @@ class BucketAssets:
         if (int(upload.size), upload.crc32c) != (content.size, content.crc32c):
             self._delete_upload(upload)
             raise TransientError(
-                f"{file.name} came into the bucket {self._settings.bucket} as {upload.size} bytes of CRC32C "
-                f"{upload.crc32c} instead of "
-                f"{content.size} of {content.crc32c}"
+                f"{file.name} arrived in the bucket {self._settings.bucket} with {upload.size} bytes and "
+                f"CRC32C {upload.crc32c} instead of {content.size} bytes and {content.crc32c}"
             )
         return upload
 
     def _publish(self, upload: "Blob", target: "Blob") -> None:
-        """Give what was uploaded its own name, unless something has it: content-addressed, that is the
-        same."""
+        """Rename the upload to its content-addressed name; an object that has this name is the same."""
         with contextlib.suppress(exceptions.PreconditionFailed):
             token, _, _ = target.rewrite(
                 upload,
@@ -235,9 +230,6 @@ class BucketAssets:
         except (TransientError, PermanentError, exceptions.GoogleAPICallError) as error:
             log.info("the upload %s is left to the bucket's lifecycle rule: %s", upload.name, error)
 
-    # --------------------------------------------------------------------------------------------------------
-    # parts
-
     @cached_property
     def _client(self) -> "Client":
         return create_client(self._settings)
@@ -254,7 +246,7 @@ class BucketAssets:
 
     @cached_property
     def _workspace_root(self) -> Path:
-        """Of unfinished files: one a user, which others can neither see nor put there before."""
+        """Folder of unfinished files, one per user, which no other user can read or create first."""
         root = Path(tempfile.gettempdir()) / f"revisit-{os.getuid()}"
         root.mkdir(mode=0o700, exist_ok=True)
         if root.lstat().st_uid != os.getuid() or not stat.S_ISDIR(root.lstat().st_mode):
@@ -291,12 +283,12 @@ class BucketAssets:
                 yield
             except exceptions.BadRequest as error:
                 raise TransientError(
-                    f"the asset {path!r} did not come whole into the bucket {self._settings.bucket}: "
+                    f"the asset {path!r} is incomplete in the bucket {self._settings.bucket}: "
                     f"{error.message[:300]}"
                 ) from error
             except exceptions.NotFound as error:
                 raise PermanentError(
-                    f"REVISIT_BUCKET {self._settings.bucket!r} does not take the asset {path!r} "
+                    f"REVISIT_BUCKET {self._settings.bucket!r} does not accept the asset {path!r} "
                     f"({error.message}); "
                     "see that the bucket exists"
                 ) from error
@@ -356,9 +348,7 @@ def _translate_storage_errors(resource: str, role: str) -> Iterator[None]:
         try:
             yield
         except (requests.RequestException, DataCorruption, InvalidResponse) as error:
-            raise TransientError(
-                f"Cloud Storage does not answer well for {resource}: {type(error).__name__}"
-            ) from error
+            raise TransientError(f"Cloud Storage fails for {resource}: {type(error).__name__}") from error
 
 
 def _timeout(timeout_s: float) -> tuple[float, float]:

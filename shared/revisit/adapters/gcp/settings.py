@@ -95,7 +95,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         value = environment.get(name, "").strip()
         if value and not form.fullmatch(value):
             raise InvalidInputError(
-                f"{name} {value!r} is not a name that Google Cloud takes; correct it or leave it out"
+                f"{name} {value!r} is not a name that Google Cloud accepts; correct it or leave it out"
             )
     given = {
         name: environment[variable].strip()

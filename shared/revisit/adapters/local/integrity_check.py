@@ -64,7 +64,7 @@ def check_data(data: Path) -> list[str]:
         findings.append(str(error))
     except UnicodeDecodeError as error:
         findings.append(
-            f"{file} is damaged: it holds text that is no UTF-8 ({error.reason}); put a copy in its place"
+            f"{file} is damaged: it holds text that is not UTF-8 ({error.reason}); put a copy in its place"
         )
     return findings
 

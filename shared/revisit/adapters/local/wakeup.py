@@ -37,14 +37,14 @@ class Wakeup:
             _signal_pipe(pipe.path)
 
     def wait(self, last_count: int, timeout_s: float) -> None:
-        """Wait until there were more than `seen` wake-ups or the time is over, at most `max_wait_s`."""
+        """Wait until `count` differs from `last_count` or the time is over, at most `max_wait_s`."""
         with self._condition:
             if self._listener_pid != os.getpid():
                 self._listen()
             self._condition.wait_for(lambda: self.count != last_count, min(timeout_s, self.max_wait_s))
 
     def _pipe_name(self) -> str:
-        """Number of this pipe: a process may have several."""
+        """File name of this object's pipe: a process may have several."""
         return f"{process_name()}~{id(self):x}"
 
     def _notify_local(self) -> None:
@@ -67,7 +67,7 @@ class Wakeup:
         except (OSError, AttributeError):
             self.max_wait_s = 0.005
             return
-        threading.Thread(target=self._receive, args=(descriptor,), daemon=True, name="doorbell").start()
+        threading.Thread(target=self._receive, args=(descriptor,), daemon=True, name="wakeup").start()
 
     def _receive(self, descriptor: int) -> None:
         while os.read(descriptor, 4096):

@@ -28,7 +28,7 @@ def load_webhook_key(data: Path) -> bytes:
         return parse_key(file.read_text("ascii", "replace"), str(file))
     except OSError as error:
         raise PermanentError(
-            f"{file}, which webhooks are signed with, cannot be read or made ({error.strerror}); make it "
+            f"{file}, which webhooks are signed with, cannot be read or created ({error.strerror}); make it "
             "readable"
         ) from error
 

@@ -79,7 +79,7 @@ def _read_part(name: str) -> Any:
 def _add_unique(target: dict[str, Any], new: dict[str, Any], file: str) -> None:
     if duplicates := target.keys() & new.keys():
         raise ValueError(
-            f"{file} names {', '.join(sorted(duplicates))}, which another file of the specification has too"
+            f"{file} names {', '.join(sorted(duplicates))}, which another file of the document defines too"
         )
     target |= new
 

@@ -181,7 +181,7 @@ def results(context: RequestContext, id: str) -> ResponseReturnValue:
         )
     if status != "successful":
         raise _ogc_not_found(
-            "result-not-ready", f"job {order.id} is {status}; its results are there when it is successful"
+            "result-not-ready", f"job {order.id} is {status}; its results exist once it is successful"
         )
     form, _, transmission_mode = (order.reply or "document value").partition(" ")
     items_url = f"{_root_url()}/orders/{order.id}/items"

@@ -1,4 +1,4 @@
-"""What there is: the landing page, what it conforms to, the collections, and what can be filtered by."""
+"""The STAC landing page, the conformance classes, the collections and their queryables."""
 
 from typing import Any
 
@@ -65,7 +65,7 @@ def landing(context: RequestContext) -> Response:
             "stac_version": "1.1.0",
             "id": "revisit",
             "title": "Revisit",
-            "description": "Sentinel-2 products known to Revisit, and what it made of them for you.",
+            "description": "Sentinel-2 products known to Revisit, and your results.",
             "conformsTo": list(CONFORMS_TO),
             "links": [
                 *root_links(root_url()),
@@ -103,7 +103,7 @@ def collection(context: RequestContext, id: str) -> Response:
 
 
 def queryables(context: RequestContext, id: str = "") -> ResponseReturnValue:
-    """What can be filtered by, as a JSON schema."""
+    """The properties that a filter can name, as a JSON schema."""
     del context
     if id and id not in (*COLLECTIONS.values(), RESULTS_COLLECTION):
         _raise_not_found(id)
@@ -120,7 +120,7 @@ def queryables(context: RequestContext, id: str = "") -> ResponseReturnValue:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"{root_url()}/{f'collections/{id}/' if id else ''}queryables",
         "type": "object",
-        "title": f"What {id or 'all collections'} can be filtered by",
+        "title": f"Queryables of {id or 'all collections'}",
         "properties": {
             name: {"title": one.title, **types[one.kind], **one.schema} for name, one in known.items()
         },
@@ -139,7 +139,7 @@ def _collections() -> list[dict[str, Any]]:
         _collection_document(
             RESULTS_COLLECTION,
             "Results",
-            "What Revisit made for you: one Item a finished job.",
+            "Your results: one Item per finished job.",
             {"platform": [], "constellation": ["sentinel-2"], "instruments": ["msi"]},
         ),
     ]

@@ -47,7 +47,7 @@ class SearchBody(
     forbid_unknown_fields=True,
     rename={"filter_lang": "filter-lang", "filter_crs": "filter-crs"},
 ):
-    """A search as a JSON body; as parameters of an address each is a text."""
+    """Members of a search as a JSON body; query parameters have the same names."""
 
     collections: list[str] | None = None
     ids: list[str] | None = None
@@ -88,11 +88,11 @@ def search_from_body(context: RequestContext) -> SearchRequest:
 
 
 def search_from_query(collection: str = "", ignored: tuple[str, ...] = ()) -> SearchRequest:
-    """The search of a request's parameters.
+    """The search in the query parameters of a request.
 
     Args:
-        collection: The one it is in; empty where the parameters say.
-        ignored: Parameters of the route itself.
+        collection: Id of the collection in the path; empty if the parameters name the collections.
+        ignored: Parameters that belong to the route and not to the search.
     """
     arguments = {name: text for name, text in request.args.items() if text}
     known = {field.encode_name for field in BODY_FIELDS} - ({"collections"} if collection else set())

@@ -52,7 +52,7 @@ PLANS = {
         webhooks=5,
     ),
 }
-"""Limits by plan: `local` for the own computer, `free` for users of a deployment."""
+"""Limits by plan: `local` for your own computer, `free` for users of a deployment."""
 
 
 def limits_of(owner: str) -> Limits:

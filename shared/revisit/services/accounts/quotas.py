@@ -119,7 +119,7 @@ def reserve_key(commit: Commit, owner: str, now: datetime) -> Usage | None:
     usage = _read_usage(commit.get, owner, now)
     if usage.keys >= limit:
         raise QuotaExceededError(
-            f"{usage.keys} keys have been made today, as many as may be in a day; go on after midnight UTC",
+            f"{usage.keys} keys have been created today, the maximum ({limit}); continue after midnight UTC",
             limit,
             usage.keys,
             _seconds_to_midnight(now),
@@ -168,8 +168,7 @@ def _check_daily_jobs(usage: Usage, count: int, limit: int, now: datetime) -> No
     if usage.jobs_today + count > limit:
         raise QuotaExceededError(
             f"this would be {count:,} acquisitions with {usage.jobs_today:,} of today's {limit:,} used; "
-            "shorten the period, "
-            "or go on after midnight UTC",
+            "shorten the period, or continue after midnight UTC",
             limit,
             usage.jobs_today,
             _seconds_to_midnight(now),

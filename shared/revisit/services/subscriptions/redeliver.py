@@ -85,7 +85,7 @@ def _schedule_retry(commit: Commit, id: str, now: datetime) -> Delivery:
         raise ConflictError(f"delivery {id} cannot be retried: {reason}")
     if len(there.attempts) >= MAX_ATTEMPTS:
         raise ConflictError(
-            f"delivery {id} has been tried {len(there.attempts)} times, which is enough; the alert log has "
+            f"delivery {id} has been tried {len(there.attempts)} times, the maximum; the alert log has "
             "the alert"
         )
     if there.state == "due" and there.due is not None and there.due <= now + CLAIM_LEASE:
