@@ -8,11 +8,11 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from waitress import create_server
 
 from page_actions import wait_until
 from revisit.adapters.local.backend import local_backend
 from revisit.api import create_app
+from revisit.embedded.http_server import HttpServer
 
 WEB = Path(__file__).parents[2] / "web"
 HOSTILE = '<img src=x onerror=alert(1)>"><script>alert(2)</script>'
@@ -162,10 +162,10 @@ def protected_server(tmp_path) -> Iterator[Callable[[str], str]]:
                 ]
             return app(environ, start_response)
 
-        server = create_server(answer, host="127.0.0.1", port=0)
+        server = HttpServer(answer, port=0)
         servers.append(server)
-        threading.Thread(target=server.run, daemon=True).start()
-        return f"http://127.0.0.1:{server.effective_port}"
+        server.start()
+        return server.url
 
     yield start
     for server in servers:

@@ -40,12 +40,12 @@ def backend(data):
 @contextmanager
 def running_server(backend, data):
     """The real HTTP server of a data folder, without workers."""
-    server = embedded_server._create_server(backend, data, 0)
-    Thread(target=server.run, daemon=True).start()
+    server = embedded_server.create_api_server(backend, data, 0)
+    server.start()
     with acquire_lock(data) as lock:
-        write_url(lock, f"http://127.0.0.1:{server.effective_port}")
+        write_url(lock, server.url)
         try:
-            yield f"http://127.0.0.1:{server.effective_port}"
+            yield server.url
         finally:
             server.close()
 

@@ -4,7 +4,6 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from threading import Thread
 
 import httpx
 import pytest
@@ -14,7 +13,7 @@ from revisit.adapters.local.backend import local_backend
 from revisit.api import create_app
 from revisit.api.routes import event_stream
 from revisit.domain.job import Cover
-from revisit.embedded.server import _create_server
+from revisit.embedded.server import create_api_server
 from revisit.services.orders.cancel import cancel_order
 from revisit.services.subscriptions.results import list_jobs
 
@@ -28,10 +27,9 @@ def backend(tmp_path):
 
 @pytest.fixture
 def url(backend, tmp_path) -> Iterator[str]:
-    server = _create_server(backend, tmp_path / "data", 0)
-    thread = Thread(target=server.run, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.effective_port}"
+    server = create_api_server(backend, tmp_path / "data", 0)
+    server.start()
+    yield server.url
     server.close()
 
 

@@ -10,15 +10,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from revisit.adapters.local.backend import local_backend
 from revisit.embedded.function_host import FunctionHost
+from revisit.embedded.http_server import REQUEST_THREADS, HttpServer
 from revisit.embedded.lock import acquire_lock, server_url, write_url
 from revisit.embedded.log_file import configure_log_file
 from revisit.embedded.scheduler import Scheduler
 from revisit.embedded.worker import DIED, Worker, alive, died, start_worker_process
-from revisit.errors import InvalidInputError, PermanentError
+from revisit.errors import PermanentError
 from revisit.ports.backend import Backend
 from revisit.ports.topology import LAST_STAGE_FIRST, PIXEL_FUNCTIONS, TRIGGER_TOPICS
 
@@ -27,8 +27,6 @@ SHUTDOWN_TIMEOUT_S = 8
 """Longest wait for running work at shutdown."""
 DRAIN_TIMEOUT_S = 5
 """Longest wait of a finished command for events that follow, such as alerts."""
-REQUEST_THREADS = 8
-"""Threads that answer requests, besides those that event streams occupy."""
 FUNCTION_THREADS = {"deliver": 6}
 """Threads of functions that wait for other hosts; one slow receiver occupies at most 4 of them."""
 MAX_BODY_FACTOR = 16
@@ -63,8 +61,8 @@ class EmbeddedServer:
         self.data, self._workers, self._log_level = data, workers, log_level
         self.backend = local_backend(data, sources)
         self._lock = acquire_lock(data)
-        self._server: Any = _create_server(self.backend, data, port)
-        self.url = f"http://127.0.0.1:{self._server.effective_port}"
+        self._server = create_api_server(self.backend, data, port)
+        self.url = self._server.url
         write_url(self._lock, self.url)
         settings = replace(self.backend.settings, base_url=os.environ.get("REVISIT_BASE_URL", self.url))
         self.backend = replace(self.backend, settings=settings)
@@ -85,9 +83,9 @@ class EmbeddedServer:
         self._supervisor = threading.Thread(
             target=self._supervise_workers, daemon=True, name="supervisor of the worker processes"
         )
-        self._api = threading.Thread(target=self._server.run, daemon=True, name="API server")
-        for thread in (*self._threads, self._supervisor, self._api):
+        for thread in (*self._threads, self._supervisor):
             thread.start()
+        self._server.start()
         return self
 
     def wait(self, stop: threading.Event, most_s: float = math.inf) -> bool:
@@ -101,7 +99,7 @@ class EmbeddedServer:
         """
         until = time.monotonic() + most_s
         while not stop.wait(max(0.0, min(LOOK_S, until - time.monotonic()))):
-            alive(*self._threads, self._supervisor, self._api)
+            alive(*self._threads, self._supervisor, self._server.thread)
             if self._broken:
                 raise PermanentError(died("worker process of " + ", ".join(PIXEL_FUNCTIONS)))
             if time.monotonic() >= until:
@@ -138,28 +136,18 @@ class EmbeddedServer:
             self._stop_event.wait(0.5)
 
 
-def _create_server(backend: Backend, data: Path, port: int) -> Any:
-    import waitress
+def create_api_server(backend: Backend, data: Path, port: int) -> HttpServer:
+    """The API and the page of a data folder, with event streams; it does not accept connections yet.
 
+    Raises:
+        InvalidInputError: The port cannot be used.
+    """
     from revisit.api import MAX_BODY_BYTES, create_app
     from revisit.api.routes import event_stream as listening
 
     app = create_app(backend, data)
     listening.limit_streams(app, listening.MAX_STREAMS)
-    try:
-        return waitress.create_server(
-            app,
-            host="127.0.0.1",
-            port=port,
-            threads=REQUEST_THREADS + listening.MAX_STREAMS,
-            ident=None,
-            max_request_body_size=MAX_BODY_FACTOR * MAX_BODY_BYTES,
-        )
-    except OSError as error:
-        raise InvalidInputError(
-            f"port {port} on 127.0.0.1 cannot be used ({error.strerror}); choose another with --port, or 0 "
-            "for any"
-        ) from None
+    return HttpServer(app, port, REQUEST_THREADS + listening.MAX_STREAMS, MAX_BODY_FACTOR * MAX_BODY_BYTES)
 
 
 def run_until(backend: Backend, data: Path, done: Callable[[], bool], timeout_s: float = math.inf) -> bool:
