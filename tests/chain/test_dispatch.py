@@ -255,8 +255,10 @@ def test_without_a_key_to_sign_with_a_host_waits_and_files_are_written(backend, 
         dispatch(add_due(backend, "a.org", generation=1), keyless)
     assert not posts.urls and states(backend) == [("due", 0)]
     assert "delivery_0 waits: no key" in caplog.text
-    dispatch(add_due(backend, "log", kind="file"), keyless)
+    [written] = add_due(backend, "log", kind="file")
+    dispatch([written], keyless)
     assert states(backend) == [("delivered", 1)]
+    assert backend.get_record(Delivery, written.id).attempts[0].outcome == "written"
     assert len((backend.settings.channel_folder / "log.jsonl").read_text().splitlines()) == 1
 
 
