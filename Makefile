@@ -8,8 +8,9 @@ PORT ?= 8787
 
 .PHONY: run test test-thorough setup setup-test check check-web format-web bench bench-quick lock vendor clean
 
+# exec: make passes a SIGTERM on to the server.
 run: setup  ## the demo: an archive, a subscription with its past, the live chain, the page
-	@exec $(BIN)/revisit demo --data "$(DATA)" --port $(PORT)  # exec: make passes a SIGTERM on to the server
+	@exec $(BIN)/revisit demo --data "$(DATA)" --port $(PORT)
 
 test: setup-test  ## everything CI checks: `make check` beside the tests; prints the figures at the end
 	@$(BIN)/python tests/run.py

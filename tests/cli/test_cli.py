@@ -415,11 +415,13 @@ def test_make_run_passes_a_data_folder_whose_path_holds_a_space():
     done = subprocess.run(
         ["make", "--dry-run", "run", "DATA=/tmp/a folder", "PORT=1"],
         cwd=Path(__file__).parents[2],
+        env={name: value for name, value in os.environ.items() if not name.startswith("MAKE")},
         capture_output=True,
         text=True,
         check=True,
     )
     assert shlex.split(done.stdout.splitlines()[-1]) == [
+        "exec",
         ".venv/bin/revisit",
         "demo",
         "--data",

@@ -130,12 +130,19 @@ def aoi_of_site() -> dict[str, Any]:
     return json.loads((shared_data("archive") / "aoi" / f"{SITE}.geojson").read_text())
 
 
+ORDER = {"start": "2023-10-01", "end": "2023-12-31", "indices": ["NDVI"]}
+
+
 @pytest.fixture(scope="module")
 def alerts(deployment) -> list[dict[str, Any]]:
     """The alerts of a subscription created over the API, once the chain has run."""
     watch = deployment.ask("/subscriptions", {"aoi": aoi_of_site(), "name": "field", "indices": ["NDVI"]})[
         "subscription"
     ]
+    # No source has been listed yet: the function `refresh` lists it and selects the order's products.
+    order = deployment.ask("/orders", ORDER | {"aoi": aoi_of_site()})
+    assert order["state"] == "selecting"
+    wait(lambda: deployment.ask(f"/orders/{order['order']}")["state"] != "selecting", deployment)
     deployment.tick("catalog.refresh")
     wait(lambda: len(deployment.ask(f"/subscriptions/{watch}/alerts")["alerts"]) >= len(CLEAR), deployment)
     deployment.tick("deliveries.due")
@@ -162,8 +169,7 @@ def test_the_installed_api_hands_out_what_was_made(alerts, deployment):
 
 
 def test_the_installed_api_finds_in_the_catalog_what_was_refreshed(alerts, deployment):
-    order = {"aoi": aoi_of_site(), "start": "2023-10-01", "end": "2023-12-31", "indices": ["NDVI"]}
-    placed = deployment.ask("/orders", order)
+    placed = deployment.ask("/orders", ORDER | {"aoi": aoi_of_site()})
     wait(lambda: not deployment.ask(f"/orders/{placed['order']}")["open"], deployment)
     jobs = deployment.ask(f"/orders/{placed['order']}")["jobs"]
     assert len(jobs) == 19, "as many dates as archive/expected.json has"

@@ -27,7 +27,7 @@ CRASH_POINTS: dict[str, tuple[str, str, str]] = {
     "stored, not on record": ("revisit.adapters.gcp.assets", "BucketAssets.store", "after"),
     "products listed, not in the catalog": ("revisit.adapters.gcp.catalog", "BigQueryCatalog.add", "before"),
     "in the catalog, not announced": ("revisit.adapters.gcp.catalog", "BigQueryCatalog.add", "after"),
-    "handled, no answer given": ("revisit.runtime", "_write_line", "before"),
+    "handled, no answer given": ("revisit.runtime", "_log_outcome", "before"),
 }
 """Where a function may die: module, what it calls there, and on which side of it."""
 CATALOG_WRITER = "refresh"

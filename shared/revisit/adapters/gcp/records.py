@@ -156,7 +156,7 @@ class FirestoreRecords:
     def transact[T](self, work: Callable[["FirestoreTransaction"], T]) -> T:
         """See `Records.transact`. Events are published before it returns, or by the sweep if that fails."""
         if getattr(self._thread_state, "transaction", False):
-            raise RuntimeError("transactions cannot be nested; use one transaction")
+            raise RuntimeError("a transaction was started within a transaction; do its work in the open one")
         contention = RetryPolicy(0.1, max_delay_s=1.0, max_elapsed_s=TRANSACTION_TIMEOUT_S, full_jitter=True)
         with self._translate_errors():
             try:
