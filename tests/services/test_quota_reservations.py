@@ -177,7 +177,7 @@ def test_the_last_key_of_a_day_is_reserved_and_one_more_is_rejected(backend, clo
     use(backend, keys=19)
     assert reserve(backend, reserve_key, OWNER).keys == 20
     use(backend, keys=20)
-    with pytest.raises(QuotaExceededError, match="20 keys have been made today") as rejected:
+    with pytest.raises(QuotaExceededError, match="20 keys have been created today") as rejected:
         reserve(backend, reserve_key, OWNER)
     error = rejected.value
     assert (error.limit, error.used, error.retry_after_s) == (20, 20, TO_MIDNIGHT_S)
