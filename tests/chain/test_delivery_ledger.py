@@ -143,6 +143,25 @@ def test_a_delivery_without_subscription_or_channel_ends_and_says_why(backend):
         assert [(each.at, each.outcome) for each in ended.attempts] == [(NOON, f"not sent: {reason}")]
 
 
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"state": "deleted"}, "the subscription is deleted"),
+        (
+            {"channels": (replace(HOOK, state="disabled", reason="410 Gone"),)},
+            "the channel is disabled: 410 Gone",
+        ),
+    ],
+    ids=["deleted", "disabled"],
+)
+def test_a_delivery_of_a_deleted_subscription_or_a_disabled_channel_ends(backend, changes, reason):
+    put(backend, watch(backend).with_changes(**changes))
+    due(backend)
+    assert claim("delivery_1", backend) is None
+    ended = stored(backend)
+    assert (ended.state, ended.due, ended.attempts[-1].outcome) == ("failed", None, f"not sent: {reason}")
+
+
 def test_an_open_circuit_lets_one_probe_through_every_five_minutes(backend, clock):
     watch(backend)
     due(backend)
