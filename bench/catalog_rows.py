@@ -10,6 +10,8 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from revisit.adapters.local.catalog import LocalCatalog
+
 SOURCE = "google-index:https://example.org/L2/index.csv.gz"
 
 _RANDOM_ROWS_SQL = """
@@ -120,3 +122,10 @@ def _duckdb_with_tiles() -> duckdb.DuckDBPyConnection:
         "create table tiles as select row_number() over (order by tile) - 1 as number, * from land"
     )
     return engine
+
+
+def merge_segments(catalog: LocalCatalog) -> None:
+    """Merge the index of a catalog into one segment, as after many refreshes."""
+    with catalog._write_lock():
+        catalog._index.update(catalog._log, merge_all=True)
+        catalog._log.merge_short_segments()

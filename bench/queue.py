@@ -12,12 +12,16 @@ import sys
 import tempfile
 import threading
 import time
+from hashlib import sha256
 from pathlib import Path
 
 from bench.common import DATA, arguments, figure, rounds, table
 from revisit.adapters.local.backend import local_backend, local_queue
+from revisit.adapters.local.outbox import insert, message_id
+from revisit.adapters.local.queue import LocalQueue
 from revisit.domain.clock import system_clock
 from revisit.domain.events import JobFinished
+from revisit.domain.ids import derive_id
 from revisit.ports.backend import Backend
 from revisit.ports.cloudevents import Envelope
 
@@ -36,6 +40,14 @@ def deliver(event, backend):
     STARTED[event.job] = time.monotonic()
 """
 """A function's main.py: functions-framework loads it and posts push bodies to it, as in production."""
+
+
+def put_raw(queue: LocalQueue, body: bytes) -> None:
+    """Queue a message that is no event."""
+    id = message_id(derive_id("raw", sha256(body).hexdigest()), "deliver")
+    with queue._database.transaction() as connection:
+        insert(connection, id, "deliver", "", "live", body, queue._now())
+    queue._wakeup.notify()
 
 
 def main() -> None:
@@ -103,7 +115,7 @@ def put_ratio(folder: Path, count: int, turns: int) -> float:
 
     def put() -> None:
         for _ in range(count):
-            queue.put_raw("deliver", b"%09d%s" % (next(serial), MESSAGE[9:]))
+            put_raw(queue, b"%09d%s" % (next(serial), MESSAGE[9:]))
 
     for _ in range(2000 // count):
         put()  # grows the write-ahead log to the size it has in use

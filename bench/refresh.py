@@ -17,6 +17,7 @@ import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bench.catalog_rows import merge_segments
 from bench.common import DATA, arguments, figure
 
 CHUNK = 500_000
@@ -114,7 +115,7 @@ def prepare(rows: int, times: int = 1) -> tuple[Path, Path, Path, int]:
             filled.add(old)
             engine.register("old", old.select(["id"]))
             engine.execute("insert into known select hash(id) from old")
-        filled.compact()
+        merge_segments(filled)
         assert sum(entry.rows for entry in filled.freshness()) == rows - new
         assert filled.freshness()[0].source == SOURCE
         engine.execute(f"copy (from known order by h) to '{hashes}' (compression zstd)")

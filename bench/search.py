@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.catalog_rows import merge_segments
 from bench.common import DATA, arguments, figure
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def fill_catalog(rows: int) -> Path:
     for first in range(done, rows, STEP):
         catalog.add(products(first, min(first + STEP, rows)))
     if done < rows:
-        catalog.compact()
+        merge_segments(catalog)
     return folder
 
 

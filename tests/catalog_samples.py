@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import shapely
 
 from data import has_shared_data, shared_data
+from revisit.adapters.local.catalog import LocalCatalog
 from revisit.domain.product import Product
 from revisit.domain.product_name import ProductName
 from revisit.errors import InvalidInputError
@@ -170,3 +171,10 @@ def real_products() -> list[Product]:
             )
         )
     return products
+
+
+def merge_segments(catalog: LocalCatalog) -> None:
+    """Merge the index of a catalog into one segment, as after many refreshes."""
+    with catalog._write_lock():
+        catalog._index.update(catalog._log, merge_all=True)
+        catalog._log.merge_short_segments()

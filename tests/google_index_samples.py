@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from data import shared_data
+from product_tables import to_products
 from revisit.adapters.local.catalog import LocalCatalog
 from revisit.adapters.sources.google_index import GoogleIndex
 from revisit.domain.product import Product
-from revisit.ports.catalog_schema import to_products
 
 NOW = datetime(2024, 9, 1, tzinfo=UTC)
 COLUMNS = [

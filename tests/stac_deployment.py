@@ -9,6 +9,7 @@ from pathlib import Path
 from werkzeug.serving import make_server
 
 from catalog_samples import sample_products
+from order_samples import order_acquisitions
 from products import FIELD, end_job, product
 from revisit.adapters.local.backend import local_backend
 from revisit.api import create_app
@@ -18,7 +19,6 @@ from revisit.domain.product import Product
 from revisit.domain.recipe import Recipe
 from revisit.ports.backend import Backend
 from revisit.ports.catalog_schema import to_table
-from revisit.services.orders.create import order_acquisitions
 from revisit.services.subscriptions.results import list_jobs
 from samples import StoppedClock
 

@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 
 from data import shared_data
+from product_tables import to_products
 from revisit.domain.product import Product
 from revisit.geo.mgrs_tile import Tile
-from revisit.ports.catalog_schema import SCHEMA, to_products
+from revisit.ports.catalog_schema import SCHEMA
 from revisit.ports.sources import Listing
 
 NOW = datetime(2020, 3, 6, 12, tzinfo=UTC)

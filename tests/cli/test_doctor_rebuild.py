@@ -2,6 +2,7 @@
 
 import pytest
 
+from catalog_samples import merge_segments
 from products import product
 from revisit.adapters.local.backend import local_backend
 from revisit.adapters.local.catalog import LocalCatalog
@@ -18,7 +19,7 @@ def data(tmp_path, monkeypatch):
     monkeypatch.setenv("REVISIT_DATA", str(folder))
     backend = local_backend(folder)
     backend.catalog().add(to_table(product(day) for day in range(1, 29)))
-    backend.catalog().compact()
+    merge_segments(backend.catalog())
     backend.commit(
         lambda commit: commit.put(SourceState("folder:/archive", {"mark": "1"})), completes_event=False
     )

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook
+from standardwebhooks.webhooks import EmptyWebhookSecretError, WebhookVerificationError
 
 from revisit.delivery import webhook_client
 from revisit.delivery.url_guard import Endpoint, check_url, resolve
-from revisit.delivery.webhook import payload, signed_headers, verify
+from revisit.delivery.webhook import payload, signed_headers
 from revisit.delivery.webhook_client import post
 from revisit.domain.alert import Alert, alert_id
 from revisit.domain.job import Cover, Statistics
@@ -28,6 +29,14 @@ from webhook_receiver import answer, answer_after, dribble, flood, hang, receive
 NOW = datetime(2024, 7, 1, 12, tzinfo=UTC)
 BODY = b'{"type":"alert.created"}'
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+
+def verify(secret, headers, body):
+    """The decoded payload, as a receiver with the Standard Webhooks library reads it."""
+    try:
+        return Webhook(secret).verify(body, headers)
+    except (WebhookVerificationError, EmptyWebhookSecretError, ValueError) as error:
+        raise InvalidInputError(f"the webhook's signature is invalid: {error}") from None
 
 
 def new_secret() -> str:

@@ -46,7 +46,7 @@ def source(archive) -> Folder:
 @pytest.fixture(scope="module")
 def products(source) -> dict:
     listing = source.list_products({}, lambda ids: np.ones(len(ids), bool), datetime(2026, 1, 1, tzinfo=UTC))
-    from revisit.ports.catalog_schema import to_products
+    from product_tables import to_products
 
     found = [product for batch in listing.batches for product in to_products(batch)]
     assert not listing.rejection_examples

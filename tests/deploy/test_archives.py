@@ -17,14 +17,13 @@ from deploy.function_install import InstalledFunction, install
 from deploy.function_server import FunctionServer, make_server
 from emulators import new_project
 from emulators.bigquery import create_catalog
-from emulators.project import create_topics, publish
+from emulators.project import create_topics, publish, scheduler_message
 from emulators.storage import create_bucket
 from figures import figure
 from id_token_signer import firebase_claims, unsigned_token
 from import_graph import ROOT
 from revisit.adapters.gcp.backend import gcp_backend
 from revisit.adapters.gcp.settings import Settings
-from revisit.ports import cloudevents
 from revisit.ports.pagination import find_all
 from revisit.ports.system_records import DeadLetter
 from revisit.ports.topology import PORTS, SCHEDULED_TOPICS, TRIGGER_TOPICS
@@ -58,7 +57,7 @@ class Deployment:
 
     def tick(self, topic: str) -> None:
         """Publish the tick that Cloud Scheduler would."""
-        publish(self.settings.project, topic, cloudevents.scheduler_message(topic))
+        publish(self.settings.project, topic, scheduler_message(topic))
 
     def ask(self, path: str, body: Any = None) -> Any:
         """The API's answer to a signed-in user, decoded."""

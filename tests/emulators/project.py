@@ -4,13 +4,24 @@ import os
 import urllib.request
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 from google.cloud import pubsub_v1
 from google.protobuf.duration_pb2 import Duration
 
-from revisit.adapters.gcp.event_bus import DEAD_LETTER_TOPIC, subscription_name
+from revisit.adapters.gcp.event_bus import DEAD_LETTER_TOPIC
 from revisit.domain.events import EVENTS
-from revisit.ports.cloudevents import Envelope, decode
+from revisit.ports.cloudevents import TYPE_PREFIX, Envelope, decode
 from revisit.ports.topology import functions_for
+
+
+def scheduler_message(topic: str, **data: str) -> bytes:
+    """The message that Cloud Scheduler publishes at each tick, always the same."""
+    return msgspec.json.encode({"type": TYPE_PREFIX + topic, "data": data})
+
+
+def subscription_name(function: str, topic: str) -> str:
+    """Name of the push subscription from a topic to a function, as in Terraform."""
+    return f"{function}.{topic}"
 
 
 def create_topics(

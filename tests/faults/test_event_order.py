@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from faults.deliver_worker import channel_lines, finished_job, push, watched
 from profiles import examples
+from raw_messages import put_raw
 from revisit.adapters.local.backend import local_backend, local_queue
 from revisit.adapters.local.queue import MAX_ATTEMPTS
 from revisit.domain.alert import Alert
@@ -136,7 +137,7 @@ def test_a_poison_message_becomes_a_dead_letter_after_8_attempts_while_others_fl
     queue, host = local_queue(backend), FunctionHost(backend)
     jobs = [finished_job("sub_0", number) for number in range(200)]
     put_all(backend, watched("sub_0"), *jobs)
-    poison = queue.put_raw("deliver", b"poison")
+    poison = put_raw(queue, "deliver", b"poison")
     for job in jobs:
         backend.records.transact(lambda transaction, job=job: transaction.send(envelope(JobFinished(job.id))))
     leased, over = [], threading.Event()

@@ -12,6 +12,7 @@ import pytest
 
 from chain_runner import drain
 from data import shared_data
+from order_samples import order_acquisitions
 from revisit.adapters.local.backend import local_backend
 from revisit.chain.refresh import publish_new_products, refresh_source, report_stale_sources
 from revisit.domain.alert import Alert
@@ -24,7 +25,7 @@ from revisit.errors import PermanentError, TransientError
 from revisit.ports.catalog_schema import to_table
 from revisit.ports.system_records import CatalogCursor, DeadLetter, SourceState
 from revisit.services.operations.status import get_status
-from revisit.services.orders.create import get_order, order_acquisitions
+from revisit.services.orders.create import get_order
 from revisit.services.subscriptions.create import create_subscription, pause_subscription, resume_subscription
 
 NDVI = Recipe(indices=("NDVI",))

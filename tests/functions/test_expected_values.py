@@ -7,11 +7,11 @@ import pytest
 from chain_runner import drain
 from data import shared_data
 from figures import figure
+from order_samples import order_acquisitions
 from revisit.adapters.local.backend import local_backend
 from revisit.domain.aoi import AOI
 from revisit.domain.job import Job
 from revisit.domain.recipe import Recipe
-from revisit.services.orders.create import order_acquisitions
 
 TOLERANCE = 1e-6
 

@@ -16,7 +16,7 @@ from data import shared_data
 from emulators import Emulator, new_project
 from emulators.bigquery import create_catalog
 from emulators.function_servers import Functions
-from emulators.project import create_topics, publish
+from emulators.project import create_topics, publish, scheduler_message
 from emulators.storage import create_bucket
 from revisit.adapters.gcp.backend import gcp_backend
 from revisit.adapters.gcp.outbox import OUTBOX_COLLECTION
@@ -27,7 +27,6 @@ from revisit.domain.events import EVENTS
 from revisit.domain.job import FINISHED_STATES, Job
 from revisit.domain.recipe import Recipe
 from revisit.domain.subscription import Subscription
-from revisit.ports import cloudevents
 from revisit.ports.backend import Backend
 from revisit.ports.pagination import find_all
 from revisit.ports.system_records import DeadLetter
@@ -74,7 +73,7 @@ class Deployment:
 
     def tick(self, topic: str) -> None:
         """What Cloud Scheduler does."""
-        publish(self.settings.project, topic, cloudevents.scheduler_message(topic))
+        publish(self.settings.project, topic, scheduler_message(topic))
 
     def count_finished(self) -> int:
         """Jobs that are over."""

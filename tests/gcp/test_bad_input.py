@@ -11,6 +11,7 @@ from google.cloud import bigquery
 
 from emulators import ROOT, new_project
 from emulators.bigquery import create_catalog, recorded_jobs
+from emulators.project import scheduler_message
 from products import product
 from revisit import runtime
 from revisit.adapters.gcp.backend import gcp_backend
@@ -302,9 +303,7 @@ def test_an_event_of_ours_is_read_from_a_binary_cloud_event(function):
 
 
 def test_a_tick_takes_its_time_from_when_it_was_published_and_is_the_same_when_delivered_again():
-    message = cloudevents.raw_push_body(cloudevents.scheduler_message("catalog.refresh"), "s", "1", 1)[
-        "message"
-    ]
+    message = cloudevents.raw_push_body(scheduler_message("catalog.refresh"), "s", "1", 1)["message"]
     first, second = (
         {**message, "publishTime": moment} for moment in ("2024-06-01T12:00:00Z", "2024-06-01T12:15:00Z")
     )

@@ -13,6 +13,7 @@ from google.cloud import bigquery
 from catalog_samples import duckdb_with, real_products
 from emulators import new_project
 from emulators.bigquery import create_catalog, recorded_jobs
+from product_tables import to_products
 from revisit.adapters.gcp import catalog_sql as sql
 from revisit.adapters.gcp.bigquery_client import INCOMING_COLUMNS, MAX_QUERY_BYTES, create_client
 from revisit.adapters.gcp.catalog import BigQueryCatalog
@@ -32,7 +33,7 @@ from revisit.domain.filters import (
 )
 from revisit.ports.catalog import OrderBy, Query
 from revisit.ports.catalog_query import page_token, parse_position, tiles_to_search
-from revisit.ports.catalog_schema import from_row, to_products, to_table
+from revisit.ports.catalog_schema import from_row, to_table
 from samples import StoppedClock
 
 ALWAYS = Period()

@@ -10,6 +10,7 @@ import pytest
 
 from chain_runner import drain
 from emulators.function_process import CRASH_POINTS
+from emulators.project import scheduler_message
 from emulators.shared import private_emulators
 from figures import figure
 from gcp.deployment import (
@@ -185,7 +186,7 @@ def test_every_line_of_the_functions_is_one_object_that_cloud_logging_reads_with
     deployment, _ = chained
     project, functions = deployment.settings.project, deployment.functions.by_name
     now = format_rfc3339(system_clock())
-    tick = cloudevents.raw_push_body(cloudevents.scheduler_message("deliveries.due"), "s", "1", 1)
+    tick = cloudevents.raw_push_body(scheduler_message("deliveries.due"), "s", "1", 1)
     push(
         functions["deliver"],
         "deliveries.due",

@@ -25,6 +25,7 @@ from google_index_samples import (
     index_row,
     metadata_path,
 )
+from product_tables import to_products
 from revisit.adapters.gcp import google_index_load, google_index_source
 from revisit.adapters.gcp.backend import gcp_backend
 from revisit.adapters.gcp.settings import Settings
@@ -33,7 +34,6 @@ from revisit.adapters.sources.google_index import GoogleIndex
 from revisit.chain.refresh import refresh_source
 from revisit.domain.product import Product
 from revisit.errors import InvalidInputError, PermanentError
-from revisit.ports.catalog_schema import to_products
 from revisit.ports.system_records import SourceState
 from samples import NOON, StoppedClock, subscription
 

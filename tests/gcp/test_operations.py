@@ -22,6 +22,7 @@ from emulators.project import create_topics, publish, pull_events
 from emulators.storage import create_bucket
 from figures import figure
 from gcp.deployment import archive_source
+from product_tables import to_products
 from revisit import runtime
 from revisit.adapters.gcp.backend import gcp_backend
 from revisit.adapters.gcp.bigquery_client import create_client
@@ -37,7 +38,6 @@ from revisit.domain.events import EVENTS, JobFinished, JobStarted
 from revisit.domain.job import Job, job_id
 from revisit.domain.recipe import Recipe
 from revisit.errors import TransientError
-from revisit.ports.catalog_schema import to_products
 from revisit.ports.cloudevents import Envelope
 from revisit.ports.system_records import DeadLetter
 from revisit.ports.topology import functions_for

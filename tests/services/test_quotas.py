@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from order_samples import order_acquisitions
 from products import FIELD, NOW, add_to_catalog, end_job, product
 from revisit.adapters.local.backend import local_backend
 from revisit.domain.aoi import AOI
@@ -13,7 +14,6 @@ from revisit.domain.recipe import Recipe
 from revisit.domain.subscription import Channel, Subscription
 from revisit.errors import InvalidInputError, QuotaExceededError
 from revisit.services.accounts.quotas import get_usage, quota_exceeded_reason
-from revisit.services.orders.create import order_acquisitions
 from revisit.services.subscriptions.create import (
     create_subscription,
     delete_subscription,

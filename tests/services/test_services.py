@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 import pytest
 
+from order_samples import order_acquisitions
 from products import FIELD, NOW, add_to_catalog, end_job, product
 from revisit.adapters.local.backend import local_backend
 from revisit.domain.alert import Alert, alert_id
@@ -22,7 +23,6 @@ from revisit.ports.cloudevents import Envelope
 from revisit.ports.sources import Listing
 from revisit.ports.system_records import DeadLetter
 from revisit.services.operations.dead_letters import list_dead_letters, replay_dead_letter
-from revisit.services.orders.create import order_acquisitions
 from revisit.services.products.search import search_products
 from revisit.services.subscriptions import create
 from revisit.services.subscriptions.create import (

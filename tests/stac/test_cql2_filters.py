@@ -11,7 +11,7 @@ import shapely
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from catalog_samples import duckdb_with, sample_products
+from catalog_samples import duckdb_with, merge_segments, sample_products
 from figures import figure
 from profiles import examples
 from revisit.adapters.gcp import catalog_sql as sql
@@ -53,7 +53,7 @@ def catalog(tmp_path_factory, products):
     """Most of it on the disk, the rest in memory."""
     made = LocalCatalog(tmp_path_factory.mktemp("catalog"))
     made.add(to_table(products[:600]))
-    made.compact()
+    merge_segments(made)
     made.add(to_table(products[600:]))
     return made
 

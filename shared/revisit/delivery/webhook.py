@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook, WebhookVerificationError
+from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
 
 from revisit.domain.alert import Alert
 from revisit.domain.clock import format_rfc3339
@@ -75,24 +75,3 @@ def signed_headers(secret: str, id: str, timestamp: datetime, body: bytes) -> di
         "webhook-timestamp": str(int(timestamp.timestamp())),
         "webhook-signature": " ".join(signatures),
     }
-
-
-def verify(secret: str, headers: dict[str, str], body: bytes) -> Any:
-    """Verify a webhook, as a receiver does.
-
-    Args:
-        secret: One whsec_...
-        headers: Of the request.
-        body: Of the request.
-
-    Returns:
-        The decoded payload.
-
-    Raises:
-        InvalidInputError: The signature or the headers are invalid, or older than five minutes; respond with
-            401.
-    """
-    try:
-        return Webhook(secret).verify(body, headers)
-    except (WebhookVerificationError, EmptyWebhookSecretError, ValueError) as error:
-        raise InvalidInputError(f"the webhook's signature is invalid: {error}") from None

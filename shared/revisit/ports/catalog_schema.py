@@ -39,11 +39,6 @@ def to_table(products: Iterable[Product]) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=SCHEMA)
 
 
-def to_products(table: pa.Table) -> list[Product]:
-    """Rows as products."""
-    return [from_row(row) for row in table.to_pylist()]
-
-
 def from_row(row: dict[str, Any]) -> Product:
     """One row as a product; columns that are not its fields are ignored."""
     cells = {name: row[name] for name in SCHEMA.names}

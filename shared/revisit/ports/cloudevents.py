@@ -103,11 +103,6 @@ def decode(body: bytes, published: datetime | None = None) -> Envelope:
     return Envelope(event, time, raw.hops, raw.trace, tuple(raw.path.split()))
 
 
-def scheduler_message(topic: str, **data: str) -> bytes:
-    """The message that Cloud Scheduler publishes at each tick, always the same."""
-    return msgspec.json.encode({"type": TYPE_PREFIX + topic, "data": data})
-
-
 def push_body(envelope: Envelope, subscription: str, message_id: str, attempt: int) -> dict[str, Any]:
     """The request body that Pub/Sub posts to a push subscription (Cloud Pub/Sub, "Receive push messages")."""
     body = raw_push_body(envelope.encode(), subscription, message_id, attempt)

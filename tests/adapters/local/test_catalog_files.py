@@ -24,6 +24,7 @@ from catalog_samples import (
     START,
     TILES,
     add_products,
+    merge_segments,
     page_ids,
     product,
     random_products,
@@ -50,7 +51,7 @@ def test_a_reader_sees_what_another_catalog_object_adds(folder):
     assert reader.search(Query()).products == ()
     add_products(writer, product())
     assert page_ids(reader.search(Query())) == ["product-000"]
-    writer.compact()
+    merge_segments(writer)
     add_products(writer, product(1))
     assert page_ids(reader.search(Query())) == ["product-000", "product-001"]
 
@@ -71,7 +72,7 @@ def test_many_small_batches_become_few_files_and_keep_their_order(folder, monkey
 def test_a_version_superseded_by_another_segment_is_not_found(folder, monkeypatch):
     catalog = local(folder)
     add_products(catalog, product(published=START), product(1))
-    catalog.compact()
+    merge_segments(catalog)
     monkeypatch.setattr("revisit.adapters.local.catalog.MAX_UNINDEXED_ROWS", 0)
     add_products(catalog, product(published=START + timedelta(days=1)))
     add_products(
@@ -85,7 +86,7 @@ def test_a_version_superseded_by_another_segment_is_not_found(folder, monkeypatc
         ]
         assert reader.get("product-000").published == START + timedelta(days=2)
         assert [entry.rows for entry in reader.freshness()] == [2]
-    catalog.compact()
+    merge_segments(catalog)
     assert len(list(folder.glob("index-*/*.part"))) == 1
     assert len(local(folder).search(Query()).products) == 2
 
@@ -194,7 +195,7 @@ def seeded(folder: Path):
     catalog = local(folder)
     for first in (0, 50):
         add_products(catalog, *random_products(50, first))
-    catalog.compact()
+    merge_segments(catalog)
     add_products(catalog, *random_products(30, 100))
     add_products(catalog, product(7, id="p7", published=START))
     return catalog
@@ -311,7 +312,7 @@ def test_a_search_in_memory_and_on_the_disk_is_the_same(folder):
     add_products(catalog, *products)
     query = Query(tiles=TILES[:3], max_cloud=60, limit=1000)
     before = catalog.search(query)
-    catalog.compact()
+    merge_segments(catalog)
     assert catalog.search(query) == before == local(folder).search(query)
     assert np.array_equal(
         [one.id for one in before.products],
@@ -396,7 +397,7 @@ def test_a_search_finds_what_a_full_scan_finds(tmp_path_factory, batches, querie
             ):
                 kept[one.source, one.id] = one
         if number == compacted:
-            catalog.compact()
+            merge_segments(catalog)
     assert catalog.read_additions(0)[0] == log
     for query in queries:
         expected = sorted(

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from raw_messages import put_raw
 from revisit.adapters.local.backend import local_backend, local_queue
 from revisit.adapters.local.queue import MAX_ATTEMPTS
 from revisit.domain.events import DeliveriesDue, JobExtracted, JobStarted
@@ -176,7 +177,7 @@ def test_a_message_that_kills_each_worker_is_delivered_once_more_and_becomes_a_d
 
 
 def test_bytes_that_are_not_an_event_become_a_dead_letter_unchanged(queue, backend):
-    text, noise = queue.put_raw("extract", b"hello"), queue.put_raw("extract", b"\xff\x00")
+    text, noise = put_raw(queue, "extract", b"hello"), put_raw(queue, "extract", b"\xff\x00")
     for message in queue.lease(["extract"], 2):
         assert queue.dead_letter(message, "the message is not a CloudEvent of ours")
     assert {letter.id: letter.body for letter in backend.records.find(DeadLetter)} == {

@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 
 from data import shared_data
+from product_tables import to_products
 from revisit.adapters.sources import open_source
 from revisit.adapters.sources.folder import Folder
 from revisit.domain.product import Product
 from revisit.errors import InvalidInputError, PermanentError, TransientError
-from revisit.ports.catalog_schema import SCHEMA, to_products
+from revisit.ports.catalog_schema import SCHEMA
 from revisit.ports.sources import Listing
 
 NOW = datetime(2024, 6, 1, tzinfo=UTC)

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data import shared_data
+from product_tables import to_products
 from profiles import examples
 from revisit.adapters.sources import stac_item
 from revisit.adapters.sources.allowed_hosts import require_allowed_url
@@ -20,7 +21,7 @@ from revisit.domain.bands import BANDS, BandFile
 from revisit.domain.product import Product
 from revisit.domain.product_name import ProductName
 from revisit.errors import PermanentError
-from revisit.ports.catalog_schema import to_products, to_table
+from revisit.ports.catalog_schema import to_table
 
 SOURCE = "stac:https://example.org#c"
 

@@ -33,11 +33,6 @@ DELIVERY_COUNT_ATTRIBUTE = "CloudPubSubDeadLetterSourceDeliveryCount"
 """Attributes that Pub/Sub adds to a dead letter."""
 
 
-def subscription_name(function: str, topic: str) -> str:
-    """Name of the push subscription from a topic to a function, as in Terraform."""
-    return f"{function}.{topic}"
-
-
 class PubSubBus:
     """The Bus port on one project's topics."""
 

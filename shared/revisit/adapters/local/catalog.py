@@ -156,15 +156,6 @@ class LocalCatalog:
         """One entry per source."""
         return self._current_snapshot().freshness()
 
-    def compact(self) -> None:
-        """Merge the index into one segment, which is fastest to search.
-
-        Worth its time after a first refresh of many million rows.
-        """
-        with self._write_lock():
-            self._index.update(self._log, merge_all=True)
-            self._log.merge_short_segments()
-
     def check(self) -> list[str]:
         """Faults of the files, one sentence each; reads every file."""
         return check_files(self._log, self._index)

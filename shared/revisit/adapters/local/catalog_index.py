@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from revisit.adapters.local.catalog_log import CatalogLog, stored_schema, translate_write_errors
 from revisit.adapters.local.catalog_segment import (
@@ -27,9 +27,6 @@ from revisit.adapters.local.segment_files import (
     write_atomically,
 )
 from revisit.errors import TransientError
-
-if TYPE_CHECKING:
-    pass
 
 SUFFIX = ".part"
 MAX_SEGMENTS = 8

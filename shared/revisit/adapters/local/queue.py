@@ -8,14 +8,12 @@ from hashlib import sha256
 
 import apsw
 
-from revisit.adapters.local.outbox import LANES, insert, message_id
+from revisit.adapters.local.outbox import LANES
 from revisit.adapters.local.records import write_record
 from revisit.adapters.local.sqlite import Database
 from revisit.adapters.local.wakeup import Wakeup
 from revisit.adapters.process_identity import has_ended, process_name
 from revisit.domain.clock import Clock
-from revisit.domain.ids import derive_id
-from revisit.domain.job import Lane
 from revisit.ports.event_bus import BusStatistics, Message, QueueDepth
 from revisit.ports.system_records import DeadLetter
 from revisit.ports.topology import TRIGGER_TOPICS
@@ -197,14 +195,6 @@ class LocalQueue:
     def collect_dead_letters(self, save: Callable[[DeadLetter], None]) -> int:  # noqa: ARG002
         """Nothing to collect: `dead_letter` records a message in the same transaction."""
         return 0
-
-    def put_raw(self, function: str, body: bytes, lane: Lane = "live") -> str:
-        """Queue bytes without checking them; returns the message's id."""
-        id = message_id(derive_id("raw", function, sha256(body).hexdigest()), function)
-        with self._database.transaction() as connection:
-            insert(connection, id, function, "", lane, body, self._now())
-        self._wakeup.notify()
-        return id
 
     def depth(self) -> list[QueueDepth]:
         """Number of queued messages by function and lane."""

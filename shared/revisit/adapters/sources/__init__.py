@@ -5,9 +5,6 @@ from pathlib import Path
 from revisit.errors import InvalidInputError
 from revisit.ports.sources import Source
 
-EARTH_SEARCH = "stac:https://earth-search.aws.element84.com/v1#sentinel-2-l2a"
-"""A live source that needs no account."""
-
 _SPEC_FORMS = "write folder:PATH, google-index:PATH-or-URL or stac:URL#collection"
 
 

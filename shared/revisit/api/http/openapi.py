@@ -29,7 +29,6 @@ DOCS_MEDIA_TYPES = {
     "docs.css": "text/css; charset=utf-8",
 }
 HTTP_METHODS = ("get", "post", "put", "patch", "delete")
-ACCESS_CLASSES = ("open", "theirs", "mine", "whole")
 
 _PROBLEM, _UNAVAILABLE, _NOT_MODIFIED = (
     {"$ref": f"#/components/responses/{name}"} for name in ("Problem", "Later", "Unchanged")

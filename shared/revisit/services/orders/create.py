@@ -5,15 +5,12 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from itertools import batched, count
-from typing import Any
 
-from revisit.domain.aoi import AOI
 from revisit.domain.events import JobStarted, OrderCreated
 from revisit.domain.ids import derive_id
 from revisit.domain.job import Job, Lane, job_id
 from revisit.domain.order import Order
 from revisit.domain.product import Product
-from revisit.domain.recipe import Recipe
 from revisit.errors import InvalidInputError, NotFoundError
 from revisit.pixels.read_estimate import Estimate, estimate_jobs, oversize_reason
 from revisit.ports.backend import Backend, Commit
@@ -30,22 +27,6 @@ from revisit.services.products.backfill import needs_listing
 
 MAX_LIVE_JOBS = 50
 """Jobs up to which an order runs in the live lane; larger orders run behind live work."""
-
-
-def order_acquisitions(
-    backend: Backend,
-    aoi: AOI | None,
-    recipe: Recipe,
-    source: str = "",
-    start: datetime | None = None,
-    end: datetime | None = None,
-    owner: str = "local",
-    **conditions: Any,
-) -> Order:
-    """Order every acquisition over an AOI in a period; `conditions` are further fields of `OrderRequest`."""
-    return create_order(
-        backend, OrderRequest(recipe, aoi, source=source, start=start, end=end, owner=owner, **conditions)
-    )
 
 
 def create_order(
