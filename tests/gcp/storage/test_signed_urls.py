@@ -137,7 +137,7 @@ def test_an_address_is_not_signed_for_longer_than_a_day(assets, iam, seconds):
 
 @pytest.mark.parametrize("name", ['a".tif', "a\r\nSet-Cookie: x=1", "../a", "größe.tif"])
 def test_a_name_that_would_be_a_header_of_its_own_is_refused(assets, name):
-    with pytest.raises(InvalidInputError, match="not a name"):
+    with pytest.raises(InvalidInputError, match="not a file name"):
         assets.signed_url(PATH, 60, name)
 
 
