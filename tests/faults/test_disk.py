@@ -274,7 +274,7 @@ def test_a_database_that_cannot_be_used_is_refused_in_one_sentence(tmp_path, dam
     assert {path: path.read_bytes() for path in before} == before, "what is left is left as it is"
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(24))
 def test_a_database_that_is_garbled_or_cut_anywhere_gives_sentences_and_no_traceback(tmp_path, seed):
     used(tmp_path)
     file, chance = tmp_path / DATABASE, random.Random(seed)

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from hashlib import sha256
+from typing import Any
 
 import apsw
 
@@ -14,6 +15,7 @@ from revisit.adapters.local.sqlite import Database
 from revisit.adapters.local.wakeup import Wakeup
 from revisit.adapters.process_identity import has_ended, process_name
 from revisit.domain.clock import Clock
+from revisit.domain.job import Lane
 from revisit.ports.event_bus import BusStatistics, Message, QueueDepth
 from revisit.ports.system_records import DeadLetter
 from revisit.ports.topology import TRIGGER_TOPICS
@@ -64,7 +66,7 @@ class LocalQueue:
             for key, id, function, topic, lane, body, attempt, error in _next_messages(
                 connection, functions, limit
             ):
-                if attempt > MAX_ATTEMPTS:
+                if _number(attempt) > MAX_ATTEMPTS:
                     cause = error or "its worker died or its lease expired each time"
                     reason = f"given up after {attempt} attempts: {cause}"
                     self._store_dead_letter(
@@ -76,7 +78,7 @@ class LocalQueue:
                     "UPDATE queue SET due = ?, attempt = attempt + 1, holder = ? WHERE key = ?",
                     (now + min(lease_s, MAX_DELAY_S), process_name(), key),
                 )
-                leased.append(Message(id, function, body, attempt + 1, LANES[lane]))
+                leased.append(Message(id, function, body, attempt + 1, _lane(lane)))
         return leased
 
     def extend(self, message: Message, lease_s: float = LEASE_S) -> bool:
@@ -201,7 +203,7 @@ class LocalQueue:
         now = self._now().timestamp()
         with self._database.read_connection() as connection:
             return [
-                QueueDepth(function, LANES[lane], ready, leased, delayed, max(0.0, now - oldest))
+                QueueDepth(function, _lane(lane), ready, leased, delayed, max(0.0, now - _number(oldest)))
                 for function, lane, ready, leased, delayed, oldest in connection.execute(
                     "SELECT function, lane, sum(due = 0), sum(due > 0 AND holder <> ''), sum(due > 0 AND "
                     "holder = ''), min(queued)"
@@ -217,6 +219,19 @@ class LocalQueue:
     def _store_dead_letter(connection: apsw.Connection, letter: DeadLetter) -> None:
         write_record(connection, letter)
         connection.execute("DELETE FROM queue WHERE id = ?", (letter.id,))
+
+
+def _lane(value: object) -> Lane:
+    """Lane of a row; a damaged file can hold what the schema rules out."""
+    if value not in (0, 1):
+        raise apsw.CorruptError(f"a queued message is in lane {value!r}")
+    return LANES[int(value)]
+
+
+def _number(value: Any) -> float:
+    if not isinstance(value, int | float):
+        raise apsw.CorruptError(f"a queued message holds {value!r} for a number")
+    return value
 
 
 def backoff_s(message: Message) -> float:
