@@ -7,7 +7,7 @@ from revisit.chain.refresh import record_failure, refresh_sources
 from revisit.domain.events import OrderCreated, RefreshDue
 from revisit.ports.backend import Backend
 from revisit.runtime import on
-from revisit.services.orders.complete import complete_order, fail_order
+from revisit.services.orders.deferred_selection import complete_order, fail_order
 
 
 def record_reason(event: RefreshDue | OrderCreated, backend: Backend, reason: str) -> None:

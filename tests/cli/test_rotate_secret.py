@@ -8,7 +8,7 @@ import pytest
 from products import FIELD
 from revisit.adapters.local.backend import local_backend
 from revisit.cli import run
-from revisit.services.subscriptions.create import get_subscription
+from revisit.services.subscriptions.records import get_subscription
 from revisit.services.subscriptions.update import webhook_secrets
 
 HOOK = "https://hooks.example.com/in"

@@ -11,7 +11,7 @@ from revisit.cli import run
 from revisit.domain.delivery import Attempt, Delivery
 from revisit.domain.job import Cover, Job, job_id
 from revisit.domain.subscription import Subscription
-from revisit.services.subscriptions.create import get_subscription
+from revisit.services.subscriptions.records import get_subscription
 
 HOOK = "https://hooks.example.com/x"
 

@@ -26,7 +26,8 @@ from revisit.ports.catalog_schema import to_table
 from revisit.ports.system_records import CatalogCursor, DeadLetter, SourceState
 from revisit.services.operations.status import get_status
 from revisit.services.orders.create import get_order
-from revisit.services.subscriptions.create import create_subscription, pause_subscription, resume_subscription
+from revisit.services.subscriptions.create import create_subscription
+from revisit.services.subscriptions.lifecycle import pause_subscription, resume_subscription
 
 NDVI = Recipe(indices=("NDVI",))
 

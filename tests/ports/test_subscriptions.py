@@ -15,8 +15,9 @@ from revisit.domain.recipe import Recipe
 from revisit.domain.subscription import Channel, Subscription
 from revisit.errors import ConflictError, InvalidInputError, NotFoundError, PreconditionFailedError
 from revisit.services.products.passes import RecentProducts, next_passes
-from revisit.services.subscriptions.create import create_subscription, get_subscription, revision
+from revisit.services.subscriptions.create import create_subscription
 from revisit.services.subscriptions.preview import preview_subscription, summarize_aoi
+from revisit.services.subscriptions.records import get_subscription, revision
 from revisit.services.subscriptions.redeliver import list_deliveries, redeliver
 from revisit.services.subscriptions.update import (
     SubscriptionUpdate,

@@ -26,10 +26,11 @@ from revisit.ports.record_types import decode, encode
 from revisit.ports.sources import Listing
 from revisit.services.orders import create
 from revisit.services.orders.cancel import cancel_order
-from revisit.services.orders.complete import complete_order, fail_order
 from revisit.services.orders.create import create_order
+from revisit.services.orders.deferred_selection import complete_order, fail_order
 from revisit.services.orders.selection import OrderRequest
-from revisit.services.subscriptions.create import create_subscription, pause_subscription
+from revisit.services.subscriptions.create import create_subscription
+from revisit.services.subscriptions.lifecycle import pause_subscription
 from revisit.services.subscriptions.results import list_jobs
 
 NDVI = Recipe(indices=("NDVI",))

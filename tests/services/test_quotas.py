@@ -14,8 +14,8 @@ from revisit.domain.recipe import Recipe
 from revisit.domain.subscription import Channel, Subscription
 from revisit.errors import InvalidInputError, QuotaExceededError
 from revisit.services.accounts.quotas import get_usage, quota_exceeded_reason
-from revisit.services.subscriptions.create import (
-    create_subscription,
+from revisit.services.subscriptions.create import create_subscription
+from revisit.services.subscriptions.lifecycle import (
     delete_subscription,
     pause_subscription,
     resume_subscription,

@@ -24,15 +24,14 @@ from revisit.ports.sources import Listing
 from revisit.ports.system_records import DeadLetter
 from revisit.services.operations.dead_letters import list_dead_letters, replay_dead_letter
 from revisit.services.products.search import search_products
-from revisit.services.subscriptions import create
-from revisit.services.subscriptions.create import (
-    create_subscription,
+from revisit.services.subscriptions import lifecycle
+from revisit.services.subscriptions.create import create_subscription
+from revisit.services.subscriptions.lifecycle import (
     delete_subscription,
-    get_subscription,
-    list_subscriptions,
     pause_subscription,
     resume_subscription,
 )
+from revisit.services.subscriptions.records import get_subscription, list_subscriptions
 from revisit.services.subscriptions.results import get_series, list_alerts, list_jobs
 
 NDVI = Recipe(indices=("NDVI",))
@@ -366,13 +365,13 @@ def test_a_pause_during_the_catching_up_of_the_pause_before_forgets_nothing(
     made = create_subscription(backend, field, "field", NDVI)
     first = pause_subscription(backend, made.id).paused
     clock.append(NOW + timedelta(days=1))
-    place = create.write_order
+    place = lifecycle.write_order
 
     def interrupted(*given):
         pause_subscription(backend, made.id)
         return place(*given)
 
-    monkeypatch.setattr(create, "write_order", interrupted)
+    monkeypatch.setattr(lifecycle, "write_order", interrupted)
     resume_subscription(backend, made.id)
     assert (get_subscription(backend, made.id).state, get_subscription(backend, made.id).paused) == (
         "paused",

@@ -23,7 +23,8 @@ from revisit.domain.subscription import Channel, Subscription
 from revisit.domain.webhook_secret import active_secrets, new_key, parse_key
 from revisit.errors import ConflictError, InvalidInputError, NotFoundError, PermanentError
 from revisit.ports.record_types import decode, encode
-from revisit.services.subscriptions.create import create_subscription, delete_subscription
+from revisit.services.subscriptions.create import create_subscription
+from revisit.services.subscriptions.lifecycle import delete_subscription
 from revisit.services.subscriptions.update import rotate_secret, webhook_secrets
 
 KEY = bytes(range(32))

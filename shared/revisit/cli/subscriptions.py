@@ -140,7 +140,7 @@ def _print_server_hint(data: "Path | None") -> None:
 def list_(json: Json = False, data: Data = None, project: Project = None) -> None:
     """List all subscriptions."""
     from revisit.presenters import documents
-    from revisit.services.subscriptions.create import list_subscriptions
+    from revisit.services.subscriptions.records import list_subscriptions
 
     subscriptions = list_subscriptions(open_backend(data, project))
     if json:
@@ -168,28 +168,28 @@ def list_(json: Json = False, data: Data = None, project: Project = None) -> Non
 
 def show(id: SubscriptionId, json: Json = False, data: Data = None, project: Project = None) -> None:
     """Show one subscription."""
-    from revisit.services.subscriptions.create import get_subscription
+    from revisit.services.subscriptions.records import get_subscription
 
     _print_result(get_subscription(open_backend(data, project), id), json)
 
 
 def pause(id: SubscriptionId, json: Json = False, data: Data = None, project: Project = None) -> None:
     """Pause a subscription: no new jobs."""
-    from revisit.services.subscriptions.create import pause_subscription
+    from revisit.services.subscriptions.lifecycle import pause_subscription
 
     _print_result(pause_subscription(open_backend(data, project), id), json)
 
 
 def resume(id: SubscriptionId, json: Json = False, data: Data = None, project: Project = None) -> None:
     """Resume a subscription and process what was published meanwhile."""
-    from revisit.services.subscriptions.create import resume_subscription
+    from revisit.services.subscriptions.lifecycle import resume_subscription
 
     _print_result(resume_subscription(open_backend(data, project), id), json)
 
 
 def delete(id: SubscriptionId, json: Json = False, data: Data = None, project: Project = None) -> None:
     """Delete a subscription; results and alerts are kept until they expire."""
-    from revisit.services.subscriptions.create import delete_subscription
+    from revisit.services.subscriptions.lifecycle import delete_subscription
 
     _print_result(delete_subscription(open_backend(data, project), id), json)
 
@@ -334,7 +334,7 @@ def change(
     from msgspec import UNSET
 
     from revisit.presenters import documents
-    from revisit.services.subscriptions.create import get_subscription
+    from revisit.services.subscriptions.records import get_subscription
     from revisit.services.subscriptions.update import (
         SubscriptionUpdate,
         update_subscription,

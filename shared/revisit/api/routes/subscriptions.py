@@ -16,14 +16,10 @@ from revisit.errors import InvalidInputError
 from revisit.presenters import documents
 from revisit.services.orders.resolve_recipe import build_recipe, resolve_recipe
 from revisit.services.products.passes import next_passes
-from revisit.services.subscriptions.create import (
-    create_subscription,
-    delete_subscription,
-    get_subscription,
-    list_subscriptions,
-    revision,
-)
+from revisit.services.subscriptions.create import create_subscription
+from revisit.services.subscriptions.lifecycle import delete_subscription
 from revisit.services.subscriptions.preview import preview_subscription
+from revisit.services.subscriptions.records import get_subscription, list_subscriptions, revision
 from revisit.services.subscriptions.results import get_series, list_alerts, list_latest_jobs, with_last_alert
 from revisit.services.subscriptions.update import (
     SubscriptionUpdate,

@@ -23,7 +23,7 @@ from revisit.services.orders.selection import (
     select_products,
     validate_request,
 )
-from revisit.services.products.backfill import needs_listing
+from revisit.services.products.source_sync import needs_listing
 
 MAX_LIVE_JOBS = 50
 """Jobs up to which an order runs in the live lane; larger orders run behind live work."""

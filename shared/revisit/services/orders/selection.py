@@ -18,8 +18,8 @@ from revisit.ports.catalog import Query
 from revisit.ports.pagination import search_all
 from revisit.services.accounts.limits import check_area, check_period, check_start, limits_of
 from revisit.services.orders.resolve_recipe import resolve_recipe
-from revisit.services.products.backfill import sync_sources
 from revisit.services.products.search import products_over
+from revisit.services.products.source_sync import sync_sources
 
 MAX_NAMED_PRODUCTS = 500
 """Products that one order may name."""

@@ -9,7 +9,7 @@ from revisit.domain.subscription import Subscription
 from revisit.errors import ConflictError, InvalidInputError, NotFoundError
 from revisit.ports.backend import Backend, Commit
 from revisit.ports.pagination import Page, find_page
-from revisit.services.subscriptions.create import get_subscription
+from revisit.services.subscriptions.records import get_subscription
 
 DELIVERY_STATES = ("due", "delivered", "failed")
 MAX_ATTEMPTS = 50

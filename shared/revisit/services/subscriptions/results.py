@@ -10,7 +10,7 @@ from revisit.ports.backend import Backend
 from revisit.ports.pagination import PAGE_SIZE, Page, find_all_sorted, find_page
 from revisit.ports.record_types import number_key
 from revisit.services.orders.create import get_order
-from revisit.services.subscriptions.create import get_subscription
+from revisit.services.subscriptions.records import get_subscription
 
 
 def list_jobs(backend: Backend, id: str, owner: str = "local") -> list[Job]:

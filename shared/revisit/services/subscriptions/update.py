@@ -22,12 +22,9 @@ from revisit.errors import ConflictError, InvalidInputError, NotFoundError
 from revisit.ports.backend import Backend, Commit
 from revisit.services.accounts.limits import check_area, limits_of
 from revisit.services.accounts.quotas import reserve_subscription
-from revisit.services.subscriptions.create import (
-    catch_up,
-    new_feed_token,
-    prepare_channel,
-    update_subscription_record,
-)
+from revisit.services.subscriptions.create import new_feed_token, prepare_channel
+from revisit.services.subscriptions.lifecycle import catch_up
+from revisit.services.subscriptions.records import update_subscription_record
 
 
 @dataclass(frozen=True, slots=True)

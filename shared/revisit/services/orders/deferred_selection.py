@@ -5,7 +5,7 @@ from revisit.domain.order import Order
 from revisit.ports.backend import Backend, Commit
 from revisit.services.orders.create import plan_jobs, unwritten_jobs, without_jobs, write_order
 from revisit.services.orders.selection import OrderRequest, select_products
-from revisit.services.subscriptions.create import plan_backfill
+from revisit.services.subscriptions.backfill import plan_backfill
 
 
 def complete_order(backend: Backend, id: str) -> None:
