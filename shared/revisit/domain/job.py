@@ -1,4 +1,4 @@
-"""Jobs: the processing of one acquisition for one AOI and one recipe."""
+"""Jobs: the processing of one pass for one AOI and one recipe."""
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -117,13 +117,31 @@ class Job:
     """Statistics of the reflectance of the recipe's bands."""
     notes: tuple[str, ...] = ()
     """Notes for readers of the result, such as an index whose bands the product lacks."""
+    pass_id: str = ""
+    """Id of the pass; empty for a job of one acquisition, or of one product that an order names."""
+    parts: tuple[Product, ...] = ()
+    """Further products of the pass, which fill what `product` leaves open of the AOI, in this order: parts of
+    its acquisition, then other tiles."""
+    alternates: tuple[Product, ...] = ()
+    """The same products as other sources have them, tried in this order when one cannot be read."""
     receipt: dict[str, Any] = field(default_factory=dict)
     """The receipt: hrefs, checksums, scales, offsets, mask, code version, parameters."""
     spent: JobCost = JobCost()
 
     @property
     def acquisition(self) -> str:
+        """Id of the acquisition of `product`."""
         return self.product.acquisition
+
+    @property
+    def products(self) -> tuple[Product, ...]:
+        """`product`, which decides the grid, and its `parts`."""
+        return (self.product, *self.parts)
+
+    @property
+    def observed(self) -> str:
+        """Id of what the job observes: its pass, or its acquisition where it has no pass."""
+        return self.pass_id or self.acquisition
 
     def asset(self, name: str) -> Asset | None:
         """The asset with that name, or None."""

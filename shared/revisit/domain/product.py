@@ -50,6 +50,11 @@ class Product:
         return acquisition_id(self.platform, self.datatake, self.tile)
 
     @property
+    def pass_id(self) -> str:
+        """Id of the pass: platform and datatake, such as S2A_20220706T085611."""
+        return f"{self.platform}_{self.datatake}"
+
+    @property
     def version(self) -> str:
         """Distinguishes a product from an earlier one published under the same id."""
         return f"{self.baseline or ''}|{self.published.isoformat() if self.published else ''}"
