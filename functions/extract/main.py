@@ -5,7 +5,7 @@ from functools import partial
 from time import perf_counter
 
 from revisit.chain import job_lifecycle
-from revisit.domain.bands import BandFile
+from revisit.domain.bands import BandFiles
 from revisit.domain.events import JobStarted
 from revisit.domain.job import Cover, Job, JobCost
 from revisit.domain.recipe import Recipe
@@ -71,27 +71,31 @@ def extract(event: JobStarted, backend: Backend) -> None:
     backend.commit(partial(job_lifecycle.mark_extracted, job=extracted))
 
 
-def bands_to_read(recipe: Recipe, files: dict[str, BandFile]) -> tuple[list[str], tuple[str, ...]]:
+def bands_to_read(recipe: Recipe, files: BandFiles) -> tuple[list[str], tuple[str, ...]]:
     """The bands to read for a recipe, and a sentence for each part of it that the product cannot give.
 
     Args:
         recipe: What the job is to compute.
-        files: The product's files by band name.
+        files: The product's files by band name, and why further bands are not used.
 
     Raises:
-        PermanentError: The product has none of the bands.
+        PermanentError: None of the bands can be used; the message states why.
     """
     needed = {name: index(name).bands for name in recipe.indices} | {band: (band,) for band in recipe.bands}
     missing = {name: [band for band in bands if band not in files] for name, bands in needed.items()}
-    notes = tuple(
-        f"{name} needs {' and '.join(bands)}, which the product lacks"
+    notes = [
+        "; ".join(f"{band} {files.lack(band)}" for band in bands)
+        if name == bands[0]
+        else f"{name} is not computed: {'; '.join(f'{band} {files.lack(band)}' for band in bands)}"
         for name, bands in missing.items()
         if bands
-    )
+    ]
     bands = list(dict.fromkeys(band for name, bands in needed.items() if not missing[name] for band in bands))
     if not bands:
-        raise PermanentError(f"{'; '.join(notes)}; it has {', '.join(files)}")
-    return bands, notes
+        raise PermanentError(f"{'; '.join(notes)}; the product has {', '.join(files) or 'no other band'}")
+    if reason := files.left_out.get("SCL"):
+        notes.append(f"the result is without a mask of clouds, since SCL is not used: {reason}")
+    return bands, tuple(dict.fromkeys(notes))
 
 
 def work_spent(plan: ReadPlan, started_s: float) -> JobCost:

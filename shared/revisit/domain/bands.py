@@ -3,7 +3,8 @@
 Wavelengths are those of Sentinel-2A (ESA, Sentinel-2 Spectral Response Functions, COPE-GSEG-EOPG-TN-15-0007).
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 from revisit.errors import InvalidInputError
 
@@ -102,6 +103,29 @@ class BandFile:
     the date."""
     nodata: int = 0
     """DN that means no data."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BandFiles(Mapping[str, BandFile]):
+    """The band files of one product by band name, and why files of further bands are not used."""
+
+    files: Mapping[str, BandFile]
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """Band name -> the reason why its file must not or cannot be read; none of them is in `files`."""
+
+    def __getitem__(self, band: str) -> BandFile:
+        return self.files[band]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.files)
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def lack(self, band: str) -> str:
+        """Why a band is not among the files, as the end of a sentence that names the band."""
+        reason = self.left_out.get(band)
+        return f"is not used: {reason}" if reason else "is not in the product"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from revisit.domain.bands import BandFile, SourceFile
+from revisit.domain.bands import BandFiles, SourceFile
 from revisit.domain.product import Product
 from revisit.ports.catalog import Query, StagedProducts
 
@@ -74,12 +74,13 @@ class Source(Protocol):
         """
         ...
 
-    def bands(self, product: Product) -> dict[str, BandFile]:
-        """The band files of a product by band name (B02, SCL), with scale and offset from its metadata.
+    def bands(self, product: Product) -> BandFiles:
+        """The band files of a product by band name (B02, SCL), with scale and offset from its metadata, and
+        the reason for each band whose file is not used.
 
         Raises:
             TransientError: The source does not answer.
-            PermanentError: The metadata cannot be read or names files outside the source.
+            PermanentError: The metadata cannot be read, or no band is left; the message states the reasons.
         """
         ...
 
@@ -121,9 +122,7 @@ class SupportsBatchFiles(Protocol):
         """Most products of one request."""
         ...
 
-    def files_and_bands(
-        self, products: Sequence[Product]
-    ) -> dict[str, tuple[list[SourceFile], dict[str, BandFile]]]:
+    def files_and_bands(self, products: Sequence[Product]) -> dict[str, tuple[list[SourceFile], BandFiles]]:
         """`Source.files` and `Source.bands` by product id; products that are not found are left out.
 
         Raises:

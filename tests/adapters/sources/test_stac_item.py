@@ -4,6 +4,7 @@ import copy
 import gzip
 import json
 import math
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -39,8 +40,15 @@ def product(item: dict[str, Any]) -> Product:
     return stac_item.product_of(item, SOURCE, "https://example.org/item")
 
 
-def bands(item: dict[str, Any]) -> dict[str, BandFile]:
-    return stac_item.band_files(item, require_allowed_url)[0]
+def bands(item: dict[str, Any]) -> Mapping[str, BandFile]:
+    return stac_item.band_files(item, require_allowed_url).files
+
+
+def band_files(
+    item: dict[str, Any], resolve: Callable[[str], str]
+) -> tuple[Mapping[str, BandFile], Mapping[str, str]]:
+    found = stac_item.band_files(item, resolve)
+    return found.files, found.left_out
 
 
 def minimal(**properties: Any) -> dict[str, Any]:
@@ -145,7 +153,7 @@ def test_earth_search_applied_the_offset_to_its_cogs_where_it_says_so():
     """Its raster:bands state -0.1 all the same; the JP2 originals beside them lie in a bucket that makes the
     requester pay."""
     for item in items("earthsearch_v1_l2a_paged_1.json") + items("earthsearch_v1_l2a_paged_2.json"):
-        files, left_out = stac_item.band_files(item, require_allowed_url)
+        files, left_out = band_files(item, require_allowed_url)
         assert set(files) == set(BANDS) - {"B10"}
         assert {file.offset for file in files.values()} == {0.0}
         assert {file.driver for file in files.values()} == {"GTiff"}
@@ -156,10 +164,10 @@ def test_earth_search_applied_the_offset_to_its_cogs_where_it_says_so():
 
 def test_collection_1_keeps_its_offset():
     item = items("S2B_T37MGP_20240710_c1.json")[0]
-    files, left_out = stac_item.band_files(item, lambda href: href)
+    files, left_out = band_files(item, lambda href: href)
     assert {files[name].offset for name in ("B01", "B02", "B8A", "B12")} == {-0.1}
     assert (files["SCL"].offset, files["AOT"].offset, files["WVP"].scale) == (0.0, 0.0, 0.001)
-    files, left_out = stac_item.band_files(item, require_allowed_url)
+    files, left_out = band_files(item, require_allowed_url)
     assert not files
     assert "outside the hosts" in left_out["B04"]
 
@@ -173,7 +181,7 @@ def test_items_without_offsets_are_accepted_before_baseline_4_and_refused_after(
         assert {file.offset for file in bands(item).values()} == {0.0}
         assert len(bands(item)) == 15
     for item in after:
-        files, left_out = stac_item.band_files(item, require_allowed_url)
+        files, left_out = band_files(item, require_allowed_url)
         assert set(files) == {"SCL", "AOT", "WVP"}
         assert "states no radiometric offset of B02" in left_out["B02"]
     newest = items("earthsearch_v0_1.json")[0]
@@ -182,20 +190,20 @@ def test_items_without_offsets_are_accepted_before_baseline_4_and_refused_after(
 
 
 def test_planetary_computer_is_refused_with_the_reason():
-    files, left_out = stac_item.band_files(items("S2B_T06VVN_pc_item.json")[0], require_allowed_url)
+    files, left_out = band_files(items("S2B_T06VVN_pc_item.json")[0], require_allowed_url)
     assert not files
     assert "signed URL" in left_out["B8A"]
-    assert stac_item.band_files(items("S2B_T06VVN_pc_item.json")[0], lambda href: href)[0][
-        "B8A"
-    ].href.endswith("_B8A_20m.tif")
+    assert band_files(items("S2B_T06VVN_pc_item.json")[0], lambda href: href)[0]["B8A"].href.endswith(
+        "_B8A_20m.tif"
+    )
 
 
 def test_level_1c_of_earth_search_is_in_a_requester_pays_bucket():
     item = items("eodag_earth_search_search.json")[0]
-    files, left_out = stac_item.band_files(item, require_allowed_url)
+    files, left_out = band_files(item, require_allowed_url)
     assert not files
     assert "requester-pays" in left_out["B02"]
-    files, _ = stac_item.band_files(item, lambda href: href)
+    files, _ = band_files(item, lambda href: href)
     assert (len(files), files["B10"].driver, files["B10"].offset) == (13, "JP2OpenJPEG", -0.1)
 
 
@@ -240,7 +248,7 @@ def test_the_offset_is_zero_only_where_it_is_stated_as_applied(applied, stated, 
 def test_a_band_with_an_invalid_scale_is_left_out(value):
     item = minimal()
     item["assets"]["red"]["raster:bands"] = [{"scale": value}]
-    files, left_out = stac_item.band_files(item, require_allowed_url)
+    files, left_out = band_files(item, require_allowed_url)
     assert not files
     assert "is not a number" in left_out["B04"]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from revisit.adapters.gcp.settings import Settings
 from revisit.adapters.sources.google_index import GoogleIndex
-from revisit.domain.bands import BandFile, SourceFile
+from revisit.domain.bands import BandFiles, SourceFile
 from revisit.domain.product import Product
 from revisit.errors import InvalidInputError
 from revisit.ports.sources import Listing
@@ -72,7 +72,7 @@ class BucketIndex:
         file = GoogleIndexObject(self._settings, self.uri)
         file.columns(file.generation())
 
-    def bands(self, product: Product) -> dict[str, BandFile]:
+    def bands(self, product: Product) -> BandFiles:
         """The band files of a product; see `Source.bands`."""
         return self._http_index.bands(product)
 

@@ -16,7 +16,7 @@ from typing import Any
 from revisit.adapters.sources import metadata_file, safe, safe_files, stac_item
 from revisit.adapters.sources.allowed_hosts import require_allowed_url
 from revisit.adapters.sources.batches import ProductOrRejection, batch_unseen
-from revisit.domain.bands import BandFile, SourceFile
+from revisit.domain.bands import BandFiles, SourceFile
 from revisit.domain.product import Product
 from revisit.errors import PermanentError, TransientError
 from revisit.ports.sources import Listing
@@ -75,7 +75,7 @@ class Folder:
         if not os.access(self.root, os.R_OK | os.X_OK):
             raise PermanentError(f"the folder {self.root} is not readable; grant this user access")
 
-    def bands(self, product: Product) -> dict[str, BandFile]:
+    def bands(self, product: Product) -> BandFiles:
         """The band files of a product; see `Source.bands`."""
         path = self._resolve_inside(Path(product.href))
         if path.is_dir():
@@ -95,21 +95,22 @@ class Folder:
             raise PermanentError(f"{path} is no longer a STAC item")
         return stac_item.files(item, lambda href: self._resolve_href(path, href))
 
-    def _safe_bands(self, root: Path, tile: str) -> dict[str, BandFile]:
+    def _safe_bands(self, root: Path, tile: str) -> BandFiles:
         files = safe.bands_of(os.fspath(root), metadata_file.create_reader(root, root), tile)
-        existing = {
-            band: file for band, file in files.items() if _is_file(self._resolve_inside(Path(file.href)))
+        missing = {
+            band: f"its image {Path(file.href).relative_to(root)} is missing"
+            for band, file in files.items()
+            if not _is_file(self._resolve_inside(Path(file.href)))
         }
+        existing = {band: file for band, file in files.items() if band not in missing}
         if not existing:
             raise PermanentError(f"none of the image files of {root.name} exists")
-        return existing
+        return BandFiles(existing, missing)
 
-    def _item_bands(self, path: Path, item: dict[str, Any]) -> dict[str, BandFile]:
-        files, left_out = stac_item.band_files(item, lambda href: self._resolve_href(path, href))
-        if not files:
-            reasons = "; ".join(dict.fromkeys(left_out.values())) or "no asset is a band"
-            raise PermanentError(f"no band of {path.name} can be read: {reasons}")
-        return files
+    def _item_bands(self, path: Path, item: dict[str, Any]) -> BandFiles:
+        return stac_item.require_bands(
+            stac_item.band_files(item, lambda href: self._resolve_href(path, href)), path.name
+        )
 
     # ---- listing
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from revisit.adapters.sources.google_index_download import fetch_bytes, is_url
 from revisit.adapters.sources.metadata_file import MAX_BYTES, create_reader
-from revisit.domain.bands import BandFile, SourceFile
+from revisit.domain.bands import BandFiles, SourceFile
 from revisit.domain.product import Product
 from revisit.errors import PermanentError
 from revisit.ports.sources import Listing
@@ -67,7 +67,7 @@ class GoogleIndex:
         """Check that the file exists and starts like an index; see `Source.check`."""
         self._index_file().check()
 
-    def bands(self, product: Product) -> dict[str, BandFile]:
+    def bands(self, product: Product) -> BandFiles:
         """The band files of a product; see `Source.bands`."""
         from revisit.adapters.sources.safe import bands_of
 

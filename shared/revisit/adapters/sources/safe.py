@@ -21,7 +21,7 @@ from revisit.adapters.sources.safe_metadata import (
     parse_finite,
 )
 from revisit.adapters.sources.stated_footprint import parse_footprint, tile_bounds
-from revisit.domain.bands import BANDS, BandFile
+from revisit.domain.bands import BANDS, BandFile, BandFiles
 from revisit.domain.clock import parse_instant
 from revisit.domain.product import Product
 from revisit.domain.product_name import TIMESTAMP_FORMAT, OldProductName, ProductName, parse_name
@@ -39,7 +39,7 @@ def is_metadata(name: str) -> bool:
     return _METADATA.fullmatch(name) is not None
 
 
-def bands_of(root: str, read: ReadFile, tile: str = "") -> dict[str, BandFile]:
+def bands_of(root: str, read: ReadFile, tile: str = "") -> BandFiles:
     """The band files of a product by band name, each in the resolution closest to the native one.
 
     Args:
@@ -69,7 +69,7 @@ def bands_of(root: str, read: ReadFile, tile: str = "") -> dict[str, BandFile]:
             )
     if not files:
         raise PermanentError(f"the metadata of {last_segment(root)} names no band file")
-    return {band: files[band][1] for band in BANDS if band in files}
+    return BandFiles({band: files[band][1] for band in BANDS if band in files})
 
 
 def product_of(root: str, read: ReadFile, source: str, tile: str = "") -> Product:

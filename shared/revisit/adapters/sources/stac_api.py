@@ -16,7 +16,7 @@ from revisit.adapters.sources import stac_item
 from revisit.adapters.sources.allowed_hosts import require_allowed_url
 from revisit.adapters.sources.batches import ProductOrRejection, batch_unseen
 from revisit.adapters.sources.json_client import JsonClient, RetriesExhaustedError
-from revisit.domain.bands import BandFile, SourceFile
+from revisit.domain.bands import BandFiles, SourceFile
 from revisit.domain.clock import format_rfc3339, parse_instant
 from revisit.domain.product import Product
 from revisit.errors import InvalidInputError, PermanentError
@@ -153,7 +153,7 @@ class StacApi:
         """Check that the server has the collection; see `Source.check`."""
         self._http.request_json("GET", f"{self.url}/collections/{self.collection}")
 
-    def bands(self, product: Product) -> dict[str, BandFile]:
+    def bands(self, product: Product) -> BandFiles:
         """The band files of a product, from its item; see `Source.bands`."""
         return self._bands(product, self._fetch_item(product))
 
@@ -161,9 +161,7 @@ class StacApi:
         """The files that the assets of a product's item name; see `Source.files`."""
         return self._files(product, self._fetch_item(product))
 
-    def files_and_bands(
-        self, products: Sequence[Product]
-    ) -> dict[str, tuple[list[SourceFile], dict[str, BandFile]]]:
+    def files_and_bands(self, products: Sequence[Product]) -> dict[str, tuple[list[SourceFile], BandFiles]]:
         """Files and band files of several products by id, from one search; products it does not find are
         missing.
 
@@ -186,23 +184,19 @@ class StacApi:
             else {}
         )
         items = answer.get("features") if isinstance(answer, dict) else None
-        found: dict[str, tuple[list[SourceFile], dict[str, BandFile]]] = {}
+        found: dict[str, tuple[list[SourceFile], BandFiles]] = {}
         for item in items if isinstance(items, list) else []:
             product = wanted.get(str(item.get("id"))) if stac_item.is_item(item) else None
             if product:
                 try:
                     bands = self._bands(product, item)
                 except PermanentError:
-                    bands = {}
+                    bands = BandFiles({})
                 found[product.id] = self._files(product, item), bands
         return found
 
-    def _bands(self, product: Product, item: dict[str, Any]) -> dict[str, BandFile]:
-        files, left_out = stac_item.band_files(item, self._href_resolver(product))
-        if not files:
-            reasons = "; ".join(dict.fromkeys(left_out.values())) or "no asset is a band"
-            raise PermanentError(f"no band of {product.id} can be read: {reasons}")
-        return files
+    def _bands(self, product: Product, item: dict[str, Any]) -> BandFiles:
+        return stac_item.require_bands(stac_item.band_files(item, self._href_resolver(product)), product.id)
 
     def _files(self, product: Product, item: dict[str, Any]) -> list[SourceFile]:
         return stac_item.files(item, self._href_resolver(product))

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from revisit.adapters.sources.stated_footprint import parse_bounds, parse_footprint
-from revisit.domain.bands import BANDS, SPECTRAL_BANDS, BandFile, SourceFile, band_name
+from revisit.domain.bands import BANDS, SPECTRAL_BANDS, BandFile, BandFiles, SourceFile, band_name
 from revisit.domain.clock import parse_instant
 from revisit.domain.product import Level, Product
 from revisit.domain.product_name import (
@@ -103,9 +103,7 @@ def product_of(item: dict[str, Any], source: str, href: str) -> Product:
     )
 
 
-def band_files(
-    item: dict[str, Any], resolve: Callable[[str], str]
-) -> tuple[dict[str, BandFile], dict[str, str]]:
+def band_files(item: dict[str, Any], resolve: Callable[[str], str]) -> BandFiles:
     """The band files of an item, and the reason for each band that is left out.
 
     Of several files of one band, the one in the native resolution is chosen, then a GeoTIFF. The offset is
@@ -137,9 +135,26 @@ def band_files(
         rank = (abs(_resolution(key, asset, band) - BANDS[band].resolution_m), driver != "GTiff")
         if band not in files or rank < files[band][0]:
             files[band] = (rank, BandFile(band, href, driver, scale, offset, nodata))
-    return {band: files[band][1] for band in BANDS if band in files}, {
-        band: reason for band, reason in left_out.items() if band not in files
-    }
+    return BandFiles(
+        {band: files[band][1] for band in BANDS if band in files},
+        {band: reason for band, reason in left_out.items() if band not in files},
+    )
+
+
+def require_bands(found: BandFiles, name: str) -> BandFiles:
+    """The same band files; an item must have one that can be read.
+
+    Args:
+        found: As `band_files` returns it.
+        name: Name of the item, for the message.
+
+    Raises:
+        PermanentError: There is none; the message states why each band is left out.
+    """
+    if not found:
+        reasons = "; ".join(dict.fromkeys(found.left_out.values())) or "no asset is a band"
+        raise PermanentError(f"no band of {name} can be read: {reasons}")
+    return found
 
 
 def files(item: dict[str, Any], resolve: Callable[[str], str]) -> list[SourceFile]:
