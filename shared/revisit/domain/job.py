@@ -1,5 +1,6 @@
 """Jobs: the processing of one pass for one AOI and one recipe."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
@@ -152,7 +153,24 @@ class Job:
         return replace(self, **changes)
 
 
-def job_id(requester_id: str, acquisition: str, recipe: Recipe) -> str:
-    """Id of the job of a subscription or order, acquisition and recipe; a reprocessed product gives the
-    same id."""
-    return derive_id("job", requester_id, acquisition, recipe.id)
+def job_id(requester_id: str, observed: str, recipe: Recipe) -> str:
+    """Id of the job of a subscription or order, a pass (or acquisition, where tiles are kept apart) and a
+    recipe; a reprocessed product gives the same id."""
+    return derive_id("job", requester_id, observed, recipe.id)
+
+
+def former_job_ids(job: Job, tiles: Iterable[str] = ()) -> tuple[str, ...]:
+    """Ids under which earlier versions, which made one job an acquisition, stored the job of this pass.
+
+    A pass that has such a job gets no second one. Empty for a job without a pass.
+
+    Args:
+        job: The job of a pass of a subscription.
+        tiles: All tiles of the pass (`PassSelection.tiles`); those of the job's products are always included.
+    """
+    if not job.pass_id or not job.subscription:
+        return ()
+    return tuple(
+        job_id(job.subscription, f"{job.pass_id}_T{tile}", job.recipe)
+        for tile in sorted({*tiles, *(product.tile for product in job.products)})
+    )

@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 Level = Literal["L1C", "L2A"]
 LEVELS: tuple[Level, ...] = ("L1C", "L2A")
+FIRST_INTERIM_BASELINE = 9900
+"""Baselines from 99.00 on are interim processings of data hubs, which ESA's reprocessing replaces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +62,18 @@ class Product:
         return f"{self.baseline or ''}|{self.published.isoformat() if self.published else ''}"
 
     @property
-    def rank(self) -> tuple[str, str, datetime, str]:
-        """Sort key; the best product of an acquisition has the highest: L2A, then newer baseline,
-        then newer package."""
-        return (self.level, self.baseline or "", self.published or datetime.min.replace(tzinfo=UTC), self.id)
+    def baseline_number(self) -> int:
+        """The baseline as a number, such as 511; 0 for what is no version of ESA's processor: the interim
+        N9999 of data hubs, 00.00, or none stated."""
+        number = int(self.baseline) if self.baseline and self.baseline.isdecimal() else 0
+        return number if number < FIRST_INTERIM_BASELINE else 0
+
+    @property
+    def rank(self) -> tuple[str, int, datetime, str]:
+        """Sort key; the best product of an acquisition has the highest: L2A, then the highest numbered
+        baseline, then the newest package."""
+        published = self.published or datetime.min.replace(tzinfo=UTC)
+        return (self.level, self.baseline_number, published, self.id)
 
 
 def acquisition_id(platform: str, datatake: str, tile: str) -> str:
