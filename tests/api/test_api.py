@@ -55,6 +55,16 @@ def test_health_limits_and_status_answer(client):
     assert document["queue"]["ready"] == 0 and document["dead_letters"] == 0
 
 
+def test_files_of_a_data_folder_with_a_relative_path_are_sent(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    backend = local_backend(Path("data"), (), lambda: NOW)
+    client = create_app(backend, Path("data")).test_client()
+    job = worked(client, backend)
+    monkeypatch.chdir("/")
+    assert client.get(f"/results/{job.id}/assets/NDVI").data == bytes(range(250)) * 4
+    assert Path(backend.settings.channel_folder) == tmp_path / "data" / "channels"
+
+
 def test_status_is_not_sent_again_while_nothing_changes(client, backend):
     tag = client.get("/status").headers["ETag"]
     assert client.get("/status", headers={"If-None-Match": tag}).status_code == 304

@@ -332,6 +332,11 @@ def test_the_data_folder_may_be_given_before_or_after_the_command(tmp_path, monk
     ):
         assert run(arguments) == 0
         assert json.loads(capsys.readouterr().out)["data"] == str(tmp_path / folder)
+    monkeypatch.chdir(tmp_path)
+    for value, arguments in (("", ["--data", "./c"]), ("c", [])):
+        monkeypatch.setenv("REVISIT_DATA", value)
+        assert run(["status", "--json", *arguments]) == 0
+        assert json.loads(capsys.readouterr().out)["data"] == str(tmp_path / "c")
     monkeypatch.setenv("REVISIT_DATA", "")
     assert run(["--data", str(tmp_path / "b"), "status", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["data"] == str(tmp_path / "b")

@@ -102,11 +102,13 @@ LevelName = Annotated[str, typer.Option("--level", help="L1C or L2A.", metavar="
 
 
 def data_folder(data: Path | None) -> Path:
-    """The data folder: the option, else REVISIT_DATA, else revisit/ in the XDG data directory."""
+    """Absolute path of the data folder: the option, else REVISIT_DATA, else revisit/ in the XDG data
+    directory."""
     named = data or os.environ.get("REVISIT_DATA")
     if named:
-        return Path(named).expanduser()
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "revisit"
+        return Path(named).expanduser().absolute()
+    share = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(share).absolute() / "revisit"
 
 
 def project_of(data: Path | None, project: str | None) -> str | None:

@@ -58,6 +58,7 @@ class EmbeddedServer:
             workers: Number of processes for pixel functions.
             log_level: Minimum level of the folder's log.
         """
+        data = data.expanduser().absolute()
         self.data, self._workers, self._log_level = data, workers, log_level
         self.backend = local_backend(data, sources)
         self._lock = acquire_lock(data)

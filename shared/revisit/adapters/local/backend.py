@@ -46,6 +46,8 @@ def local_backend(data: Path, sources: tuple[str, ...] = (), now: Clock = system
         InvalidInputError: The folder cannot be written, is from a newer version, or is not a data folder.
         PermanentError: Its database is damaged.
     """
+    # Flask and worker processes resolve a relative path against folders of their own.
+    data = data.expanduser().absolute()
     database = open_database(data)
     bell = Wakeup(data / PIPES)
     queue = LocalQueue(database, now, bell)
