@@ -55,6 +55,22 @@ def test_health_limits_and_status_answer(client):
     assert document["queue"]["ready"] == 0 and document["dead_letters"] == 0
 
 
+def test_slashes_that_are_doubled_or_at_the_end_of_an_address_say_nothing(client, backend):
+    add_to_catalog(backend, product(1))
+    point = {"type": "GeometryCollection", "geometries": [{"type": "Point", "coordinates": [9.31, 45.31]}]}
+    for path in ("/stac", "/stac/collections", "/limits", "/health", "/subscriptions", "/conformance"):
+        for form in (f"{path}/", f"/{path}", f"{path}//", path.replace("/", "//")):
+            # The client itself would read //name as the name of a host.
+            assert client.get("/", environ_overrides={"PATH_INFO": form}).text == client.get(path).text
+    found = client.post("/stac/search/", json={"intersects": point}).json
+    assert found == client.post("/stac/search", json={"intersects": point}).json
+    assert [item["id"] for item in found["features"]] == [product(1).id]
+    assert found["links"] and "search/" not in str(found["links"])
+    assert client.post("/subscriptions/", json=WATCH).headers["Location"].startswith("/subscriptions/sub")
+    assert client.get("/docs/").headers["Location"] == "/docs"
+    assert client.get("/nothing/").status_code == client.get("/nothing").status_code == 404
+
+
 def test_files_of_a_data_folder_with_a_relative_path_are_sent(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     backend = local_backend(Path("data"), (), lambda: NOW)

@@ -44,10 +44,12 @@ def create_app(
     from revisit.api.http import cors, problems, security_headers
     from revisit.api.http.authentication import make_authenticator
     from revisit.api.http.pipeline import add_routes
+    from revisit.api.http.url_paths import normalize_slashes
     from revisit.api.resources import make_resources
     from revisit.api.routes import static_site
 
     app = Flask("revisit", static_folder=None)
+    app.wsgi_app = normalize_slashes(app.wsgi_app)  # type: ignore[method-assign, assignment]
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.json.sort_keys = False  # type: ignore[attr-defined]  # an attribute of Flask's default provider
     allowed_origins = backend.settings.authenticator.allowed_origins if backend.settings.authenticator else ()
