@@ -346,7 +346,7 @@ def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
     return subprocess.run(
         [sys.executable, "-c", "from revisit.cli import main; main()", *arguments],
         capture_output=True,
-        text=True,
+        encoding=environment.get("PYTHONIOENCODING", "utf-8"),
         env={**os.environ, **environment},
         timeout=60,
     )
@@ -369,6 +369,20 @@ def test_shell_completion_is_available():
         in command("--show-completion", _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1", SHELL="bash").stdout
         + command("--show-completion", "bash").stdout
     )
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_names_that_the_encoding_of_the_output_lacks_are_written_as_escapes(encoding, backend, field, capsys):
+    name = "Łąka 北 \U0001f33e é"
+    assert run(["subscribe", "--aoi", field, "--name", name]) == 0
+    capsys.readouterr()
+    listed = command("subscriptions", "list", "--json", PYTHONIOENCODING=encoding)
+    assert listed.returncode == 0
+    assert [one["name"] for one in json.loads(listed.stdout)["subscriptions"]] == [name]
+    shown = command("subscriptions", "show", name, PYTHONIOENCODING=encoding)
+    assert shown.returncode == 0 and r"\u0141\u0105ka \u5317" in shown.stdout
+    missing = command("subscriptions", "show", "北", PYTHONIOENCODING=encoding)
+    assert missing.returncode == 2 and r"'\u5317'" in missing.stderr
 
 
 def test_a_closed_pipe_causes_no_traceback(tmp_path):

@@ -16,6 +16,9 @@ _RETRY_NOTE = re.compile(r"; it is \w+( again)? later$")
 
 def main() -> None:
     """Run the command line and exit."""
+    from revisit.cli.console import allow_every_character
+
+    allow_every_character()
     code = run(sys.argv[1:])
     try:
         sys.stdout.flush()

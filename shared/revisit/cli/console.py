@@ -1,5 +1,6 @@
 """Output for the terminal: tables, JSON and CSV on stdout, messages and progress on stderr."""
 
+import io
 import json
 import sys
 import unicodedata
@@ -25,9 +26,17 @@ def strip_control_characters(value: Any) -> str:
     )
 
 
+def allow_every_character() -> None:
+    """Write characters that the encoding of stdout or stderr lacks as escapes, such as \\u5317."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def print_json(value: Any) -> None:
-    """Print one JSON document on stdout."""
-    print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+    """Print one JSON document on stdout, in ASCII unless stdout is UTF-8."""
+    is_utf8 = (sys.stdout.encoding or "").lower().replace("-", "").replace("_", "") == "utf8"
+    print(json.dumps(value, indent=2, ensure_ascii=not is_utf8, allow_nan=False))
 
 
 def print_csv(text: str) -> None:
