@@ -1,5 +1,6 @@
 """Areas and filters that would take too long are refused early."""
 
+import msgspec
 import pytest
 import shapely
 
@@ -53,6 +54,19 @@ def test_lines_with_few_crossings_are_accepted():
         )
     )
     assert drawn.equals(shapely.union_all([shapely.LineString(cross[0]), shapely.Point(20, 20)]))
+
+
+POINT = {"type": "Point", "coordinates": [9.31, 45.31]}
+POINTS = {"type": "MultiPoint", "coordinates": [[9.31, 45.31], [9.32, 45.31]]}
+
+
+@pytest.mark.parametrize("members", [[POINT], [POINT, POINT], [POINTS], [POINT, POINTS], [POINTS, zigzag(2)]])
+def test_a_collection_of_points_is_taken_wherever_a_place_is_read(members):
+    drawn = shapely.from_geojson(msgspec.json.encode(collection(*members)))
+    assert parse_geometry(collection(*members)).equals(shapely.union_all([drawn]))
+    as_json = {"op": "s_intersects", "args": [{"property": "geometry"}, collection(*members)]}
+    for written in (parse_cql2_json(as_json), parse_cql2_text(f"s_intersects(geometry, {drawn.wkt})")):
+        assert written.shape.equals(shapely.union_all([drawn]))
 
 
 def test_a_line_over_the_antimeridian_a_thousand_times_is_refused():

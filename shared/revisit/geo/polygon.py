@@ -105,10 +105,13 @@ def build_multipolygon(polygons: list[Any]) -> Any:
 def limit_crossings(rings: list[Ring]) -> None:
     """Limit the work of unions and repairs, which grows with the number of crossing edges.
 
+    Args:
+        rings: Lon, lat positions of each ring or line; none for points.
+
     Raises:
         InvalidGeometryError: Too many edges cross.
     """
-    if _exceeds_crossings(MAX_EDGE_CROSSINGS, *_edge_endpoints(rings)):
+    if rings and _exceeds_crossings(MAX_EDGE_CROSSINGS, *_edge_endpoints(rings)):
         raise InvalidGeometryError(
             f"edges of the AOI cross one another more than {MAX_EDGE_CROSSINGS:,} times; redraw it"
         )
