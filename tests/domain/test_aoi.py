@@ -61,6 +61,18 @@ def test_an_open_ring_is_closed_and_repeated_points_and_elevations_are_dropped()
     assert AOI.parse(untidy) == AOI.parse(box(11, 45, 11.5, 45.5))
 
 
+@pytest.mark.parametrize("off", [1e-15, -1e-14, 1e-12, 2e-8, -2e-8])
+def test_points_that_are_equal_but_for_rounding_are_one_along_a_ring_and_where_it_closes(off):
+    corners = [(1.487, 43.42), (1.492, 43.42), (1.492, 43.424), (1.487, 43.424)]
+    closed = AOI.parse(polygon([*corners, corners[0]]))
+    for east, north in ((off, 0), (0, off), (off, -off)):
+        near = [(lon + east, lat + north) for lon, lat in corners]
+        assert AOI.parse(polygon([*corners, near[0]])) == closed
+        assert AOI.parse(polygon([*corners, corners[0], near[0], corners[0]])) == closed
+        twice = [point for pair in zip(corners, near, strict=True) for point in pair]
+        assert AOI.parse(polygon([*twice, near[0]])) == closed
+
+
 def test_coordinates_are_rounded_to_a_centimetre():
     aoi = AOI.parse(box(11.123456789, 45, 11.5, 45.5))
     assert {at[0] for at in aoi.geometry["coordinates"][0]} == {11.1234568, 11.5}

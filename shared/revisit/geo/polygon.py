@@ -33,6 +33,10 @@ def build_polygon(rings: Polygon) -> Any:
     import shapely
 
     shape = _to_shapely(rings)
+    if not shape.is_valid:
+        merged = [_merge_equal_points(ring) for ring in rings]
+        if all(len(ring) > 3 for ring in merged):
+            rings, shape = merged, _to_shapely(merged)
     if not _count_antimeridian_crossings(rings):
         if shape.convex_hull.area == 0:
             raise InvalidGeometryError(
@@ -201,6 +205,26 @@ def _to_shapely(rings: Polygon) -> Any:
 
     outer, *holes = (shapely.linearrings(np.array(ring)) for ring in rings)
     return shapely.polygons(outer, holes=holes or None)
+
+
+def _merge_equal_points(ring: Ring) -> Ring:
+    """A closed ring without points that equal their predecessor, or at its end the first, but for rounding.
+
+    Programs that compute the last point of a ring write it off by 1e-15 degrees, where GEOS finds that the
+    ring touches itself.
+    """
+    kept: Ring = []
+    for point in ring:
+        if not kept or not _are_equal(point, kept[-1]):
+            kept.append(point)
+    while len(kept) > 1 and _are_equal(kept[0], kept[-1]):
+        kept.pop()
+    return [*kept, kept[0]]
+
+
+def _are_equal(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    """Whether two positions are less than the last decimal of a degree apart."""
+    return max(abs(one[0] - other[0]), abs(one[1] - other[1])) < PRECISION_GRID_DEG
 
 
 def _split_at_antimeridian(shape: Any) -> Any:
