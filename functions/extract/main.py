@@ -5,6 +5,7 @@ from functools import partial
 from time import perf_counter
 
 from revisit.chain import job_lifecycle
+from revisit.domain import conditions
 from revisit.domain.bands import BandFiles
 from revisit.domain.events import JobStarted
 from revisit.domain.job import Cover, Job, JobCost
@@ -34,14 +35,14 @@ def extract(event: JobStarted, backend: Backend) -> None:
         aoi_pixels = count_aoi_pixels(grid, job.aoi, int(inside.sum()))
         scl = plan.read(["SCL"]).dn["SCL"] if "SCL" in read else None
         cover = replace(masks.count_cover(scl, inside), aoi=aoi_pixels)
-        if reason := no_data_reason(cover) or cloud_reason(job, cover):
+        if reason := conditions.skip_reason(job, cover):
             skip_job(job.with_changes(spent=work_spent(plan, started_s)), cover, reason, notes, backend)
             return
         dn = plan.read(bands).dn
         job = job.with_changes(spent=work_spent(plan, started_s))
     has_data = masks.has_data(dn, {band: files[band].nodata for band in bands})
     cover = replace(masks.count_cover(scl, inside, has_data), aoi=aoi_pixels)
-    if reason := no_data_reason(cover) or cloud_reason(job, cover):
+    if reason := conditions.skip_reason(job, cover):
         skip_job(job, cover, reason, notes, backend)
         return
     scaling = {band: (files[band].scale, files[band].offset) for band in bands}
@@ -63,7 +64,7 @@ def extract(event: JobStarted, backend: Backend) -> None:
         state="extracted",
         cover=cover,
         notes=notes,
-        reason=unjudged_reason(job, cover),
+        reason=conditions.unjudged_reason(job, cover),
         assets=tuple(assets),
         receipt=receipt,
         spent=replace(job.spent, seconds=perf_counter() - started_s),
@@ -101,33 +102,6 @@ def bands_to_read(recipe: Recipe, files: BandFiles) -> tuple[list[str], tuple[st
 def work_spent(plan: ReadPlan, started_s: float) -> JobCost:
     """The cost of the job so far; `started_s` is the `perf_counter` at its start."""
     return JobCost(plan.grid.width * plan.grid.height, plan.bytes_read, perf_counter() - started_s)
-
-
-def no_data_reason(cover: Cover) -> str:
-    """Why there are no data over the AOI; empty if there are."""
-    if not cover.aoi:
-        return "the AOI contains no pixel centre: it is smaller than the pixels"
-    return "" if cover.valid else "the product has no data over the AOI"
-
-
-def cloud_reason(job: Job, cover: Cover) -> str:
-    """Why a job's AOI is not clear enough; empty if it is, or if there is no limit or no mask."""
-    if cover.mask == "none":
-        return ""
-    percent = 100 * cover.clear_fraction
-    if job.min_clear is not None and percent < job.min_clear:
-        return f"{percent:.1f} % of the AOI is clear, less than {job.min_clear:g} %"
-    return "no pixel of the AOI is clear" if job.subscription and not cover.clear else ""
-
-
-def unjudged_reason(job: Job, cover: Cover) -> str:
-    """Which condition of a subscription cannot be judged with this product; empty if all can."""
-    if cover.mask == "none" and job.min_clear is not None:
-        return (
-            "the product has no scene classification: "
-            f"whether {job.min_clear:g} % is clear could not be judged"
-        )
-    return ""
 
 
 def skip_job(job: Job, cover: Cover, reason: str, notes: tuple[str, ...], backend: Backend) -> None:

@@ -2,6 +2,7 @@
 
 from revisit.chain.job_lifecycle import start_jobs
 from revisit.domain.aoi import AOI
+from revisit.domain.conditions import limit_fields
 from revisit.domain.events import ProductNew
 from revisit.domain.job import Job, job_id
 from revisit.domain.matching import match_aois
@@ -42,5 +43,5 @@ def job_for(subscription: Subscription, product: Product, backend: Backend) -> J
         created=backend.now(),
         owner=subscription.owner,
         subscription=subscription.id,
-        min_clear=subscription.min_clear,
+        **limit_fields(subscription),
     )

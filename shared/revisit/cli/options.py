@@ -12,6 +12,7 @@ from revisit.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from revisit.domain.aoi import AOI
+    from revisit.domain.job import ClearBase
     from revisit.domain.product import Level
     from revisit.domain.recipe import Recipe
     from revisit.ports.backend import Backend
@@ -90,7 +91,34 @@ MinClear = Annotated[
     float | None,
     typer.Option(
         "--min-clear",
-        help="Minimum clear share of the area's valid pixels, percent.",
+        help="Minimum clear share, percent, of what --min-clear-of says.",
+        metavar="P",
+        show_default=False,
+    ),
+]
+MinClearOf = Annotated[
+    str,
+    typer.Option(
+        "--min-clear-of",
+        help="Whether --min-clear is of the whole area (aoi, the default) or of its seen part (seen).",
+        metavar="aoi|seen",
+        show_default=False,
+    ),
+]
+MinCoverage = Annotated[
+    float | None,
+    typer.Option(
+        "--min-coverage",
+        help="Minimum share of the area that was seen, percent; default: any.",
+        metavar="P",
+        show_default=False,
+    ),
+]
+AlertMinCoverage = Annotated[
+    float | None,
+    typer.Option(
+        "--min-coverage",
+        help="Minimum share of the area that was seen, percent; default 50, 0 accepts any.",
         metavar="P",
         show_default=False,
     ),
@@ -244,6 +272,15 @@ def read_level(text: str) -> "Level | None":
     if text and text.upper() not in LEVELS:
         raise InvalidInputError(f"level {text!r} does not exist; choose {' or '.join(LEVELS)}")
     return cast("Level | None", text.upper() or None)
+
+
+def read_clear_base(text: str) -> "ClearBase | None":
+    """What a clear share is a percentage of, in upper or lower case; None for an empty text."""
+    from revisit.domain.conditions import CLEAR_BASES
+
+    if text and text.lower() not in CLEAR_BASES:
+        raise InvalidInputError(f"--min-clear-of {text!r} does not exist; choose {' or '.join(CLEAR_BASES)}")
+    return cast("ClearBase | None", text.lower() or None)
 
 
 def reject_both(first: str, first_given: bool, second: str, second_given: bool) -> None:

@@ -27,6 +27,8 @@ from revisit.cli.options import (
     LevelName,
     MaxCloud,
     MinClear,
+    MinClearOf,
+    MinCoverage,
     Project,
     Repair,
     To,
@@ -36,6 +38,7 @@ from revisit.cli.options import (
     parse_start,
     project_of,
     read_aoi,
+    read_clear_base,
     read_level,
     split_names,
     url_builder,
@@ -200,6 +203,8 @@ def order(
     level: LevelName = "",
     max_cloud: MaxCloud = None,
     min_clear: MinClear = None,
+    min_clear_of: MinClearOf = "",
+    min_coverage: MinCoverage = None,
     estimate: Annotated[bool, typer.Option("--estimate", help="Estimate only; don't start.")] = False,
     wait: Annotated[
         bool,
@@ -239,6 +244,8 @@ def order(
         read_level(level),
         max_cloud,
         min_clear,
+        min_coverage=min_coverage,
+        min_clear_of=read_clear_base(min_clear_of) or "aoi",
     )
     backend = open_backend(data, project)
     if estimate:

@@ -15,6 +15,7 @@ from revisit.cli.console import (
     show_status,
 )
 from revisit.cli.options import (
+    AlertMinCoverage,
     Aoi,
     Bands,
     Data,
@@ -23,6 +24,7 @@ from revisit.cli.options import (
     LevelName,
     MaxCloud,
     MinClear,
+    MinClearOf,
     Project,
     Repair,
     SubscriptionId,
@@ -31,6 +33,7 @@ from revisit.cli.options import (
     parse_start,
     project_of,
     read_aoi,
+    read_clear_base,
     read_level,
     read_recipe,
     split_names,
@@ -77,6 +80,8 @@ def subscribe(
     level: LevelName = "L2A",
     max_cloud: MaxCloud = None,
     min_clear: MinClear = None,
+    min_clear_of: MinClearOf = "",
+    min_coverage: AlertMinCoverage = None,
     webhook: Annotated[
         list[str] | None,
         typer.Option("--webhook", help="Post signed alerts to this URL; repeatable.", metavar="URL"),
@@ -97,6 +102,8 @@ def subscribe(
     project: Project = None,
 ) -> None:
     """Watch an area: create a subscription."""
+    from msgspec import UNSET
+
     from revisit.domain.subscription import Channel
     from revisit.presenters import documents
     from revisit.services.subscriptions.create import create_subscription
@@ -117,6 +124,8 @@ def subscribe(
             min_clear,
             channels,
             parse_start(backfill),
+            min_coverage=UNSET if min_coverage is None else min_coverage,
+            min_clear_of=read_clear_base(min_clear_of) or UNSET,
         )
     secrets = webhook_secrets(backend, created)
     if json:
@@ -231,6 +240,8 @@ def preview(
     level: LevelName = "L2A",
     max_cloud: MaxCloud = None,
     min_clear: MinClear = None,
+    min_clear_of: MinClearOf = "",
+    min_coverage: AlertMinCoverage = None,
     since: Annotated[
         str,
         typer.Option(
@@ -246,9 +257,12 @@ def preview(
     project: Project = None,
 ) -> None:
     """Show how many alerts a subscription would have made, from the catalog."""
+    from msgspec import UNSET
+
     from revisit.domain.recipe import Recipe
     from revisit.domain.subscription import Subscription
     from revisit.presenters import documents
+    from revisit.services.subscriptions.create import new_limits
     from revisit.services.subscriptions.preview import preview_subscription
 
     backend = open_backend(data, project)
@@ -261,7 +275,11 @@ def preview(
         backend.now(),
         level=read_level(level) or "L2A",
         max_cloud=max_cloud,
-        min_clear=min_clear,
+        **new_limits(
+            min_clear,
+            UNSET if min_coverage is None else min_coverage,
+            read_clear_base(min_clear_of) or UNSET,
+        ),
     )
     result = preview_subscription(backend, read_aoi(aoi, repair), draft, parse_start(since))
     if json:
@@ -310,7 +328,17 @@ def change(
         str,
         typer.Option(
             "--min-clear",
-            help="Minimum clear share of the area's valid pixels, percent, or any.",
+            help="Minimum clear share, percent, of what --min-clear-of says, or any.",
+            metavar="P",
+            show_default=False,
+        ),
+    ] = "",
+    min_clear_of: MinClearOf = "",
+    min_coverage: Annotated[
+        str,
+        typer.Option(
+            "--min-coverage",
+            help="Minimum share of the area that was seen, percent, or any.",
             metavar="P",
             show_default=False,
         ),
@@ -349,6 +377,8 @@ def change(
         level=read_level(level) or UNSET,
         max_cloud=_parse_limit(max_cloud),
         min_clear=_parse_limit(min_clear),
+        min_coverage=_parse_limit(min_coverage),
+        min_clear_of=read_clear_base(min_clear_of) or UNSET,
         webhooks=() if no_webhook else tuple(webhook) if webhook else UNSET,
         files=() if no_file else tuple(file) if file else UNSET,
     )

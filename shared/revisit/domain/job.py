@@ -12,6 +12,8 @@ from revisit.domain.recipe import Recipe
 State = Literal["started", "extracted", "done", "skipped", "failed"]
 FINISHED_STATES: tuple[State, ...] = ("done", "skipped", "failed")
 Lane = Literal["live", "backfill"]
+ClearBase = Literal["aoi", "seen"]
+"""What a clear share is a part of: all pixels of the AOI, or those with data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,11 @@ class Cover:
     def clear_fraction(self) -> float:
         """Share of the valid pixels that are clear, 0 to 1."""
         return self.clear / self.valid if self.valid else 0.0
+
+    @property
+    def clear_of_aoi(self) -> float:
+        """Share of all pixels of the AOI that are clear, 0 to 1."""
+        return self.clear / self.aoi if self.aoi else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +113,7 @@ class Job:
     again: int = 0
     """Number of restarts after a failure."""
     min_clear: float | None = None
-    """Minimum clear share of the valid pixels in percent; below it the job is skipped."""
+    """Minimum clear share in percent, of what `min_clear_of` says; below it the job is skipped."""
     state: State = "started"
     reason: str = ""
     """Why it was skipped or failed, or what could not be checked."""
@@ -128,6 +135,10 @@ class Job:
     receipt: dict[str, Any] = field(default_factory=dict)
     """The receipt: hrefs, checksums, scales, offsets, mask, code version, parameters."""
     spent: JobCost = JobCost()
+    min_coverage: float | None = None
+    """Minimum coverage in percent; below it the job is skipped."""
+    min_clear_of: ClearBase = "seen"
+    """What `min_clear` is a percentage of; jobs of earlier versions judged the seen part."""
 
     @property
     def acquisition(self) -> str:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
+from revisit.domain.job import ClearBase
 from revisit.domain.product import Level
 from revisit.domain.recipe import Recipe
 
@@ -39,7 +40,7 @@ class Order:
     max_cloud: float | None = None
     """Percent over the whole product at most."""
     min_clear: float | None = None
-    """Percent of the AOI's valid pixels that must be clear."""
+    """Minimum clear share in percent, of what `min_clear_of` says."""
     products: tuple[str, ...] = ()
     """Ids of exactly the products wanted; empty takes the best of each acquisition in the period."""
     estimate: dict[str, Any] = field(default_factory=dict)
@@ -64,6 +65,10 @@ class Order:
     """Why its products could not be selected."""
     failed_jobs: int | None = None
     """How many of its jobs failed; None in an order of an earlier version, which did not count them."""
+    min_coverage: float | None = None
+    """Minimum coverage of the AOI in percent; None accepts any."""
+    min_clear_of: ClearBase = "seen"
+    """What `min_clear` is a percentage of; orders of earlier versions meant the seen part."""
 
     @property
     def state(self) -> State:

@@ -5,7 +5,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from revisit.domain.clock import format_rfc3339
+from revisit.domain.conditions import check_limits
 from revisit.domain.ids import derive_id
+from revisit.domain.job import ClearBase
 from revisit.domain.product import LEVELS, Level, Product
 from revisit.domain.recipe import Recipe
 from revisit.errors import ConflictError, InvalidInputError
@@ -83,7 +85,7 @@ class Subscription:
     max_cloud: float | None = None
     """Maximum scene cloud cover in percent; a product that states none passes."""
     min_clear: float | None = None
-    """Minimum clear share of the AOI's valid pixels in percent; None accepts any."""
+    """Minimum clear share in percent, of what `min_clear_of` says; None accepts any."""
     channels: tuple[Channel, ...] = ()
     state: State = "active"
     backfill: datetime | None = None
@@ -98,6 +100,10 @@ class Subscription:
     """Sensing time of the latest alert."""
     last_alert: datetime | None = None
     """Time at which the latest alert was written."""
+    min_coverage: float | None = None
+    """Minimum coverage of the AOI in percent; None accepts any, as subscriptions of earlier versions do."""
+    min_clear_of: ClearBase = "seen"
+    """What `min_clear` is a percentage of; subscriptions of earlier versions mean the seen part."""
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.name.strip()) <= 200:
@@ -106,9 +112,7 @@ class Subscription:
             )
         if self.level not in LEVELS:
             raise InvalidInputError(f"level {self.level!r} does not exist; choose {' or '.join(LEVELS)}")
-        for label, value in (("max_cloud", self.max_cloud), ("min_clear", self.min_clear)):
-            if value is not None and not 0 <= value <= 100:
-                raise InvalidInputError(f"{label} is a percentage from 0 to 100, not {value}")
+        check_limits(self, self.max_cloud)
 
     def rejection_reason(self, product: Product) -> str | None:
         """Why a product does not meet the conditions checked without pixels; None if it does."""

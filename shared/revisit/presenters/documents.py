@@ -12,6 +12,7 @@ from typing import Any
 from revisit.domain.alert import Alert
 from revisit.domain.api_key import ApiKey
 from revisit.domain.clock import format_rfc3339
+from revisit.domain.conditions import describe_cover, limit_fields
 from revisit.domain.delivery import Delivery
 from revisit.domain.job import FINISHED_STATES, Asset, Cover, Job, Statistics
 from revisit.domain.order import Order
@@ -46,10 +47,12 @@ def statistics(values: Statistics) -> dict[str, Any]:
 def cover(value: Cover | None) -> dict[str, Any]:
     """Coverage and clear share of the AOI; nulls if no pixel was read."""
     if value is None:
-        return {"coverage": None, "clear_fraction": None}
+        return {"coverage": None, "clear_fraction": None, "clear_of_aoi": None, "seen": None}
     return {
         "coverage": json_number(value.coverage),
         "clear_fraction": json_number(value.clear_fraction),
+        "clear_of_aoi": json_number(value.clear_of_aoi),
+        "seen": describe_cover(value),
         "mask": value.mask,
         "aoi_pixels": value.aoi,
         "valid_pixels": value.valid,
@@ -148,7 +151,7 @@ def subscription(
         "recipe": recipe(record.recipe),
         "level": record.level,
         "max_cloud": record.max_cloud,
-        "min_clear": record.min_clear,
+        **limit_fields(record),
         "channels": [channel(one, (secrets or {}).get(one.id, "")) for one in record.channels],
         "backfill": json_time(record.backfill),
         "backfill_order": backfill_order_id(record),

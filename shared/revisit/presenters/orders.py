@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from revisit.domain.conditions import limit_fields
 from revisit.domain.job import FINISHED_STATES, Job
 from revisit.domain.order import Order
 from revisit.pixels.read_estimate import Estimate
@@ -33,7 +34,7 @@ def conditions(order: Order) -> dict[str, Any]:
     return {
         "level": order.level,
         "max_cloud": order.max_cloud,
-        "min_clear": order.min_clear,
+        **limit_fields(order),
         "products": list(order.products),
     }
 

@@ -47,6 +47,8 @@ class CreateOrderBody(msgspec.Struct, forbid_unknown_fields=True):
     level: str | None = None
     max_cloud: float | None = None
     min_clear: float | None = None
+    min_coverage: float | None = None
+    min_clear_of: str = "aoi"
     repair: bool = False
 
 
@@ -65,6 +67,8 @@ def order_request_from_body(context: RequestContext, body: CreateOrderBody) -> O
         body.max_cloud,
         body.min_clear,
         context.owner_id,
+        body.min_coverage,
+        body.min_clear_of,  # type: ignore[arg-type]  # checked by OrderRequest
     )
 
 

@@ -28,7 +28,12 @@ _SCHEMAS: dict[str, tuple[str, dict[str, Any]]] = {
     "end": ("Sensed at or before", _DAY),
     "level": ("Only this level; by default L2A is preferred", {"type": "string", "enum": ["L1C", "L2A"]}),
     "max_cloud": ("Maximum scene cloud cover, percent", _PERCENT),
-    "min_clear": ("Minimum clear share of the AOI's valid pixels, percent", _PERCENT),
+    "min_clear": ("Minimum clear share, percent, of what min_clear_of says", _PERCENT),
+    "min_clear_of": (
+        "What min_clear is a percentage of: all pixels of the AOI, or the seen ones",
+        {"type": "string", "enum": ["aoi", "seen"], "default": "aoi"},
+    ),
+    "min_coverage": ("Minimum share of the AOI that was seen, percent", _PERCENT),
     "repair": ("Whether to repair an AOI that crosses itself", {"type": "boolean", "default": False}),
 }
 INPUTS: dict[str, dict[str, Any]] = {

@@ -16,7 +16,7 @@ from revisit.errors import InvalidInputError
 from revisit.presenters import documents
 from revisit.services.orders.resolve_recipe import build_recipe, resolve_recipe
 from revisit.services.products.passes import next_passes
-from revisit.services.subscriptions.create import create_subscription
+from revisit.services.subscriptions.create import create_subscription, new_limits
 from revisit.services.subscriptions.lifecycle import delete_subscription
 from revisit.services.subscriptions.preview import preview_subscription
 from revisit.services.subscriptions.records import get_subscription, list_subscriptions, revision
@@ -46,6 +46,8 @@ class CreateSubscriptionBody(msgspec.Struct, forbid_unknown_fields=True):
     level: str = "L2A"
     max_cloud: float | None = None
     min_clear: float | None = None
+    min_coverage: float | UnsetType | None = UNSET
+    min_clear_of: str | UnsetType = UNSET
     webhooks: Names = ()
     files: Names = ()
     backfill: str | None = None
@@ -72,6 +74,8 @@ class UpdateSubscriptionBody(msgspec.Struct, forbid_unknown_fields=True):
     level: str | UnsetType = UNSET
     max_cloud: float | UnsetType | None = UNSET
     min_clear: float | UnsetType | None = UNSET
+    min_coverage: float | UnsetType | None = UNSET
+    min_clear_of: str | UnsetType = UNSET
     webhooks: Names | UnsetType = UNSET
     files: Names | UnsetType = UNSET
     repair: bool = False
@@ -102,6 +106,8 @@ def create(context: RequestContext) -> ResponseReturnValue:
         parse_period_start(body.backfill),
         context.owner_id,
         defer_listing=True,
+        min_coverage=body.min_coverage,
+        min_clear_of=body.min_clear_of,  # type: ignore[arg-type]  # checked by Subscription
     )
     return documents.subscription(subscription), 201, {"Location": f"/subscriptions/{subscription.id}"}
 
@@ -128,7 +134,7 @@ def preview(context: RequestContext) -> ResponseReturnValue:
         context.owner_id,
         body.level,  # type: ignore[arg-type]  # checked by Subscription
         body.max_cloud,
-        body.min_clear,
+        **new_limits(body.min_clear, body.min_coverage, body.min_clear_of),  # type: ignore[arg-type]
     )
     return documents.subscription_preview(
         preview_subscription(

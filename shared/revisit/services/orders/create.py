@@ -6,6 +6,7 @@ from datetime import datetime
 from functools import partial
 from itertools import batched, count
 
+from revisit.domain.conditions import limit_fields
 from revisit.domain.events import JobStarted, OrderCreated
 from revisit.domain.ids import derive_id
 from revisit.domain.job import Job, Lane, job_id
@@ -88,7 +89,7 @@ def _job(order: Order, product: Product, job_count: int) -> Job:
         owner=order.owner,
         orders=(order.id,),
         lane=lane,
-        min_clear=order.min_clear,
+        **limit_fields(order),
     )
 
 
@@ -104,7 +105,7 @@ def _new_order(backend: Backend, request: OrderRequest, id: str, reply: str) -> 
         source=request.source,
         level=request.level,
         max_cloud=request.max_cloud,
-        min_clear=request.min_clear,
+        **limit_fields(request),
         products=request.products,
         reply=reply,
         tile=request.tile,

@@ -54,4 +54,6 @@ def _request_of(order: Order) -> OrderRequest:
         order.max_cloud,
         order.min_clear,
         order.owner,
+        order.min_coverage,
+        order.min_clear_of,
     )

@@ -7,7 +7,9 @@ from hashlib import sha256
 
 from revisit.domain.aoi import AOI
 from revisit.domain.clock import format_rfc3339
+from revisit.domain.conditions import check_limits
 from revisit.domain.footprint import product_footprint
+from revisit.domain.job import ClearBase
 from revisit.domain.product import LEVELS, Level, Product, select_best_products
 from revisit.domain.product_name import ProductName
 from revisit.domain.recipe import Recipe
@@ -48,13 +50,15 @@ class OrderRequest:
     max_cloud: float | None = None
     """Maximum cloud cover of the whole product, percent."""
     min_clear: float | None = None
-    """Minimum share of the AOI's valid pixels that must be clear, percent."""
+    """Minimum clear share in percent, of what `min_clear_of` says."""
     owner: str = "local"
+    min_coverage: float | None = None
+    """Minimum coverage of the AOI, percent; None accepts any."""
+    min_clear_of: ClearBase = "aoi"
+    """What `min_clear` is a percentage of: all pixels of the AOI, or the seen ones."""
 
     def __post_init__(self) -> None:
-        for name, value in (("max_cloud", self.max_cloud), ("min_clear", self.min_clear)):
-            if value is not None and not 0 <= value <= 100:
-                raise InvalidInputError(f"{name} is a percentage from 0 to 100, not {value:g}")
+        check_limits(self, self.max_cloud)
         if self.level is not None and self.level not in LEVELS:
             raise InvalidInputError(
                 f"level {str(self.level)[:40]!r} does not exist; choose {' or '.join(LEVELS)}"
@@ -79,6 +83,9 @@ class OrderRequest:
             ("level", self.level),
             ("max_cloud", self.max_cloud),
             ("min_clear", self.min_clear),
+            # Orders of earlier versions mean the seen part and keep their ids.
+            ("min_clear_of", None if self.min_clear is None or self.min_clear_of == "seen" else "aoi"),
+            ("min_coverage", self.min_coverage or None),
             ("named", len(self.products) or None),
         )
         return (

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from revisit.domain.aoi import AOI
+from revisit.domain.conditions import limit_fields
 from revisit.domain.job import Job, job_id
 from revisit.domain.order import Order
 from revisit.domain.product import Product, select_best_products
@@ -102,7 +103,7 @@ def plan_past_jobs(
             subscription=subscription.id,
             orders=(order.id,),
             lane="backfill",
-            min_clear=subscription.min_clear,
+            **limit_fields(subscription),
         )
         for product in products
     ]

@@ -1,12 +1,17 @@
 """Create, pause, resume and delete subscriptions, and order their backfill."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
+
+from msgspec import UNSET, UnsetType
 
 from revisit.domain.aoi import AOI
+from revisit.domain.conditions import DEFAULT_MIN_COVERAGE
 from revisit.domain.events import OrderCreated
+from revisit.domain.job import ClearBase
 from revisit.domain.order import Order
 from revisit.domain.product import Level, Product
 from revisit.domain.recipe import Recipe
@@ -40,6 +45,9 @@ def create_subscription(
     backfill: datetime | None = None,
     owner: str = "local",
     defer_listing: bool = False,
+    *,
+    min_coverage: float | UnsetType | None = UNSET,
+    min_clear_of: ClearBase | UnsetType = UNSET,
 ) -> Subscription:
     """Create a subscription, and order its backfill where `backfill` is given.
 
@@ -49,11 +57,14 @@ def create_subscription(
 
     Args:
         max_cloud: Maximum cloud cover of the whole product, percent.
-        min_clear: Minimum share of the AOI's valid pixels that must be clear, percent.
+        min_clear: Minimum clear share in percent, of what `min_clear_of` says.
         channels: Where alerts are delivered; `webhook_secrets` returns the secrets of webhooks.
         backfill: Start of the backfill, by sensing time.
         defer_listing: Ask no source here. Where one has to be listed first, the backfill is an order in state
             `selecting`, whose products the chain selects.
+        min_coverage: Minimum coverage of the AOI, percent; None accepts any. UNSET takes 50, and what a
+            stored subscription has where this is a repeat of its request.
+        min_clear_of: What `min_clear` is a percentage of. UNSET takes the AOI, or what is stored.
 
     Raises:
         InvalidInputError: A name, index, percentage, address, period or AOI is invalid, or exceeds the plan.
@@ -77,11 +88,13 @@ def create_subscription(
         owner=owner,
         level=level,
         max_cloud=max_cloud,
-        min_clear=min_clear,
+        **new_limits(min_clear, min_coverage, min_clear_of),
         channels=tuple(prepare_channel(channel) for channel in channels),
         backfill=backfill,
         feed_token=new_feed_token(id),
     )
+    stated = {"min_coverage": min_coverage, "min_clear_of": min_clear_of}
+    defaults = {name for name, value in stated.items() if value is UNSET}
     if len(requested.channels) > limits.channels:
         raise InvalidInputError(
             f"a subscription has at most {limits.channels} channels, not {len(requested.channels)}"
@@ -97,7 +110,7 @@ def create_subscription(
         products = past_products(backend, requested, Query(start=backfill, end=requested.created))
     created = (
         backend.commit(
-            lambda commit: _write_subscription(commit, requested, len(products), defers),
+            lambda commit: _write_subscription(commit, requested, len(products), defers, defaults),
             completes_event=False,
         )
         or requested
@@ -110,15 +123,36 @@ def create_subscription(
     return created
 
 
+def new_limits(
+    min_clear: float | None,
+    min_coverage: float | UnsetType | None = UNSET,
+    min_clear_of: ClearBase | UnsetType = UNSET,
+) -> dict[str, Any]:
+    """Limits of a new subscription that pixels decide, with the defaults of those that are not stated."""
+    return {
+        "min_clear": min_clear,
+        "min_coverage": DEFAULT_MIN_COVERAGE if isinstance(min_coverage, UnsetType) else min_coverage,
+        "min_clear_of": "aoi" if isinstance(min_clear_of, UnsetType) else min_clear_of,
+    }
+
+
 def new_feed_token(id: str) -> str:
     """The secret part of a feed's address: the subscription's id and a random token."""
     return f"{id}-{secrets.token_urlsafe(24)}"
 
 
 def _write_subscription(
-    commit: Commit, subscription: Subscription, backfill_count: int, defers_backfill: bool
+    commit: Commit,
+    subscription: Subscription,
+    backfill_count: int,
+    defers_backfill: bool,
+    defaults: Collection[str],
 ) -> Subscription:
-    """Write a subscription, or return the one that exists; with it its backfill where that is deferred."""
+    """Write a subscription, or return the one that exists; with it its backfill where that is deferred.
+
+    Args:
+        defaults: Limits that were not stated: a stored subscription may have others.
+    """
     existing = commit.get(Subscription, subscription.id)
     attempt = 0
     while existing is not None and not existing.has_same_definition(subscription):
@@ -133,7 +167,7 @@ def _write_subscription(
         subscription = subscription.with_changes(id=id, feed_token=new_feed_token(id))
         existing = commit.get(Subscription, id)
     if existing is not None and existing.state != "deleted":
-        _check_same_conditions(existing, subscription)
+        _check_same_conditions(existing, subscription, defaults)
         created, usage = existing, None
     else:
         created = subscription if existing is None else _revived(subscription, existing)
@@ -163,11 +197,16 @@ def _revived(subscription: Subscription, deleted: Subscription) -> Subscription:
     )
 
 
-def _check_same_conditions(existing: Subscription, requested: Subscription) -> None:
+def _check_same_conditions(
+    existing: Subscription, requested: Subscription, defaults: Collection[str]
+) -> None:
+    fields = ["level", "max_cloud", "min_clear", "min_coverage", "backfill"]
+    if requested.min_clear is not None:
+        fields.append("min_clear_of")
     differing = [
         field
-        for field in ("level", "max_cloud", "min_clear", "backfill")
-        if getattr(existing, field) != getattr(requested, field)
+        for field in fields
+        if field not in defaults and getattr(existing, field) != getattr(requested, field)
     ]
     if differing:
         raise ConflictError(

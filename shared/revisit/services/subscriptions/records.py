@@ -3,6 +3,8 @@
 from collections.abc import Callable, Collection
 from hashlib import sha256
 
+import msgspec
+
 from revisit.domain.subscription import Subscription
 from revisit.errors import NotFoundError, PreconditionFailedError
 from revisit.ports.backend import Backend, Commit
@@ -71,8 +73,19 @@ def update_subscription_record(
     return backend.commit(work, completes_event=False) or found
 
 
+LATER_FIELDS = {"min_coverage": None, "min_clear_of": "seen"}
+"""Fields that earlier versions did not have, with the value that means the same as having none."""
+
+
 def revision(subscription: Subscription) -> str:
-    """Revision of a subscription: it changes with every field that can be changed, not with new alerts."""
-    return sha256(
-        encode(subscription.with_changes(alerts=0, last_sensing=None, last_alert=None))
-    ).hexdigest()[:16]
+    """Revision of a subscription: it changes with every field that can be changed, not with new alerts.
+
+    Later fields count only where they have another value, so the revision of a record of an earlier version
+    is the one that version gave it.
+    """
+    record = encode(subscription.with_changes(alerts=0, last_sensing=None, last_alert=None))
+    fields = msgspec.json.decode(record)
+    for name, value in LATER_FIELDS.items():
+        if fields[name] == value:
+            del fields[name]
+    return sha256(msgspec.json.encode(fields)).hexdigest()[:16]

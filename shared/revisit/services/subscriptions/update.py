@@ -14,6 +14,7 @@ from typing import Any, Literal
 from msgspec import UNSET, UnsetType
 
 from revisit.domain.aoi import AOI
+from revisit.domain.job import ClearBase
 from revisit.domain.product import Level
 from revisit.domain.recipe import Recipe
 from revisit.domain.subscription import Channel, Subscription, subscription_id
@@ -44,6 +45,8 @@ class SubscriptionUpdate:
     webhooks: tuple[str, ...] | UnsetType = UNSET
     """All channels from now on; a disabled one that is listed is enabled again."""
     files: tuple[str, ...] | UnsetType = UNSET
+    min_coverage: float | UnsetType | None = UNSET
+    min_clear_of: ClearBase | UnsetType = UNSET
 
     def changed_fields(self, *fields: str) -> dict[str, Any]:
         """The given fields among these."""
@@ -107,7 +110,9 @@ def _apply_update(
     current: Subscription, update: SubscriptionUpdate, requested: dict[str, list[Channel]], now: datetime
 ) -> Subscription:
     recipe = _merge_recipe(current.recipe, update)
-    plain = update.changed_fields("level", "max_cloud", "min_clear")
+    plain = update.changed_fields("level", "max_cloud", "min_clear", "min_coverage", "min_clear_of")
+    if current.min_clear is None and plain.get("min_clear") is not None:
+        plain = {"min_clear_of": "aoi", **plain}  # a first limit means what that of a new subscription means
     if isinstance(update.name, str):
         plain["name"] = update.name.strip()
     if isinstance(update.aoi, AOI):
