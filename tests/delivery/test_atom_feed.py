@@ -76,7 +76,7 @@ def test_a_feed_has_what_rfc_4287_demands():
 def test_entries_are_newest_first_and_the_feed_is_as_new_as_they_are():
     feed = read(the_subscription(), [an_alert(2), an_alert(3), an_alert(1)])
     assert texts(feed, "a:entry/a:title") == [
-        f"Field #{n}: 2024-07-0{n + 1}, 75.0 % clear" for n in (3, 2, 1)
+        f"Field #{n}: 2024-07-0{n + 1}, 75 % of your area was seen, 75 % of that clear" for n in (3, 2, 1)
     ]
     assert (
         feed.findtext("a:updated", "", NS)
@@ -106,7 +106,7 @@ def test_the_summary_contains_the_statistics():
     )
     assert texts(feed, "a:entry/a:summary") == [
         (
-            "P1, sensed 2024-07-02T12:00:00Z. 75.0 % of the AOI has data, 75.0 % of it is clear. "
+            "P1, sensed 2024-07-02T12:00:00Z. 75 % of your area was seen, 75 % of that clear. "
             "NDVI: mean 0.5000, from -0.2500 to 0.7500, 12,345 pixels. "
             "Note: min_clear could not be judged without a mask."
         )
@@ -116,10 +116,7 @@ def test_the_summary_contains_the_statistics():
 
 def test_an_index_without_a_clear_pixel_says_so():
     feed = read(the_subscription(), [an_alert(indices={"NDVI": Statistics(0)}, cover=Cover(0, 0, 0))])
-    assert (
-        "0.0 % of the AOI has data, 0.0 % of it is clear. NDVI: no clear pixel."
-        in texts(feed, "a:entry/a:summary")[0]
-    )
+    assert "nothing of your area was seen. NDVI: no clear pixel." in texts(feed, "a:entry/a:summary")[0]
 
 
 def test_a_feed_without_alerts_is_as_old_as_its_subscription():

@@ -171,6 +171,8 @@ def test_the_payload_says_what_happened_in_numbers():
             "sensing_time": "2024-06-30T12:00:00Z",
             "coverage": 0.75,
             "clear_fraction": 0.75,
+            "clear_of_aoi": 0.5625,
+            "seen": "75 % of your area was seen, 75 % of that clear",
             "mask": "SCL",
             "indices": {
                 "NDVI": {"count": 225, "mean": 0.5, "std": 0.1, "min": 0.25, "max": 0.75, "median": 0.5}

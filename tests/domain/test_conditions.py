@@ -46,6 +46,8 @@ CASES = [
     ),
     ({"min_clear": 50, "min_clear_of": "aoi"}, WHOLE, "15.9 % of the AOI is clear, less than 50 %"),
     ({}, OVERCAST, "no pixel of the AOI is clear"),
+    ({"min_clear": 0}, OVERCAST, "no pixel of the AOI is clear"),
+    ({"min_clear": 1}, Cover(900, 900, 0), "0.0 % of the AOI is clear, less than 1 %"),
     ({"min_coverage": 95}, OVERCAST, "90.0 % of the AOI was seen, less than 95 %"),
     ({}, Cover(1000, 0, 0), "the product has no data over the AOI"),
     ({}, Cover(0, 0, 0), "the AOI contains no pixel centre: it is smaller than the pixels"),

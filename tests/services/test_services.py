@@ -22,6 +22,7 @@ from revisit.ports.catalog_schema import to_table
 from revisit.ports.cloudevents import Envelope
 from revisit.ports.sources import Listing
 from revisit.ports.system_records import DeadLetter
+from revisit.presenters import documents
 from revisit.services.operations.dead_letters import list_dead_letters, replay_dead_letter
 from revisit.services.products.search import search_products
 from revisit.services.subscriptions import lifecycle
@@ -446,6 +447,16 @@ def test_a_series_holds_the_clear_dates_of_an_index(backend, field):
     assert [(one.sensing_time.day, one.clear_fraction, one.statistics.mean) for one in observed] == [
         (2, 0.5, 0.5)
     ]
+    row = documents.observation(observed[0])
+    assert {name: row[name] for name in ("level", "baseline", "platform", "tiles", "mask", "count")} == {
+        "level": "L2A",
+        "baseline": "0510",
+        "platform": "S2A",
+        "tiles": ["32TNR"],
+        "mask": "SCL",
+        "count": 4,
+    }
+    assert (row["product"], row["coverage"], row["clear_of_aoi"]) == (clear.product.id, 0.8, 0.4)
     with pytest.raises(InvalidInputError, match="has no EVI; its recipe holds NDVI"):
         get_series(backend, placed.id, "EVI")
     assert backend.get_record(Order, placed.id).state == "finished"

@@ -34,21 +34,21 @@ def alerts(
         return
     indices = list(dict.fromkeys(name for row in rows for name in row["indices"]))
     print_table(
-        ("NO", "SENSED", "CLEAR", "COVERAGE", *indices, "ACQUISITION", "JOB"),
+        ("NO", "SENSED", "COVERAGE", "CLEAR", *indices, "ACQUISITION", "JOB"),
         [
             (
                 row["number"],
                 format_minute(row["datetime"]),
-                format_percent(row["clear_fraction"]),
                 format_percent(row["coverage"]),
+                format_percent(row["clear_fraction"]),
                 *(format_value(row["indices"].get(name, {}).get("mean")) for name in indices),
                 row["acquisition"],
                 row["job"],
             )
             for row in rows
         ],
-        ("NO", "CLEAR", "COVERAGE", *indices),
-        optional=("ACQUISITION", "COVERAGE"),
+        ("NO", "COVERAGE", "CLEAR", *indices),
+        optional=("ACQUISITION",),
     )
     if not rows:
         print_message("no alert yet" if not after else f"no alert after number {after}")

@@ -270,6 +270,7 @@ def order(
         print(current.id)
         if wait:
             print_jobs(value["jobs"])
+            print_message(orders.progress_text(value["progress"]))
         elif current.jobs:
             print_message(
                 f"{len(current.jobs)} acquisitions, {current.open} still to process; --wait waits for them, "

@@ -46,13 +46,14 @@ def print_jobs(jobs: list[dict[str, Any]]) -> None:
     """Print jobs as a table on stdout, and the reason and notes of each on stderr."""
     names = list(dict.fromkeys(name for job in jobs for name in (*job["indices"], *job["bands"])))
     print_table(
-        ("SENSED", "STATE", "CLEAR", "COVERAGE", *names, "ACQUISITION", "JOB"),
+        ("SENSED", "LEVEL", "STATE", "COVERAGE", "CLEAR", *names, "ACQUISITION", "JOB"),
         [
             (
                 format_minute(job["datetime"]),
+                job["level"],
                 job["state"],
-                format_percent(job["clear_fraction"]),
                 format_percent(job["coverage"]),
+                format_percent(job["clear_fraction"]),
                 *(
                     format_value((job["indices"].get(name) or job["bands"].get(name) or {}).get("mean"))
                     for name in names
@@ -62,8 +63,8 @@ def print_jobs(jobs: list[dict[str, Any]]) -> None:
             )
             for job in jobs
         ],
-        ("CLEAR", "COVERAGE", *names),
-        optional=("ACQUISITION", "COVERAGE"),
+        ("COVERAGE", "CLEAR", *names),
+        optional=("ACQUISITION", "LEVEL"),
     )
     for job in jobs:
         for note in (job["reason"], *job["notes"]):
@@ -94,19 +95,21 @@ def series(
     else:
         columns = ("count", "mean", "std", "min", "max", "median")
         print_table(
-            ("SENSED", *(name.upper() for name in columns), "CLEAR", "ACQUISITION"),
+            ("SENSED", "LEVEL", *(name.upper() for name in columns), "COVERAGE", "CLEAR", "ACQUISITION"),
             [
                 (
                     format_minute(row["datetime"]),
+                    row["level"],
                     row["count"],
                     *(format_value(row[name]) for name in columns[1:]),
+                    format_percent(row["coverage"]),
                     format_percent(row["clear_fraction"]),
                     row["acquisition"],
                 )
                 for row in rows
             ],
-            (*(name.upper() for name in columns), "CLEAR"),
-            optional=("ACQUISITION",),
+            (*(name.upper() for name in columns), "COVERAGE", "CLEAR"),
+            optional=("ACQUISITION", "STD"),
         )
     if not rows:
         print_message("no clear observation yet")

@@ -10,6 +10,7 @@ from xml.etree import ElementTree as ET
 from revisit.delivery.webhook import item_link
 from revisit.domain.alert import Alert
 from revisit.domain.clock import format_rfc3339
+from revisit.domain.conditions import describe_cover
 from revisit.domain.job import Statistics
 from revisit.domain.subscription import Subscription
 
@@ -56,8 +57,7 @@ def _entry(subscription: Subscription, alert: Alert, base_url: str) -> ET.Elemen
     _add_element(
         entry,
         "title",
-        f"{subscription.name} #{alert.number}: {alert.sensing_time:%Y-%m-%d}, "
-        f"{_format_percent(alert.cover.clear_fraction)} clear",
+        f"{subscription.name} #{alert.number}: {alert.sensing_time:%Y-%m-%d}, {describe_cover(alert.cover)}",
     )
     _add_element(entry, "updated", format_rfc3339(alert.created))
     _add_element(entry, "published", format_rfc3339(alert.created))
@@ -70,10 +70,9 @@ def _entry(subscription: Subscription, alert: Alert, base_url: str) -> ET.Elemen
 
 def alert_summary(alert: Alert) -> str:
     """An alert in plain text, one sentence per figure."""
-    coverage, clear = _format_percent(alert.cover.coverage), _format_percent(alert.cover.clear_fraction)
     sentences = [
         f"{alert.product}, sensed {format_rfc3339(alert.sensing_time)}.",
-        f"{coverage} of the AOI has data, {clear} of it is clear.",
+        f"{describe_cover(alert.cover)}.",
     ]
     sentences += [_index_summary(name, values) for name, values in sorted(alert.indices.items())]
     if alert.reason:
@@ -87,10 +86,6 @@ def _index_summary(name: str, values: Statistics) -> str:
     return (
         f"{name}: mean {values.mean:.4f}, from {values.min:.4f} to {values.max:.4f}, {values.count:,} pixels."
     )
-
-
-def _format_percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
 
 
 def _tag_uri(subscription: Subscription, id: str) -> str:

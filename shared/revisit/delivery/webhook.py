@@ -11,6 +11,7 @@ from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
 
 from revisit.domain.alert import Alert
 from revisit.domain.clock import format_rfc3339
+from revisit.domain.conditions import describe_cover
 from revisit.domain.subscription import Subscription
 from revisit.errors import InvalidInputError
 
@@ -32,6 +33,8 @@ def payload(alert: Alert, subscription: Subscription, base_url: str = "") -> byt
         "sensing_time": format_rfc3339(alert.sensing_time),
         "coverage": alert.cover.coverage,
         "clear_fraction": alert.cover.clear_fraction,
+        "clear_of_aoi": alert.cover.clear_of_aoi,
+        "seen": describe_cover(alert.cover),
         "mask": alert.cover.mask,
         "indices": alert.indices,
         "job": alert.job,

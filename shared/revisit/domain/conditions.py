@@ -84,13 +84,11 @@ def cloud_reason(limits: PixelLimits, cover: Cover) -> str:
     """
     if cover.mask == "none":
         return ""
-    if not cover.clear:
-        return "no pixel of the AOI is clear"
     limit = limits.min_clear
     of_seen = limits.min_clear_of == "seen"
     total = cover.valid if of_seen else cover.aoi
     if limit is None or not is_below(cover.clear, total, limit):
-        return ""
+        return "" if cover.clear else "no pixel of the AOI is clear"
     share = percent_below(cover.clear, total, limit)
     if cover.valid == cover.aoi:
         return f"{share} of the AOI is clear, less than {limit:g} %"

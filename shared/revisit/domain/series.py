@@ -3,21 +3,47 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from revisit.domain.job import Job, Statistics
+from revisit.domain.job import Cover, Job, Statistics
+from revisit.domain.product import Level, Product
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One value of a series."""
+    """One value of a series, and the product and pixels that it comes from."""
 
     sensing_time: datetime
     acquisition: str
     job: str
-    clear_fraction: float
-    """Share of the AOI's valid pixels that are clear, 0 to 1."""
-    coverage: float
-    """Share of the AOI that has data, 0 to 1."""
+    product: Product
+    """The product that decides the grid."""
+    parts: tuple[Product, ...]
+    """Further products whose pixels it holds."""
+    cover: Cover
     statistics: Statistics
+
+    @property
+    def level(self) -> Level:
+        return self.product.level
+
+    @property
+    def products(self) -> tuple[Product, ...]:
+        """`product` and its `parts`."""
+        return (self.product, *self.parts)
+
+    @property
+    def tiles(self) -> tuple[str, ...]:
+        """MGRS tiles of its products, each once."""
+        return tuple(dict.fromkeys(product.tile for product in self.products))
+
+    @property
+    def coverage(self) -> float:
+        """Share of the AOI that has data, 0 to 1."""
+        return self.cover.coverage
+
+    @property
+    def clear_fraction(self) -> float:
+        """Share of the AOI's valid pixels that are clear, 0 to 1."""
+        return self.cover.clear_fraction
 
 
 def build_series(jobs: list[Job], index: str) -> list[Observation]:
@@ -32,8 +58,9 @@ def build_series(jobs: list[Job], index: str) -> list[Observation]:
                     job.product.sensing_time,
                     job.acquisition,
                     job.id,
-                    job.cover.clear_fraction,
-                    job.cover.coverage,
+                    job.product,
+                    job.parts,
+                    job.cover,
                     statistics,
                 )
             )

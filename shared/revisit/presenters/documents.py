@@ -90,8 +90,7 @@ def job(record: Job, urls: UrlBuilder = API_URLS) -> dict[str, Any]:
         "indices": {name: statistics(values) for name, values in record.indices.items()},
         "bands": {name: statistics(values) for name, values in record.bands.items()},
         "item": urls.item(record) if record.state in FINISHED_STATES else None,
-        "product": record.product.id,
-        "level": record.product.level,
+        **origin(record.products),
         "tile": record.product.tile,
         "source": record.product.source,
         "subscription": record.subscription or None,
@@ -106,6 +105,20 @@ def job(record: Job, urls: UrlBuilder = API_URLS) -> dict[str, Any]:
             }
             for asset in record.assets
         },
+    }
+
+
+def origin(products: Sequence[Product]) -> dict[str, Any]:
+    """The product that decides the grid of a result, by what tells results apart, and its parts."""
+    first = products[0]
+    return {
+        "product": first.id,
+        "parts": [part.id for part in products[1:]],
+        "level": first.level,
+        "baseline": first.baseline,
+        "platform": first.platform,
+        "relative_orbit": first.relative_orbit,
+        "tiles": list(dict.fromkeys(product.tile for product in products)),
     }
 
 
@@ -224,14 +237,14 @@ def delivery(record: Delivery) -> dict[str, Any]:
 
 
 def observation(value: Observation) -> dict[str, Any]:
-    """One observation of a series; flat, so that it is also a row of CSV."""
+    """One observation of a series; it is also a row of CSV."""
     return {
         "datetime": json_time(value.sensing_time),
         "acquisition": value.acquisition,
         **statistics(value.statistics),
-        "clear_fraction": json_number(value.clear_fraction),
-        "coverage": json_number(value.coverage),
+        **cover(value.cover),
         "job": value.job,
+        **origin(value.products),
     }
 
 
@@ -247,8 +260,17 @@ OBSERVATION_COLUMNS = (
     "clear_fraction",
     "coverage",
     "job",
+    "clear_of_aoi",
+    "mask",
+    "level",
+    "product",
+    "parts",
+    "baseline",
+    "platform",
+    "relative_orbit",
+    "tiles",
 )
-"""Columns of a series as CSV."""
+"""Columns of a series as CSV; new ones are added at the end."""
 
 
 def product(record: Product) -> dict[str, Any]:
@@ -347,8 +369,8 @@ def subscription_preview(preview: SubscriptionPreview) -> dict[str, Any]:
 
 
 def to_csv(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> str:
-    """Rows as CSV with a header (RFC 4180). An apostrophe protects a text that a spreadsheet would run as
-    a formula."""
+    """Rows as CSV with a header (RFC 4180), lists joined by spaces. An apostrophe protects a text that a
+    spreadsheet would run as a formula."""
     import csv
     from io import StringIO
 
@@ -360,6 +382,8 @@ def to_csv(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> str:
 
 
 def _escape_formula(value: Any) -> Any:
+    if isinstance(value, list):
+        value = " ".join(map(str, value))
     return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
 
 

@@ -67,6 +67,12 @@ def progress(order: Order, jobs: Sequence[Job]) -> dict[str, Any]:
     }
 
 
+def progress_text(progress: dict[str, Any]) -> str:
+    """The number of jobs by state as text, such as "3 done, 16 skipped"."""
+    states = ("done", "skipped", "failed", "open")
+    return ", ".join(f"{progress[name]:,} {name}" for name in states if progress[name]) or "no acquisition"
+
+
 def age_s(order: Order, now: datetime) -> float:
     """Seconds from its creation to its end, or until now."""
     until = (
