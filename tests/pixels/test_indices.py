@@ -43,6 +43,35 @@ def test_an_index_equals_what_spyndex_computes(name):
     np.testing.assert_allclose(known.compute(bands), expected, rtol=1e-12, atol=1e-12, equal_nan=True)
 
 
+@pytest.mark.parametrize("name", [name for name in names() if name not in SEN2CHAIN])
+def test_an_index_equals_spyndex_where_any_of_its_terms_vanishes(name):
+    known, few = index(name), np.array([-0.1, 0.0, 0.1, 0.2])
+    grids = np.meshgrid(*[few] * len(known.bands))
+    parameters = dict(zip(known.letters, grids, strict=True)) | known.constants
+    with np.errstate(all="ignore"):
+        expected = np.asarray(spyndex.computeIndex(name, parameters))
+    expected = np.where(np.isfinite(expected), expected, np.nan)
+    bands = {band: parameters[letter] for letter, band in known.letters.items()}
+    np.testing.assert_allclose(known.compute(bands), expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_a_vanishing_red_edge_gives_an_ireci_of_zero_in_the_statistics_and_in_the_map(kind):
+    dn = {
+        "B04": np.array([[1500, 1500, 1500]], np.uint16),
+        "B05": np.array([[2000, 1000, 2000]], np.uint16),
+        "B06": np.array([[1000, 1000, 3000]], np.uint16),
+        "B07": np.array([[4000, 4000, 4000]], np.uint16),
+    }
+    scaling = dict.fromkeys(dn, (1e-4, -0.1))
+    expected = [[0.0, math.nan, (0.3 - 0.05) / (0.1 / 0.2)]]  # RE2 = 0; RE1 = RE2 = 0; neither
+    found = index("IRECI").compute({band: reflectance(layer, 1e-4, -0.1) for band, layer in dn.items()})
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    np.testing.assert_allclose(
+        compute_masked(index("IRECI"), dn, scaling, precision=kind), expected, rtol=1e-6
+    )
+
+
 def test_constants_are_those_of_the_catalogue():
     assert {name: spyndex.constants[name].default for name in CONSTANTS} == CONSTANTS
 
@@ -160,7 +189,9 @@ def test_input_arrays_are_not_modified():
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("1 / (1 / N)", [math.nan, 2.0]),
+        ("1 / (1 / N)", [0.0, 2.0]),
+        ("1 / N", [math.nan, 0.5]),
+        ("N / N", [math.nan, 1.0]),
         ("N ** -1", [math.nan, 0.5]),
         ("N ** -R", [math.nan, 0.125]),
         ("(N - 1) ** 0.5", [math.nan, 1.0]),

@@ -43,7 +43,7 @@ def compute_masked(
 
     Returns:
         float32, same shape; NaN where a band has no data, where the pixel is masked by `keep` or `scl`, and
-        where the formula divides by zero. Values are not clipped.
+        where the value is not finite. Values are not clipped.
 
     Raises:
         InvalidInputError: A band is missing, or the shapes differ.

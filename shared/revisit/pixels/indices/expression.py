@@ -61,11 +61,13 @@ class Expression:
                 More are allocated as needed.
 
         Returns:
-            NaN for a division by zero, a negative power of zero, and the root or logarithm of a negative
-            number.
+            NaN where the value is not finite. Within the formula arithmetic is that of IEEE 754, as in other
+            programs: 1 / 0 is infinite and 1 / (1 / 0) is 0, while 0 / 0 and the root or logarithm of a
+            negative number have no value.
         """
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            return self._root(values, [] if spare is None else spare)[0]
+            result, temporary = self._root(values, [] if spare is None else spare)
+        return _replace_infinite(result, temporary)
 
 
 @lru_cache(maxsize=1024)
@@ -155,8 +157,10 @@ def _call_into(function: Any, spare: list[NDArray[Any]], *operands: tuple[Value,
 
 def _divide(left: _Node, right: _Node) -> _Node:
     def run(values: Mapping[str, Value], spare: list[NDArray[Any]]) -> tuple[Value, bool]:
-        dividend, (divisor, temporary) = left(values, spare), right(values, spare)
-        return _call_into(np.divide, spare, dividend, _replace_invalid(divisor == 0, divisor, temporary))
+        (dividend, spent), (divisor, temporary) = left(values, spare), right(values, spare)
+        # Python's own numbers raise an error on a division by zero; those of numpy do not.
+        divisor = np.float64(divisor) if isinstance(divisor, float) else divisor
+        return _call_into(np.divide, spare, (dividend, spent), (divisor, temporary))
 
     return run
 
@@ -166,19 +170,18 @@ def _power(left: _Node, right: _Node) -> _Node:
         base, exponent = left(values, spare), right(values, spare)
         if isinstance(exponent[0], float) and exponent[0] in _FAST_POWERS:
             return _call_into(_FAST_POWERS[exponent[0]], spare, base)
-        inverse = np.any(np.less(exponent[0], 0))
-        result, temporary = _call_into(np.power, spare, base, exponent)
-        return _replace_invalid(np.isinf(result), result, temporary) if inverse else (result, temporary)
+        return _call_into(np.power, spare, base, exponent)
 
     return run
 
 
-def _replace_invalid(invalid: Any, value: Value, temporary: bool) -> tuple[Value, bool]:
-    """The value with NaN where it is invalid; copied only if it is invalid anywhere, which is rare."""
-    if not np.any(invalid):
-        return value, temporary
+def _replace_infinite(value: Value, temporary: bool) -> Value:
+    """The value with NaN where it is infinite; copied only if it is so anywhere, which is rare."""
+    infinite = np.isinf(value)
+    if not np.any(infinite):
+        return value
     if not isinstance(value, np.ndarray):
-        return math.nan, False
+        return math.nan
     value = value if temporary else value.copy()
-    np.copyto(value, math.nan, where=invalid)
-    return value, True
+    np.copyto(value, math.nan, where=infinite)
+    return value

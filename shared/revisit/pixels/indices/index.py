@@ -57,7 +57,7 @@ class Index:
             dtype: Dtype of the result.
 
         Returns:
-            Shape of the bands; NaN where a band is NaN or the formula divides by zero. Values are not
+            Shape of the bands; NaN where a band is NaN or the value is not finite. Values are not
             clipped.
 
         Raises:
