@@ -14,8 +14,7 @@ import msgspec
 from revisit.domain.ids import derive_id
 from revisit.errors import InvalidGeometryError
 from revisit.geo.bounds import Bounds, bounds_of
-from revisit.geo.densify import geodesic_areas_m2, segmentize
-from revisit.geo.equal_area import share_of_earth
+from revisit.geo.equal_area import area_m2
 from revisit.geo.geojson import (
     MAX_HOLES,
     MAX_POLYGONS,
@@ -36,7 +35,6 @@ from revisit.geo.polygon import (
 
 MAX_AREA_KM2 = 10_000
 """Default maximum area of one AOI, about one tile; plans may set another."""
-EARTH_KM2 = 510_065_622
 MAX_REPAIR_VERTICES = 500
 """Maximum number of vertices of an AOI that can be repaired."""
 
@@ -150,7 +148,7 @@ class AOI:
     @cached_property
     def area_km2(self) -> float:
         """Area on the WGS84 ellipsoid; edges are straight in lon/lat."""
-        return _area_km2(self.shape)
+        return area_m2(self.shape) / 1e6
 
     @cached_property
     def tiles(self) -> tuple[str, ...]:
@@ -181,7 +179,7 @@ class AOI:
         # Parts that are valid alone and together remain so without parts of no area; validating again would
         # take longest.
         shape = parts[0] if len(parts) == 1 else shapely.multipolygons(parts)
-        area = _area_km2(shape)
+        area = area_m2(shape) / 1e6
         if area > max_area_km2:
             raise InvalidGeometryError(
                 f"the AOI covers {area:,.0f} km2, {max_area_km2:,.0f} km2 at most; draw a smaller one or "
@@ -207,14 +205,6 @@ def _count_rings(parts: list[Any]) -> int:
     import shapely
 
     return len(parts) + int(shapely.get_num_interior_rings(parts).sum())
-
-
-def _area_km2(shape: Any) -> float:
-    # For more than half of the Earth, the geodesic area is that of the complement.
-    if (share := share_of_earth(shape)) > 1 / 4:
-        return share * EARTH_KM2
-    # The geodesic between two vertices is not the edge; over 0.1 degrees it is, to 1e-5 of the area.
-    return sum(geodesic_areas_m2(segmentize(shape, max(0.1, shape.length / 20_000)))) / 1e6
 
 
 def _to_geojson(shape: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Densified edges and geodesic areas of polygons in lon/lat degrees."""
+"""Densified edges of polygons in lon/lat degrees."""
 
 from typing import Any
 
@@ -29,22 +29,3 @@ def segmentize(shape: Any, max_segment_deg: float) -> Any:
     points = vertices[edge] + share[:, None] * along[edge]
     (made,) = shapely.from_ragged_array(kind, points, (starts[offsets[0]], *offsets[1:]))
     return made
-
-
-def geodesic_areas_m2(shape: Any) -> list[float]:
-    """Area in m2 of each polygon of a shape on the WGS84 ellipsoid, without holes; edges count as
-    geodesics."""
-    import shapely
-    from pyproj import Geod
-
-    sphere = Geod(ellps="WGS84")
-    polygons = [part for part in shapely.get_parts(shapely.get_parts(shape)) if part.geom_type == "Polygon"]
-    return [
-        abs(
-            sum(
-                sphere.polygon_area_perimeter(*shapely.get_coordinates(ring).T)[0]
-                for ring in shapely.get_rings(shapely.orient_polygons(polygon))
-            )
-        )
-        for polygon in polygons
-    ]

@@ -1,7 +1,7 @@
 """Pixel grids in UTM, and the projection of an AOI to them."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from revisit.errors import PermanentError
-from revisit.geo.densify import geodesic_areas_m2, segmentize
+from revisit.geo.densify import segmentize
+from revisit.geo.equal_area import area_m2
 
 Bounds = tuple[float, float, float, float]
 """West, south, east, north."""
@@ -19,8 +20,11 @@ _EDGE_STEP = 0.005
 """Degrees between points added to an AOI's edges: a parallel then deviates from its chord by < 4 mm."""
 _MAX_STEPS = 20_000
 """Length of all edges in degrees above which the step grows: at 600 degrees the deviation is 14 cm."""
-_ROUNDING_SHARE = 1e-5
-"""Share of an AOI that may be missing from a grid because of rounding."""
+_COUNTED_DEG = 30.0
+"""Degrees of longitude from a grid within which the pixels of an AOI are counted; farther ones are estimated,
+since the projection to UTM does not reach around the globe."""
+_MOST_CROSSINGS = 2_000_000
+"""Crossings of edges with rows of pixels that are computed at a time."""
 _PIXEL_TOLERANCE = 1e-6
 """Share of a pixel within which a bound counts as on a pixel's edge: floating-point error of metres."""
 
@@ -139,8 +143,13 @@ def _clip_near_grid(grid: Grid, aoi: Any) -> Any:
     """The part of an AOI near a grid, in lon/lat degrees: polygons on one side of the antimeridian."""
     import shapely
 
-    west, south, east, north = _lonlat_bounds(grid)
-    whole = shapely.geometry.shape(aoi) if isinstance(aoi, dict) else aoi
+    return _clip_lonlat(shapely.geometry.shape(aoi) if isinstance(aoi, dict) else aoi, *_lonlat_bounds(grid))
+
+
+def _clip_lonlat(whole: Any, west: float, south: float, east: float, north: float) -> Any:
+    """The polygons of a shape within a box in degrees, whose longitudes may continue beyond 180."""
+    import shapely
+
     least, _, most, _ = whole.bounds
     parts = []
     for turn in (-360.0, 0.0, 360.0):
@@ -162,10 +171,10 @@ def _projector(grid: Grid) -> Callable[[npt.NDArray[np.float64]], npt.NDArray[np
 
 
 def count_aoi_pixels(grid: Grid, aoi_geometry: dict[str, Any], inside_count: int) -> int:
-    """Number of pixels of the whole AOI, including those beyond the grid.
+    """Number of pixels of the whole AOI: those whose centre is inside it on the grid continued without end.
 
-    The part beyond the grid is estimated by area, because the projection does not reach everywhere. The
-    result is exact for an AOI within the grid, otherwise accurate to a few pixels in ten thousand.
+    Exact, whatever the AOI's size, within 30 degrees of longitude of the grid; what is farther counts by its
+    area.
 
     Args:
         grid: The grid.
@@ -174,21 +183,63 @@ def count_aoi_pixels(grid: Grid, aoi_geometry: dict[str, Any], inside_count: int
     """
     import shapely
 
-    west, south, east, north = grid.bounds
-    here = shapely.clip_by_rect(project_aoi(grid, aoi_geometry), west, south, east, north)
-    back = projection(grid.crs)
-    lonlat = shapely.transform(
-        here, lambda xy: np.column_stack(back.transform(xy[:, 0], xy[:, 1], direction="INVERSE"))
-    )
-    whole, part = (
-        sum(geodesic_areas_m2(shape))
-        for shape in (_segmentize_edges(shapely.geometry.shape(aoi_geometry)), lonlat)
-    )
-    return (
-        inside_count
-        if part <= 0 or part / whole > 1 - _ROUNDING_SHARE
-        else round(inside_count * whole / part)
-    )
+    whole = shapely.geometry.shape(aoi_geometry)
+    west, _, east, _ = _lonlat_bounds(grid)
+    near = _clip_lonlat(whole, west - _COUNTED_DEG, -90.0, east + _COUNTED_DEG, 90.0)
+    far_m2 = max(area_m2(whole) - area_m2(near), 0.0) if near.area < whole.area * (1 - 1e-9) else 0.0
+    far = round(far_m2 / grid.resolution_m**2)
+    if near.is_empty:
+        return inside_count + far
+    projected = shapely.transform(_segmentize_edges(near), _projector(grid))
+    west, south, east, north = projected.bounds
+    left, bottom, right, top = grid.bounds
+    if west >= left and south >= bottom and east <= right and north <= top:
+        return inside_count + far
+    return inside_count + _count_centres_beyond(grid, projected) + far
+
+
+def _count_centres_beyond(grid: Grid, projected: Any) -> int:
+    """Number of pixel centres inside a shape in the grid's CRS and beyond the grid, which has no end here.
+
+    In every row of pixels, each edge of the shape counts the centres to its left, added where it runs one way
+    and subtracted where it runs the other way: what remains are those between the edges.
+    """
+    import shapely
+
+    a, _, x, _, e, y = grid.transform
+    rings = shapely.get_rings(shapely.get_parts(shapely.orient_polygons(projected)))
+    vertices, ring = shapely.get_coordinates(rings, return_index=True)
+    columns, rows = (
+        (vertices[:, 0] - x) / a - 0.5,
+        (vertices[:, 1] - y) / e - 0.5,
+    )  # a centre is a whole number
+    edges = np.flatnonzero(np.diff(ring) == 0)
+    first, last = np.ceil(rows[edges]), np.ceil(rows[edges + 1])
+    total = 0
+    for part in _runs(np.abs(last - first).astype(np.int64)):
+        chosen = edges[part]
+        start, end = first[part], last[part]
+        counts = np.abs(end - start).astype(np.int64)
+        edge = np.repeat(np.arange(len(counts)), counts)
+        row = np.minimum(start, end)[edge] + np.arange(len(edge)) - (np.cumsum(counts) - counts)[edge]
+        slope = (columns[chosen + 1] - columns[chosen]) / np.where(
+            counts > 0, rows[chosen + 1] - rows[chosen], 1
+        )
+        left = np.floor(columns[chosen][edge] + (row - rows[chosen][edge]) * slope[edge]) + 1
+        within = np.where((row >= 0) & (row < grid.height), left.clip(0, grid.width), 0)
+        total += int(((left - within) * np.sign(end - start)[edge]).sum())
+    return abs(total)
+
+
+def _runs(counts: npt.NDArray[np.int64]) -> Iterator[slice]:
+    """Slices that cut counts into runs with sums of about `_MOST_CROSSINGS`, which bounds memory."""
+    totals = np.cumsum(counts)
+    start = 0
+    while start < len(counts):
+        done = totals[start - 1] if start else 0
+        stop = max(int(np.searchsorted(totals, done + _MOST_CROSSINGS)), start + 1)
+        yield slice(start, stop)
+        start = stop
 
 
 def _segmentize_edges(shape: Any) -> Any:

@@ -9,7 +9,7 @@ import shapely
 
 from data import shared_data
 from revisit.errors import PermanentError
-from revisit.pixels.raster.grid import Grid, aoi_mask, project_aoi
+from revisit.pixels.raster.grid import Grid, aoi_mask, count_aoi_pixels, project_aoi
 
 ZONE_31 = Grid("EPSG:32631", (10.0, 0.0, 600000.0, 0.0, -10.0, 5000000.0), 300, 200)
 
@@ -133,6 +133,61 @@ def test_parts_of_an_aoi_far_from_the_grid_do_not_count():
     assert aoi_mask(ZONE_31, {"type": "Polygon", "coordinates": [far]}).sum() == 0
     globe = [[-180.0, -85.0], [180.0, -85.0], [180.0, 85.0], [-180.0, 85.0], [-180.0, -85.0]]
     assert aoi_mask(ZONE_31, {"type": "Polygon", "coordinates": [globe]}).all()
+
+
+def star(lon, lat, size, seed, points=40):
+    """A ring with spikes around a place, in degrees."""
+    random = np.random.default_rng(seed)
+    angle = np.linspace(0, 2 * np.pi, points, endpoint=False)
+    reach = size * random.uniform(0.2, 1, points)
+    ring = np.column_stack(
+        [lon + reach * np.cos(angle) / np.cos(np.radians(lat)), lat + reach * np.sin(angle)]
+    )
+    return [*ring.tolist(), ring[0].tolist()]
+
+
+@pytest.mark.parametrize("size", [0.0001, 0.0004, 0.002, 0.01])
+@pytest.mark.parametrize("corner", [(600000.0, 5000000.0), (603000.0, 4998000.0), (600000.0, 4999000.0)])
+def test_the_pixels_of_an_aoi_across_the_edge_are_those_whose_centre_is_inside_on_the_endless_grid(
+    size, corner
+):
+    (place,) = lonlat(ZONE_31, [corner])
+    hole = star(*place, size / 6, 1)[::-1]
+    for seed in range(4):
+        geometry = {"type": "Polygon", "coordinates": [star(*place, size, seed), hole]}
+        wide = Grid("EPSG:32631", (10.0, 0.0, 597000.0, 0.0, -10.0, 5003000.0), 900, 800)
+        whole = by_centres(wide, geometry)
+        assert not (whole[0].any() or whole[-1].any() or whole[:, 0].any() or whole[:, -1].any())
+        inside = int(aoi_mask(ZONE_31, geometry).sum())
+        assert count_aoi_pixels(ZONE_31, geometry, inside) == whole.sum()
+
+
+def test_the_pixels_of_a_large_aoi_of_two_parts_are_counted_far_beyond_the_grid():
+    parts = [[star(4.5, 44.9, 0.5, 3)], [star(3.2, 46.5, 0.4, 4)]]  # 100 km and 200 km across, in two zones
+    geometry = {"type": "MultiPolygon", "coordinates": parts}
+    wide = Grid("EPSG:32631", (50.0, 0.0, 450000.0, 0.0, -50.0, 5300000.0), 6500, 8000)
+    grid = Grid("EPSG:32631", (50.0, 0.0, 600000.0, 0.0, -50.0, 5000000.0), 300, 200)
+    inside = int(aoi_mask(grid, geometry).sum())
+    assert inside
+    assert count_aoi_pixels(grid, geometry, inside) == aoi_mask(wide, geometry).sum()
+
+
+def test_a_part_on_the_other_side_of_the_globe_counts_by_its_area():
+    near, far = box(ZONE_31, 600000, 4999900, 600100, 5000000), [(-120, 0), (-119, 0), (-119, 1), (-120, 1)]
+    geometry = {"type": "MultiPolygon", "coordinates": [[near], [[*far, far[0]]]]}
+    area = pyproj.Geod(ellps="WGS84").polygon_area_perimeter(*zip(*far, strict=True))[0]
+    assert count_aoi_pixels(ZONE_31, geometry, 100) == pytest.approx(100 + area / 100, rel=1e-4)
+
+
+def test_an_aoi_across_the_antimeridian_is_counted_on_both_sides():
+    grid = Grid("EPSG:32701", (60.0, 0.0, 99960.0, 0.0, -60.0, 8200000.0), 400, 1400)
+    halves = [[(179.0, 180.0)], [(-180.0, -178.9)]]
+    parts = [[[[w, -17.0], [e, -17.0], [e, -16.8], [w, -16.8], [w, -17.0]]] for ((w, e),) in halves]
+    geometry = {"type": "MultiPolygon", "coordinates": parts}
+    wide = Grid("EPSG:32701", (60.0, 0.0, 39960.0, 0.0, -60.0, 8200000.0), 4500, 1600)
+    inside = int(aoi_mask(grid, geometry).sum())
+    assert inside
+    assert count_aoi_pixels(grid, geometry, inside) == aoi_mask(wide, geometry).sum()
 
 
 def test_masks_of_real_sites_have_the_reference_counts():
