@@ -98,7 +98,7 @@ variable "sites" {
 variable "sources" {
   description = "Product sources (SPECs, see README.md), checked every 15 minutes."
   type        = list(string)
-  default     = ["stac:https://earth-search.aws.element84.com/v1#sentinel-2-l2a"]
+  default     = ["stac:https://earth-search.aws.element84.com/v1#sentinel-2-c1-l2a"]
   validation {
     condition     = length(var.sources) > 0 && alltrue([for spec in var.sources : can(regex("^(google-index|stac):\\S+$", spec))])
     error_message = "sources are SPECs without spaces: google-index:gs://BUCKET/NAME, google-index:URL or stac:URL#collection; a folder works on one computer only."

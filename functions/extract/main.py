@@ -11,7 +11,7 @@ from revisit.domain.events import JobStarted
 from revisit.domain.job import Cover, Job, JobCost
 from revisit.domain.recipe import Recipe
 from revisit.errors import PermanentError
-from revisit.pixels import masks
+from revisit.pixels import masks, plausibility
 from revisit.pixels.indices import index
 from revisit.pixels.raster.grid import aoi_mask, count_aoi_pixels
 from revisit.pixels.raster.read_plan import ReadPlan
@@ -27,8 +27,8 @@ def extract(event: JobStarted, backend: Backend) -> None:
     if job.state != "started" or job_lifecycle.close_if_cancelled(backend, job):
         return
     started_s = perf_counter()
-    files = backend.source(job.product.source).bands(job.product)
-    bands, notes = bands_to_read(job.recipe, files)
+    found = backend.source(job.product.source).bands(job.product)
+    files, (bands, notes) = found.files, bands_to_read(job.recipe, found)
     read = [*bands, *(["SCL"] if "SCL" in files else [])]
     with ReadPlan.open(files, job.aoi, read, job.recipe.resolution_m, job.recipe.resampling) as plan:
         grid, inside = plan.grid, aoi_mask(plan.grid, job.aoi)
@@ -45,6 +45,8 @@ def extract(event: JobStarted, backend: Backend) -> None:
     if reason := conditions.skip_reason(job, cover):
         skip_job(job, cover, reason, notes, backend)
         return
+    judged = plausibility.judge_radiometry(files, dn, inside, scl)
+    files, notes = judged.files, (*notes, *judged.notes)
     scaling = {band: (files[band].scale, files[band].offset) for band in bands}
     # DN as they were read, with the scales and offsets that make reflectance of them.
     rasters = {"bands": (RasterAsset(dn, grid, scaling, nodata=0), "reflectance")}

@@ -103,6 +103,11 @@ class BandFile:
     the date."""
     nodata: int = 0
     """DN that means no data."""
+    other_offset: float | None = None
+    """The offset that may hold instead of `offset`, by what the pixels show; None where `offset` is
+    certain."""
+    doubt: str = ""
+    """Why `offset` is not certain, as a clause."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

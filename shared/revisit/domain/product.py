@@ -17,7 +17,7 @@ class Product:
     id: str
     """Name without .SAFE, or the source's own id if it has none; old multi-tile names end in _T<tile>."""
     source: str
-    """SPEC of its source, such as "stac:https://earth-search.aws.element84.com/v1#sentinel-2-l2a"."""
+    """SPEC of its source, such as "stac:https://earth-search.aws.element84.com/v1#sentinel-2-c1-l2a"."""
     level: Level
     platform: str
     """S2A, S2B, ..."""

@@ -228,7 +228,7 @@ def test_level_1c_of_earth_search_is_in_a_requester_pays_bucket():
     ],
 )
 def test_scale_and_offset_are_read_in_every_form(asset, expected):
-    item = minimal()
+    item = minimal(datetime="2021-06-01T10:30:00Z")
     item["assets"]["red"] |= asset
     file = bands(item)["B04"]
     assert (file.scale, file.offset, file.nodata) == expected
@@ -254,7 +254,7 @@ def test_a_band_with_an_invalid_scale_is_left_out(value):
 
 
 def test_the_native_resolution_wins_and_then_the_cog():
-    item = minimal()
+    item = minimal(datetime="2021-06-01T10:30:00Z")
     at = "https://sentinel-cogs.s3.us-west-2.amazonaws.com/x/"
     item["assets"] = {
         "B02_60m": {"href": at + "B02_60m.jp2"},
@@ -398,7 +398,9 @@ def test_numbers_of_four_hundred_digits_are_refused():
 
 
 def test_invalid_properties_are_ignored_for_bands():
-    assert set(bands(minimal() | {"properties": ["nothing"]})) == {"B04"}
+    item = minimal() | {"properties": ["nothing"]}
+    item["assets"]["red"]["raster:bands"] = [{"scale": 0.0001, "offset": -0.1}]
+    assert set(bands(item)) == {"B04"}
 
 
 def test_a_footprint_that_jumps_over_the_antimeridian_is_split():

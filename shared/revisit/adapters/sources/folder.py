@@ -13,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from revisit.adapters.sources import metadata_file, safe, safe_files, stac_item
+from revisit.adapters.sources import metadata_file, safe, safe_files, stac_item, tiff_tags
 from revisit.adapters.sources.allowed_hosts import require_allowed_url
 from revisit.adapters.sources.batches import ProductOrRejection, batch_unseen
 from revisit.domain.bands import BandFiles, SourceFile
@@ -83,7 +83,7 @@ class Folder:
         item = metadata_file.read_json(path)
         if not stac_item.is_item(item):
             raise PermanentError(f"{path} is no longer a STAC item")
-        return self._item_bands(path, item)
+        return self._item_bands(path, item, compare_tags=True)
 
     def files(self, product: Product) -> list[SourceFile]:
         """All files of a product; see `Source.files`."""
@@ -107,9 +107,12 @@ class Folder:
             raise PermanentError(f"none of the image files of {root.name} exists")
         return BandFiles(existing, missing)
 
-    def _item_bands(self, path: Path, item: dict[str, Any]) -> BandFiles:
+    def _item_bands(self, path: Path, item: dict[str, Any], compare_tags: bool = False) -> BandFiles:
         return stac_item.require_bands(
-            stac_item.band_files(item, lambda href: self._resolve_href(path, href)), path.name
+            stac_item.band_files(
+                item, lambda href: self._resolve_href(path, href), tiff_tags.read_statement, compare_tags
+            ),
+            path.name,
         )
 
     # ---- listing

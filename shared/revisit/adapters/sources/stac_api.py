@@ -69,7 +69,7 @@ class StacApi:
             )
         if not re.fullmatch(r"[\w.\-]{1,100}", collection):
             raise InvalidInputError(
-                f"{location!r} names no collection; write stac:{url or 'https://host/path'}#sentinel-2-l2a"
+                f"{location!r} names no collection; write stac:{url or 'https://host/path'}#sentinel-2-c1-l2a"
             )
         self.url = url.rstrip("/")
         self.collection = collection

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from revisit.adapters.sources.radiometry import SILENT, ItemFacts, Statement, radiometry_of
 from revisit.adapters.sources.stated_footprint import parse_bounds, parse_footprint
-from revisit.domain.bands import BANDS, SPECTRAL_BANDS, BandFile, BandFiles, SourceFile, band_name
+from revisit.domain.bands import BANDS, BandFile, BandFiles, SourceFile, band_name
 from revisit.domain.clock import parse_instant
 from revisit.domain.product import Level, Product
 from revisit.domain.product_name import (
@@ -21,10 +22,6 @@ from revisit.domain.product_name import (
     parse_short_id,
 )
 from revisit.errors import InvalidInputError, PermanentError
-
-OFFSET_BASELINE = "0400"
-"""From this baseline on a product may have a radiometric offset, so a missing statement does not mean
-zero."""
 
 _TILE = re.compile(r"(?:MGRS-)?T?(\d{1,2})([C-HJ-NP-X][A-HJ-NP-Z]{2})")
 _VALID_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:\-]{0,199}")
@@ -103,24 +100,29 @@ def product_of(item: dict[str, Any], source: str, href: str) -> Product:
     )
 
 
-def band_files(item: dict[str, Any], resolve: Callable[[str], str]) -> BandFiles:
+def band_files(
+    item: dict[str, Any],
+    resolve: Callable[[str], str],
+    read_tags: Callable[[str, str], Statement] | None = None,
+    compare_tags: bool = False,
+) -> BandFiles:
     """The band files of an item, and the reason for each band that is left out.
 
-    Of several files of one band, the one in the native resolution is chosen, then a GeoTIFF. The offset is
-    the one that applies to the file: 0 where Earth Search has applied it to the COG, else the one that the
-    asset states.
+    Of several files of one band, the one in the native resolution is chosen, then a GeoTIFF. Scale and offset
+    follow the rules of `radiometry`.
 
     Args:
         item: Decoded JSON.
         resolve: Returns the absolute local path or https URL of an href; raises PermanentError for one that
-            must
-            not be read.
+            must not be read.
+        read_tags: Returns what a file (path or URL, band) states itself; None reads no file.
+        compare_tags: Whether to read the tags also where the item states both scale and offset.
     """
     files: dict[str, tuple[tuple[int, int], BandFile]] = {}
     left_out: dict[str, str] = {}
     properties = item.get("properties")
     properties = properties if isinstance(properties, dict) else {}
-    baseline = _baseline(properties, _product_name(item, properties))
+    facts = _facts(item, properties)
     for key, asset in item["assets"].items():
         band = _band(key, asset)
         driver = _driver(asset) if band else None
@@ -128,13 +130,23 @@ def band_files(item: dict[str, Any], resolve: Callable[[str], str]) -> BandFiles
             continue
         try:
             href = resolve(str(asset.get("href")))
-            scale, offset, nodata = _scale_offset_nodata(band, asset, properties, baseline, driver)
+            stated = _stated_scaling(asset)
+            said, tags = Statement.parse(band, stated), SILENT
+            if read_tags and driver == "GTiff" and (compare_tags or None in (said.scale, said.offset)):
+                tags = read_tags(href, band)
+            found = radiometry_of(band, said, tags, facts, href, driver)
+            nodata = int(_number(stated, "nodata", 0))
         except PermanentError as refusal:
             left_out.setdefault(band, str(refusal))
             continue
         rank = (abs(_resolution(key, asset, band) - BANDS[band].resolution_m), driver != "GTiff")
         if band not in files or rank < files[band][0]:
-            files[band] = (rank, BandFile(band, href, driver, scale, offset, nodata))
+            files[band] = (
+                rank,
+                BandFile(
+                    band, href, driver, found.scale, found.offset, nodata, found.other_offset, found.doubt
+                ),
+            )
     return BandFiles(
         {band: files[band][1] for band in BANDS if band in files},
         {band: reason for band, reason in left_out.items() if band not in files},
@@ -263,6 +275,20 @@ def _baseline(properties: dict[str, Any], name: ProductName | None) -> str | Non
     return name.baseline if name else None
 
 
+def _facts(item: dict[str, Any], properties: dict[str, Any]) -> ItemFacts:
+    """What the radiometry of its files depends on."""
+    applied = properties.get("earthsearch:boa_offset_applied", properties.get("sentinel:boa_offset_applied"))
+    try:
+        sensed = _parse_time(properties, "datetime", "start_datetime")
+    except PermanentError:
+        sensed = None
+    return ItemFacts(
+        _baseline(properties, _product_name(item, properties)),
+        sensed,
+        {"true": True, "false": False}.get(str(applied).lower()),
+    )
+
+
 def _cloud_cover(properties: dict[str, Any]) -> float | None:
     value = properties.get("eo:cloud_cover")
     if (
@@ -319,28 +345,6 @@ def _driver(asset: dict[str, Any]) -> str | None:
 def _resolution(key: str, asset: dict[str, Any], band: str) -> int:
     found = _KEY_RESOLUTION.search(key) or re.search(r"_(\d{2})m\.\w+$", str(asset.get("href")))
     return int(found[1]) if found else BANDS[band].resolution_m
-
-
-def _scale_offset_nodata(
-    band: str, asset: dict[str, Any], properties: dict[str, Any], baseline: str | None, driver: str
-) -> tuple[float, float, int]:
-    """Scale, offset and nodata of an asset."""
-    stated = _stated_scaling(asset)
-    nodata = int(_number(stated, "nodata", 0))
-    if band == "SCL":
-        return 1.0, 0.0, nodata
-    default = 0.0001 if band in SPECTRAL_BANDS else 0.001
-    scale, offset = _number(stated, "scale", default), _number(stated, "offset", 0.0)
-    if band not in SPECTRAL_BANDS:
-        return scale, offset, nodata
-    applied = properties.get("earthsearch:boa_offset_applied", properties.get("sentinel:boa_offset_applied"))
-    if applied is True and driver == "GTiff":
-        return scale, 0.0, nodata
-    if "offset" not in stated and "scale" not in stated and (baseline or "") >= OFFSET_BASELINE:
-        raise PermanentError(
-            f"the item states no radiometric offset of {band}, which baseline {baseline} may have"
-        )
-    return scale, offset, nodata
 
 
 def _stated_scaling(asset: dict[str, Any]) -> dict[str, Any]:

@@ -12,16 +12,13 @@ import numpy.typing as npt
 
 from revisit.errors import PermanentError
 from revisit.pixels.raster.grid import Grid
+from revisit.tiff_directory import read_tags
 
-_TYPE_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 12: 8, 16: 8}
-_TYPE_CODES = {1: "B", 2: "c", 3: "H", 4: "I", 12: "d", 16: "Q"}
 _DTYPES = {(8, 1): "uint8", (16, 1): "uint16", (16, 2): "int16"}
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _SAMPLES, _PREDICTOR = 256, 257, 258, 259, 277, 317
 _TILE_WIDTH, _TILE_HEIGHT, _OFFSETS, _COUNTS, _FORMAT = 322, 323, 324, 325, 339
 _SCALE, _TIEPOINT, _MATRIX, _GEOKEYS = 33550, 33922, 34264, 34735
 _FILL_ORDER, _RASTER_TYPE, _PROJECTED_CRS = 266, 1025, 3072
-_MAX_TAGS = 200
-"""A directory that claims more is taken for garbage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +52,7 @@ def parse_layout(head: bytes | bytearray) -> Layout | None:
         None if `head` does not hold the whole directory, or if the file is not of the plain kind.
     """
     try:
-        tags = _read_tags(head)
+        tags = read_tags(head)
         return _layout_of_tags(tags) if tags else None
     except (struct.error, IndexError, KeyError, PermanentError):
         return None
@@ -103,32 +100,6 @@ def undo_predictor(tile_layout: Layout, rows: npt.NDArray[Any]) -> npt.NDArray[A
     if tile_layout.predictor == 1:
         return rows
     return np.add.accumulate(rows, axis=1, dtype=np.dtype(tile_layout.dtype))
-
-
-def _read_tags(head: bytes | bytearray) -> dict[int, tuple[Any, ...]] | None:
-    """The tags of the first directory and their values; None if it is no little-endian TIFF or BigTIFF."""
-    if head[:4] == b"II*\0":
-        pointer, count_format, entry_format, entry_size, inline_size = "<I", "<H", "<HHI", 12, 4
-        (directory,) = struct.unpack_from("<I", head, 4)
-    elif head[:8] == b"II+\0\x08\0\0\0":
-        pointer, count_format, entry_format, entry_size, inline_size = "<Q", "<Q", "<HHQ", 20, 8
-        (directory,) = struct.unpack_from("<Q", head, 8)
-    else:
-        return None
-    (count,) = struct.unpack_from(count_format, head, directory)
-    if count > _MAX_TAGS:
-        return None
-    tags: dict[int, tuple[Any, ...]] = {}
-    first = directory + struct.calcsize(count_format)
-    for entry in range(first, first + count * entry_size, entry_size):
-        tag, kind, length = struct.unpack_from(entry_format, head, entry)
-        if kind not in _TYPE_SIZES or length > len(head):
-            continue
-        position = entry + struct.calcsize(entry_format)
-        if length * _TYPE_SIZES[kind] > inline_size:
-            (position,) = struct.unpack_from(pointer, head, position)
-        tags[tag] = struct.unpack_from(f"<{length}{_TYPE_CODES[kind]}", head, position)
-    return tags
 
 
 def _layout_of_tags(tags: dict[int, tuple[Any, ...]]) -> Layout | None:
