@@ -361,3 +361,24 @@ def test_malformed_shapes_are_rejected_with_a_message_and_the_page_keeps_working
     page.locator(".card .trouble").wait_for()
     assert show(page, "51.3 N 4.2 E")["Tile"] == "31UES"
     assert session.errors == [] and session.dialogs == []
+
+
+def test_the_map_zooms_by_wheel_and_moves_by_drag_while_another_control_has_the_focus(visit):
+    page = visit().open("place")
+    page.get_by_label("Tile, coordinates or country").fill("31UES")
+    zoom, centre = (
+        f"async () => (await import('./map/map.js')).getMap().getView().{name}()"
+        for name in ("getZoom", "getCenter")
+    )
+    box = page.locator("#map").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    before = page.evaluate(zoom)
+    page.mouse.wheel(0, -300)
+    wait_until(page, f"async (before) => (await ({zoom})()) > before + 0.1", before)
+    page.wait_for_timeout(600)  # the view moves on after a wheel
+    start = page.evaluate(centre)
+    page.mouse.down()
+    page.mouse.move(x + 120, y, steps=4)
+    page.mouse.up()
+    wait_until(page, f"async (start) => (await ({centre})())[0] < start - 1000", start[0])

@@ -147,6 +147,7 @@ export function getMap() {
   map = new ol.Map({
     target: "map",
     layers: [baseLayer, graticuleLayer],
+    interactions: ol.interaction.defaults.defaults(),
     controls: [
       new ol.control.Zoom({ zoomInTipLabel: "Zoom in", zoomOutTipLabel: "Zoom out" }),
       new ol.control.ScaleLine(),

@@ -14,6 +14,7 @@ export class ResultMap {
     this.map = new ol.Map({
       target: element,
       layers: [this.outline, this.mark],
+      interactions: ol.interaction.defaults.defaults(),
       controls: [new ol.control.Zoom(), new ol.control.ScaleLine({ minWidth: 70 })],
     });
     this.shown = { first: null, second: null, display: null };
