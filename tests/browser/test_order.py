@@ -47,26 +47,27 @@ def choose_date(page, date: str) -> None:
     wait_until(page, "(text) => document.querySelector('.when strong').textContent === text", date)
 
 
-@pytest.fixture(scope="module")
-def order(suite) -> str:
-    """A finished order of NDVI and the bands of true colour."""
-    body = {
-        "aoi": json.loads(shared_data("archive", "aoi", f"{SITE}.geojson").read_text()),
-        "indices": ["NDVI"],
-        "bands": ["B02", "B03", "B04"],
-    }
+def finished_order(url: str, **wish) -> str:
+    """Order over the site's field through the API and wait for the end; returns the order's id."""
+    aoi = json.loads(shared_data("archive", "aoi", f"{SITE}.geojson").read_text())
     request = urllib.request.Request(
-        f"{suite.url}/orders", json.dumps(body).encode(), {"Content-Type": "application/json"}
+        f"{url}/orders", json.dumps({"aoi": aoi} | wish).encode(), {"Content-Type": "application/json"}
     )
     with urllib.request.urlopen(request) as answer:
         order_id = json.load(answer)["order"]
     end = time.monotonic() + 120
     while True:
-        with urllib.request.urlopen(f"{suite.url}/orders/{order_id}") as answer:
+        with urllib.request.urlopen(f"{url}/orders/{order_id}") as answer:
             if json.load(answer)["state"] == "finished":
                 return order_id
         assert time.monotonic() < end
         time.sleep(0.2)
+
+
+@pytest.fixture(scope="module")
+def order(suite) -> str:
+    """A finished order of NDVI and the bands of true colour."""
+    return finished_order(suite.url, indices=["NDVI"], bands=["B02", "B03", "B04"])
 
 
 @pytest.fixture
@@ -244,6 +245,32 @@ def test_two_dates_can_be_compared_and_colours_chosen(result):
     page.get_by_label("Show").select_option("True colour")
     wait_until(page, "() => document.querySelector('.legend') === null")
     assert session.violations == [] and session.errors == []
+
+
+def test_an_index_that_a_result_lacks_shows_no_other_one_under_its_name(visit, suite):
+    """The archive's products have no band 12, which NBR needs."""
+    session = visit()
+    page = session.open(f"order/{finished_order(suite.url, indices=['NDVI', 'NBR'], start='2023-12-20')}")
+    wait_until(page, "() => document.querySelector('.legend') !== null")
+    painted = """() => [...document.querySelectorAll(".result-map canvas")].some((canvas) => canvas.width &&
+      canvas.getContext("2d").getImageData(canvas.width / 2 - 40, canvas.height / 2, 1, 1).data[3] > 0)"""
+    wait_until(page, painted)
+    page.get_by_label("Show").select_option("NBR")
+    page.locator(".results .readout", has_text="This result has no NBR. ").wait_for()
+    assert "B12" in page.locator(".results .readout").first.inner_text()
+    wait_until(page, f"() => !({painted})()")
+    assert page.locator(".legend").count() == 0 and page.get_by_text("Try again").count() == 0
+    box = page.locator(".result-map").bounding_box()
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.wait_for_timeout(200)
+    assert page.locator(".readout", has_text=" at ").count() == 0
+    page.get_by_label("Show").select_option("NDVI")
+    wait_until(page, painted)
+    # The wheel zooms this map too while the choice has the focus.
+    scale = page.locator(".result-map .ol-scale-line").inner_text()
+    page.mouse.wheel(0, 300)
+    wait_until(page, "(text) => document.querySelector('.result-map .ol-scale-line').innerText !== text", scale)
+    assert session.errors == []
 
 
 def test_answers_to_an_earlier_choice_are_neither_drawn_nor_cached_for_another(result):

@@ -1,14 +1,14 @@
 // The pixels of a result on a map, a second date to swipe over them, the legend, and the value under the
 // pointer.
 
-import { get, Problem } from "../lib/api.js";
+import { get } from "../lib/api.js";
 import { button, h, replaceContent } from "../lib/dom.js";
 import * as format from "../lib/format.js";
 import { load, store } from "../lib/state.js";
 import { Raster } from "../map/cog_reader.js";
 import { legend } from "../map/colormap.js";
 import { ResultMap } from "../map/result_map.js";
-import { hasPixels, outcomeText, RED_GREEN_BLUE, TRUE_COLOUR } from "./result_selection.js";
+import { hasPixels, hasValue, missingText, RED_GREEN_BLUE, TRUE_COLOUR } from "./result_selection.js";
 
 const MAX_OPEN_RASTERS = 16;
 // Reflectance that is white in true colour.
@@ -54,32 +54,49 @@ export class PixelView {
     delete this.display.high;
   }
 
+  // A value that a result lacks, and a result that cannot be read, leave the map empty: what it showed before
+  // must not stand under another name.
   async show(signal) {
+    try {
+      await this.showSelection(signal);
+    } catch (error) {
+      if (error.name !== "AbortError" && !signal.aborted) this.clear();
+      throw error;
+    }
+  }
+
+  clear() {
+    this.map?.show(null, null, null, this.aoi);
+    this.field.classList.add("void");
+    this.swipe.disabled = true;
+    replaceContent(this.controls);
+  }
+
+  async showSelection(signal) {
     const { job, compared, value } = this.selection;
+    const reason = missingText(job, this.selection);
     // The slider keeps its place on dates without pixels, so that the buttons below it do not move.
     this.swipe.hidden = !compared;
-    this.swipe.disabled = !hasPixels(job);
-    this.field.classList.toggle("void", !hasPixels(job));
-    if (!hasPixels(job)) {
-      this.map?.show(null, null, null, this.aoi);
-      this.say(`${format.date(job.datetime)}: ${outcomeText(job)}.`);
-      replaceContent(this.controls);
+    if (reason) {
+      this.clear();
+      this.say(`${format.date(job.datetime)}: ${reason}`);
       return;
     }
     const [first, second] = await Promise.all([
       this.rasters.open(job, value),
-      compared ? this.rasters.open(compared, value) : null,
+      compared && hasValue(compared, this.selection) ? this.rasters.open(compared, value) : null,
     ]);
     signal.throwIfAborted();
+    this.field.classList.remove("void");
+    this.swipe.disabled = !second;
     this.map ??= new ResultMap(this.field, (text) => this.say(text));
     const display = this.currentDisplay(value);
     this.map.show(first, second, display, this.aoi);
     this.map.swipe(this.swipe.value / 100);
-    this.say(
-      matchMedia("(any-pointer: fine)").matches
-        ? "Click a pixel for its value, or press Enter on the map for the one at the centre."
-        : "Tap a pixel for its value.",
-    );
+    const hint = matchMedia("(any-pointer: fine)").matches
+      ? "Click a pixel for its value, or press Enter on the map for the one at the centre."
+      : "Tap a pixel for its value.";
+    this.say(compared && !second ? `${format.date(compared.datetime)} has no ${value}. ${hint}` : hint);
     replaceContent(
       this.controls,
       value === TRUE_COLOUR ? null : legend(value, display, (changes) => this.changeDisplay(changes)),
@@ -129,7 +146,6 @@ class RasterCache {
     const isIndex = this.recipe.indices.includes(value);
     const name = isIndex ? value : "bands";
     const asset = item.assets[name];
-    if (!asset) throw new Problem(`This result has no ${value}; its notes give the reason.`);
     const names = value === TRUE_COLOUR ? RED_GREEN_BLUE : [value];
     const bands = isIndex ? [0] : names.map((band) => asset.bands.findIndex((each) => each.name === band));
     return Raster.open(job.assets[name].href, asset, bands);

@@ -24,7 +24,7 @@ export function resultFiles(path, { job, statistic }, guard, copyLink) {
       small("Series as CSV", () => downloadFile(series, `${statistic}.csv`)),
       small("Copy link", copyLink),
     ),
-    job.notes.length ? h("p", { class: "note" }, job.notes.join(" ")) : null,
+    job.notes.length ? h("p", { class: "note" }, job.notes.map(format.toSentence).join(" ")) : null,
   ];
 }
 

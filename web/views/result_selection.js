@@ -17,6 +17,22 @@ export function outcomeText(job) {
   return job.clear_fraction === null || job.clear_fraction < MIN_CLEAR_SHARE ? "no clear pixel" : "no data";
 }
 
+// Whether a result has pixels of the selected value; an index or band whose source bands are missing has none.
+export function hasValue(job, { recipe, value }) {
+  if (!hasPixels(job)) return false;
+  if (recipe.indices.includes(value)) return Boolean(job.assets[value]);
+  const names = value === TRUE_COLOUR ? RED_GREEN_BLUE : [value];
+  return Boolean(job.assets.bands) && names.every((name) => job.bands[name]);
+}
+
+// Why the selected value of a result cannot be shown, as sentences; "" where it can.
+export function missingText(job, selection) {
+  if (!hasPixels(job)) return format.toSentence(outcomeText(job));
+  if (hasValue(job, selection)) return "";
+  const notes = job.notes.map(format.toSentence);
+  return [`This result has no ${selection.value}.`, ...notes].join(" ");
+}
+
 export class Selection {
   // `onChange()` is called after the address has changed.
   constructor(recipe, route, onChange) {
