@@ -129,6 +129,25 @@ def test_alerts_are_previewed_before_anything_is_saved(visit):
     assert page.request.get(f"{session.url}/subscriptions").json()["subscriptions"] == before
 
 
+def test_the_error_of_a_submission_stays_when_an_earlier_preview_arrives(visit):
+    session = visit()
+    page = open_form(session)
+    previews = []
+    page.route("**/subscriptions/preview", lambda route: previews.append(route))
+    page.get_by_label("Name", exact=True).fill("Bad address")
+    page.locator("textarea[name=webhooks]").fill("http://169.254.169.254/latest")
+    page.get_by_role("button", name="Watch it").click()
+    page.locator(".sticky .trouble").wait_for()
+    page.wait_for_timeout(500)  # the form waits 400 ms before it asks for a preview
+    assert len(previews) == 1
+    with page.expect_response("**/subscriptions/preview"):
+        previews[0].continue_()
+    page.wait_for_timeout(300)
+    assert "169.254.169.254" in page.locator(".sticky .trouble").inner_text()
+    page.locator("textarea[name=webhooks]").fill("")
+    assert page.locator(".sticky .trouble").count() == 0 and session.errors == []
+
+
 def test_names_that_are_markup_are_only_text(visit):
     session = visit()
     page = open_form(session)

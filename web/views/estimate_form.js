@@ -1,7 +1,7 @@
 // A form beside a card with an estimate that follows the form: of an order's work, of a subscription's
 // alerts.
 
-import { appendError, errorBox, field, h, replaceContent, row } from "../lib/dom.js";
+import { errorBox, field, h, replaceContent, row } from "../lib/dom.js";
 import { attempt, latest } from "../lib/latest.js";
 
 const DEBOUNCE_MS = 400;
@@ -18,40 +18,55 @@ const DEBOUNCE_MS = 400;
 //   send(form)        submits the form
 // Returns { form, update() }.
 export function estimateForm({ fields, signal, onInput, estimate, required, label, key, send }) {
-  const card = h("div", { class: "card", "aria-live": "polite" });
-  const submitButton = (ready) =>
-    row(h("button", { class: "first", "data-key": key, disabled: !ready }, label));
+  const content = h("div", { class: "stack", "aria-live": "polite" });
+  // What the last submission failed with stays until the form is changed or submitted again, whatever
+  // estimate arrives meanwhile.
+  const failure = h("div", {});
+  const submitButton = h("button", { class: "first", "data-key": key, disabled: true }, label);
+  let [ready, sending] = [false, false];
+  const updateButton = () => {
+    submitButton.disabled = !ready || sending;
+  };
+  const show = (shown, isReady) => {
+    replaceContent(content, shown);
+    ready = isReady;
+    submitButton.hidden = false;
+    updateButton();
+  };
   let timer = null;
   const oninput = () => {
+    failure.replaceChildren();
     onInput(form);
     clearTimeout(timer);
     timer = setTimeout(update, DEBOUNCE_MS);
   };
-  const onsubmit = (event) => {
+  const onsubmit = async (event) => {
     event.preventDefault();
-    const pressed = form.querySelector(`[data-key=${key}]`);
-    if (pressed) pressed.disabled = true;
-    attempt(
+    if (sending) return;
+    failure.replaceChildren();
+    sending = true;
+    updateButton();
+    await attempt(
       () => send(form),
-      (problem) => {
-        if (pressed) pressed.disabled = false;
-        appendError(card, problem);
-      },
+      (problem) => failure.replaceChildren(errorBox(problem, null)),
     );
+    sending = false;
+    updateButton();
   };
+  submitButton.hidden = true;
   const form = h(
     "form",
     { class: "order-form", oninput, onsubmit },
     h("div", { class: "stack wide-apart" }, fields),
-    h("div", { class: "sticky" }, card),
+    h("div", { class: "sticky" }, h("div", { class: "card" }, content, failure, row(submitButton))),
   );
   const update = latest(
     async (current) => {
-      const { content, ready } = await estimate(form, current);
+      const { content: shown, ready: isReady } = await estimate(form, current);
       current.throwIfAborted();
-      replaceContent(card, content, submitButton(ready));
+      show(shown, isReady);
     },
-    (problem, retry) => replaceContent(card, errorBox(problem, retry), submitButton(!required)),
+    (problem, retry) => show(errorBox(problem, retry), !required),
     signal,
   );
   return { form, update };
