@@ -269,7 +269,45 @@ def test_an_index_that_a_result_lacks_shows_no_other_one_under_its_name(visit, s
     # The wheel zooms this map too while the choice has the focus.
     scale = page.locator(".result-map .ol-scale-line").inner_text()
     page.mouse.wheel(0, 300)
-    wait_until(page, "(text) => document.querySelector('.result-map .ol-scale-line').innerText !== text", scale)
+    wait_until(
+        page, "(text) => document.querySelector('.result-map .ol-scale-line').innerText !== text", scale
+    )
+    assert session.errors == []
+
+
+def test_the_chart_leaves_out_values_of_a_few_pixels_and_ends_soon_after_the_last(visit, order):
+    session = visit()
+
+    def mostly_unseen(route) -> None:
+        """The observation of 7 October with 36 % of the area seen and 2 % of that clear."""
+        answer = route.fetch()
+        first, *others = answer.json()["observations"]
+        assert first["datetime"].startswith("2023-10-07") and len(others) == 2
+        first |= {"coverage": 0.36, "clear_fraction": 0.02}
+        route.fulfill(response=answer, json={"observations": [first, *others]})
+
+    session.page.route("**/series?index=NDVI", mostly_unseen)
+    page = session.open(f"order/{order}")
+    hide = page.get_by_label("Hide 1 value from less than 10 % of the area")
+    hide.wait_for()
+    box = page.locator(".plot .u-over").bounding_box()
+
+    def first_value() -> str:
+        page.mouse.move(box["x"] + 30, box["y"] + 150)
+        page.mouse.move(box["x"] + 12, box["y"] + 150)
+        return page.locator(".results .readout", has_text="NDVI").last.inner_text()
+
+    assert first_value().startswith("22 Oct 2023")
+    hide.uncheck()
+    assert first_value().startswith("7 Oct 2023")
+    assert "36 % of your area was seen, 2 % of that clear, 119 pixels" in first_value()
+    # One observation is in the middle of a month; the margin of a long series is 3 %.
+    day = 86_400
+    ranges = page.evaluate(
+        "async (all) => all.map((await import('./views/series.js')).timeRange)",
+        [[1.7e9], [0, 1000 * day]],
+    )
+    assert ranges == [[1.7e9 - 15 * day, 1.7e9 + 15 * day], [-30 * day, 1030 * day]]
     assert session.errors == []
 
 
@@ -437,7 +475,7 @@ def test_a_single_product_from_a_search_can_be_ordered(visit, expected):
     place_order(page)
     rows = read_rows(page, ".results .tall tbody tr")
     mean = next(one["NDVI"]["mean"] for one in expected["dates"] if one["date"] == "2023-12-26")
-    assert [(row[0], float(row[2])) for row in rows] == [("26 Dec 2023", pytest.approx(mean, abs=5.1e-4))]
+    assert [(row[0], float(row[3])) for row in rows] == [("26 Dec 2023", pytest.approx(mean, abs=5.1e-4))]
     # The next order uses conditions again.
     session.open("order")
     page.locator(".sticky h2", has_text=f"{len(expected['dates'])} acquisitions").wait_for()

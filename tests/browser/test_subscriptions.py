@@ -52,7 +52,7 @@ def test_a_subscription_with_backfill_writes_the_alerts_expected_from_the_archiv
         patience_s=90,
     )
     rows = read_rows(page, "[aria-label='Log of alerts'] tbody tr")
-    assert sorted(float(row[4]) for row in rows) == [
+    assert sorted(float(row[5]) for row in rows) == [
         pytest.approx(value, abs=5.1e-4) for value in sorted(one["NDVI"]["mean"] for one in clear)
     ]
     # The facts above the log are requested before the log.

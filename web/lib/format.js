@@ -33,8 +33,15 @@ export function time(text) {
 }
 
 export const count = (number) => WHOLE_FORMAT.format(number);
-export const percent = (share) =>
-  share === null || share === undefined ? "–" : `${Math.round(share * 100)} %`;
+export function percent(share) {
+  if (share === null || share === undefined) return "–";
+  return share > 0 && share < 0.005 ? "<1 %" : `${Math.round(share * 100)} %`;
+}
+// How much of the area an acquisition saw and how much of that was clear.
+export const coverText = ({ coverage, clear_fraction: clear }) =>
+  coverage === null || coverage === undefined || coverage > 0.995
+    ? `${percent(clear)} of your area clear`
+    : `${percent(coverage)} of your area was seen, ${percent(clear)} of that clear`;
 export const decimal = (number, digits = 3) =>
   number === null || number === undefined ? "–" : number.toFixed(digits).replace("-", "−");
 export const plural = (number, one, more = `${one}s`) => `${count(number)} ${number === 1 ? one : more}`;

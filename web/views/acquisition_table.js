@@ -21,13 +21,21 @@ export function acquisitionTable(selection) {
       "tr",
       { class: job === chosen ? "looked" : null },
       rowHeader(choose),
+      numberCell(format.percent(job.coverage)),
       numberCell(format.percent(job.clear_fraction)),
       numberCell(format.decimal((job.indices[statistic] ?? job.bands[statistic])?.mean)),
       cell(h("span", { class: `state ${job.state}` }, job.state)),
       h("td", { class: "why" }, [job.reason, ...job.notes].filter(Boolean).join("; ")),
     );
   };
-  const columns = [["Sensed"], ["Clear", "number"], [statistic, "number"], ["State"], ["Note"]];
+  const columns = [
+    ["Sensed"],
+    ["Seen", "number"],
+    ["Clear", "number"],
+    [statistic, "number"],
+    ["State"],
+    ["Note"],
+  ];
   const rows = [...jobs].reverse().map(row);
   return scrollRegion("Acquisitions", [table("Acquisitions (newest first)", columns, rows)], "scroll tall");
 }

@@ -20,7 +20,8 @@ export function alertLog(alerts, deliveries, subscription, route) {
       {},
       rowHeader(alert.number),
       cell(h("button", { type: "button", class: "plain", onclick: open }, format.date(alert.datetime))),
-      cell(`${format.time(alert.created)}${alert.backfill ? " (backfill)" : ""}`),
+      cell(`${format.time(alert.created)}${alert.backfill ? " (backfill)" : ""}`, updateMark(alert)),
+      numberCell(format.percent(alert.coverage)),
       numberCell(format.percent(alert.clear_fraction)),
       index ? numberCell(format.decimal(alert.indices[index]?.mean)) : null,
       cell(deliveryList(own, subscription)),
@@ -31,6 +32,7 @@ export function alertLog(alerts, deliveries, subscription, route) {
     ["No."],
     ["Sensed"],
     ["Written"],
+    ["Seen", "number"],
     ["Clear", "number"],
     index ? [index, "number"] : null,
     ["Deliveries"],
@@ -40,6 +42,10 @@ export function alertLog(alerts, deliveries, subscription, route) {
     alerts[0].number > 1 ? `Last ${alerts.length} alerts (newest first)` : "Alerts (newest first)";
   return scrollRegion("Log of alerts", [table(caption, columns, rows)], "scroll tall");
 }
+
+// Marks an alert that tells of a changed result, such as after a further part of the pass has arrived.
+const updateMark = ({ kind, updates }) =>
+  kind === "updated" ? h("span", { class: "mark" }, `updates No. ${updates}`) : null;
 
 function deliveryList(deliveries, { channels }) {
   if (!deliveries.length) return channels.length ? "none" : "–";

@@ -23,6 +23,8 @@ export class PixelView {
     this.aoi = aoi;
     this.onChange = onChange;
     this.map = null;
+    // The value that the map shows.
+    this.shownValue = null;
     this.rasters = new RasterCache(selection.recipe);
     this.display = { ramp: "Earth", ...load("looks") };
     this.field = h("div", {
@@ -54,8 +56,8 @@ export class PixelView {
     delete this.display.high;
   }
 
-  // A value that a result lacks, and a result that cannot be read, leave the map empty: what it showed before
-  // must not stand under another name.
+  // The map is emptied for another value, and where a result lacks the value or cannot be read: what it showed
+  // before must not stand under another name.
   async show(signal) {
     try {
       await this.showSelection(signal);
@@ -75,6 +77,7 @@ export class PixelView {
   async showSelection(signal) {
     const { job, compared, value } = this.selection;
     const reason = missingText(job, this.selection);
+    if (value !== this.shownValue) this.clear();
     // The slider keeps its place on dates without pixels, so that the buttons below it do not move.
     this.swipe.hidden = !compared;
     if (reason) {
@@ -89,6 +92,7 @@ export class PixelView {
     signal.throwIfAborted();
     this.field.classList.remove("void");
     this.swipe.disabled = !second;
+    this.shownValue = value;
     this.map ??= new ResultMap(this.field, (text) => this.say(text));
     const display = this.currentDisplay(value);
     this.map.show(first, second, display, this.aoi);

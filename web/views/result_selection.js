@@ -10,9 +10,9 @@ const MIN_CLEAR_SHARE = 0.02;
 
 export const hasPixels = (job) => job.state === "done" && job.clear_pixels > 0;
 
-// Such as "87 % clear", or why there is nothing to show.
+// Such as "36 % of your area was seen, 98 % of that clear", or why there is nothing to show.
 export function outcomeText(job) {
-  if (hasPixels(job)) return `${format.percent(job.clear_fraction)} clear`;
+  if (hasPixels(job)) return format.coverText(job);
   if (job.state !== "done") return `${job.state}: ${job.reason ?? "no reason recorded"}`;
   return job.clear_fraction === null || job.clear_fraction < MIN_CLEAR_SHARE ? "no clear pixel" : "no data";
 }

@@ -9,9 +9,16 @@ import { loadUPlot } from "../lib/lazy_vendor.js";
 const HEIGHT = 260;
 const MIN_WIDTH = 240;
 const DAY_S = 86_400;
+// A chart of one observation, or of few days, shows at least this period.
+const MIN_PERIOD_S = 30 * DAY_S;
+// A mean over less of the area is shown apart: it says little about the whole.
+const MIN_CLEAR_OF_AREA = 0.1;
 const NOTE =
-  "Line: mean over the clear pixels; band: one standard deviation; bars: clear share; " +
-  "short ticks: no clear pixels.";
+  "Line: mean over the clear pixels; band: one standard deviation; bars: share of the area that was clear; " +
+  "short ticks: no value.";
+
+const clearOfArea = ({ coverage, clear_fraction: clear }) => (coverage ?? 1) * (clear ?? 0);
+const isWeak = (each) => clearOfArea(each) < MIN_CLEAR_OF_AREA;
 
 // Args: `missed` are the times (ms) of acquisitions without a value; `onChoose(job)` is called when an
 // observation is clicked. Returns { elements, mark(job), close() }.
@@ -28,13 +35,16 @@ class SeriesChart {
     Object.assign(this, { Plot, observed, missed, index });
     this.current = null;
     this.plot = null;
+    const weak = observed.filter(isWeak).length;
+    // Where all values are weak, they are shown.
+    this.hideWeak = weak > 0 && weak < observed.length;
     this.readout = h("p", { class: "readout" });
     const label =
       `${index} over time, ${format.plural(observed.length, "observation")}; ` +
       "the table below has the same numbers";
     this.box = h("div", { class: "plot", role: "img", "aria-label": label });
     this.box.addEventListener("click", () => {
-      const clicked = observed[this.plot?.cursor.idx];
+      const clicked = this.shown[this.plot?.cursor.idx];
       if (clicked) onChoose(clicked.job);
     });
     this.draw = this.draw.bind(this);
@@ -42,7 +52,42 @@ class SeriesChart {
     this.dark.addEventListener("change", this.draw);
     this.resizes = new ResizeObserver(this.draw);
     this.resizes.observe(this.box);
-    this.elements = [this.readout, this.box, h("p", { class: "note" }, NOTE), valueTable(observed, index)];
+    this.elements = [
+      this.readout,
+      this.box,
+      this.hideWeak ? this.weakSwitch(weak) : null,
+      h("p", { class: "note" }, NOTE),
+      valueTable(observed, index),
+    ].filter(Boolean);
+  }
+
+  // The observations that the chart draws.
+  get shown() {
+    return this.hideWeak ? this.observed.filter((each) => !isWeak(each)) : this.observed;
+  }
+
+  weakSwitch(count) {
+    const onchange = (event) => {
+      this.hideWeak = event.target.checked;
+      this.draw();
+    };
+    const limit = `${100 * MIN_CLEAR_OF_AREA} %`;
+    return h(
+      "label",
+      { class: "check" },
+      h("input", { type: "checkbox", "data-key": "hide-weak", checked: true, onchange }),
+      h("span", {}, `Hide ${format.plural(count, "value")} from less than ${limit} of the area`),
+    );
+  }
+
+  // The times (s) of acquisitions that the chart draws no value of.
+  get ticks() {
+    const hidden = this.hideWeak ? this.observed.filter(isWeak).map(({ at }) => at) : [];
+    return [...this.missed.map((at) => at / 1000), ...hidden];
+  }
+
+  get times() {
+    return [...this.ticks, ...this.shown.map(({ at }) => at)];
   }
 
   get marked() {
@@ -63,13 +108,15 @@ class SeriesChart {
 
   draw() {
     this.plot?.destroy();
-    const { observed } = this;
+    const { shown } = this;
+    const strong = (value) => shown.map((each) => (isWeak(each) ? null : value(each)));
     const data = [
-      observed.map(({ at }) => at),
-      observed.map(({ mean, std }) => mean + std),
-      observed.map(({ mean, std }) => mean - std),
-      observed.map(({ mean }) => mean),
-      observed.map(({ clear_fraction: clear }) => clear),
+      shown.map(({ at }) => at),
+      strong(({ mean, std }) => mean + std),
+      strong(({ mean, std }) => mean - std),
+      strong(({ mean }) => mean),
+      shown.map((each) => (isWeak(each) ? each.mean : null)),
+      shown.map(clearOfArea),
     ];
     this.plot = new this.Plot(this.options(Math.max(this.box.clientWidth, MIN_WIDTH)), data, this.box);
   }
@@ -80,18 +127,20 @@ class SeriesChart {
       return;
     }
     const value = `${this.index} ${format.decimal(each.mean)} ± ${format.decimal(each.std)}`;
-    const clear = `${format.percent(each.clear_fraction)} clear, ${format.plural(each.count, "pixel")}`;
-    this.readout.replaceChildren(h("strong", {}, format.date(each.datetime)), ` ${value}, ${clear}`);
+    const from = `${format.coverText(each)}, ${format.plural(each.count, "pixel")}`;
+    this.readout.replaceChildren(h("strong", {}, format.date(each.datetime)), ` ${value}; ${from}`);
   }
 
   options(width) {
-    const { Plot, missed } = this;
-    const [soft, line, accent, wash] = ["--soft", "--line", "--accent", "--wash"].map(cssColour);
+    const { Plot } = this;
+    const [soft, line, accent, wash, paper] = ["--soft", "--line", "--accent", "--wash", "--paper"].map(
+      cssColour,
+    );
     // Fonts scale with those of the page, which are larger on a large screen.
     const em = parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
     const font = `${Math.round(12 * em)}px system-ui, sans-serif`;
     const axis = { stroke: soft, font, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 } };
-    const hidden = { stroke: "transparent", points: { show: false } };
+    const hidden = { stroke: "transparent", points: { show: false }, spanGaps: true };
     const points = { show: true, size: 7, fill: accent, stroke: accent };
     const bars = { stroke: soft, fill: line, width: 1, paths: Plot.paths.bars({ size: [0.6, 8] }) };
     const timeLabels = (_, splits, __, ___, step) => splits.map((at) => tickLabel(at, step));
@@ -104,7 +153,7 @@ class SeriesChart {
       legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false }, points: { show: false } },
       scales: {
-        x: { time: true, range: (_, low, high) => timeRange(low, high, missed) },
+        x: { time: true, range: () => timeRange(this.times) },
         share: { range: [0, 4] },
         y: { range: (_, low, high) => valueRange(low, high) },
       },
@@ -112,7 +161,8 @@ class SeriesChart {
         {},
         hidden,
         hidden,
-        { stroke: accent, width: 2, points },
+        { stroke: accent, width: 2, points, spanGaps: true },
+        { stroke: accent, paths: () => null, points: { ...points, fill: paper } },
         { scale: "share", points: { show: false }, ...bars },
       ],
       bands: [{ series: [1, 2], fill: wash }],
@@ -123,8 +173,7 @@ class SeriesChart {
       hooks: {
         draw: [(plot) => this.drawMarks(plot)],
         setCursor: [
-          ({ cursor: { idx, left } }) =>
-            this.showObservation((left >= 0 && this.observed[idx]) || this.marked),
+          ({ cursor: { idx, left } }) => this.showObservation((left >= 0 && this.shown[idx]) || this.marked),
         ],
       },
     };
@@ -136,15 +185,15 @@ class SeriesChart {
     const bottom = bbox.top + bbox.height;
     ctx.save();
     ctx.strokeStyle = cssColour("--soft");
-    for (const at of this.missed) {
-      const x = plot.valToPos(at / 1000, "x", true);
+    for (const at of this.ticks) {
+      const x = plot.valToPos(at, "x", true);
       ctx.beginPath();
       ctx.moveTo(x, bottom);
       ctx.lineTo(x, bottom - 8 * devicePixelRatio);
       ctx.stroke();
     }
     const { marked } = this;
-    if (marked) {
+    if (marked && this.shown.includes(marked)) {
       const [x, y] = [plot.valToPos(marked.at, "x", true), plot.valToPos(marked.mean, "y", true)];
       ctx.strokeStyle = cssColour("--ink");
       ctx.lineWidth = 2 * devicePixelRatio;
@@ -158,12 +207,11 @@ class SeriesChart {
 
 const cssColour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-// The range of the observations and of the acquisitions without a value, with a margin of 3 % or half a day.
-function timeRange(low, high, missed) {
-  const all = [low, high, ...missed.map((at) => at / 1000)].filter((at) => at !== null && at !== undefined);
-  if (!all.length) return [0, 1];
-  const [first, last] = [Math.min(...all), Math.max(...all)];
-  const margin = Math.max((last - first) * 0.03, DAY_S / 2);
+// The range of times (s) with a margin of 3 %, and at least `MIN_PERIOD_S`. uPlot's own limits are not used:
+// for one observation they span three years.
+export function timeRange(times) {
+  const [first, last] = [Math.min(...times), Math.max(...times)];
+  const margin = Math.max((last - first) * 0.03, (MIN_PERIOD_S - (last - first)) / 2);
   return [first - margin, last + margin];
 }
 
@@ -184,7 +232,10 @@ function tickLabel(at, step) {
 }
 
 function valueTable(observed, index) {
-  const columns = ["Mean", "Std", "Min", "Median", "Max", "Pixels", "Clear"].map((name) => [name, "number"]);
+  const columns = ["Mean", "Std", "Min", "Median", "Max", "Pixels", "Seen", "Clear"].map((name) => [
+    name,
+    "number",
+  ]);
   const row = (each) =>
     h(
       "tr",
@@ -194,6 +245,7 @@ function valueTable(observed, index) {
         numberCell(format.decimal(value)),
       ),
       numberCell(format.count(each.count)),
+      numberCell(format.percent(each.coverage)),
       numberCell(format.percent(each.clear_fraction)),
     );
   const caption = `${index} over the clear pixels of the area`;
