@@ -13,8 +13,8 @@ from revisit.domain.recipe import Recipe
 from revisit.errors import PermanentError
 from revisit.pixels import masks, plausibility
 from revisit.pixels.indices import index
-from revisit.pixels.raster.grid import aoi_mask, count_aoi_pixels
-from revisit.pixels.raster.read_plan import ReadPlan
+from revisit.pixels.raster.grid import count_aoi_pixels
+from revisit.pixels.raster.mosaic import Mosaic
 from revisit.ports.backend import Backend
 from revisit.runtime import on
 from revisit.stac import result_item
@@ -30,16 +30,18 @@ def extract(event: JobStarted, backend: Backend) -> None:
     found = backend.source(job.product.source).bands(job.product)
     files, (bands, notes) = found.files, bands_to_read(job.recipe, found)
     read = [*bands, *(["SCL"] if "SCL" in files else [])]
-    with ReadPlan.open(files, job.aoi, read, job.recipe.resolution_m, job.recipe.resampling) as plan:
-        grid, inside = plan.grid, aoi_mask(plan.grid, job.aoi)
+    with open_mosaic(job, files, read, backend) as mosaic:
+        grid, inside = mosaic.grid, mosaic.inside
         aoi_pixels = count_aoi_pixels(grid, job.aoi, int(inside.sum()))
-        scl = plan.read(["SCL"]).dn["SCL"] if "SCL" in read else None
+        scl = mosaic.read_classes()
         cover = replace(masks.count_cover(scl, inside), aoi=aoi_pixels)
         if reason := conditions.skip_reason(job, cover):
-            skip_job(job.with_changes(spent=work_spent(plan, started_s)), cover, reason, notes, backend)
+            notes += unread_notes(mosaic)
+            skip_job(job.with_changes(spent=work_spent(mosaic, started_s)), cover, reason, notes, backend)
             return
-        dn = plan.read(bands).dn
-        job = job.with_changes(spent=work_spent(plan, started_s))
+        dn, scl = mosaic.read_bands()
+        notes += unread_notes(mosaic)
+        job = job.with_changes(spent=work_spent(mosaic, started_s))
     has_data = masks.has_data(dn, {band: files[band].nodata for band in bands})
     cover = replace(masks.count_cover(scl, inside, has_data), aoi=aoi_pixels)
     if reason := conditions.skip_reason(job, cover):
@@ -60,7 +62,11 @@ def extract(event: JobStarted, backend: Backend) -> None:
         for name, (raster, role) in rasters.items()
     ]
     receipt = result_item.build_receipt(
-        job, {band: files[band] for band in read}, mask=cover.mask, grid=asdict(grid)
+        job,
+        {band: files[band] for band in read},
+        mask=cover.mask,
+        mosaic=result_item.build_mosaic_receipt(mosaic.contributions),
+        grid=asdict(grid),
     )
     extracted = job.with_changes(
         state="extracted",
@@ -101,9 +107,29 @@ def bands_to_read(recipe: Recipe, files: BandFiles) -> tuple[list[str], tuple[st
     return bands, tuple(dict.fromkeys(notes))
 
 
-def work_spent(plan: ReadPlan, started_s: float) -> JobCost:
+def open_mosaic(job: Job, files: BandFiles, bands: list[str], backend: Backend) -> Mosaic:
+    """Open the first product of a job, whose further ones fill what it leaves open of the AOI."""
+    return Mosaic.open(
+        job.products,
+        files,
+        lambda product: backend.source(product.source).bands(product),
+        job.aoi,
+        bands,
+        job.recipe.resolution_m,
+        job.recipe.resampling,
+    )
+
+
+def unread_notes(mosaic: Mosaic) -> tuple[str, ...]:
+    """A sentence for each further product that was needed and could not be read."""
+    return tuple(
+        f"{each.product.id} is left out: {each.reason}" for each in mosaic.contributions if each.reason
+    )
+
+
+def work_spent(mosaic: Mosaic, started_s: float) -> JobCost:
     """The cost of the job so far; `started_s` is the `perf_counter` at its start."""
-    return JobCost(plan.grid.width * plan.grid.height, plan.bytes_read, perf_counter() - started_s)
+    return JobCost(mosaic.grid.width * mosaic.grid.height, mosaic.bytes_read, perf_counter() - started_s)
 
 
 def skip_job(job: Job, cover: Cover, reason: str, notes: tuple[str, ...], backend: Backend) -> None:

@@ -151,6 +151,13 @@ class Job:
         return (self.product, *self.parts)
 
     @property
+    def contributors(self) -> tuple[Product, ...]:
+        """The products that gave pixels, in the order of `products`; `product` where none is known yet."""
+        stated = self.receipt.get("mosaic", {}).get("products", ())
+        ids = {each["product"] for each in stated}
+        return tuple(product for product in self.products if product.id in ids) or (self.product,)
+
+    @property
     def observed(self) -> str:
         """Id of what the job observes: its pass, or its acquisition where it has no pass."""
         return self.pass_id or self.acquisition

@@ -89,6 +89,26 @@ class Grid:
             height=bottom - top,
         )
 
+    def covering(self, bounds: Bounds) -> "Grid":
+        """The smallest grid of the same pixels, counted beyond this one, that holds it and the bounds."""
+        a, _, x, _, e, y = self.transform
+        west, south, east, north = bounds
+        left = min(math.floor((west - x) / a + _PIXEL_TOLERANCE), 0)
+        right = max(math.ceil((east - x) / a - _PIXEL_TOLERANCE), self.width)
+        top = min(math.floor((north - y) / e + _PIXEL_TOLERANCE), 0)
+        bottom = max(math.ceil((south - y) / e - _PIXEL_TOLERANCE), self.height)
+        return self.window(slice(top, bottom), slice(left, right))
+
+    def window(self, rows: slice, columns: slice) -> "Grid":
+        """The grid of a window of this one, whose rows and columns may lie beyond it."""
+        a, _, x, _, e, y = self.transform
+        return Grid(
+            self.crs,
+            (a, 0.0, x + a * columns.start, 0.0, e, y + e * rows.start),
+            columns.stop - columns.start,
+            rows.stop - rows.start,
+        )
+
     def offset_of(self, other: "Grid") -> tuple[float, float]:
         """Row and column in this grid of the other grid's upper left corner."""
         a, _, x, _, e, y = self.transform

@@ -3,6 +3,7 @@
 Properties of our own:
 
     revisit:job, revisit:acquisition, revisit:product   ids
+    revisit:products, revisit:tiles, revisit:baselines  of all products that gave pixels
     revisit:state, revisit:reason, revisit:notes        of the job's record; reason and notes may be missing
     revisit:coverage, revisit:clear_fraction            shares from 0 to 1, queryable
     revisit:cover                                       pixel counts over the AOI (`Cover`) and the mask used
@@ -10,7 +11,7 @@ Properties of our own:
     revisit:receipt                                     inputs of the job (`build_receipt`)
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from hashlib import sha256
 from typing import Any
@@ -22,7 +23,9 @@ from revisit.domain.aoi import AOI
 from revisit.domain.bands import BANDS, SPECTRAL_BANDS, BandFile
 from revisit.domain.clock import format_rfc3339
 from revisit.domain.job import FINISHED_STATES, Asset, Job, Statistics
+from revisit.domain.product import Product
 from revisit.errors import ConflictError
+from revisit.pixels.contribution import RULE, Contribution
 from revisit.pixels.indices import index, names
 from revisit.pixels.masks import CLEAR_CLASSES, MASK_VERSION
 
@@ -37,6 +40,9 @@ EXTENSIONS = {
     "sat:": "https://stac-extensions.github.io/sat/v1.0.0/schema.json",
 }
 """Prefix of a field -> the extension that defines it; an Item lists the extensions of its fields."""
+
+NO_PIXELS = "it has no data where the previous products have none"
+"""Why a product that was read gave no pixels."""
 
 
 def build_result_item(
@@ -82,6 +88,7 @@ def build_receipt(
     checksums: Mapping[str, str] | None = None,
     mask: str = "SCL",
     software: Mapping[str, str] | None = None,
+    mosaic: Mapping[str, Any] | None = None,
     **parameters: Any,
 ) -> dict[str, Any]:
     """Inputs of a job, from which anyone can reproduce the result or explain a difference.
@@ -92,28 +99,16 @@ def build_receipt(
         checksums: Band -> checksum of its file, where known.
         mask: "SCL" or "none".
         software: Versions of the software besides Revisit: {"gdal": "3.12.2"}.
+        mosaic: As `build_mosaic_receipt` makes it; None or empty for the pixels of one product.
         parameters: Other parameters that change the result, such as the grid; plain JSON values.
 
     Returns:
         Plain JSON values. `content_hash` is the SHA-256 of everything else as JSON with sorted keys: equal
         receipts, equal results.
     """
-    known = checksums or {}
     made: dict[str, Any] = {
-        "product": job.product.id,
-        "source": job.product.source,
-        "baseline": job.product.baseline,
-        "published": format_rfc3339(job.product.published) if job.product.published else None,
-        "inputs": {
-            band: {
-                "href": file.href,
-                "checksum": known.get(band),
-                "scale": file.scale,
-                "offset": file.offset,
-                "nodata": file.nodata,
-            }
-            for band, file in sorted(files.items())
-        },
+        **_describe_product(job.product),
+        "inputs": _describe_files(files, checksums or {}),
         "mask": {"name": mask, "version": MASK_VERSION, "clear": list(CLEAR_CLASSES)}
         if mask == "SCL"
         else {"name": mask},
@@ -124,8 +119,69 @@ def build_receipt(
         "parameters": parameters,
         "software": {"revisit": __version__, **(software or {})},
     }
+    if mosaic:
+        made["mosaic"] = mosaic
     made = msgspec.json.decode(_canonical_json(made))
     return made | {"content_hash": sha256(_canonical_json(made)).hexdigest()}
+
+
+def build_mosaic_receipt(contributions: Sequence[Contribution]) -> dict[str, Any]:
+    """How the products of a job were put together: the `mosaic` of a receipt.
+
+    Args:
+        contributions: One for each product, in their order.
+
+    Returns:
+        Plain JSON values; empty if no further product was needed. `products` are those that gave pixels, with
+        their share of the pixels that have data; `in_vain` those that were read, or could not be, and gave
+        none.
+    """
+    tried = [each for each in contributions if each.files or each.reason]
+    if len(tried) < 2:
+        return {}
+    total = sum(each.pixels for each in tried)
+    return {
+        "rule": RULE,
+        "products": [
+            {
+                **_describe_product(each.product),
+                "tile": each.product.tile,
+                "reprojected_from": each.reprojected_from or None,
+                "pixels": each.pixels,
+                "share": each.pixels / total,
+                "inputs": _describe_files(each.files, {}),
+            }
+            for each in tried
+            if each.pixels
+        ],
+        "in_vain": [
+            {**_describe_product(each.product), "tile": each.product.tile, "reason": each.reason or NO_PIXELS}
+            for each in tried
+            if not each.pixels
+        ],
+    }
+
+
+def _describe_product(product: Product) -> dict[str, Any]:
+    return {
+        "product": product.id,
+        "source": product.source,
+        "baseline": product.baseline,
+        "published": format_rfc3339(product.published) if product.published else None,
+    }
+
+
+def _describe_files(files: Mapping[str, BandFile], checksums: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        band: {
+            "href": file.href,
+            "checksum": checksums.get(band),
+            "scale": file.scale,
+            "offset": file.offset,
+            "nodata": file.nodata,
+        }
+        for band, file in sorted(files.items())
+    }
 
 
 def pixel_fields(
@@ -186,6 +242,9 @@ def result_properties(job: Job) -> dict[str, Any]:
         "revisit:job": job.id,
         "revisit:acquisition": job.acquisition,
         "revisit:product": product.id,
+        "revisit:products": [each.id for each in job.contributors],
+        "revisit:tiles": list(dict.fromkeys(each.tile for each in job.contributors)),
+        "revisit:baselines": list(dict.fromkeys(each.baseline for each in job.contributors if each.baseline)),
         "revisit:state": job.state,
         "revisit:reason": job.reason or None,
         "revisit:notes": list(job.notes) or None,
@@ -211,7 +270,7 @@ def _lineage(job: Job) -> str:
         if masked
         else "not masked, for it has no scene classification"
     )
-    return f"Cut out of {job.product.id} over the AOI; {mask}."
+    return f"Cut out of {' and '.join(product.id for product in job.contributors)} over the AOI; {mask}."
 
 
 def _asset(asset: Asset, href: str) -> dict[str, Any]:
@@ -235,9 +294,11 @@ def _asset(asset: Asset, href: str) -> dict[str, Any]:
 
 
 def _derived_from_links(job: Job) -> list[dict[str, Any]]:
-    if not job.product.href:
-        return []
-    return [{"rel": "derived_from", "href": job.product.href, "title": job.product.id}]
+    return [
+        {"rel": "derived_from", "href": product.href, "title": product.id}
+        for product in job.contributors
+        if product.href
+    ]
 
 
 def _extensions(parts: list[dict[str, Any]]) -> list[str]:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from revisit.domain.bands import SPECTRAL_BANDS, BandFile
 from revisit.errors import PermanentError
 from revisit.pixels.raster.band_reader import BandReader
-from revisit.pixels.raster.grid import Grid, preload_projection, project_aoi
+from revisit.pixels.raster.grid import Bounds, Grid, preload_projection, project_aoi
 from revisit.pixels.raster.limits import MAX_DECODED_BYTES, MAX_PIXELS
 from revisit.pixels.raster.open_band import open_band
 from revisit.pixels.raster.remote_cog import RemoteCogReader
@@ -55,6 +55,7 @@ class ReadPlan:
         resolution_m: float | None = None,
         resampling: str = "bilinear",
         remote: RemoteCogReader | None = None,
+        extent: Callable[[str], Bounds] | None = None,
     ) -> Self:
         """Open the bands and choose the grid; no pixel is read.
 
@@ -70,6 +71,7 @@ class ReadPlan:
             resampling: "bilinear" or "nearest", for bands coarser than the grid; bands finer than the grid
                 are averaged. Classes are always resampled by nearest neighbour.
             remote: Reads COGs over HTTP; the process's shared reader if None.
+            extent: Takes a CRS and returns bounds in it, over which the grid extends beyond the product.
 
         Raises:
             PermanentError: A band is missing or unreadable, the CRSs differ, or the AOI is outside the
@@ -81,11 +83,10 @@ class ReadPlan:
             raise PermanentError(f"the product has no band {', '.join(missing)}; it has {', '.join(files)}")
         if not names:
             raise PermanentError("no band is named; name at least one")
-        bands_opened = _run_all(lambda name: open_band(files[name], remote), names, preload_projection)
-        opened = dict(zip(names, bands_opened, strict=True))
+        opened = open_bands(files, names, remote)
         plan = None
         try:
-            plan = cls._build(opened, aoi_geometry, resolution_m, resampling)
+            plan = cls._build(opened, aoi_geometry, resolution_m, resampling, extent)
         finally:
             if plan is None:
                 _close_all(opened.values())
@@ -98,8 +99,9 @@ class ReadPlan:
         aoi_geometry: dict[str, Any],
         resolution_m: float | None,
         resampling: str,
+        extent: Callable[[str], Bounds] | None,
     ) -> Self:
-        reflectance = [band for name, band in opened.items() if not _is_classification(name)] or list(
+        reflectance = [band for name, band in opened.items() if not is_classification(name)] or list(
             opened.values()
         )
         native = min(reflectance, key=lambda band: band.grid.resolution_m).grid
@@ -109,7 +111,9 @@ class ReadPlan:
                     f"band {band.file.band} is in {band.grid.crs}, the others are in {native.crs}"
                 )
         whole = native if resolution_m is None else native.with_resolution(resolution_m)
-        aoi = project_aoi(native, aoi_geometry)
+        if extent is not None:
+            whole = whole.covering(extent(whole.crs))
+        aoi = project_aoi(native if extent is None else whole, aoi_geometry)
         grid = None if aoi.is_empty else whole.crop(aoi.bounds)
         if grid is None:
             raise PermanentError(
@@ -121,6 +125,15 @@ class ReadPlan:
                 f"more than {MAX_PIXELS:,}; ask for a smaller AOI or a coarser resolution_m"
             )
         return cls(grid, resampling, opened)
+
+    @property
+    def bands(self) -> Mapping[str, BandReader]:
+        """The open bands by name."""
+        return self._bands
+
+    def with_bands(self, bands: Mapping[str, BandReader]) -> "ReadPlan":
+        """A plan that reads other bands on the same grid."""
+        return ReadPlan(self.grid, self.resampling, dict(bands))
 
     def read(self, bands: Sequence[str] | None = None) -> BandArrays:
         """Read bands on the grid, in parallel.
@@ -176,7 +189,7 @@ class ReadPlan:
         return resample_pixels(pixels, read, target, band.file.nodata, self._resampling_for(band))
 
     def _resampling_for(self, band: BandReader) -> str:
-        if _is_classification(band.file.band):
+        if is_classification(band.file.band):
             return "nearest"
         return "average" if self.grid.resolution_m > band.grid.resolution_m else self.resampling
 
@@ -203,7 +216,16 @@ class ReadPlan:
         self.close()
 
 
-def _is_classification(band: str) -> bool:
+def open_bands(
+    files: Mapping[str, BandFile], names: Sequence[str], remote: RemoteCogReader | None = None
+) -> dict[str, BandReader]:
+    """Open bands by name, in parallel; errors as for `open_band`."""
+    opened = _run_all(lambda name: open_band(files[name], remote), names, preload_projection)
+    return dict(zip(names, opened, strict=True))
+
+
+def is_classification(band: str) -> bool:
+    """Whether a band holds classes, which are never interpolated."""
     return band not in SPECTRAL_BANDS and band not in _CONTINUOUS_LAYERS
 
 
