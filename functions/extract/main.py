@@ -24,7 +24,7 @@ from revisit.stac.raster_asset import RasterAsset
 @on(JobStarted, on_failure=job_lifecycle.fail)
 def extract(event: JobStarted, backend: Backend) -> None:
     job = backend.get_record(Job, event.job)
-    if job.state != "started" or job_lifecycle.close_if_cancelled(backend, job):
+    if (job.state, job.again) != ("started", event.again) or job_lifecycle.close_if_cancelled(backend, job):
         return
     started_s = perf_counter()
     found = backend.source(job.product.source).bands(job.product)

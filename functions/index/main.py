@@ -38,7 +38,7 @@ type Scaling = Mapping[str, tuple[float, float]]
 @on(JobExtracted, on_failure=job_lifecycle.fail)
 def index(event: JobExtracted, backend: Backend) -> None:
     job = backend.get_record(Job, event.job)
-    if job.state != "extracted" or job_lifecycle.close_if_cancelled(backend, job):
+    if (job.state, job.again) != ("extracted", event.again) or job_lifecycle.close_if_cancelled(backend, job):
         return
     started_s = perf_counter()
     bands, classes = job.asset("bands"), job.asset("SCL")

@@ -5,6 +5,7 @@ import pytest
 from backends import with_adapters
 from products import FIELD, product
 from revisit.adapters.local.backend import local_backend
+from revisit.chain.job_lifecycle import start_jobs
 from revisit.chain.outbox_sweep import record_dead_letter, sweep
 from revisit.domain.events import DeliveriesDue, JobExtracted, ProductNew
 from revisit.domain.job import Job
@@ -87,3 +88,12 @@ def test_a_recorded_dead_letter_does_not_complete_the_tick_that_found_it(backend
     tick = backend.with_cause(Envelope(DeliveriesDue("now"), NOON), "deliver")
     record_dead_letter(letter(None, "not ours"), tick)
     assert tick.commit(lambda commit: "the rest of the tick") == "the rest of the tick"
+
+
+def test_a_message_that_waits_in_the_queue_is_not_published_twice_and_never_counts_as_lost(backend):
+    start_jobs(backend, [job()], completes_event=False)
+    for _ in range(20):
+        backend.now.advance(86_400)
+        sweep(backend)
+    assert backend.get_record(Job, "job_1").republished == 0
+    assert [message.attempt for message in backend.bus.lease(("extract",), 9)] == [1]

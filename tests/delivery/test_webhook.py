@@ -166,6 +166,8 @@ def test_the_payload_says_what_happened_in_numbers():
             "subscription": "sub_1",
             "name": "Field",
             "number": 7,
+            "kind": "new",
+            "updates": None,
             "acquisition": "S2A_1",
             "product": "P",
             "sensing_time": "2024-06-30T12:00:00Z",

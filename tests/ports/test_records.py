@@ -170,6 +170,7 @@ STORED_NAMES = {
     "delivery",
     "receiver",
     "product",
+    "productcopy",
     "sourcestate",
     "announced",
     "deadletter",

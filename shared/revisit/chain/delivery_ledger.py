@@ -41,8 +41,11 @@ class Claim:
 def create_deliveries(job: str, backend: Backend) -> list[Delivery]:
     """Create the alert of a finished job and one delivery per live channel.
 
+    The first result of a pass gives an alert of kind "new"; a later run of the job that changes the result
+    gives one of kind "updated", with a number of its own and the number of the first.
+
     Returns:
-        The deliveries; empty if the job gives no alert, or its alert exists.
+        The deliveries; empty if the job gives no alert, or its alerts have its result already.
 
     Raises:
         NotFoundError: There is no such job.
@@ -60,9 +63,9 @@ def create_deliveries(job: str, backend: Backend) -> list[Delivery]:
 
 def _create_deliveries(commit: Commit, job: Job, now: datetime) -> list[Delivery]:
     subscription = commit.get(Subscription, job.subscription)
-    id = alert_id(job.subscription, job.acquisition)
-    existing = commit.get(Alert, id)
-    if subscription is None or subscription.state != "active" or existing:
+    first = commit.get(Alert, alert_id(job.subscription, job.observed))
+    id = alert_id(job.subscription, job.observed, job.again if first else 0)
+    if subscription is None or subscription.state != "active" or _is_alerted(commit, job, first):
         return []
     number = subscription.alerts + 1
     deliveries = [
@@ -98,11 +101,25 @@ def _create_deliveries(commit: Commit, job: Job, now: datetime) -> list[Delivery
             job.lane == "backfill",
             job.reason,
             subscription.owner,
+            kind="updated" if first else "new",
+            updates=first.number if first else None,
+            again=job.again,
         )
     )
     for delivery in deliveries:
         commit.put(delivery)
     return deliveries
+
+
+def _is_alerted(commit: Commit, job: Job, first: Alert | None) -> bool:
+    """Whether the pass's alerts have the job's result already: an alert of this run or a later one exists, or
+    the latest one has the same result."""
+    if first is None:
+        return False
+    latest = first
+    for again in range(first.again + 1, job.again + 1):
+        latest = commit.get(Alert, alert_id(job.subscription, job.observed, again)) or latest
+    return latest.again >= job.again or (latest.cover, latest.indices) == (job.cover, job.indices)
 
 
 def claim(delivery: str, backend: Backend) -> Claim | None:

@@ -45,23 +45,34 @@ def start_jobs(backend: Backend, jobs: Iterable[Job], completes_event: bool = Tr
 def _start_batch(commit: Commit, jobs: Sequence[Job]) -> int:
     new = [job for job in jobs if commit.get(Job, job.id) is None]
     for job in new:
-        commit.put(job)
-        commit.emit(JobStarted(job.id, job.lane, job.again))
+        put_started(commit, job)
     return len(new)
 
 
+def put_started(commit: Commit, job: Job) -> None:
+    """Write a job at the start of a run, and emit job.started."""
+    commit.put(job.with_changes(recheck=commit.recheck, republished=0))
+    commit.emit(JobStarted(job.id, job.lane, job.again))
+
+
+def is_open_run(job: Job | None, again: int) -> bool:
+    """Whether a stored job has not ended and is in its run `again`: what an older run did changes nothing."""
+    return job is not None and job.state not in FINISHED_STATES and job.again == again
+
+
 def finish(commit: Commit, job: Job) -> None:
-    """Write a finished job, count it in its orders and emit job.finished; a no-op if it had finished before.
+    """Write a finished job, count it in its orders and emit job.finished; a no-op if this run of it has ended
+    or a later one has started.
 
     A job whose orders were cancelled is skipped, however far it came.
     """
     was = commit.get(Job, job.id)
-    if was is None or was.state in FINISHED_STATES:
+    if was is None or not is_open_run(was, job.again):
         return
     orders = [order for order in (commit.get(Order, id) for id in was.orders) if order]
     if is_cancelled(was, orders):
         job = as_cancelled(was, job.finished)
-    commit.put(job.with_changes(orders=was.orders))
+    commit.put(job.with_changes(orders=was.orders, previous=None, recheck=None, republished=0))
     for order in orders:
         commit.put(order.close_jobs(1, job.finished, failed=job.state == "failed"))
     commit.emit(JobFinished(job.id, job.lane, job.again))
@@ -91,11 +102,14 @@ def close_if_cancelled(backend: Backend, job: Job) -> bool:
 
 
 def mark_extracted(commit: Commit, job: Job) -> None:
-    """Write a job whose bands are stored and emit job.extracted; a no-op if it has ended meanwhile."""
+    """Write a job whose bands are stored and emit job.extracted; a no-op if it has ended meanwhile or a later
+    run has started."""
     was = commit.get(Job, job.id)
-    if was is None or was.state != "started":
+    if was is None or was.state != "started" or not is_open_run(was, job.again):
         return
-    commit.put(job.with_changes(orders=was.orders))
+    commit.put(
+        job.with_changes(orders=was.orders, alternates=was.alternates, recheck=commit.recheck, republished=0)
+    )
     commit.emit(JobExtracted(job.id, job.lane, job.again))
 
 
@@ -176,9 +190,29 @@ def job_folder(job_id: str) -> str:
     return f"jobs/{job_id}"
 
 
-def fail(event: Any, backend: Backend, reason: str) -> None:
-    """Mark the job of an event as failed, with the reason; the failure handler of `extract` and `index`."""
+def fail(event: Any, backend: Backend, reason: str, completes_event: bool = True) -> None:
+    """Mark the job of an event as failed, with the reason; the failure handler of `extract` and `index`.
+
+    If an earlier run of the job was done, its result stays, with a note: the further product added nothing.
+
+    Args:
+        event: The event of the job's current run; one of an older run changes nothing.
+        backend: Holds the records.
+        reason: One sentence.
+        completes_event: Whether the commit completes the handling of the backend's cause.
+    """
     job = backend.records.get(Job, event.job)
-    if job is not None:
-        failed = job.with_changes(state="failed", reason=reason, finished=backend.now())
-        backend.commit(lambda commit: finish(commit, failed))
+    if job is None or not is_open_run(job, event.again):
+        return
+    if job.previous:
+        note = f"{_added_products(job)} could not be added: {reason}"
+        ended = job.previous.with_changes(again=job.again, notes=(*job.previous.notes, note))
+    else:
+        ended = job.with_changes(state="failed", reason=reason, finished=backend.now())
+    backend.commit(lambda commit: finish(commit, ended), completes_event=completes_event)
+
+
+def _added_products(job: Job) -> str:
+    before = {product.id for product in job.previous.products} if job.previous else set()
+    added = [product.id for product in job.products if product.id not in before]
+    return " and ".join(added or [product.id for product in job.products])

@@ -17,7 +17,7 @@ from revisit.domain.subscription import Subscription
 from revisit.errors import PermanentError, TransientError
 from revisit.ports.backend import Backend, Commit
 from revisit.ports.batch_sizes import MAX_RECORDS_PER_COMMIT
-from revisit.ports.system_records import CatalogCursor, SourceState
+from revisit.ports.system_records import CatalogCursor, ProductCopy, SourceState, copy_id
 
 NEWS_WINDOW = timedelta(days=10)
 """Age of the oldest sensing that a feed's first listing publishes; orders find what is older."""
@@ -151,7 +151,9 @@ def publish_new_products(backend: Backend) -> int:
         new = [product for product in products if is_new(product)]
         for batch in batched(new, MAX_RECORDS_PER_COMMIT):
             backend.commit(partial(_publish_products, products=batch), completes_event=False)
-        backend.commit(partial(_advance_cursor, current=cursor, new=reached), completes_event=False)
+        backend.commit(
+            partial(_advance_cursor, current=cursor, new=reached, now=backend.now()), completes_event=False
+        )
         published += len(new)
 
 
@@ -179,14 +181,25 @@ def _put_error(commit: Commit, spec: str, reason: str) -> None:
 
 
 def _publish_products(commit: Commit, products: Sequence[Product]) -> None:
+    put_products(commit, products)
     for product in products:
-        commit.put(product)
-        commit.emit(ProductNew(product.id, product.version))
+        commit.emit(ProductNew(product.id, product.version, product.source))
 
 
-def _advance_cursor(commit: Commit, current: int, new: int) -> None:
-    if (commit.get(CatalogCursor, "catalog") or CatalogCursor()).cursor == current:
-        commit.put(CatalogCursor(cursor=new))
+def put_products(commit: Commit, products: Sequence[Product]) -> None:
+    """Write the records of announced products; a product of a further source gets one of its own."""
+    sources = {product.id: known.source for product in products if (known := commit.get(Product, product.id))}
+    for product in products:
+        if sources.setdefault(product.id, product.source) == product.source:
+            commit.put(product)
+        else:
+            commit.put(ProductCopy(copy_id(product.source, product.id), product.acquisition, product))
+
+
+def _advance_cursor(commit: Commit, current: int, new: int, now: datetime) -> None:
+    stored = commit.get(CatalogCursor, "catalog") or CatalogCursor()
+    if stored.cursor == current:
+        commit.put(replace(stored, cursor=new, passes_since=stored.passes_since or now))
 
 
 def _new_product_filter(backend: Backend) -> tuple[Callable[[Product], bool], dict[str, datetime]]:

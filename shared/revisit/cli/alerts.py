@@ -33,11 +33,13 @@ def alerts(
         print_json({"alerts": rows})
         return
     indices = list(dict.fromkeys(name for row in rows for name in row["indices"]))
+    updates = ("UPDATES",) if any(row["updates"] for row in rows) else ()
     print_table(
-        ("NO", "SENSED", "COVERAGE", "CLEAR", *indices, "ACQUISITION", "JOB"),
+        ("NO", *updates, "SENSED", "COVERAGE", "CLEAR", *indices, "ACQUISITION", "JOB"),
         [
             (
                 row["number"],
+                *((row["updates"],) if updates else ()),
                 format_minute(row["datetime"]),
                 format_percent(row["coverage"]),
                 format_percent(row["clear_fraction"]),
@@ -47,7 +49,7 @@ def alerts(
             )
             for row in rows
         ],
-        ("NO", "COVERAGE", "CLEAR", *indices),
+        ("NO", *updates, "COVERAGE", "CLEAR", *indices),
         optional=("ACQUISITION",),
     )
     if not rows:

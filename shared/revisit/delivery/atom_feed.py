@@ -57,11 +57,14 @@ def _entry(subscription: Subscription, alert: Alert, base_url: str) -> ET.Elemen
     _add_element(
         entry,
         "title",
-        f"{subscription.name} #{alert.number}: {alert.sensing_time:%Y-%m-%d}, {describe_cover(alert.cover)}",
+        f"{subscription.name} #{alert.number}: {alert.sensing_time:%Y-%m-%d}, {describe_cover(alert.cover)}"
+        + (f" (updates #{alert.updates})" if alert.updates else ""),
     )
     _add_element(entry, "updated", format_rfc3339(alert.created))
     _add_element(entry, "published", format_rfc3339(alert.created))
     _add_element(entry, "link", rel="alternate", type="application/geo+json", href=item_link(alert, base_url))
+    if alert.kind == "updated":
+        _add_element(entry, "category", term="updated")
     if alert.backfill:
         _add_element(entry, "category", term="backfill")
     _add_element(entry, "summary", alert_summary(alert))
@@ -74,6 +77,8 @@ def alert_summary(alert: Alert) -> str:
         f"{alert.product}, sensed {format_rfc3339(alert.sensing_time)}.",
         f"{describe_cover(alert.cover)}.",
     ]
+    if alert.updates:
+        sentences.append(f"Updates alert #{alert.updates}: further data of the same pass appeared.")
     sentences += [_index_summary(name, values) for name, values in sorted(alert.indices.items())]
     if alert.reason:
         sentences.append(f"Note: {alert.reason}.")

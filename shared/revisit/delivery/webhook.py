@@ -15,6 +15,9 @@ from revisit.domain.conditions import describe_cover
 from revisit.domain.subscription import Subscription
 from revisit.errors import InvalidInputError
 
+EVENT_TYPES = {"new": "alert.created", "updated": "alert.updated"}
+"""Type of the message by the kind of its alert."""
+
 
 def payload(alert: Alert, subscription: Subscription, base_url: str = "") -> bytes:
     """The JSON body of a webhook, the same bytes at every attempt.
@@ -28,6 +31,8 @@ def payload(alert: Alert, subscription: Subscription, base_url: str = "") -> byt
         "subscription": subscription.id,
         "name": subscription.name,
         "number": alert.number,
+        "kind": alert.kind,
+        "updates": alert.updates,
         "acquisition": alert.acquisition,
         "product": alert.product,
         "sensing_time": format_rfc3339(alert.sensing_time),
@@ -44,7 +49,12 @@ def payload(alert: Alert, subscription: Subscription, base_url: str = "") -> byt
     if base_url:
         data["item"] = item_link(alert, base_url)
     return msgspec.json.encode(
-        {"id": alert.id, "type": "alert.created", "timestamp": format_rfc3339(alert.created), "data": data}
+        {
+            "id": alert.id,
+            "type": EVENT_TYPES[alert.kind],
+            "timestamp": format_rfc3339(alert.created),
+            "data": data,
+        }
     )
 
 

@@ -57,13 +57,17 @@ class RefreshDue(Event):
 
 @dataclass(frozen=True, slots=True)
 class ProductNew(Event):
-    """A product was added to the catalog, or must be matched again."""
+    """A product was added to the catalog, or its files have changed."""
 
     topic: ClassVar[str] = "product.new"
     product: str
     """Id of the product; the product itself is a record."""
     published: str = ""
     """The product's `version`."""
+    source: str = ""
+    """SPEC of the source that lists it; two sources may have the same product."""
+    files: str = ""
+    """Mark of the product's files where they have changed since it was announced; empty otherwise."""
 
     @property
     def subject(self) -> str:
@@ -71,7 +75,7 @@ class ProductNew(Event):
 
     @property
     def version(self) -> str:
-        return self.published
+        return "|".join(part for part in (self.published, self.source, self.files) if part)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from revisit.domain.ids import derive_id
@@ -14,6 +14,9 @@ FINISHED_STATES: tuple[State, ...] = ("done", "skipped", "failed")
 Lane = Literal["live", "backfill"]
 ClearBase = Literal["aoi", "seen"]
 """What a clear share is a part of: all pixels of the AOI, or those with data."""
+
+STALL_AFTER = timedelta(minutes=15)
+"""Time after which an open job that has not changed its state is checked, where no setting says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +114,8 @@ class Job:
     """Ids of the orders that include it."""
     lane: Lane = "live"
     again: int = 0
-    """Number of restarts after a failure."""
+    """Number of restarts, after a failure or because further products of the pass appeared: tells its runs
+    apart."""
     min_clear: float | None = None
     """Minimum clear share in percent, of what `min_clear_of` says; below it the job is skipped."""
     state: State = "started"
@@ -139,6 +143,24 @@ class Job:
     """Minimum coverage in percent; below it the job is skipped."""
     min_clear_of: ClearBase = "seen"
     """What `min_clear` is a percentage of; jobs of earlier versions judged the seen part."""
+    previous: "Job | None" = None
+    """The last run that was done, while a further run is under way; it stays valid if that run fails."""
+    files: str = ""
+    """Mark of a product's files whose change restarted the job last."""
+    recheck: datetime | None = None
+    """When the sweep checks whether the job has advanced; None in a job of an earlier version."""
+    republished: int = 0
+    """How often the sweep has published its event again since its state changed last."""
+
+    @property
+    def recheck_at(self) -> datetime | None:
+        """When the sweep checks the job; None once it has ended."""
+        return None if self.state in FINISHED_STATES else self.recheck or self.created + STALL_AFTER
+
+    @property
+    def shown(self) -> "Job":
+        """The run to show to users: the previous one while a further one is under way."""
+        return self.previous if self.previous and self.state not in FINISHED_STATES else self
 
     @property
     def acquisition(self) -> str:
@@ -165,6 +187,24 @@ class Job:
     def asset(self, name: str) -> Asset | None:
         """The asset with that name, or None."""
         return next((asset for asset in self.assets if asset.name == name), None)
+
+    def restarted(self, **changes: Any) -> "Job":
+        """The job at the start of its next run, without results of the runs before."""
+        return self.with_changes(
+            state="started",
+            again=self.again + 1,
+            reason="",
+            finished=None,
+            cover=None,
+            assets=(),
+            indices={},
+            bands={},
+            notes=(),
+            receipt={},
+            spent=JobCost(),
+            previous=self.with_changes(previous=None) if self.state == "done" else self.previous,
+            **changes,
+        )
 
     def with_changes(self, **changes: Any) -> "Job":
         """The same job with some fields changed."""

@@ -94,10 +94,12 @@ class Order:
             failed_jobs=None if self.failed_jobs is None else self.failed_jobs + failed,
         )
 
-    def reopen_failed_job(self) -> "Order":
-        """The order with one open job more, which had failed."""
-        failed = None if self.failed_jobs is None else max(self.failed_jobs - 1, 0)
-        return self.with_changes(open=self.open + 1, failed_jobs=failed)
+    def reopen_job(self, state: str) -> "Order":
+        """The order with one open job more, which had ended in that state."""
+        failed = self.failed_jobs
+        if failed is not None and state == "failed":
+            failed = max(failed - 1, 0)
+        return self.with_changes(open=self.open + 1, finished=None, failed_jobs=failed)
 
     def extend(self, planned: "Order") -> "Order":
         """The order with the jobs, estimate and selection of `planned` added to its own."""

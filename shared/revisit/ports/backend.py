@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
 from revisit.domain.clock import Clock
 from revisit.domain.events import Event
+from revisit.domain.job import STALL_AFTER
 from revisit.errors import NotFoundError, PermanentError
 from revisit.ports.assets import Assets
 from revisit.ports.authenticator import Authenticator
@@ -54,6 +55,8 @@ class BackendSettings:
     nothing. Raises PermanentError if there is no key."""
     base_url: str = ""
     """Public URL of the API; if empty, outgoing messages carry no links."""
+    stall_after: timedelta = STALL_AFTER
+    """Time after which the sweep publishes the event of an open job again whose state has not changed."""
     max_event_age: timedelta | None = None
     """Older events become dead letters; None if the queue keeps events until they are handled."""
     authenticator: Authenticator | None = None
@@ -69,6 +72,11 @@ class Commit:
         self.get = transaction.get
         self.put = transaction.put
         self.delete = transaction.delete
+
+    @property
+    def recheck(self) -> datetime:
+        """When the sweep checks a job whose state this commit changes."""
+        return self._backend.now() + self._backend.settings.stall_after
 
     def emit(self, event: Event) -> None:
         """Send an event with this commit (transactional outbox)."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from revisit.domain.job import Lane
 from revisit.ports.system_records import DeadLetter
@@ -67,4 +67,13 @@ class Bus(Protocol):
 
     def statistics(self) -> BusStatistics:
         """Figures of the message service; if it does not answer, a note says so."""
+        ...
+
+
+@runtime_checkable
+class SupportsLookup(Protocol):
+    """A bus that knows which events it holds."""
+
+    def holds(self, event: str) -> bool:
+        """Whether a message of the event with this id waits or is being handled."""
         ...

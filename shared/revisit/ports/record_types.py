@@ -15,7 +15,13 @@ from revisit.domain.order import Order
 from revisit.domain.product import Product
 from revisit.domain.subscription import Subscription
 from revisit.domain.usage import Usage
-from revisit.ports.system_records import CatalogCursor, DeadLetter, IdempotencyRecord, SourceState
+from revisit.ports.system_records import (
+    CatalogCursor,
+    DeadLetter,
+    IdempotencyRecord,
+    ProductCopy,
+    SourceState,
+)
 
 COLLECTION_NAMES: dict[type[Any], str] = {
     Subscription: "subscription",
@@ -25,6 +31,7 @@ COLLECTION_NAMES: dict[type[Any], str] = {
     Delivery: "delivery",
     Receiver: "receiver",
     Product: "product",
+    ProductCopy: "productcopy",
     SourceState: "sourcestate",
     CatalogCursor: "announced",
     DeadLetter: "deadletter",
@@ -47,7 +54,8 @@ KINDS: dict[type[Any], tuple[str, ...]] = {
     Alert: ("subscription",),
     Delivery: ("alert", "host", "state", "subscription"),
     Receiver: (),
-    Product: (),
+    Product: ("acquisition",),
+    ProductCopy: ("acquisition",),
     SourceState: (),
     CatalogCursor: (),
     DeadLetter: ("function",),
@@ -60,7 +68,7 @@ KINDS: dict[type[Any], tuple[str, ...]] = {
 
 SORTED_LISTS: dict[type[Any], tuple[tuple[tuple[str, ...], str], ...]] = {
     Order: ((("owner",), "created"), (("owner", "subscription"), "created")),
-    Job: ((("orders",), "sensing_time"), (("subscription",), "sensing_time")),
+    Job: ((("orders",), "sensing_time"), (("subscription",), "sensing_time"), (("state",), "recheck_at")),
     Alert: ((("subscription",), "number"),),
     Delivery: (
         (("subscription",), "created"),

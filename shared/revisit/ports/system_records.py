@@ -4,6 +4,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from revisit.domain.ids import derive_id
+from revisit.domain.product import Product
+
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
@@ -55,8 +58,25 @@ class SourceState:
 
 
 @dataclass(frozen=True, slots=True)
+class ProductCopy:
+    """An announced product of a further source, beside the `Product` record of the first one."""
+
+    id: str
+    """See `copy_id`."""
+    acquisition: str
+    product: Product
+
+
+def copy_id(source: str, product: str) -> str:
+    """Id of the `ProductCopy` of a source."""
+    return derive_id("copy", source, product)
+
+
+@dataclass(frozen=True, slots=True)
 class CatalogCursor:
     """Position in the catalog's log up to which new products have been published."""
 
     id: str = "catalog"
     cursor: int = 0
+    passes_since: datetime | None = None
+    """When this installation began to make one job a pass; earlier jobs are of one acquisition each."""

@@ -206,6 +206,8 @@ def alert(record: Alert) -> dict[str, Any]:
     return {
         "alert": record.id,
         "number": record.number,
+        "kind": record.kind,
+        "updates": record.updates,
         "subscription": record.subscription,
         "acquisition": record.acquisition,
         "datetime": json_time(record.sensing_time),

@@ -45,6 +45,7 @@ def gcp_backend(settings: Settings | None = None, now: Clock = system_clock) -> 
             webhook_key=partial(_require_signing_key, settings),
             base_url=settings.base_url,
             max_event_age=MAX_EVENT_AGE,
+            stall_after=settings.stall_after,
             authenticator=create_authenticator(settings),
         ),
     )

@@ -388,7 +388,7 @@ def _tuple_fields(kind: type[Any]) -> frozenset[str]:
     if kind not in _tuple_fields_by_kind:
         hints = typing.get_type_hints(kind)
         _tuple_fields_by_kind[kind] = frozenset(
-            name for name in KINDS[kind] if typing.get_origin(hints[name]) is tuple
+            name for name in KINDS[kind] if typing.get_origin(hints.get(name)) is tuple
         )
     return _tuple_fields_by_kind[kind]
 

@@ -4,7 +4,9 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 
+from revisit.domain.job import STALL_AFTER
 from revisit.domain.webhook_secret import parse_key
 from revisit.errors import InvalidInputError
 
@@ -53,6 +55,9 @@ class Settings:
     webhook_key: bytes = field(default=b"", repr=False)
     """REVISIT_SIGNING_KEY: key that webhook secrets are derived from; Secret Manager provides it to `api` and
     `deliver` only."""
+    stall_after: timedelta = STALL_AFTER
+    """REVISIT_STALL_SECONDS: time after which the event of an open job is published again whose state has not
+    changed."""
     auth_emulator: str = ""
     """FIREBASE_AUTH_EMULATOR_HOST: emulator of Identity Platform, for demonstration projects only."""
 
@@ -102,6 +107,9 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         for name, variable in _FIELD_VARIABLES.items()
         if environment.get(variable, "").strip()
     }
+    stall = environment.get("REVISIT_STALL_SECONDS", "").strip()
+    if stall and not (stall.isdecimal() and 1 <= int(stall) <= 86_400):
+        raise InvalidInputError(f"REVISIT_STALL_SECONDS {stall!r} is not a number from 1 to 86400")
     key = environment.get(SIGNING_KEY_VARIABLE, "").strip()
     return Settings(
         project,
@@ -109,6 +117,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         allowed_origins=tuple(environment.get("REVISIT_SITES", "").split()),
         operators=tuple(environment.get("REVISIT_OPERATORS", "").split()),
         webhook_key=parse_key(key, SIGNING_KEY_VARIABLE) if key else b"",
+        stall_after=timedelta(seconds=int(stall)) if stall else STALL_AFTER,
         auth_emulator=environment.get("FIREBASE_AUTH_EMULATOR_HOST", "").strip(),
         **given,
     )

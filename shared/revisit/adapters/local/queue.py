@@ -9,7 +9,7 @@ from typing import Any
 
 import apsw
 
-from revisit.adapters.local.outbox import LANES
+from revisit.adapters.local.outbox import LANES, message_id
 from revisit.adapters.local.records import write_record
 from revisit.adapters.local.sqlite import Database
 from revisit.adapters.local.wakeup import Wakeup
@@ -80,6 +80,14 @@ class LocalQueue:
                 )
                 leased.append(Message(id, function, body, attempt + 1, _lane(lane)))
         return leased
+
+    def holds(self, event: str) -> bool:
+        """Whether a message of an event is queued; see `SupportsLookup`."""
+        with self._database.read_connection() as connection:
+            return any(
+                connection.execute("SELECT 1 FROM queue WHERE id = ?", (message_id(event, function),)).get
+                for function in TRIGGER_TOPICS
+            )
 
     def extend(self, message: Message, lease_s: float = LEASE_S) -> bool:
         """Extend the lease of a message; False if another worker holds it by now."""

@@ -88,7 +88,8 @@ def _download_name(id: str, job_asset: Asset) -> str:
 
 
 def _send_asset(context: RequestContext, id: str, job_asset: Asset) -> Response:
-    """The file or the requested range; its ETag is its checksum, since it never changes."""
+    """The file or the requested range; its ETag is its checksum, since a further run of the job may
+    replace it."""
     assets = context.backend.assets
     try:
         content = (
@@ -107,7 +108,7 @@ def _send_asset(context: RequestContext, id: str, job_asset: Asset) -> Response:
     except FileNotFoundError:
         raise NotFoundError(f"asset {job_asset.name!r} of job {id!r} no longer exists") from None
     answer.headers["Accept-Ranges"] = "bytes"
-    answer.headers["Cache-Control"] = "private, max-age=86400, immutable"
+    answer.headers["Cache-Control"] = "private, no-cache"
     return answer
 
 

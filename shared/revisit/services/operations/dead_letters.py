@@ -58,10 +58,10 @@ def replay_dead_letter(backend: Backend, id: str) -> DeadLetter:
             transaction.send(cloudevents.reset_for_replay(envelope, backend.now()))
             return
         orders = [order for order in (transaction.get(Order, waiting) for waiting in job.orders) if order]
-        restarted = job.with_changes(state="started", reason="", finished=None, again=job.again + 1)
+        restarted = job.restarted(recheck=backend.now() + backend.settings.stall_after, republished=0)
         transaction.put(restarted)
         for order in orders:
-            transaction.put(order.reopen_failed_job())
+            transaction.put(order.reopen_job(job.state))
         transaction.delete(DeadLetter, id)
         transaction.send(
             cloudevents.Envelope(

@@ -60,11 +60,16 @@ def _republish_finished_jobs(backend: Backend, subscription: Subscription, since
         if (
             job.finished
             and job.finished >= since - MAX_PUBLICATION_DELAY
-            and backend.records.get(Alert, alert_id(subscription.id, job.acquisition)) is None
+            and _lacks_alert(backend, subscription, job)
         ):
             backend.commit(
                 partial(Commit.emit, event=JobFinished(job.id, job.lane, job.again)), completes_event=False
             )
+
+
+def _lacks_alert(backend: Backend, subscription: Subscription, job: Job) -> bool:
+    first = backend.records.get(Alert, alert_id(subscription.id, job.observed))
+    return first is None or first.again < job.again
 
 
 def delete_subscription(
