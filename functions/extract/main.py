@@ -1,5 +1,6 @@
 """job.started: checks how much of the AOI is clear, and stores the bands if it is enough."""
 
+from collections.abc import Collection
 from dataclasses import asdict, replace
 from functools import partial
 from time import perf_counter
@@ -42,8 +43,8 @@ def extract(event: JobStarted, backend: Backend) -> None:
         dn, scl = mosaic.read_bands()
         notes += unread_notes(mosaic)
         job = job.with_changes(spent=work_spent(mosaic, started_s))
-    has_data = masks.has_data(dn, {band: files[band].nodata for band in bands})
-    cover = replace(masks.count_cover(scl, inside, has_data), aoi=aoi_pixels)
+    seen, saturated = masks.seen_masks(dn, ordered_layers(job.recipe, dn))
+    cover = replace(masks.count_cover(scl, inside, seen, saturated), aoi=aoi_pixels)
     if reason := conditions.skip_reason(job, cover):
         skip_job(job, cover, reason, notes, backend)
         return
@@ -125,6 +126,12 @@ def unread_notes(mosaic: Mosaic) -> tuple[str, ...]:
     return tuple(
         f"{each.product.id} is left out: {each.reason}" for each in mosaic.contributions if each.reason
     )
+
+
+def ordered_layers(recipe: Recipe, bands: Collection[str]) -> list[tuple[str, ...]]:
+    """The bands of each index, and each band, of a recipe that can be made of the bands read."""
+    layers = [index(name).bands for name in recipe.indices] + [(band,) for band in recipe.bands]
+    return [layer for layer in layers if set(layer) <= set(bands)]
 
 
 def work_spent(mosaic: Mosaic, started_s: float) -> JobCost:

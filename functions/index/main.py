@@ -1,6 +1,6 @@
 """job.extracted: computes indices and statistics from the stored bands, and finishes the job."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from revisit.chain import job_lifecycle
 from revisit.domain.events import JobExtracted
-from revisit.domain.job import Asset, Job
+from revisit.domain.job import Asset, Job, Statistics
 from revisit.errors import PermanentError
 from revisit.pixels import indices, masks
 from revisit.pixels.indices import Index, compute_masked
@@ -29,7 +29,7 @@ DEFAULT_DOMAIN = (-0.1, 0.9)
 """Range of the preview's colours for an index without a range of its own."""
 
 type Bands = Mapping[str, NDArray[np.uint16]]
-"""Band name -> DN, shape (height, width); 0 is no data."""
+"""Band name -> DN, shape (height, width); 0 is no data, 65535 saturated."""
 
 type Scaling = Mapping[str, tuple[float, float]]
 """Band name -> (scale, offset) of reflectance = DN * scale + offset."""
@@ -47,16 +47,23 @@ def index(event: JobExtracted, backend: Backend) -> None:
     dn, grid, meta = read_cog(backend.assets.locate(bands.path))
     scl = read_cog(backend.assets.locate(classes.path))[0]["SCL"] if classes else None
     inside = aoi_mask(grid, job.aoi)
-    clear = masks.clear_mask(scl, inside, masks.has_data(dn, dict.fromkeys(dn, 0)))
     scaling = {band: (meta.scale[band], meta.offset[band]) for band in dn}
-    # Statistics use the pixels where every band has data, in float64, since reflectances may nearly cancel.
-    # Maps use those where the index's own bands have data, in blocks: 29 ms for 4 million pixels, as long as
-    # scattering the float64 values into a map takes, so one computation for both would save nothing.
-    reflectance = {band: indices.reflectance(pixels[clear], *scaling[band]) for band, pixels in dn.items()}
     computed = [
         indices.index(name) for name in job.recipe.indices if set(indices.index(name).bands) <= set(dn)
     ]
-    maps = {each.name: compute_masked(each, dn, scaling, inside, scl) for each in computed}
+    # Statistics are computed in float64, since reflectances may nearly cancel. Maps are computed of the same
+    # pixels in blocks: 29 ms for 4 million pixels, as long as scattering the float64 values into a map takes,
+    # so one computation for both would save nothing.
+    maps = dict[str, NDArray[np.float32]]()
+    found, bands_found = dict[str, Statistics](), dict[str, Statistics]()
+    for each in computed:
+        counted = masks.counted_mask(dn, each.bands, scl, inside)
+        maps[each.name] = compute_masked(each, dn, scaling, counted)
+        found[each.name] = compute_statistics(each.compute(_reflectance(dn, each.bands, scaling, counted)))
+    for band in job.recipe.bands:
+        if band in dn:
+            counted = masks.counted_mask(dn, (band,), scl, inside)
+            bands_found[band] = compute_statistics(_reflectance(dn, (band,), scaling, counted)[band])
     assets = [
         job_lifecycle.store_raster(
             backend,
@@ -72,16 +79,21 @@ def index(event: JobExtracted, backend: Backend) -> None:
         state="done",
         finished=backend.now(),
         assets=(*job.assets, *assets),
-        indices={each.name: compute_statistics(each.compute(reflectance)) for each in computed},
-        bands={
-            band: compute_statistics(reflectance[band]) for band in job.recipe.bands if band in reflectance
-        },
+        indices=found,
+        bands=bands_found,
     )
     finished = with_item_asset(backend, finished)
     finished = finished.with_changes(
         spent=replace(job.spent, seconds=job.spent.seconds + perf_counter() - started_s)
     )
     backend.commit(partial(job_lifecycle.finish, job=finished))
+
+
+def _reflectance(
+    dn: Bands, bands: Iterable[str], scaling: Scaling, counted: NDArray[np.bool_]
+) -> dict[str, NDArray[np.floating[Any]]]:
+    """Reflectance of the pixels that count, by band: float64, shape (pixels,)."""
+    return {band: indices.reflectance(dn[band][counted], *scaling[band]) for band in bands}
 
 
 def store_preview(
@@ -119,7 +131,8 @@ def store_preview(
         )
     else:
         grey = next(indices.reflectance(pixels, *scaling[band]) for band, pixels in dn.items())
-        mask = inside & (next(iter(dn.values())) != 0)
+        mask = inside.copy()
+        masks.exclude_without_value(next(iter(dn.values())), mask)
         write = partial(write_rgb_preview, red=grey, green=grey, blue=grey, mask=mask)
     return job_lifecycle.store_asset(backend, job, "preview.png", write, "image/png", ("thumbnail",))
 

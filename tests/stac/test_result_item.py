@@ -150,6 +150,7 @@ def test_cover_statistics_and_receipt_are_under_our_prefix():
         "shadow": 20,
         "snow": 0,
         "mask": "SCL",
+        "saturated": 0,
     }
     assert (properties["revisit:coverage"], properties["revisit:clear_fraction"]) == (
         pytest.approx(2 / 3),
@@ -239,7 +240,7 @@ def test_a_receipt_contains_the_inputs():
     assert found["inputs"]["B08"]["checksum"] is None
     assert found["baseline"] == "0510"
     assert found["formulas"] == {"NDVI": "(N - R) / (N + R)"}
-    assert found["mask"] == {"name": "SCL", "version": "SCL-1", "clear": [4, 5, 6, 7, 11]}
+    assert found["mask"] == {"name": "SCL", "version": "SCL-2", "clear": [4, 5, 6, 7, 11]}
     assert found["software"] == {"revisit": __version__, "gdal": "3.12"}
     assert found["parameters"] == {"grid": {"origin": [0, 0]}}
     assert json.loads(json.dumps(found)) == found

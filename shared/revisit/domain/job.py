@@ -26,10 +26,11 @@ class Cover:
     aoi: int
     """All pixels of the AOI, including those beyond the product."""
     valid: int
-    """Pixels with data in every band that is read, and a known class."""
+    """Pixels that were seen: with data in all bands of at least one index or band that is ordered, and of a
+    class other than no data. The sum of clear, cloud, shadow and saturated."""
     clear: int
     """Valid and vegetation, bare, water, unclassified or snow (SCL 4, 5, 6, 7, 11); all valid pixels
-    without a mask."""
+    that are not saturated without a mask."""
     cloud: int = 0
     """Valid and cloud of medium or high probability, or thin cirrus (SCL 8, 9, 10)."""
     shadow: int = 0
@@ -37,6 +38,9 @@ class Cover:
     snow: int = 0
     """Valid and snow or ice (SCL 11)."""
     mask: Literal["SCL", "none"] = "SCL"
+    saturated: int = 0
+    """Valid and saturated or defective (SCL 1), or saturated in a band (DN 65535) of every index and band
+    that is ordered: seen, but without a value."""
 
     @property
     def coverage(self) -> float:

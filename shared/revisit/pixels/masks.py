@@ -1,9 +1,11 @@
-"""Masks of valid and clear pixels, and cover counts, from the scene classification (SCL).
+"""Which pixels count: masks of valid and clear pixels, and cover counts.
 
-Classes are those of Sen2Cor (ESA, Sentinel-2 Products Specification Document, L2A scene classification).
+The one rule for cover, statistics, maps and previews; docs/pixels.md states it for users. Classes of the
+scene classification (SCL) are those of Sen2Cor (ESA, Sentinel-2 Products Specification Document, L2A).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,108 +29,61 @@ CLASSES: dict[int, str] = {
 }
 """Value in the SCL -> its class."""
 
-MASK_VERSION = "SCL-1"
-"""Version of the rules below; every receipt states it. Raise it when they change."""
+MASK_VERSION = "SCL-2"
+"""Version of the rules below; every receipt states it. Raise it when they change.
 
-INVALID_CLASSES = (0, 1)
+SCL-1 took pixels of class 1 (saturated or defective) for pixels without data; since SCL-2 they are seen, but
+not clear, and a grid coarser than its bands has the class that prevails in each cell (`raster.classes`).
+"""
+
+SATURATED_DN = 65535
+"""DN of a saturated pixel in bands of uint16 (SPECIAL_VALUES of MTD_MSIL*.xml); it has no reflectance."""
+
+NO_DATA_CLASS = 0
+SATURATED_CLASS = 1
 CLEAR_CLASSES = (4, 5, 6, 7, 11)
 CLOUD_CLASSES = (8, 9, 10)
 SHADOW_CLASSES = (2, 3)
 SNOW_CLASS = 11
 
-
-def _lookup_table(classes: tuple[int, ...]) -> NDArray[np.bool_]:
-    table = np.zeros(256, np.bool_)
-    table[list(classes)] = True
-    return table
-
-
-KNOWN_TABLE = _lookup_table(tuple(number for number in CLASSES if number not in INVALID_CLASSES))
-"""Shape (256,), indexed by SCL value: True if it is a class with data; False for values that are no class."""
-CLEAR_TABLE = _lookup_table(CLEAR_CLASSES)
+CLEAR_TABLE = np.isin(np.arange(256), CLEAR_CLASSES)
 """Shape (256,), indexed by SCL value: True if the class is clear."""
 
+type Mask = NDArray[np.bool_]
+type Classes = NDArray[np.integer[Any]]
+"""Scene classification of any integer dtype."""
 
-def is_clear(scl: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """`CLEAR_TABLE[scl]`, ten times as fast: comparisons are vectorised and table look-ups are not.
+
+def is_clear(scl: Classes) -> Mask:
+    """Where the class is one of `CLEAR_CLASSES`; comparisons are ten times as fast as a look-up table.
 
     Args:
-        scl: uint8, any shape.
+        scl: Any integer dtype and shape; values that are no class are not clear.
 
     Returns:
         bool, same shape.
     """
     first, last = CLEAR_CLASSES[0], CLEAR_CLASSES[-2]
-    clear: NDArray[np.bool_] = (scl - np.uint8(first)) <= last - first  # wraps around below the first
+    if scl.dtype == np.uint8:
+        clear: Mask = (scl - np.uint8(first)) <= last - first  # wraps around below the first
+    else:
+        clear = (scl >= first) & (scl <= last)
     clear |= scl == CLEAR_CLASSES[-1]
     return clear
 
 
-def valid_mask(
-    scl: NDArray[np.uint8] | None, aoi: NDArray[np.bool_], has_data: NDArray[np.bool_] | None = None
-) -> NDArray[np.bool_]:
-    """Pixels of the AOI that have data and, if there is an SCL, a known class.
-
-    Args:
-        scl: Scene classification on the job's grid, uint8, shape (height, width); None if there is none.
-        aoi: True where the pixel's centre is inside the AOI, same shape.
-        has_data: True where every band read has data, same shape; None if that is not required.
-
-    Returns:
-        bool, same shape.
-
-    Raises:
-        InvalidInputError: The shapes differ.
-    """
-    _check_same_shape(scl, aoi, has_data)
-    valid = aoi.copy() if has_data is None else aoi & has_data
-    if scl is not None:
-        valid &= KNOWN_TABLE[scl]
-    return valid
+def is_seen(scl: Classes) -> Mask:
+    """Where the class is one of a pixel with data, saturated ones included; arguments as for `is_clear`."""
+    return (scl > NO_DATA_CLASS) & (scl < len(CLASSES))
 
 
-def clear_mask(
-    scl: NDArray[np.uint8] | None, aoi: NDArray[np.bool_], has_data: NDArray[np.bool_] | None = None
-) -> NDArray[np.bool_]:
-    """Pixels of the AOI that statistics use: valid and of a clear class; without an SCL, all valid ones.
-
-    Arguments, shapes and errors as for `valid_mask`.
-    """
-    valid = valid_mask(scl, aoi, has_data)
-    if scl is not None:
-        valid &= CLEAR_TABLE[scl]
-    return valid
-
-
-def count_cover(
-    scl: NDArray[np.uint8] | None, aoi: NDArray[np.bool_], has_data: NDArray[np.bool_] | None = None
-) -> Cover:
-    """Count the pixels of the AOI by kind of cover; arguments and errors as for `valid_mask`."""
-    valid = valid_mask(scl, aoi, has_data)
-    inside, count = int(np.count_nonzero(aoi)), int(np.count_nonzero(valid))
-    if scl is None:
-        return Cover(inside, count, count, mask="none")
-    of_class = np.bincount(scl[valid], minlength=len(CLASSES))
-
-    def pixels(classes: tuple[int, ...]) -> int:
-        return int(of_class[list(classes)].sum())
-
-    return Cover(
-        inside,
-        count,
-        pixels(CLEAR_CLASSES),
-        pixels(CLOUD_CLASSES),
-        pixels(SHADOW_CLASSES),
-        int(of_class[SNOW_CLASS]),
-    )
-
-
-def has_data(dn: Mapping[str, NDArray[np.uint16]], nodata: Mapping[str, int] | int = 0) -> NDArray[np.bool_]:
-    """Where every band has data.
+def has_data(dn: Mapping[str, NDArray[Any]], nodata: Mapping[str, int] | int = 0) -> Mask:
+    """Where every band has data, saturated pixels included.
 
     Args:
         dn: Band name -> DN, all of one shape (height, width).
-        nodata: The DN that means no data: one for all bands, or by band name.
+        nodata: The DN that means no data: one for all bands, or by band name. Bands that Revisit has read or
+            stored have 0.
 
     Returns:
         bool, same shape.
@@ -145,7 +100,165 @@ def has_data(dn: Mapping[str, NDArray[np.uint16]], nodata: Mapping[str, int] | i
     return valid
 
 
-def _check_same_shape(*layers: NDArray[np.generic] | None) -> None:
+def is_saturated(dn: NDArray[Any]) -> Mask:
+    """Where a band is saturated: `SATURATED_DN` in bands of uint16, nowhere in others.
+
+    Args:
+        dn: DN, any shape.
+
+    Returns:
+        bool, same shape.
+    """
+    if dn.dtype != np.uint16:
+        return np.zeros(dn.shape, np.bool_)
+    return np.asarray(dn == SATURATED_DN)
+
+
+def exclude_without_value(dn: NDArray[Any], mask: Mask) -> None:
+    """Clear the mask, in place, where a band has no reflectance: no data, or saturated."""
+    if not dn.size:
+        return
+    if dn.min() <= 0:
+        mask &= dn != 0
+    if dn.dtype == np.uint16 and dn.max() == SATURATED_DN:
+        mask &= dn != SATURATED_DN
+
+
+def valid_mask(scl: Classes | None, aoi: Mask, has_data: Mask | None = None) -> Mask:
+    """Pixels of the AOI that were seen: they have data and, if there is an SCL, a class other than no data.
+
+    Args:
+        scl: Scene classification on the job's grid, shape (height, width); None if there is none.
+        aoi: True where the pixel's centre is inside the AOI, same shape.
+        has_data: True where there are data, same shape; None if that is not required.
+
+    Returns:
+        bool, same shape.
+
+    Raises:
+        InvalidInputError: The shapes differ.
+    """
+    _check_same_shape(scl, aoi, has_data)
+    valid = aoi.copy() if has_data is None else aoi & has_data
+    if scl is not None:
+        valid &= is_seen(scl)
+    return valid
+
+
+def clear_mask(scl: Classes | None, aoi: Mask, has_data: Mask | None = None) -> Mask:
+    """Pixels of the AOI that are valid and of a clear class; without an SCL, all valid ones.
+
+    Arguments, shapes and errors as for `valid_mask`.
+    """
+    _check_same_shape(scl, aoi, has_data)
+    clear = aoi.copy() if has_data is None else aoi & has_data
+    if scl is not None:
+        clear &= is_clear(scl)
+    return clear
+
+
+def counted_mask(
+    dn: Mapping[str, NDArray[Any]], bands: Iterable[str], scl: Classes | None, aoi: Mask
+) -> Mask:
+    """Pixels that count for an index or band: clear, and with a reflectance in each of its bands.
+
+    Statistics and maps take their pixels from here, so both hold the same ones, whatever else is ordered.
+
+    Args:
+        dn: Band name -> DN, shape (height, width); 0 is no data.
+        bands: The bands of the index, all of them in `dn`.
+        scl: As for `valid_mask`.
+        aoi: As for `valid_mask`.
+
+    Returns:
+        bool, same shape.
+
+    Raises:
+        InvalidInputError: The shapes differ.
+    """
+    counted = clear_mask(scl, aoi)
+    for band in bands:
+        _check_same_shape(dn[band], aoi)
+        exclude_without_value(dn[band], counted)
+    return counted
+
+
+def seen_masks(dn: Mapping[str, NDArray[Any]], layers: Iterable[Iterable[str]]) -> tuple[Mask, Mask]:
+    """Where any of the ordered indices and bands has data, and where those that have are all saturated.
+
+    An index has data where each of its bands has. A pixel with data for one of them is seen: which others are
+    ordered beside it takes nothing away.
+
+    Args:
+        dn: Band name -> DN, shape (height, width); 0 is no data.
+        layers: The bands of each index, and each band, that is ordered; at least one.
+
+    Returns:
+        Two masks of the same shape, for `count_cover`.
+
+    Raises:
+        InvalidInputError: There is no layer, or the shapes differ.
+    """
+    chosen = list(dict.fromkeys(tuple(layer) for layer in layers))
+    if not chosen:
+        raise InvalidInputError("no index or band is given; give at least one")
+    _check_same_shape(*dn.values())
+    shape = next(iter(dn.values())).shape
+    saturated = {
+        band: is_saturated(stored) if stored.size and stored.max() == SATURATED_DN else None
+        for band, stored in dn.items()
+    }
+    data, valued = np.zeros(shape, np.bool_), np.zeros(shape, np.bool_)
+    for layer in chosen:
+        here = has_data({band: dn[band] for band in layer})
+        data |= here
+        for band in layer:
+            if (mask := saturated[band]) is not None:
+                here &= ~mask
+        valued |= here
+    return data, data & ~valued
+
+
+def count_cover(
+    scl: Classes | None, aoi: Mask, has_data: Mask | None = None, saturated: Mask | None = None
+) -> Cover:
+    """Count the pixels of the AOI by kind of cover.
+
+    Args:
+        scl: As for `valid_mask`.
+        aoi: As for `valid_mask`.
+        has_data: As for `valid_mask`.
+        saturated: Where the bands are saturated, same shape: pixels with data that count for no other kind.
+
+    Raises:
+        InvalidInputError: The shapes differ.
+    """
+    valid = valid_mask(scl, aoi, has_data)
+    inside, count, lost = int(np.count_nonzero(aoi)), int(np.count_nonzero(valid)), 0
+    if saturated is not None:
+        _check_same_shape(saturated, aoi)
+        lost = int(np.count_nonzero(valid & saturated))
+        if lost:
+            valid &= ~saturated
+    if scl is None:
+        return Cover(inside, count, count - lost, mask="none", saturated=lost)
+    of_class = np.bincount(scl[valid].astype(np.uint8), minlength=len(CLASSES))
+
+    def pixels(classes: tuple[int, ...]) -> int:
+        return int(of_class[list(classes)].sum())
+
+    return Cover(
+        inside,
+        count,
+        pixels(CLEAR_CLASSES),
+        pixels(CLOUD_CLASSES),
+        pixels(SHADOW_CLASSES),
+        int(of_class[SNOW_CLASS]),
+        saturated=lost + int(of_class[SATURATED_CLASS]),
+    )
+
+
+def _check_same_shape(*layers: NDArray[Any] | None) -> None:
     shapes = {layer.shape for layer in layers if layer is not None}
     if len(shapes) > 1:
         raise InvalidInputError(f"a mask needs its layers on one grid, and their shapes are {sorted(shapes)}")

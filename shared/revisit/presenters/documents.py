@@ -60,6 +60,7 @@ def cover(value: Cover | None) -> dict[str, Any]:
         "cloud_pixels": value.cloud,
         "shadow_pixels": value.shadow,
         "snow_pixels": value.snow,
+        "saturated_pixels": value.saturated,
     }
 
 

@@ -22,7 +22,7 @@ def compute_masked(
     dn: Mapping[str, NDArray[Any]],
     scaling: Mapping[str, tuple[float, float]],
     keep: NDArray[np.bool_] | None = None,
-    scl: NDArray[np.uint8] | None = None,
+    scl: NDArray[np.integer[Any]] | None = None,
     threads: int | None = None,
     precision: type[np.floating[Any]] | None = None,
 ) -> NDArray[np.float32]:
@@ -32,23 +32,24 @@ def compute_masked(
 
     Args:
         index: The index to compute.
-        dn: Band name -> DN as stored (uint16), all of one shape (height, width); 0 is no data.
+        dn: Band name -> DN as stored (uint16), all of one shape (height, width); 0 is no data, and 65535
+            saturated.
         scaling: Band name -> (scale, offset) of reflectance = DN * scale + offset.
         keep: True where a pixel is computed, same shape; None computes all.
-        scl: Scene classification, uint8, same shape; pixels of a class that is not clear become NaN. None
-            masks nothing.
+        scl: Scene classification, any integer dtype, same shape; pixels of a class that is not clear become
+            NaN. None masks nothing.
         threads: At most so many; by default one for each CPU, and a single one for small scenes.
         precision: Dtype of the arithmetic. By default np.float64 up to a million pixels and np.float32 above;
             a normalised difference is then within 1e-6 wherever the reflectances sum to more than 0.1.
 
     Returns:
-        float32, same shape; NaN where a band has no data, where the pixel is masked by `keep` or `scl`, and
-        where the value is not finite. Values are not clipped.
+        float32, same shape; NaN where a band has no data or is saturated, where the pixel is masked by `keep`
+        or `scl`, and where the value is not finite. Values are not clipped.
 
     Raises:
         InvalidInputError: A band is missing, or the shapes differ.
     """
-    from revisit.pixels.masks import is_clear
+    from revisit.pixels.masks import exclude_without_value, is_clear
 
     if missing := [band for band in index.bands if band not in dn]:
         raise InvalidInputError(
@@ -81,8 +82,7 @@ def compute_masked(
             for letter, stored in bands.items():
                 block = stored[part]
                 values[letter] = reflectance(block, *scales[letter], out=reflectance_of[letter][:count])
-                if not block.min():
-                    valid &= block != 0
+                exclude_without_value(block, valid)
             result = np.asarray(formula(values, [array[:count] for array in scratch]))
             if result.dtype != np.float32:
                 rounded[:count] = result
