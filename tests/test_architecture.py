@@ -23,7 +23,7 @@ from revisit.ports.topology import PIXEL_FUNCTIONS, PORTS, SCHEDULED_TOPICS, TRI
 MAY_IMPORT: dict[str, set[str]] = {
     "": {"domain", "ports"},
     "geo": {""},
-    "net": {""},
+    "net": {"", "domain"},
     "domain": {"", "geo"},
     "pixels": {"", "geo", "net", "domain"},
     "ports": {"", "geo", "domain"},

@@ -7,7 +7,7 @@ from time import perf_counter
 
 from revisit.chain import job_lifecycle
 from revisit.domain import conditions
-from revisit.domain.bands import BandFiles
+from revisit.domain.bands import BANDS, BandFiles
 from revisit.domain.events import JobStarted
 from revisit.domain.job import Cover, Job, JobCost
 from revisit.domain.recipe import Recipe
@@ -93,19 +93,19 @@ def bands_to_read(recipe: Recipe, files: BandFiles) -> tuple[list[str], tuple[st
     """
     needed = {name: index(name).bands for name in recipe.indices} | {band: (band,) for band in recipe.bands}
     missing = {name: [band for band in bands if band not in files] for name, bands in needed.items()}
-    notes = [
-        "; ".join(f"{band} {files.lack(band)}" for band in bands)
-        if name == bands[0]
-        else f"{name} is not computed: {'; '.join(f'{band} {files.lack(band)}' for band in bands)}"
+    lacking = dict.fromkeys(band for bands in missing.values() for band in bands)
+    notes = [f"{band} {files.lack(band)}" for band in BANDS if band in lacking]
+    notes += [
+        f"{name} is not computed, for lack of {' and '.join(bands)}"
         for name, bands in missing.items()
-        if bands
+        if bands and name in recipe.indices
     ]
     bands = list(dict.fromkeys(band for name, bands in needed.items() if not missing[name] for band in bands))
     if not bands:
         raise PermanentError(f"{'; '.join(notes)}; the product has {', '.join(files) or 'no other band'}")
     if reason := files.left_out.get("SCL"):
         notes.append(f"the result is without a mask of clouds, since SCL is not used: {reason}")
-    return bands, tuple(dict.fromkeys(notes))
+    return bands, tuple(notes)
 
 
 def open_mosaic(job: Job, files: BandFiles, bands: list[str], backend: Backend) -> Mosaic:

@@ -35,8 +35,9 @@ _BUCKETS = {
         "s3",
         "s3://e84-earth-search-sentinel-data/",
     ),
+    "https://eodata.dataspace.copernicus.eu/eodata/": ("s3", "s3://eodata/"),
 }
-"""URL of a public bucket -> name and URL for the bucket's own clients."""
+"""URL of a bucket -> name and URL for the bucket's own clients."""
 _MEDIA_TYPES = {
     "JP2OpenJPEG": "image/jp2",
     "GTiff": "image/tiff; application=geotiff; profile=cloud-optimized",

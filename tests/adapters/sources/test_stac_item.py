@@ -189,13 +189,13 @@ def test_items_without_offsets_are_accepted_before_baseline_4_and_refused_after(
     assert bands(newest)["B02"].offset == 0.0
 
 
-def test_planetary_computer_is_refused_with_the_reason():
+def test_planetary_computer_is_read_without_an_offset_before_baseline_4():
     files, left_out = band_files(items("S2B_T06VVN_pc_item.json")[0], require_allowed_url)
-    assert not files
-    assert "signed URL" in left_out["B8A"]
-    assert band_files(items("S2B_T06VVN_pc_item.json")[0], lambda href: href)[0]["B8A"].href.endswith(
-        "_B8A_20m.tif"
-    )
+    assert not left_out
+    assert set(files) == set(BANDS) - {"B10"}
+    assert files["B8A"].href.startswith("https://sentinel2l2a01.blob.core.windows.net/sentinel2-l2/06/V/VN/")
+    assert files["B8A"].href.endswith("_B8A_20m.tif")
+    assert "?" not in files["B8A"].href
 
 
 def test_level_1c_of_earth_search_is_in_a_requester_pays_bucket():

@@ -1,9 +1,10 @@
-"""Allow-list of hosts that band files are read from: public Sentinel-2 buckets, and a source's own host."""
+"""Allow-list of hosts that band files are read from: known Sentinel-2 buckets, and a source's own host."""
 
 from collections.abc import Iterable
 from urllib.parse import SplitResult, urlsplit
 
 from revisit.errors import PermanentError
+from revisit.net import signed_buckets
 
 PUBLIC_BUCKETS = (
     "https://sentinel-cogs.s3.us-west-2.amazonaws.com/",
@@ -16,18 +17,19 @@ _HTTPS_URLS = {
     "s3://sentinel-cogs/": PUBLIC_BUCKETS[0],
     "s3://e84-earth-search-sentinel-data/": PUBLIC_BUCKETS[1],
     "gs://gcp-public-data-sentinel-2/": PUBLIC_BUCKETS[2],
+    "s3://eodata/": "https://eodata.dataspace.copernicus.eu/eodata/",
 }
 
 
 def require_allowed_url(href: str, source_urls: Iterable[str] = ()) -> str:
-    """The https URL of a band file in a public bucket or below a source's own URLs.
+    """The https URL of a band file in a known bucket or below a source's own URLs.
 
     Args:
-        href: Absolute URL; s3:// and gs:// URLs of public buckets become https.
+        href: Absolute URL; s3:// and gs:// URLs of known buckets become https.
         source_urls: URLs (scheme, host, path) that the user has configured as this source.
 
     Raises:
-        PermanentError: The URL is elsewhere.
+        PermanentError: The URL is elsewhere, or the keys that its bucket needs are not set.
     """
     for bucket, address in _HTTPS_URLS.items():
         if href.startswith(bucket):
@@ -41,11 +43,12 @@ def require_allowed_url(href: str, source_urls: Iterable[str] = ()) -> str:
         and "%" not in parts.path
         and "\\" not in href
     ):
-        for address in (*PUBLIC_BUCKETS, *source_urls):
+        for address in (*PUBLIC_BUCKETS, *signed_buckets.SIGNED_PREFIXES, *source_urls):
             allowed = _split_url(address)
             if (parts.scheme, parts.netloc) == (allowed.scheme, allowed.netloc) and parts.path.startswith(
                 allowed.path or "/"
             ):
+                signed_buckets.require_keys(href)
                 return href
     raise PermanentError(
         f"{href!r} is outside the hosts that band files may come from{_refusal_hint(parts.netloc)}"
@@ -61,7 +64,7 @@ def _split_url(url: str) -> SplitResult:
 
 def _refusal_hint(host: str) -> str:
     if host.endswith(".blob.core.windows.net"):
-        return "; Planetary Computer serves files by signed URLs only; use another source"
+        return "; of Planetary Computer, the container sentinel2-l2 of sentinel2l2a01 is read"
     if host in ("sentinel-s2-l1c", "sentinel-s2-l2a"):
         return "; that bucket is requester-pays"
     return ""

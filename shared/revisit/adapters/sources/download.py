@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from revisit.domain.bands import SourceFile
 from revisit.errors import NotFoundError, PermanentError, TransientError
+from revisit.net import signed_buckets
 from revisit.net.http_client import create_client, send
 from revisit.net.retry import AttemptFailedError, RetryPolicy, is_transient_status
 
@@ -144,7 +145,9 @@ def _download_rest(
         # Without a version the rest may belong to another file.
         on_progress(-have)
         have = 0
-    with send(client, "GET", file.href, {**headers, "accept-encoding": "identity"}) as response:
+    with send(
+        client, "GET", signed_buckets.sign(file.href), {**headers, "accept-encoding": "identity"}
+    ) as response:
         status = response.status_code
         if status in (404, 410):
             raise NotFoundError(f"{file.href} does not exist ({status})")

@@ -6,6 +6,7 @@ Planetary Computer, CDSE and static catalogs write them.
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -129,7 +130,7 @@ def band_files(
         if not band or not driver:
             continue
         try:
-            href = resolve(str(asset.get("href")))
+            href = _resolve_asset(asset, resolve, driver)
             stated = _stated_scaling(asset)
             said, tags = Statement.parse(band, stated), SILENT
             if read_tags and driver == "GTiff" and (compare_tags or None in (said.scale, said.offset)):
@@ -340,6 +341,19 @@ def _driver(asset: dict[str, Any]) -> str | None:
     if path.endswith((".tif", ".tiff")) and not kind.startswith("image/jp2"):
         return "GTiff"
     return None
+
+
+def _resolve_asset(asset: dict[str, Any], resolve: Callable[[str], str], driver: str) -> str:
+    """The path or URL of an asset; that of an alternate of the same kind where its href must not be read."""
+    try:
+        return resolve(str(asset.get("href")))
+    except PermanentError:
+        alternates = asset.get("alternate")
+        for other in alternates.values() if isinstance(alternates, dict) else ():
+            if isinstance(other, dict) and _driver({"href": other.get("href")}) == driver:
+                with suppress(PermanentError):
+                    return resolve(str(other.get("href")))
+        raise
 
 
 def _resolution(key: str, asset: dict[str, Any], band: str) -> int:

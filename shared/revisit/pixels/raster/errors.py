@@ -48,7 +48,7 @@ def classify_error(file: BandFile, error: Exception, dataset: Any = None) -> Per
 def _clean_message(text: str, file: BandFile) -> str:
     """GDAL's message in one line, without the URL and its query: those may hold a signature."""
     text = text.replace(f"/vsicurl/{file.href}", "it").replace(file.href, "it")
-    text = re.sub(r"\?[^\s'\":,]*", "", text)
+    text = re.sub(r"\?[^\s'\"]*", "", text)
     return " ".join(text.split())[:200].rstrip(".")
 
 

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from revisit.errors import PermanentError, TransientError
+from revisit.net import signed_buckets
 from revisit.pixels.raster.http_settings import HttpSettings
 from revisit.pixels.raster.urls import redact_url
 
@@ -179,7 +180,7 @@ class RangeClient:
 
 def _send(connection: HTTPConnection, href: str, byte_range: str) -> HTTPResponse:
     """Send a request for a range and receive the headers of its answer."""
-    parts = urlsplit(href)
+    parts = urlsplit(signed_buckets.sign(href))
     target = parts.path + (f"?{parts.query}" if parts.query else "")
     connection.request("GET", target, headers={"Range": byte_range, "User-Agent": "revisit"})
     return connection.getresponse()

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from revisit.domain.bands import BandFile
 from revisit.errors import PermanentError
+from revisit.net import signed_buckets
 from revisit.pixels.raster.band_reader import BandReader
 from revisit.pixels.raster.errors import classify_error
 from revisit.pixels.raster.gdal import gdal_errors, load_rasterio
@@ -82,8 +83,9 @@ def open_band(file: BandFile, remote: RemoteCogReader | None = None) -> BandRead
         band = (remote or _shared_reader()).open(file)
     if band is None:
         library = load_rasterio()
+        signed = signed_buckets.sign(file.href, keep_suffix=True)
         try:
-            dataset = library.open(path, driver=file.driver, sharing=False)
+            dataset = library.open(path.replace(file.href, signed), driver=file.driver, sharing=False)
         except gdal_errors() as error:
             raise classify_error(file, error) from None
         band = _wrap_dataset(file, dataset)
