@@ -48,25 +48,61 @@ def test_the_past_is_judged_by_what_the_catalog_knows(client, backend, clock):
     assert (backend.records.count(Subscription), backend.records.count(Order)) == (0, 0)
 
 
-def test_the_clear_share_is_estimated_from_processed_acquisitions(client, backend):
-    add_to_catalog(backend, *[product(day) for day in range(1, 11)])
-    body = {"aoi": FIELD, "min_clear": 50}
-    assert "known only from its pixels" in client.post("/subscriptions/preview", json=body).json["judged"]
+def preview(client, **body):
+    """A preview, whose months add up to its number of alerts."""
+    document = client.post("/subscriptions/preview", json={"aoi": FIELD, **body}).json
+    assert sum(month["fired"] for month in document["months"]) == document["would_have_fired"]
+    assert all(month["fired"] <= month["passed"] for month in document["months"])
+    assert document["would_have_fired"] <= document["at_most"]
+    assert f"{document['would_have_fired']} alert" in document["headline"]
+    return document
+
+
+def test_a_preview_states_one_number_of_alerts_and_what_it_rests_on(client, backend):
+    """June was processed, and its pixels are known; of July only products are known."""
+    june = [product(day) for day in range(1, 11)]
+    add_to_catalog(backend, *june, *[product(day, month=5) for day in range(1, 8)])
+    body = {"min_clear": 50, "min_coverage": 30}
+    unknown = preview(client, **body)
+    assert (unknown["headline"], unknown["at_most"]) == ("at most 17 alerts since 2023-07-02", 17)
+    assert (unknown["basis"], unknown["clear_share"]) == ("upper bound", None)
+    assert "30 % of the AOI seen and 50 % of it clear" in unknown["judged"]
     placed = client.post("/orders", json={"aoi": FIELD, "start": "2024-06-01"}).json["order"]
     for number, job in enumerate(list_jobs(backend, placed)):
         end_job(backend, job, cover=Cover(100, 100, 10 * number))  # 0, 10, ... 90 % clear
-    document = client.post("/subscriptions/preview", json=body).json
-    assert (
-        document["clear_share"] == 0.5
-        and document["would_have_fired"] == 10
-        and "about 5 alerts" in document["judged"]
-    )
-    assert (
-        client.post("/subscriptions/preview", json={**body, "aoi": BOW_TIE, "repair": True}).json[
-            "clear_share"
-        ]
-        is None
-    )
+    known = preview(client, **body, **{"from": "2024-06-01"})
+    assert (known["headline"], known["basis"]) == ("5 alerts since 2024-06-01", "processed")
+    assert (known["would_have_fired"], known["at_most"], known["clear_share"]) == (5, 5, 0.5)
+    estimated = preview(client, **body)
+    assert (estimated["headline"], estimated["basis"]) == ("about 8 alerts since 2023-07-02", "estimated")
+    assert estimated["at_most"] == 5 + 7 and "about 8 alerts, and 12 at most" in estimated["judged"]
+    assert [month["fired"] for month in estimated["months"]][-3:] == [4, 4, 0]
+    assert preview(client, **body, aoi=BOW_TIE, repair=True)["clear_share"] is None
+
+
+def test_a_preview_judges_coverage_and_the_clear_share_of_the_whole_area(client, backend):
+    """Each pass sees 36 % of the area, all of it clear; the sixth sees all, and half of it is cloudy."""
+    add_to_catalog(backend, *[product(day) for day in range(1, 7)])
+    placed = client.post("/orders", json={"aoi": FIELD, "start": "2024-06-01"}).json["order"]
+    for number, job in enumerate(list_jobs(backend, placed), 1):
+        end_job(backend, job, cover=Cover(100, 36, 36) if number < 6 else Cover(100, 100, 50))
+    counts = {
+        name: preview(client, **body)["would_have_fired"]
+        for name, body in {
+            "default": {},
+            "any coverage": {"min_coverage": None},
+            "of the area": {"min_coverage": 0, "min_clear": 40},
+            "of the seen part": {"min_coverage": 0, "min_clear": 60, "min_clear_of": "seen"},
+            "too much": {"min_clear": 60},
+        }.items()
+    }
+    assert counts == {
+        "default": 1,
+        "any coverage": 6,
+        "of the area": 1,
+        "of the seen part": 5,
+        "too much": 0,
+    }
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ from revisit.cli import alerts
 from revisit.cli.console import (
     format_cell,
     format_minute,
-    format_percent,
     print_json,
     print_message,
     print_table,
@@ -286,15 +285,9 @@ def preview(
         print_json(documents.subscription_preview(result))
         return
     print_table(("MONTH", "ALERTS", "ACQUISITIONS"), result.monthly_counts, ("ALERTS", "ACQUISITIONS"))
-    clear = (
-        f", about {format_percent(result.clear_share)} of them clear enough"
-        if result.clear_share is not None
-        else ""
-    )
-    matching = len(result.matching)
+    print_message(f"{result.headline}: {result.note}")
     print_message(
-        f"{matching:,} of {matching + len(result.too_cloudy):,} acquisitions since {result.start:%Y-%m-%d} "
-        f"match{clear}: {result.clear_note}"
+        f"{len(result.acquisitions):,} acquisitions are known, {len(result.too_cloudy):,} of them too cloudy"
     )
 
 

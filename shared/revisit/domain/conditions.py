@@ -118,6 +118,16 @@ def describe_cover(cover: Cover) -> str:
     return f"{seen}, {whole_percent(cover.clear, cover.valid)} of that clear"
 
 
+def describe_limits(limits: PixelLimits) -> str:
+    """What the limits require, such as "50 % of the AOI seen and 30 % of it clear"."""
+    clear = limits.min_clear or 0
+    of = "it" if limits.min_clear_of == "aoi" else "the seen part"
+    wanted = f"{clear:g} % of {of} clear" if clear else "a clear pixel"
+    if not limits.min_coverage:
+        return wanted.replace(" of it ", " of the AOI ")
+    return f"{limits.min_coverage:g} % of the AOI seen and {wanted}"
+
+
 def whole_percent(count: int, total: int) -> str:
     """A share as a whole percentage; 0 % and 100 % are stated only where they are exact."""
     percent = round(100 * count / total) if total else 0

@@ -3,8 +3,11 @@
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import accumulate
+from typing import Literal
 
 from revisit.domain.aoi import AOI
+from revisit.domain.conditions import PixelLimits, describe_limits
 from revisit.domain.product import Product
 
 MIN_CLEAR_SAMPLES = 5
@@ -44,56 +47,104 @@ class AoiSummary:
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionPreview:
-    """Past acquisitions of the catalog that match a subscription, since a day."""
+    """Past acquisitions of the catalog that match a subscription, since a day.
+
+    Some limits are decided by pixels. Where the acquisitions over the same AOI have been processed before, by
+    any subscription or order of the owner, it is known which of them met the limits; the others are estimated
+    from these. `alert_count` is the one number of alerts: the months add up to it.
+    """
 
     start: datetime
     end: datetime
+    limits: PixelLimits
     matching: tuple[Product, ...]
     """Acquisitions that meet all conditions checked without pixels, each by its best product."""
     too_cloudy: tuple[Product, ...]
     """Acquisitions whose product states more cloud than allowed."""
-    clear_count: int
-    """Number of the `examined_count` acquisitions that were clear enough."""
+    verdicts: dict[str, bool]
+    """Id of a product in `matching` -> whether its pixels met the limits; of processed ones only."""
+    met_count: int
+    """Number of the `examined_count` acquisitions that met the limits."""
     examined_count: int
-    """Number of acquisitions already processed over the same AOI, by any subscription or order."""
-    min_clear: float | None
+    """Number of acquisitions already processed over the same AOI, in any period."""
+    too_little_seen: tuple[Product, ...] = ()
+    """Acquisitions whose footprint covers less of the AOI than required."""
+
+    @property
+    def acquisitions(self) -> tuple[Product, ...]:
+        """All known acquisitions of the period."""
+        return (*self.matching, *self.too_cloudy, *self.too_little_seen)
 
     @property
     def first_sensing(self) -> datetime | None:
         """Sensing time of the first known acquisition; earlier ones are not in the catalog."""
-        return min((product.sensing_time for product in (*self.matching, *self.too_cloudy)), default=None)
+        return min((product.sensing_time for product in self.acquisitions), default=None)
 
     @property
     def clear_share(self) -> float | None:
-        """Share of acquisitions that were clear enough, 0 to 1; None if too few are processed, or
-        without a clear limit."""
-        return (
-            self.clear_count / self.examined_count
-            if self.min_clear is not None and self.examined_count >= MIN_CLEAR_SAMPLES
-            else None
-        )
+        """Share of processed acquisitions that met the limits, 0 to 1; None if too few are processed."""
+        return self.met_count / self.examined_count if self.examined_count >= MIN_CLEAR_SAMPLES else None
 
     @property
-    def clear_note(self) -> str:
-        """What is known about the clear limit, which needs pixels, as a sentence."""
-        if self.min_clear is None:
-            return "no minimum clear share is set, so also passes without a clear pixel are counted as alerts"
-        if self.clear_share is None:
+    def basis(self) -> Literal["processed", "estimated", "upper bound"]:
+        """What `alert_count` rests on: the pixels of all matching acquisitions, the share of the processed
+        ones that met the limits, or no pixels for some."""
+        if len(self.verdicts) == len(self.matching):
+            return "processed"
+        return "upper bound" if self.clear_share is None else "estimated"
+
+    @property
+    def alert_count(self) -> int:
+        """Number of alerts that there would have been, as far as it is known."""
+        return sum(alerts for _, alerts, _ in self.monthly_counts)
+
+    @property
+    def most_alerts(self) -> int:
+        """Maximum number of alerts: all matching acquisitions but those whose pixels missed a limit."""
+        return sum(self.verdicts.get(product.id, True) for product in self.matching)
+
+    @property
+    def headline(self) -> str:
+        """The number of alerts as text, such as "about 2 alerts since 2023-09-01"."""
+        kind = {"processed": "", "estimated": "about ", "upper bound": "at most "}[self.basis]
+        count = self.alert_count
+        return f"{kind}{count:,} alert{'' if count == 1 else 's'} since {self.start:%Y-%m-%d}"
+
+    @property
+    def note(self) -> str:
+        """How `alert_count` is known, as a sentence."""
+        limits, matching = describe_limits(self.limits), len(self.matching)
+        if self.basis == "processed":
+            return f"all {matching:,} matching acquisitions have been processed; {limits} was required"
+        if self.basis == "estimated":
             return (
-                f"whether {self.min_clear:g} % of the AOI was clear is known only from its pixels, "
-                "so there would have been fewer alerts"
+                f"of {self.examined_count:,} processed acquisitions of this AOI, {self.met_count:,} had "
+                f"{limits}; with that share there would have been about {self.alert_count:,} alerts, and "
+                f"{self.most_alerts:,} at most"
             )
         return (
-            f"of {self.examined_count:,} processed acquisitions of this AOI, "
-            f"{self.clear_count:,} had {self.min_clear:g} % clear, "
-            f"so there would have been about {round(self.clear_share * len(self.matching)):,} alerts"
+            f"only pixels tell whether the limits were met ({limits}), and of {matching:,} matching "
+            f"acquisitions {len(self.verdicts):,} have been processed, so there may have been fewer alerts"
         )
 
     @property
     def monthly_counts(self) -> list[tuple[str, int, int]]:
-        """Each month of the period, the number of matching acquisitions in it, and of all."""
-        fired = Counter(f"{product.sensing_time:%Y-%m}" for product in self.matching)
-        passed = fired + Counter(f"{product.sensing_time:%Y-%m}" for product in self.too_cloudy)
+        """Each month of the period, the number of alerts in it, and of all acquisitions."""
+        share = 1.0 if self.clear_share is None else self.clear_share
+        expected = Counter[str]()
+        for product in self.matching:
+            verdict = self.verdicts.get(product.id)
+            expected[_month(product)] += share if verdict is None else float(verdict)
+        passed = Counter(map(_month, self.acquisitions))
         first, last = (moment.year * 12 + moment.month - 1 for moment in (self.start, self.end))
         names = [f"{month // 12:04d}-{month % 12 + 1:02d}" for month in range(first, last + 1)]
-        return [(name, fired[name], passed[name]) for name in names]
+        # The sum so far is rounded, not each month: the months add up to the rounded total.
+        so_far = [round(total, 9) for total in accumulate((expected[name] for name in names), initial=0.0)]
+        return [
+            (name, round(after) - round(before), passed[name])
+            for name, before, after in zip(names, so_far, so_far[1:], strict=False)
+        ]
+
+
+def _month(product: Product) -> str:
+    return f"{product.sensing_time:%Y-%m}"

@@ -358,15 +358,19 @@ def subscription_preview(preview: SubscriptionPreview) -> dict[str, Any]:
     return {
         "from": json_time(preview.start),
         "to": json_time(preview.end),
-        "acquisitions": len(preview.matching) + len(preview.too_cloudy),
-        "would_have_fired": len(preview.matching),
+        "acquisitions": len(preview.acquisitions),
+        "headline": preview.headline,
+        "would_have_fired": preview.alert_count,
+        "at_most": preview.most_alerts,
+        "basis": preview.basis,
         "too_cloudy": len(preview.too_cloudy),
+        "too_little_seen": len(preview.too_little_seen),
         "months": [
             {"month": month, "fired": fired, "passed": passed}
             for month, fired, passed in preview.monthly_counts
         ],
         "clear_share": json_number(preview.clear_share),
-        "judged": preview.clear_note,
+        "judged": preview.note,
         "first": json_time(preview.first_sensing),
     }
 

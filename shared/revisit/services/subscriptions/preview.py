@@ -3,7 +3,8 @@
 from datetime import datetime, timedelta
 
 from revisit.domain.aoi import AOI
-from revisit.domain.job import Job
+from revisit.domain.conditions import skip_reason
+from revisit.domain.job import Cover, Job
 from revisit.domain.order import Order
 from revisit.domain.preview import AoiSummary, SubscriptionPreview
 from revisit.domain.product import Product, select_best_products
@@ -123,17 +124,22 @@ def preview_subscription(
     cloudy: list[Product] = []
     for product in select_best_products(known, subscription.level):
         (cloudy if subscription.rejection_reason(product) else fired).append(product)
-    clear, looked_at = (
-        _count_clear(backend, aoi, subscription) if subscription.min_clear is not None else (0, 0)
-    )
+    covers = _processed_covers(backend, aoi, subscription)
+    met = {observed: not skip_reason(subscription, cover) for observed, cover in covers.items()}
+    verdicts = {
+        product.id: met[observed]
+        for product in fired
+        for observed in (product.pass_id, product.acquisition)
+        if observed in met
+    }
     return SubscriptionPreview(
-        start, now, tuple(fired), tuple(cloudy), clear, looked_at, subscription.min_clear
+        start, now, subscription, tuple(fired), tuple(cloudy), verdicts, sum(met.values()), len(met)
     )
 
 
-def _count_clear(backend: Backend, aoi: AOI, subscription: Subscription) -> tuple[int, int]:
-    """Of the owner's processed acquisitions over the same AOI, the number that were clear enough, and the
-    number of all."""
+def _processed_covers(backend: Backend, aoi: AOI, subscription: Subscription) -> dict[str, Cover]:
+    """Covers of what the owner had processed over the same AOI at the subscription's level, by the id of the
+    pass or acquisition that was observed."""
     records, owner = backend.records, subscription.owner
     jobs = [
         job
@@ -147,9 +153,8 @@ def _count_clear(backend: Backend, aoi: AOI, subscription: Subscription) -> tupl
         if one.aoi == aoi.geometry
         for job in records.find(Job, orders=one.id, limit=MAX_JOBS_PER_RECORD)
     ]
-    seen = {
-        job.acquisition: 100 * job.cover.clear_fraction
+    return {
+        job.observed: job.cover
         for job in jobs
-        if job.aoi == aoi.geometry and job.cover and job.cover.valid and job.cover.mask != "none"
+        if job.aoi == aoi.geometry and job.cover and job.product.level == subscription.level
     }
-    return sum(percent >= (subscription.min_clear or 0) for percent in seen.values()), len(seen)
