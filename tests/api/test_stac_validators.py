@@ -327,6 +327,21 @@ def test_a_csv_has_a_row_for_each_item(get):
     ]
 
 
+def test_a_row_of_a_result_says_what_it_was_made_of_beside_its_statistics(get, stac_deployment):
+    text = get("/search/export", format="csv", collections="results", ids=stac_deployment.jobs[0]).text
+    (row,) = csv.DictReader(io.StringIO(text))
+    assert {name: row[f"revisit:{name}"] for name in ("state", "level", "mask", "tiles", "baselines")} == {
+        "state": "done",
+        "level": "L2A",
+        "mask": "SCL",
+        "tiles": row["revisit:acquisition"].rpartition("_T")[2],
+        "baselines": row["revisit:product"].split("_N")[1][:4],
+    }
+    shares = [float(row[f"revisit:{name}"]) for name in ("coverage", "clear_fraction", "clear_of_aoi")]
+    assert shares == pytest.approx([0.9, 60 / 90, 0.6])
+    assert (row["NDVI_count"], row["NDVI_mean"]) == ("60", "0.5")
+
+
 def test_geoparquet_is_read_back_by_others_as_the_items_that_it_is_of(get, tmp_path):
     asked = {"datetime": "2019-01-01T00:00:00Z/2019-03-31T00:00:00Z", "bbox": HERE}
     items = get("/search/export", format="geojson", **asked).json()["features"]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from revisit.domain.job import Cover, Job, Statistics
-from revisit.domain.product import Level, Product
+from revisit.domain.product import Product
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,24 +16,10 @@ class Observation:
     job: str
     product: Product
     """The product that decides the grid."""
-    parts: tuple[Product, ...]
-    """Further products whose pixels it holds."""
+    contributors: tuple[Product, ...]
+    """The products whose pixels it holds."""
     cover: Cover
     statistics: Statistics
-
-    @property
-    def level(self) -> Level:
-        return self.product.level
-
-    @property
-    def products(self) -> tuple[Product, ...]:
-        """`product` and its `parts`."""
-        return (self.product, *self.parts)
-
-    @property
-    def tiles(self) -> tuple[str, ...]:
-        """MGRS tiles of its products, each once."""
-        return tuple(dict.fromkeys(product.tile for product in self.products))
 
     @property
     def coverage(self) -> float:
@@ -59,7 +45,7 @@ def build_series(jobs: list[Job], index: str) -> list[Observation]:
                     job.acquisition,
                     job.id,
                     job.product,
-                    job.parts,
+                    job.contributors,
                     job.cover,
                     statistics,
                 )

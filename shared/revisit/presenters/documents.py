@@ -91,7 +91,7 @@ def job(record: Job, urls: UrlBuilder = API_URLS) -> dict[str, Any]:
         "indices": {name: statistics(values) for name, values in record.indices.items()},
         "bands": {name: statistics(values) for name, values in record.bands.items()},
         "item": urls.item(record) if record.state in FINISHED_STATES else None,
-        **origin(record.products),
+        **origin(record.product, record.contributors),
         "tile": record.product.tile,
         "source": record.product.source,
         "subscription": record.subscription or None,
@@ -109,17 +109,17 @@ def job(record: Job, urls: UrlBuilder = API_URLS) -> dict[str, Any]:
     }
 
 
-def origin(products: Sequence[Product]) -> dict[str, Any]:
-    """The product that decides the grid of a result, by what tells results apart, and its parts."""
-    first = products[0]
+def origin(main: Product, contributors: Sequence[Product]) -> dict[str, Any]:
+    """What a result was made of: what tells its main product, which decides the grid, from others, and the
+    further products that gave pixels."""
     return {
-        "product": first.id,
-        "parts": [part.id for part in products[1:]],
-        "level": first.level,
-        "baseline": first.baseline,
-        "platform": first.platform,
-        "relative_orbit": first.relative_orbit,
-        "tiles": list(dict.fromkeys(product.tile for product in products)),
+        "product": main.id,
+        "parts": [each.id for each in contributors if each.id != main.id],
+        "level": main.level,
+        "baseline": main.baseline,
+        "platform": main.platform,
+        "relative_orbit": main.relative_orbit,
+        "tiles": list(dict.fromkeys(each.tile for each in contributors)),
     }
 
 
@@ -247,7 +247,7 @@ def observation(value: Observation) -> dict[str, Any]:
         **statistics(value.statistics),
         **cover(value.cover),
         "job": value.job,
-        **origin(value.products),
+        **origin(value.product, value.contributors),
     }
 
 

@@ -5,7 +5,9 @@ Properties of our own:
     revisit:job, revisit:acquisition, revisit:product   ids
     revisit:products, revisit:tiles, revisit:baselines  of all products that gave pixels
     revisit:state, revisit:reason, revisit:notes        of the job's record; reason and notes may be missing
+    revisit:level, revisit:mask                         of the product; SCL or none
     revisit:coverage, revisit:clear_fraction            shares from 0 to 1, queryable
+    revisit:clear_of_aoi                                clear share of the whole AOI, queryable
     revisit:cover                                       pixel counts over the AOI (`Cover`) and the mask used
     revisit:indices, revisit:bands                      name -> statistics of the clear pixels (`Statistics`)
     revisit:receipt                                     inputs of the job (`build_receipt`)
@@ -116,6 +118,8 @@ def build_receipt(
         "recipe": asdict(job.recipe),
         "formulas": {name: index(name).expression for name in job.recipe.indices},
         "min_clear": job.min_clear,
+        "min_clear_of": job.min_clear_of,
+        "min_coverage": job.min_coverage,
         "parameters": parameters,
         "software": {"revisit": __version__, **(software or {})},
     }
@@ -242,6 +246,7 @@ def result_properties(job: Job) -> dict[str, Any]:
         "revisit:job": job.id,
         "revisit:acquisition": job.acquisition,
         "revisit:product": product.id,
+        "revisit:level": product.level,
         "revisit:products": [each.id for each in job.contributors],
         "revisit:tiles": list(dict.fromkeys(each.tile for each in job.contributors)),
         "revisit:baselines": list(dict.fromkeys(each.baseline for each in job.contributors if each.baseline)),
@@ -256,6 +261,8 @@ def result_properties(job: Job) -> dict[str, Any]:
         found |= {
             "revisit:coverage": job.cover.coverage,
             "revisit:clear_fraction": job.cover.clear_fraction,
+            "revisit:clear_of_aoi": job.cover.clear_of_aoi,
+            "revisit:mask": job.cover.mask,
             "revisit:cover": asdict(job.cover),
         }
         if job.cover.mask == "SCL" and job.cover.valid:

@@ -1,5 +1,6 @@
 """Export of items as CSV or as GeoParquet in the layout of stac-geoparquet 1.0 (GeoParquet 1.1)."""
 
+import dataclasses
 from collections.abc import Sequence
 from io import BytesIO
 from itertools import islice
@@ -8,8 +9,10 @@ from typing import Any
 import msgspec
 
 from revisit.domain.clock import parse_instant
+from revisit.domain.job import Job, Statistics
 from revisit.errors import InvalidInputError
 from revisit.ports.backend import Backend
+from revisit.presenters import documents
 from revisit.presenters.documents import to_csv
 from revisit.stac.item_search import MAX_ITEMS, SearchHit, find_items
 from revisit.stac.search_query import ItemQuery
@@ -33,6 +36,19 @@ CSV_COLUMNS = (
     "href",
 )
 """Columns of CSV."""
+RESULT_COLUMNS = (
+    "revisit:state",
+    "revisit:level",
+    "revisit:product",
+    "revisit:products",
+    "revisit:baselines",
+    "revisit:tiles",
+    "revisit:mask",
+    "revisit:coverage",
+    "revisit:clear_fraction",
+    "revisit:clear_of_aoi",
+)
+"""Further columns where results are exported, before the statistics of their indices and bands."""
 _STRING_COLUMNS = (
     "title",
     "platform",
@@ -48,8 +64,17 @@ _STRING_COLUMNS = (
     "revisit:source",
     "revisit:state",
     "revisit:product",
+    "revisit:level",
+    "revisit:mask",
 )
-_NUMBER_COLUMNS = ("eo:cloud_cover", "gsd", "revisit:clear_fraction", "revisit:coverage")
+_NUMBER_COLUMNS = (
+    "eo:cloud_cover",
+    "gsd",
+    "revisit:clear_fraction",
+    "revisit:clear_of_aoi",
+    "revisit:coverage",
+)
+_LIST_COLUMNS = ("revisit:products", "revisit:tiles", "revisit:baselines")
 
 
 def find_all_items(backend: Backend, query: ItemQuery, owner: str) -> list[SearchHit]:
@@ -68,7 +93,11 @@ def find_all_items(backend: Backend, query: ItemQuery, owner: str) -> list[Searc
 
 
 def items_to_csv(hits: Sequence[SearchHit]) -> str:
-    """Items as CSV, one row each."""
+    """Items as CSV, one row each; results with the statistics of each index and band, as NDVI_mean."""
+    named = dict.fromkeys(name for one in hits if one.job for name in (*one.job.indices, *one.job.bands))
+    fields = [field.name for field in dataclasses.fields(Statistics)]
+    statistics = [f"{name}_{field}" for name in named for field in fields]
+    columns = (*CSV_COLUMNS, *RESULT_COLUMNS, *statistics) if any(one.job for one in hits) else CSV_COLUMNS
 
     def row(one: SearchHit) -> dict[str, Any]:
         west, south, east, north = _bounds(one)
@@ -79,9 +108,18 @@ def items_to_csv(hits: Sequence[SearchHit]) -> str:
             "east": east,
             "north": north,
             "href": one.product.href,
+            **(_statistics_columns(one.job) if one.job else {}),
         }
 
-    return to_csv([row(one) for one in hits], CSV_COLUMNS)
+    return to_csv([row(one) for one in hits], columns)
+
+
+def _statistics_columns(job: Job) -> dict[str, float | None]:
+    return {
+        f"{name}_{field}": value
+        for name, values in (job.indices | job.bands).items()
+        for field, value in documents.statistics(values).items()
+    }
 
 
 def items_to_geoparquet(items: Sequence[dict[str, Any]]) -> bytes:
@@ -123,7 +161,11 @@ def items_to_geoparquet(items: Sequence[dict[str, Any]]) -> bytes:
     columns["sat:relative_orbit"] = pa.array(
         [one.get("sat:relative_orbit") for one in properties], pa.int32()
     )
-    for names, kind in ((_STRING_COLUMNS, pa.string()), (_NUMBER_COLUMNS, pa.float64())):
+    for names, kind in (
+        (_STRING_COLUMNS, pa.string()),
+        (_NUMBER_COLUMNS, pa.float64()),
+        (_LIST_COLUMNS, pa.list_(pa.string())),
+    ):
         columns |= {
             name: pa.array([one.get(name) for one in properties], kind)
             for name in names

@@ -53,6 +53,14 @@ _TEXTS = (
         results_only=True,
     ),
     Property("revisit:product", "text", "Product that a result was computed from", {}, results_only=True),
+    Property(
+        "revisit:level",
+        "text",
+        "Level of the product of a result",
+        {"enum": ["L1C", "L2A"]},
+        results_only=True,
+    ),
+    Property("revisit:mask", "text", "Cloud mask of a result", {"enum": ["SCL", "none"]}, results_only=True),
 )
 _NUMBERS = (
     Property(
@@ -73,6 +81,13 @@ _NUMBERS = (
         "revisit:clear_fraction",
         "number",
         "Clear share of the seen part of the area",
+        {"minimum": 0, "maximum": 1},
+        results_only=True,
+    ),
+    Property(
+        "revisit:clear_of_aoi",
+        "number",
+        "Clear share of the area",
         {"minimum": 0, "maximum": 1},
         results_only=True,
     ),
