@@ -1,6 +1,6 @@
 """Preview of a subscription, and summary of an area."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import accumulate
@@ -131,7 +131,7 @@ class SubscriptionPreview:
     def monthly_counts(self) -> list[tuple[str, int, int]]:
         """Each month of the period, the number of alerts in it, and of all acquisitions."""
         share = 1.0 if self.clear_share is None else self.clear_share
-        expected = Counter[str]()
+        expected = defaultdict[str, float](float)
         for product in self.matching:
             verdict = self.verdicts.get(product.id)
             expected[_month(product)] += share if verdict is None else float(verdict)
