@@ -237,3 +237,12 @@ def test_any_shape_is_answered_at_once(client, name, shape):
             took.append(time.thread_time() - begun)
         assert answer.status_code in (200, 422), answer.text
         assert min(took) < 0.3, f"{name}: {min(took):.3f} s"
+
+
+def test_positions_of_a_national_grid_are_converted_and_a_datum_that_is_unknown_is_named(client):
+    """Amersfoort's church tower is the origin of RD New, at 155,000 and 463,000 m."""
+    document = client.post("/aoi/positions", json={"crs": "EPSG:28992", "positions": [[155000, 463000]]}).json
+    assert document["positions"] == [[pytest.approx(5.387206, abs=1e-4), pytest.approx(52.155174, abs=1e-4)]]
+    assert document["crs"] == "Amersfoort / RD New" and document["error_m"] <= 20
+    refused = client.post("/aoi/positions", json={"crs": "EPSG:31700", "positions": [[500000, 500000]]})
+    assert refused.status_code == 422 and "Dealul Piscului 1970" in refused.json["detail"]
