@@ -7,7 +7,7 @@ import zipfile
 from io import BytesIO
 
 import pytest
-from pyproj import Geod, Transformer
+from pyproj import CRS, Geod, Transformer
 
 from page_actions import read_facts, wait_until
 
@@ -70,16 +70,39 @@ def test_a_place_is_typed_as_a_tile_as_coordinates_or_as_a_country(visit):
         "hello": None,
         "Chad": None,
         "1": None,
+        "N 45.8 E 9.2": [[9.2, 45.8]],
+        "0°30' W 5 N": [[-0.5, 5.0]],
     }
     found = page.evaluate(
         """async (texts) => {
-      const { parsePositions } = await import("./views/geometry_input.js");
+      const { parsePositions } = await import("./lib/positions.js");
       return texts.map((text) => parsePositions(text));
     }""",
         list(written),
     )
     for (text, wanted), read in zip(written.items(), found, strict=True):
         assert read == (wanted and [pytest.approx(at) for at in wanted]), text
+    ambiguous = {
+        "43.6 N 1.4 O": "O is west",
+        "1.4 O 43.6 N": "O is west",
+        "43°75' N 1°10' E": "less than 60",
+        "43°36'75\" N 1°10' E": "less than 60",
+        "43.5°30' N 1°10' E": "no decimals",
+        "12.5 N 4.2 N": "both numbers are latitudes",
+        "12.5 E 4.2 E": "both numbers are longitudes",
+        "-33.5 S 70 W": "both a minus sign and S",
+        "N 45.8 S 9.2 E": "two letters",
+    }
+    messages = page.evaluate(
+        """async (texts) => {
+      const { parsePositions } = await import("./lib/positions.js");
+      const read = (text) => { try { return parsePositions(text); } catch (error) { return error.message; } };
+      return texts.map(read);
+    }""",
+        list(ambiguous),
+    )
+    for (text, said), message in zip(ambiguous.items(), messages, strict=True):
+        assert isinstance(message, str) and said in message, text
     assert session.errors == []
 
 
@@ -172,6 +195,26 @@ def test_a_file_of_each_format_is_opened_and_points_get_the_chosen_buffer(visit)
     assert square_km(facts(page)["Area"]) == pytest.approx(8 * one, abs=0.01)
 
 
+def test_a_shapefile_on_a_national_datum_is_right_or_refused_by_the_name_of_its_datum(visit):
+    """The datum of RD New lies 100 m from WGS84; no shift is published for Romania's Dealul Piscului 1970."""
+    session = visit()
+    page = session.open("place")
+
+    def open_in(code: int) -> None:
+        page.locator("input[type=file]").set_input_files(
+            {"name": "fields.zip", "mimeType": "application/zip", "buffer": shapefile(FIELD, 5, code=code)}
+        )
+
+    open_in(28992)
+    facts(page)
+    (ring,) = page.evaluate("JSON.parse(localStorage['revisit.aoi']).given.features[0].geometry.coordinates")
+    for lon, lat in FIELD:
+        assert min(Geod(ellps="WGS84").inv(lon, lat, *at)[2] for at in ring) < 20
+    open_in(31700)
+    page.locator(".said .trouble", has_text="fields.zip: No published shift leads from").wait_for()
+    assert "Dealul Piscului 1970" in page.locator(".said").inner_text() and session.errors == []
+
+
 def test_a_dropped_file_survives_a_reload_and_unreadable_files_are_rejected(visit):
     page = visit().open("place")
     page.evaluate(
@@ -200,10 +243,17 @@ def test_a_dropped_file_survives_a_reload_and_unreadable_files_are_rejected(visi
     assert page.get_by_label("Name").input_value() == "North field"
     for name, content, said in (
         ("fields.shp", b"\0\0\x27\x0a", "put its .shp, .dbf and .prj into a zip"),
-        ("fields.zip", b"PK\3\4nothing", "cannot be read as a zipped shapefile"),
+        ("fields.zip", b"PK\3\4nothing", "is cut off or damaged"),
         ("fields.geojson", b'{"type": "Polygon", ', "cannot be read"),
         ("fields.kml", b"<kml></kml>", "No polygon or point was found"),
         ("metres.zip", shapefile([[4.2, 51.3]], 1, projected=False), "add its .prj"),
+        ("stands.gpkg", b"SQLite format 3\0" + bytes(range(256)), "stands.gpkg is a GeoPackage"),
+        ("stands.fgb", b"fgb\x03fgb\x00" + bytes(100), "is FlatGeobuf"),
+        ("scan.geojson", b"\x89PNG\r\n\x1a\n" + bytes(50), "is a PNG image"),
+        ("unknown.bin", bytes(range(256)) * 4, "is no text"),
+        ("track.gpx", b'<?xml version="1.0"?><gpx version="1.1"></gpx>', "This is GPX, not KML"),
+        ("cut.kmz", kmz()[:-30], "is cut off or damaged"),
+        ("table.xlsx", packed({"[Content_Types].xml": b"<Types/>"}), "is an Office document"),
     ):
         page.locator("input[type=file]").set_input_files(
             {"name": name, "mimeType": "application/octet-stream", "buffer": content}
@@ -258,10 +308,10 @@ def wkt() -> bytes:
     return f"POLYGON(({', '.join(f'{lon} {lat}' for lon, lat in FIELD)}))".encode()
 
 
-def shapefile(positions, kind: int, projected: bool = True) -> bytes:
-    """A zipped shapefile in UTM zone 31 north, written by its specification (ESRI, 1998): points (1) or one
-    polygon (5)."""
-    transform = Transformer.from_crs("OGC:CRS84", "EPSG:32631", always_xy=True)
+def shapefile(positions, kind: int, projected: bool = True, code: int = 32631) -> bytes:
+    """A zipped shapefile in the projection of an EPSG code, written by its specification (ESRI, 1998):
+    points (1) or one polygon (5)."""
+    transform = Transformer.from_crs("OGC:CRS84", f"EPSG:{code}", always_xy=True)
     metres = [transform.transform(*at) for at in positions]
     if kind == 1:
         shapes = [struct.pack("<idd", 1, *at) for at in metres]
@@ -288,21 +338,34 @@ def shapefile(positions, kind: int, projected: bool = True) -> bytes:
     table = (
         struct.pack("<4BIHH20x", 3, 124, 1, 1, len(shapes), 32 + 32 + 1, 21) + field + b"\r" + rows + b"\x1a"
     )
-    packed = BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("fields.shp", header + records)
-        archive.writestr("fields.dbf", table)
-        if projected:
-            archive.writestr("fields.prj", UTM31)
-    return packed.getvalue()
+    prj = CRS.from_epsg(code).to_wkt("WKT1_ESRI")
+    files = {"fields.shp": header + records, "fields.dbf": table}
+    return packed(files | ({"fields.prj": prj.encode()} if projected else {}))
 
 
-UTM31 = (
-    'PROJCS["WGS_1984_UTM_Zone_31N",GEOGCS["GCS_WGS_1984",DATUM["D_WGS_1984",SPHEROID["WGS_1984",6378137.0,298.257223563]],PRIMEM["Greenwich",0.0],'
-    'UNIT["Degree",0.0174532925199433]],PROJECTION["Transverse_Mercator"],PARAMETER["False_Easting",500000.0],PARAMETER["False_Northing",0.0],'
-    'PARAMETER["Central_Meridian",3.0],PARAMETER["Scale_Factor",0.9996],PARAMETER["Latitude_Of_Origin",0.0],UNIT["Meter",1.0]]'
-)
-FILES = {"geojson": geojson, "kml": kml, "wkt": wkt, "shapefile": lambda: shapefile(FIELD, 5)}
+def packed(files: dict[str, bytes]) -> bytes:
+    """A zip archive."""
+    archive = BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as opened:
+        for name, content in files.items():
+            opened.writestr(name, content)
+    return archive.getvalue()
+
+
+def kmz() -> bytes:
+    return packed({"files/icon.png": b"\x89PNG\r\n\x1a\n", "doc.kml": kml()})
+
+
+FILES = {
+    "geojson": geojson,
+    "kml": kml,
+    "kmz": kmz,
+    "wkt": wkt,
+    "shapefile": lambda: shapefile(FIELD, 5),
+    "wkt in UTF-8 with a byte order mark": lambda: b"\xef\xbb\xbf" + wkt(),
+    "geojson in UTF-16": lambda: geojson().decode().encode("utf-16"),
+    "geojson in Latin-1": lambda: geojson().replace(b"{", '{"author": "Müller", '.encode("latin-1"), 1),
+}
 
 
 def test_malformed_shapes_are_rejected_with_a_message_and_the_page_keeps_working(visit):

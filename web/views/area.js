@@ -25,7 +25,7 @@ import { circlesAround, mergeGeometries, readFile, readText, toText } from "./ge
 export const title = "Place";
 
 const DEFAULT_RADIUS_M = 500;
-const FILE_TYPES = ".geojson,.json,.kml,.zip,.wkt,.txt";
+const FILE_TYPES = ".geojson,.json,.kml,.kmz,.zip,.wkt,.txt";
 
 export async function enter(place, route) {
   const view = new AreaView(route);
@@ -131,7 +131,7 @@ class AreaView {
     return row(
       button("Open a file", () => file.click()),
       file,
-      h("span", { class: "note" }, "GeoJSON, KML or a zipped shapefile; or drop a file on the page"),
+      h("span", { class: "note" }, "GeoJSON, KML, KMZ or a zipped shapefile; or drop a file on the page"),
     );
   }
 

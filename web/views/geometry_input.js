@@ -1,22 +1,33 @@
-// An AOI from text or a file: GeoJSON, WKT, KML, a zipped shapefile, a tile, coordinates or a country name.
+// An AOI from text or a file: GeoJSON, WKT, KML, KMZ, a zipped shapefile, a tile, coordinates or a country
+// name.
 //
 // The readers return { given, name, tile, points, country }: `given` is GeoJSON in which points are replaced
 // by circles, and `points` the original positions. The API decides whether it is a valid AOI.
 
-import { Problem } from "../lib/api.js";
+import { Problem, post } from "../lib/api.js";
+import { binaryKind, decode, isBinary, isZip } from "../lib/file_kind.js";
+import { parsePositions } from "../lib/positions.js";
+import { zipEntries } from "../lib/zip.js";
 import { countries, findCountry } from "../map/countries.js";
 import { circleAround } from "../map/map.js";
 
 const { ol } = globalThis;
 const MAX_BYTES = 20_000_000;
 const MAX_POINTS = 50;
+// The API converts as many positions of another projection; an AOI has at most 2,000 vertices.
+const MAX_POSITIONS = 20_000;
+const READABLE = "GeoJSON, KML, KMZ, WKT and zipped shapefiles are read; export the layer as one of them.";
 const HELP = "Type a tile (31UES), coordinates (51.3 N 4.2 E), or a country; or paste GeoJSON, WKT or KML.";
 
 // `metres` is the buffer around points.
 export async function readText(text, metres) {
-  const trimmed = text.trim();
+  const trimmed = text.replace(/^\ufeff/, "").trim();
   if (!trimmed) throw new Problem(HELP);
+  if (isBinary(trimmed)) throw new Problem(`This is no text. ${READABLE}`);
   if (/^[{[]/.test(trimmed)) return fromGeoJSON(parseJson(trimmed), metres);
+  const root = /^(?:<[?!][^>]*>\s*)*<(?:\w+:)?([\w.-]+)/.exec(trimmed)?.[1];
+  if (root && !/^(kml|Document|Folder|Placemark)$/i.test(root))
+    throw new Problem(`This is ${root === "gpx" ? "GPX" : `XML (${root})`}, not KML. ${READABLE}`);
   if (trimmed.startsWith("<"))
     return fromFeatures(new ol.format.KML({ extractStyles: false }), trimmed, metres, "KML");
   if (/^SRID=(?!4326;)/i.test(trimmed))
@@ -44,15 +55,38 @@ export async function readFile(file, metres) {
     );
   const bytes = new Uint8Array(await file.arrayBuffer());
   const bare = file.name.replace(/\.[^.]*$/, "");
-  if (bytes[0] === 0x50 && bytes[1] === 0x4b)
-    return { name: bare, ...(await fromShapefile(bytes, metres, file.name)) };
-  if (/\.(shp|dbf|shx|prj)$/i.test(file.name)) {
+  const read = isZip(bytes)
+    ? await fromZip(bytes, metres, file.name)
+    : await readText(textOfFile(bytes, file.name), metres);
+  return { ...read, name: read.name || bare };
+}
+
+function textOfFile(bytes, name) {
+  if (/\.(shp|dbf|shx|prj)$/i.test(name)) {
     throw new Problem(
-      `${file.name} is one part of a shapefile; put its .shp, .dbf and .prj into a zip file and open that.`,
+      `${name} is one part of a shapefile; put its .shp, .dbf and .prj into a zip file and open that.`,
     );
   }
-  const read = await readText(new TextDecoder().decode(bytes).replace(/^\ufeff/, ""), metres);
-  return { ...read, name: read.name || bare };
+  if (!bytes.length) throw new Problem(`${name} is empty.`);
+  const kind = binaryKind(bytes);
+  if (kind) throw new Problem(`${name} is ${kind}. ${READABLE}`);
+  return decode(bytes);
+}
+
+// A zip archive is a shapefile, a KMZ, or holds one file of text.
+async function fromZip(bytes, metres, name) {
+  const entries = zipEntries(bytes);
+  if (!entries)
+    throw new Problem(`${name} is a zip file that is cut off or damaged. Download or zip it again.`);
+  const find = (pattern) => entries.find((entry) => pattern.test(entry.name));
+  if (find(/\.shp$/i)) return fromShapefile(entries, metres, name);
+  const text = find(/(^|\/)doc\.kml$/i) ?? find(/\.kml$/i) ?? find(/\.(geojson|json|wkt)$/i);
+  if (text) return readText(textOfFile(await text.read(), text.name), metres);
+  const what = find(/^\[Content_Types\]\.xml$/) ? "an Office document" : "a zip file";
+  const inside = entries.slice(0, 3).map((entry) => entry.name.slice(0, 60));
+  throw new Problem(
+    `${name} is ${what} without a .shp or .kml; it holds ${inside.join(", ") || "nothing"}. ${READABLE}`,
+  );
 }
 
 function parseJson(text) {
@@ -133,38 +167,78 @@ const dropHeights = (geometry) =>
     : { ...geometry, coordinates: firstTwo(geometry.coordinates) };
 const firstTwo = (value) => (typeof value[0] === "number" ? value.slice(0, 2) : value.map(firstTwo));
 
-async function fromShapefile(bytes, metres, name) {
-  const { default: shp } = await import("../vendor/shpjs-6.2.0/shp.esm.min.js");
-  let layers;
-  try {
-    layers = [await shp(bytes.buffer)].flat();
-  } catch (error) {
-    throw new Problem(
-      `${name} cannot be read as a zipped shapefile (${error.message}). ` +
-        "It needs a .shp and a .prj at the top level of the zip file.",
-    );
+// The layers of a zipped shapefile, each in the projection of its .prj.
+async function fromShapefile(entries, metres, name) {
+  const { parseDbf, parseShp } = await import("../vendor/shpjs-6.2.0/shp.esm.min.js");
+  const features = [];
+  for (const entry of entries.filter((each) => /\.shp$/i.test(each.name))) {
+    const stem = entry.name.slice(0, -4).toLowerCase();
+    const part = async (ending) => {
+      const found = entries.find((each) => each.name.toLowerCase() === `${stem}.${ending}`);
+      return found ? new DataView((await found.read()).slice().buffer) : null;
+    };
+    const [shp, dbf, prj, cpg] = await Promise.all(["shp", "dbf", "prj", "cpg"].map(part));
+    const text = (view) => view && decode(new Uint8Array(view.buffer)).trim();
+    let geometries;
+    let rows;
+    try {
+      geometries = parseShp(shp);
+      rows = dbf ? parseDbf(dbf, text(cpg) ?? undefined) : [];
+    } catch (error) {
+      throw new Problem(`${name} cannot be read as a zipped shapefile (${error.message}). Export it again.`);
+    }
+    const shapes = geometries
+      .map((geometry, place) => ({ geometry, properties: { name: nameOf(rows[place]) } }))
+      .filter(({ geometry }) => geometry);
+    features.push(...(await toLonLat(shapes, text(prj), name)));
   }
-  const all = layers.flatMap((layer) => layer.features ?? []).filter((each) => each.geometry);
-  if (!all.length) throw new Problem(`${name} contains no shape. Export the layer again.`);
-  const worst = all
-    .flatMap((each) => each.geometry.coordinates.flat(Infinity))
-    .find((number) => Math.abs(number) > 360);
-  if (worst)
-    throw new Problem(
-      `${name} has coordinates such as ${worst}, which are not degrees; add its .prj to the zip file.`,
-    );
+  if (!features.length) throw new Problem(`${name} contains no shape. Export the layer again.`);
   const read = fromGeoJSON(
     {
       type: "FeatureCollection",
-      features: all.map(({ geometry, properties }) => ({
+      features: features.map(({ geometry, properties }) => ({
         type: "Feature",
-        properties: { name: nameOf(properties) },
+        properties,
         geometry: roundGeometry(geometry),
       })),
     },
     metres,
   );
   return read.name ? read : { given: read.given, points: read.points, tile: null };
+}
+
+const isWgs84 = (prj) => /^GEOG(CS|CRS)\[\s*"(GCS_)?WGS[ _]?(19)?84"/i.test(prj) && /Greenwich/i.test(prj);
+
+// The API converts other projections and datums: it knows the published shifts of each datum.
+async function toLonLat(features, prj, name) {
+  const positions = features.flatMap(({ geometry }) => positionsOf(geometry));
+  if (!prj) {
+    const worst = positions.flat().find((number) => Math.abs(number) > 360);
+    if (worst)
+      throw new Problem(
+        `${name} has coordinates such as ${worst}, which are not degrees; add its .prj to the zip file.`,
+      );
+  }
+  if (!positions.length || !prj || isWgs84(prj)) return features;
+  if (positions.length > MAX_POSITIONS)
+    throw new Problem(
+      `${name} has ${positions.length} vertices; one AOI has at most 2,000. Simplify it, or keep only your areas.`,
+    );
+  const converted = await post("aoi/positions", { crs: prj, positions }).catch((error) => {
+    if (!(error instanceof Problem)) throw error;
+    throw new Problem(`${name}: ${error.message}`, error.status, error.more);
+  });
+  const next = converted.positions[Symbol.iterator]();
+  const replace = (value) => (typeof value[0] === "number" ? next.next().value : value.map(replace));
+  return features.map(({ geometry, properties }) => ({
+    properties,
+    geometry: { type: geometry.type, coordinates: replace(geometry.coordinates) },
+  }));
+}
+
+function positionsOf({ coordinates }) {
+  const collect = (value) => (typeof value[0] === "number" ? [value.slice(0, 2)] : value.flatMap(collect));
+  return coordinates.length ? collect(coordinates) : [];
 }
 
 const roundGeometry = (geometry) => ({
@@ -218,52 +292,6 @@ function fromPositions(positions) {
     };
   }
   return { type: "Polygon", coordinates: [[...positions, positions[0]]] };
-}
-
-// Positions separated by lines or semicolons, latitude first unless letters (N, E) say otherwise; null for
-// other text.
-export function parsePositions(text) {
-  const lines = text
-    .split(/[\n;]+/)
-    .map((line) => line.trim())
-    .filter(Boolean);
-  const found = lines.map(parsePosition);
-  if (found.every(Boolean)) return found;
-  return null;
-}
-
-const DEGREES = String.raw`([-+−]?\d{1,3}(?:[.,]\d+)?)\s*°?\s*`;
-const MINUTES = String.raw`(?:(\d{1,2}(?:[.,]\d+)?)\s*['′’]\s*)?`;
-const SECONDS = String.raw`(?:(\d{1,2}(?:[.,]\d+)?)\s*(?:["″”]|'')\s*)?`;
-const NUMBER = `${DEGREES}${MINUTES}${SECONDS}`;
-const PAIR = new RegExp(
-  String.raw`^([NSEWO])?\s*${NUMBER}\s*([NSEWO])?\s*[,/\s]\s*([NSEWO])?\s*${NUMBER}\s*([NSEWO])?$`,
-  "i",
-);
-
-function parsePosition(line) {
-  // "45,8 9,2" has decimal commas; in "45.8,9.2" and "45, 9" the comma is a separator.
-  const found = PAIR.exec(
-    line
-      .replace(/^\(|\)$|^\[|\]$/g, "")
-      .replace(/(\d)([NSEW])(?=[\s,]*[-\d])/i, "$1 $2 ")
-      .trim(),
-  );
-  if (!found) return null;
-  const [, before, d1, m1, s1, behind, before2, d2, m2, s2, behind2] = found;
-  const first = toDegrees(d1, m1, s1, before ?? behind);
-  const second = toDegrees(d2, m2, s2, before2 ?? behind2);
-  const swapped = /[EWO]/i.test(before ?? behind ?? "") || /[NS]/i.test(before2 ?? behind2 ?? "");
-  const [lat, lon] = swapped ? [second, first] : [first, second];
-  if (Math.abs(lat) > 90 || Math.abs(lon) > 180)
-    throw new Problem(`${line}: latitude comes first and is at most 90; longitude is at most 180.`);
-  return [lon, lat];
-}
-
-function toDegrees(whole, minutes, seconds, letter) {
-  const plain = (text) => Number((text ?? "0").replace(",", ".").replace("−", "-"));
-  const size = Math.abs(plain(whole)) + plain(minutes) / 60 + plain(seconds) / 3600;
-  return plain(whole) < 0 || /^[-−]/.test(whole) || /[SW]/i.test(letter ?? "") ? -size : size;
 }
 
 // The vertices of a polygon without holes as text that readText reads back; null for other shapes.
