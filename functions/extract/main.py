@@ -50,6 +50,7 @@ def extract(event: JobStarted, backend: Backend) -> None:
         return
     judged = plausibility.judge_radiometry(files, dn, inside, scl)
     files, notes = judged.files, (*notes, *judged.notes)
+    mosaic.settle_offsets(files)
     scaling = {band: (files[band].scale, files[band].offset) for band in bands}
     # DN as they were read, with the scales and offsets that make reflectance of them.
     rasters = {"bands": (RasterAsset(dn, grid, scaling, nodata=0), "reflectance")}

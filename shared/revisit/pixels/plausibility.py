@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from revisit.domain.bands import BANDS, SPECTRAL_BANDS, BandFile
 from revisit.errors import PermanentError
+from revisit.pixels import masks
 
 LAND_CLASSES = (4, 5)
 """Vegetation and bare soil in the scene classification."""
@@ -51,7 +52,8 @@ def judge_radiometry(
 
     Args:
         files: By band name, at least of the bands in `dn`.
-        dn: DN by band name, all of one shape (height, width); the file's `nodata` is no data.
+        dn: DN by band name, all of one shape (height, width); 0, the file's `nodata` and saturated DN are
+            left out.
         inside: True where the pixel's centre is inside the AOI, same shape.
         scl: Scene classification, same shape; None if there is none, and every pixel is taken for land.
 
@@ -60,7 +62,7 @@ def judge_radiometry(
     """
     land = inside if scl is None else inside & np.isin(scl, LAND_CLASSES)
     pixels = {
-        band: stored[land & (stored != files[band].nodata)].astype(np.float64)
+        band: stored[land & _has_value(stored, files[band])].astype(np.float64)
         for band, stored in sorted(dn.items(), key=lambda entry: [*BANDS].index(entry[0]))
         if band in SPECTRAL_BANDS
     }
@@ -130,6 +132,11 @@ def _check_range(file: BandFile, dn: NDArray[np.float64], has_classes: bool) -> 
     return notes
 
 
+def _has_value(dn: NDArray[Any], file: BandFile) -> NDArray[np.bool_]:
+    found: NDArray[np.bool_] = (dn != 0) & (dn != file.nodata) & ~masks.is_saturated(dn)
+    return found
+
+
 def _share(found: NDArray[np.bool_]) -> float:
     return float(np.mean(found)) if found.size else 0.0
 
@@ -140,8 +147,8 @@ def _missing_offset_notes(
     """Bands in which nearly all vegetation is brighter than vegetation is."""
     for band in DARK_BANDS:
         if band in dn:
-            file, pixels = files[band], dn[band][vegetation]
-            pixels = pixels[pixels != file.nodata].astype(np.float64)
+            file = files[band]
+            pixels = dn[band][vegetation & _has_value(dn[band], file)].astype(np.float64)
             bright = _share(pixels * file.scale + file.offset > DARK)
             if pixels.size >= MIN_VEGETATION and bright > BRIGHT_SHARE:
                 yield (

@@ -345,3 +345,20 @@ def child(script, **environment):
     )
     assert ran.returncode == 0, ran.stderr
     return ran.stdout
+
+
+def test_a_file_without_a_position_is_refused_without_a_warning(tmp_path):
+    path = tmp_path / "B04.tif"
+    shape = {"driver": "GTiff", "width": 16, "height": 16, "count": 1, "dtype": "uint16"}
+    with pytest.warns(rasterio.errors.NotGeoreferencedWarning), rasterio.open(path, "w", **shape) as out:
+        out.write(np.ones((1, 16, 16), np.uint16))
+    script = (
+        "from revisit.domain.bands import BandFile\n"
+        "from revisit.pixels.raster.open_band import open_band\n"
+        f"open_band(BandFile('B04', {str(path)!r}, 'GTiff'))"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-W", "always", "-c", script], capture_output=True, text=True, check=False
+    )
+    assert "is not in a projected CRS" in ran.stderr
+    assert "NotGeoreferencedWarning" not in ran.stderr

@@ -297,3 +297,17 @@ def test_converted_dn_keep_nodata_and_saturation():
     ]
     assert convert_dn(pixels, new, old, "uint16").tolist() == [1, 1, 1, 1, 4000, 64534, 0]
     assert convert_dn(pixels, old, old, "uint16") is pixels
+
+
+def test_a_part_whose_offset_is_in_doubt_fills_only_a_product_in_the_same_doubt(halves):
+    doubtful = {"offset": -0.1, "other_offset": 0.0, "doubt": "the flag is wrong"}
+    certain = halves["A"]["B04"]
+    halves["B"]["B04"] = replace(halves["B"]["B04"], **doubtful)
+    dn, _, mosaic = read([product("A"), product("B")], halves, WHOLE, ["B04", "SCL"])
+    assert mosaic.contributions[1].reason == "the offset of B04 is in doubt: the flag is wrong"
+    assert set(np.unique(dn["B04"][mosaic.inside])) == {0, 1400}
+    halves["A"]["B04"] = replace(certain, **doubtful)
+    dn, _, mosaic = read([product("A"), product("B")], halves, WHOLE, ["B04", "SCL"])
+    assert set(np.unique(dn["B04"][mosaic.inside])) == {1400, 2000}
+    mosaic.settle_offsets(halves["A"] | {"B04": certain})
+    assert [each.files["B04"].offset for each in mosaic.contributions] == [0.0, 0.0]

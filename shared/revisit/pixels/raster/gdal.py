@@ -9,6 +9,7 @@ for the calling thread alone, and the time-outs must hold on every thread that r
 """
 
 import os
+import warnings
 from functools import cache
 from typing import Any
 
@@ -67,7 +68,11 @@ def load_rasterio() -> Any:
     import rasterio.features
     import rasterio.io
     import rasterio.shutil
+    from rasterio.errors import NotGeoreferencedWarning
 
+    # `open_band` refuses a file without a position, with a reason, and a PNG needs none. A filter for
+    # one call would not be safe: bands are opened on several threads.
+    warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
     return rasterio
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -184,6 +184,8 @@ class Mosaic:
         if missing := [name for name in names if name not in files]:
             raise PermanentError("; ".join(f"{name} {files.lack(name)}" for name in missing))
         contribution.files = {name: files[name] for name in names}
+        for name in names:
+            self._require_same_doubt(files[name])
         opened = open_bands(files, names)
         bands = {name: _align(self.plan.bands[name], band, self.grid) for name, band in opened.items()}
         crs = next(iter(opened.values())).grid.crs
@@ -191,6 +193,29 @@ class Mosaic:
         layer = _Layer(bands, np.zeros(self.grid.shape, bool))
         self._opened[contribution.product.id] = layer
         return layer
+
+    def _require_same_doubt(self, file: BandFile) -> None:
+        """Check that a band has the scale of the first product's, or is in the same doubt about its offset.
+
+        Raises:
+            PermanentError: The offset of one of them is in doubt, so DN of one cannot become DN of the other.
+        """
+        first = self.plan.bands[file.band].file
+        offsets = {(each.offset, each.other_offset) for each in (first, file)}
+        if len(offsets) > 1 and (first.doubt or file.doubt):
+            raise PermanentError(f"the offset of {file.band} is in doubt: {first.doubt or file.doubt}")
+
+    def settle_offsets(self, files: Mapping[str, BandFile]) -> None:
+        """Give the files of every product the offsets that the pixels have shown; see `plausibility`.
+
+        Args:
+            files: Those of the first product, without a doubt.
+        """
+        for contribution in self.contributions:
+            contribution.files = {
+                name: replace(file, offset=files[name].offset, other_offset=None) if file.doubt else file
+                for name, file in contribution.files.items()
+            }
 
     def _read_layer(
         self, layer: _Layer, names: list[str], window: tuple[slice, slice]
