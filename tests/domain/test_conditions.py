@@ -57,6 +57,7 @@ CASES = [
         "40.0 % of the AOI was seen, less than 50 %",
     ),
     ({"min_clear": 90}, Cover(10, 4, 4, mask="none"), ""),
+    ({}, Cover(10, 4, 0, mask="none", saturated=4), "every seen pixel of the AOI is saturated"),
 ]
 
 

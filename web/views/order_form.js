@@ -82,7 +82,7 @@ async function orderForm(route, products) {
 }
 
 async function formFields(initial, onlyProducts) {
-  const { start, end, max_cloud: cloud, min_clear: clear, indices = [], bands = [] } = initial;
+  const { start, end, max_cloud: cloud, indices = [], bands = [] } = initial;
   const chosen = { indices: indices.length || bands.length ? indices : ["NDVI"], bands };
   const conditions = onlyProducts
     ? []
@@ -96,7 +96,8 @@ async function formFields(initial, onlyProducts) {
       "div",
       { class: "conditions four" },
       conditions,
-      percentField("min_clear", "Minimum clear share (%)", "of your area", clear),
+      percentField("min_coverage", "Minimum coverage (%)", "seen of your area", initial.min_coverage),
+      percentField("min_clear", "Minimum clear share (%)", "of your area", initial.min_clear),
     ),
     ...(await recipeFields(chosen)),
   ];
@@ -106,7 +107,7 @@ function readForm(form) {
   const conditions = Object.fromEntries(
     [...new FormData(form)].filter(([name, value]) => value !== "" && !["indices", "bands"].includes(name)),
   );
-  for (const name of ["max_cloud", "min_clear"])
+  for (const name of ["max_cloud", "min_coverage", "min_clear"])
     if (name in conditions) conditions[name] = Number(conditions[name]);
   return { ...conditions, ...readRecipe(form) };
 }

@@ -15,16 +15,23 @@ export function openChangeDialog(subscription, path, show) {
     [
       field("Name", h("input", { name: "name", required: true, maxlength: 200, value: initial.name })),
       percentField("max_cloud", "Maximum scene cloud cover (%)", null, initial.max_cloud),
-      percentField("min_clear", "Minimum clear share of the area (%)", null, initial.min_clear),
+      percentField("min_coverage", "Minimum coverage of the area (%)", null, initial.min_coverage),
+      percentField(
+        "min_clear",
+        `Minimum clear share of ${subscription.min_clear_of === "seen" ? "its seen part" : "the area"} (%)`,
+        null,
+        initial.min_clear,
+      ),
     ],
     "Save",
     async () => {
-      const { name, max_cloud: cloud, min_clear: clear } = form.elements;
+      const { name, max_cloud: cloud, min_coverage: coverage, min_clear: clear } = form.elements;
       const limit = (input) => (input.value === "" ? null : input.valueAsNumber);
       show(
         await send("PATCH", path, {
           name: name.value.trim(),
           max_cloud: limit(cloud),
+          min_coverage: limit(coverage),
           min_clear: limit(clear),
         }),
       );

@@ -23,7 +23,8 @@ const LEVELS = [
   ["L2A", "L2A, surface"],
   ["L1C", "L1C, top of atmosphere"],
 ];
-const DEFAULTS = { level: "L2A", min_clear: 60, indices: ["NDVI"], bands: [] };
+const CERTAINTY = { processed: "", estimated: "About ", "upper bound": "At most " };
+const DEFAULTS = { level: "L2A", min_coverage: 50, min_clear: 60, indices: ["NDVI"], bands: [] };
 
 export async function newSubscriptionPage(place, route) {
   place.append(h("h1", {}, "Watch a place"));
@@ -79,6 +80,7 @@ async function formFields(initial) {
       { class: "conditions four" },
       field("Level", select({ name: "level" }, LEVELS, initial.level)),
       percentField("max_cloud", "Maximum cloud cover (%)", "of the whole scene", initial.max_cloud),
+      percentField("min_coverage", "Minimum coverage (%)", "seen of your area", initial.min_coverage),
       percentField("min_clear", "Minimum clear share (%)", "of your area", initial.min_clear),
       dateField("backfill", "Include images since", "leave empty to start today", initial.backfill),
     ),
@@ -96,7 +98,8 @@ function readForm(form) {
   const values = Object.fromEntries(
     [...new FormData(form)].filter(([name, value]) => value !== "" && !other.includes(name)),
   );
-  for (const name of ["max_cloud", "min_clear"]) values[name] = name in values ? Number(values[name]) : null;
+  for (const name of ["max_cloud", "min_coverage", "min_clear"])
+    values[name] = name in values ? Number(values[name]) : null;
   const webhooks = form.elements.webhooks.value.split(/\s+/).filter(Boolean);
   return { ...values, ...readRecipe(form), ...(webhooks.length ? { webhooks } : {}) };
 }
@@ -121,7 +124,7 @@ function previewContent(preview) {
   }
   const period = `${format.plural(acquisitions, "acquisition")} from ${from} to ${format.date(preview.to)}`;
   return [
-    h("h2", {}, `About ${format.plural(alerts, "alert")} since ${from}`),
+    h("h2", {}, `${CERTAINTY[preview.basis]}${format.plural(alerts, "alert")} since ${from}`),
     h("p", {}, `${period}; ${format.count(cloudy)} of them too cloudy.`),
     judged ? h("p", { class: "note" }, format.toSentence(judged)) : null,
     h("details", {}, h("summary", {}, "Month by month"), monthTable(preview.months)),

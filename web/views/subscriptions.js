@@ -219,13 +219,16 @@ class SubscriptionPanel {
   }
 }
 
-function conditionText({ recipe, level, tiles, max_cloud: cloud, min_clear: clear }) {
+function conditionText(subscription) {
+  const { recipe, level, tiles, max_cloud: cloud, min_coverage: coverage, min_clear: clear } = subscription;
   const parts = [
     `${recipeNames(recipe).join(", ")} from ${level}`,
     `tile${tiles.length > 1 ? "s" : ""} ${tiles.join(", ")}`,
   ];
   if (cloud !== null) parts.push(`scene cloud cover at most ${cloud} %`);
-  if (clear !== null) parts.push(`at least ${clear} % of the area clear`);
+  if (coverage !== null) parts.push(`at least ${coverage} % of the area seen`);
+  const base = subscription.min_clear_of === "seen" ? "seen part" : "area";
+  if (clear !== null) parts.push(`at least ${clear} % of the ${base} clear`);
   return parts.join("; ");
 }
 

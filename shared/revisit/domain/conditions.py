@@ -78,12 +78,12 @@ def coverage_reason(limits: PixelLimits, cover: Cover) -> str:
 
 
 def cloud_reason(limits: PixelLimits, cover: Cover) -> str:
-    """Why a job's AOI is not clear enough; empty if it is, or if there is no mask.
+    """Why a job's AOI is not clear enough; empty if it is, or if no mask can tell.
 
     A job without a clear pixel has no statistics, so it is skipped whatever the limit.
     """
     if cover.mask == "none":
-        return ""
+        return "" if cover.clear else "every seen pixel of the AOI is saturated"
     limit = limits.min_clear
     of_seen = limits.min_clear_of == "seen"
     total = cover.valid if of_seen else cover.aoi
