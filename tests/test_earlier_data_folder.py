@@ -3,8 +3,11 @@
 import io
 import json
 import shutil
+import sqlite3
 import tarfile
+from contextlib import closing
 from datetime import datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,11 +19,16 @@ from revisit.adapters.local.integrity_check import check_data
 from revisit.api import create_app
 from revisit.chain.refresh import refresh_source
 from revisit.cli import run
+from revisit.domain.aoi import AOI
 from revisit.domain.delivery import Delivery
 from revisit.domain.events import RefreshDue
 from revisit.domain.job import Job
+from revisit.domain.subscription import Channel
+from revisit.errors import ConflictError
 from revisit.ports.catalog import Query
 from revisit.ports.pagination import find_all
+from revisit.services.subscriptions.create import create_subscription
+from revisit.services.subscriptions.records import get_subscription
 
 ARCHIVES = sorted((Path(__file__).parent / "data_folders").glob("*.tar.xz"))
 
@@ -36,7 +44,7 @@ def earlier(request, tmp_path, monkeypatch):
     expected = json.loads((tmp_path / "expected.json").read_text())
     now = datetime.fromisoformat(expected["now"]) + timedelta(minutes=1)
     backend = local_backend(tmp_path / "data", now=lambda: now)
-    return SimpleNamespace(backend=backend, folder=tmp_path, **expected)
+    return SimpleNamespace(backend=backend, folder=tmp_path, archive=request.param, **expected)
 
 
 @pytest.fixture
@@ -150,3 +158,35 @@ def test_a_due_delivery_is_attempted_and_the_file_continues(earlier, client):
     assert len(webhooks) == 3 and any(delivery.attempts for delivery in webhooks)
     lines = io.StringIO((earlier.folder / "data" / "channels" / "alerts.jsonl").read_text())
     assert [json.loads(line)["data"]["number"] for line in lines] == [1, 2, 3]
+
+
+def test_a_subscription_keeps_its_limits_its_revision_and_its_answer_to_a_repeated_request(client, earlier):
+    """Without a minimum coverage, by the clear share of the seen part; new requests have other defaults."""
+    unopened = earlier.folder / "unopened"
+    with tarfile.open(earlier.archive) as archive:
+        archive.extract("data/revisit.db", unopened, filter="data")
+    with closing(sqlite3.connect(unopened / "data" / "revisit.db")) as database:
+        ((body,),) = database.execute("select body from record where id = ?", (earlier.subscription,))
+    record = json.loads(body) | {"alerts": 0, "last_sensing": None, "last_alert": None}
+    written = json.dumps(record, separators=(",", ":"), ensure_ascii=False)
+    shown = client.get(f"/subscriptions/{earlier.subscription}")
+    assert shown.headers["ETag"].strip('"').partition(".")[0] == sha256(written.encode()).hexdigest()[:16]
+    assert (shown.json["min_coverage"], shown.json["min_clear_of"]) == (None, "seen")
+    stored = get_subscription(earlier.backend, earlier.subscription)
+
+    def repeat(**stated):
+        area = AOI.from_normalized(stored.aoi)
+        return create_subscription(
+            earlier.backend,
+            area,
+            stored.name,
+            stored.recipe,
+            min_clear=stored.min_clear,
+            channels=[Channel(one.kind, one.target) for one in stored.channels],
+            backfill=stored.backfill,
+            **stated,
+        )
+
+    assert repeat() == stored
+    with pytest.raises(ConflictError, match="another min_coverage"):
+        repeat(min_coverage=50.0)

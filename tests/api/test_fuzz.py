@@ -32,6 +32,8 @@ FIELDS = [
     "level",
     "max_cloud",
     "min_clear",
+    "min_clear_of",
+    "min_coverage",
     "webhooks",
     "files",
     "backfill",

@@ -196,6 +196,12 @@ def test_an_invalid_execution_is_rejected_in_a_sentence(client, inputs, body, sa
     assert response.status_code == 422 and says in response.json["detail"]
 
 
+def test_an_execution_limits_coverage_and_clear_share(client):
+    inputs = {**INPUTS, "min_coverage": 40, "min_clear": 30, "min_clear_of": {"value": "seen"}}
+    order = client.get(f"/orders/{execute(client, inputs=inputs).json['jobID']}").json
+    assert (order["min_coverage"], order["min_clear"], order["min_clear_of"]) == (40, 30, "seen")
+
+
 def test_the_list_of_jobs_is_narrowed_as_the_standard_has_it(client, backend, clock):
     first = execute(client).json["jobID"]
     clock.append(NOW + timedelta(seconds=90))

@@ -43,6 +43,8 @@ def test_what_is_named_is_changed_and_all_else_stays(client):
         "resampling": "bilinear",
     }
     assert client.patch(here, json={"min_clear": 55.5}).json["min_clear"] == 55.5
+    limits = {"min_coverage": None, "min_clear_of": "seen"}
+    assert {name: client.patch(here, json=limits).json[name] for name in limits} == limits
 
 
 @pytest.mark.parametrize(

@@ -185,7 +185,7 @@ def test_dates_without_pixels_are_on_the_slider_with_their_reason(result, expect
     slider.focus()
     page.keyboard.press("Home")
     wait_until(page, "() => document.querySelector('.when').textContent.startsWith('2 Oct 2023')")
-    assert "no clear pixel" in page.locator(".when").inner_text()
+    assert "skipped: no pixel of the AOI is clear" in page.locator(".when").inner_text()
     page.keyboard.press("ArrowRight")
     wait_until(page, "() => document.querySelector('.when').textContent.startsWith('7 Oct 2023')")
     shared = page.url

@@ -60,11 +60,11 @@ def test_an_estimate_starts_nothing(backend, capsys):
     ],
 )
 def test_an_order_selects_the_products_that_match_its_options(backend, capsys, options, products):
-    id = run_command(capsys, "order", *options, "--min-clear", "30")[0].strip()
+    limits = ("--min-clear", "30", "--min-clear-of", "seen", "--min-coverage", "40")
+    id = run_command(capsys, "order", *options, *limits)[0].strip()
     jobs = list_jobs(backend, id)
-    assert [job.product.sensing_time.day for job in jobs] == products and {job.min_clear for job in jobs} == {
-        30
-    }
+    assert [job.product.sensing_time.day for job in jobs] == products
+    assert {(job.min_clear, job.min_clear_of, job.min_coverage) for job in jobs} == {(30, "seen", 40)}
 
 
 @pytest.mark.parametrize(

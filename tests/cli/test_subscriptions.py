@@ -74,6 +74,10 @@ def test_only_the_given_options_are_changed(backend, subscription, capsys):
             "any",
             "--min-clear",
             "30",
+            "--min-clear-of",
+            "SEEN",
+            "--min-coverage",
+            "20",
             "--index",
             "evi",
             "--level",
@@ -88,6 +92,7 @@ def test_only_the_given_options_are_changed(backend, subscription, capsys):
         changed["min_clear"],
         changed["level"],
     ) == (subscription.id, "lake", None, 30, "L1C")
+    assert (changed["min_coverage"], changed["min_clear_of"]) == (20, "seen")
     assert changed["recipe"]["indices"] == ["EVI"] and changed["channels"][0]["target"] == HOOK
     assert (
         run(["subscriptions", "change", "lake", "--webhook", HOOK, "--webhook", f"{HOOK}/2", "--file", "log"])

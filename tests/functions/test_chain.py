@@ -19,6 +19,7 @@ from revisit.domain.alert import Alert
 from revisit.domain.aoi import AOI
 from revisit.domain.events import RefreshDue
 from revisit.domain.job import Job
+from revisit.domain.order import Order
 from revisit.domain.product import Product
 from revisit.domain.recipe import Recipe
 from revisit.errors import PermanentError, TransientError
@@ -163,6 +164,13 @@ def test_coverage_is_a_share_of_the_whole_aoi_though_the_product_ends_within_it(
     assert cover.valid == 23 * 40
     assert cover.aoi == pytest.approx(92 * 40, rel=1e-3)
     assert cover.coverage == pytest.approx(0.25, rel=1e-3)
+    aoi = AOI.from_normalized(backend.get_record(Order, placed.id).aoi)
+    watch = create_subscription(backend, aoi, "Half seen", NDVI, backfill=datetime(2023, 10, 22, tzinfo=UTC))
+    drain(backend)
+    jobs = {job.product.id: job for job in backend.records.find(Job, subscription=watch.id)}
+    job = jobs["S2A_31UES_20231022_L2A_crop"]
+    assert (job.state, job.reason) == ("skipped", "25.0 % of the AOI was seen, less than 50 %")
+    assert not alerts_of(backend, watch) and not job.assets
 
 
 def test_a_reprocessed_product_does_not_alert_twice(tmp_path, site):

@@ -24,6 +24,8 @@ from revisit.ports.sources import Listing
 from revisit.ports.system_records import DeadLetter
 from revisit.presenters import documents
 from revisit.services.operations.dead_letters import list_dead_letters, replay_dead_letter
+from revisit.services.orders.create import create_order
+from revisit.services.orders.selection import OrderRequest
 from revisit.services.products.search import search_products
 from revisit.services.subscriptions import lifecycle
 from revisit.services.subscriptions.create import create_subscription
@@ -276,6 +278,36 @@ def test_other_conditions_under_the_same_name_are_a_conflict(backend, field):
         create_subscription(backend, field, "field", NDVI, min_clear=60)
 
 
+def test_a_subscription_requires_half_of_the_area_seen_unless_it_says_otherwise(backend, field):
+    add_to_catalog(backend, product(1))
+    since = datetime(2024, 6, 1, tzinfo=UTC)
+    made = create_subscription(backend, field, "field", NDVI, min_clear=30, backfill=since)
+    assert (made.min_coverage, made.min_clear_of) == (50, "aoi")
+    (job,) = list_jobs(backend, made.id)
+    assert (job.min_coverage, job.min_clear, job.min_clear_of) == (50, 30, "aoi")
+    other = create_subscription(backend, field, "any", NDVI, min_coverage=None, min_clear_of="seen")
+    assert (other.min_coverage, other.min_clear_of) == (None, "seen")
+    for stated in ({"min_coverage": 60.0}, {"min_clear_of": "seen"}):
+        with pytest.raises(ConflictError, match=f"exists with another {next(iter(stated))}"):
+            create_subscription(backend, field, "field", NDVI, min_clear=30, backfill=since, **stated)
+
+
+def test_an_order_has_no_minimum_coverage_unless_it_is_given_and_keeps_its_id(backend, field):
+    """An order by the clear share of the seen part has the id that earlier versions gave it."""
+    add_to_catalog(backend, product(1))
+    plain = OrderRequest(NDVI, field)
+    assert (plain.min_coverage, plain.min_clear_of) == (None, "aoi")
+    seen, clear = replace(plain, min_clear=30, min_clear_of="seen"), replace(plain, min_clear=30)
+    assert seen.identity == (*plain.identity, "min_clear=30")
+    orders = [
+        create_order(backend, request)
+        for request in (plain, seen, clear, replace(clear, min_coverage=20), replace(plain, min_coverage=0))
+    ]
+    assert len({order.id for order in orders}) == 4 and orders[4].id == orders[0].id
+    (job,) = list_jobs(backend, orders[3].id)
+    assert (job.min_coverage, job.min_clear, job.min_clear_of) == (20, 30, "aoi")
+
+
 def test_a_webhook_gets_its_first_secret_and_keeps_it(backend, field):
     made = create_subscription(
         backend, field, "field", NDVI, channels=[Channel("webhook", "https://hooks.example.com/in")]
@@ -294,6 +326,8 @@ def test_a_webhook_gets_its_first_secret_and_keeps_it(backend, field):
         ({"name": "a\x1fb"}, "control character"),
         ({"name": "a\udcff"}, "half a character"),
         ({"min_clear": 130.0}, "percentage from 0 to 100"),
+        ({"min_coverage": float("nan")}, "min_coverage is a percentage from 0 to 100"),
+        ({"min_clear_of": "tile"}, "choose aoi or seen"),
         ({"level": "L3"}, "level 'L3' does not exist"),
         ({"recipe": Recipe(indices=("FOO",))}, "no spectral index 'FOO'"),
         ({"channels": [Channel("webhook", "http://127.0.0.1:9/x")]}, "127.0.0.1"),
