@@ -6,7 +6,7 @@ nothing, since the next refresh publishes what is left, and publishes nothing tw
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cache, partial
 from itertools import batched
@@ -17,6 +17,7 @@ from revisit.domain.subscription import Subscription
 from revisit.errors import PermanentError, TransientError
 from revisit.ports.backend import Backend, Commit
 from revisit.ports.batch_sizes import MAX_RECORDS_PER_COMMIT
+from revisit.ports.sources import Announcement
 from revisit.ports.system_records import CatalogCursor, ProductCopy, SourceState, copy_id
 
 NEWS_WINDOW = timedelta(days=10)
@@ -45,6 +46,8 @@ class RefreshResult:
     """Whether nothing was read because the source states that nothing changed."""
     unfinished: bool = False
     """Whether time ran out; the next refresh continues."""
+    incomplete: dict[str, str] = field(default_factory=dict)
+    """Product id -> what is missing of it."""
 
 
 def refresh_sources(backend: Backend, specs: Iterable[str]) -> None:
@@ -85,7 +88,12 @@ def refresh_source(backend: Backend, spec: str) -> RefreshResult:
         raise PermanentError(
             f"{spec} lists no products although it had {before.rows}; check that it is complete"
         )
+    held = tuple(sorted(listing.held))
+    if held != before.held:
+        # Before the products are published, and kept apart from the rest, which is valid only after it.
+        backend.commit(partial(_put_held, spec=spec, held=held), completes_event=False)
     publish_new_products(backend)
+    publish_again(backend, listing.announcements)
     rows = listing.rows if whole else before.rows
     # Before the first full listing ends, old products are history.
     refreshed, first = (
@@ -101,6 +109,8 @@ def refresh_source(backend: Backend, spec: str) -> RefreshResult:
         rows=max(rows, 0),
         error="",
         rejections=listing.rejection_count if whole else before.rejections,
+        held=held,
+        incomplete=listing.incomplete,
     )
     backend.commit(partial(_put_state, state=after), completes_event=False)
     return RefreshResult(
@@ -111,6 +121,7 @@ def refresh_source(backend: Backend, spec: str) -> RefreshResult:
         tuple(listing.rejection_examples),
         listing.unchanged,
         listing.unfinished,
+        listing.incomplete,
     )
 
 
@@ -150,11 +161,25 @@ def publish_new_products(backend: Backend) -> int:
             return published
         new = [product for product in products if is_new(product)]
         for batch in batched(new, MAX_RECORDS_PER_COMMIT):
-            backend.commit(partial(_publish_products, products=batch), completes_event=False)
+            announcements = [Announcement(product) for product in batch]
+            backend.commit(partial(_publish_products, announcements=announcements), completes_event=False)
         backend.commit(
             partial(_advance_cursor, current=cursor, new=reached, now=backend.now()), completes_event=False
         )
         published += len(new)
+
+
+def publish_again(backend: Backend, announcements: Iterable[Announcement]) -> None:
+    """Emit product.new for products that the catalog knows and that are complete only now, or whose files
+    have changed, where they are on a watched tile. A repeat is the same event."""
+    watched = cache(partial(_is_watched, backend))
+    wanted = [each for each in announcements if watched(each.product.tile)]
+    for batch in batched(wanted, MAX_RECORDS_PER_COMMIT):
+        backend.commit(partial(_publish_products, announcements=batch), completes_event=False)
+
+
+def _is_watched(backend: Backend, tile: str) -> bool:
+    return bool(backend.records.find(Subscription, tiles=tile, state="active", limit=1))
 
 
 def _save_error(backend: Backend, spec: str, reason: str) -> None:
@@ -175,15 +200,19 @@ def _put_state(commit: Commit, state: SourceState) -> None:
     commit.put(state)
 
 
+def _put_held(commit: Commit, spec: str, held: tuple[str, ...]) -> None:
+    commit.put(replace(commit.get(SourceState, spec) or SourceState(spec), held=held))
+
+
 def _put_error(commit: Commit, spec: str, reason: str) -> None:
     """Record the error and keep the rest of the state, which another refresh may have changed meanwhile."""
     commit.put(replace(commit.get(SourceState, spec) or SourceState(spec), error=reason))
 
 
-def _publish_products(commit: Commit, products: Sequence[Product]) -> None:
-    put_products(commit, products)
-    for product in products:
-        commit.emit(ProductNew(product.id, product.version, product.source))
+def _publish_products(commit: Commit, announcements: Sequence[Announcement]) -> None:
+    put_products(commit, [each.product for each in announcements])
+    for product, files in ((each.product, each.files) for each in announcements):
+        commit.emit(ProductNew(product.id, product.version, product.source, files))
 
 
 def put_products(commit: Commit, products: Sequence[Product]) -> None:
@@ -207,17 +236,21 @@ def _new_product_filter(backend: Backend) -> tuple[Callable[[Product], bool], di
     listing."""
     oldest = backend.now() - NEWS_WINDOW
 
-    @cache
-    def watched(tile: str) -> bool:
-        return bool(backend.records.find(Subscription, tiles=tile, state="active", limit=1))
+    watched = cache(partial(_is_watched, backend))
+    state_of = cache(partial(backend.records.get, SourceState))
 
     @cache
     def publishes_all(spec: str) -> bool:
-        state = backend.records.get(SourceState, spec)
+        state = state_of(spec)
         return bool(state and state.first) or _announces_all(backend, spec)
 
     def is_new(product: Product) -> bool:
-        return watched(product.tile) and (product.sensing_time >= oldest or publishes_all(product.source))
+        if not watched(product.tile):
+            return False
+        state = state_of(product.source)
+        if state and product.id in state.held:
+            return False
+        return product.sensing_time >= oldest or publishes_all(product.source)
 
     # History may be tens of millions of products, which the catalog need not read.
     return is_new, {

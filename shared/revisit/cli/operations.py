@@ -147,6 +147,10 @@ def status(json: Json = False, data: Data = None, project: Project = None) -> No
         ("PRODUCTS", "LAG"),
         optional=("REFRESHED",),
     )
+    for source in value["sources"]:
+        for each in source["incomplete"]:
+            wait = ", waits for its files" if each["waiting"] else ""
+            print_message(f"incomplete {each['product']}: {each['missing']}{wait}")
     if queue["note"]:
         print_message(queue["note"])
 

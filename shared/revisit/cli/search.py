@@ -78,6 +78,8 @@ def refresh(
         more = result.rejection_count - _MAX_REJECTIONS_PRINTED
         if more > 0:
             print_message(f"and {more:,} more rejected products of {result.source}; --json lists more")
+        for name, missing in list(result.incomplete.items())[:_MAX_REJECTIONS_PRINTED]:
+            print_message(f"incomplete {name}: {missing}")
         if result.unfinished:
             print_message(f"the listing of {result.source} is incomplete; the next refresh continues it")
 
@@ -90,6 +92,9 @@ def _refresh_document(result: "RefreshResult") -> dict[str, Any]:
         "rejected": result.rejection_count,
         "unchanged": result.unchanged,
         "unfinished": result.unfinished,
+        "incomplete": [
+            {"product": name, "missing": missing} for name, missing in list(result.incomplete.items())[:20]
+        ],
         "rejections": [{"row": name, "reason": reason} for name, reason in result.rejection_examples[:20]],
     }
 

@@ -13,6 +13,15 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """A product that the catalog knows and that is to be announced."""
+
+    product: Product
+    files: str = ""
+    """Mark of its files where it was announced before and they have changed since."""
+
+
 @dataclass(slots=True)
 class Listing:
     """What a source lists, batch by batch; the other fields are valid once `batches` is exhausted."""
@@ -29,6 +38,12 @@ class Listing:
     """Whether nothing was read because nothing changed (ETag)."""
     unfinished: bool = False
     """Whether time ran out: the next listing continues and states how many rows there are."""
+    held: frozenset[str] = frozenset()
+    """Ids of products that are evidently incomplete and still change: they are not announced yet."""
+    announcements: list[Announcement] = field(default_factory=list)
+    """Products that are complete by now, or whose files have changed since they were announced."""
+    incomplete: dict[str, str] = field(default_factory=dict)
+    """Product id -> what is missing, for products that are incomplete."""
     state: dict[str, Any] = field(default_factory=dict)
     """Input of the next listing: watermark, ETag. Stored only after all batches are."""
 

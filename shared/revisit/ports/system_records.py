@@ -55,6 +55,10 @@ class SourceState:
     """Why the last refresh failed; empty if it succeeded."""
     first: datetime | None = None
     """When its first full listing ended."""
+    held: tuple[str, ...] = ()
+    """Ids of products that are not announced yet, because their files are incomplete and still change."""
+    incomplete: dict[str, str] = field(default_factory=dict)
+    """Product id -> what is missing of it, for products of a folder that are incomplete."""
 
 
 @dataclass(frozen=True, slots=True)

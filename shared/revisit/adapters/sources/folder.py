@@ -9,13 +9,16 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from revisit.adapters.sources import metadata_file, safe, safe_files, stac_item, tiff_tags
+from revisit.adapters.sources import image_files, metadata_file, safe, safe_files, stac_item, tiff_tags
 from revisit.adapters.sources.allowed_hosts import require_allowed_url
 from revisit.adapters.sources.batches import ProductOrRejection, batch_unseen
+from revisit.adapters.sources.file_watch import FileWatch
+from revisit.adapters.sources.image_files import FilesState, safe_files_state, stat_files
 from revisit.domain.bands import BandFiles, SourceFile
 from revisit.domain.product import Product
 from revisit.errors import PermanentError, TransientError
@@ -52,7 +55,7 @@ class Folder:
         self,
         state: dict[str, Any],
         missing_mask: "Callable[[Any], Any]",
-        now: datetime,  # noqa: ARG002
+        now: datetime,
     ) -> Listing:
         """Products of directories that changed since the previous listing; see `Source.list_products`.
 
@@ -62,8 +65,9 @@ class Folder:
         listing = Listing(batches=iter(()), state={})
         witnesses = state.get("witnesses", [])
         known = bool(witnesses) and not any(missing_mask(witnesses))
+        watch = FileWatch(state.get("watched", {}) if known else {}, self, now)
         entries = self._read_changed(
-            state.get("read", {}) if known else {}, witnesses if known else [], listing
+            state.get("read", {}) if known else {}, witnesses if known else [], listing, watch, missing_mask
         )
         listing.batches = batch_unseen(entries, missing_mask, listing, self._empty_check(state, listing))
         return listing
@@ -118,9 +122,15 @@ class Folder:
     # ---- listing
 
     def _read_changed(
-        self, previous: dict[str, list[Any]], witnesses: list[str], listing: Listing
+        self,
+        previous: dict[str, list[Any]],
+        witnesses: list[str],
+        listing: Listing,
+        watch: FileWatch,
+        missing_mask: "Callable[[Any], Any]",
     ) -> Iterator[ProductOrRejection]:
         current: dict[str, list[Any]] = {}
+        seen: set[str] = set()
         listing.state = {"read": current, "rows": 0, "witnesses": list(witnesses)}
         for directory in self._directories():
             if not isinstance(directory, _Directory):
@@ -136,10 +146,59 @@ class Folder:
             for found in self._read_directory(directory):
                 if isinstance(found, Product):
                     rows += 1
+                    seen.add(found.id)
+                    watch.see(
+                        found,
+                        partial(self._is_known, digest, missing_mask, found),
+                        was_rewritten=bool(digest) and directory.is_product,
+                    )
                     listing.state["witnesses"] = [*listing.state["witnesses"], found.id][-MAX_WITNESSES:]
                 yield found
             if listing.rejection_count == rejections:
                 current[key] = [directory.digest, rows]
+        watch.recheck(seen)
+        listing.state["watched"] = watch.state
+        listing.held = frozenset(id for id, entry in watch.state.items() if entry["held"])
+        listing.incomplete = {id: entry["faults"] for id, entry in watch.state.items() if entry["faults"]}
+        listing.announcements = watch.announcements
+
+    @staticmethod
+    def _is_known(digest: str, missing_mask: "Callable[[Any], Any]", product: Product) -> bool:
+        """Whether the catalog has a product; no product of a directory that was never read is known."""
+        return bool(digest) and not missing_mask([product.id])[0]
+
+    def product_at(self, id: str, href: str) -> Product | None:
+        """A product that is still there; see `WatchedFiles`."""
+        path = Path(href)
+        found = self._read_safe(path) if path.is_dir() else self._read_item(path)
+        return next((each for each in found if isinstance(each, Product) and each.id == id), None)
+
+    def state_of(self, href: str) -> FilesState:
+        """The state of a product's files; see `WatchedFiles`."""
+        path = Path(href)
+        if path.is_dir():
+            return safe_files_state(path)
+        images = self._item_images(path)
+        return stat_files([path, *images], {image.parent for image in images})
+
+    def faults_of(self, href: str, tile: str, since: datetime) -> str:
+        """Which images of a product are missing, empty or cut off; see `WatchedFiles`."""
+        path = Path(href)
+        if not path.is_dir():
+            return image_files.faults_of(self._item_images(path), since)
+        read = metadata_file.create_reader(path, path)
+        images = [path / image for image in safe.image_paths(href, read, tile)]
+        return image_files.faults_of(filter(self._is_inside, images), since)
+
+    def _item_images(self, item: Path) -> list[Path]:
+        hrefs = stac_item.relative_image_hrefs(metadata_file.read_json(item))
+        return [path for href in hrefs if self._is_inside(path := item.parent / href)]
+
+    def _is_inside(self, path: Path) -> bool:
+        try:
+            return bool(self._resolve_inside(path))
+        except PermanentError:
+            return False
 
     def _empty_check(self, state: dict[str, Any], listing: Listing) -> Callable[[], None]:
         def check() -> None:
@@ -200,14 +259,17 @@ class Folder:
             yield from self._read_safe(directory.path)
             return
         for path in sorted(path for path in directory.path.glob("*.json") if _is_utf8(path.name)):
-            try:
-                item = metadata_file.read_json(self._resolve_inside(path))
-                if stac_item.is_item(item) and stac_item.is_sentinel_2(item):
-                    product = stac_item.product_of(item, self.spec, os.fspath(path))
-                    self._item_bands(path, item)
-                    yield product
-            except PermanentError as reason:
-                yield os.fspath(path.relative_to(self.root)), str(reason)
+            yield from self._read_item(path)
+
+    def _read_item(self, path: Path) -> Iterator[ProductOrRejection]:
+        try:
+            item = metadata_file.read_json(self._resolve_inside(path))
+            if stac_item.is_item(item) and stac_item.is_sentinel_2(item):
+                product = stac_item.product_of(item, self.spec, os.fspath(path))
+                self._item_bands(path, item)
+                yield product
+        except PermanentError as reason:
+            yield os.fspath(path.relative_to(self.root)), str(reason)
 
     def _read_safe(self, path: Path) -> Iterator[ProductOrRejection]:
         try:

@@ -72,6 +72,11 @@ def bands_of(root: str, read: ReadFile, tile: str = "") -> BandFiles:
     return BandFiles({band: files[band][1] for band in BANDS if band in files})
 
 
+def image_paths(root: str, read: ReadFile, tile: str = "") -> tuple[str, ...]:
+    """Paths of all images that the metadata of a product names, relative to its folder; see `bands_of`."""
+    return load_metadata(root, read).granule(tile).images
+
+
 def product_of(root: str, read: ReadFile, source: str, tile: str = "") -> Product:
     """One tile of a package as a product.
 

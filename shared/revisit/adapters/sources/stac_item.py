@@ -101,6 +101,20 @@ def product_of(item: dict[str, Any], source: str, href: str) -> Product:
     )
 
 
+def relative_image_hrefs(item: dict[str, Any]) -> list[str]:
+    """Paths of an item's images that are next to it, relative to its folder."""
+    assets = item.get("assets")
+    hrefs = [asset.get("href") for asset in assets.values() if isinstance(asset, dict)] if assets else []
+    return [
+        href
+        for href in hrefs
+        if isinstance(href, str)
+        and ":" not in href
+        and not href.startswith(("/", "~", "\\"))
+        and href.lower().endswith((".tif", ".tiff", ".jp2"))
+    ]
+
+
 def band_files(
     item: dict[str, Any],
     resolve: Callable[[str], str],

@@ -15,6 +15,9 @@ from revisit.ports.pagination import find_all
 from revisit.ports.system_records import DeadLetter, SourceState
 from revisit.presenters.documents import json_time
 
+MAX_INCOMPLETE_SHOWN = 20
+"""Incomplete products of a source that are named."""
+
 JOB_STATES = ("started", "extracted", *FINISHED_STATES)
 
 
@@ -93,7 +96,16 @@ def source_statuses(backend: Backend) -> list[dict[str, Any]]:
                 "lag_hours": round((backend.now() - latest).total_seconds() / 3600, 1) if latest else None,
                 "refreshed": json_time(state.refreshed) if state else None,
                 "rejected": state.rejections if state else 0,
+                "incomplete": incomplete_products(state) if state else [],
                 "error": (state.error or None) if state else None,
             }
         )
     return statuses
+
+
+def incomplete_products(state: SourceState) -> list[dict[str, Any]]:
+    """Products of a source whose files are incomplete, with what is missing and whether they wait for it."""
+    return [
+        {"product": product, "missing": missing, "waiting": product in state.held}
+        for product, missing in sorted(state.incomplete.items())[:MAX_INCOMPLETE_SHOWN]
+    ]
