@@ -13,13 +13,17 @@ from revisit.domain.product_name import (
     COMPACT_PATTERN,
     DATATAKE_EXAMPLE,
     DATATAKE_PATTERN,
+    MAX_GRANULES,
     OLD_EXAMPLE,
     OLD_PATTERN,
     IdParts,
     OldProductName,
     ProductName,
     field_span,
+    granule_number,
     is_sentinel_2_id,
+    old_product_id,
+    package_name,
     parse_acquisition_id,
     parse_datatake_id,
     parse_id,
@@ -81,6 +85,8 @@ def test_the_id_of_a_product_states_its_tile_and_day(name):
     [
         (f"{OLD_EXAMPLE}_T33TWM", IdParts("33TWM", date(2016, 3, 18))),
         ("S2A_31UFS_20180327_0_L2A", IdParts("31UFS", date(2018, 3, 27))),
+        (f"{OLD_EXAMPLE}_T33TWM_2", IdParts("33TWM", date(2016, 3, 18))),
+        (f"{OLD_EXAMPLE}_T33TWM_1", None),
         (OLD_EXAMPLE, None),
         ("S2A_5QKB_20180327_0_L2A", None),
         ("S2A_31UFS_20180399_0_L2A", None),
@@ -91,6 +97,13 @@ def test_the_id_of_a_product_states_its_tile_and_day(name):
 )
 def test_an_id_of_another_form_states_nothing(id, parts):
     assert parse_id(id) == parts
+
+
+def test_the_id_of_a_granule_names_its_package_and_its_number():
+    for number in (1, 2, MAX_GRANULES):
+        id = old_product_id(OLD_EXAMPLE, "33TWM", number)
+        assert (package_name(id), granule_number(id)) == (OLD_EXAMPLE, number)
+    assert (package_name(COMPACT_EXAMPLE), granule_number(COMPACT_EXAMPLE)) == (COMPACT_EXAMPLE, 1)
 
 
 def test_a_name_is_compact_or_old():

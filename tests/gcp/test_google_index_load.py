@@ -203,6 +203,12 @@ def strange_rows() -> bytes:
         index_row(300),
         index_row(300, GENERATION_TIME="2024-06-09T15:00:00Z"),
     ]
+    # A tile that an old package holds twice, the first of them in two rows.
+    old = "S2A_OPER_PRD_MSIL1C_PDMC_20151223T100202_R046_V20151223T023913_20151223T023913"
+    rows += [
+        index_row(400, PRODUCT_ID=old, GRANULE_ID=f"S2A_OPER_MSI_L1C_TL_{centre}_T32TQM")
+        for centre in ("EPA_", "EPA_", "SGS_")
+    ]
     odd = ["half a row,", "," * 20, ",".join(["x"] * 14)]
     return b"\n".join(
         [

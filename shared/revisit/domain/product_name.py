@@ -20,6 +20,9 @@ TILE_PATTERN = r"[0-9]{2}[C-HJ-NP-X][A-Z]{2}"
 """An MGRS tile without the T: 32TQM."""
 _TIMESTAMP = r"[0-9]{8}T[0-9]{6}"
 
+MAX_GRANULES = 9
+"""Most granules of one tile that the ids of a package tell apart; two were seen."""
+
 COMPACT_PATTERN = (
     r"(?P<platform>S2[A-Z])_MSI(?P<level>L1C|L2A)"
     rf"_(?P<datatake>{_TIMESTAMP})_N(?P<baseline>[0-9]{{4}})_R(?P<orbit>[0-9]{{3}})"
@@ -48,7 +51,7 @@ SHORT_ID_PATTERN = (
 
 _COMPACT = re.compile(COMPACT_PATTERN)
 _OLD = re.compile(OLD_PATTERN)
-_OLD_TILE = re.compile(rf"{OLD_PATTERN}_T(?P<tile>{TILE_PATTERN})")
+_OLD_TILE = re.compile(rf"(?P<package>{OLD_PATTERN})_T(?P<tile>{TILE_PATTERN})(?:_(?P<granule>[2-9]))?")
 _SHORT_ID = re.compile(SHORT_ID_PATTERN)
 _ACQUISITION = re.compile(rf"(?P<platform>S2[A-Z])_(?P<datatake>{_TIMESTAMP})_T(?P<tile>{TILE_PATTERN})")
 
@@ -65,6 +68,36 @@ def field_span(pattern: str, example: str, field: str) -> tuple[int, int]:
     if match is None:
         raise ValueError(f"{example!r} does not match {pattern!r}")
     return match.start(field), len(match[field])
+
+
+def old_product_id(name: str, tile: str, granule: int = 1) -> str:
+    """Id of a tile of a package with an old name: S2A_OPER_PRD_..._T31TCJ, and ..._T31TCJ_2 for its second
+    granule of that tile.
+
+    Args:
+        name: Name of the package without .SAFE.
+        tile: MGRS tile without the T.
+        granule: Number of the granule among those of the tile, counted from 1.
+    """
+    return numbered_id(f"{name}_T{tile}", granule)
+
+
+def numbered_id(id: str, granule: int) -> str:
+    """Id of a granule by that of the first of its tile in its package; `granule` is counted from 1."""
+    return id if granule == 1 else f"{id}_{granule}"
+
+
+def granule_number(id: str) -> int:
+    """Number of the granule among those of its tile in its package, which `old_product_id` appends; 1 for any
+    other id."""
+    match = _OLD_TILE.fullmatch(id)
+    return int(match["granule"] or 1) if match else 1
+
+
+def package_name(id: str) -> str:
+    """Name of the package that a product is a tile of; the id itself where it is the only one."""
+    match = _OLD_TILE.fullmatch(id)
+    return match["package"] if match else id
 
 
 @dataclass(frozen=True, slots=True)

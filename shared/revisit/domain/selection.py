@@ -19,6 +19,7 @@ from typing import Any
 
 from revisit.domain.footprint import product_footprint
 from revisit.domain.product import Level, Product
+from revisit.domain.product_name import package_name
 from revisit.geo.mgrs_tile import Tile
 
 SAME_SHARE = 0.01
@@ -183,7 +184,11 @@ class _Area:
         if not chosen:  # It touches the AOI only.
             chosen.append(newest_first[0])
         for one in newest_first:
-            if one not in chosen and one.share and _may_be_part(one.product, chosen):
+            if (
+                one not in chosen
+                and one.share
+                and (_may_be_part(one.product, chosen) or _is_same_package(one.product, chosen))
+            ):
                 chosen.append(one)
         rest = [one for one in seen if all(one is not kept for kept in chosen)]
         return _Acquisition(tile, level, chosen, rest, covered, self.share(covered))
@@ -302,6 +307,16 @@ def _may_be_part(product: Product, chosen: Sequence[_Seen]) -> bool:
                 strict=True,
             )
         )
+        for one in chosen
+    )
+
+
+def _is_same_package(product: Product, chosen: Sequence[_Seen]) -> bool:
+    """Whether a product is a further granule of the tile in an old package, whose footprint is not known."""
+    return any(
+        product.id != one.product.id
+        and product.source == one.product.source
+        and package_name(product.id) == package_name(one.product.id)
         for one in chosen
     )
 

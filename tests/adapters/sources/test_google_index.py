@@ -7,6 +7,7 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from data import shared_data
@@ -105,6 +106,22 @@ def test_a_package_of_many_tiles_is_one_product_per_tile(tmp_path):
         + "tiles/51/R/WP/S2A_MSIL1C_20151223T023913_N0201_R046_T51RWP_20151223T100202.SAFE",
     )
     assert listing.rejection_count == 0
+
+
+def test_a_tile_that_an_old_package_lists_twice_is_two_products(tmp_path):
+    """Two granules of one tile; a row that is repeated is none, and a catalog that knows the first gets the
+    second."""
+    name = "S2A_OPER_PRD_MSIL1C_PDMC_20151223T100202_R046_V20151223T023913_20151223T023913"
+    granules = [f"S2A_OPER_MSI_L1C_TL_{centre}_20151223T0841_A002630_T51RWP_N02.01" for centre in "AB"]
+    rows = [index_row(tile="51RWP", PRODUCT_ID=name, GRANULE_ID=granules[number]) for number in (0, 0, 1)]
+    source, ids = write_index(tmp_path, index_csv(*rows, index_row())), [f"{name}_T51RWP", f"{name}_T51RWP_2"]
+    _, products = list_products(source)
+    assert {product.id for product in products} == {*ids, index_row()["PRODUCT_ID"]}
+    assert len({product.acquisition for product in products if product.tile == "51RWP"}) == 1
+    _, later = list_products(
+        source, unseen=lambda asked: np.array([id == ids[1] for id in asked.to_pylist()])
+    )
+    assert [product.id for product in later] == [ids[1]]
 
 
 def test_the_real_row_without_a_quality_flag_is_accepted(tmp_path):

@@ -12,8 +12,10 @@ import pytest
 from data import shared_data
 from revisit.adapters.sources import safe, strict_xml
 from revisit.domain.bands import BANDS, SPECTRAL_BANDS
-from revisit.domain.product_name import OldProductName, ProductName
+from revisit.domain.product_name import OldProductName, ProductName, granule_number
+from revisit.domain.selection import select_passes
 from revisit.errors import NotFoundError, PermanentError
+from revisit.geo.mgrs_tile import Tile
 
 SOURCE = "folder:/archive"
 EXPECTED_KEYS = {"B02": "blue", "B04": "red", "B8A": "nir08", "B12": "swir22"}
@@ -268,6 +270,37 @@ def test_every_tile_of_an_old_package_is_a_product():
     assert products[0].east - products[0].west == pytest.approx(0.99, abs=0.01)
     with pytest.raises(PermanentError, match="holds 2 tiles"):
         safe.bands_of(f"/a/{name}.SAFE", read)
+
+
+def test_a_tile_that_an_old_package_holds_twice_is_two_products_of_one_acquisition():
+    """Two datastrips that complete a tile are two granules, each with its images; early L2A list a granule
+    once for every resolution."""
+    name = "S2A_OPER_PRD_MSIL1C_PDMC_20160910T174323_R071_V20160701T204642_20160701T204643"
+    first, second = (
+        f"S2A_OPER_MSI_L1C_TL_{centre}_20160910T134133_A005359_T04MGV_N02.04" for centre in ("EPA_", "SGS_")
+    )
+    listed = "".join(
+        f'<Granules granuleIdentifier="{granule}"><IMAGE_ID>{granule[:-7]}_{band}</IMAGE_ID></Granules>'
+        for granule, band in ((first, "B02"), (second, "B02"), (first, "B03"))
+    )
+    text = metadata([], level="1C").replace(
+        '<Granule granuleIdentifier="S2A_OPER_MSI_L2A_TL_X_T31UFS_N05.09"></Granule>', listed
+    )
+    tile = """<r><HORIZONTAL_CS_CODE>EPSG:32704</HORIZONTAL_CS_CODE>
+              <Geoposition resolution="10"><ULX>699960</ULX><ULY>9800020</ULY></Geoposition></r>"""
+
+    def read(path: str) -> bytes:
+        return (tile if path.startswith("GRANULE/") else text).encode()
+
+    products = safe.products_of(f"/a/{name}.SAFE", read, SOURCE)
+    assert [product.id for product in products] == [f"{name}_T04MGV", f"{name}_T04MGV_2"]
+    assert products[0].acquisition == products[1].acquisition
+    for product, granule, bands in zip(products, (first, second), (["B02", "B03"], ["B02"]), strict=True):
+        files = safe.bands_of(f"/a/{name}.SAFE", read, product.tile, granule_number(product.id))
+        assert list(files) == bands
+        assert all(f"/GRANULE/{granule}/IMG_DATA/" in file.href for file in files.values())
+    (passing,) = select_passes(products, Tile.parse("04MGV").footprint)
+    assert sorted(product.id for product in passing.products) == [product.id for product in products]
 
 
 # ---- bad input

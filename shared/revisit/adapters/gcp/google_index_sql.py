@@ -21,6 +21,7 @@ from revisit.domain.product_name import (
     COMPACT_PATTERN,
     DATATAKE_EXAMPLE,
     DATATAKE_PATTERN,
+    MAX_GRANULES,
     OLD_EXAMPLE,
     OLD_MARK,
     OLD_PATTERN,
@@ -210,8 +211,11 @@ named AS (SELECT *, REGEXP_REPLACE(COALESCE(PRODUCT_ID, ''), @safe, '') AS name,
   REGEXP_REPLACE(MGRS_TILE, @t, '') AS bare FROM cells),
 tiled AS (SELECT *,
   CASE WHEN REGEXP_CONTAINS(bare, @digit) THEN CONCAT('0', bare) ELSE bare END AS tile FROM named),
-identified AS (SELECT *,
-  CASE WHEN STRPOS(name, '{OLD_MARK}') > 0 THEN CONCAT(name, '_T', tile) ELSE name END AS id FROM tiled),
+numbered AS (SELECT *, LEAST(DENSE_RANK() OVER (PARTITION BY name, tile ORDER BY GRANULE_ID), {MAX_GRANULES})
+  AS granule FROM tiled),
+identified AS (SELECT *, CASE WHEN STRPOS(name, '{OLD_MARK}') = 0 THEN name
+  WHEN granule = 1 THEN CONCAT(name, '_T', tile)
+  ELSE CONCAT(name, '_T', tile, '_', CAST(granule AS STRING)) END AS id FROM numbered),
 lacking AS (SELECT t.* FROM identified AS t
   LEFT JOIN (SELECT DISTINCT id FROM {tables.product} WHERE source = @source) AS k ON k.id = t.id
   WHERE k.id IS NULL),

@@ -21,6 +21,7 @@ from revisit.adapters.sources.file_watch import FileWatch
 from revisit.adapters.sources.image_files import FilesState, safe_files_state, stat_files
 from revisit.domain.bands import BandFiles, SourceFile
 from revisit.domain.product import Product
+from revisit.domain.product_name import granule_number
 from revisit.errors import PermanentError, TransientError
 from revisit.ports.sources import Listing
 
@@ -83,7 +84,7 @@ class Folder:
         """The band files of a product; see `Source.bands`."""
         path = self._resolve_inside(Path(product.href))
         if path.is_dir():
-            return self._safe_bands(path, product.tile)
+            return self._safe_bands(path, product)
         item = metadata_file.read_json(path)
         if not stac_item.is_item(item):
             raise PermanentError(f"{path} is no longer a STAC item")
@@ -99,8 +100,13 @@ class Folder:
             raise PermanentError(f"{path} is no longer a STAC item")
         return stac_item.files(item, lambda href: self._resolve_href(path, href))
 
-    def _safe_bands(self, root: Path, tile: str) -> BandFiles:
-        files = safe.bands_of(os.fspath(root), metadata_file.create_reader(root, root), tile)
+    def _safe_bands(self, root: Path, product: Product) -> BandFiles:
+        files = safe.bands_of(
+            os.fspath(root),
+            metadata_file.create_reader(root, root),
+            product.tile,
+            granule_number(product.id),
+        )
         missing = {
             band: f"its image {Path(file.href).relative_to(root)} is missing"
             for band, file in files.items()
@@ -275,7 +281,7 @@ class Folder:
         try:
             products = safe.products_of(os.fspath(path), metadata_file.create_reader(path, path), self.spec)
             for product in products:
-                self._safe_bands(path, product.tile)
+                self._safe_bands(path, product)
                 yield product
         except PermanentError as reason:
             yield os.fspath(path.relative_to(self.root)), str(reason)

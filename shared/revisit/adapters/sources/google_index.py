@@ -12,6 +12,7 @@ from revisit.adapters.sources.google_index_download import fetch_bytes, is_url
 from revisit.adapters.sources.metadata_file import MAX_BYTES, create_reader
 from revisit.domain.bands import BandFiles, SourceFile
 from revisit.domain.product import Product
+from revisit.domain.product_name import granule_number
 from revisit.errors import PermanentError
 from revisit.ports.sources import Listing
 
@@ -71,12 +72,15 @@ class GoogleIndex:
         """The band files of a product; see `Source.bands`."""
         from revisit.adapters.sources.safe import bands_of
 
-        root = self._require_root(product)
+        root, number = self._require_root(product), granule_number(product.id)
         if is_url(root):
             return bands_of(
-                product.href, lambda path: fetch_bytes(f"{product.href}/{path}", MAX_BYTES), product.tile
+                product.href,
+                lambda path: fetch_bytes(f"{product.href}/{path}", MAX_BYTES),
+                product.tile,
+                number,
             )
-        return bands_of(product.href, create_reader(Path(product.href), Path(root)), product.tile)
+        return bands_of(product.href, create_reader(Path(product.href), Path(root)), product.tile, number)
 
     def files(self, product: Product) -> list[SourceFile]:
         """All files of a product; see `Source.files`."""

@@ -13,6 +13,7 @@ from revisit.adapters.sources import google_index_rows
 from revisit.adapters.sources.batches import record_rejections
 from revisit.adapters.sources.google_index_download import ChunkReader, OpenIndex, open_index
 from revisit.adapters.sources.google_index_lines import CHUNK_BYTES, filter_lines, read_ahead
+from revisit.adapters.sources.repeated_tiles import RepeatedTiles
 from revisit.errors import PermanentError, TransientError
 from revisit.ports.sources import Listing
 
@@ -101,11 +102,12 @@ class GoogleIndexFile:
             witnesses.append(id)
 
         waiting: list[pa.RecordBatch] = []
+        repeated = RepeatedTiles()
         for batch in self._read_batches(file.text, listing, missing_mask, on_skipped):
-            ids = google_index_rows.product_ids(batch)
+            ids = repeated.number(google_index_rows.product_ids(batch), batch)
             new = pa.array(missing_mask(ids))
             listing.rows += batch.num_rows
-            fresh = batch.filter(new)
+            fresh = batch.append_column(google_index_rows.ID_COLUMN, ids).filter(new)
             if fresh.num_rows < batch.num_rows:
                 witnesses.extend(ids.filter(pc.invert(new))[:1].to_pylist())
             if fresh.num_rows:

@@ -36,10 +36,13 @@ REQUIRED_COLUMNS = (
     "EAST_LON",
     "BASE_URL",
 )
-USED_COLUMNS = (*REQUIRED_COLUMNS, "TOTAL_SIZE")
-"""Columns that are read; the size is optional."""
-KNOWN_COLUMNS = frozenset((*USED_COLUMNS, "GRANULE_ID", "GEOMETRIC_QUALITY_FLAG"))
+USED_COLUMNS = (*REQUIRED_COLUMNS, "TOTAL_SIZE", "GRANULE_ID")
+"""Columns that are read; the last two are optional."""
+KNOWN_COLUMNS = frozenset((*USED_COLUMNS, "GEOMETRIC_QUALITY_FLAG"))
 """Columns of the published files; others mean a file of another kind."""
+
+ID_COLUMN = "ID"
+"""Column that is added to the rows."""
 
 BUCKET_URI = "gs://gcp-public-data-sentinel-2/"
 
@@ -89,9 +92,14 @@ def parse_header(line: bytes, location: str) -> list[str]:
 
 
 def product_ids(rows: "pa.Table | pa.RecordBatch") -> "pa.Array":
-    """Ids of the products: names without .SAFE; an old name covers many tiles, so its tile is appended."""
+    """Ids of the products: names without .SAFE; an old name covers many tiles, so its tile is appended.
+
+    A column `ID_COLUMN` states them, where `RepeatedTiles` numbered the granules of a tile.
+    """
     import pyarrow.compute as pc
 
+    if ID_COLUMN in rows.schema.names:
+        return rows[ID_COLUMN]
     names = pc.fill_null(rows["PRODUCT_ID"], "")
     if pc.all(pc.equal(pc.binary_length(names), COMPACT_LENGTH)).as_py():
         return names

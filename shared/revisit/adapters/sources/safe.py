@@ -24,7 +24,14 @@ from revisit.adapters.sources.stated_footprint import parse_footprint, tile_boun
 from revisit.domain.bands import BANDS, BandFile, BandFiles
 from revisit.domain.clock import parse_instant
 from revisit.domain.product import Product
-from revisit.domain.product_name import TIMESTAMP_FORMAT, OldProductName, ProductName, parse_name
+from revisit.domain.product_name import (
+    OLD_MARK,
+    TIMESTAMP_FORMAT,
+    OldProductName,
+    ProductName,
+    old_product_id,
+    parse_name,
+)
 from revisit.errors import InvalidInputError, NotFoundError, PermanentError
 
 if TYPE_CHECKING:
@@ -39,20 +46,21 @@ def is_metadata(name: str) -> bool:
     return _METADATA.fullmatch(name) is not None
 
 
-def bands_of(root: str, read: ReadFile, tile: str = "") -> BandFiles:
+def bands_of(root: str, read: ReadFile, tile: str = "", number: int = 1) -> BandFiles:
     """The band files of a product by band name, each in the resolution closest to the native one.
 
     Args:
         root: Absolute path or URL of the .SAFE folder, which is named like the product.
         read: Reads its metadata files.
         tile: Tile of a package with an old name; may be empty for a compact one.
+        number: Number of the granule among those of the tile (`product_name.granule_number`).
 
     Raises:
         PermanentError: The metadata is invalid, or names files outside the product.
         TransientError: As `read` raises it.
     """
     metadata = load_metadata(root, read)
-    granule = metadata.granule(tile)
+    granule = metadata.granule(tile, number)
     files: dict[str, tuple[int, BandFile]] = {}
     for path in granule.images:
         found = _IMAGE.search(PurePosixPath(path).stem)
@@ -95,9 +103,13 @@ def product_of(root: str, read: ReadFile, source: str, tile: str = "") -> Produc
 
 
 def products_of(root: str, read: ReadFile, source: str) -> list[Product]:
-    """Every tile of a package as a product: one for a compact name, several for an old one."""
+    """Every granule of a package as a product: one for a compact name, several for an old one."""
     metadata = load_metadata(root, read)
-    return [_build_product(metadata, granule, root, read, source) for granule in metadata.granules]
+    return [
+        _build_product(metadata, granule, root, read, source)
+        for granule in metadata.granules
+        if granule.number == 1 or OLD_MARK in metadata.name
+    ]
 
 
 def _build_product(metadata: Metadata, granule: Granule, root: str, read: ReadFile, source: str) -> Product:
@@ -117,7 +129,7 @@ def _build_product(metadata: Metadata, granule: Granule, root: str, read: ReadFi
     shape, box = _footprint_and_bounds(metadata.root, tile, single_tile=len(metadata.granules) == 1)
     west, south, east, north = box
     return Product(
-        id=metadata.name if compact else f"{metadata.name}_T{granule.tile}",
+        id=metadata.name if compact else old_product_id(metadata.name, granule.tile, granule.number),
         source=source,
         level=metadata.level,
         platform=name.platform,

@@ -7,6 +7,7 @@ without a path).
 
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
@@ -42,6 +43,8 @@ class Granule:
     """Relative to the product."""
     images: tuple[str, ...]
     """Paths relative to the product, with suffix."""
+    number: int = 1
+    """Number among the granules of the tile: old packages hold a tile twice that two datastrips complete."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +69,15 @@ class Metadata:
             return 1 / self.quantification, self.offsets.get(band, 0.0) / self.quantification
         return (1.0, 0.0) if band == "SCL" else (1 / self.layer_quantifications.get(band, 1000.0), 0.0)
 
-    def granule(self, tile: str = "") -> Granule:
-        """The granule of a tile.
+    def granule(self, tile: str = "", number: int = 1) -> Granule:
+        """The granule of a tile with a number among those of that tile, or the only one of the tile.
 
         Raises:
-            PermanentError: The package has no such tile, or several and none is named.
+            PermanentError: The package has no such granule, or several and none is named.
         """
         found = [granule for granule in self.granules if not tile or granule.tile == tile]
+        if tile and len(found) > 1:
+            found = [granule for granule in found if granule.number == number]
         if len(found) != 1:
             raise PermanentError(
                 f"{self.name} holds {len(self.granules)} tiles, {len(found)} of them {tile or 'of any name'}"
@@ -106,7 +111,7 @@ def parse_metadata(content: bytes, name: str) -> Metadata:
         band: _parse_positive(root, f"{band}_QUANTIFICATION_VALUE", f"L2A_{band}_QUANTIFICATION_VALUE")
         for band in ("AOT", "WVP")
     }
-    granules = _merge_by_tile(
+    granules = _merge_granules(
         _parse_granule(element) for element in root.iter() if element.tag in ("Granule", "Granules")
     )
     if not granules:
@@ -163,13 +168,18 @@ def _product_id(name: str, root: "Element") -> str:
     raise PermanentError(f"neither the folder's name {name!r} nor its PRODUCT_URI is a product's name")
 
 
-def _merge_by_tile(granules: Iterable[Granule]) -> tuple[Granule, ...]:
-    """One entry per tile: early L2A products list a tile once for every resolution."""
-    tiles: dict[str, Granule] = {}
+def _merge_granules(granules: Iterable[Granule]) -> tuple[Granule, ...]:
+    """One entry per granule: early L2A products list it once for every resolution."""
+    merged: dict[tuple[str, str], Granule] = {}
+    count = Counter[str]()
     for granule in granules:
-        known = tiles.get(granule.tile)
-        tiles[granule.tile] = replace(known, images=known.images + granule.images) if known else granule
-    return tuple(tiles.values())
+        key = granule.tile, granule.folder
+        if known := merged.get(key):
+            merged[key] = replace(known, images=known.images + granule.images)
+        else:
+            count[granule.tile] += 1
+            merged[key] = replace(granule, number=count[granule.tile])
+    return tuple(merged.values())
 
 
 def _parse_granule(element: "Element") -> Granule:
