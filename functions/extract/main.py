@@ -48,11 +48,11 @@ def extract(event: JobStarted, backend: Backend) -> None:
     if reason := conditions.skip_reason(job, cover):
         skip_job(job, cover, reason, notes, backend)
         return
-    judged = plausibility.judge_radiometry(files, dn, inside, scl)
-    files, notes = judged.files, (*notes, *judged.notes)
+    judged = plausibility.judge_radiometry(mosaic.files, dn, inside, scl)
+    files, notes = judged.restate(files, mosaic.files), (*notes, *judged.notes)
     mosaic.settle_offsets(files)
-    scaling = {band: (files[band].scale, files[band].offset) for band in bands}
-    # DN as they were read, with the scales and offsets that make reflectance of them.
+    scaling = {band: (judged.files[band].scale, judged.files[band].offset) for band in bands}
+    # DN as they were read, 0 without data, with the scales and offsets that make reflectance of them.
     rasters = {"bands": (RasterAsset(dn, grid, scaling, nodata=0), "reflectance")}
     if scl is not None:
         classes = RasterAsset(

@@ -102,12 +102,18 @@ class BandFile:
     """Offset in reflectance, -0.1 for the usual RADIO_ADD_OFFSET of -1000; from the metadata, never from
     the date."""
     nodata: int = 0
-    """DN that means no data."""
+    """DN that means no data; 0 where nothing is stated that an integer can be."""
     other_offset: float | None = None
     """The offset that may hold instead of `offset`, by what the pixels show; None where `offset` is
     certain."""
     doubt: str = ""
     """Why `offset` is not certain, as a clause."""
+    nodata_stated: bool = False
+    """Whether item or metadata state `nodata`; a nodata of the file's own counts in either case."""
+    moved: float = 0.0
+    """Reflectance by which `offset` is lower than stated, since DN are read as larger numbers."""
+    saturated: int = 65535
+    """DN of a saturated pixel, in files of uint16."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -41,6 +41,15 @@ class Judgement:
     """The band files, with the offset that the pixels show where the item is in doubt."""
     notes: tuple[str, ...] = ()
 
+    def restate(self, stated: Mapping[str, BandFile], judged: Mapping[str, BandFile]) -> dict[str, BandFile]:
+        """The files as stated, with the offsets that the pixels show; `judged` are the files as read."""
+        return {
+            band: replace(file, offset=file.offset + (self.files[band].offset - judged[band].offset))
+            if band in judged
+            else file
+            for band, file in stated.items()
+        }
+
 
 def judge_radiometry(
     files: Mapping[str, BandFile],
@@ -92,7 +101,7 @@ def _settle_offsets(
     }
     band, share = max(shares.items(), key=lambda entry: entry[1])
     file = doubtful[band]
-    smaller, larger = sorted((file.offset, file.other_offset or 0.0))
+    smaller, larger = sorted((file.offset + file.moved, (file.other_offset or 0.0) + file.moved))
     if share <= DOUBT_SHARE:
         raise PermanentError(
             f"the offset of {', '.join(doubtful)} is in doubt: {file.doubt}, and the pixels do not "
@@ -123,7 +132,7 @@ def _check_range(file: BandFile, dn: NDArray[np.float64], has_classes: bool) -> 
         count, share = int(np.count_nonzero(found)), _share(found)
         sentence = (
             f"{file.band} has a reflectance {beyond} in {share:.1%} of the clear land pixels, with scale "
-            f"{file.scale:g} and offset {file.offset:g}"
+            f"{file.scale:g} and offset {file.offset + file.moved:g}"
         )
         if refuses and share > REFUSE_SHARE and count >= MIN_PIXELS:
             raise PermanentError(f"{sentence}: what the product states of its numbers is wrong; {_REMEDY}")
@@ -133,6 +142,7 @@ def _check_range(file: BandFile, dn: NDArray[np.float64], has_classes: bool) -> 
 
 
 def _has_value(dn: NDArray[Any], file: BandFile) -> NDArray[np.bool_]:
+    """Pixels with data that are not saturated."""
     found: NDArray[np.bool_] = (dn != 0) & (dn != file.nodata) & ~masks.is_saturated(dn)
     return found
 
@@ -153,5 +163,5 @@ def _missing_offset_notes(
             if pixels.size >= MIN_VEGETATION and bright > BRIGHT_SHARE:
                 yield (
                     f"{band} has a reflectance above {DARK:g} in {bright:.1%} of the vegetation pixels with "
-                    f"offset {file.offset:g}: haze, or an offset that is not subtracted"
+                    f"offset {file.offset + file.moved:g}: haze, or an offset that is not subtracted"
                 )

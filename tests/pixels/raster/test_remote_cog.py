@@ -258,3 +258,36 @@ def test_bytes_read_are_those_of_the_header_and_the_tiles(folder, server):
     local = open_band(BandFile("B02", str(folder / "u2.tif"), "GTiff"))
     local.read(slice(512, 1300), slice(0, 600))
     assert local.bytes_read == tiles
+
+
+@pytest.mark.parametrize(("dtype", "tag"), [("int16", -1), ("uint16", 65535), ("uint16", 0), ("int16", 0)])
+def test_the_nodata_of_a_file_is_read_over_http_as_from_disk(folder, server, dtype, tag):
+    name = f"nodata_{dtype}_{tag}.tif"
+    pixels = np.random.default_rng(2).integers(-3 if dtype == "int16" else 0, 5, (600, 600)).astype(dtype)
+    pixels[:300] = tag
+    grid = Grid("EPSG:32631", (10.0, 0.0, 600000.0, 0.0, -10.0, 5000040.0), 600, 600)
+    write_cog(folder / name, pixels, grid, tag, ["B02"])
+    local = open_band(BandFile("B02", str(folder / name), "GTiff"))
+    remote = band(server, name)
+    with rasterio.open(folder / name) as file:
+        expected = file.read(1, masked=True) * 0.0001
+    for each in (local, remote):
+        found = each.read(slice(0, 600), slice(0, 600))
+        assert each.file.nodata == 0
+        assert ((found == 0) == expected.mask).all()
+        values = found * each.file.scale + each.file.offset
+        assert values[~expected.mask] == pytest.approx(expected.compressed(), abs=1e-12)
+
+
+def test_a_tile_that_was_never_written_has_no_data_whatever_the_item_states(folder, server):
+    name, side = "sparse_nodata.tif", 1024
+    profile = {"driver": "GTiff", "width": side, "height": side, "count": 1, "dtype": "uint16", "tiled": True}
+    shape = {"blockxsize": 512, "blockysize": 512, "crs": "EPSG:32631", "compress": "deflate"}
+    place = rasterio.Affine(10, 0, 600000, 0, -10, 5000040)
+    with rasterio.open(folder / name, "w", transform=place, sparse_ok=True, **profile, **shape) as file:
+        file.write(np.ones((512, 512), "uint16"), 1, window=Window(0, 0, 512, 512))
+    for stated, inside in ((65535, 2), (-9999, 1)):  # with 65535, 0 would be a value: all move up by 1
+        item = BandFile("B02", f"{server}/ok/{name}", "GTiff", nodata=stated, nodata_stated=True)
+        read = open_band(item).read(slice(0, side), slice(0, side))
+        assert read[:512, :512].min() == read[:512, :512].max() == inside
+        assert not read[512:].any()

@@ -73,7 +73,16 @@ def bands_of(root: str, read: ReadFile, tile: str = "", number: int = 1) -> Band
         if band not in files or distance < files[band][0]:
             files[band] = (
                 distance,
-                BandFile(band, f"{root.rstrip('/')}/{path}", driver, scale, offset, metadata.nodata),
+                BandFile(
+                    band,
+                    f"{root.rstrip('/')}/{path}",
+                    driver,
+                    scale,
+                    offset,
+                    metadata.nodata or 0,
+                    nodata_stated=metadata.nodata is not None,
+                    saturated=metadata.saturated,
+                ),
             )
     if not files:
         raise PermanentError(f"the metadata of {last_segment(root)} names no band file")

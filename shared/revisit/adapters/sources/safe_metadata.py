@@ -60,7 +60,10 @@ class Metadata:
     """DN to add, by band."""
     layer_quantifications: dict[str, float]
     """Quantification of AOT and WVP."""
-    nodata: int
+    nodata: int | None
+    """DN of pixels without data; None if it is not stated."""
+    saturated: int
+    """DN of saturated pixels; 65535, as in every product, if it is not stated."""
     root: "Element"
 
     def scale_and_offset(self, band: str) -> tuple[float, float]:
@@ -123,7 +126,8 @@ def parse_metadata(content: bytes, name: str) -> Metadata:
         quantification,
         _parse_offsets(root),
         {band: value for band, value in layers.items() if value},
-        _parse_nodata(root),
+        _parse_special_value(root, "NODATA"),
+        _parse_special_value(root, "SATURATED") or 65535,
         root,
     )
 
@@ -250,12 +254,13 @@ def _parse_offsets(root: "Element") -> dict[str, float]:
     return offsets
 
 
-def _parse_nodata(root: "Element") -> int:
+def _parse_special_value(root: "Element", text: str) -> int | None:
+    """The DN of a special value, such as NODATA; None if it is not stated or no DN."""
     for values in root.iter("Special_Values"):
         index = xml.find_text(values, "SPECIAL_VALUE_INDEX") or ""
-        if xml.find_text(values, "SPECIAL_VALUE_TEXT") == "NODATA" and re.fullmatch(r"\d{1,5}", index):
+        if xml.find_text(values, "SPECIAL_VALUE_TEXT") == text and re.fullmatch(r"\d{1,5}", index):
             return int(index)
-    return 0
+    return None
 
 
 def _parse_positive(root: "Element", *tags: str) -> float | None:

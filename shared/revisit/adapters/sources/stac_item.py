@@ -4,6 +4,7 @@ Supports STAC 1.0 and 1.1 with the eo, raster, grid, mgrs and s2 extensions as E
 Planetary Computer, CDSE and static catalogs write them.
 """
 
+import math
 import re
 from collections.abc import Callable
 from contextlib import suppress
@@ -150,7 +151,7 @@ def band_files(
             if read_tags and driver == "GTiff" and (compare_tags or None in (said.scale, said.offset)):
                 tags = read_tags(href, band)
             found = radiometry_of(band, said, tags, facts, href, driver)
-            nodata = int(_number(stated, "nodata", 0))
+            nodata = _stated_nodata(stated)
         except PermanentError as refusal:
             left_out.setdefault(band, str(refusal))
             continue
@@ -159,7 +160,15 @@ def band_files(
             files[band] = (
                 rank,
                 BandFile(
-                    band, href, driver, found.scale, found.offset, nodata, found.other_offset, found.doubt
+                    band,
+                    href,
+                    driver,
+                    found.scale,
+                    found.offset,
+                    nodata or 0,
+                    found.other_offset,
+                    found.doubt,
+                    nodata_stated=nodata is not None,
                 ),
             )
     return BandFiles(
@@ -390,8 +399,20 @@ def _dicts(value: Any) -> list[dict[str, Any]]:
     return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
-def _number(stated: dict[str, Any], key: str, default: float) -> float:
-    value = stated.get(key, default)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e18:
-        raise PermanentError(f"{key} is {value!r}, which is not a number")
-    return float(value)
+def _stated_nodata(stated: dict[str, Any]) -> int | None:
+    """The DN that an asset states for pixels without data.
+
+    Returns:
+        None where nothing is stated, or a value that no DN has: NaN, infinity, or a fraction.
+
+    Raises:
+        PermanentError: It is neither a number nor the text of one.
+    """
+    value = stated.get("nodata")
+    try:
+        number = math.nan if value is None else float(value)
+    except (TypeError, ValueError):
+        number = None
+    if number is None or isinstance(value, bool):
+        raise PermanentError(f"nodata is {value!r}, which is not a number")
+    return int(number) if number.is_integer() and abs(number) < 2**63 else None

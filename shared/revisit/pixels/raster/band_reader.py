@@ -21,7 +21,7 @@ class BandReader(Protocol):
 
     @property
     def dtype(self) -> str:
-        """The numpy name of the dtype of the stored numbers (DN)."""
+        """The numpy name of the dtype of the numbers (DN) that are read."""
         ...
 
     @property
@@ -43,7 +43,8 @@ class BandReader(Protocol):
 
         Returns:
             Shape (height, width) of the window, dtype `dtype`: a file holds one band, so there is no band
-            axis. The stored numbers; pixels without data hold `file.nodata`.
+            axis. DN with the scale and offset of `file`; pixels without data hold `file.nodata`, which is 0
+            for every band of `open_band`.
 
         Raises:
             PermanentError: The file is corrupt.

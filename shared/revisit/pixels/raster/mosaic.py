@@ -110,6 +110,11 @@ class Mosaic:
         """The grid of all arrays."""
         return self.plan.grid
 
+    @property
+    def files(self) -> dict[str, BandFile]:
+        """Files of the first product by band, with the scale, offset and nodata of the DN that are read."""
+        return {name: band.file for name, band in self.plan.bands.items()}
+
     def read_classes(self) -> npt.NDArray[Any] | None:
         """The scene classification, shape (height, width) of the grid; None if the first product has none.
 

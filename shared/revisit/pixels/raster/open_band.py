@@ -13,17 +13,19 @@ from revisit.domain.bands import BandFile
 from revisit.errors import PermanentError
 from revisit.net import signed_buckets
 from revisit.pixels.raster.band_reader import BandReader
+from revisit.pixels.raster.clean_band import clean_band
 from revisit.pixels.raster.errors import classify_error
 from revisit.pixels.raster.gdal import gdal_errors, load_rasterio
 from revisit.pixels.raster.grid import Grid
 from revisit.pixels.raster.http_settings import HttpSettings
 from revisit.pixels.raster.limits import MAX_BLOCK_BYTES, MAX_PIXELS
-from revisit.pixels.raster.remote_cog import RemoteCogReader
+from revisit.pixels.raster.remote_cog import RemoteBand, RemoteCogReader
 from revisit.pixels.raster.urls import is_remote, redact_url
 
 DRIVERS = {"GTiff": (".tif", ".tiff"), "JP2OpenJPEG": (".jp2",)}
 """Drivers that may be used, and the suffixes of their files."""
 DTYPES = ("uint8", "uint16", "int16")
+CLASS_DTYPES = (*DTYPES, "int8", "uint32", "int32", "uint64", "int64")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,12 @@ class GdalBand:
     block: tuple[int, int]
     dataset: Any
     read_sizes: list[int] = field(default_factory=list, compare=False, repr=False)
+
+    @property
+    def nodata(self) -> float | None:
+        """Nodata that the file itself states."""
+        stated: float | None = self.dataset.nodata
+        return stated
 
     @property
     def bytes_read(self) -> int | None:
@@ -70,6 +78,9 @@ class GdalBand:
 def open_band(file: BandFile, remote: RemoteCogReader | None = None) -> BandReader:
     """Open one band; its address, size, dtype, blocks and CRS are checked, no pixel is read.
 
+    What is read has 0 where there are no data, whatever the file has (`clean_band`); scale, offset and nodata
+    of the reader's `file` are those of its numbers.
+
     Args:
         remote: Reads COGs over HTTP; the process's shared reader if None.
 
@@ -78,7 +89,7 @@ def open_band(file: BandFile, remote: RemoteCogReader | None = None) -> BandRead
         TransientError: The server does not answer, fails, or breaks off.
     """
     path = _gdal_path(file)
-    band: BandReader | None = None
+    band: GdalBand | RemoteBand | None = None
     if is_remote(file.href) and file.driver == "GTiff":
         band = (remote or _shared_reader()).open(file)
     if band is None:
@@ -94,7 +105,7 @@ def open_band(file: BandFile, remote: RemoteCogReader | None = None) -> BandRead
     except PermanentError:
         band.close()
         raise
-    return band
+    return clean_band(band, band.nodata, file.band == "SCL")
 
 
 _shared_reader_lock = threading.Lock()
@@ -177,8 +188,9 @@ def _check_header(file: BandFile, band: BandReader) -> None:
             f"{label} declares {band.grid.width} x {band.grid.height} pixels; "
             "a Sentinel-2 band has at most 10980 x 10980"
         )
-    if band.dtype not in DTYPES:
-        raise PermanentError(f"{label} holds {band.dtype} values; {', '.join(DTYPES)} are read")
+    dtypes = CLASS_DTYPES if file.band == "SCL" else DTYPES
+    if band.dtype not in dtypes:
+        raise PermanentError(f"{label} holds {band.dtype} values; {', '.join(dtypes)} are read")
     rows, columns = band.block
     if rows * columns * np.dtype(band.dtype).itemsize > MAX_BLOCK_BYTES:
         raise PermanentError(

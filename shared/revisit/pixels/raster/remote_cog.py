@@ -25,6 +25,7 @@ import numpy.typing as npt
 
 from revisit.domain.bands import BandFile
 from revisit.errors import PermanentError, TransientError
+from revisit.pixels.raster.clean_band import nodata_values
 from revisit.pixels.raster.grid import Grid
 from revisit.pixels.raster.http_ranges import RangeClient
 from revisit.pixels.raster.http_settings import HttpSettings
@@ -148,6 +149,11 @@ class RemoteBand:
         return sum(self.read_sizes)
 
     @property
+    def nodata(self) -> float | None:
+        """Nodata that the file itself states."""
+        return self.header.layout.nodata
+
+    @property
     def grid(self) -> Grid:
         return self.header.layout.grid
 
@@ -162,7 +168,8 @@ class RemoteBand:
     def read(self, rows: slice, columns: slice) -> npt.NDArray[Any]:
         """As `BandReader.read`; a file that was replaced since its header was read is a TransientError."""
         layout = self.header.layout
-        out = np.full((rows.stop - rows.start, columns.stop - columns.start), self.file.nodata, layout.dtype)
+        fill = nodata_values(self.file, layout.nodata, layout.dtype)[0]  # of tiles that were never written
+        out = np.full((rows.stop - rows.start, columns.stop - columns.start), fill, layout.dtype)
         fetches = {
             self.reader.fetch_threads.submit(self._fetch_run, run): run
             for run in self._plan_runs(self._tiles_in(rows, columns))

@@ -18,6 +18,8 @@ _DTYPES = {(8, 1): "uint8", (16, 1): "uint16", (16, 2): "int16"}
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _SAMPLES, _PREDICTOR = 256, 257, 258, 259, 277, 317
 _TILE_WIDTH, _TILE_HEIGHT, _OFFSETS, _COUNTS, _FORMAT = 322, 323, 324, 325, 339
 _SCALE, _TIEPOINT, _MATRIX, _GEOKEYS = 33550, 33922, 34264, 34735
+_NODATA = 42113
+"""Tag of GDAL: a number as text (https://gdal.org/en/stable/drivers/raster/gtiff.html)."""
 _FILL_ORDER, _RASTER_TYPE, _PROJECTED_CRS = 266, 1025, 3072
 
 
@@ -35,6 +37,8 @@ class Layout:
     """Bytes from the start of the file to each tile, row by row."""
     counts: tuple[int, ...]
     """Compressed bytes of each tile; 0 for a tile that was never written (sparse)."""
+    nodata: float | None = None
+    """The number of pixels without data, as GDAL writes it; None if the file states none."""
 
     @property
     def tiles_across(self) -> int:
@@ -134,4 +138,11 @@ def _layout_of_tags(tags: dict[int, tuple[Any, ...]]) -> Layout | None:
     offsets, counts = tags[_OFFSETS], tags[_COUNTS]
     if len(offsets) != expected or len(counts) != expected:
         return None
-    return Layout(grid, dtype, tile, predictor, offsets, counts)
+    return Layout(grid, dtype, tile, predictor, offsets, counts, _parse_nodata(tags))
+
+
+def _parse_nodata(tags: dict[int, tuple[Any, ...]]) -> float | None:
+    try:
+        return float(b"".join(tags[_NODATA]).rstrip(b"\0 "))
+    except (KeyError, TypeError, ValueError):
+        return None
