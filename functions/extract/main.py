@@ -6,6 +6,7 @@ from functools import partial
 from time import perf_counter
 
 from revisit.chain import job_lifecycle
+from revisit.chain.product_files import PartFiles, try_sources
 from revisit.domain import conditions
 from revisit.domain.bands import BANDS, BandFiles
 from revisit.domain.events import JobStarted
@@ -27,11 +28,22 @@ def extract(event: JobStarted, backend: Backend) -> None:
     job = backend.get_record(Job, event.job)
     if (job.state, job.again) != ("started", event.again) or job_lifecycle.close_if_cancelled(backend, job):
         return
+    try_sources(job, partial(extract_from_source, backend=backend))
+
+
+def extract_from_source(job: Job, backend: Backend) -> None:
+    """Extract a job whose product is as one source has it.
+
+    Raises:
+        PermanentError: The product cannot be read there.
+        TransientError: The source does not answer.
+    """
     started_s = perf_counter()
+    parts = PartFiles(job, backend)
     found = backend.source(job.product.source).bands(job.product)
     files, (bands, notes) = found.files, bands_to_read(job.recipe, found)
     read = [*bands, *(["SCL"] if "SCL" in files else [])]
-    with open_mosaic(job, files, read, backend) as mosaic:
+    with open_mosaic(job, files, read, parts) as mosaic:
         grid, inside = mosaic.grid, mosaic.inside
         aoi_pixels = count_aoi_pixels(grid, job.aoi, int(inside.sum()))
         scl = mosaic.read_classes()
@@ -67,7 +79,9 @@ def extract(event: JobStarted, backend: Backend) -> None:
         job,
         {band: files[band] for band in read},
         mask=cover.mask,
-        mosaic=result_item.build_mosaic_receipt(mosaic.contributions),
+        mosaic=result_item.build_mosaic_receipt(
+            [replace(each, product=parts.read_from(each.product)) for each in mosaic.contributions]
+        ),
         grid=asdict(grid),
     )
     extracted = job.with_changes(
@@ -109,12 +123,12 @@ def bands_to_read(recipe: Recipe, files: BandFiles) -> tuple[list[str], tuple[st
     return bands, tuple(notes)
 
 
-def open_mosaic(job: Job, files: BandFiles, bands: list[str], backend: Backend) -> Mosaic:
+def open_mosaic(job: Job, files: BandFiles, bands: list[str], parts: PartFiles) -> Mosaic:
     """Open the first product of a job, whose further ones fill what it leaves open of the AOI."""
     return Mosaic.open(
         job.products,
         files,
-        lambda product: backend.source(product.source).bands(product),
+        parts.find,
         job.aoi,
         bands,
         job.recipe.resolution_m,

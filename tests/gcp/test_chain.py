@@ -63,7 +63,11 @@ def test_kills_duplicates_and_outages_lose_nothing_and_double_nothing(google, em
     # One event may meet every point there is, and each costs it an attempt: dead-lettering is
     # another test.
     with run_deployment(
-        google, tmp_path / "logs", attempts=2 * len(CRASH_POINTS), REVISIT_TEST_CRASHES=str(crashes)
+        google,
+        tmp_path / "logs",
+        attempts=2 * len(CRASH_POINTS),
+        REVISIT_TEST_CRASHES=str(crashes),
+        REVISIT_STALL_SECONDS="60",
     ) as deployment:
         echo = DuplicatePublisher(deployment.settings.project)
         echo.start()

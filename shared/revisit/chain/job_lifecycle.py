@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from revisit.domain.events import JobExtracted, JobFinished, JobStarted
 from revisit.domain.job import FINISHED_STATES, Asset, Job
 from revisit.domain.order import Order
+from revisit.domain.product import Product
 from revisit.errors import TransientError
 from revisit.ports.backend import Backend, Commit
 from revisit.ports.batch_sizes import MAX_RECORDS_PER_COMMIT
@@ -108,9 +109,19 @@ def mark_extracted(commit: Commit, job: Job) -> None:
     if was is None or was.state != "started" or not is_open_run(was, job.again):
         return
     commit.put(
-        job.with_changes(orders=was.orders, alternates=was.alternates, recheck=commit.recheck, republished=0)
+        job.with_changes(
+            orders=was.orders, alternates=_merge_alternates(job, was), recheck=commit.recheck, republished=0
+        )
     )
     commit.emit(JobExtracted(job.id, job.lane, job.again))
+
+
+def _merge_alternates(job: Job, stored: Job) -> tuple[Product, ...]:
+    """The alternates of a job that was read from one of its sources, with those that were added meanwhile."""
+    used = {(one.id, one.source) for one in job.products}
+    known = (*job.alternates, *stored.alternates)
+    unique = {(one.id, one.source): one for one in known if (one.id, one.source) not in used}
+    return tuple(unique.values())
 
 
 def store_asset(
