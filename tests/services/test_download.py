@@ -289,6 +289,7 @@ def test_the_files_of_a_real_product_are_downloaded_and_missing_ones_reported(se
     there = {str(path.relative_to(original)) for path in original.rglob("*") if path.is_file()}
     assert {str(path.relative_to(came.folder)) for path in came.folder.rglob("*") if path.is_file()} == there
     assert all((came.folder / path).read_bytes() == (original / path).read_bytes() for path in there)
+    assert all((came.folder / name).is_dir() for name in ("AUX_DATA", "HTML", "rep_info"))
     assert (came.files, came.downloaded, len(came.missing)) == (87, len(there), 87 - len(there))
     assert sum(more for _, more in found) == sum((original / path).stat().st_size for path in there)
     with pytest.raises(NotFoundError, match="B02_10m"):
@@ -312,6 +313,10 @@ def test_the_command_copies_from_a_folder_and_goes_on_where_it_was_cut_off(tmp_p
     archive = tmp_path / "archive"
     real = shared_data("safe", "S2A_MSIL1C_20180101T105441_N0206_R051_T31TDH_20180101T124911.SAFE")
     shutil.copytree(real, archive / real.name)
+    for name in ("AUX_DATA", "rep_info", "GRANULE/L1C_T31TDH_X/QI_DATA"):
+        (archive / real.name / name).mkdir(parents=True, exist_ok=True)
+    (archive / real.name / "HTML").mkdir(exist_ok=True)
+    (archive / real.name / "HTML" / "unnamed.css").touch()
     source = open_source(f"folder:{archive}")
     found = source.list_products({}, lambda ids: np.ones(len(ids), bool), None).batches
     backend = local_backend(tmp_path / "data")
@@ -320,7 +325,9 @@ def test_the_command_copies_from_a_folder_and_goes_on_where_it_was_cut_off(tmp_p
     call = ["--data", str(tmp_path / "data"), "download", real.stem, "--to", str(tmp_path / "to")]
     first = CliRunner().invoke(app, [*call, "--json"])
     assert first.exit_code == 0, first.output
-    there = sorted(str(path.relative_to(real)) for path in real.rglob("*") if path.is_file())
+    copied = archive / real.name
+    everything = sorted(str(path.relative_to(copied)) for path in copied.rglob("*"))
+    there = [path for path in everything if (copied / path).is_file()]
     assert json.loads(first.stdout)["products"][0] == {
         "product": real.stem,
         "folder": str(tmp_path / "to" / real.name),
@@ -328,14 +335,8 @@ def test_the_command_copies_from_a_folder_and_goes_on_where_it_was_cut_off(tmp_p
         "brought": len(there),
         "missing": [],
     }
-    assert (
-        sorted(
-            str(path.relative_to(tmp_path / "to" / real.name))
-            for path in (tmp_path / "to").rglob("*")
-            if path.is_file()
-        )
-        == there
-    )
+    brought = tmp_path / "to" / real.name
+    assert sorted(str(path.relative_to(brought)) for path in brought.rglob("*")) == everything
     again = CliRunner().invoke(app, [*call, "--bands", "B01", "--json"])
     assert json.loads(again.stdout)["products"][0]["brought"] == 0
     refused = CliRunner().invoke(app, ["--data", str(tmp_path / "data"), "download", "nothing"])

@@ -152,3 +152,5 @@ class SourceFile:
     """Algorithm and value, such as md5:..., sha256:... or sha3-256:..., in hexadecimal digits."""
     band: str | None = None
     """Name of the band if it is the image of one: B02, SCL, ..."""
+    is_folder: bool = False
+    """Whether it is an empty folder of the product; its path ends with '/'."""

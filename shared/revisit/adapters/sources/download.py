@@ -50,6 +50,8 @@ def download_file(
         TransientError: The server does not answer; the bytes that arrived are kept.
         PermanentError: The file is not what the source states, or cannot be written.
     """
+    if file.is_folder:
+        return _make_folder(target)
     if _is_complete(file, target):
         on_progress(target.stat().st_size)
         return False
@@ -74,6 +76,14 @@ def download_file(
         part.replace(target)
         version_file.unlink(missing_ok=True)
     return True
+
+
+def _make_folder(target: Path) -> bool:
+    """Create an empty folder; returns whether it was missing."""
+    made = not target.is_dir()
+    with _translate_write_errors(target):
+        target.mkdir(parents=True, exist_ok=True)
+    return made
 
 
 def _expected_size(file: SourceFile) -> int | None:

@@ -15,14 +15,16 @@ MANIFEST = "manifest.safe"
 MAX_FILES = 5_000
 """Files of a product; packages from before 2016-12-06 have many tiles."""
 
-_BAND = re.compile(rf"/IMG_DATA/(?:.*/)?[^/]*{IMAGE_PATTERN}\.(?:jp2|tif)$")
+_IMAGE = re.compile(r"/IMG_DATA/(?:.*/)?([^/]*)\.(?:jp2|tif)$")
 """Only below IMG_DATA: the names of masks hold band names too."""
 _PATH = re.compile(r"(?:\./)?((?:[A-Za-z0-9_\-][A-Za-z0-9._\-]*/)*[A-Za-z0-9_\-][A-Za-z0-9._\-]*)")
+_FOLDERS, _TILE_FOLDERS = ("AUX_DATA", "HTML", "rep_info"), ("AUX_DATA", "QI_DATA")
+"""Folders of a product and of each granule, which are often empty: Sen2Cor does not start without them."""
 _ALGORITHMS = {"MD5": ("md5", 32), "SHA3-256": ("sha3-256", 64), "SHA-256": ("sha256", 64)}
 
 
 def list_manifest(root: str, read: ReadFile) -> list[SourceFile]:
-    """The manifest of a product and the files that it names.
+    """The manifest of a product, the files that it names, and the folders that every product has.
 
     Args:
         root: URL of the product's folder.
@@ -41,10 +43,17 @@ def list_manifest(root: str, read: ReadFile) -> list[SourceFile]:
         SourceFile(path, f"{root.rstrip('/')}/{path}", size, checksum, band_of(path))
         for path, (size, checksum) in ({MANIFEST: (None, None)} | stated).items()
     ]
+    granules = {"/".join(path.split("/")[:2]) for path in stated if re.match("GRANULE/[^/]+/", path)}
+    folders = [*_FOLDERS, *(f"{granule}/{name}" for granule in sorted(granules) for name in _TILE_FOLDERS)]
+    return files + [
+        SourceFile(f"{folder}/", f"{root.rstrip('/')}/{folder}/", is_folder=True)
+        for folder in folders
+        if not any(path.startswith(f"{folder}/") for path in stated)
+    ]
 
 
 def list_folder(root: Path, resolve: Callable[[Path], Path]) -> list[SourceFile]:
-    """The files in a product's folder.
+    """The files in a product's folder, and its folders without files, which Sen2Cor requires.
 
     Args:
         root: The folder.
@@ -57,6 +66,9 @@ def list_folder(root: Path, resolve: Callable[[Path], Path]) -> list[SourceFile]
     found = []
     for folder, inner, names in os.walk(root):
         inner.sort()
+        if not (inner or names) and Path(folder) != root:
+            path = os.path.relpath(folder, root)
+            found.append(SourceFile(f"{path}/", str(resolve(Path(folder))), is_folder=True))
         for name in sorted(names):
             target = resolve(Path(folder) / name)
             path = os.path.relpath(Path(folder) / name, root)

@@ -27,7 +27,7 @@ class ProductFiles:
     def from_source(cls, files: Iterable[SourceFile], bands: Mapping[str, BandFile]) -> Self:
         """Combine files and bands; a local band that is not among the files is left out, since it is not
         served."""
-        files = tuple(files)
+        files = tuple(file for file in files if not file.is_folder)
         paths = {file.href: file.path for file in files if not is_url(file.href)}
         located = {
             band: file

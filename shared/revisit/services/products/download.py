@@ -97,15 +97,18 @@ def download_product(
     """
     wanted = list_files(backend, product, bands)
     place = folder / (product.id if product.source.startswith("stac:") else f"{product.id}.SAFE")
+    files = [file for file in wanted if not file.is_folder]
     brought, missing = 0, []
-    for file in wanted:
+    for folder_entry in (file for file in wanted if file.is_folder):
+        fetch(folder_entry, place / folder_entry.path, lambda _: None)
+    for file in files:
         try:
             brought += fetch(file, place / file.path, lambda more, file=file: on_progress(file, more))  # type: ignore[misc]
         except NotFoundError:
             if file.band and bands:
                 raise
             missing.append(file.path)
-    return DownloadResult(product.id, place, len(wanted), brought, tuple(missing))
+    return DownloadResult(product.id, place, len(files), brought, tuple(missing))
 
 
 def _resolution_distance(file: SourceFile, band: str) -> tuple[int, str]:
