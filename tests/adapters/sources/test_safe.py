@@ -10,8 +10,10 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from data import shared_data
-from revisit.adapters.sources import safe, strict_xml
+from revisit.adapters.sources import safe, safe_files, strict_xml
+from revisit.adapters.sources.folder import Folder
 from revisit.domain.bands import BANDS, SPECTRAL_BANDS
+from revisit.domain.product import Product
 from revisit.domain.product_name import OldProductName, ProductName, granule_number
 from revisit.domain.selection import select_passes
 from revisit.errors import NotFoundError, PermanentError
@@ -301,6 +303,50 @@ def test_a_tile_that_an_old_package_holds_twice_is_two_products_of_one_acquisiti
         assert all(f"/GRANULE/{granule}/IMG_DATA/" in file.href for file in files.values())
     (passing,) = select_passes(products, Tile.parse("04MGV").footprint)
     assert sorted(product.id for product in passing.products) == [product.id for product in products]
+
+
+@pytest.mark.parametrize("place", ["", "R20m/", "beside"])
+def test_layers_of_old_l2a_packages_are_found_where_their_names_have_them(tmp_path, place):
+    # Sen2Cor 2.0 to 2.3: SNAP's file templates, and GDAL's autotest/gdrivers/data/sentinel2/fake_l2a.
+    name = "S2A_USER_PRD_MSIL2A_PDMC_20160616T104721_R051_V20160615T100608_20160615T101802"
+    granule = "S2A_USER_MSI_L2A_TL_SGS__20160615T152456_A005124_T31TCJ_N02.04"
+    base = granule.removesuffix("_N02.04")
+    layers = {kind: f"{base.replace('_MSI_', f'_{kind}_')}_20m" for kind in ("SCL", "AOT", "WVP")}
+    images = [f"{base}_B04_10m", f"{base}_B8A_20m", *layers.values()]
+    text = metadata(images, granule, tag="IMAGE_ID_2A").replace("BOA_Q", "L2A_BOA_Q")
+    folder = tmp_path / f"{name}.SAFE"
+    for image in images:
+        resolution = "" if place == "beside" else f"R{image[-3:]}/"
+        inner = resolution if "_MSI_" in image or place == "beside" else place
+        path = folder / "GRANULE" / granule / "IMG_DATA" / inner / f"{image}.jp2"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    (folder / f"{name.replace('_PRD_MSI', '_MTD_SAF')}.xml").write_text(text)
+    product = Product(
+        "x", SOURCE, "L2A", "S2A", "31TCJ", datetime.now(UTC), "x", 0, 0, 1, 1, href=str(folder)
+    )
+    found = Folder(str(tmp_path)).bands(product)
+    assert set(found) == {"B04", "B8A", *layers}
+    assert all(Path(file.href).is_file() for file in found.values())
+    listed = {file.band: file.path for file in safe_files.list_folder(folder, lambda path: path)}
+    assert {band for band in listed if band} == {"B04", "B8A", *layers}
+    assert listed["SCL"].endswith(f"{layers['SCL']}.jp2")
+
+
+def test_metadata_that_sen2cor_named_with_a_small_letter_is_found():
+    read = from_texts(MTD_MSIL2a__xml=metadata([IMAGE]))
+    assert safe.is_metadata("MTD_MSIL2a.xml")
+    assert safe.product_of(PRODUCT, read, SOURCE).level == "L2A"
+
+
+@pytest.mark.parametrize("height", ["0", "12.5", "43.1"])
+@pytest.mark.parametrize("corners", [4, 5])
+def test_heights_in_the_list_of_positions_are_left_out(height, corners):
+    ring = [(43.0, 1.0), (44.0, 1.0), (44.0, 2.0), (43.5, 2.1), (43.0, 2.0)][-corners:]
+    listed = " ".join(f"{lat} {lon} {height}" for lat, lon in [*ring, ring[0]])
+    text = re.sub("<EXT_POS_LIST>.*</EXT", f"<EXT_POS_LIST>{listed}</EXT", metadata([IMAGE]))
+    product = safe.product_of(PRODUCT, from_texts(MTD_MSIL2A__xml=text), SOURCE)
+    assert product.footprint["coordinates"] == [[[lon, lat] for lat, lon in [*ring, ring[0]]]]
 
 
 # ---- bad input

@@ -106,6 +106,7 @@ class Folder:
             metadata_file.create_reader(root, root),
             product.tile,
             granule_number(product.id),
+            lambda path: _is_file(root / path),
         )
         missing = {
             band: f"its image {Path(file.href).relative_to(root)} is missing"

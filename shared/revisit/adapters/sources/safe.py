@@ -5,6 +5,7 @@ in many L2A products of 2018.
 """
 
 import re
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -12,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 from revisit.adapters.sources import strict_xml as xml
 from revisit.adapters.sources.safe_metadata import (
     DRIVERS,
-    IMAGE_PATTERN,
     Granule,
     Metadata,
     ReadFile,
     last_segment,
     load_metadata,
     parse_finite,
+    parse_image_name,
 )
 from revisit.adapters.sources.stated_footprint import parse_footprint, tile_bounds
 from revisit.domain.bands import BANDS, BandFile, BandFiles
@@ -37,8 +38,9 @@ from revisit.errors import InvalidInputError, NotFoundError, PermanentError
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-_METADATA = re.compile(r"MTD_MSIL(1C|2A)\.xml|S2[A-Z]_[A-Z]{4}_MTD_SAFL(1C|2A)_\S+\.xml")
-_IMAGE = re.compile(f"{IMAGE_PATTERN}$")
+_METADATA = re.compile(r"MTD_MSIL(1C|2[Aa])\.xml|S2[A-Z]_[A-Z]{4}_MTD_SAFL(1C|2A)_\S+\.xml")
+MAX_TILE_HEIGHT_DEG = 3.0
+"""Degrees of latitude that the footprint of one tile spans at most: 1 degree, and a margin."""
 
 
 def is_metadata(name: str) -> bool:
@@ -46,7 +48,13 @@ def is_metadata(name: str) -> bool:
     return _METADATA.fullmatch(name) is not None
 
 
-def bands_of(root: str, read: ReadFile, tile: str = "", number: int = 1) -> BandFiles:
+def bands_of(
+    root: str,
+    read: ReadFile,
+    tile: str = "",
+    number: int = 1,
+    exists: Callable[[str], bool] | None = None,
+) -> BandFiles:
     """The band files of a product by band name, each in the resolution closest to the native one.
 
     Args:
@@ -54,6 +62,8 @@ def bands_of(root: str, read: ReadFile, tile: str = "", number: int = 1) -> Band
         read: Reads its metadata files.
         tile: Tile of a package with an old name; may be empty for a compact one.
         number: Number of the granule among those of the tile (`product_name.granule_number`).
+        exists: Whether the product has a file of this relative path, where that is cheap to tell. Old
+            packages state no folders, and some have images beside the folders of the resolutions.
 
     Raises:
         PermanentError: The metadata is invalid, or names files outside the product.
@@ -63,13 +73,15 @@ def bands_of(root: str, read: ReadFile, tile: str = "", number: int = 1) -> Band
     granule = metadata.granule(tile, number)
     files: dict[str, tuple[int, BandFile]] = {}
     for path in granule.images:
-        found = _IMAGE.search(PurePosixPath(path).stem)
-        if not found or found["band"] not in BANDS:
+        found = parse_image_name(PurePosixPath(path).stem)
+        if not found or found[0] not in BANDS:
             continue
-        band, driver = found["band"], DRIVERS[PurePosixPath(path).suffix]
+        (band, resolution_m), driver = found, DRIVERS[PurePosixPath(path).suffix]
         scale, offset = metadata.scale_and_offset(band)
         native = BANDS[band].resolution_m
-        distance = abs(int(found["resolution"] or native) - native)
+        distance = abs((resolution_m or native) - native)
+        if exists and not exists(path):
+            path = _beside_resolution_folder(path)
         if band not in files or distance < files[band][0]:
             files[band] = (
                 distance,
@@ -92,6 +104,11 @@ def bands_of(root: str, read: ReadFile, tile: str = "", number: int = 1) -> Band
 def image_paths(root: str, read: ReadFile, tile: str = "") -> tuple[str, ...]:
     """Paths of all images that the metadata of a product names, relative to its folder; see `bands_of`."""
     return load_metadata(root, read).granule(tile).images
+
+
+def _beside_resolution_folder(path: str) -> str:
+    """The path of an image in IMG_DATA itself instead of in R10m, R20m or R60m."""
+    return re.sub(r"/IMG_DATA/R\d\dm/(?=[^/]+$)", "/IMG_DATA/", path)
 
 
 def product_of(root: str, read: ReadFile, source: str, tile: str = "") -> Product:
@@ -192,7 +209,8 @@ def _footprint_and_bounds(
 def _parse_ring(positions: list[str]) -> list[list[float]]:
     """Positions in lon/lat from "lat lon lat lon ..." or "lat lon height ...".
 
-    The ring ends where it first closes; some lists continue after that.
+    The ring ends where it first closes; some lists continue after that. Heights read as latitudes may close
+    too, but not within the height of a tile.
     """
     try:
         numbers = [float(text) for text in positions]
@@ -201,7 +219,12 @@ def _parse_ring(positions: list[str]) -> list[list[float]]:
     for step in (2, 3):
         ring = [[numbers[i + 1], numbers[i]] for i in range(0, len(numbers) - 1, step)]
         closed = next((i for i in range(3, len(ring)) if ring[i] == ring[0]), None)
-        if closed and all(abs(lon) <= 180 and abs(lat) <= 90 for lon, lat in ring[:closed]):
+        latitudes = [lat for _, lat in ring[:closed]]
+        if (
+            closed
+            and all(abs(lon) <= 180 and abs(lat) <= 90 for lon, lat in ring[:closed])
+            and max(latitudes) - min(latitudes) <= MAX_TILE_HEIGHT_DEG
+        ):
             return ring[: closed + 1]
     raise PermanentError("EXT_POS_LIST is not a closed ring of latitudes and longitudes")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from revisit.adapters.sources import metadata_file
 from revisit.adapters.sources import strict_xml as xml
-from revisit.adapters.sources.safe_metadata import IMAGE_PATTERN, ReadFile
+from revisit.adapters.sources.safe_metadata import ReadFile, parse_image_name
 from revisit.domain.bands import BANDS, SourceFile
 from revisit.errors import NotFoundError, PermanentError
 
@@ -39,7 +39,7 @@ def list_manifest(root: str, read: ReadFile) -> list[SourceFile]:
         raise PermanentError(
             f"{root} has no {MANIFEST}, so its files cannot be listed; its bands can still be read"
         ) from None
-    return [
+    files = [
         SourceFile(path, f"{root.rstrip('/')}/{path}", size, checksum, band_of(path))
         for path, (size, checksum) in ({MANIFEST: (None, None)} | stated).items()
     ]
@@ -97,8 +97,9 @@ def resolve_inside(path: Path, root: Path) -> Path:
 
 def band_of(path: str) -> str | None:
     """The band that a file is the image of, by its name."""
-    found = _BAND.search(path)
-    return found["band"] if found and found["band"] in BANDS else None
+    image = _IMAGE.search(path)
+    found = parse_image_name(image[1]) if image else None
+    return found[0] if found and found[0] in BANDS else None
 
 
 def _read_manifest(read: ReadFile) -> dict[str, tuple[int | None, str | None]]:

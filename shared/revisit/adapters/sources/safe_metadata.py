@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 DRIVERS = {".jp2": "JP2OpenJPEG", ".tif": "GTiff"}
 """GDAL drivers by the suffix of an image."""
 
-IMAGE_PATTERN = r"_(?P<band>B[0-9]{2}|B8A|SCL|AOT|WVP)(?:_(?P<resolution>[0-9]{2})m)?"
-"""End of an image's name, without the suffix."""
+_IMAGE_END = re.compile(r"_(B[0-9]{2}|B8A|SCL|AOT|WVP)(?:_([0-9]{2})m)?")
+_OLD_LAYER = re.compile(r"S2[A-Z]_[A-Z0-9]{4}_(SCL|AOT|WVP)_L2A_TL_\S+?(?:_([0-9]{2})m)?")
+"""A layer of Sen2Cor 2.0 to 2.3, named where the images of bands have MSI:
+S2A_USER_SCL_L2A_TL_SGS__20160615T152456_A005124_T31TCJ_20m."""
 _TILE = re.compile(rf"_T({TILE_PATTERN})(?=_|$)")
 
 type ReadFile = Callable[[str], bytes]
@@ -88,6 +90,17 @@ class Metadata:
         return found[0]
 
 
+def parse_image_name(stem: str) -> tuple[str, int | None] | None:
+    """The band or layer and the resolution in metres that an image's name states; None if it names none.
+
+    Args:
+        stem: The name without its suffix.
+    """
+    at_end = re.search(rf"{_IMAGE_END.pattern}$", stem)
+    found = at_end or _OLD_LAYER.fullmatch(stem)
+    return (found[1], int(found[2]) if found[2] else None) if found else None
+
+
 def parse_metadata(content: bytes, name: str) -> Metadata:
     """Parse MTD_MSIL*.xml.
 
@@ -147,6 +160,7 @@ def load_metadata(root: str, read: ReadFile) -> Metadata:
     candidates = [
         f"MTD_MSI{level}.xml" for level in sorted(LEVELS, key=lambda level: f"MSI{level}" not in name)
     ]
+    candidates.append("MTD_MSIL2a.xml")
     try:
         old = OldProductName.parse(name)
         candidates = [
