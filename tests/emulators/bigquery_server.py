@@ -242,7 +242,12 @@ class Handler(BaseHTTPRequestHandler):
         constants: dict[str, str] = {}
         for parameter in query.pop("queryParameters", ()):
             name, kind, value = parameter["name"], parameter["parameterType"], parameter["parameterValue"]
-            if kind["type"] == "ARRAY":
+            if kind["type"] == "ARRAY" and "structTypes" not in kind["arrayType"]:
+                texts = [
+                    _sql_literal(kind["arrayType"]["type"], one["value"]) for one in value["arrayValues"]
+                ]
+                constants[name] = f"[{', '.join(texts)}]"
+            elif kind["type"] == "ARRAY":
                 self.server.state.parameters += 1
                 dataset = re.search(r"`([^`]+)\.turn`", query["query"])[1]
                 table = f"`{dataset}.parameter_{self.server.state.parameters}`"

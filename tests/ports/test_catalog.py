@@ -122,6 +122,27 @@ def test_an_older_version_that_arrives_late_does_not_replace_a_newer_one(catalog
     assert [entry.rows for entry in catalog.freshness()] == [1]
 
 
+def test_a_removed_product_is_unknown_until_it_is_added_again(catalog):
+    older, newer, other = product(1), product(1, published=START + timedelta(days=9)), product(2)
+    catalog.add(to_table([older, newer, other]))
+    assert catalog.remove(older.source, [older.id, other.id[:-1], older.id]) == 1
+    assert catalog.remove(older.source, [older.id]) == catalog.remove("folder:/b", [other.id]) == 0
+    assert catalog.get(older.id) is None
+    assert catalog.search(Query()).products == (other,)
+    assert catalog.missing_mask(older.source, [older.id, other.id]).tolist() == [True, False]
+    assert [entry.rows for entry in catalog.freshness()] == [1]
+    found, cursor = catalog.read_additions(0)
+    assert found == [other]
+    # The same versions come back, at another place.
+    back = [replace(one, href="/elsewhere") for one in (newer, older)]
+    assert catalog.add(to_table(back)) == 2 and catalog.add(to_table(back)) == 0
+    assert catalog.get(older.id) == back[0]
+    assert catalog.search(Query(tiles=(older.tile,), ids=(older.id,))).products == (back[0],)
+    assert [entry.rows for entry in catalog.freshness()] == [2]
+    assert catalog.read_additions(cursor)[0] == back
+    assert catalog.remove(older.source, [older.id]) == 1 and catalog.get(older.id) is None
+
+
 def test_freshness_is_listed_by_source(catalog):
     add_products(
         catalog,

@@ -17,11 +17,15 @@ from revisit.domain.subscription import Subscription
 from revisit.errors import PermanentError, TransientError
 from revisit.ports.backend import Backend, Commit
 from revisit.ports.batch_sizes import MAX_RECORDS_PER_COMMIT
-from revisit.ports.sources import Announcement
+from revisit.ports.catalog import Query
+from revisit.ports.sources import Announcement, Listing
 from revisit.ports.system_records import CatalogCursor, ProductCopy, SourceState, copy_id
 
 NEWS_WINDOW = timedelta(days=10)
 """Age of the oldest sensing that a feed's first listing publishes; orders find what is older."""
+
+MAX_PRODUCTS_PER_PAGE = 5_000
+"""Products of a source that are compared with it at a time."""
 
 STALE_AFTER = timedelta(hours=48)
 """A feed whose latest sensing is older has stopped: the mission senses hourly and publishes within a day."""
@@ -48,6 +52,8 @@ class RefreshResult:
     """Whether time ran out; the next refresh continues."""
     incomplete: dict[str, str] = field(default_factory=dict)
     """Product id -> what is missing of it."""
+    removed: int = 0
+    """Products that the source no longer has, and that were removed from the catalog."""
 
 
 def refresh_sources(backend: Backend, specs: Iterable[str]) -> None:
@@ -82,7 +88,9 @@ def refresh_source(backend: Backend, spec: str) -> RefreshResult:
     spec = source.spec
     before = backend.records.get(SourceState, spec) or SourceState(spec)
     listing = source.list_products(before.listing, partial(catalog.missing_mask, spec), backend.now())
+    removed = _remove_gone(backend, spec, listing)
     new = sum(catalog.add(batch) for batch in listing.batches)
+    removed += _remove_gone(backend, spec, listing)
     whole = not (listing.unchanged or listing.unfinished)
     if before.rows and not listing.rows and whole:
         raise PermanentError(
@@ -111,6 +119,10 @@ def refresh_source(backend: Backend, spec: str) -> RefreshResult:
         rejections=listing.rejection_count if whole else before.rejections,
         held=held,
         incomplete=listing.incomplete,
+        rejected=f"{listing.rejection_examples[0][0]}: {listing.rejection_examples[0][1]}"
+        if whole and listing.rejection_examples
+        else before.rejected * (not whole),
+        removed=before.removed + removed,
     )
     backend.commit(partial(_put_state, state=after), completes_event=False)
     return RefreshResult(
@@ -122,7 +134,25 @@ def refresh_source(backend: Backend, spec: str) -> RefreshResult:
         listing.unchanged,
         listing.unfinished,
         listing.incomplete,
+        removed,
     )
+
+
+def _remove_gone(backend: Backend, spec: str, listing: Listing) -> int:
+    """Remove the products that the source no longer has from the catalog; their jobs and results stay.
+
+    Removed again after a crash, since the state of the listing is stored last.
+    """
+    if listing.is_gone is None:
+        return 0
+    gone: list[str] = []
+    query = Query(source=spec, limit=MAX_PRODUCTS_PER_PAGE)
+    while True:
+        page = backend.catalog().search(query)
+        gone += [product.id for product in page.products if listing.is_gone(product)]
+        if not page.next:
+            return backend.catalog().remove(spec, gone) if gone else 0
+        query = replace(query, after=page.next)
 
 
 def report_stale_sources(backend: Backend, specs: Iterable[str]) -> None:

@@ -68,9 +68,12 @@ def refresh(
         print_json({"sources": [_refresh_document(result) for result in results]})
         return
     print_table(
-        ("SOURCE", "READ", "NEW", "REJECTED"),
-        [(result.source, result.rows, result.new, result.rejection_count) for result in results],
-        ("READ", "NEW", "REJECTED"),
+        ("SOURCE", "READ", "NEW", "REMOVED", "REJECTED"),
+        [
+            (result.source, result.rows, result.new, result.removed, result.rejection_count)
+            for result in results
+        ],
+        ("READ", "NEW", "REMOVED", "REJECTED"),
     )
     for result in results:
         for name, reason in result.rejection_examples[:_MAX_REJECTIONS_PRINTED]:
@@ -89,6 +92,7 @@ def _refresh_document(result: "RefreshResult") -> dict[str, Any]:
         "source": result.source,
         "read": result.rows,
         "new": result.new,
+        "removed": result.removed,
         "rejected": result.rejection_count,
         "unchanged": result.unchanged,
         "unfinished": result.unfinished,

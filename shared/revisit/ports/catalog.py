@@ -109,6 +109,13 @@ class Catalog(Protocol):
         """
         ...
 
+    def remove(self, source: str, ids: "Sequence[str]") -> int:
+        """Remove every version of products of one source, durably and atomically; returns how many it had.
+
+        Idempotent. A product that is added later is new again.
+        """
+        ...
+
     def get(self, product: str, source: str = "") -> Product | None:
         """Product with this id; of several versions, the one published last."""
         ...

@@ -44,6 +44,12 @@ class Listing:
     """Products that are complete by now, or whose files have changed since they were announced."""
     incomplete: dict[str, str] = field(default_factory=dict)
     """Product id -> what is missing, for products that are incomplete."""
+    is_gone: Callable[[Product], bool] | None = None
+    """Whether a product of an earlier listing is no longer in the source; None where no product can be.
+
+    Asked before `batches` are read, so that a product that moved is new again at its other place, and once
+    more after them.
+    """
     state: dict[str, Any] = field(default_factory=dict)
     """Input of the next listing: watermark, ETag. Stored only after all batches are."""
 

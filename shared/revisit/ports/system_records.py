@@ -51,6 +51,10 @@ class SourceState:
     rows: int = 0
     """Products in its last full listing."""
     rejections: int = 0
+    rejected: str = ""
+    """First of what the last full listing rejected, and why."""
+    removed: int = 0
+    """Products that it lost since its first listing, and that the catalog forgot."""
     error: str = ""
     """Why the last refresh failed; empty if it succeeded."""
     first: datetime | None = None

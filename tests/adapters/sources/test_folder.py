@@ -3,8 +3,10 @@
 import json
 import os
 import shutil
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,12 +16,16 @@ import pytest
 
 from data import shared_data
 from product_tables import to_products
+from revisit.adapters.local.backend import local_backend
 from revisit.adapters.sources import open_source
 from revisit.adapters.sources.folder import Folder
+from revisit.chain.refresh import refresh_source
 from revisit.domain.product import Product
 from revisit.errors import InvalidInputError, PermanentError, TransientError
+from revisit.ports.catalog import Query
 from revisit.ports.catalog_schema import SCHEMA
 from revisit.ports.sources import Listing
+from revisit.ports.system_records import SourceState
 
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
 
@@ -72,7 +78,13 @@ def item(path: Path, id: str, band: str = "./B04.tif", **properties: Any) -> Pat
                     "grid:code": "MGRS-31UES",
                 }
                 | properties,
-                "assets": {"red": {"href": band, "type": "image/tiff"}},
+                "assets": {
+                    "red": {
+                        "href": band,
+                        "type": "image/tiff",
+                        "raster:bands": [{"scale": 1e-4, "offset": -0.1}],
+                    }
+                },
             }
         )
     )
@@ -370,6 +382,54 @@ def test_a_zipped_product_is_reported_with_the_remedy(tmp_path):
     assert "unpack it" in listing.rejection_examples[0][1]
 
 
+def test_nothing_that_is_meant_as_a_product_is_passed_over_in_silence(tmp_path):
+    name = "S2A_MSIL2A_20180101T105441_N0206_R051_T31TDH_20180101T124911.SAFE"
+    (tmp_path / "whole" / name).mkdir(parents=True)
+    for target, entry in (
+        (name, f"{name}/INSPIRE.xml"),
+        ("download.zip", f"{name}/"),
+        ("other.zip", "a.txt"),
+    ):
+        with zipfile.ZipFile(tmp_path / target, "w") as archive:
+            archive.writestr(entry, "")
+    (tmp_path / name.replace(".SAFE", ".tar.gz")).touch()
+    (tmp_path / name.replace("S2A", "S2B")).touch()
+    _, listing = read(folder(tmp_path))
+    assert {path: reason.split(";")[0] for path, reason in listing.rejection_examples} == {
+        name: "a zipped product is not read",
+        "download.zip": "a zipped product is not read",
+        name.replace(".SAFE", ".tar.gz"): "a packed product is not read",
+        name.replace("S2A", "S2B"): "a product is a folder, and this is a file",
+        f"whole/{name}": "the product has no MTD_MSIL1C.xml or MTD_MSIL2A.xml",
+    }
+
+
+def test_items_of_a_saved_search_and_of_geojson_files_are_read(tmp_path):
+    first = json.loads(item(tmp_path, "S2B_31UES_20240601_0_L2A").read_text())
+    second = json.loads(
+        item(tmp_path, "S2B_31UES_20240611_0_L2A", datetime="2024-06-11T10:30:00Z").read_text()
+    )
+    broken, other = {**first, "id": "S2B_31UES_20240621_0_L2A", "bbox": 1, "geometry": None}, {**first}
+    other |= {"id": "LC08", "collection": "landsat", "properties": {"datetime": "2024-06-01T00:00:00Z"}}
+    for path in tmp_path.glob("*.json"):
+        path.unlink()
+    found = {"type": "FeatureCollection", "features": [first, broken, other, second, {"type": "Feature"}]}
+    (tmp_path / "search.GeoJSON").write_text(json.dumps(found))
+    (tmp_path / "aoi.geojson").write_text('{"type": "Polygon", "coordinates": []}')
+    source = folder(tmp_path)
+    products, listing = read(source)
+    assert [product.id for product in products] == [first["id"], second["id"]]
+    assert [row for row, _ in listing.rejection_examples] == [f"search.GeoJSON#{broken['id']}"]
+    second["assets"]["red"]["href"] = "./other.tif"
+    (tmp_path / "other.tif").write_bytes(b"II*\0")
+    (tmp_path / "search.GeoJSON").write_text(json.dumps(found))
+    assert [Path(source.bands(one)["B04"].href).name for one in products] == ["B04.tif", "other.tif"]
+    assert [source.files(one)[0].href[-8:] for one in products] == ["/B04.tif"[-8:], "ther.tif"]
+    (tmp_path / "search.GeoJSON").write_text(json.dumps({**found, "features": [first, first]}))
+    with pytest.raises(PermanentError, match="no longer holds"):
+        source.bands(products[1])
+
+
 def test_a_product_may_itself_be_the_folder():
     name = "S2A_MSIL1C_20180101T105441_N0206_R051_T31TDH_20180101T124911"
     source = folder(shared_data("safe", f"{name}.SAFE"))
@@ -463,3 +523,96 @@ def test_an_invalid_source_is_refused_with_the_valid_forms(spec):
         match=r"folder:PATH, google-index:PATH-or-URL or stac:URL#collection|write stac:https?://",
     ):
         open_source(spec)
+
+
+# ---- products that are taken out
+
+
+@pytest.fixture
+def refresh(tmp_path):
+    """Refreshes a folder, and returns what the catalog then has, with the place of each."""
+    backend = local_backend(tmp_path / "data")
+    spec = f"folder:{tmp_path}/archive"
+
+    def run(removed: int) -> dict[str, str]:
+        assert refresh_source(backend, spec).removed == removed
+        found = backend.catalog().search(Query(source=spec)).products
+        return {one.id: os.path.relpath(one.href, tmp_path / "archive") for one in found}
+
+    return run
+
+
+def test_what_is_taken_out_of_a_folder_is_forgotten_and_what_moved_or_returns_is_found(tmp_path, refresh):
+    archive = tmp_path / "archive"
+    ids = [f"S2B_31UES_202406{day:02d}_0_L2A" for day in (1, 2, 3, 4)]
+    for id, place in zip(ids, ("flat", "flat", "own/3", "own/4"), strict=True):
+        item(archive / place, id)
+    everything = {
+        id: f"{place}/{id}.json" for id, place in zip(ids, ("flat", "flat", "own/3", "own/4"), strict=True)
+    }
+    assert refresh(0) == everything
+    aside = shutil.move(archive / "own" / "3", tmp_path / "3")
+    (archive / "flat" / f"{ids[0]}.json").rename(archive / "flat" / "renamed.json")
+    (archive / "own" / "4").rename(archive / "moved")
+    expected = everything | {ids[0]: "flat/renamed.json", ids[3]: f"moved/{ids[3]}.json"}
+    del expected[ids[2]]
+    (archive / "own").rmdir()
+    # The moved ones are removed, and found again at their new place.
+    assert refresh(3) == expected and refresh(0) == expected
+    shutil.move(aside, archive / "again")
+    assert refresh(0) == expected | {ids[2]: f"again/{ids[2]}.json"}
+    saved = {"type": "FeatureCollection", "features": []}
+    for name in (f"flat/{ids[1]}.json", "flat/renamed.json"):
+        saved["features"].append(json.loads((archive / name).read_text()))
+        (archive / name).unlink()
+    (archive / "flat" / "saved.json").write_text(json.dumps(saved))
+    assert refresh(2)[ids[0]] == "flat/saved.json"
+    del saved["features"][0]
+    (archive / "flat" / "saved.json").write_text(json.dumps(saved))
+    assert ids[1] not in refresh(1)
+
+
+def test_a_copy_takes_the_place_of_a_product_that_is_taken_out(tmp_path, refresh):
+    archive, id = tmp_path / "archive", "S2B_31UES_20240601_0_L2A"
+    item(archive / "a", id)
+    item(archive / "other", "S2B_31UES_20240602_0_L2A")
+    refresh(0)
+    item(archive / "b", id)
+    assert refresh(0)[id] == f"a/{id}.json"
+    shutil.rmtree(archive / "a")
+    assert refresh(1)[id] == f"b/{id}.json"
+
+
+def test_a_disk_that_is_not_mounted_leaves_the_catalog_as_it_is(tmp_path, refresh):
+    archive = tmp_path / "archive"
+    item(archive / "disk" / "1", "S2B_31UES_20240601_0_L2A")
+    item(archive / "here", "S2B_31UES_20240602_0_L2A")
+    before = refresh(0)
+    shutil.move(archive / "disk" / "1", tmp_path / "1")
+    for _ in (1, 2):
+        assert refresh(0) == before
+        _, listing = read(folder(archive), {"read": {"disk/1": ["x", 1]}, "notes_removals": True})
+        assert listing.rejection_examples == [
+            ("disk", "the folder is empty, but had 1 products; check that its disk is mounted, or delete it")
+        ]
+    shutil.move(tmp_path / "1", archive / "disk" / "1")
+    assert refresh(0) == before
+    shutil.rmtree(archive / "disk")
+    assert list(refresh(1)) == ["S2B_31UES_20240602_0_L2A"]
+    shutil.rmtree(archive / "here")
+    with pytest.raises(PermanentError, match="disk is mounted"):
+        refresh(0)
+
+
+def test_products_that_an_earlier_version_left_behind_are_forgotten(tmp_path, refresh):
+    backend = local_backend(tmp_path / "data")
+    spec = f"folder:{tmp_path}/archive"
+    left = item(tmp_path / "archive" / "a", "S2B_31UES_20240601_0_L2A")
+    item(tmp_path / "archive" / "b", "S2B_31UES_20240602_0_L2A")
+    refresh(0)
+    state = backend.records.get(SourceState, spec)
+    earlier = replace(state, listing={key: state.listing[key] for key in ("rows", "witnesses")})
+    earlier.listing["read"] = {"b": state.listing["read"]["b"]}
+    backend.commit(lambda commit: commit.put(earlier), completes_event=False)
+    shutil.rmtree(left.parent)
+    assert list(refresh(1)) == ["S2B_31UES_20240602_0_L2A"]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from revisit.adapters.gcp import catalog_sql as sql
 from revisit.adapters.gcp.bigquery_client import QueryRunner, QueryTooLargeError
 from revisit.adapters.gcp.catalog_check import check
-from revisit.adapters.gcp.catalog_merge import merge_products
+from revisit.adapters.gcp.catalog_merge import merge_products, remove_products
 from revisit.adapters.gcp.catalog_staging import incoming_rows
 from revisit.adapters.gcp.month_partitions import SENSING_MARGIN, Period, parse_period, parse_tile
 from revisit.adapters.gcp.settings import Settings
@@ -89,6 +89,21 @@ class BigQueryCatalog:
             statement = merge_products(self._tables, text, values, _sensing_period(batch))
             [answer] = self._runner.transact(statement, timeout_s=ADD_TIMEOUT_S)
         return int(answer["added"])
+
+    def remove(self, source: str, ids: "Sequence[str]") -> int:
+        """Remove products of a source, durably and atomically; returns how many it had.
+
+        Raises:
+            TransientError: BigQuery does not answer, or other writers keep the transaction from committing.
+            PermanentError: BigQuery rejects the query.
+        """
+        removed, ordered = 0, sorted(set(ids), key=_by_stated_day)
+        for first in range(0, len(ordered), MAX_IDS_PER_QUERY):
+            chunk = ordered[first : first + MAX_IDS_PER_QUERY]
+            statement = remove_products(self._tables, source, chunk, parse_period(chunk))
+            [answer] = self._runner.transact(statement, timeout_s=ADD_TIMEOUT_S)
+            removed += int(answer["removed"])
+        return removed
 
     def get(self, product: str, source: str = "") -> Product | None:
         """Product with this id; of several versions, the one published last."""

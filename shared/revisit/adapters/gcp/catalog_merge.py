@@ -4,6 +4,7 @@ Idempotent: rows are merged by (source, id, published). Two concurrent additions
     `turn`, so BigQuery aborts one of them, which is retried.
 """
 
+from collections.abc import Sequence
 from secrets import token_hex
 
 from revisit.adapters.gcp.catalog_sql import PRODUCT_COLUMNS, Statement, Tables, period_conditions
@@ -74,5 +75,38 @@ GROUP BY f.source, TIMESTAMP_TRUNC(f.sensing_time, MONTH);
 UPDATE {tables.turn} SET next_position = next_position + (SELECT COUNT(*) FROM {fresh}) WHERE TRUE;
 COMMIT TRANSACTION;
 SELECT COUNT(*) AS added FROM {fresh}""",
+        values,
+    )
+
+
+def remove_products(tables: Tables, source: str, ids: Sequence[str], period: Period) -> Statement:
+    """Delete all versions of products of one source; returns how many products there were.
+
+    The number of products of a source is the sum over its additions, so a removal is an addition of a
+    negative number at no position.
+
+    Args:
+        period: Contains the sensing times of the products and of all their versions.
+    """
+    values: dict[str, object] = {"source": source, "ids": list(ids)}
+    here = " AND ".join(
+        ["source = @source", *period_conditions(period, values), "id IN (SELECT * FROM UNNEST(@ids))"]
+    )
+    gone = f"gone_{token_hex(8)}"
+    return Statement(
+        f"""BEGIN TRANSACTION;
+MERGE INTO {tables.turn} AS t USING (SELECT 0 AS beginning) AS b ON TRUE
+WHEN MATCHED THEN UPDATE SET next_position = t.next_position
+WHEN NOT MATCHED THEN INSERT (next_position) VALUES (b.beginning);
+CREATE TEMP TABLE {gone} AS
+SELECT source, MIN(sensing_time) AS first_sensing, MAX(sensing_time) AS last_sensing,
+  MAX(published) AS last_published, COUNT(DISTINCT id) AS products
+FROM {tables.product} WHERE {here} GROUP BY source;
+INSERT INTO {tables.addition}
+  (source, first_position, last_position, first_sensing, last_sensing, last_published, products)
+SELECT source, -1, -1, first_sensing, last_sensing, last_published, -products FROM {gone};
+DELETE FROM {tables.product} WHERE {here};
+COMMIT TRANSACTION;
+SELECT COALESCE(SUM(products), 0) AS removed FROM {gone}""",
         values,
     )

@@ -22,8 +22,14 @@ from revisit.adapters.local.catalog_log import (
     stored_schema,
     translate_write_errors,
 )
+from revisit.adapters.local.catalog_removals import Signature, load_removals, read_signature
 from revisit.adapters.local.catalog_repair import check_files, rebuild_catalog
-from revisit.adapters.local.catalog_snapshot import CatalogSnapshot, products_of, version_rank
+from revisit.adapters.local.catalog_snapshot import (
+    CatalogSnapshot,
+    products_of,
+    published_micros,
+    version_rank,
+)
 from revisit.adapters.local.row_hashes import hash_rows
 from revisit.adapters.local.segment_files import list_names, remove
 from revisit.domain.product import Product
@@ -73,7 +79,7 @@ class LocalCatalog:
         """Held by the writing thread until it is done; acquired before `_lock`, never after."""
         self._is_locked = False
         self._snapshot: CatalogSnapshot | None = None
-        self._listing: tuple[list[str], list[str]] | None = None
+        self._listing: tuple[list[str], list[str], Signature] | None = None
         self._check_format()
 
     def missing_mask(
@@ -115,6 +121,23 @@ class LocalCatalog:
                 self._log.merge_short_segments()
         return int(rows.num_rows)
 
+    def remove(self, source: str, ids: "Sequence[str]") -> int:
+        """Remove products of a source, durably and atomically; returns how many it had.
+
+        Raises:
+            TransientError: The disk is full; nothing was removed.
+            PermanentError: The folder cannot be written.
+        """
+        with self._write_lock():
+            known = list(dict.fromkeys(ids))
+            known = [
+                id for id, missing in zip(known, self.missing_mask(source, known), strict=True) if not missing
+            ]
+            if known:
+                view = self._current_snapshot()
+                view.removals.with_removed(source, known, view.end).save(self._removals_path)
+        return len(known)
+
     def get(self, product: str, source: str = "") -> Product | None:
         """Product with this id; of several versions, the one published last."""
         return self._current_snapshot().get(product, source)
@@ -138,11 +161,11 @@ class LocalCatalog:
         """
         import pyarrow as pa
 
-        end = self._log.end()
+        end, removals = self._log.end(), load_removals(self._removals_path)
         while cursor < end:
             reached = min(cursor + (max(limit, SCAN_ROWS) if min_sensing_times else limit), end)
             tables = [
-                drop_sensed_before(table, min_sensing_times or {})
+                removals.drop_hidden(drop_sensed_before(table, min_sensing_times or {}))
                 for table in self._read_log(cursor, reached)
             ]
             found = sum(table.num_rows for table in tables)
@@ -172,17 +195,23 @@ class LocalCatalog:
                 self._snapshot = None
             return lost
 
+    @property
+    def _removals_path(self) -> Path:
+        return self._folder / "removed.json"
+
     def _current_snapshot(self) -> CatalogSnapshot:
         """Snapshot of everything in the log now."""
         for _ in range(2):
             with self._lock:
-                names = list_names(self._log.folder), list_names(self._index.folder)
+                removed = read_signature(self._removals_path)
+                names = list_names(self._log.folder), list_names(self._index.folder), removed
                 if self._snapshot is not None and names == self._listing:
                     return self._snapshot
                 parts, end = self._index.segments(), self._log.end()
                 if (
                     self._snapshot is None
                     or self._snapshot.segment_files != parts
+                    or self._snapshot.removals.signature != removed
                     or self._snapshot.end > end
                 ):
                     self._snapshot = self._open_snapshot()
@@ -211,7 +240,7 @@ class LocalCatalog:
                 # many rows.
                 return None
             try:
-                return CatalogSnapshot(parts)
+                return CatalogSnapshot(parts, load_removals(self._removals_path))
             except CatalogDamagedError:
                 return None
             except FileNotFoundError:
@@ -269,6 +298,23 @@ def _to_stored_schema(batch: "pa.Table") -> "pa.Table":
     return batch
 
 
+def _returned_mask(snapshot: CatalogSnapshot, batch: "pa.Table") -> "NDArray[np.bool_]":
+    """Which rows are versions that the catalog had before their product was removed, and has no more."""
+    import numpy as np
+    import pyarrow as pa
+
+    returned = np.zeros(batch.num_rows, bool)
+    if snapshot.removals.entries:
+        ids = hash_rows("source, id", batch)
+        suspects = np.flatnonzero(np.isin(ids, snapshot.removals.hashes))
+        rows = batch.take(pa.array(suspects))
+        present = snapshot.versions(ids[suspects])
+        columns = (rows["source"].to_pylist(), rows["id"].to_pylist(), published_micros(rows))
+        for at, version in zip(suspects.tolist(), zip(*columns, strict=True), strict=True):
+            returned[at] = version not in present
+    return returned
+
+
 def _select_new_rows(snapshot: CatalogSnapshot, batch: "pa.Table") -> "pa.Table":
     """Rows that the catalog lacks, with their future positions and the versions they supersede."""
     import numpy as np
@@ -277,7 +323,7 @@ def _select_new_rows(snapshot: CatalogSnapshot, batch: "pa.Table") -> "pa.Table"
     versions = hash_rows("source, id, published", batch)
     keep = np.zeros(len(versions), bool)
     keep[np.unique(versions, return_index=True)[1]] = True
-    keep &= ~snapshot.contains(versions, versions=True)
+    keep &= ~(snapshot.contains(versions, versions=True) & ~_returned_mask(snapshot, batch))
     rows = batch.filter(pa.array(keep))
     ids = hash_rows("source, id", rows)
     _, which, times = np.unique(ids, return_inverse=True, return_counts=True)
@@ -286,7 +332,7 @@ def _select_new_rows(snapshot: CatalogSnapshot, batch: "pa.Table") -> "pa.Table"
     if len(again):
         repeated = rows.take(pa.array(again))
         latest = snapshot.latest_versions(ids[again])
-        published = repeated["published"].cast(pa.int64()).to_pylist()
+        published = published_micros(repeated)
         for row, key, made in zip(
             again.tolist(),
             zip(repeated["source"].to_pylist(), repeated["id"].to_pylist(), strict=True),

@@ -19,6 +19,7 @@ from revisit.adapters.local.catalog_filter import (
     row_mask,
 )
 from revisit.adapters.local.catalog_log import CatalogDamagedError, stored_schema
+from revisit.adapters.local.catalog_removals import Removals
 from revisit.domain.filters import Filter, bounds_overlap
 from revisit.domain.product import LEVELS
 from revisit.ports.catalog import SortColumn
@@ -305,6 +306,14 @@ class IndexSegment:
         if len(rows):
             at = self.fetch(rows)["position"].to_numpy()
             self._dropped = np.union1d(self._dropped, rows[np.isin(at, positions)])
+
+    def drop_removed(self, removals: Removals) -> None:
+        """Exclude the rows of products that were removed from the catalog from searches."""
+        import numpy as np
+
+        rows = self.find_by_hash(removals.hashes) if removals.entries else np.empty(0, np.int64)
+        if len(rows):
+            self._dropped = np.union1d(self._dropped, rows[removals.hidden_mask(self.fetch(rows))])
 
     def _rows_by_id(
         self, key_hashes: "Array", wanted_tiles: tuple[bytes, ...] | None

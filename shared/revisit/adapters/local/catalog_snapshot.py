@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ import msgspec
 
 from revisit.adapters.local.catalog_filter import quantize_bounds
 from revisit.adapters.local.catalog_log import UTC_COLUMNS, CatalogDamagedError
+from revisit.adapters.local.catalog_removals import Removals
 from revisit.adapters.local.catalog_segment import ColumnQuery, IndexSegment
 from revisit.adapters.local.row_hashes import hash_rows
 from revisit.adapters.local.segment_files import SegmentFile
@@ -38,7 +40,8 @@ class CatalogSnapshot:
         CatalogDamagedError: A segment is unreadable.
     """
 
-    def __init__(self, segment_files: list[SegmentFile]) -> None:
+    def __init__(self, segment_files: list[SegmentFile], removals: Removals) -> None:
+        self.removals = removals
         self.segment_files = segment_files
         self.end = self.indexed_end = segment_files[-1].end if segment_files else 0
         """One after the last position, in the snapshot and in the index on the disk."""
@@ -116,7 +119,7 @@ class CatalogSnapshot:
         hashed, sources = self._hash_ids((product,), source), self._matching_sources(source)
         best: tuple[tuple[bool, int, int], Product] | None = None
         for part in self._segments:
-            rows = part.fetch(part.find_by_hash(hashed))
+            rows = self.removals.drop_hidden(part.fetch(part.find_by_hash(hashed)))
             for version, position in zip(products_of(rows), rows["position"].to_pylist(), strict=True):
                 age = version_rank((_micros(version.published) if version.published else None, position))
                 if version.id == product and version.source in sources and (best is None or age > best[0]):
@@ -143,30 +146,56 @@ class CatalogSnapshot:
         )
 
     def contains(self, key_hashes: "NDArray[np.uint64]", versions: bool = False) -> "NDArray[np.bool_]":
-        """Which of these hashes of (source, id), or of (source, id, published), are in the catalog."""
+        """Which of these hashes of (source, id), or of (source, id, published), are in the catalog.
+
+        Versions of products that were removed count as known.
+        """
         import numpy as np
 
         found = np.zeros(len(key_hashes), bool)
         for part in self._segments:
             found |= part.contains(key_hashes, versions)
+        if self.removals.entries and not versions:
+            suspects = np.flatnonzero(found & np.isin(key_hashes, self.removals.hashes))
+            found[suspects] = np.isin(key_hashes[suspects], self._present_hashes(key_hashes[suspects]))
         return found
+
+    def _present_hashes(self, key_hashes: "NDArray[np.uint64]") -> "NDArray[np.uint64]":
+        """Those of these hashes of (source, id) that belong to a row that is not hidden."""
+        import numpy as np
+
+        return np.concatenate(
+            [
+                np.empty(0, np.uint64),
+                *(
+                    hash_rows("source, id", self.removals.drop_hidden(part.fetch(rows)))
+                    for part in self._segments
+                    if len(rows := part.find_by_hash(key_hashes))
+                ),
+            ]
+        )
 
     def latest_versions(self, key_hashes: "NDArray[np.uint64]") -> LatestVersions:
         """Current versions of the products with these hashes of (source, id)."""
-        import pyarrow as pa
 
         found: LatestVersions = {}
         for part in self._segments:
-            rows = part.fetch(part.find_by_hash(key_hashes))
-            published = rows["published"].cast(pa.int64())
-            for source, id, made, position in zip(
-                *(column.to_pylist() for column in (rows["source"], rows["id"], published, rows["position"])),
-                strict=True,
-            ):
+            rows = self.removals.drop_hidden(part.fetch(part.find_by_hash(key_hashes)))
+            columns = (rows[name].to_pylist() for name in ("source", "id", "position"))
+            for source, id, position, made in zip(*columns, published_micros(rows), strict=True):
                 if (source, id) not in found or version_rank((made, position)) > version_rank(
                     found[source, id]
                 ):
                     found[source, id] = made, position
+        return found
+
+    def versions(self, key_hashes: "NDArray[np.uint64]") -> set[tuple[str, str, int | None]]:
+        """(source, id, published in microseconds) of every version of these products that is not removed."""
+        found: set[tuple[str, str, int | None]] = set()
+        for part in self._segments:
+            rows = self.removals.drop_hidden(part.fetch(part.find_by_hash(key_hashes)))
+            columns = (rows["source"].to_pylist(), rows["id"].to_pylist(), published_micros(rows))
+            found.update(zip(*columns, strict=True))
         return found
 
     def append_rows(self, rows: "pa.Table") -> None:
@@ -195,9 +224,13 @@ class CatalogSnapshot:
                 _latest_of(before.last_sensing, sensed),
                 _latest_of(before.last_published, published),
             )
-        return [found[source] for source in sorted(found)]
+        return [
+            replace(found[source], rows=found[source].rows - self.removals.counts[source])
+            for source in sorted(found)
+        ]
 
     def _append_segment(self, parts: tuple[IndexSegment, ...], part: IndexSegment) -> None:
+        part.drop_removed(self.removals)
         # One assignment, because other threads may be searching.
         self._segments = (*parts, part)
         positions, hashed = part.superseded
@@ -234,6 +267,14 @@ def products_of(rows: "pa.Table") -> list[Product]:
         columns[name] = [None if moment is None else _to_datetime(moment) for moment in columns[name]]
     columns["footprint"] = [text and msgspec.json.decode(text) for text in columns["footprint"]]
     return [Product(*cells) for cells in zip(*columns.values(), strict=True)]
+
+
+def published_micros(rows: "pa.Table") -> list[int | None]:
+    """Publication times of rows of the log in microseconds since 1970."""
+    import pyarrow as pa
+
+    micros: list[int | None] = rows["published"].cast(pa.int64()).to_pylist()
+    return micros
 
 
 def version_rank(version: tuple[int | None, int]) -> tuple[bool, int, int]:

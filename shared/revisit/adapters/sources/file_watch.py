@@ -60,6 +60,8 @@ class FileWatch:
             was_rewritten: Whether its metadata changed since a listing that read it.
         """
         entry = self.previous.get(product.id)
+        if entry is not None and entry["href"] != product.href:  # It moved.
+            entry = None
         try:
             state = self.files.state_of(product.href)
             faults = self.files.faults_of(product.href, product.tile, self.now - YOUNG)

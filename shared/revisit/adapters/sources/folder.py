@@ -5,41 +5,36 @@ out.
 """
 
 import os
-import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from hashlib import sha256
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from revisit.adapters.sources import image_files, metadata_file, safe, safe_files, stac_item, tiff_tags
+from revisit.adapters.sources import (
+    image_files,
+    item_file,
+    metadata_file,
+    safe,
+    safe_files,
+    stac_item,
+    tiff_tags,
+)
 from revisit.adapters.sources.allowed_hosts import require_allowed_url
 from revisit.adapters.sources.batches import ProductOrRejection, batch_unseen
 from revisit.adapters.sources.file_watch import FileWatch
+from revisit.adapters.sources.folder_removals import FolderRemovals
+from revisit.adapters.sources.folder_walk import Directory, may_hold_items, walk
 from revisit.adapters.sources.image_files import FilesState, safe_files_state, stat_files
 from revisit.domain.bands import BandFiles, SourceFile
 from revisit.domain.product import Product
 from revisit.domain.product_name import granule_number
-from revisit.errors import PermanentError, TransientError
+from revisit.errors import PermanentError
 from revisit.ports.sources import Listing
 
 MAX_WITNESSES = 8
 """Ids of the last listing that are kept to detect a catalog that lost them."""
-
-_ZIP_NAME = re.compile(r"S2[A-Z]_\S+\.zip")
-
-
-@dataclass(frozen=True, slots=True)
-class _Directory:
-    """One directory with metadata files."""
-
-    path: Path
-    is_product: bool
-    """Whether it is a SAFE product; otherwise its JSON files may be items."""
-    digest: str
-    """Changes when a metadata file in it is added, removed or written."""
 
 
 class Folder:
@@ -60,17 +55,69 @@ class Folder:
     ) -> Listing:
         """Products of directories that changed since the previous listing; see `Source.list_products`.
 
-        The state holds a digest and a count per directory, and some ids to detect a catalog that lost them.
+        The state holds for each directory a digest, a count and whether it has copies of products known
+        from elsewhere, and some ids to detect a catalog that lost them.
+        A product whose files are gone is removed; not where the folder is empty, or one below it where
+        products were, for then its disk may not be mounted.
         """
         self.check()
-        listing = Listing(batches=iter(()), state={})
+        listing = Listing(batches=iter(()))
         witnesses = state.get("witnesses", [])
         known = bool(witnesses) and not any(missing_mask(witnesses))
         watch = FileWatch(state.get("watched", {}) if known else {}, self, now)
-        entries = self._read_changed(
-            state.get("read", {}) if known else {}, witnesses if known else [], listing, watch, missing_mask
+        entries = list(walk(self.root))
+        directories = {
+            os.fspath(entry.path.relative_to(self.root)): entry
+            for entry in entries
+            if isinstance(entry, Directory)
+        }
+        previous: dict[str, list[Any]] = state.get("read", {})
+        removals = FolderRemovals(
+            self.root,
+            previous,
+            directories,
+            (
+                key
+                for key, directory in directories.items()
+                if not directory.is_product and previous.get(key, [""])[0] != directory.digest
+            ),
+            (entry[0] for entry in entries if not isinstance(entry, Directory)),
+            check_all=not state.get("notes_removals"),
         )
-        listing.batches = batch_unseen(entries, missing_mask, listing, self._empty_check(state, listing))
+        if not directories and not removals.kept:
+            self._check_not_emptied(state)
+        listing.is_gone = removals.is_gone if removals.is_needed else None
+        rejected = [entry for entry in entries if not isinstance(entry, Directory)]
+        rejected += [
+            (
+                folder,
+                f"the folder is empty, but had {rows} products; check that its disk is mounted, or delete it",
+            )
+            for folder, rows in removals.emptied_folders()
+        ]
+        listing.state = {
+            "read": {},
+            "rows": 0,
+            "witnesses": witnesses if known else [],
+            "notes_removals": True,
+        }
+        listing.batches = batch_unseen(
+            chain(
+                rejected,
+                self._read_changed(
+                    directories, previous if known else {}, removals, listing, watch, missing_mask
+                ),
+            ),
+            missing_mask,
+            listing,
+            partial(
+                self._end_listing,
+                state,
+                listing,
+                missing_mask,
+                witnesses if known and removals.is_needed else [],
+            ),
+        )
         return listing
 
     def check(self) -> None:
@@ -85,19 +132,14 @@ class Folder:
         path = self._resolve_inside(Path(product.href))
         if path.is_dir():
             return self._safe_bands(path, product)
-        item = metadata_file.read_json(path)
-        if not stac_item.is_item(item):
-            raise PermanentError(f"{path} is no longer a STAC item")
-        return self._item_bands(path, item, compare_tags=True)
+        return self._item_bands(path, item_file.read_item_of(path, product), compare_tags=True)
 
     def files(self, product: Product) -> list[SourceFile]:
         """All files of a product; see `Source.files`."""
         path = self._resolve_inside(Path(product.href))
         if path.is_dir():
             return safe_files.list_folder(path, self._resolve_inside)
-        item = metadata_file.read_json(path)
-        if not stac_item.is_item(item):
-            raise PermanentError(f"{path} is no longer a STAC item")
+        item = item_file.read_item_of(path, product)
         return stac_item.files(item, lambda href: self._resolve_href(path, href))
 
     def _safe_bands(self, root: Path, product: Product) -> BandFiles:
@@ -106,7 +148,7 @@ class Folder:
             metadata_file.create_reader(root, root),
             product.tile,
             granule_number(product.id),
-            lambda path: _is_file(root / path),
+            self._exists_in(root),
         )
         missing = {
             band: f"its image {Path(file.href).relative_to(root)} is missing"
@@ -117,6 +159,9 @@ class Folder:
         if not existing:
             raise PermanentError(f"none of the image files of {root.name} exists")
         return BandFiles(existing, missing)
+
+    def _exists_in(self, root: Path) -> Callable[[str], bool]:
+        return lambda path: _is_file(root / path)
 
     def _item_bands(self, path: Path, item: dict[str, Any], compare_tags: bool = False) -> BandFiles:
         return stac_item.require_bands(
@@ -130,29 +175,30 @@ class Folder:
 
     def _read_changed(
         self,
+        directories: dict[str, Directory],
         previous: dict[str, list[Any]],
-        witnesses: list[str],
+        removals: FolderRemovals,
         listing: Listing,
         watch: FileWatch,
         missing_mask: "Callable[[Any], Any]",
     ) -> Iterator[ProductOrRejection]:
-        current: dict[str, list[Any]] = {}
+        current: dict[str, list[Any]] = listing.state["read"]
+        for key, entry in removals.kept.items():
+            listing.rows += entry[1]
+            current[key] = entry
         seen: set[str] = set()
-        listing.state = {"read": current, "rows": 0, "witnesses": list(witnesses)}
-        for directory in self._directories():
-            if not isinstance(directory, _Directory):
-                yield directory
-                continue
-            key = os.fspath(directory.path.relative_to(self.root))
-            digest, rows = previous.get(key, ("", 0))
-            if digest == directory.digest:
+        for key, directory in directories.items():
+            digest, rows, *copies = previous.get(key, ("", 0))
+            # Where a product was removed, a copy of it that was passed over takes its place.
+            if digest == directory.digest and not (copies and removals.is_needed):
                 listing.rows += rows
-                current[key] = [digest, rows]
+                current[key] = [digest, rows, *copies]
                 continue
-            rejections, rows = listing.rejection_count, 0
+            rejections, ids, has_copy = listing.rejection_count, [], False
             for found in self._read_directory(directory):
                 if isinstance(found, Product):
-                    rows += 1
+                    ids.append(found.id)
+                    has_copy |= found.id in seen
                     seen.add(found.id)
                     watch.see(
                         found,
@@ -162,7 +208,10 @@ class Folder:
                     listing.state["witnesses"] = [*listing.state["witnesses"], found.id][-MAX_WITNESSES:]
                 yield found
             if listing.rejection_count == rejections:
-                current[key] = [directory.digest, rows]
+                is_new = bool(copies or (previous and key not in previous))
+                has_copy |= is_new and not all(missing_mask(ids))
+                current[key] = [directory.digest, len(ids), *([True] if has_copy else [])]
+                removals.read_ids[key] = set(ids)
         watch.recheck(seen)
         listing.state["watched"] = watch.state
         listing.held = frozenset(id for id, entry in watch.state.items() if entry["held"])
@@ -177,7 +226,7 @@ class Folder:
     def product_at(self, id: str, href: str) -> Product | None:
         """A product that is still there; see `WatchedFiles`."""
         path = Path(href)
-        found = self._read_safe(path) if path.is_dir() else self._read_item(path)
+        found = self._read_safe(path) if path.is_dir() else self._read_items(path)
         return next((each for each in found if isinstance(each, Product) and each.id == id), None)
 
     def state_of(self, href: str) -> FilesState:
@@ -194,11 +243,11 @@ class Folder:
         if not path.is_dir():
             return image_files.faults_of(self._item_images(path), since)
         read = metadata_file.create_reader(path, path)
-        images = [path / image for image in safe.image_paths(href, read, tile)]
+        images = [path / image for image in safe.image_paths(href, read, tile, self._exists_in(path))]
         return image_files.faults_of(filter(self._is_inside, images), since)
 
     def _item_images(self, item: Path) -> list[Path]:
-        hrefs = stac_item.relative_image_hrefs(metadata_file.read_json(item))
+        hrefs = [href for each in item_file.read_items(item) for href in stac_item.relative_image_hrefs(each)]
         return [path for href in hrefs if self._is_inside(path := item.parent / href)]
 
     def _is_inside(self, path: Path) -> bool:
@@ -207,76 +256,49 @@ class Folder:
         except PermanentError:
             return False
 
-    def _empty_check(self, state: dict[str, Any], listing: Listing) -> Callable[[], None]:
-        def check() -> None:
-            if not listing.rows and state.get("rows"):
-                raise PermanentError(
-                    f"{self.root} is empty, but had {state['rows']} products before; "
-                    "check that its disk is mounted"
-                )
-            listing.state["rows"] = listing.rows
+    def _end_listing(
+        self,
+        state: dict[str, Any],
+        listing: Listing,
+        missing_mask: "Callable[[Any], Any]",
+        witnesses: list[str],
+    ) -> None:
+        if not listing.rows:
+            self._check_not_emptied(state)
+        listing.state["rows"] = listing.rows
+        # A product that was removed is no witness.
+        missing = missing_mask(witnesses) if witnesses else ()
+        gone = {id for id, is_missing in zip(witnesses, missing, strict=True) if is_missing}
+        listing.state["witnesses"] = [id for id in listing.state["witnesses"] if id not in gone]
 
-        return check
-
-    def _directories(self) -> Iterator[_Directory | tuple[str, str]]:
-        unreadable: list[str] = []
-
-        def fail(error: OSError) -> None:
-            if isinstance(error, PermissionError) and error.filename != os.fspath(self.root):
-                unreadable.append(error.filename)
-            elif not isinstance(error, FileNotFoundError):
-                raise TransientError(f"{error.filename} cannot be read: {error.strerror}")
-
-        for directory, inner, files in os.walk(self.root, onerror=fail):
-            path = Path(directory)
-            for name in [name for name in (*inner, *files) if not _is_utf8(name)]:
-                yield _to_text((path / name).relative_to(self.root)), "its name is not UTF-8; rename it"
-            inner[:] = sorted(filter(_is_utf8, inner))
-            files = list(filter(_is_utf8, files))
-            for name in (name for name in inner if (path / name).is_symlink()):
-                yield (
-                    os.fspath((path / name).relative_to(self.root)),
-                    "a link to another folder is not followed; name that folder as a source",
-                )
-            for name in files:
-                if _ZIP_NAME.fullmatch(name):
-                    yield (
-                        os.fspath((path / name).relative_to(self.root)),
-                        "a zipped product is not read; unpack it",
-                    )
-            if any(safe.is_metadata(name) for name in files):
-                inner.clear()
-                yield _Directory(
-                    path,
-                    True,
-                    _digest(
-                        [path, *(path / name for name in files if safe.is_metadata(name)), path / "GRANULE"]
-                    ),
-                )
-            elif items := sorted(path / name for name in files if name.endswith(".json")):
-                yield _Directory(path, False, _digest(items))
-        for name in unreadable:
-            yield (
-                _to_text(Path(os.path.relpath(name, self.root))),
-                "the folder is not readable; grant this user access",
+    def _check_not_emptied(self, state: dict[str, Any]) -> None:
+        if state.get("rows"):
+            raise PermanentError(
+                f"{self.root} is empty, but had {state['rows']} products before; "
+                "check that its disk is mounted"
             )
 
-    def _read_directory(self, directory: _Directory) -> Iterator[ProductOrRejection]:
+    def _read_directory(self, directory: Directory) -> Iterator[ProductOrRejection]:
         if directory.is_product:
             yield from self._read_safe(directory.path)
             return
-        for path in sorted(path for path in directory.path.glob("*.json") if _is_utf8(path.name)):
-            yield from self._read_item(path)
+        for path in sorted(path for path in directory.path.iterdir() if may_hold_items(path.name)):
+            yield from self._read_items(path)
 
-    def _read_item(self, path: Path) -> Iterator[ProductOrRejection]:
+    def _read_items(self, path: Path) -> Iterator[ProductOrRejection]:
+        name = os.fspath(path.relative_to(self.root))
         try:
-            item = metadata_file.read_json(self._resolve_inside(path))
-            if stac_item.is_item(item) and stac_item.is_sentinel_2(item):
+            items = item_file.read_items(self._resolve_inside(path))
+        except PermanentError as reason:
+            yield name, str(reason)
+            return
+        for item in filter(stac_item.is_sentinel_2, items):
+            try:
                 product = stac_item.product_of(item, self.spec, os.fspath(path))
                 self._item_bands(path, item)
                 yield product
-        except PermanentError as reason:
-            yield os.fspath(path.relative_to(self.root)), str(reason)
+            except PermanentError as reason:
+                yield f"{name}#{item.get('id')}" if len(items) > 1 else name, str(reason)
 
     def _read_safe(self, path: Path) -> Iterator[ProductOrRejection]:
         try:
@@ -310,29 +332,8 @@ class Folder:
         return os.fspath(path)
 
 
-def _is_utf8(name: str) -> bool:
-    """Whether a file's name is UTF-8; other bytes arrive as lone surrogates (PEP 383)."""
-    return not any("\udc80" <= char <= "\udcff" for char in name)
-
-
-def _to_text(path: Path) -> str:
-    return os.fsencode(path).decode(errors="replace")
-
-
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
     except OSError:
         return False
-
-
-def _digest(paths: list[Path]) -> str:
-    """Digest of names, sizes and modification times: one `stat` per file."""
-    marks = []
-    for path in paths:
-        try:
-            status = path.stat()
-        except OSError:
-            continue
-        marks.append(f"{path.name}|{status.st_size}|{status.st_mtime_ns}")
-    return sha256("\n".join(marks).encode()).hexdigest()[:20]

@@ -101,9 +101,14 @@ def bands_of(
     return BandFiles({band: files[band][1] for band in BANDS if band in files})
 
 
-def image_paths(root: str, read: ReadFile, tile: str = "") -> tuple[str, ...]:
+def image_paths(
+    root: str, read: ReadFile, tile: str = "", exists: Callable[[str], bool] | None = None
+) -> tuple[str, ...]:
     """Paths of all images that the metadata of a product names, relative to its folder; see `bands_of`."""
-    return load_metadata(root, read).granule(tile).images
+    images = load_metadata(root, read).granule(tile).images
+    return tuple(
+        path if exists is None or exists(path) else _beside_resolution_folder(path) for path in images
+    )
 
 
 def _beside_resolution_folder(path: str) -> str:

@@ -344,7 +344,12 @@ def _check_source(backend: Backend, spec: str) -> list[Finding]:
         return [Finding("sources", True, _describe_incomplete(state))]
     if state is None or state.refreshed is None:
         return [Finding("sources", True, f"{source.spec} has not been listed yet")]
-    return [Finding("sources", True, f"{source.spec} was refreshed at {state.refreshed:%Y-%m-%d %H:%M} UTC")]
+    removed = f"; {state.removed:,} products that it no longer has are forgotten" if state.removed else ""
+    return [
+        Finding(
+            "sources", True, f"{source.spec} was refreshed at {state.refreshed:%Y-%m-%d %H:%M} UTC{removed}"
+        )
+    ]
 
 
 def _describe_incomplete(state: SourceState) -> str:

@@ -97,6 +97,7 @@ def source_statuses(backend: Backend) -> list[dict[str, Any]]:
                 "refreshed": json_time(state.refreshed) if state else None,
                 "rejected": state.rejections if state else 0,
                 "incomplete": incomplete_products(state) if state else [],
+                "removed": state.removed if state else 0,
                 "error": (state.error or None) if state else None,
             }
         )
