@@ -111,6 +111,14 @@ def test_an_order_shows_its_estimate_before_and_its_usage_afterwards(visit, expe
     assert page.locator(".results .tall tbody tr").count() == len(later)
 
 
+def test_indices_whose_bands_the_newest_product_lacks_are_marked(visit):
+    page = open_order_form(visit())
+    nbr = page.locator("label.lacking", has=page.locator("input[value=NBR]"))
+    nbr.wait_for()
+    assert "The newest product lacks B12." in nbr.inner_text()
+    assert page.locator("label.lacking input[value=NDVI]").count() == 0
+
+
 def test_the_series_matches_an_independent_script_on_the_page_and_as_csv(result, expected):
     _, page, _ = result
     page.locator("summary", has_text="Show as table").click()

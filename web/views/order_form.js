@@ -6,6 +6,7 @@ import * as format from "../lib/format.js";
 import { aoi, geometryOf, load, store } from "../lib/state.js";
 import { areaLine } from "./aoi_summary.js";
 import { dateField, estimateForm, percentField } from "./estimate_form.js";
+import { markMissingBands } from "./missing_bands.js";
 import { readRecipe, recipeFields, recipeNames } from "./recipe_input.js";
 
 const ORDERS = "orders?limit=50";
@@ -18,6 +19,7 @@ export async function newOrderPage(place, route) {
     const { form, update } = await orderForm(route, products);
     place.append(areaLine("the whole tile"), products.length ? productNotice(products) : "", form, list);
     update();
+    markMissingBands(form, products, route.signal);
   } else {
     place.append(noAreaNotice(), list);
   }

@@ -4,7 +4,7 @@ import { get } from "../lib/api.js";
 import { h } from "../lib/dom.js";
 
 let recipesRequest = null;
-const fetchRecipes = () => {
+export const fetchRecipes = () => {
   recipesRequest ??= get("recipes").catch((error) => {
     recipesRequest = null;
     throw error;

@@ -17,6 +17,7 @@ import * as format from "../lib/format.js";
 import { aoi, geometryOf, load, store } from "../lib/state.js";
 import { areaLine, ensureSummary } from "./aoi_summary.js";
 import { dateField, estimateForm, percentField } from "./estimate_form.js";
+import { markMissingBands } from "./missing_bands.js";
 import { readRecipe, recipeFields } from "./recipe_input.js";
 
 const LEVELS = [
@@ -50,6 +51,7 @@ export async function newSubscriptionPage(place, route) {
   });
   place.append(areaLine(""), form);
   update();
+  markMissingBands(form, [], route.signal);
 }
 
 const noAreaNotice = () =>
