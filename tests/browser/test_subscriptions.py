@@ -1,6 +1,7 @@
 """Subscriptions: preview, alert log, deliveries, pause, change, feed, calendar, deletion; hostile names."""
 
 import json
+import re
 import urllib.request
 from xml.etree import ElementTree as ET
 
@@ -114,6 +115,12 @@ def test_alerts_are_previewed_before_anything_is_saved(visit):
     page.get_by_label("Include images since").fill("2023-01-01")
     dates = json.loads((shared_data("archive") / "expected.json").read_text())["sites"][SITE]["dates"]
     page.locator(".sticky .card", has_text=f"{len(dates)} acquisitions from 1 Jan 2023").wait_for()
+    # Headline and table count the same alerts.
+    headline = page.locator(".sticky h2").inner_text()
+    page.locator(".sticky summary").click()
+    months = read_rows(page, ".sticky tbody tr")
+    assert int(re.search(r"\d+", headline)[0]) == sum(int(row[1]) for row in months)
+    assert sum(int(row[2]) for row in months) == len(dates)
     page.get_by_label("Name", exact=True).fill("kept over a reload")
     page.wait_for_timeout(300)
     page.reload()

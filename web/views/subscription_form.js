@@ -116,7 +116,7 @@ async function previewAlerts({ name: _name, webhooks: _webhooks, ...body }, sign
 }
 
 function previewContent(preview) {
-  const { acquisitions, would_have_fired: alerts, too_cloudy: cloudy, judged } = preview;
+  const { acquisitions, would_have_fired: alerts, judged } = preview;
   const from = format.date(preview.from);
   if (!acquisitions) {
     return [
@@ -125,18 +125,25 @@ function previewContent(preview) {
     ];
   }
   const period = `${format.plural(acquisitions, "acquisition")} from ${from} to ${format.date(preview.to)}`;
+  const left = [
+    [preview.too_cloudy, "too cloudy"],
+    [preview.too_little_seen, "with too little of your area"],
+  ].filter(([count]) => count);
+  const leftOut = left.map(([count, why]) => `${format.count(count)} ${why}`).join(", ");
   return [
     h("h2", {}, `${CERTAINTY[preview.basis]}${format.plural(alerts, "alert")} since ${from}`),
-    h("p", {}, `${period}; ${format.count(cloudy)} of them too cloudy.`),
+    h("p", {}, leftOut ? `${period}; of them ${leftOut}.` : `${period}.`),
     judged ? h("p", { class: "note" }, format.toSentence(judged)) : null,
     h("details", {}, h("summary", {}, "Month by month"), monthTable(preview.months)),
   ];
 }
 
 function monthTable(months) {
-  const rows = months.map(({ month, fired, passed }) =>
-    h("tr", {}, rowHeader(month), numberCell(format.count(fired)), numberCell(format.count(passed))),
-  );
+  const rows = months
+    .filter(({ passed }) => passed)
+    .map(({ month, fired, passed }) =>
+      h("tr", {}, rowHeader(month), numberCell(format.count(fired)), numberCell(format.count(passed))),
+    );
   const columns = [["Month"], ["Alerts", "number"], ["Acquisitions", "number"]];
   return scrollRegion("Month by month", [table("Alerts per month", columns, rows)]);
 }
