@@ -240,7 +240,7 @@ def test_two_dates_can_be_compared_and_colours_chosen(result):
     # On a date without pixels the layout stays, and the files of all dates are offered.
     position = page.get_by_role("button", name="Earlier").bounding_box()
     choose_date(page, "21 Dec 2023")
-    page.locator(".readout", has_text="no clear pixel").wait_for()
+    page.locator(".readout", has_text="no pixel of the AOI is clear").wait_for()
     assert page.get_by_role("button", name="Earlier").bounding_box() == position and swipe.is_disabled()
     assert page.locator(".results .row button.small").all_inner_texts() == ["Series as CSV", "Copy link"]
     choose_date(page, "26 Dec 2023")

@@ -27,7 +27,7 @@ export function hasValue(job, { recipe, value }) {
 
 // Why the selected value of a result cannot be shown, as sentences; "" where it can.
 export function missingText(job, selection) {
-  if (!hasPixels(job)) return format.toSentence(outcomeText(job));
+  if (!hasPixels(job)) return `${outcomeText(job)}.`;
   if (hasValue(job, selection)) return "";
   const notes = job.notes.map(format.toSentence);
   return [`This result has no ${selection.value}.`, ...notes].join(" ");
