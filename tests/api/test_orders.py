@@ -41,7 +41,9 @@ def test_an_estimate_writes_nothing_and_is_stored_with_the_order(client, backend
     assert len(document["assumptions"]) == 3 and not backend.records.find(Order)
     placed = client.post("/orders", json=WISH)
     kept = client.get(placed.headers["Location"]).json["estimate"]
-    assert kept == {name: value for name, value in document.items() if name not in ("assumptions", "refused")}
+    assert kept == {
+        name: value for name, value in document.items() if name not in ("assumptions", "refused", "notes")
+    }
 
 
 def test_in_a_deployment_an_estimate_has_its_price(backend):
@@ -67,6 +69,8 @@ def test_in_a_deployment_an_estimate_has_its_price(backend):
         ({"level": "L1C"}, 1),
         ({"level": "L2A"}, 2),
         ({"max_cloud": 50}, 1),
+        ({"level": "any"}, 2),
+        ({"per_tile": True}, 2),
         ({"products": [product(1, "L1C").id]}, 1),
         ({"aoi": None, "tile": "32TNR"}, 2),
         ({"aoi": None, "products": [product(1).id, product(1, "L1C").id]}, 2),

@@ -195,6 +195,7 @@ def test_search_prints_a_table_json_or_csv(backend, field, capsys):
         "LEVEL",
         "CLOUD %",
         "PRODUCT",
+        "SOURCES",
     ]
     assert run(["search", "--tile", "T32TNR", "--json"]) == 0
     assert [row["cloud_cover"] for row in json.loads(capsys.readouterr().out)["products"]] == [10.0, None]

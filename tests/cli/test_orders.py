@@ -42,19 +42,21 @@ def test_an_estimate_starts_nothing(backend, capsys):
     rows = dict(line.split("\t") for line in out.splitlines())
     # 0.02 by 0.02 degrees at 45.3 N: about 1,570 by 2,220 m, and more since its sides are not parallel to the
     # grid.
-    assert rows["acquisitions"] == "1" and rows["pixels"] == "35,234" and "US dollars" not in rows
+    assert rows["passes"] == "1" and rows["pixels"] == "35,234" and "US dollars" not in rows
     assert "blocks of 1024 pixels are read whole" in err and not backend.records.find(Order)
     value = json.loads(run_command(capsys, "order", "--tile", "32TNR", "--estimate", "--json")[0])
-    assert (value["jobs"], value["pixels"], value["refused"]) == (3, 3 * 10_980**2, None)
+    assert (value["jobs"], value["pixels"], value["refused"]) == (2, 2 * 10_980**2, None)
+    assert value["notes"] == ["1 pass is left out, known as L1C only; level L1C or any takes L1C"]
 
 
 @pytest.mark.parametrize(
     ("options", "products"),
     [
-        (("--aoi", "field.geojson"), [1, 2, 3]),
+        (("--aoi", "field.geojson"), [1, 2]),
+        (("--aoi", "field.geojson", "--level", "Any"), [1, 2, 3]),
         (("--aoi", "field.geojson", "--level", "L2A"), [1, 2]),
-        (("--aoi", "field.geojson", "--max-cloud", "50"), [1, 3]),
-        (("--tile", "32TNR", "--resolution", "20"), [1, 2, 3]),
+        (("--aoi", "field.geojson", "--max-cloud", "50", "--level", "any"), [1, 3]),
+        (("--tile", "32TNR", "--resolution", "20"), [1, 2]),
         (("--product", product(2).id), [2]),
         (("--aoi", "field.geojson", "--product", product(1).id, "--product", product(3, "L1C").id), [1, 3]),
     ],
@@ -97,7 +99,8 @@ def test_an_invalid_order_is_rejected_in_one_line(backend, capsys, options, mess
 
 
 def test_an_order_is_listed_shown_and_cancelled(backend, capsys):
-    id = run_command(capsys, "order", "--aoi", "field.geojson")[0].strip()
+    out, err = run_command(capsys, "order", "--aoi", "field.geojson", "--level", "any", "--per-tile")
+    id = out.strip()
     job = list_jobs(backend, id)[0]
     end_job(backend, job, cover=Cover(10, 8, 6), spent=JobCost(35_234, 1_000_000, 2.5))
     assert run_command(capsys, "orders", "list")[0].splitlines()[1].split("\t")[:4] == [

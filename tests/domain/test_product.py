@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from data import shared_data
 from product_names import MOMENTS, NAMES
-from revisit.domain.product import Product, acquisition_id, select_best_products
+from revisit.domain.product import Product, acquisition_id
 from revisit.domain.product_name import OldProductName, ProductName
+from revisit.domain.selection import select_best_products
 from revisit.errors import InvalidInputError
 
 
@@ -128,4 +129,3 @@ def test_the_newer_package_of_a_baseline_is_the_better_one():
 def test_the_best_product_of_an_acquisition_is_l2a_of_the_newest_baseline_whatever_the_order():
     assert select_best_products([FIRST, TOP, AGAIN]) == select_best_products([AGAIN, FIRST, TOP]) == [AGAIN]
     assert select_best_products([TOP]) == [TOP]
-    assert select_best_products([FIRST, TOP], level="L1C") == [TOP]

@@ -64,7 +64,7 @@ def test_whole_blocks_of_each_band_are_read():
 
     def read(source: str, *bands: str) -> int:
         return estimate_jobs(
-            [product(1, level="L1C", source=source)], 1, FIELD, Recipe(bands=bands), False
+            [[product(1, level="L1C", source=source)]], 1, FIELD, Recipe(bands=bands), False
         ).bytes_read
 
     assert read("stac:https://example.com/v1#s2", "B04") == round(COG_BYTES * 2 * 1024**2)
@@ -88,7 +88,7 @@ def test_a_whole_tile_fits_one_job_if_its_bands_fit_in_memory(recipe, fits):
     from revisit.geo.mgrs_tile import Tile
 
     whole = dict(mapping(Tile.parse("32TNR").footprint))
-    assert (oversize_reason([product(1)], whole, recipe) == "") is fits
+    assert (oversize_reason([[product(1)]], whole, recipe) == "") is fits
 
 
 COMB = {

@@ -24,7 +24,7 @@ from revisit.ports.sources import Listing
 from revisit.ports.system_records import DeadLetter
 from revisit.presenters import documents
 from revisit.services.operations.dead_letters import list_dead_letters, replay_dead_letter
-from revisit.services.orders.create import create_order
+from revisit.services.orders.create import create_order, estimate_order
 from revisit.services.orders.selection import OrderRequest
 from revisit.services.products.search import search_products
 from revisit.services.subscriptions import lifecycle
@@ -60,15 +60,26 @@ def count(backend, kind) -> int:
     return len(backend.records.find(kind))
 
 
-def test_an_order_makes_one_job_per_acquisition_and_prefers_l2a(backend, field):
+def test_an_order_makes_one_job_per_pass_and_mixes_levels_on_request_only(backend, field):
     add_to_catalog(backend, product(1), product(1, "L1C"), product(4, "L1C"), product(9, tile="33TXX"))
+
+    def levels(placed):
+        jobs = list_jobs(backend, placed.id)
+        assert (placed.open, placed.state, placed.jobs) == (
+            len(jobs),
+            "running",
+            tuple(job.id for job in jobs),
+        )
+        return [(job.product.sensing_time.day, job.product.level, job.lane) for job in jobs]
+
     placed = order_acquisitions(backend, field, NDVI)
-    jobs = list_jobs(backend, placed.id)
-    assert [(job.product.sensing_time.day, job.product.level, job.lane) for job in jobs] == [
-        (1, "L2A", "live"),
-        (4, "L1C", "live"),
-    ]
-    assert (placed.open, placed.state, placed.jobs) == (2, "running", tuple(job.id for job in jobs))
+    assert levels(placed) == [(1, "L2A", "live")]
+    assert placed.notes == ("1 pass is left out, known as L1C only; level L1C or any takes L1C",)
+    assert estimate_order(backend, OrderRequest(NDVI, field)).notes == placed.notes
+    mixed = order_acquisitions(backend, field, NDVI, level="any")
+    assert levels(mixed) == [(1, "L2A", "live"), (4, "L1C", "live")] and not mixed.notes
+    later = order_acquisitions(backend, field, NDVI, start=datetime(2024, 6, 2, tzinfo=UTC))
+    assert levels(later) == [(4, "L1C", "live")] and not later.notes
 
 
 def test_an_order_takes_its_period_with_both_ends(backend, field):
@@ -232,7 +243,7 @@ def test_backfill_works_the_past_once_behind_live_work_and_under_its_conditions(
         (1, "backfill", 30),
         (4, "backfill", 30),
     ]
-    assert [job.id for job in jobs] == [job_id(made.id, job.acquisition, NDVI) for job in jobs]
+    assert [job.id for job in jobs] == [job_id(made.id, job.pass_id, NDVI) for job in jobs]
     assert backend.records.find(Order)[0].open == 2
 
 
@@ -444,12 +455,20 @@ def test_a_search_finds_what_truly_touches_the_aoi(backend, field):
         "coordinates": [[[9.5, 44.6], [10.3, 44.6], [10.3, 45.5], [9.5, 45.5], [9.5, 44.6]]],
     }
     add_to_catalog(backend, product(1), product(2, footprint=away), product(3, cloud=80.0), product(4, "L1C"))
-    assert [one.sensing_time.day for one in search_products(backend, aoi=field)] == [1, 3, 4]
-    assert [
-        one.sensing_time.day for one in search_products(backend, aoi=field, max_cloud=50, level="L2A")
-    ] == [1]
-    assert [one.sensing_time.day for one in search_products(backend, tile="T32TNR", limit=2)] == [1, 2]
-    assert [one.sensing_time.day for one in search_products(backend, aoi=field, limit=1)] == [1]
+    there = product(
+        1, source="stac:https://example.org#s2", sensing_time=product(1).sensing_time - timedelta(minutes=9)
+    )
+    add_to_catalog(backend, there)
+
+    def days(**where):
+        return [one.product.sensing_time.day for one in search_products(backend, **where)]
+
+    assert days(aoi=field) == [1, 3, 4]
+    assert days(aoi=field, max_cloud=50, level="L2A") == [1]
+    assert days(tile="T32TNR", limit=2) == [1, 2]
+    assert days(aoi=field, limit=1) == [1]
+    [first] = search_products(backend, tile="T32TNR", limit=1)
+    assert (first.product.source, first.sources) == ("folder:/archive", ("folder:/archive", there.source))
 
 
 @pytest.mark.parametrize(

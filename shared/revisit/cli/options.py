@@ -13,7 +13,7 @@ from revisit.errors import InvalidInputError
 if TYPE_CHECKING:
     from revisit.domain.aoi import AOI
     from revisit.domain.job import ClearBase
-    from revisit.domain.product import Level
+    from revisit.domain.product import Level, LevelChoice
     from revisit.domain.recipe import Recipe
     from revisit.ports.backend import Backend
     from revisit.presenters.documents import UrlBuilder
@@ -127,6 +127,15 @@ SubscriptionId = Annotated[
     str, typer.Argument(help="Id or name of the subscription.", metavar="SUBSCRIPTION")
 ]
 LevelName = Annotated[str, typer.Option("--level", help="L1C or L2A.", metavar="L", show_default=False)]
+OrderLevel = Annotated[
+    str,
+    typer.Option(
+        "--level",
+        help="L1C, L2A, or any: L1C where there is no L2A. Default: L2A, or L1C where no L2A is known.",
+        metavar="L",
+        show_default=False,
+    ),
+]
 
 
 def data_folder(data: Path | None) -> Path:
@@ -281,6 +290,11 @@ def read_clear_base(text: str) -> "ClearBase | None":
     if text and text.lower() not in CLEAR_BASES:
         raise InvalidInputError(f"--min-clear-of {text!r} does not exist; choose {' or '.join(CLEAR_BASES)}")
     return cast("ClearBase | None", text.lower() or None)
+
+
+def read_level_choice(text: str) -> "LevelChoice | None":
+    """A processing level or "any" in upper or lower case; None for an empty text."""
+    return "any" if text.lower() == "any" else read_level(text)
 
 
 def reject_both(first: str, first_given: bool, second: str, second_given: bool) -> None:

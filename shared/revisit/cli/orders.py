@@ -24,11 +24,11 @@ from revisit.cli.options import (
     From,
     Index,
     Json,
-    LevelName,
     MaxCloud,
     MinClear,
     MinClearOf,
     MinCoverage,
+    OrderLevel,
     Project,
     Repair,
     To,
@@ -39,7 +39,7 @@ from revisit.cli.options import (
     project_of,
     read_aoi,
     read_clear_base,
-    read_level,
+    read_level_choice,
     split_names,
     url_builder,
 )
@@ -142,6 +142,8 @@ def _print_order(document: dict[str, Any], json: bool) -> None:
         ],
         ("ESTIMATE", "USAGE"),
     )
+    for note in document["notes"]:
+        print_message(note)
     for job in document["jobs"]:
         if job["reason"]:
             print_message(f"{job['acquisition']} {job['state']}: {job['reason']}")
@@ -200,7 +202,7 @@ def order(
     resampling: Annotated[
         str, typer.Option("--resampling", help="bilinear or nearest.", metavar="METHOD")
     ] = "bilinear",
-    level: LevelName = "",
+    level: OrderLevel = "",
     max_cloud: MaxCloud = None,
     min_clear: MinClear = None,
     min_clear_of: MinClearOf = "",
@@ -217,12 +219,15 @@ def order(
         float | None,
         typer.Option("--timeout", help="Longest wait in seconds.", metavar="S", show_default=False),
     ] = None,
+    per_tile: Annotated[
+        bool, typer.Option("--per-tile", help="A result for each tile, instead of one for each pass.")
+    ] = False,
     repair: Repair = False,
     json: Json = False,
     data: Data = None,
     project: Project = None,
 ) -> None:
-    """Process every acquisition over an area in a date range."""
+    """Process every pass over an area in a date range."""
     from revisit.embedded.lock import server_url
     from revisit.presenters import orders
     from revisit.services.orders.create import create_order, estimate_order
@@ -241,11 +246,12 @@ def order(
         source,
         parse_start(start),
         parse_end(until),
-        read_level(level),
+        read_level_choice(level),
         max_cloud,
         min_clear,
         min_coverage=min_coverage,
         min_clear_of=read_clear_base(min_clear_of) or "aoi",
+        per_tile=per_tile,
     )
     backend = open_backend(data, project)
     if estimate:
@@ -259,6 +265,8 @@ def order(
         print_message(
             "no products match; check --from, --to and --source, or update the catalog with `revisit refresh`"
         )
+    for note in created.notes:
+        print_message(note)
     folder = None if project_of(data, project) else data_folder(data)
     if wait and created.is_active:
         _wait_until_done(backend, folder, created.id, timeout)
@@ -273,7 +281,7 @@ def order(
             print_message(orders.progress_text(value["progress"]))
         elif current.jobs:
             print_message(
-                f"{len(current.jobs)} acquisitions, {current.open} still to process; --wait waits for them, "
+                f"{len(current.jobs)} passes, {current.open} still to process; --wait waits for them, "
                 f"`revisit results {current.id}` shows them"
             )
             if current.open and folder is not None and server_url(folder) is None:
@@ -299,7 +307,7 @@ def _print_estimate(document: dict[str, Any], json: bool) -> None:
         return
     rows = [
         ("products", document["products"]),
-        ("acquisitions", document["jobs"]),
+        ("passes", document["jobs"]),
         ("pixels", f"{document['pixels']:,}"),
         ("bytes read", f"{document['bytes_read']:,}"),
         ("bytes written", f"{document['bytes_written']:,}"),
@@ -309,8 +317,8 @@ def _print_estimate(document: dict[str, Any], json: bool) -> None:
         ("", ""),
         rows if document["cost_usd"] is None else [*rows, ("US dollars", f"{document['cost_usd']:.4f}")],
     )
-    for assumption in document["assumptions"]:
-        print_message(assumption)
+    for line in (*document["notes"], *document["assumptions"]):
+        print_message(line)
     if document["refused"]:
         raise InvalidInputError(document["refused"])
 

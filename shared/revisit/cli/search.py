@@ -119,7 +119,7 @@ def search(
     data: Data = None,
     project: Project = None,
 ) -> None:
-    """Search the catalog by area, date and cloud cover."""
+    """Search the catalog by area, date and cloud cover; a product of several sources is listed once."""
     from revisit.presenters import documents
     from revisit.services.products.search import search_products
 
@@ -135,14 +135,15 @@ def search(
         read_level(level),
         limit=limit,
     )
-    rows = [documents.product(product) for product in products]
+    rows = [documents.product(found.product, found.sources) for found in products]
     if json:
         print_json({"products": rows})
     elif csv:
-        print_csv(documents.to_csv(rows, documents.PRODUCT_COLUMNS))
+        flat = [row | {"sources": " ".join(row["sources"])} for row in rows]
+        print_csv(documents.to_csv(flat, documents.PRODUCT_COLUMNS))
     else:
         print_table(
-            ("SENSED", "TILE", "LEVEL", "CLOUD %", "PRODUCT"),
+            ("SENSED", "TILE", "LEVEL", "CLOUD %", "PRODUCT", "SOURCES"),
             [
                 (
                     format_minute(row["datetime"]),
@@ -150,6 +151,7 @@ def search(
                     row["level"],
                     None if row["cloud_cover"] is None else f"{row['cloud_cover']:.1f}",
                     row["product"],
+                    ", ".join(row["sources"]),
                 )
                 for row in rows
             ],

@@ -227,12 +227,13 @@ def former_job_ids(job: Job, tiles: Iterable[str] = ()) -> tuple[str, ...]:
     A pass that has such a job gets no second one. Empty for a job without a pass.
 
     Args:
-        job: The job of a pass of a subscription.
+        job: The job of a pass, of a subscription or an order.
         tiles: All tiles of the pass (`PassSelection.tiles`); those of the job's products are always included.
     """
-    if not job.pass_id or not job.subscription:
+    requester_id = job.subscription or "".join(job.orders[:1])
+    if not job.pass_id or not requester_id:
         return ()
     return tuple(
-        job_id(job.subscription, f"{job.pass_id}_T{tile}", job.recipe)
+        job_id(requester_id, f"{job.pass_id}_T{tile}", job.recipe)
         for tile in sorted({*tiles, *(product.tile for product in job.products)})
     )

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from revisit.domain.job import ClearBase
-from revisit.domain.product import Level
+from revisit.domain.product import LevelChoice
 from revisit.domain.recipe import Recipe
 
 State = Literal["selecting", "running", "finished", "failed", "cancelled"]
@@ -35,14 +35,14 @@ class Order:
     """SPEC of the only source to take products from; empty takes all."""
     subscription: str = ""
     """Id of the subscription this backfills; empty for a one-off order."""
-    level: Level | None = None
-    """The only level wanted; None prefers L2A."""
+    level: LevelChoice | None = None
+    """The only level wanted; None takes L2A where any acquisition has it, otherwise L1C; "any" mixes them."""
     max_cloud: float | None = None
     """Percent over the whole product at most."""
     min_clear: float | None = None
     """Minimum clear share in percent, of what `min_clear_of` says."""
     products: tuple[str, ...] = ()
-    """Ids of exactly the products wanted; empty takes the best of each acquisition in the period."""
+    """Ids of exactly the products wanted; empty takes the best of each pass in the period."""
     estimate: dict[str, Any] = field(default_factory=dict)
     """The `Estimate` made when its products were selected; empty where there is none."""
     cancelled: datetime | None = None
@@ -63,6 +63,10 @@ class Order:
     """Digest of the products selected last; empty until the chain has selected any."""
     reason: str = ""
     """Why its products could not be selected."""
+    per_tile: bool = False
+    """Whether each tile of a pass gets a job of its own."""
+    notes: tuple[str, ...] = ()
+    """What was left out when its products were selected, and why."""
     failed_jobs: int | None = None
     """How many of its jobs failed; None in an order of an earlier version, which did not count them."""
     min_coverage: float | None = None
@@ -111,6 +115,7 @@ class Order:
             estimate=planned.estimate or self.estimate,
             source=planned.source or self.source,
             selection=planned.selection,
+            notes=planned.notes,
             reason="",
         )
 

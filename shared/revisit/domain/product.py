@@ -1,10 +1,12 @@
-"""Products, and selection of the best product of each acquisition."""
+"""Products: what a source publishes, and the acquisitions and passes that they are of."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 Level = Literal["L1C", "L2A"]
+type LevelChoice = Literal["L1C", "L2A", "any"]
+"""One level, or L2A and L1C where there is no L2A."""
 LEVELS: tuple[Level, ...] = ("L1C", "L2A")
 FIRST_INTERIM_BASELINE = 9900
 """Baselines from 99.00 on are interim processings of data hubs, which ESA's reprocessing replaces."""
@@ -79,20 +81,3 @@ class Product:
 def acquisition_id(platform: str, datatake: str, tile: str) -> str:
     """Id of an acquisition, such as S2A_20220706T085611_T33NZA."""
     return f"{platform}_{datatake}_T{tile}"
-
-
-def select_best_products(products: list[Product], level: Level | None = None) -> list[Product]:
-    """The best product of each acquisition, by sensing time.
-
-    Args:
-        products: Products of any acquisitions, levels and baselines.
-        level: The only level to select; None prefers L2A and takes L1C where there is no L2A.
-    """
-    chosen: dict[str, Product] = {}
-    for product in products:
-        if level and product.level != level:
-            continue
-        rival = chosen.get(product.acquisition)
-        if rival is None or product.rank > rival.rank:
-            chosen[product.acquisition] = product
-    return sorted(chosen.values(), key=lambda product: (product.sensing_time, product.id))

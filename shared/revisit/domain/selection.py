@@ -11,6 +11,7 @@ products of an acquisition are chosen first, whatever their cloud cover, and jud
 4. Tile: the one that covers most of the AOI; further tiles follow while they add area.
 """
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,6 +31,12 @@ MIN_BEYOND = 1e-6
 """Smallest share of the AOI that a product must add beyond the tiles that are already seen."""
 SAME_BOUNDS_DEGREES = 0.005
 """Bounds that differ by less are taken as equal."""
+MAX_PASS_PIXELS = 6_000**2
+"""Most pixels of the rectangle around an AOI that one job takes from several tiles: all bands of so many fit
+into the memory of one function."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DEGREE_M = 111_320
+"""Length of a degree of the equator."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +97,59 @@ def select_passes(
         ]
         selections.append(_selection(area, pass_id, main, others, seen))
     return sorted(selections, key=lambda selected: (selected.product.sensing_time, selected.product.id))
+
+
+def keeps_tiles_apart(aoi_shape: Any, tiles: Iterable[str], resolution_m: float | None = None) -> bool:
+    """Whether an AOI is too large for one job a pass, so that each of its tiles gets a job.
+
+    An AOI within one tile never is.
+
+    Args:
+        aoi_shape: Shapely geometry in lon/lat degrees, split at the antimeridian.
+        tiles: All tiles that the AOI touches.
+        resolution_m: Pixel size of the result; None counts pixels of 10 m.
+    """
+    import shapely
+
+    pixel_m = resolution_m or 10.0
+    parts = shapely.bounds(shapely.get_parts(aoi_shape))
+    if parts[:, 2].max() - parts[:, 0].min() > 180:
+        parts[parts[:, 2] <= 0, ::2] += 360
+    (west, south), (east, north) = parts[:, :2].min(axis=0).tolist(), parts[:, 2:].max(axis=0).tolist()
+    nearest = 0.0 if south < 0 < north else min(abs(south), abs(north))
+    width_m, height_m = (
+        (east - west) * _DEGREE_M * math.cos(math.radians(nearest)),
+        (north - south) * _DEGREE_M,
+    )
+    if width_m * height_m <= MAX_PASS_PIXELS * pixel_m**2:
+        return False
+    return not any(Tile.parse(tile).footprint.covers(aoi_shape) for tile in tiles)
+
+
+def select_best_products(products: Iterable[Product]) -> list[Product]:
+    """The best products of each acquisition, whatever the area: one of each, or several parts of its tile."""
+    acquisitions = dict[str, list[Product]]()
+    for product in products:
+        acquisitions.setdefault(product.acquisition, []).append(product)
+    return [
+        product
+        for known in acquisitions.values()
+        for product in (known if len(known) == 1 else _choose_of_tile(known))
+    ]
+
+
+def _choose_of_tile(known: Sequence[Product]) -> list[Product]:
+    best = max(known, key=lambda product: (product.rank, product.source))
+    rivals = [
+        one
+        for one in known
+        if one.level == best.level and bool(one.baseline_number) >= bool(best.baseline_number)
+    ]
+    if all(_has_same_bounds(one, best) for one in rivals):  # Most acquisitions: no geometry is needed.
+        copies = [one for one in rivals if one.id == best.id and one.baseline == best.baseline]
+        return [min(copies, key=_source_order)]
+    chosen = _Area(Tile.parse(best.tile).footprint).choose(known).chosen
+    return [one.product for one in chosen]
 
 
 @dataclass(slots=True, eq=False)
@@ -175,7 +235,7 @@ class _Area:
         if len(seen) == 1:
             return _Acquisition(seen[0].product.tile, level, seen, [], seen[0].shape, seen[0].share)
         by_id: dict[str, _Seen] = {}
-        for one in sorted(seen, key=lambda one: (one.product.footprint is None, one.product.source)):
+        for one in sorted(seen, key=lambda one: _source_order(one.product)):
             by_id.setdefault(one.product.id, one)
         tile, chosen = seen[0].product.tile, list[_Seen]()
         newest_first = sorted(by_id.values(), key=_newest, reverse=True)
@@ -296,17 +356,9 @@ def _alternates(acquisition: _Acquisition) -> list[Product]:
 
 def _may_be_part(product: Product, chosen: Sequence[_Seen]) -> bool:
     """Whether a product may show what the chosen ones do not: bounds are known only, and differ."""
-    mine = (product.west, product.south, product.east, product.north)
     return all(
         (product.footprint is None or one.product.footprint is None)
-        and any(
-            abs(a - b) > SAME_BOUNDS_DEGREES
-            for a, b in zip(
-                mine,
-                (one.product.west, one.product.south, one.product.east, one.product.north),
-                strict=True,
-            )
-        )
+        and not _has_same_bounds(product, one.product)
         for one in chosen
     )
 
@@ -321,8 +373,23 @@ def _is_same_package(product: Product, chosen: Sequence[_Seen]) -> bool:
     )
 
 
+def _has_same_bounds(one: Product, other: Product) -> bool:
+    pairs = (
+        (one.west, other.west),
+        (one.south, other.south),
+        (one.east, other.east),
+        (one.north, other.north),
+    )
+    return all(abs(a - b) <= SAME_BOUNDS_DEGREES for a, b in pairs)
+
+
+def _source_order(product: Product) -> tuple[bool, str, float]:
+    """Sort key of copies of one product: those with a footprint first, then by source, then the newest."""
+    return product.footprint is None, product.source, -(product.published or _EPOCH).timestamp()
+
+
 def _newest(one: _Seen) -> tuple[datetime, str]:
-    return (one.product.published or datetime.min.replace(tzinfo=UTC), one.product.id)
+    return (one.product.published or _EPOCH, one.product.id)
 
 
 def _union(shapes: Sequence[Any]) -> Any:

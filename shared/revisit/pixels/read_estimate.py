@@ -5,7 +5,7 @@ published prices. `Estimate.assumptions` states this to the user.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
@@ -55,10 +55,9 @@ class Estimate:
     """What an order is expected to take."""
 
     products: int
-    """Known products that match the conditions; levels and reprocessings of an acquisition count
-    separately."""
+    """Known products of these passes; levels, reprocessings, parts and tiles of a pass count separately."""
     jobs: int
-    """Acquisitions that will be processed."""
+    """Passes that will be processed; acquisitions, where tiles are kept apart."""
     pixels: int
     """Pixels of the jobs' grids, which are the rectangles around the AOI; bands do not multiply them."""
     bytes_read: int
@@ -71,31 +70,34 @@ class Estimate:
     assumptions: tuple[str, ...]
     refused: str | None = None
     """Why the order would be refused; None if it would be accepted."""
+    notes: tuple[str, ...] = ()
+    """What is left out, and why."""
 
     @property
     def record_fields(self) -> dict[str, Any]:
         """The fields that are stored in the order's record."""
-        return {name: value for name, value in asdict(self).items() if name not in ("assumptions", "refused")}
+        told = ("assumptions", "refused", "notes")
+        return {name: value for name, value in asdict(self).items() if name not in told}
 
 
 def estimate_jobs(
-    products: Iterable[Product], matching: int, aoi: dict[str, Any], recipe: Recipe, deployed: bool
+    jobs: Iterable[Sequence[Product]], matching: int, aoi: dict[str, Any], recipe: Recipe, deployed: bool
 ) -> Estimate:
     """Estimate the jobs of an order.
 
     Args:
-        products: One for each job.
-        matching: Number of products that match the conditions; `products` are the best of them.
+        jobs: The products of each job; the first of them decides the grid.
+        matching: Number of known products of these passes, of which theirs are the best.
         aoi: GeoJSON geometry, lon/lat degrees.
         deployed: Whether the jobs run on Google Cloud, at its prices.
     """
-    chosen, shape = list(products), _to_shapely(aoi)
-    windows: dict[tuple[str, int], Grid | None] = {}
-    sizes = [_job_size(product, _job_grid(windows, product, shape, recipe), recipe) for product in chosen]
+    chosen, shape = list(jobs), _to_shapely(aoi)
+    windows = _Windows(shape, recipe)
+    sizes = [_job_size(products, windows) for products in chosen]
     pixels = sum(count for count, _, _ in sizes)
     read, written = sum(taken for _, taken, _ in sizes), sum(made for _, _, made in sizes)
-    remote = deployed or any(not product.source.startswith("folder:") for product in chosen)
-    layers = sum(len(bands_of(recipe, product)) + len(recipe.indices) for product in chosen[:1])
+    remote = deployed or any(not one.source.startswith("folder:") for products in chosen for one in products)
+    layers = sum(len(bands_of(recipe, products[0])) + len(recipe.indices) for products in chosen[:1])
     job_s, megabyte_s = (REMOTE_JOB_S, REMOTE_MEGABYTE_S) if remote else (JOB_S, MEGABYTE_S)
     seconds = len(chosen) * job_s + pixels * layers / 1e6 * MEGAPIXEL_S + read / 1e6 * megabyte_s
     cost = _cost(len(chosen), seconds, written, len(recipe.indices)) if deployed else None
@@ -111,12 +113,16 @@ def estimate_jobs(
     )
 
 
-def oversize_reason(products: Iterable[Product], aoi: dict[str, Any], recipe: Recipe) -> str:
-    """Why a job of an order is too large to process; empty if none is."""
-    windows: dict[tuple[str, int], Grid | None] = {}
-    shape = _to_shapely(aoi)
-    for product in products:
-        grid = _job_grid(windows, product, shape, recipe)
+def oversize_reason(jobs: Iterable[Sequence[Product]], aoi: dict[str, Any], recipe: Recipe) -> str:
+    """Why a job of an order is too large to process; empty if none is.
+
+    Args:
+        jobs: The products of each job; the first of them decides the grid.
+        aoi: GeoJSON geometry, lon/lat degrees.
+    """
+    windows = _Windows(_to_shapely(aoi), recipe)
+    for products in jobs:
+        product, grid = products[0], windows.job_grid(products)
         if grid is None:
             continue
         count, bands = grid.width * grid.height, len(bands_of(recipe, product))
@@ -152,7 +158,9 @@ def _to_shapely(aoi: dict[str, Any]) -> Any:
     return shape(aoi)
 
 
-def aoi_grid(tile: str, aoi: Any, native_m: int, resolution_m: float | None = None) -> Grid | None:
+def aoi_grid(
+    tile: str, aoi: Any, native_m: int, resolution_m: float | None = None, tiles_around: int = 0
+) -> Grid | None:
     """The grid that `ReadPlan` uses for an AOI and a product of the whole tile; None if they are disjoint.
 
     Args:
@@ -160,35 +168,68 @@ def aoi_grid(tile: str, aoi: Any, native_m: int, resolution_m: float | None = No
         aoi: As for `project_aoi`.
         native_m: Pixel size of the finest band, metres.
         resolution_m: Pixel size of the grid, metres; `native_m` if None.
+        tiles_around: Widths of a tile by which the grid may extend beyond the tile.
     """
-    whole = _tile_grid(tile, native_m)
+    whole = _tile_grid(tile, native_m, tiles_around)
     wanted = whole if resolution_m is None else whole.with_resolution(resolution_m)
     bounds = projected_bounds(whole, aoi, wanted)
     return None if bounds is None else wanted.crop(bounds)
 
 
-def _job_grid(
-    grids: dict[tuple[str, int], Grid | None], product: Product, aoi: Any, recipe: Recipe
-) -> Grid | None:
-    """The grid of a job, cached in `grids`: most products of a tile share it."""
-    key = product.tile, finest_resolution_m(recipe, product)
-    if key not in grids:
-        grids[key] = aoi_grid(product.tile, aoi, key[1], recipe.resolution_m)
-    return grids[key]
+class _Windows:
+    """The grids of an AOI by tile and pixel size, cached: most products of a tile share one."""
+
+    def __init__(self, aoi: Any, recipe: Recipe) -> None:
+        self.aoi, self.recipe = aoi, recipe
+        self._grids: dict[tuple[str, int, int], Grid | None] = {}
+
+    def grid(self, product: Product, tiles_around: int = 0) -> Grid | None:
+        """The grid within a product's tile, and as many tiles around it; None where the AOI is elsewhere."""
+        key = product.tile, finest_resolution_m(self.recipe, product), tiles_around
+        if key not in self._grids:
+            self._grids[key] = aoi_grid(
+                product.tile, self.aoi, key[1], self.recipe.resolution_m, tiles_around
+            )
+        return self._grids[key]
+
+    def job_grid(self, products: Sequence[Product]) -> Grid | None:
+        """The grid of a job, which extends beyond the first product's tile where it has others."""
+        is_mosaic = any(one.tile != products[0].tile for one in products)
+        return self.grid(products[0], tiles_around=2 if is_mosaic else 0)
 
 
-def _tile_grid(tile: str, resolution_m: int) -> Grid:
+def _tile_grid(tile: str, resolution_m: int, tiles_around: int = 0) -> Grid:
     west, _, _, north = _parse_tile(tile).bounds_utm
-    side = TILE_SIDE_M // resolution_m
+    margin = tiles_around * TILE_SIDE_M
+    side = (TILE_SIDE_M + 2 * margin) // resolution_m
     return Grid(
-        f"EPSG:{_parse_tile(tile).epsg}", (resolution_m, 0.0, west, 0.0, -resolution_m, north), side, side
+        f"EPSG:{_parse_tile(tile).epsg}",
+        (resolution_m, 0.0, west - margin, 0.0, -resolution_m, north + margin),
+        side,
+        side,
     )
 
 
-def _job_size(product: Product, grid: Grid | None, recipe: Recipe) -> tuple[int, float, float]:
+def _job_size(products: Sequence[Product], windows: _Windows) -> tuple[int, float, float]:
     """Pixels, bytes read and bytes written of one job."""
+    grid, recipe = windows.job_grid(products), windows.recipe
     if grid is None:
         return 0, 0.0, 0.0
+    count, bands = grid.width * grid.height, bands_of(recipe, products[0])
+    classes = CLASS_BYTES * count if products[0].level == "L2A" else 0.0
+    return (
+        count,
+        sum(_bytes_read(product, windows.grid(product), recipe) for product in products),
+        WRITTEN_JOB_BYTES
+        + count * (WRITTEN_BYTES * len(bands) + WRITTEN_INDEX_BYTES * len(recipe.indices))
+        + classes,
+    )
+
+
+def _bytes_read(product: Product, grid: Grid | None, recipe: Recipe) -> float:
+    """Compressed bytes that are read of one product."""
+    if grid is None:
+        return 0.0
     bands, packed = bands_of(recipe, product), "jp2" if product.source.startswith("google-index:") else "tif"
     per_pixel = JP2_BYTES if packed == "jp2" else COG_BYTES
     extent = _extent(product, grid.crs)
@@ -196,17 +237,9 @@ def _job_size(product: Product, grid: Grid | None, recipe: Recipe) -> tuple[int,
         per_pixel * _decoded_pixels(product.tile, grid, extent, BANDS[band].resolution_m, packed)
         for band in bands
     )
-    count, classes = grid.width * grid.height, 0.0
     if product.level == "L2A":
         read += CLASS_BYTES * _decoded_pixels(product.tile, grid, extent, 20, packed)
-        classes = CLASS_BYTES * count
-    return (
-        count,
-        read,
-        WRITTEN_JOB_BYTES
-        + count * (WRITTEN_BYTES * len(bands) + WRITTEN_INDEX_BYTES * len(recipe.indices))
-        + classes,
-    )
+    return read
 
 
 def _decoded_pixels(

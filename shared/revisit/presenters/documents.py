@@ -136,6 +136,7 @@ def order_summary(order: Order) -> dict[str, Any]:
         "end": json_time(order.end),
         "source": order.source or None,
         "subscription": order.subscription or None,
+        "notes": list(order.notes),
         "created": json_time(order.created),
         "aoi": order.aoi,
     }
@@ -276,8 +277,13 @@ OBSERVATION_COLUMNS = (
 """Columns of a series as CSV; new ones are added at the end."""
 
 
-def product(record: Product) -> dict[str, Any]:
-    """A product; flat but for its bounds."""
+def product(record: Product, sources: Sequence[str] = ()) -> dict[str, Any]:
+    """A product; flat but for its bounds and sources.
+
+    Args:
+        record: The product.
+        sources: SPECs of all its sources; by default the one of the record.
+    """
     return {
         "product": record.id,
         "acquisition": record.acquisition,
@@ -290,6 +296,7 @@ def product(record: Product) -> dict[str, Any]:
         "relative_orbit": record.relative_orbit,
         "published": json_time(record.published),
         "source": record.source,
+        "sources": list(sources or (record.source,)),
         "bbox": [record.west, record.south, record.east, record.north],
     }
 
@@ -306,6 +313,7 @@ PRODUCT_COLUMNS = (
     "relative_orbit",
     "published",
     "source",
+    "sources",
 )
 """Columns of a search as CSV."""
 

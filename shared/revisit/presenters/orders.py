@@ -33,6 +33,7 @@ def conditions(order: Order) -> dict[str, Any]:
     """The conditions that products of the order must meet."""
     return {
         "level": order.level,
+        "per_tile": order.per_tile,
         "max_cloud": order.max_cloud,
         **limit_fields(order),
         "products": list(order.products),
@@ -95,7 +96,12 @@ def actual(jobs: Sequence[Job]) -> dict[str, Any]:
 
 def estimate(expected: Estimate) -> dict[str, Any]:
     """An estimate, before the order runs."""
-    return {**expected.record_fields, "assumptions": list(expected.assumptions), "refused": expected.refused}
+    return {
+        **expected.record_fields,
+        "assumptions": list(expected.assumptions),
+        "notes": list(expected.notes),
+        "refused": expected.refused,
+    }
 
 
 def retry_after_s(order: Order) -> int:

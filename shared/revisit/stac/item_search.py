@@ -14,6 +14,7 @@ from revisit.domain.filters import evaluate
 from revisit.domain.footprint import product_footprint
 from revisit.domain.job import FINISHED_STATES, Job
 from revisit.domain.product import Product
+from revisit.domain.selection import select_best_products
 from revisit.errors import InvalidInputError, NotFoundError
 from revisit.geo.equal_area import covered_share
 from revisit.ports.backend import Backend
@@ -285,7 +286,7 @@ def _scan_pages(catalog: Catalog, query: Query, after: str, size_hint: int) -> I
 
 
 def _scan_best_products(backend: Backend, query: ItemQuery, after: str, size_hint: int) -> Iterator[Product]:
-    """The best product of each acquisition, in order.
+    """The best products of each acquisition, in order.
 
     Products of one acquisition are at most `MAX_SENSING_SPREAD` apart, so few are held in memory.
     """
@@ -304,7 +305,8 @@ def _scan_best_products(backend: Backend, query: ItemQuery, after: str, size_hin
             if query.latest_first
             else replace(query, start=last[0] - MAX_SENSING_SPREAD)
         )
-    best: dict[str, Product] = {}
+    known: dict[str, list[Product]] = {}
+    best: dict[str, set[tuple[datetime, str, str]]] = {}
     waiting: deque[Product] = deque()
 
     def settled(until: datetime | None) -> Iterator[Product]:
@@ -314,14 +316,15 @@ def _scan_best_products(backend: Backend, query: ItemQuery, after: str, size_hin
             is_after = last is None or (
                 sort_key(product) < last if query.latest_first else sort_key(product) > last
             )
-            if is_after and sort_key(product) == sort_key(best[product.acquisition]):
+            if product.acquisition not in best:
+                chosen = select_best_products(known.pop(product.acquisition))
+                best[product.acquisition] = {sort_key(one) for one in chosen}
+            if is_after and sort_key(product) in best[product.acquisition]:
                 yield product
 
     for product in _scan_catalog(backend, query, "", size_hint):
         yield from settled(product.sensing_time)
-        rival = best.get(product.acquisition)
-        if rival is None or product.rank > rival.rank:
-            best[product.acquisition] = product
+        known.setdefault(product.acquisition, []).append(product)
         waiting.append(product)
     yield from settled(None)
 

@@ -49,6 +49,7 @@ class CreateOrderBody(msgspec.Struct, forbid_unknown_fields=True):
     min_clear: float | None = None
     min_coverage: float | None = None
     min_clear_of: str = "aoi"
+    per_tile: bool = False
     repair: bool = False
 
 
@@ -69,6 +70,7 @@ def order_request_from_body(context: RequestContext, body: CreateOrderBody) -> O
         context.owner_id,
         body.min_coverage,
         body.min_clear_of,  # type: ignore[arg-type]  # checked by OrderRequest
+        per_tile=body.per_tile,
     )
 
 

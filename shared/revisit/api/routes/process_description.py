@@ -26,7 +26,10 @@ _SCHEMAS: dict[str, tuple[str, dict[str, Any]]] = {
     "source": ("SPEC of the only source to take products from", {"type": "string"}),
     "start": ("Sensed at or after", _DAY),
     "end": ("Sensed at or before", _DAY),
-    "level": ("Only this level; by default L2A is preferred", {"type": "string", "enum": ["L1C", "L2A"]}),
+    "level": (
+        "Only this level, or any: L1C where there is no L2A; by default L2A, or L1C where no L2A is known",
+        {"type": "string", "enum": ["L1C", "L2A", "any"]},
+    ),
     "max_cloud": ("Maximum scene cloud cover, percent", _PERCENT),
     "min_clear": ("Minimum clear share, percent, of what min_clear_of says", _PERCENT),
     "min_clear_of": (
@@ -34,6 +37,10 @@ _SCHEMAS: dict[str, tuple[str, dict[str, Any]]] = {
         {"type": "string", "enum": ["aoi", "seen"], "default": "aoi"},
     ),
     "min_coverage": ("Minimum share of the AOI that was seen, percent", _PERCENT),
+    "per_tile": (
+        "Whether each tile of a pass is a result of its own, instead of one result a pass",
+        {"type": "boolean", "default": False},
+    ),
     "repair": ("Whether to repair an AOI that crosses itself", {"type": "boolean", "default": False}),
 }
 INPUTS: dict[str, dict[str, Any]] = {

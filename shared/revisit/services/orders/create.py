@@ -1,4 +1,4 @@
-"""Creation of orders: one job for each acquisition over an AOI within a period."""
+"""Creation of orders: one job for each pass over an AOI within a period."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -9,9 +9,9 @@ from itertools import batched, count
 from revisit.domain.conditions import limit_fields
 from revisit.domain.events import JobStarted, OrderCreated
 from revisit.domain.ids import derive_id
-from revisit.domain.job import Job, Lane, job_id
+from revisit.domain.job import Job, Lane, former_job_ids, job_id
 from revisit.domain.order import Order
-from revisit.domain.product import Product
+from revisit.domain.selection import PassSelection
 from revisit.errors import InvalidInputError, NotFoundError
 from revisit.pixels.read_estimate import Estimate, estimate_jobs, oversize_reason
 from revisit.ports.backend import Backend, Commit
@@ -66,23 +66,31 @@ def plan_jobs(backend: Backend, order: Order, selection: ProductSelection) -> tu
     Raises:
         InvalidInputError: A job would be too large for one function.
     """
-    aoi, products = selection.request.resolved_aoi, selection.products
+    aoi, passes = selection.request.resolved_aoi, selection.passes
+    products = [one.products for one in passes]
     if reason := oversize_reason(products, aoi.geometry, order.recipe):
         raise InvalidInputError(reason)
     estimate = estimate_jobs(
         products, selection.matched_count, aoi.geometry, order.recipe, backend.settings.on_google_cloud
     )
     planned = order.with_changes(
-        source=selection.request.source, estimate=estimate.record_fields, selection=selection.digest
+        source=selection.request.source,
+        estimate=estimate.record_fields,
+        selection=selection.digest,
+        notes=selection.notes,
     )
-    return planned, [_job(planned, product, len(products)) for product in products]
+    return planned, [_job(planned, one, len(passes)) for one in passes]
 
 
-def _job(order: Order, product: Product, job_count: int) -> Job:
+def _job(order: Order, observed: PassSelection, job_count: int) -> Job:
     lane: Lane = "live" if job_count <= MAX_LIVE_JOBS else "backfill"
+    named = observed.product.id if order.products else observed.observed
     return Job(
-        id=job_id(order.id, product.id if order.products else product.acquisition, order.recipe),
-        product=product,
+        id=job_id(order.id, named, order.recipe),
+        product=observed.product,
+        pass_id=observed.pass_id,
+        parts=observed.parts,
+        alternates=observed.alternates,
         aoi=order.aoi,
         recipe=order.recipe,
         created=order.created,
@@ -110,6 +118,7 @@ def _new_order(backend: Backend, request: OrderRequest, id: str, reply: str) -> 
         reply=reply,
         tile=request.tile,
         failed_jobs=0,
+        per_tile=request.per_tile,
     )
 
 
@@ -186,7 +195,7 @@ def _write_batch(
     stored = commit.get(Order, planned.id)
     if stored and stored.cancelled:
         return
-    is_new_plan = stored is None or (stored.selecting and stored.selection != planned.selection)
+    is_new_plan = stored is None or (stored.selecting and _differs(stored, planned))
     order = planned if stored is None else stored.extend(planned) if is_new_plan else stored
     expected = set(order.jobs)
     elsewhere, new = set(), []
@@ -194,9 +203,11 @@ def _write_batch(
         if job.id not in expected:
             continue
         existing = commit.get(Job, job.id)
+        if existing is None and (job.subscription or stored):
+            existing = _former_job(commit, job)
         if existing is None:
             new.append(job)
-        elif order.id not in existing.orders:
+        elif existing.id != job.id or order.id not in existing.orders:
             elsewhere.add(job.id)
     usage = None
     if is_new_plan:
@@ -214,6 +225,17 @@ def _write_batch(
     for job in new:
         commit.put(job)
         commit.emit(JobStarted(job.id, job.lane))
+
+
+def _differs(stored: Order, planned: Order) -> bool:
+    """Whether other products are planned, or jobs of passes where an earlier version planned acquisitions."""
+    replaces_all = bool(stored.jobs and planned.jobs) and set(stored.jobs).isdisjoint(planned.jobs)
+    return stored.selection != planned.selection or replaces_all
+
+
+def _former_job(commit: Commit, job: Job) -> Job | None:
+    """The job that an earlier version made of an acquisition of the job's pass."""
+    return next((old for id in former_job_ids(job) if (old := commit.get(Job, id))), None)
 
 
 def unwritten_jobs(backend: Backend, id: str, planned: set[str]) -> frozenset[str]:
@@ -315,10 +337,11 @@ def estimate_order(backend: Backend, request: OrderRequest) -> Estimate:
     """
     selection = select_products(backend, validate_request(backend, request))
     geometry, recipe = selection.request.resolved_aoi.geometry, selection.request.recipe
+    products = [one.products for one in selection.passes]
     estimate = estimate_jobs(
-        selection.products, selection.matched_count, geometry, recipe, backend.settings.on_google_cloud
+        products, selection.matched_count, geometry, recipe, backend.settings.on_google_cloud
     )
-    refused = oversize_reason(selection.products, geometry, recipe) or quota_exceeded_reason(
+    refused = oversize_reason(products, geometry, recipe) or quota_exceeded_reason(
         backend, request.owner, estimate.jobs
     )
-    return replace(estimate, refused=refused or None)
+    return replace(estimate, refused=refused or None, notes=selection.notes)

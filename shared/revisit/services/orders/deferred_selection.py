@@ -56,4 +56,5 @@ def _request_of(order: Order) -> OrderRequest:
         order.owner,
         order.min_coverage,
         order.min_clear_of,
+        per_tile=order.per_tile,
     )

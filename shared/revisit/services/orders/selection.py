@@ -1,6 +1,6 @@
-"""Order requests, and selection of their products: the best of each acquisition, or exactly those named."""
+"""Order requests, and selection of their products: the best of each pass, or exactly those named."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -10,9 +10,10 @@ from revisit.domain.clock import format_rfc3339
 from revisit.domain.conditions import check_limits
 from revisit.domain.footprint import product_footprint
 from revisit.domain.job import ClearBase
-from revisit.domain.product import LEVELS, Level, Product, select_best_products
+from revisit.domain.product import LEVELS, LevelChoice, Product
 from revisit.domain.product_name import ProductName
 from revisit.domain.recipe import Recipe
+from revisit.domain.selection import PassSelection
 from revisit.errors import InvalidInputError, PermanentError
 from revisit.geo.mgrs_tile import Tile
 from revisit.ports.backend import Backend
@@ -20,7 +21,7 @@ from revisit.ports.catalog import Query
 from revisit.ports.pagination import search_all
 from revisit.services.accounts.limits import check_area, check_period, check_start, limits_of
 from revisit.services.orders.resolve_recipe import resolve_recipe
-from revisit.services.products.search import products_over
+from revisit.services.products.search import find_passes
 from revisit.services.products.source_sync import sync_sources
 
 MAX_NAMED_PRODUCTS = 500
@@ -45,8 +46,8 @@ class OrderRequest:
     """Sensed at or after."""
     end: datetime | None = None
     """Sensed at or before."""
-    level: Level | None = None
-    """The only level wanted; None prefers L2A."""
+    level: LevelChoice | None = None
+    """The only level wanted; None takes L2A where any acquisition has it, otherwise L1C; "any" mixes them."""
     max_cloud: float | None = None
     """Maximum cloud cover of the whole product, percent."""
     min_clear: float | None = None
@@ -56,12 +57,14 @@ class OrderRequest:
     """Minimum coverage of the AOI, percent; None accepts any."""
     min_clear_of: ClearBase = "aoi"
     """What `min_clear` is a percentage of: all pixels of the AOI, or the seen ones."""
+    per_tile: bool = False
+    """Whether each tile of a pass gets a job of its own."""
 
     def __post_init__(self) -> None:
         check_limits(self, self.max_cloud)
-        if self.level is not None and self.level not in LEVELS:
+        if self.level is not None and self.level not in (*LEVELS, "any"):
             raise InvalidInputError(
-                f"level {str(self.level)[:40]!r} does not exist; choose {' or '.join(LEVELS)}"
+                f"level {str(self.level)[:40]!r} does not exist; choose {', '.join(LEVELS)} or any"
             )
 
     @property
@@ -87,6 +90,7 @@ class OrderRequest:
             ("min_clear_of", None if self.min_clear is None or self.min_clear_of == "seen" else "aoi"),
             ("min_coverage", self.min_coverage or None),
             ("named", len(self.products) or None),
+            ("per_tile", self.per_tile or None),
         )
         return (
             self.owner,
@@ -105,25 +109,27 @@ class ProductSelection:
 
     request: OrderRequest
     """With the source's own SPEC."""
-    products: tuple[Product, ...]
+    passes: tuple[PassSelection, ...]
     """One per job, by sensing time."""
     matched_count: int
-    """Products that met the conditions before the best of each acquisition was taken."""
+    """Known products of these passes, of which theirs were chosen."""
+    notes: tuple[str, ...] = ()
+    """What is left out, and why."""
 
     @property
     def identity(self) -> tuple[str, ...]:
         """The request's identity and its products'."""
-        return (*self.request.identity, *map(_product_version, self.products))
+        return (*self.request.identity, *_product_versions(self.passes))
 
     @property
     def digest(self) -> str:
         """Changes with any product."""
-        return selection_digest(self.products)
+        return selection_digest(self.passes)
 
 
-def selection_digest(products: Iterable[Product]) -> str:
-    """Digest of the ids and versions of products, hexadecimal."""
-    return sha256("\n".join(map(_product_version, products)).encode()).hexdigest()[:32]
+def selection_digest(passes: Iterable[PassSelection]) -> str:
+    """Digest of the ids and versions of the products of passes, hexadecimal."""
+    return sha256("\n".join(_product_versions(passes)).encode()).hexdigest()[:32]
 
 
 def validate_request(backend: Backend, request: OrderRequest) -> OrderRequest:
@@ -155,32 +161,47 @@ def select_products(backend: Backend, request: OrderRequest) -> ProductSelection
     """
     limits = limits_of(request.owner)
     if request.products:
-        found = _select_named_products(backend, request)
-        return ProductSelection(request, tuple(found), len(found))
+        named = [PassSelection("", product) for product in _select_named_products(backend, request)]
+        return ProductSelection(request, tuple(named), len(named))
     request = replace(
         request,
         source=sync_sources(backend, request.resolved_aoi, request.start, request.end, request.source),
     )
     query = Query(
-        (request.tile,) if request.tile else (),
-        start=request.start,
-        end=request.end,
-        max_cloud=request.max_cloud,
-        level=request.level,
-        source=request.source,
+        (request.tile,) if request.tile else (), start=request.start, end=request.end, source=request.source
     )
-    matching = products_over(backend, request.resolved_aoi, query)
-    products = select_best_products(matching, request.level)
-    if len(products) > limits.jobs:
+    found = find_passes(
+        backend,
+        request.resolved_aoi,
+        query,
+        request.level,
+        request.recipe.resolution_m,
+        request.per_tile,
+    )
+    passes = [one for one in found.passes if _is_clear_enough(one.product, request.max_cloud)]
+    if len(passes) > limits.jobs:
         raise InvalidInputError(
-            f"the order has {len(products):,} acquisitions, more than the {limits.jobs:,} allowed;"
-            " shorten the period"
+            f"the order has {len(passes):,} passes, more than the {limits.jobs:,} allowed; shorten the period"
         )
-    return ProductSelection(request, tuple(products), len(matching))
+    notes = _level_notes(found.level, found.other_level_count)
+    return ProductSelection(request, tuple(passes), found.count_products(passes), notes)
+
+
+def _is_clear_enough(product: Product, max_cloud: float | None) -> bool:
+    return max_cloud is None or product.cloud_cover is None or product.cloud_cover <= max_cloud
+
+
+def _level_notes(level: str | None, left_out: int) -> tuple[str, ...]:
+    if not left_out:
+        return ()
+    other = next(name for name in LEVELS if name != level)
+    count = "1 pass is" if left_out == 1 else f"{left_out:,} passes are"
+    return (f"{count} left out, known as {other} only; level {other} or any takes {other}",)
 
 
 def _check_named_products(request: OrderRequest) -> None:
     given = [name for name in ("start", "end", "level", "max_cloud") if getattr(request, name) is not None]
+    given += ["per_tile"] if request.per_tile else []
     if given:
         raise InvalidInputError(f"products are named, so {given[0]} would choose nothing; leave it out")
     most = min(MAX_NAMED_PRODUCTS, limits_of(request.owner).jobs)
@@ -285,8 +306,8 @@ def _parse_name(id: str) -> ProductName | None:
         return None
 
 
-def _product_version(product: Product) -> str:
-    return f"{product.id} {product.version}"
+def _product_versions(passes: Iterable[PassSelection]) -> Iterator[str]:
+    return (f"{product.id} {product.version}" for one in passes for product in one.products)
 
 
 def _format_time(moment: datetime | None) -> str:

@@ -1,21 +1,20 @@
 """Orders over the past of a subscription: its backfill, and what a pause left out."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from revisit.domain.aoi import AOI
 from revisit.domain.conditions import limit_fields
 from revisit.domain.job import Job, job_id
 from revisit.domain.order import Order
-from revisit.domain.product import Product, select_best_products
+from revisit.domain.selection import PassSelection
 from revisit.domain.subscription import Subscription, past_order_id
 from revisit.errors import InvalidInputError
 from revisit.ports.backend import Backend
 from revisit.ports.catalog import Query
 from revisit.services.accounts.limits import limits_of
 from revisit.services.orders.selection import selection_digest
-from revisit.services.products.search import products_over
+from revisit.services.products.search import find_passes
 from revisit.services.products.source_sync import sync_sources
 
 MAX_PUBLICATION_DELAY = timedelta(days=10)
@@ -26,7 +25,7 @@ def plan_backfill(backend: Backend, order: Order) -> tuple[Order, list[Job]]:
     """List the sources of a subscription's order in state `selecting`; return it with the jobs to write.
 
     Raises:
-        InvalidInputError: It has more acquisitions than the plan allows.
+        InvalidInputError: It has more passes than the plan allows.
         TransientError: A source does not answer.
     """
     subscription = backend.records.get(Subscription, order.subscription)
@@ -37,32 +36,37 @@ def plan_backfill(backend: Backend, order: Order) -> tuple[Order, list[Job]]:
     sync_sources(backend, AOI.from_normalized(order.aoi), order.start, None)
     query = Query(start=order.start, end=order.end)
     return plan_past_jobs(
-        order, subscription, past_products(backend, subscription, query, order.published_since)
+        order, subscription, past_passes(backend, subscription, query, order.published_since)
     )
 
 
-def past_products(
+def past_passes(
     backend: Backend, subscription: Subscription, query: Query, published_since: datetime | None = None
-) -> list[Product]:
-    """The best products of a period that meet a subscription's conditions."""
-    matching = products_over(
+) -> list[PassSelection]:
+    """The passes of a period whose best products meet a subscription's conditions."""
+    found = find_passes(
         backend,
         AOI.from_normalized(subscription.aoi),
-        replace(query, level=subscription.level, max_cloud=subscription.max_cloud),
+        query,
+        subscription.level,
+        subscription.recipe.resolution_m,
     )
-    products = [
-        product
-        for product in select_best_products(matching, subscription.level)
-        if (published_since is None or (product.published or product.sensing_time) >= published_since)
-        and not subscription.rejection_reason(product)
+    passes = [
+        one
+        for one in found.passes
+        if not subscription.rejection_reason(one.product)
+        and (
+            published_since is None
+            or any((product.published or product.sensing_time) >= published_since for product in one.products)
+        )
     ]
     most = limits_of(subscription.owner).jobs
-    if len(products) > most:
+    if len(passes) > most:
         raise InvalidInputError(
-            f"the backfill of {subscription.name!r} has {len(products):,} acquisitions,"
+            f"the backfill of {subscription.name!r} has {len(passes):,} passes,"
             f" more than the {most:,} allowed; start it later"
         )
-    return products
+    return passes
 
 
 def backfill_order(subscription: Subscription) -> Order:
@@ -89,13 +93,16 @@ def past_order(
 
 
 def plan_past_jobs(
-    order: Order, subscription: Subscription, products: Sequence[Product]
+    order: Order, subscription: Subscription, passes: Sequence[PassSelection]
 ) -> tuple[Order, list[Job]]:
     """The order with its selection, and its jobs in the backfill lane: those that live news would make."""
-    return order.with_changes(selection=selection_digest(products)), [
+    return order.with_changes(selection=selection_digest(passes)), [
         Job(
-            id=job_id(subscription.id, product.acquisition, subscription.recipe),
-            product=product,
+            id=job_id(subscription.id, one.observed, subscription.recipe),
+            product=one.product,
+            pass_id=one.pass_id,
+            parts=one.parts,
+            alternates=one.alternates,
             aoi=subscription.aoi,
             recipe=subscription.recipe,
             created=order.created,
@@ -105,5 +112,5 @@ def plan_past_jobs(
             lane="backfill",
             **limit_fields(subscription),
         )
-        for product in products
+        for one in passes
     ]

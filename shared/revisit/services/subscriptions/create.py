@@ -13,8 +13,9 @@ from revisit.domain.conditions import DEFAULT_MIN_COVERAGE
 from revisit.domain.events import OrderCreated
 from revisit.domain.job import ClearBase
 from revisit.domain.order import Order
-from revisit.domain.product import Level, Product
+from revisit.domain.product import Level
 from revisit.domain.recipe import Recipe
+from revisit.domain.selection import PassSelection
 from revisit.domain.subscription import (
     Channel,
     Subscription,
@@ -29,7 +30,7 @@ from revisit.services.accounts.quotas import reserve_subscription
 from revisit.services.orders.create import write_order
 from revisit.services.orders.resolve_recipe import resolve_recipe
 from revisit.services.products.source_sync import needs_listing, sync_sources
-from revisit.services.subscriptions.backfill import backfill_order, past_products, plan_past_jobs
+from revisit.services.subscriptions.backfill import backfill_order, past_passes, plan_past_jobs
 from revisit.services.subscriptions.records import list_subscriptions
 
 
@@ -104,13 +105,13 @@ def create_subscription(
     if limits.jobs_a_day is None:
         _check_subscription_limit(backend, requested, limits.subscriptions)
     defers = backfill is not None and defer_listing and needs_listing(backend)
-    products: list[Product] = []
+    passes: list[PassSelection] = []
     if backfill is not None and not defers:
         sync_sources(backend, aoi, backfill, None)
-        products = past_products(backend, requested, Query(start=backfill, end=requested.created))
+        passes = past_passes(backend, requested, Query(start=backfill, end=requested.created))
     created = (
         backend.commit(
-            lambda commit: _write_subscription(commit, requested, len(products), defers, defaults),
+            lambda commit: _write_subscription(commit, requested, len(passes), defers, defaults),
             completes_event=False,
         )
         or requested
@@ -118,8 +119,8 @@ def create_subscription(
     if created.backfill is not None and not defers:
         order = backfill_order(created)
         if created != requested:
-            products = past_products(backend, created, Query(start=order.start, end=order.end))
-        write_order(backend, *plan_past_jobs(order, created, products))
+            passes = past_passes(backend, created, Query(start=order.start, end=order.end))
+        write_order(backend, *plan_past_jobs(order, created, passes))
     return created
 
 

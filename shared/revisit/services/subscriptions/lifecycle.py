@@ -15,7 +15,7 @@ from revisit.services.orders.create import write_order
 from revisit.services.subscriptions.backfill import (
     MAX_PUBLICATION_DELAY,
     past_order,
-    past_products,
+    past_passes,
     plan_past_jobs,
 )
 from revisit.services.subscriptions.records import update_subscription_record
@@ -42,8 +42,8 @@ def catch_up(backend: Backend, subscription: Subscription) -> Subscription:
     _republish_finished_jobs(backend, subscription, since)
     start = since - MAX_PUBLICATION_DELAY
     order = past_order(subscription, "resume", since, start, now).with_changes(published_since=since)
-    products = past_products(backend, subscription, Query(start=start, end=now), since)
-    write_order(backend, *plan_past_jobs(order, subscription, products))
+    passes = past_passes(backend, subscription, Query(start=start, end=now), since)
+    write_order(backend, *plan_past_jobs(order, subscription, passes))
     # Paused again meanwhile: what was published since the first pause still has to be processed.
     return update_subscription_record(
         backend,

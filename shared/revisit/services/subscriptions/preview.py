@@ -7,8 +7,9 @@ from revisit.domain.conditions import skip_reason
 from revisit.domain.job import Cover, Job
 from revisit.domain.order import Order
 from revisit.domain.preview import AoiSummary, SubscriptionPreview
-from revisit.domain.product import Product, select_best_products
+from revisit.domain.product import Product
 from revisit.domain.recipe import Recipe
+from revisit.domain.selection import keeps_tiles_apart, select_passes
 from revisit.domain.subscription import Subscription
 from revisit.errors import InvalidInputError
 from revisit.geo.bounds import bounds_of
@@ -17,7 +18,7 @@ from revisit.ports.backend import Backend
 from revisit.ports.catalog import Query
 from revisit.services.accounts.limits import check_area, check_period, limits_of
 from revisit.services.products.passes import MAX_TILES, upcoming_passes
-from revisit.services.products.search import products_over
+from revisit.services.products.search import find_passes
 
 DEFAULT_PERIOD = timedelta(days=365)
 """Default length of the preview."""
@@ -51,8 +52,8 @@ def summarize_aoi(backend: Backend, aoi: AOI, tiles: tuple[str, ...] = ()) -> Ao
 
 
 def _estimate_pass_bytes(backend: Backend, aoi: AOI, tiles: tuple[str, ...]) -> int:
-    """Estimated bytes read for one pass over all tiles of the AOI, in whole compressed blocks; a sample
-    of many tiles."""
+    """Estimated bytes read for one pass, in whole compressed blocks: of the tiles that the AOI needs; a
+    sample of many tiles."""
     from revisit.pixels.read_estimate import estimate_jobs
 
     source, now = next(iter(backend.sources), ""), backend.now()
@@ -74,9 +75,9 @@ def _estimate_pass_bytes(backend: Backend, aoi: AOI, tiles: tuple[str, ...]) -> 
         for tile in looked_at
         for bounds in [bounds_of(Tile.parse(tile).footprint)]
     ]
-    read = estimate_jobs(
-        whole, len(whole), aoi.geometry, Recipe(indices=("NDVI",)), deployed=False
-    ).bytes_read
+    apart = keeps_tiles_apart(aoi.shape, tiles)
+    jobs = [one.products for one in select_passes(whole, aoi.shape, per_tile=apart)]
+    read = estimate_jobs(jobs, len(whole), aoi.geometry, Recipe(indices=("NDVI",)), deployed=False).bytes_read
     return read if looked_at == tiles else round(read * len(tiles) / len(looked_at))
 
 
@@ -112,18 +113,23 @@ def preview_subscription(
     start = start or now - DEFAULT_PERIOD
     check_area(aoi, limits)
     check_period(start, None, now, limits)
-    known = products_over(
-        backend, aoi, Query(start=start, end=now, level=subscription.level, limit=PAGE_SIZE), MAX_PRODUCTS + 1
+    found = find_passes(
+        backend,
+        aoi,
+        Query(start=start, end=now, limit=PAGE_SIZE),
+        subscription.level,
+        subscription.recipe.resolution_m,
+        most=MAX_PRODUCTS + 1,
     )
-    if len(known) > MAX_PRODUCTS:
+    if len(found.known) > MAX_PRODUCTS:
         raise InvalidInputError(
             f"since {start:%Y-%m-%d} there are more than the {MAX_PRODUCTS:,} products over the AOI that are "
             "looked at; begin later"
         )
     fired: list[Product] = []
     cloudy: list[Product] = []
-    for product in select_best_products(known, subscription.level):
-        (cloudy if subscription.rejection_reason(product) else fired).append(product)
+    for one in found.passes:
+        (cloudy if subscription.rejection_reason(one.product) else fired).append(one.product)
     covers = _processed_covers(backend, aoi, subscription)
     met = {observed: not skip_reason(subscription, cover) for observed, cover in covers.items()}
     verdicts = {
