@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import batched
-from typing import Any
 
 from revisit.chain.job_lifecycle import put_started
 from revisit.domain.aoi import AOI
@@ -13,7 +12,7 @@ from revisit.domain.events import ProductNew
 from revisit.domain.job import Job, job_id
 from revisit.domain.order import Order
 from revisit.domain.product import Product, acquisition_id
-from revisit.domain.selection import SAME_SHARE, PassSelection, select_passes
+from revisit.domain.selection import SAME_SHARE, PassSelection, keeps_tiles_apart, select_passes
 from revisit.domain.subscription import Subscription
 from revisit.ports.backend import Backend, Commit
 from revisit.ports.batch_sizes import MAX_RECORDS_PER_COMMIT
@@ -86,12 +85,22 @@ def follow_product(backend: Backend, news: News, subscriptions: Sequence[Subscri
 
 
 def pass_job_id(subscription: Subscription, news: News) -> str:
-    """Id of the job of the product's pass for a subscription."""
-    return job_id(subscription.id, news.product.pass_id, subscription.recipe)
+    """Id of the job of the product's pass for a subscription, of its acquisition where tiles are apart."""
+    product = news.product
+    observed = product.acquisition if _is_apart(subscription) else product.pass_id
+    return job_id(subscription.id, observed, subscription.recipe)
+
+
+def _is_apart(subscription: Subscription) -> bool:
+    """Whether each tile of a pass gets a job of its own."""
+    shape = AOI.from_normalized(subscription.aoi).shape
+    return keeps_tiles_apart(shape, subscription.tiles, subscription.recipe.resolution_m)
 
 
 def _job_of_acquisition(backend: Backend, product: Product, subscription: Subscription) -> str | None:
     """Id of the job that an earlier version made of an acquisition of the pass; None without one."""
+    if _is_apart(subscription):
+        return None
     for tile in dict.fromkeys((product.tile, *subscription.tiles)):
         acquisition = acquisition_id(product.platform, product.datatake, tile)
         id = job_id(subscription.id, acquisition, subscription.recipe)
@@ -135,7 +144,7 @@ def _reopens(was: Job | None, job: Job) -> bool:
 def new_job(news: News, subscription: Subscription, backend: Backend) -> Job:
     """The first job of the product's pass, with what is known of the pass."""
     candidates = [news.product, *(one for one in news.known if not subscription.rejection_reason(one))]
-    selection = _select(candidates, subscription.aoi, news.product)
+    selection = _select(candidates, subscription, news.product)
     return Job(
         id=pass_job_id(subscription, news),
         product=selection.product,
@@ -144,7 +153,7 @@ def new_job(news: News, subscription: Subscription, backend: Backend) -> Job:
         created=backend.now(),
         owner=subscription.owner,
         subscription=subscription.id,
-        pass_id=news.product.pass_id,
+        pass_id=selection.pass_id,
         parts=selection.parts,
         alternates=selection.alternates,
         **limit_fields(subscription),
@@ -163,7 +172,7 @@ def restarted_job(job: Job, news: News, subscription: Subscription) -> Job | Non
         if not subscription.rejection_reason(one)
     }
     candidates |= {_key(one): one for one in job.products} | {_key(news.product): news.product}
-    selection = _select(list(candidates.values()), job.aoi, news.product)
+    selection = _select(list(candidates.values()), subscription, news.product)
     used = {_key(one): one for one in job.products}
     changed_files = news.files and _key(news.product) in used and news.files != job.files
     if job.state == "failed":
@@ -171,7 +180,7 @@ def restarted_job(job: Job, news: News, subscription: Subscription) -> Job | Non
             selection = _other_than(selection, news.product, job)
         if not changed_files and _versions(selection.products) == _versions(job.products):
             return None
-    elif not changed_files and not _adds_area(selection, job):
+    elif not changed_files and not _adds_area(selection, job, subscription):
         if job.recheck_at is None or selection.products != job.products:
             return None
         alternates = tuple(one for one in selection.alternates if _key(one) not in used)
@@ -193,9 +202,9 @@ def _other_than(selection: PassSelection, product: Product, job: Job) -> PassSel
     return replace(selection, product=product, parts=(), alternates=job.products)
 
 
-def _adds_area(selection: PassSelection, job: Job) -> bool:
+def _adds_area(selection: PassSelection, job: Job, subscription: Subscription) -> bool:
     """Whether a selection shows noticeably more of the AOI than the job's products do."""
-    before = _select(list(job.products), job.aoi, job.product)
+    before = _select(list(job.products), subscription, job.product)
     if selection.coverage > before.coverage + SAME_SHARE:
         return True
     measured = job.shown.cover.coverage if job.shown.cover else 0.0
@@ -204,9 +213,14 @@ def _adds_area(selection: PassSelection, job: Job) -> bool:
     return bool(unknown) and used < {_key(one) for one in selection.products} and measured < WHOLE
 
 
-def _select(candidates: list[Product], aoi: dict[str, Any], product: Product) -> PassSelection:
-    of_pass = [one for one in candidates if one.pass_id == product.pass_id]
-    [selection] = select_passes(of_pass, AOI.from_normalized(aoi).shape, product.level)
+def _select(candidates: list[Product], subscription: Subscription, product: Product) -> PassSelection:
+    is_apart, shape = _is_apart(subscription), AOI.from_normalized(subscription.aoi).shape
+    observed = [
+        one
+        for one in candidates
+        if one.pass_id == product.pass_id and not (is_apart and one.tile != product.tile)
+    ]
+    [selection] = select_passes(observed, shape, product.level, is_apart)
     return selection
 
 
