@@ -7,12 +7,11 @@ import pytest
 import shapely
 from shapely.geometry import box, mapping
 
-from data import shared_data
+from catalog_samples import real_products
 from figures import figure
 from products import product
 from revisit.domain.footprint import product_footprint
 from revisit.domain.product import Product
-from revisit.domain.product_name import ProductName
 from revisit.domain.selection import select_passes
 from revisit.geo.mgrs_tile import Tile
 
@@ -151,40 +150,10 @@ def test_the_same_product_of_other_sources_is_an_alternate():
     assert (one.products, one.alternates) == ((here,), (there, renamed))
 
 
-def catalog() -> list[Product]:
-    """The real products of tile 31UFS, as CDSE lists them."""
-    import pyarrow.parquet as pq
-
-    found = []
-    for row in pq.read_table(shared_data("catalog", "cdse_products.parquet")).to_pylist():
-        name, shape = ProductName.parse(row["title"]), shapely.from_wkb(row["geometry"])
-        west, south, east, north = shape.bounds
-        found.append(
-            Product(
-                str(name),
-                "cdse",
-                name.level,
-                name.platform,
-                name.tile,
-                name.datatake,
-                f"{name.datatake:%Y%m%dT%H%M%S}",
-                west,
-                south,
-                east,
-                north,
-                cloud_cover=row["cloudCover"],
-                baseline=name.baseline,
-                published=name.discriminator,
-                footprint=mapping(shape),
-            )
-        )
-    return found
-
-
 def test_split_acquisitions_of_the_real_catalogue_are_kept_at_the_coverage_of_their_union():
     tile, versions = Tile.parse("31UFS").footprint, Counter[tuple[str, str, str | None]]()
     of_level = defaultdict(list)
-    for one in catalog():
+    for one in real_products():
         of_level[one.pass_id, one.level].append(one)
         versions[one.pass_id, one.level, one.baseline] += 1
     split = 0
