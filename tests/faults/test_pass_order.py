@@ -331,3 +331,14 @@ def test_a_part_known_by_its_bounds_only_is_tried_where_the_result_has_room(chai
     [job] = chain.jobs
     assert (job.again, {each.id for each in job.products}) == (1, {first.id, second.id})
     assert [alert.kind for alert in chain.alerts] == ["new", "updated"]
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_an_older_baseline_takes_no_place_of_a_better_one_that_is_too_cloudy(chain, first):
+    chain.put(subscription(aoi=FIELD, max_cloud=20.0))
+    best = half("20240602T150000", 9.0, 9.4, baseline="0511", cloud_cover=25.0)
+    older = half("20240601T150000", 9.0, 9.4, baseline="0510", cloud_cover=15.0)
+    chain.announce((best, older)[first])
+    chain.announce((older, best)[first])
+    chain.settle()
+    assert not chain.backend.records.find(Job)

@@ -12,7 +12,13 @@ from revisit.domain.events import ProductNew
 from revisit.domain.job import Job, job_id
 from revisit.domain.order import Order
 from revisit.domain.product import Product, acquisition_id
-from revisit.domain.selection import SAME_SHARE, PassSelection, keeps_tiles_apart, select_passes
+from revisit.domain.selection import (
+    SAME_SHARE,
+    PassSelection,
+    keeps_tiles_apart,
+    select_best_products,
+    select_passes,
+)
 from revisit.domain.subscription import Subscription
 from revisit.ports.backend import Backend, Commit
 from revisit.ports.batch_sizes import MAX_RECORDS_PER_COMMIT
@@ -141,9 +147,12 @@ def _reopens(was: Job | None, job: Job) -> bool:
     return was is not None and was.recheck_at is None and was.again != job.again
 
 
-def new_job(news: News, subscription: Subscription, backend: Backend) -> Job:
-    """The first job of the product's pass, with what is known of the pass."""
-    candidates = [news.product, *(one for one in news.known if not subscription.rejection_reason(one))]
+def new_job(news: News, subscription: Subscription, backend: Backend) -> Job | None:
+    """The first job of the product's pass, with what is known of the pass; None where a better product of the
+    acquisition is known that does not meet the conditions."""
+    candidates = _meeting([news.product, *news.known], subscription)
+    if news.product not in candidates:
+        return None
     selection = _select(candidates, subscription, news.product)
     return Job(
         id=pass_job_id(subscription, news),
@@ -211,6 +220,20 @@ def _adds_area(selection: PassSelection, job: Job, subscription: Subscription) -
     used = {_key(one) for one in job.products}
     unknown = [one for one in selection.products if one.footprint is None and _key(one) not in used]
     return bool(unknown) and used < {_key(one) for one in selection.products} and measured < WHOLE
+
+
+def _meeting(known: Sequence[Product], subscription: Subscription) -> list[Product]:
+    """The products of the acquisitions whose best product meets a subscription's conditions."""
+    acquisitions = dict[str, list[Product]]()
+    for one in known:
+        if one.level == subscription.level:
+            acquisitions.setdefault(one.acquisition, []).append(one)
+    return [
+        one
+        for products in acquisitions.values()
+        if not subscription.rejection_reason(select_best_products(products)[0])
+        for one in products
+    ]
 
 
 def _select(candidates: list[Product], subscription: Subscription, product: Product) -> PassSelection:

@@ -15,7 +15,6 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
 from typing import Any
 
 from revisit.domain.footprint import product_footprint
@@ -145,8 +144,9 @@ def _choose_of_tile(known: Sequence[Product]) -> list[Product]:
         for one in known
         if one.level == best.level and bool(one.baseline_number) >= bool(best.baseline_number)
     ]
-    if all(_has_same_bounds(one, best) for one in rivals):  # Most acquisitions: no geometry is needed.
-        copies = [one for one in rivals if one.id == best.id and one.baseline == best.baseline]
+    copies = [one for one in rivals if one.id == best.id and one.baseline == best.baseline]
+    granules = [one for one in rivals if one.id != best.id and package_name(one.id) == package_name(best.id)]
+    if not granules and all(_has_same_bounds(one, best) for one in rivals):  # No geometry is needed.
         return [min(copies, key=_source_order)]
     chosen = _Area(Tile.parse(best.tile).footprint).choose(known).chosen
     return [one.product for one in chosen]
@@ -185,13 +185,6 @@ class _Area:
     def __init__(self, shape: Any) -> None:
         self.shape, self.size = shape, shape.area
         self._pieces: dict[str, Any] = {}
-
-    @cached_property
-    def nothing(self) -> Any:
-        """An empty geometry."""
-        import shapely
-
-        return shapely.Polygon()
 
     def share(self, shape: Any) -> float:
         """Share of the AOI that a part of it has, 0 to 1."""
@@ -240,7 +233,7 @@ class _Area:
         tile, chosen = seen[0].product.tile, list[_Seen]()
         newest_first = sorted(by_id.values(), key=_newest, reverse=True)
         place = {one.product.id: number for number, one in enumerate(newest_first)}
-        covered = self.add(chosen, newest_first, self.nothing, lambda one: (place[one.product.id],))
+        covered = self.add(chosen, newest_first, _union([]), lambda one: (place[one.product.id],))
         if not chosen:  # It touches the AOI only.
             chosen.append(newest_first[0])
         for one in newest_first:
@@ -374,13 +367,8 @@ def _is_same_package(product: Product, chosen: Sequence[_Seen]) -> bool:
 
 
 def _has_same_bounds(one: Product, other: Product) -> bool:
-    pairs = (
-        (one.west, other.west),
-        (one.south, other.south),
-        (one.east, other.east),
-        (one.north, other.north),
-    )
-    return all(abs(a - b) <= SAME_BOUNDS_DEGREES for a, b in pairs)
+    sides = ("west", "south", "east", "north")
+    return all(abs(getattr(one, side) - getattr(other, side)) <= SAME_BOUNDS_DEGREES for side in sides)
 
 
 def _source_order(product: Product) -> tuple[bool, str, float]:

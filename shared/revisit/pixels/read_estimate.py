@@ -76,8 +76,8 @@ class Estimate:
     @property
     def record_fields(self) -> dict[str, Any]:
         """The fields that are stored in the order's record."""
-        told = ("assumptions", "refused", "notes")
-        return {name: value for name, value in asdict(self).items() if name not in told}
+        apart = ("assumptions", "refused", "notes")
+        return {name: value for name, value in asdict(self).items() if name not in apart}
 
 
 def estimate_jobs(
