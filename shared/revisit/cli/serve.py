@@ -73,11 +73,12 @@ def demo(
         print_json(outcome)
     else:
         print_table(
-            ("SENSED", "STATE", "CLEAR", "NDVI", "REASON"),
+            ("SENSED", "STATE", "COVERAGE", "CLEAR", "NDVI", "REASON"),
             [
                 (
                     row["datetime"],
                     row["state"],
+                    format_percent(row["coverage"]),
                     format_percent(row["clear_fraction"]),
                     row["NDVI"],
                     row["reason"],

@@ -173,6 +173,7 @@ def _compare_job(job: Job, date: dict[str, Any]) -> dict[str, Any]:
         "product": job.product.id,
         "state": job.state,
         "reason": job.reason,
+        "coverage": job.cover.coverage if job.cover else None,
         "clear_fraction": clear,
         "NDVI": round(found.mean, 6) if found and found.mean is not None else None,
         "right": right,
