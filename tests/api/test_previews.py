@@ -78,6 +78,9 @@ def test_a_preview_states_one_number_of_alerts_and_what_it_rests_on(client, back
     assert estimated["at_most"] == 5 + 7 and "about 8 alerts, and 12 at most" in estimated["judged"]
     assert [month["fired"] for month in estimated["months"]][-3:] == [4, 4, 0]
     assert preview(client, **body, aoi=BOW_TIE, repair=True)["clear_share"] is None
+    nothing = preview(client, max_cloud=5)
+    assert (nothing["headline"], nothing["too_cloudy"]) == ("0 alerts since 2023-07-02", 17)
+    assert nothing["judged"] == "no known acquisition meets the conditions"
 
 
 def test_a_preview_judges_coverage_and_the_clear_share_of_the_whole_area(client, backend):

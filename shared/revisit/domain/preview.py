@@ -114,6 +114,8 @@ class SubscriptionPreview:
     def note(self) -> str:
         """How `alert_count` is known, as a sentence."""
         limits, matching = describe_limits(self.limits), len(self.matching)
+        if not matching:
+            return "no known acquisition meets the conditions"
         if self.basis == "processed":
             return f"all {matching:,} matching acquisitions have been processed; {limits} was required"
         if self.basis == "estimated":
