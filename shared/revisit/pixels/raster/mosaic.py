@@ -288,7 +288,7 @@ def _align(first: BandReader, band: BandReader, grid: Grid) -> AlignedBand:
 def _with_margin(grid: Grid) -> Bounds:
     """Bounds of a grid and of the pixels around it that its interpolation needs."""
     west, south, east, north = grid.bounds
-    margin = _REACH_M + grid.resolution_m
+    margin = 2 * _REACH_M + grid.resolution_m
     return west - margin, south - margin, east + margin, north + margin
 
 
