@@ -6,6 +6,7 @@ from chain_runner import drain
 from item_samples import STATED, field, inner_aoi, write_item
 from order_samples import order_acquisitions
 from revisit.adapters.local.backend import local_backend
+from revisit.chain.refresh import refresh_source
 from revisit.domain.job import Job
 from revisit.domain.recipe import Recipe
 
@@ -127,3 +128,16 @@ def test_dn_beyond_every_surface_is_noted_or_refused(job_of):
     job = job_of(bands={"B04": red, "B08": field(4000)} | SCL, **NEW)
     assert job.state == "done"
     assert "B04 has a reflectance above 6 in 0.1% of the clear land pixels" in job.notes[0]
+
+
+def test_a_refresh_says_which_bands_of_a_listed_product_are_not_used(tmp_path):
+    write_item(tmp_path / "archive", "S2A_35MNM_20250601_0_L2A", RED_AND_NIR, {"B04": STATED}, **NEW)
+    spec = f"folder:{tmp_path / 'archive'}"
+    result = refresh_source(local_backend(tmp_path / "data", (spec,)), spec)
+    assert (result.new, result.rejection_count) == (1, 0)
+    assert result.remarks == (
+        (
+            "S2A_35MNM_20250601_0_L2A",
+            "without B08, as the item states no radiometric offset of B08, which baseline 0511 may have",
+        ),
+    )

@@ -50,6 +50,8 @@ class RefreshResult:
     """Whether nothing was read because the source states that nothing changed."""
     unfinished: bool = False
     """Whether time ran out; the next refresh continues."""
+    remarks: tuple[tuple[str, str], ...] = ()
+    """(name, sentence) of the first products that are listed although some of their bands cannot be used."""
     incomplete: dict[str, str] = field(default_factory=dict)
     """Product id -> what is missing of it."""
     removed: int = 0
@@ -133,6 +135,7 @@ def refresh_source(backend: Backend, spec: str) -> RefreshResult:
         tuple(listing.rejection_examples),
         listing.unchanged,
         listing.unfinished,
+        tuple(listing.remarks),
         listing.incomplete,
         removed,
     )

@@ -83,6 +83,11 @@ def refresh(
             print_message(f"and {more:,} more rejected products of {result.source}; --json lists more")
         for name, missing in list(result.incomplete.items())[:_MAX_REJECTIONS_PRINTED]:
             print_message(f"incomplete {name}: {missing}")
+        for name, remark in result.remarks[:_MAX_REJECTIONS_PRINTED]:
+            print_message(f"listed {name} {remark}")
+        more = len(result.remarks) - _MAX_REJECTIONS_PRINTED
+        if more > 0:
+            print_message(f"and {more:,} more products of {result.source} that lack bands; --json lists more")
         if result.unfinished:
             print_message(f"the listing of {result.source} is incomplete; the next refresh continues it")
 
@@ -100,6 +105,7 @@ def _refresh_document(result: "RefreshResult") -> dict[str, Any]:
             {"product": name, "missing": missing} for name, missing in list(result.incomplete.items())[:20]
         ],
         "rejections": [{"row": name, "reason": reason} for name, reason in result.rejection_examples[:20]],
+        "remarks": [{"product": name, "remark": remark} for name, remark in result.remarks[:20]],
     }
 
 

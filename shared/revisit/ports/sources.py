@@ -34,6 +34,9 @@ class Listing:
     """(row or name, reason) of at most the first 1,000 rows that could not be read."""
     rejection_count: int = 0
     """Rows that could not be read; they do not stop the listing."""
+    remarks: list[tuple[str, str]] = field(default_factory=list)
+    """(name, sentence) of at most the first 1,000 products that are listed although some of their bands
+    cannot be used."""
     unchanged: bool = False
     """Whether nothing was read because nothing changed (ETag)."""
     unfinished: bool = False

@@ -143,7 +143,7 @@ def test_the_real_archive_gives_its_34_products_and_none_of_sentinel_1():
 def test_a_second_listing_of_the_archive_reads_nothing_and_adds_nothing(monkeypatch):
     source = folder(shared_data("archive"))
     _, first = read(source)
-    monkeypatch.setattr(source, "_read_directory", lambda place: pytest.fail(f"{place} was read again"))
+    monkeypatch.setattr(source, "_read_directory", lambda place, _: pytest.fail(f"{place} was read again"))
     products, second = read(source, first.state, none_unseen)
     assert (products, second.rows, second.state) == ([], 34, first.state)
 
@@ -205,7 +205,9 @@ def test_a_product_added_later_is_found_without_reading_the_others(tmp_path, mon
     monkeypatch.setattr(
         source,
         "_read_directory",
-        lambda place, real=source._read_directory: opened.append(place.path.name) or real(place),
+        lambda place, listing, real=source._read_directory: (
+            opened.append(place.path.name) or real(place, listing)
+        ),
     )
     products, after = read(source, before.state, unseen_but("first"))
     assert [product.id for product in products] == ["second"]

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import batched
 from typing import TYPE_CHECKING, Any
 
+from revisit.domain.bands import BANDS, BandFiles
 from revisit.domain.product import Product
 from revisit.ports.sources import Listing
 
@@ -52,6 +53,13 @@ def batch_unseen(
         if any(missing):
             yield to_table(product for product, new in zip(unique, missing, strict=True) if new)
     on_end()
+
+
+def record_left_out(listing: Listing, name: str, bands: BandFiles) -> None:
+    """Keep why bands of a listed product are not used, if there are any."""
+    if bands.left_out and len(listing.remarks) < MAX_REJECTIONS:
+        names = [band for band in BANDS if band in bands.left_out]
+        listing.remarks.append((name, f"without {', '.join(names)}, as {bands.left_out[names[0]]}"))
 
 
 def record_rejections(listing: Listing, rejected: list[tuple[str, str]]) -> None:

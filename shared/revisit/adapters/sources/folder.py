@@ -22,7 +22,7 @@ from revisit.adapters.sources import (
     tiff_tags,
 )
 from revisit.adapters.sources.allowed_hosts import require_allowed_url
-from revisit.adapters.sources.batches import ProductOrRejection, batch_unseen
+from revisit.adapters.sources.batches import ProductOrRejection, batch_unseen, record_left_out
 from revisit.adapters.sources.file_watch import FileWatch
 from revisit.adapters.sources.folder_removals import FolderRemovals
 from revisit.adapters.sources.folder_walk import Directory, may_hold_items, walk
@@ -195,7 +195,7 @@ class Folder:
                 current[key] = [digest, rows, *copies]
                 continue
             rejections, ids, has_copy = listing.rejection_count, [], False
-            for found in self._read_directory(directory):
+            for found in self._read_directory(directory, listing):
                 if isinstance(found, Product):
                     ids.append(found.id)
                     has_copy |= found.id in seen
@@ -226,7 +226,7 @@ class Folder:
     def product_at(self, id: str, href: str) -> Product | None:
         """A product that is still there; see `WatchedFiles`."""
         path = Path(href)
-        found = self._read_safe(path) if path.is_dir() else self._read_items(path)
+        found = self._read_safe(path) if path.is_dir() else self._read_items(path, Listing(iter(())))
         return next((each for each in found if isinstance(each, Product) and each.id == id), None)
 
     def state_of(self, href: str) -> FilesState:
@@ -278,14 +278,14 @@ class Folder:
                 "check that its disk is mounted"
             )
 
-    def _read_directory(self, directory: Directory) -> Iterator[ProductOrRejection]:
+    def _read_directory(self, directory: Directory, listing: Listing) -> Iterator[ProductOrRejection]:
         if directory.is_product:
             yield from self._read_safe(directory.path)
             return
         for path in sorted(path for path in directory.path.iterdir() if may_hold_items(path.name)):
-            yield from self._read_items(path)
+            yield from self._read_items(path, listing)
 
-    def _read_items(self, path: Path) -> Iterator[ProductOrRejection]:
+    def _read_items(self, path: Path, listing: Listing) -> Iterator[ProductOrRejection]:
         name = os.fspath(path.relative_to(self.root))
         try:
             items = item_file.read_items(self._resolve_inside(path))
@@ -295,7 +295,7 @@ class Folder:
         for item in filter(stac_item.is_sentinel_2, items):
             try:
                 product = stac_item.product_of(item, self.spec, os.fspath(path))
-                self._item_bands(path, item)
+                record_left_out(listing, product.id, self._item_bands(path, item))
                 yield product
             except PermanentError as reason:
                 yield f"{name}#{item.get('id')}" if len(items) > 1 else name, str(reason)
