@@ -142,3 +142,28 @@ def test_the_receipt_states_what_the_file_has(run):
     job, _ = run(Recipe(indices=("NDVI",)), {"B04": field(1500), "B08": field(4000)}, stated)
     inputs = json.loads(json.dumps(job.receipt["inputs"]))
     assert (inputs["B04"]["offset"], inputs["B04"]["nodata"]) == (-0.1, 65535)
+
+
+def cloudy_columns():
+    """Every third column of the classification is cloud: at 20 m, and at 10 m."""
+    scl = field(4, 30, "uint8")
+    scl[:, ::3] = 9
+    return scl, np.kron(scl == 9, np.ones((2, 2), bool))
+
+
+@pytest.mark.parametrize("resolution", [None, 15.0, 20.0, 30.0, 40.0, 60.0, 100.0])
+@pytest.mark.parametrize("name", ["NDVI", "NDMI"])
+def test_clouds_are_not_mixed_into_clear_pixels_of_any_grid(name, resolution, run):
+    scl, cloud = cloudy_columns()
+    bands = {
+        "B04": np.where(cloud, 7000, 1500).astype("uint16"),
+        "B08": np.where(cloud, 7200, 4000).astype("uint16"),
+        "B11": np.where(scl == 9, 6500, 3000).astype("uint16"),
+        "SCL": scl,
+    }
+    job, rasters = run(Recipe(indices=(name,), resolution_m=resolution), bands)
+    value = {"NDVI": 2500 / 3500, "NDMI": 1000 / 5000}[name]
+    found = job.indices[name]
+    assert found.count == job.cover.clear > 0
+    assert [found.min, found.mean, found.max] == pytest.approx([value] * 3, abs=1e-9)
+    assert np.isfinite(rasters[name][name].filled(np.nan)).sum() == found.count

@@ -18,6 +18,7 @@ from revisit.errors import PermanentError
 from revisit.pixels.raster.read_plan import ReadPlan
 
 WEST, NORTH = 600000.0, 5000040.0
+CLEAR = (4, 5, 6, 7, 11)
 
 
 def band(folder, name, resolution, side, dtype="uint16", values=None, crs="EPSG:32631", west=WEST):
@@ -103,7 +104,7 @@ def test_a_plan_reads_the_classification_and_then_the_bands_on_the_same_grid(til
 
 
 def test_coarse_bands_are_interpolated_as_gdal_does_away_from_the_edge(tile):
-    window = read_bands(tile, aoi(300, 700, 650, 410))
+    window = read_bands(tile, aoi(300, 700, 650, 410), bands=["B02", "B11", "B01"])  # without a mask
     for name in ("B11", "B01"):
         with rasterio.open(tile[name].href, driver="GTiff") as file:
             shape = {
@@ -114,6 +115,21 @@ def test_coarse_bands_are_interpolated_as_gdal_does_away_from_the_edge(tile):
             with WarpedVRT(file, crs=file.crs, resampling=Resampling.bilinear, **shape) as warped:
                 peer = warped.read(1)
         assert np.abs(window.dn[name].astype(int) - peer).max() <= 1
+
+
+def test_clear_pixels_are_interpolated_from_clear_neighbours_only(tile):
+    """Against a loop over pixels: neighbours weigh 1/4 and 3/4, and masked ones are left out."""
+    swir, scl = pixels(tile["B11"]), pixels(tile["SCL"])
+    window = read_bands(tile, aoi(300, 700, 650, 410), bands=["B02", "B11", "SCL"])
+    for row in range(window.grid.height):
+        for column in range(window.grid.width):
+            y, x = (41 + row) // 2, (30 + column) // 2
+            up, left = y + (-1 if (41 + row) % 2 == 0 else 1), x + (-1 if column % 2 == 0 else 1)
+            near = [((y, x), 9), ((up, x), 3), ((y, left), 3), ((up, left), 1)]
+            if scl[y, x] in CLEAR:
+                near = [(at, weight) for at, weight in near if scl[at] in CLEAR]
+            expected = sum(int(swir[at]) * weight for at, weight in near) / sum(weight for _, weight in near)
+            assert window.dn["B11"][row, column] == np.rint(expected)
 
 
 def test_a_window_equals_the_same_part_of_the_whole(tile):
@@ -136,9 +152,20 @@ def test_a_coarser_grid_averages_reflectance_and_picks_classes(tile):
     assert (window.dn["B02"] == np.rint(fine)).all()
     assert (window.dn["B11"] == pixels(tile["B11"])[20:35, 15:32]).all()
     coarse = read_bands(tile, aoi(300, 700, 640, 400), resolution_m=60)
-    # 60 m pixels are counted from the tile's corner: columns 5..10, rows 6..11; the middle one of 3 x 3.
+    # 60 m pixels are counted from the tile's corner: columns 5..10, rows 6..11.
     assert coarse.grid.transform == (60.0, 0.0, WEST + 300, 0.0, -60.0, NORTH - 360)
-    assert (coarse.dn["SCL"] == pixels(tile["SCL"])[19:36:3, 16:33:3]).all()
+    scl = pixels(tile["SCL"])
+    for row in range(coarse.grid.height):
+        for column in range(coarse.grid.width):
+            cell = slice(18 + 3 * row, 21 + 3 * row), slice(15 + 3 * column, 18 + 3 * column)
+            classes = scl[cell].ravel().tolist()
+            clear = sum(number in CLEAR for number in classes) > 4
+            among = sorted(number for number in classes if (number in CLEAR) == clear)
+            assert coarse.dn["SCL"][row, column] == max(among, key=among.count)
+            fine = np.kron(scl[cell], np.ones((2, 2), int))
+            red = pixels(tile["B02"])[36 + 6 * row : 42 + 6 * row, 30 + 6 * column : 36 + 6 * column]
+            used = red[np.isin(fine, CLEAR)] if clear else red
+            assert coarse.dn["B02"][row, column] == np.rint(used.mean())
 
 
 def test_an_odd_origin_is_kept(tmp_path):

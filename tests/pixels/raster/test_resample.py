@@ -44,6 +44,14 @@ def test_a_mean_that_equals_nodata_is_changed_by_one():
     assert out.tolist() == [[1]]
 
 
+def test_saturated_pixels_are_not_mixed_and_stay_saturated():
+    row = np.array([[100, 65535, 300]], np.uint16)
+    out = resample_pixels(row, grid(20, 3, 1), grid(10, 6, 2), 0, "bilinear")
+    assert out[0].tolist() == [100, 100, 65535, 65535, 300, 300]
+    pair = np.array([[100, 65535, 65535, 65535]] * 2, np.uint16)
+    assert resample_pixels(pair, grid(10, 4, 2), grid(20, 2, 1), 0, "average").tolist() == [[100, 65535]]
+
+
 def test_nearest_takes_the_pixel_that_contains_the_centre():
     square = np.arange(1, 10, dtype=np.uint8).reshape(3, 3)
     assert (

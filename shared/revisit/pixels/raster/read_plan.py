@@ -12,12 +12,14 @@ import numpy.typing as npt
 
 from revisit.domain.bands import SPECTRAL_BANDS, BandFile
 from revisit.errors import PermanentError
+from revisit.pixels.masks import is_clear
 from revisit.pixels.raster.band_reader import BandReader
+from revisit.pixels.raster.classes import resample_classes
 from revisit.pixels.raster.grid import Bounds, Grid, preload_projection, project_aoi
 from revisit.pixels.raster.limits import MAX_DECODED_BYTES, MAX_PIXELS
 from revisit.pixels.raster.open_band import open_band
 from revisit.pixels.raster.remote_cog import RemoteCogReader
-from revisit.pixels.raster.resample import resample_pixels, source_window
+from revisit.pixels.raster.resample import ClearMasks, resample_pixels, source_window
 
 _CONTINUOUS_LAYERS = ("AOT", "WVP")
 """Layers that are no reflectance and hold quantities, not classes."""
@@ -45,6 +47,10 @@ class ReadPlan:
     grid: Grid
     resampling: str
     _bands: dict[str, BandReader] = field(repr=False)
+    _classes: list[tuple[npt.NDArray[Any], Grid] | None] = field(
+        default_factory=list, repr=False, compare=False
+    )
+    """The scene classification around the grid in its own pixels, once it is read; None if there is none."""
 
     @classmethod
     def open(
@@ -69,7 +75,7 @@ class ReadPlan:
             bands: Names to open; all files if None. SCL decides the grid only if it is the only band.
             resolution_m: Pixel size in metres; the finest band's if None.
             resampling: "bilinear" or "nearest", for bands coarser than the grid; bands finer than the grid
-                are averaged. Classes are always resampled by nearest neighbour.
+                are averaged. Classes go to a finer grid by nearest neighbour, to a coarser one by area.
             remote: Reads COGs over HTTP; the process's shared reader if None.
             extent: Takes a CRS and returns bounds in it, over which the grid extends beyond the product.
 
@@ -138,6 +144,9 @@ class ReadPlan:
     def read(self, bands: Sequence[str] | None = None) -> BandArrays:
         """Read bands on the grid, in parallel.
 
+        Where the plan has a scene classification, a clear pixel is averaged or interpolated from clear pixels
+        only.
+
         Args:
             bands: Names among those opened; all of them if None.
 
@@ -151,6 +160,8 @@ class ReadPlan:
                 f"band {', '.join(unopened)} is not part of the plan, which has {', '.join(self._bands)}"
             )
         self._check_size([self._bands[name] for name in names])
+        if "SCL" in self._bands and any(self._is_mixed(self._bands[name]) for name in names):
+            self._load_classes()
         return BandArrays(
             self.grid,
             dict(zip(names, _run_all(lambda name: self._read_band(self._bands[name]), names), strict=True)),
@@ -171,7 +182,43 @@ class ReadPlan:
                 "ask for a smaller AOI, fewer bands or a coarser resolution_m"
             )
 
+    def _is_mixed(self, band: BandReader) -> bool:
+        """Whether pixels of a band on the grid are averaged or interpolated from several of the file."""
+        return (
+            not is_classification(band.file.band)
+            and band.grid.resolution_m != self.grid.resolution_m
+            and self._resampling_for(band) != "nearest"
+        )
+
+    def _load_classes(self) -> tuple[npt.NDArray[Any], Grid] | None:
+        """The pixels of the scene classification around the grid, and their grid; read once."""
+        if not self._classes:
+            band, mixed = self._bands["SCL"], [each for each in self._bands.values() if self._is_mixed(each)]
+            margin = max((2 * each.grid.resolution_m for each in mixed), default=0.0)
+            west, south, east, north = self.grid.bounds
+            near = band.grid.crop((west - margin, south - margin, east + margin, north + margin))
+            if near is None:
+                self._classes.append(None)
+            else:
+                top, left = (round(offset) for offset in band.grid.offset_of(near))
+                pixels = band.read(slice(top, top + near.height), slice(left, left + near.width))
+                self._classes.append((pixels, near))
+        return self._classes[0]
+
+    def _classes_on(self, grid: Grid) -> npt.NDArray[Any]:
+        """The scene classification on the grid of the plan, or on one of a band."""
+        loaded = self._load_classes()
+        if loaded is None:
+            return np.zeros(grid.shape, np.uint8)
+        pixels, source = loaded
+        finest = source.resolution_m
+        if grid is self.grid:
+            finest = min(band.grid.resolution_m for band in self._bands.values())
+        return resample_classes(pixels, source, grid, grid.resolution_m > finest * (1 + 1e-6))
+
     def _read_band(self, band: BandReader) -> npt.NDArray[Any]:
+        if band.file.band == "SCL":
+            return self._classes_on(self.grid)
         source, target = band.grid, self.grid
         rows, columns = source_window(source, target)
         if rows.start >= rows.stop or columns.start >= columns.stop:
@@ -186,7 +233,10 @@ class ReadPlan:
         )
         if read == target:
             return pixels
-        return resample_pixels(pixels, read, target, band.file.nodata, self._resampling_for(band))
+        clear = None
+        if self._classes and self._is_mixed(band):
+            clear = ClearMasks(is_clear(self._classes_on(read)), is_clear(self._classes_on(target)))
+        return resample_pixels(pixels, read, target, band.file.nodata, self._resampling_for(band), clear)
 
     def _resampling_for(self, band: BandReader) -> str:
         if is_classification(band.file.band):
