@@ -1,6 +1,9 @@
 """The demo archive: real formats, invented pixels, and expected values."""
 
 import json
+import re
+import shlex
+import socket
 import subprocess
 import sys
 import time
@@ -12,7 +15,9 @@ import pystac
 import pytest
 from rio_cogeo.cogeo import cog_validate
 
+from import_graph import ROOT
 from revisit.adapters.sources.folder import Folder
+from revisit.cli import run
 from revisit.demo import make_archive
 from revisit.demo.acquisitions import ACQUISITIONS, TILE
 from revisit.demo.landscape import Landscape, make_landscape
@@ -26,6 +31,8 @@ from revisit.pixels.masks import clear_mask, count_cover, has_data
 from revisit.pixels.raster.grid import aoi_mask
 from revisit.pixels.raster.read_plan import ReadPlan
 from revisit.pixels.statistics import compute_statistics
+
+README = (ROOT / "README.md").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -268,3 +275,55 @@ def test_beyond_the_swath_every_layer_is_0_and_nowhere_else(place):
     for layer in layers.values():
         times = layer.shape[0] // outside.shape[0]
         assert ((layer == 0) == outside.repeat(times, 0).repeat(times, 1)).all()
+
+
+def shell_samples() -> list[list[str]]:
+    """The calls of `revisit` in the README that need no network, as words."""
+    blocks = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+    calls = [shlex.split(line, comments=True) for line in lines if line.startswith("revisit ")]
+    return [call[1:] for call in calls if "https://" not in " ".join(call)]
+
+
+def test_the_samples_of_the_readme_run_as_printed(archive, tmp_path, monkeypatch, capsys):
+    """Only the port differs: the server takes a free one."""
+    (tmp_path / "data" / "demo").mkdir(parents=True)
+    for name in ("season", "archive"):
+        (tmp_path / "data" / "demo" / name).symlink_to(archive)
+    (tmp_path / "field.geojson").write_bytes((archive / "aoi.geojson").read_bytes())
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("REVISIT_DATA", str(tmp_path / "revisit"))
+
+    def output(*words: str) -> str:
+        capsys.readouterr()
+        assert run(list(words)) == 0, (words, capsys.readouterr())
+        return capsys.readouterr().out
+
+    calls = shell_samples()
+    place = next(number for number, call in enumerate(calls) if call[0] == "serve")
+    for call in calls[:place]:
+        output(*call)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    serve = [port if word == "8788" else word for word in calls[place]]
+    with subprocess.Popen([sys.executable, "-m", "revisit", *serve], stdout=subprocess.DEVNULL) as server:
+        try:
+            end = time.monotonic() + 120
+            while not json.loads(output("alerts", "North field", "--json"))["alerts"]:
+                assert time.monotonic() < end
+                time.sleep(0.5)
+            orders = json.loads(output("orders", "list", "--json"))["orders"]
+            names = {
+                "ORDER": next(one["order"] for one in orders if not one["subscription"]),
+                "PRODUCT": json.loads(output("search", "--aoi", "field.geojson", "--json"))["products"][0][
+                    "product"
+                ],
+            }
+            for call in calls[place + 1 :]:
+                assert output(*(names.get(word, word) for word in call)), call
+            (sample,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+            exec(sample.replace("8788", port), {})
+            assert capsys.readouterr().out.startswith("['S2")
+        finally:
+            server.terminate()
