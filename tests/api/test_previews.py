@@ -83,6 +83,14 @@ def test_a_preview_states_one_number_of_alerts_and_what_it_rests_on(client, back
     assert nothing["judged"] == "no known acquisition meets the conditions"
 
 
+def test_a_preview_leaves_out_a_pass_whose_footprint_covers_too_little(client, backend):
+    """The field is 0.02 degrees wide; the swath of the second product ends 0.005 degrees inside it."""
+    add_to_catalog(backend, product(1), product(2, east=9.305))
+    found = preview(client)
+    assert (found["would_have_fired"], found["too_little_seen"], found["acquisitions"]) == (1, 1, 2)
+    assert preview(client, min_coverage=20)["would_have_fired"] == 2
+
+
 def test_a_preview_judges_coverage_and_the_clear_share_of_the_whole_area(client, backend):
     """Each pass sees 36 % of the area, all of it clear; the sixth sees all, and half of it is cloudy."""
     add_to_catalog(backend, *[product(day) for day in range(1, 7)])

@@ -287,7 +287,8 @@ def preview(
     print_table(("MONTH", "ALERTS", "ACQUISITIONS"), result.monthly_counts, ("ALERTS", "ACQUISITIONS"))
     print_message(f"{result.headline}: {result.note}")
     print_message(
-        f"{len(result.acquisitions):,} acquisitions are known, {len(result.too_cloudy):,} of them too cloudy"
+        f"{len(result.acquisitions):,} acquisitions are known: {len(result.too_cloudy):,} are too cloudy, "
+        f"and of {len(result.too_little_seen):,} the footprint covers too little of the area"
     )
 
 

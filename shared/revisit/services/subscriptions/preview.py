@@ -9,7 +9,7 @@ from revisit.domain.order import Order
 from revisit.domain.preview import AoiSummary, SubscriptionPreview
 from revisit.domain.product import Product
 from revisit.domain.recipe import Recipe
-from revisit.domain.selection import keeps_tiles_apart, select_passes
+from revisit.domain.selection import SAME_SHARE, keeps_tiles_apart, select_passes
 from revisit.domain.subscription import Subscription
 from revisit.errors import InvalidInputError
 from revisit.geo.bounds import bounds_of
@@ -126,12 +126,20 @@ def preview_subscription(
             f"since {start:%Y-%m-%d} there are more than the {MAX_PRODUCTS:,} products over the AOI that are "
             "looked at; begin later"
         )
-    fired: list[Product] = []
-    cloudy: list[Product] = []
-    for one in found.passes:
-        (cloudy if subscription.rejection_reason(one.product) else fired).append(one.product)
     covers = _processed_covers(backend, aoi, subscription)
     met = {observed: not skip_reason(subscription, cover) for observed, cover in covers.items()}
+    fired: list[Product] = []
+    cloudy: list[Product] = []
+    too_small: list[Product] = []
+    for one in found.passes:
+        if subscription.rejection_reason(one.product):
+            cloudy.append(one.product)
+        elif not {one.product.pass_id, one.product.acquisition} & met.keys() and 100 * (
+            one.coverage + SAME_SHARE
+        ) < (subscription.min_coverage or 0):
+            too_small.append(one.product)
+        else:
+            fired.append(one.product)
     verdicts = {
         product.id: met[observed]
         for product in fired
@@ -139,7 +147,15 @@ def preview_subscription(
         if observed in met
     }
     return SubscriptionPreview(
-        start, now, subscription, tuple(fired), tuple(cloudy), verdicts, sum(met.values()), len(met)
+        start,
+        now,
+        subscription,
+        tuple(fired),
+        tuple(cloudy),
+        verdicts,
+        sum(met.values()),
+        len(met),
+        tuple(too_small),
     )
 
 
