@@ -12,7 +12,7 @@ from figures import figure
 from products import product
 from revisit.domain.footprint import product_footprint
 from revisit.domain.product import Product
-from revisit.domain.selection import select_passes
+from revisit.domain.selection import keeps_tiles_apart, select_passes
 from revisit.geo.mgrs_tile import Tile
 
 FIELD = box(9.3, 45.3, 9.32, 45.32)
@@ -168,3 +168,17 @@ def test_split_acquisitions_of_the_real_catalogue_are_kept_at_the_coverage_of_th
         split += is_split
     figure("split acquisitions of the real catalogue at their union's coverage", f"{split} of {split}")
     assert split == 6
+
+
+@pytest.mark.parametrize(
+    ("aoi", "resolution_m", "is_apart"),
+    [
+        (box(8.6, 45.3, 9.3, 45.7), None, False),  # 55 x 45 km
+        (box(8.6, 44.7, 9.5, 45.7), None, True),  # 70 x 111 km
+        (box(8.6, 44.7, 9.5, 45.7), 20.0, False),
+        (box(-180, 45.3, -179.7, 45.7).union(box(179.7, 45.3, 180, 45.7)), None, False),  # 47 x 45 km
+        (box(9.1, 45.15, 10.3, 45.95), None, False),  # 94 x 89 km, all of it in 32TNR
+    ],
+)
+def test_tiles_are_kept_apart_where_one_grid_over_several_would_be_too_large(aoi, resolution_m, is_apart):
+    assert keeps_tiles_apart(aoi, ("32TMR", "32TNR", "32TMQ"), resolution_m) is is_apart

@@ -128,7 +128,7 @@ async function estimateOrder(body, signal) {
   if (!body.indices.length && !body.bands.length)
     return { content: h("p", {}, "Choose at least one index or band."), ready: false };
   const estimate = await post("orders/estimate", body, { signal });
-  const { jobs, refused, assumptions, cost_usd: cost } = estimate;
+  const { jobs, refused, assumptions, notes, cost_usd: cost } = estimate;
   const content = h(
     "div",
     { class: "stack" },
@@ -146,6 +146,7 @@ async function estimateOrder(body, signal) {
       cost === null ? null : ["Cost", `about ${cost.toFixed(cost < 0.1 ? 4 : 2)} USD`],
     ]),
     refused ? h("p", { class: "wrong" }, format.toSentence(refused)) : null,
+    ...notes.map((text) => h("p", { class: "note" }, format.toSentence(text))),
     assumptions.length ? assumptionList(assumptions) : null,
   );
   return { content, ready: Boolean(jobs) && !refused };
