@@ -17,6 +17,7 @@ from revisit.domain.job import Cover, Job, Statistics, job_id
 from revisit.domain.order import Order
 from revisit.embedded.function_host import FunctionHost
 from revisit.ports import cloudevents
+from revisit.services.subscriptions.results import get_job, list_jobs, list_latest_jobs
 from samples import NOON, StoppedClock, subscription
 
 WEST, EAST = 9.30, 9.32
@@ -175,6 +176,11 @@ def test_the_part_that_comes_second_restarts_the_job_and_updates_its_alert(chain
     chain.run("notify")
     [job] = chain.jobs
     assert (job.state, job.again, job.shown.cover.valid) == ("started", 1, 50)
+    shown = get_job(chain.backend, job.id)
+    assert (
+        [shown] == list_jobs(chain.backend, "sub_1") == list_latest_jobs(chain.backend, "sub_1", "local", 9)
+    )
+    assert (shown.state, shown.products) == ("done", (A,))
     chain.settle()
     first, second = chain.alerts
     assert (first.kind, first.cover.coverage, second.kind, second.cover.coverage) == (

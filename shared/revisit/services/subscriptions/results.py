@@ -1,5 +1,7 @@
 """Results of orders and subscriptions: jobs, alerts, series."""
 
+from collections.abc import Iterable
+
 from revisit.domain.alert import Alert
 from revisit.domain.job import FINISHED_STATES, Job
 from revisit.domain.order import Order
@@ -24,9 +26,9 @@ def list_jobs(backend: Backend, id: str, owner: str = "local") -> list[Job]:
     records = backend.records
     if id.startswith("order_"):
         order = get_order(backend, id, owner)
-        return list(find_all_sorted(records, Job, sort="sensing_time", orders=order.id))
+        return _shown(find_all_sorted(records, Job, sort="sensing_time", orders=order.id))
     subscription = get_subscription(backend, id, owner)
-    return list(find_all_sorted(records, Job, sort="sensing_time", subscription=subscription.id))
+    return _shown(find_all_sorted(records, Job, sort="sensing_time", subscription=subscription.id))
 
 
 def list_latest_jobs(backend: Backend, id: str, owner: str, limit: int) -> list[Job]:
@@ -46,7 +48,7 @@ def list_latest_jobs(backend: Backend, id: str, owner: str, limit: int) -> list[
         found = records.find_sorted(
             Job, sort="sensing_time", descending=True, limit=limit, subscription=subscription.id
         )
-    return found[::-1]
+    return _shown(found[::-1])
 
 
 def list_ended_jobs(backend: Backend, order: Order, limit: int, after: str = "") -> Page[Job]:
@@ -68,6 +70,11 @@ def list_ended_jobs(backend: Backend, order: Order, limit: int, after: str = "")
         after = page.next
 
 
+def _shown(jobs: Iterable[Job]) -> list[Job]:
+    """Jobs as users see them: the result of the run before, while a further run is under way."""
+    return [job.shown for job in jobs]
+
+
 def get_job(backend: Backend, id: str, owner: str = "local") -> Job:
     """A job of this owner.
 
@@ -77,7 +84,7 @@ def get_job(backend: Backend, id: str, owner: str = "local") -> Job:
     found = backend.records.get(Job, id)
     if found is None or found.owner != owner:
         raise NotFoundError(f"there is no job {id!r}; the results of an order or subscription name theirs")
-    return found
+    return found.shown
 
 
 def get_series(backend: Backend, id: str, index: str, owner: str = "local") -> list[Observation]:
