@@ -141,3 +141,11 @@ def test_a_refresh_says_which_bands_of_a_listed_product_are_not_used(tmp_path):
             "without B08, as the item states no radiometric offset of B08, which baseline 0511 may have",
         ),
     )
+
+
+def test_a_refresh_says_which_nodata_is_no_number(tmp_path):
+    said = {band: STATED | {"nodata": "nan"} for band in ("B04", "B08")}
+    write_item(tmp_path / "archive", "S2A_35MNM_20250601_0_L2A", RED_AND_NIR, said, **NEW)
+    spec = f"folder:{tmp_path / 'archive'}"
+    ((_, remark),) = refresh_source(local_backend(tmp_path / "data", (spec,)), spec).remarks
+    assert remark == "although nodata of B08 is 'nan', which is not a number that DN can have"

@@ -123,6 +123,8 @@ class BandFiles(Mapping[str, BandFile]):
     files: Mapping[str, BandFile]
     left_out: Mapping[str, str] = field(default_factory=dict)
     """Band name -> the reason why its file must not or cannot be read; none of them is in `files`."""
+    remark: str = ""
+    """What is stated of the files and not used, as a clause."""
 
     def __getitem__(self, band: str) -> BandFile:
         return self.files[band]

@@ -57,6 +57,8 @@ def batch_unseen(
 
 def record_left_out(listing: Listing, name: str, bands: BandFiles) -> None:
     """Keep why bands of a listed product are not used, if there are any."""
+    if bands.remark and len(listing.remarks) < MAX_REJECTIONS:
+        listing.remarks.append((name, f"although {bands.remark}"))
     if bands.left_out and len(listing.remarks) < MAX_REJECTIONS:
         names = [band for band in BANDS if band in bands.left_out]
         listing.remarks.append((name, f"without {', '.join(names)}, as {bands.left_out[names[0]]}"))

@@ -136,6 +136,7 @@ def band_files(
     """
     files: dict[str, tuple[tuple[int, int], BandFile]] = {}
     left_out: dict[str, str] = {}
+    remark = ""
     properties = item.get("properties")
     properties = properties if isinstance(properties, dict) else {}
     facts = _facts(item, properties)
@@ -152,6 +153,8 @@ def band_files(
                 tags = read_tags(href, band)
             found = radiometry_of(band, said, tags, facts, href, driver)
             nodata = _stated_nodata(stated)
+            if nodata is None and "nodata" in stated:
+                remark = f"nodata of {band} is {stated['nodata']!r}, which is not a number that DN can have"
         except PermanentError as refusal:
             left_out.setdefault(band, str(refusal))
             continue
@@ -174,6 +177,7 @@ def band_files(
     return BandFiles(
         {band: files[band][1] for band in BANDS if band in files},
         {band: reason for band, reason in left_out.items() if band not in files},
+        remark,
     )
 
 
