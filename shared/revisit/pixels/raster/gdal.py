@@ -11,6 +11,8 @@ for the calling thread alone, and the time-outs must hold on every thread that r
 import os
 import warnings
 from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from revisit.pixels.raster.http_settings import HttpSettings
@@ -41,9 +43,28 @@ _DEFAULT_OPTIONS = {
 }
 
 
+_FOREIGN_VARIABLES = ("PROJ_LIB", "PROJ_DATA", "GDAL_DATA", "GDAL_DRIVER_PATH")
+"""Where the data and drivers of a GDAL or PROJ are; another installation's have another version."""
+
+
+@cache
+def ignored_variables() -> dict[str, str]:
+    """Variables of the environment that name another installation of GDAL or PROJ, removed from it.
+
+    rasterio's own packages hold the data of their GDAL and PROJ. Where rasterio was built against those of
+    the system, the variables may be needed, and stay.
+    """
+    package = find_spec("rasterio")
+    folders = package.submodule_search_locations if package else None
+    if not folders or not any((Path(folder) / "proj_data").is_dir() for folder in folders):
+        return {}
+    return {name: os.environ.pop(name) for name in _FOREIGN_VARIABLES if name in os.environ}
+
+
 @cache
 def configure_gdal() -> None:
     """Set GDAL's options for the whole process; those of `_DEFAULT_OPTIONS` only where they are unset."""
+    ignored_variables()
     os.environ.update(_FORCED_OPTIONS)
     for name, value in (_DEFAULT_OPTIONS | HttpSettings.from_environment().gdal_options).items():
         os.environ[name] = os.environ.get(name) or value

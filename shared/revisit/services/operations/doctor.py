@@ -71,7 +71,7 @@ def check_installation(
         reach_sources: Whether to check that the sources answer.
         rebuild: Whether to rebuild the catalog's index first.
     """
-    findings = [check_versions(), check_disk_space(data)]
+    findings = [check_versions(), check_projections(), check_disk_space(data)]
     if not data.exists():
         return [
             *findings,
@@ -214,6 +214,31 @@ def check_versions() -> Finding:
             "update apsw",
         )
     return Finding("versions", True, versions)
+
+
+def check_projections() -> Finding:
+    """Whether PROJ knows the grids of the tiles, whatever other installations are on this computer."""
+    from revisit.pixels.raster.gdal import gdal_errors, ignored_variables, load_rasterio
+
+    try:
+        known = load_rasterio().crs.CRS.from_epsg(32631).to_epsg() == 32631
+    except gdal_errors():
+        known = False
+    if not known:
+        return Finding(
+            "projections",
+            False,
+            "PROJ does not know EPSG:32631, so that no band can be read; unset PROJ_LIB and PROJ_DATA, or "
+            "install rasterio again",
+        )
+    foreign = "; ".join(f"{name}={value}" for name, value in ignored_variables().items())
+    return Finding(
+        "projections",
+        True,
+        f"Revisit uses its own data of PROJ and GDAL, not what is set for another program: {foreign}"
+        if foreign
+        else "PROJ knows the grids of the tiles",
+    )
 
 
 def _sqlite_version() -> str:
