@@ -73,6 +73,36 @@ def test_points_that_are_equal_but_for_rounding_are_one_along_a_ring_and_where_i
         assert AOI.parse(polygon([*twice, near[0]])) == closed
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252"])
+def test_files_are_read_in_the_encodings_that_other_programs_write(encoding):
+    square = box(11, 45, 11.5, 45.5)
+    feature = {"type": "Feature", "properties": {"name": "Höhe"}, "geometry": square}
+    for text in (json.dumps(feature, ensure_ascii=False), shape(square).wkt):
+        assert AOI.parse(text.encode(encoding)) == AOI.parse(square)
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        (b"PK\x03\x04" + bytes(26) + b"doc.kml", "KMZ"),
+        (b"PK\x03\x04" + bytes(26) + b"field.shp", "zipped shapefile"),
+        (b"PK\x03\x04" + bytes(2_000_000), "zip"),
+        (b"SQLite format 3\0" + bytes(100), "GeoPackage"),
+        (b"fgb\x03fgb\x00", "FlatGeobuf"),
+        (b"\x00\x00\x27\x0a" + bytes(96), "shapefile"),
+        (b'<?xml version="1.0"?><kml xmlns="http://www.opengis.net/kml/2.2"/>', "KML"),
+        ('<?xml version="1.0"?><gpx/>'.encode("utf-16"), "GPX"),
+        (b"\x89PNG\r\n\x1a\n", "image"),
+        (b"\x01\x02\x03\xff", "binary"),
+        ("\x01\x02 text of a body", "binary"),
+    ],
+)
+def test_a_file_of_another_format_is_named_for_what_it_is(content, name):
+    message = parse_error(content)
+    assert name in message and "convert it to GeoJSON" in message
+    assert message.isprintable()
+
+
 def test_coordinates_are_rounded_to_a_centimetre():
     aoi = AOI.parse(box(11.123456789, 45, 11.5, 45.5))
     assert {at[0] for at in aoi.geometry["coordinates"][0]} == {11.1234568, 11.5}

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from revisit.errors import InvalidGeometryError
+from revisit.geo.area_text import decode_text, require_text, require_text_format
 from revisit.geo.wkt import is_wkt, read_wkt
 
 MAX_BYTES = 1_000_000
@@ -36,21 +37,17 @@ def parse_document(document: str | bytes | dict[str, Any]) -> dict[str, Any]:
         InvalidGeometryError: It is too large, or not a JSON object.
     """
     if isinstance(document, str | bytes):
+        if isinstance(document, bytes):
+            require_text_format(document)
         size = len(document) if isinstance(document, bytes) else len(document.encode(errors="replace"))
         if size > MAX_BYTES:
             raise InvalidGeometryError(
                 f"the AOI's GeoJSON has {size:,} bytes, {MAX_BYTES:,} at most; simplify it"
             )
-        if isinstance(document, bytes) and is_wkt(document[:200].decode(errors="replace")):
-            document = document.decode(errors="replace")
-        if isinstance(document, str) and is_wkt(document):
-            return read_wkt(document, MAX_VERTICES + MAX_POLYGONS * (1 + MAX_HOLES))
+        text = decode_text(document) if isinstance(document, bytes) else require_text(document)
+        if is_wkt(text):
+            return read_wkt(text, MAX_VERTICES + MAX_POLYGONS * (1 + MAX_HOLES))
         try:
-            text = (
-                document.removeprefix(b"\xef\xbb\xbf")
-                if isinstance(document, bytes)
-                else document.removeprefix("\ufeff")
-            )
             document = msgspec.json.decode(text)
         except (msgspec.DecodeError, ValueError) as error:
             raise InvalidGeometryError(
