@@ -186,6 +186,14 @@ def test_an_order_without_matching_products_says_so_and_succeeds(data, field, ca
     )
 
 
+def test_an_order_that_finds_nothing_says_what_its_source_rejected(data, field, tmp_path, capsys):
+    (tmp_path / "archive <1>" / "S2A_MSIL2A_20240601T101600_N0510_R065_T32TNR_20240601T150000.SAFE").mkdir(
+        parents=True
+    )
+    assert run(["order", "--aoi", field, "--source", f"folder:{tmp_path}/archive <1>"]) == 0
+    assert "rejected 1 product, the first: S2A_MSIL2A_20240601T101600" in capsys.readouterr().err
+
+
 def test_search_prints_a_table_json_or_csv(backend, field, capsys):
     add_to_catalog(backend, product(1), product(2, cloud=None))
     assert run(["search", "--aoi", field]) == 0

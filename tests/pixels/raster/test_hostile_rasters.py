@@ -362,3 +362,15 @@ def test_a_file_without_a_position_is_refused_without_a_warning(tmp_path):
     )
     assert "is not in a projected CRS" in ran.stderr
     assert "NotGeoreferencedWarning" not in ran.stderr
+
+
+def test_a_folder_may_have_angle_brackets_in_its_name(tmp_path):
+    """Only text that begins with a bracket is XML to GDAL."""
+    file = tmp_path / "archive <2024>" / "B04.tif"
+    file.parent.mkdir()
+    options = {"driver": "GTiff", "width": SIDE, "height": SIDE, "count": 1, "dtype": "uint16"}
+    options |= {"crs": GRID.crs, "transform": rasterio.Affine(*GRID.transform), "tiled": True}
+    with rasterio.open(file, "w", blockxsize=256, blockysize=256, **options) as band:
+        band.write(np.full((SIDE, SIDE), 7, np.uint16), 1)
+    read = read_bands({"B04": BandFile("B04", str(file), "GTiff", 1.0, 0.0)}, AOI)
+    assert set(np.unique(read.dn["B04"])) == {7}

@@ -164,9 +164,7 @@ def _gdal_path(file: BandFile) -> str:
                 f"{redact_url(href)}"
             )
         name, path = parts.path, f"/vsicurl/{href}"
-    elif (
-        href.startswith("/") and not href.startswith(("/vsi", "//")) and not any(c in href for c in "<>\0\n")
-    ):
+    elif href.startswith("/") and not href.startswith(("/vsi", "//")) and not any(c in href for c in "\0\n"):
         name, path = href, href
     else:
         raise PermanentError(

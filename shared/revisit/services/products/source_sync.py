@@ -76,3 +76,15 @@ def _sync_source(
 
 def _is_listed(backend: Backend, source: Source) -> bool:
     return backend.records.get(SourceState, source.spec) is not None
+
+
+def rejecting_sources(backend: Backend, source: str = "") -> list[SourceState]:
+    """States of the sources whose last listing rejected products, which explains why none is found.
+
+    Args:
+        backend: The backend.
+        source: SPEC of the only source to ask about; empty means those that are refreshed.
+    """
+    specs = [source] if source else backend.sources
+    states = (backend.records.get(SourceState, backend.source(spec).spec) for spec in specs)
+    return [state for state in states if state is not None and state.rejections and state.rejected]
