@@ -60,20 +60,6 @@ def folder(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module")
-def server(folder):
-    """Address of `faulty_raster_server`."""
-    script = Path(__file__).with_name("faulty_raster_server.py")
-    with subprocess.Popen(
-        [sys.executable, str(script), str(folder)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as process:
-        yield f"http://127.0.0.1:{int(process.stdout.readline())}"
-        process.terminate()
-
-
 def requests(server):
     with urllib.request.urlopen(f"{server}/count", timeout=10) as answer:
         return int(answer.read())

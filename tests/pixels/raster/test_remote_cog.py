@@ -1,9 +1,6 @@
 """COGs read over HTTP without GDAL, against the same files read by GDAL from disk."""
 
-import subprocess
-import sys
 import urllib.request
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -45,19 +42,6 @@ def folder(tmp_path_factory):
             ["B02"],
         )
     return folder
-
-
-@pytest.fixture(scope="module")
-def server(folder):
-    script = Path(__file__).with_name("faulty_raster_server.py")
-    with subprocess.Popen(
-        [sys.executable, str(script), str(folder)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as process:
-        yield f"http://127.0.0.1:{int(process.stdout.readline())}"
-        process.terminate()
 
 
 @pytest.fixture(autouse=True)
