@@ -5,7 +5,7 @@
 
 import os
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 CI_EXAMPLES = 50
 THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
@@ -13,8 +13,10 @@ THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
 
 def load() -> None:
     """Load the profile that HYPOTHESIS_PROFILE names."""
-    settings.register_profile("ci", max_examples=CI_EXAMPLES)
-    settings.register_profile("thorough", max_examples=300)
+    # On a busy machine the first example pays for imports: no test fails over time alone.
+    slow = [HealthCheck.too_slow]
+    settings.register_profile("ci", max_examples=CI_EXAMPLES, suppress_health_check=slow, deadline=None)
+    settings.register_profile("thorough", max_examples=300, suppress_health_check=slow, deadline=None)
     settings.load_profile("thorough" if THOROUGH else "ci")
 
 
