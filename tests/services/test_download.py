@@ -6,6 +6,7 @@ import re
 import shutil
 import threading
 from base64 import b64encode
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -318,7 +319,7 @@ def test_the_command_copies_from_a_folder_and_goes_on_where_it_was_cut_off(tmp_p
     (archive / real.name / "HTML").mkdir(exist_ok=True)
     (archive / real.name / "HTML" / "unnamed.css").touch()
     source = open_source(f"folder:{archive}")
-    found = source.list_products({}, lambda ids: np.ones(len(ids), bool), None).batches
+    found = source.list_products({}, lambda ids: np.ones(len(ids), bool), datetime.now(UTC)).batches
     backend = local_backend(tmp_path / "data")
     for table in found:
         backend.catalog().add(table)
