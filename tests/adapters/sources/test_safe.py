@@ -301,6 +301,8 @@ def test_a_tile_that_an_old_package_holds_twice_is_two_products_of_one_acquisiti
         files = safe.bands_of(f"/a/{name}.SAFE", read, product.tile, granule_number(product.id))
         assert list(files) == bands
         assert all(f"/GRANULE/{granule}/IMG_DATA/" in file.href for file in files.values())
+    images = safe.image_paths(f"/a/{name}.SAFE", read, "04MGV")
+    assert [image.split("/")[1] for image in images] == [first, first, second]
     (passing,) = select_passes(products, Tile.parse("04MGV").footprint)
     assert sorted(product.id for product in passing.products) == [product.id for product in products]
 

@@ -104,8 +104,10 @@ def bands_of(
 def image_paths(
     root: str, read: ReadFile, tile: str = "", exists: Callable[[str], bool] | None = None
 ) -> tuple[str, ...]:
-    """Paths of all images that the metadata of a product names, relative to its folder; see `bands_of`."""
-    images = load_metadata(root, read).granule(tile).images
+    """Paths of all images that the metadata of a package names for a tile, relative to its folder, in each
+    of the tile's granules; see `bands_of`."""
+    granules = load_metadata(root, read).granules
+    images = (path for granule in granules if tile in ("", granule.tile) for path in granule.images)
     return tuple(
         path if exists is None or exists(path) else _beside_resolution_folder(path) for path in images
     )
