@@ -14,6 +14,7 @@ from revisit.domain.clock import format_rfc3339, parse_instant
 from revisit.domain.events import EVENTS, DeliveriesDue, Event, RefreshDue
 from revisit.domain.job import Lane
 from revisit.errors import InvalidInputError, PermanentError
+from revisit.ports.json_decoder import json_decoder
 
 TYPE_PREFIX = "io.revisit."
 SCHEDULED_EVENTS = (RefreshDue, DeliveriesDue)
@@ -89,12 +90,13 @@ def decode(body: bytes, published: datetime | None = None) -> Envelope:
         PermanentError: It is not a CloudEvent of Revisit.
     """
     try:
-        raw = msgspec.json.decode(body, type=_CloudEvent)
+        raw = json_decoder(_CloudEvent).decode(body)
         kind = EVENTS[raw.type.removeprefix(TYPE_PREFIX)]
         time = raw.time or published
         if time is None:
             raise PermanentError("the message is not a CloudEvent of ours: it states no time")
         tick = {"at": format_rfc3339(time)} if raw.time is None and issubclass(kind, SCHEDULED_EVENTS) else {}
+        json_decoder(kind)
         event = msgspec.convert({**tick, **raw.data}, kind)
     except KeyError:
         raise PermanentError(f"type {raw.type!r} is none of our events") from None

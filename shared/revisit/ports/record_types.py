@@ -15,6 +15,7 @@ from revisit.domain.order import Order
 from revisit.domain.product import Product
 from revisit.domain.subscription import Subscription
 from revisit.domain.usage import Usage
+from revisit.ports.json_decoder import json_decoder
 from revisit.ports.system_records import (
     CatalogCursor,
     DeadLetter,
@@ -104,7 +105,7 @@ def decode[T](text: bytes | str, kind: type[T]) -> T:
     Raises:
         msgspec.MsgspecError: The text is not JSON, or not a record of this kind.
     """
-    return msgspec.json.decode(text, type=kind)
+    return json_decoder(kind).decode(text)
 
 
 def expires_at(record: Any) -> datetime | None:

@@ -15,6 +15,7 @@ from werkzeug.exceptions import Forbidden, UnsupportedMediaType
 from revisit.domain.clock import parse_end_instant, parse_instant
 from revisit.errors import InvalidInputError
 from revisit.ports.backend import Backend
+from revisit.ports.json_decoder import json_decoder
 
 if TYPE_CHECKING:
     from revisit.api.resources import AppResources
@@ -151,7 +152,7 @@ class RequestContext:
         if not request.is_json:
             raise UnsupportedMediaType("send JSON, with Content-Type: application/json")
         try:
-            return msgspec.json.decode(request.get_data(), type=body_type)
+            return json_decoder(body_type).decode(request.get_data())
         except msgspec.ValidationError as error:
             raise InvalidBodyError(str(error), request.get_data(), _member_names(body_type)) from None
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:

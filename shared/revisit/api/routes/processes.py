@@ -26,6 +26,7 @@ from revisit.api.routes.results import ITEM_TYPE
 from revisit.domain.job import Job
 from revisit.domain.order import Order
 from revisit.errors import InvalidInputError, NotFoundError
+from revisit.ports.json_decoder import json_decoder
 from revisit.presenters import documents
 from revisit.services.orders.cancel import cancel_order
 from revisit.services.orders.create import create_order, get_order, list_own_orders
@@ -107,6 +108,7 @@ def _decode_inputs(inputs: dict[str, Any]) -> CreateOrderBody:
         many = INPUTS[name]["schema"].get("type") == "array"
         plain[name] = [value] if many and not isinstance(value, list) else value
     try:
+        json_decoder(CreateOrderBody)
         return msgspec.convert(plain, CreateOrderBody)
     except msgspec.ValidationError as error:
         raise InvalidInputError(f"the inputs of process {PROCESS_ID} are invalid: {error}") from None
