@@ -112,7 +112,7 @@ def test_a_description_of_other_files_is_refused_under_a_raster_name(folder, ser
         "gs://bucket/x.tif",
         "",
         "/tmp/x\n.tif",
-        "/tmp/../tmp/<x>.tif",
+        "<x>/tmp/x.tif",
     ],
 )
 def test_only_absolute_paths_and_http_urls_are_opened(href):
