@@ -85,7 +85,7 @@ class Terraform:
             env=environment,
             text=True,
             capture_output=True,
-            timeout=120,
+            timeout=280,
         )
         return CommandResult(ran.returncode, ran.stdout + ran.stderr if command[0] != "show" else ran.stdout)
 

@@ -31,7 +31,7 @@ def look(folder: Path) -> dict:
         ],
         text=True,
         capture_output=True,
-        timeout=240,
+        timeout=280,
     )
     return json.loads(ran.stdout)
 
