@@ -26,7 +26,13 @@ from revisit.domain.recipe import Recipe
 from revisit.domain.subscription import Channel, Subscription
 from revisit.domain.usage import Usage
 from revisit.ports.record_types import KINDS, collection_name
-from revisit.ports.system_records import CatalogCursor, DeadLetter, IdempotencyRecord, SourceState
+from revisit.ports.system_records import (
+    CatalogCursor,
+    DeadLetter,
+    IdempotencyRecord,
+    ProductCopy,
+    SourceState,
+)
 
 RULES = Path(__file__).parents[2] / "terraform" / "firestore.rules"
 NDVI = Recipe(indices=("NDVI",))
@@ -82,6 +88,7 @@ def of(owner: str) -> list[Any]:
 SYSTEM_RECORDS = [
     SEEN,
     SourceState("folder"),
+    ProductCopy("copy_1", "acquisition", SEEN),
     CatalogCursor(),
     DeadLetter("letter_1", "extract", "job.started", "x", NOW, 1, ""),
     Audit("line_1", NOW, "", "", "", "", 200, "", ""),
