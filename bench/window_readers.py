@@ -1,5 +1,7 @@
 """One window, read by Revisit and by each peer; a reader imports what it needs when it is called."""
 
+from collections.abc import Iterable
+
 BANDS = {"B02": 10, "B03": 10, "B04": 10, "B08": 10, "B11": 20, "B12": 20, "SCL": 20}
 """Band -> pixel size in metres."""
 WEST, NORTH, SIDE, SKIP = 300000, 4900020, 500, 1724
@@ -27,11 +29,11 @@ def forget_headers() -> None:
     remote_reader().headers = HeaderCache()
 
 
-def read_revisit(address: str, geometry: dict) -> dict:
+def read_revisit(address: str, geometry: dict, bands: Iterable[str] = BANDS) -> dict:
     from revisit.domain.bands import BandFile
     from revisit.pixels.raster.read_plan import ReadPlan
 
-    files = {band: BandFile(band, f"{address}/{band}.tif", "GTiff") for band in BANDS}
+    files = {band: BandFile(band, f"{address}/{band}.tif", "GTiff") for band in bands}
     with ReadPlan.open(files, geometry, remote=remote_reader()) as plan:
         return plan.read().dn
 
