@@ -31,8 +31,29 @@ export function byId(id) {
 
 // Replace an element's children. Focus stays on the element with the same data-key.
 export function replaceContent(element, ...children) {
+  keepFocus(element, () => element.replaceChildren(...children.flat().filter(isContent)));
+}
+
+// Replace the rows of a table's body; each has a data-row that is its own. Rows that look the same stay, so
+// that a click meets its button while others change.
+export function replaceRows(body, rows) {
+  const shown = new Map([...body.rows].map((row) => [row.dataset.row, row]));
+  const next = rows.map((row) => {
+    const before = shown.get(row.dataset.row);
+    return before?.isEqualNode(row) ? before : row;
+  });
+  const kept = new Set(next);
+  keepFocus(body, () => {
+    for (const row of shown.values()) if (!kept.has(row)) row.remove();
+    next.forEach((row, index) => {
+      if (body.rows[index] !== row) body.insertBefore(row, body.rows[index] ?? null);
+    });
+  });
+}
+
+function keepFocus(element, change) {
   const key = element.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
-  element.replaceChildren(...children.flat().filter(isContent));
+  change();
   if (key !== undefined)
     element.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus({ preventScroll: true });
 }

@@ -1,9 +1,26 @@
 // The acquisitions of an order or a subscription as a table that also chooses the date shown.
 
-import { cell, h, numberCell, rowHeader, scrollRegion, table } from "../lib/dom.js";
+import {
+  cell,
+  h,
+  numberCell,
+  replaceContent,
+  replaceRows,
+  rowHeader,
+  scrollRegion,
+  table,
+} from "../lib/dom.js";
 import * as format from "../lib/format.js";
 
-export function acquisitionTable(selection) {
+// Show the table in `list`, or renew the rows of the one that it holds.
+export function showAcquisitions(list, selection) {
+  const [shown, next] = [list.querySelector("table"), acquisitionTable(selection)];
+  const renewed = next.querySelector("table");
+  if (shown?.tHead.isEqualNode(renewed.tHead)) replaceRows(shown.tBodies[0], [...renewed.tBodies[0].rows]);
+  else replaceContent(list, next);
+}
+
+function acquisitionTable(selection) {
   const { job: chosen, jobs, statistic } = selection;
   const row = (job) => {
     const choose = h(
@@ -19,7 +36,7 @@ export function acquisitionTable(selection) {
     );
     return h(
       "tr",
-      { class: job === chosen ? "looked" : null },
+      { class: job === chosen ? "looked" : null, "data-row": job.job },
       rowHeader(choose),
       numberCell(format.percent(job.coverage)),
       numberCell(format.percent(job.clear_fraction)),

@@ -20,12 +20,11 @@ async function orderPage(place, route) {
   const line = h("p", { class: "hint-line" }, h("a", { href: "#order" }, "All orders"));
   place.append(heading, line);
   const first = await get(path, route.signal);
-  const head = h("div", { class: "stack" });
   const panel = resultsPanel({ path, recipe: first.recipe, aoi: first.aoi }, route);
   place.classList.add("contains");
   heading.textContent = `Order of ${format.date(first.created)}`;
   line.prepend(`${recipeNames(first.recipe).join(", ")}, ${periodText(first)}. `);
-  place.append(head, panel.element);
+  place.append(panel.element);
 
   let state = first.state;
   const cancel = (event) => {
@@ -35,10 +34,10 @@ async function orderPage(place, route) {
       (problem) => pressed.after(errorBox(problem, null)),
     );
   };
+  const progress = new ProgressCard(cancel);
+  place.insertBefore(progress.element, panel.element);
   const show = (order) => {
-    const open = head.querySelector("details")?.open ?? false;
-    replaceContent(head, renderProgress(order, cancel));
-    head.querySelector("details").open = open;
+    progress.show(order);
     if (state !== order.state) route.announce(`The order is ${order.state}.`);
     state = order.state;
     return panel.update(order.jobs);
@@ -47,23 +46,30 @@ async function orderPage(place, route) {
   const takeOver = followOrder(path, first, route, show);
 }
 
-function renderProgress(order, cancel) {
-  const { progress, state } = order;
-  return h(
-    "div",
-    { class: "card" },
-    h(
-      "p",
-      { class: "row apart" },
-      h("span", {}, h("b", {}, stateText(order)), outcomeText(order)),
-      isOpen(order) ? workButton("Cancel", cancel, { class: "small", "data-key": "cancel" }) : null,
-    ),
-    order.reason ? h("p", { class: "wrong" }, format.toSentence(order.reason)) : null,
-    state === "running"
-      ? h("progress", { max: 1, value: progress.share, "aria-label": "Share of the order that is processed" })
-      : null,
-    h("details", {}, h("summary", { "data-key": "account" }, "Usage"), facts(usageFacts(order))),
-  );
+// Its elements stay while their texts change, so that a click on the button meets it at any time.
+class ProgressCard {
+  constructor(cancel) {
+    this.cancel = workButton("Cancel", cancel, { class: "small", "data-key": "cancel" });
+    this.text = h("span", {});
+    this.row = h("p", { class: "row apart" }, this.text);
+    this.reason = h("p", { class: "wrong" });
+    this.bar = h("progress", { max: 1, "aria-label": "Share of the order that is processed" });
+    this.usage = h("div", {});
+    const details = h("details", {}, h("summary", {}, "Usage"), this.usage);
+    this.element = h("div", { class: "card" }, this.row, this.reason, this.bar, details);
+  }
+
+  show(order) {
+    const { progress, reason, state } = order;
+    replaceContent(this.text, h("b", {}, stateText(order)), outcomeText(order));
+    if (!isOpen(order)) this.cancel.remove();
+    else if (!this.cancel.parentNode) this.row.append(this.cancel);
+    this.reason.hidden = !reason;
+    this.reason.textContent = reason ? format.toSentence(reason) : "";
+    this.bar.hidden = state !== "running";
+    this.bar.value = progress.share;
+    replaceContent(this.usage, facts(usageFacts(order)));
+  }
 }
 
 function stateText({ state, progress: { total, open } }) {

@@ -5,7 +5,7 @@ import { get, Problem } from "../lib/api.js";
 import { errorBox, h, replaceContent } from "../lib/dom.js";
 import * as format from "../lib/format.js";
 import { attempt, latest } from "../lib/latest.js";
-import { acquisitionTable } from "./acquisition_table.js";
+import { showAcquisitions } from "./acquisition_table.js";
 import { DateSlider } from "./date_slider.js";
 import { PixelView } from "./pixel_view.js";
 import { resultFiles } from "./result_files.js";
@@ -78,7 +78,7 @@ class ResultsPanel {
       this.files,
       resultFiles(this.path, this.selection, (work) => this.guard(work), copyLink),
     );
-    replaceContent(this.list, acquisitionTable(this.selection));
+    showAcquisitions(this.list, this.selection);
     await Promise.all([this.drawPixels(), this.drawChart()]);
   }
 
