@@ -309,7 +309,7 @@ def test_the_samples_of_the_readme_run_as_printed(archive, tmp_path, monkeypatch
     serve = [port if word == "8788" else word for word in calls[place]]
     with subprocess.Popen([sys.executable, "-m", "revisit", *serve], stdout=subprocess.DEVNULL) as server:
         try:
-            end = time.monotonic() + 120
+            end = time.monotonic() + 400
             while not json.loads(output("alerts", "North field", "--json"))["alerts"]:
                 assert time.monotonic() < end
                 time.sleep(0.5)

@@ -37,7 +37,7 @@ CLEAR = {
     "S2B_31UES_20231226_L2A_crop": 747,
 }
 """Products of the site with anything to see in its AOI, and how many clear pixels (archive/expected.json)."""
-PATIENCE_S = 120
+PATIENCE_S = 400
 
 
 @pytest.fixture(scope="module")

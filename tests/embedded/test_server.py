@@ -51,10 +51,10 @@ class Server:
     def stop(self) -> int:
         """A polite end."""
         self.process.terminate()
-        return self.process.wait(20)
+        return self.process.wait(60)
 
 
-def wait_for(what, within_s=60):
+def wait_for(what, within_s=240):
     """The first truthy answer of `what`."""
     until = time.monotonic() + within_s
     while time.monotonic() < until:

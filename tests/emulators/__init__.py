@@ -16,7 +16,7 @@ from pathlib import Path
 from data import skip_or_fail
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_S = 60
+PATIENCE_S = 240
 """How long an emulator may take to start on a busy machine."""
 
 
