@@ -13,7 +13,7 @@ from rasterio.transform import Affine
 
 from revisit.adapters.sources import download
 from revisit.adapters.sources.allowed_hosts import require_allowed_url
-from revisit.adapters.sources.stac_item import band_files
+from revisit.adapters.sources.stac_assets import band_files
 from revisit.domain.bands import BandFile, SourceFile
 from revisit.errors import PermanentError, TransientError
 from revisit.net import signed_buckets

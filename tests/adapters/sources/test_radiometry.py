@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from data import shared_data
-from revisit.adapters.sources import stac_item
+from revisit.adapters.sources import stac_assets
 from revisit.adapters.sources.radiometry import SILENT, ItemFacts, Radiometry, Statement, radiometry_of
 from revisit.errors import PermanentError
 
@@ -59,7 +59,7 @@ OFFSETS = {
 def test_every_recorded_item_has_the_scale_and_offset_of_its_provider(name):
     offsets: Counter[float | None] = Counter()
     for item in features(name):
-        found = stac_item.band_files(item, lambda href: href)
+        found = stac_assets.band_files(item, lambda href: href)
         assert not [file for file in found.values() if file.other_offset is not None]
         for band, file in found.items():
             layer = band in ("SCL", "AOT", "WVP")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from data import shared_data
 from product_tables import to_products
 from profiles import examples
-from revisit.adapters.sources import stac_item
+from revisit.adapters.sources import stac_assets, stac_item
 from revisit.adapters.sources.allowed_hosts import require_allowed_url
 from revisit.adapters.sources.stated_footprint import parse_footprint
 from revisit.domain.bands import BANDS, BandFile
@@ -41,13 +41,13 @@ def product(item: dict[str, Any]) -> Product:
 
 
 def bands(item: dict[str, Any]) -> Mapping[str, BandFile]:
-    return stac_item.band_files(item, require_allowed_url).files
+    return stac_assets.band_files(item, require_allowed_url).files
 
 
 def band_files(
     item: dict[str, Any], resolve: Callable[[str], str]
 ) -> tuple[Mapping[str, BandFile], Mapping[str, str]]:
-    found = stac_item.band_files(item, resolve)
+    found = stac_assets.band_files(item, resolve)
     return found.files, found.left_out
 
 
@@ -460,6 +460,6 @@ def test_nonsense_anywhere_in_an_item_is_a_product_or_a_stated_refusal(data):
             found = product(item)
             assert -90 <= found.south <= found.north <= 90
             to_table([found])
-            stac_item.band_files(item, require_allowed_url)
+            stac_assets.band_files(item, require_allowed_url)
     except PermanentError as reason:
         assert str(reason)

@@ -18,6 +18,7 @@ from revisit.adapters.sources import (
     metadata_file,
     safe,
     safe_files,
+    stac_assets,
     stac_item,
     tiff_tags,
 )
@@ -140,7 +141,7 @@ class Folder:
         if path.is_dir():
             return safe_files.list_folder(path, self._resolve_inside)
         item = item_file.read_item_of(path, product)
-        return stac_item.files(item, lambda href: self._resolve_href(path, href))
+        return stac_assets.files(item, lambda href: self._resolve_href(path, href))
 
     def _safe_bands(self, root: Path, product: Product) -> BandFiles:
         files = safe.bands_of(
@@ -164,8 +165,8 @@ class Folder:
         return lambda path: _is_file(root / path)
 
     def _item_bands(self, path: Path, item: dict[str, Any], compare_tags: bool = False) -> BandFiles:
-        return stac_item.require_bands(
-            stac_item.band_files(
+        return stac_assets.require_bands(
+            stac_assets.band_files(
                 item, lambda href: self._resolve_href(path, href), tiff_tags.read_statement, compare_tags
             ),
             path.name,
@@ -247,7 +248,9 @@ class Folder:
         return image_files.faults_of(filter(self._is_inside, images), since)
 
     def _item_images(self, item: Path) -> list[Path]:
-        hrefs = [href for each in item_file.read_items(item) for href in stac_item.relative_image_hrefs(each)]
+        hrefs = [
+            href for each in item_file.read_items(item) for href in stac_assets.relative_image_hrefs(each)
+        ]
         return [path for href in hrefs if self._is_inside(path := item.parent / href)]
 
     def _is_inside(self, path: Path) -> bool:

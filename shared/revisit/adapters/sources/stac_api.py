@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urljoin, urlsplit
 
-from revisit.adapters.sources import stac_item
+from revisit.adapters.sources import stac_assets, stac_item
 from revisit.adapters.sources.allowed_hosts import require_allowed_url
 from revisit.adapters.sources.batches import ProductOrRejection, batch_unseen
 from revisit.adapters.sources.json_client import JsonClient, RetriesExhaustedError
@@ -196,10 +196,12 @@ class StacApi:
         return found
 
     def _bands(self, product: Product, item: dict[str, Any]) -> BandFiles:
-        return stac_item.require_bands(stac_item.band_files(item, self._href_resolver(product)), product.id)
+        return stac_assets.require_bands(
+            stac_assets.band_files(item, self._href_resolver(product)), product.id
+        )
 
     def _files(self, product: Product, item: dict[str, Any]) -> list[SourceFile]:
-        return stac_item.files(item, self._href_resolver(product))
+        return stac_assets.files(item, self._href_resolver(product))
 
     def _href_resolver(self, product: Product) -> Callable[[str], str]:
         return lambda href: require_allowed_url(_join_url(product.href, href), [self._origin])
