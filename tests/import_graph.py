@@ -105,6 +105,8 @@ PORT_MODULES: dict[str, tuple[str, ...]] = {
         "revisit.ports.catalog_schema",
     ),
     "records": (
+        "revisit.adapters.gcp.record_document",
+        "revisit.adapters.gcp.record_transaction",
         "revisit.adapters.gcp.records",
         "revisit.adapters.gcp.outbox",
         "revisit.adapters.gcp.publisher",

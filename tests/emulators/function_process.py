@@ -15,11 +15,15 @@ from typing import Any
 CRASH_POINTS: dict[str, tuple[str, str, str]] = {
     "begun, nothing read": ("revisit.runtime", "_already_done", "after"),
     "everything read, nothing written": (
-        "revisit.adapters.gcp.records",
+        "revisit.adapters.gcp.record_transaction",
         "FirestoreTransaction.put",
         "before",
     ),
-    "written, not committed": ("revisit.adapters.gcp.records", "FirestoreTransaction.close", "before"),
+    "written, not committed": (
+        "revisit.adapters.gcp.record_transaction",
+        "FirestoreTransaction.close",
+        "before",
+    ),
     "committed, nothing published": ("revisit.adapters.gcp.outbox", "Outbox.flush", "before"),
     "published, still in the outbox": ("revisit.adapters.gcp.outbox", "Outbox._remove", "before"),
     "out of the outbox, no answer given": ("revisit.adapters.gcp.outbox", "Outbox.flush", "after"),

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from emulators import new_project
+from revisit.adapters.gcp import record_document
 from revisit.adapters.gcp import records as firestore
 from revisit.adapters.gcp.backend import gcp_backend
 from revisit.adapters.gcp.settings import Settings
@@ -121,14 +122,14 @@ def test_a_read_only_transaction_sees_one_consistent_state(records):
 def test_fields_that_a_record_no_longer_has_are_gone_from_its_document(records, settings):
     put(records, subscription())
     client = firestore.create_client(settings)
-    place = firestore.document(client, "subscription", "sub_1")
+    place = record_document.document(client, "subscription", "sub_1")
     place.update({"former": "x"})
     records.transact(
         lambda transaction: transaction.put(
             transaction.get(Subscription, "sub_1").with_changes(state="paused")
         )
     )
-    assert place.get().to_dict().keys() == firestore.fields_of(subscription()).keys()
+    assert place.get().to_dict().keys() == record_document.fields_of(subscription()).keys()
     assert records.find(Subscription, state="paused") and not records.find(Subscription, state="active")
 
 
