@@ -237,7 +237,7 @@ def main() -> None:
         for own, tile in zip(found["DuckDB table sorted by tile"], found["by tile"], strict=True)
     )
     cold, cold_parquet = cold_start(LocalCatalog, folder), cold_start(DuckDBCatalog, parts)
-    from revisit.adapters.local.catalog_segment import COLUMNS
+    from revisit.adapters.local.search_columns import COLUMNS
 
     (part,) = folder.glob("index-*/*.part")
     width = sum((part / name).stat().st_size for name in COLUMNS) / rows

@@ -84,6 +84,7 @@ def series(
 ) -> None:
     """Show an index over time."""
     from revisit.presenters import documents
+    from revisit.presenters.csv_table import OBSERVATION_COLUMNS, to_csv
     from revisit.services.subscriptions.results import get_series
 
     reject_both("--json", json, "--csv", csv)
@@ -91,7 +92,7 @@ def series(
     if json:
         print_json({"id": id, "index": index, "observations": rows})
     elif csv:
-        print_csv(documents.to_csv(rows, documents.OBSERVATION_COLUMNS))
+        print_csv(to_csv(rows, OBSERVATION_COLUMNS))
     else:
         columns = ("count", "mean", "std", "min", "max", "median")
         print_table(

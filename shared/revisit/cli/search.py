@@ -127,6 +127,7 @@ def search(
 ) -> None:
     """Search the catalog by area, date and cloud cover; a product of several sources is listed once."""
     from revisit.presenters import documents
+    from revisit.presenters.csv_table import PRODUCT_COLUMNS, to_csv
     from revisit.services.products.search import search_products
 
     reject_both("--json", json, "--csv", csv)
@@ -146,7 +147,7 @@ def search(
         print_json({"products": rows})
     elif csv:
         flat = [row | {"sources": " ".join(row["sources"])} for row in rows]
-        print_csv(documents.to_csv(flat, documents.PRODUCT_COLUMNS))
+        print_csv(to_csv(flat, PRODUCT_COLUMNS))
     else:
         print_table(
             ("SENSED", "TILE", "LEVEL", "CLOUD %", "PRODUCT", "SOURCES"),

@@ -241,7 +241,7 @@ def delivery(record: Delivery) -> dict[str, Any]:
 
 
 def observation(value: Observation) -> dict[str, Any]:
-    """One observation of a series; it is also a row of CSV."""
+    """One observation of a series; it is also a row of CSV (`csv_table`)."""
     return {
         "datetime": json_time(value.sensing_time),
         "acquisition": value.acquisition,
@@ -250,31 +250,6 @@ def observation(value: Observation) -> dict[str, Any]:
         "job": value.job,
         **origin(value.product, value.contributors),
     }
-
-
-OBSERVATION_COLUMNS = (
-    "datetime",
-    "acquisition",
-    "count",
-    "mean",
-    "std",
-    "min",
-    "max",
-    "median",
-    "clear_fraction",
-    "coverage",
-    "job",
-    "clear_of_aoi",
-    "mask",
-    "level",
-    "product",
-    "parts",
-    "baseline",
-    "platform",
-    "relative_orbit",
-    "tiles",
-)
-"""Columns of a series as CSV; new ones are added at the end."""
 
 
 def product(record: Product, sources: Sequence[str] = ()) -> dict[str, Any]:
@@ -299,23 +274,6 @@ def product(record: Product, sources: Sequence[str] = ()) -> dict[str, Any]:
         "sources": list(sources or (record.source,)),
         "bbox": [record.west, record.south, record.east, record.north],
     }
-
-
-PRODUCT_COLUMNS = (
-    "product",
-    "acquisition",
-    "tile",
-    "level",
-    "platform",
-    "datetime",
-    "cloud_cover",
-    "baseline",
-    "relative_orbit",
-    "published",
-    "source",
-    "sources",
-)
-"""Columns of a search as CSV."""
 
 
 def dead_letter(record: DeadLetter, body: bool = False) -> dict[str, Any]:
@@ -381,25 +339,6 @@ def subscription_preview(preview: SubscriptionPreview) -> dict[str, Any]:
         "judged": preview.note,
         "first": json_time(preview.first_sensing),
     }
-
-
-def to_csv(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> str:
-    """Rows as CSV with a header (RFC 4180), lists joined by spaces. An apostrophe protects a text that a
-    spreadsheet would run as a formula."""
-    import csv
-    from io import StringIO
-
-    text = StringIO()
-    writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(columns)
-    writer.writerows([_escape_formula(row.get(column)) for column in columns] for row in rows)
-    return text.getvalue()
-
-
-def _escape_formula(value: Any) -> Any:
-    if isinstance(value, list):
-        value = " ".join(map(str, value))
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
 
 
 def expected_pass(predicted: Pass) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from revisit.domain.job import Job, Statistics
 from revisit.errors import InvalidInputError
 from revisit.ports.backend import Backend
 from revisit.presenters import documents
-from revisit.presenters.documents import to_csv
+from revisit.presenters.csv_table import to_csv
 from revisit.stac.item_search import MAX_ITEMS, SearchHit, find_items
 from revisit.stac.search_query import ItemQuery
 

@@ -9,14 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from revisit.adapters.local.catalog_log import CatalogLog, stored_schema, translate_write_errors
-from revisit.adapters.local.catalog_segment import (
-    BATCH_ROWS,
-    COLUMNS,
-    LOOKUPS,
-    METADATA_FILE,
-    ROWS_FILE,
-    search_columns,
-)
+from revisit.adapters.local.catalog_segment import LOOKUPS, METADATA_FILE, ROWS_FILE
+from revisit.adapters.local.search_columns import COLUMNS, search_columns
 from revisit.adapters.local.segment_files import (
     SegmentFile,
     list_segments,
@@ -26,6 +20,7 @@ from revisit.adapters.local.segment_files import (
     select_covering,
     write_atomically,
 )
+from revisit.adapters.local.segment_rows import BATCH_ROWS
 from revisit.errors import TransientError
 
 SUFFIX = ".part"

@@ -5,53 +5,29 @@ tile; whole rows are packed in batches of `BATCH_ROWS`. Files on the disk are me
 """
 
 import json
-import threading
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from revisit.adapters.local.catalog_filter import (
-    NO_ORBIT,
-    UNITS_PER_DEGREE,
-    encode_baselines,
-    encode_platforms,
-    row_mask,
-)
-from revisit.adapters.local.catalog_log import CatalogDamagedError, stored_schema
+from revisit.adapters.local.catalog_filter import NO_ORBIT, row_mask
+from revisit.adapters.local.catalog_log import CatalogDamagedError
 from revisit.adapters.local.catalog_removals import Removals
+from revisit.adapters.local.search_columns import COLUMNS, search_columns
+from revisit.adapters.local.segment_rows import BATCH_ROWS, SegmentRows
 from revisit.domain.filters import Filter, bounds_overlap
-from revisit.domain.product import LEVELS
 from revisit.ports.catalog import SortColumn
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy as np
     import pyarrow as pa
     from numpy.typing import NDArray
 
     Array = NDArray[Any]
 
-BATCH_ROWS = 256
-"""Rows of a batch, the smallest unit that is decompressed."""
 SUPERSEDED_TILE = b""
 """Tile of superseded rows, which no search finds."""
-
-COLUMNS = {
-    "sensed": "<i8",
-    "cloud": "<f8",
-    "west": "<i4",
-    "south": "<i4",
-    "east": "<i4",
-    "north": "<i4",
-    "level": "u1",
-    "source": "u1",
-    "platform": "u1",
-    "orbit": "u1",
-    "baseline": "<u2",
-}
-"""Search columns, one entry per row: microseconds since 1970, percent or NaN, bounds, and the codes of level,
-source, platform, relative orbit and baseline (see `catalog_filter`).
-"""
 LOOKUPS = {
     "tiles": "S5",
     "starts": "<i8",
@@ -88,7 +64,7 @@ class ColumnQuery:
 class IndexSegment:
     """Sorted rows, read by several threads at once."""
 
-    def __init__(self, arrays: "dict[str, Array]", metadata: dict[str, Any], store: "_RowStore") -> None:
+    def __init__(self, arrays: "dict[str, Array]", metadata: dict[str, Any], store: "SegmentRows") -> None:
         import numpy as np
 
         self._arrays = arrays
@@ -130,7 +106,7 @@ class IndexSegment:
         reader = pa.ipc.open_file(
             pa.memory_map(str(folder / ROWS_FILE)), options=pa.ipc.IpcReadOptions(use_threads=False)
         )
-        return cls(arrays, facts, _RowStore(reader))
+        return cls(arrays, facts, SegmentRows(reader))
 
     @classmethod
     def from_rows(cls, rows: "pa.Table") -> "IndexSegment":
@@ -180,7 +156,7 @@ class IndexSegment:
             for one in grouped.to_pylist()
         ]
         facts = {"rows": len(tile), "first": int(positions.min()), "sources": sources, "freshness": freshness}
-        return cls(arrays, facts, _RowStore(rows))
+        return cls(arrays, facts, SegmentRows(rows))
 
     def find(self, query: ColumnQuery) -> "Array":
         """Numbers of the rows that meet the conditions, unordered."""
@@ -353,65 +329,3 @@ class IndexSegment:
                 if low < high:
                     stretches.append((slice(first + low, first + high), high - low))
         return stretches
-
-
-def search_columns(rows: Any, sources: list[str]) -> "dict[str, Array]":
-    """Search columns of rows of `stored_schema` (a table or a batch)."""
-    import numpy as np
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    def degrees(name: str, rounded: Any) -> "Array":
-        return rounded(rows[name].to_numpy(zero_copy_only=False) * UNITS_PER_DEGREE).astype("<i4")  # type: ignore[no-any-return]
-
-    return {
-        "sensed": rows["sensing_time"].cast(pa.int64()).to_numpy(zero_copy_only=False),
-        "cloud": pc.fill_null(rows["cloud_cover"], float("nan")).to_numpy(zero_copy_only=False),
-        "west": degrees("west", np.floor),
-        "south": degrees("south", np.floor),
-        "east": degrees("east", np.ceil),
-        "north": degrees("north", np.ceil),
-        "level": pc.index_in(rows["level"], pa.array(LEVELS)).to_numpy(zero_copy_only=False).astype("u1"),
-        "source": pc.index_in(rows["source"], pa.array(sources)).to_numpy(zero_copy_only=False).astype("u1"),
-        "platform": encode_platforms(rows["platform"]),
-        "baseline": encode_baselines(rows["baseline"]),
-        "orbit": pc.fill_null(rows["relative_orbit"], NO_ORBIT).to_numpy(zero_copy_only=False).astype("u1"),
-    }
-
-
-class _RowStore:
-    """Rows by number, from a table in memory or from batches of `BATCH_ROWS` in a mapped file."""
-
-    def __init__(self, rows: Any) -> None:
-        self._rows = rows
-        self._lock = threading.Lock()
-
-    def table(self) -> "pa.Table":
-        return self._rows
-
-    def take(self, rows: "Array") -> "pa.Table":
-        import numpy as np
-        import pyarrow as pa
-
-        if isinstance(self._rows, pa.Table):
-            return self._rows.take(_index_array(rows))
-        if not len(rows):
-            return stored_schema().empty_table()
-        ascending = np.sort(rows)
-        groups, starts = np.unique(ascending // BATCH_ROWS, return_index=True)
-        taken = []
-        for group, own in zip(groups.tolist(), np.split(ascending, starts[1:]), strict=True):
-            with self._lock:
-                batch = self._rows.get_batch(group)
-            taken.append(batch.take(_index_array(own - group * BATCH_ROWS)))
-        return pa.Table.from_batches(taken, schema=stored_schema())
-
-
-def _index_array(rows: "Array") -> "pa.Array":
-    # pa.array imports pandas where it is installed, which takes longer than a search; buffers do not.
-    import numpy as np
-    import pyarrow as pa
-
-    return pa.Array.from_buffers(
-        pa.int64(), len(rows), [None, pa.py_buffer(np.ascontiguousarray(rows, np.int64))]
-    )

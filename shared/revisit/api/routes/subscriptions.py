@@ -14,6 +14,7 @@ from revisit.domain.recipe import Recipe
 from revisit.domain.subscription import SECRET_OVERLAP, Channel, Subscription
 from revisit.errors import InvalidInputError
 from revisit.presenters import documents
+from revisit.presenters.csv_table import OBSERVATION_COLUMNS, to_csv
 from revisit.services.orders.resolve_recipe import build_recipe, resolve_recipe
 from revisit.services.products.passes import next_passes
 from revisit.services.subscriptions.create import create_subscription, new_limits
@@ -272,7 +273,7 @@ def series(context: RequestContext, id: str) -> ResponseReturnValue:
     rows = [documents.observation(seen) for seen in get_series(context.backend, id, index, context.owner_id)]
     if form == "csv":
         return Response(
-            documents.to_csv(rows, documents.OBSERVATION_COLUMNS),
+            to_csv(rows, OBSERVATION_COLUMNS),
             content_type="text/csv; charset=utf-8; header=present",
             headers={"Content-Disposition": 'attachment; filename="series.csv"'},
         )
