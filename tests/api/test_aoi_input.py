@@ -71,7 +71,8 @@ def test_well_known_text_is_the_same_area(client, text):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("SRID=32632;POLYGON((1 2, 3 4, 5 6))", "EPSG:32632"),
+        ("SRID=32632;POLYGON((1 2, 3 4, 5 6))", "looks like degrees"),
+        ("SRID=0;POLYGON((1 2, 3 4, 5 6))", "'EPSG:0' is no CRS"),
         ("POLYGON EMPTY", "empty"),
         ("POLYGON((9 45, 9.1 45", "breaks off"),
         ("POLYGON((9 45, x 45, 9 46))", "no number"),

@@ -332,7 +332,7 @@ UTM = {
         (
             "/orders",
             {"aoi": {**FIELD, "crs": {"type": "name", "properties": {"name": "EPSG:32632"}}}},
-            "EPSG:32632",
+            "looks like degrees",
         ),
         ("/orders", {"aoi": FIELD, "indices": ["NDVY"]}, "did you mean NDVI"),
         ("/orders", {"aoi": FIELD, "bands": ["B99"]}, "no band 'B99'"),

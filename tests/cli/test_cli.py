@@ -82,7 +82,7 @@ def rejected(capsys, *arguments: str, code: int = 2) -> str:
         (json.dumps(square(0, 0, 40)), "km2 at most"),
         (json.dumps(square(500_000, 5_000_000, 100)), "lon/lat degrees (EPSG:4326)"),
         (json.dumps(square(200, 10, 0.1)), "longitude 200"),
-        (json.dumps({**FIELD, "crs": {"type": "name", "properties": {"name": "EPSG:32632"}}}), "EPSG:32632"),
+        (json.dumps({**FIELD, "crs": {"type": "name", "properties": {"name": "EPSG:32632"}}}), "degrees"),
         (json.dumps({"type": "Point", "coordinates": [9, 45]}), "Point has no area"),
         (" " * 1_000_001, "1,000,000 at most"),
     ],

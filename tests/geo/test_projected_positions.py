@@ -40,6 +40,21 @@ def test_a_prj_file_of_a_national_grid_is_right_within_20_m(code):
 
 
 @pytest.mark.parametrize(
+    ("crs", "at"),
+    [("EPSG:4258", (5, 45)), ("EPSG:4979", (1, 2)), ("EPSG:4269", (-93, 42)), ("OGC:CRS83", (-93, 42))],
+)
+def test_degrees_on_a_datum_that_is_nearly_that_of_wgs84_stay(crs, at):
+    (found,) = convert_to_lon_lat(crs, [at]).positions
+    assert Geod(ellps="WGS84").inv(*at, *found)[2] < 2
+
+
+def test_a_code_may_be_of_another_authority():
+    x, y = Transformer.from_crs(4326, 2154, always_xy=True).transform(2.4, 47)
+    for crs in ("IGNF:LAMB93", "urn:ogc:def:crs:ESRI::102110", "http://www.opengis.net/def/crs/EPSG/0/2154"):
+        assert convert_to_lon_lat(crs, [(x, y)]).positions == [pytest.approx((2.4, 47), abs=1e-6)]
+
+
+@pytest.mark.parametrize(
     ("crs", "position", "message"),
     [
         (
@@ -53,6 +68,9 @@ def test_a_prj_file_of_a_national_grid_is_right_within_20_m(code):
         ('PROJCS["x"]', (0, 0), "cannot be read"),
         ("+proj=longlat +nadgrids=/etc/passwd", (0, 0), "no CRS that is read here"),
         ("EPSG:28992", (float("nan"), 0), "lies outside of"),
+        ("EPSG:28992", (5.4, 52.2), "looks like degrees"),
+        ("EPSG:4978", (4e6, 1e5), "lies outside of"),  # geocentric
+        ("EPSG:5773", (1, 2), "no published shift leads from 'EGM96 geoid'"),  # heights
     ],
 )
 def test_a_datum_without_a_known_shift_and_what_is_no_crs_is_refused(crs, position, message):

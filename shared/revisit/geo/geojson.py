@@ -1,13 +1,13 @@
 """Parser of untrusted GeoJSON polygons: checks limits first, then structure, then numbers."""
 
 import math
-import re
 from typing import Any
 
 import msgspec
 
 from revisit.errors import InvalidGeometryError
 from revisit.geo.area_text import decode_text, require_text, require_text_format
+from revisit.geo.geojson_crs import LON_LAT, convert_rings, read_crs
 from revisit.geo.wkt import is_wkt, read_wkt
 
 MAX_BYTES = 1_000_000
@@ -24,10 +24,6 @@ Ring = list[tuple[float, float]]
 """Lon, lat pairs in degrees; closed, without repeated positions."""
 Polygon = list[Ring]
 """The outer ring first, then the holes."""
-
-_LON_LAT_CRS = re.compile(
-    r"(urn:ogc:def:crs:)?(OGC:(1\.3)?:?CRS84h?|EPSG:[\d.]*:?4326|WGS ?84|CRS84)", re.IGNORECASE
-)
 
 
 def parse_document(document: str | bytes | dict[str, Any]) -> dict[str, Any]:
@@ -65,15 +61,19 @@ def parse_document(document: str | bytes | dict[str, Any]) -> dict[str, Any]:
 def extract_polygons(document: dict[str, Any], wrap_longitudes: bool = False) -> list[list[Polygon]]:
     """The polygons of every geometry in a GeoJSON object, one list per geometry.
 
+    Positions in another CRS, which its member `crs` names, are converted.
+
     Args:
         document: Geometry, Feature, FeatureCollection or GeometryCollection.
         wrap_longitudes: Wrap longitudes beyond 180 degrees instead of rejecting them.
 
     Raises:
-        InvalidGeometryError: It contains anything other than polygons, or exceeds a limit.
+        InvalidGeometryError: It contains anything other than polygons, exceeds a limit, or is in a CRS that
+            cannot be converted.
     """
     found: list[list[Any]] = []
-    _collect_polygons(document, found, 0)
+    crs_names: set[str] = set()
+    _collect_polygons(document, found, crs_names, LON_LAT, 0)
     polygons = sum(len(geometry) for geometry in found)
     if not polygons:
         raise InvalidGeometryError("the AOI is empty; give at least one polygon")
@@ -87,6 +87,17 @@ def extract_polygons(document: dict[str, Any], wrap_longitudes: bool = False) ->
             f"the AOI has {vertices:,} vertices, {MAX_VERTICES:,} at most; simplify it, for instance to the "
             "10 m of a pixel"
         )
+    if len(crs_names) > 1:
+        raise InvalidGeometryError(
+            f"the AOI is in several CRSs, {' and '.join(map(_quote_value, sorted(crs_names)[:2]))}; "
+            "write it in one"
+        )
+    if crs_names != {LON_LAT}:
+        every = [ring for geometry in found for rings in geometry for ring in rings]
+        for position in (position for ring in every for position in ring):
+            _require_numbers(position)
+        converted = iter(convert_rings(crs_names.pop(), every))
+        found = [[[next(converted) for _ in rings] for rings in geometry] for geometry in found]
     return [
         [[_parse_ring(ring, wrap_longitudes) for ring in rings] for rings in geometry] for geometry in found
     ]
@@ -110,29 +121,33 @@ def _count_vertices(rings: Any) -> int:
     return sum(len(ring) - (len(ring) > 1 and ring[0] == ring[-1]) for ring in rings)
 
 
-def _collect_polygons(item: Any, collected: list[list[Any]], depth: int) -> None:
+def _collect_polygons(
+    item: Any, collected: list[list[Any]], crs_names: set[str], crs: str, depth: int
+) -> None:
     if depth > MAX_NESTING:
         raise InvalidGeometryError(
             f"the AOI's collections are nested more than {MAX_NESTING} deep; write one MultiPolygon"
         )
     if not isinstance(item, dict):
         raise InvalidGeometryError(f"the AOI holds {_quote_value(item)} where GeoJSON has an object")
-    _require_lon_lat_crs(item.get("crs"))
+    crs = read_crs(item, crs)
     kind = item.get("type")
     if kind in ("FeatureCollection", "GeometryCollection"):
         key = "features" if kind == "FeatureCollection" else "geometries"
         for member in _require_list(item, key):
-            _collect_polygons(member, collected, depth + 1)
+            _collect_polygons(member, collected, crs_names, crs, depth + 1)
     elif kind == "Feature":
         if item.get("geometry") is None:
             raise InvalidGeometryError(
                 "a feature of the AOI has no geometry; give it a polygon or leave it out"
             )
-        _collect_polygons(item["geometry"], collected, depth + 1)
+        _collect_polygons(item["geometry"], collected, crs_names, crs, depth + 1)
     elif kind == "Polygon":
         collected.append([_require_list(item, "coordinates")])
+        crs_names.add(crs)
     elif kind == "MultiPolygon":
         collected.append(_require_list(item, "coordinates"))
+        crs_names.add(crs)
     elif kind in ("Point", "MultiPoint", "LineString", "MultiLineString"):
         raise InvalidGeometryError(f"a {kind} has no area; draw the AOI as a polygon")
     else:
@@ -147,18 +162,6 @@ def _require_list(item: dict[str, Any], key: str) -> list[Any]:
     if not isinstance(value, list | tuple):
         raise InvalidGeometryError(f"the AOI's {item['type']} has no list of {key}")
     return list(value)
-
-
-def _require_lon_lat_crs(crs: Any) -> None:
-    if crs is None:
-        return
-    properties = crs.get("properties") if isinstance(crs, dict) else None
-    name = str(properties.get("name")) if isinstance(properties, dict) else str(crs)
-    if not _LON_LAT_CRS.fullmatch(name.replace("::", ":").strip()):
-        raise InvalidGeometryError(
-            f"the AOI is in {_quote_value(name)}; GeoJSON is in lon/lat degrees (WGS84, EPSG:4326), so "
-            "convert it first"
-        )
 
 
 def _parse_ring(positions: list[Any], wrap_longitudes: bool) -> Ring:
@@ -177,11 +180,11 @@ def _parse_ring(positions: list[Any], wrap_longitudes: bool) -> Ring:
     return ring
 
 
-def _parse_position(position: Any, wrap_longitudes: bool) -> tuple[float, float]:
+def _require_numbers(position: Any) -> None:
+    """Check that a position starts with two finite numbers."""
     if not isinstance(position, list | tuple) or not 2 <= len(position) <= 4:
         raise InvalidGeometryError(f"{_quote_value(position)} in the AOI is not a [lon, lat] position")
-    lon, lat = position[0], position[1]
-    for value in (lon, lat):
+    for value in position[:2]:
         if (
             isinstance(value, bool)
             or not isinstance(value, int | float)
@@ -189,6 +192,11 @@ def _parse_position(position: Any, wrap_longitudes: bool) -> tuple[float, float]
             or abs(value) == math.inf
         ):
             raise InvalidGeometryError(f"{_quote_value(value)} in the AOI is not a number of degrees")
+
+
+def _parse_position(position: Any, wrap_longitudes: bool) -> tuple[float, float]:
+    _require_numbers(position)
+    lon, lat = position[0], position[1]
     if wrap_longitudes and 180 < abs(lon) <= 540:
         lon = (lon + 180) % 360 - 180
     if abs(lon) <= 180 and abs(lat) <= 90:
@@ -196,7 +204,7 @@ def _parse_position(position: Any, wrap_longitudes: bool) -> tuple[float, float]
     if abs(lat) > 360 or abs(lon) > 1000:
         raise InvalidGeometryError(
             f"[{_quote_value(lon)}, {_quote_value(lat)}] looks like metres of a projection such as UTM; "
-            "GeoJSON is in lon/lat degrees (EPSG:4326), so convert the AOI first"
+            "GeoJSON is in lon/lat degrees (EPSG:4326), so convert the AOI first or name its CRS in crs"
         )
     if abs(lat) > 90 and abs(lon) <= 90 and abs(lat) <= 180:
         raise InvalidGeometryError(

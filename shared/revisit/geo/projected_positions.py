@@ -18,10 +18,12 @@ _WKT = re.compile(
     r"\s*(PROJCS|GEOGCS|COMPD_CS|PROJCRS|PROJECTEDCRS|GEOGCRS|GEODCRS|GEOGRAPHICCRS|BOUNDCRS|COMPOUNDCRS)\s*\[",
     re.IGNORECASE,
 )
-_EPSG = re.compile(
-    r"\s*(?:urn:ogc:def:crs:|https?://www\.opengis\.net/def/crs/)?EPSG(?::|:[\d.]*:|/[\d.]+/)(\d{4,6})\s*",
-    re.IGNORECASE,
+_CODE = re.compile(
+    r"\s*(?:urn:(?:x-)?ogc:def:crs:|https?://www\.opengis\.net/def/crs/)?"
+    r"(?P<authority>EPSG|ESRI|IGNF|OGC)(?::|:[\d.]*:|/[\d.]+/)(?P<code>\w{4,20})\s*",
+    re.IGNORECASE | re.ASCII,
 )
+"""A code of an authority that PROJ knows, alone or as a URN or URL of OGC."""
 _NAMES_FILES = re.compile(r"GRIDS|PARAMETERFILE|PROJ4", re.IGNORECASE)
 
 
@@ -41,17 +43,23 @@ def convert_to_lon_lat(crs: str, positions: Sequence[Sequence[float]]) -> Conver
     """Convert positions to lon/lat degrees on WGS84.
 
     Args:
-        crs: WKT of any version, such as the content of a .prj file, or an EPSG code such as "EPSG:28992".
+        crs: WKT of any version, such as the content of a .prj file, or a code such as "EPSG:28992", of EPSG,
+            ESRI, IGNF or OGC, also as a URN or URL.
         positions: x, y in the units of the CRS; longitude or easting first, whatever order the CRS states.
 
     Raises:
         InvalidInputError: The CRS is none, its datum has no published shift to WGS84 within `MAX_ERROR_M`
-            metres, or a position lies outside of what it can express.
+            metres, or a position is in degrees or lies outside of what it can express.
     """
     meant = _parse_crs(crs)
     if not positions or len(positions) > MAX_POSITIONS:
         raise InvalidInputError(
             f"there are {len(positions):,} positions; give at least one, and {MAX_POSITIONS:,} at most"
+        )
+    if meant.is_projected and all(abs(at[0]) <= 360 and abs(at[1]) <= 90 for at in positions):
+        raise InvalidInputError(
+            f"position {positions[0][0]:.10g}, {positions[0][1]:.10g} looks like degrees, and the CRS "
+            f"{meant.name!r} has none; check which CRS the coordinates are in"
         )
     convert, lon, lat, error_m = _transform(meant, positions)
     if error_m is not None and error_m > MAX_ERROR_M:
@@ -76,14 +84,17 @@ def _parse_crs(text: str) -> Any:
     from pyproj import CRS
     from pyproj.exceptions import CRSError
 
-    code = _EPSG.fullmatch(text)
+    code = _CODE.fullmatch(text) if len(text) <= MAX_CRS_LENGTH else None
     if len(text) > MAX_CRS_LENGTH or not (code or _WKT.match(text)) or _NAMES_FILES.search(text):
         raise InvalidInputError(
             f"{text[:60]!r} is no CRS that is read here; give WKT, such as the content of a .prj file, or an "
             "EPSG code"
         )
     try:
-        crs = CRS.from_epsg(int(code[1])) if code else CRS.from_wkt(text.strip())
+        if code:
+            crs = CRS.from_authority(code["authority"].upper(), code["code"].upper())
+        else:
+            crs = CRS.from_wkt(text.strip())
     except CRSError:
         raise InvalidInputError(
             f"the CRS {text.strip()[:60]!r} cannot be read; export the layer in WGS84 (EPSG:4326)"
@@ -113,8 +124,18 @@ def _transform(crs: Any, positions: Sequence[Sequence[float]]) -> tuple[Any, Any
     lons, lats = [at[0] for at in near], [at[1] for at in near]
     convert = _find_shift(crs, AreaOfInterest(min(lons), min(lats), max(lons), max(lats))) or convert
     lon, lat = convert.transform(x, y)
-    error_m = float(convert.get_last_used_operation().accuracy)
+    error_m = _accuracy_of(convert)
     return convert, lon, lat, error_m if error_m >= 0 else None
+
+
+def _accuracy_of(convert: Any) -> float:
+    """Stated error in metres of what was used last; below 0 where none is stated."""
+    from pyproj.exceptions import ProjError
+
+    try:
+        return float(convert.get_last_used_operation().accuracy)
+    except ProjError:  # it changes nothing, as from ETRS89
+        return float(convert.accuracy)
 
 
 def _find_shift(crs: Any, region: Any = None) -> Any:
