@@ -9,6 +9,7 @@ import numpy.typing as npt
 from revisit.domain.bands import BandFile
 from revisit.pixels.product_extent import transform_bounds
 from revisit.pixels.raster.band_reader import BandReader
+from revisit.pixels.raster.band_wrapper import BandWrapper
 from revisit.pixels.raster.grid import Grid
 from revisit.pixels.raster.reproject import reproject_pixels
 
@@ -21,7 +22,7 @@ Pixels = npt.NDArray[Any]
 
 
 @dataclass(slots=True)
-class AlignedBand:
+class AlignedBand(BandWrapper):
     """A band of one product on the grid of another; implements `BandReader`.
 
     It keeps the window that it read, so that a smaller or equal one costs nothing.
@@ -36,16 +37,6 @@ class AlignedBand:
     classes: bool
     """Whether the pixels are classes, which are not interpolated."""
     _held: tuple[slice, slice, Pixels] | None = field(default=None, repr=False)
-
-    @property
-    def block(self) -> tuple[int, int]:
-        """As `BandReader.block`."""
-        return self.band.block
-
-    @property
-    def bytes_read(self) -> int | None:
-        """As `BandReader.bytes_read`."""
-        return self.band.bytes_read
 
     @property
     def is_aligned(self) -> bool:

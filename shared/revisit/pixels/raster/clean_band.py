@@ -13,13 +13,14 @@ import numpy.typing as npt
 from revisit.domain.bands import BandFile
 from revisit.pixels.masks import SATURATED_DN
 from revisit.pixels.raster.band_reader import BandReader
+from revisit.pixels.raster.band_wrapper import BandWrapper
 from revisit.pixels.raster.grid import Grid
 
 type _Pixels = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)
-class CleanBand:
+class CleanBand(BandWrapper):
     """A band whose numbers are converted when they are read; implements `BandReader`."""
 
     band: BandReader
@@ -33,23 +34,9 @@ class CleanBand:
         """As `BandReader.grid`."""
         return self.band.grid
 
-    @property
-    def block(self) -> tuple[int, int]:
-        """As `BandReader.block`."""
-        return self.band.block
-
-    @property
-    def bytes_read(self) -> int | None:
-        """As `BandReader.bytes_read`."""
-        return self.band.bytes_read
-
     def read(self, rows: slice, columns: slice) -> _Pixels:
         """As `BandReader.read`."""
         return self.convert(self.band.read(rows, columns))
-
-    def close(self) -> None:
-        """As `BandReader.close`."""
-        self.band.close()
 
 
 def clean_band(band: BandReader, tag: float | None, classes: bool) -> BandReader:
