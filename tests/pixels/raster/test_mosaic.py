@@ -15,9 +15,12 @@ from data import shared_data
 from revisit.domain.bands import BandFile, BandFiles
 from revisit.domain.product import Product
 from revisit.errors import PermanentError
+from revisit.pixels import masks
+from revisit.pixels.indices import index
 from revisit.pixels.raster.aligned_band import convert_dn
 from revisit.pixels.raster.mosaic import Mosaic
 from revisit.pixels.raster.read_plan import ReadPlan
+from revisit.pixels.statistics import compute_statistics
 
 SENSED = datetime(2024, 6, 1, 10, 50, tzinfo=UTC)
 
@@ -195,6 +198,40 @@ def test_a_tile_of_another_zone_is_reprojected_onto_the_first_grid(tmp_path, hom
         )
     second = inside & (np.indices(mosaic.grid.shape)[1] * 10 + mosaic.grid.bounds[0] >= west + 3000)
     assert np.abs(dn["B04"].astype(int) - warped)[second].max() == 0
+
+
+@pytest.mark.parametrize("resolution_m", [None, 20, 60])
+def test_clear_pixels_of_another_zone_hold_nothing_of_the_clouds_beside_them(tmp_path, resolution_m):
+    """Clear land has DN 500, 3000 and 2000, clouds have 9000: every clear pixel is clear land."""
+    clear_dn, random = {"B04": 500, "B08": 3000, "B11": 2000}, np.random.default_rng(11)
+    files = {}
+    for zone in (32631, 32632):
+        x, y = Transformer.from_crs(4326, zone, always_xy=True).transform(6.7, 45.0)
+        west, north = round(x / 60) * 60 - 1500, round(y / 60) * 60 + 1500
+        scl = np.kron(random.choice([4, 5, 8, 9], (50, 50)), np.ones((3, 3))).astype("uint8")
+        layers = {"SCL": scl if zone == 32632 else np.zeros_like(scl)}
+        cloud = scl > 7
+        for name, dn in clear_dn.items():
+            side = 150 if name == "B11" else 300
+            clouds = np.kron(cloud, np.ones((side // 150,) * 2)).astype(bool)
+            layers[name] = np.where(clouds, 9000, dn).astype("uint16") * np.uint16(zone == 32632)
+        files[str(zone)] = {
+            name: write(tmp_path / str(zone), name, values, 3000 // len(values), west, north, f"EPSG:{zone}")
+            for name, values in layers.items()
+        }
+        if zone == 32631:
+            aoi = box(west + 700, north - 2300, west + 2300, north - 700, zone)
+    products = [product("32631", "31TGK"), product("32632", "32TLQ")]
+    dn, scl, mosaic = read(products, files, aoi, ["B04", "B08", "B11", "SCL"], resolution_m=resolution_m)
+    clear = masks.clear_mask(scl, mosaic.inside)
+    assert 0.2 < clear.sum() / mosaic.inside.sum() < 0.8
+    for name, right in clear_dn.items():
+        assert np.unique(dn[name][clear]).tolist() == [right], name
+    counted = masks.counted_mask(dn, ["B04", "B08"], scl, mosaic.inside)
+    reflectances = {name: dn[name][counted] * 1e-4 for name in ("B04", "B08")}
+    statistics = compute_statistics(index("NDVI").compute(reflectances))
+    assert statistics.count == clear.sum()
+    assert statistics.min == pytest.approx(5 / 7) == statistics.max
 
 
 @pytest.fixture

@@ -7,16 +7,14 @@ import numpy as np
 import numpy.typing as npt
 
 from revisit.domain.bands import BandFile
-from revisit.pixels.product_extent import transform_bounds
 from revisit.pixels.raster.band_reader import BandReader
 from revisit.pixels.raster.band_wrapper import BandWrapper
 from revisit.pixels.raster.grid import Grid
-from revisit.pixels.raster.reproject import reproject_pixels
+from revisit.pixels.raster.product_classes import ProductClasses, read_around
+from revisit.pixels.raster.reproject import REACH, reproject_pixels
 
 _ALIGNED = 1e-3
 """Share of a pixel within which two grids of one CRS count as aligned."""
-_MARGIN = 2
-"""Source pixels around a window that its interpolation may need."""
 
 Pixels = npt.NDArray[Any]
 
@@ -36,6 +34,8 @@ class AlignedBand(BandWrapper):
     dtype: str
     classes: bool
     """Whether the pixels are classes, which are not interpolated."""
+    scene: ProductClasses | None = None
+    """The scene classification of the product; without one, reprojected pixels are interpolated from all."""
     _held: tuple[slice, slice, Pixels] | None = field(default=None, repr=False)
 
     @property
@@ -88,18 +88,13 @@ class AlignedBand(BandWrapper):
         return out
 
     def _reproject(self, window: Grid) -> Pixels:
-        source = self.band.grid
-        bounds = window.bounds
-        if source.crs != window.crs:
-            bounds = transform_bounds(bounds, window.crs, source.crs)
-        margin = _MARGIN * max(source.resolution_m, window.resolution_m)
-        needed = source.crop((bounds[0] - margin, bounds[1] - margin, bounds[2] + margin, bounds[3] + margin))
-        if needed is None:
+        found = read_around(self.band, window, REACH)
+        if found is None:
             return np.full(window.shape, self.file.nodata, self.dtype)
-        top, left = (round(offset) for offset in source.offset_of(needed))
-        pixels = self.band.read(slice(top, top + needed.height), slice(left, left + needed.width))
+        pixels, near = found
+        clear = None if self.classes or self.scene is None else self.scene.clear_masks(near, window)
         method = "nearest" if self.classes else "bilinear"
-        moved = reproject_pixels(pixels, needed, window, self.band.file.nodata, method)
+        moved = reproject_pixels(pixels, near, window, self.band.file.nodata, method, clear)
         return convert_dn(moved, self.band.file, self.file, self.dtype)
 
 

@@ -18,6 +18,7 @@ from revisit.pixels.raster.aligned_band import AlignedBand, MergedBand
 from revisit.pixels.raster.band_reader import BandReader
 from revisit.pixels.raster.grid import Bounds, Grid, aoi_mask
 from revisit.pixels.raster.limits import MAX_DECODED_BYTES
+from revisit.pixels.raster.product_classes import ProductClasses, SharedBand
 from revisit.pixels.raster.read_plan import ReadPlan, is_classification, open_bands
 
 _REACH_M = 60.0
@@ -192,7 +193,14 @@ class Mosaic:
         for name in names:
             self._require_same_doubt(files[name])
         opened = open_bands(files, names)
+        classes = SharedBand(opened["SCL"]) if "SCL" in opened else None
+        if classes is not None:
+            opened["SCL"] = classes
         bands = {name: _align(self.plan.bands[name], band, self.grid) for name, band in opened.items()}
+        if classes is not None:
+            scene = ProductClasses(classes, bands["SCL"].grid)
+            for band in bands.values():
+                band.scene = scene
         crs = next(iter(opened.values())).grid.crs
         contribution.reprojected_from = "" if crs == self.grid.crs else crs
         layer = _Layer(bands, np.zeros(self.grid.shape, bool))

@@ -112,7 +112,7 @@ def _interpolate(
         above, below, to_below = _neighbours(row + start * step, step, stop - start, height)
         top = int(above.min())
         slab = pixels[top : int(below.max()) + 1]
-        valid = _has_value(slab, nodata)
+        valid = has_value(slab, nodata)
 
         def between(
             values: Pixels, above: Any = above - top, below: Any = below - top, to_below: Any = to_below
@@ -146,8 +146,8 @@ def _interpolate(
         )
 
 
-def _has_value(pixels: Pixels, nodata: int) -> npt.NDArray[np.bool_]:
-    """Where pixels have data and are not saturated."""
+def has_value(pixels: Pixels, nodata: int) -> npt.NDArray[np.bool_]:
+    """Where pixels of any shape have data and are not saturated."""
     valid: npt.NDArray[np.bool_] = pixels != nodata
     if pixels.dtype == np.uint16 and pixels.size and pixels.max() == SATURATED_DN:
         valid &= pixels != SATURATED_DN
@@ -267,7 +267,7 @@ def _average(
             sums = across(down(np.where(mask, slab, 0).astype(np.float64)).T).T
             return area, np.rint(np.divide(sums, area, out=np.zeros_like(sums), where=area > 0))
 
-        valid = _has_value(slab, nodata)
+        valid = has_value(slab, nodata)
         area, mixed = over(valid)
         data, saturated = slab != nodata, np.zeros(area.shape, np.bool_)
         if not (data == valid).all():
