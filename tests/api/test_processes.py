@@ -108,7 +108,7 @@ def test_a_job_is_accepted_runs_succeeds_and_has_results(client, backend):
     finish(backend, made.json["jobID"], "done", "done")
     over = client.get(here).json
     check_status(over, "successful")
-    assert over["progress"] == 100 and over["message"] == "2 of 2 acquisitions have ended"
+    assert over["progress"] == 100 and over["message"] == "2 of 2 acquisitions have ended: 2 done"
     document = client.get(link(over, f"{REL}/results")).json
     collection = document["items"]["value"]
     assert (
@@ -137,6 +137,8 @@ def test_a_job_is_accepted_runs_succeeds_and_has_results(client, backend):
 def test_results_have_the_requested_form(client, backend, body, status, media_type):
     id = execute(client, **body).json["jobID"]
     finish(backend, id, "done", "skipped")
+    message = "2 of 2 acquisitions have ended: 1 done, 1 skipped"
+    assert client.get(f"/jobs/{id}").json["message"] == message
     response = client.get(f"/jobs/{id}/results")
     assert response.status_code == status
     if status == 204:

@@ -22,7 +22,7 @@ NDVI = Recipe(indices=("NDVI",))
 
 def placed(backend, count: int, name: str = "a", **changes) -> tuple[Order, list[Job]]:
     """An order of so many acquisitions, and its jobs."""
-    asked = Order(f"order_{name}", FIELD, NDVI, backend.now(), owner="local")
+    asked = Order(f"order_{name}", FIELD, NDVI, backend.now(), owner="local", failed_jobs=0, skipped_jobs=0)
     jobs = [
         Job(
             job_id(asked.id, seen.acquisition, NDVI),
@@ -126,7 +126,9 @@ def test_handlers_that_end_jobs_while_they_are_cancelled_count_each_once(backend
             pool.submit(ends, backend, job)
     assert cancelled.result().state in ("cancelled", "finished")
     ended = states(backend, jobs)
-    assert set(ended) <= {"done", "skipped"} and backend.get_record(Order, order.id).open == 0
+    counted = backend.get_record(Order, order.id)
+    assert set(ended) <= {"done", "skipped"} and counted.open == 0
+    assert (counted.done_jobs, counted.skipped_jobs) == (ended.count("done"), ended.count("skipped"))
     assert events(queued) == {(kind, job.id): 1 for job in jobs for kind in (JobStarted, JobFinished)}
 
 

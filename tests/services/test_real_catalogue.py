@@ -101,11 +101,15 @@ def test_the_best_product_of_each_pass_is_judged_and_no_other_takes_its_place(ba
     )
 
 
-def test_an_order_takes_one_level_and_says_what_it_left_out(backend, bests):
-    mixed, one_level = select(backend, "any", 20), select(backend, None, 20)
+@pytest.mark.parametrize("limit", [20, 80, None])
+def test_an_order_takes_one_level_and_says_what_it_left_out(backend, bests, limit):
+    mixed, one_level = select(backend, "any", limit), select(backend, None, limit)
     of_l2a = [one for one in mixed.passes if one.product.level == "L2A"]
     assert [one.products for one in one_level.passes] == [one.products for one in of_l2a]
-    left_out = sum(best.version[0] == "L1C" for best in bests.values())
-    assert one_level.notes == (
-        f"{left_out} passes are left out, known as L1C only; level L1C or any takes L1C",
-    )
+    l1c_only = [best.judged.cloud_cover for best in bests.values() if best.version[0] == "L1C"]
+    left_out = sum(limit is None or cloud <= limit for cloud in l1c_only)
+    assert len(mixed.passes) == len(one_level.passes) + left_out
+    count = "1 pass is" if left_out == 1 else f"{left_out} passes are"
+    note = f"{count} left out, known as L1C only; level L1C or any takes L1C"
+    assert one_level.notes == ((note,) if left_out else ())
+    assert bool(left_out) == (limit != 20)

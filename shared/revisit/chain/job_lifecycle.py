@@ -75,7 +75,7 @@ def finish(commit: Commit, job: Job) -> None:
         job = as_cancelled(was, job.finished)
     commit.put(job.with_changes(orders=was.orders, previous=None, recheck=None, republished=0))
     for order in orders:
-        commit.put(order.close_jobs(1, job.finished, failed=job.state == "failed"))
+        commit.put(order.close_jobs(1, job.finished, job.state == "failed", job.state == "skipped"))
     commit.emit(JobFinished(job.id, job.lane, job.again))
 
 

@@ -72,19 +72,19 @@ def list_(json: Json = False, data: Data = None, project: Project = None) -> Non
         print_json({"orders": rows})
     else:
         print_table(
-            ("ORDER", "STATE", "OPEN", "JOBS", "CREATED", "RECIPE"),
+            ("ORDER", "STATE", "JOBS", "DONE", "SKIPPED", "FAILED", "OPEN", "CREATED", "RECIPE"),
             [
                 (
                     row["order"],
                     row["state"],
-                    row["open"],
                     row["total"],
+                    *(_format_count(row[name]) for name in ("done", "skipped", "failed", "open")),
                     format_minute(row["created"]),
                     _format_recipe(row),
                 )
                 for row in rows
             ],
-            ("OPEN", "JOBS"),
+            ("JOBS", "DONE", "SKIPPED", "FAILED", "OPEN"),
         )
 
 

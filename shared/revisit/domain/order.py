@@ -73,6 +73,8 @@ class Order:
     """Minimum coverage of the AOI in percent; None accepts any."""
     min_clear_of: ClearBase = "seen"
     """What `min_clear` is a percentage of; orders of earlier versions meant the seen part."""
+    skipped_jobs: int | None = None
+    """How many of its jobs were skipped; None in an order of an earlier version, which did not count them."""
 
     @property
     def state(self) -> State:
@@ -89,21 +91,32 @@ class Order:
         """Whether it is still selecting or has open jobs; a cancelled order can have open jobs."""
         return self.open > 0 or (self.selecting and not self.cancelled)
 
-    def close_jobs(self, count: int, now: datetime | None, failed: int = 0) -> "Order":
-        """The order with `count` fewer open jobs, which ended at `now`; `failed` of them failed."""
+    @property
+    def done_jobs(self) -> int | None:
+        """How many of its jobs are done; None in an order of an earlier version."""
+        if self.failed_jobs is None or self.skipped_jobs is None:
+            return None
+        return max(len(self.jobs) - self.open - self.failed_jobs - self.skipped_jobs, 0)
+
+    def close_jobs(self, count: int, now: datetime | None, failed: int = 0, skipped: int = 0) -> "Order":
+        """The order with `count` fewer open jobs, which ended at `now`: so many of them failed, or were
+        skipped."""
         left = max(self.open - count, 0)
         return self.with_changes(
             open=left,
             finished=self.finished if left or not count else now,
-            failed_jobs=None if self.failed_jobs is None else self.failed_jobs + failed,
+            failed_jobs=_plus(self.failed_jobs, failed),
+            skipped_jobs=_plus(self.skipped_jobs, skipped),
         )
 
     def reopen_job(self, state: str) -> "Order":
         """The order with one open job more, which had ended in that state."""
-        failed = self.failed_jobs
-        if failed is not None and state == "failed":
-            failed = max(failed - 1, 0)
-        return self.with_changes(open=self.open + 1, finished=None, failed_jobs=failed)
+        return self.with_changes(
+            open=self.open + 1,
+            finished=None,
+            failed_jobs=_plus(self.failed_jobs, -(state == "failed")),
+            skipped_jobs=_plus(self.skipped_jobs, -(state == "skipped")),
+        )
 
     def extend(self, planned: "Order") -> "Order":
         """The order with the jobs, estimate and selection of `planned` added to its own."""
@@ -122,3 +135,8 @@ class Order:
     def with_changes(self, **changes: Any) -> "Order":
         """The same order with some fields changed."""
         return replace(self, **changes)
+
+
+def _plus(count: int | None, change: int) -> int | None:
+    """A count after a change; None where an earlier version did not count."""
+    return None if count is None else max(count + change, 0)

@@ -27,7 +27,7 @@ from revisit.domain.job import Job
 from revisit.domain.order import Order
 from revisit.errors import InvalidInputError, NotFoundError
 from revisit.ports.json_decoder import json_decoder
-from revisit.presenters import documents
+from revisit.presenters import documents, orders
 from revisit.services.orders.cancel import cancel_order
 from revisit.services.orders.create import create_order, get_order, list_own_orders
 
@@ -236,7 +236,13 @@ def _status_info(context: RequestContext, order: Order) -> dict[str, Any]:
 def _message(order: Order) -> str:
     if order.selecting:
         return "its products are being selected"
-    return order.reason or f"{len(order.jobs) - order.open} of {len(order.jobs)} acquisitions have ended"
+    if order.reason:
+        return order.reason
+    ended = len(order.jobs) - order.open
+    sentence = f"{ended} of {len(order.jobs)} acquisitions have ended"
+    if not ended or order.done_jobs is None:
+        return sentence
+    return f"{sentence}: {orders.progress_text({**documents.order_summary(order), 'open': 0})}"
 
 
 def _status_code(context: RequestContext, order: Order) -> str:

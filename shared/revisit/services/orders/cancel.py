@@ -65,9 +65,9 @@ def _cancel_jobs(commit: Commit, id: str, jobs: Sequence[str], backend: Backend)
         ended = sum(one.id in job.orders for job in over) if one else 0
         if one and one.id == id:
             kept = tuple(job for job in one.jobs if job not in missing)
-            commit.put(one.with_changes(jobs=kept).close_jobs(ended + len(missing), now))
+            commit.put(one.with_changes(jobs=kept).close_jobs(ended + len(missing), now, skipped=ended))
         elif one and ended:
-            commit.put(one.close_jobs(ended, now))
+            commit.put(one.close_jobs(ended, now, skipped=ended))
     for job in over:
         commit.put(as_cancelled(job, now))
         commit.emit(JobFinished(job.id, job.lane, job.again))

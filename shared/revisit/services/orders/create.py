@@ -118,6 +118,7 @@ def _new_order(backend: Backend, request: OrderRequest, id: str, reply: str) -> 
         reply=reply,
         tile=request.tile,
         failed_jobs=0,
+        skipped_jobs=0,
         per_tile=request.per_tile,
     )
 

@@ -183,7 +183,8 @@ def select_products(backend: Backend, request: OrderRequest) -> ProductSelection
         raise InvalidInputError(
             f"the order has {len(passes):,} passes, more than the {limits.jobs:,} allowed; shorten the period"
         )
-    notes = _level_notes(found.level, found.other_level_count)
+    left_out = sum(_is_clear_enough(one.product, request.max_cloud) for one in found.left_out)
+    notes = _level_notes(found.level, left_out)
     return ProductSelection(request, tuple(passes), found.count_products(passes), notes)
 
 

@@ -40,8 +40,8 @@ class KnownPasses:
     """All products that they were chosen of."""
     level: Level | None
     """The only level that was chosen; None where levels are mixed, or nothing is known."""
-    other_level_count: int
-    """Passes that are left out, because only the other level is known of them."""
+    left_out: tuple[PassSelection, ...] = ()
+    """The passes that are left out, because only the other level is known of them, with its products."""
 
     def count_products(self, passes: Iterable[PassSelection]) -> int:
         """Number of known products of some of the passes: levels, versions, parts and tiles."""
@@ -150,11 +150,12 @@ def find_passes(
         only = max(levels, default=None)
     apart = per_tile or keeps_tiles_apart(aoi.shape, query.tiles or aoi.tiles, resolution_m)
     passes = [one for one in select_passes(known, aoi.shape, only, apart) if is_in_period(one.product)]
-    left_out = set[str]()
+    left_out: list[PassSelection] = []
     if level is None:
-        left_out = {_observed(product, apart) for product in known if is_in_period(product)}
-        left_out -= {_observed(product, apart) for product in known if product.level == only}
-    return KnownPasses(tuple(passes), tuple(known), only, len(left_out))
+        taken = {_observed(product, apart) for product in known if product.level == only}
+        others = [product for product in known if _observed(product, apart) not in taken]
+        left_out = [one for one in select_passes(others, aoi.shape, None, apart) if is_in_period(one.product)]
+    return KnownPasses(tuple(passes), tuple(known), only, tuple(left_out))
 
 
 def _observed(product: Product, apart: bool) -> str:

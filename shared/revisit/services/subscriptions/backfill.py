@@ -89,6 +89,7 @@ def past_order(
         end=end,
         subscription=subscription.id,
         failed_jobs=0,
+        skipped_jobs=0,
     )
 
 
