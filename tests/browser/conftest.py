@@ -2,12 +2,13 @@
 
 import shutil
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import accessibility
 from data import shared_data, skip_or_fail
+from page_actions import PATIENCE_S
 from revisit.adapters.local.backend import local_backend
 from revisit.chain.refresh import refresh_source
 from revisit.embedded.server import EmbeddedServer
@@ -108,7 +109,7 @@ def contexts(browser) -> "Callable[..., BrowserContext]":
                 has_touch=touch,
                 reduced_motion="reduce",
             )
-            context.set_default_timeout(15_000)
+            context.set_default_timeout(PATIENCE_S * 1000)
             context.add_init_script(RECORD_VIOLATIONS)
             created[size, scheme, touch] = context
         return created[size, scheme, touch]
@@ -137,6 +138,4 @@ def visit(suite, contexts) -> Iterator[Callable[..., PageVisit]]:
 @pytest.fixture(scope="session")
 def axe() -> str:
     """The accessibility checker axe, as a script."""
-    import axe_playwright_python
-
-    return (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
+    return accessibility.script()
