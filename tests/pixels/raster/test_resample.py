@@ -1,12 +1,15 @@
 """Resampled pixels against hand-computed values, and their independence of the window."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from revisit.pixels.raster.area_sums import span_sums
 from revisit.pixels.raster.grid import Grid
-from revisit.pixels.raster.resample import resample_pixels, source_window
+from revisit.pixels.raster.resample import ClearMasks, resample_pixels, source_window
 
 
 def grid(resolution, width, height, west=0.0, north=0.0):
@@ -27,6 +30,56 @@ def test_interpolation_mixes_four_neighbours():
     out = resample_pixels(square, grid(20, 2, 2), grid(10, 4, 4), 0, "bilinear")
     # At a quarter of the way in both directions: 9/16 of 1, 3/16 of 161, 3/16 of 321, 1/16 of 481.
     assert out[1, 1] == round((9 * 1 + 3 * 161 + 3 * 321 + 481) / 16)
+
+
+@pytest.mark.parametrize("fine", [10, 20])
+def test_60_m_pixels_are_interpolated_by_exact_twelfths(fine):
+    """Against rational numbers; DN differ by multiples of 72, so that many means are midway between two."""
+    pixels = (np.random.default_rng(4).integers(0, 140, (5, 6)) * 72 + 1).astype(np.uint16)
+    clear = np.random.default_rng(5).random((5, 6)) < 0.7
+    target = grid(fine, 360 // fine, 300 // fine)
+    masks = ClearMasks(clear, np.ones(target.shape, bool))
+    found = resample_pixels(pixels, grid(60, 6, 5), target, 0, "bilinear")
+    masked = resample_pixels(pixels, grid(60, 6, 5), target, 0, "bilinear", masks)
+
+    def neighbours(index, size):
+        position = (Fraction(2 * index + 1) * fine / 60 - 1) / 2
+        first = position.numerator // position.denominator
+        return [(min(max(at, 0), size - 1), 1 - abs(position - at)) for at in (first, first + 1)]
+
+    ties = 0
+    for row in range(target.height):
+        for column in range(target.width):
+            parts = [
+                ((i, j), down * across)
+                for i, down in neighbours(row, 5)
+                for j, across in neighbours(column, 6)
+            ]
+            mean = sum(int(pixels[at]) * weight for at, weight in parts)
+            ties += mean.denominator == 2
+            assert found[row, column] == round(mean)
+            if weights := sum(weight for at, weight in parts if clear[at]):
+                mean = sum(int(pixels[at]) * weight for at, weight in parts if clear[at]) / weights
+                assert masked[row, column] == round(mean)
+    assert ties > 10 or fine == 20  # from 60 to 20 m, ninths are never midway
+
+
+@pytest.mark.parametrize("step", [1.5, 2.0, 2.5, 6.0, 300.0])
+@pytest.mark.parametrize("dtype", ["bool", "uint16", "int16"])
+def test_sums_over_coarser_pixels_are_weighted_by_shared_area(step, dtype):
+    """Against a product of matrices of lengths; the target begins before the source and ends behind it."""
+    random = np.random.default_rng(6)
+    values = random.integers(0, 2, (30, 40)) if dtype == "bool" else random.integers(-32768, 32768, (30, 40))
+    values = (values % 65536 if dtype == "uint16" else values).astype(dtype)
+    target = grid(10 * step, 40, 30, west=-2 * 10.0, north=3 * 10.0)
+
+    def lengths(start, count, size):
+        low, high = start + np.arange(count) * step, start + (np.arange(count) + 1) * step
+        pixel = np.arange(size)
+        return (np.minimum(high[:, None], pixel + 1) - np.maximum(low[:, None], pixel)).clip(0)
+
+    right = lengths(-3, 30, 30) @ values.astype(float) @ lengths(-2, 40, 40).T
+    assert (span_sums(values, grid(10, 40, 30), target) == right).all()
 
 
 def test_no_data_is_never_mixed_in_and_never_spreads():

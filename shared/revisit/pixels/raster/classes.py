@@ -4,8 +4,9 @@ import numpy as np
 import numpy.typing as npt
 
 from revisit.pixels.masks import CLASSES, CLEAR_CLASSES
+from revisit.pixels.raster.area_sums import span_sums
 from revisit.pixels.raster.grid import Grid
-from revisit.pixels.raster.resample import resample_pixels, span_sums
+from revisit.pixels.raster.resample import resample_pixels
 
 
 def resample_classes(

@@ -1,12 +1,11 @@
 """Resamples pixels between grids of one CRS; pixels without data, saturated or masked are never mixed in.
 
-Weights are rounded to fractions of a power of two. Sums are then exact, so a pixel has the same value in
-whichever window it is computed: an AOI read alone equals the same AOI cut from a larger read
-(test_pixels_do_not_depend_on_the_window_they_are_read_in). GDAL's resampling does not promise this, and its
-values differ by up to 1 DN; reading through WarpedVRT takes 1.7 to 2.1 times as long (bench/window).
+Weights are whole twelfths, or are rounded to fractions of a power of two. Sums are then exact, so a pixel has
+the same value in whichever window it is computed: an AOI read alone equals the same AOI cut from a larger
+read (test_pixels_do_not_depend_on_the_window_they_are_read_in). GDAL's resampling does not promise this, and
+its values differ by up to 1 DN; reading through WarpedVRT takes 1.7 to 2.1 times as long (bench/window).
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,14 +13,17 @@ import numpy as np
 import numpy.typing as npt
 
 from revisit.pixels.masks import SATURATED_DN
+from revisit.pixels.raster.area_sums import AreaSum, make_area_sum
 from revisit.pixels.raster.grid import Grid
 
 Pixels = npt.NDArray[Any]
 _TOLERANCE = 1e-6
 _INTERPOLATION_PRECISION = 2.0**12
-_AVERAGE_PRECISION = 2.0**10
+_TWELFTHS = 12.0
 _CHUNK_ROWS = 256
 """Target rows computed at a time, which bounds the memory needed beside source and target."""
+_SLAB_PIXELS = 2**19
+"""Source pixels averaged at a time, which the processor's cache holds."""
 
 
 def source_window(source: Grid, target: Grid) -> tuple[slice, slice]:
@@ -94,6 +96,46 @@ def _nearest_indices(
     return index.clip(0, size - 1), (index >= 0) & (index < size)
 
 
+@dataclass(frozen=True, slots=True)
+class _Neighbours:
+    """The two source pixels around each target centre along an axis, shape (count,)."""
+
+    first: npt.NDArray[np.intp]
+    second: npt.NDArray[np.intp]
+    """At the edge both are the outermost pixel."""
+    share: npt.NDArray[np.float32]
+    """The weight of the second, in units of which `whole` are the sum of both weights."""
+    whole: float
+
+    @property
+    def nearest(self) -> npt.NDArray[np.intp]:
+        """The nearer one of the two."""
+        return np.where(self.share > self.whole / 2, self.second, self.first)
+
+    def counted_from(self, start: int) -> "_Neighbours":
+        """The same with pixels counted from another one."""
+        return _Neighbours(self.first - start, self.second - start, self.share, self.whole)
+
+    @classmethod
+    def find(cls, offset: float, step: float, count: int, size: int) -> "_Neighbours":
+        """The neighbours along an axis of `size` pixels.
+
+        Weights are whole twelfths where these are exact, as from 60 m to 10 m and 20 m: a mean midway between
+        two DN is then found as such. Otherwise they are rounded to fractions of a power of two.
+        """
+        position = offset + (np.arange(count) + 0.5) * step - 0.5
+        whole = 1.0
+        fine = np.rint(position * _INTERPOLATION_PRECISION) / _INTERPOLATION_PRECISION
+        if np.abs(fine - position).max(initial=0) > _TOLERANCE:
+            twelfths = np.rint(position * _TWELFTHS)
+            if np.abs(twelfths / _TWELFTHS - position).max() < _TOLERANCE:
+                fine, whole = twelfths, _TWELFTHS
+        first = np.floor(fine / whole)
+        index = first.astype(np.intp)
+        share = (fine - first * whole).astype(np.float32)
+        return cls(index.clip(0, size - 1), (index + 1).clip(0, size - 1), share, whole)
+
+
 def _interpolate(
     pixels: Pixels,
     row: float,
@@ -106,44 +148,43 @@ def _interpolate(
     clear: ClearMasks | None,
 ) -> None:
     height, width = pixels.shape
-    left, right, to_right = _neighbours(column, step, out.shape[1], width)
+    across = _Neighbours.find(column, step, out.shape[1], width)
     for start in range(0, out.shape[0], _CHUNK_ROWS):
         stop = min(start + _CHUNK_ROWS, out.shape[0])
-        above, below, to_below = _neighbours(row + start * step, step, stop - start, height)
-        top = int(above.min())
-        slab = pixels[top : int(below.max()) + 1]
+        down = _Neighbours.find(row + start * step, step, stop - start, height)
+        top = int(down.first.min())
+        slab = pixels[top : int(down.second.max()) + 1]
+        down = down.counted_from(top)
         valid = has_value(slab, nodata)
-
-        def between(
-            values: Pixels, above: Any = above - top, below: Any = below - top, to_below: Any = to_below
-        ) -> Pixels:
-            lines = values[above] * (1 - to_below)[:, None] + values[below] * to_below[:, None]
-            mixed: Pixels = lines[:, left] * (1 - to_right) + lines[:, right] * to_right
-            return mixed
-
         if valid.all():
-            out[start:stop] = np.rint(between(slab.astype(np.float32)))
-            _leave_out_masked(
-                slab,
-                valid,
-                clear,
-                top,
-                start,
-                (above - top, below - top, to_below),
-                (left, right, to_right),
-                out,
-            )
-            continue
-        weights = between(valid.astype(np.float32))
-        sums = between(np.where(valid, slab, 0).astype(np.float32))
-        has_data = valid[rows[start:stop] - top][:, columns]
-        mixed = np.rint(np.divide(sums, weights, out=np.zeros_like(sums), where=has_data & (weights > 0)))
-        # A mean that equals `nodata` would be taken for no data: it becomes one more.
-        nearest = slab[rows[start:stop] - top][:, columns]
-        out[start:stop] = np.where(has_data, np.where(mixed == nodata, mixed + 1, mixed), nearest)
-        _leave_out_masked(
-            slab, valid, clear, top, start, (above - top, below - top, to_below), (left, right, to_right), out
-        )
+            mixed = _between(slab.astype(np.float32), down, across)
+            if (unit := down.whole * across.whole) != 1.0:
+                mixed /= np.float32(unit)
+            out[start:stop] = np.rint(mixed)
+        else:
+            weights = _between(valid.astype(np.float32), down, across)
+            sums = _between(np.where(valid, slab, 0).astype(np.float32), down, across)
+            has_data = valid[rows[start:stop] - top][:, columns]
+            mixed = np.rint(np.divide(sums, weights, out=np.zeros_like(sums), where=has_data & (weights > 0)))
+            # A mean that equals `nodata` would be taken for no data: it becomes one more.
+            nearest = slab[rows[start:stop] - top][:, columns]
+            out[start:stop] = np.where(has_data, np.where(mixed == nodata, mixed + 1, mixed), nearest)
+        if clear is not None:
+            good = clear.source[top : top + len(slab)] & valid
+            _leave_out_masked(slab, valid, good, clear.target[start:stop], down, across, out[start:stop])
+
+
+def _between(values: Pixels, down: _Neighbours, across: _Neighbours) -> Pixels:
+    """Sums of four neighbours by their weights."""
+    lines = (
+        values[down.first] * (np.float32(down.whole) - down.share)[:, None]
+        + values[down.second] * down.share[:, None]
+    )
+    mixed: Pixels = (
+        lines[:, across.first] * (np.float32(across.whole) - across.share)
+        + lines[:, across.second] * across.share
+    )
+    return mixed
 
 
 def has_value(pixels: Pixels, nodata: int) -> npt.NDArray[np.bool_]:
@@ -157,11 +198,10 @@ def has_value(pixels: Pixels, nodata: int) -> npt.NDArray[np.bool_]:
 def _leave_out_masked(
     slab: Pixels,
     valid: npt.NDArray[np.bool_],
-    clear: ClearMasks | None,
-    top: int,
-    start: int,
-    down: tuple[Any, Any, Any],
-    across: tuple[Any, Any, Any],
+    good: npt.NDArray[np.bool_],
+    wanted: npt.NDArray[np.bool_],
+    down: _Neighbours,
+    across: _Neighbours,
     out: Pixels,
 ) -> None:
     """Interpolate again those clear pixels of the target that have clear and masked neighbours.
@@ -169,77 +209,37 @@ def _leave_out_masked(
     A clear pixel without a clear neighbour, in a coarse pixel that is mostly masked, keeps its value.
 
     Args:
-        slab: Rows of the source from `top` on.
-        valid: Where it has a value.
-        clear: Masks of source and target.
-        top: First row of the slab in the source.
-        start: First row of the target that is computed.
-        down: Rows of the slab above and below each target row, and the weight of the second.
+        slab: Rows of the source.
+        valid: Where they have a value.
+        good: Where they have one and are clear.
+        wanted: Where the target is clear.
+        down: Rows of the slab around each target row.
         across: The same for columns.
-        out: The whole target.
+        out: The target.
     """
-    if clear is None:
-        return
-    good = clear.source[top : top + len(slab)] & valid
     if good.all() or not good.any():
         return
-    (above, below, to_below), (left, right, to_right) = down, across
-    lines = good.view(np.uint8)[above] + good.view(np.uint8)[below]
-    count = np.take(lines, left, axis=1) + np.take(lines, right, axis=1)
-    chunk = slice(start, start + len(above))
-    row, column = np.nonzero(clear.target[chunk] & (count > 0) & (count < 4))
-    if not row.size:
+    lines = good.view(np.uint8)[down.first] + good.view(np.uint8)[down.second]
+    count = np.take(lines, across.first, axis=1) + np.take(lines, across.second, axis=1)
+    # A third of the time of np.nonzero.
+    chosen = np.flatnonzero(wanted & (count > 0) & (count < 4))
+    if not chosen.size:
         return
+    row = chosen // out.shape[1]
+    column = chosen - row * out.shape[1]
     sums, weights = np.zeros(row.size), np.zeros(row.size)
-    for lines_of, part_down in ((above, 1.0 - to_below), (below, to_below)):
-        for columns_of, part_across in ((left, 1.0 - to_right), (right, to_right)):
+    for lines_of, part_down in ((down.first, down.whole - down.share), (down.second, down.share)):
+        for columns_of, part_across in (
+            (across.first, across.whole - across.share),
+            (across.second, across.share),
+        ):
             at = lines_of[row], columns_of[column]
             weight = part_down[row].astype(np.float64) * part_across[column] * good[at]
             sums += weight * slab[at]
             weights += weight
-    found = (weights > 0) & valid[
-        _nearest(above, below, to_below)[row], _nearest(left, right, to_right)[column]
-    ]
+    found = (weights > 0) & valid[down.nearest[row], across.nearest[column]]
     value = np.rint(sums[found] / weights[found])
-    out[chunk][row[found], column[found]] = (
-        np.where(value == 0, 1, value) if slab.dtype.kind == "u" else value
-    )
-
-
-def _nearest(first: Any, second: Any, weight: Any) -> Any:
-    """The nearer one of two neighbours."""
-    return np.where(weight > 0.5, second, first)
-
-
-def _neighbours(
-    offset: float, step: float, count: int, size: int
-) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.float32]]:
-    """For each target centre, the two source pixels around it and the weight of the second; at the edge both
-    are the outermost pixel."""
-    position = (
-        np.rint((offset + (np.arange(count) + 0.5) * step - 0.5) * _INTERPOLATION_PRECISION)
-        / _INTERPOLATION_PRECISION
-    )
-    first = np.floor(position)
-    weight = (position - first).astype(np.float32)
-    index = first.astype(np.intp)
-    return index.clip(0, size - 1), (index + 1).clip(0, size - 1), weight
-
-
-def span_sums(values: npt.NDArray[Any], source: Grid, target: Grid) -> npt.NDArray[np.float64]:
-    """Sum of values over each target pixel, weighted by shared area in source pixels; exact for integers.
-
-    Args:
-        values: Shape (height, width) of `source`.
-
-    Returns:
-        Shape (height, width) of `target`.
-    """
-    step = target.resolution_m / source.resolution_m
-    row, column = source.offset_of(target)
-    across = _make_span_sum(column, step, target.width, source.width)
-    down = _make_span_sum(row, step, target.height, source.height)
-    return across(down(values.astype(np.float64)).T).T
+    out[row[found], column[found]] = np.where(value == 0, 1, value) if slab.dtype.kind == "u" else value
 
 
 def _average(
@@ -252,27 +252,26 @@ def _average(
     clear: ClearMasks | None,
 ) -> Pixels:
     height, width = pixels.shape
-    across = _make_span_sum(column, step, out.shape[1], width)
-    for start in range(0, out.shape[0], _CHUNK_ROWS):
-        stop = min(start + _CHUNK_ROWS, out.shape[0])
+    rows = max(min(int(_SLAB_PIXELS / (max(width, out.shape[1] * step) * step)), _CHUNK_ROWS), 1)
+    for start in range(0, out.shape[0], rows):
+        stop = min(start + rows, out.shape[0])
         begin = row + start * step
         top = min(max(int(np.floor(begin)) - 1, 0), height)
         bottom = min(max(int(np.ceil(row + stop * step)) + 1, top), height)
         slab = pixels[top:bottom]
-        down = _make_span_sum(begin - top, step, stop - start, bottom - top)
+        total = make_area_sum((begin - top, column), step, (stop - start, out.shape[1]), slab.shape)
 
-        def over(mask: npt.NDArray[np.bool_], down: Any = down, slab: Pixels = slab) -> tuple[Any, Any]:
+        def over(mask: npt.NDArray[np.bool_], total: AreaSum = total, slab: Pixels = slab) -> tuple[Any, Any]:
             """Area and mean of the pixels in a mask, in each target pixel."""
-            area = across(down(mask.astype(np.float64)).T).T
-            sums = across(down(np.where(mask, slab, 0).astype(np.float64)).T).T
+            area, sums = total(mask), total(slab if mask.all() else np.where(mask, slab, 0))
             return area, np.rint(np.divide(sums, area, out=np.zeros_like(sums), where=area > 0))
 
         valid = has_value(slab, nodata)
         area, mixed = over(valid)
         data, saturated = slab != nodata, np.zeros(area.shape, np.bool_)
         if not (data == valid).all():
-            saturated = across(down((data & ~valid).astype(np.float64)).T).T > 0
-        covered = area if not saturated.any() else across(down(data.astype(np.float64)).T).T
+            saturated = total(data & ~valid) > 0
+        covered = area if not saturated.any() else total(data)
         enough = covered >= 0.5 * step * step * (1 - 1e-3)
         if clear is not None:
             good = valid & clear.source[top:bottom]
@@ -284,26 +283,3 @@ def _average(
         empty = np.where(saturated, SATURATED_DN, nodata) if saturated.any() else nodata
         out[start:stop] = np.where(enough, np.where(area > 0, mixed, empty), nodata)
     return out
-
-
-def _make_span_sum(
-    offset: float, step: float, count: int, size: int
-) -> Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]:
-    """A function that sums along the first axis over each target pixel's span.
-
-    It subtracts running totals, which is exact since the values are whole numbers.
-    """
-    edges = (np.rint((offset + np.arange(count + 1) * step) * _AVERAGE_PRECISION) / _AVERAGE_PRECISION).clip(
-        0, size
-    )
-    index = np.minimum(np.floor(edges), max(size - 1, 0)).astype(np.intp)
-    share = (edges - index)[:, None]
-
-    def summed(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        if size == 0:
-            return np.zeros((count, values.shape[1]))
-        totals = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values, axis=0)])
-        at_edges = totals[index] + share * values[index]
-        return np.diff(at_edges, axis=0)
-
-    return summed
