@@ -1,9 +1,10 @@
 """Reads bands of a product over an AOI, all on one grid."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from functools import cache
+from threading import Lock
 from types import TracebackType
 from typing import Any, Self
 
@@ -47,10 +48,14 @@ class ReadPlan:
     grid: Grid
     resampling: str
     _bands: dict[str, BandReader] = field(repr=False)
-    _classes: list[tuple[npt.NDArray[Any], Grid] | None] = field(
+    _classes: list[Future[tuple[npt.NDArray[Any], Grid] | None]] = field(
         default_factory=list, repr=False, compare=False
     )
-    """The scene classification around the grid in its own pixels, once it is read; None if there is none."""
+    """The scene classification around the grid in its own pixels, once needed; None if there is none."""
+    _clear: dict[Grid, npt.NDArray[np.bool_]] = field(default_factory=dict, repr=False, compare=False)
+    """Where the grids of the bands, and that of the plan, are clear."""
+    _lock: Any = field(default_factory=Lock, repr=False, compare=False)
+    """Held by the thread that adds to `_clear`."""
 
     @classmethod
     def open(
@@ -160,12 +165,16 @@ class ReadPlan:
                 f"band {', '.join(unopened)} is not part of the plan, which has {', '.join(self._bands)}"
             )
         self._check_size([self._bands[name] for name in names])
-        if "SCL" in self._bands and any(self._is_mixed(self._bands[name]) for name in names):
-            self._load_classes()
-        return BandArrays(
-            self.grid,
-            dict(zip(names, _run_all(lambda name: self._read_band(self._bands[name]), names), strict=True)),
-        )
+        mixed = "SCL" in self._bands and any(self._is_mixed(self._bands[name]) for name in names)
+        if (mixed or "SCL" in names) and not self._classes:
+            # Submitted before the bands, which wait for it once they have read their own files.
+            self._classes.append(_thread_pool().submit(self._read_classes))
+        try:
+            found = _run_all(lambda name: self._read_band(self._bands[name]), names)
+        finally:
+            if self._classes and self._classes[0].exception():
+                self._classes.clear()
+        return BandArrays(self.grid, dict(zip(names, found, strict=True)))
 
     def _check_size(self, bands: list[BandReader]) -> None:
         """Refuse before decoding what does not fit: the source window and the result are held together."""
@@ -190,24 +199,27 @@ class ReadPlan:
             and self._resampling_for(band) != "nearest"
         )
 
-    def _load_classes(self) -> tuple[npt.NDArray[Any], Grid] | None:
-        """The pixels of the scene classification around the grid, and their grid; read once."""
-        if not self._classes:
-            band, mixed = self._bands["SCL"], [each for each in self._bands.values() if self._is_mixed(each)]
-            margin = max((2 * each.grid.resolution_m for each in mixed), default=0.0)
-            west, south, east, north = self.grid.bounds
-            near = band.grid.crop((west - margin, south - margin, east + margin, north + margin))
-            if near is None:
-                self._classes.append(None)
-            else:
-                top, left = (round(offset) for offset in band.grid.offset_of(near))
-                pixels = band.read(slice(top, top + near.height), slice(left, left + near.width))
-                self._classes.append((pixels, near))
-        return self._classes[0]
+    def _read_classes(self) -> tuple[npt.NDArray[Any], Grid] | None:
+        """The pixels of the scene classification around the grid, and their grid."""
+        band, mixed = self._bands["SCL"], [each for each in self._bands.values() if self._is_mixed(each)]
+        margin = max((2 * each.grid.resolution_m for each in mixed), default=0.0)
+        west, south, east, north = self.grid.bounds
+        near = band.grid.crop((west - margin, south - margin, east + margin, north + margin))
+        if near is None:
+            return None
+        top, left = (round(offset) for offset in band.grid.offset_of(near))
+        return band.read(slice(top, top + near.height), slice(left, left + near.width)), near
+
+    def _clear_on(self, grid: Grid) -> npt.NDArray[np.bool_]:
+        """Where a grid is clear by `_classes_on`; found once."""
+        with self._lock:
+            if grid not in self._clear:
+                self._clear[grid] = is_clear(self._classes_on(grid))
+            return self._clear[grid]
 
     def _classes_on(self, grid: Grid) -> npt.NDArray[Any]:
         """The scene classification on the grid of the plan, or on one of a band."""
-        loaded = self._load_classes()
+        loaded = self._classes[0].result()
         if loaded is None:
             return np.zeros(grid.shape, np.uint8)
         pixels, source = loaded
@@ -234,8 +246,8 @@ class ReadPlan:
         if read == target:
             return pixels
         clear = None
-        if self._classes and self._is_mixed(band):
-            clear = ClearMasks(is_clear(self._classes_on(read)), is_clear(self._classes_on(target)))
+        if "SCL" in self._bands and self._is_mixed(band):
+            clear = ClearMasks(self._clear_on(read), self._clear_on(target))
         return resample_pixels(pixels, read, target, band.file.nodata, self._resampling_for(band), clear)
 
     def _resampling_for(self, band: BandReader) -> str:
