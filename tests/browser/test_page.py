@@ -77,3 +77,35 @@ def test_the_rules_find_what_is_faint_in_one_scheme_only_and_what_has_no_name(vi
         ("any", "button-name"),
         ("dark", "color-contrast"),
     ]
+
+
+def test_content_that_is_updated_keeps_its_elements_and_takes_the_new_listeners(visit):
+    page = visit().open("status")
+    found = page.evaluate("""async () => {
+      const { h, updateContent, workButton } = await import("./lib/dom.js");
+      const [box, clicks] = [h("div"), []];
+      document.body.append(box);
+      const line = (round) => (id) => h("li", { "data-key": id },
+        h("button", { onclick: () => clicks.push(`${id} ${round}`) }, `${id} in ${round}`),
+        h("details", {}, h("summary", {}, "more"), `${round}`));
+      let release;
+      const work = (text) => workButton(text, () => new Promise((done) => { release = done; }));
+      const show = (round, ...ids) =>
+        updateContent(box, h("ul", {}, ids.map(line(round))), work(`Do ${round}`));
+      show(1, "a", "b");
+      const [button, details] = ["button", "details"].map((name) => box.querySelectorAll(name)[1]);
+      const worker = box.lastChild;
+      button.focus();
+      details.open = true;
+      worker.click();
+      show(2, "new", "b", "a");
+      button.click();
+      const held = worker.disabled;
+      release();
+      await new Promise((done) => setTimeout(done));
+      show(3, "b");
+      return [clicks, button.textContent, box.querySelectorAll("button")[0] === button,
+        document.activeElement === button, details.open, held, worker.disabled, worker.textContent,
+        box.querySelectorAll("li").length];
+    }""")
+    assert found == [["b 2"], "b in 3", True, True, True, True, False, "Do 3", 1]

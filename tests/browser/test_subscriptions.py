@@ -172,17 +172,39 @@ def test_names_that_are_markup_are_only_text(visit):
     assert session.dialogs == [] and session.violations == []
 
 
-def test_going_back_closes_dialogs_and_keeps_unsaved_values(visit, suite):
+@pytest.fixture
+def half(suite):
+    """The id of a subscription named "Half", which is deleted after the test."""
+    url = f"{suite.url}/subscriptions"
     body = {
         "name": "Half",
         "indices": ["NDVI"],
         "aoi": json.loads(shared_data("archive", "aoi", f"{SITE}.geojson").read_text()),
     }
-    request = urllib.request.Request(
-        f"{suite.url}/subscriptions", json.dumps(body).encode(), {"Content-Type": "application/json"}
-    )
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
     with urllib.request.urlopen(request) as answer:
         id = json.load(answer)["subscription"]
+    yield id
+    urllib.request.urlopen(urllib.request.Request(f"{url}/{id}", method="DELETE")).close()
+
+
+def test_a_button_that_is_pressed_while_its_subscription_changes_still_counts_as_clicked(visit, half):
+    session = visit()
+    page = session.open(f"watch/{half}")
+    page.locator("summary", has_text="Feed, calendar and channels").click()
+    button = page.get_by_role("button", name="Change …")
+    button.hover()
+    page.mouse.down()
+    page.request.patch(f"{session.url}/subscriptions/{half}", data={"name": "Whole"})
+    page.locator(".area h2", has_text="Whole").first.wait_for()
+    page.locator(".areas .name", has_text="Whole").wait_for()
+    page.mouse.up()
+    assert page.locator("dialog input[name=name]").input_value() == "Whole"
+    assert page.get_by_role("link", name="Atom feed").is_visible() and session.errors == []
+
+
+def test_going_back_closes_dialogs_and_keeps_unsaved_values(visit, half):
+    id = half
     session = visit()
     page = session.open("status")
     session.open(f"watch/{id}")
@@ -207,4 +229,3 @@ def test_going_back_closes_dialogs_and_keeps_unsaved_values(visit, suite):
     page.go_back()
     page.locator("#view h1", has_text="Status").wait_for()
     assert page.locator("dialog").count() == 0 and session.errors == []
-    page.request.delete(f"{suite.url}/subscriptions/{id}")

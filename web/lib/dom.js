@@ -18,7 +18,7 @@ export function svg(name, attributes = {}, ...children) {
 function build(element, attributes, children) {
   for (const [key, value] of Object.entries(attributes)) {
     if (value === null || value === undefined || value === false) continue;
-    if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
+    if (key.startsWith("on")) listen(element, key.slice(2), value);
     else element.setAttribute(key, value === true ? "" : String(value));
   }
   element.append(...children.flat().filter(isContent));
@@ -31,31 +31,77 @@ export function byId(id) {
 
 // Replace an element's children. Focus stays on the element with the same data-key.
 export function replaceContent(element, ...children) {
-  keepFocus(element, () => element.replaceChildren(...children.flat().filter(isContent)));
-}
-
-// Replace the rows of a table's body; each has a data-row that is its own. Rows that look the same stay, so
-// that a click meets its button while others change.
-export function replaceRows(body, rows) {
-  const shown = new Map([...body.rows].map((row) => [row.dataset.row, row]));
-  const next = rows.map((row) => {
-    const before = shown.get(row.dataset.row);
-    return before?.isEqualNode(row) ? before : row;
-  });
-  const kept = new Set(next);
-  keepFocus(body, () => {
-    for (const row of shown.values()) if (!kept.has(row)) row.remove();
-    next.forEach((row, index) => {
-      if (body.rows[index] !== row) body.insertBefore(row, body.rows[index] ?? null);
-    });
-  });
-}
-
-function keepFocus(element, change) {
   const key = element.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
-  change();
+  element.replaceChildren(...children.flat().filter(isContent));
   if (key !== undefined)
     element.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus({ preventScroll: true });
+}
+
+// Make an element's children look like new ones, and keep those that are there: a press on a button that is
+// updated before it is released is still a click, and focus, scroll positions and open details stay. A child
+// matches the next one of its name with the same data-key; what may move among its like needs one.
+export function updateContent(element, ...children) {
+  const focused = document.activeElement;
+  const shown = children.flat().filter(isContent);
+  updateChildren(
+    element,
+    shown.map((child) => (child instanceof Node ? child : document.createTextNode(child))),
+  );
+  // An element that is moved loses the focus.
+  if (focused !== document.activeElement && element.contains(focused)) focused.focus({ preventScroll: true });
+}
+
+function updateChildren(element, next) {
+  const rest = new Set(element.childNodes);
+  const stay = new Set(next.filter((node) => rest.has(node)));
+  const shown = next.map((node) => {
+    const before = stay.has(node) ? node : [...rest].find((each) => !stay.has(each) && matches(each, node));
+    rest.delete(before);
+    if (before && before !== node) updateNode(before, node);
+    return before ?? node;
+  });
+  for (const node of rest) node.remove();
+  shown.forEach((node, index) => {
+    const at = element.childNodes[index] ?? null;
+    if (at !== node) element.insertBefore(node, at);
+  });
+}
+
+const matches = (before, node) =>
+  before.nodeName === node.nodeName && before.dataset?.key === node.dataset?.key;
+
+function updateNode(before, node) {
+  if (before.nodeType === Node.TEXT_NODE) {
+    if (before.data !== node.data) before.data = node.data;
+    return;
+  }
+  updateAttributes(before, node);
+  for (const [type, listener] of Object.entries(listeners.get(node) ?? {})) listen(before, type, listener);
+  updateChildren(before, [...node.childNodes]);
+  if (before.nodeName === "SELECT" && before.value !== node.value) before.value = node.value;
+}
+
+function updateAttributes(before, node) {
+  const isOwn = (name) => name === "open" || (name === "disabled" && atWork.has(before));
+  for (const { name } of [...before.attributes])
+    if (!isOwn(name) && !node.hasAttribute(name)) before.removeAttribute(name);
+  for (const { name, value } of node.attributes) {
+    if (before.getAttribute(name) === value) continue;
+    before.setAttribute(name, value);
+    if (name === "value") before.value = value;
+  }
+}
+
+// Listeners by element and type, so that an element that stays can be given those of the new one.
+const listeners = new WeakMap();
+// Buttons whose work runs.
+const atWork = new WeakSet();
+
+function listen(element, type, listener) {
+  const known = listeners.get(element) ?? {};
+  if (!known[type]) element.addEventListener(type, (event) => known[type](event));
+  known[type] = listener;
+  listeners.set(element, known);
 }
 
 // Buttons and inputs of one line.
@@ -71,9 +117,11 @@ export function workButton(label, work, attributes = {}) {
     async (event) => {
       const { currentTarget } = event;
       currentTarget.disabled = true;
+      atWork.add(currentTarget);
       try {
         await work(event);
       } finally {
+        atWork.delete(currentTarget);
         currentTarget.disabled = false;
       }
     },

@@ -1,26 +1,9 @@
 // The acquisitions of an order or a subscription as a table that also chooses the date shown.
 
-import {
-  cell,
-  h,
-  numberCell,
-  replaceContent,
-  replaceRows,
-  rowHeader,
-  scrollRegion,
-  table,
-} from "../lib/dom.js";
+import { cell, h, numberCell, rowHeader, scrollRegion, table } from "../lib/dom.js";
 import * as format from "../lib/format.js";
 
-// Show the table in `list`, or renew the rows of the one that it holds.
-export function showAcquisitions(list, selection) {
-  const [shown, next] = [list.querySelector("table"), acquisitionTable(selection)];
-  const renewed = next.querySelector("table");
-  if (shown?.tHead.isEqualNode(renewed.tHead)) replaceRows(shown.tBodies[0], [...renewed.tBodies[0].rows]);
-  else replaceContent(list, next);
-}
-
-function acquisitionTable(selection) {
+export function acquisitionTable(selection) {
   const { job: chosen, jobs, statistic } = selection;
   const row = (job) => {
     const choose = h(
@@ -28,7 +11,6 @@ function acquisitionTable(selection) {
       {
         type: "button",
         class: "plain",
-        "data-key": job.job,
         "aria-pressed": String(job === chosen),
         onclick: () => selection.choose(job),
       },
@@ -36,7 +18,7 @@ function acquisitionTable(selection) {
     );
     return h(
       "tr",
-      { class: job === chosen ? "looked" : null, "data-row": job.job },
+      { class: job === chosen ? "looked" : null, "data-key": job.job },
       rowHeader(choose),
       numberCell(format.percent(job.coverage)),
       numberCell(format.percent(job.clear_fraction)),

@@ -17,7 +17,7 @@ export function alertLog(alerts, deliveries, subscription, route) {
     const own = deliveries.filter((delivery) => delivery.alert === alert.alert);
     return h(
       "tr",
-      {},
+      { "data-key": alert.alert },
       rowHeader(alert.number),
       cell(h("button", { type: "button", class: "plain", onclick: open }, format.date(alert.datetime))),
       cell(`${format.time(alert.created)}${alert.backfill ? " (backfill)" : ""}`, updateMark(alert)),
@@ -69,15 +69,11 @@ function deliveryLine({ delivery, state, target, attempts, due }) {
   };
   return h(
     "li",
-    {},
+    { "data-key": delivery },
     h(
       "details",
       {},
-      h(
-        "summary",
-        { "data-key": delivery },
-        h("span", { class: `state ${STATE_CLASSES[state] ?? ""}` }, label),
-      ),
+      h("summary", {}, h("span", { class: `state ${STATE_CLASSES[state] ?? ""}` }, label)),
       h("p", { class: "note" }, target),
       h("ul", { class: "note list" }, attempts.map(attemptLine)),
       due ? h("p", { class: "note" }, `Next attempt ${format.time(due)}`) : null,

@@ -1,7 +1,7 @@
 // The view of orders: the form of a new one at #order, the progress and results of one at #order/ID.
 
 import { get, send } from "../lib/api.js";
-import { errorBox, facts, h, replaceContent, workButton } from "../lib/dom.js";
+import { errorBox, facts, h, updateContent, workButton } from "../lib/dom.js";
 import { followOrder, isOpen } from "../lib/follow_order.js";
 import * as format from "../lib/format.js";
 import { attempt } from "../lib/latest.js";
@@ -61,14 +61,14 @@ class ProgressCard {
 
   show(order) {
     const { progress, reason, state } = order;
-    replaceContent(this.text, h("b", {}, stateText(order)), outcomeText(order));
+    updateContent(this.text, h("b", {}, stateText(order)), outcomeText(order));
     if (!isOpen(order)) this.cancel.remove();
     else if (!this.cancel.parentNode) this.row.append(this.cancel);
     this.reason.hidden = !reason;
     this.reason.textContent = reason ? format.toSentence(reason) : "";
     this.bar.hidden = state !== "running";
     this.bar.value = progress.share;
-    replaceContent(this.usage, facts(usageFacts(order)));
+    updateContent(this.usage, facts(usageFacts(order)));
   }
 }
 

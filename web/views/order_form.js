@@ -1,7 +1,7 @@
 // The form of a new order, with an estimate of its work, and the orders so far.
 
 import { get, getIfChanged, post } from "../lib/api.js";
-import { cell, facts, h, numberCell, replaceContent, rowHeader, scrollRegion, table } from "../lib/dom.js";
+import { cell, facts, h, numberCell, rowHeader, scrollRegion, table, updateContent } from "../lib/dom.js";
 import * as format from "../lib/format.js";
 import { aoi, geometryOf, load, store } from "../lib/state.js";
 import { areaLine } from "./aoi_summary.js";
@@ -24,7 +24,7 @@ export async function newOrderPage(place, route) {
     place.append(noAreaNotice(), list);
   }
   const showOrders = ({ orders }) =>
-    replaceContent(list, orderTable(orders.filter(({ subscription }) => !subscription)));
+    updateContent(list, orderTable(orders.filter(({ subscription }) => !subscription)));
   route.onRefresh(async () => {
     const answer = await getIfChanged(ORDERS, route.signal);
     if (answer) showOrders(answer);
@@ -172,11 +172,11 @@ function orderTable(orders) {
 
 function orderRow(order) {
   const { order: id, created, recipe, total, open, state } = order;
-  const link = h("a", { href: `#order/${encodeURIComponent(id)}`, "data-key": id }, format.time(created));
+  const link = h("a", { href: `#order/${encodeURIComponent(id)}` }, format.time(created));
   const label = open ? `${total - open} of ${total}` : state;
   return h(
     "tr",
-    {},
+    { "data-key": id },
     rowHeader(link),
     cell(recipeNames(recipe).join(", ")),
     cell(periodText(order)),

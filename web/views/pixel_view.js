@@ -2,7 +2,7 @@
 // pointer.
 
 import { get } from "../lib/api.js";
-import { button, h, replaceContent } from "../lib/dom.js";
+import { button, h, replaceContent, updateContent } from "../lib/dom.js";
 import * as format from "../lib/format.js";
 import { load, store } from "../lib/state.js";
 import { Raster } from "../map/cog_reader.js";
@@ -43,6 +43,12 @@ export class PixelView {
     });
     this.opacity = range({ value: 100, oninput: (event) => this.map?.setOpacity(event.target.value / 100) });
     this.readout = h("p", { class: "readout", role: "status" });
+    this.colours = h("span", { class: "colours" });
+    this.tools = [
+      this.colours,
+      h("label", { class: "inline" }, "Opacity", this.opacity),
+      button("Value at centre", () => this.map.reportCentre(), { class: "small" }),
+    ];
     this.controls = h("div", { class: "row under" });
   }
 
@@ -71,7 +77,9 @@ export class PixelView {
     this.map?.show(null, null, null, this.aoi);
     this.field.classList.add("void");
     this.swipe.disabled = true;
-    replaceContent(this.controls);
+    updateContent(this.controls);
+    this.colours.replaceChildren();
+    this.legendKey = "";
   }
 
   async showSelection(signal) {
@@ -101,11 +109,18 @@ export class PixelView {
       ? "Click a pixel for its value, or press Enter on the map for the one at the centre."
       : "Tap a pixel for its value.";
     this.say(compared && !second ? `${format.date(compared.datetime)} has no ${value}. ${hint}` : hint);
+    this.showLegend(value, display);
+    updateContent(this.controls, this.tools);
+  }
+
+  // The legend is made again only where it differs, so that a limit can be typed while results arrive.
+  showLegend(value, display) {
+    const key = JSON.stringify([value, display.ramp, display.low, display.high]);
+    if (key === this.legendKey) return;
+    this.legendKey = key;
     replaceContent(
-      this.controls,
+      this.colours,
       value === TRUE_COLOUR ? null : legend(value, display, (changes) => this.changeDisplay(changes)),
-      h("label", { class: "inline" }, "Opacity", this.opacity),
-      button("Value at centre", () => this.map.reportCentre(), { class: "small" }),
     );
   }
 

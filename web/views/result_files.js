@@ -11,18 +11,19 @@ export function resultFiles(path, { job, statistic }, guard, copyLink) {
   const tiffs = hasPixels(job)
     ? Object.entries(job.assets).filter(([, asset]) => asset.type.startsWith("image/tiff"))
     : [];
-  const small = (label, work) => workButton(label, () => guard(work), { class: "small" });
+  const small = (label, key, work) =>
+    workButton(label, () => guard(work), { class: "small", "data-key": key });
   const tiffButton = ([name, { href, size }]) => {
     const label = h("span", {}, `${name}.tif`, h("span", { class: "note" }, ` ${format.fileSize(size)}`));
-    return small(label, () => downloadResult(href, `${stem}-${name}.tif`));
+    return small(label, `${job.job} ${name}`, () => downloadResult(href, `${stem}-${name}.tif`));
   };
   const series = `${path}/series?index=${encodeURIComponent(statistic)}&format=csv`;
   return [
     row(
       tiffs.map(tiffButton),
-      tiffs.length ? small("STAC item", () => downloadFile(job.item, `${stem}.json`)) : null,
-      small("Series as CSV", () => downloadFile(series, `${statistic}.csv`)),
-      small("Copy link", copyLink),
+      tiffs.length ? small("STAC item", "item", () => downloadFile(job.item, `${stem}.json`)) : null,
+      small("Series as CSV", "csv", () => downloadFile(series, `${statistic}.csv`)),
+      small("Copy link", "link", copyLink),
     ),
     job.notes.length ? h("p", { class: "note" }, job.notes.map(format.toSentence).join(" ")) : null,
   ];

@@ -2,10 +2,10 @@
 // second date to compare with, the series as a chart, and the files.
 
 import { get, Problem } from "../lib/api.js";
-import { errorBox, h, replaceContent } from "../lib/dom.js";
+import { errorBox, h, replaceContent, updateContent } from "../lib/dom.js";
 import * as format from "../lib/format.js";
 import { attempt, latest } from "../lib/latest.js";
-import { showAcquisitions } from "./acquisition_table.js";
+import { acquisitionTable } from "./acquisition_table.js";
 import { DateSlider } from "./date_slider.js";
 import { PixelView } from "./pixel_view.js";
 import { resultFiles } from "./result_files.js";
@@ -65,7 +65,7 @@ class ResultsPanel {
     const key = JSON.stringify([value, job?.job, compared?.job, this.pixels.display, states]);
     if (key === this.renderedKey) return;
     this.renderedKey = key;
-    replaceContent(this.head, job ? this.pickers() : "");
+    updateContent(this.head, job ? this.pickers() : "");
     this.pixels.stage.hidden = this.slider.element.hidden = !job;
     if (!job) {
       this.pixels.swipe.hidden = true;
@@ -74,11 +74,11 @@ class ResultsPanel {
     }
     this.slider.show();
     const copyLink = () => this.copyLink();
-    replaceContent(
+    updateContent(
       this.files,
       resultFiles(this.path, this.selection, (work) => this.guard(work), copyLink),
     );
-    showAcquisitions(this.list, this.selection);
+    updateContent(this.list, acquisitionTable(this.selection));
     await Promise.all([this.drawPixels(), this.drawChart()]);
   }
 
@@ -142,7 +142,8 @@ class ResultsPanel {
     const seen = new Set(observations.filter(({ mean }) => mean !== null).map(({ job }) => job));
     if (!seen.size) return null;
     const missed = jobs.filter(({ job }) => !seen.has(job)).map(({ datetime }) => Date.parse(datetime));
-    return seriesChart(observations, missed, statistic, (job) => this.selection.change({ job }));
+    const choose = (job) => this.selection.change({ job });
+    return seriesChart(observations, missed, statistic, choose, this.chart);
   }
 
   async copyLink() {

@@ -21,23 +21,24 @@ const clearOfArea = ({ coverage, clear_fraction: clear }) => (coverage ?? 1) * (
 const isWeak = (each) => clearOfArea(each) < MIN_CLEAR_OF_AREA;
 
 // Args: `missed` are the times (ms) of acquisitions without a value; `onChoose(job)` is called when an
-// observation is clicked. Returns { elements, mark(job), close() }.
-export async function seriesChart(observations, missed, index, onChoose) {
+// observation is clicked; `before` is the chart that this one replaces. Returns { elements, mark(job), close() }.
+export async function seriesChart(observations, missed, index, onChoose, before) {
   const Plot = await loadUPlot();
   const observed = observations
     .filter(({ mean }) => mean !== null)
     .map((each) => ({ ...each, at: Date.parse(each.datetime) / 1000 }));
-  return new SeriesChart(Plot, observed, missed, index, onChoose);
+  return new SeriesChart(Plot, observed, missed, index, onChoose, before);
 }
 
 class SeriesChart {
-  constructor(Plot, observed, missed, index, onChoose) {
+  constructor(Plot, observed, missed, index, onChoose, before) {
     Object.assign(this, { Plot, observed, missed, index });
     this.current = null;
     this.plot = null;
     const weak = observed.filter(isWeak).length;
+    this.showsWeak = before?.showsWeak ?? false;
     // Where all values are weak, they are shown.
-    this.hideWeak = weak > 0 && weak < observed.length;
+    this.canHideWeak = weak > 0 && weak < observed.length;
     this.readout = h("p", { class: "readout" });
     const label =
       `${index} over time, ${format.plural(observed.length, "observation")}; ` +
@@ -52,13 +53,19 @@ class SeriesChart {
     this.dark.addEventListener("change", this.draw);
     this.resizes = new ResizeObserver(this.draw);
     this.resizes.observe(this.box);
+    this.table = valueTable(observed, index);
+    this.table.open = before?.table.open ?? false;
     this.elements = [
       this.readout,
       this.box,
-      this.hideWeak ? this.weakSwitch(weak) : null,
+      this.canHideWeak ? this.weakSwitch(weak) : null,
       h("p", { class: "note" }, NOTE),
-      valueTable(observed, index),
+      this.table,
     ].filter(Boolean);
+  }
+
+  get hideWeak() {
+    return this.canHideWeak && !this.showsWeak;
   }
 
   // The observations that the chart draws.
@@ -68,14 +75,14 @@ class SeriesChart {
 
   weakSwitch(count) {
     const onchange = (event) => {
-      this.hideWeak = event.target.checked;
+      this.showsWeak = !event.target.checked;
       this.draw();
     };
     const limit = `${100 * MIN_CLEAR_OF_AREA} %`;
     return h(
       "label",
       { class: "check" },
-      h("input", { type: "checkbox", "data-key": "hide-weak", checked: true, onchange }),
+      h("input", { type: "checkbox", "data-key": "hide-weak", checked: this.hideWeak, onchange }),
       h("span", {}, `Hide ${format.plural(count, "value")} from less than ${limit} of the area`),
     );
   }

@@ -1,7 +1,7 @@
 // The view of the service's state: queue, results, deliveries and sources.
 
 import { getIfChanged } from "../lib/api.js";
-import { cell, h, numberCell, scrollRegion, table } from "../lib/dom.js";
+import { cell, h, numberCell, scrollRegion, table, updateContent } from "../lib/dom.js";
 import * as format from "../lib/format.js";
 
 export const title = "Status";
@@ -18,7 +18,7 @@ export async function enter(place, route) {
     const key = JSON.stringify(lastStatus);
     if (!lastStatus || shown === key) return;
     shown = key;
-    container.replaceChildren(...renderStatus(lastStatus));
+    updateContent(container, renderStatus(lastStatus));
   };
   const refresh = async () => {
     lastStatus = (await getIfChanged("status", route.signal)) ?? lastStatus;
@@ -93,7 +93,7 @@ function sourceTable(sources) {
 const sourceRow = ({ source, products, last_sensing: sensed, refreshed, error }) =>
   h(
     "tr",
-    {},
+    { "data-key": source },
     h("th", { scope: "row", class: "path" }, source),
     numberCell(format.count(products)),
     cell(format.date(sensed)),

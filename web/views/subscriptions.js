@@ -1,7 +1,7 @@
 // The view of subscriptions: the list of watched areas, and the state, results and alerts of one of them.
 
 import { apiUrl, get, getIfChanged, Problem, post, send } from "../lib/api.js";
-import { errorBox, facts, h, replaceContent, row, workButton } from "../lib/dom.js";
+import { errorBox, facts, h, replaceContent, row, updateContent, workButton } from "../lib/dom.js";
 import * as format from "../lib/format.js";
 import { attempt } from "../lib/latest.js";
 import { aoi, aoiLabel } from "../lib/state.js";
@@ -37,7 +37,7 @@ async function subscriptionsPage(place, route) {
   const chosen = find(subscriptions);
   if (!chosen) throw new Problem("No such watch, or it isn't yours. Choose one from the list.", 404);
   const showList = (all) =>
-    replaceContent(
+    updateContent(
       list,
       all.map((each) => listLine(each, id)),
     );
@@ -76,11 +76,10 @@ function listLine(each, chosenId) {
   const link = {
     class: "choice",
     href: `#watch/${encodeURIComponent(id)}`,
-    "data-key": id,
     "aria-current": id === chosenId ? "true" : null,
   };
   const note = h("span", { class: "note" }, state === "active" ? lastAlert : state);
-  return h("li", {}, h("a", link, h("span", { class: "name" }, name), note));
+  return h("li", { "data-key": id }, h("a", link, h("span", { class: "name" }, name), note));
 }
 
 function emptyNotice() {
@@ -107,6 +106,7 @@ class SubscriptionPanel {
     this.route = route;
     this.path = `subscriptions/${encodeURIComponent(subscription.subscription)}`;
     this.head = h("div", { class: "stack" });
+    this.failed = h("div", {});
     this.log = h("div", {});
     const { recipe, aoi: area } = subscription;
     this.results = resultsPanel({ path: this.path, recipe, aoi: area }, route);
@@ -117,9 +117,7 @@ class SubscriptionPanel {
 
   show(subscription) {
     this.subscription = subscription;
-    const open = this.head.querySelector("details")?.open ?? false;
-    replaceContent(this.head, this.details());
-    this.head.querySelector("details").open = open;
+    updateContent(this.head, this.details());
   }
 
   async load() {
@@ -145,7 +143,7 @@ class SubscriptionPanel {
       changed ?? get(deliveriesPath, signal),
     ]);
     this.alertsShown = count;
-    replaceContent(this.log, alertLog(alerts, deliveries, this.subscription, this.route));
+    updateContent(this.log, alertLog(alerts, deliveries, this.subscription, this.route));
   }
 
   // A button whose request may return the changed subscription.
@@ -154,6 +152,7 @@ class SubscriptionPanel {
       attempt(
         async () => {
           const next = await work();
+          this.failed.replaceChildren();
           if (next) this.show(next);
         },
         (problem) => replaceContent(this.failed, errorBox(problem, null)),
@@ -165,7 +164,6 @@ class SubscriptionPanel {
     const { subscription, path, route } = this;
     const { name, state, last_alert: alert, next_pass: next, alerts } = subscription;
     const set = (changes) => send("PATCH", path, changes, { signal: route.signal });
-    this.failed = h("div", {});
     const pause =
       state === "active"
         ? this.action("Pause", "pause", () => set({ state: "paused" }))
@@ -199,11 +197,11 @@ class SubscriptionPanel {
   channels() {
     const { path } = this;
     const { feed, calendar, channels } = this.subscription;
-    const replace = this.action(feed ? "Replace the addresses" : "Create a feed", null, async () => {
+    const replace = this.action(feed ? "Replace the addresses" : "Create a feed", "feed", async () => {
       await post(`${path}/feed`);
       return get(path);
     });
-    const remove = this.action("Remove the feed", null, async () => {
+    const remove = this.action("Remove the feed", "no-feed", async () => {
       await send("DELETE", `${path}/feed`);
       return get(path);
     });
