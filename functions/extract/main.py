@@ -106,14 +106,15 @@ def bands_to_read(recipe: Recipe, files: BandFiles) -> tuple[list[str], tuple[st
     Raises:
         PermanentError: None of the bands can be used; the message states why.
     """
-    needed = {name: index(name).bands for name in recipe.indices} | {band: (band,) for band in recipe.bands}
+    needed = {each.name: each.bands for each in map(index, recipe.indices)}
+    needed |= {band: (band,) for band in recipe.bands}
     missing = {name: [band for band in bands if band not in files] for name, bands in needed.items()}
     lacking = dict.fromkeys(band for bands in missing.values() for band in bands)
     notes = [f"{band} {files.lack(band)}" for band in BANDS if band in lacking]
     notes += [
         f"{name} is not computed, for lack of {' and '.join(bands)}"
         for name, bands in missing.items()
-        if bands and name in recipe.indices
+        if bands and name in recipe.index_names
     ]
     bands = list(dict.fromkeys(band for name, bands in needed.items() if not missing[name] for band in bands))
     if not bands:

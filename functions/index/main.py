@@ -48,33 +48,25 @@ def index(event: JobExtracted, backend: Backend) -> None:
     scl = read_cog(backend.assets.locate(classes.path))[0]["SCL"] if classes else None
     inside = aoi_mask(grid, job.aoi)
     scaling = {band: (meta.scale[band], meta.offset[band]) for band in dn}
-    computed = [
-        indices.index(name) for name in job.recipe.indices if set(indices.index(name).bands) <= set(dn)
-    ]
+    computed = [each for each in map(indices.index, job.recipe.indices) if set(each.bands) <= set(dn)]
     # Statistics are computed in float64, since reflectances may nearly cancel. Maps are computed of the same
     # pixels in blocks: 29 ms for 4 million pixels, as long as scattering the float64 values into a map takes,
-    # so one computation for both would save nothing.
-    maps = dict[str, NDArray[np.float32]]()
-    found, bands_found = dict[str, Statistics](), dict[str, Statistics]()
+    # so one computation for both would save nothing. A map is stored before the next one is computed, so that
+    # the number of indices does not add to the memory.
+    found, bands_found, assets = dict[str, Statistics](), dict[str, Statistics](), list[Asset]()
+    preview: NDArray[np.float32] | None = None
     for each in computed:
         counted = masks.counted_mask(dn, each.bands, scl, inside)
-        maps[each.name] = compute_masked(each, dn, scaling, counted)
+        values = compute_masked(each, dn, scaling, counted)
         found[each.name] = compute_statistics(each.compute(_reflectance(dn, each.bands, scaling, counted)))
+        raster = RasterAsset({each.name: values}, grid, {each.name: (1.0, 0.0)}, nodata=float("nan"))
+        assets.append(job_lifecycle.store_raster(backend, job, each.name, raster, "index"))
+        preview = values if preview is None else preview
     for band in job.recipe.bands:
         if band in dn:
             counted = masks.counted_mask(dn, (band,), scl, inside)
             bands_found[band] = compute_statistics(_reflectance(dn, (band,), scaling, counted)[band])
-    assets = [
-        job_lifecycle.store_raster(
-            backend,
-            job,
-            name,
-            RasterAsset({name: values}, grid, {name: (1.0, 0.0)}, nodata=float("nan")),
-            "index",
-        )
-        for name, values in maps.items()
-    ]
-    assets.append(store_preview(backend, job, dn, scaling, inside, computed, maps))
+    assets.append(store_preview(backend, job, dn, scaling, inside, computed, preview))
     finished = job.with_changes(
         state="done",
         finished=backend.now(),
@@ -103,7 +95,7 @@ def store_preview(
     scaling: Scaling,
     inside: NDArray[np.bool_],
     computed: list[Index],
-    maps: Mapping[str, NDArray[np.float32]],
+    values: NDArray[np.float32] | None,
 ) -> Asset:
     """Store a preview of the first index, or of the first band if the recipe has bands only.
 
@@ -114,20 +106,18 @@ def store_preview(
         scaling: Their scales and offsets.
         inside: True where the pixel's centre is inside the AOI, shape (height, width).
         computed: The indices, in the recipe's order.
-        maps: Index name -> values, shape (height, width); NaN where the AOI is not clear.
+        values: Those of the first index, shape (height, width); NaN where the AOI is not clear. None without
+            an index.
     """
     write: partial[None]
-    if computed:
-        low, high = (
-            end if end is not None else other
-            for end, other in zip(computed[0].domain, DEFAULT_DOMAIN, strict=True)
-        )
+    if values is not None:
+        low, high = colour_range(computed[0], values)
         write = partial(
             write_preview,
-            array=maps[computed[0].name],
+            array=values,
             mask=inside,
-            minimum=max(low, DEFAULT_DOMAIN[0]),
-            maximum=min(high, 1.0),
+            minimum=low,
+            maximum=high,
         )
     else:
         grey = next(indices.reflectance(pixels, *scaling[band]) for band, pixels in dn.items())
@@ -135,6 +125,26 @@ def store_preview(
         masks.exclude_without_value(next(iter(dn.values())), mask)
         write = partial(write_rgb_preview, red=grey, green=grey, blue=grey, mask=mask)
     return job_lifecycle.store_asset(backend, job, "preview.png", write, "image/png", ("thumbnail",))
+
+
+def colour_range(index: Index, values: NDArray[np.float32]) -> tuple[float, float]:
+    """Lowest and highest value of the preview's colours: those of vegetation where the index has such a range
+    or is in much use, else those between which 96 % of the values lie.
+
+    Args:
+        index: The index.
+        values: Shape (height, width), NaN where the AOI is not clear.
+    """
+    low, high = index.domain
+    if low is None and high is None and not index.meaning:
+        known = values[np.isfinite(values)]
+        if known.size:
+            first, last = np.percentile(known, (2, 98))
+            return float(first), float(last) if last > first else float(first) + 1
+    return (
+        max(DEFAULT_DOMAIN[0] if low is None else low, DEFAULT_DOMAIN[0]),
+        min(DEFAULT_DOMAIN[1] if high is None else high, 1.0),
+    )
 
 
 def with_item_asset(backend: Backend, job: Job) -> Job:

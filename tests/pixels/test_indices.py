@@ -1,4 +1,4 @@
-"""Spectral indices against spyndex, another program's files and hand-computed values."""
+"""Spectral indices against another program's files and hand-computed values."""
 
 import math
 import subprocess
@@ -6,17 +6,14 @@ import sys
 
 import numpy as np
 import pytest
-import spyndex
 
 from data import shared_data
 from revisit.errors import InvalidInputError
 from revisit.pixels.indices import compute_masked, index, names, reflectance, resolve
-from revisit.pixels.indices.awesome_indices import CONSTANTS
+from revisit.pixels.indices.awesome_indices import COMMON
 from revisit.pixels.indices.expression import parse_expression
 
 BANDS = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B11", "B12")
-SEN2CHAIN = {"BIBG", "BIRNIR", "IRECI-NIR"}
-"""Not in the catalogue: checked by hand-computed values only."""
 BARBELLINO = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12")
 
 
@@ -31,28 +28,6 @@ def read(*path: str) -> np.ndarray:
 
     with rasterio.open(shared_data("reference", "sen2r_barbellino", *path)) as dataset:
         return dataset.read()
-
-
-@pytest.mark.parametrize("name", [name for name in names() if name not in SEN2CHAIN])
-def test_an_index_equals_what_spyndex_computes(name):
-    bands = some_reflectance(3)
-    known = index(name)
-    parameters = {letter: bands[band] for letter, band in known.letters.items()} | known.constants
-    with np.errstate(all="ignore"):
-        expected = np.asarray(spyndex.computeIndex(name, parameters))
-    np.testing.assert_allclose(known.compute(bands), expected, rtol=1e-12, atol=1e-12, equal_nan=True)
-
-
-@pytest.mark.parametrize("name", [name for name in names() if name not in SEN2CHAIN])
-def test_an_index_equals_spyndex_where_any_of_its_terms_vanishes(name):
-    known, few = index(name), np.array([-0.1, 0.0, 0.1, 0.2])
-    grids = np.meshgrid(*[few] * len(known.bands))
-    parameters = dict(zip(known.letters, grids, strict=True)) | known.constants
-    with np.errstate(all="ignore"):
-        expected = np.asarray(spyndex.computeIndex(name, parameters))
-    expected = np.where(np.isfinite(expected), expected, np.nan)
-    bands = {band: parameters[letter] for letter, band in known.letters.items()}
-    np.testing.assert_allclose(known.compute(bands), expected, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
@@ -72,10 +47,6 @@ def test_a_vanishing_red_edge_gives_an_ireci_of_zero_in_the_statistics_and_in_th
     )
 
 
-def test_constants_are_those_of_the_catalogue():
-    assert {name: spyndex.constants[name].default for name in CONSTANTS} == CONSTANTS
-
-
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
@@ -92,6 +63,15 @@ def test_constants_are_those_of_the_catalogue():
         ("BIXS", math.sqrt((0.08**2 + 0.05**2) / 2)),
         ("BIBG", math.sqrt((0.04**2 + 0.08**2) / 2)),
         ("BIRNIR", math.sqrt((0.05**2 + 0.4**2) / 2)),
+        ("NDRE1", (0.24 - 0.12) / (0.24 + 0.12)),
+        ("NDRE2", (0.35 - 0.12) / (0.35 + 0.12)),
+        # FORDEAD's own formula, with its wavelengths.
+        ("CRSWIR", 0.2 / (0.38 + ((0.1 - 0.38) / (2185.7 - 864)) * (1610.4 - 864))),
+        # Camps-Valls et al. 2021 with a length scale of 0.5: tanh of half the squared difference over it.
+        ("kNDVI", math.tanh(((0.4 - 0.05) / (2 * 0.5)) ** 2)),
+        # The catalogue has epsilon = 1 for EBI, and 1e-10 for WCI1.
+        ("EBI", (0.05 + 0.08 + 0.04) / ((0.08 / 0.04) * (0.05 - 0.04 + 1))),
+        ("WCI1", -((0.04 - 0.05 + 0.12) / (0.04 + 0.05 + 0.12)) * ((0.08 + 0.05) / (0.04 + 0.4))),
     ],
 )
 def test_an_index_of_a_green_field_equals_the_value_by_hand(name, expected):
@@ -103,16 +83,17 @@ def test_an_index_of_a_green_field_equals_the_value_by_hand(name, expected):
         "B06": 0.24,
         "B07": 0.35,
         "B08": 0.4,
+        "B8A": 0.38,
         "B11": 0.2,
         "B12": 0.1,
     }
     value = index(name).compute({band: np.array([number]) for band, number in field.items()})
-    assert value == pytest.approx([expected], rel=1e-12)
+    assert value == pytest.approx([expected], rel=1e-9)
 
 
-def test_every_index_has_a_value_by_hand():
+def test_every_index_that_the_catalogue_lacks_has_a_value_by_hand():
     marks = test_an_index_of_a_green_field_equals_the_value_by_hand.pytestmark
-    assert {case[0] for case in marks[0].args[1]} == set(names())
+    assert {case[0] for case in marks[0].args[1]} >= set(COMMON)
 
 
 @pytest.mark.parametrize(("name", "file"), [("NDVI", "NDVI"), ("MSAVI2", "MSAVI2")])
@@ -143,7 +124,7 @@ def test_an_index_is_found_by_its_aliases(alias, name):
     assert index(alias).name == name
 
 
-@pytest.mark.parametrize(("wrong", "close"), [("NDVII", "NDVI"), ("MNDW", "MNDWI"), ("EVI2X", "EVI")])
+@pytest.mark.parametrize(("wrong", "close"), [("NDVII", "NDVI"), ("MNDW", "MNDWI"), ("EVI2X", "EVI2")])
 def test_an_unknown_index_is_refused_with_similar_names(wrong, close):
     with pytest.raises(
         InvalidInputError, match=f"there is no spectral index '{wrong}'; did you mean .*{close}"
@@ -151,8 +132,8 @@ def test_an_unknown_index_is_refused_with_similar_names(wrong, close):
         index(wrong)
 
 
-def test_an_unknown_index_without_similar_names_is_refused_with_all_names():
-    with pytest.raises(InvalidInputError, match="choose from NDVI, NDWI"):
+def test_an_unknown_index_without_similar_names_is_refused_with_the_way_to_the_list():
+    with pytest.raises(InvalidInputError, match="`revisit indices` lists all 249, such as NDVI, NDWI"):
         index("zzzzzzz")
 
 

@@ -10,7 +10,18 @@ from typing import Annotated
 import typer
 
 from revisit import __version__
-from revisit.cli import download, keys, operations, orders, passes, results, search, serve, subscriptions
+from revisit.cli import (
+    download,
+    indices,
+    keys,
+    operations,
+    orders,
+    passes,
+    results,
+    search,
+    serve,
+    subscriptions,
+)
 from revisit.cli.options import project_of
 
 app = typer.Typer(
@@ -63,5 +74,5 @@ def _common_options(
             os.environ.pop(other, None)
 
 
-for module in (serve, search, download, subscriptions, orders, results, passes, keys, operations):
+for module in (serve, search, download, subscriptions, orders, indices, results, passes, keys, operations):
     module.register(app)

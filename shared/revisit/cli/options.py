@@ -64,7 +64,10 @@ Index = Annotated[
     str,
     typer.Option(
         "--index",
-        help="Spectral indices, comma-separated; NDVI if neither indices nor bands are given.",
+        help=(
+            "Spectral indices (see `revisit indices`) and own formulas such as 'wet=(B8A-B11)/(B8A+B11)', "
+            "comma-separated; NDVI if neither indices nor bands are given."
+        ),
         metavar="A,B",
         show_default=False,
     ),
@@ -253,11 +256,23 @@ def split_names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
+def split_indices(text: str) -> tuple[str, ...]:
+    """The index names and formulas of a list: commas within parentheses separate nothing."""
+    parts, depth = [""], 0
+    for character in text:
+        depth += (character == "(") - (character == ")")
+        if character == "," and depth <= 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return tuple(part.strip() for part in parts if part.strip())
+
+
 def read_recipe(index: str, bands: str) -> "Recipe":
     """The recipe given by --index and --bands."""
     from revisit.services.orders.resolve_recipe import build_recipe
 
-    return build_recipe(split_names(index), split_names(bands))
+    return build_recipe(split_indices(index), split_names(bands))
 
 
 def parse_start(text: str) -> datetime | None:

@@ -40,6 +40,7 @@ from revisit.cli.options import (
     read_aoi,
     read_clear_base,
     read_level_choice,
+    split_indices,
     split_names,
     url_builder,
 )
@@ -154,7 +155,10 @@ def _format_count(value: float | None) -> str:
 
 
 def _format_recipe(document: dict[str, Any]) -> str:
-    return ",".join((*document["recipe"]["indices"], *document["recipe"]["bands"]))
+    from revisit.domain.recipe import index_name
+
+    recipe = document["recipe"]
+    return ",".join((*map(index_name, recipe["indices"]), *recipe["bands"]))
 
 
 POLL_INTERVAL_S = 2.0
@@ -240,7 +244,7 @@ def order(
             "an order needs an area: give --aoi FILE, --tile such as 32TQM, or --product ID"
         )
     request = OrderRequest(
-        build_recipe(split_names(index), split_names(bands), resolution, resampling),
+        build_recipe(split_indices(index), split_names(bands), resolution, resampling),
         read_aoi(aoi, repair) if aoi else None,
         tile,
         tuple(product or ()),

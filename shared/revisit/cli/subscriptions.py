@@ -21,6 +21,7 @@ from revisit.cli.options import (
     read_aoi,
     read_clear_base,
     read_level,
+    split_indices,
     split_names,
 )
 from revisit.errors import InvalidInputError
@@ -72,7 +73,7 @@ def list_(json: Json = False, data: Data = None, project: Project = None) -> Non
                 record.state,
                 record.alerts,
                 " ".join(record.tiles),
-                " ".join((*record.recipe.indices, *record.recipe.bands)),
+                " ".join(record.recipe.names),
                 record.id,
             )
             for record in subscriptions
@@ -134,7 +135,7 @@ def _print_subscription(record: "Subscription") -> None:
     value |= {
         "aoi": value["aoi"]["type"],
         "tiles": " ".join(record.tiles),
-        "indices": " ".join(recipe["indices"]),
+        "indices": ", ".join(recipe["indices"]),
         "bands": " ".join(recipe["bands"]),
     }
     value |= {
@@ -214,7 +215,7 @@ def change(
     requested = SubscriptionUpdate(
         name=UNSET if name is None else name,
         aoi=read_aoi(aoi, repair) if aoi else UNSET,
-        indices=split_names(index) or UNSET,
+        indices=split_indices(index) or UNSET,
         bands=split_names(bands) or UNSET,
         level=read_level(level) or UNSET,
         max_cloud=_parse_limit(max_cloud),

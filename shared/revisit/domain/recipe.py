@@ -15,7 +15,8 @@ class Recipe:
     bands: tuple[str, ...] = ()
     """Bands to deliver as reflectance, besides those that the indices need."""
     indices: tuple[str, ...] = ()
-    """Names from the Awesome Spectral Indices catalogue, such as NDVI or EVI."""
+    """Names from the Awesome Spectral Indices catalogue, such as NDVI or EVI, and formulas of the user's own
+    with their names, such as "wet=(B8A - B11) / (B8A + B11)"."""
     resolution_m: float | None = None
     """Pixel size of the result; None keeps the native grid of the finest band that is read."""
     resampling: str = "bilinear"
@@ -31,8 +32,12 @@ class Recipe:
                 f"band {unknown[0]} is a layer, not a reflectance band; choose from "
                 f"{', '.join(SPECTRAL_BANDS)}"
             )
-        if bad := [name for name in self.indices if not re.fullmatch(r"[A-Za-z0-9_\-]{1,30}", name)]:
-            raise InvalidInputError(f"{bad[0]!r} is not the name of a spectral index")
+        plain = (name for name in self.indices if "=" not in name)
+        if bad := [name for name in plain if not re.fullmatch(r"[A-Za-z0-9_\-]{1,32}", name)]:
+            raise InvalidInputError(
+                f"{bad[0][:60]!r} is not the name of a spectral index; a formula of your own has a name too, "
+                "as in ratio=B08/B04"
+            )
         if self.resampling not in ("bilinear", "nearest"):
             raise InvalidInputError(
                 f"resampling {self.resampling!r} is not offered; choose bilinear or nearest"
@@ -53,6 +58,21 @@ class Recipe:
             self.resampling,
         )
 
+    @property
+    def index_names(self) -> tuple[str, ...]:
+        """The names of the indices; those of results."""
+        return tuple(index_name(definition) for definition in self.indices)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the indices and bands."""
+        return (*self.index_names, *self.bands)
+
     def with_indices(self, indices: tuple[str, ...]) -> "Recipe":
         """The same recipe with its indices under other names (aliases resolved)."""
         return replace(self, indices=indices)
+
+
+def index_name(definition: str) -> str:
+    """The name of an index of a recipe: "wet" for "wet=(B8A - B11) / (B8A + B11)"."""
+    return definition.partition("=")[0].strip()

@@ -28,7 +28,7 @@ from revisit.domain.job import FINISHED_STATES, Asset, Job, Statistics
 from revisit.domain.product import Product
 from revisit.errors import ConflictError
 from revisit.pixels.contribution import RULE, Contribution
-from revisit.pixels.indices import index, names
+from revisit.pixels.indices import CATALOGUE_VERSION, Index, index
 from revisit.pixels.masks import CLEAR_CLASSES, MASK_VERSION
 
 EXTENSIONS = {
@@ -63,7 +63,8 @@ def build_result_item(
     """
     if job.state not in FINISHED_STATES:
         raise ConflictError(f"job {job.id} is {job.state}; it becomes an item when it ends")
-    assets = {asset.name: _asset(asset, href(asset)) for asset in job.assets}
+    known = {each.name: each for each in map(index, job.recipe.indices)}
+    assets = {asset.name: _asset(asset, href(asset), known.get(asset.name)) for asset in job.assets}
     properties = result_properties(job)
     made: dict[str, Any] = {
         "type": "Feature",
@@ -108,6 +109,7 @@ def build_receipt(
         Plain JSON values. `content_hash` is the SHA-256 of everything else as JSON with sorted keys: equal
         receipts, equal results.
     """
+    made_of = [index(definition) for definition in job.recipe.indices]
     made: dict[str, Any] = {
         **_describe_product(job.product),
         "inputs": _describe_files(files, checksums or {}),
@@ -116,7 +118,9 @@ def build_receipt(
         else {"name": mask},
         "aoi": sha256(_canonical_json(job.aoi)).hexdigest(),
         "recipe": asdict(job.recipe),
-        "formulas": {name: index(name).expression for name in job.recipe.indices},
+        "formulas": {each.name: each.expression for each in made_of},
+        "constants": {each.name: each.constants for each in made_of if each.constants},
+        "catalogue": CATALOGUE_VERSION,
         "min_clear": job.min_clear,
         "min_clear_of": job.min_clear_of,
         "min_coverage": job.min_coverage,
@@ -226,10 +230,9 @@ def result_properties(job: Job) -> dict[str, Any]:
     """Properties of a job's Item; unknown ones are omitted."""
     product, tile = job.product, job.product.tile
     finished = format_rfc3339(job.finished) if job.finished else None
-    made = (*job.recipe.indices, *job.recipe.bands)
     found: dict[str, Any] = {
         "datetime": format_rfc3339(product.sensing_time),
-        "title": f"{', '.join(made)} of {tile} on {product.sensing_time:%Y-%m-%d}",
+        "title": f"{', '.join(job.recipe.names)} of {tile} on {product.sensing_time:%Y-%m-%d}",
         "created": finished,
         "platform": product.platform.lower().replace("s2", "sentinel-2"),
         "constellation": "sentinel-2",
@@ -280,7 +283,7 @@ def _lineage(job: Job) -> str:
     return f"Cut out of {' and '.join(product.id for product in job.contributors)} over the AOI; {mask}."
 
 
-def _asset(asset: Asset, href: str) -> dict[str, Any]:
+def _asset(asset: Asset, href: str, known: Index | None) -> dict[str, Any]:
     made: dict[str, Any] = {
         "href": href,
         "type": asset.media_type,
@@ -288,12 +291,13 @@ def _asset(asset: Asset, href: str) -> dict[str, Any]:
         "file:size": asset.size,
         "file:checksum": "1220" + asset.sha256,
     }  # multihash: SHA-256, 32 bytes
-    if asset.name in names():
-        known = index(asset.name)
-        made |= {
-            "title": f"{known.long_name} ({known.name})",
-            "description": f"A high value says: {known.meaning}.",
-            "processing:expression": {"format": "awesome-spectral-indices", "expression": known.expression},
+    if known:
+        made["title"] = f"{known.long_name} ({known.name})"
+        if known.meaning:
+            made["description"] = f"A high value says: {known.meaning}."
+        made["processing:expression"] = {
+            "format": "revisit-formula" if known.is_own else "awesome-spectral-indices",
+            "expression": known.expression,
         }
     elif asset.name in SPECTRAL_BANDS:
         made["title"] = f"Reflectance of {asset.name}"

@@ -16,7 +16,10 @@ _SCHEMAS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "tile": ("MGRS id of a tile to process completely", {"type": "string"}),
     "products": ("Ids of exactly the products to process", _NAMES),
-    "indices": ("Spectral indices; NDVI by default, unless bands are named", _NAMES),
+    "indices": (
+        "Spectral indices, by name or as name=formula; NDVI by default, unless bands are named",
+        _NAMES,
+    ),
     "bands": ("Bands to deliver as reflectance", _NAMES),
     "resolution_m": ("Pixel size of the result", {"type": "number", "minimum": 1, "maximum": 10_000}),
     "resampling": (

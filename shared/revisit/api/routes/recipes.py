@@ -1,18 +1,18 @@
-"""/recipes: the bands and indices of recipes."""
+"""/recipes and /indices: the bands and indices of recipes."""
 
-from typing import Any
-
+from flask import request
 from flask.typing import ResponseReturnValue
 
 from revisit.api.http.request_context import RequestContext, Route
 from revisit.domain.bands import BAND_TITLES, BANDS, SPECTRAL_BANDS
-from revisit.pixels.indices import Index, index, names
+from revisit.presenters import spectral_indices
+from revisit.services.orders.resolve_recipe import find_index, read_formula
 
 
 def show(context: RequestContext) -> ResponseReturnValue:
     del context
     return {
-        "indices": [_index(index(name)) for name in names()],
+        "indices": spectral_indices.documents(),
         "bands": [
             {
                 "name": name,
@@ -25,20 +25,21 @@ def show(context: RequestContext) -> ResponseReturnValue:
     }
 
 
-def _index(one: Index) -> dict[str, Any]:
-    """An index with the band of each letter of its formula."""
-    low, high = one.domain
-    return {
-        "name": one.name,
-        "title": one.long_name,
-        "formula": one.expression,
-        "letters": one.letters,
-        "constants": one.constants,
-        "bands": list(one.bands),
-        "reference": one.reference,
-        "meaning": one.meaning,
-        "domain": [low, high],
-    }
+def list_indices(context: RequestContext) -> ResponseReturnValue:
+    """The indices that match a search, or the one that a formula defines."""
+    del context
+    if formula := request.args.get("formula", ""):
+        return {"indices": [spectral_indices.document(read_formula(formula))]}
+    return {"indices": spectral_indices.documents(request.args.get("search", ""))}
 
 
-ROUTES = (Route("GET", "/recipes", show),)
+def show_index(context: RequestContext, name: str) -> ResponseReturnValue:
+    del context
+    return spectral_indices.document(find_index(name))
+
+
+ROUTES = (
+    Route("GET", "/recipes", show),
+    Route("GET", "/indices", list_indices),
+    Route("GET", "/indices/<name>", show_index),
+)

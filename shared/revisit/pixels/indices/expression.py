@@ -5,6 +5,7 @@ A formula may hold numbers, names, + - * / ** and the functions of `FUNCTIONS`; 
 
 import ast
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,9 +22,13 @@ type _Node = Callable[[Mapping[str, Value], list[NDArray[Any]]], tuple[Value, bo
 may be overwritten."""
 
 MAX_LENGTH = 1000
-"""Characters of a formula; the longest of the catalogue has 180."""
+"""Characters of a formula; the longest of the catalogue has 215."""
 MAX_DEPTH = 60
 """Levels of nested operations."""
+MAX_QUOTED = 120
+"""Characters of a formula that a message repeats."""
+_GLUED_NUMBER = re.compile(r"(?<![\w.])(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?+([A-Za-z_]\w*)")
+"""A number that a name follows at once."""
 
 FUNCTIONS: dict[str, tuple[Any, int]] = {
     "sqrt": (np.sqrt, 1),
@@ -41,6 +46,28 @@ _BINARY_OPERATORS: dict[type[ast.operator], Any] = {
     ast.Mult: np.multiply,
 }
 _FAST_POWERS: dict[float, Any] = {2.0: np.square, 0.5: np.sqrt}
+
+
+class FormulaError(InvalidInputError):
+    """Text that is no formula.
+
+    Args:
+        text: The whole text.
+        problem: What is wrong, as the end of a sentence.
+        position: Position of the fault in the text, from 0.
+    """
+
+    def __init__(self, text: str, problem: str, position: int) -> None:
+        self.problem, self.position = problem, position
+        super().__init__(f"formula {_quote(text, position)}: {problem}, at character {position + 1}")
+
+
+def _quote(text: str, position: int) -> str:
+    """The text in quotes; of a long one the part around the position."""
+    if len(text) <= MAX_QUOTED:
+        return repr(text)
+    first = max(0, min(position - MAX_QUOTED // 2, len(text) - MAX_QUOTED))
+    return repr("..." * (first > 0) + text[first : first + MAX_QUOTED] + "...")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,36 +97,68 @@ class Expression:
         return _replace_infinite(result, temporary)
 
 
+def parse_tree(text: str) -> ast.expr:
+    """The syntax tree of a formula, which may still hold more than arithmetic.
+
+    Raises:
+        FormulaError: The text is too long, or no expression.
+    """
+    if len(text) > MAX_LENGTH:
+        raise FormulaError(
+            text, f"a formula has at most {MAX_LENGTH} characters, not {len(text)}", MAX_LENGTH
+        )
+    if strange := next((each for each in text if not " " <= each <= "~"), ""):
+        raise FormulaError(text, f"{strange!r} cannot be part of a formula", text.index(strange))
+    if glued := _GLUED_NUMBER.search(text):
+        raise FormulaError(text, f"an operator is missing before {glued[1]!r}", glued.start(1))
+    start = len(text) - len(text.lstrip())
+    try:
+        return ast.parse(text.strip(), mode="eval").body
+    except SyntaxError as error:
+        # The parser states 0 for a formula that ends too early.
+        position = min(start + error.offset - 1, len(text)) if error.offset else len(text)
+        raise FormulaError(text, _explain(error, text[position:]), position) from None
+    except (ValueError, RecursionError, MemoryError):
+        raise FormulaError(text, "it is no formula such as (N - R) / (N + R)", start) from None
+
+
+def _explain(error: SyntaxError, rest: str) -> str:
+    """What is wrong with text that is no expression; `rest` follows the fault."""
+    if re.fullmatch(r"'.' was never closed|unmatched '.'|too many nested parentheses", error.msg):
+        return error.msg
+    found = re.match(r"\w+|\S", rest.lstrip())
+    return f"{found[0]!r} is not expected" if found else "a value is missing at the end"
+
+
 @lru_cache(maxsize=1024)
 def parse_expression(text: str) -> Expression:
     """Parse a formula such as "(N - R) / (N + R)".
 
     Raises:
-        InvalidInputError: The text is no formula, is too long or nested too deeply, or holds something other
-            than arithmetic.
+        FormulaError: The text is no formula, is too long or nested too deeply, or holds something other than
+            arithmetic.
     """
-    if len(text) > MAX_LENGTH:
-        raise InvalidInputError(f"a formula has at most {MAX_LENGTH} characters, not {len(text)}")
-    try:
-        tree = ast.parse(text.strip(), mode="eval")
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise InvalidInputError(f"{text!r} is not a formula such as (N - R) / (N + R)") from None
     names: dict[str, None] = {}
-    root = _compile(tree.body, text, names, 0)
+    root = _compile(parse_tree(text), text, names, 0)
     return Expression(text, tuple(names), root)
+
+
+def position_of(node: ast.AST, text: str) -> int:
+    """Position of a node in the text that it was parsed from; names and numbers are ASCII."""
+    return len(text) - len(text.lstrip()) + getattr(node, "col_offset", 0)
 
 
 def _compile(node: ast.AST, text: str, names: dict[str, None], depth: int) -> _Node:
     """The function that computes a node; adds the names it uses to `names`, whose keys keep their order."""
     if depth > MAX_DEPTH:
-        raise InvalidInputError(f"a formula nests at most {MAX_DEPTH} operations")
+        raise FormulaError(text, f"a formula nests at most {MAX_DEPTH} operations", position_of(node, text))
 
     def part(child: ast.AST) -> _Node:
         return _compile(child, text, names, depth + 1)
 
     match node:
         case ast.Constant(value=int() | float() as number) if not isinstance(number, bool):
-            return _constant(number, text)
+            return _constant(number, text, node)
         case ast.Name(id=name) if name not in FUNCTIONS:
             names[name] = None
             return lambda values, _spare: (values[name], False)
@@ -116,24 +175,24 @@ def _compile(node: ast.AST, text: str, names: dict[str, None], depth: int) -> _N
         case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]) if name in FUNCTIONS:
             function, count = FUNCTIONS[name]
             if len(arguments) != count:
-                raise InvalidInputError(
-                    f"{name} takes {count} value{'s' * (count > 1)}, not {len(arguments)}, "
-                    f"in the formula {text!r}"
-                )
+                problem = f"{name} takes {count} value{'s' * (count > 1)}, not {len(arguments)}"
+                raise FormulaError(text, problem, position_of(node, text))
             return _apply(function, *map(part, arguments))
-    raise InvalidInputError(
-        f"{ast.unparse(node)!r} in the formula {text!r} is not arithmetic; use numbers, bands, + - * / ** "
-        f"and {', '.join(FUNCTIONS)}"
+    raise FormulaError(
+        text,
+        f"{_quote(ast.unparse(node), 0)} is not arithmetic; use numbers, bands, + - * / ** and "
+        f"{', '.join(FUNCTIONS)}",
+        position_of(node, text),
     )
 
 
-def _constant(number: float, text: str) -> _Node:
+def _constant(number: float, text: str, node: ast.AST) -> _Node:
     try:
         value = float(number)
     except OverflowError:
         value = math.inf
     if not math.isfinite(value):
-        raise InvalidInputError(f"a number in the formula {text!r} is too large")
+        raise FormulaError(text, "the number is too large", position_of(node, text))
     return lambda _values, _spare: (value, False)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from revisit.domain.alert import Alert
 from revisit.domain.job import FINISHED_STATES, Job
 from revisit.domain.order import Order
+from revisit.domain.recipe import Recipe, index_name
 from revisit.domain.series import Observation, build_series
 from revisit.domain.subscription import Subscription
 from revisit.errors import InvalidInputError, NotFoundError
@@ -95,17 +96,20 @@ def get_series(backend: Backend, id: str, index: str, owner: str = "local") -> l
         NotFoundError: There is no such order, subscription or job.
     """
     jobs = list_jobs(backend, id, owner)
+    recipes = [job.recipe for job in jobs]
     if not id.startswith(("job_", "order_")):
         # If the AOI was changed, earlier values are of another area.
-        place = get_subscription(backend, id, owner).aoi
-        jobs = [job for job in jobs if job.aoi == place]
-    name = _resolve_index_or_band(index)
-    if jobs and not any(name in job.recipe.indices or name in job.recipe.bands for job in jobs):
-        held = ", ".join(
-            dict.fromkeys(name for job in jobs for name in (*job.recipe.indices, *job.recipe.bands))
-        )
+        subscription = get_subscription(backend, id, owner)
+        jobs = [job for job in jobs if job.aoi == subscription.aoi]
+        recipes = [*(job.recipe for job in jobs), subscription.recipe]
+    definition = _own_formula(index, recipes) or _resolve_index_or_band(index)
+    name = index_name(definition)
+    # If a formula was changed, earlier values of its name are of another formula.
+    made = [job for job in jobs if definition in job.recipe.indices or name in job.recipe.bands]
+    if jobs and not made:
+        held = ", ".join(dict.fromkeys(name for job in jobs for name in job.recipe.names))
         raise InvalidInputError(f"{id} has no {name}; its recipe holds {held}")
-    return build_series(jobs, name)
+    return build_series(made, name)
 
 
 def list_alerts(
@@ -142,6 +146,13 @@ def with_last_alert(backend: Backend, subscription: Subscription) -> Subscriptio
         if last
         else subscription
     )
+
+
+def _own_formula(name: str, recipes: list[Recipe]) -> str:
+    """The formula of the user's own under a name, as the latest of the recipes has it; empty where none
+    has."""
+    definitions = {index_name(each).lower(): each for one in recipes for each in one.indices if "=" in each}
+    return definitions.get(name.strip().lower(), "")
 
 
 def _resolve_index_or_band(name: str) -> str:
