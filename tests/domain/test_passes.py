@@ -111,5 +111,13 @@ def test_tiles_and_levels_of_one_pass_are_one_and_a_drift_goes_on_damped():
     assert second.expected == sensed + timedelta(days=10, seconds=40)
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_start_that_the_plan_moved_by_minutes_is_not_taken_for_a_drift(sign):
+    last = NOW - timedelta(days=5)
+    moved = [seen(last), seen(last - timedelta(days=10) - sign * timedelta(minutes=4))]
+    (coming,) = predict_passes(moved, NOW, NOW + timedelta(days=9))
+    assert coming.expected == last + timedelta(days=10)
+
+
 def test_what_states_no_orbit_teaches_nothing():
     assert predict_passes([product(20)], NOW, NOW + timedelta(days=30)) == []
