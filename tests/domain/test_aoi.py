@@ -56,6 +56,26 @@ def test_outer_rings_are_counter_clockwise_and_holes_clockwise():
     assert aoi.shape.area == pytest.approx(1 - 0.02)
 
 
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"type": "MultiPolygon", "coordinates": [[], box(11, 45, 11.5, 45.5)["coordinates"], []]},
+        collection({"type": "Polygon", "coordinates": []}, box(11, 45, 11.5, 45.5)),
+        "MULTIPOLYGON (EMPTY, ((11 45, 11.5 45, 11.5 45.5, 11 45.5, 11 45)))",
+    ],
+)
+def test_parts_without_positions_are_passed_over(document):
+    assert AOI.parse(document) == AOI.parse(box(11, 45, 11.5, 45.5))
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_an_edge_on_the_antimeridian_may_be_written_with_the_other_sign(sign):
+    right, written = box(179.9 * sign, -17, 180 * sign, -16.8), box(179.9 * sign, -17, -180 * sign, -16.8)
+    assert AOI.parse(written) == AOI.parse(right)
+    half = polygon([(179.9 * sign, -17), (180 * sign, -17), (-180 * sign, -16.8), (179.9 * sign, -16.8)])
+    assert AOI.parse(half) == AOI.parse(right) == AOI.parse_repaired(half)
+
+
 def test_an_open_ring_is_closed_and_repeated_points_and_elevations_are_dropped():
     untidy = polygon([(11, 45, 120.5), (11.5, 45, 3), (11.5, 45, 3), (11.5, 45.5, 0), (11, 45.5, 0)])
     assert AOI.parse(untidy) == AOI.parse(box(11, 45, 11.5, 45.5))

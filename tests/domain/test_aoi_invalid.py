@@ -27,7 +27,7 @@ from revisit.geo.polygon import limit_crossings
         ("[1, 2]", "GeoJSON object"),
         ('{"type": "Polygon"}', "no list of coordinates"),
         ('{"type": "Polygon", "coordinates": "here"}', "no list of coordinates"),
-        ('{"type": "Polygon", "coordinates": []}', "list of rings"),
+        ('{"type": "Polygon", "coordinates": []}', "empty"),
         ('{"type": "Polygon", "coordinates": [[]]}', "0 different points"),
         ('{"type": "Polygon", "coordinates": [[[1,1],[2,2],[1,1]]]}', "2 different points"),
         ('{"type": "Polygon", "coordinates": [[[1,1],[2,2],[3,3],[1,1]]]}', "on one line"),

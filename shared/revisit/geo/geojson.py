@@ -142,12 +142,13 @@ def _collect_polygons(
                 "a feature of the AOI has no geometry; give it a polygon or leave it out"
             )
         _collect_polygons(item["geometry"], collected, crs_names, crs, depth + 1)
-    elif kind == "Polygon":
-        collected.append([_require_list(item, "coordinates")])
-        crs_names.add(crs)
-    elif kind == "MultiPolygon":
-        collected.append(_require_list(item, "coordinates"))
-        crs_names.add(crs)
+    elif kind in ("Polygon", "MultiPolygon"):
+        coordinates = _require_list(item, "coordinates")
+        # RFC 7946, section 3.1: a geometry without positions may be taken for none.
+        polygons = [rings for rings in ([coordinates] if kind == "Polygon" else coordinates) if rings != []]
+        if polygons:
+            collected.append(polygons)
+            crs_names.add(crs)
     elif kind in ("Point", "MultiPoint", "LineString", "MultiLineString"):
         raise InvalidGeometryError(f"a {kind} has no area; draw the AOI as a polygon")
     else:

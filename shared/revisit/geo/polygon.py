@@ -46,7 +46,12 @@ def build_polygon(rings: Polygon) -> Any:
         return round_coordinates(shape)
     unrolled = [_unwrap_ring(ring) for ring in rings]
     if all(_is_closed(ring) for ring in unrolled):
-        require_valid(_align_holes(unrolled))
+        whole = _align_holes(unrolled)
+        require_valid(whole)
+        west, _, east, _ = whole.bounds
+        turn = 360.0 * math.floor((west + 180) / 360)
+        if east <= turn + 180:  # It touches the antimeridian, which it writes with the other sign.
+            return round_coordinates(shapely.transform(whole, lambda at: at - [turn, 0.0]))
         shape = _split_at_antimeridian(shape)
     else:
         # A ring around a pole does not close when unwrapped; whatever its direction, the smaller side is

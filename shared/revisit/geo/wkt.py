@@ -64,4 +64,6 @@ def read_wkt(text: str, max_positions: int) -> dict[str, Any]:
 
 def _position_to_json(match: re.Match[str]) -> str:
     numbers = match[0].split()
+    if match[0].strip().upper() == "EMPTY":
+        return "[]"
     return msgspec.json.encode([float(number) for number in numbers]).decode() if numbers else ""
