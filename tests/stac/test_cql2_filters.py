@@ -372,6 +372,11 @@ def test_an_adversarial_pattern_takes_no_exponential_time():
         "geometry = 1",
         "S_INTERSECTS(geometry, 'x')",
         "S_INTERSECTS(geometry, POINT(500 500))",
+        *(
+            f"S_INTERSECTS(geometry, {shape})"
+            for shape in ("POINT EMPTY", "POINT(1)", "POINT Z(1 2)", "GEOMETRYCOLLECTION(POINT EMPTY)")
+        ),
+        *(f"S_INTERSECTS(geometry, {kind} EMPTY)" for kind in ("LINESTRING", "POLYGON", "MULTIPOLYGON")),
         "T_AFTER(id, DATE('2020-01-01'))",
         "datetime > 'yesterday'",
         "id = 1",

@@ -81,9 +81,13 @@ def parse_cql2_text(text: str) -> Filter:
             "as CQL2 JSON"
         )
     try:
-        return _FilterParser().parse(cql2.parse_text(text).to_json())
-    except (cql2.ParseError, cql2.ValidationError) as error:
-        raise InvalidInputError(f"the filter is not CQL2 text: {_parser_message(str(error))}") from None
+        tree = cql2.parse_text(text).to_json()
+    except RecursionError:
+        raise InvalidInputError(_TOO_DEEP_MESSAGE) from None
+    except Exception as error:  # What is wrong in a geometry (POINT EMPTY, POINT(1)) has no class of its own.
+        raise InvalidInputError(f"the filter is not CQL2 text: {_parser_message(str(error))}") from error
+    try:
+        return _FilterParser().parse(tree)
     except RecursionError:
         raise InvalidInputError(_TOO_DEEP_MESSAGE) from None
 
