@@ -56,6 +56,19 @@ def test_outer_rings_are_counter_clockwise_and_holes_clockwise():
     assert aoi.shape.area == pytest.approx(1 - 0.02)
 
 
+def test_a_real_border_in_utm_lies_where_proj_puts_it():
+    document = json.loads(shared_data("aoi", "svn_border.geojson").read_text())
+    assert document["crs"]["properties"]["name"].endswith("EPSG::32633")
+    project = Transformer.from_crs(32633, 4326, always_xy=True)
+    parts = [
+        shapely.transform(shape(each["geometry"]), project.transform, interleaved=False)
+        for each in document["features"]
+    ]
+    aoi = AOI.parse(document, NO_AREA_LIMIT_KM2)
+    assert aoi.bounds == pytest.approx(shapely.total_bounds(parts).tolist(), abs=1e-6)
+    assert aoi.area_km2 == pytest.approx(equal_area_km2(shapely.union_all(parts)), rel=1e-4)
+
+
 @pytest.mark.parametrize(
     "document",
     [

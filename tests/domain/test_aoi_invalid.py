@@ -10,7 +10,6 @@ import shapely
 
 import hostile_inputs
 from aoi_shapes import NO_AREA_LIMIT_KM2, box, collection, parse_error, polygon
-from data import shared_data
 from revisit.domain.aoi import AOI
 from revisit.errors import InvalidInputError
 from revisit.geo import polygon as polygon_module
@@ -69,14 +68,6 @@ def test_coordinates_outside_the_earth_are_refused_naming_the_remedy():
     assert "latitude 91" in parse_error(box(120, 89, 121, 91))
     assert "UTM" in parse_error(box(399960, 4990200, 409960, 5000040))
     assert "UTM" in parse_error(box(1224514, 5621521, 1224614, 5621621))
-
-
-def test_another_crs_is_refused_by_its_name():
-    for path in ("svn_border.geojson", "eogrow_crops.geojson"):
-        assert "EPSG::326" in parse_error(shared_data("aoi", path).read_bytes())
-    assert "EPSG:3857" in parse_error(
-        {**box(1, 1, 2, 2), "crs": {"type": "name", "properties": {"name": "EPSG:3857"}}}
-    )
 
 
 def test_a_ring_that_crosses_itself_is_refused_naming_the_point():
