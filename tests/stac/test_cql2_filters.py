@@ -374,7 +374,15 @@ def test_an_adversarial_pattern_takes_no_exponential_time():
         "S_INTERSECTS(geometry, POINT(500 500))",
         *(
             f"S_INTERSECTS(geometry, {shape})"
-            for shape in ("POINT EMPTY", "POINT(1)", "POINT Z(1 2)", "GEOMETRYCOLLECTION(POINT EMPTY)")
+            for shape in (
+                "POINT EMPTY",
+                "POINT(1)",
+                "POINT Z(1 2)",
+                "POINT(1 2-3)",
+                "LINESTRING(1 1, 2 2 2)",
+                "MULTIPOINT((1 1, 2 2))",
+                "GEOMETRYCOLLECTION(POINT EMPTY)",
+            )
         ),
         *(f"S_INTERSECTS(geometry, {kind} EMPTY)" for kind in ("LINESTRING", "POLYGON", "MULTIPOLYGON")),
         "T_AFTER(id, DATE('2020-01-01'))",
@@ -390,6 +398,14 @@ def test_invalid_cql2_text_is_refused_in_a_sentence(text):
         parse_cql2_text(text)
     assert 20 < len(str(refused.value)) < 600
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "shape", ["POINT(1 2)", "POINTZ(1 2 3)", "POINT ZM (1 2 3 4)", "MULTIPOINT((1 2), (3 4))"]
+)
+def test_points_of_a_text_filter_are_read_in_each_form(shape):
+    found = parse_cql2_text(f"S_INTERSECTS(geometry, {shape}) AND id <> 'POINT EMPTY'")
+    assert re.search(r"POINT( Z)? \(+1 2", str(found))
 
 
 @pytest.mark.parametrize(

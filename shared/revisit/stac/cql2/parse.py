@@ -29,6 +29,7 @@ from revisit.domain.filters import (
     parse_like_pattern,
 )
 from revisit.errors import InvalidInputError
+from revisit.stac.cql2.geometry_literals import require_positions
 from revisit.stac.cql2.queryables import PROPERTIES, Property, find_property
 from revisit.stac.search_area import parse_bbox, parse_geometry
 
@@ -80,14 +81,11 @@ def parse_cql2_text(text: str) -> Filter:
             "the filter has several minus signs in a row; write one before a number, or write the filter "
             "as CQL2 JSON"
         )
+    require_positions(text)
     try:
-        tree = cql2.parse_text(text).to_json()
-    except RecursionError:
-        raise InvalidInputError(_TOO_DEEP_MESSAGE) from None
-    except Exception as error:  # What is wrong in a geometry (POINT EMPTY, POINT(1)) has no class of its own.
-        raise InvalidInputError(f"the filter is not CQL2 text: {_parser_message(str(error))}") from error
-    try:
-        return _FilterParser().parse(tree)
+        return _FilterParser().parse(cql2.parse_text(text).to_json())
+    except (cql2.ParseError, cql2.ValidationError) as error:
+        raise InvalidInputError(f"the filter is not CQL2 text: {_parser_message(str(error))}") from None
     except RecursionError:
         raise InvalidInputError(_TOO_DEEP_MESSAGE) from None
 
