@@ -182,12 +182,23 @@ resource "google_cloudfunctions2_function" "this" {
         version = secret_environment_variables.value
       }
     }
+    dynamic "secret_environment_variables" {
+      for_each = contains(local.cdse_key_users, each.key) ? local.cdse_secrets : {}
+      content {
+        key        = secret_environment_variables.key
+        project_id = data.google_project.this.number
+        secret     = secret_environment_variables.value
+        # One number for both, so that no instance has the halves of two pairs.
+        version = tostring(var.cdse_keys_number)
+      }
+    }
   }
 
   depends_on = [
     google_artifact_registry_repository_iam_member.build,
     google_project_iam_member.build_logs,
     google_project_iam_member.build_source,
+    google_secret_manager_secret_iam_member.cdse_key_user,
     google_secret_manager_secret_iam_member.signing_key_user,
   ]
 }

@@ -4,6 +4,14 @@
 
 locals {
   signing_key_users = toset(["api", "deliver"])
+
+  # S3 keys of the Copernicus Data Space, by the variable that holds each. They
+  # are added to Secret Manager by hand (docs/deploy.md), so they are in no state.
+  cdse_key_users = toset(["extract"])
+  cdse_secrets = var.cdse_keys_number == null ? {} : {
+    REVISIT_CDSE_ACCESS_KEY = "revisit-cdse-access-key"
+    REVISIT_CDSE_SECRET_KEY = "revisit-cdse-secret-key"
+  }
 }
 
 resource "google_secret_manager_secret" "signing_key" {
@@ -32,6 +40,16 @@ resource "google_secret_manager_secret_iam_member" "signing_key_user" {
   secret_id = google_secret_manager_secret.signing_key.secret_id
   role      = "roles/secretmanager.secretAccessor"
   member    = google_service_account.function[each.key].member
+}
+
+resource "google_secret_manager_secret_iam_member" "cdse_key_user" {
+  for_each = {
+    for pair in setproduct(local.cdse_key_users, values(local.cdse_secrets)) : "${pair[0]} ${pair[1]}" => pair
+  }
+  secret_id  = each.value[1]
+  role       = "roles/secretmanager.secretAccessor"
+  member     = google_service_account.function[each.value[0]].member
+  depends_on = [google_project_service.this]
 }
 
 moved {

@@ -20,6 +20,16 @@ variable "billing_account" {
   default     = null
 }
 
+variable "cdse_keys_number" {
+  description = "Version of the secrets revisit-cdse-access-key and revisit-cdse-secret-key (S3 keys of the Copernicus Data Space); null for none."
+  type        = number
+  default     = null
+  validation {
+    condition     = var.cdse_keys_number == null ? true : var.cdse_keys_number >= 1 && floor(var.cdse_keys_number) == var.cdse_keys_number
+    error_message = "cdse_keys_number is ${coalesce(var.cdse_keys_number, 0)}: give the number of a version of both secrets, such as 1."
+  }
+}
+
 variable "database" {
   description = "Name of the Firestore database."
   type        = string

@@ -96,6 +96,23 @@ run "a_folder_source_is_rejected" {
   expect_failures = [var.sources]
 }
 
+run "no_key_of_another_service_is_expected_by_default" {
+  assert {
+    condition = length(google_secret_manager_secret_iam_member.cdse_key_user) == 0 && alltrue([
+      for variable in google_cloudfunctions2_function.this["extract"].service_config[0].secret_environment_variables : false
+    ])
+    error_message = "extract needs S3 keys of CDSE although no version of them was given."
+  }
+}
+
+run "a_version_that_is_no_number_of_one_is_rejected" {
+  command = plan
+  variables {
+    cdse_keys_number = 0
+  }
+  expect_failures = [var.cdse_keys_number]
+}
+
 run "a_wildcard_site_is_rejected" {
   command = plan
   variables {

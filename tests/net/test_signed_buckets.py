@@ -13,7 +13,7 @@ from rasterio.transform import Affine
 
 from revisit.adapters.sources import download
 from revisit.adapters.sources.allowed_hosts import require_allowed_url
-from revisit.adapters.sources.stac_assets import band_files
+from revisit.adapters.sources.stac_assets import band_files, files
 from revisit.domain.bands import BandFile, SourceFile
 from revisit.errors import PermanentError, TransientError
 from revisit.net import signed_buckets
@@ -264,6 +264,16 @@ def test_cdse_items_are_read_with_keys_and_refused_with_the_variables_without(mo
     assert found["B04"].href == (
         "https://eodata.dataspace.copernicus.eu/eodata/Sentinel-2/MSI/L2A/2025/03/02/S2B.SAFE/IMG_DATA/B04_10m.jp2"
     )
+
+
+def test_files_of_cdse_are_linked_without_keys(monkeypatch):
+    monkeypatch.setenv(signed_buckets.CDSE_ACCESS_KEY, "")
+    assert not files(CDSE_ITEM, require_allowed_url)
+    links = files(CDSE_ITEM, lambda href: require_allowed_url(href, needs_keys=False))
+    assert {link.href.partition("/eodata/")[0] for link in links} == {
+        "https://eodata.dataspace.copernicus.eu"
+    }
+    assert {link.band for link in links} == {"B04", "AOT"}
 
 
 def test_only_the_named_containers_are_allowed():

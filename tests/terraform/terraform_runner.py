@@ -19,6 +19,7 @@ PYTHON = ROOT / ".venv-terraform" / "bin" / "python"
 ARGUMENTS = {
     "alert_email": "ops@lakes.example",
     "billing_account": "012345-678901-ABCDEF",
+    "cdse_keys_number": "7",
     "google_sign_in": "client",
     "project": "revisit-lakes",
 }

@@ -13,6 +13,7 @@ from revisit.adapters.gcp.settings import SIGNING_KEY_VARIABLE
 from revisit.chain.refresh import STALE_AFTER
 from revisit.domain.clock import format_rfc3339
 from revisit.domain.events import EVENTS
+from revisit.net.signed_buckets import CDSE_ACCESS_KEY, CDSE_SECRET_KEY
 from revisit.ports import cloudevents as wire
 from revisit.ports.topology import PORTS, SCHEDULED_TOPICS, TRIGGER_TOPICS, functions_for
 from terraform import checks
@@ -158,7 +159,10 @@ def test_those_who_sign_are_handed_the_key_and_nobody_else(plan: Plan):
         name: function["service_config"][0]["secret_environment_variables"]
         for name, function in plan.resources_by_key("google_cloudfunctions2_function", "this").items()
     }
-    assert {name for name, secrets in handed.items() if secrets} == signing == {"api", "deliver"}
+    given = {
+        name for name, secrets in handed.items() if SIGNING_KEY_VARIABLE in {one["key"] for one in secrets}
+    }
+    assert given == signing == {"api", "deliver"}
     for name in signing:
         [secret] = handed[name]
         assert (secret["key"], secret["secret"], secret["project_id"]) == (
@@ -171,6 +175,20 @@ def test_those_who_sign_are_handed_the_key_and_nobody_else(plan: Plan):
         for change in plan.raw["resource_changes"]
         if change["type"] == "google_cloudfunctions2_function" and change["index"] in signing
     )
+
+
+def test_extract_alone_is_handed_the_keys_of_the_copernicus_data_space(plan: Plan):
+    """Both in the version that the settings give, as the code names them."""
+    handed = {
+        (name, secret["key"], secret["secret"], secret["version"])
+        for name, function in plan.resources_by_key("google_cloudfunctions2_function", "this").items()
+        for secret in function["service_config"][0]["secret_environment_variables"]
+        if secret["key"] != SIGNING_KEY_VARIABLE
+    }
+    assert handed == {
+        ("extract", CDSE_ACCESS_KEY, "revisit-cdse-access-key", "7"),
+        ("extract", CDSE_SECRET_KEY, "revisit-cdse-secret-key", "7"),
+    }
 
 
 def test_names_are_those_that_google_takes(plan: Plan):

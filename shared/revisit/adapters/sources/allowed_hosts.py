@@ -21,12 +21,13 @@ _HTTPS_URLS = {
 }
 
 
-def require_allowed_url(href: str, source_urls: Iterable[str] = ()) -> str:
+def require_allowed_url(href: str, source_urls: Iterable[str] = (), needs_keys: bool = True) -> str:
     """The https URL of a band file in a known bucket or below a source's own URLs.
 
     Args:
         href: Absolute URL; s3:// and gs:// URLs of known buckets become https.
         source_urls: URLs (scheme, host, path) that the user has configured as this source.
+        needs_keys: Whether the file will be read, so that the keys of its bucket must be set.
 
     Raises:
         PermanentError: The URL is elsewhere, or the keys that its bucket needs are not set.
@@ -48,7 +49,8 @@ def require_allowed_url(href: str, source_urls: Iterable[str] = ()) -> str:
             if (parts.scheme, parts.netloc) == (allowed.scheme, allowed.netloc) and parts.path.startswith(
                 allowed.path or "/"
             ):
-                signed_buckets.require_keys(href)
+                if needs_keys:
+                    signed_buckets.require_keys(href)
                 return href
     raise PermanentError(
         f"{href!r} is outside the hosts that band files may come from{_refusal_hint(parts.netloc)}"

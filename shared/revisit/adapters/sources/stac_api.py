@@ -201,10 +201,11 @@ class StacApi:
         )
 
     def _files(self, product: Product, item: dict[str, Any]) -> list[SourceFile]:
-        return stac_assets.files(item, self._href_resolver(product))
+        # A list of files needs no keys: whoever reads them does.
+        return stac_assets.files(item, self._href_resolver(product, needs_keys=False))
 
-    def _href_resolver(self, product: Product) -> Callable[[str], str]:
-        return lambda href: require_allowed_url(_join_url(product.href, href), [self._origin])
+    def _href_resolver(self, product: Product, needs_keys: bool = True) -> Callable[[str], str]:
+        return lambda href: require_allowed_url(_join_url(product.href, href), [self._origin], needs_keys)
 
     def _fetch_item(self, product: Product) -> dict[str, Any]:
         if not product.href.startswith(f"{self.url}/"):
