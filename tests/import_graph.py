@@ -120,6 +120,7 @@ PORT_MODULES: dict[str, tuple[str, ...]] = {
     "assets": ("revisit.adapters.gcp.assets", "revisit.adapters.gcp.signed_urls"),
     "listing": (
         "revisit.adapters.sources",
+        "revisit.adapters.sources.geoparquet_items",
         "revisit.adapters.sources.google_index_listing",
         "revisit.adapters.sources.google_index_lines",
         "revisit.adapters.sources.google_index_rows",
@@ -131,7 +132,7 @@ PORT_MODULES: dict[str, tuple[str, ...]] = {
     "sign_in": ("revisit.adapters.gcp.id_tokens",),
 }
 """Port -> the modules, or the beginnings of their names, that only its users import. Records are committed
-with events, which are published right away."""
+with events, which are published right away; no deployed function has a folder, and so items in GeoParquet."""
 
 
 def unused_modules(function: str) -> tuple[str, ...]:

@@ -19,7 +19,13 @@ from revisit.ports.backend import Backend, Commit
 from revisit.ports.batch_sizes import MAX_RECORDS_PER_COMMIT
 from revisit.ports.catalog import Query
 from revisit.ports.sources import Announcement, Listing
-from revisit.ports.system_records import CatalogCursor, ProductCopy, SourceState, copy_id
+from revisit.ports.system_records import (
+    MAX_REJECTIONS_KEPT,
+    CatalogCursor,
+    ProductCopy,
+    SourceState,
+    copy_id,
+)
 
 NEWS_WINDOW = timedelta(days=10)
 """Age of the oldest sensing that a feed's first listing publishes; orders find what is older."""
@@ -124,6 +130,9 @@ def refresh_source(backend: Backend, spec: str) -> RefreshResult:
         rejected=f"{listing.rejection_examples[0][0]}: {listing.rejection_examples[0][1]}"
         if whole and listing.rejection_examples
         else before.rejected * (not whole),
+        rejection_examples=dict(listing.rejection_examples[:MAX_REJECTIONS_KEPT])
+        if whole
+        else before.rejection_examples,
         removed=before.removed + removed,
     )
     backend.commit(partial(_put_state, state=after), completes_event=False)

@@ -148,6 +148,10 @@ def status(json: Json = False, data: Data = None, project: Project = None) -> No
         optional=("REFRESHED",),
     )
     for source in value["sources"]:
+        for each in source["rejections"]:
+            print_message(f"rejected {each['row']}: {each['reason']}")
+        if (more := source["rejected"] - len(source["rejections"])) > 0:
+            print_message(f"and {more:,} more rejected by {source['source']}")
         for each in source["incomplete"]:
             wait = ", waits for its files" if each["waiting"] else ""
             print_message(f"incomplete {each['product']}: {each['missing']}{wait}")

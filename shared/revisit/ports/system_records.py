@@ -39,6 +39,10 @@ class IdempotencyRecord:
     owner: str = "local"
 
 
+MAX_REJECTIONS_KEPT = 20
+"""Rejections that a source's state names; the others are counted."""
+
+
 @dataclass(frozen=True, slots=True)
 class SourceState:
     """The state of one source between refreshes."""
@@ -63,6 +67,8 @@ class SourceState:
     """Ids of products that are not announced yet, because their files are incomplete and still change."""
     incomplete: dict[str, str] = field(default_factory=dict)
     """Product id -> what is missing of it, for products of a folder that are incomplete."""
+    rejection_examples: dict[str, str] = field(default_factory=dict)
+    """Row or name -> reason, of the first `MAX_REJECTIONS_KEPT` that the last full listing rejected."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,11 +26,11 @@ log = logging.getLogger("revisit")
 class WatchedFiles(Protocol):
     """The files of products of one folder."""
 
-    def state_of(self, href: str) -> FilesState:
+    def state_of(self, id: str, href: str) -> FilesState:
         """The state of a product's files."""
         ...
 
-    def faults_of(self, href: str, tile: str, since: datetime) -> str:
+    def faults_of(self, id: str, href: str, tile: str, since: datetime) -> str:
         """Which images are missing, empty or cut off; see `image_files.faults_of`."""
         ...
 
@@ -63,8 +63,8 @@ class FileWatch:
         if entry is not None and entry["href"] != product.href:  # It moved.
             entry = None
         try:
-            state = self.files.state_of(product.href)
-            faults = self.files.faults_of(product.href, product.tile, self.now - YOUNG)
+            state = self.files.state_of(product.id, product.href)
+            faults = self.files.faults_of(product.id, product.href, product.tile, self.now - YOUNG)
         except PermanentError:  # It changes while it is read, so that the next listing reads it again.
             return
         if entry is None:
@@ -94,7 +94,7 @@ class FileWatch:
         for id in [id for id in self.previous if id not in seen]:
             entry = self.previous[id]
             try:
-                self._judge(id, entry, self.files.state_of(entry["href"]))
+                self._judge(id, entry, self.files.state_of(id, entry["href"]))
             except NotFoundError:
                 continue
             except PermanentError:  # Its metadata is being written.
@@ -105,7 +105,7 @@ class FileWatch:
     ) -> None:
         href, tile = entry["href"], entry["tile"]
         if entry["current"] != state.mark:
-            faults = self.files.faults_of(href, tile, self.now - YOUNG)
+            faults = self.files.faults_of(id, href, tile, self.now - YOUNG)
             entry = {**entry, "current": state.mark, "seen": format_rfc3339(self.now), "faults": faults}
         seen, faults = parse_instant(entry["seen"]), entry["faults"]
         # A time of change in the future, of another clock, says nothing.

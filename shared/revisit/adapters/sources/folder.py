@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from revisit.adapters.sources import (
+    catalog_links,
     image_files,
     item_file,
     metadata_file,
@@ -47,6 +48,7 @@ class Folder:
         self.root = Path(path)
         self.spec = f"folder:{path}"
         self._resolved_root = Path(os.path.realpath(path))
+        self._latest_file: tuple[Any, dict[str, list[Path]]] = None, {}
 
     def list_products(
         self,
@@ -230,28 +232,44 @@ class Folder:
         found = self._read_safe(path) if path.is_dir() else self._read_items(path, Listing(iter(())))
         return next((each for each in found if isinstance(each, Product) and each.id == id), None)
 
-    def state_of(self, href: str) -> FilesState:
+    def state_of(self, id: str, href: str) -> FilesState:
         """The state of a product's files; see `WatchedFiles`."""
         path = Path(href)
         if path.is_dir():
             return safe_files_state(path)
-        images = self._item_images(path)
+        images = self._item_images(path, id)
         return stat_files([path, *images], {image.parent for image in images})
 
-    def faults_of(self, href: str, tile: str, since: datetime) -> str:
+    def faults_of(self, id: str, href: str, tile: str, since: datetime) -> str:
         """Which images of a product are missing, empty or cut off; see `WatchedFiles`."""
         path = Path(href)
         if not path.is_dir():
-            return image_files.faults_of(self._item_images(path), since)
+            return image_files.faults_of(self._item_images(path, id), since)
         read = metadata_file.create_reader(path, path)
         images = [path / image for image in safe.image_paths(href, read, tile, self._exists_in(path))]
         return image_files.faults_of(filter(self._is_inside, images), since)
 
-    def _item_images(self, item: Path) -> list[Path]:
-        hrefs = [
-            href for each in item_file.read_items(item) for href in stac_assets.relative_image_hrefs(each)
-        ]
-        return [path for href in hrefs if self._is_inside(path := item.parent / href)]
+    def _item_images(self, file: Path, id: str) -> list[Path]:
+        """The images that the item of a product names, beside the file that holds it."""
+        try:
+            status = file.stat()
+            mark = (file, status.st_size, status.st_mtime_ns)
+        except OSError:
+            mark = (file, 0, 0)
+        if self._latest_file[0] != mark:
+            # Listed once a file, for it may hold thousands of items.
+            self._latest_file = mark, self._list_item_images(file)
+        return self._latest_file[1].get(id, [])
+
+    def _list_item_images(self, file: Path) -> dict[str, list[Path]]:
+        found: dict[str, list[Path]] = {}
+        for item in item_file.read_items(file):
+            if stac_item.is_item(item):
+                images = [file.parent / href for href in stac_assets.relative_image_hrefs(item)]
+                found.setdefault(str(item.get("id")).removesuffix(".SAFE"), []).extend(
+                    filter(self._is_inside, images)
+                )
+        return found
 
     def _is_inside(self, path: Path) -> bool:
         try:
@@ -291,12 +309,19 @@ class Folder:
     def _read_items(self, path: Path, listing: Listing) -> Iterator[ProductOrRejection]:
         name = os.fspath(path.relative_to(self.root))
         try:
-            items = item_file.read_items(self._resolve_inside(path))
+            file = self._resolve_inside(path)
+            items = item_file.read_items(file)
+            unread = catalog_links.reason_unread(file, self._resolved_root) if not items else None
         except PermanentError as reason:
             yield name, str(reason)
             return
-        for item in filter(stac_item.is_sentinel_2, items):
+        if unread:
+            yield name, unread
+        for item in items:
+            if stac_item.is_item(item) and not stac_item.is_sentinel_2(item):
+                continue
             try:
+                item_file.require_item(item)
                 product = stac_item.product_of(item, self.spec, os.fspath(path))
                 record_left_out(listing, product.id, self._item_bands(path, item))
                 yield product

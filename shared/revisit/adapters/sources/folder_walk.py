@@ -12,6 +12,14 @@ from revisit.adapters.sources.unread_file import reason_unread
 from revisit.errors import TransientError
 
 _PRODUCT_NAME = re.compile(r"S2[A-Z]_\S+\.SAFE")
+_ZARR_NAME = re.compile(r"S(02|2[A-Z]_)MSI\S+\.zarr")
+"""Folder of a product in the Zarr format of ESA (EOPF)."""
+_IMAGE_NAME = re.compile(
+    r"((L1C_|L2A_)?T\d{2}[A-Z]{3}_\d{8}T\d{6}_\w{3}(_\d{2}m)?|S2[A-Z]_(MSI|OPER_MSI_|\d{1,2}[A-Z]{3}_\d{8})\S*)"
+    r"\.(jp2|tiff?)",
+    re.IGNORECASE,
+)
+"""Image of a band, named as in a product, or after one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +40,9 @@ def walk(root: Path) -> Iterator[Directory | tuple[str, str]]:
         TransientError: The disk fails.
     """
     unreadable: list[str] = []
+    images: dict[Path, list[str]] = {}
+    item_folders: list[Path] = []
+    incomplete: list[Path] = []
 
     def fail(error: OSError) -> None:
         if isinstance(error, PermissionError) and error.filename != os.fspath(root):
@@ -50,6 +61,12 @@ def walk(root: Path) -> Iterator[Directory | tuple[str, str]]:
                 os.fspath((path / name).relative_to(root)),
                 "a link to another folder is not followed; name that folder as a source",
             )
+        for name in [name for name in inner if _ZARR_NAME.fullmatch(name)]:
+            inner.remove(name)
+            yield (
+                os.fspath((path / name).relative_to(root)),
+                "a product in Zarr is not read; copy it in the SAFE format",
+            )
         for name in files:
             if reason := reason_unread(path / name):
                 yield os.fspath((path / name).relative_to(root)), reason
@@ -61,17 +78,36 @@ def walk(root: Path) -> Iterator[Directory | tuple[str, str]]:
                 _digest([path, *(path / name for name in files if safe.is_metadata(name)), path / "GRANULE"]),
             )
         elif items := sorted(path / name for name in files if may_hold_items(name)):
+            item_folders.append(path)
             yield Directory(path, False, _digest(items))
-        elif _PRODUCT_NAME.fullmatch(path.name):
+        elif _PRODUCT_NAME.fullmatch(path.name) or ("manifest.safe" in files and "GRANULE" in inner):
+            incomplete.append(path)
             yield (
                 os.fspath(path.relative_to(root)),
                 "the product has no MTD_MSIL1C.xml or MTD_MSIL2A.xml; copy it completely",
+            )
+        elif found := sorted(filter(_IMAGE_NAME.fullmatch, files)):
+            images[path] = found
+    for path, names in images.items():
+        if not any(path.is_relative_to(product) for product in incomplete) and not _may_be_named(
+            path, item_folders, root
+        ):
+            more = f", nor {len(names) - 1:,} more in its folder" if len(names) > 1 else ""
+            yield (
+                os.fspath((path / names[0]).relative_to(root)),
+                f"an image alone is not read{more}; copy the whole .SAFE folder, or add a STAC item",
             )
     for name in unreadable:
         yield (
             _to_text(Path(os.path.relpath(name, root))),
             "the folder is not readable; grant this user access",
         )
+
+
+def _may_be_named(images: Path, item_folders: list[Path], root: Path) -> bool:
+    """Whether items above images, or beside their folder, may name them."""
+    near = images if images == root else images.parent
+    return any(images.is_relative_to(folder) or folder.is_relative_to(near) for folder in item_folders)
 
 
 def may_hold_items(name: str) -> bool:

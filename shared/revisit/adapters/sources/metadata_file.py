@@ -1,5 +1,6 @@
 """Reads local metadata files: inside their folder, bounded in size."""
 
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -51,12 +52,46 @@ def read_content(file: Path) -> bytes:
 
 
 def read_json(file: Path) -> Any:
-    """The decoded JSON of a file.
+    """The decoded JSON of a file, which may be packed by gzip.
 
     Raises:
         PermanentError: It is not JSON, or as `read_content`.
     """
+    return _decode(_read_unpacked(file), "it")
+
+
+def read_json_lines(file: Path) -> list[Any]:
+    """The decoded JSON of each line (NDJSON, or GeoJSON text sequence of RFC 8142); may be packed by gzip.
+
+    Raises:
+        PermanentError: A line is not JSON, or as `read_content`.
+    """
+    lines = _read_unpacked(file).removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    return [
+        _decode(line, f"line {number}")
+        for number, each in enumerate(lines, 1)
+        if (line := each.strip(b"\x1e \t\r"))
+    ]
+
+
+def _read_unpacked(file: Path) -> bytes:
+    content = read_content(file)
+    if not content.startswith(b"\x1f\x8b"):
+        return content
+    unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
     try:
-        return msgspec.json.decode(read_content(file))
+        unpacked = unpacker.decompress(content, MAX_BYTES + 1)
+    except zlib.error as error:
+        raise PermanentError(f"it cannot be unpacked: {error}") from None
+    if len(unpacked) > MAX_BYTES:
+        raise PermanentError(f"unpacked it is larger than {MAX_BYTES // 1_000_000} MB")
+    if not unpacker.eof:
+        raise PermanentError("it cannot be unpacked: it is cut off")
+    return unpacked
+
+
+def _decode(content: bytes, what: str) -> Any:
+    try:
+        return msgspec.json.decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise PermanentError(f"it is not JSON: {error}") from None
+        raise PermanentError(f"{what} is not JSON: {error}") from None

@@ -201,7 +201,7 @@ class StacApi:
         )
 
     def _files(self, product: Product, item: dict[str, Any]) -> list[SourceFile]:
-        # A list of files needs no keys: whoever reads them does.
+        # A list of files needs no keys; the programs that read them do.
         return stac_assets.files(item, self._href_resolver(product, needs_keys=False))
 
     def _href_resolver(self, product: Product, needs_keys: bool = True) -> Callable[[str], str]:

@@ -2,21 +2,28 @@
 
 import re
 import struct
+import zlib
 from pathlib import Path
 
-_PRODUCT_ARCHIVE = re.compile(r"S2[A-Z]_\S+\.(zip|tar|tgz|tar\.\w+)", re.IGNORECASE)
+_PRODUCT_ARCHIVE = re.compile(
+    r"S2[A-Z]_\S+\.(zip|tar|tgz|tbz2?|txz|tzst|tar\.\w+|7z|rar|SAFE\.(gz|bz2|xz|zst))", re.IGNORECASE
+)
 _PRODUCT_FOLDER = re.compile(rb"(?:\./)?S2[A-Z]_[A-Z0-9_]+\.SAFE/")
 """Start of the path of a product's first file in an archive."""
 _ZIP_HEADER = struct.Struct("<4s22xHH")
 """Local file header of a zip: signature, length of the name, length of the extra field."""
 _ZIPPED = "a zipped product is not read; unpack it"
+_PACKED = "a packed product is not read; unpack it"
 
 
 def reason_unread(path: Path) -> str | None:
     """Why a file that is evidently meant as a product is not read; None for any other file."""
     name = path.name
     if _PRODUCT_ARCHIVE.fullmatch(name):
-        return _ZIPPED if name.lower().endswith(".zip") else "a packed product is not read; unpack it"
+        return _ZIPPED if name.lower().endswith(".zip") else _PACKED
+    if name.lower().endswith((".tar", ".tgz", ".tar.gz")):
+        # A tar archive begins with the path of its first file.
+        return _PACKED if _PRODUCT_FOLDER.match(_unpack_start(_read_start(path))) else None
     if name.lower().endswith((".safe", ".zip")):
         start = _read_start(path)
         if start.startswith(b"PK") and (name.lower().endswith(".safe") or _holds_product(start)):
@@ -31,6 +38,16 @@ def _read_start(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(512)
     except OSError:
+        return b""
+
+
+def _unpack_start(start: bytes) -> bytes:
+    """The start of what gzip has packed; other bytes unchanged."""
+    if not start.startswith(b"\x1f\x8b"):
+        return start
+    try:
+        return zlib.decompressobj(wbits=zlib.MAX_WBITS | 16).decompress(start, 512)
+    except zlib.error:
         return b""
 
 

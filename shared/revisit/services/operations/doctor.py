@@ -17,14 +17,12 @@ from revisit.ports.backend import Backend, Commit
 from revisit.ports.health import SupportsCheck, SupportsRebuild
 from revisit.ports.pagination import find_all
 from revisit.ports.system_records import DeadLetter, SourceState
+from revisit.services.operations.unread_products import describe_unread
 
 MIN_FREE_BYTES = 2 * 1024**3
 """Free bytes on the data folder's disk below which doctor warns."""
 MAX_ORDER_WRITE_TIME = timedelta(hours=1)
 """Time within which all jobs of an order are written; later, missing jobs are a fault."""
-
-MAX_INCOMPLETE_NAMED = 5
-"""Incomplete products of a source that are named."""
 MAX_QUEUE_AGE_S = 900.0
 """Age of a live message in seconds from which alerts are late (terraform/monitoring.tf); backfills may be
 older."""
@@ -364,9 +362,9 @@ def _check_source(backend: Backend, spec: str) -> list[Finding]:
     state = backend.records.get(SourceState, source.spec)
     if state and state.error:
         return [Finding("sources", False, f"the last refresh of {source.spec} failed: {state.error}")]
-    if state and state.incomplete:
-        # Some are kept in part on purpose: that is no fault of the installation.
-        return [Finding("sources", True, _describe_incomplete(state))]
+    # What is kept in part on purpose, or is for another program, is no fault of the installation.
+    if state and (notes := describe_unread(state)):
+        return [Finding("sources", True, note) for note in notes]
     if state is None or state.refreshed is None:
         return [Finding("sources", True, f"{source.spec} has not been listed yet")]
     removed = f"; {state.removed:,} products that it no longer has are forgotten" if state.removed else ""
@@ -375,18 +373,3 @@ def _check_source(backend: Backend, spec: str) -> list[Finding]:
             "sources", True, f"{source.spec} was refreshed at {state.refreshed:%Y-%m-%d %H:%M} UTC{removed}"
         )
     ]
-
-
-def _describe_incomplete(state: SourceState) -> str:
-    """Which products of a source are incomplete, and what becomes of them."""
-    [*first] = sorted(state.incomplete.items())[:MAX_INCOMPLETE_NAMED]
-    named = "; ".join(
-        f"{product} ({missing})" + (", which waits for its files" if product in state.held else "")
-        for product, missing in first
-    )
-    more = len(state.incomplete) - len(first)
-    return (
-        f"{len(state.incomplete):,} product{'s' if len(state.incomplete) > 1 else ''} of {state.id} "
-        f"incomplete: {named}{f'; and {more:,} more' if more else ''}; copy what is "
-        "missing, or remove what is not wanted"
-    )

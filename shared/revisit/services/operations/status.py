@@ -96,6 +96,11 @@ def source_statuses(backend: Backend) -> list[dict[str, Any]]:
                 "lag_hours": round((backend.now() - latest).total_seconds() / 3600, 1) if latest else None,
                 "refreshed": json_time(state.refreshed) if state else None,
                 "rejected": state.rejections if state else 0,
+                "rejections": [
+                    {"row": name, "reason": reason} for name, reason in state.rejection_examples.items()
+                ]
+                if state
+                else [],
                 "incomplete": incomplete_products(state) if state else [],
                 "removed": state.removed if state else 0,
                 "error": (state.error or None) if state else None,
