@@ -503,3 +503,28 @@ def test_a_search_is_ordered_with_its_conditions(visit, expected):
     page.reload()
     page.locator(".sticky h2", has_text=f"{later} acquisitions").wait_for()
     assert session.errors == []
+
+
+def test_an_index_is_found_by_words_and_a_formula_is_added_or_refused_with_its_fault(visit):
+    page = open_order_form(visit())
+    search = page.get_by_label("Search 249 indices")
+    assert page.locator("input[value=BAIS2]").is_hidden()
+    search.fill("burn b8a")
+    page.get_by_text("of 249 indices match").wait_for()
+    assert page.locator("input[value=BAIS2]").is_visible()
+    assert page.locator("input[value=EVI]").is_hidden() and page.locator("input[value=NDVI]").is_visible()
+    page.locator("input[value=BAIS2]").check()
+    search.fill("")
+    assert page.locator("input[value=BAIS2]").is_visible()
+    page.locator("summary", has_text="Add a formula").click()
+    formula = page.get_by_label("Formula of your own")
+    formula.fill("ratio=B08/(B04")
+    formula.press("Enter")
+    page.get_by_text("'(' was never closed, at character 11").wait_for()
+    formula.fill("ratio = nir/B04")
+    page.get_by_role("button", name="Add formula").click()
+    assert page.locator("input[value='ratio=B08 / B04']").is_checked()
+    page.locator("input[value=BAIS2]").uncheck()
+    wait_until(page, "() => document.querySelector('button[data-key=order]:not(:disabled)') !== null")
+    place_order(page)
+    page.locator("#view", has_text="ratio, NDVI").wait_for()

@@ -4,11 +4,12 @@ import { post } from "../lib/api.js";
 import { cell, errorBox, h, numberCell, rowHeader, scrollRegion, table, workButton } from "../lib/dom.js";
 import * as format from "../lib/format.js";
 import { attempt } from "../lib/latest.js";
+import { indexNames } from "./recipe_input.js";
 
 export function alertLog(alerts, deliveries, subscription, route) {
   if (!alerts.length)
     return h("p", { class: "empty" }, "No alerts yet. The next clear pass writes the first one.");
-  const index = subscription.recipe.indices[0];
+  const index = indexNames(subscription.recipe)[0];
   const rows = [...alerts].reverse().map((alert) => {
     const open = () =>
       route.navigate(

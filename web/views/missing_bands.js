@@ -5,7 +5,6 @@ import { post } from "../lib/api.js";
 import { h } from "../lib/dom.js";
 import { attempt } from "../lib/latest.js";
 import { aoi, geometryOf } from "../lib/state.js";
-import { fetchRecipes } from "./recipe_input.js";
 
 const COLLECTIONS = { L2A: "sentinel-2-l2a", L1C: "sentinel-2-l1c" };
 
@@ -16,10 +15,8 @@ export function markMissingBands(form, products, signal) {
     attempt(
       async () => {
         const bands = await newestBands(form.elements.level?.value ?? "L2A", products, signal);
-        const { indices } = await fetchRecipes();
         for (const box of form.querySelectorAll("input[name=indices], input[name=bands]")) {
-          const needed =
-            box.name === "bands" ? [box.value] : indices.find(({ name }) => name === box.value).bands;
+          const needed = box.name === "bands" ? [box.value] : box.dataset.bands.split(" ");
           mark(box.closest("label"), bands.size ? needed.filter((name) => !bands.has(name)) : []);
         }
       },

@@ -8,6 +8,7 @@ import { load, store } from "../lib/state.js";
 import { Raster } from "../map/cog_reader.js";
 import { legend } from "../map/colormap.js";
 import { ResultMap } from "../map/result_map.js";
+import { indexNames } from "./recipe_input.js";
 import { hasPixels, hasValue, missingText, RED_GREEN_BLUE, TRUE_COLOUR } from "./result_selection.js";
 
 const MAX_OPEN_RASTERS = 16;
@@ -162,7 +163,7 @@ class RasterCache {
 
   async read(job, value) {
     const item = await get(job.item);
-    const isIndex = this.recipe.indices.includes(value);
+    const isIndex = indexNames(this.recipe).includes(value);
     const name = isIndex ? value : "bands";
     const asset = item.assets[name];
     const names = value === TRUE_COLOUR ? RED_GREEN_BLUE : [value];

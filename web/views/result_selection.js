@@ -2,7 +2,7 @@
 // address, so that it can be shared and survives a reload.
 
 import * as format from "../lib/format.js";
-import { recipeNames } from "./recipe_input.js";
+import { indexNames, recipeNames } from "./recipe_input.js";
 
 export const TRUE_COLOUR = "True colour";
 export const RED_GREEN_BLUE = ["B04", "B03", "B02"];
@@ -20,7 +20,7 @@ export function outcomeText(job) {
 // Whether a result has pixels of the selected value; an index or band whose source bands are missing has none.
 export function hasValue(job, { recipe, value }) {
   if (!hasPixels(job)) return false;
-  if (recipe.indices.includes(value)) return Boolean(job.assets[value]);
+  if (indexNames(recipe).includes(value)) return Boolean(job.assets[value]);
   const names = value === TRUE_COLOUR ? RED_GREEN_BLUE : [value];
   return Boolean(job.assets.bands) && names.every((name) => job.bands[name]);
 }
