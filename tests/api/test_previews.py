@@ -80,7 +80,12 @@ def test_a_preview_states_one_number_of_alerts_and_what_it_rests_on(client, back
     assert preview(client, **body, aoi=BOW_TIE, repair=True)["clear_share"] is None
     nothing = preview(client, max_cloud=5)
     assert (nothing["headline"], nothing["too_cloudy"]) == ("0 alerts since 2023-07-02", 17)
-    assert nothing["judged"] == "no known acquisition meets the conditions"
+    assert nothing["judged"] == (
+        "none of 17 passes meets the conditions: 17 with more than 5 % cloud, the least 10 % on 2024-05-01"
+    )
+    order = client.post("/orders", json={"aoi": FIELD, "max_cloud": 5, "level": "L2A"}).json
+    shown = client.get(f"/orders/{order['order']}").json
+    assert (shown["state"], shown["notes"]) == ("finished", [nothing["judged"]])
 
 
 def test_a_preview_leaves_out_a_pass_whose_footprint_covers_too_little(client, backend):

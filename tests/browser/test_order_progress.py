@@ -121,7 +121,9 @@ def test_an_order_shows_that_its_products_are_being_selected_and_why_none_were(v
     page.locator(".readout", has_text="No results yet").wait_for()
     assert page.get_by_role("button", name="Cancel").is_visible()
     changes |= {"state": "finished", "reason": "the source does not answer"}
+    changes |= {"notes": ["none of 2 passes meets the conditions"]}
     page.reload()
     page.locator("#view .card", has_text="Finished: nothing to process.").wait_for()
     page.locator("#view .card", has_text="The source does not answer.").wait_for()
+    page.locator("#view .card .note", has_text="None of 2 passes meets the conditions.").wait_for()
     assert session.errors == []

@@ -34,6 +34,7 @@ from revisit.services.subscriptions.lifecycle import (
     pause_subscription,
     resume_subscription,
 )
+from revisit.services.subscriptions.preview import preview_subscription
 from revisit.services.subscriptions.records import get_subscription, list_subscriptions
 from revisit.services.subscriptions.results import get_series, list_alerts, list_jobs
 
@@ -80,6 +81,42 @@ def test_an_order_makes_one_job_per_pass_and_mixes_levels_on_request_only(backen
     assert levels(mixed) == [(1, "L2A", "live"), (4, "L1C", "live")] and not mixed.notes
     later = order_acquisitions(backend, field, NDVI, start=datetime(2024, 6, 2, tzinfo=UTC))
     assert levels(later) == [(4, "L1C", "live")] and not later.notes
+
+
+def test_an_order_its_estimate_and_a_preview_say_why_they_found_nothing_and_what_is_known(backend, field):
+    add_to_catalog(backend, product(1, cloud=40), product(4, cloud=34.5), product(2, "L1C"))
+    june = datetime(2024, 6, 10, tzinfo=UTC), datetime(2024, 6, 20, tzinfo=UTC)
+
+    def notes(**conditions):
+        request = OrderRequest(NDVI, field, **conditions)
+        placed = create_order(backend, request)
+        assert (placed.jobs, placed.state) == ((), "finished")
+        assert estimate_order(backend, request).notes == placed.notes
+        return placed.notes
+
+    assert notes(level="L2A", max_cloud=20) == (
+        "none of 2 passes meets the conditions: 2 with more than 20 % cloud, the least 34.5 % on 2024-06-04",
+    )
+    assert notes(start=june[0], end=june[1]) == (
+        "no product over the area is known in the period, but 3 products of 2024-06-01 to 2024-06-04",
+    )
+    second = datetime(2024, 6, 2, tzinfo=UTC), datetime(2024, 6, 3, tzinfo=UTC)
+    assert notes(start=second[0], end=second[1], level="L2A") == (
+        "no L2A product is known in the period, but 1 pass is as L1C",
+    )
+    preview = preview_subscription(
+        backend,
+        field,
+        Subscription("sub", "s", field.geometry, field.tiles, NDVI, june[0], max_cloud=20),
+        datetime(2024, 6, 1, tzinfo=UTC),
+    )
+    assert preview.note == notes(level="L2A", max_cloud=20)[0]
+    elsewhere = AOI.from_normalized(
+        {"type": "Polygon", "coordinates": [[[30, 10], [30.1, 10], [30.1, 10.1], [30, 10]]]}
+    )
+    assert create_order(backend, OrderRequest(NDVI, elsewhere)).notes == (
+        "no product over the area is known, of any date",
+    )
 
 
 def test_an_order_takes_its_period_with_both_ends(backend, field):

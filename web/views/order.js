@@ -53,10 +53,11 @@ class ProgressCard {
     this.text = h("span", {});
     this.row = h("p", { class: "row apart" }, this.text);
     this.reason = h("p", { class: "wrong" });
+    this.notes = h("div", { class: "note" });
     this.bar = h("progress", { max: 1, "aria-label": "Share of the order that is processed" });
     this.usage = h("div", {});
     const details = h("details", {}, h("summary", {}, "Usage"), this.usage);
-    this.element = h("div", { class: "card" }, this.row, this.reason, this.bar, details);
+    this.element = h("div", { class: "card" }, this.row, this.reason, this.notes, this.bar, details);
   }
 
   show(order) {
@@ -66,6 +67,9 @@ class ProgressCard {
     else if (!this.cancel.parentNode) this.row.append(this.cancel);
     this.reason.hidden = !reason;
     this.reason.textContent = reason ? format.toSentence(reason) : "";
+    const notes = order.notes.map((text) => h("p", {}, format.toSentence(text)));
+    updateContent(this.notes, notes);
+    this.notes.hidden = !notes.length;
     this.bar.hidden = state !== "running";
     this.bar.value = progress.share;
     updateContent(this.usage, facts(usageFacts(order)));

@@ -237,7 +237,6 @@ def order(
     from revisit.services.orders.create import create_order, estimate_order
     from revisit.services.orders.resolve_recipe import build_recipe
     from revisit.services.orders.selection import OrderRequest
-    from revisit.services.products.source_sync import rejecting_sources
 
     if not (aoi or tile or product):
         raise InvalidInputError(
@@ -270,11 +269,6 @@ def order(
         print_message(
             "no products match; check --from, --to and --source, or update the catalog with `revisit refresh`"
         )
-        for state in rejecting_sources(backend, source):
-            print_message(
-                f"{state.id} rejected {state.rejections:,} product{'s' if state.rejections > 1 else ''}, "
-                f"the first: {state.rejected}"
-            )
     for note in created.notes:
         print_message(note)
     folder = None if project_of(data, project) else data_folder(data)

@@ -69,6 +69,8 @@ class SubscriptionPreview:
     """Number of acquisitions already processed over the same AOI, in any period."""
     too_little_seen: tuple[Product, ...] = ()
     """Acquisitions whose footprint covers less of the AOI than required."""
+    no_match: str = ""
+    """Why no acquisition matches, and what is known instead; empty where one does."""
 
     @property
     def acquisitions(self) -> tuple[Product, ...]:
@@ -115,18 +117,18 @@ class SubscriptionPreview:
         """How `alert_count` is known, as a sentence."""
         limits, matching = describe_limits(self.limits), len(self.matching)
         if not matching:
-            return "no known acquisition meets the conditions"
+            return self.no_match or "no known pass meets the conditions"
         if self.basis == "processed":
-            return f"all {matching:,} matching acquisitions have been processed; {limits} was required"
+            return f"all {matching:,} matching passes have been processed; {limits} was required"
         if self.basis == "estimated":
             return (
-                f"of {self.examined_count:,} processed acquisitions of this AOI, {self.met_count:,} had "
+                f"of {self.examined_count:,} processed passes over this AOI, {self.met_count:,} had "
                 f"{limits}; with that share there would have been about {self.alert_count:,} alerts, and "
                 f"{self.most_alerts:,} at most"
             )
         return (
             f"only pixels tell whether the limits were met ({limits}), and of {matching:,} matching "
-            f"acquisitions {len(self.verdicts):,} have been processed, so there may have been fewer alerts"
+            f"passes {len(self.verdicts):,} have been processed, so there may have been fewer alerts"
         )
 
     @property

@@ -21,8 +21,9 @@ from revisit.ports.catalog import Query
 from revisit.ports.pagination import search_all
 from revisit.services.accounts.limits import check_area, check_period, check_start, limits_of
 from revisit.services.orders.resolve_recipe import resolve_recipe
+from revisit.services.products.no_match import no_match_note
 from revisit.services.products.search import find_passes
-from revisit.services.products.source_sync import sync_sources
+from revisit.services.products.source_sync import rejecting_sources, rejection_note, sync_sources
 
 MAX_NAMED_PRODUCTS = 500
 """Products that one order may name."""
@@ -114,7 +115,7 @@ class ProductSelection:
     matched_count: int
     """Known products of these passes, of which theirs were chosen."""
     notes: tuple[str, ...] = ()
-    """What is left out, and why."""
+    """What is left out and why; why nothing was found."""
 
     @property
     def identity(self) -> tuple[str, ...]:
@@ -185,6 +186,10 @@ def select_products(backend: Backend, request: OrderRequest) -> ProductSelection
         )
     left_out = sum(_is_clear_enough(one.product, request.max_cloud) for one in found.left_out)
     notes = _level_notes(found.level, left_out)
+    if not passes:
+        aoi = request.resolved_aoi
+        nothing = no_match_note(backend, aoi, query, request.level, found, request.max_cloud)
+        notes = (nothing, *notes, *map(rejection_note, rejecting_sources(backend, request.source)))
     return ProductSelection(request, tuple(passes), found.count_products(passes), notes)
 
 

@@ -88,3 +88,9 @@ def rejecting_sources(backend: Backend, source: str = "") -> list[SourceState]:
     specs = [source] if source else backend.sources
     states = (backend.records.get(SourceState, backend.source(spec).spec) for spec in specs)
     return [state for state in states if state is not None and state.rejections and state.rejected]
+
+
+def rejection_note(state: SourceState) -> str:
+    """What a source rejected at its last listing, as a sentence."""
+    products = "1 product" if state.rejections == 1 else f"{state.rejections:,} products"
+    return f"{state.id} rejected {products}, the first: {state.rejected}"

@@ -17,8 +17,9 @@ from revisit.geo.mgrs_tile import TILE_SIDE_M, Tile
 from revisit.ports.backend import Backend
 from revisit.ports.catalog import Query
 from revisit.services.accounts.limits import check_area, check_period, limits_of
+from revisit.services.products.no_match import no_match_note
 from revisit.services.products.passes import MAX_TILES, upcoming_passes
-from revisit.services.products.search import find_passes
+from revisit.services.products.search import KnownPasses, find_passes
 
 DEFAULT_PERIOD = timedelta(days=365)
 """Default length of the preview."""
@@ -113,10 +114,11 @@ def preview_subscription(
     start = start or now - DEFAULT_PERIOD
     check_area(aoi, limits)
     check_period(start, None, now, limits)
+    query = Query(start=start, end=now, limit=PAGE_SIZE)
     found = find_passes(
         backend,
         aoi,
-        Query(start=start, end=now, limit=PAGE_SIZE),
+        query,
         subscription.level,
         subscription.recipe.resolution_m,
         most=MAX_PRODUCTS + 1,
@@ -146,6 +148,7 @@ def preview_subscription(
         for observed in (product.pass_id, product.acquisition)
         if observed in met
     }
+    nothing = "" if fired else _no_match_note(backend, aoi, query, subscription, found)
     return SubscriptionPreview(
         start,
         now,
@@ -156,7 +159,15 @@ def preview_subscription(
         sum(met.values()),
         len(met),
         tuple(too_small),
+        nothing,
     )
+
+
+def _no_match_note(
+    backend: Backend, aoi: AOI, query: Query, subscription: Subscription, found: KnownPasses
+) -> str:
+    limits = subscription.max_cloud, subscription.min_coverage
+    return no_match_note(backend, aoi, query, subscription.level, found, *limits)
 
 
 def _processed_covers(backend: Backend, aoi: AOI, subscription: Subscription) -> dict[str, Cover]:
