@@ -367,6 +367,27 @@ def test_a_result_breaks_no_accessibility_rule(visit, axe, order, size):
     assert session.violations == [] and session.errors == []
 
 
+def test_an_order_can_keep_tiles_apart_mix_levels_and_judge_the_seen_part(visit):
+    session = visit()
+    page = open_order_form(session)
+    page.locator(".sticky h2", has_text=re.compile(r"^\d+ passes to process$")).wait_for()
+    page.get_by_label("Clear share of").select_option("its seen part")
+    page.locator("summary", has_text="Advanced").click()
+    page.get_by_label("Processing level").select_option("any: L1C for passes without L2A")
+    with page.expect_request("**/orders/estimate") as sent:
+        page.get_by_label("A result for each tile").check()
+    assert {
+        "min_clear_of": "seen",
+        "level": "any",
+        "per_tile": True,
+    }.items() <= sent.value.post_data_json.items()
+    page.locator(".sticky h2", has_text=re.compile(r"^\d+ acquisitions to process$")).wait_for()
+    page.get_by_label("From", exact=True).fill("2016-01-01")
+    page.get_by_label("To", exact=True).fill("2016-01-31")
+    page.locator(".sticky .note", has_text="No product over the area is known in the period, but ").wait_for()
+    assert page.locator(".sticky .facts").count() == 0 and session.errors == []
+
+
 def test_projections_of_the_map_match_proj(visit):
     page = visit().open("place")
     for code, points in (

@@ -111,10 +111,12 @@ def test_alerts_are_previewed_before_anything_is_saved(visit):
     page = open_form(session)
     before = page.request.get(f"{session.url}/subscriptions").json()["subscriptions"]
     # The archive ends years ago.
-    assert "No images in the catalogue yet" in page.locator(".sticky .card").inner_text()
+    assert (
+        "No product over the area is known in the period, but" in page.locator(".sticky .card").inner_text()
+    )
     page.get_by_label("Include images since").fill("2023-01-01")
     dates = json.loads((shared_data("archive") / "expected.json").read_text())["sites"][SITE]["dates"]
-    page.locator(".sticky .card", has_text=f"{len(dates)} acquisitions from 1 Jan 2023").wait_for()
+    page.locator(".sticky .card", has_text=f"{len(dates)} passes from 1 Jan 2023").wait_for()
     # Headline and table count the same alerts.
     headline = page.locator(".sticky h2").inner_text()
     page.locator(".sticky summary").click()

@@ -1,7 +1,7 @@
 // A form beside a card with an estimate that follows the form: of an order's work, of a subscription's
 // alerts.
 
-import { errorBox, field, h, replaceContent, row } from "../lib/dom.js";
+import { errorBox, field, h, replaceContent, row, select } from "../lib/dom.js";
 import { attempt, latest } from "../lib/latest.js";
 
 const DEBOUNCE_MS = 400;
@@ -83,3 +83,17 @@ export const percentField = (name, label, note, value) =>
 // A date since the first Sentinel-2 image.
 export const dateField = (name, label, note, value) =>
   field(label, h("input", { name, type: "date", min: "2015-06-23", value: value ?? "" }), note);
+
+// What the minimum clear share is a share of.
+export const clearBaseField = (value) =>
+  field(
+    "Clear share of",
+    select(
+      { name: "min_clear_of" },
+      [
+        ["aoi", "the whole area"],
+        ["seen", "its seen part"],
+      ],
+      value ?? "aoi",
+    ),
+  );

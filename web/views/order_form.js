@@ -1,15 +1,32 @@
 // The form of a new order, with an estimate of its work, and the orders so far.
 
 import { get, getIfChanged, post } from "../lib/api.js";
-import { cell, facts, h, numberCell, rowHeader, scrollRegion, table, updateContent } from "../lib/dom.js";
+import {
+  cell,
+  facts,
+  field,
+  h,
+  numberCell,
+  rowHeader,
+  scrollRegion,
+  select,
+  table,
+  updateContent,
+} from "../lib/dom.js";
 import * as format from "../lib/format.js";
 import { aoi, geometryOf, load, store } from "../lib/state.js";
 import { areaLine } from "./aoi_summary.js";
-import { dateField, estimateForm, percentField } from "./estimate_form.js";
+import { clearBaseField, dateField, estimateForm, percentField } from "./estimate_form.js";
 import { markMissingBands } from "./missing_bands.js";
 import { readRecipe, recipeFields, recipeNames } from "./recipe_input.js";
 
 const ORDERS = "orders?limit=50";
+const LEVELS = [
+  ["", "L2A, or L1C where no L2A is known"],
+  ["L2A", "L2A only"],
+  ["L1C", "L1C only"],
+  ["any", "any: L1C for passes without L2A"],
+];
 
 export async function newOrderPage(place, route) {
   const list = h("div", { class: "stack" });
@@ -36,7 +53,7 @@ const noAreaNotice = () =>
   h(
     "div",
     { class: "empty stack" },
-    h("p", {}, "An order cuts bands and indices out of every acquisition over one area."),
+    h("p", {}, "An order cuts bands and indices out of every pass over one area."),
     h("p", {}, h("a", { href: "#place", class: "button first" }, "Choose a place")),
   );
 
@@ -99,10 +116,29 @@ async function formFields(initial, onlyProducts) {
       { class: "conditions four" },
       conditions,
       percentField("min_coverage", "Minimum coverage (%)", "seen of your area", initial.min_coverage),
-      percentField("min_clear", "Minimum clear share (%)", "of your area", initial.min_clear),
+      percentField("min_clear", "Minimum clear share (%)", null, initial.min_clear),
+      clearBaseField(initial.min_clear_of),
     ),
     ...(await recipeFields(chosen)),
-  ];
+    // Named products are taken as they are.
+    onlyProducts ? null : advancedFields(initial),
+  ].filter(Boolean);
+}
+
+function advancedFields({ level, per_tile: perTile }) {
+  const apart = h("input", { type: "checkbox", name: "per_tile", checked: Boolean(perTile) });
+  const label = "A result for each tile, instead of one for each pass";
+  return h(
+    "details",
+    { open: Boolean(level || perTile) },
+    h("summary", {}, "Advanced"),
+    h(
+      "div",
+      { class: "stack" },
+      field("Processing level", select({ name: "level" }, LEVELS, level ?? "")),
+      h("label", { class: "check" }, apart, h("span", {}, label)),
+    ),
+  );
 }
 
 function readForm(form) {
@@ -111,6 +147,7 @@ function readForm(form) {
   );
   for (const name of ["max_cloud", "min_coverage", "min_clear"])
     if (name in conditions) conditions[name] = Number(conditions[name]);
+  if (conditions.per_tile) conditions.per_tile = true;
   return { ...conditions, ...readRecipe(form) };
 }
 
@@ -128,29 +165,28 @@ async function estimateOrder(body, signal) {
   if (!body.indices.length && !body.bands.length)
     return { content: h("p", {}, "Choose at least one index or band."), ready: false };
   const estimate = await post("orders/estimate", body, { signal });
-  const { jobs, refused, assumptions, notes, cost_usd: cost } = estimate;
+  const { jobs, refused, assumptions, notes } = estimate;
+  const counted = body.per_tile ? format.plural(jobs, "acquisition") : format.plural(jobs, "pass", "passes");
   const content = h(
     "div",
     { class: "stack" },
-    h(
-      "h2",
-      {},
-      jobs ? `${format.plural(jobs, "acquisition")} to process` : "No products match these conditions",
-    ),
-    facts([
-      ["Products", format.count(estimate.products)],
-      ["Pixels", format.count(estimate.pixels)],
-      ["To read", `about ${format.fileSize(estimate.bytes_read)}`],
-      ["Results", `about ${format.fileSize(estimate.bytes_written)}`],
-      ["Time", `about ${format.duration(estimate.seconds)}`],
-      cost === null ? null : ["Cost", `about ${cost.toFixed(cost < 0.1 ? 4 : 2)} USD`],
-    ]),
+    h("h2", {}, jobs ? `${counted} to process` : "No products match these conditions"),
+    jobs ? facts(expectedWork(estimate)) : null,
     refused ? h("p", { class: "wrong" }, format.toSentence(refused)) : null,
     ...notes.map((text) => h("p", { class: "note" }, format.toSentence(text))),
-    assumptions.length ? assumptionList(assumptions) : null,
+    jobs && assumptions.length ? assumptionList(assumptions) : null,
   );
   return { content, ready: Boolean(jobs) && !refused };
 }
+
+const expectedWork = ({ cost_usd: cost, ...estimate }) => [
+  ["Products", format.count(estimate.products)],
+  ["Pixels", format.count(estimate.pixels)],
+  ["To read", `about ${format.fileSize(estimate.bytes_read)}`],
+  ["Results", `about ${format.fileSize(estimate.bytes_written)}`],
+  ["Time", `about ${format.duration(estimate.seconds)}`],
+  cost === null ? null : ["Cost", `about ${cost.toFixed(cost < 0.1 ? 4 : 2)} USD`],
+];
 
 const assumptionList = (assumptions) =>
   h(
@@ -166,7 +202,7 @@ const assumptionList = (assumptions) =>
 
 function orderTable(orders) {
   if (!orders.length) return h("p", { class: "note" }, "Your orders are listed here.");
-  const columns = [["Ordered"], ["Recipe"], ["Period"], ["Acquisitions", "number"], ["State"]];
+  const columns = [["Ordered"], ["Recipe"], ["Period"], ["Passes", "number"], ["State"]];
   return scrollRegion("Your orders", [table("Your orders (newest first)", columns, orders.map(orderRow))]);
 }
 

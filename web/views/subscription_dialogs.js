@@ -3,7 +3,7 @@
 import { send } from "../lib/api.js";
 import { appendError, button, field, h, openDialog, row } from "../lib/dom.js";
 import { attempt } from "../lib/latest.js";
-import { percentField } from "./estimate_form.js";
+import { clearBaseField, percentField } from "./estimate_form.js";
 
 // Values that were entered but not saved when another view opened, by path of the subscription.
 const unsavedChanges = new Map();
@@ -16,16 +16,18 @@ export function openChangeDialog(subscription, path, show) {
       field("Name", h("input", { name: "name", required: true, maxlength: 200, value: initial.name })),
       percentField("max_cloud", "Maximum scene cloud cover (%)", null, initial.max_cloud),
       percentField("min_coverage", "Minimum coverage of the area (%)", null, initial.min_coverage),
-      percentField(
-        "min_clear",
-        `Minimum clear share of ${subscription.min_clear_of === "seen" ? "its seen part" : "the area"} (%)`,
-        null,
-        initial.min_clear,
-      ),
+      percentField("min_clear", "Minimum clear share (%)", null, initial.min_clear),
+      clearBaseField(initial.min_clear_of),
     ],
     "Save",
     async () => {
-      const { name, max_cloud: cloud, min_coverage: coverage, min_clear: clear } = form.elements;
+      const {
+        name,
+        max_cloud: cloud,
+        min_coverage: coverage,
+        min_clear: clear,
+        min_clear_of: base,
+      } = form.elements;
       const limit = (input) => (input.value === "" ? null : input.valueAsNumber);
       show(
         await send("PATCH", path, {
@@ -33,6 +35,7 @@ export function openChangeDialog(subscription, path, show) {
           max_cloud: limit(cloud),
           min_coverage: limit(coverage),
           min_clear: limit(clear),
+          min_clear_of: base.value,
         }),
       );
       box.close();

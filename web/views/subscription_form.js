@@ -16,7 +16,7 @@ import {
 import * as format from "../lib/format.js";
 import { aoi, geometryOf, load, store } from "../lib/state.js";
 import { areaLine, ensureSummary } from "./aoi_summary.js";
-import { dateField, estimateForm, percentField } from "./estimate_form.js";
+import { clearBaseField, dateField, estimateForm, percentField } from "./estimate_form.js";
 import { markMissingBands } from "./missing_bands.js";
 import { readRecipe, recipeFields } from "./recipe_input.js";
 
@@ -83,7 +83,8 @@ async function formFields(initial) {
       field("Level", select({ name: "level" }, LEVELS, initial.level)),
       percentField("max_cloud", "Maximum cloud cover (%)", "of the whole scene", initial.max_cloud),
       percentField("min_coverage", "Minimum coverage (%)", "seen of your area", initial.min_coverage),
-      percentField("min_clear", "Minimum clear share (%)", "of your area", initial.min_clear),
+      percentField("min_clear", "Minimum clear share (%)", null, initial.min_clear),
+      clearBaseField(initial.min_clear_of),
       dateField("backfill", "Include images since", "leave empty to start today", initial.backfill),
     ),
     ...(await recipeFields(initial)),
@@ -116,15 +117,15 @@ async function previewAlerts({ name: _name, webhooks: _webhooks, ...body }, sign
 }
 
 function previewContent(preview) {
-  const { acquisitions, would_have_fired: alerts, judged } = preview;
+  const { acquisitions: passes, would_have_fired: alerts, judged } = preview;
   const from = format.date(preview.from);
-  if (!acquisitions) {
+  if (!passes) {
     return [
-      h("h2", {}, "No images in the catalogue yet"),
-      h("p", {}, `The catalogue has no acquisition since ${from}; monitoring still starts now.`),
+      h("h2", {}, `No images since ${from}`),
+      h("p", {}, `${format.toSentence(judged)} Monitoring still starts now.`),
     ];
   }
-  const period = `${format.plural(acquisitions, "acquisition")} from ${from} to ${format.date(preview.to)}`;
+  const period = `${format.plural(passes, "pass", "passes")} from ${from} to ${format.date(preview.to)}`;
   const left = [
     [preview.too_cloudy, "too cloudy"],
     [preview.too_little_seen, "with too little of your area"],
@@ -144,7 +145,7 @@ function monthTable(months) {
     .map(({ month, fired, passed }) =>
       h("tr", {}, rowHeader(month), numberCell(format.count(fired)), numberCell(format.count(passed))),
     );
-  const columns = [["Month"], ["Alerts", "number"], ["Acquisitions", "number"]];
+  const columns = [["Month"], ["Alerts", "number"], ["Passes", "number"]];
   return scrollRegion("Month by month", [table("Alerts per month", columns, rows)]);
 }
 
