@@ -37,8 +37,8 @@ def archive_products():
             yield item["id"], files, dn, np.ones(shape, bool), scl
 
 
-def test_real_products_are_plausible_and_with_their_offset_subtracted_twice_are_not():
-    refused, with_land = 0, 0
+def test_real_products_are_plausible_and_with_their_offset_subtracted_twice_or_not_at_all_are_not():
+    refused, noted, with_land = 0, 0, 0
     for id, files, dn, inside, scl in archive_products():
         judged = judge_radiometry(files, dn, inside, scl)
         assert judged.files == files, id
@@ -54,7 +54,11 @@ def test_real_products_are_plausible_and_with_their_offset_subtracted_twice_are_
         except PermanentError as reason:
             assert "below -0.02" in str(reason)
             refused += 1
-    assert (refused, with_land) == (5, 6)  # the sixth lies in haze
+        never = {
+            band: BandFile(band, "", "GTiff", file.scale, file.offset + 0.1) for band, file in files.items()
+        }
+        noted += "an offset that is not subtracted" in str(judge_radiometry(never, dn, inside, scl).notes)
+    assert (refused, noted, with_land) == (5, 5, 6)  # the sixth is a desert in haze
 
 
 def test_bright_clouds_are_noted_and_refuse_a_product_with_a_classification_only():
