@@ -1,22 +1,23 @@
-"""Jobs of passes as products are announced: one job a pass, restarted where a product improves it."""
+"""Jobs of passes as products are announced: one job a pass, chosen and judged as a backfill would."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from itertools import batched
 
 from revisit.chain.job_lifecycle import put_started
 from revisit.domain.aoi import AOI
 from revisit.domain.conditions import limit_fields
-from revisit.domain.events import ProductNew
+from revisit.domain.events import JobFinished, ProductNew
 from revisit.domain.job import Job, job_id
+from revisit.domain.matching import match_aois
 from revisit.domain.order import Order
 from revisit.domain.product import Product, acquisition_id
 from revisit.domain.selection import (
     SAME_SHARE,
     PassSelection,
     keeps_tiles_apart,
-    select_best_products,
     select_passes,
 )
 from revisit.domain.subscription import Subscription
@@ -65,15 +66,33 @@ def known_products(backend: Backend, product: Product, tiles: Iterable[str]) -> 
     return tuple(one for one in found if _key(one) != _key(product))
 
 
-def follow_product(backend: Backend, news: News, subscriptions: Sequence[Subscription]) -> None:
-    """Start the job of the product's pass for each subscription, or restart it where the product improves it;
-    completes the handling of the backend's cause.
+def follow_product(
+    backend: Backend, product: Product, subscriptions: Sequence[Subscription], files: str = ""
+) -> None:
+    """Start the job of the product's pass for each subscription, restart it where the product improves it, or
+    end it where the pass is too cloudy with it; completes the handling of the backend's cause.
+
+    A product that is announced meanwhile, and whose own handling changes nothing, may decide on the pass: the
+    pass is then chosen again.
 
     Args:
         backend: Holds the records.
-        news: The product.
-        subscriptions: Those whose conditions and AOI the product meets.
+        product: The announced product.
+        subscriptions: Those whose level and AOI the product meets.
+        files: Mark of the product's files where it was announced again because they changed.
     """
+    tiles = {tile for subscription in subscriptions for tile in subscription.tiles}
+    known = known_products(backend, product, tiles) if subscriptions else ()
+    changed = _follow(backend, News(product, known, files), subscriptions, completes_event=True)
+    while changed and (later := known_products(backend, product, tiles)) != known:
+        known = later
+        changed = _follow(backend, News(product, known, files), subscriptions, completes_event=False)
+
+
+def _follow(
+    backend: Backend, news: News, subscriptions: Sequence[Subscription], completes_event: bool
+) -> int:
+    """Write what the product makes of the jobs of its pass; returns how many changed."""
     cursor = backend.records.get(CatalogCursor, "catalog")
     since = cursor.passes_since if cursor else None
     is_old = since is None or news.product.sensing_time < since
@@ -82,12 +101,16 @@ def follow_product(backend: Backend, news: News, subscriptions: Sequence[Subscri
         or pass_job_id(one, news)
         for one in subscriptions
     }
-    batches = list(batched(subscriptions, MAX_RECORDS_PER_COMMIT)) or [()]
+    batches, changed = list(batched(subscriptions, MAX_RECORDS_PER_COMMIT)) or [()], 0
     for number, batch in enumerate(batches, 1):
-        backend.commit(
-            partial(_update_jobs, news=news, subscriptions=batch, ids=ids, backend=backend),
-            completes_event=number == len(batches),
+        changed += (
+            backend.commit(
+                partial(_update_jobs, news=news, subscriptions=batch, ids=ids, backend=backend),
+                completes_event=completes_event and number == len(batches),
+            )
+            or 0
         )
+    return changed
 
 
 def pass_job_id(subscription: Subscription, news: News) -> str:
@@ -121,45 +144,70 @@ def _update_jobs(
     subscriptions: Sequence[Subscription],
     ids: Mapping[str, str],
     backend: Backend,
-) -> None:
+) -> int:
     jobs = {one.id: commit.get(Job, ids[one.id]) for one in subscriptions}
     changed: list[tuple[Job | None, Job]] = []
     for subscription in subscriptions:
         was = jobs[subscription.id]
-        job = restarted_job(was, news, subscription) if was else new_job(news, subscription, backend)
+        job = next_job(was, news, subscription, backend.now())
         if job is not None:
             changed.append((was, job))
-    reopened = {id for was, job in changed if _reopens(was, job) for id in job.orders}
-    orders = {id: order for id in sorted(reopened) if (order := commit.get(Order, id))}
+    counted = {id for was, job in changed if was and was.again != job.again for id in job.orders}
+    orders = {id: order for id in sorted(counted) if (order := commit.get(Order, id))}
     for was, job in changed:
         if was is not None and was.again == job.again:
             commit.put(job)
             continue
-        put_started(commit, job)
-        if was is not None and _reopens(was, job):
-            orders |= {id: orders[id].reopen_job(was.state) for id in job.orders if id in orders}
+        if job.state == "skipped":
+            commit.put(job.with_changes(recheck=None, republished=0))
+            commit.emit(JobFinished(job.id, job.lane, job.again))
+        else:
+            put_started(commit, job)
+        if was is not None:
+            orders |= {id: _recount(orders[id], was, job) for id in job.orders if id in orders}
     for order in orders.values():
         commit.put(order)
+    return len(changed)
 
 
-def _reopens(was: Job | None, job: Job) -> bool:
-    """Whether a job that had ended starts a further run."""
-    return was is not None and was.recheck_at is None and was.again != job.again
+def _recount(order: Order, was: Job, job: Job) -> Order:
+    """The order of a job after its next run was started or ended."""
+    ended = order.finished
+    if was.recheck_at is None:
+        order = order.reopen_job(was.state)
+    return order if job.recheck_at else order.close_jobs(1, ended or job.finished, skipped=1)
 
 
-def new_job(news: News, subscription: Subscription, backend: Backend) -> Job | None:
-    """The first job of the product's pass, with what is known of the pass; None where a better product of the
-    acquisition is known that does not meet the conditions."""
-    candidates = _meeting([news.product, *news.known], subscription)
-    if news.product not in candidates:
-        return None
-    selection = _select(candidates, subscription, news.product)
+def next_job(was: Job | None, news: News, subscription: Subscription, now: datetime) -> Job | None:
+    """What an announced product makes of the job of its pass: the products of the pass are chosen of all that
+    are known, then judged, as for a backfill (`services.subscriptions.backfill.past_passes`).
+
+    Returns:
+        A new job, a further run, the same run with further alternates, a job that is skipped because the pass
+        is too cloudy with its best product, or None if the product changes nothing.
+    """
+    stored = (*was.alternates, *was.products) if was else ()
+    candidates = {_key(one): one for one in (*stored, *news.known, news.product)}
+    selection = _select(list(candidates.values()), subscription, news.product)
+    reason = subscription.rejection_reason(selection.product)
+    if was is None:
+        return None if reason else _new_job(selection, news, subscription, now)
+    was_rejected = subscription.rejection_reason(was.product) is not None
+    if reason:
+        # Limits that were changed since the job was made decide nothing about it.
+        return None if was_rejected else _skipped_job(was, selection, reason, now)
+    if was_rejected and was.state == "skipped":
+        return _next_run(was, selection, news)
+    return restarted_job(was, selection, news, subscription)
+
+
+def _new_job(selection: PassSelection, news: News, subscription: Subscription, now: datetime) -> Job:
     return Job(
         id=pass_job_id(subscription, news),
         product=selection.product,
         aoi=subscription.aoi,
         recipe=subscription.recipe,
-        created=backend.now(),
+        created=now,
         owner=subscription.owner,
         subscription=subscription.id,
         pass_id=selection.pass_id,
@@ -169,31 +217,13 @@ def new_job(news: News, subscription: Subscription, backend: Backend) -> Job | N
     )
 
 
-def restarted_job(job: Job, news: News, subscription: Subscription) -> Job | None:
-    """What an announced product makes of the job of its pass: a further run, the same run with a further
-    alternate, or None if it changes nothing.
+def _skipped_job(job: Job, selection: PassSelection, reason: str, now: datetime) -> Job:
+    """The job, ended before a further run, since the best product of its pass does not meet the limits."""
+    skipped = job.restarted(product=selection.product, parts=selection.parts, alternates=selection.alternates)
+    return skipped.with_changes(state="skipped", reason=reason, finished=now, previous=None)
 
-    A reprocessed product that shows no more of the AOI changes nothing, unless the job failed.
-    """
-    candidates = {
-        _key(one): one
-        for one in (*news.known, *job.alternates, *job.products)
-        if not subscription.rejection_reason(one)
-    }
-    candidates |= {_key(one): one for one in job.products} | {_key(news.product): news.product}
-    selection = _select(list(candidates.values()), subscription, news.product)
-    used = {_key(one): one for one in job.products}
-    changed_files = news.files and _key(news.product) in used and news.files != job.files
-    if job.state == "failed":
-        if not changed_files and _versions(selection.products) == _versions(job.products):
-            selection = _other_than(selection, news.product, job)
-        if not changed_files and _versions(selection.products) == _versions(job.products):
-            return None
-    elif not changed_files and not _adds_area(selection, job, subscription):
-        if job.recheck_at is None or selection.products != job.products:
-            return None
-        alternates = tuple(one for one in selection.alternates if _key(one) not in used)
-        return None if alternates == job.alternates else job.with_changes(alternates=alternates)
+
+def _next_run(job: Job, selection: PassSelection, news: News) -> Job:
     return job.restarted(
         product=selection.product,
         parts=selection.parts,
@@ -201,6 +231,32 @@ def restarted_job(job: Job, news: News, subscription: Subscription) -> Job | Non
         lane="live",
         files=news.files or job.files,
     )
+
+
+def restarted_job(job: Job, selection: PassSelection, news: News, subscription: Subscription) -> Job | None:
+    """What the selection of a pass makes of its job: a further run, the same run with a further alternate, or
+    None if it changes nothing.
+
+    A reprocessed product that shows no more of the AOI changes nothing, unless the job failed. A tile that
+    the grid is to be taken of starts a further run, so that the grid does not depend on the order of arrival.
+    """
+    used = {_key(one): one for one in job.products}
+    changed_files = news.files and _key(news.product) in used and news.files != job.files
+    if job.state == "failed":
+        if not changed_files and _versions(selection.products) == _versions(job.products):
+            selection = _other_than(selection, news.product, job)
+        if not changed_files and _versions(selection.products) == _versions(job.products):
+            return None
+    elif (
+        not changed_files
+        and selection.product.tile == job.product.tile
+        and not _adds_area(selection, job, subscription)
+    ):
+        if job.recheck_at is None or selection.products != job.products:
+            return None
+        alternates = tuple(one for one in selection.alternates if _key(one) not in used)
+        return None if alternates == job.alternates else job.with_changes(alternates=alternates)
+    return _next_run(job, selection, news)
 
 
 def _other_than(selection: PassSelection, product: Product, job: Job) -> PassSelection:
@@ -222,28 +278,16 @@ def _adds_area(selection: PassSelection, job: Job, subscription: Subscription) -
     return bool(unknown) and used < {_key(one) for one in selection.products} and measured < WHOLE
 
 
-def _meeting(known: Sequence[Product], subscription: Subscription) -> list[Product]:
-    """The products of the acquisitions whose best product meets a subscription's conditions."""
-    acquisitions = dict[str, list[Product]]()
-    for one in known:
-        if one.level == subscription.level:
-            acquisitions.setdefault(one.acquisition, []).append(one)
-    return [
-        one
-        for products in acquisitions.values()
-        if not subscription.rejection_reason(select_best_products(products)[0])
-        for one in products
-    ]
-
-
 def _select(candidates: list[Product], subscription: Subscription, product: Product) -> PassSelection:
-    is_apart, shape = _is_apart(subscription), AOI.from_normalized(subscription.aoi).shape
+    is_apart, aoi = _is_apart(subscription), AOI.from_normalized(subscription.aoi)
     observed = [
         one
         for one in candidates
-        if one.pass_id == product.pass_id and not (is_apart and one.tile != product.tile)
+        if one.pass_id == product.pass_id
+        and not (is_apart and one.tile != product.tile)
+        and (one == product or match_aois(one, {"": aoi}))
     ]
-    [selection] = select_passes(observed, shape, product.level, is_apart)
+    [selection] = select_passes(observed, aoi.shape, product.level, is_apart)
     return selection
 
 
