@@ -267,6 +267,8 @@ def test_an_index_that_a_result_lacks_shows_no_other_one_under_its_name(visit, s
     page.get_by_label("Show").select_option("NBR")
     page.locator(".results .readout", has_text="This result has no NBR. ").wait_for()
     assert "B12" in page.locator(".results .readout").first.inner_text()
+    page.locator(".results .empty", has_text="No result has NBR. B12 ").wait_for()
+    assert "NBR is not computed, for lack of B12." in page.locator(".results .empty").inner_text()
     wait_until(page, f"() => !({painted})()")
     assert page.locator(".legend").count() == 0 and page.get_by_text("Try again").count() == 0
     box = page.locator(".result-map").bounding_box()

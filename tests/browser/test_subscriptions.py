@@ -205,6 +205,39 @@ def test_a_button_that_is_pressed_while_its_subscription_changes_still_counts_as
     assert page.get_by_role("link", name="Atom feed").is_visible() and session.errors == []
 
 
+def test_an_alert_that_updates_an_earlier_one_names_it(visit, half):
+    """The second alert tells that a further part of the pass has changed the result of the first."""
+    session = visit()
+    page = session.page
+    common = {
+        "job": "job_1",
+        "datetime": "2024-06-01T10:16:00Z",
+        "created": "2024-06-01T13:00:00Z",
+        "coverage": 1.0,
+        "clear_fraction": 0.9,
+        "indices": {"NDVI": {"mean": 0.5}},
+        "backfill": False,
+        "reason": None,
+    }
+    alerts = [
+        {"alert": "alert_1", "number": 1, "kind": "created", "updates": None, **common},
+        {"alert": "alert_2", "number": 2, "kind": "updated", "updates": 1, **common},
+    ]
+
+    def counted(route) -> None:
+        answer = route.fetch()
+        listed = [one | {"alerts": len(alerts)} for one in answer.json()["subscriptions"]]
+        route.fulfill(response=answer, json={"subscriptions": listed})
+
+    page.route("**/subscriptions", counted)
+    page.route(f"**/{half}/alerts*", lambda route: route.fulfill(json={"alerts": alerts, "next": None}))
+    session.open(f"watch/{half}")
+    page.locator("[aria-label='Log of alerts'] tbody tr").nth(1).wait_for()
+    second, first = read_rows(page, "[aria-label='Log of alerts'] tbody tr")
+    assert (second[0], first[0]) == ("2", "1")
+    assert second[2].endswith("updates No. 1") and "updates" not in first[2] and session.errors == []
+
+
 def test_going_back_closes_dialogs_and_keeps_unsaved_values(visit, half):
     id = half
     session = visit()

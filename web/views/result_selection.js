@@ -33,6 +33,17 @@ export function missingText(job, selection) {
   return [`This result has no ${selection.value}.`, ...notes].join(" ");
 }
 
+// Why no result has an observation of an index or a band: none could be computed, or none is clear.
+export function noObservationText(jobs, name) {
+  const notes = jobs.filter(hasPixels).flatMap((job) => job.notes);
+  const bands = notes
+    .filter((note) => note.startsWith(`${name} is not computed`))
+    .flatMap((note) => note.match(/\bB\w\w\b/g) ?? []);
+  const reasons = notes.filter((note) => [name, ...bands].some((each) => note.startsWith(`${each} `)));
+  if (!reasons.length) return `No clear observation of ${name} yet.`;
+  return [`No result has ${name}.`, ...new Set(reasons.map(format.toSentence))].join(" ");
+}
+
 export class Selection {
   // `onChange()` is called after the address has changed.
   constructor(recipe, route, onChange) {

@@ -9,7 +9,7 @@ import { acquisitionTable } from "./acquisition_table.js";
 import { DateSlider } from "./date_slider.js";
 import { PixelView } from "./pixel_view.js";
 import { resultFiles } from "./result_files.js";
-import { hasPixels, Selection } from "./result_selection.js";
+import { hasPixels, noObservationText, Selection } from "./result_selection.js";
 import { seriesChart } from "./series.js";
 
 // `target` is { path, recipe, aoi }, path such as "orders/ID". Returns { element, update(jobs) }.
@@ -128,7 +128,7 @@ class ResultsPanel {
       this.chart?.close();
       this.chart = chart;
       this.chartKey = key;
-      const empty = h("p", { class: "empty" }, `No clear observation of ${statistic} yet.`);
+      const empty = h("p", { class: "empty" }, noObservationText(jobs, statistic));
       replaceContent(
         this.chartBox,
         chart ? [h("h2", {}, `${statistic} over time`), ...chart.elements] : empty,
