@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -198,6 +199,22 @@ def test_a_page_of_more_than_a_hundred_requests_no_assets(client, backend, sourc
     assert {tuple(item["assets"]) for item in search(client, limit=1000)} == {("product",)}
     assert not sources.of
     assert len(with_bands(search(client, limit=100))) == 100
+
+
+def test_an_item_names_all_sources_of_its_product(client, backend):
+    """The second source states another sensing time of the same product."""
+    (one,) = several(1)
+    second = replace(one, source="folder:/two", sensing_time=one.sensing_time + timedelta(seconds=7))
+    (alone,) = several(1, tile="33TXX", source="folder:/two")
+    add_to_catalog(backend, one, second, alone)
+    path = f"/stac/collections/sentinel-2-l2a/items/{one.id}"
+    shown = [client.get(path).json, *search(client, ids=[one.id], limit=1), *search(client, ids=[alone.id])]
+    named = [(item["properties"]["revisit:source"], item["properties"]["revisit:sources"]) for item in shown]
+    assert all(sources[0] == source for source, sources in named)
+    assert [sorted(sources) for _, sources in named] == [["folder:/one", "folder:/two"]] * 2 + [
+        ["folder:/two"]
+    ]
+    assert not any("revisit:sources" in item for item in search(client, fields={"exclude": ["properties"]}))
 
 
 def test_a_product_unknown_to_its_source_is_not_requested_by_each_page(client, backend, sources):

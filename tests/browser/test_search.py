@@ -113,7 +113,7 @@ def test_a_product_opens_by_keyboard_and_its_bands_can_be_downloaded(visit, item
     inside = page.locator(".found .inside").first
     wait_until(page, "() => document.querySelector('.found .inside .files') !== null")
     id = inside.locator(".id").inner_text()
-    assert id in items
+    assert id in items and "Source: folder:" in inside.inner_text()
     assert (
         inside.get_by_role("link", name="Process this product").get_attribute("href")
         == f"#order?products={id}"

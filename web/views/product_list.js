@@ -142,7 +142,8 @@ async function toggle(item, toggleButton, details, route) {
 }
 
 function loadDetails(item, details, route) {
-  const { datetime, "sat:relative_orbit": orbit } = item.properties;
+  const { datetime, "sat:relative_orbit": orbit, "revisit:source": source } = item.properties;
+  const sources = item.properties["revisit:sources"] ?? [source];
   const files = h(
     "div",
     { class: "stack" },
@@ -157,6 +158,7 @@ function loadDetails(item, details, route) {
     quicklook(item, route) ?? "",
     h("p", { class: "note id" }, item.id),
     h("p", { class: "note" }, `${format.time(datetime)}${orbit ? `, relative orbit ${orbit}` : ""}`),
+    h("p", { class: "note path" }, sources.length > 1 ? "Sources: " : "Source: ", sources.join(", ")),
     row(order),
     files,
   );

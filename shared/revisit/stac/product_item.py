@@ -4,9 +4,10 @@ Properties of our own:
 
     revisit:acquisition   id of the acquisition, shared by its levels and reprocessings
     revisit:source        SPEC of the source that lists the product
+    revisit:sources       SPECs of all sources that list it, that one first
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -48,14 +49,18 @@ def build_product_item(
     product: Product,
     links: Iterable[Mapping[str, Any]] = (),
     assets: Mapping[str, Mapping[str, Any]] | None = None,
+    sources: Sequence[str] = (),
 ) -> dict[str, Any]:
     """A product as a STAC 1.1 Item.
 
     Args:
         links: self, root, parent and collection of the API that shows it.
         assets: Its known assets.
+        sources: SPECs of all its sources; left out where they were not looked up.
     """
     properties, assets = product_properties(product), assets or {}
+    if sources:
+        properties["revisit:sources"] = list(sources)
     kinds = EXTENSIONS | _PRODUCT_EXTENSIONS
     named = set(properties).union(*assets.values())
     return {

@@ -1,5 +1,6 @@
 """Item search, the items of collections, and single items."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -12,7 +13,9 @@ from revisit.api.stac.search_request import SearchRequest, search_from_body, sea
 from revisit.api.stac.serializer import GEOJSON_TYPE, item_document, json_response, link, root_links, root_url
 from revisit.errors import NotFoundError
 from revisit.stac import item_search
+from revisit.stac.item_search import SearchHit
 from revisit.stac.product_item import COLLECTIONS
+from revisit.stac.product_sources import find_sources
 from revisit.stac.search_query import RESULTS_COLLECTION
 from revisit.stac.sorted_search import find_sorted_page
 
@@ -39,9 +42,12 @@ def items(context: RequestContext, id: str) -> Response:
 
 def item(context: RequestContext, id: str, item: str) -> Response:
     hit = item_search.get_item(context.backend, id, item, context.owner_id)
-    return json_response(
-        item_document(hit, None if hit.job else assets.item_assets(context, hit.product)), GEOJSON_TYPE
-    )
+    found_assets = None if hit.job else assets.item_assets(context, hit.product)
+    return json_response(item_document(hit, found_assets, _sources(context, [hit])), GEOJSON_TYPE)
+
+
+def _sources(context: RequestContext, hits: Sequence[SearchHit]) -> Mapping[str, Sequence[str]]:
+    return find_sources(context.backend, [hit.product for hit in hits if not hit.job])
 
 
 def _item_page(
@@ -58,8 +64,10 @@ def _item_page(
         if search.fields.includes("assets")
         else [None] * len(page.items)
     )
+    sources = _sources(context, page.items) if search.fields.includes("properties") else {}
     features = [
-        search.fields.apply(item_document(*one)) for one in zip(page.items, assets_by_hit, strict=True)
+        search.fields.apply(item_document(*one, sources))
+        for one in zip(page.items, assets_by_hit, strict=True)
     ]
     matched = {} if page.matched is None else {"numberMatched": page.matched}
     return json_response(

@@ -1,6 +1,7 @@
 """Search hits as STAC Items with their links."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -33,8 +34,17 @@ def root_links(self_url: str, media_type: str = "application/json") -> list[dict
     return [link("self", self_url, media_type), link("root", root_url())]
 
 
-def item_document(hit: SearchHit, assets: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """An item, with the given assets or those that are known without a request to its source."""
+def item_document(
+    hit: SearchHit,
+    assets: Mapping[str, Any] | None = None,
+    sources: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> dict[str, Any]:
+    """An item.
+
+    Args:
+        assets: Its assets; None takes those that are known without a request to its source.
+        sources: SPECs of the sources of products by their ids, as far as they were looked up.
+    """
     job, product = hit.job, hit.product
     collection = RESULTS_COLLECTION if job else product_item.COLLECTIONS[product.level]
     collection_url = f"{root_url()}/collections/{collection}"
@@ -54,7 +64,10 @@ def item_document(hit: SearchHit, assets: Mapping[str, Any] | None = None) -> di
     if product.source.startswith("stac:") and product.href:
         links.append(link("via", product.href, GEOJSON_TYPE))
     return product_item.build_product_item(
-        product, links, known_assets(product, self_url) if assets is None else assets
+        product,
+        links,
+        known_assets(product, self_url) if assets is None else assets,
+        sources.get(product.id, ()),
     )
 
 
