@@ -12,6 +12,7 @@ from revisit.cli import run
 from revisit.domain.clock import system_clock
 from revisit.domain.job import Cover, JobCost
 from revisit.domain.order import Order
+from revisit.pixels.indices import names
 from revisit.services.orders.create import list_orders
 from revisit.services.subscriptions.results import list_jobs
 
@@ -91,6 +92,12 @@ def test_an_order_selects_the_products_that_match_its_options(backend, capsys, o
             "start would choose nothing",
         ),
         (("--tile", "32TNR", "--bands", "B02,B03,B04,B08,B11,B12"), "in 6 bands more than one job can hold"),
+        (("--tile", "32TNR", "--index", ",".join(f"x{n}=B08/B04" for n in range(21))), "at most 20 formulas"),
+        (("--tile", "32TNR", "--index", "ndvi,x=(B08-B04"), "'(' was never closed, at character 3"),
+        (
+            ("--tile", "32TNR", "--index", ",".join(names()[:21])),
+            "32TNR, too many for 21 indices in one job",
+        ),
     ],
 )
 def test_an_invalid_order_is_rejected_in_one_line(backend, capsys, options, message):

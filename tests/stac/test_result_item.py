@@ -239,7 +239,11 @@ def test_a_receipt_contains_the_inputs():
     }
     assert found["inputs"]["B08"]["checksum"] is None
     assert found["baseline"] == "0510"
-    assert found["formulas"] == {"NDVI": "(N - R) / (N + R)"}
+    assert found["formulas"] == {"NDVI": "(N - R) / (N + R)"} and found["constants"] == {}
+    assert (found["catalogue"], found["reflectance"]) == ("spyndex 0.12.0", "surface")
+    evi = build_receipt(job(recipe=Recipe(indices=("EVI", "x=B08 / B04"))), FILES)
+    assert evi["constants"] == {"EVI": {"g": 2.5, "C1": 6.0, "C2": 7.5, "L": 1.0}}
+    assert evi["formulas"]["x"] == "B08 / B04"
     assert found["mask"] == {"name": "SCL", "version": "SCL-2", "clear": [4, 5, 6, 7, 11]}
     assert found["software"] == {"revisit": __version__, "gdal": "3.12"}
     assert found["parameters"] == {"grid": {"origin": [0, 0]}}

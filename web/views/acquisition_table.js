@@ -3,6 +3,17 @@
 import { cell, h, numberCell, rowHeader, scrollRegion, table } from "../lib/dom.js";
 import * as format from "../lib/format.js";
 
+const noteText = (job) =>
+  [
+    job.state === "done" && job.reflectance === "top-of-atmosphere"
+      ? "top-of-atmosphere reflectance (L1C)"
+      : null,
+    job.reason,
+    ...job.notes,
+  ]
+    .filter(Boolean)
+    .join("; ");
+
 export function acquisitionTable(selection) {
   const { job: chosen, jobs, statistic } = selection;
   const row = (job) => {
@@ -24,7 +35,7 @@ export function acquisitionTable(selection) {
       numberCell(format.percent(job.clear_fraction)),
       numberCell(format.decimal((job.indices[statistic] ?? job.bands[statistic])?.mean)),
       cell(h("span", { class: `state ${job.state}` }, job.state)),
-      h("td", { class: "why" }, [job.reason, ...job.notes].filter(Boolean).join("; ")),
+      h("td", { class: "why" }, noteText(job)),
     );
   };
   const columns = [

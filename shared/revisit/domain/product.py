@@ -49,6 +49,11 @@ class Product:
     """GeoJSON geometry of the valid pixels, lon/lat degrees; None if the source states bounds only."""
 
     @property
+    def reflectance(self) -> str:
+        """Whose reflectance the bands hold: "surface" (L2A) or "top-of-atmosphere" (L1C)."""
+        return "top-of-atmosphere" if self.level == "L1C" else "surface"
+
+    @property
     def acquisition(self) -> str:
         """Id of the acquisition: platform, datatake, tile."""
         return acquisition_id(self.platform, self.datatake, self.tile)

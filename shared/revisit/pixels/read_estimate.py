@@ -43,6 +43,9 @@ each pixel and index (float32); overviews included."""
 BLOCK_SIDE = {"jp2": {10: 1024, 20: 640, 60: 192}, "tif": {10: 1024, 20: 1024, 60: 1024}}
 """Side of a block in pixels, by file format and pixel size: ESA's JPEG 2000 and Earth Search's COGs."""
 
+MAX_INDEX_PIXELS = 2_500_000_000
+"""Pixels times indices of one job: 20 indices of a whole tile at 10 m take half of the time that
+a function has."""
 JOB_S, MEGAPIXEL_S, MEGABYTE_S = 0.3, 0.09, 0.03
 """Seconds on one idle core: for each job, for each million pixels of a band or index, and for each million
 bytes read from disk."""
@@ -126,6 +129,12 @@ def oversize_reason(jobs: Iterable[Sequence[Product]], aoi: dict[str, Any], reci
         if grid is None:
             continue
         count, bands = grid.width * grid.height, len(bands_of(recipe, product))
+        if count * len(recipe.indices) > MAX_INDEX_PIXELS:
+            return (
+                f"the AOI takes {grid.width} x {grid.height} pixels of {grid.resolution_m:g} m in tile "
+                f"{product.tile}, too many for {len(recipe.indices)} indices in one job; "
+                "ask for a smaller AOI, fewer indices or a coarser resolution_m"
+            )
         if count > MAX_PIXELS or 2 * 2 * bands * count > MAX_DECODED_BYTES:
             return (
                 f"the AOI takes {grid.width} x {grid.height} pixels of {grid.resolution_m:g} m in tile "

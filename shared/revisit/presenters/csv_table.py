@@ -24,6 +24,7 @@ OBSERVATION_COLUMNS = (
     "platform",
     "relative_orbit",
     "tiles",
+    "reflectance",
 )
 """Columns of a series as CSV; new ones are added at the end."""
 

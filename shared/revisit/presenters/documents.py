@@ -120,6 +120,7 @@ def origin(main: Product, contributors: Sequence[Product]) -> dict[str, Any]:
         "platform": main.platform,
         "relative_orbit": main.relative_orbit,
         "tiles": list(dict.fromkeys(each.tile for each in contributors)),
+        "reflectance": main.reflectance,
     }
 
 

@@ -6,6 +6,7 @@ Properties of our own:
     revisit:products, revisit:tiles, revisit:baselines  of all products that gave pixels
     revisit:state, revisit:reason, revisit:notes        of the job's record; reason and notes may be missing
     revisit:level, revisit:mask                         of the product; SCL or none
+    revisit:reflectance                                 surface (L2A) or top-of-atmosphere (L1C)
     revisit:coverage, revisit:clear_fraction            shares from 0 to 1, queryable
     revisit:clear_of_aoi                                clear share of the whole AOI, queryable
     revisit:cover                                       pixel counts over the AOI (`Cover`) and the mask used
@@ -112,6 +113,7 @@ def build_receipt(
     made_of = [index(definition) for definition in job.recipe.indices]
     made: dict[str, Any] = {
         **_describe_product(job.product),
+        "reflectance": job.product.reflectance,
         "inputs": _describe_files(files, checksums or {}),
         "mask": {"name": mask, "version": MASK_VERSION, "clear": list(CLEAR_CLASSES)}
         if mask == "SCL"
@@ -250,6 +252,7 @@ def result_properties(job: Job) -> dict[str, Any]:
         "revisit:acquisition": job.acquisition,
         "revisit:product": product.id,
         "revisit:level": product.level,
+        "revisit:reflectance": product.reflectance,
         "revisit:products": [each.id for each in job.contributors],
         "revisit:tiles": list(dict.fromkeys(each.tile for each in job.contributors)),
         "revisit:baselines": list(dict.fromkeys(each.baseline for each in job.contributors if each.baseline)),
