@@ -10,6 +10,7 @@ import pytest
 
 from data import shared_data
 from revisit.adapters.sources import stac_assets
+from revisit.adapters.sources.allowed_hosts import require_allowed_url
 from revisit.adapters.sources.radiometry import SILENT, ItemFacts, Radiometry, Statement, radiometry_of
 from revisit.errors import PermanentError
 
@@ -150,3 +151,106 @@ def test_contradictions_leave_two_offsets_between_which_the_pixels_decide(case, 
     assert (found.offset, found.other_offset) == offsets
     assert bool(found.doubt) == (offsets[1] is not None)
     assert isinstance(found, Radiometry)
+
+
+def one_asset(href: str, baseline: str = "05.10", key: str = "B04", **members: Any) -> dict[str, Any]:
+    properties = {"datetime": "2024-06-01T10:50:31Z", "s2:processing_baseline": baseline}
+    flag = members.pop("flag", None)
+    kind = "image/jp2" if href.endswith("jp2") else "image/tiff; application=geotiff"
+    return {
+        "id": "S2A_31UFS_20240601_0_L2A",
+        "properties": properties | ({} if flag is None else {"earthsearch:boa_offset_applied": flag}),
+        "assets": {key: {"href": href, "type": kind, **members}},
+    }
+
+
+def only_band(item: dict[str, Any], tags: Statement = SILENT) -> Any:
+    (found,) = stac_assets.band_files(item, lambda href: href, lambda *_: tags, compare_tags=True).values()
+    return found
+
+
+STATED = {"raster:bands": [{"scale": 0.0001, "offset": -0.1, "nodata": 0}]}
+COLLECTION_1 = "https://e84-earth-search-sentinel-data.s3.us-west-2.amazonaws.com/sentinel-2-c1-l2a/x.tif"
+GOOGLE = "https://storage.googleapis.com/gcp-public-data-sentinel-2/tiles/31/U/FS/x_B04.jp2"
+
+
+@pytest.mark.parametrize(
+    ("item", "offsets"),
+    [
+        # The bucket of Google and Collection 1 hold ESA's numbers, whatever the item leaves out.
+        (one_asset(GOOGLE), (-0.1, None)),
+        (one_asset(GOOGLE, "03.01"), (0.0, None)),
+        (one_asset(COLLECTION_1), (-0.1, None)),
+        (one_asset(COLLECTION_1, **STATED), (-0.1, None)),
+        # An offset of 0, or a flag, that contradicts them leaves it to the pixels.
+        (one_asset(COLLECTION_1, flag=True, **STATED), (0.0, -0.1)),
+        (one_asset(PLANETARY, **{"raster:bands": [{"scale": 0.0001, "offset": 0}]}), (0.0, -0.1)),
+        (one_asset(CDSE, **{"raster:scale": 0.0001, "raster:offset": 0.0}), (0.0, -0.1)),
+        (
+            one_asset(EARTH_SEARCH, flag="yes", **{"raster:bands": [{"scale": 0.0001, "offset": 0}]}),
+            (0.0, -0.1),
+        ),
+        # STAC 1.1: the fields in `bands`, those of the asset for all, null for silence.
+        (
+            one_asset(CDSE, bands=[{"name": "B04", "raster:scale": 0.0001, "raster:offset": -0.1}]),
+            (-0.1, None),
+        ),
+        (
+            one_asset(CDSE, bands=[{"name": "B04", "raster:offset": None}], **{"raster:offset": -0.1}),
+            (-0.1, None),
+        ),
+        # Digital Earth Africa keeps copies of the files of Earth Search v0, with its flag.
+        (one_asset("/data/s2_l2a/B04.tif", "04.00", flag=True), (0.0, None)),
+    ],
+)
+def test_items_in_the_form_of_each_provider_have_its_offset_or_leave_it_to_the_pixels(item, offsets):
+    found = only_band(item)
+    assert (found.offset, found.other_offset) == offsets and found.scale == 0.0001
+    assert bool(found.doubt) == (offsets[1] is not None)
+
+
+def test_a_flag_that_the_tags_of_a_file_contradict_leaves_it_to_the_pixels():
+    item = one_asset("/data/x.tif", flag=True, **STATED)
+    assert (only_band(item).offset, only_band(item).other_offset) == (0.0, None)
+    found = only_band(item, Statement(0.0001, -0.1))
+    assert (found.offset, found.other_offset) == (0.0, -0.1) and "its file states -0.1" in found.doubt
+
+
+@pytest.mark.parametrize(
+    ("item", "reason"),
+    [
+        (one_asset("/data/s2_l2a/B04.tif", "04.00"), "no radiometric offset of B04"),
+        (
+            one_asset(CDSE, bands=[{"name": "B04", "raster:offset": 0.0}], **{"raster:offset": -0.1}),
+            "offsets of",
+        ),
+        (one_asset(CDSE, **{"raster:scale": 0.001}, **STATED), "scales of 0.001 and 0.0001 for one band"),
+    ],
+)
+def test_an_item_that_leaves_its_numbers_open_is_refused(item, reason):
+    found = stac_assets.band_files(item, lambda href: href)
+    assert not found and reason in found.left_out["B04"]
+
+
+@pytest.mark.parametrize(
+    ("key", "members", "band"),
+    [
+        ("x1", {"bands": [{"eo:common_name": "nir"}]}, "B08"),
+        ("x2", {"eo:bands": [{"name": "8a", "common_name": "nir08"}]}, "B8A"),
+        ("B05_20m", {"bands": [{"eo:common_name": "rededge071"}]}, "B05"),
+        ("red", {"bands": [{"name": "B04", "eo:common_name": "red"}]}, "B04"),
+        ("B04_10m", {}, "B04"),
+        ("x3", {"bands": [{"eo:common_name": "rededge"}]}, None),  # of three bands
+        ("TCI", {"bands": [{"name": "B04"}, {"name": "B03"}]}, None),
+    ],
+)
+def test_the_band_of_an_asset_is_that_of_its_name_its_key_or_its_common_name(key, members, band):
+    item = one_asset(PLANETARY, key=key, **members)
+    assert list(stac_assets.band_files(item, lambda href: href)) == ([band] if band else [])
+
+
+def test_a_saved_item_with_signed_addresses_is_read_by_a_new_signature():
+    """As planetary_computer.sign leaves the items of a search."""
+    item = one_asset(f"{PLANETARY}?st=2024-06-01T00%3A00%3A00Z&sp=rl&sig=abc%2B")
+    found = stac_assets.band_files(item, require_allowed_url)
+    assert found["B04"].href == PLANETARY and found["B04"].offset == -0.1

@@ -35,6 +35,9 @@ def require_allowed_url(href: str, source_urls: Iterable[str] = (), needs_keys: 
     for bucket, address in _HTTPS_URLS.items():
         if href.startswith(bucket):
             href = address + href.removeprefix(bucket)
+    if href.startswith(signed_buckets.SIGNED_PREFIXES):
+        # The signature of a saved item has expired; each request gets its own.
+        href = href.partition("?")[0]
     parts = _split_url(href)
     if (
         href.isascii()

@@ -27,8 +27,11 @@ ESA_SCALE, ESA_LAYER_SCALE = 0.0001, 0.001
 UNCHANGED_FILES = (
     "https://sentinel2l2a01.blob.core.windows.net/",
     "https://eodata.dataspace.copernicus.eu/",
+    "https://storage.googleapis.com/gcp-public-data-sentinel-2/",
+    "https://e84-earth-search-sentinel-data.s3.us-west-2.amazonaws.com/sentinel-2-c1-l2a/",
 )
-"""Addresses of files with ESA's own numbers: Planetary Computer, Copernicus Data Space Ecosystem."""
+"""Addresses of files with ESA's own numbers: Planetary Computer, Copernicus Data Space Ecosystem, Google's
+bucket, and Earth Search's Collection 1."""
 EARTH_SEARCH_V1_FILES = "https://sentinel-cogs.s3.us-west-2.amazonaws.com/"
 """Files of Earth Search's sentinel-2-l2a, from which the offset is subtracted, but not from all."""
 
@@ -122,10 +125,19 @@ def radiometry_of(
     if band not in SPECTRAL_BANDS:
         return _layer_radiometry(band, item)
     scale = item.scale or tags.scale or ESA_SCALE
-    is_cog = driver == "GTiff"
-    if facts.applied is True and is_cog:
-        return Radiometry(scale, 0.0)
+    is_cog, is_unchanged = driver == "GTiff", href.startswith(UNCHANGED_FILES)
     offset = item.offset if item.offset is not None else tags.offset
+    if facts.applied is True and is_cog:
+        other = facts.esa_offset if is_unchanged else tags.offset
+        if not other:
+            return Radiometry(scale, 0.0)
+        holder = "its provider keeps ESA's numbers" if is_unchanged else f"its file states {other:g}"
+        return Radiometry(
+            scale,
+            0.0,
+            other,
+            f"the item states that its offset is subtracted (boa_offset_applied), but {holder}",
+        )
     if offset is None:
         return Radiometry(scale, _unstated_offset(band, facts, href))
     if item.offset is not None and tags.offset is not None and item.offset != tags.offset:
@@ -140,6 +152,14 @@ def radiometry_of(
             0.0 if offset else facts.esa_offset,
             f"the item states an offset of {offset:g} and not that it is subtracted (boa_offset_applied), "
             "which is wrong for many items of Earth Search's sentinel-2-l2a",
+        )
+    if offset == 0 and facts.esa_offset and is_unchanged:
+        return Radiometry(
+            scale,
+            offset,
+            facts.esa_offset,
+            f"the item states an offset of 0 and baseline {facts.baseline}, whose files have one of "
+            f"{facts.esa_offset:g} at this provider",
         )
     if offset and facts.esa_offset == 0:
         return Radiometry(

@@ -142,13 +142,15 @@ def files(item: dict[str, Any], resolve: Callable[[str], str]) -> list[SourceFil
 
 
 def _band(key: str, asset: Any) -> str | None:
-    """The band of an asset: by the name of its only band, else by its key."""
+    """The band of an asset: by the name of its only band, else by its key, else by its common name."""
     if not isinstance(asset, dict):
         return None
     described = _dicts(asset.get("bands")) or _dicts(asset.get("eo:bands"))
     if len(described) > 1:
         return None
-    for alias in (*(band.get("name") for band in described), _KEY_RESOLUTION.sub("", key)):
+    names = [band.get("name") for band in described]
+    common = [band.get(name) for band in described for name in ("common_name", "eo:common_name")]
+    for alias in (*names, _KEY_RESOLUTION.sub("", key), *common):
         try:
             return band_name(str(alias))
         except InvalidInputError:
@@ -157,7 +159,7 @@ def _band(key: str, asset: Any) -> str | None:
 
 
 def _driver(asset: dict[str, Any]) -> str | None:
-    kind, path = str(asset.get("type", "")).lower(), str(asset.get("href", "")).lower()
+    kind, path = str(asset.get("type", "")).lower(), str(asset.get("href", "")).lower().partition("?")[0]
     if path.endswith(".jp2") and not kind.startswith("image/tiff"):
         return "JP2OpenJPEG"
     if path.endswith((".tif", ".tiff")) and not kind.startswith("image/jp2"):
@@ -187,11 +189,20 @@ def _stated_scaling(asset: dict[str, Any]) -> dict[str, Any]:
     """Scale, offset and nodata that an asset states.
 
     They are in raster:bands, or in STAC 1.1 in `bands`, or on the asset itself for all of its bands.
+
+    Raises:
+        PermanentError: Two of these differ in scale or offset.
     """
     found: dict[str, Any] = {}
     for fields in (asset, *_dicts(asset.get("bands"))[:1], *_dicts(asset.get("raster:bands"))[:1]):
-        found |= {key.removeprefix("raster:"): value for key, value in fields.items()}
-    return {key: found[key] for key in ("scale", "offset", "nodata") if found.get(key) is not None}
+        for name, value in fields.items():
+            key = name.removeprefix("raster:")
+            if key not in ("scale", "offset", "nodata") or value is None:
+                continue
+            if key != "nodata" and found.get(key, value) != value:
+                raise PermanentError(f"the item states {key}s of {found[key]!r} and {value!r} for one band")
+            found[key] = value
+    return found
 
 
 def _dicts(value: Any) -> list[dict[str, Any]]:
