@@ -385,7 +385,8 @@ def test_malformed_shapes_are_rejected_with_a_message_and_the_page_keeps_working
     )
     messages = dict.fromkeys(none, "No polygon or point was found in this GeoJSON") | {
         '{"type": "MultiPoint", "coordinates": [null]}': "points are [lon, lat] in degrees",
-        "SRID=32631;POLYGON((0 0, 1 0, 1 1, 0 0))": "SRID=32631 is another projection",
+        "SRID=32631;POLYGON((0 0, 1 0, 1 1, 0 0))": "looks like degrees, and the CRS 'WGS 84 / UTM zone 31N'",
+        '{"type": "Point", "coordinates": [4, 51], "crs": null}': "The crs of this GeoJSON names none",
     }
     for text, said in messages.items():
         page.locator("#text").fill(text)
@@ -424,6 +425,33 @@ def test_malformed_shapes_are_rejected_with_a_message_and_the_page_keeps_working
     page.locator(".card .trouble").wait_for()
     assert show(page, "51.3 N 4.2 E")["Tile"] == "31UES"
     assert session.errors == [] and session.dialogs == []
+
+
+def test_text_in_the_crs_that_it_names_is_where_proj_puts_it(visit):
+    page = visit().open("place")
+    read = "async (text) => (await (await import('./views/geometry_input.js')).readText(text, 100))"
+
+    def in_crs(code):
+        project = Transformer.from_crs("OGC:CRS84", f"EPSG:{code}", always_xy=True).transform
+        return [[*project(*at), 7.5] for at in FIELD]
+
+    def off(found, expected=FIELD):
+        return max(Geod(ellps="WGS84").inv(*at, *to[:2])[2] for at, to in zip(expected, found, strict=True))
+
+    for code, name in ((2154, "urn:ogc:def:crs:EPSG::2154"), (28992, "EPSG:28992"), (4326, "EPSG:4326")):
+        feature = {"type": "Feature", "properties": {"name": "Field"}}
+        feature["geometry"] = {"type": "Polygon", "coordinates": [in_crs(code)]}
+        crs = {"type": "name", "properties": {"name": name}}
+        document = {"type": "FeatureCollection", "crs": crs, "features": [feature]}
+        found = page.evaluate(read, json.dumps(document))
+        assert "crs" not in found["given"] and found["name"] == "Field"
+        (ring,) = found["given"]["features"][0]["geometry"]["coordinates"]
+        assert off(ring) < (5 if code == 28992 else 0.02)
+    point = {"type": "Point", "coordinates": in_crs(32631)[0], "crs": "EPSG:32631"}
+    assert off(page.evaluate(read, json.dumps(point))["points"], FIELD[:1]) < 0.02
+    text = ", ".join(f"{x} {y}" for x, y, _ in in_crs(32631))
+    (ring,) = page.evaluate(read, f"SRID=32631;POLYGON(({text}))")["given"]["coordinates"]
+    assert off(ring) < 0.02
 
 
 def test_the_map_zooms_by_wheel_and_moves_by_drag_while_another_control_has_the_focus(visit):

@@ -24,18 +24,14 @@ export async function readText(text, metres) {
   const trimmed = text.replace(/^\ufeff/, "").trim();
   if (!trimmed) throw new Problem(HELP);
   if (isBinary(trimmed)) throw new Problem(`This is no text. ${READABLE}`);
-  if (/^[{[]/.test(trimmed)) return fromGeoJSON(parseJson(trimmed), metres);
+  if (/^[{[]/.test(trimmed)) return fromGeoJSON(await readCrs(parseJson(trimmed)), metres);
   const root = /^(?:<[?!][^>]*>\s*)*<(?:\w+:)?([\w.-]+)/.exec(trimmed)?.[1];
   if (root && !/^(kml|Document|Folder|Placemark)$/i.test(root))
     throw new Problem(`This is ${root === "gpx" ? "GPX" : `XML (${root})`}, not KML. ${READABLE}`);
   if (trimmed.startsWith("<"))
     return fromFeatures(new ol.format.KML({ extractStyles: false }), trimmed, metres, "KML");
-  if (/^SRID=(?!4326;)/i.test(trimmed))
-    throw new Problem(
-      `${trimmed.slice(0, 12).split(";")[0]} is another projection; use lon/lat degrees (EPSG:4326).`,
-    );
   if (/^(SRID=\d+;)?\s*(MULTI)?(POINT|LINESTRING|POLYGON)|^GEOMETRYCOLLECTION/i.test(trimmed)) {
-    return fromFeatures(new ol.format.WKT(), trimmed.replace(/^SRID=4326;/i, ""), metres, "WKT");
+    return fromWkt(trimmed, metres);
   }
   const tile = /^T?(\d{1,2}[C-HJ-NP-X][A-HJ-NP-Z][A-HJ-NP-V])$/i.exec(trimmed.replace(/\s/g, ""));
   if (tile) return { given: null, name: "", tile: tile[1].toUpperCase().padStart(5, "0") };
@@ -46,6 +42,11 @@ export async function readText(text, metres) {
   const country = findCountry(await countries(), trimmed);
   if (country) return { given: country.geometry, name: country.properties.name, tile: null, country: true };
   throw new Problem(`No match for “${trimmed.length > 60 ? `${trimmed.slice(0, 60)}…` : trimmed}”. ${HELP}`);
+}
+
+function fromWkt(text, metres) {
+  const [, srid = "4326"] = /^SRID=(\d+);/i.exec(text) ?? [];
+  return fromFeatures(new ol.format.WKT(), text.replace(/^SRID=\d+;/i, ""), metres, "WKT", `EPSG:${srid}`);
 }
 
 export async function readFile(file, metres) {
@@ -138,7 +139,7 @@ function fromGeoJSON(value, metres) {
 const nameOf = (properties) =>
   String(properties?.name ?? properties?.Name ?? properties?.NAME ?? "").slice(0, 100);
 
-function fromFeatures(format, text, metres, what) {
+async function fromFeatures(format, text, metres, what, crs = "EPSG:4326") {
   let all;
   try {
     all = format.readFeatures(text);
@@ -151,7 +152,7 @@ function fromFeatures(format, text, metres, what) {
     .map((each) => dropHeights(geojson.writeGeometryObject(each.getGeometry())));
   if (!geometries.length)
     throw new Problem(`No polygon or point was found in this ${what}. Check that it is complete.`);
-  const found = fromGeoJSON({ type: "GeometryCollection", geometries }, metres);
+  const found = fromGeoJSON(await readCrs({ type: "GeometryCollection", geometries, crs }), metres);
   const single = all.length === 1 ? all[0].getProperties() : {};
   return {
     ...found,
@@ -220,20 +221,62 @@ async function toLonLat(features, prj, name) {
       );
   }
   if (!positions.length || !prj || isWgs84(prj)) return features;
+  const replace = await convert(prj, positions, name);
+  return features.map(({ geometry, properties }) => ({
+    properties,
+    geometry: { type: geometry.type, coordinates: replace(geometry.coordinates) },
+  }));
+}
+
+// A function that returns coordinates with the next of the converted positions in place of the given ones.
+async function convert(crs, positions, name) {
   if (positions.length > MAX_POSITIONS)
     throw new Problem(
       `${name} has ${positions.length} vertices; one AOI has at most 2,000. Simplify it, or keep only your areas.`,
     );
-  const converted = await post("aoi/positions", { crs: prj, positions }).catch((error) => {
+  const converted = await post("aoi/positions", { crs, positions }).catch((error) => {
     if (!(error instanceof Problem)) throw error;
     throw new Problem(`${name}: ${error.message}`, error.status, error.more);
   });
   const next = converted.positions[Symbol.iterator]();
   const replace = (value) => (typeof value[0] === "number" ? next.next().value : value.map(replace));
-  return features.map(({ geometry, properties }) => ({
-    properties,
-    geometry: { type: geometry.type, coordinates: replace(geometry.coordinates) },
-  }));
+  return replace;
+}
+
+const LON_LAT =
+  /^(?:urn:(?:x-)?ogc:def:crs:|https?:\/\/www\.opengis\.net\/def\/crs\/)?(?:OGC[:/](?:1\.3|0)?[:/]?CRS84h?|EPSG[:/][\d.]*[:/]?4326|CRS84|WGS ?84)$/i;
+
+// GeoJSON in the CRS that its member crs names, as GeoJSON in lon/lat degrees.
+async function readCrs(value) {
+  if (!value || typeof value !== "object" || !("crs" in value)) return value;
+  const { crs, ...rest } = value;
+  const stated = typeof crs === "string" ? crs : (crs?.properties?.name ?? crs?.properties?.code);
+  const name = typeof stated === "number" ? `EPSG:${stated}` : stated;
+  if (typeof name !== "string" || !name)
+    throw new Problem(
+      "The crs of this GeoJSON names none; leave it out for lon/lat degrees, or name it, such as EPSG:32631.",
+    );
+  if (LON_LAT.test(name.trim().replace("::", ":"))) return rest;
+  const change = (node, replace) => {
+    if (Array.isArray(node.features))
+      return { ...node, features: node.features.map((each) => change(each, replace)) };
+    if (Array.isArray(node.geometries))
+      return { ...node, geometries: node.geometries.map((each) => change(each, replace)) };
+    if (node.type === "Feature")
+      return { ...node, geometry: node.geometry && change(node.geometry, replace) };
+    return node.coordinates?.length ? { ...node, coordinates: replace(node.coordinates) } : node;
+  };
+  const positions = [];
+  try {
+    change(rest, (coordinates) => {
+      positions.push(...positionsOf({ coordinates }));
+      return coordinates;
+    });
+  } catch {
+    return value; // The API says what is wrong with it.
+  }
+  if (!positions.length || !positions.flat().every(Number.isFinite)) return value;
+  return change(rest, await convert(name, positions, "This area"));
 }
 
 function positionsOf({ coordinates }) {
