@@ -112,7 +112,7 @@ PORT_MODULES: dict[str, tuple[str, ...]] = {
         "revisit.adapters.gcp.publisher",
     ),
     "bus": (
-        "revisit.adapters.gcp.monitoring",
+        "revisit.adapters.gcp.queue_metrics",
         "revisit.adapters.gcp.outbox",
         "revisit.adapters.gcp.publisher",
         "revisit.adapters.gcp.event_bus",
@@ -121,7 +121,7 @@ PORT_MODULES: dict[str, tuple[str, ...]] = {
     "listing": (
         "revisit.adapters.sources",
         "revisit.adapters.sources.geoparquet_items",
-        "revisit.adapters.sources.google_index_listing",
+        "revisit.adapters.sources.google_index_file",
         "revisit.adapters.sources.google_index_lines",
         "revisit.adapters.sources.google_index_rows",
         "revisit.ports.catalog_schema",

@@ -120,6 +120,10 @@ def test_no_banned_word_is_used(path):
     assert not findings, "\n".join(findings)
 
 
+def test_a_file_is_named_by_a_noun():
+    assert not [name for name in tracked_files({".js", ".py"}) if re.search(r"[a-z]ing\.(js|py)$", name)]
+
+
 @pytest.mark.parametrize(
     ("source", "phrases"),
     [

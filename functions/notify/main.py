@@ -2,8 +2,8 @@
 
 from revisit.chain.pass_jobs import announced_product, follow_product
 from revisit.domain.aoi import AOI
+from revisit.domain.aoi_match import match_aois
 from revisit.domain.events import ProductNew
-from revisit.domain.matching import match_aois
 from revisit.domain.subscription import Subscription
 from revisit.ports.backend import Backend
 from revisit.ports.pagination import find_all

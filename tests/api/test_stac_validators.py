@@ -19,7 +19,7 @@ from stac_pydantic.api import Collection, Collections, Conformance, Item, ItemCo
 
 from figures import figure
 from products import FIELD
-from revisit.api.stac.landing import CONFORMS_TO
+from revisit.api.stac.landing_page import CONFORMS_TO
 from revisit.domain.footprint import product_footprint
 from stac_deployment import TOKEN, serve_stac
 from stac_schemas import serve_schemas_offline

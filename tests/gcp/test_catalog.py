@@ -225,7 +225,7 @@ def test_rows_too_many_for_a_request_are_loaded_as_a_file_and_are_the_same(googl
             footprint=None,
         ),
     ]
-    monkeypatch.setattr("revisit.adapters.gcp.catalog_staging.MAX_PARAMETER_BYTES", 0)
+    monkeypatch.setattr("revisit.adapters.gcp.staged_rows.MAX_PARAMETER_BYTES", 0)
     assert catalog.add(to_table(some)) == 13
     assert catalog.read_additions(0) == (to_products(to_table(some)), 13)
     assert catalog.add(to_table(some)) == 0

@@ -17,8 +17,8 @@ import {
   undo,
   updateAoi,
 } from "../lib/state.js";
-import { createDrawing } from "../map/drawing.js";
 import { addLayer, approximateAreaKm2, fillLayer, removeLayers, styles, zoomTo } from "../map/map.js";
+import { createSketch } from "../map/sketch.js";
 import { fetchSummary, renderErrors, renderSummary } from "./aoi_summary.js";
 import { circlesAround, mergeGeometries, readFile, readText, toText } from "./geometry_input.js";
 
@@ -46,7 +46,7 @@ class AreaView {
     );
     this.marks = addLayer(() => styles.wrong(), 4);
     const unknown = { points: null, tile: null, seen: null };
-    this.pen = createDrawing(
+    this.pen = createSketch(
       this.layer,
       (geometry) => setAoi({ given: geometry, name: aoi()?.name ?? "", tile: null, seen: null }),
       (geometries) => setAoi({ ...aoi(), given: mergeGeometries(geometries), ...unknown }),

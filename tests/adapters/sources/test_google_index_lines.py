@@ -43,7 +43,7 @@ def mixed() -> list[dict[str, str]]:
 def test_known_rows_are_dropped_and_new_rows_are_kept(tmp_path, monkeypatch, size, change):
     # What is taken apart comes in blocks as large as ever.
     monkeypatch.setattr(
-        "revisit.adapters.sources.google_index_listing.CHUNK_BYTES", google_index_lines.CHUNK_BYTES
+        "revisit.adapters.sources.google_index_file.CHUNK_BYTES", google_index_lines.CHUNK_BYTES
     )
     monkeypatch.setattr(google_index_lines, "CHUNK_BYTES", size)
     monkeypatch.setattr(google_index_lines, "UNFILTERED_CHUNKS", 0)

@@ -13,7 +13,7 @@ import pytest
 import rasterio
 import rasterio.warp
 
-from band_reading import read_bands
+from band_pixels import read_bands
 from data import shared_data
 from revisit.domain.bands import BandFile
 from revisit.errors import PermanentError, TransientError
@@ -313,7 +313,7 @@ def child(script, **environment):
         from revisit.domain.bands import BandFile
         from revisit.errors import PermanentError, TransientError
         sys.path.insert(0, {str(Path(__file__).parents[2])!r})
-        from band_reading import read_bands
+        from band_pixels import read_bands
         AOI = {AOI!r}
         def attempt(href, driver="GTiff"):
             try:

@@ -11,7 +11,7 @@ from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import from_bounds
 
-from band_reading import read_bands
+from band_pixels import read_bands
 from data import shared_data
 from revisit.domain.bands import BandFile
 from revisit.errors import PermanentError

@@ -12,9 +12,9 @@ from revisit.adapters.gcp import catalog_sql as sql
 from revisit.adapters.gcp.bigquery_client import QueryRunner, QueryTooLargeError
 from revisit.adapters.gcp.catalog_check import check
 from revisit.adapters.gcp.catalog_merge import merge_products, remove_products
-from revisit.adapters.gcp.catalog_staging import incoming_rows
 from revisit.adapters.gcp.month_partitions import SENSING_MARGIN, Period, parse_period, parse_tile
 from revisit.adapters.gcp.settings import Settings
+from revisit.adapters.gcp.staged_rows import incoming_rows
 from revisit.domain.clock import Clock
 from revisit.domain.product import Product
 from revisit.ports.catalog import Freshness, Page, Query, StagedProducts

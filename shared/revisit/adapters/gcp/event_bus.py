@@ -20,7 +20,7 @@ from revisit.ports.topology import functions_for
 if TYPE_CHECKING:
     from google.cloud.pubsub_v1 import SubscriberClient
 
-    from revisit.adapters.gcp.monitoring import Monitoring
+    from revisit.adapters.gcp.queue_metrics import Monitoring
 
 DEAD_LETTER_TOPIC = "dead-letters"
 """Topic and subscription of messages whose delivery failed too often."""
@@ -110,7 +110,7 @@ class PubSubBus:
 
     @cached_property
     def _monitoring(self) -> "Monitoring":
-        from revisit.adapters.gcp.monitoring import Monitoring
+        from revisit.adapters.gcp.queue_metrics import Monitoring
 
         return self._given_monitoring or Monitoring(self._settings, self._now)
 

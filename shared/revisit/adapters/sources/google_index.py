@@ -17,7 +17,7 @@ from revisit.errors import PermanentError
 from revisit.ports.sources import Listing
 
 if TYPE_CHECKING:
-    from revisit.adapters.sources.google_index_listing import GoogleIndexFile
+    from revisit.adapters.sources.google_index_file import GoogleIndexFile
 
 PUBLIC_BUCKET_URL = "https://storage.googleapis.com/gcp-public-data-sentinel-2/"
 """The public bucket."""
@@ -114,6 +114,6 @@ class GoogleIndex:
 
     def _index_file(self) -> "GoogleIndexFile":
         # Reading bands does not need the packages that parse an index.
-        from revisit.adapters.sources.google_index_listing import GoogleIndexFile
+        from revisit.adapters.sources.google_index_file import GoogleIndexFile
 
         return GoogleIndexFile(self.location, self.spec, self.root)

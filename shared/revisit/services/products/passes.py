@@ -10,7 +10,7 @@ from typing import Any
 from cachetools import LRUCache
 
 from revisit.domain.aoi import AOI
-from revisit.domain.matching import match_aois
+from revisit.domain.aoi_match import match_aois
 from revisit.domain.passes import (
     HISTORY_WINDOW,
     MAX_CATALOG_AGE,

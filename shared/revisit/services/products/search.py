@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from revisit.domain.aoi import AOI
-from revisit.domain.matching import match_aois
+from revisit.domain.aoi_match import match_aois
 from revisit.domain.product import LEVELS, Level, LevelChoice, Product
 from revisit.domain.selection import PassSelection, keeps_tiles_apart, select_passes
 from revisit.errors import InvalidInputError

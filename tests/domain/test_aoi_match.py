@@ -16,8 +16,8 @@ from shapely.geometry import mapping, shape
 from data import shared_data
 from figures import figure
 from revisit.domain.aoi import AOI
+from revisit.domain.aoi_match import match_aois
 from revisit.domain.footprint import product_footprint
-from revisit.domain.matching import match_aois
 from revisit.domain.product import Product
 from revisit.errors import InvalidInputError
 

@@ -1,4 +1,4 @@
-"""Stages rows for the catalog: as query parameters if they are few, else in a temporary table."""
+"""Rows staged for the catalog: as query parameters if they are few, else in a temporary table."""
 
 import io
 import uuid

@@ -1,6 +1,6 @@
 """Match of one product with 10,000 subscriptions on its tile, as the function `notify` does it.
 
-    .venv/bin/python -m bench.matching [--quick] [--subscriptions N]
+    .venv/bin/python -m bench.aoi_match [--quick] [--subscriptions N]
 
 AOIs are polygons of 12 vertices, 0.4 to 2 km wide. The peer builds a shapely STRtree of the AOIs for each
 product, since a function starts without one.
@@ -20,8 +20,8 @@ import shapely
 from bench.common import DATA, arguments, figure, rounds, table
 from revisit.adapters.local.backend import local_backend
 from revisit.domain.aoi import AOI
+from revisit.domain.aoi_match import match_aois
 from revisit.domain.footprint import product_footprint
-from revisit.domain.matching import match_aois
 from revisit.domain.product import Product
 from revisit.domain.recipe import Recipe
 from revisit.domain.subscription import Subscription

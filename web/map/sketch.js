@@ -20,7 +20,7 @@ const KINDS = {
 
 // Args: `layer` holds the AOI; `onDrawn(geometry)` gets the GeoJSON geometry of a new shape,
 // `onChanged(geometries)` those of all shapes after an edit; `announce(text)` speaks to screen readers.
-export function createDrawing(layer, onDrawn, onChanged, announce) {
+export function createSketch(layer, onDrawn, onChanged, announce) {
   const map = getMap();
   let draw = null;
   let kind = null;

@@ -1,4 +1,4 @@
-"""Matching of products with AOIs."""
+"""Match of products with AOIs."""
 
 from collections.abc import Mapping
 
@@ -12,7 +12,7 @@ def match_aois(product: Product, aois: Mapping[str, AOI]) -> list[str]:
 
     Tests each AOI against the prepared footprint. For 10,000 AOIs on one tile that takes 0.14 s, as long as
     building a tree for each product would, and less than reading their records (0.2 to 0.4 s): see
-    bench/matching.
+    bench/aoi_match.
 
     Args:
         product: The product.

@@ -1,4 +1,4 @@
-"""Opens and reads bands in one call."""
+"""Pixels of bands over an AOI: opened and read in one call."""
 
 from revisit.pixels.raster.read_plan import ReadPlan
 

@@ -6,12 +6,12 @@ from google.oauth2.credentials import Credentials
 
 from backends import with_adapters
 from emulators import free_port, new_project
-from emulators.monitoring import TOKEN, MonitoringServer, error_body
+from emulators.monitoring_server import TOKEN, MonitoringServer, error_body
 from revisit.adapters.gcp.backend import gcp_backend
 from revisit.adapters.gcp.event_bus import PubSubBus
-from revisit.adapters.gcp.monitoring import OLDEST_AGE_METRIC, UNDELIVERED_METRIC
-from revisit.adapters.gcp.monitoring import Monitoring as Asked
 from revisit.adapters.gcp.outbox import Outbox
+from revisit.adapters.gcp.queue_metrics import OLDEST_AGE_METRIC, UNDELIVERED_METRIC
+from revisit.adapters.gcp.queue_metrics import Monitoring as Asked
 from revisit.adapters.gcp.records import create_client
 from revisit.adapters.gcp.settings import Settings
 from revisit.domain.events import JobStarted

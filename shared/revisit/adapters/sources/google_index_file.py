@@ -1,4 +1,4 @@
-"""Reads an index.csv.gz of Google as batches of the products that the catalog lacks.
+"""An index.csv.gz of Google, as batches of the products that the catalog lacks.
 
 The whole file is read at every change, since it has no order and no ingestion date; only rows that the
 catalog lacks are parsed.
