@@ -13,7 +13,8 @@ from typing import Any
 from revisit.domain.bands import BANDS
 from revisit.domain.product import Product
 from revisit.domain.recipe import Recipe
-from revisit.geo.mgrs_tile import TILE_SIDE_M, Tile
+from revisit.geo.mgrs_tile import Tile
+from revisit.geo.tile_square import TILE_SIDE_M
 from revisit.geo.utm_grid import Grid, projected_bounds, projection
 from revisit.pixels.indices import index
 from revisit.pixels.raster.limits import MAX_DECODED_BYTES, MAX_PIXELS

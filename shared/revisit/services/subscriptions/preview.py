@@ -13,7 +13,8 @@ from revisit.domain.selection import SAME_SHARE, keeps_tiles_apart, select_passe
 from revisit.domain.subscription import Subscription
 from revisit.errors import InvalidInputError
 from revisit.geo.bounds import bounds_of
-from revisit.geo.mgrs_tile import TILE_SIDE_M, Tile
+from revisit.geo.mgrs_tile import Tile
+from revisit.geo.tile_square import TILE_SIDE_M
 from revisit.ports.backend import Backend
 from revisit.ports.catalog import Query
 from revisit.services.accounts.limits import check_area, check_period, limits_of

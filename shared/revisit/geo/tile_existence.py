@@ -9,6 +9,7 @@ contains it. `tests/geo/test_mgrs_tile.py` compares every tile, corner and polyg
 
 import base64
 import zlib
+from functools import cache
 
 SOUTHERN_ROWS = 100
 """Rows of 100 km south of the equator, counted from the false northing of 10,000 km; northern rows follow."""
@@ -16,7 +17,22 @@ ROWS_PER_ZONE = 194
 """All rows of a zone."""
 
 
-def load_bitmaps() -> tuple[bytes, bytes]:
+def exists(zone: int, row: int, column: int) -> bool:
+    """Whether the square is a tile."""
+    return _is_set(_bitmaps()[0], zone, row, column)
+
+
+def has_land(zone: int, row: int, column: int) -> bool:
+    """Whether the tile contains land."""
+    return _is_set(_bitmaps()[1], zone, row, column)
+
+
+def _is_set(bitmap: bytes, zone: int, row: int, column: int) -> bool:
+    return bool(bitmap[(zone - 1) * ROWS_PER_ZONE + row] >> column & 1)
+
+
+@cache
+def _bitmaps() -> tuple[bytes, bytes]:
     """Bytes of 8 columns each for existence and for land, at [(zone - 1) * ROWS + row]."""
     raw = zlib.decompress(base64.b85decode(_COMPRESSED_BITMAPS))
     return raw[: len(raw) // 2], raw[len(raw) // 2 :]
