@@ -24,6 +24,8 @@ ARGUMENTS = {
     "project": "revisit-lakes",
 }
 """Every optional part is requested, so that the plan shows all there is."""
+QUERIES = ("console", "show")
+"""Commands whose answer is read from stdout."""
 LOCAL_BACKEND = 'terraform {\n  backend "local" {}\n}\n'
 
 
@@ -71,7 +73,7 @@ class Terraform:
     folder: Path
     reattach: str
 
-    def __call__(self, *command: str) -> CommandResult:
+    def __call__(self, *command: str, stdin: str | None = None) -> CommandResult:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
         environment |= {
             "CHECKPOINT_DISABLE": "1",
@@ -81,21 +83,32 @@ class Terraform:
             "TF_REATTACH_PROVIDERS": self.reattach,
         }
         ran = subprocess.run(
-            ["terraform", *command, *(["-no-color"] if command[0] != "show" else [])],
+            ["terraform", *command, *(["-no-color"] if command[0] not in QUERIES else [])],
             cwd=self.folder,
             env=environment,
+            input=stdin,
             text=True,
             capture_output=True,
             timeout=280,
         )
-        return CommandResult(ran.returncode, ran.stdout + ran.stderr if command[0] != "show" else ran.stdout)
+        failed = ran.returncode or command[0] not in QUERIES
+        return CommandResult(ran.returncode, ran.stdout + ran.stderr if failed else ran.stdout)
+
+    def evaluate(self, expression: str) -> Any:
+        """The value of an expression of the configuration, without a plan."""
+        ran = self("console", *_variables(ARGUMENTS), stdin=f"jsonencode({expression})\n")
+        assert ran.status == 0, ran.output
+        return json.loads(json.loads(ran.output))
 
     def plan(self, **arguments: str) -> "Plan":
         """The plan from an empty state."""
-        given = [f"-var={name}={value}" for name, value in (ARGUMENTS | arguments).items()]
-        ran = self("plan", "-lock=false", "-out=made.plan", *given)
+        ran = self("plan", "-lock=false", "-out=made.plan", *_variables(ARGUMENTS | arguments))
         assert ran.status == 0, ran.output
         return Plan(json.loads(self("show", "-json", "made.plan").output))
+
+
+def _variables(values: dict[str, str]) -> list[str]:
+    return [f"-var={name}={value}" for name, value in values.items()]
 
 
 @dataclass(frozen=True)
