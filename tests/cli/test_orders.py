@@ -59,6 +59,7 @@ def test_an_estimate_starts_nothing(backend, capsys):
         (("--aoi", "field.geojson", "--max-cloud", "50", "--level", "any"), [1, 3]),
         (("--tile", "32TNR", "--resolution", "20"), [1, 2]),
         (("--product", product(2).id), [2]),
+        (("--product", f" {product(2).id}.SAFE/"), [2]),
         (("--aoi", "field.geojson", "--product", product(1).id, "--product", product(3, "L1C").id), [1, 3]),
     ],
 )

@@ -21,6 +21,7 @@ from revisit.domain.product_name import (
     ProductName,
     field_span,
     granule_number,
+    id_of_file_name,
     is_sentinel_2_id,
     old_product_id,
     package_name,
@@ -97,6 +98,11 @@ def test_the_id_of_a_product_states_its_tile_and_day(name):
 )
 def test_an_id_of_another_form_states_nothing(id, parts):
     assert parse_id(id) == parts
+
+
+@pytest.mark.parametrize("around", ["{}", " {}.SAFE\n", "{}.SAFE/", "{}.zip", "{}.SAFE.zip", "{}.safe"])
+def test_a_product_is_found_by_the_name_of_its_folder_or_archive(around):
+    assert id_of_file_name(around.format(COMPACT_EXAMPLE)) == COMPACT_EXAMPLE
 
 
 def test_the_id_of_a_granule_names_its_package_and_its_number():

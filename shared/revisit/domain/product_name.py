@@ -87,6 +87,12 @@ def numbered_id(id: str, granule: int) -> str:
     return id if granule == 1 else f"{id}_{granule}"
 
 
+def id_of_file_name(text: str) -> str:
+    """Id of a product by the name of its folder or archive as people paste it: without blanks and slashes
+    around it, and without .SAFE and .zip."""
+    return re.sub(r"(?:\.SAFE|\.zip)+$", "", text.strip().rstrip("/"), flags=re.IGNORECASE)
+
+
 def granule_number(id: str) -> int:
     """Number of the granule among those of its tile in its package, which `old_product_id` appends; 1 for any
     other id."""

@@ -11,7 +11,7 @@ from revisit.domain.conditions import check_limits
 from revisit.domain.footprint import product_footprint
 from revisit.domain.job import ClearBase
 from revisit.domain.product import LEVELS, LevelChoice, Product
-from revisit.domain.product_name import ProductName
+from revisit.domain.product_name import ProductName, id_of_file_name
 from revisit.domain.recipe import Recipe
 from revisit.domain.selection import PassSelection
 from revisit.errors import InvalidInputError, PermanentError
@@ -144,6 +144,7 @@ def validate_request(backend: Backend, request: OrderRequest) -> OrderRequest:
     if request.aoi is not None and request.tile:
         raise InvalidInputError("give either an AOI or a tile, not both")
     if request.products:
+        request = replace(request, products=tuple(map(id_of_file_name, request.products)))
         _check_named_products(request)
     request = _resolve_aoi(replace(request, recipe=resolve_recipe(request.recipe)), limits.area_km2)
     check_area(request.resolved_aoi, limits)

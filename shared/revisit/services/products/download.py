@@ -6,6 +6,7 @@ from pathlib import Path
 
 from revisit.domain.bands import BANDS, SourceFile
 from revisit.domain.product import Product
+from revisit.domain.product_name import id_of_file_name
 from revisit.errors import InvalidInputError, NotFoundError
 from revisit.ports.backend import Backend
 
@@ -34,7 +35,7 @@ def get_product(backend: Backend, id: str, source: str = "") -> Product:
     Raises:
         NotFoundError: The catalog does not have it.
     """
-    found = backend.catalog().get(id.removesuffix(".SAFE"), source)
+    found = backend.catalog().get(id_of_file_name(id), source)
     if found is None:
         raise NotFoundError(
             f"the catalog knows no product {id[:200]!r}; `revisit search` finds those it knows"
