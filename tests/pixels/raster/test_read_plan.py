@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from threading import Barrier
 
 import numpy as np
 import pyproj
@@ -14,7 +15,8 @@ from rasterio.windows import from_bounds
 from band_pixels import read_bands
 from data import shared_data
 from revisit.domain.bands import BandFile
-from revisit.errors import PermanentError
+from revisit.errors import PermanentError, TransientError
+from revisit.pixels.raster.product_classes import SharedBand
 from revisit.pixels.raster.read_plan import ReadPlan
 
 WEST, NORTH = 600000.0, 5000040.0
@@ -69,6 +71,49 @@ def tile(tmp_path):
 def pixels(file):
     with rasterio.open(file.href, driver="GTiff") as dataset:
         return dataset.read(1)
+
+
+class WatchedBand(SharedBand):
+    """Calls a function before it is read."""
+
+    before = None
+
+    def read(self, rows, columns):
+        self.before()
+        return super().read(rows, columns)
+
+
+def watch(plan, functions):
+    """The plan, with functions to be called before bands are read, by name."""
+    watched = dict(plan.bands)
+    for name, function in functions.items():
+        watched[name] = WatchedBand(plan.bands[name])
+        watched[name].before = function
+    return plan.with_bands(watched)
+
+
+def test_the_classification_is_read_beside_the_bands_that_need_it(tile):
+    """Each of the two reads begins only when the other one has begun, and there is no second one."""
+    names, area, both = ["B04", "B11", "SCL"], aoi(300, 700, 650, 410), Barrier(2, timeout=30)
+    with ReadPlan.open(tile, area, names) as plan:
+        right = plan.read().dn
+        found = watch(plan, {"SCL": both.wait, "B11": both.wait}).read(["B11", "B04"]).dn
+    assert list(found) == ["B11", "B04"]
+    assert all((found[name] == right[name]).all() for name in found)
+
+
+def test_a_classification_that_could_not_be_read_is_read_again_with_the_next_bands(tile):
+    failures = [TransientError("the server is busy")]
+
+    def fail():
+        if failures:
+            raise failures.pop()
+
+    with ReadPlan.open(tile, aoi(300, 700, 650, 410), ["B04", "B11", "SCL"]) as plan:
+        right, failing = plan.read().dn, watch(plan, {"SCL": fail})
+        with pytest.raises(TransientError, match="busy"):
+            failing.read()
+        assert all((failing.read().dn[name] == pixels).all() for name, pixels in right.items())
 
 
 def test_bands_of_the_grids_resolution_are_read_bit_for_bit(tile):
