@@ -126,4 +126,5 @@ def test_an_order_shows_that_its_products_are_being_selected_and_why_none_were(v
     page.locator("#view .card", has_text="Finished: nothing to process.").wait_for()
     page.locator("#view .card", has_text="The source does not answer.").wait_for()
     page.locator("#view .card .note", has_text="None of 2 passes meets the conditions.").wait_for()
+    assert not page.locator(".results .readout").is_visible()
     assert session.errors == []

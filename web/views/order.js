@@ -40,6 +40,8 @@ async function orderPage(place, route) {
     progress.show(order);
     if (state !== order.state) route.announce(`The order is ${order.state}.`);
     state = order.state;
+    // An order that has ended without a job gets no results.
+    panel.element.hidden = !isOpen(order) && !order.jobs.length;
     return panel.update(order.jobs);
   };
   await show(first);
