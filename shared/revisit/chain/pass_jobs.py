@@ -8,10 +8,10 @@ from itertools import batched
 
 from revisit.chain.job_lifecycle import put_started
 from revisit.domain.aoi import AOI
+from revisit.domain.aoi_match import match_aois
 from revisit.domain.conditions import limit_fields
 from revisit.domain.events import JobFinished, ProductNew
 from revisit.domain.job import Job, job_id
-from revisit.domain.matching import match_aois
 from revisit.domain.order import Order
 from revisit.domain.product import Product, acquisition_id
 from revisit.domain.selection import (
