@@ -15,6 +15,8 @@ FIELD = {
     "coordinates": [[[9.3, 45.3], [9.32, 45.3], [9.32, 45.32], [9.3, 45.32], [9.3, 45.3]]],
 }
 """Well within tile 32TNR: zone 32 begins east of 9 E, and no neighbour overlaps so far inside."""
+WATCH = {"aoi": FIELD, "name": "field", "indices": ["ndvi"], "min_clear": 30}
+"""A request for a subscription."""
 
 
 def product(
