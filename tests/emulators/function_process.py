@@ -1,13 +1,15 @@
 """Serves one function; with REVISIT_TEST_CRASHES it is killed (-9) once at each of its named points.
 
 The variable names a folder in which the points that were crashed at are noted, so that each is met once by
-all processes together.
+all processes together. REVISIT_TEST_STALE_SECONDS shortens the minute after which the sweep publishes what a
+crash left in the outbox: a chain that is killed at every step waits for it several times.
 """
 
 import importlib
 import os
 import signal
 import sys
+from datetime import timedelta
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -47,15 +49,20 @@ def crash_once(name: str, folder: Path) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def install_crashes(function: str, folder: Path) -> None:
-    """Put the crashes in place before the first event: in the worker, since the server it is forked from
-    loads no client and has no threads."""
+def install_faults(function: str, crashes: str, stale_seconds: str) -> None:
+    """Put the crashes and the age of stale rows in place before the first event: in the worker, since the
+    server it is forked from loads no client and has no threads."""
     from revisit import runtime
 
     named = runtime.backend_from_environment
 
     def armed() -> Any:
-        _wrap_crash_points(function, folder)
+        if stale_seconds:
+            from revisit.adapters.gcp import outbox
+
+            outbox.STALE_AFTER = timedelta(seconds=float(stale_seconds))
+        if crashes:
+            _wrap_crash_points(function, Path(crashes))
         return named()
 
     runtime.backend_from_environment = armed
@@ -86,8 +93,10 @@ def _wrap_with_crash(call: Any, point: str, side: str, folder: Path) -> Any:
 
 
 if __name__ == "__main__":
-    if folder := os.environ.get("REVISIT_TEST_CRASHES"):
-        install_crashes(sys.argv[sys.argv.index("--target") + 1], Path(folder))
+    crashes = os.environ.get("REVISIT_TEST_CRASHES", "")
+    stale_seconds = os.environ.get("REVISIT_TEST_STALE_SECONDS", "")
+    if crashes or stale_seconds:
+        install_faults(sys.argv[sys.argv.index("--target") + 1], crashes, stale_seconds)
     from functions_framework._cli import _cli
 
     _cli()

@@ -35,6 +35,8 @@ from revisit.ports.topology import TRIGGER_TOPICS
 
 pytestmark = pytest.mark.timeout(2400)
 SERVICES = ("PUBSUB_EMULATOR_HOST", "FIRESTORE_EMULATOR_HOST")
+STALE_S = "5"
+"""Age of rows in the outbox that the sweep publishes, seconds; a minute in production."""
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +70,7 @@ def test_kills_duplicates_and_outages_lose_nothing_and_double_nothing(google, em
         attempts=2 * len(CRASH_POINTS),
         REVISIT_TEST_CRASHES=str(crashes),
         REVISIT_STALL_SECONDS="60",
+        REVISIT_TEST_STALE_SECONDS=STALE_S,
     ) as deployment:
         echo = DuplicatePublisher(deployment.settings.project)
         echo.start()
@@ -127,7 +130,7 @@ def outage(*emulators) -> None:
 
 
 def test_work_goes_on_where_it_was_after_pubsub_and_firestore_have_been_away(google, embedded, tmp_path):
-    with run_deployment(google, tmp_path / "logs") as deployment:
+    with run_deployment(google, tmp_path / "logs", REVISIT_TEST_STALE_SECONDS=STALE_S) as deployment:
         subscribe_to_all_sites(deployment.backend)
         deployment.tick("catalog.refresh")
         deployment.wait(lambda: deployment.count_finished() >= 3, 300, "the first jobs")
