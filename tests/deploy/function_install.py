@@ -1,6 +1,5 @@
 """A function as it is deployed: its archive and its own packages in a virtual environment, nothing else."""
 
-import compileall
 import fcntl
 import json
 import os
@@ -38,7 +37,7 @@ class InstalledFunction:
 
     @property
     def size(self) -> int:
-        """Bytes of its code and packages, bytecode included."""
+        """Bytes of its code and packages, and of the bytecode of what it has imported."""
         packages = next((self.environment / "lib").glob("python3*")) / "site-packages"
         return sum(
             path.stat().st_size
@@ -88,12 +87,14 @@ def base_environment() -> dict[str, str]:
 
 
 def install(function: str, folder: Path) -> InstalledFunction:
-    """Build a function's archive, unpack it into a folder, install what its requirements.txt pins."""
+    """Build a function's archive, unpack it into a folder, install what its requirements.txt pins.
+
+    Nothing is compiled ahead, which would take six times as long as what the functions import.
+    """
     archive = folder / f"{function}.zip"
     build(function, archive)
     code = folder / function
     unpack(archive, code)
-    compileall.compile_dir(code, quiet=2)
     return InstalledFunction(function, code, _make_environment(function, code / "requirements.txt"))
 
 
@@ -115,7 +116,6 @@ def _make_environment(function: str, requirements: Path) -> Path:
                     "--python",
                     place / "bin" / "python",
                     "--require-hashes",
-                    "--compile-bytecode",
                     "--requirements",
                     requirements,
                 ],

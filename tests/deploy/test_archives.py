@@ -71,7 +71,7 @@ class Deployment:
         }
         data = json.dumps(body).encode() if body is not None else None
         request = urllib.request.Request(self.functions["api"].url + path, data, headers)
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
             return answer.read()
 
     def report(self) -> str:
