@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.sources.folder_listing import folder, item, none_unseen, read, unseen_but
+from adapters.sources.folder_samples import folder, item, none_unseen, read, unseen_but
 from data import shared_data
 from revisit.adapters.sources import open_source
 from revisit.errors import InvalidInputError, PermanentError, TransientError

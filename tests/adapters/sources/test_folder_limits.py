@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.sources.folder_listing import NOW, all_unseen, folder, item, read
+from adapters.sources.folder_samples import NOW, all_unseen, folder, item, read
 from data import shared_data
 from revisit.domain.product import Product
 from revisit.errors import PermanentError, TransientError

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from adapters.sources.folder_listing import folder, item, read
+from adapters.sources.folder_samples import folder, item, read
 from revisit.adapters.local.backend import local_backend
 from revisit.chain.refresh import refresh_source
 from revisit.errors import PermanentError
