@@ -72,6 +72,12 @@ def test_a_place_is_typed_as_a_tile_as_coordinates_or_as_a_country(visit):
         "1": None,
         "N 45.8 E 9.2": [[9.2, 45.8]],
         "0°30' W 5 N": [[-0.5, 5.0]],
+        "45,8 N; 9,2 W": [[-9.2, 45.8]],
+        "45,8N\n9,2E": [[9.2, 45.8]],
+        "45, 9; 46, 10": [[9, 45], [10, 46]],
+        "45,9": [[9, 45]],
+        "４５．８ N –９．２": [[-9.2, 45.8]],
+        "45º48'N 9˚12'E": [[9.2, 45.8]],
     }
     found = page.evaluate(
         """async (texts) => {
@@ -92,6 +98,9 @@ def test_a_place_is_typed_as_a_tile_as_coordinates_or_as_a_country(visit):
         "12.5 E 4.2 E": "both numbers are longitudes",
         "-33.5 S 70 W": "both a minus sign and S",
         "N 45.8 S 9.2 E": "two letters",
+        "45,8; 9,2": "may be decimal",
+        "45,8\n9,2": "may be decimal",
+        "45,8 N": "a latitude and a longitude",
     }
     messages = page.evaluate(
         """async (texts) => {

@@ -5,12 +5,35 @@ import { Problem } from "./api.js";
 // Positions [lon, lat] separated by lines or semicolons, latitude first unless letters (N, E) say otherwise;
 // null for other text. Throws Problem for positions that cannot be or can be read in two ways.
 export function parsePositions(text) {
-  const lines = text
+  const lines = toPlain(text)
     .split(/[\n;]+/)
     .map((line) => line.trim())
     .filter(Boolean);
-  const found = lines.map(parsePosition);
+  const found = joinNumbers(lines).map(parsePosition);
   return found.length && found.every(Boolean) ? found : null;
+}
+
+// Full-width letters and digits, and the signs that keyboards have for minus and degree, as PAIR expects them.
+const toPlain = (text) =>
+  text
+    .replace(/[\uff01-\uff5e]/g, (letter) => String.fromCharCode(letter.charCodeAt(0) - 0xfee0))
+    .replace(/[−–‐‑]/g, "-")
+    .replace(/[º˚]/g, "°");
+
+// One number with a comma: "43,6 N". Such a comma may be decimal, or separate a latitude and a longitude.
+const ONE_COMMA = /^[NSEWO]?\s*[-+]?\d{1,3},\d+\s*°?\s*[NSEWO]?$/i;
+
+// "43,6 N; 1,4 E" as one position with decimal commas; "43,6; 1,4" could also be two.
+function joinNumbers(lines) {
+  const hasLetters = lines.some((line) => /[NSEWO]/i.test(line));
+  if (!lines.every((line) => ONE_COMMA.test(line)) || (lines.length === 1 && !hasLetters)) return lines;
+  if (lines.length === 2 && hasLetters) return [lines.join(" ")];
+  const text = lines.join("; ");
+  throw new Problem(
+    lines.length === 1
+      ? `${text}: a position has a latitude and a longitude; write 43.6 N 1.4 E.`
+      : `${text}: the commas may be decimal or separate two numbers; write 43.6, 1.4.`,
+  );
 }
 
 const DEGREES = String.raw`([-+−]?\d{1,3}(?:[.,]\d+)?)\s*°?\s*`;
