@@ -115,7 +115,21 @@ def test_a_grid_code_that_contradicts_the_name_is_ignored():
         ({"eo:cloud_cover": 0, "sentinel:valid_cloud_cover": False}, "cloud_cover", None),
         ({"eo:cloud_cover": 0}, "cloud_cover", 0.0),
         ({"processing:level": "L1C"}, "level", "L1C"),
-        ({"s2:processing_baseline": "05.11"}, "baseline", "0511"),
+        *(
+            ({"s2:processing_baseline": stated}, "baseline", right)
+            for stated, right in (
+                ("05.11", "0511"),
+                ("v02.14", "0214"),
+                ("2.07", "0207"),
+                ("400", "0400"),
+                (5.09, "0509"),
+                (5.1, "0510"),
+                (2.14, "0214"),
+                (5, "0500"),
+                (True, None),
+                ("5.1", None),
+            )
+        ),
         ({"s2:datatake_id": "GS2A_20230216T145731_039976_N04.00"}, "datatake", "20230216T145731"),
         ({}, "datatake", "20240601T103000"),
         ({}, "published", None),

@@ -162,10 +162,14 @@ def _tile(properties: dict[str, Any], name: ProductName | None, short_id: tuple[
 
 
 def _baseline(properties: dict[str, Any], name: ProductName | None) -> str | None:
+    """Four digits. A number has lost its last zero: 5.1 is 05.10, and 5 is 05.00."""
     for key in ("s2:processing_baseline", "sentinel:processing_baseline", "processing:version"):
-        found = re.fullmatch(r"N?(\d{2})\.?(\d{2})", str(properties.get(key)))
+        value = properties.get(key)
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 100:
+            value = f"{value:.2f}"
+        found = re.fullmatch(r"[NnVv]?(\d{1,2})\.?(\d{2})", str(value))
         if found:
-            return found[1] + found[2]
+            return f"{int(found[1]):02d}{found[2]}"
     return name.baseline if name else None
 
 
